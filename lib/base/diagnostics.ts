@@ -1,0 +1,161 @@
+/** What is wrong with what the user wrote: the catalogue of codes, and the list that collects them. Never thrown. */
+import type { SourcePosition } from './position.ts'
+
+export type Severity = 'error' | 'warning' | 'info'
+
+/**
+ * Every configuration problem Portico can report, with its severity and what it means.
+ * `lib/base/codes.md` lists the same codes for people; a test holds the two together.
+ */
+export const DIAGNOSTICS = {
+  // Reading files
+  PORTICO_FILE_NOT_FOUND: ['error', 'a path given with -f does not exist, or a glob matches nothing'],
+  PORTICO_FILE_UNREADABLE: ['error', 'a file or folder cannot be read'],
+  PORTICO_FILE_TOO_LARGE: ['error', 'a file is larger than the limit'],
+  PORTICO_FILE_BINARY: ['error', 'a file is not text'],
+  PORTICO_FILE_LOOP: ['warning', 'a folder link leads back to a folder already read'],
+  PORTICO_FILE_TOO_MANY: ['error', 'a folder tree holds more files than the limit'],
+  PORTICO_FILE_EMPTY: ['warning', 'no manifest was found in what -f named'],
+  // YAML and JSON text
+  PORTICO_YAML_SYNTAX: ['error', 'a document is not well-formed YAML'],
+  PORTICO_YAML_DUPLICATE_KEY: ['error', 'a mapping has the same key twice'],
+  PORTICO_YAML_TAB: ['error', 'a tab is used for indentation'],
+  PORTICO_YAML_ALIAS_LIMIT: ['error', 'aliases expand beyond the limit'],
+  PORTICO_YAML_DEPTH: ['error', 'a document nests deeper than the limit'],
+  PORTICO_YAML_TAG: ['error', 'a custom tag is used'],
+  // Resources
+  PORTICO_RES_NOT_AN_OBJECT: ['error', 'a document is not a Kubernetes object'],
+  PORTICO_RES_KIND_UNKNOWN: ['warning', 'apiVersion and kind are not known'],
+  PORTICO_RES_KIND_DEPRECATED: ['warning', 'a beta API group was converted'],
+  PORTICO_RES_FIELD_UNKNOWN: ['error', 'a field does not exist in the schema'],
+  PORTICO_RES_FIELD_TYPE: ['error', 'a field has the wrong type'],
+  PORTICO_RES_FIELD_REQUIRED: ['error', 'a required field is missing'],
+  PORTICO_RES_FIELD_VALUE: ['error', "a value breaks one of the API server's validation rules"],
+  PORTICO_RES_DUPLICATE: ['error', 'two objects have the same kind, namespace and name'],
+  // Settings
+  PORTICO_SET_FIELD_UNKNOWN: ['error', 'a setting does not exist'],
+  PORTICO_SET_FIELD_VALUE: ['error', 'a setting has a value that is not allowed'],
+  PORTICO_SET_DUPLICATE: ['error', 'more than one GatewayConfiguration was given'],
+  // References
+  PORTICO_REF_SERVICE_NOT_FOUND: ['warning', 'an Ingress names a Service that does not exist'],
+  PORTICO_REF_PORT_NOT_FOUND: ['warning', 'an Ingress names a port that the Service does not have'],
+  PORTICO_REF_SECRET_NOT_FOUND: ['warning', 'a tls section names a Secret that does not exist'],
+  PORTICO_REF_CLASS_NOT_FOUND: ['warning', 'an Ingress names an IngressClass that does not exist'],
+  PORTICO_REF_CLASS_FOREIGN: ['info', "an Ingress belongs to another controller's class"],
+  PORTICO_REF_CLASS_MISSING: ['info', 'an Ingress has no class while classes are in force and none is default'],
+  PORTICO_REF_CLASS_INFORMATIONAL: ['info', 'class names are given but no IngressClass object: every Ingress is served'],
+  PORTICO_REF_RESOURCE_UNSUPPORTED: ['warning', 'a resource backend of a kind that cannot be served'],
+  PORTICO_REF_NO_ENDPOINTS: ['warning', 'a Service that a route needs has no endpoints'],
+  PORTICO_REF_PORT_PROTOCOL: ['warning', 'an Ingress names a UDP or SCTP port'],
+  PORTICO_REF_APP_PROTOCOL: ['warning', 'an appProtocol that is not supported is treated as HTTP/1.1'],
+  PORTICO_REF_POLICY_LOCAL: ['warning', 'a Local traffic policy has no meaning without nodeName'],
+  // Annotations
+  PORTICO_ANN_UNKNOWN: ['warning', 'an unknown annotation under portico.dev/'],
+  PORTICO_ANN_VALUE: ['error', 'an annotation has a value that cannot be used'],
+  // Routes
+  PORTICO_ROUTE_CONFLICT: ['warning', 'two rules claim the same host, path and path type'],
+  PORTICO_ROUTE_DEFAULT_CONFLICT: ['warning', 'two Ingresses claim the default backend'],
+  PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC: ['info', 'an ImplementationSpecific path is matched as Prefix'],
+  PORTICO_ROUTE_UNREACHABLE: ['warning', 'a route can never match'],
+  // Certificates
+  PORTICO_TLS_CERTIFICATE_INVALID: ['warning', 'a TLS Secret does not hold a usable certificate and key'],
+  PORTICO_TLS_KEY_MISMATCH: ['warning', 'the private key does not belong to the certificate'],
+  PORTICO_TLS_EXPIRED: ['warning', 'a certificate has expired'],
+  PORTICO_TLS_EXPIRES_SOON: ['warning', 'a certificate expires within 14 days'],
+  PORTICO_TLS_NOT_YET_VALID: ['warning', 'a certificate is not valid yet'],
+  PORTICO_TLS_HOST_NOT_COVERED: ['warning', 'a certificate does not cover a host of its tls section'],
+  PORTICO_TLS_CONFLICT: ['warning', 'two Ingresses bring different certificates for one host'],
+} as const satisfies Record<string, readonly [Severity, string]>
+
+export type DiagnosticCode = keyof typeof DIAGNOSTICS
+
+/** A pointer that belongs to a diagnostic: "the other one is here". */
+export type DiagnosticNote = Readonly<{ message: string; position?: SourcePosition }>
+
+export type Diagnostic = Readonly<{
+  code: DiagnosticCode
+  severity: Severity
+  /** What is wrong; lower-case start, no full stop, the API server's wording where it has one. */
+  message: string
+  position?: SourcePosition
+  /** The resource as `Kind namespace/name`. */
+  resource?: string
+  /** What to do about it. */
+  help?: string
+  notes: readonly DiagnosticNote[]
+}>
+
+export type DiagnosticDetails = {
+  position?: SourcePosition | undefined
+  resource?: string | undefined
+  help?: string | undefined
+  notes?: readonly DiagnosticNote[]
+  /** Only where one code has two severities by circumstance. */
+  severity?: Severity
+}
+
+/** Collects diagnostics; bounded, since a hostile file could hold millions. */
+export class DiagnosticList {
+  readonly items: Diagnostic[] = []
+  /** How many were left out beyond `limit`. */
+  dropped: number = 0
+  readonly limit: number
+
+  constructor(limit: number = 10_000) {
+    this.limit = limit
+  }
+
+  add(code: DiagnosticCode, message: string, details: DiagnosticDetails = {}): void {
+    if (this.items.length >= this.limit) {
+      this.dropped++
+      return
+    }
+    const { position, resource, help } = details
+    this.items.push(
+      Object.freeze({
+        code,
+        severity: details.severity ?? DIAGNOSTICS[code][0],
+        message,
+        notes: details.notes ?? [],
+        ...(position && { position }),
+        ...(resource && { resource }),
+        ...(help && { help }),
+      }),
+    )
+  }
+
+  addAll(others: readonly Diagnostic[]): void {
+    for (const other of others) {
+      if (this.items.length >= this.limit) this.dropped++
+      else this.items.push(other)
+    }
+  }
+
+  /** By file, line, column, then code; those without a position come first. */
+  sorted(): readonly Diagnostic[] {
+    return [...this.items].sort(compareDiagnostics)
+  }
+}
+
+function compareDiagnostics(a: Diagnostic, b: Diagnostic): number {
+  const left = a.position
+  const right = b.position
+  if (!left || !right) return Number(Boolean(left)) - Number(Boolean(right)) || compareText(a.code, b.code)
+  return (
+    compareText(left.file, right.file) ||
+    left.line - right.line ||
+    left.column - right.column ||
+    compareText(a.code, b.code)
+  )
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+/** Counts by severity. */
+export function countDiagnostics(items: readonly Diagnostic[]): Record<Severity, number> {
+  const counts: Record<Severity, number> = { error: 0, warning: 0, info: 0 }
+  for (const item of items) counts[item.severity]++
+  return counts
+}

@@ -1,0 +1,71 @@
+/** What can go wrong with one request: the catalogue of codes, each with its status, whose fault it is, and whether another try is safe. */
+
+/** `downstream`: the client; `upstream`: an endpoint or its Service; `gateway`: Portico itself or its limits. */
+export type Fault = 'downstream' | 'upstream' | 'gateway'
+/** `always`: nothing of the request was sent; `idempotent`: only a method that may be repeated (RFC 9110 §9.2.2); `never`. */
+export type Retry = 'always' | 'idempotent' | 'never'
+
+/**
+ * Every request failure Portico can answer with. `lib/base/codes.md` lists the same codes for people; a test holds the
+ * two together. The sentence goes to the client: it names no address and repeats nothing the client sent.
+ */
+export const REQUEST_ERRORS = {
+  PORTICO_REQ_MALFORMED: [400, 'downstream', 'never', 'The request is malformed.'],
+  PORTICO_REQ_BAD_TARGET: [400, 'downstream', 'never', 'The request target is not allowed.'],
+  PORTICO_REQ_BAD_PATH: [400, 'downstream', 'never', 'The request path is not allowed.'],
+  PORTICO_REQ_BAD_HOST: [400, 'downstream', 'never', 'The Host header is missing or malformed.'],
+  PORTICO_REQ_BAD_HEADER: [400, 'downstream', 'never', 'A request header is malformed or repeated.'],
+  PORTICO_REQ_BAD_FRAMING: [400, 'downstream', 'never', 'The request body is not framed correctly.'],
+  PORTICO_REQ_NO_ROUTE: [404, 'downstream', 'never', 'No route matches this host and path.'],
+  PORTICO_REQ_METHOD_NOT_ALLOWED: [405, 'downstream', 'never', 'This method is not allowed here.'],
+  PORTICO_REQ_TIMEOUT: [408, 'downstream', 'never', 'The request did not arrive in time.'],
+  PORTICO_REQ_TOO_LARGE: [413, 'downstream', 'never', 'The request body is too large.'],
+  PORTICO_REQ_TARGET_TOO_LONG: [414, 'downstream', 'never', 'The request target is too long.'],
+  PORTICO_REQ_EXPECTATION: [417, 'downstream', 'never', 'The expectation cannot be met.'],
+  PORTICO_REQ_MISDIRECTED: [421, 'downstream', 'never', 'This connection may not carry requests for that host.'],
+  PORTICO_REQ_HEADERS_TOO_LARGE: [431, 'downstream', 'never', 'The request headers are too large.'],
+  /** The client went away; 499 is nginx's status for the log alone. */
+  PORTICO_REQ_ABORTED: [499, 'downstream', 'never', 'The client closed the request.'],
+  PORTICO_UP_NO_SERVICE: [503, 'upstream', 'never', 'The service for this route does not exist.'],
+  PORTICO_UP_NO_ENDPOINTS: [503, 'upstream', 'never', 'The service has no endpoint ready.'],
+  PORTICO_UP_NAME_UNRESOLVED: [503, 'upstream', 'always', 'The service cannot be found at the moment.'],
+  PORTICO_UP_ADDRESS_DENIED: [503, 'upstream', 'never', 'The service is not at an allowed address.'],
+  PORTICO_UP_OVERLOADED: [503, 'upstream', 'always', 'The service is overloaded.'],
+  PORTICO_UP_CONNECT_REFUSED: [502, 'upstream', 'always', 'The service refused the connection.'],
+  PORTICO_UP_CONNECT_FAILED: [502, 'upstream', 'always', 'The service cannot be reached.'],
+  PORTICO_UP_CONNECT_TIMEOUT: [504, 'upstream', 'always', 'The service did not accept the connection in time.'],
+  PORTICO_UP_TLS: [502, 'upstream', 'never', 'The connection to the service could not be secured.'],
+  PORTICO_UP_RESET: [502, 'upstream', 'idempotent', 'The service closed the connection before answering.'],
+  PORTICO_UP_BAD_RESPONSE: [502, 'upstream', 'never', 'The service gave a malformed answer.'],
+  PORTICO_UP_HEADERS_TIMEOUT: [504, 'upstream', 'never', 'The service did not answer in time.'],
+  /** The answer had begun: the client's connection or stream is cut, no status can be sent any more. */
+  PORTICO_UP_TRUNCATED: [502, 'upstream', 'never', 'The answer of the service broke off.'],
+  PORTICO_UP_STALLED: [504, 'upstream', 'never', 'The answer of the service stalled.'],
+  PORTICO_GW_DRAINING: [503, 'gateway', 'always', 'The gateway is shutting down.'],
+  PORTICO_GW_OVERLOADED: [503, 'gateway', 'always', 'The gateway is overloaded.'],
+  PORTICO_GW_NOT_READY: [503, 'gateway', 'always', 'The gateway has no configuration yet.'],
+  PORTICO_GW_UNEXPECTED: [500, 'gateway', 'never', 'The gateway failed.'],
+} as const satisfies Record<string, readonly [number, Fault, Retry, string]>
+
+export type RequestErrorCode = keyof typeof REQUEST_ERRORS
+
+/** One request's failure. `detail` is for the log alone and may name addresses; a client sees `sentence`. */
+export class GatewayError extends Error {
+  readonly code: RequestErrorCode
+  readonly status: number
+  readonly fault: Fault
+  readonly retry: Retry
+  readonly sentence: string
+  readonly detail: string
+
+  constructor(code: RequestErrorCode, detail: string = '', cause?: unknown) {
+    super(detail || code, cause === undefined ? undefined : { cause })
+    const [status, fault, retry, sentence] = REQUEST_ERRORS[code]
+    this.code = code
+    this.status = status
+    this.fault = fault
+    this.retry = retry
+    this.sentence = sentence
+    this.detail = detail
+  }
+}

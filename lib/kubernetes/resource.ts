@@ -1,0 +1,215 @@
+/**
+ * The Kubernetes objects Portico reads, decoded: only the fields it uses, the API server's defaults applied, frozen.
+ * Field names are Kubernetes' own. Objects that break a validation rule never become one of these.
+ */
+import type { Origin } from '../base/position.ts'
+
+export type Meta = Readonly<{
+  /** `''` for cluster-scoped kinds; `default` where the manifest gives none. */
+  namespace: string
+  name: string
+  labels: Readonly<Record<string, string>>
+  annotations: Readonly<Record<string, string>>
+  /** Milliseconds since the epoch; absent in nearly every file. Absent sorts as equal age. */
+  createdAt?: number
+}>
+
+type ResourceOf<Kind extends string, Fields> = Readonly<{ kind: Kind; meta: Meta; origin: Origin }> & Readonly<Fields>
+
+// ---- networking.k8s.io/v1 Ingress (extensions/v1beta1 and networking.k8s.io/v1beta1 are converted to it)
+
+export type PathType = 'Exact' | 'Prefix' | 'ImplementationSpecific'
+
+export type IngressServiceBackend = Readonly<{
+  type: 'service'
+  name: string
+  /** By number or by name, never both. */
+  port: Readonly<{ number: number }> | Readonly<{ name: string }>
+}>
+export type IngressResourceBackend = Readonly<{ type: 'resource'; apiGroup: string; kind: string; name: string }>
+export type IngressBackend = IngressServiceBackend | IngressResourceBackend
+
+export type IngressPath = Readonly<{
+  /** `''` only for ImplementationSpecific: it means every path. */
+  path: string
+  pathType: PathType
+  backend: IngressBackend
+  /** Index in the manifest, for `spec.rules[i].http.paths[index]` positions. */
+  index: number
+}>
+export type IngressRule = Readonly<{
+  /** Lower case as validated; `''` is every host; may start with `*.`. */
+  host: string
+  /** Undefined where the rule has no `http`: all traffic of the host goes to the default backend. */
+  paths: readonly IngressPath[] | undefined
+  index: number
+}>
+export type IngressTls = Readonly<{ hosts: readonly string[]; secretName: string | undefined; index: number }>
+
+export type Ingress = ResourceOf<
+  'Ingress',
+  {
+    ingressClassName: string | undefined
+    defaultBackend: IngressBackend | undefined
+    rules: readonly IngressRule[]
+    tls: readonly IngressTls[]
+  }
+>
+
+export type IngressClass = ResourceOf<'IngressClass', { controller: string; isDefault: boolean }>
+
+// ---- v1 Service
+
+export type Protocol = 'TCP' | 'UDP' | 'SCTP'
+export type ServiceType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName'
+
+export type ServicePort = Readonly<{
+  /** `''` when unnamed. */
+  name: string
+  protocol: Protocol
+  port: number
+  /** Number, or the name of a container port. */
+  targetPort: number | string
+  nodePort: number | undefined
+  appProtocol: string | undefined
+  index: number
+}>
+
+export type Service = ResourceOf<
+  'Service',
+  {
+    type: ServiceType
+    ports: readonly ServicePort[]
+    /** Undefined or empty: endpoints are managed by hand (S16). */
+    selector: Readonly<Record<string, string>> | undefined
+    /** As written; `None` means headless; undefined: to be allocated. */
+    clusterIP: string | undefined
+    clusterIPs: readonly string[]
+    headless: boolean
+    externalName: string | undefined
+    externalIPs: readonly string[]
+    loadBalancerIP: string | undefined
+    loadBalancerClass: string | undefined
+    /** From the field, else from `service.beta.kubernetes.io/load-balancer-source-ranges` (S20). */
+    loadBalancerSourceRanges: readonly string[]
+    allocateLoadBalancerNodePorts: boolean
+    externalTrafficPolicy: 'Cluster' | 'Local'
+    internalTrafficPolicy: 'Cluster' | 'Local'
+    healthCheckNodePort: number | undefined
+    /** Undefined: none. */
+    sessionAffinity: Readonly<{ type: 'ClientIP'; timeoutSeconds: number }> | undefined
+    publishNotReadyAddresses: boolean
+    ipFamilies: readonly ('IPv4' | 'IPv6')[]
+    ipFamilyPolicy: string | undefined
+    trafficDistribution: string | undefined
+    /** status.loadBalancer.ingress, where a manifest carries it. */
+    loadBalancerIngress: readonly Readonly<{ ip?: string; hostname?: string }>[]
+  }
+>
+
+// ---- discovery.k8s.io/v1 EndpointSlice, v1 Endpoints
+
+export type SliceEndpoint = Readonly<{
+  /** Only the first has a defined meaning (S31). */
+  addresses: readonly string[]
+  ready: boolean
+  serving: boolean
+  terminating: boolean
+  hostname: string | undefined
+  nodeName: string | undefined
+  zone: string | undefined
+  /** hints.forZones / forNodes. */
+  hintZones: readonly string[]
+  hintNodes: readonly string[]
+  targetName: string | undefined
+  index: number
+}>
+/** `port` undefined: "all ports" (D14). */
+export type SlicePort = Readonly<{ name: string; protocol: Protocol; port: number | undefined; appProtocol: string | undefined }>
+
+export type EndpointSlice = ResourceOf<
+  'EndpointSlice',
+  {
+    /** Label `kubernetes.io/service-name`; undefined: it belongs to no Service. */
+    serviceName: string | undefined
+    addressType: 'IPv4' | 'IPv6' | 'FQDN'
+    endpoints: readonly SliceEndpoint[]
+    /** Empty list: no port is known. */
+    ports: readonly SlicePort[]
+  }
+>
+
+export type EndpointsAddress = Readonly<{ ip: string; hostname: string | undefined; targetName: string | undefined }>
+export type Endpoints = ResourceOf<
+  'Endpoints',
+  {
+    subsets: readonly Readonly<{
+      addresses: readonly EndpointsAddress[]
+      notReadyAddresses: readonly EndpointsAddress[]
+      ports: readonly SlicePort[]
+      index: number
+    }>[]
+  }
+>
+
+// ---- v1 Pod
+
+export type ContainerPort = Readonly<{ name: string; containerPort: number; protocol: Protocol }>
+/** The parts of a readinessProbe that the health checks need; `port` may name a container port. */
+export type ReadinessProbe = Readonly<{
+  type: 'http' | 'tcp' | 'grpc' | 'exec'
+  path: string
+  port: number | string
+  scheme: 'HTTP' | 'HTTPS'
+  headers: readonly (readonly [string, string])[]
+  periodSeconds: number
+  timeoutSeconds: number
+  successThreshold: number
+  failureThreshold: number
+}>
+export type Pod = ResourceOf<
+  'Pod',
+  {
+    /** status.podIP and podIPs. */
+    podIPs: readonly string[]
+    phase: string | undefined
+    /** Condition Ready of the status; undefined where the manifest says nothing: taken as ready. */
+    ready: boolean | undefined
+    terminating: boolean
+    hostname: string | undefined
+    subdomain: string | undefined
+    nodeName: string | undefined
+    /** Containers in order, then init containers with restartPolicy Always (S8). */
+    ports: readonly ContainerPort[]
+    readinessProbe: ReadinessProbe | undefined
+  }
+>
+
+// ---- v1 Secret, ConfigMap, Namespace
+
+export type Secret = ResourceOf<'Secret', { type: string; data: ReadonlyMap<string, Buffer> }>
+export type ConfigMap = ResourceOf<'ConfigMap', { data: ReadonlyMap<string, string>; binaryData: ReadonlyMap<string, Buffer> }>
+export type Namespace = ResourceOf<'Namespace', object>
+
+export type Resource =
+  | Ingress
+  | IngressClass
+  | Service
+  | EndpointSlice
+  | Endpoints
+  | Pod
+  | Secret
+  | ConfigMap
+  | Namespace
+
+export type ResourceKind = Resource['kind']
+
+/** `Kind namespace/name`, or `Kind name` for cluster-scoped ones: how diagnostics name a resource. */
+export function printResource(resource: Readonly<{ kind: string; meta: Pick<Meta, 'namespace' | 'name'> }>): string {
+  return `${resource.kind} ${printName(resource.meta)}`
+}
+
+/** `namespace/name`, or `name`. */
+export function printName(meta: Pick<Meta, 'namespace' | 'name'>): string {
+  return meta.namespace === '' ? meta.name : `${meta.namespace}/${meta.name}`
+}

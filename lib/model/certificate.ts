@@ -1,0 +1,33 @@
+/** A certificate to serve, checked: it parses, and the key belongs to it. */
+import type { SourcePosition } from '../base/position.ts'
+
+export type Certificate = Readonly<{
+  /** `namespace/secret`, or `default`. */
+  name: string
+  /** Leaf first, then intermediates (PEM). */
+  certificatePem: string
+  /** Never printed: `model/print` writes `[redacted]`. */
+  privateKeyPem: string
+  /** SHA-256 over certificate and key: the same content after a reload is the same certificate. */
+  fingerprint: string
+  commonName: string
+  /** DNS names and IP addresses the certificate covers, lower case. */
+  subjectAltNames: readonly string[]
+  issuer: string
+  selfSigned: boolean
+  /** Milliseconds since the epoch. */
+  notBefore: number
+  notAfter: number
+  position?: SourcePosition
+}>
+
+/** Which certificate a host gets, and why. Routing never looks at SNI (I-29). */
+export type CertificateBinding = Readonly<{
+  /** Exact name or `*.wildcard`, lower case. */
+  host: string
+  /** Undefined: this host has a tls section whose Secret cannot be used, so the default certificate is served for `reason`. */
+  certificate: Certificate | undefined
+  reason: string
+  ingress: Readonly<{ namespace: string; name: string }>
+  position: SourcePosition
+}>

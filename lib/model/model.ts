@@ -1,0 +1,32 @@
+/** What is served, whole: the result of translating a ResourceSet. Frozen and printable (model/print). */
+import type { SourcePosition } from '../base/position.ts'
+import type { CertificateBinding } from './certificate.ts'
+import type { Route, ShadowedRoute, VirtualHost } from './route.ts'
+import type { Upstream, UpstreamKey } from './upstream.ts'
+
+/** A Service as `get services` shows it. */
+export type ServiceView = Readonly<{
+  namespace: string
+  name: string
+  type: string
+  clusterIP: string
+  externalIP: string
+  ports: readonly Readonly<{ name: string; port: number; protocol: string; targetPort: number | string; nodePort: number | undefined }>[]
+  selector: Readonly<Record<string, string>>
+  upstreams: readonly UpstreamKey[]
+  position: SourcePosition
+}>
+
+export type Model = Readonly<{
+  /** Exact hosts, then wildcards, then `''`; each group by name. */
+  hosts: readonly VirtualHost[]
+  /** The default backend for requests that no rule takes; undefined: 404. */
+  defaultRoute: Route | undefined
+  shadowed: readonly ShadowedRoute[]
+  /** Those that a route refers to and all other TCP ports of known Services. */
+  upstreams: ReadonlyMap<UpstreamKey, Upstream>
+  services: readonly ServiceView[]
+  certificates: readonly CertificateBinding[]
+  /** How many objects were read, and how many Ingresses are served. */
+  counts: Readonly<{ resources: number; ingresses: number; routes: number }>
+}>

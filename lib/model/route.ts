@@ -1,0 +1,44 @@
+/** Routes as frozen, printable data: what one Ingress path means. */
+import type { SourcePosition } from '../base/position.ts'
+import type { UpstreamKey } from './upstream.ts'
+
+/** `prefix` is per path element (Kubernetes Prefix); `/foo/` and `/foo` mean the same prefix. `path` is in match form (base/path). */
+export type PathMatch = Readonly<{ type: 'exact' | 'prefix'; path: string }>
+
+export type RouteAction =
+  | Readonly<{ type: 'forward'; upstream: UpstreamKey }>
+  /** A backend that cannot be served: a missing Service or port (503), an unsupported resource (404). */
+  | Readonly<{ type: 'unavailable'; status: 404 | 503; reason: string }>
+
+export type Route = Readonly<{
+  /** Stable over reloads: `namespace/ingress|host|pathType path`. */
+  id: string
+  /** The host of the rule: exact, `*.wildcard`, or `''`. */
+  host: string
+  match: PathMatch
+  /** As the manifest has it, for people: `Prefix`, `Exact`, `ImplementationSpecific`, or `default` for a default backend. */
+  pathType: 'Exact' | 'Prefix' | 'ImplementationSpecific' | 'default'
+  /** The path as written. */
+  path: string
+  action: RouteAction
+  /** What the backend says, for people: `default/api:80`, `default/api:http`, `StorageBucket default/static`. */
+  backend: string
+  ingress: Readonly<{ namespace: string; name: string }>
+  position: SourcePosition
+  /** Rank among equals: creation time, then namespace/name (lower wins). */
+  createdAt: number | undefined
+}>
+
+export type VirtualHost = Readonly<{
+  /** Exact name, `*.suffix`, or `''` for every other host. */
+  host: string
+  /** In match order: exact before prefix, longer before shorter. Holds the host's own default backend last, if it has one. */
+  routes: readonly Route[]
+  /** HTTP requests are answered 308 to HTTPS (a tls section names this host and redirects are on). */
+  redirectToHttps: boolean
+  /** Where the host is first named. */
+  position: SourcePosition
+}>
+
+/** A route that lost against another with the same host, path and type; `get routes` and `explain` show it. */
+export type ShadowedRoute = Readonly<{ route: Route; winner: Route }>

@@ -1,0 +1,40 @@
+/** Upstreams: all endpoints of one Service port, with policy, as frozen printable data. */
+import type { SourcePosition } from '../base/position.ts'
+
+/** `namespace/service:port`, where port is the Service port's number. */
+export type UpstreamKey = string & { readonly __brand?: 'UpstreamKey' }
+
+/** How the endpoint is spoken to, from the Service port's appProtocol (S14). */
+export type UpstreamProtocol = 'http' | 'https' | 'h2c'
+
+export type EndpointSource = 'settings' | 'annotation' | 'EndpointSlice' | 'Endpoints' | 'Pod' | 'ExternalName'
+
+export type Endpoint = Readonly<{
+  /** An IP address, or a DNS name to resolve (FQDN slices, settings, annotation, ExternalName). */
+  host: string
+  port: number
+  weight: number
+  /** `serving && !ready` endpoints are the fallback of S26c. */
+  ready: boolean
+  serving: boolean
+  terminating: boolean
+  source: EndpointSource
+  /** The object it came from, for people: `EndpointSlice default/api-x7k`. */
+  sourceName: string
+  hostname?: string
+  nodeName?: string
+  zone?: string
+  position?: SourcePosition
+}>
+
+export type Upstream = Readonly<{
+  key: UpstreamKey
+  service: Readonly<{ namespace: string; name: string; type: string; position: SourcePosition }>
+  port: Readonly<{ number: number; name: string; targetPort: number | string }>
+  protocol: UpstreamProtocol
+  /** De-duplicated by host and port, in a stable order. */
+  endpoints: readonly Endpoint[]
+  /** Addresses found by resolving a name are refused when loopback, link-local, metadata or private (ExternalName only). */
+  guardAddresses: boolean
+  balancer: 'round-robin'
+}>

@@ -1,0 +1,27 @@
+/** Finds what belongs to a hostname: exact above one-label wildcard (I-6 to I-8, I-28). Used for routes and for certificates. */
+
+export class HostIndex<T> {
+  readonly #exact: ReadonlyMap<string, T>
+  /** Keyed by what stands behind `*.`. */
+  readonly #wildcard: ReadonlyMap<string, T>
+
+  /** Keys are exact hostnames or `*.suffix`, in the normal form of base/hostname. */
+  constructor(entries: Iterable<readonly [string, T]>) {
+    const exact = new Map<string, T>()
+    const wildcard = new Map<string, T>()
+    for (const [host, value] of entries) {
+      if (host.startsWith('*.')) wildcard.set(host.slice(2), value)
+      else exact.set(host, value)
+    }
+    this.#exact = exact
+    this.#wildcard = wildcard
+  }
+
+  /** `hostname` in normal form: lower case, no port, no trailing dot. */
+  find(hostname: string): T | undefined {
+    const exact = this.#exact.get(hostname)
+    if (exact !== undefined || this.#wildcard.size === 0) return exact
+    const dot = hostname.indexOf('.')
+    return dot > 0 ? this.#wildcard.get(hostname.slice(dot + 1)) : undefined
+  }
+}

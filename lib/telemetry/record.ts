@@ -1,0 +1,39 @@
+/** What is known of one finished request: the access log and the metrics both read it, and nothing else. */
+import type { RequestErrorCode } from '../base/errors.ts'
+
+/** Written once by `proxy/handler` when a request ends, however it ends. Labels come from configuration, never from the client. */
+export type RequestRecord = Readonly<{
+  id: string
+  /** Milliseconds since the epoch at which the request head was complete. */
+  startedAt: number
+  durationMs: number
+  /** Until the upstream's response head; undefined where none came. */
+  upstreamMs: number | undefined
+  protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2.0'
+  scheme: 'http' | 'https'
+  method: string
+  /** As the client sent it; the log escapes it. */
+  authority: string
+  target: string
+  /** 499 when the client went away before a status was sent; 101 for a tunnel. */
+  status: number
+  /** Body bytes received from and sent to the client. */
+  bytesIn: number
+  bytesOut: number
+  peerAddress: string
+  /** From X-Forwarded-For of trusted proxies, else the peer. */
+  clientAddress: string
+  userAgent: string | undefined
+  /** `namespace/ingress` and `namespace/service:port` of the route; undefined where none matched. */
+  ingress: string | undefined
+  route: string | undefined
+  upstream: string | undefined
+  /** `host:port` of the endpoint that answered, or was tried last. */
+  endpoint: string | undefined
+  tries: number
+  /** Set for every answer the gateway itself made, and for answers that broke off. */
+  error: RequestErrorCode | undefined
+  /** For the log alone: may name addresses. */
+  detail: string | undefined
+  tunnel: boolean
+}>

@@ -1,0 +1,2 @@
+/** One upstream while it lives: picks an endpoint for each request. */
+export {}
