@@ -9,6 +9,8 @@ export type SourcePosition = Readonly<{
   length: number
   /** The text of that line, cut to 200 characters around the span. */
   excerpt: string
+  /** Where the span begins in `excerpt`, counted from 1; absent: at `column`, nothing was cut off before it. */
+  excerptColumn?: number
 }>
 
 /** A way into a resource's fields: `['spec', 'rules', 0, 'host']`. */

@@ -1,0 +1,97 @@
+/** Sets of IP addresses written as CIDR ranges, and what kind of address one is. */
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+
+/** Answers whether an address, as a socket reports it, is in the set. */
+export type AddressSet = { has(address: string): boolean }
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6
+
+/**
+ * Compiles `10.0.0.0/8`, `::1` and the like; throws a RangeError that names the bad entry. An IPv4-mapped IPv6 address
+ * is the IPv4 address it holds, on both sides, since dual-stack sockets report IPv4 peers so.
+ */
+export function createAddressSet(cidrs: readonly string[]): AddressSet {
+  const ranges = cidrs.map(parseRange)
+  if (ranges.length === 0) return { has: () => false }
+  return {
+    has(address) {
+      const parsed = parseAddress(address)
+      if (parsed === undefined) return false
+      return ranges.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match(network, bits))
+    },
+  }
+}
+
+const METADATA = new Set(['169.254.169.254', '169.254.170.2', '100.100.100.200', '168.63.129.16', 'fd00:ec2::254'])
+
+export type PrivateKind = 'loopback' | 'link-local' | 'metadata' | 'private' | 'unspecified' | 'multicast'
+
+/**
+ * Why an address is not one of the public internet; undefined for public addresses and for names. Addresses that carry
+ * an IPv4 one (mapped, compatible, NAT64, 6to4) count as that one, and the old short, octal and hexadecimal IPv4 forms
+ * count too, since resolvers accept them. `metadata` are the clouds' credential services.
+ */
+export function isPrivateAddress(address: string): PrivateKind | undefined {
+  const bare = address.startsWith('[') && address.endsWith(']') ? address.slice(1, -1) : address
+  if (!ipaddr.isValid(bare)) return undefined
+  const parsed = unwrap(ipaddr.parse(bare))
+  if (METADATA.has(parsed.toString())) return 'metadata'
+  switch (parsed.range()) {
+    case 'unicast':
+      return undefined
+    case 'loopback':
+      return 'loopback'
+    case 'linkLocal':
+      return 'link-local'
+    case 'unspecified':
+      return 'unspecified'
+    case 'multicast':
+    case 'broadcast':
+      return 'multicast'
+    default:
+      return 'private'
+  }
+}
+
+function parseRange(text: string): readonly [Address, number] {
+  const trimmed = text.trim()
+  const slash = trimmed.indexOf('/')
+  const host = slash < 0 ? trimmed : trimmed.slice(0, slash)
+  const family = isIP(host)
+  const bits = slash < 0 ? (family === 4 ? 32 : 128) : Number(trimmed.slice(slash + 1))
+  const digits = slash < 0 || /^\d{1,3}$/.test(trimmed.slice(slash + 1))
+  if (family === 0 || host.includes('%') || !digits || bits > (family === 4 ? 32 : 128)) {
+    throw new RangeError(`"${text}" is not a CIDR range such as 10.0.0.0/8 or fd00::/8`)
+  }
+  const parsed = ipaddr.parse(host)
+  if (isMapped(parsed) && bits >= 96) return [parsed.toIPv4Address(), bits - 96]
+  return [parsed, bits]
+}
+
+function parseAddress(text: string): Address | undefined {
+  if (isIP(text) === 0) return undefined
+  const parsed = ipaddr.parse(text)
+  return isMapped(parsed) ? parsed.toIPv4Address() : parsed
+}
+
+function isMapped(address: Address): address is ipaddr.IPv6 {
+  return address.kind() === 'ipv6' && (address as ipaddr.IPv6).isIPv4MappedAddress()
+}
+
+/** The IPv4 address inside an IPv6 one, where there is one. */
+function unwrap(address: Address): Address {
+  if (address.kind() === 'ipv4') return address
+  const parts = (address as ipaddr.IPv6).parts
+  const at = (index: number): number => parts[index] ?? 0
+  const leadingZeros = parts.slice(0, 5).every((part) => part === 0)
+  const mapped = leadingZeros && at(5) === 0xffff
+  const compatible = leadingZeros && at(5) === 0 && at(6) !== 0
+  const nat64 = at(0) === 0x64 && at(1) === 0xff9b && parts.slice(2, 6).every((part) => part === 0)
+  if (mapped || compatible || nat64) return fromWords(at(6), at(7))
+  return at(0) === 0x2002 ? fromWords(at(1), at(2)) : address
+}
+
+function fromWords(high: number, low: number): ipaddr.IPv4 {
+  return new ipaddr.IPv4([high >> 8, high & 255, low >> 8, low & 255])
+}

@@ -1,0 +1,51 @@
+/** An endpoint as people write it, in the settings and in annotations: `host:port`, `[::1]:port`, `host:port;weight=2`. */
+import { isIP, isIPv6 } from 'node:net'
+
+export type EndpointAddress = Readonly<{
+  /** An IP address without brackets, or a DNS name in lower case without a trailing dot. */
+  host: string
+  port: number
+  /** 0 to 1000, 1 where none is written; 0 is never picked. */
+  weight: number
+}>
+
+export type EndpointAddressProblem = Readonly<{ problem: string; help: string }>
+
+const FORM = /^(?:\[([^\]]*)\]|([^:[\]\s;/]+)):(\d{1,5})(?:\s*;\s*weight=(\d{1,4}))?$/
+const NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/
+const HELP = 'write host:port, host:port;weight=2 or [::1]:port'
+
+/** Reads one endpoint, or says what is wrong with it. */
+export function parseEndpointAddress(text: string): EndpointAddress | EndpointAddressProblem {
+  const trimmed = text.trim()
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed)) {
+    return {
+      problem: `"${trimmed}" is a URL, not an endpoint`,
+      help: 'write host:port alone; appProtocol: https on the Service port says that it speaks TLS',
+    }
+  }
+  const match = FORM.exec(trimmed)
+  if (match === null) {
+    const lacksPort = isIP(trimmed) !== 0 || NAME.test(trimmed.toLowerCase())
+    return { problem: `"${trimmed}" ${lacksPort ? 'has no port' : 'is not an endpoint'}`, help: HELP }
+  }
+  const [, bracketed, plain = '', port, weight] = match
+  const host = bracketed ?? plain.toLowerCase().replace(/\.$/, '')
+  if (bracketed === undefined ? isIP(host) !== 4 && !isName(host) : !isIPv6(host)) {
+    return { problem: `"${host}" is neither an IP address nor a host name`, help: HELP }
+  }
+  if (Number(port) < 1 || Number(port) > 65_535)
+    return { problem: `port ${port} is not between 1 and 65535`, help: HELP }
+  if (Number(weight ?? 1) > 1000) return { problem: `weight ${weight} is not between 0 and 1000`, help: HELP }
+  return { host, port: Number(port), weight: Number(weight ?? 1) }
+}
+
+/** An address and a port as one text: IPv6 in brackets. */
+export function printEndpointAddress(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** A last label of digits alone is a misspelt IPv4 address (`127.1`), never a name (RFC 3696 §2). */
+function isName(host: string): boolean {
+  return NAME.test(host) && !/(^|\.)(\d+|0x[0-9a-f]+)$/.test(host)
+}

@@ -1,0 +1,166 @@
+/**
+ * Paths in normal form. Matching, filters and forwarding all read the result of one call, so what was decided upon is
+ * what the upstream gets.
+ */
+
+export type NormalPath = {
+  /** To forward: dot segments resolved (RFC 3986 §5.2.4), every other byte as it was sent. */
+  readonly path: string
+  /**
+   * To match: `path` with unreserved percent-encodings decoded, all else that RFC 3986 §2 does not allow as a plain
+   * character encoded, hexadecimal digits in upper case, and slashes merged.
+   */
+  readonly matchPath: string
+}
+
+const SLASH = 0x2f
+const DOT = 0x2e
+const PERCENT = 0x25
+
+/** What a byte of a path asks for: nothing, encoding for the match form, or refusal. */
+const PLAIN = 0
+const ENCODE = 1
+const REFUSE = 2
+
+const KIND = createKinds()
+
+function createKinds(): Uint8Array {
+  const kinds = new Uint8Array(256).fill(ENCODE)
+  for (const char of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/%") {
+    kinds[char.charCodeAt(0)] = PLAIN
+  }
+  // Control bytes and space break request lines, a backslash is a slash to some servers, `?` and `#` end the path.
+  for (let byte = 0; byte <= 0x20; byte++) kinds[byte] = REFUSE
+  for (const byte of [0x7f, 0x5c, 0x3f, 0x23]) kinds[byte] = REFUSE
+  return kinds
+}
+
+/**
+ * Brings a request path, as sent up to `?`, into normal form; `undefined` means 400. Refused are: a path that does not
+ * begin with `/` or climbs above the root; backslash, space, control bytes, `#`; `%00`–`%1F` and `%7F`; a malformed
+ * percent; overlong UTF-8; a segment that begins with `.;` or `..;`, which servlet containers read as a dot segment.
+ * `%2F` and `%5C` are data and never decoded, or refused where `encodedSlash` says so. Other percent-encoded bytes that
+ * are not UTF-8 are data too: they are never decoded, so they cannot become something else.
+ */
+export function normalizePath(raw: string, encodedSlash: 'keep' | 'reject'): NormalPath | undefined {
+  if (raw.charCodeAt(0) !== SLASH) return undefined
+  let plain = true
+  let previous = 0
+  for (let at = 0; at < raw.length; at++) {
+    const code = raw.charCodeAt(at)
+    const kind = code > 0xff ? REFUSE : KIND[code]
+    if (kind === REFUSE) return undefined
+    if (kind === ENCODE || code === PERCENT || (previous === SLASH && (code === SLASH || code === DOT))) plain = false
+    previous = code
+  }
+  if (plain) return { path: raw, matchPath: raw }
+  if (raw.includes('%') && !hasAllowedEncodings(raw, encodedSlash)) return undefined
+  const path = resolveDotSegments(raw)
+  return path === undefined ? undefined : { path, matchPath: encodeForMatch(path) }
+}
+
+/**
+ * Brings the path of a rule, as a manifest has it, into the match form of requests; `undefined` where no request can
+ * ever have that form. Characters that a URL cannot hold are taken as their UTF-8 percent-encodings.
+ */
+export function normalizeRulePath(path: string): string | undefined {
+  const escaped = path.replaceAll(/[\x20?#\\]|[^\x00-\x7f]+/g, (text) =>
+    Array.from(Buffer.from(text), encodeByte).join(''),
+  )
+  const normal = normalizePath(escaped, 'keep')
+  // A dot segment in a rule stands for itself, and requests never hold one.
+  return normal === undefined || normal.path !== escaped ? undefined : normal.matchPath
+}
+
+/** Splits a request target at the first `?`; `query` is `''` or begins with `?`. */
+export function splitTarget(target: string): { path: string; query: string } {
+  const mark = target.indexOf('?')
+  return mark < 0 ? { path: target, query: '' } : { path: target.slice(0, mark), query: target.slice(mark) }
+}
+
+/** Value of a hexadecimal digit, or -1. */
+function hexValue(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  const lower = code | 0x20
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
+}
+
+/** The byte that `%XX` at `at` stands for; -1 where there is none. */
+function encodedByte(text: string, at: number): number {
+  if (text.charCodeAt(at) !== PERCENT) return -1
+  const high = hexValue(text.charCodeAt(at + 1))
+  const low = hexValue(text.charCodeAt(at + 2))
+  return high < 0 || low < 0 ? -1 : high * 16 + low
+}
+
+function hasAllowedEncodings(text: string, encodedSlash: 'keep' | 'reject'): boolean {
+  for (let at = text.indexOf('%'); at >= 0; at = text.indexOf('%', at + 3)) {
+    const byte = encodedByte(text, at)
+    if (byte < 0x20 || byte === 0x7f) return false
+    if (encodedSlash === 'reject' && (byte === SLASH || byte === 0x5c)) return false
+    if (byte >= 0xc0 && isOverlong(byte, encodedByte(text, at + 3))) return false
+  }
+  return true
+}
+
+/** Whether two bytes begin a longer UTF-8 form of a character than it needs: `%C0%AE` would be a dot to a lax decoder. */
+function isOverlong(first: number, second: number): boolean {
+  if (second < 0x80 || second > 0xbf) return false
+  return first <= 0xc1 || (first === 0xe0 && second < 0xa0) || (first === 0xf0 && second < 0x90)
+}
+
+function resolveDotSegments(raw: string): string | undefined {
+  if (!/\/(?:\.|%2e)/i.test(raw)) return raw
+  const kept: string[] = []
+  const segments = raw.split('/')
+  for (let index = 1; index < segments.length; index++) {
+    const segment = segments[index]!
+    const dots = /^(?:\.|%2e){1,2}(?=$|;|%3b)/i.exec(segment)
+    if (dots === null) {
+      kept.push(segment)
+      continue
+    }
+    if (dots[0].length < segment.length) return undefined
+    const climbs = segment === '..' || segment.length > 3
+    if (climbs && kept.pop() === undefined) return undefined
+    // `/a/.` and `/a/b/..` are folders: they keep their last slash.
+    if (index === segments.length - 1) kept.push('')
+  }
+  return `/${kept.join('/')}`
+}
+
+const HEX = '0123456789ABCDEF'
+
+function encodeForMatch(path: string): string {
+  let out = ''
+  for (let at = 0; at < path.length; at++) {
+    const code = path.charCodeAt(at)
+    if (code === SLASH) {
+      if (path.charCodeAt(at + 1) !== SLASH) out += '/'
+    } else if (code === PERCENT) {
+      const byte = encodedByte(path, at)
+      out += isUnreserved(byte) ? String.fromCharCode(byte) : encodeByte(byte)
+      at += 2
+    } else {
+      out += KIND[code] === ENCODE ? encodeByte(code) : path[at]
+    }
+  }
+  return out
+}
+
+function encodeByte(byte: number): string {
+  return `%${HEX[byte >> 4]}${HEX[byte & 15]}`
+}
+
+/** RFC 3986 §2.3 */
+function isUnreserved(byte: number): boolean {
+  const lower = byte | 0x20
+  return (
+    (lower >= 0x61 && lower <= 0x7a) ||
+    (byte >= 0x30 && byte <= 0x39) ||
+    byte === 0x2d ||
+    byte === DOT ||
+    byte === 0x5f ||
+    byte === 0x7e
+  )
+}

@@ -1,0 +1,75 @@
+import t from 'tap'
+import { createAddressSet, isPrivateAddress } from '../../lib/base/cidr.ts'
+
+t.test('an address set holds the addresses of its ranges', async (t) => {
+  const set = createAddressSet(['10.0.0.0/8', '192.168.1.7', 'fd00::/8', ' 172.16.0.0/12 '])
+  for (const address of ['10.0.0.1', '10.255.255.255', '192.168.1.7', 'fd12::1', '172.31.0.1']) {
+    t.ok(set.has(address), address)
+  }
+  for (const address of ['11.0.0.1', '192.168.1.8', 'fe80::1', '::1', '', 'localhost', '10.0.0']) {
+    t.notOk(set.has(address), address)
+  }
+})
+
+t.test('HD-04 an IPv4-mapped peer is in an IPv4 range', async (t) => {
+  t.ok(createAddressSet(['10.0.0.0/8']).has('::ffff:10.0.0.1'))
+  t.ok(createAddressSet(['::ffff:10.0.0.0/104']).has('10.0.0.1'), 'and the range may be written mapped')
+  t.notOk(createAddressSet(['10.0.0.0/8']).has('::ffff:11.0.0.1'))
+  t.notOk(createAddressSet(['::/0']).has('10.0.0.1'), 'every IPv6 address is no IPv4 address')
+})
+
+t.test('an empty set holds nothing', async (t) => {
+  t.notOk(createAddressSet([]).has('127.0.0.1'))
+})
+
+t.test('a bad range is named', async (t) => {
+  for (const bad of [
+    '',
+    'x',
+    '10.0.0.0/33',
+    '10.0.0.0/',
+    '10.0.0.0/-1',
+    '10.0/8',
+    'fd00::/129',
+    '1.2.3.4/8/8',
+    'fe80::%1/64',
+  ]) {
+    t.throws(
+      () => createAddressSet(['10.0.0.0/8', bad]),
+      new RangeError(`"${bad}" is not a CIDR range such as 10.0.0.0/8 or fd00::/8`),
+    )
+  }
+})
+
+t.test('an address that is not public says why', async (t) => {
+  const kinds = {
+    '127.0.0.1': 'loopback',
+    '127.1': 'loopback',
+    '0x7f000001': 'loopback',
+    '2130706433': 'loopback',
+    '::1': 'loopback',
+    '[::1]': 'loopback',
+    '::ffff:127.0.0.1': 'loopback',
+    '::127.0.0.1': 'loopback',
+    '64:ff9b::7f00:1': 'loopback',
+    '2002:7f00:1::': 'loopback',
+    '169.254.169.254': 'metadata',
+    '::ffff:169.254.169.254': 'metadata',
+    'fd00:ec2::254': 'metadata',
+    '169.254.0.1': 'link-local',
+    'fe80::1': 'link-local',
+    '10.1.2.3': 'private',
+    '192.168.0.1': 'private',
+    '100.64.0.1': 'private',
+    'fd00::1': 'private',
+    '0.0.0.0': 'unspecified',
+    '::': 'unspecified',
+    '224.0.0.1': 'multicast',
+    '255.255.255.255': 'multicast',
+    'ff02::1': 'multicast',
+  }
+  for (const [address, kind] of Object.entries(kinds)) t.equal(isPrivateAddress(address), kind, address)
+  for (const address of ['8.8.8.8', '2606:4700::1111', '64:ff9b::808:808', 'example.com', '', 'localhost']) {
+    t.equal(isPrivateAddress(address), undefined, address)
+  }
+})
