@@ -1,5 +1,8 @@
 /** The compiled routing table: immutable, and a look-up costs the depth of the path, not the number of routes. */
-import type { HostIndex } from './host-index.ts'
+import type { Model } from '../model/model.ts'
+import type { Route, VirtualHost } from '../model/route.ts'
+import { HostIndex } from './host-index.ts'
+import { PathIndex } from './path-index.ts'
 
 /** The routes of one virtual host, compiled. */
 export type HostRoutes<R, H> = {
@@ -14,4 +17,28 @@ export type RoutingTable<R, H> = {
   readonly anyHost: HostRoutes<R, H> | undefined
   /** What serves requests that no rule takes (I-22, I-24); undefined: 404. */
   readonly fallback: R | undefined
+}
+
+/** Compiles a model; `serve` makes, once for each route, what a look-up gives back. */
+export function compileTable<R>(model: Model, serve: (route: Route) => R): RoutingTable<R, VirtualHost> {
+  const compiled = model.hosts.map((host) => compileHost(host, serve))
+  return Object.freeze({
+    hosts: new HostIndex(compiled.filter(({ host }) => host.host !== '').map((routes) => [routes.host.host, routes])),
+    anyHost: compiled.find(({ host }) => host.host === ''),
+    fallback: model.defaultRoute && serve(model.defaultRoute),
+  })
+}
+
+/**
+ * What serves a request, with `hostname` and `path` in the normal forms of base. A host that is known answers for all
+ * its paths: those of a less specific host are not consulted (I-10), only the default backend.
+ */
+export function findRoute<R, H>(table: RoutingTable<R, H>, hostname: string, path: string): R | undefined {
+  const host = table.hosts.find(hostname) ?? table.anyHost
+  return (host === undefined ? undefined : host.find(path)) ?? table.fallback
+}
+
+function compileHost<R>(host: VirtualHost, serve: (route: Route) => R): HostRoutes<R, VirtualHost> {
+  const paths = new PathIndex(host.routes.map((route) => [route.match, serve(route)] as const))
+  return Object.freeze({ host, find: (path: string) => paths.find(path) })
 }

@@ -1,0 +1,276 @@
+/** Why a request is served as it is: which rule wins, what nearly did, and why not. Used by `portico explain`. */
+import type { RequestErrorCode } from '../base/errors.ts'
+import { matchesHostPattern, parseAuthority } from '../base/hostname.ts'
+import { findNearest } from '../base/nearest.ts'
+import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
+import type { CertificateBinding } from '../model/certificate.ts'
+import type { Model } from '../model/model.ts'
+import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
+import type { Upstream } from '../model/upstream.ts'
+import { HostIndex } from './host-index.ts'
+import { compileTable } from './table.ts'
+
+/** `path` is the request target without its authority: path and query as they would be sent. */
+export type ExplainedUrl = Readonly<{ host: string; path: string; scheme: 'http' | 'https' }>
+
+export type RouteVerdict = Readonly<{
+  route: Route
+  /** `shadowed`: it would match, but another rule has the same host, path and type. */
+  verdict: 'wins' | 'no' | 'shadowed'
+  reason: string
+}>
+
+export type Explanation = Readonly<{
+  url: ExplainedUrl
+  /** The answer if Portico gives it itself: a code of the request catalogue, or `redirect`. */
+  answer: Readonly<{ status: number; code: RequestErrorCode | undefined; reason: string }> | undefined
+  path: Readonly<{ normal: NormalPath | undefined; query: string; notes: readonly string[] }>
+  host: Readonly<{
+    /** Undefined: malformed. */
+    hostname: string | undefined
+    virtualHost: VirtualHost | undefined
+    /** `exact`, `wildcard *.foo.com`, … */
+    reason: string
+    /** Hosts that a person may have expected to match, each with why it does not. */
+    misses: readonly Readonly<{ virtualHost: VirtualHost; reason: string }>[]
+  }>
+  /** Undefined for plain HTTP. */
+  certificate: Readonly<{ binding: CertificateBinding | undefined; reason: string }> | undefined
+  /** The winner first, then the nearest misses. */
+  candidates: readonly RouteVerdict[]
+  /** Candidates beyond the limit. */
+  omitted: number
+  winner: Route | undefined
+  /** Where the winner forwards to. */
+  upstream: Upstream | undefined
+}>
+
+const MOST_CANDIDATES = 20
+const MOST_HOSTS = 5
+
+export type ExplainOptions = Readonly<{ encodedSlash?: 'keep' | 'reject' }>
+
+/** Plays one request through a model; plain data, nothing is sent. */
+export function explainRequest(model: Model, url: ExplainedUrl, options: ExplainOptions = {}): Explanation {
+  const { path: rawPath, query } = splitTarget(url.path)
+  const normal = normalizePath(rawPath, options.encodedSlash ?? 'keep')
+  const hostname = parseAuthority(url.host)?.hostname
+  const notes = describePath(rawPath, normal)
+  const host = explainHost(model, hostname)
+  const certificate = url.scheme === 'https' && hostname !== undefined ? explainCertificate(model, hostname) : undefined
+  const base = { url, path: { normal, query, notes }, host, certificate }
+  if (normal === undefined || hostname === undefined) {
+    const code = hostname === undefined ? 'PORTICO_REQ_BAD_HOST' : 'PORTICO_REQ_BAD_PATH'
+    const reason = hostname === undefined ? `host "${url.host}" is malformed` : notes.join('; ')
+    const answer = { status: 400, code, reason } as const
+    return { ...base, answer, candidates: [], omitted: 0, winner: undefined, upstream: undefined }
+  }
+  const { virtualHost } = host
+  const winner = findWinner(model, virtualHost, normal.matchPath)
+  const candidates = listCandidates(model, virtualHost, normal.matchPath, winner)
+  const upstream = winner?.action.type === 'forward' ? model.upstreams.get(winner.action.upstream) : undefined
+  return {
+    ...base,
+    answer: findAnswer(url, virtualHost, winner, upstream),
+    candidates: candidates.slice(0, MOST_CANDIDATES),
+    omitted: Math.max(0, candidates.length - MOST_CANDIDATES),
+    winner,
+    upstream,
+  }
+}
+
+/** The compiled table decides here as it does for traffic. */
+function findWinner(model: Model, virtualHost: VirtualHost | undefined, path: string): Route | undefined {
+  const hosts = virtualHost === undefined ? [] : [{ ...virtualHost, host: '' }]
+  const table = compileTable({ ...model, hosts }, (route) => route)
+  return table.anyHost?.find(path) ?? table.fallback
+}
+
+function findAnswer(
+  url: ExplainedUrl,
+  virtualHost: VirtualHost | undefined,
+  winner: Route | undefined,
+  upstream: Upstream | undefined,
+): Explanation['answer'] {
+  if (url.scheme === 'http' && virtualHost?.redirectToHttps) {
+    return { status: 308, code: undefined, reason: 'a tls section names this host: plain HTTP is sent to HTTPS' }
+  }
+  if (winner === undefined) {
+    const reason = virtualHost === undefined ? 'no rule has this host' : 'no path of this host matches'
+    return { status: 404, code: 'PORTICO_REQ_NO_ROUTE', reason: `${reason}, and there is no default backend` }
+  }
+  if (winner.action.type === 'unavailable') {
+    const { status, reason } = winner.action
+    return { status, code: status === 404 ? 'PORTICO_REQ_NO_ROUTE' : 'PORTICO_UP_NO_SERVICE', reason }
+  }
+  const usable = upstream?.endpoints.some(
+    ({ ready, serving, terminating, weight }) => weight > 0 && (ready || (serving && terminating)),
+  )
+  if (usable) return undefined
+  return { status: 503, code: 'PORTICO_UP_NO_ENDPOINTS', reason: `${winner.backend} has no endpoint ready` }
+}
+
+/** What the normal form changed, or why there is none. */
+function describePath(raw: string, normal: NormalPath | undefined): readonly string[] {
+  if (normal === undefined) return [describeBadPath(raw)]
+  const notes: string[] = []
+  if (normal.path !== raw) notes.push('dot segments resolved, as it will be forwarded')
+  if (normal.matchPath === normal.path) return notes
+  if (/\/\//.test(normal.path)) notes.push('doubled slashes are merged for matching and forwarded as sent')
+  if (normal.path.replaceAll(/\/+/g, '/') !== normal.matchPath) {
+    notes.push(`matched as ${normal.matchPath}: encodings of plain characters mean these characters`)
+  }
+  return notes
+}
+
+function describeBadPath(raw: string): string {
+  if (!raw.startsWith('/')) return 'the path does not begin with "/"'
+  if (raw.includes('\\')) return 'the path holds a backslash'
+  if (raw.includes('#')) return 'the path holds "#": fragments are never sent'
+  if (/[\x00-\x20\x7f]|%[01][0-9a-f]|%7f/i.test(raw)) return 'the path holds a space or control character'
+  if (/[^\x00-\xff]/.test(raw)) return 'the path holds a character that must be percent-encoded'
+  if (/%(?![0-9a-f]{2})/i.test(raw)) return 'the path holds a malformed percent-encoding'
+  if (/\/(\.|%2e){1,2}(;|%3b)/i.test(raw)) return 'the path holds a dot segment with a parameter'
+  if (/%c[01]%|%e0%[89]|%f0%8/i.test(raw)) return 'the path holds overlong UTF-8'
+  if (/%2f|%5c/i.test(raw)) return 'the path holds an encoded slash or backslash, which the settings refuse'
+  return 'the path climbs above the root'
+}
+
+function explainHost(model: Model, hostname: string | undefined): Explanation['host'] {
+  if (hostname === undefined) return { hostname, virtualHost: undefined, reason: 'malformed', misses: [] }
+  const index = new HostIndex(model.hosts.filter(({ host }) => host !== '').map((host) => [host.host, host]))
+  const named = index.find(hostname)
+  const virtualHost = named ?? model.hosts.find(({ host }) => host === '')
+  const reason =
+    named === undefined
+      ? virtualHost === undefined
+        ? 'no rule has this host'
+        : 'no rule names this host: the rules for every host take it'
+      : named.host === hostname
+        ? 'exact'
+        : `wildcard ${named.host}`
+  return { hostname, virtualHost, reason, misses: findHostMisses(model.hosts, hostname, named) }
+}
+
+function findHostMisses(
+  hosts: readonly VirtualHost[],
+  hostname: string,
+  named: VirtualHost | undefined,
+): Explanation['host']['misses'] {
+  const misses: { virtualHost: VirtualHost; reason: string }[] = []
+  for (const virtualHost of hosts) {
+    const { host } = virtualHost
+    if (virtualHost === named || !host.startsWith('*.')) continue
+    if (matchesHostPattern(host, hostname)) {
+      misses.push({ virtualHost, reason: `${named?.host} is exact, and goes before a wildcard` })
+    } else if (hostname === host.slice(2)) {
+      misses.push({ virtualHost, reason: `${host} needs one label more than ${hostname}` })
+    } else if (hostname.endsWith(host.slice(1))) {
+      misses.push({ virtualHost, reason: 'a wildcard stands for exactly one label' })
+    }
+  }
+  if (named === undefined) {
+    const nearest = findNearest(
+      hostname,
+      hosts.map(({ host }) => host).filter((host) => host !== ''),
+    )
+    const virtualHost = hosts.find(({ host }) => host === nearest)
+    if (virtualHost !== undefined && !misses.some((miss) => miss.virtualHost === virtualHost)) {
+      misses.push({ virtualHost, reason: `did you mean ${virtualHost.host}?` })
+    }
+  }
+  return misses.slice(0, MOST_HOSTS)
+}
+
+function explainCertificate(model: Model, hostname: string): Explanation['certificate'] {
+  const binding = new HostIndex(model.certificates.map((one) => [one.host, one])).find(hostname)
+  if (binding === undefined) {
+    return { binding, reason: 'no tls section names this host: the default certificate is served' }
+  }
+  if (binding.certificate === undefined)
+    return { binding, reason: `the default certificate is served: ${binding.reason}` }
+  return { binding, reason: binding.host === hostname ? 'SNI exact' : `SNI wildcard ${binding.host}` }
+}
+
+/** Every route that had a say, the winner first and then by how much of the path it shares. */
+function listCandidates(
+  model: Model,
+  virtualHost: VirtualHost | undefined,
+  path: string,
+  winner: Route | undefined,
+): readonly RouteVerdict[] {
+  const misses: RouteVerdict[] = []
+  for (const route of virtualHost?.routes ?? []) {
+    if (route !== winner) misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
+  }
+  for (const { route, winner: holder } of model.shadowed) {
+    if (virtualHost === undefined || route.host !== virtualHost.host || route.pathType === 'default') continue
+    if (!matchesPath(route.match, path)) {
+      misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
+      continue
+    }
+    const by = `${holder.pathType} ${holder.path || '/'} of ${holder.ingress.namespace}/${holder.ingress.name}`
+    misses.push({ route, verdict: 'shadowed', reason: `shadowed by ${by}` })
+  }
+  if (winner !== model.defaultRoute && model.defaultRoute !== undefined) {
+    misses.push({ route: model.defaultRoute, verdict: 'no', reason: 'a rule takes the request' })
+  }
+  const sorted = misses
+    .map((verdict) => [verdict, sharedLength(verdict.route.match.path, path)] as const)
+    .sort(([, a], [, b]) => b - a)
+    .map(([verdict]) => verdict)
+  return winner === undefined
+    ? sorted
+    : [{ route: winner, verdict: 'wins', reason: describeWin(winner, virtualHost) }, ...sorted]
+}
+
+function describeWin(winner: Route, virtualHost: VirtualHost | undefined): string {
+  if (winner.pathType === 'default') {
+    return virtualHost === undefined || winner.host !== virtualHost.host || !virtualHost.routes.includes(winner)
+      ? 'default backend: no rule takes the request'
+      : 'default backend of this host: no path matches'
+  }
+  return winner.match.type === 'exact' ? 'equals the path' : 'longest matching prefix'
+}
+
+function describeMiss(route: Route, path: string, winner: Route | undefined): string {
+  if (route.pathType === 'default') return 'a path of this host matches'
+  const { type, path: wanted } = route.match
+  if (type === 'exact') {
+    if (path === `${wanted}/` || wanted === `${path}/`)
+      return `"${path}" differs by the slash at its end: Exact is exact`
+    if (path.toLowerCase() === wanted.toLowerCase()) return `"${path}" differs by case`
+    if (path.startsWith(wanted)) return `"${path}" goes on after "${wanted}": Exact is the whole path`
+    return `path is "${path}"`
+  }
+  const stem = stemOf(wanted)
+  if (matchesPath(route.match, path)) {
+    return winner?.match.type === 'exact' ? 'an Exact path goes before a prefix' : 'a longer prefix matches'
+  }
+  if (path.startsWith(stem)) {
+    const end = path.indexOf('/', stem.length)
+    const element = path.slice(0, end < 0 ? undefined : end)
+    return `"${element}" continues the segment: a prefix matches whole path elements`
+  }
+  if (path.toLowerCase().startsWith(stem.toLowerCase())) return `"${path.slice(0, stem.length)}" differs by case`
+  const end = path.indexOf('/', 1)
+  return `path starts with "${end < 0 ? path : path.slice(0, end)}"`
+}
+
+/** A prefix without the slash at its end, which says nothing (I-13). */
+function stemOf(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path
+}
+
+function matchesPath(match: PathMatch, path: string): boolean {
+  if (match.type === 'exact') return path === match.path
+  const stem = stemOf(match.path)
+  return path === stem || path.startsWith(`${stem}/`)
+}
+
+function sharedLength(a: string, b: string): number {
+  const most = Math.min(a.length, b.length)
+  let length = 0
+  while (length < most && a.charCodeAt(length) === b.charCodeAt(length)) length++
+  return length
+}

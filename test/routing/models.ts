@@ -1,0 +1,47 @@
+/** Models for routing tests, from lines of host, path type and path. */
+import type { Model } from '../../lib/model/model.ts'
+import type { Route, VirtualHost } from '../../lib/model/route.ts'
+
+export type RouteLine = readonly [host: string, pathType: Route['pathType'], path: string]
+
+const position = { file: 'test', line: 1, column: 1, length: 1, excerpt: '' }
+
+/** A route whose backend tells it apart. */
+export function createRoute([host, pathType, path]: RouteLine, name: string = `${pathType} ${path}`): Route {
+  return {
+    id: `${host}|${name}`,
+    host,
+    match: { type: pathType === 'Exact' ? 'exact' : 'prefix', path: pathType === 'default' ? '/' : path },
+    pathType,
+    path,
+    action: { type: 'forward', upstream: 'default/web:80' },
+    backend: name,
+    ingress: { namespace: 'default', name: 'web' },
+    position,
+    createdAt: undefined,
+  }
+}
+
+export function createModel(lines: readonly RouteLine[], defaultRoute?: Route): Model {
+  const byHost = new Map<string, Route[]>()
+  for (const line of lines) {
+    const routes = byHost.get(line[0])
+    if (routes === undefined) byHost.set(line[0], [createRoute(line)])
+    else routes.push(createRoute(line))
+  }
+  const hosts: VirtualHost[] = [...byHost].map(([host, routes]) => ({
+    host,
+    routes,
+    redirectToHttps: false,
+    position,
+  }))
+  return {
+    hosts,
+    defaultRoute,
+    shadowed: [],
+    upstreams: new Map(),
+    services: [],
+    certificates: [],
+    counts: { resources: 0, ingresses: 1, routes: lines.length },
+  }
+}
