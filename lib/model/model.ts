@@ -11,7 +11,13 @@ export type ServiceView = Readonly<{
   type: string
   clusterIP: string
   externalIP: string
-  ports: readonly Readonly<{ name: string; port: number; protocol: string; targetPort: number | string; nodePort: number | undefined }>[]
+  ports: readonly Readonly<{
+    name: string
+    port: number
+    protocol: string
+    targetPort: number | string
+    nodePort: number | undefined
+  }>[]
   selector: Readonly<Record<string, string>>
   upstreams: readonly UpstreamKey[]
   position: SourcePosition

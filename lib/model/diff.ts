@@ -1,0 +1,109 @@
+/** What a reload changes, route by route and certificate by certificate. */
+import type { CertificateBinding } from './certificate.ts'
+import type { Model } from './model.ts'
+import { printAction, printEndpoints } from './print.ts'
+import type { Route } from './route.ts'
+
+export type ModelChange = Readonly<{
+  type: 'added' | 'removed' | 'changed'
+  /** What it is about: `shop.localhost/api  Prefix`, `certificate shop.localhost`. */
+  subject: string
+  /** What came, went, or became what. */
+  detail: string
+}>
+
+/** Something that can come, go and change. */
+type Item = Readonly<{
+  subject: string
+  /** Undefined where its coming and going shows in other items. */
+  added: string | undefined
+  removed: string | undefined
+  /** What may change, the first being what decides: where it differs the others say nothing more. */
+  aspects: readonly Readonly<{ name: string; value: string }>[]
+}>
+
+/** Compares what is served: what went, then what came and changed, each in the order of its model. */
+export function diffModels(before: Model, after: Model): readonly ModelChange[] {
+  const old = describe(before)
+  const now = describe(after)
+  const changes: ModelChange[] = []
+  for (const [key, { subject, removed }] of old) {
+    if (removed !== undefined && !now.has(key)) changes.push({ type: 'removed', subject, detail: removed })
+  }
+  for (const [key, item] of now) {
+    const previous = old.get(key)
+    if (previous !== undefined) changes.push(...compare(previous, item))
+    else if (item.added !== undefined) changes.push({ type: 'added', subject: item.subject, detail: item.added })
+  }
+  return Object.freeze(changes.map((change) => Object.freeze(change)))
+}
+
+/** `+ shop.localhost/cart  Prefix → default/card:80 → 127.0.0.1:9100` */
+export function printChange({ type, subject, detail }: ModelChange): string {
+  return `${type === 'added' ? '+' : type === 'removed' ? '-' : '~'} ${subject} ${detail}`
+}
+
+function compare(before: Item, after: Item): ModelChange[] {
+  const changes: ModelChange[] = []
+  for (const [index, { name, value }] of after.aspects.entries()) {
+    const was = before.aspects[index]!.value
+    if (was === value) continue
+    changes.push({ type: 'changed', subject: after.subject, detail: `${name}${was} → ${value}` })
+    if (index === 0) break
+  }
+  return changes
+}
+
+function describe(model: Model): Map<string, Item> {
+  const items = new Map<string, Item>()
+  for (const { host, routes, redirectToHttps } of model.hosts) {
+    for (const route of routes) items.set(keyOf(route), describeRoute(model, route))
+    items.set(`host ${host}`, {
+      subject: host === '' ? '*' : host,
+      added: undefined,
+      removed: undefined,
+      aspects: [{ name: 'plain HTTP ', value: redirectToHttps ? 'redirected to https' : 'served' }],
+    })
+  }
+  if (model.defaultRoute !== undefined)
+    items.set('default', describeRoute(model, model.defaultRoute, 'any other request'))
+  for (const binding of model.certificates) items.set(`certificate ${binding.host}`, describeCertificate(binding))
+  return items
+}
+
+/** The same place, whichever Ingress defines it. */
+function keyOf({ host, pathType, match }: Route): string {
+  return `route ${host} ${pathType === 'default' ? 'default' : match.type} ${match.path}`
+}
+
+function describeRoute(model: Model, route: Route, subject: string = subjectOf(route)): Item {
+  const { action, backend } = route
+  const upstream = action.type === 'forward' ? model.upstreams.get(action.upstream) : undefined
+  const text = printAction(model, route)
+  return {
+    subject,
+    added: text,
+    removed: `→ ${backend}`,
+    aspects: [
+      { name: '', value: action.type === 'forward' ? backend : `${backend} (${action.status} ${action.reason})` },
+      { name: 'endpoints ', value: printEndpoints(upstream?.endpoints ?? []) },
+      { name: 'protocol ', value: upstream?.protocol ?? '' },
+    ],
+  }
+}
+
+function subjectOf({ host, pathType, path }: Route): string {
+  const place = `${host === '' ? '*' : host}${pathType === 'default' ? '' : path === '' ? '/' : path}`
+  return `${place}  ${pathType}`
+}
+
+/** A certificate renewed under its old name is another one: its fingerprint tells. */
+function describeCertificate({ host, certificate, reason }: CertificateBinding): Item {
+  const name = certificate?.name ?? `default (${reason})`
+  const value =
+    certificate === undefined
+      ? name
+      : `${name} (expires ${new Date(certificate.notAfter).toISOString().slice(0, 10)}, SHA-256 ${certificate.fingerprint.slice(0, 8)})`
+  const subject = `certificate ${host}`
+  return { subject, added: `→ ${value}`, removed: `→ ${name}`, aspects: [{ name: '', value }] }
+}

@@ -1,0 +1,40 @@
+/** The annotations of Portico's own domain: which there are, and those that are misspelt. */
+import type { DiagnosticList } from '../base/diagnostics.ts'
+import { findNearest } from '../base/nearest.ts'
+import { printResource, type Resource } from '../kubernetes/resource.ts'
+import type { ResourceSet } from '../kubernetes/store.ts'
+import { ENDPOINTS_ANNOTATION } from './endpoint-override.ts'
+
+const DOMAIN = 'portico.dev/'
+
+/** Each annotation with the kinds it stands on. */
+const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([[ENDPOINTS_ANNOTATION, ['Service']]])
+
+/** Reports annotations under portico.dev/ that mean nothing where they stand. */
+export function checkAnnotations(resources: ResourceSet, diagnostics: DiagnosticList): void {
+  for (const kind of ['Ingress', 'Service'] as const) {
+    for (const resource of resources.all(kind)) checkResource(resource, diagnostics)
+  }
+}
+
+function checkResource(resource: Resource, diagnostics: DiagnosticList): void {
+  for (const name of Object.keys(resource.meta.annotations)) {
+    if (!name.startsWith(DOMAIN)) continue
+    const kinds = KNOWN.get(name)
+    if (kinds?.includes(resource.kind)) continue
+    const nearest = findNearest(name, KNOWN.keys())
+    diagnostics.add(
+      'PORTICO_ANN_UNKNOWN',
+      kinds ? `annotation "${name}" means nothing on ${resource.kind}` : `unknown annotation "${name}"`,
+      {
+        position: resource.origin.locateKey(['metadata', 'annotations', name]),
+        resource: printResource(resource),
+        help: kinds
+          ? `it belongs on ${kinds.join(' or ')}`
+          : nearest
+            ? `did you mean "${nearest}"?`
+            : `known are ${[...KNOWN.keys()].join(', ')}`,
+      },
+    )
+  }
+}

@@ -1,0 +1,134 @@
+/** Which Ingresses are served: those whose class is Portico's (I-1 to I-3). */
+import type { DiagnosticList } from '../base/diagnostics.ts'
+import { findNearest } from '../base/nearest.ts'
+import type { SourcePosition } from '../base/position.ts'
+import { type Ingress, type IngressClass, printResource } from '../kubernetes/resource.ts'
+import type { ResourceSet } from '../kubernetes/store.ts'
+import type { Settings } from '../settings-table.ts'
+
+/** `spec.controller` of the IngressClasses that are Portico's. */
+export const CONTROLLER = 'portico.dev/ingress-controller'
+
+const ANNOTATION = 'kubernetes.io/ingress.class'
+
+/**
+ * Picks the Ingresses to serve, in order of rank. `settings.ingressClasses` decides where given: Ingresses of these class
+ * names, all of them with `*`, and those without a class if the default IngressClass is named. Otherwise IngressClass
+ * objects decide. With neither, class names are informational and every Ingress is served.
+ */
+export function selectIngresses(
+  resources: ResourceSet,
+  settings: Settings,
+  diagnostics: DiagnosticList,
+): readonly Ingress[] {
+  const ingresses = resources.all('Ingress')
+  const classes = resources.all('IngressClass')
+  const served = settings.ingressClasses
+  if (served.includes('*')) return ingresses
+  if (served.length > 0) return ingresses.filter((ingress) => isNamed(ingress, served, classes, diagnostics))
+  if (classes.length > 0) return ingresses.filter((ingress) => isOwned(ingress, classes, diagnostics))
+  noteClassNames(ingresses, diagnostics)
+  return ingresses
+}
+
+/** The class an Ingress asks for: the field wins over the deprecated annotation (I-2). */
+function findClassName(ingress: Ingress): { name: string; position: SourcePosition } | undefined {
+  if (ingress.ingressClassName) {
+    return { name: ingress.ingressClassName, position: ingress.origin.locate(['spec', 'ingressClassName']) }
+  }
+  const name = ingress.meta.annotations[ANNOTATION]
+  return name ? { name, position: ingress.origin.locate(['metadata', 'annotations', ANNOTATION]) } : undefined
+}
+
+/** Of several defaults the newest, then the first by name (I-3). */
+function findDefaultClass(classes: readonly IngressClass[]): IngressClass | undefined {
+  const defaults = classes.filter((candidate) => candidate.isDefault)
+  defaults.sort((a, b) => (b.meta.createdAt ?? 0) - (a.meta.createdAt ?? 0) || (a.meta.name < b.meta.name ? -1 : 1))
+  return defaults[0]
+}
+
+function isNamed(
+  ingress: Ingress,
+  served: readonly string[],
+  classes: readonly IngressClass[],
+  diagnostics: DiagnosticList,
+): boolean {
+  const wanted = findClassName(ingress)
+  const name = wanted?.name ?? findDefaultClass(classes)?.meta.name
+  if (name === undefined) {
+    reportMissing(ingress, diagnostics, 'add a class, or "*" to ingressClasses in the settings')
+    return false
+  }
+  if (served.includes(name)) return true
+  diagnostics.add('PORTICO_REF_CLASS_FOREIGN', `ingress class "${name}" is not among those the settings serve`, {
+    position: wanted?.position ?? ingress.origin.locate(['metadata', 'name']),
+    resource: printResource(ingress),
+    help: `ingressClasses in the settings names ${served.map((one) => `"${one}"`).join(', ')}`,
+  })
+  return false
+}
+
+function isOwned(ingress: Ingress, classes: readonly IngressClass[], diagnostics: DiagnosticList): boolean {
+  const wanted = findClassName(ingress)
+  const owner = wanted ? classes.find((candidate) => candidate.meta.name === wanted.name) : findDefaultClass(classes)
+  if (owner?.controller === CONTROLLER) return true
+  const resource = printResource(ingress)
+  if (owner) {
+    diagnostics.add(
+      'PORTICO_REF_CLASS_FOREIGN',
+      `ingress class "${owner.meta.name}" belongs to controller "${owner.controller}": not served`,
+      {
+        position: wanted?.position ?? ingress.origin.locate(['metadata', 'name']),
+        resource,
+        help: `to serve it all the same, add "${owner.meta.name}" to ingressClasses in the settings`,
+        notes: [{ message: 'the class is defined here', position: owner.origin.locate(['spec', 'controller']) }],
+      },
+    )
+  } else if (wanted) {
+    const nearest = findNearest(
+      wanted.name,
+      classes.map((candidate) => candidate.meta.name),
+    )
+    diagnostics.add('PORTICO_REF_CLASS_NOT_FOUND', `ingress class "${wanted.name}" not found: not served`, {
+      position: wanted.position,
+      resource,
+      help: nearest
+        ? `did you mean "${nearest}"?`
+        : `add an IngressClass "${wanted.name}" with controller ${CONTROLLER}, or "${wanted.name}" to ingressClasses in the settings`,
+    })
+  } else {
+    reportMissing(
+      ingress,
+      diagnostics,
+      `set spec.ingressClassName, or make an IngressClass the default with the annotation ingressclass.kubernetes.io/is-default-class: "true"`,
+    )
+  }
+  return false
+}
+
+function reportMissing(ingress: Ingress, diagnostics: DiagnosticList, help: string): void {
+  diagnostics.add('PORTICO_REF_CLASS_MISSING', 'the Ingress has no class and no class is the default: not served', {
+    position: ingress.origin.locate(['metadata', 'name']),
+    resource: printResource(ingress),
+    help,
+  })
+}
+
+/** Once for each name, where it is first used. */
+function noteClassNames(ingresses: readonly Ingress[], diagnostics: DiagnosticList): void {
+  const noted = new Set<string>()
+  for (const ingress of ingresses) {
+    const wanted = findClassName(ingress)
+    if (wanted === undefined || noted.has(wanted.name)) continue
+    noted.add(wanted.name)
+    diagnostics.add(
+      'PORTICO_REF_CLASS_INFORMATIONAL',
+      `ingress class "${wanted.name}" is informational: no IngressClass object is given, so every Ingress is served`,
+      {
+        position: wanted.position,
+        resource: printResource(ingress),
+        help: 'ingressClasses in the settings serves some classes only',
+      },
+    )
+  }
+}

@@ -1,0 +1,67 @@
+import t from 'tap'
+import { diffModels, printChange } from '../../lib/model/diff.ts'
+import { translateText } from '../translate/manifests.ts'
+
+type Options = { paths?: readonly (readonly [string, string])[]; api?: string; tls?: boolean; fallback?: boolean }
+
+function changes(before: Options, after: Options): string[] {
+  return diffModels(translateText(print(before)).model, translateText(print(after)).model).map(printChange)
+}
+
+function print({ paths = [['/', 'web']], api = '127.0.0.1:9001, 127.0.0.1:9002', tls, fallback }: Options): string {
+  const rules = paths.map(
+    ([path, name]) => `{path: ${path}, pathType: Prefix, backend: {service: {name: ${name}, port: {number: 80}}}}`,
+  )
+  const service = (name: string, endpoints: string): string =>
+    `---\napiVersion: v1\nkind: Service\nmetadata: {name: ${name}, annotations: {portico.dev/endpoints: "${endpoints}"}}\nspec: {ports: [{port: 80}]}\n`
+  return `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop}
+spec:
+  ${tls ? 'tls: [{hosts: [a.com]}]' : ''}
+  ${fallback ? 'defaultBackend: {service: {name: web, port: {number: 80}}}' : ''}
+  rules: [{host: a.com, http: {paths: [${rules.join(', ')}]}}]
+${service('web', '127.0.0.1:9000')}${service('api', api)}`
+}
+
+t.test('nothing changed', async (t) => {
+  t.same(changes({}, {}), [])
+})
+
+t.test('a route that came and one that went', async (t) => {
+  const more = {
+    paths: [
+      ['/', 'web'],
+      ['/cart', 'api'],
+    ] as const,
+  }
+  t.same(changes({}, more), ['+ a.com/cart  Prefix → default/api:80 → 127.0.0.1:9001, 127.0.0.1:9002'])
+  t.same(changes(more, {}), ['- a.com/cart  Prefix → default/api:80'])
+})
+
+t.test('endpoints that changed', async (t) => {
+  const paths = [['/', 'api']] as const
+  t.same(changes({ paths }, { paths, api: '127.0.0.1:9001' }), [
+    '~ a.com/  Prefix endpoints 127.0.0.1:9001, 127.0.0.1:9002 → 127.0.0.1:9001',
+  ])
+  t.same(changes({ api: '127.0.0.1:1' }, { api: '127.0.0.1:2' }), [], 'of a Service without a route: nothing')
+})
+
+t.test('a route that leads elsewhere is one change', async (t) => {
+  t.same(changes({}, { paths: [['/', 'api']] }), ['~ a.com/  Prefix default/web:80 → default/api:80'])
+  t.same(changes({}, { paths: [['/', 'gone']] }), [
+    '~ a.com/  Prefix default/web:80 → default/gone:80 (503 service "gone" not found)',
+  ])
+})
+
+t.test('tls and the default backend', async (t) => {
+  t.same(changes({}, { tls: true }), [
+    '~ a.com plain HTTP served → redirected to https',
+    '+ certificate a.com → default (tls of Ingress default/shop names no Secret)',
+  ])
+  t.same(changes({}, { fallback: true }), [
+    '+ a.com  default → default/web:80 → 127.0.0.1:9000',
+    '+ any other request → default/web:80 → 127.0.0.1:9000',
+  ])
+})

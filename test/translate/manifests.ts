@@ -1,0 +1,41 @@
+/** From manifest text to a model, through the real stages. */
+import type { Clock } from '../../lib/base/clock.ts'
+import { type Diagnostic, DiagnosticList } from '../../lib/base/diagnostics.ts'
+import { decodeDocuments } from '../../lib/kubernetes/decode.ts'
+import { createResourceSet } from '../../lib/kubernetes/store.ts'
+import type { Model } from '../../lib/model/model.ts'
+import { resolveSettings } from '../../lib/settings.ts'
+import { parseDocuments } from '../../lib/source/document.ts'
+import { sourceFromText } from '../../lib/source/files.ts'
+import { translate } from '../../lib/translate/translate.ts'
+
+export type TranslatedText = { model: Model; diagnostics: readonly Diagnostic[] }
+
+/** 2026-01-01T00:00:00Z, for ever. */
+export const fixedClock: Clock = { now: () => Date.UTC(2026, 0, 1), monotonic: () => 0 }
+
+/** A GatewayConfiguration among the documents gives the settings. */
+export function translateText(text: string, clock: Clock = fixedClock): TranslatedText {
+  const list = new DiagnosticList()
+  const { documents } = parseDocuments(sourceFromText('in.yaml', text), list)
+  const decoded = decodeDocuments(documents, list)
+  const document = decoded.settings[0]
+  const { settings } = resolveSettings({ environment: {}, flags: {}, ...(document && { document }) }, list)
+  const resources = createResourceSet(decoded.resources, 1, list)
+  return { model: translate(resources, { settings, clock }, list), diagnostics: list.sorted() }
+}
+
+/** One line for what is wrong, then indented help and notes. */
+export function printDiagnostics(diagnostics: readonly Diagnostic[]): string {
+  const lines = diagnostics.flatMap(({ code, severity, message, position, resource, help, notes }) => [
+    `${place(position)} ${severity} ${code} ${message}${resource ? `  [${resource}]` : ''}`,
+    ...(help ? [`    help: ${help}`] : []),
+    ...notes.map((note) => `    note: ${note.message}${note.position ? ` (${place(note.position)})` : ''}`),
+  ])
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n`
+}
+
+/** The words under the caret say more than the column. */
+function place(position: Diagnostic['position']): string {
+  return position === undefined ? '-' : `${position.line}:${position.column}`
+}

@@ -1,0 +1,150 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { printModel } from '../../lib/model/print.ts'
+import { makeCertificate } from '../helpers/certificates.ts'
+import { fixedClock, printDiagnostics, translateText } from './manifests.ts'
+
+const ROOT = join(process.cwd(), 'test/fixtures/translate')
+
+/** Whether a value and all it holds is frozen; Maps and what they hold are looked into. */
+function isDeeplyFrozen(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  if (value instanceof Map) return [...value.values()].every(isDeeplyFrozen)
+  return Object.isFrozen(value) && Object.values(value).every(isDeeplyFrozen)
+}
+
+t.test('I-40, P-24 the order of documents never decides', async (t) => {
+  for (const name of readdirSync(ROOT)) {
+    const text = readFileSync(join(ROOT, name, 'in.yaml'), 'utf8')
+    const reversed = text.split('---\n').reverse().join('---\n')
+    t.equal(printModel(translateText(reversed).model), printModel(translateText(text).model), name)
+  }
+})
+
+t.test('what is translated is frozen', async (t) => {
+  for (const name of readdirSync(ROOT)) {
+    const { model } = translateText(readFileSync(join(ROOT, name, 'in.yaml'), 'utf8'))
+    for (const part of ['hosts', 'defaultRoute', 'shadowed', 'upstreams', 'certificates', 'counts'] as const) {
+      t.ok(isDeeplyFrozen(model[part]), `${name}: ${part}`)
+    }
+  }
+})
+
+t.test('nothing at all serves nothing', async (t) => {
+  t.equal(printModel(translateText('').model), 'default  → 404\n')
+})
+
+t.test('a printed model never shows a private key', async (t) => {
+  const pem = await makeCertificate({ names: ['a.com'], notAfter: new Date(fixedClock.now() + 90 * 86_400_000) })
+  const secret = JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'tls' },
+    type: 'kubernetes.io/tls',
+    stringData: { 'tls.crt': pem.certificate, 'tls.key': pem.key },
+  })
+  const ingress = `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec: {tls: [{hosts: [a.com], secretName: tls}], rules: [{host: a.com}]}
+`
+  const text = printModel(translateText(`${ingress}---\n${secret}\n`).model)
+  t.match(text, /certificate a.com → default\/tls \(a.com; key \[redacted\]\)/)
+  t.notMatch(text, /BEGIN/)
+})
+
+t.test('Services are shown as kubectl shows them', async (t) => {
+  const { model } = translateText(`
+apiVersion: v1
+kind: Service
+metadata: {name: plain, namespace: b}
+spec: {ports: [{name: http, port: 80, targetPort: web}, {name: dns, port: 53, protocol: UDP}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: headless}
+spec: {clusterIP: None, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: waiting}
+spec: {type: LoadBalancer, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: asked}
+spec: {type: LoadBalancer, loadBalancerIP: 192.0.2.1, externalIPs: [192.0.2.9], ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: given}
+spec: {type: LoadBalancer, clusterIP: 10.96.0.7, ports: [{port: 80, nodePort: 30080}]}
+status: {loadBalancer: {ingress: [{ip: 192.0.2.2}, {hostname: lb.example}]}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: outside}
+spec: {type: ExternalName, externalName: api.example.com}
+`)
+  const rows = model.services.map(({ namespace, name, type, clusterIP, externalIP, upstreams }) =>
+    [namespace, name, type, clusterIP, externalIP, upstreams.join(' ')].join(' | '),
+  )
+  t.same(rows, [
+    'b | plain | ClusterIP | <none> | <none> | b/plain:80',
+    'default | asked | LoadBalancer | <none> | 192.0.2.1,192.0.2.9 | default/asked:80',
+    'default | given | LoadBalancer | 10.96.0.7 | 192.0.2.2,lb.example | default/given:80',
+    'default | headless | ClusterIP | None | <none> | default/headless:80',
+    'default | outside | ExternalName | <none> | api.example.com | ',
+    'default | waiting | LoadBalancer | <none> | <pending> | default/waiting:80',
+  ])
+  t.match(model.services[0]?.ports, [
+    { port: 80, targetPort: 'web', protocol: 'TCP' },
+    { name: 'dns', port: 53, protocol: 'UDP' },
+  ])
+})
+
+t.test('S33 addresses found for an external name are guarded unless people say otherwise', async (t) => {
+  const guarded = (settings: string, annotation: string): boolean | undefined => {
+    const text = `
+apiVersion: v1
+kind: Service
+metadata: {name: out, annotations: {${annotation}}}
+spec: {type: ExternalName, externalName: api.example.com, ports: [{port: 443}]}
+---
+${settings}`
+    return translateText(text).model.upstreams.get('default/out:443')?.guardAddresses
+  }
+  const gateway = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
+  t.equal(guarded('', ''), true)
+  t.equal(guarded(`${gateway}externalNames: {allowPrivate: true}`, ''), false)
+  t.equal(guarded('', 'portico.dev/endpoints: "127.0.0.1:1"'), false)
+  t.equal(guarded(`${gateway}endpoints: {default/out: ["127.0.0.1:1"]}`, ''), false)
+})
+
+t.test('S33 spellings of a private address that only resolvers know are private', async (t) => {
+  const text = ['0x7f.1', '2130706433', '127.1', 'localhost.', 'db.localhost']
+    .map(
+      (name, index) => `
+apiVersion: v1
+kind: Service
+metadata: {name: s${index}}
+spec: {type: ExternalName, externalName: "${name}"}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: i${index}}
+spec: {rules: [{host: h${index}.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: s${index}, port: {number: 80}}}}]}}]}
+`,
+    )
+    .join('---')
+  const { model, diagnostics } = translateText(text)
+  for (const { host, routes } of model.hosts) t.match(routes[0]?.action, { type: 'unavailable', status: 503 }, host)
+  t.equal(diagnostics.length, 5, printDiagnostics(diagnostics))
+})
+
+t.test('the model counts what it holds', async (t) => {
+  const { model } = translateText(readFileSync(join(ROOT, 'default-backends', 'in.yaml'), 'utf8'))
+  t.same(model.counts, { resources: 6, ingresses: 3, routes: 6 })
+})
