@@ -1,0 +1,97 @@
+/** One log line for each request: JSON fields in lower_snake, or a line for people. What the client sent is bounded and escaped. */
+import { escapeText, type Paint } from '../base/terminal-text.ts'
+import type { Log } from './log.ts'
+import type { RequestRecord } from './record.ts'
+
+/** The constant message of an access line; the pretty printer knows it by this. */
+export const ACCESS_MESSAGE = 'request'
+
+/** Longest texts, in UTF-16 units. */
+const MAX_TARGET = 2048
+const MAX_TEXT = 512
+const PLAIN = /^[\x20-\x7e]*$/
+
+/** An access line as it is in the log. Fields that do not apply are left out. */
+export type AccessFields = Readonly<{
+  request_id: string
+  client: string
+  peer: string
+  host: string
+  method: string
+  target: string
+  protocol: string
+  scheme: string
+  status: number
+  bytes_in: number
+  bytes_out: number
+  duration_ms: number
+  upstream_ms: number | undefined
+  ingress: string | undefined
+  route: string | undefined
+  service: string | undefined
+  endpoint: string | undefined
+  tries: number
+  code: string | undefined
+  detail: string | undefined
+  user_agent: string | undefined
+  tunnel: true | undefined
+}>
+
+/** Logs whatever `log`'s level is, unless it is silent: the setting `log.access` decides about access lines. */
+export function createAccessLog(log: Log): (record: RequestRecord) => void {
+  const access = log.child({}, { level: 'info' })
+  return (record) => {
+    if (log.level !== 'silent') access.info(accessFields(record), ACCESS_MESSAGE)
+  }
+}
+
+export function accessFields(record: RequestRecord): AccessFields {
+  return {
+    request_id: cleanText(record.id, MAX_TEXT),
+    client: record.clientAddress,
+    peer: record.peerAddress,
+    host: cleanText(record.authority, MAX_TEXT),
+    method: cleanText(record.method, MAX_TEXT),
+    target: cleanText(record.target, MAX_TARGET),
+    protocol: record.protocol,
+    scheme: record.scheme,
+    status: record.status,
+    bytes_in: record.bytesIn,
+    bytes_out: record.bytesOut,
+    duration_ms: roundMs(record.durationMs),
+    upstream_ms: record.upstreamMs === undefined ? undefined : roundMs(record.upstreamMs),
+    ingress: record.ingress,
+    route: record.route,
+    service: record.upstream,
+    endpoint: record.endpoint,
+    tries: record.tries,
+    code: record.error,
+    detail: record.detail === undefined ? undefined : cleanText(record.detail, MAX_TARGET),
+    user_agent: record.userAgent === undefined ? undefined : cleanText(record.userAgent, MAX_TEXT),
+    tunnel: record.tunnel || undefined,
+  }
+}
+
+/** `502 GET shop.localhost/api/orders  3 ms  default/api:80  PORTICO_UP_CONNECT_REFUSED  why` */
+export function printAccess(fields: AccessFields, paint: Paint): string {
+  const { status, duration_ms: duration } = fields
+  const colour = status >= 500 ? 'red' : status >= 400 ? 'yellow' : status >= 300 ? 'cyan' : 'green'
+  return [
+    `${paint(colour, String(status))} ${fields.method} ${fields.host}${fields.target}`,
+    duration < 10 && !Number.isInteger(duration) ? `${duration.toFixed(1)} ms` : `${Math.round(duration)} ms`,
+    fields.service,
+    fields.code && paint(colour, fields.code),
+    fields.detail,
+  ]
+    .filter(Boolean)
+    .join('  ')
+}
+
+function cleanText(text: string, limit: number): string {
+  const cut = text.length > limit ? `${text.slice(0, limit)}…` : text
+  return PLAIN.test(cut) ? cut : escapeText(cut)
+}
+
+function roundMs(time: number): number {
+  return Math.round(time * 1000) / 1000
+}

@@ -1,0 +1,122 @@
+/** Where log lines go: a file descriptor, written in the background. A full disk, a closed pipe or a reader that stalls costs lines, never traffic (LC-13). */
+import { fstatSync, write } from 'node:fs'
+import { Socket } from 'node:net'
+
+/** Bytes that may wait to be written. */
+const MAX_PENDING = 8 * 1024 * 1024
+/** A pipe that is full is tried again after this, in milliseconds. */
+const RETRY = 50
+
+type Write = (bytes: Buffer, done: (error: NodeJS.ErrnoException | null, written: number) => void) => void
+
+export type LogDestinationOptions = {
+  fd: number
+  /** Most bytes that wait; lines beyond it are dropped. */
+  maxPending?: number
+}
+
+export class LogDestination {
+  /** Lines that were dropped since the start. */
+  dropped = 0
+  readonly #write: Write
+  readonly #maxPending: number
+  #lines: string[] = []
+  #pending = 0
+  #isWriting = false
+  /** Dropped lines the log does not speak of yet. */
+  #unreported = 0
+  #isBroken = false
+  #waiting: (() => void)[] = []
+
+  constructor({ fd, maxPending = MAX_PENDING }: LogDestinationOptions) {
+    this.#write = isPipe(fd) ? pipeWriter(fd) : (bytes, done) => write(fd, bytes, done)
+    this.#maxPending = maxPending
+  }
+
+  /** `line` ends with a line feed. */
+  write(line: string): void {
+    if (this.#isBroken || this.#pending + line.length > this.#maxPending) {
+      this.#drop(1)
+      return
+    }
+    this.#lines.push(line)
+    this.#pending += line.length
+    if (!this.#isWriting) this.#writeNext()
+  }
+
+  /** Calls `done` when all that was written so far is out or dropped; a stalled reader delays it for ever. */
+  flush(done: () => void): void {
+    if (this.#isWriting) this.#waiting.push(done)
+    else done()
+  }
+
+  #writeNext(): void {
+    if (this.#lines.length === 0) {
+      this.#isWriting = false
+      for (const done of this.#waiting.splice(0)) done()
+      return
+    }
+    this.#isWriting = true
+    if (this.#unreported > 0) {
+      const report = {
+        level: 'warn',
+        time: new Date().toISOString(),
+        lines: this.#unreported,
+        msg: 'log lines were dropped',
+      }
+      this.#lines.unshift(`${JSON.stringify(report)}\n`)
+      this.#unreported = 0
+    }
+    const count = this.#lines.length
+    const bytes = Buffer.from(this.#lines.join(''))
+    this.#lines = []
+    this.#writeBytes(bytes, count)
+  }
+
+  #writeBytes(bytes: Buffer, count: number): void {
+    this.#write(bytes, (error, written) => {
+      if (error?.code === 'EAGAIN' || error?.code === 'EBUSY') {
+        setTimeout(() => this.#writeBytes(bytes, count), RETRY).unref()
+        return
+      }
+      if (error) {
+        // Nobody will ever read again; a full disk may become less full.
+        if (!['ENOSPC', 'EDQUOT', 'EIO'].includes(error.code ?? '')) this.#isBroken = true
+        this.#drop(count)
+      } else if (written < bytes.length) {
+        this.#writeBytes(bytes.subarray(written), count)
+        return
+      }
+      this.#pending = 0
+      for (const line of this.#lines) this.#pending += line.length
+      this.#writeNext()
+    })
+  }
+
+  #drop(count: number): void {
+    this.dropped += count
+    this.#unreported += count
+  }
+}
+
+function isPipe(fd: number): boolean {
+  try {
+    const stat = fstatSync(fd)
+    return stat.isFIFO() || stat.isSocket()
+  } catch {
+    return false // Closed: each write will say so.
+  }
+}
+
+/**
+ * A pipe is written without blocking: a thread that waits in write(2) for a reader who stalls could not be stopped, and the
+ * process would never end.
+ */
+function pipeWriter(fd: number): Write {
+  const socket = new Socket({ fd, readable: false, writable: true })
+  socket.on('error', () => {}) // Each write is told of it.
+  socket.unref()
+  return (bytes, done) => {
+    socket.write(bytes, (error) => done(error ?? null, bytes.length))
+  }
+}

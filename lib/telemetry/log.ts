@@ -1,0 +1,66 @@
+/** The log: pino, JSON lines on stdout; for people on a terminal. */
+import { isatty } from 'node:tty'
+import { type Logger, pino } from 'pino'
+import { prettyFactory } from 'pino-pretty'
+import { paintAnsi, paintNothing } from '../base/terminal-text.ts'
+import { ACCESS_MESSAGE, type AccessFields, printAccess } from './access-log.ts'
+import { LogDestination } from './log-destination.ts'
+
+export type Log = Logger
+
+/** What lines are written to: `write` must not block, `flush` calls back when all is out. */
+export type LogStream = { write(line: string): void; flush?(done: () => void): void }
+
+export type LogSettings = Readonly<{
+  level: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  format: 'auto' | 'json' | 'pretty'
+}>
+
+const STDOUT = 1
+
+/** Lines go to `stream`, else to standard output. The level may be changed while running: `log.level = …`. */
+export function createLog(settings: LogSettings, stream: LogStream = new LogDestination({ fd: STDOUT })): Log {
+  const isTerminal = isatty(STDOUT)
+  const isPretty = settings.format === 'pretty' || (settings.format === 'auto' && isTerminal)
+  return pino(
+    {
+      level: settings.level,
+      base: null, // Process id and host name: whoever collects logs adds its own.
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    isPretty ? prettyStream(stream, isTerminal && !process.env.NO_COLOR) : stream,
+  )
+}
+
+/** Resolves when all lines are out, or after `timeout` milliseconds: to be awaited before the process ends. */
+export function flushLog(log: Log, timeout: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, timeout)
+    log.flush(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
+
+function prettyStream(stream: LogStream, colour: boolean): LogStream {
+  const paint = colour ? paintAnsi : paintNothing
+  const print = prettyFactory({ colorize: colour, translateTime: 'SYS:HH:MM:ss', singleLine: true })
+  return {
+    write: (line) => {
+      const entry = JSON.parse(line) as { time: string; msg: string }
+      if (entry.msg !== ACCESS_MESSAGE) stream.write(print(entry))
+      else stream.write(`${printClock(entry.time)} ${printAccess(entry as unknown as AccessFields, paint)}\n`)
+    },
+    flush: (done) => {
+      if (stream.flush) stream.flush(done)
+      else done()
+    },
+  }
+}
+
+/** `14:03:20`, local time. */
+function printClock(time: string): string {
+  return new Date(time).toTimeString().slice(0, 8)
+}

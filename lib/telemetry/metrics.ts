@@ -1,0 +1,178 @@
+/** The metrics of the gateway, in Prometheus' text format. Label values come from configuration or a catalogue, never from a client. */
+import { METHODS } from 'node:http'
+import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
+import type { Severity } from '../base/diagnostics.ts'
+import { REQUEST_ERRORS, type RequestErrorCode } from '../base/errors.ts'
+import type { RequestRecord } from './record.ts'
+import { BUCKETS, type Distribution, increment, RequestSeries } from './request-series.ts'
+
+/** Routes told apart; beyond it requests are counted together, so that many reloads cannot fill the memory. */
+const MAX_SERIES = 10_000
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
+
+/** What a reload brought. */
+export type ReloadReport = Readonly<{
+  /** Milliseconds since the epoch. */
+  at: number
+  routes: number
+  diagnostics: Readonly<Record<Severity, number>>
+  /** `notAfter` in milliseconds since the epoch. */
+  certificates: readonly Readonly<{ host: string; secret: string; notAfter: number }>[]
+}>
+
+/** Figures that others hold; asked for at each scrape. */
+export type LiveFigures = {
+  requestsInFlight: () => number
+  tunnelsOpen?: () => number
+  /** Open client connections by listener. */
+  connections: () => Iterable<readonly [listener: string, count: number]>
+  logLinesDropped?: () => number
+}
+
+export type Metrics = {
+  observe(record: RequestRecord): void
+  /** A configuration was taken (with what it holds) or refused. */
+  reload(isOk: boolean, report?: ReloadReport): void
+  watch(figures: LiveFigures): void
+  text(): Promise<string>
+  readonly contentType: string
+}
+
+type Sample = { metricName?: string; labels: Record<string, string | number>; value: number }
+
+export function createMetrics(options: { version?: string } = {}): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+
+  const series = new Map<string, RequestSeries>()
+  const overflow = new RequestSeries('other', 'other')
+  const errors = new Map<RequestErrorCode, number>()
+  const reloads = { success: 0, failure: 0, isLastOk: true }
+  let report: ReloadReport | undefined
+  let figures: LiveFigures | undefined
+
+  function findSeries(ingress: string, service: string): RequestSeries {
+    const key = `${ingress} ${service}`
+    let found = series.get(key)
+    if (!found) {
+      if (series.size >= MAX_SERIES) return overflow
+      found = new RequestSeries(ingress, service)
+      series.set(key, found)
+    }
+    return found
+  }
+
+  const everySeries = () => [...series.values(), ...(overflow.requests.size > 0 ? [overflow] : [])]
+
+  function define(type: 'counter' | 'gauge' | 'histogram', name: string, help: string, samples: () => Sample[]): void {
+    // prom-client prints whatever has a name and a `get`; its own classes hash the labels at every increment.
+    const metric = { name, get: async () => ({ name, help, type, values: samples(), aggregator: 'sum' }) }
+    registry.registerMetric(metric as unknown as Metric)
+  }
+
+  define('counter', 'portico_requests_total', 'Requests that ended.', () =>
+    everySeries().flatMap(({ ingress, service, requests }) =>
+      [...requests].flatMap(([method, counts]) =>
+        [...counts].map(([status, value]) => ({ labels: { ingress, service, method, status }, value })),
+      ),
+    ),
+  )
+  define(
+    'histogram',
+    'portico_request_duration_seconds',
+    'Time from the request head to the end of the response; tunnels are left out.',
+    () => everySeries().flatMap((each) => histogramSamples('portico_request_duration_seconds', each, each.duration)),
+  )
+  define(
+    'histogram',
+    'portico_upstream_response_seconds',
+    "Time from the request head to the upstream's response head.",
+    () => everySeries().flatMap((each) => histogramSamples('portico_upstream_response_seconds', each, each.upstream)),
+  )
+  define('counter', 'portico_upstream_errors_total', 'Requests that failed at or before the upstream.', () =>
+    everySeries().flatMap(({ ingress, service, upstreamErrors }) =>
+      [...upstreamErrors].map(([code, value]) => ({ labels: { ingress, service, code }, value })),
+    ),
+  )
+  define('counter', 'portico_request_errors_total', 'Requests the gateway answered itself or cut, by error code.', () =>
+    [...errors].map(([code, value]) => ({ labels: { code }, value })),
+  )
+
+  define('gauge', 'portico_requests_in_flight', 'Requests and tunnels under way.', () =>
+    figures ? [{ labels: {}, value: figures.requestsInFlight() }] : [],
+  )
+  define('gauge', 'portico_tunnels_open', 'Upgraded connections (WebSocket and others) under way.', () =>
+    figures?.tunnelsOpen ? [{ labels: {}, value: figures.tunnelsOpen() }] : [],
+  )
+  define('gauge', 'portico_connections', 'Open client connections.', () =>
+    figures ? [...figures.connections()].map(([listener, value]) => ({ labels: { listener }, value })) : [],
+  )
+  define('counter', 'portico_log_lines_dropped_total', 'Log lines that could not be written.', () =>
+    figures?.logLinesDropped ? [{ labels: {}, value: figures.logLinesDropped() }] : [],
+  )
+
+  define('counter', 'portico_config_reloads_total', 'Configurations read, the first included.', () => [
+    { labels: { result: 'success' }, value: reloads.success },
+    { labels: { result: 'failure' }, value: reloads.failure },
+  ])
+  define('gauge', 'portico_config_last_reload_successful', 'Whether the last configuration read was taken.', () => [
+    { labels: {}, value: reloads.isLastOk ? 1 : 0 },
+  ])
+  define(
+    'gauge',
+    'portico_config_last_reload_success_timestamp_seconds',
+    'When the configuration in force was taken.',
+    () => (report ? [{ labels: {}, value: report.at / 1000 }] : []),
+  )
+  define('gauge', 'portico_routes', 'Routes in force.', () => (report ? [{ labels: {}, value: report.routes }] : []))
+  define('gauge', 'portico_diagnostics', 'Problems in the configuration in force.', () =>
+    Object.entries(report?.diagnostics ?? {}).map(([severity, value]) => ({ labels: { severity }, value })),
+  )
+  define('gauge', 'portico_certificate_expiry_timestamp_seconds', 'When the certificate of a host expires.', () =>
+    (report?.certificates ?? []).map(({ host, secret, notAfter }) => ({
+      labels: { host, secret },
+      value: notAfter / 1000,
+    })),
+  )
+  define('gauge', 'portico_build_info', 'Which Portico this is.', () => [
+    { labels: { version: options.version ?? 'unknown', node: process.version }, value: 1 },
+  ])
+
+  return {
+    contentType: registry.contentType,
+    observe: (record) => {
+      const { error } = record
+      const found = findSeries(record.ingress ?? '', record.upstream ?? '')
+      found.count(KNOWN_METHODS.has(record.method) ? record.method : 'other', record.status)
+      if (!record.tunnel) found.duration.observe(record.durationMs / 1000)
+      if (record.upstreamMs !== undefined) found.upstream.observe(record.upstreamMs / 1000)
+      if (error) {
+        increment(errors, error)
+        if (REQUEST_ERRORS[error][1] === 'upstream') increment(found.upstreamErrors, error)
+      }
+    },
+    reload: (isOk, taken) => {
+      reloads[isOk ? 'success' : 'failure']++
+      reloads.isLastOk = isOk
+      if (taken) report = taken
+    },
+    watch: (live) => {
+      figures = live
+    },
+    text: () => registry.metrics(),
+  }
+}
+
+function histogramSamples(name: string, series: RequestSeries, distribution: Distribution): Sample[] {
+  const labels = { ingress: series.ingress, service: series.service }
+  const samples: Sample[] = []
+  let total = 0
+  distribution.counts.forEach((count, index) => {
+    total += count
+    samples.push({ metricName: `${name}_bucket`, labels: { ...labels, le: BUCKETS[index] ?? '+Inf' }, value: total })
+  })
+  if (total === 0) return []
+  samples.push({ metricName: `${name}_sum`, labels, value: distribution.sum })
+  samples.push({ metricName: `${name}_count`, labels, value: total })
+  return samples
+}

@@ -1,0 +1,146 @@
+/** The metrics' text: what is counted under which labels, and that no client can add to them. */
+import t from 'tap'
+import { createMetrics } from '../../lib/telemetry/metrics.ts'
+import { makeRecord } from './make-record.ts'
+
+/** Samples of one metric, as they are in the text. */
+function pick(text: string, name: string): string[] {
+  return text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+}
+
+t.test('requests are counted by route, method and status', async (t) => {
+  const metrics = createMetrics()
+  metrics.observe(makeRecord())
+  metrics.observe(makeRecord())
+  metrics.observe(makeRecord({ method: 'POST', status: 201 }))
+  metrics.observe(makeRecord({ status: 404, ingress: undefined, upstream: undefined, error: 'PORTICO_REQ_NO_ROUTE' }))
+  const text = await metrics.text()
+  t.same(pick(text, 'portico_requests_total'), [
+    'portico_requests_total{ingress="default/shop",service="default/api:80",method="GET",status="200"} 2',
+    'portico_requests_total{ingress="default/shop",service="default/api:80",method="POST",status="201"} 1',
+    'portico_requests_total{ingress="",service="",method="GET",status="404"} 1',
+  ])
+  t.match(text, /^# TYPE portico_requests_total counter$/m)
+})
+
+t.test('durations are histograms with cumulative buckets, in seconds', async (t) => {
+  const metrics = createMetrics()
+  for (const durationMs of [0.5, 1, 30, 70_000]) metrics.observe(makeRecord({ durationMs, upstreamMs: undefined }))
+  const text = await metrics.text()
+  const labels = 'ingress="default/shop",service="default/api:80"'
+  t.same(
+    pick(text, 'portico_request_duration_seconds_bucket').map((line) => line.replace(/^.*le="(.*)"} (.*)$/, '$1 $2')),
+    [
+      ...['0.001 2', '0.0025 2', '0.005 2', '0.01 2', '0.025 2', '0.05 3', '0.1 3', '0.25 3', '0.5 3', '1 3'],
+      ...['2.5 3', '5 3', '10 3', '30 3', '60 3', '+Inf 4'],
+    ],
+  )
+  t.same(pick(text, 'portico_request_duration_seconds_sum'), [
+    `portico_request_duration_seconds_sum{${labels}} 70.0315`,
+  ])
+  t.same(pick(text, 'portico_request_duration_seconds_count'), [`portico_request_duration_seconds_count{${labels}} 4`])
+  t.same(pick(text, 'portico_upstream_response_seconds_count'), [])
+})
+
+t.test('a tunnel counts as a request, but its time does not', async (t) => {
+  const metrics = createMetrics()
+  metrics.observe(makeRecord({ tunnel: true, status: 101, durationMs: 3_600_000 }))
+  const text = await metrics.text()
+  t.equal(pick(text, 'portico_requests_total').length, 1)
+  t.equal(pick(text, 'portico_request_duration_seconds_count').length, 0)
+})
+
+t.test('errors are counted by code; those of upstreams by service too', async (t) => {
+  const metrics = createMetrics()
+  metrics.observe(makeRecord({ status: 502, error: 'PORTICO_UP_RESET' }))
+  metrics.observe(makeRecord({ status: 400, error: 'PORTICO_REQ_BAD_PATH' }))
+  const text = await metrics.text()
+  t.same(pick(text, 'portico_request_errors_total'), [
+    'portico_request_errors_total{code="PORTICO_UP_RESET"} 1',
+    'portico_request_errors_total{code="PORTICO_REQ_BAD_PATH"} 1',
+  ])
+  t.same(pick(text, 'portico_upstream_errors_total'), [
+    'portico_upstream_errors_total{ingress="default/shop",service="default/api:80",code="PORTICO_UP_RESET"} 1',
+  ])
+})
+
+t.test('AD-11, OV-11 nothing a client sends becomes a label', async (t) => {
+  const metrics = createMetrics()
+  for (let index = 0; index < 500; index++) {
+    const authority = `evil-${index}.test`
+    metrics.observe(makeRecord({ method: `EVIL${index}`, target: `/evil/${index}`, authority, userAgent: authority }))
+  }
+  const text = await metrics.text()
+  t.notMatch(text, /evil/i)
+  t.same(pick(text, 'portico_requests_total'), [
+    'portico_requests_total{ingress="default/shop",service="default/api:80",method="other",status="200"} 500',
+  ])
+})
+
+t.test('routes beyond the limit are counted together', async (t) => {
+  const metrics = createMetrics()
+  for (let index = 0; index < 10_005; index++) metrics.observe(makeRecord({ ingress: `default/i${index}` }))
+  const text = await metrics.text()
+  t.equal(pick(text, 'portico_requests_total').length, 10_001)
+  t.match(text, 'portico_requests_total{ingress="other",service="other",method="GET",status="200"} 5')
+})
+
+t.test('reloads, and what the configuration in force holds', async (t) => {
+  const metrics = createMetrics()
+  t.match(await metrics.text(), /^portico_config_last_reload_successful 1$/m)
+  metrics.reload(true, {
+    at: 1_700_000_000_000,
+    routes: 12,
+    diagnostics: { error: 1, warning: 2, info: 3 },
+    certificates: [{ host: '*.shop.test', secret: 'default/shop-tls', notAfter: 1_800_000_000_000 }],
+  })
+  metrics.reload(false)
+  const text = await metrics.text()
+  for (const line of [
+    'portico_config_reloads_total{result="success"} 1',
+    'portico_config_reloads_total{result="failure"} 1',
+    'portico_config_last_reload_successful 0',
+    'portico_config_last_reload_success_timestamp_seconds 1700000000',
+    'portico_routes 12',
+    'portico_diagnostics{severity="warning"} 2',
+    'portico_certificate_expiry_timestamp_seconds{host="*.shop.test",secret="default/shop-tls"} 1800000000',
+  ]) {
+    t.ok(text.split('\n').includes(line), line)
+  }
+})
+
+t.test('live figures are asked for at each scrape', async (t) => {
+  const metrics = createMetrics({ version: '1.2.3' })
+  let inFlight = 3
+  metrics.watch({
+    requestsInFlight: () => inFlight,
+    tunnelsOpen: () => 1,
+    connections: () => [['http', 4] as const, ['https', 5] as const],
+    logLinesDropped: () => 6,
+  })
+  const text = await metrics.text()
+  for (const line of [
+    'portico_requests_in_flight 3',
+    'portico_tunnels_open 1',
+    'portico_connections{listener="https"} 5',
+    'portico_log_lines_dropped_total 6',
+    `portico_build_info{version="1.2.3",node="${process.version}"} 1`,
+  ]) {
+    t.ok(text.split('\n').includes(line), line)
+  }
+  inFlight = 0
+  t.match(await metrics.text(), /^portico_requests_in_flight 0$/m)
+  t.match(text, /^process_cpu_seconds_total /m)
+  t.match(text, /^nodejs_eventloop_lag_seconds /m)
+})
+
+t.test('label values are escaped', async (t) => {
+  const metrics = createMetrics()
+  metrics.reload(true, {
+    at: 0,
+    routes: 0,
+    diagnostics: { error: 0, warning: 0, info: 0 },
+    certificates: [{ host: 'a"b\nc', secret: 'd\\e', notAfter: 0 }],
+  })
+  t.match(await metrics.text(), 'portico_certificate_expiry_timestamp_seconds{host="a\\"b\\nc",secret="d\\\\e"} 0')
+})
