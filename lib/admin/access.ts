@@ -1,0 +1,59 @@
+/** Who may ask the admin listener: holders of its token; without one, only programs that name it by a loopback address. */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { isPrivateAddress } from '../base/cidr.ts'
+import { parseAuthority } from '../base/hostname.ts'
+
+export type Refusal = Readonly<{ status: 401 | 403 | 421; message: string }>
+
+export type AdminRequest = Readonly<{
+  host: string | undefined
+  origin: string | undefined
+  authorization: string | undefined
+}>
+
+/** Made once from `settings.admin`. The check returns undefined where the request may be served. */
+export function createAccessCheck(admin: {
+  address: string
+  token: string
+}): (request: AdminRequest) => Refusal | undefined {
+  const expected = admin.token === '' ? undefined : digest(admin.token)
+  return ({ host, origin, authorization }) => {
+    if (origin !== undefined && !isSameOrigin(origin, host)) {
+      return { status: 403, message: 'Other sites may not ask the admin listener.' }
+    }
+    if (expected) {
+      const [scheme = '', token = ''] = splitOnce(authorization ?? '')
+      const isValid = timingSafeEqual(digest(token), expected) && scheme.toLowerCase() === 'bearer'
+      return isValid ? undefined : { status: 401, message: 'A bearer token is needed.' }
+    }
+    // A web page whose name was made to lead here (DNS rebinding) still sends its own name; it could not send a token.
+    return isLocalName(host, admin.address)
+      ? undefined
+      : { status: 421, message: 'The admin listener answers to loopback names and addresses only.' }
+  }
+}
+
+/** Whether `address` can be reached from this machine alone. */
+export function isLoopback(address: string): boolean {
+  return address === 'localhost' || isPrivateAddress(address) === 'loopback'
+}
+
+function isLocalName(host: string | undefined, address: string): boolean {
+  const hostname = host === undefined ? undefined : parseAuthority(host)?.hostname
+  if (hostname === undefined || hostname === '') return false
+  return hostname === address || hostname.endsWith('.localhost') || isLoopback(hostname)
+}
+
+function isSameOrigin(origin: string, host: string | undefined): boolean {
+  return host !== undefined && origin === `http://${host}`
+}
+
+function splitOnce(text: string): [string, string] {
+  const space = text.indexOf(' ')
+  return space < 0 ? [text, ''] : [text.slice(0, space), text.slice(space + 1).trim()]
+}
+
+/** Equal lengths for a comparison whose time tells nothing. */
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}

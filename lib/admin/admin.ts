@@ -1,0 +1,148 @@
+/** The admin listener: health probes, metrics, and the views of what is served, on a Fastify instance of its own. Reads only. */
+
+import type { AddressInfo } from 'node:net'
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import { type Clock, systemClock } from '../base/clock.ts'
+import type { Certificate } from '../model/certificate.ts'
+import type { Settings } from '../settings-table.ts'
+import type { Snapshot } from '../snapshot.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { createAccessCheck, isLoopback } from './access.ts'
+import {
+  certificatesView,
+  diagnosticsView,
+  type EndpointFigures,
+  endpointsView,
+  listenersView,
+  routesView,
+  servicesView,
+  settingsView,
+} from './views.ts'
+
+/** The gateway as it is now. */
+export type AdminState = Readonly<{
+  /** May traffic be sent here? False until all ports are open, and from the begin of a drain. */
+  ready: boolean
+  /** Why not. */
+  reasons?: readonly string[]
+  snapshot: Snapshot | undefined
+  ports: Readonly<{ http?: number; https?: number; admin?: number }>
+  endpoints?: Iterable<EndpointFigures>
+  defaultCertificate?: Certificate
+}>
+
+export type AdminOptions = {
+  settings: Settings
+  state: () => AdminState
+  metrics: Pick<Metrics, 'text' | 'contentType'>
+  clock?: Clock
+  log: Log
+}
+
+export type AdminListener = {
+  /** Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
+  listen(): Promise<{ address: string; port: number }>
+  close(): Promise<void>
+}
+
+type View = (snapshot: Snapshot, state: AdminState, now: number) => unknown
+
+const VIEWS: Readonly<Record<string, View>> = {
+  routes: ({ model }) => routesView(model),
+  services: ({ model }) => servicesView(model),
+  endpoints: ({ model }, { endpoints }) => endpointsView(model, endpoints),
+  certificates: ({ model }, { defaultCertificate }, now) => certificatesView(model, now, defaultCertificate),
+  listeners: ({ settings }, { ports }) => listenersView(settings, ports),
+  diagnostics: ({ diagnostics }) => diagnosticsView(diagnostics),
+  settings: ({ settings }) => settingsView(settings),
+}
+
+/** Answered to everybody: they tell nothing that is worth protecting, and probes carry no token. */
+const PROBES: ReadonlySet<string> = new Set(['/livez', '/readyz', '/healthz'])
+
+const INDEX = [
+  'Portico admin',
+  '',
+  '/livez      the process answers',
+  '/readyz     it may be sent traffic (also /healthz)',
+  '/metrics    Prometheus text format',
+  ...Object.keys(VIEWS).map((name) => `/api/v1/${name}`),
+  '',
+].join('\n')
+
+/** Slow or hostile admin requests may not cost the data path anything, milliseconds. */
+const REQUEST_TIMEOUT = 5000
+const MAX_CONNECTIONS = 256
+
+/** Throws where `settings.admin` would let anybody on the network in. */
+export function createAdmin(options: AdminOptions): AdminListener {
+  const { admin } = options.settings
+  if (!isLoopback(admin.address) && admin.token === '') {
+    throw new Error(`admin.address ${admin.address} is not loopback: it needs admin.token`)
+  }
+  const app = createApp(options)
+  return {
+    listen: async () => {
+      await app.listen({ host: admin.address, port: admin.port })
+      const { address, port } = app.server.address() as AddressInfo
+      return { address, port }
+    },
+    close: () => app.close(),
+  }
+}
+
+function createApp({ settings, state, metrics, log, clock = systemClock }: AdminOptions): FastifyInstance {
+  const app = Fastify({
+    bodyLimit: 1024,
+    requestTimeout: REQUEST_TIMEOUT,
+    keepAliveTimeout: REQUEST_TIMEOUT,
+    forceCloseConnections: true,
+    http: { headersTimeout: REQUEST_TIMEOUT, connectionsCheckingInterval: 1000, maxHeaderSize: 16_384 },
+  })
+  app.server.maxConnections = MAX_CONNECTIONS
+  app.server.on('error', (error) => log.error({ err: error, listener: 'admin' }, 'listener failed'))
+
+  const refuse = createAccessCheck(settings.admin)
+  app.addHook('onRequest', async ({ headers, routeOptions }, reply) => {
+    reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+    if (PROBES.has(routeOptions.url ?? '')) return
+    const { host, origin, authorization } = headers
+    const refusal = refuse({ host, origin, authorization })
+    if (!refusal) return
+    if (refusal.status === 401) reply.header('www-authenticate', 'Bearer')
+    await reply.code(refusal.status).send({ message: refusal.message })
+  })
+  app.setNotFoundHandler(({ method }, reply) => {
+    if (method === 'GET' || method === 'HEAD') reply.code(404).send({ message: 'Not found; / lists what there is.' })
+    else reply.code(405).header('allow', 'GET, HEAD').send({ message: 'The admin listener is read only.' })
+  })
+  app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
+    const status = error.statusCode ?? 500
+    if (status >= 500) log.error({ err: error }, 'admin request failed')
+    reply.code(status).send({ message: status >= 500 ? 'The request failed.' : error.message })
+  })
+
+  app.get('/', (_request, reply) => reply.type('text/plain').send(INDEX))
+  app.get('/livez', (_request, reply) => reply.send({ status: 'ok' }))
+  app.get('/readyz', (_request, reply) => sendReadiness(reply, state()))
+  app.get('/healthz', (_request, reply) => sendReadiness(reply, state()))
+  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
+  for (const [name, view] of Object.entries(VIEWS)) {
+    app.get(`/api/v1/${name}`, (_request, reply) => {
+      const current = state()
+      if (current.snapshot) reply.send(view(current.snapshot, current, clock.now()))
+      else reply.code(503).send({ message: 'There is no configuration yet.' })
+    })
+  }
+  return app
+}
+
+function sendReadiness(reply: FastifyReply, { ready, reasons, snapshot }: AdminState): void {
+  if (ready && snapshot) {
+    reply.send({ status: 'ready', generation: snapshot.generation })
+    return
+  }
+  const why = reasons ?? [snapshot ? 'the gateway is starting or draining' : 'there is no configuration yet']
+  reply.code(503).send({ status: 'not ready', reasons: why })
+}

@@ -1,0 +1,384 @@
+/** What is served, as flat plain objects: the admin API and `portico get -o json` print the same ones. No keys, no tokens. */
+import type { Diagnostic } from '../base/diagnostics.ts'
+import { printPosition, type SourcePosition } from '../base/position.ts'
+import type { CertificateBinding } from '../model/certificate.ts'
+import type { Model } from '../model/model.ts'
+import type { Route, VirtualHost } from '../model/route.ts'
+import type { Endpoint, Upstream, UpstreamProtocol } from '../model/upstream.ts'
+import type { Settings } from '../settings-table.ts'
+
+export type RouteRow = Readonly<{
+  /** Exact, `*.wildcard`, or `*` for every host. */
+  host: string
+  path: string
+  pathType: Route['pathType']
+  /** As the manifest says it: `default/api:http`. */
+  backend: string
+  /** `namespace/service:port` as resolved; undefined where the backend cannot be served. */
+  upstream: string | undefined
+  /** `host:port` of the endpoints that may get requests. */
+  endpoints: readonly string[]
+  namespace: string
+  ingress: string
+  /** `served`, `unavailable` (answers 503 or 404), or `shadowed` (another route took its place). */
+  state: 'served' | 'unavailable' | 'shadowed'
+  reason: string | undefined
+  /** HTTP is answered with a redirect to HTTPS. */
+  redirectToHttps: boolean
+  /** `file:line:column` */
+  source: string
+}>
+
+export type ServiceRow = Readonly<{
+  namespace: string
+  name: string
+  type: string
+  clusterIP: string
+  externalIP: string
+  /** As kubectl prints them: `80/TCP`, `80:30080/TCP`. */
+  ports: readonly string[]
+  endpoints: readonly string[]
+  selector: string
+  source: string
+}>
+
+export type EndpointRow = Readonly<{
+  namespace: string
+  service: string
+  port: number
+  portName: string
+  /** `host:port`, IPv6 in brackets. */
+  address: string
+  weight: number
+  /** `ready` gets requests; `draining` gets them only while no other is ready (serving and terminating). */
+  state: 'ready' | 'draining' | 'not ready'
+  reason: string
+  /** Which of the places an endpoint can come from: `EndpointSlice`, `annotation` … */
+  source: Endpoint['source']
+  sourceName: string
+  nodeName: string | undefined
+  zone: string | undefined
+  position: string | undefined
+  /** Only of a running gateway, once the endpoint has been used. */
+  live?: Readonly<{
+    inFlight: number
+    requests: number
+    failures: number
+    /** The code of the last failure, and when (ISO 8601). */
+    lastFailure: string | undefined
+    lastFailureAt: string | undefined
+  }>
+}>
+
+/** What the gateway counts of an endpoint while it lives, as the upstream's EndpointState has it. */
+export type EndpointFigures = Readonly<{
+  identity: Readonly<{ protocol: UpstreamProtocol; host: string; port: number }>
+  inFlight: number
+  requests: number
+  failures: number
+  lastFailure: Readonly<{ error: Readonly<{ code: string }>; at: number }> | undefined
+}>
+
+export type CertificateRow = Readonly<{
+  /** `namespace/secret`; `default` for the default certificate. */
+  name: string
+  commonName: string
+  subjectAltNames: readonly string[]
+  issuer: string
+  selfSigned: boolean
+  /** ISO 8601 */
+  notBefore: string
+  notAfter: string
+  daysLeft: number
+  state: 'valid' | 'expired' | 'not yet valid' | 'expires soon'
+  /** The hosts it is served for. */
+  hosts: readonly string[]
+  /** Why these hosts get it; for the default certificate, why they do not get their own. */
+  reason: string
+  ingress: string
+  source: string | undefined
+}>
+
+export type ListenerRow = Readonly<{
+  name: 'http' | 'https' | 'admin'
+  protocol: string
+  address: string
+  /** The bound port where known, else the configured one. */
+  port: number
+  enabled: boolean
+}>
+
+export type DiagnosticRow = Readonly<{
+  severity: Diagnostic['severity']
+  code: Diagnostic['code']
+  message: string
+  resource: string | undefined
+  help: string | undefined
+  file: string | undefined
+  line: number | undefined
+  column: number | undefined
+}>
+
+const DAY = 86_400_000
+/** As the diagnostic PORTICO_TLS_EXPIRES_SOON. */
+const SOON = 14 * DAY
+
+/** Every route in the order in which it is matched; then the default backend, then the routes that lost against another. */
+export function routesView(model: Model): readonly RouteRow[] {
+  const hosts = new Map<string, VirtualHost>()
+  for (const host of model.hosts) hosts.set(host.host, host)
+  const row = (route: Route, shadowedBy?: Route): RouteRow => {
+    const upstream = route.action.type === 'forward' ? model.upstreams.get(route.action.upstream) : undefined
+    const unavailable =
+      route.action.type === 'unavailable' ? `${route.action.status}: ${route.action.reason}` : undefined
+    return {
+      host: route.host === '' ? '*' : route.host,
+      path: route.path,
+      pathType: route.pathType,
+      backend: route.backend,
+      upstream: route.action.type === 'forward' ? route.action.upstream : undefined,
+      endpoints: upstream ? usableEndpoints(upstream).map(printEndpoint) : [],
+      namespace: route.ingress.namespace,
+      ingress: route.ingress.name,
+      state: shadowedBy ? 'shadowed' : unavailable ? 'unavailable' : 'served',
+      reason: shadowedBy
+        ? `taken by Ingress ${shadowedBy.ingress.namespace}/${shadowedBy.ingress.name} at ${printPosition(shadowedBy.position)}`
+        : unavailable,
+      redirectToHttps: hosts.get(route.host)?.redirectToHttps ?? false,
+      source: printPosition(route.position),
+    }
+  }
+  return [
+    ...model.hosts.flatMap((host) => host.routes.map((route) => row(route))),
+    ...(model.defaultRoute ? [row(model.defaultRoute)] : []),
+    ...model.shadowed.map(({ route, winner }) => row(route, winner)),
+  ]
+}
+
+/** Every Service, by namespace and name. */
+export function servicesView(model: Model): readonly ServiceRow[] {
+  return model.services
+    .map((service) => ({
+      namespace: service.namespace,
+      name: service.name,
+      type: service.type,
+      clusterIP: service.clusterIP,
+      externalIP: service.externalIP,
+      ports: service.ports.map(
+        ({ port, nodePort, protocol }) => `${port}${nodePort ? `:${nodePort}` : ''}/${protocol}`,
+      ),
+      endpoints: service.upstreams.flatMap((key) => {
+        const upstream = model.upstreams.get(key)
+        return upstream ? usableEndpoints(upstream).map(printEndpoint) : []
+      }),
+      selector: Object.entries(service.selector)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(','),
+      source: printPosition(service.position),
+    }))
+    .sort((a, b) => compare(a.namespace, b.namespace) || compare(a.name, b.name))
+}
+
+/** Every endpoint of every upstream, by Service, port and address. */
+export function endpointsView(model: Model, figures: Iterable<EndpointFigures> = []): readonly EndpointRow[] {
+  const live = new Map<string, EndpointFigures>()
+  for (const each of figures) live.set(`${each.identity.protocol} ${printEndpoint(each.identity)}`, each)
+  const rows: EndpointRow[] = []
+  for (const upstream of model.upstreams.values()) {
+    const { namespace, name } = upstream.service
+    for (const endpoint of upstream.endpoints) {
+      const known = live.get(`${upstream.protocol} ${printEndpoint(endpoint)}`)
+      rows.push({
+        namespace,
+        service: name,
+        port: upstream.port.number,
+        portName: upstream.port.name,
+        address: printEndpoint(endpoint),
+        weight: endpoint.weight,
+        ...endpointState(endpoint),
+        source: endpoint.source,
+        sourceName: endpoint.sourceName,
+        nodeName: endpoint.nodeName,
+        zone: endpoint.zone,
+        position: endpoint.position && printPosition(endpoint.position),
+        ...(known && { live: printFigures(known) }),
+      })
+    }
+  }
+  return rows.sort(
+    (a, b) =>
+      compare(a.namespace, b.namespace) ||
+      compare(a.service, b.service) ||
+      a.port - b.port ||
+      compare(a.address, b.address),
+  )
+}
+
+/** What a certificate row needs of a certificate: everything but the key. */
+type ShownCertificate = Omit<NonNullable<CertificateBinding['certificate']>, 'privateKeyPem'>
+
+/**
+ * Every certificate with the hosts it is served for, by name. Hosts whose Secret cannot be used stand with the default
+ * certificate, one row for each reason. `now` in milliseconds since the epoch.
+ */
+export function certificatesView(
+  model: Model,
+  now: number,
+  defaultCertificate?: ShownCertificate,
+): readonly CertificateRow[] {
+  const groups = new Map<string, CertificateBinding[]>()
+  for (const binding of model.certificates) {
+    const key = JSON.stringify([
+      binding.certificate?.fingerprint ?? '',
+      binding.certificate?.name ?? '',
+      binding.reason,
+    ])
+    const group = groups.get(key)
+    if (group) group.push(binding)
+    else groups.set(key, [binding])
+  }
+  const rows: CertificateRow[] = []
+  for (const bindings of groups.values()) {
+    const [first] = bindings
+    if (!first) continue
+    const certificate = first.certificate ?? defaultCertificate
+    rows.push(
+      certificateRow(certificate, now, {
+        hosts: bindings.map(({ host }) => host).sort(compare),
+        reason: first.reason,
+        ingress: [...new Set(bindings.map(({ ingress }) => `${ingress.namespace}/${ingress.name}`))].join(', '),
+        position: first.certificate?.position ?? first.position,
+      }),
+    )
+  }
+  rows.sort((a, b) => compare(a.name, b.name) || compare(a.hosts[0] ?? '', b.hosts[0] ?? ''))
+  if (defaultCertificate) {
+    rows.push(
+      certificateRow(defaultCertificate, now, {
+        hosts: ['*'],
+        reason: 'for all other names',
+        ingress: '',
+        position: undefined,
+      }),
+    )
+  }
+  return rows
+}
+
+function certificateRow(
+  certificate: ShownCertificate | undefined,
+  now: number,
+  use: { hosts: readonly string[]; reason: string; ingress: string; position: SourcePosition | undefined },
+): CertificateRow {
+  const notBefore = certificate?.notBefore ?? Number.NaN
+  const notAfter = certificate?.notAfter ?? Number.NaN
+  return {
+    name: certificate?.name ?? 'default',
+    commonName: certificate?.commonName ?? '',
+    subjectAltNames: certificate?.subjectAltNames ?? [],
+    issuer: certificate?.issuer ?? '',
+    selfSigned: certificate?.selfSigned ?? true,
+    notBefore: printTime(notBefore),
+    notAfter: printTime(notAfter),
+    daysLeft: Number.isNaN(notAfter) ? 0 : Math.trunc((notAfter - now) / DAY),
+    state:
+      notAfter <= now
+        ? 'expired'
+        : notBefore > now
+          ? 'not yet valid'
+          : notAfter - now < SOON
+            ? 'expires soon'
+            : 'valid',
+    hosts: use.hosts,
+    reason: use.reason,
+    ingress: use.ingress,
+    source: use.position && printPosition(use.position),
+  }
+}
+
+/** The listeners as configured; `ports` are those really bound. */
+export function listenersView(
+  settings: Settings,
+  ports: Readonly<{ http?: number; https?: number; admin?: number }> = {},
+): readonly ListenerRow[] {
+  const { http, https, admin } = settings
+  return [
+    { name: 'http', protocol: 'HTTP/1.1', address: http.address, port: ports.http ?? http.port, enabled: http.enabled },
+    {
+      name: 'https',
+      protocol: https.http2 ? 'HTTP/2, HTTP/1.1' : 'HTTP/1.1',
+      address: https.address,
+      port: ports.https ?? https.port,
+      enabled: https.enabled,
+    },
+    {
+      name: 'admin',
+      protocol: 'HTTP/1.1',
+      address: admin.address,
+      port: ports.admin ?? admin.port,
+      enabled: admin.enabled,
+    },
+  ]
+}
+
+/** What is wrong with the configuration being served. */
+export function diagnosticsView(diagnostics: readonly Diagnostic[]): readonly DiagnosticRow[] {
+  return diagnostics.map(({ severity, code, message, resource, help, position }) => ({
+    severity,
+    code,
+    message,
+    resource,
+    help,
+    file: position?.file,
+    line: position?.line,
+    column: position?.column,
+  }))
+}
+
+/** The settings in force, with what is secret hidden (AD-07). */
+export function settingsView(settings: Settings): Settings {
+  return { ...settings, admin: { ...settings.admin, token: settings.admin.token === '' ? '' : '[redacted]' } }
+}
+
+/** The endpoints that get requests: the ready ones, else those that still serve while they terminate (S26c). */
+export function usableEndpoints(upstream: Upstream): readonly Endpoint[] {
+  const weighted = upstream.endpoints.filter(({ weight }) => weight > 0)
+  const ready = weighted.filter((endpoint) => endpoint.ready)
+  return ready.length > 0 ? ready : weighted.filter(({ serving, terminating }) => serving && terminating)
+}
+
+function endpointState(endpoint: Endpoint): Pick<EndpointRow, 'state' | 'reason'> {
+  if (endpoint.weight === 0) return { state: 'not ready', reason: 'weight 0' }
+  if (endpoint.ready) return { state: 'ready', reason: '' }
+  if (!endpoint.serving) return { state: 'not ready', reason: endpoint.terminating ? 'terminating' : 'not ready' }
+  if (endpoint.terminating) return { state: 'draining', reason: 'terminating, still serving' }
+  return { state: 'not ready', reason: 'not ready' }
+}
+
+function printFigures({
+  inFlight,
+  requests,
+  failures,
+  lastFailure,
+}: EndpointFigures): NonNullable<EndpointRow['live']> {
+  return {
+    inFlight,
+    requests,
+    failures,
+    lastFailure: lastFailure?.error.code,
+    lastFailureAt: lastFailure && printTime(lastFailure.at),
+  }
+}
+
+/** `host:port`, IPv6 in brackets. */
+function printEndpoint({ host, port }: Pick<Endpoint, 'host' | 'port'>): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+function printTime(time: number): string {
+  return Number.isFinite(time) ? new Date(time).toISOString() : ''
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

@@ -1,0 +1,24 @@
+/** The open client connections of one listener: each has an error listener from its first tick, and all can be cut at once. */
+import type { Socket } from 'node:net'
+
+export class ConnectionSet {
+  readonly #sockets = new Set<Socket>()
+
+  get size(): number {
+    return this.#sockets.size
+  }
+
+  add(socket: Socket): void {
+    socket.on('error', ignoreError)
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
+  }
+
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy()
+    this.#sockets.clear()
+  }
+}
+
+/** A reset that arrives while nobody else listens would end the process; the 'close' event tells all that matters. */
+export function ignoreError(): void {}

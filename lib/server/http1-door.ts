@@ -1,0 +1,77 @@
+/** The complete HTTP/1 server of a listener: strict parsing, time limits, and every event Node would answer by itself led to the proxy. */
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Proxy as GatewayProxy } from '../proxy/proxy.ts'
+import type { Settings } from '../settings-table.ts'
+import { ignoreError } from './connection-set.ts'
+
+/** How often head and keep-alive times are checked, in milliseconds: they are exact to this. */
+const CHECK_INTERVAL = 1000
+
+export type Http1Door = {
+  readonly server: Server
+  /** Takes a connection that another server accepted (TLS). */
+  accept(socket: Socket): void
+  /** Closes connections that carry no request; the proxy answers the others with `Connection: close`. */
+  drain(): void
+  close(): void
+}
+
+export type Http1DoorOptions = {
+  settings: Settings
+  proxy: GatewayProxy
+  onRequest: RequestListener
+  /** The server takes connections by `accept` alone and never listens. */
+  detached: boolean
+}
+
+export function createHttp1Door({ settings, proxy, onRequest, detached }: Http1DoorOptions): Http1Door {
+  const { timeouts, limits } = settings
+  const server = createServer(
+    {
+      insecureHTTPParser: false,
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: timeouts.requestHeaders,
+      requestTimeout: 0, // Progress is timed, not the whole: an honest slow upload may take hours.
+      keepAliveTimeout: timeouts.keepAlive,
+      connectionsCheckingInterval: Math.min(CHECK_INTERVAL, timeouts.requestHeaders),
+      requireHostHeader: false, // The proxy judges Host, so that the refusal is logged and counted.
+      noDelay: true,
+      keepAlive: true,
+    },
+    onRequest,
+  )
+  // Beyond this number Node drops fields in silence; the size of the head bounds them, and the proxy counts them.
+  server.maxHeadersCount = 0
+  // A client that sends FIN after its request still gets its answer (SL-08).
+  Object.assign(server, { httpAllowHalfOpen: true })
+
+  const sockets = new Set<Socket>()
+  server.prependListener('connection', (socket: Socket) => {
+    socket.on('error', ignoreError)
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  server.on('checkContinue', onRequest)
+  server.on('checkExpectation', onRequest)
+  server.on('upgrade', (request, socket, head) => proxy.handleUpgrade(request, socket, head))
+  server.on('connect', (request, socket, head) => proxy.handleConnect(request, socket, head))
+  server.on('clientError', (error, socket) => proxy.handleClientError(error, socket))
+  // Node starts the check of head and keep-alive times on this event only.
+  if (detached) server.emit('listening')
+
+  return {
+    server,
+    accept: (socket) => {
+      server.emit('connection', socket)
+    },
+    drain: () => {
+      server.closeIdleConnections()
+      // Node does not count a connection as idle that has not sent anything yet.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+    },
+    close: () => {
+      server.close()
+    },
+  }
+}

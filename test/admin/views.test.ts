@@ -1,0 +1,251 @@
+/** The views over a small model: order, states, and what is left out. */
+import t from 'tap'
+import {
+  certificatesView,
+  diagnosticsView,
+  type EndpointFigures,
+  endpointsView,
+  listenersView,
+  routesView,
+  servicesView,
+  settingsView,
+} from '../../lib/admin/views.ts'
+import { DiagnosticList } from '../../lib/base/diagnostics.ts'
+import type { SourcePosition } from '../../lib/base/position.ts'
+import type { CertificateBinding } from '../../lib/model/certificate.ts'
+import type { Model } from '../../lib/model/model.ts'
+import type { Route } from '../../lib/model/route.ts'
+import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
+import { makeModelCertificate } from '../helpers/certificates.ts'
+import { makeSettings } from '../helpers/settings.ts'
+
+const DAY = 86_400_000
+
+function at(line: number): SourcePosition {
+  return { file: 'shop.yaml', line, column: 5, length: 1, excerpt: '' }
+}
+
+function endpoint(host: string, changes: Partial<Endpoint> = {}): Endpoint {
+  return {
+    host,
+    port: 80,
+    weight: 1,
+    ready: true,
+    serving: true,
+    terminating: false,
+    source: 'EndpointSlice',
+    sourceName: 'EndpointSlice default/api-x',
+    ...changes,
+  }
+}
+
+function upstream(name: string, endpoints: readonly Endpoint[]): Upstream {
+  return {
+    key: `default/${name}:80`,
+    service: { namespace: 'default', name, type: 'ClusterIP', position: at(1) },
+    port: { number: 80, name: 'http', targetPort: 'http' },
+    protocol: 'http',
+    endpoints,
+    guardAddresses: false,
+    balancer: 'round-robin',
+  }
+}
+
+function route(host: string, path: string, action: Route['action'], line: number): Route {
+  return {
+    id: `default/shop|${host}|Prefix ${path}`,
+    host,
+    match: { type: 'prefix', path },
+    pathType: 'Prefix',
+    path,
+    action,
+    backend: 'default/api:http',
+    ingress: { namespace: 'default', name: 'shop' },
+    position: at(line),
+    createdAt: undefined,
+  }
+}
+
+const api = upstream('api', [endpoint('10.0.0.2'), endpoint('10.0.0.1'), endpoint('2001:db8::1', { weight: 0 })])
+const old = upstream('old', [
+  endpoint('10.0.1.1', { ready: false, terminating: true }),
+  endpoint('10.0.1.2', { ready: false, serving: false, terminating: true }),
+  endpoint('10.0.1.3', { ready: false, serving: false }),
+])
+const winner = route('shop.test', '/api', { type: 'forward', upstream: api.key }, 10)
+const model: Model = {
+  hosts: [
+    {
+      host: 'shop.test',
+      routes: [
+        winner,
+        route('shop.test', '/cart', { type: 'unavailable', status: 503, reason: 'no such Service' }, 11),
+      ],
+      redirectToHttps: true,
+      position: at(9),
+    },
+    {
+      host: '',
+      routes: [route('', '/', { type: 'forward', upstream: old.key }, 12)],
+      redirectToHttps: false,
+      position: at(9),
+    },
+  ],
+  defaultRoute: undefined,
+  shadowed: [{ route: route('shop.test', '/api', { type: 'forward', upstream: old.key }, 20), winner }],
+  upstreams: new Map([old, api].map((each) => [each.key, each])),
+  services: [
+    {
+      namespace: 'default',
+      name: 'old',
+      type: 'NodePort',
+      clusterIP: '10.96.0.2',
+      externalIP: '',
+      ports: [{ name: 'http', port: 80, protocol: 'TCP', targetPort: 'http', nodePort: 30080 }],
+      selector: { app: 'old', tier: 'web' },
+      upstreams: [old.key],
+      position: at(30),
+    },
+    {
+      namespace: 'default',
+      name: 'api',
+      type: 'ClusterIP',
+      clusterIP: '10.96.0.1',
+      externalIP: '',
+      ports: [{ name: 'http', port: 80, protocol: 'TCP', targetPort: 'http', nodePort: undefined }],
+      selector: {},
+      upstreams: [api.key],
+      position: at(31),
+    },
+  ],
+  certificates: [],
+  counts: { resources: 4, ingresses: 2, routes: 3 },
+}
+
+t.test('routes come in match order, those that lost at the end', async (t) => {
+  const rows = routesView(model)
+  t.match(rows, [
+    {
+      host: 'shop.test',
+      path: '/api',
+      state: 'served',
+      endpoints: ['10.0.0.2:80', '10.0.0.1:80'],
+      redirectToHttps: true,
+    },
+    { host: 'shop.test', path: '/cart', state: 'unavailable', reason: '503: no such Service', endpoints: [] },
+    { host: '*', path: '/', state: 'served', endpoints: ['10.0.1.1:80'], redirectToHttps: false },
+    {
+      path: '/api',
+      state: 'shadowed',
+      reason: 'taken by Ingress default/shop at shop.yaml:10:5',
+      source: 'shop.yaml:20:5',
+    },
+  ])
+  t.equal(rows.length, 4)
+})
+
+t.test('the default backend stands behind all hosts', async (t) => {
+  const fallback = { ...route('', '', { type: 'forward', upstream: api.key }, 40), pathType: 'default' as const }
+  t.match(routesView({ ...model, defaultRoute: fallback })[3], { host: '*', pathType: 'default', state: 'served' })
+})
+
+t.test('services come by name, with ports as kubectl prints them', async (t) => {
+  t.match(servicesView(model), [
+    { name: 'api', ports: ['80/TCP'], endpoints: ['10.0.0.2:80', '10.0.0.1:80'], selector: '' },
+    { name: 'old', ports: ['80:30080/TCP'], endpoints: ['10.0.1.1:80'], selector: 'app=old,tier=web' },
+  ])
+})
+
+t.test('endpoints tell their state and why, and live figures where there are some', async (t) => {
+  const figures: EndpointFigures = {
+    identity: { protocol: 'http', host: '10.0.0.1', port: 80 },
+    inFlight: 2,
+    requests: 9,
+    failures: 1,
+    lastFailure: { error: { code: 'PORTICO_UP_RESET' }, at: 0 },
+  }
+  t.match(endpointsView(model, [figures]), [
+    { service: 'api', address: '10.0.0.1:80', state: 'ready', live: { requests: 9, lastFailure: 'PORTICO_UP_RESET' } },
+    { service: 'api', address: '10.0.0.2:80', state: 'ready', live: undefined },
+    { service: 'api', address: '[2001:db8::1]:80', state: 'not ready', reason: 'weight 0' },
+    { service: 'old', address: '10.0.1.1:80', state: 'draining' },
+    { service: 'old', address: '10.0.1.2:80', state: 'not ready', reason: 'terminating' },
+    { service: 'old', address: '10.0.1.3:80', state: 'not ready', reason: 'not ready' },
+  ])
+})
+
+t.test('certificates stand once with all their hosts; their keys do not', async (t) => {
+  const now = Date.now()
+  const shop = await makeModelCertificate({ names: ['shop.test', '*.shop.test'], notAfter: new Date(now + 90 * DAY) })
+  const short = await makeModelCertificate({ names: ['short.test'], notAfter: new Date(now + 10 * DAY) })
+  const expired = await makeModelCertificate({
+    names: ['expired.test'],
+    notBefore: new Date(now - 9 * DAY),
+    notAfter: new Date(now - DAY),
+  })
+  const future = await makeModelCertificate({
+    names: ['future.test'],
+    notBefore: new Date(now + DAY),
+    notAfter: new Date(now + 99 * DAY),
+  })
+  const fallback = await makeModelCertificate({ names: ['default'] }, 'default')
+  const bind = (
+    host: string,
+    certificate: CertificateBinding['certificate'],
+    reason = 'named',
+  ): CertificateBinding => ({
+    host,
+    certificate,
+    reason,
+    ingress: { namespace: 'default', name: 'shop' },
+    position: at(50),
+  })
+  const bindings = [
+    bind('shop.test', shop),
+    bind('*.shop.test', shop),
+    bind('short.test', short),
+    bind('expired.test', expired),
+    bind('future.test', future),
+    bind('lost.test', undefined, 'Secret default/lost does not exist'),
+  ]
+  const rows = certificatesView({ ...model, certificates: bindings }, now, fallback)
+  t.match(rows, [
+    { name: 'default', state: 'valid', hosts: ['lost.test'], reason: 'Secret default/lost does not exist' },
+    { name: 'default/expired.test', state: 'expired', daysLeft: -1 },
+    { name: 'default/future.test', state: 'not yet valid' },
+    {
+      name: 'default/shop.test',
+      state: 'valid',
+      daysLeft: 89,
+      hosts: ['*.shop.test', 'shop.test'],
+      ingress: 'default/shop',
+    },
+    { name: 'default/short.test', state: 'expires soon' },
+    { name: 'default', hosts: ['*'] },
+  ])
+  t.equal(rows.length, 6)
+  t.notMatch(JSON.stringify(rows), /PRIVATE KEY/)
+  t.match(certificatesView({ ...model, certificates: bindings }, now)[0], {
+    name: 'default',
+    notAfter: '',
+    hosts: ['lost.test'],
+  })
+})
+
+t.test('listeners show the bound port, settings hide the token, diagnostics are flat', async (t) => {
+  const settings = makeSettings({ 'admin.token': 'open sesame', 'https.http2': false })
+  t.match(listenersView(settings, { http: 1234 }), [
+    { name: 'http', port: 1234, enabled: true },
+    { name: 'https', port: 8443, protocol: 'HTTP/1.1' },
+    { name: 'admin', address: '127.0.0.1', port: 9901 },
+  ])
+  t.equal(settingsView(settings).admin.token, '[redacted]')
+  t.equal(settingsView(makeSettings()).admin.token, '')
+  const list = new DiagnosticList()
+  list.add('PORTICO_FILE_EMPTY', 'nothing', { position: at(3), help: 'add some' })
+  list.add('PORTICO_FILE_BINARY', 'no text')
+  t.match(diagnosticsView(list.items), [
+    { severity: 'warning', code: 'PORTICO_FILE_EMPTY', file: 'shop.yaml', line: 3, column: 5, help: 'add some' },
+    { severity: 'error', message: 'no text', file: undefined },
+  ])
+})
