@@ -16,84 +16,267 @@ export type SettingType =
   | 'cidrs'
   | 'endpoints'
 
-type Leaf =
-  | Readonly<{ type: SettingType; default: unknown; doc: string; min?: number; max?: number; /** read once, at the start */ restart?: true }>
+/** One setting: its type, default and what it does. */
+export type SettingLeaf =
+  | Readonly<{
+      type: SettingType
+      default: unknown
+      doc: string
+      min?: number
+      max?: number /** read once, at the start */
+      restart?: true
+    }>
   | Readonly<{ type: 'enum'; values: readonly string[]; default: string; doc: string; restart?: true }>
 
-export type SettingTable = { readonly [name: string]: Leaf | SettingTable }
+export type SettingTable = { readonly [name: string]: SettingLeaf | SettingTable }
 
 export const SETTINGS = {
   http: {
     enabled: { type: 'boolean', default: true, restart: true, doc: 'Serve plain HTTP.' },
-    address: { type: 'address', default: '::', restart: true, doc: 'Address to listen on; "::" is every address, IPv4 and IPv6.' },
+    address: {
+      type: 'address',
+      default: '::',
+      restart: true,
+      doc: 'Address to listen on; "::" is every address, IPv4 and IPv6.',
+    },
     port: { type: 'port', default: 8080, restart: true, doc: 'Port to listen on; 0 takes a free one.' },
   },
   https: {
     enabled: { type: 'boolean', default: true, restart: true, doc: 'Serve HTTPS.' },
     address: { type: 'address', default: '::', restart: true, doc: 'Address to listen on.' },
     port: { type: 'port', default: 8443, restart: true, doc: 'Port to listen on; 0 takes a free one.' },
-    redirect: { type: 'boolean', default: true, doc: 'Answer 308 to HTTPS on plain HTTP for hosts that have a tls section.' },
-    redirectPort: { type: 'integer', default: 0, min: 0, max: 65535, doc: 'Port to name in that redirect; 0 is the HTTPS port itself. 443 behind a port mapping.' },
-    minVersion: { type: 'enum', values: ['TLSv1.2', 'TLSv1.3'], default: 'TLSv1.2', restart: true, doc: 'Oldest TLS version accepted.' },
-    strictSni: { type: 'boolean', default: false, doc: 'Refuse handshakes for names no certificate covers, where otherwise the default certificate is served.' },
+    redirect: {
+      type: 'boolean',
+      default: true,
+      doc: 'Answer 308 to HTTPS on plain HTTP for hosts that have a tls section.',
+    },
+    redirectPort: {
+      type: 'integer',
+      default: 0,
+      min: 0,
+      max: 65535,
+      doc: 'Port to name in that redirect; 0 is the HTTPS port itself. 443 behind a port mapping.',
+    },
+    minVersion: {
+      type: 'enum',
+      values: ['TLSv1.2', 'TLSv1.3'],
+      default: 'TLSv1.2',
+      restart: true,
+      doc: 'Oldest TLS version accepted.',
+    },
+    strictSni: {
+      type: 'boolean',
+      default: false,
+      doc: 'Refuse handshakes for names no certificate covers, where otherwise the default certificate is served.',
+    },
     http2: { type: 'boolean', default: true, restart: true, doc: 'Offer HTTP/2 by ALPN.' },
-    handshakeTimeout: { type: 'duration', default: 10_000, min: 100, restart: true, doc: 'A TLS handshake may take this long.' },
+    handshakeTimeout: {
+      type: 'duration',
+      default: 10_000,
+      min: 100,
+      restart: true,
+      doc: 'A TLS handshake may take this long.',
+    },
   },
   admin: {
     enabled: { type: 'boolean', default: true, restart: true, doc: 'Serve health, metrics and the JSON API.' },
-    address: { type: 'address', default: '127.0.0.1', restart: true, doc: 'Address of the admin listener; another one than loopback needs a token.' },
+    address: {
+      type: 'address',
+      default: '127.0.0.1',
+      restart: true,
+      doc: 'Address of the admin listener; another one than loopback needs a token.',
+    },
     port: { type: 'port', default: 9901, restart: true, doc: 'Port of the admin listener.' },
-    token: { type: 'string', default: '', restart: true, doc: 'Bearer token that admin requests must carry (health probes excepted); empty: none.' },
+    token: {
+      type: 'string',
+      default: '',
+      restart: true,
+      doc: 'Bearer token that admin requests must carry (health probes excepted); empty: none.',
+    },
   },
-  dataDir: { type: 'string', default: '', restart: true, doc: 'Folder for what must outlive a restart (the default certificate); empty: $XDG_DATA_HOME/portico, /data in the container.' },
+  dataDir: {
+    type: 'string',
+    default: '',
+    restart: true,
+    doc: 'Folder for what must outlive a restart (the default certificate); empty: $XDG_DATA_HOME/portico, /data in the container.',
+  },
   watch: { type: 'boolean', default: true, restart: true, doc: 'Reload when a file changes.' },
-  ingressClasses: { type: 'strings', default: [], doc: 'Serve Ingresses of these class names only, whatever IngressClass objects say; "*" serves all. Empty: the IngressClass objects decide.' },
-  nodeName: { type: 'string', default: '', doc: 'The node name of this machine, for Local traffic policies and topology hints.' },
-  zone: { type: 'string', default: '', doc: 'The topology zone of this machine.' },
-  endpoints: { type: 'endpoints', default: {}, doc: 'Endpoints of Services, over all other sources: "namespace/name[:port]" to a list of "host:port[;weight=N]".' },
-  externalNames: {
-    allowPrivate: { type: 'boolean', default: false, doc: 'Let ExternalName Services lead to loopback, link-local, metadata and private addresses.' },
+  ingressClasses: {
+    type: 'strings',
+    default: [],
+    doc: 'Serve Ingresses of these class names only, whatever IngressClass objects say; "*" serves all. Empty: the IngressClass objects decide.',
   },
-  trustedProxies: { type: 'cidrs', default: [], doc: 'Peers whose X-Forwarded-*, X-Real-IP, Forwarded and X-Request-Id are believed.' },
+  nodeName: {
+    type: 'string',
+    default: '',
+    doc: 'The node name of this machine, for Local traffic policies and topology hints.',
+  },
+  zone: { type: 'string', default: '', doc: 'The topology zone of this machine.' },
+  endpoints: {
+    type: 'endpoints',
+    default: {},
+    doc: 'Endpoints of Services, over all other sources: "namespace/name[:port]" to a list of "host:port[;weight=N]".',
+  },
+  externalNames: {
+    allowPrivate: {
+      type: 'boolean',
+      default: false,
+      doc: 'Let ExternalName Services lead to loopback, link-local, metadata and private addresses.',
+    },
+  },
+  trustedProxies: {
+    type: 'cidrs',
+    default: [],
+    doc: 'Peers whose X-Forwarded-*, X-Real-IP, Forwarded and X-Request-Id are believed.',
+  },
   forwardedHeader: { type: 'boolean', default: false, doc: 'Also send the Forwarded header (RFC 7239).' },
   paths: {
-    encodedSlash: { type: 'enum', values: ['keep', 'reject'], default: 'keep', doc: 'What to do with %2F and %5C in a path: keep them as data, or answer 400.' },
+    encodedSlash: {
+      type: 'enum',
+      values: ['keep', 'reject'],
+      default: 'keep',
+      doc: 'What to do with %2F and %5C in a path: keep them as data, or answer 400.',
+    },
   },
-  underscoresInHeaders: { type: 'enum', values: ['drop', 'reject', 'keep'], default: 'drop', doc: 'What to do with request header names that contain an underscore.' },
+  underscoresInHeaders: {
+    type: 'enum',
+    values: ['drop', 'reject', 'keep'],
+    default: 'drop',
+    doc: 'What to do with request header names that contain an underscore.',
+  },
   limits: {
-    bodyBytes: { type: 'bytes', default: 0, min: 0, doc: 'Largest request body; 0 is no limit (bodies are streamed, never held).' },
-    headerBytes: { type: 'bytes', default: 32_768, min: 1024, max: 1_048_576, restart: true, doc: 'Largest request head.' },
-    headerCount: { type: 'integer', default: 100, min: 10, max: 1000, restart: true, doc: 'Most request header fields.' },
+    bodyBytes: {
+      type: 'bytes',
+      default: 0,
+      min: 0,
+      doc: 'Largest request body; 0 is no limit (bodies are streamed, never held).',
+    },
+    headerBytes: {
+      type: 'bytes',
+      default: 32_768,
+      min: 1024,
+      max: 1_048_576,
+      restart: true,
+      doc: 'Largest request head.',
+    },
+    headerCount: {
+      type: 'integer',
+      default: 100,
+      min: 10,
+      max: 1000,
+      restart: true,
+      doc: 'Most request header fields.',
+    },
     targetBytes: { type: 'bytes', default: 16_384, min: 256, max: 65_536, doc: 'Longest request target.' },
-    connections: { type: 'integer', default: 0, min: 0, restart: true, doc: 'Most client connections at once; 0 is no limit.' },
-    streamsPerConnection: { type: 'integer', default: 100, min: 1, restart: true, doc: 'Most HTTP/2 streams at once on a connection.' },
+    connections: {
+      type: 'integer',
+      default: 0,
+      min: 0,
+      restart: true,
+      doc: 'Most client connections at once; 0 is no limit.',
+    },
+    streamsPerConnection: {
+      type: 'integer',
+      default: 100,
+      min: 1,
+      restart: true,
+      doc: 'Most HTTP/2 streams at once on a connection.',
+    },
   },
   timeouts: {
-    requestHeaders: { type: 'duration', default: 10_000, min: 100, restart: true, doc: 'A request head must arrive within this time.' },
+    requestHeaders: {
+      type: 'duration',
+      default: 10_000,
+      min: 100,
+      restart: true,
+      doc: 'A request head must arrive within this time.',
+    },
     requestBodyIdle: { type: 'duration', default: 30_000, min: 100, doc: 'A request body may pause this long.' },
-    keepAlive: { type: 'duration', default: 75_000, min: 100, restart: true, doc: 'An idle client connection is closed after this time.' },
+    keepAlive: {
+      type: 'duration',
+      default: 75_000,
+      min: 100,
+      restart: true,
+      doc: 'An idle client connection is closed after this time.',
+    },
     connect: { type: 'duration', default: 5_000, min: 50, doc: 'Connecting to an endpoint may take this long.' },
-    responseHeaders: { type: 'duration', default: 60_000, min: 100, doc: 'An endpoint must begin its answer within this time.' },
-    responseIdle: { type: 'duration', default: 0, min: 0, doc: 'An answer may pause this long; 0 is for ever (server-sent events).' },
-    writeStall: { type: 'duration', default: 60_000, min: 100, doc: 'A client that takes nothing of its answer for this long is cut.' },
-    upstreamKeepAlive: { type: 'duration', default: 4_000, min: 0, doc: 'An idle connection to an endpoint is closed after this time.' },
-    tunnelIdle: { type: 'duration', default: 3_600_000, min: 0, doc: 'A WebSocket or other upgraded connection without traffic is closed after this time; 0 is never.' },
+    responseHeaders: {
+      type: 'duration',
+      default: 60_000,
+      min: 100,
+      doc: 'An endpoint must begin its answer within this time.',
+    },
+    responseIdle: {
+      type: 'duration',
+      default: 0,
+      min: 0,
+      doc: 'An answer may pause this long; 0 is for ever (server-sent events).',
+    },
+    writeStall: {
+      type: 'duration',
+      default: 60_000,
+      min: 100,
+      doc: 'A client that takes nothing of its answer for this long is cut.',
+    },
+    upstreamKeepAlive: {
+      type: 'duration',
+      default: 4_000,
+      min: 0,
+      doc: 'An idle connection to an endpoint is closed after this time.',
+    },
+    tunnelIdle: {
+      type: 'duration',
+      default: 3_600_000,
+      min: 0,
+      doc: 'A WebSocket or other upgraded connection without traffic is closed after this time; 0 is never.',
+    },
     drain: { type: 'duration', default: 9_000, min: 0, doc: 'After SIGTERM, requests in flight may take this long.' },
   },
   upstream: {
-    tries: { type: 'integer', default: 2, min: 1, max: 10, doc: 'Endpoints tried for one request; another is tried only where nothing was sent.' },
+    tries: {
+      type: 'integer',
+      default: 2,
+      min: 1,
+      max: 10,
+      doc: 'Endpoints tried for one request; another is tried only where nothing was sent.',
+    },
     maxConnections: { type: 'integer', default: 1024, min: 1, doc: 'Most connections to one endpoint.' },
-    maxQueue: { type: 'integer', default: 1024, min: 0, doc: 'Most requests that wait for a connection to one endpoint; beyond it 503.' },
+    maxQueue: {
+      type: 'integer',
+      default: 1024,
+      min: 0,
+      doc: 'Most requests that wait for a connection to one endpoint; beyond it 503.',
+    },
     headerBytes: { type: 'bytes', default: 65_536, min: 1024, max: 1_048_576, doc: 'Largest response head.' },
     verifyTls: { type: 'boolean', default: true, doc: 'Verify the certificates of https endpoints.' },
-    caFile: { type: 'string', default: '', doc: 'PEM file of authorities trusted for https endpoints, beside the system ones.' },
+    caFile: {
+      type: 'string',
+      default: '',
+      doc: 'PEM file of authorities trusted for https endpoints, beside the system ones.',
+    },
   },
   log: {
-    level: { type: 'enum', values: ['debug', 'info', 'warn', 'error', 'silent'], default: 'info', doc: 'Least severe message that is logged.' },
-    format: { type: 'enum', values: ['auto', 'json', 'pretty'], default: 'auto', restart: true, doc: 'auto is pretty on a terminal and JSON otherwise.' },
+    level: {
+      type: 'enum',
+      values: ['debug', 'info', 'warn', 'error', 'silent'],
+      default: 'info',
+      doc: 'Least severe message that is logged.',
+    },
+    format: {
+      type: 'enum',
+      values: ['auto', 'json', 'pretty'],
+      default: 'auto',
+      restart: true,
+      doc: 'auto is pretty on a terminal and JSON otherwise.',
+    },
     access: { type: 'boolean', default: true, doc: 'Log each request.' },
   },
-  strict: { type: 'boolean', default: false, restart: true, doc: 'Refuse a configuration with any error, at the start and at reloads.' },
+  strict: {
+    type: 'boolean',
+    default: false,
+    restart: true,
+    doc: 'Refuse a configuration with any error, at the start and at reloads.',
+  },
   files: {
     maxBytes: { type: 'bytes', default: 16_777_216, min: 1024, doc: 'Largest manifest file.' },
     maxCount: { type: 'integer', default: 20_000, min: 1, doc: 'Most files read from folders.' },

@@ -1,0 +1,289 @@
+/** Reads the value of one setting, from a document (typed) or from text (a flag, an environment variable). No guessing. */
+import { isIP, isIPv6 } from 'node:net'
+import { createAddressSet } from './base/cidr.ts'
+import { parseEndpointAddress } from './base/endpoint-address.ts'
+import { findNearest } from './base/nearest.ts'
+import type { FieldPath } from './base/position.ts'
+import type { SettingLeaf } from './settings-table.ts'
+
+/** What is wrong with a value; `at` leads from the setting to the part that is wrong. */
+export type ValueProblem = Readonly<{ at: FieldPath; message: string; help: string }>
+export type Read = Readonly<{ value: unknown }> | Readonly<{ problems: readonly ValueProblem[] }>
+
+/** `variable` is the setting's environment variable, for advice. */
+export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 'text', variable: string): Read {
+  switch (leaf.type) {
+    case 'boolean':
+      return readBoolean(raw, form)
+    case 'string':
+      return readString(raw, form, variable)
+    case 'strings':
+      return readList(raw, form, 'a list of names', () => undefined)
+    case 'integer':
+      return readInteger(raw, form, leaf.min ?? Number.MIN_SAFE_INTEGER, leaf.max ?? Number.MAX_SAFE_INTEGER)
+    case 'port':
+      return readInteger(raw, form, 0, 65_535)
+    case 'address':
+      return readAddress(raw)
+    case 'duration':
+      return readMeasure(raw, form, DURATION, leaf.min ?? 0, leaf.max)
+    case 'bytes':
+      return readMeasure(raw, form, BYTES, leaf.min ?? 0, leaf.max)
+    case 'cidrs':
+      return readList(raw, form, 'a list of addresses and CIDR ranges', checkCidr)
+    case 'endpoints':
+      return readEndpoints(raw, form)
+    case 'enum':
+      return readEnum(raw, leaf.values)
+  }
+}
+
+const MAX_DURATION_MS = 2_147_483_647
+
+type Measure = Readonly<{
+  what: string
+  example: string
+  units: ReadonlyMap<string, number>
+  /** Whether a number without a unit means something. */
+  bare: boolean
+  max: number
+  /** Several terms in a row, as in `1m30s`. */
+  pattern: RegExp
+  print(value: number): string
+}>
+
+const DURATION: Measure = {
+  what: 'a duration',
+  example: 'write it with its unit: 500ms, 10s, 5m or 1h',
+  units: new Map([
+    ['ms', 1],
+    ['s', 1_000],
+    ['m', 60_000],
+    ['h', 3_600_000],
+  ]),
+  bare: false,
+  // Node's timers fire at once beyond this.
+  max: MAX_DURATION_MS,
+  pattern: /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/,
+  print: printDuration,
+}
+
+const BYTES: Measure = {
+  what: 'a size',
+  example: 'write bytes as a number, or with Ki, Mi or Gi: 65536, 64Ki',
+  units: new Map([
+    ['', 1],
+    ['k', 1e3],
+    ['M', 1e6],
+    ['G', 1e9],
+    ['Ki', 1024],
+    ['Mi', 1024 ** 2],
+    ['Gi', 1024 ** 3],
+  ]),
+  bare: true,
+  max: Number.MAX_SAFE_INTEGER,
+  pattern: /^\d+(?:\.\d+)?(?:Ki|Mi|Gi|k|M|G)?$/,
+  print: printBytes,
+}
+
+/** `90000` → `1m30s`; the form the loader reads. */
+export function printDuration(milliseconds: number): string {
+  if (milliseconds === 0) return '0'
+  let rest = milliseconds
+  let out = ''
+  for (const [unit, size] of [...DURATION.units].reverse()) {
+    const count = Math.floor(rest / size)
+    if (count > 0) out += `${count}${unit}`
+    rest -= count * size
+  }
+  return out
+}
+
+/** `65536` → `64Ki`; the form the loader reads. */
+export function printBytes(bytes: number): string {
+  for (const unit of ['Gi', 'Mi', 'Ki']) {
+    const size = BYTES.units.get(unit) ?? 1
+    if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`
+  }
+  return String(bytes)
+}
+
+function problem(message: string, help: string, at: FieldPath = []): { problems: ValueProblem[] } {
+  return { problems: [{ at, message, help }] }
+}
+
+/** What a value looks like to the person who wrote it; secrets never come here. */
+function show(raw: unknown): string {
+  const text = JSON.stringify(raw) ?? String(raw)
+  return text.length > 80 ? `${text.slice(0, 79)}…` : text
+}
+
+function readBoolean(raw: unknown, form: 'document' | 'text'): Read {
+  if (typeof raw === 'boolean') return { value: raw }
+  if (form === 'text' && (raw === 'true' || raw === 'false')) return { value: raw === 'true' }
+  return problem(`${show(raw)} is neither true nor false`, 'write true or false, without quotes')
+}
+
+function readString(raw: unknown, form: 'document' | 'text', variable: string): Read {
+  if (typeof raw !== 'string') return problem('must be a string', 'put the value in quotes')
+  if (form === 'document' && /\$\{|\$\(/.test(raw)) {
+    return problem('variables are not replaced in this file', `give the value in the environment variable ${variable}`)
+  }
+  if (/[\0\r\n]/.test(raw)) return problem('must be one line', 'remove the line break')
+  return { value: raw }
+}
+
+function readEnum(raw: unknown, values: readonly string[]): Read {
+  if (typeof raw === 'string' && values.includes(raw)) return { value: raw }
+  const near = typeof raw === 'string' ? findNearest(raw, values) : undefined
+  return problem(
+    `${show(raw)} is not one of ${values.join(', ')}`,
+    near ? `did you mean "${near}"?` : `write ${values.join(' or ')}`,
+  )
+}
+
+function readInteger(raw: unknown, form: 'document' | 'text', min: number, max: number): Read {
+  const value = form === 'text' && typeof raw === 'string' && /^-?\d{1,15}$/.test(raw) ? Number(raw) : raw
+  if (typeof value !== 'number' || !Number.isSafeInteger(value)) {
+    const link = typeof raw === 'string' && /^(tcp|udp):\/\//.test(raw)
+    return problem(
+      `${show(raw)} is not a whole number`,
+      link
+        ? 'Kubernetes and Docker set this variable for a Service of that name: set enableServiceLinks: false'
+        : 'write digits alone, without quotes',
+    )
+  }
+  return checkRange(value, min, max, String)
+}
+
+function checkRange(value: number, min: number, max: number, print: (value: number) => string): Read {
+  if (value >= min && value <= max) return { value }
+  const top = max >= MAX_DURATION_MS && max !== 65_535
+  const range = top && value < min ? `at least ${print(min)}` : `${print(min)} to ${print(max)}`
+  return problem(`${print(value)} is out of range`, `allowed: ${range}`)
+}
+
+function readMeasure(raw: unknown, form: 'document' | 'text', measure: Measure, min: number, max = measure.max): Read {
+  const { what, example, units, pattern } = measure
+  const zero = raw === 0 || raw === '0'
+  const bare = typeof raw === 'number' || (form === 'text' && typeof raw === 'string' && /^-?\d+$/.test(raw))
+  if (bare && !zero && !measure.bare) return problem(`${show(raw)} has no unit`, example)
+  const text = typeof raw === 'number' ? String(raw) : raw
+  if (typeof text !== 'string' || !(zero || pattern.test(text))) return problem(`${show(raw)} is not ${what}`, example)
+  let value = 0
+  for (const [, digits = '', unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)([A-Za-z]*)/g)) {
+    value += Number(digits) * (units.get(unit) ?? 0)
+  }
+  if (zero) value = 0
+  if (!Number.isSafeInteger(value)) return problem(`${show(raw)} is not ${what}`, example)
+  return checkRange(value, min, max, measure.print)
+}
+
+function readAddress(raw: unknown): Read {
+  if (typeof raw === 'string' && isIP(raw) !== 0) return { value: raw }
+  const inner = typeof raw === 'string' ? /^\[(.*)\]$/.exec(raw)?.[1] : undefined
+  return problem(
+    `${show(raw)} is not an IP address`,
+    inner !== undefined && isIPv6(inner)
+      ? `write it without brackets: "${inner}"`
+      : 'write 127.0.0.1 for this machine alone, "::" for every address',
+  )
+}
+
+/** A list from YAML, or comma-separated text; a flag given several times comes as a list of such texts. */
+function readList(
+  raw: unknown,
+  form: 'document' | 'text',
+  what: string,
+  check: (entry: string) => { message: string; help: string } | undefined,
+): Read {
+  const entries = form === 'text' ? splitText(raw, /,/) : raw
+  if (!Array.isArray(entries)) return problem(`must be ${what}`, 'write each on its own line after a dash')
+  const problems: ValueProblem[] = []
+  for (const [index, entry] of entries.entries()) {
+    if (typeof entry !== 'string' || entry === '') {
+      problems.push({ at: [index], message: `${show(entry)} is not a name`, help: 'put the value in quotes' })
+      continue
+    }
+    const found = check(entry)
+    if (found) problems.push({ at: [index], ...found })
+  }
+  return problems.length > 0 ? { problems } : { value: entries }
+}
+
+function splitText(raw: unknown, separator: RegExp): unknown {
+  const texts = Array.isArray(raw) ? raw : [raw]
+  return texts.flatMap((text) =>
+    typeof text === 'string'
+      ? text
+          .split(separator)
+          .map((part) => part.trim())
+          .filter((part) => part !== '')
+      : [text],
+  )
+}
+
+function checkCidr(entry: string): { message: string; help: string } | undefined {
+  try {
+    createAddressSet([entry])
+    return undefined
+  } catch {
+    return {
+      message: `"${entry}" is not an address or a CIDR range`,
+      help: 'write 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32',
+    }
+  }
+}
+
+const SERVICE_KEY = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?\/[a-z0-9]([a-z0-9-]*[a-z0-9])?(:[a-z0-9]([a-z0-9-]*[a-z0-9])?)?$/
+
+/** A mapping from YAML, or `namespace/name[:port]=host:port,host:port` separated by spaces. */
+function readEndpoints(raw: unknown, form: 'document' | 'text'): Read {
+  const problems: ValueProblem[] = []
+  const entries: [string, unknown][] = []
+  if (form === 'text') {
+    const parts = splitText(raw, /\s+/)
+    for (const part of Array.isArray(parts) ? parts : []) {
+      const text = String(part)
+      const equals = text.indexOf('=')
+      if (equals < 1) {
+        return problem(
+          `${show(part)} names no endpoints`,
+          'write namespace/name=host:port, as in default/api=127.0.0.1:3000',
+        )
+      }
+      entries.push([text.slice(0, equals), splitText(text.slice(equals + 1), /,/)])
+    }
+  } else if (typeof raw === 'object' && raw !== null && !Array.isArray(raw)) {
+    entries.push(...Object.entries(raw))
+  } else {
+    return problem('must be a mapping of Services to lists of endpoints', 'write default/api: ["127.0.0.1:3000"]')
+  }
+  const value: Record<string, readonly string[]> = Object.create(null)
+  for (const [key, list] of entries) {
+    if (!SERVICE_KEY.test(key)) {
+      problems.push({
+        at: [key],
+        message: `"${key}" names no Service`,
+        help: 'write namespace/name, or namespace/name:port',
+      })
+      continue
+    }
+    const lines = typeof list === 'string' ? [list] : list
+    if (!Array.isArray(lines)) {
+      problems.push({ at: [key], message: 'must be a list of endpoints', help: 'write ["127.0.0.1:3000"]' })
+      continue
+    }
+    for (const [index, line] of lines.entries()) {
+      const at = typeof list === 'string' ? [key] : [key, index]
+      const parsed = typeof line === 'string' ? parseEndpointAddress(line) : notAnEndpoint(line)
+      if ('problem' in parsed) problems.push({ at, message: parsed.problem, help: parsed.help })
+    }
+    value[key] = lines
+  }
+  return problems.length > 0 ? { problems } : { value }
+}
+
+function notAnEndpoint(line: unknown): { problem: string; help: string } {
+  return { problem: `${show(line)} is not an endpoint`, help: 'put host:port in quotes' }
+}

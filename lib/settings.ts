@@ -1,0 +1,302 @@
+/**
+ * Resolves the settings: flag over environment over GatewayConfiguration over default. A value that cannot be used is a
+ * diagnostic, and the next source down is taken instead.
+ */
+import { readFileSync } from 'node:fs'
+import { isPrivateAddress } from './base/cidr.ts'
+import type { DiagnosticDetails, DiagnosticList } from './base/diagnostics.ts'
+import { findNearest } from './base/nearest.ts'
+import { type FieldPath, printFieldPath } from './base/position.ts'
+import { type Read, readSetting } from './setting-value.ts'
+import { SETTINGS, type SettingLeaf, type Settings, type SettingTable } from './settings-table.ts'
+import type { SourceDocument } from './source/document.ts'
+
+/** Where the value of a setting came from. */
+export type SettingSource = 'flag' | 'environment' | 'file' | 'default'
+
+/** By dotted name (`http.port`), as typed by the person: a string, a list of strings, or a boolean. */
+export type SettingOverrides = Readonly<Record<string, unknown>>
+
+/** `apiVersion` and `kind` of the settings document. */
+export const SETTINGS_API_VERSION = 'portico.dev/v1alpha1'
+export const SETTINGS_KIND = 'GatewayConfiguration'
+
+/** One setting with its dotted name. */
+export type NamedSetting = Readonly<{ name: string; path: readonly string[]; leaf: SettingLeaf }>
+
+/** Every setting, in the order of the table. */
+export const SETTING_LIST: readonly NamedSetting[] = listSettings(SETTINGS, [])
+
+/** `https.redirectPort` → `PORTICO_HTTPS_REDIRECT_PORT` */
+export function environmentName(name: string): string {
+  return `PORTICO_${name
+    .replace(/[A-Z]/g, (letter) => `_${letter}`)
+    .replaceAll('.', '_')
+    .toUpperCase()}`
+}
+
+/** `https.redirectPort` → `--https-redirect-port` */
+export function flagName(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('.', '-')}`
+}
+
+/** Whether the table's sub-tree is one setting. */
+export function isSettingLeaf(entry: SettingLeaf | SettingTable): entry is SettingLeaf {
+  return typeof entry.type === 'string'
+}
+
+export type SettingsInput = {
+  /** The GatewayConfiguration, if one was given. */
+  document?: SourceDocument | undefined
+  environment: NodeJS.ProcessEnv
+  flags: SettingOverrides
+}
+
+export type ResolvedSettings = {
+  readonly settings: Settings
+  /** By dotted name. */
+  readonly provenance: ReadonlyMap<string, SettingSource>
+}
+
+/** All settings with every check applied; problems go to `diagnostics`. */
+export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticList): ResolvedSettings {
+  const { document, environment, flags } = input
+  const provenance = new Map<string, SettingSource>()
+  const values = new Map<string, unknown>()
+  const places = new Map<string, DiagnosticDetails>()
+  const fields = document ? readDocument(document, diagnostics) : new Map<string, unknown>()
+  reportUnknownFlags(flags, diagnostics)
+  reportUnknownVariables(environment, diagnostics)
+
+  for (const { name, path, leaf } of SETTING_LIST) {
+    values.set(name, leaf.default)
+    provenance.set(name, 'default')
+    const take = (source: SettingSource, label: string, read: Read, details: DiagnosticDetails) => {
+      if ('problems' in read) {
+        for (const problem of read.problems) {
+          const at = [...path, ...problem.at]
+          const where = source === 'file' ? printFieldPath(at) : label
+          diagnostics.add('PORTICO_SET_FIELD_VALUE', `${where}: ${problem.message}`, {
+            ...details,
+            ...(source === 'file' && { position: document?.origin.locate(at) }),
+            help: problem.help,
+          })
+        }
+        return
+      }
+      values.set(name, read.value)
+      provenance.set(name, source)
+      places.set(name, details)
+    }
+    if (fields.has(name)) {
+      const details = { position: document?.origin.locate(path) }
+      take('file', name, readSetting(leaf, fields.get(name), 'document', environmentName(name)), details)
+    }
+    const variable = environmentName(name)
+    const text = environment[variable]
+    if (text !== undefined && text !== '') take('environment', variable, readSetting(leaf, text, 'text', variable), {})
+    const flag = Object.hasOwn(flags, name) ? flags[name] : undefined
+    if (flag !== undefined) take('flag', flagName(name), readSetting(leaf, flag, 'text', variable), {})
+  }
+  checkMeaning(values, provenance, places, diagnostics)
+  return { settings: nest(SETTINGS, [], values) as Settings, provenance }
+}
+
+/** Dotted names whose value differs and that are read once, at the start. */
+export function findRestartSettings(before: Settings, after: Settings): readonly string[] {
+  return SETTING_LIST.filter(
+    ({ leaf, path }) => leaf.restart && JSON.stringify(valueAt(before, path)) !== JSON.stringify(valueAt(after, path)),
+  ).map(({ name }) => name)
+}
+
+/** `after`, with the settings that are read once at the start as they were in `before`. */
+export function keepRestartSettings(before: Settings, after: Settings): Settings {
+  const values = new Map(
+    SETTING_LIST.map(({ name, leaf, path }) => [name, valueAt(leaf.restart ? before : after, path)] as const),
+  )
+  return nest(SETTINGS, [], values) as Settings
+}
+
+/** The first GatewayConfiguration in file order counts; each further one is reported. */
+export function chooseSettingsDocument(
+  documents: readonly SourceDocument[],
+  diagnostics: DiagnosticList,
+): SourceDocument | undefined {
+  const [first, ...others] = documents
+  for (const other of others) {
+    diagnostics.add('PORTICO_SET_DUPLICATE', `more than one ${SETTINGS_KIND}: this one is not used`, {
+      position: other.origin.locate(['kind']),
+      help: 'join them into one document',
+      notes: first ? [{ message: 'the one in use is here', position: first.origin.locate(['kind']) }] : [],
+    })
+  }
+  return first
+}
+
+function listSettings(table: SettingTable, prefix: readonly string[]): NamedSetting[] {
+  return Object.entries(table).flatMap(([key, entry]) => {
+    const path = [...prefix, key]
+    return isSettingLeaf(entry) ? [{ name: path.join('.'), path, leaf: entry }] : listSettings(entry, path)
+  })
+}
+
+function nest(table: SettingTable, path: readonly string[], values: ReadonlyMap<string, unknown>): unknown {
+  const out: Record<string, unknown> = {}
+  for (const [key, entry] of Object.entries(table)) {
+    const at = [...path, key]
+    out[key] = isSettingLeaf(entry) ? freezeDeep(values.get(at.join('.'))) : nest(entry, at, values)
+  }
+  return Object.freeze(out)
+}
+
+function freezeDeep(value: unknown): unknown {
+  if (typeof value === 'object' && value !== null) {
+    for (const inner of Object.values(value)) freezeDeep(inner)
+    Object.freeze(value)
+  }
+  return value
+}
+
+function valueAt(settings: Settings, path: readonly string[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], settings)
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The settings a document holds, by dotted name; unknown fields are reported. */
+function readDocument(document: SourceDocument, diagnostics: DiagnosticList): Map<string, unknown> {
+  const found = new Map<string, unknown>()
+  const { value, origin } = document
+  if (!isMapping(value)) return found
+  const apiVersion = Object.hasOwn(value, 'apiVersion') ? value.apiVersion : undefined
+  if (apiVersion !== SETTINGS_API_VERSION) {
+    diagnostics.add('PORTICO_SET_FIELD_VALUE', `apiVersion: ${JSON.stringify(apiVersion) ?? 'missing'} is not known`, {
+      position: origin.locate(['apiVersion']),
+      help: `write apiVersion: ${SETTINGS_API_VERSION}`,
+    })
+  }
+  walk(SETTINGS, value, [])
+  return found
+
+  function walk(table: SettingTable, mapping: Readonly<Record<string, unknown>>, path: FieldPath): void {
+    for (const [key, inner] of Object.entries(mapping)) {
+      if (path.length === 0 && (key === 'apiVersion' || key === 'kind' || key === 'metadata')) continue
+      const at = [...path, key]
+      const entry = Object.hasOwn(table, key) ? table[key] : undefined
+      if (entry === undefined) reportUnknownField(table, at)
+      else if (isSettingLeaf(entry)) found.set(at.join('.'), inner)
+      else if (isMapping(inner)) walk(entry, inner, at)
+      // A group left empty (`http:`) says nothing.
+      else if (inner !== null) {
+        diagnostics.add('PORTICO_SET_FIELD_VALUE', `${at.join('.')}: must be a mapping`, {
+          position: origin.locate(at),
+          help: `its settings are ${Object.keys(entry).join(', ')}`,
+        })
+      }
+    }
+  }
+
+  function reportUnknownField(table: SettingTable, at: FieldPath): void {
+    const key = String(at.at(-1))
+    const near = findNearest(key, Object.keys(table))
+    const group = at.slice(0, -1).join('.')
+    const elsewhere = SETTING_LIST.find(({ path }) => path.at(-1) === key)
+    const help =
+      at.length === 1 && key === 'spec'
+        ? 'settings stand at the top level, beside kind'
+        : near
+          ? `did you mean "${near}"?`
+          : elsewhere
+            ? `did you mean ${elsewhere.name}?`
+            : `known here: ${Object.keys(table).join(', ')}`
+    diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `unknown setting "${key}"${group && ` in ${group}`}`, {
+      position: origin.locateKey(at),
+      help,
+    })
+  }
+}
+
+function reportUnknownFlags(flags: SettingOverrides, diagnostics: DiagnosticList): void {
+  const known = new Set(SETTING_LIST.map(({ name }) => name))
+  for (const name of Object.keys(flags)) {
+    if (known.has(name)) continue
+    const near = findNearest(name, known)
+    diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `unknown setting "${name}" given by flag`, {
+      help: near && `did you mean ${flagName(near)}?`,
+    })
+  }
+}
+
+/** What Kubernetes and Docker links put into the environment for a Service called `portico`. */
+const SERVICE_LINK = /^PORTICO_(SERVICE_(HOST|PORT.*)|PORT(_\d+_(TCP|UDP|SCTP).*)?)$/
+
+function reportUnknownVariables(environment: NodeJS.ProcessEnv, diagnostics: DiagnosticList): void {
+  const known = new Set(SETTING_LIST.map(({ name }) => environmentName(name)))
+  for (const variable of Object.keys(environment).sort()) {
+    if (!variable.startsWith('PORTICO_') || known.has(variable) || SERVICE_LINK.test(variable)) continue
+    const near = findNearest(variable, known)
+    diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `environment variable ${variable} names no setting`, {
+      severity: 'warning',
+      help: near ? `did you mean ${near}?` : 'unset it, or give it another name',
+    })
+  }
+}
+
+/** What settings must fulfil beyond their type; each that breaks a rule goes back to its default. */
+function checkMeaning(
+  values: Map<string, unknown>,
+  provenance: Map<string, SettingSource>,
+  places: ReadonlyMap<string, DiagnosticDetails>,
+  diagnostics: DiagnosticList,
+): void {
+  const refuse = (name: string, message: string, help: string, fallback: unknown) => {
+    diagnostics.add('PORTICO_SET_FIELD_VALUE', `${name}: ${message}`, { ...places.get(name), help })
+    values.set(name, fallback)
+    provenance.set(name, 'default')
+  }
+  const adminAddress = String(values.get('admin.address'))
+  if (isPrivateAddress(adminAddress) !== 'loopback' && values.get('admin.token') === '') {
+    refuse(
+      'admin.address',
+      `"${adminAddress}" can be reached from other machines, which needs a token`,
+      'set admin.token (PORTICO_ADMIN_TOKEN), or leave the address at 127.0.0.1',
+      SETTINGS.admin.address.default,
+    )
+  }
+  const caFile = String(values.get('upstream.caFile'))
+  const fault = caFile === '' ? undefined : findPemFault(caFile)
+  if (fault) refuse('upstream.caFile', fault, 'name a PEM file of certificates that this user may read', '')
+  const listeners = (['http', 'https', 'admin'] as const).filter((name) => values.get(`${name}.enabled`) === true)
+  for (const [index, name] of listeners.entries()) {
+    const port = values.get(`${name}.port`)
+    const rival = listeners
+      .slice(0, index)
+      .find((other) => port !== 0 && values.get(`${other}.port`) === port && meet(values, name, other))
+    if (rival)
+      refuse(
+        `${name}.port`,
+        `port ${port} is taken by ${rival}.port`,
+        'give each its own port',
+        SETTINGS[name].port.default,
+      )
+  }
+}
+
+/** Whether two listeners with the same port would get in each other's way. */
+function meet(values: ReadonlyMap<string, unknown>, a: string, b: string): boolean {
+  const left = values.get(`${a}.address`)
+  const right = values.get(`${b}.address`)
+  // `::` takes IPv4 too, and `0.0.0.0` every IPv4 address.
+  return left === right || [left, right].some((address) => address === '::' || address === '0.0.0.0')
+}
+
+/** Why a file does not serve as a list of certificate authorities. */
+function findPemFault(path: string): string | undefined {
+  try {
+    return /-----BEGIN CERTIFICATE-----/.test(readFileSync(path, 'utf8')) ? undefined : `"${path}" holds no certificate`
+  } catch (error) {
+    return `"${path}" cannot be read (${(error as NodeJS.ErrnoException).code})`
+  }
+}

@@ -1,0 +1,298 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { type Diagnostic, DiagnosticList } from '../lib/base/diagnostics.ts'
+import { printDuration } from '../lib/setting-value.ts'
+import {
+  chooseSettingsDocument,
+  environmentName,
+  findRestartSettings,
+  flagName,
+  keepRestartSettings,
+  resolveSettings,
+  SETTING_LIST,
+  type SettingsInput,
+} from '../lib/settings.ts'
+import { createSettingsSchema, printSettingsFile } from '../lib/settings-schema.ts'
+import { parseDocuments } from '../lib/source/document.ts'
+
+const HEAD = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
+
+function readDocuments(t: Test, text: string) {
+  const diagnostics = new DiagnosticList()
+  const source = { name: 'portico.yaml', path: undefined, text, hash: '' }
+  const { documents } = parseDocuments(source, diagnostics)
+  t.same(diagnostics.items, [])
+  return documents
+}
+
+function resolve(t: Test, { yaml, environment = {}, flags = {} }: Partial<SettingsInput> & { yaml?: string }) {
+  const diagnostics = new DiagnosticList()
+  const document = yaml === undefined ? undefined : readDocuments(t, HEAD + yaml)[0]
+  const { settings, provenance } = resolveSettings({ document, environment, flags }, diagnostics)
+  return { settings, provenance, diagnostics: diagnostics.items, lines: diagnostics.items.map(printLine) }
+}
+
+function printLine({ code, message, help, position }: Diagnostic): string {
+  const place = position ? `${position.line}:${position.column} ` : ''
+  return `${place}${code} ${message}${help ? ` | ${help}` : ''}`
+}
+
+t.test('without any input every setting has its default', async (t) => {
+  const { settings, provenance, diagnostics } = resolve(t, {})
+  t.same(diagnostics, [])
+  t.equal(settings.http.port, 8080)
+  t.equal(settings.timeouts.connect, 5_000)
+  t.same([...new Set(provenance.values())], ['default'])
+  t.equal(provenance.size, SETTING_LIST.length)
+  t.ok(Object.isFrozen(settings) && Object.isFrozen(settings.http) && Object.isFrozen(settings.trustedProxies))
+})
+
+t.test('a flag beats the environment, that the file, that the default', async (t) => {
+  const yaml = 'http: {port: 1000}\nhttps: {port: 1001, redirectPort: 1}\nadmin: {port: 1002}\n'
+  const environment = { PORTICO_HTTP_PORT: '2000', PORTICO_HTTPS_PORT: '2001' }
+  const { settings, provenance, diagnostics } = resolve(t, { yaml, environment, flags: { 'http.port': '3000' } })
+  t.same(diagnostics, [])
+  t.same([settings.http.port, settings.https.port, settings.admin.port], [3000, 2001, 1002])
+  const names = ['http.port', 'https.port', 'admin.port', 'http.address']
+  t.same(
+    names.map((name) => provenance.get(name)),
+    ['flag', 'environment', 'file', 'default'],
+  )
+})
+
+t.test('names of flags and environment variables follow from the name of the setting', async (t) => {
+  t.equal(environmentName('https.redirectPort'), 'PORTICO_HTTPS_REDIRECT_PORT')
+  t.equal(environmentName('dataDir'), 'PORTICO_DATA_DIR')
+  t.equal(flagName('https.redirectPort'), '--https-redirect-port')
+  t.equal(new Set(SETTING_LIST.map(({ name }) => environmentName(name))).size, SETTING_LIST.length)
+})
+
+t.test('an empty environment variable says nothing', async (t) => {
+  const { settings, diagnostics } = resolve(t, { environment: { PORTICO_HTTP_PORT: '' } })
+  t.same([settings.http.port, diagnostics], [8080, []])
+})
+
+t.test('a value that cannot be used is reported, and the next source down counts', async (t) => {
+  const { settings, lines } = resolve(t, { yaml: 'http: {port: 1000}\n', environment: { PORTICO_HTTP_PORT: '80x' } })
+  t.equal(settings.http.port, 1000)
+  t.same(lines, [
+    'PORTICO_SET_FIELD_VALUE PORTICO_HTTP_PORT: "80x" is not a whole number | write digits alone, without quotes',
+  ])
+})
+
+t.test('each kind of setting is read from the file and from text', async (t) => {
+  const yaml = [
+    'http: {enabled: false, address: 127.0.0.1}',
+    'dataDir: /var/lib/portico',
+    'ingressClasses: [nginx, portico]',
+    'endpoints:',
+    '  default/api: ["127.0.0.1:3000;weight=2", "[::1]:3001"]',
+    '  default/web:http: host.docker.internal:80',
+    'trustedProxies: [10.0.0.0/8, "::1"]',
+    'limits: {bodyBytes: 10Mi, targetBytes: 1000}',
+    'timeouts: {drain: 1m30s, connect: 1.5s, responseIdle: 0}',
+    'log: {level: warn}',
+  ].join('\n')
+  const file = resolve(t, { yaml })
+  t.same(file.lines, [])
+  const flags = {
+    'http.enabled': 'false',
+    'http.address': '127.0.0.1',
+    dataDir: '/var/lib/portico',
+    ingressClasses: ['nginx', 'portico'],
+    endpoints: ['default/api=127.0.0.1:3000;weight=2,[::1]:3001', 'default/web:http=host.docker.internal:80'],
+    trustedProxies: '10.0.0.0/8, ::1',
+    'limits.bodyBytes': '10Mi',
+    'limits.targetBytes': '1000',
+    'timeouts.drain': '1m30s',
+    'timeouts.connect': '1.5s',
+    'timeouts.responseIdle': '0',
+    'log.level': 'warn',
+  }
+  const flag = resolve(t, { flags })
+  t.same(flag.lines, [])
+  t.same({ ...flag.settings }, { ...file.settings })
+  const environment = Object.fromEntries(
+    Object.entries(flags).map(([name, value]) => [
+      environmentName(name),
+      Array.isArray(value) ? value.join(name === 'endpoints' ? ' ' : ',') : value,
+    ]),
+  )
+  t.same({ ...resolve(t, { environment }).settings }, { ...file.settings })
+  const { settings } = file
+  t.same([settings.limits.bodyBytes, settings.timeouts.drain, settings.timeouts.connect], [10_485_760, 90_000, 1_500])
+  t.same(settings.endpoints['default/web:http'], ['host.docker.internal:80'])
+})
+
+t.test('CF-17 durations need a unit, sizes a known one, and both keep to their range', async (t) => {
+  const cases: [name: string, written: string, problem: string][] = [
+    ['timeouts.connect', '10', '10 has no unit | write it with its unit: 500ms, 10s, 5m or 1h'],
+    ['timeouts.connect', '"10"', '"10" is not a duration | write it with its unit: 500ms, 10s, 5m or 1h'],
+    ['timeouts.connect', '10 s', '"10 s" is not a duration | write it with its unit: 500ms, 10s, 5m or 1h'],
+    ['timeouts.connect', '1y', '"1y" is not a duration | write it with its unit: 500ms, 10s, 5m or 1h'],
+    ['timeouts.connect', '-1s', '"-1s" is not a duration | write it with its unit: 500ms, 10s, 5m or 1h'],
+    ['timeouts.connect', '0', '0 is out of range | allowed: at least 50ms'],
+    ['timeouts.connect', '1ms', '1ms is out of range | allowed: at least 50ms'],
+    ['timeouts.connect', '10000h', '10000h is out of range | allowed: 50ms to 596h31m23s647ms'],
+    ['limits.headerBytes', '1Gi', '1Gi is out of range | allowed: 1Ki to 1Mi'],
+    ['limits.headerBytes', '-1', '-1 is not a size | write bytes as a number, or with Ki, Mi or Gi: 65536, 64Ki'],
+    ['limits.headerBytes', '1 Ki', '"1 Ki" is not a size | write bytes as a number, or with Ki, Mi or Gi: 65536, 64Ki'],
+    ['limits.headerCount', '1.5', '1.5 is not a whole number | write digits alone, without quotes'],
+    ['limits.headerCount', '1', '1 is out of range | allowed: 10 to 1000'],
+    ['http.port', '70000', '70000 is out of range | allowed: 0 to 65535'],
+    ['http.port', '"80"', '"80" is not a whole number | write digits alone, without quotes'],
+    ['http.enabled', 'maybe', '"maybe" is neither true nor false | write true or false, without quotes'],
+    ['http.address', '"[::1]"', '"[::1]" is not an IP address | write it without brackets: "::1"'],
+    ['log.level', 'warning', '"warning" is not one of debug, info, warn, error, silent | did you mean "warn"?'],
+  ]
+  for (const [name, written, problem] of cases) {
+    const [group = '', key = ''] = name.split('.')
+    const { settings, lines } = resolve(t, { yaml: `${group}:\n  ${key}: ${written}\n` })
+    t.same(lines, [`4:${key.length + 5} PORTICO_SET_FIELD_VALUE ${name}: ${problem}`], `${name}: ${written}`)
+    t.same({ ...settings }, { ...resolve(t, {}).settings }, 'the default counts')
+  }
+})
+
+t.test('problems inside lists and mappings point at the entry', async (t) => {
+  const yaml = [
+    'trustedProxies:',
+    '  - 10.0.0.0/8',
+    '  - 10.0.0.0/33',
+    'endpoints:',
+    '  default/api: ["127.0.0.1", "http://a:1"]',
+    '  api: ["127.0.0.1:1"]',
+    '  default/web: 5',
+  ].join('\n')
+  t.same(
+    resolve(t, { yaml }).diagnostics.map(({ message, position }) => `${position?.line}:${position?.column} ${message}`),
+    [
+      '7:17 endpoints[default/api][0]: "127.0.0.1" has no port',
+      '7:30 endpoints[default/api][1]: "http://a:1" is a URL, not an endpoint',
+      '8:8 endpoints.api: "api" names no Service',
+      '9:16 endpoints[default/web]: must be a list of endpoints',
+      '5:5 trustedProxies[1]: "10.0.0.0/33" is not an address or a CIDR range',
+    ],
+  )
+})
+
+t.test('an unknown setting is an error that names the nearest known one', async (t) => {
+  const yaml = 'metadata: {name: x}\nhttp:\n  prot: 80\nredirectPort: 443\nspec: {}\nwobble: 1\nhttps: 5\n'
+  t.same(resolve(t, { yaml }).lines, [
+    '5:3 PORTICO_SET_FIELD_UNKNOWN unknown setting "prot" in http | did you mean "port"?',
+    '6:1 PORTICO_SET_FIELD_UNKNOWN unknown setting "redirectPort" | did you mean https.redirectPort?',
+    '7:1 PORTICO_SET_FIELD_UNKNOWN unknown setting "spec" | settings stand at the top level, beside kind',
+    `8:1 PORTICO_SET_FIELD_UNKNOWN unknown setting "wobble" | known here: ${Object.keys(resolve(t, {}).settings).join(', ')}`,
+    `9:8 PORTICO_SET_FIELD_VALUE https: must be a mapping | its settings are ${Object.keys(resolve(t, {}).settings.https).join(', ')}`,
+  ])
+})
+
+t.test('a group left empty says nothing', async (t) => {
+  t.same(resolve(t, { yaml: 'http:\n' }).lines, [])
+})
+
+t.test('another apiVersion is an error', async (t) => {
+  const diagnostics = new DiagnosticList()
+  const [document] = readDocuments(t, 'apiVersion: portico.dev/v1\nkind: GatewayConfiguration\n')
+  resolveSettings({ document, environment: {}, flags: {} }, diagnostics)
+  t.same(diagnostics.items.map(printLine), [
+    '1:13 PORTICO_SET_FIELD_VALUE apiVersion: "portico.dev/v1" is not known | write apiVersion: portico.dev/v1alpha1',
+  ])
+})
+
+t.test('unknown flags are errors, unknown PORTICO_ variables warnings', async (t) => {
+  const { diagnostics, lines } = resolve(t, { flags: { 'http.prot': '1' }, environment: { PORTICO_HTTP_PROT: '1' } })
+  t.same(lines, [
+    'PORTICO_SET_FIELD_UNKNOWN unknown setting "http.prot" given by flag | did you mean --http-port?',
+    'PORTICO_SET_FIELD_UNKNOWN environment variable PORTICO_HTTP_PROT names no setting | did you mean PORTICO_HTTP_PORT?',
+  ])
+  t.same(
+    diagnostics.map(({ severity }) => severity),
+    ['error', 'warning'],
+  )
+})
+
+t.test('variables that Kubernetes and Docker set for a Service called portico are passed over', async (t) => {
+  const environment = {
+    PORTICO_SERVICE_HOST: '10.0.0.1',
+    PORTICO_SERVICE_PORT_HTTP: '80',
+    PORTICO_PORT: 'tcp://10.0.0.1:80',
+    PORTICO_PORT_80_TCP_ADDR: '10.0.0.1',
+  }
+  t.same(resolve(t, { environment }).lines, [])
+  t.match(resolve(t, { environment: { PORTICO_HTTP_PORT: 'tcp://10.0.0.1:80' } }).lines[0], /enableServiceLinks: false/)
+})
+
+t.test('CF-30 variables in the file are refused, never replaced', async (t) => {
+  const { settings, lines } = resolve(t, { yaml: `admin:\n  token: "\${TOKEN}"\n`, environment: { TOKEN: 'x' } })
+  t.same(lines, [
+    '4:10 PORTICO_SET_FIELD_VALUE admin.token: variables are not replaced in this file | give the value in the environment variable PORTICO_ADMIN_TOKEN',
+  ])
+  t.equal(settings.admin.token, '')
+})
+
+t.test('an admin address that others can reach needs a token', async (t) => {
+  const refused = resolve(t, { yaml: 'admin: {address: 0.0.0.0}\n' })
+  t.equal(refused.settings.admin.address, '127.0.0.1')
+  t.match(refused.lines, [/^3:18 PORTICO_SET_FIELD_VALUE admin.address: "0.0.0.0" can be reached from other machines/])
+  t.same(resolve(t, { yaml: 'admin: {address: 0.0.0.0, token: secret}\n' }).lines, [])
+  t.same(resolve(t, { yaml: 'admin: {address: "127.0.0.2"}\n' }).lines, [])
+})
+
+t.test('CF-12 two listeners on one port are refused', async (t) => {
+  const { settings, lines } = resolve(t, { yaml: 'https: {port: 8080}\n' })
+  t.equal(settings.https.port, 8443)
+  t.same(lines, ['3:15 PORTICO_SET_FIELD_VALUE https.port: port 8080 is taken by http.port | give each its own port'])
+  t.same(resolve(t, { yaml: 'http: {port: 0}\nhttps: {port: 0}\nadmin: {port: 0}\n' }).lines, [], 'port 0 is any port')
+  const apart = 'http: {port: 9000, address: 127.0.0.1}\nhttps: {port: 9000, address: 127.0.0.2}\n'
+  t.same(resolve(t, { yaml: apart }).lines, [], 'another address is another port')
+  t.same(resolve(t, { yaml: 'http: {enabled: false}\nhttps: {port: 8080}\n' }).lines, [])
+})
+
+t.test('a file of authorities that cannot be read is refused', async (t) => {
+  const dir = t.testdir({ 'empty.pem': '' })
+  t.match(resolve(t, { flags: { 'upstream.caFile': join(dir, 'none.pem') } }).lines, [/cannot be read \(ENOENT\)/])
+  t.match(resolve(t, { flags: { 'upstream.caFile': join(dir, 'empty.pem') } }).lines, [/holds no certificate/])
+})
+
+t.test('CF-10 the first of two settings documents counts, and the other is told where that is', async (t) => {
+  const diagnostics = new DiagnosticList()
+  const documents = readDocuments(t, `${HEAD}http: {port: 1}\n---\n${HEAD}http: {port: 2}\n`)
+  t.equal(chooseSettingsDocument(documents, diagnostics), documents[0])
+  t.match(diagnostics.items, [
+    { code: 'PORTICO_SET_DUPLICATE', position: { line: 6 }, notes: [{ position: { line: 2 } }] },
+  ])
+})
+
+t.test('LC-07 settings that need a restart are told from those that do not', async (t) => {
+  const before = resolve(t, { yaml: 'http: {port: 1}\ntimeouts: {connect: 1s}\n' }).settings
+  const after = resolve(t, { yaml: 'http: {port: 2}\ntimeouts: {connect: 2s}\n' }).settings
+  t.same(findRestartSettings(before, after), ['http.port'])
+  const merged = keepRestartSettings(before, after)
+  t.same([merged.http.port, merged.timeouts.connect], [1, 2_000])
+})
+
+t.test('config/portico.yaml holds every setting with its default, and reads back as the defaults', async (t) => {
+  const text = printSettingsFile()
+  holdFile(t, 'config/portico.yaml', text)
+  const diagnostics = new DiagnosticList()
+  const [document] = readDocuments(t, text)
+  const { settings, provenance } = resolveSettings({ document, environment: {}, flags: {} }, diagnostics)
+  t.same(diagnostics.items.map(printLine), [])
+  t.same({ ...settings }, { ...resolve(t, {}).settings })
+  t.same([...new Set(provenance.values())], ['file'])
+})
+
+t.test('config/portico.schema.json is the JSON Schema of the same table', async (t) => {
+  holdFile(t, 'config/portico.schema.json', `${JSON.stringify(createSettingsSchema(), undefined, 2)}\n`)
+})
+
+t.test('durations print in the form in which they are read', async (t) => {
+  t.same([0, 500, 1_500, 90_000, 3_600_000].map(printDuration), ['0', '500ms', '1s500ms', '1m30s', '1h'])
+})
+
+function holdFile(t: Test, name: string, expected: string): void {
+  const path = join(process.cwd(), name)
+  if (process.env.UPDATE === '1') writeFileSync(path, expected)
+  t.equal(readFileSync(path, 'utf8'), expected, 'UPDATE=1 rewrites the file')
+}
