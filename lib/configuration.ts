@@ -1,0 +1,136 @@
+/** A configuration whole, from files to Model: what `check`, `explain` and `get` show, and what the gateway serves. */
+import { type Clock, printTime, systemClock } from './base/clock.ts'
+import { countDiagnostics, type Diagnostic, DiagnosticList } from './base/diagnostics.ts'
+import { createResourceSet, type ResourceSet } from './kubernetes/store.ts'
+import type { Model } from './model/model.ts'
+import { FileProvider, type Manifests } from './providers/file.ts'
+import {
+  chooseSettingsDocument,
+  type ResolvedSettings,
+  resolveSettings,
+  SETTINGS_KIND,
+  type SettingOverrides,
+  type SettingSource,
+} from './settings.ts'
+import type { Settings } from './settings-table.ts'
+import type { SourceDocument } from './source/document.ts'
+import { translate } from './translate/translate.ts'
+
+export type ConfigurationInput = {
+  /** Files, folders, globs, and `-` for stdin, as given with `-f`. */
+  readonly sources: readonly string[]
+  /** The settings file given with `-c`; it may hold manifests too. */
+  readonly config?: string
+  /** The text read for `-`. */
+  readonly stdin?: string
+  readonly flags: SettingOverrides
+  readonly environment: NodeJS.ProcessEnv
+  readonly clock?: Clock
+}
+
+export type Configuration = {
+  readonly settings: Settings
+  /** Where each setting's value came from, by dotted name. */
+  readonly provenance: ReadonlyMap<string, SettingSource>
+  readonly resources: ResourceSet
+  readonly model: Model
+  /** Sorted by file and line. */
+  readonly diagnostics: readonly Diagnostic[]
+  readonly files: number
+  readonly objects: number
+  /** Files that came, went or changed since the configuration before this one. */
+  readonly changed: readonly string[]
+  /** State of the files before they were read, by path: what a FileWatch compares. */
+  readonly stamps: ReadonlyMap<string, string>
+  /** Equal fingerprints mean that nothing changed. */
+  readonly fingerprint: string
+}
+
+/** Reads everything once. Never throws for what the user wrote: see `diagnostics`. */
+export function loadConfiguration(input: ConfigurationInput): Promise<Configuration> {
+  return new ConfigurationLoader(input).load()
+}
+
+/** Loads again and again; what cannot be used any more keeps its last good version. Calls of `load` must not overlap. */
+export class ConfigurationLoader {
+  readonly #input: ConfigurationInput
+  readonly #clock: Clock
+  readonly #provider: FileProvider
+  #generation = 0
+  #lastGood: { readonly resolved: ResolvedSettings; readonly at: number } | undefined
+
+  constructor(input: ConfigurationInput) {
+    this.#input = input
+    this.#clock = input.clock ?? systemClock
+    const { config, sources, stdin } = input
+    this.#provider = new FileProvider({
+      sources: config === undefined ? sources : [config, ...sources.filter((source) => source !== config)],
+      stdin,
+      clock: this.#clock,
+    })
+  }
+
+  async load(): Promise<Configuration> {
+    const diagnostics = new DiagnosticList()
+    const manifests = await this.#read()
+    diagnostics.addAll(manifests.diagnostics)
+    const document = chooseSettingsDocument(manifests.settings, diagnostics)
+    if (this.#input.config !== undefined && !document) {
+      diagnostics.add('PORTICO_SET_MISSING', `${this.#input.config} holds no ${SETTINGS_KIND}`, {
+        help: 'config/portico.yaml in the package shows one; give manifests with -f',
+      })
+    }
+    const { settings, provenance } = this.#resolve(document, diagnostics)
+    const resources = createResourceSet(manifests.resources, ++this.#generation, diagnostics)
+    const model = translate(resources, { settings, clock: this.#clock }, diagnostics)
+    const { files, objects, changed, stamps, fingerprint } = manifests
+    return {
+      settings,
+      provenance,
+      resources,
+      model,
+      diagnostics: diagnostics.sorted(),
+      files,
+      objects,
+      changed,
+      stamps,
+      fingerprint,
+    }
+  }
+
+  /** The limits on files may stand in one of these very files: then they are read again under those. */
+  async #read(): Promise<Manifests> {
+    const { environment, flags } = this.#input
+    const findLimits = (document?: SourceDocument) =>
+      resolveSettings({ document, environment, flags }, new DiagnosticList()).settings.files
+    const limits = this.#lastGood?.resolved.settings.files ?? findLimits()
+    const manifests = await this.#provider.read(limits)
+    const wanted = findLimits(manifests.settings[0])
+    if (wanted.maxBytes === limits.maxBytes && wanted.maxCount === limits.maxCount) return manifests
+    const again = await this.#provider.read(wanted)
+    return { ...again, changed: [...new Set([...manifests.changed, ...again.changed])] }
+  }
+
+  /** Settings with an error are not mixed with defaults while there are good ones from before. */
+  #resolve(document: SourceDocument | undefined, diagnostics: DiagnosticList): ResolvedSettings {
+    const { environment, flags } = this.#input
+    const problems = new DiagnosticList()
+    const resolved = resolveSettings({ document, environment, flags }, problems)
+    const failed = countDiagnostics(problems.items).error > 0
+    if (!failed || !this.#lastGood) {
+      diagnostics.addAll(problems.items)
+      if (!failed) this.#lastGood = { resolved, at: this.#clock.now() }
+      return resolved
+    }
+    const note = { message: `still using the settings as of ${printTime(this.#lastGood.at)}` }
+    diagnostics.addAll(problems.items.map((item) => Object.freeze({ ...item, notes: [...item.notes, note] })))
+    return this.#lastGood.resolved
+  }
+}
+
+/** Whether any setting could not be used as written. A second settings document is no such thing: the first is in force. */
+export function hasSettingErrors(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some(
+    ({ code, severity }) => severity === 'error' && code.startsWith('PORTICO_SET_') && code !== 'PORTICO_SET_DUPLICATE',
+  )
+}

@@ -1,0 +1,10 @@
+/** Portico as a library: load a configuration, or serve one. */
+export { type Diagnostic, DiagnosticList } from './base/diagnostics.ts'
+export { printDiagnostic } from './base/print-diagnostic.ts'
+export { type Configuration, type ConfigurationInput, loadConfiguration } from './configuration.ts'
+export { createGateway, type Gateway, type GatewayEvents, type GatewayInput, type GatewayPorts } from './gateway.ts'
+export { type ModelChange, printChange } from './model/diff.ts'
+export type { Model } from './model/model.ts'
+export { printModel } from './model/print.ts'
+export type { Reloaded, ReloadFailed } from './reload.ts'
+export { StartError } from './start-error.ts'

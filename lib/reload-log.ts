@@ -1,0 +1,47 @@
+/** What the log says of a reload: the files, the routes that changed, and problems that are new. */
+import { printTime } from './base/clock.ts'
+import type { Diagnostic } from './base/diagnostics.ts'
+import { printPosition } from './base/position.ts'
+import { printChange } from './model/diff.ts'
+import type { Reloaded, ReloadFailed } from './reload.ts'
+import type { Log } from './telemetry/log.ts'
+
+/** A rewrite of everything is told by its first changes and their number. */
+const MAX_CHANGES = 100
+
+/** `inFlight` are the requests and tunnels that the reload left alone. */
+export function logReloaded(log: Log, result: Reloaded, inFlight: number): void {
+  const { snapshot, files, changes, newDiagnostics, goneDiagnostics, restartSettings, durationMs } = result
+  const subject = files.length > 3 ? `${files.length} files` : files.join(', ')
+  const fields = {
+    generation: snapshot.generation,
+    changes: changes.slice(0, MAX_CHANGES).map(printChange),
+    change_count: changes.length,
+    gone_diagnostics: goneDiagnostics,
+    in_flight: inFlight,
+    duration_ms: Math.round(durationMs),
+  }
+  log.info(fields, subject === '' ? 'configuration reloaded' : `${subject} changed`)
+  logDiagnostics(log, newDiagnostics)
+  for (const setting of restartSettings) log.warn({ setting }, `${setting} changed: takes effect after a restart`)
+}
+
+export function logReloadFailed(log: Log, { reason, newDiagnostics, servingSince, error }: ReloadFailed): void {
+  logDiagnostics(log, newDiagnostics)
+  const fields = error === undefined ? { reason } : { reason, err: error }
+  log.error(fields, `reload failed: still serving the configuration as of ${printTime(servingSince)}`)
+}
+
+/** One line each, with the place and what to do. */
+export function logDiagnostics(log: Log, diagnostics: readonly Diagnostic[]): void {
+  for (const { code, severity, message, position, resource, help, notes } of diagnostics) {
+    const fields = {
+      code,
+      ...(position && { at: printPosition(position) }),
+      ...(resource && { resource }),
+      ...(help && { help }),
+      ...(notes.length > 0 && { notes: notes.map((note) => note.message) }),
+    }
+    log[severity === 'warning' ? 'warn' : severity](fields, message)
+  }
+}

@@ -1,0 +1,192 @@
+/** From one snapshot to the next: waits until changes pause, loads, builds, swaps one reference. A failure changes nothing. */
+import type { Clock } from './base/clock.ts'
+import { countDiagnostics, type Diagnostic } from './base/diagnostics.ts'
+import type { Configuration } from './configuration.ts'
+import { diffModels, type ModelChange } from './model/diff.ts'
+import { findRestartSettings, keepRestartSettings } from './settings.ts'
+import type { Settings } from './settings-table.ts'
+import { buildSnapshot, type Snapshot } from './snapshot.ts'
+import type { EndpointRegistry } from './upstream/registry.ts'
+
+/** A change is taken up when no other follows within this time, milliseconds. */
+const HOLD_OFF_MS = 100
+/** A file that is being written all the time is taken up after this time at the latest, milliseconds. */
+const MAX_HOLD_OFF_MS = 1_000
+
+/** What a reload changed. */
+export type Reloaded = Readonly<{
+  snapshot: Snapshot
+  /** Names of files that came, went or changed. */
+  files: readonly string[]
+  changes: readonly ModelChange[]
+  /** Diagnostics that the snapshot before did not have, and how many of its own are gone. */
+  newDiagnostics: readonly Diagnostic[]
+  goneDiagnostics: number
+  /** Settings that changed and are read only at the start. */
+  restartSettings: readonly string[]
+  durationMs: number
+}>
+
+/** Why a reload changed nothing. */
+export type ReloadFailed = Readonly<{
+  reason: string
+  newDiagnostics: readonly Diagnostic[]
+  /** When the snapshot that goes on serving was built, milliseconds since the epoch. */
+  servingSince: number
+  /** A bug, where it was not what the user wrote. */
+  error: unknown
+}>
+
+export type ReloaderOptions = {
+  readonly load: () => Promise<Configuration>
+  readonly registry: EndpointRegistry
+  readonly clock: Clock
+  /** What was loaded at the start. */
+  readonly first: Configuration
+  readonly onReloaded: (result: Reloaded) => void
+  readonly onFailed: (failure: ReloadFailed) => void
+  /** After each load, also one that changed nothing. */
+  readonly onLoaded?: (configuration: Configuration) => void
+}
+
+/** Holds the snapshot that serves; loads never overlap, and the last change wins. */
+export class Reloader {
+  readonly #options: ReloaderOptions
+  /** The settings that are read once count as they were here. */
+  readonly #start: Settings
+  #current: Snapshot
+  /** As last loaded, whether it could be served or not. */
+  #loaded: Configuration
+  /** What was last told to the user. */
+  #told: readonly Diagnostic[]
+  #running: Promise<void> | undefined
+  #queued: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #firstChangeAt: number | undefined
+  /** The next load counts even if nothing changed. */
+  #always = false
+  #closed = false
+
+  constructor(options: ReloaderOptions) {
+    const { first, registry, clock } = options
+    this.#options = options
+    this.#start = first.settings
+    this.#loaded = first
+    this.#told = first.diagnostics
+    this.#current = buildSnapshot({ ...first, generation: 1 }, registry, clock)
+    registry.retain(this.#current.pools)
+  }
+
+  /** What serves now. A request reads it once. */
+  get current(): Snapshot {
+    return this.#current
+  }
+
+  /** Something changed: reloads after a pause. */
+  trigger(): void {
+    if (this.#closed) return
+    const now = this.#options.clock.monotonic()
+    this.#firstChangeAt ??= now
+    clearTimeout(this.#timer)
+    const delay = Math.min(HOLD_OFF_MS, Math.max(0, this.#firstChangeAt + MAX_HOLD_OFF_MS - now))
+    this.#timer = setTimeout(() => void this.#enqueue(false), delay)
+  }
+
+  /** Reloads now, even if no file changed; resolves when the outcome is in force. */
+  reload(): Promise<void> {
+    return this.#enqueue(true)
+  }
+
+  /** No snapshot follows any more; resolves when the load under way has ended. */
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    await this.#running
+  }
+
+  #enqueue(always: boolean): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#firstChangeAt = undefined
+    this.#always ||= always
+    this.#queued ??= this.#runNext()
+    return this.#queued
+  }
+
+  async #runNext(): Promise<void> {
+    await this.#running
+    this.#queued = undefined
+    if (this.#closed) return
+    const always = this.#always
+    this.#always = false
+    this.#running = this.#run(always).finally(() => {
+      this.#running = undefined
+    })
+    await this.#running
+  }
+
+  async #run(always: boolean): Promise<void> {
+    const began = this.#options.clock.monotonic()
+    let reloaded: Reloaded | undefined
+    try {
+      const next = await this.#options.load()
+      if (this.#closed) return
+      this.#options.onLoaded?.(next)
+      const before = this.#loaded
+      if (!always && next.fingerprint === before.fingerprint) return
+      this.#loaded = next
+      const { error: errors } = countDiagnostics(next.diagnostics)
+      if (this.#start.strict && errors > 0) {
+        const reason = `${errors === 1 ? '1 error' : `${errors} errors`}, and strict is on`
+        this.#fail(reason, this.#tell(next.diagnostics), undefined)
+      } else {
+        reloaded = this.#swap(before, next, began)
+      }
+    } catch (error) {
+      this.#fail(error instanceof Error ? error.message : String(error), [], error)
+    }
+    // Outside the try: what goes wrong in the telling is no failed reload.
+    if (reloaded) this.#options.onReloaded(reloaded)
+  }
+
+  #swap(before: Configuration, next: Configuration, began: number): Reloaded {
+    const { registry, clock } = this.#options
+    const previous = this.#current
+    const settings = keepRestartSettings(this.#start, next.settings)
+    const goneDiagnostics = countMissing(this.#told, next.diagnostics)
+    const { model, diagnostics } = next
+    const generation = previous.generation + 1
+    const snapshot = buildSnapshot({ settings, model, diagnostics, generation }, registry, clock)
+    this.#current = snapshot
+    registry.retain(snapshot.pools)
+    return {
+      snapshot,
+      files: next.changed,
+      changes: diffModels(previous.model, model),
+      newDiagnostics: this.#tell(diagnostics),
+      goneDiagnostics,
+      restartSettings: findRestartSettings(before.settings, next.settings),
+      durationMs: clock.monotonic() - began,
+    }
+  }
+
+  #fail(reason: string, newDiagnostics: readonly Diagnostic[], error: unknown): void {
+    this.#options.onFailed({ reason, newDiagnostics, servingSince: this.#current.builtAt, error })
+  }
+
+  /** Those the user has not been told yet: a file that stays broken is not news at every change of another. */
+  #tell(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+    const told = new Set(this.#told.map(identify))
+    this.#told = diagnostics
+    return diagnostics.filter((diagnostic) => !told.has(identify(diagnostic)))
+  }
+}
+
+function countMissing(before: readonly Diagnostic[], after: readonly Diagnostic[]): number {
+  const present = new Set(after.map(identify))
+  return before.filter((diagnostic) => !present.has(identify(diagnostic))).length
+}
+
+/** Lines move when something above them is edited, so the line is no part of it. */
+function identify({ code, message, resource, position }: Diagnostic): string {
+  return JSON.stringify([code, message, resource, position?.file])
+}

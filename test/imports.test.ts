@@ -1,0 +1,130 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import t from 'tap'
+
+const LIB = join(process.cwd(), 'lib')
+
+type Rule = {
+  readonly parts: ReadonlyMap<string, 'all' | 'type'>
+  readonly packages: ReadonlySet<string>
+  readonly any: boolean
+}
+type Import = { readonly file: string; readonly typeOnly: boolean; readonly target: string }
+
+const rules = readRules(readFileSync(join(LIB, 'README.md'), 'utf8'))
+const imports = readdirSync(LIB, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.ts'))
+  .flatMap(readImports)
+
+t.test('every import of lib follows the table in lib/README.md', async (t) => {
+  t.ok(imports.length > 100, 'the imports were found')
+  t.same(imports.map(findFault).filter(Boolean), [])
+})
+
+t.test('every folder and every file of lib stands in the table', async (t) => {
+  const parts = new Set(imports.map(({ file }) => partOf(file)))
+  t.same(
+    [...parts].filter((part) => !rules.has(part)),
+    [],
+  )
+})
+
+t.test('no file of lib imports itself in a circle', async (t) => {
+  const edges = new Map<string, string[]>()
+  for (const { file, target, typeOnly } of imports) {
+    if (typeOnly || !target.startsWith('/')) continue
+    const next = relative(LIB, target)
+    edges.set(file, [...(edges.get(file) ?? []), next])
+  }
+  t.same(findCircle(edges), undefined)
+})
+
+t.test('only lib/index.ts is a barrel', async (t) => {
+  const barrels = readdirSync(LIB, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && name !== 'index.ts')
+    .filter((name) => /^export (type )?(\*|\{[^}]*\}) from /m.test(readFileSync(join(LIB, name), 'utf8')))
+  t.same(barrels, [])
+})
+
+function readRules(text: string): ReadonlyMap<string, Rule> {
+  const found = new Map<string, Rule>()
+  const section = text.split('## Who may import what')[1]?.split('\n## ')[0] ?? ''
+  for (const line of section.split('\n')) {
+    const cells = line.split('|').map((cell) => cell.trim())
+    if (cells.length < 5 || cells[1] === 'from' || cells[1]?.startsWith('---')) continue
+    const [, from = '', may = '', packages = ''] = cells
+    const parts = new Map<string, 'all' | 'type'>()
+    for (const word of splitCell(may)) parts.set(word.replace(' (type)', ''), word.endsWith('(type)') ? 'type' : 'all')
+    found.set(from, { parts, packages: new Set(splitCell(packages)), any: may === 'everything' })
+  }
+  return found
+}
+
+function splitCell(cell: string): string[] {
+  return cell
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '')
+}
+
+function readImports(file: string): Import[] {
+  const text = readFileSync(join(LIB, file), 'utf8')
+  const found: Import[] = []
+  for (const match of text.matchAll(/^(?:import|export)\s([^'"]*?)from\s+'([^']+)'/gm)) {
+    const [, clause = '', specifier = ''] = match
+    const names = /\{([^}]*)\}/.exec(clause)?.[1] ?? ''
+    const outside = clause.replace(/\{[^}]*\}/, '').replace(/[\s,]/g, '')
+    const allTypes = outside === '' && splitCell(names).every((name) => name.startsWith('type '))
+    const typeOnly = clause.startsWith('type ') || allTypes
+    found.push({ file, typeOnly, target: specifier.startsWith('.') ? join(LIB, file, '..', specifier) : specifier })
+  }
+  for (const match of text.matchAll(/(?:^import|\bimport\()\s*'([^']+)'/gm)) {
+    const specifier = match[1] ?? ''
+    found.push({
+      file,
+      typeOnly: false,
+      target: specifier.startsWith('.') ? join(LIB, file, '..', specifier) : specifier,
+    })
+  }
+  return found
+}
+
+/** The folder of a file under lib, or the name of a file that stands in lib itself. */
+function partOf(file: string): string {
+  const [first = '', ...rest] = file.split('/')
+  return rest.length > 0 ? first : first.replace(/\.ts$/, '')
+}
+
+function findFault({ file, typeOnly, target }: Import): string | undefined {
+  const from = partOf(file)
+  const rule = rules.get(from)
+  if (target.startsWith('node:') || !rule || rule.any) return undefined
+  if (!target.startsWith('/')) {
+    return rule.packages.has(target) ? undefined : `${file}: ${from} may not import the package ${target}`
+  }
+  const to = relative(LIB, target)
+  if (to.startsWith('..')) return `${file}: imports ${to}, outside lib`
+  const part = partOf(to)
+  const allowed = part === from ? 'all' : rule.parts.get(part)
+  if (allowed === 'all' || (allowed === 'type' && typeOnly)) return undefined
+  return `${file}: ${from} may not import ${allowed === 'type' ? 'more than types of ' : ''}${part}`
+}
+
+function findCircle(edges: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>()
+  const visit = (file: string, trail: readonly string[]): string[] | undefined => {
+    if (trail.includes(file)) return [...trail.slice(trail.indexOf(file)), file]
+    if (done.has(file)) return undefined
+    for (const next of edges.get(file) ?? []) {
+      const circle = visit(next, [...trail, file])
+      if (circle) return circle
+    }
+    done.add(file)
+    return undefined
+  }
+  for (const file of edges.keys()) {
+    const circle = visit(file, [])
+    if (circle) return circle
+  }
+  return undefined
+}

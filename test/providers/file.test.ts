@@ -1,0 +1,225 @@
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import t, { type Test } from 'tap'
+import { systemClock } from '../../lib/base/clock.ts'
+import { FileProvider, type Manifests } from '../../lib/providers/file.ts'
+
+const LIMITS = { maxBytes: 100_000, maxCount: 100 }
+
+function createFolder(t: Test, files: Record<string, string>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'portico-file-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
+  return folder
+}
+
+function createProvider(sources: readonly string[], stdin?: string): FileProvider {
+  return new FileProvider({ sources, stdin, clock: systemClock })
+}
+
+function serviceYaml(name: string): string {
+  return `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}}\nspec: {ports: [{port: 80}]}\n`
+}
+
+function names(manifests: Manifests): string[] {
+  return manifests.resources.map(({ meta }) => meta.name)
+}
+
+function codes(manifests: Manifests): string[] {
+  return manifests.diagnostics.filter(({ severity }) => severity !== 'info').map(({ code }) => code)
+}
+
+t.test('all sources are read, a file that two of them name once', async (t) => {
+  const folder = createFolder(t, {
+    'a.yaml': serviceYaml('a'),
+    'b.yaml': `${serviceYaml('b')}---\n${serviceYaml('c')}`,
+  })
+  const manifests = await createProvider([folder, join(folder, 'a.yaml'), '-'], serviceYaml('d')).read(LIMITS)
+  t.same(names(manifests), ['a', 'b', 'c', 'd'])
+  t.same([manifests.files, manifests.objects, codes(manifests)], [3, 4, []])
+})
+
+t.test('CF-26 an unchanged file is not decoded again, and the fingerprint stays', async (t) => {
+  const folder = createFolder(t, { 'a.yaml': serviceYaml('a'), 'b.yaml': serviceYaml('b') })
+  const provider = createProvider([folder])
+  const first = await provider.read(LIMITS)
+  writeFileSync(join(folder, 'a.yaml'), serviceYaml('a'))
+  const second = await provider.read(LIMITS)
+  t.equal(second.resources[0], first.resources[0])
+  t.equal(second.fingerprint, first.fingerprint)
+  t.same([first.changed.length, second.changed], [2, []])
+})
+
+t.test('what changed is told by file', async (t) => {
+  const folder = createFolder(t, { 'a.yaml': serviceYaml('a'), 'b.yaml': serviceYaml('b'), 'c.yaml': serviceYaml('c') })
+  const provider = createProvider([folder])
+  const first = await provider.read(LIMITS)
+  writeFileSync(join(folder, 'a.yaml'), serviceYaml('a2'))
+  rmSync(join(folder, 'b.yaml'))
+  writeFileSync(join(folder, 'd.yaml'), serviceYaml('d'))
+  const second = await provider.read(LIMITS)
+  t.same(names(second), ['a2', 'c', 'd'], 'the objects of a removed file go')
+  t.same(second.changed.map((name) => basename(name)).sort(), ['a.yaml', 'b.yaml', 'd.yaml'])
+  t.not(second.fingerprint, first.fingerprint)
+})
+
+t.test('CF-01 a file with a syntax error keeps its last good version, and says so', async (t) => {
+  const folder = createFolder(t, { 'a.yaml': serviceYaml('a'), 'b.yaml': serviceYaml('b') })
+  const provider = createProvider([folder])
+  const first = await provider.read(LIMITS)
+  writeFileSync(join(folder, 'a.yaml'), 'kind: [')
+  const broken = await provider.read(LIMITS)
+  t.same([names(broken), codes(broken)], [['a', 'b'], ['PORTICO_YAML_SYNTAX']])
+  t.match(broken.diagnostics[0]?.notes.at(-1)?.message, /^still serving .*a\.yaml as of \d\d:\d\d:\d\d$/)
+  t.not(broken.fingerprint, first.fingerprint, 'a new problem is news')
+  t.equal((await provider.read(LIMITS)).fingerprint, broken.fingerprint, 'and then no longer')
+  writeFileSync(join(folder, 'a.yaml'), serviceYaml('a2'))
+  const mended = await provider.read(LIMITS)
+  t.same([names(mended), codes(mended)], [['a2', 'b'], []])
+})
+
+t.test(
+  'a file that is broken from the start gives what can be read of it, and does not hold back the others',
+  async (t) => {
+    const folder = createFolder(t, { 'a.yaml': `${serviceYaml('a')}---\nkind: [\n`, 'b.yaml': serviceYaml('b') })
+    const provider = createProvider([folder])
+    const first = await provider.read(LIMITS)
+    t.same([names(first), codes(first)], [['a', 'b'], ['PORTICO_YAML_SYNTAX']])
+    writeFileSync(join(folder, 'a.yaml'), `${serviceYaml('a2')}---\nkind: [\n`)
+    t.same(names(await provider.read(LIMITS)), ['a2', 'b'], 'no broken version counts as the last good one')
+  },
+)
+
+t.test('CF-18 a file that is cut to nothing keeps its last good version', async (t) => {
+  const folder = createFolder(t, { 'a.yaml': serviceYaml('a'), 'b.yaml': serviceYaml('b') })
+  const provider = createProvider([folder])
+  await provider.read(LIMITS)
+  writeFileSync(join(folder, 'a.yaml'), '')
+  const emptied = await provider.read(LIMITS)
+  t.same(names(emptied), ['a', 'b'])
+  t.match(emptied.diagnostics, [{ code: 'PORTICO_FILE_EMPTY', notes: [{ message: /^still serving/ }] }])
+})
+
+t.test('CF-21 a file that cannot be read any more keeps its last good version', async (t) => {
+  const folder = createFolder(t, { 'a.yaml': serviceYaml('a'), 'b.yaml': serviceYaml('b') })
+  const provider = createProvider([folder])
+  await provider.read(LIMITS)
+  writeFileSync(join(folder, 'a.yaml'), 'x'.repeat(LIMITS.maxBytes + 1))
+  const large = await provider.read(LIMITS)
+  t.same([names(large), codes(large)], [['a', 'b'], ['PORTICO_FILE_TOO_LARGE']])
+  t.equal((await provider.read(LIMITS)).fingerprint, large.fingerprint, 'and is told once')
+  if (process.getuid?.() !== 0) {
+    chmodSync(join(folder, 'b.yaml'), 0)
+    const denied = await provider.read(LIMITS)
+    t.same(
+      [names(denied), codes(denied)],
+      [
+        ['a', 'b'],
+        ['PORTICO_FILE_TOO_LARGE', 'PORTICO_FILE_UNREADABLE'],
+      ],
+    )
+  }
+})
+
+t.test('CF-20 a folder that is gone or empty all at once keeps what it held, until it is back', async (t) => {
+  const parent = createFolder(t, {})
+  const folder = join(parent, 'k8s')
+  const put = (name: string) => {
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'a.yaml'), serviceYaml(name))
+  }
+  put('a')
+  const provider = createProvider([folder])
+  await provider.read(LIMITS)
+  rmSync(folder, { recursive: true })
+  const gone = await provider.read(LIMITS)
+  t.same([names(gone), codes(gone)], [['a'], ['PORTICO_FILE_NOT_FOUND']])
+  t.match(gone.diagnostics[0]?.notes.at(-1)?.message, /^still serving .*k8s as of/)
+  mkdirSync(folder)
+  const empty = await provider.read(LIMITS)
+  t.same([names(empty), codes(empty)], [['a'], ['PORTICO_FILE_EMPTY']])
+  put('b')
+  const back = await provider.read(LIMITS)
+  t.same([names(back), codes(back)], [['b'], []])
+})
+
+t.test('CF-20 a file given by itself keeps its last good version when it is deleted', async (t) => {
+  const file = join(createFolder(t, { 'a.yaml': serviceYaml('a') }), 'a.yaml')
+  const provider = createProvider([file])
+  await provider.read(LIMITS)
+  rmSync(file)
+  const gone = await provider.read(LIMITS)
+  t.same([names(gone), codes(gone)], [['a'], ['PORTICO_FILE_NOT_FOUND']])
+  writeFileSync(file, serviceYaml('b'))
+  t.same(names(await provider.read(LIMITS)), ['b'])
+})
+
+t.test('CF-19 a mounted ConfigMap is read through its links, once, and every swap counts', async (t) => {
+  const folder = createFolder(t, {})
+  const swap = (version: number) => {
+    mkdirSync(join(folder, `..v${version}`))
+    writeFileSync(join(folder, `..v${version}`, 'a.yaml'), serviceYaml(`a${version}`))
+    symlinkSync(`..v${version}`, join(folder, '..data_tmp'))
+    renameSync(join(folder, '..data_tmp'), join(folder, '..data'))
+    if (version > 0) rmSync(join(folder, `..v${version - 1}`), { recursive: true })
+  }
+  swap(0)
+  symlinkSync('..data/a.yaml', join(folder, 'a.yaml'))
+  const provider = createProvider([folder])
+  t.same(names(await provider.read(LIMITS)), ['a0'])
+  for (let version = 1; version <= 10; version++) {
+    swap(version)
+    t.same(names(await provider.read(LIMITS)), [`a${version}`])
+  }
+})
+
+t.test('what was found is what is to be watched', async (t) => {
+  const folder = createFolder(t, { 'a.yaml': serviceYaml('a') })
+  mkdirSync(join(folder, 'sub'))
+  writeFileSync(join(folder, 'sub', 'b.yaml'), serviceYaml('b'))
+  const { stamps } = await createProvider([folder]).read(LIMITS)
+  for (const path of [folder, join(folder, 'sub'), join(folder, 'a.yaml'), join(folder, 'sub', 'b.yaml')]) {
+    t.ok(stamps.has(path), path)
+  }
+})
+
+t.test('CF-31 whatever becomes of a file, reading never throws and the others stay', async (t) => {
+  const valid = `${serviceYaml('a')}---\n${serviceYaml('c')}`
+  const folder = createFolder(t, { 'a.yaml': valid, 'b.yaml': serviceYaml('b') })
+  const provider = createProvider([folder])
+  await provider.read(LIMITS)
+  let seed = 42
+  const random = (below: number) => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648
+    return seed % below
+  }
+  const pieces = [
+    '[',
+    '{',
+    ':',
+    '- ',
+    '\t',
+    '\0',
+    '&a ',
+    '*a',
+    '!!js/function ',
+    '"',
+    "'",
+    '|',
+    '\n---\n',
+    '\uFEFF',
+    'é',
+    '~',
+    '% ',
+  ]
+  let lost = 0
+  for (let turn = 0; turn < 300; turn++) {
+    const at = random(valid.length)
+    const text = valid.slice(0, at) + (pieces[random(pieces.length)] ?? '') + valid.slice(at + random(8))
+    writeFileSync(join(folder, 'a.yaml'), text)
+    const manifests = await provider.read(LIMITS)
+    if (!names(manifests).includes('b')) lost++
+  }
+  t.equal(lost, 0)
+})

@@ -1,0 +1,255 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { systemClock } from '../lib/base/clock.ts'
+import { type Configuration, ConfigurationLoader } from '../lib/configuration.ts'
+import { printChange } from '../lib/model/diff.ts'
+import { type Reloaded, Reloader, type ReloadFailed } from '../lib/reload.ts'
+import { EndpointRegistry } from '../lib/upstream/registry.ts'
+
+function appYaml(host: string, port = 3000): string {
+  return `apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  annotations: {portico.dev/endpoints: "127.0.0.1:${port}"}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec:
+  rules:
+    - host: ${host}
+      http:
+        paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]
+`
+}
+
+/** A reloader over one real file; `gate` may hold a load back. */
+async function createReloader(t: Test, flags: Record<string, string> = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'portico-reload-'))
+  const file = join(folder, 'app.yaml')
+  writeFileSync(file, appYaml('a.test'))
+  const loader = new ConfigurationLoader({ sources: [folder], flags, environment: {} })
+  const first = await loader.load()
+  const registry = new EndpointRegistry({ settings: () => first.settings, clock: systemClock })
+  const outcomes: (Reloaded | ReloadFailed)[] = []
+  const waiting: (() => void)[] = []
+  let gate: Promise<void> = Promise.resolve()
+  const load = { running: 0, most: 0, count: 0, fail: false }
+  const reloader = new Reloader({
+    registry,
+    clock: systemClock,
+    first,
+    load: async (): Promise<Configuration> => {
+      load.count++
+      load.most = Math.max(load.most, ++load.running)
+      try {
+        await gate
+        if (load.fail) throw new Error('broken by the test')
+        return await loader.load()
+      } finally {
+        load.running--
+      }
+    },
+    onReloaded: (result) => finish(result),
+    onFailed: (failure) => finish(failure),
+  })
+  const finish = (outcome: Reloaded | ReloadFailed) => {
+    outcomes.push(outcome)
+    for (const wake of waiting.splice(0)) wake()
+  }
+  t.teardown(async () => {
+    await reloader.close()
+    await registry.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return {
+    reloader,
+    registry,
+    load,
+    outcomes,
+    folder,
+    write: (text: string) => writeFileSync(file, text),
+    outcome: () => new Promise<void>((resolve) => waiting.push(resolve)),
+    hold(): () => void {
+      let open = () => {}
+      gate = new Promise((resolve) => {
+        open = resolve
+      })
+      return open
+    },
+    hosts: () => reloader.current.model.hosts.map(({ host }) => host),
+  }
+}
+
+t.test('a change is taken up after a pause, and told as a diff of routes', async (t) => {
+  const { reloader, write, outcome, outcomes, hosts } = await createReloader(t)
+  const before = reloader.current
+  t.same(hosts(), ['a.test'])
+  write(appYaml('b.test'))
+  reloader.trigger()
+  t.equal(reloader.current, before, 'not at once')
+  await outcome()
+  t.same(hosts(), ['b.test'])
+  const [reloaded] = outcomes as Reloaded[]
+  t.equal(reloaded?.snapshot, reloader.current)
+  t.match(reloaded?.files, [/app\.yaml$/])
+  t.match(reloaded?.changes.map(printChange), [/^- a\.test/, /^\+ b\.test/])
+  t.ok(reloader.current.generation > before.generation)
+  t.same(before.model.hosts[0]?.host, 'a.test', 'a request that began before keeps its snapshot')
+})
+
+t.test('CF-26 the same content makes no reload, unless one is asked for', async (t) => {
+  const { reloader, write, load, outcomes } = await createReloader(t)
+  const before = reloader.current
+  write(appYaml('a.test'))
+  reloader.trigger()
+  await reloader.reload()
+  t.same([load.count, outcomes.length], [1, 1], 'asking takes the pending change with it')
+  t.not(reloader.current, before)
+  t.same((outcomes[0] as Reloaded).changes, [])
+})
+
+t.test('CF-23 a hundred changes make few reloads that never overlap, and the last one wins', async (t) => {
+  const { reloader, write, load, outcome, hosts } = await createReloader(t)
+  for (let turn = 1; turn <= 100; turn++) {
+    write(appYaml(`host-${turn}.test`))
+    reloader.trigger()
+    await new Promise(setImmediate)
+  }
+  while (hosts()[0] !== 'host-100.test') await outcome()
+  t.ok(load.count <= 12, `${load.count} loads`)
+  t.equal(load.most, 1)
+})
+
+t.test('a change during a load is taken up after it', async (t) => {
+  const { reloader, write, load, outcome, hold, hosts } = await createReloader(t)
+  const open = hold()
+  write(appYaml('b.test'))
+  const first = reloader.reload()
+  await new Promise(setImmediate)
+  reloader.trigger()
+  const second = outcome()
+  open()
+  await first
+  await second
+  write(appYaml('c.test'))
+  await reloader.reload()
+  t.same([hosts(), load.most], [['c.test'], 1])
+})
+
+t.test('reloads asked for at the same time are one', async (t) => {
+  const { reloader, load } = await createReloader(t)
+  await Promise.all([reloader.reload(), reloader.reload(), reloader.reload()])
+  t.equal(load.count, 1)
+})
+
+t.test('what is known of an endpoint outlives the snapshot, and ends with the last one that uses it', async (t) => {
+  const { reloader, registry, write } = await createReloader(t)
+  const [state] = registry.states()
+  write(appYaml('b.test'))
+  await reloader.reload()
+  t.same([...registry.states()], [state], 'the same endpoint is the same state')
+  t.equal(reloader.current.pools[0]?.states[0], state)
+  write(appYaml('b.test', 3001))
+  await reloader.reload()
+  const left = [...registry.states()]
+  t.equal(left.length, 1)
+  t.not(left[0], state)
+})
+
+t.test('CF-24 a broken edit keeps what was good; with strict it changes nothing at all', async (t) => {
+  const bad = appYaml('b.test').replace('port: 80}', 'port: 99999}')
+  const lenient = await createReloader(t)
+  lenient.write(bad)
+  await lenient.reloader.reload()
+  const [told] = lenient.outcomes as Reloaded[]
+  t.ok(told?.newDiagnostics.some(({ severity }) => severity === 'error'))
+  t.same(lenient.hosts(), ['b.test'])
+
+  const strict = await createReloader(t, { strict: 'true' })
+  const before = strict.reloader.current
+  strict.write(bad)
+  await strict.reloader.reload()
+  const [failed] = strict.outcomes as ReloadFailed[]
+  t.match(failed, { reason: /^1 error, and strict is on$/, servingSince: before.builtAt, error: undefined })
+  t.ok(failed?.newDiagnostics.some(({ severity }) => severity === 'error'))
+  t.equal(strict.reloader.current, before)
+  strict.write(appYaml('c.test'))
+  await strict.reloader.reload()
+  t.same(strict.hosts(), ['c.test'])
+})
+
+t.test('a load that throws keeps the old snapshot, and the next one counts', async (t) => {
+  const { reloader, write, load, outcomes, hosts } = await createReloader(t)
+  const before = reloader.current
+  load.fail = true
+  write(appYaml('b.test'))
+  await reloader.reload()
+  t.match(outcomes, [{ reason: 'broken by the test', error: Error }])
+  t.equal(reloader.current, before)
+  load.fail = false
+  await reloader.reload()
+  t.same(hosts(), ['b.test'])
+})
+
+t.test('a problem is told once, and that it is gone', async (t) => {
+  const { reloader, write, outcomes } = await createReloader(t)
+  const missing = appYaml('a.test').replace('name: web, port', 'name: wep, port')
+  for (const text of [missing, `# moved by a line\n${missing}`, appYaml('a.test')]) {
+    write(text)
+    await reloader.reload()
+  }
+  const told = (outcomes as Reloaded[]).map(({ newDiagnostics, goneDiagnostics }) => [
+    newDiagnostics.map(({ code }) => code),
+    goneDiagnostics,
+  ])
+  t.same(told, [
+    [['PORTICO_REF_SERVICE_NOT_FOUND'], 0],
+    [[], 0],
+    [[], 1],
+  ])
+})
+
+t.test('LC-07 settings follow a reload; those read at the start are named, once, and stay as they were', async (t) => {
+  const { reloader, folder, outcomes } = await createReloader(t)
+  const put = (text: string) =>
+    writeFileSync(join(folder, 'portico.yaml'), `apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n${text}`)
+  put('http: {port: 9999}\ntimeouts: {connect: 1s}\n')
+  await reloader.reload()
+  await reloader.reload()
+  t.same(
+    (outcomes as Reloaded[]).map(({ restartSettings }) => restartSettings),
+    [['http.port'], []],
+  )
+  const { settings } = reloader.current
+  t.same([settings.http.port, settings.timeouts.connect], [8080, 1_000])
+})
+
+t.test('settings with an error leave those in force that were there before', async (t) => {
+  const { reloader, folder, outcomes } = await createReloader(t)
+  const put = (text: string) =>
+    writeFileSync(join(folder, 'portico.yaml'), `apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n${text}`)
+  put('timeouts: {connect: 1s}\nhttps: {redirect: false}\n')
+  await reloader.reload()
+  put('timeouts: {connect: 1y}\nhttps: {redirect: true}\n')
+  await reloader.reload()
+  const { settings } = reloader.current
+  t.same([settings.timeouts.connect, settings.https.redirect], [1_000, false])
+  t.match((outcomes[1] as Reloaded).newDiagnostics, [
+    { code: 'PORTICO_SET_FIELD_VALUE', notes: [{ message: /^still using the settings as of/ }] },
+  ])
+})
+
+t.test('after close nothing follows', async (t) => {
+  const { reloader, write, load, outcomes } = await createReloader(t)
+  write(appYaml('b.test'))
+  reloader.trigger()
+  await reloader.close()
+  reloader.trigger()
+  await reloader.reload()
+  t.same([load.count, outcomes.length], [0, 0])
+})

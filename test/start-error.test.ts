@@ -1,0 +1,26 @@
+import t from 'tap'
+import { explainListenError, StartError } from '../lib/start-error.ts'
+
+const CASES: [code: string, port: number, message: string, help: RegExp][] = [
+  ['EADDRINUSE', 8080, 'port 8080 is already in use on ::', /--http-port 8081 \(0 takes a free one\)/],
+  ['EADDRINUSE', 65_535, 'port 65535 is already in use on ::', /--http-port 65534/],
+  ['EACCES', 80, 'this user may not open port 80', /--http-port 8080.*ip_unprivileged_port_start=80/],
+  ['EACCES', 8080, 'this user may not open port 8080', /choose another port: --http-port/],
+  ['EADDRNOTAVAIL', 80, 'this machine has no address ::', /http\.address/],
+  ['EAFNOSUPPORT', 80, 'this machine has no IPv6', /http\.address: "0\.0\.0\.0"/],
+]
+
+for (const [code, port, message, help] of CASES) {
+  t.test(`LC-11 ${code} on port ${port} is one line with the way out`, async (t) => {
+    const cause = Object.assign(new Error(code), { code })
+    const error = explainListenError(cause, { name: 'http', address: '::', port })
+    t.ok(error instanceof StartError)
+    t.match(error, { message, help, exitCode: 1, cause, diagnostics: [] })
+    t.notMatch(message, /\n/)
+  })
+}
+
+t.test('an error of another kind stays what it is', async (t) => {
+  const cause = Object.assign(new Error('bug'), { code: 'ERR_ASSERTION' })
+  t.equal(explainListenError(cause, { name: 'http', address: '::', port: 80 }), cause)
+})
