@@ -1,0 +1,88 @@
+/** Asks the admin listener of a running gateway on this machine. */
+import { request } from 'node:http'
+import { isIPv6 } from 'node:net'
+import { DiagnosticList } from '../lib/base/diagnostics.ts'
+import { printDiagnostic } from '../lib/base/print-diagnostic.ts'
+import { resolveSettings } from '../lib/settings.ts'
+import type { Settings } from '../lib/settings-table.ts'
+import type { Typed } from './flag.ts'
+import { readOverrides } from './setting-flag.ts'
+import { UsageError } from './usage-error.ts'
+
+export type AdminSettings = Settings['admin']
+export type AdminAnswer = Readonly<{ status: number; body: string }>
+
+/** No running gateway could be asked; `message` says why in half a line. */
+export class UnreachableError extends Error {}
+
+const TIMEOUT_MS = 2_000
+/** More than any view of a gateway holds. */
+const MAX_BODY_BYTES = 256 * 1024 * 1024
+
+/** Where the gateway listens for admin requests, as flags, environment and settings file say. Throws a UsageError for values that cannot be used. */
+export async function findAdmin(typed: Typed, environment: NodeJS.ProcessEnv): Promise<AdminSettings> {
+  const flags = readOverrides(typed)
+  const config = typed.value('config')
+  if (config !== undefined) {
+    const { loadConfiguration } = await import('../lib/configuration.ts')
+    return (await loadConfiguration({ sources: [], config, flags, environment })).settings.admin
+  }
+  const diagnostics = new DiagnosticList()
+  const { settings } = resolveSettings({ flags, environment }, diagnostics)
+  // The token may stay with the gateway: asking needs only the address.
+  const wrong = diagnostics.items.find(
+    ({ severity, message }) => severity === 'error' && !message.includes('needs a token'),
+  )
+  if (wrong) throw new UsageError(printDiagnostic(wrong))
+  return settings.admin
+}
+
+/** GETs one path. Throws an UnreachableError where no answer comes in time. */
+export function askAdmin(admin: AdminSettings, path: string): Promise<AdminAnswer> {
+  const host = reachableAddress(admin.address)
+  return new Promise((resolve, reject) => {
+    const fail = (reason: string) => reject(new UnreachableError(`${printHostPort(host, admin.port)} ${reason}`))
+    const asked = request(
+      {
+        host,
+        port: admin.port,
+        path,
+        agent: false,
+        headers: { accept: 'application/json', ...(admin.token && { authorization: `Bearer ${admin.token}` }) },
+      },
+      (response) => {
+        const chunks: Buffer[] = []
+        let size = 0
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length
+          if (size > MAX_BODY_BYTES) asked.destroy(new Error('answers with too much'))
+          else chunks.push(chunk)
+        })
+        response.on('end', () => {
+          clearTimeout(timer)
+          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() })
+        })
+      },
+    )
+    const timer = setTimeout(
+      () => asked.destroy(new Error(`does not answer within ${TIMEOUT_MS / 1000} s`)),
+      TIMEOUT_MS,
+    )
+    asked.on('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer)
+      fail(error.code === 'ECONNREFUSED' ? 'refused the connection' : error.message)
+    })
+    asked.end()
+  })
+}
+
+/** A listener on every address is asked over loopback. */
+function reachableAddress(address: string): string {
+  if (address === '0.0.0.0') return '127.0.0.1'
+  return address === '::' ? '::1' : address
+}
+
+/** `127.0.0.1:9901`, `[::1]:9901` */
+export function printHostPort(host: string, port: number): string {
+  return `${isIPv6(host) ? `[${host}]` : host}:${port}`
+}

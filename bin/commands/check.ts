@@ -1,0 +1,46 @@
+/** `portico check` */
+import { countDiagnostics } from '../../lib/base/diagnostics.ts'
+import { type Command, EXIT, INPUT_FLAGS, NO_WORDS } from '../command.ts'
+import { readInput } from '../configuration-input.ts'
+import { readOutput } from '../output.ts'
+import { VERSION } from '../package.ts'
+import { printProblemCount, printProblems, problemsJson, problemsSarif } from '../print/problems.ts'
+import { SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
+
+export const command: Command = {
+  name: 'check',
+  summary: 'find every problem in manifests, without opening a port',
+  usage: '-f FILE [-o text|json|sarif] [--strict]',
+  about: [
+    'Prints each problem with its file, line and column, and what to do about it.',
+    'Exit code 1 with errors; with --strict, with warnings too.',
+  ],
+  flags: [
+    ...INPUT_FLAGS,
+    { name: 'output', short: 'o', value: 'text|json|sarif', doc: 'how to print; sarif for code hosts' },
+    SET_FLAG,
+    ...SETTING_FLAGS,
+  ],
+  examples: [
+    ['portico check -f k8s/', 'a folder and all below it'],
+    ['helm template my-app | portico check -f -', 'a rendered chart'],
+    ['portico check -f k8s/ --strict -o sarif > portico.sarif', 'in CI'],
+  ],
+  words: NO_WORDS,
+  async run(typed, terminal) {
+    const output = readOutput(typed, ['text', 'json', 'sarif'])
+    const input = await readInput('check', typed, terminal.environment)
+    const { loadConfiguration } = await import('../../lib/configuration.ts')
+    const { diagnostics, files, objects, settings } = await loadConfiguration(input)
+    const scope = { files, objects }
+    if (output === 'json') terminal.print(JSON.stringify(problemsJson(diagnostics, scope), undefined, 2))
+    else if (output === 'sarif') terminal.print(JSON.stringify(problemsSarif(diagnostics, VERSION), undefined, 2))
+    else {
+      const blocks = printProblems(diagnostics, terminal.paint)
+      if (blocks.length > 0) terminal.print(`${blocks.join('\n')}\n`)
+      terminal.print(printProblemCount(diagnostics, scope))
+    }
+    const { error, warning } = countDiagnostics(diagnostics)
+    return error > 0 || (settings.strict && warning > 0) ? EXIT.failure : EXIT.ok
+  },
+}

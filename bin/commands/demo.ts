@@ -1,0 +1,93 @@
+/** `portico demo`: a gateway to look at, with nothing to prepare. */
+import { join, relative } from 'node:path'
+import type { ConfigurationInput } from '../../lib/configuration.ts'
+import { SETTINGS } from '../../lib/settings-table.ts'
+import { type Command, NO_WORDS } from '../command.ts'
+import { findFreePorts } from '../demo/free-port.ts'
+import { PACKAGE_ROOT } from '../package.ts'
+import { type BoundPorts, printUrl } from '../print/boot.ts'
+import { readOverrides, SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
+import type { Terminal } from '../terminal.ts'
+
+export const command: Command = {
+  name: 'demo',
+  summary: 'serve a small sample shop, backends included',
+  usage: '[flags]',
+  about: [
+    'Serves examples/demo on ports 8080 and 8443, or the next pair that is free. The',
+    'Services behind it run in the same process. Edit the manifests and save: the',
+    'routes change at once.',
+  ],
+  flags: [
+    {
+      name: 'ready-file',
+      value: 'FILE',
+      doc: 'write {"http":PORT,"https":PORT,"admin":PORT,"pid":PID} to it when ready',
+    },
+    SET_FLAG,
+    ...SETTING_FLAGS,
+  ],
+  examples: [
+    ['portico demo', 'on 8080 and 8443'],
+    ['portico demo --http-port 9000 --https-port 9443', 'on other ports'],
+  ],
+  words: NO_WORDS,
+  async run(typed, terminal) {
+    const [{ serve }, { createDemoBackends }] = await Promise.all([import('../serve.ts'), import('../demo/backend.ts')])
+    const folder = relative(process.cwd(), join(PACKAGE_ROOT, 'examples', 'demo')) || '.'
+    const source = folder.startsWith('..') ? join(PACKAGE_ROOT, 'examples', 'demo') : folder
+    const backends = await createDemoBackends()
+    try {
+      const asked = readOverrides(typed)
+      const input: ConfigurationInput = {
+        sources: [source],
+        environment: terminal.environment,
+        flags: { ...(await choosePorts(asked, terminal)), ...asked, endpoints: backends.endpoints },
+      }
+      return await serve(input, terminal, {
+        readyFile: typed.value('ready-file'),
+        printAfterBoot: ({ ports }) => printTour(ports, source),
+      })
+    } finally {
+      backends.close()
+    }
+  },
+}
+
+/** Ports that were named, by flag or environment, are taken as they are; the usual ones only where they are free. */
+async function choosePorts(asked: object, { environment, tell }: Terminal): Promise<Record<string, string>> {
+  const chosen: Record<string, string> = {}
+  if (
+    !('http.port' in asked || 'https.port' in asked || environment.PORTICO_HTTP_PORT || environment.PORTICO_HTTPS_PORT)
+  ) {
+    const usual = [SETTINGS.http.port.default, SETTINGS.https.port.default]
+    const [http, https] = (await findFreePorts(usual)) ?? [0, 0]
+    if (http !== usual[0]) tell(`ports ${usual.join(' and ')} are in use: taking ${http} and ${https}`)
+    chosen['http.port'] = String(http)
+    chosen['https.port'] = String(https)
+  }
+  if (!('admin.port' in asked || environment.PORTICO_ADMIN_PORT)) {
+    const [admin] = (await findFreePorts([SETTINGS.admin.port.default])) ?? [0]
+    chosen['admin.port'] = String(admin)
+  }
+  return chosen
+}
+
+/** What to try, in commands that work when pasted: curl and browsers lead *.localhost here by themselves. */
+function printTour({ http, https, admin }: BoundPorts, source: string): string {
+  const shop = http === undefined ? '' : printUrl('http', 'shop.localhost', http)
+  // In a clone there is no `portico` on the path.
+  const portico = process.cwd() === PACKAGE_ROOT ? 'node bin/portico' : 'portico'
+  const echo = https === undefined ? '' : printUrl('https', 'echo.localhost', https)
+  return [
+    '  try',
+    `    ${shop}/                      in a browser: a page with a WebSocket`,
+    `    curl ${shop}/api/products     twice: two endpoints take turns`,
+    `    curl -k ${echo}/anything     what reaches a Service, over TLS`,
+    `    curl -N ${shop}/api/events    server-sent events`,
+    `    ${portico} explain ${shop}/apis -f ${source}`,
+    `    ${portico} get routes${admin === SETTINGS.admin.port.default ? '' : ` --admin-port ${admin}`}`,
+    '',
+    `  Edit ${source}/shop.yaml and save: the routes change at once. Ctrl-C ends the demo.`,
+  ].join('\n')
+}

@@ -1,0 +1,62 @@
+/** `portico explain`: which rule serves a URL, and why not the others. Nothing is started or asked over the network. */
+import { countDiagnostics } from '../../lib/base/diagnostics.ts'
+import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
+import { readInput } from '../configuration-input.ts'
+import { readOutput } from '../output.ts'
+import { explanationJson, printExplanation } from '../print/explanation.ts'
+import { printProblemCount } from '../print/problems.ts'
+import { SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
+import { UsageError } from '../usage-error.ts'
+
+/** What was asked about, cut out of the URL without changing a byte of the path. */
+export type AskedUrl = Readonly<{ scheme: 'http' | 'https'; host: string; path: string }>
+
+const SCHEMES: Readonly<Record<string, 'http' | 'https'>> = { http: 'http', https: 'https', ws: 'http', wss: 'https' }
+
+export const command: Command = {
+  name: 'explain',
+  summary: 'say which rule serves a URL, and why the others do not',
+  usage: 'URL -f FILE [flags]',
+  about: [
+    'Works on the manifests alone: nothing is started, nothing is asked. Exit code 0',
+    'where the URL is served or redirected, 1 where the answer would be an error.',
+  ],
+  flags: [
+    ...INPUT_FLAGS,
+    { name: 'output', short: 'o', value: 'text|json', doc: 'how to print' },
+    SET_FLAG,
+    ...SETTING_FLAGS,
+  ],
+  examples: [
+    ['portico explain https://shop.localhost/api -f k8s/', 'by host and path'],
+    ["portico explain 'shop.localhost/a/../b?x=1' -f k8s/ -o json", 'for scripts; http:// where no scheme is given'],
+  ],
+  words: { least: 1, most: 1, name: 'URL' },
+  async run(typed, terminal) {
+    const output = readOutput(typed, ['text', 'json'])
+    const word = typed.positionals[0] as string
+    const asked = readUrl(word)
+    const input = await readInput(`explain ${word}`, typed, terminal.environment)
+    const { loadConfiguration } = await import('../../lib/configuration.ts')
+    const { explainRequest } = await import('../../lib/routing/explain.ts')
+    const { model, settings, diagnostics, files, objects } = await loadConfiguration(input)
+    if (countDiagnostics(diagnostics).error > 0) {
+      terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
+    }
+    const explanation = explainRequest(model, asked, { encodedSlash: settings.paths.encodedSlash })
+    if (output === 'json') terminal.print(JSON.stringify(explanationJson(explanation), undefined, 2))
+    else terminal.print(printExplanation(explanation, terminal.paint))
+    const { answer } = explanation
+    return answer === undefined || answer.status < 400 ? EXIT.ok : EXIT.failure
+  },
+}
+
+/** No URL parser is used: it would resolve and decode the very things that are asked about. */
+export function readUrl(word: string): AskedUrl {
+  const match = /^(?:([a-z][a-z0-9+.-]*):\/\/)?([^/?#]*)([^#]*)/i.exec(word)
+  const [, scheme = 'http', host = '', target = ''] = match ?? []
+  const served = SCHEMES[scheme.toLowerCase()]
+  if (!served) throw new UsageError(`${scheme}:// is not served`, 'write http:// or https://')
+  if (host === '') throw new UsageError(`"${word}" names no host`, 'write https://shop.localhost/path')
+  return { scheme: served, host, path: target.startsWith('/') ? target : `/${target}` }
+}

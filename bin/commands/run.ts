@@ -1,0 +1,37 @@
+/** `portico run` */
+import { type Command, INPUT_FLAGS, NO_WORDS } from '../command.ts'
+import { readInput } from '../configuration-input.ts'
+import { SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
+
+export const command: Command = {
+  name: 'run',
+  summary: 'serve manifests',
+  usage: '-f FILE [-c FILE] [flags]',
+  about: [
+    'Serves until SIGTERM or SIGINT: requests in flight may finish, then exit code 0; a',
+    'second signal stops at once, exit code 3. SIGHUP reloads; so does a changed file.',
+  ],
+  flags: [
+    ...INPUT_FLAGS,
+    {
+      name: 'ready-file',
+      value: 'FILE',
+      doc: 'write {"http":PORT,"https":PORT,"admin":PORT,"pid":PID} to it when ready',
+    },
+    SET_FLAG,
+    ...SETTING_FLAGS,
+  ],
+  listsSettings: true,
+  examples: [
+    ['portico run -f k8s/', 'a folder and all below it'],
+    ['portico run -f app.yaml --endpoints default/api=127.0.0.1:3000', 'a Service that runs on this machine'],
+    ['helm template my-app | portico run -f -', 'a rendered chart'],
+    ['portico run -c portico.yaml -f k8s/ --http-port 80 --https-port 443', 'with settings, on the usual ports'],
+  ],
+  words: NO_WORDS,
+  async run(typed, terminal) {
+    const input = await readInput('run', typed, terminal.environment)
+    const { serve } = await import('../serve.ts')
+    return serve(input, terminal, { readyFile: typed.value('ready-file') })
+  },
+}

@@ -1,0 +1,99 @@
+/** The sample shop's own servers, in this process, on free loopback ports. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { PAGE } from './page.ts'
+import { acceptWebSocket } from './web-socket.ts'
+
+export type DemoBackends = Readonly<{
+  /** For the setting `endpoints`: one text for each Service. */
+  endpoints: readonly string[]
+  close(): void
+}>
+
+type Answer = (request: IncomingMessage, response: ServerResponse, name: string) => void
+
+/** Which server stands behind each Service of `examples/demo`, and how many times. */
+const SERVICES: readonly (readonly [service: string, answer: Answer, names: readonly string[]])[] = [
+  ['default/web', answerPage, ['web-1']],
+  ['default/api', answerApi, ['api-1', 'api-2']],
+  ['default/echo', answerEcho, ['echo-1']],
+]
+
+const PRODUCTS = [
+  { name: 'arch', price: 120 },
+  { name: 'column', price: 45 },
+  { name: 'pediment', price: 310 },
+]
+
+/** Starts all of them. */
+export async function createDemoBackends(): Promise<DemoBackends> {
+  const servers: Server[] = []
+  const endpoints: string[] = []
+  for (const [service, answer, names] of SERVICES) {
+    const addresses: string[] = []
+    for (const name of names) {
+      const server = createServer((request, response) => answer(request, response, name))
+      server.on('upgrade', (request, socket, head) => acceptWebSocket(request, socket as Socket, head, name))
+      const { port } = await listen(server)
+      servers.push(server)
+      addresses.push(`127.0.0.1:${port}`)
+    }
+    endpoints.push(`${service}=${addresses.join(',')}`)
+  }
+  return {
+    endpoints,
+    close() {
+      for (const server of servers) {
+        server.close()
+        server.closeAllConnections()
+      }
+    },
+  }
+}
+
+function listen(server: Server): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => resolve(server.address() as AddressInfo))
+  })
+}
+
+function answerPage(_request: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(PAGE)
+}
+
+function answerApi(request: IncomingMessage, response: ServerResponse, name: string): void {
+  const path = request.url?.split('?')[0]
+  if (path === '/api/events') answerEvents(response, name)
+  else if (path === '/api/products') answerJson(response, 200, { endpoint: name, products: PRODUCTS })
+  else answerJson(response, 404, { endpoint: name, error: 'there are /api/products, /api/events and /api/live' })
+}
+
+/** A server-sent event each second, until the client goes. */
+function answerEvents(response: ServerResponse, name: string): void {
+  response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+  let count = 0
+  const send = () => response.write(`data: ${name} ${++count}\n\n`)
+  send()
+  const timer = setInterval(send, 1_000)
+  response.on('close', () => clearInterval(timer))
+}
+
+/** What arrived, as it arrived. The body is counted, not kept. */
+function answerEcho(request: IncomingMessage, response: ServerResponse, name: string): void {
+  let bodyBytes = 0
+  request.on('data', (chunk: Buffer) => {
+    bodyBytes += chunk.length
+  })
+  request.on('end', () => {
+    const headers: [string, string][] = []
+    const { rawHeaders, method, url } = request
+    for (let i = 0; i + 1 < rawHeaders.length; i += 2)
+      headers.push([rawHeaders[i] as string, rawHeaders[i + 1] as string])
+    answerJson(response, 200, { endpoint: name, method, url, headers, bodyBytes })
+  })
+}
+
+function answerJson(response: ServerResponse, status: number, value: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(value, undefined, 2)}\n`)
+}

@@ -1,0 +1,68 @@
+/** One verb's flags: their table, and the reading of what was typed against it. */
+import { parseArgs } from 'node:util'
+import { suggestName } from './suggestion.ts'
+import { UsageError } from './usage-error.ts'
+
+export type Flag = Readonly<{
+  name: string
+  short?: string
+  /** The word that stands for the value in help; absent: the flag is a switch. */
+  value?: string
+  repeatable?: true
+  doc: string
+  /** The setting that the flag changes, by its dotted name; `to` is what a switch sets it to. */
+  setting?: string
+  to?: string
+}>
+
+/** What was typed: the values of each flag in order, and all else. */
+export type Typed = Readonly<{
+  has(name: string): boolean
+  /** The last one counts where a flag that is not repeatable was given twice. */
+  value(name: string): string | undefined
+  values(name: string): readonly string[]
+  positionals: readonly string[]
+}>
+
+/** Reads the words after the verb. Throws a UsageError that names the nearest flag. */
+export function readFlags(words: readonly string[], flags: readonly Flag[]): Typed {
+  const options: Record<string, { type: 'string' | 'boolean'; short?: string; multiple: true }> = {}
+  for (const { name, short, value } of flags) {
+    options[name] = { type: value ? 'string' : 'boolean', multiple: true, ...(short && { short }) }
+  }
+  const { tokens, positionals } = parseArgs({
+    args: [...words],
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  })
+  const typed = new Map<string, string[]>()
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue
+    const flag = flags.find(({ name }) => name === token.name)
+    if (!flag) throw unknownFlag(token.rawName, flags)
+    if (!flag.value && token.inlineValue)
+      throw new UsageError(`${token.rawName} is a switch and takes no value, not "${token.value}"`)
+    if (flag.value && (token.value === undefined || token.value === ''))
+      throw new UsageError(`${token.rawName} needs a value: ${token.rawName} ${flag.value}`)
+    if (flag.value && !token.inlineValue && token.value?.startsWith('-') && token.value !== '-')
+      throw new UsageError(
+        `${token.rawName} needs a value; if "${token.value}" is meant, write ${token.rawName}=${token.value}`,
+      )
+    const values = typed.get(flag.name)
+    if (values) values.push(token.value ?? '')
+    else typed.set(flag.name, [token.value ?? ''])
+  }
+  return {
+    has: (name) => typed.has(name),
+    value: (name) => typed.get(name)?.at(-1),
+    values: (name) => typed.get(name) ?? [],
+    positionals,
+  }
+}
+
+function unknownFlag(rawName: string, flags: readonly Flag[]): UsageError {
+  const names = flags.flatMap(({ name, short }) => [`--${name}`, ...(short ? [`-${short}`] : [])])
+  return new UsageError(`unknown flag ${rawName}`, suggestName(rawName, names))
+}

@@ -1,0 +1,61 @@
+/** From the first signal or bug to the exit code: a drain, or an end at once. */
+import type { Gateway } from '../lib/gateway.ts'
+import { EXIT } from './command.ts'
+import type { Terminal } from './terminal.ts'
+
+/** After a bug the drain gets this long, milliseconds: a broken process must not linger. */
+const CRASH_DRAIN_MS = 2_000
+/** One Ctrl-C can come twice, from the terminal and handed on by npm or timeout(1): so close together they are one. */
+const SAME_SIGNAL_MS = 100
+
+export type Life = Readonly<{
+  /** From here on signals drain this gateway; resolves to the exit code once it has stopped. */
+  lead(gateway: Gateway): Promise<number>
+}>
+
+/** Takes over the signals at once, since process 1 of a container has no default for them. */
+export function createLife(terminal: Terminal): Life {
+  let gateway: Gateway | undefined
+  let stopping = false
+  let firstSignalAt: number | undefined
+  let resolve: (code: number) => void
+  const ended = new Promise<number>((resolveEnded) => {
+    resolve = resolveEnded
+  })
+
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    // Nothing is served yet: there is nothing to wait for.
+    if (!gateway) process.exit(EXIT.ok)
+    firstSignalAt ??= performance.now()
+    if (stopping) {
+      if (performance.now() - firstSignalAt < SAME_SIGNAL_MS) return
+      terminal.tell(`${signal} again: stopped at once`)
+      process.exit(EXIT.unclean)
+    }
+    stopping = true
+    // The drain deadline is part of a clean stop (a WebSocket never ends by itself).
+    await gateway.stop()
+    resolve(EXIT.ok)
+  }
+
+  const crash = async (kind: string, error: unknown): Promise<void> => {
+    const text = error instanceof Error ? error.stack : String(error)
+    terminal.tell(`${terminal.paintTalk('red', `portico: ${kind}, a bug: stopping`)}\n${text}`)
+    if (!gateway || stopping) process.exit(EXIT.failure)
+    stopping = true
+    setTimeout(() => process.exit(EXIT.failure), CRASH_DRAIN_MS).unref()
+    await gateway.stop()
+    resolve(EXIT.failure)
+  }
+
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.on(signal, () => void stop(signal))
+  process.on('SIGHUP', () => void gateway?.reload())
+  process.on('uncaughtException', (error) => void crash('uncaught exception', error))
+  process.on('unhandledRejection', (reason) => void crash('unhandled rejection', reason))
+  return {
+    lead(started) {
+      gateway = started
+      return ended
+    },
+  }
+}

@@ -1,0 +1,180 @@
+/** The first screen: which URL leads to which Service and endpoints, what certificate is served, and what is wrong. */
+
+import { usableEndpoints } from '../../lib/admin/views.ts'
+import { countDiagnostics, type Diagnostic } from '../../lib/base/diagnostics.ts'
+import type { Paint } from '../../lib/base/terminal-text.ts'
+import { escapeText } from '../../lib/base/terminal-text.ts'
+import type { CertificateBinding } from '../../lib/model/certificate.ts'
+import type { Model } from '../../lib/model/model.ts'
+import type { Route, VirtualHost } from '../../lib/model/route.ts'
+import type { Endpoint } from '../../lib/model/upstream.ts'
+import type { Settings } from '../../lib/settings-table.ts'
+import { printHostPort } from '../admin-client.ts'
+import { printCount, printProblems } from './problems.ts'
+import { alignColumns } from './table.ts'
+
+export type BoundPorts = Readonly<{ http?: number; https?: number; admin?: number }>
+
+export type Boot = Readonly<{
+  version: string
+  model: Model
+  settings: Settings
+  diagnostics: readonly Diagnostic[]
+  ports: BoundPorts
+  files: number
+  objects: number
+  /** From the start of the process. */
+  elapsedMs: number
+  /** Milliseconds since the epoch, for what certificates have left. */
+  now: number
+}>
+
+/** Longer tables are cut, with a pointer to where the rest is. */
+const MOST_ROUTES = 50
+const MOST_ENDPOINTS = 3
+const MOST_PROBLEMS = 20
+const DAY = 86_400_000
+
+/** The whole screen, without a line end after the last line. */
+export function printBoot(boot: Boot, paint: Paint): string {
+  const problems = boot.diagnostics.filter(({ severity }) => severity !== 'info')
+  return [
+    printTitle(boot, paint),
+    '',
+    ...printHosts(boot, paint),
+    '',
+    ...printListeners(boot, paint),
+    ...printTrial(boot),
+    ...(problems.length > 0 ? ['', ...printProblems(problems.slice(0, MOST_PROBLEMS), paint)] : []),
+    ...(problems.length > MOST_PROBLEMS
+      ? [`… and ${problems.length - MOST_PROBLEMS} more: portico check lists them all`]
+      : []),
+    '',
+  ].join('\n')
+}
+
+/** `http://shop.localhost:8080`; `*` stands for every host. */
+export function printUrl(scheme: 'http' | 'https', host: string, port: number): string {
+  const plain = port === (scheme === 'http' ? 80 : 443)
+  return `${scheme}://${host}${plain ? '' : `:${port}`}`
+}
+
+/** The last line of the table, for hosts that no rule names. */
+function printFallback(model: Model): string {
+  return model.defaultRoute ? printBackend(model, model.defaultRoute).slice(0, 2).join('  →  ') : '404'
+}
+
+function printTitle({ version, files, objects, diagnostics, elapsedMs }: Boot, paint: Paint): string {
+  const { error, warning } = countDiagnostics(diagnostics)
+  const facts = [
+    printCount(files, 'file'),
+    printCount(objects, 'object'),
+    ...(error > 0 ? [paint('red', printCount(error, 'error'))] : []),
+    ...(warning > 0 ? [paint('yellow', printCount(warning, 'warning'))] : []),
+  ]
+  return `${paint('bold', `portico ${version}`)}   ${facts.join(', ')}   ready in ${Math.round(elapsedMs)} ms`
+}
+
+/** Hosts with their URLs; under each its routes, aligned over the whole table. */
+function printHosts({ model, ports }: Boot, paint: Paint): string[] {
+  const arrow = paint('dim', '→')
+  const lines: (string | readonly string[])[] = []
+  let left = MOST_ROUTES
+  for (const host of model.hosts) {
+    if (left <= 0) break
+    lines.push(...printHostLines(host, ports, paint))
+    for (const route of host.routes.slice(0, left)) {
+      const [backend, endpoints, source = ''] = printBackend(model, route)
+      const path = route.pathType === 'default' ? 'otherwise' : escapeText(route.path || '/')
+      const type = route.pathType === 'default' ? '' : route.pathType
+      lines.push([`    ${path}`, type, `${arrow}  ${backend}`, `${arrow}  ${endpoints}`, paint('dim', source)])
+    }
+    left -= host.routes.length
+  }
+  const rows = lines.filter((line) => typeof line !== 'string')
+  const aligned = alignColumns(rows, 3)
+  let next = 0
+  const out = lines.map((line) => (typeof line === 'string' ? line : (aligned[next++] as string)))
+  const routes = model.hosts.reduce((sum, host) => sum + host.routes.length, 0)
+  if (routes > MOST_ROUTES) out.push(`  … and ${routes - MOST_ROUTES} more: portico get routes`)
+  if (!model.hosts.some(({ host }) => host === '')) {
+    out.push(`  any other host   ${arrow}  ${printFallback(model)}`)
+  }
+  return out
+}
+
+function printHostLines({ host, redirectToHttps }: VirtualHost, ports: BoundPorts, paint: Paint): string[] {
+  const name = host === '' ? 'localhost' : host
+  const http = ports.http === undefined ? undefined : paint('cyan', printUrl('http', name, ports.http))
+  const https = ports.https === undefined ? undefined : paint('cyan', printUrl('https', name, ports.https))
+  const aside = host === '' ? '   (any host)' : ''
+  if (redirectToHttps && http !== undefined && https !== undefined) {
+    return [`  ${http}   ${paint('dim', '→')}  308 to https`, `  ${https}${aside}`]
+  }
+  return [`  ${[http, https].filter((url) => url !== undefined).join('   ') || name}${aside}`]
+}
+
+/** The Service, its endpoints, and where these came from; or why there are none. */
+function printBackend(model: Model, route: Route): [backend: string, endpoints: string, source?: string] {
+  const backend = escapeText(route.backend)
+  if (route.action.type === 'unavailable') {
+    return [backend, `${route.action.status}: ${escapeText(route.action.reason)}`]
+  }
+  const upstream = model.upstreams.get(route.action.upstream)
+  const endpoints = upstream ? usableEndpoints(upstream) : []
+  if (endpoints.length === 0) return [backend, '503: no endpoint is ready']
+  const shown = endpoints.slice(0, MOST_ENDPOINTS).map(printEndpoint)
+  if (endpoints.length > MOST_ENDPOINTS) shown.push(`${endpoints.length - MOST_ENDPOINTS} more`)
+  const sources = [...new Set(endpoints.map(({ sourceName }) => sourceName))]
+  return [
+    backend,
+    shown.join(', '),
+    `(${escapeText(sources.slice(0, 2).join(', '))}${sources.length > 2 ? ', …' : ''})`,
+  ]
+}
+
+function printEndpoint({ host, port, weight }: Endpoint): string {
+  return printHostPort(escapeText(host), port) + (weight === 1 ? '' : `;weight=${weight}`)
+}
+
+function printListeners({ model, settings, ports, now }: Boot, paint: Paint): string[] {
+  const rows: string[][] = []
+  if (ports.https !== undefined) rows.push(['  https', printCertificates(model.certificates, now)])
+  if (ports.admin !== undefined) {
+    const { address } = settings.admin
+    const host = address === '::' || address === '0.0.0.0' ? 'localhost' : printHostPort(address, 0).replace(/:0$/, '')
+    rows.push(['  admin', `${paint('cyan', printUrl('http', host, ports.admin))}   /metrics, /readyz, /api/v1/routes`])
+  }
+  return alignColumns(rows, 4)
+}
+
+function printCertificates(bindings: readonly CertificateBinding[], now: number): string {
+  const seen = new Map<string, string>()
+  for (const { certificate } of bindings) {
+    if (!certificate || seen.has(certificate.name)) continue
+    const days = Math.floor((certificate.notAfter - now) / DAY)
+    const left = days < 0 ? 'expired' : `expires in ${printCount(days, 'day')}`
+    seen.set(certificate.name, `${escapeText(certificate.name)}, ${left}`)
+  }
+  const shown = [...seen.values()].slice(0, 3)
+  if (seen.size > shown.length) shown.push(`${seen.size - shown.length} more`)
+  if (shown.length === 0) return 'self-signed default certificate'
+  return `certificate ${shown.join('; ')}; all others: self-signed default`
+}
+
+/** How to reach a host whose name leads elsewhere: browsers and curl know only *.localhost by themselves. */
+function printTrial({ model, ports }: Boot): string[] {
+  const named = model.hosts.filter(({ host }) => host !== '' && !host.startsWith('*'))
+  const [first] = named
+  if (!first || named.some(({ host }) => host === 'localhost' || host.endsWith('.localhost'))) return []
+  const scheme = ports.http === undefined || (first.redirectToHttps && ports.https !== undefined) ? 'https' : 'http'
+  const port = ports[scheme]
+  if (port === undefined) return []
+  const served = first.routes.find((route) => route.pathType !== 'default' && printBackend(model, route).length === 3)
+  const path = served?.path || '/'
+  const insecure = scheme === 'https' ? '-k ' : ''
+  return [
+    '',
+    `  try it   curl ${insecure}--resolve ${first.host}:${port}:127.0.0.1 ${printUrl(scheme, first.host, port)}${escapeText(path)}`,
+  ]
+}

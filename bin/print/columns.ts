@@ -1,0 +1,130 @@
+/** The columns of `portico get`, as kubectl would have them; those marked wide stand in `-o wide` alone. */
+import type { CertificateRow, EndpointRow, ListenerRow, RouteRow, ServiceRow } from '../../lib/admin/views.ts'
+
+/** One setting, its value as the settings file would have it, and where it came from (unknown of a running gateway). */
+export type SettingRow = Readonly<{
+  name: string
+  value: unknown
+  text: string
+  default: string
+  environment: string
+  source?: string
+}>
+
+type Column<Row> = Readonly<{ title: string; wide?: true; cell: (row: Row, wide: boolean) => string }>
+
+/** One kind of thing to list: its columns, and the names it answers to. */
+export type View<Row> = Readonly<{
+  columns: readonly Column<Row>[]
+  /** `service/default/api`, for `-o name` and for naming single ones. */
+  name: (row: Row) => string
+  namespace: (row: Row) => string | undefined
+}>
+
+export const ROUTES: View<RouteRow> = {
+  columns: [
+    { title: 'HOST', cell: (row) => row.host },
+    { title: 'PATH', cell: (row) => row.path || '/' },
+    { title: 'TYPE', cell: (row) => row.pathType },
+    { title: 'BACKEND', cell: (row) => row.backend },
+    { title: 'ENDPOINTS', cell: (row, wide) => printList(row.endpoints, wide) },
+    { title: 'STATE', cell: (row) => row.state },
+    { title: 'SOURCE', cell: (row) => row.source },
+    { title: 'INGRESS', wide: true, cell: (row) => `${row.namespace}/${row.ingress}` },
+    { title: 'HTTP', wide: true, cell: (row) => (row.redirectToHttps ? '308 to https' : 'served') },
+    { title: 'REASON', wide: true, cell: (row) => row.reason ?? '' },
+  ],
+  name: (row) => `route/${row.host}${row.path}`,
+  namespace: (row) => row.namespace,
+}
+
+export const SERVICES: View<ServiceRow> = {
+  columns: [
+    { title: 'NAMESPACE', cell: (row) => row.namespace },
+    { title: 'NAME', cell: (row) => row.name },
+    { title: 'TYPE', cell: (row) => row.type },
+    { title: 'CLUSTER-IP', cell: (row) => row.clusterIP },
+    { title: 'EXTERNAL-IP', cell: (row) => row.externalIP },
+    { title: 'PORT(S)', cell: (row) => row.ports.join(',') },
+    { title: 'ENDPOINTS', cell: (row, wide) => printList(row.endpoints, wide) },
+    { title: 'SELECTOR', wide: true, cell: (row) => row.selector },
+    { title: 'SOURCE', wide: true, cell: (row) => row.source },
+  ],
+  name: (row) => `service/${row.namespace}/${row.name}`,
+  namespace: (row) => row.namespace,
+}
+
+export const ENDPOINTS: View<EndpointRow> = {
+  columns: [
+    { title: 'NAMESPACE', cell: (row) => row.namespace },
+    { title: 'SERVICE', cell: (row) => row.service },
+    { title: 'PORT', cell: (row) => (row.portName ? `${row.port} (${row.portName})` : String(row.port)) },
+    { title: 'ADDRESS', cell: (row) => row.address },
+    { title: 'SOURCE', cell: (row) => row.sourceName },
+    { title: 'STATE', cell: (row) => row.state },
+    { title: 'REASON', cell: (row) => row.reason },
+    { title: 'WEIGHT', wide: true, cell: (row) => String(row.weight) },
+    { title: 'NODE', wide: true, cell: (row) => row.nodeName ?? '' },
+    { title: 'ZONE', wide: true, cell: (row) => row.zone ?? '' },
+    { title: 'POSITION', wide: true, cell: (row) => row.position ?? '' },
+  ],
+  name: (row) => `endpoint/${row.namespace}/${row.service}/${row.address}`,
+  namespace: (row) => row.namespace,
+}
+
+export const CERTIFICATES: View<CertificateRow> = {
+  columns: [
+    { title: 'NAME', cell: (row) => row.name },
+    { title: 'CN', cell: (row) => row.commonName },
+    { title: 'SANS', cell: (row, wide) => printList(row.subjectAltNames, wide) },
+    {
+      title: 'ISSUER',
+      cell: (row) => (row.selfSigned && row.issuer !== '' && row.issuer === row.commonName ? 'itself' : row.issuer),
+    },
+    { title: 'EXPIRES', cell: (row) => (row.notAfter ? `${row.notAfter.slice(0, 10)} (${row.daysLeft}d)` : '') },
+    { title: 'SOURCE', cell: (row) => row.source ?? '' },
+    { title: 'HOSTS', cell: (row, wide) => printList(row.hosts, wide) },
+    { title: 'STATE', wide: true, cell: (row) => row.state },
+    { title: 'INGRESS', wide: true, cell: (row) => row.ingress },
+    { title: 'REASON', wide: true, cell: (row) => row.reason },
+  ],
+  name: (row) => `certificate/${row.name}`,
+  namespace: (row) => (row.name.includes('/') ? row.name.slice(0, row.name.indexOf('/')) : undefined),
+}
+
+export const LISTENERS: View<ListenerRow> = {
+  columns: [
+    { title: 'NAME', cell: (row) => row.name },
+    { title: 'ADDRESS', cell: (row) => row.address },
+    { title: 'PORT', cell: (row) => String(row.port) },
+    { title: 'PROTOCOL', cell: (row) => row.protocol },
+    { title: 'ENABLED', cell: (row) => String(row.enabled) },
+  ],
+  name: (row) => `listener/${row.name}`,
+  namespace: () => undefined,
+}
+
+export const SETTING_VIEW: View<SettingRow> = {
+  columns: [
+    { title: 'NAME', cell: (row) => row.name },
+    { title: 'VALUE', cell: (row) => row.text },
+    { title: 'SOURCE', cell: (row) => row.source ?? 'running gateway' },
+    { title: 'DEFAULT', wide: true, cell: (row) => row.default },
+    { title: 'ENVIRONMENT', wide: true, cell: (row) => row.environment },
+  ],
+  name: (row) => `setting/${row.name}`,
+  namespace: () => undefined,
+}
+
+/** Heading and cells, for printTable. */
+export function layOutRows<Row>(view: View<Row>, rows: readonly Row[], wide: boolean): string[][] {
+  const columns = view.columns.filter((column) => wide || !column.wide)
+  return [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ cell }) => cell(row, wide)))]
+}
+
+/** As kubectl: the first three, and how many there are besides. */
+function printList(values: readonly string[], wide: boolean): string {
+  const most = 3
+  if (wide || values.length <= most) return values.join(',')
+  return `${values.slice(0, most).join(',')} + ${values.length - most} more...`
+}

@@ -1,0 +1,185 @@
+/** Why a URL is served as it is: for people as ux has it, for scripts as JSON. Keys of certificates are in neither. */
+import { usableEndpoints } from '../../lib/admin/views.ts'
+import { printPosition, type SourcePosition } from '../../lib/base/position.ts'
+import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
+import type { Route } from '../../lib/model/route.ts'
+import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
+import type { Explanation, RouteVerdict } from '../../lib/routing/explain.ts'
+import { printHostPort } from '../admin-client.ts'
+import { alignColumns } from './table.ts'
+
+const VERDICT_COLOUR: Record<RouteVerdict['verdict'], Colour> = { wins: 'green', no: 'dim', shadowed: 'yellow' }
+const MOST_ENDPOINTS = 10
+
+export function printExplanation(explanation: Explanation, paint: Paint): string {
+  const { url, answer } = explanation
+  const sections = [
+    [paint('bold', `GET ${escapeText(`${url.scheme}://${url.host}${url.path}`)}`)],
+    alignColumns(describeRequest(explanation, paint), 2),
+    alignColumns(describeCandidates(explanation, paint), 3),
+    alignColumns(describeUpstream(explanation, paint), 2),
+    answer ? [printAnswer(answer, paint)] : [],
+  ]
+  return sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n')
+}
+
+/** The path, host and certificate as they are taken. */
+function describeRequest({ path, host, certificate }: Explanation, paint: Paint): string[][] {
+  const rows = [
+    ['  path', escapeText(path.normal?.path ?? '(not allowed)'), escapeText(path.notes.join('; '))],
+    [
+      '  host',
+      escapeText(host.hostname ?? '(malformed)'),
+      host.hostname === undefined ? '' : escapeText(host.reason) + printHostPlace(host, paint),
+    ],
+  ]
+  for (const { virtualHost, reason } of host.misses) {
+    const name = virtualHost.host === '' ? '*' : virtualHost.host
+    rows.push(['    not', escapeText(name), `${escapeText(reason)}  ${printPlace(virtualHost.position, paint)}`])
+  }
+  if (certificate) {
+    const { binding, reason } = certificate
+    const place = binding ? `  ${printPlace(binding.position, paint)}` : ''
+    rows.push(['  certificate', escapeText(binding?.certificate?.name ?? 'default'), escapeText(reason) + place])
+  }
+  return rows
+}
+
+function printHostPlace({ virtualHost }: Explanation['host'], paint: Paint): string {
+  const ingress = virtualHost?.routes[0]?.ingress
+  if (!virtualHost || !ingress) return ''
+  const from = escapeText(`, from Ingress ${ingress.namespace}/${ingress.name}`)
+  return `${from}  ${printPlace(virtualHost.position, paint)}`
+}
+
+/** The winner, then the near misses, each with the place of its rule. */
+function describeCandidates({ candidates, omitted }: Explanation, paint: Paint): string[][] {
+  const rows = candidates.map(({ route, verdict, reason }) => [
+    `  ${escapeText(printMatch(route))}`,
+    paint(VERDICT_COLOUR[verdict], verdict),
+    escapeText(verdict === 'wins' ? `${printIngress(route)}, ${reason}` : reason),
+    printPlace(route.position, paint),
+  ])
+  if (omitted > 0) rows.push([`  … and ${omitted} more`])
+  return rows
+}
+
+function printMatch({ pathType, path }: Route): string {
+  return pathType === 'default' ? 'default backend' : `${path || '/'} ${pathType}`
+}
+
+function printIngress({ ingress }: Route): string {
+  return `${ingress.namespace}/${ingress.name}`
+}
+
+/** The Service, its endpoints, and the request one of them would get. */
+function describeUpstream(explanation: Explanation, paint: Paint): string[][] {
+  const { winner, upstream, answer } = explanation
+  if (!winner) return []
+  if (!upstream) return [['  service', escapeText(winner.backend)]]
+  const { service, port, key } = upstream
+  const rows = [
+    [
+      '  service',
+      `${escapeText(key)} → targetPort ${escapeText(String(port.targetPort))}`,
+      printPlace(service.position, paint),
+    ],
+  ]
+  for (const [index, endpoint] of upstream.endpoints.slice(0, MOST_ENDPOINTS).entries()) {
+    rows.push([
+      index === 0 ? '  endpoints' : '',
+      printEndpoint(endpoint),
+      [printState(endpoint), escapeText(endpoint.sourceName)].join(', '),
+    ])
+  }
+  const more = upstream.endpoints.length - MOST_ENDPOINTS
+  if (more > 0) rows.push(['', `… and ${more} more`])
+  if (upstream.endpoints.length === 0) rows.push(['  endpoints', 'none'])
+  // Round robin begins anywhere; the first is as good an example as any.
+  const [next] = answer ? [] : usableEndpoints(upstream)
+  if (next) rows.push(['  sends', printSent(explanation, upstream, next)])
+  return rows
+}
+
+function printSent({ url, path }: Explanation, { protocol, endpoints }: Upstream, next: Endpoint): string {
+  const target = escapeText(`${path.normal?.path ?? ''}${path.query}`)
+  const scheme = protocol === 'https' ? 'https' : 'http'
+  const turn = endpoints.length > 1 ? ' (in turn with the others)' : ''
+  return (
+    `GET ${target} to ${scheme}://${printEndpoint(next)}${turn}, ` +
+    `Host: ${escapeText(url.host)}, X-Forwarded-Proto: ${url.scheme} …`
+  )
+}
+
+function printEndpoint({ host, port }: Endpoint): string {
+  return printHostPort(escapeText(host), port)
+}
+
+function printState({ ready, serving, terminating, weight }: Endpoint): string {
+  if (weight === 0) return 'weight 0'
+  const state = ready ? 'ready' : serving && terminating ? 'draining' : 'not ready'
+  return weight === 1 ? state : `${state}, weight ${weight}`
+}
+
+function printAnswer({ status, code, reason }: NonNullable<Explanation['answer']>, paint: Paint): string {
+  const number = paint(status < 400 ? 'yellow' : 'red', String(status))
+  return `  answer  ${number}${code ? ` ${code}` : ''}: ${escapeText(reason)}`
+}
+
+function printPlace(position: SourcePosition, paint: Paint): string {
+  return paint('dim', escapeText(`${position.file}:${position.line}`))
+}
+
+/** The same as plain data. */
+export function explanationJson(explanation: Explanation): unknown {
+  const { url, answer, path, host, certificate, candidates, omitted, winner, upstream } = explanation
+  return {
+    url: `${url.scheme}://${url.host}${url.path}`,
+    answer,
+    path: { forwarded: path.normal?.path, matched: path.normal?.matchPath, query: path.query, notes: path.notes },
+    host: {
+      hostname: host.hostname,
+      matched: host.virtualHost && (host.virtualHost.host || '*'),
+      reason: host.reason,
+      source: host.virtualHost && printPosition(host.virtualHost.position),
+      misses: host.misses.map(({ virtualHost, reason }) => ({
+        host: virtualHost.host || '*',
+        reason,
+        source: printPosition(virtualHost.position),
+      })),
+    },
+    certificate: certificate && {
+      name: certificate.binding?.certificate?.name ?? 'default',
+      reason: certificate.reason,
+      source: certificate.binding && printPosition(certificate.binding.position),
+    },
+    candidates: candidates.map(({ route, verdict, reason }) => ({ ...routeJson(route), verdict, reason })),
+    omitted,
+    winner: winner && routeJson(winner),
+    upstream: upstream && {
+      service: upstream.key,
+      targetPort: upstream.port.targetPort,
+      protocol: upstream.protocol,
+      source: printPosition(upstream.service.position),
+      endpoints: upstream.endpoints.map((endpoint) => ({
+        address: printEndpoint(endpoint),
+        weight: endpoint.weight,
+        state: printState({ ...endpoint, weight: endpoint.weight && 1 }),
+        source: endpoint.sourceName,
+      })),
+    },
+  }
+}
+
+function routeJson(route: Route) {
+  return {
+    path: route.path,
+    pathType: route.pathType,
+    backend: route.backend,
+    ingress: printIngress(route),
+    source: printPosition(route.position),
+  }
+}

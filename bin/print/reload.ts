@@ -1,0 +1,46 @@
+/** What a reload changed, or why it changed nothing. */
+import { escapeText, type Paint } from '../../lib/base/terminal-text.ts'
+import { printChange } from '../../lib/model/diff.ts'
+import type { Reloaded, ReloadFailed } from '../../lib/reload.ts'
+import { printCount, printProblems } from './problems.ts'
+
+const MOST_CHANGES = 20
+const MOST_FILES = 3
+
+/** The files, a line for each route that changed, new problems, and the outcome. */
+export function printReloaded(reloaded: Reloaded, inFlight: number, paint: Paint): string {
+  const { files, changes, newDiagnostics, goneDiagnostics, restartSettings, durationMs } = reloaded
+  const lines = [printFiles(files)]
+  for (const change of changes.slice(0, MOST_CHANGES)) lines.push(`  ${escapeText(printChange(change))}`)
+  if (changes.length > MOST_CHANGES) lines.push(`  … and ${changes.length - MOST_CHANGES} more`)
+  if (changes.length === 0) lines.push('  no route changed')
+  lines.push(
+    ...printProblems(
+      newDiagnostics.filter(({ severity }) => severity !== 'info'),
+      paint,
+    ),
+  )
+  for (const name of restartSettings) lines.push(`  ${name} takes effect after a restart`)
+  const gone = goneDiagnostics > 0 ? `${printCount(goneDiagnostics, 'problem')} gone.  ` : ''
+  const untouched = inFlight > 0 ? `; ${inFlight} in flight untouched` : ''
+  lines.push(`  ${gone}Live after ${Math.round(durationMs)} ms${untouched}.`)
+  return lines.join('\n')
+}
+
+/** The problems, and since when what still serves has served. */
+export function printReloadFailed(failed: ReloadFailed, paint: Paint): string {
+  const since = new Date(failed.servingSince).toTimeString().slice(0, 8)
+  return [
+    ...printProblems(
+      failed.newDiagnostics.filter(({ severity }) => severity !== 'info'),
+      paint,
+    ),
+    `${paint('red', 'not reloaded:')} ${escapeText(failed.reason)}; still serving the configuration of ${since}`,
+  ].join('\n')
+}
+
+function printFiles(files: readonly string[]): string {
+  if (files.length === 0) return 'reloaded'
+  const shown = files.slice(0, MOST_FILES).map(escapeText).join(', ')
+  return `${shown}${files.length > MOST_FILES ? ` and ${files.length - MOST_FILES} more` : ''} changed`
+}

@@ -1,0 +1,10 @@
+/** A setting's value as it is written in the settings file. */
+import { printBytes, printDuration } from '../../lib/setting-value.ts'
+import type { NamedSetting } from '../../lib/settings.ts'
+
+export function printSettingValue(leaf: NamedSetting['leaf'], value: unknown): string {
+  if (leaf.type === 'duration' && typeof value === 'number') return printDuration(value)
+  if (leaf.type === 'bytes' && typeof value === 'number') return printBytes(value)
+  if (value === '') return '""'
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}

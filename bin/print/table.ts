@@ -1,0 +1,23 @@
+/** Columns as kubectl prints them: capitals on top, three spaces between, nothing drawn. */
+import { escapeText, measureText, padText } from '../../lib/base/terminal-text.ts'
+
+/** Lays out rows of cells; the first row is the heading. Cells are made safe to print, so they must bring no colours. */
+export function printTable(rows: readonly (readonly string[])[]): string {
+  const safe = rows.map((row) => row.map((cell) => escapeText(cell === '' ? '<none>' : cell)))
+  return alignColumns(safe, 3).join('\n')
+}
+
+/** Pads each cell to the widest of its column; the last of a row is left as it is, and widens nothing. Cells may bring colours. */
+export function alignColumns(rows: readonly (readonly string[])[], gap: number): string[] {
+  const widths: number[] = []
+  for (const row of rows) {
+    for (const [index, cell] of row.slice(0, -1).entries())
+      widths[index] = Math.max(widths[index] ?? 0, measureText(cell))
+  }
+  return rows.map((row) =>
+    row
+      .map((cell, index) => (index === row.length - 1 ? cell : padText(cell, (widths[index] ?? 0) + gap)))
+      .join('')
+      .trimEnd(),
+  )
+}

@@ -1,0 +1,90 @@
+/** A gateway as a process: what it says at its start and at reloads, the ready file, and an exit code. */
+import { performance } from 'node:perf_hooks'
+import { countDiagnostics } from '../lib/base/diagnostics.ts'
+import type { ConfigurationInput } from '../lib/configuration.ts'
+import { createGateway, type Gateway } from '../lib/gateway.ts'
+import { logDiagnostics, logReloaded, logReloadFailed } from '../lib/reload-log.ts'
+import { createLife } from './life.ts'
+import { VERSION } from './package.ts'
+import { printBoot } from './print/boot.ts'
+import { printReloaded, printReloadFailed } from './print/reload.ts'
+import { removeReadyFile, writeReadyFile } from './ready-file.ts'
+import type { Terminal } from './terminal.ts'
+
+export type ServeOptions = Readonly<{
+  readyFile: string | undefined
+  /** What to say under the boot table. */
+  printAfterBoot?: (gateway: Gateway) => string
+}>
+
+/** What is still open after the stop (a reader of the log that stalls, a resolver) may hold the process this long, milliseconds. */
+const LINGER_MS = 500
+
+/** Serves until a signal ends it; resolves to the exit code. Throws a StartError where it cannot start. */
+export async function serve(input: ConfigurationInput, terminal: Terminal, options: ServeOptions): Promise<number> {
+  const { readyFile, printAfterBoot } = options
+  const life = createLife(terminal)
+  if (readyFile !== undefined) removeReadyFile(readyFile)
+  const gateway = await createGateway({ ...input, version: VERSION })
+  await gateway.start()
+  const ended = life.lead(gateway)
+  const { people, machines } = findReaders(gateway)
+  if (people) {
+    terminal.tell(printBoot({ ...describeBoot(gateway), now: Date.now() }, terminal.paintTalk))
+    if (printAfterBoot) terminal.tell(printAfterBoot(gateway))
+    gateway.on('reloaded', (reloaded) => {
+      terminal.tell(printReloaded(reloaded, gateway.inFlight, terminal.paintTalk))
+      if (machines) logReloaded(gateway.log, reloaded, gateway.inFlight)
+    })
+    gateway.on('reload-failed', (failed) => {
+      terminal.tell(printReloadFailed(failed, terminal.paintTalk))
+      if (machines) logReloadFailed(gateway.log, failed)
+    })
+  }
+  if (machines) logBoot(gateway)
+  try {
+    if (readyFile !== undefined) writeReadyFile(readyFile, gateway.ports)
+  } catch (error) {
+    await gateway.stop()
+    throw error
+  }
+  const code = await ended
+  setTimeout(() => process.exit(code), LINGER_MS).unref()
+  return code
+}
+
+/** Tables and excerpts would be noise between the JSON lines of a container; a person may still look on while these go to a file. */
+function findReaders({ configuration }: Gateway): { people: boolean; machines: boolean } {
+  const { format } = configuration.settings.log
+  if (format !== 'auto') return { people: format === 'pretty', machines: format === 'json' }
+  const people = Boolean(process.stderr.isTTY)
+  return { people, machines: !people || !process.stdout.isTTY }
+}
+
+function describeBoot({ configuration, ports }: Gateway) {
+  const { model, settings, diagnostics, files, objects } = configuration
+  // Counted from the start of the process, as whoever waits for it does.
+  return { version: VERSION, model, settings, diagnostics, files, objects, ports, elapsedMs: performance.now() }
+}
+
+/** The facts of the boot table as log lines: one for the whole, one for each problem. */
+function logBoot(gateway: Gateway): void {
+  const { version, model, diagnostics, files, objects, ports, elapsedMs } = describeBoot(gateway)
+  const { error, warning } = countDiagnostics(diagnostics)
+  gateway.log.info(
+    {
+      version,
+      node: process.version,
+      ...ports,
+      files,
+      objects,
+      hosts: model.hosts.length,
+      routes: model.counts.routes,
+      errors: error,
+      warnings: warning,
+      duration_ms: Math.round(elapsedMs),
+    },
+    'ready',
+  )
+  logDiagnostics(gateway.log, diagnostics)
+}

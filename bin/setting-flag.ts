@@ -1,0 +1,88 @@
+/** Flags made from the settings table: every setting has one, and the frequent ones have a shorter name. */
+import { environmentName, flagName, type NamedSetting, SETTING_LIST, type SettingOverrides } from '../lib/settings.ts'
+import type { Flag, Typed } from './flag.ts'
+import { UsageError } from './usage-error.ts'
+
+/** Names that people type more readily than the one made from the setting's. */
+const SHORT_NAMES: Readonly<Record<string, string>> = {
+  'http.enabled': 'http',
+  'https.enabled': 'https',
+  'https.http2': 'http2',
+  'https.redirect': 'redirect',
+  'admin.enabled': 'admin',
+  'log.access': 'access-log',
+  'timeouts.drain': 'drain-timeout',
+  ingressClasses: 'ingress-class',
+  trustedProxies: 'trusted-proxy',
+}
+
+const VALUE_WORDS: Readonly<Record<string, string>> = {
+  string: 'TEXT',
+  strings: 'NAME',
+  integer: 'NUMBER',
+  port: 'PORT',
+  address: 'ADDRESS',
+  duration: 'TIME',
+  bytes: 'SIZE',
+  cidrs: 'CIDR',
+  endpoints: 'NS/NAME=HOST:PORT',
+}
+
+/** One flag of a setting; `listed` is false for the long form of a setting that has a short name. */
+export type SettingFlag = Flag & Readonly<{ setting: string; listed: boolean }>
+
+/** All of them, in the order of the settings table. A boolean has a switch for each way; the one that changes the default is listed. */
+export const SETTING_FLAGS: readonly SettingFlag[] = SETTING_LIST.flatMap(({ name, leaf }) => {
+  const long = flagName(name).slice(2)
+  const short = SHORT_NAMES[name]
+  return (short ? [short, long] : [long]).flatMap((flag, index): SettingFlag[] => {
+    const shared = { setting: name, doc: leaf.doc }
+    if (leaf.type === 'boolean') {
+      return [
+        { ...shared, name: flag, to: 'true', listed: index === 0 && leaf.default === false },
+        { ...shared, name: `no-${flag}`, to: 'false', listed: index === 0 && leaf.default === true },
+      ]
+    }
+    const value = leaf.type === 'enum' ? leaf.values.join('|') : (VALUE_WORDS[leaf.type] as string)
+    const repeatable = isList(leaf) && ({ repeatable: true } as const)
+    return [{ ...shared, name: flag, value, listed: index === 0, ...repeatable }]
+  })
+})
+
+/** For settings by their dotted name, as the settings file has them. */
+export const SET_FLAG: Flag = {
+  name: 'set',
+  value: 'NAME=VALUE',
+  repeatable: true,
+  doc: 'any setting by its name in the settings file: timeouts.connect=2s',
+}
+
+/** What the flags say, by dotted setting name; checking the values is the settings' own task. */
+export function readOverrides(typed: Typed): SettingOverrides {
+  const overrides: Record<string, string | string[]> = {}
+  const put = (setting: string, values: readonly string[]) => {
+    const last = values.at(-1)
+    if (last === undefined) return
+    const named = SETTING_LIST.find(({ name }) => name === setting)
+    const before = overrides[setting]
+    overrides[setting] = named && isList(named.leaf) ? [...(Array.isArray(before) ? before : []), ...values] : last
+  }
+  for (const flag of SETTING_FLAGS) {
+    if (typed.has(flag.name)) put(flag.setting, flag.to === undefined ? typed.values(flag.name) : [flag.to])
+  }
+  for (const pair of typed.values('set')) {
+    const equals = pair.indexOf('=')
+    if (equals < 1) throw new UsageError(`--set needs a name and a value, not "${pair}"`, 'write --set http.port=8080')
+    put(pair.slice(0, equals), [pair.slice(equals + 1)])
+  }
+  return overrides
+}
+
+/** The environment variable of a flag's setting. */
+export function environmentOf(flag: SettingFlag): string {
+  return environmentName(flag.setting)
+}
+
+function isList(leaf: NamedSetting['leaf']): boolean {
+  return leaf.type === 'strings' || leaf.type === 'cidrs' || leaf.type === 'endpoints'
+}

@@ -1,0 +1,27 @@
+/** All verbs; each is loaded only when it is typed, since a quick answer must not wait for Fastify. */
+import type { Command } from './command.ts'
+
+export type Verb = Readonly<{ name: string; line: string; load: () => Promise<{ command: Command }> }>
+
+export const VERBS: readonly Verb[] = [
+  { name: 'run', line: 'serve manifests', load: () => import('./commands/run.ts') },
+  { name: 'check', line: 'find every problem in manifests', load: () => import('./commands/check.ts') },
+  {
+    name: 'explain',
+    line: 'say which rule serves a URL, and why the others do not',
+    load: () => import('./commands/explain.ts'),
+  },
+  {
+    name: 'get',
+    line: 'list routes, services, endpoints, certificates, settings …',
+    load: () => import('./commands/get.ts'),
+  },
+  { name: 'demo', line: 'serve a small sample shop, backends included', load: () => import('./commands/demo.ts') },
+  {
+    name: 'healthcheck',
+    line: 'ask a running gateway whether it is ready',
+    load: () => import('./commands/healthcheck.ts'),
+  },
+  { name: 'version', line: 'print the version', load: () => import('./commands/version.ts') },
+  { name: 'help', line: 'explain a verb: portico help run', load: () => import('./commands/help.ts') },
+]

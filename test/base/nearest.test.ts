@@ -1,0 +1,28 @@
+import t from 'tap'
+import { findNearest } from '../../lib/base/nearest.ts'
+
+const KNOWN = ['port', 'address', 'redirectPort', 'warn', 'https']
+
+const CASES: [word: string, nearest: string | undefined][] = [
+  ['prot', 'port'],
+  ['Port', 'port'],
+  ['adress', 'address'],
+  ['redirectport', 'redirectPort'],
+  ['redirect', 'redirectPort'],
+  ['warning', 'warn'],
+  ['http', 'https'],
+  ['pot', 'port'],
+  ['x', undefined],
+  ['wobble', undefined],
+  ['', undefined],
+]
+
+for (const [word, nearest] of CASES) {
+  t.test(`"${word}" ${nearest ? `is near "${nearest}"` : 'is near nothing'}`, async (t) => {
+    t.equal(findNearest(word, KNOWN), nearest)
+  })
+}
+
+t.test('the first of equally near words is meant', async (t) => {
+  t.equal(findNearest('carx', ['card', 'cart']), 'card')
+})

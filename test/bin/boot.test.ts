@@ -1,0 +1,139 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { type Boot, printBoot, printUrl } from '../../bin/print/boot.ts'
+import { paintAnsi, paintNothing } from '../../lib/base/terminal-text.ts'
+import { loadConfiguration } from '../../lib/configuration.ts'
+import { makeCertificate } from '../helpers/certificates.ts'
+import { checkGolden } from './golden.ts'
+
+const DAY = 86_400_000
+
+async function boot(stdin: string, more: Partial<Boot> = {}): Promise<Boot> {
+  const { model, settings, diagnostics, files, objects } = await loadConfiguration({
+    sources: ['-'],
+    stdin,
+    flags: {},
+    environment: {},
+  })
+  const ports = { http: 8080, https: 8443, admin: 9901 }
+  return {
+    version: '1.2.3',
+    model,
+    settings,
+    diagnostics,
+    files,
+    objects,
+    ports,
+    elapsedMs: 184.4,
+    now: Date.now(),
+    ...more,
+  }
+}
+
+t.test('hosts in match order, wildcards, every host, default backend, weights, missing endpoints', async (t) => {
+  const text = readFileSync('test/fixtures/bin/boot/many-kinds.yaml', 'utf8')
+  checkGolden(t, 'test/fixtures/bin/boot/many-kinds.txt', `${printBoot(await boot(text), paintNothing)}\n`)
+})
+
+t.test('colours do not move the columns', async (t) => {
+  const facts = await boot(readFileSync('test/fixtures/bin/boot/many-kinds.yaml', 'utf8'))
+  const coloured = printBoot(facts, paintAnsi)
+  t.not(coloured, printBoot(facts, paintNothing))
+  t.equal(coloured.replace(/\x1b\[\d+m/g, ''), printBoot(facts, paintNothing))
+})
+
+t.test('a listener that is off has no URL and no line', async (t) => {
+  const text = readFileSync('test/fixtures/bin/boot/many-kinds.yaml', 'utf8')
+  const onlyHttp = printBoot(await boot(text, { ports: { http: 80 } }), paintNothing)
+  t.match(onlyHttp, '\n  http://shop.example.com\n')
+  t.notMatch(onlyHttp, 'https://')
+  t.notMatch(onlyHttp, '\n  https')
+  t.notMatch(onlyHttp, '\n  admin')
+  t.match(onlyHttp, 'curl --resolve shop.example.com:80:127.0.0.1 http://shop.example.com/')
+})
+
+t.test('the default backend takes any other host; endpoints that drain serve while no other is ready', async (t) => {
+  const text = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: { name: site }
+spec:
+  defaultBackend: { service: { name: errors, port: { number: 80 } } }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: errors }
+spec: { ports: [{ port: 80 }] }
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: errors-1, labels: { kubernetes.io/service-name: errors } }
+addressType: IPv4
+ports: [{ port: 8080 }]
+endpoints: [{ addresses: ["127.0.0.9"], conditions: { ready: false, serving: true, terminating: true } }]
+`
+  const screen = printBoot(await boot(text), paintNothing)
+  t.match(screen, '\n  any other host   →  default/errors:80  →  127.0.0.9:8080\n')
+})
+
+t.test('usual ports are left out of URLs', async (t) => {
+  t.equal(printUrl('http', 'a.test', 80), 'http://a.test')
+  t.equal(printUrl('https', 'a.test', 443), 'https://a.test')
+  t.equal(printUrl('http', 'a.test', 443), 'http://a.test:443')
+  t.equal(printUrl('https', 'a.test', 8443), 'https://a.test:8443')
+})
+
+t.test('a host with a certificate redirects to it, and its days are counted', async (t) => {
+  const { certificate, key } = await makeCertificate({ names: ['shop.localhost'] })
+  const text = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: { name: shop }
+spec:
+  tls: [{ hosts: [shop.localhost], secretName: shop-tls }]
+  rules:
+    - host: shop.localhost
+      http:
+        paths: [{ path: /, pathType: Prefix, backend: { service: { name: web, port: { number: 80 } } } }]
+---
+apiVersion: v1
+kind: Service
+metadata: { name: web, annotations: { portico.dev/endpoints: "127.0.0.1:3000" } }
+spec: { ports: [{ port: 80 }] }
+---
+apiVersion: v1
+kind: Secret
+metadata: { name: shop-tls }
+type: kubernetes.io/tls
+stringData:
+  tls.crt: ${JSON.stringify(certificate)}
+  tls.key: ${JSON.stringify(key)}
+`
+  const facts = await boot(text)
+  t.strictSame(facts.diagnostics, [])
+  const notAfter = facts.model.certificates[0]?.certificate?.notAfter as number
+  const screen = printBoot({ ...facts, now: notAfter - 61.5 * DAY }, paintNothing)
+  t.match(screen, '\n  http://shop.localhost:8080   →  308 to https\n  https://shop.localhost:8443\n')
+  t.match(screen, /\n {2}https +certificate default\/shop-tls, expires in 61 days; all others: self-signed default\n/)
+  t.match(printBoot({ ...facts, now: notAfter - 1.5 * DAY }, paintNothing), 'expires in 1 day;')
+  t.match(printBoot({ ...facts, now: notAfter + DAY }, paintNothing), 'default/shop-tls, expired;')
+  t.notMatch(screen, 'try it', 'a *.localhost host needs no help')
+})
+
+t.test('nothing but problems is still a screen', async (t) => {
+  const screen = printBoot(await boot('kind: ['), paintNothing)
+  t.match(screen, 'portico 1.2.3   1 file, 0 objects, 1 error   ready in 184 ms')
+  t.match(screen, '\n  any other host   →  404\n')
+  t.match(screen, 'PORTICO_YAML_SYNTAX')
+})
+
+t.test('more problems than a screen holds are counted', async (t) => {
+  const text = Array.from({ length: 30 }, (_, i) => `apiVersion: v1\nkind: Nothing${i}\nmetadata: { name: a }\n`).join(
+    '---\n',
+  )
+  const screen = printBoot(await boot(text), paintNothing)
+  t.match(screen, '… and 10 more: portico check lists them all')
+})
+
+t.test('names from manifests cannot reach the terminal', async (t) => {
+  const text = 'apiVersion: v1\nkind: "Bad\\e[2J"\nmetadata: { name: "a\\e[31m" }\n'
+  t.notMatch(printBoot(await boot(text), paintNothing), /\x1b/)
+})

@@ -1,0 +1,140 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import t from 'tap'
+import { DIAGNOSTICS } from '../../lib/base/diagnostics.ts'
+import { checkGolden } from './golden.ts'
+import { cleanEnvironment, MAIN, runPortico } from './process.ts'
+
+const fixtures = 'test/fixtures/bin/check'
+// File names are shown relative to the working directory.
+const cwd = fixtures
+const clean = readFileSync(join(fixtures, 'clean.yaml'), 'utf8')
+
+t.test('every problem is printed in one pass, by file and line, with a count, and exit code 1', async (t) => {
+  const { status, stdout, stderr } = await runPortico(['check', '-f', 'k8s/'], { cwd })
+  t.equal(status, 1)
+  t.equal(stderr, '')
+  checkGolden(t, join(fixtures, 'text.txt'), stdout)
+})
+
+t.test('-o json gives each diagnostic with its place', async (t) => {
+  const { status, stdout } = await runPortico(['check', '-f', 'k8s/', '-o', 'json'], { cwd })
+  t.equal(status, 1)
+  const { errors, warnings, diagnostics } = JSON.parse(stdout)
+  t.match({ errors, warnings }, { errors: 1, warnings: 3 })
+  for (const { code, position } of diagnostics) {
+    t.ok(Object.hasOwn(DIAGNOSTICS, code), code)
+    const line = readFileSync(join(fixtures, position.file), 'utf8').split('\n')[position.line - 1]
+    t.equal(position.excerpt, line)
+    t.ok(position.column + position.length - 1 <= line!.length, `${code} lies on its line`)
+  }
+  checkGolden(t, join(fixtures, 'result.json'), stdout)
+})
+
+t.test('-o sarif is SARIF 2.1.0 with the catalogue as rules, relative URIs and regions', async (t) => {
+  const { status, stdout } = await runPortico(['check', '-f', 'k8s/', '-o', 'sarif'], { cwd })
+  t.equal(status, 1)
+  const log = JSON.parse(stdout)
+  t.equal(log.version, '2.1.0')
+  const [run] = log.runs
+  t.strictSame(
+    run.tool.driver.rules.map(({ id }: { id: string }) => id),
+    Object.keys(DIAGNOSTICS),
+  )
+  const asked = await runPortico(['check', '-f', 'k8s/', '-o', 'json'], { cwd })
+  const { diagnostics } = JSON.parse(asked.stdout)
+  t.equal(run.results.length, diagnostics.length)
+  for (const [index, result] of run.results.entries()) {
+    const { code, position } = diagnostics[index]
+    t.equal(run.tool.driver.rules[result.ruleIndex].id, code)
+    t.equal(result.ruleId, code)
+    t.ok(['error', 'warning', 'note'].includes(result.level))
+    const { artifactLocation, region } = result.locations[0].physicalLocation
+    t.equal(artifactLocation.uri, position.file)
+    t.equal(region.startLine, position.line)
+    t.equal(region.endColumn - region.startColumn, position.length)
+  }
+})
+
+t.test('SARIF names stdin and files with spaces by valid URIs', async (t) => {
+  const folder = t.testdir({ 'my shop': { 'a#b.yaml': 'kind: [' } })
+  const read = async (words: readonly string[], stdin = '') => {
+    const { stdout } = await runPortico(['check', '-o', 'sarif', ...words], { cwd: folder, stdin })
+    return JSON.parse(stdout).runs[0].results[0].locations[0].physicalLocation.artifactLocation.uri
+  }
+  t.equal(await read(['-f', 'my shop/']), 'my%20shop/a%23b.yaml')
+  t.equal(await read(['-f', '-'], 'kind: ['), '%3Cstdin%3E')
+})
+
+t.test('without problems the exit code is 0', async (t) => {
+  const { status, stdout } = await runPortico(['check', '-f', 'clean.yaml'], { cwd })
+  t.equal(stdout, 'no problems in 2 objects\n')
+  t.equal(status, 0)
+})
+
+t.test('stdin is read with -f -, also among files', async (t) => {
+  const { status, stdout } = await runPortico(['check', '-f', '-'], { stdin: clean })
+  t.equal(stdout, 'no problems in 2 objects\n')
+  t.equal(status, 0)
+  const [ingress, service] = clean.split('---\n')
+  const folder = t.testdir({ 'service.yaml': service! })
+  const both = await runPortico(['check', '-f', '-', '-f', 'service.yaml'], { stdin: ingress!, cwd: folder })
+  t.equal(both.stdout, 'no problems in 2 objects\n')
+})
+
+t.test('warnings alone pass, and fail with --strict from flag, environment or file', async (t) => {
+  const settings = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\nstrict: true\n'
+  const folder = t.testdir({
+    'warning.yaml': readFileSync(join(fixtures, 'warning.yaml'), 'utf8'),
+    'portico.yaml': settings,
+  })
+  const check = (words: readonly string[], environment: NodeJS.ProcessEnv = {}) =>
+    runPortico(['check', '-f', 'warning.yaml', ...words], { cwd: folder, environment })
+  const plain = await check([])
+  t.match(plain.stdout, /PORTICO_REF_SERVICE_NOT_FOUND[\s\S]*\n\n1 warning in 1 object\n$/)
+  t.equal(plain.status, 0)
+  t.equal((await check(['--strict'])).status, 1)
+  t.equal((await check([], { PORTICO_STRICT: 'true' })).status, 1)
+  t.equal((await check(['-c', 'portico.yaml'])).status, 1)
+  t.equal((await check(['-c', 'portico.yaml', '--no-strict'])).status, 0, 'a flag is above the file')
+})
+
+t.test('a file that is not there is a diagnostic, and the rest is still checked', async (t) => {
+  const { status, stdout } = await runPortico(['check', '-f', 'nowhere.yaml', '-f', 'warning.yaml'], { cwd })
+  t.equal(status, 1)
+  t.match(stdout, 'PORTICO_FILE_NOT_FOUND')
+  t.match(stdout, 'PORTICO_REF_SERVICE_NOT_FOUND')
+  t.match(stdout, '1 error, 1 warning in 1 object')
+})
+
+t.test('wrong settings are diagnostics too, with the flag or variable that was wrong', async (t) => {
+  const flag = await runPortico(['check', '-f', 'clean.yaml', '--http-port', '70000'], { cwd })
+  t.equal(flag.status, 1)
+  t.match(flag.stdout, '--http-port')
+  const variable = await runPortico(['check', '-f', 'clean.yaml'], { cwd, environment: { PORTICO_HTTP_PORT: 'x' } })
+  t.equal(variable.status, 1)
+  t.match(variable.stdout, 'PORTICO_HTTP_PORT')
+})
+
+t.test('escape sequences in a manifest do not reach the terminal', async (t) => {
+  const { stdout } = await runPortico(['check', '-f', '-'], {
+    stdin: 'kind: "\x1b[2J\x07"\napiVersion: "v\x1b]0;x\x07"\n',
+  })
+  t.notMatch(stdout, /[\x00-\x08\x0b-\x1f\x7f]/)
+})
+
+t.test('a reader that goes away early does no harm', async (t) => {
+  const many = Array.from({ length: 3000 }, (_, i) => `kind: Nothing${i}\napiVersion: v9\n`).join('---\n')
+  const folder = t.testdir({ 'many.yaml': many })
+  const child = spawn(process.execPath, [MAIN, 'check', '-f', 'many.yaml'], { cwd: folder, env: cleanEnvironment() })
+  const ended = once(child, 'close')
+  const errors = text(child.stderr)
+  await once(child.stdout, 'data')
+  child.stdout.destroy()
+  await ended
+  t.equal(await errors, '')
+  t.equal(child.exitCode, 0)
+})

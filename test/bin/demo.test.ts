@@ -1,0 +1,83 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
+import { request as requestTls } from 'node:https'
+import { text } from 'node:stream/consumers'
+import t from 'tap'
+import { WebSocket } from 'ws'
+import { runPortico, startGateway } from './process.ts'
+
+type Asked = Readonly<{ status: number | undefined; headers: IncomingMessage['headers']; body: string }>
+
+/** As curl and browsers would: `*.localhost` is this machine. */
+async function ask(url: string): Promise<Asked> {
+  const { protocol, host, hostname, port, pathname } = new URL(url)
+  const shared = { host: '127.0.0.1', port, path: pathname, agent: false as const, headers: { host } }
+  const asked =
+    protocol === 'https:' ? requestTls({ ...shared, servername: hostname, rejectUnauthorized: false }) : request(shared)
+  const [response] = (await once(asked.end(), 'response')) as [IncomingMessage]
+  return { status: response.statusCode, headers: response.headers, body: await text(response) }
+}
+
+t.test('the demo says what to try, and all of it works', async (t) => {
+  const gateway = await startGateway(t, ['demo', '--log-format', 'pretty'])
+  const { http, https, admin } = gateway.ports
+  await gateway.says('Ctrl-C ends the demo')
+  const screen = gateway.stderr()
+  const shop = `http://shop.localhost:${http}`
+  const echo = `https://echo.localhost:${https}`
+  for (const tried of [
+    `${shop}/ `,
+    `curl ${shop}/api/products`,
+    `curl -k ${echo}/anything`,
+    `curl -N ${shop}/api/events`,
+    `explain ${shop}/apis -f examples/demo`,
+    `get routes --admin-port ${admin}`,
+  ]) {
+    t.ok(screen.includes(tried), tried)
+  }
+  t.match(screen, /examples\/demo\/shop\.yaml/)
+
+  t.match((await ask(`${shop}/`)).body, 'Portico demo shop')
+  const endpoints = [await ask(`${shop}/api/products`), await ask(`${shop}/api/products`)].map(
+    ({ body }) => JSON.parse(body).endpoint,
+  )
+  t.strictSame(endpoints.sort(), ['api-1', 'api-2'], 'two endpoints take turns')
+
+  const echoed = JSON.parse((await ask(`${echo}/anything`)).body)
+  t.equal(echoed.url, '/anything')
+  t.ok(echoed.headers.some(([name, value]: [string, string]) => /^x-forwarded-proto$/i.test(name) && value === 'https'))
+  t.match(await ask(`http://echo.localhost:${http}/a`), { status: 308, headers: { location: `${echo}/a` } })
+  t.equal((await ask(`http://other.localhost:${http}/`)).status, 404)
+
+  const events = request({ host: '127.0.0.1', port: http, path: '/api/events', headers: { host: 'shop.localhost' } })
+  const [stream] = (await once(events.end(), 'response')) as [IncomingMessage]
+  const [first] = await once(stream, 'data')
+  t.match(String(first), /^data: api-[12] 1\n\n$/, 'the first event comes at once')
+  stream.on('error', () => {})
+  stream.destroy()
+
+  const socket = new WebSocket(`ws://127.0.0.1:${http}/api/live`, { headers: { host: 'shop.localhost' } })
+  await once(socket, 'open')
+  socket.send('hello')
+  t.equal(String((await once(socket, 'message'))[0]), 'hello')
+  socket.close()
+  await once(socket, 'close')
+
+  const explained = await runPortico(['explain', `${shop}/apis`, '-f', 'examples/demo'])
+  t.match(explained.stdout, '"/apis" continues the segment')
+  t.equal((await runPortico(['get', 'routes', '--admin-port', String(admin)])).status, 0)
+
+  gateway.child.kill('SIGINT')
+  t.equal(await gateway.ended, 0)
+})
+
+t.test('start without manifests is the demo', async (t) => {
+  const { ports } = await startGateway(t, ['start'])
+  t.match((await ask(`http://shop.localhost:${ports.http}/`)).body, 'Portico demo shop')
+})
+
+t.test('the manifests of the demo have no problem', async (t) => {
+  const { status, stdout } = await runPortico(['check', '-f', 'examples/demo', '--strict'])
+  t.equal(stdout, 'no problems in 5 objects\n')
+  t.equal(status, 0)
+})

@@ -1,0 +1,82 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { readUrl } from '../../bin/commands/explain.ts'
+import { checkGolden } from './golden.ts'
+import { type Finished, runPortico } from './process.ts'
+
+const cwd = 'test/fixtures/bin/explain'
+
+function explain(url: string, ...words: string[]): Promise<Finished> {
+  return runPortico(['explain', url, '-f', 'shop.yaml', ...words], { cwd })
+}
+
+const cases: readonly (readonly [name: string, url: string, status: number])[] = [
+  ['near-miss', 'https://shop.localhost/api/../carts?x=1', 0],
+  ['prefix', 'http://shop.localhost/api/orders', 0],
+  ['missing-service', 'http://shop.localhost/cart', 1],
+  ['redirect', 'http://secure.localhost/login', 0],
+  ['wildcard', 'http://a.apps.localhost/', 0],
+  ['two-labels', 'http://a.b.apps.localhost/', 1],
+  ['unknown-host', 'http://shpo.localhost/', 1],
+  ['climbing', 'http://shop.localhost/../etc/passwd', 1],
+  ['bad-host', 'http://user@shop.localhost/', 1],
+]
+
+for (const [name, url, status] of cases) {
+  t.test(`explain ${url}`, async (t) => {
+    const finished = await explain(url)
+    t.equal(finished.status, status)
+    checkGolden(t, join(cwd, `${name}.txt`), finished.stdout)
+  })
+}
+
+t.test('-o json says the same as data', async (t) => {
+  const { status, stdout } = await explain('https://shop.localhost/api/../carts?x=1', '-o', 'json')
+  t.equal(status, 0)
+  const explanation = JSON.parse(stdout)
+  t.match(explanation, {
+    url: 'https://shop.localhost/api/../carts?x=1',
+    path: { forwarded: '/carts', query: '?x=1' },
+    host: { hostname: 'shop.localhost', matched: 'shop.localhost', reason: 'exact' },
+    certificate: { name: 'default' },
+    winner: { path: '/', pathType: 'Prefix', backend: 'default/web:80', ingress: 'default/shop' },
+    upstream: { service: 'default/web:80', endpoints: [{ address: '127.0.0.1:3000', state: 'ready' }] },
+  })
+  t.strictSame(
+    explanation.candidates.map(({ path, verdict }: { path: string; verdict: string }) => `${path} ${verdict}`),
+    ['/ wins', '/cart no', '/api no'],
+  )
+})
+
+t.test('settings take part: %2F is refused where they say so', async (t) => {
+  t.equal((await explain('http://shop.localhost/a%2Fb')).status, 0)
+  t.equal((await explain('http://shop.localhost/a%2Fb', '--paths-encoded-slash', 'reject')).status, 1)
+})
+
+t.test('problems of the files are counted on stderr', async (t) => {
+  const { stdout, stderr } = await runPortico(['explain', 'http://x.test/', '-f', '-'], { stdin: 'kind: [' })
+  t.match(stderr, /1 error.*: portico check tells more/)
+  t.match(stdout, '404')
+})
+
+t.test('the URL is cut without changing a byte of it', async (t) => {
+  const read: readonly (readonly [string, ReturnType<typeof readUrl>])[] = [
+    ['https://shop.localhost', { scheme: 'https', host: 'shop.localhost', path: '/' }],
+    ['shop.localhost:8080/a//b/../%2e', { scheme: 'http', host: 'shop.localhost:8080', path: '/a//b/../%2e' }],
+    ['HTTP://Shop.localhost?x', { scheme: 'http', host: 'Shop.localhost', path: '/?x' }],
+    ['wss://shop.localhost/live#top', { scheme: 'https', host: 'shop.localhost', path: '/live' }],
+    ['http://[::1]:80/\\', { scheme: 'http', host: '[::1]:80', path: '/\\' }],
+  ]
+  for (const [word, expected] of read) t.strictSame(readUrl(word), expected, word)
+})
+
+t.test('what is no URL is a usage error', async (t) => {
+  for (const [url, message] of [
+    ['ftp://shop.localhost/', 'ftp:// is not served'],
+    ['/api', '"/api" names no host'],
+  ] as const) {
+    const { status, stderr } = await explain(url)
+    t.equal(status, 2)
+    t.match(stderr, message)
+  }
+})

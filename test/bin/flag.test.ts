@@ -1,0 +1,125 @@
+import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
+import t from 'tap'
+import { type Flag, readFlags } from '../../bin/flag.ts'
+import { readOverrides, SET_FLAG, SETTING_FLAGS } from '../../bin/setting-flag.ts'
+import { UsageError } from '../../bin/usage-error.ts'
+import { DiagnosticList } from '../../lib/base/diagnostics.ts'
+import { resolveSettings, SETTING_LIST } from '../../lib/settings.ts'
+
+const flags: readonly Flag[] = [
+  { name: 'filename', short: 'f', value: 'FILE', repeatable: true, doc: '' },
+  { name: 'http-port', value: 'PORT', doc: '' },
+  { name: 'strict', doc: '' },
+]
+
+function refuse(words: readonly string[]): UsageError {
+  try {
+    readFlags(words, flags)
+  } catch (error) {
+    if (error instanceof UsageError) return error
+    throw error
+  }
+  throw new Error(`${words.join(' ')} was taken`)
+}
+
+t.test('flags are read in every usual form', async (t) => {
+  const typed = readFlags(['-f', 'a', '--filename=b', '-fc', 'word', '-f', '-', '--strict'], flags)
+  t.strictSame(typed.values('filename'), ['a', 'b', 'c', '-'])
+  t.ok(typed.has('strict'))
+  t.notOk(typed.has('http-port'))
+  t.equal(typed.value('http-port'), undefined)
+  t.strictSame(typed.positionals, ['word'])
+})
+
+t.test('the last one counts of a flag given twice', async (t) => {
+  t.equal(readFlags(['--http-port', '1', '--http-port=2'], flags).value('http-port'), '2')
+})
+
+t.test('after -- nothing is a flag', async (t) => {
+  const typed = readFlags(['--', '--strict', '-f'], flags)
+  t.notOk(typed.has('strict'))
+  t.strictSame(typed.positionals, ['--strict', '-f'])
+})
+
+t.test('an unknown flag is refused, with the nearest one', async (t) => {
+  const cases: readonly (readonly [string, string | undefined])[] = [
+    ['--strcit', 'did you mean --strict?'],
+    ['--http', 'did you mean --http-port?'],
+    ['--Strict', 'did you mean --strict?'],
+    ['--file', 'did you mean --filename?'],
+    ['--quux', undefined],
+  ]
+  for (const [word, help] of cases) {
+    const error = refuse([word])
+    t.equal(error.message, `unknown flag ${word}`)
+    t.equal(error.help, help, word)
+  }
+})
+
+t.test('a value that is missing, or looks like a flag, is refused', async (t) => {
+  t.match(refuse(['--http-port']).message, '--http-port needs a value: --http-port PORT')
+  t.match(refuse(['-f']).message, '-f needs a value')
+  t.match(refuse(['--filename=']).message, 'needs a value')
+  t.match(refuse(['-f', '--strict']).message, 'write -f=--strict')
+})
+
+t.test('a switch takes no value', async (t) => {
+  t.match(refuse(['--strict=yes']).message, 'takes no value, not "yes"')
+})
+
+t.test('every setting has a flag, and the settings accept what it says', async (t) => {
+  const caFile = join(t.testdir({ 'ca.pem': rootCertificates[0]! }), 'ca.pem')
+  const sample: Record<string, string> = {
+    string: 'x',
+    strings: 'x',
+    integer: '50',
+    port: '8081',
+    address: '127.0.0.1',
+    duration: '30s',
+    bytes: '64Ki',
+    cidrs: '10.0.0.0/8',
+    endpoints: 'default/web=127.0.0.1:3000',
+  }
+  for (const { name, leaf } of SETTING_LIST) {
+    if (name === 'upstream.tries' || name === 'limits.headerCount') sample.integer = '10'
+    const found = SETTING_FLAGS.filter((flag) => flag.setting === name)
+    t.equal(found.filter(({ listed }) => listed).length, 1, `${name} is listed once`)
+    for (const flag of found) {
+      // The file must be there and hold a certificate.
+      const text = name === 'upstream.caFile' ? caFile : sample[leaf.type]
+      const value = leaf.type === 'enum' ? leaf.values.at(-1) : text
+      const words = flag.value ? [`--${flag.name}`, value as string] : [`--${flag.name}`]
+      const overrides = readOverrides(readFlags(words, SETTING_FLAGS))
+      const diagnostics = new DiagnosticList()
+      const { provenance } = resolveSettings({ flags: overrides, environment: {} }, diagnostics)
+      t.strictSame(diagnostics.items, [], `--${flag.name}`)
+      t.equal(provenance.get(name), 'flag', `--${flag.name}`)
+    }
+  }
+})
+
+t.test('flag names are unique', async (t) => {
+  const names = SETTING_FLAGS.map(({ name }) => name)
+  t.equal(new Set(names).size, names.length)
+})
+
+t.test('short names, switches and --set come to the same settings', async (t) => {
+  const all = [SET_FLAG, ...SETTING_FLAGS]
+  const read = (...words: string[]) => readOverrides(readFlags(words, all))
+  t.strictSame(read('--no-watch', '--strict', '--no-access-log', '--no-redirect'), {
+    watch: 'false',
+    strict: 'true',
+    'log.access': 'false',
+    'https.redirect': 'false',
+  })
+  t.strictSame(read('--drain-timeout', '3s'), read('--set', 'timeouts.drain=3s'))
+  t.strictSame(read('--drain-timeout', '3s'), read('--timeouts-drain', '3s'))
+  t.strictSame(read('--trusted-proxy', '10.0.0.0/8', '--trusted-proxy', '::1'), {
+    trustedProxies: ['10.0.0.0/8', '::1'],
+  })
+  t.strictSame(read('--endpoints', 'a/b=127.0.0.1:1', '--set', 'endpoints=a/c=127.0.0.1:2'), {
+    endpoints: ['a/b=127.0.0.1:1', 'a/c=127.0.0.1:2'],
+  })
+  t.throws(() => read('--set', 'http.port'), /--set needs a name and a value/)
+})

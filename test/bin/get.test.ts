@@ -1,0 +1,144 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { parse } from 'yaml'
+import { checkGolden } from './golden.ts'
+import { type Finished, runPortico } from './process.ts'
+
+const cwd = 'test/fixtures/bin/get'
+
+function get(kind: string, ...words: string[]): Promise<Finished> {
+  return runPortico(['get', kind, '-f', 'shop.yaml', ...words], { cwd })
+}
+
+for (const kind of ['routes', 'services', 'endpoints', 'certificates', 'listeners']) {
+  t.test(`get ${kind} prints the columns of a person, wider with -o wide`, async (t) => {
+    const table = await get(kind)
+    t.equal(table.status, 0)
+    checkGolden(t, join(cwd, `${kind}.txt`), table.stdout)
+    checkGolden(t, join(cwd, `${kind}-wide.txt`), (await get(kind, '-o', 'wide')).stdout)
+  })
+
+  t.test(`get ${kind} gives the same rows as json, yaml and names`, async (t) => {
+    const rows = JSON.parse((await get(kind, '-o', 'json')).stdout)
+    t.ok(rows.length > 0)
+    const yaml = await get(kind, '-o', 'yaml')
+    t.strictSame(parse(yaml.stdout), rows)
+    const names = (await get(kind, '-o', 'name')).stdout.trimEnd().split('\n')
+    t.equal(names.length, rows.length)
+    for (const name of names) t.ok(name.startsWith(`${kind.slice(0, -1)}/`), name)
+  })
+}
+
+t.test(
+  'get settings gives each value and where it came from: flag over environment over file over default',
+  async (t) => {
+    const settings = `apiVersion: portico.dev/v1alpha1
+kind: GatewayConfiguration
+http: { port: 8001 }
+https: { port: 8002 }
+timeouts: { connect: 2s, drain: 3s }
+admin: { token: very-secret }
+`
+    const folder = t.testdir({ 'portico.yaml': settings })
+    const words = ['get', 'settings', '-c', 'portico.yaml', '--https-port', '9002', '--set', 'log.level=warn']
+    const environment = { PORTICO_HTTPS_PORT: '7002', PORTICO_TIMEOUTS_CONNECT: '4s' }
+    const { status, stdout } = await runPortico(words, { cwd: folder, environment })
+    t.equal(status, 0)
+    const rows = new Map(
+      stdout.split('\n').map((line) => {
+        const [name = '', ...rest] = line.split(/ {3,}/)
+        return [name, rest]
+      }),
+    )
+    t.strictSame(rows.get('NAME'), ['VALUE', 'SOURCE'])
+    t.strictSame(rows.get('http.port'), ['8001', 'file'])
+    t.strictSame(rows.get('https.port'), ['9002', 'flag'])
+    t.strictSame(rows.get('timeouts.connect'), ['4s', 'environment'])
+    t.strictSame(rows.get('timeouts.drain'), ['3s', 'file'])
+    t.strictSame(rows.get('limits.headerBytes'), ['32Ki', 'default'])
+    t.strictSame(rows.get('log.level'), ['warn', 'flag'])
+    t.strictSame(rows.get('admin.token'), ['[redacted]', 'file'])
+    t.notMatch(stdout, 'very-secret')
+  },
+)
+
+t.test('-n keeps one namespace, -A and nothing list all', async (t) => {
+  const all = JSON.parse((await get('services', '-o', 'json')).stdout)
+  t.equal(all.length, 3)
+  t.strictSame(JSON.parse((await get('services', '-o', 'json', '-A', '-n', 'shop')).stdout), all)
+  const shop = JSON.parse((await get('services', '-o', 'json', '-n', 'shop')).stdout)
+  t.strictSame(
+    shop.map(({ name }: { name: string }) => name),
+    ['api', 'web'],
+  )
+  const none = await get('services', '-n', 'nowhere')
+  t.equal(none.status, 0)
+  t.equal(none.stdout, '')
+  t.match(none.stderr, 'no services in namespace nowhere')
+})
+
+t.test('single ones are named as with kubectl; a name that is not there is exit code 1', async (t) => {
+  for (const name of ['api', 'shop/api', 'service/shop/api']) {
+    const { status, stdout } = await get('svc', name, '-o', 'name')
+    t.equal(status, 0, name)
+    t.equal(stdout, 'service/shop/api\n', name)
+  }
+  const host = await get('route', 'shop.localhost', '-o', 'name')
+  t.match(host.stdout, 'route/shop.localhost/api\n')
+  const { status, stdout, stderr } = await get('service', 'web', 'wep', '-o', 'name')
+  t.equal(status, 1)
+  t.equal(stdout, 'service/shop/web\n')
+  t.match(stderr, 'no services named "wep"')
+})
+
+t.test('problems of the files are counted on stderr, and do not spoil the data', async (t) => {
+  const { stdout, stderr } = await get('routes', '-o', 'json')
+  t.doesNotThrow(() => JSON.parse(stdout))
+  t.match(stderr, /2 warnings.* in 7 objects: portico check tells more\n/)
+})
+
+t.test('files that cannot be read at all are exit code 1', async (t) => {
+  const { status, stderr, stdout } = await runPortico(['get', 'routes', '-f', 'nowhere/'], { cwd })
+  t.equal(status, 1)
+  t.equal(stdout, '')
+  t.match(stderr, 'PORTICO_FILE_NOT_FOUND')
+})
+
+t.test('without files and without a gateway: exit code 4, and how to go on', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  const { status, stdout, stderr } = await runPortico(['get', 'routes', '--admin-port', String(port)])
+  t.equal(status, 4)
+  t.equal(stdout, '')
+  t.match(stderr, `no running gateway reached: 127.0.0.1:${port} refused the connection`)
+  t.match(stderr, 'portico get routes -f FILE-OR-FOLDER')
+})
+
+t.test('a gateway that asks for a token, and a server that is none, are told apart', async (t) => {
+  let answer: readonly [number, string] = [401, '{}']
+  const tokens: (string | undefined)[] = []
+  const server = createServer((request, response) => {
+    tokens.push(request.headers.authorization)
+    response.writeHead(answer[0]).end(answer[1])
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const port = String((server.address() as AddressInfo).port)
+  const refused = await runPortico(['get', 'routes', '--admin-port', port])
+  t.equal(refused.status, 4)
+  t.match(refused.stderr, 'set PORTICO_ADMIN_TOKEN')
+  answer = [200, '<html>']
+  const other = await runPortico(['get', 'routes', '--admin-port', port], {
+    environment: { PORTICO_ADMIN_TOKEN: 'secret' },
+  })
+  t.equal(other.status, 4)
+  t.match(other.stderr, 'is no Portico')
+  t.strictSame(tokens, [undefined, 'Bearer secret'])
+})

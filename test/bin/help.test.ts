@@ -1,0 +1,154 @@
+import { execFile } from 'node:child_process'
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { COMMON_FLAGS } from '../../bin/command.ts'
+import { readFlags } from '../../bin/flag.ts'
+import { VERBS } from '../../bin/verbs.ts'
+import { measureText } from '../../lib/base/terminal-text.ts'
+import { environmentName, SETTING_LIST } from '../../lib/settings.ts'
+import { runPortico } from './process.ts'
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+
+t.test('help fits one screen of 80 by 40 and has a line for each verb', async (t) => {
+  for (const words of [['help'], ['--help'], ['-h'], []]) {
+    const { status, stdout, stderr } = await runPortico(words)
+    t.equal(status, 0)
+    t.equal(stderr, '')
+    const lines = stdout.split('\n')
+    t.ok(lines.length <= 40, `${lines.length} lines`)
+    for (const line of lines) t.ok(measureText(line) <= 80, line)
+    for (const { name } of VERBS) t.match(stdout, new RegExp(`^  ${name} `, 'm'))
+  }
+})
+
+t.test('help lists no verb that is not there', async (t) => {
+  const { stdout } = await runPortico(['help'])
+  const listed = [...stdout.split('\nexamples')[0]!.matchAll(/^ {2}([a-z]+) /gm)].map((match) => match[1])
+  t.strictSame(
+    listed,
+    VERBS.map(({ name }) => name),
+  )
+})
+
+for (const { name, load } of VERBS) {
+  t.test(`help of ${name} names each flag, and its examples are well-formed`, async (t) => {
+    const { command } = await load()
+    t.equal(command.name, name)
+    const { status, stdout } = await runPortico([name, '--help'])
+    t.equal(status, 0)
+    t.equal(stdout, (await runPortico(['help', name])).stdout, 'help VERB says the same')
+    const own = command.flags.filter((flag) => flag.setting === undefined)
+    for (const flag of [...own, ...COMMON_FLAGS]) t.match(stdout, `--${flag.name}`)
+    for (const line of stdout.split('\n')) t.ok(measureText(line) <= 120, line)
+    t.ok(command.examples.length > 0)
+    for (const [example] of command.examples) {
+      t.match(stdout, example)
+      const words = /portico ([^|>]+)/.exec(example)?.[1]?.trim().split(/\s+/)
+      if (words === undefined || example.startsWith('HEALTHCHECK')) continue
+      t.equal(words[0], name, example)
+      t.doesNotThrow(
+        () =>
+          readFlags(
+            words.slice(1).map((word) => word.replace(/^'|'$/g, '')),
+            [...command.flags, ...COMMON_FLAGS],
+          ),
+        example,
+      )
+    }
+  })
+}
+
+t.test('run --help gives each setting with its default and environment variable', async (t) => {
+  const { stdout } = await runPortico(['run', '--help'])
+  for (const { name } of SETTING_LIST) t.match(stdout, `, environment ${environmentName(name)}\n`)
+  t.match(stdout, /--http-port PORT\n.*\n\s+default 8080, environment PORTICO_HTTP_PORT/)
+  t.match(stdout, /--no-watch\n.*\n\s+default true, environment PORTICO_WATCH/)
+  t.match(stdout, /--drain-timeout TIME\n.*\n\s+default 9s, environment PORTICO_TIMEOUTS_DRAIN/)
+})
+
+t.test('a mistyped verb gets the nearest one, and exit code 2', async (t) => {
+  const cases: readonly (readonly [string, string])[] = [
+    ['rnu', 'did you mean run?'],
+    ['chekc', 'did you mean check?'],
+    ['health', 'did you mean healthcheck?'],
+    ['Explain', 'did you mean explain?'],
+    ['xyzzyx', 'verbs: run, check, explain, get, demo, healthcheck, version, help'],
+  ]
+  for (const [word, help] of cases) {
+    const { status, stdout, stderr } = await runPortico([word])
+    t.equal(status, 2)
+    t.equal(stdout, '')
+    t.match(stderr, `unknown verb "${word}"`)
+    t.match(stderr, help)
+  }
+})
+
+t.test('usage errors exit 2, say what to type, and show no stack', async (t) => {
+  const cases: readonly (readonly [readonly string[], string])[] = [
+    [['check', '--strcit', '-f', '.'], 'did you mean --strict?'],
+    [['check', 'k8s/'], 'files are named with -f: -f k8s/'],
+    [['check', '-f', '.', '-o', 'jsno'], 'did you mean json?'],
+    [['check', '-f'], '-f needs a value: -f FILE'],
+    [['explain'], 'portico explain URL'],
+    [['get', 'servces'], 'did you mean services?'],
+    [['help', 'chek'], 'did you mean check?'],
+    [['-f', 'k8s/'], 'portico run -f k8s/'],
+    [['version', 'now'], 'one word too many'],
+  ]
+  for (const [words, expected] of cases) {
+    const { status, stdout, stderr } = await runPortico(words)
+    t.equal(status, 2, words.join(' '))
+    t.equal(stdout, '')
+    t.match(stderr, expected)
+    t.notMatch(stderr, /^ +at /m)
+  }
+})
+
+t.test('without -f the command to type is offered, with the folder that is there', async (t) => {
+  const folder = t.testdir({ k8s: { 'a.yaml': '' } })
+  for (const verb of ['run', 'check']) {
+    const { status, stderr } = await runPortico([verb], { cwd: folder })
+    t.equal(status, 2)
+    t.match(stderr, `portico ${verb} -f k8s/`)
+  }
+  const empty = await runPortico(['check'], { cwd: t.testdir({}) })
+  t.match(empty.stderr, 'portico check -f FILE-OR-FOLDER')
+})
+
+t.test('version prints the version of the package and of Node', async (t) => {
+  for (const words of [['version'], ['--version'], ['-v']]) {
+    const { status, stdout } = await runPortico(words)
+    t.equal(status, 0)
+    t.equal(stdout, `portico ${version} (node ${process.version})\n`)
+  }
+  t.strictSame(JSON.parse((await runPortico(['version', '-o', 'json'])).stdout), { version, node: process.version })
+})
+
+/** Runs the launcher in `folder`. The test runner's own hooks, which it puts into NODE_OPTIONS, cannot load it. */
+function launch(folder: string, ...words: string[]): Promise<{ stdout: string }> {
+  return promisify(execFile)('env', ['-u', 'NODE_OPTIONS', process.execPath, join(folder, 'bin/portico'), ...words])
+}
+
+t.test('the launcher says what is missing in a clone that was not built', async (t) => {
+  const folder = t.testdir({})
+  mkdirSync(join(folder, 'bin'))
+  cpSync('bin/portico', join(folder, 'bin/portico'))
+  cpSync('package.json', join(folder, 'package.json'))
+  const run = launch(folder, 'version')
+  await t.rejects(run, { code: 1, stderr: /not built yet\n.*npm install && npm run build/ })
+})
+
+t.test('the launcher starts the compiled command line', async (t) => {
+  const folder = t.testdir({})
+  mkdirSync(join(folder, 'dist/bin'), { recursive: true })
+  mkdirSync(join(folder, 'bin'))
+  cpSync('bin/portico', join(folder, 'bin/portico'))
+  cpSync('package.json', join(folder, 'package.json'))
+  writeFileSync(join(folder, 'dist/bin/main.js'), 'console.log(process.argv.slice(2).join(" "))')
+  const { stdout } = await launch(folder, 'get', 'routes')
+  t.equal(stdout, 'get routes\n')
+  rmSync(join(folder, 'dist'), { recursive: true })
+})

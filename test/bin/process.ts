@@ -1,0 +1,99 @@
+/** Runs the compiled command line as a process of its own, to its end. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+
+export type Finished = Readonly<{ status: number | null; stdout: string; stderr: string }>
+
+/** Next to the compiled tests, whichever folder they were compiled to. */
+export const MAIN = fileURLToPath(new URL('../../bin/main.js', import.meta.url))
+
+export type ProcessOptions = Readonly<{ stdin?: string; environment?: NodeJS.ProcessEnv; cwd?: string }>
+
+/** What the tests' own environment sets must not change the outcome. */
+export function cleanEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !/^(PORTICO_|NO_COLOR|FORCE_COLOR|NODE_OPTIONS|TAP)/.test(name),
+  )
+  return { ...Object.fromEntries(kept), ...more }
+}
+
+/** Waits for the exit; both streams are read whole. */
+export async function runPortico(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
+  const child = spawn(process.execPath, [MAIN, ...words], {
+    stdio: 'pipe',
+    env: cleanEnvironment(options.environment),
+    ...(options.cwd && { cwd: options.cwd }),
+  })
+  child.stdin.on('error', () => {})
+  child.stdin.end(options.stdin ?? '')
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+  return { status: child.exitCode, stdout, stderr }
+}
+
+export type Started = Readonly<{
+  ports: Readonly<{ http: number; https: number; admin: number; pid: number }>
+  child: ChildProcess
+  stdout(): string
+  stderr(): string
+  /** Resolves once stderr or stdout holds the text; rejects when the process ends before. */
+  says(words: string | RegExp): Promise<void>
+  /** Resolves to the exit code. */
+  ended: Promise<number | null>
+}>
+
+export type StartOptions = ProcessOptions & Readonly<{ nodeFlags?: readonly string[] }>
+
+/** Starts a verb that serves, on free ports, and waits until its ready file is there. */
+export async function startGateway(t: Test, words: readonly string[], options: StartOptions = {}): Promise<Started> {
+  const folder = mkdtempSync(join(tmpdir(), 'portico-bin-'))
+  const readyFile = join(folder, 'ready.json')
+  const free = ['--http-port', '0', '--https-port', '0', '--admin-port', '0', '--data-dir', folder]
+  const all = [...(options.nodeFlags ?? []), MAIN, ...words, ...free, '--ready-file', readyFile]
+  const child = spawn(process.execPath, all, {
+    stdio: 'pipe',
+    env: cleanEnvironment(options.environment),
+    ...(options.cwd && { cwd: options.cwd }),
+  })
+  child.stdin.on('error', () => {})
+  child.stdin.end(options.stdin ?? '')
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  const ended = once(child, 'close').then(() => child.exitCode)
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await ended
+    rmSync(folder, { recursive: true, force: true })
+  })
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null
+  const waitFor = async (what: string, isThere: () => boolean) => {
+    while (!isThere()) {
+      if (hasEnded()) throw new Error(`ended with ${child.exitCode} before ${what}:\n${stdout}${stderr}`)
+      await sleep(10)
+    }
+  }
+  await waitFor('it was ready', () => existsSync(readyFile))
+  return {
+    ports: JSON.parse(readFileSync(readyFile, 'utf8')),
+    child,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    says: (words) =>
+      waitFor(`it said ${words}`, () =>
+        typeof words === 'string' ? (stdout + stderr).includes(words) : words.test(stdout + stderr),
+      ),
+    ended,
+  }
+}
