@@ -11,3 +11,8 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
 }
+
+/** `14:03:11`, local time, of milliseconds since the epoch. */
+export function printTime(milliseconds: number): string {
+  return new Date(milliseconds).toTimeString().slice(0, 8)
+}

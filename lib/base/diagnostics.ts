@@ -27,7 +27,7 @@ export const DIAGNOSTICS = {
   PORTICO_RES_NOT_AN_OBJECT: ['error', 'a document is not a Kubernetes object'],
   PORTICO_RES_KIND_UNKNOWN: ['warning', 'apiVersion and kind are not known'],
   PORTICO_RES_KIND_DEPRECATED: ['warning', 'a beta API group was converted'],
-  PORTICO_RES_FIELD_UNKNOWN: ['error', 'a field does not exist in the schema'],
+  PORTICO_RES_FIELD_UNKNOWN: ['warning', 'a field does not exist in the schema'],
   PORTICO_RES_FIELD_TYPE: ['error', 'a field has the wrong type'],
   PORTICO_RES_FIELD_REQUIRED: ['error', 'a required field is missing'],
   PORTICO_RES_FIELD_VALUE: ['error', "a value breaks one of the API server's validation rules"],
@@ -35,6 +35,7 @@ export const DIAGNOSTICS = {
   // Settings
   PORTICO_SET_FIELD_UNKNOWN: ['error', 'a setting does not exist'],
   PORTICO_SET_FIELD_VALUE: ['error', 'a setting has a value that is not allowed'],
+  PORTICO_SET_MISSING: ['error', 'the file given with -c holds no GatewayConfiguration'],
   PORTICO_SET_DUPLICATE: ['error', 'more than one GatewayConfiguration was given'],
   // References
   PORTICO_REF_SERVICE_NOT_FOUND: ['warning', 'an Ingress names a Service that does not exist'],
@@ -43,11 +44,15 @@ export const DIAGNOSTICS = {
   PORTICO_REF_CLASS_NOT_FOUND: ['warning', 'an Ingress names an IngressClass that does not exist'],
   PORTICO_REF_CLASS_FOREIGN: ['info', "an Ingress belongs to another controller's class"],
   PORTICO_REF_CLASS_MISSING: ['info', 'an Ingress has no class while classes are in force and none is default'],
-  PORTICO_REF_CLASS_INFORMATIONAL: ['info', 'class names are given but no IngressClass object: every Ingress is served'],
+  PORTICO_REF_CLASS_INFORMATIONAL: [
+    'info',
+    'class names are given but no IngressClass object: every Ingress is served',
+  ],
   PORTICO_REF_RESOURCE_UNSUPPORTED: ['warning', 'a resource backend of a kind that cannot be served'],
   PORTICO_REF_NO_ENDPOINTS: ['warning', 'a Service that a route needs has no endpoints'],
   PORTICO_REF_PORT_PROTOCOL: ['warning', 'an Ingress names a UDP or SCTP port'],
   PORTICO_REF_APP_PROTOCOL: ['warning', 'an appProtocol that is not supported is treated as HTTP/1.1'],
+  PORTICO_REF_EXTERNAL_NAME_DENIED: ['warning', 'an ExternalName leads to an address that is not allowed'],
   PORTICO_REF_POLICY_LOCAL: ['warning', 'a Local traffic policy has no meaning without nodeName'],
   // Annotations
   PORTICO_ANN_UNKNOWN: ['warning', 'an unknown annotation under portico.dev/'],
@@ -63,6 +68,7 @@ export const DIAGNOSTICS = {
   PORTICO_TLS_EXPIRED: ['warning', 'a certificate has expired'],
   PORTICO_TLS_EXPIRES_SOON: ['warning', 'a certificate expires within 14 days'],
   PORTICO_TLS_NOT_YET_VALID: ['warning', 'a certificate is not valid yet'],
+  PORTICO_TLS_WEAK_KEY: ['warning', 'a certificate has an RSA key of fewer than 2048 bits'],
   PORTICO_TLS_HOST_NOT_COVERED: ['warning', 'a certificate does not cover a host of its tls section'],
   PORTICO_TLS_CONFLICT: ['warning', 'two Ingresses bring different certificates for one host'],
 } as const satisfies Record<string, readonly [Severity, string]>

@@ -125,7 +125,12 @@ export type SliceEndpoint = Readonly<{
   index: number
 }>
 /** `port` undefined: "all ports" (D14). */
-export type SlicePort = Readonly<{ name: string; protocol: Protocol; port: number | undefined; appProtocol: string | undefined }>
+export type SlicePort = Readonly<{
+  name: string
+  protocol: Protocol
+  port: number | undefined
+  appProtocol: string | undefined
+}>
 
 export type EndpointSlice = ResourceOf<
   'EndpointSlice',
@@ -188,7 +193,10 @@ export type Pod = ResourceOf<
 // ---- v1 Secret, ConfigMap, Namespace
 
 export type Secret = ResourceOf<'Secret', { type: string; data: ReadonlyMap<string, Buffer> }>
-export type ConfigMap = ResourceOf<'ConfigMap', { data: ReadonlyMap<string, string>; binaryData: ReadonlyMap<string, Buffer> }>
+export type ConfigMap = ResourceOf<
+  'ConfigMap',
+  { data: ReadonlyMap<string, string>; binaryData: ReadonlyMap<string, Buffer> }
+>
 export type Namespace = ResourceOf<'Namespace', object>
 
 export type Resource =

@@ -1,0 +1,266 @@
+/** Ingress: networking.k8s.io/v1, and the beta groups converted to it. */
+import { isIP } from 'node:net'
+import {
+  checkDns1035Label,
+  checkDnsSubdomain,
+  checkPortName,
+  checkPortNumber,
+  checkWildcardSubdomain,
+} from './format.ts'
+import { decodeMeta } from './metadata.ts'
+import type { FieldReader } from './reader.ts'
+import type {
+  Ingress,
+  IngressBackend,
+  IngressPath,
+  IngressResourceBackend,
+  IngressRule,
+  IngressServiceBackend,
+  IngressTls,
+  PathType,
+} from './resource.ts'
+
+const CLASS_ANNOTATION = 'kubernetes.io/ingress.class'
+const PATH_TYPES: readonly PathType[] = ['Exact', 'ImplementationSpecific', 'Prefix']
+
+/** What differs between v1 and the beta groups. */
+type Version = {
+  readonly defaultBackend: 'defaultBackend' | 'backend'
+  readonly defaultPathType: PathType | undefined
+  /** The fields of a backend that name a Service. */
+  readonly serviceFields: readonly string[]
+  /** Undefined where it was reported. */
+  readonly decodeServiceBackend: (backend: FieldReader) => IngressServiceBackend | undefined
+}
+
+const V1: Version = {
+  defaultBackend: 'defaultBackend',
+  defaultPathType: undefined,
+  serviceFields: ['service'],
+  decodeServiceBackend,
+}
+const BETA: Version = {
+  defaultBackend: 'backend',
+  defaultPathType: 'ImplementationSpecific',
+  serviceFields: ['serviceName', 'servicePort'],
+  decodeServiceBackend: decodeBetaServiceBackend,
+}
+
+export function decodeIngress(root: FieldReader): Ingress {
+  return decode(root, V1)
+}
+
+/** extensions/v1beta1 and networking.k8s.io/v1beta1. */
+export function decodeBetaIngress(root: FieldReader): Ingress {
+  return decode(root, BETA)
+}
+
+// The checks come in the API server's order (pkg/apis/networking/validation).
+function decode(root: FieldReader, version: Version): Ingress {
+  const { report } = root
+  const meta = decodeMeta(root, 'namespaced', checkDnsSubdomain)
+  const spec = root.child('spec')
+  const hasRules = spec.has('rules') && !(spec.isList('rules') && spec.items('rules').length === 0)
+  if (!hasRules && !spec.has(version.defaultBackend)) {
+    const detail = `either \`${version.defaultBackend}\` or \`rules\` must be specified`
+    report.invalid(spec.path, null, detail, { key: true, help: 'add rules with a host and paths' })
+  }
+  const defaultBackend = spec.has(version.defaultBackend)
+    ? decodeBackend(spec.child(version.defaultBackend), version)
+    : undefined
+  const rules = spec.items('rules').map((rule, index) => decodeRule(rule, index, version))
+  const tls = spec.items('tls').map(decodeTls)
+  const ingressClassName = spec.string('ingressClassName')
+  if (ingressClassName !== undefined) {
+    for (const problem of checkDnsSubdomain(ingressClassName)) {
+      report.invalid(spec.at('ingressClassName'), ingressClassName, problem)
+    }
+  }
+  const annotation = meta.annotations[CLASS_ANNOTATION]
+  if (annotation !== undefined && ingressClassName !== undefined && annotation !== ingressClassName) {
+    const at = root.at('metadata', 'annotations', CLASS_ANNOTATION)
+    report.invalid(at, annotation, 'must match `ingressClassName` when both are specified', {
+      name: `annotations.${CLASS_ANNOTATION}`,
+      help: 'remove the annotation',
+      notes: [{ message: 'ingressClassName is here', position: report.origin.locate(spec.at('ingressClassName')) }],
+    })
+  }
+  return Object.freeze({
+    kind: 'Ingress',
+    meta,
+    origin: report.origin,
+    ingressClassName,
+    defaultBackend,
+    rules: Object.freeze(rules),
+    tls: Object.freeze(tls),
+  })
+}
+
+function decodeRule(rule: FieldReader, index: number, version: Version): IngressRule {
+  const host = rule.string('host') ?? ''
+  if (host !== '') checkHost(rule, host)
+  const http = rule.child('http')
+  const paths = http.items('paths')
+  if (rule.has('http') && paths.length === 0) rule.report.required(http.at('paths'))
+  return Object.freeze({
+    host,
+    paths: rule.has('http')
+      ? Object.freeze(
+          paths.map((path, pathIndex) => decodePath(path, pathIndex, version)).filter((path) => path !== undefined),
+        )
+      : undefined,
+    index,
+  })
+}
+
+function checkHost(rule: FieldReader, host: string): void {
+  const at = rule.at('host')
+  if (isIP(host) !== 0) {
+    const help = 'leave host out to serve every host, addresses included'
+    rule.report.invalid(at, host, 'must be a DNS name, not an IP address', { help })
+  }
+  const problems = host.includes('*') ? checkWildcardSubdomain(host) : checkDnsSubdomain(host)
+  for (const problem of problems) rule.report.invalid(at, host, problem, { help: hostHelp(host) })
+}
+
+function hostHelp(host: string): string | undefined {
+  if (host === '*') return 'leave host out to serve every host'
+  if (/^[a-z]+:\/\//i.test(host)) return 'a host is a name alone, without scheme and path'
+  if (/:\d+$/.test(host)) return 'a host is a name alone: leave the port out'
+  if (host.endsWith('.')) return 'leave the dot at the end out'
+  if (/[^\x20-\x7e]/.test(host)) return 'write international names in their xn-- form'
+  return host !== host.toLowerCase() ? `write it in lower case: ${host.toLowerCase()}` : undefined
+}
+
+function decodePath(path: FieldReader, index: number, version: Version): IngressPath | undefined {
+  const { report } = path
+  const text = path.string('path') ?? ''
+  const written = path.string('pathType') ?? version.defaultPathType
+  if (written === undefined) {
+    report.required(path.at('pathType'), 'pathType must be specified', { help: 'add pathType: Prefix' })
+    return undefined
+  }
+  const pathType = PATH_TYPES.find((type) => type === written)
+  if (pathType === undefined) report.unsupported(path.at('pathType'), written, PATH_TYPES)
+  else checkPath(path, text, pathType)
+  const backend = decodeBackend(path.child('backend'), version)
+  if (pathType === undefined || backend === undefined) return undefined
+  return Object.freeze({ path: text, pathType, backend, index })
+}
+
+function checkPath(reader: FieldReader, path: string, pathType: PathType): void {
+  const at = reader.at('path')
+  const isSpecific = pathType === 'ImplementationSpecific'
+  if (!path.startsWith('/') && !(isSpecific && path === '')) {
+    reader.report.invalid(at, path, 'must be an absolute path', {
+      help: `begin it with a slash: ${JSON.stringify(`/${path}`)}`,
+    })
+  }
+  if (isSpecific) return
+  for (const sequence of ['//', '/./', '/../', '%2f', '%2F']) {
+    if (path.includes(sequence)) reader.report.invalid(at, path, `must not contain '${sequence}'`)
+  }
+  for (const end of ['/..', '/.']) {
+    if (path.endsWith(end)) reader.report.invalid(at, path, `cannot end with '${end}'`)
+  }
+}
+
+function decodeTls(tls: FieldReader, index: number): IngressTls {
+  const hosts = tls.strings('hosts')
+  for (const [hostIndex, host] of hosts.entries()) {
+    const problems = host.includes('*') ? checkWildcardSubdomain(host) : checkDnsSubdomain(host)
+    for (const problem of problems) {
+      tls.report.invalid(tls.at('hosts', hostIndex), host, problem, { help: hostHelp(host) })
+    }
+  }
+  const secretName = tls.string('secretName') || undefined
+  if (secretName !== undefined) {
+    for (const problem of checkDnsSubdomain(secretName)) tls.report.invalid(tls.at('secretName'), secretName, problem)
+  }
+  return Object.freeze({ hosts: Object.freeze(hosts), secretName, index })
+}
+
+/** Undefined where it was reported. */
+function decodeBackend(backend: FieldReader, version: Version): IngressBackend | undefined {
+  const { report } = backend
+  const hasResource = backend.has('resource')
+  const hasService = version.serviceFields.some((field) => backend.has(field))
+  if (hasResource && hasService) {
+    report.invalid(backend.path, '', 'cannot set both resource and service backends')
+    return undefined
+  }
+  if (hasResource) return decodeResourceBackend(backend.child('resource'))
+  if (hasService) return version.decodeServiceBackend(backend)
+  report.invalid(backend.path, '', 'resource or service backend is required', {
+    help: 'add service: {name: …, port: {number: …}}',
+  })
+  return undefined
+}
+
+function decodeServiceBackend(backend: FieldReader): IngressServiceBackend | undefined {
+  const service = backend.child('service')
+  const name = service.string('name') ?? ''
+  checkServiceName(service, 'name', name)
+  const port = service.child('port')
+  const portName = port.string('name') ?? ''
+  const portNumber = port.integer('number') ?? 0
+  if (portName !== '' && portNumber !== 0) {
+    service.report.invalid(backend.path, '', 'cannot set both port name & port number', { at: port.path })
+    return undefined
+  }
+  if (portName !== '') {
+    for (const problem of checkPortName(portName)) {
+      const help = /^\d+$/.test(portName) ? `write number: ${portName}` : undefined
+      service.report.invalid(port.at('name'), portName, problem, { help })
+    }
+    return Object.freeze({ type: 'service', name, port: Object.freeze({ name: portName }) })
+  }
+  if (portNumber !== 0) {
+    for (const problem of checkPortNumber(portNumber)) service.report.invalid(port.at('number'), portNumber, problem)
+    return Object.freeze({ type: 'service', name, port: Object.freeze({ number: portNumber }) })
+  }
+  // A port of the wrong type is no missing port: that was said where it stands.
+  if (![port.path, port.at('number'), port.at('name')].some((path) => service.report.isUnusable(path))) {
+    service.report.required(backend.path, 'port name or number is required', {
+      at: service.has('port') ? port.path : service.path,
+      key: true,
+      help: 'add port: {number: …}',
+    })
+  }
+  return undefined
+}
+
+function decodeBetaServiceBackend(backend: FieldReader): IngressServiceBackend | undefined {
+  const name = backend.string('serviceName') ?? ''
+  checkServiceName(backend, 'serviceName', name)
+  const port = backend.integerOrString('servicePort') ?? 0
+  if (port === 0 || port === '') {
+    backend.report.required(backend.at('servicePort'), 'port name or number is required')
+    return undefined
+  }
+  const problems = typeof port === 'number' ? checkPortNumber(port) : checkPortName(port)
+  for (const problem of problems) backend.report.invalid(backend.at('servicePort'), port, problem)
+  return Object.freeze({
+    type: 'service',
+    name,
+    port: Object.freeze(typeof port === 'number' ? { number: port } : { name: port }),
+  })
+}
+
+function checkServiceName(parent: FieldReader, field: string, name: string): void {
+  if (name === '') parent.report.required(parent.at(field))
+  else for (const problem of checkDns1035Label(name)) parent.report.invalid(parent.at(field), name, problem)
+}
+
+function decodeResourceBackend(resource: FieldReader): IngressResourceBackend {
+  const { report } = resource
+  const apiGroup = resource.string('apiGroup') ?? ''
+  if (resource.has('apiGroup')) {
+    for (const problem of checkDnsSubdomain(apiGroup)) report.invalid(resource.at('apiGroup'), apiGroup, problem)
+  }
+  const kind = resource.string('kind') ?? ''
+  const name = resource.string('name') ?? ''
+  if (kind === '') report.required(resource.at('kind'))
+  if (name === '') report.required(resource.at('name'))
+  return Object.freeze({ type: 'resource', apiGroup, kind, name })
+}

@@ -1,0 +1,148 @@
+/** What an apiVersion and kind mean to Portico: decoded, a settings document, of no concern, or a mistake. */
+import { distance } from 'fastest-levenshtein'
+import { BUILT_IN_KINDS } from './built-in.ts'
+import { decodeConfigMap } from './config-map.ts'
+import { decodeBetaEndpointSlice, decodeEndpointSlice } from './endpoint-slice.ts'
+import { decodeEndpoints } from './endpoints.ts'
+import { decodeBetaIngress, decodeIngress } from './ingress.ts'
+import { decodeIngressClass } from './ingress-class.ts'
+import { decodeNamespace } from './namespace.ts'
+import { decodePod } from './pod.ts'
+import type { FieldReader } from './reader.ts'
+import type { Resource } from './resource.ts'
+import * as schema from './schema.ts'
+import { decodeSecret } from './secret.ts'
+import { decodeService } from './service.ts'
+import type { ObjectShape } from './shape.ts'
+
+export type KindDecoder = Readonly<{
+  shape: ObjectShape
+  decode: (root: FieldReader) => Resource
+  /** The API server's warning about this version. */
+  deprecation?: string
+}>
+
+export type KindVerdict =
+  | Readonly<{ type: 'decode'; decoder: KindDecoder }>
+  | Readonly<{ type: 'settings' }>
+  | Readonly<{ type: 'ignore' }>
+  /** `field` is where the mistake is. */
+  | Readonly<{ type: 'unknown'; field: 'apiVersion' | 'kind'; help: string | undefined; severity: 'error' | 'warning' }>
+
+const DECODERS: Readonly<Record<string, KindDecoder>> = {
+  'networking.k8s.io/v1 Ingress': { shape: schema.INGRESS, decode: decodeIngress },
+  'networking.k8s.io/v1beta1 Ingress': {
+    shape: schema.BETA_INGRESS,
+    decode: decodeBetaIngress,
+    deprecation: printDeprecation('networking.k8s.io/v1beta1 Ingress', '1.19', '1.22', 'networking.k8s.io/v1 Ingress'),
+  },
+  'extensions/v1beta1 Ingress': {
+    shape: schema.BETA_INGRESS,
+    decode: decodeBetaIngress,
+    deprecation: printDeprecation('extensions/v1beta1 Ingress', '1.14', '1.22', 'networking.k8s.io/v1 Ingress'),
+  },
+  'networking.k8s.io/v1 IngressClass': { shape: schema.INGRESS_CLASS, decode: decodeIngressClass },
+  'networking.k8s.io/v1beta1 IngressClass': {
+    shape: schema.INGRESS_CLASS,
+    decode: decodeIngressClass,
+    deprecation: printDeprecation(
+      'networking.k8s.io/v1beta1 IngressClass',
+      '1.19',
+      '1.22',
+      'networking.k8s.io/v1 IngressClass',
+    ),
+  },
+  'v1 Service': { shape: schema.SERVICE, decode: decodeService },
+  'discovery.k8s.io/v1 EndpointSlice': { shape: schema.ENDPOINT_SLICE, decode: decodeEndpointSlice },
+  'discovery.k8s.io/v1beta1 EndpointSlice': {
+    shape: schema.BETA_ENDPOINT_SLICE,
+    decode: decodeBetaEndpointSlice,
+    deprecation: printDeprecation(
+      'discovery.k8s.io/v1beta1 EndpointSlice',
+      '1.21',
+      '1.25',
+      'discovery.k8s.io/v1 EndpointSlice',
+    ),
+  },
+  'v1 Endpoints': { shape: schema.ENDPOINTS, decode: decodeEndpoints },
+  'v1 Pod': { shape: schema.POD, decode: decodePod },
+  'v1 Secret': { shape: schema.SECRET, decode: decodeSecret },
+  'v1 ConfigMap': { shape: schema.CONFIG_MAP, decode: decodeConfigMap },
+  'v1 Namespace': { shape: schema.NAMESPACE, decode: decodeNamespace },
+}
+
+/** The version to write for each kind that is decoded. */
+const PREFERRED: ReadonlyMap<string, string> = new Map(
+  Object.entries(DECODERS)
+    .filter(([, decoder]) => !decoder.deprecation)
+    .map(([name]) => name.split(' ') as [string, string])
+    .map(([apiVersion, kind]) => [kind, apiVersion]),
+)
+
+const SETTINGS_GROUP = 'portico.dev'
+const SETTINGS_VERSION = 'portico.dev/v1alpha1'
+const SETTINGS_KIND = 'GatewayConfiguration'
+
+/** Groups whose kinds are settled; the others may gain kinds with each release of Kubernetes. */
+const SETTLED_GROUPS: ReadonlySet<string> = new Set(['', 'apps', 'batch', 'extensions', 'policy', 'autoscaling'])
+
+export function judgeKind(apiVersion: string, kind: string): KindVerdict {
+  const name = `${apiVersion} ${kind}`
+  if (Object.hasOwn(DECODERS, name)) return { type: 'decode', decoder: DECODERS[name] as KindDecoder }
+  const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
+  if (group === SETTINGS_GROUP || kind === SETTINGS_KIND) return judgeSettings(apiVersion, kind)
+  const preferred = PREFERRED.get(kind)
+  const kinds = BUILT_IN_KINDS.get(group)
+  if (kinds) {
+    // A kind that is decoded comes here only with a group or version that does not have it.
+    if (preferred) return unknown('apiVersion', `write apiVersion: ${preferred}`)
+    if (kinds.has(kind)) return { type: 'ignore' }
+    const near = findNearKind(kind)
+    return near || SETTLED_GROUPS.has(group) ? unknown('kind', near && suggest(near)) : { type: 'ignore' }
+  }
+  if (preferred && distance(apiVersion.toLowerCase(), preferred) <= 2) {
+    return unknown('apiVersion', `did you mean "${preferred}"?`)
+  }
+  // Custom resources have a domain for a group.
+  if (group.includes('.')) return { type: 'ignore' }
+  if (preferred) return unknown('apiVersion', `write apiVersion: ${preferred}`)
+  const near = findNearKind(kind)
+  return unknown('apiVersion', near && suggest(near))
+}
+
+function judgeSettings(apiVersion: string, kind: string): KindVerdict {
+  if (apiVersion === SETTINGS_VERSION && kind === SETTINGS_KIND) return { type: 'settings' }
+  if (kind === SETTINGS_KIND) {
+    const help = `write apiVersion: ${SETTINGS_VERSION}`
+    return { type: 'unknown', field: 'apiVersion', help, severity: 'error' }
+  }
+  return { type: 'unknown', field: 'kind', help: `did you mean "${SETTINGS_KIND}"?`, severity: 'error' }
+}
+
+function unknown(field: 'apiVersion' | 'kind', help: string | undefined): KindVerdict {
+  return { type: 'unknown', field, help, severity: 'warning' }
+}
+
+/** A kind that differs by case or two letters at most; those that are decoded come first. */
+function findNearKind(kind: string): string | undefined {
+  const lower = kind.toLowerCase()
+  let nearest: string | undefined
+  let least = Math.min(2, Math.floor(kind.length / 3)) + 1
+  for (const candidate of [...PREFERRED.keys(), ...[...BUILT_IN_KINDS.values()].flatMap((kinds) => [...kinds])]) {
+    const steps = distance(lower, candidate.toLowerCase())
+    if (steps < least) {
+      least = steps
+      nearest = candidate
+    }
+  }
+  return nearest
+}
+
+function suggest(kind: string): string {
+  const preferred = PREFERRED.get(kind)
+  return preferred ? `did you mean "${kind}" (apiVersion: ${preferred})?` : `did you mean "${kind}"?`
+}
+
+function printDeprecation(what: string, since: string, until: string, instead: string): string {
+  return `${what} is deprecated in v${since}+, unavailable in v${until}+; use ${instead}`
+}

@@ -1,0 +1,95 @@
+/** Pod: v1, the parts that make it an endpoint. */
+import { checkDnsSubdomain, checkPortName, checkPortNumber } from './format.ts'
+import { decodeMeta } from './metadata.ts'
+import type { FieldReader } from './reader.ts'
+import type { ContainerPort, Pod, ReadinessProbe } from './resource.ts'
+import { decodeProtocol } from './service-port.ts'
+
+export function decodePod(root: FieldReader): Pod {
+  const meta = decodeMeta(root, 'namespaced', checkDnsSubdomain)
+  const spec = root.child('spec')
+  const status = root.child('status')
+  const containers = spec.items('containers')
+  // Sidecars: init containers that keep running (S8).
+  const sidecars = spec.items('initContainers').filter((container) => container.string('restartPolicy') === 'Always')
+  const ports = [...containers, ...sidecars].flatMap((container) => container.items('ports').map(decodeContainerPort))
+  const probed = containers.find((container) => container.has('readinessProbe'))
+  return Object.freeze({
+    kind: 'Pod',
+    meta,
+    origin: root.report.origin,
+    podIPs: Object.freeze(readAddresses(status)),
+    phase: status.string('phase'),
+    ready: readReadiness(status),
+    terminating: root.child('metadata').has('deletionTimestamp'),
+    hostname: spec.string('hostname') || undefined,
+    subdomain: spec.string('subdomain') || undefined,
+    nodeName: spec.string('nodeName') || undefined,
+    ports: Object.freeze(ports),
+    readinessProbe: probed && decodeProbe(probed.child('readinessProbe')),
+  })
+}
+
+/** status.podIP first, then the other families of status.podIPs. */
+function readAddresses(status: FieldReader): readonly string[] {
+  const all = [status.string('podIP'), ...status.items('podIPs').map((entry) => entry.string('ip'))]
+  return [...new Set(all.filter((address) => address !== undefined && address !== ''))] as string[]
+}
+
+function readReadiness(status: FieldReader): boolean | undefined {
+  const condition = status.items('conditions').find((entry) => entry.string('type') === 'Ready')
+  return condition && condition.string('status') === 'True'
+}
+
+function decodeContainerPort(item: FieldReader): ContainerPort {
+  const { report } = item
+  const name = item.string('name') ?? ''
+  if (name !== '') for (const problem of checkPortName(name)) report.invalid(item.at('name'), name, problem)
+  const containerPort = item.integer('containerPort') ?? 0
+  if (item.has('containerPort')) {
+    for (const problem of checkPortNumber(containerPort)) {
+      report.invalid(item.at('containerPort'), containerPort, problem)
+    }
+  } else {
+    report.required(item.at('containerPort'))
+  }
+  return Object.freeze({ name, containerPort, protocol: decodeProtocol(item) ?? 'TCP' })
+}
+
+/** With the API server's defaults. A probe that names no way to probe is none. */
+function decodeProbe(probe: FieldReader): ReadinessProbe | undefined {
+  const target = readTarget(probe)
+  return (
+    target &&
+    Object.freeze({
+      ...target,
+      periodSeconds: probe.integer('periodSeconds') || 10,
+      timeoutSeconds: probe.integer('timeoutSeconds') || 1,
+      successThreshold: probe.integer('successThreshold') || 1,
+      failureThreshold: probe.integer('failureThreshold') || 3,
+    })
+  )
+}
+
+type ProbeTarget = Pick<ReadinessProbe, 'type' | 'path' | 'port' | 'scheme' | 'headers'>
+
+function readTarget(probe: FieldReader): ProbeTarget | undefined {
+  const none = { path: '', port: 0, scheme: 'HTTP', headers: [] } as const
+  if (probe.has('httpGet')) {
+    const http = probe.child('httpGet')
+    const headers = http
+      .items('httpHeaders')
+      .map((header) => Object.freeze([header.string('name') ?? '', header.string('value') ?? ''] as const))
+    return {
+      type: 'http',
+      path: http.string('path') || '/',
+      port: http.integerOrString('port') ?? 0,
+      scheme: http.string('scheme') === 'HTTPS' ? 'HTTPS' : 'HTTP',
+      headers: Object.freeze(headers),
+    }
+  }
+  if (probe.has('tcpSocket'))
+    return { ...none, type: 'tcp', port: probe.child('tcpSocket').integerOrString('port') ?? 0 }
+  if (probe.has('grpc')) return { ...none, type: 'grpc', port: probe.child('grpc').integer('port') ?? 0 }
+  return probe.has('exec') ? { ...none, type: 'exec' } : undefined
+}

@@ -1,0 +1,85 @@
+/**
+ * Typed reads of one mapping of a document. A field that is absent, null or of the wrong type reads as undefined: what
+ * has the wrong type was reported when the shape was checked.
+ */
+import type { FieldPath } from '../base/position.ts'
+import type { ProblemReport } from './report.ts'
+import { isMapping } from './shape.ts'
+
+export class FieldReader {
+  readonly path: FieldPath
+  readonly report: ProblemReport
+  readonly #fields: Readonly<Record<string, unknown>>
+
+  constructor(value: unknown, path: FieldPath, report: ProblemReport) {
+    this.path = path
+    this.report = report
+    this.#fields = isMapping(value) ? value : {}
+  }
+
+  /** The path of a field, for reports. */
+  at(...steps: FieldPath): FieldPath {
+    return [...this.path, ...steps]
+  }
+
+  /** Whether the field is set, of whatever type. */
+  has(key: string): boolean {
+    const value = this.#read(key)
+    return value !== undefined && value !== null
+  }
+
+  isList(key: string): boolean {
+    return Array.isArray(this.#read(key))
+  }
+
+  string(key: string): string | undefined {
+    const value = this.#read(key)
+    return typeof value === 'string' ? value : undefined
+  }
+
+  integer(key: string): number | undefined {
+    const value = this.#read(key)
+    return typeof value === 'number' && Number.isInteger(value) ? value : undefined
+  }
+
+  boolean(key: string): boolean | undefined {
+    const value = this.#read(key)
+    return typeof value === 'boolean' ? value : undefined
+  }
+
+  integerOrString(key: string): number | string | undefined {
+    return this.integer(key) ?? this.string(key)
+  }
+
+  /** A nested mapping; one without fields where it is absent. */
+  child(key: string): FieldReader {
+    return new FieldReader(this.#read(key), this.at(key), this.report)
+  }
+
+  /** A list of mappings; a null item has no fields. */
+  items(key: string): readonly FieldReader[] {
+    const value = this.#read(key)
+    if (!Array.isArray(value)) return []
+    return value.map((item, index) => new FieldReader(item, this.at(key, index), this.report))
+  }
+
+  /** A list of strings; null items are empty strings, as in Go. */
+  strings(key: string): readonly string[] {
+    const value = this.#read(key)
+    if (!Array.isArray(value)) return []
+    return value.map((item) => (typeof item === 'string' ? item : ''))
+  }
+
+  /** A mapping of strings, without a prototype. */
+  stringMap(key: string): Readonly<Record<string, string>> {
+    const value = this.#read(key)
+    const map: Record<string, string> = Object.create(null)
+    if (!isMapping(value)) return map
+    for (const [name, item] of Object.entries(value)) map[name] = typeof item === 'string' ? item : ''
+    return map
+  }
+
+  #read(key: string): unknown {
+    return Object.hasOwn(this.#fields, key) ? this.#fields[key] : undefined
+  }
+}

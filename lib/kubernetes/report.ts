@@ -1,0 +1,139 @@
+/** The problems of one object, in the API server's words (apimachinery's field.Error), each at its place in the text. */
+import type { DiagnosticCode, DiagnosticList, DiagnosticNote, Severity } from '../base/diagnostics.ts'
+import { findNearest } from '../base/nearest.ts'
+import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
+
+export type ProblemDetails = {
+  help?: string | undefined
+  /** Where to point, if not at the field's value. */
+  at?: FieldPath
+  /** Point at the key rather than the value. */
+  key?: boolean
+  /** The field as the API server prints it, where that is not its path. */
+  name?: string
+  notes?: readonly DiagnosticNote[]
+  severity?: Severity
+}
+
+/** Collects what is wrong with one object; `failed` once something is an error: the object is then left out. */
+export class ProblemReport {
+  readonly origin: Origin
+  /** `Kind namespace/name`. */
+  readonly resource: string
+  failed = false
+  readonly #diagnostics: DiagnosticList
+  /** Fields of the wrong type: rules about what is in them would only mislead. */
+  readonly #unusable: string[] = []
+
+  constructor(origin: Origin, resource: string, diagnostics: DiagnosticList) {
+    this.origin = origin
+    this.resource = resource
+    this.#diagnostics = diagnostics
+  }
+
+  required(path: FieldPath, detail: string = '', details: ProblemDetails = {}): void {
+    const last = path.at(-1)
+    const help = typeof last === 'string' ? `add ${last}` : undefined
+    this.#field('PORTICO_RES_FIELD_REQUIRED', path, `Required value${suffix(detail)}`, { help, ...details })
+  }
+
+  invalid(path: FieldPath, value: unknown, detail: string, details: ProblemDetails = {}): void {
+    this.#field('PORTICO_RES_FIELD_VALUE', path, `Invalid value: ${printValue(value)}${suffix(detail)}`, details)
+  }
+
+  /** An invalid value that is not to be shown. */
+  malformed(path: FieldPath, detail: string, details: ProblemDetails = {}): void {
+    this.#field('PORTICO_RES_FIELD_VALUE', path, `Invalid value${suffix(detail)}`, details)
+  }
+
+  /** `supported` is printed sorted, as the API server does. */
+  unsupported(path: FieldPath, value: string, supported: readonly string[]): void {
+    const nearest = findNearest(value, supported)
+    const names = supported.toSorted().map(printValue).join(', ')
+    this.#field(
+      'PORTICO_RES_FIELD_VALUE',
+      path,
+      `Unsupported value: ${printValue(value)}: supported values: ${names}`,
+      {
+        help: nearest ? `did you mean ${JSON.stringify(nearest)}?` : undefined,
+      },
+    )
+  }
+
+  /** `first` is where the value was seen before. */
+  duplicate(path: FieldPath, value: unknown, first: FieldPath): void {
+    const notes = [{ message: 'the first one is here', position: this.origin.locate(first) }]
+    this.#field('PORTICO_RES_FIELD_VALUE', path, `Duplicate value: ${printValue(value)}`, { notes })
+  }
+
+  forbidden(path: FieldPath, detail: string, details: ProblemDetails = {}): void {
+    const help = `remove ${path.at(-1)}`
+    this.#field('PORTICO_RES_FIELD_VALUE', path, `Forbidden${suffix(detail)}`, { key: true, help, ...details })
+  }
+
+  tooLong(path: FieldPath, limit: number): void {
+    this.#field('PORTICO_RES_FIELD_VALUE', path, `Too long: may not be more than ${limit} bytes`, {})
+  }
+
+  tooMany(path: FieldPath, count: number, limit: number): void {
+    this.#field('PORTICO_RES_FIELD_VALUE', path, `Too many: ${count}: must have at most ${limit} items`, { key: true })
+  }
+
+  /** A value of the wrong type; `value` undefined: it is not to be shown. */
+  wrongType(path: FieldPath, value: unknown, expected: string, help?: string): void {
+    const shown = value === undefined ? '' : ` ${cut(printValue(value), 80)}:`
+    this.#field('PORTICO_RES_FIELD_TYPE', path, `Invalid value:${shown} ${expected}`, { help })
+    this.#unusable.push(printFieldPath(path))
+  }
+
+  /** Strict decoding names unknown fields; the object is used without them. */
+  unknownField(path: FieldPath, help: string | undefined): void {
+    this.add('PORTICO_RES_FIELD_UNKNOWN', `unknown field "${printFieldPath(path)}"`, path, { help, key: true })
+  }
+
+  /** Whether the field, or one it is in, has the wrong type. */
+  isUnusable(path: FieldPath): boolean {
+    if (this.#unusable.length === 0) return false
+    const name = printFieldPath(path)
+    return this.#unusable.some(
+      (field) => name.startsWith(field) && (name.length === field.length || /[.[]/.test(name.charAt(field.length))),
+    )
+  }
+
+  add(code: DiagnosticCode, message: string, path: FieldPath, details: ProblemDetails = {}): void {
+    const { help, at = path, key = false, notes = [], severity } = details
+    const before = this.#diagnostics.items.length
+    this.#diagnostics.add(code, message, {
+      position: key ? this.origin.locateKey(at) : this.origin.locate(at),
+      resource: this.resource,
+      help,
+      notes,
+      ...(severity && { severity }),
+    })
+    // A full list drops the diagnostic; the object is as wrong as if it had been listed.
+    const added = this.#diagnostics.items[before]
+    if (!added || added.severity === 'error') this.failed = true
+  }
+
+  #field(code: DiagnosticCode, path: FieldPath, text: string, details: ProblemDetails): void {
+    const name = printFieldPath(path)
+    if (this.isUnusable(path)) {
+      this.failed = true
+      return
+    }
+    this.add(code, `${details.name ?? name}: ${text}`, path, details)
+  }
+}
+
+function suffix(detail: string): string {
+  return detail === '' ? '' : `: ${detail}`
+}
+
+/** Strings in Go's quotes, numbers and booleans bare, all else as JSON. */
+function printValue(value: unknown): string {
+  return cut(JSON.stringify(value) ?? 'null', 1000)
+}
+
+function cut(text: string, limit: number): string {
+  return text.length > limit ? `${text.slice(0, limit)}…` : text
+}

@@ -1,0 +1,178 @@
+/** Shapes of Kubernetes types, and the check of a document against one: wrong types and unknown fields, all of them. */
+import { findNearest } from '../base/nearest.ts'
+import type { FieldPath, SourcePosition } from '../base/position.ts'
+import type { ProblemReport } from './report.ts'
+
+/** `secret` is a string that is never shown; `any` is whatever stands there. */
+export type Shape = 'string' | 'secret' | 'int' | 'bool' | 'intOrString' | 'any' | ListShape | MapShape | ObjectShape
+export type ListShape = Readonly<{ type: 'list'; items: Shape }>
+/** Free keys. */
+export type MapShape = Readonly<{ type: 'map'; values: Shape }>
+export type ObjectShape = Readonly<{
+  type: 'object'
+  fields: Readonly<Record<string, Shape>>
+  /** Other fields exist, which are not Portico's to judge. */
+  open: boolean
+  /** What to write instead of fields that older versions had. */
+  moved: Readonly<Record<string, string>>
+  /** What to write where a bare value stands instead. */
+  form: string | undefined
+}>
+
+export function list(items: Shape): ListShape {
+  return { type: 'list', items }
+}
+export function map(values: Shape): MapShape {
+  return { type: 'map', values }
+}
+export function object(
+  fields: Readonly<Record<string, Shape>>,
+  more: { open?: boolean; moved?: Readonly<Record<string, string>>; form?: string } = {},
+): ObjectShape {
+  return { type: 'object', fields, open: more.open ?? false, moved: more.moved ?? {}, form: more.form }
+}
+
+/** Reports every field of `value` that has the wrong type or does not exist. Null is "not set" everywhere. */
+export function checkShape(value: unknown, shape: ObjectShape, report: ProblemReport): void {
+  new ShapeCheck(shape, report).check(value, shape)
+}
+
+class ShapeCheck {
+  readonly #root: ObjectShape
+  readonly #report: ProblemReport
+  readonly #path: (string | number)[] = []
+
+  constructor(root: ObjectShape, report: ProblemReport) {
+    this.#root = root
+    this.#report = report
+  }
+
+  check(value: unknown, shape: Shape): void {
+    if (value === null || value === undefined || shape === 'any') return
+    if (typeof shape === 'string') this.#checkScalar(value, shape)
+    else if (shape.type === 'list') this.#checkList(value, shape)
+    else if (shape.type === 'map') this.#checkMap(value, shape)
+    else this.#checkObject(value, shape)
+  }
+
+  #checkScalar(value: unknown, shape: Exclude<Shape, ListShape | MapShape | ObjectShape>): void {
+    const isString = typeof value === 'string'
+    const isInteger = Number.isInteger(value)
+    if (shape === 'string' || shape === 'secret') {
+      if (!isString) this.#addWrongType(shape === 'secret' ? undefined : value, 'must be a string', quoteHelp)
+    } else if (shape === 'int') {
+      if (!isInteger) this.#addWrongType(value, 'must be an integer', unquoteHelp)
+    } else if (shape === 'bool') {
+      if (typeof value !== 'boolean') this.#addWrongType(value, 'must be true or false', unquoteHelp)
+    } else if (!isString && !isInteger) {
+      this.#addWrongType(value, 'must be an integer or a string', quoteHelp)
+    }
+  }
+
+  #checkList(value: unknown, shape: ListShape): void {
+    if (!Array.isArray(value)) {
+      this.#addWrongType(value, 'must be a list', () => 'start each item with "- "')
+      return
+    }
+    for (const [index, item] of value.entries()) this.#checkChild(index, item, shape.items)
+  }
+
+  #checkMap(value: unknown, shape: MapShape): void {
+    if (!isMapping(value)) {
+      this.#addWrongType(value, 'must be a mapping', mappingHelp)
+      return
+    }
+    for (const [key, item] of Object.entries(value)) this.#checkChild(key, item, shape.values)
+  }
+
+  #checkObject(value: unknown, shape: ObjectShape): void {
+    if (!isMapping(value)) {
+      this.#addWrongType(value, 'must be a mapping', (actual) => mappingHelp(actual) ?? shape.form)
+      return
+    }
+    for (const [key, item] of Object.entries(value)) {
+      if (Object.hasOwn(shape.fields, key)) this.#checkChild(key, item, shape.fields[key] as Shape)
+      else if (!shape.open) this.#addUnknown(key, shape)
+    }
+  }
+
+  #checkChild(step: string | number, value: unknown, shape: Shape): void {
+    this.#path.push(step)
+    this.check(value, shape)
+    this.#path.pop()
+  }
+
+  #addUnknown(key: string, shape: ObjectShape): void {
+    const path = [...this.#path, key]
+    this.#report.unknownField(path, this.#unknownHelp(key, shape))
+  }
+
+  #unknownHelp(key: string, shape: ObjectShape): string | undefined {
+    if (Object.hasOwn(shape.moved, key)) return shape.moved[key]
+    const homes = findHomes(this.#root, key)
+    const home = homes[0]
+    // A word spelt right that belongs elsewhere is an indentation slip more often than a typing error.
+    if (homes.length === 1 && home) return `${key} belongs in ${home}: check the indentation`
+    const nearest = findNearest(key, Object.keys(shape.fields))
+    return nearest ? `did you mean "${nearest}"?` : undefined
+  }
+
+  #addWrongType(
+    value: unknown,
+    expected: string,
+    help: (value: unknown, position: SourcePosition) => string | undefined,
+  ): void {
+    const path: FieldPath = [...this.#path]
+    const advice = value === undefined ? undefined : help(value, this.#report.origin.locate(path))
+    this.#report.wrongType(path, value, expected, advice)
+  }
+}
+
+export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function quoteHelp(value: unknown, position: SourcePosition): string | undefined {
+  if (typeof value === 'object') return undefined
+  const written = writtenText(position)
+  if (written === undefined) return 'quote it'
+  return written === String(value)
+    ? `quote it: "${written}"`
+    : `YAML reads ${written} as ${String(value)}; quote it: "${written}"`
+}
+
+function unquoteHelp(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined
+  return /^(?:-?\d+|true|false)$/.test(value) ? `write ${value} without quotes` : undefined
+}
+
+function mappingHelp(value: unknown): string | undefined {
+  return Array.isArray(value) ? 'remove the "- " before its fields' : undefined
+}
+
+/** The scalar as it stands in the text. */
+function writtenText(position: SourcePosition): string | undefined {
+  const start = (position.excerptColumn ?? position.column) - 1
+  const text = position.excerpt.slice(start, start + position.length)
+  return /^[\w.+-]+$/.test(text) ? text : undefined
+}
+
+/** Where in a kind a field of this name exists, as `spec.rules[]`. */
+function findHomes(root: ObjectShape, key: string): readonly string[] {
+  const homes: string[] = []
+  const visit = (shape: Shape, path: string): void => {
+    if (typeof shape === 'string') return
+    if (shape.type === 'list') visit(shape.items, `${path}[]`)
+    if (shape.type !== 'object') return
+    if (path !== '' && Object.hasOwn(shape.fields, key)) homes.push(path)
+    for (const [name, child] of Object.entries(shape.fields)) {
+      if (name !== 'status' && name !== 'metadata') visit(child, join(path, name))
+    }
+  }
+  visit(root, '')
+  return homes
+}
+
+function join(path: string, name: string): string {
+  return path === '' ? name : `${path}.${name}`
+}

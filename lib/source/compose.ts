@@ -1,0 +1,236 @@
+/** From a YAML syntax tree to a plain value and its marks: resolves scalars, aliases and merge keys, within bounds. */
+import { isAlias, isMap, isScalar, isSeq, type Pair, type Scalar } from 'yaml'
+import { MAX_DEPTH } from './depth.ts'
+import { MarkBuilder, type MarkTable, type Span } from './marks.ts'
+import { resolveScalar } from './scalar.ts'
+
+/** Values an expanded document may have: a list of 100,000 objects fits, a billion laughs do not. */
+const MAX_EXPANDED = 5_000_000
+/** How many times the values aliases repeat may outnumber those written, beyond a small document's. */
+const MAX_EXPANSION = 100
+const MAX_DUPLICATES = 20
+
+export type ComposeProblem = Readonly<{
+  code:
+    | 'PORTICO_YAML_SYNTAX'
+    | 'PORTICO_YAML_DUPLICATE_KEY'
+    | 'PORTICO_YAML_ALIAS_LIMIT'
+    | 'PORTICO_YAML_DEPTH'
+    | 'PORTICO_YAML_TAG'
+  message: string
+  span: Span
+  help?: string
+  /** Where the other one is. */
+  first?: Span
+}>
+
+export type Composed = Readonly<{ value: unknown; marks: MarkTable; problems: readonly ComposeProblem[] }>
+
+/** A value as composed; `size` and `height` count what aliases stand for too. */
+type Part = { value: unknown; mark: number; size: number; height: number }
+type Mapping = Record<string, unknown>
+
+/** `toSource` turns an offset of the tree into one of the file. */
+export function composeValue(root: unknown, toSource: (offset: number) => number): Composed {
+  const composer = new ValueComposer(toSource)
+  const start = toSource(0)
+  const part = composer.compose(root, undefined, [start, start])
+  composer.checkBounds(part)
+  return { value: part.value, marks: composer.marks.build(), problems: composer.problems }
+}
+
+class ValueComposer {
+  readonly marks: MarkBuilder = new MarkBuilder()
+  readonly problems: ComposeProblem[] = []
+  readonly #toSource: (offset: number) => number
+  readonly #anchors: Map<string, Part> = new Map()
+  #written = 0
+  #duplicates = 0
+
+  constructor(toSource: (offset: number) => number) {
+    this.#toSource = toSource
+  }
+
+  compose(node: unknown, key: Span | undefined, fallback: Span): Part {
+    const span = this.#span(node) ?? fallback
+    const mark = this.marks.open(key, span)
+    this.#written++
+    const part: Part = { value: null, mark, size: 1, height: 1 }
+    if (isAlias(node)) this.#composeAlias(node.source, span, part)
+    else if (isMap(node)) this.#composeMap(node.items, span, part)
+    else if (isSeq(node)) this.#composeList(node.items, span, part)
+    else if (isScalar(node)) part.value = this.#scalarValue(node, span)
+    this.marks.close(mark)
+    if (!isAlias(node) && isAnchored(node)) {
+      this.#checkTag(node, span)
+      if (node.anchor) this.#anchors.set(node.anchor, part)
+    }
+    return part
+  }
+
+  checkBounds(root: Part): void {
+    if (root.size > Math.min(MAX_EXPANDED, this.#written * MAX_EXPANSION + 10_000)) {
+      this.#add('PORTICO_YAML_ALIAS_LIMIT', 'aliases expand to too many values', this.#start(), {
+        help: 'write the repeated parts out, or split the document',
+      })
+    }
+    if (root.height > MAX_DEPTH) {
+      this.#add('PORTICO_YAML_DEPTH', `nests deeper than ${MAX_DEPTH} levels`, this.#start())
+    }
+  }
+
+  #composeAlias(name: string, span: Span, part: Part): void {
+    const target = this.#anchors.get(name)
+    if (!target) {
+      this.#add('PORTICO_YAML_SYNTAX', `alias "*${name}" has no anchor before it`, span, {
+        help: `define &${name} first, or quote the text if it is not an alias`,
+      })
+      return
+    }
+    part.value = target.value
+    part.size = target.size
+    part.height = target.height
+    this.marks.alias(part.mark, this.marks.target(target.mark))
+  }
+
+  #composeList(items: readonly unknown[], span: Span, part: Part): void {
+    const list: unknown[] = []
+    for (const item of items) {
+      const child = this.compose(item, undefined, span)
+      list.push(child.value)
+      include(part, child)
+    }
+    part.value = list
+  }
+
+  #composeMap(items: readonly Pair[], span: Span, part: Part): void {
+    const value: Mapping = Object.create(null)
+    const order = new Map<string, number>()
+    const merges: Part[] = []
+    let reordered = false
+    for (const item of items) {
+      const keySpan = this.#span(item.key) ?? span
+      if (isScalar(item.key) && item.key.type === 'PLAIN' && item.key.source === '<<') {
+        const merged = this.compose(item.value, keySpan, keySpan)
+        include(part, merged)
+        merges.push(merged)
+        continue
+      }
+      const key = this.#key(item.key, keySpan)
+      const child = this.compose(item.value, keySpan, keySpan)
+      include(part, child)
+      if (key === undefined) continue
+      const earlier = order.get(key)
+      if (earlier !== undefined) {
+        this.#addDuplicate(key, keySpan, items)
+        continue
+      }
+      value[key] = child.value
+      order.set(key, child.mark)
+      reordered ||= isWholeNumber(key)
+    }
+    for (const merge of merges) this.#merge(merge, value, order, span)
+    if (reordered || merges.length > 0) this.marks.children(part.mark, order)
+    part.value = value
+  }
+
+  /** `<<` adds what the mapping does not have itself (YAML 1.1 merge keys; kubectl honours them). */
+  #merge(merge: Part, value: Mapping, order: Map<string, number>, span: Span): void {
+    const isList = Array.isArray(merge.value)
+    const sources: readonly unknown[] = isList ? (merge.value as unknown[]) : [merge.value]
+    const marks = isList ? this.marks.itemsOf(merge.mark, sources.length) : [merge.mark]
+    for (const [index, source] of sources.entries()) {
+      if (typeof source !== 'object' || source === null || Array.isArray(source)) {
+        this.#add('PORTICO_YAML_SYNTAX', 'a merge key "<<" needs a mapping or a list of mappings', span)
+        continue
+      }
+      for (const [key, mark] of this.marks.childrenOf(marks[index] as number, source)) {
+        if (Object.hasOwn(value, key)) continue
+        value[key] = (source as Mapping)[key]
+        order.set(key, mark)
+      }
+    }
+  }
+
+  #key(node: unknown, span: Span): string | undefined {
+    if (isScalar(node)) return String(node.value ?? '')
+    if (isAlias(node)) {
+      const target = this.#anchors.get(node.source)
+      if (typeof target?.value === 'string') return target.value
+    }
+    if (node === null) return ''
+    this.#add('PORTICO_YAML_SYNTAX', 'a key must be a string', span)
+    return undefined
+  }
+
+  #scalarValue(node: Scalar, span: Span): unknown {
+    const text = String(node.value ?? '')
+    const tag = node.tag?.replace('tag:yaml.org,2002:', '!!')
+    if (tag === '!!str' || tag === '!') return text
+    if (tag === undefined) return node.type === 'PLAIN' ? resolveScalar(text) : text
+    const value = resolveScalar(text)
+    if (SCALAR_TAGS[tag]?.(value) === false) {
+      this.#add('PORTICO_YAML_TAG', `${JSON.stringify(text)} does not fit its tag ${tag}`, span)
+    }
+    return value
+  }
+
+  #checkTag(node: { tag?: string | undefined }, span: Span): void {
+    const tag = node.tag?.replace('tag:yaml.org,2002:', '!!')
+    if (tag === undefined || KNOWN_TAGS.has(tag)) return
+    this.#add('PORTICO_YAML_TAG', `tag ${tag} is not supported`, span, {
+      help: tag === '!!binary' ? 'write the base64 text as a string, without the tag' : 'leave the tag out',
+    })
+  }
+
+  #addDuplicate(key: string, span: Span, items: readonly Pair[]): void {
+    // Each costs a walk over the mapping, so a hostile one is told only the first few.
+    if (this.#duplicates++ >= MAX_DUPLICATES) return
+    const first = items.find((item) => isScalar(item.key) && String(item.key.value ?? '') === key)
+    this.#add('PORTICO_YAML_DUPLICATE_KEY', `duplicate key ${JSON.stringify(key)}`, span, {
+      help: 'keep one of them',
+      first: this.#span(first?.key) ?? span,
+    })
+  }
+
+  #add(
+    code: ComposeProblem['code'],
+    message: string,
+    span: Span,
+    more: Pick<ComposeProblem, 'help' | 'first'> = {},
+  ): void {
+    this.problems.push({ code, message, span, ...more })
+  }
+
+  #start(): Span {
+    return [this.#toSource(0), this.#toSource(0) + 1]
+  }
+
+  #span(node: unknown): Span | undefined {
+    const range = (node as { range?: readonly [number, number, number] | null } | null | undefined)?.range
+    return range ? [this.#toSource(range[0]), this.#toSource(range[1])] : undefined
+  }
+}
+
+const SCALAR_TAGS: Readonly<Record<string, (value: unknown) => boolean>> = {
+  '!!int': (value) => Number.isInteger(value),
+  '!!float': (value) => typeof value === 'number',
+  '!!bool': (value) => typeof value === 'boolean',
+  '!!null': (value) => value === null,
+}
+const KNOWN_TAGS: ReadonlySet<string> = new Set(['!', '!!str', '!!map', '!!seq', ...Object.keys(SCALAR_TAGS)])
+
+function include(parent: Part, child: Part): void {
+  parent.size += child.size
+  parent.height = Math.max(parent.height, child.height + 1)
+}
+
+function isAnchored(node: unknown): node is { anchor?: string; tag?: string } {
+  return isMap(node) || isSeq(node) || isScalar(node)
+}
+
+/** Keys like "8080": JavaScript lists them first, whatever the document's order. */
+function isWholeNumber(key: string): boolean {
+  const first = key.charCodeAt(0)
+  return first >= 48 && first <= 57 && /^\d+$/.test(key)
+}

@@ -1,0 +1,141 @@
+/** Documents of YAML or JSON text: plain values that know where they stand. */
+import type { YAMLError } from 'yaml'
+import type { DiagnosticCode, DiagnosticList } from '../base/diagnostics.ts'
+import type { Origin } from '../base/position.ts'
+import { composeValue } from './compose.ts'
+import { findTooDeep, MAX_DEPTH } from './depth.ts'
+import type { SourceText } from './files.ts'
+import { SourceLines } from './lines.ts'
+import { createOrigin } from './origin.ts'
+import { type Chunk, splitDocuments } from './split.ts'
+import { parseSyntax } from './syntax.ts'
+
+export type SourceDocument = {
+  /** Plain JavaScript: mappings have no prototype and own keys only. Aliases share values: never change one. */
+  readonly value: unknown
+  readonly origin: Origin
+  /** Counts the documents of one file from 0, empty ones included. */
+  readonly index: number
+}
+
+/** A template action where a value, an item or a whole line should be. */
+const TEMPLATE = /^[ \t]*(?:-[ \t]+)?(?:[\w./-]+:[ \t]+)?(?=\{\{)/m
+
+/**
+ * Reads all documents of a text; empty ones are left out. `broken` is true where one was not well-formed: the file is
+ * then best kept as it was.
+ */
+export function parseDocuments(
+  source: SourceText,
+  diagnostics: DiagnosticList,
+): { documents: readonly SourceDocument[]; broken: boolean } {
+  const parser = new DocumentParser(source, diagnostics)
+  const documents: SourceDocument[] = []
+  for (const [index, chunk] of splitDocuments(source.text).entries()) {
+    const document = parser.parse(chunk, index)
+    if (document) documents.push(document)
+  }
+  if (documents.length === 0 && !parser.broken) {
+    diagnostics.add('PORTICO_FILE_EMPTY', `${source.name} holds no manifest`, { severity: 'info' })
+  }
+  return { documents, broken: parser.broken }
+}
+
+class DocumentParser {
+  broken = false
+  readonly #lines: SourceLines
+  readonly #diagnostics: DiagnosticList
+  #templateSeen = false
+
+  constructor(source: SourceText, diagnostics: DiagnosticList) {
+    this.#lines = new SourceLines(source.name, source.text)
+    this.#diagnostics = diagnostics
+  }
+
+  parse(chunk: Chunk, index: number): SourceDocument | undefined {
+    const text = this.#lines.text.slice(chunk.start, chunk.end)
+    const tooDeep = findTooDeep(text)
+    if (tooDeep !== undefined) {
+      this.#add('PORTICO_YAML_DEPTH', `nests deeper than ${MAX_DEPTH} levels`, chunk.start + tooDeep)
+      return undefined
+    }
+    const { contents, error, toSource } = parseSyntax(text)
+    if (error) {
+      this.#addSyntaxError(error, text, chunk)
+      return undefined
+    }
+    const { value, marks, problems } = composeValue(contents, (offset) => chunk.start + toSource(offset))
+    if (problems.length > 0) {
+      const isSyntax = problems.some((problem) => problem.code === 'PORTICO_YAML_SYNTAX')
+      if (isSyntax && this.#addTemplate(text, chunk)) return undefined
+      for (const { code, message, span, help, first } of problems) {
+        const notes = first ? [{ message: 'the first one is here', position: this.#lines.position(...first) }] : []
+        this.#add(code, message, span[0], { end: span[1], help, notes })
+      }
+      return undefined
+    }
+    if (value === null) return undefined
+    return Object.freeze({ value, origin: createOrigin(this.#lines, value, marks), index })
+  }
+
+  /** One error a document: those after the first are mostly its echoes. */
+  #addSyntaxError(error: YAMLError, text: string, chunk: Chunk): void {
+    if (this.#addTemplate(text, chunk)) return
+    const at = Math.min(error.pos[0], Math.max(0, text.length - 1))
+    const tab = text.indexOf('\t', at)
+    if (error.code === 'TAB_AS_INDENT') {
+      this.#add('PORTICO_YAML_TAB', 'a tab is used for indentation', chunk.start + (tab === -1 ? at : tab), {
+        help: 'indent with spaces',
+      })
+    } else if (error.code === 'TAG_RESOLVE_FAILED') {
+      this.#add('PORTICO_YAML_TAG', lowerFirst(error.message), chunk.start + at, { end: chunk.start + error.pos[1] })
+    } else {
+      const [message, help] = explainSyntaxError(error)
+      this.#add('PORTICO_YAML_SYNTAX', message, chunk.start + at, { end: chunk.start + error.pos[1], help })
+    }
+  }
+
+  /** Templates are no YAML before they are rendered: say that, once a file, rather than where the parser stumbled. */
+  #addTemplate(text: string, chunk: Chunk): boolean {
+    const match = TEMPLATE.exec(text)
+    if (!match) return false
+    this.broken = true
+    if (this.#templateSeen) return true
+    this.#templateSeen = true
+    const at = chunk.start + match.index + match[0].length
+    const close = this.#lines.text.indexOf('}}', at)
+    this.#add('PORTICO_YAML_SYNTAX', 'this is a Helm template, not a manifest', at, {
+      end: close === -1 ? at + 2 : close + 2,
+      help: 'render it first: helm template . | portico run -f -',
+    })
+    return true
+  }
+
+  #add(
+    code: DiagnosticCode,
+    message: string,
+    start: number,
+    more: { end?: number; help?: string | undefined; notes?: readonly { message: string }[] } = {},
+  ): void {
+    this.broken = true
+    const { end = start + 1, help, notes = [] } = more
+    this.#diagnostics.add(code, message, { position: this.#lines.position(start, end), help, notes })
+  }
+}
+
+const SYNTAX_HELP: Readonly<Record<string, string>> = {
+  BAD_INDENT: 'check the indentation and the brackets around this place',
+  BLOCK_AS_IMPLICIT_KEY: 'put the mapping on its own line, or quote the text if the colon belongs to it',
+  MULTILINE_IMPLICIT_KEY: 'check the indentation of this line, and that a colon follows the key',
+  BAD_SCALAR_START: 'quote the text',
+  MISSING_CHAR: 'check quotes, brackets and colons before this place',
+  UNEXPECTED_TOKEN: 'check the indentation of this line, and quotes and brackets before it',
+}
+
+function explainSyntaxError(error: YAMLError): readonly [message: string, help: string | undefined] {
+  return [lowerFirst(error.message), SYNTAX_HELP[error.code]]
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1)
+}

@@ -1,0 +1,304 @@
+/** Finds and reads the files that -f names. Whatever is wrong with one is a diagnostic; the others are still read. */
+import { createHash } from 'node:crypto'
+import { constants, type Stats } from 'node:fs'
+import { open, readdir, realpath, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { glob } from 'tinyglobby'
+import type { DiagnosticList } from '../base/diagnostics.ts'
+import { decodeText } from './text.ts'
+
+export type SourceText = {
+  /** As shown to people: relative to the working directory where that is shorter, or `<stdin>`. */
+  readonly name: string
+  /** Absolute; undefined for stdin. */
+  readonly path: string | undefined
+  readonly text: string
+  /** SHA-256 of the bytes, hex. */
+  readonly hash: string
+}
+
+export type FoundFiles = {
+  /** Absolute, each file once, in the order of the names given and sorted within a folder or glob. */
+  readonly paths: readonly string[]
+  /** The folders whose changes can change what is found: those walked, and those the named files are in. */
+  readonly watch: readonly string[]
+}
+
+const MANIFEST = /\.(?:ya?ml|json)$/i
+const GLOB = /[*?[\]{}!]/
+
+/**
+ * Finds files, folders (recursive: *.yaml, *.yml, *.json; no hidden ones, no node_modules) and globs. `-` is skipped: it
+ * stands for stdin.
+ */
+export async function findFiles(
+  names: readonly string[],
+  limits: { maxCount: number },
+  diagnostics: DiagnosticList,
+): Promise<FoundFiles> {
+  const finder = new FileFinder(limits.maxCount, diagnostics)
+  for (const name of names) {
+    if (name !== '-') await finder.find(name)
+  }
+  return finder.found()
+}
+
+class FileFinder {
+  readonly #maxCount: number
+  readonly #diagnostics: DiagnosticList
+  readonly #paths: string[] = []
+  readonly #watch: Set<string> = new Set()
+  /** By device and inode: a file or folder reached twice is read once. */
+  readonly #seen: Set<string> = new Set()
+  /** How many files were met that look like manifests, read or not. */
+  #candidates = 0
+  #full = false
+
+  constructor(maxCount: number, diagnostics: DiagnosticList) {
+    this.#maxCount = maxCount
+    this.#diagnostics = diagnostics
+  }
+
+  found(): FoundFiles {
+    return { paths: this.#paths, watch: [...this.#watch] }
+  }
+
+  async find(name: string): Promise<void> {
+    const absolute = path.resolve(name)
+    const stats = await this.#stat(absolute)
+    if (stats?.isDirectory()) {
+      const before = this.#candidates
+      const isNew = !this.#seen.has(identify(stats))
+      await this.#walk(absolute, stats, [])
+      if (isNew && this.#candidates === before) {
+        this.#diagnostics.add('PORTICO_FILE_EMPTY', `no manifest found in ${printPath(absolute)}`, {
+          help: 'manifests are files ending in .yaml, .yml or .json',
+        })
+      }
+    } else if (stats) {
+      await this.#watchFile(absolute)
+      this.#addFile(absolute, stats)
+    } else if (GLOB.test(name)) {
+      await this.#expand(name)
+    } else {
+      this.#watch.add(path.dirname(absolute))
+      this.#diagnostics.add('PORTICO_FILE_NOT_FOUND', `${printPath(absolute)} does not exist`, {
+        help: 'check the path given with -f',
+      })
+    }
+  }
+
+  async #expand(pattern: string): Promise<void> {
+    const matches = await glob(pattern, { absolute: true, onlyFiles: true, expandDirectories: false }).catch(() => [])
+    // Where the pattern itself names no kind of file, what lies beside the manifests is not meant.
+    const wanted = /\.[A-Za-z0-9]+$/.test(pattern) ? matches : matches.filter((match) => MANIFEST.test(match))
+    const base = globBase(pattern)
+    this.#watch.add(base)
+    for (const match of wanted.sort()) {
+      const absolute = path.resolve(match)
+      this.#watch.add(path.dirname(absolute))
+      const stats = await this.#stat(absolute)
+      if (stats) this.#addFile(absolute, stats)
+    }
+    if (wanted.length === 0) {
+      this.#diagnostics.add('PORTICO_FILE_NOT_FOUND', `no file matches ${pattern}`, {
+        help: 'quote the pattern so that the shell leaves it alone, and check it',
+      })
+    }
+  }
+
+  async #walk(folder: string, stats: Stats, ancestors: readonly string[]): Promise<void> {
+    const id = identify(stats)
+    if (ancestors.includes(id)) {
+      this.#diagnostics.add('PORTICO_FILE_LOOP', `${printPath(folder)} leads back to a folder it is in`, {
+        help: 'it is not read again; remove the link',
+      })
+      return
+    }
+    if (this.#seen.has(id)) return
+    this.#seen.add(id)
+    this.#watch.add(folder)
+    const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+      this.#addUnreadable(folder, describe(error))
+      return []
+    })
+    for (const name of names.sort()) {
+      if (this.#full) return
+      if (name.startsWith('.') || name === 'node_modules') continue
+      const child = path.join(folder, name)
+      const childStats = await this.#statEntry(child, name)
+      if (childStats?.isDirectory()) await this.#walk(child, childStats, [...ancestors, id])
+      else if (childStats && MANIFEST.test(name)) this.#addFile(child, childStats)
+    }
+  }
+
+  #addFile(file: string, stats: Stats): void {
+    this.#candidates++
+    if (!stats.isFile()) {
+      this.#addUnreadable(file, `is a ${describeType(stats)}, not a file`)
+      return
+    }
+    const id = identify(stats)
+    if (this.#full || this.#seen.has(id)) return
+    if (this.#paths.length >= this.#maxCount) {
+      this.#full = true
+      this.#diagnostics.add('PORTICO_FILE_TOO_MANY', `more than ${this.#maxCount} files; the rest is not read`, {
+        help: 'name a smaller folder, or raise files.maxCount',
+      })
+      return
+    }
+    this.#seen.add(id)
+    this.#paths.push(file)
+  }
+
+  /** A file's folder sees it replaced; where the file is a link, its target's folder sees that. */
+  async #watchFile(file: string): Promise<void> {
+    this.#watch.add(path.dirname(file))
+    this.#watch.add(path.dirname(await realpath(file).catch(() => file)))
+  }
+
+  async #stat(file: string): Promise<Stats | undefined> {
+    try {
+      return await stat(file)
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code
+      if (code !== 'ENOENT' && code !== 'ENOTDIR') this.#addUnreadable(file, describe(error as Error))
+      return undefined
+    }
+  }
+
+  async #statEntry(file: string, name: string): Promise<Stats | undefined> {
+    try {
+      return await stat(file)
+    } catch (error) {
+      // The entry was listed, so what is missing is the target of a link; it matters only where it would be read.
+      if (MANIFEST.test(name)) {
+        this.#candidates++
+        this.#addUnreadable(file, describe(error as Error))
+      }
+      return undefined
+    }
+  }
+
+  #addUnreadable(file: string, why: string): void {
+    this.#diagnostics.add('PORTICO_FILE_UNREADABLE', `${printPath(file)} ${why}`, {
+      help: why.includes('FIFO') ? 'pipe it in: … | portico run -f -' : undefined,
+    })
+  }
+}
+
+/** Reads one file; undefined, with a diagnostic, where it cannot be read as text. */
+export async function readSource(
+  file: string,
+  limits: { maxBytes: number },
+  diagnostics: DiagnosticList,
+): Promise<SourceText | undefined> {
+  const name = printPath(file)
+  const bytes = await readBytes(file, name, limits.maxBytes, diagnostics)
+  if (!bytes) return undefined
+  const text = decodeText(name, bytes, diagnostics)
+  return text === undefined ? undefined : Object.freeze({ name, path: file, text, hash: hashOf(bytes) })
+}
+
+/** A source without a file: stdin, or a test. */
+export function sourceFromText(name: string, text: string): SourceText {
+  const withoutMark = text.startsWith('\uFEFF') ? text.slice(1) : text
+  return Object.freeze({ name, path: undefined, text: withoutMark, hash: hashOf(text) })
+}
+
+async function readBytes(
+  file: string,
+  name: string,
+  maxBytes: number,
+  diagnostics: DiagnosticList,
+): Promise<Buffer | undefined> {
+  try {
+    // Non-blocking, since opening a FIFO that was put in the file's place would wait for its writer.
+    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      const stats = await handle.stat()
+      if (!stats.isFile()) {
+        diagnostics.add('PORTICO_FILE_UNREADABLE', `${name} is a ${describeType(stats)}, not a file`)
+        return undefined
+      }
+      const bytes = stats.size > maxBytes ? undefined : await readUpTo(handle, stats.size, maxBytes)
+      if (!bytes) {
+        diagnostics.add('PORTICO_FILE_TOO_LARGE', `${name} is larger than ${printBytes(maxBytes)}`, {
+          help: 'split it, or raise files.maxBytes',
+        })
+      }
+      return bytes
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    diagnostics.add('PORTICO_FILE_UNREADABLE', `${name} ${describe(error as Error)}`)
+    return undefined
+  }
+}
+
+/** Undefined where the file has grown beyond the limit since its size was asked. */
+async function readUpTo(
+  handle: Awaited<ReturnType<typeof open>>,
+  size: number,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  const parts: Buffer[] = []
+  let total = 0
+  for (;;) {
+    const part = Buffer.allocUnsafe(Math.max(4096, size - total + 1))
+    const { bytesRead } = await handle.read(part, 0, part.length, null)
+    if (bytesRead === 0) return Buffer.concat(parts, total)
+    parts.push(part.subarray(0, bytesRead))
+    total += bytesRead
+    if (total > maxBytes) return undefined
+  }
+}
+
+/** Relative to the working directory where that is shorter. */
+function printPath(absolute: string): string {
+  const relative = path.relative(process.cwd(), absolute)
+  return relative !== '' && relative.length < absolute.length ? relative : absolute
+}
+
+/** The deepest folder a pattern names without wildcards. */
+function globBase(pattern: string): string {
+  const parts = path.resolve(pattern).split(path.sep)
+  const first = parts.findIndex((part) => GLOB.test(part))
+  return parts.slice(0, Math.max(first, 1)).join(path.sep) || path.sep
+}
+
+function hashOf(bytes: Buffer | string): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+function identify(stats: Stats): string {
+  return `${stats.dev}:${stats.ino}`
+}
+
+function describe(error: NodeJS.ErrnoException): string {
+  switch (error.code) {
+    case 'EACCES':
+    case 'EPERM':
+      return 'cannot be read: permission denied'
+    case 'ENOENT':
+      return 'cannot be read: it does not exist, or is a link to nothing'
+    case 'ELOOP':
+      return 'cannot be read: its links lead in a circle'
+    case 'ENXIO':
+      return 'is a socket, not a file'
+    default:
+      return `cannot be read: ${error.code ?? error.message}`
+  }
+}
+
+function describeType(stats: Stats): string {
+  if (stats.isDirectory()) return 'folder'
+  if (stats.isFIFO()) return 'FIFO'
+  if (stats.isSocket()) return 'socket'
+  return 'device'
+}
+
+function printBytes(bytes: number): string {
+  return bytes % 1_048_576 === 0 ? `${bytes / 1_048_576} MiB` : `${bytes} bytes`
+}

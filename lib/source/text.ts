@@ -1,0 +1,55 @@
+/** From a file's bytes to its text: UTF-8, with or without a byte order mark; all else is refused with its reason. */
+import { isUtf8 } from 'node:buffer'
+import type { DiagnosticList } from '../base/diagnostics.ts'
+import { SourceLines } from './lines.ts'
+
+/** Undefined, with a diagnostic, where the bytes are not UTF-8 text. `name` is the file as shown to people. */
+export function decodeText(name: string, bytes: Buffer, diagnostics: DiagnosticList): string | undefined {
+  if (isUtf16(bytes)) {
+    diagnostics.add('PORTICO_FILE_BINARY', `${name} is UTF-16 text`, { help: 'save it as UTF-8' })
+    return undefined
+  }
+  const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
+  const content = bytes.subarray(start)
+  const bad = firstBadByte(content)
+  if (bad === undefined) return content.toString('utf8')
+  const before = content.subarray(0, bad).toString('utf8')
+  const byte = content[bad] === 0 ? 'a NUL byte' : `byte 0x${content[bad]?.toString(16).padStart(2, '0')}`
+  diagnostics.add('PORTICO_FILE_BINARY', `${name} is not text: ${byte} is not UTF-8`, {
+    position: new SourceLines(name, `${before}\uFFFD`).position(before.length, before.length + 1),
+    help: 'save it as UTF-8, or leave it out',
+  })
+  return undefined
+}
+
+function isUtf16(bytes: Buffer): boolean {
+  return (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)
+}
+
+/** Offset of the first NUL or byte that is not UTF-8. */
+function firstBadByte(bytes: Buffer): number | undefined {
+  const nul = bytes.indexOf(0)
+  if (nul === -1 && isUtf8(bytes)) return undefined
+  const limit = nul === -1 ? bytes.length : nul
+  return isUtf8(bytes.subarray(0, limit)) ? limit : firstInvalid(bytes, limit)
+}
+
+/** Halves the range: `[0, low)` is whole characters, and something within `[low, high)` is not. */
+function firstInvalid(bytes: Buffer, limit: number): number {
+  let low = 0
+  let high = limit
+  while (high - low > 4) {
+    let middle = (low + high) >> 1
+    // Back to the start of a character, at most four bytes long.
+    for (let back = 0; back < 3 && ((bytes[middle] as number) & 0xc0) === 0x80; back++) middle--
+    if (middle <= low) break
+    if (isUtf8(bytes.subarray(low, middle))) low = middle
+    else high = middle
+  }
+  for (let at = low; at < high; ) {
+    const length = [1, 2, 3, 4].find((count) => isUtf8(bytes.subarray(at, at + count)) && at + count <= limit)
+    if (length === undefined) return at
+    at += length
+  }
+  return low
+}

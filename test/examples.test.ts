@@ -1,0 +1,141 @@
+/** Every example does what its README's table says: its own commands are run, and each request of the table is made. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import http from 'node:http'
+import https from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import { startPortico } from './helpers/portico.ts'
+
+type Row = { request: string; expected: string }
+type Answer = { status: number; location: string | undefined; body: string }
+
+const main = fileURLToPath(new URL('../bin/main.js', import.meta.url))
+
+/** Needs Docker, not a request: `npm run test:external` runs it. */
+const elsewhere = new Set(['docker-compose', 'demo'])
+
+const folders = readdirSync('examples', { withFileTypes: true }).filter((entry) => entry.isDirectory())
+
+for (const { name } of folders) {
+  if (elsewhere.has(name)) continue
+  t.test(`examples/${name} does what its README says`, async (t) => {
+    const readme = readFileSync(`examples/${name}/README.md`, 'utf8')
+    const folder = mkdtempSync(join(tmpdir(), 'portico-example-'))
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+    const commands = [...readme.matchAll(/^\$ (.*)$/gm)].map((match) => match[1]!.replaceAll('/tmp/', `${folder}/`))
+
+    let arguments_: string[] | undefined
+    for (const command of commands) {
+      const words = command.replace(/ &$/, '').split(' ')
+      if (command.startsWith('node examples/echo.mjs')) await startEcho(t, words.slice(1))
+      else if (command.startsWith('node bin/portico run')) arguments_ = words.slice(2)
+      else if (command.includes('make-secret.sh')) {
+        if (spawnSync('openssl', ['version']).status !== 0) return t.comment('skipped: openssl is not installed')
+        const made = spawnSync('sh', words.slice(0, words.indexOf('>')), { encoding: 'utf8' })
+        t.equal(made.status, 0, made.stderr)
+        writeFileSync(words.at(-1)!, made.stdout)
+      } else t.fail(`a command this test does not know: ${command}`)
+    }
+    if (!arguments_) return t.fail('the README has no run command')
+
+    const check = spawnSync(process.execPath, [main, 'check', ...arguments_.slice(1)], { encoding: 'utf8' })
+    t.equal(check.status, 0, check.stdout + check.stderr)
+
+    const portico = await startPortico(t, arguments_)
+    const ports = { 8080: portico.ports.http, 8443: portico.ports.https }
+    const rows = readRows(readme)
+    t.ok(rows.length > 0, 'the README has a table of requests')
+    for (const row of rows) await checkRow(t, row, ports)
+  })
+}
+
+function readRows(readme: string): Row[] {
+  return [...readme.matchAll(/^\| (.*?) \| (.*) \|$/gm)]
+    .map((match) => ({ request: match[1]!, expected: match[2]! }))
+    .filter((row) => row.request.includes('`'))
+}
+
+async function checkRow(t: Test, row: Row, ports: Record<number, number>): Promise<void> {
+  const label = `${row.request} → ${row.expected}`
+  const code = /`(.*?)`/.exec(row.request)![1]!
+  if (row.request.startsWith('WebSocket')) {
+    const url = new URL(code)
+    const socket = new WebSocket(`ws://127.0.0.1:${ports[Number(url.port)]}${url.pathname}`, {
+      headers: { Host: url.host },
+    })
+    await once(socket, 'open')
+    socket.send('hello')
+    const [message] = await once(socket, 'message')
+    t.equal(String(message), 'hello', label)
+    socket.terminate()
+    return
+  }
+  const redirect = /^(30\d) to `(.*?)`/.exec(row.expected)
+  if (redirect) {
+    const answer = await request(code, ports)
+    t.equal(answer.status, Number(redirect[1]), label)
+    const location = redirect[2]!.replace(/:(8080|8443)/, (_, port: string) => `:${ports[Number(port)]}`)
+    t.equal(answer.location, location, label)
+    return
+  }
+  if (/^\d{3}\b(?!\d)/.test(row.expected) && Number.parseInt(row.expected, 10) < 600) {
+    t.equal((await request(code, ports)).status, Number.parseInt(row.expected, 10), label)
+    return
+  }
+  const weights = [...row.expected.matchAll(/(19\d{3})(?: (three times|once))?/g)]
+  t.ok(weights.length > 0, `the row says which port answers: ${label}`)
+  const expected = weights.flatMap((match) => Array(match[2] === 'three times' ? 3 : 1).fill(Number(match[1]))).sort()
+  const seen: number[] = []
+  for (const _ of expected) {
+    const answer = await request(code, ports)
+    t.equal(answer.status, 200, label)
+    const echoed = JSON.parse(answer.body)
+    seen.push(echoed.port)
+    const header = /sees `([^:]+): (.*?)`/.exec(row.expected)
+    if (header) t.equal(echoed.headers[header[1]!.toLowerCase()], header[2], label)
+  }
+  t.same(seen.sort(), expected, label)
+}
+
+/** Makes the request of a `curl …` command with Node's own client, on the ports the gateway was given. */
+function request(command: string, ports: Record<number, number>): Promise<Answer> {
+  const headers: Record<string, string> = {}
+  for (const match of command.matchAll(/-H '([^:]+): (.*?)'/g)) headers[match[1]!] = match[2]!
+  const url = new URL(command.split(' ').at(-1)!)
+  const options = {
+    host: '127.0.0.1',
+    port: ports[Number(url.port)]!,
+    path: url.pathname + url.search,
+    headers: { Host: url.host, ...headers },
+    servername: url.hostname,
+    rejectUnauthorized: false,
+    agent: false as const,
+  }
+  return new Promise((resolve, reject) => {
+    const call = (url.protocol === 'https:' ? https : http).get(options, async (response) => {
+      let body = ''
+      for await (const chunk of response) body += chunk
+      resolve({ status: response.statusCode!, location: response.headers.location, body })
+    })
+    call.on('error', reject)
+  })
+}
+
+async function startEcho(t: Test, words: string[]): Promise<void> {
+  const child: ChildProcess = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(async () => {
+    child.kill()
+    await once(child, 'exit')
+  })
+  let output = ''
+  for await (const chunk of child.stdout!) {
+    output += chunk
+    if (output.split('\n').length > words.length - 1) return
+  }
+  throw new Error('the echo server did not start')
+}

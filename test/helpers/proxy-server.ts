@@ -1,0 +1,139 @@
+/** A proxy behind plain node servers: HTTP/1, HTTP/1 over TLS and HTTP/2, on ports of 127.0.0.1, closed with the test. */
+import { createServer, type Server } from 'node:http'
+import { createServer as createHttp2Server, createSecureServer } from 'node:http2'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo, Server as NetServer } from 'node:net'
+import type { Test } from 'tap'
+import { systemClock } from '../../lib/base/clock.ts'
+import { createProxy, type Proxy as DataPath } from '../../lib/proxy/proxy.ts'
+import type { Settings } from '../../lib/settings-table.ts'
+import type { Snapshot } from '../../lib/snapshot.ts'
+import type { RequestRecord } from '../../lib/telemetry/record.ts'
+import { EndpointRegistry, type RegistryOptions } from '../../lib/upstream/registry.ts'
+import type { Pem } from './certificates.ts'
+import { makeSettings } from './settings.ts'
+import { type EndpointWords, type ModelWords, makeSnapshot } from './snapshot.ts'
+
+export type ProxyServer = {
+  readonly proxy: DataPath
+  readonly registry: EndpointRegistry
+  /** HTTP/1, plain. */
+  readonly port: number
+  /** HTTP/2 with prior knowledge, plain. */
+  readonly h2Port: number
+  /** HTTP/1 over TLS and HTTP/2 over TLS; 0 without a certificate. */
+  readonly tlsPort: number
+  readonly h2TlsPort: number
+  readonly records: readonly RequestRecord[]
+  /** The next record to come after those taken already. */
+  record(): Promise<RequestRecord>
+  /** Swaps the snapshot. */
+  load(words: ModelWords, settings?: Readonly<Record<string, unknown>>): void
+  drain(): void
+}
+
+export type ProxyServerOptions = {
+  settings?: Readonly<Record<string, unknown>>
+  certificate?: Pem
+  resolve?: NonNullable<RegistryOptions['resolve']>
+  httpsPort?: number
+  /** No snapshot until `load` is called. */
+  unready?: boolean
+}
+
+/** `words` as a list of endpoints is one route for everything. */
+export async function startProxy(
+  t: Test,
+  words: ModelWords | readonly EndpointWords[],
+  options: ProxyServerOptions = {},
+): Promise<ProxyServer> {
+  let settings: Settings = makeSettings(options.settings)
+  let snapshot: Snapshot | undefined
+  let draining = false
+  const records: RequestRecord[] = []
+  let taken = 0
+  let waiters: (() => void)[] = []
+  const registry = new EndpointRegistry({
+    settings: () => settings,
+    clock: systemClock,
+    ...(options.resolve && { resolve: options.resolve }),
+  })
+  const proxy = createProxy({
+    snapshot: () => snapshot,
+    clock: systemClock,
+    isDraining: () => draining,
+    httpsPort: () => options.httpsPort,
+    onFinish(record) {
+      records.push(record)
+      const waiting = waiters
+      waiters = []
+      for (const resolve of waiting) resolve()
+    },
+  })
+  const load: ProxyServer['load'] = (next, changes) => {
+    if (changes) settings = makeSettings(changes)
+    snapshot = makeSnapshot(next, settings, registry)
+    registry.retain(snapshot.pools)
+  }
+  if (!options.unready) load(isList(words) ? { upstreams: { web: words }, routes: [{ to: 'web' }] } : words)
+
+  const http2Server = createHttp2Server()
+  http2Server.on('stream', proxy.handleStream.bind(proxy))
+  const servers: NetServer[] = [wireHttp1(createServer({ maxHeaderSize: 65_536 }), proxy), http2Server]
+  if (options.certificate) {
+    const pem = { cert: options.certificate.certificate, key: options.certificate.key }
+    const secure = createSecureServer({ ...pem, allowHTTP1: false })
+    secure.on('stream', proxy.handleStream.bind(proxy))
+    servers.push(wireHttp1(createTlsServer({ ...pem, maxHeaderSize: 65_536 }), proxy), secure)
+  }
+  const sockets = new Set<{ destroy(): void }>()
+  for (const server of servers) {
+    server.on('connection', (socket) => {
+      sockets.add(socket)
+      socket.on('close', () => sockets.delete(socket))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  }
+  t.teardown(async () => {
+    for (const socket of sockets) socket.destroy()
+    await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+    await registry.close()
+  })
+  const [port = 0, h2Port = 0, tlsPort = 0, h2TlsPort = 0] = servers.map(
+    (server) => (server.address() as AddressInfo).port,
+  )
+  return {
+    proxy,
+    registry,
+    port,
+    h2Port,
+    tlsPort,
+    h2TlsPort,
+    records,
+    load,
+    drain() {
+      draining = true
+    },
+    async record() {
+      while (records.length <= taken) await new Promise<void>((resolve) => waiters.push(resolve))
+      return records[taken++]!
+    },
+  }
+}
+
+function wireHttp1(server: Server, proxy: DataPath): Server {
+  server.on('request', proxy.handleRequest.bind(proxy))
+  server.on('checkContinue', proxy.handleRequest.bind(proxy))
+  server.on('checkExpectation', proxy.handleRequest.bind(proxy))
+  server.on('upgrade', proxy.handleUpgrade.bind(proxy))
+  server.on('connect', proxy.handleConnect.bind(proxy))
+  server.on('clientError', proxy.handleClientError.bind(proxy))
+  // node answers the request of a client that has already sent its FIN only with this.
+  Object.assign(server, { httpAllowHalfOpen: true, requireHostHeader: false })
+  server.maxHeadersCount = 2000
+  return server
+}
+
+function isList(words: ModelWords | readonly EndpointWords[]): words is readonly EndpointWords[] {
+  return Array.isArray(words)
+}

@@ -1,0 +1,135 @@
+/** Models and snapshots from a few words: hosts with paths, each leading to endpoints. */
+import { systemClock } from '../../lib/base/clock.ts'
+import type { SourcePosition } from '../../lib/base/position.ts'
+import type { Model } from '../../lib/model/model.ts'
+import type { Route, VirtualHost } from '../../lib/model/route.ts'
+import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../../lib/model/upstream.ts'
+import type { Settings } from '../../lib/settings-table.ts'
+import { buildSnapshot, type Snapshot } from '../../lib/snapshot.ts'
+import type { EndpointRegistry } from '../../lib/upstream/registry.ts'
+
+export const NOWHERE: SourcePosition = { file: 'test.yaml', line: 1, column: 1, length: 1, excerpt: '' }
+
+/** A port of 127.0.0.1, `host:port`, or an endpoint with what differs from a ready one of weight 1. */
+export type EndpointWords = number | string | (Partial<Endpoint> & { port: number })
+
+export type UpstreamWords = Readonly<{
+  endpoints: readonly EndpointWords[]
+  protocol?: UpstreamProtocol
+  guardAddresses?: boolean
+}>
+
+export type RouteWords = Readonly<{
+  /** `''`, the default, is every host. */
+  host?: string
+  /** Default `/`. */
+  path?: string
+  type?: 'exact' | 'prefix'
+  /** A key of `upstreams`, or the status of a backend that cannot be served. */
+  to: string | 404 | 503
+}>
+
+export type ModelWords = Readonly<{
+  upstreams?: Readonly<Record<string, readonly EndpointWords[] | UpstreamWords>>
+  routes?: readonly RouteWords[]
+  /** Hosts whose HTTP requests are sent to HTTPS. */
+  redirect?: readonly string[]
+  /** The default backend. */
+  fallback?: string
+}>
+
+export function makeEndpoint(words: EndpointWords): Endpoint {
+  const given: Partial<Endpoint> = typeof words === 'object' ? words : parseAddress(words)
+  return Object.freeze({
+    host: '127.0.0.1',
+    port: 0,
+    weight: 1,
+    ready: true,
+    serving: true,
+    terminating: false,
+    source: 'settings',
+    sourceName: 'test',
+    ...given,
+  })
+}
+
+function parseAddress(words: number | string): { host: string; port: number } {
+  if (typeof words === 'number') return { host: '127.0.0.1', port: words }
+  const colon = words.lastIndexOf(':')
+  return { host: words.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(words.slice(colon + 1)) }
+}
+
+/** The upstream of the Service `default/<name>`, port 80. */
+export function makeUpstream(name: string, words: readonly EndpointWords[] | UpstreamWords): Upstream {
+  const given: UpstreamWords = isList(words) ? { endpoints: words } : words
+  return Object.freeze({
+    key: keyOf(name),
+    service: { namespace: 'default', name, type: 'ClusterIP', position: NOWHERE },
+    port: { number: 80, name: '', targetPort: 80 },
+    protocol: given.protocol ?? 'http',
+    endpoints: given.endpoints.map(makeEndpoint),
+    guardAddresses: given.guardAddresses ?? false,
+    balancer: 'round-robin',
+  })
+}
+
+function isList(words: readonly EndpointWords[] | UpstreamWords): words is readonly EndpointWords[] {
+  return Array.isArray(words)
+}
+
+function keyOf(name: string): UpstreamKey {
+  return `default/${name}:80`
+}
+
+function makeRoute(words: RouteWords): Route {
+  const { host = '', path = '/', type = 'prefix', to } = words
+  return {
+    id: `default/test|${host}|${type} ${path}`,
+    host,
+    match: { type, path },
+    pathType: type === 'exact' ? 'Exact' : 'Prefix',
+    path,
+    action:
+      typeof to === 'string'
+        ? { type: 'forward', upstream: keyOf(to) }
+        : { type: 'unavailable', status: to, reason: 'as the test wants it' },
+    backend: `default/${to}:80`,
+    ingress: { namespace: 'default', name: 'test' },
+    position: NOWHERE,
+    createdAt: undefined,
+  }
+}
+
+export function makeModel(words: ModelWords): Model {
+  const upstreams = new Map<UpstreamKey, Upstream>()
+  for (const [name, given] of Object.entries(words.upstreams ?? {}))
+    upstreams.set(keyOf(name), makeUpstream(name, given))
+  const routes = (words.routes ?? []).map(makeRoute)
+  const names = new Set([...routes.map((route) => route.host), ...(words.redirect ?? [])])
+  const hosts = [...names].map(
+    (host): VirtualHost => ({
+      host,
+      routes: routes.filter((route) => route.host === host).sort(compareRoutes),
+      redirectToHttps: words.redirect?.includes(host) ?? false,
+      position: NOWHERE,
+    }),
+  )
+  return Object.freeze({
+    hosts,
+    defaultRoute: words.fallback === undefined ? undefined : makeRoute({ to: words.fallback }),
+    shadowed: [],
+    upstreams,
+    services: [],
+    certificates: [],
+    counts: { resources: 0, ingresses: 1, routes: routes.length },
+  })
+}
+
+function compareRoutes(a: Route, b: Route): number {
+  return Number(a.match.type === 'prefix') - Number(b.match.type === 'prefix') || b.path.length - a.path.length
+}
+
+export function makeSnapshot(words: ModelWords, settings: Settings, registry: EndpointRegistry): Snapshot {
+  const model = makeModel(words)
+  return buildSnapshot({ generation: 1, settings, model, diagnostics: [] }, registry, systemClock)
+}

@@ -1,0 +1,232 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { decodeText } from './decode-text.ts'
+
+const SERVICE = 'metadata: {name: web}\nspec: {ports: [{port: 80}]}\n'
+
+t.test('documents, lists and lists of one kind are taken apart, positions kept', async (t) => {
+  const { resources, objects, printed } = decodeText(`apiVersion: v1
+kind: Service
+${SERVICE}---
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: Namespace
+  metadata: {name: a}
+- apiVersion: v1
+  kind: List
+  items:
+  - apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: b}
+  - apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: B_}
+---
+apiVersion: v1
+kind: ServiceList
+items:
+- metadata: {name: c}
+  spec: {ports: [{port: 80}]}
+- metadata: {name: d}
+  spec: {ports: [{port: 0}]}
+`)
+  t.same(
+    resources.map(({ kind, meta }) => `${kind} ${meta.name}`),
+    ['Service web', 'Namespace a', 'ConfigMap b', 'Service c'],
+  )
+  t.equal(objects, 6)
+  t.match(printed, [
+    /^20:22 metadata.name: Invalid value: "B_"/,
+    '28:25 spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive',
+  ])
+  t.match(resources[3]?.origin.locate(['metadata', 'name']), { line: 25, column: 20 })
+})
+
+t.test('JSON is read as YAML is', async (t) => {
+  const json = JSON.stringify(
+    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web' }, spec: { ports: [{ port: 0 }] } },
+    null,
+    '\t',
+  )
+  t.same(decodeText(json, 'web.json').printed, [
+    '10:13 spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive',
+  ])
+})
+
+t.test('settings are set aside, in lists too', async (t) => {
+  const { settings, resources, printed } = decodeText(`apiVersion: portico.dev/v1alpha1
+kind: GatewayConfiguration
+http: {port: x}
+---
+apiVersion: v1
+kind: List
+items:
+- {apiVersion: portico.dev/v1alpha1, kind: GatewayConfiguration, https: {port: 1}}
+`)
+  t.same(printed, [])
+  t.same(resources, [])
+  t.equal(settings.length, 2)
+  t.match(settings[1]?.origin.locate(['https', 'port']), { line: 8, column: 80 })
+})
+
+for (const [apiVersion, kind] of [
+  ['apps/v1', 'Deployment'],
+  ['batch/v1beta1', 'CronJob'],
+  ['v1', 'ServiceAccount'],
+  ['v1', 'PersistentVolumeClaim'],
+  ['rbac.authorization.k8s.io/v1', 'ClusterRole'],
+  ['networking.k8s.io/v1', 'NetworkPolicy'],
+  ['autoscaling/v2', 'HorizontalPodAutoscaler'],
+  ['policy/v1', 'PodDisruptionBudget'],
+  ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'],
+  ['kustomize.config.k8s.io/v1beta1', 'Kustomization'],
+  ['resource.k8s.io/v1', 'SomethingOfNextYear'],
+  ['cert-manager.io/v1', 'Certificate'],
+  ['monitoring.coreos.com/v1', 'ServiceMonitor'],
+  ['gateway.networking.k8s.io/v1', 'HTTPRoute'],
+  ['serving.knative.dev/v1', 'Service'],
+  ['networking.istio.io/v1', 'ServiceEntry'],
+  ['traefik.containo.us/v1alpha1', 'IngressRoute'],
+  ['config.openshift.io/v1', 'Ingress'],
+] as const) {
+  t.test(`${apiVersion} ${kind} passes in silence`, async (t) => {
+    const { printed, resources, objects } = decodeText(
+      `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: {name: A_}\nspec: 1\n`,
+    )
+    t.same(printed, [])
+    t.same(resources, [])
+    t.equal(objects, 1)
+  })
+}
+
+for (const [apiVersion, kind, place, help] of [
+  ['networking.k8s.io/v1', 'Ingres', '2:7', 'did you mean "Ingress" (apiVersion: networking.k8s.io/v1)?'],
+  ['networking.k8s.io/v1', 'ingress', '2:7', 'did you mean "Ingress" (apiVersion: networking.k8s.io/v1)?'],
+  ['v1', 'Ingress', '1:13', 'write apiVersion: networking.k8s.io/v1'],
+  ['apps/v1', 'Service', '1:13', 'write apiVersion: v1'],
+  ['networking.k8s.io/v2', 'Ingress', '1:13', 'write apiVersion: networking.k8s.io/v1'],
+  ['networking.k8s.oi/v1', 'Ingress', '1:13', 'did you mean "networking.k8s.io/v1"?'],
+  ['v1', 'Servce', '2:7', 'did you mean "Service" (apiVersion: v1)?'],
+  ['apps/v1', 'Deploymnet', '2:7', 'did you mean "Deployment"?'],
+  ['v1', 'Whatever', '2:7', undefined],
+  ['skaffold/v4', 'Config', '1:13', undefined],
+] as const) {
+  t.test(`CF-09 ${apiVersion} ${kind} is no kind`, async (t) => {
+    const { diagnostics, printed } = decodeText(`apiVersion: ${apiVersion}\nkind: ${kind}\n${SERVICE}`)
+    t.same(printed, [`${place} warning no matches for kind "${kind}" in version "${apiVersion}"`])
+    t.equal(diagnostics[0]?.code, 'PORTICO_RES_KIND_UNKNOWN')
+    t.equal(diagnostics[0]?.help, help)
+  })
+}
+
+for (const [apiVersion, kind, place, help] of [
+  ['portico.dev/v1alpha1', 'GatewayConfig', '2:7', 'did you mean "GatewayConfiguration"?'],
+  ['portico.dev/v1', 'GatewayConfiguration', '1:13', 'write apiVersion: portico.dev/v1alpha1'],
+  ['portico.io/v1alpha1', 'GatewayConfiguration', '1:13', 'write apiVersion: portico.dev/v1alpha1'],
+] as const) {
+  t.test(`CF-09 ${apiVersion} ${kind} is an error`, async (t) => {
+    const { diagnostics, printed } = decodeText(`apiVersion: ${apiVersion}\nkind: ${kind}\n`)
+    t.same(printed, [`${place} no matches for kind "${kind}" in version "${apiVersion}"`])
+    t.equal(diagnostics[0]?.help, help)
+  })
+}
+
+for (const [name, text, expected] of [
+  ['a list', '- a\n- b\n', '1:1 a manifest is a mapping with apiVersion and kind, not a list'],
+  ['a string', 'hello\n', '1:1 a manifest is a mapping with apiVersion and kind, not a string'],
+  ['no kind', 'apiVersion: v1\n', '1:1 kind not set'],
+  ['no apiVersion', 'kind: Service\n', '1:1 apiVersion not set'],
+  ['neither, but a spec', 'spec: {}\n', '1:1 apiVersion not set, kind not set'],
+  ['a version that is a number', 'apiVersion: 1\nkind: Service\n', '1:13 apiVersion not set'],
+  ['another tool', 'steps: []\n', '1:1 warning apiVersion not set, kind not set'],
+] as const) {
+  t.test(`not an object: ${name}`, async (t) => {
+    const { printed, diagnostics } = decodeText(text)
+    t.same(printed, [expected])
+    t.equal(diagnostics[0]?.code, 'PORTICO_RES_NOT_AN_OBJECT')
+  })
+}
+
+for (const [file, what] of [
+  ['charts/web/values.yaml', "a Helm chart's values"],
+  ['values-prod.yaml', "a Helm chart's values"],
+  ['Chart.yaml', 'a Helm chart'],
+  ['kustomization.yaml', 'a kustomization'],
+  ['docker-compose.yml', 'a Compose file'],
+  ['package.json', "a Node package's file"],
+] as const) {
+  t.test(`${file} is known by its name`, async (t) => {
+    t.same(decodeText('name: a\n', file).printed, [`1:1 info ${what}, not a Kubernetes object: left out`])
+  })
+}
+
+t.test('CF-31 whatever the fields hold, nothing is thrown and nothing is half applied', async () => {
+  const words = fc.constantFrom(
+    'web',
+    'http',
+    'a.example',
+    '*.a',
+    '/',
+    '/a',
+    'Prefix',
+    '10.0.0.1',
+    'None',
+    'NodePort',
+    '',
+    'TCP',
+  )
+  const { value } = fc.letrec((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 6 },
+      words,
+      fc.integer(),
+      fc.double(),
+      fc.boolean(),
+      fc.constant(null),
+      fc.string(),
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc.dictionary(
+        fc.oneof(
+          fc.constantFrom(
+            ...'metadata name labels annotations spec rules host http paths path pathType backend service port number ports tls hosts secretName type clusterIP clusterIPs selector targetPort nodePort data stringData addressType endpoints addresses conditions subsets ip status items externalIPs'.split(
+              ' ',
+            ),
+          ),
+          fc.string(),
+        ),
+        tie('value'),
+        { maxKeys: 6 },
+      ),
+    ),
+  }))
+  const kinds = fc.constantFrom(
+    ['networking.k8s.io/v1', 'Ingress'],
+    ['extensions/v1beta1', 'Ingress'],
+    ['networking.k8s.io/v1', 'IngressClass'],
+    ['v1', 'Service'],
+    ['discovery.k8s.io/v1', 'EndpointSlice'],
+    ['v1', 'Endpoints'],
+    ['v1', 'Pod'],
+    ['v1', 'Secret'],
+    ['v1', 'ConfigMap'],
+    ['v1', 'List'],
+  )
+  fc.assert(
+    fc.property(
+      kinds,
+      fc.dictionary(
+        fc.constantFrom('metadata', 'spec', 'data', 'endpoints', 'subsets', 'items', 'type', 'ports'),
+        value,
+      ),
+      ([apiVersion, kind], fields) => {
+        const text = JSON.stringify({ ...fields, apiVersion, kind })
+        const { resources, diagnostics } = decodeText(text)
+        const hasError = diagnostics.some(({ severity }) => severity === 'error')
+        return kind === 'List' || resources.length === 0 || !hasError
+      },
+    ),
+    { numRuns: 500 },
+  )
+})

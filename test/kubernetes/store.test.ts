@@ -1,0 +1,102 @@
+import t from 'tap'
+import { DiagnosticList } from '../../lib/base/diagnostics.ts'
+import { decodeDocuments } from '../../lib/kubernetes/decode.ts'
+import { createResourceSet } from '../../lib/kubernetes/store.ts'
+import { parseDocuments } from '../../lib/source/document.ts'
+import { sourceFromText } from '../../lib/source/files.ts'
+import { decodeText } from './decode-text.ts'
+
+function service(name: string, more: { time?: string; nodePort?: number; protocol?: string } = {}): string {
+  const time = more.time ? `, creationTimestamp: "${more.time}"` : ''
+  return `apiVersion: v1
+kind: Service
+metadata: {name: ${name}${time}}
+spec: {type: NodePort, ports: [{port: 80, nodePort: ${more.nodePort ?? 0}, protocol: ${more.protocol ?? 'TCP'}}]}
+`
+}
+
+t.test('resources are found by kind, namespace and name', async (t) => {
+  const { set } = decodeText(
+    `${service('a')}---\n${service('b')}---\napiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n`,
+  )
+  t.equal(set.size, 3)
+  t.equal(set.generation, 1)
+  t.equal(set.get('Service', 'default', 'b')?.meta.name, 'b')
+  t.equal(set.get('Service', 'other', 'b'), undefined)
+  t.equal(set.get('Namespace', '', 'a')?.kind, 'Namespace')
+  t.same(set.all('Ingress'), [])
+})
+
+t.test('they are ordered by age, then name, never by file order', async (t) => {
+  const { set } = decodeText(
+    [
+      service('c'),
+      service('b'),
+      service('newer', { time: '2024-01-01T00:00:00Z' }),
+      service('older', { time: '2023-01-01T00:00:00Z' }),
+    ].join('---\n'),
+  )
+  t.same(
+    set.all('Service').map(({ meta }) => meta.name),
+    ['older', 'newer', 'b', 'c'],
+  )
+})
+
+t.test('I-41 of two with one name the first by file and line is kept, in whatever order they come', async (t) => {
+  const texts = [
+    ['b.yaml', `# moved\n${service('web')}`],
+    ['a.yaml', `${service('web')}---\n${service('web')}`],
+  ] as const
+  for (const files of [texts, texts.toReversed()]) {
+    const diagnostics = new DiagnosticList()
+    const resources = files.flatMap(([name, text]) => {
+      const { documents } = parseDocuments(sourceFromText(name, text), diagnostics)
+      return decodeDocuments(documents, diagnostics).resources
+    })
+    const set = createResourceSet(resources, 1, diagnostics)
+    t.equal(set.size, 1)
+    t.match(set.get('Service', 'default', 'web')?.origin.locate(['metadata', 'name']), { file: 'a.yaml', line: 3 })
+    t.match(diagnostics.sorted(), [
+      {
+        code: 'PORTICO_RES_DUPLICATE',
+        severity: 'error',
+        message: 'Service default/web is already defined',
+        position: { file: 'a.yaml', line: 8, column: 18 },
+        notes: [{ message: 'the one in use is here', position: { file: 'a.yaml', line: 3, column: 18 } }],
+      },
+      { code: 'PORTICO_RES_DUPLICATE', position: { file: 'b.yaml', line: 4, column: 18 } },
+    ])
+  }
+})
+
+t.test('V13 a nodePort of another Service is refused, the older one keeps it', async (t) => {
+  const { printed, diagnostics, set } = decodeText(
+    [
+      service('a', { nodePort: 30_080 }),
+      service('b', { nodePort: 30_080, time: '2024-01-01T00:00:00Z' }),
+      service('c', { nodePort: 30_080, protocol: 'UDP' }),
+    ].join('---\n'),
+  )
+  t.same(printed, ['4:53 spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated'])
+  t.match(diagnostics[0]?.notes, [{ message: 'Service default/b has it', position: { line: 9, column: 53 } }])
+  t.same(
+    set.all('Service').map(({ meta }) => meta.name),
+    ['b', 'c'],
+    'S35 one nodePort serves TCP and UDP',
+  )
+})
+
+t.test('a Service that is refused holds no nodePort', async (t) => {
+  const both = `apiVersion: v1
+kind: Service
+metadata: {name: b}
+spec: {type: NodePort, ports: [{name: x, port: 1, nodePort: 30001}, {name: y, port: 2, nodePort: 30002}]}
+`
+  const { set } = decodeText(
+    [service('a', { nodePort: 30_001 }), both, service('c', { nodePort: 30_002 })].join('---\n'),
+  )
+  t.same(
+    set.all('Service').map(({ meta }) => meta.name),
+    ['a', 'c'],
+  )
+})
