@@ -1,0 +1,70 @@
+/** How a failed request is answered: the one place that turns a GatewayError into a response. */
+import type { GatewayError } from '../base/errors.ts'
+
+export type FailureAnswer = Readonly<{
+  status: number
+  /** Names and values in turn. */
+  headers: readonly string[]
+  body: Buffer
+}>
+
+/** Seconds; sent with 503, which are over soon or not at all. */
+const RETRY_AFTER = '1'
+
+/** JSON, or HTML for whoever prefers it. Says nothing that the client sent, and no address. */
+export function composeFailure(error: GatewayError, requestId: string, accept: string | undefined): FailureAnswer {
+  const html = prefersHtml(accept)
+  const body = Buffer.from(html ? printHtml(error, requestId) : printJson(error, requestId))
+  const headers = [
+    'Content-Type',
+    html ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8',
+    'Content-Length',
+    String(body.length),
+    'Cache-Control',
+    'no-store',
+    'X-Content-Type-Options',
+    'nosniff',
+    'Server',
+    'portico',
+    'X-Request-Id',
+    requestId,
+  ]
+  if (error.status === 503) headers.push('Retry-After', RETRY_AFTER)
+  if (error.status === 405) headers.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
+  return { status: error.status, headers, body }
+}
+
+/** The same as raw HTTP/1.1, for connections on which no request could be read. */
+export function composeRawFailure(error: GatewayError, reason: string, requestId: string, date: string): Buffer {
+  const { status, headers, body } = composeFailure(error, requestId, undefined)
+  let head = `HTTP/1.1 ${status} ${reason}\r\nDate: ${date}\r\nConnection: close\r\n`
+  for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`
+  return Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), body])
+}
+
+/** Names text/html, and no JSON before it: what a browser's navigation sends. */
+function prefersHtml(accept: string | undefined): boolean {
+  if (accept === undefined) return false
+  const html = accept.indexOf('text/html')
+  const json = accept.search(/application\/(?:[\w.+-]*\+)?json/)
+  return html >= 0 && (json < 0 || html < json)
+}
+
+function printJson(error: GatewayError, requestId: string): string {
+  return `${JSON.stringify({ status: error.status, code: error.code, message: error.sentence, requestId })}\n`
+}
+
+/** A request id holds only letters, digits, dot, hyphen and underscore (request-id), so nothing needs escaping. */
+function printHtml(error: GatewayError, requestId: string): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>${error.status}</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;margin:15vh auto;max-width:36rem;padding:0 1rem;color:#222}small{color:#666}</style>
+<h1>${error.status}</h1>
+<p>${error.sentence}</p>
+<p><small>${error.code}<br>${requestId}</small></p>
+</html>
+`
+}

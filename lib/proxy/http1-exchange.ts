@@ -1,0 +1,218 @@
+/** The HTTP/1 door: an Exchange over node:http's request and response. HOT */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import {
+  type BodySink,
+  type ConnectionInfo,
+  type Exchange,
+  type HeadOptions,
+  normalizePeer,
+  type Protocol,
+  type UpgradeOffer,
+} from './exchange.ts'
+
+/** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
+const LINGER_MS = 2000
+
+/**
+ * A client that has sent its FIN may still read (`nc -N`) or be gone (most often). It keeps its request as long as the
+ * answer makes progress within this time.
+ */
+const HALF_CLOSED_MS = 5000
+
+export class Http1Exchange implements Exchange {
+  readonly protocol: Protocol
+  readonly connection: ConnectionInfo
+  readonly method: string
+  readonly target: string
+  readonly authority = undefined
+  readonly headers: readonly string[]
+  readonly hasBody: boolean
+  readonly offer: UpgradeOffer | undefined
+  onClose: (complete: boolean) => void = ignore
+  onDrain: () => void = ignore
+  readonly request: IncomingMessage
+  readonly socket: Socket
+  readonly #response: ServerResponse
+  #bodyEnded = false
+  #closed = false
+  #closeDelimited = false
+  #drainWanted = false
+  #halfClosed: NodeJS.Timeout | undefined
+
+  constructor(request: IncomingMessage, response: ServerResponse, offer?: UpgradeOffer) {
+    const { socket } = request
+    this.request = request
+    this.socket = socket
+    this.#response = response
+    this.offer = offer
+    this.protocol = request.httpVersion === '1.0' ? 'HTTP/1.0' : 'HTTP/1.1'
+    this.method = request.method!
+    this.target = request.url!
+    this.headers = request.rawHeaders
+    this.connection = {
+      scheme: socket instanceof TLSSocket ? 'https' : 'http',
+      peerAddress: normalizePeer(socket.remoteAddress),
+      localPort: socket.localPort ?? 0,
+    }
+    const { headers } = request
+    this.hasBody =
+      headers['transfer-encoding'] !== undefined ||
+      (headers['content-length'] !== undefined && Number(headers['content-length']) !== 0)
+    request.on('error', ignore)
+    // One listener for each pipelined request is no leak.
+    socket.setMaxListeners(0)
+    if (!offer) socket.on('end', this.#onClientEnd)
+    response.on('error', ignore)
+    response.on('finish', () => this.#close(true))
+    response.on('close', () => this.#close(response.writableFinished))
+    response.on('drain', () => {
+      if (!this.#drainWanted) return
+      this.#drainWanted = false
+      this.onDrain()
+    })
+  }
+
+  get isHeadSent(): boolean {
+    return this.#response.headersSent
+  }
+
+  get isRequestComplete(): boolean {
+    return !this.hasBody || this.#bodyEnded
+  }
+
+  get pendingBytes(): number {
+    return this.#response.writableLength
+  }
+
+  get isQueued(): boolean {
+    return this.#response.socket === null
+  }
+
+  readBody(sink: BodySink, sayContinue: boolean): void {
+    const { request } = this
+    if (sayContinue && this.protocol !== 'HTTP/1.0') this.#response.writeContinue()
+    request.on('data', (chunk: Buffer) => sink.onBodyData(chunk))
+    request.on('end', () => {
+      // `end` alone also follows some aborts: only a complete message is one.
+      if (!request.complete || this.#closed) return
+      this.#bodyEnded = true
+      sink.onBodyEnd(request.rawTrailers)
+    })
+  }
+
+  pauseBody(): void {
+    this.request.pause()
+  }
+
+  resumeBody(): void {
+    this.request.resume()
+  }
+
+  sendInterim(status: number, headers: readonly string[]): void {
+    if (status !== 103 || this.protocol === 'HTTP/1.0' || this.isHeadSent) return
+    const hints: Record<string, string | string[]> = {}
+    for (let at = 0; at < headers.length; at += 2) {
+      const name = headers[at]!.toLowerCase()
+      if (name !== 'link' && name !== 'content-security-policy') continue
+      const known = hints[name]
+      hints[name] = known === undefined ? headers[at + 1]! : [...[known].flat(), headers[at + 1]!]
+    }
+    try {
+      this.#response.writeEarlyHints(hints)
+    } catch {
+      // A Link that node does not understand: a hint left out changes nothing.
+    }
+  }
+
+  sendHead(status: number, reason: string, headers: readonly string[], options: HeadOptions): void {
+    const response = this.#response
+    if (options.close || !this.isRequestComplete) response.shouldKeepAlive = false
+    if (!this.isRequestComplete) lingerBeforeClose(this.socket)
+    response.writeHead(status, reason, headers as string[])
+    const bodiless = this.method === 'HEAD' || status === 204 || status === 304
+    this.#closeDelimited = !bodiless && this.protocol === 'HTTP/1.0' && !hasContentLength(headers)
+    // An empty latin1 write puts the head on the wire at once; flushHeaders would write it as UTF-8 and so alter latin1 values.
+    if (!bodiless) response.write('', 'latin1')
+  }
+
+  write(chunk: Buffer): boolean {
+    if (chunk.length === 0) return true
+    this.#halfClosed?.refresh()
+    const room = this.#response.write(chunk)
+    if (!room) this.#drainWanted = true
+    return room
+  }
+
+  end(trailers: readonly string[]): void {
+    const response = this.#response
+    if (trailers.length > 0 && response.chunkedEncoding) {
+      const pairs: [string, string][] = []
+      for (let at = 0; at < trailers.length; at += 2) pairs.push([trailers[at]!, trailers[at + 1]!])
+      response.addTrailers(pairs)
+    }
+    response.end()
+    // What is left of the request body has no taker; it may not stop the connection.
+    if (!this.isRequestComplete) {
+      this.request.removeAllListeners('data')
+      this.request.resume()
+    }
+  }
+
+  /** Gives up the response for a tunnel: whoever takes the socket writes everything else. */
+  takeSocket(): Socket {
+    this.#closed = true
+    this.#response.detachSocket(this.socket)
+    return this.socket
+  }
+
+  abort(): void {
+    // A body that ends with the connection is told from a whole one only by a reset.
+    if (this.#closeDelimited && this.isHeadSent && !(this.socket instanceof TLSSocket)) this.socket.resetAndDestroy()
+    else this.socket.destroy()
+    this.#close(false)
+  }
+
+  #onClientEnd = (): void => {
+    this.#halfClosed = setTimeout(() => this.abort(), HALF_CLOSED_MS)
+  }
+
+  #close(complete: boolean): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearTimeout(this.#halfClosed)
+    this.socket.off('end', this.#onClientEnd)
+    this.onClose(complete)
+  }
+}
+
+function ignore(): void {}
+
+const lingering = new WeakSet<Socket>()
+
+/** Whether the connection is closing and only takes leftovers: requests read from it are not served any more. */
+export function isLingering(socket: Socket): boolean {
+  return lingering.has(socket)
+}
+
+/**
+ * Closing a socket that still receives makes the kernel send a reset, which may destroy the answer before the client
+ * has read it. So the connection is half-closed, and read to no purpose for a while (nginx's lingering_close).
+ */
+function lingerBeforeClose(socket: Socket): void {
+  socket.destroySoon = () => {
+    if (lingering.has(socket)) return
+    lingering.add(socket)
+    socket.end()
+    socket.resume()
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+    socket.once('end', () => socket.destroy())
+    socket.once('close', () => clearTimeout(timer))
+  }
+}
+
+function hasContentLength(headers: readonly string[]): boolean {
+  for (let at = 0; at < headers.length; at += 2) if (headers[at]!.toLowerCase() === 'content-length') return true
+  return false
+}

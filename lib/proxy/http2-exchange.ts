@@ -1,0 +1,207 @@
+/** The HTTP/2 door: an Exchange over a core http2 stream (the compatibility layer reports aborted bodies as complete). HOT */
+import {
+  constants,
+  type IncomingHttpHeaders,
+  type IncomingHttpStatusHeader,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import { type BodySink, type ConnectionInfo, type Exchange, type HeadOptions, normalizePeer } from './exchange.ts'
+
+const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants
+const { NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE, NGHTTP2_STREAM_STATE_CLOSED } = constants
+
+/** Fields that node:http2 refuses to send twice; the first counts. */
+const SINGLE = new Set([
+  'content-encoding',
+  'content-language',
+  'content-length',
+  'content-location',
+  'content-md5',
+  'content-range',
+  'content-type',
+  'date',
+  'etag',
+  'expires',
+  'last-modified',
+  'location',
+  'retry-after',
+  'server',
+  'age',
+  'from',
+])
+
+export class Http2Exchange implements Exchange {
+  readonly protocol = 'HTTP/2.0'
+  readonly connection: ConnectionInfo
+  readonly method: string
+  readonly target: string
+  readonly authority: string | undefined
+  readonly headers: readonly string[]
+  readonly hasBody: boolean
+  readonly offer = undefined
+  readonly isQueued = false
+  onClose: (complete: boolean) => void = ignore
+  onDrain: () => void = ignore
+  readonly #stream: ServerHttp2Stream
+  #bodyEnded = false
+  #trailers: readonly string[] = []
+  #responseTrailers: readonly string[] = []
+  #responseEnded = false
+  #closed = false
+  #drainWanted = false
+  #waitsForTrailers = false
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: readonly string[]) {
+    this.#stream = stream
+    const socket = stream.session?.socket
+    this.connection = {
+      scheme: stream.session?.encrypted ? 'https' : 'http',
+      peerAddress: normalizePeer(socket?.remoteAddress),
+      localPort: socket?.localPort ?? 0,
+    }
+    this.method = String(headers[':method'] ?? '')
+    this.target = String(headers[':path'] ?? '')
+    this.authority = headers[':authority'] as string | undefined
+    this.headers = withoutPseudoFields(rawHeaders)
+    this.hasBody = (flags & NGHTTP2_FLAG_END_STREAM) === 0
+    stream.on('error', ignore)
+    stream.on('close', () => this.#close(this.#responseEnded && stream.rstCode === NGHTTP2_NO_ERROR))
+    stream.on('aborted', () => this.#close(false))
+    stream.on('drain', () => {
+      if (!this.#drainWanted) return
+      this.#drainWanted = false
+      this.onDrain()
+    })
+    stream.on('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw?: string[]) => {
+      this.#trailers = raw ?? []
+    })
+    stream.on('wantTrailers', () => this.#sendTrailers())
+  }
+
+  get isHeadSent(): boolean {
+    return this.#stream.headersSent
+  }
+
+  get isRequestComplete(): boolean {
+    return !this.hasBody || this.#bodyEnded
+  }
+
+  get pendingBytes(): number {
+    return this.#stream.writableLength
+  }
+
+  readBody(sink: BodySink, sayContinue: boolean): void {
+    const stream = this.#stream
+    if (sayContinue && !stream.headersSent && !this.#closed) stream.additionalHeaders({ ':status': 100 })
+    stream.on('data', (chunk: Buffer) => sink.onBodyData(chunk))
+    // An empty body has ended without anybody reading it.
+    if (stream.readableEnded) setImmediate(() => this.#endBody(sink))
+    else stream.on('end', () => this.#onEnd(sink))
+  }
+
+  pauseBody(): void {
+    this.#stream.pause()
+  }
+
+  resumeBody(): void {
+    this.#stream.resume()
+  }
+
+  sendInterim(status: number, headers: readonly string[]): void {
+    if (status !== 103 || this.#closed || this.isHeadSent) return
+    this.#stream.additionalHeaders({ ':status': status, ...toHeaderObject(headers) })
+  }
+
+  sendHead(status: number, _reason: string, headers: readonly string[], options: HeadOptions): void {
+    if (this.#closed) return
+    this.#waitsForTrailers = options.trailers
+    const fields: OutgoingHttpHeaders & IncomingHttpStatusHeader = toHeaderObject(headers)
+    fields[':status'] = status
+    this.#stream.respond(fields, { waitForTrailers: options.trailers })
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.#closed || !this.#stream.writable) return true
+    const room = this.#stream.write(chunk)
+    if (!room) this.#drainWanted = true
+    return room
+  }
+
+  end(trailers: readonly string[]): void {
+    this.#responseTrailers = trailers
+    this.#responseEnded = true
+    const stream = this.#stream
+    if (this.isRequestComplete) {
+      stream.end()
+      return
+    }
+    // RFC 9113 §8.1: an answer before the whole request was read ends with RST_STREAM(NO_ERROR).
+    stream.end(() => {
+      if (!stream.closed) stream.close(NGHTTP2_NO_ERROR)
+    })
+    stream.resume()
+  }
+
+  abort(): void {
+    const stream = this.#stream
+    if (!stream.closed) stream.close(this.isHeadSent ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_CANCEL)
+    this.#close(false)
+  }
+
+  #onEnd(sink: BodySink): void {
+    // node emits this inside nghttp2's callback for the last frame, sometimes before nghttp2 has changed the state.
+    if (hasRemoteEnded(this.#stream)) this.#endBody(sink)
+    else setImmediate(() => this.#endBody(sink))
+  }
+
+  #endBody(sink: BodySink): void {
+    if (this.#closed || this.#stream.aborted || !hasRemoteEnded(this.#stream)) return
+    this.#bodyEnded = true
+    sink.onBodyEnd(this.#trailers)
+  }
+
+  #sendTrailers(): void {
+    if (!this.#waitsForTrailers) return
+    try {
+      this.#stream.sendTrailers(toHeaderObject(this.#responseTrailers))
+    } catch {
+      // A trailer that HTTP/2 cannot carry, or the stream has gone meanwhile.
+      this.#stream.close(NGHTTP2_INTERNAL_ERROR)
+    }
+  }
+
+  #close(complete: boolean): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.onClose(complete)
+  }
+}
+
+function ignore(): void {}
+
+/** END_STREAM was received: an `end` event alone also follows RST_STREAM and a lost connection. */
+function hasRemoteEnded(stream: ServerHttp2Stream): boolean {
+  const { state } = stream.state
+  return state === NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE || state === NGHTTP2_STREAM_STATE_CLOSED
+}
+
+function withoutPseudoFields(raw: readonly string[]): readonly string[] {
+  const fields: string[] = []
+  for (let at = 0; at < raw.length; at += 2) {
+    if (raw[at]!.charCodeAt(0) !== 0x3a /* : */) fields.push(raw[at]!, raw[at + 1]!)
+  }
+  return fields
+}
+
+function toHeaderObject(headers: readonly string[]): OutgoingHttpHeaders {
+  const fields: OutgoingHttpHeaders = Object.create(null)
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at]!.toLowerCase()
+    const value = headers[at + 1]!
+    const known = fields[name]
+    if (known === undefined) fields[name] = value
+    else if (!SINGLE.has(name)) fields[name] = [...[known as string | string[]].flat(), value]
+  }
+  return fields
+}

@@ -1,0 +1,228 @@
+/** The data path as listeners use it: one function for each way in which a request can arrive. */
+import { randomUUID } from 'node:crypto'
+import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
+import type { Clock } from '../base/clock.ts'
+import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
+import type { Snapshot } from '../snapshot.ts'
+import type { RequestRecord } from '../telemetry/record.ts'
+import type { RequestContext } from './context.ts'
+import { type Exchange, normalizePeer } from './exchange.ts'
+import { composeFailure, composeRawFailure } from './failure.ts'
+import { RequestHandler } from './handler.ts'
+import { Http1Exchange, isLingering } from './http1-exchange.ts'
+import { Http2Exchange } from './http2-exchange.ts'
+import { findUpgrade, replayWithoutUpgrade } from './upgrade.ts'
+
+export type ProxyOptions = {
+  /** What is served now; undefined before the first configuration. Read once per request. */
+  snapshot: () => Snapshot | undefined
+  clock: Clock
+  /** Called exactly once for every request, when it has ended. */
+  onFinish: (record: RequestRecord) => void
+  isDraining: () => boolean
+  /** The port that the HTTPS listener is bound to, for redirects; undefined: none. */
+  httpsPort?: () => number | undefined
+}
+
+export type Proxy = {
+  /** For 'request', 'checkContinue' and 'checkExpectation' of an HTTP/1 server, and for the handler of @fastify/http-proxy. */
+  handleRequest(request: IncomingMessage, response: ServerResponse): void
+  /** For 'stream' of an HTTP/2 server. */
+  handleStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]): void
+  /** For 'upgrade' of an HTTP/1 server. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** For 'connect' of an HTTP/1 server. */
+  handleConnect(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** For 'clientError' of an HTTP/1 server. */
+  handleClientError(error: Error & { code?: string }, socket: Duplex): void
+  /** Requests and tunnels. */
+  readonly inFlight: number
+  whenIdle(): Promise<void>
+  closeTunnels(): void
+}
+
+export function createProxy(options: ProxyOptions): Proxy {
+  return new DataPath(options)
+}
+
+class DataPath implements Proxy {
+  readonly #options: ProxyOptions
+  readonly #handler: RequestHandler
+  /** The requests that each connection carries now; more than one when they are pipelined. */
+  readonly #onSocket = new WeakMap<Duplex, Set<RequestContext>>()
+
+  constructor(options: ProxyOptions) {
+    this.#options = options
+    this.#handler = new RequestHandler({ httpsPort: () => undefined, ...options })
+  }
+
+  get inFlight(): number {
+    return this.#handler.inFlight
+  }
+
+  whenIdle(): Promise<void> {
+    return this.#handler.whenIdle()
+  }
+
+  closeTunnels(): void {
+    this.#handler.closeTunnels()
+  }
+
+  handleRequest(request: IncomingMessage, response: ServerResponse): void {
+    if (isLingering(request.socket)) return
+    // llhttp reads HTTP/0.9 and HTTP/2.0 request lines too.
+    if (request.httpVersionMajor !== 1 || request.httpVersionMinor > 1) {
+      this.handleClientError(
+        Object.assign(new Error('unknown HTTP version'), { code: 'HPE_INVALID_VERSION' }),
+        request.socket,
+      )
+      return
+    }
+    this.#serveHttp1(request, response, new Http1Exchange(request, response), undefined)
+  }
+
+  handleStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]): void {
+    const exchange = new Http2Exchange(stream, headers, flags, rawHeaders)
+    const snapshot = this.#options.snapshot()
+    if (snapshot) this.#handler.handle(exchange, snapshot, undefined)
+    else this.#answerUnready(exchange)
+  }
+
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // node:http has taken its listeners away: an error now would end the process.
+    socket.on('error', ignore)
+    const client = socket as Socket
+    // Answers to earlier requests of this connection are still to come, and may not mix with what follows.
+    if (this.#onSocket.get(socket)?.size) {
+      socket.destroy()
+      return
+    }
+    const upgrade = findUpgrade(request)
+    if (upgrade === undefined) {
+      replayWithoutUpgrade(request, client, head)
+      return
+    }
+    const response = new ServerResponse(request)
+    response.shouldKeepAlive = false
+    response.assignSocket(client)
+    response.once('finish', () => {
+      response.detachSocket(client)
+      client.destroySoon()
+    })
+    this.#serveHttp1(request, response, new Http1Exchange(request, response, { socket: client, early: head }), upgrade)
+  }
+
+  handleConnect(_request: IncomingMessage, socket: Duplex, _head: Buffer): void {
+    socket.on('error', ignore)
+    this.#answerRaw(socket, new GatewayError('PORTICO_REQ_METHOD_NOT_ALLOWED', 'CONNECT'), 'CONNECT')
+  }
+
+  handleClientError(error: Error & { code?: string }, socket: Duplex): void {
+    socket.on('error', ignore)
+    const failure = explainClientError(error)
+    const active = this.#onSocket.get(socket)
+    if (!failure || !socket.writable || isLingering(socket as Socket)) {
+      socket.destroy()
+      return
+    }
+    if (!active || active.size === 0) {
+      this.#answerRaw(socket, failure, '-')
+      return
+    }
+    // The body of the one request under way is what is wrong: it gets the answer. Else the bytes behind it are, and
+    // an answer to those would be read as part of an earlier one.
+    const [context] = active
+    if (active.size === 1 && context && !context.exchange.isRequestComplete && context.onBroken) {
+      context.onBroken(failure)
+    } else socket.destroy()
+  }
+
+  #serveHttp1(
+    request: IncomingMessage,
+    response: ServerResponse,
+    exchange: Http1Exchange,
+    upgrade: string | undefined,
+  ): void {
+    const snapshot = this.#options.snapshot()
+    if (!snapshot) {
+      this.#answerUnready(exchange)
+      return
+    }
+    const { socket } = request
+    let active = this.#onSocket.get(socket)
+    if (!active) {
+      active = new Set()
+      this.#onSocket.set(socket, active)
+    }
+    const context = this.#handler.handle(exchange, snapshot, upgrade)
+    active.add(context)
+    response.once('close', () => active.delete(context))
+  }
+
+  #answerUnready(exchange: Exchange): void {
+    const error = new GatewayError('PORTICO_GW_NOT_READY')
+    const { status, headers, body } = composeFailure(error, randomUUID(), undefined)
+    exchange.sendHead(status, STATUS_CODES[status]!, headers, { close: true, trailers: false })
+    if (exchange.method !== 'HEAD') exchange.write(body)
+    exchange.end([])
+  }
+
+  /** For connections that have no request to answer through. */
+  #answerRaw(socket: Duplex, error: GatewayError, method: string): void {
+    const { clock, onFinish } = this.#options
+    const id = randomUUID()
+    const answer = composeRawFailure(error, STATUS_CODES[error.status]!, id, new Date(clock.now()).toUTCString())
+    socket.end(answer, () => socket.destroy())
+    const peerAddress = normalizePeer((socket as Socket).remoteAddress)
+    onFinish({
+      id,
+      startedAt: clock.now(),
+      durationMs: 0,
+      upstreamMs: undefined,
+      protocol: 'HTTP/1.1',
+      scheme: socket instanceof TLSSocket ? 'https' : 'http',
+      method,
+      authority: '',
+      target: '',
+      status: error.status,
+      bytesIn: 0,
+      bytesOut: answer.length,
+      peerAddress,
+      clientAddress: peerAddress,
+      userAgent: undefined,
+      ingress: undefined,
+      route: undefined,
+      upstream: undefined,
+      endpoint: undefined,
+      tries: 0,
+      error: error.code,
+      detail: error.detail || undefined,
+      tunnel: false,
+    })
+  }
+}
+
+function ignore(): void {}
+
+/** Undefined: the connection is lost, nobody can be answered. */
+function explainClientError(error: Error & { code?: string }): GatewayError | undefined {
+  const code = clientErrorCode(error.code)
+  return code && new GatewayError(code, `${error.message} (${error.code})`, error)
+}
+
+function clientErrorCode(code: string | undefined): RequestErrorCode | undefined {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return 'PORTICO_REQ_HEADERS_TOO_LARGE'
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return 'PORTICO_REQ_TOO_LARGE'
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'PORTICO_REQ_TIMEOUT'
+    default:
+      return code?.startsWith('HPE_') ? 'PORTICO_REQ_MALFORMED' : undefined
+  }
+}

@@ -1,0 +1,110 @@
+/** Upgrades (RFC 9110 §7.8): which ones are passed on, and the byte tunnel after the upstream's own 101. */
+import type { IncomingMessage, Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { addListed } from './fields.ts'
+
+/** Protocols that concern the hop itself, so they are not for the upstream to decide. */
+const HOP_PROTOCOL = /^(?:h2c?|http|tls)(?:\/|$)/i
+const TOKEN = /^[\w!#$%&'*+.^`|~/-]+$/
+
+/**
+ * The protocol to ask the upstream for; undefined when the request is to be served as if it had no Upgrade: another
+ * method than GET, HTTP/1.0, a body, h2c or TLS, or a WebSocket handshake that no server may accept (RFC 6455 §4.2.1).
+ */
+export function findUpgrade(request: IncomingMessage): string | undefined {
+  const { headers, method, httpVersion } = request
+  if (method !== 'GET' || httpVersion !== '1.1') return undefined
+  if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) return undefined
+  const tokens = (headers.upgrade ?? '').split(',').map((token) => token.trim())
+  const websocket = tokens.some((token) => token.toLowerCase() === 'websocket')
+  if (websocket) return isWebSocketHandshake(request) ? 'websocket' : undefined
+  return tokens.find((token) => TOKEN.test(token) && !HOP_PROTOCOL.test(token))
+}
+
+function isWebSocketHandshake({ headers }: IncomingMessage): boolean {
+  const key = headers['sec-websocket-key'] ?? ''
+  return headers['sec-websocket-version'] === '13' && /^[A-Za-z0-9+/]{22}==$/.test(key)
+}
+
+/**
+ * Gives a request back to its server as if it had come without Upgrade. node:http has let go of the connection, so the
+ * head is put in front of the unread bytes again.
+ */
+export function replayWithoutUpgrade(request: IncomingMessage, socket: Socket, early: Buffer): void {
+  const { rawHeaders } = request
+  let head = `${request.method} ${request.url} HTTP/${request.httpVersion}\r\n`
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!.toLowerCase()
+    let value = rawHeaders[at + 1]!
+    if (name === 'upgrade' || name === 'http2-settings') continue
+    if (name === 'connection') {
+      const names = [...addListed(undefined, value)].filter((each) => each !== 'upgrade' && each !== 'http2-settings')
+      if (names.length === 0) continue
+      value = names.join(', ')
+    }
+    head += `${rawHeaders[at]}: ${value}\r\n`
+  }
+  const { server } = socket as Socket & { readonly server: Server }
+  socket.unshift(Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), early]))
+  server.emit('connection', socket)
+}
+
+/** Two sockets joined byte by byte, with the backpressure of both. */
+export class Tunnel {
+  readonly #client: Socket
+  readonly #upstream: Socket
+  readonly #onClose: () => void
+  readonly #startIn: number
+  readonly #startOut: number
+  #open = 2
+
+  /** `idleMs` without a byte in either direction ends it; 0 is never. `onClose` is called once, when both sockets are closed. */
+  constructor(client: Socket, upstream: Socket, idleMs: number, onClose: () => void) {
+    this.#client = client
+    this.#upstream = upstream
+    this.#onClose = onClose
+    this.#startIn = client.bytesRead
+    this.#startOut = client.bytesWritten
+    this.#join(client, upstream)
+    this.#join(upstream, client)
+    // Reads and writes both count as activity of the client's socket, so its timer alone sees both directions.
+    client.setTimeout(idleMs, () => this.destroy())
+    client.setNoDelay(true)
+  }
+
+  /** From the client, since the tunnel was opened. */
+  get bytesIn(): number {
+    return this.#client.bytesRead - this.#startIn
+  }
+
+  /** To the client, since the tunnel was opened. */
+  get bytesOut(): number {
+    return this.#client.bytesWritten - this.#startOut
+  }
+
+  destroy(): void {
+    this.#client.destroy()
+    this.#upstream.destroy()
+  }
+
+  #join(from: Socket, to: Socket): void {
+    // `pipe` passes a FIN on as a FIN: the other direction flows until it ends too (half-close).
+    from.pipe(to)
+    from.on('error', () => cut(to))
+    from.on('close', () => {
+      // Closed without FIN: nothing may look like a proper end to the other side.
+      if (!from.readableEnded) cut(to)
+      else if (to.readableEnded) to.end()
+      this.#open--
+      if (this.#open === 0) this.#onClose()
+    })
+  }
+}
+
+/** Ends a socket so that it cannot be taken for a proper end, where the transport can say so. */
+function cut(socket: Socket): void {
+  if (socket.destroyed) return
+  if (socket instanceof TLSSocket) socket.destroy()
+  else socket.resetAndDestroy()
+}
