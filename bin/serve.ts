@@ -28,7 +28,7 @@ export async function serve(input: ConfigurationInput, terminal: Terminal, optio
   const gateway = await createGateway({ ...input, version: VERSION })
   await gateway.start()
   const ended = life.lead(gateway)
-  const { people, machines } = findReaders(gateway)
+  const { people, machines } = findReaders(gateway, printAfterBoot !== undefined)
   if (people) {
     terminal.tell(printBoot({ ...describeBoot(gateway), now: Date.now() }, terminal.paintTalk))
     if (printAfterBoot) terminal.tell(printAfterBoot(gateway))
@@ -53,11 +53,14 @@ export async function serve(input: ConfigurationInput, terminal: Terminal, optio
   return code
 }
 
-/** Tables and excerpts would be noise between the JSON lines of a container; a person may still look on while these go to a file. */
-function findReaders({ configuration }: Gateway): { people: boolean; machines: boolean } {
+/**
+ * Tables and excerpts would be noise between the JSON lines of a container; a person may still look on while these go to
+ * a file. What was started to be looked at (`guided`) always speaks to a person.
+ */
+function findReaders({ configuration }: Gateway, guided: boolean): { people: boolean; machines: boolean } {
   const { format } = configuration.settings.log
-  if (format !== 'auto') return { people: format === 'pretty', machines: format === 'json' }
-  const people = Boolean(process.stderr.isTTY)
+  if (format !== 'auto') return { people: guided || format === 'pretty', machines: format === 'json' }
+  const people = guided || Boolean(process.stderr.isTTY)
   return { people, machines: !people || !process.stdout.isTTY }
 }
 

@@ -279,7 +279,8 @@ function readEndpoints(raw: unknown, form: 'document' | 'text'): Read {
       const parsed = typeof line === 'string' ? parseEndpointAddress(line) : notAnEndpoint(line)
       if ('problem' in parsed) problems.push({ at, message: parsed.problem, help: parsed.help })
     }
-    value[key] = lines
+    // A flag may be given once an endpoint; a YAML mapping has each key once.
+    value[key] = [...(value[key] ?? []), ...lines]
   }
   return problems.length > 0 ? { problems } : { value }
 }

@@ -123,6 +123,8 @@ t.test('each kind of setting is read from the file and from text', async (t) => 
   const { settings } = file
   t.same([settings.limits.bodyBytes, settings.timeouts.drain, settings.timeouts.connect], [10_485_760, 90_000, 1_500])
   t.same(settings.endpoints['default/web:http'], ['host.docker.internal:80'])
+  const repeated = resolve(t, { flags: { endpoints: ['default/api=127.0.0.1:3000', 'default/api=127.0.0.1:3001'] } })
+  t.same(repeated.settings.endpoints['default/api'], ['127.0.0.1:3000', '127.0.0.1:3001'], 'a repeated flag adds up')
 })
 
 t.test('CF-17 durations need a unit, sizes a known one, and both keep to their range', async (t) => {
