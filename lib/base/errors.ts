@@ -22,7 +22,6 @@ export const REQUEST_ERRORS = {
   PORTICO_REQ_TOO_LARGE: [413, 'downstream', 'never', 'The request body is too large.'],
   PORTICO_REQ_TARGET_TOO_LONG: [414, 'downstream', 'never', 'The request target is too long.'],
   PORTICO_REQ_EXPECTATION: [417, 'downstream', 'never', 'The expectation cannot be met.'],
-  PORTICO_REQ_MISDIRECTED: [421, 'downstream', 'never', 'This connection may not carry requests for that host.'],
   PORTICO_REQ_HEADERS_TOO_LARGE: [431, 'downstream', 'never', 'The request headers are too large.'],
   /** The client went away; 499 is nginx's status for the log alone. */
   PORTICO_REQ_ABORTED: [499, 'downstream', 'never', 'The client closed the request.'],
@@ -41,8 +40,6 @@ export const REQUEST_ERRORS = {
   /** The answer had begun: the client's connection or stream is cut, no status can be sent any more. */
   PORTICO_UP_TRUNCATED: [502, 'upstream', 'never', 'The answer of the service broke off.'],
   PORTICO_UP_STALLED: [504, 'upstream', 'never', 'The answer of the service stalled.'],
-  PORTICO_GW_DRAINING: [503, 'gateway', 'always', 'The gateway is shutting down.'],
-  PORTICO_GW_OVERLOADED: [503, 'gateway', 'always', 'The gateway is overloaded.'],
   PORTICO_GW_NOT_READY: [503, 'gateway', 'always', 'The gateway has no configuration yet.'],
   PORTICO_GW_UNEXPECTED: [500, 'gateway', 'never', 'The gateway failed.'],
 } as const satisfies Record<string, readonly [number, Fault, Retry, string]>

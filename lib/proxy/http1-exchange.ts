@@ -19,7 +19,7 @@ const LINGER_MS = 2000
  * A client that has sent its FIN may still read (`nc -N`) or be gone (most often). It keeps its request as long as the
  * answer makes progress within this time.
  */
-const HALF_CLOSED_MS = 5000
+const HALF_CLOSED_MS = 1000
 
 export class Http1Exchange implements Exchange {
   readonly protocol: Protocol
