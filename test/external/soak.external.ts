@@ -98,7 +98,6 @@ t.test('a gibibyte passes up and down with flat memory, over HTTP/1.1 and HTTP/2
     http.request({ host: '127.0.0.1', port: portico.ports.http, agent, method, path, headers })
   const session = http2.connect(`https://127.0.0.1:${portico.ports.https}`, { rejectUnauthorized: false })
   t.teardown(() => session.destroy())
-  session.setLocalWindowSize?.(1 << 20)
   const http2Request = (method: string, path: string) =>
     session.request({ ':method': method, ':path': path, ':authority': 'app.localhost' })
 
