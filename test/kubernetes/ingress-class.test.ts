@@ -22,7 +22,7 @@ const rules: readonly (readonly [rule: string, fields: readonly string[], expect
     ["6:3 spec.parameters.namespace: Required value: `parameters.scope` is set to 'Namespace'"],
   ],
   [
-    'I-4 parameters of the cluster name no namespace',
+    'I-4, D17 parameters are of the cluster where no scope is given, and name no namespace',
     ['controller: a.example/b', 'parameters: {kind: A, name: b, namespace: c}'],
     ["6:34 spec.parameters.namespace: Forbidden: `parameters.scope` is set to 'Cluster'"],
   ],
