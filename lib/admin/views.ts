@@ -1,5 +1,8 @@
 /** What is served, as flat plain objects: the admin API and `portico get -o json` print the same ones. No keys, no tokens. */
+
 import type { Diagnostic } from '../base/diagnostics.ts'
+import { printEndpointAddress } from '../base/endpoint-address.ts'
+import { compareText } from '../base/order.ts'
 import { printPosition, type SourcePosition } from '../base/position.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
@@ -137,7 +140,7 @@ export function routesView(model: Model): readonly RouteRow[] {
       pathType: route.pathType,
       backend: route.backend,
       upstream: route.action.type === 'forward' ? route.action.upstream : undefined,
-      endpoints: upstream ? usableEndpoints(upstream).map(printEndpoint) : [],
+      endpoints: upstream ? usableEndpoints(upstream).map(({ host, port }) => printEndpointAddress(host, port)) : [],
       namespace: route.ingress.namespace,
       ingress: route.ingress.name,
       state: shadowedBy ? 'shadowed' : unavailable ? 'unavailable' : 'served',
@@ -169,31 +172,32 @@ export function servicesView(model: Model): readonly ServiceRow[] {
       ),
       endpoints: service.upstreams.flatMap((key) => {
         const upstream = model.upstreams.get(key)
-        return upstream ? usableEndpoints(upstream).map(printEndpoint) : []
+        return upstream ? usableEndpoints(upstream).map(({ host, port }) => printEndpointAddress(host, port)) : []
       }),
       selector: Object.entries(service.selector)
         .map(([key, value]) => `${key}=${value}`)
         .join(','),
       source: printPosition(service.position),
     }))
-    .sort((a, b) => compare(a.namespace, b.namespace) || compare(a.name, b.name))
+    .sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name))
 }
 
 /** Every endpoint of every upstream, by Service, port and address. */
 export function endpointsView(model: Model, figures: Iterable<EndpointFigures> = []): readonly EndpointRow[] {
   const live = new Map<string, EndpointFigures>()
-  for (const each of figures) live.set(`${each.identity.protocol} ${printEndpoint(each.identity)}`, each)
+  for (const each of figures)
+    live.set(`${each.identity.protocol} ${printEndpointAddress(each.identity.host, each.identity.port)}`, each)
   const rows: EndpointRow[] = []
   for (const upstream of model.upstreams.values()) {
     const { namespace, name } = upstream.service
     for (const endpoint of upstream.endpoints) {
-      const known = live.get(`${upstream.protocol} ${printEndpoint(endpoint)}`)
+      const known = live.get(`${upstream.protocol} ${printEndpointAddress(endpoint.host, endpoint.port)}`)
       rows.push({
         namespace,
         service: name,
         port: upstream.port.number,
         portName: upstream.port.name,
-        address: printEndpoint(endpoint),
+        address: printEndpointAddress(endpoint.host, endpoint.port),
         weight: endpoint.weight,
         ...endpointState(endpoint),
         source: endpoint.source,
@@ -207,10 +211,10 @@ export function endpointsView(model: Model, figures: Iterable<EndpointFigures> =
   }
   return rows.sort(
     (a, b) =>
-      compare(a.namespace, b.namespace) ||
-      compare(a.service, b.service) ||
+      compareText(a.namespace, b.namespace) ||
+      compareText(a.service, b.service) ||
       a.port - b.port ||
-      compare(a.address, b.address),
+      compareText(a.address, b.address),
   )
 }
 
@@ -244,14 +248,14 @@ export function certificatesView(
     const certificate = first.certificate ?? defaultCertificate
     rows.push(
       certificateRow(certificate, now, {
-        hosts: bindings.map(({ host }) => host).sort(compare),
+        hosts: bindings.map(({ host }) => host).sort(compareText),
         reason: first.reason,
         ingress: [...new Set(bindings.map(({ ingress }) => `${ingress.namespace}/${ingress.name}`))].join(', '),
         position: first.certificate?.position ?? first.position,
       }),
     )
   }
-  rows.sort((a, b) => compare(a.name, b.name) || compare(a.hosts[0] ?? '', b.hosts[0] ?? ''))
+  rows.sort((a, b) => compareText(a.name, b.name) || compareText(a.hosts[0] ?? '', b.hosts[0] ?? ''))
   if (defaultCertificate) {
     rows.push(
       certificateRow(defaultCertificate, now, {
@@ -370,15 +374,6 @@ function printFigures({
   }
 }
 
-/** `host:port`, IPv6 in brackets. */
-function printEndpoint({ host, port }: Pick<Endpoint, 'host' | 'port'>): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
-
 function printTime(time: number): string {
   return Number.isFinite(time) ? new Date(time).toISOString() : ''
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

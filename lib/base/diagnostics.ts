@@ -1,4 +1,5 @@
 /** What is wrong with what the user wrote: the catalogue of codes, and the list that collects them. Never thrown. */
+import { compareText } from './order.ts'
 import type { SourcePosition } from './position.ts'
 
 export type Severity = 'error' | 'warning' | 'info'
@@ -153,10 +154,6 @@ function compareDiagnostics(a: Diagnostic, b: Diagnostic): number {
     left.column - right.column ||
     compareText(a.code, b.code)
   )
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }
 
 /** Counts by severity. */

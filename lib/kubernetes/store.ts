@@ -1,5 +1,7 @@
 /** All resources of one configuration, by kind and key; immutable, with a generation. */
+
 import type { DiagnosticList } from '../base/diagnostics.ts'
+import { compareText } from '../base/order.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printResource, type Resource, type ResourceKind, type Service } from './resource.ts'
 
@@ -120,8 +122,4 @@ function comparePositions(a: SourcePosition, b: SourcePosition): number {
 function compareAge({ meta: a }: Resource, { meta: b }: Resource): number {
   const older = (a.createdAt ?? Number.POSITIVE_INFINITY) - (b.createdAt ?? Number.POSITIVE_INFINITY)
   return (Number.isNaN(older) ? 0 : older) || compareText(a.namespace, b.namespace) || compareText(a.name, b.name)
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -1,7 +1,9 @@
 /** Which certificate each host is served with, from the tls sections of all Ingresses (I-27 to I-33). */
+
 import type { Clock } from '../base/clock.ts'
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { matchesHostPattern } from '../base/hostname.ts'
+import { compareText } from '../base/order.ts'
 import { type Ingress, type IngressTls, printName, printResource } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Certificate, CertificateBinding } from '../model/certificate.ts'
@@ -52,7 +54,7 @@ class Binder {
   result(): readonly CertificateBinding[] {
     const wildcard = ({ host }: CertificateBinding): number => Number(host.startsWith('*.'))
     return Object.freeze(
-      [...this.#bindings.values()].sort((a, b) => wildcard(a) - wildcard(b) || (a.host < b.host ? -1 : 1)),
+      [...this.#bindings.values()].sort((a, b) => wildcard(a) - wildcard(b) || compareText(a.host, b.host)),
     )
   }
 

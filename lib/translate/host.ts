@@ -1,6 +1,8 @@
 /** Virtual hosts: the rules of all Ingresses merged by host (I-36), and the default backends behind them. */
+
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { matchesHostPattern } from '../base/hostname.ts'
+import { compareText } from '../base/order.ts'
 import type { SourcePosition } from '../base/position.ts'
 import type { Ingress } from '../kubernetes/resource.ts'
 import type { Route, ShadowedRoute, VirtualHost } from '../model/route.ts'
@@ -73,7 +75,7 @@ export function translateHosts(
 /** Exact hosts, then wildcards, then `''`; each group by name. */
 function compareHosts({ host: a }: VirtualHost, { host: b }: VirtualHost): number {
   const group = (host: string): number => (host === '' ? 2 : host.startsWith('*.') ? 1 : 0)
-  return group(a) - group(b) || (a < b ? -1 : a > b ? 1 : 0)
+  return group(a) - group(b) || compareText(a, b)
 }
 
 function findDraft(drafts: Map<string, HostDraft>, host: string, ingress: Ingress, index: number): HostDraft {

@@ -1,5 +1,7 @@
 /** Routes of Ingress paths, and which of several with the same meaning wins (I-15, I-37 to I-40). */
+
 import type { DiagnosticList } from '../base/diagnostics.ts'
+import { compareText } from '../base/order.ts'
 import { normalizeRulePath } from '../base/path.ts'
 import type { FieldPath } from '../base/position.ts'
 import {
@@ -113,7 +115,7 @@ function compareMatch(a: Route, b: Route): number {
     Number(a.pathType === 'default') - Number(b.pathType === 'default') ||
     Number(a.match.type === 'prefix') - Number(b.match.type === 'prefix') ||
     b.match.path.length - a.match.path.length ||
-    (a.match.path < b.match.path ? -1 : a.match.path > b.match.path ? 1 : 0)
+    compareText(a.match.path, b.match.path)
   )
 }
 

@@ -1,4 +1,5 @@
 /** Services as `get services` shows them, in kubectl's words. */
+import { compareText } from '../base/order.ts'
 import type { Service } from '../kubernetes/resource.ts'
 import type { ServiceView } from '../model/model.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
@@ -56,8 +57,4 @@ function findExternalIP(service: Service): string {
     addresses.unshift(...assigned)
   }
   return addresses.length === 0 ? NONE : [...new Set(addresses)].join(',')
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -4,8 +4,8 @@
  */
 import { ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import type { Socket } from 'node:net'
+import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
-import { printAddress } from './connect.ts'
 import type { Connection } from './connection-pool.ts'
 
 /** A request as it shall stand on the wire; framing fields included, `Connection` excluded unless it is an upgrade. */
@@ -221,7 +221,7 @@ class NodeCall implements UpstreamCall {
 
   get #place(): string {
     const { remoteAddress, remotePort } = this.#connection.socket
-    return remoteAddress === undefined ? 'connection closed' : printAddress(remoteAddress, remotePort!)
+    return remoteAddress === undefined ? 'connection closed' : printEndpointAddress(remoteAddress, remotePort!)
   }
 }
 

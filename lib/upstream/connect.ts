@@ -1,6 +1,7 @@
 /** Opens one connection to one address of an endpoint, plain or TLS, and says in the catalogue's words why it could not. */
 import { connect as connectTcp, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls, type SecureContext } from 'node:tls'
+import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
 
 /** How an https endpoint is spoken to. */
@@ -26,7 +27,7 @@ export function connectEndpoint(
   done: (result: Socket | GatewayError) => void,
 ): void {
   const { address, port, tls } = target
-  const place = printAddress(address, port)
+  const place = printEndpointAddress(address, port)
   let handshaking = false
   // Half-open: a tunnel may be ended in one direction while the other still flows.
   const where = { host: address, port, allowHalfOpen: true }
@@ -81,9 +82,4 @@ function explainConnectError(error: NodeJS.ErrnoException, place: string, handsh
     default:
       return new GatewayError('PORTICO_UP_CONNECT_FAILED', `${place}: ${error.code ?? error.message}`, error)
   }
-}
-
-/** `host:port`, IPv6 in brackets. */
-export function printAddress(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

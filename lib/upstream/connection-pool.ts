@@ -1,8 +1,9 @@
 /** The connections to one address: reused while they are clean, opened up to a limit, beyond it a short bounded queue. HOT */
 import type { Socket } from 'node:net'
+import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { Settings } from '../settings-table.ts'
-import { type ConnectTarget, connectEndpoint, printAddress } from './connect.ts'
+import { type ConnectTarget, connectEndpoint } from './connect.ts'
 
 /** Whoever asks for a connection. Exactly one of the two is called, perhaps before `acquire` returns. */
 export type Waiter = {
@@ -217,6 +218,6 @@ export class ConnectionPool {
 
   #overloaded(why: string): GatewayError {
     const { address, port } = this.target
-    return new GatewayError('PORTICO_UP_OVERLOADED', `${printAddress(address, port)}: ${why}`)
+    return new GatewayError('PORTICO_UP_OVERLOADED', `${printEndpointAddress(address, port)}: ${why}`)
   }
 }

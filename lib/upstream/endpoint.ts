@@ -2,10 +2,11 @@
 import { isIP } from 'node:net'
 import { isPrivateAddress } from '../base/cidr.ts'
 import type { Clock } from '../base/clock.ts'
+import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { UpstreamProtocol } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
-import { printAddress, type UpstreamTls } from './connect.ts'
+import type { UpstreamTls } from './connect.ts'
 import { type Connection, ConnectionPool, type Waiter } from './connection-pool.ts'
 import type { NameResolver } from './resolver.ts'
 
@@ -49,7 +50,7 @@ export class EndpointState {
   constructor(identity: EndpointIdentity, surroundings: EndpointSurroundings) {
     this.identity = identity
     this.key = identity.key
-    this.label = printAddress(identity.host, identity.port)
+    this.label = printEndpointAddress(identity.host, identity.port)
     this.#surroundings = surroundings
   }
 
