@@ -37,6 +37,9 @@ const KINDS: Readonly<Record<string, string>> = {
   'storagemigration.k8s.io': 'StorageVersionMigration',
 }
 
+/** Configuration files of Kubernetes' own programs, which share the core group's version: kubectl's, the scheduler's. */
+export const TOOL_KINDS: ReadonlySet<string> = new Set(['v1 Config', 'v1 Policy'])
+
 export const BUILT_IN_KINDS: ReadonlyMap<string, ReadonlySet<string>> = new Map(
   Object.entries(KINDS).map(([group, kinds]) => [group, new Set(kinds.split(/\s+/))]),
 )

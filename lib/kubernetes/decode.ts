@@ -40,25 +40,29 @@ class DocumentDecoder {
     const { value, origin } = document
     if (!isMapping(value)) {
       this.objects++
-      this.#addNotAnObject(value, origin)
+      this.#addNotAnObject(document)
       return
     }
     const apiVersion = readType(value, 'apiVersion')
     const kind = readType(value, 'kind')
-    if (kind?.endsWith('List') && isItems(value)) {
-      this.#decodeList(document, value.items, apiVersion, kind)
-      return
+    if (kind?.endsWith('List')) {
+      const items = readItems(value, apiVersion, kind)
+      if (items) {
+        this.#decodeList(document, items, apiVersion, kind)
+        return
+      }
     }
     this.objects++
     if (apiVersion === undefined || kind === undefined) {
-      this.#addMissingType(value, origin)
+      this.#addMissingType(value, document)
       return
     }
     const verdict = judgeKind(apiVersion, kind)
     if (verdict.type === 'settings') this.settings.push(document)
     else if (verdict.type === 'decode') this.#decodeObject(document, kind, verdict.decoder)
     else if (verdict.type === 'unknown') {
-      const { field, help, severity } = verdict
+      const { field, help } = verdict
+      const severity = document.inFolder && verdict.isForeign ? 'info' : verdict.severity
       const message = `no matches for kind ${JSON.stringify(kind)} in version ${JSON.stringify(apiVersion)}`
       const position = origin.locate([field])
       const resource = printObject(kind, value)
@@ -72,7 +76,7 @@ class DocumentDecoder {
     for (const [index, item] of items.entries()) {
       const isUntyped = itemKind !== undefined && isMapping(item) && !Object.hasOwn(item, 'kind')
       const value = isUntyped ? Object.assign(Object.create(null), { apiVersion, kind: itemKind }, item) : item
-      this.decode({ value, origin: shiftOrigin(list.origin, ['items', index]), index: list.index })
+      this.decode({ value, origin: shiftOrigin(list.origin, ['items', index]), index: list.index, inFolder: false })
     }
   }
 
@@ -90,30 +94,32 @@ class DocumentDecoder {
     if (!report.failed) this.resources.push(resource)
   }
 
-  #addMissingType(value: Readonly<Record<string, unknown>>, origin: Origin): void {
+  /** A file that was named is meant to be a manifest; in a folder lie other tools' files too. */
+  #addMissingType(value: Readonly<Record<string, unknown>>, { origin, inFolder = false }: SourceDocument): void {
     const missing = ['apiVersion', 'kind'].filter((field) => readType(value, field) === undefined)
     const message = missing.map((field) => `${field} not set`).join(', ')
-    const other = missing.includes('kind') ? findOtherFormat(origin.file) : undefined
-    if (other) {
-      this.#diagnostics.add('PORTICO_RES_NOT_AN_OBJECT', `${other.what}, not a Kubernetes object: left out`, {
-        position: origin.locate([]),
-        help: other.help,
-        severity: 'info',
-      })
+    const other = findOtherFormat(origin.file)
+    const hasParts = OBJECT_FIELDS.some((field) => Object.hasOwn(value, field))
+    // JSON is for data of all sorts, which may well have a field named so.
+    const isData = isJson(origin) && missing.length === 2
+    if (inFolder && (other || !hasParts || isData)) {
+      if (!isData || hasParts) this.#addForeign(message, origin, other)
       return
     }
     const wrongType = missing.find((field) => Object.hasOwn(value, field) && value[field] !== null)
-    // Without anything an object has, it is some other tool's file that lies among the manifests.
-    const isForeign = missing.length === 2 && !['metadata', 'spec', 'data'].some((field) => Object.hasOwn(value, field))
     this.#diagnostics.add('PORTICO_RES_NOT_AN_OBJECT', message, {
       position: origin.locate(wrongType ? [wrongType] : []),
-      help: isForeign ? 'this is no manifest: keep it out of what -f names' : `add ${missing.join(' and ')}`,
-      ...(isForeign && { severity: 'warning' }),
+      help: other?.help ?? (hasParts || missing.length === 1 ? `add ${missing.join(' and ')}` : FOREIGN_HELP),
+      ...(inFolder && missing.length === 2 && { severity: 'warning' }),
     })
   }
 
-  #addNotAnObject(value: unknown, origin: Origin): void {
+  #addNotAnObject({ value, origin, inFolder = false }: SourceDocument): void {
     const what = Array.isArray(value) ? 'a list' : `a ${typeof value}`
+    if (inFolder) {
+      if (!isJson(origin)) this.#addForeign(`${what}, not a Kubernetes object`, origin, findOtherFormat(origin.file))
+      return
+    }
     this.#diagnostics.add(
       'PORTICO_RES_NOT_AN_OBJECT',
       `a manifest is a mapping with apiVersion and kind, not ${what}`,
@@ -123,6 +129,24 @@ class DocumentDecoder {
       },
     )
   }
+
+  /** `other` is the tool whose file it is, where that is known. */
+  #addForeign(message: string, origin: Origin, other: OtherFormat | undefined): void {
+    const text = other ? `${other.what}, not a Kubernetes object` : message
+    this.#diagnostics.add('PORTICO_RES_NOT_AN_OBJECT', `${text}: left out`, {
+      position: origin.locate([]),
+      help: other?.help ?? FOREIGN_HELP,
+      severity: 'info',
+    })
+  }
+}
+
+/** What an object has beside its type: a mapping with one of them is likely meant to be one. */
+const OBJECT_FIELDS = ['metadata', 'spec', 'data'] as const
+const FOREIGN_HELP = 'this is no manifest: keep it out of what -f names'
+
+function isJson(origin: Origin): boolean {
+  return origin.file.toLowerCase().endsWith('.json')
 }
 
 function readType(value: Readonly<Record<string, unknown>>, field: string): string | undefined {
@@ -130,8 +154,17 @@ function readType(value: Readonly<Record<string, unknown>>, field: string): stri
   return typeof text === 'string' && text !== '' ? text : undefined
 }
 
-function isItems(value: Readonly<Record<string, unknown>>): value is { items: readonly unknown[] } {
-  return Object.hasOwn(value, 'items') && Array.isArray(value.items)
+/** The items of a list; one of a known kind may have none. */
+function readItems(
+  value: Readonly<Record<string, unknown>>,
+  apiVersion: string | undefined,
+  kind: string,
+): readonly unknown[] | undefined {
+  const items = Object.hasOwn(value, 'items') ? value.items : null
+  if (Array.isArray(items)) return items
+  const isEmpty = items === null && apiVersion !== undefined
+  if (!isEmpty) return undefined
+  return kind === 'List' || judgeKind(apiVersion, kind.slice(0, -'List'.length)).type !== 'unknown' ? [] : undefined
 }
 
 /** `Kind namespace/name`, as far as it can be told before the object is decoded. */
@@ -159,6 +192,10 @@ const OTHER_FORMATS: readonly (readonly [name: RegExp, format: OtherFormat])[] =
   [/^kustomization\.ya?ml$/i, { what: 'a kustomization', help: 'build it: kubectl kustomize . | portico run -f -' }],
   [/^chart\.ya?ml$/i, { what: 'a Helm chart', help: 'render it: helm template . | portico run -f -' }],
   [/^values[^/]*\.ya?ml$/i, { what: "a Helm chart's values", help: 'render it: helm template . | portico run -f -' }],
+  [
+    /^skaffold[^/]*\.ya?ml$/i,
+    { what: 'a Skaffold configuration', help: 'render it: skaffold render | portico run -f -' },
+  ],
   [/^(?:docker-)?compose[^/]*\.ya?ml$/i, { what: 'a Compose file', help: 'keep it out of what -f names' }],
   [
     /^(?:package|package-lock|tsconfig)\.json$/i,

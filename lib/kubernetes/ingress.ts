@@ -129,7 +129,9 @@ function hostHelp(host: string): string | undefined {
   if (/:\d+$/.test(host)) return 'a host is a name alone: leave the port out'
   if (host.endsWith('.')) return 'leave the dot at the end out'
   if (/[^\x20-\x7e]/.test(host)) return 'write international names in their xn-- form'
-  return host !== host.toLowerCase() ? `write it in lower case: ${host.toLowerCase()}` : undefined
+  const lower = host.toLowerCase()
+  const isCase = host !== lower && checkDnsSubdomain(lower.replace(/^\*\./, '')).length === 0
+  return isCase ? `write it in lower case: ${lower}` : undefined
 }
 
 function decodePath(path: FieldReader, index: number, version: Version): IngressPath | undefined {
@@ -186,7 +188,7 @@ function decodeBackend(backend: FieldReader, version: Version): IngressBackend |
   const hasResource = backend.has('resource')
   const hasService = version.serviceFields.some((field) => backend.has(field))
   if (hasResource && hasService) {
-    report.invalid(backend.path, '', 'cannot set both resource and service backends')
+    report.invalid(backend.path, '', 'cannot set both resource and service backends', { help: 'keep one of them' })
     return undefined
   }
   if (hasResource) return decodeResourceBackend(backend.child('resource'))
@@ -205,7 +207,10 @@ function decodeServiceBackend(backend: FieldReader): IngressServiceBackend | und
   const portName = port.string('name') ?? ''
   const portNumber = port.integer('number') ?? 0
   if (portName !== '' && portNumber !== 0) {
-    service.report.invalid(backend.path, '', 'cannot set both port name & port number', { at: port.path })
+    service.report.invalid(backend.path, '', 'cannot set both port name & port number', {
+      at: port.path,
+      help: 'keep one of name and number',
+    })
     return undefined
   }
   if (portName !== '') {

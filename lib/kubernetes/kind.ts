@@ -1,6 +1,6 @@
 /** What an apiVersion and kind mean to Portico: decoded, a settings document, of no concern, or a mistake. */
 import { distance } from 'fastest-levenshtein'
-import { BUILT_IN_KINDS } from './built-in.ts'
+import { BUILT_IN_KINDS, TOOL_KINDS } from './built-in.ts'
 import { decodeConfigMap } from './config-map.ts'
 import { decodeBetaEndpointSlice, decodeEndpointSlice } from './endpoint-slice.ts'
 import { decodeEndpoints } from './endpoints.ts'
@@ -27,7 +27,14 @@ export type KindVerdict =
   | Readonly<{ type: 'settings' }>
   | Readonly<{ type: 'ignore' }>
   /** `field` is where the mistake is. */
-  | Readonly<{ type: 'unknown'; field: 'apiVersion' | 'kind'; help: string | undefined; severity: 'error' | 'warning' }>
+  | Readonly<{
+      type: 'unknown'
+      field: 'apiVersion' | 'kind'
+      help: string | undefined
+      severity: 'error' | 'warning'
+      /** Another tool's file may look like this. */
+      isForeign?: boolean
+    }>
 
 const DECODERS: Readonly<Record<string, KindDecoder>> = {
   'networking.k8s.io/v1 Ingress': { shape: schema.INGRESS, decode: decodeIngress },
@@ -89,6 +96,7 @@ const SETTLED_GROUPS: ReadonlySet<string> = new Set(['', 'apps', 'batch', 'exten
 export function judgeKind(apiVersion: string, kind: string): KindVerdict {
   const name = `${apiVersion} ${kind}`
   if (Object.hasOwn(DECODERS, name)) return { type: 'decode', decoder: DECODERS[name] as KindDecoder }
+  if (TOOL_KINDS.has(name)) return { type: 'ignore' }
   const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
   if (group === SETTINGS_GROUP || kind === SETTINGS_KIND) return judgeSettings(apiVersion, kind)
   const preferred = PREFERRED.get(kind)
@@ -97,6 +105,9 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
     // A kind that is decoded comes here only with a group or version that does not have it.
     if (preferred) return unknown('apiVersion', `write apiVersion: ${preferred}`)
     if (kinds.has(kind)) return { type: 'ignore' }
+    if (group === '' && !/^v\d/.test(apiVersion)) return foreign()
+    const home = findHome(kind)
+    if (home !== undefined) return unknown('apiVersion', printHome(kind, home))
     const near = findNearKind(kind)
     return near || SETTLED_GROUPS.has(group) ? unknown('kind', near && suggest(near)) : { type: 'ignore' }
   }
@@ -106,8 +117,10 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
   // Custom resources have a domain for a group.
   if (group.includes('.')) return { type: 'ignore' }
   if (preferred) return unknown('apiVersion', `write apiVersion: ${preferred}`)
+  const home = findHome(kind)
+  if (home !== undefined) return unknown('apiVersion', printHome(kind, home))
   const near = findNearKind(kind)
-  return unknown('apiVersion', near && suggest(near))
+  return near ? unknown('apiVersion', suggest(near)) : foreign()
 }
 
 function judgeSettings(apiVersion: string, kind: string): KindVerdict {
@@ -121,6 +134,16 @@ function judgeSettings(apiVersion: string, kind: string): KindVerdict {
 
 function unknown(field: 'apiVersion' | 'kind', help: string | undefined): KindVerdict {
   return { type: 'unknown', field, help, severity: 'warning' }
+}
+
+function foreign(): KindVerdict {
+  return { type: 'unknown', field: 'apiVersion', help: undefined, severity: 'warning', isForeign: true }
+}
+
+/** The API group that has a kind of exactly this name; of several the one in use. */
+function findHome(kind: string): string | undefined {
+  const groups = [...BUILT_IN_KINDS].filter(([, kinds]) => kinds.has(kind)).map(([group]) => group)
+  return groups.find((group) => group !== 'extensions') ?? groups[0]
 }
 
 /** A kind that differs by case or two letters at most; those that are decoded come first. */
@@ -141,6 +164,10 @@ function findNearKind(kind: string): string | undefined {
 function suggest(kind: string): string {
   const preferred = PREFERRED.get(kind)
   return preferred ? `did you mean "${kind}" (apiVersion: ${preferred})?` : `did you mean "${kind}"?`
+}
+
+function printHome(kind: string, group: string): string {
+  return group === '' ? `write apiVersion: v1` : `${kind} belongs to the API group "${group}"`
 }
 
 function printDeprecation(what: string, since: string, until: string, instead: string): string {

@@ -47,7 +47,7 @@ export class ProblemReport {
   }
 
   /** `supported` is printed sorted, as the API server does. */
-  unsupported(path: FieldPath, value: string, supported: readonly string[]): void {
+  unsupported(path: FieldPath, value: string, supported: readonly string[], advice?: string): void {
     const nearest = findNearest(value, supported)
     const names = supported.toSorted().map(printValue).join(', ')
     this.#field(
@@ -55,7 +55,7 @@ export class ProblemReport {
       path,
       `Unsupported value: ${printValue(value)}: supported values: ${names}`,
       {
-        help: nearest ? `did you mean ${JSON.stringify(nearest)}?` : undefined,
+        help: advice !== undefined ? advice : nearest ? `did you mean ${JSON.stringify(nearest)}?` : undefined,
       },
     )
   }

@@ -20,8 +20,14 @@ export function decodeServicePorts(spec: FieldReader, type: ServiceType | undefi
 export function decodeProtocol(port: FieldReader): Protocol | undefined {
   const written = port.string('protocol') || 'TCP'
   const protocol = PROTOCOLS.find((known) => known === written)
-  if (protocol === undefined) port.report.unsupported(port.at('protocol'), written, PROTOCOLS)
+  if (protocol === undefined) port.report.unsupported(port.at('protocol'), written, PROTOCOLS, protocolHelp(written))
   return protocol
+}
+
+/** Protocols of the layers above have a field of their own. */
+function protocolHelp(written: string): string | undefined {
+  const isTcp = /^(?:https?|http[/-]?[12](?:\.[01])?|h2c?|grpcs?|wss?|tls|ssl|mongo|mysql|redis)$/i.test(written)
+  return isTcp ? `did you mean "TCP"? what is spoken over it goes into appProtocol` : undefined
 }
 
 function decodePort(port: FieldReader, index: number, needsName: boolean, names: Map<string, FieldPath>): ServicePort {

@@ -94,8 +94,8 @@ function checkExternalName(spec: FieldReader): void {
   const reason = 'may not be set for ExternalName services'
   const hasAddress = spec.string('clusterIP') || spec.strings('clusterIPs').length > 0
   if (hasAddress) {
-    const at = spec.at(spec.has('clusterIPs') ? 'clusterIPs' : 'clusterIP')
-    report.forbidden(spec.at('clusterIPs'), reason, { at })
+    const field = spec.has('clusterIPs') ? 'clusterIPs' : 'clusterIP'
+    report.forbidden(spec.at('clusterIPs'), reason, { at: spec.at(field), help: `remove ${field}` })
   }
   if (spec.strings('ipFamilies').length > 0) report.forbidden(spec.at('ipFamilies'), reason)
   if (spec.has('ipFamilyPolicy')) report.forbidden(spec.at('ipFamilyPolicy'), reason)

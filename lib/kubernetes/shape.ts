@@ -59,7 +59,9 @@ class ShapeCheck {
     const isString = typeof value === 'string'
     const isInteger = Number.isInteger(value)
     if (shape === 'string' || shape === 'secret') {
-      if (!isString) this.#addWrongType(shape === 'secret' ? undefined : value, 'must be a string', quoteHelp)
+      if (isString) return
+      if (shape === 'string') this.#addWrongType(value, 'must be a string', quoteHelp)
+      else this.#addWrongType(undefined, 'must be a string', () => (typeof value === 'object' ? undefined : 'quote it'))
     } else if (shape === 'int') {
       if (!isInteger) this.#addWrongType(value, 'must be an integer', unquoteHelp)
     } else if (shape === 'bool') {
@@ -123,7 +125,7 @@ class ShapeCheck {
     help: (value: unknown, position: SourcePosition) => string | undefined,
   ): void {
     const path: FieldPath = [...this.#path]
-    const advice = value === undefined ? undefined : help(value, this.#report.origin.locate(path))
+    const advice = help(value, this.#report.origin.locate(path))
     this.#report.wrongType(path, value, expected, advice)
   }
 }

@@ -19,6 +19,8 @@ export type FileProviderOptions = {
 
 export type FileLimits = Readonly<{ maxBytes: number; maxCount: number }>
 
+type ReadOptions = Readonly<{ maxBytes: number; inFolder: boolean }>
+
 /** What the files hold now. */
 export type Manifests = {
   readonly resources: readonly Resource[]
@@ -88,7 +90,7 @@ export class FileProvider {
         if (this.#stdin) order.push(this.#stdin)
         continue
       }
-      const { paths, isKept } = await this.#find(
+      const { paths, inFolder, isKept } = await this.#find(
         source,
         { maxCount: limits.maxCount - after.size },
         stamps,
@@ -102,7 +104,8 @@ export class FileProvider {
           batch.map(async (path) => {
             stamps.set(path, await readFileStamp(path))
             const previous = before.get(path)
-            return isKept && previous ? previous : this.#readFile(path, limits, previous)
+            const options = { maxBytes: limits.maxBytes, inFolder: inFolder.has(path) }
+            return isKept && previous ? previous : this.#readFile(path, options, previous)
           }),
         )
         for (const [index, state] of states.entries()) after.set(batch[index] as string, state)
@@ -133,26 +136,26 @@ export class FileProvider {
     limits: { maxCount: number },
     stamps: Map<string, string>,
     diagnostics: DiagnosticList,
-  ): Promise<{ paths: readonly string[]; isKept: boolean }> {
+  ): Promise<{ paths: readonly string[]; inFolder: ReadonlySet<string>; isKept: boolean }> {
     const problems = new DiagnosticList()
-    const { paths, watch } = await findFiles([source], limits, problems)
+    const { paths, inFolder, watch } = await findFiles([source], limits, problems)
     for (const path of watch) stamps.set(path, await readFileStamp(path))
     const known = this.#found.get(source) ?? []
     if (paths.length > 0 || known.length === 0) {
       diagnostics.addAll(problems.items)
-      return { paths, isKept: false }
+      return { paths, inFolder, isKept: false }
     }
     // Volumes that are being remounted and folders that are being replaced look like this for a while.
     const states = known.map((path) => this.#files.get(path)).filter((state) => state !== undefined)
     const since = Math.max(...states.map(({ content }) => content.readAt))
     const reasons = problems.items.length > 0 ? problems.items : [emptySource(source)]
     diagnostics.addAll(reasons.map((reason) => keepNote(reason, source, since)))
-    return { paths: known, isKept: true }
+    return { paths: known, inFolder, isKept: true }
   }
 
-  async #readFile(path: string, limits: FileLimits, previous: FileState | undefined): Promise<FileState> {
+  async #readFile(path: string, options: ReadOptions, previous: FileState | undefined): Promise<FileState> {
     const problems = new DiagnosticList()
-    const source = await readSource(path, limits, problems)
+    const source = await readSource(path, options, problems)
     if (!source) {
       const hash = JSON.stringify(problems.items.map(({ message }) => message))
       if (previous && !isEmpty(previous.content)) return keepContent(previous, hash, problems.items)

@@ -30,10 +30,9 @@ export type Composed = Readonly<{ value: unknown; marks: MarkTable; problems: re
 type Part = { value: unknown; mark: number; size: number; height: number }
 type Mapping = Record<string, unknown>
 
-/** `toSource` turns an offset of the tree into one of the file. */
-export function composeValue(root: unknown, toSource: (offset: number) => number): Composed {
-  const composer = new ValueComposer(toSource)
-  const start = toSource(0)
+/** `start` is where the document's text begins in its file. */
+export function composeValue(root: unknown, start: number): Composed {
+  const composer = new ValueComposer(start)
   const part = composer.compose(root, undefined, [start, start])
   composer.checkBounds(part)
   return { value: part.value, marks: composer.marks.build(), problems: composer.problems }
@@ -42,13 +41,13 @@ export function composeValue(root: unknown, toSource: (offset: number) => number
 class ValueComposer {
   readonly marks: MarkBuilder = new MarkBuilder()
   readonly problems: ComposeProblem[] = []
-  readonly #toSource: (offset: number) => number
+  readonly #start: number
   readonly #anchors: Map<string, Part> = new Map()
   #written = 0
   #duplicates = 0
 
-  constructor(toSource: (offset: number) => number) {
-    this.#toSource = toSource
+  constructor(start: number) {
+    this.#start = start
   }
 
   compose(node: unknown, key: Span | undefined, fallback: Span): Part {
@@ -70,12 +69,12 @@ class ValueComposer {
 
   checkBounds(root: Part): void {
     if (root.size > Math.min(MAX_EXPANDED, this.#written * MAX_EXPANSION + 10_000)) {
-      this.#add('PORTICO_YAML_ALIAS_LIMIT', 'aliases expand to too many values', this.#start(), {
+      this.#add('PORTICO_YAML_ALIAS_LIMIT', 'aliases expand to too many values', this.#firstSpan(), {
         help: 'write the repeated parts out, or split the document',
       })
     }
     if (root.height > MAX_DEPTH) {
-      this.#add('PORTICO_YAML_DEPTH', `nests deeper than ${MAX_DEPTH} levels`, this.#start())
+      this.#add('PORTICO_YAML_DEPTH', `nests deeper than ${MAX_DEPTH} levels`, this.#firstSpan())
     }
   }
 
@@ -153,7 +152,7 @@ class ValueComposer {
   }
 
   #key(node: unknown, span: Span): string | undefined {
-    if (isScalar(node)) return String(node.value ?? '')
+    if (isScalar(node)) return printKey(String(node.value ?? ''), node.type === 'PLAIN')
     if (isAlias(node)) {
       const target = this.#anchors.get(node.source)
       if (typeof target?.value === 'string') return target.value
@@ -202,13 +201,13 @@ class ValueComposer {
     this.problems.push({ code, message, span, ...more })
   }
 
-  #start(): Span {
-    return [this.#toSource(0), this.#toSource(0) + 1]
+  #firstSpan(): Span {
+    return [this.#start, this.#start + 1]
   }
 
   #span(node: unknown): Span | undefined {
     const range = (node as { range?: readonly [number, number, number] | null } | null | undefined)?.range
-    return range ? [this.#toSource(range[0]), this.#toSource(range[1])] : undefined
+    return range ? [this.#start + range[0], this.#start + range[1]] : undefined
   }
 }
 
@@ -227,6 +226,12 @@ function include(parent: Part, child: Part): void {
 
 function isAnchored(node: unknown): node is { anchor?: string; tag?: string } {
   return isMap(node) || isSeq(node) || isScalar(node)
+}
+
+/** Keys are strings: one that YAML reads as a boolean or a number is printed again, so that `on` becomes "true". */
+function printKey(text: string, isPlain: boolean): string {
+  const value = isPlain ? resolveScalar(text) : text
+  return typeof value === 'boolean' || Number.isSafeInteger(value) ? String(value) : text
 }
 
 /** Keys like "8080": JavaScript lists them first, whatever the document's order. */

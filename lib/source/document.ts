@@ -16,10 +16,17 @@ export type SourceDocument = {
   readonly origin: Origin
   /** Counts the documents of one file from 0, empty ones included. */
   readonly index: number
+  /** Its file was not named, and need not be a manifest. */
+  readonly inFolder?: boolean
 }
 
 /** A template action where a value, an item or a whole line should be. */
-const TEMPLATE = /^[ \t]*(?:-[ \t]+)?(?:[\w./-]+:[ \t]+)?(?=\{\{)/m
+const TEMPLATE = /^[ \t]*(?:-[ \t]+)?(?:(?:[\w./-]+|"[^"\n]*"|'[^'\n]*')[ \t]*:[ \t]+)?(?=\{\{)/m
+/** What Helm has beside what every template in Go may have. */
+const HELM =
+  /\.(?:Values|Release|Chart|Capabilities|Files|Template)\b|\{\{-?[ \t]*(?:include|define|template|toYaml|tpl)[ \t]/
+/** A key that only a manifest has, wherever it stands. */
+const TYPE_KEY = /(?:^[ \t]*|[{,][ \t\r\n]*)["']?(?:apiVersion|kind)["']?[ \t]*:/m
 
 /**
  * Reads all documents of a text; empty ones are left out. `broken` is true where one was not well-formed: the file is
@@ -31,7 +38,7 @@ export function parseDocuments(
 ): { documents: readonly SourceDocument[]; broken: boolean } {
   const parser = new DocumentParser(source, diagnostics)
   const documents: SourceDocument[] = []
-  for (const [index, chunk] of splitDocuments(source.text).entries()) {
+  for (const [index, chunk] of splitDocuments(parser.text).entries()) {
     const document = parser.parse(chunk, index)
     if (document) documents.push(document)
   }
@@ -45,53 +52,66 @@ class DocumentParser {
   broken = false
   readonly #lines: SourceLines
   readonly #diagnostics: DiagnosticList
+  readonly #inFolder: boolean
   #templateSeen = false
+  #judged: { chunk: Chunk; isOther: boolean } | undefined
 
   constructor(source: SourceText, diagnostics: DiagnosticList) {
-    this.#lines = new SourceLines(source.name, source.text)
+    // A carriage return alone ends a line too (YAML 1.2 §5.4); the library knows it with a line feed only.
+    this.#lines = new SourceLines(source.name, source.text.replace(/\r(?!\n)/g, '\n'))
     this.#diagnostics = diagnostics
+    this.#inFolder = source.inFolder ?? false
+  }
+
+  get text(): string {
+    return this.#lines.text
   }
 
   parse(chunk: Chunk, index: number): SourceDocument | undefined {
     const text = this.#lines.text.slice(chunk.start, chunk.end)
     const tooDeep = findTooDeep(text)
     if (tooDeep !== undefined) {
-      this.#add('PORTICO_YAML_DEPTH', `nests deeper than ${MAX_DEPTH} levels`, chunk.start + tooDeep)
+      this.#add(chunk, 'PORTICO_YAML_DEPTH', `nests deeper than ${MAX_DEPTH} levels`, chunk.start + tooDeep)
       return undefined
     }
-    const { contents, error, toSource } = parseSyntax(text)
+    const { contents, error } = parseSyntax(text)
     if (error) {
       this.#addSyntaxError(error, text, chunk)
       return undefined
     }
-    const { value, marks, problems } = composeValue(contents, (offset) => chunk.start + toSource(offset))
-    if (problems.length > 0) {
+    const { value, marks, problems } = composeValue(contents, chunk.start)
+    // Other tools' files have tags of their own.
+    const isTagged = problems.length > 0 && problems.every((problem) => problem.code === 'PORTICO_YAML_TAG')
+    if (problems.length > 0 && !(isTagged && this.#isOther(chunk))) {
       const isSyntax = problems.some((problem) => problem.code === 'PORTICO_YAML_SYNTAX')
       if (isSyntax && this.#addTemplate(text, chunk)) return undefined
       for (const { code, message, span, help, first } of problems) {
         const notes = first ? [{ message: 'the first one is here', position: this.#lines.position(...first) }] : []
-        this.#add(code, message, span[0], { end: span[1], help, notes })
+        this.#add(chunk, code, message, span[0], { end: span[1], help, notes })
       }
       return undefined
     }
     if (value === null) return undefined
-    return Object.freeze({ value, origin: createOrigin(this.#lines, value, marks), index })
+    return Object.freeze({ value, origin: createOrigin(this.#lines, value, marks), index, inFolder: this.#inFolder })
   }
 
   /** One error a document: those after the first are mostly its echoes. */
   #addSyntaxError(error: YAMLError, text: string, chunk: Chunk): void {
     if (this.#addTemplate(text, chunk)) return
-    const at = Math.min(error.pos[0], Math.max(0, text.length - 1))
+    let at = Math.min(error.pos[0], Math.max(0, text.length - 1))
+    // What is missing at the end of a line is shown at its last character.
+    while (at > 0 && error.message.startsWith('Missing') && /[\r\n]/.test(text.charAt(at))) at--
     const tab = text.indexOf('\t', at)
     if (error.code === 'TAB_AS_INDENT') {
-      this.#add('PORTICO_YAML_TAB', 'a tab is used for indentation', chunk.start + (tab === -1 ? at : tab), {
+      this.#add(chunk, 'PORTICO_YAML_TAB', 'a tab is used for indentation', chunk.start + (tab === -1 ? at : tab), {
         help: 'indent with spaces',
       })
     } else if (error.code === 'TAG_RESOLVE_FAILED') {
-      this.#add('PORTICO_YAML_TAG', lowerFirst(error.message), chunk.start + at, { end: chunk.start + error.pos[1] })
+      const end = chunk.start + error.pos[1]
+      this.#add(chunk, 'PORTICO_YAML_TAG', lowerFirst(error.message), chunk.start + at, { end })
     } else {
       const [message, help] = explainSyntaxError(error)
-      this.#add('PORTICO_YAML_SYNTAX', message, chunk.start + at, { end: chunk.start + error.pos[1], help })
+      this.#add(chunk, 'PORTICO_YAML_SYNTAX', message, chunk.start + at, { end: chunk.start + error.pos[1], help })
     }
   }
 
@@ -104,14 +124,27 @@ class DocumentParser {
     this.#templateSeen = true
     const at = chunk.start + match.index + match[0].length
     const close = this.#lines.text.indexOf('}}', at)
-    this.#add('PORTICO_YAML_SYNTAX', 'this is a Helm template, not a manifest', at, {
+    const isHelm = HELM.test(this.text)
+    this.#add(chunk, 'PORTICO_YAML_SYNTAX', `this is a ${isHelm ? 'Helm ' : ''}template, not a manifest`, at, {
       end: close === -1 ? at + 2 : close + 2,
-      help: 'render it first: helm template . | portico run -f -',
+      help: isHelm
+        ? 'render it first: helm template . | portico run -f -'
+        : 'render it first, then … | portico run -f -',
     })
     return true
   }
 
+  /** Without the keys of a manifest, what lies in a folder is most likely another tool's. */
+  #isOther(chunk: Chunk): boolean {
+    if (!this.#inFolder) return false
+    if (this.#judged?.chunk !== chunk) {
+      this.#judged = { chunk, isOther: !TYPE_KEY.test(this.text.slice(chunk.start, chunk.end)) }
+    }
+    return this.#judged.isOther
+  }
+
   #add(
+    chunk: Chunk,
     code: DiagnosticCode,
     message: string,
     start: number,
@@ -119,7 +152,12 @@ class DocumentParser {
   ): void {
     this.broken = true
     const { end = start + 1, help, notes = [] } = more
-    this.#diagnostics.add(code, message, { position: this.#lines.position(start, end), help, notes })
+    this.#diagnostics.add(code, message, {
+      position: this.#lines.position(start, end),
+      help,
+      notes,
+      ...(this.#isOther(chunk) && { severity: this.#lines.file.toLowerCase().endsWith('.json') ? 'info' : 'warning' }),
+    })
   }
 }
 
@@ -133,7 +171,8 @@ const SYNTAX_HELP: Readonly<Record<string, string>> = {
 }
 
 function explainSyntaxError(error: YAMLError): readonly [message: string, help: string | undefined] {
-  return [lowerFirst(error.message), SYNTAX_HELP[error.code]]
+  const message = lowerFirst(error.message).replace(/(["'])quote\b/, '$1')
+  return [message, SYNTAX_HELP[error.code]]
 }
 
 function lowerFirst(text: string): string {

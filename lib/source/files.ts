@@ -15,11 +15,15 @@ export type SourceText = {
   readonly text: string
   /** SHA-256 of the bytes, hex. */
   readonly hash: string
+  /** Nobody named the file: it lies in a folder or matches a pattern, and need not be a manifest. */
+  readonly inFolder?: boolean
 }
 
 export type FoundFiles = {
   /** Absolute, each file once, in the order of the names given and sorted within a folder or glob. */
   readonly paths: readonly string[]
+  /** Those of `paths` that lie in a folder or match a pattern; the others were named. */
+  readonly inFolder: ReadonlySet<string>
   /** The folders whose changes can change what is found: those walked, and those the named files are in. */
   readonly watch: readonly string[]
 }
@@ -47,6 +51,7 @@ class FileFinder {
   readonly #maxCount: number
   readonly #diagnostics: DiagnosticList
   readonly #paths: string[] = []
+  readonly #inFolder: Set<string> = new Set()
   readonly #watch: Set<string> = new Set()
   /** By device and inode: a file or folder reached twice is read once. */
   readonly #seen: Set<string> = new Set()
@@ -60,7 +65,7 @@ class FileFinder {
   }
 
   found(): FoundFiles {
-    return { paths: this.#paths, watch: [...this.#watch] }
+    return { paths: this.#paths, inFolder: this.#inFolder, watch: [...this.#watch] }
   }
 
   async find(name: string): Promise<void> {
@@ -77,7 +82,7 @@ class FileFinder {
       }
     } else if (stats) {
       await this.#watchFile(absolute)
-      this.#addFile(absolute, stats)
+      this.#addFile(absolute, stats, false)
     } else if (GLOB.test(name)) {
       await this.#expand(name)
     } else {
@@ -98,7 +103,7 @@ class FileFinder {
       const absolute = path.resolve(match)
       this.#watch.add(path.dirname(absolute))
       const stats = await this.#stat(absolute)
-      if (stats) this.#addFile(absolute, stats)
+      if (stats) this.#addFile(absolute, stats, true)
     }
     if (wanted.length === 0) {
       this.#diagnostics.add('PORTICO_FILE_NOT_FOUND', `no file matches ${pattern}`, {
@@ -128,11 +133,11 @@ class FileFinder {
       const child = path.join(folder, name)
       const childStats = await this.#statEntry(child, name)
       if (childStats?.isDirectory()) await this.#walk(child, childStats, [...ancestors, id])
-      else if (childStats && MANIFEST.test(name)) this.#addFile(child, childStats)
+      else if (childStats && MANIFEST.test(name)) this.#addFile(child, childStats, true)
     }
   }
 
-  #addFile(file: string, stats: Stats): void {
+  #addFile(file: string, stats: Stats, inFolder: boolean): void {
     this.#candidates++
     if (!stats.isFile()) {
       this.#addUnreadable(file, `is a ${describeType(stats)}, not a file`)
@@ -149,6 +154,7 @@ class FileFinder {
     }
     this.#seen.add(id)
     this.#paths.push(file)
+    if (inFolder) this.#inFolder.add(file)
   }
 
   /** A file's folder sees it replaced; where the file is a link, its target's folder sees that. */
@@ -190,14 +196,15 @@ class FileFinder {
 /** Reads one file; undefined, with a diagnostic, where it cannot be read as text. */
 export async function readSource(
   file: string,
-  limits: { maxBytes: number },
+  options: { maxBytes: number; inFolder?: boolean },
   diagnostics: DiagnosticList,
 ): Promise<SourceText | undefined> {
+  const { maxBytes, inFolder = false } = options
   const name = printPath(file)
-  const bytes = await readBytes(file, name, limits.maxBytes, diagnostics)
+  const bytes = await readBytes(file, name, maxBytes, diagnostics)
   if (!bytes) return undefined
   const text = decodeText(name, bytes, diagnostics)
-  return text === undefined ? undefined : Object.freeze({ name, path: file, text, hash: hashOf(bytes) })
+  return text === undefined ? undefined : Object.freeze({ name, path: file, text, hash: hashOf(bytes), inFolder })
 }
 
 /** A source without a file: stdin, or a test. */

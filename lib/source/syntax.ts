@@ -1,84 +1,72 @@
 /**
- * YAML text to its syntax tree, as lenient as kubectl's parser in one point: the further lines of a quoted text may be
- * indented less than they should be, as generated CustomResourceDefinitions often have them.
+ * YAML text to its syntax tree, as lenient as kubectl's parser in one point: the further lines of a quoted text or of a
+ * bracketed collection may be indented less than they should be, as generated manifests often have them.
  */
-import { type Document, type ParsedNode, parseDocument, type YAMLError } from 'yaml'
+import { Composer, type Document, Lexer, type ParsedNode, Parser, type YAMLError } from 'yaml'
 
 export type SyntaxTree = Readonly<{
   contents: unknown
-  /** The first error of the text as it stands. */
+  /** The first error of the text. */
   error: YAMLError | undefined
-  /** From an offset in the tree to one in the text. */
-  toSource: (offset: number) => number
 }>
 
-/** Each repair reads the document again. */
-const MAX_REPAIRS = 50
-const MAX_REPAIRED_LENGTH = 1_048_576
-/** More than any line is indented that nests within bounds; folding drops it. */
-const FILL = ' '.repeat(512)
+/** A document this large is not read twice. */
+const MAX_LENIENT_LENGTH = 1_048_576
+const TOO_LITTLE_INDENT = /^Missing closing|must be sufficiently indented/
 
 export function parseSyntax(text: string): SyntaxTree {
-  const parsed = parse(text)
-  const error = parsed.errors[0]
-  if (!error) return { contents: parsed.contents, error: undefined, toSource: (offset) => offset }
-  const repaired = text.length <= MAX_REPAIRED_LENGTH ? repair(text, error) : undefined
-  return repaired ?? { contents: null, error, toSource: (offset) => offset }
-}
-
-function repair(text: string, first: YAMLError): SyntaxTree | undefined {
-  const insertions: number[] = []
-  let error: YAMLError | undefined = first
-  for (let count = 0; count < MAX_REPAIRS && error; count++) {
-    const lines = findContinuation(text, error, (offset) => sourceOffset(offset, insertions))
-    if (lines.length === 0) return undefined
-    insertions.push(...lines)
-    insertions.sort((a, b) => a - b)
-    const parsed = parse(fill(text, insertions))
-    error = parsed.errors[0]
-    if (!error) return { contents: parsed.contents, error, toSource: (offset) => sourceOffset(offset, insertions) }
+  const strict = parse(text, new Lexer())
+  const error = strict.errors[0]
+  if (!error) return { contents: strict.contents, error }
+  if (text.length <= MAX_LENIENT_LENGTH && strict.errors.some(({ message }) => TOO_LITTLE_INDENT.test(message))) {
+    const lenient = parse(text, createLenientLexer())
+    if (lenient.errors.length === 0) return { contents: lenient.contents, error: undefined }
   }
-  return undefined
+  // The strict reading stops where a quote was forgotten, the lenient one wherever the next quote stands.
+  return { contents: null, error }
 }
 
-/** Offsets of the lines after the one that `error` stands at the end of, up to the closing quote. */
-function findContinuation(text: string, error: YAMLError, toSource: (offset: number) => number): readonly number[] {
-  const quote = /^Missing closing (['"])quote/.exec(error.message)?.[1]
-  if (quote === undefined) return []
-  const pattern = quote === "'" ? /''|'|\n/g : /\\[\s\S]|"|\n/g
-  const lines: number[] = []
-  pattern.lastIndex = text.indexOf('\n', toSource(error.pos[0]))
-  if (pattern.lastIndex < 0) return []
-  for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
-    if (match[0] === quote) return lines
-    if (match[0] === '\n') lines.push(match.index + 1)
+/** What the library's lexer has, but does not declare; `indentNext` is how far the further lines must be indented. */
+type OpenLexer = { indentNext: number } & Record<'parseQuotedScalar' | 'parseFlowCollection', LexerStep>
+type LexerStep = (this: OpenLexer) => Generator<string, unknown>
+
+/** Reads up to the closing quote or bracket however the lines are indented, in the one pass it reads everything. */
+function createLenientLexer(): Lexer {
+  const lexer = new Lexer()
+  const open = lexer as unknown as OpenLexer
+  open.parseQuotedScalar = ignoreIndent(open.parseQuotedScalar)
+  open.parseFlowCollection = ignoreIndent(open.parseFlowCollection)
+  return lexer
+}
+
+function ignoreIndent(step: LexerStep): LexerStep {
+  return function* () {
+    const { indentNext } = this
+    this.indentNext = 0
+    const next = yield* step.call(this)
+    this.indentNext = indentNext
+    return next
   }
-  return []
 }
 
-function fill(text: string, insertions: readonly number[]): string {
-  const parts = [0, ...insertions].map((start, index) => text.slice(start, insertions[index] ?? text.length))
-  return parts.join(FILL)
-}
-
-function sourceOffset(offset: number, insertions: readonly number[]): number {
-  let at = offset
-  for (const insertion of insertions) {
-    if (at <= insertion) break
-    at = Math.max(insertion, at - FILL.length)
-  }
-  return at
-}
-
-function parse(text: string): Document.Parsed<ParsedNode> {
-  return parseDocument(text, {
+function parse(text: string, lexer: Lexer): Document.Parsed<ParsedNode> {
+  const composer = new Composer<ParsedNode>({
     // Every scalar stays text: what it means is decided in scalar.ts, which tags are allowed in compose.ts.
     schema: 'failsafe',
     resolveKnownTags: false,
     // The library compares each key with each other one; compose.ts finds duplicates in one pass.
     uniqueKeys: false,
-    prettyErrors: false,
     logLevel: 'silent',
     strict: true,
   })
+  let first: Document.Parsed<ParsedNode> | undefined
+  for (const document of composer.compose(parseTokens(text, lexer), true, text.length)) first ??= document
+  // Composed with `forceDoc`, there is one even for an empty text.
+  return first as Document.Parsed<ParsedNode>
+}
+
+function* parseTokens(text: string, lexer: Lexer): ReturnType<Parser['parse']> {
+  const parser = new Parser()
+  for (const lexeme of lexer.lex(text)) yield* parser.next(lexeme)
+  yield* parser.end()
 }

@@ -12,6 +12,8 @@ const CASES: [word: string, nearest: string | undefined][] = [
   ['warning', 'warn'],
   ['http', 'https'],
   ['pot', 'port'],
+  ['wran', 'warn'],
+  ['wrna', undefined],
   ['x', undefined],
   ['wobble', undefined],
   ['', undefined],
@@ -22,6 +24,11 @@ for (const [word, nearest] of CASES) {
     t.equal(findNearest(word, KNOWN), nearest)
   })
 }
+
+t.test('a short word is near another by one letter or two swapped ones only', async (t) => {
+  t.equal(findNearest('HTTP', ['SCTP', 'TCP', 'UDP']), undefined)
+  t.equal(findNearest('TPC', ['SCTP', 'TCP', 'UDP']), 'TCP')
+})
 
 t.test('the first of equally near words is meant', async (t) => {
   t.equal(findNearest('carx', ['card', 'cart']), 'card')

@@ -14,9 +14,10 @@ export type DecodedText = Decoded & {
   readonly printed: readonly string[]
 }
 
-export function decodeText(text: string, name: string = 'web.yaml'): DecodedText {
+/** `inFolder`: as a file that nobody named. */
+export function decodeText(text: string, name: string = 'web.yaml', inFolder: boolean = false): DecodedText {
   const diagnostics = new DiagnosticList()
-  const { documents } = parseDocuments(sourceFromText(name, text), diagnostics)
+  const { documents } = parseDocuments({ ...sourceFromText(name, text), inFolder }, diagnostics)
   const decoded = decodeDocuments(documents, diagnostics)
   const set = createResourceSet(decoded.resources, 1, diagnostics)
   return { ...decoded, set, diagnostics: diagnostics.items, printed: diagnostics.sorted().map(printLine) }

@@ -110,6 +110,10 @@ for (const [apiVersion, kind, place, help] of [
   ['networking.k8s.oi/v1', 'Ingress', '1:13', 'did you mean "networking.k8s.io/v1"?'],
   ['v1', 'Servce', '2:7', 'did you mean "Service" (apiVersion: v1)?'],
   ['apps/v1', 'Deploymnet', '2:7', 'did you mean "Deployment"?'],
+  ['v1', 'Deployment', '1:13', 'Deployment belongs to the API group "apps"'],
+  ['app/v1', 'Deployment', '1:13', 'Deployment belongs to the API group "apps"'],
+  ['apps/v1', 'Node', '1:13', 'write apiVersion: v1'],
+  ['0.1.0', 'ksonnet.io/app', '1:13', undefined],
   ['v1', 'Whatever', '2:7', undefined],
   ['skaffold/v4', 'Config', '1:13', undefined],
 ] as const) {
@@ -140,7 +144,7 @@ for (const [name, text, expected] of [
   ['no apiVersion', 'kind: Service\n', '1:1 apiVersion not set'],
   ['neither, but a spec', 'spec: {}\n', '1:1 apiVersion not set, kind not set'],
   ['a version that is a number', 'apiVersion: 1\nkind: Service\n', '1:13 apiVersion not set'],
-  ['another tool', 'steps: []\n', '1:1 warning apiVersion not set, kind not set'],
+  ['another tool', 'steps: []\n', '1:1 apiVersion not set, kind not set'],
 ] as const) {
   t.test(`not an object: ${name}`, async (t) => {
     const { printed, diagnostics } = decodeText(text)
@@ -158,9 +162,64 @@ for (const [file, what] of [
   ['package.json', "a Node package's file"],
 ] as const) {
   t.test(`${file} is known by its name`, async (t) => {
-    t.same(decodeText('name: a\n', file).printed, [`1:1 info ${what}, not a Kubernetes object: left out`])
+    const { printed, diagnostics } = decodeText('spec: a\n', file, true)
+    t.same(printed, [`1:1 info ${what}, not a Kubernetes object: left out`])
+    const named = decodeText('spec: a\n', file)
+    t.same(named.printed, ['1:1 apiVersion not set, kind not set'], 'named, it is meant to be a manifest')
+    t.equal(named.diagnostics[0]?.help, diagnostics[0]?.help)
   })
 }
+
+for (const [name, file, text, expected] of [
+  ['settings of some tool', 'mkdocs.yml', 'nav: []\n', '1:1 info apiVersion not set, kind not set: left out'],
+  ['a list', 'triggers.yaml', '- when: x\n', '1:1 info a list, not a Kubernetes object: left out'],
+  ['a text', 'notes.yaml', 'hello\n', '1:1 info a string, not a Kubernetes object: left out'],
+  ['an index of charts', 'index.yaml', 'apiVersion: v1\nentries: {}\n', '1:1 info kind not set: left out'],
+  ['a patch', 'patch.yaml', 'metadata: {}\nspec: {}\n', '1:1 warning apiVersion not set, kind not set'],
+  ['an object without a version', 'web.yaml', `kind: Service\n${SERVICE}`, '1:1 apiVersion not set'],
+  ['an object without a kind', 'web.yaml', `apiVersion: v1\n${SERVICE}`, '1:1 kind not set'],
+  [
+    'a kustomization with a kind',
+    'kustomization.yaml',
+    'kind: Kustomization\nmetadata: {}\n',
+    /^1:1 info a kustomization/,
+  ],
+  [
+    'a kind of another tool',
+    'skaffold.yaml',
+    'apiVersion: skaffold/v3\nkind: Config\n',
+    /^1:13 info no matches for kind/,
+  ],
+  ['a misspelt kind', 'web.yaml', 'apiVersion: v1\nkind: Servce\n', /^2:7 warning no matches for kind/],
+  ['data', 'data.json', '{"data": 1}', '1:1 info apiVersion not set, kind not set: left out'],
+  ['a schema', 'a.schema.json', '{"type": "object"}', undefined],
+  ['a JSON list', 'list.JSON', '[{"apiVersion": 1}]', undefined],
+  ['a broken manifest', 'web.yaml', 'kind: Service\na: @x\n', /^2:4 plain value/],
+  ['broken YAML', 'web.yaml', 'mykind: Service\na: @x\n', /^2:4 warning plain value/],
+  ['a template of a manifest', 'web.yaml', 'kind: Service\nname: {{ .x }}\n', /^2:7 this is a template/],
+  ['a template', '_lib.yaml', '{{ define "kind" }}\nx: y\n', /^1:1 warning this is a Helm template/],
+  ['JSON with comments', 'tsconfig.json', '{\n  /* kind: */ "a": @\n}\n', /^2:\d+ info /],
+  ['tags', 'mkdocs.yml', 'a: !ENV b\n', '1:1 info apiVersion not set, kind not set: left out'],
+  ['tags of a manifest', 'web.yaml', '{"apiVersion": !x v1}\n', '1:19 tag !x is not supported'],
+] as const) {
+  t.test(`in a folder, ${name} is told gently, what may be a manifest is not`, async (t) => {
+    t.match(decodeText(text, file, true).printed, expected === undefined ? [] : [expected])
+    t.equal(decodeText(text, file, true).printed.length, expected === undefined ? 0 : 1)
+  })
+}
+
+t.test('kubectl and the scheduler have configuration files of the core version', async (t) => {
+  t.same(decodeText('apiVersion: v1\nkind: Config\n').printed, [])
+  t.same(decodeText('{"apiVersion": "v1", "kind": "Policy"}').printed, [])
+})
+
+t.test('a list of a known kind may be empty', async (t) => {
+  t.same(decodeText('apiVersion: v1\nkind: ConfigMapList\nitems:\n').printed, [])
+  t.same(decodeText('apiVersion: v1\nkind: List\n').printed, [])
+  t.same(decodeText('apiVersion: v1\nkind: NotAList\nitems:\n').printed, [
+    '2:7 warning no matches for kind "NotAList" in version "v1"',
+  ])
+})
 
 t.test('CF-31 whatever the fields hold, nothing is thrown and nothing is half applied', async () => {
   const words = fc.constantFrom(

@@ -381,3 +381,16 @@ t.test('every problem of an Ingress is told in one pass', async (t) => {
     ],
   )
 })
+
+t.test('W3 lower case is advised only where it helps', async (t) => {
+  const help = (host: string): unknown => decodeText(manifest(V1, 'Ingress', rule(host))).diagnostics[0]?.help
+  t.equal(help('Foo.com'), 'write it in lower case: foo.com')
+  t.equal(help("'*.Foo.com'"), 'write it in lower case: *.foo.com')
+  t.equal(help('__HOST__'), undefined)
+})
+
+t.test('W12 a port named twice over is told to keep one', async (t) => {
+  const backend = '{service: {name: web, port: {number: 80, name: http}}}'
+  const { diagnostics } = decodeText(manifest(V1, 'Ingress', `defaultBackend: ${backend}`))
+  t.match(diagnostics, [{ help: 'keep one of name and number' }])
+})

@@ -105,3 +105,14 @@ t.test('E5 a Secret holds a mebibyte at most', async (t) => {
   const text = secret('data:', `  a: ${Buffer.alloc(1_048_577).toString('base64')}`)
   t.same(decodeText(text).printed, ['4:1 data: Too long: may not be more than 1048576 bytes'])
 })
+
+t.test('a value that is no string is to be quoted, unless it is a mapping', async (t) => {
+  const { diagnostics } = decodeText(secret('stringData: {a: 12345678, b: {c: d}}'))
+  t.same(
+    diagnostics.map(({ message, help }) => [message, help]),
+    [
+      ['stringData.a: Invalid value: must be a string', 'quote it'],
+      ['stringData.b: Invalid value: must be a string', undefined],
+    ],
+  )
+})

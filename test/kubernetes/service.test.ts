@@ -443,3 +443,21 @@ t.test('a field of the wrong type brings no further errors about what is in it',
     '6:9 spec.type: Invalid value: ["x"]: must be a string',
   ])
 })
+
+t.test('V7 what is spoken over TCP is no protocol, but an appProtocol', async (t) => {
+  for (const [written, help] of [
+    ['HTTP', 'did you mean "TCP"? what is spoken over it goes into appProtocol'],
+    ['https', 'did you mean "TCP"? what is spoken over it goes into appProtocol'],
+    ['tcp', 'did you mean "TCP"?'],
+    ['QUIC', undefined],
+  ] as const) {
+    const { diagnostics } = decodeText(manifest('v1', 'Service', `ports: [{port: 80, protocol: ${written}}]`))
+    t.equal(diagnostics[0]?.help, help, written)
+  }
+})
+
+t.test('the help for an ExternalName names the field that was written', async (t) => {
+  const spec = ['type: ExternalName', 'externalName: a.example', 'clusterIP: 10.0.0.1']
+  const { diagnostics } = decodeText(manifest('v1', 'Service', ...spec))
+  t.match(diagnostics, [{ message: /^spec.clusterIPs: Forbidden/, help: 'remove clusterIP', position: { line: 7 } }])
+})

@@ -49,12 +49,12 @@ t.test('CF-01 a broken document hides none of the others', async (t) => {
   t.ok(broken)
   t.match(printed, [
     /^3:\d+ PORTICO_YAML_SYNTAX flow sequence in block collection/,
-    /^7:\d+ PORTICO_YAML_SYNTAX missing closing "quote/,
+    /^7:\d+ PORTICO_YAML_SYNTAX missing closing "/,
   ])
 })
 
 for (const [name, text, expected] of [
-  ['a truncated file', 'a:\n  b: "x', ['2:7 PORTICO_YAML_SYNTAX missing closing "quote']],
+  ['a truncated file', 'a:\n  b: "x', ['2:7 PORTICO_YAML_SYNTAX missing closing "']],
   ['a colon too many', 'a: b: c', ['1:4 PORTICO_YAML_SYNTAX nested mappings are not allowed in compact mappings']],
   ['a reserved character', 'a: @x', ['1:4 PORTICO_YAML_SYNTAX plain value cannot start with reserved character @']],
   ['a tab for indentation', 'a:\n  c: 1\n\tb: 1', ['3:1 PORTICO_YAML_TAB a tab is used for indentation']],
@@ -78,10 +78,11 @@ for (const [name, text, expected] of [
     ['2:3 PORTICO_YAML_SYNTAX a merge key "<<" needs a mapping or a list of mappings'],
   ],
   [
-    'two JSON values in a row',
-    '{"a": 1}\n{"b": 2}\n',
+    'two flow mappings in a row',
+    "{a: '}'}\n{b: 2}\n",
     ['2:1 PORTICO_YAML_SYNTAX unexpected flow-map-start at node end'],
   ],
+  ['a forgotten quote', 'a: "x\nb:\n  c: "d"\n', ['1:5 PORTICO_YAML_SYNTAX missing closing "']],
 ] as const) {
   t.test(name, async (t) => {
     const { values, broken, printed, diagnostics } = parse(text)
@@ -101,7 +102,9 @@ for (const text of [
   'host: {{ .Values.host }}\n',
   '{{- if .Values.on }}\na: 1\n{{- end }}\n',
   'a:\n  {{- toYaml .x | nindent 2 }}\n',
-  'a:\n- {{ .x }}\n',
+  'a:\n- {{ .Release.Name }}\n',
+  'a:\n  "b": {{ .x | default .Chart.Name }}\n',
+  'a:\n  \'b c\' : {{- include "x" . }}\n',
 ]) {
   t.test(`a template is told as one: ${JSON.stringify(text)}`, async (t) => {
     const { printed, broken, diagnostics, values } = parse(`${text}---\n${text}---\nok: 1\n`)
@@ -113,6 +116,12 @@ for (const text of [
     t.same(values, [{ ok: 1 }])
   })
 }
+
+t.test('a template of another tool is not taken for Helm', async (t) => {
+  const { printed, diagnostics } = parse('a: {{ .Name }}\n---\nb: {{port}}\n')
+  t.same(printed, ['1:4 PORTICO_YAML_SYNTAX this is a template, not a manifest'])
+  t.equal(diagnostics.items[0]?.help, 'render it first, then … | portico run -f -')
+})
 
 t.test('braces in quotes and blocks are no template', async (t) => {
   const { values, broken } = parse('a: "{{ $labels.x }}"\nb: |\n  {{ range . }}\nc: x{{ y }}\n')
@@ -137,6 +146,53 @@ t.test('the further lines of a quoted text may be indented too little, as kubect
   t.match(documents[0]?.origin.locate(['a', 'b', 'd']), { line: 7, column: 8, length: 1, excerpt: '    d: 4' })
   t.match(documents[0]?.origin.locate(['a', 'b', 'f']), { line: 10, column: 8 })
   t.ok(broken, 'a quote that is never closed is an error all the same')
+})
+
+t.test('so may those of a bracketed collection, and hundreds of quoted texts', async (t) => {
+  const { values, documents, printed } = parse('a:\n  b: [\n  c,\nd\n]\n  e: {\n\tf: g\n}\nh: 1\n')
+  t.same(printed, [])
+  t.same(values, [{ a: { b: ['c', 'd'], e: { f: 'g' } }, h: 1 }])
+  t.match(documents[0]?.origin.locate(['h']), { line: 9, column: 4 })
+  const lines = Array.from({ length: 400 }, (_, index) => `  - rule: 'a\n it''s\n${index}'\n`).join('')
+  const many = parse(`rules:\n${lines}last: "x\ny"\n`)
+  t.same(many.printed, [])
+  t.match(many.values, [{ rules: { 0: { rule: "a it's 0" }, 399: { rule: "a it's 399" } }, last: 'x y' }])
+  t.match(many.documents[0]?.origin.locate(['last']), { line: 1202, column: 7 })
+})
+
+t.test('JSON objects may follow one another in a stream', async (t) => {
+  const { values, documents, printed } = parse('{"a": "}{"}{"b": {"c": ["\\"{"]}}\n\n{"d":\n1}\n---\n{"e": 2}\n')
+  t.same(values, [{ a: '}{' }, { b: { c: ['"{'] } }, { d: 1 }, { e: 2 }])
+  t.same(printed, [])
+  t.match(documents[2]?.origin.locate(['d']), { line: 4, column: 1 })
+  t.match(parse('{"a": 1}{"b": @}').printed, [/^1:15 /], 'a broken one hides none of the others')
+  t.same(parse('{"a": 1}{"b": @}').values, [{ a: 1 }])
+})
+
+for (const [name, text] of [
+  ['JSON objects', '{}'.repeat(50_000)],
+  ['quotes that nothing closes', "a: 'x\n".repeat(20_000)],
+  ['a quote that nothing closes', `a: "${'x\n'.repeat(400_000)}`],
+  ['blank lines', `${'\n'.repeat(500_000)}a: [`],
+  ['escapes', `{"${'\\"'.repeat(500_000)}"}`],
+] as const) {
+  t.test(`CF-04 many ${name} are read in bounded time`, { timeout: 30_000 }, async (t) => {
+    t.doesNotThrow(() => parse(text))
+  })
+}
+
+t.test('a carriage return alone ends a line too', async (t) => {
+  const { values, documents, printed } = parse('a: 1\rb:\r  - "c\r  d"\r\ne: 2\r')
+  t.same(printed, [])
+  t.same(values, [{ a: 1, b: ['c d'], e: 2 }])
+  t.match(documents[0]?.origin.locate(['e']), { line: 5, column: 4 })
+})
+
+t.test('a key is read as kubectl reads it', async (t) => {
+  const { values, printed } = parse('on: 1\n"no": 2\n010: 3\n1.5: 4\n12345678901234567890: 5\n')
+  t.same(printed, [])
+  t.same(values, [{ true: 1, no: 2, 8: 3, '1.5': 4, '12345678901234567890': 5 }])
+  t.same(parse('on: 1\nyes: 2\n').printed, ['2:1 PORTICO_YAML_DUPLICATE_KEY duplicate key "true"'])
 })
 
 t.test('CF-01 a byte order mark and CRLF line ends are accepted, and count for no column', async (t) => {

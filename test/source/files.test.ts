@@ -279,3 +279,21 @@ t.test('a source knows its name, path and hash', async (t) => {
   t.not((await readSource(file, LIMITS, diagnostics))?.hash, source?.hash)
   rmSync(file)
 })
+
+t.test('a file knows whether it was named', async (t) => {
+  const root = t.testdir({ 'a.yaml': 'a: 1', k8s: { 'b.yaml': 'b: 1' }, more: { 'c.yaml': 'c: 1' } })
+  const diagnostics = new DiagnosticList()
+  const names = ['a.yaml', 'k8s', 'more/*.yaml'].map((name) => path.join(root, name))
+  const { paths, inFolder } = await findFiles(names, LIMITS, diagnostics)
+  t.same(
+    paths.map((file) => [path.basename(file), inFolder.has(file)]),
+    [
+      ['a.yaml', false],
+      ['b.yaml', true],
+      ['c.yaml', true],
+    ],
+  )
+  const file = paths[1] as string
+  t.equal((await readSource(file, { ...LIMITS, inFolder: true }, diagnostics))?.inFolder, true)
+  t.equal((await readSource(file, LIMITS, diagnostics))?.inFolder, false)
+})
