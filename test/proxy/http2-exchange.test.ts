@@ -96,7 +96,10 @@ t.test('P27 H2-07 :authority and host', async (t) => {
   for (const [name, fields, status] of cases) {
     const client = await connectRawH2(server.h2Port)
     client.headers(1, [[':method', 'GET'], [':scheme', 'http'], [':path', '/'], ...fields], true)
-    t.equal((await server.record()).status, status, name)
+    const frame = await client.find((each) => each.streamId === 1)
+    // Newer Nodes refuse some of these in the protocol, before the proxy is asked.
+    if (frame.type === H2.RST_STREAM) t.equal(status, 400, `${name}: refused by the protocol`)
+    else t.equal((await server.record()).status, status, name)
     client.socket.destroy()
   }
   const nameless = await connectRawH2(server.h2Port)
