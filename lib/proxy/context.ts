@@ -1,4 +1,5 @@
 /** One request as everything behind the door sees it: checked once, in one canonical form. HOT */
+import { METHODS } from 'node:http'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
@@ -12,6 +13,8 @@ import { type RequestFields, readFields } from './fields.ts'
 import { findClientAddress, findClientScheme, isTrustedPeer } from './forwarded.ts'
 import { chooseRequestId } from './request-id.ts'
 import { parseTarget } from './target.ts'
+
+const KNOWN_METHODS = new Set(METHODS)
 
 export class RequestContext {
   readonly exchange: Exchange
@@ -45,6 +48,8 @@ export class RequestContext {
   status: number = 0
   error: GatewayError | undefined
   tunnel: boolean = false
+  /** Cuts a client that takes nothing of an answer the gateway itself made. */
+  stall: NodeJS.Timeout | undefined
   /** How a failure from outside (a parser error on the connection) reaches whoever serves the request. */
   onBroken: ((error: GatewayError) => void) | undefined
 
@@ -88,7 +93,10 @@ export class RequestContext {
 
   #examineTarget(fields: RequestFields): GatewayError | undefined {
     const { exchange, settings } = this
-    if (exchange.method === 'CONNECT') return new GatewayError('PORTICO_REQ_METHOD_NOT_ALLOWED', 'CONNECT')
+    // Methods are case-sensitive (RFC 9110 §9.1), and HTTP/2 lets any token come this far.
+    if (exchange.method === 'CONNECT' || !KNOWN_METHODS.has(exchange.method)) {
+      return new GatewayError('PORTICO_REQ_METHOD_NOT_ALLOWED', exchange.method)
+    }
     const http2 = exchange.protocol === 'HTTP/2.0'
     const target = parseTarget(exchange.target)
     // RFC 9113 §8.3.1: `:path` holds no authority.

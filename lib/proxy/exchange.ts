@@ -64,8 +64,6 @@ export type Exchange = {
   abort(): void
 
   readonly isHeadSent: boolean
-  /** Responses to earlier requests on the same connection come first. */
-  readonly isQueued: boolean
   /** Bytes accepted by `write` that the connection has not taken yet. */
   readonly pendingBytes: number
 }

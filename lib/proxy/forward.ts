@@ -13,7 +13,7 @@ import type { EndpointState } from '../upstream/endpoint.ts'
 import type { UpstreamPool } from '../upstream/pool.ts'
 import type { RequestContext } from './context.ts'
 import type { BodySink } from './exchange.ts'
-import { buildRequestHeaders, buildResponseHeaders, filterTrailers } from './headers.ts'
+import { buildRequestHeaders, buildResponseHeaders, filterHints, filterTrailers } from './headers.ts'
 
 export type ForwardOptions = Readonly<{
   context: RequestContext
@@ -152,7 +152,7 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink {
   }
 
   onInformational(status: number, headers: readonly string[]): void {
-    if (!this.#over) this.#context.exchange.sendInterim(status, headers)
+    if (!this.#over) this.#context.exchange.sendInterim(status, filterHints(headers))
   }
 
   onHead(head: ResponseHead): void {
@@ -328,10 +328,6 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink {
   #onDeadline = (): void => {
     const { exchange } = this.#context
     if (this.#deadlineCode === 'PORTICO_REQ_ABORTED') {
-      if (exchange.isQueued) {
-        this.#watchClient()
-        return
-      }
       this.#context.error = new GatewayError('PORTICO_REQ_ABORTED', `took nothing for ${this.#deadlineMs} ms`)
       this.close()
       exchange.abort()

@@ -148,6 +148,9 @@ export class RequestHandler {
       exchange.write(body)
     }
     exchange.end([])
+    if (this.#active.has(context) && exchange.pendingBytes > 0) {
+      context.stall = setTimeout(() => exchange.abort(), context.settings.timeouts.writeStall)
+    }
   }
 
   #openTunnel(
@@ -179,6 +182,7 @@ export class RequestHandler {
 
   #finish(context: RequestContext, complete: boolean): void {
     if (!this.#active.delete(context)) return
+    clearTimeout(context.stall)
     this.#options.onFinish(context.record(complete))
     if (this.#active.size === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }

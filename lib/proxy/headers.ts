@@ -168,6 +168,16 @@ export function buildResponseHeaders(
   return headers
 }
 
+/** What an interim answer may tell the client: it is a hint of what the response will hold, so it holds no more than that (RFC 8297 §2). */
+export function filterHints(headers: readonly string[]): readonly string[] {
+  const kept: string[] = []
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const name = headers[at]!.toLowerCase()
+    if (name === 'link' || name === 'content-security-policy') kept.push(headers[at]!, headers[at + 1]!)
+  }
+  return kept
+}
+
 /** Trailers that may travel on, in either direction. */
 export function filterTrailers(trailers: readonly string[]): readonly string[] {
   if (trailers.length === 0) return trailers

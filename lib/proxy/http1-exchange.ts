@@ -11,6 +11,7 @@ import {
   type Protocol,
   type UpgradeOffer,
 } from './exchange.ts'
+import { resetSocket } from './reset.ts'
 
 /** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
 const LINGER_MS = 2000
@@ -61,13 +62,12 @@ export class Http1Exchange implements Exchange {
       headers['transfer-encoding'] !== undefined ||
       (headers['content-length'] !== undefined && Number(headers['content-length']) !== 0)
     request.on('error', ignore)
-    // One listener for each pipelined request is no leak.
-    socket.setMaxListeners(0)
     if (!offer) socket.on('end', this.#onClientEnd)
     response.on('error', ignore)
     response.on('finish', () => this.#close(true))
     response.on('close', () => this.#close(response.writableFinished))
     response.on('drain', () => {
+      this.#halfClosed?.refresh()
       if (!this.#drainWanted) return
       this.#drainWanted = false
       this.onDrain()
@@ -84,10 +84,6 @@ export class Http1Exchange implements Exchange {
 
   get pendingBytes(): number {
     return this.#response.writableLength
-  }
-
-  get isQueued(): boolean {
-    return this.#response.socket === null
   }
 
   readBody(sink: BodySink, sayContinue: boolean): void {
@@ -115,7 +111,6 @@ export class Http1Exchange implements Exchange {
     const hints: Record<string, string | string[]> = {}
     for (let at = 0; at < headers.length; at += 2) {
       const name = headers[at]!.toLowerCase()
-      if (name !== 'link' && name !== 'content-security-policy') continue
       const known = hints[name]
       hints[name] = known === undefined ? headers[at + 1]! : [...[known].flat(), headers[at + 1]!]
     }
@@ -169,13 +164,17 @@ export class Http1Exchange implements Exchange {
 
   abort(): void {
     // A body that ends with the connection is told from a whole one only by a reset.
-    if (this.#closeDelimited && this.isHeadSent && !(this.socket instanceof TLSSocket)) this.socket.resetAndDestroy()
+    if (this.#closeDelimited && this.isHeadSent) resetSocket(this.socket)
     else this.socket.destroy()
     this.#close(false)
   }
 
   #onClientEnd = (): void => {
-    this.#halfClosed = setTimeout(() => this.abort(), HALF_CLOSED_MS)
+    this.#halfClosed = setTimeout(() => {
+      // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
+      if (this.pendingBytes > 0) this.#halfClosed?.refresh()
+      else this.abort()
+    }, HALF_CLOSED_MS)
   }
 
   #close(complete: boolean): void {

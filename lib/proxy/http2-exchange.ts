@@ -13,6 +13,11 @@ const { NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE, NGHTTP2_STREAM_STATE_CLOSED } =
 
 /** Fields that node:http2 refuses to send twice; the first counts. */
 const SINGLE = new Set([
+  'access-control-allow-credentials',
+  'access-control-max-age',
+  'access-control-request-method',
+  'age',
+  'authorization',
   'content-encoding',
   'content-language',
   'content-length',
@@ -21,14 +26,27 @@ const SINGLE = new Set([
   'content-range',
   'content-type',
   'date',
+  'dnt',
   'etag',
   'expires',
+  'from',
+  'host',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
   'last-modified',
   'location',
+  'max-forwards',
+  'proxy-authorization',
+  'range',
+  'referer',
   'retry-after',
-  'server',
-  'age',
-  'from',
+  'tk',
+  'upgrade-insecure-requests',
+  'user-agent',
+  'x-content-type-options',
 ])
 
 export class Http2Exchange implements Exchange {
@@ -40,7 +58,6 @@ export class Http2Exchange implements Exchange {
   readonly headers: readonly string[]
   readonly hasBody: boolean
   readonly offer = undefined
-  readonly isQueued = false
   onClose: (complete: boolean) => void = ignore
   onDrain: () => void = ignore
   readonly #stream: ServerHttp2Stream
@@ -110,7 +127,11 @@ export class Http2Exchange implements Exchange {
 
   sendInterim(status: number, headers: readonly string[]): void {
     if (status !== 103 || this.#closed || this.isHeadSent) return
-    this.#stream.additionalHeaders({ ':status': status, ...toHeaderObject(headers) })
+    try {
+      this.#stream.additionalHeaders({ ':status': status, ...toHeaderObject(headers) })
+    } catch {
+      // A value that HTTP/2 cannot carry: a hint left out changes nothing.
+    }
   }
 
   sendHead(status: number, _reason: string, headers: readonly string[], options: HeadOptions): void {
@@ -145,7 +166,9 @@ export class Http2Exchange implements Exchange {
 
   abort(): void {
     const stream = this.#stream
-    if (!stream.closed) stream.close(this.isHeadSent ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_CANCEL)
+    // `close` would end the body properly first (END_STREAM); an error resets the stream as it is (INTERNAL_ERROR).
+    if (this.isHeadSent) stream.destroy(new Error('the response was cut'))
+    else if (!stream.closed) stream.close(NGHTTP2_CANCEL)
     this.#close(false)
   }
 

@@ -10,7 +10,7 @@ import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { RequestContext } from './context.ts'
-import { type Exchange, normalizePeer } from './exchange.ts'
+import { type Exchange, normalizePeer, type UpgradeOffer } from './exchange.ts'
 import { composeFailure, composeRawFailure } from './failure.ts'
 import { RequestHandler } from './handler.ts'
 import { Http1Exchange, isLingering } from './http1-exchange.ts'
@@ -33,7 +33,9 @@ export type Proxy = {
   handleRequest(request: IncomingMessage, response: ServerResponse): void
   /** For 'stream' of an HTTP/2 server. */
   handleStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]): void
-  /** For 'upgrade' of an HTTP/1 server. */
+  /** For `shouldUpgradeCallback` of an HTTP/1 server: false makes it an ordinary request, as if it had no Upgrade. */
+  wantsUpgrade(request: IncomingMessage): boolean
+  /** For 'upgrade' of an HTTP/1 server; takes also what `wantsUpgrade` would not, from a Node that does not ask. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   /** For 'connect' of an HTTP/1 server. */
   handleConnect(request: IncomingMessage, socket: Duplex, head: Buffer): void
@@ -49,11 +51,16 @@ export function createProxy(options: ProxyOptions): Proxy {
   return new DataPath(options)
 }
 
+/** From so many waiting requests on, no more are read from a connection; those already received still come. */
+const MAX_PIPELINED = 100
+
+/** What an HTTP/1 connection carries: the request being served, and those pipelined behind it. */
+type Pipeline = { context: RequestContext | undefined; readonly waiting: (() => void)[] }
+
 class DataPath implements Proxy {
   readonly #options: ProxyOptions
   readonly #handler: RequestHandler
-  /** The requests that each connection carries now; more than one when they are pipelined. */
-  readonly #onSocket = new WeakMap<Duplex, Set<RequestContext>>()
+  readonly #pipelines = new WeakMap<Duplex, Pipeline>()
 
   constructor(options: ProxyOptions) {
     this.#options = options
@@ -82,7 +89,16 @@ class DataPath implements Proxy {
       )
       return
     }
-    this.#serveHttp1(request, response, new Http1Exchange(request, response), undefined)
+    const pipeline = this.#pipelines.get(request.socket)
+    if (!pipeline?.context) {
+      this.#serveHttp1(request, response, undefined)
+      return
+    }
+    // One after the other (RFC 9112 §9.3.2): an answer that closes the connection leaves those behind it unserved.
+    request.on('error', ignore)
+    response.on('error', ignore)
+    pipeline.waiting.push(() => this.#serveHttp1(request, response, undefined))
+    if (pipeline.waiting.length === MAX_PIPELINED) request.socket.pause()
   }
 
   handleStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]): void {
@@ -92,12 +108,16 @@ class DataPath implements Proxy {
     else this.#answerUnready(exchange)
   }
 
+  wantsUpgrade(request: IncomingMessage): boolean {
+    return findUpgrade(request) !== undefined
+  }
+
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // node:http has taken its listeners away: an error now would end the process.
-    socket.on('error', ignore)
+    // node:http has taken its listeners away: an error now would end the process. Once, however often it is replayed.
+    socket.off('error', ignore).on('error', ignore)
     const client = socket as Socket
     // Answers to earlier requests of this connection are still to come, and may not mix with what follows.
-    if (this.#onSocket.get(socket)?.size) {
+    if (this.#pipelines.get(socket)?.context) {
       socket.destroy()
       return
     }
@@ -113,7 +133,7 @@ class DataPath implements Proxy {
       response.detachSocket(client)
       client.destroySoon()
     })
-    this.#serveHttp1(request, response, new Http1Exchange(request, response, { socket: client, early: head }), upgrade)
+    this.#serveHttp1(request, response, { protocol: upgrade, socket: client, early: head })
   }
 
   handleConnect(_request: IncomingMessage, socket: Duplex, _head: Buffer): void {
@@ -124,43 +144,51 @@ class DataPath implements Proxy {
   handleClientError(error: Error & { code?: string }, socket: Duplex): void {
     socket.on('error', ignore)
     const failure = explainClientError(error)
-    const active = this.#onSocket.get(socket)
+    const pipeline = this.#pipelines.get(socket)
     if (!failure || !socket.writable || isLingering(socket as Socket)) {
       socket.destroy()
       return
     }
-    if (!active || active.size === 0) {
+    if (!pipeline?.context) {
       this.#answerRaw(socket, failure, '-')
       return
     }
     // The body of the one request under way is what is wrong: it gets the answer. Else the bytes behind it are, and
     // an answer to those would be read as part of an earlier one.
-    const [context] = active
-    if (active.size === 1 && context && !context.exchange.isRequestComplete && context.onBroken) {
-      context.onBroken(failure)
-    } else socket.destroy()
+    // Bytes behind a request that closes the connection mean nothing; its answer is still to come (RFC 9112 §9.6).
+    if (error.code === 'HPE_CLOSED_CONNECTION') return
+    const { context, waiting } = pipeline
+    if (waiting.length === 0 && !context.exchange.isRequestComplete && context.onBroken) context.onBroken(failure)
+    else socket.destroy()
   }
 
   #serveHttp1(
     request: IncomingMessage,
     response: ServerResponse,
-    exchange: Http1Exchange,
-    upgrade: string | undefined,
+    upgrade: (UpgradeOffer & { protocol: string }) | undefined,
   ): void {
+    const { socket } = request
+    // The connection is closing, or lost: nobody would get the answer.
+    if (!socket.writable) return
+    const exchange = new Http1Exchange(request, response, upgrade)
     const snapshot = this.#options.snapshot()
     if (!snapshot) {
       this.#answerUnready(exchange)
       return
     }
-    const { socket } = request
-    let active = this.#onSocket.get(socket)
-    if (!active) {
-      active = new Set()
-      this.#onSocket.set(socket, active)
+    const context = this.#handler.handle(exchange, snapshot, upgrade?.protocol)
+    let pipeline = this.#pipelines.get(socket)
+    if (!pipeline) {
+      pipeline = { context, waiting: [] }
+      this.#pipelines.set(socket, pipeline)
     }
-    const context = this.#handler.handle(exchange, snapshot, upgrade)
-    active.add(context)
-    response.once('close', () => active.delete(context))
+    const { waiting } = pipeline
+    pipeline.context = context
+    response.once('close', () => {
+      pipeline.context = undefined
+      waiting.shift()?.()
+      if (waiting.length === MAX_PIPELINED - 1) socket.resume()
+    })
   }
 
   #answerUnready(exchange: Exchange): void {

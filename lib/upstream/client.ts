@@ -163,6 +163,12 @@ class NodeCall implements UpstreamCall {
       this.#fail(this.#badResponse(`status ${head.status}`))
       return
     }
+    const coding = response.headers['transfer-encoding']
+    if (coding !== undefined && coding.trim().toLowerCase() !== 'chunked') {
+      // A coding that was not asked for (no TE was sent), and that would be passed on without its name.
+      this.#fail(this.#badResponse(`Transfer-Encoding ${coding}`))
+      return
+    }
     if (head.headers.length >= 2 * MAX_RESPONSE_FIELDS) {
       this.#fail(this.#badResponse('too many header fields'))
       return

@@ -301,3 +301,66 @@ t.test('CONNECT is refused', async (t) => {
   const response = await requestH2(session, { ':method': 'CONNECT', ':authority': 'a:443' })
   t.equal(response.status, 405)
 })
+
+t.test('SL-20 an interim answer can hold anything: hints pass, the rest does no harm', async (t) => {
+  const upstream = await startRawUpstream(async (connection) => {
+    await connection.head()
+    const fields =
+      'Link: </a.css>; rel=preload\r\nConnection: x-secret\r\nKeep-Alive: 1\r\nETag: 1\r\nETag: 2\r\nX-Secret: y\r\n'
+    connection.send(`HTTP/1.1 103 Early Hints\r\n${fields}\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok`)
+  })
+  t.teardown(() => upstream.close())
+  const server = await startProxy(t, [upstream.port])
+  const response = await requestH2(connectH2(t, server.h2Port), { ':path': '/', ':authority': 'a' })
+  t.equal(response.status, 200)
+  t.match(response.interim, [{ ':status': 103, link: '</a.css>; rel=preload' }])
+  t.notOk(Object.hasOwn(response.interim[0]!, 'x-secret'))
+})
+
+t.test('fields that HTTP/2 sends once are no failure when an upstream repeats them', async (t) => {
+  const upstream = await startRawUpstream(async (connection) => {
+    await connection.head()
+    const twice = 'X-Content-Type-Options: nosniff\r\nAccess-Control-Max-Age: 1\r\nReferer: a\r\n'.repeat(2)
+    connection.send(`HTTP/1.1 200 OK\r\n${twice}Content-Length: 2\r\n\r\nok`)
+  })
+  t.teardown(() => upstream.close())
+  const server = await startProxy(t, [upstream.port])
+  const response = await requestH2(connectH2(t, server.h2Port), { ':path': '/', ':authority': 'a' })
+  t.match(response, { status: 200, headers: { 'x-content-type-options': 'nosniff' } })
+})
+
+t.test('SL-18 an answer that ends with a reset is never delivered as whole', async (t) => {
+  const upstream = await startRawUpstream(async (connection) => {
+    await connection.head()
+    connection.socket.write('HTTP/1.1 200 OK\r\n\r\npart', () =>
+      setTimeout(() => connection.socket.resetAndDestroy(), 20),
+    )
+  })
+  t.teardown(() => upstream.close())
+  const server = await startProxy(t, [upstream.port])
+  const response = await requestH2(connectH2(t, server.h2Port), { ':path': '/', ':authority': 'a' })
+  t.not(response.rstCode, 0)
+  t.match(await server.record(), { status: 200, error: 'PORTICO_UP_TRUNCATED' })
+})
+
+t.test('methods are case-sensitive, and only known ones are served', async (t) => {
+  const { echo, server } = await startEchoing(t)
+  for (const method of ['connect', 'get', 'post', 'FOO']) {
+    const client = await connectRawH2(server.h2Port)
+    client.headers(1, [[':method', method], ...HEAD.slice(1)], true)
+    t.match(await server.record(), { status: 405, error: 'PORTICO_REQ_METHOD_NOT_ALLOWED' }, method)
+    client.socket.destroy()
+  }
+  t.same(echo.requests, [])
+})
+
+t.test('a client that takes nothing of an answer the gateway made is cut', async (t) => {
+  const server = await startProxy(t, { upstreams: {}, routes: [] }, { settings: { 'timeouts.writeStall': 200 } })
+  const client = await connectRawH2(server.h2Port)
+  // SETTINGS_INITIAL_WINDOW_SIZE 0: no DATA may be sent.
+  client.frame(H2.SETTINGS, 0, 0, Buffer.from([0, 4, 0, 0, 0, 0]))
+  client.headers(1, HEAD, true)
+  t.match(await server.record(), { status: 404 })
+  t.equal(server.proxy.inFlight, 0)
+  client.socket.destroy()
+})

@@ -7,7 +7,8 @@ import { makeCertificate } from '../helpers/certificates.ts'
 import { startEchoUpstream } from '../helpers/echo-upstream.ts'
 import { connectH2, requestH2 } from '../helpers/h2-client.ts'
 import { startProxy } from '../helpers/proxy-server.ts'
-import { connectRawTls, findAll } from '../helpers/raw-client.ts'
+import { connectRaw, connectRawTls, findAll } from '../helpers/raw-client.ts'
+import { startRawUpstream } from '../helpers/raw-upstream.ts'
 
 t.test('over TLS the scheme is https, and HTTP/1 keeps all its checks', async (t) => {
   const certificate = await makeCertificate({ names: ['gw.test'] })
@@ -91,4 +92,65 @@ t.test('a WebSocket client and server talk through it, over TLS too', async (t) 
     client.close(4321, 'bye')
     t.equal(await closed, 4321, 'the close code passes')
   }
+})
+
+t.test('SL-33 pipelined requests are served one after the other, in order, without holding all of them', async (t) => {
+  let atOnce = 0
+  let most = 0
+  const upstream = createServer((request, response) => {
+    most = Math.max(most, ++atOnce)
+    setImmediate(() => {
+      atOnce--
+      response.end(request.url)
+    })
+  })
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => upstream.close())
+  const server = await startProxy(t, [(upstream.address() as AddressInfo).port])
+  const client = await connectRaw(server.port)
+  const count = 1000
+  client.send(Array.from({ length: count }, (_, index) => `GET /${index} HTTP/1.1\r\nHost: a\r\n\r\n`).join(''))
+  for (let index = 0; index < count; index++) {
+    const { status, body } = await client.response()
+    if (status !== 200 || String(body) !== `/${index}`) t.fail(`answer ${index}: ${status} ${body}`)
+  }
+  t.equal(most, 1)
+  t.equal(server.records.length, count)
+  client.destroy()
+})
+
+t.test('what is pipelined behind an answer that closes the connection is not executed', async (t) => {
+  const echo = await startEchoUpstream()
+  t.teardown(() => echo.close())
+  const server = await startProxy(t, [echo.port])
+  const client = await connectRaw(server.port)
+  client.send('GET /\\ HTTP/1.1\r\nHost: a\r\n\r\nGET /behind HTTP/1.1\r\nHost: a\r\n\r\n')
+  t.equal((await client.response()).status, 400)
+  await client.closed
+  await server.proxy.whenIdle()
+  t.same(echo.requests, [])
+  t.equal(server.records.length, 1)
+  for (const head of ['GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', 'GET /last HTTP/1.0\r\n\r\n']) {
+    const closing = await connectRaw(server.port)
+    closing.send(`${head}GET /behind HTTP/1.1\r\nHost: a\r\n\r\n`)
+    t.equal((await closing.response()).status, 200, 'the answer itself is not lost')
+    await closing.closed
+  }
+  t.strictSame(
+    echo.requests.map(({ url }) => url),
+    ['/last', '/last'],
+  )
+})
+
+t.test('a client that goes away while requests are pipelined leaves nothing behind', async (t) => {
+  const upstream = await startRawUpstream(() => {})
+  t.teardown(() => upstream.close())
+  const server = await startProxy(t, [upstream.port])
+  const client = await connectRaw(server.port)
+  client.send('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(20))
+  await upstream.connection(0)
+  client.socket.resetAndDestroy()
+  await server.proxy.whenIdle()
+  t.equal(server.proxy.inFlight, 0)
+  t.equal(upstream.connections.length, 1)
 })
