@@ -28,7 +28,7 @@ export const NO_WORDS = { least: 0, most: 0, name: '' } as const
 
 /** Every verb knows these. */
 export const COMMON_FLAGS: readonly Flag[] = [
-  { name: 'no-color', doc: 'no colours; NO_COLOR in the environment does the same' },
+  { name: 'no-color', doc: 'no colours; so does NO_COLOR in the environment' },
   { name: 'help', short: 'h', doc: 'print this' },
 ]
 

@@ -9,14 +9,15 @@ const CRASH_DRAIN_MS = 2_000
 const SAME_SIGNAL_MS = 100
 
 export type Life = Readonly<{
-  /** From here on signals drain this gateway; resolves to the exit code once it has stopped. */
-  lead(gateway: Gateway): Promise<number>
+  /** From here on signals drain this gateway; resolves to the exit code once it has stopped. `onStop` is called before the drain. */
+  lead(gateway: Gateway, onStop: () => void): Promise<number>
 }>
 
 /** Takes over the signals at once, since process 1 of a container has no default for them. */
 export function createLife(terminal: Terminal): Life {
   let gateway: Gateway | undefined
   let stopping = false
+  let tellStop = () => {}
   let firstSignalAt: number | undefined
   let resolve: (code: number) => void
   const ended = new Promise<number>((resolveEnded) => {
@@ -33,6 +34,7 @@ export function createLife(terminal: Terminal): Life {
       process.exit(EXIT.unclean)
     }
     stopping = true
+    tellStop()
     // The drain deadline is part of a clean stop (a WebSocket never ends by itself).
     await gateway.stop()
     resolve(EXIT.ok)
@@ -43,6 +45,7 @@ export function createLife(terminal: Terminal): Life {
     terminal.tell(`${terminal.paintTalk('red', `portico: ${kind}, a bug: stopping`)}\n${text}`)
     if (!gateway || stopping) process.exit(EXIT.failure)
     stopping = true
+    tellStop()
     setTimeout(() => process.exit(EXIT.failure), CRASH_DRAIN_MS).unref()
     await gateway.stop()
     resolve(EXIT.failure)
@@ -53,8 +56,9 @@ export function createLife(terminal: Terminal): Life {
   process.on('uncaughtException', (error) => void crash('uncaught exception', error))
   process.on('unhandledRejection', (reason) => void crash('unhandled rejection', reason))
   return {
-    lead(started) {
+    lead(started, onStop) {
       gateway = started
+      tellStop = onStop
       return ended
     },
   }

@@ -75,7 +75,9 @@ async function tellError(error: unknown, verb: string, terminal: Terminal): Prom
   if (isStartError(error)) {
     const { printProblems } = await import('./print/problems.ts')
     for (const block of printProblems(error.diagnostics, terminal.paintTalk)) terminal.tell(block)
-    terminal.tell(`${red('portico:')} ${error.message}${error.help ? `\n  ${error.help}` : ''}`)
+    terminal.tell(
+      `${red('portico:')} ${error.message}${error.help ? `\n  ${error.help.replaceAll('\n', '\n  ')}` : ''}`,
+    )
     return error.exitCode
   }
   const isSystem = error instanceof Error && 'syscall' in error

@@ -8,7 +8,7 @@ import { createLife } from './life.ts'
 import { VERSION } from './package.ts'
 import { printBoot } from './print/boot.ts'
 import { printReloaded, printReloadFailed } from './print/reload.ts'
-import { removeReadyFile, writeReadyFile } from './ready-file.ts'
+import { removeReadyFile, withdrawReadyFile, writeReadyFile } from './ready-file.ts'
 import type { Terminal } from './terminal.ts'
 
 export type ServeOptions = Readonly<{
@@ -27,10 +27,12 @@ export async function serve(input: ConfigurationInput, terminal: Terminal, optio
   if (readyFile !== undefined) removeReadyFile(readyFile)
   const gateway = await createGateway({ ...input, version: VERSION })
   await gateway.start()
-  const ended = life.lead(gateway)
+  const ended = life.lead(gateway, () => {
+    if (readyFile !== undefined) withdrawReadyFile(readyFile)
+  })
   const { people, machines } = findReaders(gateway, printAfterBoot !== undefined)
   if (people) {
-    terminal.tell(printBoot({ ...describeBoot(gateway), now: Date.now() }, terminal.paintTalk))
+    terminal.tell(printBoot({ ...describeBoot(gateway), now: Date.now(), width: terminal.width }, terminal.paintTalk))
     if (printAfterBoot) terminal.tell(printAfterBoot(gateway))
     gateway.on('reloaded', (reloaded) => {
       terminal.tell(printReloaded(reloaded, gateway.inFlight, terminal.paintTalk))

@@ -1,5 +1,5 @@
 /** Flags made from the settings table: every setting has one, and the frequent ones have a shorter name. */
-import { environmentName, flagName, type NamedSetting, SETTING_LIST, type SettingOverrides } from '../lib/settings.ts'
+import { environmentName, flagName, type NamedSetting, SETTING_LIST, type TypedSetting } from '../lib/settings.ts'
 import type { Flag, Typed } from './flag.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -38,9 +38,10 @@ export const SETTING_FLAGS: readonly SettingFlag[] = SETTING_LIST.flatMap(({ nam
   return (short ? [short, long] : [long]).flatMap((flag, index): SettingFlag[] => {
     const shared = { setting: name, doc: leaf.doc }
     if (leaf.type === 'boolean') {
+      const not = `Do not ${leaf.doc.charAt(0).toLowerCase()}${leaf.doc.slice(1)}`
       return [
         { ...shared, name: flag, to: 'true', listed: index === 0 && leaf.default === false },
-        { ...shared, name: `no-${flag}`, to: 'false', listed: index === 0 && leaf.default === true },
+        { ...shared, doc: not, name: `no-${flag}`, to: 'false', listed: index === 0 && leaf.default === true },
       ]
     }
     const value = leaf.type === 'enum' ? leaf.values.join('|') : (VALUE_WORDS[leaf.type] as string)
@@ -58,22 +59,24 @@ export const SET_FLAG: Flag = {
 }
 
 /** What the flags say, by dotted setting name; checking the values is the settings' own task. */
-export function readOverrides(typed: Typed): SettingOverrides {
-  const overrides: Record<string, string | string[]> = {}
-  const put = (setting: string, values: readonly string[]) => {
+export function readOverrides(typed: Typed): Readonly<Record<string, TypedSetting>> {
+  const overrides: Record<string, TypedSetting> = {}
+  const put = (setting: string, flag: string, values: readonly string[]) => {
     const last = values.at(-1)
     if (last === undefined) return
     const named = SETTING_LIST.find(({ name }) => name === setting)
-    const before = overrides[setting]
-    overrides[setting] = named && isList(named.leaf) ? [...(Array.isArray(before) ? before : []), ...values] : last
+    const before = overrides[setting]?.value
+    const value = named && isList(named.leaf) ? [...(Array.isArray(before) ? before : []), ...values] : last
+    overrides[setting] = { flag, value }
   }
-  for (const flag of SETTING_FLAGS) {
-    if (typed.has(flag.name)) put(flag.setting, flag.to === undefined ? typed.values(flag.name) : [flag.to])
+  for (const { name, setting, to } of SETTING_FLAGS) {
+    if (typed.has(name)) put(setting, `--${name}`, to === undefined ? typed.values(name) : [to])
   }
   for (const pair of typed.values('set')) {
     const equals = pair.indexOf('=')
     if (equals < 1) throw new UsageError(`--set needs a name and a value, not "${pair}"`, 'write --set http.port=8080')
-    put(pair.slice(0, equals), [pair.slice(equals + 1)])
+    const setting = pair.slice(0, equals)
+    put(setting, `--set ${setting}`, [pair.slice(equals + 1)])
   }
   return overrides
 }

@@ -9,7 +9,7 @@ export type Terminal = Readonly<{
   /** Colours for stdout and for stderr. */
   paint: Paint
   paintTalk: Paint
-  /** Columns of stderr; 100 where it is no terminal. */
+  /** Columns of stderr; 80 where it is no terminal. */
   width: number
   environment: NodeJS.ProcessEnv
 }>
@@ -26,7 +26,7 @@ export function createTerminal(noColour: boolean): Terminal {
     tell: (text) => void stderr.write(`${text}\n`),
     paint: paintFor(stdout),
     paintTalk: paintFor(stderr),
-    width: stderr.isTTY ? stderr.columns : 100,
+    width: stderr.isTTY ? stderr.columns : 80,
     environment: env,
   }
 }

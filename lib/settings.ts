@@ -14,7 +14,10 @@ import type { SourceDocument } from './source/document.ts'
 /** Where the value of a setting came from. */
 export type SettingSource = 'flag' | 'environment' | 'file' | 'default'
 
-/** By dotted name (`http.port`), as typed by the person: a string, a list of strings, or a boolean. */
+/** A value with the flag that gave it, as typed: problems name that flag. */
+export type TypedSetting = Readonly<{ flag: string; value: unknown }>
+
+/** By dotted name (`http.port`), as typed by the person: a string, a list of strings, or a boolean; or a TypedSetting of it. */
 export type SettingOverrides = Readonly<Record<string, unknown>>
 
 /** `apiVersion` and `kind` of the settings document. */
@@ -27,9 +30,11 @@ export type NamedSetting = Readonly<{ name: string; path: readonly string[]; lea
 /** Every setting, in the order of the table. */
 export const SETTING_LIST: readonly NamedSetting[] = listSettings(SETTINGS, [])
 
+const PREFIX = 'PORTICO_'
+
 /** `https.redirectPort` → `PORTICO_HTTPS_REDIRECT_PORT` */
 export function environmentName(name: string): string {
-  return `PORTICO_${name
+  return `${PREFIX}${name
     .replace(/[A-Z]/g, (letter) => `_${letter}`)
     .replaceAll('.', '_')
     .toUpperCase()}`
@@ -95,8 +100,11 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
     const variable = environmentName(name)
     const text = environment[variable]
     if (text !== undefined && text !== '') take('environment', variable, readSetting(leaf, text, 'text', variable), {})
-    const flag = Object.hasOwn(flags, name) ? flags[name] : undefined
-    if (flag !== undefined) take('flag', flagName(name), readSetting(leaf, flag, 'text', variable), {})
+    const typed = Object.hasOwn(flags, name) ? flags[name] : undefined
+    if (typed !== undefined) {
+      const { flag, value } = isTypedSetting(typed) ? typed : { flag: flagName(name), value: typed }
+      take('flag', flag, readSetting(leaf, value, 'text', variable), {})
+    }
   }
   checkMeaning(values, provenance, places, diagnostics)
   return { settings: nest(SETTINGS, [], values) as Settings, provenance }
@@ -161,6 +169,10 @@ function valueAt(settings: Settings, path: readonly string[]): unknown {
   return path.reduce<unknown>((value, key) => (value as Record<string, unknown>)[key], settings)
 }
 
+function isTypedSetting(value: unknown): value is TypedSetting {
+  return isMapping(value) && typeof value.flag === 'string'
+}
+
 function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
@@ -222,9 +234,9 @@ function reportUnknownFlags(flags: SettingOverrides, diagnostics: DiagnosticList
   const known = new Set(SETTING_LIST.map(({ name }) => name))
   for (const name of Object.keys(flags)) {
     if (known.has(name)) continue
-    const near = findNearest(name, known)
+    const near = findNearest(name, known) ?? SETTING_LIST.find(({ path }) => path.at(-1) === name)?.name
     diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `unknown setting "${name}" given by flag`, {
-      help: near && `did you mean ${flagName(near)}?`,
+      help: near ? `did you mean ${flagName(near)}?` : 'portico get settings -f FILE lists every setting',
     })
   }
 }
@@ -233,13 +245,15 @@ function reportUnknownFlags(flags: SettingOverrides, diagnostics: DiagnosticList
 const SERVICE_LINK = /^PORTICO_(SERVICE_(HOST|PORT.*)|PORT(_\d+_(TCP|UDP|SCTP).*)?)$/
 
 function reportUnknownVariables(environment: NodeJS.ProcessEnv, diagnostics: DiagnosticList): void {
-  const known = new Set(SETTING_LIST.map(({ name }) => environmentName(name)))
+  const known = new Set(SETTING_LIST.map(({ name }) => environmentName(name).slice(PREFIX.length)))
   for (const variable of Object.keys(environment).sort()) {
-    if (!variable.startsWith('PORTICO_') || known.has(variable) || SERVICE_LINK.test(variable)) continue
-    const near = findNearest(variable, known)
+    const rest = variable.slice(PREFIX.length)
+    if (!variable.startsWith(PREFIX) || known.has(rest) || SERVICE_LINK.test(variable)) continue
+    // Without what all share, which would count as likeness.
+    const near = findNearest(rest, known)
     diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `environment variable ${variable} names no setting`, {
       severity: 'warning',
-      help: near ? `did you mean ${near}?` : 'unset it, or give it another name',
+      help: near ? `did you mean ${PREFIX}${near}?` : 'unset it, or give it another name',
     })
   }
 }

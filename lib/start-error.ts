@@ -3,7 +3,7 @@ import type { Diagnostic } from './base/diagnostics.ts'
 import { flagName } from './settings.ts'
 
 export class StartError extends Error {
-  /** What to do about it. */
+  /** What to do about it; a line for each way where there are several. */
   readonly help: string
   readonly exitCode: number = 1
   /** What is wrong with the configuration, where that is the reason. */
@@ -33,10 +33,7 @@ export function explainListenError(error: unknown, { name, address, port }: List
     case 'EPERM':
       return new StartError(
         `this user may not open port ${port}`,
-        port < 1024
-          ? `choose ${flag} ${port + 8000}, or allow it: sysctl net.ipv4.ip_unprivileged_port_start=${port}, ` +
-              `setcap cap_net_bind_service=+ep on node, or in Docker --publish ${port}:${port + 8000}`
-          : `choose another port: ${flag}`,
+        port < 1024 ? explainPrivilege(flag, port) : `choose another port: ${flag}`,
         { cause: error },
       )
     case 'EADDRNOTAVAIL':
@@ -56,4 +53,16 @@ export function explainListenError(error: unknown, { name, address, port }: List
     default:
       return error
   }
+}
+
+/** Every way that leaves all ports open; a right given to 443 alone would leave 80 the next to fail. */
+function explainPrivilege(flag: string, port: number): string {
+  return [
+    'ports below 1024 need the right to bind them; one of:',
+    `  sudo sysctl net.ipv4.ip_unprivileged_port_start=${Math.min(port, 80)}`,
+    `  sudo setcap cap_net_bind_service=+ep ${process.execPath}`,
+    '  in a unit of systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE',
+    `  in Docker the usual port, mapped: --publish ${port}:${port + 8000}`,
+    `  another port: ${flag} ${port + 8000}`,
+  ].join('\n')
 }

@@ -202,6 +202,14 @@ t.test('another apiVersion is an error', async (t) => {
   ])
 })
 
+t.test('a variable is near a setting by what follows the prefix', async (t) => {
+  const { diagnostics } = resolve(t, { environment: { PORTICO_FOO: '1', PORTICO_ZON: '1' } })
+  t.same(
+    diagnostics.map(({ help }) => help),
+    ['unset it, or give it another name', 'did you mean PORTICO_ZONE?'],
+  )
+})
+
 t.test('unknown flags are errors, unknown PORTICO_ variables warnings', async (t) => {
   const { diagnostics, lines } = resolve(t, { flags: { 'http.prot': '1' }, environment: { PORTICO_HTTP_PROT: '1' } })
   t.same(lines, [

@@ -4,7 +4,9 @@ import { explainListenError, StartError } from '../lib/start-error.ts'
 const CASES: [code: string, port: number, message: string, help: RegExp][] = [
   ['EADDRINUSE', 8080, 'port 8080 is already in use on ::', /--http-port 8081 \(0 takes a free one\)/],
   ['EADDRINUSE', 65_535, 'port 65535 is already in use on ::', /--http-port 65534/],
-  ['EACCES', 80, 'this user may not open port 80', /--http-port 8080.*ip_unprivileged_port_start=80/],
+  ['EACCES', 80, 'this user may not open port 80', /ip_unprivileged_port_start=80\n[\s\S]*--http-port 8080$/],
+  ['EACCES', 443, 'this user may not open port 443', /ip_unprivileged_port_start=80\n.*setcap cap_net_bind_service/],
+  ['EACCES', 79, 'this user may not open port 79', /ip_unprivileged_port_start=79\n[\s\S]*--publish 79:8079\n/],
   ['EACCES', 8080, 'this user may not open port 8080', /choose another port: --http-port/],
   ['EADDRNOTAVAIL', 80, 'this machine has no address ::', /http\.address/],
   ['EAFNOSUPPORT', 80, 'this machine has no IPv6', /http\.address: "0\.0\.0\.0"/],

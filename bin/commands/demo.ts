@@ -6,6 +6,7 @@ import { type Command, NO_WORDS } from '../command.ts'
 import { findFreePorts } from '../demo/free-port.ts'
 import { PACKAGE_ROOT } from '../package.ts'
 import { type BoundPorts, printUrl } from '../print/boot.ts'
+import { alignColumns } from '../print/table.ts'
 import { readOverrides, SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
 import type { Terminal } from '../terminal.ts'
 
@@ -22,7 +23,7 @@ export const command: Command = {
     {
       name: 'ready-file',
       value: 'FILE',
-      doc: 'write {"http":PORT,"https":PORT,"admin":PORT,"pid":PID} to it when ready',
+      doc: 'holds {"http":PORT,"https":PORT,"admin":PORT,"pid":PID} while ready',
     },
     SET_FLAG,
     ...SETTING_FLAGS,
@@ -42,7 +43,13 @@ export const command: Command = {
       const input: ConfigurationInput = {
         sources: [source],
         environment: terminal.environment,
-        flags: { ...(await choosePorts(asked, terminal)), ...asked, endpoints: backends.endpoints },
+        flags: {
+          ...(await choosePorts(asked, terminal)),
+          // Whoever looks at the demo reads its requests too, also where they are piped through npm or tee.
+          ...(terminal.environment.PORTICO_LOG_FORMAT ? {} : { 'log.format': 'pretty' }),
+          ...asked,
+          endpoints: backends.endpoints,
+        },
       }
       return await serve(input, terminal, {
         readyFile: typed.value('ready-file'),
@@ -79,15 +86,19 @@ function printTour({ http, https, admin }: BoundPorts, source: string): string {
   // In a clone there is no `portico` on the path.
   const portico = process.cwd() === PACKAGE_ROOT ? 'node bin/portico' : 'portico'
   const echo = https === undefined ? '' : printUrl('https', 'echo.localhost', https)
+  const tried = [
+    [`    ${shop}/`, 'a page with a WebSocket'],
+    [`    curl ${shop}/api/products`, 'two endpoints take turns'],
+    [`    curl -k ${echo}/anything`, 'what a Service gets, by TLS'],
+    [`    curl -N ${shop}/api/events`, 'server-sent events'],
+  ]
   return [
     '  try',
-    `    ${shop}/                      in a browser: a page with a WebSocket`,
-    `    curl ${shop}/api/products     twice: two endpoints take turns`,
-    `    curl -k ${echo}/anything     what reaches a Service, over TLS`,
-    `    curl -N ${shop}/api/events    server-sent events`,
+    ...alignColumns(tried, 2),
     `    ${portico} explain ${shop}/apis -f ${source}`,
     `    ${portico} get routes${admin === SETTINGS.admin.port.default ? '' : ` --admin-port ${admin}`}`,
     '',
-    `  Edit ${source}/shop.yaml and save: the routes change at once. Ctrl-C ends the demo.`,
+    `  Edit ${source}/shop.yaml and save: the routes change at once.`,
+    '  Ctrl-C ends the demo.',
   ].join('\n')
 }

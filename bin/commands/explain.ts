@@ -43,7 +43,11 @@ export const command: Command = {
     if (countDiagnostics(diagnostics).error > 0) {
       terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
     }
-    const explanation = explainRequest(model, asked, { encodedSlash: settings.paths.encodedSlash })
+    const { paths, https } = settings
+    const explanation = explainRequest(model, asked, {
+      encodedSlash: paths.encodedSlash,
+      httpsPort: https.redirectPort || https.port,
+    })
     if (output === 'json') terminal.print(JSON.stringify(explanationJson(explanation), undefined, 2))
     else terminal.print(printExplanation(explanation, terminal.paint))
     const { answer } = explanation

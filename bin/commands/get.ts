@@ -19,7 +19,7 @@ import {
 } from '../print/columns.ts'
 import { printProblemCount, printProblems } from '../print/problems.ts'
 import { printSettingValue } from '../print/setting.ts'
-import { printTable } from '../print/table.ts'
+import { alignColumns, printTable } from '../print/table.ts'
 import { SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
 import { suggestName } from '../suggestion.ts'
 import type { Terminal } from '../terminal.ts'
@@ -35,19 +35,31 @@ const VIEWS = {
 } as const
 type Kind = keyof typeof VIEWS
 
-/** kubectl's short names besides the singular. */
-const SHORT: Readonly<Record<string, Kind>> = { ing: 'routes', svc: 'services', ep: 'endpoints', cert: 'certificates' }
+/** Other names for them, as kubectl has them for the objects they come from. */
+const ALIASES: Readonly<Record<Kind, readonly string[]>> = {
+  routes: ['ing', 'ingress', 'ingresses'],
+  services: ['svc'],
+  endpoints: ['ep', 'endpointslice', 'endpointslices'],
+  certificates: ['cert', 'certs', 'secret', 'secrets'],
+  listeners: [],
+  settings: [],
+}
 
 export const command: Command = {
   name: 'get',
   summary: 'list what is served',
-  usage: 'routes|services|endpoints|certificates|listeners|settings [NAME...]',
+  usage: 'KIND [NAME...] [flags]',
   about: [
+    ...alignColumns(
+      (Object.keys(VIEWS) as Kind[]).map((kind) => [`  ${kind}`, ALIASES[kind].join(', ')]),
+      2,
+    ),
+    '',
     'With -f or -c: what would be served from these files; nothing is started.',
-    'Without: what the gateway running on this machine serves (exit code 4 when there',
-    'is none), asked at the admin address that flags and environment give.',
-    'All namespaces are listed unless -n names one. -o json prints the same objects as',
-    'the admin API.',
+    'Without: what the gateway running on this machine serves (exit code 4 when none',
+    'is reached), asked at the admin address that flags and environment give.',
+    'All namespaces are listed unless -n names one. -o json prints the rows of the',
+    'admin API; of settings, one row each, with where its value comes from.',
   ],
   flags: [
     ...INPUT_FLAGS,
@@ -90,7 +102,8 @@ export const command: Command = {
 
 function readKind(word: string): Kind {
   const kinds = Object.keys(VIEWS) as Kind[]
-  const kind = kinds.find((one) => one === word || one === `${word}s`) ?? SHORT[word]
+  const typed = word.toLowerCase()
+  const kind = kinds.find((one) => one === typed || one === `${typed}s` || ALIASES[one].includes(typed))
   if (!kind) throw new UsageError(`"${word}" cannot be got`, suggestName(word, kinds) ?? `one of ${kinds.join(', ')}`)
   return kind
 }
@@ -137,7 +150,7 @@ async function readGateway(kind: Kind, typed: Typed, terminal: Terminal): Promis
     const { status, body } = await askAdmin(admin, `/api/v1/${kind}`)
     if (status === 200) {
       const value: unknown = JSON.parse(body)
-      return kind === 'settings' ? listSettings(value, () => undefined) : (value as readonly unknown[])
+      return kind === 'settings' ? listSettings(value, () => 'running gateway') : (value as readonly unknown[])
     }
     if (status === 401 || status === 403) {
       terminal.tell(`the gateway at ${place} asks for its token: set PORTICO_ADMIN_TOKEN or --admin-token`)
@@ -152,17 +165,16 @@ async function readGateway(kind: Kind, typed: Typed, terminal: Terminal): Promis
   return EXIT.unreachable
 }
 
-function listSettings(settings: unknown, source: (name: string) => string | undefined): SettingRow[] {
+function listSettings(settings: unknown, source: (name: string) => string): SettingRow[] {
   return SETTING_LIST.map(({ name, path, leaf }) => {
     const value = path.reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], settings)
-    const from = source(name)
     return {
       name,
       value,
       text: printSettingValue(leaf, value),
       default: printSettingValue(leaf, leaf.default),
       environment: environmentName(name),
-      ...(from !== undefined && { source: from }),
+      source: source(name),
     }
   })
 }

@@ -8,15 +8,16 @@ export const command: Command = {
   summary: 'serve manifests',
   usage: '-f FILE [-c FILE] [flags]',
   about: [
-    'Serves until SIGTERM or SIGINT: requests in flight may finish, then exit code 0; a',
-    'second signal stops at once, exit code 3. SIGHUP reloads; so does a changed file.',
+    'Serves until SIGTERM or SIGINT: requests in flight may finish until the drain',
+    'deadline, then exit code 0; a second signal stops at once, exit code 3. SIGHUP',
+    'reloads; so does a changed file.',
   ],
   flags: [
     ...INPUT_FLAGS,
     {
       name: 'ready-file',
       value: 'FILE',
-      doc: 'write {"http":PORT,"https":PORT,"admin":PORT,"pid":PID} to it when ready',
+      doc: 'holds {"http":PORT,"https":PORT,"admin":PORT,"pid":PID} while ready',
     },
     SET_FLAG,
     ...SETTING_FLAGS,

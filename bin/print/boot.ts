@@ -3,7 +3,7 @@
 import { usableEndpoints } from '../../lib/admin/views.ts'
 import { countDiagnostics, type Diagnostic } from '../../lib/base/diagnostics.ts'
 import type { Paint } from '../../lib/base/terminal-text.ts'
-import { escapeText } from '../../lib/base/terminal-text.ts'
+import { escapeText, measureText } from '../../lib/base/terminal-text.ts'
 import type { CertificateBinding } from '../../lib/model/certificate.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Route, VirtualHost } from '../../lib/model/route.ts'
@@ -27,11 +27,12 @@ export type Boot = Readonly<{
   elapsedMs: number
   /** Milliseconds since the epoch, for what certificates have left. */
   now: number
+  /** Columns of the screen: what does not fit is left to `portico get`. */
+  width: number
 }>
 
 /** Longer tables are cut, with a pointer to where the rest is. */
 const MOST_ROUTES = 50
-const MOST_ENDPOINTS = 3
 const MOST_PROBLEMS = 20
 const DAY = 86_400_000
 
@@ -76,7 +77,29 @@ function printTitle({ version, files, objects, diagnostics, elapsedMs }: Boot, p
 }
 
 /** Hosts with their URLs; under each its routes, aligned over the whole table. */
-function printHosts({ model, ports }: Boot, paint: Paint): string[] {
+function printHosts(boot: Boot, paint: Paint): string[] {
+  const { model } = boot
+  const forms = FORMS.map((form) => layOutHosts(boot, form, paint))
+  const fits = (lines: readonly string[]) => lines.every((line) => measureText(line) <= boot.width)
+  const out = [...(forms.find(fits) ?? (forms.at(-1) as string[]))]
+  const routes = model.hosts.reduce((sum, host) => sum + host.routes.length, 0)
+  if (routes > MOST_ROUTES) out.push(`  … and ${routes - MOST_ROUTES} more: portico get routes`)
+  if (!model.hosts.some(({ host }) => host === '')) {
+    out.push(`  any other host   ${paint('dim', '→')}  ${printFallback(model)}`)
+  }
+  return out
+}
+
+/** The table, from its fullest form to its narrowest. */
+type Form = Readonly<{ gap: number; endpoints: number; source: boolean }>
+const FORMS: readonly Form[] = [
+  { gap: 3, endpoints: 3, source: true },
+  { gap: 2, endpoints: 2, source: true },
+  { gap: 2, endpoints: 2, source: false },
+  { gap: 2, endpoints: 1, source: false },
+]
+
+function layOutHosts({ model, ports }: Boot, { gap, endpoints: most, source }: Form, paint: Paint): string[] {
   const arrow = paint('dim', '→')
   const lines: (string | readonly string[])[] = []
   let left = MOST_ROUTES
@@ -84,23 +107,20 @@ function printHosts({ model, ports }: Boot, paint: Paint): string[] {
     if (left <= 0) break
     lines.push(...printHostLines(host, ports, paint))
     for (const route of host.routes.slice(0, left)) {
-      const [backend, endpoints, source = ''] = printBackend(model, route)
+      const [backend, endpoints, from = ''] = printBackend(model, route, most)
       const path = route.pathType === 'default' ? 'otherwise' : escapeText(route.path || '/')
       const type = route.pathType === 'default' ? '' : route.pathType
-      lines.push([`    ${path}`, type, `${arrow}  ${backend}`, `${arrow}  ${endpoints}`, paint('dim', source)])
+      const cells = [`    ${path}`, type, `${arrow}  ${backend}`, `${arrow}  ${endpoints}`]
+      lines.push(source ? [...cells, paint('dim', from)] : cells)
     }
     left -= host.routes.length
   }
-  const rows = lines.filter((line) => typeof line !== 'string')
-  const aligned = alignColumns(rows, 3)
+  const aligned = alignColumns(
+    lines.filter((line) => typeof line !== 'string'),
+    gap,
+  )
   let next = 0
-  const out = lines.map((line) => (typeof line === 'string' ? line : (aligned[next++] as string)))
-  const routes = model.hosts.reduce((sum, host) => sum + host.routes.length, 0)
-  if (routes > MOST_ROUTES) out.push(`  … and ${routes - MOST_ROUTES} more: portico get routes`)
-  if (!model.hosts.some(({ host }) => host === '')) {
-    out.push(`  any other host   ${arrow}  ${printFallback(model)}`)
-  }
-  return out
+  return lines.map((line) => (typeof line === 'string' ? line : (aligned[next++] as string)))
 }
 
 function printHostLines({ host, redirectToHttps }: VirtualHost, ports: BoundPorts, paint: Paint): string[] {
@@ -114,8 +134,8 @@ function printHostLines({ host, redirectToHttps }: VirtualHost, ports: BoundPort
   return [`  ${[http, https].filter((url) => url !== undefined).join('   ') || name}${aside}`]
 }
 
-/** The Service, its endpoints, and where these came from; or why there are none. */
-function printBackend(model: Model, route: Route): [backend: string, endpoints: string, source?: string] {
+/** The Service, its first endpoints, and where these came from; or why there are none. */
+function printBackend(model: Model, route: Route, most = 3): [backend: string, endpoints: string, source?: string] {
   const backend = escapeText(route.backend)
   if (route.action.type === 'unavailable') {
     return [backend, `${route.action.status}: ${escapeText(route.action.reason)}`]
@@ -123,8 +143,8 @@ function printBackend(model: Model, route: Route): [backend: string, endpoints: 
   const upstream = model.upstreams.get(route.action.upstream)
   const endpoints = upstream ? usableEndpoints(upstream) : []
   if (endpoints.length === 0) return [backend, '503: no endpoint is ready']
-  const shown = endpoints.slice(0, MOST_ENDPOINTS).map(printEndpoint)
-  if (endpoints.length > MOST_ENDPOINTS) shown.push(`${endpoints.length - MOST_ENDPOINTS} more`)
+  const shown = endpoints.slice(0, most).map(printEndpoint)
+  if (endpoints.length > most) shown.push(`${endpoints.length - most} more`)
   const sources = [...new Set(endpoints.map(({ sourceName }) => sourceName))]
   return [
     backend,

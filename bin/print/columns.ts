@@ -1,14 +1,14 @@
 /** The columns of `portico get`, as kubectl would have them; those marked wide stand in `-o wide` alone. */
 import type { CertificateRow, EndpointRow, ListenerRow, RouteRow, ServiceRow } from '../../lib/admin/views.ts'
 
-/** One setting, its value as the settings file would have it, and where it came from (unknown of a running gateway). */
+/** One setting, its value as the settings file would have it, and where it came from (a running gateway does not say). */
 export type SettingRow = Readonly<{
   name: string
   value: unknown
   text: string
   default: string
   environment: string
-  source?: string
+  source: string
 }>
 
 type Column<Row> = Readonly<{ title: string; wide?: true; cell: (row: Row, wide: boolean) => string }>
@@ -108,7 +108,7 @@ export const SETTING_VIEW: View<SettingRow> = {
   columns: [
     { title: 'NAME', cell: (row) => row.name },
     { title: 'VALUE', cell: (row) => row.text },
-    { title: 'SOURCE', cell: (row) => row.source ?? 'running gateway' },
+    { title: 'SOURCE', cell: (row) => row.source },
     { title: 'DEFAULT', wide: true, cell: (row) => row.default },
     { title: 'ENVIRONMENT', wide: true, cell: (row) => row.environment },
   ],

@@ -18,7 +18,7 @@ export function printExplanation(explanation: Explanation, paint: Paint): string
     alignColumns(describeRequest(explanation, paint), 2),
     alignColumns(describeCandidates(explanation, paint), 3),
     alignColumns(describeUpstream(explanation, paint), 2),
-    answer ? [printAnswer(answer, paint)] : [],
+    answer ? printAnswer(answer, paint) : [],
   ]
   return sections
     .filter((lines) => lines.length > 0)
@@ -124,9 +124,13 @@ function printState({ ready, serving, terminating, weight }: Endpoint): string {
   return weight === 1 ? state : `${state}, weight ${weight}`
 }
 
-function printAnswer({ status, code, reason }: NonNullable<Explanation['answer']>, paint: Paint): string {
+function printAnswer(answer: NonNullable<Explanation['answer']>, paint: Paint): string[] {
+  const { status, code, reason, location } = answer
   const number = paint(status < 400 ? 'yellow' : 'red', String(status))
-  return `  answer  ${number}${code ? ` ${code}` : ''}: ${escapeText(reason)}`
+  return [
+    `  answer  ${number}${code ? ` ${code}` : ''}: ${escapeText(reason)}`,
+    ...(location === undefined ? [] : [`          Location: ${escapeText(location)}`]),
+  ]
 }
 
 function printPlace(position: SourcePosition, paint: Paint): string {

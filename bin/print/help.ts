@@ -1,4 +1,5 @@
 /** Help: one screen for all verbs, and one page for each. */
+import { measureText, padText, wrapText } from '../../lib/base/terminal-text.ts'
 import { SETTING_LIST } from '../../lib/settings.ts'
 import type { Command } from '../command.ts'
 import { COMMON_FLAGS } from '../command.ts'
@@ -7,6 +8,8 @@ import { environmentOf, type SettingFlag } from '../setting-flag.ts'
 import { VERBS } from '../verbs.ts'
 import { printSettingValue } from './setting.ts'
 import { alignColumns } from './table.ts'
+
+const WIDTH = 80
 
 /** One screen of 80 by 40. */
 export function printOverview(version: string): string {
@@ -27,13 +30,13 @@ export function printOverview(version: string): string {
     '  helm template my-app | portico run -f -  serve a chart',
     '',
     'Flags come after the verb: portico VERB --help lists them.',
-    'Exit codes: 0 ok, 1 configuration or start failure, 2 usage, 3 unclean stop,',
-    '4 no running gateway reached.',
+    'Exit codes: 0 ok, 1 configuration or start failure, 2 usage, 3 stopped at once',
+    'by a second signal, 4 get reached no running gateway.',
     'Documentation: README.md and lib/README.md; every setting: config/portico.yaml',
   ].join('\n')
 }
 
-/** Everything about one verb. */
+/** Everything about one verb, in lines of at most 80 columns. */
 export function printCommandHelp(command: Command): string {
   const own = [...command.flags.filter((flag) => !isSetting(flag)), ...COMMON_FLAGS]
   const settings = command.flags.filter(isSetting).filter(({ listed }) => listed)
@@ -44,21 +47,26 @@ export function printCommandHelp(command: Command): string {
     ...(command.about ? ['', ...command.about] : []),
     '',
     'flags',
-    ...alignColumns(
-      own.map((flag) => [`  ${printFlag(flag)}`, flag.doc + (flag.repeatable ? '; repeatable' : '')]),
-      2,
-    ),
+    ...printFlags(own),
     ...(command.listsSettings ? printSettingFlags(settings) : []),
     ...(settings.length > 0 && !command.listsSettings
       ? ['', 'The flags of settings are those of portico run --help.']
       : []),
     '',
     'examples',
-    ...alignColumns(
-      command.examples.map(([line, does]) => [`  ${line}`, does]),
-      3,
-    ),
+    ...command.examples.flatMap(([line, does]) => [`  # ${does}`, `  ${line}`]),
   ].join('\n')
+}
+
+/** What a flag does stands beside it, and goes on below. */
+function printFlags(flags: readonly Flag[]): string[] {
+  const names = flags.map((flag) => `  ${printFlag(flag)}`)
+  const left = Math.max(...names.map(measureText)) + 2
+  return flags.flatMap(({ doc, repeatable }, index) =>
+    wrapText(doc + (repeatable ? '; repeatable' : ''), WIDTH - left).map(
+      (line, row) => padText(row === 0 ? (names[index] as string) : '', left) + line,
+    ),
+  )
 }
 
 function printSettingFlags(flags: readonly SettingFlag[]): string[] {
@@ -67,8 +75,8 @@ function printSettingFlags(flags: readonly SettingFlag[]): string[] {
     'settings (flag over environment over file over default)',
     ...flags.flatMap((flag) => [
       `  ${printFlag(flag)}`,
-      ...wrapText(`${flag.doc}${flag.repeatable ? ' Repeatable.' : ''}`, 72).map((line) => `        ${line}`),
-      `        default ${printDefault(flag.setting)}, environment ${environmentOf(flag)}`,
+      ...wrapText(`${flag.doc}${flag.repeatable ? ' Repeatable.' : ''}`, WIDTH - 8).map((line) => `        ${line}`),
+      `        ${printDefault(flag)}`,
     ]),
   ]
 }
@@ -81,18 +89,10 @@ function isSetting(flag: Flag): flag is SettingFlag {
   return flag.setting !== undefined
 }
 
-function printDefault(setting: string): string {
-  const leaf = SETTING_LIST.find(({ name }) => name === setting)?.leaf
-  return leaf ? printSettingValue(leaf, leaf.default) : ''
-}
-
-/** Lines of at most `width` columns, broken between words. */
-function wrapText(text: string, width: number): string[] {
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1)
-    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`
-    else lines.push(word)
-  }
-  return lines
+/** The default is what a switch changes: it needs no word. */
+function printDefault(flag: SettingFlag): string {
+  const variable = environmentOf(flag)
+  if (flag.to !== undefined) return `environment ${variable}=${flag.to}`
+  const leaf = SETTING_LIST.find(({ name }) => name === flag.setting)?.leaf
+  return `default ${leaf ? printSettingValue(leaf, leaf.default) : ''}, environment ${variable}`
 }

@@ -51,6 +51,7 @@ export function problemsSarif(diagnostics: readonly Diagnostic[], version: strin
           driver: {
             name: 'portico',
             version,
+            informationUri: 'https://portico.dev/',
             rules: codes.map((code) => ({
               id: code,
               shortDescription: { text: DIAGNOSTICS[code][1] },
@@ -91,12 +92,11 @@ function sarifLocation({ file, line, column, length, excerpt }: NonNullable<Diag
   return {
     physicalLocation: {
       artifactLocation: { uri: sarifUri(file) },
-      region: {
-        startLine: line,
-        startColumn: column,
-        endColumn: column + length,
-        snippet: { text: excerpt },
-      },
+      // An empty line has no columns to point at.
+      region:
+        excerpt === ''
+          ? { startLine: line }
+          : { startLine: line, startColumn: column, endColumn: column + length, snippet: { text: excerpt } },
     },
   }
 }

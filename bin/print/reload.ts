@@ -7,23 +7,25 @@ import { printCount, printProblems } from './problems.ts'
 const MOST_CHANGES = 20
 const MOST_FILES = 3
 
-/** The files, a line for each route that changed, new problems, and the outcome. */
+/** The files, a line for each route that changed, new problems, and the outcome: what is live, what is kept as it was. */
 export function printReloaded(reloaded: Reloaded, inFlight: number, paint: Paint): string {
-  const { files, changes, newDiagnostics, goneDiagnostics, restartSettings, durationMs } = reloaded
+  const { files, changes, kept, newDiagnostics, goneDiagnostics, restartSettings, durationMs } = reloaded
+  const isNews = changes.length > 0 || kept.length === 0
   const lines = [printFiles(files)]
   for (const change of changes.slice(0, MOST_CHANGES)) lines.push(`  ${escapeText(printChange(change))}`)
   if (changes.length > MOST_CHANGES) lines.push(`  … and ${changes.length - MOST_CHANGES} more`)
-  if (changes.length === 0) lines.push('  no route changed')
-  lines.push(
-    ...printProblems(
-      newDiagnostics.filter(({ severity }) => severity !== 'info'),
-      paint,
-    ),
-  )
+  if (changes.length === 0 && isNews) lines.push('  no route changed')
+  const outcomes = new Set(kept.map(({ text }) => text))
+  const problems = newDiagnostics
+    .filter(({ severity }) => severity !== 'info')
+    // Said once at the end, not with each problem.
+    .map((problem) => ({ ...problem, notes: problem.notes.filter(({ message }) => !outcomes.has(message)) }))
+  lines.push(...printProblems(problems, paint))
   for (const name of restartSettings) lines.push(`  ${name} takes effect after a restart`)
   const gone = goneDiagnostics > 0 ? `${printCount(goneDiagnostics, 'problem')} gone.  ` : ''
+  for (const text of outcomes) lines.push(`  ${paint('red', 'not taken:')} ${escapeText(text)}`)
   const untouched = inFlight > 0 ? `; ${inFlight} in flight untouched` : ''
-  lines.push(`  ${gone}Live after ${Math.round(durationMs)} ms${untouched}.`)
+  if (isNews) lines.push(`  ${gone}Live after ${Math.round(durationMs)} ms${untouched}.`)
   return lines.join('\n')
 }
 

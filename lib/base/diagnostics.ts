@@ -10,7 +10,7 @@ export type Severity = 'error' | 'warning' | 'info'
  */
 export const DIAGNOSTICS = {
   // Reading files
-  PORTICO_FILE_NOT_FOUND: ['error', 'a path given with -f does not exist, or a glob matches nothing'],
+  PORTICO_FILE_NOT_FOUND: ['error', 'a path given with -f or -c does not exist, or a glob matches nothing'],
   PORTICO_FILE_UNREADABLE: ['error', 'a file or folder cannot be read'],
   PORTICO_FILE_TOO_LARGE: ['error', 'a file is larger than the limit'],
   PORTICO_FILE_BINARY: ['error', 'a file is not text'],
@@ -58,6 +58,7 @@ export const DIAGNOSTICS = {
   // Annotations
   PORTICO_ANN_UNKNOWN: ['warning', 'an unknown annotation under portico.dev/'],
   PORTICO_ANN_VALUE: ['error', 'an annotation has a value that cannot be used'],
+  PORTICO_ANN_UNSUPPORTED: ['warning', 'an annotation of another controller has no effect here'],
   // Routes
   PORTICO_ROUTE_CONFLICT: ['warning', 'two rules claim the same host, path and path type'],
   PORTICO_ROUTE_DEFAULT_CONFLICT: ['warning', 'two Ingresses claim the default backend'],

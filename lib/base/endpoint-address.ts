@@ -40,6 +40,22 @@ export function parseEndpointAddress(text: string): EndpointAddress | EndpointAd
   return { host, port: Number(port), weight: Number(weight ?? 1) }
 }
 
+/** Reads several, with commas or line ends between; no problem and no address means that there is no entry. */
+export function parseEndpointAddresses(text: string): {
+  addresses: readonly EndpointAddress[]
+  problems: readonly EndpointAddressProblem[]
+} {
+  const addresses: EndpointAddress[] = []
+  const problems: EndpointAddressProblem[] = []
+  for (const entry of text.split(/[,\n]/)) {
+    if (entry.trim() === '') continue
+    const read = parseEndpointAddress(entry)
+    if ('problem' in read) problems.push(read)
+    else addresses.push(read)
+  }
+  return { addresses, problems }
+}
+
 /** An address and a port as one text: IPv6 in brackets. */
 export function printEndpointAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`

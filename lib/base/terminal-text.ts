@@ -52,3 +52,15 @@ export function measureText(text: string): number {
 export function padText(text: string, width: number): string {
   return text + ' '.repeat(Math.max(0, width - measureText(text)))
 }
+
+/** Lines of at most `width` columns, broken between words; a longer word has a line of its own. */
+export function wrapText(text: string, width: number): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last !== undefined && measureText(last) + 1 + measureText(word) <= width)
+      lines[lines.length - 1] = `${last} ${word}`
+    else lines.push(word)
+  }
+  return lines
+}

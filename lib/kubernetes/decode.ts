@@ -12,22 +12,25 @@ import { checkShape, isMapping } from './shape.ts'
 
 export type Decoded = {
   readonly resources: readonly Resource[]
+  /** Objects that have errors, as far as they could be read: for checks of what they refer to, never to be served. */
+  readonly refused: readonly Resource[]
   /** GatewayConfiguration documents, undecoded. */
   readonly settings: readonly SourceDocument[]
   /** How many objects there were, those included that are of no concern or could not be used. */
   readonly objects: number
 }
 
-/** Decodes all objects of `documents`; what has an error is reported and left out. */
+/** Decodes all objects of `documents`; what has an error is reported and refused. */
 export function decodeDocuments(documents: readonly SourceDocument[], diagnostics: DiagnosticList): Decoded {
   const decoder = new DocumentDecoder(diagnostics)
   for (const document of documents) decoder.decode(document)
-  const { resources, settings, objects } = decoder
-  return Object.freeze({ resources, settings, objects })
+  const { resources, refused, settings, objects } = decoder
+  return Object.freeze({ resources, refused, settings, objects })
 }
 
 class DocumentDecoder {
   readonly resources: Resource[] = []
+  readonly refused: Resource[] = []
   readonly settings: SourceDocument[] = []
   objects = 0
   readonly #diagnostics: DiagnosticList
@@ -91,7 +94,7 @@ class DocumentDecoder {
     }
     checkShape(value, decoder.shape, report)
     const resource = decoder.decode(new FieldReader(value, [], report))
-    if (!report.failed) this.resources.push(resource)
+    ;(report.failed ? this.refused : this.resources).push(resource)
   }
 
   /** A file that was named is meant to be a manifest; in a folder lie other tools' files too. */

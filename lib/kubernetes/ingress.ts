@@ -129,25 +129,29 @@ function hostHelp(host: string): string | undefined {
   if (/:\d+$/.test(host)) return 'a host is a name alone: leave the port out'
   if (host.endsWith('.')) return 'leave the dot at the end out'
   if (/[^\x20-\x7e]/.test(host)) return 'write international names in their xn-- form'
+  if (host.lastIndexOf('*') > 0 || (host.startsWith('*') && !host.startsWith('*.'))) {
+    return 'a wildcard is the whole first label, and stands for one label: *.example.com'
+  }
   const lower = host.toLowerCase()
-  const isCase = host !== lower && checkDnsSubdomain(lower.replace(/^\*\./, '')).length === 0
-  return isCase ? `write it in lower case: ${lower}` : undefined
+  const isValid = (name: string) => checkDnsSubdomain(name.replace(/^\*\./, '')).length === 0
+  if (host !== lower && isValid(lower)) return `write it in lower case: ${lower}`
+  const bare = lower.replaceAll('_', '-')
+  return bare !== lower && isValid(bare) ? `a host has no underscores: rename it, for example ${bare}` : undefined
 }
 
 function decodePath(path: FieldReader, index: number, version: Version): IngressPath | undefined {
   const { report } = path
   const text = path.string('path') ?? ''
   const written = path.string('pathType') ?? version.defaultPathType
+  const pathType = PATH_TYPES.find((type) => type === written)
   if (written === undefined) {
     report.required(path.at('pathType'), 'pathType must be specified', { help: 'add pathType: Prefix' })
-    return undefined
-  }
-  const pathType = PATH_TYPES.find((type) => type === written)
-  if (pathType === undefined) report.unsupported(path.at('pathType'), written, PATH_TYPES)
+  } else if (pathType === undefined) report.unsupported(path.at('pathType'), written, PATH_TYPES)
   else checkPath(path, text, pathType)
-  const backend = decodeBackend(path.child('backend'), version)
-  if (pathType === undefined || backend === undefined) return undefined
-  return Object.freeze({ path: text, pathType, backend, index })
+  // W6: nothing else is checked of a path without a type. Its Ingress is refused; what the backend names is looked up.
+  const backend = decodeBackend(written === undefined ? path.uncheckedChild('backend') : path.child('backend'), version)
+  if (backend === undefined) return undefined
+  return Object.freeze({ path: text, pathType: pathType ?? 'ImplementationSpecific', backend, index })
 }
 
 function checkPath(reader: FieldReader, path: string, pathType: PathType): void {
@@ -221,7 +225,10 @@ function decodeServiceBackend(backend: FieldReader): IngressServiceBackend | und
     return Object.freeze({ type: 'service', name, port: Object.freeze({ name: portName }) })
   }
   if (portNumber !== 0) {
-    for (const problem of checkPortNumber(portNumber)) service.report.invalid(port.at('number'), portNumber, problem)
+    for (const problem of checkPortNumber(portNumber)) {
+      const help = `write a port that the Service${name ? ` "${name}"` : ''} has`
+      service.report.invalid(port.at('number'), portNumber, problem, { help })
+    }
     return Object.freeze({ type: 'service', name, port: Object.freeze({ number: portNumber }) })
   }
   // A port of the wrong type is no missing port: that was said where it stands.
@@ -244,7 +251,8 @@ function decodeBetaServiceBackend(backend: FieldReader): IngressServiceBackend |
     return undefined
   }
   const problems = typeof port === 'number' ? checkPortNumber(port) : checkPortName(port)
-  for (const problem of problems) backend.report.invalid(backend.at('servicePort'), port, problem)
+  const help = `write a port that the Service${name ? ` "${name}"` : ''} has`
+  for (const problem of problems) backend.report.invalid(backend.at('servicePort'), port, problem, { help })
   return Object.freeze({
     type: 'service',
     name,

@@ -1,5 +1,5 @@
 /** The problems of one object, in the API server's words (apimachinery's field.Error), each at its place in the text. */
-import type { DiagnosticCode, DiagnosticList, DiagnosticNote, Severity } from '../base/diagnostics.ts'
+import { type DiagnosticCode, DiagnosticList, type DiagnosticNote, type Severity } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
 
@@ -13,6 +13,8 @@ export type ProblemDetails = {
   name?: string
   notes?: readonly DiagnosticNote[]
   severity?: Severity
+  /** The object is used all the same, without what this is about. */
+  isUsable?: boolean
 }
 
 /** Collects what is wrong with one object; `failed` once something is an error: the object is then left out. */
@@ -29,6 +31,11 @@ export class ProblemReport {
     this.origin = origin
     this.resource = resource
     this.#diagnostics = diagnostics
+  }
+
+  /** A report on the same object that nobody reads. */
+  createSilent(): ProblemReport {
+    return new ProblemReport(this.origin, this.resource, new DiagnosticList())
   }
 
   required(path: FieldPath, detail: string = '', details: ProblemDetails = {}): void {
@@ -101,7 +108,7 @@ export class ProblemReport {
   }
 
   add(code: DiagnosticCode, message: string, path: FieldPath, details: ProblemDetails = {}): void {
-    const { help, at = path, key = false, notes = [], severity } = details
+    const { help, at = path, key = false, notes = [], severity, isUsable = false } = details
     const before = this.#diagnostics.items.length
     this.#diagnostics.add(code, message, {
       position: key ? this.origin.locateKey(at) : this.origin.locate(at),
@@ -112,7 +119,7 @@ export class ProblemReport {
     })
     // A full list drops the diagnostic; the object is as wrong as if it had been listed.
     const added = this.#diagnostics.items[before]
-    if (!added || added.severity === 'error') this.failed = true
+    if (!isUsable && (!added || added.severity === 'error')) this.failed = true
   }
 
   #field(code: DiagnosticCode, path: FieldPath, text: string, details: ProblemDetails): void {

@@ -60,6 +60,9 @@ export type IngressClass = ResourceOf<'IngressClass', { controller: string; isDe
 
 // ---- v1 Service
 
+/** Portico's own: endpoints of the Service, `host:port` with commas between. */
+export const ENDPOINTS_ANNOTATION = 'portico.dev/endpoints'
+
 export type Protocol = 'TCP' | 'UDP' | 'SCTP'
 export type ServiceType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName'
 

@@ -42,7 +42,7 @@ function decodePort(port: FieldReader, index: number, needsName: boolean, names:
     else names.set(name, port.at('name'))
   }
   const number = port.integer('port') ?? 0
-  const help = port.has('port') ? undefined : 'add port'
+  const help = port.has('port') ? 'write the port that others are to use for the Service' : 'add port'
   for (const problem of checkPortNumber(number)) report.invalid(port.at('port'), number, problem, { help })
   const protocol = decodeProtocol(port) ?? 'TCP'
   const targetPort = decodeTargetPort(port, number)
@@ -62,8 +62,8 @@ function decodeTargetPort(port: FieldReader, number: number): number | string {
   if (target === number) return number
   const problems = typeof target === 'number' ? checkPortNumber(target) : checkPortName(target)
   for (const problem of problems) {
-    const help =
-      /^\d+$/.test(String(target)) && typeof target === 'string' ? `write ${target} without quotes` : undefined
+    const isQuoted = typeof target === 'string' && /^\d+$/.test(target)
+    const help = isQuoted ? `write ${target} without quotes` : 'write the port the program listens on, or its name'
     port.report.invalid(port.at('targetPort'), target, problem, { help })
   }
   return target

@@ -1,9 +1,10 @@
 /** Service: v1, with the API server's defaults and rules. */
+import { parseEndpointAddresses } from '../base/endpoint-address.ts'
 import { checkAddress, checkCidr, checkNonSpecial } from './address.ts'
 import { checkDns1035Label, checkDnsSubdomain, checkPortNumber, checkQualifiedName } from './format.ts'
 import { checkLabels, decodeMeta } from './metadata.ts'
 import type { FieldReader } from './reader.ts'
-import type { Service, ServiceType } from './resource.ts'
+import { ENDPOINTS_ANNOTATION, type Service, type ServiceType } from './resource.ts'
 import { checkServiceAddresses } from './service-address.ts'
 import { decodeServicePorts } from './service-port.ts'
 
@@ -19,6 +20,7 @@ const KUBELET_PORT = 10_250
 export function decodeService(root: FieldReader): Service {
   const { report } = root
   const meta = decodeMeta(root, 'namespaced', checkDns1035Label)
+  checkEndpointsAnnotation(root, meta.annotations)
   const spec = root.child('spec')
   const written = spec.string('type') || 'ClusterIP'
   const type = TYPES.find((known) => known === written)
@@ -81,6 +83,18 @@ export function decodeService(root: FieldReader): Service {
     trafficDistribution,
     loadBalancerIngress: Object.freeze(decodeLoadBalancerIngress(root)),
   })
+}
+
+/** Entries that are no endpoints are left out, the Service is not. */
+function checkEndpointsAnnotation(root: FieldReader, annotations: Readonly<Record<string, string>>): void {
+  const text = annotations[ENDPOINTS_ANNOTATION]
+  if (text === undefined) return
+  const { addresses, problems } = parseEndpointAddresses(text)
+  const none = { problem: 'no endpoint is given', help: 'write host:port, or several with commas between' }
+  for (const { problem, help } of addresses.length + problems.length === 0 ? [none] : problems) {
+    const at = root.at('metadata', 'annotations', ENDPOINTS_ANNOTATION)
+    root.report.add('PORTICO_ANN_VALUE', `${ENDPOINTS_ANNOTATION}: ${problem}`, at, { help, isUsable: true })
+  }
 }
 
 /** clusterIPs where given, else clusterIP alone (D12). */

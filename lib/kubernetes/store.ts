@@ -15,37 +15,56 @@ export type ResourceSet = {
    */
   all<K extends ResourceKind>(kind: K): readonly OfKind<K>[]
   get<K extends ResourceKind>(kind: K, namespace: string, name: string): OfKind<K> | undefined
+  /** Those that have errors, in the same order: for checks and messages, never to be served. */
+  allRefused<K extends ResourceKind>(kind: K): readonly OfKind<K>[]
+  getRefused<K extends ResourceKind>(kind: K, namespace: string, name: string): OfKind<K> | undefined
   /** How many objects there are in all. */
   readonly size: number
 }
 
+type Shelf = {
+  readonly byKey: ReadonlyMap<string, Resource>
+  readonly byKind: ReadonlyMap<ResourceKind, readonly Resource[]>
+}
+
 /**
- * Puts resources together. Of several with one kind, namespace and name the first by file and line is kept; a Service
- * that asks for a nodePort of an older one is left out.
+ * Puts resources together, and `refused`, those that have errors, apart from them. Of several with one kind, namespace and name the first by file and line is kept; a Service
+ * that asks for a nodePort of an older one is refused.
  */
 export function createResourceSet(
   resources: readonly Resource[],
   generation: number,
   diagnostics: DiagnosticList,
+  refused: readonly Resource[] = [],
 ): ResourceSet {
-  const kinds = new Map<ResourceKind, readonly Resource[]>()
-  const byKey = new Map<string, Resource>()
-  for (const resource of keepFirst(resources, diagnostics)) byKey.set(keyOf(resource), resource)
-  const refused = findPortClashes([...byKey.values()].filter(isService).sort(compareAge), diagnostics)
-  for (const service of refused) byKey.delete(keyOf(service))
-  for (const resource of byKey.values()) {
-    const list = (kinds.get(resource.kind) ?? []) as Resource[]
-    list.push(resource)
-    kinds.set(resource.kind, list)
-  }
-  for (const list of kinds.values()) Object.freeze((list as Resource[]).sort(compareAge))
+  const distinct = [...keepFirst(resources, diagnostics)]
+  const clashing = findPortClashes(distinct.filter(isService).sort(compareAge), diagnostics)
+  const served = shelve(distinct.filter((resource) => !clashing.has(resource)))
+  const rest = shelve([...refused, ...clashing])
+  const all = <K extends ResourceKind>(shelf: Shelf, kind: K) => (shelf.byKind.get(kind) ?? []) as readonly OfKind<K>[]
+  const get = <K extends ResourceKind>(shelf: Shelf, kind: K, namespace: string, name: string) =>
+    shelf.byKey.get(`${kind} ${namespace}/${name}`) as OfKind<K> | undefined
   return Object.freeze({
     generation,
-    size: byKey.size,
-    all: <K extends ResourceKind>(kind: K) => (kinds.get(kind) ?? []) as readonly OfKind<K>[],
-    get: <K extends ResourceKind>(kind: K, namespace: string, name: string) =>
-      byKey.get(`${kind} ${namespace}/${name}`) as OfKind<K> | undefined,
+    size: served.byKey.size,
+    all: <K extends ResourceKind>(kind: K) => all(served, kind),
+    get: <K extends ResourceKind>(kind: K, namespace: string, name: string) => get(served, kind, namespace, name),
+    allRefused: <K extends ResourceKind>(kind: K) => all(rest, kind),
+    getRefused: <K extends ResourceKind>(kind: K, namespace: string, name: string) => get(rest, kind, namespace, name),
   })
+}
+
+function shelve(resources: readonly Resource[]): Shelf {
+  const byKey = new Map<string, Resource>()
+  const byKind = new Map<ResourceKind, Resource[]>()
+  for (const resource of resources) {
+    byKey.set(keyOf(resource), resource)
+    const list = byKind.get(resource.kind)
+    if (list) list.push(resource)
+    else byKind.set(resource.kind, [resource])
+  }
+  for (const list of byKind.values()) Object.freeze(list.sort(compareAge))
+  return { byKey, byKind }
 }
 
 /** One resource a key; the others are reported, with a pointer to the one that is kept. */
@@ -73,9 +92,9 @@ function keepFirst(resources: readonly Resource[], diagnostics: DiagnosticList):
 }
 
 /** Services whose nodePort an older one holds, by protocol (S35). `services` come oldest first. */
-function findPortClashes(services: readonly Service[], diagnostics: DiagnosticList): readonly Service[] {
+function findPortClashes(services: readonly Service[], diagnostics: DiagnosticList): ReadonlySet<Resource> {
   const holders = new Map<string, { service: Service; position: SourcePosition }>()
-  const refused: Service[] = []
+  const refused = new Set<Resource>()
   for (const service of services) {
     let clashes = false
     for (const { index, nodePort, protocol } of service.ports) {
@@ -91,7 +110,7 @@ function findPortClashes(services: readonly Service[], diagnostics: DiagnosticLi
       })
     }
     if (clashes) {
-      refused.push(service)
+      refused.add(service)
       continue
     }
     for (const { index, nodePort, protocol } of service.ports) {

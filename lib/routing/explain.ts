@@ -22,8 +22,10 @@ export type RouteVerdict = Readonly<{
 
 export type Explanation = Readonly<{
   url: ExplainedUrl
-  /** The answer if Portico gives it itself: a code of the request catalogue, or `redirect`. */
-  answer: Readonly<{ status: number; code: RequestErrorCode | undefined; reason: string }> | undefined
+  /** The answer if Portico gives it itself: an error with its code, or a redirect with its Location. */
+  answer:
+    | Readonly<{ status: number; code: RequestErrorCode | undefined; reason: string; location?: string }>
+    | undefined
   path: Readonly<{ normal: NormalPath | undefined; query: string; notes: readonly string[] }>
   host: Readonly<{
     /** Undefined: malformed. */
@@ -48,7 +50,11 @@ export type Explanation = Readonly<{
 const MOST_CANDIDATES = 20
 const MOST_HOSTS = 5
 
-export type ExplainOptions = Readonly<{ encodedSlash?: 'keep' | 'reject' }>
+export type ExplainOptions = Readonly<{
+  encodedSlash?: 'keep' | 'reject'
+  /** The port that redirects to HTTPS name; 0 or left out: not known before the start. */
+  httpsPort?: number
+}>
 
 /** Plays one request through a model; plain data, nothing is sent. */
 export function explainRequest(model: Model, url: ExplainedUrl, options: ExplainOptions = {}): Explanation {
@@ -71,7 +77,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const upstream = winner?.action.type === 'forward' ? model.upstreams.get(winner.action.upstream) : undefined
   return {
     ...base,
-    answer: findAnswer(url, virtualHost, winner, upstream),
+    answer: findRedirect(url, hostname, virtualHost, options.httpsPort) ?? findAnswer(virtualHost, winner, upstream),
     candidates: candidates.slice(0, MOST_CANDIDATES),
     omitted: Math.max(0, candidates.length - MOST_CANDIDATES),
     winner,
@@ -86,15 +92,24 @@ function findWinner(model: Model, virtualHost: VirtualHost | undefined, path: st
   return table.anyHost?.find(path) ?? table.fallback
 }
 
+function findRedirect(
+  { scheme, path }: ExplainedUrl,
+  hostname: string,
+  virtualHost: VirtualHost | undefined,
+  port = 0,
+): Explanation['answer'] {
+  if (scheme !== 'http' || !virtualHost?.redirectToHttps) return undefined
+  const reason = 'a tls section names this host: plain HTTP is sent to HTTPS'
+  const host = hostname.includes(':') ? `[${hostname}]` : hostname
+  const location = `https://${host}${port === 443 ? '' : `:${port}`}${path}`
+  return { status: 308, code: undefined, reason, ...(port > 0 && { location }) }
+}
+
 function findAnswer(
-  url: ExplainedUrl,
   virtualHost: VirtualHost | undefined,
   winner: Route | undefined,
   upstream: Upstream | undefined,
 ): Explanation['answer'] {
-  if (url.scheme === 'http' && virtualHost?.redirectToHttps) {
-    return { status: 308, code: undefined, reason: 'a tls section names this host: plain HTTP is sent to HTTPS' }
-  }
   if (winner === undefined) {
     const reason = virtualHost === undefined ? 'no rule has this host' : 'no path of this host matches'
     return { status: 404, code: 'PORTICO_REQ_NO_ROUTE', reason: `${reason}, and there is no default backend` }
@@ -212,8 +227,12 @@ function listCandidates(
     const by = `${holder.pathType} ${holder.path || '/'} of ${holder.ingress.namespace}/${holder.ingress.name}`
     misses.push({ route, verdict: 'shadowed', reason: `shadowed by ${by}` })
   }
-  if (winner !== model.defaultRoute && model.defaultRoute !== undefined) {
-    misses.push({ route: model.defaultRoute, verdict: 'no', reason: 'a rule takes the request' })
+  const { defaultRoute } = model
+  // The default backend of an Ingress can be that of its hosts and that of all others: it is one to whoever wrote it.
+  const own = virtualHost?.routes.find((route) => route.pathType === 'default')
+  if (defaultRoute !== undefined && winner !== defaultRoute && !isSameIngress(own, defaultRoute)) {
+    const reason = own ? 'this host has a default backend of its own' : 'a rule takes the request'
+    misses.push({ route: defaultRoute, verdict: 'no', reason })
   }
   const sorted = misses
     .map((verdict) => [verdict, sharedLength(verdict.route.match.path, path)] as const)
@@ -222,6 +241,10 @@ function listCandidates(
   return winner === undefined
     ? sorted
     : [{ route: winner, verdict: 'wins', reason: describeWin(winner, virtualHost) }, ...sorted]
+}
+
+function isSameIngress(route: Route | undefined, { ingress }: Route): boolean {
+  return route?.ingress.namespace === ingress.namespace && route.ingress.name === ingress.name
 }
 
 function describeWin(winner: Route, virtualHost: VirtualHost | undefined): string {

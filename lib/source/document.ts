@@ -1,7 +1,7 @@
 /** Documents of YAML or JSON text: plain values that know where they stand. */
 import type { YAMLError } from 'yaml'
 import type { DiagnosticCode, DiagnosticList } from '../base/diagnostics.ts'
-import type { Origin } from '../base/position.ts'
+import type { Origin, SourcePosition } from '../base/position.ts'
 import { composeValue } from './compose.ts'
 import { findTooDeep, MAX_DEPTH } from './depth.ts'
 import type { SourceText } from './files.ts'
@@ -43,7 +43,8 @@ export function parseDocuments(
     if (document) documents.push(document)
   }
   if (documents.length === 0 && !parser.broken) {
-    diagnostics.add('PORTICO_FILE_EMPTY', `${source.name} holds no manifest`, { severity: 'info' })
+    const position = parser.locateStart()
+    diagnostics.add('PORTICO_FILE_EMPTY', `${source.name} holds no manifest`, { severity: 'info', position })
   }
   return { documents, broken: parser.broken }
 }
@@ -67,6 +68,10 @@ class DocumentParser {
     return this.#lines.text
   }
 
+  locateStart(): SourcePosition {
+    return this.#lines.position(0, 1)
+  }
+
   parse(chunk: Chunk, index: number): SourceDocument | undefined {
     const text = this.#lines.text.slice(chunk.start, chunk.end)
     const tooDeep = findTooDeep(text)
@@ -74,9 +79,9 @@ class DocumentParser {
       this.#add(chunk, 'PORTICO_YAML_DEPTH', `nests deeper than ${MAX_DEPTH} levels`, chunk.start + tooDeep)
       return undefined
     }
-    const { contents, error } = parseSyntax(text)
+    const { contents, error, opening } = parseSyntax(text)
     if (error) {
-      this.#addSyntaxError(error, text, chunk)
+      this.#addSyntaxError(error, text, chunk, opening)
       return undefined
     }
     const { value, marks, problems } = composeValue(contents, chunk.start)
@@ -96,8 +101,13 @@ class DocumentParser {
   }
 
   /** One error a document: those after the first are mostly its echoes. */
-  #addSyntaxError(error: YAMLError, text: string, chunk: Chunk): void {
+  #addSyntaxError(error: YAMLError, text: string, chunk: Chunk, opening: number | undefined): void {
     if (this.#addTemplate(text, chunk)) return
+    if (opening !== undefined) {
+      const [message, help] = explainOpening(text.charAt(opening))
+      this.#add(chunk, 'PORTICO_YAML_SYNTAX', message, chunk.start + opening, { help })
+      return
+    }
     let at = Math.min(error.pos[0], Math.max(0, text.length - 1))
     // What is missing at the end of a line is shown at its last character.
     while (at > 0 && error.message.startsWith('Missing') && /[\r\n]/.test(text.charAt(at))) at--
@@ -111,7 +121,8 @@ class DocumentParser {
       this.#add(chunk, 'PORTICO_YAML_TAG', lowerFirst(error.message), chunk.start + at, { end })
     } else {
       const [message, help] = explainSyntaxError(error)
-      this.#add(chunk, 'PORTICO_YAML_SYNTAX', message, chunk.start + at, { end: chunk.start + error.pos[1], help })
+      const [start, end] = error.code === 'BAD_INDENT' ? findWord(text, at) : [at, error.pos[1]]
+      this.#add(chunk, 'PORTICO_YAML_SYNTAX', message, chunk.start + start, { end: chunk.start + end, help })
     }
   }
 
@@ -170,9 +181,40 @@ const SYNTAX_HELP: Readonly<Record<string, string>> = {
   UNEXPECTED_TOKEN: 'check the indentation of this line, and quotes and brackets before it',
 }
 
+/** The library's names for what people know by its sign. */
+const PLAIN_WORDS: readonly (readonly [RegExp, string])[] = [
+  [/(["'])quote\b/, '$1'],
+  [/\bflow-map-start\b/, '{'],
+  [/\bflow-map-end\b/, '}'],
+  [/\bflow-seq-start\b/, '['],
+  [/\bflow-seq-end\b/, ']'],
+  [/\bflow map\b/, '{ } mapping'],
+  [/\bflow sequence\b/, '[ ] list'],
+  [/\bat node end\b/, 'after the end of a value'],
+]
+
 function explainSyntaxError(error: YAMLError): readonly [message: string, help: string | undefined] {
-  const message = lowerFirst(error.message).replace(/(["'])quote\b/, '$1')
-  return [message, SYNTAX_HELP[error.code]]
+  let message = lowerFirst(error.message)
+  for (const [pattern, words] of PLAIN_WORDS) message = message.replace(pattern, words)
+  return [message, message.startsWith('missing ,') ? 'put a comma before this' : SYNTAX_HELP[error.code]]
+}
+
+/** `sign` is the quote or bracket that is never closed. */
+function explainOpening(sign: string): readonly [message: string, help: string] {
+  if (sign === '{' || sign === '[') {
+    const closing = sign === '{' ? '}' : ']'
+    return [
+      `missing closing ${closing}`,
+      `close what begins here with ${closing}; its lines are indented more than the first`,
+    ]
+  }
+  return [`missing closing ${sign}`, 'close the text that begins here with the same quote']
+}
+
+/** The first word from `at` on, on the same line: what is wrongly indented is a key, not the blanks before it. */
+function findWord(text: string, at: number): readonly [start: number, end: number] {
+  const [blanks = '', word = ''] = /^( *)([^\s:]*)/.exec(text.slice(at, at + 1000))?.slice(1) ?? []
+  return [at + blanks.length, at + blanks.length + Math.max(1, word.length)]
 }
 
 function lowerFirst(text: string): string {

@@ -88,7 +88,7 @@ class FileFinder {
     } else {
       this.#watch.add(path.dirname(absolute))
       this.#diagnostics.add('PORTICO_FILE_NOT_FOUND', `${printPath(absolute)} does not exist`, {
-        help: 'check the path given with -f',
+        help: 'check the spelling, and the folder it is looked for in',
       })
     }
   }

@@ -2,17 +2,31 @@
  * YAML text to its syntax tree, as lenient as kubectl's parser in one point: the further lines of a quoted text or of a
  * bracketed collection may be indented less than they should be, as generated manifests often have them.
  */
-import { Composer, type Document, Lexer, type ParsedNode, Parser, type YAMLError } from 'yaml'
+import {
+  Composer,
+  type Document,
+  isCollection,
+  isScalar,
+  Lexer,
+  type Node,
+  type ParsedNode,
+  Parser,
+  visit,
+  type YAMLError,
+} from 'yaml'
 
 export type SyntaxTree = Readonly<{
   contents: unknown
   /** The first error of the text. */
   error: YAMLError | undefined
+  /** Offset of the quote or bracket that is never closed, where that is the error. */
+  opening?: number
 }>
 
 /** A document this large is not read twice. */
 const MAX_LENIENT_LENGTH = 1_048_576
 const TOO_LITTLE_INDENT = /^Missing closing|must be sufficiently indented/
+const NOT_CLOSED = /^Missing closing|must (?:be sufficiently indented and )?end with a/
 
 export function parseSyntax(text: string): SyntaxTree {
   const strict = parse(text, new Lexer())
@@ -23,7 +37,21 @@ export function parseSyntax(text: string): SyntaxTree {
     if (lenient.errors.length === 0) return { contents: lenient.contents, error: undefined }
   }
   // The strict reading stops where a quote was forgotten, the lenient one wherever the next quote stands.
-  return { contents: null, error }
+  const opening = NOT_CLOSED.test(error.message) ? findOpening(strict, error.pos[0]) : undefined
+  return { contents: null, error, ...(opening !== undefined && { opening }) }
+}
+
+/** Where the innermost quoted text or bracketed collection begins that was cut off at `end`. */
+function findOpening(document: Document.Parsed<ParsedNode>, end: number): number | undefined {
+  let opening: number | undefined
+  visit(document, {
+    Node: (_key, node: Node) => {
+      const isOpen = isCollection(node) ? node.flow : isScalar(node) && node.type?.startsWith('QUOTE_')
+      if (!isOpen || node.range?.[1] !== end) return
+      opening = Math.max(opening ?? 0, node.range[0])
+    },
+  })
+  return opening
 }
 
 /** What the library's lexer has, but does not declare; `indentNext` is how far the further lines must be indented. */

@@ -30,6 +30,15 @@ t.test('a short word is near another by one letter or two swapped ones only', as
   t.equal(findNearest('TPC', ['SCTP', 'TCP', 'UDP']), 'TCP')
 })
 
-t.test('the first of equally near words is meant', async (t) => {
+t.test('of equally near words the one that begins alike for longer is meant, then the first', async (t) => {
+  for (const fields of [
+    ['path', 'pathType'],
+    ['pathType', 'path'],
+  ]) {
+    t.equal(findNearest('pathTyp', fields), 'pathType')
+    t.equal(findNearest('pathtype', fields), 'pathType')
+    t.equal(findNearest('paths', fields), 'path')
+  }
+  t.equal(findNearest('http-prot', ['http', 'http-port']), 'http-port')
   t.equal(findNearest('carx', ['card', 'cart']), 'card')
 })

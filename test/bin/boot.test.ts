@@ -26,6 +26,7 @@ async function boot(stdin: string, more: Partial<Boot> = {}): Promise<Boot> {
     ports,
     elapsedMs: 184.4,
     now: Date.now(),
+    width: 200,
     ...more,
   }
 }
@@ -33,6 +34,23 @@ async function boot(stdin: string, more: Partial<Boot> = {}): Promise<Boot> {
 t.test('hosts in match order, wildcards, every host, default backend, weights, missing endpoints', async (t) => {
   const text = readFileSync('test/fixtures/bin/boot/many-kinds.yaml', 'utf8')
   checkGolden(t, 'test/fixtures/bin/boot/many-kinds.txt', `${printBoot(await boot(text), paintNothing)}\n`)
+})
+
+t.test('on a narrow screen the table leaves out what portico get tells', async (t) => {
+  const text = readFileSync('test/fixtures/bin/boot/many-kinds.yaml', 'utf8')
+  const wide = await boot(text)
+  const table = (width: number) =>
+    printBoot({ ...wide, width }, paintNothing)
+      .split('\n\n')[1]
+      ?.split('\n') ?? []
+  for (const width of [200, 150, 120, 80]) {
+    for (const line of table(width)) t.ok(line.length <= Math.max(width, 100), `${width}: ${line}`)
+  }
+  t.match(table(200)[2], '127.0.0.1:3000;weight=3, 127.0.0.1:3001, 127.0.0.1:3002, 2 more   (annotation')
+  t.match(table(150)[2], '127.0.0.1:3000;weight=3, 127.0.0.1:3001, 3 more  (annotation')
+  t.match(table(120)[2], /127\.0\.0\.1:3000;weight=3, 127\.0\.0\.1:3001, 3 more$/)
+  t.match(table(80)[2], /127\.0\.0\.1:3000;weight=3, 4 more$/)
+  t.equal(table(80).length, table(200).length)
 })
 
 t.test('colours do not move the columns', async (t) => {

@@ -59,6 +59,24 @@ t.test('-o sarif is SARIF 2.1.0 with the catalogue as rules, relative URIs and r
   }
 })
 
+t.test('a file that holds nothing has a place in SARIF too, without columns', async (t) => {
+  const folder = t.testdir({ 'empty.yaml': '', 'blank.yaml': '\n\n', 'comment.yaml': '# nothing\n' })
+  const { stdout } = await runPortico(['check', '-f', '.', '-o', 'sarif'], { cwd: folder })
+  const [run] = JSON.parse(stdout).runs
+  t.ok(URL.canParse(run.tool.driver.informationUri))
+  const places = run.results.map(({ locations }: { locations: { physicalLocation: unknown }[] }) => {
+    return locations[0]?.physicalLocation
+  })
+  t.strictSame(places, [
+    { artifactLocation: { uri: 'blank.yaml' }, region: { startLine: 1 } },
+    {
+      artifactLocation: { uri: 'comment.yaml' },
+      region: { startLine: 1, startColumn: 1, endColumn: 2, snippet: { text: '# nothing' } },
+    },
+    { artifactLocation: { uri: 'empty.yaml' }, region: { startLine: 1 } },
+  ])
+})
+
 t.test('SARIF names stdin and files with spaces by valid URIs', async (t) => {
   const folder = t.testdir({ 'my shop': { 'a#b.yaml': 'kind: [' } })
   const read = async (words: readonly string[], stdin = '') => {
@@ -108,6 +126,15 @@ t.test('a file that is not there is a diagnostic, and the rest is still checked'
   t.match(stdout, 'PORTICO_FILE_NOT_FOUND')
   t.match(stdout, 'PORTICO_REF_SERVICE_NOT_FOUND')
   t.match(stdout, '1 error, 1 warning in 1 object')
+})
+
+t.test('a settings file that is not there is one problem, not two', async (t) => {
+  const { status, stdout } = await runPortico(['check', '-f', 'clean.yaml', '-c', 'nowhere.yaml'], { cwd })
+  t.equal(status, 1)
+  t.match(stdout, /^error {2}PORTICO_FILE_NOT_FOUND {2}nowhere\.yaml does not exist\n/)
+  t.match(stdout, /\n\n1 error in 2 objects\n$/)
+  const other = await runPortico(['check', '-c', 'clean.yaml'], { cwd })
+  t.match(other.stdout, 'clean.yaml holds no GatewayConfiguration')
 })
 
 t.test('wrong settings are diagnostics too, with the flag or variable that was wrong', async (t) => {

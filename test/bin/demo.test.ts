@@ -19,7 +19,7 @@ async function ask(url: string): Promise<Asked> {
 }
 
 t.test('the demo says what to try, and all of it works', async (t) => {
-  const gateway = await startGateway(t, ['demo', '--log-format', 'pretty'])
+  const gateway = await startGateway(t, ['demo'])
   const { http, https, admin } = gateway.ports
   await gateway.says('Ctrl-C ends the demo')
   const screen = gateway.stderr()
@@ -47,6 +47,8 @@ t.test('the demo says what to try, and all of it works', async (t) => {
   t.equal(echoed.url, '/anything')
   t.ok(echoed.headers.some(([name, value]: [string, string]) => /^x-forwarded-proto$/i.test(name) && value === 'https'))
   t.match(await ask(`http://echo.localhost:${http}/a`), { status: 308, headers: { location: `${echo}/a` } })
+  const words = ['explain', `http://echo.localhost:${http}/a`, '-f', 'examples/demo', '--https-port', String(https)]
+  t.match((await runPortico(words)).stdout, `Location: ${echo}/a\n`, 'explain says the same')
   t.equal((await ask(`http://other.localhost:${http}/`)).status, 404)
 
   const events = request({ host: '127.0.0.1', port: http, path: '/api/events', headers: { host: 'shop.localhost' } })
@@ -63,12 +65,27 @@ t.test('the demo says what to try, and all of it works', async (t) => {
   socket.close()
   await once(socket, 'close')
 
+  await gateway.says(/^\d\d:\d\d:\d\d 404 GET other\.localhost:\d+\//m)
+  t.notMatch(gateway.stdout(), /^\{/m, 'the log is for people too')
+
   const explained = await runPortico(['explain', `${shop}/apis`, '-f', 'examples/demo'])
   t.match(explained.stdout, '"/apis" continues the segment')
   t.equal((await runPortico(['get', 'routes', '--admin-port', String(admin)])).status, 0)
 
   gateway.child.kill('SIGINT')
   t.equal(await gateway.ended, 0)
+})
+
+t.test('the log of the demo is JSON where that is asked for', async (t) => {
+  const environment = { PORTICO_LOG_FORMAT: 'json' }
+  const gateway = await startGateway(t, ['demo'], { environment })
+  await gateway.says('"msg":"ready"')
+  const line = gateway
+    .stdout()
+    .split('\n')
+    .find((one) => one.includes('"msg":"ready"'))
+  t.equal(JSON.parse(line ?? '').http, gateway.ports.http)
+  t.match(gateway.stderr(), 'Ctrl-C ends the demo')
 })
 
 t.test('start without manifests is the demo', async (t) => {

@@ -48,6 +48,7 @@ t.test('an unknown flag is refused, with the nearest one', async (t) => {
     ['--http', 'did you mean --http-port?'],
     ['--Strict', 'did you mean --strict?'],
     ['--file', 'did you mean --filename?'],
+    ['--http-prot', 'did you mean --http-port?'],
     ['--quux', undefined],
   ]
   for (const [word, help] of cases) {
@@ -99,6 +100,40 @@ t.test('every setting has a flag, and the settings accept what it says', async (
   }
 })
 
+t.test('a value that is refused is named by the flag as it was typed', async (t) => {
+  const all = [SET_FLAG, ...SETTING_FLAGS]
+  for (const [words, label] of [
+    [['--drain-timeout', '5'], '--drain-timeout'],
+    [['--timeouts-drain=5'], '--timeouts-drain'],
+    [['--set', 'timeouts.drain=5'], '--set timeouts.drain'],
+    [['--drain-timeout', '5s', '--set', 'timeouts.drain=5'], '--set timeouts.drain'],
+  ] as const) {
+    const diagnostics = new DiagnosticList()
+    resolveSettings({ flags: readOverrides(readFlags(words, all)), environment: {} }, diagnostics)
+    t.match(diagnostics.items, [{ message: `${label}: "5" has no unit` }], words.join(' '))
+  }
+})
+
+t.test('a setting that is not there is told with a way to find the name', async (t) => {
+  const explain = (name: string) => {
+    const diagnostics = new DiagnosticList()
+    const flags = readOverrides(readFlags(['--set', `${name}=1`], [SET_FLAG]))
+    resolveSettings({ flags, environment: {} }, diagnostics)
+    return diagnostics.items.map(({ help }) => help)
+  }
+  t.strictSame(explain('http.prot'), ['did you mean --http-port?'])
+  t.strictSame(explain('maxQueue'), ['did you mean --upstream-max-queue?'])
+  t.strictSame(explain('foo.bar'), ['portico get settings -f FILE lists every setting'])
+})
+
+t.test('the doc of a switch says what the switch does', async (t) => {
+  const doc = (name: string) => SETTING_FLAGS.find((flag) => flag.name === name)?.doc
+  t.equal(doc('no-http'), 'Do not serve plain HTTP.')
+  t.equal(doc('http'), 'Serve plain HTTP.')
+  t.equal(doc('no-watch'), 'Do not reload when a file changes.')
+  for (const flag of SETTING_FLAGS) if (flag.to === 'false') t.match(flag.doc, /^Do not [a-z]/, flag.name)
+})
+
 t.test('flag names are unique', async (t) => {
   const names = SETTING_FLAGS.map(({ name }) => name)
   t.equal(new Set(names).size, names.length)
@@ -106,7 +141,10 @@ t.test('flag names are unique', async (t) => {
 
 t.test('short names, switches and --set come to the same settings', async (t) => {
   const all = [SET_FLAG, ...SETTING_FLAGS]
-  const read = (...words: string[]) => readOverrides(readFlags(words, all))
+  const read = (...words: string[]) => {
+    const overrides = Object.entries(readOverrides(readFlags(words, all)))
+    return Object.fromEntries(overrides.map(([name, { value }]) => [name, value]))
+  }
   t.strictSame(read('--no-watch', '--strict', '--no-access-log', '--no-redirect'), {
     watch: 'false',
     strict: 'true',

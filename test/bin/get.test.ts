@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { parse } from 'yaml'
 import { checkGolden } from './golden.ts'
-import { type Finished, runPortico } from './process.ts'
+import { type Finished, runPortico, startGateway } from './process.ts'
 
 const cwd = 'test/fixtures/bin/get'
 
@@ -65,6 +65,25 @@ admin: { token: very-secret }
   },
 )
 
+t.test(
+  'get settings has the same rows of a running gateway, which does not say where a value comes from',
+  async (t) => {
+    const { ports } = await startGateway(t, ['run', '-f', 'shop.yaml', '--timeouts-connect', '2s'], { cwd })
+    const read = async (...words: string[]) => {
+      const { stdout } = await runPortico(['get', 'settings', '-o', 'json', ...words], { cwd })
+      return JSON.parse(stdout) as Record<string, unknown>[]
+    }
+    const files = await read('-f', 'shop.yaml')
+    const running = await read('--admin-port', String(ports.admin))
+    t.strictSame(running.map(Object.keys), files.map(Object.keys))
+    t.strictSame([...new Set(running.map(({ source }) => source))], ['running gateway'])
+    t.match(
+      running.find(({ name }) => name === 'timeouts.connect'),
+      { value: 2000, text: '2s', default: '5s' },
+    )
+  },
+)
+
 t.test('-n keeps one namespace, -A and nothing list all', async (t) => {
   const all = JSON.parse((await get('services', '-o', 'json')).stdout)
   t.equal(all.length, 3)
@@ -92,6 +111,21 @@ t.test('single ones are named as with kubectl; a name that is not there is exit 
   t.equal(status, 1)
   t.equal(stdout, 'service/shop/web\n')
   t.match(stderr, 'no services named "wep"')
+})
+
+t.test('kinds go by their singular and by the names kubectl has for them', async (t) => {
+  const names: Readonly<Record<string, readonly string[]>> = {
+    routes: ['route', 'ing', 'ingress', 'ingresses', 'Ingress'],
+    services: ['service', 'svc'],
+    endpoints: ['endpoint', 'ep', 'endpointslice', 'endpointslices'],
+    certificates: ['certificate', 'cert', 'certs', 'secret', 'secrets'],
+    listeners: ['listener'],
+  }
+  for (const [kind, others] of Object.entries(names)) {
+    const { stdout } = await get(kind)
+    for (const other of others) t.equal((await get(other)).stdout, stdout, other)
+  }
+  t.match((await get('ingres')).stderr, /"ingres" cannot be got\n/)
 })
 
 t.test('problems of the files are counted on stderr, and do not spoil the data', async (t) => {

@@ -42,7 +42,7 @@ for (const { name, load } of VERBS) {
     t.equal(stdout, (await runPortico(['help', name])).stdout, 'help VERB says the same')
     const own = command.flags.filter((flag) => flag.setting === undefined)
     for (const flag of [...own, ...COMMON_FLAGS]) t.match(stdout, `--${flag.name}`)
-    for (const line of stdout.split('\n')) t.ok(measureText(line) <= 120, line)
+    for (const line of stdout.split('\n')) t.ok(measureText(line) <= 80, line)
     t.ok(command.examples.length > 0)
     for (const [example] of command.examples) {
       t.match(stdout, example)
@@ -63,9 +63,16 @@ for (const { name, load } of VERBS) {
 
 t.test('run --help gives each setting with its default and environment variable', async (t) => {
   const { stdout } = await runPortico(['run', '--help'])
-  for (const { name } of SETTING_LIST) t.match(stdout, `, environment ${environmentName(name)}\n`)
+  for (const { name, leaf } of SETTING_LIST) {
+    const isSwitch = leaf.type === 'boolean'
+    const words = isSwitch
+      ? `environment ${environmentName(name)}=${!leaf.default}\n`
+      : `, environment ${environmentName(name)}\n`
+    t.match(stdout, words)
+  }
   t.match(stdout, /--http-port PORT\n.*\n\s+default 8080, environment PORTICO_HTTP_PORT/)
-  t.match(stdout, /--no-watch\n.*\n\s+default true, environment PORTICO_WATCH/)
+  t.match(stdout, /--no-watch\n\s+Do not reload when a file changes\.\n\s+environment PORTICO_WATCH=false\n/)
+  t.match(stdout, /--strict\n\s+Refuse .*\n(.*\n)?\s+environment PORTICO_STRICT=true\n/)
   t.match(stdout, /--drain-timeout TIME\n.*\n\s+default 9s, environment PORTICO_TIMEOUTS_DRAIN/)
 })
 

@@ -39,6 +39,7 @@ export async function runPortico(words: readonly string[], options: ProcessOptio
 
 export type Started = Readonly<{
   ports: Readonly<{ http: number; https: number; admin: number; pid: number }>
+  readyFile: string
   child: ChildProcess
   stdout(): string
   stderr(): string
@@ -87,6 +88,7 @@ export async function startGateway(t: Test, words: readonly string[], options: S
   await waitFor('it was ready', () => existsSync(readyFile))
   return {
     ports: JSON.parse(readFileSync(readyFile, 'utf8')),
+    readyFile,
     child,
     stdout: () => stdout,
     stderr: () => stderr,

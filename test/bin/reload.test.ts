@@ -8,6 +8,7 @@ import type { Reloaded } from '../../lib/reload.ts'
 const base: Omit<Reloaded, 'snapshot'> = {
   files: ['k8s/shop.yaml'],
   changes: [],
+  kept: [],
   newDiagnostics: [],
   goneDiagnostics: 0,
   restartSettings: [],
@@ -62,6 +63,20 @@ t.test('new problems and settings that wait for a restart are told; notices are 
     '  http.port takes effect after a restart',
     '  Live after 12 ms.',
   ])
+})
+
+t.test('a file that is kept as it was is told once, after its problems; nothing is called live', async (t) => {
+  const text = 'still serving k8s/shop.yaml as of 14:03:11'
+  const noted = diagnose().map((problem) => ({ ...problem, notes: [{ message: text }] }))
+  const kept = [{ text, reasons: noted }]
+  const lines = print({ kept, newDiagnostics: noted })
+  t.strictSame(lines, [
+    'k8s/shop.yaml changed',
+    'warning  PORTICO_REF_SERVICE_NOT_FOUND  service "cart" not found',
+    `  not taken: ${text}`,
+  ])
+  const changes: ModelChange[] = [{ type: 'added', subject: 'a/', detail: '→ b' }]
+  t.strictSame(print({ kept, changes }).slice(1), ['  + a/ → b', `  not taken: ${text}`, '  Live after 12 ms.'])
 })
 
 t.test('text from files cannot reach the terminal', async (t) => {

@@ -152,32 +152,23 @@ t.test('a broken edit is told with its place, and what was there goes on being s
   t.equal((await get(gateway.ports.http, '/')).body, 'still here')
 })
 
-t.test(
-  'the boot table shows hosts, routes, endpoints with their source, certificates, admin and problems',
-  async (t) => {
-    const missing = `          - path: /cart
+t.test('the boot table shows hosts, routes, endpoints, certificates, admin and problems', async (t) => {
+  const missing = `          - path: /cart
             pathType: Prefix
             backend: { service: { name: cart, port: { number: 80 } } }
 `
-    const cwd = t.testdir({ 'shop.yaml': manifest('/', 3000, missing) })
-    const { ports, stderr } = await startGateway(t, ['run', '-f', 'shop.yaml', '--log-format', 'pretty'], { cwd })
-    const screen = stderr()
-    t.match(screen, /^portico \d+\.\d+\.\d+ {3}1 file, 2 objects, 1 warning {3}ready in \d+ ms\n\n/)
-    t.match(screen, `http://shop.localhost:${ports.http}   https://shop.localhost:${ports.https}\n`)
-    t.match(
-      screen,
-      /\n {4}\/ +Prefix +→ {2}default\/web:80 +→ {2}127\.0\.0\.1:3000 +\(annotation portico.dev\/endpoints\)\n/,
-    )
-    t.match(screen, /\n {4}\/cart +Prefix +→ {2}default\/cart:80 +→ {2}503: .*cart.*\n/)
-    t.match(screen, /\n {2}any other host {3}→ {2}404\n/)
-    t.match(screen, /\n {2}https +self-signed default certificate\n/)
-    t.match(screen, `http://127.0.0.1:${ports.admin}`)
-    t.match(
-      screen,
-      /\nshop\.yaml:14:\d+ {2}warning {2}PORTICO_REF_SERVICE_NOT_FOUND .*\n +14 │ .*cart.*\n +│ +\^\^\^\^/,
-    )
-  },
-)
+  const cwd = t.testdir({ 'shop.yaml': manifest('/', 3000, missing) })
+  const { ports, stderr } = await startGateway(t, ['run', '-f', 'shop.yaml', '--log-format', 'pretty'], { cwd })
+  const screen = stderr()
+  t.match(screen, /^portico \d+\.\d+\.\d+ {3}1 file, 2 objects, 1 warning {3}ready in \d+ ms\n\n/)
+  t.match(screen, `http://shop.localhost:${ports.http}   https://shop.localhost:${ports.https}\n`)
+  t.match(screen, /\n {4}\/ +Prefix +→ {2}default\/web:80 +→ {2}127\.0\.0\.1:3000\n/)
+  t.match(screen, /\n {4}\/cart +Prefix +→ {2}default\/cart:80 +→ {2}503: .*cart.*\n/)
+  t.match(screen, /\n {2}any other host {3}→ {2}404\n/)
+  t.match(screen, /\n {2}https +self-signed default certificate\n/)
+  t.match(screen, `http://127.0.0.1:${ports.admin}`)
+  t.match(screen, /\nshop\.yaml:14:\d+ {2}warning {2}PORTICO_REF_SERVICE_NOT_FOUND .*\n +14 │ .*cart.*\n +│ +\^\^\^\^/)
+})
 
 t.test('a long table is cut, with a pointer to the rest', async (t) => {
   const paths = Array.from(
@@ -230,13 +221,41 @@ t.test('a port in use is one clear line with the way out, and exit code 1', asyn
   const cwd = t.testdir({ 'shop.yaml': manifest('/', 1), ready: '{"pid":1}' })
   const words = ['run', '-f', 'shop.yaml', '--http-address', '127.0.0.1', '--http-port', String(port)]
   const free = ['--https-port', '0', '--admin-port', '0', '--data-dir', cwd, '--ready-file', 'ready']
-  const { status, stderr } = await runPortico([...words, ...free], { cwd })
+  const { status, stdout, stderr } = await runPortico([...words, ...free], { cwd })
   t.equal(status, 1)
+  t.notMatch(stdout, /EADDRINUSE|"error"/, 'the log does not say it again')
   t.match(
     stderr,
     new RegExp(`^portico: port ${port} is already in use on 127\\.0\\.0\\.1\\n {2}.*--http-port ${port + 1}.*\\n$`),
   )
   t.notOk(existsSync(join(cwd, 'ready')), 'the ready file of an earlier run is gone')
+})
+
+t.test('the ready file is gone as soon as the gateway drains', async (t) => {
+  let finish: () => void = () => {}
+  const port = await startUpstream(t, (_request, response) => {
+    response.write('begun ')
+    finish = () => response.end('and ended')
+  })
+  const cwd = t.testdir({ 'shop.yaml': manifest('/', port) })
+  const gateway = await startGateway(t, ['run', '-f', 'shop.yaml'], { cwd })
+  const response = await answerOf(ask(gateway.ports.http, '/'))
+  t.ok(existsSync(gateway.readyFile))
+  gateway.child.kill('SIGTERM')
+  await gateway.says('drain')
+  t.notOk(existsSync(gateway.readyFile))
+  finish()
+  await text(response)
+  t.equal(await gateway.ended, 0)
+})
+
+t.test('the ready file of a gateway that has taken over the name stays', async (t) => {
+  const cwd = t.testdir({ 'shop.yaml': manifest('/', 1) })
+  const gateway = await startGateway(t, ['run', '-f', 'shop.yaml'], { cwd })
+  writeFileSync(gateway.readyFile, '{"http":1,"pid":1}')
+  gateway.child.kill('SIGTERM')
+  t.equal(await gateway.ended, 0)
+  t.ok(existsSync(gateway.readyFile))
 })
 
 t.test('a ready file that cannot be written is told, and nothing goes on serving', async (t) => {

@@ -389,6 +389,17 @@ t.test('W3 lower case is advised only where it helps', async (t) => {
   t.equal(help('__HOST__'), undefined)
 })
 
+t.test('a host or port that is refused comes with what to write instead', async (t) => {
+  const help = (host: string): unknown => decodeText(manifest(V1, 'Ingress', rule(host))).diagnostics[0]?.help
+  t.equal(help('SHOP_x.localhost'), 'a host has no underscores: rename it, for example shop-x.localhost')
+  const wildcard = 'a wildcard is the whole first label, and stands for one label: *.example.com'
+  for (const host of ["'*.*.foo.com'", "'foo.*.com'", "'*foo.com'"]) t.equal(help(host), wildcard, host)
+  t.equal(help("'*'"), 'leave host out to serve every host')
+  const backend = 'defaultBackend: {service: {name: web, port: {number: 99999}}}'
+  const { diagnostics } = decodeText(manifest(V1, 'Ingress', backend))
+  t.equal(diagnostics[0]?.help, 'write a port that the Service "web" has')
+})
+
 t.test('W12 a port named twice over is told to keep one', async (t) => {
   const backend = '{service: {name: web, port: {number: 80, name: http}}}'
   const { diagnostics } = decodeText(manifest(V1, 'Ingress', `defaultBackend: ${backend}`))

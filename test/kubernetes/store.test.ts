@@ -27,6 +27,19 @@ t.test('resources are found by kind, namespace and name', async (t) => {
   t.same(set.all('Ingress'), [])
 })
 
+t.test('those with errors stand apart, a Service without its nodePort among them', async (t) => {
+  const text = `${service('b', { nodePort: 80 })}---\n${service('a', { nodePort: 30_001 })}---\n${service('c', { nodePort: 30_001 })}`
+  const { resources, refused } = decodeText(text)
+  const set = createResourceSet(resources, 1, new DiagnosticList(), refused)
+  t.same([set.size, set.all('Service').map(({ meta }) => meta.name)], [1, ['a']])
+  t.same(
+    set.allRefused('Service').map(({ meta }) => meta.name),
+    ['b', 'c'],
+  )
+  t.equal(set.getRefused('Service', 'default', 'b')?.meta.name, 'b')
+  t.same([set.get('Service', 'default', 'b'), set.getRefused('Service', 'default', 'a')], [undefined, undefined])
+})
+
 t.test('they are ordered by age, then name, never by file order', async (t) => {
   const { set } = decodeText(
     [

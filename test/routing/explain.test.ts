@@ -94,7 +94,7 @@ t.test('a miss says what is different', async (t) => {
 })
 
 t.test('what Portico answers itself is said', async (t) => {
-  t.match(explain('shop.localhost', '/', 'http').answer, { status: 308, code: undefined })
+  t.match(explain('shop.localhost', '/', 'http').answer, { status: 308, code: undefined, location: undefined })
   t.match(explain('shop.localhost', '/cart').answer, {
     status: 503,
     code: 'PORTICO_UP_NO_SERVICE',
@@ -110,6 +110,51 @@ t.test('what Portico answers itself is said', async (t) => {
     status: 404,
     reason: 'no rule has this host, and there is no default backend',
   })
+})
+
+t.test('a redirect gives its Location, target as sent; without a port that is known, none', async (t) => {
+  const location = (host: string, path: string, httpsPort?: number) =>
+    explainRequest(model, { host, path, scheme: 'http' }, { ...(httpsPort !== undefined && { httpsPort }) }).answer
+      ?.location
+  t.equal(location('shop.localhost', '/a/../%61?b', 8443), 'https://shop.localhost:8443/a/../%61?b')
+  t.equal(location('SHOP.localhost:8080', '/', 443), 'https://shop.localhost/')
+  t.equal(location('shop.localhost', '/', 0), undefined)
+})
+
+t.test('the default backend of one Ingress stands once, that of another with its reason', async (t) => {
+  const ingress = (name: string, rules: string) => `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: ${name}}
+spec:
+  defaultBackend: {service: {name: web, port: {number: 80}}}${rules}
+---`
+  const rules = `
+  rules:
+    - host: a.localhost
+      http:
+        paths: [{path: /x, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]`
+  const service = `
+apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:3000"}}
+spec: {ports: [{port: 80}]}
+`
+  const play = (text: string, path: string) => {
+    const { model } = translateText(text)
+    return verdicts(explainRequest(model, { host: 'a.localhost', path, scheme: 'http' }))
+  }
+  const one = ingress('one', rules) + service
+  t.same(play(one, '/x'), ['wins Prefix /x: longest matching prefix', 'no default : a path of this host matches'])
+  t.same(play(one, '/y'), [
+    'wins default : default backend of this host: no path matches',
+    'no Prefix /x: path starts with "/y"',
+  ])
+  t.same(play(ingress('all', '') + one, '/x'), [
+    'wins Prefix /x: longest matching prefix',
+    'no default : a path of this host matches',
+    'no default : this host has a default backend of its own',
+  ])
 })
 
 t.test('a request that is refused says why', async (t) => {

@@ -47,14 +47,11 @@ t.test('CF-01 a broken document hides none of the others', async (t) => {
   const { values, broken, printed } = parse('a: 1\n---\na: [1\n---\nb: 2\n---\nc: "x\n---\nd: 4\n')
   t.same(values, [{ a: 1 }, { b: 2 }, { d: 4 }])
   t.ok(broken)
-  t.match(printed, [
-    /^3:\d+ PORTICO_YAML_SYNTAX flow sequence in block collection/,
-    /^7:\d+ PORTICO_YAML_SYNTAX missing closing "/,
-  ])
+  t.match(printed, ['3:4 PORTICO_YAML_SYNTAX missing closing ]', '7:4 PORTICO_YAML_SYNTAX missing closing "'])
 })
 
 for (const [name, text, expected] of [
-  ['a truncated file', 'a:\n  b: "x', ['2:7 PORTICO_YAML_SYNTAX missing closing "']],
+  ['a truncated file', 'a:\n  b: "x', ['2:6 PORTICO_YAML_SYNTAX missing closing "']],
   ['a colon too many', 'a: b: c', ['1:4 PORTICO_YAML_SYNTAX nested mappings are not allowed in compact mappings']],
   ['a reserved character', 'a: @x', ['1:4 PORTICO_YAML_SYNTAX plain value cannot start with reserved character @']],
   ['a tab for indentation', 'a:\n  c: 1\n\tb: 1', ['3:1 PORTICO_YAML_TAB a tab is used for indentation']],
@@ -80,9 +77,19 @@ for (const [name, text, expected] of [
   [
     'two flow mappings in a row',
     "{a: '}'}\n{b: 2}\n",
-    ['2:1 PORTICO_YAML_SYNTAX unexpected flow-map-start at node end'],
+    ['2:1 PORTICO_YAML_SYNTAX unexpected { after the end of a value'],
   ],
-  ['a forgotten quote', 'a: "x\nb:\n  c: "d"\n', ['1:5 PORTICO_YAML_SYNTAX missing closing "']],
+  ['a forgotten quote', 'a: "x\nb:\n  c: "d"\n', ['1:4 PORTICO_YAML_SYNTAX missing closing "']],
+  ['a forgotten quote before the end', 'a: 1\nb: "x\nc:\n  d: 1\n', ['2:4 PORTICO_YAML_SYNTAX missing closing "']],
+  ["a forgotten ' in a list", "a:\n  - 'x\n  - y\n", ["2:5 PORTICO_YAML_SYNTAX missing closing '"]],
+  ['JSON that is cut off', '{"a": 1,\n "b": [{"c": 1},\n  2\n', ['2:7 PORTICO_YAML_SYNTAX missing closing ]']],
+  ['a bracket closed by another', '{"a": {"b": 1]\n}', ['1:7 PORTICO_YAML_SYNTAX missing closing }']],
+  ['JSON without a comma', '{"a": "x"\n"b": 2}', ['2:1 PORTICO_YAML_SYNTAX missing , between { } mapping items']],
+  [
+    'a key indented less than those before it',
+    'a:\n  b: 1\n c: 2\n',
+    ['3:2 PORTICO_YAML_SYNTAX all mapping items must start at the same column'],
+  ],
 ] as const) {
   t.test(name, async (t) => {
     const { values, broken, printed, diagnostics } = parse(text)
@@ -134,7 +141,7 @@ t.test('CF-01 an empty file, or one of comments, holds no manifest', async (t) =
     const { values, broken, printed } = parse(text)
     t.same(values, [])
     t.notOk(broken)
-    t.same(printed, ['PORTICO_FILE_EMPTY a.yaml holds no manifest'])
+    t.same(printed, ['1:1 PORTICO_FILE_EMPTY a.yaml holds no manifest'])
   }
 })
 
