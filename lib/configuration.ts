@@ -3,7 +3,7 @@ import { type Clock, printTime, systemClock } from './base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from './base/diagnostics.ts'
 import { createResourceSet, type ResourceSet } from './kubernetes/store.ts'
 import type { Model } from './model/model.ts'
-import { FileProvider, type Manifests } from './providers/file.ts'
+import { FileProvider, type Kept, keepLastGood, type Manifests } from './providers/file.ts'
 import {
   chooseSettingsDocument,
   type ResolvedSettings,
@@ -36,6 +36,8 @@ export type Configuration = {
   readonly model: Model
   /** Sorted by file and line. */
   readonly diagnostics: readonly Diagnostic[]
+  /** Files and settings whose last good version is in force; the reasons stand among the diagnostics. */
+  readonly kept: readonly Kept[]
   readonly files: number
   readonly objects: number
   /** Files that came, went or changed since the configuration before this one. */
@@ -75,13 +77,17 @@ export class ConfigurationLoader {
     const manifests = await this.#read()
     diagnostics.addAll(manifests.diagnostics)
     const document = chooseSettingsDocument(manifests.settings, diagnostics)
-    if (this.#input.config !== undefined && !document) {
+    // A file that could not be read was reported as such.
+    const isRead = !manifests.diagnostics.some(
+      ({ code, severity }) => severity === 'error' && /_(FILE|YAML)_/.test(code),
+    )
+    if (this.#input.config !== undefined && !document && isRead) {
       diagnostics.add('PORTICO_SET_MISSING', `${this.#input.config} holds no ${SETTINGS_KIND}`, {
         help: 'config/portico.yaml in the package shows one; give manifests with -f',
       })
     }
-    const { settings, provenance } = this.#resolve(document, diagnostics)
-    const resources = createResourceSet(manifests.resources, ++this.#generation, diagnostics)
+    const { settings, provenance, kept: keptSettings } = this.#resolve(document, diagnostics)
+    const resources = createResourceSet(manifests.resources, ++this.#generation, diagnostics, manifests.refused)
     const model = translate(resources, { settings, clock: this.#clock }, diagnostics)
     const { files, objects, changed, stamps, fingerprint } = manifests
     return {
@@ -90,6 +96,7 @@ export class ConfigurationLoader {
       resources,
       model,
       diagnostics: diagnostics.sorted(),
+      kept: [...manifests.kept, ...keptSettings],
       files,
       objects,
       changed,
@@ -112,7 +119,10 @@ export class ConfigurationLoader {
   }
 
   /** Settings with an error are not mixed with defaults while there are good ones from before. */
-  #resolve(document: SourceDocument | undefined, diagnostics: DiagnosticList): ResolvedSettings {
+  #resolve(
+    document: SourceDocument | undefined,
+    diagnostics: DiagnosticList,
+  ): ResolvedSettings & { readonly kept: readonly Kept[] } {
     const { environment, flags } = this.#input
     const problems = new DiagnosticList()
     const resolved = resolveSettings({ document, environment, flags }, problems)
@@ -120,11 +130,11 @@ export class ConfigurationLoader {
     if (!failed || !this.#lastGood) {
       diagnostics.addAll(problems.items)
       if (!failed) this.#lastGood = { resolved, at: this.#clock.now() }
-      return resolved
+      return { ...resolved, kept: [] }
     }
-    const note = { message: `still using the settings as of ${printTime(this.#lastGood.at)}` }
-    diagnostics.addAll(problems.items.map((item) => Object.freeze({ ...item, notes: [...item.notes, note] })))
-    return this.#lastGood.resolved
+    const kept = keepLastGood(`still using the settings as of ${printTime(this.#lastGood.at)}`, problems.items)
+    diagnostics.addAll(kept.reasons)
+    return { ...this.#lastGood.resolved, kept: [kept] }
   }
 }
 

@@ -197,9 +197,14 @@ class GatewayProcess implements Gateway {
       await this.#listen('admin', () => listener.listen())
     }
     const names = [...(http.enabled ? (['http'] as const) : []), ...(https.enabled ? (['https'] as const) : [])]
-    const folder = findDataDir(dataDir, this.#environment)
-    const defaultCertificate = await loadDefaultCertificate(folder, this.#clock, this.log)
-    this.#defaultCertificate = defaultCertificate
+    if (https.enabled) {
+      this.#defaultCertificate = await loadDefaultCertificate(
+        findDataDir(dataDir, this.#environment),
+        this.#clock,
+        this.log,
+      )
+    }
+    const defaultCertificate = this.#defaultCertificate
     this.#listeners = names.map((name) =>
       createListener({
         name,
@@ -290,7 +295,7 @@ class GatewayProcess implements Gateway {
   #finishReload(result: Reloaded): void {
     // A log that was given keeps its own level.
     if (this.#ownsLog) this.log.level = result.snapshot.settings.log.level
-    this.#metrics.reload(true, describeConfiguration(result.snapshot))
+    this.#metrics.reload(result.kept.length === 0, describeConfiguration(result.snapshot))
     const isHeard = this.#events.emit('reloaded', result)
     if (!isHeard) logReloaded(this.log, result, this.#proxy.inFlight)
   }

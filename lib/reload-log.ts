@@ -1,6 +1,6 @@
 /** What the log says of a reload: the files, the routes that changed, and problems that are new. */
 import { printTime } from './base/clock.ts'
-import type { Diagnostic } from './base/diagnostics.ts'
+import type { Diagnostic, DiagnosticNote } from './base/diagnostics.ts'
 import { printPosition } from './base/position.ts'
 import { printChange } from './model/diff.ts'
 import type { Reloaded, ReloadFailed } from './reload.ts'
@@ -11,7 +11,7 @@ const MAX_CHANGES = 100
 
 /** `inFlight` are the requests and tunnels that the reload left alone. */
 export function logReloaded(log: Log, result: Reloaded, inFlight: number): void {
-  const { snapshot, files, changes, newDiagnostics, goneDiagnostics, restartSettings, durationMs } = result
+  const { snapshot, files, changes, kept, newDiagnostics, goneDiagnostics, restartSettings, durationMs } = result
   const subject = files.length > 3 ? `${files.length} files` : files.join(', ')
   const fields = {
     generation: snapshot.generation,
@@ -21,7 +21,9 @@ export function logReloaded(log: Log, result: Reloaded, inFlight: number): void 
     in_flight: inFlight,
     duration_ms: Math.round(durationMs),
   }
-  log.info(fields, subject === '' ? 'configuration reloaded' : `${subject} changed`)
+  const outcome = subject === '' ? 'configuration reloaded' : `${subject} changed`
+  if (kept.length === 0) log.info(fields, outcome)
+  else log.warn(fields, `${outcome}: ${kept.map(({ text }) => text).join(', ')}`)
   logDiagnostics(log, newDiagnostics)
   for (const setting of restartSettings) log.warn({ setting }, `${setting} changed: takes effect after a restart`)
 }
@@ -40,8 +42,12 @@ export function logDiagnostics(log: Log, diagnostics: readonly Diagnostic[]): vo
       ...(position && { at: printPosition(position) }),
       ...(resource && { resource }),
       ...(help && { help }),
-      ...(notes.length > 0 && { notes: notes.map((note) => note.message) }),
+      ...(notes.length > 0 && { notes: notes.map(printNote) }),
     }
     log[severity === 'warning' ? 'warn' : severity](fields, message)
   }
+}
+
+function printNote({ message, position }: DiagnosticNote): string {
+  return position ? `${message} (${printPosition(position)})` : message
 }

@@ -19,7 +19,9 @@ export type Reloaded = Readonly<{
   /** Names of files that came, went or changed. */
   files: readonly string[]
   changes: readonly ModelChange[]
-  /** Diagnostics that the snapshot before did not have, and how many of its own are gone. */
+  /** What was not taken: its last good version is in force. */
+  kept: Configuration['kept']
+  /** Diagnostics that were not told yet, or why something is kept; and how many of those told are gone. */
   newDiagnostics: readonly Diagnostic[]
   goneDiagnostics: number
   /** Settings that changed and are read only at the start. */
@@ -137,7 +139,7 @@ export class Reloader {
       const { error: errors } = countDiagnostics(next.diagnostics)
       if (this.#start.strict && errors > 0) {
         const reason = `${errors === 1 ? '1 error' : `${errors} errors`}, and strict is on`
-        this.#fail(reason, this.#tell(next.diagnostics), undefined)
+        this.#fail(reason, this.#tell(next), undefined)
       } else {
         reloaded = this.#swap(before, next, began)
       }
@@ -153,7 +155,7 @@ export class Reloader {
     const previous = this.#current
     const settings = keepRestartSettings(this.#start, next.settings)
     const goneDiagnostics = countMissing(this.#told, next.diagnostics)
-    const { model, diagnostics } = next
+    const { model, diagnostics, kept } = next
     const generation = previous.generation + 1
     const snapshot = buildSnapshot({ settings, model, diagnostics, generation }, registry, clock)
     this.#current = snapshot
@@ -162,7 +164,8 @@ export class Reloader {
       snapshot,
       files: next.changed,
       changes: diffModels(previous.model, model),
-      newDiagnostics: this.#tell(diagnostics),
+      kept,
+      newDiagnostics: this.#tell(next),
       goneDiagnostics,
       restartSettings: findRestartSettings(before.settings, next.settings),
       durationMs: clock.monotonic() - began,
@@ -173,11 +176,12 @@ export class Reloader {
     this.#options.onFailed({ reason, newDiagnostics, servingSince: this.#current.builtAt, error })
   }
 
-  /** Those the user has not been told yet: a file that stays broken is not news at every change of another. */
-  #tell(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  /** Those the user has not been told yet; and why an older version is served, for as long as it is. */
+  #tell({ diagnostics, kept }: Configuration): readonly Diagnostic[] {
     const told = new Set(this.#told.map(identify))
+    const reasons = new Set(kept.flatMap((one) => one.reasons))
     this.#told = diagnostics
-    return diagnostics.filter((diagnostic) => !told.has(identify(diagnostic)))
+    return diagnostics.filter((diagnostic) => reasons.has(diagnostic) || !told.has(identify(diagnostic)))
   }
 }
 

@@ -63,6 +63,11 @@ t.test('stdin is one of the sources', async (t) => {
   )
 })
 
+t.test('what is served of a configuration has no literal for nothing', async (t) => {
+  const { model } = await load({ sources: ['-'], stdin: SERVICE })
+  t.match(model.services, [{ clusterIP: '', externalIP: '' }])
+})
+
 t.test('the settings file comes first, and may be one of the sources too', async (t) => {
   const folder = createFolder(t, { 'a.yaml': `${SETTINGS}http: {port: 1}\n`, 'z.yaml': `${SETTINGS}http: {port: 2}\n` })
   const { settings, diagnostics } = await load({ sources: [folder], config: join(folder, 'z.yaml') })

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import {
   Agent,
   createServer,
@@ -542,6 +542,12 @@ t.test('CF-28 a start that would leave nothing to serve is refused', async (t) =
   })
   const refused = await none.catch((reason: unknown) => reason)
   t.match(refused, { name: 'StartError', diagnostics: [{ code: 'PORTICO_FILE_NOT_FOUND' }] })
+  const piped = createGateway({ sources: ['-'], stdin: '', environment: {}, flags: quietFlags(t, {}) })
+  t.match(await piped.catch((reason: unknown) => reason), {
+    name: 'StartError',
+    exitCode: 1,
+    diagnostics: [{ message: 'no objects passed on stdin' }],
+  })
   const partly = good + serviceYaml('Bad_Name', 2)
   await t.resolves(start(partly), 'what is good is served')
   await t.rejects(start(partly, { strict: 'true' }), { message: '1 error in the configuration, and strict is on' })
@@ -592,6 +598,48 @@ t.test('reloads and their failures are in the log where nobody listens, and in t
   t.match(body, /^portico_config_reloads_total\{result="success"\} 2$/m)
   t.match(body, /^portico_config_reloads_total\{result="failure"\} 1$/m)
   t.match(body, /^portico_config_last_reload_successful 0$/m)
+})
+
+t.test('an edit that an API server would refuse changes no answer, and is told until it is mended', async (t) => {
+  const lines: Record<string, unknown>[] = []
+  const log = pino({}, { write: (line: string) => lines.push(JSON.parse(line)) })
+  const web = await startUpstream(t, 'web')
+  const other = await startUpstream(t, 'other')
+  const good = serviceYaml('web', web.port) + ingressYaml('web', 'a.test', { '/': 'web' })
+  const catchAll =
+    'apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: all}\n' +
+    'spec: {defaultBackend: {service: {name: other, port: {number: 80}}}}\n'
+  const folder = createFolder(t, { 'web.yaml': good, 'other.yaml': serviceYaml('other', other.port) + catchAll })
+  const flags = quietFlags(t, { watch: 'false' })
+  const gateway = await createGateway({ sources: [folder], environment: {}, flags, log })
+  await gateway.start()
+  t.teardown(() => gateway.stop())
+  const { http = 0, admin = 0 } = gateway.ports
+  const metrics = async () => (await ask({ port: admin, host: 'localhost', path: '/metrics' })).body
+  writeFileSync(join(folder, 'web.yaml'), good.replace('pathType', 'pathTyp'))
+  for (const failures of [1, 2]) {
+    await gateway.reload()
+    t.match(await ask({ port: http, host: 'a.test' }), { status: 200, body: 'web GET /' })
+    const text = await metrics()
+    t.match(text, /^portico_config_last_reload_successful 0$/m)
+    t.match(text, new RegExp(`^portico_config_reloads_total\\{result="failure"\\} ${failures}$`, 'm'))
+    t.match(
+      lines.filter(({ msg }) => /still serving/.test(String(msg))),
+      Array.from({ length: failures }, () => ({ level: 40, msg: /still serving .*web\.yaml as of \d\d:\d\d:\d\d$/ })),
+    )
+    t.equal(lines.filter(({ code }) => code === 'PORTICO_RES_FIELD_REQUIRED').length, failures)
+  }
+  writeFileSync(join(folder, 'web.yaml'), good)
+  await gateway.reload()
+  t.match(await metrics(), /^portico_config_last_reload_successful 1$/m)
+})
+
+t.test('no default certificate is made where there is no HTTPS', async (t) => {
+  const dataDir = createFolder(t, {})
+  await startGateway(t, {}, { 'https.enabled': 'false', dataDir })
+  t.same(readdirSync(dataDir), [])
+  await startGateway(t, {}, { dataDir })
+  t.not(readdirSync(dataDir).length, 0)
 })
 
 t.test('a log level that changes in the settings is in force at once', async (t) => {

@@ -18,7 +18,7 @@ function listProblems() {
   diagnostics.add('PORTICO_SET_FIELD_VALUE', 'http.port: wrong', {
     position,
     help: 'write digits',
-    notes: [{ message: 'x' }],
+    notes: [{ message: 'x' }, { message: 'y', position }],
   })
   diagnostics.add('PORTICO_REF_NO_ENDPOINTS', 'no endpoints', { resource: 'Service default/web' })
   return diagnostics.items
@@ -31,6 +31,7 @@ t.test('a reload is one line with the changes, and one for each new problem', as
     snapshot: { generation: 2, settings, model } as Snapshot,
     files: ['a.yaml', 'b.yaml'],
     changes: [{ type: 'added', subject: 'a.test/', detail: 'Prefix → default/web:80' }],
+    kept: [],
     newDiagnostics: listProblems(),
     goneDiagnostics: 1,
     restartSettings: ['http.port'],
@@ -53,7 +54,7 @@ t.test('a reload is one line with the changes, and one for each new problem', as
       code: 'PORTICO_SET_FIELD_VALUE',
       at: 'a.yaml:3:5',
       help: 'write digits',
-      notes: ['x'],
+      notes: ['x', 'y (a.yaml:3:5)'],
       msg: 'http.port: wrong',
     },
     { level: 40, code: 'PORTICO_REF_NO_ENDPOINTS', resource: 'Service default/web', msg: 'no endpoints' },
@@ -63,7 +64,7 @@ t.test('a reload is one line with the changes, and one for each new problem', as
 
 t.test('many files are told by their number, and no file as a reload', async (t) => {
   const { log, lines } = createLog()
-  const common = { changes: [], newDiagnostics: [], goneDiagnostics: 0, restartSettings: [], durationMs: 1 }
+  const common = { changes: [], kept: [], newDiagnostics: [], goneDiagnostics: 0, restartSettings: [], durationMs: 1 }
   const snapshot = { generation: 2 } as Snapshot
   logReloaded(log, { ...common, snapshot, files: ['a', 'b', 'c', 'd'] }, 0)
   logReloaded(log, { ...common, snapshot, files: [] }, 0)
@@ -71,6 +72,23 @@ t.test('many files are told by their number, and no file as a reload', async (t)
     lines.map(({ msg }) => msg),
     ['4 files changed', 'configuration reloaded'],
   )
+})
+
+t.test('a reload that left an older version in force is a warning', async (t) => {
+  const { log, lines } = createLog()
+  const common = { changes: [], newDiagnostics: [], goneDiagnostics: 0, restartSettings: [], durationMs: 1 }
+  const snapshot = { generation: 2 } as Snapshot
+  const kept = [
+    { text: 'still serving a.yaml as of 14:03:11', reasons: [] },
+    { text: 'still serving b.yaml as of 14:03:12', reasons: [] },
+  ]
+  logReloaded(log, { ...common, snapshot, files: [], kept }, 0)
+  t.match(lines, [
+    {
+      level: 40,
+      msg: 'configuration reloaded: still serving a.yaml as of 14:03:11, still serving b.yaml as of 14:03:12',
+    },
+  ])
 })
 
 t.test('a reload that failed says why, and what is still served', async (t) => {

@@ -168,7 +168,7 @@ t.test('CF-24 a broken edit keeps what was good; with strict it changes nothing 
   await lenient.reloader.reload()
   const [told] = lenient.outcomes as Reloaded[]
   t.ok(told?.newDiagnostics.some(({ severity }) => severity === 'error'))
-  t.same(lenient.hosts(), ['b.test'])
+  t.same(lenient.hosts(), ['a.test'])
 
   const strict = await createReloader(t, { strict: 'true' })
   const before = strict.reloader.current
@@ -181,6 +181,27 @@ t.test('CF-24 a broken edit keeps what was good; with strict it changes nothing 
   strict.write(appYaml('c.test'))
   await strict.reloader.reload()
   t.same(strict.hosts(), ['c.test'])
+})
+
+t.test('while an older version is served every reload says so again, with the reasons', async (t) => {
+  const { reloader, folder, write, outcomes, hosts } = await createReloader(t)
+  write(appYaml('b.test').replace('pathType', 'pathTyp'))
+  await reloader.reload()
+  await reloader.reload()
+  writeFileSync(join(folder, 'other.yaml'), 'apiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n')
+  await reloader.reload()
+  t.same(hosts(), ['a.test'])
+  for (const { kept, newDiagnostics } of outcomes as Reloaded[]) {
+    t.match(kept, [{ text: /^still serving .*app\.yaml as of \d\d:\d\d:\d\d$/ }])
+    t.match(
+      newDiagnostics.find(({ severity }) => severity === 'error'),
+      { code: 'PORTICO_RES_FIELD_REQUIRED', notes: [{ message: kept[0]?.text }] },
+    )
+  }
+  write(appYaml('b.test'))
+  await reloader.reload()
+  const last = outcomes.at(-1) as Reloaded
+  t.same([hosts(), last.kept, last.newDiagnostics], [['b.test'], [], []])
 })
 
 t.test('a load that throws keeps the old snapshot, and the next one counts', async (t) => {
@@ -242,6 +263,7 @@ t.test('settings with an error leave those in force that were there before', asy
   t.match((outcomes[1] as Reloaded).newDiagnostics, [
     { code: 'PORTICO_SET_FIELD_VALUE', notes: [{ message: /^still using the settings as of/ }] },
   ])
+  t.match((outcomes[1] as Reloaded).kept, [{ text: /^still using the settings as of/ }])
 })
 
 t.test('after close nothing follows', async (t) => {

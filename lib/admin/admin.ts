@@ -101,7 +101,10 @@ function createApp({ settings, state, metrics, log, clock = systemClock }: Admin
     http: { headersTimeout: REQUEST_TIMEOUT, connectionsCheckingInterval: 1000, maxHeaderSize: 16_384 },
   })
   app.server.maxConnections = MAX_CONNECTIONS
-  app.server.on('error', (error) => log.error({ err: error, listener: 'admin' }, 'listener failed'))
+  app.server.on('error', (error) => {
+    // Before that, whoever called `listen` is told.
+    if (app.server.listening) log.error({ err: error, listener: 'admin' }, 'listener failed')
+  })
 
   const refuse = createAccessCheck(settings.admin)
   app.addHook('onRequest', async ({ headers, routeOptions }, reply) => {

@@ -23,8 +23,12 @@ export type RouteRow = Readonly<{
   endpoints: readonly string[]
   namespace: string
   ingress: string
-  /** `served`, `unavailable` (answers 503 or 404), or `shadowed` (another route took its place). */
-  state: 'served' | 'unavailable' | 'shadowed'
+  /**
+   * `served`; `no endpoints` (answers 503 until there are some); `unavailable` (answers 503 or 404); or `shadowed`
+   * (another route took its place).
+   */
+  state: 'served' | 'no endpoints' | 'unavailable' | 'shadowed'
+  /** Why it is not served. */
   reason: string | undefined
   /** HTTP is answered with a redirect to HTTPS. */
   redirectToHttps: boolean
@@ -36,6 +40,7 @@ export type ServiceRow = Readonly<{
   namespace: string
   name: string
   type: string
+  /** `''` where there is none. */
   clusterIP: string
   externalIP: string
   /** As kubectl prints them: `80/TCP`, `80:30080/TCP`. */
@@ -53,8 +58,11 @@ export type EndpointRow = Readonly<{
   /** `host:port`, IPv6 in brackets. */
   address: string
   weight: number
-  /** `ready` gets requests; `draining` gets them only while no other is ready (serving and terminating). */
-  state: 'ready' | 'draining' | 'not ready'
+  /**
+   * `ready` gets requests; `draining` gets them only while no other is ready (serving and terminating); `denied` never
+   * does, since the settings forbid its address.
+   */
+  state: 'ready' | 'draining' | 'not ready' | 'denied'
   reason: string
   /** Which of the places an endpoint can come from: `EndpointSlice`, `annotation` … */
   source: Endpoint['source']
@@ -89,11 +97,12 @@ export type CertificateRow = Readonly<{
   subjectAltNames: readonly string[]
   issuer: string
   selfSigned: boolean
-  /** ISO 8601 */
+  /** ISO 8601; `''` where unknown. */
   notBefore: string
   notAfter: string
   daysLeft: number
-  state: 'valid' | 'expired' | 'not yet valid' | 'expires soon'
+  /** `unknown`: the default certificate, which a gateway makes or reads when it starts. */
+  state: 'valid' | 'expired' | 'not yet valid' | 'expires soon' | 'unknown'
   /** The hosts it is served for. */
   hosts: readonly string[]
   /** Why these hosts get it; for the default certificate, why they do not get their own. */
@@ -120,6 +129,12 @@ export type DiagnosticRow = Readonly<{
   file: string | undefined
   line: number | undefined
   column: number | undefined
+  notes: readonly Readonly<{
+    message: string
+    file: string | undefined
+    line: number | undefined
+    column: number | undefined
+  }>[]
 }>
 
 const DAY = 86_400_000
@@ -132,21 +147,17 @@ export function routesView(model: Model): readonly RouteRow[] {
   for (const host of model.hosts) hosts.set(host.host, host)
   const row = (route: Route, shadowedBy?: Route): RouteRow => {
     const upstream = route.action.type === 'forward' ? model.upstreams.get(route.action.upstream) : undefined
-    const unavailable =
-      route.action.type === 'unavailable' ? `${route.action.status}: ${route.action.reason}` : undefined
+    const endpoints = upstream ? usableEndpoints(upstream) : []
     return {
       host: route.host === '' ? '*' : route.host,
       path: route.path,
       pathType: route.pathType,
       backend: route.backend,
       upstream: route.action.type === 'forward' ? route.action.upstream : undefined,
-      endpoints: upstream ? usableEndpoints(upstream).map(({ host, port }) => printEndpointAddress(host, port)) : [],
+      endpoints: endpoints.map(({ host, port }) => printEndpointAddress(host, port)),
       namespace: route.ingress.namespace,
       ingress: route.ingress.name,
-      state: shadowedBy ? 'shadowed' : unavailable ? 'unavailable' : 'served',
-      reason: shadowedBy
-        ? `taken by Ingress ${shadowedBy.ingress.namespace}/${shadowedBy.ingress.name} at ${printPosition(shadowedBy.position)}`
-        : unavailable,
+      ...routeState(route, upstream, shadowedBy),
       redirectToHttps: hosts.get(route.host)?.redirectToHttps ?? false,
       source: printPosition(route.position),
     }
@@ -156,6 +167,23 @@ export function routesView(model: Model): readonly RouteRow[] {
     ...(model.defaultRoute ? [row(model.defaultRoute)] : []),
     ...model.shadowed.map(({ route, winner }) => row(route, winner)),
   ]
+}
+
+function routeState(
+  { action }: Route,
+  upstream: Upstream | undefined,
+  shadowedBy: Route | undefined,
+): Pick<RouteRow, 'state' | 'reason'> {
+  if (shadowedBy) {
+    const { ingress, position } = shadowedBy
+    const reason = `taken by Ingress ${ingress.namespace}/${ingress.name} at ${printPosition(position)}`
+    return { state: 'shadowed', reason }
+  }
+  if (action.type === 'unavailable') return { state: 'unavailable', reason: `${action.status}: ${action.reason}` }
+  if (upstream && usableEndpoints(upstream).length > 0) return { state: 'served', reason: undefined }
+  const count = upstream?.endpoints.length ?? 0
+  const why = count === 0 ? 'the service has no endpoints' : `none of its ${count} endpoints is ready`
+  return { state: 'no endpoints', reason: `503: ${why}` }
 }
 
 /** Every Service, by namespace and name. */
@@ -199,7 +227,7 @@ export function endpointsView(model: Model, figures: Iterable<EndpointFigures> =
         portName: upstream.port.name,
         address: printEndpointAddress(endpoint.host, endpoint.port),
         weight: endpoint.weight,
-        ...endpointState(endpoint),
+        ...endpointState(endpoint, upstream),
         source: endpoint.source,
         sourceName: endpoint.sourceName,
         nodeName: endpoint.nodeName,
@@ -285,19 +313,18 @@ function certificateRow(
     notBefore: printTime(notBefore),
     notAfter: printTime(notAfter),
     daysLeft: Number.isNaN(notAfter) ? 0 : Math.trunc((notAfter - now) / DAY),
-    state:
-      notAfter <= now
-        ? 'expired'
-        : notBefore > now
-          ? 'not yet valid'
-          : notAfter - now < SOON
-            ? 'expires soon'
-            : 'valid',
+    state: certificate ? certificateState(certificate, now) : 'unknown',
     hosts: use.hosts,
     reason: use.reason,
     ingress: use.ingress,
     source: use.position && printPosition(use.position),
   }
+}
+
+function certificateState({ notBefore, notAfter }: ShownCertificate, now: number): CertificateRow['state'] {
+  if (notAfter <= now) return 'expired'
+  if (notBefore > now) return 'not yet valid'
+  return notAfter - now < SOON ? 'expires soon' : 'valid'
 }
 
 /** The listeners as configured; `ports` are those really bound. */
@@ -327,16 +354,19 @@ export function listenersView(
 
 /** What is wrong with the configuration being served. */
 export function diagnosticsView(diagnostics: readonly Diagnostic[]): readonly DiagnosticRow[] {
-  return diagnostics.map(({ severity, code, message, resource, help, position }) => ({
+  return diagnostics.map(({ severity, code, message, resource, help, position, notes }) => ({
     severity,
     code,
     message,
     resource,
     help,
-    file: position?.file,
-    line: position?.line,
-    column: position?.column,
+    ...placeOf(position),
+    notes: notes.map((note) => ({ message: note.message, ...placeOf(note.position) })),
   }))
+}
+
+function placeOf(position: SourcePosition | undefined): Pick<DiagnosticRow, 'file' | 'line' | 'column'> {
+  return { file: position?.file, line: position?.line, column: position?.column }
 }
 
 /** The settings in force, with what is secret hidden (AD-07). */
@@ -346,12 +376,14 @@ export function settingsView(settings: Settings): Settings {
 
 /** The endpoints that get requests: the ready ones, else those that still serve while they terminate (S26c). */
 export function usableEndpoints(upstream: Upstream): readonly Endpoint[] {
+  if (upstream.denied !== undefined) return []
   const weighted = upstream.endpoints.filter(({ weight }) => weight > 0)
   const ready = weighted.filter((endpoint) => endpoint.ready)
   return ready.length > 0 ? ready : weighted.filter(({ serving, terminating }) => serving && terminating)
 }
 
-function endpointState(endpoint: Endpoint): Pick<EndpointRow, 'state' | 'reason'> {
+function endpointState(endpoint: Endpoint, { denied }: Upstream): Pick<EndpointRow, 'state' | 'reason'> {
+  if (denied !== undefined) return { state: 'denied', reason: `${denied}: not allowed` }
   if (endpoint.weight === 0) return { state: 'not ready', reason: 'weight 0' }
   if (endpoint.ready) return { state: 'ready', reason: '' }
   if (!endpoint.serving) return { state: 'not ready', reason: endpoint.terminating ? 'terminating' : 'not ready' }

@@ -9,6 +9,7 @@ export type ServiceView = Readonly<{
   namespace: string
   name: string
   type: string
+  /** `''` where there is none. */
   clusterIP: string
   externalIP: string
   ports: readonly Readonly<{

@@ -34,6 +34,8 @@ export type Upstream = Readonly<{
   protocol: UpstreamProtocol
   /** De-duplicated by host and port, in a stable order. */
   endpoints: readonly Endpoint[]
+  /** Why no route may lead here, where none may (S33). */
+  denied?: string | undefined
   /** Addresses found by resolving a name are refused when loopback, link-local, metadata or private (ExternalName only). */
   guardAddresses: boolean
   balancer: 'round-robin'

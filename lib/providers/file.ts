@@ -3,7 +3,7 @@
  * again. A file that can no longer be used keeps its last good version.
  */
 import { type Clock, printTime } from '../base/clock.ts'
-import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
+import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { decodeDocuments } from '../kubernetes/decode.ts'
 import type { Resource } from '../kubernetes/resource.ts'
 import { parseDocuments, type SourceDocument } from '../source/document.ts'
@@ -21,12 +21,24 @@ export type FileLimits = Readonly<{ maxBytes: number; maxCount: number }>
 
 type ReadOptions = Readonly<{ maxBytes: number; inFolder: boolean }>
 
+/** What is not used as it is now: its last good version is. */
+export type Kept = Readonly<{
+  /** `still serving k8s/shop.yaml as of 14:03:11` */
+  text: string
+  /** What is wrong with the present version; the text is the last note of each. */
+  reasons: readonly Diagnostic[]
+}>
+
 /** What the files hold now. */
 export type Manifests = {
   readonly resources: readonly Resource[]
+  /** Objects with errors, for checks of what they refer to; never to be served. */
+  readonly refused: readonly Resource[]
   /** GatewayConfiguration documents in file order, undecoded. */
   readonly settings: readonly SourceDocument[]
+  /** The reasons of what is kept included. */
   readonly diagnostics: readonly Diagnostic[]
+  readonly kept: readonly Kept[]
   readonly files: number
   readonly objects: number
   /** Files and folders to watch, each with its state from before it was read. */
@@ -43,17 +55,18 @@ type FileState = {
   readonly hash: string
   readonly name: string
   readonly content: FileContent
-  /** What is wrong with the present text, where `content` is from an earlier one. */
-  readonly trouble: readonly Diagnostic[]
+  /** Where `content` is from an earlier text than the present one. */
+  readonly kept: Kept | undefined
 }
 
 type FileContent = {
   readonly resources: readonly Resource[]
+  readonly refused: readonly Resource[]
   readonly settings: readonly SourceDocument[]
   readonly diagnostics: readonly Diagnostic[]
   readonly objects: number
-  /** Part of the text could not be read. */
-  readonly broken: boolean
+  /** Nothing in it had to be left out: an API server would take all of it. */
+  readonly isGood: boolean
   /** When this text was first read, milliseconds since the epoch. */
   readonly readAt: number
 }
@@ -73,7 +86,7 @@ export class FileProvider {
     this.#options = options
     if (options.sources.includes('-')) {
       const source = sourceFromText('<stdin>', options.stdin ?? '')
-      this.#stdin = { hash: source.hash, name: source.name, content: this.#parse(source), trouble: [] }
+      this.#stdin = { hash: source.hash, name: source.name, content: this.#parseStdin(source), kept: undefined }
     }
   }
 
@@ -84,18 +97,20 @@ export class FileProvider {
     const found = new Map<string, readonly string[]>()
     const stamps = new Map<string, string>()
     const order: FileState[] = []
+    const kept: Kept[] = []
 
     for (const source of this.#options.sources) {
       if (source === '-') {
         if (this.#stdin) order.push(this.#stdin)
         continue
       }
-      const { paths, inFolder, isKept } = await this.#find(
+      const { paths, inFolder, keptSource } = await this.#find(
         source,
         { maxCount: limits.maxCount - after.size },
         stamps,
         diagnostics,
       )
+      if (keptSource) kept.push(keptSource)
       found.set(source, paths)
       const fresh = paths.filter((path) => !after.has(path))
       for (let start = 0; start < fresh.length; start += BATCH) {
@@ -105,7 +120,7 @@ export class FileProvider {
             stamps.set(path, await readFileStamp(path))
             const previous = before.get(path)
             const options = { maxBytes: limits.maxBytes, inFolder: inFolder.has(path) }
-            return isKept && previous ? previous : this.#readFile(path, options, previous)
+            return keptSource && previous ? previous : this.#readFile(path, options, previous)
           }),
         )
         for (const [index, state] of states.entries()) after.set(batch[index] as string, state)
@@ -116,12 +131,15 @@ export class FileProvider {
     this.#found = found
     for (const state of order) {
       diagnostics.addAll(state.content.diagnostics)
-      diagnostics.addAll(state.trouble)
+      if (state.kept) kept.push(state.kept)
     }
+    for (const { reasons } of kept) diagnostics.addAll(reasons)
     return {
       resources: order.flatMap(({ content }) => content.resources),
+      refused: order.flatMap(({ content }) => content.refused),
       settings: order.flatMap(({ content }) => content.settings),
       diagnostics: diagnostics.items,
+      kept,
       files: order.length,
       objects: order.reduce((sum, { content }) => sum + content.objects, 0),
       stamps,
@@ -136,21 +154,20 @@ export class FileProvider {
     limits: { maxCount: number },
     stamps: Map<string, string>,
     diagnostics: DiagnosticList,
-  ): Promise<{ paths: readonly string[]; inFolder: ReadonlySet<string>; isKept: boolean }> {
+  ): Promise<{ paths: readonly string[]; inFolder: ReadonlySet<string>; keptSource: Kept | undefined }> {
     const problems = new DiagnosticList()
     const { paths, inFolder, watch } = await findFiles([source], limits, problems)
     for (const path of watch) stamps.set(path, await readFileStamp(path))
     const known = this.#found.get(source) ?? []
     if (paths.length > 0 || known.length === 0) {
       diagnostics.addAll(problems.items)
-      return { paths, inFolder, isKept: false }
+      return { paths, inFolder, keptSource: undefined }
     }
     // Volumes that are being remounted and folders that are being replaced look like this for a while.
     const states = known.map((path) => this.#files.get(path)).filter((state) => state !== undefined)
     const since = Math.max(...states.map(({ content }) => content.readAt))
     const reasons = problems.items.length > 0 ? problems.items : [emptySource(source)]
-    diagnostics.addAll(reasons.map((reason) => keepNote(reason, source, since)))
-    return { paths: known, inFolder, isKept: true }
+    return { paths: known, inFolder, keptSource: describeKept(source, since, reasons) }
   }
 
   async #readFile(path: string, options: ReadOptions, previous: FileState | undefined): Promise<FileState> {
@@ -159,7 +176,7 @@ export class FileProvider {
     if (!source) {
       const hash = JSON.stringify(problems.items.map(({ message }) => message))
       if (previous && !isEmpty(previous.content)) return keepContent(previous, hash, problems.items)
-      return { hash, name: previous?.name ?? path, content: nothing(problems.items), trouble: [] }
+      return { hash, name: previous?.name ?? path, content: nothing(problems.items), kept: undefined }
     }
     if (previous?.hash === source.hash) return previous
     const { hash, name } = source
@@ -167,21 +184,36 @@ export class FileProvider {
     if (previous && !isEmpty(previous.content)) {
       // A text that is cut to nothing is one that is just being written.
       if (source.text.trim() === '') return keepContent(previous, hash, [emptySource(name)])
-      if (content.broken && !previous.content.broken) return keepContent(previous, hash, content.diagnostics)
+      // What an API server refuses leaves the object there as it was.
+      if (!content.isGood && previous.content.isGood) return keepContent(previous, hash, content.diagnostics)
     }
-    return { hash, name, content, trouble: problems.items }
+    return { hash, name, content, kept: undefined }
   }
 
   #parse(source: SourceText): FileContent {
     const problems = new DiagnosticList()
     const { documents, broken } = parseDocuments(source, problems)
-    const { resources, settings, objects } = decodeDocuments(documents, problems)
-    return { resources, settings, objects, diagnostics: problems.items, readAt: this.#options.clock.now(), broken }
+    const { resources, refused, settings, objects } = decodeDocuments(documents, problems)
+    const diagnostics = problems.items
+    const isGood = !broken && refused.length === 0 && countDiagnostics(diagnostics).error === 0
+    return { resources, refused, settings, objects, diagnostics, readAt: this.#options.clock.now(), isGood }
+  }
+
+  /** Nothing is piped in on purpose: whatever should have written manifests has failed. */
+  #parseStdin(source: SourceText): FileContent {
+    const content = this.#parse(source)
+    if (!content.isGood || content.objects > 0) return content
+    const problems = new DiagnosticList()
+    problems.add('PORTICO_FILE_EMPTY', 'no objects passed on stdin', {
+      severity: 'error',
+      help: 'look at what the command before the pipe says',
+    })
+    return { ...content, diagnostics: problems.items, isGood: false }
   }
 }
 
 function nothing(diagnostics: readonly Diagnostic[]): FileContent {
-  return { resources: [], settings: [], objects: 0, diagnostics, broken: true, readAt: 0 }
+  return { resources: [], refused: [], settings: [], objects: 0, diagnostics, isGood: false, readAt: 0 }
 }
 
 function isEmpty(content: FileContent): boolean {
@@ -189,9 +221,8 @@ function isEmpty(content: FileContent): boolean {
 }
 
 /** The last good version, with the reasons why the present one is not used. */
-function keepContent(previous: FileState, hash: string, reasons: readonly Diagnostic[]): FileState {
-  const { name, content } = previous
-  return { hash, name, content, trouble: reasons.map((reason) => keepNote(reason, name, content.readAt)) }
+function keepContent({ name, content }: FileState, hash: string, reasons: readonly Diagnostic[]): FileState {
+  return { hash, name, content, kept: describeKept(name, content.readAt, reasons) }
 }
 
 function emptySource(name: string): Diagnostic {
@@ -200,12 +231,14 @@ function emptySource(name: string): Diagnostic {
   return list.items[0] as Diagnostic
 }
 
-/** Says with a problem that the last good version is served on. */
-function keepNote(reason: Diagnostic, name: string, since: number): Diagnostic {
-  return Object.freeze({
-    ...reason,
-    notes: [...reason.notes, { message: `still serving ${name} as of ${printTime(since)}` }],
-  })
+function describeKept(name: string, since: number, reasons: readonly Diagnostic[]): Kept {
+  return keepLastGood(`still serving ${name} as of ${printTime(since)}`, reasons)
+}
+
+/** Says with each reason what is done instead. */
+export function keepLastGood(text: string, reasons: readonly Diagnostic[]): Kept {
+  const noted = reasons.map((reason) => Object.freeze({ ...reason, notes: [...reason.notes, { message: text }] }))
+  return Object.freeze({ text, reasons: noted })
 }
 
 /** Diagnostics belong to it: a folder that cannot be read any more is news, though the files kept are the same. */

@@ -31,7 +31,7 @@ export type LiveFigures = {
 
 export type Metrics = {
   observe(record: RequestRecord): void
-  /** A configuration was taken (with what it holds) or refused. */
+  /** A configuration was read and taken whole, or not; `report` is what is in force since, if it is another one. */
   reload(isOk: boolean, report?: ReloadReport): void
   watch(figures: LiveFigures): void
   text(): Promise<string>
@@ -49,6 +49,7 @@ export function createMetrics(options: { version?: string } = {}): Metrics {
   const errors = new Map<RequestErrorCode, number>()
   const reloads = { success: 0, failure: 0, isLastOk: true }
   let report: ReloadReport | undefined
+  let takenAt: number | undefined
   let figures: LiveFigures | undefined
 
   function findSeries(ingress: string, service: string): RequestSeries {
@@ -115,14 +116,17 @@ export function createMetrics(options: { version?: string } = {}): Metrics {
     { labels: { result: 'success' }, value: reloads.success },
     { labels: { result: 'failure' }, value: reloads.failure },
   ])
-  define('gauge', 'portico_config_last_reload_successful', 'Whether the last configuration read was taken.', () => [
-    { labels: {}, value: reloads.isLastOk ? 1 : 0 },
-  ])
+  define(
+    'gauge',
+    'portico_config_last_reload_successful',
+    'Whether the last configuration read was taken whole.',
+    () => [{ labels: {}, value: reloads.isLastOk ? 1 : 0 }],
+  )
   define(
     'gauge',
     'portico_config_last_reload_success_timestamp_seconds',
-    'When the configuration in force was taken.',
-    () => (report ? [{ labels: {}, value: report.at / 1000 }] : []),
+    'When a configuration read was last taken whole.',
+    () => (takenAt === undefined ? [] : [{ labels: {}, value: takenAt / 1000 }]),
   )
   define('gauge', 'portico_routes', 'Routes in force.', () => (report ? [{ labels: {}, value: report.routes }] : []))
   define('gauge', 'portico_diagnostics', 'Problems in the configuration in force.', () =>
@@ -154,6 +158,7 @@ export function createMetrics(options: { version?: string } = {}): Metrics {
     reload: (isOk, taken) => {
       reloads[isOk ? 'success' : 'failure']++
       reloads.isLastOk = isOk
+      if (isOk && taken) takenAt = taken.at
       if (taken) report = taken
     },
     watch: (live) => {

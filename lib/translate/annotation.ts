@@ -1,9 +1,7 @@
 /** The annotations of Portico's own domain: which there are, and those that are misspelt. */
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
-import { printResource, type Resource } from '../kubernetes/resource.ts'
-import type { ResourceSet } from '../kubernetes/store.ts'
-import { ENDPOINTS_ANNOTATION } from './endpoint-override.ts'
+import { ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
 
 const DOMAIN = 'portico.dev/'
 
@@ -11,10 +9,8 @@ const DOMAIN = 'portico.dev/'
 const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([[ENDPOINTS_ANNOTATION, ['Service']]])
 
 /** Reports annotations under portico.dev/ that mean nothing where they stand. */
-export function checkAnnotations(resources: ResourceSet, diagnostics: DiagnosticList): void {
-  for (const kind of ['Ingress', 'Service'] as const) {
-    for (const resource of resources.all(kind)) checkResource(resource, diagnostics)
-  }
+export function checkAnnotations(resources: Iterable<Resource>, diagnostics: DiagnosticList): void {
+  for (const resource of resources) checkResource(resource, diagnostics)
 }
 
 function checkResource(resource: Resource, diagnostics: DiagnosticList): void {

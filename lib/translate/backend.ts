@@ -64,8 +64,11 @@ export class BackendResolver {
     const text = `${ingress.meta.namespace}/${backend.name}:${'name' in backend.port ? backend.port.name : backend.port.number}`
     const service = this.#resources.get('Service', ingress.meta.namespace, backend.name)
     if (service === undefined) {
-      this.#reportService(at, backend)
-      return this.#unavailable(at, ['service', 'name'], text, 503, `service "${backend.name}" not found`)
+      const refused = this.#resources.getRefused('Service', ingress.meta.namespace, backend.name)
+      const reason = `service "${backend.name}" ${refused ? 'has errors' : 'not found'}`
+      if (refused) this.#reportRefused(at, refused, reason)
+      else this.#reportService(at, backend)
+      return this.#unavailable(at, ['service', 'name'], text, 503, reason)
     }
     const port = findPort(service, backend)
     if ('code' in port) {
@@ -113,8 +116,9 @@ export class BackendResolver {
       at: { ingress, path },
       field: ['service', 'name'],
       help:
-        `the route answers 503; say where the service listens in the settings, endpoints: {"${name}": ["127.0.0.1:3000"]}, ` +
-        'or with the annotation portico.dev/endpoints: "127.0.0.1:3000" on the Service, or with an EndpointSlice',
+        `the route answers 503; say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +
+        `or endpoints: {"${name}": ["127.0.0.1:3000"]} in the settings, ` +
+        'or the annotation portico.dev/endpoints: "127.0.0.1:3000" on the Service, or an EndpointSlice',
       notes: [{ message: 'the Service is here', position: service.origin.locate(['metadata', 'name']) }],
     })
   }
@@ -125,6 +129,15 @@ export class BackendResolver {
       text,
       position: at.ingress.origin.locate([...at.path, ...field]),
     }
+  }
+
+  #reportRefused(at: Reference, service: Service, message: string): void {
+    this.#report('PORTICO_REF_SERVICE_NOT_FOUND', message, {
+      at,
+      field: ['service', 'name'],
+      help: 'mend the Service; the route answers 503 until then',
+      notes: [{ message: 'it is here', position: service.origin.locate(['metadata', 'name']) }],
+    })
   }
 
   #reportService(at: Reference, backend: IngressServiceBackend): void {

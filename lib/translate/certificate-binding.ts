@@ -35,6 +35,17 @@ export function bindCertificates(
   return binder.result()
 }
 
+/** Looks the Secrets of Ingresses up that are not served; nothing is bound. */
+export function checkCertificates(
+  ingresses: readonly Ingress[],
+  resources: ResourceSet,
+  clock: Clock,
+  diagnostics: DiagnosticList,
+): void {
+  const binder = new Binder(resources, clock, diagnostics)
+  for (const ingress of ingresses) for (const section of ingress.tls) binder.readSecret(ingress, section)
+}
+
 class Binder {
   readonly #resources: ResourceSet
   readonly #clock: Clock
@@ -60,7 +71,7 @@ class Binder {
 
   bindNamed(ingress: Ingress, section: IngressTls): void {
     if (section.hosts.length === 0) return
-    const { certificate, failure } = this.#readSecret(ingress, section)
+    const { certificate, failure } = this.readSecret(ingress, section)
     const uncovered: string[] = []
     for (const [index, host] of section.hosts.entries()) {
       const covered = certificate !== undefined && coversHost(certificate, host)
@@ -83,7 +94,7 @@ class Binder {
 
   bindOffered(ingress: Ingress, section: IngressTls): void {
     if (section.hosts.length > 0) return
-    const { certificate, failure } = this.#readSecret(ingress, section)
+    const { certificate, failure } = this.readSecret(ingress, section)
     const hosts = ingress.rules.map((rule) => rule.host)
     const named = hosts.filter((host) => host !== '')
     const covered = certificate === undefined ? [] : named.filter((host) => coversHost(certificate, host))
@@ -145,7 +156,7 @@ class Binder {
     )
   }
 
-  #readSecret(ingress: Ingress, section: IngressTls): ReadCertificate {
+  readSecret(ingress: Ingress, section: IngressTls): ReadCertificate {
     const { namespace } = ingress.meta
     const name = section.secretName
     if (!name) {
@@ -154,7 +165,8 @@ class Binder {
     const position = ingress.origin.locate(['spec', 'tls', section.index, 'secretName'])
     const secret = this.#resources.get('Secret', namespace, name)
     if (secret === undefined) {
-      const failure = `secret "${name}" not found in namespace "${namespace}"`
+      const refused = this.#resources.getRefused('Secret', namespace, name)
+      const failure = `secret "${name}" ${refused ? 'has errors' : `not found in namespace "${namespace}"`}`
       const key = `${printResource(ingress)} ${section.index}`
       if (!this.#read.has(key)) this.#reportMissing(ingress, name, failure, position)
       this.#read.set(key, { certificate: undefined, failure })
@@ -171,6 +183,16 @@ class Binder {
 
   #reportMissing(ingress: Ingress, name: string, failure: string, position: CertificateBinding['position']): void {
     const { namespace } = ingress.meta
+    const refused = this.#resources.getRefused('Secret', namespace, name)
+    if (refused) {
+      this.#diagnostics.add('PORTICO_REF_SECRET_NOT_FOUND', failure, {
+        position,
+        resource: printResource(ingress),
+        help: 'mend the Secret; the default certificate is served until then',
+        notes: [{ message: 'it is here', position: refused.origin.locate(['metadata', 'name']) }],
+      })
+      return
+    }
     const nearest = this.#suggestions.find(name, this.#names.in(namespace))
     const elsewhere = this.#names.namespaceOf(name)
     const near =

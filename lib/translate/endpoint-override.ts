@@ -1,13 +1,11 @@
 /** Endpoints that people write by hand: `endpoints` of the settings, and the annotation portico.dev/endpoints of a Service. */
 import type { DiagnosticList } from '../base/diagnostics.ts'
-import { parseEndpointAddress } from '../base/endpoint-address.ts'
+import { parseEndpointAddress, parseEndpointAddresses } from '../base/endpoint-address.ts'
 import { findNearest } from '../base/nearest.ts'
-import { printResource, type Service, type ServicePort } from '../kubernetes/resource.ts'
+import { ENDPOINTS_ANNOTATION, type Service, type ServicePort } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Endpoint, EndpointSource } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
-
-export const ENDPOINTS_ANNOTATION = 'portico.dev/endpoints'
 
 /**
  * Those of the settings for one Service port: `namespace/name:port`, by number or name, above `namespace/name`.
@@ -30,6 +28,8 @@ export function checkSettingsEndpoints(resources: ResourceSet, settings: Setting
     const [, namespace = '', name = '', port] = /^([^/]*)\/([^:]*)(?::(.*))?$/.exec(key) ?? []
     const service = resources.get('Service', namespace, name)
     if (service === undefined) {
+      // What is wrong with it was said.
+      if (resources.getRefused('Service', namespace, name)) continue
       const known = resources.all('Service').filter(({ meta }) => meta.namespace === namespace)
       const nearest = findNearest(
         name,
@@ -54,38 +54,15 @@ export function checkSettingsEndpoints(resources: ResourceSet, settings: Setting
   }
 }
 
-/** Those of the annotation, for every TCP port of the Service; undefined where it has none. Bad entries are reported and left out. */
-export function readAnnotationEndpoints(
-  service: Service,
-  diagnostics: DiagnosticList,
-): readonly Endpoint[] | undefined {
+/** Those of the annotation, for every TCP port of the Service; undefined where it has none. What is wrong with it was reported. */
+export function readAnnotationEndpoints(service: Service): readonly Endpoint[] | undefined {
   const text = service.meta.annotations[ENDPOINTS_ANNOTATION]
   if (text === undefined) return undefined
-  const entries = text.split(/[,\n]/).filter((entry) => entry.trim() !== '')
+  const { addresses, problems } = parseEndpointAddresses(text)
+  if (addresses.length === 0 && problems.length === 0) return undefined
   const position = service.origin.locate(['metadata', 'annotations', ENDPOINTS_ANNOTATION])
-  const resource = printResource(service)
-  if (entries.length === 0) {
-    diagnostics.add('PORTICO_ANN_VALUE', `${ENDPOINTS_ANNOTATION}: no endpoint is given`, {
-      position,
-      resource,
-      help: 'write host:port, or several with commas between',
-    })
-    return undefined
-  }
-  const endpoints: Endpoint[] = []
-  for (const entry of entries) {
-    const read = parseEndpointAddress(entry)
-    if ('problem' in read) {
-      diagnostics.add('PORTICO_ANN_VALUE', `${ENDPOINTS_ANNOTATION}: ${read.problem}`, {
-        position,
-        resource,
-        help: read.help,
-      })
-    } else {
-      endpoints.push({ ...createEndpoint(read, 'annotation', `annotation ${ENDPOINTS_ANNOTATION}`), position })
-    }
-  }
-  return endpoints
+  const sourceName = `annotation ${ENDPOINTS_ANNOTATION}`
+  return addresses.map((address) => ({ ...createEndpoint(address, 'annotation', sourceName), position }))
 }
 
 /** `80 (http), 443`, for help texts. */

@@ -1,5 +1,4 @@
 /** The endpoints of a Service port: the first source that knows the Service wins. */
-import type { DiagnosticList } from '../base/diagnostics.ts'
 import type { EndpointSlice, Endpoints, Pod, Service, ServicePort } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Endpoint } from '../model/upstream.ts'
@@ -22,16 +21,14 @@ const SKIP_MIRROR = 'endpointslice.kubernetes.io/skip-mirror'
 export class EndpointFinder {
   readonly #settings: Settings
   readonly #place: Place
-  readonly #diagnostics: DiagnosticList
   readonly #slices = new Map<string, EndpointSlice[]>()
   readonly #endpoints = new Map<string, Endpoints>()
   readonly #pods = new Map<string, Pod[]>()
   readonly #annotated = new Map<Service, readonly Endpoint[] | undefined>()
 
-  constructor(resources: ResourceSet, settings: Settings, diagnostics: DiagnosticList) {
+  constructor(resources: ResourceSet, settings: Settings) {
     this.#settings = settings
     this.#place = { nodeName: settings.nodeName, zone: settings.zone }
-    this.#diagnostics = diagnostics
     for (const slice of resources.all('EndpointSlice')) {
       // S29: the label says whose slice it is; its own name says nothing.
       if (slice.serviceName) addTo(this.#slices, `${slice.meta.namespace}/${slice.serviceName}`, slice)
@@ -69,7 +66,7 @@ export class EndpointFinder {
 
   #readAnnotation(service: Service): readonly Endpoint[] | undefined {
     if (!this.#annotated.has(service)) {
-      this.#annotated.set(service, readAnnotationEndpoints(service, this.#diagnostics))
+      this.#annotated.set(service, readAnnotationEndpoints(service))
     }
     return this.#annotated.get(service)
   }

@@ -88,7 +88,7 @@ function findDraft(drafts: Map<string, HostDraft>, host: string, ingress: Ingres
 }
 
 /** Whether a tls section of the Ingress speaks for one of its hosts; one without hosts speaks for all (I-30). */
-function isSecured(ingress: Ingress, host: string): boolean {
+export function isSecured(ingress: Ingress, host: string): boolean {
   return ingress.tls.some(
     (section) => section.hosts.length === 0 || section.hosts.some((pattern) => matchesHostPattern(pattern, host)),
   )

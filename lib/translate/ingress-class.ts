@@ -22,12 +22,24 @@ export function selectIngresses(
   diagnostics: DiagnosticList,
 ): readonly Ingress[] {
   const ingresses = resources.all('Ingress')
+  const picked = pickIngresses(ingresses, resources, settings, diagnostics)
+  const isInformational = settings.ingressClasses.length === 0 && resources.all('IngressClass').length === 0
+  if (isInformational) noteClassNames(ingresses, diagnostics)
+  return picked
+}
+
+/** The same of any Ingresses. */
+export function pickIngresses(
+  ingresses: readonly Ingress[],
+  resources: ResourceSet,
+  settings: Settings,
+  diagnostics: DiagnosticList,
+): readonly Ingress[] {
   const classes = resources.all('IngressClass')
   const served = settings.ingressClasses
   if (served.includes('*')) return ingresses
   if (served.length > 0) return ingresses.filter((ingress) => isNamed(ingress, served, classes, diagnostics))
-  if (classes.length > 0) return ingresses.filter((ingress) => isOwned(ingress, classes, diagnostics))
-  noteClassNames(ingresses, diagnostics)
+  if (classes.length > 0) return ingresses.filter((ingress) => isOwned(ingress, resources, diagnostics))
   return ingresses
 }
 
@@ -68,10 +80,12 @@ function isNamed(
   return false
 }
 
-function isOwned(ingress: Ingress, classes: readonly IngressClass[], diagnostics: DiagnosticList): boolean {
+function isOwned(ingress: Ingress, resources: ResourceSet, diagnostics: DiagnosticList): boolean {
+  const classes = resources.all('IngressClass')
   const wanted = findClassName(ingress)
   const owner = wanted ? classes.find((candidate) => candidate.meta.name === wanted.name) : findDefaultClass(classes)
   if (owner?.controller === CONTROLLER) return true
+  const refused = wanted && resources.getRefused('IngressClass', '', wanted.name)
   const resource = printResource(ingress)
   if (owner) {
     diagnostics.add(
@@ -84,6 +98,13 @@ function isOwned(ingress: Ingress, classes: readonly IngressClass[], diagnostics
         notes: [{ message: 'the class is defined here', position: owner.origin.locate(['spec', 'controller']) }],
       },
     )
+  } else if (wanted && refused) {
+    diagnostics.add('PORTICO_REF_CLASS_NOT_FOUND', `ingress class "${wanted.name}" has errors: not served`, {
+      position: wanted.position,
+      resource,
+      help: 'mend the IngressClass',
+      notes: [{ message: 'it is here', position: refused.origin.locate(['metadata', 'name']) }],
+    })
   } else if (wanted) {
     const nearest = findNearest(
       wanted.name,

@@ -183,7 +183,7 @@ function warnOfPattern(path: string, ingress: Ingress, at: FieldPath, diagnostic
   const stem = path.slice(0, first).replace(/\/?\.?$/, '')
   diagnostics.add(
     'PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC',
-    `path "${path}" is not a pattern here: ImplementationSpecific is matched as Prefix, character by character`,
+    `path "${path}" is not a pattern here: ImplementationSpecific is matched as Prefix, each character as it is`,
     {
       severity: 'warning',
       position: ingress.origin.locate([...at, 'path']),

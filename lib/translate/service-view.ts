@@ -4,8 +4,6 @@ import type { Service } from '../kubernetes/resource.ts'
 import type { ServiceView } from '../model/model.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
 
-const NONE = '<none>'
-
 /** By namespace, then name. */
 export function viewServices(
   services: readonly Service[],
@@ -27,7 +25,7 @@ function viewService(service: Service, upstreams: ReadonlyMap<UpstreamKey, unkno
     namespace,
     name,
     type: service.type,
-    clusterIP: service.headless ? 'None' : (service.clusterIP ?? NONE),
+    clusterIP: service.headless ? 'None' : (service.clusterIP ?? ''),
     externalIP: findExternalIP(service),
     ports: Object.freeze(
       service.ports.map((port) =>
@@ -48,7 +46,7 @@ function viewService(service: Service, upstreams: ReadonlyMap<UpstreamKey, unkno
 
 /** kubectl's EXTERNAL-IP column. */
 function findExternalIP(service: Service): string {
-  if (service.type === 'ExternalName') return service.externalName ?? NONE
+  if (service.type === 'ExternalName') return service.externalName ?? ''
   const addresses = [...service.externalIPs]
   if (service.type === 'LoadBalancer') {
     const assigned = service.loadBalancerIngress.flatMap(({ ip, hostname }) => ip ?? hostname ?? [])
@@ -56,5 +54,5 @@ function findExternalIP(service: Service): string {
     if (assigned.length === 0 && addresses.length === 0) return '<pending>'
     addresses.unshift(...assigned)
   }
-  return addresses.length === 0 ? NONE : [...new Set(addresses)].join(',')
+  return addresses.length === 0 ? '' : [...new Set(addresses)].join(',')
 }

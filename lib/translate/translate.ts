@@ -9,8 +9,10 @@ import { checkAnnotations } from './annotation.ts'
 import { BackendResolver } from './backend.ts'
 import { bindCertificates } from './certificate-binding.ts'
 import { checkSettingsEndpoints } from './endpoint-override.ts'
+import { checkForeignAnnotations } from './foreign-annotation.ts'
 import { translateHosts } from './host.ts'
 import { selectIngresses } from './ingress-class.ts'
+import { checkRefused } from './refused.ts'
 import { viewServices } from './service-view.ts'
 import { UpstreamSet } from './upstream.ts'
 
@@ -19,13 +21,16 @@ export type TranslateOptions = { settings: Settings; clock: Clock }
 /** Translates all resources; equal resources, in whatever order of files, give an equal model. */
 export function translate(resources: ResourceSet, options: TranslateOptions, diagnostics: DiagnosticList): Model {
   const { settings, clock } = options
-  checkAnnotations(resources, diagnostics)
+  checkAnnotations([...resources.all('Ingress'), ...resources.all('Service')], diagnostics)
   checkSettingsEndpoints(resources, settings, diagnostics)
   warnOfLocalPolicy(resources, settings, diagnostics)
   const ingresses = selectIngresses(resources, settings, diagnostics)
+  checkForeignAnnotations(ingresses, settings, diagnostics)
   const upstreams = new UpstreamSet(resources, settings, diagnostics)
   const resolver = new BackendResolver(resources, upstreams, diagnostics)
   const { hosts, defaultRoute, shadowed } = translateHosts(ingresses, resolver, settings, diagnostics)
+  const certificates = bindCertificates(ingresses, resources, clock, diagnostics)
+  checkRefused(resources, options, diagnostics)
   const allUpstreams = upstreams.all()
   const routes = hosts.reduce((sum, host) => sum + host.routes.length, defaultRoute === undefined ? 0 : 1)
   return Object.freeze({
@@ -34,7 +39,7 @@ export function translate(resources: ResourceSet, options: TranslateOptions, dia
     shadowed,
     upstreams: allUpstreams,
     services: viewServices(resources.all('Service'), allUpstreams),
-    certificates: bindCertificates(ingresses, resources, clock, diagnostics),
+    certificates,
     counts: Object.freeze({ resources: resources.size, ingresses: ingresses.length, routes }),
   })
 }

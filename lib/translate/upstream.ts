@@ -39,7 +39,7 @@ export class UpstreamSet {
   constructor(resources: ResourceSet, settings: Settings, diagnostics: DiagnosticList) {
     this.#settings = settings
     this.#diagnostics = diagnostics
-    this.#finder = new EndpointFinder(resources, settings, diagnostics)
+    this.#finder = new EndpointFinder(resources, settings)
     for (const service of resources.all('Service')) {
       for (const port of service.ports) if (port.protocol === 'TCP') this.get(service, port)
     }
@@ -102,6 +102,7 @@ export class UpstreamSet {
       port: Object.freeze({ number: port.port, name: port.name, targetPort: port.targetPort }),
       protocol: PROTOCOLS.get(port.appProtocol?.toLowerCase() ?? 'http') ?? 'http',
       endpoints: Object.freeze(found.endpoints.map((endpoint) => Object.freeze(endpoint))),
+      denied: this.findDenial(service, port),
       guardAddresses: external && !this.#settings.externalNames.allowPrivate,
       balancer: 'round-robin',
     })

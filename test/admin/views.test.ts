@@ -144,6 +144,30 @@ t.test('routes come in match order, those that lost at the end', async (t) => {
   t.equal(rows.length, 4)
 })
 
+t.test('a route whose Service has no usable endpoint is not called served', async (t) => {
+  const none = upstream('none', [])
+  const waiting = upstream('waiting', [endpoint('10.0.2.1', { ready: false, serving: false })])
+  const routes = [none, waiting].map(({ key }) => route('shop.test', '/', { type: 'forward', upstream: key }, 10))
+  const host = { host: 'shop.test', routes, redirectToHttps: false, position: at(9) }
+  const upstreams = new Map([none, waiting].map((each) => [each.key, each]))
+  t.match(routesView({ ...model, hosts: [host], shadowed: [], upstreams }), [
+    { state: 'no endpoints', reason: '503: the service has no endpoints', endpoints: [] },
+    { state: 'no endpoints', reason: '503: none of its 1 endpoints is ready', endpoints: [] },
+  ])
+})
+
+t.test('an endpoint that the settings deny is listed as such, and not among those of its Service', async (t) => {
+  const denied = {
+    ...upstream('old', [endpoint('127.0.0.1', { source: 'ExternalName' })]),
+    denied: 'externalName "127.0.0.1" is a loopback address',
+  }
+  const upstreams = new Map([[denied.key, denied]])
+  t.match(endpointsView({ ...model, upstreams }), [
+    { state: 'denied', reason: 'externalName "127.0.0.1" is a loopback address: not allowed' },
+  ])
+  t.same(servicesView({ ...model, upstreams }).find(({ name }) => name === 'old')?.endpoints, [])
+})
+
 t.test('the default backend stands behind all hosts', async (t) => {
   const fallback = { ...route('', '', { type: 'forward', upstream: api.key }, 40), pathType: 'default' as const }
   t.match(routesView({ ...model, defaultRoute: fallback })[3], { host: '*', pathType: 'default', state: 'served' })
@@ -228,6 +252,7 @@ t.test('certificates stand once with all their hosts; their keys do not', async 
   t.match(certificatesView({ ...model, certificates: bindings }, now)[0], {
     name: 'default',
     notAfter: '',
+    state: 'unknown',
     hosts: ['lost.test'],
   })
 })
@@ -242,10 +267,18 @@ t.test('listeners show the bound port, settings hide the token, diagnostics are 
   t.equal(settingsView(settings).admin.token, '[redacted]')
   t.equal(settingsView(makeSettings()).admin.token, '')
   const list = new DiagnosticList()
-  list.add('PORTICO_FILE_EMPTY', 'nothing', { position: at(3), help: 'add some' })
+  list.add('PORTICO_FILE_EMPTY', 'nothing', {
+    position: at(3),
+    help: 'add some',
+    notes: [{ message: 'here', position: at(4) }, { message: 'so' }],
+  })
   list.add('PORTICO_FILE_BINARY', 'no text')
+  t.same(diagnosticsView(list.items)[0]?.notes, [
+    { message: 'here', file: 'shop.yaml', line: 4, column: 5 },
+    { message: 'so', file: undefined, line: undefined, column: undefined },
+  ])
   t.match(diagnosticsView(list.items), [
     { severity: 'warning', code: 'PORTICO_FILE_EMPTY', file: 'shop.yaml', line: 3, column: 5, help: 'add some' },
-    { severity: 'error', message: 'no text', file: undefined },
+    { severity: 'error', message: 'no text', file: undefined, notes: [] },
   ])
 })

@@ -79,6 +79,65 @@ t.test('CF-01 a file with a syntax error keeps its last good version, and says s
   t.same([names(mended), codes(mended)], [['a2', 'b'], []])
 })
 
+t.test('CF-01 what an API server would refuse keeps the last good version of the file as a whole', async (t) => {
+  const ingress = (pathType: string) =>
+    'apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i}\n' +
+    `spec: {rules: [{http: {paths: [{path: /, ${pathType}, backend: {service: {name: a, port: {number: 80}}}}]}}]}\n`
+  const good = `${serviceYaml('a')}---\n${ingress('pathType: Prefix')}`
+  const folder = createFolder(t, { 'a.yaml': good, 'b.yaml': serviceYaml('b') })
+  const provider = createProvider([folder])
+  t.same((await provider.read(LIMITS)).kept, [])
+  const edits = [
+    ['a misspelt field', good.replace('pathType', 'pathTyp'), 'PORTICO_RES_FIELD_REQUIRED'],
+    ['a bad value', good.replace('port: 80', 'port: 99999'), 'PORTICO_RES_FIELD_VALUE'],
+    ['a wrong type', good.replace('port: 80', 'port: http'), 'PORTICO_RES_FIELD_TYPE'],
+    [
+      'an annotation that cannot be used',
+      good.replace('name: a}', 'name: a, annotations: {portico.dev/endpoints: "127.0.0.1"}}'),
+      'PORTICO_ANN_VALUE',
+    ],
+  ] as const
+  for (const [name, text, code] of edits) {
+    writeFileSync(join(folder, 'a.yaml'), text.replace('name: i}', 'name: renamed}'))
+    const manifests = await provider.read(LIMITS)
+    t.same([names(manifests), manifests.refused], [['a', 'i', 'b'], []], `${name}: nothing of the new text is used`)
+    t.ok(codes(manifests).includes(code), name)
+    t.match(manifests.kept, [{ text: /^still serving .*a\.yaml as of \d\d:\d\d:\d\d$/ }])
+    t.match(manifests.kept[0]?.reasons.at(-1)?.notes.at(-1)?.message, /^still serving .*a\.yaml as of/)
+  }
+  writeFileSync(join(folder, 'a.yaml'), good)
+  const mended = await provider.read(LIMITS)
+  t.same([names(mended), codes(mended), mended.kept], [['a', 'i', 'b'], [], []])
+})
+
+t.test('objects with errors are refused, and the rest of a file that never was good is used', async (t) => {
+  const broken = (name: string) => serviceYaml(name).replace('port: 80', 'port: 99999')
+  const folder = createFolder(t, { 'a.yaml': `${broken('a')}---\n${serviceYaml('b')}` })
+  const provider = createProvider([folder])
+  const first = await provider.read(LIMITS)
+  t.same([names(first), first.refused.map(({ meta }) => meta.name), first.kept], [['b'], ['a'], []])
+  writeFileSync(join(folder, 'a.yaml'), `${broken('a')}---\n${serviceYaml('c')}`)
+  const second = await provider.read(LIMITS)
+  t.same([names(second), second.kept], [['c'], []])
+})
+
+t.test('stdin without an object is an error', async (t) => {
+  for (const text of ['', '\n', '---\n# Source: empty chart\n', 'apiVersion: v1\nkind: List\nitems: []\n']) {
+    const manifests = await createProvider(['-'], text).read(LIMITS)
+    t.match(
+      manifests.diagnostics,
+      [{ code: 'PORTICO_FILE_EMPTY', severity: 'error', message: 'no objects passed on stdin' }],
+      JSON.stringify(text),
+    )
+    t.equal(manifests.diagnostics.length, 1)
+  }
+  for (const text of ['Error: chart not found\n', 'no such file\n']) {
+    const { diagnostics } = await createProvider(['-'], text).read(LIMITS)
+    t.match(diagnostics, [{ code: 'PORTICO_RES_NOT_AN_OBJECT', severity: 'error' }], text)
+    t.equal(diagnostics.length, 1)
+  }
+})
+
 t.test(
   'a file that is broken from the start gives what can be read of it, and does not hold back the others',
   async (t) => {

@@ -144,3 +144,26 @@ t.test('label values are escaped', async (t) => {
   })
   t.match(await metrics.text(), 'portico_certificate_expiry_timestamp_seconds{host="a\\"b\\nc",secret="d\\\\e"} 0')
 })
+
+t.test(
+  'a configuration that was not taken whole is a failure, and what is in force is told all the same',
+  async (t) => {
+    const metrics = createMetrics()
+    const report = {
+      at: 1_700_000_000_000,
+      routes: 12,
+      diagnostics: { error: 0, warning: 0, info: 0 },
+      certificates: [],
+    }
+    metrics.reload(true, report)
+    metrics.reload(false, { ...report, at: 1_800_000_000_000, routes: 13 })
+    const text = await metrics.text()
+    for (const line of [
+      'portico_config_last_reload_successful 0',
+      'portico_config_last_reload_success_timestamp_seconds 1700000000',
+      'portico_routes 13',
+    ]) {
+      t.ok(text.split('\n').includes(line), line)
+    }
+  },
+)

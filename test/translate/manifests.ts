@@ -21,7 +21,7 @@ export function translateText(text: string, clock: Clock = fixedClock): Translat
   const decoded = decodeDocuments(documents, list)
   const document = decoded.settings[0]
   const { settings } = resolveSettings({ environment: {}, flags: {}, ...(document && { document }) }, list)
-  const resources = createResourceSet(decoded.resources, 1, list)
+  const resources = createResourceSet(decoded.resources, 1, list, decoded.refused)
   return { model: translate(resources, { settings, clock }, list), diagnostics: list.sorted() }
 }
 

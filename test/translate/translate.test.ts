@@ -92,12 +92,12 @@ spec: {type: ExternalName, externalName: api.example.com}
     [namespace, name, type, clusterIP, externalIP, upstreams.join(' ')].join(' | '),
   )
   t.same(rows, [
-    'b | plain | ClusterIP | <none> | <none> | b/plain:80',
-    'default | asked | LoadBalancer | <none> | 192.0.2.1,192.0.2.9 | default/asked:80',
+    'b | plain | ClusterIP |  |  | b/plain:80',
+    'default | asked | LoadBalancer |  | 192.0.2.1,192.0.2.9 | default/asked:80',
     'default | given | LoadBalancer | 10.96.0.7 | 192.0.2.2,lb.example | default/given:80',
-    'default | headless | ClusterIP | None | <none> | default/headless:80',
-    'default | outside | ExternalName | <none> | api.example.com | ',
-    'default | waiting | LoadBalancer | <none> | <pending> | default/waiting:80',
+    'default | headless | ClusterIP | None |  | default/headless:80',
+    'default | outside | ExternalName |  | api.example.com | ',
+    'default | waiting | LoadBalancer |  | <pending> | default/waiting:80',
   ])
   t.match(model.services[0]?.ports, [
     { port: 80, targetPort: 'web', protocol: 'TCP' },
@@ -147,4 +147,43 @@ spec: {rules: [{host: h${index}.com, http: {paths: [{path: /, pathType: Prefix, 
 t.test('the model counts what it holds', async (t) => {
   const { model } = translateText(readFileSync(join(ROOT, 'default-backends', 'in.yaml'), 'utf8'))
   t.same(model.counts, { resources: 6, ingresses: 3, routes: 6 })
+})
+
+t.test('S33 an upstream that no route may lead to says why', async (t) => {
+  const denied = (settings: string, annotation: string): string | undefined => {
+    const text = `
+apiVersion: v1
+kind: Service
+metadata: {name: out, annotations: {${annotation}}}
+spec: {type: ExternalName, externalName: localhost, ports: [{port: 80}]}
+---
+${settings}`
+    return translateText(text).model.upstreams.get('default/out:80')?.denied
+  }
+  const gateway = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
+  t.equal(denied('', ''), 'externalName "localhost" is a loopback address')
+  t.equal(denied(`${gateway}externalNames: {allowPrivate: true}`, ''), undefined)
+  t.equal(denied('', 'portico.dev/endpoints: "127.0.0.1:1"'), undefined)
+})
+
+t.test('what a refused Ingress asks for does not come into the model', async (t) => {
+  const text = `
+apiVersion: v1
+kind: Service
+metadata: {name: out}
+spec: {type: ExternalName, externalName: api.example.com}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: refused}
+spec:
+  tls: [{hosts: [a.test], secretName: lost}]
+  rules: [{host: a.test, http: {paths: [{path: x, pathType: Prefix, backend: {service: {name: out, port: {number: 8081}}}}]}}]
+`
+  const { model, diagnostics } = translateText(text)
+  t.same([model.hosts, model.certificates, [...model.upstreams.keys()]], [[], [], []])
+  t.same(
+    diagnostics.map(({ code }) => code),
+    ['PORTICO_REF_SECRET_NOT_FOUND', 'PORTICO_RES_FIELD_VALUE'],
+  )
 })

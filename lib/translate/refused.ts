@@ -1,0 +1,53 @@
+/**
+ * Ingresses that are refused for an error are not served; what they refer to is looked up all the same, so that
+ * everything wrong shows in one pass.
+ */
+import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
+import { type FieldPath, printPosition } from '../base/position.ts'
+import type { Ingress, IngressBackend } from '../kubernetes/resource.ts'
+import type { ResourceSet } from '../kubernetes/store.ts'
+import { checkAnnotations } from './annotation.ts'
+import { BackendResolver } from './backend.ts'
+import { checkCertificates } from './certificate-binding.ts'
+import { checkForeignAnnotations } from './foreign-annotation.ts'
+import { pickIngresses } from './ingress-class.ts'
+import type { TranslateOptions } from './translate.ts'
+import { UpstreamSet } from './upstream.ts'
+
+/** Reports what is wrong with them beside what `diagnostics` holds already. */
+export function checkRefused(resources: ResourceSet, options: TranslateOptions, diagnostics: DiagnosticList): void {
+  const refused = resources.allRefused('Ingress')
+  if (refused.length === 0) return
+  const { settings, clock } = options
+  const found = new DiagnosticList()
+  checkAnnotations(refused, found)
+  const ingresses = pickIngresses(refused, resources, settings, found)
+  checkForeignAnnotations(ingresses, settings, found)
+  // Made anew: what these Ingresses alone ask for must not come into the model.
+  const resolver = new BackendResolver(resources, new UpstreamSet(resources, settings, found), found)
+  for (const ingress of ingresses) {
+    for (const [backend, path] of listBackends(ingress)) {
+      if (backend.name !== '') resolver.resolve(ingress, backend, path)
+    }
+  }
+  checkCertificates(ingresses, resources, clock, found)
+  const known = new Set(diagnostics.items.map(identify))
+  const wrong = new Set(diagnostics.items.filter(({ severity }) => severity === 'error').map(placeOf))
+  // A name that is no name leads nowhere either.
+  diagnostics.addAll(found.items.filter((item) => !known.has(identify(item)) && !wrong.has(placeOf(item))))
+}
+
+function listBackends({ rules, defaultBackend }: Ingress): readonly (readonly [IngressBackend, FieldPath])[] {
+  const ofPaths = rules.flatMap(({ paths = [], index }) =>
+    paths.map((path) => [path.backend, ['spec', 'rules', index, 'http', 'paths', path.index, 'backend']] as const),
+  )
+  return defaultBackend ? [...ofPaths, [defaultBackend, ['spec', 'defaultBackend']]] : ofPaths
+}
+
+function identify({ code, message, position, resource }: Diagnostic): string {
+  return JSON.stringify([code, message, resource, position && printPosition(position)])
+}
+
+function placeOf({ position }: Diagnostic): string | undefined {
+  return position && printPosition(position)
+}
