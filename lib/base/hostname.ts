@@ -33,6 +33,12 @@ export function matchesHostPattern(pattern: string, hostname: string): boolean {
   return dot > 0 && hostname.length - dot === pattern.length - 1 && hostname.endsWith(pattern.slice(1))
 }
 
+/** The https URL of a hostname in normal form; `target` is path and query as sent. The port is left out where it is 443. */
+export function printHttpsUrl(hostname: string, port: number, target: string): string {
+  const host = hostname.includes(':') ? `[${hostname}]` : hostname
+  return `https://${host}${port === 443 ? '' : `:${port}`}${target}`
+}
+
 /** `[IPv6]` with an optional port. Zone identifiers mean nothing to another machine and are refused. */
 function parseLiteral(authority: string): Authority | undefined {
   const end = authority.indexOf(']')

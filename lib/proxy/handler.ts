@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
+import { printHttpsUrl } from '../base/hostname.ts'
 import type { ServedRoute, Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { ResponseHead } from '../upstream/client.ts'
@@ -119,8 +120,7 @@ export class RequestHandler {
   #redirectToHttps(context: RequestContext): void {
     const { https } = context.settings
     const port = https.redirectPort || this.#options.httpsPort() || 443
-    const host = context.hostname.includes(':') ? `[${context.hostname}]` : context.hostname
-    const location = `https://${host}${port === 443 ? '' : `:${port}`}${context.rawPath}${context.query}`
+    const location = printHttpsUrl(context.hostname, port, context.rawPath + context.query)
     this.#answer(
       context,
       308,

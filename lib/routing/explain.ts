@@ -1,6 +1,6 @@
 /** Why a request is served as it is: which rule wins, what nearly did, and why not. Used by `portico explain`. */
 import type { RequestErrorCode } from '../base/errors.ts'
-import { matchesHostPattern, parseAuthority } from '../base/hostname.ts'
+import { matchesHostPattern, parseAuthority, printHttpsUrl } from '../base/hostname.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
@@ -100,9 +100,7 @@ function findRedirect(
 ): Explanation['answer'] {
   if (scheme !== 'http' || !virtualHost?.redirectToHttps) return undefined
   const reason = 'a tls section names this host: plain HTTP is sent to HTTPS'
-  const host = hostname.includes(':') ? `[${hostname}]` : hostname
-  const location = `https://${host}${port === 443 ? '' : `:${port}`}${path}`
-  return { status: 308, code: undefined, reason, ...(port > 0 && { location }) }
+  return { status: 308, code: undefined, reason, ...(port > 0 && { location: printHttpsUrl(hostname, port, path) }) }
 }
 
 function findAnswer(
