@@ -15,7 +15,7 @@ import { composeFailure, composeRawFailure } from './failure.ts'
 import { RequestHandler } from './handler.ts'
 import { Http1Exchange, isLingering } from './http1-exchange.ts'
 import { Http2Exchange } from './http2-exchange.ts'
-import { findUpgrade, replayWithoutUpgrade } from './upgrade.ts'
+import { findUpgrade, hasBody, offersUpgrade, replayWithoutUpgrade } from './upgrade.ts'
 
 export type ProxyOptions = {
   /** What is served now; undefined before the first configuration. Read once per request. */
@@ -33,9 +33,9 @@ export type Proxy = {
   handleRequest(request: IncomingMessage, response: ServerResponse): void
   /** For 'stream' of an HTTP/2 server. */
   handleStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]): void
-  /** For `shouldUpgradeCallback` of an HTTP/1 server: false makes it an ordinary request, as if it had no Upgrade. */
+  /** For `shouldUpgradeCallback` of an HTTP/1 server: whether a request with Upgrade is to come by `handleUpgrade`. */
   wantsUpgrade(request: IncomingMessage): boolean
-  /** For 'upgrade' of an HTTP/1 server; takes also what `wantsUpgrade` would not, from a Node that does not ask. */
+  /** For 'upgrade' of an HTTP/1 server; takes also what `wantsUpgrade` does not, from a Node that does not ask. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   /** For 'connect' of an HTTP/1 server. */
   handleConnect(request: IncomingMessage, socket: Duplex, head: Buffer): void
@@ -89,6 +89,8 @@ class DataPath implements Proxy {
       )
       return
     }
+    // Node drops what came together with an Upgrade that it passes over, so what follows may begin anywhere.
+    if (offersUpgrade(request)) response.shouldKeepAlive = false
     const pipeline = this.#pipelines.get(request.socket)
     if (!pipeline?.context) {
       this.#serveHttp1(request, response, undefined)
@@ -109,7 +111,7 @@ class DataPath implements Proxy {
   }
 
   wantsUpgrade(request: IncomingMessage): boolean {
-    return findUpgrade(request) !== undefined
+    return !hasBody(request)
   }
 
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {

@@ -1,8 +1,8 @@
 /** Upgrades (RFC 9110 §7.8): which ones are passed on, and the byte tunnel after the upstream's own 101. */
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
 import { addListed } from './fields.ts'
+import { resetSocket } from './reset.ts'
 
 /** Protocols that concern the hop itself, so they are not for the upstream to decide. */
 const HOP_PROTOCOL = /^(?:h2c?|http|tls)(?:\/|$)/i
@@ -14,12 +14,21 @@ const TOKEN = /^[\w!#$%&'*+.^`|~/-]+$/
  */
 export function findUpgrade(request: IncomingMessage): string | undefined {
   const { headers, method, httpVersion } = request
-  if (method !== 'GET' || httpVersion !== '1.1') return undefined
-  if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) return undefined
+  if (method !== 'GET' || httpVersion !== '1.1' || hasBody(request)) return undefined
   const tokens = (headers.upgrade ?? '').split(',').map((token) => token.trim())
   const websocket = tokens.some((token) => token.toLowerCase() === 'websocket')
   if (websocket) return isWebSocketHandshake(request) ? 'websocket' : undefined
   return tokens.find((token) => TOKEN.test(token) && !HOP_PROTOCOL.test(token))
+}
+
+/** Whether the head announces a body (RFC 9112 §6.3). */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0
+}
+
+/** Whether node:http takes the head for one with an upgrade. */
+export function offersUpgrade({ headers }: IncomingMessage): boolean {
+  return headers.upgrade !== undefined && /\bupgrade\b/i.test(headers.connection ?? '')
 }
 
 function isWebSocketHandshake({ headers }: IncomingMessage): boolean {
@@ -91,20 +100,13 @@ export class Tunnel {
   #join(from: Socket, to: Socket): void {
     // `pipe` passes a FIN on as a FIN: the other direction flows until it ends too (half-close).
     from.pipe(to)
-    from.on('error', () => cut(to))
+    from.on('error', () => resetSocket(to))
     from.on('close', () => {
       // Closed without FIN: nothing may look like a proper end to the other side.
-      if (!from.readableEnded) cut(to)
+      if (!from.readableEnded) resetSocket(to)
       else if (to.readableEnded) to.end()
       this.#open--
       if (this.#open === 0) this.#onClose()
     })
   }
-}
-
-/** Ends a socket so that it cannot be taken for a proper end, where the transport can say so. */
-function cut(socket: Socket): void {
-  if (socket.destroyed) return
-  if (socket instanceof TLSSocket) socket.destroy()
-  else socket.resetAndDestroy()
 }

@@ -1,5 +1,4 @@
 /** Which certificate a TLS handshake gets: exact name, one-label wildcard, then the default certificate, with the reason in the log (I-28, I-31, I-33). */
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import { escapeText } from '../base/terminal-text.ts'
 import type { Certificate, CertificateBinding } from '../model/certificate.ts'
@@ -7,41 +6,42 @@ import type { HostIndex } from '../routing/host-index.ts'
 import type { Log } from '../telemetry/log.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
 
-export type CertificatePickerOptions = {
+export type CertificatePickerOptions<S> = {
   /** Asked at each handshake, so that a reload is in force at once. */
   certificates: () => HostIndex<CertificateBinding> | undefined
   defaultCertificate: Certificate
   /** Refuse names that no binding covers. */
   strictSni: () => boolean
-  /** What every context has beside key and certificate. */
-  contextOptions: SecureContextOptions
+  /** Makes what serves a certificate, once for each; throws when the certificate cannot be used. */
+  create: (certificate: Certificate) => S
   clock: Clock
   log: Log
 }
 
-export class CertificatePicker {
-  readonly #options: CertificatePickerOptions
+export class CertificatePicker<S extends object> {
+  readonly #options: CertificatePickerOptions<S>
   readonly #throttle: LogThrottle
-  readonly #default: SecureContext
+  /** What serves the default certificate. */
+  readonly default: S
   /** By fingerprint, for the index in force and the one before: what two reloads in a row do not use is let go. */
-  #contexts = new Map<string, SecureContext>()
-  #older = new Map<string, SecureContext>()
+  #servers = new Map<string, S>()
+  #older = new Map<string, S>()
   #index: HostIndex<CertificateBinding> | undefined
 
   /** Throws when the default certificate cannot be used. */
-  constructor(options: CertificatePickerOptions) {
+  constructor(options: CertificatePickerOptions<S>) {
     this.#options = options
     this.#throttle = new LogThrottle(options.clock)
-    this.#default = this.#createContext(options.defaultCertificate)
+    this.default = options.create(options.defaultCertificate)
   }
 
   /** `servername` as the client sent it, `''` when it sent none. Undefined: the handshake is to be refused. */
-  pick(servername: string): SecureContext | undefined {
+  pick(servername: string): S | undefined {
     const name = normalizeServername(servername)
     const binding = name === '' ? undefined : this.#currentIndex()?.find(name)
     if (binding?.certificate) {
-      const context = this.#findContext(binding.certificate)
-      if (context) return context
+      const server = this.#findServer(binding.certificate)
+      if (server) return server
     }
     if (!binding && name !== '' && this.#options.strictSni()) {
       this.#report(name, 'no certificate covers this name', 'TLS handshake refused')
@@ -55,38 +55,34 @@ export class CertificatePicker {
         ? 'the client named no host'
         : 'no tls section covers this name'
     this.#report(name, reason, 'default certificate served')
-    return this.#default
+    return this.default
   }
 
   #currentIndex(): HostIndex<CertificateBinding> | undefined {
     const index = this.#options.certificates()
     if (index !== this.#index) {
       this.#index = index
-      this.#older = this.#contexts
-      this.#contexts = new Map()
+      this.#older = this.#servers
+      this.#servers = new Map()
     }
     return index
   }
 
-  #findContext(certificate: Certificate): SecureContext | undefined {
+  #findServer(certificate: Certificate): S | undefined {
     const { fingerprint } = certificate
-    let context = this.#contexts.get(fingerprint)
-    if (context) return context
+    let server = this.#servers.get(fingerprint)
+    if (server) return server
     try {
-      context = this.#older.get(fingerprint) ?? this.#createContext(certificate)
+      server = this.#older.get(fingerprint) ?? this.#options.create(certificate)
     } catch (error) {
       // Decoding has checked key and certificate; what OpenSSL refuses beyond that (a key too short for it) shows here.
-      if (this.#throttle.admit(`context ${fingerprint}`)) {
+      if (this.#throttle.admit(`certificate ${fingerprint}`)) {
         this.#options.log.error({ certificate: certificate.name, err: error }, 'certificate cannot be loaded')
       }
       return undefined
     }
-    this.#contexts.set(fingerprint, context)
-    return context
-  }
-
-  #createContext({ certificatePem, privateKeyPem }: Certificate): SecureContext {
-    return createSecureContext({ ...this.#options.contextOptions, cert: certificatePem, key: privateKeyPem })
+    this.#servers.set(fingerprint, server)
+    return server
   }
 
   #report(name: string, reason: string, message: string): void {

@@ -8,7 +8,9 @@ export class ConnectionSet {
     return this.#sockets.size
   }
 
+  /** A socket that it has already stays as it is: a replayed upgrade comes as the same connection again. */
   add(socket: Socket): void {
+    if (this.#sockets.has(socket)) return
     socket.on('error', ignoreError)
     this.#sockets.add(socket)
     socket.once('close', () => this.#sockets.delete(socket))

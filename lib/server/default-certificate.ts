@@ -2,7 +2,7 @@
 import { createHash, createPrivateKey, randomUUID, X509Certificate } from 'node:crypto'
 import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { generate } from 'selfsigned'
 import type { Clock } from '../base/clock.ts'
 import type { Certificate } from '../model/certificate.ts'
@@ -108,7 +108,7 @@ async function makePem(clock: Clock): Promise<string> {
 }
 
 async function keep(dataDir: string, path: string, pem: string): Promise<void> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  await makeFolder(dataDir)
   const temporary = `${path}.${randomUUID()}`
   try {
     await writeFile(temporary, pem, { mode: 0o600, flag: 'wx' })
@@ -116,5 +116,25 @@ async function keep(dataDir: string, path: string, pem: string): Promise<void> {
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
+  }
+}
+
+/** One level at a time: Node's recursive `mkdir` never ends below folders that take no children, such as /proc. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
+    const parent = dirname(path)
+    if (code !== 'ENOENT' || parent === path) throw error
+    // A parent that is there and yet ENOENT: it takes no children.
+    const isMissing = await stat(parent).then(
+      () => false,
+      () => true,
+    )
+    if (!isMissing) throw error
+    await makeFolder(parent)
+    await mkdir(path, { mode: 0o700 })
   }
 }

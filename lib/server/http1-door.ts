@@ -1,5 +1,5 @@
 /** The complete HTTP/1 server of a listener: strict parsing, time limits, and every event Node would answer by itself led to the proxy. */
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Proxy as GatewayProxy } from '../proxy/proxy.ts'
 import type { Settings } from '../settings-table.ts'
@@ -7,6 +7,9 @@ import { ignoreError } from './connection-set.ts'
 
 /** How often head and keep-alive times are checked, in milliseconds: they are exact to this. */
 const CHECK_INTERVAL = 1000
+
+/** Node 20 does not know the option: every Upgrade is an 'upgrade' there. */
+type UpgradeOptions = ServerOptions & { shouldUpgradeCallback: (request: IncomingMessage) => boolean }
 
 export type Http1Door = {
   readonly server: Server
@@ -38,7 +41,8 @@ export function createHttp1Door({ settings, proxy, onRequest, detached }: Http1D
       requireHostHeader: false, // The proxy judges Host, so that the refusal is logged and counted.
       noDelay: true,
       keepAlive: true,
-    },
+      shouldUpgradeCallback: (request) => proxy.wantsUpgrade(request),
+    } as UpgradeOptions,
     onRequest,
   )
   // Beyond this number Node drops fields in silence; the size of the head bounds them, and the proxy counts them.
@@ -48,6 +52,8 @@ export function createHttp1Door({ settings, proxy, onRequest, detached }: Http1D
 
   const sockets = new Set<Socket>()
   server.prependListener('connection', (socket: Socket) => {
+    // A replayed upgrade comes as the same connection again.
+    if (sockets.has(socket)) return
     socket.on('error', ignoreError)
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))

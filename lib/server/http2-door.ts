@@ -12,6 +12,9 @@ import { ResetBudget } from './reset-budget.ts'
 const STREAM_WINDOW = 256 * 1024
 const CONNECTION_WINDOW = 1024 * 1024
 
+/** How long a client may take to close a connection that is over, in milliseconds. */
+const CLOSE_GRACE = 1000
+
 export type Http2Door = {
   accept(socket: Socket): void
   /** GOAWAY on every connection: streams in flight end as they would, new ones are refused. */
@@ -24,6 +27,8 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
   const { limits, timeouts } = settings
   const sessions = new Set<ServerHttp2Session>()
   let draining = false
+  /** Whose session is being made: a session does not let its own socket be destroyed. */
+  let accepted: Socket | undefined
 
   const server = createServer({
     settings: {
@@ -42,21 +47,41 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
     sessions.add(session)
     session.once('close', () => sessions.delete(session))
     session.on('error', (error) => log.debug({ err: error }, 'HTTP/2 connection failed'))
-    guardSession(session)
+    if (accepted) guardSession(session, accepted)
     if (draining) session.close()
   })
 
-  function guardSession(session: ServerHttp2Session): void {
+  function guardSession(session: ServerHttp2Session, socket: Socket): void {
     const resets = new ResetBudget(clock)
     let open = 0
     // Only streams count as life: neither PINGs nor a head that never ends keep a connection.
-    let idle = closeAfter(session, timeouts.requestHeaders)
-    session.once('close', () => clearTimeout(idle))
+    let timer = setTimeout(close, timeouts.requestHeaders).unref()
+    socket.once('close', () => clearTimeout(timer))
+
+    /** GOAWAY; then the end, also of a session that waits for a head under way. */
+    function close(): void {
+      session.close()
+      timer = setTimeout(end, CLOSE_GRACE).unref()
+    }
+
+    /** What has been written still goes out; who neither takes it nor closes its own side is cut. */
+    function end(): void {
+      session.destroy()
+      if (socket.writableFinished) {
+        socket.destroy()
+        return
+      }
+      timer = setTimeout(() => socket.destroy(), timeouts.writeStall).unref()
+      socket.once('finish', () => {
+        clearTimeout(timer)
+        timer = setTimeout(() => socket.destroy(), CLOSE_GRACE).unref()
+      })
+    }
 
     session.on('stream', (stream: ServerHttp2Stream, headers, flags, rawHeaders: string[] = []) => {
       stream.on('error', ignoreError)
       open++
-      clearTimeout(idle)
+      clearTimeout(timer)
       stream.once('close', () => {
         open--
         if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) resets.restore()
@@ -65,7 +90,10 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
           session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)
           session.destroy()
         }
-        if (open === 0 && !session.destroyed) idle = closeAfter(session, timeouts.keepAlive)
+        if (open > 0 || socket.destroyed) return
+        clearTimeout(timer)
+        if (session.closed || session.destroyed) close()
+        else timer = setTimeout(close, timeouts.keepAlive).unref()
       })
       proxy.handleStream(stream, headers, flags, rawHeaders)
     })
@@ -73,17 +101,13 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
 
   return {
     accept: (socket) => {
+      accepted = socket
       server.emit('connection', socket)
+      accepted = undefined
     },
     drain: () => {
       draining = true
       for (const session of sessions) session.close()
     },
   }
-}
-
-function closeAfter(session: ServerHttp2Session, delay: number): NodeJS.Timeout {
-  const timer = setTimeout(() => session.close(), delay)
-  timer.unref()
-  return timer
 }

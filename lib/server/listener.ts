@@ -22,7 +22,8 @@ export type ListenerOptions = {
   settings: Settings
   proxy: GatewayProxy
   certificates: () => HostIndex<CertificateBinding> | undefined
-  defaultCertificate: Certificate
+  /** `https` alone needs it. */
+  defaultCertificate: Certificate | undefined
   /** `settings.https.strictSni` as it is now; left out, as it was at the start. */
   strictSni?: () => boolean
   clock?: Clock
@@ -62,7 +63,10 @@ export function createListener(options: ListenerOptions): Listener {
 
   const throttle = new LogThrottle(options.clock ?? systemClock)
   server.prependListener('connection', (socket) => connections.add(socket))
-  server.on('error', (error) => log.error({ err: error, listener: name }, 'listener failed'))
+  server.on('error', (error) => {
+    // Before that, whoever called `listen` is told.
+    if (server.listening) log.error({ err: error, listener: name }, 'listener failed')
+  })
   if (settings.limits.connections > 0) server.maxConnections = settings.limits.connections
   server.on('drop', () => {
     if (throttle.admit('drop')) log.warn({ listener: name }, 'connections refused: limits.connections is reached')
@@ -104,13 +108,14 @@ function createHttpFront({ settings, proxy }: ListenerOptions, onRequest: Reques
 
 /** HTTP/1 and HTTP/2 are separate servers behind one TLS server, so that HTTP/1 keeps all of Node's checks. */
 function createHttpsFront(options: ListenerOptions, onRequest: RequestListener): Front {
-  const { settings, proxy, log, clock = systemClock } = options
+  const { settings, proxy, log, defaultCertificate, clock = systemClock } = options
+  if (!defaultCertificate) throw new Error('https needs a default certificate')
   const http1 = createHttp1Door({ settings, proxy, onRequest, detached: true })
   const http2 = createHttp2Door({ settings, proxy, clock, log })
   const server = createTlsFront({
     settings,
     certificates: options.certificates,
-    defaultCertificate: options.defaultCertificate,
+    defaultCertificate,
     strictSni: options.strictSni ?? (() => settings.https.strictSni),
     onHttp1: http1.accept,
     onHttp2: http2.accept,

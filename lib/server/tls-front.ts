@@ -1,13 +1,14 @@
-/** Terminates TLS for a listener and hands each connection on by what ALPN chose. */
+/** Terminates TLS for a listener with the certificate of the name a client asks for, and hands each connection on by what ALPN chose. */
 import { constants } from 'node:crypto'
-import type { Duplex } from 'node:stream'
-import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls'
+import { createServer, type Server as NetServer, type Socket } from 'node:net'
+import { createServer as createSecureServer, type Server, type TLSSocket } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import type { Certificate, CertificateBinding } from '../model/certificate.ts'
 import type { HostIndex } from '../routing/host-index.ts'
 import type { Settings } from '../settings-table.ts'
 import type { Log } from '../telemetry/log.ts'
 import { CertificatePicker } from './certificate-picker.ts'
+import { MAX_OPENING, readOpening } from './client-hello.ts'
 import { ignoreError } from './connection-set.ts'
 
 /** Mozilla's intermediate configuration (5.7), without DHE: no RSA key exchange, no CBC. */
@@ -23,8 +24,9 @@ const CIPHERS = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
 
-/** RFC 8446 §6, as a record: a fatal unrecognized_name alert (RFC 6066 §3). */
-const UNRECOGNIZED_NAME = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x70])
+/** Fatal alerts as records (RFC 8446 §6). */
+const UNRECOGNIZED_NAME = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 112])
+const ILLEGAL_PARAMETER = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 47])
 
 const SPEAKS_HTTPS = 'This port speaks HTTPS.\n'
 const PLAIN_HTTP_ANSWER = `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: ${SPEAKS_HTTPS.length}\r\nConnection: close\r\n\r\n${SPEAKS_HTTPS}`
@@ -40,65 +42,99 @@ export type TlsFrontOptions = {
   log: Log
 }
 
-/** Throws when the default certificate cannot be used. */
-export function createTlsFront(options: TlsFrontOptions): Server {
-  const { settings, defaultCertificate, log } = options
-  const contextOptions: SecureContextOptions = {
-    minVersion: settings.https.minVersion,
-    ciphers: CIPHERS,
-    secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-  }
+/**
+ * A server that reads the ClientHello of each connection and gives it to the TLS server of the certificate for that name.
+ * One TLS server has one certificate: OpenSSL chooses between certificates of different key types by what the client can
+ * verify, whatever name it asked for. So has each its own ticket keys, and no session is resumed under another certificate
+ * (TLS-15). Throws when the default certificate cannot be used.
+ */
+export function createTlsFront(options: TlsFrontOptions): NetServer {
+  const { settings, log } = options
+  const { handshakeTimeout } = settings.https
   const picker = new CertificatePicker({
     certificates: options.certificates,
-    defaultCertificate,
+    defaultCertificate: options.defaultCertificate,
     strictSni: options.strictSni,
-    contextOptions,
+    create: (certificate) => createTlsServer(certificate, options),
     clock: options.clock,
     log,
   })
 
-  const server = createServer(
+  return createServer({ noDelay: true, keepAlive: true }, (socket) => {
+    let received: Buffer = Buffer.alloc(0)
+    // For the first bytes alone, and for a client that is to hear why it is refused; TLS has the same time again.
+    const timer = setTimeout(() => {
+      reportFailure(log, socket, 'no ClientHello in time')
+      socket.destroy()
+    }, handshakeTimeout)
+    socket.once('close', () => clearTimeout(timer))
+    socket.on('data', read)
+
+    function read(chunk: Buffer): void {
+      received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
+      const opening = readOpening(received)
+      if (opening.kind === 'partial') {
+        if (received.length >= MAX_OPENING) refuse(ILLEGAL_PARAMETER, 'ClientHello too long')
+      } else if (opening.kind === 'http') {
+        refuse(PLAIN_HTTP_ANSWER, 'plain HTTP')
+      } else if (opening.kind === 'unknown') {
+        pass(picker.default)
+      } else {
+        const server = picker.pick(opening.servername)
+        if (server) pass(server)
+        else refuse(UNRECOGNIZED_NAME, 'unrecognized name')
+      }
+    }
+
+    function pass(server: Server): void {
+      clearTimeout(timer)
+      socket.off('data', read).pause()
+      socket.unshift(received)
+      server.emit('connection', socket)
+    }
+
+    /** What else arrives is read and dropped: closing on unread bytes would be a reset, and take the answer away. */
+    function refuse(answer: string | Buffer, reason: string): void {
+      reportFailure(log, socket, reason)
+      socket.off('data', read).resume()
+      socket.end(answer)
+    }
+  })
+}
+
+/** Never listens: connections are given to it. */
+function createTlsServer({ certificatePem, privateKeyPem }: Certificate, options: TlsFrontOptions): Server {
+  const { settings, log, onHttp1, onHttp2 } = options
+  const server = createSecureServer(
     {
-      ...contextOptions,
-      cert: defaultCertificate.certificatePem,
-      key: defaultCertificate.privateKeyPem,
+      minVersion: settings.https.minVersion,
+      ciphers: CIPHERS,
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      cert: certificatePem,
+      key: privateKeyPem,
       ALPNProtocols: settings.https.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
       handshakeTimeout: settings.https.handshakeTimeout,
-      noDelay: true,
-      keepAlive: true,
-      SNICallback(this: TLSSocket, servername, done) {
-        const context = picker.pick(servername)
-        if (context) return done(null, context)
-        // Node has no way to choose the alert, and destroys the connection without any.
-        writeRaw(this, UNRECOGNIZED_NAME)
-        done(new Error('unrecognized name'))
-      },
     },
     (socket) => {
       socket.on('error', ignoreError)
-      // Without SNI the callback above is not asked: say why the default certificate was served.
-      if (!socket.servername) picker.pick('')
       if (socket.alpnProtocol === 'h2') {
-        options.onHttp2(socket)
+        onHttp2(socket)
         return
       }
       // HTTP/1 alone: an HTTP/2 client, or one in the handshake, that shuts down its side has gone.
       socket.allowHalfOpen = true
-      options.onHttp1(socket)
+      onHttp1(socket)
     },
   )
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
     socket.on('error', ignoreError)
-    if (error.code === 'ERR_SSL_HTTP_REQUEST') writeRaw(socket, PLAIN_HTTP_ANSWER)
-    log.debug({ peer: socket.remoteAddress, code: error.code ?? error.message }, 'TLS handshake failed')
+    reportFailure(log, socket, error.code ?? error.message)
     // Node leaves a connection open whose handshake timed out.
     socket.destroy()
   })
   return server
 }
 
-/** Writes past TLS, on the connection below, which Node shows as `_parent`. */
-function writeRaw(socket: TLSSocket, bytes: string | Buffer): void {
-  const { _parent: below } = socket as TLSSocket & { _parent?: Duplex }
-  if (below?.writable) below.write(bytes)
+function reportFailure(log: Log, socket: Socket, code: string): void {
+  log.debug({ peer: socket.remoteAddress, code }, 'TLS handshake failed')
 }

@@ -1,5 +1,5 @@
 /** A proxy behind plain node servers: HTTP/1, HTTP/1 over TLS and HTTP/2, on ports of 127.0.0.1, closed with the test. */
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerOptions } from 'node:http'
 import { createServer as createHttp2Server, createSecureServer } from 'node:http2'
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Server as NetServer } from 'node:net'
@@ -79,16 +79,18 @@ export async function startProxy(
 
   const http2Server = createHttp2Server()
   http2Server.on('stream', proxy.handleStream.bind(proxy))
-  const servers: NetServer[] = [wireHttp1(createServer({ maxHeaderSize: 65_536 }), proxy), http2Server]
+  const servers: NetServer[] = [wireHttp1(createServer(http1Options(proxy)), proxy), http2Server]
   if (options.certificate) {
     const pem = { cert: options.certificate.certificate, key: options.certificate.key }
     const secure = createSecureServer({ ...pem, allowHTTP1: false })
     secure.on('stream', proxy.handleStream.bind(proxy))
-    servers.push(wireHttp1(createTlsServer({ ...pem, maxHeaderSize: 65_536 }), proxy), secure)
+    servers.push(wireHttp1(createTlsServer({ ...pem, ...http1Options(proxy) }), proxy), secure)
   }
   const sockets = new Set<{ destroy(): void }>()
   for (const server of servers) {
     server.on('connection', (socket) => {
+      // A replayed upgrade comes as the same connection again.
+      if (sockets.has(socket)) return
       sockets.add(socket)
       socket.on('close', () => sockets.delete(socket))
     })
@@ -119,6 +121,12 @@ export async function startProxy(
       return records[taken++]!
     },
   }
+}
+
+/** Node 20 does not know the second. */
+function http1Options(proxy: DataPath): ServerOptions {
+  const options = { maxHeaderSize: 65_536, shouldUpgradeCallback: proxy.wantsUpgrade.bind(proxy) }
+  return options
 }
 
 function wireHttp1(server: Server, proxy: DataPath): Server {

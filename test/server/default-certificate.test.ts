@@ -101,6 +101,17 @@ t.test('where the folder cannot be written it lives in memory, and the log says 
   t.ok(lines.includes('default certificate cannot be kept: a new one is made at each start'))
 })
 
+t.test('a folder that takes no children is no reason to hang', { skip: process.platform !== 'linux' }, async (t) => {
+  const lines: string[] = []
+  const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line).msg) })
+  for (const folder of ['/proc/nope', '/proc/nope/deeper', '/proc/self/fd/nope']) {
+    lines.length = 0
+    const made = await loadDefaultCertificate(folder, systemClock, log)
+    t.doesNotThrow(() => createSecureContext({ cert: made.certificatePem, key: made.privateKeyPem }), folder)
+    t.same(lines, ['default certificate cannot be kept: a new one is made at each start'], folder)
+  }
+})
+
 t.test('the folder is the one of the settings, of XDG, or of the home folder', async (t) => {
   t.equal(findDataDir('/data', { XDG_DATA_HOME: '/x' }), '/data')
   t.equal(findDataDir('', { XDG_DATA_HOME: '/x' }), '/x/portico')

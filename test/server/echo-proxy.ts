@@ -56,6 +56,8 @@ export class EchoProxy {
     stream.end(this.#print(String(headers[':method']), String(headers[':path']), rawHeaders, body, socket))
   }
 
+  wantsUpgrade = (_request: IncomingMessage): boolean => true
+
   handleUpgrade = (_request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n')
     if (head.length > 0) socket.write(head)

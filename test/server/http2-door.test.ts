@@ -203,6 +203,62 @@ t.test('SL-01 a connection that never begins a stream is closed in the time for 
   t.pass('both closed')
 })
 
+t.test('SL-01 a head that never ends, and a client that does not hang up, are cut', async (t) => {
+  const { port, listener, proxy } = await startListener(t, {
+    name: 'https',
+    settings: { 'timeouts.requestHeaders': 200, 'timeouts.keepAlive': 200 },
+  })
+  const preface = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), frame(4, 0, 0, [])])
+  const head = [0x82, 0x87, 0x84, 0x41, 0x01, 0x61]
+  const cases: Record<string, Buffer[]> = {
+    'HEADERS without END_HEADERS': [frame(1, 1, 1, [0x82])],
+    'CONTINUATION without end': [frame(1, 1, 1, [0x82]), frame(9, 0, 1, [0x87])],
+    'such a head behind a whole request': [frame(1, 5, 1, head), frame(1, 1, 3, [0x82])],
+    'nothing after the preface': [],
+  }
+  for (const [name, frames] of Object.entries(cases)) {
+    // It keeps its own side open, and goes on reading.
+    const client = await openTls(t, port, { ALPNProtocols: ['h2'], allowHalfOpen: true } as object)
+    client.on('error', () => {}).resume()
+    client.write(Buffer.concat([preface, ...frames]))
+    await until(() => listener.connections === 0)
+    t.pass(name)
+  }
+  t.equal(proxy.seen, 1)
+})
+
+t.test('LC-05 a client that reads late gets all of an answer that ends in the drain', async (t) => {
+  const { port, proxy, listener } = await startListener(t, { name: 'https' })
+  const size = 12_000_000
+  proxy.handleStream = async (stream) => {
+    proxy.seen++
+    stream.respond({ ':status': 200 })
+    stream.end(Buffer.alloc(size))
+  }
+  const client = await openTls(t, port, { ALPNProtocols: ['h2'] })
+  const large = [0x3f, 0xff, 0xff, 0xff]
+  client.write(
+    Buffer.concat([
+      Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+      frame(4, 0, 0, [0, 4, ...large]), // SETTINGS_INITIAL_WINDOW_SIZE
+      frame(8, 0, 0, large),
+      frame(1, 5, 1, [0x82, 0x87, 0x84, 0x41, 0x01, 0x61]),
+    ]),
+  )
+  await until(() => proxy.seen === 1)
+  listener.drain()
+  // Longer than a connection that is over may stay, in which nothing is read.
+  await new Promise((resolve) => setTimeout(resolve, 2500))
+  const chunks: Buffer[] = []
+  client.on('data', (chunk: Buffer) => chunks.push(chunk))
+  await once(client, 'close')
+  const data = listFrames(Buffer.concat(chunks)).filter(({ type }) => type === 0)
+  t.equal(
+    data.reduce((sum, { payload }) => sum + payload.length, 0),
+    size,
+  )
+})
+
 t.test('H2-30 a drain says GOAWAY, lets streams finish, takes no new ones, and closes', async (t) => {
   const { session, proxy, listener, gone } = await open(t)
   let release = () => {}

@@ -1,6 +1,8 @@
 /** The listener over real sockets: every kind of HTTP/1 request reaches the proxy as sent; time limits; drain and close. */
-import { METHODS, request } from 'node:http'
+import { createServer, METHODS, request } from 'node:http'
+import type { Socket } from 'node:net'
 import t from 'tap'
+import { replayWithoutUpgrade } from '../../lib/proxy/upgrade.ts'
 import type { Echo } from './echo-proxy.ts'
 import { connectRaw, startListener } from './start-listener.ts'
 
@@ -75,6 +77,39 @@ t.test('an upgrade gives the proxy the connection', async (t) => {
   client.socket.write('later')
   t.match(await client.until(/later$/), /^HTTP\/1\.1 101 /)
 })
+
+t.test('upgrades that are replayed leave nothing behind on their connection', async (t) => {
+  const { port, proxy, listener } = await startListener(t)
+  proxy.handleUpgrade = (request, socket, head) => replayWithoutUpgrade(request, socket as Socket, head)
+  // Node warns when more than ten listeners wait for one event of one socket.
+  const warnings: Error[] = []
+  const note = (warning: Error) => warnings.push(warning)
+  process.on('warning', note)
+  t.teardown(() => process.off('warning', note))
+  const client = await connectRaw(t, port)
+  for (let round = 0; round < 30; round++) {
+    client.received = ''
+    client.socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n')
+    t.match(await client.until(/\}$/), /^HTTP\/1\.1 200 /)
+  }
+  t.equal(listener.connections, 1)
+  t.same(warnings, [])
+})
+
+const asks = 'shouldUpgradeCallback' in createServer()
+
+t.test(
+  'an Upgrade that the proxy does not want is an ordinary request, where Node asks',
+  { skip: !asks },
+  async (t) => {
+    const { port, proxy } = await startListener(t)
+    proxy.wantsUpgrade = () => false
+    const client = await connectRaw(t, port)
+    client.socket.write('GET /plain HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, close\r\nUpgrade: echo\r\n\r\n')
+    await client.closed
+    t.equal(readEcho(client.received).url, '/plain')
+  },
+)
 
 t.test('a client that resets during an upgrade does no harm', async (t) => {
   const { port } = await startListener(t)

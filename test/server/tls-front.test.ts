@@ -1,13 +1,46 @@
 /** TLS handshakes over real sockets: which certificate a name gets, ALPN, versions and ciphers, what is refused and how. */
 import { request } from 'node:https'
-import type { TLSSocket } from 'node:tls'
+import { connect, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { type ConnectionOptions, connect as connectTls, type SecureVersion, type TLSSocket } from 'node:tls'
 import t, { type Test } from 'tap'
 import type { Certificate } from '../../lib/model/certificate.ts'
-import { makeCertificate, makeModelCertificate, toModelCertificate } from '../helpers/certificates.ts'
+import { type KeyType, makeCertificate, makeModelCertificate, toModelCertificate } from '../helpers/certificates.ts'
 import { connectRaw, indexCertificates, openTls, RawClient, startListener } from './start-listener.ts'
 
 const exact = await makeModelCertificate({ names: ['shop.test'] })
 const wildcard = await makeModelCertificate({ names: ['*.shop.test'] })
+
+const KEY_TYPES: readonly KeyType[] = ['ec', 'rsa', 'ed25519']
+const VERSIONS: readonly SecureVersion[] = ['TLSv1.2', 'TLSv1.3']
+
+/** Common name and key type of the certificate a handshake gets. */
+async function describe(t: Test, port: number, options: ConnectionOptions): Promise<[string, string | undefined]> {
+  const socket = await openTls(t, port, options)
+  const name = String(socket.getPeerCertificate().subject.CN)
+  const keyType = socket.getPeerX509Certificate()?.publicKey.asymmetricKeyType
+  socket.destroy()
+  return [name, keyType]
+}
+
+/** A way through `below` on which the first write goes out in pieces, each in a turn of its own. */
+function splitFirst(below: Socket, split: (bytes: Buffer) => Buffer[]): Duplex {
+  let isFirst = true
+  const stream = new Duplex({
+    read() {},
+    async write(chunk: Buffer, _encoding, done) {
+      const pieces = isFirst ? split(chunk) : [chunk]
+      isFirst = false
+      for (const piece of pieces) {
+        await new Promise((resolve) => below.write(piece, resolve))
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      done()
+    },
+  })
+  below.on('data', (chunk: Buffer) => stream.push(chunk)).on('end', () => stream.push(null))
+  return stream
+}
 
 /** The common name of the certificate a handshake gets. */
 async function commonName(t: Test, port: number, servername: string | undefined): Promise<string> {
@@ -27,6 +60,105 @@ t.test('I-28, TLS-01 exact name, then one-label wildcard, then the default certi
   t.equal(await commonName(t, port, 'shop.test.'), 'shop.test', 'trailing dot')
   t.equal(await commonName(t, port, 'other.test'), 'portico default certificate', 'I-33 unknown name')
   t.equal(await commonName(t, port, undefined), 'portico default certificate', 'I-33 no name')
+})
+
+t.test('I-28, I-33 a certificate of any key type is served to its name, and to no other', async (t) => {
+  for (const keyType of KEY_TYPES) {
+    for (const strict of [false, true]) {
+      const index = indexCertificates({ 'shop.test': await makeModelCertificate({ names: ['shop.test'], keyType }) })
+      const { port } = await startListener(t, { name: 'https', certificates: () => index, strictSni: () => strict })
+      for (const version of VERSIONS) {
+        const about = `${keyType}, ${version}${strict ? ', strict' : ''}`
+        const own = { minVersion: version, maxVersion: version }
+        t.same(await describe(t, port, { ...own, servername: 'shop.test' }), ['shop.test', keyType], about)
+        t.same(await describe(t, port, own), ['portico default certificate', 'ec'], `${about}, no name`)
+        const unknown = describe(t, port, { ...own, servername: 'other.test' })
+        if (strict) await t.rejects(unknown, { code: /UNRECOGNIZED_NAME/ }, `${about}, unknown name`)
+        else t.same(await unknown, ['portico default certificate', 'ec'], `${about}, unknown name`)
+      }
+    }
+  }
+})
+
+t.test('I-35 a Secret may change its key type', async (t) => {
+  let index = indexCertificates({})
+  const { port } = await startListener(t, { name: 'https', certificates: () => index })
+  for (const keyType of ['rsa', 'ec', 'rsa', 'ed25519', 'ec'] as const) {
+    index = indexCertificates({ 'shop.test': await makeModelCertificate({ names: ['shop.test'], keyType }) })
+    for (const version of VERSIONS) {
+      const options = { minVersion: version, maxVersion: version, servername: 'shop.test' }
+      t.same(await describe(t, port, options), ['shop.test', keyType], `${keyType} ${version}`)
+    }
+  }
+})
+
+t.test('TLS-15 a session is resumed under its own certificate alone', async (t) => {
+  const other = await makeModelCertificate({ names: ['other.test'], keyType: 'rsa' })
+  let index = indexCertificates({ 'shop.test': exact, 'other.test': other })
+  const { port } = await startListener(t, { name: 'https', certificates: () => index, strictSni: () => true })
+  for (const version of VERSIONS) {
+    const visit = async (servername: string, session?: Buffer) => {
+      const options = { minVersion: version, maxVersion: version, servername, ...(session && { session }) }
+      const socket = await openTls(t, port, options)
+      // TLS 1.2 has its ticket with the handshake, TLS 1.3 sends it behind.
+      let ticket: Buffer | undefined = version === 'TLSv1.2' ? socket.getSession() : undefined
+      socket.on('session', (bytes: Buffer) => (ticket = bytes))
+      const client = new RawClient(socket)
+      // Resumed, there is no certificate to tell.
+      const found = { reused: socket.isSessionReused(), name: socket.getPeerCertificate().subject?.CN }
+      socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+      await client.closed
+      return { ...found, ticket }
+    }
+    const { ticket } = await visit('shop.test')
+    t.match(await visit('shop.test', ticket), { reused: true })
+    t.match(await visit('other.test', ticket), { reused: false, name: 'other.test' }, version)
+    await t.rejects(visit('unknown.test', ticket), { code: /UNRECOGNIZED_NAME/ }, 'no way around strict names')
+    const before = index
+    const renewed = await makeModelCertificate({ names: ['shop.test'] })
+    index = indexCertificates({ 'shop.test': renewed, 'other.test': other })
+    t.match(await visit('shop.test', ticket), { reused: false }, 'another certificate since')
+    index = before
+  }
+})
+
+t.test('a ClientHello arrives in any pieces', async (t) => {
+  const index = indexCertificates({ 'shop.test': await makeModelCertificate({ names: ['shop.test'], keyType: 'rsa' }) })
+  const { port } = await startListener(t, { name: 'https', certificates: () => index })
+  const cut: Record<string, (hello: Buffer) => Buffer[]> = {
+    'a byte at a time': (hello) => Array.from(hello, (byte) => Buffer.from([byte])),
+    'a record for each byte': (hello) => [
+      Buffer.concat(Array.from(hello.subarray(5), (byte) => Buffer.from([0x16, 3, 1, 0, 1, byte]))),
+    ],
+    'two records, in three writes': (hello) => {
+      const bytes = Buffer.concat([
+        Buffer.from([0x16, 3, 1, 0, 50]),
+        hello.subarray(5, 55),
+        Buffer.from([0x16, 3, 1, (hello.length - 55) >> 8, (hello.length - 55) & 0xff]),
+        hello.subarray(55),
+      ])
+      return [bytes.subarray(0, 3), bytes.subarray(3, 58), bytes.subarray(58)]
+    },
+  }
+  for (const [name, split] of Object.entries(cut)) {
+    const below = connect({ port, host: '127.0.0.1' })
+    const socket = await openTls(t, port, { socket: splitFirst(below, split), servername: 'shop.test' })
+    t.equal(socket.getPeerX509Certificate()?.publicKey.asymmetricKeyType, 'rsa', name)
+    const client = new RawClient(socket)
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    t.match(await client.until(/\}$/), /^HTTP\/1\.1 200 /, name)
+  }
+})
+
+t.test('a ClientHello that never ends is refused', async (t) => {
+  const { port } = await startListener(t, { name: 'https' })
+  const client = await connectRaw(t, port)
+  client.socket.write(Buffer.from([0x16, 3, 1, 0, 4, 1, 0, 0xff, 0xff]))
+  for (let sent = 0; sent < 20; sent++) {
+    client.socket.write(Buffer.concat([Buffer.from([0x16, 3, 1, 4, 0]), Buffer.alloc(1024)]))
+  }
+  await client.closed
+  t.equal(client.received, '\x15\x03\x03\x00\x02\x02\x2f', 'illegal_parameter')
 })
 
 t.test('I-31 the log says why the default certificate was served, once for each name and reason', async (t) => {
@@ -191,7 +323,15 @@ t.test('TLS-18 a handshake that stalls is cut', async (t) => {
   const silent = await connectRaw(t, port)
   const half = await connectRaw(t, port)
   half.socket.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00]))
-  await Promise.all([silent.closed, half.closed])
+  // Refused, and does not hang up.
+  const refused = await connectRaw(t, port, true)
+  refused.socket.write('GET / HTTP/1.1\r\n\r\n')
+  // Says hello, and nothing after it.
+  const mute = await connectRaw(t, port)
+  const spoken = splitFirst(mute.socket, (hello) => [hello])
+  spoken.pause()
+  connectTls({ socket: spoken }).on('error', () => {})
+  await Promise.all([silent.closed, half.closed, mute.closed])
   while (listener.connections > 0) await new Promise((resolve) => setImmediate(resolve))
   t.equal(listener.connections, 0)
 })
