@@ -2,11 +2,12 @@
  * Reads manifests from files: all of them each time, but a file whose content is unchanged is neither parsed nor decoded
  * again. A file that can no longer be used keeps its last good version.
  */
+import { setImmediate } from 'node:timers/promises'
 import { type Clock, printTime } from '../base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { decodeDocuments } from '../kubernetes/decode.ts'
 import type { Resource } from '../kubernetes/resource.ts'
-import { parseDocuments, type SourceDocument } from '../source/document.ts'
+import { type ParsedDocuments, parseDocuments, parseInSteps, type SourceDocument } from '../source/document.ts'
 import { findFiles, readSource, type SourceText, sourceFromText } from '../source/files.ts'
 import { readFileStamp } from './file-watch.ts'
 
@@ -180,7 +181,8 @@ export class FileProvider {
     }
     if (previous?.hash === source.hash) return previous
     const { hash, name } = source
-    const content = this.#parse(source)
+    const found = new DiagnosticList()
+    const content = this.#decode(await parseBesideTraffic(source, found), found)
     if (previous && !isEmpty(previous.content)) {
       // A text that is cut to nothing is one that is just being written.
       if (source.text.trim() === '') return keepContent(previous, hash, [emptySource(name)])
@@ -190,9 +192,8 @@ export class FileProvider {
     return { hash, name, content, kept: undefined }
   }
 
-  #parse(source: SourceText): FileContent {
-    const problems = new DiagnosticList()
-    const { documents, broken } = parseDocuments(source, problems)
+  /** `problems` holds those of parsing. */
+  #decode({ documents, broken }: ParsedDocuments, problems: DiagnosticList): FileContent {
     const { resources, refused, settings, objects } = decodeDocuments(documents, problems)
     const diagnostics = problems.items
     const isGood = !broken && refused.length === 0 && countDiagnostics(diagnostics).error === 0
@@ -201,7 +202,8 @@ export class FileProvider {
 
   /** Nothing is piped in on purpose: whatever should have written manifests has failed. */
   #parseStdin(source: SourceText): FileContent {
-    const content = this.#parse(source)
+    const found = new DiagnosticList()
+    const content = this.#decode(parseDocuments(source, found), found)
     if (!content.isGood || content.objects > 0) return content
     const problems = new DiagnosticList()
     problems.add('PORTICO_FILE_EMPTY', 'no objects passed on stdin', {
@@ -209,6 +211,21 @@ export class FileProvider {
       help: 'look at what the command before the pipe says',
     })
     return { ...content, diagnostics: problems.items, isGood: false }
+  }
+}
+
+/** How long requests may have to wait for the parser, milliseconds; one document is the least that is parsed at a time. */
+const PARSE_SLICE_MS = 5
+
+async function parseBesideTraffic(source: SourceText, problems: DiagnosticList): Promise<ParsedDocuments> {
+  const steps = parseInSteps(source, problems)
+  let since = performance.now()
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+    if (performance.now() - since < PARSE_SLICE_MS) continue
+    await setImmediate()
+    since = performance.now()
   }
 }
 

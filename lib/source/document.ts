@@ -32,15 +32,24 @@ const TYPE_KEY = /(?:^[ \t]*|[{,][ \t\r\n]*)["']?(?:apiVersion|kind)["']?[ \t]*:
  * Reads all documents of a text; empty ones are left out. `broken` is true where one was not well-formed: the file is
  * then best kept as it was.
  */
-export function parseDocuments(
-  source: SourceText,
-  diagnostics: DiagnosticList,
-): { documents: readonly SourceDocument[]; broken: boolean } {
+export function parseDocuments(source: SourceText, diagnostics: DiagnosticList): ParsedDocuments {
+  const steps = parseInSteps(source, diagnostics)
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
+
+export type ParsedDocuments = { documents: readonly SourceDocument[]; broken: boolean }
+
+/** The same, one document at each step, for whoever must not hold up traffic meanwhile. */
+export function* parseInSteps(source: SourceText, diagnostics: DiagnosticList): Generator<void, ParsedDocuments> {
   const parser = new DocumentParser(source, diagnostics)
   const documents: SourceDocument[] = []
   for (const [index, chunk] of splitDocuments(parser.text).entries()) {
     const document = parser.parse(chunk, index)
     if (document) documents.push(document)
+    yield
   }
   if (documents.length === 0 && !parser.broken) {
     const position = parser.locateStart()
