@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { printHttpsUrl } from '../base/hostname.ts'
+import { findHost, findInHost } from '../routing/table.ts'
 import type { ServedRoute, Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { ResponseHead } from '../upstream/client.ts'
@@ -79,12 +80,12 @@ export class RequestHandler {
       return
     }
     const { table } = context.snapshot
-    const host = table.hosts.find(context.hostname) ?? table.anyHost
+    const host = findHost(table, context.hostname)
     if (host?.host.redirectToHttps && context.scheme === 'http') {
       this.#redirectToHttps(context)
       return
     }
-    context.served = host?.find(context.path!.matchPath) ?? table.fallback
+    context.served = findInHost(table, host, context.path!.matchPath)
     if (!context.served) {
       this.fail(context, new GatewayError('PORTICO_REQ_NO_ROUTE'))
       return

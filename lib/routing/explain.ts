@@ -8,7 +8,7 @@ import type { Model } from '../model/model.ts'
 import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { HostIndex } from './host-index.ts'
-import { compileTable } from './table.ts'
+import { compileTable, findInHost } from './table.ts'
 
 /** `path` is the request target without its authority: path and query as they would be sent. */
 export type ExplainedUrl = Readonly<{ host: string; path: string; scheme: 'http' | 'https' }>
@@ -89,7 +89,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
 function findWinner(model: Model, virtualHost: VirtualHost | undefined, path: string): Route | undefined {
   const hosts = virtualHost === undefined ? [] : [{ ...virtualHost, host: '' }]
   const table = compileTable({ ...model, hosts }, (route) => route)
-  return table.anyHost?.find(path) ?? table.fallback
+  return findInHost(table, table.anyHost, path)
 }
 
 function findRedirect(

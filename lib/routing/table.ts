@@ -29,13 +29,26 @@ export function compileTable<R>(model: Model, serve: (route: Route) => R): Routi
   })
 }
 
+/** The one host whose routes decide, with `hostname` in the normal form of base; undefined: none names it. */
+export function findHost<R, H>(table: RoutingTable<R, H>, hostname: string): HostRoutes<R, H> | undefined {
+  return table.hosts.find(hostname) ?? table.anyHost
+}
+
 /**
- * What serves a request, with `hostname` and `path` in the normal forms of base. A host that is known answers for all
- * its paths: those of a less specific host are not consulted (I-10), only the default backend.
+ * What serves a path, in match form, of the host that was found. A host that is known answers for all its paths: those of
+ * a less specific host are not consulted (I-10), only the default backend.
  */
+export function findInHost<R, H>(
+  table: RoutingTable<R, H>,
+  host: HostRoutes<R, H> | undefined,
+  path: string,
+): R | undefined {
+  return host?.find(path) ?? table.fallback
+}
+
+/** Both steps, for who needs nothing of the host. */
 export function findRoute<R, H>(table: RoutingTable<R, H>, hostname: string, path: string): R | undefined {
-  const host = table.hosts.find(hostname) ?? table.anyHost
-  return (host === undefined ? undefined : host.find(path)) ?? table.fallback
+  return findInHost(table, findHost(table, hostname), path)
 }
 
 function compileHost<R>(host: VirtualHost, serve: (route: Route) => R): HostRoutes<R, VirtualHost> {
