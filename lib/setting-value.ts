@@ -4,7 +4,7 @@ import { createAddressSet } from './base/cidr.ts'
 import { parseEndpointAddress } from './base/endpoint-address.ts'
 import { findNearest } from './base/nearest.ts'
 import type { FieldPath } from './base/position.ts'
-import type { SettingLeaf } from './settings-table.ts'
+import { MAX_WORKERS, type SettingLeaf } from './settings-table.ts'
 
 /** What is wrong with a value; `at` leads from the setting to the part that is wrong. */
 export type ValueProblem = Readonly<{ at: FieldPath; message: string; help: string }>
@@ -33,6 +33,8 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
       return readList(raw, form, 'a list of addresses and CIDR ranges', checkCidr)
     case 'endpoints':
       return readEndpoints(raw, form)
+    case 'workers':
+      return raw === 'auto' ? { value: raw } : readInteger(raw, form, 0, MAX_WORKERS)
     case 'enum':
       return readEnum(raw, leaf.values)
   }

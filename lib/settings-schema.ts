@@ -1,7 +1,7 @@
 /** The settings for people and editors: `config/portico.yaml` and its JSON Schema, both printed from the table. */
 import { printBytes, printDuration } from './setting-value.ts'
 import { isSettingLeaf, SETTINGS_API_VERSION, SETTINGS_KIND } from './settings.ts'
-import { SETTINGS, type SettingLeaf, type SettingTable } from './settings-table.ts'
+import { MAX_WORKERS, SETTINGS, type SettingLeaf, type SettingTable } from './settings-table.ts'
 
 type Schema = { readonly [keyword: string]: unknown }
 
@@ -47,6 +47,8 @@ function describeLeaf(leaf: SettingLeaf): Schema {
       return { ...common, type: 'integer', minimum: 0, maximum: 65_535 }
     case 'integer':
       return { ...common, type: 'integer', ...limits(leaf) }
+    case 'workers':
+      return { ...common, anyOf: [{ const: 'auto' }, { type: 'integer', minimum: 0, maximum: MAX_WORKERS }] }
     case 'duration':
       return { ...common, anyOf: [{ const: 0 }, { type: 'string', pattern: '^(0|(\\d+(\\.\\d+)?(ms|s|m|h))+)$' }] }
     case 'bytes':

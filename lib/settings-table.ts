@@ -3,7 +3,7 @@
  * `config/portico.yaml`, the JSON Schema, and the environment variables (`http.port` is `PORTICO_HTTP_PORT`).
  */
 
-/** `duration` is written `500ms`, `10s`, `5m`, `1h` and held in milliseconds; `bytes` is written `64Ki`, `1Mi` or a number. */
+/** `workers` is `auto` or a number; `duration` is written `500ms`, `10s`, `5m`, `1h` and held in milliseconds; `bytes` is written `64Ki`, `1Mi` or a number. */
 export type SettingType =
   | 'boolean'
   | 'string'
@@ -15,6 +15,7 @@ export type SettingType =
   | 'bytes'
   | 'cidrs'
   | 'endpoints'
+  | 'workers'
 
 /** One setting: its type, default and what it does. */
 export type SettingLeaf =
@@ -29,6 +30,9 @@ export type SettingLeaf =
   | Readonly<{ type: 'enum'; values: readonly string[]; default: string; doc: string; restart?: true }>
 
 export type SettingTable = { readonly [name: string]: SettingLeaf | SettingTable }
+
+/** More processes than any machine has cores for are a slip of the hand. */
+export const MAX_WORKERS = 256
 
 export const SETTINGS = {
   http: {
@@ -93,6 +97,20 @@ export const SETTINGS = {
       restart: true,
       doc: 'Bearer token that admin requests must carry (health probes excepted); empty: none.',
     },
+  },
+  fastLane: {
+    enabled: {
+      type: 'boolean',
+      default: true,
+      restart: true,
+      doc: 'Serve plain HTTP/1.1 requests by a codec of our own, many times faster; off, node:http and Fastify read them all.',
+    },
+  },
+  workers: {
+    type: 'workers',
+    default: 1,
+    restart: true,
+    doc: 'Processes that carry traffic, beside the one that reads the configuration; "auto" is one for each core, 0 is none: one process does both.',
   },
   dataDir: {
     type: 'string',
@@ -294,6 +312,7 @@ type Values = {
   bytes: number
   cidrs: readonly string[]
   endpoints: Readonly<Record<string, readonly string[]>>
+  workers: number | 'auto'
 }
 type Nested<T> = {
   readonly [K in keyof T]: T[K] extends { type: 'enum'; values: readonly (infer V)[] }
