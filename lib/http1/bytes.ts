@@ -1,0 +1,36 @@
+/** Which bytes may stand where in an HTTP/1.1 head (RFC 9110 §5.6.2, §5.5; RFC 9112 §3). HOT */
+
+export const CR = 0x0d
+export const LF = 0x0a
+export const SPACE = 0x20
+export const TAB = 0x09
+export const COLON = 0x3a
+
+/** 1 for the bytes of a token: methods and field names. */
+export const IS_TOKEN: Uint8Array = mark(
+  "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+)
+
+/** 1 for the bytes of a field value: visible ones, space, tab and obs-text. */
+export const IS_VALUE: Uint8Array = createValueBytes()
+
+/** Whether `bytes` from `start` spell `word`, which is in lower case and holds letters and `-` alone, in whatever case. */
+export function spells(bytes: Buffer, start: number, word: string): boolean {
+  for (let at = 0; at < word.length; at++) {
+    if ((bytes[start + at]! | 0x20) !== word.charCodeAt(at)) return false
+  }
+  return true
+}
+
+function mark(chars: string): Uint8Array {
+  const marks = new Uint8Array(256)
+  for (let at = 0; at < chars.length; at++) marks[chars.charCodeAt(at)] = 1
+  return marks
+}
+
+function createValueBytes(): Uint8Array {
+  const marks = new Uint8Array(256).fill(1, 0x20)
+  marks[TAB] = 1
+  marks[0x7f] = 0
+  return marks
+}

@@ -1,0 +1,33 @@
+/** Field lines as text: `Name: value\r\n` each. */
+
+/** Lines as a codec keeps them, as names and values in turn. */
+export function splitLines(lines: string): string[] {
+  const pairs: string[] = []
+  for (let at = 0; at < lines.length; ) {
+    const colon = lines.indexOf(':', at)
+    const end = lines.indexOf('\r\n', colon)
+    pairs.push(lines.slice(at, colon), trimSpace(lines.slice(colon + 1, end)))
+    at = end + 2
+  }
+  return pairs
+}
+
+/** Names and values in turn as lines. */
+export function joinLines(pairs: readonly string[]): string {
+  let lines = ''
+  for (let at = 0; at + 1 < pairs.length; at += 2) lines += `${pairs[at]}: ${pairs[at + 1]}\r\n`
+  return lines
+}
+
+/** Without the spaces and tabs around a value (RFC 9110 §5.5); other white space is part of it. */
+export function trimSpace(value: string): string {
+  let start = 0
+  let end = value.length
+  while (start < end && isSpace(value.charCodeAt(start))) start++
+  while (end > start && isSpace(value.charCodeAt(end - 1))) end--
+  return value.slice(start, end)
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09
+}
