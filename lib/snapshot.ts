@@ -8,6 +8,7 @@ import type { UpstreamKey } from './model/upstream.ts'
 import { HostIndex } from './routing/host-index.ts'
 import { compileTable, type RoutingTable } from './routing/table.ts'
 import type { Settings } from './settings-table.ts'
+import type { RouteLabels } from './telemetry/record.ts'
 import type { UpstreamPool } from './upstream/pool.ts'
 import type { EndpointRegistry } from './upstream/registry.ts'
 
@@ -16,6 +17,7 @@ export type ServedRoute = Readonly<{
   route: Route
   /** Undefined where the route's action is `unavailable`. */
   upstream: UpstreamPool | undefined
+  labels: RouteLabels
 }>
 
 export type Snapshot = Readonly<{
@@ -52,7 +54,13 @@ export function buildSnapshot(input: SnapshotInput, registry: EndpointRegistry, 
   }
   const table = compileTable(model, (route): ServedRoute => {
     const upstream = route.action.type === 'forward' ? findPool(route.action.upstream) : undefined
-    return Object.freeze({ route, upstream })
+    const { namespace, name } = route.ingress
+    const labels = Object.freeze({
+      ingress: `${namespace}/${name}`,
+      route: route.id,
+      upstream: upstream?.upstream.key ?? '',
+    })
+    return Object.freeze({ route, upstream, labels })
   })
   const certificates = new HostIndex(model.certificates.map((binding) => [binding.host, binding] as const))
   return Object.freeze({

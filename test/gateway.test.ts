@@ -19,6 +19,7 @@ import { generate } from 'selfsigned'
 import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { createGateway, type Gateway, printChange, type Reloaded, StartError } from '../lib/index.ts'
+import { FAST_LANE } from './helpers/fast-lane.ts'
 
 type Answer = { status: number; headers: IncomingHttpHeaders; body: string; socket: Socket }
 
@@ -130,6 +131,7 @@ function quietFlags(t: Test, flags: Record<string, string>): Record<string, stri
     'http.address': address,
     'https.address': address,
     'log.level': 'silent',
+    'fastLane.enabled': String(FAST_LANE),
     dataDir: createFolder(t, {}),
     ...flags,
   }

@@ -4,12 +4,12 @@ import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath } from '../base/path.ts'
+import type { RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
 import type { ServedRoute, Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
 import type { Exchange } from './exchange.ts'
-import { type RequestFields, readFields } from './fields.ts'
 import { findClientAddress, findClientScheme, isTrustedPeer } from './forwarded.ts'
 import { chooseRequestId } from './request-id.ts'
 import { parseTarget } from './target.ts'
@@ -18,20 +18,21 @@ const KNOWN_METHODS = new Set(METHODS)
 
 export class RequestContext {
   readonly exchange: Exchange
-  /** Taken once: the whole request is served by it. */
-  readonly snapshot: Snapshot
-  readonly settings: Settings
+  /** Taken once: the whole request is served by it. Undefined before the first configuration. */
+  readonly snapshot: Snapshot | undefined
   readonly clock: Clock
+  /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly startedMonotonic: number
-  id: string = chooseRequestId(undefined)
-  /** Undefined until the fields were read and found good. */
-  fields: RequestFields | undefined
+  /** `''` until the fields were read, or the request was refused. */
+  id: string = ''
+  /** Undefined until they were read and found good. */
+  fields: RequestFields | undefined = undefined
   /** Host as sent, or what overrides it (absolute-form, `:authority`). */
   authority: string = ''
   /** Normal form of the authority, for matching. */
   hostname: string = ''
-  path: NormalPath | undefined
+  path: NormalPath | undefined = undefined
   /** `''` or `?…`, as sent. */
   query: string = ''
   /** The path as sent. */
@@ -39,24 +40,21 @@ export class RequestContext {
   trustedPeer: boolean = false
   clientAddress: string
   scheme: 'http' | 'https'
-  served: ServedRoute | undefined
-  endpoint: EndpointState | undefined
+  served: ServedRoute | undefined = undefined
+  endpoint: EndpointState | undefined = undefined
   tries: number = 0
-  upstreamMs: number | undefined
+  upstreamMs: number | undefined = undefined
   bytesIn: number = 0
   bytesOut: number = 0
   status: number = 0
-  error: GatewayError | undefined
+  error: GatewayError | undefined = undefined
   tunnel: boolean = false
-  /** Cuts a client that takes nothing of an answer the gateway itself made. */
-  stall: NodeJS.Timeout | undefined
-  /** How a failure from outside (a parser error on the connection) reaches whoever serves the request. */
-  onBroken: ((error: GatewayError) => void) | undefined
+  /** Its record was made. */
+  isFinished: boolean = false
 
-  constructor(exchange: Exchange, snapshot: Snapshot, clock: Clock) {
+  constructor(exchange: Exchange, snapshot: Snapshot | undefined, clock: Clock) {
     this.exchange = exchange
     this.snapshot = snapshot
-    this.settings = snapshot.settings
     this.clock = clock
     this.startedAt = clock.now()
     this.startedMonotonic = clock.monotonic()
@@ -64,34 +62,48 @@ export class RequestContext {
     this.scheme = exchange.connection.scheme
   }
 
+  /** Those of the snapshot; whatever is examined or forwarded has one. */
+  get settings(): Settings {
+    return this.snapshot!.settings
+  }
+
   /** Checks the request and fills what matching and forwarding need; the reason when it is refused. */
   examine(): GatewayError | undefined {
     const { exchange, settings } = this
-    if (exchange.target.length > settings.limits.targetBytes) {
+    const { limits } = settings
+    if (exchange.target.length > limits.targetBytes) {
       return new GatewayError('PORTICO_REQ_TARGET_TOO_LONG', `${exchange.target.length} bytes`)
     }
-    const fields = readFields(exchange, settings)
+    const fields = exchange.readFields(settings)
     if (fields instanceof GatewayError) return fields
     this.fields = fields
-    this.id = fields.requestId === undefined ? this.id : chooseRequestId(fields.requestId)
-    const { peerAddress } = exchange.connection
-    this.trustedPeer = isTrustedPeer(peerAddress, settings)
-    if (this.trustedPeer) {
-      this.clientAddress = findClientAddress(peerAddress, fields.forwardedFor, settings)
-      this.scheme = findClientScheme(exchange.connection.scheme, fields.forwardedProto)
+    this.id = chooseRequestId(fields.requestId)
+    if (settings.trustedProxies.length > 0) this.#believe(fields)
+    const refused = this.#examineTarget(fields)
+    if (refused) return refused
+    if (fields.expect !== undefined && fields.expect.toLowerCase() !== '100-continue') {
+      return new GatewayError('PORTICO_REQ_EXPECTATION', fields.expect)
     }
-    return (
-      this.#examineTarget(fields) ??
-      (fields.expect !== undefined && fields.expect.toLowerCase() !== '100-continue'
-        ? new GatewayError('PORTICO_REQ_EXPECTATION', fields.expect)
-        : undefined) ??
-      (settings.limits.bodyBytes > 0 && (fields.contentLength ?? 0) > settings.limits.bodyBytes
-        ? new GatewayError('PORTICO_REQ_TOO_LARGE', `Content-Length ${fields.contentLength}`)
-        : undefined)
-    )
+    const length = fields.contentLength
+    if (length !== undefined && length > 0) {
+      if (!exchange.hasBody) return new GatewayError('PORTICO_REQ_BAD_FRAMING', `0 of ${length} bytes came`)
+      if (limits.bodyBytes > 0 && length > limits.bodyBytes) {
+        return new GatewayError('PORTICO_REQ_TOO_LARGE', `Content-Length ${length}`)
+      }
+    }
+    return undefined
   }
 
-  #examineTarget(fields: RequestFields): GatewayError | undefined {
+  /** Takes who the client is from a trusted proxy's word. */
+  #believe({ claims }: RequestFields): void {
+    const { peerAddress, scheme } = this.exchange.connection
+    this.trustedPeer = isTrustedPeer(peerAddress, this.settings)
+    if (!this.trustedPeer || !claims) return
+    this.clientAddress = findClientAddress(peerAddress, claims.forwardedFor, this.settings)
+    this.scheme = findClientScheme(scheme, claims.forwardedProto)
+  }
+
+  #examineTarget({ host }: RequestFields): GatewayError | undefined {
     const { exchange, settings } = this
     // Methods are case-sensitive (RFC 9110 §9.1), and HTTP/2 lets any token come this far.
     if (exchange.method === 'CONNECT' || !KNOWN_METHODS.has(exchange.method)) {
@@ -103,28 +115,21 @@ export class RequestContext {
     if (!target || (http2 && target.authority !== undefined)) {
       return new GatewayError('PORTICO_REQ_BAD_TARGET', exchange.target)
     }
-    const authority = target.authority ?? exchange.authority ?? fields.host
+    const authority = target.authority ?? exchange.authority ?? host
     if (authority === undefined && exchange.protocol !== 'HTTP/1.0') {
       return new GatewayError('PORTICO_REQ_BAD_HOST', 'there is none')
     }
-    // A Host that the target overrides must still be one (RFC 9112 §3.2).
-    if (fields.host !== undefined && fields.host !== authority && !parseAuthority(fields.host)) {
-      return new GatewayError('PORTICO_REQ_BAD_HOST', fields.host)
-    }
-    if (
-      http2 &&
-      exchange.authority !== undefined &&
-      fields.host !== undefined &&
-      !isSame(exchange.authority, fields.host)
-    ) {
-      return new GatewayError('PORTICO_REQ_BAD_HOST', `:authority ${exchange.authority}, host ${fields.host}`)
+    if (host !== undefined && host !== authority) {
+      // A Host that the target overrides must still be one (RFC 9112 §3.2).
+      if (!parseAuthority(host)) return new GatewayError('PORTICO_REQ_BAD_HOST', host)
+      if (http2 && authority?.toLowerCase() !== host.toLowerCase()) {
+        return new GatewayError('PORTICO_REQ_BAD_HOST', `:authority ${authority}, host ${host}`)
+      }
     }
     const parsed = parseAuthority(authority ?? '')
     if (!parsed) return new GatewayError('PORTICO_REQ_BAD_HOST', authority)
     const path = normalizePath(target.path, settings.paths.encodedSlash)
-    if (!path || (target.query !== '' && !isCleanQuery(target.query))) {
-      return new GatewayError('PORTICO_REQ_BAD_PATH', exchange.target)
-    }
+    if (!path || !isCleanQuery(target.query)) return new GatewayError('PORTICO_REQ_BAD_PATH', exchange.target)
     this.authority = authority ?? ''
     this.hostname = parsed.hostname
     this.rawPath = target.path
@@ -135,42 +140,39 @@ export class RequestContext {
 
   /** What is known when the request has ended; `complete` is false when the client went away or was cut. */
   record(complete: boolean): RequestRecord {
-    const { exchange, served, fields } = this
-    const error = this.error?.code ?? (complete ? undefined : 'PORTICO_REQ_ABORTED')
-    const route = served?.route
+    const { exchange, fields } = this
+    const { connection } = exchange
     return {
       id: this.id,
       startedAt: this.startedAt,
       durationMs: this.clock.monotonic() - this.startedMonotonic,
       upstreamMs: this.upstreamMs,
       protocol: exchange.protocol,
-      scheme: exchange.connection.scheme,
+      scheme: connection.scheme,
       method: exchange.method,
       authority: this.authority === '' ? (exchange.authority ?? fields?.host ?? '') : this.authority,
       target: exchange.target,
       status: this.status === 0 ? 499 : this.status,
       bytesIn: this.bytesIn,
       bytesOut: this.bytesOut,
-      peerAddress: exchange.connection.peerAddress,
+      peerAddress: connection.peerAddress,
       clientAddress: this.clientAddress,
       userAgent: fields?.userAgent,
-      ingress: route && `${route.ingress.namespace}/${route.ingress.name}`,
-      route: route?.id,
-      upstream: served?.upstream?.upstream.key,
+      labels: this.served?.labels,
       endpoint: this.endpoint?.label,
       tries: this.tries,
-      error,
+      error: this.error?.code ?? (complete ? undefined : 'PORTICO_REQ_ABORTED'),
       detail: this.error?.detail || undefined,
       tunnel: this.tunnel,
     }
   }
 }
 
-function isSame(authority: string, host: string): boolean {
-  return authority.toLowerCase() === host.toLowerCase()
-}
-
 /** Spaces and control bytes would break the request line that goes to the upstream. */
 function isCleanQuery(query: string): boolean {
-  return !/[\x00-\x20\x7f]/.test(query)
+  for (let at = 0; at < query.length; at++) {
+    const code = query.charCodeAt(at)
+    if (code <= 0x20 || code === 0x7f || code > 0xff) return false
+  }
+  return true
 }

@@ -1,5 +1,9 @@
 /** What a door gives the forwarder: one request and its response, whatever protocol they travel in. HOT */
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { GatewayError } from '../base/errors.ts'
+import type { RequestFields } from '../http1/request-fields.ts'
+import type { Settings } from '../settings-table.ts'
 
 export type Protocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2.0'
 
@@ -9,7 +13,21 @@ export type ConnectionInfo = Readonly<{
   /** IPv4-mapped addresses as IPv4; `''` once the peer is gone. */
   peerAddress: string
   localPort: number
+  /** X-Forwarded-For, -Proto, -Port and X-Real-IP as field lines, where the peer is the client. */
+  forwarded: string
 }>
+
+/** Made once for each connection. */
+export function describeConnection(socket: Socket | undefined, scheme: 'http' | 'https'): ConnectionInfo {
+  const peerAddress = normalizePeer(socket?.remoteAddress)
+  const localPort = socket?.localPort ?? 0
+  return Object.freeze({
+    scheme,
+    peerAddress,
+    localPort,
+    forwarded: `X-Forwarded-For: ${peerAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${localPort}\r\nX-Real-IP: ${peerAddress}\r\n`,
+  })
+}
 
 /** Receives a request body. */
 export type BodySink = {
@@ -17,6 +35,23 @@ export type BodySink = {
   /** The positive end: the client finished its message. `trailers` are names and values in turn. */
   onBodyEnd(trailers: readonly string[]): void
 }
+
+/** Who serves an exchange hears this of it. */
+export type ExchangeEvents = {
+  /** Once, perhaps before `end` or `abort` returns: the response is through (`true`), or the client has gone or was cut (`false`). */
+  onClose(complete: boolean): void
+  /** `write` may be called again after it returned false. */
+  onClientDrain(): void
+  /** The request body turned out to be none: it is to be answered, or the answer that has begun to be cut. */
+  onBroken(error: GatewayError): void
+}
+
+/** Of an exchange that nobody serves yet. */
+export const NOBODY: ExchangeEvents = Object.freeze({
+  onClose(): void {},
+  onClientDrain(): void {},
+  onBroken(): void {},
+})
 
 /** An HTTP/1.1 request that asks for another protocol. */
 export type UpgradeOffer = Readonly<{
@@ -34,29 +69,30 @@ export type Exchange = {
   readonly target: string
   /** `:authority` of HTTP/2. */
   readonly authority: string | undefined
-  /** Names and values in turn, latin1, as sent, without pseudo-header fields. */
-  readonly headers: readonly string[]
   /** Whether a request body follows, as the framing says. */
   readonly hasBody: boolean
   /** The request body has ended, or there is none. */
   readonly isRequestComplete: boolean
   readonly offer: UpgradeOffer | undefined
 
-  /** Called once, when the response is through (`true`) or the client has gone or was cut (`false`). */
-  onClose: (complete: boolean) => void
-  /** Called when `write` may be called again after it returned false. */
-  onDrain: () => void
+  /** The fields, checked and summed up; or why the request is refused. Called once, first of all. */
+  readFields(settings: Settings): RequestFields | GatewayError
 
-  /** Begins to deliver the body; `sayContinue` first answers an `Expect: 100-continue`. */
+  /** Who serves it; `NOBODY` at first, and perhaps somebody else later. */
+  events: ExchangeEvents
+
+  /** Begins to deliver the body, perhaps some of it before it returns; `sayContinue` first answers an `Expect: 100-continue`. */
   readBody(sink: BodySink, sayContinue: boolean): void
   pauseBody(): void
   resumeBody(): void
 
-  /** 103 and other interim answers; those the protocol cannot carry are left out. */
+  /** 103 and other interim answers, `headers` as names and values in turn; those the protocol cannot carry are left out. */
   sendInterim(status: number, headers: readonly string[]): void
-  /** `close`: this is the last response of the connection. `trailers`: some may follow the body. */
-  sendHead(status: number, reason: string, headers: readonly string[], options: HeadOptions): void
-  /** False: wait for `onDrain`. */
+  /** Takes the head; it may be kept back to go out together with what follows, until `flush`. Throws where the protocol cannot carry a field. */
+  sendHead(head: AnswerHead): void
+  /** Sends what is kept back: nothing else follows at once. */
+  flush(): void
+  /** The chunk is not changed by anybody afterwards. False: wait for `onClientDrain`. */
   write(chunk: Buffer): boolean
   /** Ends the response as complete; `trailers` are names and values in turn. */
   end(trailers: readonly string[]): void
@@ -68,7 +104,19 @@ export type Exchange = {
   readonly pendingBytes: number
 }
 
-export type HeadOptions = Readonly<{ close: boolean; trailers: boolean }>
+/** The head of an answer; the door adds how the body is framed, and what concerns the connection. */
+export type AnswerHead = Readonly<{
+  status: number
+  reason: string
+  /** Field lines, `Name: value\r\n` each, latin1; Date, Server and X-Request-Id among them, no field of the hop, no Content-Length. */
+  lines: string
+  /** Declared, also where no body follows (HEAD, 304); undefined: the body ends with `end`, or there is none (204, 304). */
+  contentLength: number | undefined
+  /** This is the last response of the connection. */
+  close: boolean
+  /** Some may follow the body. */
+  trailers: boolean
+}>
 
 /** Without the prefix of IPv4-mapped IPv6 addresses, which peers of a dual-stack listener have. */
 export function normalizePeer(address: string | undefined): string {

@@ -1,45 +1,38 @@
 /** How a failed request is answered: the one place that turns a GatewayError into a response. */
 import type { GatewayError } from '../base/errors.ts'
+import { composeOwnLines } from './headers.ts'
 
 export type FailureAnswer = Readonly<{
   status: number
-  /** Names and values in turn. */
-  headers: readonly string[]
+  /** Field lines, without Content-Length. */
+  lines: string
   body: Buffer
 }>
 
 /** Seconds; sent with 503, which are over soon or not at all. */
 const RETRY_AFTER = '1'
 
-/** JSON, or HTML for whoever prefers it. Says nothing that the client sent, and no address. */
-export function composeFailure(error: GatewayError, requestId: string, accept: string | undefined): FailureAnswer {
+/** JSON, or HTML for whoever prefers it. Says nothing that the client sent, and no address. `now` in milliseconds since the epoch. */
+export function composeFailure(
+  error: GatewayError,
+  requestId: string,
+  accept: string | undefined,
+  now: number,
+): FailureAnswer {
+  const { status } = error
   const html = prefersHtml(accept)
   const body = Buffer.from(html ? printHtml(error, requestId) : printJson(error, requestId))
-  const headers = [
-    'Content-Type',
-    html ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8',
-    'Content-Length',
-    String(body.length),
-    'Cache-Control',
-    'no-store',
-    'X-Content-Type-Options',
-    'nosniff',
-    'Server',
-    'portico',
-    'X-Request-Id',
-    requestId,
-  ]
-  if (error.status === 503) headers.push('Retry-After', RETRY_AFTER)
-  if (error.status === 405) headers.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
-  return { status: error.status, headers, body }
+  let lines = `Content-Type: ${html ? 'text/html' : 'application/json'}; charset=utf-8\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n`
+  if (status === 503) lines += `Retry-After: ${RETRY_AFTER}\r\n`
+  if (status === 405) lines += 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n'
+  return { status, lines: composeOwnLines(lines, requestId, now), body }
 }
 
 /** The same as raw HTTP/1.1, for connections on which no request could be read. */
-export function composeRawFailure(error: GatewayError, reason: string, requestId: string, date: string): Buffer {
-  const { status, headers, body } = composeFailure(error, requestId, undefined)
-  let head = `HTTP/1.1 ${status} ${reason}\r\nDate: ${date}\r\nConnection: close\r\n`
-  for (let at = 0; at < headers.length; at += 2) head += `${headers[at]}: ${headers[at + 1]}\r\n`
-  return Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), body])
+export function composeRawFailure(error: GatewayError, reason: string, requestId: string, now: number): Buffer {
+  const { status, lines, body } = composeFailure(error, requestId, undefined, now)
+  const head = `HTTP/1.1 ${status} ${reason}\r\n${lines}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n`
+  return Buffer.concat([Buffer.from(head, 'latin1'), body])
 }
 
 /** Names text/html, and no JSON before it: what a browser's navigation sends. */

@@ -1,99 +1,80 @@
-/** The header fields of a request, checked once at the door and summed up for everything behind it. HOT */
+/** Reads the fields of a request for the doors that get names and values from Node: checked, summed up, and as the lines that travel on. HOT */
 import { GatewayError } from '../base/errors.ts'
+import { IS_TOKEN, IS_VALUE } from '../http1/bytes.ts'
+import { END_TO_END, HOP_BY_HOP, isForwardingClaim, SINGLETONS } from '../http1/field-names.ts'
+import { createClaims, createFields, type ForwardingClaims, type RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
-import type { Exchange } from './exchange.ts'
+import type { Protocol } from './exchange.ts'
 
-/** What the gateway itself needs to know of a request's fields. */
-export type RequestFields = {
-  host: string | undefined
-  /** Undefined: no Content-Length was sent. */
-  contentLength: number | undefined
-  chunked: boolean
-  /** Lower-case names that `Connection` lists. */
-  listed: Set<string> | undefined
-  acceptsTrailers: boolean
-  expect: string | undefined
-  accept: string | undefined
-  userAgent: string | undefined
-  requestId: string | undefined
-  forwardedFor: string | undefined
-  forwardedProto: string | undefined
-  cookies: string[] | undefined
-}
-
-/** Two of these contradict each other, and which one counts differs from server to server. */
-const SINGLETONS = new Set([
-  'host',
-  'content-length',
-  'transfer-encoding',
-  'authorization',
-  'proxy-authorization',
-  'content-type',
-  'if-match',
-  'origin',
-  'expect',
-  'sec-websocket-key',
-  'sec-websocket-version',
-])
+/** One bit for each, so that a repetition shows. */
+const SINGLETON_BITS = new Map(SINGLETONS.map((name, index) => [name, 1 << index]))
 
 /** RFC 9113 §8.2.2 */
 const NOT_IN_HTTP2 = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
 
-/** Reads the fields, or says why the request is refused: count, size, repeated or contradicting fields, framing. */
-export function readFields(exchange: Exchange, settings: Settings): RequestFields | GatewayError {
-  const { headers } = exchange
-  const { limits } = settings
+/**
+ * `headers` are names and values in turn, latin1, without pseudo-header fields. Gives the reason when the request is
+ * refused: count, size, repeated or contradicting fields, framing.
+ */
+export function readFields(
+  headers: readonly string[],
+  protocol: Protocol,
+  settings: Settings,
+): RequestFields | GatewayError {
+  const { limits, underscoresInHeaders } = settings
   if (headers.length > 2 * limits.headerCount) {
     return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', `more than ${limits.headerCount} fields`)
   }
-  const http2 = exchange.protocol === 'HTTP/2.0'
+  const http2 = protocol === 'HTTP/2.0'
+  const listed = findListed(headers)
   const fields = createFields()
-  const seen = new Set<string>()
+  let cookies: string | undefined
+  let hostLine = ''
+  let lines = ''
+  let seen = 0
   let bytes = 0
   for (let at = 0; at < headers.length; at += 2) {
-    const name = headers[at]!.toLowerCase()
+    const sent = headers[at]!
+    const name = sent.toLowerCase()
     const value = headers[at + 1]!
     bytes += name.length + value.length + 4
-    if (SINGLETONS.has(name)) {
-      if (seen.has(name)) return new GatewayError('PORTICO_REQ_BAD_HEADER', `${name} is repeated`)
-      seen.add(name)
-    }
+    const bit = SINGLETON_BITS.get(name) ?? 0
+    if ((seen & bit) !== 0) return new GatewayError('PORTICO_REQ_BAD_HEADER', `${name} is repeated`)
+    seen |= bit
     if (http2 && (NOT_IN_HTTP2.has(name) || (name === 'te' && value.trim().toLowerCase() !== 'trailers'))) {
       return new GatewayError('PORTICO_REQ_BAD_HEADER', `${name} is not allowed in HTTP/2`)
     }
-    if (settings.underscoresInHeaders === 'reject' && name.includes('_')) {
+    if (!isFieldName(name) || !isFieldValue(value)) {
+      return new GatewayError('PORTICO_REQ_BAD_HEADER', 'a field holds a character that none may hold')
+    }
+    const underscored = name.includes('_')
+    if (underscored && underscoresInHeaders === 'reject') {
       return new GatewayError('PORTICO_REQ_BAD_HEADER', 'a field name contains an underscore')
     }
-    if (!readField(fields, name, value)) return new GatewayError('PORTICO_REQ_BAD_FRAMING', `${name}: ${value}`)
+    if (!noteField(fields, name, value)) return new GatewayError('PORTICO_REQ_BAD_FRAMING', `${name}: ${value}`)
+    if (name === 'host') hostLine = `${sent}: ${value}\r\n`
+    else if (name === 'content-length' || name === 'expect' || name === 'x-request-id' || HOP_BY_HOP.has(name)) continue
+    else if (underscored && (underscoresInHeaders !== 'keep' || isDangerousAlias(name))) continue
+    else if (isForwardingClaim(name)) {
+      fields.claims ??= createClaims()
+      noteClaim(fields.claims, name, value, `${sent}: ${value}\r\n`, listed?.has(name) ?? false)
+    } else if (listed?.has(name) && !END_TO_END.has(name)) continue
+    else if (http2 && name === 'cookie') cookies = cookies === undefined ? value : `${cookies}; ${value}`
+    else lines += `${sent}: ${value}\r\n`
   }
   if (bytes > limits.headerBytes) {
     return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', `more than ${limits.headerBytes} bytes`)
   }
-  if (fields.chunked && (fields.contentLength !== undefined || exchange.protocol === 'HTTP/1.0')) {
+  if (fields.chunked && (fields.contentLength !== undefined || protocol === 'HTTP/1.0')) {
     return new GatewayError('PORTICO_REQ_BAD_FRAMING', 'Transfer-Encoding with Content-Length or in HTTP/1.0')
   }
+  // HTTP/2 may split Cookie; HTTP/1.1 has one line (RFC 9113 §8.2.3).
+  fields.lines = cookies === undefined ? hostLine + lines : `${hostLine}${lines}cookie: ${cookies}\r\n`
   return fields
 }
 
-function createFields(): RequestFields {
-  return {
-    host: undefined,
-    contentLength: undefined,
-    chunked: false,
-    listed: undefined,
-    acceptsTrailers: false,
-    expect: undefined,
-    accept: undefined,
-    userAgent: undefined,
-    requestId: undefined,
-    forwardedFor: undefined,
-    forwardedProto: undefined,
-    cookies: undefined,
-  }
-}
-
 /** False when the value makes the framing doubtful. */
-function readField(fields: RequestFields, name: string, value: string): boolean {
+function noteField(fields: RequestFields, name: string, value: string): boolean {
   switch (name) {
     case 'host':
       fields.host = value
@@ -107,9 +88,6 @@ function readField(fields: RequestFields, name: string, value: string): boolean 
       // Another coding would be lost when the body is framed anew.
       if (value.trim().toLowerCase() !== 'chunked') return false
       fields.chunked = true
-      break
-    case 'connection':
-      fields.listed = addListed(fields.listed, value)
       break
     case 'te':
       if (/(?:^|,)\s*trailers\s*(?:$|[,;])/i.test(value)) fields.acceptsTrailers = true
@@ -126,18 +104,46 @@ function readField(fields: RequestFields, name: string, value: string): boolean 
     case 'x-request-id':
       fields.requestId = value
       break
-    case 'x-forwarded-for':
-      fields.forwardedFor = fields.forwardedFor === undefined ? value : `${fields.forwardedFor}, ${value}`
-      break
-    case 'x-forwarded-proto':
-      fields.forwardedProto = value
-      break
-    case 'cookie':
-      fields.cookies = fields.cookies ?? []
-      fields.cookies.push(value)
-      break
   }
   return true
+}
+
+/** `isListed`: `Connection` names it, so its line ends here; who the client is, is read all the same. */
+function noteClaim(claims: ForwardingClaims, name: string, value: string, line: string, isListed: boolean): void {
+  switch (name) {
+    case 'x-forwarded-for':
+      claims.forwardedFor = claims.forwardedFor === undefined ? value : `${claims.forwardedFor}, ${value}`
+      return
+    case 'x-forwarded-proto':
+      claims.forwardedProto = value
+      return
+    case 'x-real-ip':
+      return
+  }
+  if (isListed) return
+  if (name === 'forwarded') {
+    claims.forwarded = claims.forwarded === undefined ? value : `${claims.forwarded}, ${value}`
+    return
+  }
+  if (name === 'x-forwarded-host') claims.hasHost = true
+  else if (name === 'x-forwarded-port') claims.hasPort = true
+  claims.lines += line
+}
+
+/** With `underscoresInHeaders: keep`, CGI-like servers still read these as the field with hyphens. */
+function isDangerousAlias(name: string): boolean {
+  const hyphenated = name.replaceAll('_', '-')
+  return HOP_BY_HOP.has(hyphenated) || END_TO_END.has(hyphenated) || isForwardingClaim(hyphenated)
+}
+
+/** The names that `Connection` lists, in lower case; undefined where there is no such field. */
+function findListed(headers: readonly string[]): Set<string> | undefined {
+  let listed: Set<string> | undefined
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at]!
+    if (name.length === 10 && name.toLowerCase() === 'connection') listed = addListed(listed, headers[at + 1]!)
+  }
+  return listed
 }
 
 /** Adds the names that one Connection field lists (RFC 9110 §7.6.1). */
@@ -145,4 +151,16 @@ export function addListed(listed: Set<string> | undefined, value: string): Set<s
   const names = listed ?? new Set<string>()
   for (const name of value.split(',')) names.add(name.trim().toLowerCase())
   return names
+}
+
+/** Whether an HTTP/1.1 head can hold the name; what every parser has checked is checked once more where it is written as text. */
+export function isFieldName(name: string): boolean {
+  for (let at = 0; at < name.length; at++) if (IS_TOKEN[name.charCodeAt(at)] !== 1) return false
+  return name.length > 0
+}
+
+/** Whether an HTTP/1.1 head can hold the value. */
+export function isFieldValue(value: string): boolean {
+  for (let at = 0; at < value.length; at++) if (IS_VALUE[value.charCodeAt(at)] !== 1) return false
+  return true
 }

@@ -1,56 +1,56 @@
-/** Carries one request to an endpoint and the answer back: attempts, backpressure both ways, progress timers, failures. HOT */
+/** Carries one request to an endpoint and the answer back: attempts, backpressure both ways, progress limits, failures. HOT */
 import type { Socket } from 'node:net'
+import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
-import {
-  type ResponseHead,
-  sendRequest,
-  type UpstreamCall,
-  type UpstreamEvents,
-  type UpstreamRequest,
-} from '../upstream/client.ts'
-import type { Connection, Waiter } from '../upstream/connection-pool.ts'
+import type { ResponseHead } from '../http1/response-head.ts'
+import { sendRequest, type UpstreamCall, type UpstreamEvents } from '../upstream/client.ts'
+import type { Connection } from '../upstream/connection.ts'
+import type { Waiter } from '../upstream/connection-pool.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
 import type { UpstreamPool } from '../upstream/pool.ts'
 import type { RequestContext } from './context.ts'
-import type { BodySink } from './exchange.ts'
-import { buildRequestHeaders, buildResponseHeaders, filterHints, filterTrailers } from './headers.ts'
+import type { BodySink, ExchangeEvents } from './exchange.ts'
+import { composeAnswerLines, composeRequestHead, filterHints, filterTrailers } from './headers.ts'
 
-export type ForwardOptions = Readonly<{
-  context: RequestContext
-  pool: UpstreamPool
-  /** The protocol that an upgrade asks for. */
-  upgrade: string | undefined
-  isDraining: () => boolean
+/** Whoever has the request forwarded. */
+export type ForwardOwner = {
+  readonly deadlines: DeadlineWatch
+  readonly isDraining: boolean
   /** Answers a request of which nothing was answered yet. */
-  fail: (error: GatewayError) => void
-  /** The endpoint switched protocols: `head` is for the client, then bytes flow both ways. */
-  openTunnel: (head: ResponseHead, headers: readonly string[], upstream: Socket, early: Buffer) => void
-}>
+  fail(context: RequestContext, error: GatewayError): void
+  /** The endpoint switched protocols: `head` is for the client, then bytes flow both ways, until it calls `forwarding.onClose`. */
+  openTunnel(forwarding: Forwarding, head: string, upstream: Socket, early: Buffer): void
+  /** The exchange has ended. */
+  finish(context: RequestContext, complete: boolean): void
+}
 
 /** RFC 9110 §9.2.2, those that may carry no body worth losing. */
 const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
-export class Forwarding implements Waiter, UpstreamEvents, BodySink {
-  readonly #context: RequestContext
-  readonly #options: ForwardOptions
+export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEvents, Timed {
+  deadlineAt: number = Number.POSITIVE_INFINITY
+  watchIndex: number = UNWATCHED
+  readonly context: RequestContext
+  readonly #owner: ForwardOwner
   readonly #pool: UpstreamPool
-  readonly #tried: EndpointState[] = []
-  #endpoint: EndpointState | undefined
-  #connection: Connection | undefined
-  #call: UpstreamCall | undefined
+  /** The protocol that an upgrade asks for. */
+  readonly #upgrade: string | undefined
+  #tried: readonly EndpointState[] = []
+  #endpoint: EndpointState | undefined = undefined
+  #connection: Connection | undefined = undefined
+  #call: UpstreamCall | undefined = undefined
   #triedFresh = false
   /** Nothing that happens upstream matters any more. */
   #over = false
   #bodyEnded: boolean
-  #deadline: NodeJS.Timeout | undefined
-  #deadlineMs = 0
-  #deadlineCode: RequestErrorCode | undefined
+  #limitMs = 0
+  #limitCode: RequestErrorCode = 'PORTICO_UP_HEADERS_TIMEOUT'
 
-  constructor(options: ForwardOptions) {
-    const { context, pool } = options
-    this.#options = options
-    this.#context = context
+  constructor(owner: ForwardOwner, context: RequestContext, pool: UpstreamPool, upgrade: string | undefined) {
+    this.context = context
+    this.#owner = owner
     this.#pool = pool
+    this.#upgrade = upgrade
     this.#bodyEnded = !context.exchange.hasBody
   }
 
@@ -59,77 +59,92 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink {
   }
 
   start(): void {
-    this.#context.exchange.onDrain = () => this.#onClientDrain()
-    this.#context.onBroken = (error) => this.#fail(error)
+    this.context.exchange.events = this
+    this.#owner.deadlines.add(this)
     this.#tryNext(undefined)
   }
 
-  /** The response is through, or the client has gone. */
-  close(): void {
-    this.#stop()
-    this.#call?.abort()
+  // ExchangeEvents
+
+  onClose(complete: boolean): void {
+    this.#close()
+    this.#owner.finish(this.context, complete)
+  }
+
+  onClientDrain(): void {
+    if (this.#over) return
+    this.#call?.resume()
+    this.#watch(this.context.settings.timeouts.responseIdle, 'PORTICO_UP_STALLED')
+  }
+
+  onBroken(error: GatewayError): void {
+    this.#fail(error)
   }
 
   // Waiter
 
   onConnection(connection: Connection): void {
-    const { context, upgrade } = this.#options
+    const { context } = this
+    const { exchange, settings } = context
+    const { timeouts } = settings
     this.#connection = connection
-    const request: UpstreamRequest = {
-      method: context.exchange.method,
-      target: context.path!.path + context.query,
-      headers: buildRequestHeaders(context, upgrade),
-      maxHeaderBytes: context.settings.upstream.headerBytes,
-    }
-    try {
-      this.#call = sendRequest(connection, request, this)
-    } catch (error) {
-      this.#fail(
-        error instanceof GatewayError ? error : new GatewayError('PORTICO_GW_UNEXPECTED', String(error), error),
-      )
+    const call = sendRequest(
+      connection,
+      {
+        head: composeRequestHead(context, this.#upgrade),
+        method: exchange.method,
+        body: !exchange.hasBody ? 'none' : context.fields!.contentLength === undefined ? 'chunked' : 'counted',
+        upgrade: this.#upgrade !== undefined,
+        maxHeaderBytes: settings.upstream.headerBytes,
+      },
+      this,
+    )
+    this.#call = call
+    if (this.#bodyEnded) {
+      call.end([])
+      this.#watch(timeouts.responseHeaders, 'PORTICO_UP_HEADERS_TIMEOUT')
       return
     }
-    const { timeouts } = context.settings
-    if (this.#bodyEnded) {
-      this.#call.end([])
-      this.#watch(timeouts.responseHeaders, 'PORTICO_UP_HEADERS_TIMEOUT')
-    } else {
-      this.#watch(timeouts.requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
-      context.exchange.readBody(this, context.fields!.expect !== undefined)
-    }
+    this.#watch(timeouts.requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+    exchange.readBody(this, context.fields!.expect !== undefined)
+    if (!this.#over) call.flush()
   }
 
   onConnectionError(error: GatewayError): void {
     this.#endpoint!.recordFailure(error)
     this.#leaveEndpoint()
-    if (error.retry === 'always' && this.#tried.length < this.#context.settings.upstream.tries) this.#tryNext(error)
+    if (error.retry === 'always' && this.#tried.length < this.context.settings.upstream.tries) this.#tryNext(error)
     else this.#fail(this.#withHistory(error))
   }
 
   // BodySink
 
   onBodyData(chunk: Buffer): void {
-    const context = this.#context
+    const { context } = this
     context.bytesIn += chunk.length
     if (this.#over) return
-    const limit = context.settings.limits.bodyBytes
+    const { settings, exchange } = context
+    const limit = settings.limits.bodyBytes
     if (limit > 0 && context.bytesIn > limit) {
       this.#fail(new GatewayError('PORTICO_REQ_TOO_LARGE', `more than ${limit} bytes`))
       return
     }
+    const declared = context.fields!.contentLength
+    if (declared !== undefined && context.bytesIn > declared) {
+      this.#fail(new GatewayError('PORTICO_REQ_BAD_FRAMING', `more than ${declared} bytes came`))
+      return
+    }
     if (this.#call!.write(chunk)) this.#progress()
     else {
-      context.exchange.pauseBody()
+      exchange.pauseBody()
       // From here on the endpoint is who does not get on.
-      if (!context.exchange.isHeadSent) {
-        this.#watch(context.settings.timeouts.responseHeaders, 'PORTICO_UP_HEADERS_TIMEOUT')
-      }
+      if (!exchange.isHeadSent) this.#watch(settings.timeouts.responseHeaders, 'PORTICO_UP_HEADERS_TIMEOUT')
     }
   }
 
   onBodyEnd(trailers: readonly string[]): void {
     if (this.#over) return
-    const context = this.#context
+    const { context } = this
     const declared = context.fields!.contentLength
     if (declared !== undefined && declared !== context.bytesIn) {
       this.#fail(new GatewayError('PORTICO_REQ_BAD_FRAMING', `${context.bytesIn} of ${declared} bytes came`))
@@ -145,29 +160,30 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink {
   // UpstreamEvents
 
   onDrain(): void {
-    const context = this.#context
+    const { exchange, settings } = this.context
     if (this.#over || this.#bodyEnded) return
-    if (!context.exchange.isHeadSent) this.#watch(context.settings.timeouts.requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
-    context.exchange.resumeBody()
+    if (!exchange.isHeadSent) this.#watch(settings.timeouts.requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+    exchange.resumeBody()
   }
 
   onInformational(status: number, headers: readonly string[]): void {
-    if (!this.#over) this.#context.exchange.sendInterim(status, filterHints(headers))
+    if (!this.#over) this.context.exchange.sendInterim(status, filterHints(headers))
   }
 
-  onHead(head: ResponseHead): void {
+  onHead(head: ResponseHead, more: boolean): void {
     if (this.#over) return
-    const context = this.#context
+    const { context } = this
     const { exchange } = context
-    const headers = buildResponseHeaders(head, context.id, false)
-    if (!headers) {
-      this.#fail(new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.#endpoint!.label}: contradicting Content-Length`))
-      return
-    }
-    const bodiless = exchange.method === 'HEAD' || head.status === 204 || head.status === 304
+    const { status } = head
+    const upstreamMs = context.clock.monotonic() - context.startedMonotonic
+    const bodiless = status === 204 || status === 304 || exchange.method === 'HEAD'
     try {
-      exchange.sendHead(head.status, head.reason, headers, {
-        close: this.#options.isDraining() || exchange.offer !== undefined,
+      exchange.sendHead({
+        status,
+        reason: head.reason,
+        lines: composeAnswerLines(head, context.id, context.startedAt + upstreamMs),
+        contentLength: head.contentLength,
+        close: this.#owner.isDraining || exchange.offer !== undefined,
         trailers: head.chunked && !bodiless,
       })
     } catch (error) {
@@ -175,14 +191,15 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink {
       this.#fail(new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.#endpoint!.label}: ${String(error)}`, error))
       return
     }
-    context.upstreamMs = context.clock.monotonic() - context.startedMonotonic
-    context.status = head.status
+    context.upstreamMs = upstreamMs
+    context.status = status
     this.#watch(context.settings.timeouts.responseIdle, 'PORTICO_UP_STALLED')
+    if (!more) exchange.flush()
   }
 
   onData(chunk: Buffer): void {
     if (this.#over) return
-    const context = this.#context
+    const { context } = this
     context.bytesOut += chunk.length
     if (context.exchange.write(chunk)) this.#progress()
     else {
@@ -193,35 +210,37 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink {
 
   onEnd(trailers: readonly string[]): void {
     if (this.#over) return
-    const { exchange } = this.#context
+    const { exchange } = this.context
     this.#stop()
     this.#call = undefined
     exchange.end(filterTrailers(trailers))
-    if (exchange.pendingBytes > 0) this.#watchClient()
+    if (!this.context.isFinished && exchange.pendingBytes > 0) this.#watchClient()
   }
 
   onUpgrade(head: ResponseHead, socket: Socket, early: Buffer): void {
-    const context = this.#context
-    const headers = this.#options.upgrade === undefined ? undefined : buildResponseHeaders(head, context.id, true)
-    if (!headers) {
+    const { context } = this
+    if (this.#upgrade === undefined || head.upgrade === undefined) {
       socket.destroy()
-      this.#fail(new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.#endpoint!.label}: 101 that nobody asked for`))
+      const what = this.#upgrade === undefined ? '101 that nobody asked for' : '101 without Upgrade'
+      this.#fail(new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.#endpoint!.label}: ${what}`))
       return
     }
     context.upstreamMs = context.clock.monotonic() - context.startedMonotonic
     context.status = 101
-    this.#clearDeadline()
+    this.deadlineAt = Number.POSITIVE_INFINITY
     this.#call = undefined
-    this.#options.openTunnel(head, headers, socket, early)
+    const lines = composeAnswerLines(head, context.id, context.startedAt + context.upstreamMs)
+    const text = `HTTP/1.1 101 ${head.reason || 'Switching Protocols'}\r\nConnection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n${lines}\r\n`
+    this.#owner.openTunnel(this, text, socket, early)
   }
 
   onError(error: GatewayError): void {
     if (this.#over) return
     this.#call = undefined
-    this.#clearDeadline()
+    this.deadlineAt = Number.POSITIVE_INFINITY
     if (this.#mayRepeat(error)) {
       this.#triedFresh = true
-      this.#context.tries++
+      this.context.tries++
       this.#endpoint!.acquire(this, true)
       return
     }
@@ -237,20 +256,20 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink {
       this.#fail(previous ? this.#withHistory(previous) : picked)
       return
     }
-    const context = this.#context
-    this.#tried.push(picked)
+    const { context } = this
+    this.#tried = this.#tried.length === 0 ? [picked] : [...this.#tried, picked]
     this.#endpoint = picked
     context.endpoint = picked
     context.tries++
     picked.requests++
     picked.inFlight++
     // A tunnel keeps its connection for good, so it does not begin on one that may be about to close.
-    picked.acquire(this, this.#options.upgrade !== undefined)
+    picked.acquire(this, this.#upgrade !== undefined)
   }
 
   /** The endpoint closed an idle connection just as it was used again: nothing was answered, so it is asked once more on a new one. */
   #mayRepeat(error: GatewayError): boolean {
-    const { exchange } = this.#context
+    const { exchange } = this.context
     return (
       error.code === 'PORTICO_UP_RESET' &&
       !this.#triedFresh &&
@@ -271,10 +290,10 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink {
 
   #fail(error: GatewayError): void {
     if (this.#over) return
-    const context = this.#context
-    this.close()
+    const { context } = this
+    this.#close()
     if (!context.exchange.isHeadSent) {
-      this.#options.fail(error)
+      this.#owner.fail(context, error)
       return
     }
     context.error = error
@@ -283,8 +302,16 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink {
 
   #stop(): void {
     this.#over = true
-    this.#clearDeadline()
+    this.deadlineAt = Number.POSITIVE_INFINITY
     this.#leaveEndpoint()
+  }
+
+  /** Nothing more is to be done upstream, nor waited for. */
+  #close(): void {
+    this.#stop()
+    this.#owner.deadlines.delete(this)
+    this.#call?.abort()
+    this.#call = undefined
   }
 
   #leaveEndpoint(): void {
@@ -295,45 +322,34 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink {
 
   // Progress
 
-  #onClientDrain(): void {
-    if (this.#over) return
-    this.#call?.resume()
-    this.#watch(this.#context.settings.timeouts.responseIdle, 'PORTICO_UP_STALLED')
-  }
-
   /** Waits for the client to take what was written. */
   #watchClient(): void {
-    this.#watch(this.#context.settings.timeouts.writeStall, 'PORTICO_REQ_ABORTED')
+    this.#watch(this.context.settings.timeouts.writeStall, 'PORTICO_REQ_ABORTED')
   }
 
-  /** Sets the one timer of this request; 0 ms is no limit. */
+  /** Sets the one limit of this request; 0 ms is none. */
   #watch(ms: number, code: RequestErrorCode): void {
-    this.#clearDeadline()
-    if (ms === 0) return
-    this.#deadlineMs = ms
-    this.#deadlineCode = code
-    this.#deadline = setTimeout(this.#onDeadline, ms)
+    this.#limitMs = ms
+    this.#limitCode = code
+    this.#progress()
   }
 
   #progress(): void {
-    this.#deadline?.refresh()
+    const ms = this.#limitMs
+    this.deadlineAt = ms === 0 ? Number.POSITIVE_INFINITY : this.context.clock.monotonic() + ms
   }
 
-  #clearDeadline(): void {
-    if (this.#deadline === undefined) return
-    clearTimeout(this.#deadline)
-    this.#deadline = undefined
-  }
-
-  #onDeadline = (): void => {
-    const { exchange } = this.#context
-    if (this.#deadlineCode === 'PORTICO_REQ_ABORTED') {
-      this.#context.error = new GatewayError('PORTICO_REQ_ABORTED', `took nothing for ${this.#deadlineMs} ms`)
-      this.close()
-      exchange.abort()
+  onDeadline(): void {
+    const { context } = this
+    const nothing = `nothing for ${this.#limitMs} ms`
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    if (this.#limitCode === 'PORTICO_REQ_ABORTED') {
+      context.error = new GatewayError('PORTICO_REQ_ABORTED', `took ${nothing}`)
+      this.#close()
+      context.exchange.abort()
       return
     }
-    const error = new GatewayError(this.#deadlineCode!, `${this.#endpoint?.label}: nothing for ${this.#deadlineMs} ms`)
+    const error = new GatewayError(this.#limitCode, `${this.#endpoint?.label}: ${nothing}`)
     if (error.fault === 'upstream') this.#endpoint?.recordFailure(error)
     this.#fail(error)
   }

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import { type AddressSet, createAddressSet } from '../base/cidr.ts'
 import type { Settings } from '../settings-table.ts'
+import type { RequestContext } from './context.ts'
 import { normalizePeer } from './exchange.ts'
 
 /** Longest X-Forwarded-For that is read, and most entries of it. */
@@ -52,60 +53,27 @@ function parseForwardedAddress(entry: string): string | undefined {
   return isIP(bare) === 0 ? undefined : normalizePeer(bare)
 }
 
-/** Names that tell an upstream who the client is; what a client says in them is no evidence. */
-const CLAIMS = new Set([
-  'forwarded',
-  'x-real-ip',
-  'x-client-ip',
-  'x-cluster-client-ip',
-  'x-original-forwarded-for',
-  'x-original-url',
-  'x-rewrite-url',
-  'x-scheme',
-  'true-client-ip',
-  'cf-connecting-ip',
-  'fastly-client-ip',
-])
-
-/** `name` in lower case. */
-export function isForwardingClaim(name: string): boolean {
-  return name.startsWith('x-forwarded-') || CLAIMS.has(name)
-}
-
-export type ForwardedFacts = Readonly<{
-  trusted: boolean
-  peerAddress: string
-  clientAddress: string
-  /** As the peer sent it, all fields joined. */
-  forwardedFor: string | undefined
-  /** As the client used it: a trusted proxy may have ended TLS. */
-  scheme: 'http' | 'https'
-  /** The Host as sent; `''` when there was none. */
-  authority: string
-  localPort: number
-  /** Names of claims that a trusted peer sent, lower case. */
-  sent: ReadonlySet<string>
-  /** A trusted peer's Forwarded. */
-  forwarded: string | undefined
-}>
-
-/** Appends the gateway's own fields; those a trusted proxy already gave (other than the chain itself) are left as they came. */
-export function appendForwarded(headers: string[], facts: ForwardedFacts, settings: Settings): void {
-  const { peerAddress, forwardedFor, sent, authority } = facts
-  const chain = facts.trusted && forwardedFor !== undefined ? `${forwardedFor}, ${peerAddress}` : peerAddress
-  headers.push('X-Forwarded-For', chain)
-  headers.push('X-Forwarded-Proto', facts.scheme)
-  if (!sent.has('x-forwarded-host') && authority !== '') headers.push('X-Forwarded-Host', authority)
-  if (!sent.has('x-forwarded-port')) headers.push('X-Forwarded-Port', String(facts.localPort))
-  headers.push('X-Real-IP', facts.clientAddress)
+/** The field lines that tell the upstream who the client is; what a trusted proxy already said (other than the chain itself) is left as it came. */
+export function composeForwarded(context: RequestContext, settings: Settings): string {
+  const { exchange, authority, clientAddress, scheme, trustedPeer } = context
+  const { peerAddress, localPort, forwarded } = exchange.connection
+  const claims = trustedPeer ? context.fields!.claims : undefined
+  const host = authority === '' || claims?.hasHost ? '' : `X-Forwarded-Host: ${authority}\r\n`
+  let lines: string
+  if (trustedPeer) {
+    const chain = claims?.forwardedFor === undefined ? peerAddress : `${claims.forwardedFor}, ${peerAddress}`
+    const port = claims?.hasPort ? '' : `X-Forwarded-Port: ${localPort}\r\n`
+    lines = `${claims?.lines ?? ''}X-Forwarded-For: ${chain}\r\nX-Forwarded-Proto: ${scheme}\r\n${host}${port}X-Real-IP: ${clientAddress}\r\n`
+  } else lines = forwarded + host
   if (settings.forwardedHeader) {
-    const hop = printForwarded(facts)
-    headers.push('Forwarded', facts.forwarded === undefined ? hop : `${facts.forwarded}, ${hop}`)
-  } else if (facts.forwarded !== undefined) headers.push('Forwarded', facts.forwarded)
+    const hop = printForwarded(peerAddress, authority, scheme)
+    return `${lines}Forwarded: ${claims?.forwarded === undefined ? hop : `${claims.forwarded}, ${hop}`}\r\n`
+  }
+  return claims?.forwarded === undefined ? lines : `${lines}Forwarded: ${claims.forwarded}\r\n`
 }
 
 /** One hop in the syntax of RFC 7239 §4: IPv6 and hosts with a port are quoted. */
-function printForwarded({ peerAddress, scheme, authority }: ForwardedFacts): string {
+export function printForwarded(peerAddress: string, authority: string, scheme: 'http' | 'https'): string {
   const node = peerAddress === '' ? 'unknown' : peerAddress.includes(':') ? `"[${peerAddress}]"` : peerAddress
   const host = /^[\w.-]+$/.test(authority) ? authority : `"${authority.replaceAll(/["\\]/g, '\\$&')}"`
   return authority === '' ? `for=${node};proto=${scheme}` : `for=${node};host=${host};proto=${scheme}`

@@ -2,20 +2,25 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
+import { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import { printHttpsUrl } from '../base/hostname.ts'
 import { findHost, findInHost } from '../routing/table.ts'
 import type { ServedRoute, Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
-import type { ResponseHead } from '../upstream/client.ts'
 import { RequestContext } from './context.ts'
-import type { Exchange } from './exchange.ts'
+import { type Exchange, NOBODY } from './exchange.ts'
 import { composeFailure } from './failure.ts'
-import { Forwarding } from './forward.ts'
+import { Forwarding, type ForwardOwner } from './forward.ts'
+import { composeOwnLines } from './headers.ts'
 import { Http1Exchange } from './http1-exchange.ts'
+import { OwnAnswer } from './own-answer.ts'
+import { chooseRequestId } from './request-id.ts'
 import { Tunnel } from './upgrade.ts'
 
 export type HandlerOptions = Readonly<{
+  /** What is served now; undefined before the first configuration. */
+  snapshot: () => Snapshot | undefined
   clock: Clock
   onFinish: (record: RequestRecord) => void
   isDraining: () => boolean
@@ -23,23 +28,29 @@ export type HandlerOptions = Readonly<{
   httpsPort: () => number | undefined
 }>
 
-export class RequestHandler {
+export class RequestHandler implements ForwardOwner {
+  readonly deadlines: DeadlineWatch
   readonly #options: HandlerOptions
-  readonly #active = new Set<RequestContext>()
   readonly #tunnels = new Set<Tunnel>()
   readonly #idleWaiters: (() => void)[] = []
+  #inFlight = 0
 
   constructor(options: HandlerOptions) {
     this.#options = options
+    this.deadlines = new DeadlineWatch(options.clock)
   }
 
   /** Requests and tunnels. */
   get inFlight(): number {
-    return this.#active.size
+    return this.#inFlight
+  }
+
+  get isDraining(): boolean {
+    return this.#options.isDraining()
   }
 
   whenIdle(): Promise<void> {
-    if (this.#active.size === 0) return Promise.resolve()
+    if (this.#inFlight === 0) return Promise.resolve()
     return new Promise((resolve) => this.#idleWaiters.push(resolve))
   }
 
@@ -48,150 +59,124 @@ export class RequestHandler {
   }
 
   /** Serves one request to its end. `upgrade` is the protocol that an eligible upgrade asks for. */
-  handle(exchange: Exchange, snapshot: Snapshot, upgrade: string | undefined): RequestContext {
+  handle(exchange: Exchange, upgrade: string | undefined): void {
+    const snapshot = this.#options.snapshot()
     const context = new RequestContext(exchange, snapshot, this.#options.clock)
-    this.#active.add(context)
-    exchange.onClose = (complete) => this.#finish(context, complete)
-    context.onBroken = (error) => this.fail(context, error)
+    this.#inFlight++
     try {
-      this.#serve(context, upgrade)
+      if (snapshot) this.#serve(context, snapshot, upgrade)
+      else this.fail(context, new GatewayError('PORTICO_GW_NOT_READY'))
     } catch (error) {
-      this.fail(context, new GatewayError('PORTICO_GW_UNEXPECTED', describe(error), error))
+      const failure = new GatewayError('PORTICO_GW_UNEXPECTED', describe(error), error)
+      if (exchange.events === NOBODY) this.fail(context, failure)
+      else exchange.events.onBroken(failure)
     }
-    return context
   }
 
   /** Answers a failure, or cuts the response if it has begun. */
   fail(context: RequestContext, error: GatewayError): void {
     const { exchange } = context
     context.error = error
+    if (context.id === '') context.id = chooseRequestId(undefined)
     if (exchange.isHeadSent) {
       exchange.abort()
       return
     }
-    const { status, headers, body } = composeFailure(error, context.id, context.fields?.accept)
-    this.#answer(context, status, headers, body, mustClose(status))
+    const now = this.#options.clock.now()
+    const { status, lines, body } = composeFailure(error, context.id, context.fields?.accept, now)
+    this.#answer(context, status, lines, body, mustClose(error))
   }
 
-  #serve(context: RequestContext, upgrade: string | undefined): void {
+  finish(context: RequestContext, complete: boolean): void {
+    if (context.isFinished) return
+    context.isFinished = true
+    this.#inFlight--
+    this.#options.onFinish(context.record(complete))
+    if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
+  }
+
+  openTunnel(forwarding: Forwarding, head: string, upstream: Socket, early: Buffer): void {
+    const { context } = forwarding
+    const { exchange } = context
+    if (!(exchange instanceof Http1Exchange) || !exchange.offer) throw new TypeError('only HTTP/1.1 can be upgraded')
+    const { offer } = exchange
+    const client = exchange.takeSocket()
+    context.tunnel = true
+    client.write(head, 'latin1')
+    if (early.length > 0) client.write(early)
+    if (offer.early.length > 0) upstream.write(offer.early)
+    const tunnel = new Tunnel(client, upstream, context.settings.timeouts.tunnelIdle, () => {
+      this.#tunnels.delete(tunnel)
+      context.bytesIn = tunnel.bytesIn + offer.early.length
+      context.bytesOut = tunnel.bytesOut
+      forwarding.onClose(true)
+    })
+    this.#tunnels.add(tunnel)
+  }
+
+  #serve(context: RequestContext, { table }: Snapshot, upgrade: string | undefined): void {
     const refused = context.examine()
     if (refused) {
       this.fail(context, refused)
       return
     }
-    const { table } = context.snapshot
     const host = findHost(table, context.hostname)
     if (host?.host.redirectToHttps && context.scheme === 'http') {
       this.#redirectToHttps(context)
       return
     }
-    context.served = findInHost(table, host, context.path!.matchPath)
-    if (!context.served) {
+    const served = findInHost(table, host, context.path!.matchPath)
+    if (!served) {
       this.fail(context, new GatewayError('PORTICO_REQ_NO_ROUTE'))
       return
     }
-    this.#forward(context, context.served, upgrade)
-  }
-
-  #forward(context: RequestContext, served: ServedRoute, upgrade: string | undefined): void {
-    const { action } = served.route
-    if (action.type === 'unavailable' || !served.upstream) {
-      const reason = action.type === 'unavailable' ? action.reason : 'the route has no upstream'
-      const code =
-        action.type === 'unavailable' && action.status === 404 ? 'PORTICO_REQ_NO_ROUTE' : 'PORTICO_UP_NO_SERVICE'
-      this.fail(context, new GatewayError(code, reason))
-      return
-    }
-    const forwarding = new Forwarding({
-      context,
-      pool: served.upstream,
-      upgrade,
-      isDraining: this.#options.isDraining,
-      fail: (error) => this.fail(context, error),
-      openTunnel: (head, headers, upstream, early) =>
-        this.#openTunnel(context, head, headers, upstream, early, forwarding),
-    })
-    context.exchange.onClose = (complete) => {
-      forwarding.close()
-      this.#finish(context, complete)
-    }
-    forwarding.start()
+    context.served = served
+    if (served.upstream && served.route.action.type === 'forward') {
+      new Forwarding(this, context, served.upstream, upgrade).start()
+    } else this.fail(context, explainUnavailable(served))
   }
 
   #redirectToHttps(context: RequestContext): void {
     const { https } = context.settings
     const port = https.redirectPort || this.#options.httpsPort() || 443
     const location = printHttpsUrl(context.hostname, port, context.rawPath + context.query)
-    this.#answer(
-      context,
-      308,
-      ['Location', location, 'Content-Length', '0', 'Server', 'portico', 'X-Request-Id', context.id],
-      undefined,
-      false,
-    )
+    const lines = composeOwnLines(`Location: ${location}\r\n`, context.id, this.#options.clock.now())
+    this.#answer(context, 308, lines, undefined, false)
   }
 
-  #answer(
-    context: RequestContext,
-    status: number,
-    headers: readonly string[],
-    body: Buffer | undefined,
-    close: boolean,
-  ): void {
+  #answer(context: RequestContext, status: number, lines: string, body: Buffer | undefined, close: boolean): void {
     const { exchange } = context
     context.status = status
-    exchange.sendHead(status, STATUS_CODES[status] ?? '', headers, {
-      close: close || exchange.offer !== undefined || this.#options.isDraining(),
+    const head = {
+      status,
+      reason: STATUS_CODES[status] ?? '',
+      lines,
+      contentLength: body?.length ?? 0,
+      close: close || exchange.offer !== undefined || this.isDraining,
       trailers: false,
-    })
-    if (body && exchange.method !== 'HEAD') {
-      context.bytesOut = body.length
-      exchange.write(body)
     }
-    exchange.end([])
-    if (this.#active.has(context) && exchange.pendingBytes > 0) {
-      context.stall = setTimeout(() => exchange.abort(), context.settings.timeouts.writeStall)
-    }
-  }
-
-  #openTunnel(
-    context: RequestContext,
-    head: ResponseHead,
-    headers: readonly string[],
-    upstream: Socket,
-    early: Buffer,
-    forwarding: Forwarding,
-  ): void {
-    const { exchange } = context
-    if (!(exchange instanceof Http1Exchange) || !exchange.offer) throw new TypeError('only HTTP/1.1 can be upgraded')
-    const client = exchange.takeSocket()
-    context.tunnel = true
-    let text = `HTTP/1.1 101 ${head.reason || 'Switching Protocols'}\r\nConnection: Upgrade\r\n`
-    for (let at = 0; at < headers.length; at += 2) text += `${headers[at]}: ${headers[at + 1]}\r\n`
-    client.write(`${text}\r\n`, 'latin1')
-    if (early.length > 0) client.write(early)
-    if (exchange.offer.early.length > 0) upstream.write(exchange.offer.early)
-    const tunnel = new Tunnel(client, upstream, context.settings.timeouts.tunnelIdle, () => {
-      this.#tunnels.delete(tunnel)
-      context.bytesIn = tunnel.bytesIn + exchange.offer!.early.length
-      context.bytesOut = tunnel.bytesOut
-      forwarding.close()
-      this.#finish(context, true)
-    })
-    this.#tunnels.add(tunnel)
-  }
-
-  #finish(context: RequestContext, complete: boolean): void {
-    if (!this.#active.delete(context)) return
-    clearTimeout(context.stall)
-    this.#options.onFinish(context.record(complete))
-    if (this.#active.size === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
+    new OwnAnswer(this, context).send(head, body)
   }
 }
 
+function explainUnavailable({ route }: ServedRoute): GatewayError {
+  const { action } = route
+  if (action.type === 'forward') return new GatewayError('PORTICO_UP_NO_SERVICE', 'the route has no upstream')
+  return new GatewayError(action.status === 404 ? 'PORTICO_REQ_NO_ROUTE' : 'PORTICO_UP_NO_SERVICE', action.reason)
+}
+
 /** After these the connection's framing is doubtful, or the client is to go. */
-function mustClose(status: number): boolean {
-  return status === 400 || status === 408 || status === 413 || status === 414 || status === 431
+function mustClose({ status, code }: GatewayError): boolean {
+  switch (status) {
+    case 400:
+    case 408:
+    case 413:
+    case 414:
+    case 431:
+      return true
+    default:
+      return code === 'PORTICO_GW_NOT_READY'
+  }
 }
 
 function describe(error: unknown): string {

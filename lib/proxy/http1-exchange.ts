@@ -2,15 +2,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import type { GatewayError } from '../base/errors.ts'
+import { splitLines } from '../http1/field-line.ts'
+import type { RequestFields } from '../http1/request-fields.ts'
+import type { Settings } from '../settings-table.ts'
 import {
+  type AnswerHead,
   type BodySink,
   type ConnectionInfo,
+  describeConnection,
   type Exchange,
-  type HeadOptions,
-  normalizePeer,
+  type ExchangeEvents,
+  NOBODY,
   type Protocol,
   type UpgradeOffer,
 } from './exchange.ts'
+import { readFields } from './fields.ts'
 import { resetSocket } from './reset.ts'
 
 /** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
@@ -28,11 +35,9 @@ export class Http1Exchange implements Exchange {
   readonly method: string
   readonly target: string
   readonly authority = undefined
-  readonly headers: readonly string[]
   readonly hasBody: boolean
   readonly offer: UpgradeOffer | undefined
-  onClose: (complete: boolean) => void = ignore
-  onDrain: () => void = ignore
+  events: ExchangeEvents = NOBODY
   readonly request: IncomingMessage
   readonly socket: Socket
   readonly #response: ServerResponse
@@ -40,6 +45,8 @@ export class Http1Exchange implements Exchange {
   #closed = false
   #closeDelimited = false
   #drainWanted = false
+  /** The head waits for what comes next. */
+  #headKept = false
   #halfClosed: NodeJS.Timeout | undefined
 
   constructor(request: IncomingMessage, response: ServerResponse, offer?: UpgradeOffer) {
@@ -51,12 +58,7 @@ export class Http1Exchange implements Exchange {
     this.protocol = request.httpVersion === '1.0' ? 'HTTP/1.0' : 'HTTP/1.1'
     this.method = request.method!
     this.target = request.url!
-    this.headers = request.rawHeaders
-    this.connection = {
-      scheme: socket instanceof TLSSocket ? 'https' : 'http',
-      peerAddress: normalizePeer(socket.remoteAddress),
-      localPort: socket.localPort ?? 0,
-    }
+    this.connection = findConnection(socket)
     const { headers } = request
     this.hasBody =
       headers['transfer-encoding'] !== undefined ||
@@ -70,7 +72,7 @@ export class Http1Exchange implements Exchange {
       this.#halfClosed?.refresh()
       if (!this.#drainWanted) return
       this.#drainWanted = false
-      this.onDrain()
+      this.events.onClientDrain()
     })
   }
 
@@ -84,6 +86,10 @@ export class Http1Exchange implements Exchange {
 
   get pendingBytes(): number {
     return this.#response.writableLength
+  }
+
+  readFields(settings: Settings): RequestFields | GatewayError {
+    return readFields(this.request.rawHeaders, this.protocol, settings)
   }
 
   readBody(sink: BodySink, sayContinue: boolean): void {
@@ -121,20 +127,32 @@ export class Http1Exchange implements Exchange {
     }
   }
 
-  sendHead(status: number, reason: string, headers: readonly string[], options: HeadOptions): void {
+  sendHead(head: AnswerHead): void {
     const response = this.#response
-    if (options.close || !this.isRequestComplete) response.shouldKeepAlive = false
-    if (!this.isRequestComplete) lingerBeforeClose(this.socket)
-    response.writeHead(status, reason, headers as string[])
+    const { status, contentLength } = head
+    const isWhole = this.isRequestComplete
+    if (head.close || !isWhole) response.shouldKeepAlive = false
+    if (!isWhole) lingerBeforeClose(this.socket)
+    const headers = splitLines(head.lines)
+    if (contentLength !== undefined) headers.push('Content-Length', String(contentLength))
+    // It is among the lines, for all doors alike.
+    response.sendDate = false
+    response.writeHead(status, head.reason, headers)
     const bodiless = this.method === 'HEAD' || status === 204 || status === 304
-    this.#closeDelimited = !bodiless && this.protocol === 'HTTP/1.0' && !hasContentLength(headers)
-    // An empty latin1 write puts the head on the wire at once; flushHeaders would write it as UTF-8 and so alter latin1 values.
-    if (!bodiless) response.write('', 'latin1')
+    this.#closeDelimited = !bodiless && this.protocol === 'HTTP/1.0' && contentLength === undefined
+    this.#headKept = !bodiless
+  }
+
+  flush(): void {
+    // An empty latin1 write puts the head on the wire; flushHeaders would write it as UTF-8 and so alter latin1 values.
+    if (this.#headKept) this.#response.write('', 'latin1')
+    this.#headKept = false
   }
 
   write(chunk: Buffer): boolean {
     if (chunk.length === 0) return true
     this.#halfClosed?.refresh()
+    this.#headKept = false
     const room = this.#response.write(chunk)
     if (!room) this.#drainWanted = true
     return room
@@ -142,6 +160,7 @@ export class Http1Exchange implements Exchange {
 
   end(trailers: readonly string[]): void {
     const response = this.#response
+    this.#headKept = false
     if (trailers.length > 0 && response.chunkedEncoding) {
       const pairs: [string, string][] = []
       for (let at = 0; at < trailers.length; at += 2) pairs.push([trailers[at]!, trailers[at + 1]!])
@@ -182,11 +201,22 @@ export class Http1Exchange implements Exchange {
     this.#closed = true
     clearTimeout(this.#halfClosed)
     this.socket.off('end', this.#onClientEnd)
-    this.onClose(complete)
+    this.events.onClose(complete)
   }
 }
 
 function ignore(): void {}
+
+const connections = new WeakMap<Socket, ConnectionInfo>()
+
+function findConnection(socket: Socket): ConnectionInfo {
+  let connection = connections.get(socket)
+  if (!connection) {
+    connection = describeConnection(socket, socket instanceof TLSSocket ? 'https' : 'http')
+    connections.set(socket, connection)
+  }
+  return connection
+}
 
 const lingering = new WeakSet<Socket>()
 
@@ -209,9 +239,4 @@ function lingerBeforeClose(socket: Socket): void {
     socket.once('end', () => socket.destroy())
     socket.once('close', () => clearTimeout(timer))
   }
-}
-
-function hasContentLength(headers: readonly string[]): boolean {
-  for (let at = 0; at < headers.length; at += 2) if (headers[at]!.toLowerCase() === 'content-length') return true
-  return false
 }

@@ -1,12 +1,27 @@
 /** The HTTP/2 door: an Exchange over a core http2 stream (the compatibility layer reports aborted bodies as complete). HOT */
 import {
   constants,
+  type Http2Session,
   type IncomingHttpHeaders,
   type IncomingHttpStatusHeader,
   type OutgoingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2'
-import { type BodySink, type ConnectionInfo, type Exchange, type HeadOptions, normalizePeer } from './exchange.ts'
+import type { Socket } from 'node:net'
+import type { GatewayError } from '../base/errors.ts'
+import { splitLines } from '../http1/field-line.ts'
+import type { RequestFields } from '../http1/request-fields.ts'
+import type { Settings } from '../settings-table.ts'
+import {
+  type AnswerHead,
+  type BodySink,
+  type ConnectionInfo,
+  describeConnection,
+  type Exchange,
+  type ExchangeEvents,
+  NOBODY,
+} from './exchange.ts'
+import { readFields } from './fields.ts'
 
 const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants
 const { NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE, NGHTTP2_STREAM_STATE_CLOSED } = constants
@@ -55,12 +70,11 @@ export class Http2Exchange implements Exchange {
   readonly method: string
   readonly target: string
   readonly authority: string | undefined
-  readonly headers: readonly string[]
   readonly hasBody: boolean
   readonly offer = undefined
-  onClose: (complete: boolean) => void = ignore
-  onDrain: () => void = ignore
+  events: ExchangeEvents = NOBODY
   readonly #stream: ServerHttp2Stream
+  readonly #rawHeaders: readonly string[]
   #bodyEnded = false
   #trailers: readonly string[] = []
   #responseTrailers: readonly string[] = []
@@ -71,16 +85,11 @@ export class Http2Exchange implements Exchange {
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: readonly string[]) {
     this.#stream = stream
-    const socket = stream.session?.socket
-    this.connection = {
-      scheme: stream.session?.encrypted ? 'https' : 'http',
-      peerAddress: normalizePeer(socket?.remoteAddress),
-      localPort: socket?.localPort ?? 0,
-    }
+    this.#rawHeaders = rawHeaders
+    this.connection = findConnection(stream.session)
     this.method = String(headers[':method'] ?? '')
     this.target = String(headers[':path'] ?? '')
     this.authority = headers[':authority'] as string | undefined
-    this.headers = withoutPseudoFields(rawHeaders)
     this.hasBody = (flags & NGHTTP2_FLAG_END_STREAM) === 0
     stream.on('error', ignore)
     stream.on('close', () => this.#close(this.#responseEnded && stream.rstCode === NGHTTP2_NO_ERROR))
@@ -88,7 +97,7 @@ export class Http2Exchange implements Exchange {
     stream.on('drain', () => {
       if (!this.#drainWanted) return
       this.#drainWanted = false
-      this.onDrain()
+      this.events.onClientDrain()
     })
     stream.on('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw?: string[]) => {
       this.#trailers = raw ?? []
@@ -106,6 +115,10 @@ export class Http2Exchange implements Exchange {
 
   get pendingBytes(): number {
     return this.#stream.writableLength
+  }
+
+  readFields(settings: Settings): RequestFields | GatewayError {
+    return readFields(withoutPseudoFields(this.#rawHeaders), this.protocol, settings)
   }
 
   readBody(sink: BodySink, sayContinue: boolean): void {
@@ -134,13 +147,18 @@ export class Http2Exchange implements Exchange {
     }
   }
 
-  sendHead(status: number, _reason: string, headers: readonly string[], options: HeadOptions): void {
+  /** The reason has no place in HTTP/2. */
+  sendHead(head: AnswerHead): void {
     if (this.#closed) return
-    this.#waitsForTrailers = options.trailers
-    const fields: OutgoingHttpHeaders & IncomingHttpStatusHeader = toHeaderObject(headers)
-    fields[':status'] = status
-    this.#stream.respond(fields, { waitForTrailers: options.trailers })
+    this.#waitsForTrailers = head.trailers
+    const fields: OutgoingHttpHeaders & IncomingHttpStatusHeader = toHeaderObject(splitLines(head.lines))
+    fields[':status'] = head.status
+    if (head.contentLength !== undefined) fields['content-length'] = head.contentLength
+    this.#stream.respond(fields, { waitForTrailers: head.trailers })
   }
+
+  /** nghttp2 sends at the end of the turn what the turn brought. */
+  flush(): void {}
 
   write(chunk: Buffer): boolean {
     if (this.#closed || !this.#stream.writable) return true
@@ -197,11 +215,25 @@ export class Http2Exchange implements Exchange {
   #close(complete: boolean): void {
     if (this.#closed) return
     this.#closed = true
-    this.onClose(complete)
+    const { events } = this
+    // A session's table of streams keeps closed ones alive until a full collection; the request need not stay with them.
+    this.events = NOBODY
+    events.onClose(complete)
   }
 }
 
 function ignore(): void {}
+
+const connections = new WeakMap<Http2Session, ConnectionInfo>()
+
+function findConnection(session: Http2Session | undefined): ConnectionInfo {
+  let connection = session && connections.get(session)
+  if (!connection) {
+    connection = describeConnection(session?.socket as Socket | undefined, session?.encrypted ? 'https' : 'http')
+    if (session) connections.set(session, connection)
+  }
+  return connection
+}
 
 /** END_STREAM was received: an `end` event alone also follows RST_STREAM and a lost connection. */
 function hasRemoteEnded(stream: ServerHttp2Stream): boolean {

@@ -9,9 +9,8 @@ import type { Clock } from '../base/clock.ts'
 import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
-import type { RequestContext } from './context.ts'
 import { type Exchange, normalizePeer, type UpgradeOffer } from './exchange.ts'
-import { composeFailure, composeRawFailure } from './failure.ts'
+import { composeRawFailure } from './failure.ts'
 import { RequestHandler } from './handler.ts'
 import { Http1Exchange, isLingering } from './http1-exchange.ts'
 import { Http2Exchange } from './http2-exchange.ts'
@@ -29,6 +28,8 @@ export type ProxyOptions = {
 }
 
 export type Proxy = {
+  /** Serves the request of any door. */
+  handleExchange(exchange: Exchange): void
   /** For 'request', 'checkContinue' and 'checkExpectation' of an HTTP/1 server, and for the handler of @fastify/http-proxy. */
   handleRequest(request: IncomingMessage, response: ServerResponse): void
   /** For 'stream' of an HTTP/2 server. */
@@ -39,7 +40,7 @@ export type Proxy = {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   /** For 'connect' of an HTTP/1 server. */
   handleConnect(request: IncomingMessage, socket: Duplex, head: Buffer): void
-  /** For 'clientError' of an HTTP/1 server. */
+  /** For 'clientError' of an HTTP/1 server, and for what goes wrong where no request was read, in its words (`HPE_…`, `ERR_HTTP_REQUEST_TIMEOUT`). */
   handleClientError(error: Error & { code?: string }, socket: Duplex): void
   /** Requests and tunnels. */
   readonly inFlight: number
@@ -54,8 +55,15 @@ export function createProxy(options: ProxyOptions): Proxy {
 /** From so many waiting requests on, no more are read from a connection; those already received still come. */
 const MAX_PIPELINED = 100
 
-/** What an HTTP/1 connection carries: the request being served, and those pipelined behind it. */
-type Pipeline = { context: RequestContext | undefined; readonly waiting: (() => void)[] }
+/** What an HTTP/1 connection carries: the request being served, and what waits behind it. */
+type Pipeline = {
+  exchange: Exchange | undefined
+  readonly waiting: (() => void)[]
+  /** The request that was read last. */
+  last: IncomingMessage
+  /** The parser has given up. */
+  isBroken: boolean
+}
 
 class DataPath implements Proxy {
   readonly #options: ProxyOptions
@@ -79,6 +87,10 @@ class DataPath implements Proxy {
     this.#handler.closeTunnels()
   }
 
+  handleExchange(exchange: Exchange): void {
+    this.#handler.handle(exchange, undefined)
+  }
+
   handleRequest(request: IncomingMessage, response: ServerResponse): void {
     if (isLingering(request.socket)) return
     // llhttp reads HTTP/0.9 and HTTP/2.0 request lines too.
@@ -92,7 +104,8 @@ class DataPath implements Proxy {
     // Node drops what came together with an Upgrade that it passes over, so what follows may begin anywhere.
     if (offersUpgrade(request)) response.shouldKeepAlive = false
     const pipeline = this.#pipelines.get(request.socket)
-    if (!pipeline?.context) {
+    if (pipeline) pipeline.last = request
+    if (!pipeline?.exchange) {
       this.#serveHttp1(request, response, undefined)
       return
     }
@@ -104,10 +117,7 @@ class DataPath implements Proxy {
   }
 
   handleStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]): void {
-    const exchange = new Http2Exchange(stream, headers, flags, rawHeaders)
-    const snapshot = this.#options.snapshot()
-    if (snapshot) this.#handler.handle(exchange, snapshot, undefined)
-    else this.#answerUnready(exchange)
+    this.#handler.handle(new Http2Exchange(stream, headers, flags, rawHeaders), undefined)
   }
 
   wantsUpgrade(request: IncomingMessage): boolean {
@@ -119,7 +129,7 @@ class DataPath implements Proxy {
     socket.off('error', ignore).on('error', ignore)
     const client = socket as Socket
     // Answers to earlier requests of this connection are still to come, and may not mix with what follows.
-    if (this.#pipelines.get(socket)?.context) {
+    if (this.#pipelines.get(socket)?.exchange) {
       socket.destroy()
       return
     }
@@ -151,16 +161,21 @@ class DataPath implements Proxy {
       socket.destroy()
       return
     }
-    if (!pipeline?.context) {
+    if (!pipeline?.exchange) {
       this.#answerRaw(socket, failure, '-')
       return
     }
-    // The body of the one request under way is what is wrong: it gets the answer. Else the bytes behind it are, and
-    // an answer to those would be read as part of an earlier one.
     // Bytes behind a request that closes the connection mean nothing; its answer is still to come (RFC 9112 §9.6).
     if (error.code === 'HPE_CLOSED_CONNECTION') return
-    const { context, waiting } = pipeline
-    if (waiting.length === 0 && !context.exchange.isRequestComplete && context.onBroken) context.onBroken(failure)
+    if (pipeline.isBroken) return
+    pipeline.isBroken = true
+    const { exchange, waiting, last } = pipeline
+    if (last.complete) {
+      // What is wrong came behind whole requests: those are answered first.
+      waiting.push(() => {
+        if (socket.writable) this.#answerRaw(socket, failure, '-')
+      })
+    } else if (waiting.length === 0) exchange.events.onBroken(failure)
     else socket.destroy()
   }
 
@@ -173,39 +188,27 @@ class DataPath implements Proxy {
     // The connection is closing, or lost: nobody would get the answer.
     if (!socket.writable) return
     const exchange = new Http1Exchange(request, response, upgrade)
-    const snapshot = this.#options.snapshot()
-    if (!snapshot) {
-      this.#answerUnready(exchange)
-      return
-    }
-    const context = this.#handler.handle(exchange, snapshot, upgrade?.protocol)
     let pipeline = this.#pipelines.get(socket)
     if (!pipeline) {
-      pipeline = { context, waiting: [] }
+      pipeline = { exchange: undefined, waiting: [], last: request, isBroken: false }
       this.#pipelines.set(socket, pipeline)
     }
-    const { waiting } = pipeline
-    pipeline.context = context
+    const current = pipeline
+    const { waiting } = current
+    current.exchange = exchange
     response.once('close', () => {
-      pipeline.context = undefined
+      current.exchange = undefined
       waiting.shift()?.()
       if (waiting.length === MAX_PIPELINED - 1) socket.resume()
     })
-  }
-
-  #answerUnready(exchange: Exchange): void {
-    const error = new GatewayError('PORTICO_GW_NOT_READY')
-    const { status, headers, body } = composeFailure(error, randomUUID(), undefined)
-    exchange.sendHead(status, STATUS_CODES[status]!, headers, { close: true, trailers: false })
-    if (exchange.method !== 'HEAD') exchange.write(body)
-    exchange.end([])
+    this.#handler.handle(exchange, upgrade?.protocol)
   }
 
   /** For connections that have no request to answer through. */
   #answerRaw(socket: Duplex, error: GatewayError, method: string): void {
     const { clock, onFinish } = this.#options
     const id = randomUUID()
-    const answer = composeRawFailure(error, STATUS_CODES[error.status]!, id, new Date(clock.now()).toUTCString())
+    const answer = composeRawFailure(error, STATUS_CODES[error.status]!, id, clock.now())
     socket.end(answer, () => socket.destroy())
     const peerAddress = normalizePeer((socket as Socket).remoteAddress)
     onFinish({
@@ -224,9 +227,7 @@ class DataPath implements Proxy {
       peerAddress,
       clientAddress: peerAddress,
       userAgent: undefined,
-      ingress: undefined,
-      route: undefined,
-      upstream: undefined,
+      labels: undefined,
       endpoint: undefined,
       tries: 0,
       error: error.code,

@@ -13,7 +13,10 @@ export type Target = Readonly<{
 /** Reads origin-form and absolute-form; undefined for every other form, and for fragments, which no target may hold. */
 export function parseTarget(target: string): Target | undefined {
   if (target.includes('#')) return undefined
-  if (target.charCodeAt(0) === 0x2f /* / */) return { ...splitTarget(target), authority: undefined }
+  if (target.charCodeAt(0) === 0x2f /* / */) {
+    const { path, query } = splitTarget(target)
+    return { path, query, authority: undefined }
+  }
   const scheme = /^https?:\/\//i.exec(target)?.[0]
   if (scheme === undefined) return undefined
   const rest = target.slice(scheme.length)

@@ -3,6 +3,15 @@ import type { Socket } from 'node:net'
 
 export class ConnectionSet {
   readonly #sockets = new Set<Socket>()
+  /** One for all: an idle connection shall cost little. */
+  readonly #forget: (this: Socket) => void
+
+  constructor() {
+    const sockets = this.#sockets
+    this.#forget = function () {
+      sockets.delete(this)
+    }
+  }
 
   get size(): number {
     return this.#sockets.size
@@ -12,8 +21,12 @@ export class ConnectionSet {
   add(socket: Socket): void {
     if (this.#sockets.has(socket)) return
     socket.on('error', ignoreError)
+    socket.on('close', this.#forget)
     this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
+  }
+
+  [Symbol.iterator](): IterableIterator<Socket> {
+    return this.#sockets.values()
   }
 
   destroy(): void {

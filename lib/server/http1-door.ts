@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { Socket } from 'node:net'
 import type { Proxy as GatewayProxy } from '../proxy/proxy.ts'
 import type { Settings } from '../settings-table.ts'
-import { ignoreError } from './connection-set.ts'
+import { ConnectionSet } from './connection-set.ts'
 
 /** How often head and keep-alive times are checked, in milliseconds: they are exact to this. */
 const CHECK_INTERVAL = 1000
@@ -13,7 +13,7 @@ type UpgradeOptions = ServerOptions & { shouldUpgradeCallback: (request: Incomin
 
 export type Http1Door = {
   readonly server: Server
-  /** Takes a connection that another server accepted (TLS). */
+  /** Takes a connection that another server accepted; what was read of it already stands in it again. */
   accept(socket: Socket): void
   /** Closes connections that carry no request; the proxy answers the others with `Connection: close`. */
   drain(): void
@@ -24,7 +24,7 @@ export type Http1DoorOptions = {
   settings: Settings
   proxy: GatewayProxy
   onRequest: RequestListener
-  /** The server takes connections by `accept` alone and never listens. */
+  /** The server takes connections by `accept` alone and never listens itself. */
   detached: boolean
 }
 
@@ -50,14 +50,8 @@ export function createHttp1Door({ settings, proxy, onRequest, detached }: Http1D
   // A client that sends FIN after its request still gets its answer (SL-08).
   Object.assign(server, { httpAllowHalfOpen: true })
 
-  const sockets = new Set<Socket>()
-  server.prependListener('connection', (socket: Socket) => {
-    // A replayed upgrade comes as the same connection again.
-    if (sockets.has(socket)) return
-    socket.on('error', ignoreError)
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-  })
+  const connections = new ConnectionSet()
+  server.prependListener('connection', (socket: Socket) => connections.add(socket))
   server.on('checkContinue', onRequest)
   server.on('checkExpectation', onRequest)
   server.on('upgrade', (request, socket, head) => proxy.handleUpgrade(request, socket, head))
@@ -74,7 +68,7 @@ export function createHttp1Door({ settings, proxy, onRequest, detached }: Http1D
     drain: () => {
       server.closeIdleConnections()
       // Node does not count a connection as idle that has not sent anything yet.
-      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+      for (const socket of connections) if (socket.bytesRead === 0) socket.destroy()
     },
     close: () => {
       server.close()

@@ -1,7 +1,7 @@
 /** One port: a Fastify instance over the front server that holds the doors, with its connections, drain and close. */
 
 import { type IncomingMessage, METHODS, type RequestListener, type Server } from 'node:http'
-import type { AddressInfo, Server as NetServer } from 'node:net'
+import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net'
 import fastifyHttpProxy from '@fastify/http-proxy'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { type Clock, systemClock } from '../base/clock.ts'
@@ -12,7 +12,8 @@ import type { Settings } from '../settings-table.ts'
 import type { Log } from '../telemetry/log.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
 import { ConnectionSet, ignoreError } from './connection-set.ts'
-import { createHttp1Door } from './http1-door.ts'
+import { FastLane } from './fast-lane.ts'
+import { createHttp1Door, type Http1Door } from './http1-door.ts'
 import { createHttp2Door } from './http2-door.ts'
 import { createTlsFront } from './tls-front.ts'
 
@@ -26,6 +27,10 @@ export type ListenerOptions = {
   defaultCertificate: Certificate | undefined
   /** `settings.https.strictSni` as it is now; left out, as it was at the start. */
   strictSni?: () => boolean
+  /** A bound TCP handle to listen on, in place of address and port: another process holds the port. */
+  handle?: object
+  /** 32 bytes from which session ticket keys are made, so that all processes that have them resume each other's sessions; left out, Node makes its own. */
+  ticketSecret?: Buffer
   clock?: Clock
   log: Log
 }
@@ -85,7 +90,10 @@ export function createListener(options: ListenerOptions): Listener {
     name,
     listen: async () => {
       const { address, port } = settings[name]
-      await listenOn(app, address, port)
+      if (options.handle) {
+        await app.ready()
+        await listenOnHandle(server, options.handle)
+      } else await listenOn(app, address, port)
       const bound = server.address() as AddressInfo
       return { address: bound.address, port: bound.port }
     },
@@ -102,21 +110,27 @@ export function createListener(options: ListenerOptions): Listener {
   }
 }
 
-function createHttpFront({ settings, proxy }: ListenerOptions, onRequest: RequestListener): Front {
-  return createHttp1Door({ settings, proxy, onRequest, detached: false })
+function createHttpFront(options: ListenerOptions, onRequest: RequestListener): Front {
+  const { settings, proxy } = options
+  if (!settings.fastLane.enabled) return createHttp1Door({ settings, proxy, onRequest, detached: false })
+  const http1 = createHttp1Front(options, 'http', onRequest)
+  // Half open: a client that sends FIN after its request still gets its answer (SL-08).
+  const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, http1.accept)
+  return { server, drain: http1.drain, close: http1.close }
 }
 
 /** HTTP/1 and HTTP/2 are separate servers behind one TLS server, so that HTTP/1 keeps all of Node's checks. */
 function createHttpsFront(options: ListenerOptions, onRequest: RequestListener): Front {
-  const { settings, proxy, log, defaultCertificate, clock = systemClock } = options
+  const { settings, proxy, log, defaultCertificate, ticketSecret, clock = systemClock } = options
   if (!defaultCertificate) throw new Error('https needs a default certificate')
-  const http1 = createHttp1Door({ settings, proxy, onRequest, detached: true })
+  const http1 = createHttp1Front(options, 'https', onRequest)
   const http2 = createHttp2Door({ settings, proxy, clock, log })
   const server = createTlsFront({
     settings,
     certificates: options.certificates,
     defaultCertificate,
     strictSni: options.strictSni ?? (() => settings.https.strictSni),
+    ticketSecret,
     onHttp1: http1.accept,
     onHttp2: http2.accept,
     clock,
@@ -129,6 +143,25 @@ function createHttpsFront(options: ListenerOptions, onRequest: RequestListener):
       http2.drain()
     },
     close: http1.close,
+  }
+}
+
+/** What takes HTTP/1 connections that another server accepted: the fast lane, with the door for all else behind it, or that door alone. */
+function createHttp1Front(
+  { settings, proxy, clock = systemClock }: ListenerOptions,
+  scheme: 'http' | 'https',
+  onRequest: RequestListener,
+): Pick<Http1Door, 'accept' | 'drain' | 'close'> {
+  const door = createHttp1Door({ settings, proxy, onRequest, detached: true })
+  if (!settings.fastLane.enabled) return door
+  const lane = new FastLane({ settings, proxy, clock, scheme, handOver: door.accept })
+  return {
+    accept: (socket: Socket) => lane.accept(socket),
+    drain: () => {
+      lane.drain()
+      door.drain()
+    },
+    close: door.close,
   }
 }
 
@@ -174,4 +207,14 @@ async function listenOn(app: FastifyInstance, host: string, port: number): Promi
     if (host !== '::' || (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')) throw error
     await app.listen({ host: '0.0.0.0', port })
   }
+}
+
+function listenOnHandle(server: NetServer, handle: object): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(handle, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
 }

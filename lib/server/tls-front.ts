@@ -1,5 +1,5 @@
 /** Terminates TLS for a listener with the certificate of the name a client asks for, and hands each connection on by what ALPN chose. */
-import { constants } from 'node:crypto'
+import { constants, hkdfSync } from 'node:crypto'
 import { createServer, type Server as NetServer, type Socket } from 'node:net'
 import { createServer as createSecureServer, type Server, type TLSSocket } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
@@ -36,6 +36,8 @@ export type TlsFrontOptions = {
   certificates: () => HostIndex<CertificateBinding> | undefined
   defaultCertificate: Certificate
   strictSni: () => boolean
+  /** For ticket keys that other processes have too; undefined: Node makes its own. */
+  ticketSecret: Buffer | undefined
   onHttp1: (socket: TLSSocket) => void
   onHttp2: (socket: TLSSocket) => void
   clock: Clock
@@ -103,8 +105,11 @@ export function createTlsFront(options: TlsFrontOptions): NetServer {
 }
 
 /** Never listens: connections are given to it. */
-function createTlsServer({ certificatePem, privateKeyPem }: Certificate, options: TlsFrontOptions): Server {
-  const { settings, log, onHttp1, onHttp2 } = options
+function createTlsServer(
+  { certificatePem, privateKeyPem, fingerprint }: Certificate,
+  options: TlsFrontOptions,
+): Server {
+  const { settings, log, ticketSecret, onHttp1, onHttp2 } = options
   const server = createSecureServer(
     {
       minVersion: settings.https.minVersion,
@@ -114,6 +119,8 @@ function createTlsServer({ certificatePem, privateKeyPem }: Certificate, options
       key: privateKeyPem,
       ALPNProtocols: settings.https.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
       handshakeTimeout: settings.https.handshakeTimeout,
+      // Node's own context is made from the command line, which other processes need not share.
+      ...(ticketSecret && { ticketKeys: makeTicketKeys(ticketSecret, fingerprint), sessionIdContext: 'portico' }),
     },
     (socket) => {
       socket.on('error', ignoreError)
@@ -137,4 +144,9 @@ function createTlsServer({ certificatePem, privateKeyPem }: Certificate, options
 
 function reportFailure(log: Log, socket: Socket, code: string): void {
   log.debug({ peer: socket.remoteAddress, code }, 'TLS handshake failed')
+}
+
+/** 48 bytes, others for each certificate: no session is resumed under another one (TLS-15). */
+function makeTicketKeys(secret: Buffer, fingerprint: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, fingerprint, 'portico session tickets', 48))
 }

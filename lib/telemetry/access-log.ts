@@ -46,6 +46,7 @@ export function createAccessLog(log: Log): (record: RequestRecord) => void {
 }
 
 export function accessFields(record: RequestRecord): AccessFields {
+  const { labels } = record
   return {
     request_id: cleanText(record.id, MAX_TEXT),
     client: record.clientAddress,
@@ -60,9 +61,9 @@ export function accessFields(record: RequestRecord): AccessFields {
     bytes_out: record.bytesOut,
     duration_ms: roundMs(record.durationMs),
     upstream_ms: record.upstreamMs === undefined ? undefined : roundMs(record.upstreamMs),
-    ingress: record.ingress,
-    route: record.route,
-    service: record.upstream,
+    ingress: labels?.ingress,
+    route: labels?.route,
+    service: labels?.upstream || undefined,
     endpoint: record.endpoint,
     tries: record.tries,
     code: record.error,

@@ -3,7 +3,7 @@ import { METHODS } from 'node:http'
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
 import type { Severity } from '../base/diagnostics.ts'
 import { REQUEST_ERRORS, type RequestErrorCode } from '../base/errors.ts'
-import type { RequestRecord } from './record.ts'
+import type { RequestRecord, RouteLabels } from './record.ts'
 import { BUCKETS, type Distribution, increment, RequestSeries } from './request-series.ts'
 
 /** Routes told apart; beyond it requests are counted together, so that many reloads cannot fill the memory. */
@@ -45,6 +45,7 @@ export function createMetrics(options: { version?: string } = {}): Metrics {
   collectDefaultMetrics({ register: registry })
 
   const series = new Map<string, RequestSeries>()
+  const seriesByLabels = new WeakMap<RouteLabels, RequestSeries>()
   const overflow = new RequestSeries('other', 'other')
   const errors = new Map<RequestErrorCode, number>()
   const reloads = { success: 0, failure: 0, isLastOk: true }
@@ -59,6 +60,17 @@ export function createMetrics(options: { version?: string } = {}): Metrics {
       if (series.size >= MAX_SERIES) return overflow
       found = new RequestSeries(ingress, service)
       series.set(key, found)
+    }
+    return found
+  }
+
+  /** Labels are made once for each route of a snapshot, so their identity saves building the key. */
+  function findRouteSeries(labels: RouteLabels | undefined): RequestSeries {
+    if (!labels) return findSeries('', '')
+    let found = seriesByLabels.get(labels)
+    if (!found) {
+      found = findSeries(labels.ingress, labels.upstream)
+      seriesByLabels.set(labels, found)
     }
     return found
   }
@@ -146,7 +158,7 @@ export function createMetrics(options: { version?: string } = {}): Metrics {
     contentType: registry.contentType,
     observe: (record) => {
       const { error } = record
-      const found = findSeries(record.ingress ?? '', record.upstream ?? '')
+      const found = findRouteSeries(record.labels)
       found.count(KNOWN_METHODS.has(record.method) ? record.method : 'other', record.status)
       if (!record.tunnel) found.duration.observe(record.durationMs / 1000)
       if (record.upstreamMs !== undefined) found.upstream.observe(record.upstreamMs / 1000)

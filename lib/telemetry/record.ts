@@ -1,6 +1,16 @@
 /** What is known of one finished request: the access log and the metrics both read it, and nothing else. */
 import type { RequestErrorCode } from '../base/errors.ts'
 
+/** What metrics and log call a route; made once for each route of a snapshot, so that its identity stands for it. */
+export type RouteLabels = Readonly<{
+  /** `namespace/ingress`. */
+  ingress: string
+  /** The route's id. */
+  route: string
+  /** `namespace/service:port`; `''` where the route leads nowhere. */
+  upstream: string
+}>
+
 /** Written once by `proxy/handler` when a request ends, however it ends. Labels come from configuration, never from the client. */
 export type RequestRecord = Readonly<{
   id: string
@@ -24,10 +34,8 @@ export type RequestRecord = Readonly<{
   /** From X-Forwarded-For of trusted proxies, else the peer. */
   clientAddress: string
   userAgent: string | undefined
-  /** `namespace/ingress` and `namespace/service:port` of the route; undefined where none matched. */
-  ingress: string | undefined
-  route: string | undefined
-  upstream: string | undefined
+  /** Undefined where no route matched. */
+  labels: RouteLabels | undefined
   /** `host:port` of the endpoint that answered, or was tried last. */
   endpoint: string | undefined
   tries: number

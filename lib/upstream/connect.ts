@@ -1,16 +1,19 @@
-/** Opens one connection to one address of an endpoint, plain or TLS, and says in the catalogue's words why it could not. */
+/**
+ * Opens one connection to an endpoint, plain or TLS, at whichever of its addresses answers first (Happy Eyeballs, RFC 8305 §5),
+ * and says in the catalogue's words why it could not.
+ */
 import { connect as connectTcp, type Socket } from 'node:net'
-import { type ConnectionOptions, connect as connectTls, type SecureContext } from 'node:tls'
+import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
+import { LENT_READS } from './connection.ts'
 
 /** How an https endpoint is spoken to. */
 export type UpstreamTls = Readonly<{
   /** The DNS name in SNI, and the one the endpoint's certificate must cover. */
   serverName: string
   verify: boolean
-  /** Undefined: the authorities of the system. */
-  secureContext: SecureContext | undefined
+  secureContext: SecureContext
 }>
 
 export type ConnectTarget = Readonly<{
@@ -20,44 +23,168 @@ export type ConnectTarget = Readonly<{
   tls: UpstreamTls | undefined
 }>
 
-/** Calls `done` exactly once, with a connected socket (TLS handshake included) or with the reason there is none. `timeoutMs` covers both. */
-export function connectEndpoint(
-  target: ConnectTarget,
-  timeoutMs: number,
-  done: (result: Socket | GatewayError) => void,
-): void {
-  const { address, port, tls } = target
-  const place = printEndpointAddress(address, port)
-  let handshaking = false
-  // Half-open: a tunnel may be ended in one direction while the other still flows.
-  const where = { host: address, port, allowHalfOpen: true }
-  const socket = tls ? connectTls({ ...where, ...tlsOptions(tls) }) : connectTcp(where)
+export type ConnectedSockets = Readonly<{
+  /** What is read and written. */
+  socket: Socket
+  /** The TCP socket under it; without TLS the same one. */
+  transport: Socket
+}>
 
-  const settle = (result: Socket | GatewayError) => {
-    clearTimeout(timer)
-    socket.off('error', onError)
-    socket.off('close', onClose)
-    if (result instanceof GatewayError) {
-      // It may fail once more while it is torn down.
-      socket.on('error', ignore)
-      socket.destroy()
-    }
-    done(result)
+/** Who wants the connection; either `onSocket` or `onError` is called, once and later. */
+export type ConnectObserver = {
+  /** A connection to the target of this index, TLS handshake included. */
+  onSocket(sockets: ConnectedSockets, index: number): void
+  onError(error: GatewayError): void
+  /** The target of this index failed, or another one overtook it. */
+  onFailure(index: number): void
+}
+
+/** RFC 8305 §8: milliseconds before the next address is tried beside those that have not answered. */
+const STAGGER_MS = 250
+
+/** Tries the targets in their order; `timeoutMs` covers all of it. */
+export function connectEndpoint(targets: readonly ConnectTarget[], timeoutMs: number, observer: ConnectObserver): void {
+  new ConnectRace(targets, timeoutMs, observer)
+}
+
+class ConnectRace {
+  readonly #targets: readonly ConnectTarget[]
+  readonly #timeoutMs: number
+  readonly #observer: ConnectObserver
+  readonly #running = new Set<Attempt>()
+  readonly #timer: NodeJS.Timeout
+  #stagger: NodeJS.Timeout | undefined
+  #next = 0
+  #over = false
+
+  constructor(targets: readonly ConnectTarget[], timeoutMs: number, observer: ConnectObserver) {
+    this.#targets = targets
+    this.#timeoutMs = timeoutMs
+    this.#observer = observer
+    this.#timer = setTimeout(this.#onTimeout, timeoutMs)
+    this.#startNext()
   }
-  const onError = (error: NodeJS.ErrnoException) => settle(explainConnectError(error, place, handshaking))
-  const onClose = () => settle(explainConnectError(new Error('closed'), place, handshaking))
-  const timer = setTimeout(
-    () => settle(new GatewayError('PORTICO_UP_CONNECT_TIMEOUT', `${place} did not accept within ${timeoutMs} ms`)),
-    timeoutMs,
-  )
-  socket.once('connect', () => {
-    socket.setNoDelay(true)
-    handshaking = tls !== undefined
-    if (!tls) settle(socket)
-  })
-  if (tls) socket.once('secureConnect', () => settle(socket))
-  socket.on('error', onError)
-  socket.on('close', onClose)
+
+  onConnected(attempt: Attempt, sockets: ConnectedSockets): void {
+    this.#running.delete(attempt)
+    // Whoever was asked earlier and has not answered is slow.
+    for (const slower of this.#running) if (slower.index < attempt.index) this.#observer.onFailure(slower.index)
+    this.#stop()
+    this.#observer.onSocket(sockets, attempt.index)
+  }
+
+  onFailed(attempt: Attempt, error: GatewayError): void {
+    this.#running.delete(attempt)
+    this.#observer.onFailure(attempt.index)
+    const goesOn = error.retry === 'always' && (this.#next < this.#targets.length || this.#running.size > 0)
+    if (goesOn) {
+      this.#startNext()
+      return
+    }
+    this.#stop()
+    this.#observer.onError(error)
+  }
+
+  #startNext = (): void => {
+    clearTimeout(this.#stagger)
+    const target = this.#targets[this.#next]
+    if (this.#over || target === undefined) return
+    const index = this.#next++
+    if (this.#next < this.#targets.length) this.#stagger = setTimeout(this.#startNext, STAGGER_MS)
+    this.#running.add(new Attempt(target, index, this))
+  }
+
+  #onTimeout = (): void => {
+    const places: string[] = []
+    for (const { index, place } of this.#running) {
+      places.push(place)
+      this.#observer.onFailure(index)
+    }
+    this.#stop()
+    const detail = `${places.join(', ')} did not accept within ${this.#timeoutMs} ms`
+    this.#observer.onError(new GatewayError('PORTICO_UP_CONNECT_TIMEOUT', detail))
+  }
+
+  #stop(): void {
+    this.#over = true
+    clearTimeout(this.#timer)
+    clearTimeout(this.#stagger)
+    for (const attempt of this.#running) attempt.cancel()
+    this.#running.clear()
+  }
+}
+
+/** One address of a race. */
+class Attempt {
+  readonly index: number
+  readonly place: string
+  readonly #race: ConnectRace
+  readonly #tls: UpstreamTls | undefined
+  readonly #transport: Socket
+  #secured: TLSSocket | undefined = undefined
+
+  constructor(target: ConnectTarget, index: number, race: ConnectRace) {
+    const { address, port, tls } = target
+    this.index = index
+    this.place = printEndpointAddress(address, port)
+    this.#race = race
+    this.#tls = tls
+    // Half-open: a tunnel may be ended in one direction while the other still flows.
+    const where = { host: address, port, allowHalfOpen: true, noDelay: true }
+    this.#transport = connectTcp(tls ? where : { ...where, onread: LENT_READS })
+    this.#transport.on('connect', this.#onConnect)
+    this.#transport.on('error', this.#onError)
+    this.#transport.on('close', this.#onClose)
+  }
+
+  cancel(): void {
+    this.#leave()
+    this.#discard()
+  }
+
+  #onConnect = (): void => {
+    if (!this.#tls) {
+      this.#onReady()
+      return
+    }
+    const secured = connectTls({ socket: this.#transport, ...tlsOptions(this.#tls) })
+    secured.on('secureConnect', this.#onReady)
+    secured.on('error', this.#onError)
+    secured.on('close', this.#onClose)
+    this.#secured = secured
+  }
+
+  #onReady = (): void => {
+    this.#leave()
+    // What goes wrong on the transport is told by the TLS socket as well.
+    if (this.#secured) this.#transport.on('error', ignore)
+    this.#race.onConnected(this, { socket: this.#secured ?? this.#transport, transport: this.#transport })
+  }
+
+  #onError = (error: NodeJS.ErrnoException): void => {
+    this.#leave()
+    this.#discard()
+    this.#race.onFailed(this, explainConnectError(error, this.place, this.#secured !== undefined))
+  }
+
+  #onClose = (): void => this.#onError(new Error('closed'))
+
+  #leave(): void {
+    this.#transport.off('connect', this.#onConnect)
+    this.#transport.off('error', this.#onError)
+    this.#transport.off('close', this.#onClose)
+    this.#secured?.off('secureConnect', this.#onReady)
+    this.#secured?.off('error', this.#onError)
+    this.#secured?.off('close', this.#onClose)
+  }
+
+  #discard(): void {
+    // They may fail once more while they are torn down.
+    this.#transport.on('error', ignore)
+    this.#secured?.on('error', ignore)
+    this.#secured?.destroy()
+    this.#transport.destroy()
+  }
 }
 
 function ignore(): void {}
@@ -67,8 +194,7 @@ function tlsOptions(tls: UpstreamTls): ConnectionOptions {
     servername: tls.serverName,
     rejectUnauthorized: tls.verify,
     ALPNProtocols: ['http/1.1'],
-    minVersion: 'TLSv1.2',
-    ...(tls.secureContext && { secureContext: tls.secureContext }),
+    secureContext: tls.secureContext,
   }
 }
 

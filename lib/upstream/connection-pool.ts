@@ -1,9 +1,11 @@
 /** The connections to one address: reused while they are clean, opened up to a limit, beyond it a short bounded queue. HOT */
-import type { Socket } from 'node:net'
+import type { Clock } from '../base/clock.ts'
+import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { Settings } from '../settings-table.ts'
-import { type ConnectTarget, connectEndpoint } from './connect.ts'
+import { type ConnectedSockets, type ConnectTarget, connectEndpoint } from './connect.ts'
+import { Connection, type ConnectionOwner } from './connection.ts'
 
 /** Whoever asks for a connection. Exactly one of the two is called, perhaps before `acquire` returns. */
 export type Waiter = {
@@ -13,98 +15,47 @@ export type Waiter = {
   onConnectionError(error: GatewayError): void
 }
 
-type Queued = { readonly waiter: Waiter; readonly timer: NodeJS.Timeout }
+export type PoolSurroundings = Readonly<{
+  /** The settings in force; read at each use. */
+  settings: () => Settings
+  clock: Clock
+  /** Watches the idle connections. */
+  watch: DeadlineWatch
+}>
 
-/** One socket to an endpoint, leased to one request at a time. */
-export class Connection {
-  readonly socket: Socket
-  /** Requests it has carried before this one. */
-  uses: number = 0
-  /** `socket.bytesRead` when it was leased: more means that a part of an answer came. */
-  bytesReadAtLease: number = 0
-  /** Milliseconds it may stay idle, if the endpoint said less than the settings (Keep-Alive: timeout). */
-  idleLimit: number = Number.POSITIVE_INFINITY
-  readonly #pool: ConnectionPool
-  #idleSince: { release: () => void } | undefined
+type Queued = { readonly waiter: Waiter; readonly others: readonly ConnectionPool[]; readonly timer: NodeJS.Timeout }
 
-  constructor(socket: Socket, pool: ConnectionPool) {
-    this.socket = socket
-    this.#pool = pool
-    // A socket without listener would end the process when it is reset between two requests.
-    socket.on('error', ignore)
-    socket.once('close', () => pool.forget(this))
-  }
+/** Milliseconds in which an address that could not be connected to is not tried first. */
+const AVOID_MS = 10_000
 
-  /** Whether a failure before any byte of an answer may only mean that the endpoint had closed the idle connection. */
-  get isStale(): boolean {
-    return this.uses > 0 && this.socket.bytesRead === this.bytesReadAtLease
-  }
-
-  lease(): void {
-    this.#idleSince?.release()
-    this.#idleSince = undefined
-    this.bytesReadAtLease = this.socket.bytesRead
-  }
-
-  /** Gives it back after a complete exchange. */
-  release(): void {
-    const { socket } = this
-    if (socket.destroyed || !socket.writable || !socket.readable) {
-      socket.destroy()
-      return
-    }
-    this.uses++
-    // Bytes that come while nothing was asked are no answer to the next request (response-queue poisoning).
-    const discard = () => socket.destroy()
-    const idleMs = Math.min(this.#pool.idleMs, this.idleLimit)
-    socket.on('data', discard)
-    socket.on('end', discard)
-    const timer = setTimeout(discard, idleMs)
-    timer.unref()
-    socket.resume()
-    this.#idleSince = {
-      release: () => {
-        clearTimeout(timer)
-        socket.off('data', discard)
-        socket.off('end', discard)
-      },
-    }
-    // One turn of the event loop, so that surplus bytes already received are seen before the next use.
-    setImmediate(() => {
-      if (!socket.destroyed) this.#pool.offer(this)
-    })
-  }
-
-  /** Ends it: its state is unknown or known to be bad. */
-  destroy(): void {
-    this.#idleSince?.release()
-    this.socket.destroy()
-  }
-}
-
-function ignore(): void {}
-
-export class ConnectionPool {
+export class ConnectionPool implements ConnectionOwner, Timed {
   readonly target: ConnectTarget
-  readonly #settings: () => Settings
-  readonly #idle: Connection[] = []
-  readonly #open = new Set<Connection>()
+  readonly place: string
+  /** No idle connection is due before this time. */
+  deadlineAt: number = Number.POSITIVE_INFINITY
+  watchIndex: number = UNWATCHED
+  readonly #surroundings: PoolSurroundings
+  /** The idle ones, a list in which any may be unlinked at once. */
+  #newest: Connection | undefined = undefined
+  #oldest: Connection | undefined = undefined
+  #idle = 0
+  /** Given back in this turn of the event loop. */
+  #resting: Connection[] = []
   readonly #queue: Queued[] = []
+  #open = 0
   #opening = 0
   #closed = false
+  #avoidUntil = 0
 
-  constructor(target: ConnectTarget, settings: () => Settings) {
+  constructor(target: ConnectTarget, surroundings: PoolSurroundings) {
     this.target = target
-    this.#settings = settings
-  }
-
-  get idleMs(): number {
-    return this.#settings().timeouts.upstreamKeepAlive
+    this.place = printEndpointAddress(target.address, target.port)
+    this.#surroundings = surroundings
   }
 
   /** Connections open or being opened, idle ones included. */
   get size(): number {
-    return this.#open.size + this.#opening
+    return this.#open + this.#opening
   }
 
   get waiting(): number {
@@ -113,86 +64,179 @@ export class ConnectionPool {
 
   /** True when nothing is leased, being opened or waited for. */
   get isIdle(): boolean {
-    return this.#opening === 0 && this.#queue.length === 0 && this.#idle.length === this.#open.size
+    return this.#opening === 0 && this.#queue.length === 0 && this.#idle + this.#resting.length === this.#open
   }
 
-  /** `fresh` asks for a connection that no request has used. */
-  acquire(waiter: Waiter, fresh: boolean): void {
-    if (this.#closed) {
-      waiter.onConnectionError(new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
-      return
-    }
+  /** Whether the address could not be connected to a short while ago. */
+  get isAvoided(): boolean {
+    return this.#avoidUntil !== 0 && this.#avoidUntil > this.#surroundings.clock.monotonic()
+  }
+
+  /**
+   * `fresh` asks for a connection that no request has used. Where one has to be opened, `others` (the same endpoint at
+   * other addresses) are tried too if this address is slow or fails; the connection then belongs to the one it leads to.
+   */
+  acquire(waiter: Waiter, fresh: boolean, others: readonly ConnectionPool[]): void {
     if (!fresh) {
-      for (let connection = this.#idle.pop(); connection; connection = this.#idle.pop()) {
-        if (connection.socket.destroyed) continue
+      for (let connection = this.#newest; connection; connection = this.#newest) {
+        this.#unlink(connection)
+        if (!connection.isUsable) {
+          connection.destroy()
+          continue
+        }
         connection.lease()
         waiter.onConnection(connection)
         return
       }
     }
-    const { maxConnections, maxQueue } = this.#settings().upstream
-    if (this.size >= maxConnections && fresh) this.#idle.shift()?.destroy()
-    if (this.size < maxConnections) this.#connect(waiter)
-    else if (this.#queue.length < maxQueue) this.#enqueue(waiter)
+    if (this.#closed) {
+      waiter.onConnectionError(new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
+      return
+    }
+    const { maxConnections, maxQueue } = this.#surroundings.settings().upstream
+    if (this.size >= maxConnections && fresh) this.#closeOldest()
+    if (this.size < maxConnections) this.#connect(waiter, others)
+    else if (this.#queue.length < maxQueue) this.#enqueue(waiter, others)
     else waiter.onConnectionError(this.#overloaded(`${this.#queue.length} requests wait already`))
   }
 
-  /** A connection that became free: to who waits longest, else to the idle ones. */
-  offer(connection: Connection): void {
-    if (this.#closed || this.size > this.#settings().upstream.maxConnections || this.idleMs === 0) {
-      connection.destroy()
-      return
-    }
-    const waiter = this.#dequeue()
-    if (!waiter) {
-      this.#idle.push(connection)
-      return
-    }
-    connection.lease()
-    waiter.onConnection(connection)
+  /** Lets a connection go round the event loop once, so that surplus bytes already received are seen before the next use. */
+  rest(connection: Connection): void {
+    if (this.#resting.length === 0) setImmediate(this.#offerRested)
+    this.#resting.push(connection)
   }
 
-  /** Called when a connection's socket has closed. */
   forget(connection: Connection): void {
-    if (!this.#open.delete(connection)) return
-    const index = this.#idle.indexOf(connection)
-    if (index >= 0) this.#idle.splice(index, 1)
+    this.#open--
+    if (connection.isIdle) this.#unlink(connection)
     this.#refill()
   }
 
   /** Closes idle connections and lets none become idle again; leased ones end with their requests. */
   close(): void {
     this.#closed = true
-    for (const connection of this.#idle.splice(0)) connection.destroy()
-    for (let waiter = this.#dequeue(); waiter; waiter = this.#dequeue()) {
-      waiter.onConnectionError(new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
+    while (this.#oldest) this.#closeOldest()
+    this.#surroundings.watch.delete(this)
+    for (let queued = this.#dequeue(); queued; queued = this.#dequeue()) {
+      queued.waiter.onConnectionError(new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
     }
   }
 
-  #connect(waiter: Waiter): void {
-    this.#opening++
-    connectEndpoint(this.target, this.#settings().timeouts.connect, (result) => {
-      this.#opening--
-      if (result instanceof GatewayError) {
-        if (!waiter.cancelled) waiter.onConnectionError(result)
-        this.#refill()
-        return
-      }
-      const connection = new Connection(result, this)
-      this.#open.add(connection)
-      if (waiter.cancelled) {
-        connection.release()
-        return
-      }
+  /** Closes the idle connections whose time is over. */
+  onDeadline(): void {
+    const now = this.#surroundings.clock.monotonic()
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    for (let connection = this.#oldest; connection; ) {
+      const { newer } = connection
+      if (connection.idleUntil <= now) {
+        this.#unlink(connection)
+        connection.destroy()
+      } else this.deadlineAt = Math.min(this.deadlineAt, connection.idleUntil)
+      connection = newer
+    }
+    if (!this.#oldest) this.#surroundings.watch.delete(this)
+  }
+
+  #offerRested = (): void => {
+    const rested = this.#resting
+    this.#resting = []
+    const now = this.#surroundings.clock.monotonic()
+    for (const connection of rested) this.#offer(connection, now)
+  }
+
+  /** A connection that became free: to who waits longest, else to the idle ones. */
+  #offer(connection: Connection, now: number): void {
+    if (!connection.isUsable) {
+      connection.destroy()
+      return
+    }
+    const { upstream, timeouts } = this.#surroundings.settings()
+    const idleMs = Math.min(timeouts.upstreamKeepAlive, connection.idleLimit)
+    if (this.#closed || this.size > upstream.maxConnections) {
+      connection.destroy()
+      return
+    }
+    const queued = this.#queue.length === 0 ? undefined : this.#dequeue()
+    if (queued) {
       connection.lease()
-      waiter.onConnection(connection)
+      queued.waiter.onConnection(connection)
+    } else if (idleMs === 0) connection.destroy()
+    else this.#link(connection, now + idleMs)
+  }
+
+  #link(connection: Connection, until: number): void {
+    if (this.#newest) this.#newest.newer = connection
+    else {
+      this.#oldest = connection
+      this.#surroundings.watch.add(this)
+    }
+    connection.older = this.#newest
+    connection.idleUntil = until
+    connection.isIdle = true
+    this.#newest = connection
+    this.#idle++
+    if (until < this.deadlineAt) this.deadlineAt = until
+  }
+
+  #unlink(connection: Connection): void {
+    const { newer, older } = connection
+    if (newer) newer.older = older
+    else this.#newest = older
+    if (older) older.newer = newer
+    else this.#oldest = newer
+    connection.newer = undefined
+    connection.older = undefined
+    connection.isIdle = false
+    this.#idle--
+  }
+
+  #closeOldest(): void {
+    const connection = this.#oldest
+    if (!connection) return
+    this.#unlink(connection)
+    connection.destroy()
+  }
+
+  #connect(waiter: Waiter, others: readonly ConnectionPool[]): void {
+    const pools = [this, ...others]
+    this.#opening++
+    const targets = pools.map((pool) => pool.target)
+    connectEndpoint(targets, this.#surroundings.settings().timeouts.connect, {
+      onFailure: (index) => pools[index]!.#avoid(),
+      onSocket: (sockets, index) => {
+        this.#opening--
+        pools[index]!.#adopt(sockets, waiter)
+        if (index > 0) this.#refill()
+      },
+      onError: (error) => {
+        this.#opening--
+        if (!waiter.cancelled) waiter.onConnectionError(error)
+        this.#refill()
+      },
     })
   }
 
-  #enqueue(waiter: Waiter): void {
-    const { connect } = this.#settings().timeouts
+  #adopt(sockets: ConnectedSockets, waiter: Waiter): void {
+    this.#open++
+    this.#avoidUntil = 0
+    const connection = new Connection(sockets, this)
+    if (waiter.cancelled) {
+      connection.release()
+      return
+    }
+    connection.lease()
+    waiter.onConnection(connection)
+  }
+
+  #avoid(): void {
+    this.#avoidUntil = this.#surroundings.clock.monotonic() + AVOID_MS
+  }
+
+  #enqueue(waiter: Waiter, others: readonly ConnectionPool[]): void {
+    const { connect } = this.#surroundings.settings().timeouts
     const queued: Queued = {
       waiter,
+      others,
       timer: setTimeout(() => {
         this.#queue.splice(this.#queue.indexOf(queued), 1)
         if (!waiter.cancelled) waiter.onConnectionError(this.#overloaded(`no connection was free within ${connect} ms`))
@@ -201,23 +245,23 @@ export class ConnectionPool {
     this.#queue.push(queued)
   }
 
-  #dequeue(): Waiter | undefined {
+  #dequeue(): Queued | undefined {
     for (let queued = this.#queue.shift(); queued; queued = this.#queue.shift()) {
       clearTimeout(queued.timer)
-      if (!queued.waiter.cancelled) return queued.waiter
+      if (!queued.waiter.cancelled) return queued
     }
     return undefined
   }
 
   /** A place became free without a connection to hand on. */
   #refill(): void {
-    if (this.#closed || this.size >= this.#settings().upstream.maxConnections) return
-    const waiter = this.#dequeue()
-    if (waiter) this.#connect(waiter)
+    if (this.#queue.length === 0 || this.#closed) return
+    if (this.size >= this.#surroundings.settings().upstream.maxConnections) return
+    const queued = this.#dequeue()
+    if (queued) this.#connect(queued.waiter, queued.others)
   }
 
   #overloaded(why: string): GatewayError {
-    const { address, port } = this.target
-    return new GatewayError('PORTICO_UP_OVERLOADED', `${printEndpointAddress(address, port)}: ${why}`)
+    return new GatewayError('PORTICO_UP_OVERLOADED', `${this.place}: ${why}`)
   }
 }

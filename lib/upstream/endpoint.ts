@@ -1,13 +1,12 @@
 /** One endpoint while it lives: its connections and counts. Keyed by what it is, not by who uses it, so it outlives snapshots. HOT */
 import { isIP } from 'node:net'
 import { isPrivateAddress } from '../base/cidr.ts'
-import type { Clock } from '../base/clock.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { UpstreamProtocol } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
 import type { UpstreamTls } from './connect.ts'
-import { type Connection, ConnectionPool, type Waiter } from './connection-pool.ts'
+import { ConnectionPool, type PoolSurroundings, type Waiter } from './connection-pool.ts'
 import type { NameResolver } from './resolver.ts'
 
 export type EndpointIdentity = Readonly<{
@@ -22,15 +21,15 @@ export type EndpointIdentity = Readonly<{
   guarded: boolean
 }>
 
-export type EndpointSurroundings = Readonly<{
-  settings: () => Settings
-  clock: Clock
-  names: NameResolver
-  tls: (serverName: string) => UpstreamTls
-}>
+export type EndpointSurroundings = PoolSurroundings &
+  Readonly<{
+    names: NameResolver
+    tls: (serverName: string) => UpstreamTls
+  }>
 
 /** Most addresses of one name that are tried for one connection. */
-const MAX_ADDRESS_TRIES = 3
+const MAX_ADDRESS_TRIES = 4
+const NO_OTHERS: readonly ConnectionPool[] = Object.freeze([])
 
 export class EndpointState {
   readonly identity: EndpointIdentity
@@ -45,6 +44,12 @@ export class EndpointState {
   readonly #surroundings: EndpointSurroundings
   /** By address; more than one for a name. The TLS policy is part of the key, so that a stricter one never reuses a connection of a laxer one. */
   readonly #pools = new Map<string, ConnectionPool>()
+  /** The pools of these addresses under these settings. */
+  #chosen: readonly ConnectionPool[] = NO_OTHERS
+  #addresses: readonly string[] | undefined = undefined
+  #settings: Settings | undefined = undefined
+  /** `host` where it is an address. */
+  readonly #literal: readonly string[] | undefined
   #turn = 0
 
   constructor(identity: EndpointIdentity, surroundings: EndpointSurroundings) {
@@ -52,6 +57,7 @@ export class EndpointState {
     this.key = identity.key
     this.label = printEndpointAddress(identity.host, identity.port)
     this.#surroundings = surroundings
+    this.#literal = isIP(identity.host) === 0 ? undefined : [identity.host]
   }
 
   /** Connections open or being opened. */
@@ -74,13 +80,9 @@ export class EndpointState {
 
   /** `fresh` asks for a connection that no request has used. */
   acquire(waiter: Waiter, fresh: boolean): void {
-    const { host } = this.identity
-    if (isIP(host) !== 0) {
-      this.#acquireAt([host], waiter, fresh)
-      return
-    }
     const { names } = this.#surroundings
-    const known = names.peek(host)
+    const { host } = this.identity
+    const known = this.#literal ?? names.peek(host)
     if (known) {
       this.#acquireAt(known, waiter, fresh)
       return
@@ -97,65 +99,80 @@ export class EndpointState {
   }
 
   close(): void {
+    this.#addresses = undefined
     for (const pool of this.#pools.values()) pool.close()
     this.#pools.clear()
   }
 
   #acquireAt(addresses: readonly string[], waiter: Waiter, fresh: boolean): void {
-    const allowed = this.identity.guarded
-      ? addresses.filter((address) => isPrivateAddress(address) === undefined)
-      : addresses
-    if (allowed.length === 0) {
-      const denied = addresses.map((address) => `${address} is ${isPrivateAddress(address)}`).join(', ')
-      waiter.onConnectionError(new GatewayError('PORTICO_UP_ADDRESS_DENIED', `${this.identity.host}: ${denied}`))
-      return
+    const settings = this.#surroundings.settings()
+    if (addresses !== this.#addresses || settings !== this.#settings) {
+      this.#choosePools(addresses)
+      this.#addresses = addresses
+      this.#settings = settings
     }
-    this.#prune(addresses)
-    const start = this.#turn++ % allowed.length
-    this.#tryAddress(allowed, start, Math.min(allowed.length, MAX_ADDRESS_TRIES), waiter, fresh)
+    const pools = this.#chosen
+    if (pools.length === 1) pools[0]!.acquire(waiter, fresh, NO_OTHERS)
+    else if (pools.length === 0) waiter.onConnectionError(this.#explainDenied(addresses))
+    else {
+      const [first, ...others] = orderPools(pools, this.#turn++)
+      first!.acquire(waiter, fresh, others)
+    }
   }
 
-  #tryAddress(addresses: readonly string[], index: number, left: number, waiter: Waiter, fresh: boolean): void {
-    const pool = this.#pool(addresses[index % addresses.length]!)
-    if (left <= 1) {
-      pool.acquire(waiter, fresh)
-      return
-    }
-    pool.acquire(
-      {
-        get cancelled() {
-          return waiter.cancelled
-        },
-        onConnection: (connection: Connection) => waiter.onConnection(connection),
-        onConnectionError: (error: GatewayError) => {
-          if (error.retry === 'always') this.#tryAddress(addresses, index + 1, left - 1, waiter, fresh)
-          else waiter.onConnectionError(error)
-        },
-      },
-      fresh,
-    )
-  }
-
-  #pool(address: string): ConnectionPool {
-    const { protocol, serverName, port } = this.identity
+  /** The pools of the addresses that are allowed, under the TLS policy in force; all others are closed. */
+  #choosePools(addresses: readonly string[]): void {
+    const { protocol, serverName, port, guarded } = this.identity
     const { settings, tls } = this.#surroundings
     const policy = protocol === 'https' ? tls(serverName) : undefined
-    const key = policy ? `${address} ${policy.verify} ${settings().upstream.caFile}` : address
-    let pool = this.#pools.get(key)
-    if (!pool) {
-      pool = new ConnectionPool({ address, port, tls: policy }, settings)
-      this.#pools.set(key, pool)
+    const suffix = policy ? ` ${policy.verify} ${settings().upstream.caFile}` : ''
+    const chosen: ConnectionPool[] = []
+    for (const address of addresses) {
+      if (guarded && isPrivateAddress(address) !== undefined) continue
+      const key = address + suffix
+      let pool = this.#pools.get(key)
+      if (!pool) {
+        pool = new ConnectionPool({ address, port, tls: policy }, this.#surroundings)
+        this.#pools.set(key, pool)
+      }
+      if (!chosen.includes(pool)) chosen.push(pool)
     }
-    return pool
+    this.#chosen = chosen
+    if (this.#pools.size > chosen.length) this.#prune(chosen)
   }
 
-  /** Lets go of addresses that the name does not have any more. */
-  #prune(addresses: readonly string[]): void {
-    if (this.#pools.size <= addresses.length) return
+  #explainDenied(addresses: readonly string[]): GatewayError {
+    const denied = addresses.map((address) => `${address} is ${isPrivateAddress(address)}`).join(', ')
+    return new GatewayError('PORTICO_UP_ADDRESS_DENIED', `${this.identity.host}: ${denied}`)
+  }
+
+  #prune(pools: readonly ConnectionPool[]): void {
     for (const [key, pool] of this.#pools) {
-      if (addresses.includes(pool.target.address)) continue
+      if (pools.includes(pool)) continue
       pool.close()
       this.#pools.delete(key)
     }
   }
+}
+
+/**
+ * Each address has its turn to be the first, unless it could not be reached of late; then the families take turns, so that one
+ * that leads nowhere costs a single delay (RFC 8305 §4).
+ */
+function orderPools(pools: readonly ConnectionPool[], turn: number): readonly ConnectionPool[] {
+  const reachable = pools.filter((pool) => !pool.isAvoided)
+  const first = reachable.length > 0 ? reachable[turn % reachable.length]! : pools[turn % pools.length]!
+  const start = pools.indexOf(first)
+  const others = [...pools.slice(start + 1), ...pools.slice(0, start)]
+  const family = isIP(first.target.address)
+  const same = others.filter((pool) => isIP(pool.target.address) === family)
+  const different = others.filter((pool) => isIP(pool.target.address) !== family)
+  const ordered = [first]
+  while (ordered.length < MAX_ADDRESS_TRIES && same.length + different.length > 0) {
+    const next = different.shift()
+    if (next) ordered.push(next)
+    const again = same.shift()
+    if (again) ordered.push(again)
+  }
+  return ordered.slice(0, MAX_ADDRESS_TRIES)
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
+import { DeadlineWatch } from '../base/deadline.ts'
 import type { Endpoint, Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
 import type { UpstreamTls } from './connect.ts'
@@ -19,6 +20,8 @@ export type RegistryOptions = {
   resolve?: Resolve
 }
 
+const MIN_TLS_VERSION = 'TLSv1.2'
+
 export class EndpointRegistry {
   readonly #settings: () => Settings
   readonly #surroundings: EndpointSurroundings
@@ -26,6 +29,8 @@ export class EndpointRegistry {
   readonly #rotations = new Map<UpstreamKey, Rotation>()
   readonly #names: NameResolver
   #authorities: { file: string; context: SecureContext } | undefined
+  /** The authorities of the system; made once, since each costs a parse of all of them. */
+  #systemContext: SecureContext | undefined
   #used: ReadonlySet<EndpointState> = new Set()
 
   constructor(options: RegistryOptions) {
@@ -34,6 +39,7 @@ export class EndpointRegistry {
     this.#surroundings = {
       settings: options.settings,
       clock: options.clock,
+      watch: new DeadlineWatch(options.clock),
       names: this.#names,
       tls: (serverName) => this.#tls(serverName),
     }
@@ -91,11 +97,12 @@ export class EndpointRegistry {
 
   #tls(serverName: string): UpstreamTls {
     const { verifyTls, caFile } = this.#settings().upstream
-    if (caFile === '') return { serverName, verify: verifyTls, secureContext: undefined }
+    this.#systemContext ??= createSecureContext({ minVersion: MIN_TLS_VERSION })
+    if (caFile === '') return { serverName, verify: verifyTls, secureContext: this.#systemContext }
     if (this.#authorities?.file !== caFile) {
       const context = readAuthorities(caFile)
       // An unreadable file never makes verification laxer: only the system's authorities are left.
-      if (!context) return { serverName, verify: verifyTls, secureContext: undefined }
+      if (!context) return { serverName, verify: verifyTls, secureContext: this.#systemContext }
       this.#authorities = { file: caFile, context }
     }
     return { serverName, verify: verifyTls, secureContext: this.#authorities.context }
@@ -104,7 +111,7 @@ export class EndpointRegistry {
 
 function readAuthorities(file: string): SecureContext | undefined {
   try {
-    return createSecureContext({ ca: [...rootCertificates, readFileSync(file, 'utf8')] })
+    return createSecureContext({ minVersion: MIN_TLS_VERSION, ca: [...rootCertificates, readFileSync(file, 'utf8')] })
   } catch {
     return undefined
   }

@@ -81,6 +81,7 @@ t.test('every setting has a flag, and the settings accept what it says', async (
     bytes: '64Ki',
     cidrs: '10.0.0.0/8',
     endpoints: 'default/web=127.0.0.1:3000',
+    workers: 'auto',
   }
   for (const { name, leaf } of SETTING_LIST) {
     if (name === 'upstream.tries' || name === 'limits.headerCount') sample.integer = '10'

@@ -1,16 +1,19 @@
-/** A proxy behind plain node servers: HTTP/1, HTTP/1 over TLS and HTTP/2, on ports of 127.0.0.1, closed with the test. */
+/** A proxy behind plain servers: HTTP/1 and HTTP/1 over TLS, with the fast lane in front, and HTTP/2; on ports of 127.0.0.1, closed with the test. */
 import { createServer, type Server, type ServerOptions } from 'node:http'
 import { createServer as createHttp2Server, createSecureServer } from 'node:http2'
-import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo, Server as NetServer } from 'node:net'
+import { createServer as createHttpsServer } from 'node:https'
+import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import type { Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
 import { createProxy, type Proxy as DataPath } from '../../lib/proxy/proxy.ts'
+import { FastLane } from '../../lib/server/fast-lane.ts'
 import type { Settings } from '../../lib/settings-table.ts'
 import type { Snapshot } from '../../lib/snapshot.ts'
 import type { RequestRecord } from '../../lib/telemetry/record.ts'
 import { EndpointRegistry, type RegistryOptions } from '../../lib/upstream/registry.ts'
 import type { Pem } from './certificates.ts'
+import { FAST_LANE } from './fast-lane.ts'
 import { makeSettings } from './settings.ts'
 import { type EndpointWords, type ModelWords, makeSnapshot } from './snapshot.ts'
 
@@ -79,12 +82,30 @@ export async function startProxy(
 
   const http2Server = createHttp2Server()
   http2Server.on('stream', proxy.handleStream.bind(proxy))
-  const servers: NetServer[] = [wireHttp1(createServer(http1Options(proxy)), proxy), http2Server]
+  const http1 = wireHttp1(createServer(http1Options(proxy)), proxy)
+  const createLane = (scheme: 'http' | 'https', server: NetServer) =>
+    new FastLane({
+      settings,
+      proxy,
+      clock: systemClock,
+      scheme,
+      handOver: (socket) => void server.emit(scheme === 'http' ? 'connection' : 'secureConnection', socket),
+    })
+  const front = FAST_LANE ? createLane('http', http1) : undefined
+  const plain = front
+    ? createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => front.accept(socket))
+    : http1
+  const servers: NetServer[] = [plain, http2Server]
   if (options.certificate) {
     const pem = { cert: options.certificate.certificate, key: options.certificate.key }
     const secure = createSecureServer({ ...pem, allowHTTP1: false })
     secure.on('stream', proxy.handleStream.bind(proxy))
-    servers.push(wireHttp1(createTlsServer({ ...pem, ...http1Options(proxy) }), proxy), secure)
+    const https1 = wireHttp1(createHttpsServer({ ...pem, ...http1Options(proxy) }), proxy)
+    const tlsFront = FAST_LANE ? createLane('https', https1) : undefined
+    const tls = tlsFront
+      ? createTlsServer({ ...pem, allowHalfOpen: true }, (socket) => tlsFront.accept(socket.on('error', () => {})))
+      : https1
+    servers.push(tls, secure)
   }
   const sockets = new Set<{ destroy(): void }>()
   for (const server of servers) {
@@ -92,6 +113,7 @@ export async function startProxy(
       // A replayed upgrade comes as the same connection again.
       if (sockets.has(socket)) return
       sockets.add(socket)
+      socket.on('error', () => {})
       socket.on('close', () => sockets.delete(socket))
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -77,6 +77,8 @@ export type RawUpstream = {
   readonly port: number
   /** In the order in which they came. */
   readonly connections: readonly RawConnection[]
+  /** The TCP sockets, also under TLS, in the order in which they came. */
+  readonly transports: readonly Socket[]
   /** The `n`-th connection (from 0), once it is there. */
   connection(n: number): Promise<RawConnection>
   close(): Promise<void>
@@ -88,6 +90,7 @@ export async function startRawUpstream(
   tls?: TlsOptions,
 ): Promise<RawUpstream> {
   const connections: RawConnection[] = []
+  const transports: Socket[] = []
   const waiters: (() => void)[] = []
   const accept = (socket: Socket) => {
     const connection = new RawConnection(socket)
@@ -96,12 +99,14 @@ export async function startRawUpstream(
     void behave(connection, connections.length - 1)
   }
   const server: Server = tls
-    ? createTlsServer(tls, accept).on('tlsClientError', () => {})
-    : createServer({ allowHalfOpen: true }, accept)
+    ? createTlsServer({ ...tls, noDelay: true }, accept).on('tlsClientError', () => {})
+    : createServer({ allowHalfOpen: true, noDelay: true }, accept)
+  server.on('connection', (socket: Socket) => transports.push(socket))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     port: (server.address() as AddressInfo).port,
     connections,
+    transports,
     async connection(n) {
       while (connections.length <= n) await new Promise<void>((resolve) => waiters.push(resolve))
       return connections[n]!

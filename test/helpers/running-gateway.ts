@@ -1,18 +1,24 @@
 /** A whole gateway in this process, over manifests given as text, on free ports of 127.0.0.1; and the clients that ask it. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import type { TLSSocket } from 'node:tls'
 import type { Test } from 'tap'
 import { createGateway, type Gateway } from '../../lib/index.ts'
+import type { Log } from '../../lib/telemetry/log.ts'
 import { makeCertificate } from './certificates.ts'
 import { type Echo, type EchoUpstream, startEchoUpstream } from './echo-upstream.ts'
+import { FAST_LANE } from './fast-lane.ts'
 import { connectRaw, connectRawTls, type RawResponse } from './raw-client.ts'
 
 export type RunningGateway = {
   readonly gateway: Gateway
   readonly http: number
   readonly https: number
+  /** 0 where it is off, as it is unless a flag says otherwise. */
+  readonly admin: number
   /** Writes other manifests in place of those it has, and waits until they serve. */
   change(manifests: string): Promise<void>
 }
@@ -21,6 +27,8 @@ export type RunningOptions = {
   /** Endpoints of Services in the default namespace (`web`, `web:http`), as the setting `endpoints` has them. */
   endpoints?: Readonly<Record<string, readonly number[]>>
   flags?: Readonly<Record<string, string>>
+  /** Where to log; left out: nowhere. */
+  log?: Log
 }
 
 /** `sources` are more files to read, as given with `-f`. */
@@ -29,7 +37,7 @@ export async function runGateway(
   manifests: string,
   options: RunningOptions & { sources?: readonly string[] } = {},
 ): Promise<RunningGateway> {
-  const { endpoints = {}, flags = {}, sources = [] } = options
+  const { endpoints = {}, flags = {}, sources = [], log } = options
   const folder = mkdtempSync(join(tmpdir(), 'portico-running-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const file = join(folder, 'manifests.yaml')
@@ -41,12 +49,14 @@ export async function runGateway(
   const gateway = await createGateway({
     sources: [file, ...sources],
     environment: {},
+    ...(log && { log }),
     flags: {
       'http.port': '0',
       'https.port': '0',
       'http.address': address,
       'https.address': address,
       'admin.enabled': 'false',
+      'fastLane.enabled': String(FAST_LANE),
       'log.level': 'silent',
       watch: 'false',
       dataDir: join(folder, 'data'),
@@ -64,11 +74,22 @@ export async function runGateway(
     gateway,
     http: gateway.ports.http ?? 0,
     https: gateway.ports.https ?? 0,
+    admin: gateway.ports.admin ?? 0,
     async change(text) {
       writeFileSync(file, text)
       await gateway.reload()
     },
   }
+}
+
+/** The metrics page of the admin listener, which a flag must have switched on. */
+export function readMetrics({ admin }: RunningGateway): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = get({ port: admin, host: '127.0.0.1', path: '/metrics', agent: false }, (response) => {
+      text(response).then(resolve, reject)
+    })
+    request.on('error', reject)
+  })
 }
 
 /** An echo upstream for each name, closed with the test. */

@@ -1,9 +1,10 @@
 /** Settings for tests: the table's defaults with single values changed. */
 import { SETTINGS, type Settings } from '../../lib/settings-table.ts'
+import { FAST_LANE } from './fast-lane.ts'
 
 /** `changes` by dotted name: `{'http.port': 0}`. Throws for a name the table does not have. */
 export function makeSettings(changes: Readonly<Record<string, unknown>> = {}): Settings {
-  const left = new Map(Object.entries(changes))
+  const left = new Map(Object.entries({ 'fastLane.enabled': FAST_LANE, ...changes }))
   const read = (table: object, prefix: string): object => {
     const values: Record<string, unknown> = {}
     for (const [key, entry] of Object.entries(table)) {

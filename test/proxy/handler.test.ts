@@ -22,8 +22,7 @@ t.test('a request goes to the upstream of its route and is recorded once', async
     scheme: 'http',
     peerAddress: '127.0.0.1',
     clientAddress: '127.0.0.1',
-    ingress: 'default/test',
-    upstream: 'default/web:80',
+    labels: { ingress: 'default/test', upstream: 'default/web:80' },
     endpoint: `127.0.0.1:${echo.port}`,
     tries: 1,
     bytesOut: response.body.length,
@@ -77,11 +76,18 @@ t.test('without any route the answer is 404, before any configuration 503', asyn
   const early = await requestRaw(server.port, get('/'))
   t.equal(early.status, 503)
   t.equal(JSON.parse(early.body.toString()).code, 'PORTICO_GW_NOT_READY')
+  t.equal(early.header('connection'), 'close')
+  t.match(await server.record(), {
+    status: 503,
+    error: 'PORTICO_GW_NOT_READY',
+    target: '/',
+    id: early.header('x-request-id')!,
+  })
   server.load({})
   const response = await requestRaw(server.port, get('/'))
   t.equal(response.status, 404)
   t.equal(JSON.parse(response.body.toString()).code, 'PORTICO_REQ_NO_ROUTE')
-  t.match(await server.record(), { status: 404, error: 'PORTICO_REQ_NO_ROUTE', upstream: undefined })
+  t.match(await server.record(), { status: 404, error: 'PORTICO_REQ_NO_ROUTE', labels: undefined })
 })
 
 t.test('what matched is what is forwarded', async (t) => {

@@ -36,7 +36,8 @@ t.test('order, case, number and bytes of response fields are kept', async (t) =>
   const client = await connectRaw(server.port)
   t.teardown(() => client.destroy())
   const text = await client.send(get('')).until((each) => each.endsWith('ok'))
-  t.ok(text.startsWith(`HTTP/1.1 299 Fine by m\xe9\r\n${fields}Content-Length: 2\r\n`), text)
+  t.ok(text.startsWith(`HTTP/1.1 299 Fine by m\xe9\r\n${fields}X-Request-Id: `), text)
+  t.match(text, '\r\nContent-Length: 2\r\n')
 })
 
 t.test('latin1 values reach the client unchanged when there is no body', async (t) => {
@@ -73,7 +74,7 @@ t.test('HD-09 hop-by-hop fields of the request end here', async (t) => {
   ]) {
     t.same(findAll(headers, name), [], name)
   }
-  t.same(findAll(headers, 'connection'), ['keep-alive'], "the gateway's own")
+  t.same(findAll(headers, 'connection'), [])
   t.same(findAll(headers, 'x-kept'), ['1'])
 })
 

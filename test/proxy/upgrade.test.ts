@@ -72,6 +72,19 @@ t.test('hole 10, WS-02 101 comes only from the upstream; its refusal is relayed'
   }
 })
 
+t.test('a 101 that does not say to what is no answer', async (t) => {
+  const { upstream, server } = await startBoth(t)
+  const client = await connectRaw(server.port)
+  t.teardown(() => client.destroy())
+  client.send(handshake())
+  const connection = await upstream.connection(0)
+  await connection.head()
+  connection.send('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n')
+  t.equal((await client.response()).status, 502)
+  t.match(await server.record(), { error: 'PORTICO_UP_BAD_RESPONSE', tunnel: false })
+  await connection.ended()
+})
+
 t.test('WS-03 all fields reach the upstream', async (t) => {
   const { upstream, server } = await startBoth(t)
   const client = await connectRaw(server.port)

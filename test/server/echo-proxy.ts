@@ -1,9 +1,12 @@
 /** Stands in for the proxy in tests of the doors: answers with what reached it, and notes every call. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
+import type { GatewayError } from '../../lib/base/errors.ts'
+import type { BodySink, Exchange, ExchangeEvents } from '../../lib/proxy/exchange.ts'
+import { makeSettings } from '../helpers/settings.ts'
 
 export type Echo = {
   method: string
@@ -21,6 +24,10 @@ export class EchoProxy {
   /** Requests and streams that came in. */
   seen = 0
   readonly clientErrors: string[] = []
+  /** Requests that came by the fast lane, in order. */
+  readonly exchanges: Exchange[] = []
+  /** Serves requests of the fast lane in place of the echo. */
+  serve: ((exchange: Exchange) => void) | undefined
   /** When set, HTTP/1 requests and HTTP/2 streams wait for it before they are answered. */
   hold: Promise<void> | undefined
 
@@ -37,6 +44,14 @@ export class EchoProxy {
       ...(this.draining ? ['Connection', 'close'] : []),
     ])
     response.end(request.method === 'HEAD' ? undefined : echo)
+  }
+
+  handleExchange = (exchange: Exchange): void => {
+    this.seen++
+    this.inFlight++
+    this.exchanges.push(exchange)
+    if (this.serve) this.serve(exchange)
+    else new EchoAnswer(this, exchange).start()
   }
 
   handleStream = async (
@@ -96,6 +111,78 @@ export class EchoProxy {
       remoteAddress: (socket as Socket).remoteAddress ?? '',
     }
     return JSON.stringify(echo)
+  }
+}
+
+/** The echo by way of an Exchange. */
+export class EchoAnswer implements ExchangeEvents, BodySink {
+  readonly #proxy: EchoProxy
+  readonly #exchange: Exchange
+  #body = ''
+
+  constructor(proxy: EchoProxy, exchange: Exchange) {
+    this.#proxy = proxy
+    this.#exchange = exchange
+    exchange.events = this
+  }
+
+  start(): void {
+    if (this.#exchange.hasBody) this.#exchange.readBody(this, false)
+    else this.#answer()
+  }
+
+  onBodyData(chunk: Buffer): void {
+    this.#body += chunk.toString('latin1')
+  }
+
+  onBodyEnd(): void {
+    this.#answer()
+  }
+
+  onClose(): void {
+    this.#proxy.inFlight--
+  }
+
+  onClientDrain(): void {}
+
+  onBroken(error: GatewayError): void {
+    this.#proxy.clientErrors.push(error.code)
+    if (this.#exchange.isHeadSent) this.#exchange.abort()
+    else this.#send(error.status, Buffer.alloc(0), true)
+  }
+
+  #answer(): void {
+    const { hold } = this.#proxy
+    if (hold) hold.then(() => this.#echo())
+    else this.#echo()
+  }
+
+  #echo(): void {
+    const { method, target, connection } = this.#exchange
+    const fields = this.#exchange.readFields(makeSettings())
+    if (fields instanceof Error) throw fields
+    const echo: Echo = {
+      method,
+      url: target,
+      rawHeaders: fields.lines.split('\r\n').flatMap((line) => (line === '' ? [] : line.split(': '))),
+      body: this.#body,
+      encrypted: connection.scheme === 'https',
+      remoteAddress: connection.peerAddress,
+    }
+    this.#send(200, Buffer.from(JSON.stringify(echo)), this.#proxy.draining)
+  }
+
+  #send(status: number, body: Buffer, close: boolean): void {
+    this.#exchange.sendHead({
+      status,
+      reason: STATUS_CODES[status]!,
+      lines: 'Content-Type: application/json\r\n',
+      contentLength: body.length,
+      close,
+      trailers: false,
+    })
+    if (this.#exchange.method !== 'HEAD') this.#exchange.write(body)
+    this.#exchange.end([])
   }
 }
 

@@ -1,6 +1,6 @@
 /** The listener over real sockets: every kind of HTTP/1 request reaches the proxy as sent; time limits; drain and close. */
 import { createServer, METHODS, request } from 'node:http'
-import type { Socket } from 'node:net'
+import net, { type Socket } from 'node:net'
 import t from 'tap'
 import { replayWithoutUpgrade } from '../../lib/proxy/upgrade.ts'
 import type { Echo } from './echo-proxy.ts'
@@ -284,4 +284,40 @@ t.test('every address means IPv4 too', async (t) => {
   client.socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
   await client.closed
   t.match(client.received, /^HTTP\/1\.1 200 /)
+})
+
+t.test('with the fast lane off every request comes by node:http', async (t) => {
+  const { port, proxy } = await startListener(t, { settings: { 'fastLane.enabled': false } })
+  const client = await connectRaw(t, port)
+  client.socket.write('GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  await client.closed
+  t.equal(readEcho(client.received).url, '/a')
+  t.equal(proxy.exchanges.length, 0)
+  t.equal(proxy.seen, 1)
+})
+
+/** A listening socket that this process holds for another, as Node's cluster has them. */
+function bindHandle(): { handle: object; port: number } {
+  const { _createServerHandle: createServerHandle } = net as unknown as {
+    _createServerHandle(address: string, port: number, family: 4): TcpHandle
+  }
+  const handle = createServerHandle('127.0.0.1', 0, 4)
+  const name: { port?: number } = {}
+  handle.getsockname(name)
+  return { handle, port: name.port! }
+}
+type TcpHandle = { getsockname(name: object): number }
+
+t.test('a listener takes over a handle that is bound already, and its connections wait until then', async (t) => {
+  for (const enabled of [true, false]) {
+    const { handle, port } = bindHandle()
+    const { listener, port: bound } = await startListener(t, { handle, settings: { 'fastLane.enabled': enabled } })
+    t.equal(bound, port)
+    const client = await connectRaw(t, port)
+    client.socket.write('GET /taken HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    await client.closed
+    t.equal(readEcho(client.received).url, '/taken')
+    await listener.close()
+    await t.rejects(connectRaw(t, port), { code: 'ECONNREFUSED' })
+  }
 })

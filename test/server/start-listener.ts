@@ -15,6 +15,8 @@ export type StartOptions = {
   settings?: Readonly<Record<string, unknown>>
   certificates?: () => HostIndex<CertificateBinding> | undefined
   strictSni?: () => boolean
+  handle?: object
+  ticketSecret?: Buffer
 }
 
 export type Started = {
@@ -44,6 +46,8 @@ export async function startListener(t: Test, options: StartOptions = {}): Promis
     certificates: options.certificates ?? (() => undefined),
     defaultCertificate: await defaultCertificate(),
     ...(options.strictSni && { strictSni: options.strictSni }),
+    ...(options.handle && { handle: options.handle }),
+    ...(options.ticketSecret && { ticketSecret: options.ticketSecret }),
     log,
   })
   t.teardown(() => listener.close())
@@ -106,7 +110,7 @@ export async function connectRaw(t: Test, port: number, allowHalfOpen = false): 
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen })
   t.teardown(() => socket.destroy())
   const client = new RawClient(socket)
-  await new Promise((resolve) => socket.once('connect', resolve))
+  await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
   return client
 }
 

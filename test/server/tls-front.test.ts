@@ -92,24 +92,33 @@ t.test('I-35 a Secret may change its key type', async (t) => {
   }
 })
 
+/** One request on a connection of its own; the ticket is for the next one. */
+async function visitOnce(
+  t: Test,
+  port: number,
+  version: (typeof VERSIONS)[number],
+  servername: string,
+  session?: Buffer,
+): Promise<{ reused: boolean; name: string | string[] | undefined; ticket: Buffer | undefined }> {
+  const options = { minVersion: version, maxVersion: version, servername, ...(session && { session }) }
+  const socket = await openTls(t, port, options)
+  // TLS 1.2 has its ticket with the handshake, TLS 1.3 sends it behind.
+  let ticket: Buffer | undefined = version === 'TLSv1.2' ? socket.getSession() : undefined
+  socket.on('session', (bytes: Buffer) => (ticket = bytes))
+  const client = new RawClient(socket)
+  // Resumed, there is no certificate to tell.
+  const found = { reused: socket.isSessionReused(), name: socket.getPeerCertificate().subject?.CN }
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  await client.closed
+  return { ...found, ticket }
+}
+
 t.test('TLS-15 a session is resumed under its own certificate alone', async (t) => {
   const other = await makeModelCertificate({ names: ['other.test'], keyType: 'rsa' })
   let index = indexCertificates({ 'shop.test': exact, 'other.test': other })
   const { port } = await startListener(t, { name: 'https', certificates: () => index, strictSni: () => true })
   for (const version of VERSIONS) {
-    const visit = async (servername: string, session?: Buffer) => {
-      const options = { minVersion: version, maxVersion: version, servername, ...(session && { session }) }
-      const socket = await openTls(t, port, options)
-      // TLS 1.2 has its ticket with the handshake, TLS 1.3 sends it behind.
-      let ticket: Buffer | undefined = version === 'TLSv1.2' ? socket.getSession() : undefined
-      socket.on('session', (bytes: Buffer) => (ticket = bytes))
-      const client = new RawClient(socket)
-      // Resumed, there is no certificate to tell.
-      const found = { reused: socket.isSessionReused(), name: socket.getPeerCertificate().subject?.CN }
-      socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
-      await client.closed
-      return { ...found, ticket }
-    }
+    const visit = (servername: string, session?: Buffer) => visitOnce(t, port, version, servername, session)
     const { ticket } = await visit('shop.test')
     t.match(await visit('shop.test', ticket), { reused: true })
     t.match(await visit('other.test', ticket), { reused: false, name: 'other.test' }, version)
@@ -119,6 +128,22 @@ t.test('TLS-15 a session is resumed under its own certificate alone', async (t) 
     index = indexCertificates({ 'shop.test': renewed, 'other.test': other })
     t.match(await visit('shop.test', ticket), { reused: false }, 'another certificate since')
     index = before
+  }
+})
+
+t.test('listeners that share a ticket secret resume the sessions of each other, and no others', async (t) => {
+  const other = await makeModelCertificate({ names: ['other.test'], keyType: 'rsa' })
+  const index = indexCertificates({ 'shop.test': exact, 'other.test': other })
+  const start = async (fill: number) => {
+    const options = { name: 'https', certificates: () => index, ticketSecret: Buffer.alloc(32, fill) } as const
+    return (await startListener(t, options)).port
+  }
+  const [first, second, stranger] = await Promise.all([start(1), start(1), start(2)])
+  for (const version of VERSIONS) {
+    const { ticket } = await visitOnce(t, first, version, 'shop.test')
+    t.match(await visitOnce(t, second, version, 'shop.test', ticket), { reused: true }, version)
+    t.match(await visitOnce(t, stranger, version, 'shop.test', ticket), { reused: false }, version)
+    t.match(await visitOnce(t, second, version, 'other.test', ticket), { reused: false, name: 'other.test' }, version)
   }
 })
 

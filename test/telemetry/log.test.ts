@@ -42,7 +42,7 @@ t.test('the level may be changed while running', async (t) => {
 t.test('pretty lines are for people, access lines in their own form', async (t) => {
   const { log, read } = collect('pretty')
   log.info({ port: 8080 }, 'listening')
-  createAccessLog(log)(makeRecord({ status: 404, error: 'PORTICO_REQ_NO_ROUTE', upstream: undefined }))
+  createAccessLog(log)(makeRecord({ status: 404, error: 'PORTICO_REQ_NO_ROUTE', labels: undefined }))
   const [first, second, rest] = read()
     .replaceAll(/\x1b\[\d+m/g, '')
     .split('\n')

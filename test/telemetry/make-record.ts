@@ -1,5 +1,14 @@
 /** A finished request, with single facts changed. */
-import type { RequestRecord } from '../../lib/telemetry/record.ts'
+import type { RequestRecord, RouteLabels } from '../../lib/telemetry/record.ts'
+
+export function makeLabels(changes: Partial<RouteLabels> = {}): RouteLabels {
+  return {
+    ingress: 'default/shop',
+    route: 'default/shop|shop.test|Prefix /api',
+    upstream: 'default/api:80',
+    ...changes,
+  }
+}
 
 export function makeRecord(changes: Partial<RequestRecord> = {}): RequestRecord {
   return {
@@ -18,9 +27,7 @@ export function makeRecord(changes: Partial<RequestRecord> = {}): RequestRecord 
     peerAddress: '10.0.0.1',
     clientAddress: '203.0.113.7',
     userAgent: 'curl/8',
-    ingress: 'default/shop',
-    route: 'default/shop|shop.test|Prefix /api',
-    upstream: 'default/api:80',
+    labels: makeLabels(),
     endpoint: '10.1.1.1:80',
     tries: 1,
     error: undefined,

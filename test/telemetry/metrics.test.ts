@@ -1,7 +1,7 @@
 /** The metrics' text: what is counted under which labels, and that no client can add to them. */
 import t from 'tap'
 import { createMetrics } from '../../lib/telemetry/metrics.ts'
-import { makeRecord } from './make-record.ts'
+import { makeLabels, makeRecord } from './make-record.ts'
 
 /** Samples of one metric, as they are in the text. */
 function pick(text: string, name: string): string[] {
@@ -13,7 +13,7 @@ t.test('requests are counted by route, method and status', async (t) => {
   metrics.observe(makeRecord())
   metrics.observe(makeRecord())
   metrics.observe(makeRecord({ method: 'POST', status: 201 }))
-  metrics.observe(makeRecord({ status: 404, ingress: undefined, upstream: undefined, error: 'PORTICO_REQ_NO_ROUTE' }))
+  metrics.observe(makeRecord({ status: 404, labels: undefined, error: 'PORTICO_REQ_NO_ROUTE' }))
   const text = await metrics.text()
   t.same(pick(text, 'portico_requests_total'), [
     'portico_requests_total{ingress="default/shop",service="default/api:80",method="GET",status="200"} 2',
@@ -79,7 +79,8 @@ t.test('AD-11, OV-11 nothing a client sends becomes a label', async (t) => {
 
 t.test('routes beyond the limit are counted together', async (t) => {
   const metrics = createMetrics()
-  for (let index = 0; index < 10_005; index++) metrics.observe(makeRecord({ ingress: `default/i${index}` }))
+  for (let index = 0; index < 10_005; index++)
+    metrics.observe(makeRecord({ labels: makeLabels({ ingress: `default/i${index}` }) }))
   const text = await metrics.text()
   t.equal(pick(text, 'portico_requests_total').length, 10_001)
   t.match(text, 'portico_requests_total{ingress="other",service="other",method="GET",status="200"} 5')

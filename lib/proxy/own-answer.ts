@@ -1,0 +1,60 @@
+/** An answer that the gateway itself makes: a failure or a redirect, sent whole and watched until the client has taken it. */
+import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
+import type { GatewayError } from '../base/errors.ts'
+import type { RequestContext } from './context.ts'
+import type { AnswerHead, ExchangeEvents } from './exchange.ts'
+
+/** Whoever answers. */
+export type AnswerOwner = {
+  readonly deadlines: DeadlineWatch
+  /** The exchange has ended. */
+  finish(context: RequestContext, complete: boolean): void
+}
+
+/** Milliseconds that a client may take nothing, where there is no configuration yet that says so. */
+const DEFAULT_STALL = 60_000
+
+export class OwnAnswer implements ExchangeEvents, Timed {
+  deadlineAt: number = Number.POSITIVE_INFINITY
+  watchIndex: number = UNWATCHED
+  readonly #owner: AnswerOwner
+  readonly #context: RequestContext
+
+  constructor(owner: AnswerOwner, context: RequestContext) {
+    this.#owner = owner
+    this.#context = context
+  }
+
+  send(head: AnswerHead, body: Buffer | undefined): void {
+    const context = this.#context
+    const { exchange } = context
+    exchange.events = this
+    exchange.sendHead(head)
+    if (body && exchange.method !== 'HEAD') {
+      context.bytesOut = body.length
+      exchange.write(body)
+    }
+    exchange.end([])
+    if (context.isFinished || exchange.pendingBytes === 0) return
+    const stall = context.snapshot?.settings.timeouts.writeStall ?? DEFAULT_STALL
+    this.deadlineAt = context.clock.monotonic() + stall
+    this.#owner.deadlines.add(this)
+  }
+
+  onClose(complete: boolean): void {
+    this.#owner.deadlines.delete(this)
+    this.#owner.finish(this.#context, complete)
+  }
+
+  onClientDrain(): void {}
+
+  /** The request is answered already; what is wrong with the rest of it only costs the connection. */
+  onBroken(_error: GatewayError): void {
+    this.#context.exchange.abort()
+  }
+
+  onDeadline(): void {
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.#context.exchange.abort()
+  }
+}

@@ -1,0 +1,293 @@
+/** One connection in the fast lane: its requests one after the other, its time limits, and where it goes when the lane is not for it. HOT */
+import type { Socket } from 'node:net'
+import { type Timed, UNWATCHED } from '../base/deadline.ts'
+import { GatewayError } from '../base/errors.ts'
+import { EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../http1/chunked-decoder.ts'
+import { DECLINED, PARTIAL, type RequestHead, scanRequest } from '../http1/request-scan.ts'
+import { type ConnectionInfo, describeConnection } from '../proxy/exchange.ts'
+import { FastExchange } from './fast-exchange.ts'
+import type { FastLane } from './fast-lane.ts'
+
+/** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
+const LINGER_MS = 2000
+
+/**
+ * A client that has sent its FIN may still read (`nc -N`) or be gone (most often). It keeps its request as long as the
+ * answer makes progress within this time.
+ */
+const HALF_CLOSED_MS = 1000
+
+/** A head that comes in more pieces is left to node:http, which does not begin anew with each. */
+const MAX_PIECES = 8
+
+const CONNECTION: unique symbol = Symbol('connection')
+type LaneSocket = Socket & { [CONNECTION]?: LaneConnection | undefined }
+
+/** `head`: a head is awaited, or some of it has come. `deaf`: the last answer is under way, what else comes means nothing. */
+type State = 'head' | 'idle' | 'serving' | 'deaf'
+
+export class LaneConnection implements Timed {
+  deadlineAt: number
+  watchIndex: number = UNWATCHED
+  readonly #lane: FastLane
+  readonly #socket: Socket
+  #state: State = 'head'
+  #exchange: FastExchange | undefined = undefined
+  /** Received, and read no further yet: part of a head, or what is being looked at in the present turn. */
+  #unread: Buffer | undefined = undefined
+  #pieces: number = 0
+  /** Requests are being read in a loop further down the stack. */
+  #isReading: boolean = false
+  /** The client has sent its FIN, and all that came before it is read. */
+  #isHalfClosed: boolean = false
+  #info: ConnectionInfo | undefined = undefined
+  #onWritten: ((error?: Error | null) => void) | undefined = undefined
+
+  constructor(lane: FastLane, socket: Socket) {
+    this.#lane = lane
+    this.#socket = socket
+    this.deadlineAt = lane.now() + lane.headTimeout
+    const own: LaneSocket = socket
+    own[CONNECTION] = this
+    socket.on('data', onData)
+    socket.on('end', onEnd)
+    socket.on('drain', onDrain)
+    socket.on('close', onClose)
+  }
+
+  // For the exchange
+
+  get keepAliveLines(): string {
+    return this.#lane.keepAliveLines
+  }
+
+  /** The answer that begins now is the last of this connection. */
+  get isLast(): boolean {
+    return this.#lane.isDraining || this.#isHalfClosed
+  }
+
+  get onWritten(): (error?: Error | null) => void {
+    this.#onWritten ??= (error) => {
+      if (!error) this.#exchange?.onWritten()
+    }
+    return this.#onWritten
+  }
+
+  noteProgress(): void {
+    if (this.#isHalfClosed && this.#exchange) this.deadlineAt = this.#lane.now() + HALF_CLOSED_MS
+  }
+
+  /** Somebody takes the request's body now. */
+  deliverBody(): void {
+    const bytes = this.#unread
+    if (bytes === undefined || this.#exchange?.isRequestComplete !== false) {
+      this.updateFlow()
+      return
+    }
+    this.#unread = undefined
+    this.#receiveBody(bytes)
+  }
+
+  /** Reads on, unless what comes has no taker yet. */
+  updateFlow(): void {
+    if (this.#isReading) return
+    const exchange = this.#exchange
+    const bytes = this.#unread
+    if (exchange === undefined || this.#state === 'deaf' || (bytes === undefined && !exchange.isBodyBlocked)) {
+      if (this.#socket.isPaused()) this.#socket.resume()
+      return
+    }
+    this.#socket.pause()
+    if (bytes === undefined) return
+    // They wait in the socket, which does not read on without end, and tells of the client's FIN when they are read.
+    this.#unread = undefined
+    this.#socket.unshift(bytes)
+  }
+
+  onExchangeClose(exchange: FastExchange): void {
+    this.#exchange = undefined
+    if (this.#socket.destroyed) return
+    if (exchange.keepAlive && !this.isLast) {
+      this.#state = 'idle'
+      this.deadlineAt = this.#lane.now() + this.#lane.keepAliveTimeout
+      this.updateFlow()
+      return
+    }
+    this.#goDeaf()
+    // Closing a socket that still receives makes the kernel send a reset, which may destroy the answer before the
+    // client has read it (nginx's lingering_close).
+    if (exchange.isEarly && !this.#isHalfClosed) this.#socket.end()
+    else this.#socket.destroySoon()
+  }
+
+  // For the lane
+
+  /** Closes the connection if it carries no request and has not begun to receive one. */
+  closeIdle(): void {
+    const hasBytes = this.#unread !== undefined || this.#socket.readableLength > 0
+    if (this.#exchange === undefined && this.#state !== 'deaf' && !hasBytes) this.#socket.destroy()
+  }
+
+  onDeadline(): void {
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    if (this.#state === 'head') {
+      this.#fail('ERR_HTTP_REQUEST_TIMEOUT', 'Request timeout')
+    } else if (this.#state === 'idle' || this.#exchange === undefined) {
+      this.#socket.destroy()
+    } else if (this.#exchange.pendingBytes > 0) {
+      // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
+      this.noteProgress()
+    } else {
+      this.#exchange.abort()
+    }
+  }
+
+  // For the socket
+
+  receive(chunk: Buffer): void {
+    if (this.#state === 'deaf') return
+    const exchange = this.#exchange
+    if (exchange === undefined) {
+      this.#unread = this.#unread === undefined ? chunk : Buffer.concat([this.#unread, chunk])
+      this.#readRequests()
+    } else if (exchange.wantsBody) {
+      this.#receiveBody(chunk)
+    } else {
+      this.#unread = chunk
+      this.updateFlow()
+    }
+  }
+
+  /** All that the client sent before has been received here, so what is unread is part of a head. */
+  onClientEnd(): void {
+    const exchange = this.#exchange
+    this.#isHalfClosed = true
+    if (exchange !== undefined) {
+      this.noteProgress()
+      if (!exchange.isRequestComplete) {
+        exchange.break(new GatewayError('PORTICO_REQ_MALFORMED', 'the connection ended inside the request'))
+      }
+    } else if (this.#state === 'deaf') {
+      this.#socket.destroy()
+    } else if (this.#unread !== undefined) {
+      this.#fail('HPE_INVALID_EOF_STATE', 'Invalid EOF state')
+    } else {
+      this.#goDeaf()
+      this.#socket.destroySoon()
+    }
+  }
+
+  onSocketDrain(): void {
+    this.#exchange?.onSocketDrain()
+  }
+
+  onSocketClose(): void {
+    this.#lane.forget(this)
+    this.#exchange?.onSocketClose()
+  }
+
+  /** Serves what has been received, one request after the other (RFC 9112 §9.3.2), until one takes its time. */
+  #readRequests(): void {
+    this.#isReading = true
+    while (this.#unread !== undefined && this.#exchange === undefined && this.#state !== 'deaf') {
+      const bytes = this.#unread
+      const head = scanRequest(bytes, 0, this.#lane.limits)
+      if (head === PARTIAL && ++this.#pieces < MAX_PIECES) {
+        if (this.#state === 'idle') {
+          this.#state = 'head'
+          this.deadlineAt = this.#lane.now() + this.#lane.headTimeout
+        }
+        break
+      }
+      if (head === PARTIAL || head === DECLINED) {
+        this.#handOver(bytes)
+        return
+      }
+      this.#unread = head.end < bytes.length ? bytes.subarray(head.end) : undefined
+      this.#serve(head)
+    }
+    this.#isReading = false
+    this.updateFlow()
+  }
+
+  #serve(head: RequestHead): void {
+    this.#pieces = 0
+    this.#state = 'serving'
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.#info ??= describeConnection(this.#socket, this.#lane.scheme)
+    const exchange = new FastExchange(this, this.#socket, this.#info, head)
+    this.#exchange = exchange
+    if (!head.keepAlive && exchange.isRequestComplete) this.#ignoreRest()
+    this.#lane.proxy.handleExchange(exchange)
+  }
+
+  #receiveBody(bytes: Buffer): void {
+    const exchange = this.#exchange!
+    const end = exchange.receive(bytes)
+    if (end < MORE) {
+      this.#ignoreRest()
+      exchange.break(explainBody(end))
+    } else if (end !== MORE && !exchange.keepAlive) this.#ignoreRest()
+    else if (end !== MORE && end < bytes.length) this.#unread = bytes.subarray(end)
+    // What the last bytes brought may have been answered already.
+    if (this.#exchange === undefined && !this.#isReading) this.#readRequests()
+    else this.updateFlow()
+  }
+
+  /** Behind a request that closes the connection, and behind what is broken, nothing means anything (RFC 9112 §9.6). */
+  #ignoreRest(): void {
+    this.#state = 'deaf'
+    this.#unread = undefined
+  }
+
+  #goDeaf(): void {
+    this.#ignoreRest()
+    this.deadlineAt = this.#lane.now() + LINGER_MS
+    this.#socket.resume()
+  }
+
+  /** There is no request to answer through; the proxy does it as for a connection of node:http. */
+  #fail(code: string, message: string): void {
+    this.#goDeaf()
+    this.#lane.proxy.handleClientError(Object.assign(new Error(message), { code }), this.#socket)
+  }
+
+  /** To the door that reads everything, which decides what is wrong with these bytes, if anything is. */
+  #handOver(bytes: Buffer): void {
+    const socket: LaneSocket = this.#socket
+    this.#unread = undefined
+    this.#state = 'deaf'
+    this.#lane.forget(this)
+    socket[CONNECTION] = undefined
+    socket.off('data', onData).off('end', onEnd).off('drain', onDrain).off('close', onClose)
+    socket.pause()
+    socket.unshift(bytes)
+    this.#lane.handOver(socket)
+    socket.resume()
+  }
+}
+
+/** What ChunkedDecoder found wrong, as a failure of node:http's parser is told. */
+function explainBody(found: number): GatewayError {
+  if (found === EXTENSIONS_TOO_LARGE) return new GatewayError('PORTICO_REQ_TOO_LARGE', 'chunk extensions are too large')
+  if (found === TRAILERS_TOO_LARGE) return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', 'trailers are too large')
+  return new GatewayError('PORTICO_REQ_MALFORMED', 'the request body is not chunked correctly')
+}
+
+// Shared by all connections: an idle one shall cost little.
+
+function onData(this: LaneSocket, chunk: Buffer): void {
+  this[CONNECTION]!.receive(chunk)
+}
+
+function onEnd(this: LaneSocket): void {
+  this[CONNECTION]!.onClientEnd()
+}
+
+function onDrain(this: LaneSocket): void {
+  this[CONNECTION]!.onSocketDrain()
+}
+
+function onClose(this: LaneSocket): void {
+  this[CONNECTION]!.onSocketClose()
+}

@@ -1,0 +1,274 @@
+/** One request on a connection and the response to it: writes the one, reads the other, tells whether both were whole. HOT */
+import { GatewayError } from '../base/errors.ts'
+import { type ChunkedDecoder, MORE } from '../http1/chunked-decoder.ts'
+import { splitLines } from '../http1/field-line.ts'
+import { PartialHead } from '../http1/partial-head.ts'
+import { type ScannedResponse, scanResponse } from '../http1/response-scan.ts'
+import type { UpstreamCall, UpstreamEvents, UpstreamRequest } from './client.ts'
+import type { Connection, ConnectionUser } from './connection.ts'
+
+/** More interim answers than these are no honest answer. */
+const MAX_INTERIM_ANSWERS = 16
+/** Up to this many bytes of a body are joined with what stands before them into one string: cheaper than a vector of writes. */
+const MAX_JOINED = 4096
+
+const NO_TRAILERS: readonly string[] = Object.freeze([])
+
+/** What the next byte of the response belongs to. */
+const HEAD = 0
+const COUNTED = 1
+const CHUNKED = 2
+const UNTIL_CLOSE = 3
+
+export class Call implements UpstreamCall, ConnectionUser {
+  readonly #connection: Connection
+  readonly #request: UpstreamRequest
+  readonly #events: UpstreamEvents
+  /** The request's head while it is kept back. */
+  #head: string
+  #requestSent = false
+  /** A write returned false. */
+  #full = false
+  #expected: number = HEAD
+  /** Bytes of a counted body still to come. */
+  #left = 0
+  #decoder: ChunkedDecoder | undefined = undefined
+  #partial: PartialHead | undefined = undefined
+  #interim = 0
+  #keepAlive = false
+  #settled = false
+
+  constructor(connection: Connection, request: UpstreamRequest, events: UpstreamEvents) {
+    this.#connection = connection
+    this.#request = request
+    this.#events = events
+    this.#head = request.head
+    connection.use(this)
+  }
+
+  // UpstreamCall: the request
+
+  write(chunk: Buffer): boolean {
+    if (this.#settled) return true
+    if (chunk.length > 0) {
+      const { socket } = this.#connection
+      const chunked = this.#request.body === 'chunked'
+      const before = chunked ? `${this.#takeHead()}${chunk.length.toString(16)}\r\n` : this.#takeHead()
+      if (before === '') socket.write(chunk)
+      else if (chunk.length <= MAX_JOINED) {
+        const text = before + chunk.toString('latin1')
+        socket.write(chunked ? `${text}\r\n` : text, 'latin1')
+      } else {
+        socket.cork()
+        socket.write(before, 'latin1')
+        socket.write(chunk)
+        if (chunked) socket.write('\r\n', 'latin1')
+        socket.uncork()
+      }
+      this.#full = socket.writableLength >= socket.writableHighWaterMark
+    }
+    return !this.#full
+  }
+
+  end(trailers: readonly string[]): void {
+    if (this.#settled) return
+    this.#requestSent = true
+    let text = this.#takeHead()
+    if (this.#request.body === 'chunked') {
+      text += '0\r\n'
+      for (let at = 0; at + 1 < trailers.length; at += 2) text += `${trailers[at]}: ${trailers[at + 1]}\r\n`
+      text += '\r\n'
+    }
+    if (text !== '') this.#connection.socket.write(text, 'latin1')
+  }
+
+  flush(): void {
+    if (this.#settled || this.#head === '') return
+    this.#connection.socket.write(this.#takeHead(), 'latin1')
+  }
+
+  pause(): void {
+    if (!this.#settled) this.#connection.socket.pause()
+  }
+
+  resume(): void {
+    if (!this.#settled) this.#connection.socket.resume()
+  }
+
+  abort(): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#connection.destroy()
+  }
+
+  #takeHead(): string {
+    const head = this.#head
+    this.#head = ''
+    return head
+  }
+
+  // ConnectionUser: the response
+
+  onBytes(bytes: Buffer): void {
+    switch (this.#expected) {
+      case HEAD:
+        this.#onHeadBytes(bytes)
+        break
+      case COUNTED:
+        this.#onCounted(bytes, 0)
+        break
+      case CHUNKED:
+        this.#onChunked(bytes, 0)
+        break
+      default:
+        this.#events.onData(this.#own(bytes))
+    }
+  }
+
+  onFin(): void {
+    if (this.#expected === UNTIL_CLOSE && this.#connection.hasEndedProperly) this.#finish(NO_TRAILERS, false)
+    else this.#breakOff('the endpoint closed the connection')
+  }
+
+  onClosed(error: NodeJS.ErrnoException | undefined): void {
+    this.#breakOff(error ? (error.code ?? error.message) : 'the connection was closed', error)
+  }
+
+  onDrain(): void {
+    if (this.#settled || !this.#full) return
+    this.#full = false
+    this.#events.onDrain()
+  }
+
+  #onHeadBytes(piece: Buffer): void {
+    const bytes = this.#partial ? this.#partial.add(piece) : piece
+    if (bytes === undefined) return
+    let start = 0
+    do {
+      const head = scanResponse(bytes, start, this.#request.maxHeaderBytes)
+      if (head === undefined) {
+        // Nothing is put aside twice: `bytes` is what `partial` holds as long as no interim answer was cut off in front.
+        if (this.#partial === undefined || start > 0) this.#partial = new PartialHead(bytes.subarray(start))
+        return
+      }
+      if (typeof head === 'string') {
+        this.#fail(this.#badResponse(head))
+        return
+      }
+      start = head.end
+      if (head.status >= 200) {
+        this.#onHead(head, bytes)
+        return
+      }
+      if (head.status === 101) {
+        this.#onSwitch(head, bytes)
+        return
+      }
+      this.#onInterim(head)
+    } while (!this.#settled && start < bytes.length)
+    this.#partial = undefined
+  }
+
+  #onInterim(head: ScannedResponse): void {
+    if (++this.#interim > MAX_INTERIM_ANSWERS) this.#fail(this.#badResponse('too many interim answers'))
+    // Nothing may follow the end of the connection, yet the response would have to.
+    else if (!head.keepAlive) this.#fail(this.#badResponse('an interim answer that closes the connection'))
+    else if (head.status === 103) this.#events.onInformational(103, splitLines(head.lines))
+  }
+
+  #onSwitch(head: ScannedResponse, bytes: Buffer): void {
+    if (!this.#request.upgrade || head.upgrade === undefined) {
+      this.#fail(this.#badResponse(this.#request.upgrade ? '101 without Upgrade' : '101 that nobody asked for'))
+      return
+    }
+    this.#settled = true
+    const early = this.#own(bytes.subarray(head.end))
+    this.#events.onUpgrade(head, this.#connection.detach(), early)
+  }
+
+  /** RFC 9112 §6.3, in its order. */
+  #onHead(head: ScannedResponse, bytes: Buffer): void {
+    this.#partial = undefined
+    this.#keepAlive = head.keepAlive
+    // One second less, since the endpoint's clock started earlier.
+    if (head.idleSeconds !== Number.POSITIVE_INFINITY) {
+      this.#connection.idleLimit = Math.max(0, head.idleSeconds - 1) * 1000
+    }
+    const { status, end, contentLength } = head
+    const surplus = end < bytes.length
+    if (status === 204 || status === 304 || contentLength === 0 || this.#request.method === 'HEAD') {
+      this.#events.onHead(head, true)
+      this.#finish(NO_TRAILERS, !surplus)
+      return
+    }
+    if (head.chunked) {
+      this.#expected = CHUNKED
+      this.#decoder = this.#connection.decoder
+      this.#decoder.reset()
+    } else if (contentLength !== undefined) {
+      this.#expected = COUNTED
+      this.#left = contentLength
+    } else {
+      this.#expected = UNTIL_CLOSE
+      this.#keepAlive = false
+      this.#connection.awaitEnd()
+    }
+    this.#events.onHead(head, surplus)
+    if (!surplus || this.#settled) return
+    if (head.chunked) this.#onChunked(bytes, end)
+    else if (contentLength !== undefined) this.#onCounted(bytes, end)
+    else this.#events.onData(this.#own(bytes.subarray(end)))
+  }
+
+  #onCounted(bytes: Buffer, start: number): void {
+    const came = bytes.length - start
+    const used = Math.min(came, this.#left)
+    this.#left -= used
+    this.#events.onData(this.#own(used === bytes.length ? bytes : bytes.subarray(start, start + used)))
+    if (this.#left === 0) this.#finish(NO_TRAILERS, used === came)
+  }
+
+  #onChunked(bytes: Buffer, start: number): void {
+    const decoder = this.#decoder!
+    const end = decoder.decode(bytes, start)
+    if (end < MORE) {
+      this.#fail(this.#badResponse('malformed chunks'))
+      return
+    }
+    const { data } = decoder
+    if (data !== undefined) this.#events.onData(this.#own(data))
+    if (end !== MORE) this.#finish(decoder.trailers, end === bytes.length)
+  }
+
+  #own(bytes: Buffer): Buffer {
+    return this.#connection.lends ? Buffer.from(bytes) : bytes
+  }
+
+  // Endings
+
+  /** The response is whole. */
+  #finish(trailers: readonly string[], reusable: boolean): void {
+    if (this.#settled) return
+    this.#settled = true
+    // An answer before the whole request was sent: the connection can carry no other.
+    if (reusable && this.#keepAlive && this.#requestSent) this.#connection.release()
+    else this.#connection.destroy()
+    this.#events.onEnd(trailers)
+  }
+
+  #breakOff(why: string, cause?: Error): void {
+    const code = this.#expected === HEAD ? 'PORTICO_UP_RESET' : 'PORTICO_UP_TRUNCATED'
+    this.#fail(new GatewayError(code, `${this.#connection.owner.place}: ${why}`, cause))
+  }
+
+  #fail(error: GatewayError): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#connection.destroy()
+    this.#events.onError(error)
+  }
+
+  #badResponse(what: string): GatewayError {
+    return new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.#connection.owner.place}: ${what}`)
+  }
+}

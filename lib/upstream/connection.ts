@@ -1,0 +1,205 @@
+/** One socket to an endpoint, leased to one request at a time: hears whatever the socket says, and whether it can be used again. HOT */
+import type { OnReadOpts, Socket } from 'node:net'
+import { ChunkedDecoder } from '../http1/chunked-decoder.ts'
+import type { ConnectedSockets } from './connect.ts'
+
+/** What a connection tells the request that it carries. */
+export type ConnectionUser = {
+  onBytes(bytes: Buffer): void
+  /** The endpoint sends no more: a proper end, as far as the transport can say. */
+  onFin(): void
+  /** The socket is closed; nothing else comes. */
+  onClosed(error: NodeJS.ErrnoException | undefined): void
+  onDrain(): void
+}
+
+/** Where a connection belongs. */
+export type ConnectionOwner = {
+  /** `host:port`, for the log. */
+  readonly place: string
+  /** It has carried a whole exchange and may carry another. */
+  rest(connection: Connection): void
+  /** Its socket has closed. */
+  forget(connection: Connection): void
+}
+
+/**
+ * For node:net's `onread`: all plain connections read into one buffer, each read used up before the next. A buffer for every
+ * read costs more than to copy the few bytes that are kept.
+ */
+export const LENT_READS: OnReadOpts = { buffer: Buffer.allocUnsafeSlow(65_536), callback: onLentRead }
+
+const CONNECTION: unique symbol = Symbol('connection')
+type ConnectionSocket = Socket & { [CONNECTION]?: Connection | undefined }
+
+export class Connection {
+  readonly socket: Socket
+  readonly owner: ConnectionOwner
+  /** Bytes that are heard are gone when the call returns: what is kept must be copied. */
+  readonly lends: boolean
+  readonly #transport: Socket
+  /** Requests it has carried before this one. */
+  uses: number = 0
+  /** Milliseconds it may stay idle, if the endpoint said less than the settings (Keep-Alive: timeout). */
+  idleLimit: number = Number.POSITIVE_INFINITY
+  /** While it is idle: when it is closed, by the monotonic clock. */
+  idleUntil: number = 0
+  /** Neighbours in the pool's list of idle ones. */
+  newer: Connection | undefined = undefined
+  older: Connection | undefined = undefined
+  isIdle: boolean = false
+  #user: ConnectionUser | undefined = undefined
+  /** Whether a byte has come since it was leased. */
+  #answered = false
+  #error: NodeJS.ErrnoException | undefined = undefined
+  /** Over TLS, once the end is awaited: bytes on the wire when content was last heard, and whether that was in this turn. */
+  #wireBytes = -1
+  #heardNow = false
+  #decoder: ChunkedDecoder | undefined = undefined
+
+  constructor(sockets: ConnectedSockets, owner: ConnectionOwner) {
+    const { socket, transport } = sockets
+    this.socket = socket
+    this.#transport = transport
+    this.owner = owner
+    this.lends = transport === socket
+    const own: ConnectionSocket = socket
+    own[CONNECTION] = this
+    if (!this.lends) socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('drain', this.#onDrain)
+    socket.on('error', this.#onError)
+    socket.on('close', this.#onClose)
+  }
+
+  /** Whether a failure before any byte of an answer may only mean that the endpoint had closed the idle connection. */
+  get isStale(): boolean {
+    return this.uses > 0 && !this.#answered
+  }
+
+  /** Whether it can carry a request, as far as is known. */
+  get isUsable(): boolean {
+    const { socket } = this
+    return !socket.destroyed && socket.writable && !socket.readableEnded && this.#error === undefined
+  }
+
+  /** Undoes chunked coding for one response after the other. */
+  get decoder(): ChunkedDecoder {
+    this.#decoder ??= new ChunkedDecoder()
+    return this.#decoder
+  }
+
+  /**
+   * Whether the end that was heard was meant: over TLS a close_notify must have come, since anybody on the way can send a
+   * FIN (RFC 9112 §9.8). node tells both alike. But an alert that came by itself shows in the bytes on the wire, and one that
+   * came with content ends the stream in the same turn of the event loop, which a FIN never does. `awaitEnd` comes first.
+   */
+  get hasEndedProperly(): boolean {
+    return this.#transport === this.socket || this.#heardNow || this.#transport.bytesRead > this.#wireBytes
+  }
+
+  /** The answer lasts until the connection ends. */
+  awaitEnd(): void {
+    if (this.#transport !== this.socket) this.#markHeard()
+  }
+
+  /** Called for each new request, before it is handed out. */
+  lease(): void {
+    this.#answered = false
+  }
+
+  /** From here on `user` hears what comes. */
+  use(user: ConnectionUser): void {
+    this.#user = user
+    // A closed socket tells nobody that what is written to it goes nowhere.
+    if (this.socket.closed) process.nextTick(this.#tellClosed)
+  }
+
+  /** Gives it back after a complete exchange. */
+  release(): void {
+    const { socket } = this
+    this.#user = undefined
+    // Unsent bytes of a request that was answered early would stand before the next one's.
+    if (!this.isUsable || socket.writableLength > 0) {
+      socket.destroy()
+      return
+    }
+    this.uses++
+    if (socket.isPaused()) socket.resume()
+    this.owner.rest(this)
+  }
+
+  /** Ends it: its state is unknown or known to be bad. */
+  destroy(): void {
+    this.#user = undefined
+    this.socket.destroy()
+  }
+
+  /** Gives the bare socket away, paused; it counts as open until it closes. */
+  detach(): Socket {
+    const { socket } = this
+    this.#user = undefined
+    const own: ConnectionSocket = socket
+    own[CONNECTION] = undefined
+    socket.off('data', this.#onData)
+    socket.off('end', this.#onEnd)
+    socket.off('drain', this.#onDrain)
+    socket.pause()
+    return socket
+  }
+
+  /** What came over a plain socket. */
+  receive(bytes: Buffer): void {
+    this.#answered = true
+    // Bytes that come while nothing was asked are no answer to the next request (response-queue poisoning).
+    if (this.#user === undefined) this.socket.destroy()
+    else this.#user.onBytes(bytes)
+  }
+
+  #onData = (bytes: Buffer): void => {
+    if (this.#wireBytes >= 0) this.#markHeard()
+    this.receive(bytes)
+  }
+
+  #markHeard(): void {
+    this.#wireBytes = this.#transport.bytesRead
+    this.#heardNow = true
+    setImmediate(() => {
+      this.#heardNow = false
+    })
+  }
+
+  #onEnd = (): void => {
+    if (this.#user === undefined) this.socket.destroy()
+    else this.#user.onFin()
+  }
+
+  #onDrain = (): void => {
+    this.#user?.onDrain()
+  }
+
+  #onError = (error: NodeJS.ErrnoException): void => {
+    this.#error ??= error
+  }
+
+  #onClose = (): void => {
+    this.owner.forget(this)
+    this.#tellClosed()
+  }
+
+  #tellClosed = (): void => {
+    const user = this.#user
+    this.#user = undefined
+    user?.onClosed(this.#error)
+  }
+}
+
+/** A socket that was given away is a stream again; false stops reading until somebody reads from that. */
+function onLentRead(this: unknown, size: number, buffer: Uint8Array): boolean {
+  const socket = this as ConnectionSocket
+  const bytes = (buffer as Buffer).subarray(0, size)
+  const connection = socket[CONNECTION]
+  if (connection === undefined) return socket.push(Buffer.from(bytes))
+  connection.receive(bytes)
+  return true
+}

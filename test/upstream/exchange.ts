@@ -1,0 +1,149 @@
+/** One request through the upstream client alone, with everything that is heard of it. */
+import type { Socket } from 'node:net'
+import type { Test } from 'tap'
+import { systemClock } from '../../lib/base/clock.ts'
+import type { GatewayError } from '../../lib/base/errors.ts'
+import type { ResponseHead } from '../../lib/http1/response-head.ts'
+import { sendRequest, type UpstreamCall, type UpstreamEvents, type UpstreamRequest } from '../../lib/upstream/client.ts'
+import type { Connection } from '../../lib/upstream/connection.ts'
+import type { Waiter } from '../../lib/upstream/connection-pool.ts'
+import type { EndpointState } from '../../lib/upstream/endpoint.ts'
+import { EndpointRegistry, type RegistryOptions } from '../../lib/upstream/registry.ts'
+import { makeSettings } from '../helpers/settings.ts'
+import { type EndpointWords, makeUpstream } from '../helpers/snapshot.ts'
+
+export type EndpointOptions = {
+  settings?: Readonly<Record<string, unknown>>
+  resolve?: NonNullable<RegistryOptions['resolve']>
+  protocol?: 'http' | 'https'
+}
+
+/** The state of one endpoint in a registry of its own. */
+export function openEndpoint(t: Test, words: EndpointWords, options: EndpointOptions = {}): EndpointState {
+  const settings = makeSettings(options.settings)
+  const registry = new EndpointRegistry({
+    settings: () => settings,
+    clock: systemClock,
+    ...(options.resolve && { resolve: options.resolve }),
+  })
+  t.teardown(() => registry.close())
+  const { protocol = 'http' } = options
+  return registry.pool(makeUpstream('web', { endpoints: [words], protocol })).states[0]!
+}
+
+export class Exchange implements Waiter, UpstreamEvents {
+  cancelled = false
+  connection: Connection | undefined
+  call: UpstreamCall | undefined
+  head: ResponseHead | undefined
+  /** What `onHead` said. */
+  more: boolean | undefined
+  chunks: Buffer[] = []
+  trailers: readonly string[] | undefined
+  error: GatewayError | undefined
+  hints: (readonly string[])[] = []
+  drains = 0
+  upgraded: { head: ResponseHead; socket: Socket; early: Buffer } | undefined
+  /** Names of what was heard, in order. */
+  readonly heard: string[] = []
+  readonly #request: UpstreamRequest
+  readonly #begin: (exchange: Exchange) => void
+  #wake: (() => void)[] = []
+
+  constructor(request: UpstreamRequest, begin: (exchange: Exchange) => void) {
+    this.#request = request
+    this.#begin = begin
+  }
+
+  get body(): string {
+    return Buffer.concat(this.chunks).toString('latin1')
+  }
+
+  /** Resolves when `seen` is true; it is asked after each event. */
+  async until(seen: (exchange: this) => boolean): Promise<this> {
+    while (!seen(this)) await new Promise<void>((resolve) => this.#wake.push(resolve))
+    return this
+  }
+
+  /** Resolves at the end, well or not. */
+  over(): Promise<this> {
+    return this.until(() => this.trailers !== undefined || this.error !== undefined || this.upgraded !== undefined)
+  }
+
+  onConnection(connection: Connection): void {
+    this.connection = connection
+    this.call = sendRequest(connection, this.#request, this)
+    this.#begin(this)
+    this.#hear('connection')
+  }
+
+  onConnectionError(error: GatewayError): void {
+    this.error = error
+    this.#hear('connection error')
+  }
+
+  onInformational(_status: number, headers: readonly string[]): void {
+    this.hints.push(headers)
+    this.#hear('hint')
+  }
+
+  onHead(head: ResponseHead, more: boolean): void {
+    this.head = head
+    this.more = more
+    this.#hear('head')
+  }
+
+  onData(chunk: Buffer): void {
+    this.chunks.push(chunk)
+    this.#hear('data')
+  }
+
+  onEnd(trailers: readonly string[]): void {
+    this.trailers = trailers
+    this.#hear('end')
+  }
+
+  onUpgrade(head: ResponseHead, socket: Socket, early: Buffer): void {
+    this.upgraded = { head, socket, early }
+    this.#hear('upgrade')
+  }
+
+  onError(error: GatewayError): void {
+    this.error = error
+    this.#hear('error')
+  }
+
+  onDrain(): void {
+    this.drains++
+    this.#hear('drain')
+  }
+
+  #hear(what: string): void {
+    this.heard.push(what)
+    for (const resolve of this.#wake.splice(0)) resolve()
+  }
+}
+
+export type RequestWords = Partial<UpstreamRequest> & { fresh?: boolean }
+
+/** Sends a request; `begin` writes its body once there is a connection (by default there is none). */
+export function send(
+  endpoint: EndpointState,
+  words: RequestWords = {},
+  begin: (exchange: Exchange) => void = (exchange) => exchange.call!.end([]),
+): Exchange {
+  const { fresh = false, ...request } = words
+  const exchange = new Exchange(
+    {
+      head: `${words.method ?? 'GET'} / HTTP/1.1\r\nHost: up.test\r\n\r\n`,
+      method: 'GET',
+      body: 'none',
+      upgrade: false,
+      maxHeaderBytes: 65_536,
+      ...request,
+    },
+    begin,
+  )
+  endpoint.acquire(exchange, fresh)
+  return exchange
+}
