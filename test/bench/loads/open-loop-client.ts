@@ -1,0 +1,138 @@
+/**
+ * Open-loop load over HTTP/1.1: requests are due at a fixed rate whether or not the earlier ones were answered, and a latency
+ * counts from when its request was due, so that a stall is seen by every request it delays. `open-loop-client.js JSON`.
+ */
+import { connect, type Socket } from 'node:net'
+import type { LoadResult } from './result.ts'
+import { percentile } from './result.ts'
+
+export type OpenLoopLoad = Readonly<{
+  port: number
+  /** The bytes of one request. */
+  request: string
+  /** Requests a second. */
+  rate: number
+  connections: number
+  seconds: number
+}>
+
+/** Between two looks at the clock the thread sleeps, so that it leaves the core to the backend. */
+const NAP_MS = 0.05
+/** Answers may come this long after the last request was due. */
+const GRACE_MS = 2_000
+const HEAD_END = Buffer.from('\r\n\r\n')
+
+const load = JSON.parse(process.argv[2] ?? '') as OpenLoopLoad
+const total = Math.floor(load.rate * load.seconds)
+const latencies = new Float64Array(total)
+const bytes = Buffer.from(load.request, 'latin1')
+const idle: Connection[] = []
+/** When requests were due that no connection was free for. */
+const waiting: number[] = []
+let waitingFrom = 0
+let answered = 0
+let failures = 0
+
+class Connection {
+  readonly #socket: Socket
+  #dueAt = 0
+  #head: Buffer = Buffer.alloc(0)
+  /** Bytes of the body still to come; -1 while the head is awaited. */
+  #left = -1
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    socket.setNoDelay(true)
+    socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      failures++
+    })
+  }
+
+  send(dueAt: number): void {
+    this.#dueAt = dueAt
+    this.#left = -1
+    this.#socket.write(bytes)
+  }
+
+  close(): void {
+    this.#socket.removeAllListeners('close')
+    this.#socket.destroy()
+  }
+
+  #read(chunk: Buffer): void {
+    let part: Buffer = chunk
+    if (this.#left < 0) {
+      if (this.#head.length > 0) part = Buffer.concat([this.#head, chunk])
+      const end = part.indexOf(HEAD_END)
+      if (end < 0) {
+        this.#head = part
+        return
+      }
+      const head = part.toString('latin1', 0, end)
+      if (!head.startsWith('HTTP/1.1 200 ')) failures++
+      this.#left = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? Number.NaN)
+      if (Number.isNaN(this.#left)) throw new Error(`an answer without Content-Length cannot be timed:\n${head}`)
+      this.#head = Buffer.alloc(0)
+      part = part.subarray(end + 4)
+    }
+    this.#left -= part.length
+    if (this.#left > 0) return
+    latencies[answered++] = performance.now() - this.#dueAt
+    if (waitingFrom < waiting.length) this.send(waiting[waitingFrom++]!)
+    else idle.push(this)
+  }
+}
+
+await Promise.all(
+  Array.from(
+    { length: load.connections },
+    () =>
+      new Promise<void>((resolve, reject) => {
+        const socket = connect(load.port, '127.0.0.1', () => {
+          idle.push(new Connection(socket))
+          resolve()
+        })
+        socket.once('error', reject)
+      }),
+  ),
+)
+const connections = [...idle]
+const nap = new Int32Array(new SharedArrayBuffer(4))
+const start = performance.now()
+const end = start + load.seconds * 1000 + GRACE_MS
+const gapMs = 1000 / load.rate
+let sent = 0
+
+function turn(): void {
+  const now = performance.now()
+  while (sent < total && start + sent * gapMs <= now) {
+    const dueAt = start + sent++ * gapMs
+    const connection = idle.pop()
+    if (connection === undefined) waiting.push(dueAt)
+    else connection.send(dueAt)
+  }
+  if ((sent === total && answered === total) || now > end) {
+    finish(now)
+    return
+  }
+  const untilDue = sent < total ? start + sent * gapMs - performance.now() : NAP_MS
+  if (untilDue > 0) Atomics.wait(nap, 0, 0, Math.min(NAP_MS, untilDue))
+  setImmediate(turn)
+}
+
+function finish(now: number): void {
+  for (const connection of connections) connection.close()
+  const sorted = latencies.subarray(0, answered).sort()
+  const result: LoadResult = {
+    requests: answered,
+    seconds: (now - start) / 1000,
+    p50Ms: percentile(sorted, 0.5),
+    p99Ms: percentile(sorted, 0.99),
+    failures: failures + total - answered,
+  }
+  console.log(JSON.stringify(result))
+}
+
+turn()

@@ -1,0 +1,48 @@
+/** What a group of processes has used: processor time and memory, from /proc. */
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** `USER_HZ`, which Linux fixes at 100 for what it shows in /proc. */
+const TICKS_PER_SECOND = 100
+const PAGE_BYTES = 4096
+
+/** Fields of /proc/PID/stat behind the name, counted from the state (proc(5), field 3). */
+const PROCESS_GROUP = 2
+const USER_TIME = 11
+const CHILD_SYSTEM_TIME = 14
+const RESIDENT_PAGES = 21
+
+export type Usage = Readonly<{
+  /** User and system time, with that of children that are gone. */
+  cpuSeconds: number
+  /** The sum over the processes: what they share counts for each. */
+  residentBytes: number
+  /** Processor seconds of each process, by its id. */
+  perProcess: ReadonlyMap<number, number>
+}>
+
+/** The usage of the processes whose group is `group`, up to now. */
+export function readUsage(group: number): Usage {
+  const perProcess = new Map<number, number>()
+  let cpuSeconds = 0
+  let pages = 0
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    const fields = readStat(name)
+    if (fields === undefined || Number(fields[PROCESS_GROUP]) !== group) continue
+    const ticks = fields.slice(USER_TIME, CHILD_SYSTEM_TIME + 1).reduce((sum, value) => sum + Number(value), 0)
+    perProcess.set(Number(name), ticks / TICKS_PER_SECOND)
+    cpuSeconds += ticks / TICKS_PER_SECOND
+    pages += Number(fields[RESIDENT_PAGES])
+  }
+  return { cpuSeconds, residentBytes: pages * PAGE_BYTES, perProcess }
+}
+
+/** Undefined where the process ended meanwhile. */
+function readStat(pid: string): string[] | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')
+  } catch {
+    return undefined
+  }
+}
