@@ -16,11 +16,15 @@ import { findPortico } from './candidates/portico.ts'
 import { findTraefik } from './candidates/traefik.ts'
 import type { Bench, Case } from './case.ts'
 import { HTTP_CASES } from './cases/http.ts'
+import { IDLE_CASE } from './cases/idle.ts'
+import { LATENCY_CASE } from './cases/latency.ts'
+import { SCALE_CASES } from './cases/scale.ts'
+import { WORKER_CASES } from './cases/workers.ts'
 import { canPin, killAll } from './child.ts'
 import { type CaseResult, printCase, summarize } from './report.ts'
 import { BACKEND_PORTS, measureCase, portsOf } from './suite.ts'
 
-const CASES: readonly Case[] = [...HTTP_CASES]
+const CASES: readonly Case[] = [...HTTP_CASES, IDLE_CASE, LATENCY_CASE, ...WORKER_CASES, ...SCALE_CASES]
 const PEERS = { nginx: findNginx, haproxy: findHaproxy, caddy: findCaddy, envoy: findEnvoy, traefik: findTraefik }
 
 const USAGE = `usage: npm run bench -- [flags]

@@ -1,4 +1,4 @@
-/** Caddy as a candidate: each route names the upstream, one reverse_proxy handler serves it. */
+/** Caddy as a candidate: a subroute for each host, as its Caddyfile makes them; the routes name the upstream, one handler proxies to it. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Candidate, Place, Running } from '../candidate.ts'
@@ -39,15 +39,11 @@ async function start(program: string, scenario: Scenario, place: Place): Promise
 
 function configure(scenario: Scenario, place: Place): string {
   const { routes, endpoints, tls, accessLog } = scenario
-  const chosen = routes.flatMap(({ host, paths }) =>
-    [...paths]
-      .sort((left, right) => right.length - left.length)
-      .map((path) => ({
-        group: 'routes',
-        match: [{ host: [host], path: path === '/' ? ['/*'] : [path, `${path}/*`] }],
-        handle: [{ handler: 'vars', upstream: 'up' }],
-      })),
-  )
+  const chosen = routes.map(({ host, paths }) => ({
+    group: 'hosts',
+    match: [{ host: [host] }],
+    handle: [{ handler: 'subroute', routes: [...paths].sort(byLength).map(choose) }],
+  }))
   const proxy = {
     match: [{ vars: { upstream: ['up'] } }],
     handle: [
@@ -96,4 +92,16 @@ function configure(scenario: Scenario, place: Place): string {
       }),
     },
   })
+}
+
+function byLength(left: string, right: string): number {
+  return right.length - left.length
+}
+
+function choose(path: string): object {
+  return {
+    group: 'paths',
+    match: [{ path: path === '/' ? ['/*'] : [path, `${path}/*`] }],
+    handle: [{ handler: 'vars', upstream: 'up' }],
+  }
 }

@@ -50,11 +50,7 @@ http {
   server_names_hash_bucket_size 128;
   client_max_body_size 0;
   keepalive_requests 1000000000;
-  ssl_certificate ${place.certificate};
-  ssl_certificate_key ${place.key};
-  ssl_protocols TLSv1.2 TLSv1.3;
-  ssl_session_cache off;
-  ssl_session_tickets off;
+  ${tls ? printTls(place) : ''}
   map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
   upstream up {
     ${endpoints.map((endpoint) => `server ${endpoint};`).join(' ')}
@@ -72,4 +68,13 @@ http {
 ${routes.map(({ host, paths }) => `  server { ${listen} server_name ${host}; ${paths.map((path) => `location ${path} { proxy_pass http://up; }`).join(' ')} }`).join('\n')}
 }
 `
+}
+
+/** Only where it is served: each server block makes a context of these. */
+function printTls({ certificate, key }: Place): string {
+  return `ssl_certificate ${certificate};
+  ssl_certificate_key ${key};
+  ssl_protocols TLSv1.2 TLSv1.3;
+  ssl_session_cache off;
+  ssl_session_tickets off;`
 }

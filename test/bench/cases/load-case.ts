@@ -61,16 +61,18 @@ export async function startServing(candidate: Candidate, place: Place, scenario:
   }
 }
 
-async function measureLoad(
+/** One load, with what the candidate used meanwhile. */
+export async function measureLoad(
   running: Running,
   load: () => Promise<LoadResult>,
-  answerBytes: number | undefined,
+  answerBytes?: number,
 ): Promise<Sample> {
   const { child } = running
   const before = readUsage(child.pid)
   const result = await load()
   const after = readUsage(child.pid)
   if (child.isGone) throw new Error(`it ended under load: ${child.lastWords}`)
+  if (result.requests === 0) throw new Error(`it answered nothing in ${result.seconds.toFixed(0)} s`)
   const cpuSeconds = after.cpuSeconds - before.cpuSeconds
   return {
     cpuMicros: (cpuSeconds * 1e6) / result.requests,

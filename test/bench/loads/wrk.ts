@@ -50,14 +50,17 @@ export async function loadWithWrk(load: WrkLoad, folder: string, core: Core): Pr
   }
 }
 
+/** A head without the empty line at its end. */
+export function printHead(method: string, host: string, path: string): string {
+  const fields = FIELDS.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  return `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n${fields}`
+}
+
 /** Whole requests, made once; 1,000 of them are as many as it takes for none to stay in a cache. */
 function printScript({ targets, bodyBytes, closing }: WrkLoad): string {
-  const fields = FIELDS.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   const rest = `${closing ? 'Connection: close\r\n' : ''}${bodyBytes === undefined ? '' : `Content-Length: ${bodyBytes}\r\n`}\r\n`
   const method = bodyBytes === undefined ? 'GET' : 'POST'
-  const heads = targets.map(([host, path]) =>
-    JSON.stringify(`${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n${fields}${rest}`),
-  )
+  const heads = targets.map(([host, path]) => JSON.stringify(printHead(method, host, path) + rest))
   return `local requests = {${heads.join(',\n')}}
 local body = string.rep('x', ${bodyBytes ?? 0})
 for at = 1, #requests do requests[at] = requests[at] .. body end
