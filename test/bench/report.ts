@@ -6,14 +6,15 @@ const YARDSTICK = 'nginx'
 
 export type CandidateResult = Readonly<{ name: string; version: string; samples: readonly Sample[] }>
 
+export type LeftOut = Readonly<{ name: string; reason: string }>
+
 export type CaseResult = Readonly<{
   id: string
   title: string
   note?: string
   metrics: readonly Metric[]
   candidates: readonly CandidateResult[]
-  /** Names and reasons. */
-  leftOut: readonly string[]
+  leftOut: readonly LeftOut[]
 }>
 
 /** One figure of one candidate: over the rounds, and in relation to nginx's median. */
@@ -66,9 +67,20 @@ export function printCase(result: CaseResult): string {
     `Medians of ${rounds} rounds${rounds > 1 ? ', (least–most)' : ''}, × ${YARDSTICK}.${note === undefined ? '' : ` ${note}`}`,
     '',
     ...printTable([header, ...rows]),
-    ...leftOut.flatMap((reason) => ['', `Left out: ${reason}`]),
+    ...groupReasons(leftOut).flatMap((line) => ['', `Left out: ${line}`]),
     '',
   ].join('\n')
+}
+
+/** One line for each reason, with the names it goes for. */
+export function groupReasons(leftOut: readonly LeftOut[]): readonly string[] {
+  const reasons = new Map<string, string[]>()
+  for (const { name, reason } of leftOut) {
+    const names = reasons.get(reason)
+    if (names === undefined) reasons.set(reason, [name])
+    else names.push(name)
+  }
+  return [...reasons].map(([reason, names]) => `${names.join(', ')}: ${reason}`)
 }
 
 function printFigure({ digits }: Metric, { median, least, most, ratio }: Figure, withRange: boolean): string {

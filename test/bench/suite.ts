@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type Candidate, checkFree, type Place } from './candidate.ts'
 import type { Bench, Case, Sample, Trial } from './case.ts'
 import { findProgram } from './program.ts'
-import type { CandidateResult, CaseResult } from './report.ts'
+import { type CandidateResult, type CaseResult, groupReasons, type LeftOut } from './report.ts'
 
 /** Ports of the backend come first, then so many for each candidate. */
 export const BACKEND_PORTS = 2
@@ -29,23 +29,23 @@ export function portsOf(firstPort: number, candidates: number): readonly number[
 /** A candidate that fails is left out by name, with what it said; the others go on. */
 export async function measureCase(each: Case, candidates: readonly Candidate[], suite: Suite): Promise<CaseResult> {
   const { log, bench } = suite
-  const leftOut: string[] = []
+  const leftOut: LeftOut[] = []
   const open: { candidate: Candidate; trial: Trial; samples: Sample[] }[] = []
   const missing = each.needs.filter((program) => findProgram(program) === undefined)
   log(`${each.id}: ${each.title}`)
-  if (missing.length > 0) leftOut.push(`the whole case: ${missing.join(', ')} is not installed`)
+  if (missing.length > 0) leftOut.push({ name: 'the whole case', reason: `no ${missing.join(', ')} here` })
   try {
     for (const [at, candidate] of missing.length > 0 ? [] : candidates.entries()) {
       const refusal = each.refuses(candidate, bench)
       if (refusal !== undefined) {
-        leftOut.push(`${candidate.name}: ${refusal}`)
+        leftOut.push({ name: candidate.name, reason: refusal })
         continue
       }
       try {
         const place = await createPlace(each, candidate, at, suite)
         open.push({ candidate, trial: await each.open(candidate, place, bench), samples: [] })
       } catch (error) {
-        leftOut.push(`${candidate.name}: ${messageOf(error)}`)
+        leftOut.push({ name: candidate.name, reason: messageOf(error) })
       }
     }
     const rounds = Math.min(suite.rounds, each.mostRounds ?? suite.rounds)
@@ -57,7 +57,7 @@ export async function measureCase(each: Case, candidates: readonly Candidate[], 
           const { key, label, digits } = each.metrics[0]!
           log(`  ${round}/${rounds} ${entry.candidate.name}: ${(sample[key] ?? Number.NaN).toFixed(digits)} ${label}`)
         } catch (error) {
-          leftOut.push(`${entry.candidate.name}: ${messageOf(error)}`)
+          leftOut.push({ name: entry.candidate.name, reason: messageOf(error) })
           open.splice(open.indexOf(entry), 1)
           await entry.trial.close()
         }
@@ -66,7 +66,7 @@ export async function measureCase(each: Case, candidates: readonly Candidate[], 
   } finally {
     await Promise.all(open.map(({ trial }) => trial.close()))
   }
-  for (const reason of leftOut) log(`  left out: ${reason}`)
+  for (const line of groupReasons(leftOut)) log(`  left out: ${line}`)
   const results: CandidateResult[] = open.map(({ candidate: { name, version }, samples }) => ({
     name,
     version,

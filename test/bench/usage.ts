@@ -46,3 +46,13 @@ function readStat(pid: string): string[] | undefined {
     return undefined
   }
 }
+
+/** Seconds that one core was not idle since the machine started: all processes, interrupts and what the host took. */
+export function readBusySeconds(core: number): number {
+  const line = readFileSync('/proc/stat', 'utf8')
+    .split('\n')
+    .find((each) => each.startsWith(`cpu${core} `))
+  // user nice system idle iowait irq softirq steal; guest time is within user's (proc(5)).
+  const [user, nice, system, , , interrupts, softInterrupts, stolen] = (line ?? '').split(' ').slice(1).map(Number)
+  return (user! + nice! + system! + interrupts! + softInterrupts! + stolen!) / TICKS_PER_SECOND
+}

@@ -29,7 +29,8 @@ async function start(program: string, scenario: Scenario, place: Place): Promise
   const reload = async (next: Scenario) => {
     const response = await fetch(`http://127.0.0.1:${place.admin}/load`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      // It wants to know that no page of a browser sent this.
+      headers: { 'content-type': 'application/json', origin: `http://127.0.0.1:${place.admin}` },
       body: configure(next, place),
     })
     if (!response.ok) throw new Error(`caddy refused the configuration: ${await response.text()}`)
@@ -55,9 +56,10 @@ function configure(scenario: Scenario, place: Place): string {
         headers: { request: { set: { 'X-Request-Id': ['{http.request.uuid}'] } } },
       },
     ],
+    terminal: true,
   }
   const server = {
-    routes: [...chosen, proxy],
+    routes: [...chosen, proxy, { handle: [{ handler: 'static_response', status_code: 404 }] }],
     automatic_https: { disable: true },
     protocols: ['h1', 'h2'],
     ...(accessLog && { logs: {} }),

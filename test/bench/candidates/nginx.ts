@@ -65,6 +65,7 @@ http {
   proxy_set_header X-Request-ID $request_id;
   proxy_set_header Connection ${websocket ? '$connection_upgrade' : '""'};
   ${websocket ? 'proxy_set_header Upgrade $http_upgrade;' : ''}
+  server { ${listen.replaceAll(';', ' default_server;')} server_name _; return 404; }
 ${routes.map(({ host, paths }) => `  server { ${listen} server_name ${host}; ${paths.map((path) => `location ${path} { proxy_pass http://up; }`).join(' ')} }`).join('\n')}
 }
 `

@@ -22,7 +22,7 @@ export async function findPortico(main: string, node: string, label: string): Pr
         ? ['--https-address', '127.0.0.1', '--https-port', String(place.https), '--no-redirect']
         : ['--no-https']
       // A default needs no flag, so builds that do not know this one can be compared.
-      if (scenario.workers !== 1) flags.push('--workers', String(scenario.workers))
+      if (scenario.workers !== 1) flags.push('--set', `workers=${scenario.workers}`)
       if (!scenario.accessLog) flags.push('--no-access-log')
       const child = launch(main, node, folder, place, flags)
       return { child, place, reload: async (next) => manifests.write(next) }

@@ -47,6 +47,7 @@ async function start(program: string, scenario: Scenario, place: Place): Promise
   return { child, place, reload }
 }
 
+/** JSON is YAML; the folder is searched for files of the other name. */
 function writeRoutes(scenario: Scenario, place: Place): void {
   const { routes, endpoints, tls } = scenario
   const rules = routes.flatMap(({ host, paths }) =>
@@ -69,7 +70,7 @@ function writeRoutes(scenario: Scenario, place: Place): void {
       },
     }),
   }
-  const file = join(place.folder, 'dynamic', 'routes.json')
+  const file = join(place.folder, 'dynamic', 'routes.yml')
   writeFileSync(`${place.folder}/routes.new`, JSON.stringify(configuration))
   renameSync(`${place.folder}/routes.new`, file)
 }

@@ -5,7 +5,7 @@ import type { OpenLoopLoad } from '../loads/open-loop-client.ts'
 import type { LoadResult } from '../loads/result.ts'
 import { loadWithWrk, printHead } from '../loads/wrk.ts'
 import { createScenario, HOST } from '../scenario.ts'
-import { CPU_PER_REQUEST, FAILURES, measureLoad, startServing } from './load-case.ts'
+import { CPU_PER_REQUEST, FAILURES, measureLoad, OTHERS, startServing } from './load-case.ts'
 
 const CONNECTIONS = 64
 const SATURATION_SECONDS = 2
@@ -21,6 +21,7 @@ export const LATENCY_CASE: Case = {
     { key: 'perSecond', label: 'answered/s', digits: 0, ratio: false },
     CPU_PER_REQUEST,
     FAILURES,
+    OTHERS,
   ],
   needs: ['wrk'],
   refuses: () => undefined,

@@ -3,7 +3,7 @@ import { type Candidate, type Place, type Running, waitUntilServing } from '../c
 import type { Bench, Case, Metric, Sample } from '../case.ts'
 import type { LoadResult } from '../loads/result.ts'
 import type { Scenario } from '../scenario.ts'
-import { readUsage } from '../usage.ts'
+import { readBusySeconds, readUsage } from '../usage.ts'
 
 const MIB = 1 << 20
 /** Seconds of load before the first round: compilers and pools get warm. */
@@ -26,10 +26,12 @@ export const P50: Metric = { key: 'p50Ms', label: 'p50 ms', digits: 2, ratio: fa
 export const P99: Metric = { key: 'p99Ms', label: 'p99 ms', digits: 2, ratio: true }
 export const RESIDENT: Metric = { key: 'residentMiB', label: 'RSS MiB', digits: 0, ratio: true }
 export const FAILURES: Metric = { key: 'failures', label: 'failed', digits: 0, ratio: false }
+/** What ran on the proxy's core beside it: noise, when it is more than a few percent. */
+export const OTHERS: Metric = { key: 'othersPercent', label: 'others %', digits: 0, ratio: false }
 const PER_CPU_SECOND: Metric = { key: 'megabytesPerCpuSecond', label: 'MB/CPU s', digits: 0, ratio: true }
 
 export function createLoadCase({ id, title, note, needs, scenario, load, answerBytes }: LoadCase): Case {
-  const usual = [CPU_PER_REQUEST, REQUESTS, P50, P99, RESIDENT, FAILURES]
+  const usual = [CPU_PER_REQUEST, REQUESTS, P50, P99, RESIDENT, FAILURES, OTHERS]
   return {
     id,
     title,
@@ -68,9 +70,14 @@ export async function measureLoad(
   answerBytes?: number,
 ): Promise<Sample> {
   const { child } = running
+  const { core } = running.place
+  const started = performance.now()
   const before = readUsage(child.pid)
+  const busyBefore = core === 'any' ? Number.NaN : readBusySeconds(core)
   const result = await load()
   const after = readUsage(child.pid)
+  const busySeconds = (core === 'any' ? Number.NaN : readBusySeconds(core)) - busyBefore
+  const seconds = (performance.now() - started) / 1000
   if (child.isGone) throw new Error(`it ended under load: ${child.lastWords}`)
   if (result.requests === 0) throw new Error(`it answered nothing in ${result.seconds.toFixed(0)} s`)
   const cpuSeconds = after.cpuSeconds - before.cpuSeconds
@@ -81,6 +88,7 @@ export async function measureLoad(
     p99Ms: result.p99Ms,
     residentMiB: after.residentBytes / MIB,
     failures: result.failures,
+    othersPercent: Math.max(0, (100 * (busySeconds - cpuSeconds)) / seconds),
     ...(answerBytes !== undefined && { megabytesPerCpuSecond: (answerBytes * result.requests) / 1e6 / cpuSeconds }),
   }
 }

@@ -16,10 +16,13 @@ export type OpenLoopLoad = Readonly<{
   seconds: number
 }>
 
+export type OpenLoopResult = LoadResult & Readonly<{ slowestMs: number }>
+
 /** Between two looks at the clock the thread sleeps, so that it leaves the core to the backend. */
 const NAP_MS = 0.05
 /** Answers may come this long after the last request was due. */
 const GRACE_MS = 2_000
+const RECONNECT_MS = 20
 const HEAD_END = Buffer.from('\r\n\r\n')
 
 const load = JSON.parse(process.argv[2] ?? '') as OpenLoopLoad
@@ -31,34 +34,60 @@ const idle: Connection[] = []
 const waiting: number[] = []
 let waitingFrom = 0
 let answered = 0
+/** Requests whose connection ended, or whose answer was no 200. */
 let failures = 0
+let finished = false
 
 class Connection {
-  readonly #socket: Socket
+  #socket: Socket | undefined
   #dueAt = 0
+  #inFlight = false
   #head: Buffer = Buffer.alloc(0)
   /** Bytes of the body still to come; -1 while the head is awaited. */
   #left = -1
 
-  constructor(socket: Socket) {
-    this.#socket = socket
-    socket.setNoDelay(true)
-    socket.on('data', (chunk: Buffer) => this.#read(chunk))
-    socket.on('error', () => {})
-    socket.on('close', () => {
-      failures++
+  /** Connects, and again whenever the other side closes, as it may between requests. */
+  open(): Promise<void> {
+    return new Promise((resolve) => {
+      const socket = connect(load.port, '127.0.0.1')
+      socket.setNoDelay(true)
+      socket.on('connect', () => {
+        this.#socket = socket
+        this.#free()
+        resolve()
+      })
+      socket.on('data', (chunk: Buffer) => this.#read(chunk))
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        const at = idle.indexOf(this)
+        if (at >= 0) idle.splice(at, 1)
+        if (this.#inFlight) failures++
+        this.#inFlight = false
+        if (!finished) setTimeout(() => this.open().then(resolve), RECONNECT_MS)
+      })
     })
   }
 
   send(dueAt: number): void {
     this.#dueAt = dueAt
+    this.#inFlight = true
+    this.#head = Buffer.alloc(0)
     this.#left = -1
-    this.#socket.write(bytes)
+    this.#socket?.write(bytes)
   }
 
   close(): void {
-    this.#socket.removeAllListeners('close')
-    this.#socket.destroy()
+    this.#socket?.destroy()
+  }
+
+  /** When the request in flight was due. */
+  get dueAt(): number | undefined {
+    return this.#inFlight ? this.#dueAt : undefined
+  }
+
+  #free(): void {
+    if (waitingFrom < waiting.length) this.send(waiting[waitingFrom++]!)
+    else idle.push(this)
   }
 
   #read(chunk: Buffer): void {
@@ -80,25 +109,13 @@ class Connection {
     this.#left -= part.length
     if (this.#left > 0) return
     latencies[answered++] = performance.now() - this.#dueAt
-    if (waitingFrom < waiting.length) this.send(waiting[waitingFrom++]!)
-    else idle.push(this)
+    this.#inFlight = false
+    this.#free()
   }
 }
 
-await Promise.all(
-  Array.from(
-    { length: load.connections },
-    () =>
-      new Promise<void>((resolve, reject) => {
-        const socket = connect(load.port, '127.0.0.1', () => {
-          idle.push(new Connection(socket))
-          resolve()
-        })
-        socket.once('error', reject)
-      }),
-  ),
-)
-const connections = [...idle]
+const connections = Array.from({ length: load.connections }, () => new Connection())
+await Promise.all(connections.map((connection) => connection.open()))
 const nap = new Int32Array(new SharedArrayBuffer(4))
 const start = performance.now()
 const end = start + load.seconds * 1000 + GRACE_MS
@@ -113,7 +130,7 @@ function turn(): void {
     if (connection === undefined) waiting.push(dueAt)
     else connection.send(dueAt)
   }
-  if ((sent === total && answered === total) || now > end) {
+  if ((sent === total && answered + failures >= total) || now > end) {
     finish(now)
     return
   }
@@ -123,14 +140,17 @@ function turn(): void {
 }
 
 function finish(now: number): void {
+  finished = true
+  const unanswered = [...connections.map(({ dueAt }) => dueAt ?? now), waiting[waitingFrom] ?? now]
   for (const connection of connections) connection.close()
   const sorted = latencies.subarray(0, answered).sort()
-  const result: LoadResult = {
+  const result: OpenLoopResult = {
     requests: answered,
     seconds: (now - start) / 1000,
     p50Ms: percentile(sorted, 0.5),
     p99Ms: percentile(sorted, 0.99),
-    failures: failures + total - answered,
+    failures: Math.max(failures, total - answered),
+    slowestMs: Math.max(sorted.at(-1) ?? 0, ...unanswered.map((dueAt) => now - dueAt)),
   }
   console.log(JSON.stringify(result))
 }
