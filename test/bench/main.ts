@@ -22,7 +22,7 @@ import { SCALE_CASES } from './cases/scale.ts'
 import { WORKER_CASES } from './cases/workers.ts'
 import { canPin, killAll } from './child.ts'
 import { type CaseResult, printCase, summarize } from './report.ts'
-import { BACKEND_PORTS, measureCase, portsOf } from './suite.ts'
+import { BACKEND_PORTS, measureCase } from './suite.ts'
 
 const CASES: readonly Case[] = [...HTTP_CASES, IDLE_CASE, LATENCY_CASE, ...WORKER_CASES, ...SCALE_CASES]
 const PEERS = { nginx: findNginx, haproxy: findHaproxy, caddy: findCaddy, envoy: findEnvoy, traefik: findTraefik }
@@ -91,7 +91,7 @@ async function main(): Promise<void> {
     return
   }
   const firstPort = readCount('port', flags.port)
-  await checkFree(portsOf(firstPort, found.length).slice(0, BACKEND_PORTS))
+  await checkFree(Array.from({ length: BACKEND_PORTS }, (_, at) => firstPort + at))
   const [proxyCore, loadCore] = canPin ? ([0, 1] as const) : (['any', 'any'] as const)
   const backend = await startBackend(join(folder, 'backend'), firstPort, loadCore)
   const bench: Bench = { backend, seconds: readCount('seconds', flags.seconds), proxyCore, loadCore }
@@ -115,7 +115,7 @@ async function main(): Promise<void> {
   process.exit()
 }
 
-/** Portico first on each Node, then other builds, then the peers. */
+/** The peers, then this build on each Node, then the other builds. */
 async function findCandidates(): Promise<{ found: readonly Candidate[]; missing: readonly string[] }> {
   const own = fileURLToPath(new URL('../../../', import.meta.url))
   const nodes = flags.node ?? [process.execPath]

@@ -51,7 +51,7 @@ function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[upper]! : (sorted[upper - 1]! + sorted[upper]!) / 2
 }
 
-/** A Markdown table with columns in line; the best main figure comes first as the candidates are given. */
+/** A Markdown table, readable as it is; the candidates in the order they were given. */
 export function printCase(result: CaseResult): string {
   const { id, title, note, metrics, candidates, leftOut } = result
   const figures = summarize(result)

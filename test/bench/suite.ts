@@ -21,11 +21,6 @@ export type Suite = Readonly<{
   log: (text: string) => void
 }>
 
-/** Every port the benchmarks use with so many candidates. */
-export function portsOf(firstPort: number, candidates: number): readonly number[] {
-  return Array.from({ length: BACKEND_PORTS + candidates * PORTS_PER_CANDIDATE }, (_, at) => firstPort + at)
-}
-
 /** A candidate that fails is left out by name, with what it said; the others go on. */
 export async function measureCase(each: Case, candidates: readonly Candidate[], suite: Suite): Promise<CaseResult> {
   const { log, bench } = suite

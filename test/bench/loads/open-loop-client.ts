@@ -34,8 +34,10 @@ const idle: Connection[] = []
 const waiting: number[] = []
 let waitingFrom = 0
 let answered = 0
-/** Requests whose connection ended, or whose answer was no 200. */
-let failures = 0
+/** Requests whose connection ended. */
+let cut = 0
+/** Answers other than 200. */
+let refused = 0
 let finished = false
 
 class Connection {
@@ -61,7 +63,7 @@ class Connection {
       socket.on('close', () => {
         const at = idle.indexOf(this)
         if (at >= 0) idle.splice(at, 1)
-        if (this.#inFlight) failures++
+        if (this.#inFlight) cut++
         this.#inFlight = false
         if (!finished) setTimeout(() => this.open().then(resolve), RECONNECT_MS)
       })
@@ -100,7 +102,7 @@ class Connection {
         return
       }
       const head = part.toString('latin1', 0, end)
-      if (!head.startsWith('HTTP/1.1 200 ')) failures++
+      if (!head.startsWith('HTTP/1.1 200 ')) refused++
       this.#left = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? Number.NaN)
       if (Number.isNaN(this.#left)) throw new Error(`an answer without Content-Length cannot be timed:\n${head}`)
       this.#head = Buffer.alloc(0)
@@ -130,7 +132,7 @@ function turn(): void {
     if (connection === undefined) waiting.push(dueAt)
     else connection.send(dueAt)
   }
-  if ((sent === total && answered + failures >= total) || now > end) {
+  if ((sent === total && answered + cut >= total) || now > end) {
     finish(now)
     return
   }
@@ -145,11 +147,11 @@ function finish(now: number): void {
   for (const connection of connections) connection.close()
   const sorted = latencies.subarray(0, answered).sort()
   const result: OpenLoopResult = {
-    requests: answered,
+    requests: answered - refused,
     seconds: (now - start) / 1000,
     p50Ms: percentile(sorted, 0.5),
     p99Ms: percentile(sorted, 0.99),
-    failures: Math.max(failures, total - answered),
+    failures: total - answered + refused,
     slowestMs: Math.max(sorted.at(-1) ?? 0, ...unanswered.map((dueAt) => now - dueAt)),
   }
   console.log(JSON.stringify(result))
