@@ -110,8 +110,9 @@ async function main(): Promise<void> {
     const result = await measureCase(each, found, suite)
     results.push(result)
     console.log(printCase(result))
+    // After each case: a run that is cut short keeps what it has.
+    if (flags.json !== undefined) writeJson(flags.json, results, missing)
   }
-  if (flags.json !== undefined) writeJson(flags.json, results, missing)
   process.exit()
 }
 
