@@ -60,7 +60,9 @@ frontend in
   ${tls ? `bind 127.0.0.1:${place.https} ssl crt ${pem} alpn h2,http/1.1` : ''}
   http-request set-header X-Forwarded-Proto ${tls ? '%[ssl_fc,iif(https,http)]' : 'http'}
   http-request set-header X-Forwarded-Host %[req.hdr(host)]
-  use_backend %[base,map_beg(${map})]
+  http-request set-var(txn.path) path
+  http-request set-var(txn.route) req.hdr(host),field(1,:),lower,concat(,txn.path)
+  use_backend %[var(txn.route),map_beg(${map})]
 backend up
 ${endpoints.map((endpoint, at) => `  server s${at} ${endpoint}`).join('\n')}
 `,
