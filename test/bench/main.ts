@@ -64,12 +64,13 @@ process.once('exit', () => {
   killAll()
   rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
 })
+// Not `once`: a second signal would end this process in the midst of ending the others.
 for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
   ['SIGHUP', 129],
 ] as const)
-  process.once(signal, () => process.exit(code))
+  process.on(signal, () => process.exit(code))
 
 if (flags.help) console.log(USAGE)
 else {
