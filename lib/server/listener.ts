@@ -3,7 +3,7 @@
 import { type IncomingMessage, METHODS, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo, Server as NetServer } from 'node:net'
 import fastifyHttpProxy from '@fastify/http-proxy'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyListenOptions } from 'fastify'
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Certificate, CertificateBinding } from '../model/certificate.ts'
 import type { Proxy as GatewayProxy } from '../proxy/proxy.ts'
@@ -26,6 +26,10 @@ export type ListenerOptions = {
   defaultCertificate: Certificate | undefined
   /** `settings.https.strictSni` as it is now; left out, as it was at the start. */
   strictSni?: () => boolean
+  /** A socket bound by another process, to be listened on; left out: one of its own. */
+  handle?: object
+  /** What TLS session tickets are sealed with, shared by processes that serve one port; left out: a secret of its own. */
+  ticketSecret?: Buffer
   clock?: Clock
   log: Log
 }
@@ -85,7 +89,7 @@ export function createListener(options: ListenerOptions): Listener {
     name,
     listen: async () => {
       const { address, port } = settings[name]
-      await listenOn(app, address, port)
+      await listenOn(app, address, port, options.handle)
       const bound = server.address() as AddressInfo
       return { address: bound.address, port: bound.port }
     },
@@ -108,7 +112,7 @@ function createHttpFront({ settings, proxy }: ListenerOptions, onRequest: Reques
 
 /** HTTP/1 and HTTP/2 are separate servers behind one TLS server, so that HTTP/1 keeps all of Node's checks. */
 function createHttpsFront(options: ListenerOptions, onRequest: RequestListener): Front {
-  const { settings, proxy, log, defaultCertificate, clock = systemClock } = options
+  const { settings, proxy, log, defaultCertificate, ticketSecret, clock = systemClock } = options
   if (!defaultCertificate) throw new Error('https needs a default certificate')
   const http1 = createHttp1Door({ settings, proxy, onRequest, detached: true })
   const http2 = createHttp2Door({ settings, proxy, clock, log })
@@ -117,6 +121,7 @@ function createHttpsFront(options: ListenerOptions, onRequest: RequestListener):
     certificates: options.certificates,
     defaultCertificate,
     strictSni: options.strictSni ?? (() => settings.https.strictSni),
+    ...(ticketSecret && { ticketSecret }),
     onHttp1: http1.accept,
     onHttp2: http2.accept,
     clock,
@@ -166,7 +171,12 @@ function createFastify(proxy: GatewayProxy, createServer: (onRequest: RequestLis
 }
 
 /** `::` is every address, also where the machine has no IPv6. */
-async function listenOn(app: FastifyInstance, host: string, port: number): Promise<void> {
+async function listenOn(app: FastifyInstance, host: string, port: number, handle?: object): Promise<void> {
+  if (handle) {
+    // Fastify hands its options on to Node, which listens on a `handle` among them and on nothing else.
+    await app.listen({ host, port, handle } as FastifyListenOptions)
+    return
+  }
   try {
     await app.listen({ host, port })
   } catch (error) {

@@ -1,5 +1,5 @@
 /** Terminates TLS for a listener with the certificate of the name a client asks for, and hands each connection on by what ALPN chose. */
-import { constants } from 'node:crypto'
+import { constants, hkdfSync } from 'node:crypto'
 import { createServer, type Server as NetServer, type Socket } from 'node:net'
 import { createServer as createSecureServer, type Server, type TLSSocket } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
@@ -24,6 +24,9 @@ const CIPHERS = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
 
+/** What Node takes as `ticketKeys`. */
+const TICKET_KEYS_BYTES = 48
+
 /** Fatal alerts as records (RFC 8446 §6). */
 const UNRECOGNIZED_NAME = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 112])
 const ILLEGAL_PARAMETER = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 47])
@@ -36,6 +39,8 @@ export type TlsFrontOptions = {
   certificates: () => HostIndex<CertificateBinding> | undefined
   defaultCertificate: Certificate
   strictSni: () => boolean
+  /** What the ticket keys of each certificate are made of; left out: keys that no other process has. */
+  ticketSecret?: Buffer
   onHttp1: (socket: TLSSocket) => void
   onHttp2: (socket: TLSSocket) => void
   clock: Clock
@@ -103,8 +108,9 @@ export function createTlsFront(options: TlsFrontOptions): NetServer {
 }
 
 /** Never listens: connections are given to it. */
-function createTlsServer({ certificatePem, privateKeyPem }: Certificate, options: TlsFrontOptions): Server {
-  const { settings, log, onHttp1, onHttp2 } = options
+function createTlsServer(certificate: Certificate, options: TlsFrontOptions): Server {
+  const { certificatePem, privateKeyPem, fingerprint } = certificate
+  const { settings, log, ticketSecret, onHttp1, onHttp2 } = options
   const server = createSecureServer(
     {
       minVersion: settings.https.minVersion,
@@ -114,6 +120,9 @@ function createTlsServer({ certificatePem, privateKeyPem }: Certificate, options
       key: privateKeyPem,
       ALPNProtocols: settings.https.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
       handshakeTimeout: settings.https.handshakeTimeout,
+      ...(ticketSecret && {
+        ticketKeys: Buffer.from(hkdfSync('sha256', ticketSecret, '', fingerprint, TICKET_KEYS_BYTES)),
+      }),
     },
     (socket) => {
       socket.on('error', ignoreError)

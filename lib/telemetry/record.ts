@@ -1,6 +1,16 @@
 /** What is known of one finished request: the access log and the metrics both read it, and nothing else. */
 import type { RequestErrorCode } from '../base/errors.ts'
 
+/** What metrics and log call a route; made once for each route of a snapshot, so that its identity stands for it. */
+export type RouteLabels = Readonly<{
+  /** `namespace/ingress`. */
+  ingress: string
+  /** The route's id. */
+  route: string
+  /** `namespace/service:port`; `''` where the route leads nowhere. */
+  upstream: string
+}>
+
 /** Written once by `proxy/handler` when a request ends, however it ends. Labels come from configuration, never from the client. */
 export type RequestRecord = Readonly<{
   id: string

@@ -49,6 +49,7 @@ export async function runGateway(
       'admin.enabled': 'false',
       'log.level': 'silent',
       watch: 'false',
+      workers: '0',
       dataDir: join(folder, 'data'),
       ...(overrides.length > 0 && { endpoints: overrides.join(' ') }),
       ...flags,

@@ -1,7 +1,14 @@
 /** The metrics' text: what is counted under which labels, and that no client can add to them. */
 import t from 'tap'
-import { createMetrics } from '../../lib/telemetry/metrics.ts'
+import { createMetrics as createMetricsOf } from '../../lib/telemetry/metrics.ts'
+import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
 import { makeRecord } from './make-record.ts'
+
+function createMetrics(options: { version?: string } = {}) {
+  const counts = new RequestCounts()
+  const observe = (record: Parameters<RequestCounts['observe']>[0]) => counts.observe(record)
+  return { ...createMetricsOf({ counts, ...options }), counts, observe }
+}
 
 /** Samples of one metric, as they are in the text. */
 function pick(text: string, name: string): string[] {
