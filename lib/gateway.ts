@@ -5,7 +5,7 @@ import { availableParallelism } from 'node:os'
 import { type AdminListener, type AdminState, createAdmin } from './admin/admin.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { countDiagnostics } from './base/diagnostics.ts'
-import { type Carrier, OwnTraffic } from './carrier.ts'
+import type { Carrier } from './carrier.ts'
 import { type Configuration, type ConfigurationInput, ConfigurationLoader, hasSettingErrors } from './configuration.ts'
 import type { Certificate } from './model/certificate.ts'
 import { FileWatch } from './providers/file-watch.ts'
@@ -20,7 +20,6 @@ import { createLog, flushLog, type Log } from './telemetry/log.ts'
 import { LogDestination } from './telemetry/log-destination.ts'
 import { createMetrics, type Metrics, type ReloadReport } from './telemetry/metrics.ts'
 import { RequestCounts } from './telemetry/request-counts.ts'
-import { WorkerSet } from './worker/worker-set.ts'
 
 export type GatewayInput = ConfigurationInput & {
   /**
@@ -201,12 +200,13 @@ class GatewayProcess implements Gateway {
       const folder = findDataDir(settings.dataDir, this.#environment)
       this.#defaultCertificate = await loadDefaultCertificate(folder, this.#clock, this.log)
     }
-    this.#carrier = this.#createCarrier()
+    this.#carrier = await this.#createCarrier()
     const ports = await this.#carrier.start(this.served)
     this.#ports = { ...ports, ...this.#ports }
   }
 
-  #createCarrier(): Carrier {
+  /** Loads what it takes, and no more: without traffic of its own, this process does without a good part of the code. */
+  async #createCarrier(): Promise<Carrier> {
     const settings = this.#settings
     const options = {
       settings,
@@ -218,7 +218,8 @@ class GatewayProcess implements Gateway {
       logLinesDropped: () => this.#destination.dropped,
     }
     const size = !this.#ownsLog ? 0 : settings.workers === 'auto' ? availableParallelism() : settings.workers
-    return size === 0 ? new OwnTraffic(options) : new WorkerSet({ ...options, size })
+    if (size === 0) return new (await import('./own-traffic.ts')).OwnTraffic(options)
+    return new (await import('./worker/worker-set.ts')).WorkerSet({ ...options, size })
   }
 
   async #drain(): Promise<'clean' | 'forced'> {

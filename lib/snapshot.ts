@@ -51,6 +51,8 @@ export class SnapshotBuilder {
   readonly #bindings = new Map<string, CertificateBinding>()
   #certificates = new HostIndex<CertificateBinding>()
   #settings: Settings | undefined
+  #lastIngress: LiveRoute['ingress'] | undefined
+  #lastName = ''
 
   constructor(registry: EndpointRegistry) {
     this.#registry = registry
@@ -59,7 +61,7 @@ export class SnapshotBuilder {
   /** To be run to its end (base/slice) before another is begun. The registry must know the new settings already. */
   *build(update: SnapshotUpdate): Generator<void, Snapshot> {
     const { generation, builtAt, settings, defaultRoute } = update
-    const changed = this.#takeUpstreams(update)
+    const changed = yield* this.#takeUpstreams(update)
     yield* this.#takeHosts(update)
     yield* this.#takeCertificates(update)
 
@@ -79,18 +81,22 @@ export class SnapshotBuilder {
   }
 
   /** The keys whose pool is another one now, or none. */
-  #takeUpstreams({ upstreams, removed, settings }: SnapshotUpdate): ReadonlySet<UpstreamKey> {
+  *#takeUpstreams({ upstreams, removed, settings }: SnapshotUpdate): Generator<void, ReadonlySet<UpstreamKey>> {
     const changed = new Set<UpstreamKey>(removed.upstreams)
     for (const upstream of upstreams) {
       this.#upstreams.set(upstream.key, upstream)
       changed.add(upstream.key)
+      yield
     }
     for (const key of removed.upstreams) this.#upstreams.delete(key)
     // The one setting that endpoints take in (upstream/registry).
     if (settings.externalNames.allowPrivate !== this.#settings?.externalNames.allowPrivate) {
       for (const { key, guardAddresses } of this.#upstreams.values()) if (guardAddresses) changed.add(key)
     }
-    for (const key of changed) this.#pools.delete(key)
+    for (const key of changed) {
+      this.#pools.delete(key)
+      yield
+    }
     this.#settings = settings
     return changed
   }
@@ -120,8 +126,13 @@ export class SnapshotBuilder {
   #serve(route: LiveRoute): ServedRoute {
     const { id, action, ingress } = route
     const upstream = action.type === 'forward' ? this.#pool(action.upstream) : undefined
+    // Routes of one Ingress mostly follow each other: they share its name.
+    if (ingress !== this.#lastIngress) {
+      this.#lastIngress = ingress
+      this.#lastName = `${ingress.namespace}/${ingress.name}`
+    }
     const labels = Object.freeze({
-      ingress: `${ingress.namespace}/${ingress.name}`,
+      ingress: this.#lastName,
       route: id,
       upstream: upstream?.upstream.key ?? '',
     })

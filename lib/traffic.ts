@@ -146,6 +146,6 @@ export class Traffic {
     // The registry asks for them while the pools are made.
     this.#settings = update.settings
     this.#snapshot = await runInSlices(this.#builder.build(update))
-    this.#registry.retain(this.#snapshot.pools)
+    await runInSlices(this.#registry.retainInSteps(this.#snapshot.pools))
   }
 }

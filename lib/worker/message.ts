@@ -108,11 +108,25 @@ function* group<T>(items: readonly T[], weigh: (item: T) => number): Generator<r
   if (some.length > 0) yield some
 }
 
+/** Equal actions and Ingresses become the same object, which a message holds once, and so does the memory over there. */
 function pickLive({ host, redirectToHttps, routes }: LiveHost): LiveHost {
+  const shared = new Map<string, unknown>()
+  const share = <T extends object>(value: T): T => {
+    const key = Object.values(value).join(' ')
+    const known = shared.get(key) as T | undefined
+    if (known) return known
+    shared.set(key, value)
+    return value
+  }
   return {
     host,
     redirectToHttps,
-    routes: routes.map(({ id, match, action, ingress }) => ({ id, match, action, ingress })),
+    routes: routes.map(({ id, match, action, ingress }) => ({
+      id,
+      match,
+      action: share(action),
+      ingress: share(ingress),
+    })),
   }
 }
 
