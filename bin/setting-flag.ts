@@ -10,6 +10,7 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
   'https.http2': 'http2',
   'https.redirect': 'redirect',
   'admin.enabled': 'admin',
+  'fastLane.enabled': 'fast-lane',
   'log.access': 'access-log',
   'timeouts.drain': 'drain-timeout',
   ingressClasses: 'ingress-class',
@@ -26,6 +27,7 @@ const VALUE_WORDS: Readonly<Record<string, string>> = {
   bytes: 'SIZE',
   cidrs: 'CIDR',
   endpoints: 'NS/NAME=HOST:PORT',
+  workers: 'NUMBER|auto',
 }
 
 /** One flag of a setting; `listed` is false for the long form of a setting that has a short name. */
