@@ -37,11 +37,12 @@ export type LiveConfiguration = Readonly<{
   defaultRoute: LiveRoute | undefined
 }>
 
-/** Settings and default route are always there, being small; everything else only where it changed. */
 export type SnapshotUpdate = Readonly<{
   generation: number
   builtAt: number
-  settings: Settings
+  /** Undefined: those that are there already. */
+  settings: Settings | undefined
+  /** Always all there is to know of it. */
   defaultRoute: LiveRoute | undefined
   /** New ones, and those that replace what has the same name. */
   hosts: readonly LiveHost[]
@@ -76,7 +77,7 @@ export function diffLive(before: LiveConfiguration | undefined, after: LiveConfi
   return {
     generation,
     builtAt,
-    settings,
+    settings: settings === before?.settings ? undefined : settings,
     defaultRoute,
     hosts: findChanged(before?.hosts, after.hosts),
     upstreams: findChanged(before?.upstreams, after.upstreams),

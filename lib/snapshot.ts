@@ -60,8 +60,9 @@ export class SnapshotBuilder {
 
   /** To be run to its end (base/slice) before another is begun. The registry must know the new settings already. */
   *build(update: SnapshotUpdate): Generator<void, Snapshot> {
-    const { generation, builtAt, settings, defaultRoute } = update
-    const changed = yield* this.#takeUpstreams(update)
+    const { generation, builtAt, settings = this.#settings, defaultRoute } = update
+    if (!settings) throw new Error('the first update brings the settings')
+    const changed = yield* this.#takeUpstreams(update, settings)
     yield* this.#takeHosts(update)
     yield* this.#takeCertificates(update)
 
@@ -81,7 +82,10 @@ export class SnapshotBuilder {
   }
 
   /** The keys whose pool is another one now, or none. */
-  *#takeUpstreams({ upstreams, removed, settings }: SnapshotUpdate): Generator<void, ReadonlySet<UpstreamKey>> {
+  *#takeUpstreams(
+    { upstreams, removed }: SnapshotUpdate,
+    settings: Settings,
+  ): Generator<void, ReadonlySet<UpstreamKey>> {
     const changed = new Set<UpstreamKey>(removed.upstreams)
     for (const upstream of upstreams) {
       this.#upstreams.set(upstream.key, upstream)

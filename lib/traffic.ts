@@ -144,7 +144,7 @@ export class Traffic {
 
   async #apply(update: SnapshotUpdate): Promise<void> {
     // The registry asks for them while the pools are made.
-    this.#settings = update.settings
+    this.#settings = update.settings ?? this.#settings
     this.#snapshot = await runInSlices(this.#builder.build(update))
     await runInSlices(this.#registry.retainInSteps(this.#snapshot.pools))
   }

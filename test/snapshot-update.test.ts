@@ -54,7 +54,14 @@ t.test('what is the same object as before is left out', async (t) => {
     ['a.test'],
   )
   t.same([upstreams, removed.hosts], [[], ['']])
-  t.match(diffLive(live(1, base), live(2, base)), { hosts: [], upstreams: [], certificates: [] })
+  t.match(diffLive(live(1, base), live(2, base)), {
+    settings: undefined,
+    hosts: [],
+    upstreams: [],
+    certificates: [],
+  })
+  const others = makeSettings()
+  t.equal(diffLive(live(1, base), live(2, base, others)).settings, others)
 })
 
 t.test('an upstream goes when no route leads to it any more, and certificates by host', async (t) => {

@@ -64,6 +64,9 @@ const VIEWS: Readonly<Record<string, View>> = {
   settings: ({ settings }) => settingsView(settings),
 }
 
+/** Those that show figures. */
+const LIVE_VIEWS: ReadonlySet<string> = new Set(['endpoints', 'workers'])
+
 /** Answered to everybody: they tell nothing that is worth protecting, and probes carry no token. */
 const PROBES: ReadonlySet<string> = new Set(['/livez', '/readyz', '/healthz'])
 
@@ -143,7 +146,7 @@ function createApp(options: AdminOptions): FastifyInstance {
   })
   for (const [name, view] of Object.entries(VIEWS)) {
     app.get(`/api/v1/${name}`, async (_request, reply) => {
-      await refresh()
+      if (LIVE_VIEWS.has(name)) await refresh()
       const current = state()
       if (!current.served) return reply.code(503).send({ message: 'There is no configuration yet.' })
       return reply.send(view(current.served, current, clock.now()))

@@ -97,7 +97,7 @@ class WorkerProcess {
     const update = joinUpdate(this.#pieces)
     this.#pieces = []
     await this.#traffic.apply(update)
-    this.#log.level = update.settings.log.level
+    if (update.settings) this.#log.level = update.settings.log.level
     tell({ type: 'applied', generation: update.generation, inFlight: this.#traffic.inFlight })
   }
 

@@ -68,15 +68,16 @@ const CERTIFICATE_WEIGHT = 20
 
 /** An update in pieces of bounded size, at least one. Positions in files, which nobody reads over there, are left out. */
 export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
-  const { hosts, upstreams, certificates, removed, ...rest } = update
+  const { hosts, upstreams, certificates, removed, settings, ...rest } = update
   const empty: SnapshotUpdate = {
     ...rest,
+    settings: undefined,
     hosts: [],
     upstreams: [],
     certificates: [],
     removed: { hosts: [], upstreams: [], certificates: [] },
   }
-  yield { ...empty, removed }
+  yield { ...empty, settings, removed }
   for (const some of group(upstreams, ({ endpoints }) => 1 + endpoints.length)) {
     yield { ...empty, upstreams: some.map(dropPositions) }
   }

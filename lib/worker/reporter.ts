@@ -43,6 +43,7 @@ export class Reporter {
     const news: EndpointData[] = []
     for (const state of this.#traffic.endpoints()) {
       const { requests, failures, inFlight, lastFailure, identity } = state
+      if (requests === 0 && failures === 0) continue
       const told = this.#told.get(state) ?? NOTHING
       if (requests === told.requests && failures === told.failures && inFlight === told.inFlight) continue
       const { key, protocol, host, port } = identity

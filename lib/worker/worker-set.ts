@@ -26,6 +26,8 @@ export type WorkerSetOptions = {
   readonly ticketSecret: Buffer
   /** Those of this process. */
   readonly logLinesDropped: () => number
+  /** Milliseconds between two looks at whether all answer; given by tests. */
+  readonly tickMs?: number
 }
 
 /** A worker that ends within this time of its start has failed, and the next waits, milliseconds. */
@@ -75,7 +77,7 @@ export class WorkerSet implements Carrier {
   }
 
   async start(first: ServedConfiguration): Promise<TrafficPorts> {
-    const { settings, size } = this.#options
+    const { settings, size, tickMs = TICK_MS } = this.#options
     this.#live = selectLive(first)
     for (const name of listListeners(settings)) {
       const { address, port } = settings[name]
@@ -88,7 +90,7 @@ export class WorkerSet implements Carrier {
     const failures = await Promise.all(this.#slots.map((slot) => this.#begin(slot)))
     for (const failure of failures) if (failure !== undefined) throw failure
     for (const slot of this.#slots) this.#watch(slot)
-    this.#ticker = setInterval(() => this.#tick(), TICK_MS)
+    this.#ticker = setInterval(() => this.#tick(), tickMs)
     return { ...portsOf(this.#sockets) }
   }
 
@@ -263,10 +265,7 @@ export class WorkerSet implements Carrier {
     for (const { worker, number } of this.#slots) {
       if (!worker || worker.tick() !== MAX_SILENT_TICKS) continue
       const { pid } = worker
-      this.#options.log.error(
-        { worker: number, worker_pid: pid, silent_s: MAX_SILENT_TICKS },
-        'worker does not answer: it is killed',
-      )
+      this.#options.log.error({ worker: number, worker_pid: pid }, 'worker does not answer: it is killed')
       worker.kill()
     }
   }

@@ -1,6 +1,5 @@
 /** One worker process as the control process sees it, from its start to its end. */
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { diffLive, type LiveConfiguration } from '../snapshot-update.ts'
 import type { ListenerName } from '../traffic.ts'
@@ -34,6 +33,7 @@ export class Worker {
   #live: LiveConfiguration | undefined
   #updates: Promise<void> = Promise.resolve()
   #isServing = false
+  #isStopping = false
   #hasEnded = false
   #generation = 0
   #figures: TrafficFigures | undefined
@@ -76,10 +76,11 @@ export class Worker {
     this.#send(this.#options.start)
     await this.apply(live)
     for (const [name, handle] of this.#options.sockets) {
+      if (this.#isStopping) return undefined
       const reply = await this.#ask({ type: 'listen', name }, 'listening', handle)
       if (reply?.failure) return { name, ...reply.failure }
     }
-    this.#isServing = !this.#hasEnded
+    this.#isServing = !this.#hasEnded && !this.#isStopping
     return undefined
   }
 
@@ -97,11 +98,13 @@ export class Worker {
   /** Resolves to the requests and tunnels under way. */
   async drain(): Promise<number> {
     this.#isServing = false
+    this.#isStopping = true
     return (await this.#ask({ type: 'drain' }, 'draining'))?.inFlight ?? 0
   }
 
   /** Resolves to the requests and tunnels that are left at the deadline; the process ends then. */
   async finish(deadlineMs: number): Promise<number> {
+    this.#isStopping = true
     return (await this.#ask({ type: 'finish', deadlineMs }, 'finished'))?.left ?? 0
   }
 
@@ -159,13 +162,15 @@ export class Worker {
   }
 
   async #waitForEnd(): Promise<Ending> {
-    const [code, signal] = await Promise.race([
-      // All it has said is read by then.
-      once(this.#child, 'close'),
-      once(this.#child, 'error').then(() => [null, null]),
-    ])
+    const ending = await new Promise<Ending>((resolve) => {
+      // With 'close' all it has said is read.
+      this.#child.once('close', (code, signal) => resolve({ code, signal }))
+      this.#child.on('error', () => {
+        if (this.#child.pid === undefined) resolve({ code: null, signal: null })
+      })
+    })
     this.#hasEnded = true
     for (const { resolve } of this.#waiting.splice(0)) resolve(undefined)
-    return { code, signal }
+    return ending
   }
 }
