@@ -321,6 +321,8 @@ t.test('lines of two workers do not mix, and a killed worker is told', async (t)
   const { ports, child, ended, stdout, pids, says } = await startProcess(t)
   const path = `/${'x'.repeat(500)}`
   for (let round = 0; round < 4; round++) await Promise.all(Array.from({ length: 50 }, () => ask(ports.http, path)))
+  // A worker that is killed takes with it what it has not written yet.
+  await until(() => stdout().split(path).length > 200)
   process.kill(pids[0] ?? 0, 'SIGKILL')
   await says('worker replaced')
   child.kill('SIGTERM')

@@ -131,7 +131,9 @@ const next = () => {
 next()
 setTimeout(() => {}, 60_000)`
   const [one, two] = ['a', 'b'].map((letter) => writerSource(program(letter)))
-  const script = '("$0" --input-type=module -e "$1" & "$0" --input-type=module -e "$2" & wait) | cat'
+  // The pipe is full most of the time, so that what is too much for it is written in part.
+  const script =
+    '("$0" --input-type=module -e "$1" & "$0" --input-type=module -e "$2" & wait) | (sleep 0.5; dd bs=1000 2>/dev/null)'
   const child = spawn('sh', ['-c', script, process.execPath, one ?? '', two ?? ''], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
