@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { systemClock } from '../lib/base/clock.ts'
-import { type Configuration, ConfigurationLoader } from '../lib/configuration.ts'
+import { type Configuration, ConfigurationLoader, loadConfiguration } from '../lib/configuration.ts'
 import { printChange } from '../lib/model/diff.ts'
 import { type Reloaded, Reloader, type ReloadFailed } from '../lib/reload.ts'
 import type { ServedConfiguration } from '../lib/snapshot-update.ts'
@@ -145,6 +145,44 @@ t.test('reloads asked for at the same time are one', async (t) => {
   const { reloader, load } = await createReloader(t)
   await Promise.all([reloader.reload(), reloader.reload(), reloader.reload()])
   t.equal(load.count, 1)
+})
+
+t.test('settings that did not change stay the same object, also those that were read at the start', async (t) => {
+  const first = await loadConfiguration({ sources: [], flags: {}, environment: {} })
+  const later = { ...first, settings: { ...first.settings, workers: 7 } }
+  const loads = [later, { ...later }, { ...first }]
+  const reloader = new Reloader({
+    load: async () => loads.shift() ?? first,
+    apply: async () => {},
+    clock: systemClock,
+    first,
+    onReloaded: () => {},
+    onFailed: () => {},
+  })
+  await reloader.reload()
+  const { settings } = reloader.current
+  t.equal(settings.workers, first.settings.workers, 'read at the start')
+  await reloader.reload()
+  t.equal(reloader.current.settings, settings)
+  await reloader.reload()
+  t.not(reloader.current.settings, settings)
+})
+
+t.test('what cannot be put in force changes nothing', async (t) => {
+  const first = await loadConfiguration({ sources: [], flags: {}, environment: {} })
+  const failures: ReloadFailed[] = []
+  const reloader = new Reloader({
+    load: async () => first,
+    apply: () => Promise.reject(new Error('broken by the test')),
+    clock: systemClock,
+    first,
+    onReloaded: () => t.fail('nothing was reloaded'),
+    onFailed: (failure) => failures.push(failure),
+  })
+  const before = reloader.current
+  await reloader.reload()
+  t.match(failures, [{ reason: 'broken by the test', servingSince: before.builtAt }])
+  t.equal(reloader.current, before)
 })
 
 t.test('CF-24 a broken edit keeps what was good; with strict it changes nothing at all', async (t) => {

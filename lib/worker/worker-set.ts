@@ -110,7 +110,7 @@ export class WorkerSet implements Carrier {
   }
 
   get inFlight(): number {
-    return this.#slots.reduce((sum, { worker }) => sum + (worker?.figures?.inFlight ?? 0), 0)
+    return this.#slots.reduce((sum, { worker }) => sum + (worker?.inFlight ?? 0), 0)
   }
 
   get logLinesDropped(): number {
@@ -137,7 +137,7 @@ export class WorkerSet implements Carrier {
         isUp: worker?.isServing ?? false,
         restarts,
         generation: worker?.generation ?? 0,
-        inFlight: figures?.inFlight ?? 0,
+        inFlight: worker?.inFlight ?? 0,
         connections: figures ? figures.connections.http + figures.connections.https : 0,
         residentBytes: figures?.residentBytes ?? 0,
         heapBytes: figures?.heapBytes ?? 0,

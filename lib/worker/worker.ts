@@ -37,6 +37,7 @@ export class Worker {
   #hasEnded = false
   #generation = 0
   #figures: TrafficFigures | undefined
+  #inFlight = 0
   /** Since it was last heard of, in calls of `tick`. */
   #silentTicks = 0
 
@@ -69,6 +70,11 @@ export class Worker {
   /** As last told. */
   get figures(): TrafficFigures | undefined {
     return this.#figures
+  }
+
+  /** Requests and tunnels under way, as last told. */
+  get inFlight(): number {
+    return this.#inFlight
   }
 
   /** Resolves when it serves; to a failure where it cannot, and to undefined also when it ends before. */
@@ -153,10 +159,14 @@ export class Worker {
     this.#silentTicks = 0
     if (message.type === 'figures') {
       this.#figures = message.figures
+      this.#inFlight = message.figures.inFlight
       this.#options.onFigures(message.figures)
       return
     }
-    if (message.type === 'applied') this.#generation = message.generation
+    if (message.type === 'applied') {
+      this.#generation = message.generation
+      this.#inFlight = message.inFlight
+    }
     const index = this.#waiting.findIndex(({ type }) => type === message.type)
     this.#waiting.splice(index, 1)[0]?.resolve(message)
   }

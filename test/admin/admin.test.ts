@@ -21,13 +21,19 @@ const model: Model = {
 
 type Answer = { status: number | undefined; headers: Record<string, unknown>; body: string }
 
-async function start(t: Test, changes: Record<string, unknown> = {}, state: Partial<AdminState> = {}) {
+async function start(
+  t: Test,
+  changes: Record<string, unknown> = {},
+  state: Partial<AdminState> = {},
+  refresh = async () => {},
+) {
   const settings = makeSettings({ 'admin.port': 0, ...changes })
   const served: ServedConfiguration = { generation: 7, builtAt: 0, settings, model, diagnostics: [] }
   const current: AdminState = { ready: true, served, ports: { http: 8081 }, ...state }
   const admin = createAdmin({
     settings,
     state: () => current,
+    refresh,
     metrics: createMetrics({ counts: new RequestCounts(), version: '1.2.3' }),
     log: pino({ level: 'silent' }),
   })
@@ -86,6 +92,29 @@ t.test('/ lists the paths, and each answers JSON', async (t) => {
     t.doesNotThrow(() => JSON.parse(text))
   }
   t.match(JSON.parse((await ask('/api/v1/listeners')).body), [{ name: 'http', port: 8081 }, { port: 8443 }, {}])
+})
+
+t.test('figures are the newest whenever they are shown, and workers are listed', async (t) => {
+  let refreshed = 0
+  const worker = {
+    worker: 1,
+    pid: 42,
+    isUp: false,
+    generation: 7,
+    restarts: 3,
+    inFlight: 4,
+    connections: 5,
+    residentBytes: 6,
+    cpuSeconds: 7,
+  }
+  const { ask } = await start(t, {}, { workers: [worker] }, async () => void refreshed++)
+  const { isUp: _, ...rest } = worker
+  t.same(JSON.parse((await ask('/api/v1/workers')).body), [{ ...rest, state: 'starting' }])
+  await ask('/metrics')
+  await ask('/api/v1/endpoints')
+  t.equal(refreshed, 3)
+  await ask('/api/v1/routes')
+  t.equal(refreshed, 3, 'where no figures are, nobody is asked')
 })
 
 t.test('AD-02 an address others can reach needs a token', async (t) => {
