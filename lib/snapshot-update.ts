@@ -58,17 +58,38 @@ export type SnapshotUpdate = Readonly<{
 export function selectLive({ generation, builtAt, settings, model }: ServedConfiguration): LiveConfiguration {
   const hosts = new Map<string, LiveHost>()
   const upstreams = new Map<UpstreamKey, Upstream>()
-  const addUpstream = ({ action }: Route) => {
-    const upstream = action.type === 'forward' ? model.upstreams.get(action.upstream) : undefined
-    if (upstream) upstreams.set(upstream.key, upstream)
+  const addUpstreams = (keys: Iterable<UpstreamKey>) => {
+    for (const key of keys) {
+      const upstream = model.upstreams.get(key)
+      if (upstream) upstreams.set(key, upstream)
+    }
   }
   for (const host of model.hosts) {
     hosts.set(host.host, host)
-    host.routes.forEach(addUpstream)
+    addUpstreams(findUpstreams(host))
   }
-  if (model.defaultRoute) addUpstream(model.defaultRoute)
+  if (model.defaultRoute) addUpstreams(listUpstreams([model.defaultRoute]))
   const certificates = new Map(model.certificates.map((binding) => [binding.host, binding]))
   return { generation, builtAt, settings, hosts, upstreams, certificates, defaultRoute: model.defaultRoute }
+}
+
+/** A host is the same object for as long as it does not change, and most do not. */
+const knownUpstreams = new WeakMap<VirtualHost, ReadonlySet<UpstreamKey>>()
+
+function findUpstreams(host: VirtualHost): ReadonlySet<UpstreamKey> {
+  let found = knownUpstreams.get(host)
+  if (!found) {
+    found = listUpstreams(host.routes)
+    knownUpstreams.set(host, found)
+  }
+  return found
+}
+
+/** The keys of the upstreams that routes lead to. */
+export function listUpstreams(routes: readonly LiveRoute[]): ReadonlySet<UpstreamKey> {
+  const keys = new Set<UpstreamKey>()
+  for (const { action } of routes) if (action.type === 'forward') keys.add(action.upstream)
+  return keys
 }
 
 /** What makes `after` of `before`; of undefined: all of it. */

@@ -7,7 +7,14 @@ import type { Upstream, UpstreamKey } from './model/upstream.ts'
 import { HostIndex } from './routing/host-index.ts'
 import { compileHost, type HostRoutes, type RoutingTable } from './routing/table.ts'
 import type { Settings } from './settings-table.ts'
-import { diffLive, type LiveHost, type LiveRoute, type SnapshotUpdate, selectLive } from './snapshot-update.ts'
+import {
+  diffLive,
+  type LiveHost,
+  type LiveRoute,
+  listUpstreams,
+  type SnapshotUpdate,
+  selectLive,
+} from './snapshot-update.ts'
 import type { RouteLabels } from './telemetry/record.ts'
 import type { UpstreamPool } from './upstream/pool.ts'
 import type { EndpointRegistry } from './upstream/registry.ts'
@@ -108,9 +115,7 @@ export class SnapshotBuilder {
   *#takeHosts({ hosts, removed }: SnapshotUpdate): Generator<void, void> {
     for (const name of removed.hosts) this.#hosts.delete(name)
     for (const host of hosts) {
-      const upstreams = new Set<UpstreamKey>()
-      for (const { action } of host.routes) if (action.type === 'forward') upstreams.add(action.upstream)
-      this.#hosts.set(host.host, { host, compiled: undefined, upstreams })
+      this.#hosts.set(host.host, { host, compiled: undefined, upstreams: listUpstreams(host.routes) })
       yield
     }
   }

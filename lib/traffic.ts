@@ -145,7 +145,12 @@ export class Traffic {
   async #apply(update: SnapshotUpdate): Promise<void> {
     // The registry asks for them while the pools are made.
     this.#settings = update.settings ?? this.#settings
-    this.#snapshot = await runInSlices(this.#builder.build(update))
-    await runInSlices(this.#registry.retainInSteps(this.#snapshot.pools))
+    await runInSlices(this.#swap(update))
+  }
+
+  *#swap(update: SnapshotUpdate): Generator<void, void> {
+    const snapshot = yield* this.#builder.build(update)
+    this.#snapshot = snapshot
+    yield* this.#registry.retainInSteps(snapshot.pools)
   }
 }

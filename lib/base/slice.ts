@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 /** Work under way gives way to others after this time, milliseconds. */
-const SLICE_MS = 4
+const SLICE_MS = 2
 
 /** Does the steps in slices of a few milliseconds; whoever waits for the event loop gets it between two of them. */
 export async function runInSlices<T>(steps: Iterator<void, T>): Promise<T> {
