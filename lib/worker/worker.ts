@@ -17,11 +17,27 @@ export type WorkerOptions = {
 /** A socket that the worker could not listen on, with Node's error code. */
 export type ListenFailure = Readonly<{ name: ListenerName; code: string | undefined; message: string }>
 
+const PROGRAM_FLAG = /^(-e|-p|-pe|--eval|--print)$/
+/** Two processes cannot be debugged on one port. */
+const OWN_FLAG = /^--(inspect|input-type|watch|test)\b/
+
 type Reply<T extends FromWorker['type']> = Extract<FromWorker, { type: T }>
 type Waiting = { readonly type: FromWorker['type']; readonly resolve: (reply: FromWorker | undefined) => void }
 
 /** Beside this file, whether compiled or not. */
 const ENTRY = new URL(`./main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+
+/** Node's flags for a worker: those of this process, without what is meant for its program alone. */
+function chooseNodeFlags(flags: readonly string[]): string[] {
+  const chosen: string[] = []
+  let isProgram = false
+  for (const flag of flags) {
+    // What stands behind it is the program itself, which the worker would run in place of its own.
+    if (!isProgram && !PROGRAM_FLAG.test(flag) && !OWN_FLAG.test(flag)) chosen.push(flag)
+    isProgram = PROGRAM_FLAG.test(flag)
+  }
+  return chosen
+}
 
 export class Worker {
   /** Resolves when the process has gone. */
@@ -46,8 +62,7 @@ export class Worker {
     this.#child = fork(ENTRY, [], {
       serialization: 'advanced',
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      // Two processes cannot be debugged on one port.
-      execArgv: process.execArgv.filter((argument) => !argument.startsWith('--inspect')),
+      execArgv: chooseNodeFlags(process.execArgv),
     })
     this.#child.on('message', (message) => this.#receive(message as FromWorker))
     this.ended = this.#waitForEnd()

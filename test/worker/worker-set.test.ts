@@ -1,9 +1,13 @@
 /** What becomes of workers that hang, die again and again, or run into a bug. */
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
@@ -102,6 +106,27 @@ metadata:
   annotations: {portico.dev/endpoints: "127.0.0.1:${port}"}
 spec: {ports: [{port: 80}]}
 `
+
+t.test('a program given with -e is not run by its workers', async (t) => {
+  const module = pathToFileURL(join(import.meta.dirname, '../../lib/index.js')).href
+  const flags = JSON.stringify({
+    'http.port': '0',
+    'http.address': '127.0.0.1',
+    'https.enabled': 'false',
+    'admin.enabled': 'false',
+    'log.level': 'silent',
+  })
+  const program = `import { createGateway } from ${JSON.stringify(module)}
+console.log('begun')
+const gateway = await createGateway({ sources: ['-'], stdin: ${JSON.stringify(MANIFEST(1))}, environment: {}, flags: ${flags} })
+await gateway.start()
+console.log((await fetch('http://127.0.0.1:' + gateway.ports.http)).status, await gateway.stop())`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  t.equal(await text(child.stdout), 'begun\n502 clean\n')
+})
 
 t.test('after a bug in a worker another takes its place, and the log has the stack', async (t) => {
   const cwd = t.testdir({ 'web.yaml': MANIFEST(await startUpstream(t)) })
