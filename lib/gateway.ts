@@ -1,28 +1,31 @@
 /** Puts the parts together: from a configuration to open ports, through reloads, to the last request of a drain. */
+import { randomBytes } from 'node:crypto'
 import { EventEmitter } from 'node:events'
+import { availableParallelism } from 'node:os'
 import { type AdminListener, type AdminState, createAdmin } from './admin/admin.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { countDiagnostics } from './base/diagnostics.ts'
+import type { Carrier } from './carrier.ts'
 import { type Configuration, type ConfigurationInput, ConfigurationLoader, hasSettingErrors } from './configuration.ts'
 import type { Certificate } from './model/certificate.ts'
 import { FileWatch } from './providers/file-watch.ts'
-import { createProxy, type Proxy as GatewayProxy } from './proxy/proxy.ts'
 import { type Reloaded, Reloader, type ReloadFailed } from './reload.ts'
 import { logReloaded, logReloadFailed } from './reload-log.ts'
 import { findDataDir, loadDefaultCertificate } from './server/default-certificate.ts'
-import { createListener, type Listener } from './server/listener.ts'
 import { checkRuntimeFlags } from './server/runtime-flags.ts'
 import type { Settings } from './settings-table.ts'
-import type { Snapshot } from './snapshot.ts'
+import type { ServedConfiguration } from './snapshot-update.ts'
 import { explainListenError, StartError } from './start-error.ts'
-import { createAccessLog } from './telemetry/access-log.ts'
 import { createLog, flushLog, type Log } from './telemetry/log.ts'
 import { LogDestination } from './telemetry/log-destination.ts'
 import { createMetrics, type Metrics, type ReloadReport } from './telemetry/metrics.ts'
-import { EndpointRegistry } from './upstream/registry.ts'
+import { RequestCounts } from './telemetry/request-counts.ts'
 
 export type GatewayInput = ConfigurationInput & {
-  /** Where to log; left out: standard output, as the settings say. */
+  /**
+   * Where to log; left out: standard output, as the settings say. A log that is given cannot be shared with other processes,
+   * so there are no workers then.
+   */
   readonly log?: Log
   /** The version that the metrics name. */
   readonly version?: string
@@ -36,7 +39,7 @@ export type Gateway = {
   /** What was loaded at the start. */
   readonly configuration: Configuration
   /** What serves now. */
-  readonly snapshot: Snapshot
+  readonly served: ServedConfiguration
   /** Bound ports, from `start` on. */
   readonly ports: GatewayPorts
   readonly log: Log
@@ -53,6 +56,7 @@ export type Gateway = {
 }
 
 const STDOUT = 1
+const TICKET_SECRET_BYTES = 32
 /** A log that nobody reads may hold up the stop this long, milliseconds. */
 const FLUSH_MS = 500
 
@@ -93,17 +97,18 @@ class GatewayProcess implements Gateway {
   readonly #settings: Settings
   readonly #events = new EventEmitter<GatewayEvents>()
   readonly #metrics: Metrics
-  readonly #registry: EndpointRegistry
+  readonly #counts = new RequestCounts()
+  readonly #destination = new LogDestination({ fd: STDOUT })
   readonly #reloader: Reloader
-  readonly #proxy: GatewayProxy
   readonly #watch: FileWatch | undefined
-  #listeners: readonly Listener[] = []
+  #carrier: Carrier | undefined
   #admin: AdminListener | undefined
   #defaultCertificate: Certificate | undefined
   #ports: GatewayPorts = {}
   #state: State = 'created'
   #stopping: Promise<'clean' | 'forced'> | undefined
-  #cut: () => void = () => {}
+  /** A second stop was asked for. */
+  #isHurried = false
 
   constructor(input: GatewayInput, loader: ConfigurationLoader, configuration: Configuration) {
     const { settings } = configuration
@@ -111,45 +116,33 @@ class GatewayProcess implements Gateway {
     this.#environment = input.environment
     this.#settings = settings
     this.#clock = input.clock ?? systemClock
-    const destination = new LogDestination({ fd: STDOUT })
     this.#ownsLog = input.log === undefined
-    this.log = input.log ?? createLog(settings.log, destination)
-    this.#metrics = createMetrics({ version: input.version ?? 'unknown' })
+    this.log = input.log ?? createLog(settings.log, this.#destination)
+    this.#metrics = createMetrics({ counts: this.#counts, version: input.version ?? 'unknown' })
     this.#metrics.watch({
-      requestsInFlight: () => this.#proxy.inFlight,
-      connections: () => this.#listeners.map(({ name, connections }) => [name, connections] as const),
-      logLinesDropped: () => destination.dropped,
+      requestsInFlight: () => this.inFlight,
+      connections: () => this.#carrier?.connections() ?? [],
+      logLinesDropped: () => this.#carrier?.logLinesDropped ?? this.#destination.dropped,
+      workers: () => this.#carrier?.workers() ?? [],
     })
-    this.#registry = new EndpointRegistry({ settings: () => this.#currentSettings(), clock: this.#clock })
     this.#watch = settings.watch ? this.#createWatch() : undefined
     this.#reloader = new Reloader({
       load: () => loader.load(),
-      registry: this.#registry,
+      apply: async (served) => this.#carrier?.apply(served),
       clock: this.#clock,
       first: configuration,
       onLoaded: ({ stamps }) => void this.#watch?.update(stamps),
       onReloaded: (result) => this.#finishReload(result),
       onFailed: (failure) => this.#failReload(failure),
     })
-    const accessLog = createAccessLog(this.log)
-    this.#proxy = createProxy({
-      snapshot: () => this.#reloader.current,
-      clock: this.#clock,
-      isDraining: () => this.#state !== 'running',
-      httpsPort: () => this.#ports.https,
-      onFinish: (record) => {
-        this.#metrics.observe(record)
-        if (this.#currentSettings().log.access) accessLog(record)
-      },
-    })
   }
 
-  get snapshot(): Snapshot {
+  get served(): ServedConfiguration {
     return this.#reloader.current
   }
 
   get inFlight(): number {
-    return this.#proxy.inFlight
+    return this.#carrier?.inFlight ?? 0
   }
 
   get ports(): GatewayPorts {
@@ -168,7 +161,7 @@ class GatewayProcess implements Gateway {
       throw error
     }
     this.#state = 'running'
-    this.#metrics.reload(true, describeConfiguration(this.snapshot))
+    this.#metrics.reload(true, describeConfiguration(this.served))
     await this.#watch?.update(this.configuration.stamps)
   }
 
@@ -177,101 +170,81 @@ class GatewayProcess implements Gateway {
   }
 
   stop(): Promise<'clean' | 'forced'> {
-    if (this.#stopping) this.#cut()
-    else this.#stopping = this.#drain()
+    if (this.#stopping) {
+      this.#isHurried = true
+      this.#carrier?.cut()
+    } else this.#stopping = this.#drain()
     return this.#stopping
   }
 
-  /** The admin port first, so that probes are answered from the beginning; the snapshot is there before any port is. */
+  /** The admin port first, so that probes are answered from the beginning. */
   async #open(): Promise<void> {
-    const { admin, http, https, dataDir } = this.#settings
-    if (admin.enabled) {
-      const listener = createAdmin({
-        settings: this.#settings,
+    const settings = this.#settings
+    if (settings.admin.enabled) {
+      this.#admin = createAdmin({
+        settings,
         state: () => this.#describe(),
+        refresh: async () => this.#carrier?.refresh(),
         metrics: this.#metrics,
         clock: this.#clock,
         log: this.log,
       })
-      this.#admin = listener
-      await this.#listen('admin', () => listener.listen())
+      const { address, port } = settings.admin
+      try {
+        this.#ports = { admin: (await this.#admin.listen()).port }
+      } catch (error) {
+        throw explainListenError(error, { name: 'admin', address, port })
+      }
     }
-    const names = [...(http.enabled ? (['http'] as const) : []), ...(https.enabled ? (['https'] as const) : [])]
-    if (https.enabled) {
-      this.#defaultCertificate = await loadDefaultCertificate(
-        findDataDir(dataDir, this.#environment),
-        this.#clock,
-        this.log,
-      )
+    if (settings.https.enabled) {
+      const folder = findDataDir(settings.dataDir, this.#environment)
+      this.#defaultCertificate = await loadDefaultCertificate(folder, this.#clock, this.log)
     }
-    const defaultCertificate = this.#defaultCertificate
-    this.#listeners = names.map((name) =>
-      createListener({
-        name,
-        settings: this.#settings,
-        proxy: this.#proxy,
-        certificates: () => this.#reloader.current.certificates,
-        defaultCertificate,
-        strictSni: () => this.#currentSettings().https.strictSni,
-        clock: this.#clock,
-        log: this.log,
-      }),
-    )
-    // A redirect names the HTTPS port, which must be known before the first request comes on the other.
-    for (const listener of [...this.#listeners].reverse()) await this.#listen(listener.name, () => listener.listen())
+    this.#carrier = await this.#createCarrier()
+    const ports = await this.#carrier.start(this.served)
+    this.#ports = { ...ports, ...this.#ports }
   }
 
-  async #listen(name: 'http' | 'https' | 'admin', open: () => Promise<{ port: number }>): Promise<void> {
-    const { address, port } = this.#settings[name]
-    try {
-      const bound = await open()
-      this.#ports = { ...this.#ports, [name]: bound.port }
-    } catch (error) {
-      throw explainListenError(error, { name, address, port })
+  /** Loads what it takes, and no more: without traffic of its own, this process does without a good part of the code. */
+  async #createCarrier(): Promise<Carrier> {
+    const settings = this.#settings
+    const options = {
+      settings,
+      clock: this.#clock,
+      log: this.log,
+      counts: this.#counts,
+      defaultCertificate: this.#defaultCertificate,
+      ticketSecret: randomBytes(TICKET_SECRET_BYTES),
+      logLinesDropped: () => this.#destination.dropped,
     }
+    const size = !this.#ownsLog ? 0 : settings.workers === 'auto' ? availableParallelism() : settings.workers
+    if (size === 0) return new (await import('./own-traffic.ts')).OwnTraffic(options)
+    return new (await import('./worker/worker-set.ts')).WorkerSet({ ...options, size })
   }
 
   async #drain(): Promise<'clean' | 'forced'> {
-    const wasRunning = this.#state === 'running'
     this.#state = 'draining'
     this.#watch?.close()
-    for (const listener of this.#listeners) listener.drain()
-    let forced = false
-    if (wasRunning && this.#proxy.inFlight > 0) {
-      const drainMs = this.#currentSettings().timeouts.drain
-      this.log.info({ in_flight: this.#proxy.inFlight, deadline_ms: drainMs }, 'draining')
-      forced = await this.#waitUntilIdle(drainMs)
+    const inFlight = (await this.#carrier?.drain()) ?? 0
+    let left = 0
+    if (inFlight > 0) {
+      const deadlineMs = this.served.settings.timeouts.drain
+      this.log.info({ in_flight: inFlight, deadline_ms: deadlineMs }, 'draining')
+      left = (await this.#carrier?.finish(this.#isHurried ? 0 : deadlineMs)) ?? 0
     }
-    if (forced) this.log.warn({ in_flight: this.#proxy.inFlight }, 'drain deadline reached: the rest is cut')
+    if (left > 0) this.log.warn({ in_flight: left }, 'drain deadline reached: the rest is cut')
     await this.#close()
     this.log.info('stopped')
     await flushLog(this.log, FLUSH_MS)
-    return forced ? 'forced' : 'clean'
-  }
-
-  /** Whether something was still in flight at the deadline, or when a second stop was asked for. */
-  async #waitUntilIdle(drainMs: number): Promise<boolean> {
-    let deadline: NodeJS.Timeout | undefined
-    const over = new Promise<boolean>((resolve) => {
-      this.#cut = () => resolve(true)
-      deadline = setTimeout(this.#cut, drainMs)
-    })
-    const idle = this.#proxy.whenIdle().then(() => false)
-    return Promise.race([idle, over]).finally(() => clearTimeout(deadline))
+    return left > 0 ? 'forced' : 'clean'
   }
 
   async #close(): Promise<void> {
     this.#state = 'stopped'
     this.#watch?.close()
     await this.#reloader.close()
-    this.#proxy.closeTunnels()
-    await Promise.all(this.#listeners.map((listener) => listener.close()))
-    await this.#registry.close()
+    await this.#carrier?.close()
     await this.#admin?.close()
-  }
-
-  #currentSettings(): Settings {
-    return this.#reloader?.current.settings ?? this.#settings
   }
 
   #createWatch(): FileWatch {
@@ -283,21 +256,24 @@ class GatewayProcess implements Gateway {
   }
 
   #describe(): AdminState {
+    const isUp = this.#carrier?.isUp ?? false
     return {
-      ready: this.#state === 'running',
-      snapshot: this.#reloader.current,
+      ready: this.#state === 'running' && isUp,
+      ...(this.#state === 'running' && !isUp && { reasons: ['no worker serves'] }),
+      served: this.#reloader.current,
       ports: this.#ports,
-      endpoints: this.#registry.states(),
+      endpoints: this.#carrier?.endpoints() ?? [],
+      workers: this.#carrier?.workers() ?? [],
       ...(this.#defaultCertificate && { defaultCertificate: this.#defaultCertificate }),
     }
   }
 
   #finishReload(result: Reloaded): void {
     // A log that was given keeps its own level.
-    if (this.#ownsLog) this.log.level = result.snapshot.settings.log.level
-    this.#metrics.reload(result.kept.length === 0, describeConfiguration(result.snapshot))
+    if (this.#ownsLog) this.log.level = result.served.settings.log.level
+    this.#metrics.reload(result.kept.length === 0, describeConfiguration(result.served))
     const isHeard = this.#events.emit('reloaded', result)
-    if (!isHeard) logReloaded(this.log, result, this.#proxy.inFlight)
+    if (!isHeard) logReloaded(this.log, result, this.inFlight)
   }
 
   #failReload(failure: ReloadFailed): void {
@@ -308,7 +284,7 @@ class GatewayProcess implements Gateway {
 }
 
 /** What the metrics say of the configuration in force. */
-function describeConfiguration({ builtAt, model, diagnostics }: Snapshot): ReloadReport {
+function describeConfiguration({ builtAt, model, diagnostics }: ServedConfiguration): ReloadReport {
   return {
     at: builtAt,
     routes: model.counts.routes,

@@ -11,10 +11,10 @@ const MAX_CHANGES = 100
 
 /** `inFlight` are the requests and tunnels that the reload left alone. */
 export function logReloaded(log: Log, result: Reloaded, inFlight: number): void {
-  const { snapshot, files, changes, kept, newDiagnostics, goneDiagnostics, restartSettings, durationMs } = result
+  const { served, files, changes, kept, newDiagnostics, goneDiagnostics, restartSettings, durationMs } = result
   const subject = files.length > 3 ? `${files.length} files` : files.join(', ')
   const fields = {
-    generation: snapshot.generation,
+    generation: served.generation,
     changes: changes.slice(0, MAX_CHANGES).map(printChange),
     change_count: changes.length,
     gone_diagnostics: goneDiagnostics,

@@ -1,12 +1,11 @@
-/** From one snapshot to the next: waits until changes pause, loads, builds, swaps one reference. A failure changes nothing. */
+/** From one configuration to the next: waits until changes pause, loads, and puts in force what was loaded. A failure changes nothing. */
 import type { Clock } from './base/clock.ts'
 import { countDiagnostics, type Diagnostic } from './base/diagnostics.ts'
 import type { Configuration } from './configuration.ts'
 import { diffModels, type ModelChange } from './model/diff.ts'
 import { findRestartSettings, keepRestartSettings } from './settings.ts'
 import type { Settings } from './settings-table.ts'
-import { buildSnapshot, type Snapshot } from './snapshot.ts'
-import type { EndpointRegistry } from './upstream/registry.ts'
+import type { ServedConfiguration } from './snapshot-update.ts'
 
 /** A change is taken up when no other follows within this time, milliseconds. */
 const HOLD_OFF_MS = 100
@@ -15,7 +14,7 @@ const MAX_HOLD_OFF_MS = 1_000
 
 /** What a reload changed. */
 export type Reloaded = Readonly<{
-  snapshot: Snapshot
+  served: ServedConfiguration
   /** Names of files that came, went or changed. */
   files: readonly string[]
   changes: readonly ModelChange[]
@@ -33,7 +32,7 @@ export type Reloaded = Readonly<{
 export type ReloadFailed = Readonly<{
   reason: string
   newDiagnostics: readonly Diagnostic[]
-  /** When the snapshot that goes on serving was built, milliseconds since the epoch. */
+  /** When the configuration that goes on serving came, milliseconds since the epoch. */
   servingSince: number
   /** A bug, where it was not what the user wrote. */
   error: unknown
@@ -41,7 +40,8 @@ export type ReloadFailed = Readonly<{
 
 export type ReloaderOptions = {
   readonly load: () => Promise<Configuration>
-  readonly registry: EndpointRegistry
+  /** Resolves when the configuration is in force. */
+  readonly apply: (served: ServedConfiguration) => Promise<void>
   readonly clock: Clock
   /** What was loaded at the start. */
   readonly first: Configuration
@@ -51,12 +51,14 @@ export type ReloaderOptions = {
   readonly onLoaded?: (configuration: Configuration) => void
 }
 
-/** Holds the snapshot that serves; loads never overlap, and the last change wins. */
+/** Holds the configuration in force; loads never overlap, and the last change wins. */
 export class Reloader {
   readonly #options: ReloaderOptions
   /** The settings that are read once count as they were here. */
   readonly #start: Settings
-  #current: Snapshot
+  #current: ServedConfiguration
+  /** The settings in force, as they were loaded. */
+  #taken: Settings
   /** As last loaded, whether it could be served or not. */
   #loaded: Configuration
   /** What was last told to the user. */
@@ -70,17 +72,18 @@ export class Reloader {
   #closed = false
 
   constructor(options: ReloaderOptions) {
-    const { first, registry, clock } = options
+    const { first, clock } = options
+    const { settings, model, diagnostics } = first
     this.#options = options
-    this.#start = first.settings
+    this.#start = settings
+    this.#taken = settings
     this.#loaded = first
     this.#told = first.diagnostics
-    this.#current = buildSnapshot({ ...first, generation: 1 }, registry, clock)
-    registry.retain(this.#current.pools)
+    this.#current = Object.freeze({ generation: 1, builtAt: clock.now(), settings, model, diagnostics })
   }
 
-  /** What serves now. A request reads it once. */
-  get current(): Snapshot {
+  /** What serves now. */
+  get current(): ServedConfiguration {
     return this.#current
   }
 
@@ -99,7 +102,7 @@ export class Reloader {
     return this.#enqueue(true)
   }
 
-  /** No snapshot follows any more; resolves when the load under way has ended. */
+  /** Nothing follows any more; resolves when the load under way has ended. */
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
@@ -141,7 +144,7 @@ export class Reloader {
         const reason = `${errors === 1 ? '1 error' : `${errors} errors`}, and strict is on`
         this.#fail(reason, this.#tell(next), undefined)
       } else {
-        reloaded = this.#swap(before, next, began)
+        reloaded = await this.#swap(before, next, began)
       }
     } catch (error) {
       this.#fail(error instanceof Error ? error.message : String(error), [], error)
@@ -150,25 +153,28 @@ export class Reloader {
     if (reloaded) this.#options.onReloaded(reloaded)
   }
 
-  #swap(before: Configuration, next: Configuration, began: number): Reloaded {
-    const { registry, clock } = this.#options
+  async #swap(before: Configuration, next: Configuration, began: number): Promise<Reloaded> {
+    const { apply, clock } = this.#options
     const previous = this.#current
-    const settings = keepRestartSettings(this.#start, next.settings)
-    const goneDiagnostics = countMissing(this.#told, next.diagnostics)
     const { model, diagnostics, kept } = next
+    // The same settings stay the same object, so that who compares by identity sees it.
+    const settings = next.settings === this.#taken ? previous.settings : keepRestartSettings(this.#start, next.settings)
     const generation = previous.generation + 1
-    const snapshot = buildSnapshot({ settings, model, diagnostics, generation }, registry, clock)
-    this.#current = snapshot
-    registry.retain(snapshot.pools)
+    const served = Object.freeze({ generation, builtAt: clock.now(), settings, model, diagnostics })
+    await apply(served)
+    const durationMs = clock.monotonic() - began
+    this.#current = served
+    this.#taken = next.settings
+    const goneDiagnostics = countMissing(this.#told, diagnostics)
     return {
-      snapshot,
+      served,
       files: next.changed,
       changes: diffModels(previous.model, model),
       kept,
       newDiagnostics: this.#tell(next),
       goneDiagnostics,
       restartSettings: findRestartSettings(before.settings, next.settings),
-      durationMs: clock.monotonic() - began,
+      durationMs,
     }
   }
 

@@ -191,7 +191,7 @@ export const SETTINGS = {
       default: 0,
       min: 0,
       restart: true,
-      doc: 'Most client connections at once; 0 is no limit.',
+      doc: 'Most client connections at once, to each worker; 0 is no limit.',
     },
     streamsPerConnection: {
       type: 'integer',
@@ -258,12 +258,17 @@ export const SETTINGS = {
       max: 10,
       doc: 'Endpoints tried for one request; another is tried only where nothing was sent.',
     },
-    maxConnections: { type: 'integer', default: 1024, min: 1, doc: 'Most connections to one endpoint.' },
+    maxConnections: {
+      type: 'integer',
+      default: 1024,
+      min: 1,
+      doc: 'Most connections to one endpoint, from each worker.',
+    },
     maxQueue: {
       type: 'integer',
       default: 1024,
       min: 0,
-      doc: 'Most requests that wait for a connection to one endpoint; beyond it 503.',
+      doc: 'Most requests that wait for a connection to one endpoint, in each worker; beyond it 503.',
     },
     headerBytes: { type: 'bytes', default: 65_536, min: 1024, max: 1_048_576, doc: 'Largest response head.' },
     verifyTls: { type: 'boolean', default: true, doc: 'Verify the certificates of https endpoints.' },

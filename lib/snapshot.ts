@@ -1,20 +1,27 @@
 /** The one place where the control side meets the data side: everything a request needs, frozen, swapped whole. */
 import type { Clock } from './base/clock.ts'
-import type { Diagnostic } from './base/diagnostics.ts'
+import { runAtOnce } from './base/slice.ts'
 import type { CertificateBinding } from './model/certificate.ts'
 import type { Model } from './model/model.ts'
-import type { Route, VirtualHost } from './model/route.ts'
-import type { UpstreamKey } from './model/upstream.ts'
+import type { Upstream, UpstreamKey } from './model/upstream.ts'
 import { HostIndex } from './routing/host-index.ts'
-import { compileTable, type RoutingTable } from './routing/table.ts'
+import { compileHost, type HostRoutes, type RoutingTable } from './routing/table.ts'
 import type { Settings } from './settings-table.ts'
+import {
+  diffLive,
+  type LiveHost,
+  type LiveRoute,
+  listUpstreams,
+  type SnapshotUpdate,
+  selectLive,
+} from './snapshot-update.ts'
 import type { RouteLabels } from './telemetry/record.ts'
 import type { UpstreamPool } from './upstream/pool.ts'
 import type { EndpointRegistry } from './upstream/registry.ts'
 
 /** A route with what serves it; made once at build time. */
 export type ServedRoute = Readonly<{
-  route: Route
+  route: LiveRoute
   /** Undefined where the route's action is `unavailable`. */
   upstream: UpstreamPool | undefined
   labels: RouteLabels
@@ -25,52 +32,144 @@ export type Snapshot = Readonly<{
   /** Milliseconds since the epoch. */
   builtAt: number
   settings: Settings
-  model: Model
-  table: RoutingTable<ServedRoute, VirtualHost>
+  table: RoutingTable<ServedRoute, LiveHost>
   certificates: HostIndex<CertificateBinding>
   /** The pools that a route of this snapshot leads to. */
   pools: readonly UpstreamPool[]
-  diagnostics: readonly Diagnostic[]
 }>
 
-export type SnapshotInput = {
-  readonly generation: number
-  readonly settings: Settings
-  readonly model: Model
-  readonly diagnostics: readonly Diagnostic[]
+/** A host with its routes as compiled last, and the upstreams these lead to. */
+type CompiledHost = {
+  readonly host: LiveHost
+  compiled: HostRoutes<ServedRoute, LiveHost> | undefined
+  readonly upstreams: ReadonlySet<UpstreamKey>
 }
 
-/** Compiles a model. Pools come from the registry, so that what is known of an endpoint outlives the snapshot. */
-export function buildSnapshot(input: SnapshotInput, registry: EndpointRegistry, clock: Clock): Snapshot {
-  const { generation, settings, model, diagnostics } = input
-  const pools = new Map<UpstreamKey, UpstreamPool>()
-  const findPool = (key: UpstreamKey): UpstreamPool | undefined => {
-    const known = pools.get(key)
-    const upstream = model.upstreams.get(key)
-    if (known || !upstream) return known
-    const pool = registry.pool(upstream)
-    pools.set(key, pool)
-    return pool
+/**
+ * Builds one snapshot from the other: hosts and pools that an update leaves alone are taken over as they are, so a change of
+ * one file costs little among 100,000 routes. Pools come from the registry, so that what is known of an endpoint outlives
+ * them.
+ */
+export class SnapshotBuilder {
+  readonly #registry: EndpointRegistry
+  readonly #hosts = new Map<string, CompiledHost>()
+  readonly #upstreams = new Map<UpstreamKey, Upstream>()
+  readonly #pools = new Map<UpstreamKey, UpstreamPool>()
+  readonly #bindings = new Map<string, CertificateBinding>()
+  #certificates = new HostIndex<CertificateBinding>()
+  #settings: Settings | undefined
+  #lastIngress: LiveRoute['ingress'] | undefined
+  #lastName = ''
+
+  constructor(registry: EndpointRegistry) {
+    this.#registry = registry
   }
-  const table = compileTable(model, (route): ServedRoute => {
-    const upstream = route.action.type === 'forward' ? findPool(route.action.upstream) : undefined
-    const { namespace, name } = route.ingress
+
+  /** To be run to its end (base/slice) before another is begun. The registry must know the new settings already. */
+  *build(update: SnapshotUpdate): Generator<void, Snapshot> {
+    const { generation, builtAt, settings = this.#settings, defaultRoute } = update
+    if (!settings) throw new Error('the first update brings the settings')
+    const changed = yield* this.#takeUpstreams(update, settings)
+    yield* this.#takeHosts(update)
+    yield* this.#takeCertificates(update)
+
+    const hosts = new HostIndex<HostRoutes<ServedRoute, LiveHost>>()
+    let anyHost: HostRoutes<ServedRoute, LiveHost> | undefined
+    const serve = (route: LiveRoute) => this.#serve(route)
+    for (const [name, entry] of this.#hosts) {
+      if (!entry.compiled || intersects(entry.upstreams, changed)) entry.compiled = compileHost(entry.host, serve)
+      if (name === '') anyHost = entry.compiled
+      else hosts.add(name, entry.compiled)
+      yield
+    }
+    const fallback = defaultRoute && serve(defaultRoute)
+    const pools = Object.freeze([...this.#pools.values()])
+    const table = Object.freeze({ hosts, anyHost, fallback })
+    return Object.freeze({ generation, builtAt, settings, table, certificates: this.#certificates, pools })
+  }
+
+  /** The keys whose pool is another one now, or none. */
+  *#takeUpstreams(
+    { upstreams, removed }: SnapshotUpdate,
+    settings: Settings,
+  ): Generator<void, ReadonlySet<UpstreamKey>> {
+    const changed = new Set<UpstreamKey>(removed.upstreams)
+    for (const upstream of upstreams) {
+      this.#upstreams.set(upstream.key, upstream)
+      changed.add(upstream.key)
+      yield
+    }
+    for (const key of removed.upstreams) this.#upstreams.delete(key)
+    // The one setting that endpoints take in (upstream/registry).
+    if (settings.externalNames.allowPrivate !== this.#settings?.externalNames.allowPrivate) {
+      for (const { key, guardAddresses } of this.#upstreams.values()) if (guardAddresses) changed.add(key)
+    }
+    for (const key of changed) {
+      this.#pools.delete(key)
+      yield
+    }
+    this.#settings = settings
+    return changed
+  }
+
+  *#takeHosts({ hosts, removed }: SnapshotUpdate): Generator<void, void> {
+    for (const name of removed.hosts) this.#hosts.delete(name)
+    for (const host of hosts) {
+      this.#hosts.set(host.host, { host, compiled: undefined, upstreams: listUpstreams(host.routes) })
+      yield
+    }
+  }
+
+  *#takeCertificates({ certificates, removed }: SnapshotUpdate): Generator<void, void> {
+    if (certificates.length === 0 && removed.certificates.length === 0) return
+    for (const name of removed.certificates) this.#bindings.delete(name)
+    for (const binding of certificates) this.#bindings.set(binding.host, binding)
+    const index = new HostIndex<CertificateBinding>()
+    for (const [host, binding] of this.#bindings) {
+      index.add(host, binding)
+      yield
+    }
+    this.#certificates = index
+  }
+
+  #serve(route: LiveRoute): ServedRoute {
+    const { id, action, ingress } = route
+    const upstream = action.type === 'forward' ? this.#pool(action.upstream) : undefined
+    // Routes of one Ingress mostly follow each other: they share its name.
+    if (ingress !== this.#lastIngress) {
+      this.#lastIngress = ingress
+      this.#lastName = `${ingress.namespace}/${ingress.name}`
+    }
     const labels = Object.freeze({
-      ingress: `${namespace}/${name}`,
-      route: route.id,
+      ingress: this.#lastName,
+      route: id,
       upstream: upstream?.upstream.key ?? '',
     })
     return Object.freeze({ route, upstream, labels })
-  })
-  const certificates = new HostIndex(model.certificates.map((binding) => [binding.host, binding] as const))
-  return Object.freeze({
-    generation,
-    builtAt: clock.now(),
-    settings,
-    model,
-    table,
-    certificates,
-    pools: Object.freeze([...pools.values()]),
-    diagnostics,
-  })
+  }
+
+  #pool(key: UpstreamKey): UpstreamPool | undefined {
+    const known = this.#pools.get(key)
+    const upstream = this.#upstreams.get(key)
+    if (known || !upstream) return known
+    const pool = this.#registry.pool(upstream)
+    this.#pools.set(key, pool)
+    return pool
+  }
+}
+
+function intersects<T>(few: ReadonlySet<T>, set: ReadonlySet<T>): boolean {
+  if (set.size === 0) return false
+  for (const each of few) if (set.has(each)) return true
+  return false
+}
+
+/** Compiles a model at once, for whoever has no snapshot before it. */
+export function buildSnapshot(
+  input: Readonly<{ generation: number; settings: Settings; model: Model }>,
+  registry: EndpointRegistry,
+  clock: Clock,
+): Snapshot {
+  const served = { ...input, builtAt: clock.now(), diagnostics: [] }
+  return runAtOnce(new SnapshotBuilder(registry).build(diffLive(undefined, selectLive(served))))
 }

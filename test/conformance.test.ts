@@ -94,7 +94,7 @@ t.test('ingress_class: an Ingress of a class that does not exist is never served
   await running.gateway.reload()
   t.equal((await visit(running, 'http://a.com/')).status, 404, 'nor after a reload')
   t.same(upstreams.web.requests, [])
-  t.same(running.gateway.snapshot.model.hosts, [])
+  t.same(running.gateway.served.model.hosts, [])
   const codes = running.gateway.configuration.diagnostics.map(({ code }) => code)
   t.ok(codes.includes('PORTICO_REF_CLASS_NOT_FOUND'), 'and its author is told')
 })

@@ -4,7 +4,7 @@ import { DiagnosticList } from '../lib/base/diagnostics.ts'
 import { loadConfiguration } from '../lib/configuration.ts'
 import type { Reloaded } from '../lib/reload.ts'
 import { logReloaded, logReloadFailed } from '../lib/reload-log.ts'
-import type { Snapshot } from '../lib/snapshot.ts'
+import type { ServedConfiguration } from '../lib/snapshot-update.ts'
 
 function createLog() {
   const lines: Record<string, unknown>[] = []
@@ -28,7 +28,7 @@ t.test('a reload is one line with the changes, and one for each new problem', as
   const { log, lines } = createLog()
   const { settings, model } = await loadConfiguration({ sources: [], flags: {}, environment: {} })
   const reloaded: Reloaded = {
-    snapshot: { generation: 2, settings, model } as Snapshot,
+    served: { generation: 2, settings, model } as ServedConfiguration,
     files: ['a.yaml', 'b.yaml'],
     changes: [{ type: 'added', subject: 'a.test/', detail: 'Prefix → default/web:80' }],
     kept: [],
@@ -65,9 +65,9 @@ t.test('a reload is one line with the changes, and one for each new problem', as
 t.test('many files are told by their number, and no file as a reload', async (t) => {
   const { log, lines } = createLog()
   const common = { changes: [], kept: [], newDiagnostics: [], goneDiagnostics: 0, restartSettings: [], durationMs: 1 }
-  const snapshot = { generation: 2 } as Snapshot
-  logReloaded(log, { ...common, snapshot, files: ['a', 'b', 'c', 'd'] }, 0)
-  logReloaded(log, { ...common, snapshot, files: [] }, 0)
+  const served = { generation: 2 } as ServedConfiguration
+  logReloaded(log, { ...common, served, files: ['a', 'b', 'c', 'd'] }, 0)
+  logReloaded(log, { ...common, served, files: [] }, 0)
   t.same(
     lines.map(({ msg }) => msg),
     ['4 files changed', 'configuration reloaded'],
@@ -77,12 +77,12 @@ t.test('many files are told by their number, and no file as a reload', async (t)
 t.test('a reload that left an older version in force is a warning', async (t) => {
   const { log, lines } = createLog()
   const common = { changes: [], newDiagnostics: [], goneDiagnostics: 0, restartSettings: [], durationMs: 1 }
-  const snapshot = { generation: 2 } as Snapshot
+  const served = { generation: 2 } as ServedConfiguration
   const kept = [
     { text: 'still serving a.yaml as of 14:03:11', reasons: [] },
     { text: 'still serving b.yaml as of 14:03:12', reasons: [] },
   ]
-  logReloaded(log, { ...common, snapshot, files: [], kept }, 0)
+  logReloaded(log, { ...common, served, files: [], kept }, 0)
   t.match(lines, [
     {
       level: 40,

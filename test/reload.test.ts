@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { systemClock } from '../lib/base/clock.ts'
-import { type Configuration, ConfigurationLoader } from '../lib/configuration.ts'
+import { type Configuration, ConfigurationLoader, loadConfiguration } from '../lib/configuration.ts'
 import { printChange } from '../lib/model/diff.ts'
 import { type Reloaded, Reloader, type ReloadFailed } from '../lib/reload.ts'
-import { EndpointRegistry } from '../lib/upstream/registry.ts'
+import type { ServedConfiguration } from '../lib/snapshot-update.ts'
 
 function appYaml(host: string, port = 3000): string {
   return `apiVersion: v1
@@ -34,13 +34,13 @@ async function createReloader(t: Test, flags: Record<string, string> = {}) {
   writeFileSync(file, appYaml('a.test'))
   const loader = new ConfigurationLoader({ sources: [folder], flags, environment: {} })
   const first = await loader.load()
-  const registry = new EndpointRegistry({ settings: () => first.settings, clock: systemClock })
+  const applied: ServedConfiguration[] = []
   const outcomes: (Reloaded | ReloadFailed)[] = []
   const waiting: (() => void)[] = []
   let gate: Promise<void> = Promise.resolve()
   const load = { running: 0, most: 0, count: 0, fail: false }
   const reloader = new Reloader({
-    registry,
+    apply: async (served) => void applied.push(served),
     clock: systemClock,
     first,
     load: async (): Promise<Configuration> => {
@@ -63,12 +63,11 @@ async function createReloader(t: Test, flags: Record<string, string> = {}) {
   }
   t.teardown(async () => {
     await reloader.close()
-    await registry.close()
     rmSync(folder, { recursive: true, force: true })
   })
   return {
     reloader,
-    registry,
+    applied,
     load,
     outcomes,
     folder,
@@ -86,7 +85,7 @@ async function createReloader(t: Test, flags: Record<string, string> = {}) {
 }
 
 t.test('a change is taken up after a pause, and told as a diff of routes', async (t) => {
-  const { reloader, write, outcome, outcomes, hosts } = await createReloader(t)
+  const { reloader, write, outcome, outcomes, applied, hosts } = await createReloader(t)
   const before = reloader.current
   t.same(hosts(), ['a.test'])
   write(appYaml('b.test'))
@@ -95,11 +94,12 @@ t.test('a change is taken up after a pause, and told as a diff of routes', async
   await outcome()
   t.same(hosts(), ['b.test'])
   const [reloaded] = outcomes as Reloaded[]
-  t.equal(reloaded?.snapshot, reloader.current)
+  t.equal(reloaded?.served, reloader.current)
+  t.same(applied, [reloader.current], 'it is told when it is in force')
   t.match(reloaded?.files, [/app\.yaml$/])
   t.match(reloaded?.changes.map(printChange), [/^- a\.test/, /^\+ b\.test/])
   t.ok(reloader.current.generation > before.generation)
-  t.same(before.model.hosts[0]?.host, 'a.test', 'a request that began before keeps its snapshot')
+  t.same(before.model.hosts[0]?.host, 'a.test', 'what was in force before is not touched')
 })
 
 t.test('CF-26 the same content makes no reload, unless one is asked for', async (t) => {
@@ -147,18 +147,42 @@ t.test('reloads asked for at the same time are one', async (t) => {
   t.equal(load.count, 1)
 })
 
-t.test('what is known of an endpoint outlives the snapshot, and ends with the last one that uses it', async (t) => {
-  const { reloader, registry, write } = await createReloader(t)
-  const [state] = registry.states()
-  write(appYaml('b.test'))
+t.test('settings that did not change stay the same object, also those that were read at the start', async (t) => {
+  const first = await loadConfiguration({ sources: [], flags: {}, environment: {} })
+  const later = { ...first, settings: { ...first.settings, workers: 7 } }
+  const loads = [later, { ...later }, { ...first }]
+  const reloader = new Reloader({
+    load: async () => loads.shift() ?? first,
+    apply: async () => {},
+    clock: systemClock,
+    first,
+    onReloaded: () => {},
+    onFailed: () => {},
+  })
   await reloader.reload()
-  t.same([...registry.states()], [state], 'the same endpoint is the same state')
-  t.equal(reloader.current.pools[0]?.states[0], state)
-  write(appYaml('b.test', 3001))
+  const { settings } = reloader.current
+  t.equal(settings.workers, first.settings.workers, 'read at the start')
   await reloader.reload()
-  const left = [...registry.states()]
-  t.equal(left.length, 1)
-  t.not(left[0], state)
+  t.equal(reloader.current.settings, settings)
+  await reloader.reload()
+  t.not(reloader.current.settings, settings)
+})
+
+t.test('what cannot be put in force changes nothing', async (t) => {
+  const first = await loadConfiguration({ sources: [], flags: {}, environment: {} })
+  const failures: ReloadFailed[] = []
+  const reloader = new Reloader({
+    load: async () => first,
+    apply: () => Promise.reject(new Error('broken by the test')),
+    clock: systemClock,
+    first,
+    onReloaded: () => t.fail('nothing was reloaded'),
+    onFailed: (failure) => failures.push(failure),
+  })
+  const before = reloader.current
+  await reloader.reload()
+  t.match(failures, [{ reason: 'broken by the test', servingSince: before.builtAt }])
+  t.equal(reloader.current, before)
 })
 
 t.test('CF-24 a broken edit keeps what was good; with strict it changes nothing at all', async (t) => {
@@ -204,7 +228,7 @@ t.test('while an older version is served every reload says so again, with the re
   t.same([hosts(), last.kept, last.newDiagnostics], [['b.test'], [], []])
 })
 
-t.test('a load that throws keeps the old snapshot, and the next one counts', async (t) => {
+t.test('a load that throws keeps the old configuration, and the next one counts', async (t) => {
   const { reloader, write, load, outcomes, hosts } = await createReloader(t)
   const before = reloader.current
   load.fail = true

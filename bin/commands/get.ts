@@ -16,6 +16,7 @@ import {
   SETTING_VIEW,
   type SettingRow,
   type View,
+  WORKERS,
 } from '../print/columns.ts'
 import { printProblemCount, printProblems } from '../print/problems.ts'
 import { printSettingValue } from '../print/setting.ts'
@@ -31,6 +32,7 @@ const VIEWS = {
   endpoints: ENDPOINTS,
   certificates: CERTIFICATES,
   listeners: LISTENERS,
+  workers: WORKERS,
   settings: SETTING_VIEW,
 } as const
 type Kind = keyof typeof VIEWS
@@ -42,6 +44,7 @@ const ALIASES: Readonly<Record<Kind, readonly string[]>> = {
   endpoints: ['ep', 'endpointslice', 'endpointslices'],
   certificates: ['cert', 'certs', 'secret', 'secrets'],
   listeners: [],
+  workers: [],
   settings: [],
 }
 
@@ -138,6 +141,8 @@ async function readFiles(kind: Kind, typed: Typed, terminal: Terminal): Promise<
       return views.certificatesView(model, Date.now())
     case 'listeners':
       return views.listenersView(settings)
+    case 'workers':
+      return views.workersView()
     case 'settings':
       return listSettings(views.settingsView(settings), (name) => provenance.get(name) ?? 'default')
   }

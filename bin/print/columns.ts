@@ -1,5 +1,12 @@
 /** The columns of `portico get`, as kubectl would have them; those marked wide stand in `-o wide` alone. */
-import type { CertificateRow, EndpointRow, ListenerRow, RouteRow, ServiceRow } from '../../lib/admin/views.ts'
+import type {
+  CertificateRow,
+  EndpointRow,
+  ListenerRow,
+  RouteRow,
+  ServiceRow,
+  WorkerRow,
+} from '../../lib/admin/views.ts'
 
 /** One setting, its value as the settings file would have it, and where it came from (a running gateway does not say). */
 export type SettingRow = Readonly<{
@@ -20,6 +27,8 @@ export type View<Row> = Readonly<{
   name: (row: Row) => string
   namespace: (row: Row) => string | undefined
 }>
+
+const MEBIBYTE = 1_048_576
 
 export const ROUTES: View<RouteRow> = {
   columns: [
@@ -101,6 +110,22 @@ export const LISTENERS: View<ListenerRow> = {
     { title: 'ENABLED', cell: (row) => String(row.enabled) },
   ],
   name: (row) => `listener/${row.name}`,
+  namespace: () => undefined,
+}
+
+export const WORKERS: View<WorkerRow> = {
+  columns: [
+    { title: 'NAME', cell: (row) => String(row.worker) },
+    { title: 'PID', cell: (row) => String(row.pid ?? '') },
+    { title: 'STATE', cell: (row) => row.state },
+    { title: 'RESTARTS', cell: (row) => String(row.restarts) },
+    { title: 'GENERATION', cell: (row) => String(row.generation) },
+    { title: 'IN-FLIGHT', cell: (row) => String(row.inFlight) },
+    { title: 'CONNECTIONS', cell: (row) => String(row.connections) },
+    { title: 'MEMORY', cell: (row) => `${Math.round(row.residentBytes / MEBIBYTE)}Mi` },
+    { title: 'CPU', cell: (row) => `${row.cpuSeconds.toFixed(1)}s` },
+  ],
+  name: (row) => `worker/${row.worker}`,
   namespace: () => undefined,
 }
 

@@ -5,7 +5,7 @@ import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Certificate } from '../model/certificate.ts'
 import type { Settings } from '../settings-table.ts'
-import type { Snapshot } from '../snapshot.ts'
+import type { ServedConfiguration } from '../snapshot-update.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createAccessCheck, isLoopback } from './access.ts'
@@ -18,6 +18,8 @@ import {
   routesView,
   servicesView,
   settingsView,
+  type WorkerFacts,
+  workersView,
 } from './views.ts'
 
 /** The gateway as it is now. */
@@ -26,15 +28,18 @@ export type AdminState = Readonly<{
   ready: boolean
   /** Why not. */
   reasons?: readonly string[]
-  snapshot: Snapshot | undefined
+  served: ServedConfiguration | undefined
   ports: Readonly<{ http?: number; https?: number; admin?: number }>
   endpoints?: Iterable<EndpointFigures>
+  workers?: readonly WorkerFacts[]
   defaultCertificate?: Certificate
 }>
 
 export type AdminOptions = {
   settings: Settings
   state: () => AdminState
+  /** Awaited before figures are shown, so that they are the newest. */
+  refresh?: () => Promise<void>
   metrics: Pick<Metrics, 'text' | 'contentType'>
   clock?: Clock
   log: Log
@@ -46,7 +51,7 @@ export type AdminListener = {
   close(): Promise<void>
 }
 
-type View = (snapshot: Snapshot, state: AdminState, now: number) => unknown
+type View = (served: ServedConfiguration, state: AdminState, now: number) => unknown
 
 const VIEWS: Readonly<Record<string, View>> = {
   routes: ({ model }) => routesView(model),
@@ -54,9 +59,13 @@ const VIEWS: Readonly<Record<string, View>> = {
   endpoints: ({ model }, { endpoints }) => endpointsView(model, endpoints),
   certificates: ({ model }, { defaultCertificate }, now) => certificatesView(model, now, defaultCertificate),
   listeners: ({ settings }, { ports }) => listenersView(settings, ports),
+  workers: (_served, { workers }) => workersView(workers),
   diagnostics: ({ diagnostics }) => diagnosticsView(diagnostics),
   settings: ({ settings }) => settingsView(settings),
 }
+
+/** Those that show figures. */
+const LIVE_VIEWS: ReadonlySet<string> = new Set(['endpoints', 'workers'])
 
 /** Answered to everybody: they tell nothing that is worth protecting, and probes carry no token. */
 const PROBES: ReadonlySet<string> = new Set(['/livez', '/readyz', '/healthz'])
@@ -92,7 +101,8 @@ export function createAdmin(options: AdminOptions): AdminListener {
   }
 }
 
-function createApp({ settings, state, metrics, log, clock = systemClock }: AdminOptions): FastifyInstance {
+function createApp(options: AdminOptions): FastifyInstance {
+  const { settings, state, metrics, log, clock = systemClock, refresh = async () => {} } = options
   const app = Fastify({
     bodyLimit: 1024,
     requestTimeout: REQUEST_TIMEOUT,
@@ -130,22 +140,26 @@ function createApp({ settings, state, metrics, log, clock = systemClock }: Admin
   app.get('/livez', (_request, reply) => reply.send({ status: 'ok' }))
   app.get('/readyz', (_request, reply) => sendReadiness(reply, state()))
   app.get('/healthz', (_request, reply) => sendReadiness(reply, state()))
-  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
+  app.get('/metrics', async (_request, reply) => {
+    await refresh()
+    return reply.type(metrics.contentType).send(await metrics.text())
+  })
   for (const [name, view] of Object.entries(VIEWS)) {
-    app.get(`/api/v1/${name}`, (_request, reply) => {
+    app.get(`/api/v1/${name}`, async (_request, reply) => {
+      if (LIVE_VIEWS.has(name)) await refresh()
       const current = state()
-      if (current.snapshot) reply.send(view(current.snapshot, current, clock.now()))
-      else reply.code(503).send({ message: 'There is no configuration yet.' })
+      if (!current.served) return reply.code(503).send({ message: 'There is no configuration yet.' })
+      return reply.send(view(current.served, current, clock.now()))
     })
   }
   return app
 }
 
-function sendReadiness(reply: FastifyReply, { ready, reasons, snapshot }: AdminState): void {
-  if (ready && snapshot) {
-    reply.send({ status: 'ready', generation: snapshot.generation })
+function sendReadiness(reply: FastifyReply, { ready, reasons, served }: AdminState): void {
+  if (ready && served) {
+    reply.send({ status: 'ready', generation: served.generation })
     return
   }
-  const why = reasons ?? [snapshot ? 'the gateway is starting or draining' : 'there is no configuration yet']
+  const why = reasons ?? [served ? 'the gateway is starting or draining' : 'there is no configuration yet']
   reply.code(503).send({ status: 'not ready', reasons: why })
 }

@@ -120,6 +120,26 @@ export type ListenerRow = Readonly<{
   enabled: boolean
 }>
 
+export type WorkerRow = Readonly<{
+  /** From 1 on; a process that takes the place of another has its number. */
+  worker: number
+  pid: number | undefined
+  /** `starting`: there is no process that serves, or it is not so far yet. */
+  state: 'serving' | 'starting'
+  /** The configuration it has in force. */
+  generation: number
+  restarts: number
+  /** Requests and tunnels under way. */
+  inFlight: number
+  /** Open client connections. */
+  connections: number
+  residentBytes: number
+  cpuSeconds: number
+}>
+
+/** What the gateway knows of a worker. */
+export type WorkerFacts = Omit<WorkerRow, 'state'> & Readonly<{ isUp: boolean }>
+
 export type DiagnosticRow = Readonly<{
   severity: Diagnostic['severity']
   code: Diagnostic['code']
@@ -350,6 +370,21 @@ export function listenersView(
       enabled: admin.enabled,
     },
   ]
+}
+
+/** The processes that carry traffic; none where one process does all. */
+export function workersView(workers: readonly WorkerFacts[] = []): readonly WorkerRow[] {
+  return workers.map((each) => ({
+    worker: each.worker,
+    pid: each.pid,
+    state: each.isUp ? 'serving' : 'starting',
+    generation: each.generation,
+    restarts: each.restarts,
+    inFlight: each.inFlight,
+    connections: each.connections,
+    residentBytes: each.residentBytes,
+    cpuSeconds: each.cpuSeconds,
+  }))
 }
 
 /** What is wrong with the configuration being served. */

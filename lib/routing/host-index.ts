@@ -1,20 +1,19 @@
 /** Finds what belongs to a hostname: exact above one-label wildcard (I-6 to I-8, I-28). Used for routes and for certificates. */
 
 export class HostIndex<T> {
-  readonly #exact: ReadonlyMap<string, T>
+  readonly #exact = new Map<string, T>()
   /** Keyed by what stands behind `*.`. */
-  readonly #wildcard: ReadonlyMap<string, T>
+  readonly #wildcard = new Map<string, T>()
 
   /** Keys are exact hostnames or `*.suffix`, in the normal form of base/hostname. */
-  constructor(entries: Iterable<readonly [string, T]>) {
-    const exact = new Map<string, T>()
-    const wildcard = new Map<string, T>()
-    for (const [host, value] of entries) {
-      if (host.startsWith('*.')) wildcard.set(host.slice(2), value)
-      else exact.set(host, value)
-    }
-    this.#exact = exact
-    this.#wildcard = wildcard
+  constructor(entries: Iterable<readonly [string, T]> = []) {
+    for (const [host, value] of entries) this.add(host, value)
+  }
+
+  /** For whoever fills an index step by step; one that is in use is not changed any more. */
+  add(host: string, value: T): void {
+    if (host.startsWith('*.')) this.#wildcard.set(host.slice(2), value)
+    else this.#exact.set(host, value)
   }
 
   /** `hostname` in normal form: lower case, no port, no trailing dot. */

@@ -1,6 +1,6 @@
 /** The compiled routing table: immutable, and a look-up costs the depth of the path, not the number of routes. */
 import type { Model } from '../model/model.ts'
-import type { Route, VirtualHost } from '../model/route.ts'
+import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
 import { HostIndex } from './host-index.ts'
 import { PathIndex } from './path-index.ts'
 
@@ -21,7 +21,7 @@ export type RoutingTable<R, H> = {
 
 /** Compiles a model; `serve` makes, once for each route, what a look-up gives back. */
 export function compileTable<R>(model: Model, serve: (route: Route) => R): RoutingTable<R, VirtualHost> {
-  const compiled = model.hosts.map((host) => compileHost(host, serve))
+  const compiled = model.hosts.map((host) => compileHost<Route, R, VirtualHost>(host, serve))
   return Object.freeze({
     hosts: new HostIndex(compiled.filter(({ host }) => host.host !== '').map((routes) => [routes.host.host, routes])),
     anyHost: compiled.find(({ host }) => host.host === ''),
@@ -51,7 +51,11 @@ export function findRoute<R, H>(table: RoutingTable<R, H>, hostname: string, pat
   return findInHost(table, findHost(table, hostname), path)
 }
 
-function compileHost<R>(host: VirtualHost, serve: (route: Route) => R): HostRoutes<R, VirtualHost> {
+/** Compiles one host; `serve` makes, once for each route, what a look-up gives back. */
+export function compileHost<A extends { readonly match: PathMatch }, R, H extends { readonly routes: readonly A[] }>(
+  host: H,
+  serve: (route: A) => R,
+): HostRoutes<R, H> {
   const paths = new PathIndex(host.routes.map((route) => [route.match, serve(route)] as const))
   return Object.freeze({ host, find: (path: string) => paths.find(path) })
 }

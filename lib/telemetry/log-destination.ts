@@ -6,6 +6,9 @@ import { Socket } from 'node:net'
 const MAX_PENDING = 8 * 1024 * 1024
 /** A pipe that is full is tried again after this, in milliseconds. */
 const RETRY = 50
+/** Bytes that a pipe takes whole or not at all (PIPE_BUF of Linux): lines of processes that share it stay whole, unless one is longer. */
+const MAX_ATOMIC = 4096
+const LINE_FEED = 0x0a
 
 type Write = (bytes: Buffer, done: (error: NodeJS.ErrnoException | null, written: number) => void) => void
 
@@ -110,13 +113,21 @@ function isPipe(fd: number): boolean {
 
 /**
  * A pipe is written without blocking: a thread that waits in write(2) for a reader who stalls could not be stopped, and the
- * process would never end.
+ * process would never end. One part after the other, since a stream joins what waits.
  */
 function pipeWriter(fd: number): Write {
   const socket = new Socket({ fd, readable: false, writable: true })
   socket.on('error', () => {}) // Each write is told of it.
   socket.unref()
   return (bytes, done) => {
-    socket.write(bytes, (error) => done(error ?? null, bytes.length))
+    const end = findPartEnd(bytes)
+    socket.write(bytes.subarray(0, end), (error) => done(error ?? null, end))
   }
+}
+
+/** Where as many whole lines end as a pipe takes at once. */
+function findPartEnd(bytes: Buffer): number {
+  if (bytes.length <= MAX_ATOMIC) return bytes.length
+  const end = bytes.lastIndexOf(LINE_FEED, MAX_ATOMIC - 1)
+  return (end >= 0 ? end : bytes.indexOf(LINE_FEED, MAX_ATOMIC)) + 1
 }

@@ -1,14 +1,8 @@
 /** The metrics of the gateway, in Prometheus' text format. Label values come from configuration or a catalogue, never from a client. */
-import { METHODS } from 'node:http'
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
 import type { Severity } from '../base/diagnostics.ts'
-import { REQUEST_ERRORS, type RequestErrorCode } from '../base/errors.ts'
-import type { RequestRecord, RouteLabels } from './record.ts'
-import { BUCKETS, type Distribution, increment, RequestSeries } from './request-series.ts'
-
-/** Routes told apart; beyond it requests are counted together, so that many reloads cannot fill the memory. */
-const MAX_SERIES = 10_000
-const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
+import type { RequestCounts } from './request-counts.ts'
+import { BUCKETS, type Distribution, type RequestSeries } from './request-series.ts'
 
 /** What a reload brought. */
 export type ReloadReport = Readonly<{
@@ -20,6 +14,19 @@ export type ReloadReport = Readonly<{
   certificates: readonly Readonly<{ host: string; secret: string; notAfter: number }>[]
 }>
 
+/** One process that carries traffic. */
+export type WorkerFigures = Readonly<{
+  worker: number
+  isUp: boolean
+  /** How often another process took its place. */
+  restarts: number
+  generation: number
+  residentBytes: number
+  heapBytes: number
+  /** User and system time of the process that is there now. */
+  cpuSeconds: number
+}>
+
 /** Figures that others hold; asked for at each scrape. */
 export type LiveFigures = {
   requestsInFlight: () => number
@@ -27,10 +34,11 @@ export type LiveFigures = {
   /** Open client connections by listener. */
   connections: () => Iterable<readonly [listener: string, count: number]>
   logLinesDropped?: () => number
+  /** Left out, or none: the process itself carries the traffic. */
+  workers?: () => readonly WorkerFigures[]
 }
 
 export type Metrics = {
-  observe(record: RequestRecord): void
   /** A configuration was read and taken whole, or not; `report` is what is in force since, if it is another one. */
   reload(isOk: boolean, report?: ReloadReport): void
   watch(figures: LiveFigures): void
@@ -40,42 +48,18 @@ export type Metrics = {
 
 type Sample = { metricName?: string; labels: Record<string, string | number>; value: number }
 
-export function createMetrics(options: { version?: string } = {}): Metrics {
+/** `counts` are those of all processes together. */
+export function createMetrics(options: { counts: RequestCounts; version?: string }): Metrics {
+  const { counts } = options
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
 
-  const series = new Map<string, RequestSeries>()
-  const seriesByLabels = new WeakMap<RouteLabels, RequestSeries>()
-  const overflow = new RequestSeries('other', 'other')
-  const errors = new Map<RequestErrorCode, number>()
   const reloads = { success: 0, failure: 0, isLastOk: true }
   let report: ReloadReport | undefined
   let takenAt: number | undefined
   let figures: LiveFigures | undefined
 
-  function findSeries(ingress: string, service: string): RequestSeries {
-    const key = `${ingress} ${service}`
-    let found = series.get(key)
-    if (!found) {
-      if (series.size >= MAX_SERIES) return overflow
-      found = new RequestSeries(ingress, service)
-      series.set(key, found)
-    }
-    return found
-  }
-
-  /** Labels are made once for each route of a snapshot, so their identity saves building the key. */
-  function findRouteSeries(labels: RouteLabels | undefined): RequestSeries {
-    if (!labels) return findSeries('', '')
-    let found = seriesByLabels.get(labels)
-    if (!found) {
-      found = findSeries(labels.ingress, labels.upstream)
-      seriesByLabels.set(labels, found)
-    }
-    return found
-  }
-
-  const everySeries = () => [...series.values(), ...(overflow.requests.size > 0 ? [overflow] : [])]
+  const everySeries = () => [...counts.series()]
 
   function define(type: 'counter' | 'gauge' | 'histogram', name: string, help: string, samples: () => Sample[]): void {
     // prom-client prints whatever has a name and a `get`; its own classes hash the labels at every increment.
@@ -85,8 +69,8 @@ export function createMetrics(options: { version?: string } = {}): Metrics {
 
   define('counter', 'portico_requests_total', 'Requests that ended.', () =>
     everySeries().flatMap(({ ingress, service, requests }) =>
-      [...requests].flatMap(([method, counts]) =>
-        [...counts].map(([status, value]) => ({ labels: { ingress, service, method, status }, value })),
+      [...requests].flatMap(([method, statuses]) =>
+        [...statuses].map(([status, value]) => ({ labels: { ingress, service, method, status }, value })),
       ),
     ),
   )
@@ -108,7 +92,7 @@ export function createMetrics(options: { version?: string } = {}): Metrics {
     ),
   )
   define('counter', 'portico_request_errors_total', 'Requests the gateway answered itself or cut, by error code.', () =>
-    [...errors].map(([code, value]) => ({ labels: { code }, value })),
+    [...counts.errors].map(([code, value]) => ({ labels: { code }, value })),
   )
 
   define('gauge', 'portico_requests_in_flight', 'Requests and tunnels under way.', () =>
@@ -122,6 +106,47 @@ export function createMetrics(options: { version?: string } = {}): Metrics {
   )
   define('counter', 'portico_log_lines_dropped_total', 'Log lines that could not be written.', () =>
     figures?.logLinesDropped ? [{ labels: {}, value: figures.logLinesDropped() }] : [],
+  )
+
+  const workers = () => figures?.workers?.() ?? []
+  const defineOfWorkers = (
+    type: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    read: (worker: WorkerFigures) => number,
+  ) => define(type, name, help, () => workers().map((each) => ({ labels: { worker: each.worker }, value: read(each) })))
+  defineOfWorkers('gauge', 'portico_worker_up', 'Whether a worker process carries traffic.', ({ isUp }) =>
+    isUp ? 1 : 0,
+  )
+  defineOfWorkers(
+    'counter',
+    'portico_worker_restarts_total',
+    'Worker processes that ended and were replaced.',
+    ({ restarts }) => restarts,
+  )
+  defineOfWorkers(
+    'gauge',
+    'portico_worker_generation',
+    'The configuration that a worker process has in force.',
+    ({ generation }) => generation,
+  )
+  defineOfWorkers(
+    'gauge',
+    'portico_worker_resident_memory_bytes',
+    'Resident memory of a worker process.',
+    ({ residentBytes }) => residentBytes,
+  )
+  defineOfWorkers(
+    'gauge',
+    'portico_worker_heap_bytes',
+    'Heap in use of a worker process.',
+    ({ heapBytes }) => heapBytes,
+  )
+  defineOfWorkers(
+    'counter',
+    'portico_worker_cpu_seconds_total',
+    'User and system CPU time of a worker process.',
+    ({ cpuSeconds }) => cpuSeconds,
   )
 
   define('counter', 'portico_config_reloads_total', 'Configurations read, the first included.', () => [
@@ -156,17 +181,6 @@ export function createMetrics(options: { version?: string } = {}): Metrics {
 
   return {
     contentType: registry.contentType,
-    observe: (record) => {
-      const { error } = record
-      const found = findRouteSeries(record.labels)
-      found.count(KNOWN_METHODS.has(record.method) ? record.method : 'other', record.status)
-      if (!record.tunnel) found.duration.observe(record.durationMs / 1000)
-      if (record.upstreamMs !== undefined) found.upstream.observe(record.upstreamMs / 1000)
-      if (error) {
-        increment(errors, error)
-        if (REQUEST_ERRORS[error][1] === 'upstream') increment(found.upstreamErrors, error)
-      }
-    },
     reload: (isOk, taken) => {
       reloads[isOk ? 'success' : 'failure']++
       reloads.isLastOk = isOk

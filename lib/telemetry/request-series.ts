@@ -5,6 +5,9 @@ export const BUCKETS: readonly number[] = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ]
 
+/** A histogram as plain data. */
+export type DistributionData = Readonly<{ counts: readonly number[]; sum: number }>
+
 /** A histogram: how many values fell into each bucket, and their sum. */
 export class Distribution {
   /** One for each bucket, and the last for all above. */
@@ -17,7 +20,30 @@ export class Distribution {
     this.counts[index] = (this.counts[index] as number) + 1
     this.sum += seconds
   }
+
+  add({ counts, sum }: DistributionData): void {
+    for (const [index, count] of counts.entries()) this.counts[index] = (this.counts[index] as number) + count
+    this.sum += sum
+  }
+
+  /** All that was observed since the last call. */
+  take(): DistributionData {
+    const taken = { counts: [...this.counts], sum: this.sum }
+    this.counts.fill(0)
+    this.sum = 0
+    return taken
+  }
 }
+
+/** A series as plain data, for another process. */
+export type SeriesData = Readonly<{
+  ingress: string
+  service: string
+  duration: DistributionData
+  upstream: DistributionData
+  requests: ReadonlyMap<string, ReadonlyMap<number, number>>
+  upstreamErrors: ReadonlyMap<string, number>
+}>
 
 export class RequestSeries {
   readonly ingress: string
@@ -25,9 +51,9 @@ export class RequestSeries {
   readonly duration: Distribution = new Distribution()
   readonly upstream: Distribution = new Distribution()
   /** By method, then by status. */
-  readonly requests: Map<string, Map<number, number>> = new Map()
+  requests: Map<string, Map<number, number>> = new Map()
   /** By error code, those that are the upstream's fault. */
-  readonly upstreamErrors: Map<string, number> = new Map()
+  upstreamErrors: Map<string, number> = new Map()
 
   constructor(ingress: string, service: string) {
     this.ingress = ingress
@@ -35,16 +61,45 @@ export class RequestSeries {
   }
 
   count(method: string, status: number): void {
+    increment(this.#countsOf(method), status, 1)
+  }
+
+  add({ duration, upstream, requests, upstreamErrors }: SeriesData): void {
+    this.duration.add(duration)
+    this.upstream.add(upstream)
+    for (const [method, counts] of requests) {
+      for (const [status, count] of counts) increment(this.#countsOf(method), status, count)
+    }
+    for (const [code, count] of upstreamErrors) increment(this.upstreamErrors, code, count)
+  }
+
+  /** All that was counted since the last call; undefined: nothing. */
+  take(): SeriesData | undefined {
+    const { ingress, service, requests, upstreamErrors } = this
+    if (requests.size === 0) return undefined
+    this.requests = new Map()
+    this.upstreamErrors = new Map()
+    return {
+      ingress,
+      service,
+      duration: this.duration.take(),
+      upstream: this.upstream.take(),
+      requests,
+      upstreamErrors,
+    }
+  }
+
+  #countsOf(method: string): Map<number, number> {
     let counts = this.requests.get(method)
     if (!counts) {
       counts = new Map()
       this.requests.set(method, counts)
     }
-    increment(counts, status)
+    return counts
   }
 }
 
-/** Adds one to the count at `key`. */
-export function increment<K>(counts: Map<K, number>, key: K): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1)
+/** Adds to the count at `key`. */
+export function increment<K>(counts: Map<K, number>, key: K, by: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + by)
 }

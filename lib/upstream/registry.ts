@@ -4,6 +4,7 @@ import { isIP } from 'node:net'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
+import { runAtOnce } from '../base/slice.ts'
 import type { Endpoint, Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
 import type { UpstreamTls } from './connect.ts'
@@ -58,15 +59,24 @@ export class EndpointRegistry {
 
   /** Forgets endpoints that none of these pools uses: at once if they are idle, else at a later call. */
   retain(pools: Iterable<UpstreamPool>): void {
+    runAtOnce(this.retainInSteps(pools))
+  }
+
+  /** The same for many pools, to be run to its end (base/slice) before `pool` is called again. */
+  *retainInSteps(pools: Iterable<UpstreamPool>): Generator<void, void> {
     const used = new Set<EndpointState>()
     const keys = new Set<UpstreamKey>()
     for (const pool of pools) {
       keys.add(pool.upstream.key)
       for (const state of pool.states) used.add(state)
+      yield
     }
     this.#used = used
     for (const key of this.#rotations.keys()) if (!keys.has(key)) this.#rotations.delete(key)
-    for (const state of this.#endpoints.values()) this.#forgetIfUnused(state)
+    for (const state of this.#endpoints.values()) {
+      this.#forgetIfUnused(state)
+      yield
+    }
   }
 
   /** Every endpoint in use or still busy. */

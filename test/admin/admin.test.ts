@@ -4,8 +4,9 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { type AdminState, createAdmin } from '../../lib/admin/admin.ts'
 import type { Model } from '../../lib/model/model.ts'
-import type { Snapshot } from '../../lib/snapshot.ts'
+import type { ServedConfiguration } from '../../lib/snapshot-update.ts'
 import { createMetrics } from '../../lib/telemetry/metrics.ts'
+import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
 import { makeSettings } from '../helpers/settings.ts'
 
 const model: Model = {
@@ -20,14 +21,20 @@ const model: Model = {
 
 type Answer = { status: number | undefined; headers: Record<string, unknown>; body: string }
 
-async function start(t: Test, changes: Record<string, unknown> = {}, state: Partial<AdminState> = {}) {
+async function start(
+  t: Test,
+  changes: Record<string, unknown> = {},
+  state: Partial<AdminState> = {},
+  refresh = async () => {},
+) {
   const settings = makeSettings({ 'admin.port': 0, ...changes })
-  const snapshot = { generation: 7, builtAt: 0, settings, model, diagnostics: [] } as unknown as Snapshot
-  const current: AdminState = { ready: true, snapshot, ports: { http: 8081 }, ...state }
+  const served: ServedConfiguration = { generation: 7, builtAt: 0, settings, model, diagnostics: [] }
+  const current: AdminState = { ready: true, served, ports: { http: 8081 }, ...state }
   const admin = createAdmin({
     settings,
     state: () => current,
-    metrics: createMetrics({ version: '1.2.3' }),
+    refresh,
+    metrics: createMetrics({ counts: new RequestCounts(), version: '1.2.3' }),
     log: pino({ level: 'silent' }),
   })
   t.teardown(() => admin.close())
@@ -56,7 +63,7 @@ t.test('/livez answers as long as the process does; /readyz and /healthz say whe
   t.match(await draining.ask('/livez'), { status: 200 })
   t.match(await draining.ask('/readyz'), { status: 503, body: /"the gateway is starting or draining"/ })
 
-  const empty = await start(t, {}, { ready: false, snapshot: undefined })
+  const empty = await start(t, {}, { ready: false, served: undefined })
   t.match(await empty.ask('/readyz'), { status: 503, body: /"there is no configuration yet"/ })
   t.match(await empty.ask('/api/v1/routes'), { status: 503 })
 })
@@ -73,7 +80,7 @@ t.test('/ lists the paths, and each answers JSON', async (t) => {
   const { ask } = await start(t)
   const { body } = await ask('/')
   const paths = body.split('\n').filter((line) => line.startsWith('/api/'))
-  t.equal(paths.length, 7)
+  t.equal(paths.length, 8)
   for (const path of paths) {
     const { status, headers, body: text } = await ask(path)
     t.equal(status, 200, path)
@@ -87,11 +94,34 @@ t.test('/ lists the paths, and each answers JSON', async (t) => {
   t.match(JSON.parse((await ask('/api/v1/listeners')).body), [{ name: 'http', port: 8081 }, { port: 8443 }, {}])
 })
 
+t.test('figures are the newest whenever they are shown, and workers are listed', async (t) => {
+  let refreshed = 0
+  const worker = {
+    worker: 1,
+    pid: 42,
+    isUp: false,
+    generation: 7,
+    restarts: 3,
+    inFlight: 4,
+    connections: 5,
+    residentBytes: 6,
+    cpuSeconds: 7,
+  }
+  const { ask } = await start(t, {}, { workers: [worker] }, async () => void refreshed++)
+  const { isUp: _, ...rest } = worker
+  t.same(JSON.parse((await ask('/api/v1/workers')).body), [{ ...rest, state: 'starting' }])
+  await ask('/metrics')
+  await ask('/api/v1/endpoints')
+  t.equal(refreshed, 3)
+  await ask('/api/v1/routes')
+  t.equal(refreshed, 3, 'where no figures are, nobody is asked')
+})
+
 t.test('AD-02 an address others can reach needs a token', async (t) => {
   for (const address of ['0.0.0.0', '::', '10.0.0.1', 'admin.test']) {
     const settings = makeSettings({ 'admin.address': address })
-    const options = { settings, state: () => ({ ready: true, snapshot: undefined, ports: {} }) }
-    const rest = { metrics: createMetrics(), log: pino({ level: 'silent' }) }
+    const options = { settings, state: () => ({ ready: true, served: undefined, ports: {} }) }
+    const rest = { metrics: createMetrics({ counts: new RequestCounts() }), log: pino({ level: 'silent' }) }
     t.throws(() => createAdmin({ ...options, ...rest }), /needs admin\.token/, address)
     const withToken = makeSettings({ 'admin.address': address, 'admin.token': 'x' })
     t.doesNotThrow(() => createAdmin({ ...options, ...rest, settings: withToken }), address)

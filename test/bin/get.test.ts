@@ -120,6 +120,7 @@ t.test('kinds go by their singular and by the names kubectl has for them', async
     endpoints: ['endpoint', 'ep', 'endpointslice', 'endpointslices'],
     certificates: ['certificate', 'cert', 'certs', 'secret', 'secrets'],
     listeners: ['listener'],
+    workers: ['worker'],
   }
   for (const [kind, others] of Object.entries(names)) {
     const { stdout } = await get(kind)

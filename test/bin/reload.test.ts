@@ -5,7 +5,7 @@ import { paintNothing } from '../../lib/base/terminal-text.ts'
 import type { ModelChange } from '../../lib/model/diff.ts'
 import type { Reloaded } from '../../lib/reload.ts'
 
-const base: Omit<Reloaded, 'snapshot'> = {
+const base: Omit<Reloaded, 'served'> = {
   files: ['k8s/shop.yaml'],
   changes: [],
   kept: [],
@@ -16,7 +16,7 @@ const base: Omit<Reloaded, 'snapshot'> = {
 }
 
 function print(more: Partial<Reloaded>, inFlight = 0): string[] {
-  // The snapshot takes no part in the text.
+  // The configuration takes no part in the text.
   return printReloaded({ ...base, ...more } as Reloaded, inFlight, paintNothing).split('\n')
 }
 

@@ -338,6 +338,8 @@ t.test('healthcheck, get and explain go with a running gateway', async (t) => {
     const response = await fetch(`http://127.0.0.1:${gateway.ports.admin}/api/v1/${kind}`)
     t.strictSame(JSON.parse(live.stdout), await response.json(), `${kind} as the admin API has them`)
   }
+  const workers = await runPortico(['get', 'workers', ...admin])
+  t.match(workers.stdout, /^NAME +PID +STATE .*\n1 +\d+ +serving +0 +1 +0 +\d+ +\d+Mi +[\d.]+s\n$/)
   const settings = await runPortico(['get', 'settings', '-o', 'wide', ...admin])
   t.match(settings.stdout, /^http\.port +0 /m)
   gateway.child.kill('SIGTERM')

@@ -59,6 +59,7 @@ export async function runGateway(
       'fastLane.enabled': String(FAST_LANE),
       'log.level': 'silent',
       watch: 'false',
+      workers: '0',
       dataDir: join(folder, 'data'),
       ...(overrides.length > 0 && { endpoints: overrides.join(' ') }),
       ...flags,

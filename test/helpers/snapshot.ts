@@ -131,5 +131,5 @@ function compareRoutes(a: Route, b: Route): number {
 
 export function makeSnapshot(words: ModelWords, settings: Settings, registry: EndpointRegistry): Snapshot {
   const model = makeModel(words)
-  return buildSnapshot({ generation: 1, settings, model, diagnostics: [] }, registry, systemClock)
+  return buildSnapshot({ generation: 1, settings, model }, registry, systemClock)
 }

@@ -63,13 +63,16 @@ t.test('LC-13 a full disk costs lines, and nothing else', async (t) => {
   t.ok(destination.dropped >= 3)
 })
 
+function writerSource(program: string): string {
+  const module = pathToFileURL(join(import.meta.dirname, '../../lib/telemetry/log-destination.js')).href
+  return `import { LogDestination } from ${JSON.stringify(module)}\n${program}`
+}
+
 /** Runs a program that logs to its standard output, which is a pipe to this process. */
 function runWriter(program: string) {
-  const module = pathToFileURL(join(import.meta.dirname, '../../lib/telemetry/log-destination.js')).href
-  const source = `import { LogDestination } from ${JSON.stringify(module)}
-const destination = new LogDestination({ fd: 1, maxPending: 1_000_000 })
+  const source = writerSource(`const destination = new LogDestination({ fd: 1, maxPending: 1_000_000 })
 const line = 'x'.repeat(999) + '\\n'
-${program}`
+${program}`)
   return spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
@@ -114,4 +117,33 @@ again()`)
   const [code] = await once(child, 'exit')
   t.equal(code, 0)
   t.equal(report, 'alive')
+})
+
+t.test('lines of two processes that share a pipe stay whole', async (t) => {
+  const program = (letter: string) => `
+const destination = new LogDestination({ fd: 1 })
+let left = 2_000
+const next = () => {
+  for (let index = 0; index < 50; index++) destination.write('${letter}'.repeat(100 + (left-- % 200)) + '\\n')
+  if (left > 0) setImmediate(next)
+  else destination.flush(() => process.exit(0))
+}
+next()
+setTimeout(() => {}, 60_000)`
+  const [one, two] = ['a', 'b'].map((letter) => writerSource(program(letter)))
+  // The pipe is full most of the time, so that what is too much for it is written in part.
+  const script =
+    '("$0" --input-type=module -e "$1" & "$0" --input-type=module -e "$2" & wait) | (sleep 0.5; dd bs=1000 2>/dev/null)'
+  const child = spawn('sh', ['-c', script, process.execPath, one ?? '', two ?? ''], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+  await once(child, 'close')
+  const lines = output.trimEnd().split('\n')
+  t.equal(lines.length, 4_000)
+  t.same(
+    lines.filter((line) => !/^(a+|b+)$/.test(line)),
+    [],
+  )
 })

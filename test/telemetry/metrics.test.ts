@@ -1,7 +1,14 @@
 /** The metrics' text: what is counted under which labels, and that no client can add to them. */
 import t from 'tap'
-import { createMetrics } from '../../lib/telemetry/metrics.ts'
+import { createMetrics as createMetricsOf } from '../../lib/telemetry/metrics.ts'
+import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
 import { makeLabels, makeRecord } from './make-record.ts'
+
+function createMetrics(options: { version?: string } = {}) {
+  const counts = new RequestCounts()
+  const observe = (record: Parameters<RequestCounts['observe']>[0]) => counts.observe(record)
+  return { ...createMetricsOf({ counts, ...options }), counts, observe }
+}
 
 /** Samples of one metric, as they are in the text. */
 function pick(text: string, name: string): string[] {
@@ -118,6 +125,17 @@ t.test('live figures are asked for at each scrape', async (t) => {
     tunnelsOpen: () => 1,
     connections: () => [['http', 4] as const, ['https', 5] as const],
     logLinesDropped: () => 6,
+    workers: () => [
+      {
+        worker: 2,
+        isUp: true,
+        restarts: 7,
+        generation: 8,
+        residentBytes: 9,
+        heapBytes: 10,
+        cpuSeconds: 1.5,
+      },
+    ],
   })
   const text = await metrics.text()
   for (const line of [
@@ -125,6 +143,12 @@ t.test('live figures are asked for at each scrape', async (t) => {
     'portico_tunnels_open 1',
     'portico_connections{listener="https"} 5',
     'portico_log_lines_dropped_total 6',
+    'portico_worker_up{worker="2"} 1',
+    'portico_worker_restarts_total{worker="2"} 7',
+    'portico_worker_generation{worker="2"} 8',
+    'portico_worker_resident_memory_bytes{worker="2"} 9',
+    'portico_worker_heap_bytes{worker="2"} 10',
+    'portico_worker_cpu_seconds_total{worker="2"} 1.5',
     `portico_build_info{version="1.2.3",node="${process.version}"} 1`,
   ]) {
     t.ok(text.split('\n').includes(line), line)

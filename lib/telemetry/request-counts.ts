@@ -1,0 +1,88 @@
+/** Counts the requests of a process, by route. What one process has counted can be taken out and added to the counts of another. HOT */
+import { METHODS } from 'node:http'
+import { REQUEST_ERRORS, type RequestErrorCode } from '../base/errors.ts'
+import type { RequestRecord, RouteLabels } from './record.ts'
+import { increment, RequestSeries, type SeriesData } from './request-series.ts'
+
+/** Routes told apart; beyond it requests are counted together, so that many reloads cannot fill the memory. */
+const MAX_SERIES = 10_000
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
+/** What stands for the routes beyond that number. */
+const OTHER = 'other'
+
+/** Counts as plain data. */
+export type CountsData = Readonly<{
+  series: readonly SeriesData[]
+  errors: ReadonlyMap<RequestErrorCode, number>
+}>
+
+export class RequestCounts {
+  readonly #series = new Map<string, RequestSeries>()
+  /** Labels are made once for each route of a snapshot, so their identity saves building the key. */
+  readonly #seriesByLabels = new WeakMap<RouteLabels, RequestSeries>()
+  readonly #overflow = new RequestSeries(OTHER, OTHER)
+  /** Requests that the gateway answered itself or cut. */
+  #errors = new Map<RequestErrorCode, number>()
+
+  observe(record: RequestRecord): void {
+    const { error } = record
+    const found = this.#findRoute(record.labels)
+    found.count(KNOWN_METHODS.has(record.method) ? record.method : 'other', record.status)
+    if (!record.tunnel) found.duration.observe(record.durationMs / 1000)
+    if (record.upstreamMs !== undefined) found.upstream.observe(record.upstreamMs / 1000)
+    if (error) {
+      increment(this.#errors, error, 1)
+      if (REQUEST_ERRORS[error][1] === 'upstream') increment(found.upstreamErrors, error, 1)
+    }
+  }
+
+  get errors(): ReadonlyMap<RequestErrorCode, number> {
+    return this.#errors
+  }
+
+  /** Those that have counted something. */
+  *series(): Iterable<RequestSeries> {
+    for (const series of this.#series.values()) if (series.requests.size > 0) yield series
+    if (this.#overflow.requests.size > 0) yield this.#overflow
+  }
+
+  /** All that was counted since the last call. */
+  take(): CountsData {
+    const errors = this.#errors
+    this.#errors = new Map()
+    const series: SeriesData[] = []
+    for (const each of this.series()) series.push(each.take() as SeriesData)
+    return { series, errors }
+  }
+
+  /** What another process has counted. */
+  add({ series, errors }: CountsData): void {
+    for (const each of series) {
+      const isOther = each.ingress === OTHER && each.service === OTHER
+      const own = isOther ? this.#overflow : this.#find(each.ingress, each.service)
+      own.add(each)
+    }
+    for (const [code, count] of errors) increment(this.#errors, code, count)
+  }
+
+  #findRoute(labels: RouteLabels | undefined): RequestSeries {
+    if (!labels) return this.#find('', '')
+    let found = this.#seriesByLabels.get(labels)
+    if (!found) {
+      found = this.#find(labels.ingress, labels.upstream)
+      this.#seriesByLabels.set(labels, found)
+    }
+    return found
+  }
+
+  #find(ingress: string, service: string): RequestSeries {
+    const key = `${ingress} ${service}`
+    let found = this.#series.get(key)
+    if (!found) {
+      if (this.#series.size >= MAX_SERIES) return this.#overflow
+      found = new RequestSeries(ingress, service)
+      this.#series.set(key, found)
+    }
+    return found
+  }
+}

@@ -1,0 +1,61 @@
+/** What a worker has to tell of its traffic since it last did. */
+import type { LogDestination } from '../telemetry/log-destination.ts'
+import type { RequestCounts } from '../telemetry/request-counts.ts'
+import type { Traffic } from '../traffic.ts'
+import type { EndpointState } from '../upstream/endpoint.ts'
+import type { EndpointData, TrafficFigures } from './message.ts'
+
+type Told = { requests: number; failures: number; inFlight: number }
+const NOTHING: Told = { requests: 0, failures: 0, inFlight: 0 }
+
+export class Reporter {
+  readonly #traffic: Traffic
+  readonly #counts: RequestCounts
+  readonly #destination: LogDestination
+  readonly #told = new WeakMap<EndpointState, Told>()
+  #dropped = 0
+
+  constructor(traffic: Traffic, counts: RequestCounts, destination: LogDestination) {
+    this.#traffic = traffic
+    this.#counts = counts
+    this.#destination = destination
+  }
+
+  take(): TrafficFigures {
+    const { rss, heapUsed } = process.memoryUsage()
+    const { user, system } = process.cpuUsage()
+    const dropped = this.#destination.dropped
+    const figures = {
+      counts: this.#counts.take(),
+      endpoints: this.#takeEndpoints(),
+      logLinesDropped: dropped - this.#dropped,
+      inFlight: this.#traffic.inFlight,
+      connections: { http: this.#traffic.connections('http'), https: this.#traffic.connections('https') },
+      residentBytes: rss,
+      heapBytes: heapUsed,
+      cpuSeconds: (user + system) / 1e6,
+    }
+    this.#dropped = dropped
+    return figures
+  }
+
+  #takeEndpoints(): readonly EndpointData[] {
+    const news: EndpointData[] = []
+    for (const state of this.#traffic.endpoints()) {
+      const { requests, failures, inFlight, lastFailure, identity } = state
+      if (requests === 0 && failures === 0) continue
+      const told = this.#told.get(state) ?? NOTHING
+      if (requests === told.requests && failures === told.failures && inFlight === told.inFlight) continue
+      const { key, protocol, host, port } = identity
+      news.push({
+        identity: { key, protocol, host, port },
+        inFlight,
+        requests: requests - told.requests,
+        failures: failures - told.failures,
+        lastFailure: lastFailure && { code: lastFailure.error.code, at: lastFailure.at },
+      })
+      this.#told.set(state, { requests, failures, inFlight })
+    }
+    return news
+  }
+}

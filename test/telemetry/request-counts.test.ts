@@ -1,0 +1,55 @@
+/** Counts that go from one process to another: taken once, added once, nothing lost. */
+import { deserialize, serialize } from 'node:v8'
+import t from 'tap'
+import { createMetrics } from '../../lib/telemetry/metrics.ts'
+import { type CountsData, RequestCounts } from '../../lib/telemetry/request-counts.ts'
+import { makeLabels, makeRecord } from './make-record.ts'
+
+/** As a message of another process. */
+function send(counts: CountsData): CountsData {
+  return deserialize(serialize(counts))
+}
+
+t.test('what several processes have counted is as if one had counted it', async (t) => {
+  const records = [
+    makeRecord(),
+    makeRecord({ method: 'POST', status: 201, durationMs: 70_000 }),
+    makeRecord({ status: 502, error: 'PORTICO_UP_RESET' }),
+    makeRecord({ status: 404, labels: undefined, error: 'PORTICO_REQ_NO_ROUTE' }),
+  ]
+  const alone = new RequestCounts()
+  const together = new RequestCounts()
+  const processes = [new RequestCounts(), new RequestCounts()]
+  for (let round = 0; round < 3; round++) {
+    for (const [index, record] of records.entries()) {
+      alone.observe(record)
+      processes[index % 2]?.observe(record)
+    }
+    for (const each of processes) together.add(send(each.take()))
+  }
+  const lines = async (counts: RequestCounts) =>
+    (await createMetrics({ counts }).text()).split('\n').filter((line) => /^portico_(request|upstream)/.test(line))
+  t.same((await lines(together)).sort(), (await lines(alone)).sort())
+  t.ok((await lines(alone)).length > 20)
+})
+
+t.test('what was taken is not taken again', async (t) => {
+  const counts = new RequestCounts()
+  counts.observe(makeRecord({ status: 502, error: 'PORTICO_UP_RESET' }))
+  const first = counts.take()
+  t.equal(first.series.length, 1)
+  t.same([...first.errors], [['PORTICO_UP_RESET', 1]])
+  t.same(counts.take(), { series: [], errors: new Map() })
+  counts.observe(makeRecord())
+  t.match(counts.take().series, [{ duration: { counts: Array }, requests: new Map([['GET', new Map([[200, 1]])]]) }])
+})
+
+t.test('routes beyond the limit stay together on the way', async (t) => {
+  const counts = new RequestCounts()
+  for (let index = 0; index < 10_005; index++)
+    counts.observe(makeRecord({ labels: makeLabels({ ingress: `default/i${index}` }) }))
+  const together = new RequestCounts()
+  for (let turn = 0; turn < 2; turn++) together.add(send(counts.take()))
+  const other = [...together.series()].find(({ ingress }) => ingress === 'other')
+  t.equal(other?.requests.get('GET')?.get(200), 5)
+})
