@@ -11,7 +11,7 @@ import { type Chunk, splitDocuments } from './split.ts'
 import { parseSyntax } from './syntax.ts'
 
 export type SourceDocument = {
-  /** Plain JavaScript: mappings have no prototype and own keys only. Aliases share values: never change one. */
+  /** Plain JavaScript: only the own keys of a mapping are its fields. Aliases share values: never change one. */
   readonly value: unknown
   readonly origin: Origin
   /** Counts the documents of one file from 0, empty ones included. */
@@ -106,7 +106,7 @@ class DocumentParser {
       return undefined
     }
     if (value === null) return undefined
-    return Object.freeze({ value, origin: createOrigin(this.#lines, value, marks), index, inFolder: this.#inFolder })
+    return Object.freeze({ value, origin: createOrigin(this.#lines, marks), index, inFolder: this.#inFolder })
   }
 
   /** One error a document: those after the first are mostly its echoes. */
