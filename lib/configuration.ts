@@ -1,7 +1,7 @@
 /** A configuration whole, from files to Model: what `check`, `explain` and `get` show, and what the gateway serves. */
 import { type Clock, printTime, systemClock } from './base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from './base/diagnostics.ts'
-import { createResourceSet, type ResourceSet } from './kubernetes/store.ts'
+import { type ResourceSet, ResourceStore } from './kubernetes/store.ts'
 import type { Model } from './model/model.ts'
 import { FileProvider, type Kept, keepLastGood, type Manifests } from './providers/file.ts'
 import {
@@ -14,7 +14,7 @@ import {
 } from './settings.ts'
 import type { Settings } from './settings-table.ts'
 import type { SourceDocument } from './source/document.ts'
-import { translate } from './translate/translate.ts'
+import { Translator } from './translate/translate.ts'
 
 export type ConfigurationInput = {
   /** Files, folders, globs, and `-` for stdin, as given with `-f`. */
@@ -58,6 +58,8 @@ export class ConfigurationLoader {
   readonly #input: ConfigurationInput
   readonly #clock: Clock
   readonly #provider: FileProvider
+  readonly #store = new ResourceStore()
+  readonly #translator = new Translator()
   #generation = 0
   #lastGood: { readonly resolved: ResolvedSettings; readonly at: number } | undefined
 
@@ -87,8 +89,8 @@ export class ConfigurationLoader {
       })
     }
     const { settings, provenance, kept: keptSettings } = this.#resolve(document, diagnostics)
-    const resources = createResourceSet(manifests.resources, ++this.#generation, diagnostics, manifests.refused)
-    const model = translate(resources, { settings, clock: this.#clock }, diagnostics)
+    const resources = this.#store.update(manifests.resources, ++this.#generation, diagnostics, manifests.refused)
+    const model = this.#translator.translate(resources, { settings, clock: this.#clock }, diagnostics)
     const { files, objects, changed, stamps, fingerprint } = manifests
     return {
       settings,
