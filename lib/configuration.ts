@@ -1,4 +1,5 @@
 /** A configuration whole, from files to Model: what `check`, `explain` and `get` show, and what the gateway serves. */
+import { isDeepStrictEqual } from 'node:util'
 import { type Clock, printTime, systemClock } from './base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from './base/diagnostics.ts'
 import { type ResourceSet, ResourceStore } from './kubernetes/store.ts'
@@ -61,6 +62,7 @@ export class ConfigurationLoader {
   readonly #store = new ResourceStore()
   readonly #translator = new Translator()
   #generation = 0
+  #settings: Settings | undefined
   #lastGood: { readonly resolved: ResolvedSettings; readonly at: number } | undefined
 
   constructor(input: ConfigurationInput) {
@@ -88,7 +90,10 @@ export class ConfigurationLoader {
         help: 'config/portico.yaml in the package shows one; give manifests with -f',
       })
     }
-    const { settings, provenance, kept: keptSettings } = this.#resolve(document, diagnostics)
+    const { settings: resolved, provenance, kept: keptSettings } = this.#resolve(document, diagnostics)
+    // Whoever compares two configurations need not look into settings that are equal.
+    const settings = isDeepStrictEqual(this.#settings, resolved) ? (this.#settings as Settings) : resolved
+    this.#settings = settings
     const resources = this.#store.update(manifests.resources, ++this.#generation, diagnostics, manifests.refused)
     const model = this.#translator.translate(resources, { settings, clock: this.#clock }, diagnostics)
     const { files, objects, changed, stamps, fingerprint } = manifests

@@ -131,11 +131,7 @@ class ShelvedResources implements ResourceSet {
   readonly #served: ReadonlyMap<ResourceKind, Shelf>
   readonly #refused: ReadonlyMap<ResourceKind, Shelf>
 
-  constructor(
-    generation: number,
-    served: ReadonlyMap<ResourceKind, Shelf>,
-    refused: ReadonlyMap<ResourceKind, Shelf>,
-  ) {
+  constructor(generation: number, served: ReadonlyMap<ResourceKind, Shelf>, refused: ReadonlyMap<ResourceKind, Shelf>) {
     this.generation = generation
     this.size = [...served.values()].reduce((sum, { list }) => sum + list.length, 0)
     this.#served = served
@@ -249,9 +245,7 @@ function placeOf(resource: Resource): SourcePosition {
 function sortByPlace(resources: Resource[]): readonly Resource[] {
   if (resources.length < 2) return resources
   const placed = resources.map((resource) => ({ resource, place: placeOf(resource) }))
-  placed.sort(
-    ({ place: a }, { place: b }) => compareText(a.file, b.file) || a.line - b.line || a.column - b.column,
-  )
+  placed.sort(({ place: a }, { place: b }) => compareText(a.file, b.file) || a.line - b.line || a.column - b.column)
   return placed.map(({ resource }) => resource)
 }
 

@@ -1,6 +1,6 @@
 /**
- * Reads manifests from files: all of them each time, but a file whose content is unchanged is neither parsed nor decoded
- * again. A file that can no longer be used keeps its last good version.
+ * Reads manifests from files: of all of them the state each time, and what is in those whose state differs; a file whose
+ * content is unchanged is neither parsed nor decoded again. A file that can no longer be used keeps its last good version.
  */
 import { setImmediate } from 'node:timers/promises'
 import { type Clock, printTime } from '../base/clock.ts'
@@ -8,8 +8,7 @@ import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagn
 import { decodeDocuments } from '../kubernetes/decode.ts'
 import type { Resource } from '../kubernetes/resource.ts'
 import { type ParsedDocuments, parseDocuments, parseInSteps, type SourceDocument } from '../source/document.ts'
-import { findFiles, readSource, type SourceText, sourceFromText } from '../source/files.ts'
-import { readFileStamp } from './file-watch.ts'
+import { findFiles, isUnsettled, readSource, readStamp, type SourceText, sourceFromText } from '../source/files.ts'
 
 export type FileProviderOptions = {
   /** What `-f` names, in order; `-` stands for `stdin`. */
@@ -58,6 +57,8 @@ type FileState = {
   readonly content: FileContent
   /** Where `content` is from an earlier text than the present one. */
   readonly kept: Kept | undefined
+  /** How it was read and what its stamp was before: equal ones mean equal content. Undefined where the stamp was too young. */
+  readonly seen: string | undefined
 }
 
 type FileContent = {
@@ -87,7 +88,13 @@ export class FileProvider {
     this.#options = options
     if (options.sources.includes('-')) {
       const source = sourceFromText('<stdin>', options.stdin ?? '')
-      this.#stdin = { hash: source.hash, name: source.name, content: this.#parseStdin(source), kept: undefined }
+      this.#stdin = {
+        hash: source.hash,
+        name: source.name,
+        content: this.#parseStdin(source),
+        kept: undefined,
+        seen: undefined,
+      }
     }
   }
 
@@ -114,19 +121,26 @@ export class FileProvider {
       if (keptSource) kept.push(keptSource)
       found.set(source, paths)
       const fresh = paths.filter((path) => !after.has(path))
-      for (let start = 0; start < fresh.length; start += BATCH) {
-        const batch = fresh.slice(start, start + BATCH)
-        const states = await Promise.all(
-          batch.map(async (path) => {
-            stamps.set(path, await readFileStamp(path))
-            const previous = before.get(path)
-            const options = { maxBytes: limits.maxBytes, inFolder: inFolder.has(path) }
-            return keptSource && previous ? previous : this.#readFile(path, options, previous)
-          }),
-        )
-        for (const [index, state] of states.entries()) after.set(batch[index] as string, state)
-        order.push(...states)
+      const changed: string[] = []
+      const describe = (path: string): string => `${stamps.get(path)} ${limits.maxBytes} ${inFolder.has(path)}`
+      for (const path of fresh) {
+        const previous = before.get(path)
+        if (previous && (keptSource || previous.seen === describe(path))) after.set(path, previous)
+        else changed.push(path)
       }
+      const now = Date.now()
+      for (let start = 0; start < changed.length; start += BATCH) {
+        const batch = changed.slice(start, start + BATCH)
+        const options = batch.map((path) => ({ maxBytes: limits.maxBytes, inFolder: inFolder.has(path) }))
+        const states = await Promise.all(
+          batch.map((path, index) => this.#readFile(path, options[index] as ReadOptions, before.get(path))),
+        )
+        for (const [index, path] of batch.entries()) {
+          const seen = isUnsettled(stamps.get(path) as string, now) ? undefined : describe(path)
+          after.set(path, { ...(states[index] as FileState), seen })
+        }
+      }
+      for (const path of fresh) order.push(after.get(path) as FileState)
     }
     this.#files = after
     this.#found = found
@@ -157,14 +171,16 @@ export class FileProvider {
     diagnostics: DiagnosticList,
   ): Promise<{ paths: readonly string[]; inFolder: ReadonlySet<string>; keptSource: Kept | undefined }> {
     const problems = new DiagnosticList()
-    const { paths, inFolder, watch } = await findFiles([source], limits, problems)
-    for (const path of watch) stamps.set(path, await readFileStamp(path))
+    const { paths, inFolder, watch, stamps: taken } = await findFiles([source], limits, problems)
+    for (const path of watch) stamps.set(path, taken.get(path) ?? (await readStamp(path)))
+    for (const path of paths) stamps.set(path, taken.get(path) as string)
     const known = this.#found.get(source) ?? []
     if (paths.length > 0 || known.length === 0) {
       diagnostics.addAll(problems.items)
       return { paths, inFolder, keptSource: undefined }
     }
     // Volumes that are being remounted and folders that are being replaced look like this for a while.
+    for (const path of known) stamps.set(path, await readStamp(path))
     const states = known.map((path) => this.#files.get(path)).filter((state) => state !== undefined)
     const since = Math.max(...states.map(({ content }) => content.readAt))
     const reasons = problems.items.length > 0 ? problems.items : [emptySource(source)]
@@ -177,7 +193,7 @@ export class FileProvider {
     if (!source) {
       const hash = JSON.stringify(problems.items.map(({ message }) => message))
       if (previous && !isEmpty(previous.content)) return keepContent(previous, hash, problems.items)
-      return { hash, name: previous?.name ?? path, content: nothing(problems.items), kept: undefined }
+      return { hash, name: previous?.name ?? path, content: nothing(problems.items), kept: undefined, seen: undefined }
     }
     if (previous?.hash === source.hash) return previous
     const { hash, name } = source
@@ -189,7 +205,7 @@ export class FileProvider {
       // What an API server refuses leaves the object there as it was.
       if (!content.isGood && previous.content.isGood) return keepContent(previous, hash, content.diagnostics)
     }
-    return { hash, name, content, kept: undefined }
+    return { hash, name, content, kept: undefined, seen: undefined }
   }
 
   /** `problems` holds those of parsing. */
@@ -239,7 +255,7 @@ function isEmpty(content: FileContent): boolean {
 
 /** The last good version, with the reasons why the present one is not used. */
 function keepContent({ name, content }: FileState, hash: string, reasons: readonly Diagnostic[]): FileState {
-  return { hash, name, content, kept: describeKept(name, content.readAt, reasons) }
+  return { hash, name, content, kept: describeKept(name, content.readAt, reasons), seen: undefined }
 }
 
 function emptySource(name: string): Diagnostic {
