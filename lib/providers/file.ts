@@ -7,8 +7,24 @@ import { type Clock, printTime } from '../base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { decodeDocuments } from '../kubernetes/decode.ts'
 import type { Resource } from '../kubernetes/resource.ts'
-import { type ParsedDocuments, parseDocuments, parseInSteps, type SourceDocument } from '../source/document.ts'
-import { findFiles, isUnsettled, readSource, readStamp, type SourceText, sourceFromText } from '../source/files.ts'
+import {
+  type ParsedDocuments,
+  type ParsedText,
+  parseDocuments,
+  parseInSteps,
+  placeDocuments,
+  type SourceDocument,
+} from '../source/document.ts'
+import {
+  findFiles,
+  isUnsettled,
+  readSize,
+  readSource,
+  readStamp,
+  type SourceText,
+  sourceFromText,
+} from '../source/files.ts'
+import { ParserPool } from '../source/parser-pool.ts'
 
 export type FileProviderOptions = {
   /** What `-f` names, in order; `-` stands for `stdin`. */
@@ -73,9 +89,6 @@ type FileContent = {
   readonly readAt: number
 }
 
-/** Files read at the same time. */
-const BATCH = 32
-
 /** Holds the last good version of each file; calls of `read` must not overlap. */
 export class FileProvider {
   readonly #options: FileProviderOptions
@@ -129,16 +142,16 @@ export class FileProvider {
         else changed.push(path)
       }
       const now = Date.now()
-      for (let start = 0; start < changed.length; start += BATCH) {
-        const batch = changed.slice(start, start + BATCH)
-        const options = batch.map((path) => ({ maxBytes: limits.maxBytes, inFolder: inFolder.has(path) }))
-        const states = await Promise.all(
-          batch.map((path, index) => this.#readFile(path, options[index] as ReadOptions, before.get(path))),
-        )
-        for (const [index, path] of batch.entries()) {
+      const parser = chooseParser(changed.map((path) => readSize(stamps.get(path) as string)))
+      try {
+        await forEachAtOnce(changed, async (path) => {
+          const options = { maxBytes: limits.maxBytes, inFolder: inFolder.has(path) }
+          const state = await this.#readFile(path, options, before.get(path), parser)
           const seen = isUnsettled(stamps.get(path) as string, now) ? undefined : describe(path)
-          after.set(path, { ...(states[index] as FileState), seen })
-        }
+          after.set(path, { ...state, seen })
+        })
+      } finally {
+        await parser.close()
       }
       for (const path of fresh) order.push(after.get(path) as FileState)
     }
@@ -187,7 +200,12 @@ export class FileProvider {
     return { paths: known, inFolder, keptSource: describeKept(source, since, reasons) }
   }
 
-  async #readFile(path: string, options: ReadOptions, previous: FileState | undefined): Promise<FileState> {
+  async #readFile(
+    path: string,
+    options: ReadOptions,
+    previous: FileState | undefined,
+    parser: Parser,
+  ): Promise<FileState> {
     const problems = new DiagnosticList()
     const source = await readSource(path, options, problems)
     if (!source) {
@@ -198,7 +216,7 @@ export class FileProvider {
     if (previous?.hash === source.hash) return previous
     const { hash, name } = source
     const found = new DiagnosticList()
-    const content = this.#decode(await parseBesideTraffic(source, found), found)
+    const content = this.#decode(placeDocuments(source, await parser.parse(source), found), found)
     if (previous && !isEmpty(previous.content)) {
       // A text that is cut to nothing is one that is just being written.
       if (source.text.trim() === '') return keepContent(previous, hash, [emptySource(name)])
@@ -230,11 +248,23 @@ export class FileProvider {
   }
 }
 
-/** How long requests may have to wait for the parser, milliseconds; one document is the least that is parsed at a time. */
+/** Files read at the same time. */
+const AT_ONCE = 32
+/** As much text as takes less time to read than a thread to start, bytes. */
+const INLINE_BYTES = 131_072
+/** How long others may have to wait for the parser, milliseconds; one document is the least that is parsed at a time. */
 const PARSE_SLICE_MS = 5
 
-async function parseBesideTraffic(source: SourceText, problems: DiagnosticList): Promise<ParsedDocuments> {
-  const steps = parseInSteps(source, problems)
+type Parser = Pick<ParserPool, 'parse' | 'close'>
+
+/** Threads for as much as is worth them: then nothing that is read, however hostile, holds anything else up. */
+function chooseParser(sizes: readonly number[]): Parser {
+  const size = sizes.reduce((sum, bytes) => sum + bytes, 0)
+  return size > INLINE_BYTES ? new ParserPool({ size }) : { parse: parseInSlices, close: async () => undefined }
+}
+
+async function parseInSlices(source: SourceText): Promise<ParsedText> {
+  const steps = parseInSteps(source)
   let since = performance.now()
   for (;;) {
     const step = steps.next()
@@ -243,6 +273,15 @@ async function parseBesideTraffic(source: SourceText, problems: DiagnosticList):
     await setImmediate()
     since = performance.now()
   }
+}
+
+/** Some of them at a time. */
+async function forEachAtOnce(paths: readonly string[], run: (path: string) => Promise<void>): Promise<void> {
+  const left = paths.values()
+  const runNext = async (): Promise<void> => {
+    for (const path of left) await run(path)
+  }
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, paths.length) }, runNext))
 }
 
 function nothing(diagnostics: readonly Diagnostic[]): FileContent {

@@ -213,6 +213,11 @@ export async function readStamp(file: string): Promise<string> {
   }
 }
 
+/** The size that a stamp tells, bytes; 0 where there was no file. */
+export function readSize(stamp: string): number {
+  return Number(stamp.split(' ')[2] ?? 0)
+}
+
 /** A file changed again within the granularity of its time stamp would look unchanged. */
 const SETTLE_MS = 2_000
 
