@@ -26,8 +26,8 @@ export type ResourceSet = {
 type Shelf = Readonly<{
   /** Oldest first. */
   list: readonly Resource[]
-  /** By `namespace/name`. */
-  byName: ReadonlyMap<string, Resource>
+  /** By namespace, then name. */
+  byName: ReadonlyMap<string, ReadonlyMap<string, Resource>>
 }>
 
 const EMPTY_SHELF: Shelf = Object.freeze({ list: Object.freeze([]), byName: new Map() })
@@ -48,7 +48,7 @@ export function createResourceSet(
  * refused.
  */
 export class ResourceStore {
-  #known: ReadonlySet<Resource> = new Set()
+  #known: readonly Resource[] = []
   /** All that have one kind, namespace and name, most often a single one. */
   readonly #groups = new Map<string, readonly Resource[]>()
   /** The keys of groups with more than one. */
@@ -90,7 +90,7 @@ export class ResourceStore {
 
   /** Brings groups and shelves up to date with what came and what went. */
   #take(resources: readonly Resource[]): void {
-    const now = new Set(resources)
+    const [old, now] = cutSame(this.#known, resources)
     const changed = new Map<string, { before: Resource | undefined; members: Set<Resource> }>()
     const change = (resource: Resource): Set<Resource> => {
       const key = keyOf(resource)
@@ -102,9 +102,9 @@ export class ResourceStore {
       }
       return entry.members
     }
-    for (const resource of this.#known) if (!now.has(resource)) change(resource).delete(resource)
-    for (const resource of now) if (!this.#known.has(resource)) change(resource).add(resource)
-    this.#known = now
+    for (const resource of old) if (!now.has(resource)) change(resource).delete(resource)
+    for (const resource of now) if (!old.has(resource)) change(resource).add(resource)
+    this.#known = resources
     const gone = new Map<ResourceKind, Set<Resource>>()
     const come = new Map<ResourceKind, Resource[]>()
     for (const [key, { before, members }] of changed) {
@@ -144,7 +144,7 @@ class ShelvedResources implements ResourceSet {
   }
 
   get<K extends ResourceKind>(kind: K, namespace: string, name: string): OfKind<K> | undefined {
-    return this.#served.get(kind)?.byName.get(`${namespace}/${name}`) as OfKind<K> | undefined
+    return this.#served.get(kind)?.byName.get(namespace)?.get(name) as OfKind<K> | undefined
   }
 
   allRefused<K extends ResourceKind>(kind: K): readonly OfKind<K>[] {
@@ -152,7 +152,7 @@ class ShelvedResources implements ResourceSet {
   }
 
   getRefused<K extends ResourceKind>(kind: K, namespace: string, name: string): OfKind<K> | undefined {
-    return this.#refused.get(kind)?.byName.get(`${namespace}/${name}`) as OfKind<K> | undefined
+    return this.#refused.get(kind)?.byName.get(namespace)?.get(name) as OfKind<K> | undefined
   }
 }
 
@@ -166,13 +166,47 @@ function shelve(resources: readonly Resource[]): ReadonlyMap<ResourceKind, Shelf
   return new Map([...byKind].map(([kind, list]) => [kind, changeShelf(EMPTY_SHELF, new Set(), list)]))
 }
 
-/** Another shelf: the old list in its order with a few more at its end needs little sorting. */
+/** What stands between the beginning and the end that both lists have in common: most often a file's resources. */
+function cutSame(
+  before: readonly Resource[],
+  after: readonly Resource[],
+): readonly [before: ReadonlySet<Resource>, after: ReadonlySet<Resource>] {
+  const shorter = Math.min(before.length, after.length)
+  let start = 0
+  while (start < shorter && before[start] === after[start]) start++
+  let end = 0
+  while (end < shorter - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end++
+  return [new Set(before.slice(start, before.length - end)), new Set(after.slice(start, after.length - end))]
+}
+
+/** Another shelf. */
 function changeShelf({ list, byName }: Shelf, gone: ReadonlySet<Resource>, come: readonly Resource[]): Shelf {
-  const left = gone.size === 0 ? list : list.filter((resource) => !gone.has(resource))
   const names = new Map(byName)
-  for (const { meta } of gone) names.delete(`${meta.namespace}/${meta.name}`)
-  for (const resource of come) names.set(`${resource.meta.namespace}/${resource.meta.name}`, resource)
-  return Object.freeze({ list: Object.freeze([...left, ...come].sort(compareAge)), byName: names })
+  const copies = new Map<string, Map<string, Resource>>()
+  const namesIn = (namespace: string): Map<string, Resource> =>
+    copies.get(namespace) ?? setDefault(copies, namespace, new Map(byName.get(namespace)))
+  for (const { meta } of gone) namesIn(meta.namespace).delete(meta.name)
+  for (const resource of come) namesIn(resource.meta.namespace).set(resource.meta.name, resource)
+  for (const [namespace, copy] of copies) names.set(namespace, copy)
+  const left = gone.size === 0 ? list : list.filter((resource) => !gone.has(resource))
+  return Object.freeze({ list: Object.freeze(insertSorted(left, come)), byName: names })
+}
+
+/** A few are put in their places; many are sorted in. */
+function insertSorted(list: readonly Resource[], come: readonly Resource[]): Resource[] {
+  const all = [...list]
+  if (come.length > 100) return all.concat(come).sort(compareAge)
+  for (const resource of come) {
+    let low = 0
+    let high = all.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (compareAge(all[middle] as Resource, resource) < 0) low = middle + 1
+      else high = middle
+    }
+    all.splice(low, 0, resource)
+  }
+  return all
 }
 
 function setDefault<K, V>(map: Map<K, V>, key: K, value: V): V {

@@ -1,8 +1,9 @@
 /** Finds and reads the files that -f names. Whatever is wrong with one is a diagnostic; the others are still read. */
 import { createHash } from 'node:crypto'
-import { constants, type Stats } from 'node:fs'
-import { open, readdir, realpath, stat } from 'node:fs/promises'
+import { constants, type Stats, stat as statWithCallback } from 'node:fs'
+import { open, readdir, realpath } from 'node:fs/promises'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { glob } from 'tinyglobby'
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { decodeText } from './text.ts'
@@ -32,6 +33,9 @@ export type FoundFiles = {
 
 /** Entries of a folder that are looked at together. */
 const BATCH = 128
+
+/** There may be very many to look at: that of node:fs/promises costs twice as much. */
+const stat = promisify(statWithCallback)
 
 const MANIFEST = /\.(?:ya?ml|json)$/i
 const GLOB = /[*?[\]{}!]/

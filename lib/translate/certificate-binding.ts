@@ -87,7 +87,7 @@ export class CertificateBinder {
       this.#report(ingress, reads, (section) => section.hosts.length === 0, reported, diagnostics)
       for (const binding of claims.offered) if (!bindings.has(binding.host)) bindings.set(binding.host, binding)
     }
-    return Object.freeze(this.#order.sort(bindings).map((host) => bindings.get(host) as CertificateBinding))
+    return Object.freeze(this.#order.sort([...bindings.values()], ({ host }) => host))
   }
 
   /** Looks the Secrets of Ingresses up that are not served; nothing is bound. */

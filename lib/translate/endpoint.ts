@@ -28,12 +28,14 @@ type Sources = Readonly<{
 export class EndpointFinder {
   readonly #indexes = new Memo<'slices' | 'endpoints' | 'pods', ReadonlyMap<string, unknown>>()
   #settings!: TranslationSettings
+  #onlySettings: readonly unknown[] = []
   #place!: Place
   #sources!: Sources
 
   /** Answers from these from now on. */
   begin(resources: ResourceSet, settings: TranslationSettings): void {
     this.#settings = settings
+    this.#onlySettings = [settings, undefined, undefined, undefined]
     this.#place = { nodeName: settings.nodeName, zone: settings.zone }
     const slices = resources.all('EndpointSlice')
     const objects = resources.all('Endpoints')
@@ -59,6 +61,7 @@ export class EndpointFinder {
   /** All that the endpoints of a Service depend on beside the Service itself. */
   findSources({ meta }: Service): readonly unknown[] {
     const { slices, endpoints, pods } = this.#sources
+    if (slices.size === 0 && endpoints.size === 0 && pods.size === 0) return this.#onlySettings
     const name = `${meta.namespace}/${meta.name}`
     return [this.#settings, slices.get(name), endpoints.get(name), pods.get(meta.namespace)]
   }

@@ -91,13 +91,13 @@ export class HostMerger {
       }
     }
     const redirects = settings.https.enabled && settings.https.redirect
-    const settled = new Map<string, SettledHost>()
+    const hosts: VirtualHost[] = []
     const shadowed: ShadowedRoute[] = []
     const starving: Starving[] = []
     for (const [host, claims] of byHost) {
       const redirect = redirects && (secured.has(host) || claims.some(({ isSecured }) => isSecured))
       const one = this.#hosts.get(host, [redirect, ...claims], () => settle(host, claims, redirect))
-      settled.set(host, one)
+      hosts.push(one.virtualHost)
       diagnostics.addAll(one.diagnostics)
       if (one.shadowed.length > 0) shadowed.push(...one.shadowed)
       if (one.starving.length > 0) starving.push(...one.starving)
@@ -108,7 +108,7 @@ export class HostMerger {
     this.#claims.sweep()
     this.#hosts.sweep()
     return {
-      hosts: Object.freeze(this.#order.sort(settled).map((host) => settled.get(host)!.virtualHost)),
+      hosts: Object.freeze(this.#order.sort(hosts, ({ host }) => host)),
       defaultRoute: last,
       shadowed: Object.freeze([...shadowed, ...defaults.shadowed]),
       starving,

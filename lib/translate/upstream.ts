@@ -109,12 +109,12 @@ export class UpstreamSet {
 
   /** By key, in the order of keys: those of all ports that `services` list, and those that routes lead to. */
   all(services: readonly Service[], used: Iterable<TranslatedUpstream>): ReadonlyMap<UpstreamKey, Upstream> {
-    const found = new Map<UpstreamKey, Upstream>()
-    for (const service of services) {
-      for (const { upstream } of this.of(service).listed) found.set(upstream.key, upstream)
+    const found: Upstream[] = []
+    for (const service of services) for (const { upstream } of this.of(service).listed) found.push(upstream)
+    for (const target of used) {
+      if (!this.of(target.service).listed.includes(target)) found.push(target.upstream)
     }
-    for (const { upstream } of used) found.set(upstream.key, upstream)
-    return new Map(this.#order.sort(found).map((key) => [key, found.get(key) as Upstream]))
+    return new Map(this.#order.sort(found, ({ key }) => key).map((upstream) => [upstream.key, upstream]))
   }
 }
 
