@@ -39,7 +39,7 @@ export function composeValue(root: unknown, start: number): Composed {
 }
 
 class ValueComposer {
-  readonly marks: MarkBuilder = new MarkBuilder()
+  readonly marks: MarkBuilder
   readonly problems: ComposeProblem[] = []
   readonly #start: number
   readonly #anchors: Map<string, Part> = new Map()
@@ -48,6 +48,7 @@ class ValueComposer {
 
   constructor(start: number) {
     this.#start = start
+    this.marks = new MarkBuilder(start)
   }
 
   compose(node: unknown, key: Span | undefined, fallback: Span): Part {

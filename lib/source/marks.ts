@@ -4,14 +4,19 @@
  */
 import type { FieldPath } from '../base/position.ts'
 
-/** Cells of one value: key start and end (-1 where it has none), value start and end, first mark after its children. */
+/**
+ * Cells of one value: key start and end (0 where it has none), value start and end, first mark after its children. Places
+ * count from 1 at the start of the document, so that those of most documents fit into 16 bits.
+ */
 const STRIDE = 5
 
 export type Span = readonly [start: number, end: number]
 
 /** What a table is made of: plain data, which may come from another thread. */
 export type MarkData = Readonly<{
-  cells: Int32Array
+  cells: Uint16Array | Int32Array
+  /** Where the document begins in the text of its file. */
+  start: number
   /** The mark whose children an alias has, by the mark of the alias. */
   aliases: ReadonlyMap<number, number>
   /** The children of those mappings whose keys do not stand in the text as they are. */
@@ -42,13 +47,12 @@ export class MarkTable {
   }
 
   valueSpan(mark: number): Span {
-    return [this.#cell(mark, 2), this.#cell(mark, 3)]
+    return [this.#place(mark, 2), this.#place(mark, 3)]
   }
 
   /** Undefined for list items and the document itself. */
   keySpan(mark: number): Span | undefined {
-    const start = this.#cell(mark, 0)
-    return start === -1 ? undefined : [start, this.#cell(mark, 1)]
+    return this.#hasKey(mark) ? [this.#place(mark, 0), this.#place(mark, 1)] : undefined
   }
 
   #child(parent: number, step: string | number): number {
@@ -58,7 +62,7 @@ export class MarkTable {
     const first = home + 1
     const end = this.#cell(home, 4)
     if (first === end) return -1
-    return this.#cell(first, 0) === -1 ? this.#item(home, end, Number(step)) : this.#entry(first, end, String(step))
+    return this.#hasKey(first) ? this.#entry(first, end, String(step)) : this.#item(home, end, Number(step))
   }
 
   #entry(first: number, end: number, key: string): number {
@@ -68,8 +72,8 @@ export class MarkTable {
 
   /** Quoted or not: keys that are written otherwise than they read are among the known children. */
   #isKey(mark: number, key: string): boolean {
-    const start = this.#cell(mark, 0)
-    const quotes = this.#cell(mark, 1) - start - key.length
+    const start = this.#place(mark, 0)
+    const quotes = this.#place(mark, 1) - start - key.length
     return (quotes === 0 || quotes === 2) && this.#text.startsWith(key, start + quotes / 2)
   }
 
@@ -88,6 +92,14 @@ export class MarkTable {
     return mark
   }
 
+  #hasKey(mark: number): boolean {
+    return this.#cell(mark, 0) !== 0
+  }
+
+  #place(mark: number, column: number): number {
+    return this.#data.start + this.#cell(mark, column) - 1
+  }
+
   #cell(mark: number, column: number): number {
     return this.#data.cells[mark * STRIDE + column] as number
   }
@@ -98,10 +110,19 @@ export class MarkBuilder {
   readonly #cells: number[] = []
   readonly #aliases: Map<number, number> = new Map()
   readonly #children: Map<number, ReadonlyMap<string, number>> = new Map()
+  readonly #start: number
+  #highest = 0
+
+  /** `start` is where the document begins in the text of its file; no span begins before. */
+  constructor(start: number) {
+    this.#start = start
+  }
 
   open(key: Span | undefined, value: Span): number {
     const mark = this.#cells.length / STRIDE
-    this.#cells.push(key ? key[0] : -1, key ? key[1] : -1, value[0], value[1], mark + 1)
+    const base = this.#start - 1
+    this.#cells.push(key ? key[0] - base : 0, key ? key[1] - base : 0, value[0] - base, value[1] - base, mark + 1)
+    this.#highest = Math.max(this.#highest, key ? key[1] - base : 0, value[1] - base, mark + 1)
     return mark
   }
 
@@ -151,6 +172,7 @@ export class MarkBuilder {
   }
 
   build(): MarkData {
-    return { cells: Int32Array.from(this.#cells), aliases: this.#aliases, children: this.#children }
+    const cells = this.#highest < 65_536 ? Uint16Array.from(this.#cells) : Int32Array.from(this.#cells)
+    return { cells, start: this.#start, aliases: this.#aliases, children: this.#children }
   }
 }

@@ -6,7 +6,7 @@ import type { FieldPath, SourcePosition } from '../base/position.ts'
 import type { Ingress, IngressBackend } from '../kubernetes/resource.ts'
 import type { Route, ShadowedRoute, VirtualHost } from '../model/route.ts'
 import { createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
-import { KeyOrder, Memo } from './memo.ts'
+import { KeyOrder, keepList, Memo } from './memo.ts'
 import { claimPath, findMatch, IngressRoute, settleClaims } from './route.ts'
 import type { TranslationSettings } from './settings.ts'
 import type { TranslatedUpstream } from './upstream.ts'
@@ -44,7 +44,8 @@ type HostClaims = Readonly<{
   host: string
   routes: readonly IngressRoute[]
   isSecured: boolean
-  at: FieldPath
+  /** The first rule of that host. */
+  rule: number
   ingress: Ingress
 }>
 
@@ -141,11 +142,11 @@ function claim({ ingress, references, resolutions }: ResolvedIngress): IngressCl
     resolved.get(createReference(ingress.meta.namespace, backend).key) as Resolution
   const diagnostics = new DiagnosticList()
   const owner = Object.freeze({ namespace: ingress.meta.namespace, name: ingress.meta.name })
-  const drafts = new Map<string, { routes: IngressRoute[]; at: FieldPath }>()
+  const drafts = new Map<string, { routes: IngressRoute[]; rule: number }>()
   for (const rule of ingress.rules) {
     let draft = drafts.get(rule.host)
     if (draft === undefined) {
-      draft = { routes: [], at: ['spec', 'rules', rule.index, 'host'] }
+      draft = { routes: [], rule: rule.index }
       drafts.set(rule.host, draft)
     }
     for (const path of rule.paths ?? []) {
@@ -164,21 +165,21 @@ function claim({ ingress, references, resolutions }: ResolvedIngress): IngressCl
   const hosts = [...drafts].map(([host, draft]) =>
     Object.freeze({ host, ...draft, isSecured: isSecured(ingress, host), ingress }),
   )
-  return { hosts, rest, diagnostics: diagnostics.items }
+  return { hosts, rest, diagnostics: keepList(diagnostics.items) }
 }
 
 function settle(host: string, claims: readonly HostClaims[], redirectToHttps: boolean): SettledHost {
   const diagnostics = new DiagnosticList()
   const settled = settleClaims(
-    claims.flatMap(({ routes }) => routes),
+    claims.length === 1 ? claims[0]!.routes : claims.flatMap(({ routes }) => routes),
     diagnostics,
   )
   const virtualHost = new ClaimedHost(host, Object.freeze(settled.claims), redirectToHttps, claims[0]!)
   return {
     virtualHost,
-    shadowed: settled.shadowed,
-    starving: findStarving(settled.claims),
-    diagnostics: diagnostics.items,
+    shadowed: keepList(settled.shadowed),
+    starving: keepList(findStarving(settled.claims)),
+    diagnostics: keepList(diagnostics.items),
   }
 }
 
@@ -198,7 +199,8 @@ class ClaimedHost implements VirtualHost {
   }
 
   get position(): SourcePosition {
-    return this.#first.ingress.origin.locate(this.#first.at)
+    const { ingress, rule } = this.#first
+    return ingress.origin.locate(['spec', 'rules', rule, 'host'])
   }
 }
 

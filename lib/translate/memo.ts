@@ -3,6 +3,9 @@
  * last time. Unchanged parts keep their identity, so whoever compares two models need not look into them.
  */
 
+/** Parts that may be kept in vain. */
+const SLACK = 256
+
 type Entry<K, V> = {
   readonly key: K
   inputs: readonly unknown[]
@@ -44,9 +47,9 @@ export class Memo<K, V> {
     return known.value
   }
 
-  /** Ends a round: what it did not ask for is forgotten. */
+  /** Ends a round: what it did not ask for is forgotten, now or, where there is little of it, with more. */
   sweep(): void {
-    if (this.#asked < this.#entries.size) {
+    if (this.#entries.size > this.#asked + Math.min(this.#asked / 16, SLACK)) {
       for (const [key, { round }] of this.#entries) if (round !== this.#round) this.#entries.delete(key)
     }
     if (this.#last !== undefined) this.#last.next = undefined
@@ -106,4 +109,11 @@ export function isSameList(a: readonly unknown[], b: readonly unknown[]): boolea
   if (a.length !== b.length) return false
   for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
   return true
+}
+
+const NONE: readonly never[] = Object.freeze([])
+
+/** Lists that are kept in great number are most often empty: then it is one and the same. */
+export function keepList<T>(list: readonly T[]): readonly T[] {
+  return list.length === 0 ? NONE : list
 }

@@ -15,7 +15,7 @@ import { checkSettingsEndpoints } from './endpoint-override.ts'
 import { checkForeignAnnotations } from './foreign-annotation.ts'
 import { HostMerger, listReferences, type ResolvedIngress, type Starving } from './host.ts'
 import { selectIngresses } from './ingress-class.ts'
-import { Memo } from './memo.ts'
+import { keepList, Memo } from './memo.ts'
 import { checkRefused } from './refused.ts'
 import { ServiceViews } from './service-view.ts'
 import { pickSettings, type TranslationSettings } from './settings.ts'
@@ -99,7 +99,7 @@ export class Translator {
       const served = new DiagnosticList()
       checkAnnotations(ingress, own)
       checkForeignAnnotations(ingress, settings, served)
-      return { diagnostics: own.items, served: served.items, references: listReferences(ingress) }
+      return { diagnostics: keepList(own.items), served: keepList(served.items), references: listReferences(ingress) }
     })
   }
 
@@ -107,7 +107,7 @@ export class Translator {
     return this.#serviceNotes.get(service, [], () => {
       const own = new DiagnosticList()
       checkAnnotations(service, own)
-      return own.items
+      return keepList(own.items)
     })
   }
 }
