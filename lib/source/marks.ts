@@ -17,10 +17,10 @@ export type MarkData = Readonly<{
   cells: Uint16Array | Int32Array
   /** Where the document begins in the text of its file. */
   start: number
-  /** The mark whose children an alias has, by the mark of the alias. */
-  aliases: ReadonlyMap<number, number>
-  /** The children of those mappings whose keys do not stand in the text as they are. */
-  children: ReadonlyMap<number, ReadonlyMap<string, number>>
+  /** The mark whose children an alias has, by the mark of the alias; undefined: there is none. */
+  aliases: ReadonlyMap<number, number> | undefined
+  /** The children of those mappings whose keys do not stand in the text as they are; undefined: there is none. */
+  children: ReadonlyMap<number, ReadonlyMap<string, number>> | undefined
 }>
 
 export class MarkTable {
@@ -56,8 +56,8 @@ export class MarkTable {
   }
 
   #child(parent: number, step: string | number): number {
-    const home = this.#data.aliases.get(parent) ?? parent
-    const known = this.#data.children.get(home)
+    const home = this.#data.aliases?.get(parent) ?? parent
+    const known = this.#data.children?.get(home)
     if (known) return known.get(String(step)) ?? -1
     const first = home + 1
     const end = this.#cell(home, 4)
@@ -173,6 +173,8 @@ export class MarkBuilder {
 
   build(): MarkData {
     const cells = this.#highest < 65_536 ? Uint16Array.from(this.#cells) : Int32Array.from(this.#cells)
-    return { cells, start: this.#start, aliases: this.#aliases, children: this.#children }
+    const aliases = this.#aliases.size > 0 ? this.#aliases : undefined
+    const children = this.#children.size > 0 ? this.#children : undefined
+    return { cells, start: this.#start, aliases, children }
   }
 }

@@ -39,22 +39,23 @@ export class ServiceUpstreams {
   readonly #service: Service
   readonly #finder: EndpointFinder
   readonly #settings: TranslationSettings
-  readonly #made = new Map<number, TranslatedUpstream>()
+  /** Of ports that only routes name, by number. */
+  #others: Map<number, TranslatedUpstream> | undefined
 
   constructor(service: Service, finder: EndpointFinder, settings: TranslationSettings) {
     this.#service = service
     this.#finder = finder
     this.#settings = settings
-    this.listed = service.ports.filter(({ protocol }) => protocol === 'TCP').map((port) => this.get(port))
+    this.listed = service.ports.filter(({ protocol }) => protocol === 'TCP').map((port) => this.#make(port))
   }
 
   get(port: ServicePort): TranslatedUpstream {
-    let made = this.#made.get(port.port)
-    if (made === undefined) {
-      made = this.#make(port)
-      this.#made.set(port.port, made)
-    }
-    return made
+    const listed = this.listed.find((one) => one.port.port === port.port)
+    if (listed !== undefined) return listed
+    this.#others ??= new Map()
+    const known = this.#others.get(port.port) ?? this.#make(port)
+    this.#others.set(port.port, known)
+    return known
   }
 
   #make(port: ServicePort): TranslatedUpstream {
