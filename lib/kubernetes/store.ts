@@ -55,7 +55,9 @@ export class ResourceStore {
   readonly #contested = new Set<string>()
   /** What is kept of each group, by kind. */
   readonly #shelves = new Map<ResourceKind, Shelf>()
-  #services: Shelf = EMPTY_SHELF
+  /** The Services that ask for nodePorts, and whether the clashes are those among them. */
+  readonly #exposed = new Set<Service>()
+  #isSearched = true
   #clashes: readonly PortClash[] = []
   /** The shelf of Services without those that clash, and the one it was made of. */
   #lastServed: { readonly of: Shelf; readonly shelf: Shelf } | undefined
@@ -70,10 +72,8 @@ export class ResourceStore {
     this.#take(resources)
     for (const key of this.#contested) reportDuplicates(this.#groups.get(key)!, diagnostics)
     const candidates = this.#shelves.get('Service') ?? EMPTY_SHELF
-    if (candidates !== this.#services) {
-      this.#services = candidates
-      this.#clashes = findPortClashes(candidates.list as readonly Service[])
-    }
+    if (!this.#isSearched) this.#clashes = findPortClashes([...this.#exposed].sort(compareAge))
+    this.#isSearched = true
     for (const clash of this.#clashes) reportPortClash(clash, diagnostics)
     const clashing = new Set<Resource>(this.#clashes.map(({ service }) => service))
     const served = new Map(this.#shelves)
@@ -115,6 +115,7 @@ export class ResourceStore {
       if (group.length > 1) this.#contested.add(key)
       else this.#contested.delete(key)
       if (kept === before) continue
+      this.#expose(before, kept)
       if (before !== undefined) (gone.get(before.kind) ?? setDefault(gone, before.kind, new Set())).add(before)
       if (kept !== undefined) (come.get(kept.kind) ?? setDefault(come, kept.kind, [])).push(kept)
     }
@@ -123,6 +124,18 @@ export class ResourceStore {
       this.#shelves.set(kind, changeShelf(shelf, gone.get(kind) ?? new Set(), come.get(kind) ?? []))
     }
   }
+
+  /** Keeps the Services in sight whose nodePorts may clash. */
+  #expose(before: Resource | undefined, after: Resource | undefined): void {
+    if (!hasNodePorts(before) && !hasNodePorts(after)) return
+    if (hasNodePorts(before)) this.#exposed.delete(before)
+    if (hasNodePorts(after)) this.#exposed.add(after)
+    this.#isSearched = false
+  }
+}
+
+function hasNodePorts(resource: Resource | undefined): resource is Service {
+  return resource?.kind === 'Service' && resource.ports.some(({ nodePort }) => nodePort !== undefined)
 }
 
 class ShelvedResources implements ResourceSet {
