@@ -53,11 +53,14 @@ export class Translator {
     this.#settings = settings
     const services = resources.all('Service')
     for (const ingress of resources.all('Ingress')) diagnostics.addAll(this.#note(ingress, settings).diagnostics)
-    for (const service of services) diagnostics.addAll(this.#noteService(service))
+    this.#upstreams.begin(resources, settings)
+    const ports = services.map((service) => {
+      diagnostics.addAll(this.#noteService(service))
+      return this.#upstreams.of(service)
+    })
     checkSettingsEndpoints(resources, settings, diagnostics)
     warnOfLocalPolicy(services, settings, diagnostics)
 
-    this.#upstreams.begin(resources, settings)
     this.#resolver.begin(resources, this.#upstreams)
     const ingresses = selectIngresses(resources, settings, diagnostics)
     const targets = new Set<TranslatedUpstream>()
@@ -74,7 +77,7 @@ export class Translator {
     this.#binder.begin(resources, options.clock)
     const certificates = this.#binder.bind(ingresses, diagnostics)
     checkRefused(resources, { settings, resolver: this.#resolver, binder: this.#binder }, diagnostics)
-    const upstreams = this.#upstreams.all(services, targets)
+    const upstreams = this.#upstreams.all(ports, targets)
     const model = Object.freeze({
       hosts,
       defaultRoute,

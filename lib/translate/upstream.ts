@@ -18,6 +18,8 @@ export type TranslatedUpstream = Readonly<{
   service: Service
   port: ServicePort
   gap: string | undefined
+  /** The Service lists its port. */
+  isListed: boolean
   /** No endpoint of it can be used. */
   isEmpty: boolean
 }>
@@ -46,19 +48,19 @@ export class ServiceUpstreams {
     this.#service = service
     this.#finder = finder
     this.#settings = settings
-    this.listed = service.ports.filter(({ protocol }) => protocol === 'TCP').map((port) => this.#make(port))
+    this.listed = service.ports.filter(({ protocol }) => protocol === 'TCP').map((port) => this.#make(port, true))
   }
 
   get(port: ServicePort): TranslatedUpstream {
     const listed = this.listed.find((one) => one.port.port === port.port)
     if (listed !== undefined) return listed
     this.#others ??= new Map()
-    const known = this.#others.get(port.port) ?? this.#make(port)
+    const known = this.#others.get(port.port) ?? this.#make(port, false)
     this.#others.set(port.port, known)
     return known
   }
 
-  #make(port: ServicePort): TranslatedUpstream {
+  #make(port: ServicePort, isListed: boolean): TranslatedUpstream {
     const service = this.#service
     const { namespace, name } = service.meta
     const external = service.type === 'ExternalName' && this.#finder.findOverride(service, port) === undefined
@@ -81,7 +83,8 @@ export class ServiceUpstreams {
       guardAddresses: external && !allowPrivate,
       balancer: 'round-robin',
     })
-    return Object.freeze({ upstream, service, port, gap: found.gap, isEmpty: !upstream.endpoints.some(isUsable) })
+    const isEmpty = !upstream.endpoints.some(isUsable)
+    return Object.freeze({ upstream, service, port, gap: found.gap, isListed, isEmpty })
   }
 }
 
@@ -109,12 +112,10 @@ export class UpstreamSet {
   }
 
   /** By key, in the order of keys: those of all ports that `services` list, and those that routes lead to. */
-  all(services: readonly Service[], used: Iterable<TranslatedUpstream>): ReadonlyMap<UpstreamKey, Upstream> {
+  all(services: readonly ServiceUpstreams[], used: Iterable<TranslatedUpstream>): ReadonlyMap<UpstreamKey, Upstream> {
     const found: Upstream[] = []
-    for (const service of services) for (const { upstream } of this.of(service).listed) found.push(upstream)
-    for (const target of used) {
-      if (!this.of(target.service).listed.includes(target)) found.push(target.upstream)
-    }
+    for (const { listed } of services) for (const { upstream } of listed) found.push(upstream)
+    for (const target of used) if (!target.isListed) found.push(target.upstream)
     return new Map(this.#order.sort(found, ({ key }) => key).map((upstream) => [upstream.key, upstream]))
   }
 }
