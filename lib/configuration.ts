@@ -1,7 +1,8 @@
 /** A configuration whole, from files to Model: what `check`, `explain` and `get` show, and what the gateway serves. */
+import { isDeepStrictEqual } from 'node:util'
 import { type Clock, printTime, systemClock } from './base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from './base/diagnostics.ts'
-import { createResourceSet, type ResourceSet } from './kubernetes/store.ts'
+import { type ResourceSet, ResourceStore } from './kubernetes/store.ts'
 import type { Model } from './model/model.ts'
 import { FileProvider, type Kept, keepLastGood, type Manifests } from './providers/file.ts'
 import {
@@ -14,7 +15,7 @@ import {
 } from './settings.ts'
 import type { Settings } from './settings-table.ts'
 import type { SourceDocument } from './source/document.ts'
-import { translate } from './translate/translate.ts'
+import { Translator } from './translate/translate.ts'
 
 export type ConfigurationInput = {
   /** Files, folders, globs, and `-` for stdin, as given with `-f`. */
@@ -58,7 +59,10 @@ export class ConfigurationLoader {
   readonly #input: ConfigurationInput
   readonly #clock: Clock
   readonly #provider: FileProvider
+  readonly #store = new ResourceStore()
+  readonly #translator = new Translator()
   #generation = 0
+  #settings: Settings | undefined
   #lastGood: { readonly resolved: ResolvedSettings; readonly at: number } | undefined
 
   constructor(input: ConfigurationInput) {
@@ -86,9 +90,12 @@ export class ConfigurationLoader {
         help: 'config/portico.yaml in the package shows one; give manifests with -f',
       })
     }
-    const { settings, provenance, kept: keptSettings } = this.#resolve(document, diagnostics)
-    const resources = createResourceSet(manifests.resources, ++this.#generation, diagnostics, manifests.refused)
-    const model = translate(resources, { settings, clock: this.#clock }, diagnostics)
+    const { settings: resolved, provenance, kept: keptSettings } = this.#resolve(document, diagnostics)
+    // Whoever compares two configurations need not look into settings that are equal.
+    const settings = isDeepStrictEqual(this.#settings, resolved) ? (this.#settings as Settings) : resolved
+    this.#settings = settings
+    const resources = this.#store.update(manifests.resources, ++this.#generation, diagnostics, manifests.refused)
+    const model = this.#translator.translate(resources, { settings, clock: this.#clock }, diagnostics)
     const { files, objects, changed, stamps, fingerprint } = manifests
     return {
       settings,

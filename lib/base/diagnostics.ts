@@ -22,6 +22,7 @@ export const DIAGNOSTICS = {
   PORTICO_YAML_DUPLICATE_KEY: ['error', 'a mapping has the same key twice'],
   PORTICO_YAML_TAB: ['error', 'a tab is used for indentation'],
   PORTICO_YAML_ALIAS_LIMIT: ['error', 'aliases expand beyond the limit'],
+  PORTICO_YAML_LIMIT: ['error', 'reading a file takes more time or memory than the limit'],
   PORTICO_YAML_DEPTH: ['error', 'a document nests deeper than the limit'],
   PORTICO_YAML_TAG: ['error', 'a custom tag is used'],
   // Resources

@@ -68,7 +68,8 @@ function decode(root: FieldReader, version: Version): Ingress {
   const defaultBackend = spec.has(version.defaultBackend)
     ? decodeBackend(spec.child(version.defaultBackend), version)
     : undefined
-  const rules = spec.items('rules').map((rule, index) => decodeRule(rule, index, version))
+  const shared = new SharedBackends()
+  const rules = spec.items('rules').map((rule, index) => decodeRule(rule, index, version, shared))
   const tls = spec.items('tls').map(decodeTls)
   const ingressClassName = spec.string('ingressClassName')
   if (ingressClassName !== undefined) {
@@ -96,7 +97,26 @@ function decode(root: FieldReader, version: Version): Ingress {
   })
 }
 
-function decodeRule(rule: FieldReader, index: number, version: Version): IngressRule {
+/** The paths of an Ingress mostly lead to few backends: equal ones are held once. */
+class SharedBackends {
+  readonly #known: IngressBackend[] = []
+
+  find(backend: IngressBackend): IngressBackend {
+    const equal = this.#known.find((one) => isSameService(one, backend))
+    // A few are looked through sooner than an index is made.
+    if (equal === undefined && this.#known.length < 8) this.#known.push(backend)
+    return equal ?? backend
+  }
+}
+
+function isSameService(a: IngressBackend, b: IngressBackend): boolean {
+  if (a.type !== 'service' || b.type !== 'service' || a.name !== b.name) return false
+  return 'name' in a.port
+    ? 'name' in b.port && a.port.name === b.port.name
+    : 'number' in b.port && a.port.number === b.port.number
+}
+
+function decodeRule(rule: FieldReader, index: number, version: Version, shared: SharedBackends): IngressRule {
   const host = rule.string('host') ?? ''
   if (host !== '') checkHost(rule, host)
   const http = rule.child('http')
@@ -106,7 +126,9 @@ function decodeRule(rule: FieldReader, index: number, version: Version): Ingress
     host,
     paths: rule.has('http')
       ? Object.freeze(
-          paths.map((path, pathIndex) => decodePath(path, pathIndex, version)).filter((path) => path !== undefined),
+          paths
+            .map((path, pathIndex) => decodePath(path, pathIndex, version, shared))
+            .filter((path) => path !== undefined),
         )
       : undefined,
     index,
@@ -139,7 +161,12 @@ function hostHelp(host: string): string | undefined {
   return bare !== lower && isValid(bare) ? `a host has no underscores: rename it, for example ${bare}` : undefined
 }
 
-function decodePath(path: FieldReader, index: number, version: Version): IngressPath | undefined {
+function decodePath(
+  path: FieldReader,
+  index: number,
+  version: Version,
+  shared: SharedBackends,
+): IngressPath | undefined {
   const { report } = path
   const text = path.string('path') ?? ''
   const written = path.string('pathType') ?? version.defaultPathType
@@ -151,7 +178,12 @@ function decodePath(path: FieldReader, index: number, version: Version): Ingress
   // W6: nothing else is checked of a path without a type. Its Ingress is refused; what the backend names is looked up.
   const backend = decodeBackend(written === undefined ? path.uncheckedChild('backend') : path.child('backend'), version)
   if (backend === undefined) return undefined
-  return Object.freeze({ path: text, pathType: pathType ?? 'ImplementationSpecific', backend, index })
+  return Object.freeze({
+    path: text,
+    pathType: pathType ?? 'ImplementationSpecific',
+    backend: shared.find(backend),
+    index,
+  })
 }
 
 function checkPath(reader: FieldReader, path: string, pathType: PathType): void {

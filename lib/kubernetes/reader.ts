@@ -6,6 +6,8 @@ import type { FieldPath } from '../base/position.ts'
 import type { ProblemReport } from './report.ts'
 import { isMapping } from './shape.ts'
 
+const NO_STRINGS: Readonly<Record<string, string>> = Object.freeze({})
+
 export class FieldReader {
   readonly path: FieldPath
   readonly report: ProblemReport
@@ -75,13 +77,12 @@ export class FieldReader {
     return value.map((item) => (typeof item === 'string' ? item : ''))
   }
 
-  /** A mapping of strings, without a prototype. */
+  /** A mapping of strings: whatever their names, its own keys alone. Look one up by a name that no object inherits. */
   stringMap(key: string): Readonly<Record<string, string>> {
     const value = this.#read(key)
-    const map: Record<string, string> = Object.create(null)
-    if (!isMapping(value)) return map
-    for (const [name, item] of Object.entries(value)) map[name] = typeof item === 'string' ? item : ''
-    return map
+    if (!isMapping(value)) return NO_STRINGS
+    const entries = Object.entries(value).map(([name, item]) => [name, typeof item === 'string' ? item : ''])
+    return entries.length === 0 ? NO_STRINGS : Object.fromEntries(entries)
   }
 
   #read(key: string): unknown {

@@ -22,108 +22,262 @@ export type ResourceSet = {
   readonly size: number
 }
 
-type Shelf = {
-  readonly byKey: ReadonlyMap<string, Resource>
-  readonly byKind: ReadonlyMap<ResourceKind, readonly Resource[]>
-}
+/** All of one kind. */
+type Shelf = Readonly<{
+  /** Oldest first. */
+  list: readonly Resource[]
+  /** By namespace, then name. */
+  byName: ReadonlyMap<string, ReadonlyMap<string, Resource>>
+}>
 
-/**
- * Puts resources together, and `refused`, those that have errors, apart from them. Of several with one kind, namespace and name the first by file and line is kept; a Service
- * that asks for a nodePort of an older one is refused.
- */
+const EMPTY_SHELF: Shelf = Object.freeze({ list: Object.freeze([]), byName: new Map() })
+
+/** Puts resources together once. */
 export function createResourceSet(
   resources: readonly Resource[],
   generation: number,
   diagnostics: DiagnosticList,
   refused: readonly Resource[] = [],
 ): ResourceSet {
-  const distinct = [...keepFirst(resources, diagnostics)]
-  const clashing = findPortClashes(distinct.filter(isService).sort(compareAge), diagnostics)
-  const served = shelve(distinct.filter((resource) => !clashing.has(resource)))
-  const rest = shelve([...refused, ...clashing])
-  const all = <K extends ResourceKind>(shelf: Shelf, kind: K) => (shelf.byKind.get(kind) ?? []) as readonly OfKind<K>[]
-  const get = <K extends ResourceKind>(shelf: Shelf, kind: K, namespace: string, name: string) =>
-    shelf.byKey.get(`${kind} ${namespace}/${name}`) as OfKind<K> | undefined
-  return Object.freeze({
-    generation,
-    size: served.byKey.size,
-    all: <K extends ResourceKind>(kind: K) => all(served, kind),
-    get: <K extends ResourceKind>(kind: K, namespace: string, name: string) => get(served, kind, namespace, name),
-    allRefused: <K extends ResourceKind>(kind: K) => all(rest, kind),
-    getRefused: <K extends ResourceKind>(kind: K, namespace: string, name: string) => get(rest, kind, namespace, name),
-  })
+  return new ResourceStore().update(resources, generation, diagnostics, refused)
 }
 
-function shelve(resources: readonly Resource[]): Shelf {
-  const byKey = new Map<string, Resource>()
-  const byKind = new Map<ResourceKind, Resource[]>()
-  for (const resource of resources) {
-    byKey.set(keyOf(resource), resource)
-    const list = byKind.get(resource.kind)
-    if (list) list.push(resource)
-    else byKind.set(resource.kind, [resource])
-  }
-  for (const list of byKind.values()) Object.freeze(list.sort(compareAge))
-  return { byKey, byKind }
-}
+/**
+ * Puts resources together again and again; a kind none of which changed keeps its list. Of several resources with one
+ * kind, namespace and name the first by file and line is kept; a Service that asks for a nodePort of an older one is
+ * refused.
+ */
+export class ResourceStore {
+  #known: readonly Resource[] = []
+  /** All that have one kind, namespace and name, most often a single one. */
+  readonly #groups = new Map<string, readonly Resource[]>()
+  /** The keys of groups with more than one. */
+  readonly #contested = new Set<string>()
+  /** What is kept of each group, by kind. */
+  readonly #shelves = new Map<ResourceKind, Shelf>()
+  /** The Services that ask for nodePorts, and whether the clashes are those among them. */
+  readonly #exposed = new Set<Service>()
+  #isSearched = true
+  #clashes: readonly PortClash[] = []
+  /** The shelf of Services without those that clash, and the one it was made of. */
+  #lastServed: { readonly of: Shelf; readonly shelf: Shelf } | undefined
 
-/** One resource a key; the others are reported, with a pointer to the one that is kept. */
-function keepFirst(resources: readonly Resource[], diagnostics: DiagnosticList): Iterable<Resource> {
-  const groups = new Map<string, Resource[]>()
-  for (const resource of resources) {
-    const key = keyOf(resource)
-    const group = groups.get(key)
-    if (group) group.push(resource)
-    else groups.set(key, [resource])
+  /** Equal resources in, an equal set out, whatever the sets before. `refused`, those that have errors, stand apart. */
+  update(
+    resources: readonly Resource[],
+    generation: number,
+    diagnostics: DiagnosticList,
+    refused: readonly Resource[],
+  ): ResourceSet {
+    this.#take(resources)
+    for (const key of this.#contested) reportDuplicates(this.#groups.get(key)!, diagnostics)
+    const candidates = this.#shelves.get('Service') ?? EMPTY_SHELF
+    if (!this.#isSearched) this.#clashes = findPortClashes([...this.#exposed].sort(compareAge))
+    this.#isSearched = true
+    for (const clash of this.#clashes) reportPortClash(clash, diagnostics)
+    const clashing = new Set<Resource>(this.#clashes.map(({ service }) => service))
+    const served = new Map(this.#shelves)
+    if (clashing.size > 0) served.set('Service', this.#withoutClashing(candidates, clashing))
+    return new ShelvedResources(generation, served, shelve([...refused, ...clashing]))
   }
-  return [...groups.values()].map((group) => {
-    if (group.length === 1) return group[0] as Resource
-    const [kept, ...others] = group.toSorted((a, b) => comparePositions(placeOf(a), placeOf(b))) as [Resource]
-    for (const other of others as readonly Resource[]) {
-      diagnostics.add('PORTICO_RES_DUPLICATE', `${printResource(other)} is already defined`, {
-        position: placeOf(other),
-        resource: printResource(other),
-        help: 'this one is left out: remove it, or give it another name or namespace',
-        notes: [{ message: 'the one in use is here', position: placeOf(kept) }],
-      })
+
+  #withoutClashing(candidates: Shelf, clashing: ReadonlySet<Resource>): Shelf {
+    if (this.#lastServed?.of !== candidates) {
+      this.#lastServed = { of: candidates, shelf: changeShelf(candidates, clashing, []) }
     }
-    return kept
-  })
+    return this.#lastServed.shelf
+  }
+
+  /** Brings groups and shelves up to date with what came and what went. */
+  #take(resources: readonly Resource[]): void {
+    const [old, now] = cutSame(this.#known, resources)
+    const changed = new Map<string, { before: Resource | undefined; members: Set<Resource> }>()
+    const change = (resource: Resource): Set<Resource> => {
+      const key = keyOf(resource)
+      let entry = changed.get(key)
+      if (entry === undefined) {
+        const members = this.#groups.get(key) ?? []
+        entry = { before: members[0], members: new Set(members) }
+        changed.set(key, entry)
+      }
+      return entry.members
+    }
+    for (const resource of old) if (!now.has(resource)) change(resource).delete(resource)
+    for (const resource of now) if (!old.has(resource)) change(resource).add(resource)
+    this.#known = resources
+    const gone = new Map<ResourceKind, Set<Resource>>()
+    const come = new Map<ResourceKind, Resource[]>()
+    for (const [key, { before, members }] of changed) {
+      const group = sortByPlace([...members])
+      const kept = group[0]
+      if (group.length === 0) this.#groups.delete(key)
+      else this.#groups.set(key, group)
+      if (group.length > 1) this.#contested.add(key)
+      else this.#contested.delete(key)
+      if (kept === before) continue
+      this.#expose(before, kept)
+      if (before !== undefined) (gone.get(before.kind) ?? setDefault(gone, before.kind, new Set())).add(before)
+      if (kept !== undefined) (come.get(kept.kind) ?? setDefault(come, kept.kind, [])).push(kept)
+    }
+    for (const kind of new Set([...gone.keys(), ...come.keys()])) {
+      const shelf = this.#shelves.get(kind) ?? EMPTY_SHELF
+      this.#shelves.set(kind, changeShelf(shelf, gone.get(kind) ?? new Set(), come.get(kind) ?? []))
+    }
+  }
+
+  /** Keeps the Services in sight whose nodePorts may clash. */
+  #expose(before: Resource | undefined, after: Resource | undefined): void {
+    if (!hasNodePorts(before) && !hasNodePorts(after)) return
+    if (hasNodePorts(before)) this.#exposed.delete(before)
+    if (hasNodePorts(after)) this.#exposed.add(after)
+    this.#isSearched = false
+  }
 }
+
+function hasNodePorts(resource: Resource | undefined): resource is Service {
+  return resource?.kind === 'Service' && resource.ports.some(({ nodePort }) => nodePort !== undefined)
+}
+
+class ShelvedResources implements ResourceSet {
+  readonly generation: number
+  readonly size: number
+  readonly #served: ReadonlyMap<ResourceKind, Shelf>
+  readonly #refused: ReadonlyMap<ResourceKind, Shelf>
+
+  constructor(generation: number, served: ReadonlyMap<ResourceKind, Shelf>, refused: ReadonlyMap<ResourceKind, Shelf>) {
+    this.generation = generation
+    this.size = [...served.values()].reduce((sum, { list }) => sum + list.length, 0)
+    this.#served = served
+    this.#refused = refused
+    Object.freeze(this)
+  }
+
+  all<K extends ResourceKind>(kind: K): readonly OfKind<K>[] {
+    return listOf(this.#served, kind)
+  }
+
+  get<K extends ResourceKind>(kind: K, namespace: string, name: string): OfKind<K> | undefined {
+    return this.#served.get(kind)?.byName.get(namespace)?.get(name) as OfKind<K> | undefined
+  }
+
+  allRefused<K extends ResourceKind>(kind: K): readonly OfKind<K>[] {
+    return listOf(this.#refused, kind)
+  }
+
+  getRefused<K extends ResourceKind>(kind: K, namespace: string, name: string): OfKind<K> | undefined {
+    return this.#refused.get(kind)?.byName.get(namespace)?.get(name) as OfKind<K> | undefined
+  }
+}
+
+function listOf<K extends ResourceKind>(shelves: ReadonlyMap<ResourceKind, Shelf>, kind: K): readonly OfKind<K>[] {
+  return (shelves.get(kind) ?? EMPTY_SHELF).list as readonly OfKind<K>[]
+}
+
+function shelve(resources: readonly Resource[]): ReadonlyMap<ResourceKind, Shelf> {
+  const byKind = new Map<ResourceKind, Resource[]>()
+  for (const resource of resources) (byKind.get(resource.kind) ?? setDefault(byKind, resource.kind, [])).push(resource)
+  return new Map([...byKind].map(([kind, list]) => [kind, changeShelf(EMPTY_SHELF, new Set(), list)]))
+}
+
+/** What stands between the beginning and the end that both lists have in common: most often a file's resources. */
+function cutSame(
+  before: readonly Resource[],
+  after: readonly Resource[],
+): readonly [before: ReadonlySet<Resource>, after: ReadonlySet<Resource>] {
+  const shorter = Math.min(before.length, after.length)
+  let start = 0
+  while (start < shorter && before[start] === after[start]) start++
+  let end = 0
+  while (end < shorter - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end++
+  return [new Set(before.slice(start, before.length - end)), new Set(after.slice(start, after.length - end))]
+}
+
+/** Another shelf. */
+function changeShelf({ list, byName }: Shelf, gone: ReadonlySet<Resource>, come: readonly Resource[]): Shelf {
+  const names = new Map(byName)
+  const copies = new Map<string, Map<string, Resource>>()
+  const namesIn = (namespace: string): Map<string, Resource> =>
+    copies.get(namespace) ?? setDefault(copies, namespace, new Map(byName.get(namespace)))
+  for (const { meta } of gone) namesIn(meta.namespace).delete(meta.name)
+  for (const resource of come) namesIn(resource.meta.namespace).set(resource.meta.name, resource)
+  for (const [namespace, copy] of copies) names.set(namespace, copy)
+  const left = gone.size === 0 ? list : list.filter((resource) => !gone.has(resource))
+  return Object.freeze({ list: Object.freeze(insertSorted(left, come)), byName: names })
+}
+
+/** A few are put in their places; many are sorted in. */
+function insertSorted(list: readonly Resource[], come: readonly Resource[]): Resource[] {
+  const all = [...list]
+  if (come.length > 100) return all.concat(come).sort(compareAge)
+  for (const resource of come) {
+    let low = 0
+    let high = all.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (compareAge(all[middle] as Resource, resource) < 0) low = middle + 1
+      else high = middle
+    }
+    all.splice(low, 0, resource)
+  }
+  return all
+}
+
+function setDefault<K, V>(map: Map<K, V>, key: K, value: V): V {
+  map.set(key, value)
+  return value
+}
+
+/** Reports all but the first, with a pointer to it. */
+function reportDuplicates([kept, ...others]: readonly Resource[], diagnostics: DiagnosticList): void {
+  for (const other of others) {
+    diagnostics.add('PORTICO_RES_DUPLICATE', `${printResource(other)} is already defined`, {
+      position: placeOf(other),
+      resource: printResource(other),
+      help: 'this one is left out: remove it, or give it another name or namespace',
+      notes: [{ message: 'the one in use is here', position: placeOf(kept as Resource) }],
+    })
+  }
+}
+
+/** A Service with a nodePort that an older one holds. */
+type PortClash = Readonly<{ service: Service; index: number; holder: PortHolder }>
+type PortHolder = Readonly<{ service: Service; index: number }>
 
 /** Services whose nodePort an older one holds, by protocol (S35). `services` come oldest first. */
-function findPortClashes(services: readonly Service[], diagnostics: DiagnosticList): ReadonlySet<Resource> {
-  const holders = new Map<string, { service: Service; position: SourcePosition }>()
-  const refused = new Set<Resource>()
+function findPortClashes(services: readonly Service[]): readonly PortClash[] {
+  const holders = new Map<string, PortHolder>()
+  const clashes: PortClash[] = []
   for (const service of services) {
-    let clashes = false
+    const before = clashes.length
     for (const { index, nodePort, protocol } of service.ports) {
       const holder = nodePort === undefined ? undefined : holders.get(`${protocol} ${nodePort}`)
-      if (!holder) continue
-      clashes = true
-      const message = `spec.ports[${index}].nodePort: Invalid value: ${nodePort}: provided port is already allocated`
-      diagnostics.add('PORTICO_RES_FIELD_VALUE', message, {
-        position: service.origin.locate(['spec', 'ports', index, 'nodePort']),
-        resource: printResource(service),
-        help: 'leave nodePort out to have one allocated',
-        notes: [{ message: `${printResource(holder.service)} has it`, position: holder.position }],
-      })
+      if (holder) clashes.push({ service, index, holder })
     }
-    if (clashes) {
-      refused.add(service)
-      continue
-    }
+    if (clashes.length > before) continue
     for (const { index, nodePort, protocol } of service.ports) {
-      if (nodePort === undefined) continue
-      const position = service.origin.locate(['spec', 'ports', index, 'nodePort'])
-      holders.set(`${protocol} ${nodePort}`, { service, position })
+      if (nodePort !== undefined) holders.set(`${protocol} ${nodePort}`, { service, index })
     }
   }
-  return refused
+  return clashes
 }
 
-function isService(resource: Resource): resource is Service {
-  return resource.kind === 'Service'
+function reportPortClash({ service, index, holder }: PortClash, diagnostics: DiagnosticList): void {
+  const port = service.ports.find((one) => one.index === index)
+  diagnostics.add(
+    'PORTICO_RES_FIELD_VALUE',
+    `spec.ports[${index}].nodePort: Invalid value: ${port?.nodePort}: provided port is already allocated`,
+    {
+      position: service.origin.locate(['spec', 'ports', index, 'nodePort']),
+      resource: printResource(service),
+      help: 'leave nodePort out to have one allocated',
+      notes: [
+        {
+          message: `${printResource(holder.service)} has it`,
+          position: holder.service.origin.locate(['spec', 'ports', holder.index, 'nodePort']),
+        },
+      ],
+    },
+  )
 }
 
 function keyOf({ kind, meta }: Resource): string {
@@ -134,8 +288,12 @@ function placeOf(resource: Resource): SourcePosition {
   return resource.origin.locate(['metadata', 'name'])
 }
 
-function comparePositions(a: SourcePosition, b: SourcePosition): number {
-  return compareText(a.file, b.file) || a.line - b.line || a.column - b.column
+/** By file and line; most groups have one member, and its place need not be found. */
+function sortByPlace(resources: Resource[]): readonly Resource[] {
+  if (resources.length < 2) return resources
+  const placed = resources.map((resource) => ({ resource, place: placeOf(resource) }))
+  placed.sort(({ place: a }, { place: b }) => compareText(a.file, b.file) || a.line - b.line || a.column - b.column)
+  return placed.map(({ resource }) => resource)
 }
 
 function compareAge({ meta: a }: Resource, { meta: b }: Resource): number {

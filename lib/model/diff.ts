@@ -3,6 +3,7 @@ import type { CertificateBinding } from './certificate.ts'
 import type { Model } from './model.ts'
 import { printAction, printEndpoints } from './print.ts'
 import type { Route } from './route.ts'
+import type { UpstreamKey } from './upstream.ts'
 
 export type ModelChange = Readonly<{
   type: 'added' | 'removed' | 'changed'
@@ -24,8 +25,9 @@ type Item = Readonly<{
 
 /** Compares what is served: what went, then what came and changed, each in the order of its model. */
 export function diffModels(before: Model, after: Model): readonly ModelChange[] {
-  const old = describe(before)
-  const now = describe(after)
+  const same = findSame(before, after)
+  const old = describe(before, same)
+  const now = describe(after, same)
   const changes: ModelChange[] = []
   for (const [key, { subject, removed }] of old) {
     if (removed !== undefined && !now.has(key)) changes.push({ type: 'removed', subject, detail: removed })
@@ -54,9 +56,25 @@ function compare(before: Item, after: Item): ModelChange[] {
   return changes
 }
 
-function describe(model: Model): Map<string, Item> {
+/**
+ * Hosts and certificates that both models have as the same object. Of a host that holds only where the upstreams of its
+ * routes are the same too.
+ */
+function findSame(before: Model, after: Model): ReadonlySet<unknown> {
+  const upstreams = new Set<UpstreamKey>()
+  for (const [key, upstream] of after.upstreams) if (before.upstreams.get(key) !== upstream) upstreams.add(key)
+  for (const key of before.upstreams.keys()) if (!after.upstreams.has(key)) upstreams.add(key)
+  const isTouched = ({ action }: Route): boolean => action.type === 'forward' && upstreams.has(action.upstream)
+  const old = new Set<unknown>([...before.hosts, ...before.certificates])
+  const hosts = after.hosts.filter((host) => old.has(host) && !(upstreams.size > 0 && host.routes.some(isTouched)))
+  return new Set<unknown>([...hosts, ...after.certificates.filter((binding) => old.has(binding))])
+}
+
+function describe(model: Model, same: ReadonlySet<unknown>): Map<string, Item> {
   const items = new Map<string, Item>()
-  for (const { host, routes, redirectToHttps } of model.hosts) {
+  for (const virtualHost of model.hosts) {
+    if (same.has(virtualHost)) continue
+    const { host, routes, redirectToHttps } = virtualHost
     for (const route of routes) items.set(keyOf(route), describeRoute(model, route))
     items.set(`host ${host}`, {
       subject: host === '' ? '*' : host,
@@ -67,7 +85,9 @@ function describe(model: Model): Map<string, Item> {
   }
   if (model.defaultRoute !== undefined)
     items.set('default', describeRoute(model, model.defaultRoute, 'any other request'))
-  for (const binding of model.certificates) items.set(`certificate ${binding.host}`, describeCertificate(binding))
+  for (const binding of model.certificates) {
+    if (!same.has(binding)) items.set(`certificate ${binding.host}`, describeCertificate(binding))
+  }
   return items
 }
 

@@ -2,32 +2,17 @@
  * Notices that files changed. A comparison of stamps every two seconds is what is relied on (bind mounts, network file
  * systems and exhausted inotify limits give no events); events of the folders only make the look come at once.
  */
-import { type FSWatcher, watch } from 'node:fs'
+import { type FSWatcher, type Stats, watch } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { isUnsettled, readStamp } from '../source/files.ts'
 
-/** A file changed again within the granularity of its time stamp would look unchanged. */
-const SETTLE_MS = 2_000
 /** Events come in bursts: one look answers them all. */
 const BURST_MS = 20
+/** Paths that are looked at together. */
+const BATCH = 128
 /** At most this share of the time goes into looking, where a look is slow. */
 const IDLE_FACTOR = 20
-
-/** Identity, size and time of what a path leads to, links followed. Differs where the content may differ. */
-export async function readFileStamp(path: string): Promise<string> {
-  try {
-    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true })
-    return `${dev} ${ino} ${size} ${mtimeNs} ${ctimeNs}`
-  } catch (error) {
-    return String((error as NodeJS.ErrnoException).code)
-  }
-}
-
-/** Whether the stamp is too young to rely on: a later change may leave it as it is. */
-function isUnsettled(stamp: string, now: number): boolean {
-  const mtimeNs = stamp.split(' ')[3]
-  return mtimeNs !== undefined && Math.abs(now - Number(mtimeNs) / 1e6) < SETTLE_MS
-}
 
 export type FileWatchOptions = {
   /** Something changed, or may have. */
@@ -50,6 +35,8 @@ export class FileWatch {
   #turn = 0
   /** By path; a folder that was replaced has another identity, and its old watcher is deaf. */
   readonly #folders = new Map<string, { readonly identity: string; readonly watcher: FSWatcher }>()
+  /** By path: what its stamp was when the folders were found in which it, or what it leads to, stands. */
+  readonly #places = new Map<string, { readonly stamp: string; readonly folders: readonly string[] }>()
   #timer: NodeJS.Timeout | undefined
   #burst: NodeJS.Timeout | undefined
   #looking = false
@@ -67,7 +54,7 @@ export class FileWatch {
     this.#stamps = stamps
     this.#takenAt = Date.now()
     const turn = ++this.#turn
-    const folders = await listFolders(stamps.keys())
+    const folders = await this.#listFolders(stamps)
     if (this.#closed || turn !== this.#turn) return
     for (const [folder, { identity, watcher }] of this.#folders) {
       if (folders.get(folder) === identity) continue
@@ -86,6 +73,29 @@ export class FileWatch {
     clearTimeout(this.#burst)
     for (const { watcher } of this.#folders.values()) watcher.close()
     this.#folders.clear()
+  }
+
+  /**
+   * The folders in which something must happen for one of the paths to change, with their identities: its own, and that
+   * behind each link. A path that leads to the same thing as the last time leads there through the same folders.
+   */
+  async #listFolders(stamps: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
+    const fresh = [...stamps.keys()].filter((path) => this.#places.get(path)?.stamp !== stamps.get(path))
+    for (const [index, folders] of (await inBatches(fresh, listFoldersOf)).entries()) {
+      const path = fresh[index] as string
+      this.#places.set(path, { stamp: stamps.get(path) as string, folders })
+    }
+    const candidates = new Set<string>()
+    for (const [path, { folders }] of this.#places) {
+      if (!stamps.has(path)) this.#places.delete(path)
+      else for (const folder of folders) candidates.add(folder)
+    }
+    const names = [...candidates]
+    const found = new Map<string, string>()
+    for (const [index, status] of (await inBatches(names, statFolder)).entries()) {
+      if (status !== undefined) found.set(names[index] as string, `${status.dev} ${status.ino}`)
+    }
+    return found
   }
 
   #watchFolder(folder: string, identity: string): void {
@@ -135,13 +145,11 @@ export class FileWatch {
     const began = performance.now()
     const known = this.#stamps
     const takenAt = this.#takenAt
-    const now = new Map<string, string>()
+    const paths = [...known.keys()]
+    const stamps = await inBatches(paths, readStamp)
+    const now = new Map(paths.map((path, index) => [path, stamps[index] as string]))
     let differs = false
-    for (const [path, stamp] of known) {
-      const current = await readFileStamp(path)
-      now.set(path, current)
-      differs ||= current !== stamp || isUnsettled(stamp, takenAt)
-    }
+    for (const [path, stamp] of known) differs ||= now.get(path) !== stamp || isUnsettled(stamp, takenAt)
     this.#looking = false
     if (this.#closed) return
     // Where `update` came meanwhile, its stamps are newer than these.
@@ -164,26 +172,26 @@ function watchFolder(folder: string, onEvent: () => void): FSWatcher {
   return watch(folder, { persistent: false }, onEvent)
 }
 
-/** The folders in which something must happen for one of the paths to change: its own, and that behind each link. */
-async function listFolders(paths: Iterable<string>): Promise<Map<string, string>> {
-  const candidates = new Set<string>()
-  for (const path of paths) {
-    candidates.add(path)
-    candidates.add(dirname(path))
-    try {
-      candidates.add(dirname(await realpath(path)))
-    } catch {
-      // Gone or a dangling link: the folder it stands in is watched.
-    }
-  }
-  const folders = new Map<string, string>()
-  for (const path of candidates) {
-    try {
-      const status = await stat(path)
-      if (status.isDirectory()) folders.set(path, `${status.dev} ${status.ino}`)
-    } catch {
-      // Not there now: the look that sees it come updates this list.
-    }
-  }
+/** The path itself where it is a folder, its own folder, and that behind its links. */
+async function listFoldersOf(path: string): Promise<readonly string[]> {
+  const folders = [dirname(path)]
+  // Gone or a dangling link: the folder it stands in is watched.
+  const target = await realpath(path).catch(() => undefined)
+  if (target !== undefined) folders.push(dirname(target))
+  if (await statFolder(path)) folders.push(path)
   return folders
+}
+
+/** Undefined where it is not there now, or no folder: the look that sees it come updates the list. */
+async function statFolder(path: string): Promise<Stats | undefined> {
+  const status = await stat(path).catch(() => undefined)
+  return status?.isDirectory() ? status : undefined
+}
+
+async function inBatches<T>(paths: readonly string[], read: (path: string) => Promise<T>): Promise<readonly T[]> {
+  const results: T[] = []
+  for (let start = 0; start < paths.length; start += BATCH) {
+    results.push(...(await Promise.all(paths.slice(start, start + BATCH).map(read))))
+  }
+  return results
 }

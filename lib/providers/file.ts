@@ -1,15 +1,30 @@
 /**
- * Reads manifests from files: all of them each time, but a file whose content is unchanged is neither parsed nor decoded
- * again. A file that can no longer be used keeps its last good version.
+ * Reads manifests from files: of all of them the state each time, and what is in those whose state differs; a file whose
+ * content is unchanged is neither parsed nor decoded again. A file that can no longer be used keeps its last good version.
  */
 import { setImmediate } from 'node:timers/promises'
 import { type Clock, printTime } from '../base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { decodeDocuments } from '../kubernetes/decode.ts'
 import type { Resource } from '../kubernetes/resource.ts'
-import { type ParsedDocuments, parseDocuments, parseInSteps, type SourceDocument } from '../source/document.ts'
-import { findFiles, readSource, type SourceText, sourceFromText } from '../source/files.ts'
-import { readFileStamp } from './file-watch.ts'
+import {
+  type ParsedDocuments,
+  type ParsedText,
+  parseDocuments,
+  parseInSteps,
+  placeDocuments,
+  type SourceDocument,
+} from '../source/document.ts'
+import {
+  findFiles,
+  isUnsettled,
+  readSize,
+  readSource,
+  readStamp,
+  type SourceText,
+  sourceFromText,
+} from '../source/files.ts'
+import { ParserPool } from '../source/parser-pool.ts'
 
 export type FileProviderOptions = {
   /** What `-f` names, in order; `-` stands for `stdin`. */
@@ -58,6 +73,8 @@ type FileState = {
   readonly content: FileContent
   /** Where `content` is from an earlier text than the present one. */
   readonly kept: Kept | undefined
+  /** How it was read and what its stamp was before: equal ones mean equal content. Undefined where the stamp was too young. */
+  readonly seen: string | undefined
 }
 
 type FileContent = {
@@ -72,9 +89,6 @@ type FileContent = {
   readonly readAt: number
 }
 
-/** Files read at the same time. */
-const BATCH = 32
-
 /** Holds the last good version of each file; calls of `read` must not overlap. */
 export class FileProvider {
   readonly #options: FileProviderOptions
@@ -87,7 +101,13 @@ export class FileProvider {
     this.#options = options
     if (options.sources.includes('-')) {
       const source = sourceFromText('<stdin>', options.stdin ?? '')
-      this.#stdin = { hash: source.hash, name: source.name, content: this.#parseStdin(source), kept: undefined }
+      this.#stdin = {
+        hash: source.hash,
+        name: source.name,
+        content: this.#parseStdin(source),
+        kept: undefined,
+        seen: undefined,
+      }
     }
   }
 
@@ -114,19 +134,26 @@ export class FileProvider {
       if (keptSource) kept.push(keptSource)
       found.set(source, paths)
       const fresh = paths.filter((path) => !after.has(path))
-      for (let start = 0; start < fresh.length; start += BATCH) {
-        const batch = fresh.slice(start, start + BATCH)
-        const states = await Promise.all(
-          batch.map(async (path) => {
-            stamps.set(path, await readFileStamp(path))
-            const previous = before.get(path)
-            const options = { maxBytes: limits.maxBytes, inFolder: inFolder.has(path) }
-            return keptSource && previous ? previous : this.#readFile(path, options, previous)
-          }),
-        )
-        for (const [index, state] of states.entries()) after.set(batch[index] as string, state)
-        order.push(...states)
+      const changed: string[] = []
+      const describe = (path: string): string => `${stamps.get(path)} ${limits.maxBytes} ${inFolder.has(path)}`
+      for (const path of fresh) {
+        const previous = before.get(path)
+        if (previous && (keptSource || previous.seen === describe(path))) after.set(path, previous)
+        else changed.push(path)
       }
+      const now = Date.now()
+      const parser = chooseParser(changed.map((path) => readSize(stamps.get(path) as string)))
+      try {
+        await forEachAtOnce(changed, async (path) => {
+          const options = { maxBytes: limits.maxBytes, inFolder: inFolder.has(path) }
+          const state = await this.#readFile(path, options, before.get(path), parser)
+          const seen = isUnsettled(stamps.get(path) as string, now) ? undefined : describe(path)
+          after.set(path, { ...state, seen })
+        })
+      } finally {
+        await parser.close()
+      }
+      for (const path of fresh) order.push(after.get(path) as FileState)
     }
     this.#files = after
     this.#found = found
@@ -157,39 +184,46 @@ export class FileProvider {
     diagnostics: DiagnosticList,
   ): Promise<{ paths: readonly string[]; inFolder: ReadonlySet<string>; keptSource: Kept | undefined }> {
     const problems = new DiagnosticList()
-    const { paths, inFolder, watch } = await findFiles([source], limits, problems)
-    for (const path of watch) stamps.set(path, await readFileStamp(path))
+    const { paths, inFolder, watch, stamps: taken } = await findFiles([source], limits, problems)
+    for (const path of watch) stamps.set(path, taken.get(path) ?? (await readStamp(path)))
+    for (const path of paths) stamps.set(path, taken.get(path) as string)
     const known = this.#found.get(source) ?? []
     if (paths.length > 0 || known.length === 0) {
       diagnostics.addAll(problems.items)
       return { paths, inFolder, keptSource: undefined }
     }
     // Volumes that are being remounted and folders that are being replaced look like this for a while.
+    for (const path of known) stamps.set(path, await readStamp(path))
     const states = known.map((path) => this.#files.get(path)).filter((state) => state !== undefined)
     const since = Math.max(...states.map(({ content }) => content.readAt))
     const reasons = problems.items.length > 0 ? problems.items : [emptySource(source)]
     return { paths: known, inFolder, keptSource: describeKept(source, since, reasons) }
   }
 
-  async #readFile(path: string, options: ReadOptions, previous: FileState | undefined): Promise<FileState> {
+  async #readFile(
+    path: string,
+    options: ReadOptions,
+    previous: FileState | undefined,
+    parser: Parser,
+  ): Promise<FileState> {
     const problems = new DiagnosticList()
     const source = await readSource(path, options, problems)
     if (!source) {
       const hash = JSON.stringify(problems.items.map(({ message }) => message))
       if (previous && !isEmpty(previous.content)) return keepContent(previous, hash, problems.items)
-      return { hash, name: previous?.name ?? path, content: nothing(problems.items), kept: undefined }
+      return { hash, name: previous?.name ?? path, content: nothing(problems.items), kept: undefined, seen: undefined }
     }
     if (previous?.hash === source.hash) return previous
     const { hash, name } = source
     const found = new DiagnosticList()
-    const content = this.#decode(await parseBesideTraffic(source, found), found)
+    const content = this.#decode(placeDocuments(source, await parser.parse(source), found), found)
     if (previous && !isEmpty(previous.content)) {
       // A text that is cut to nothing is one that is just being written.
       if (source.text.trim() === '') return keepContent(previous, hash, [emptySource(name)])
       // What an API server refuses leaves the object there as it was.
       if (!content.isGood && previous.content.isGood) return keepContent(previous, hash, content.diagnostics)
     }
-    return { hash, name, content, kept: undefined }
+    return { hash, name, content, kept: undefined, seen: undefined }
   }
 
   /** `problems` holds those of parsing. */
@@ -214,11 +248,23 @@ export class FileProvider {
   }
 }
 
-/** How long requests may have to wait for the parser, milliseconds; one document is the least that is parsed at a time. */
+/** Files read at the same time. */
+const AT_ONCE = 32
+/** As much text as takes less time to read than a thread to start, bytes. */
+const INLINE_BYTES = 131_072
+/** How long others may have to wait for the parser, milliseconds; one document is the least that is parsed at a time. */
 const PARSE_SLICE_MS = 5
 
-async function parseBesideTraffic(source: SourceText, problems: DiagnosticList): Promise<ParsedDocuments> {
-  const steps = parseInSteps(source, problems)
+type Parser = Pick<ParserPool, 'parse' | 'close'>
+
+/** Threads for as much as is worth them: then nothing that is read, however hostile, holds anything else up. */
+function chooseParser(sizes: readonly number[]): Parser {
+  const size = sizes.reduce((sum, bytes) => sum + bytes, 0)
+  return size > INLINE_BYTES ? new ParserPool({ size }) : { parse: parseInSlices, close: async () => undefined }
+}
+
+async function parseInSlices(source: SourceText): Promise<ParsedText> {
+  const steps = parseInSteps(source)
   let since = performance.now()
   for (;;) {
     const step = steps.next()
@@ -227,6 +273,15 @@ async function parseBesideTraffic(source: SourceText, problems: DiagnosticList):
     await setImmediate()
     since = performance.now()
   }
+}
+
+/** Some of them at a time. */
+async function forEachAtOnce(paths: readonly string[], run: (path: string) => Promise<void>): Promise<void> {
+  const left = paths.values()
+  const runNext = async (): Promise<void> => {
+    for (const path of left) await run(path)
+  }
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, paths.length) }, runNext))
 }
 
 function nothing(diagnostics: readonly Diagnostic[]): FileContent {
@@ -239,7 +294,7 @@ function isEmpty(content: FileContent): boolean {
 
 /** The last good version, with the reasons why the present one is not used. */
 function keepContent({ name, content }: FileState, hash: string, reasons: readonly Diagnostic[]): FileState {
-  return { hash, name, content, kept: describeKept(name, content.readAt, reasons) }
+  return { hash, name, content, kept: describeKept(name, content.readAt, reasons), seen: undefined }
 }
 
 function emptySource(name: string): Diagnostic {

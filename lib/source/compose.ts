@@ -1,7 +1,7 @@
 /** From a YAML syntax tree to a plain value and its marks: resolves scalars, aliases and merge keys, within bounds. */
 import { isAlias, isMap, isScalar, isSeq, type Pair, type Scalar } from 'yaml'
 import { MAX_DEPTH } from './depth.ts'
-import { MarkBuilder, type MarkTable, type Span } from './marks.ts'
+import { MarkBuilder, type MarkData, type Span } from './marks.ts'
 import { resolveScalar } from './scalar.ts'
 
 /** Values an expanded document may have: a list of 100,000 objects fits, a billion laughs do not. */
@@ -24,7 +24,7 @@ export type ComposeProblem = Readonly<{
   first?: Span
 }>
 
-export type Composed = Readonly<{ value: unknown; marks: MarkTable; problems: readonly ComposeProblem[] }>
+export type Composed = Readonly<{ value: unknown; marks: MarkData; problems: readonly ComposeProblem[] }>
 
 /** A value as composed; `size` and `height` count what aliases stand for too. */
 type Part = { value: unknown; mark: number; size: number; height: number }
@@ -39,7 +39,7 @@ export function composeValue(root: unknown, start: number): Composed {
 }
 
 class ValueComposer {
-  readonly marks: MarkBuilder = new MarkBuilder()
+  readonly marks: MarkBuilder
   readonly problems: ComposeProblem[] = []
   readonly #start: number
   readonly #anchors: Map<string, Part> = new Map()
@@ -48,6 +48,7 @@ class ValueComposer {
 
   constructor(start: number) {
     this.#start = start
+    this.marks = new MarkBuilder(start)
   }
 
   compose(node: unknown, key: Span | undefined, fallback: Span): Part {
@@ -103,10 +104,10 @@ class ValueComposer {
   }
 
   #composeMap(items: readonly Pair[], span: Span, part: Part): void {
-    const value: Mapping = Object.create(null)
+    const value: Mapping = {}
     const order = new Map<string, number>()
     const merges: Part[] = []
-    let reordered = false
+    let isPlain = true
     for (const item of items) {
       const keySpan = this.#span(item.key) ?? span
       if (isScalar(item.key) && item.key.type === 'PLAIN' && item.key.source === '<<') {
@@ -124,12 +125,12 @@ class ValueComposer {
         this.#addDuplicate(key, keySpan, items)
         continue
       }
-      value[key] = child.value
+      setField(value, key, child.value)
       order.set(key, child.mark)
-      reordered ||= isWholeNumber(key)
+      isPlain &&= isAsWritten(item.key, key, keySpan)
     }
     for (const merge of merges) this.#merge(merge, value, order, span)
-    if (reordered || merges.length > 0) this.marks.children(part.mark, order)
+    if (!isPlain || merges.length > 0) this.marks.children(part.mark, order)
     part.value = value
   }
 
@@ -145,7 +146,7 @@ class ValueComposer {
       }
       for (const [key, mark] of this.marks.childrenOf(marks[index] as number, source)) {
         if (Object.hasOwn(value, key)) continue
-        value[key] = (source as Mapping)[key]
+        setField(value, key, (source as Mapping)[key])
         order.set(key, mark)
       }
     }
@@ -232,6 +233,18 @@ function isAnchored(node: unknown): node is { anchor?: string; tag?: string } {
 function printKey(text: string, isPlain: boolean): string {
   const value = isPlain ? resolveScalar(text) : text
   return typeof value === 'boolean' || Number.isSafeInteger(value) ? String(value) : text
+}
+
+/** A field of its own even by the name that would set the prototype. */
+function setField(mapping: Mapping, key: string, value: unknown): void {
+  if (key !== '__proto__') mapping[key] = value
+  else Object.defineProperty(mapping, key, { value, writable: true, enumerable: true, configurable: true })
+}
+
+/** Whether the mapping's marks tell its keys: they stand in the text as they read, quoted or not, and in their order. */
+function isAsWritten(node: unknown, key: string, [start, end]: Span): boolean {
+  if (!isScalar(node) || String(node.value ?? '') !== key || isWholeNumber(key)) return false
+  return end - start === key.length + (node.type === 'PLAIN' ? 0 : 2)
 }
 
 /** Keys like "8080": JavaScript lists them first, whatever the document's order. */

@@ -1,17 +1,18 @@
 /** Documents of YAML or JSON text: plain values that know where they stand. */
 import type { YAMLError } from 'yaml'
-import type { DiagnosticCode, DiagnosticList } from '../base/diagnostics.ts'
-import type { Origin, SourcePosition } from '../base/position.ts'
+import { type Diagnostic, type DiagnosticCode, DiagnosticList } from '../base/diagnostics.ts'
+import type { Origin } from '../base/position.ts'
 import { composeValue } from './compose.ts'
 import { findTooDeep, MAX_DEPTH } from './depth.ts'
 import type { SourceText } from './files.ts'
 import { SourceLines } from './lines.ts'
+import type { MarkData } from './marks.ts'
 import { createOrigin } from './origin.ts'
 import { type Chunk, splitDocuments } from './split.ts'
 import { parseSyntax } from './syntax.ts'
 
 export type SourceDocument = {
-  /** Plain JavaScript: mappings have no prototype and own keys only. Aliases share values: never change one. */
+  /** Plain JavaScript: only the own keys of a mapping are its fields. Aliases share values: never change one. */
   readonly value: unknown
   readonly origin: Origin
   /** Counts the documents of one file from 0, empty ones included. */
@@ -28,48 +29,64 @@ const HELM =
 /** A key that only a manifest has, wherever it stands. */
 const TYPE_KEY = /(?:^[ \t]*|[{,][ \t\r\n]*)["']?(?:apiVersion|kind)["']?[ \t]*:/m
 
-/**
- * Reads all documents of a text; empty ones are left out. `broken` is true where one was not well-formed: the file is
- * then best kept as it was.
- */
-export function parseDocuments(source: SourceText, diagnostics: DiagnosticList): ParsedDocuments {
-  const steps = parseInSteps(source, diagnostics)
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return step.value
-  }
-}
+/** What a text holds, as plain data: it may come from another thread. */
+export type ParsedText = Readonly<{
+  documents: readonly Readonly<{ value: unknown; marks: MarkData; index: number }>[]
+  diagnostics: readonly Diagnostic[]
+  /** A document was not well-formed: the file is then best kept as it was. */
+  broken: boolean
+}>
 
 export type ParsedDocuments = { documents: readonly SourceDocument[]; broken: boolean }
 
-/** The same, one document at each step, for whoever must not hold up traffic meanwhile. */
-export function* parseInSteps(source: SourceText, diagnostics: DiagnosticList): Generator<void, ParsedDocuments> {
-  const parser = new DocumentParser(source, diagnostics)
-  const documents: SourceDocument[] = []
+/** Reads all documents of a text; empty ones are left out. */
+export function parseDocuments(source: SourceText, diagnostics: DiagnosticList): ParsedDocuments {
+  const steps = parseInSteps(source)
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return placeDocuments(source, step.value, diagnostics)
+  }
+}
+
+/** Reads one document at each step, for whoever must not hold up others meanwhile. */
+export function* parseInSteps(source: SourceText): Generator<void, ParsedText> {
+  const parser = new DocumentParser(source)
+  const documents: ParsedText['documents'][number][] = []
   for (const [index, chunk] of splitDocuments(parser.text).entries()) {
-    const document = parser.parse(chunk, index)
-    if (document) documents.push(document)
+    const document = parser.parse(chunk)
+    if (document) documents.push({ ...document, index })
     yield
   }
-  if (documents.length === 0 && !parser.broken) {
-    const position = parser.locateStart()
-    diagnostics.add('PORTICO_FILE_EMPTY', `${source.name} holds no manifest`, { severity: 'info', position })
-  }
-  return { documents, broken: parser.broken }
+  if (documents.length === 0 && !parser.broken) parser.reportEmpty()
+  return { documents, diagnostics: parser.diagnostics.items, broken: parser.broken }
+}
+
+/** Documents that know where they stand; `source` is what `parsed` was read from. */
+export function placeDocuments(source: SourceText, parsed: ParsedText, diagnostics: DiagnosticList): ParsedDocuments {
+  const lines = readLines(source)
+  const inFolder = source.inFolder ?? false
+  diagnostics.addAll(parsed.diagnostics)
+  const documents = parsed.documents.map(({ value, marks, index }) =>
+    Object.freeze({ value, origin: createOrigin(lines, marks), index, inFolder }),
+  )
+  return { documents, broken: parsed.broken }
+}
+
+/** A carriage return alone ends a line too (YAML 1.2 §5.4); the library knows it with a line feed only. */
+function readLines({ name, text }: SourceText): SourceLines {
+  return new SourceLines(name, text.replace(/\r(?!\n)/g, '\n'))
 }
 
 class DocumentParser {
   broken = false
+  readonly diagnostics: DiagnosticList = new DiagnosticList()
   readonly #lines: SourceLines
-  readonly #diagnostics: DiagnosticList
   readonly #inFolder: boolean
   #templateSeen = false
   #judged: { chunk: Chunk; isOther: boolean } | undefined
 
-  constructor(source: SourceText, diagnostics: DiagnosticList) {
-    // A carriage return alone ends a line too (YAML 1.2 §5.4); the library knows it with a line feed only.
-    this.#lines = new SourceLines(source.name, source.text.replace(/\r(?!\n)/g, '\n'))
-    this.#diagnostics = diagnostics
+  constructor(source: SourceText) {
+    this.#lines = readLines(source)
     this.#inFolder = source.inFolder ?? false
   }
 
@@ -77,11 +94,15 @@ class DocumentParser {
     return this.#lines.text
   }
 
-  locateStart(): SourcePosition {
-    return this.#lines.position(0, 1)
+  reportEmpty(): void {
+    this.diagnostics.add('PORTICO_FILE_EMPTY', `${this.#lines.file} holds no manifest`, {
+      severity: 'info',
+      position: this.#lines.position(0, 1),
+    })
   }
 
-  parse(chunk: Chunk, index: number): SourceDocument | undefined {
+  /** Undefined where it is empty, or was reported. */
+  parse(chunk: Chunk): Readonly<{ value: unknown; marks: MarkData }> | undefined {
     const text = this.#lines.text.slice(chunk.start, chunk.end)
     const tooDeep = findTooDeep(text)
     if (tooDeep !== undefined) {
@@ -105,8 +126,7 @@ class DocumentParser {
       }
       return undefined
     }
-    if (value === null) return undefined
-    return Object.freeze({ value, origin: createOrigin(this.#lines, value, marks), index, inFolder: this.#inFolder })
+    return value === null ? undefined : { value, marks }
   }
 
   /** One error a document: those after the first are mostly its echoes. */
@@ -172,7 +192,7 @@ class DocumentParser {
   ): void {
     this.broken = true
     const { end = start + 1, help, notes = [] } = more
-    this.#diagnostics.add(code, message, {
+    this.diagnostics.add(code, message, {
       position: this.#lines.position(start, end),
       help,
       notes,

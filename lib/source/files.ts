@@ -1,8 +1,9 @@
 /** Finds and reads the files that -f names. Whatever is wrong with one is a diagnostic; the others are still read. */
 import { createHash } from 'node:crypto'
-import { constants, type Stats } from 'node:fs'
-import { open, readdir, realpath, stat } from 'node:fs/promises'
+import { constants, type Stats, stat as statWithCallback } from 'node:fs'
+import { open, readdir, realpath } from 'node:fs/promises'
 import path from 'node:path'
+import { promisify } from 'node:util'
 import { glob } from 'tinyglobby'
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { decodeText } from './text.ts'
@@ -26,7 +27,15 @@ export type FoundFiles = {
   readonly inFolder: ReadonlySet<string>
   /** The folders whose changes can change what is found: those walked, and those the named files are in. */
   readonly watch: readonly string[]
+  /** State of files and folders before anything in them was read, by path; of some of `watch` it is not known. */
+  readonly stamps: ReadonlyMap<string, string>
 }
+
+/** Entries of a folder that are looked at together. */
+const BATCH = 128
+
+/** There may be very many to look at: that of node:fs/promises costs twice as much. */
+const stat = promisify(statWithCallback)
 
 const MANIFEST = /\.(?:ya?ml|json)$/i
 const GLOB = /[*?[\]{}!]/
@@ -53,6 +62,7 @@ class FileFinder {
   readonly #paths: string[] = []
   readonly #inFolder: Set<string> = new Set()
   readonly #watch: Set<string> = new Set()
+  readonly #stamps: Map<string, string> = new Map()
   /** By device and inode: a file or folder reached twice is read once. */
   readonly #seen: Set<string> = new Set()
   /** How many files were met that look like manifests, read or not. */
@@ -65,7 +75,7 @@ class FileFinder {
   }
 
   found(): FoundFiles {
-    return { paths: this.#paths, inFolder: this.#inFolder, watch: [...this.#watch] }
+    return { paths: this.#paths, inFolder: this.#inFolder, watch: [...this.#watch], stamps: this.#stamps }
   }
 
   async find(name: string): Promise<void> {
@@ -123,18 +133,30 @@ class FileFinder {
     if (this.#seen.has(id)) return
     this.#seen.add(id)
     this.#watch.add(folder)
+    this.#stamps.set(folder, printStamp(stats))
     const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
       this.#addUnreadable(folder, describe(error))
       return []
     })
-    for (const name of names.sort()) {
-      if (this.#full) return
-      if (name.startsWith('.') || name === 'node_modules') continue
-      const child = path.join(folder, name)
-      const childStats = await this.#statEntry(child, name)
-      if (childStats?.isDirectory()) await this.#walk(child, childStats, [...ancestors, id])
-      else if (childStats && MANIFEST.test(name)) this.#addFile(child, childStats, true)
+    const entries = names.filter((name) => !name.startsWith('.') && name !== 'node_modules').sort()
+    for (let start = 0; start < entries.length; start += BATCH) {
+      const batch = entries.slice(start, start + BATCH)
+      const found = await Promise.all(batch.map((name) => stat(path.join(folder, name)).catch(toError)))
+      for (const [index, name] of batch.entries()) {
+        if (this.#full) return
+        await this.#walkEntry(path.join(folder, name), name, found[index] as Stats | Error, [...ancestors, id])
+      }
     }
+  }
+
+  async #walkEntry(child: string, name: string, stats: Stats | Error, ancestors: readonly string[]): Promise<void> {
+    if (stats instanceof Error) {
+      // The entry was listed, so what is missing is the target of a link; it matters only where it would be read.
+      if (!MANIFEST.test(name)) return
+      this.#candidates++
+      this.#addUnreadable(child, describe(stats))
+    } else if (stats.isDirectory()) await this.#walk(child, stats, ancestors)
+    else if (MANIFEST.test(name)) this.#addFile(child, stats, true)
   }
 
   #addFile(file: string, stats: Stats, inFolder: boolean): void {
@@ -154,6 +176,7 @@ class FileFinder {
     }
     this.#seen.add(id)
     this.#paths.push(file)
+    this.#stamps.set(file, printStamp(stats))
     if (inFolder) this.#inFolder.add(file)
   }
 
@@ -173,24 +196,39 @@ class FileFinder {
     }
   }
 
-  async #statEntry(file: string, name: string): Promise<Stats | undefined> {
-    try {
-      return await stat(file)
-    } catch (error) {
-      // The entry was listed, so what is missing is the target of a link; it matters only where it would be read.
-      if (MANIFEST.test(name)) {
-        this.#candidates++
-        this.#addUnreadable(file, describe(error as Error))
-      }
-      return undefined
-    }
-  }
-
   #addUnreadable(file: string, why: string): void {
     this.#diagnostics.add('PORTICO_FILE_UNREADABLE', `${printPath(file)} ${why}`, {
       help: why.includes('FIFO') ? 'pipe it in: … | portico run -f -' : undefined,
     })
   }
+}
+
+/** Identity, size and times of what a path leads to. Differs where the content may differ. */
+export function printStamp({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`
+}
+
+/** The same, links followed; where there is nothing, why. */
+export async function readStamp(file: string): Promise<string> {
+  try {
+    return printStamp(await stat(file))
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code)
+  }
+}
+
+/** The size that a stamp tells, bytes; 0 where there was no file. */
+export function readSize(stamp: string): number {
+  return Number(stamp.split(' ')[2] ?? 0)
+}
+
+/** A file changed again within the granularity of its time stamp would look unchanged. */
+const SETTLE_MS = 2_000
+
+/** Whether a stamp taken at `now` is too young to rely on: a later change may leave it as it is. */
+export function isUnsettled(stamp: string, now: number): boolean {
+  const mtimeMs = stamp.split(' ')[3]
+  return mtimeMs !== undefined && Math.abs(now - Number(mtimeMs)) < SETTLE_MS
 }
 
 /** Reads one file; undefined, with a diagnostic, where it cannot be read as text. */
@@ -277,6 +315,10 @@ function globBase(pattern: string): string {
 
 function hashOf(bytes: Buffer | string): string {
   return createHash('sha256').update(bytes).digest('hex')
+}
+
+function toError(error: Error): Error {
+  return error
 }
 
 function identify(stats: Stats): string {

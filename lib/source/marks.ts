@@ -1,73 +1,84 @@
 /**
- * Where each value of a document stands: a table in document order beside the plain value, a fraction of the size of
- * the syntax tree, which is not kept.
+ * Where each value of a document stands: a table in document order, read together with the text, a fraction of the size
+ * of the values and of the syntax tree, neither of which is kept.
  */
 import type { FieldPath } from '../base/position.ts'
 
-/** Cells of one value: key start and end (-1 where it has none), value start and end, first mark after its children. */
+/**
+ * Cells of one value: key start and end (0 where it has none), value start and end, first mark after its children. Places
+ * count from 1 at the start of the document, so that those of most documents fit into 16 bits.
+ */
 const STRIDE = 5
 
 export type Span = readonly [start: number, end: number]
 
+/** What a table is made of: plain data, which may come from another thread. */
+export type MarkData = Readonly<{
+  cells: Uint16Array | Int32Array
+  /** Where the document begins in the text of its file. */
+  start: number
+  /** The mark whose children an alias has, by the mark of the alias; undefined: there is none. */
+  aliases: ReadonlyMap<number, number> | undefined
+  /** The children of those mappings whose keys do not stand in the text as they are; undefined: there is none. */
+  children: ReadonlyMap<number, ReadonlyMap<string, number>> | undefined
+}>
+
 export class MarkTable {
-  readonly #cells: Int32Array
-  readonly #aliases: ReadonlyMap<number, number>
-  readonly #children: ReadonlyMap<number, ReadonlyMap<string, number>>
+  readonly #data: MarkData
+  readonly #text: string
   /** The item of a list found last: lists are mostly read front to back. */
   #lastItem: { list: number; index: number; mark: number } | undefined
 
-  constructor(
-    cells: Int32Array,
-    aliases: ReadonlyMap<number, number>,
-    children: ReadonlyMap<number, ReadonlyMap<string, number>>,
-  ) {
-    this.#cells = cells
-    this.#aliases = aliases
-    this.#children = children
+  /** `text` is that of the whole file. */
+  constructor(data: MarkData, text: string) {
+    this.#data = data
+    this.#text = text
   }
 
-  /** Walks `path` through `value` as far as it goes: the mark reached, and whether that was the whole path. */
-  find(value: unknown, path: FieldPath): { mark: number; found: boolean } {
+  /** Follows `path` as far as it goes: the mark reached, and whether that was the whole path. */
+  find(path: FieldPath): { mark: number; found: boolean } {
     let mark = 0
-    let at = value
     for (const step of path) {
-      const child = typeof at === 'object' && at !== null ? this.#child(at, mark, step) : -1
+      const child = this.#child(mark, step)
       if (child === -1) return { mark, found: false }
-      at = (at as Record<string | number, unknown>)[step]
       mark = child
     }
     return { mark, found: true }
   }
 
   valueSpan(mark: number): Span {
-    return [this.#cell(mark, 2), this.#cell(mark, 3)]
+    return [this.#place(mark, 2), this.#place(mark, 3)]
   }
 
   /** Undefined for list items and the document itself. */
   keySpan(mark: number): Span | undefined {
-    const start = this.#cell(mark, 0)
-    return start === -1 ? undefined : [start, this.#cell(mark, 1)]
+    return this.#hasKey(mark) ? [this.#place(mark, 0), this.#place(mark, 1)] : undefined
   }
 
-  #child(parent: object, parentMark: number, step: string | number): number {
-    const home = this.#aliases.get(parentMark) ?? parentMark
-    if (Array.isArray(parent)) {
-      const index = Number(step)
-      return Number.isInteger(index) && index >= 0 && index < parent.length ? this.#item(home, index) : -1
-    }
-    const key = String(step)
-    if (!Object.hasOwn(parent, key)) return -1
-    const known = this.#children.get(home)?.get(key)
-    if (known !== undefined) return known
-    let mark = home + 1
-    for (const name of Object.keys(parent)) {
-      if (name === key) return mark
-      mark = this.#cell(mark, 4)
-    }
+  #child(parent: number, step: string | number): number {
+    const home = this.#data.aliases?.get(parent) ?? parent
+    const known = this.#data.children?.get(home)
+    if (known) return known.get(String(step)) ?? -1
+    const first = home + 1
+    const end = this.#cell(home, 4)
+    if (first === end) return -1
+    return this.#hasKey(first) ? this.#entry(first, end, String(step)) : this.#item(home, end, Number(step))
+  }
+
+  #entry(first: number, end: number, key: string): number {
+    for (let mark = first; mark < end; mark = this.#cell(mark, 4)) if (this.#isKey(mark, key)) return mark
     return -1
   }
 
-  #item(list: number, index: number): number {
+  /** Quoted or not: keys that are written otherwise than they read are among the known children. */
+  #isKey(mark: number, key: string): boolean {
+    const start = this.#place(mark, 0)
+    const quotes = this.#place(mark, 1) - start - key.length
+    return (quotes === 0 || quotes === 2) && this.#text.startsWith(key, start + quotes / 2)
+  }
+
+  #item(list: number, end: number, index: number): number {
+    if (!Number.isInteger(index) || index < 0) return -1
     const last = this.#lastItem
     let at = 0
     let mark = list + 1
@@ -75,13 +86,22 @@ export class MarkTable {
       at = last.index
       mark = last.mark
     }
-    for (; at < index; at++) mark = this.#cell(mark, 4)
+    for (; at < index && mark < end; at++) mark = this.#cell(mark, 4)
+    if (mark >= end) return -1
     this.#lastItem = { list, index, mark }
     return mark
   }
 
+  #hasKey(mark: number): boolean {
+    return this.#cell(mark, 0) !== 0
+  }
+
+  #place(mark: number, column: number): number {
+    return this.#data.start + this.#cell(mark, column) - 1
+  }
+
   #cell(mark: number, column: number): number {
-    return this.#cells[mark * STRIDE + column] as number
+    return this.#data.cells[mark * STRIDE + column] as number
   }
 }
 
@@ -90,10 +110,19 @@ export class MarkBuilder {
   readonly #cells: number[] = []
   readonly #aliases: Map<number, number> = new Map()
   readonly #children: Map<number, ReadonlyMap<string, number>> = new Map()
+  readonly #start: number
+  #highest = 0
+
+  /** `start` is where the document begins in the text of its file; no span begins before. */
+  constructor(start: number) {
+    this.#start = start
+  }
 
   open(key: Span | undefined, value: Span): number {
     const mark = this.#cells.length / STRIDE
-    this.#cells.push(key ? key[0] : -1, key ? key[1] : -1, value[0], value[1], mark + 1)
+    const base = this.#start - 1
+    this.#cells.push(key ? key[0] - base : 0, key ? key[1] - base : 0, value[0] - base, value[1] - base, mark + 1)
+    this.#highest = Math.max(this.#highest, key ? key[1] - base : 0, value[1] - base, mark + 1)
     return mark
   }
 
@@ -134,12 +163,18 @@ export class MarkBuilder {
     return found
   }
 
-  /** For mappings whose keys JavaScript gives in another order than the document: merge keys, whole numbers. */
+  /**
+   * For mappings whose keys do not stand in the text as they are (merged, aliased, escaped), or which JavaScript gives in
+   * another order than the document (whole numbers).
+   */
   children(mark: number, children: ReadonlyMap<string, number>): void {
     this.#children.set(mark, children)
   }
 
-  build(): MarkTable {
-    return new MarkTable(Int32Array.from(this.#cells), this.#aliases, this.#children)
+  build(): MarkData {
+    const cells = this.#highest < 65_536 ? Uint16Array.from(this.#cells) : Int32Array.from(this.#cells)
+    const aliases = this.#aliases.size > 0 ? this.#aliases : undefined
+    const children = this.#children.size > 0 ? this.#children : undefined
+    return { cells, start: this.#start, aliases, children }
   }
 }

@@ -9,11 +9,7 @@ const DOMAIN = 'portico.dev/'
 const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([[ENDPOINTS_ANNOTATION, ['Service']]])
 
 /** Reports annotations under portico.dev/ that mean nothing where they stand. */
-export function checkAnnotations(resources: Iterable<Resource>, diagnostics: DiagnosticList): void {
-  for (const resource of resources) checkResource(resource, diagnostics)
-}
-
-function checkResource(resource: Resource, diagnostics: DiagnosticList): void {
+export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList): void {
   for (const name of Object.keys(resource.meta.annotations)) {
     if (!name.startsWith(DOMAIN)) continue
     const kinds = KNOWN.get(name)

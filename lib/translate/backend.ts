@@ -1,10 +1,12 @@
 /** Backends of Ingress paths: what a reference to a Service port or another object comes to. */
-import type { DiagnosticList } from '../base/diagnostics.ts'
+import { isDeepStrictEqual } from 'node:util'
+import type { DiagnosticList, DiagnosticNote } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
-import type { FieldPath, SourcePosition } from '../base/position.ts'
+import type { FieldPath } from '../base/position.ts'
 import {
   type Ingress,
   type IngressBackend,
+  type IngressResourceBackend,
   type IngressServiceBackend,
   printResource,
   type Service,
@@ -13,18 +15,38 @@ import {
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { RouteAction } from '../model/route.ts'
 import { printPorts } from './endpoint-override.ts'
+import { Memo } from './memo.ts'
 import { NameIndex, Suggestions } from './suggestion.ts'
-import type { UpstreamSet } from './upstream.ts'
+import type { TranslatedUpstream, UpstreamSet } from './upstream.ts'
 
-/** A backend, resolved. */
-export type ResolvedBackend = Readonly<{
+/** What an Ingress refers to; equal keys refer to the same. */
+export type Reference = Readonly<{ key: string; namespace: string; backend: IngressBackend }>
+
+/** What a reference comes to, for all who refer to the same. */
+export type Resolution = Readonly<{
   action: RouteAction
   /** For people: `default/api:80`. */
   text: string
-  position: SourcePosition
+  /** Undefined where the action is `unavailable`. */
+  target: TranslatedUpstream | undefined
+  problem: BackendProblem | undefined
 }>
 
-type Reference = Readonly<{ ingress: Ingress; path: FieldPath }>
+/** What is wrong with a reference, to be reported wherever it stands. */
+export type BackendProblem = Readonly<{
+  code:
+    | 'PORTICO_REF_RESOURCE_UNSUPPORTED'
+    | 'PORTICO_REF_SERVICE_NOT_FOUND'
+    | 'PORTICO_REF_EXTERNAL_NAME_DENIED'
+    | PortProblem['code']
+  message: string
+  help: string
+  /** The field of the backend that is wrong. */
+  field: FieldPath
+  notes: readonly DiagnosticNote[]
+  /** Where it is not the reference that is wrong. */
+  service?: Service
+}>
 
 type PortProblem = Readonly<{
   code: 'PORTICO_REF_PORT_NOT_FOUND' | 'PORTICO_REF_PORT_PROTOCOL'
@@ -32,123 +54,115 @@ type PortProblem = Readonly<{
   help: string
 }>
 
-/** Resolves references and reports those that lead nowhere. */
-export class BackendResolver {
-  readonly #resources: ResourceSet
-  readonly #upstreams: UpstreamSet
-  readonly #diagnostics: DiagnosticList
-  readonly #reportedEmpty = new Set<string>()
-  readonly #names: NameIndex
-  readonly #suggestions = new Suggestions()
+export function createReference(namespace: string, backend: IngressBackend): Reference {
+  const what =
+    backend.type === 'resource'
+      ? `${backend.kind}.${backend.apiGroup}`
+      : 'name' in backend.port
+        ? `port ${backend.port.name}`
+        : `${backend.port.number}`
+  return { key: `${namespace}/${backend.name} ${backend.type} ${what}`, namespace, backend }
+}
 
-  constructor(resources: ResourceSet, upstreams: UpstreamSet, diagnostics: DiagnosticList) {
+/** Reports what is wrong with the backend at `path` of the Ingress. */
+export function reportBackend(
+  problem: BackendProblem,
+  ingress: Ingress,
+  path: FieldPath,
+  diagnostics: DiagnosticList,
+): void {
+  const { code, message, help, field, notes, service } = problem
+  const position = ingress.origin.locate([...path, ...field])
+  if (service === undefined) {
+    diagnostics.add(code, message, { position, resource: printResource(ingress), help, notes })
+    return
+  }
+  diagnostics.add(code, message, {
+    position: service.origin.locate(['spec', 'externalName']),
+    resource: printResource(service),
+    help,
+    notes: [{ message: 'needed here', position }],
+  })
+}
+
+/** Reports that a route in force has nothing to go to; `path` leads to its backend. */
+export function reportEmpty(
+  { upstream, service, gap }: TranslatedUpstream,
+  ingress: Ingress,
+  path: FieldPath,
+  diagnostics: DiagnosticList,
+): void {
+  const { endpoints, key } = upstream
+  const why = endpoints.length > 0 ? `none of its ${endpoints.length} endpoints is ready` : gap
+  const name = `${service.meta.namespace}/${service.meta.name}`
+  diagnostics.add('PORTICO_REF_NO_ENDPOINTS', `service "${key}" has no endpoints${why ? `: ${why}` : ''}`, {
+    position: ingress.origin.locate([...path, 'service', 'name']),
+    resource: printResource(ingress),
+    help:
+      `the route answers 503; say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +
+      `or endpoints: {"${name}": ["127.0.0.1:3000"]} in the settings, ` +
+      'or the annotation portico.dev/endpoints: "127.0.0.1:3000" on the Service, or an EndpointSlice',
+    notes: [{ message: 'the Service is here', position: service.origin.locate(['metadata', 'name']) }],
+  })
+}
+
+/** Resolves references. */
+export class BackendResolver {
+  readonly #resolutions = new Memo<string, Resolution>(isSameFailure)
+  #resources!: ResourceSet
+  #upstreams!: UpstreamSet
+  #names: NameIndex | undefined
+  #suggestions = new Suggestions()
+
+  /** What is resolved from now on is looked up in these. */
+  begin(resources: ResourceSet, upstreams: UpstreamSet): void {
     this.#resources = resources
     this.#upstreams = upstreams
-    this.#diagnostics = diagnostics
-    this.#names = new NameIndex(resources.all('Service'))
+    this.#names = undefined
+    this.#suggestions = new Suggestions()
   }
 
-  /** `path` leads to the backend in the Ingress. */
-  resolve(ingress: Ingress, backend: IngressBackend, path: FieldPath): ResolvedBackend {
-    const at = { ingress, path }
+  end(): void {
+    this.#resolutions.sweep()
+  }
+
+  resolve(reference: Reference): Resolution {
+    const { key, namespace, backend } = reference
     if (backend.type === 'resource') {
-      const kind = backend.apiGroup === '' ? backend.kind : `${backend.kind}.${backend.apiGroup}`
-      const text = `${backend.kind} ${ingress.meta.namespace}/${backend.name}`
-      this.#report('PORTICO_REF_RESOURCE_UNSUPPORTED', `resource backends of kind "${kind}" are not supported`, {
-        at,
-        field: ['resource'],
-        help: 'the route answers 404; name a Service instead',
-      })
-      return this.#unavailable(at, ['resource'], text, 404, `kind ${kind} is not supported`)
+      return this.#resolutions.get(key, [], () => resolveResource(namespace, backend))
     }
-    const text = `${ingress.meta.namespace}/${backend.name}:${'name' in backend.port ? backend.port.name : backend.port.number}`
-    const service = this.#resources.get('Service', ingress.meta.namespace, backend.name)
-    if (service === undefined) {
-      const refused = this.#resources.getRefused('Service', ingress.meta.namespace, backend.name)
+    const service = this.#resources.get('Service', namespace, backend.name)
+    if (service !== undefined) {
+      const upstreams = this.#upstreams.of(service)
+      return this.#resolutions.get(key, [upstreams], () => {
+        const text = printBackend(namespace, backend)
+        const port = findPort(service, backend)
+        if ('code' in port) return unavailable(text, port.message, describePortProblem(service, backend, port))
+        const target = upstreams.get(port)
+        const { denied } = target.upstream
+        if (denied !== undefined) return unavailable(text, denied, describeDenial(service, denied))
+        const action = Object.freeze({ type: 'forward', upstream: target.upstream.key } as const)
+        return Object.freeze({ action, text, target, problem: undefined })
+      })
+    }
+    const refused = this.#resources.getRefused('Service', namespace, backend.name)
+    // What is suggested instead depends on all Services.
+    return this.#resolutions.get(key, [refused, this.#resources.all('Service')], () => {
       const reason = `service "${backend.name}" ${refused ? 'has errors' : 'not found'}`
-      if (refused) this.#reportRefused(at, refused, reason)
-      else this.#reportService(at, backend)
-      return this.#unavailable(at, ['service', 'name'], text, 503, reason)
-    }
-    const port = findPort(service, backend)
-    if ('code' in port) {
-      const field = ['service', 'port', 'name' in backend.port ? 'name' : 'number']
-      this.#reportPort(at, service, field, port)
-      return this.#unavailable(at, field, text, 503, port.message)
-    }
-    const denial = this.#upstreams.findDenial(service, port)
-    if (denial !== undefined) {
-      this.#diagnostics.add('PORTICO_REF_EXTERNAL_NAME_DENIED', `${denial}: not allowed`, {
-        position: service.origin.locate(['spec', 'externalName']),
-        resource: printResource(service),
-        help: 'set externalNames.allowPrivate, or give endpoints in the settings or the annotation portico.dev/endpoints',
-        notes: [{ message: 'needed here', position: ingress.origin.locate([...path, 'service', 'name']) }],
-      })
-      return this.#unavailable(at, ['service', 'name'], text, 503, denial)
-    }
-    const translated = this.#upstreams.get(service, port)
-    this.#upstreams.reportProtocol(translated)
-    return {
-      action: Object.freeze({ type: 'forward', upstream: translated.upstream.key }),
-      text,
-      position: ingress.origin.locate([...path, 'service', 'name']),
-    }
-  }
-
-  /** Reports, once for each Service port, that a route in force has nothing to go to. */
-  reportEmpty(ingress: Ingress, backend: IngressBackend, path: FieldPath): void {
-    if (backend.type === 'resource') return
-    const service = this.#resources.get('Service', ingress.meta.namespace, backend.name)
-    const port = service && findPort(service, backend)
-    if (service === undefined || port === undefined || 'code' in port) return
-    const { upstream, gap } = this.#upstreams.get(service, port)
-    if (this.#reportedEmpty.has(upstream.key)) return
-    this.#reportedEmpty.add(upstream.key)
-    const { endpoints, key } = upstream
-    if (
-      endpoints.some(({ ready, serving, terminating, weight }) => weight > 0 && (ready || (serving && terminating)))
-    ) {
-      return
-    }
-    const why = endpoints.length > 0 ? `none of its ${endpoints.length} endpoints is ready` : gap
-    const name = `${service.meta.namespace}/${service.meta.name}`
-    this.#report('PORTICO_REF_NO_ENDPOINTS', `service "${key}" has no endpoints${why ? `: ${why}` : ''}`, {
-      at: { ingress, path },
-      field: ['service', 'name'],
-      help:
-        `the route answers 503; say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +
-        `or endpoints: {"${name}": ["127.0.0.1:3000"]} in the settings, ` +
-        'or the annotation portico.dev/endpoints: "127.0.0.1:3000" on the Service, or an EndpointSlice',
-      notes: [{ message: 'the Service is here', position: service.origin.locate(['metadata', 'name']) }],
+      const problem = refused ? describeRefused(refused, reason) : this.#describeMissing(namespace, backend)
+      return unavailable(printBackend(namespace, backend), reason, problem)
     })
   }
 
-  #unavailable(at: Reference, field: FieldPath, text: string, status: 404 | 503, reason: string): ResolvedBackend {
-    return {
-      action: Object.freeze({ type: 'unavailable', status, reason }),
-      text,
-      position: at.ingress.origin.locate([...at.path, ...field]),
-    }
-  }
-
-  #reportRefused(at: Reference, service: Service, message: string): void {
-    this.#report('PORTICO_REF_SERVICE_NOT_FOUND', message, {
-      at,
-      field: ['service', 'name'],
-      help: 'mend the Service; the route answers 503 until then',
-      notes: [{ message: 'it is here', position: service.origin.locate(['metadata', 'name']) }],
-    })
-  }
-
-  #reportService(at: Reference, backend: IngressServiceBackend): void {
-    const { namespace } = at.ingress.meta
+  #describeMissing(namespace: string, backend: IngressServiceBackend): BackendProblem {
+    this.#names ??= new NameIndex(this.#resources.all('Service'))
     const nearest = this.#suggestions.find(backend.name, this.#names.in(namespace))
     const known = nearest === undefined ? undefined : this.#resources.get('Service', namespace, nearest)
     const elsewhere = this.#names.namespaceOf(backend.name)
-    const found = this.#resources.get('Service', elsewhere ?? '', backend.name)
-    const pointer = known ?? found
-    this.#report('PORTICO_REF_SERVICE_NOT_FOUND', `service "${backend.name}" not found in namespace "${namespace}"`, {
-      at,
+    const pointer = known ?? this.#resources.get('Service', elsewhere ?? '', backend.name)
+    return {
+      code: 'PORTICO_REF_SERVICE_NOT_FOUND',
+      message: `service "${backend.name}" not found in namespace "${namespace}"`,
       field: ['service', 'name'],
       help: nearest
         ? `did you mean "${nearest}"? the route answers 503 until the service exists`
@@ -158,41 +172,67 @@ export class BackendResolver {
       notes: pointer
         ? [{ message: `service "${pointer.meta.name}" is here`, position: pointer.origin.locate(['metadata', 'name']) }]
         : [],
-    })
+    }
   }
+}
 
-  #reportPort(at: Reference, service: Service, field: FieldPath, problem: PortProblem): void {
-    this.#report(problem.code, problem.message, {
-      at,
-      field,
-      help: `${problem.help}${problem.help.endsWith('?') ? '' : ';'} the route answers 503`,
-      notes: [
-        { message: `the ports of service "${service.meta.name}"`, position: service.origin.locate(['spec', 'ports']) },
-      ],
-    })
+/** Looked up again, what is missing is missing in the same way most times. */
+function isSameFailure(a: Resolution, b: Resolution): boolean {
+  if (a.target !== undefined || b.target !== undefined) return false
+  return a.problem?.service === b.problem?.service && isDeepStrictEqual(a, b)
+}
+
+function printBackend(namespace: string, { name, port }: IngressServiceBackend): string {
+  return `${namespace}/${name}:${'name' in port ? port.name : port.number}`
+}
+
+function unavailable(text: string, reason: string, problem: BackendProblem, status: 404 | 503 = 503): Resolution {
+  const action = Object.freeze({ type: 'unavailable', status, reason } as const)
+  return Object.freeze({ action, text, target: undefined, problem })
+}
+
+function resolveResource(namespace: string, { apiGroup, kind, name }: IngressResourceBackend): Resolution {
+  const full = apiGroup === '' ? kind : `${kind}.${apiGroup}`
+  const problem: BackendProblem = {
+    code: 'PORTICO_REF_RESOURCE_UNSUPPORTED',
+    message: `resource backends of kind "${full}" are not supported`,
+    field: ['resource'],
+    help: 'the route answers 404; name a Service instead',
+    notes: [],
   }
+  return unavailable(`${kind} ${namespace}/${name}`, `kind ${full} is not supported`, problem, 404)
+}
 
-  #report(
-    code:
-      | 'PORTICO_REF_RESOURCE_UNSUPPORTED'
-      | 'PORTICO_REF_SERVICE_NOT_FOUND'
-      | 'PORTICO_REF_NO_ENDPOINTS'
-      | PortProblem['code'],
-    message: string,
-    details: {
-      at: Reference
-      field: FieldPath
-      help: string
-      notes?: readonly { message: string; position: SourcePosition }[]
-    },
-  ): void {
-    const { at, field, help, notes = [] } = details
-    this.#diagnostics.add(code, message, {
-      position: at.ingress.origin.locate([...at.path, ...field]),
-      resource: printResource(at.ingress),
-      help,
-      notes,
-    })
+function describeRefused(service: Service, message: string): BackendProblem {
+  return {
+    code: 'PORTICO_REF_SERVICE_NOT_FOUND',
+    message,
+    field: ['service', 'name'],
+    help: 'mend the Service; the route answers 503 until then',
+    notes: [{ message: 'it is here', position: service.origin.locate(['metadata', 'name']) }],
+  }
+}
+
+function describePortProblem(service: Service, backend: IngressServiceBackend, problem: PortProblem): BackendProblem {
+  const { code, message, help } = problem
+  const position = service.origin.locate(['spec', 'ports'])
+  return {
+    code,
+    message,
+    field: ['service', 'port', 'name' in backend.port ? 'name' : 'number'],
+    help: `${help}${help.endsWith('?') ? '' : ';'} the route answers 503`,
+    notes: [{ message: `the ports of service "${service.meta.name}"`, position }],
+  }
+}
+
+function describeDenial(service: Service, denied: string): BackendProblem {
+  return {
+    code: 'PORTICO_REF_EXTERNAL_NAME_DENIED',
+    message: `${denied}: not allowed`,
+    field: ['service', 'name'],
+    help: 'set externalNames.allowPrivate, or give endpoints in the settings or the annotation portico.dev/endpoints',
+    notes: [],
+    service,
   }
 }
 

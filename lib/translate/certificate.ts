@@ -1,41 +1,27 @@
 /** Certificates from TLS Secrets: read, checked, and reported where something is wrong with them. */
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
-import type { Clock } from '../base/clock.ts'
 import type { DiagnosticCode, DiagnosticList } from '../base/diagnostics.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printName, printResource, type Secret } from '../kubernetes/resource.ts'
 import type { Certificate } from '../model/certificate.ts'
 
 /** A Secret read: a certificate, or why there is none. */
-export type ReadCertificate =
-  | Readonly<{ certificate: Certificate; failure: undefined }>
-  | Readonly<{ certificate: undefined; failure: string }>
+export type ReadSecret = Readonly<{ secret: Secret; problems: readonly CertificateProblem[] }> &
+  (Readonly<{ certificate: Certificate; failure: undefined }> | Readonly<{ certificate: undefined; failure: string }>)
+
+export type CertificateProblem = Readonly<{ code: DiagnosticCode; message: string; help: string }>
 
 const DAY = 86_400_000
 const SOON_DAYS = 14
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
-/**
- * Reads `tls.crt` (leaf first) and `tls.key` of a Secret of any type (E5). An expired certificate is served all the same
- * (E6). Diagnostics point at the Secret's name: an excerpt of its data could show the key.
- */
-export function readCertificate(
-  secret: Secret,
-  clock: Clock,
-  usedAt: SourcePosition,
-  diagnostics: DiagnosticList,
-): ReadCertificate {
-  const position = secret.origin.locate(['metadata', 'name'])
-  const report = (code: DiagnosticCode, message: string, help: string): void => {
-    const notes = [{ message: 'used here', position: usedAt }]
-    diagnostics.add(code, message, { position, resource: printResource(secret), help, notes })
+/** Reads `tls.crt` (leaf first) and `tls.key` of a Secret of any type (E5). */
+export function readSecret(secret: Secret): ReadSecret {
+  const fail = (code: DiagnosticCode, reason: string, help: string): ReadSecret => {
+    const problem = { code, message: reason, help: `${help}; the default certificate is served` }
+    return { secret, certificate: undefined, failure: reason, problems: [problem] }
   }
-  const fail = (code: DiagnosticCode, reason: string, help: string): ReadCertificate => {
-    report(code, reason, `${help}; the default certificate is served`)
-    return { certificate: undefined, failure: reason }
-  }
-  const invalid = (reason: string, help: string): ReadCertificate =>
-    fail('PORTICO_TLS_CERTIFICATE_INVALID', reason, help)
+  const invalid = (reason: string, help: string): ReadSecret => fail('PORTICO_TLS_CERTIFICATE_INVALID', reason, help)
 
   const name = printName(secret.meta)
   const chain = secret.data.get('tls.crt')?.toString('latin1') ?? ''
@@ -74,17 +60,34 @@ export function readCertificate(
         : 'take both from the same issue of the certificate',
     )
   }
-  const certificate = describeCertificate(name, leaf, blocks, keyPem, position)
-  reportValidity(certificate, clock.now(), report)
-  const bits = leaf.publicKey.asymmetricKeyDetails?.modulusLength
-  if (leaf.publicKey.asymmetricKeyType === 'rsa' && bits !== undefined && bits < 2048) {
-    report(
-      'PORTICO_TLS_WEAK_KEY',
-      `the RSA key of certificate "${certificate.commonName}" (secret "${name}") has ${bits} bits`,
-      'clients and newer OpenSSL versions refuse fewer than 2048: issue a new certificate',
-    )
+  const certificate = describeCertificate(name, leaf, blocks, keyPem, secret.origin.locate(['metadata', 'name']))
+  return { secret, certificate, failure: undefined, problems: findWeakness(certificate, leaf) }
+}
+
+/** Reports what is wrong with a Secret. Diagnostics point at its name: an excerpt of its data could show the key. */
+export function reportSecret(
+  { secret, certificate, problems }: ReadSecret,
+  now: number,
+  usedAt: () => SourcePosition,
+  diagnostics: DiagnosticList,
+): void {
+  const all = certificate === undefined ? problems : [...findValidity(certificate, now), ...problems]
+  for (const { code, message, help } of all) {
+    diagnostics.add(code, message, {
+      position: secret.origin.locate(['metadata', 'name']),
+      resource: printResource(secret),
+      help,
+      notes: [{ message: 'used here', position: usedAt() }],
+    })
   }
-  return { certificate, failure: undefined }
+}
+
+function findWeakness({ commonName: subject, name }: Certificate, leaf: X509Certificate): CertificateProblem[] {
+  const bits = leaf.publicKey.asymmetricKeyDetails?.modulusLength
+  if (leaf.publicKey.asymmetricKeyType !== 'rsa' || bits === undefined || bits >= 2048) return []
+  const message = `the RSA key of certificate "${subject}" (secret "${name}") has ${bits} bits`
+  const help = 'clients and newer OpenSSL versions refuse fewer than 2048: issue a new certificate'
+  return [{ code: 'PORTICO_TLS_WEAK_KEY', message, help }]
 }
 
 function describeCertificate(
@@ -110,26 +113,29 @@ function describeCertificate(
   })
 }
 
-function reportValidity(
-  certificate: Certificate,
+/** An expired certificate is served all the same (E6). */
+function findValidity(
+  { commonName: subject, name, notBefore, notAfter }: Certificate,
   now: number,
-  report: (code: DiagnosticCode, message: string, help: string) => void,
-): void {
-  const { commonName: subject, name, notBefore, notAfter } = certificate
+): CertificateProblem[] {
   const what = `certificate "${subject}" (secret "${name}")`
   const date = (time: number): string => new Date(time).toISOString().slice(0, 10)
+  const problems: CertificateProblem[] = []
   if (notAfter <= now) {
-    report('PORTICO_TLS_EXPIRED', `${what} expired on ${date(notAfter)}`, 'it is served all the same; renew it')
+    const message = `${what} expired on ${date(notAfter)}`
+    problems.push({ code: 'PORTICO_TLS_EXPIRED', message, help: 'it is served all the same; renew it' })
   } else if (notAfter - now <= SOON_DAYS * DAY) {
-    report('PORTICO_TLS_EXPIRES_SOON', `${what} expires on ${date(notAfter)}`, 'renew it')
+    const message = `${what} expires on ${date(notAfter)}`
+    problems.push({ code: 'PORTICO_TLS_EXPIRES_SOON', message, help: 'renew it' })
   }
   if (notBefore > now) {
-    report(
-      'PORTICO_TLS_NOT_YET_VALID',
-      `${what} is valid from ${date(notBefore)} on`,
-      'it is served all the same; check the clock of this machine and of the issuer',
-    )
+    problems.push({
+      code: 'PORTICO_TLS_NOT_YET_VALID',
+      message: `${what} is valid from ${date(notBefore)} on`,
+      help: 'it is served all the same; check the clock of this machine and of the issuer',
+    })
   }
+  return problems
 }
 
 function parseCertificate(pem: string): X509Certificate | undefined {

@@ -5,7 +5,7 @@ import { findNearest } from '../base/nearest.ts'
 import { ENDPOINTS_ANNOTATION, type Service, type ServicePort } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Endpoint, EndpointSource } from '../model/upstream.ts'
-import type { Settings } from '../settings-table.ts'
+import type { TranslationSettings } from './settings.ts'
 
 /**
  * Those of the settings for one Service port: `namespace/name:port`, by number or name, above `namespace/name`.
@@ -14,7 +14,7 @@ import type { Settings } from '../settings-table.ts'
 export function findSettingsEndpoints(
   service: Service,
   port: ServicePort,
-  settings: Settings,
+  settings: TranslationSettings,
 ): readonly Endpoint[] | undefined {
   const name = `${service.meta.namespace}/${service.meta.name}`
   const named = port.name === '' ? undefined : settings.endpoints[`${name}:${port.name}`]
@@ -23,7 +23,11 @@ export function findSettingsEndpoints(
 }
 
 /** Reports what the settings name that no manifest has. The form of the values is checked when settings are read. */
-export function checkSettingsEndpoints(resources: ResourceSet, settings: Settings, diagnostics: DiagnosticList): void {
+export function checkSettingsEndpoints(
+  resources: ResourceSet,
+  settings: TranslationSettings,
+  diagnostics: DiagnosticList,
+): void {
   for (const key of Object.keys(settings.endpoints)) {
     const [, namespace = '', name = '', port] = /^([^/]*)\/([^:]*)(?::(.*))?$/.exec(key) ?? []
     const service = resources.get('Service', namespace, name)

@@ -2,7 +2,6 @@
 import type { EndpointSlice, Endpoints, Pod, Service, ServicePort } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Endpoint } from '../model/upstream.ts'
-import type { Settings } from '../settings-table.ts'
 import {
   collectEndpoints,
   collectPodEndpoints,
@@ -11,64 +10,88 @@ import {
   selectsPod,
 } from './endpoint-join.ts'
 import { findSettingsEndpoints, readAnnotationEndpoints } from './endpoint-override.ts'
+import { isSameList, Memo } from './memo.ts'
+import type { TranslationSettings } from './settings.ts'
 
 /** `gap` says, where there is no endpoint although some source knows the Service, what that source lacks. */
 export type FoundEndpoints = Readonly<{ endpoints: readonly Endpoint[]; gap: string | undefined }>
 
 const SKIP_MIRROR = 'endpointslice.kubernetes.io/skip-mirror'
 
-/** Indexes what endpoints come from once, and answers for each Service port. */
-export class EndpointFinder {
-  readonly #settings: Settings
-  readonly #place: Place
-  readonly #slices = new Map<string, EndpointSlice[]>()
-  readonly #endpoints = new Map<string, Endpoints>()
-  readonly #pods = new Map<string, Pod[]>()
-  readonly #annotated = new Map<Service, readonly Endpoint[] | undefined>()
+type Sources = Readonly<{
+  slices: ReadonlyMap<string, readonly EndpointSlice[]>
+  endpoints: ReadonlyMap<string, Endpoints>
+  pods: ReadonlyMap<string, readonly Pod[]>
+}>
 
-  constructor(resources: ResourceSet, settings: Settings) {
+/** Indexes what endpoints come from, and answers for each Service port. */
+export class EndpointFinder {
+  readonly #indexes = new Memo<'slices' | 'endpoints' | 'pods', ReadonlyMap<string, unknown>>()
+  #settings!: TranslationSettings
+  #onlySettings: readonly unknown[] = []
+  #place!: Place
+  #sources!: Sources
+
+  /** Answers from these from now on. */
+  begin(resources: ResourceSet, settings: TranslationSettings): void {
     this.#settings = settings
+    this.#onlySettings = [settings, undefined, undefined, undefined]
     this.#place = { nodeName: settings.nodeName, zone: settings.zone }
-    for (const slice of resources.all('EndpointSlice')) {
+    const slices = resources.all('EndpointSlice')
+    const objects = resources.all('Endpoints')
+    const pods = resources.all('Pod')
+    const before = this.#sources
+    this.#sources = {
       // S29: the label says whose slice it is; its own name says nothing.
-      if (slice.serviceName) addTo(this.#slices, `${slice.meta.namespace}/${slice.serviceName}`, slice)
+      slices: this.#index('slices', slices, () =>
+        groupBy(
+          slices.filter(({ serviceName }) => serviceName),
+          ({ meta, serviceName }) => `${meta.namespace}/${serviceName}`,
+          before?.slices,
+        ),
+      ),
+      endpoints: this.#index('endpoints', objects, () => {
+        const mirrored = objects.filter(({ meta }) => meta.labels[SKIP_MIRROR] !== 'true')
+        return new Map(mirrored.map((object) => [`${object.meta.namespace}/${object.meta.name}`, object]))
+      }),
+      pods: this.#index('pods', pods, () => groupBy(pods, ({ meta }) => meta.namespace, before?.pods)),
     }
-    for (const object of resources.all('Endpoints')) {
-      if (object.meta.labels[SKIP_MIRROR] === 'true') continue
-      this.#endpoints.set(`${object.meta.namespace}/${object.meta.name}`, object)
-    }
-    for (const pod of resources.all('Pod')) addTo(this.#pods, pod.meta.namespace, pod)
+  }
+
+  /** All that the endpoints of a Service depend on beside the Service itself. */
+  findSources({ meta }: Service): readonly unknown[] {
+    const { slices, endpoints, pods } = this.#sources
+    if (slices.size === 0 && endpoints.size === 0 && pods.size === 0) return this.#onlySettings
+    const name = `${meta.namespace}/${meta.name}`
+    return [this.#settings, slices.get(name), endpoints.get(name), pods.get(meta.namespace)]
   }
 
   /** By hand in the settings or the annotation: what people write stands above what the cluster knew. */
   findOverride(service: Service, port: ServicePort): readonly Endpoint[] | undefined {
-    return findSettingsEndpoints(service, port, this.#settings) ?? this.#readAnnotation(service)
+    return findSettingsEndpoints(service, port, this.#settings) ?? readAnnotationEndpoints(service)
   }
 
   find(service: Service, port: ServicePort): FoundEndpoints {
     const override = this.findOverride(service, port)
     if (override !== undefined) return { endpoints: override, gap: 'the list written for it is empty' }
     const name = `${service.meta.namespace}/${service.meta.name}`
-    const slices = this.#slices.get(name)
+    const slices = this.#sources.slices.get(name)
     if (slices !== undefined) {
       const endpoints = collectSliceEndpoints(slices, service, port, this.#place)
       return { endpoints, gap: `no EndpointSlice of it has an endpoint for ${describePort(port)}` }
     }
-    const object = this.#endpoints.get(name)
+    const object = this.#sources.endpoints.get(name)
     if (object !== undefined) {
       const endpoints = collectEndpoints(object, service, port, this.#place)
       return { endpoints, gap: `its Endpoints object has no address for ${describePort(port)}` }
     }
-    const pods = (this.#pods.get(service.meta.namespace) ?? []).filter((pod) => selectsPod(service, pod))
+    const pods = (this.#sources.pods.get(service.meta.namespace) ?? []).filter((pod) => selectsPod(service, pod))
     const endpoints = collectPodEndpoints(pods, service, port, this.#place)
     return { endpoints, gap: pods.length === 0 ? undefined : describePods(pods, port) }
   }
 
-  #readAnnotation(service: Service): readonly Endpoint[] | undefined {
-    if (!this.#annotated.has(service)) {
-      this.#annotated.set(service, readAnnotationEndpoints(service))
-    }
-    return this.#annotated.get(service)
+  #index<T>(name: keyof Sources, objects: unknown, make: () => ReadonlyMap<string, T>): ReadonlyMap<string, T> {
+    return this.#indexes.get(name, [objects], make) as ReadonlyMap<string, T>
   }
 }
 
@@ -82,8 +105,22 @@ function describePods(pods: readonly Pod[], port: ServicePort): string {
   return `no Pod it selects (${pods.length}) has a container port named "${port.targetPort}"`
 }
 
-function addTo<T>(index: Map<string, T[]>, key: string, value: T): void {
-  const list = index.get(key)
-  if (list === undefined) index.set(key, [value])
-  else list.push(value)
+/** A group with the same members as `before` is the one from before. */
+function groupBy<T>(
+  items: readonly T[],
+  keyOf: (item: T) => string,
+  before: ReadonlyMap<string, readonly T[]> | undefined,
+): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, readonly T[]>()
+  for (const item of items) {
+    const key = keyOf(item)
+    const group = groups.get(key) as T[] | undefined
+    if (group === undefined) groups.set(key, [item])
+    else group.push(item)
+  }
+  for (const [key, group] of groups) {
+    const known = before?.get(key)
+    if (known !== undefined && isSameList(known, group)) groups.set(key, known)
+  }
+  return groups
 }

@@ -1,8 +1,8 @@
 /** Annotations of other Ingress controllers: those that promise what does not happen here are reported, once each. */
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { type Ingress, printResource } from '../kubernetes/resource.ts'
-import type { Settings } from '../settings-table.ts'
 import { isSecured } from './host.ts'
+import type { TranslationSettings } from './settings.ts'
 
 const NGINX = 'nginx.ingress.kubernetes.io/'
 
@@ -33,11 +33,11 @@ const OFF: ReadonlySet<string> = new Set([
   'use-regex',
 ])
 
-type Harmless = (value: string, ingress: Ingress, settings: Settings) => boolean
+type Harmless = (value: string, ingress: Ingress, settings: TranslationSettings) => boolean
 
 const isTrue = (value: string): boolean => /^(?:1|t|true)$/i.test(value)
 const isFalse = (value: string): boolean => /^(?:0|f|false)$/i.test(value)
-const redirects = ({ https }: Settings): boolean => https.enabled && https.redirect
+const redirects = ({ https }: TranslationSettings): boolean => https.enabled && https.redirect
 /** Seconds, of what may take at least as long here. */
 const isWithin = (value: string, milliseconds: number): boolean =>
   /^\d+s?$/.test(value) && Number.parseInt(value, 10) * 1000 <= milliseconds
@@ -71,31 +71,35 @@ const INSTEAD: Readonly<Record<string, string>> = {
   'force-ssl-redirect': 'a host is sent to HTTPS where a tls section names it and https.redirect is on',
 }
 
-/** `ingresses` are those that are served. */
+/** Reports those of an Ingress that is served. */
 export function checkForeignAnnotations(
-  ingresses: readonly Ingress[],
-  settings: Settings,
+  ingress: Ingress,
+  settings: TranslationSettings,
   diagnostics: DiagnosticList,
 ): void {
-  for (const ingress of ingresses) {
-    for (const [name, value] of Object.entries(ingress.meta.annotations)) {
-      const domain = DOMAINS.find((one) => name.startsWith(one))
-      if (domain === undefined || isHarmless(domain, name, value, ingress, settings)) continue
-      const key = name.slice(domain.length)
-      diagnostics.add('PORTICO_ANN_UNSUPPORTED', `annotation "${name}" has no effect here`, {
-        position: ingress.origin.locateKey(['metadata', 'annotations', name]),
-        resource: printResource(ingress),
-        help: GUARD.test(key)
-          ? 'requests pass unguarded: nothing here checks, limits or refuses them in its place'
-          : domain === NGINX && Object.hasOwn(INSTEAD, key)
-            ? INSTEAD[key]
-            : undefined,
-      })
-    }
+  for (const [name, value] of Object.entries(ingress.meta.annotations)) {
+    const domain = DOMAINS.find((one) => name.startsWith(one))
+    if (domain === undefined || isHarmless(domain, name, value, ingress, settings)) continue
+    const key = name.slice(domain.length)
+    diagnostics.add('PORTICO_ANN_UNSUPPORTED', `annotation "${name}" has no effect here`, {
+      position: ingress.origin.locateKey(['metadata', 'annotations', name]),
+      resource: printResource(ingress),
+      help: GUARD.test(key)
+        ? 'requests pass unguarded: nothing here checks, limits or refuses them in its place'
+        : domain === NGINX && Object.hasOwn(INSTEAD, key)
+          ? INSTEAD[key]
+          : undefined,
+    })
   }
 }
 
-function isHarmless(domain: string, name: string, value: string, ingress: Ingress, settings: Settings): boolean {
+function isHarmless(
+  domain: string,
+  name: string,
+  value: string,
+  ingress: Ingress,
+  settings: TranslationSettings,
+): boolean {
   const key = name.slice(domain.length)
   // WebSockets need no leave here.
   if (domain === 'nginx.org/') return key === 'websocket-services'

@@ -4,7 +4,7 @@ import { findNearest } from '../base/nearest.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { type Ingress, type IngressClass, printResource } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
-import type { Settings } from '../settings-table.ts'
+import type { TranslationSettings } from './settings.ts'
 
 /** `spec.controller` of the IngressClasses that are Portico's. */
 export const CONTROLLER = 'portico.dev/ingress-controller'
@@ -18,7 +18,7 @@ const ANNOTATION = 'kubernetes.io/ingress.class'
  */
 export function selectIngresses(
   resources: ResourceSet,
-  settings: Settings,
+  settings: TranslationSettings,
   diagnostics: DiagnosticList,
 ): readonly Ingress[] {
   const ingresses = resources.all('Ingress')
@@ -32,7 +32,7 @@ export function selectIngresses(
 export function pickIngresses(
   ingresses: readonly Ingress[],
   resources: ResourceSet,
-  settings: Settings,
+  settings: TranslationSettings,
   diagnostics: DiagnosticList,
 ): readonly Ingress[] {
   const classes = resources.all('IngressClass')
@@ -44,12 +44,14 @@ export function pickIngresses(
 }
 
 /** The class an Ingress asks for: the field wins over the deprecated annotation (I-2). */
-function findClassName(ingress: Ingress): { name: string; position: SourcePosition } | undefined {
-  if (ingress.ingressClassName) {
-    return { name: ingress.ingressClassName, position: ingress.origin.locate(['spec', 'ingressClassName']) }
-  }
-  const name = ingress.meta.annotations[ANNOTATION]
-  return name ? { name, position: ingress.origin.locate(['metadata', 'annotations', ANNOTATION]) } : undefined
+function findClassName({ ingressClassName, meta }: Ingress): string | undefined {
+  return ingressClassName || meta.annotations[ANNOTATION] || undefined
+}
+
+/** Where the class is named, or the Ingress itself. */
+function locateClassName({ ingressClassName, meta, origin }: Ingress): SourcePosition {
+  if (ingressClassName) return origin.locate(['spec', 'ingressClassName'])
+  return origin.locate(meta.annotations[ANNOTATION] ? ['metadata', 'annotations', ANNOTATION] : ['metadata', 'name'])
 }
 
 /** Of several defaults the newest, then the first by name (I-3). */
@@ -66,14 +68,14 @@ function isNamed(
   diagnostics: DiagnosticList,
 ): boolean {
   const wanted = findClassName(ingress)
-  const name = wanted?.name ?? findDefaultClass(classes)?.meta.name
+  const name = wanted ?? findDefaultClass(classes)?.meta.name
   if (name === undefined) {
     reportMissing(ingress, diagnostics, 'add a class, or "*" to ingressClasses in the settings')
     return false
   }
   if (served.includes(name)) return true
   diagnostics.add('PORTICO_REF_CLASS_FOREIGN', `ingress class "${name}" is not among those the settings serve`, {
-    position: wanted?.position ?? ingress.origin.locate(['metadata', 'name']),
+    position: locateClassName(ingress),
     resource: printResource(ingress),
     help: `ingressClasses in the settings names ${served.map((one) => `"${one}"`).join(', ')}`,
   })
@@ -83,39 +85,39 @@ function isNamed(
 function isOwned(ingress: Ingress, resources: ResourceSet, diagnostics: DiagnosticList): boolean {
   const classes = resources.all('IngressClass')
   const wanted = findClassName(ingress)
-  const owner = wanted ? classes.find((candidate) => candidate.meta.name === wanted.name) : findDefaultClass(classes)
+  const owner = wanted ? classes.find((candidate) => candidate.meta.name === wanted) : findDefaultClass(classes)
   if (owner?.controller === CONTROLLER) return true
-  const refused = wanted && resources.getRefused('IngressClass', '', wanted.name)
+  const refused = wanted && resources.getRefused('IngressClass', '', wanted)
   const resource = printResource(ingress)
   if (owner) {
     diagnostics.add(
       'PORTICO_REF_CLASS_FOREIGN',
       `ingress class "${owner.meta.name}" belongs to controller "${owner.controller}": not served`,
       {
-        position: wanted?.position ?? ingress.origin.locate(['metadata', 'name']),
+        position: locateClassName(ingress),
         resource,
         help: `to serve it all the same, add "${owner.meta.name}" to ingressClasses in the settings`,
         notes: [{ message: 'the class is defined here', position: owner.origin.locate(['spec', 'controller']) }],
       },
     )
   } else if (wanted && refused) {
-    diagnostics.add('PORTICO_REF_CLASS_NOT_FOUND', `ingress class "${wanted.name}" has errors: not served`, {
-      position: wanted.position,
+    diagnostics.add('PORTICO_REF_CLASS_NOT_FOUND', `ingress class "${wanted}" has errors: not served`, {
+      position: locateClassName(ingress),
       resource,
       help: 'mend the IngressClass',
       notes: [{ message: 'it is here', position: refused.origin.locate(['metadata', 'name']) }],
     })
   } else if (wanted) {
     const nearest = findNearest(
-      wanted.name,
+      wanted,
       classes.map((candidate) => candidate.meta.name),
     )
-    diagnostics.add('PORTICO_REF_CLASS_NOT_FOUND', `ingress class "${wanted.name}" not found: not served`, {
-      position: wanted.position,
+    diagnostics.add('PORTICO_REF_CLASS_NOT_FOUND', `ingress class "${wanted}" not found: not served`, {
+      position: locateClassName(ingress),
       resource,
       help: nearest
         ? `did you mean "${nearest}"?`
-        : `add an IngressClass "${wanted.name}" with controller ${CONTROLLER}, or "${wanted.name}" to ingressClasses in the settings`,
+        : `add an IngressClass "${wanted}" with controller ${CONTROLLER}, or "${wanted}" to ingressClasses in the settings`,
     })
   } else {
     reportMissing(
@@ -140,13 +142,13 @@ function noteClassNames(ingresses: readonly Ingress[], diagnostics: DiagnosticLi
   const noted = new Set<string>()
   for (const ingress of ingresses) {
     const wanted = findClassName(ingress)
-    if (wanted === undefined || noted.has(wanted.name)) continue
-    noted.add(wanted.name)
+    if (wanted === undefined || noted.has(wanted)) continue
+    noted.add(wanted)
     diagnostics.add(
       'PORTICO_REF_CLASS_INFORMATIONAL',
-      `ingress class "${wanted.name}" is informational: no IngressClass object is given, so every Ingress is served`,
+      `ingress class "${wanted}" is informational: no IngressClass object is given, so every Ingress is served`,
       {
-        position: wanted.position,
+        position: locateClassName(ingress),
         resource: printResource(ingress),
         help: 'ingressClasses in the settings serves some classes only',
       },

@@ -7,30 +7,37 @@ import { type FieldPath, printPosition } from '../base/position.ts'
 import type { Ingress, IngressBackend } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import { checkAnnotations } from './annotation.ts'
-import { BackendResolver } from './backend.ts'
-import { checkCertificates } from './certificate-binding.ts'
+import { type BackendResolver, createReference, reportBackend } from './backend.ts'
+import type { CertificateBinder } from './certificate-binding.ts'
 import { checkForeignAnnotations } from './foreign-annotation.ts'
 import { pickIngresses } from './ingress-class.ts'
-import type { TranslateOptions } from './translate.ts'
-import { UpstreamSet } from './upstream.ts'
+import type { TranslationSettings } from './settings.ts'
+import { reportProtocol, type TranslatedUpstream } from './upstream.ts'
 
 /** Reports what is wrong with them beside what `diagnostics` holds already. */
-export function checkRefused(resources: ResourceSet, options: TranslateOptions, diagnostics: DiagnosticList): void {
+export function checkRefused(
+  resources: ResourceSet,
+  parts: Readonly<{ settings: TranslationSettings; resolver: BackendResolver; binder: CertificateBinder }>,
+  diagnostics: DiagnosticList,
+): void {
   const refused = resources.allRefused('Ingress')
   if (refused.length === 0) return
-  const { settings, clock } = options
+  const { settings, resolver, binder } = parts
   const found = new DiagnosticList()
-  checkAnnotations(refused, found)
+  for (const ingress of refused) checkAnnotations(ingress, found)
   const ingresses = pickIngresses(refused, resources, settings, found)
-  checkForeignAnnotations(ingresses, settings, found)
-  // Made anew: what these Ingresses alone ask for must not come into the model.
-  const resolver = new BackendResolver(resources, new UpstreamSet(resources, settings, found), found)
+  const targets = new Set<TranslatedUpstream>()
   for (const ingress of ingresses) {
+    checkForeignAnnotations(ingress, settings, found)
     for (const [backend, path] of listBackends(ingress)) {
-      if (backend.name !== '') resolver.resolve(ingress, backend, path)
+      if (backend.name === '') continue
+      const { target, problem } = resolver.resolve(createReference(ingress.meta.namespace, backend))
+      if (problem) reportBackend(problem, ingress, path, found)
+      if (target) targets.add(target)
     }
   }
-  checkCertificates(ingresses, resources, clock, found)
+  for (const target of targets) reportProtocol(target, found)
+  binder.check(ingresses, found)
   const known = new Set(diagnostics.items.map(identify))
   const wrong = new Set(diagnostics.items.filter(({ severity }) => severity === 'error').map(placeOf))
   // A name that is no name leads nowhere either.

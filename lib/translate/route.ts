@@ -3,7 +3,7 @@
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { compareText } from '../base/order.ts'
 import { normalizeRulePath } from '../base/path.ts'
-import type { FieldPath } from '../base/position.ts'
+import type { FieldPath, SourcePosition } from '../base/position.ts'
 import {
   type Ingress,
   type IngressBackend,
@@ -11,102 +11,148 @@ import {
   printName,
   printResource,
 } from '../kubernetes/resource.ts'
-import type { Route, RouteAction, ShadowedRoute } from '../model/route.ts'
-import type { BackendResolver } from './backend.ts'
+import type { PathMatch, Route, RouteAction, ShadowedRoute } from '../model/route.ts'
+import { type Resolution, reportBackend } from './backend.ts'
 
-/** A route with what ranks it and where its backend stands. */
-export type Claim = Readonly<{
-  route: Route
-  ingress: Ingress
-  backend: IngressBackend
-  backendPath: FieldPath
-}>
+const EVERY_PATH: PathMatch = Object.freeze({ type: 'prefix', path: '/' })
+
+/** A route as an Ingress claims it. There may be very many, so what can be told from the Ingress is not held again. */
+export class IngressRoute implements Route {
+  readonly host: string
+  readonly match: PathMatch
+  readonly ingress: Route['ingress']
+  readonly #resolution: Resolution
+  readonly #ingress: Ingress
+  /** Undefined: the default backend. */
+  readonly #path: IngressPath | undefined
+  readonly #rule: number
+
+  /** `owner` names the Ingress; `rule` and `path` are where the route stands, undefined for its default backend. */
+  constructor(
+    ingress: Ingress,
+    owner: Route['ingress'],
+    host: string,
+    place: Readonly<{ rule: number; path: IngressPath; match: PathMatch }> | undefined,
+    resolution: Resolution,
+  ) {
+    this.host = host
+    this.match = place?.match ?? EVERY_PATH
+    this.ingress = owner
+    this.#resolution = resolution
+    this.#ingress = ingress
+    this.#path = place?.path
+    this.#rule = place?.rule ?? -1
+    Object.freeze(this)
+  }
+
+  get id(): string {
+    const name = printName(this.ingress)
+    return this.#path === undefined
+      ? `${name}|${this.host}|default`
+      : `${name}|${this.host}|${this.pathType} ${this.path}`
+  }
+
+  get pathType(): Route['pathType'] {
+    return this.#path?.pathType ?? 'default'
+  }
+
+  get path(): string {
+    return this.#path?.path ?? ''
+  }
+
+  get action(): RouteAction {
+    return this.#resolution.action
+  }
+
+  get backend(): string {
+    return this.#resolution.text
+  }
+
+  get position(): SourcePosition {
+    return this.#ingress.origin.locate(
+      this.#path === undefined ? this.backendPath : [...pathAt(this.#rule, this.#path.index), 'path'],
+    )
+  }
+
+  get createdAt(): number | undefined {
+    return this.#ingress.meta.createdAt
+  }
+
+  /** What its backend comes to. */
+  get resolution(): Resolution {
+    return this.#resolution
+  }
+
+  /** The Ingress that claims it. */
+  get source(): Ingress {
+    return this.#ingress
+  }
+
+  /** Where its backend stands in the Ingress. */
+  get backendPath(): FieldPath {
+    return this.#path === undefined ? ['spec', 'defaultBackend'] : [...pathAt(this.#rule, this.#path.index), 'backend']
+  }
+}
 
 /** What a rule's path claims; undefined, and reported, where no request can match it. */
 export function claimPath(
   ingress: Ingress,
+  owner: Route['ingress'],
   rule: Readonly<{ host: string; index: number }>,
   path: IngressPath,
-  resolver: BackendResolver,
+  find: (backend: IngressBackend) => Resolution,
   diagnostics: DiagnosticList,
-): Claim | undefined {
-  const at: FieldPath = ['spec', 'rules', rule.index, 'http', 'paths', path.index]
-  const position = ingress.origin.locate([...at, 'path'])
-  const resource = printResource(ingress)
-  // Only ImplementationSpecific may be empty: every path.
-  const normal = normalizeRulePath(path.path === '' ? '/' : path.path)
-  if (normal === undefined) {
+): IngressRoute | undefined {
+  const at = pathAt(rule.index, path.index)
+  const match = findMatch(path)
+  if (match === undefined) {
     diagnostics.add('PORTICO_ROUTE_UNREACHABLE', `path "${path.path}" can never match: no request has this form`, {
-      position,
-      resource,
+      position: ingress.origin.locate([...at, 'path']),
+      resource: printResource(ingress),
       help: 'requests arrive here with dot segments resolved and well-formed percent-encodings only',
     })
     return undefined
   }
   if (path.pathType === 'ImplementationSpecific') warnOfPattern(path.path, ingress, at, diagnostics)
-  const backendPath = [...at, 'backend']
-  const resolved = resolver.resolve(ingress, path.backend, backendPath)
-  const route: Route = Object.freeze({
-    id: `${printName(ingress.meta)}|${rule.host}|${path.pathType} ${path.path}`,
-    host: rule.host,
-    match: Object.freeze({ type: path.pathType === 'Exact' ? 'exact' : 'prefix', path: normal }),
-    pathType: path.pathType,
-    path: path.path,
-    action: resolved.action,
-    backend: resolved.text,
-    ingress: Object.freeze({ namespace: ingress.meta.namespace, name: ingress.meta.name }),
-    position,
-    createdAt: ingress.meta.createdAt,
-  })
-  return { route, ingress, backend: path.backend, backendPath }
+  const resolution = find(path.backend)
+  if (resolution.problem) reportBackend(resolution.problem, ingress, [...at, 'backend'], diagnostics)
+  return new IngressRoute(ingress, owner, rule.host, { rule: rule.index, path, match }, resolution)
 }
 
-/** What an Ingress's default backend claims on one host, `''` being all; the backend is resolved, and reported, once. */
-export function claimDefault(ingress: Ingress, resolver: BackendResolver): ((host: string) => Claim) | undefined {
-  const backend = ingress.defaultBackend
-  if (backend === undefined) return undefined
-  const backendPath = ['spec', 'defaultBackend']
-  const resolved = resolver.resolve(ingress, backend, backendPath)
-  return (host) => {
-    const route: Route = Object.freeze({
-      id: `${printName(ingress.meta)}|${host}|default`,
-      host,
-      match: Object.freeze({ type: 'prefix', path: '/' }),
-      pathType: 'default',
-      path: '',
-      action: resolved.action,
-      backend: resolved.text,
-      ingress: Object.freeze({ namespace: ingress.meta.namespace, name: ingress.meta.name }),
-      position: ingress.origin.locate(backendPath),
-      createdAt: ingress.meta.createdAt,
-    })
-    return { route, ingress, backend, backendPath }
-  }
+/** What the path matches; undefined where no request can. Only ImplementationSpecific may be empty: every path. */
+export function findMatch({ path, pathType }: IngressPath): PathMatch | undefined {
+  const normal = normalizeRulePath(path === '' ? '/' : path)
+  if (normal === undefined) return undefined
+  return Object.freeze({ type: pathType === 'Exact' ? 'exact' : 'prefix', path: normal === path ? path : normal })
+}
+
+function pathAt(rule: number, path: number): FieldPath {
+  return ['spec', 'rules', rule, 'http', 'paths', path]
 }
 
 /** What is left of claims on one host, in match order, and what lost. */
-export type SettledClaims = Readonly<{ claims: readonly Claim[]; shadowed: readonly ShadowedRoute[] }>
+export type SettledClaims = Readonly<{ claims: readonly IngressRoute[]; shadowed: readonly ShadowedRoute[] }>
 
 /**
  * Settles the claims on one host. They come in order of rank: older Ingresses first, then by namespace/name, then as
  * listed. Of prefixes that mean the same, the one with a trailing slash is the longer (I-15) and Prefix goes before
  * ImplementationSpecific; otherwise the first stays (I-37).
  */
-export function settleClaims(claims: readonly Claim[], diagnostics: DiagnosticList): SettledClaims {
-  const winners = new Map<string, Claim>()
-  const contested: [Claim, string][] = []
+export function settleClaims(claims: readonly IngressRoute[], diagnostics: DiagnosticList): SettledClaims {
+  const winners = new Map<string, IngressRoute>()
+  const contested: [IngressRoute, string][] = []
   for (const claim of claims) {
-    const key = meaningOf(claim.route)
+    const key = meaningOf(claim)
     const holder = winners.get(key)
-    if (holder === undefined || precedence(claim.route) < precedence(holder.route)) winners.set(key, claim)
-    if (holder !== undefined) contested.push([precedence(claim.route) < precedence(holder.route) ? holder : claim, key])
+    if (holder === undefined || precedence(claim) < precedence(holder)) winners.set(key, claim)
+    if (holder !== undefined) contested.push([precedence(claim) < precedence(holder) ? holder : claim, key])
   }
   const shadowed = contested.map(([loser, key]) => {
     const winner = winners.get(key)!
     reportConflict(loser, winner, diagnostics)
-    return Object.freeze({ route: loser.route, winner: winner.route })
+    return Object.freeze({ route: loser, winner })
   })
-  return { claims: [...winners.values()].sort((a, b) => compareMatch(a.route, b.route)), shadowed }
+  return { claims: [...winners.values()].sort(compareMatch), shadowed }
 }
 
 /** Exact before prefix, longer before shorter, the default backend last. */
@@ -132,14 +178,14 @@ function precedence({ pathType, match }: Route): number {
   return shorter + Number(pathType === 'ImplementationSpecific')
 }
 
-function reportConflict(loser: Claim, winner: Claim, diagnostics: DiagnosticList): void {
-  const { route } = loser
-  const same = sameAction(route.action, winner.route.action)
-  const holder = `${printResource(winner.ingress)}`
+function reportConflict(loser: IngressRoute, winner: IngressRoute, diagnostics: DiagnosticList): void {
+  const route: Route = loser
+  const same = sameAction(route.action, winner.action)
+  const holder = `${printResource(winner.source)}`
   const host = route.host === '' ? 'every host' : `host "${route.host}"`
   const isDefault = route.pathType === 'default'
   const claim = isDefault ? `the default backend of ${host}` : `${host} and path "${route.path}" (${route.pathType})`
-  const rest = winner.ingress === loser.ingress ? 'claimed twice in this Ingress' : `already defined in ${holder}`
+  const rest = winner.source === loser.source ? 'claimed twice in this Ingress' : `already defined in ${holder}`
   diagnostics.add(
     isDefault ? 'PORTICO_ROUTE_DEFAULT_CONFLICT' : 'PORTICO_ROUTE_CONFLICT',
     `${claim} ${isDefault ? 'is' : 'are'} ${rest}`,
@@ -147,14 +193,14 @@ function reportConflict(loser: Claim, winner: Claim, diagnostics: DiagnosticList
       // Nothing is lost where both lead to the same place.
       ...(same && { severity: 'info' as const }),
       position: route.position,
-      resource: printResource(loser.ingress),
+      resource: printResource(loser.source),
       help: same
         ? 'both lead to the same backend: leave one out'
-        : `requests go to ${winner.route.backend}, not to ${route.backend}: ${explainPrecedence(route, winner.route)}`,
+        : `requests go to ${winner.backend}, not to ${route.backend}: ${explainPrecedence(route, winner)}`,
       notes: [
         {
-          message: `${winner.route.pathType === 'default' ? 'it' : `${winner.route.pathType} "${winner.route.path}"`} wins`,
-          position: winner.route.position,
+          message: `${winner.pathType === 'default' ? 'it' : `${winner.pathType} "${winner.path}"`} wins`,
+          position: winner.position,
         },
       ],
     },

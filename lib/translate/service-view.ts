@@ -2,25 +2,38 @@
 import { compareText } from '../base/order.ts'
 import type { Service } from '../kubernetes/resource.ts'
 import type { ServiceView } from '../model/model.ts'
-import type { UpstreamKey } from '../model/upstream.ts'
+import { Memo } from './memo.ts'
+import type { TranslatedUpstream } from './upstream.ts'
 
-/** By namespace, then name. */
-export function viewServices(
-  services: readonly Service[],
-  upstreams: ReadonlyMap<UpstreamKey, unknown>,
-): readonly ServiceView[] {
-  const views = services.map((service) => viewService(service, upstreams))
-  views.sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name))
-  return Object.freeze(views)
+/** Makes the views, each once. */
+export class ServiceViews {
+  readonly #views = new Memo<Service, ServiceView>()
+
+  /** By namespace, then name; `used` are the upstreams that routes lead to. */
+  view(services: readonly Service[], used: Iterable<TranslatedUpstream>): readonly ServiceView[] {
+    const external = new Map<Service, number[]>()
+    for (const { service, port } of used) {
+      if (service.type !== 'ExternalName') continue
+      const ports = external.get(service)
+      if (ports === undefined) external.set(service, [port.port])
+      else ports.push(port.port)
+    }
+    const views = services.map((service) => {
+      const ports = (external.get(service) ?? []).sort((a, b) => a - b)
+      return this.#views.get(service, ports, () => viewService(service, ports))
+    })
+    this.#views.sweep()
+    views.sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name))
+    return Object.freeze(views)
+  }
 }
 
-function viewService(service: Service, upstreams: ReadonlyMap<UpstreamKey, unknown>): ServiceView {
+/** `routed` are the ports that routes name beside those it lists, as they may of an ExternalName. */
+function viewService(service: Service, routed: readonly number[]): ServiceView {
   const { namespace, name } = service.meta
-  const keys = new Set(service.ports.filter(({ protocol }) => protocol === 'TCP').map(({ port }) => port))
+  const listed = service.ports.filter(({ protocol }) => protocol === 'TCP').map(({ port }) => port)
+  const keys = new Set([...listed, ...routed])
   const prefix = `${namespace}/${name}:`
-  if (service.type === 'ExternalName') {
-    for (const key of upstreams.keys()) if (key.startsWith(prefix)) keys.add(Number(key.slice(prefix.length)))
-  }
   return Object.freeze({
     namespace,
     name,

@@ -1,14 +1,16 @@
-/** Upstreams: every TCP port of every Service with its endpoints, each made once. */
+/** Upstreams: every TCP port of every Service with its endpoints, each made once and kept while nothing it is made of changes. */
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import { isPrivateAddress } from '../base/cidr.ts'
 import type { DiagnosticList } from '../base/diagnostics.ts'
+import { compareText } from '../base/order.ts'
 import { printResource, type Service, type ServicePort } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
-import type { Settings } from '../settings-table.ts'
 import { EndpointFinder } from './endpoint.ts'
 import { createEndpoint } from './endpoint-override.ts'
+import { KeyOrder, Memo } from './memo.ts'
+import type { TranslationSettings } from './settings.ts'
 
 /** An upstream with what a diagnostic about it needs. */
 export type TranslatedUpstream = Readonly<{
@@ -16,6 +18,10 @@ export type TranslatedUpstream = Readonly<{
   service: Service
   port: ServicePort
   gap: string | undefined
+  /** The Service lists its port. */
+  isListed: boolean
+  /** No endpoint of it can be used. */
+  isEmpty: boolean
 }>
 
 /** What each appProtocol that can be spoken means (S14); no appProtocol is HTTP/1.1. */
@@ -28,86 +34,115 @@ const PROTOCOLS: ReadonlyMap<string, UpstreamProtocol> = new Map([
   ['kubernetes.io/wss', 'https'],
 ])
 
-/** Makes upstreams on demand and keeps them; reports what only a route that needs an upstream makes worth a word. */
-export class UpstreamSet {
-  readonly #settings: Settings
+/** The upstreams of one Service: one for each TCP port, and for an ExternalName those that routes name by number (S33). */
+export class ServiceUpstreams {
+  /** Of the ports that the Service lists. */
+  readonly listed: readonly TranslatedUpstream[]
+  readonly #service: Service
   readonly #finder: EndpointFinder
-  readonly #made = new Map<UpstreamKey, TranslatedUpstream>()
-  readonly #protocolReported = new Set<UpstreamKey>()
-  readonly #diagnostics: DiagnosticList
+  readonly #settings: TranslationSettings
+  /** Of ports that only routes name, by number. */
+  #others: Map<number, TranslatedUpstream> | undefined
 
-  constructor(resources: ResourceSet, settings: Settings, diagnostics: DiagnosticList) {
+  constructor(service: Service, finder: EndpointFinder, settings: TranslationSettings) {
+    this.#service = service
+    this.#finder = finder
     this.#settings = settings
-    this.#diagnostics = diagnostics
-    this.#finder = new EndpointFinder(resources, settings)
-    for (const service of resources.all('Service')) {
-      for (const port of service.ports) if (port.protocol === 'TCP') this.get(service, port)
-    }
+    this.listed = service.ports.filter(({ protocol }) => protocol === 'TCP').map((port) => this.#make(port, true))
   }
 
-  get(service: Service, port: ServicePort): TranslatedUpstream {
-    const key: UpstreamKey = `${service.meta.namespace}/${service.meta.name}:${port.port}`
-    let made = this.#made.get(key)
-    if (made === undefined) {
-      made = this.#make(key, service, port)
-      this.#made.set(key, made)
-    }
-    return made
+  get(port: ServicePort): TranslatedUpstream {
+    const listed = this.listed.find((one) => one.port.port === port.port)
+    if (listed !== undefined) return listed
+    this.#others ??= new Map()
+    const known = this.#others.get(port.port) ?? this.#make(port, false)
+    this.#others.set(port.port, known)
+    return known
   }
 
-  /** By key, in the order of keys. */
-  all(): ReadonlyMap<UpstreamKey, Upstream> {
-    const keys = [...this.#made.keys()].sort()
-    return new Map(keys.map((key) => [key, this.#made.get(key)!.upstream]))
-  }
-
-  /** Why a Service of type ExternalName may not be reached, where it may not (S33). */
-  findDenial(service: Service, port: ServicePort): string | undefined {
-    if (service.type !== 'ExternalName' || this.#settings.externalNames.allowPrivate) return undefined
-    if (this.#finder.findOverride(service, port) !== undefined) return undefined
-    const name = readExternalName(service)
-    const kind = name === 'localhost' || name.endsWith('.localhost') ? 'loopback' : isPrivateAddress(name)
-    return kind && `externalName "${service.externalName}" is a ${kind} address`
-  }
-
-  /** Once for each upstream that a route uses. */
-  reportProtocol({ upstream, service, port }: TranslatedUpstream): void {
-    if (port.appProtocol === undefined || PROTOCOLS.has(port.appProtocol.toLowerCase())) return
-    if (this.#protocolReported.has(upstream.key)) return
-    this.#protocolReported.add(upstream.key)
-    this.#diagnostics.add(
-      'PORTICO_REF_APP_PROTOCOL',
-      `appProtocol "${port.appProtocol}" is not supported: the endpoints are spoken to in HTTP/1.1`,
-      {
-        position: service.origin.locate(['spec', 'ports', port.index, 'appProtocol']),
-        resource: printResource(service),
-        help: `supported are ${[...PROTOCOLS.keys()].join(', ')}`,
-      },
-    )
-  }
-
-  #make(key: UpstreamKey, service: Service, port: ServicePort): TranslatedUpstream {
+  #make(port: ServicePort, isListed: boolean): TranslatedUpstream {
+    const service = this.#service
+    const { namespace, name } = service.meta
     const external = service.type === 'ExternalName' && this.#finder.findOverride(service, port) === undefined
+    const allowPrivate = this.#settings.externalNames.allowPrivate
     const found = external
       ? { endpoints: [createExternalEndpoint(service, port)], gap: undefined }
       : this.#finder.find(service, port)
     const upstream: Upstream = Object.freeze({
-      key,
+      key: `${namespace}/${name}:${port.port}`,
       service: Object.freeze({
-        namespace: service.meta.namespace,
-        name: service.meta.name,
+        namespace,
+        name,
         type: service.type,
         position: service.origin.locate(['metadata', 'name']),
       }),
       port: Object.freeze({ number: port.port, name: port.name, targetPort: port.targetPort }),
       protocol: PROTOCOLS.get(port.appProtocol?.toLowerCase() ?? 'http') ?? 'http',
       endpoints: Object.freeze(found.endpoints.map((endpoint) => Object.freeze(endpoint))),
-      denied: this.findDenial(service, port),
-      guardAddresses: external && !this.#settings.externalNames.allowPrivate,
+      denied: external && !allowPrivate ? findDenial(service) : undefined,
+      guardAddresses: external && !allowPrivate,
       balancer: 'round-robin',
     })
-    return { upstream, service, port, gap: found.gap }
+    const isEmpty = !upstream.endpoints.some(isUsable)
+    return Object.freeze({ upstream, service, port, gap: found.gap, isListed, isEmpty })
   }
+}
+
+/** The upstreams of all Services; those of a Service are made again where its endpoints come from something else. */
+export class UpstreamSet {
+  readonly #services = new Memo<Service, ServiceUpstreams>()
+  readonly #order = new KeyOrder(compareText)
+  readonly #finder = new EndpointFinder()
+  #settings!: TranslationSettings
+
+  /** What is asked for from now on is made of these. */
+  begin(resources: ResourceSet, settings: TranslationSettings): void {
+    this.#settings = settings
+    this.#finder.begin(resources, settings)
+  }
+
+  end(): void {
+    this.#services.sweep()
+  }
+
+  of(service: Service): ServiceUpstreams {
+    return this.#services.get(service, this.#finder.findSources(service), () => {
+      return new ServiceUpstreams(service, this.#finder, this.#settings)
+    })
+  }
+
+  /** By key, in the order of keys: those of all ports that `services` list, and those that routes lead to. */
+  all(services: readonly ServiceUpstreams[], used: Iterable<TranslatedUpstream>): ReadonlyMap<UpstreamKey, Upstream> {
+    const found: Upstream[] = []
+    for (const { listed } of services) for (const { upstream } of listed) found.push(upstream)
+    for (const target of used) if (!target.isListed) found.push(target.upstream)
+    return new Map(this.#order.sort(found, ({ key }) => key).map((upstream) => [upstream.key, upstream]))
+  }
+}
+
+/** Reports, for an upstream that a route leads to, what its endpoints cannot be spoken to in. */
+export function reportProtocol({ service, port }: TranslatedUpstream, diagnostics: DiagnosticList): void {
+  if (port.appProtocol === undefined || PROTOCOLS.has(port.appProtocol.toLowerCase())) return
+  diagnostics.add(
+    'PORTICO_REF_APP_PROTOCOL',
+    `appProtocol "${port.appProtocol}" is not supported: the endpoints are spoken to in HTTP/1.1`,
+    {
+      position: service.origin.locate(['spec', 'ports', port.index, 'appProtocol']),
+      resource: printResource(service),
+      help: `supported are ${[...PROTOCOLS.keys()].join(', ')}`,
+    },
+  )
+}
+
+function isUsable({ ready, serving, terminating, weight }: Endpoint): boolean {
+  return weight > 0 && (ready || (serving && terminating))
+}
+
+/** Why a Service of type ExternalName may not be reached, where it may not (S33). */
+function findDenial(service: Service): string | undefined {
+  const name = readExternalName(service)
+  const kind = name === 'localhost' || name.endsWith('.localhost') ? 'loopback' : isPrivateAddress(name)
+  return kind && `externalName "${service.externalName}" is a ${kind} address`
 }
 
 /**

@@ -3,7 +3,7 @@ import type { RequestErrorCode } from '../base/errors.ts'
 import type { Certificate } from '../model/certificate.ts'
 import type { Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
-import type { LiveHost, SnapshotUpdate } from '../snapshot-update.ts'
+import type { LiveHost, LiveRoute, SnapshotUpdate } from '../snapshot-update.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
 import type { EndpointIdentity } from '../upstream/endpoint.ts'
 
@@ -68,9 +68,11 @@ const CERTIFICATE_WEIGHT = 20
 
 /** An update in pieces of bounded size, at least one. Positions in files, which nobody reads over there, are left out. */
 export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
-  const { hosts, upstreams, certificates, removed, settings, ...rest } = update
+  const { hosts, upstreams, certificates, removed, settings, defaultRoute, generation, builtAt } = update
   const empty: SnapshotUpdate = {
-    ...rest,
+    generation,
+    builtAt,
+    defaultRoute: defaultRoute && pickRoute(defaultRoute),
     settings: undefined,
     hosts: [],
     upstreams: [],
@@ -129,6 +131,10 @@ function pickLive({ host, redirectToHttps, routes }: LiveHost): LiveHost {
       ingress: share(ingress),
     })),
   }
+}
+
+function pickRoute({ id, match, action, ingress }: LiveRoute): LiveRoute {
+  return { id, match, action, ingress }
 }
 
 function dropPositions(upstream: Upstream): Upstream {

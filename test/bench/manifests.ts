@@ -48,8 +48,9 @@ export function hostOf(ingress: number, { files, ingressesPerFile, hosts }: Mani
 /** The path `number` of Ingress `ingress`; Ingresses on one host have paths of their own. */
 export function pathOf(ingress: number, number: number, options: ManifestOptions, revision = 0): string {
   const turn = options.hosts === undefined ? 0 : Math.floor(ingress / options.hosts)
-  const prefix = turn === 0 ? '' : `/${nameOf(turn)}`
-  return `${prefix}/${PARTS[number % PARTS.length]}${number < PARTS.length ? '' : `-${number}`}${revision === 0 ? '' : `/v${revision}`}`
+  const part = `${PARTS[number % PARTS.length]}${number < PARTS.length ? '' : `-${number}`}`
+  const steps = [turn === 0 ? '' : nameOf(turn), part, revision === 0 ? '' : `v${revision}`]
+  return `/${steps.filter((step) => step !== '').join('/')}`
 }
 
 const PARTS = [

@@ -2,7 +2,8 @@ import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, uti
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { FileWatch, type FileWatchOptions, readFileStamp } from '../../lib/providers/file-watch.ts'
+import { FileWatch, type FileWatchOptions } from '../../lib/providers/file-watch.ts'
+import { readStamp } from '../../lib/source/files.ts'
 
 const NEVER = 3_600_000
 
@@ -17,9 +18,7 @@ async function watchPaths(t: Test, paths: readonly string[], options: Partial<Fi
     watch.close()
   })
   const update = async () => {
-    await watch.update(
-      new Map(await Promise.all(paths.map(async (path) => [path, await readFileStamp(path)] as const))),
-    )
+    await watch.update(new Map(await Promise.all(paths.map(async (path) => [path, await readStamp(path)] as const))))
   }
   await update()
   return {
@@ -148,11 +147,11 @@ t.test('CF-22 the lack of events is told once', async (t) => {
 
 t.test('a change of rights alone is seen', async (t) => {
   const folder = createFolder(t, { 'a.yaml': 'one' })
-  const before = await readFileStamp(join(folder, 'a.yaml'))
+  const before = await readStamp(join(folder, 'a.yaml'))
   chmodSync(join(folder, 'a.yaml'), 0o600)
-  t.not(await readFileStamp(join(folder, 'a.yaml')), before)
+  t.not(await readStamp(join(folder, 'a.yaml')), before)
 })
 
 t.test('a path that leads nowhere has a stamp too', async (t) => {
-  t.equal(await readFileStamp(join(createFolder(t, {}), 'none')), 'ENOENT')
+  t.equal(await readStamp(join(createFolder(t, {}), 'none')), 'ENOENT')
 })

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -49,6 +49,36 @@ t.test('CF-26 an unchanged file is not decoded again, and the fingerprint stays'
   t.equal(second.resources[0], first.resources[0])
   t.equal(second.fingerprint, first.fingerprint)
   t.same([first.changed.length, second.changed], [2, []])
+})
+
+t.test('many files come as few do: in their order, each with its own problems', async (t) => {
+  const many = Array.from({ length: 60 }, (_, index) => `s${String(index).padStart(2, '0')}`)
+  // Together more than is read without threads.
+  const filler = `# ${'x'.repeat(5_000)}\n`
+  const files = Object.fromEntries(many.map((name) => [`${name}.yaml`, filler + serviceYaml(name)]))
+  const folder = createFolder(t, { ...files, 's10.yaml': `${filler}a: [1\n---\n${serviceYaml('s10')}` })
+  const provider = createProvider([folder])
+  const first = await provider.read(LIMITS)
+  t.same(names(first), many)
+  t.match(first.diagnostics, [{ code: 'PORTICO_YAML_SYNTAX', position: { line: 2 } }])
+  t.same(first.resources[20]?.origin.locate(['metadata', 'name']).line, 4)
+  writeFileSync(join(folder, 's20.yaml'), serviceYaml('changed'))
+  const second = await provider.read(LIMITS)
+  t.same(names(second), many.with(20, 'changed'))
+  t.equal(second.resources[21], first.resources[21])
+})
+
+t.test('a file written within the granularity of its time stamp is read again', async (t) => {
+  const folder = createFolder(t, { 'a.yaml': serviceYaml('a') })
+  const provider = createProvider([folder])
+  const time = new Date()
+  utimesSync(join(folder, 'a.yaml'), time, time)
+  await provider.read(LIMITS)
+  for (const name of ['b', 'c', 'd']) {
+    writeFileSync(join(folder, 'a.yaml'), serviceYaml(name))
+    utimesSync(join(folder, 'a.yaml'), time, time)
+    t.same(names(await provider.read(LIMITS)), [name])
+  }
 })
 
 t.test('what changed is told by file', async (t) => {

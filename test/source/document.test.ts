@@ -345,10 +345,10 @@ t.test('CF-02 a mapping with 100,000 keys, all twice, is refused in bounded time
   t.equal(printed.length, 20, 'only the first few are told')
 })
 
-t.test('CF-06 keys are own keys, without a prototype', async (t) => {
+t.test('CF-06 keys are own keys, whatever they are called', async (t) => {
   const { documents } = parse('__proto__: {polluted: 1}\nconstructor: 2\n')
   const value = documents[0]?.value as object
-  t.equal(Object.getPrototypeOf(value), null)
+  t.equal(Object.getPrototypeOf(value), Object.prototype)
   t.same(Object.keys(value), ['__proto__', 'constructor'])
   t.equal(({} as { polluted?: number }).polluted, undefined)
 })

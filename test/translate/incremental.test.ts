@@ -1,0 +1,262 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { DiagnosticList } from '../../lib/base/diagnostics.ts'
+import { type Decoded, decodeDocuments } from '../../lib/kubernetes/decode.ts'
+import { createResourceSet, type ResourceSet, ResourceStore } from '../../lib/kubernetes/store.ts'
+import type { Model } from '../../lib/model/model.ts'
+import { printModel } from '../../lib/model/print.ts'
+import type { Settings } from '../../lib/settings-table.ts'
+import { parseDocuments } from '../../lib/source/document.ts'
+import { sourceFromText } from '../../lib/source/files.ts'
+import { Translator, translate } from '../../lib/translate/translate.ts'
+import { makeCertificate } from '../helpers/certificates.ts'
+import { makeSettings } from '../helpers/settings.ts'
+import { fixedClock, printDiagnostics } from './manifests.ts'
+
+const FILES = 4
+const SLOTS = 3
+
+const { certificate, key } = await makeCertificate({ names: ['a.test', '*.b.test'] })
+
+/** Small numbers, so that objects meet: the same names, hosts, paths, ports. */
+const pick = <T>(items: readonly T[], seed: number, turn: number): T =>
+  items[Math.floor(seed / 7 ** turn) % items.length] as T
+
+const PRINTERS: readonly ((number: number, seed: number) => string)[] = [
+  printIngress,
+  printIngress,
+  printIngress,
+  printService,
+  printService,
+  printSlice,
+  printPod,
+  printSecret,
+  printClass,
+  printLooseEndpoints,
+]
+
+function printMeta(kind: string, name: string, seed: number, more: readonly string[] = []): string {
+  const [group, version] = kind === 'Ingress' || kind === 'IngressClass' ? ['networking.k8s.io/', 'v1'] : ['', 'v1']
+  const annotations = more.filter((line) => line !== '')
+  return `apiVersion: ${kind === 'EndpointSlice' ? 'discovery.k8s.io/v1' : group + version}
+kind: ${kind}
+metadata:
+  name: ${name}
+  namespace: ${pick(['x', 'x', 'y'], seed, 0)}
+${pick(['', '', '  creationTimestamp: "2025-01-01T00:00:00Z"\n', '  creationTimestamp: "2024-01-01T00:00:00Z"\n'], seed, 1)}${annotations.length > 0 ? `  annotations: {${annotations.join(', ')}}\n` : ''}`
+}
+
+function printIngress(number: number, seed: number): string {
+  const backend = (turn: number): string =>
+    pick(
+      [
+        `{service: {name: s${(seed + turn) % 4}, port: {number: 80}}}`,
+        `{service: {name: s${(seed + turn) % 3}, port: {number: 80}}}`,
+        `{service: {name: s0, port: {name: http}}}`,
+        `{service: {name: s1, port: {number: 8080}}}`,
+        '{resource: {kind: Bucket, name: files, apiGroup: storage.test}}',
+      ],
+      seed,
+      turn,
+    )
+  const host = (turn: number): string => pick(['a.test', 'w.b.test', '"*.b.test"', '""', 'c.test'], seed, turn)
+  const path = (turn: number): string =>
+    `{path: ${pick(['/', '/api', '/api/', '/%zz', '/[a-z]+'], seed, turn)}, pathType: ${pick(['Prefix', 'Exact', 'ImplementationSpecific', 'Prefix', 'Wrong'], seed, turn + 1)}, backend: ${backend(turn)}}`
+  return `${printMeta('Ingress', `i${number}`, seed, [
+    pick(['', '', 'nginx.ingress.kubernetes.io/ssl-redirect: "true"', 'portico.dev/wrong: "1"'], seed, 2),
+  ])}spec:
+${pick(['', '', '  ingressClassName: portico\n', '  ingressClassName: other\n'], seed, 3)}${pick(['', `  defaultBackend: ${backend(2)}\n`], seed, 4)}${pick(
+  [
+    '',
+    `  tls: [{hosts: [${host(3)}], secretName: t${seed % 3}}]\n`,
+    `  tls: [{secretName: t${seed % 3}}]\n`,
+    '  tls: [{hosts: [a.test]}]\n',
+  ],
+  seed,
+  5,
+)}  rules:
+    - host: ${host(1)}
+      http: {paths: [${path(1)}, ${path(2)}]}
+    - host: ${host(2)}
+      http: {paths: [${path(3)}]}
+`
+}
+
+function printService(number: number, seed: number): string {
+  const spec = pick(
+    [
+      `selector: {app: p${seed % 2}}, ports: [{name: http, port: 80, appProtocol: ${pick(['http', 'gopher', 'https'], seed, 4)}}]`,
+      'ports: [{name: http, port: 80}, {name: dns, port: 53, protocol: UDP}]',
+      `type: NodePort, ports: [{port: 80, nodePort: 3000${seed % 2}}]`,
+      'type: ExternalName, externalName: localhost',
+      'type: ExternalName, externalName: example.com',
+      'internalTrafficPolicy: Local, ports: [{name: web, port: 8080}]',
+    ],
+    seed,
+    3,
+  )
+  const endpoints = pick(
+    ['', '', 'portico.dev/endpoints: "127.0.0.1:3000"', 'portico.dev/endpoints: "127.0.0.1:3001"'],
+    seed,
+    2,
+  )
+  return `${printMeta('Service', `s${number}`, seed, [endpoints])}spec: {${spec}}\n`
+}
+
+function printSlice(number: number, seed: number): string {
+  return `${printMeta('EndpointSlice', `e${number}`, seed).replace('metadata:\n', `metadata:\n  labels: {kubernetes.io/service-name: s${seed % 4}}\n`)}addressType: IPv4
+ports: [{name: http, port: 8080}]
+endpoints: [{addresses: [10.0.0.${(seed % 5) + 1}], conditions: {ready: ${pick(['true', 'false'], seed, 3)}}}]
+`
+}
+
+function printLooseEndpoints(number: number, seed: number): string {
+  return `${printMeta('Endpoints', `s${number}`, seed)}subsets: [{addresses: [{ip: 10.1.0.${(seed % 5) + 1}}], ports: [{name: http, port: 8080}]}]\n`
+}
+
+function printPod(number: number, seed: number): string {
+  return `${printMeta('Pod', `p${number}`, seed).replace('metadata:\n', `metadata:\n  labels: {app: p${seed % 2}}\n`)}spec: {containers: [{name: main, image: x, ports: [{containerPort: 80}]}]}
+status: {podIP: 10.2.0.${(seed % 5) + 1}}
+`
+}
+
+function printSecret(number: number, seed: number): string {
+  const pem = pick([certificate, 'no certificate'], seed, 2)
+  const indent = (text: string): string =>
+    text
+      .trim()
+      .split('\n')
+      .map((line) => `    ${line}`)
+      .join('\n')
+  return `${printMeta('Secret', `t${number % 3}`, seed)}type: kubernetes.io/tls
+stringData:
+  tls.crt: |
+${indent(pem)}
+  tls.key: |
+${indent(key)}
+`
+}
+
+function printClass(number: number, seed: number): string {
+  const isDefault = pick(['', 'ingressclass.kubernetes.io/is-default-class: "true"'], seed, 2)
+  return `${printMeta('IngressClass', pick(['portico', 'other'], number, 0), seed, [isDefault])}spec: {controller: ${pick(['portico.dev/ingress-controller', 'nginx.test/x'], seed, 3)}}\n`
+}
+
+const SETTINGS: readonly Settings[] = [
+  makeSettings(),
+  makeSettings(),
+  makeSettings({ 'https.redirect': false }),
+  makeSettings({ ingressClasses: ['portico'] }),
+  makeSettings({ endpoints: { 'x/s0': ['127.0.0.1:9999'], 'x/nobody': ['127.0.0.1:1'] } }),
+  makeSettings({ nodeName: 'here', 'externalNames.allowPrivate': true }),
+]
+
+/** What a configuration comes to, in words, diagnostics included. */
+function describe(model: Model, diagnostics: DiagnosticList): string {
+  const upstreams = [...model.upstreams].map(([name, { endpoints, protocol, denied }]) =>
+    JSON.stringify([name, protocol, denied, endpoints]),
+  )
+  const services = model.services.map((service) => JSON.stringify(service))
+  const routes = model.hosts.flatMap(({ routes, position }) => [
+    JSON.stringify(position),
+    ...routes.map((route) => JSON.stringify([route.id, route.position, route.action, route.createdAt])),
+  ])
+  const bindings = model.certificates.map((binding) => JSON.stringify([binding.host, binding.reason, binding.position]))
+  return [
+    printModel(model),
+    ...upstreams,
+    ...services,
+    ...routes,
+    ...bindings,
+    JSON.stringify(model.counts),
+    printDiagnostics(diagnostics.sorted()),
+  ].join('\n')
+}
+
+type Edit = Readonly<{ file: number; slot: number; what: number; number: number; seed: number }>
+
+const edits = fc.array(
+  fc.record<Edit>({
+    file: fc.nat(FILES - 1),
+    slot: fc.nat(SLOTS - 1),
+    // Beyond the printers: the slot is emptied, or the settings change.
+    what: fc.nat(PRINTERS.length + 1),
+    number: fc.nat(3),
+    seed: fc.nat(1_000_000_000),
+  }),
+  { minLength: 5, maxLength: 30, size: 'max' },
+)
+
+class World {
+  settings = SETTINGS[0] as Settings
+  readonly #slots: string[][] = Array.from({ length: FILES }, () => Array.from({ length: SLOTS }, () => ''))
+  readonly #decoded = new Map<number, Decoded & { diagnostics: DiagnosticList }>()
+
+  apply({ file, slot, what, number, seed }: Edit): void {
+    const print = PRINTERS[what]
+    if (what === PRINTERS.length) this.settings = SETTINGS[seed % SETTINGS.length] as Settings
+    else (this.#slots[file] as string[])[slot] = print === undefined ? '' : print(number, seed)
+    this.#decoded.delete(file)
+  }
+
+  /** All files; those not edited are decoded once. */
+  read(): readonly (Decoded & { diagnostics: DiagnosticList })[] {
+    return this.#slots.map((slots, file) => {
+      const known = this.#decoded.get(file)
+      if (known !== undefined) return known
+      const diagnostics = new DiagnosticList()
+      const source = sourceFromText(`${file}.yaml`, slots.filter((slot) => slot !== '').join('---\n'))
+      const decoded = { ...decodeDocuments(parseDocuments(source, diagnostics).documents, diagnostics), diagnostics }
+      this.#decoded.set(file, decoded)
+      return decoded
+    })
+  }
+}
+
+t.test('a model made from the one before is the model made from nothing', { timeout: 120_000 }, async (t) => {
+  let kept = 0
+  fc.assert(
+    fc.property(edits, (steps) => {
+      const world = new World()
+      const store = new ResourceStore()
+      const translator = new Translator()
+      let before: Model | undefined
+      for (const [index, step] of steps.entries()) {
+        world.apply(step)
+        const files = world.read()
+        const resources = files.flatMap((file) => file.resources)
+        const refused = files.flatMap((file) => file.refused)
+        const { settings } = world
+        const grown = new DiagnosticList()
+        const set: ResourceSet = store.update(resources, index + 1, grown, refused)
+        const model = translator.translate(set, { settings, clock: fixedClock }, grown)
+        const fresh = new DiagnosticList()
+        const scratch = translate(
+          createResourceSet(resources, 1, fresh, refused),
+          { settings, clock: fixedClock },
+          fresh,
+        )
+        const expected = describe(scratch, fresh)
+        const actual = describe(model, grown)
+        if (expected !== actual)
+          throw new Error(`after step ${index}:\n--- expected\n${expected}\n--- actual\n${actual}`)
+        if (before !== undefined) kept += countKept(before, model)
+        before = model
+      }
+    }),
+    { numRuns: 150, seed: 20_260_101 },
+  )
+  t.ok(kept > 1_000, `unchanged parts keep their identity (${kept})`)
+})
+
+function countKept(before: Model, after: Model): number {
+  const old = new Set<unknown>([
+    ...before.hosts,
+    ...before.upstreams.values(),
+    ...before.certificates,
+    ...before.services,
+  ])
+  return [...after.hosts, ...after.upstreams.values(), ...after.certificates, ...after.services].filter((part) =>
+    old.has(part),
+  ).length
+}
