@@ -3,7 +3,7 @@ import type { RequestErrorCode } from '../base/errors.ts'
 import type { Certificate } from '../model/certificate.ts'
 import type { Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
-import type { LiveHost, SnapshotUpdate } from '../snapshot-update.ts'
+import type { LiveHost, LiveRoute, SnapshotUpdate } from '../snapshot-update.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
 import type { EndpointIdentity } from '../upstream/endpoint.ts'
 
@@ -68,9 +68,10 @@ const CERTIFICATE_WEIGHT = 20
 
 /** An update in pieces of bounded size, at least one. Positions in files, which nobody reads over there, are left out. */
 export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
-  const { hosts, upstreams, certificates, removed, settings, ...rest } = update
+  const { hosts, upstreams, certificates, removed, settings, defaultRoute, ...rest } = update
   const empty: SnapshotUpdate = {
     ...rest,
+    defaultRoute: defaultRoute && pickRoute(defaultRoute),
     settings: undefined,
     hosts: [],
     upstreams: [],
@@ -122,13 +123,16 @@ function pickLive({ host, redirectToHttps, routes }: LiveHost): LiveHost {
   return {
     host,
     redirectToHttps,
-    routes: routes.map(({ id, match, action, ingress }) => ({
-      id,
-      match,
-      action: share(action),
-      ingress: share(ingress),
-    })),
+    routes: routes.map((route) => {
+      const { id, match, action, ingress } = pickRoute(route)
+      return { id, match, action: share(action), ingress: share(ingress) }
+    }),
   }
+}
+
+/** As plain data: a model may compute what it gives, and a message takes only what is there. */
+function pickRoute({ id, match, action, ingress }: LiveRoute): LiveRoute {
+  return { id, match, action, ingress }
 }
 
 function dropPositions(upstream: Upstream): Upstream {
