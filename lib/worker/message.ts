@@ -68,10 +68,9 @@ const CERTIFICATE_WEIGHT = 20
 
 /** An update in pieces of bounded size, at least one. Positions in files, which nobody reads over there, are left out. */
 export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
-  const { hosts, upstreams, certificates, removed, settings, defaultRoute, generation, builtAt } = update
+  const { hosts, upstreams, certificates, removed, settings, defaultRoute, ...rest } = update
   const empty: SnapshotUpdate = {
-    generation,
-    builtAt,
+    ...rest,
     defaultRoute: defaultRoute && pickRoute(defaultRoute),
     settings: undefined,
     hosts: [],
@@ -124,15 +123,14 @@ function pickLive({ host, redirectToHttps, routes }: LiveHost): LiveHost {
   return {
     host,
     redirectToHttps,
-    routes: routes.map(({ id, match, action, ingress }) => ({
-      id,
-      match,
-      action: share(action),
-      ingress: share(ingress),
-    })),
+    routes: routes.map((route) => {
+      const { id, match, action, ingress } = pickRoute(route)
+      return { id, match, action: share(action), ingress: share(ingress) }
+    }),
   }
 }
 
+/** As plain data: a model may compute what it gives, and a message takes only what is there. */
 function pickRoute({ id, match, action, ingress }: LiveRoute): LiveRoute {
   return { id, match, action, ingress }
 }

@@ -45,6 +45,26 @@ t.test('places in files stay behind, and equal parts are there once', async (t) 
   t.equal(host?.routes[0]?.ingress, host?.routes[1]?.ingress)
 })
 
+t.test('what a model computes reaches the other side', async (t) => {
+  class ComputedRoute {
+    readonly host = ''
+    readonly match = { type: 'prefix', path: '/' } as const
+    readonly ingress = { namespace: 'default', name: 'test' }
+    get id() {
+      return 'default/test'
+    }
+    get action() {
+      return { type: 'forward', upstream: 'default/web:80' } as const
+    }
+  }
+  const host = { host: '', redirectToHttps: false, routes: [new ComputedRoute()] }
+  const computed = { ...update, hosts: [host], defaultRoute: new ComputedRoute() }
+  const joined = joinUpdate([...cutUpdate(computed)].map((piece) => deserialize(serialize(piece))))
+  const expected = { id: 'default/test', action: { type: 'forward', upstream: 'default/web:80' } }
+  t.match(joined.hosts[0]?.routes, [expected])
+  t.match(joined.defaultRoute, expected)
+})
+
 t.test('actions that differ stay apart', async (t) => {
   const both = makeModel({
     upstreams: { web: [3000] },
