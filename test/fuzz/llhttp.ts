@@ -1,0 +1,203 @@
+/** How llhttp reads bytes in node:http's strict mode: the judge of our own codec. In memory, no sockets. */
+import { ClientRequest, createServer, type IncomingMessage, type RequestOptions, type Server } from 'node:http'
+import { Duplex } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
+export type ReadRequest = {
+  readonly method: string
+  readonly target: string
+  readonly version: string
+  /** Names and values in turn, latin1. */
+  readonly fields: readonly string[]
+  readonly keepAlive: boolean
+  readonly body: Buffer
+  readonly trailers: readonly string[]
+}
+
+export type ReadResponse = {
+  readonly status: number
+  readonly reason: string
+  readonly version: string
+  readonly fields: readonly string[]
+  readonly keepAlive: boolean
+  readonly body: Buffer
+  readonly trailers: readonly string[]
+}
+
+/** No input makes either side wait longer; more turns of the event loop mean that nothing more comes. */
+const MAX_TURNS = 50
+
+/** The far end of a connection: what is pushed into it is read, what is written to it is lost. */
+class Wire extends Duplex {
+  readonly messages: Collected[] = []
+  error: string | undefined
+  hasEnded = false
+
+  override _read(): void {}
+
+  override _write(_chunk: Buffer, _encoding: string, done: () => void): void {
+    done()
+  }
+
+  /** Waits until everything pushed was read and `done` holds. False: it never will. */
+  async settle(done: () => boolean): Promise<boolean> {
+    for (let turn = 0; turn < MAX_TURNS; turn++) {
+      if (this.readableLength === 0 && done()) return true
+      await nextTurn()
+    }
+    return false
+  }
+}
+
+class Collected {
+  readonly message: IncomingMessage
+  readonly keepAlive: boolean
+  readonly chunks: Buffer[] = []
+  isOver = false
+
+  constructor(message: IncomingMessage, keepAlive: boolean) {
+    this.message = message
+    this.keepAlive = keepAlive
+    message.on('error', () => {})
+    message.on('data', (chunk: Buffer) => this.chunks.push(Buffer.from(chunk)))
+    message.on('end', () => {
+      this.isOver = message.complete
+    })
+  }
+
+  get body(): Buffer {
+    return Buffer.concat(this.chunks)
+  }
+}
+
+/** Reads requests as node:http's server does. */
+export class RequestJudge {
+  readonly #server: Server
+
+  constructor(maxHeaderSize: number) {
+    this.#server = createServer({ insecureHTTPParser: false, maxHeaderSize, requireHostHeader: false })
+    this.#server.maxHeadersCount = 0
+    Object.assign(this.#server, { httpAllowHalfOpen: true })
+    this.#server.on('request', (request, response) => {
+      wireOf(request).messages.push(new Collected(request, response.shouldKeepAlive))
+    })
+    for (const event of ['checkContinue', 'checkExpectation', 'upgrade', 'connect'] as const) {
+      this.#server.on(event, (request: IncomingMessage) => {
+        wireOf(request).error = event
+      })
+    }
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+      const wire = socket as unknown as Wire
+      wire.error ??= error.code ?? error.message
+    })
+  }
+
+  /** All requests that `pieces` hold, one behind the other, up to their end; or why they are refused. */
+  async read(pieces: readonly Buffer[]): Promise<readonly ReadRequest[] | string> {
+    const wire = new Wire()
+    wire.on('error', () => {})
+    this.#server.emit('connection', wire)
+    wire.on('end', () => {
+      wire.hasEnded = true
+    })
+    for (const piece of pieces) wire.push(Buffer.from(piece))
+    wire.push(null)
+    const settled = await wire.settle(
+      () => wire.error !== undefined || (wire.hasEnded && wire.messages.every(({ isOver }) => isOver)),
+    )
+    wire.destroy()
+    if (wire.error !== undefined) return wire.error
+    if (!settled) return 'incomplete'
+    return wire.messages.map(({ message, keepAlive, body }) => ({
+      method: message.method!,
+      target: message.url!,
+      version: message.httpVersion,
+      fields: message.rawHeaders,
+      keepAlive,
+      body,
+      trailers: message.rawTrailers,
+    }))
+  }
+}
+
+function wireOf(request: IncomingMessage): Wire {
+  return request.socket as unknown as Wire
+}
+
+/**
+ * Reads one response to `method` as node:http's client does, or says why it is refused. `ends`: a FIN follows. Without
+ * one the response must end with its last byte, no sooner and no later.
+ */
+export async function judgeResponse(
+  method: string,
+  pieces: readonly Buffer[],
+  ends: boolean,
+  maxHeaderSize: number,
+): Promise<ReadResponse | string> {
+  const wire = new Wire()
+  wire.on('error', () => {})
+  const options: RequestOptions & { createConnection: () => Duplex } = {
+    createConnection: () => wire,
+    method,
+    path: '/',
+    headers: { Host: 'up.test', Connection: 'keep-alive' },
+    insecureHTTPParser: false,
+    maxHeaderSize,
+  }
+  const request = new ClientRequest(options as unknown as string)
+  request.maxHeadersCount = 0
+  let answer: Collected | undefined
+  request.on('error', (error: NodeJS.ErrnoException) => {
+    wire.error ??= error.code ?? error.message
+  })
+  request.on('upgrade', () => {
+    wire.error ??= 'upgrade'
+  })
+  request.on('response', (response) => {
+    answer = new Collected(response, request.shouldKeepAlive)
+    response.on('aborted', () => {
+      wire.error ??= 'aborted'
+    })
+  })
+  request.end()
+  try {
+    await wire.settle(() => true)
+    await nextTurn()
+    const whole = Buffer.concat(pieces)
+    const isOver = () => wire.error !== undefined || answer?.isOver === true
+    if (ends) {
+      for (const piece of pieces) wire.push(Buffer.from(piece))
+      await wire.settle(() => true)
+      await nextTurn()
+      if (answer?.message.complete) return 'ended before the FIN'
+      wire.push(null)
+    } else {
+      let left = whole.length - 1
+      for (const piece of pieces) {
+        if (left > 0) wire.push(Buffer.from(piece.subarray(0, left)))
+        left -= piece.length
+      }
+      await wire.settle(() => true)
+      await nextTurn()
+      if (answer?.message.complete) return 'ended before its last byte'
+      if (wire.error !== undefined) return wire.error
+      wire.push(Buffer.from(whole.subarray(-1)))
+    }
+    await wire.settle(isOver)
+    if (wire.error !== undefined) return wire.error
+    if (!answer?.isOver) return 'incomplete'
+    const { message, keepAlive, body } = answer
+    return {
+      status: message.statusCode!,
+      reason: message.statusMessage!,
+      version: message.httpVersion,
+      fields: message.rawHeaders,
+      keepAlive,
+      body,
+      trailers: message.rawTrailers,
+    }
+  } finally {
+    request.destroy()
+    wire.destroy()
+  }
+}
