@@ -3,11 +3,14 @@ import type { Clock } from './clock.ts'
 
 /** Something that may run out of time. */
 export type Timed = {
-  /** When, by the monotonic clock, in milliseconds; `Infinity` is never. Set it at will while it is watched. */
+  /**
+   * When, by the monotonic clock, in milliseconds; `Infinity` is never. A negative number counts from the next tick, so that
+   * nobody need look at the clock: -500 is half a second from then. Set it at will while it is watched.
+   */
   deadlineAt: number
   /** For the watch alone: its place among the watched. Begins as `UNWATCHED`. */
   watchIndex: number
-  /** Called after that time, at most one tick late, at every tick until `deadlineAt` lies ahead again. */
+  /** Called after that time, at most one tick late (two where it was counted from the next), at every tick until `deadlineAt` lies ahead again. */
   onDeadline(): void
 }
 
@@ -60,7 +63,9 @@ export class DeadlineWatch {
     // Backwards: `delete` puts the last in the place of the deleted one, and the last was seen already.
     for (let index = watched.length - 1; index >= 0; index--) {
       const timed = watched[index]
-      if (timed && timed.deadlineAt <= now) timed.onDeadline()
+      if (timed === undefined || timed.deadlineAt > now) continue
+      if (timed.deadlineAt < 0) timed.deadlineAt = now - timed.deadlineAt
+      else timed.onDeadline()
     }
   }
 }

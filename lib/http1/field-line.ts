@@ -19,6 +19,11 @@ export function joinLines(pairs: readonly string[]): string {
   return lines
 }
 
+/** The same latin1 text in one piece: what was put together of many is walked anew each time it is written. */
+export function flattenText(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
+}
+
 /** Without the spaces and tabs around a value (RFC 9110 §5.5); other white space is part of it. */
 export function trimSpace(value: string): string {
   let start = 0

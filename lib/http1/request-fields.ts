@@ -4,7 +4,6 @@ export type RequestFields = {
   /**
    * The field lines that travel on as they were sent, latin1, `Name: value\r\n` each, in order. Not among them: fields of
    * the hop (RFC 9110 §7.6.1) and those that `Connection` lists, Content-Length, Expect, X-Request-Id, and the claims below.
-   * Host is the first of them where there is one.
    */
   lines: string
   host: string | undefined

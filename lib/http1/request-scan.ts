@@ -137,14 +137,12 @@ export function scanRequest(
   let contentLength: number | undefined
   let hostStart = 0
   let hostEnd = 0
-  let isHostFirst = false
   let acceptStart = 0
   let acceptEnd = 0
   let userAgentStart = 0
   let userAgentEnd = 0
   let requestIdStart = 0
   let requestIdEnd = 0
-  let hostNameStart = 0
   for (;;) {
     const lineStart = at
     if (at === size) return partial
@@ -181,11 +179,8 @@ export function scanRequest(
           break
         case 'host':
           if (!isAuthority(bytes, valueStart, valueEnd)) return DECLINED
-          hostNameStart = lineStart
           hostStart = valueStart
           hostEnd = valueEnd
-          isHostFirst = count === 1 && isPlain
-          travels = isHostFirst
           break
         case 'userAgent':
           if (userAgentStart === 0) {
@@ -260,9 +255,7 @@ export function scanRequest(
 
   const text = bytes.toString('latin1', start, end)
   const host = text.slice(hostStart - start, hostEnd - start)
-  let lines = isHostFirst
-    ? ''
-    : `${text.slice(hostNameStart - start, hostNameStart - start + 4 /* Host */)}: ${host}\r\n`
+  let lines = ''
   for (let pair = 0; pair < keptLength; pair += 2) {
     const from = kept[pair]!
     const to = kept[pair + 1]!

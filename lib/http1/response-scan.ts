@@ -106,7 +106,6 @@ export function scanResponse(bytes: Buffer, start: number, maxBytes: number): Sc
   at += 2
 
   found.reset()
-  const fieldsStart = at
   let runStart = at
   let runs = 0
   let count = 0
@@ -163,14 +162,14 @@ export function scanResponse(bytes: Buffer, start: number, maxBytes: number): Sc
   if (status < 200 || status === 204) found.contentLength = -1
   const keepAlive = !found.closes && (minor === 1 || found.stays)
 
-  const text = bytes.toString('latin1', fieldsStart, at)
+  const text = bytes.toString('latin1', start, at)
   let lines = ''
   for (let run = 0; run < runs; run += 2) {
-    lines += text.slice(kept[run]! - fieldsStart, kept[run + 1]! - fieldsStart)
+    lines += text.slice(kept[run]! - start, kept[run + 1]! - start)
   }
   if (found.untidy) lines = joinLines(splitLines(lines))
   if (found.listed) lines = dropListed(lines, found.listed)
-  const reason = reasonEnd > start + 13 ? bytes.toString('latin1', start + 13, reasonEnd) : ''
+  const reason = reasonEnd > start + 13 ? text.slice(13, reasonEnd - start) : ''
   return new ScannedResponse(status, reason, lines, end, keepAlive)
 }
 

@@ -126,12 +126,12 @@ export class RequestContext {
         return new GatewayError('PORTICO_REQ_BAD_HOST', `:authority ${authority}, host ${host}`)
       }
     }
-    const parsed = parseAuthority(authority ?? '')
-    if (!parsed) return new GatewayError('PORTICO_REQ_BAD_HOST', authority)
+    const hostname = exchange.connection.findHostname(authority ?? '')
+    if (hostname === undefined) return new GatewayError('PORTICO_REQ_BAD_HOST', authority)
     const path = normalizePath(target.path, settings.paths.encodedSlash)
     if (!path || !isCleanQuery(target.query)) return new GatewayError('PORTICO_REQ_BAD_PATH', exchange.target)
     this.authority = authority ?? ''
-    this.hostname = parsed.hostname
+    this.hostname = hostname
     this.rawPath = target.path
     this.path = path
     this.query = target.query

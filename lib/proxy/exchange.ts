@@ -1,36 +1,15 @@
 /** What a door gives the forwarder: one request and its response, whatever protocol they travel in. HOT */
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { GatewayError } from '../base/errors.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
+import type { ConnectionInfo } from './connection-info.ts'
 
 export type Protocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2.0'
 
-/** Where the connection comes from and goes to, as its socket has it. */
-export type ConnectionInfo = Readonly<{
-  scheme: 'http' | 'https'
-  /** IPv4-mapped addresses as IPv4; `''` once the peer is gone. */
-  peerAddress: string
-  localPort: number
-  /** X-Forwarded-For, -Proto, -Port and X-Real-IP as field lines, where the peer is the client. */
-  forwarded: string
-}>
-
-/** Made once for each connection. */
-export function describeConnection(socket: Socket | undefined, scheme: 'http' | 'https'): ConnectionInfo {
-  const peerAddress = normalizePeer(socket?.remoteAddress)
-  const localPort = socket?.localPort ?? 0
-  return Object.freeze({
-    scheme,
-    peerAddress,
-    localPort,
-    forwarded: `X-Forwarded-For: ${peerAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${localPort}\r\nX-Real-IP: ${peerAddress}\r\n`,
-  })
-}
-
 /** Receives a request body. */
 export type BodySink = {
+  /** The chunk is lent: its bytes are gone when the call returns. */
   onBodyData(chunk: Buffer): void
   /** The positive end: the client finished its message. `trailers` are names and values in turn. */
   onBodyEnd(trailers: readonly string[]): void
@@ -92,7 +71,7 @@ export type Exchange = {
   sendHead(head: AnswerHead): void
   /** Sends what is kept back: nothing else follows at once. */
   flush(): void
-  /** The chunk is not changed by anybody afterwards. False: wait for `onClientDrain`. */
+  /** The chunk is lent: what is not used up at once is copied. False: wait for `onClientDrain`. */
   write(chunk: Buffer): boolean
   /** Ends the response as complete; `trailers` are names and values in turn. */
   end(trailers: readonly string[]): void
@@ -117,9 +96,3 @@ export type AnswerHead = Readonly<{
   /** Some may follow the body. */
   trailers: boolean
 }>
-
-/** Without the prefix of IPv4-mapped IPv6 addresses, which peers of a dual-stack listener have. */
-export function normalizePeer(address: string | undefined): string {
-  if (address === undefined) return ''
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
-}

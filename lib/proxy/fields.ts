@@ -29,7 +29,6 @@ export function readFields(
   const listed = findListed(headers)
   const fields = createFields()
   let cookies: string | undefined
-  let hostLine = ''
   let lines = ''
   let seen = 0
   let bytes = 0
@@ -52,8 +51,7 @@ export function readFields(
       return new GatewayError('PORTICO_REQ_BAD_HEADER', 'a field name contains an underscore')
     }
     if (!noteField(fields, name, value)) return new GatewayError('PORTICO_REQ_BAD_FRAMING', `${name}: ${value}`)
-    if (name === 'host') hostLine = `${sent}: ${value}\r\n`
-    else if (name === 'content-length' || name === 'expect' || name === 'x-request-id' || HOP_BY_HOP.has(name)) continue
+    if (name === 'content-length' || name === 'expect' || name === 'x-request-id' || HOP_BY_HOP.has(name)) continue
     else if (underscored && (underscoresInHeaders !== 'keep' || isDangerousAlias(name))) continue
     else if (isForwardingClaim(name)) {
       fields.claims ??= createClaims()
@@ -69,7 +67,7 @@ export function readFields(
     return new GatewayError('PORTICO_REQ_BAD_FRAMING', 'Transfer-Encoding with Content-Length or in HTTP/1.0')
   }
   // HTTP/2 may split Cookie; HTTP/1.1 has one line (RFC 9113 §8.2.3).
-  fields.lines = cookies === undefined ? hostLine + lines : `${hostLine}${lines}cookie: ${cookies}\r\n`
+  fields.lines = cookies === undefined ? lines : `${lines}cookie: ${cookies}\r\n`
   return fields
 }
 

@@ -336,7 +336,7 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
 
   #progress(): void {
     const ms = this.#limitMs
-    this.deadlineAt = ms === 0 ? Number.POSITIVE_INFINITY : this.context.clock.monotonic() + ms
+    this.deadlineAt = ms === 0 ? Number.POSITIVE_INFINITY : -ms
   }
 
   onDeadline(): void {

@@ -2,8 +2,8 @@
 import { isIP } from 'node:net'
 import { type AddressSet, createAddressSet } from '../base/cidr.ts'
 import type { Settings } from '../settings-table.ts'
+import { normalizePeer } from './connection-info.ts'
 import type { RequestContext } from './context.ts'
-import { normalizePeer } from './exchange.ts'
 
 /** Longest X-Forwarded-For that is read, and most entries of it. */
 const MAX_FORWARDED_BYTES = 4096
@@ -55,16 +55,18 @@ function parseForwardedAddress(entry: string): string | undefined {
 
 /** The field lines that tell the upstream who the client is; what a trusted proxy already said (other than the chain itself) is left as it came. */
 export function composeForwarded(context: RequestContext, settings: Settings): string {
-  const { exchange, authority, clientAddress, scheme, trustedPeer } = context
-  const { peerAddress, localPort, forwarded } = exchange.connection
+  const { authority, clientAddress, scheme, trustedPeer } = context
+  const { connection } = context.exchange
+  if (!trustedPeer && !settings.forwardedHeader) return connection.composeForwarded(authority)
+  const { peerAddress, localPort } = connection
   const claims = trustedPeer ? context.fields!.claims : undefined
-  const host = authority === '' || claims?.hasHost ? '' : `X-Forwarded-Host: ${authority}\r\n`
   let lines: string
   if (trustedPeer) {
+    const host = authority === '' || claims?.hasHost ? '' : `X-Forwarded-Host: ${authority}\r\n`
     const chain = claims?.forwardedFor === undefined ? peerAddress : `${claims.forwardedFor}, ${peerAddress}`
     const port = claims?.hasPort ? '' : `X-Forwarded-Port: ${localPort}\r\n`
     lines = `${claims?.lines ?? ''}X-Forwarded-For: ${chain}\r\nX-Forwarded-Proto: ${scheme}\r\n${host}${port}X-Real-IP: ${clientAddress}\r\n`
-  } else lines = forwarded + host
+  } else lines = connection.composeForwarded(authority)
   if (settings.forwardedHeader) {
     const hop = printForwarded(peerAddress, authority, scheme)
     return `${lines}Forwarded: ${claims?.forwarded === undefined ? hop : `${claims.forwarded}, ${hop}`}\r\n`

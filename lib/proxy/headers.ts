@@ -21,8 +21,7 @@ export function composeRequestHead(context: RequestContext, upgrade: string | un
   const { exchange, settings, id, authority, query } = context
   const { lines, host, contentLength, acceptsTrailers } = context.fields!
   // HTTP/1.1 wants a Host from everyone, an empty one where there is no authority (RFC 9112 §3.2).
-  const fields =
-    host === authority ? lines : `Host: ${authority}\r\n${host === undefined ? lines : withoutFirst(lines)}`
+  const fields = host === authority ? lines : `Host: ${authority}\r\n${host === undefined ? lines : withoutHost(lines)}`
   const forwarded = composeForwarded(context, settings)
   const head = `${exchange.method} ${context.path!.path}${query} HTTP/1.1\r\n${fields}X-Request-Id: ${id}\r\n${forwarded}`
   if (contentLength !== undefined) {
@@ -35,16 +34,23 @@ export function composeRequestHead(context: RequestContext, upgrade: string | un
 
 const TE_TRAILERS = 'TE: trailers\r\n'
 
-function withoutFirst(lines: string): string {
-  return lines.slice(lines.indexOf('\n') + 1)
+function withoutHost(lines: string): string {
+  return lines.replace(/^host:[^\n]*\n/im, '')
 }
 
 /** RFC 9110 §8.6: methods that anticipate content say so when there is none. */
 function mayHaveBody(method: string): boolean {
-  return !BODILESS_METHODS.has(method)
+  switch (method) {
+    case 'GET':
+    case 'HEAD':
+    case 'DELETE':
+    case 'OPTIONS':
+    case 'TRACE':
+      return false
+    default:
+      return true
+  }
 }
-
-const BODILESS_METHODS = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT'])
 
 /** The field lines of an upstream's answer as the client gets them; `now` in milliseconds since the epoch. */
 export function composeAnswerLines(head: ResponseHead, id: string, now: number): string {

@@ -1,4 +1,5 @@
 /** The HTTP/1 door: an Exchange over node:http's request and response. HOT */
+
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
@@ -6,11 +7,10 @@ import type { GatewayError } from '../base/errors.ts'
 import { splitLines } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
+import { ConnectionInfo } from './connection-info.ts'
 import {
   type AnswerHead,
   type BodySink,
-  type ConnectionInfo,
-  describeConnection,
   type Exchange,
   type ExchangeEvents,
   NOBODY,
@@ -153,7 +153,7 @@ export class Http1Exchange implements Exchange {
     if (chunk.length === 0) return true
     this.#halfClosed?.refresh()
     this.#headKept = false
-    const room = this.#response.write(chunk)
+    const room = this.#response.write(Buffer.from(chunk))
     if (!room) this.#drainWanted = true
     return room
   }
@@ -212,7 +212,7 @@ const connections = new WeakMap<Socket, ConnectionInfo>()
 function findConnection(socket: Socket): ConnectionInfo {
   let connection = connections.get(socket)
   if (!connection) {
-    connection = describeConnection(socket, socket instanceof TLSSocket ? 'https' : 'http')
+    connection = new ConnectionInfo(socket, socket instanceof TLSSocket ? 'https' : 'http')
     connections.set(socket, connection)
   }
   return connection

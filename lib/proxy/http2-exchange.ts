@@ -1,4 +1,5 @@
 /** The HTTP/2 door: an Exchange over a core http2 stream (the compatibility layer reports aborted bodies as complete). HOT */
+
 import {
   constants,
   type Http2Session,
@@ -12,15 +13,8 @@ import type { GatewayError } from '../base/errors.ts'
 import { splitLines } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
-import {
-  type AnswerHead,
-  type BodySink,
-  type ConnectionInfo,
-  describeConnection,
-  type Exchange,
-  type ExchangeEvents,
-  NOBODY,
-} from './exchange.ts'
+import { ConnectionInfo } from './connection-info.ts'
+import { type AnswerHead, type BodySink, type Exchange, type ExchangeEvents, NOBODY } from './exchange.ts'
 import { readFields } from './fields.ts'
 
 const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants
@@ -162,7 +156,7 @@ export class Http2Exchange implements Exchange {
 
   write(chunk: Buffer): boolean {
     if (this.#closed || !this.#stream.writable) return true
-    const room = this.#stream.write(chunk)
+    const room = this.#stream.write(Buffer.from(chunk))
     if (!room) this.#drainWanted = true
     return room
   }
@@ -229,7 +223,7 @@ const connections = new WeakMap<Http2Session, ConnectionInfo>()
 function findConnection(session: Http2Session | undefined): ConnectionInfo {
   let connection = session && connections.get(session)
   if (!connection) {
-    connection = describeConnection(session?.socket as Socket | undefined, session?.encrypted ? 'https' : 'http')
+    connection = new ConnectionInfo(session?.socket as Socket | undefined, session?.encrypted ? 'https' : 'http')
     if (session) connections.set(session, connection)
   }
   return connection

@@ -37,7 +37,7 @@ export class OwnAnswer implements ExchangeEvents, Timed {
     exchange.end([])
     if (context.isFinished || exchange.pendingBytes === 0) return
     const stall = context.snapshot?.settings.timeouts.writeStall ?? DEFAULT_STALL
-    this.deadlineAt = context.clock.monotonic() + stall
+    this.deadlineAt = -stall
     this.#owner.deadlines.add(this)
   }
 

@@ -1,5 +1,4 @@
 /** The data path as listeners use it: one function for each way in which a request can arrive. */
-import { randomUUID } from 'node:crypto'
 import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
@@ -9,11 +8,13 @@ import type { Clock } from '../base/clock.ts'
 import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
-import { type Exchange, normalizePeer, type UpgradeOffer } from './exchange.ts'
+import { normalizePeer } from './connection-info.ts'
+import type { Exchange, UpgradeOffer } from './exchange.ts'
 import { composeRawFailure } from './failure.ts'
 import { RequestHandler } from './handler.ts'
 import { Http1Exchange, isLingering } from './http1-exchange.ts'
 import { Http2Exchange } from './http2-exchange.ts'
+import { createRequestId } from './request-id.ts'
 import { findUpgrade, hasBody, offersUpgrade, replayWithoutUpgrade } from './upgrade.ts'
 
 export type ProxyOptions = {
@@ -207,7 +208,7 @@ class DataPath implements Proxy {
   /** For connections that have no request to answer through. */
   #answerRaw(socket: Duplex, error: GatewayError, method: string): void {
     const { clock, onFinish } = this.#options
-    const id = randomUUID()
+    const id = createRequestId()
     const answer = composeRawFailure(error, STATUS_CODES[error.status]!, id, clock.now())
     socket.end(answer, () => socket.destroy())
     const peerAddress = normalizePeer((socket as Socket).remoteAddress)

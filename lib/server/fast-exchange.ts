@@ -1,13 +1,16 @@
 /** The fast lane's door: one request and its answer, straight on a socket. HOT */
+
+import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { GatewayError } from '../base/errors.ts'
 import { ChunkedDecoder, MORE } from '../http1/chunked-decoder.ts'
+import { flattenText } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { RequestHead } from '../http1/request-scan.ts'
+import type { ConnectionInfo } from '../proxy/connection-info.ts'
 import {
   type AnswerHead,
   type BodySink,
-  type ConnectionInfo,
   type Exchange,
   type ExchangeEvents,
   NOBODY,
@@ -19,6 +22,14 @@ import type { LaneConnection } from './lane-connection.ts'
 const SMALL = 4096
 /** The most of an answer that waits for the end of the present turn. */
 const MAX_KEPT = 16_384
+
+/** Status lines as most endpoints write them. */
+const STATUS_LINES = new Map(
+  Object.entries(STATUS_CODES).map(([status, reason]) => [
+    Number(status),
+    { reason, text: flattenText(`HTTP/1.1 ${status} ${reason}\r\n`) },
+  ]),
+)
 
 const NO_TRAILERS: readonly string[] = Object.freeze([])
 
@@ -175,9 +186,12 @@ export class FastExchange implements Exchange {
       framing = 'Transfer-Encoding: chunked\r\n'
     }
     const persistence = this.keepAlive ? this.#owner.keepAliveLines : 'Connection: close\r\n'
+    const line = STATUS_LINES.get(status)
+    const start =
+      line !== undefined && line.reason === head.reason ? line.text : `HTTP/1.1 ${status} ${head.reason}\r\n`
     // In the order of node:http.
     const last = contentLength === undefined ? persistence + framing : framing + persistence
-    this.#kept = `HTTP/1.1 ${status} ${head.reason}\r\n${head.lines}${last}\r\n`
+    this.#kept = `${start}${head.lines}${last}\r\n`
   }
 
   flush(): void {
@@ -200,12 +214,12 @@ export class FastExchange implements Exchange {
     const text = this.#kept
     this.#kept = ''
     const last = this.#answerLeft === 0
-    if (text === '') this.#put(chunk, last)
+    if (text === '') this.#put(Buffer.from(chunk), last)
     else if (chunk.length <= SMALL) this.#put(text + chunk.toString('latin1'), last)
     else {
       this.#socket.cork()
       this.#put(text, false)
-      this.#put(chunk, last)
+      this.#put(Buffer.from(chunk), last)
       this.#socket.uncork()
     }
     return this.#hasRoom()
@@ -222,7 +236,7 @@ export class FastExchange implements Exchange {
     }
     this.#socket.cork()
     this.#put(start, false)
-    this.#put(chunk, false)
+    this.#put(Buffer.from(chunk), false)
     this.#socket.uncork()
     this.#kept = '\r\n'
     this.#flushLater()

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
+import { flattenText } from '../http1/field-line.ts'
 import type { ScanLimits } from '../http1/request-scan.ts'
 import type { Proxy as GatewayProxy } from '../proxy/proxy.ts'
 import type { Settings } from '../settings-table.ts'
@@ -27,7 +28,6 @@ export class FastLane {
   readonly keepAliveLines: string
   readonly handOver: (socket: Socket) => void
   isDraining: boolean = false
-  readonly #clock: Clock
   readonly #watch: DeadlineWatch
   readonly #connections = new Set<LaneConnection>()
 
@@ -38,15 +38,10 @@ export class FastLane {
     this.limits = { headerBytes: limits.headerBytes, headerCount: limits.headerCount }
     this.headTimeout = timeouts.requestHeaders
     this.keepAliveTimeout = timeouts.keepAlive
-    this.keepAliveLines = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(timeouts.keepAlive / 1000)}\r\n`
+    const seconds = Math.floor(timeouts.keepAlive / 1000)
+    this.keepAliveLines = flattenText(`Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n`)
     this.handOver = handOver
-    this.#clock = clock
     this.#watch = new DeadlineWatch(clock)
-  }
-
-  /** Monotonic, milliseconds. */
-  now(): number {
-    return this.#clock.monotonic()
   }
 
   /** Takes a connection whose peer may shut down its side alone. */

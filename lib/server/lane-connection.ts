@@ -4,9 +4,10 @@ import { type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import { EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../http1/chunked-decoder.ts'
 import { DECLINED, PARTIAL, type RequestHead, scanRequest } from '../http1/request-scan.ts'
-import { type ConnectionInfo, describeConnection } from '../proxy/exchange.ts'
+import { ConnectionInfo } from '../proxy/connection-info.ts'
 import { FastExchange } from './fast-exchange.ts'
 import type { FastLane } from './fast-lane.ts'
+import { lendReads } from './lent-read.ts'
 
 /** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
 const LINGER_MS = 2000
@@ -46,9 +47,11 @@ export class LaneConnection implements Timed {
   constructor(lane: FastLane, socket: Socket) {
     this.#lane = lane
     this.#socket = socket
-    this.deadlineAt = lane.now() + lane.headTimeout
+    this.deadlineAt = -lane.headTimeout
     const own: LaneSocket = socket
     own[CONNECTION] = this
+    // Bytes that were put back into the socket come as 'data' even so.
+    if (lane.scheme === 'http') lendReads(socket, onLentRead)
     socket.on('data', onData)
     socket.on('end', onEnd)
     socket.on('drain', onDrain)
@@ -74,7 +77,7 @@ export class LaneConnection implements Timed {
   }
 
   noteProgress(): void {
-    if (this.#isHalfClosed && this.#exchange) this.deadlineAt = this.#lane.now() + HALF_CLOSED_MS
+    if (this.#isHalfClosed && this.#exchange) this.deadlineAt = -HALF_CLOSED_MS
   }
 
   /** Somebody takes the request's body now. */
@@ -101,7 +104,7 @@ export class LaneConnection implements Timed {
     if (bytes === undefined) return
     // They wait in the socket, which does not read on without end, and tells of the client's FIN when they are read.
     this.#unread = undefined
-    this.#socket.unshift(bytes)
+    this.#socket.unshift(Buffer.from(bytes))
   }
 
   onExchangeClose(exchange: FastExchange): void {
@@ -109,7 +112,7 @@ export class LaneConnection implements Timed {
     if (this.#socket.destroyed) return
     if (exchange.keepAlive && !this.isLast) {
       this.#state = 'idle'
-      this.deadlineAt = this.#lane.now() + this.#lane.keepAliveTimeout
+      this.deadlineAt = -this.#lane.keepAliveTimeout
       this.updateFlow()
       return
     }
@@ -143,6 +146,12 @@ export class LaneConnection implements Timed {
   }
 
   // For the socket
+
+  /** The chunk is lent: its bytes are gone when the call returns. */
+  receiveLent(chunk: Buffer): void {
+    this.receive(chunk)
+    if (this.#unread !== undefined) this.#unread = Buffer.from(this.#unread)
+  }
 
   receive(chunk: Buffer): void {
     if (this.#state === 'deaf') return
@@ -195,7 +204,7 @@ export class LaneConnection implements Timed {
       if (head === PARTIAL && ++this.#pieces < MAX_PIECES) {
         if (this.#state === 'idle') {
           this.#state = 'head'
-          this.deadlineAt = this.#lane.now() + this.#lane.headTimeout
+          this.deadlineAt = -this.#lane.headTimeout
         }
         break
       }
@@ -214,7 +223,7 @@ export class LaneConnection implements Timed {
     this.#pieces = 0
     this.#state = 'serving'
     this.deadlineAt = Number.POSITIVE_INFINITY
-    this.#info ??= describeConnection(this.#socket, this.#lane.scheme)
+    this.#info ??= new ConnectionInfo(this.#socket, this.#lane.scheme)
     const exchange = new FastExchange(this, this.#socket, this.#info, head)
     this.#exchange = exchange
     if (!head.keepAlive && exchange.isRequestComplete) this.#ignoreRest()
@@ -242,7 +251,7 @@ export class LaneConnection implements Timed {
 
   #goDeaf(): void {
     this.#ignoreRest()
-    this.deadlineAt = this.#lane.now() + LINGER_MS
+    this.deadlineAt = -LINGER_MS
     this.#socket.resume()
   }
 
@@ -261,7 +270,7 @@ export class LaneConnection implements Timed {
     socket[CONNECTION] = undefined
     socket.off('data', onData).off('end', onEnd).off('drain', onDrain).off('close', onClose)
     socket.pause()
-    socket.unshift(bytes)
+    socket.unshift(Buffer.from(bytes))
     this.#lane.handOver(socket)
     socket.resume()
   }
@@ -278,6 +287,15 @@ function explainBody(found: number): GatewayError {
 
 function onData(this: LaneSocket, chunk: Buffer): void {
   this[CONNECTION]!.receive(chunk)
+}
+
+/** A socket that was handed over is a stream again; false stops reading until somebody reads from that. */
+function onLentRead(this: LaneSocket, size: number, buffer: Uint8Array): boolean {
+  const bytes = (buffer as Buffer).subarray(0, size)
+  const connection = this[CONNECTION]
+  if (connection === undefined) return this.push(Buffer.from(bytes))
+  connection.receiveLent(bytes)
+  return true
 }
 
 function onEnd(this: LaneSocket): void {

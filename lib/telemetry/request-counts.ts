@@ -27,7 +27,8 @@ export class RequestCounts {
   observe(record: RequestRecord): void {
     const { error } = record
     const found = this.#findRoute(record.labels)
-    found.count(KNOWN_METHODS.has(record.method) ? record.method : 'other', record.status)
+    const { method } = record
+    found.count(found.requests.has(method) || KNOWN_METHODS.has(method) ? method : 'other', record.status)
     if (!record.tunnel) found.duration.observe(record.durationMs / 1000)
     if (record.upstreamMs !== undefined) found.upstream.observe(record.upstreamMs / 1000)
     if (error) {

@@ -54,14 +54,14 @@ export class Call implements UpstreamCall, ConnectionUser {
       const { socket } = this.#connection
       const chunked = this.#request.body === 'chunked'
       const before = chunked ? `${this.#takeHead()}${chunk.length.toString(16)}\r\n` : this.#takeHead()
-      if (before === '') socket.write(chunk)
+      if (before === '') socket.write(Buffer.from(chunk))
       else if (chunk.length <= MAX_JOINED) {
         const text = before + chunk.toString('latin1')
         socket.write(chunked ? `${text}\r\n` : text, 'latin1')
       } else {
         socket.cork()
         socket.write(before, 'latin1')
-        socket.write(chunk)
+        socket.write(Buffer.from(chunk))
         if (chunked) socket.write('\r\n', 'latin1')
         socket.uncork()
       }
@@ -121,7 +121,7 @@ export class Call implements UpstreamCall, ConnectionUser {
         this.#onChunked(bytes, 0)
         break
       default:
-        this.#events.onData(this.#own(bytes))
+        this.#events.onData(bytes)
     }
   }
 
@@ -182,7 +182,7 @@ export class Call implements UpstreamCall, ConnectionUser {
       return
     }
     this.#settled = true
-    const early = this.#own(bytes.subarray(head.end))
+    const early = Buffer.from(bytes.subarray(head.end))
     this.#events.onUpgrade(head, this.#connection.detach(), early)
   }
 
@@ -217,14 +217,14 @@ export class Call implements UpstreamCall, ConnectionUser {
     if (!surplus || this.#settled) return
     if (head.chunked) this.#onChunked(bytes, end)
     else if (contentLength !== undefined) this.#onCounted(bytes, end)
-    else this.#events.onData(this.#own(bytes.subarray(end)))
+    else this.#events.onData(bytes.subarray(end))
   }
 
   #onCounted(bytes: Buffer, start: number): void {
     const came = bytes.length - start
     const used = Math.min(came, this.#left)
     this.#left -= used
-    this.#events.onData(this.#own(used === bytes.length ? bytes : bytes.subarray(start, start + used)))
+    this.#events.onData(used === bytes.length ? bytes : bytes.subarray(start, start + used))
     if (this.#left === 0) this.#finish(NO_TRAILERS, used === came)
   }
 
@@ -236,12 +236,8 @@ export class Call implements UpstreamCall, ConnectionUser {
       return
     }
     const { data } = decoder
-    if (data !== undefined) this.#events.onData(this.#own(data))
+    if (data !== undefined) this.#events.onData(data)
     if (end !== MORE) this.#finish(decoder.trailers, end === bytes.length)
-  }
-
-  #own(bytes: Buffer): Buffer {
-    return this.#connection.lends ? Buffer.from(bytes) : bytes
   }
 
   // Endings

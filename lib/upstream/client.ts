@@ -24,7 +24,7 @@ export type UpstreamEvents = {
   onInformational(status: number, headers: readonly string[]): void
   /** `more`: body bytes or the end follow at once, so that nothing need be sent before them. */
   onHead(head: ResponseHead, more: boolean): void
-  /** The chunk is not changed by anybody afterwards. */
+  /** The chunk is lent: its bytes are gone when the call returns. */
   onData(chunk: Buffer): void
   /** The positive end: the message was complete. `trailers` are names and values in turn. */
   onEnd(trailers: readonly string[]): void
@@ -37,7 +37,7 @@ export type UpstreamEvents = {
 
 /** A request under way. The head is kept back, to go out together with what follows, until the first `write`, `end` or `flush`. */
 export type UpstreamCall = {
-  /** False: wait for `onDrain`. */
+  /** The chunk is lent: what is not used up at once is copied. False: wait for `onDrain`. */
   write(chunk: Buffer): boolean
   /** Ends the request as complete; `trailers` are names and values in turn. */
   end(trailers: readonly string[]): void

@@ -5,6 +5,7 @@ import type { ConnectedSockets } from './connect.ts'
 
 /** What a connection tells the request that it carries. */
 export type ConnectionUser = {
+  /** The bytes are lent: they are gone when the call returns. */
   onBytes(bytes: Buffer): void
   /** The endpoint sends no more: a proper end, as far as the transport can say. */
   onFin(): void
@@ -35,8 +36,6 @@ type ConnectionSocket = Socket & { [CONNECTION]?: Connection | undefined }
 export class Connection {
   readonly socket: Socket
   readonly owner: ConnectionOwner
-  /** Bytes that are heard are gone when the call returns: what is kept must be copied. */
-  readonly lends: boolean
   readonly #transport: Socket
   /** Requests it has carried before this one. */
   uses: number = 0
@@ -62,10 +61,9 @@ export class Connection {
     this.socket = socket
     this.#transport = transport
     this.owner = owner
-    this.lends = transport === socket
     const own: ConnectionSocket = socket
     own[CONNECTION] = this
-    if (!this.lends) socket.on('data', this.#onData)
+    if (transport !== socket) socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('drain', this.#onDrain)
     socket.on('error', this.#onError)

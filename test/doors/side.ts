@@ -156,7 +156,7 @@ function withoutPersistence(fields: readonly string[]): string[] {
   return fields.filter((_, at) => !/^(connection|keep-alive)$/i.test(fields[at - (at % 2)]!))
 }
 
-const ID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
+const ID = /\b[0-9a-f]{32}\b/g
 
 function normalizeRequest(request: Recorded, { running }: Side): Recorded {
   const ownPorts = [running.http, running.https].map(String)

@@ -78,7 +78,7 @@ export function readAsUpstream(method: string, pieces: readonly Buffer[], fin: b
         head = given
       },
       onData: (chunk) => {
-        chunks.push(chunk)
+        chunks.push(Buffer.from(chunk))
       },
       onEnd: (trailers) => {
         const { status, reason, lines, contentLength, chunked } = head!

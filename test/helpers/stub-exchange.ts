@@ -1,10 +1,11 @@
 /** An exchange without a connection: what the handler does to it is kept, and its client does what a test says. */
+
 import type { GatewayError } from '../../lib/base/errors.ts'
 import type { RequestFields } from '../../lib/http1/request-fields.ts'
+import { ConnectionInfo } from '../../lib/proxy/connection-info.ts'
 import {
   type AnswerHead,
   type BodySink,
-  describeConnection,
   type Exchange,
   type ExchangeEvents,
   NOBODY,
@@ -15,7 +16,7 @@ import type { Settings } from '../../lib/settings-table.ts'
 
 export class StubExchange implements Exchange {
   readonly protocol: Protocol = 'HTTP/1.1'
-  readonly connection = describeConnection(undefined, 'http')
+  readonly connection = new ConnectionInfo(undefined, 'http')
   readonly method: string
   readonly target = '/'
   readonly authority = undefined

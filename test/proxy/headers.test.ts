@@ -237,9 +237,9 @@ t.test('HD-20 X-Request-Id is kept where it is harmless, else made anew, and ret
     return seen[0]!
   }
   t.equal(await exchange('X-Request-Id: abc-1.2_3\r\n'), 'abc-1.2_3')
-  t.match(await exchange(''), /^[0-9a-f-]{36}$/)
+  t.match(await exchange(''), /^[0-9a-f]{32}$/)
   for (const bad of ['a'.repeat(129), 'a"b', 'a b', '%0d%0a', '']) {
-    t.match(await exchange(`X-Request-Id: ${bad}\r\n`), /^[0-9a-f-]{36}$/, `not ${bad.slice(0, 10)}`)
+    t.match(await exchange(`X-Request-Id: ${bad}\r\n`), /^[0-9a-f]{32}$/, `not ${bad.slice(0, 10)}`)
   }
   const records = server.records.map(({ id }) => id)
   t.equal(records[0], 'abc-1.2_3')

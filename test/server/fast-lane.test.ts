@@ -457,7 +457,7 @@ async function startDoors(t: Test, settings: Readonly<Record<string, unknown>> =
 /** What a client received, without what differs from request to request, and field lines in one order. */
 function normalize(text: string): string[] {
   return text
-    .replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'ID')
+    .replaceAll(/\b[0-9a-f]{32}\b/g, 'ID')
     .replaceAll(/Date: [^\r]*/g, 'Date: D')
     .replaceAll(/"X-Forwarded-Port","\d+"/g, '"X-Forwarded-Port","P"')
     .split(/(?=HTTP\/1\.1 \d{3})/)

@@ -94,7 +94,7 @@ export class Exchange implements Waiter, UpstreamEvents {
   }
 
   onData(chunk: Buffer): void {
-    this.chunks.push(chunk)
+    this.chunks.push(Buffer.from(chunk))
     this.#hear('data')
   }
 

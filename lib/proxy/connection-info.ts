@@ -1,0 +1,53 @@
+/** What a client connection is, and what its requests have in common, worked out once. HOT */
+import type { Socket } from 'node:net'
+import { parseAuthority } from '../base/hostname.ts'
+import { flattenText } from '../http1/field-line.ts'
+
+/** Where a connection comes from and goes to, as its socket has it. Made once for each. */
+export class ConnectionInfo {
+  readonly scheme: 'http' | 'https'
+  /** IPv4-mapped addresses as IPv4; `''` once the peer is gone. */
+  readonly peerAddress: string
+  readonly localPort: number
+  /** X-Forwarded-For, -Proto, -Port and X-Real-IP as field lines, where the peer is the client. */
+  readonly #forwarded: string
+  /** The authority asked about last: most connections have a single one. */
+  #authority: string | undefined = undefined
+  #hostname: string | undefined = undefined
+  #lines: string = ''
+
+  constructor(socket: Socket | undefined, scheme: 'http' | 'https') {
+    const peerAddress = normalizePeer(socket?.remoteAddress)
+    const localPort = socket?.localPort ?? 0
+    this.scheme = scheme
+    this.peerAddress = peerAddress
+    this.localPort = localPort
+    this.#forwarded = `X-Forwarded-For: ${peerAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${localPort}\r\nX-Real-IP: ${peerAddress}\r\n`
+  }
+
+  /** The normal form of a request's authority; undefined where it is none. */
+  findHostname(authority: string): string | undefined {
+    if (authority !== this.#authority) this.#remember(authority)
+    return this.#hostname
+  }
+
+  /** The field lines that tell the upstream who the client is, where the peer is the client. */
+  composeForwarded(authority: string): string {
+    if (authority !== this.#authority) this.#remember(authority)
+    return this.#lines
+  }
+
+  #remember(authority: string): void {
+    this.#authority = authority
+    this.#hostname = parseAuthority(authority)?.hostname
+    this.#lines = flattenText(
+      authority === '' ? this.#forwarded : `${this.#forwarded}X-Forwarded-Host: ${authority}\r\n`,
+    )
+  }
+}
+
+/** Without the prefix of IPv4-mapped IPv6 addresses, which peers of a dual-stack listener have. */
+export function normalizePeer(address: string | undefined): string {
+  if (address === undefined) return ''
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
+}
