@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { GatewayError } from '../base/errors.ts'
 import { splitLines } from '../http1/field-line.ts'
+import { writeLent } from '../http1/lent-bytes.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
 import { ConnectionInfo } from './connection-info.ts'
@@ -153,7 +154,7 @@ export class Http1Exchange implements Exchange {
     if (chunk.length === 0) return true
     this.#halfClosed?.refresh()
     this.#headKept = false
-    const room = this.#response.write(Buffer.from(chunk))
+    const room = writeLent(this.#response, chunk)
     if (!room) this.#drainWanted = true
     return room
   }

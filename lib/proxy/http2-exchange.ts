@@ -11,6 +11,7 @@ import {
 import type { Socket } from 'node:net'
 import type { GatewayError } from '../base/errors.ts'
 import { splitLines } from '../http1/field-line.ts'
+import { writeLent } from '../http1/lent-bytes.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
 import { ConnectionInfo } from './connection-info.ts'
@@ -156,7 +157,7 @@ export class Http2Exchange implements Exchange {
 
   write(chunk: Buffer): boolean {
     if (this.#closed || !this.#stream.writable) return true
-    const room = this.#stream.write(Buffer.from(chunk))
+    const room = writeLent(this.#stream, chunk)
     if (!room) this.#drainWanted = true
     return room
   }

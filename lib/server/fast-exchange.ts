@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import type { GatewayError } from '../base/errors.ts'
 import { ChunkedDecoder, MORE } from '../http1/chunked-decoder.ts'
 import { flattenText } from '../http1/field-line.ts'
+import { writeLent } from '../http1/lent-bytes.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { RequestHead } from '../http1/request-scan.ts'
 import type { ConnectionInfo } from '../proxy/connection-info.ts'
@@ -214,12 +215,12 @@ export class FastExchange implements Exchange {
     const text = this.#kept
     this.#kept = ''
     const last = this.#answerLeft === 0
-    if (text === '') this.#put(Buffer.from(chunk), last)
+    if (text === '') this.#put(chunk, last)
     else if (chunk.length <= SMALL) this.#put(text + chunk.toString('latin1'), last)
     else {
       this.#socket.cork()
       this.#put(text, false)
-      this.#put(Buffer.from(chunk), last)
+      this.#put(chunk, last)
       this.#socket.uncork()
     }
     return this.#hasRoom()
@@ -236,7 +237,7 @@ export class FastExchange implements Exchange {
     }
     this.#socket.cork()
     this.#put(start, false)
-    this.#put(Buffer.from(chunk), false)
+    this.#put(chunk, false)
     this.#socket.uncork()
     this.#kept = '\r\n'
     this.#flushLater()
@@ -262,7 +263,9 @@ export class FastExchange implements Exchange {
       this.#put(text, true)
     }
     if (this.#isTold) return
-    if (this.#socket.writableLength === 0) this.#close(true)
+    // TLS passes on later what it has taken; a little of it need not hold up the next request.
+    const left = this.#socket.writableLength
+    if (left === 0 || (left <= MAX_KEPT && this.keepAlive && this.connection.scheme === 'https')) this.#close(true)
     else this.#put('', true)
   }
 
@@ -289,13 +292,13 @@ export class FastExchange implements Exchange {
     this.#close(false)
   }
 
-  /** The last write is asked to tell when it is through, unless that is seen at once, as it is without TLS. */
+  /** The last write is asked to tell when it is through, unless that is seen at once or does not matter (`end`). */
   #put(data: string | Buffer, last: boolean): void {
-    const tells = last && (data === '' || this.connection.scheme === 'https')
+    const tells = last && (data === '' || (data.length > MAX_KEPT && this.connection.scheme === 'https'))
     if (tells) this.#isTold = true
     const callback = tells ? this.#owner.onWritten : undefined
     if (typeof data === 'string') this.#socket.write(data, 'latin1', callback)
-    else this.#socket.write(data, callback)
+    else writeLent(this.#socket, data, callback)
   }
 
   /** Node says no already to what is large, though the kernel has taken it. */

@@ -51,7 +51,7 @@ export class LaneConnection implements Timed {
     const own: LaneSocket = socket
     own[CONNECTION] = this
     // Bytes that were put back into the socket come as 'data' even so.
-    if (lane.scheme === 'http') lendReads(socket, onLentRead)
+    lendReads(socket, onLentRead)
     socket.on('data', onData)
     socket.on('end', onEnd)
     socket.on('drain', onDrain)
@@ -289,11 +289,14 @@ function onData(this: LaneSocket, chunk: Buffer): void {
   this[CONNECTION]!.receive(chunk)
 }
 
-/** A socket that was handed over is a stream again; false stops reading until somebody reads from that. */
+/**
+ * A socket that was handed over is a stream again; and TLS goes on with what it has when it is told to stop, which may not
+ * overtake what waits in the stream. False stops reading until somebody reads from that.
+ */
 function onLentRead(this: LaneSocket, size: number, buffer: Uint8Array): boolean {
   const bytes = (buffer as Buffer).subarray(0, size)
   const connection = this[CONNECTION]
-  if (connection === undefined) return this.push(Buffer.from(bytes))
+  if (connection === undefined || this.readableLength > 0 || this.isPaused()) return this.push(Buffer.from(bytes))
   connection.receiveLent(bytes)
   return true
 }

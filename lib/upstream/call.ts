@@ -2,6 +2,7 @@
 import { GatewayError } from '../base/errors.ts'
 import { type ChunkedDecoder, MORE } from '../http1/chunked-decoder.ts'
 import { splitLines } from '../http1/field-line.ts'
+import { writeLent } from '../http1/lent-bytes.ts'
 import { PartialHead } from '../http1/partial-head.ts'
 import { type ScannedResponse, scanResponse } from '../http1/response-scan.ts'
 import type { UpstreamCall, UpstreamEvents, UpstreamRequest } from './client.ts'
@@ -54,14 +55,14 @@ export class Call implements UpstreamCall, ConnectionUser {
       const { socket } = this.#connection
       const chunked = this.#request.body === 'chunked'
       const before = chunked ? `${this.#takeHead()}${chunk.length.toString(16)}\r\n` : this.#takeHead()
-      if (before === '') socket.write(Buffer.from(chunk))
+      if (before === '') writeLent(socket, chunk)
       else if (chunk.length <= MAX_JOINED) {
         const text = before + chunk.toString('latin1')
         socket.write(chunked ? `${text}\r\n` : text, 'latin1')
       } else {
         socket.cork()
         socket.write(before, 'latin1')
-        socket.write(Buffer.from(chunk))
+        writeLent(socket, chunk)
         if (chunked) socket.write('\r\n', 'latin1')
         socket.uncork()
       }

@@ -171,9 +171,10 @@ function normalizeRequest(request: Recorded, { running }: Side): Recorded {
 }
 
 function normalizeLine(line: Line, { upstreamPort }: Side): Line {
-  const { time, pid, hostname, duration_ms, upstream_ms, ...rest } = line
+  // Whether an idle connection to the upstream is met that it is just closing is a matter of moments: then it is tried anew.
+  const { time, pid, hostname, duration_ms, upstream_ms, tries, ...rest } = line
   const asText = JSON.stringify(rest).replace(ID, '<id>').replaceAll(`:${upstreamPort}`, ':<upstream>')
-  const normal = { ...JSON.parse(asText), timed: [typeof time, typeof duration_ms, typeof upstream_ms] }
+  const normal = { ...JSON.parse(asText), timed: [typeof time, typeof duration_ms, typeof upstream_ms, typeof tries] }
   if (!CUT.has(normal.code)) return normal
   // What llhttp says differs from Node to Node, and how much had come when it said so is chance.
   return { ...normal, detail: typeof normal.detail, bytes_in: 0 }

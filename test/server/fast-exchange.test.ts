@@ -219,6 +219,31 @@ t.test('a client that takes nothing: write says so, pendingBytes too, and the dr
   }
 })
 
+t.test('a client that takes nothing stops an answer of small chunks too, each in a turn of its own', async (t) => {
+  const arrivals = new Arrivals()
+  const { connect } = await startLane(t, arrivals.serve)
+  const client = await connect()
+  client.socket.pause()
+  client.send(GET)
+  const observer = await arrivals.next()
+  const { exchange } = observer
+  exchange.sendHead(answerHead())
+  const chunk = Buffer.alloc(4096, 'x')
+  // More than the kernel keeps.
+  const most = 16_384
+  let written = 0
+  while (written < most && exchange.write(chunk)) {
+    written++
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  t.ok(written < most, 'it stopped before the end')
+  t.ok(exchange.pendingBytes < 1024 * 1024, 'little waits')
+  client.socket.resume()
+  while (observer.drains === 0) await new Promise((resolve) => setImmediate(resolve))
+  exchange.end([])
+  t.equal(await observer.closed, true)
+})
+
 t.test('an answer that the client has not taken yet is not over', async (t) => {
   const arrivals = new Arrivals()
   const { connect, sockets } = await startLane(t, arrivals.serve)
