@@ -56,7 +56,11 @@ export class GatewayError extends Error {
   readonly detail: string
 
   constructor(code: RequestErrorCode, detail: string = '', cause?: unknown) {
+    // Where it was made says nothing of a request's failure, and looking up the stack costs more than the whole answer.
+    const { stackTraceLimit } = Error
+    Error.stackTraceLimit = 0
     super(detail || code, cause === undefined ? undefined : { cause })
+    Error.stackTraceLimit = stackTraceLimit
     const [status, fault, retry, sentence] = REQUEST_ERRORS[code]
     this.code = code
     this.status = status

@@ -76,7 +76,6 @@ export class Http2Exchange implements Exchange {
   #responseEnded = false
   #closed = false
   #drainWanted = false
-  #waitsForTrailers = false
 
   constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: readonly string[]) {
     this.#stream = stream
@@ -89,15 +88,10 @@ export class Http2Exchange implements Exchange {
     stream.on('error', ignore)
     stream.on('close', () => this.#close(this.#responseEnded && stream.rstCode === NGHTTP2_NO_ERROR))
     stream.on('aborted', () => this.#close(false))
-    stream.on('drain', () => {
-      if (!this.#drainWanted) return
-      this.#drainWanted = false
-      this.events.onClientDrain()
-    })
+    if (!this.hasBody) return
     stream.on('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw?: string[]) => {
       this.#trailers = raw ?? []
     })
-    stream.on('wantTrailers', () => this.#sendTrailers())
   }
 
   get isHeadSent(): boolean {
@@ -145,7 +139,7 @@ export class Http2Exchange implements Exchange {
   /** The reason has no place in HTTP/2. */
   sendHead(head: AnswerHead): void {
     if (this.#closed) return
-    this.#waitsForTrailers = head.trailers
+    if (head.trailers) this.#stream.on('wantTrailers', () => this.#sendTrailers())
     const fields: OutgoingHttpHeaders & IncomingHttpStatusHeader = toHeaderObject(splitLines(head.lines))
     fields[':status'] = head.status
     if (head.contentLength !== undefined) fields['content-length'] = head.contentLength
@@ -158,7 +152,7 @@ export class Http2Exchange implements Exchange {
   write(chunk: Buffer): boolean {
     if (this.#closed || !this.#stream.writable) return true
     const room = writeLent(this.#stream, chunk)
-    if (!room) this.#drainWanted = true
+    if (!room) this.#awaitDrain()
     return room
   }
 
@@ -185,6 +179,15 @@ export class Http2Exchange implements Exchange {
     this.#close(false)
   }
 
+  #awaitDrain(): void {
+    if (this.#drainWanted) return
+    this.#drainWanted = true
+    this.#stream.once('drain', () => {
+      this.#drainWanted = false
+      this.events.onClientDrain()
+    })
+  }
+
   #onEnd(sink: BodySink): void {
     // node emits this inside nghttp2's callback for the last frame, sometimes before nghttp2 has changed the state.
     if (hasRemoteEnded(this.#stream)) this.#endBody(sink)
@@ -198,7 +201,6 @@ export class Http2Exchange implements Exchange {
   }
 
   #sendTrailers(): void {
-    if (!this.#waitsForTrailers) return
     try {
       this.#stream.sendTrailers(toHeaderObject(this.#responseTrailers))
     } catch {

@@ -231,8 +231,8 @@ export class FastExchange implements Exchange {
     if (chunk.length <= SMALL) {
       this.#kept = `${start + chunk.toString('latin1')}\r\n`
       this.#flushLater()
-      if (this.#kept.length < MAX_KEPT) return true
-      this.flush()
+      if (this.#kept.length >= MAX_KEPT) this.flush()
+      // Also where all is kept: what the turns before brought may still wait.
       return this.#hasRoom()
     }
     this.#socket.cork()
