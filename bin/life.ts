@@ -53,6 +53,8 @@ export function createLife(terminal: Terminal): Life {
 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.on(signal, () => void stop(signal))
   process.on('SIGHUP', () => void gateway?.reload())
+  // Whoever rotates logs may send it; Node would open its debugger.
+  process.on('SIGUSR1', () => {})
   process.on('uncaughtException', (error) => void crash('uncaught exception', error))
   process.on('unhandledRejection', (reason) => void crash('unhandled rejection', reason))
   return {

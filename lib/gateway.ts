@@ -242,8 +242,8 @@ class GatewayProcess implements Gateway {
   async #close(): Promise<void> {
     this.#state = 'stopped'
     this.#watch?.close()
-    await this.#reloader.close()
-    await this.#carrier?.close()
+    // A reload may be waiting for a worker that hangs: the end of the workers ends it too.
+    await Promise.all([this.#reloader.close(), this.#carrier?.close()])
     await this.#admin?.close()
   }
 

@@ -300,6 +300,28 @@ t.test('signals of the terminal reach all processes, and mean one drain', async 
   t.same(pids.map(isAlive), [false, false])
 })
 
+t.test('a stop does not wait for a reload that a hung worker holds up', async (t) => {
+  const { ports, child, ended, pids } = await startProcess(t)
+  const generations = async () => (await listWorkers(ports.admin)).map(({ generation }) => generation)
+  process.kill(pids[0] ?? 0, 'SIGSTOP')
+  child.kill('SIGHUP')
+  await until(async () => (await generations())[1] === 2)
+  t.same(await generations(), [1, 2])
+  child.kill('SIGTERM')
+  t.equal(await ended, 0)
+  t.same(pids.map(isAlive), [false, false])
+})
+
+t.test('SIGUSR1 opens no debugger, in no process', async (t) => {
+  const { child, ended, pids, says, stderr } = await startProcess(t)
+  for (const pid of [...pids, child.pid ?? 0]) process.kill(pid, 'SIGUSR1')
+  child.kill('SIGHUP')
+  await says('configuration reloaded')
+  child.kill('SIGTERM')
+  t.equal(await ended, 0)
+  t.notMatch(stderr(), 'Debugger')
+})
+
 t.test('when the control process is killed its workers end what they have begun, and go', async (t) => {
   const { ports, child, upstream, pids } = await startProcess(t)
   const slow = ask(ports.http, '/slow')

@@ -102,8 +102,10 @@ export class Http2Exchange implements Exchange {
     return !this.hasBody || this.#bodyEnded
   }
 
+  /** What nghttp2 has taken may still wait there for the connection, and the end of the stream behind it: that counts as one. */
   get pendingBytes(): number {
-    return this.#stream.writableLength
+    const { writableLength } = this.#stream
+    return writableLength === 0 && this.#responseEnded && !this.#closed ? 1 : writableLength
   }
 
   readFields(settings: Settings): RequestFields | GatewayError {

@@ -263,9 +263,10 @@ export class FastExchange implements Exchange {
       this.#put(text, true)
     }
     if (this.#isTold) return
-    // TLS passes on later what it has taken; a little of it need not hold up the next request.
+    // TLS passes on later what it has taken; a little of it need not hold up a request that is still to come.
     const left = this.#socket.writableLength
-    if (left === 0 || (left <= MAX_KEPT && this.keepAlive && this.connection.scheme === 'https')) this.#close(true)
+    const isWaitedFor = left > MAX_KEPT || !this.keepAlive || this.connection.scheme === 'http' || this.#owner.hasUnread
+    if (left === 0 || !isWaitedFor) this.#close(true)
     else this.#put('', true)
   }
 

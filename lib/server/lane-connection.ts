@@ -1,8 +1,10 @@
 /** One connection in the fast lane: its requests one after the other, its time limits, and where it goes when the lane is not for it. HOT */
 import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import { EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../http1/chunked-decoder.ts'
+import { findLent } from '../http1/lent-bytes.ts'
 import { DECLINED, PARTIAL, type RequestHead, scanRequest } from '../http1/request-scan.ts'
 import { ConnectionInfo } from '../proxy/connection-info.ts'
 import { FastExchange } from './fast-exchange.ts'
@@ -51,7 +53,7 @@ export class LaneConnection implements Timed {
     const own: LaneSocket = socket
     own[CONNECTION] = this
     // Bytes that were put back into the socket come as 'data' even so.
-    lendReads(socket, onLentRead)
+    if (lane.scheme === 'http') lendReads(socket, onLentRead)
     socket.on('data', onData)
     socket.on('end', onEnd)
     socket.on('drain', onDrain)
@@ -67,6 +69,11 @@ export class LaneConnection implements Timed {
   /** The answer that begins now is the last of this connection. */
   get isLast(): boolean {
     return this.#lane.isDraining || this.#isHalfClosed
+  }
+
+  /** Something has come behind the request that is being served. */
+  get hasUnread(): boolean {
+    return this.#unread !== undefined || this.#socket.readableLength > 0
   }
 
   get onWritten(): (error?: Error | null) => void {
@@ -100,7 +107,7 @@ export class LaneConnection implements Timed {
       if (this.#socket.isPaused()) this.#socket.resume()
       return
     }
-    this.#socket.pause()
+    pauseStream(this.#socket)
     if (bytes === undefined) return
     // They wait in the socket, which does not read on without end, and tells of the client's FIN when they are read.
     this.#unread = undefined
@@ -127,8 +134,7 @@ export class LaneConnection implements Timed {
 
   /** Closes the connection if it carries no request and has not begun to receive one. */
   closeIdle(): void {
-    const hasBytes = this.#unread !== undefined || this.#socket.readableLength > 0
-    if (this.#exchange === undefined && this.#state !== 'deaf' && !hasBytes) this.#socket.destroy()
+    if (this.#exchange === undefined && this.#state !== 'deaf' && !this.hasUnread) this.#socket.destroy()
   }
 
   onDeadline(): void {
@@ -283,6 +289,11 @@ function explainBody(found: number): GatewayError {
   return new GatewayError('PORTICO_REQ_MALFORMED', 'the request body is not chunked correctly')
 }
 
+/** The stream alone: a socket that lends its reads would stop reading at once, and not notice that the client has gone. */
+function pauseStream(socket: Socket): void {
+  Readable.prototype.pause.call(socket)
+}
+
 // Shared by all connections: an idle one shall cost little.
 
 function onData(this: LaneSocket, chunk: Buffer): void {
@@ -290,11 +301,11 @@ function onData(this: LaneSocket, chunk: Buffer): void {
 }
 
 /**
- * A socket that was handed over is a stream again; and TLS goes on with what it has when it is told to stop, which may not
- * overtake what waits in the stream. False stops reading until somebody reads from that.
+ * What waits in the stream may not be overtaken, and a socket that was handed over is a stream again. False stops reading until
+ * somebody reads from that.
  */
-function onLentRead(this: LaneSocket, size: number, buffer: Uint8Array): boolean {
-  const bytes = (buffer as Buffer).subarray(0, size)
+function onLentRead(this: LaneSocket, size: number): boolean {
+  const bytes = findLent(size)
   const connection = this[CONNECTION]
   if (connection === undefined || this.readableLength > 0 || this.isPaused()) return this.push(Buffer.from(bytes))
   connection.receiveLent(bytes)

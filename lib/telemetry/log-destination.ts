@@ -60,34 +60,32 @@ export class LogDestination {
       return
     }
     this.#isWriting = true
-    if (this.#unreported > 0) {
-      const report = {
-        level: 'warn',
-        time: new Date().toISOString(),
-        lines: this.#unreported,
-        msg: 'log lines were dropped',
-      }
+    const count = this.#lines.length
+    const reported = this.#unreported
+    if (reported > 0) {
+      const report = { level: 'warn', time: new Date().toISOString(), lines: reported, msg: 'log lines were dropped' }
       this.#lines.unshift(`${JSON.stringify(report)}\n`)
       this.#unreported = 0
     }
-    const count = this.#lines.length
     const bytes = Buffer.from(this.#lines.join(''))
     this.#lines = []
-    this.#writeBytes(bytes, count)
+    this.#writeBytes(bytes, count, reported)
   }
 
-  #writeBytes(bytes: Buffer, count: number): void {
+  /** `count` lines, after the report of so many dropped ones. */
+  #writeBytes(bytes: Buffer, count: number, reported: number): void {
     this.#write(bytes, (error, written) => {
       if (error?.code === 'EAGAIN' || error?.code === 'EBUSY') {
-        setTimeout(() => this.#writeBytes(bytes, count), RETRY).unref()
+        setTimeout(() => this.#writeBytes(bytes, count, reported), RETRY).unref()
         return
       }
       if (error) {
         // Nobody will ever read again; a full disk may become less full.
         if (!['ENOSPC', 'EDQUOT', 'EIO'].includes(error.code ?? '')) this.#isBroken = true
         this.#drop(count)
+        this.#unreported += reported
       } else if (written < bytes.length) {
-        this.#writeBytes(bytes.subarray(written), count)
+        this.#writeBytes(bytes.subarray(written), count, reported)
         return
       }
       this.#pending = 0

@@ -23,7 +23,7 @@ export type WorkerFigures = Readonly<{
   generation: number
   residentBytes: number
   heapBytes: number
-  /** User and system time of the process that is there now. */
+  /** User and system time, also of those whose place it took. */
   cpuSeconds: number
 }>
 

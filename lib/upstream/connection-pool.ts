@@ -96,7 +96,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     const { maxConnections, maxQueue } = this.#surroundings.settings().upstream
     if (this.size >= maxConnections && fresh) this.#closeOldest()
     if (this.size < maxConnections) this.#connect(waiter, others)
-    else if (this.#queue.length < maxQueue) this.#enqueue(waiter, others)
+    else if (this.#queue.length < maxQueue || this.#dropCancelled()) this.#enqueue(waiter, others)
     else waiter.onConnectionError(this.#overloaded(`${this.#queue.length} requests wait already`))
   }
 
@@ -251,6 +251,18 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       if (!queued.waiter.cancelled) return queued
     }
     return undefined
+  }
+
+  /** Makes room of those whose clients have gone, which else take a place until their time is over; whether there were any. */
+  #dropCancelled(): boolean {
+    const { length } = this.#queue
+    for (let at = length - 1; at >= 0; at--) {
+      const { waiter, timer } = this.#queue[at]!
+      if (!waiter.cancelled) continue
+      clearTimeout(timer)
+      this.#queue.splice(at, 1)
+    }
+    return this.#queue.length < length
   }
 
   /** A place became free without a connection to hand on. */

@@ -1,6 +1,7 @@
 /** One socket to an endpoint, leased to one request at a time: hears whatever the socket says, and whether it can be used again. HOT */
 import type { OnReadOpts, Socket } from 'node:net'
 import { ChunkedDecoder } from '../http1/chunked-decoder.ts'
+import { findLent, READ_BUFFER } from '../http1/lent-bytes.ts'
 import type { ConnectedSockets } from './connect.ts'
 
 /** What a connection tells the request that it carries. */
@@ -24,11 +25,8 @@ export type ConnectionOwner = {
   forget(connection: Connection): void
 }
 
-/**
- * For node:net's `onread`: all plain connections read into one buffer, each read used up before the next. A buffer for every
- * read costs more than to copy the few bytes that are kept.
- */
-export const LENT_READS: OnReadOpts = { buffer: Buffer.allocUnsafeSlow(65_536), callback: onLentRead }
+/** For node:net's `onread`. */
+export const LENT_READS: OnReadOpts = { buffer: READ_BUFFER, callback: onLentRead }
 
 const CONNECTION: unique symbol = Symbol('connection')
 type ConnectionSocket = Socket & { [CONNECTION]?: Connection | undefined }
@@ -193,9 +191,9 @@ export class Connection {
 }
 
 /** A socket that was given away is a stream again; false stops reading until somebody reads from that. */
-function onLentRead(this: unknown, size: number, buffer: Uint8Array): boolean {
+function onLentRead(this: unknown, size: number): boolean {
   const socket = this as ConnectionSocket
-  const bytes = (buffer as Buffer).subarray(0, size)
+  const bytes = findLent(size)
   const connection = socket[CONNECTION]
   if (connection === undefined) return socket.push(Buffer.from(bytes))
   connection.receive(bytes)

@@ -73,7 +73,13 @@ class WorkerProcess {
   /** After a bug: says so, and makes room for the next. */
   crash(error: unknown, kind: string): void {
     this.#log.error({ err: error }, `${kind} in a worker, a bug: it is replaced`)
-    void this.end(SHORT_DRAIN_MS, 1)
+    this.leave(1)
+  }
+
+  /** Ends soon, also where a bug is in the way of that. */
+  leave(code: number): void {
+    setTimeout(() => process.exit(code), SHORT_DRAIN_MS + FLUSH_MS).unref()
+    void this.end(SHORT_DRAIN_MS, code)
   }
 
   /** Drains and ends; a second call cuts what the first waits for. */
@@ -138,10 +144,11 @@ process.on('message', (message: ToWorker, handle: object | undefined) => {
   else worker?.receive(message, handle)
 })
 process.on('disconnect', () => {
-  if (worker) void worker.end(SHORT_DRAIN_MS, 0)
+  if (worker) worker.leave(0)
   else process.exit(0)
 })
-// A terminal sends these to all its processes, and a service manager may: the control process decides what they mean.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => {})
+// A terminal sends these to all its processes, and a service manager may: the control process decides what they mean. At
+// SIGUSR1 Node would open its debugger.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1'] as const) process.on(signal, () => {})
 process.on('uncaughtException', (error) => crash(error, 'uncaught exception'))
 process.on('unhandledRejection', (reason) => crash(reason, 'unhandled rejection'))

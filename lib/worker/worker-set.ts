@@ -1,9 +1,7 @@
 /** All workers of a gateway: starts them, replaces those that die, hands configurations on, and adds up their figures. */
-
 import type { EndpointFigures } from '../admin/views.ts'
 import type { Clock } from '../base/clock.ts'
-import type { Carrier, TrafficPorts, WorkerState } from '../carrier.ts'
-import { listListeners } from '../carrier.ts'
+import { type Carrier, listListeners, type TrafficPorts, type WorkerState } from '../carrier.ts'
 import type { Certificate } from '../model/certificate.ts'
 import type { Settings } from '../settings-table.ts'
 import { type LiveConfiguration, type ServedConfiguration, selectLive } from '../snapshot-update.ts'
@@ -51,6 +49,8 @@ type Slot = {
   restarts: number
   /** Failures in a row. */
   failures: number
+  /** Of the processes that ended here. */
+  cpuSeconds: number
   timer: NodeJS.Timeout | undefined
 }
 
@@ -72,6 +72,7 @@ export class WorkerSet implements Carrier {
       startedAt: 0,
       restarts: 0,
       failures: 0,
+      cpuSeconds: 0,
       timer: undefined,
     }))
   }
@@ -91,7 +92,7 @@ export class WorkerSet implements Carrier {
     for (const failure of failures) if (failure !== undefined) throw failure
     for (const slot of this.#slots) this.#watch(slot)
     this.#ticker = setInterval(() => this.#tick(), tickMs)
-    return { ...portsOf(this.#sockets) }
+    return portsOf(this.#sockets)
   }
 
   async apply(next: ServedConfiguration): Promise<void> {
@@ -129,7 +130,7 @@ export class WorkerSet implements Carrier {
   }
 
   workers(): readonly WorkerState[] {
-    return this.#slots.map(({ number, worker, restarts }) => {
+    return this.#slots.map(({ number, worker, restarts, cpuSeconds }) => {
       const figures = worker?.figures
       return {
         worker: number,
@@ -141,7 +142,7 @@ export class WorkerSet implements Carrier {
         connections: figures ? figures.connections.http + figures.connections.https : 0,
         residentBytes: figures?.residentBytes ?? 0,
         heapBytes: figures?.heapBytes ?? 0,
-        cpuSeconds: figures?.cpuSeconds ?? 0,
+        cpuSeconds: cpuSeconds + (figures?.cpuSeconds ?? 0),
       }
     })
   }
@@ -151,9 +152,7 @@ export class WorkerSet implements Carrier {
   }
 
   async drain(): Promise<number> {
-    this.#isStopping = true
-    clearInterval(this.#ticker)
-    for (const { timer } of this.#slots) clearTimeout(timer)
+    this.#stopReplacing()
     const draining = Promise.all(this.#living().map((worker) => worker.drain()))
     // From now on nobody can connect, and nobody waits in a queue.
     this.#closeSockets()
@@ -172,11 +171,9 @@ export class WorkerSet implements Carrier {
   }
 
   async close(): Promise<void> {
-    this.#isStopping = true
-    clearInterval(this.#ticker)
+    this.#stopReplacing()
     this.#closeSockets()
     const workers = this.#living()
-    for (const { timer } of this.#slots) clearTimeout(timer)
     for (const worker of workers) void worker.finish(0)
     const ended = Promise.all(workers.map((worker) => worker.ended))
     if (await withDeadline(ended, END_MS)) return
@@ -188,6 +185,12 @@ export class WorkerSet implements Carrier {
     return this.#slots.flatMap(({ worker }) => worker ?? [])
   }
 
+  #stopReplacing(): void {
+    this.#isStopping = true
+    clearInterval(this.#ticker)
+    for (const { timer } of this.#slots) clearTimeout(timer)
+  }
+
   #closeSockets(): void {
     for (const socket of this.#sockets.values()) socket.close()
     this.#sockets.clear()
@@ -196,6 +199,7 @@ export class WorkerSet implements Carrier {
   /** Starts a process in this place; resolves when it serves, or to why it does not. */
   async #begin(slot: Slot): Promise<unknown> {
     const { settings, defaultCertificate, ticketSecret, clock } = this.#options
+    slot.startedAt = clock.monotonic()
     const worker = new Worker({
       start: {
         type: 'start',
@@ -209,18 +213,15 @@ export class WorkerSet implements Carrier {
       onFigures: (figures) => this.#tally.add(worker, figures),
     })
     slot.worker = worker
-    slot.startedAt = clock.monotonic()
     const failure = await worker.start(this.#live!)
     if (failure) {
       const { name, code, message } = failure
       const { address, port } = settings[name]
       return explainListenError(Object.assign(new Error(message), { code }), { name, address, port })
     }
-    if (worker.isServing) {
-      // Before it served, another configuration may have come into force.
-      await worker.apply(this.#live!)
-      return undefined
-    }
+    // Before it served, another configuration may have come into force.
+    if (worker.isServing) await worker.apply(this.#live!)
+    if (worker.isServing) return undefined
     return new StartError(
       `worker ${slot.number} ${printEnding(await worker.ended)} before it served`,
       'its last words stand above',
@@ -232,33 +233,35 @@ export class WorkerSet implements Carrier {
     const { worker } = slot
     void worker?.ended.then((ending) => {
       this.#tally.forget(worker)
+      slot.cpuSeconds += worker.figures?.cpuSeconds ?? 0
       slot.worker = undefined
-      if (!this.#isStopping) this.#replace(slot, worker, ending)
+      if (!this.#isStopping) this.#replace(slot, worker.pid, ending)
     })
   }
 
-  #replace(slot: Slot, { pid }: Worker, { code, signal }: Ending): void {
+  #replace(slot: Slot, pid: number | undefined, { code, signal, error }: Ending): void {
     const { clock, log } = this.#options
     slot.restarts++
     slot.failures = clock.monotonic() - slot.startedAt < STABLE_MS ? slot.failures + 1 : 0
     const delayMs = slot.failures <= 1 ? 0 : Math.min(FIRST_DELAY_MS * 2 ** (slot.failures - 2), MAX_DELAY_MS)
     const { number: worker, restarts } = slot
     log.error(
-      { worker, worker_pid: pid, code, signal, restarts, delay_ms: delayMs },
+      { worker, worker_pid: pid, code, signal, reason: error, restarts, delay_ms: delayMs },
       'worker ended unexpectedly: it is replaced',
     )
     slot.timer = setTimeout(() => void this.#succeed(slot), delayMs)
   }
 
   async #succeed(slot: Slot): Promise<void> {
-    const begun = this.#begin(slot)
+    const begun = this.#begin(slot).catch((error: Error) => error)
+    const { number, worker } = slot
     this.#watch(slot)
     const failure = await begun
-    const { number: worker } = slot
     if (this.#isStopping) return
-    if (failure === undefined) this.#options.log.info({ worker, worker_pid: slot.worker?.pid }, 'worker replaced')
+    if (failure === undefined) this.#options.log.info({ worker: number, worker_pid: worker?.pid }, 'worker replaced')
     // One that lives and cannot serve is of no use: its end is followed by another try.
-    else slot.worker?.kill()
+    else if (worker) worker.kill()
+    else this.#replace(slot, undefined, { code: null, signal: null, error: String(failure) })
   }
 
   #tick(): void {
@@ -275,7 +278,8 @@ function portsOf(sockets: ReadonlyMap<ListenerName, ListeningSocket>): TrafficPo
   return Object.fromEntries([...sockets].map(([name, { port }]) => [name, port]))
 }
 
-function printEnding({ code, signal }: Ending): string {
+function printEnding({ code, signal, error }: Ending): string {
+  if (error !== undefined) return `could not be started (${error})`
   return signal === null ? `ended with code ${code}` : `was ended by ${signal}`
 }
 

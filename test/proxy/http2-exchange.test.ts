@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { type Echo, sha256, startEchoUpstream } from '../helpers/echo-upstream.ts'
 import { connectH2, connectRawH2, H2, requestH2 } from '../helpers/h2-client.ts'
@@ -361,6 +362,40 @@ t.test('a client that takes nothing of an answer the gateway made is cut', async
   client.frame(H2.SETTINGS, 0, 0, Buffer.from([0, 4, 0, 0, 0, 0]))
   client.headers(1, HEAD, true)
   t.match(await server.record(), { status: 404 })
+  t.equal(server.proxy.inFlight, 0)
+  client.socket.destroy()
+})
+
+t.test('a client that takes nothing is cut for answers of a head alone too', async (t) => {
+  let tellStalled = () => {}
+  const stalled = new Promise<void>((resolve) => {
+    tellStalled = resolve
+  })
+  const upstream = await startRawUpstream(async (connection) => {
+    if ((await connection.head()).startsWith('HEAD')) {
+      await stalled
+      connection.send('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n')
+      return
+    }
+    connection.send('HTTP/1.1 200 OK\r\nContent-Length: 67108864\r\n\r\n').send(Buffer.alloc(67_108_864))
+    for (let left = -1; left !== connection.socket.writableLength; ) {
+      left = connection.socket.writableLength
+      await pause(50)
+    }
+    tellStalled()
+  })
+  t.teardown(() => upstream.close())
+  const server = await startProxy(t, [upstream.port], { settings: { 'timeouts.writeStall': 300 } })
+  const client = await connectRawH2(server.h2Port)
+  // The largest windows, so that TCP is what stops.
+  client.frame(H2.SETTINGS, 0, 0, Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]))
+  client.frame(H2.WINDOW_UPDATE, 0, 0, Buffer.from([0x7f, 0, 0, 0]))
+  client.socket.pause()
+  client.headers(1, [[':method', 'GET'], ...HEAD.slice(1)], true)
+  for (const stream of [3, 5]) client.headers(stream, [[':method', 'HEAD'], ...HEAD.slice(1)], true)
+  for (let record = 0; record < 3; record++) {
+    t.match(await server.record(), { status: 200, error: 'PORTICO_REQ_ABORTED' })
+  }
   t.equal(server.proxy.inFlight, 0)
   client.socket.destroy()
 })

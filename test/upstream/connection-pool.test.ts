@@ -115,6 +115,26 @@ t.test('a place that becomes free lets the next one connect', async (t) => {
   t.equal(gone.connection, undefined, 'who does not wait any more is passed over')
 })
 
+t.test('those who do not wait any more leave their places in a full queue to others', async (t) => {
+  const upstream = await startWaiting(t)
+  const settings = { 'upstream.maxConnections': 1, 'upstream.maxQueue': 2 }
+  const endpoint = openEndpoint(t, upstream.port, { settings })
+  const first = send(endpoint)
+  const gone = [send(endpoint), send(endpoint)]
+  t.equal(send(endpoint).error?.code, 'PORTICO_UP_OVERLOADED')
+  gone[0]!.cancelled = true
+  const second = send(endpoint)
+  t.equal(second.error, undefined)
+  t.equal(send(endpoint).error?.code, 'PORTICO_UP_OVERLOADED')
+  gone[1]!.cancelled = true
+  const connection = await upstream.connection(0)
+  for (const [index, exchange] of [first, second].entries()) {
+    await connection.head(index + 1)
+    connection.send(OK)
+    t.equal((await exchange.over()).body, 'ok')
+  }
+})
+
 t.test('who waits too long is refused', async (t) => {
   const upstream = await startWaiting(t)
   const settings = { 'upstream.maxConnections': 1, 'timeouts.connect': 100 }

@@ -6,7 +6,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
@@ -87,6 +87,54 @@ t.test('a worker that dies again and again waits longer each time, and then serv
   t.equal(await get(http), 'hello')
 })
 
+t.test('a successor that dies as soon as it serves is not told as one that took the place', async (t) => {
+  const { workers, lines } = await startWorkers(t, await startUpstream(t))
+  const pids: unknown[] = []
+  for (let death = 1; death <= 3; death++) {
+    // At once, before it has said that what it serves is up to date.
+    while (!workers.isUp) await nextTurn()
+    pids.push(workers.workers()[0]?.pid)
+    process.kill(workers.workers()[0]?.pid ?? 0, 'SIGKILL')
+    await until(() => workers.workers()[0]?.restarts === death)
+  }
+  await until(() => lines.at(-1)?.msg === 'worker replaced')
+  const told = lines.filter(({ msg }) => msg === 'worker replaced').map(({ worker_pid }) => worker_pid)
+  t.same(
+    told.filter((pid) => pid === undefined || pids.includes(pid)),
+    [],
+  )
+})
+
+t.test('while the system gives no process another try follows, and the log says why', async (t) => {
+  const { workers, lines, http } = await startWorkers(t, await startUpstream(t))
+  // More than Linux hands to a process in one variable: E2BIG.
+  process.env.PORTICO_TEST_TOO_MUCH = 'x'.repeat(200_000)
+  t.teardown(() => delete process.env.PORTICO_TEST_TOO_MUCH)
+  process.kill(workers.workers()[0]?.pid ?? 0, 'SIGKILL')
+  await until(() => lines.length === 3)
+  delete process.env.PORTICO_TEST_TOO_MUCH
+  t.equal(await get(http), 'hello')
+  t.match(lines.slice(0, 3), [{ signal: 'SIGKILL' }, { reason: /E2BIG/ }, { reason: /E2BIG/ }])
+  t.match(workers.workers(), [{ isUp: true, restarts: 3 }])
+})
+
+t.test('CPU time of a place does not go back when another process takes it', async (t) => {
+  const { workers, http } = await startWorkers(t, await startUpstream(t))
+  const [first] = workers.workers()
+  await get(http)
+  await workers.refresh()
+  const before = workers.workers()[0]?.cpuSeconds ?? 0
+  t.ok(before > 0)
+  process.kill(first?.pid ?? 0, 'SIGKILL')
+  await until(() => {
+    const [now] = workers.workers()
+    if ((now?.cpuSeconds ?? 0) < before) t.fail('it went back')
+    return workers.isUp && now?.pid !== first?.pid
+  })
+  await workers.refresh()
+  t.ok((workers.workers()[0]?.cpuSeconds ?? 0) > before)
+})
+
 t.test('workers that cannot listen refuse the start with the reason', async (t) => {
   const first = await startWorkers(t, 1)
   const taken = makeSettings({ 'http.port': first.http, 'http.address': '127.0.0.1', 'https.enabled': false })
@@ -153,6 +201,23 @@ t.test('after a bug in a worker another takes its place, and the log has the sta
     lines.find(({ msg }) => /^worker ended/.test(msg)),
     { code: 1, signal: null },
   )
+})
+
+t.test('a bug that is in the way of the end too does not keep a worker', async (t) => {
+  const cwd = t.testdir({ 'web.yaml': MANIFEST(await startUpstream(t)) })
+  const bugs = `data:text/javascript,if (process.send) process.on('SIGUSR2', () => {
+    process.memoryUsage = () => { process.send({ type: 'reported' }); throw new Error('again') };
+    throw new Error('boom')
+  })`
+  const words = ['run', '-f', 'web.yaml', '--no-https', '--http-address', '127.0.0.1']
+  const gateway = await startGateway(t, words, { cwd, nodeFlags: ['--import', bugs] })
+  const list = await fetch(`http://127.0.0.1:${gateway.ports.admin}/api/v1/workers`)
+  const [worker] = (await list.json()) as { pid: number }[]
+  process.kill(worker?.pid ?? 0, 'SIGUSR2')
+  await gateway.says('worker replaced')
+  t.equal(await get(gateway.ports.http), 'hello')
+  gateway.child.kill('SIGTERM')
+  t.equal(await gateway.ended, 0)
 })
 
 t.test('a log level that changes is in force in the workers too', async (t) => {
