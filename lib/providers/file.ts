@@ -16,8 +16,11 @@ import {
   type SourceDocument,
 } from '../source/document.ts'
 import {
+  type FoundFiles,
   findFiles,
+  isPassedOver,
   isUnsettled,
+  readPlainStamp,
   readSize,
   readSource,
   readStamp,
@@ -67,6 +70,9 @@ export type Manifests = {
 
 /** One file as it was last read. */
 type FileState = {
+  /** Undefined for stdin. */
+  readonly path: string | undefined
+  readonly inFolder: boolean
   /** Hash of the text, or the reason why there is none. */
   readonly hash: string
   readonly name: string
@@ -89,12 +95,31 @@ type FileContent = {
   readonly readAt: number
 }
 
+type FilePlace = Pick<FileState, 'path' | 'inFolder'>
+type Files = ReadonlyMap<string, FileState>
+
+/** Files in order, with what was found about the sources they come from. */
+type ReadFiles = Readonly<{
+  limits: FileLimits
+  order: readonly FileState[]
+  after: Files
+  stamps: ReadonlyMap<string, string>
+  /** Of sources that are gone. */
+  kept: readonly Kept[]
+  diagnostics: DiagnosticList
+}>
+
+/** What was read last, to be read again in part. */
+type LastRead = Readonly<{ limits: FileLimits; order: readonly FileState[]; manifests: Manifests }>
+
 /** Holds the last good version of each file; calls of `read` must not overlap. */
 export class FileProvider {
   readonly #options: FileProviderOptions
   #files: ReadonlyMap<string, FileState> = new Map()
   /** Paths that each of `sources` last led to. */
   #found: ReadonlyMap<string, readonly string[]> = new Map()
+  /** Undefined where events at paths do not tell all. */
+  #last: LastRead | undefined
   readonly #stdin: FileState | undefined
 
   constructor(options: FileProviderOptions) {
@@ -102,6 +127,8 @@ export class FileProvider {
     if (options.sources.includes('-')) {
       const source = sourceFromText('<stdin>', options.stdin ?? '')
       this.#stdin = {
+        path: undefined,
+        inFolder: false,
         hash: source.hash,
         name: source.name,
         content: this.#parseStdin(source),
@@ -111,7 +138,38 @@ export class FileProvider {
     }
   }
 
-  async read(limits: FileLimits): Promise<Manifests> {
+  /** With `hints` nothing has changed but what is at these paths, as far as is known: most often no other need be looked at. */
+  async read(limits: FileLimits, hints?: ReadonlySet<string>): Promise<Manifests> {
+    const quick = hints && (await this.#readHinted(limits, hints))
+    return quick ?? this.#readAll(limits)
+  }
+
+  /** Undefined where that cannot be told without a look at everything. */
+  async #readHinted(limits: FileLimits, hints: ReadonlySet<string>): Promise<Manifests | undefined> {
+    const last = this.#last
+    if (last?.limits.maxBytes !== limits.maxBytes || last.limits.maxCount !== limits.maxCount) return undefined
+    const { order, manifests } = last
+    const stamps = new Map(manifests.stamps)
+    const touched: FileState[] = []
+    for (const path of hints) {
+      const state = this.#files.get(path)
+      if (state === undefined) {
+        if (stamps.has(path) || !(await isPassedOver(path))) return undefined
+        continue
+      }
+      const stamp = await readPlainStamp(path)
+      if (stamp === undefined) return undefined
+      stamps.set(path, stamp)
+      touched.push(state)
+    }
+    const after = new Map(this.#files)
+    const changed = touched.filter((state) => state.seen !== describeSight(state, stamps, limits))
+    await this.#readChanged(changed, limits, stamps, after)
+    const next = order.map((state) => (state.path !== undefined && after.get(state.path)) || state)
+    return this.#finish({ limits, order: next, after, stamps, kept: [], diagnostics: new DiagnosticList() }, true)
+  }
+
+  async #readAll(limits: FileLimits): Promise<Manifests> {
     const diagnostics = new DiagnosticList()
     const before = this.#files
     const after = new Map<string, FileState>()
@@ -119,61 +177,69 @@ export class FileProvider {
     const stamps = new Map<string, string>()
     const order: FileState[] = []
     const kept: Kept[] = []
+    let isPlain = true
 
     for (const source of this.#options.sources) {
       if (source === '-') {
         if (this.#stdin) order.push(this.#stdin)
         continue
       }
-      const { paths, inFolder, keptSource } = await this.#find(
-        source,
-        { maxCount: limits.maxCount - after.size },
-        stamps,
-        diagnostics,
-      )
+      const {
+        paths,
+        inFolder,
+        isPlain: isPlainSource,
+        keptSource,
+      } = await this.#find(source, { maxCount: limits.maxCount - after.size }, stamps, diagnostics)
       if (keptSource) kept.push(keptSource)
       found.set(source, paths)
       const fresh = paths.filter((path) => !after.has(path))
-      const changed: string[] = []
-      const describe = (path: string): string => `${stamps.get(path)} ${limits.maxBytes} ${inFolder.has(path)}`
+      const changed: FilePlace[] = []
       for (const path of fresh) {
         const previous = before.get(path)
-        if (previous && (keptSource || previous.seen === describe(path))) after.set(path, previous)
-        else changed.push(path)
+        const place = { path, inFolder: inFolder.has(path) }
+        if (previous && (keptSource || previous.seen === describeSight(place, stamps, limits)))
+          after.set(path, previous)
+        else changed.push(place)
       }
-      const now = Date.now()
-      const parser = chooseParser(changed.map((path) => readSize(stamps.get(path) as string)))
-      try {
-        await forEachAtOnce(changed, async (path) => {
-          const options = { maxBytes: limits.maxBytes, inFolder: inFolder.has(path) }
-          const state = await this.#readFile(path, options, before.get(path), parser)
-          const seen = isUnsettled(stamps.get(path) as string, now) ? undefined : describe(path)
-          after.set(path, { ...state, seen })
-        })
-      } finally {
-        await parser.close()
-      }
+      await this.#readChanged(changed, limits, stamps, after)
       for (const path of fresh) order.push(after.get(path) as FileState)
+      isPlain &&= isPlainSource
     }
-    this.#files = after
     this.#found = found
-    for (const state of order) {
-      diagnostics.addAll(state.content.diagnostics)
-      if (state.kept) kept.push(state.kept)
+    return this.#finish({ limits, order, after, stamps, kept, diagnostics }, isPlain)
+  }
+
+  /** Reads what changed, against what was known of it, into `after`. */
+  async #readChanged(
+    changed: readonly FilePlace[],
+    limits: FileLimits,
+    stamps: ReadonlyMap<string, string>,
+    after: Map<string, FileState>,
+  ): Promise<void> {
+    const now = Date.now()
+    const stampOf = ({ path }: FilePlace): string => stamps.get(path as string) as string
+    const parser = chooseParser(changed.map((place) => readSize(stampOf(place))))
+    try {
+      await forEachAtOnce(changed, async (place) => {
+        const path = place.path as string
+        const { inFolder } = place
+        const options = { maxBytes: limits.maxBytes, inFolder }
+        const state = await this.#readFile(path, options, this.#files.get(path), parser)
+        const seen = isUnsettled(stampOf(place), now) ? undefined : describeSight(place, stamps, limits)
+        after.set(path, { ...state, inFolder, seen })
+      })
+    } finally {
+      await parser.close()
     }
-    for (const { reasons } of kept) diagnostics.addAll(reasons)
-    return {
-      resources: order.flatMap(({ content }) => content.resources),
-      refused: order.flatMap(({ content }) => content.refused),
-      settings: order.flatMap(({ content }) => content.settings),
-      diagnostics: diagnostics.items,
-      kept,
-      files: order.length,
-      objects: order.reduce((sum, { content }) => sum + content.objects, 0),
-      stamps,
-      fingerprint: printFingerprint(order, diagnostics.items),
-      changed: listChanges(before, after),
-    }
+  }
+
+  /** Puts together what was read, and keeps it; `isPlain` where events at paths tell all that happens next. */
+  #finish(read: ReadFiles, isPlain: boolean): Manifests {
+    const before = this.#files
+    const manifests = assemble(read, before)
+    this.#files = read.after
+    this.#last = isPlain ? { limits: read.limits, order: read.order, manifests } : undefined
+    return manifests
   }
 
   /** The files a source leads to; a source that is gone, or empty all at once, keeps those it last led to. */
@@ -182,22 +248,22 @@ export class FileProvider {
     limits: { maxCount: number },
     stamps: Map<string, string>,
     diagnostics: DiagnosticList,
-  ): Promise<{ paths: readonly string[]; inFolder: ReadonlySet<string>; keptSource: Kept | undefined }> {
+  ): Promise<Pick<FoundFiles, 'paths' | 'inFolder' | 'isPlain'> & { keptSource: Kept | undefined }> {
     const problems = new DiagnosticList()
-    const { paths, inFolder, watch, stamps: taken } = await findFiles([source], limits, problems)
+    const { paths, inFolder, isPlain, watch, stamps: taken } = await findFiles([source], limits, problems)
     for (const path of watch) stamps.set(path, taken.get(path) ?? (await readStamp(path)))
     for (const path of paths) stamps.set(path, taken.get(path) as string)
     const known = this.#found.get(source) ?? []
     if (paths.length > 0 || known.length === 0) {
       diagnostics.addAll(problems.items)
-      return { paths, inFolder, keptSource: undefined }
+      return { paths, inFolder, isPlain, keptSource: undefined }
     }
     // Volumes that are being remounted and folders that are being replaced look like this for a while.
     for (const path of known) stamps.set(path, await readStamp(path))
     const states = known.map((path) => this.#files.get(path)).filter((state) => state !== undefined)
     const since = Math.max(...states.map(({ content }) => content.readAt))
     const reasons = problems.items.length > 0 ? problems.items : [emptySource(source)]
-    return { paths: known, inFolder, keptSource: describeKept(source, since, reasons) }
+    return { paths: known, inFolder, isPlain: false, keptSource: describeKept(source, since, reasons) }
   }
 
   async #readFile(
@@ -207,11 +273,19 @@ export class FileProvider {
     parser: Parser,
   ): Promise<FileState> {
     const problems = new DiagnosticList()
+    const place = { path, inFolder: options.inFolder }
     const source = await readSource(path, options, problems)
     if (!source) {
       const hash = JSON.stringify(problems.items.map(({ message }) => message))
       if (previous && !isEmpty(previous.content)) return keepContent(previous, hash, problems.items)
-      return { hash, name: previous?.name ?? path, content: nothing(problems.items), kept: undefined, seen: undefined }
+      return {
+        ...place,
+        hash,
+        name: previous?.name ?? path,
+        content: nothing(problems.items),
+        kept: undefined,
+        seen: undefined,
+      }
     }
     if (previous?.hash === source.hash) return previous
     const { hash, name } = source
@@ -223,7 +297,7 @@ export class FileProvider {
       // What an API server refuses leaves the object there as it was.
       if (!content.isGood && previous.content.isGood) return keepContent(previous, hash, content.diagnostics)
     }
-    return { hash, name, content, kept: undefined, seen: undefined }
+    return { ...place, hash, name, content, kept: undefined, seen: undefined }
   }
 
   /** `problems` holds those of parsing. */
@@ -263,6 +337,36 @@ function chooseParser(sizes: readonly number[]): Parser {
   return size > INLINE_BYTES ? new ParserPool({ size }) : { parse: parseInSlices, close: async () => undefined }
 }
 
+function assemble({ order, after, stamps, kept: keptSources, diagnostics }: ReadFiles, before: Files): Manifests {
+  const kept = [...keptSources]
+  for (const { content, kept: keptFile } of order) {
+    diagnostics.addAll(content.diagnostics)
+    if (keptFile) kept.push(keptFile)
+  }
+  for (const { reasons } of kept) diagnostics.addAll(reasons)
+  return {
+    resources: order.flatMap(({ content }) => content.resources),
+    refused: order.flatMap(({ content }) => content.refused),
+    settings: order.flatMap(({ content }) => content.settings),
+    diagnostics: diagnostics.items,
+    kept,
+    files: order.length,
+    objects: order.reduce((sum, { content }) => sum + content.objects, 0),
+    stamps,
+    fingerprint: printFingerprint(order, diagnostics.items),
+    changed: listChanges(before, after),
+  }
+}
+
+/** How a file is read and what its stamp was before. */
+function describeSight(
+  { path, inFolder }: FilePlace,
+  stamps: ReadonlyMap<string, string>,
+  { maxBytes }: FileLimits,
+): string {
+  return `${stamps.get(path as string)} ${maxBytes} ${inFolder}`
+}
+
 async function parseInSlices(source: SourceText): Promise<ParsedText> {
   const steps = parseInSteps(source)
   let since = performance.now()
@@ -276,12 +380,12 @@ async function parseInSlices(source: SourceText): Promise<ParsedText> {
 }
 
 /** Some of them at a time. */
-async function forEachAtOnce(paths: readonly string[], run: (path: string) => Promise<void>): Promise<void> {
-  const left = paths.values()
+async function forEachAtOnce<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  const left = items.values()
   const runNext = async (): Promise<void> => {
-    for (const path of left) await run(path)
+    for (const item of left) await run(item)
   }
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, paths.length) }, runNext))
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, runNext))
 }
 
 function nothing(diagnostics: readonly Diagnostic[]): FileContent {
@@ -293,8 +397,12 @@ function isEmpty(content: FileContent): boolean {
 }
 
 /** The last good version, with the reasons why the present one is not used. */
-function keepContent({ name, content }: FileState, hash: string, reasons: readonly Diagnostic[]): FileState {
-  return { hash, name, content, kept: describeKept(name, content.readAt, reasons), seen: undefined }
+function keepContent(
+  { path, inFolder, name, content }: FileState,
+  hash: string,
+  reasons: readonly Diagnostic[],
+): FileState {
+  return { path, inFolder, hash, name, content, kept: describeKept(name, content.readAt, reasons), seen: undefined }
 }
 
 function emptySource(name: string): Diagnostic {
