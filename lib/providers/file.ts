@@ -5,15 +5,18 @@
 import { setImmediate } from 'node:timers/promises'
 import { type Clock, printTime } from '../base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
-import { decodeDocuments } from '../kubernetes/decode.ts'
+import { type Decoded, decodeDocuments } from '../kubernetes/decode.ts'
 import type { Resource } from '../kubernetes/resource.ts'
 import {
+  findUnchanged,
+  moveDocuments,
   type ParsedDocuments,
   type ParsedText,
   parseDocuments,
   parseInSteps,
   placeDocuments,
   type SourceDocument,
+  type UnchangedDocuments,
 } from '../source/document.ts'
 import {
   type FoundFiles,
@@ -84,6 +87,8 @@ type FileState = {
 }
 
 type FileContent = {
+  /** What it was read from; undefined where nothing in it could be kept. */
+  readonly source: SourceText | undefined
   readonly resources: readonly Resource[]
   readonly refused: readonly Resource[]
   readonly settings: readonly SourceDocument[]
@@ -290,7 +295,10 @@ export class FileProvider {
     if (previous?.hash === source.hash) return previous
     const { hash, name } = source
     const found = new DiagnosticList()
-    const content = this.#decode(placeDocuments(source, await parser.parse(source), found), found)
+    const known = findKnown(previous?.content, source)
+    const parsed = placeDocuments(source, await parser.parse(source, known), found)
+    moveDocuments(source, known)
+    const content = this.#describe(source, decodeAround(parsed, known, previous, found), parsed.broken, found)
     if (previous && !isEmpty(previous.content)) {
       // A text that is cut to nothing is one that is just being written.
       if (source.text.trim() === '') return keepContent(previous, hash, [emptySource(name)])
@@ -300,18 +308,31 @@ export class FileProvider {
     return { ...place, hash, name, content, kept: undefined, seen: undefined }
   }
 
-  /** `problems` holds those of parsing. */
-  #decode({ documents, broken }: ParsedDocuments, problems: DiagnosticList): FileContent {
-    const { resources, refused, settings, objects } = decodeDocuments(documents, problems)
-    const diagnostics = problems.items
+  #describe(
+    source: SourceText,
+    { resources, refused, settings, objects }: Decoded,
+    broken: boolean,
+    { items: diagnostics }: DiagnosticList,
+  ): FileContent {
     const isGood = !broken && refused.length === 0 && countDiagnostics(diagnostics).error === 0
-    return { resources, refused, settings, objects, diagnostics, readAt: this.#options.clock.now(), isGood }
+    const isReusable = isGood && diagnostics.length === 0 && resources.length > 0
+    return {
+      source: isReusable ? source : undefined,
+      resources,
+      refused,
+      settings,
+      objects,
+      diagnostics,
+      readAt: this.#options.clock.now(),
+      isGood,
+    }
   }
 
   /** Nothing is piped in on purpose: whatever should have written manifests has failed. */
   #parseStdin(source: SourceText): FileContent {
     const found = new DiagnosticList()
-    const content = this.#decode(parseDocuments(source, found), found)
+    const { documents, broken } = parseDocuments(source, found)
+    const content = this.#describe(source, decodeDocuments(documents, found), broken, found)
     if (!content.isGood || content.objects > 0) return content
     const problems = new DiagnosticList()
     problems.add('PORTICO_FILE_EMPTY', 'no objects passed on stdin', {
@@ -329,7 +350,11 @@ const INLINE_BYTES = 131_072
 /** How long others may have to wait for the parser, milliseconds; one document is the least that is parsed at a time. */
 const PARSE_SLICE_MS = 5
 
-type Parser = Pick<ParserPool, 'parse' | 'close'>
+type Parser = {
+  /** Documents among `known` need not be read. */
+  parse(source: SourceText, known: UnchangedDocuments): Promise<ParsedText>
+  close(): Promise<void>
+}
 
 /** Threads for as much as is worth them: then nothing that is read, however hostile, holds anything else up. */
 function chooseParser(sizes: readonly number[]): Parser {
@@ -358,6 +383,41 @@ function assemble({ order, after, stamps, kept: keptSources, diagnostics }: Read
   }
 }
 
+/** What of the content before stands unchanged in `source`; of what there was something to report nothing is. */
+function findKnown(before: FileContent | undefined, source: SourceText): UnchangedDocuments {
+  if (before?.source === undefined) return new Map()
+  const origins = before.resources.map(({ origin }) => origin)
+  return findUnchanged(before.source, source, origins)
+}
+
+/** Decodes documents; those of `known` are as they were, in their places between the others. */
+function decodeAround(
+  { documents }: ParsedDocuments,
+  known: UnchangedDocuments,
+  previous: FileState | undefined,
+  problems: DiagnosticList,
+): Decoded {
+  if (known.size === 0) return decodeDocuments(documents, problems)
+  const byOrigin = new Map(previous?.content.resources.map((resource) => [resource.origin, resource]))
+  const entries: { start: number; decoded: Decoded }[] = []
+  for (const [start, origin] of known) {
+    const resources = [byOrigin.get(origin) as Resource]
+    entries.push({ start, decoded: { resources, refused: [], settings: [], objects: 1 } })
+  }
+  for (const document of documents) {
+    // A parser may have read what is known as well.
+    if (known.has(document.origin.start)) continue
+    entries.push({ start: document.origin.start, decoded: decodeDocuments([document], problems) })
+  }
+  entries.sort((a, b) => a.start - b.start)
+  return {
+    resources: entries.flatMap(({ decoded }) => decoded.resources),
+    refused: entries.flatMap(({ decoded }) => decoded.refused),
+    settings: entries.flatMap(({ decoded }) => decoded.settings),
+    objects: entries.reduce((sum, { decoded }) => sum + decoded.objects, 0),
+  }
+}
+
 /** How a file is read and what its stamp was before. */
 function describeSight(
   { path, inFolder }: FilePlace,
@@ -367,8 +427,8 @@ function describeSight(
   return `${stamps.get(path as string)} ${maxBytes} ${inFolder}`
 }
 
-async function parseInSlices(source: SourceText): Promise<ParsedText> {
-  const steps = parseInSteps(source)
+async function parseInSlices(source: SourceText, known: UnchangedDocuments): Promise<ParsedText> {
+  const steps = parseInSteps(source, known)
   let since = performance.now()
   for (;;) {
     const step = steps.next()
@@ -389,7 +449,16 @@ async function forEachAtOnce<T>(items: readonly T[], run: (item: T) => Promise<v
 }
 
 function nothing(diagnostics: readonly Diagnostic[]): FileContent {
-  return { resources: [], refused: [], settings: [], objects: 0, diagnostics, isGood: false, readAt: 0 }
+  return {
+    source: undefined,
+    resources: [],
+    refused: [],
+    settings: [],
+    objects: 0,
+    diagnostics,
+    isGood: false,
+    readAt: 0,
+  }
 }
 
 function isEmpty(content: FileContent): boolean {
