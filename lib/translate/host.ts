@@ -11,14 +11,6 @@ import { claimPath, findMatch, IngressRoute, settleClaims } from './route.ts'
 import type { TranslationSettings } from './settings.ts'
 import type { TranslatedUpstream } from './upstream.ts'
 
-/** An Ingress that is served, with what each of its backends comes to. */
-export type ResolvedIngress = Readonly<{
-  ingress: Ingress
-  references: readonly Reference[]
-  /** In the order of `references`. */
-  resolutions: readonly Resolution[]
-}>
-
 /** A route in force whose upstream has no endpoint that can be used. */
 export type Starving = Readonly<{ target: TranslatedUpstream; ingress: Ingress; path: FieldPath }>
 
@@ -32,7 +24,7 @@ export type TranslatedHosts = Readonly<{
 }>
 
 /** What one Ingress claims. */
-type IngressClaims = Readonly<{
+export type IngressClaims = Readonly<{
   hosts: readonly HostClaims[]
   /** What its default backend claims on all hosts. */
   rest: IngressRoute | undefined
@@ -63,12 +55,11 @@ type SettledHost = Readonly<{
  * its host there (I-11).
  */
 export class HostMerger {
-  readonly #claims = new Memo<Ingress, IngressClaims>()
   readonly #hosts = new Memo<string, SettledHost>()
   readonly #order = new KeyOrder(compareHosts)
 
   merge(
-    ingresses: readonly ResolvedIngress[],
+    ingresses: readonly Readonly<{ ingress: Ingress; claims: IngressClaims }>[],
     settings: TranslationSettings,
     diagnostics: DiagnosticList,
   ): TranslatedHosts {
@@ -76,9 +67,7 @@ export class HostMerger {
     const secured = new Set<string>()
     const general: IngressRoute[] = []
     let fallback: IngressRoute | undefined
-    for (const resolved of ingresses) {
-      const { ingress, resolutions } = resolved
-      const claims = this.#claims.get(ingress, resolutions, () => claim(resolved))
+    for (const { ingress, claims } of ingresses) {
       diagnostics.addAll(claims.diagnostics)
       for (const one of claims.hosts) {
         const others = byHost.get(one.host)
@@ -106,7 +95,6 @@ export class HostMerger {
     const defaults = settleClaims(general, diagnostics)
     const last = defaults.claims[0] ?? fallback
     if (last !== undefined) starving.push(...findStarving([last]))
-    this.#claims.sweep()
     this.#hosts.sweep()
     return {
       hosts: Object.freeze(this.#order.sort(hosts, ({ host }) => host)),
@@ -136,7 +124,12 @@ export function isSecured(ingress: Ingress, host: string): boolean {
   )
 }
 
-function claim({ ingress, references, resolutions }: ResolvedIngress): IngressClaims {
+/** What an Ingress claims whose references come to `resolutions`, in the same order. */
+export function claimRoutes(
+  ingress: Ingress,
+  references: readonly Reference[],
+  resolutions: readonly Resolution[],
+): IngressClaims {
   const resolved = new Map(references.map(({ key }, index) => [key, resolutions[index] as Resolution]))
   const find = (backend: IngressBackend): Resolution =>
     resolved.get(createReference(ingress.meta.namespace, backend).key) as Resolution

@@ -29,18 +29,19 @@ export class Memo<K, V> {
     this.#isEqual = isEqual
   }
 
-  get(key: K, inputs: readonly unknown[], make: () => V): V {
+  /** `make` is given what was made of other inputs before, where that is known. */
+  get(key: K, inputs: readonly unknown[], make: (before: V | undefined) => V): V {
     const guess = this.#last === undefined ? this.#first : this.#last.next
     const known = guess?.key === key ? guess : this.#entries.get(key)
     if (known === undefined) {
-      const entry = { key, inputs, value: make(), round: -1, next: undefined }
+      const entry = { key, inputs, value: make(undefined), round: -1, next: undefined }
       this.#entries.set(key, entry)
       this.#follow(entry)
       return entry.value
     }
     this.#follow(known)
     if (!isSameList(known.inputs, inputs)) {
-      const value = make()
+      const value = make(known.value)
       if (!this.#isEqual?.(known.value, value)) known.value = value
       known.inputs = inputs
     }
