@@ -15,7 +15,7 @@ import { checkSettingsEndpoints } from './endpoint-override.ts'
 import { checkForeignAnnotations } from './foreign-annotation.ts'
 import { claimRoutes, HostMerger, type IngressClaims, listReferences, type Starving } from './host.ts'
 import { selectIngresses } from './ingress-class.ts'
-import { isSameList, keepList, Memo } from './memo.ts'
+import { isSameList, keepList, MappedList, Memo, Sieve } from './memo.ts'
 import { checkRefused } from './refused.ts'
 import { ServiceViews } from './service-view.ts'
 import { pickSettings, type TranslationSettings } from './settings.ts'
@@ -48,7 +48,10 @@ export function translate(resources: ResourceSet, options: TranslateOptions, dia
 
 /** Translates again and again: parts of the model that did not change are the same objects as the last time. */
 export class Translator {
-  readonly #ingresses = new Memo<Ingress, TranslatedIngress>()
+  readonly #ingresses = new MappedList<Ingress, TranslatedIngress>()
+  readonly #noted = new Sieve<TranslatedIngress>(({ diagnostics }) => diagnostics.length > 0)
+  readonly #concerned = new Sieve<TranslatedIngress>(({ served, notable }) => served.length + notable.length > 0)
+  readonly #local = new Sieve<Service>(({ internalTrafficPolicy }) => internalTrafficPolicy === 'Local')
   readonly #services = new Memo<'services', TranslatedServices>()
   readonly #serviceNotes = new Memo<Service, readonly Diagnostic[]>()
   /** Stands for all that references may lead to: the same object for as long as that is the same. */
@@ -70,7 +73,7 @@ export class Translator {
     const { diagnostics: notes, upstreams } = this.#translateServices(services)
     diagnostics.addAll(notes)
     checkSettingsEndpoints(resources, settings, diagnostics)
-    warnOfLocalPolicy(services, settings, diagnostics)
+    warnOfLocalPolicy(this.#local.filter(services), settings, diagnostics)
 
     const targetable = [services, resources.allRefused('Service'), ...this.#upstreams.sources]
     let isNewGround = false
@@ -78,20 +81,21 @@ export class Translator {
       isNewGround = true
       return {}
     })
-    const translateIngress = (ingress: Ingress): TranslatedIngress =>
-      this.#ingresses.get(ingress, [ground], (before) => this.#translateIngress(ingress, settings, before))
     const all = resources.all('Ingress')
-    const translated = all.map(translateIngress)
-    for (const { diagnostics: own } of translated) diagnostics.addAll(own)
+    const translated = this.#ingresses.map(all, [ground], (ingress, before) =>
+      this.#translateIngress(ingress, settings, before),
+    )
+    for (const { diagnostics: own } of this.#noted.filter(translated)) diagnostics.addAll(own)
     const ingresses = selectIngresses(resources, settings, diagnostics)
+    const picked = ingresses === all ? undefined : new Set(ingresses)
+    const served = picked ? translated.filter(({ ingress }) => picked.has(ingress)) : translated
     const targets = new Set<TranslatedUpstream>()
-    const served = ingresses === all ? translated : ingresses.map(translateIngress)
-    for (const { served: more, notable } of served) {
+    for (const { served: more, notable } of this.#concerned.filter(served)) {
       diagnostics.addAll(more)
       for (const target of notable) targets.add(target)
     }
     for (const target of targets) reportProtocol(target, diagnostics)
-    const { hosts, defaultRoute, shadowed, starving } = this.#merger.merge(served, settings, diagnostics)
+    const { hosts, routes, defaultRoute, shadowed, starving } = this.#merger.merge(served, settings, diagnostics)
     reportStarving(starving, diagnostics)
     this.#binder.begin(resources, options.clock)
     const certificates = this.#binder.bind(ingresses, diagnostics)
@@ -106,10 +110,9 @@ export class Translator {
       counts: Object.freeze({
         resources: resources.size,
         ingresses: ingresses.length,
-        routes: hosts.reduce((sum, { routes }) => sum + routes.length, defaultRoute === undefined ? 0 : 1),
+        routes: routes + (defaultRoute === undefined ? 0 : 1),
       }),
     })
-    this.#ingresses.sweep()
     // On the ground from before only what is new was asked for.
     if (isNewGround) this.#resolver.sweep()
     this.#binder.end()
@@ -181,13 +184,11 @@ function reportStarving(starving: readonly Starving[], diagnostics: DiagnosticLi
  * node ports and load balancer addresses, never about routes (S21).
  */
 function warnOfLocalPolicy(
-  services: readonly Service[],
+  [service]: readonly Service[],
   settings: TranslationSettings,
   diagnostics: DiagnosticList,
 ): void {
-  if (settings.nodeName !== '') return
-  const service = services.find(({ internalTrafficPolicy }) => internalTrafficPolicy === 'Local')
-  if (service === undefined) return
+  if (settings.nodeName !== '' || service === undefined) return
   diagnostics.add(
     'PORTICO_REF_POLICY_LOCAL',
     'internalTrafficPolicy Local is treated as Cluster: this gateway has no node name',
