@@ -2,22 +2,10 @@
  * Reads manifests from files: of all of them the state each time, and what is in those whose state differs; a file whose
  * content is unchanged is neither parsed nor decoded again. A file that can no longer be used keeps its last good version.
  */
-import { setImmediate } from 'node:timers/promises'
 import { type Clock, printTime } from '../base/clock.ts'
-import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
-import { type Decoded, decodeDocuments } from '../kubernetes/decode.ts'
+import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import type { Resource } from '../kubernetes/resource.ts'
-import {
-  findUnchanged,
-  moveDocuments,
-  type ParsedDocuments,
-  type ParsedText,
-  parseDocuments,
-  parseInSteps,
-  placeDocuments,
-  type SourceDocument,
-  type UnchangedDocuments,
-} from '../source/document.ts'
+import type { SourceDocument } from '../source/document.ts'
 import {
   type FoundFiles,
   findFiles,
@@ -30,7 +18,15 @@ import {
   type SourceText,
   sourceFromText,
 } from '../source/files.ts'
-import { ParserPool } from '../source/parser-pool.ts'
+import {
+  chooseParser,
+  createEmptyContent,
+  type FileContent,
+  isEmpty,
+  type Parser,
+  readContent,
+  readContentAtOnce,
+} from './file-content.ts'
 
 export type FileProviderOptions = {
   /** What `-f` names, in order; `-` stands for `stdin`. */
@@ -84,20 +80,6 @@ type FileState = {
   readonly kept: Kept | undefined
   /** How it was read and what its stamp was before: equal ones mean equal content. Undefined where the stamp was too young. */
   readonly seen: string | undefined
-}
-
-type FileContent = {
-  /** What it was read from; undefined where nothing in it could be kept. */
-  readonly source: SourceText | undefined
-  readonly resources: readonly Resource[]
-  readonly refused: readonly Resource[]
-  readonly settings: readonly SourceDocument[]
-  readonly diagnostics: readonly Diagnostic[]
-  readonly objects: number
-  /** Nothing in it had to be left out: an API server would take all of it. */
-  readonly isGood: boolean
-  /** When this text was first read, milliseconds since the epoch. */
-  readonly readAt: number
 }
 
 type FilePlace = Pick<FileState, 'path' | 'inFolder'>
@@ -287,52 +269,27 @@ export class FileProvider {
         ...place,
         hash,
         name: previous?.name ?? path,
-        content: nothing(problems.items),
+        content: createEmptyContent(problems.items),
         kept: undefined,
         seen: undefined,
       }
     }
     if (previous?.hash === source.hash) return previous
     const { hash, name } = source
-    const found = new DiagnosticList()
-    const known = findKnown(previous?.content, source)
-    const parsed = placeDocuments(source, await parser.parse(source, known), found)
-    moveDocuments(source, known)
-    const content = this.#describe(source, decodeAround(parsed, known, previous, found), parsed.broken, found)
+    const { content, take } = await readContent(source, parser, previous?.content, this.#options.clock.now())
     if (previous && !isEmpty(previous.content)) {
       // A text that is cut to nothing is one that is just being written.
       if (source.text.trim() === '') return keepContent(previous, hash, [emptySource(name)])
       // What an API server refuses leaves the object there as it was.
       if (!content.isGood && previous.content.isGood) return keepContent(previous, hash, content.diagnostics)
     }
+    take()
     return { ...place, hash, name, content, kept: undefined, seen: undefined }
-  }
-
-  #describe(
-    source: SourceText,
-    { resources, refused, settings, objects }: Decoded,
-    broken: boolean,
-    { items: diagnostics }: DiagnosticList,
-  ): FileContent {
-    const isGood = !broken && refused.length === 0 && countDiagnostics(diagnostics).error === 0
-    const isReusable = isGood && diagnostics.length === 0 && resources.length > 0
-    return {
-      source: isReusable ? source : undefined,
-      resources,
-      refused,
-      settings,
-      objects,
-      diagnostics,
-      readAt: this.#options.clock.now(),
-      isGood,
-    }
   }
 
   /** Nothing is piped in on purpose: whatever should have written manifests has failed. */
   #parseStdin(source: SourceText): FileContent {
-    const found = new DiagnosticList()
-    const { documents, broken } = parseDocuments(source, found)
-    const content = this.#describe(source, decodeDocuments(documents, found), broken, found)
+    const content = readContentAtOnce(source, this.#options.clock.now())
     if (!content.isGood || content.objects > 0) return content
     const problems = new DiagnosticList()
     problems.add('PORTICO_FILE_EMPTY', 'no objects passed on stdin', {
@@ -345,23 +302,6 @@ export class FileProvider {
 
 /** Files read at the same time. */
 const AT_ONCE = 32
-/** As much text as takes less time to read than a thread to start, bytes. */
-const INLINE_BYTES = 131_072
-/** How long others may have to wait for the parser, milliseconds; one document is the least that is parsed at a time. */
-const PARSE_SLICE_MS = 5
-
-type Parser = {
-  /** Documents among `known` need not be read. */
-  parse(source: SourceText, known: UnchangedDocuments): Promise<ParsedText>
-  close(): Promise<void>
-}
-
-/** Threads for as much as is worth them: then nothing that is read, however hostile, holds anything else up. */
-function chooseParser(sizes: readonly number[]): Parser {
-  const size = sizes.reduce((sum, bytes) => sum + bytes, 0)
-  return size > INLINE_BYTES ? new ParserPool({ size }) : { parse: parseInSlices, close: async () => undefined }
-}
-
 function assemble({ order, after, stamps, kept: keptSources, diagnostics }: ReadFiles, before: Files): Manifests {
   const kept = [...keptSources]
   for (const { content, kept: keptFile } of order) {
@@ -383,41 +323,6 @@ function assemble({ order, after, stamps, kept: keptSources, diagnostics }: Read
   }
 }
 
-/** What of the content before stands unchanged in `source`; of what there was something to report nothing is. */
-function findKnown(before: FileContent | undefined, source: SourceText): UnchangedDocuments {
-  if (before?.source === undefined) return new Map()
-  const origins = before.resources.map(({ origin }) => origin)
-  return findUnchanged(before.source, source, origins)
-}
-
-/** Decodes documents; those of `known` are as they were, in their places between the others. */
-function decodeAround(
-  { documents }: ParsedDocuments,
-  known: UnchangedDocuments,
-  previous: FileState | undefined,
-  problems: DiagnosticList,
-): Decoded {
-  if (known.size === 0) return decodeDocuments(documents, problems)
-  const byOrigin = new Map(previous?.content.resources.map((resource) => [resource.origin, resource]))
-  const entries: { start: number; decoded: Decoded }[] = []
-  for (const [start, origin] of known) {
-    const resources = [byOrigin.get(origin) as Resource]
-    entries.push({ start, decoded: { resources, refused: [], settings: [], objects: 1 } })
-  }
-  for (const document of documents) {
-    // A parser may have read what is known as well.
-    if (known.has(document.origin.start)) continue
-    entries.push({ start: document.origin.start, decoded: decodeDocuments([document], problems) })
-  }
-  entries.sort((a, b) => a.start - b.start)
-  return {
-    resources: entries.flatMap(({ decoded }) => decoded.resources),
-    refused: entries.flatMap(({ decoded }) => decoded.refused),
-    settings: entries.flatMap(({ decoded }) => decoded.settings),
-    objects: entries.reduce((sum, { decoded }) => sum + decoded.objects, 0),
-  }
-}
-
 /** How a file is read and what its stamp was before. */
 function describeSight(
   { path, inFolder }: FilePlace,
@@ -427,18 +332,6 @@ function describeSight(
   return `${stamps.get(path as string)} ${maxBytes} ${inFolder}`
 }
 
-async function parseInSlices(source: SourceText, known: UnchangedDocuments): Promise<ParsedText> {
-  const steps = parseInSteps(source, known)
-  let since = performance.now()
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return step.value
-    if (performance.now() - since < PARSE_SLICE_MS) continue
-    await setImmediate()
-    since = performance.now()
-  }
-}
-
 /** Some of them at a time. */
 async function forEachAtOnce<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
   const left = items.values()
@@ -446,23 +339,6 @@ async function forEachAtOnce<T>(items: readonly T[], run: (item: T) => Promise<v
     for (const item of left) await run(item)
   }
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, runNext))
-}
-
-function nothing(diagnostics: readonly Diagnostic[]): FileContent {
-  return {
-    source: undefined,
-    resources: [],
-    refused: [],
-    settings: [],
-    objects: 0,
-    diagnostics,
-    isGood: false,
-    readAt: 0,
-  }
-}
-
-function isEmpty(content: FileContent): boolean {
-  return content.resources.length === 0 && content.settings.length === 0
 }
 
 /** The last good version, with the reasons why the present one is not used. */
