@@ -61,7 +61,7 @@ export type Manifests = {
   readonly objects: number
   /** Files and folders to watch, each with its state from before it was read. */
   readonly stamps: ReadonlyMap<string, string>
-  /** Equal fingerprints mean equal content. */
+  /** Equal fingerprints of one provider mean equal content. */
   readonly fingerprint: string
   /** Names of files that came, went or changed since the last call, as shown to people. */
   readonly changed: readonly string[]
@@ -107,6 +107,9 @@ export class FileProvider {
   #found: ReadonlyMap<string, readonly string[]> = new Map()
   /** Undefined where events at paths do not tell all. */
   #last: LastRead | undefined
+  /** Counts what was another content than the one before; what was wrong with the last. */
+  #revision = 0
+  #problems = ''
   readonly #stdin: FileState | undefined
 
   constructor(options: FileProviderOptions) {
@@ -223,7 +226,11 @@ export class FileProvider {
   /** Puts together what was read, and keeps it; `isPlain` where events at paths tell all that happens next. */
   #finish(read: ReadFiles, isPlain: boolean): Manifests {
     const before = this.#files
-    const manifests = assemble(read, before)
+    const found = assemble(read, before)
+    const problems = printProblems(found.diagnostics)
+    if (found.changed.length > 0 || problems !== this.#problems) this.#revision++
+    this.#problems = problems
+    const manifests = { ...found, fingerprint: String(this.#revision) }
     this.#files = read.after
     this.#last = isPlain ? { limits: read.limits, order: read.order, manifests } : undefined
     return manifests
@@ -302,7 +309,10 @@ export class FileProvider {
 
 /** Files read at the same time. */
 const AT_ONCE = 32
-function assemble({ order, after, stamps, kept: keptSources, diagnostics }: ReadFiles, before: Files): Manifests {
+function assemble(
+  { order, after, stamps, kept: keptSources, diagnostics }: ReadFiles,
+  before: Files,
+): Omit<Manifests, 'fingerprint'> {
   const kept = [...keptSources]
   for (const { content, kept: keptFile } of order) {
     diagnostics.addAll(content.diagnostics)
@@ -318,7 +328,6 @@ function assemble({ order, after, stamps, kept: keptSources, diagnostics }: Read
     files: order.length,
     objects: order.reduce((sum, { content }) => sum + content.objects, 0),
     stamps,
-    fingerprint: printFingerprint(order, diagnostics.items),
     changed: listChanges(before, after),
   }
 }
@@ -366,10 +375,9 @@ export function keepLastGood(text: string, reasons: readonly Diagnostic[]): Kept
   return Object.freeze({ text, reasons: noted })
 }
 
-/** Diagnostics belong to it: a folder that cannot be read any more is news, though the files kept are the same. */
-function printFingerprint(states: readonly FileState[], diagnostics: readonly Diagnostic[]): string {
-  const files = states.map(({ name, hash }) => `${name} ${hash}`)
-  return JSON.stringify([files, diagnostics.map(({ code, message }) => `${code} ${message}`)])
+/** Diagnostics belong to the content: a folder that cannot be read any more is news, though the files kept are the same. */
+function printProblems(diagnostics: readonly Diagnostic[]): string {
+  return diagnostics.length === 0 ? '' : JSON.stringify(diagnostics.map(({ code, message }) => `${code} ${message}`))
 }
 
 function listChanges(before: ReadonlyMap<string, FileState>, after: ReadonlyMap<string, FileState>): readonly string[] {

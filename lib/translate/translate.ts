@@ -14,7 +14,7 @@ import { CertificateBinder } from './certificate-binding.ts'
 import { checkSettingsEndpoints } from './endpoint-override.ts'
 import { checkForeignAnnotations } from './foreign-annotation.ts'
 import { claimRoutes, HostMerger, type IngressClaims, listReferences, type Starving } from './host.ts'
-import { selectIngresses } from './ingress-class.ts'
+import { ClassUsers, selectIngresses } from './ingress-class.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './memo.ts'
 import { checkRefused } from './refused.ts'
 import { ServiceViews } from './service-view.ts'
@@ -56,6 +56,7 @@ export class Translator {
   readonly #serviceNotes = new Memo<Service, readonly Diagnostic[]>()
   /** Stands for all that references may lead to: the same object for as long as that is the same. */
   readonly #ground = new Memo<'ground', object>()
+  readonly #classUsers = new ClassUsers()
   readonly #upstreams = new UpstreamSet()
   readonly #resolver = new BackendResolver()
   readonly #merger = new HostMerger()
@@ -86,7 +87,7 @@ export class Translator {
       this.#translateIngress(ingress, settings, before),
     )
     for (const { diagnostics: own } of this.#noted.filter(translated)) diagnostics.addAll(own)
-    const ingresses = selectIngresses(resources, settings, diagnostics)
+    const ingresses = selectIngresses(resources, settings, this.#classUsers, diagnostics)
     const picked = ingresses === all ? undefined : new Set(ingresses)
     const served = picked ? translated.filter(({ ingress }) => picked.has(ingress)) : translated
     const targets = new Set<TranslatedUpstream>()
