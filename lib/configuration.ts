@@ -49,6 +49,15 @@ export type Configuration = {
   readonly fingerprint: string
 }
 
+export type LoadRequest = Readonly<{
+  /** Where files may have changed since the last load began; undefined: anywhere. */
+  paths: ReadonlySet<string> | undefined
+  /** Translates even where no file changed: the time may matter, or whoever asks wants to see it done. */
+  isForced: boolean
+}>
+
+const EVERYTHING: LoadRequest = Object.freeze({ paths: undefined, isForced: true })
+
 /** Reads everything once. Never throws for what the user wrote: see `diagnostics`. */
 export function loadConfiguration(input: ConfigurationInput): Promise<Configuration> {
   return new ConfigurationLoader(input).load()
@@ -62,6 +71,7 @@ export class ConfigurationLoader {
   readonly #store = new ResourceStore()
   readonly #translator = new Translator()
   #generation = 0
+  #last: Configuration | undefined
   #settings: Settings | undefined
   #lastGood: { readonly resolved: ResolvedSettings; readonly at: number } | undefined
 
@@ -76,9 +86,13 @@ export class ConfigurationLoader {
     })
   }
 
-  async load(): Promise<Configuration> {
+  async load({ paths, isForced }: LoadRequest = EVERYTHING): Promise<Configuration> {
+    const manifests = await this.#read(paths)
+    const last = this.#last
+    if (!isForced && last?.fingerprint === manifests.fingerprint) {
+      return { ...last, changed: manifests.changed, stamps: manifests.stamps }
+    }
     const diagnostics = new DiagnosticList()
-    const manifests = await this.#read()
     diagnostics.addAll(manifests.diagnostics)
     const document = chooseSettingsDocument(manifests.settings, diagnostics)
     // A file that could not be read was reported as such.
@@ -97,7 +111,7 @@ export class ConfigurationLoader {
     const resources = this.#store.update(manifests.resources, ++this.#generation, diagnostics, manifests.refused)
     const model = this.#translator.translate(resources, { settings, clock: this.#clock }, diagnostics)
     const { files, objects, changed, stamps, fingerprint } = manifests
-    return {
+    this.#last = {
       settings,
       provenance,
       resources,
@@ -110,15 +124,16 @@ export class ConfigurationLoader {
       stamps,
       fingerprint,
     }
+    return this.#last
   }
 
   /** The limits on files may stand in one of these very files: then they are read again under those. */
-  async #read(): Promise<Manifests> {
+  async #read(hints: ReadonlySet<string> | undefined): Promise<Manifests> {
     const { environment, flags } = this.#input
     const findLimits = (document?: SourceDocument) =>
       resolveSettings({ document, environment, flags }, new DiagnosticList()).settings.files
     const limits = this.#lastGood?.resolved.settings.files ?? findLimits()
-    const manifests = await this.#provider.read(limits)
+    const manifests = await this.#provider.read(limits, hints)
     const wanted = findLimits(manifests.settings[0])
     if (wanted.maxBytes === limits.maxBytes && wanted.maxCount === limits.maxCount) return manifests
     const again = await this.#provider.read(wanted)

@@ -127,7 +127,7 @@ class GatewayProcess implements Gateway {
     })
     this.#watch = settings.watch ? this.#createWatch() : undefined
     this.#reloader = new Reloader({
-      load: () => loader.load(),
+      load: (request) => loader.load(request),
       apply: async (served) => this.#carrier?.apply(served),
       clock: this.#clock,
       first: configuration,
@@ -249,7 +249,7 @@ class GatewayProcess implements Gateway {
 
   #createWatch(): FileWatch {
     return new FileWatch({
-      onChange: () => this.#reloader.trigger(),
+      onChange: (path) => this.#reloader.trigger(path),
       onFallback: (reason) =>
         this.log.warn({ reason }, 'no events for some folders: changes of files there are seen within seconds'),
     })

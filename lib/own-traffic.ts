@@ -34,7 +34,7 @@ export class OwnTraffic implements Carrier {
   }
 
   apply(next: ServedConfiguration): Promise<void> {
-    const live = selectLive(next)
+    const live = selectLive(next, this.#live)
     const update = diffLive(this.#live, live)
     this.#live = live
     return this.#traffic.apply(update)

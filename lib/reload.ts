@@ -1,14 +1,17 @@
 /** From one configuration to the next: waits until changes pause, loads, and puts in force what was loaded. A failure changes nothing. */
 import type { Clock } from './base/clock.ts'
 import { countDiagnostics, type Diagnostic } from './base/diagnostics.ts'
-import type { Configuration } from './configuration.ts'
+import type { Configuration, LoadRequest } from './configuration.ts'
 import { diffModels, type ModelChange } from './model/diff.ts'
 import { findRestartSettings, keepRestartSettings } from './settings.ts'
 import type { Settings } from './settings-table.ts'
 import type { ServedConfiguration } from './snapshot-update.ts'
 
-/** A change is taken up when no other follows within this time, milliseconds. */
-const HOLD_OFF_MS = 100
+/**
+ * A change is taken up when no other follows within this time, milliseconds: the events of one save come closer together. A
+ * file that is read half-written keeps its last good version, and is read again.
+ */
+const HOLD_OFF_MS = 10
 /** A file that is being written all the time is taken up after this time at the latest, milliseconds. */
 const MAX_HOLD_OFF_MS = 1_000
 
@@ -39,7 +42,7 @@ export type ReloadFailed = Readonly<{
 }>
 
 export type ReloaderOptions = {
-  readonly load: () => Promise<Configuration>
+  readonly load: (request: LoadRequest) => Promise<Configuration>
   /** Resolves when the configuration is in force. */
   readonly apply: (served: ServedConfiguration) => Promise<void>
   readonly clock: Clock
@@ -69,6 +72,8 @@ export class Reloader {
   #firstChangeAt: number | undefined
   /** The next load counts even if nothing changed. */
   #always = false
+  /** Where something changed since the last load began; undefined: anywhere. */
+  #paths: Set<string> | undefined = new Set()
   #closed = false
 
   constructor(options: ReloaderOptions) {
@@ -87,9 +92,11 @@ export class Reloader {
     return this.#current
   }
 
-  /** Something changed: reloads after a pause. */
-  trigger(): void {
+  /** Something changed, at `path` or anywhere: reloads after a pause. */
+  trigger(path?: string): void {
     if (this.#closed) return
+    if (path === undefined) this.#paths = undefined
+    else this.#paths?.add(path)
     const now = this.#options.clock.monotonic()
     this.#firstChangeAt ??= now
     clearTimeout(this.#timer)
@@ -121,23 +128,24 @@ export class Reloader {
     await this.#running
     this.#queued = undefined
     if (this.#closed) return
-    const always = this.#always
+    const request = { paths: this.#always ? undefined : this.#paths, isForced: this.#always }
     this.#always = false
-    this.#running = this.#run(always).finally(() => {
+    this.#paths = new Set()
+    this.#running = this.#run(request).finally(() => {
       this.#running = undefined
     })
     await this.#running
   }
 
-  async #run(always: boolean): Promise<void> {
+  async #run(request: LoadRequest): Promise<void> {
     const began = this.#options.clock.monotonic()
     let reloaded: Reloaded | undefined
     try {
-      const next = await this.#options.load()
+      const next = await this.#options.load(request)
       if (this.#closed) return
       this.#options.onLoaded?.(next)
       const before = this.#loaded
-      if (!always && next.fingerprint === before.fingerprint) return
+      if (!request.isForced && next.fingerprint === before.fingerprint) return
       this.#loaded = next
       const { error: errors } = countDiagnostics(next.diagnostics)
       if (this.#start.strict && errors > 0) {
@@ -147,6 +155,7 @@ export class Reloader {
         reloaded = await this.#swap(before, next, began)
       }
     } catch (error) {
+      this.#paths = undefined
       this.#fail(error instanceof Error ? error.message : String(error), [], error)
     }
     // Outside the try: what goes wrong in the telling is no failed reload.

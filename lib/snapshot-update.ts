@@ -3,6 +3,7 @@
  * already. What is the same object as before is not sent again.
  */
 import type { Diagnostic } from './base/diagnostics.ts'
+import { cutSame } from './base/list.ts'
 import type { CertificateBinding } from './model/certificate.ts'
 import type { Model } from './model/model.ts'
 import type { Route, VirtualHost } from './model/route.ts'
@@ -30,11 +31,14 @@ export type LiveConfiguration = Readonly<{
   generation: number
   builtAt: number
   settings: Settings
-  hosts: ReadonlyMap<string, LiveHost>
-  /** Those that a route leads to. */
+  /** Each name once, as in the other two. */
+  hosts: readonly VirtualHost[]
+  /** Those that a route leads to; the same map as before where they are the same. */
   upstreams: ReadonlyMap<UpstreamKey, Upstream>
-  certificates: ReadonlyMap<string, CertificateBinding>
+  certificates: readonly CertificateBinding[]
   defaultRoute: LiveRoute | undefined
+  /** What `upstreams` are out of. */
+  known: ReadonlyMap<UpstreamKey, Upstream>
 }>
 
 export type SnapshotUpdate = Readonly<{
@@ -55,22 +59,39 @@ export type SnapshotUpdate = Readonly<{
   }>
 }>
 
-export function selectLive({ generation, builtAt, settings, model }: ServedConfiguration): LiveConfiguration {
-  const hosts = new Map<string, LiveHost>()
-  const upstreams = new Map<UpstreamKey, Upstream>()
-  const addUpstreams = (keys: Iterable<UpstreamKey>) => {
-    for (const key of keys) {
-      const upstream = model.upstreams.get(key)
-      if (upstream) upstreams.set(key, upstream)
-    }
+/** Of `before`, the one selected last, what can be is taken over. */
+export function selectLive(
+  { generation, builtAt, settings, model }: ServedConfiguration,
+  before?: LiveConfiguration,
+): LiveConfiguration {
+  const { hosts, certificates, defaultRoute, upstreams: known } = model
+  const upstreams = before && leadsToSame(before, model) ? before.upstreams : selectUpstreams(model)
+  return { generation, builtAt, settings, hosts, upstreams, certificates, defaultRoute, known }
+}
+
+function selectUpstreams({ hosts, upstreams, defaultRoute }: Model): ReadonlyMap<UpstreamKey, Upstream> {
+  const selected = new Map<UpstreamKey, Upstream>()
+  for (const key of findAllUpstreams(hosts, defaultRoute)) {
+    const upstream = upstreams.get(key)
+    if (upstream) selected.set(key, upstream)
   }
-  for (const host of model.hosts) {
-    hosts.set(host.host, host)
-    addUpstreams(findUpstreams(host))
-  }
-  if (model.defaultRoute) addUpstreams(listUpstreams([model.defaultRoute]))
-  const certificates = new Map(model.certificates.map((binding) => [binding.host, binding]))
-  return { generation, builtAt, settings, hosts, upstreams, certificates, defaultRoute: model.defaultRoute }
+  return selected
+}
+
+/** Whether the hosts that came lead where those led that went, and nothing else changed. */
+function leadsToSame(before: LiveConfiguration, model: Model): boolean {
+  if (before.known !== model.upstreams) return false
+  const { gone, come } = cutSame(before.hosts, model.hosts)
+  const old = findAllUpstreams(gone, before.defaultRoute)
+  const now = findAllUpstreams(come, model.defaultRoute)
+  return old.size === now.size && [...old].every((key) => now.has(key))
+}
+
+function findAllUpstreams(hosts: readonly VirtualHost[], defaultRoute: LiveRoute | undefined): Set<UpstreamKey> {
+  const found = new Set<UpstreamKey>()
+  for (const host of hosts) for (const key of findUpstreams(host)) found.add(key)
+  if (defaultRoute) for (const key of listUpstreams([defaultRoute])) found.add(key)
+  return found
 }
 
 /** A host is the same object for as long as it does not change, and most do not. */
@@ -95,30 +116,35 @@ export function listUpstreams(routes: readonly LiveRoute[]): ReadonlySet<Upstrea
 /** What makes `after` of `before`; of undefined: all of it. */
 export function diffLive(before: LiveConfiguration | undefined, after: LiveConfiguration): SnapshotUpdate {
   const { generation, builtAt, settings, defaultRoute } = after
+  const hosts = diffLists(before?.hosts, after.hosts, ({ host }) => host)
+  const certificates = diffLists(before?.certificates, after.certificates, ({ host }) => host)
+  const upstreams =
+    before?.upstreams === after.upstreams
+      ? { changed: [], removed: [] }
+      : diffLists([...(before?.upstreams.values() ?? [])], [...after.upstreams.values()], ({ key }) => key)
   return {
     generation,
     builtAt,
     settings: settings === before?.settings ? undefined : settings,
     defaultRoute,
-    hosts: findChanged(before?.hosts, after.hosts),
-    upstreams: findChanged(before?.upstreams, after.upstreams),
-    certificates: findChanged(before?.certificates, after.certificates),
-    removed: {
-      hosts: findRemoved(before?.hosts, after.hosts),
-      upstreams: findRemoved(before?.upstreams, after.upstreams),
-      certificates: findRemoved(before?.certificates, after.certificates),
-    },
+    hosts: hosts.changed,
+    upstreams: upstreams.changed,
+    certificates: certificates.changed,
+    removed: { hosts: hosts.removed, upstreams: upstreams.removed, certificates: certificates.removed },
   }
 }
 
-function findChanged<K, V>(before: ReadonlyMap<K, V> | undefined, after: ReadonlyMap<K, V>): readonly V[] {
-  const changed: V[] = []
-  for (const [key, value] of after) if (before?.get(key) !== value) changed.push(value)
-  return changed
-}
-
-function findRemoved<K>(before: ReadonlyMap<K, unknown> | undefined, after: ReadonlyMap<K, unknown>): readonly K[] {
-  const removed: K[] = []
-  for (const key of before?.keys() ?? []) if (!after.has(key)) removed.push(key)
-  return removed
+/** What came under a new name or in place of another, and the names that went. */
+function diffLists<T>(
+  before: readonly T[] = [],
+  after: readonly T[],
+  nameOf: (item: T) => string,
+): Readonly<{ changed: readonly T[]; removed: readonly string[] }> {
+  const { gone, come } = cutSame(before, after)
+  const old = new Set(gone)
+  const names = new Set(come.map(nameOf))
+  return {
+    changed: come.filter((item) => !old.has(item)),
+    removed: gone.map(nameOf).filter((name) => !names.has(name)),
+  }
 }

@@ -1,6 +1,7 @@
 /** All resources of one configuration, by kind and key; immutable, with a generation. */
 
 import type { DiagnosticList } from '../base/diagnostics.ts'
+import { cutSame } from '../base/list.ts'
 import { compareText } from '../base/order.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printResource, type Resource, type ResourceKind, type Service } from './resource.ts'
@@ -90,7 +91,9 @@ export class ResourceStore {
 
   /** Brings groups and shelves up to date with what came and what went. */
   #take(resources: readonly Resource[]): void {
-    const [old, now] = cutSame(this.#known, resources)
+    const { gone: left, come: added } = cutSame(this.#known, resources)
+    const old = new Set(left)
+    const now = new Set(added)
     const changed = new Map<string, { before: Resource | undefined; members: Set<Resource> }>()
     const change = (resource: Resource): Set<Resource> => {
       const key = keyOf(resource)
@@ -177,19 +180,6 @@ function shelve(resources: readonly Resource[]): ReadonlyMap<ResourceKind, Shelf
   const byKind = new Map<ResourceKind, Resource[]>()
   for (const resource of resources) (byKind.get(resource.kind) ?? setDefault(byKind, resource.kind, [])).push(resource)
   return new Map([...byKind].map(([kind, list]) => [kind, changeShelf(EMPTY_SHELF, new Set(), list)]))
-}
-
-/** What stands between the beginning and the end that both lists have in common: most often a file's resources. */
-function cutSame(
-  before: readonly Resource[],
-  after: readonly Resource[],
-): readonly [before: ReadonlySet<Resource>, after: ReadonlySet<Resource>] {
-  const shorter = Math.min(before.length, after.length)
-  let start = 0
-  while (start < shorter && before[start] === after[start]) start++
-  let end = 0
-  while (end < shorter - start && before[before.length - 1 - end] === after[after.length - 1 - end]) end++
-  return [new Set(before.slice(start, before.length - end)), new Set(after.slice(start, after.length - end))]
 }
 
 /** Another shelf. */

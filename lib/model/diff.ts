@@ -1,4 +1,5 @@
 /** What a reload changes, route by route and certificate by certificate. */
+import { cutSame } from '../base/list.ts'
 import type { CertificateBinding } from './certificate.ts'
 import type { Model } from './model.ts'
 import { printAction, printEndpoints } from './print.ts'
@@ -24,7 +25,8 @@ type Item = Readonly<{
 }>
 
 /** Compares what is served: what went, then what came and changed, each in the order of its model. */
-export function diffModels(before: Model, after: Model): readonly ModelChange[] {
+export function diffModels(whole: Model, wholeAfter: Model): readonly ModelChange[] {
+  const [before, after] = narrow(whole, wholeAfter)
   const same = findSame(before, after)
   const old = describe(before, same)
   const now = describe(after, same)
@@ -38,6 +40,18 @@ export function diffModels(before: Model, after: Model): readonly ModelChange[] 
     else if (item.added !== undefined) changes.push({ type: 'added', subject: item.subject, detail: item.added })
   }
   return Object.freeze(changes.map((change) => Object.freeze(change)))
+}
+
+/** Both without hosts and certificates that cannot differ. */
+function narrow(before: Model, after: Model): readonly [before: Model, after: Model] {
+  // Where an upstream is another, any host may lead to it.
+  if (before.upstreams !== after.upstreams) return [before, after]
+  const hosts = cutSame(before.hosts, after.hosts)
+  const certificates = cutSame(before.certificates, after.certificates)
+  return [
+    { ...before, hosts: hosts.gone, certificates: certificates.gone },
+    { ...after, hosts: hosts.come, certificates: certificates.come },
+  ]
 }
 
 /** `+ shop.localhost/cart  Prefix → default/card:80 → 127.0.0.1:9100` */
@@ -62,8 +76,10 @@ function compare(before: Item, after: Item): ModelChange[] {
  */
 function findSame(before: Model, after: Model): ReadonlySet<unknown> {
   const upstreams = new Set<UpstreamKey>()
-  for (const [key, upstream] of after.upstreams) if (before.upstreams.get(key) !== upstream) upstreams.add(key)
-  for (const key of before.upstreams.keys()) if (!after.upstreams.has(key)) upstreams.add(key)
+  if (before.upstreams !== after.upstreams) {
+    for (const [key, upstream] of after.upstreams) if (before.upstreams.get(key) !== upstream) upstreams.add(key)
+    for (const key of before.upstreams.keys()) if (!after.upstreams.has(key)) upstreams.add(key)
+  }
   const isTouched = ({ action }: Route): boolean => action.type === 'forward' && upstreams.has(action.upstream)
   const old = new Set<unknown>([...before.hosts, ...before.certificates])
   const hosts = after.hosts.filter((host) => old.has(host) && !(upstreams.size > 0 && host.routes.some(isTouched)))

@@ -1,28 +1,26 @@
 /**
  * Notices that files changed. A comparison of stamps every two seconds is what is relied on (bind mounts, network file
- * systems and exhausted inotify limits give no events); events of the folders only make the look come at once.
+ * systems and exhausted inotify limits give no events); events of the folders only tell sooner where to look.
  */
 import { type FSWatcher, type Stats, watch } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { isUnsettled, readStamp } from '../source/files.ts'
 
-/** Events come in bursts: one look answers them all. */
-const BURST_MS = 20
 /** Paths that are looked at together. */
 const BATCH = 128
 /** At most this share of the time goes into looking, where a look is slow. */
 const IDLE_FACTOR = 20
 
 export type FileWatchOptions = {
-  /** Something changed, or may have. */
-  readonly onChange: () => void
+  /** Something changed, or may have: at `path`, or, where it is left out, anywhere. Comes in bursts. */
+  readonly onChange: (path?: string) => void
   /** Events cannot be had for a folder; changes are still seen, later. Called once. */
   readonly onFallback?: (reason: string) => void
   /** Milliseconds between looks. */
   readonly intervalMs?: number
   /** Where events come from; given by tests. */
-  readonly watchFolder?: (folder: string, onEvent: () => void) => FSWatcher
+  readonly watchFolder?: (folder: string, onEvent: (name: string | undefined) => void) => FSWatcher
 }
 
 /** Watches the paths last given to `update`, until `close`. */
@@ -38,9 +36,7 @@ export class FileWatch {
   /** By path: what its stamp was when the folders were found in which it, or what it leads to, stands. */
   readonly #places = new Map<string, { readonly stamp: string; readonly folders: readonly string[] }>()
   #timer: NodeJS.Timeout | undefined
-  #burst: NodeJS.Timeout | undefined
   #looking = false
-  #lookAgain = false
   #fellBack = false
   #closed = false
 
@@ -51,6 +47,7 @@ export class FileWatch {
 
   /** Stamps must have been taken before the content was read, so that no change falls between. */
   async update(stamps: ReadonlyMap<string, string>): Promise<void> {
+    if (stamps === this.#stamps) return
     this.#stamps = stamps
     this.#takenAt = Date.now()
     const turn = ++this.#turn
@@ -70,7 +67,6 @@ export class FileWatch {
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)
-    clearTimeout(this.#burst)
     for (const { watcher } of this.#folders.values()) watcher.close()
     this.#folders.clear()
   }
@@ -101,13 +97,13 @@ export class FileWatch {
   #watchFolder(folder: string, identity: string): void {
     try {
       // A folder, never a file: events of a file end when it is replaced (rename-over, ConfigMap swap).
-      const watcher = (this.#options.watchFolder ?? watchFolder)(folder, () => this.#hint())
+      const watcher = (this.#options.watchFolder ?? watchFolder)(folder, (name) => this.#hint(folder, name))
       this.#folders.set(folder, { identity, watcher })
       watcher.on('error', (error) => {
         watcher.close()
         if (this.#folders.get(folder)?.watcher === watcher) this.#folders.delete(folder)
         this.#fallBack(error)
-        this.#hint()
+        void this.#look()
       })
     } catch (error) {
       // A folder that is not there yet is nothing to tell: its parent, or the next look, finds it.
@@ -121,12 +117,11 @@ export class FileWatch {
     this.#options.onFallback?.((error as NodeJS.ErrnoException).code ?? String(error))
   }
 
-  #hint(): void {
+  /** What befalls the folder itself comes under its own name, or under none. */
+  #hint(folder: string, name: string | undefined): void {
     if (this.#closed) return
-    this.#burst ??= setTimeout(() => {
-      this.#burst = undefined
-      void this.#look()
-    }, BURST_MS)
+    if (name === undefined || name === basename(folder)) this.#options.onChange()
+    else this.#options.onChange(join(folder, name))
   }
 
   #schedule(delayMs: number): void {
@@ -137,10 +132,7 @@ export class FileWatch {
   }
 
   async #look(): Promise<void> {
-    if (this.#looking) {
-      this.#lookAgain = true
-      return
-    }
+    if (this.#looking) return
     this.#looking = true
     const began = performance.now()
     const known = this.#stamps
@@ -153,23 +145,18 @@ export class FileWatch {
     this.#looking = false
     if (this.#closed) return
     // Where `update` came meanwhile, its stamps are newer than these.
-    if (this.#stamps === known) {
+    const isOutrun = this.#stamps !== known
+    if (!isOutrun) {
       this.#stamps = now
       this.#takenAt = Date.now()
       if (differs) this.#options.onChange()
-    } else {
-      this.#lookAgain = true
     }
-    this.#schedule(Math.max(this.#intervalMs, (performance.now() - began) * IDLE_FACTOR))
-    if (this.#lookAgain) {
-      this.#lookAgain = false
-      this.#hint()
-    }
+    this.#schedule(isOutrun ? 0 : Math.max(this.#intervalMs, (performance.now() - began) * IDLE_FACTOR))
   }
 }
 
-function watchFolder(folder: string, onEvent: () => void): FSWatcher {
-  return watch(folder, { persistent: false }, onEvent)
+function watchFolder(folder: string, onEvent: (name: string | undefined) => void): FSWatcher {
+  return watch(folder, { persistent: false }, (_, name) => onEvent(name ?? undefined))
 }
 
 /** The path itself where it is a folder, its own folder, and that behind its links. */

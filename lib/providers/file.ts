@@ -2,29 +2,31 @@
  * Reads manifests from files: of all of them the state each time, and what is in those whose state differs; a file whose
  * content is unchanged is neither parsed nor decoded again. A file that can no longer be used keeps its last good version.
  */
-import { setImmediate } from 'node:timers/promises'
 import { type Clock, printTime } from '../base/clock.ts'
-import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
-import { decodeDocuments } from '../kubernetes/decode.ts'
+import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import type { Resource } from '../kubernetes/resource.ts'
+import type { SourceDocument } from '../source/document.ts'
 import {
-  type ParsedDocuments,
-  type ParsedText,
-  parseDocuments,
-  parseInSteps,
-  placeDocuments,
-  type SourceDocument,
-} from '../source/document.ts'
-import {
+  type FoundFiles,
   findFiles,
+  isPassedOver,
   isUnsettled,
+  readPlainStamp,
   readSize,
   readSource,
   readStamp,
   type SourceText,
   sourceFromText,
 } from '../source/files.ts'
-import { ParserPool } from '../source/parser-pool.ts'
+import {
+  chooseParser,
+  createEmptyContent,
+  type FileContent,
+  isEmpty,
+  type Parser,
+  readContent,
+  readContentAtOnce,
+} from './file-content.ts'
 
 export type FileProviderOptions = {
   /** What `-f` names, in order; `-` stands for `stdin`. */
@@ -59,7 +61,7 @@ export type Manifests = {
   readonly objects: number
   /** Files and folders to watch, each with its state from before it was read. */
   readonly stamps: ReadonlyMap<string, string>
-  /** Equal fingerprints mean equal content. */
+  /** Equal fingerprints of one provider mean equal content. */
   readonly fingerprint: string
   /** Names of files that came, went or changed since the last call, as shown to people. */
   readonly changed: readonly string[]
@@ -67,6 +69,9 @@ export type Manifests = {
 
 /** One file as it was last read. */
 type FileState = {
+  /** Undefined for stdin. */
+  readonly path: string | undefined
+  readonly inFolder: boolean
   /** Hash of the text, or the reason why there is none. */
   readonly hash: string
   readonly name: string
@@ -77,17 +82,22 @@ type FileState = {
   readonly seen: string | undefined
 }
 
-type FileContent = {
-  readonly resources: readonly Resource[]
-  readonly refused: readonly Resource[]
-  readonly settings: readonly SourceDocument[]
-  readonly diagnostics: readonly Diagnostic[]
-  readonly objects: number
-  /** Nothing in it had to be left out: an API server would take all of it. */
-  readonly isGood: boolean
-  /** When this text was first read, milliseconds since the epoch. */
-  readonly readAt: number
-}
+type FilePlace = Pick<FileState, 'path' | 'inFolder'>
+type Files = ReadonlyMap<string, FileState>
+
+/** Files in order, with what was found about the sources they come from. */
+type ReadFiles = Readonly<{
+  limits: FileLimits
+  order: readonly FileState[]
+  after: Files
+  stamps: ReadonlyMap<string, string>
+  /** Of sources that are gone. */
+  kept: readonly Kept[]
+  diagnostics: DiagnosticList
+}>
+
+/** What was read last, to be read again in part. */
+type LastRead = Readonly<{ limits: FileLimits; order: readonly FileState[]; manifests: Manifests }>
 
 /** Holds the last good version of each file; calls of `read` must not overlap. */
 export class FileProvider {
@@ -95,6 +105,11 @@ export class FileProvider {
   #files: ReadonlyMap<string, FileState> = new Map()
   /** Paths that each of `sources` last led to. */
   #found: ReadonlyMap<string, readonly string[]> = new Map()
+  /** Undefined where events at paths do not tell all. */
+  #last: LastRead | undefined
+  /** Counts what was another content than the one before; what was wrong with the last. */
+  #revision = 0
+  #problems = ''
   readonly #stdin: FileState | undefined
 
   constructor(options: FileProviderOptions) {
@@ -102,6 +117,8 @@ export class FileProvider {
     if (options.sources.includes('-')) {
       const source = sourceFromText('<stdin>', options.stdin ?? '')
       this.#stdin = {
+        path: undefined,
+        inFolder: false,
         hash: source.hash,
         name: source.name,
         content: this.#parseStdin(source),
@@ -111,7 +128,38 @@ export class FileProvider {
     }
   }
 
-  async read(limits: FileLimits): Promise<Manifests> {
+  /** With `hints` nothing has changed but what is at these paths, as far as is known: most often no other need be looked at. */
+  async read(limits: FileLimits, hints?: ReadonlySet<string>): Promise<Manifests> {
+    const quick = hints && (await this.#readHinted(limits, hints))
+    return quick ?? this.#readAll(limits)
+  }
+
+  /** Undefined where that cannot be told without a look at everything. */
+  async #readHinted(limits: FileLimits, hints: ReadonlySet<string>): Promise<Manifests | undefined> {
+    const last = this.#last
+    if (last?.limits.maxBytes !== limits.maxBytes || last.limits.maxCount !== limits.maxCount) return undefined
+    const { order, manifests } = last
+    const stamps = new Map(manifests.stamps)
+    const touched: FileState[] = []
+    for (const path of hints) {
+      const state = this.#files.get(path)
+      if (state === undefined) {
+        if (stamps.has(path) || !(await isPassedOver(path))) return undefined
+        continue
+      }
+      const stamp = await readPlainStamp(path)
+      if (stamp === undefined) return undefined
+      stamps.set(path, stamp)
+      touched.push(state)
+    }
+    const after = new Map(this.#files)
+    const changed = touched.filter((state) => state.seen !== describeSight(state, stamps, limits))
+    await this.#readChanged(changed, limits, stamps, after)
+    const next = order.map((state) => (state.path !== undefined && after.get(state.path)) || state)
+    return this.#finish({ limits, order: next, after, stamps, kept: [], diagnostics: new DiagnosticList() }, true)
+  }
+
+  async #readAll(limits: FileLimits): Promise<Manifests> {
     const diagnostics = new DiagnosticList()
     const before = this.#files
     const after = new Map<string, FileState>()
@@ -119,61 +167,73 @@ export class FileProvider {
     const stamps = new Map<string, string>()
     const order: FileState[] = []
     const kept: Kept[] = []
+    let isPlain = true
 
     for (const source of this.#options.sources) {
       if (source === '-') {
         if (this.#stdin) order.push(this.#stdin)
         continue
       }
-      const { paths, inFolder, keptSource } = await this.#find(
-        source,
-        { maxCount: limits.maxCount - after.size },
-        stamps,
-        diagnostics,
-      )
+      const {
+        paths,
+        inFolder,
+        isPlain: isPlainSource,
+        keptSource,
+      } = await this.#find(source, { maxCount: limits.maxCount - after.size }, stamps, diagnostics)
       if (keptSource) kept.push(keptSource)
       found.set(source, paths)
       const fresh = paths.filter((path) => !after.has(path))
-      const changed: string[] = []
-      const describe = (path: string): string => `${stamps.get(path)} ${limits.maxBytes} ${inFolder.has(path)}`
+      const changed: FilePlace[] = []
       for (const path of fresh) {
         const previous = before.get(path)
-        if (previous && (keptSource || previous.seen === describe(path))) after.set(path, previous)
-        else changed.push(path)
+        const place = { path, inFolder: inFolder.has(path) }
+        if (previous && (keptSource || previous.seen === describeSight(place, stamps, limits)))
+          after.set(path, previous)
+        else changed.push(place)
       }
-      const now = Date.now()
-      const parser = chooseParser(changed.map((path) => readSize(stamps.get(path) as string)))
-      try {
-        await forEachAtOnce(changed, async (path) => {
-          const options = { maxBytes: limits.maxBytes, inFolder: inFolder.has(path) }
-          const state = await this.#readFile(path, options, before.get(path), parser)
-          const seen = isUnsettled(stamps.get(path) as string, now) ? undefined : describe(path)
-          after.set(path, { ...state, seen })
-        })
-      } finally {
-        await parser.close()
-      }
+      await this.#readChanged(changed, limits, stamps, after)
       for (const path of fresh) order.push(after.get(path) as FileState)
+      isPlain &&= isPlainSource
     }
-    this.#files = after
     this.#found = found
-    for (const state of order) {
-      diagnostics.addAll(state.content.diagnostics)
-      if (state.kept) kept.push(state.kept)
+    return this.#finish({ limits, order, after, stamps, kept, diagnostics }, isPlain)
+  }
+
+  /** Reads what changed, against what was known of it, into `after`. */
+  async #readChanged(
+    changed: readonly FilePlace[],
+    limits: FileLimits,
+    stamps: ReadonlyMap<string, string>,
+    after: Map<string, FileState>,
+  ): Promise<void> {
+    const now = Date.now()
+    const stampOf = ({ path }: FilePlace): string => stamps.get(path as string) as string
+    const parser = chooseParser(changed.map((place) => readSize(stampOf(place))))
+    try {
+      await forEachAtOnce(changed, async (place) => {
+        const path = place.path as string
+        const { inFolder } = place
+        const options = { maxBytes: limits.maxBytes, inFolder }
+        const state = await this.#readFile(path, options, this.#files.get(path), parser)
+        const seen = isUnsettled(stampOf(place), now) ? undefined : describeSight(place, stamps, limits)
+        after.set(path, { ...state, inFolder, seen })
+      })
+    } finally {
+      await parser.close()
     }
-    for (const { reasons } of kept) diagnostics.addAll(reasons)
-    return {
-      resources: order.flatMap(({ content }) => content.resources),
-      refused: order.flatMap(({ content }) => content.refused),
-      settings: order.flatMap(({ content }) => content.settings),
-      diagnostics: diagnostics.items,
-      kept,
-      files: order.length,
-      objects: order.reduce((sum, { content }) => sum + content.objects, 0),
-      stamps,
-      fingerprint: printFingerprint(order, diagnostics.items),
-      changed: listChanges(before, after),
-    }
+  }
+
+  /** Puts together what was read, and keeps it; `isPlain` where events at paths tell all that happens next. */
+  #finish(read: ReadFiles, isPlain: boolean): Manifests {
+    const before = this.#files
+    const found = assemble(read, before)
+    const problems = printProblems(found.diagnostics)
+    if (found.changed.length > 0 || problems !== this.#problems) this.#revision++
+    this.#problems = problems
+    const manifests = { ...found, fingerprint: String(this.#revision) }
+    this.#files = read.after
+    this.#last = isPlain ? { limits: read.limits, order: read.order, manifests } : undefined
+    return manifests
   }
 
   /** The files a source leads to; a source that is gone, or empty all at once, keeps those it last led to. */
@@ -182,22 +242,22 @@ export class FileProvider {
     limits: { maxCount: number },
     stamps: Map<string, string>,
     diagnostics: DiagnosticList,
-  ): Promise<{ paths: readonly string[]; inFolder: ReadonlySet<string>; keptSource: Kept | undefined }> {
+  ): Promise<Pick<FoundFiles, 'paths' | 'inFolder' | 'isPlain'> & { keptSource: Kept | undefined }> {
     const problems = new DiagnosticList()
-    const { paths, inFolder, watch, stamps: taken } = await findFiles([source], limits, problems)
+    const { paths, inFolder, isPlain, watch, stamps: taken } = await findFiles([source], limits, problems)
     for (const path of watch) stamps.set(path, taken.get(path) ?? (await readStamp(path)))
     for (const path of paths) stamps.set(path, taken.get(path) as string)
     const known = this.#found.get(source) ?? []
     if (paths.length > 0 || known.length === 0) {
       diagnostics.addAll(problems.items)
-      return { paths, inFolder, keptSource: undefined }
+      return { paths, inFolder, isPlain, keptSource: undefined }
     }
     // Volumes that are being remounted and folders that are being replaced look like this for a while.
     for (const path of known) stamps.set(path, await readStamp(path))
     const states = known.map((path) => this.#files.get(path)).filter((state) => state !== undefined)
     const since = Math.max(...states.map(({ content }) => content.readAt))
     const reasons = problems.items.length > 0 ? problems.items : [emptySource(source)]
-    return { paths: known, inFolder, keptSource: describeKept(source, since, reasons) }
+    return { paths: known, inFolder, isPlain: false, keptSource: describeKept(source, since, reasons) }
   }
 
   async #readFile(
@@ -207,37 +267,36 @@ export class FileProvider {
     parser: Parser,
   ): Promise<FileState> {
     const problems = new DiagnosticList()
+    const place = { path, inFolder: options.inFolder }
     const source = await readSource(path, options, problems)
     if (!source) {
       const hash = JSON.stringify(problems.items.map(({ message }) => message))
       if (previous && !isEmpty(previous.content)) return keepContent(previous, hash, problems.items)
-      return { hash, name: previous?.name ?? path, content: nothing(problems.items), kept: undefined, seen: undefined }
+      return {
+        ...place,
+        hash,
+        name: previous?.name ?? path,
+        content: createEmptyContent(problems.items),
+        kept: undefined,
+        seen: undefined,
+      }
     }
     if (previous?.hash === source.hash) return previous
     const { hash, name } = source
-    const found = new DiagnosticList()
-    const content = this.#decode(placeDocuments(source, await parser.parse(source), found), found)
+    const { content, take } = await readContent(source, parser, previous?.content, this.#options.clock.now())
     if (previous && !isEmpty(previous.content)) {
       // A text that is cut to nothing is one that is just being written.
       if (source.text.trim() === '') return keepContent(previous, hash, [emptySource(name)])
       // What an API server refuses leaves the object there as it was.
       if (!content.isGood && previous.content.isGood) return keepContent(previous, hash, content.diagnostics)
     }
-    return { hash, name, content, kept: undefined, seen: undefined }
-  }
-
-  /** `problems` holds those of parsing. */
-  #decode({ documents, broken }: ParsedDocuments, problems: DiagnosticList): FileContent {
-    const { resources, refused, settings, objects } = decodeDocuments(documents, problems)
-    const diagnostics = problems.items
-    const isGood = !broken && refused.length === 0 && countDiagnostics(diagnostics).error === 0
-    return { resources, refused, settings, objects, diagnostics, readAt: this.#options.clock.now(), isGood }
+    take()
+    return { ...place, hash, name, content, kept: undefined, seen: undefined }
   }
 
   /** Nothing is piped in on purpose: whatever should have written manifests has failed. */
   #parseStdin(source: SourceText): FileContent {
-    const found = new DiagnosticList()
-    const content = this.#decode(parseDocuments(source, found), found)
+    const content = readContentAtOnce(source, this.#options.clock.now())
     if (!content.isGood || content.objects > 0) return content
     const problems = new DiagnosticList()
     problems.add('PORTICO_FILE_EMPTY', 'no objects passed on stdin', {
@@ -250,51 +309,54 @@ export class FileProvider {
 
 /** Files read at the same time. */
 const AT_ONCE = 32
-/** As much text as takes less time to read than a thread to start, bytes. */
-const INLINE_BYTES = 131_072
-/** How long others may have to wait for the parser, milliseconds; one document is the least that is parsed at a time. */
-const PARSE_SLICE_MS = 5
-
-type Parser = Pick<ParserPool, 'parse' | 'close'>
-
-/** Threads for as much as is worth them: then nothing that is read, however hostile, holds anything else up. */
-function chooseParser(sizes: readonly number[]): Parser {
-  const size = sizes.reduce((sum, bytes) => sum + bytes, 0)
-  return size > INLINE_BYTES ? new ParserPool({ size }) : { parse: parseInSlices, close: async () => undefined }
+function assemble(
+  { order, after, stamps, kept: keptSources, diagnostics }: ReadFiles,
+  before: Files,
+): Omit<Manifests, 'fingerprint'> {
+  const kept = [...keptSources]
+  for (const { content, kept: keptFile } of order) {
+    diagnostics.addAll(content.diagnostics)
+    if (keptFile) kept.push(keptFile)
+  }
+  for (const { reasons } of kept) diagnostics.addAll(reasons)
+  return {
+    resources: order.flatMap(({ content }) => content.resources),
+    refused: order.flatMap(({ content }) => content.refused),
+    settings: order.flatMap(({ content }) => content.settings),
+    diagnostics: diagnostics.items,
+    kept,
+    files: order.length,
+    objects: order.reduce((sum, { content }) => sum + content.objects, 0),
+    stamps,
+    changed: listChanges(before, after),
+  }
 }
 
-async function parseInSlices(source: SourceText): Promise<ParsedText> {
-  const steps = parseInSteps(source)
-  let since = performance.now()
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return step.value
-    if (performance.now() - since < PARSE_SLICE_MS) continue
-    await setImmediate()
-    since = performance.now()
-  }
+/** How a file is read and what its stamp was before. */
+function describeSight(
+  { path, inFolder }: FilePlace,
+  stamps: ReadonlyMap<string, string>,
+  { maxBytes }: FileLimits,
+): string {
+  return `${stamps.get(path as string)} ${maxBytes} ${inFolder}`
 }
 
 /** Some of them at a time. */
-async function forEachAtOnce(paths: readonly string[], run: (path: string) => Promise<void>): Promise<void> {
-  const left = paths.values()
+async function forEachAtOnce<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
+  const left = items.values()
   const runNext = async (): Promise<void> => {
-    for (const path of left) await run(path)
+    for (const item of left) await run(item)
   }
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, paths.length) }, runNext))
-}
-
-function nothing(diagnostics: readonly Diagnostic[]): FileContent {
-  return { resources: [], refused: [], settings: [], objects: 0, diagnostics, isGood: false, readAt: 0 }
-}
-
-function isEmpty(content: FileContent): boolean {
-  return content.resources.length === 0 && content.settings.length === 0
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, runNext))
 }
 
 /** The last good version, with the reasons why the present one is not used. */
-function keepContent({ name, content }: FileState, hash: string, reasons: readonly Diagnostic[]): FileState {
-  return { hash, name, content, kept: describeKept(name, content.readAt, reasons), seen: undefined }
+function keepContent(
+  { path, inFolder, name, content }: FileState,
+  hash: string,
+  reasons: readonly Diagnostic[],
+): FileState {
+  return { path, inFolder, hash, name, content, kept: describeKept(name, content.readAt, reasons), seen: undefined }
 }
 
 function emptySource(name: string): Diagnostic {
@@ -313,10 +375,9 @@ export function keepLastGood(text: string, reasons: readonly Diagnostic[]): Kept
   return Object.freeze({ text, reasons: noted })
 }
 
-/** Diagnostics belong to it: a folder that cannot be read any more is news, though the files kept are the same. */
-function printFingerprint(states: readonly FileState[], diagnostics: readonly Diagnostic[]): string {
-  const files = states.map(({ name, hash }) => `${name} ${hash}`)
-  return JSON.stringify([files, diagnostics.map(({ code, message }) => `${code} ${message}`)])
+/** Diagnostics belong to the content: a folder that cannot be read any more is news, though the files kept are the same. */
+function printProblems(diagnostics: readonly Diagnostic[]): string {
+  return diagnostics.length === 0 ? '' : JSON.stringify(diagnostics.map(({ code, message }) => `${code} ${message}`))
 }
 
 function listChanges(before: ReadonlyMap<string, FileState>, after: ReadonlyMap<string, FileState>): readonly string[] {

@@ -7,7 +7,7 @@ import { findTooDeep, MAX_DEPTH } from './depth.ts'
 import type { SourceText } from './files.ts'
 import { SourceLines } from './lines.ts'
 import type { MarkData } from './marks.ts'
-import { createOrigin } from './origin.ts'
+import { DocumentOrigin } from './origin.ts'
 import { type Chunk, splitDocuments } from './split.ts'
 import { parseSyntax } from './syntax.ts'
 
@@ -37,7 +37,10 @@ export type ParsedText = Readonly<{
   broken: boolean
 }>
 
-export type ParsedDocuments = { documents: readonly SourceDocument[]; broken: boolean }
+export type ParsedDocuments = {
+  documents: readonly (SourceDocument & { readonly origin: DocumentOrigin })[]
+  broken: boolean
+}
 
 /** Reads all documents of a text; empty ones are left out. */
 export function parseDocuments(source: SourceText, diagnostics: DiagnosticList): ParsedDocuments {
@@ -48,28 +51,72 @@ export function parseDocuments(source: SourceText, diagnostics: DiagnosticList):
   }
 }
 
-/** Reads one document at each step, for whoever must not hold up others meanwhile. */
-export function* parseInSteps(source: SourceText): Generator<void, ParsedText> {
+/** Documents that are known from an earlier text of the file, by where they begin now. */
+export type UnchangedDocuments = ReadonlyMap<number, DocumentOrigin>
+
+/** Those of `known`, documents of `before`, that stand in `source` too, word for word and on the same lines. */
+export function findUnchanged(before: SourceText, source: SourceText, known: Iterable<Origin>): UnchangedDocuments {
+  const found = new Map<number, DocumentOrigin>()
+  if (before.name !== source.name) return found
+  const origins = new Map<number, DocumentOrigin>()
+  for (const origin of known) if (origin instanceof DocumentOrigin) origins.set(origin.start, origin)
+  const old = readLines(before).text
+  const { text } = readLines(source)
+  const places = new Map<number, Chunk>()
+  for (const [line, chunk] of placeChunks(old)) places.set(line, chunk)
+  for (const [line, { start, end }] of placeChunks(text)) {
+    const chunk = places.get(line)
+    const origin = chunk && origins.get(chunk.start)
+    if (origin && old.slice(chunk.start, chunk.end) === text.slice(start, end)) found.set(start, origin)
+  }
+  return found
+}
+
+/** The documents that have their lines for themselves, with the number of the first. */
+function* placeChunks(text: string): Generator<readonly [line: number, chunk: Chunk]> {
+  let line = 0
+  let counted = 0
+  for (const chunk of splitDocuments(text)) {
+    for (let at = text.indexOf('\n', counted); at !== -1 && at < chunk.start; at = text.indexOf('\n', at + 1)) {
+      line++
+      counted = at + 1
+    }
+    const { start, end } = chunk
+    const isWhole = (at: number): boolean => at === 0 || at === text.length || text.charCodeAt(at - 1) === 10
+    if (isWhole(start) && isWhole(end)) yield [line, chunk]
+  }
+}
+
+/** Reads one document at each step, for whoever must not hold up others meanwhile; not those known from before. */
+export function* parseInSteps(source: SourceText, known?: UnchangedDocuments): Generator<void, ParsedText> {
   const parser = new DocumentParser(source)
   const documents: ParsedText['documents'][number][] = []
   for (const [index, chunk] of splitDocuments(parser.text).entries()) {
+    if (known?.has(chunk.start)) continue
     const document = parser.parse(chunk)
     if (document) documents.push({ ...document, index })
     yield
   }
-  if (documents.length === 0 && !parser.broken) parser.reportEmpty()
+  if (documents.length === 0 && !parser.broken && !known?.size) parser.reportEmpty()
   return { documents, diagnostics: parser.diagnostics.items, broken: parser.broken }
 }
 
-/** Documents that know where they stand; `source` is what `parsed` was read from. */
+/** Documents that know where they stand; `source` is what `parsed` was read from, without those known from before. */
 export function placeDocuments(source: SourceText, parsed: ParsedText, diagnostics: DiagnosticList): ParsedDocuments {
   const lines = readLines(source)
   const inFolder = source.inFolder ?? false
   diagnostics.addAll(parsed.diagnostics)
   const documents = parsed.documents.map(({ value, marks, index }) =>
-    Object.freeze({ value, origin: createOrigin(lines, marks), index, inFolder }),
+    Object.freeze({ value, origin: new DocumentOrigin(lines, marks), index, inFolder }),
   )
   return { documents, broken: parsed.broken }
+}
+
+/** Takes documents known from before over into `source`, so that nothing holds the earlier text. */
+export function moveDocuments(source: SourceText, known: UnchangedDocuments): void {
+  if (known.size === 0) return
+  const lines = readLines(source)
+  for (const [start, origin] of known) origin.move(lines, start)
 }
 
 /** A carriage return alone ends a line too (YAML 1.2 §5.4); the library knows it with a line feed only. */

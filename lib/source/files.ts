@@ -1,7 +1,7 @@
 /** Finds and reads the files that -f names. Whatever is wrong with one is a diagnostic; the others are still read. */
 import { createHash } from 'node:crypto'
 import { constants, type Stats, stat as statWithCallback } from 'node:fs'
-import { open, readdir, realpath } from 'node:fs/promises'
+import { lstat, open, readdir, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { glob } from 'tinyglobby'
@@ -29,6 +29,11 @@ export type FoundFiles = {
   readonly watch: readonly string[]
   /** State of files and folders before anything in them was read, by path; of some of `watch` it is not known. */
   readonly stamps: ReadonlyMap<string, string>
+  /**
+   * Every file is found under one path alone, and none is missing: no links, no globs, nothing to report. Then an event at a
+   * path tells all there is to tell.
+   */
+  readonly isPlain: boolean
 }
 
 /** Entries of a folder that are looked at together. */
@@ -68,6 +73,7 @@ class FileFinder {
   /** How many files were met that look like manifests, read or not. */
   #candidates = 0
   #full = false
+  #isPlain = true
 
   constructor(maxCount: number, diagnostics: DiagnosticList) {
     this.#maxCount = maxCount
@@ -75,12 +81,19 @@ class FileFinder {
   }
 
   found(): FoundFiles {
-    return { paths: this.#paths, inFolder: this.#inFolder, watch: [...this.#watch], stamps: this.#stamps }
+    return {
+      paths: this.#paths,
+      inFolder: this.#inFolder,
+      watch: [...this.#watch],
+      stamps: this.#stamps,
+      isPlain: this.#isPlain && this.#diagnostics.items.length === 0,
+    }
   }
 
   async find(name: string): Promise<void> {
     const absolute = path.resolve(name)
     const stats = await this.#stat(absolute)
+    if ((await realpath(absolute).catch(() => undefined)) !== absolute) this.#isPlain = false
     if (stats?.isDirectory()) {
       const before = this.#candidates
       const isNew = !this.#seen.has(identify(stats))
@@ -134,11 +147,13 @@ class FileFinder {
     this.#seen.add(id)
     this.#watch.add(folder)
     this.#stamps.set(folder, printStamp(stats))
-    const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    const listed = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
       this.#addUnreadable(folder, describe(error))
       return []
     })
-    const entries = names.filter((name) => !name.startsWith('.') && name !== 'node_modules').sort()
+    const visible = listed.filter(({ name }) => !isSkipped(name))
+    if (visible.some((entry) => entry.isSymbolicLink())) this.#isPlain = false
+    const entries = visible.map(({ name }) => name).sort()
     for (let start = 0; start < entries.length; start += BATCH) {
       const batch = entries.slice(start, start + BATCH)
       const found = await Promise.all(batch.map((name) => stat(path.join(folder, name)).catch(toError)))
@@ -165,6 +180,7 @@ class FileFinder {
       this.#addUnreadable(file, `is a ${describeType(stats)}, not a file`)
       return
     }
+    if (stats.nlink > 1) this.#isPlain = false
     const id = identify(stats)
     if (this.#full || this.#seen.has(id)) return
     if (this.#paths.length >= this.#maxCount) {
@@ -201,6 +217,25 @@ class FileFinder {
       help: why.includes('FIFO') ? 'pipe it in: … | portico run -f -' : undefined,
     })
   }
+}
+
+/** What a folder holds beside its manifests. */
+function isSkipped(name: string): boolean {
+  return name.startsWith('.') || name === 'node_modules'
+}
+
+/** The stamp of a file with no other name and no link; undefined where something else is there, or nothing. */
+export async function readPlainStamp(file: string): Promise<string | undefined> {
+  const stats = await lstat(file).catch(() => undefined)
+  return stats?.isFile() && stats.nlink === 1 ? printStamp(stats) : undefined
+}
+
+/** Whether no walk of a folder reads what is at a path that it did not read before: no manifest by its name, or nothing at all. */
+export async function isPassedOver(file: string): Promise<boolean> {
+  const name = path.basename(file)
+  if (isSkipped(name)) return true
+  const stats = await lstat(file).catch(() => undefined)
+  return stats === undefined || (stats.isFile() && !MANIFEST.test(name))
 }
 
 /** Identity, size and times of what a path leads to. Differs where the content may differ. */

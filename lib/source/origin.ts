@@ -3,17 +3,27 @@ import type { FieldPath, Origin, SourcePosition } from '../base/position.ts'
 import type { SourceLines } from './lines.ts'
 import { type MarkData, MarkTable } from './marks.ts'
 
-export function createOrigin(lines: SourceLines, marks: MarkData): Origin {
-  return new DocumentOrigin(lines, new MarkTable(marks, lines.text))
-}
+export class DocumentOrigin implements Origin {
+  #lines: SourceLines
+  #data: MarkData
+  #marks: MarkTable
 
-class DocumentOrigin implements Origin {
-  readonly #lines: SourceLines
-  readonly #marks: MarkTable
-
-  constructor(lines: SourceLines, marks: MarkTable) {
+  constructor(lines: SourceLines, marks: MarkData) {
     this.#lines = lines
-    this.#marks = marks
+    this.#data = marks
+    this.#marks = new MarkTable(marks, lines.text)
+  }
+
+  /** Where the document begins in the text of its file. */
+  get start(): number {
+    return this.#data.start
+  }
+
+  /** The same document on the same lines of a later text: what it answers stays, and the earlier text need not. */
+  move(lines: SourceLines, start: number): void {
+    this.#lines = lines
+    this.#data = { ...this.#data, start }
+    this.#marks = new MarkTable(this.#data, lines.text)
   }
 
   get file(): string {

@@ -122,7 +122,8 @@ export class BackendResolver {
     this.#suggestions = new Suggestions()
   }
 
-  end(): void {
+  /** To be called where all that refers to anything was resolved. */
+  sweep(): void {
     this.#resolutions.sweep()
   }
 

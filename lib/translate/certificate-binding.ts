@@ -9,7 +9,7 @@ import { type Ingress, type IngressTls, printName, printResource, type Secret } 
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Certificate, CertificateBinding } from '../model/certificate.ts'
 import { type ReadSecret, readSecret, reportSecret } from './certificate.ts'
-import { KeyOrder, Memo } from './memo.ts'
+import { KeyOrder, Memo, Sieve } from './memo.ts'
 import { NameIndex, Suggestions } from './suggestion.ts'
 
 /** A Secret that a tls section names and that is not there, or cannot be used. */
@@ -40,6 +40,7 @@ export class CertificateBinder {
   readonly #secrets = new Memo<Secret, ReadSecret>()
   readonly #missing = new Memo<string, MissingSecret>(isDeepStrictEqual)
   readonly #claims = new Memo<Ingress, TlsClaims>()
+  readonly #secured = new Sieve<Ingress>(({ tls }) => tls.length > 0)
   readonly #order = new KeyOrder(compareBoundHosts)
   #resources!: ResourceSet
   #now = 0
@@ -65,8 +66,7 @@ export class CertificateBinder {
    * names it covers. Such offers stand behind every host that is named.
    */
   bind(ingresses: readonly Ingress[], diagnostics: DiagnosticList): readonly CertificateBinding[] {
-    const secured = ingresses.filter(({ tls }) => tls.length > 0)
-    const claimed = secured.map((ingress) => {
+    const claimed = this.#secured.filter(ingresses).map((ingress) => {
       const reads = ingress.tls.map((section) => this.#read(ingress, section))
       const claims = this.#claims.get(ingress, reads, () => claimHosts(ingress, reads))
       diagnostics.addAll(claims.diagnostics)

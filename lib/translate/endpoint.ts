@@ -58,6 +58,12 @@ export class EndpointFinder {
     }
   }
 
+  /** All that endpoints depend on beside their Services. */
+  get sources(): readonly unknown[] {
+    const { slices, endpoints, pods } = this.#sources
+    return [this.#settings, slices, endpoints, pods]
+  }
+
   /** All that the endpoints of a Service depend on beside the Service itself. */
   findSources({ meta }: Service): readonly unknown[] {
     const { slices, endpoints, pods } = this.#sources

@@ -1,23 +1,16 @@
 /** Virtual hosts: the rules of all Ingresses merged by host (I-36), and the default backends behind them. */
 import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { matchesHostPattern } from '../base/hostname.ts'
+import { cutSame } from '../base/list.ts'
 import { compareText } from '../base/order.ts'
 import type { FieldPath, SourcePosition } from '../base/position.ts'
 import type { Ingress, IngressBackend } from '../kubernetes/resource.ts'
 import type { Route, ShadowedRoute, VirtualHost } from '../model/route.ts'
 import { createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
-import { KeyOrder, keepList, Memo } from './memo.ts'
+import { isSameList, keepList, MappedList, Sieve } from './memo.ts'
 import { claimPath, findMatch, IngressRoute, settleClaims } from './route.ts'
 import type { TranslationSettings } from './settings.ts'
 import type { TranslatedUpstream } from './upstream.ts'
-
-/** An Ingress that is served, with what each of its backends comes to. */
-export type ResolvedIngress = Readonly<{
-  ingress: Ingress
-  references: readonly Reference[]
-  /** In the order of `references`. */
-  resolutions: readonly Resolution[]
-}>
 
 /** A route in force whose upstream has no endpoint that can be used. */
 export type Starving = Readonly<{ target: TranslatedUpstream; ingress: Ingress; path: FieldPath }>
@@ -25,6 +18,8 @@ export type Starving = Readonly<{ target: TranslatedUpstream; ingress: Ingress; 
 export type TranslatedHosts = Readonly<{
   /** Exact hosts, then wildcards, then `''`; each group by name. */
   hosts: readonly VirtualHost[]
+  /** How many routes they have. */
+  routes: number
   defaultRoute: Route | undefined
   shadowed: readonly ShadowedRoute[]
   /** At least one for each upstream that leaves a route without an endpoint. */
@@ -32,12 +27,17 @@ export type TranslatedHosts = Readonly<{
 }>
 
 /** What one Ingress claims. */
-type IngressClaims = Readonly<{
+export type IngressClaims = Readonly<{
   hosts: readonly HostClaims[]
   /** What its default backend claims on all hosts. */
   rest: IngressRoute | undefined
   diagnostics: readonly Diagnostic[]
 }>
+
+type Claimant = Readonly<{ ingress: Ingress; claims: IngressClaims }>
+
+/** So many hosts are put in their places; more are sorted in. */
+const FEW = 100
 
 /** What one Ingress claims on one host. */
 type HostClaims = Readonly<{
@@ -50,6 +50,7 @@ type HostClaims = Readonly<{
 }>
 
 type SettledHost = Readonly<{
+  claims: readonly HostClaims[]
   virtualHost: VirtualHost
   shadowed: readonly ShadowedRoute[]
   starving: readonly Starving[]
@@ -63,58 +64,116 @@ type SettledHost = Readonly<{
  * its host there (I-11).
  */
 export class HostMerger {
-  readonly #claims = new Memo<Ingress, IngressClaims>()
-  readonly #hosts = new Memo<string, SettledHost>()
-  readonly #order = new KeyOrder(compareHosts)
+  readonly #noted = new Sieve<Claimant>(({ claims }) => claims.diagnostics.length > 0)
+  readonly #secured = new Sieve<Claimant>(({ ingress }) => ingress.tls.length > 0)
+  readonly #resting = new Sieve<Claimant>(({ claims }) => claims.rest !== undefined)
+  readonly #contested = new Sieve<SettledHost>(
+    ({ diagnostics, shadowed, starving }) => diagnostics.length + shadowed.length + starving.length > 0,
+  )
+  readonly #virtualHosts = new MappedList<SettledHost, VirtualHost>()
+  #ingresses: readonly Claimant[] = []
+  readonly #hosts = new Map<string, SettledHost>()
+  /** The same, in their order. */
+  #settled: readonly SettledHost[] = []
+  #routes = 0
+  /** What decides over redirects of all hosts. */
+  #redirects: readonly unknown[] = []
 
-  merge(
-    ingresses: readonly ResolvedIngress[],
-    settings: TranslationSettings,
-    diagnostics: DiagnosticList,
-  ): TranslatedHosts {
-    const byHost = new Map<string, HostClaims[]>()
-    const secured = new Set<string>()
-    const general: IngressRoute[] = []
-    let fallback: IngressRoute | undefined
-    for (const resolved of ingresses) {
-      const { ingress, resolutions } = resolved
-      const claims = this.#claims.get(ingress, resolutions, () => claim(resolved))
-      diagnostics.addAll(claims.diagnostics)
-      for (const one of claims.hosts) {
-        const others = byHost.get(one.host)
-        if (others === undefined) byHost.set(one.host, [one])
-        else others.push(one)
-      }
-      for (const { hosts } of ingress.tls) for (const host of hosts) secured.add(host)
-      if (claims.rest !== undefined) {
-        if (claims.hosts.length === 0) general.push(claims.rest)
-        else fallback ??= claims.rest
-      }
-    }
-    const redirects = settings.https.enabled && settings.https.redirect
-    const hosts: VirtualHost[] = []
+  merge(ingresses: readonly Claimant[], settings: TranslationSettings, diagnostics: DiagnosticList): TranslatedHosts {
+    for (const { claims } of this.#noted.filter(ingresses)) diagnostics.addAll(claims.diagnostics)
+    this.#settle(ingresses, settings.https.enabled && settings.https.redirect)
     const shadowed: ShadowedRoute[] = []
     const starving: Starving[] = []
-    for (const [host, claims] of byHost) {
-      const redirect = redirects && (secured.has(host) || claims.some(({ isSecured }) => isSecured))
-      const one = this.#hosts.get(host, [redirect, ...claims], () => settle(host, claims, redirect))
-      hosts.push(one.virtualHost)
+    for (const one of this.#contested.filter(this.#settled)) {
       diagnostics.addAll(one.diagnostics)
-      if (one.shadowed.length > 0) shadowed.push(...one.shadowed)
-      if (one.starving.length > 0) starving.push(...one.starving)
+      shadowed.push(...one.shadowed)
+      starving.push(...one.starving)
     }
+    const resting = this.#resting.filter(ingresses)
+    const general = resting.flatMap(({ claims }) => (claims.hosts.length === 0 && claims.rest ? [claims.rest] : []))
     const defaults = settleClaims(general, diagnostics)
-    const last = defaults.claims[0] ?? fallback
+    const last = defaults.claims[0] ?? resting.find(({ claims }) => claims.hosts.length > 0)?.claims.rest
     if (last !== undefined) starving.push(...findStarving([last]))
-    this.#claims.sweep()
-    this.#hosts.sweep()
     return {
-      hosts: Object.freeze(this.#order.sort(hosts, ({ host }) => host)),
+      hosts: Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost)),
+      routes: this.#routes,
       defaultRoute: last,
       shadowed: Object.freeze([...shadowed, ...defaults.shadowed]),
       starving,
     }
   }
+
+  /** Settles the hosts on which something else is claimed than before, all of them where redirects may differ. */
+  #settle(ingresses: readonly Claimant[], redirects: boolean): void {
+    const secured = this.#secured.filter(ingresses)
+    const isSame = isSameList(this.#redirects, [redirects, secured])
+    this.#redirects = [redirects, secured]
+    const { gone, come } = cutSame(this.#ingresses, ingresses)
+    this.#ingresses = ingresses
+    const names = new Set(secured.flatMap(({ ingress }) => ingress.tls.flatMap(({ hosts }) => hosts)))
+    const touched = this.#gather(gone, come)
+    if (!isSame) for (const [host, { claims }] of this.#hosts) if (!touched.has(host)) touched.set(host, [...claims])
+    const ranks = new Map<Ingress, number>()
+    const changed = new Set<SettledHost | undefined>()
+    for (const [host, claims] of touched) {
+      if (claims.length > 1) sortByRank(claims, ingresses, ranks)
+      const before = this.#hosts.get(host)
+      const redirect = redirects && (names.has(host) || claims.some(({ isSecured }) => isSecured))
+      if (before && before.virtualHost.redirectToHttps === redirect && isSameList(before.claims, claims)) continue
+      const next = claims.length === 0 ? undefined : settle(host, claims, redirect)
+      this.#routes += (next?.virtualHost.routes.length ?? 0) - (before?.virtualHost.routes.length ?? 0)
+      if (next) this.#hosts.set(host, next)
+      else this.#hosts.delete(host)
+      changed.add(before).add(next)
+    }
+    if (changed.size > 0) this.#settled = placeHosts(this.#settled, changed, this.#hosts)
+  }
+
+  /** What is claimed now on the hosts that these name, in no order. */
+  #gather(gone: readonly Claimant[], come: readonly Claimant[]): Map<string, HostClaims[]> {
+    const left = new Set(gone.flatMap(({ claims }) => claims.hosts))
+    const touched = new Map<string, HostClaims[]>()
+    const touch = (host: string): HostClaims[] => {
+      const known = touched.get(host)
+      if (known) return known
+      const claims = (this.#hosts.get(host)?.claims ?? []).filter((one) => !left.has(one))
+      touched.set(host, claims)
+      return claims
+    }
+    for (const { host } of left) touch(host)
+    for (const { claims } of come) for (const one of claims.hosts) touch(one.host).push(one)
+    return touched
+  }
+}
+
+/** In the order of `ingresses`, which `ranks` is filled from where it is needed. */
+function sortByRank(claims: HostClaims[], ingresses: readonly Claimant[], ranks: Map<Ingress, number>): void {
+  if (ranks.size === 0) for (const [rank, { ingress }] of ingresses.entries()) ranks.set(ingress, rank)
+  claims.sort((a, b) => (ranks.get(a.ingress) ?? 0) - (ranks.get(b.ingress) ?? 0))
+}
+
+/** The hosts in their order, which is `before` but for those that are in `changed`, gone or come. */
+function placeHosts(
+  before: readonly SettledHost[],
+  changed: ReadonlySet<SettledHost | undefined>,
+  now: ReadonlyMap<string, SettledHost>,
+): readonly SettledHost[] {
+  const nameOf = ({ virtualHost }: SettledHost): string => virtualHost.host
+  const isNow = (one: SettledHost): boolean => now.get(nameOf(one)) === one
+  const come = [...changed].filter((one) => one !== undefined && isNow(one)) as SettledHost[]
+  const placed = before.filter((one) => !changed.has(one))
+  if (come.length > FEW) return placed.concat(come).sort((a, b) => compareHosts(nameOf(a), nameOf(b)))
+  for (const one of come) {
+    let low = 0
+    let high = placed.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (compareHosts(nameOf(placed[middle] as SettledHost), nameOf(one)) < 0) low = middle + 1
+      else high = middle
+    }
+    placed.splice(low, 0, one)
+  }
+  return placed
 }
 
 /** What the Ingress refers to, each once; paths that no request can match refer to nothing. */
@@ -136,7 +195,12 @@ export function isSecured(ingress: Ingress, host: string): boolean {
   )
 }
 
-function claim({ ingress, references, resolutions }: ResolvedIngress): IngressClaims {
+/** What an Ingress claims whose references come to `resolutions`, in the same order. */
+export function claimRoutes(
+  ingress: Ingress,
+  references: readonly Reference[],
+  resolutions: readonly Resolution[],
+): IngressClaims {
   const resolved = new Map(references.map(({ key }, index) => [key, resolutions[index] as Resolution]))
   const find = (backend: IngressBackend): Resolution =>
     resolved.get(createReference(ingress.meta.namespace, backend).key) as Resolution
@@ -176,6 +240,7 @@ function settle(host: string, claims: readonly HostClaims[], redirectToHttps: bo
   )
   const virtualHost = new ClaimedHost(host, Object.freeze(settled.claims), redirectToHttps, claims[0]!)
   return {
+    claims,
     virtualHost,
     shadowed: keepList(settled.shadowed),
     starving: keepList(findStarving(settled.claims)),

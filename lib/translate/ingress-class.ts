@@ -1,5 +1,6 @@
 /** Which Ingresses are served: those whose class is Portico's (I-1 to I-3). */
 import type { DiagnosticList } from '../base/diagnostics.ts'
+import { cutSame } from '../base/list.ts'
 import { findNearest } from '../base/nearest.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { type Ingress, type IngressClass, printResource } from '../kubernetes/resource.ts'
@@ -19,12 +20,13 @@ const ANNOTATION = 'kubernetes.io/ingress.class'
 export function selectIngresses(
   resources: ResourceSet,
   settings: TranslationSettings,
+  users: ClassUsers,
   diagnostics: DiagnosticList,
 ): readonly Ingress[] {
   const ingresses = resources.all('Ingress')
   const picked = pickIngresses(ingresses, resources, settings, diagnostics)
   const isInformational = settings.ingressClasses.length === 0 && resources.all('IngressClass').length === 0
-  if (isInformational) noteClassNames(ingresses, diagnostics)
+  if (isInformational) noteClassNames(users.find(ingresses), diagnostics)
   return picked
 }
 
@@ -137,13 +139,34 @@ function reportMissing(ingress: Ingress, diagnostics: DiagnosticList, help: stri
   })
 }
 
+/** The Ingresses that are the first to use a class name. */
+export class ClassUsers {
+  #ingresses: readonly Ingress[] = []
+  #first: ReadonlyMap<string, Ingress> = new Map()
+  /** All of them stand before this place. */
+  #end = 0
+
+  /** By name; all are gone through only where one of these may be another. */
+  find(ingresses: readonly Ingress[]): ReadonlyMap<string, Ingress> {
+    const { start, come } = cutSame(this.#ingresses, ingresses)
+    this.#ingresses = ingresses
+    const isKnown = (ingress: Ingress): boolean => this.#first.has(findClassName(ingress) ?? '')
+    if (start >= this.#end && come.every((one) => findClassName(one) === undefined || isKnown(one))) return this.#first
+    const first = new Map<string, Ingress>()
+    for (const [index, ingress] of ingresses.entries()) {
+      const name = findClassName(ingress)
+      if (name === undefined || first.has(name)) continue
+      first.set(name, ingress)
+      this.#end = index + 1
+    }
+    this.#first = first
+    return first
+  }
+}
+
 /** Once for each name, where it is first used. */
-function noteClassNames(ingresses: readonly Ingress[], diagnostics: DiagnosticList): void {
-  const noted = new Set<string>()
-  for (const ingress of ingresses) {
-    const wanted = findClassName(ingress)
-    if (wanted === undefined || noted.has(wanted)) continue
-    noted.add(wanted)
+function noteClassNames(users: ReadonlyMap<string, Ingress>, diagnostics: DiagnosticList): void {
+  for (const [wanted, ingress] of users) {
     diagnostics.add(
       'PORTICO_REF_CLASS_INFORMATIONAL',
       `ingress class "${wanted}" is informational: no IngressClass object is given, so every Ingress is served`,

@@ -3,6 +3,8 @@
  * last time. Unchanged parts keep their identity, so whoever compares two models need not look into them.
  */
 
+import { cutSame } from '../base/list.ts'
+
 /** Parts that may be kept in vain. */
 const SLACK = 256
 
@@ -29,18 +31,19 @@ export class Memo<K, V> {
     this.#isEqual = isEqual
   }
 
-  get(key: K, inputs: readonly unknown[], make: () => V): V {
+  /** `make` is given what was made of other inputs before, where that is known. */
+  get(key: K, inputs: readonly unknown[], make: (before: V | undefined) => V): V {
     const guess = this.#last === undefined ? this.#first : this.#last.next
     const known = guess?.key === key ? guess : this.#entries.get(key)
     if (known === undefined) {
-      const entry = { key, inputs, value: make(), round: -1, next: undefined }
+      const entry = { key, inputs, value: make(undefined), round: -1, next: undefined }
       this.#entries.set(key, entry)
       this.#follow(entry)
       return entry.value
     }
     this.#follow(known)
     if (!isSameList(known.inputs, inputs)) {
-      const value = make()
+      const value = make(known.value)
       if (!this.#isEqual?.(known.value, value)) known.value = value
       known.inputs = inputs
     }
@@ -65,6 +68,52 @@ export class Memo<K, V> {
     if (entry.round === this.#round) return
     entry.round = this.#round
     this.#asked++
+  }
+}
+
+/** A list made item by item of another: the same item, under the same conditions, stays the same result. */
+export class MappedList<T, U> {
+  #items: readonly T[] = []
+  #results: readonly U[] = []
+  #inputs: readonly unknown[] = []
+
+  /** `make` depends on the item and `inputs` alone; it is given what the item came to with other inputs, where that is known. */
+  map(items: readonly T[], inputs: readonly unknown[], make: (item: T, before: U | undefined) => U): readonly U[] {
+    const before = this.#results
+    if (isSameList(this.#inputs, inputs)) {
+      const { start, gone, come } = cutSame(this.#items, items)
+      if (gone.length > 0 || come.length > 0) {
+        const known = new Map(gone.map((item, index) => [item, before[start + index] as U]))
+        const made = come.map((item) => known.get(item) ?? make(item, undefined))
+        this.#results = before.slice(0, start).concat(made, before.slice(start + gone.length))
+      }
+    } else {
+      const known = new Map(this.#items.map((item, index) => [item, before[index]]))
+      const made = items.map((item) => make(item, known.get(item)))
+      if (!isSameList(made, before)) this.#results = made
+    }
+    this.#items = items
+    this.#inputs = inputs
+    return this.#results
+  }
+}
+
+/** The items of a list that pass a test; the list is gone through only where one that does came or went. */
+export class Sieve<T> {
+  readonly #passes: (item: T) => boolean
+  #items: readonly T[] = []
+  #found: readonly T[] = []
+
+  /** `passes` depends on the item alone. */
+  constructor(passes: (item: T) => boolean) {
+    this.#passes = passes
+  }
+
+  filter(items: readonly T[]): readonly T[] {
+    const { gone, come } = cutSame(this.#items, items)
+    this.#items = items
+    if (gone.some(this.#passes) || come.some(this.#passes)) this.#found = items.filter(this.#passes)
+    return this.#found
   }
 }
 

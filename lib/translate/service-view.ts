@@ -2,18 +2,24 @@
 import { compareText } from '../base/order.ts'
 import type { Service } from '../kubernetes/resource.ts'
 import type { ServiceView } from '../model/model.ts'
-import { Memo } from './memo.ts'
+import { KeyOrder, Memo } from './memo.ts'
 import type { TranslatedUpstream } from './upstream.ts'
 
 /** Makes the views, each once. */
 export class ServiceViews {
   readonly #views = new Memo<Service, ServiceView>()
+  readonly #all = new Memo<'all', readonly ServiceView[]>()
+  readonly #order = new KeyOrder(compareNames)
 
   /** By namespace, then name; `used` are the upstreams that routes lead to. */
   view(services: readonly Service[], used: Iterable<TranslatedUpstream>): readonly ServiceView[] {
+    const targets = [...used].filter(({ service }) => service.type === 'ExternalName')
+    return this.#all.get('all', [services, ...targets], () => this.#viewAll(services, targets))
+  }
+
+  #viewAll(services: readonly Service[], targets: readonly TranslatedUpstream[]): readonly ServiceView[] {
     const external = new Map<Service, number[]>()
-    for (const { service, port } of used) {
-      if (service.type !== 'ExternalName') continue
+    for (const { service, port } of targets) {
       const ports = external.get(service)
       if (ports === undefined) external.set(service, [port.port])
       else ports.push(port.port)
@@ -23,9 +29,15 @@ export class ServiceViews {
       return this.#views.get(service, ports, () => viewService(service, ports))
     })
     this.#views.sweep()
-    views.sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name))
-    return Object.freeze(views)
+    return Object.freeze(this.#order.sort(views, ({ namespace, name }) => `${namespace}/${name}`))
   }
+}
+
+/** Namespaces first: `a-b/…` comes behind `a/…`, which a comparison of whole keys has the other way round. */
+function compareNames(a: string, b: string): number {
+  const left = a.indexOf('/')
+  const right = b.indexOf('/')
+  return compareText(a.slice(0, left), b.slice(0, right)) || compareText(a.slice(left), b.slice(right))
 }
 
 /** `routed` are the ports that routes name beside those it lists, as they may of an ExternalName. */

@@ -9,27 +9,37 @@ import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Model } from '../model/model.ts'
 import type { Settings } from '../settings-table.ts'
 import { checkAnnotations } from './annotation.ts'
-import { BackendResolver, type Reference, reportEmpty } from './backend.ts'
+import { BackendResolver, type Reference, type Resolution, reportEmpty } from './backend.ts'
 import { CertificateBinder } from './certificate-binding.ts'
 import { checkSettingsEndpoints } from './endpoint-override.ts'
 import { checkForeignAnnotations } from './foreign-annotation.ts'
-import { HostMerger, listReferences, type ResolvedIngress, type Starving } from './host.ts'
-import { selectIngresses } from './ingress-class.ts'
-import { keepList, Memo } from './memo.ts'
+import { claimRoutes, HostMerger, type IngressClaims, listReferences, type Starving } from './host.ts'
+import { ClassUsers, selectIngresses } from './ingress-class.ts'
+import { isSameList, keepList, MappedList, Memo, Sieve } from './memo.ts'
 import { checkRefused } from './refused.ts'
 import { ServiceViews } from './service-view.ts'
 import { pickSettings, type TranslationSettings } from './settings.ts'
-import { reportProtocol, type TranslatedUpstream, UpstreamSet } from './upstream.ts'
+import { isNotable, reportProtocol, type ServiceUpstreams, type TranslatedUpstream, UpstreamSet } from './upstream.ts'
 
 export type TranslateOptions = { settings: Settings; clock: Clock }
 
-/** What an Ingress says by itself. */
-type IngressNotes = Readonly<{
+/** What an Ingress comes to. */
+type TranslatedIngress = Readonly<{
+  ingress: Ingress
+  settings: TranslationSettings
   diagnostics: readonly Diagnostic[]
   /** Those that matter only where the Ingress is served. */
   served: readonly Diagnostic[]
   references: readonly Reference[]
+  /** In the order of `references`. */
+  resolutions: readonly Resolution[]
+  claims: IngressClaims
+  /** Of the upstreams it leads to, those of which something is to be said (upstream.ts). */
+  notable: readonly TranslatedUpstream[]
 }>
+
+/** What all Services come to. */
+type TranslatedServices = Readonly<{ diagnostics: readonly Diagnostic[]; upstreams: readonly ServiceUpstreams[] }>
 
 /** Translates once. */
 export function translate(resources: ResourceSet, options: TranslateOptions, diagnostics: DiagnosticList): Model {
@@ -38,8 +48,15 @@ export function translate(resources: ResourceSet, options: TranslateOptions, dia
 
 /** Translates again and again: parts of the model that did not change are the same objects as the last time. */
 export class Translator {
-  readonly #ingressNotes = new Memo<Ingress, IngressNotes>()
+  readonly #ingresses = new MappedList<Ingress, TranslatedIngress>()
+  readonly #noted = new Sieve<TranslatedIngress>(({ diagnostics }) => diagnostics.length > 0)
+  readonly #concerned = new Sieve<TranslatedIngress>(({ served, notable }) => served.length + notable.length > 0)
+  readonly #local = new Sieve<Service>(({ internalTrafficPolicy }) => internalTrafficPolicy === 'Local')
+  readonly #services = new Memo<'services', TranslatedServices>()
   readonly #serviceNotes = new Memo<Service, readonly Diagnostic[]>()
+  /** Stands for all that references may lead to: the same object for as long as that is the same. */
+  readonly #ground = new Memo<'ground', object>()
+  readonly #classUsers = new ClassUsers()
   readonly #upstreams = new UpstreamSet()
   readonly #resolver = new BackendResolver()
   readonly #merger = new HostMerger()
@@ -52,58 +69,96 @@ export class Translator {
     const settings = pickSettings(options.settings, this.#settings)
     this.#settings = settings
     const services = resources.all('Service')
-    for (const ingress of resources.all('Ingress')) diagnostics.addAll(this.#note(ingress, settings).diagnostics)
     this.#upstreams.begin(resources, settings)
-    const ports = services.map((service) => {
-      diagnostics.addAll(this.#noteService(service))
-      return this.#upstreams.of(service)
-    })
-    checkSettingsEndpoints(resources, settings, diagnostics)
-    warnOfLocalPolicy(services, settings, diagnostics)
-
     this.#resolver.begin(resources, this.#upstreams)
-    const ingresses = selectIngresses(resources, settings, diagnostics)
-    const targets = new Set<TranslatedUpstream>()
-    const resolved = ingresses.map((ingress): ResolvedIngress => {
-      const { served, references } = this.#note(ingress, settings)
-      diagnostics.addAll(served)
-      const resolutions = references.map((reference) => this.#resolver.resolve(reference))
-      for (const { target } of resolutions) if (target !== undefined) targets.add(target)
-      return { ingress, references, resolutions }
+    const { diagnostics: notes, upstreams } = this.#translateServices(services)
+    diagnostics.addAll(notes)
+    checkSettingsEndpoints(resources, settings, diagnostics)
+    warnOfLocalPolicy(this.#local.filter(services), settings, diagnostics)
+
+    const targetable = [services, resources.allRefused('Service'), ...this.#upstreams.sources]
+    let isNewGround = false
+    const ground = this.#ground.get('ground', targetable, () => {
+      isNewGround = true
+      return {}
     })
+    const all = resources.all('Ingress')
+    const translated = this.#ingresses.map(all, [ground], (ingress, before) =>
+      this.#translateIngress(ingress, settings, before),
+    )
+    for (const { diagnostics: own } of this.#noted.filter(translated)) diagnostics.addAll(own)
+    const ingresses = selectIngresses(resources, settings, this.#classUsers, diagnostics)
+    const picked = ingresses === all ? undefined : new Set(ingresses)
+    const served = picked ? translated.filter(({ ingress }) => picked.has(ingress)) : translated
+    const targets = new Set<TranslatedUpstream>()
+    for (const { served: more, notable } of this.#concerned.filter(served)) {
+      diagnostics.addAll(more)
+      for (const target of notable) targets.add(target)
+    }
     for (const target of targets) reportProtocol(target, diagnostics)
-    const { hosts, defaultRoute, shadowed, starving } = this.#merger.merge(resolved, settings, diagnostics)
+    const { hosts, routes, defaultRoute, shadowed, starving } = this.#merger.merge(served, settings, diagnostics)
     reportStarving(starving, diagnostics)
     this.#binder.begin(resources, options.clock)
     const certificates = this.#binder.bind(ingresses, diagnostics)
     checkRefused(resources, { settings, resolver: this.#resolver, binder: this.#binder }, diagnostics)
-    const upstreams = this.#upstreams.all(ports, targets)
     const model = Object.freeze({
       hosts,
       defaultRoute,
       shadowed,
-      upstreams,
+      upstreams: this.#upstreams.all(upstreams, targets),
       services: this.#views.view(services, targets),
       certificates,
       counts: Object.freeze({
         resources: resources.size,
         ingresses: ingresses.length,
-        routes: hosts.reduce((sum, { routes }) => sum + routes.length, defaultRoute === undefined ? 0 : 1),
+        routes: routes + (defaultRoute === undefined ? 0 : 1),
       }),
     })
-    for (const part of [this.#ingressNotes, this.#serviceNotes]) part.sweep()
-    for (const part of [this.#upstreams, this.#resolver, this.#binder]) part.end()
+    // On the ground from before only what is new was asked for.
+    if (isNewGround) this.#resolver.sweep()
+    this.#binder.end()
     return model
   }
 
-  #note(ingress: Ingress, settings: TranslationSettings): IngressNotes {
-    return this.#ingressNotes.get(ingress, [settings], () => {
-      const own = new DiagnosticList()
-      const served = new DiagnosticList()
-      checkAnnotations(ingress, own)
-      checkForeignAnnotations(ingress, settings, served)
-      return { diagnostics: keepList(own.items), served: keepList(served.items), references: listReferences(ingress) }
+  #translateServices(services: readonly Service[]): TranslatedServices {
+    return this.#services.get('services', [services, ...this.#upstreams.sources], () => {
+      const diagnostics: Diagnostic[] = []
+      const upstreams = services.map((service) => {
+        diagnostics.push(...this.#noteService(service))
+        return this.#upstreams.of(service)
+      })
+      this.#serviceNotes.sweep()
+      this.#upstreams.sweep()
+      return { diagnostics, upstreams }
     })
+  }
+
+  /** `before` is what it came to on other ground. */
+  #translateIngress(
+    ingress: Ingress,
+    settings: TranslationSettings,
+    before: TranslatedIngress | undefined,
+  ): TranslatedIngress {
+    const references = before?.references ?? listReferences(ingress)
+    const resolutions = references.map((reference) => this.#resolver.resolve(reference))
+    const isResolved = before !== undefined && isSameList(before.resolutions, resolutions)
+    if (isResolved && before.settings === settings) return before
+    const own = new DiagnosticList()
+    const served = new DiagnosticList()
+    checkAnnotations(ingress, own)
+    checkForeignAnnotations(ingress, settings, served)
+    return {
+      ingress,
+      settings,
+      diagnostics: keepList(own.items),
+      served: keepList(served.items),
+      references,
+      resolutions,
+      claims: isResolved ? before.claims : claimRoutes(ingress, references, resolutions),
+      notable: keepList(
+        resolutions.flatMap(({ target }) => (target !== undefined && isNotable(target) ? [target] : [])),
+      ),
+    }
   }
 
   #noteService(service: Service): readonly Diagnostic[] {
@@ -130,13 +185,11 @@ function reportStarving(starving: readonly Starving[], diagnostics: DiagnosticLi
  * node ports and load balancer addresses, never about routes (S21).
  */
 function warnOfLocalPolicy(
-  services: readonly Service[],
+  [service]: readonly Service[],
   settings: TranslationSettings,
   diagnostics: DiagnosticList,
 ): void {
-  if (settings.nodeName !== '') return
-  const service = services.find(({ internalTrafficPolicy }) => internalTrafficPolicy === 'Local')
-  if (service === undefined) return
+  if (settings.nodeName !== '' || service === undefined) return
   diagnostics.add(
     'PORTICO_REF_POLICY_LOCAL',
     'internalTrafficPolicy Local is treated as Cluster: this gateway has no node name',

@@ -91,6 +91,7 @@ export class ServiceUpstreams {
 /** The upstreams of all Services; those of a Service are made again where its endpoints come from something else. */
 export class UpstreamSet {
   readonly #services = new Memo<Service, ServiceUpstreams>()
+  readonly #all = new Memo<'all', ReadonlyMap<UpstreamKey, Upstream>>()
   readonly #order = new KeyOrder(compareText)
   readonly #finder = new EndpointFinder()
   #settings!: TranslationSettings
@@ -101,7 +102,13 @@ export class UpstreamSet {
     this.#finder.begin(resources, settings)
   }
 
-  end(): void {
+  /** All that upstreams are made of beside their Services. */
+  get sources(): readonly unknown[] {
+    return this.#finder.sources
+  }
+
+  /** To be called where all Services were asked for. */
+  sweep(): void {
     this.#services.sweep()
   }
 
@@ -113,16 +120,28 @@ export class UpstreamSet {
 
   /** By key, in the order of keys: those of all ports that `services` list, and those that routes lead to. */
   all(services: readonly ServiceUpstreams[], used: Iterable<TranslatedUpstream>): ReadonlyMap<UpstreamKey, Upstream> {
-    const found: Upstream[] = []
-    for (const { listed } of services) for (const { upstream } of listed) found.push(upstream)
-    for (const target of used) if (!target.isListed) found.push(target.upstream)
-    return new Map(this.#order.sort(found, ({ key }) => key).map((upstream) => [upstream.key, upstream]))
+    const others = [...used].filter(({ isListed }) => !isListed)
+    return this.#all.get('all', [services, ...others], () => {
+      const found: Upstream[] = []
+      for (const { listed } of services) for (const { upstream } of listed) found.push(upstream)
+      for (const { upstream } of others) found.push(upstream)
+      return new Map(this.#order.sort(found, ({ key }) => key).map((upstream) => [upstream.key, upstream]))
+    })
   }
+}
+
+/** Whether anything is to be said or shown of an upstream because a route leads to it. */
+export function isNotable({ service, port, isListed }: TranslatedUpstream): boolean {
+  return !isListed || service.type === 'ExternalName' || !isSpoken(port)
+}
+
+function isSpoken({ appProtocol }: ServicePort): boolean {
+  return appProtocol === undefined || PROTOCOLS.has(appProtocol.toLowerCase())
 }
 
 /** Reports, for an upstream that a route leads to, what its endpoints cannot be spoken to in. */
 export function reportProtocol({ service, port }: TranslatedUpstream, diagnostics: DiagnosticList): void {
-  if (port.appProtocol === undefined || PROTOCOLS.has(port.appProtocol.toLowerCase())) return
+  if (isSpoken(port)) return
   diagnostics.add(
     'PORTICO_REF_APP_PROTOCOL',
     `appProtocol "${port.appProtocol}" is not supported: the endpoints are spoken to in HTTP/1.1`,

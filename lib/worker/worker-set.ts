@@ -96,9 +96,11 @@ export class WorkerSet implements Carrier {
   }
 
   async apply(next: ServedConfiguration): Promise<void> {
-    const live = selectLive(next)
+    const before = this.#live
+    const live = selectLive(next, before)
     this.#live = live
     await Promise.all(this.#slots.map(({ worker }) => worker?.apply(live)))
+    if (live.upstreams === before?.upstreams) return
     const wanted = new Set<string>()
     for (const { protocol, endpoints } of live.upstreams.values()) {
       for (const { host, port } of endpoints) wanted.add(`${protocol} ${host} ${port}`)

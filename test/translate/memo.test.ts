@@ -1,6 +1,6 @@
 import t from 'tap'
 import { compareText } from '../../lib/base/order.ts'
-import { KeyOrder, Memo } from '../../lib/translate/memo.ts'
+import { KeyOrder, MappedList, Memo, Sieve } from '../../lib/translate/memo.ts'
 
 t.test('a part is made again where an input is another object, and nowhere else', async (t) => {
   const memo = new Memo<string, object>()
@@ -64,4 +64,40 @@ t.test('keys are in order whatever came and went', async (t) => {
   for (const keys of ['cab', 'cab', 'cabd', 'dxb', '', 'bxda', 'zyx']) {
     t.equal(order.sort([...keys], (key) => key).join(''), [...keys].sort().join(''), keys)
   }
+})
+
+t.test('a list is made again where an item is another, and all of it on other conditions', async (t) => {
+  const list = new MappedList<string, { item: string; turn: number }>()
+  let turn = 0
+  const make = (item: string) => ({ item, turn })
+  const map = (items: string, input: unknown) => {
+    turn++
+    return list.map([...items], [input], (item, before) =>
+      before?.item === item && input === 'same' ? before : make(item),
+    )
+  }
+  const first = map('abcd', 1)
+  t.equal(map('abcd', 1), first)
+  const second = map('axcdb', 1)
+  t.same(
+    second.map(({ item }) => item),
+    ['a', 'x', 'c', 'd', 'b'],
+  )
+  for (const [index, was] of [0, undefined, 2, 3, 1].entries()) {
+    if (was === undefined) t.equal(second[index]?.turn, turn)
+    else t.equal(second[index], first[was], 'it keeps its identity in another place')
+  }
+  t.equal(map('axcdb', 'same'), second, 'made again and equal')
+  t.not(map('axcdb', 2)[0], second[0])
+  t.same(map('', 2), [])
+})
+
+t.test('a sieve holds what passes, in order', async (t) => {
+  const sieve = new Sieve<number>((item) => item > 9)
+  t.same(sieve.filter([1, 10, 2]), [10])
+  const found = sieve.filter([1, 10, 3, 4])
+  t.equal(sieve.filter([1, 10, 3, 5]), found, 'nothing that passes came or went')
+  t.same(sieve.filter([11, 1, 10, 5]), [11, 10])
+  t.same(sieve.filter([10, 1, 11]), [10, 11])
+  t.same(sieve.filter([]), [])
 })
