@@ -249,7 +249,7 @@ class GatewayProcess implements Gateway {
 
   #createWatch(): FileWatch {
     return new FileWatch({
-      onChange: (path) => this.#reloader.trigger(path),
+      onChange: (path, isWritten) => this.#reloader.trigger(path, isWritten),
       onFallback: (reason) =>
         this.log.warn({ reason }, 'no events for some folders: changes of files there are seen within seconds'),
     })

@@ -7,11 +7,10 @@ import { findRestartSettings, keepRestartSettings } from './settings.ts'
 import type { Settings } from './settings-table.ts'
 import type { ServedConfiguration } from './snapshot-update.ts'
 
-/**
- * A change is taken up when no other follows within this time, milliseconds: the events of one save come closer together. A
- * file that is read half-written keeps its last good version, and is read again.
- */
+/** A change is taken up when no other follows within this time, milliseconds: the events of one save come closer together. */
 const HOLD_OFF_MS = 10
+/** And within this time where a file is written in place: its first half may well pass for a whole. */
+const WRITE_HOLD_OFF_MS = 100
 /** A file that is being written all the time is taken up after this time at the latest, milliseconds. */
 const MAX_HOLD_OFF_MS = 1_000
 
@@ -69,6 +68,8 @@ export class Reloader {
   #running: Promise<void> | undefined
   #queued: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
+  /** What was written in place, and not replaced since. */
+  readonly #written = new Set<string>()
   #firstChangeAt: number | undefined
   /** The next load counts even if nothing changed. */
   #always = false
@@ -92,15 +93,18 @@ export class Reloader {
     return this.#current
   }
 
-  /** Something changed, at `path` or anywhere: reloads after a pause. */
-  trigger(path?: string): void {
+  /** Something changed, at `path` or anywhere: reloads after a pause. `isWritten`: what stands there is being written in place. */
+  trigger(path?: string, isWritten = false): void {
     if (this.#closed) return
+    if (path !== undefined && isWritten) this.#written.add(path)
+    else if (path !== undefined) this.#written.delete(path)
     if (path === undefined) this.#paths = undefined
     else this.#paths?.add(path)
     const now = this.#options.clock.monotonic()
     this.#firstChangeAt ??= now
     clearTimeout(this.#timer)
-    const delay = Math.min(HOLD_OFF_MS, Math.max(0, this.#firstChangeAt + MAX_HOLD_OFF_MS - now))
+    const holdOff = this.#written.size > 0 ? WRITE_HOLD_OFF_MS : HOLD_OFF_MS
+    const delay = Math.min(holdOff, Math.max(0, this.#firstChangeAt + MAX_HOLD_OFF_MS - now))
     this.#timer = setTimeout(() => void this.#enqueue(false), delay)
   }
 
@@ -119,6 +123,7 @@ export class Reloader {
   #enqueue(always: boolean): Promise<void> {
     clearTimeout(this.#timer)
     this.#firstChangeAt = undefined
+    this.#written.clear()
     this.#always ||= always
     this.#queued ??= this.#runNext()
     return this.#queued

@@ -13,14 +13,17 @@ const BATCH = 128
 const IDLE_FACTOR = 20
 
 export type FileWatchOptions = {
-  /** Something changed, or may have: at `path`, or, where it is left out, anywhere. Comes in bursts. */
-  readonly onChange: (path?: string) => void
+  /**
+   * Something changed, or may have: at `path`, or, where it is left out, anywhere. Comes in bursts. `isWritten`: what stands
+   * there is being written, where otherwise something came, went or was replaced.
+   */
+  readonly onChange: (path?: string, isWritten?: boolean) => void
   /** Events cannot be had for a folder; changes are still seen, later. Called once. */
   readonly onFallback?: (reason: string) => void
   /** Milliseconds between looks. */
   readonly intervalMs?: number
   /** Where events come from; given by tests. */
-  readonly watchFolder?: (folder: string, onEvent: (name: string | undefined) => void) => FSWatcher
+  readonly watchFolder?: (folder: string, onEvent: (name: string | undefined, isWritten: boolean) => void) => FSWatcher
 }
 
 /** Watches the paths last given to `update`, until `close`. */
@@ -97,7 +100,9 @@ export class FileWatch {
   #watchFolder(folder: string, identity: string): void {
     try {
       // A folder, never a file: events of a file end when it is replaced (rename-over, ConfigMap swap).
-      const watcher = (this.#options.watchFolder ?? watchFolder)(folder, (name) => this.#hint(folder, name))
+      const watcher = (this.#options.watchFolder ?? watchFolder)(folder, (name, isWritten) =>
+        this.#hint(folder, name, isWritten),
+      )
       this.#folders.set(folder, { identity, watcher })
       watcher.on('error', (error) => {
         watcher.close()
@@ -118,10 +123,10 @@ export class FileWatch {
   }
 
   /** What befalls the folder itself comes under its own name, or under none. */
-  #hint(folder: string, name: string | undefined): void {
+  #hint(folder: string, name: string | undefined, isWritten: boolean): void {
     if (this.#closed) return
     if (name === undefined || name === basename(folder)) this.#options.onChange()
-    else this.#options.onChange(join(folder, name))
+    else this.#options.onChange(join(folder, name), isWritten)
   }
 
   #schedule(delayMs: number): void {
@@ -155,8 +160,8 @@ export class FileWatch {
   }
 }
 
-function watchFolder(folder: string, onEvent: (name: string | undefined) => void): FSWatcher {
-  return watch(folder, { persistent: false }, (_, name) => onEvent(name ?? undefined))
+function watchFolder(folder: string, onEvent: (name: string | undefined, isWritten: boolean) => void): FSWatcher {
+  return watch(folder, { persistent: false }, (event, name) => onEvent(name ?? undefined, event === 'change'))
 }
 
 /** The path itself where it is a folder, its own folder, and that behind its links. */
