@@ -1,12 +1,15 @@
 /** One connection in the fast lane: its requests one after the other, its time limits, and where it goes when the lane is not for it. HOT */
 import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import { EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../http1/chunked-decoder.ts'
+import { findLent } from '../http1/lent-bytes.ts'
 import { DECLINED, PARTIAL, type RequestHead, scanRequest } from '../http1/request-scan.ts'
 import { ConnectionInfo } from '../proxy/connection-info.ts'
 import { FastExchange } from './fast-exchange.ts'
 import type { FastLane } from './fast-lane.ts'
+import { lendReads } from './lent-read.ts'
 
 /** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
 const LINGER_MS = 2000
@@ -49,6 +52,8 @@ export class LaneConnection implements Timed {
     this.deadlineAt = -lane.headTimeout
     const own: LaneSocket = socket
     own[CONNECTION] = this
+    // Bytes that were put back into the socket come as 'data' even so.
+    if (lane.scheme === 'http') lendReads(socket, onLentRead)
     socket.on('data', onData)
     socket.on('end', onEnd)
     socket.on('drain', onDrain)
@@ -102,11 +107,11 @@ export class LaneConnection implements Timed {
       if (this.#socket.isPaused()) this.#socket.resume()
       return
     }
-    this.#socket.pause()
+    pauseStream(this.#socket)
     if (bytes === undefined) return
     // They wait in the socket, which does not read on without end, and tells of the client's FIN when they are read.
     this.#unread = undefined
-    this.#socket.unshift(bytes)
+    this.#socket.unshift(Buffer.from(bytes))
   }
 
   onExchangeClose(exchange: FastExchange): void {
@@ -147,6 +152,12 @@ export class LaneConnection implements Timed {
   }
 
   // For the socket
+
+  /** The chunk is lent: its bytes are gone when the call returns. */
+  receiveLent(chunk: Buffer): void {
+    this.receive(chunk)
+    if (this.#unread !== undefined) this.#unread = Buffer.from(this.#unread)
+  }
 
   receive(chunk: Buffer): void {
     if (this.#state === 'deaf') return
@@ -265,7 +276,7 @@ export class LaneConnection implements Timed {
     socket[CONNECTION] = undefined
     socket.off('data', onData).off('end', onEnd).off('drain', onDrain).off('close', onClose)
     socket.pause()
-    socket.unshift(bytes)
+    socket.unshift(Buffer.from(bytes))
     this.#lane.handOver(socket)
     // node:http reads from the handle, past what waits in the stream, until somebody listens to the stream.
     socket.on('data', ignore).off('data', ignore)
@@ -280,12 +291,29 @@ function explainBody(found: number): GatewayError {
   return new GatewayError('PORTICO_REQ_MALFORMED', 'the request body is not chunked correctly')
 }
 
+/** The stream alone: a socket that lends its reads would stop reading at once, and not notice that the client has gone. */
+function pauseStream(socket: Socket): void {
+  Readable.prototype.pause.call(socket)
+}
+
 function ignore(): void {}
 
 // Shared by all connections: an idle one shall cost little.
 
 function onData(this: LaneSocket, chunk: Buffer): void {
   this[CONNECTION]!.receive(chunk)
+}
+
+/**
+ * What waits in the stream may not be overtaken, and a socket that was handed over is a stream again. False stops reading until
+ * somebody reads from that.
+ */
+function onLentRead(this: LaneSocket, size: number): boolean {
+  const bytes = findLent(size)
+  const connection = this[CONNECTION]
+  if (connection === undefined || this.readableLength > 0 || this.isPaused()) return this.push(Buffer.from(bytes))
+  connection.receiveLent(bytes)
+  return true
 }
 
 function onEnd(this: LaneSocket): void {
