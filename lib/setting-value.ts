@@ -34,7 +34,7 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
     case 'endpoints':
       return readEndpoints(raw, form)
     case 'workers':
-      return raw === 'auto' ? { value: raw } : readInteger(raw, form, 0, MAX_WORKERS)
+      return readWorkers(raw, form)
     case 'enum':
       return readEnum(raw, leaf.values)
   }
@@ -156,6 +156,15 @@ function readInteger(raw: unknown, form: 'document' | 'text', min: number, max: 
     )
   }
   return checkRange(value, min, max, String)
+}
+
+function readWorkers(raw: unknown, form: 'document' | 'text'): Read {
+  if (raw === 'auto') return { value: raw }
+  const read = readInteger(raw, form, 0, MAX_WORKERS)
+  const isNumber = 'value' in read || typeof raw === 'number' || /^-?\d+$/.test(String(raw))
+  return isNumber
+    ? read
+    : problem(`${show(raw)} is no number of workers`, `write auto, or a number up to ${MAX_WORKERS}`)
 }
 
 function checkRange(value: number, min: number, max: number, print: (value: number) => string): Read {

@@ -78,7 +78,7 @@ else {
     await main()
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)
-    process.exitCode = 1
+    process.exit(1)
   }
 }
 
@@ -92,15 +92,17 @@ async function main(): Promise<void> {
     return
   }
   const firstPort = readCount('port', flags.port)
+  const seconds = readCount('seconds', flags.seconds)
+  const rounds = readCount('rounds', flags.rounds)
   await checkFree(Array.from({ length: BACKEND_PORTS }, (_, at) => firstPort + at))
   const [proxyCore, loadCore] = canPin ? ([0, 1] as const) : (['any', 'any'] as const)
   const backend = await startBackend(join(folder, 'backend'), firstPort, loadCore)
-  const bench: Bench = { backend, seconds: readCount('seconds', flags.seconds), proxyCore, loadCore }
+  const bench: Bench = { backend, seconds, proxyCore, loadCore }
   const suite = {
     bench,
     folder,
     firstPort,
-    rounds: readCount('rounds', flags.rounds),
+    rounds,
     ...(await writeCertificate()),
     log,
   }
