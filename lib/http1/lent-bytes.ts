@@ -1,12 +1,12 @@
 /**
- * Bytes that are lent: plain connections to endpoints read into one buffer, each read used up before the next, since a buffer for every
- * read costs more than to copy the few bytes that are kept. HOT
+ * Bytes that are lent: all plain connections read into one buffer, each read used up before the next, since a buffer for
+ * every read costs more than to copy the few bytes that are kept. HOT
  */
 import type { Writable } from 'node:stream'
 
 /** What one read brings at most. */
 const SIZE = 65_536
-/** For the option `onread` of node:net. */
+/** For the option `onread` of node:net, and what does the same (server/lent-read). */
 export const READ_BUFFER: Buffer = Buffer.allocUnsafeSlow(SIZE)
 /** The beginnings of that buffer that are asked for again and again, by their length. */
 const beginnings: (Buffer | undefined)[] = new Array(4096).fill(undefined)
