@@ -24,15 +24,15 @@ export function composeRequestHead(context: RequestContext, upgrade: string | un
   const fields = host === authority ? lines : `Host: ${authority}\r\n${host === undefined ? lines : withoutHost(lines)}`
   const forwarded = composeForwarded(context, settings)
   const head = `${exchange.method} ${context.path!.path}${query} HTTP/1.1\r\n${fields}X-Request-Id: ${id}\r\n${forwarded}`
-  if (contentLength !== undefined) {
-    return `${head}${acceptsTrailers ? TE_TRAILERS : ''}Content-Length: ${contentLength}\r\n\r\n`
-  }
-  if (exchange.hasBody) return `${head}${acceptsTrailers ? TE_TRAILERS : ''}Transfer-Encoding: chunked\r\n\r\n`
-  if (upgrade !== undefined) return `${head}Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`
-  return `${head}${acceptsTrailers ? TE_TRAILERS : ''}${mayHaveBody(exchange.method) ? 'Content-Length: 0\r\n\r\n' : '\r\n'}`
+  let hop = ''
+  if (upgrade !== undefined) hop = `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
+  else if (acceptsTrailers) hop = 'TE: trailers\r\n'
+  let framing = ''
+  if (contentLength !== undefined) framing = `Content-Length: ${contentLength}\r\n`
+  else if (exchange.hasBody) framing = 'Transfer-Encoding: chunked\r\n'
+  else if (mayHaveBody(exchange.method)) framing = 'Content-Length: 0\r\n'
+  return `${head}${hop}${framing}\r\n`
 }
-
-const TE_TRAILERS = 'TE: trailers\r\n'
 
 function withoutHost(lines: string): string {
   return lines.replace(/^host:[^\n]*\n/im, '')

@@ -54,6 +54,18 @@ t.test('WS-01 P28 bytes flow unchanged in both directions', async (t) => {
   t.equal(server.proxy.inFlight, 0)
 })
 
+t.test('an upgrade that says it has no body is passed on as one', async (t) => {
+  const { upstream, server } = await startBoth(t)
+  const client = await connectRaw(server.port)
+  t.teardown(() => client.destroy())
+  client.send(handshake('Content-Length: 0\r\n'))
+  const connection = await upstream.connection(0)
+  const head = await connection.head()
+  t.match(head, /^Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 0\r\n/m)
+  connection.send(SWITCH)
+  t.equal((await client.response({ headOnly: true })).status, 101)
+})
+
 t.test('hole 10, WS-02 101 comes only from the upstream; its refusal is relayed', async (t) => {
   for (const status of ['401 Unauthorized', '403 Forbidden', '404 Not Found', '302 Found', '200 OK']) {
     const { upstream, server } = await startBoth(t)
