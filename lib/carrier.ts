@@ -3,7 +3,12 @@ import type { EndpointFigures } from './admin/views.ts'
 import type { Settings } from './settings-table.ts'
 import type { ServedConfiguration } from './snapshot-update.ts'
 import type { WorkerFigures } from './telemetry/metrics.ts'
-import type { ListenerName } from './traffic.ts'
+import type { ListenerName, TrafficOptions } from './traffic.ts'
+
+export type CarrierOptions = Omit<TrafficOptions, 'httpsPort'> & {
+  /** By this process. */
+  readonly logLinesDropped: () => number
+}
 
 export type TrafficPorts = Readonly<{ http?: number; https?: number }>
 

@@ -1,19 +1,17 @@
 /** A carrier without workers: the process that reads the configuration carries the traffic too. */
 import type { EndpointFigures } from './admin/views.ts'
-import { type Carrier, listListeners, type TrafficPorts, type WorkerState } from './carrier.ts'
+import { type Carrier, type CarrierOptions, listListeners, type TrafficPorts, type WorkerState } from './carrier.ts'
 import { diffLive, type LiveConfiguration, type ServedConfiguration, selectLive } from './snapshot-update.ts'
 import { explainListenError } from './start-error.ts'
-import { type ListenerName, Traffic, type TrafficOptions } from './traffic.ts'
-
-export type OwnTrafficOptions = Omit<TrafficOptions, 'httpsPort'> & { readonly logLinesDropped: () => number }
+import { type ListenerName, Traffic } from './traffic.ts'
 
 export class OwnTraffic implements Carrier {
-  readonly #options: OwnTrafficOptions
+  readonly #options: CarrierOptions
   readonly #traffic: Traffic
   #live: LiveConfiguration | undefined
   #ports: TrafficPorts = {}
 
-  constructor(options: OwnTrafficOptions) {
+  constructor(options: CarrierOptions) {
     this.#options = options
     this.#traffic = new Traffic({ ...options, httpsPort: () => this.#ports.https })
   }

@@ -22,6 +22,23 @@ export function spells(bytes: Buffer, start: number, word: string): boolean {
   return true
 }
 
+/** The number that decimal digits spell; -1 where there is anything else, or nothing. */
+export function readDigits(bytes: Buffer, start: number, end: number): number {
+  if (start >= end) return -1
+  let number = 0
+  for (let at = start; at < end; at++) {
+    const digit = bytes[at]! - 0x30
+    if (digit < 0 || digit > 9) return -1
+    number = number * 10 + digit
+  }
+  return number
+}
+
+/** A Content-Length of 1 to 15 digits, so that the number is exact; -1 for all else. */
+export function readLength(bytes: Buffer, start: number, end: number): number {
+  return end - start > 15 ? -1 : readDigits(bytes, start, end)
+}
+
 function mark(chars: string): Uint8Array {
   const marks = new Uint8Array(256)
   for (let at = 0; at < chars.length; at++) marks[chars.charCodeAt(at)] = 1

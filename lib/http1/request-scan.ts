@@ -2,7 +2,7 @@
  * Reads the head of an HTTP/1.1 request out of received bytes, in one pass. It takes what is fully valid and plain and declines
  * all else unjudged: what it takes, node:http reads the same way. HOT
  */
-import { COLON, CR, IS_TOKEN, IS_VALUE, LF, SPACE, spells, TAB } from './bytes.ts'
+import { COLON, CR, IS_TOKEN, IS_VALUE, LF, readLength, SPACE, spells, TAB } from './bytes.ts'
 import { CLAIMS, HOP_BY_HOP, isForwardingClaim, SINGLETONS } from './field-names.ts'
 import { createClaims, createFields, type ForwardingClaims, type RequestFields } from './request-fields.ts'
 
@@ -346,18 +346,6 @@ function findKnown(bytes: Buffer, start: number, length: number): KnownField | u
 function isAuthority(bytes: Buffer, start: number, end: number): boolean {
   for (let at = start; at < end; at++) if (bytes[at]! <= SPACE || bytes[at]! >= 0x7f) return false
   return end > start
-}
-
-/** 1 to 15 digits, so that the number is exact; -1 for all else. */
-function readLength(bytes: Buffer, start: number, end: number): number {
-  if (end === start || end - start > 15) return -1
-  let length = 0
-  for (let at = start; at < end; at++) {
-    const digit = bytes[at]! - 0x30
-    if (digit < 0 || digit > 9) return -1
-    length = length * 10 + digit
-  }
-  return length
 }
 
 function listKnown(): KnownField[][] {

@@ -2,15 +2,13 @@
  * Reads the head of a response out of a Buffer in one pass, strictly (RFC 9112 §4-6): what it takes, llhttp takes in strict
  * mode and reads the same; what leaves room for two readings is refused. HOT
  */
-import { COLON, CR, IS_TOKEN, IS_VALUE, LF, SPACE, spells, TAB } from './bytes.ts'
+import { COLON, CR, IS_TOKEN, IS_VALUE, LF, readDigits, readLength, SPACE, spells, TAB } from './bytes.ts'
 import { joinLines, splitLines, trimSpace } from './field-line.ts'
 import { END_TO_END } from './field-names.ts'
 import type { ResponseHead } from './response-head.ts'
 
 /** More than these many fields are no honest answer. */
 const MAX_FIELDS = 1000
-/** Above 15 digits a number is no longer exact. */
-const MAX_LENGTH_DIGITS = 15
 
 /** A head that was read, and what it says of its connection. */
 export class ScannedResponse implements ResponseHead {
@@ -232,7 +230,7 @@ function readField(
 function readContentLength(bytes: Buffer, start: number, stop: number): typeof DROP | string {
   if (found.contentLength !== -1) return 'a repeated Content-Length'
   const end = trimSpaces(bytes, start, stop)
-  const length = end - start > MAX_LENGTH_DIGITS ? -1 : readDigits(bytes, start, end)
+  const length = readLength(bytes, start, end)
   if (length < 0) return 'a malformed Content-Length'
   found.contentLength = length
   return DROP
@@ -299,16 +297,4 @@ function trimSpaces(bytes: Buffer, start: number, stop: number): number {
   let end = stop
   while (end > start && bytes[end - 1] === SPACE) end--
   return end
-}
-
-/** -1 where there is anything else than digits, or nothing. */
-function readDigits(bytes: Buffer, start: number, end: number): number {
-  if (start >= end) return -1
-  let number = 0
-  for (let at = start; at < end; at++) {
-    const digit = bytes[at]! - 0x30
-    if (digit < 0 || digit > 9) return -1
-    number = number * 10 + digit
-  }
-  return number
 }

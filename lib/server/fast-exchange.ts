@@ -4,7 +4,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { GatewayError } from '../base/errors.ts'
 import { ChunkedDecoder, MORE } from '../http1/chunked-decoder.ts'
-import { flattenText } from '../http1/field-line.ts'
+import { flattenText, joinLines } from '../http1/field-line.ts'
 import { writeLent } from '../http1/lent-bytes.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { RequestHead } from '../http1/request-scan.ts'
@@ -252,11 +252,7 @@ export class FastExchange implements Exchange {
       this.abort()
       return
     }
-    if (this.#framing === 'chunked') {
-      this.#kept += '0\r\n'
-      for (let at = 0; at < trailers.length; at += 2) this.#kept += `${trailers[at]}: ${trailers[at + 1]}\r\n`
-      this.#kept += '\r\n'
-    }
+    if (this.#framing === 'chunked') this.#kept += `0\r\n${joinLines(trailers)}\r\n`
     if (this.#kept !== '') {
       const text = this.#kept
       this.#kept = ''

@@ -1,7 +1,7 @@
 /** One request on a connection and the response to it: writes the one, reads the other, tells whether both were whole. HOT */
 import { GatewayError } from '../base/errors.ts'
 import { type ChunkedDecoder, MORE } from '../http1/chunked-decoder.ts'
-import { splitLines } from '../http1/field-line.ts'
+import { joinLines, splitLines } from '../http1/field-line.ts'
 import { writeLent } from '../http1/lent-bytes.ts'
 import { PartialHead } from '../http1/partial-head.ts'
 import { type ScannedResponse, scanResponse } from '../http1/response-scan.ts'
@@ -75,11 +75,7 @@ export class Call implements UpstreamCall, ConnectionUser {
     if (this.#settled) return
     this.#requestSent = true
     let text = this.#takeHead()
-    if (this.#request.body === 'chunked') {
-      text += '0\r\n'
-      for (let at = 0; at + 1 < trailers.length; at += 2) text += `${trailers[at]}: ${trailers[at + 1]}\r\n`
-      text += '\r\n'
-    }
+    if (this.#request.body === 'chunked') text += `0\r\n${joinLines(trailers)}\r\n`
     if (text !== '') this.#connection.socket.write(text, 'latin1')
   }
 

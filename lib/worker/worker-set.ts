@@ -1,29 +1,15 @@
 /** All workers of a gateway: starts them, replaces those that die, hands configurations on, and adds up their figures. */
 import type { EndpointFigures } from '../admin/views.ts'
-import type { Clock } from '../base/clock.ts'
-import { type Carrier, listListeners, type TrafficPorts, type WorkerState } from '../carrier.ts'
-import type { Certificate } from '../model/certificate.ts'
-import type { Settings } from '../settings-table.ts'
+import { type Carrier, type CarrierOptions, listListeners, type TrafficPorts, type WorkerState } from '../carrier.ts'
 import { type LiveConfiguration, type ServedConfiguration, selectLive } from '../snapshot-update.ts'
 import { explainListenError, StartError } from '../start-error.ts'
-import type { Log } from '../telemetry/log.ts'
-import type { RequestCounts } from '../telemetry/request-counts.ts'
 import type { ListenerName } from '../traffic.ts'
 import { ListeningSocket } from './listening-socket.ts'
 import { Tally } from './tally.ts'
 import { type Ending, Worker } from './worker.ts'
 
-export type WorkerSetOptions = {
+export type WorkerSetOptions = CarrierOptions & {
   readonly size: number
-  /** As they are at the start. */
-  readonly settings: Settings
-  readonly clock: Clock
-  readonly log: Log
-  readonly counts: RequestCounts
-  readonly defaultCertificate: Certificate | undefined
-  readonly ticketSecret: Buffer
-  /** Those of this process. */
-  readonly logLinesDropped: () => number
   /** Milliseconds between two looks at whether all answer; given by tests. */
   readonly tickMs?: number
 }
