@@ -5,21 +5,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { connectRaw, parseResponse, requestRaw } from '../helpers/raw-client.ts'
-import { type RawConnection, type RawUpstream, startRawUpstream } from '../helpers/raw-upstream.ts'
-import { type RunningGateway, readMetrics, runGateway } from '../helpers/running-gateway.ts'
-
-const MANIFESTS = `
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
-`
+import type { RawConnection } from '../helpers/raw-upstream.ts'
+import { expectNothingOpen, type RawGateway, startRawGateway } from './raw-gateway.ts'
 
 const BODY = 'hello, world'
 const ANSWERS: Readonly<Record<string, string>> = {
@@ -58,31 +45,11 @@ async function serveAsTold(connection: RawConnection): Promise<void> {
   }
 }
 
-type Started = { running: RunningGateway; upstream: RawUpstream }
-
-async function start(t: Test, fastLane: boolean): Promise<Started> {
-  const upstream = await startRawUpstream(cutAsTold)
-  t.teardown(() => upstream.close())
-  const flags = {
-    'fastLane.enabled': String(fastLane),
-    'timeouts.upstreamKeepAlive': '200ms',
-    'admin.enabled': 'true',
-    'admin.port': '0',
-  }
-  const running = await runGateway(t, MANIFESTS, { endpoints: { web: [upstream.port] }, flags })
-  return { running, upstream }
-}
-
 /** Nothing is in flight, no connection to the upstream stays open, and the next request is served. */
-async function expectNothingLeft(t: Test, { running, upstream }: Started): Promise<void> {
-  const response = await requestRaw(running.http, get('/counted/999/stay'))
+async function expectNothingLeft(t: Test, started: RawGateway): Promise<void> {
+  const response = await requestRaw(started.running.http, get('/counted/999/stay'))
   t.equal(response.body.toString(), BODY, 'requests are served as before')
-  while (running.gateway.inFlight > 0) await nextTurn()
-  t.equal(running.gateway.inFlight, 0)
-  await Promise.all(upstream.connections.map(({ closed }) => closed))
-  t.pass('all connections to the upstream are closed')
-  while (!(await readMetrics(running)).includes('portico_connections{listener="http"} 0\n')) await nextTurn()
-  t.pass('all connections of clients are closed')
+  await expectNothingOpen(t, started)
 }
 
 const get = (target: string, fields: string = '') => `GET ${target} HTTP/1.1\r\nHost: a.test\r\n${fields}\r\n`
@@ -94,7 +61,7 @@ for (const fastLane of [true, false]) {
   const door = fastLane ? 'the fast lane' : 'node:http'
 
   t.test(`${door}: an answer that the upstream cuts at any byte is never whole for the client`, async (t) => {
-    const started = await start(t, fastLane)
+    const started = await startRawGateway(t, fastLane, cutAsTold, '200ms')
     for (const [kind, answer] of Object.entries(ANSWERS)) {
       for (const end of ['fin', 'reset'] as const) {
         for (let bytes = 0; bytes < answer.length; bytes++) {
@@ -117,7 +84,7 @@ for (const fastLane of [true, false]) {
   })
 
   t.test(`${door}: a request that the client cuts at any byte leaves nothing behind`, async (t) => {
-    const started = await start(t, fastLane)
+    const started = await startRawGateway(t, fastLane, cutAsTold, '200ms')
     const requests = [
       get('/counted/999/stay', 'Cookie: a=b\r\n'),
       `POST /counted/999/stay HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nhello`,
@@ -140,7 +107,7 @@ for (const fastLane of [true, false]) {
   })
 
   t.test(`${door}: a client that goes away at any byte of its answer leaves nothing behind`, async (t) => {
-    const started = await start(t, fastLane)
+    const started = await startRawGateway(t, fastLane, cutAsTold, '200ms')
     for (const kind of Object.keys(ANSWERS)) {
       for (const how of ['end', 'reset', 'destroy'] as const) {
         for (let bytes = 1; bytes < 250; bytes += 3) {

@@ -3,24 +3,11 @@
  * the one to its own request, and nothing is left behind.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { Random } from '../fuzz/random.ts'
 import { connectRaw, type RawClient } from '../helpers/raw-client.ts'
-import { type RawConnection, type RawUpstream, startRawUpstream } from '../helpers/raw-upstream.ts'
-import { type RunningGateway, readMetrics, runGateway } from '../helpers/running-gateway.ts'
-
-const MANIFESTS = `
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
-`
+import type { RawConnection } from '../helpers/raw-upstream.ts'
+import { expectNothingOpen, startRawGateway } from './raw-gateway.ts'
 
 const CLIENTS = 40
 const CONNECTIONS = 12
@@ -132,18 +119,6 @@ async function playConnection(client: RawClient, name: string, random: Random, t
   await client.closed
 }
 
-async function start(t: Test, fastLane: boolean, random: Random): Promise<[RunningGateway, RawUpstream]> {
-  const upstream = await startRawUpstream(createMirror(random))
-  t.teardown(() => upstream.close())
-  const flags = {
-    'fastLane.enabled': String(fastLane),
-    'timeouts.upstreamKeepAlive': '300ms',
-    'admin.enabled': 'true',
-    'admin.port': '0',
-  }
-  return [await runGateway(t, MANIFESTS, { endpoints: { web: [upstream.port] }, flags }), upstream]
-}
-
 // Many connections; all at once, but on machines that may be slow.
 t.setTimeout(300_000)
 
@@ -152,21 +127,16 @@ for (const fastLane of [true, false]) {
     const seed = Date.now() % 0x1_0000_0000
     t.comment(`seed ${seed}`)
     const random = new Random(seed)
-    const [running, upstream] = await start(t, fastLane, random)
+    const started = await startRawGateway(t, fastLane, createMirror(random), '300ms')
     const tally: Tally = { whole: 0, failed: 0 }
     const clients = Array.from({ length: CLIENTS }, async (_, client) => {
       for (let at = 0; at < CONNECTIONS; at++) {
-        await playConnection(await connectRaw(running.http), `${client}-${at}`, random, tally)
+        await playConnection(await connectRaw(started.running.http), `${client}-${at}`, random, tally)
       }
     })
     await Promise.all(clients)
     t.ok(tally.whole > CLIENTS * CONNECTIONS, `${tally.whole} whole answers, ${tally.failed} that failed`)
     t.ok(tally.failed > 0)
-    while (running.gateway.inFlight > 0) await nextTurn()
-    t.equal(running.gateway.inFlight, 0)
-    await Promise.all(upstream.connections.map(({ closed }) => closed))
-    t.pass('all connections to the upstream are closed')
-    while (!(await readMetrics(running)).includes('portico_connections{listener="http"} 0\n')) await nextTurn()
-    t.pass('all connections of clients are closed')
+    await expectNothingOpen(t, started)
   })
 }

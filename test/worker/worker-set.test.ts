@@ -174,9 +174,9 @@ console.log((await fetch('http://127.0.0.1:' + gateway.ports.http)).status, awai
   t.equal(await text(child.stdout), 'begun\n502 clean\n')
 })
 
-t.test('after a bug in a worker another takes its place, and the log has the stack', async (t) => {
+/** Runs a gateway whose worker fails at SIGUSR2, as the module `bug` says, until another worker has served and all has ended. */
+async function outliveBug(t: Test, bug: string) {
   const cwd = t.testdir({ 'web.yaml': MANIFEST(await startUpstream(t)) })
-  const bug = `data:text/javascript,if (process.send) process.on('SIGUSR2', () => { throw new Error('boom') })`
   const words = ['run', '-f', 'web.yaml', '--no-https', '--http-address', '127.0.0.1']
   const gateway = await startGateway(t, words, { cwd, nodeFlags: ['--import', bug] })
   const list = await fetch(`http://127.0.0.1:${gateway.ports.admin}/api/v1/workers`)
@@ -186,6 +186,12 @@ t.test('after a bug in a worker another takes its place, and the log has the sta
   t.equal(await get(gateway.ports.http), 'hello')
   gateway.child.kill('SIGTERM')
   t.equal(await gateway.ended, 0)
+  return gateway
+}
+
+t.test('after a bug in a worker another takes its place, and the log has the stack', async (t) => {
+  const bug = `data:text/javascript,if (process.send) process.on('SIGUSR2', () => { throw new Error('boom') })`
+  const gateway = await outliveBug(t, bug)
   const lines = gateway
     .stdout()
     .trimEnd()
@@ -202,20 +208,11 @@ t.test('after a bug in a worker another takes its place, and the log has the sta
 })
 
 t.test('a bug that is in the way of the end too does not keep a worker', async (t) => {
-  const cwd = t.testdir({ 'web.yaml': MANIFEST(await startUpstream(t)) })
   const bugs = `data:text/javascript,if (process.send) process.on('SIGUSR2', () => {
     process.memoryUsage = () => { process.send({ type: 'reported' }); throw new Error('again') };
     throw new Error('boom')
   })`
-  const words = ['run', '-f', 'web.yaml', '--no-https', '--http-address', '127.0.0.1']
-  const gateway = await startGateway(t, words, { cwd, nodeFlags: ['--import', bugs] })
-  const list = await fetch(`http://127.0.0.1:${gateway.ports.admin}/api/v1/workers`)
-  const [worker] = (await list.json()) as { pid: number }[]
-  process.kill(worker?.pid ?? 0, 'SIGUSR2')
-  await gateway.says('worker replaced')
-  t.equal(await get(gateway.ports.http), 'hello')
-  gateway.child.kill('SIGTERM')
-  t.equal(await gateway.ended, 0)
+  await outliveBug(t, bugs)
 })
 
 t.test('a log level that changes is in force in the workers too', async (t) => {

@@ -1,0 +1,49 @@
+/** A gateway with one route to an upstream that is played byte by byte, and what it must have left behind in the end: nothing. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Test } from 'tap'
+import { type RawConnection, type RawUpstream, startRawUpstream } from '../helpers/raw-upstream.ts'
+import { type RunningGateway, readMetrics, runGateway } from '../helpers/running-gateway.ts'
+
+const MANIFESTS = `
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec:
+  rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
+`
+
+export type RawGateway = { readonly running: RunningGateway; readonly upstream: RawUpstream }
+
+/** `upstreamKeepAlive` as the setting has it. */
+export async function startRawGateway(
+  t: Test,
+  fastLane: boolean,
+  serve: (connection: RawConnection) => Promise<void>,
+  upstreamKeepAlive: string,
+): Promise<RawGateway> {
+  const upstream = await startRawUpstream(serve)
+  t.teardown(() => upstream.close())
+  const flags = {
+    'fastLane.enabled': String(fastLane),
+    'timeouts.upstreamKeepAlive': upstreamKeepAlive,
+    'admin.enabled': 'true',
+    'admin.port': '0',
+  }
+  const running = await runGateway(t, MANIFESTS, { endpoints: { web: [upstream.port] }, flags })
+  return { running, upstream }
+}
+
+/** Nothing is in flight, and no connection stays open on either side. */
+export async function expectNothingOpen(t: Test, { running, upstream }: RawGateway): Promise<void> {
+  while (running.gateway.inFlight > 0) await nextTurn()
+  t.equal(running.gateway.inFlight, 0)
+  await Promise.all(upstream.connections.map(({ closed }) => closed))
+  t.pass('all connections to the upstream are closed')
+  while (!(await readMetrics(running)).includes('portico_connections{listener="http"} 0\n')) await nextTurn()
+  t.pass('all connections of clients are closed')
+}
