@@ -2,6 +2,7 @@
 import type { SourcePosition } from '../base/position.ts'
 import type { CertificateBinding } from './certificate.ts'
 import type { Route, ShadowedRoute, VirtualHost } from './route.ts'
+import type { ServiceListener } from './service-listener.ts'
 import type { Upstream, UpstreamKey } from './upstream.ts'
 
 /** A Service as `get services` shows it. */
@@ -33,6 +34,8 @@ export type Model = Readonly<{
   /** Those that a route refers to and all other TCP ports of known Services. */
   upstreams: ReadonlyMap<UpstreamKey, Upstream>
   services: readonly ServiceView[]
+  /** The ports that Services open, in the order of their ids. */
+  listeners: readonly ServiceListener[]
   certificates: readonly CertificateBinding[]
   /** How many objects were read, and how many Ingresses are served. */
   counts: Readonly<{ resources: number; ingresses: number; routes: number }>

@@ -107,6 +107,7 @@ export class Translator {
       shadowed,
       upstreams: this.#upstreams.all(upstreams, targets),
       services: this.#views.view(services, targets),
+      listeners: [],
       certificates,
       counts: Object.freeze({
         resources: resources.size,

@@ -16,6 +16,7 @@ const model: Model = {
   upstreams: new Map(),
   services: [],
   certificates: [],
+  listeners: [],
   counts: { resources: 0, ingresses: 0, routes: 0 },
 }
 

@@ -119,6 +119,7 @@ const model: Model = {
     },
   ],
   certificates: [],
+  listeners: [],
   counts: { resources: 4, ingresses: 2, routes: 3 },
 }
 

@@ -121,6 +121,7 @@ export function makeModel(words: ModelWords): Model {
     upstreams,
     services: [],
     certificates: [],
+    listeners: [],
     counts: { resources: 0, ingresses: 1, routes: routes.length },
   })
 }

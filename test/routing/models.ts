@@ -42,6 +42,7 @@ export function createModel(lines: readonly RouteLine[], defaultRoute?: Route): 
     upstreams: new Map(),
     services: [],
     certificates: [],
+    listeners: [],
     counts: { resources: 0, ingresses: 1, routes: lines.length },
   }
 }
