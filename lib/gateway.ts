@@ -8,6 +8,7 @@ import { countDiagnostics } from './base/diagnostics.ts'
 import type { Carrier } from './carrier.ts'
 import { type Configuration, type ConfigurationInput, ConfigurationLoader, hasSettingErrors } from './configuration.ts'
 import type { Certificate } from './model/certificate.ts'
+import { Observation } from './observation.ts'
 import { FileWatch } from './providers/file-watch.ts'
 import { type Reloaded, Reloader, type ReloadFailed } from './reload.ts'
 import { logReloaded, logReloadFailed } from './reload-log.ts'
@@ -100,6 +101,7 @@ class GatewayProcess implements Gateway {
   readonly #counts = new RequestCounts()
   readonly #destination = new LogDestination({ fd: STDOUT })
   readonly #reloader: Reloader
+  readonly #observation: Observation
   readonly #watch: FileWatch | undefined
   #carrier: Carrier | undefined
   #admin: AdminListener | undefined
@@ -128,17 +130,21 @@ class GatewayProcess implements Gateway {
     this.#watch = settings.watch ? this.#createWatch() : undefined
     this.#reloader = new Reloader({
       load: (request) => loader.load(request),
-      apply: async (served) => this.#carrier?.apply(served),
+      apply: (served) => this.#observation.apply(served),
       clock: this.#clock,
       first: configuration,
       onLoaded: ({ stamps }) => void this.#watch?.update(stamps),
       onReloaded: (result) => this.#finishReload(result),
       onFailed: (failure) => this.#failReload(failure),
     })
+    this.#observation = new Observation(
+      { observers: () => [], apply: async (served) => this.#carrier?.apply(served) },
+      this.#reloader.current,
+    )
   }
 
   get served(): ServedConfiguration {
-    return this.#reloader.current
+    return this.#observation.served
   }
 
   get inFlight(): number {
@@ -242,6 +248,7 @@ class GatewayProcess implements Gateway {
   async #close(): Promise<void> {
     this.#state = 'stopped'
     this.#watch?.close()
+    this.#observation.close()
     // A reload may be waiting for a worker that hangs: the end of the workers ends it too.
     await Promise.all([this.#reloader.close(), this.#carrier?.close()])
     await this.#admin?.close()
@@ -260,7 +267,7 @@ class GatewayProcess implements Gateway {
     return {
       ready: this.#state === 'running' && isUp,
       ...(this.#state === 'running' && !isUp && { reasons: ['no worker serves'] }),
-      served: this.#reloader.current,
+      served: this.served,
       ports: this.#ports,
       endpoints: this.#carrier?.endpoints() ?? [],
       workers: this.#carrier?.workers() ?? [],

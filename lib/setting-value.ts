@@ -4,6 +4,7 @@ import { createAddressSet } from './base/cidr.ts'
 import { parseEndpointAddress } from './base/endpoint-address.ts'
 import { findNearest } from './base/nearest.ts'
 import type { FieldPath } from './base/position.ts'
+import { SERVICE_SETTINGS_BY_NAME } from './service-settings.ts'
 import { MAX_WORKERS, type SettingLeaf } from './settings-table.ts'
 
 /** What is wrong with a value; `at` leads from the setting to the part that is wrong. */
@@ -33,6 +34,8 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
       return readList(raw, form, 'a list of addresses and CIDR ranges', checkCidr)
     case 'endpoints':
       return readEndpoints(raw, form)
+    case 'services':
+      return readServices(raw, form, variable)
     case 'workers':
       return readWorkers(raw, form)
     case 'enum':
@@ -298,4 +301,67 @@ function readEndpoints(raw: unknown, form: 'document' | 'text'): Read {
 
 function notAnEndpoint(line: unknown): { problem: string; help: string } {
   return { problem: `${show(line)} is not an endpoint`, help: 'put host:port in quotes' }
+}
+
+const SERVICE_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?\/[a-z0-9]([a-z0-9-]*[a-z0-9])?$/
+
+/** A mapping from YAML, or `namespace/name:setting=value` separated by spaces. */
+function readServices(raw: unknown, form: 'document' | 'text', variable: string): Read {
+  const entries = form === 'text' ? parseServices(raw) : raw
+  if (!isMapping(entries)) {
+    return problem('must be a mapping of Services to settings', 'write default/api: {balancer: least-requests}')
+  }
+  const problems: ValueProblem[] = []
+  const value: Record<string, Record<string, unknown>> = Object.create(null)
+  for (const [service, given] of Object.entries(entries)) {
+    if (!SERVICE_NAME.test(service)) {
+      problems.push({ at: [service], message: `"${service}" names no Service`, help: 'write namespace/name' })
+    } else if (!isMapping(given)) {
+      const help = 'write them as they stand under upstream: {balancer: least-requests}'
+      problems.push({ at: [service], message: 'must be a mapping of settings', help })
+    } else {
+      const found: Record<string, unknown> = Object.create(null)
+      for (const [at, name, inner] of flatten(given, [])) {
+        const setting = SERVICE_SETTINGS_BY_NAME.get(name)
+        const read = setting ? readSetting(setting.leaf, inner, form, variable) : explainUnknown(name)
+        if ('value' in read) found[name] = read.value
+        else problems.push(...read.problems.map((each) => ({ ...each, at: [service, ...at, ...each.at] })))
+      }
+      value[service] = found
+    }
+  }
+  return problems.length > 0 ? { problems } : { value }
+}
+
+/** Undefined where the text is none of that form. */
+function parseServices(raw: unknown): unknown {
+  const services: Record<string, Record<string, string>> = {}
+  const parts = splitText(raw, /\s+/)
+  for (const part of Array.isArray(parts) ? parts : []) {
+    const [, service = '', name = '', value = ''] = /^([^:=]+):([^=]+)=(.*)$/.exec(String(part)) ?? []
+    if (service === '') return undefined
+    services[service] = { ...services[service], [name]: value }
+  }
+  return services
+}
+
+/** Paths, dotted names and values of what is no group of settings. */
+function* flatten(
+  mapping: Readonly<Record<string, unknown>>,
+  path: readonly string[],
+): Generator<readonly [at: readonly string[], name: string, value: unknown]> {
+  for (const [key, inner] of Object.entries(mapping)) {
+    const at = [...path, key]
+    if (isMapping(inner)) yield* flatten(inner, at)
+    else yield [at, at.join('.'), inner]
+  }
+}
+
+function explainUnknown(name: string): { problems: ValueProblem[] } {
+  const near = findNearest(name, SERVICE_SETTINGS_BY_NAME.keys())
+  return problem(`unknown setting "${name}"`, near ? `did you mean "${near}"?` : 'all under upstream can stand here')
+}
+
+function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

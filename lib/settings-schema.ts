@@ -1,7 +1,7 @@
 /** The settings for people and editors: `config/portico.yaml` and its JSON Schema, both printed from the table. */
 import { printBytes, printDuration } from './setting-value.ts'
-import { isSettingLeaf, SETTINGS_API_VERSION, SETTINGS_KIND } from './settings.ts'
-import { MAX_WORKERS, SETTINGS, type SettingLeaf, type SettingTable } from './settings-table.ts'
+import { SETTINGS_API_VERSION, SETTINGS_KIND } from './settings.ts'
+import { isSettingLeaf, MAX_WORKERS, SETTINGS, type SettingLeaf, type SettingTable } from './settings-table.ts'
 
 type Schema = { readonly [keyword: string]: unknown }
 
@@ -62,6 +62,13 @@ function describeLeaf(leaf: SettingLeaf): Schema {
     case 'strings':
     case 'cidrs':
       return { ...common, type: 'array', items: { type: 'string', minLength: 1 } }
+    case 'services':
+      return {
+        ...common,
+        type: 'object',
+        propertyNames: { pattern: '^[a-z0-9-]+/[a-z0-9-]+$' },
+        additionalProperties: describeTable(SETTINGS.upstream),
+      }
     case 'endpoints':
       return {
         ...common,

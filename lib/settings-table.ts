@@ -15,6 +15,7 @@ export type SettingType =
   | 'bytes'
   | 'cidrs'
   | 'endpoints'
+  | 'services'
   | 'workers'
 
 /** One setting: its type, default and what it does. */
@@ -30,6 +31,11 @@ export type SettingLeaf =
   | Readonly<{ type: 'enum'; values: readonly string[]; default: string; doc: string; restart?: true }>
 
 export type SettingTable = { readonly [name: string]: SettingLeaf | SettingTable }
+
+/** Whether the table's sub-tree is one setting. */
+export function isSettingLeaf(entry: SettingLeaf | SettingTable): entry is SettingLeaf {
+  return typeof entry.type === 'string'
+}
 
 /** More processes than any machine has cores for are a slip of the hand. */
 export const MAX_WORKERS = 256
@@ -134,6 +140,11 @@ export const SETTINGS = {
     type: 'endpoints',
     default: {},
     doc: 'Endpoints of Services, over all other sources: "namespace/name[:port]" to a list of "host:port[;weight=N]".',
+  },
+  services: {
+    type: 'services',
+    default: {},
+    doc: 'Settings of single Services, over their annotations and over "upstream": "namespace/name" to any of the settings under "upstream".',
   },
   externalNames: {
     allowPrivate: {
@@ -317,6 +328,8 @@ type Values = {
   bytes: number
   cidrs: readonly string[]
   endpoints: Readonly<Record<string, readonly string[]>>
+  /** By Service, then by dotted name under `upstream`. */
+  services: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   workers: number | 'auto'
 }
 type Nested<T> = {

@@ -8,7 +8,7 @@ import type { DiagnosticDetails, DiagnosticList } from './base/diagnostics.ts'
 import { findNearest } from './base/nearest.ts'
 import { type FieldPath, printFieldPath } from './base/position.ts'
 import { type Read, readSetting } from './setting-value.ts'
-import { SETTINGS, type SettingLeaf, type Settings, type SettingTable } from './settings-table.ts'
+import { isSettingLeaf, SETTINGS, type SettingLeaf, type Settings, type SettingTable } from './settings-table.ts'
 import type { SourceDocument } from './source/document.ts'
 
 /** Where the value of a setting came from. */
@@ -43,11 +43,6 @@ export function environmentName(name: string): string {
 /** `https.redirectPort` → `--https-redirect-port` */
 export function flagName(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('.', '-')}`
-}
-
-/** Whether the table's sub-tree is one setting. */
-export function isSettingLeaf(entry: SettingLeaf | SettingTable): entry is SettingLeaf {
-  return typeof entry.type === 'string'
 }
 
 export type SettingsInput = {

@@ -301,6 +301,29 @@ t.test('durations print in the form in which they are read', async (t) => {
   t.same([0, 500, 1_500, 90_000, 3_600_000].map(printDuration), ['0', '500ms', '1s500ms', '1m30s', '1h'])
 })
 
+t.test('services: settings of single Services, as they stand under upstream', async (t) => {
+  const { settings, diagnostics } = resolve(t, {
+    yaml: 'services:\n  default/web: {tries: 3, maxConnections: 5}\n  default/api: {verifyTls: false}\n',
+  })
+  t.same(diagnostics, [])
+  t.same({ ...settings.services['default/web'] }, { tries: 3, maxConnections: 5 })
+  t.same({ ...settings.services['default/api'] }, { verifyTls: false })
+  const text = resolve(t, { flags: { services: 'default/web:tries=3 default/web:maxQueue=0 a/b:caFile=x' } })
+  t.same(text.lines, [])
+  t.same({ ...text.settings.services['default/web'] }, { tries: 3, maxQueue: 0 })
+})
+
+t.test('services: what cannot be used is reported where it stands', async (t) => {
+  const yaml = 'services:\n  web: {tries: 3}\n  default/web:\n    triess: 1\n    tries: 99\n    maxQueue: many\n'
+  t.same(resolve(t, { yaml }).lines, [
+    '4:8 PORTICO_SET_FIELD_VALUE services.web: "web" names no Service | write namespace/name',
+    '6:13 PORTICO_SET_FIELD_VALUE services[default/web].triess: unknown setting "triess" | did you mean "tries"?',
+    '7:12 PORTICO_SET_FIELD_VALUE services[default/web].tries: 99 is out of range | allowed: 1 to 10',
+    '8:15 PORTICO_SET_FIELD_VALUE services[default/web].maxQueue: "many" is not a whole number | write digits alone, without quotes',
+  ])
+  t.match(resolve(t, { flags: { services: 'default/web=3' } }).lines, [/must be a mapping of Services to settings/])
+})
+
 function holdFile(t: Test, name: string, expected: string): void {
   const path = join(process.cwd(), name)
   if (process.env.UPDATE === '1') writeFileSync(path, expected)

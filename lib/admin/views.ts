@@ -7,7 +7,7 @@ import { printPosition, type SourcePosition } from '../base/position.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
-import type { Endpoint, Upstream, UpstreamProtocol } from '../model/upstream.ts'
+import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
 
 export type RouteRow = Readonly<{
@@ -83,7 +83,7 @@ export type EndpointRow = Readonly<{
 
 /** What the gateway counts of an endpoint while it lives, as the upstream's EndpointState has it. */
 export type EndpointFigures = Readonly<{
-  identity: Readonly<{ protocol: UpstreamProtocol; host: string; port: number }>
+  identity: Readonly<{ upstream: UpstreamKey; protocol: UpstreamProtocol; host: string; port: number }>
   inFlight: number
   requests: number
   failures: number
@@ -234,12 +234,12 @@ export function servicesView(model: Model): readonly ServiceRow[] {
 export function endpointsView(model: Model, figures: Iterable<EndpointFigures> = []): readonly EndpointRow[] {
   const live = new Map<string, EndpointFigures>()
   for (const each of figures)
-    live.set(`${each.identity.protocol} ${printEndpointAddress(each.identity.host, each.identity.port)}`, each)
+    live.set(`${each.identity.upstream} ${printEndpointAddress(each.identity.host, each.identity.port)}`, each)
   const rows: EndpointRow[] = []
   for (const upstream of model.upstreams.values()) {
     const { namespace, name } = upstream.service
     for (const endpoint of upstream.endpoints) {
-      const known = live.get(`${upstream.protocol} ${printEndpointAddress(endpoint.host, endpoint.port)}`)
+      const known = live.get(`${upstream.key} ${printEndpointAddress(endpoint.host, endpoint.port)}`)
       rows.push({
         namespace,
         service: name,

@@ -19,6 +19,19 @@ export function joinLines(pairs: readonly string[]): string {
   return lines
 }
 
+/** Value of the first line with this lower-case name. */
+export function findField(lines: string, name: string): string | undefined {
+  for (let at = 0; at < lines.length; ) {
+    const end = lines.indexOf('\r\n', at)
+    const colon = at + name.length
+    if (lines.charCodeAt(colon) === 0x3a && lines.slice(at, colon).toLowerCase() === name) {
+      return trimSpace(lines.slice(colon + 1, end))
+    }
+    at = end + 2
+  }
+  return undefined
+}
+
 /** The same latin1 text in one piece: what was put together of many is walked anew each time it is written. */
 export function flattenText(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1')

@@ -1,5 +1,6 @@
 /** Upstreams: all endpoints of one Service port, with policy, as frozen printable data. */
 import type { SourcePosition } from '../base/position.ts'
+import type { PolicyOverrides } from '../service-settings.ts'
 
 /** `namespace/service:port`, where port is the Service port's number. */
 export type UpstreamKey = string & { readonly __brand?: 'UpstreamKey' }
@@ -8,6 +9,15 @@ export type UpstreamKey = string & { readonly __brand?: 'UpstreamKey' }
 export type UpstreamProtocol = 'http' | 'https' | 'h2c'
 
 export type EndpointSource = 'settings' | 'annotation' | 'EndpointSlice' | 'Endpoints' | 'Pod' | 'ExternalName'
+
+/** `unhealthy`: its health check fails; `ejected`: requests to it failed. */
+export type EndpointHealth = Readonly<{
+  state: 'healthy' | 'unhealthy' | 'ejected'
+  /** For people. */
+  reason: string
+  /** Since when, milliseconds since the epoch. */
+  since: number
+}>
 
 export type Endpoint = Readonly<{
   /** An IP address, or a DNS name to resolve (FQDN slices, settings, annotation, ExternalName). */
@@ -18,6 +28,8 @@ export type Endpoint = Readonly<{
   ready: boolean
   serving: boolean
   terminating: boolean
+  /** What was observed of it (observation.ts): while it is not in good health it gets nothing, unless too many are not. */
+  health?: EndpointHealth
   source: EndpointSource
   /** The object it came from, for people: `EndpointSlice default/api-x7k`. */
   sourceName: string
@@ -38,5 +50,6 @@ export type Upstream = Readonly<{
   denied?: string | undefined
   /** Addresses found by resolving a name are refused when loopback, link-local, metadata or private (ExternalName only). */
   guardAddresses: boolean
-  balancer: 'round-robin'
+  /** What the Service has otherwise than all (`upstream` in the settings), where it has anything. */
+  policy: PolicyOverrides | undefined
 }>

@@ -4,11 +4,13 @@ import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath } from '../base/path.ts'
+import { findField } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
 import type { ServedRoute, Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
+import type { PickContext } from '../upstream/pick-context.ts'
 import type { Exchange } from './exchange.ts'
 import { findClientAddress, findClientScheme, isTrustedPeer } from './forwarded.ts'
 import { chooseRequestId } from './request-id.ts'
@@ -16,7 +18,7 @@ import { parseTarget } from './target.ts'
 
 const KNOWN_METHODS = new Set(METHODS)
 
-export class RequestContext {
+export class RequestContext implements PickContext {
   readonly exchange: Exchange
   /** Taken once: the whole request is served by it. Undefined before the first configuration. */
   readonly snapshot: Snapshot | undefined
@@ -60,6 +62,16 @@ export class RequestContext {
     this.startedMonotonic = clock.monotonic()
     this.clientAddress = exchange.connection.peerAddress
     this.scheme = exchange.connection.scheme
+  }
+
+  // PickContext
+
+  get target(): string {
+    return this.rawPath + this.query
+  }
+
+  header(name: string): string | undefined {
+    return findField(this.fields!.lines, name)
   }
 
   /** Those of the snapshot; whatever is examined or forwarded has one. */

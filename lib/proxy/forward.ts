@@ -95,7 +95,7 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
         method: exchange.method,
         body: !exchange.hasBody ? 'none' : context.fields!.contentLength === undefined ? 'chunked' : 'counted',
         upgrade: this.#upgrade !== undefined,
-        maxHeaderBytes: settings.upstream.headerBytes,
+        maxHeaderBytes: this.#pool.policy.headerBytes,
       },
       this,
     )
@@ -113,7 +113,7 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
   onConnectionError(error: GatewayError): void {
     this.#endpoint!.recordFailure(error)
     this.#leaveEndpoint()
-    if (error.retry === 'always' && this.#tried.length < this.context.settings.upstream.tries) this.#tryNext(error)
+    if (error.retry === 'always' && this.#tried.length < this.#pool.policy.tries) this.#tryNext(error)
     else this.#fail(this.#withHistory(error))
   }
 
@@ -193,6 +193,7 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
     }
     context.upstreamMs = upstreamMs
     context.status = status
+    this.#endpoint?.recordAnswer(status, upstreamMs)
     this.#watch(context.settings.timeouts.responseIdle, 'PORTICO_UP_STALLED')
     if (!more) exchange.flush()
   }
@@ -251,7 +252,7 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
   // Attempts
 
   #tryNext(previous: GatewayError | undefined): void {
-    const picked = this.#pool.pick(this.#tried)
+    const picked = this.#pool.pick(this.context, this.#tried)
     if (picked instanceof GatewayError) {
       this.#fail(previous ? this.#withHistory(previous) : picked)
       return
@@ -261,8 +262,7 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
     this.#endpoint = picked
     context.endpoint = picked
     context.tries++
-    picked.requests++
-    picked.inFlight++
+    picked.begin()
     // A tunnel keeps its connection for good, so it does not begin on one that may be about to close.
     picked.acquire(this, this.#upgrade !== undefined)
   }
@@ -316,7 +316,7 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
 
   #leaveEndpoint(): void {
     if (!this.#endpoint) return
-    this.#endpoint.inFlight--
+    this.#endpoint.end()
     this.#endpoint = undefined
   }
 

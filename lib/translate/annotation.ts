@@ -2,11 +2,15 @@
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
+import { SERVICE_SETTINGS_BY_ANNOTATION } from '../service-settings.ts'
 
 const DOMAIN = 'portico.dev/'
 
 /** Each annotation with the kinds it stands on. */
-const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([[ENDPOINTS_ANNOTATION, ['Service']]])
+const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
+  [ENDPOINTS_ANNOTATION, ['Service']],
+  ...[...SERVICE_SETTINGS_BY_ANNOTATION.keys()].map((name): [string, string[]] => [name, ['Service']]),
+])
 
 /** Reports annotations under portico.dev/ that mean nothing where they stand. */
 export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList): void {
@@ -25,7 +29,7 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
           ? `it belongs on ${kinds.join(' or ')}`
           : nearest
             ? `did you mean "${nearest}"?`
-            : `known are ${[...KNOWN.keys()].join(', ')}`,
+            : `known are ${ENDPOINTS_ANNOTATION} and the settings under upstream, as portico.dev/balancer`,
       },
     )
   }

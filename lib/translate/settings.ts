@@ -4,12 +4,12 @@ import type { Settings } from '../settings-table.ts'
 
 export type TranslationSettings = Pick<
   Settings,
-  'endpoints' | 'externalNames' | 'https' | 'ingressClasses' | 'limits' | 'nodeName' | 'timeouts' | 'zone'
+  'endpoints' | 'externalNames' | 'https' | 'ingressClasses' | 'limits' | 'nodeName' | 'services' | 'timeouts' | 'zone'
 >
 
 /** Those of `settings`; `before`, where they are equal. */
 export function pickSettings(settings: Settings, before: TranslationSettings | undefined): TranslationSettings {
-  const { endpoints, externalNames, https, ingressClasses, limits, nodeName, timeouts, zone } = settings
-  const picked = { endpoints, externalNames, https, ingressClasses, limits, nodeName, timeouts, zone }
+  const { endpoints, externalNames, https, ingressClasses, limits, nodeName, services, timeouts, zone } = settings
+  const picked = { endpoints, externalNames, https, ingressClasses, limits, nodeName, services, timeouts, zone }
   return before !== undefined && isDeepStrictEqual(before, picked) ? before : picked
 }

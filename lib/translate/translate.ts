@@ -16,6 +16,7 @@ import { checkForeignAnnotations } from './foreign-annotation.ts'
 import { claimRoutes, HostMerger, type IngressClaims, listReferences, type Starving } from './host.ts'
 import { ClassUsers, selectIngresses } from './ingress-class.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './memo.ts'
+import { checkPolicy, checkServiceSettings } from './policy.ts'
 import { checkRefused } from './refused.ts'
 import { ServiceViews } from './service-view.ts'
 import { pickSettings, type TranslationSettings } from './settings.ts'
@@ -74,6 +75,7 @@ export class Translator {
     const { diagnostics: notes, upstreams } = this.#translateServices(services)
     diagnostics.addAll(notes)
     checkSettingsEndpoints(resources, settings, diagnostics)
+    checkServiceSettings(resources, settings, diagnostics)
     warnOfLocalPolicy(this.#local.filter(services), settings, diagnostics)
 
     const targetable = [services, resources.allRefused('Service'), ...this.#upstreams.sources]
@@ -166,6 +168,7 @@ export class Translator {
     return this.#serviceNotes.get(service, [], () => {
       const own = new DiagnosticList()
       checkAnnotations(service, own)
+      checkPolicy(service, own)
       return keepList(own.items)
     })
   }

@@ -7,9 +7,11 @@ import { compareText } from '../base/order.ts'
 import { printResource, type Service, type ServicePort } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
+import type { PolicyOverrides } from '../service-settings.ts'
 import { EndpointFinder } from './endpoint.ts'
 import { createEndpoint } from './endpoint-override.ts'
 import { KeyOrder, Memo } from './memo.ts'
+import { readPolicy } from './policy.ts'
 import type { TranslationSettings } from './settings.ts'
 
 /** An upstream with what a diagnostic about it needs. */
@@ -41,6 +43,7 @@ export class ServiceUpstreams {
   readonly #service: Service
   readonly #finder: EndpointFinder
   readonly #settings: TranslationSettings
+  readonly #policy: PolicyOverrides | undefined
   /** Of ports that only routes name, by number. */
   #others: Map<number, TranslatedUpstream> | undefined
 
@@ -48,6 +51,7 @@ export class ServiceUpstreams {
     this.#service = service
     this.#finder = finder
     this.#settings = settings
+    this.#policy = readPolicy(service, settings)
     this.listed = service.ports.filter(({ protocol }) => protocol === 'TCP').map((port) => this.#make(port, true))
   }
 
@@ -81,7 +85,7 @@ export class ServiceUpstreams {
       endpoints: Object.freeze(found.endpoints.map((endpoint) => Object.freeze(endpoint))),
       denied: external && !allowPrivate ? findDenial(service) : undefined,
       guardAddresses: external && !allowPrivate,
-      balancer: 'round-robin',
+      policy: this.#policy,
     })
     const isEmpty = !upstream.endpoints.some(isUsable)
     return Object.freeze({ upstream, service, port, gap: found.gap, isListed, isEmpty })

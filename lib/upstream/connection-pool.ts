@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
+import type { UpstreamPolicy } from '../service-settings.ts'
 import type { Settings } from '../settings-table.ts'
 import { type ConnectedSockets, type ConnectTarget, connectEndpoint } from './connect.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
@@ -18,6 +19,8 @@ export type Waiter = {
 export type PoolSurroundings = Readonly<{
   /** The settings in force; read at each use. */
   settings: () => Settings
+  /** That of the upstream; read at each use. */
+  policy: () => UpstreamPolicy
   clock: Clock
   /** Watches the idle connections. */
   watch: DeadlineWatch
@@ -93,7 +96,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       waiter.onConnectionError(new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
       return
     }
-    const { maxConnections, maxQueue } = this.#surroundings.settings().upstream
+    const { maxConnections, maxQueue } = this.#surroundings.policy()
     if (this.size >= maxConnections && fresh) this.#closeOldest()
     if (this.size < maxConnections) this.#connect(waiter, others)
     else if (this.#queue.length < maxQueue || this.#dropCancelled()) this.#enqueue(waiter, others)
@@ -150,9 +153,9 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       connection.destroy()
       return
     }
-    const { upstream, timeouts } = this.#surroundings.settings()
+    const { timeouts } = this.#surroundings.settings()
     const idleMs = Math.min(timeouts.upstreamKeepAlive, connection.idleLimit)
-    if (this.#closed || this.size > upstream.maxConnections) {
+    if (this.#closed || this.size > this.#surroundings.policy().maxConnections) {
       connection.destroy()
       return
     }
@@ -268,7 +271,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   /** A place became free without a connection to hand on. */
   #refill(): void {
     if (this.#queue.length === 0 || this.#closed) return
-    if (this.size >= this.#surroundings.settings().upstream.maxConnections) return
+    if (this.size >= this.#surroundings.policy().maxConnections) return
     const queued = this.#dequeue()
     if (queued) this.#connect(queued.waiter, queued.others)
   }

@@ -1,16 +1,17 @@
-/** One endpoint while it lives: its connections and counts. Keyed by what it is, not by who uses it, so it outlives snapshots. HOT */
+/** One endpoint of an upstream while it lives: its connections and counts, which outlive snapshots. HOT */
 import { isIP } from 'node:net'
 import { isPrivateAddress } from '../base/cidr.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
-import type { UpstreamProtocol } from '../model/upstream.ts'
-import type { Settings } from '../settings-table.ts'
+import type { UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
+import type { UpstreamPolicy } from '../service-settings.ts'
 import type { UpstreamTls } from './connect.ts'
 import { ConnectionPool, type PoolSurroundings, type Waiter } from './connection-pool.ts'
 import type { NameResolver } from './resolver.ts'
 
 export type EndpointIdentity = Readonly<{
   key: string
+  upstream: UpstreamKey
   protocol: UpstreamProtocol
   /** An address, or a name to resolve. */
   host: string
@@ -47,7 +48,7 @@ export class EndpointState {
   /** The pools of these addresses under these settings. */
   #chosen: readonly ConnectionPool[] = NO_OTHERS
   #addresses: readonly string[] | undefined = undefined
-  #settings: Settings | undefined = undefined
+  #policy: UpstreamPolicy | undefined = undefined
   /** `host` where it is an address. */
   readonly #literal: readonly string[] | undefined
   #turn = 0
@@ -72,6 +73,20 @@ export class EndpointState {
     for (const pool of this.#pools.values()) if (!pool.isIdle) return false
     return true
   }
+
+  /** A request or tunnel goes there. */
+  begin(): void {
+    this.requests++
+    this.inFlight++
+  }
+
+  /** It is over. */
+  end(): void {
+    this.inFlight--
+  }
+
+  /** It answered: status, and milliseconds from the request to the head of the answer. */
+  recordAnswer(_status: number, _ms: number): void {}
 
   recordFailure(error: GatewayError): void {
     this.failures++
@@ -105,11 +120,11 @@ export class EndpointState {
   }
 
   #acquireAt(addresses: readonly string[], waiter: Waiter, fresh: boolean): void {
-    const settings = this.#surroundings.settings()
-    if (addresses !== this.#addresses || settings !== this.#settings) {
+    const policy = this.#surroundings.policy()
+    if (addresses !== this.#addresses || policy !== this.#policy) {
       this.#choosePools(addresses)
       this.#addresses = addresses
-      this.#settings = settings
+      this.#policy = policy
     }
     const pools = this.#chosen
     if (pools.length === 1) pools[0]!.acquire(waiter, fresh, NO_OTHERS)
@@ -123,16 +138,16 @@ export class EndpointState {
   /** The pools of the addresses that are allowed, under the TLS policy in force; all others are closed. */
   #choosePools(addresses: readonly string[]): void {
     const { protocol, serverName, port, guarded } = this.identity
-    const { settings, tls } = this.#surroundings
-    const policy = protocol === 'https' ? tls(serverName) : undefined
-    const suffix = policy ? ` ${policy.verify} ${settings().upstream.caFile}` : ''
+    const { policy, tls } = this.#surroundings
+    const security = protocol === 'https' ? tls(serverName) : undefined
+    const suffix = security ? ` ${security.verify} ${policy().caFile}` : ''
     const chosen: ConnectionPool[] = []
     for (const address of addresses) {
       if (guarded && isPrivateAddress(address) !== undefined) continue
       const key = address + suffix
       let pool = this.#pools.get(key)
       if (!pool) {
-        pool = new ConnectionPool({ address, port, tls: policy }, this.#surroundings)
+        pool = new ConnectionPool({ address, port, tls: security }, this.#surroundings)
         this.#pools.set(key, pool)
       }
       if (!chosen.includes(pool)) chosen.push(pool)

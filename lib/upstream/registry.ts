@@ -1,4 +1,4 @@
-/** All endpoints that any snapshot uses, kept over reloads with their connections, counts and rotation. */
+/** All upstreams and endpoints that any snapshot uses, kept over reloads with what is known of them. */
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
@@ -6,12 +6,13 @@ import type { Clock } from '../base/clock.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
 import { runAtOnce } from '../base/slice.ts'
 import type { Endpoint, Upstream, UpstreamKey } from '../model/upstream.ts'
+import type { UpstreamPolicy } from '../service-settings.ts'
 import type { Settings } from '../settings-table.ts'
 import type { UpstreamTls } from './connect.ts'
 import { type EndpointIdentity, EndpointState, type EndpointSurroundings } from './endpoint.ts'
 import { UpstreamPool } from './pool.ts'
 import { NameResolver, type Resolve, resolveName } from './resolver.ts'
-import { Rotation } from './round-robin.ts'
+import { UpstreamState } from './upstream-state.ts'
 
 export type RegistryOptions = {
   /** The settings in force; read at each use. */
@@ -25,39 +26,46 @@ const MIN_TLS_VERSION = 'TLSv1.2'
 
 export class EndpointRegistry {
   readonly #settings: () => Settings
-  readonly #surroundings: EndpointSurroundings
-  readonly #endpoints = new Map<string, EndpointState>()
-  readonly #rotations = new Map<UpstreamKey, Rotation>()
+  readonly #clock: Clock
+  readonly #watch: DeadlineWatch
+  readonly #upstreams = new Map<UpstreamKey, UpstreamState>()
   readonly #names: NameResolver
-  #authorities: { file: string; context: SecureContext } | undefined
+  /** By file. */
+  readonly #authorities = new Map<string, SecureContext>()
   /** The authorities of the system; made once, since each costs a parse of all of them. */
   #systemContext: SecureContext | undefined
-  #used: ReadonlySet<EndpointState> = new Set()
 
   constructor(options: RegistryOptions) {
-    this.#settings = options.settings
-    this.#names = new NameResolver(options.resolve ?? resolveName, options.clock)
-    this.#surroundings = {
-      settings: options.settings,
-      clock: options.clock,
-      watch: new DeadlineWatch(options.clock),
-      names: this.#names,
-      tls: (serverName) => this.#tls(serverName),
-    }
+    const { settings, clock, resolve = resolveName } = options
+    this.#settings = settings
+    this.#clock = clock
+    this.#watch = new DeadlineWatch(clock)
+    this.#names = new NameResolver(resolve, clock)
   }
 
   /** A pool over the endpoints' lasting states. */
   pool(upstream: Upstream): UpstreamPool {
-    const states = upstream.endpoints.map((endpoint) => this.#endpoint(identify(upstream, endpoint, this.#settings())))
-    let rotation = this.#rotations.get(upstream.key)
-    if (!rotation) {
-      rotation = new Rotation()
-      this.#rotations.set(upstream.key, rotation)
+    let state = this.#upstreams.get(upstream.key)
+    if (!state) {
+      state = new UpstreamState(upstream.key, this.#settings)
+      this.#upstreams.set(upstream.key, state)
     }
-    return new UpstreamPool(upstream, states, rotation)
+    state.override(upstream.policy)
+    const surroundings = this.#surround(state)
+    const settings = this.#settings()
+    const states = upstream.endpoints.map((endpoint) => {
+      const identity = identify(upstream, endpoint, settings)
+      let known = state.endpoints.get(identity.key)
+      if (!known) {
+        known = new EndpointState(identity, surroundings)
+        state.endpoints.set(identity.key, known)
+      }
+      return known
+    })
+    return new UpstreamPool(upstream, states, state)
   }
 
-  /** Forgets endpoints that none of these pools uses: at once if they are idle, else at a later call. */
+  /** Forgets upstreams and endpoints that none of these pools uses: at once if they are idle, else at a later call. */
   retain(pools: Iterable<UpstreamPool>): void {
     runAtOnce(this.retainInSteps(pools))
   }
@@ -71,51 +79,51 @@ export class EndpointRegistry {
       for (const state of pool.states) used.add(state)
       yield
     }
-    this.#used = used
-    for (const key of this.#rotations.keys()) if (!keys.has(key)) this.#rotations.delete(key)
-    for (const state of this.#endpoints.values()) {
-      this.#forgetIfUnused(state)
+    for (const { key, endpoints } of this.#upstreams.values()) {
+      for (const state of endpoints.values()) {
+        if (used.has(state) || !state.isIdle) continue
+        state.close()
+        endpoints.delete(state.key)
+        if (isIP(state.identity.host) === 0) this.#names.forget(state.identity.host)
+      }
+      if (endpoints.size === 0 && !keys.has(key)) this.#upstreams.delete(key)
       yield
     }
   }
 
   /** Every endpoint in use or still busy. */
-  states(): Iterable<EndpointState> {
-    return this.#endpoints.values()
+  *states(): Iterable<EndpointState> {
+    for (const { endpoints } of this.#upstreams.values()) yield* endpoints.values()
   }
 
   async close(): Promise<void> {
-    for (const state of this.#endpoints.values()) state.close()
-    this.#endpoints.clear()
+    for (const state of this.states()) state.close()
+    this.#upstreams.clear()
   }
 
-  #endpoint(identity: EndpointIdentity): EndpointState {
-    let state = this.#endpoints.get(identity.key)
-    if (!state) {
-      state = new EndpointState(identity, this.#surroundings)
-      this.#endpoints.set(identity.key, state)
+  #surround(state: UpstreamState): EndpointSurroundings {
+    return {
+      settings: this.#settings,
+      policy: () => state.policy,
+      clock: this.#clock,
+      watch: this.#watch,
+      names: this.#names,
+      tls: (serverName) => this.#tls(serverName, state.policy),
     }
-    return state
   }
 
-  #forgetIfUnused(state: EndpointState): void {
-    if (this.#used.has(state) || !state.isIdle) return
-    state.close()
-    this.#endpoints.delete(state.key)
-    if (isIP(state.identity.host) === 0) this.#names.forget(state.identity.host)
-  }
-
-  #tls(serverName: string): UpstreamTls {
-    const { verifyTls, caFile } = this.#settings().upstream
+  #tls(serverName: string, { verifyTls, caFile }: UpstreamPolicy): UpstreamTls {
+    const secureContext = caFile === '' ? undefined : this.#readAuthorities(caFile)
+    if (secureContext) return { serverName, verify: verifyTls, secureContext }
     this.#systemContext ??= createSecureContext({ minVersion: MIN_TLS_VERSION })
-    if (caFile === '') return { serverName, verify: verifyTls, secureContext: this.#systemContext }
-    if (this.#authorities?.file !== caFile) {
-      const context = readAuthorities(caFile)
-      // An unreadable file never makes verification laxer: only the system's authorities are left.
-      if (!context) return { serverName, verify: verifyTls, secureContext: this.#systemContext }
-      this.#authorities = { file: caFile, context }
-    }
-    return { serverName, verify: verifyTls, secureContext: this.#authorities.context }
+    return { serverName, verify: verifyTls, secureContext: this.#systemContext }
+  }
+
+  /** An unreadable file never makes verification laxer: then only the system's authorities are left. */
+  #readAuthorities(file: string): SecureContext | undefined {
+    const context = this.#authorities.get(file) ?? readAuthorities(file)
+    if (context) this.#authorities.set(file, context)
+    return context
   }
 }
 
@@ -136,6 +144,6 @@ function identify(upstream: Upstream, endpoint: Endpoint, settings: Settings): E
   const { host, port } = endpoint
   const guarded = upstream.guardAddresses && !settings.externalNames.allowPrivate
   const serverName = protocol !== 'https' ? '' : isIP(host) === 0 ? host : `${service.name}.${service.namespace}.svc`
-  const key = `${protocol} ${host} ${port} ${serverName}${guarded ? ' guarded' : ''}`
-  return { key, protocol, host, port, serverName, guarded }
+  const key = `${upstream.key} ${protocol} ${host} ${port} ${serverName}${guarded ? ' guarded' : ''}`
+  return { key, upstream: upstream.key, protocol, host, port, serverName, guarded }
 }

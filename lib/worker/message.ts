@@ -55,7 +55,7 @@ export type TrafficFigures = Readonly<{
 
 /** Requests and failures since the last time, and what is under way now. */
 export type EndpointData = Readonly<{
-  identity: Pick<EndpointIdentity, 'protocol' | 'host' | 'port'> & Readonly<{ key: string }>
+  identity: Pick<EndpointIdentity, 'upstream' | 'protocol' | 'host' | 'port'> & Readonly<{ key: string }>
   inFlight: number
   requests: number
   failures: number

@@ -1,11 +1,10 @@
 /** The figures of all workers, added up. What a worker has told counts for ever, so no total goes back when it dies. */
 import type { EndpointFigures } from '../admin/views.ts'
-import type { UpstreamProtocol } from '../model/upstream.ts'
 import type { RequestCounts } from '../telemetry/request-counts.ts'
 import type { TrafficFigures } from './message.ts'
 
 type EndpointTotal = {
-  readonly identity: Readonly<{ protocol: UpstreamProtocol; host: string; port: number }>
+  readonly identity: EndpointFigures['identity']
   requests: number
   failures: number
   lastFailure: EndpointFigures['lastFailure']

@@ -88,10 +88,10 @@ export class WorkerSet implements Carrier {
     await Promise.all(this.#slots.map(({ worker }) => worker?.apply(live)))
     if (live.upstreams === before?.upstreams) return
     const wanted = new Set<string>()
-    for (const { protocol, endpoints } of live.upstreams.values()) {
-      for (const { host, port } of endpoints) wanted.add(`${protocol} ${host} ${port}`)
+    for (const { key, protocol, endpoints } of live.upstreams.values()) {
+      for (const { host, port } of endpoints) wanted.add(`${key} ${protocol} ${host} ${port}`)
     }
-    this.#tally.retain(({ protocol, host, port }) => wanted.has(`${protocol} ${host} ${port}`))
+    this.#tally.retain(({ upstream, protocol, host, port }) => wanted.has(`${upstream} ${protocol} ${host} ${port}`))
   }
 
   get isUp(): boolean {

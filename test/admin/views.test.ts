@@ -47,7 +47,7 @@ function upstream(name: string, endpoints: readonly Endpoint[]): Upstream {
     protocol: 'http',
     endpoints,
     guardAddresses: false,
-    balancer: 'round-robin',
+    policy: undefined,
   }
 }
 
@@ -183,7 +183,7 @@ t.test('services come by name, with ports as kubectl prints them', async (t) => 
 
 t.test('endpoints tell their state and why, and live figures where there are some', async (t) => {
   const figures: EndpointFigures = {
-    identity: { protocol: 'http', host: '10.0.0.1', port: 80 },
+    identity: { upstream: 'default/api:80', protocol: 'http', host: '10.0.0.1', port: 80 },
     inFlight: 2,
     requests: 9,
     failures: 1,

@@ -4,6 +4,7 @@ import type { SourcePosition } from '../../lib/base/position.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Route, VirtualHost } from '../../lib/model/route.ts'
 import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../../lib/model/upstream.ts'
+import type { PolicyOverrides } from '../../lib/service-settings.ts'
 import type { Settings } from '../../lib/settings-table.ts'
 import { buildSnapshot, type Snapshot } from '../../lib/snapshot.ts'
 import type { EndpointRegistry } from '../../lib/upstream/registry.ts'
@@ -17,6 +18,8 @@ export type UpstreamWords = Readonly<{
   endpoints: readonly EndpointWords[]
   protocol?: UpstreamProtocol
   guardAddresses?: boolean
+  /** By dotted name under `upstream`. */
+  policy?: PolicyOverrides
 }>
 
 export type RouteWords = Readonly<{
@@ -69,7 +72,7 @@ export function makeUpstream(name: string, words: readonly EndpointWords[] | Ups
     protocol: given.protocol ?? 'http',
     endpoints: given.endpoints.map(makeEndpoint),
     guardAddresses: given.guardAddresses ?? false,
-    balancer: 'round-robin',
+    policy: given.policy,
   })
 }
 

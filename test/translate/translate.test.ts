@@ -187,3 +187,51 @@ spec:
     ['PORTICO_REF_SECRET_NOT_FOUND', 'PORTICO_RES_FIELD_VALUE'],
   )
 })
+
+t.test('settings of a Service: from the settings, above its annotations, above what all have', async (t) => {
+  const policies = (settings: string) => {
+    const { model, diagnostics } = translateText(`
+apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/tries: "3", portico.dev/max-queue: "7"}}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: api}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: portico.dev/v1alpha1
+kind: GatewayConfiguration
+${settings}
+`)
+    t.same(diagnostics, [])
+    return [...model.upstreams.values()].map(({ policy }) => policy && { ...policy })
+  }
+  t.same(policies(''), [undefined, { tries: 3, maxQueue: 7 }])
+  t.same(policies('services: {default/web: {tries: 4}, default/api: {tries: 1}}'), [
+    { tries: 1 },
+    { tries: 4, maxQueue: 7 },
+  ])
+})
+
+t.test('an annotation of a Service that cannot be used is reported and left out', async (t) => {
+  const { model, diagnostics } = translateText(`
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  annotations:
+    portico.dev/tries: many
+    portico.dev/max-queues: "7"
+spec: {ports: [{port: 80}]}
+`)
+  t.equal(model.upstreams.get('default/web:80')?.policy, undefined)
+  t.match(
+    diagnostics.map(({ code, message, help, position }) => `${position?.line} ${code} ${message} | ${help}`),
+    [
+      '7 PORTICO_ANN_VALUE portico.dev/tries: "many" is not a whole number | write digits alone, without quotes',
+      '8 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/max-queues" | did you mean "portico.dev/max-queue"?',
+    ],
+  )
+})

@@ -171,7 +171,12 @@ t.test('a connection that comes after its request was given up stays for the nex
 t.test('a closed pool refuses, and tells those who wait', async (t) => {
   const upstream = await startWaiting(t)
   const settings = makeSettings({ 'upstream.maxConnections': 1 })
-  const surroundings = { settings: () => settings, clock: systemClock, watch: new DeadlineWatch(systemClock) }
+  const surroundings = {
+    settings: () => settings,
+    policy: () => settings.upstream,
+    clock: systemClock,
+    watch: new DeadlineWatch(systemClock),
+  }
   const pool = new ConnectionPool({ address: '127.0.0.1', port: upstream.port, tls: undefined }, surroundings)
   const codes: string[] = []
   const waiter = {

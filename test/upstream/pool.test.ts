@@ -5,6 +5,8 @@ import { EndpointRegistry } from '../../lib/upstream/registry.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { type EndpointWords, makeUpstream } from '../helpers/snapshot.ts'
 
+const NOBODY = { clientAddress: '127.0.0.1', target: '/', header: () => undefined }
+
 function makePools(endpoints: readonly EndpointWords[]) {
   const settings = makeSettings()
   const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
@@ -12,7 +14,7 @@ function makePools(endpoints: readonly EndpointWords[]) {
 }
 
 function pickPort(pool: ReturnType<typeof makePools>['pool']): number | string {
-  const picked = pool.pick([])
+  const picked = pool.pick(NOBODY, [])
   return picked instanceof GatewayError ? picked.code : picked.identity.port
 }
 
@@ -46,8 +48,8 @@ t.test('S27 nothing left is PORTICO_UP_NO_ENDPOINTS', async (t) => {
 t.test('endpoints that were tried are not picked again', async (t) => {
   const { pool } = makePools([{ port: 1 }, { port: 2 }])
   const [one, two] = pool.states
-  t.equal(pool.pick([one!]), two)
-  t.type(pool.pick([one!, two!]), GatewayError)
+  t.equal(pool.pick(NOBODY, [one!]), two)
+  t.type(pool.pick(NOBODY, [one!, two!]), GatewayError)
 })
 
 t.test('states and rotation outlive a reload, and are forgotten when nobody uses them', async (t) => {

@@ -97,7 +97,13 @@ t.test('figures in several messages add up to the same', async (t) => {
   const figures: TrafficFigures = {
     counts: counts.take(),
     endpoints: Array.from({ length: 500 }, (_, port) => ({
-      identity: { key: `http 127.0.0.1 ${port}`, protocol: 'http', host: '127.0.0.1', port },
+      identity: {
+        key: `http 127.0.0.1 ${port}`,
+        upstream: 'default/web:80',
+        protocol: 'http',
+        host: '127.0.0.1',
+        port,
+      },
       inFlight: 0,
       requests: 1,
       failures: 0,

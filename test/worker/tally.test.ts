@@ -10,7 +10,13 @@ function figures(endpoints: readonly Partial<EndpointData>[], requests = 0): Tra
   return {
     counts: counts.take(),
     endpoints: endpoints.map((each) => ({
-      identity: { key: 'http 127.0.0.1 3000', protocol: 'http', host: '127.0.0.1', port: 3000 },
+      identity: {
+        key: 'http 127.0.0.1 3000',
+        upstream: 'default/web:80',
+        protocol: 'http',
+        host: '127.0.0.1',
+        port: 3000,
+      },
       inFlight: 0,
       requests: 0,
       failures: 0,

@@ -1,0 +1,57 @@
+/** What a Service has otherwise than all in how its endpoints are used: `services` of the settings, above its annotations. */
+import type { DiagnosticList } from '../base/diagnostics.ts'
+import { findNearest } from '../base/nearest.ts'
+import { printResource, type Service } from '../kubernetes/resource.ts'
+import type { ResourceSet } from '../kubernetes/store.ts'
+import { type PolicyOverrides, SERVICE_SETTINGS_BY_ANNOTATION, type ServiceSetting } from '../service-settings.ts'
+import { readSetting } from '../setting-value.ts'
+import type { TranslationSettings } from './settings.ts'
+
+/** Undefined where it has nothing of its own. Annotations that cannot be used are left out. */
+export function readPolicy(service: Service, settings: TranslationSettings): PolicyOverrides | undefined {
+  const found: Record<string, unknown> = {}
+  for (const { setting, read } of readAnnotations(service)) if ('value' in read) found[setting.name] = read.value
+  Object.assign(found, settings.services[`${service.meta.namespace}/${service.meta.name}`])
+  return Object.keys(found).length === 0 ? undefined : Object.freeze(found)
+}
+
+/** Reports the annotations that cannot be used. */
+export function checkPolicy(service: Service, diagnostics: DiagnosticList): void {
+  for (const { setting, read } of readAnnotations(service)) {
+    if ('value' in read) continue
+    for (const { message, help } of read.problems) {
+      diagnostics.add('PORTICO_ANN_VALUE', `${setting.annotation}: ${message}`, {
+        position: service.origin.locate(['metadata', 'annotations', setting.annotation]),
+        resource: printResource(service),
+        help,
+      })
+    }
+  }
+}
+
+/** Reports Services that the settings name and no manifest has. The form of the values is checked when settings are read. */
+export function checkServiceSettings(
+  resources: ResourceSet,
+  settings: TranslationSettings,
+  diagnostics: DiagnosticList,
+): void {
+  for (const key of Object.keys(settings.services)) {
+    const [namespace = '', name = ''] = key.split('/')
+    if (resources.get('Service', namespace, name) || resources.getRefused('Service', namespace, name)) continue
+    const known = resources.all('Service').map(({ meta }) => `${meta.namespace}/${meta.name}`)
+    const nearest = findNearest(key, known)
+    const message = `services in the settings: service "${name}" not found in namespace "${namespace}"`
+    diagnostics.add('PORTICO_REF_SERVICE_NOT_FOUND', message, {
+      help: nearest ? `did you mean "${nearest}"?` : 'settings of Services are for those that a manifest defines',
+    })
+  }
+}
+
+type ReadAnnotation = Readonly<{ setting: ServiceSetting; read: ReturnType<typeof readSetting> }>
+
+function* readAnnotations(service: Service): Generator<ReadAnnotation> {
+  for (const [name, value] of Object.entries(service.meta.annotations)) {
+    const setting = SERVICE_SETTINGS_BY_ANNOTATION.get(name)
+    if (setting) yield { setting, read: readSetting(setting.leaf, value.trim(), 'text', name) }
+  }
+}

@@ -1,0 +1,21 @@
+/** The endpoints of an upstream among which a balancer chooses. */
+import type { Endpoint } from '../model/upstream.ts'
+import type { EndpointState } from './endpoint.ts'
+
+export type Candidate = Readonly<{ key: string; weight: number; state: EndpointState }>
+
+/** Ready endpoints; when there is none, those that still serve while they terminate (S26c). `states` stand beside `endpoints`. */
+export function chooseCandidates(
+  endpoints: readonly Endpoint[],
+  states: readonly EndpointState[],
+): readonly Candidate[] {
+  const ready: Candidate[] = []
+  const fallback: Candidate[] = []
+  endpoints.forEach((endpoint, index) => {
+    const state = states[index]!
+    const candidate = { key: state.key, weight: endpoint.weight, state }
+    if (endpoint.ready) ready.push(candidate)
+    else if (endpoint.serving && endpoint.terminating) fallback.push(candidate)
+  })
+  return ready.length > 0 ? ready : fallback
+}
