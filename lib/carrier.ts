@@ -1,7 +1,7 @@
 /** What carries the traffic of a gateway: worker processes (worker/worker-set), or this process itself (own-traffic). */
-import type { EndpointFigures } from './admin/views.ts'
 import type { Settings } from './settings-table.ts'
 import type { ServedConfiguration } from './snapshot-update.ts'
+import type { EndpointFigures } from './telemetry/endpoint-metrics.ts'
 import type { WorkerFigures } from './telemetry/metrics.ts'
 import type { ListenerName, TrafficOptions } from './traffic.ts'
 

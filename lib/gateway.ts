@@ -120,10 +120,15 @@ class GatewayProcess implements Gateway {
     this.#clock = input.clock ?? systemClock
     this.#ownsLog = input.log === undefined
     this.log = input.log ?? createLog(settings.log, this.#destination)
-    this.#metrics = createMetrics({ counts: this.#counts, version: input.version ?? 'unknown' })
+    this.#metrics = createMetrics({
+      counts: this.#counts,
+      version: input.version ?? 'unknown',
+      endpointSeries: settings.metrics.endpointSeries,
+    })
     this.#metrics.watch({
       requestsInFlight: () => this.inFlight,
       connections: () => this.#carrier?.connections() ?? [],
+      endpoints: () => this.#carrier?.endpoints() ?? [],
       logLinesDropped: () => this.#carrier?.logLinesDropped ?? this.#destination.dropped,
       workers: () => this.#carrier?.workers() ?? [],
     })

@@ -1,8 +1,8 @@
 /** A carrier without workers: the process that reads the configuration carries the traffic too. */
-import type { EndpointFigures } from './admin/views.ts'
 import { type Carrier, type CarrierOptions, listListeners, type TrafficPorts, type WorkerState } from './carrier.ts'
 import { diffLive, type LiveConfiguration, type ServedConfiguration, selectLive } from './snapshot-update.ts'
 import { explainListenError } from './start-error.ts'
+import type { EndpointFigures } from './telemetry/endpoint-metrics.ts'
 import { type ListenerName, Traffic } from './traffic.ts'
 
 export class OwnTraffic implements Carrier {

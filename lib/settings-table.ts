@@ -104,6 +104,16 @@ export const SETTINGS = {
       doc: 'Bearer token that admin requests must carry (health probes excepted); empty: none.',
     },
   },
+  metrics: {
+    endpointSeries: {
+      type: 'integer',
+      default: 1000,
+      min: 0,
+      max: 100_000,
+      restart: true,
+      doc: 'Most endpoints with metrics of their own; those of all others are added up under the label "others".',
+    },
+  },
   fastLane: {
     enabled: {
       type: 'boolean',

@@ -6,13 +6,13 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import type { Certificate } from '../model/certificate.ts'
 import type { Settings } from '../settings-table.ts'
 import type { ServedConfiguration } from '../snapshot-update.ts'
+import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createAccessCheck, isLoopback } from './access.ts'
 import {
   certificatesView,
   diagnosticsView,
-  type EndpointFigures,
   endpointsView,
   listenersView,
   routesView,

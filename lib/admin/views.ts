@@ -7,8 +7,9 @@ import { printPosition, type SourcePosition } from '../base/position.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
-import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
+import type { Endpoint, Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
+import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 
 export type RouteRow = Readonly<{
   /** Exact, `*.wildcard`, or `*` for every host. */
@@ -70,7 +71,7 @@ export type EndpointRow = Readonly<{
   nodeName: string | undefined
   zone: string | undefined
   position: string | undefined
-  /** Only of a running gateway, once the endpoint has been used. */
+  /** Of a running gateway alone. */
   live?: Readonly<{
     inFlight: number
     requests: number
@@ -79,15 +80,6 @@ export type EndpointRow = Readonly<{
     lastFailure: string | undefined
     lastFailureAt: string | undefined
   }>
-}>
-
-/** What the gateway counts of an endpoint while it lives, as the upstream's EndpointState has it. */
-export type EndpointFigures = Readonly<{
-  identity: Readonly<{ upstream: UpstreamKey; protocol: UpstreamProtocol; host: string; port: number }>
-  inFlight: number
-  requests: number
-  failures: number
-  lastFailure: Readonly<{ error: Readonly<{ code: string }>; at: number }> | undefined
 }>
 
 export type CertificateRow = Readonly<{
@@ -230,10 +222,10 @@ export function servicesView(model: Model): readonly ServiceRow[] {
     .sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name))
 }
 
-/** Every endpoint of every upstream, by Service, port and address. */
-export function endpointsView(model: Model, figures: Iterable<EndpointFigures> = []): readonly EndpointRow[] {
+/** Every endpoint of every upstream, by Service, port and address; `figures` are those of a running gateway. */
+export function endpointsView(model: Model, figures?: Iterable<EndpointFigures>): readonly EndpointRow[] {
   const live = new Map<string, EndpointFigures>()
-  for (const each of figures)
+  for (const each of figures ?? [])
     live.set(`${each.identity.upstream} ${printEndpointAddress(each.identity.host, each.identity.port)}`, each)
   const rows: EndpointRow[] = []
   for (const upstream of model.upstreams.values()) {
@@ -253,7 +245,7 @@ export function endpointsView(model: Model, figures: Iterable<EndpointFigures> =
         nodeName: endpoint.nodeName,
         zone: endpoint.zone,
         position: endpoint.position && printPosition(endpoint.position),
-        ...(known && { live: printFigures(known) }),
+        ...(figures && { live: printFigures(known) }),
       })
     }
   }
@@ -426,12 +418,9 @@ function endpointState(endpoint: Endpoint, { denied }: Upstream): Pick<EndpointR
   return { state: 'not ready', reason: 'not ready' }
 }
 
-function printFigures({
-  inFlight,
-  requests,
-  failures,
-  lastFailure,
-}: EndpointFigures): NonNullable<EndpointRow['live']> {
+/** An endpoint that was never used has no figures yet. */
+function printFigures(figures: EndpointFigures | undefined): NonNullable<EndpointRow['live']> {
+  const { inFlight = 0, requests = 0, failures = 0, lastFailure } = figures ?? {}
   return {
     inFlight,
     requests,

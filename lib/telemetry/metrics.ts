@@ -1,6 +1,7 @@
 /** The metrics of the gateway, in Prometheus' text format. Label values come from configuration or a catalogue, never from a client. */
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
 import type { Severity } from '../base/diagnostics.ts'
+import { type EndpointFigures, EndpointMetrics, type EndpointSample } from './endpoint-metrics.ts'
 import type { RequestCounts } from './request-counts.ts'
 import { BUCKETS, type Distribution, type RequestSeries } from './request-series.ts'
 
@@ -34,6 +35,7 @@ export type LiveFigures = {
   /** Open client connections by listener. */
   connections: () => Iterable<readonly [listener: string, count: number]>
   logLinesDropped?: () => number
+  endpoints?: () => Iterable<EndpointFigures>
   /** Left out, or none: the process itself carries the traffic. */
   workers?: () => readonly WorkerFigures[]
 }
@@ -48,8 +50,15 @@ export type Metrics = {
 
 type Sample = { metricName?: string; labels: Record<string, string | number>; value: number }
 
-/** `counts` are those of all processes together. */
-export function createMetrics(options: { counts: RequestCounts; version?: string }): Metrics {
+export type MetricsOptions = {
+  /** Those of all processes together. */
+  readonly counts: RequestCounts
+  readonly version?: string
+  /** Most endpoints that have series of their own; left out: none has. */
+  readonly endpointSeries?: number
+}
+
+export function createMetrics(options: MetricsOptions): Metrics {
   const { counts } = options
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -106,6 +115,38 @@ export function createMetrics(options: { counts: RequestCounts; version?: string
   )
   define('counter', 'portico_log_lines_dropped_total', 'Log lines that could not be written.', () =>
     figures?.logLinesDropped ? [{ labels: {}, value: figures.logLinesDropped() }] : [],
+  )
+
+  const endpoints = new EndpointMetrics(options.endpointSeries ?? 0)
+  const defineOfEndpoints = (
+    type: 'counter' | 'gauge',
+    name: string,
+    help: string,
+    read: (sample: EndpointSample) => number,
+  ) =>
+    define(type, name, help, () =>
+      endpoints.sample(figures?.endpoints?.() ?? []).map((each) => ({
+        labels: { upstream: each.upstream, endpoint: each.endpoint },
+        value: read(each),
+      })),
+    )
+  defineOfEndpoints(
+    'counter',
+    'portico_endpoint_requests_total',
+    'Requests and connections given to an endpoint, tries included.',
+    ({ requests }) => requests,
+  )
+  defineOfEndpoints(
+    'counter',
+    'portico_endpoint_failures_total',
+    'Requests and connections that failed at an endpoint.',
+    ({ failures }) => failures,
+  )
+  defineOfEndpoints(
+    'gauge',
+    'portico_endpoint_requests_in_flight',
+    'Requests and tunnels under way at an endpoint.',
+    ({ inFlight }) => inFlight,
   )
 
   const workers = () => figures?.workers?.() ?? []

@@ -1,5 +1,5 @@
 /** The figures of all workers, added up. What a worker has told counts for ever, so no total goes back when it dies. */
-import type { EndpointFigures } from '../admin/views.ts'
+import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { RequestCounts } from '../telemetry/request-counts.ts'
 import type { TrafficFigures } from './message.ts'
 

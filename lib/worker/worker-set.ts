@@ -1,8 +1,8 @@
 /** All workers of a gateway: starts them, replaces those that die, hands configurations on, and adds up their figures. */
-import type { EndpointFigures } from '../admin/views.ts'
 import { type Carrier, type CarrierOptions, listListeners, type TrafficPorts, type WorkerState } from '../carrier.ts'
 import { type LiveConfiguration, type ServedConfiguration, selectLive } from '../snapshot-update.ts'
 import { explainListenError, StartError } from '../start-error.ts'
+import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { ListenerName } from '../traffic.ts'
 import { ListeningSocket } from './listening-socket.ts'
 import { Tally } from './tally.ts'

@@ -3,7 +3,6 @@ import t from 'tap'
 import {
   certificatesView,
   diagnosticsView,
-  type EndpointFigures,
   endpointsView,
   listenersView,
   routesView,
@@ -16,6 +15,7 @@ import type { CertificateBinding } from '../../lib/model/certificate.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Route } from '../../lib/model/route.ts'
 import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
+import type { EndpointFigures } from '../../lib/telemetry/endpoint-metrics.ts'
 import { makeModelCertificate } from '../helpers/certificates.ts'
 import { makeSettings } from '../helpers/settings.ts'
 
@@ -191,7 +191,12 @@ t.test('endpoints tell their state and why, and live figures where there are som
   }
   t.match(endpointsView(model, [figures]), [
     { service: 'api', address: '10.0.0.1:80', state: 'ready', live: { requests: 9, lastFailure: 'PORTICO_UP_RESET' } },
-    { service: 'api', address: '10.0.0.2:80', state: 'ready', live: undefined },
+    {
+      service: 'api',
+      address: '10.0.0.2:80',
+      state: 'ready',
+      live: { requests: 0, inFlight: 0, lastFailure: undefined },
+    },
     { service: 'api', address: '[2001:db8::1]:80', state: 'not ready', reason: 'weight 0' },
     { service: 'old', address: '10.0.1.1:80', state: 'draining' },
     { service: 'old', address: '10.0.1.2:80', state: 'not ready', reason: 'terminating' },

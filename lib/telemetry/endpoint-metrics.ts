@@ -1,0 +1,63 @@
+/** The metrics of endpoints: a bounded number of series, however many endpoints come and go. */
+import { printEndpointAddress } from '../base/endpoint-address.ts'
+
+/** What is counted of an endpoint while it lives. */
+export type EndpointFigures = Readonly<{
+  /** `upstream` is `namespace/service:port`. */
+  identity: Readonly<{ upstream: string; protocol: string; host: string; port: number }>
+  /** Requests and tunnels under way. */
+  inFlight: number
+  requests: number
+  failures: number
+  lastFailure: Readonly<{ error: Readonly<{ code: string }>; at: number }> | undefined
+}>
+
+export type EndpointSample = Readonly<{
+  upstream: string
+  endpoint: string
+  inFlight: number
+  requests: number
+  failures: number
+}>
+
+/** The labels of all those that have no series of their own. */
+const OTHERS = 'others'
+
+export class EndpointMetrics {
+  readonly #limit: number
+  /** Those that have a series, for as long as they live: a counter that changed its labels would seem to start anew. */
+  #own: ReadonlySet<string> = new Set()
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  /** A sample for each endpoint, `limit` at most, those first that had one before; the rest is one sample together. */
+  sample(figures: Iterable<EndpointFigures>): readonly EndpointSample[] {
+    const all = [...figures].map(describe)
+    const known = all.filter((each) => this.#own.has(nameOf(each)))
+    const others = all.filter((each) => !this.#own.has(nameOf(each)))
+    const own = [...known, ...others.splice(0, this.#limit - known.length)]
+    this.#own = new Set(own.map(nameOf))
+    return others.length === 0 ? own : [...own, add(others)]
+  }
+}
+
+function describe({ identity, inFlight, requests, failures }: EndpointFigures): EndpointSample {
+  const { upstream, host, port } = identity
+  return { upstream, endpoint: printEndpointAddress(host, port), inFlight, requests, failures }
+}
+
+function nameOf({ upstream, endpoint }: EndpointSample): string {
+  return `${upstream} ${endpoint}`
+}
+
+function add(samples: readonly EndpointSample[]): EndpointSample {
+  const sum = { upstream: OTHERS, endpoint: OTHERS, inFlight: 0, requests: 0, failures: 0 }
+  for (const { inFlight, requests, failures } of samples) {
+    sum.inFlight += inFlight
+    sum.requests += requests
+    sum.failures += failures
+  }
+  return sum
+}
