@@ -18,7 +18,13 @@ export type SettingRow = Readonly<{
   source: string
 }>
 
-type Column<Row> = Readonly<{ title: string; wide?: true; cell: (row: Row, wide: boolean) => string }>
+type Column<Row> = Readonly<{
+  title: string
+  wide?: true
+  /** Left out where no row has anything to say. */
+  optional?: true
+  cell: (row: Row, wide: boolean) => string
+}>
 
 /** One kind of thing to list: its columns, and the names it answers to. */
 export type View<Row> = Readonly<{
@@ -72,10 +78,10 @@ export const ENDPOINTS: View<EndpointRow> = {
     { title: 'SOURCE', cell: (row) => row.sourceName },
     { title: 'STATE', cell: (row) => row.state },
     { title: 'REASON', cell: (row) => row.reason },
-    { title: 'IN-FLIGHT', cell: (row) => (row.live ? String(row.live.inFlight) : '') },
-    { title: 'REQUESTS', wide: true, cell: (row) => (row.live ? String(row.live.requests) : '') },
-    { title: 'FAILURES', wide: true, cell: (row) => (row.live ? String(row.live.failures) : '') },
-    { title: 'LAST-FAILURE', wide: true, cell: (row) => row.live?.lastFailure ?? '' },
+    { title: 'IN-FLIGHT', optional: true, cell: (row) => (row.live ? String(row.live.inFlight) : '') },
+    { title: 'REQUESTS', wide: true, optional: true, cell: (row) => (row.live ? String(row.live.requests) : '') },
+    { title: 'FAILURES', wide: true, optional: true, cell: (row) => (row.live ? String(row.live.failures) : '') },
+    { title: 'LAST-FAILURE', wide: true, optional: true, cell: (row) => row.live?.lastFailure ?? '' },
     { title: 'WEIGHT', wide: true, cell: (row) => String(row.weight) },
     { title: 'NODE', wide: true, cell: (row) => row.nodeName ?? '' },
     { title: 'ZONE', wide: true, cell: (row) => row.zone ?? '' },
@@ -147,8 +153,11 @@ export const SETTING_VIEW: View<SettingRow> = {
 
 /** Heading and cells, for printTable. */
 export function layOutRows<Row>(view: View<Row>, rows: readonly Row[], wide: boolean): string[][] {
-  const columns = view.columns.filter((column) => wide || !column.wide)
-  return [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ cell }) => cell(row, wide)))]
+  const columns = view.columns
+    .filter((column) => wide || !column.wide)
+    .map(({ title, optional, cell }) => ({ title, optional, cells: rows.map((row) => cell(row, wide)) }))
+    .filter(({ optional, cells }) => !optional || cells.some((text) => text !== ''))
+  return [columns.map(({ title }) => title), ...rows.map((_, index) => columns.map(({ cells }) => cells[index]!))]
 }
 
 /** As kubectl: the first three, and how many there are besides. */
