@@ -19,6 +19,25 @@ export type EndpointHealth = Readonly<{
   since: number
 }>
 
+/** One readinessProbe of the Pod behind an endpoint, with the defaults of the API server and its port resolved. */
+export type EndpointProbe = Readonly<{
+  type: 'http' | 'tcp' | 'grpc'
+  /** `''`: the address of the endpoint. */
+  host: string
+  port: number
+  path: string
+  scheme: 'HTTP' | 'HTTPS'
+  headers: readonly (readonly [name: string, value: string])[]
+  /** Of the gRPC health protocol; `''` is the server as a whole. */
+  service: string
+  /** Milliseconds. */
+  interval: number
+  timeout: number
+  /** Results in a row that turn the verdict. */
+  healthyThreshold: number
+  unhealthyThreshold: number
+}>
+
 export type Endpoint = Readonly<{
   /** An IP address, or a DNS name to resolve (FQDN slices, settings, annotation, ExternalName). */
   host: string
@@ -30,6 +49,8 @@ export type Endpoint = Readonly<{
   terminating: boolean
   /** What was observed of it (observation.ts): while it is not in good health it gets nothing, unless too many are not. */
   health?: EndpointHealth
+  /** What its Pod is to be asked for that: all of them have to succeed. */
+  probes?: readonly EndpointProbe[]
   source: EndpointSource
   /** The object it came from, for people: `EndpointSlice default/api-x7k`. */
   sourceName: string
@@ -37,6 +58,15 @@ export type Endpoint = Readonly<{
   nodeName?: string
   zone?: string
   position?: SourcePosition
+}>
+
+/** Told by whoever carries traffic: requests to an endpoint failed more than its policy allows (`ejection` in the settings). */
+export type EndpointTrouble = Readonly<{
+  upstream: UpstreamKey
+  host: string
+  port: number
+  /** For people: `5 failures in a row, the last PORTICO_UP_CONNECT_REFUSED`. */
+  reason: string
 }>
 
 export type Upstream = Readonly<{
@@ -50,6 +80,8 @@ export type Upstream = Readonly<{
   denied?: string | undefined
   /** Addresses found by resolving a name are refused when loopback, link-local, metadata or private (ExternalName only). */
   guardAddresses: boolean
+  /** So few of its endpoints are in good health that health is not looked at (observation.ts, `panicThreshold`). */
+  inPanic?: boolean
   /** What the Service has otherwise than all (`upstream` in the settings), where it has anything. */
   policy: PolicyOverrides | undefined
 }>
