@@ -72,7 +72,6 @@ export const ENDPOINTS: View<EndpointRow> = {
     { title: 'SOURCE', cell: (row) => row.sourceName },
     { title: 'STATE', cell: (row) => row.state },
     { title: 'REASON', cell: (row) => row.reason },
-    { title: 'SINCE', wide: true, cell: (row) => row.healthSince ?? '' },
     { title: 'WEIGHT', wide: true, cell: (row) => String(row.weight) },
     { title: 'NODE', wide: true, cell: (row) => row.nodeName ?? '' },
     { title: 'ZONE', wide: true, cell: (row) => row.zone ?? '' },

@@ -34,7 +34,8 @@ export function askGrpc(probe: GrpcProbe, signal: AbortSignal): Promise<ProbeRes
     }
     const onAbort = (): void => finish(() => reject(signal.reason))
     signal.addEventListener('abort', onAbort)
-    const fail = (error: Error): void => finish(() => reject(error))
+    // A stream that is cancelled says little; why it was is the cause.
+    const fail = (error: Error): void => finish(() => reject(error.cause ?? error))
     session.on('error', fail)
     const stream = session.request({
       ':method': 'POST',

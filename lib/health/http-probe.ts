@@ -78,17 +78,14 @@ function get(probe: HttpProbe, target: URL, signal: AbortSignal): Promise<Answer
 }
 
 /** Names are compared without case; the Host that is given counts. */
-function composeHeaders({ headers }: HttpProbe, target: URL): Record<string, string[]> {
+function composeHeaders({ headers }: HttpProbe, target: URL): Record<string, string | string[]> {
   const lines: Record<string, string[]> = Object.create(null)
   for (const [name, value] of headers) {
     const key = name.toLowerCase()
     lines[key] = [...(lines[key] ?? []), value]
   }
-  lines.host = lines.host?.slice(0, 1) ?? [target.host]
-  lines['user-agent'] ??= ['portico-health']
-  lines.accept ??= ['*/*']
-  lines.connection = ['close']
-  return lines
+  const host = lines.host?.[0] ?? target.host
+  return { 'user-agent': 'portico-health', accept: '*/*', ...lines, host, connection: 'close' }
 }
 
 /** Reads on, so that the endpoint need not see a reset; `then` is called once. */
