@@ -5,9 +5,12 @@ export type Timers = {
   after(milliseconds: number, run: () => void): () => void
 }
 
+/** Node's timers fire at once beyond this. */
+const MAX_MS = 2_147_483_647
+
 export const systemTimers: Timers = {
   after(milliseconds, run) {
-    const timer = setTimeout(run, milliseconds).unref()
+    const timer = setTimeout(run, Math.min(milliseconds, MAX_MS)).unref()
     return () => clearTimeout(timer)
   },
 }

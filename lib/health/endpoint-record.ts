@@ -86,7 +86,7 @@ export class EndpointRecord implements CheckListener {
     this.ejections++
     const whole = `${reason}; until ${printTime(now + ms)}`
     this.#ejected = Object.freeze({ state: 'ejected', reason: whole, since: now })
-    this.#cancelLift = timers.after(ms, () => this.lift(`its ${ms} ms are over`))
+    this.#cancelLift = timers.after(ms, () => this.lift(`its ${ms / 1_000} s are over`))
     this.#options.onFlip({ type: 'ejected', reason: whole })
   }
 

@@ -2,6 +2,10 @@
 import type { Pod, ReadinessProbe, Service } from '../kubernetes/resource.ts'
 import type { EndpointProbe } from '../model/upstream.ts'
 
+/** Beyond these a timer would fire at once, and nobody would wait. */
+const MAX_SECONDS = 86_400
+const MAX_RESULTS = 1_000
+
 /** Of a Pod behind a Service; none where the Service wants its Pods ready or not (publishNotReadyAddresses). */
 export function describeProbes(pod: Pod, service: Service): Readonly<{ probes?: readonly EndpointProbe[] }> {
   if (service.publishNotReadyAddresses) return {}
@@ -26,9 +30,13 @@ function describeProbe(probe: ReadinessProbe): EndpointProbe | undefined {
     scheme,
     headers,
     service,
-    interval: probe.periodSeconds * 1_000,
-    timeout: probe.timeoutSeconds * 1_000,
-    healthyThreshold: probe.successThreshold,
-    unhealthyThreshold: probe.failureThreshold,
+    interval: limit(probe.periodSeconds, MAX_SECONDS) * 1_000,
+    timeout: limit(probe.timeoutSeconds, MAX_SECONDS) * 1_000,
+    healthyThreshold: limit(probe.successThreshold, MAX_RESULTS),
+    unhealthyThreshold: limit(probe.failureThreshold, MAX_RESULTS),
   })
+}
+
+function limit(value: number, most: number): number {
+  return Math.min(Math.max(1, value), most)
 }

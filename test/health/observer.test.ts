@@ -218,7 +218,7 @@ t.test('ejections grow, are capped, and shrink again with good time', async (t) 
   t.equal(started.lines.length, 25)
   t.match(started.lines.slice(0, 2), [
     /^warn endpoint is ejected \| default\/web:80 127\.0\.0\.1:1 5 failures in a row; until \d\d:\d\d:\d\d$/,
-    /^info endpoint is back from its ejection \| default\/web:80 127\.0\.0\.1:1 its 30000 ms are over$/,
+    /^info endpoint is back from its ejection \| default\/web:80 127\.0\.0\.1:1 its 30 s are over$/,
   ])
 })
 
