@@ -309,7 +309,13 @@ export const SETTINGS = {
       statuses: { type: 'statuses', default: '200-399', doc: 'Answers to an http check that mean good health.' },
       service: { type: 'string', default: '', doc: 'The service that a grpc check asks for; empty: the server.' },
       interval: { type: 'duration', default: 10_000, min: 50, doc: 'Each endpoint is asked so often.' },
-      timeout: { type: 'duration', default: 1_000, min: 10, doc: 'No answer within this time is a failure.' },
+      timeout: {
+        type: 'duration',
+        default: 1_000,
+        min: 10,
+        max: 300_000,
+        doc: 'No answer within this time is a failure.',
+      },
       healthyThreshold: {
         type: 'integer',
         default: 1,

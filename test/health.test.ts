@@ -303,7 +303,7 @@ t.test('two workers tell of the same endpoint: it is one ejection, for both, and
 
 t.test('a stop ends the checks', async (t) => {
   const [one, two] = [await startFaultyServer(t, 'hang'), await startFaultyServer(t)]
-  const annotations = { ...endpointsOf(one.port, two.port), ...CHECK, 'health-timeout': '1h' }
+  const annotations = { ...endpointsOf(one.port, two.port), ...CHECK, 'health-timeout': '5m' }
   const { gateway } = await start(t, serviceYaml(annotations))
   await until(() => one.requests.length === 1 && two.requests.length > 1)
   await gateway.stop()

@@ -24,19 +24,15 @@ const NONE: readonly Check[] = Object.freeze([])
 const READY_STATUSES = [{ from: 200, to: 399 }]
 const UDP = '/UDP'
 
-/**
- * None for a name that is to be resolved yet, and for an address that no request may be sent to. `allowPrivate` is
- * `externalNames.allowPrivate` of the settings.
- */
+/** None for a name that is to be resolved yet, and for an address that no request may be sent to. */
 export function listChecks(
   upstream: Upstream,
   endpoint: Endpoint,
   { health, verifyTls, caFile }: UpstreamPolicy,
-  allowPrivate: boolean,
 ): readonly Check[] {
   const { host, probes } = endpoint
   if (isIP(host) === 0 || upstream.denied !== undefined || health.check === 'none') return NONE
-  if (upstream.guardAddresses && !allowPrivate && isPrivateAddress(host) !== undefined) return NONE
+  if (upstream.guardAddresses && isPrivateAddress(host) !== undefined) return NONE
   if (health.check === 'auto') return (probes ?? []).map((probe) => checkOfPod(host, probe))
   // Nothing answers on a UDP port that no datagram of its protocol came to.
   if (upstream.key.endsWith(UDP) && health.port === 0) return NONE
@@ -53,7 +49,7 @@ export function listChecks(
         upstream.protocol === 'https'
           ? { serverName: nameOf(upstream, endpoint), verify: verifyTls, caFile }
           : undefined
-      const header = health.host || printEndpointAddress(endpoint.host, place.port)
+      const header = health.host || printEndpointAddress(endpoint.name ?? host, place.port)
       const probe: Probe = {
         ...place,
         type: 'http',
@@ -84,6 +80,6 @@ function makeCheck(probe: Probe, limits: Omit<Check, 'key' | 'probe'>): Check {
 }
 
 /** The name that requests verify the endpoint under (upstream/registry). */
-function nameOf({ service }: Upstream, { host }: Endpoint): string {
-  return isIP(host) === 0 ? host : `${service.name}.${service.namespace}.svc`
+function nameOf({ service }: Upstream, { name }: Endpoint): string {
+  return name ?? `${service.name}.${service.namespace}.svc`
 }

@@ -35,7 +35,7 @@ type WatchedUpstream = {
   /** As it was given last; undefined while it is not there. */
   upstream: Upstream | undefined
   policy: UpstreamPolicy
-  /** By `host port`. */
+  /** By `host port name`. */
   readonly endpoints: Map<string, Watched>
   isChanged: boolean
   inPanic: boolean
@@ -75,7 +75,7 @@ export class HealthObserver implements UpstreamObserver {
 
   observe(upstreams: Upstreams, settings: Settings): Upstreams {
     const before = this.#settings
-    const isOther = settings.upstream !== before?.upstream || settings.externalNames !== before.externalNames
+    const isOther = settings.upstream !== before?.upstream
     this.#settings = settings
     for (const upstream of upstreams.values()) {
       const known = this.#watched.get(upstream.key)
@@ -101,11 +101,11 @@ export class HealthObserver implements UpstreamObserver {
   }
 
   /** Requests to an endpoint fail: it is ejected, where that leaves enough others. Told of one that is out already, does nothing. */
-  report({ upstream: key, host, port, reason }: EndpointTrouble): void {
+  report({ upstream: key, host, port, name, reason }: EndpointTrouble): void {
     const upstream = this.#given.get(key)
     const settings = this.#settings
     if (!upstream || !settings) return
-    const endpoint = upstream.endpoints.find((each) => each.host === host && each.port === port)
+    const endpoint = upstream.endpoints.find((each) => each.host === host && each.port === port && each.name === name)
     if (!endpoint) return
     let watched = this.#watched.get(key)
     if (!watched) {
@@ -125,12 +125,17 @@ export class HealthObserver implements UpstreamObserver {
   /** For each endpoint that is checked or was in trouble. */
   *figures(): Iterable<HealthFigures> {
     for (const { key, upstream, endpoints } of this.#watched.values()) {
-      for (const { host, port } of upstream?.endpoints ?? []) {
-        const record = endpoints.get(`${host} ${port}`)?.record
+      // Two names may lead to one address, which has one series.
+      const told = new Set<string>()
+      for (const endpoint of upstream?.endpoints ?? []) {
+        const record = endpoints.get(keyOf(endpoint))?.record
         if (!record || record.isBlank) continue
         const { health, ejections, successes, failures } = record
         const isHealthy = health === undefined || health.state === 'healthy'
-        yield { upstream: key, endpoint: printEndpointAddress(host, port), isHealthy, ejections, successes, failures }
+        const label = printEndpointAddress(endpoint.host, endpoint.port)
+        if (told.has(label)) continue
+        told.add(label)
+        yield { upstream: key, endpoint: label, isHealthy, ejections, successes, failures }
       }
     }
   }
@@ -163,13 +168,12 @@ export class HealthObserver implements UpstreamObserver {
 
   /** Takes in what the upstream is now. */
   #refresh(watched: WatchedUpstream, upstream: Upstream, settings: Settings): void {
-    const { allowPrivate } = settings.externalNames
     watched.upstream = upstream
     watched.policy = mergePolicy(settings.upstream, upstream.policy)
     watched.isChanged = true
     const present = new Set<Watched>()
     for (const endpoint of upstream.endpoints) {
-      const checks = listChecks(upstream, endpoint, watched.policy, allowPrivate)
+      const checks = listChecks(upstream, endpoint, watched.policy)
       if (checks.length === 0 && !watched.endpoints.has(keyOf(endpoint))) continue
       const each = this.#endpoint(watched, endpoint)
       each.record.goneAt = undefined
@@ -286,8 +290,8 @@ function isChecked({ policy, endpoints }: Upstream, settings: Settings): boolean
   return check === 'auto' ? endpoints.some(({ probes }) => probes !== undefined) : check !== 'none'
 }
 
-function keyOf({ host, port }: Endpoint): string {
-  return `${host} ${port}`
+function keyOf({ host, port, name = '' }: Endpoint): string {
+  return `${host} ${port} ${name}`
 }
 
 /** The same object as the last time for the same endpoint and verdict. */

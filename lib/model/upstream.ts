@@ -39,8 +39,10 @@ export type EndpointProbe = Readonly<{
 }>
 
 export type Endpoint = Readonly<{
-  /** An IP address, or a DNS name to resolve (FQDN slices, settings, annotation, ExternalName). */
+  /** An IP address, or a DNS name to resolve (FQDN slices, settings, annotation, ExternalName); never a name on the data side. */
   host: string
+  /** The name that `host` is an address of, where it was observed (names/). */
+  name?: string
   port: number
   weight: number
   /** `serving && !ready` endpoints are the fallback of S26c. */
@@ -65,6 +67,8 @@ export type EndpointTrouble = Readonly<{
   upstream: UpstreamKey
   host: string
   port: number
+  /** That `host` is an address of. */
+  name?: string
   /** For people: `5 failures in a row, the last PORTICO_UP_CONNECT_REFUSED`. */
   reason: string
 }>

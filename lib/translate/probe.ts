@@ -2,8 +2,9 @@
 import type { Pod, ReadinessProbe, Service } from '../kubernetes/resource.ts'
 import type { EndpointProbe } from '../model/upstream.ts'
 
-/** Beyond these a timer would fire at once, and nobody would wait. */
+/** Nobody waits longer; and probes that hang hold up others (health/schedule). */
 const MAX_SECONDS = 86_400
+const MAX_TIMEOUT_SECONDS = 300
 const MAX_RESULTS = 1_000
 
 /** Of a Pod behind a Service; none where the Service wants its Pods ready or not (publishNotReadyAddresses). */
@@ -31,7 +32,7 @@ function describeProbe(probe: ReadinessProbe): EndpointProbe | undefined {
     headers,
     service,
     interval: limit(probe.periodSeconds, MAX_SECONDS) * 1_000,
-    timeout: limit(probe.timeoutSeconds, MAX_SECONDS) * 1_000,
+    timeout: limit(probe.timeoutSeconds, MAX_TIMEOUT_SECONDS) * 1_000,
     healthyThreshold: limit(probe.successThreshold, MAX_RESULTS),
     unhealthyThreshold: limit(probe.failureThreshold, MAX_RESULTS),
   })

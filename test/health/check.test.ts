@@ -19,10 +19,10 @@ const PROBE: EndpointProbe = {
   unhealthyThreshold: 4,
 }
 
-function list(words: UpstreamWords, changes: Record<string, unknown> = {}, allowPrivate = false) {
+function list(words: UpstreamWords, changes: Record<string, unknown> = {}) {
   const upstream = makeUpstream('web', words)
   const policy = mergePolicy(makeSettings(changes).upstream, upstream.policy)
-  return upstream.endpoints.flatMap((endpoint) => listChecks(upstream, endpoint, policy, allowPrivate))
+  return upstream.endpoints.flatMap((endpoint) => listChecks(upstream, endpoint, policy))
 }
 
 t.test('by default an endpoint is asked as its Pod says, and one without a Pod is not', async (t) => {
@@ -96,21 +96,27 @@ t.test('a Service has checks of its own in place of these', async (t) => {
   ])
 })
 
+t.test('an address of a name is asked under that name', async (t) => {
+  const endpoints = [{ host: '10.0.0.1', port: 8443, name: 'web.test' }]
+  t.match(list({ endpoints, protocol: 'https', policy: { 'health.check': 'http' } }), [
+    { probe: { address: '10.0.0.1', headers: [['host', 'web.test:8443']], tls: { serverName: 'web.test' } } },
+  ])
+})
+
 t.test('names, and addresses that no request may go to, are not asked', async (t) => {
   const policy = { 'health.check': 'tcp' }
   t.same(list({ endpoints: ['web.test:80'], policy }), [])
   t.same(list({ endpoints: [80], policy, guardAddresses: true }), [])
-  t.equal(list({ endpoints: [80], policy, guardAddresses: true }, {}, true).length, 1)
+  t.equal(list({ endpoints: ['93.184.216.34:80'], policy, guardAddresses: true }).length, 1)
   const upstream = makeUpstream('web', { endpoints: [80], policy })
   const merged = mergePolicy(makeSettings().upstream, policy)
-  t.same(listChecks({ ...upstream, denied: 'loopback' }, upstream.endpoints[0]!, merged, true), [])
-  t.same(listChecks({ ...upstream, key: 'default/dns:53/UDP' }, upstream.endpoints[0]!, merged, true), [])
+  t.same(listChecks({ ...upstream, denied: 'loopback' }, upstream.endpoints[0]!, merged), [])
+  t.same(listChecks({ ...upstream, key: 'default/dns:53/UDP' }, upstream.endpoints[0]!, merged), [])
   t.match(
     listChecks(
       { ...upstream, key: 'default/dns:53/UDP' },
       upstream.endpoints[0]!,
       mergePolicy(merged, { 'health.port': 8080 }),
-      true,
     ),
     [{ probe: { port: 8080 } }],
   )
