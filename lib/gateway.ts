@@ -7,7 +7,9 @@ import { type Clock, systemClock } from './base/clock.ts'
 import { countDiagnostics } from './base/diagnostics.ts'
 import type { Carrier } from './carrier.ts'
 import { type Configuration, type ConfigurationInput, ConfigurationLoader, hasSettingErrors } from './configuration.ts'
+import { HealthObserver } from './health/observer.ts'
 import type { Certificate } from './model/certificate.ts'
+import type { EndpointTrouble } from './model/upstream.ts'
 import { Observation } from './observation.ts'
 import { FileWatch } from './providers/file-watch.ts'
 import { type Reloaded, Reloader, type ReloadFailed } from './reload.ts'
@@ -102,6 +104,7 @@ class GatewayProcess implements Gateway {
   readonly #destination = new LogDestination({ fd: STDOUT })
   readonly #reloader: Reloader
   readonly #observation: Observation
+  #health: HealthObserver | undefined
   readonly #watch: FileWatch | undefined
   #carrier: Carrier | undefined
   #admin: AdminListener | undefined
@@ -131,6 +134,8 @@ class GatewayProcess implements Gateway {
       endpoints: () => this.#carrier?.endpoints() ?? [],
       logLinesDropped: () => this.#carrier?.logLinesDropped ?? this.#destination.dropped,
       workers: () => this.#carrier?.workers() ?? [],
+      health: () => this.#health?.figures() ?? [],
+      panics: () => this.#health?.panics() ?? [],
     })
     this.#watch = settings.watch ? this.#createWatch() : undefined
     this.#reloader = new Reloader({
@@ -143,7 +148,13 @@ class GatewayProcess implements Gateway {
       onFailed: (failure) => this.#failReload(failure),
     })
     this.#observation = new Observation(
-      { observers: () => [], apply: async (served) => this.#carrier?.apply(served) },
+      {
+        observers: (onChange) => {
+          this.#health = new HealthObserver({ clock: this.#clock, log: this.log }, onChange)
+          return [this.#health]
+        },
+        apply: async (served) => this.#carrier?.apply(served),
+      },
       this.#reloader.current,
     )
   }
@@ -214,6 +225,7 @@ class GatewayProcess implements Gateway {
     this.#carrier = await this.#createCarrier()
     const ports = await this.#carrier.start(this.served)
     this.#ports = { ...ports, ...this.#ports }
+    this.#health?.start()
   }
 
   /** Loads what it takes, and no more: without traffic of its own, this process does without a good part of the code. */
@@ -227,6 +239,7 @@ class GatewayProcess implements Gateway {
       defaultCertificate: this.#defaultCertificate,
       ticketSecret: randomBytes(TICKET_SECRET_BYTES),
       logLinesDropped: () => this.#destination.dropped,
+      onTrouble: (trouble: EndpointTrouble) => this.#health?.report(trouble),
     }
     const size = !this.#ownsLog ? 0 : settings.workers === 'auto' ? availableParallelism() : settings.workers
     if (size === 0) return new (await import('./own-traffic.ts')).OwnTraffic(options)

@@ -4,6 +4,7 @@ import { createAddressSet } from './base/cidr.ts'
 import { parseEndpointAddress } from './base/endpoint-address.ts'
 import { findNearest } from './base/nearest.ts'
 import type { FieldPath } from './base/position.ts'
+import { parseStatusRanges } from './base/status-ranges.ts'
 import { SERVICE_SETTINGS_BY_NAME } from './service-settings.ts'
 import { MAX_WORKERS, type SettingLeaf } from './settings-table.ts'
 
@@ -40,6 +41,8 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
       return readWorkers(raw, form)
     case 'enum':
       return readEnum(raw, leaf.values)
+    case 'statuses':
+      return readStatuses(raw)
   }
 }
 
@@ -168,6 +171,13 @@ function readWorkers(raw: unknown, form: 'document' | 'text'): Read {
   return isNumber
     ? read
     : problem(`${show(raw)} is no number of workers`, `write auto, or a number up to ${MAX_WORKERS}`)
+}
+
+/** In YAML a single status is a number. */
+function readStatuses(raw: unknown): Read {
+  const text = typeof raw === 'number' ? String(raw) : raw
+  if (typeof text === 'string' && parseStatusRanges(text)) return { value: text }
+  return problem(`${show(raw)} is no list of status codes`, 'write 200-399, or 200,204')
 }
 
 function checkRange(value: number, min: number, max: number, print: (value: number) => string): Read {

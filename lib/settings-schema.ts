@@ -59,6 +59,8 @@ function describeLeaf(leaf: SettingLeaf): Schema {
           { type: 'string', pattern: '^\\d+(\\.\\d+)?(Ki|Mi|Gi|k|M|G)?$' },
         ],
       }
+    case 'statuses':
+      return { ...common, type: ['string', 'integer'] }
     case 'strings':
     case 'cidrs':
       return { ...common, type: 'array', items: { type: 'string', minLength: 1 } }

@@ -3,7 +3,7 @@
  * `config/portico.yaml`, the JSON Schema, and the environment variables (`http.port` is `PORTICO_HTTP_PORT`).
  */
 
-/** `workers` is `auto` or a number; `duration` is written `500ms`, `10s`, `5m`, `1h` and held in milliseconds; `bytes` is written `64Ki`, `1Mi` or a number. */
+/** `workers` is `auto` or a number; `statuses` is ranges of HTTP status codes; `duration` is written `500ms`, `10s`, `5m`, `1h` and held in milliseconds; `bytes` is written `64Ki`, `1Mi` or a number. */
 export type SettingType =
   | 'boolean'
   | 'string'
@@ -17,6 +17,7 @@ export type SettingType =
   | 'endpoints'
   | 'services'
   | 'workers'
+  | 'statuses'
 
 /** One setting: its type, default and what it does. */
 export type SettingLeaf =
@@ -298,6 +299,85 @@ export const SETTINGS = {
       default: '',
       doc: 'PEM file of authorities trusted for https endpoints, beside the system ones.',
     },
+    panicThreshold: {
+      type: 'integer',
+      default: 0,
+      min: 0,
+      max: 100,
+      doc: 'Percent: where fewer of the ready endpoints are in good health, all ready ones get requests; 0 is never (then 503 when none is).',
+    },
+    health: {
+      check: {
+        type: 'enum',
+        values: ['auto', 'none', 'http', 'tcp', 'grpc'],
+        default: 'auto',
+        doc: 'How endpoints are asked whether they are well; auto: as the readinessProbe of their Pod says, where there is one.',
+      },
+      path: { type: 'string', default: '/', doc: 'What an http check asks for.' },
+      port: { type: 'port', default: 0, doc: "The port that is asked; 0 is the endpoint's own." },
+      host: { type: 'string', default: '', doc: "The Host of an http check; empty: the endpoint's address." },
+      statuses: { type: 'statuses', default: '200-399', doc: 'Answers to an http check that mean good health.' },
+      service: { type: 'string', default: '', doc: 'The service that a grpc check asks for; empty: the server.' },
+      interval: { type: 'duration', default: 10_000, min: 50, doc: 'Each endpoint is asked so often.' },
+      timeout: {
+        type: 'duration',
+        default: 1_000,
+        min: 10,
+        max: 300_000,
+        doc: 'No answer within this time is a failure.',
+      },
+      healthyThreshold: {
+        type: 'integer',
+        default: 1,
+        min: 1,
+        max: 1000,
+        doc: 'Successes in a row that bring an unhealthy endpoint back.',
+      },
+      unhealthyThreshold: {
+        type: 'integer',
+        default: 3,
+        min: 1,
+        max: 1000,
+        doc: 'Failures in a row that take an endpoint out; at the start the first answer decides.',
+      },
+    },
+    ejection: {
+      consecutiveFailures: {
+        type: 'integer',
+        default: 5,
+        min: 0,
+        doc: 'Requests in a row, in one worker, that an endpoint refused, reset, left unanswered or broke off, after which it gets none for a while; 0 is off.',
+      },
+      errorRate: {
+        type: 'integer',
+        default: 0,
+        min: 0,
+        max: 100,
+        doc: 'Percent of failures, in one worker, that does the same; 0 is off.',
+      },
+      answers: {
+        type: 'enum',
+        values: ['none', 'gateway', '5xx'],
+        default: 'gateway',
+        doc: 'Answers that count as failures in the error rate: none, gateway (502, 503 and 504) or all 5xx.',
+      },
+      minimumRequests: { type: 'integer', default: 20, min: 1, doc: 'The error rate of fewer requests says nothing.' },
+      interval: { type: 'duration', default: 10_000, min: 100, doc: 'The error rate is that of so long a time.' },
+      baseTime: {
+        type: 'duration',
+        default: 30_000,
+        min: 10,
+        doc: 'A first ejection lasts so long, the next twice, then three times as long; each interval without one takes one off.',
+      },
+      maxTime: { type: 'duration', default: 300_000, min: 10, doc: 'No ejection lasts longer.' },
+      maxShare: {
+        type: 'integer',
+        default: 50,
+        min: 0,
+        max: 100,
+        doc: 'Percent of the endpoints that may be ejected at once, one at least where there are two; never the last one in good health. 0 is none.',
+      },
+    },
   },
   log: {
     level: {
@@ -341,6 +421,7 @@ type Values = {
   /** By Service, then by dotted name under `upstream`. */
   services: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   workers: number | 'auto'
+  statuses: string
 }
 type Nested<T> = {
   readonly [K in keyof T]: T[K] extends { type: 'enum'; values: readonly (infer V)[] }

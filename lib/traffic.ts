@@ -2,6 +2,7 @@
 import type { Clock } from './base/clock.ts'
 import { runInSlices } from './base/slice.ts'
 import type { Certificate } from './model/certificate.ts'
+import type { EndpointTrouble } from './model/upstream.ts'
 import { createProxy, type Proxy as GatewayProxy } from './proxy/proxy.ts'
 import { createListener, type Listener } from './server/listener.ts'
 import type { Settings } from './settings-table.ts'
@@ -25,6 +26,8 @@ export type TrafficOptions = {
   readonly ticketSecret: Buffer
   /** The bound HTTPS port, for redirects. */
   readonly httpsPort: () => number | undefined
+  /** Requests to an endpoint fail more often than its policy allows. */
+  readonly onTrouble?: (trouble: EndpointTrouble) => void
 }
 
 export type ListenerName = 'http' | 'https'
@@ -43,10 +46,10 @@ export class Traffic {
   #cut: () => void = () => {}
 
   constructor(options: TrafficOptions) {
-    const { settings, clock, log, counts, httpsPort } = options
+    const { settings, clock, log, counts, httpsPort, onTrouble } = options
     this.#options = options
     this.#settings = settings
-    this.#registry = new EndpointRegistry({ settings: () => this.#settings, clock })
+    this.#registry = new EndpointRegistry({ settings: () => this.#settings, clock, ...(onTrouble && { onTrouble }) })
     this.#builder = new SnapshotBuilder(this.#registry)
     const accessLog = createAccessLog(log)
     this.#proxy = createProxy({

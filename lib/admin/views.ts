@@ -5,6 +5,7 @@ import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { compareText } from '../base/order.ts'
 import { printPosition, type SourcePosition } from '../base/position.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
+import { isInGoodHealth } from '../model/health.ts'
 import type { Model } from '../model/model.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import type { Endpoint, Upstream } from '../model/upstream.ts'
@@ -61,10 +62,13 @@ export type EndpointRow = Readonly<{
   weight: number
   /**
    * `ready` gets requests; `draining` gets them only while no other is ready (serving and terminating); `denied` never
-   * does, since the settings forbid its address.
+   * does, since the settings forbid its address; `unhealthy` and `ejected` get none until they are well, or where too few
+   * others are.
    */
-  state: 'ready' | 'draining' | 'not ready' | 'denied'
+  state: 'ready' | 'draining' | 'not ready' | 'denied' | 'unhealthy' | 'ejected'
   reason: string
+  /** Since when its health is as it is (ISO 8601); undefined where it was never known to be bad. */
+  healthSince: string | undefined
   /** Which of the places an endpoint can come from: `EndpointSlice`, `annotation` … */
   source: Endpoint['source']
   sourceName: string
@@ -194,7 +198,9 @@ function routeState(
   if (action.type === 'unavailable') return { state: 'unavailable', reason: `${action.status}: ${action.reason}` }
   if (upstream && usableEndpoints(upstream).length > 0) return { state: 'served', reason: undefined }
   const count = upstream?.endpoints.length ?? 0
-  const why = count === 0 ? 'the service has no endpoints' : `none of its ${count} endpoints is ready`
+  const isBad = upstream?.endpoints.some((endpoint) => endpoint.ready && !isInGoodHealth(endpoint))
+  const what = isBad ? 'ready and in good health' : 'ready'
+  const why = count === 0 ? 'the service has no endpoints' : `none of its ${count} endpoints is ${what}`
   return { state: 'no endpoints', reason: `503: ${why}` }
 }
 
@@ -240,6 +246,7 @@ export function endpointsView(model: Model, figures?: Iterable<EndpointFigures>)
         address: printEndpointAddress(endpoint.host, endpoint.port),
         weight: endpoint.weight,
         ...endpointState(endpoint, upstream),
+        healthSince: endpoint.health && printTime(endpoint.health.since),
         source: endpoint.source,
         sourceName: endpoint.sourceName,
         nodeName: endpoint.nodeName,
@@ -405,13 +412,16 @@ export function settingsView(settings: Settings): Settings {
 export function usableEndpoints(upstream: Upstream): readonly Endpoint[] {
   if (upstream.denied !== undefined) return []
   const weighted = upstream.endpoints.filter(({ weight }) => weight > 0)
-  const ready = weighted.filter((endpoint) => endpoint.ready)
-  return ready.length > 0 ? ready : weighted.filter(({ serving, terminating }) => serving && terminating)
+  const good = upstream.inPanic ? weighted : weighted.filter(isInGoodHealth)
+  const ready = good.filter((endpoint) => endpoint.ready)
+  return ready.length > 0 ? ready : good.filter(({ serving, terminating }) => serving && terminating)
 }
 
 function endpointState(endpoint: Endpoint, { denied }: Upstream): Pick<EndpointRow, 'state' | 'reason'> {
   if (denied !== undefined) return { state: 'denied', reason: `${denied}: not allowed` }
   if (endpoint.weight === 0) return { state: 'not ready', reason: 'weight 0' }
+  const { health } = endpoint
+  if (health && health.state !== 'healthy' && endpoint.serving) return { state: health.state, reason: health.reason }
   if (endpoint.ready) return { state: 'ready', reason: '' }
   if (!endpoint.serving) return { state: 'not ready', reason: endpoint.terminating ? 'terminating' : 'not ready' }
   if (endpoint.terminating) return { state: 'draining', reason: 'terminating, still serving' }

@@ -56,6 +56,7 @@ export const DIAGNOSTICS = {
   PORTICO_REF_APP_PROTOCOL: ['warning', 'an appProtocol that is not supported is treated as HTTP/1.1'],
   PORTICO_REF_EXTERNAL_NAME_DENIED: ['warning', 'an ExternalName leads to an address that is not allowed'],
   PORTICO_REF_POLICY_LOCAL: ['warning', 'a Local traffic policy has no meaning without nodeName'],
+  PORTICO_REF_PROBE_COMMAND: ['info', 'the readinessProbe of Pods is a command, which cannot be run from here'],
   // Annotations
   PORTICO_ANN_UNKNOWN: ['warning', 'an unknown annotation under portico.dev/'],
   PORTICO_ANN_VALUE: ['error', 'an annotation has a value that cannot be used'],

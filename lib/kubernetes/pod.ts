@@ -12,8 +12,13 @@ export function decodePod(root: FieldReader): Pod {
   const containers = spec.items('containers')
   // Sidecars: init containers that keep running (S8).
   const sidecars = spec.items('initContainers').filter((container) => container.string('restartPolicy') === 'Always')
-  const ports = [...containers, ...sidecars].flatMap((container) => container.items('ports').map(decodeContainerPort))
-  const probed = containers.find((container) => container.has('readinessProbe'))
+  const probes: ReadinessProbe[] = []
+  const ports = [...containers, ...sidecars].flatMap((container) => {
+    const own = container.items('ports').map(decodeContainerPort)
+    const probe = container.has('readinessProbe') && decodeProbe(container.child('readinessProbe'), own)
+    if (probe) probes.push(probe)
+    return own
+  })
   return Object.freeze({
     kind: 'Pod',
     meta,
@@ -26,7 +31,7 @@ export function decodePod(root: FieldReader): Pod {
     subdomain: spec.string('subdomain') || undefined,
     nodeName: spec.string('nodeName') || undefined,
     ports: Object.freeze(ports),
-    readinessProbe: probed && decodeProbe(probed.child('readinessProbe')),
+    readinessProbes: Object.freeze(probes),
   })
 }
 
@@ -56,9 +61,12 @@ function decodeContainerPort(item: FieldReader): ContainerPort {
   return Object.freeze({ name, containerPort, protocol: decodeProtocol(item) ?? 'TCP' })
 }
 
-/** With the API server's defaults. A probe that names no way to probe is none. */
-function decodeProbe(probe: FieldReader): ReadinessProbe | undefined {
-  const target = readTarget(probe)
+/**
+ * With the API server's defaults. A probe that names no way to probe is none; a port by name is one of the same container.
+ * `initialDelaySeconds` means nothing here: the Pod runs already.
+ */
+function decodeProbe(probe: FieldReader, ports: readonly ContainerPort[]): ReadinessProbe | undefined {
+  const target = readTarget(probe, ports)
   return (
     target &&
     Object.freeze({
@@ -71,25 +79,36 @@ function decodeProbe(probe: FieldReader): ReadinessProbe | undefined {
   )
 }
 
-type ProbeTarget = Pick<ReadinessProbe, 'type' | 'path' | 'port' | 'scheme' | 'headers'>
+type ProbeTarget = Pick<ReadinessProbe, 'type' | 'host' | 'path' | 'port' | 'scheme' | 'headers' | 'service'>
 
-function readTarget(probe: FieldReader): ProbeTarget | undefined {
-  const none = { path: '', port: 0, scheme: 'HTTP', headers: [] } as const
+function readTarget(probe: FieldReader, ports: readonly ContainerPort[]): ProbeTarget | undefined {
+  const none = { host: '', path: '', port: 0, scheme: 'HTTP', headers: [], service: '' } as const
+  const readPort = (handler: FieldReader): number => {
+    const port = handler.integerOrString('port') ?? 0
+    return typeof port === 'number' ? port : (ports.find(({ name }) => name === port)?.containerPort ?? 0)
+  }
   if (probe.has('httpGet')) {
     const http = probe.child('httpGet')
     const headers = http
       .items('httpHeaders')
       .map((header) => Object.freeze([header.string('name') ?? '', header.string('value') ?? ''] as const))
     return {
+      ...none,
       type: 'http',
+      host: http.string('host') ?? '',
       path: http.string('path') || '/',
-      port: http.integerOrString('port') ?? 0,
+      port: readPort(http),
       scheme: http.string('scheme') === 'HTTPS' ? 'HTTPS' : 'HTTP',
       headers: Object.freeze(headers),
     }
   }
-  if (probe.has('tcpSocket'))
-    return { ...none, type: 'tcp', port: probe.child('tcpSocket').integerOrString('port') ?? 0 }
-  if (probe.has('grpc')) return { ...none, type: 'grpc', port: probe.child('grpc').integer('port') ?? 0 }
+  if (probe.has('tcpSocket')) {
+    const tcp = probe.child('tcpSocket')
+    return { ...none, type: 'tcp', host: tcp.string('host') ?? '', port: readPort(tcp) }
+  }
+  if (probe.has('grpc')) {
+    const grpc = probe.child('grpc')
+    return { ...none, type: 'grpc', port: grpc.integer('port') ?? 0, service: grpc.string('service') ?? '' }
+  }
   return probe.has('exec') ? { ...none, type: 'exec' } : undefined
 }

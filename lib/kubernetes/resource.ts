@@ -163,13 +163,17 @@ export type Endpoints = ResourceOf<
 // ---- v1 Pod
 
 export type ContainerPort = Readonly<{ name: string; containerPort: number; protocol: Protocol }>
-/** The parts of a readinessProbe that the health checks need; `port` may name a container port. */
+/** The parts of a readinessProbe that the health checks need; `port` is a number also where the manifest names one, 0 where that has none. */
 export type ReadinessProbe = Readonly<{
   type: 'http' | 'tcp' | 'grpc' | 'exec'
+  /** `''` is the address of the Pod. */
+  host: string
   path: string
-  port: number | string
+  port: number
   scheme: 'HTTP' | 'HTTPS'
   headers: readonly (readonly [string, string])[]
+  /** gRPC alone. */
+  service: string
   periodSeconds: number
   timeoutSeconds: number
   successThreshold: number
@@ -189,7 +193,8 @@ export type Pod = ResourceOf<
     nodeName: string | undefined
     /** Containers in order, then init containers with restartPolicy Always (S8). */
     ports: readonly ContainerPort[]
-    readinessProbe: ReadinessProbe | undefined
+    /** Of its containers and sidecars: it is ready when all of them succeed. */
+    readinessProbes: readonly ReadinessProbe[]
   }
 >
 

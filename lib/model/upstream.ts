@@ -19,9 +19,30 @@ export type EndpointHealth = Readonly<{
   since: number
 }>
 
-export type Endpoint = Readonly<{
-  /** An IP address, or a DNS name to resolve (FQDN slices, settings, annotation, ExternalName). */
+/** One readinessProbe of the Pod behind an endpoint, with the defaults of the API server and its port resolved. */
+export type EndpointProbe = Readonly<{
+  type: 'http' | 'tcp' | 'grpc'
+  /** `''`: the address of the endpoint. */
   host: string
+  port: number
+  path: string
+  scheme: 'HTTP' | 'HTTPS'
+  headers: readonly (readonly [name: string, value: string])[]
+  /** Of the gRPC health protocol; `''` is the server as a whole. */
+  service: string
+  /** Milliseconds. */
+  interval: number
+  timeout: number
+  /** Results in a row that turn the verdict. */
+  healthyThreshold: number
+  unhealthyThreshold: number
+}>
+
+export type Endpoint = Readonly<{
+  /** An IP address, or a DNS name to resolve (FQDN slices, settings, annotation, ExternalName); never a name on the data side. */
+  host: string
+  /** The name that `host` is an address of, where it was observed (names/). */
+  name?: string
   port: number
   weight: number
   /** `serving && !ready` endpoints are the fallback of S26c. */
@@ -30,6 +51,8 @@ export type Endpoint = Readonly<{
   terminating: boolean
   /** What was observed of it (observation.ts): while it is not in good health it gets nothing, unless too many are not. */
   health?: EndpointHealth
+  /** What its Pod is to be asked for that: all of them have to succeed. */
+  probes?: readonly EndpointProbe[]
   source: EndpointSource
   /** The object it came from, for people: `EndpointSlice default/api-x7k`. */
   sourceName: string
@@ -37,6 +60,17 @@ export type Endpoint = Readonly<{
   nodeName?: string
   zone?: string
   position?: SourcePosition
+}>
+
+/** Told by whoever carries traffic: requests to an endpoint failed more than its policy allows (`ejection` in the settings). */
+export type EndpointTrouble = Readonly<{
+  upstream: UpstreamKey
+  host: string
+  port: number
+  /** That `host` is an address of. */
+  name?: string
+  /** For people: `5 failures in a row, the last PORTICO_UP_CONNECT_REFUSED`. */
+  reason: string
 }>
 
 export type Upstream = Readonly<{
@@ -50,6 +84,8 @@ export type Upstream = Readonly<{
   denied?: string | undefined
   /** Addresses found by resolving a name are refused when loopback, link-local, metadata or private (ExternalName only). */
   guardAddresses: boolean
+  /** So few of its endpoints are in good health that health is not looked at (observation.ts, `panicThreshold`). */
+  inPanic?: boolean
   /** What the Service has otherwise than all (`upstream` in the settings), where it has anything. */
   policy: PolicyOverrides | undefined
 }>

@@ -212,6 +212,7 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
   onEnd(trailers: readonly string[]): void {
     if (this.#over) return
     const { exchange } = this.context
+    this.#endpoint?.recordEnd()
     this.#stop()
     this.#call = undefined
     exchange.end(filterTrailers(trailers))
@@ -228,6 +229,8 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
     }
     context.upstreamMs = context.clock.monotonic() - context.startedMonotonic
     context.status = 101
+    this.#endpoint?.recordAnswer(101, context.upstreamMs)
+    this.#endpoint?.recordEnd()
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#call = undefined
     const lines = composeAnswerLines(head, context.id, context.startedAt + context.upstreamMs)

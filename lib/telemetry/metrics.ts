@@ -28,6 +28,16 @@ export type WorkerFigures = Readonly<{
   cpuSeconds: number
 }>
 
+/** The health of one endpoint: results of its checks, and how often it was ejected. */
+export type HealthFigures = Readonly<{
+  upstream: string
+  endpoint: string
+  isHealthy: boolean
+  ejections: number
+  successes: number
+  failures: number
+}>
+
 /** Figures that others hold; asked for at each scrape. */
 export type LiveFigures = {
   requestsInFlight: () => number
@@ -38,6 +48,10 @@ export type LiveFigures = {
   endpoints?: () => Iterable<EndpointFigures>
   /** Left out, or none: the process itself carries the traffic. */
   workers?: () => readonly WorkerFigures[]
+  /** Of the endpoints whose health is watched. */
+  health?: () => Iterable<HealthFigures>
+  /** By upstream. */
+  panics?: () => Iterable<readonly [upstream: string, count: number]>
 }
 
 export type Metrics = {
@@ -47,6 +61,9 @@ export type Metrics = {
   text(): Promise<string>
   readonly contentType: string
 }
+
+/** Most endpoints that have series of their own, so that a large configuration costs a scrape no more. */
+const MAX_ENDPOINTS = 2_000
 
 type Sample = { metricName?: string; labels: Record<string, string | number>; value: number }
 
@@ -190,6 +207,27 @@ export function createMetrics(options: MetricsOptions): Metrics {
     ({ cpuSeconds }) => cpuSeconds,
   )
 
+  const health = () => takeSome(figures?.health?.() ?? [], MAX_ENDPOINTS)
+  define('gauge', 'portico_endpoint_healthy', 'Whether an endpoint whose health is watched may get requests.', () =>
+    health().map(({ upstream, endpoint, isHealthy }) => ({ labels: { upstream, endpoint }, value: isHealthy ? 1 : 0 })),
+  )
+  define('counter', 'portico_endpoint_ejections_total', 'Ejections of an endpoint after failed requests.', () =>
+    health().map(({ upstream, endpoint, ejections }) => ({ labels: { upstream, endpoint }, value: ejections })),
+  )
+  define('counter', 'portico_health_checks_total', 'Health checks of an endpoint that ended.', () =>
+    health().flatMap(({ upstream, endpoint, successes, failures }) => [
+      { labels: { upstream, endpoint, result: 'success' }, value: successes },
+      { labels: { upstream, endpoint, result: 'failure' }, value: failures },
+    ]),
+  )
+  define(
+    'counter',
+    'portico_upstream_panics_total',
+    'How often so few endpoints were in good health that all ready ones got requests.',
+    () =>
+      takeSome(figures?.panics?.() ?? [], MAX_ENDPOINTS).map(([upstream, value]) => ({ labels: { upstream }, value })),
+  )
+
   define('counter', 'portico_config_reloads_total', 'Configurations read, the first included.', () => [
     { labels: { result: 'success' }, value: reloads.success },
     { labels: { result: 'failure' }, value: reloads.failure },
@@ -233,6 +271,15 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     text: () => registry.metrics(),
   }
+}
+
+function takeSome<T>(items: Iterable<T>, most: number): T[] {
+  const taken: T[] = []
+  for (const item of items) {
+    if (taken.length >= most) break
+    taken.push(item)
+  }
+  return taken
 }
 
 function histogramSamples(name: string, series: RequestSeries, distribution: Distribution): Sample[] {

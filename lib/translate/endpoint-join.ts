@@ -11,6 +11,7 @@ import {
   type SlicePort,
 } from '../kubernetes/resource.ts'
 import type { Endpoint } from '../model/upstream.ts'
+import { describeProbes } from './probe.ts'
 
 /** Where this gateway stands; `''` where it was not told. */
 export type Place = Readonly<{ nodeName: string; zone: string }>
@@ -25,12 +26,16 @@ type Candidate = Readonly<{
   hintZones: readonly string[]
 }>
 
-/** The endpoints that the slices of a Service give to one of its ports; the join key is the port's name and protocol (S12). */
+/**
+ * The endpoints that the slices of a Service give to one of its ports; the join key is the port's name and protocol (S12).
+ * One that names a Pod which is given too, and has its address, is probed as that Pod.
+ */
 export function collectSliceEndpoints(
   slices: readonly EndpointSlice[],
   service: Service,
   port: ServicePort,
   place: Place,
+  pods: ReadonlyMap<string, Pod>,
 ): readonly Endpoint[] {
   const candidates: Candidate[] = []
   for (const slice of slices) {
@@ -39,10 +44,12 @@ export function collectSliceEndpoints(
     for (const entry of slice.endpoints) {
       const host = entry.addresses[0]
       if (host === undefined) continue
+      const pod = pods.get(entry.targetName ?? '')
+      const probes = pod?.podIPs.includes(host) ? describeProbes(pod, service) : {}
       for (const number of numbers) {
         const position = slice.origin.locate(['endpoints', entry.index, 'addresses', 0])
         candidates.push({
-          endpoint: { ...describeSliceEndpoint(entry, host, number), sourceName, position },
+          endpoint: { ...describeSliceEndpoint(entry, host, number), ...probes, sourceName, position },
           family: slice.addressType,
           target: entry.targetName ?? '',
           hintNodes: entry.hintNodes,
@@ -118,6 +125,7 @@ export function collectPodEndpoints(
         position: pod.origin.locate(['status', 'podIP']),
         ...(pod.hostname !== undefined && { hostname: pod.hostname }),
         ...(pod.nodeName !== undefined && { nodeName: pod.nodeName }),
+        ...describeProbes(pod, service),
       },
       family: isIPv6(host) ? 'IPv6' : 'IPv4',
       target: pod.meta.name,

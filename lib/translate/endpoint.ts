@@ -11,11 +11,18 @@ import {
 } from './endpoint-join.ts'
 import { findSettingsEndpoints, readAnnotationEndpoints } from './endpoint-override.ts'
 import { isSameList, Memo } from './memo.ts'
+import { isProbedByCommand } from './probe.ts'
 import type { TranslationSettings } from './settings.ts'
 
-/** `gap` says, where there is no endpoint although some source knows the Service, what that source lacks. */
-export type FoundEndpoints = Readonly<{ endpoints: readonly Endpoint[]; gap: string | undefined }>
+export type FoundEndpoints = Readonly<{
+  endpoints: readonly Endpoint[]
+  /** Where there is no endpoint although some source knows the Service, what that source lacks. */
+  gap: string | undefined
+  /** A Pod among them whose readiness only a command inside it tells. */
+  commandProbed?: Pod | undefined
+}>
 
+const NO_PODS: readonly Pod[] = Object.freeze([])
 const SKIP_MIRROR = 'endpointslice.kubernetes.io/skip-mirror'
 
 type Sources = Readonly<{
@@ -31,6 +38,8 @@ export class EndpointFinder {
   #onlySettings: readonly unknown[] = []
   #place!: Place
   #sources!: Sources
+  /** By the list of a namespace, then by name. */
+  readonly #podsByName = new WeakMap<readonly Pod[], ReadonlyMap<string, Pod>>()
 
   /** Answers from these from now on. */
   begin(resources: ResourceSet, settings: TranslationSettings): void {
@@ -83,7 +92,7 @@ export class EndpointFinder {
     const name = `${service.meta.namespace}/${service.meta.name}`
     const slices = this.#sources.slices.get(name)
     if (slices !== undefined) {
-      const endpoints = collectSliceEndpoints(slices, service, port, this.#place)
+      const endpoints = collectSliceEndpoints(slices, service, port, this.#place, this.#listPods(service))
       return { endpoints, gap: `no EndpointSlice of it has an endpoint for ${describePort(port)}` }
     }
     const object = this.#sources.endpoints.get(name)
@@ -93,7 +102,19 @@ export class EndpointFinder {
     }
     const pods = (this.#sources.pods.get(service.meta.namespace) ?? []).filter((pod) => selectsPod(service, pod))
     const endpoints = collectPodEndpoints(pods, service, port, this.#place)
-    return { endpoints, gap: pods.length === 0 ? undefined : describePods(pods, port) }
+    const commandProbed = service.publishNotReadyAddresses ? undefined : pods.find(isProbedByCommand)
+    return { endpoints, gap: pods.length === 0 ? undefined : describePods(pods, port), commandProbed }
+  }
+
+  /** Those of its namespace. */
+  #listPods({ meta }: Service): ReadonlyMap<string, Pod> {
+    const pods = this.#sources.pods.get(meta.namespace) ?? NO_PODS
+    let named = this.#podsByName.get(pods)
+    if (!named) {
+      named = new Map(pods.map((pod) => [pod.meta.name, pod]))
+      this.#podsByName.set(pods, named)
+    }
+    return named
   }
 
   #index<T>(name: keyof Sources, objects: unknown, make: () => ReadonlyMap<string, T>): ReadonlyMap<string, T> {

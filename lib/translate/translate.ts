@@ -72,7 +72,7 @@ export class Translator {
     const services = resources.all('Service')
     this.#upstreams.begin(resources, settings)
     this.#resolver.begin(resources, this.#upstreams)
-    const { diagnostics: notes, upstreams } = this.#translateServices(services)
+    const { diagnostics: notes, upstreams } = this.#translateServices(services, options.settings.upstream.health.check)
     diagnostics.addAll(notes)
     checkSettingsEndpoints(resources, settings, diagnostics)
     checkServiceSettings(resources, settings, diagnostics)
@@ -123,13 +123,17 @@ export class Translator {
     return model
   }
 
-  #translateServices(services: readonly Service[]): TranslatedServices {
-    return this.#services.get('services', [services, ...this.#upstreams.sources], () => {
+  #translateServices(services: readonly Service[], healthCheck: string): TranslatedServices {
+    return this.#services.get('services', [services, healthCheck, ...this.#upstreams.sources], () => {
       const diagnostics: Diagnostic[] = []
+      const probed = new DiagnosticList()
       const upstreams = services.map((service) => {
         diagnostics.push(...this.#noteService(service))
-        return this.#upstreams.of(service)
+        const made = this.#upstreams.of(service)
+        made.reportCommandProbe(healthCheck, probed)
+        return made
       })
+      diagnostics.push(...probed.items)
       this.#serviceNotes.sweep()
       this.#upstreams.sweep()
       return { diagnostics, upstreams }

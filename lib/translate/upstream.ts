@@ -4,7 +4,7 @@ import ipaddr from 'ipaddr.js'
 import { isPrivateAddress } from '../base/cidr.ts'
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { compareText } from '../base/order.ts'
-import { printResource, type Service, type ServicePort } from '../kubernetes/resource.ts'
+import { type Pod, printResource, type Service, type ServicePort } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
 import type { PolicyOverrides } from '../service-settings.ts'
@@ -44,6 +44,8 @@ export class ServiceUpstreams {
   readonly #finder: EndpointFinder
   readonly #settings: TranslationSettings
   readonly #policy: PolicyOverrides | undefined
+  /** A Pod of it whose readiness only a command inside it tells. */
+  #commandProbed: Pod | undefined
   /** Of ports that only routes name, by number. */
   #others: Map<number, TranslatedUpstream> | undefined
 
@@ -64,14 +66,32 @@ export class ServiceUpstreams {
     return known
   }
 
+  /** Reports Pods that tell by a command alone whether they are ready, where that is what would be asked. */
+  reportCommandProbe(defaultCheck: string, diagnostics: DiagnosticList): void {
+    const service = this.#service
+    const pod = this.#commandProbed
+    if (pod === undefined || (this.#policy?.['health.check'] ?? defaultCheck) !== 'auto') return
+    diagnostics.add(
+      'PORTICO_REF_PROBE_COMMAND',
+      'the readinessProbe of its Pods is a command, which only a kubelet can run: they count as ready',
+      {
+        position: service.origin.locate(['metadata', 'name']),
+        resource: printResource(service),
+        notes: [{ message: `${printResource(pod)} is one of them`, position: pod.origin.locate(['metadata', 'name']) }],
+        help: 'with the annotation portico.dev/health-check: http (or tcp, grpc) Portico asks the endpoints itself',
+      },
+    )
+  }
+
   #make(port: ServicePort, isListed: boolean): TranslatedUpstream {
     const service = this.#service
     const { namespace, name } = service.meta
     const external = service.type === 'ExternalName' && this.#finder.findOverride(service, port) === undefined
     const allowPrivate = this.#settings.externalNames.allowPrivate
     const found = external
-      ? { endpoints: [createExternalEndpoint(service, port)], gap: undefined }
+      ? { endpoints: [createExternalEndpoint(service, port)], gap: undefined, commandProbed: undefined }
       : this.#finder.find(service, port)
+    this.#commandProbed ??= found.commandProbed
     const upstream: Upstream = Object.freeze({
       key: `${namespace}/${name}:${port.port}`,
       service: Object.freeze({

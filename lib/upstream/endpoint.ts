@@ -3,10 +3,11 @@ import { isIP } from 'node:net'
 import { isPrivateAddress } from '../base/cidr.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
-import type { UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
+import type { EndpointTrouble, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
 import type { UpstreamTls } from './connect.ts'
 import { ConnectionPool, type PoolSurroundings, type Waiter } from './connection-pool.ts'
+import { FailureWatch } from './failure-watch.ts'
 import type { NameResolver } from './resolver.ts'
 
 export type EndpointIdentity = Readonly<{
@@ -26,6 +27,7 @@ export type EndpointSurroundings = PoolSurroundings &
   Readonly<{
     names: NameResolver
     tls: (serverName: string) => UpstreamTls
+    onTrouble: (trouble: EndpointTrouble) => void
   }>
 
 /** Most addresses of one name that are tried for one connection. */
@@ -43,6 +45,7 @@ export class EndpointState {
   failures: number = 0
   lastFailure: Readonly<{ error: GatewayError; at: number }> | undefined
   readonly #surroundings: EndpointSurroundings
+  readonly #failureWatch: FailureWatch
   /** By address; more than one for a name. The TLS policy is part of the key, so that a stricter one never reuses a connection of a laxer one. */
   readonly #pools = new Map<string, ConnectionPool>()
   /** The pools of these addresses under these settings. */
@@ -58,6 +61,9 @@ export class EndpointState {
     this.key = identity.key
     this.label = printEndpointAddress(identity.host, identity.port)
     this.#surroundings = surroundings
+    const { clock, policy, onTrouble } = surroundings
+    const { upstream, host, port } = identity
+    this.#failureWatch = new FailureWatch(clock, policy, (reason) => onTrouble({ upstream, host, port, reason }))
     this.#literal = isIP(identity.host) === 0 ? undefined : [identity.host]
   }
 
@@ -86,10 +92,18 @@ export class EndpointState {
   }
 
   /** It answered: status, and milliseconds from the request to the head of the answer. */
-  recordAnswer(_status: number, _ms: number): void {}
+  recordAnswer(status: number, _ms: number): void {
+    this.#failureWatch.answer(status)
+  }
+
+  /** All of its answer came. */
+  recordEnd(): void {
+    this.#failureWatch.end()
+  }
 
   recordFailure(error: GatewayError): void {
     this.failures++
+    this.#failureWatch.failure(error)
     this.lastFailure = { error, at: this.#surroundings.clock.now() }
   }
 

@@ -1,5 +1,6 @@
 /** One upstream while its snapshot lives: picks an endpoint for each request. HOT */
 import { GatewayError } from '../base/errors.ts'
+import { isEligible } from '../model/health.ts'
 import type { Upstream } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
 import { type Candidate, chooseCandidates } from './candidates.ts'
@@ -19,7 +20,7 @@ export class UpstreamPool {
     this.upstream = upstream
     this.states = states
     this.#state = state
-    this.#balancer = new RoundRobin(chooseCandidates(upstream.endpoints, states), state.rotation)
+    this.#balancer = new RoundRobin(chooseCandidates(upstream.endpoints, states, upstream.inPanic), state.rotation)
   }
 
   get policy(): UpstreamPolicy {
@@ -37,6 +38,10 @@ export class UpstreamPool {
     const { key, endpoints } = this.upstream
     if (tried.length > 0) return `${key}: every endpoint was tried`
     if (endpoints.length === 0) return `${key} has no endpoints`
-    return `${key}: none of ${endpoints.length} endpoints is ready with a weight above 0`
+    const eligible = endpoints.filter(isEligible)
+    const [first] = eligible
+    if (!first) return `${key}: none of ${endpoints.length} endpoints is ready with a weight above 0`
+    const { label } = this.states[endpoints.indexOf(first)]!
+    return `${key}: none of ${eligible.length} ready endpoints is in good health (${label}: ${first.health?.reason})`
   }
 }

@@ -1,13 +1,12 @@
 /** All upstreams and endpoints that any snapshot uses, kept over reloads with what is known of them. */
-import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
 import { runAtOnce } from '../base/slice.ts'
-import type { Endpoint, Upstream, UpstreamKey } from '../model/upstream.ts'
+import type { Endpoint, EndpointTrouble, Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
 import type { Settings } from '../settings-table.ts'
+import { Authorities } from './authorities.ts'
 import type { UpstreamTls } from './connect.ts'
 import { type EndpointIdentity, EndpointState, type EndpointSurroundings } from './endpoint.ts'
 import { UpstreamPool } from './pool.ts'
@@ -18,27 +17,26 @@ export type RegistryOptions = {
   /** The settings in force; read at each use. */
   settings: () => Settings
   clock: Clock
+  /** Requests to an endpoint fail more often than its policy allows. */
+  onTrouble?: (trouble: EndpointTrouble) => void
   /** How names become addresses; given by tests. */
   resolve?: Resolve
 }
 
-const MIN_TLS_VERSION = 'TLSv1.2'
-
 export class EndpointRegistry {
   readonly #settings: () => Settings
   readonly #clock: Clock
+  readonly #onTrouble: (trouble: EndpointTrouble) => void
   readonly #watch: DeadlineWatch
   readonly #upstreams = new Map<UpstreamKey, UpstreamState>()
   readonly #names: NameResolver
-  /** By file. */
-  readonly #authorities = new Map<string, SecureContext>()
-  /** The authorities of the system; made once, since each costs a parse of all of them. */
-  #systemContext: SecureContext | undefined
+  readonly #authorities = new Authorities()
 
   constructor(options: RegistryOptions) {
-    const { settings, clock, resolve = resolveName } = options
+    const { settings, clock, resolve = resolveName, onTrouble = () => {} } = options
     this.#settings = settings
     this.#clock = clock
+    this.#onTrouble = onTrouble
     this.#watch = new DeadlineWatch(clock)
     this.#names = new NameResolver(resolve, clock)
   }
@@ -109,29 +107,12 @@ export class EndpointRegistry {
       watch: this.#watch,
       names: this.#names,
       tls: (serverName) => this.#tls(serverName, state.policy),
+      onTrouble: this.#onTrouble,
     }
   }
 
   #tls(serverName: string, { verifyTls, caFile }: UpstreamPolicy): UpstreamTls {
-    const secureContext = caFile === '' ? undefined : this.#readAuthorities(caFile)
-    if (secureContext) return { serverName, verify: verifyTls, secureContext }
-    this.#systemContext ??= createSecureContext({ minVersion: MIN_TLS_VERSION })
-    return { serverName, verify: verifyTls, secureContext: this.#systemContext }
-  }
-
-  /** An unreadable file never makes verification laxer: then only the system's authorities are left. */
-  #readAuthorities(file: string): SecureContext | undefined {
-    const context = this.#authorities.get(file) ?? readAuthorities(file)
-    if (context) this.#authorities.set(file, context)
-    return context
-  }
-}
-
-function readAuthorities(file: string): SecureContext | undefined {
-  try {
-    return createSecureContext({ minVersion: MIN_TLS_VERSION, ca: [...rootCertificates, readFileSync(file, 'utf8')] })
-  } catch {
-    return undefined
+    return { serverName, verify: verifyTls, secureContext: this.#authorities.context(caFile) }
   }
 }
 

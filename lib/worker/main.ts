@@ -37,6 +37,7 @@ class WorkerProcess {
       defaultCertificate,
       ticketSecret,
       httpsPort: () => httpsPort,
+      onTrouble: (trouble) => tell({ type: 'trouble', trouble }),
     })
     this.#reporter = new Reporter(this.#traffic, counts, destination)
     // Also the sign that this process is not hung.

@@ -1,7 +1,7 @@
 /** What the control process and its workers say to each other, and how a large update is cut so that no message stalls anybody. */
 import type { RequestErrorCode } from '../base/errors.ts'
 import type { Certificate } from '../model/certificate.ts'
-import type { Upstream } from '../model/upstream.ts'
+import type { EndpointTrouble, Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
 import type { LiveHost, LiveRoute, SnapshotUpdate } from '../snapshot-update.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
@@ -36,6 +36,8 @@ export type FromWorker =
   /** At each `report`, and every second. */
   | Readonly<{ type: 'figures'; figures: TrafficFigures }>
   | Readonly<{ type: 'reported' }>
+  /** At once, so that the endpoint can be ejected. */
+  | Readonly<{ type: 'trouble'; trouble: EndpointTrouble }>
   | Readonly<{ type: 'draining'; inFlight: number }>
   | Readonly<{ type: 'finished'; left: number }>
 
@@ -66,7 +68,7 @@ export type EndpointData = Readonly<{
 const PIECE_WEIGHT = 400
 const CERTIFICATE_WEIGHT = 20
 
-/** An update in pieces of bounded size, at least one. Positions in files, which nobody reads over there, are left out. */
+/** An update in pieces of bounded size, at least one. Positions in files and probes, which nobody reads over there, are left out. */
 export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
   const { hosts, upstreams, certificates, removed, settings, defaultRoute, ...rest } = update
   const empty: SnapshotUpdate = {
@@ -80,7 +82,7 @@ export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
   }
   yield { ...empty, settings, removed }
   for (const some of group(upstreams, ({ endpoints }) => 1 + endpoints.length)) {
-    yield { ...empty, upstreams: some.map(dropPositions) }
+    yield { ...empty, upstreams: some.map(dropUnread) }
   }
   for (const some of group(certificates, () => CERTIFICATE_WEIGHT)) yield { ...empty, certificates: some }
   for (const some of group(hosts, ({ routes }) => 1 + routes.length)) yield { ...empty, hosts: some.map(pickLive) }
@@ -135,8 +137,8 @@ function pickRoute({ id, match, action, ingress }: LiveRoute): LiveRoute {
   return { id, match, action, ingress }
 }
 
-function dropPositions(upstream: Upstream): Upstream {
-  return { ...upstream, endpoints: upstream.endpoints.map(({ position: _, ...endpoint }) => endpoint) }
+function dropUnread(upstream: Upstream): Upstream {
+  return { ...upstream, endpoints: upstream.endpoints.map(({ position: _, probes: __, ...endpoint }) => endpoint) }
 }
 
 /** Figures in messages of bounded size, at least one; together they say what `figures` says. */

@@ -199,6 +199,7 @@ export class WorkerSet implements Carrier {
       },
       sockets: [...this.#sockets].map(([name, socket]) => [name, socket.handle(slot.number - 1)] as const),
       onFigures: (figures) => this.#tally.add(worker, figures),
+      onTrouble: (trouble) => this.#options.onTrouble?.(trouble),
     })
     slot.worker = worker
     const failure = await worker.start(this.#live!)

@@ -1,6 +1,7 @@
 /** One worker process as the control process sees it, from its start to its end. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { EndpointTrouble } from '../model/upstream.ts'
 import { diffLive, type LiveConfiguration } from '../snapshot-update.ts'
 import type { ListenerName } from '../traffic.ts'
 import type { SocketHandle } from './listening-socket.ts'
@@ -13,6 +14,7 @@ export type WorkerOptions = {
   readonly start: Extract<ToWorker, { type: 'start' }>
   readonly sockets: readonly (readonly [ListenerName, SocketHandle])[]
   readonly onFigures: (figures: TrafficFigures) => void
+  readonly onTrouble: (trouble: EndpointTrouble) => void
 }
 
 /** A socket that the worker could not listen on, with Node's error code. */
@@ -184,6 +186,10 @@ export class Worker {
       this.#figures = message.figures
       this.#inFlight = message.figures.inFlight
       this.#options.onFigures(message.figures)
+      return
+    }
+    if (message.type === 'trouble') {
+      this.#options.onTrouble(message.trouble)
       return
     }
     if (message.type === 'applied') {

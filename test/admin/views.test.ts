@@ -157,6 +157,29 @@ t.test('a route whose Service has no usable endpoint is not called served', asyn
   ])
 })
 
+t.test('endpoints that are not in good health say why, and are not among those of routes and Services', async (t) => {
+  const bad = (state: 'unhealthy' | 'ejected') => ({ health: { state, reason: 'GET /: 503', since: 0 } })
+  const one = upstream('one', [endpoint('10.0.3.1', bad('unhealthy')), endpoint('10.0.3.2', bad('ejected'))])
+  const two = upstream('two', [endpoint('10.0.3.1', bad('unhealthy')), endpoint('10.0.3.3')])
+  const routes = [one, two].map(({ key }) => route('shop.test', '/', { type: 'forward', upstream: key }, 10))
+  const host = { host: 'shop.test', routes, redirectToHttps: false, position: at(9) }
+  const show = (...all: (typeof one)[]) => ({
+    ...model,
+    hosts: [host],
+    shadowed: [],
+    upstreams: new Map(all.map((each) => [each.key, each])),
+  })
+  t.match(endpointsView(show(one)), [
+    { state: 'unhealthy', reason: 'GET /: 503', healthSince: '1970-01-01T00:00:00.000Z' },
+    { state: 'ejected', reason: 'GET /: 503' },
+  ])
+  t.match(routesView(show(one, two)), [
+    { state: 'no endpoints', reason: '503: none of its 2 endpoints is ready and in good health', endpoints: [] },
+    { state: 'served', endpoints: ['10.0.3.3:80'] },
+  ])
+  t.match(routesView(show({ ...one, inPanic: true }, two)), [{ state: 'served', endpoints: { length: 2 } }, {}])
+})
+
 t.test('an endpoint that the settings deny is listed as such, and not among those of its Service', async (t) => {
   const denied = {
     ...upstream('old', [endpoint('127.0.0.1', { source: 'ExternalName' })]),

@@ -46,22 +46,26 @@ status:
     ],
     'S8, D18: containers, then sidecars',
   )
-  t.same(pod.readinessProbe, {
-    type: 'http',
-    path: '/ready',
-    port: 'http',
-    scheme: 'HTTPS',
-    headers: [['Host', 'a']],
-    periodSeconds: 5,
-    timeoutSeconds: 1,
-    successThreshold: 1,
-    failureThreshold: 3,
-  })
+  t.same(pod.readinessProbes, [
+    {
+      type: 'http',
+      host: '',
+      path: '/ready',
+      port: 8080,
+      scheme: 'HTTPS',
+      headers: [['Host', 'a']],
+      service: '',
+      periodSeconds: 5,
+      timeoutSeconds: 1,
+      successThreshold: 1,
+      failureThreshold: 3,
+    },
+  ])
 })
 
 t.test('a Pod that says nothing of its state', async (t) => {
   const pod = decodeOne('Pod', 'apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a}]}\n')
-  t.match(pod, { podIPs: [], phase: undefined, ready: undefined, ports: [], readinessProbe: undefined })
+  t.match(pod, { podIPs: [], phase: undefined, ready: undefined, ports: [], readinessProbes: [] })
 })
 
 for (const [probe, expected] of [
@@ -72,7 +76,7 @@ for (const [probe, expected] of [
 ] as const) {
   t.test(`a readiness probe ${probe}`, async (t) => {
     const text = `apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, readinessProbe: ${probe}}]}\n`
-    t.match(decodeOne('Pod', text).readinessProbe, expected)
+    t.match(decodeOne('Pod', text).readinessProbes, [expected])
   })
 }
 

@@ -192,3 +192,31 @@ t.test(
     }
   },
 )
+
+t.test('endpoints whose health is watched have series, so many and no more', async (t) => {
+  const metrics = createMetrics()
+  const health = Array.from({ length: 2_500 }, (_, index) => ({
+    upstream: 'default/web:80',
+    endpoint: `127.0.0.1:${index + 1}`,
+    isHealthy: index > 0,
+    ejections: index,
+    successes: 2,
+    failures: 1,
+  }))
+  metrics.watch({
+    requestsInFlight: () => 0,
+    connections: () => [],
+    health: () => health,
+    panics: () => [['default/web:80', 3]],
+  })
+  const text = await metrics.text()
+  const labels = 'upstream="default/web:80",endpoint="127.0.0.1:1"'
+  t.equal(pick(text, 'portico_endpoint_healthy')[0], `portico_endpoint_healthy{${labels}} 0`)
+  t.equal(pick(text, 'portico_endpoint_healthy').length, 2_000)
+  t.match(pick(text, 'portico_endpoint_ejections_total')[1], / 1$/)
+  t.same(pick(text, 'portico_health_checks_total').slice(0, 2), [
+    `portico_health_checks_total{${labels},result="success"} 2`,
+    `portico_health_checks_total{${labels},result="failure"} 1`,
+  ])
+  t.same(pick(text, 'portico_upstream_panics_total'), ['portico_upstream_panics_total{upstream="default/web:80"} 3'])
+})

@@ -45,6 +45,59 @@ t.test('S27 nothing left is PORTICO_UP_NO_ENDPOINTS', async (t) => {
   }
 })
 
+const bad = (state: 'unhealthy' | 'ejected') => ({ health: { state, reason: 'GET /: 503', since: 0 } })
+const good = { health: { state: 'healthy', reason: 'GET /: 200', since: 0 } } as const
+
+t.test('endpoints that are not in good health are not picked', async (t) => {
+  const { pool } = makePools([
+    { port: 1, ...bad('unhealthy') },
+    { port: 2, ...bad('ejected') },
+    { port: 3, ...good },
+  ])
+  t.same(
+    [1, 2].map(() => pickPort(pool)),
+    [3, 3],
+  )
+})
+
+t.test('in panic health is not looked at', async (t) => {
+  const { registry } = makePools([])
+  const upstream = makeUpstream('web', [
+    { port: 1, ...bad('unhealthy') },
+    { port: 2, ...bad('ejected') },
+    { port: 3, ready: false },
+  ])
+  const pool = registry.pool({ ...upstream, inPanic: true })
+  t.same(
+    [1, 2, 3].map(() => pickPort(pool)),
+    [1, 2, 1],
+  )
+})
+
+t.test('where none is in good health there is none, and the reason says so', async (t) => {
+  const { pool } = makePools([
+    { port: 1, ...bad('unhealthy') },
+    { port: 2, ready: false },
+  ])
+  t.match(pool.pick(NOBODY, []), {
+    code: 'PORTICO_UP_NO_ENDPOINTS',
+    detail: 'default/web:80: none of 1 ready endpoints is in good health (127.0.0.1:1: GET /: 503)',
+  })
+})
+
+t.test('S26c those that are unhealthy are not ready either', async (t) => {
+  const draining = { ready: false, serving: true, terminating: true }
+  const { pool } = makePools([
+    { port: 1, ...bad('unhealthy') },
+    { port: 2, ...draining },
+    { port: 3, ...draining, ...bad('unhealthy') },
+  ])
+  t.same(
+    [1, 2].map(() => pickPort(pool)),
+    [2, 2],
+  )
+})
+
 t.test('endpoints that were tried are not picked again', async (t) => {
   const { pool } = makePools([{ port: 1 }, { port: 2 }])
   const [one, two] = pool.states

@@ -9,7 +9,7 @@ import { makeModel, NOWHERE } from '../helpers/snapshot.ts'
 import { makeLabels, makeRecord } from '../telemetry/make-record.ts'
 
 const model = makeModel({
-  upstreams: { web: [{ port: 3000, position: NOWHERE }] },
+  upstreams: { web: [{ port: 3000, position: NOWHERE, probes: [] }] },
   routes: Array.from({ length: 3_000 }, (_, index) => ({
     host: `host-${index % 300}.test`,
     path: `/${index}`,
@@ -41,6 +41,7 @@ t.test('places in files stay behind, and equal parts are there once', async (t) 
   const [host] = joinUpdate([...cutUpdate(update)].map((piece) => deserialize(serialize(piece)))).hosts
   t.notOk(JSON.stringify([...cutUpdate(update)].map(({ hosts }) => hosts)).includes('position'))
   t.notOk(JSON.stringify([...cutUpdate(update)].map(({ upstreams }) => upstreams[0]?.endpoints)).includes('position'))
+  t.notOk(JSON.stringify([...cutUpdate(update)].map(({ upstreams }) => upstreams[0]?.endpoints)).includes('probes'))
   t.equal(host?.routes[0]?.action, host?.routes[1]?.action)
   t.equal(host?.routes[0]?.ingress, host?.routes[1]?.ingress)
 })

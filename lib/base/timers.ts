@@ -1,0 +1,16 @@
+/** Timers, injectable beside the clock. They keep no process alive by themselves. */
+
+export type Timers = {
+  /** Calls `run` once after so many milliseconds; what it gives takes that back. */
+  after(milliseconds: number, run: () => void): () => void
+}
+
+/** Node's timers fire at once beyond this. */
+const MAX_MS = 2_147_483_647
+
+export const systemTimers: Timers = {
+  after(milliseconds, run) {
+    const timer = setTimeout(run, Math.min(milliseconds, MAX_MS)).unref()
+    return () => clearTimeout(timer)
+  },
+}

@@ -1,0 +1,74 @@
+/** One question to one endpoint: is it well? */
+import type { StatusRange } from '../base/status-ranges.ts'
+import { askGrpc, printGrpc } from './grpc-probe.ts'
+import { askHttp } from './http-probe.ts'
+import { askTcp } from './tcp-probe.ts'
+
+/** How TLS is spoken where a probe speaks it. */
+export type ProbeTls = Readonly<{
+  /** In SNI and certificate; `''` sends none. */
+  serverName: string
+  verify: boolean
+  /** Beside the authorities of the system; `''` is none. */
+  caFile: string
+}>
+
+type Place = Readonly<{ address: string; port: number }>
+
+export type HttpProbe = Place &
+  Readonly<{
+    type: 'http'
+    path: string
+    headers: readonly (readonly [name: string, value: string])[]
+    tls: ProbeTls | undefined
+    /** Answers of good health. */
+    statuses: readonly StatusRange[]
+    /** Follows redirects to the same host, as the kubelet does; one to another host is an answer like any other. */
+    followsRedirects: boolean
+  }>
+export type TcpProbe = Place & Readonly<{ type: 'tcp' }>
+export type GrpcProbe = Place & Readonly<{ type: 'grpc'; service: string }>
+export type Probe = HttpProbe | TcpProbe | GrpcProbe
+
+/** `detail` is for people: `GET /healthz: 503`. */
+export type ProbeResult = Readonly<{ isOk: boolean; detail: string }>
+
+/** Never rejects: whatever goes wrong is a result. Nothing is left open when it resolves; `abort` ends it early. */
+export async function runProbe(probe: Probe, timeoutMs: number, abort: AbortController): Promise<ProbeResult> {
+  const limit = setTimeout(() => abort.abort(), timeoutMs).unref()
+  try {
+    return await ask(probe, abort.signal)
+  } catch (error) {
+    const why = abort.signal.aborted ? `no answer within ${timeoutMs} ms` : explainError(error)
+    return { isOk: false, detail: `${describe(probe)}: ${why}` }
+  } finally {
+    clearTimeout(limit)
+  }
+}
+
+function ask(probe: Probe, signal: AbortSignal): Promise<ProbeResult> {
+  switch (probe.type) {
+    case 'http':
+      return askHttp(probe, signal)
+    case 'tcp':
+      return askTcp(probe, signal)
+    case 'grpc':
+      return askGrpc(probe, signal)
+  }
+}
+
+function explainError(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  return code === 'ECONNREFUSED' ? 'connection refused' : code === 'ECONNRESET' ? 'connection reset' : message
+}
+
+function describe(probe: Probe): string {
+  switch (probe.type) {
+    case 'http':
+      return `GET ${probe.path}`
+    case 'tcp':
+      return `connect to port ${probe.port}`
+    case 'grpc':
+      return printGrpc(probe)
+  }
+}

@@ -1,0 +1,79 @@
+/** An HTTP endpoint that does what it is told to, and counts what it was asked. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
+
+/** `reset` in the middle of the answer, `cut` before it; `hang` never answers, `slow` after `slowMs`. */
+export type Fault = 'none' | 'cut' | 'reset' | 'hang' | 'slow' | number
+
+export type FaultyServer = {
+  readonly port: number
+  fault: Fault
+  slowMs: number
+  requests: IncomingMessage[]
+  /** Open connections. */
+  readonly connections: () => Promise<number>
+  /** Refuses connections. */
+  stop(): Promise<void>
+  /** Listens again, on the same port. */
+  restart(): Promise<void>
+}
+
+/** `isFaulty` says of which requests the fault is; left out: of all. */
+export async function startFaultyServer(
+  t: Test,
+  fault: Fault = 'none',
+  isFaulty: (request: IncomingMessage) => boolean = () => true,
+): Promise<FaultyServer> {
+  const server = createServer((request, response) => {
+    faulty.requests.push(request)
+    void answer(isFaulty(request) ? faulty.fault : 'none', response)
+  })
+  async function answer(fault: Fault, response: ServerResponse): Promise<void> {
+    if (fault === 'hang') return
+    if (fault === 'cut') response.socket?.resetAndDestroy()
+    else if (fault === 'reset') {
+      response.writeHead(200, { 'content-length': '1000' })
+      response.write('the beginning')
+      // Once it is out.
+      setImmediate(() => response.socket?.resetAndDestroy())
+    } else {
+      if (fault === 'slow') await sleep(faulty.slowMs)
+      response.statusCode = typeof fault === 'number' ? fault : 200
+      response.end(`${faulty.port}`)
+    }
+  }
+  const listen = async (port: number): Promise<number> => {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+    return (server.address() as AddressInfo).port
+  }
+  const stop = async (): Promise<void> => {
+    if (!server.listening) return
+    const closed = once(server, 'close')
+    server.close()
+    server.closeAllConnections()
+    await closed
+  }
+  const port = await listen(0)
+  const faulty: FaultyServer = {
+    port,
+    fault,
+    slowMs: 0,
+    requests: [],
+    connections: () => new Promise((resolve) => server.getConnections((_error, count) => resolve(count))),
+    stop,
+    restart: async () => {
+      await listen(port)
+    },
+  }
+  t.teardown(stop)
+  return faulty
+}
+
+/** Waits for what is to happen; the test's own time limit ends it. */
+export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await isSo())) await sleep(5)
+}
