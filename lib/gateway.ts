@@ -7,6 +7,7 @@ import { type Clock, systemClock } from './base/clock.ts'
 import { countDiagnostics } from './base/diagnostics.ts'
 import type { Carrier } from './carrier.ts'
 import { type Configuration, type ConfigurationInput, ConfigurationLoader, hasSettingErrors } from './configuration.ts'
+import type { DnsServer } from './dns/server.ts'
 import type { Certificate } from './model/certificate.ts'
 import { FileWatch } from './providers/file-watch.ts'
 import { type Reloaded, Reloader, type ReloadFailed } from './reload.ts'
@@ -31,7 +32,7 @@ export type GatewayInput = ConfigurationInput & {
   readonly version?: string
 }
 
-export type GatewayPorts = Readonly<{ http?: number; https?: number; admin?: number }>
+export type GatewayPorts = Readonly<{ http?: number; https?: number; admin?: number; dns?: number }>
 
 export type GatewayEvents = { reloaded: [Reloaded]; 'reload-failed': [ReloadFailed] }
 
@@ -103,6 +104,7 @@ class GatewayProcess implements Gateway {
   readonly #watch: FileWatch | undefined
   #carrier: Carrier | undefined
   #admin: AdminListener | undefined
+  #dns: DnsServer | undefined
   #defaultCertificate: Certificate | undefined
   #ports: GatewayPorts = {}
   #state: State = 'created'
@@ -124,11 +126,12 @@ class GatewayProcess implements Gateway {
       connections: () => this.#carrier?.connections() ?? [],
       logLinesDropped: () => this.#carrier?.logLinesDropped ?? this.#destination.dropped,
       workers: () => this.#carrier?.workers() ?? [],
+      dnsRequests: () => this.#dns?.counts() ?? [],
     })
     this.#watch = settings.watch ? this.#createWatch() : undefined
     this.#reloader = new Reloader({
       load: (request) => loader.load(request),
-      apply: async (served) => this.#carrier?.apply(served),
+      apply: (served) => this.#apply(served),
       clock: this.#clock,
       first: configuration,
       onLoaded: ({ stamps }) => void this.#watch?.update(stamps),
@@ -203,6 +206,23 @@ class GatewayProcess implements Gateway {
     this.#carrier = await this.#createCarrier()
     const ports = await this.#carrier.start(this.served)
     this.#ports = { ...ports, ...this.#ports }
+    if (settings.dns.enabled) await this.#openDns()
+  }
+
+  async #openDns(): Promise<void> {
+    const { DnsServer } = await import('./dns/server.ts')
+    this.#dns = new DnsServer({ log: this.log, clock: this.#clock, first: this.served })
+    const { address, port } = this.#settings.dns
+    try {
+      this.#ports = { ...this.#ports, dns: (await this.#dns.start()).port }
+    } catch (error) {
+      throw explainListenError(error, { name: 'dns', address, port })
+    }
+  }
+
+  async #apply(served: ServedConfiguration): Promise<void> {
+    await this.#carrier?.apply(served)
+    this.#dns?.apply(served)
   }
 
   /** Loads what it takes, and no more: without traffic of its own, this process does without a good part of the code. */
@@ -244,7 +264,7 @@ class GatewayProcess implements Gateway {
     this.#watch?.close()
     // A reload may be waiting for a worker that hangs: the end of the workers ends it too.
     await Promise.all([this.#reloader.close(), this.#carrier?.close()])
-    await this.#admin?.close()
+    await Promise.all([this.#admin?.close(), this.#dns?.close()])
   }
 
   #createWatch(): FileWatch {

@@ -12,6 +12,13 @@ export type ServiceView = Readonly<{
   type: string
   /** `''` where there is none. */
   clusterIP: string
+  /** In the order of its families; none where it is headless, or has no virtual IP. */
+  clusterIPs: readonly string[]
+  headless: boolean
+  /** As written; `''` where its type is another. */
+  externalName: string
+  /** Its name leads to endpoints that are not ready too. */
+  publishNotReadyAddresses: boolean
   externalIP: string
   ports: readonly Readonly<{
     name: string

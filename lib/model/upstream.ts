@@ -12,6 +12,8 @@ export type EndpointSource = 'settings' | 'annotation' | 'EndpointSlice' | 'Endp
 export type Endpoint = Readonly<{
   /** An IP address, or a DNS name to resolve (FQDN slices, settings, annotation, ExternalName). */
   host: string
+  /** The address that the same object has in the other family: DNS answers with both, traffic takes one (S32). */
+  otherAddress?: string
   port: number
   weight: number
   /** `serving && !ready` endpoints are the fallback of S26c. */

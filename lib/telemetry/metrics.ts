@@ -36,6 +36,8 @@ export type LiveFigures = {
   logLinesDropped?: () => number
   /** Left out, or none: the process itself carries the traffic. */
   workers?: () => readonly WorkerFigures[]
+  /** Questions of DNS clients, by type and RCODE; both out of short lists. */
+  dnsRequests?: () => Iterable<Readonly<{ type: string; code: string; count: number }>>
 }
 
 export type Metrics = {
@@ -106,6 +108,13 @@ export function createMetrics(options: { counts: RequestCounts; version?: string
   )
   define('counter', 'portico_log_lines_dropped_total', 'Log lines that could not be written.', () =>
     figures?.logLinesDropped ? [{ labels: {}, value: figures.logLinesDropped() }] : [],
+  )
+
+  define('counter', 'portico_dns_requests_total', 'Questions of DNS clients that were answered.', () =>
+    [...(figures?.dnsRequests?.() ?? [])].map(({ type, code, count }) => ({
+      labels: { type, rcode: code },
+      value: count,
+    })),
   )
 
   const workers = () => figures?.workers?.() ?? []

@@ -5,6 +5,8 @@ import type { ServiceView } from '../model/model.ts'
 import { KeyOrder, Memo } from './memo.ts'
 import type { TranslatedUpstream } from './upstream.ts'
 
+const NO_ADDRESSES: readonly string[] = Object.freeze([])
+
 /** Makes the views, each once. */
 export class ServiceViews {
   readonly #views = new Memo<Service, ServiceView>()
@@ -51,6 +53,10 @@ function viewService(service: Service, routed: readonly number[]): ServiceView {
     name,
     type: service.type,
     clusterIP: service.headless ? 'None' : (service.clusterIP ?? ''),
+    clusterIPs: service.headless ? NO_ADDRESSES : service.clusterIPs,
+    headless: service.headless,
+    externalName: service.type === 'ExternalName' ? (service.externalName ?? '') : '',
+    publishNotReadyAddresses: service.publishNotReadyAddresses,
     externalIP: findExternalIP(service),
     ports: Object.freeze(
       service.ports.map((port) =>
