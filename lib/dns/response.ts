@@ -133,20 +133,24 @@ class MessageWriter {
     switch (data.type) {
       case A:
       case AAAA:
-        return this.#bytes(data.address)
+        this.#bytes(data.address)
+        break
       case CNAME:
       case PTR:
       case NS:
-        return this.#name(data.name, true)
+        this.#name(data.name, true)
+        break
       case SRV:
         this.#uint16(data.priority)
         this.#uint16(data.weight)
         this.#uint16(data.port)
         // Never compressed (RFC 2782).
-        return this.#name(data.target, false)
+        this.#name(data.target, false)
+        break
       case TXT:
         this.#bytes(Uint8Array.of(data.text.length))
-        return this.#bytes(Buffer.from(data.text, 'latin1'))
+        this.#bytes(Buffer.from(data.text, 'latin1'))
+        break
       case SOA:
         this.#name(data.primary, true)
         this.#name(data.mailbox, true)
@@ -158,7 +162,10 @@ class MessageWriter {
     let rest = name
     while (rest !== '') {
       const place = isCompressed ? this.#places.get(rest) : undefined
-      if (place !== undefined) return this.#uint16(0xc000 | place)
+      if (place !== undefined) {
+        this.#uint16(0xc000 | place)
+        return
+      }
       if (this.#at < POINTER_REACH && !this.#places.has(rest)) this.#places.set(rest, this.#at)
       const dot = rest.indexOf('.')
       const label = dot < 0 ? rest : rest.slice(0, dot)

@@ -49,8 +49,9 @@ class ServiceNames {
   }
 
   make(upstreams: readonly (Upstream | undefined)[]): ServiceRecords {
-    const { clusterIPs, ports } = this.#service
-    const published = upstreams.map((upstream) => upstream?.endpoints.filter((each) => this.#isPublished(each)) ?? [])
+    const { clusterIPs, ports, portless } = this.#service
+    const lists = [...upstreams.map((upstream) => upstream?.endpoints ?? []), portless]
+    const published = lists.map((endpoints) => endpoints.filter((each) => this.#isPublished(each)))
     // Endpoints have names of their own under every Service, as CoreDNS has it; only those of a headless one are in SRV and PTR.
     for (const endpoint of published.flat()) this.#addEndpoint(endpoint)
     if (clusterIPs.length > 0) {

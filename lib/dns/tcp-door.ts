@@ -94,24 +94,33 @@ class Connection {
 
   /** Answers what is there, as far as the client takes the answers. */
   #goOn(): void {
-    while (this.#pending < MAX_PENDING && !this.#socket.writableNeedDrain) {
+    while (this.#isFree) {
+      if (this.#held.length >= 2 && this.#held.readUInt16BE(0) > MAX_QUERY_BYTES) {
+        this.close()
+        return
+      }
       const { messages, rest } = splitMessages(this.#held, 1)
       const [message] = messages
       if (message === undefined) break
       this.#held = rest
-      if (message.length > MAX_QUERY_BYTES) return this.close()
       this.#idle.refresh()
       this.#answer(message)
     }
-    if (this.#held.length >= 2 && this.#held.readUInt16BE(0) > MAX_QUERY_BYTES) return this.close()
-    if (this.#pending < MAX_PENDING && !this.#socket.writableNeedDrain) this.#socket.resume()
+    if (this.#isFree) this.#socket.resume()
     else this.#socket.pause()
     this.#finish()
   }
 
+  get #isFree(): boolean {
+    return this.#pending < MAX_PENDING && !this.#socket.writableNeedDrain
+  }
+
   #answer(message: Buffer): void {
     const reply = this.#responder.respond(message, { address: this.#address, transport: 'tcp' })
-    if (!(reply instanceof Promise)) return this.#send(reply)
+    if (!(reply instanceof Promise)) {
+      this.#send(reply)
+      return
+    }
     this.#pending++
     reply.then((bytes) => {
       this.#pending--

@@ -70,7 +70,7 @@ export class ZoneBuilder {
       all.get(`${namespace}/${name}:${port}${protocol === 'TCP' ? '' : `/${protocol}`}`),
     )
     const known = this.#known.get(service)
-    if (known !== undefined && known.upstreams.every((each, index) => each === upstreams[index])) return known.records
+    if (known?.upstreams.every((each, index) => each === upstreams[index])) return known.records
     const records = makeServiceRecords(service, upstreams, `${name}.${namespace}.svc.${this.#origin}`)
     this.#known.set(service, { upstreams, records })
     return records
