@@ -81,7 +81,8 @@ function refuseUnusable({ settings, model, diagnostics }: Configuration): void {
   const help = 'portico check prints every problem'
   if (hasSettingErrors(diagnostics)) throw new StartError('the settings have errors', help, { diagnostics })
   if (settings.strict) throw new StartError(`${count} in the configuration, and strict is on`, help, { diagnostics })
-  if (model.hosts.length === 0 && !model.defaultRoute) {
+  const hasNames = settings.dns.enabled && model.services.length > 0
+  if (model.hosts.length === 0 && !model.defaultRoute && !hasNames) {
     throw new StartError(`${count} in the configuration, and nothing is left to serve`, help, { diagnostics })
   }
 }
