@@ -1,6 +1,7 @@
 /** DNS over TCP (RFC 7766): several questions on a connection, answered as they are ready. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { HEADER_BYTES } from './query.ts'
 import type { Responder } from './responder.ts'
 import { frameMessage, splitMessages } from './stream.ts'
 
@@ -57,6 +58,11 @@ export class TcpDoor {
   }
 }
 
+/** What has no header could not be told what it lacks. */
+function isLikely(bytes: number): boolean {
+  return bytes >= HEADER_BYTES && bytes <= MAX_QUERY_BYTES
+}
+
 class Connection {
   readonly #socket: Socket
   readonly #responder: Responder
@@ -95,7 +101,7 @@ class Connection {
   /** Answers what is there, as far as the client takes the answers. */
   #goOn(): void {
     while (this.#isFree) {
-      if (this.#held.length >= 2 && this.#held.readUInt16BE(0) > MAX_QUERY_BYTES) {
+      if (this.#held.length >= 2 && !isLikely(this.#held.readUInt16BE(0))) {
         this.close()
         return
       }

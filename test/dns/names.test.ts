@@ -225,13 +225,21 @@ t.test('names of the cluster', { skip: isDigHere ? false : 'dig is not installed
     holdNegative(t, await ask('address.default.svc.cluster.local A'), 'NOERROR', 'an address is no name (S33)')
   })
 
-  t.test('N10: no SRV for unnamed ports and ports of an ExternalName, nothing for nodePorts and externalIPs', async (t) => {
-    holdNegative(t, await ask('_http._tcp.plain.default.svc.cluster.local SRV'), 'NXDOMAIN', 'unnamed')
-    holdNegative(t, await ask('_tcp.plain.default.svc.cluster.local SRV'), 'NXDOMAIN', 'nor what would stand above it')
-    holdNegative(t, await ask('_http._tcp.partner.default.svc.cluster.local SRV'), 'NXDOMAIN', 'ExternalName')
-    t.same(await answers('plain.default.svc.cluster.local A'), ['plain.default.svc.cluster.local. A 10.96.0.11'])
-    t.equal((await ask('-x 192.0.2.9')).status, 'REFUSED')
-  })
+  t.test(
+    'N10: no SRV for unnamed ports and ports of an ExternalName, nothing for nodePorts and externalIPs',
+    async (t) => {
+      holdNegative(t, await ask('_http._tcp.plain.default.svc.cluster.local SRV'), 'NXDOMAIN', 'unnamed')
+      holdNegative(
+        t,
+        await ask('_tcp.plain.default.svc.cluster.local SRV'),
+        'NXDOMAIN',
+        'nor what would stand above it',
+      )
+      holdNegative(t, await ask('_http._tcp.partner.default.svc.cluster.local SRV'), 'NXDOMAIN', 'ExternalName')
+      t.same(await answers('plain.default.svc.cluster.local A'), ['plain.default.svc.cluster.local. A 10.96.0.11'])
+      t.equal((await ask('-x 192.0.2.9')).status, 'REFUSED')
+    },
+  )
 
   t.test('N11: a name without records of the type is there, and has none; a name that is not, is not', async (t) => {
     for (const words of [
@@ -267,19 +275,24 @@ t.test('names of the cluster', { skip: isDigHere ? false : 'dig is not installed
     t.same(await answers('peers.default.svc.cluster.local A'), ['peers.default.svc.cluster.local. A 10.3.0.1'])
   })
 
-  t.test('N13: Pods by hostname where the Service is their subdomain, ports or no ports; no names by address', async (t) => {
-    t.same(await answers('set.default.svc.cluster.local A'), [
-      'set.default.svc.cluster.local. A 10.4.0.1',
-      'set.default.svc.cluster.local. A 10.4.0.2',
-    ])
-    t.same(await answers('set-0.set.default.svc.cluster.local A'), ['set-0.set.default.svc.cluster.local. A 10.4.0.1'])
-    t.same(await answers('-x 10.4.0.1'), ['1.0.4.10.in-addr.arpa. PTR set-0.set.default.svc.cluster.local.'])
-    holdNegative(t, await ask('set-1.set.default.svc.cluster.local A'), 'NXDOMAIN', 'another subdomain')
-    t.same(await answers('10-4-0-2.set.default.svc.cluster.local A'), [
-      '10-4-0-2.set.default.svc.cluster.local. A 10.4.0.2',
-    ])
-    holdNegative(t, await ask('10-4-0-1.default.pod.cluster.local A'), 'NXDOMAIN', 'anybody could claim an address')
-  })
+  t.test(
+    'N13: Pods by hostname where the Service is their subdomain, ports or no ports; no names by address',
+    async (t) => {
+      t.same(await answers('set.default.svc.cluster.local A'), [
+        'set.default.svc.cluster.local. A 10.4.0.1',
+        'set.default.svc.cluster.local. A 10.4.0.2',
+      ])
+      t.same(await answers('set-0.set.default.svc.cluster.local A'), [
+        'set-0.set.default.svc.cluster.local. A 10.4.0.1',
+      ])
+      t.same(await answers('-x 10.4.0.1'), ['1.0.4.10.in-addr.arpa. PTR set-0.set.default.svc.cluster.local.'])
+      holdNegative(t, await ask('set-1.set.default.svc.cluster.local A'), 'NXDOMAIN', 'another subdomain')
+      t.same(await answers('10-4-0-2.set.default.svc.cluster.local A'), [
+        '10-4-0-2.set.default.svc.cluster.local. A 10.4.0.2',
+      ])
+      holdNegative(t, await ask('10-4-0-1.default.pod.cluster.local A'), 'NXDOMAIN', 'anybody could claim an address')
+    },
+  )
 
   t.test('a Service that was given no virtual IP leads to its endpoints', async (t) => {
     t.same(await answers('local.default.svc.cluster.local A'), [
