@@ -18,7 +18,7 @@ export type Count = Readonly<{ type: string; code: string; count: number }>
 export type Catalogue = Readonly<{
   zone: Zone
   /** Undefined: other names are refused. */
-  forwarder: Forwarder | undefined
+  forwarder: Pick<Forwarder, 'ask'> | undefined
 }>
 
 export type ResponderNotes = Readonly<{

@@ -150,7 +150,7 @@ t.test('an answer that comes late, to a question given up, is not taken for the 
     { 'dns.forwardTimeout': 300 },
   )
   t.same(await client.resolve4(HOST), ['192.0.2.1'])
-  t.equal(resolver.asked.length, 2)
+  t.ok(resolver.asked.length > 1)
 })
 
 for (const [name, behave] of Object.entries<Behaviour>({
