@@ -33,6 +33,9 @@ export type Zone = Readonly<{
   soa: RecordData
 }>
 
+/** While it is being made. */
+type Reverse = Map<string, Map<number, RecordData[]>>
+
 type Services = ReadonlyMap<string, ReadonlyMap<string, ServiceRecords>>
 
 /** Makes zones; the records of a Service are made again only where it or one of its upstreams is another object. */
@@ -48,7 +51,7 @@ export class ZoneBuilder {
     if (origin !== this.#origin) this.#known = new WeakMap()
     this.#origin = origin
     const services = new Map<string, Map<string, ServiceRecords>>()
-    const reverse = new Map<string, RecordSets>()
+    const reverse: Reverse = new Map()
     for (const service of model.services) {
       const records = this.#makeRecords(service, model.upstreams)
       // A headless Service of which nothing is ready has no name (N5).
@@ -77,10 +80,11 @@ export class ZoneBuilder {
   }
 }
 
-function addReverse(reverse: Map<string, RecordSets>, { address, name }: Readonly<{ address: string; name: string }>) {
+function addReverse(reverse: Reverse, { address, name }: ServiceRecords['reverse'][number]): void {
   const key = reverseName(address)
-  const others = reverse.get(key)?.get(PTR) ?? []
-  reverse.set(key, new Map([[PTR, [...others, { type: PTR, name }]]]))
+  const known = reverse.get(key)?.get(PTR)
+  if (known === undefined) reverse.set(key, new Map([[PTR, [{ type: PTR, name }]]]))
+  else known.push({ type: PTR, name })
 }
 
 type Contents = Readonly<{
