@@ -16,10 +16,10 @@ export function withdrawReadyFile(path: string): void {
   }
 }
 
-/** `{"http":PORT,"https":PORT,"admin":PORT,"pid":PID}`, whole or not at all; listeners that are off are left out. */
+/** `{"http":PORT,"https":PORT,"admin":PORT,"dns":PORT,"pid":PID}`, whole or not at all; listeners that are off are left out. */
 export function writeReadyFile(path: string, ports: BoundPorts): void {
-  const { http, https, admin } = ports
+  const { http, https, admin, dns } = ports
   const half = `${path}.${process.pid}`
-  writeFileSync(half, `${JSON.stringify({ http, https, admin, pid: process.pid })}\n`)
+  writeFileSync(half, `${JSON.stringify({ http, https, admin, dns, pid: process.pid })}\n`)
   renameSync(half, path)
 }

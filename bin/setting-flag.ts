@@ -10,6 +10,7 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
   'https.http2': 'http2',
   'https.redirect': 'redirect',
   'admin.enabled': 'admin',
+  'dns.enabled': 'dns',
   'fastLane.enabled': 'fast-lane',
   'log.access': 'access-log',
   'timeouts.drain': 'drain-timeout',

@@ -7,6 +7,7 @@ import { type Clock, systemClock } from './base/clock.ts'
 import { countDiagnostics } from './base/diagnostics.ts'
 import type { Carrier } from './carrier.ts'
 import { type Configuration, type ConfigurationInput, ConfigurationLoader, hasSettingErrors } from './configuration.ts'
+import type { DnsServer } from './dns/server.ts'
 import { HealthObserver } from './health/observer.ts'
 import type { Certificate } from './model/certificate.ts'
 import type { EndpointTrouble } from './model/upstream.ts'
@@ -34,7 +35,7 @@ export type GatewayInput = ConfigurationInput & {
   readonly version?: string
 }
 
-export type GatewayPorts = Readonly<{ http?: number; https?: number; admin?: number }>
+export type GatewayPorts = Readonly<{ http?: number; https?: number; admin?: number; dns?: number }>
 
 export type GatewayEvents = { reloaded: [Reloaded]; 'reload-failed': [ReloadFailed] }
 
@@ -83,7 +84,8 @@ function refuseUnusable({ settings, model, diagnostics }: Configuration): void {
   const help = 'portico check prints every problem'
   if (hasSettingErrors(diagnostics)) throw new StartError('the settings have errors', help, { diagnostics })
   if (settings.strict) throw new StartError(`${count} in the configuration, and strict is on`, help, { diagnostics })
-  if (model.hosts.length === 0 && !model.defaultRoute) {
+  const hasNames = settings.dns.enabled && model.services.length > 0
+  if (model.hosts.length === 0 && !model.defaultRoute && !hasNames) {
     throw new StartError(`${count} in the configuration, and nothing is left to serve`, help, { diagnostics })
   }
 }
@@ -108,6 +110,7 @@ class GatewayProcess implements Gateway {
   readonly #watch: FileWatch | undefined
   #carrier: Carrier | undefined
   #admin: AdminListener | undefined
+  #dns: DnsServer | undefined
   #defaultCertificate: Certificate | undefined
   #ports: GatewayPorts = {}
   #state: State = 'created'
@@ -136,6 +139,7 @@ class GatewayProcess implements Gateway {
       workers: () => this.#carrier?.workers() ?? [],
       health: () => this.#health?.figures() ?? [],
       panics: () => this.#health?.panics() ?? [],
+      dnsRequests: () => this.#dns?.counts() ?? [],
     })
     this.#watch = settings.watch ? this.#createWatch() : undefined
     this.#reloader = new Reloader({
@@ -153,7 +157,7 @@ class GatewayProcess implements Gateway {
           this.#health = new HealthObserver({ clock: this.#clock, log: this.log }, onChange)
           return [this.#health]
         },
-        apply: async (served) => this.#carrier?.apply(served),
+        apply: (served) => this.#apply(served),
       },
       this.#reloader.current,
     )
@@ -226,6 +230,23 @@ class GatewayProcess implements Gateway {
     const ports = await this.#carrier.start(this.served)
     this.#ports = { ...ports, ...this.#ports }
     this.#health?.start()
+    if (settings.dns.enabled) await this.#openDns()
+  }
+
+  async #openDns(): Promise<void> {
+    const { DnsServer } = await import('./dns/server.ts')
+    this.#dns = new DnsServer({ log: this.log, clock: this.#clock, first: this.served })
+    const { address, port } = this.#settings.dns
+    try {
+      this.#ports = { ...this.#ports, dns: (await this.#dns.start()).port }
+    } catch (error) {
+      throw explainListenError(error, { name: 'dns', address, port })
+    }
+  }
+
+  async #apply(served: ServedConfiguration): Promise<void> {
+    await this.#carrier?.apply(served)
+    this.#dns?.apply(served)
   }
 
   /** Loads what it takes, and no more: without traffic of its own, this process does without a good part of the code. */
@@ -269,7 +290,7 @@ class GatewayProcess implements Gateway {
     this.#observation.close()
     // A reload may be waiting for a worker that hangs: the end of the workers ends it too.
     await Promise.all([this.#reloader.close(), this.#carrier?.close()])
-    await this.#admin?.close()
+    await Promise.all([this.#admin?.close(), this.#dns?.close()])
   }
 
   #createWatch(): FileWatch {

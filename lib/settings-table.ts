@@ -115,6 +115,48 @@ export const SETTINGS = {
       doc: 'Most endpoints with metrics of their own; those of all others are added up under the label "others".',
     },
   },
+  dns: {
+    enabled: {
+      type: 'boolean',
+      default: false,
+      restart: true,
+      doc: "Answer the cluster's names over DNS: web.default.svc.cluster.local and the like.",
+    },
+    address: {
+      type: 'address',
+      default: '127.0.0.1',
+      restart: true,
+      doc: 'Address to answer on, UDP and TCP. Other names are looked up for private addresses alone, whatever it is.',
+    },
+    port: {
+      type: 'port',
+      default: 8053,
+      restart: true,
+      doc: 'Port to answer on; 0 takes a free one, 53 is the usual one.',
+    },
+    zone: { type: 'string', default: 'cluster.local', doc: 'The domain that the names end in.' },
+    ttl: { type: 'duration', default: 5_000, min: 0, max: 3_600_000, doc: 'How long answers may be remembered.' },
+    forward: {
+      type: 'strings',
+      default: [],
+      doc: 'Where to look other names up: addresses as 192.0.2.1 or 192.0.2.1:5353, or "system" for those in /etc/resolv.conf. Empty: other names are refused.',
+    },
+    forwardTimeout: { type: 'duration', default: 2_000, min: 50, doc: 'One of these must answer within this time.' },
+    maxForwards: {
+      type: 'integer',
+      default: 512,
+      min: 1,
+      max: 10_000,
+      doc: 'Most names looked up there at once; beyond it SERVFAIL.',
+    },
+    maxConnections: { type: 'integer', default: 256, min: 1, doc: 'Most TCP connections of DNS clients at once.' },
+    idleTimeout: {
+      type: 'duration',
+      default: 10_000,
+      min: 100,
+      doc: 'A TCP connection on which no whole question came for this long is closed.',
+    },
+  },
   fastLane: {
     enabled: {
       type: 'boolean',

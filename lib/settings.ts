@@ -7,6 +7,7 @@ import { isPrivateAddress } from './base/cidr.ts'
 import type { DiagnosticDetails, DiagnosticList } from './base/diagnostics.ts'
 import { findNearest } from './base/nearest.ts'
 import { type FieldPath, printFieldPath } from './base/position.ts'
+import { parseResolverAddress, SYSTEM_RESOLVERS } from './base/resolver-address.ts'
 import { type Read, readSetting } from './setting-value.ts'
 import { isSettingLeaf, SETTINGS, type SettingLeaf, type Settings, type SettingTable } from './settings-table.ts'
 import type { SourceDocument } from './source/document.ts'
@@ -277,7 +278,23 @@ function checkMeaning(
   const caFile = String(values.get('upstream.caFile'))
   const fault = caFile === '' ? undefined : findPemFault(caFile)
   if (fault) refuse('upstream.caFile', fault, 'name a PEM file of certificates that this user may read', '')
-  const listeners = (['http', 'https', 'admin'] as const).filter((name) => values.get(`${name}.enabled`) === true)
+  const zone = String(values.get('dns.zone'))
+  if (!isDomain(zone)) {
+    refuse('dns.zone', `"${zone}" is not a domain name`, 'write it as cluster.local', SETTINGS.dns.zone.default)
+  }
+  const forward = values.get('dns.forward') as readonly string[]
+  const wrong = forward.find((entry) => entry !== SYSTEM_RESOLVERS && parseResolverAddress(entry) === undefined)
+  if (wrong !== undefined) {
+    refuse(
+      'dns.forward',
+      `"${wrong}" is neither an address nor "${SYSTEM_RESOLVERS}"`,
+      `write 192.0.2.1, 192.0.2.1:5353, [2001:db8::1]:53 or ${SYSTEM_RESOLVERS}`,
+      SETTINGS.dns.forward.default,
+    )
+  }
+  const listeners = (['http', 'https', 'admin', 'dns'] as const).filter(
+    (name) => values.get(`${name}.enabled`) === true,
+  )
   for (const [index, name] of listeners.entries()) {
     const port = values.get(`${name}.port`)
     const rival = listeners
@@ -291,6 +308,11 @@ function checkMeaning(
         SETTINGS[name].port.default,
       )
   }
+}
+
+/** A DNS name of labels as hosts have them, with its last dot or without. */
+function isDomain(text: string): boolean {
+  return /^(?=.{1,200}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\.?$/i.test(text)
 }
 
 /** Whether two listeners with the same port would get in each other's way. */

@@ -17,7 +17,7 @@ export class StartError extends Error {
   }
 }
 
-export type ListenerAddress = Readonly<{ name: 'http' | 'https' | 'admin'; address: string; port: number }>
+export type ListenerAddress = Readonly<{ name: 'http' | 'https' | 'admin' | 'dns'; address: string; port: number }>
 
 /** Says why a port could not be opened. Errors of another kind are returned as they are. */
 export function explainListenError(error: unknown, { name, address, port }: ListenerAddress): unknown {

@@ -47,7 +47,7 @@ for (const { name } of folders) {
     t.equal(check.status, 0, check.stdout + check.stderr)
 
     const portico = await startPortico(t, arguments_)
-    const ports = { 8080: portico.ports.http, 8443: portico.ports.https }
+    const ports = { 8080: portico.ports.http, 8443: portico.ports.https, 8053: portico.ports.dns ?? 0 }
     const rows = readRows(readme)
     t.ok(rows.length > 0, 'the README has a table of requests')
     for (const row of rows) await checkRow(t, row, ports)
@@ -63,6 +63,16 @@ function readRows(readme: string): Row[] {
 async function checkRow(t: Test, row: Row, ports: Record<number, number>): Promise<void> {
   const label = `${row.request} → ${row.expected}`
   const code = /`(.*?)`/.exec(row.request)![1]!
+  if (code.startsWith('dig ')) {
+    const words = code.split(' ').slice(1)
+    const dug = spawnSync('dig', ['+tries=1', ...words.map((word) => (word === '8053' ? String(ports[8053]) : word))], {
+      encoding: 'utf8',
+    })
+    if (dug.error) return void t.comment(`skipped: dig is not installed: ${label}`)
+    const expected = [...row.expected.matchAll(/`(.*?)`/g)].map((match) => match[1]!)
+    t.same(dug.stdout.trim().split('\n').sort(), expected.sort(), label)
+    return
+  }
   if (row.request.startsWith('WebSocket')) {
     const url = new URL(code)
     const socket = new WebSocket(`ws://127.0.0.1:${ports[Number(url.port)]}${url.pathname}`, {

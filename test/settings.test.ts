@@ -249,6 +249,25 @@ t.test('an admin address that others can reach needs a token', async (t) => {
   t.same(resolve(t, { yaml: 'admin: {address: "127.0.0.2"}\n' }).lines, [])
 })
 
+t.test('the zone of the DNS server is a domain, and other names are looked up at addresses', async (t) => {
+  const wrong = resolve(t, { yaml: 'dns:\n  zone: "bad zone"\n  forward: [192.0.2.1, dns.test]\n' })
+  t.match(wrong.settings.dns, { zone: 'cluster.local', forward: [] })
+  t.match(wrong.lines, [
+    /^4:9 PORTICO_SET_FIELD_VALUE dns.zone: "bad zone" is not a domain name \| write it as cluster.local$/,
+    /^5:\d+ PORTICO_SET_FIELD_VALUE dns.forward: "dns.test" is neither an address nor "system" \| write 192.0.2.1/,
+  ])
+  const good = 'dns: {zone: Corp.Test., forward: [system, 192.0.2.1, "192.0.2.1:5353", "[2001:db8::1]:53"]}\n'
+  t.same(resolve(t, { yaml: good }).lines, [])
+  t.same(resolve(t, { environment: { PORTICO_DNS_FORWARD: 'system,192.0.2.1' } }).settings.dns.forward, [
+    'system',
+    '192.0.2.1',
+  ])
+  const met = resolve(t, { yaml: 'dns: {enabled: true, port: 9901}\n' })
+  t.match(met.lines, [/dns.port: port 9901 is taken by admin.port/])
+  t.equal(met.settings.dns.port, 8053)
+  t.same(resolve(t, { yaml: 'dns: {port: 9901}\n' }).lines, [], 'it is off')
+})
+
 t.test('CF-12 two listeners on one port are refused', async (t) => {
   const { settings, lines } = resolve(t, { yaml: 'https: {port: 8080}\n' })
   t.equal(settings.https.port, 8443)

@@ -22,6 +22,14 @@ for (const [code, port, message, help] of CASES) {
   })
 }
 
+t.test('the DNS server is told of by its own flags', async (t) => {
+  const cause = Object.assign(new Error('EACCES'), { code: 'EACCES' })
+  t.match(explainListenError(cause, { name: 'dns', address: '127.0.0.1', port: 53 }), {
+    message: 'this user may not open port 53',
+    help: /another port: --dns-port 8053$/,
+  })
+})
+
 t.test('an error of another kind stays what it is', async (t) => {
   const cause = Object.assign(new Error('bug'), { code: 'ERR_ASSERTION' })
   t.equal(explainListenError(cause, { name: 'http', address: '::', port: 80 }), cause)

@@ -13,7 +13,7 @@ import { printHostPort } from '../admin-client.ts'
 import { printCount, printProblems } from './problems.ts'
 import { alignColumns } from './table.ts'
 
-export type BoundPorts = Readonly<{ http?: number; https?: number; admin?: number }>
+export type BoundPorts = Readonly<{ http?: number; https?: number; admin?: number; dns?: number }>
 
 export type Boot = Readonly<{
   version: string
@@ -165,7 +165,13 @@ function printListeners({ model, settings, ports, now }: Boot, paint: Paint): st
     const host = address === '::' || address === '0.0.0.0' ? 'localhost' : printHostPort(address, 0).replace(/:0$/, '')
     rows.push(['  admin', `${paint('cyan', printUrl('http', host, ports.admin))}   /metrics, /readyz, /api/v1/routes`])
   }
+  if (ports.dns !== undefined) rows.push(['  dns', printDns(settings.dns, ports.dns)])
   return alignColumns(rows, 4)
+}
+
+function printDns({ address, zone, forward }: Settings['dns'], port: number): string {
+  const others = forward.length === 0 ? '' : `; other names from ${escapeText(forward.join(', '))}`
+  return `${printHostPort(address, port)}   ${escapeText(zone)}${others}`
 }
 
 function printCertificates(bindings: readonly CertificateBinding[], now: number): string {

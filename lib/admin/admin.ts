@@ -29,7 +29,7 @@ export type AdminState = Readonly<{
   /** Why not. */
   reasons?: readonly string[]
   served: ServedConfiguration | undefined
-  ports: Readonly<{ http?: number; https?: number; admin?: number }>
+  ports: Readonly<{ http?: number; https?: number; admin?: number; dns?: number }>
   endpoints?: Iterable<EndpointFigures>
   workers?: readonly WorkerFacts[]
   defaultCertificate?: Certificate

@@ -108,7 +108,7 @@ export type CertificateRow = Readonly<{
 }>
 
 export type ListenerRow = Readonly<{
-  name: 'http' | 'https' | 'admin'
+  name: 'http' | 'https' | 'admin' | 'dns'
   protocol: string
   address: string
   /** The bound port where known, else the configured one. */
@@ -349,9 +349,9 @@ function certificateState({ notBefore, notAfter }: ShownCertificate, now: number
 /** The listeners as configured; `ports` are those really bound. */
 export function listenersView(
   settings: Settings,
-  ports: Readonly<{ http?: number; https?: number; admin?: number }> = {},
+  ports: Readonly<{ http?: number; https?: number; admin?: number; dns?: number }> = {},
 ): readonly ListenerRow[] {
-  const { http, https, admin } = settings
+  const { http, https, admin, dns } = settings
   return [
     { name: 'http', protocol: 'HTTP/1.1', address: http.address, port: ports.http ?? http.port, enabled: http.enabled },
     {
@@ -368,6 +368,7 @@ export function listenersView(
       port: ports.admin ?? admin.port,
       enabled: admin.enabled,
     },
+    { name: 'dns', protocol: 'DNS', address: dns.address, port: ports.dns ?? dns.port, enabled: dns.enabled },
   ]
 }
 

@@ -3,7 +3,7 @@ import type { SourcePosition } from '../base/position.ts'
 import type { CertificateBinding } from './certificate.ts'
 import type { Route, ShadowedRoute, VirtualHost } from './route.ts'
 import type { ServiceListener } from './service-listener.ts'
-import type { Upstream, UpstreamKey } from './upstream.ts'
+import type { Endpoint, Upstream, UpstreamKey } from './upstream.ts'
 
 /** A Service as `get services` shows it. */
 export type ServiceView = Readonly<{
@@ -12,6 +12,15 @@ export type ServiceView = Readonly<{
   type: string
   /** `''` where there is none. */
   clusterIP: string
+  /** In the order of its families; none where it is headless, or has no virtual IP. */
+  clusterIPs: readonly string[]
+  headless: boolean
+  /** As written; `''` where its type is another. */
+  externalName: string
+  /** Its name leads to endpoints that are not ready too. */
+  publishNotReadyAddresses: boolean
+  /** Endpoints of a headless Service without any port; their own port is 0. */
+  portless: readonly Endpoint[]
   externalIP: string
   ports: readonly Readonly<{
     name: string

@@ -43,6 +43,8 @@ export type Endpoint = Readonly<{
   host: string
   /** The name that `host` is an address of, where it was observed (names/). */
   name?: string
+  /** The address that the same object has in the other family: DNS answers with both, traffic takes one (S32). */
+  otherAddress?: string
   port: number
   weight: number
   /** `serving && !ready` endpoints are the fallback of S26c. */

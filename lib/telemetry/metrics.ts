@@ -52,6 +52,8 @@ export type LiveFigures = {
   health?: () => Iterable<HealthFigures>
   /** By upstream. */
   panics?: () => Iterable<readonly [upstream: string, count: number]>
+  /** Questions of DNS clients, by type and RCODE; both out of short lists. */
+  dnsRequests?: () => Iterable<Readonly<{ type: string; code: string; count: number }>>
 }
 
 export type Metrics = {
@@ -164,6 +166,13 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'portico_endpoint_requests_in_flight',
     'Requests and tunnels under way at an endpoint.',
     ({ inFlight }) => inFlight,
+  )
+
+  define('counter', 'portico_dns_requests_total', 'Questions of DNS clients that were answered.', () =>
+    [...(figures?.dnsRequests?.() ?? [])].map(({ type, code, count }) => ({
+      labels: { type, rcode: code },
+      value: count,
+    })),
   )
 
   const workers = () => figures?.workers?.() ?? []

@@ -111,6 +111,7 @@ export function collectPodEndpoints(
     const host = pickAddress(pod.podIPs, service)
     const number = findTargetPort(pod, port)
     if (host === undefined || number === undefined) continue
+    const other = isDualStack(service) ? pod.podIPs.find((each) => isIPv6(each) !== isIPv6(host)) : undefined
     const serving = pod.ready ?? true
     candidates.push({
       endpoint: {
@@ -123,7 +124,9 @@ export function collectPodEndpoints(
         source: 'Pod',
         sourceName: printResource(pod),
         position: pod.origin.locate(['status', 'podIP']),
-        ...(pod.hostname !== undefined && { hostname: pod.hostname }),
+        // N13: its hostname is a name under the Service that it names as its subdomain, and under no other.
+        ...(pod.hostname !== undefined && pod.subdomain === service.meta.name && { hostname: pod.hostname }),
+        ...(other !== undefined && { otherAddress: other }),
         ...(pod.nodeName !== undefined && { nodeName: pod.nodeName }),
         ...describeProbes(pod, service),
       },
@@ -185,15 +188,30 @@ function pickAddress(addresses: readonly string[], service: Service): string | u
   return addresses.find((address) => (isIPv6(address) ? 'IPv6' : 'IPv4') === wanted) ?? addresses[0]
 }
 
+/** D11: a headless Service without a selector is, but it has no Pods either. */
+function isDualStack({ ipFamilies, ipFamilyPolicy }: Service): boolean {
+  return ipFamilies.length > 1 || ipFamilyPolicy === 'PreferDualStack' || ipFamilyPolicy === 'RequireDualStack'
+}
+
 function choose(candidates: readonly Candidate[], service: Service, place: Place): readonly Endpoint[] {
   const distinct = removeRepeats(removeOtherFamily(candidates, preferredFamily(service)))
   return applyHints(applyLocalPolicy(distinct, service, place), place).map(({ endpoint }) => endpoint)
 }
 
-/** Of a target with addresses of both families, one family stays (S32). */
+/** Of a target with addresses of both families, one family stays (S32), and knows the address of the other. */
 function removeOtherFamily(candidates: readonly Candidate[], wanted: 'IPv4' | 'IPv6'): readonly Candidate[] {
   const reached = new Set(candidates.flatMap(({ target, family }) => (target && family === wanted ? target : [])))
-  return candidates.filter(({ target, family }) => family === wanted || !reached.has(target))
+  const others = new Map<string, string>()
+  for (const { target, family, endpoint } of candidates) {
+    if (family !== wanted && family !== 'FQDN' && reached.has(target)) others.set(target, endpoint.host)
+  }
+  if (others.size === 0) return candidates.filter(({ target, family }) => family === wanted || !reached.has(target))
+  return candidates.flatMap((candidate) => {
+    const { target, family, endpoint } = candidate
+    if (family !== wanted) return reached.has(target) ? [] : candidate
+    const otherAddress = others.get(target)
+    return otherAddress === undefined ? candidate : { ...candidate, endpoint: { ...endpoint, otherAddress } }
+  })
 }
 
 /** While slices are being updated an address may stand in two of them (S28): the one that is better off counts. */

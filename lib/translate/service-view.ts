@@ -2,31 +2,43 @@
 import { compareText } from '../base/order.ts'
 import type { Service } from '../kubernetes/resource.ts'
 import type { ServiceView } from '../model/model.ts'
-import { KeyOrder, Memo } from './memo.ts'
-import type { TranslatedUpstream } from './upstream.ts'
+import type { Endpoint } from '../model/upstream.ts'
+import { isSameList, KeyOrder, Memo } from './memo.ts'
+import type { ServiceUpstreams, TranslatedUpstream } from './upstream.ts'
+
+const NO_ADDRESSES: readonly string[] = Object.freeze([])
 
 /** Makes the views, each once. */
 export class ServiceViews {
   readonly #views = new Memo<Service, ServiceView>()
-  readonly #all = new Memo<'all', readonly ServiceView[]>()
+  readonly #all = new Memo<'all', readonly ServiceView[]>(isSameList)
   readonly #order = new KeyOrder(compareNames)
 
-  /** By namespace, then name; `used` are the upstreams that routes lead to. */
-  view(services: readonly Service[], used: Iterable<TranslatedUpstream>): readonly ServiceView[] {
+  /** By namespace, then name; `upstreams` are those of each, `used` those that routes lead to. */
+  view(
+    services: readonly Service[],
+    upstreams: readonly ServiceUpstreams[],
+    used: Iterable<TranslatedUpstream>,
+  ): readonly ServiceView[] {
     const targets = [...used].filter(({ service }) => service.type === 'ExternalName')
-    return this.#all.get('all', [services, ...targets], () => this.#viewAll(services, targets))
+    return this.#all.get('all', [services, upstreams, ...targets], () => this.#viewAll(services, upstreams, targets))
   }
 
-  #viewAll(services: readonly Service[], targets: readonly TranslatedUpstream[]): readonly ServiceView[] {
+  #viewAll(
+    services: readonly Service[],
+    upstreams: readonly ServiceUpstreams[],
+    targets: readonly TranslatedUpstream[],
+  ): readonly ServiceView[] {
     const external = new Map<Service, number[]>()
     for (const { service, port } of targets) {
       const ports = external.get(service)
       if (ports === undefined) external.set(service, [port.port])
       else ports.push(port.port)
     }
-    const views = services.map((service) => {
+    const views = services.map((service, index) => {
       const ports = (external.get(service) ?? []).sort((a, b) => a - b)
-      return this.#views.get(service, ports, () => viewService(service, ports))
+      const { portless } = upstreams[index] as ServiceUpstreams
+      return this.#views.get(service, [portless, ...ports], () => viewService(service, portless, ports))
     })
     this.#views.sweep()
     return Object.freeze(this.#order.sort(views, ({ namespace, name }) => `${namespace}/${name}`))
@@ -41,7 +53,7 @@ function compareNames(a: string, b: string): number {
 }
 
 /** `routed` are the ports that routes name beside those it lists, as they may of an ExternalName. */
-function viewService(service: Service, routed: readonly number[]): ServiceView {
+function viewService(service: Service, portless: readonly Endpoint[], routed: readonly number[]): ServiceView {
   const { namespace, name } = service.meta
   const listed = service.ports.filter(({ protocol }) => protocol === 'TCP').map(({ port }) => port)
   const keys = new Set([...listed, ...routed])
@@ -51,6 +63,11 @@ function viewService(service: Service, routed: readonly number[]): ServiceView {
     name,
     type: service.type,
     clusterIP: service.headless ? 'None' : (service.clusterIP ?? ''),
+    clusterIPs: service.headless ? NO_ADDRESSES : service.clusterIPs,
+    headless: service.headless,
+    externalName: service.type === 'ExternalName' ? (service.externalName ?? '') : '',
+    publishNotReadyAddresses: service.publishNotReadyAddresses,
+    portless,
     externalIP: findExternalIP(service),
     ports: Object.freeze(
       service.ports.map((port) =>

@@ -108,7 +108,7 @@ export class Translator {
       defaultRoute,
       shadowed,
       upstreams: this.#upstreams.all(upstreams, targets),
-      services: this.#views.view(services, targets),
+      services: this.#views.view(services, upstreams, targets),
       listeners: [],
       certificates,
       counts: Object.freeze({

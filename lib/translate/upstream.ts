@@ -36,10 +36,24 @@ const PROTOCOLS: ReadonlyMap<string, UpstreamProtocol> = new Map([
   ['kubernetes.io/wss', 'https'],
 ])
 
+const NONE: readonly never[] = Object.freeze([])
+/** Joins slices without ports, and every Pod. */
+const NO_PORT: ServicePort = Object.freeze({
+  name: '',
+  protocol: 'TCP',
+  port: 0,
+  targetPort: 0,
+  nodePort: undefined,
+  appProtocol: undefined,
+  index: 0,
+})
+
 /** The upstreams of one Service: one for each TCP port, and for an ExternalName those that routes name by number (S33). */
 export class ServiceUpstreams {
   /** Of the ports that the Service lists. */
   readonly listed: readonly TranslatedUpstream[]
+  /** Of a headless Service without any port, which is nothing but names. */
+  readonly portless: readonly Endpoint[]
   readonly #service: Service
   readonly #finder: EndpointFinder
   readonly #settings: TranslationSettings
@@ -55,6 +69,7 @@ export class ServiceUpstreams {
     this.#settings = settings
     this.#policy = readPolicy(service, settings)
     this.listed = service.ports.filter(({ protocol }) => protocol === 'TCP').map((port) => this.#make(port, true))
+    this.portless = service.headless && service.ports.length === 0 ? finder.find(service, NO_PORT).endpoints : NONE
   }
 
   get(port: ServicePort): TranslatedUpstream {

@@ -100,6 +100,11 @@ const model: Model = {
       name: 'old',
       type: 'NodePort',
       clusterIP: '10.96.0.2',
+      clusterIPs: ['10.96.0.2'],
+      headless: false,
+      externalName: '',
+      publishNotReadyAddresses: false,
+      portless: [],
       externalIP: '',
       ports: [{ name: 'http', port: 80, protocol: 'TCP', targetPort: 'http', nodePort: 30080 }],
       selector: { app: 'old', tier: 'web' },
@@ -111,6 +116,11 @@ const model: Model = {
       name: 'api',
       type: 'ClusterIP',
       clusterIP: '10.96.0.1',
+      clusterIPs: ['10.96.0.1'],
+      headless: false,
+      externalName: '',
+      publishNotReadyAddresses: false,
+      portless: [],
       externalIP: '',
       ports: [{ name: 'http', port: 80, protocol: 'TCP', targetPort: 'http', nodePort: undefined }],
       selector: {},
@@ -292,6 +302,7 @@ t.test('listeners show the bound port, settings hide the token, diagnostics are 
     { name: 'http', port: 1234, enabled: true },
     { name: 'https', port: 8443, protocol: 'HTTP/1.1' },
     { name: 'admin', address: '127.0.0.1', port: 9901 },
+    { name: 'dns', protocol: 'DNS', address: '127.0.0.1', port: 8053, enabled: false },
   ])
   t.equal(settingsView(settings).admin.token, '[redacted]')
   t.equal(settingsView(makeSettings()).admin.token, '')

@@ -70,6 +70,15 @@ t.test('a listener that is off has no URL and no line', async (t) => {
   t.match(onlyHttp, 'curl --resolve shop.example.com:80:127.0.0.1 http://shop.example.com/')
 })
 
+t.test('the DNS server has a line where it is on', async (t) => {
+  const named = await boot('', { ports: { http: 80, dns: 8053 } })
+  t.match(printBoot(named, paintNothing), /\n {2}dns +127\.0\.0\.1:8053 {3}cluster\.local\n/)
+  const dns = { ...named.settings.dns, address: '::1', zone: 'corp.test', forward: ['system'] }
+  const forwarding = printBoot({ ...named, settings: { ...named.settings, dns } }, paintNothing)
+  t.match(forwarding, /\n {2}dns +\[::1\]:8053 {3}corp\.test; other names from system\n/)
+  t.notMatch(printBoot({ ...named, ports: { http: 80 } }, paintNothing), '\n  dns')
+})
+
 t.test('the default backend takes any other host; endpoints that drain serve while no other is ready', async (t) => {
   const text = `apiVersion: networking.k8s.io/v1
 kind: Ingress

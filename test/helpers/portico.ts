@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 
 export type RunningPortico = {
-  readonly ports: Readonly<{ http: number; https: number; admin: number }>
+  readonly ports: Readonly<{ http: number; https: number; admin: number; dns?: number }>
   readonly process: ChildProcess
   /** All it has written so far. */
   output(): string
@@ -21,7 +21,8 @@ const main = fileURLToPath(new URL('../../bin/main.js', import.meta.url))
 export async function startPortico(t: Test, words: readonly string[]): Promise<RunningPortico> {
   const folder = mkdtempSync(join(tmpdir(), 'portico-run-'))
   const readyFile = join(folder, 'ready.json')
-  const free = ['--http-port', '0', '--https-port', '0', '--admin-port', '0', '--data-dir', folder]
+  const ports = ['http', 'https', 'admin', 'dns'].flatMap((name) => [`--${name}-port`, '0'])
+  const free = [...ports, '--data-dir', folder]
   const child = spawn(process.execPath, [main, ...words, ...free, '--ready-file', readyFile], {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -43,6 +44,6 @@ export async function startPortico(t: Test, words: readonly string[]): Promise<R
     if (child.exitCode !== null) throw new Error(`portico exited with ${child.exitCode}:\n${output}`)
     await sleep(20)
   }
-  const ports = JSON.parse(readFileSync(readyFile, 'utf8'))
-  return { ports, process: child, output: () => output }
+  const bound = JSON.parse(readFileSync(readyFile, 'utf8'))
+  return { ports: bound, process: child, output: () => output }
 }

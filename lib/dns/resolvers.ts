@@ -1,0 +1,77 @@
+/** The resolvers that other names are looked up at: as the settings name them, or as the system's own file does. */
+import { readFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
+import type { Clock } from '../base/clock.ts'
+import { parseResolverAddress, type ResolverAddress, SYSTEM_RESOLVERS } from '../base/resolver-address.ts'
+
+const SYSTEM_FILE = '/etc/resolv.conf'
+/** The file changes with the network that a machine is in; it is read again after this time, milliseconds. */
+const FRESH_MS = 5_000
+/** As many as resolv.conf(5) may name. */
+const MOST = 3
+
+export type ResolversOptions = Readonly<{
+  /** As in the settings. */
+  forward: readonly string[]
+  /** Where this server itself is: a question sent there would come back for ever. */
+  own: ResolverAddress
+  clock: Clock
+  file?: string
+}>
+
+export class Resolvers {
+  readonly #options: ResolversOptions
+  #known: Promise<readonly ResolverAddress[]> | undefined
+  #readAt = 0
+
+  constructor(options: ResolversOptions) {
+    this.#options = options
+  }
+
+  /** In the order in which they are to be asked; none where all that are named are this server. */
+  list(): Promise<readonly ResolverAddress[]> {
+    const now = this.#options.clock.monotonic()
+    if (this.#known === undefined || now - this.#readAt > FRESH_MS) {
+      this.#readAt = now
+      this.#known = this.#read()
+    }
+    return this.#known
+  }
+
+  async #read(): Promise<readonly ResolverAddress[]> {
+    const { forward, own, file = SYSTEM_FILE } = this.#options
+    const found: ResolverAddress[] = []
+    for (const entry of forward) {
+      const one = parseResolverAddress(entry)
+      if (one !== undefined) found.push(one)
+      else if (entry === SYSTEM_RESOLVERS) found.push(...parseResolvConf(await readText(file)))
+    }
+    return found.filter((each) => !isOwn(each, own)).slice(0, MOST)
+  }
+}
+
+/** The `nameserver` lines (resolv.conf(5)); an interface may stand behind a link-local address. */
+export function parseResolvConf(text: string): readonly ResolverAddress[] {
+  return [...text.matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm)].flatMap(
+    ([, address = '']) => parseResolverAddress(address) ?? [],
+  )
+}
+
+function isOwn({ address, port }: ResolverAddress, own: ResolverAddress): boolean {
+  if (port !== own.port) return false
+  if (address === own.address) return true
+  const isEverywhere = own.address === '::' || own.address === '0.0.0.0'
+  return isEverywhere && (address.startsWith('127.') || listOwnAddresses().includes(address))
+}
+
+function listOwnAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((entries) => (entries ?? []).map(({ address }) => address))
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,142 @@
+/** The cluster's DNS server: one port, UDP and TCP, answered from the zone in force. */
+import { type Clock, systemClock } from '../base/clock.ts'
+import type { Model } from '../model/model.ts'
+import type { Settings } from '../settings-table.ts'
+import type { Log } from '../telemetry/log.ts'
+import { LogThrottle } from '../telemetry/log-throttle.ts'
+import { Forwarder } from './forwarder.ts'
+import { Resolvers } from './resolvers.ts'
+import { type Count, Responder } from './responder.ts'
+import { TcpDoor, type TcpLimits } from './tcp-door.ts'
+import { UdpDoor } from './udp-door.ts'
+import { type Zone, ZoneBuilder } from './zone.ts'
+
+/** What answers come from. */
+export type DnsConfiguration = Readonly<{
+  /** Milliseconds since the epoch. */
+  builtAt: number
+  settings: Settings
+  model: Pick<Model, 'services' | 'upstreams'>
+}>
+
+export type DnsOptions = Readonly<{ log: Log; clock?: Clock; first: DnsConfiguration }>
+
+/** A free TCP port may be taken for UDP; then another is tried. */
+const PORT_TRIES = 20
+
+export class DnsServer {
+  readonly #clock: Clock
+  readonly #builder = new ZoneBuilder()
+  readonly #responder: Responder
+  #current: DnsConfiguration
+  #zone: Zone
+  #forwarder: Forwarder | undefined
+  #tcp: TcpDoor | undefined
+  #udp: UdpDoor | undefined
+
+  constructor({ log, clock = systemClock, first }: DnsOptions) {
+    this.#clock = clock
+    this.#current = first
+    this.#zone = this.#buildZone(first)
+    const throttle = new LogThrottle(clock)
+    this.#responder = new Responder(
+      { zone: this.#zone, forwarder: undefined },
+      {
+        onBug: (error) => log.error({ err: error }, 'a DNS question was left without an answer'),
+        onForwardFailed: ({ message }) => {
+          if (throttle.admit(message)) log.warn({ reason: message }, 'a name could not be looked up')
+        },
+      },
+    )
+  }
+
+  /** Opens both ports; rejects with Node's error, and nothing left open, where one cannot be had. */
+  async start(): Promise<{ port: number }> {
+    const { address } = this.#current.settings.dns
+    try {
+      return await this.#open(address)
+    } catch (error) {
+      await this.close()
+      // `::` is every address, also where the machine has no IPv6.
+      if (address !== '::' || !['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(codeOf(error) ?? '')) throw error
+      return this.#open('0.0.0.0')
+    }
+  }
+
+  /** Answers are made from this from now on. The zone is made again only where something that it is made of changed. */
+  apply(next: DnsConfiguration): void {
+    const before = this.#current
+    this.#current = next
+    const { dns } = next.settings
+    const isSame =
+      before.model.services === next.model.services &&
+      before.model.upstreams === next.model.upstreams &&
+      before.settings.dns.zone === dns.zone &&
+      before.settings.dns.ttl === dns.ttl
+    if (!isSame) this.#zone = this.#buildZone(next)
+    if (String(before.settings.dns.forward) !== String(dns.forward)) this.#replaceForwarder()
+    this.#tcp?.limit(limitsOf(next.settings))
+    this.#responder.use({ zone: this.#zone, forwarder: this.#forwarder })
+  }
+
+  /** Questions since the start, by type and outcome. */
+  counts(): Iterable<Count> {
+    return this.#responder.counts()
+  }
+
+  async close(): Promise<void> {
+    const doors = [this.#tcp, this.#udp]
+    this.#tcp = undefined
+    this.#udp = undefined
+    this.#forwarder?.close()
+    this.#forwarder = undefined
+    await Promise.all(doors.map((door) => door?.close()))
+  }
+
+  async #open(address: string): Promise<{ port: number }> {
+    const { settings } = this.#current
+    const { port } = settings.dns
+    for (let tries = 1; ; tries++) {
+      const tcp = await TcpDoor.open(address, port, this.#responder, limitsOf(settings))
+      const bound = tcp.address.port
+      try {
+        this.#udp = await UdpDoor.open(address, bound, this.#responder)
+      } catch (error) {
+        await tcp.close()
+        if (port !== 0 || codeOf(error) !== 'EADDRINUSE' || tries === PORT_TRIES) throw error
+        continue
+      }
+      this.#tcp = tcp
+      this.#replaceForwarder()
+      this.#responder.use({ zone: this.#zone, forwarder: this.#forwarder })
+      return { port: bound }
+    }
+  }
+
+  #replaceForwarder(): void {
+    const { forward } = this.#current.settings.dns
+    // What is under way with the one before is left to end.
+    this.#forwarder = undefined
+    if (forward.length === 0 || this.#tcp === undefined) return
+    const { address, port } = this.#tcp.address
+    const resolvers = new Resolvers({ forward, own: { address, port }, clock: this.#clock })
+    this.#forwarder = new Forwarder({
+      resolvers: () => resolvers.list(),
+      timeoutMs: () => this.#current.settings.dns.forwardTimeout,
+      maxInFlight: () => this.#current.settings.dns.maxForwards,
+    })
+  }
+
+  #buildZone({ settings, model, builtAt }: DnsConfiguration): Zone {
+    const { zone, ttl, address } = settings.dns
+    return this.#builder.build({ zone, ttl: Math.floor(ttl / 1000), address, builtAt, model })
+  }
+}
+
+function limitsOf({ dns }: Settings): TcpLimits {
+  return { connections: dns.maxConnections, idleMs: dns.idleTimeout }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException).code
+}

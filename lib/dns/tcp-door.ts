@@ -1,0 +1,148 @@
+/** DNS over TCP (RFC 7766): several questions on a connection, answered as they are ready. */
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { HEADER_BYTES } from './query.ts'
+import type { Responder } from './responder.ts'
+import { frameMessage, splitMessages } from './stream.ts'
+
+export type TcpLimits = Readonly<{
+  connections: number
+  /** Milliseconds without a whole question, after which a connection is closed. */
+  idleMs: number
+}>
+
+/** Questions are short; who announces more has other plans. */
+const MAX_QUERY_BYTES = 4096
+/** Questions of one connection that are answered at once; the others wait in the socket. */
+const MAX_PENDING = 32
+
+export class TcpDoor {
+  readonly #server: Server
+  readonly #connections = new Set<Connection>()
+  #limits: TcpLimits
+
+  private constructor(responder: Responder, limits: TcpLimits) {
+    this.#limits = limits
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      const connection = new Connection(socket, responder, this.#limits.idleMs)
+      this.#connections.add(connection)
+      socket.once('close', () => this.#connections.delete(connection))
+    })
+    this.#server.maxConnections = limits.connections
+    // A connection that could not be taken (EMFILE) concerns nobody else.
+    this.#server.on('error', () => undefined)
+  }
+
+  /** Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
+  static async open(address: string, port: number, responder: Responder, limits: TcpLimits): Promise<TcpDoor> {
+    const door = new TcpDoor(responder, limits)
+    const listening = once(door.#server, 'listening')
+    door.#server.listen({ host: address, port })
+    await listening
+    return door
+  }
+
+  get address(): AddressInfo {
+    return this.#server.address() as AddressInfo
+  }
+
+  /** Connections that come from now on have these. */
+  limit(limits: TcpLimits): void {
+    this.#limits = limits
+    this.#server.maxConnections = limits.connections
+  }
+
+  close(): Promise<void> {
+    for (const connection of this.#connections) connection.close()
+    return new Promise((resolve) => this.#server.close(() => resolve()))
+  }
+}
+
+/** What has no header could not be told what it lacks. */
+function isLikely(bytes: number): boolean {
+  return bytes >= HEADER_BYTES && bytes <= MAX_QUERY_BYTES
+}
+
+class Connection {
+  readonly #socket: Socket
+  readonly #responder: Responder
+  readonly #address: string
+  /** Moved on by whole messages alone, so that dripping bytes keeps nothing open. */
+  readonly #idle: NodeJS.Timeout
+  #held: Buffer = Buffer.alloc(0)
+  #pending = 0
+  #hasEnded = false
+
+  constructor(socket: Socket, responder: Responder, idleMs: number) {
+    this.#socket = socket
+    this.#responder = responder
+    this.#address = socket.remoteAddress ?? ''
+    this.#idle = setTimeout(() => this.close(), idleMs)
+    socket.on('data', (chunk) => this.#take(chunk))
+    socket.on('drain', () => this.#goOn())
+    socket.on('end', () => {
+      this.#hasEnded = true
+      this.#finish()
+    })
+    // Its close follows.
+    socket.on('error', () => undefined)
+    socket.on('close', () => clearTimeout(this.#idle))
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  #take(chunk: Buffer): void {
+    this.#held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
+    this.#goOn()
+  }
+
+  /** Answers what is there, as far as the client takes the answers. */
+  #goOn(): void {
+    while (this.#isFree) {
+      if (this.#held.length >= 2 && !isLikely(this.#held.readUInt16BE(0))) {
+        this.close()
+        return
+      }
+      const { messages, rest } = splitMessages(this.#held, 1)
+      const [message] = messages
+      if (message === undefined) break
+      this.#held = rest
+      this.#idle.refresh()
+      this.#answer(message)
+    }
+    if (this.#isFree) this.#socket.resume()
+    else this.#socket.pause()
+    this.#finish()
+  }
+
+  get #isFree(): boolean {
+    return this.#pending < MAX_PENDING && !this.#socket.writableNeedDrain
+  }
+
+  #answer(message: Buffer): void {
+    const reply = this.#responder.respond(message, { address: this.#address, transport: 'tcp' })
+    if (!(reply instanceof Promise)) {
+      this.#send(reply)
+      return
+    }
+    this.#pending++
+    reply.then((bytes) => {
+      this.#pending--
+      this.#send(bytes)
+      this.#goOn()
+    })
+  }
+
+  #send(reply: Buffer | undefined): void {
+    if (reply === undefined || this.#socket.destroyed) return
+    this.#idle.refresh()
+    this.#socket.write(frameMessage(reply))
+  }
+
+  /** A client may end its side behind its last question, and still hears the answer. */
+  #finish(): void {
+    if (this.#hasEnded && this.#pending === 0 && !this.#socket.isPaused()) this.#socket.end()
+  }
+}

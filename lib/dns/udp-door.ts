@@ -1,0 +1,51 @@
+/** DNS over UDP: a packet, a packet back. */
+import { createSocket, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { isIPv6 } from 'node:net'
+import type { Responder } from './responder.ts'
+
+export class UdpDoor {
+  readonly #socket: Socket
+  readonly #responder: Responder
+  #isClosed = false
+
+  private constructor(socket: Socket, responder: Responder) {
+    this.#socket = socket
+    this.#responder = responder
+  }
+
+  /** Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
+  static async open(address: string, port: number, responder: Responder): Promise<UdpDoor> {
+    const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4')
+    const bound = once(socket, 'listening')
+    socket.bind(port, address)
+    try {
+      await bound
+    } catch (error) {
+      socket.close()
+      throw error
+    }
+    const door = new UdpDoor(socket, responder)
+    socket.on('message', (message, { address, port }) => door.#take(message, address, port))
+    // What the network says of earlier answers; nobody waits for it.
+    socket.on('error', () => undefined)
+    return door
+  }
+
+  close(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve()
+    this.#isClosed = true
+    return new Promise((resolve) => this.#socket.close(resolve))
+  }
+
+  #take(message: Buffer, address: string, port: number): void {
+    const reply = this.#responder.respond(message, { address, transport: 'udp' })
+    if (reply instanceof Promise) reply.then((bytes) => this.#send(bytes, address, port))
+    else this.#send(reply, address, port)
+  }
+
+  #send(reply: Buffer | undefined, address: string, port: number): void {
+    // Port 0 is nobody's.
+    if (reply !== undefined && port !== 0 && !this.#isClosed) this.#socket.send(reply, port, address, () => undefined)
+  }
+}
