@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { type AdminListener, type AdminState, createAdmin } from './admin/admin.ts'
+import { AllocationKeeper, writeAllocations } from './allocation-file.ts'
 import { type Clock, systemClock } from './base/clock.ts'
+import { findDataDir } from './base/data-folder.ts'
 import { countDiagnostics } from './base/diagnostics.ts'
 import type { Carrier } from './carrier.ts'
 import { type Configuration, type ConfigurationInput, ConfigurationLoader, hasSettingErrors } from './configuration.ts'
@@ -11,7 +13,7 @@ import type { Certificate } from './model/certificate.ts'
 import { FileWatch } from './providers/file-watch.ts'
 import { type Reloaded, Reloader, type ReloadFailed } from './reload.ts'
 import { logReloaded, logReloadFailed } from './reload-log.ts'
-import { findDataDir, loadDefaultCertificate } from './server/default-certificate.ts'
+import { loadDefaultCertificate } from './server/default-certificate.ts'
 import { checkRuntimeFlags } from './server/runtime-flags.ts'
 import type { Settings } from './settings-table.ts'
 import type { ServedConfiguration } from './snapshot-update.ts'
@@ -80,7 +82,7 @@ function refuseUnusable({ settings, model, diagnostics }: Configuration): void {
   const help = 'portico check prints every problem'
   if (hasSettingErrors(diagnostics)) throw new StartError('the settings have errors', help, { diagnostics })
   if (settings.strict) throw new StartError(`${count} in the configuration, and strict is on`, help, { diagnostics })
-  if (model.hosts.length === 0 && !model.defaultRoute) {
+  if (model.hosts.length === 0 && !model.defaultRoute && model.listeners.length === 0) {
     throw new StartError(`${count} in the configuration, and nothing is left to serve`, help, { diagnostics })
   }
 }
@@ -101,6 +103,7 @@ class GatewayProcess implements Gateway {
   readonly #destination = new LogDestination({ fd: STDOUT })
   readonly #reloader: Reloader
   readonly #watch: FileWatch | undefined
+  readonly #keeper: AllocationKeeper
   #carrier: Carrier | undefined
   #admin: AdminListener | undefined
   #defaultCertificate: Certificate | undefined
@@ -126,12 +129,20 @@ class GatewayProcess implements Gateway {
       workers: () => this.#carrier?.workers() ?? [],
     })
     this.#watch = settings.watch ? this.#createWatch() : undefined
+    this.#keeper = new AllocationKeeper(
+      configuration.recalled,
+      (allocations) => writeAllocations(settings, input.environment, allocations),
+      (error) => this.log.warn({ err: error }, 'allocated ports and addresses cannot be kept: they may change at a restart'),
+    )
     this.#reloader = new Reloader({
       load: (request) => loader.load(request),
       apply: async (served) => this.#carrier?.apply(served),
       clock: this.#clock,
       first: configuration,
-      onLoaded: ({ stamps }) => void this.#watch?.update(stamps),
+      onLoaded: ({ stamps, allocations }) => {
+        void this.#watch?.update(stamps)
+        this.#keeper.keep(allocations)
+      },
       onReloaded: (result) => this.#finishReload(result),
       onFailed: (failure) => this.#failReload(failure),
     })
@@ -161,6 +172,7 @@ class GatewayProcess implements Gateway {
       throw error
     }
     this.#state = 'running'
+    this.#keeper.keep(this.configuration.allocations)
     this.#metrics.reload(true, describeConfiguration(this.served))
     await this.#watch?.update(this.configuration.stamps)
   }
@@ -244,6 +256,7 @@ class GatewayProcess implements Gateway {
     this.#watch?.close()
     // A reload may be waiting for a worker that hangs: the end of the workers ends it too.
     await Promise.all([this.#reloader.close(), this.#carrier?.close()])
+    await this.#keeper.settle()
     await this.#admin?.close()
   }
 

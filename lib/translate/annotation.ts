@@ -2,11 +2,16 @@
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
+import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from './listener-option.ts'
 
 const DOMAIN = 'portico.dev/'
 
 /** Each annotation with the kinds it stands on. */
-const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([[ENDPOINTS_ANNOTATION, ['Service']]])
+const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
+  [ENDPOINTS_ANNOTATION, ['Service']],
+  [LAYER_ANNOTATION, ['Service']],
+  [PROXY_PROTOCOL_ANNOTATION, ['Service']],
+])
 
 /** Reports annotations under portico.dev/ that mean nothing where they stand. */
 export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList): void {

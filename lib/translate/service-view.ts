@@ -2,7 +2,8 @@
 import { compareText } from '../base/order.ts'
 import type { Service } from '../kubernetes/resource.ts'
 import type { ServiceView } from '../model/model.ts'
-import { KeyOrder, Memo } from './memo.ts'
+import { type Exposure, PENDING } from './exposure.ts'
+import { isSameList, KeyOrder, Memo } from './memo.ts'
 import type { TranslatedUpstream } from './upstream.ts'
 
 /** Makes the views, each once. */
@@ -10,14 +11,24 @@ export class ServiceViews {
   readonly #views = new Memo<Service, ServiceView>()
   readonly #all = new Memo<'all', readonly ServiceView[]>()
   readonly #order = new KeyOrder(compareNames)
+  #before: readonly ServiceView[] = []
+  #sorted: readonly ServiceView[] = Object.freeze([])
 
   /** By namespace, then name; `used` are the upstreams that routes lead to. */
-  view(services: readonly Service[], used: Iterable<TranslatedUpstream>): readonly ServiceView[] {
+  view(
+    services: readonly Service[],
+    used: Iterable<TranslatedUpstream>,
+    exposures: ReadonlyMap<Service, Exposure>,
+  ): readonly ServiceView[] {
     const targets = [...used].filter(({ service }) => service.type === 'ExternalName')
-    return this.#all.get('all', [services, ...targets], () => this.#viewAll(services, targets))
+    return this.#all.get('all', [services, exposures, ...targets], () => this.#viewAll(services, targets, exposures))
   }
 
-  #viewAll(services: readonly Service[], targets: readonly TranslatedUpstream[]): readonly ServiceView[] {
+  #viewAll(
+    services: readonly Service[],
+    targets: readonly TranslatedUpstream[],
+    exposures: ReadonlyMap<Service, Exposure>,
+  ): readonly ServiceView[] {
     const external = new Map<Service, number[]>()
     for (const { service, port } of targets) {
       const ports = external.get(service)
@@ -26,10 +37,14 @@ export class ServiceViews {
     }
     const views = services.map((service) => {
       const ports = (external.get(service) ?? []).sort((a, b) => a - b)
-      return this.#views.get(service, ports, () => viewService(service, ports))
+      const exposure = exposures.get(service)
+      return this.#views.get(service, [exposure, ...ports], () => viewService(service, exposure, ports))
     })
     this.#views.sweep()
-    return Object.freeze(this.#order.sort(views, ({ namespace, name }) => `${namespace}/${name}`))
+    if (isSameList(views, this.#before)) return this.#sorted
+    this.#before = views
+    this.#sorted = Object.freeze(this.#order.sort(views, ({ namespace, name }) => `${namespace}/${name}`))
+    return this.#sorted
   }
 }
 
@@ -41,25 +56,26 @@ function compareNames(a: string, b: string): number {
 }
 
 /** `routed` are the ports that routes name beside those it lists, as they may of an ExternalName. */
-function viewService(service: Service, routed: readonly number[]): ServiceView {
+function viewService(service: Service, exposure: Exposure | undefined, routed: readonly number[]): ServiceView {
   const { namespace, name } = service.meta
-  const listed = service.ports.filter(({ protocol }) => protocol === 'TCP').map(({ port }) => port)
-  const keys = new Set([...listed, ...routed])
+  const listed = service.ports.filter(({ protocol }) => protocol !== 'SCTP')
+  const tails = listed.map(({ port, protocol }) => `${port}${protocol === 'UDP' ? '/UDP' : ''}`)
+  const keys = new Set([...tails, ...routed.map(String)])
   const prefix = `${namespace}/${name}:`
   return Object.freeze({
     namespace,
     name,
     type: service.type,
-    clusterIP: service.headless ? 'None' : (service.clusterIP ?? ''),
-    externalIP: findExternalIP(service),
+    clusterIP: service.headless ? 'None' : (exposure?.clusterIP ?? service.clusterIP ?? ''),
+    externalIP: findExternalIP(service, exposure),
     ports: Object.freeze(
-      service.ports.map((port) =>
+      service.ports.map((port, index) =>
         Object.freeze({
           name: port.name,
           port: port.port,
           protocol: port.protocol,
           targetPort: port.targetPort,
-          nodePort: port.nodePort,
+          nodePort: exposure?.nodePorts[index],
         }),
       ),
     ),
@@ -70,14 +86,20 @@ function viewService(service: Service, routed: readonly number[]): ServiceView {
 }
 
 /** kubectl's EXTERNAL-IP column. */
-function findExternalIP(service: Service): string {
+function findExternalIP(service: Service, exposure: Exposure | undefined): string {
   if (service.type === 'ExternalName') return service.externalName ?? ''
   const addresses = [...service.externalIPs]
   if (service.type === 'LoadBalancer') {
-    const assigned = service.loadBalancerIngress.flatMap(({ ip, hostname }) => ip ?? hostname ?? [])
-    if (assigned.length === 0 && service.loadBalancerIP) assigned.push(service.loadBalancerIP)
-    if (assigned.length === 0 && addresses.length === 0) return '<pending>'
+    const own = exposure?.externalIP
+    const assigned = own === undefined ? findAssigned(service) : own === PENDING ? [] : [own]
+    if (assigned.length === 0 && addresses.length === 0) return PENDING
     addresses.unshift(...assigned)
   }
   return addresses.length === 0 ? '' : [...new Set(addresses)].join(',')
+}
+
+/** What another load balancer gave it, or is asked to give. */
+function findAssigned({ loadBalancerIngress, loadBalancerIP }: Service): string[] {
+  const given = loadBalancerIngress.flatMap(({ ip, hostname }) => ip ?? hostname ?? [])
+  return given.length === 0 && loadBalancerIP ? [loadBalancerIP] : given
 }

@@ -1,5 +1,6 @@
-/** Upstreams: every TCP port of every Service with its endpoints, each made once and kept while nothing it is made of changes. */
+/** Upstreams: every TCP and UDP port of every Service with its endpoints, each made once and kept while nothing it is made of changes. */
 import { isIP } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 import ipaddr from 'ipaddr.js'
 import { isPrivateAddress } from '../base/cidr.ts'
 import type { DiagnosticList } from '../base/diagnostics.ts'
@@ -9,6 +10,7 @@ import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
 import { EndpointFinder } from './endpoint.ts'
 import { createEndpoint } from './endpoint-override.ts'
+import { isExposed } from './node-port.ts'
 import { KeyOrder, Memo } from './memo.ts'
 import type { TranslationSettings } from './settings.ts'
 
@@ -34,13 +36,15 @@ const PROTOCOLS: ReadonlyMap<string, UpstreamProtocol> = new Map([
   ['kubernetes.io/wss', 'https'],
 ])
 
-/** The upstreams of one Service: one for each TCP port, and for an ExternalName those that routes name by number (S33). */
+/** The upstreams of one Service: one for each TCP and UDP port, and for an ExternalName those that routes name by number (S33). */
 export class ServiceUpstreams {
   /** Of the ports that the Service lists. */
   readonly listed: readonly TranslatedUpstream[]
   readonly #service: Service
   readonly #finder: EndpointFinder
   readonly #settings: TranslationSettings
+  /** For traffic from outside, where that gets other endpoints; by the listed one. */
+  readonly #external = new Map<TranslatedUpstream, TranslatedUpstream>()
   /** Of ports that only routes name, by number. */
   #others: Map<number, TranslatedUpstream> | undefined
 
@@ -48,12 +52,19 @@ export class ServiceUpstreams {
     this.#service = service
     this.#finder = finder
     this.#settings = settings
-    this.listed = service.ports.filter(({ protocol }) => protocol === 'TCP').map((port) => this.#make(port, true))
+    this.listed = service.ports.filter(({ protocol }) => protocol !== 'SCTP').map((port) => this.#make(port, true))
+    this.#addExternal()
   }
 
-  get(port: ServicePort): TranslatedUpstream {
-    const listed = this.listed.find((one) => one.port.port === port.port)
-    if (listed !== undefined) return listed
+  /** All but those that only routes name. */
+  *all(): Iterable<TranslatedUpstream> {
+    yield* this.listed
+    yield* this.#external.values()
+  }
+
+  get(port: ServicePort, from: 'internal' | 'external' = 'internal'): TranslatedUpstream {
+    const listed = this.listed.find((one) => one.port.port === port.port && one.port.protocol === port.protocol)
+    if (listed !== undefined) return (from === 'external' && this.#external.get(listed)) || listed
     this.#others ??= new Map()
     const known = this.#others.get(port.port) ?? this.#make(port, false)
     this.#others.set(port.port, known)
@@ -69,7 +80,7 @@ export class ServiceUpstreams {
       ? { endpoints: [createExternalEndpoint(service, port)], gap: undefined }
       : this.#finder.find(service, port)
     const upstream: Upstream = Object.freeze({
-      key: `${namespace}/${name}:${port.port}`,
+      key: `${namespace}/${name}:${port.port}${port.protocol === 'UDP' ? '/UDP' : ''}`,
       service: Object.freeze({
         namespace,
         name,
@@ -77,6 +88,7 @@ export class ServiceUpstreams {
         position: service.origin.locate(['metadata', 'name']),
       }),
       port: Object.freeze({ number: port.port, name: port.name, targetPort: port.targetPort }),
+      ...(port.protocol === 'UDP' && { transport: 'UDP' as const }),
       protocol: PROTOCOLS.get(port.appProtocol?.toLowerCase() ?? 'http') ?? 'http',
       endpoints: Object.freeze(found.endpoints.map((endpoint) => Object.freeze(endpoint))),
       denied: external && !allowPrivate ? findDenial(service) : undefined,
@@ -85,6 +97,25 @@ export class ServiceUpstreams {
     })
     const isEmpty = !upstream.endpoints.some(isUsable)
     return Object.freeze({ upstream, service, port, gap: found.gap, isListed, isEmpty })
+  }
+
+  /** The two policies differ, and to a gateway that knows its node that makes a difference (S21 to S23). */
+  #addExternal(): void {
+    const service = this.#service
+    const { externalTrafficPolicy: policy, internalTrafficPolicy } = service
+    if (this.#settings.nodeName === '' || policy === internalTrafficPolicy || !isExposed(service)) return
+    for (const listed of this.listed) {
+      const found = this.#finder.find({ ...service, internalTrafficPolicy: policy }, listed.port)
+      if (isDeepStrictEqual(found.endpoints, listed.upstream.endpoints)) continue
+      const upstream: Upstream = Object.freeze({
+        ...listed.upstream,
+        key: `${listed.upstream.key} (external)`,
+        scope: 'external',
+        endpoints: Object.freeze(found.endpoints.map((endpoint) => Object.freeze(endpoint))),
+      })
+      const isEmpty = !upstream.endpoints.some(isUsable)
+      this.#external.set(listed, Object.freeze({ ...listed, upstream, gap: found.gap, isEmpty }))
+    }
   }
 }
 
@@ -123,7 +154,7 @@ export class UpstreamSet {
     const others = [...used].filter(({ isListed }) => !isListed)
     return this.#all.get('all', [services, ...others], () => {
       const found: Upstream[] = []
-      for (const { listed } of services) for (const { upstream } of listed) found.push(upstream)
+      for (const one of services) for (const { upstream } of one.all()) found.push(upstream)
       for (const { upstream } of others) found.push(upstream)
       return new Map(this.#order.sort(found, ({ key }) => key).map((upstream) => [upstream.key, upstream]))
     })
