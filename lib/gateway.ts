@@ -132,7 +132,8 @@ class GatewayProcess implements Gateway {
     this.#keeper = new AllocationKeeper(
       configuration.recalled,
       (allocations) => writeAllocations(settings, input.environment, allocations),
-      (error) => this.log.warn({ err: error }, 'allocated ports and addresses cannot be kept: they may change at a restart'),
+      (error) =>
+        this.log.warn({ err: error }, 'allocated ports and addresses cannot be kept: they may change at a restart'),
     )
     this.#reloader = new Reloader({
       load: (request) => loader.load(request),

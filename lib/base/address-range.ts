@@ -35,7 +35,8 @@ export class AddressRange {
     const value = toNumber(parsed)
     let before = 0
     for (const { first, size, family } of this.#parts) {
-      if (parsed.kind() === family && value >= first && value < first + BigInt(size)) return before + Number(value - first)
+      if (parsed.kind() === family && value >= first && value < first + BigInt(size))
+        return before + Number(value - first)
       before += size
     }
     return undefined
@@ -66,14 +67,17 @@ export function parseServiceRange(cidr: string): AddressRange {
 
 /** The one spelling of an IP address that all compare by; throws for what is none. */
 export function canonicalAddress(address: string): string {
-  return ipaddr.parse(address).kind() === 'ipv4' ? ipaddr.parse(address).toString() : ipaddr.IPv6.parse(address).toRFC5952String()
+  return ipaddr.parse(address).kind() === 'ipv4'
+    ? ipaddr.parse(address).toString()
+    : ipaddr.IPv6.parse(address).toRFC5952String()
 }
 
 function parsePart(entry: string): Part {
   const text = entry.trim()
   const [low = '', high] = text.split('-').map((side) => side.trim())
   const [host = '', bits] = low.split('/')
-  if (isIP(host) === 0 || host.includes('%')) throw new RangeError(`"${entry}" is not an address, a range or a CIDR range`)
+  if (isIP(host) === 0 || host.includes('%'))
+    throw new RangeError(`"${entry}" is not an address, a range or a CIDR range`)
   const address = ipaddr.parse(host)
   const family = address.kind()
   const width = family === 'ipv4' ? 32 : 128
@@ -89,7 +93,8 @@ function parsePart(entry: string): Part {
   if (isIP(high) === 0 || high.includes('%')) throw new RangeError(`"${high}" is not an address`)
   const end = ipaddr.parse(high)
   const last = toNumber(end)
-  if (end.kind() !== family || last < first) throw new RangeError(`"${entry}" does not lead from a lower to a higher address`)
+  if (end.kind() !== family || last < first)
+    throw new RangeError(`"${entry}" does not lead from a lower to a higher address`)
   return { first, size: cap(last - first + 1n), family }
 }
 
@@ -109,7 +114,8 @@ function toNumber(address: ipaddr.IPv4 | ipaddr.IPv6): bigint {
 
 function printAddress(value: bigint, family: Part['family']): string {
   const bytes: number[] = []
-  for (let left = value, index = family === 'ipv4' ? 4 : 16; index > 0; index--, left >>= 8n) bytes.unshift(Number(left & 0xffn))
+  for (let left = value, index = family === 'ipv4' ? 4 : 16; index > 0; index--, left >>= 8n)
+    bytes.unshift(Number(left & 0xffn))
   const address = ipaddr.fromByteArray(bytes)
   return address.kind() === 'ipv4' ? address.toString() : (address as ipaddr.IPv6).toRFC5952String()
 }

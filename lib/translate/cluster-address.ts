@@ -90,9 +90,7 @@ function reportTaken(service: Service, address: string, holder: Service, diagnos
       position: service.origin.locate(locateAddress(service)),
       resource: printResource(service),
       help: 'leave clusterIP out to have one allocated',
-      notes: [
-        { message: `${printResource(holder)} has it`, position: holder.origin.locate(locateAddress(holder)) },
-      ],
+      notes: [{ message: `${printResource(holder)} has it`, position: holder.origin.locate(locateAddress(holder)) }],
     },
   )
 }

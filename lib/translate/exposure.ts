@@ -157,6 +157,7 @@ class ExposurePlan {
       for (const address of new Set(service.externalIPs.map(canonicalAddress))) {
         for (const opening of listOpenings('ExternalIP', service, address)) {
           const owner = this.#claims.find(opening)
+          if (owner && isAnswered(service, opening, owner)) continue
           const path = ['spec', 'ports', opening.servicePort.index, 'port']
           if (owner) this.#reportTaken(service, path, opening, owner, 'it is not opened', 'ExternalIP')
           else this.#open(service, opening)
@@ -171,10 +172,8 @@ class ExposurePlan {
     for (const [service, address] of addresses) {
       for (const opening of listOpenings('ClusterIP', service, address)) {
         const owner = this.#claims.find(opening)
-        if (owner === undefined) {
-          this.#open(service, opening)
-          continue
-        }
+        if (owner === undefined) this.#open(service, opening)
+        if (owner === undefined || isAnswered(service, opening, owner)) continue
         const rows = missed.get(owner) ?? new Map<string, Missed>()
         missed.set(owner, rows)
         const known = rows.get(printPlace(opening, false))
@@ -185,8 +184,9 @@ class ExposurePlan {
     }
     for (const [owner, rows] of missed) {
       for (const { place, service, path, others } of rows.values()) {
-        const more = others === 0 ? '' : `, nor on the clusterIPs of ${others} other Services`
-        this.#reportTaken(service, path, place, owner, `it is not opened on the clusterIP${more}`, 'ClusterIP')
+        const those =
+          others === 0 ? 'whoever connects there' : `whoever connects there, or to ${others} other clusterIPs,`
+        this.#reportTaken(service, path, place, owner, `${those} reaches ${owner.name}`, 'ClusterIP')
       }
     }
   }
@@ -202,6 +202,7 @@ class ExposurePlan {
       locate: () => service.origin.locate(['spec', 'ports', servicePort.index, field]),
       help: 'change the port of one',
       setting: ADDRESS_SETTINGS[kind],
+      servicePort,
     })
   }
 
@@ -227,8 +228,12 @@ class ExposurePlan {
   #reportUnheard(service: Service, numbers: NodePorts | undefined): void {
     const { clusterNetwork, externalIPs, loadBalancers } = this.#settings
     const isOpen = isNodePortType(service) || (externalIPs.enabled && service.externalIPs.length > 0)
-    const add = (code: 'PORTICO_SVC_PROTOCOL' | 'PORTICO_SVC_UNHEARD', message: string, path: FieldPath, help: string) =>
-      this.#diagnostics.add(code, message, describe(service, path, help))
+    const add = (
+      code: 'PORTICO_SVC_PROTOCOL' | 'PORTICO_SVC_UNHEARD',
+      message: string,
+      path: FieldPath,
+      help: string,
+    ) => this.#diagnostics.add(code, message, describe(service, path, help))
     if (isOpen || (clusterNetwork.enabled && hasClusterAddress(service))) {
       for (const { protocol, port, index } of service.ports) {
         if (protocol !== 'SCTP') continue
@@ -251,6 +256,11 @@ class ExposurePlan {
       add('PORTICO_SVC_UNHEARD', message, ['spec', 'healthCheckNodePort'], help)
     }
   }
+}
+
+/** A Service that has the port on every address has it on this one too. */
+function isAnswered(service: Service, { servicePort }: Opening, owner: PortOwner): boolean {
+  return owner.servicePort === servicePort && service.loadBalancerSourceRanges.length === 0
 }
 
 /** The settings that say on which addresses ports of a kind are opened. */

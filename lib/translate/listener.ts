@@ -1,6 +1,7 @@
 /** The listeners that Services open, and what is said and shown of where Services are reached. */
-import { printEndpointAddress } from '../base/endpoint-address.ts'
+
 import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
+import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { compareText } from '../base/order.ts'
 import type { Service } from '../kubernetes/resource.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
@@ -54,7 +55,10 @@ export class ListenerSet {
       const exposures = new Map<Service, Exposure>()
       for (const [service, exposure] of found) {
         // Never of the same inputs: whether it is the same, its signature says.
-        exposures.set(service, this.#exposures.get(service, [exposure], () => exposure))
+        exposures.set(
+          service,
+          this.#exposures.get(service, [exposure], () => exposure),
+        )
       }
       this.#exposures.sweep()
       return Object.freeze({ exposures, diagnostics: keepList(diagnostics.items) })

@@ -124,12 +124,16 @@ function reportReplaced(service: Service, what: string, diagnostics: DiagnosticL
 }
 
 function reportTaken(service: Service, holder: Service | undefined, diagnostics: DiagnosticList): void {
-  diagnostics.add('PORTICO_SVC_PORT_TAKEN', `loadBalancerIP ${service.loadBalancerIP} is taken: EXTERNAL-IP is <pending>`, {
-    position: service.origin.locate(['spec', 'loadBalancerIP']),
-    resource: printResource(service),
-    help: 'leave loadBalancerIP out to have an address allocated',
-    notes: holder
-      ? [{ message: `${printResource(holder)} has it`, position: holder.origin.locate(['spec', 'loadBalancerIP']) }]
-      : [{ message: 'the gateway itself listens there' }],
-  })
+  diagnostics.add(
+    'PORTICO_SVC_PORT_TAKEN',
+    `loadBalancerIP ${service.loadBalancerIP} is taken: EXTERNAL-IP is <pending>`,
+    {
+      position: service.origin.locate(['spec', 'loadBalancerIP']),
+      resource: printResource(service),
+      help: 'leave loadBalancerIP out to have an address allocated',
+      notes: holder
+        ? [{ message: `${printResource(holder)} has it`, position: holder.origin.locate(['spec', 'loadBalancerIP']) }]
+        : [{ message: 'the gateway itself listens there' }],
+    },
+  )
 }

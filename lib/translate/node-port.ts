@@ -66,8 +66,7 @@ export function assignNodePorts(
       return claim(service, protocol, nodePort, ['spec', 'ports', index, 'nodePort']) ? nodePort : undefined
     })
     const { healthCheckNodePort: asked } = service
-    const healthCheck =
-      asked !== undefined && claim(service, 'TCP', asked, HEALTH_CHECK_FIELD) ? asked : undefined
+    const healthCheck = asked !== undefined && claim(service, 'TCP', asked, HEALTH_CHECK_FIELD) ? asked : undefined
     taken.set(service, { ports, healthCheck })
   }
   if (!allocates) return taken

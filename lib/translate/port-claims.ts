@@ -1,5 +1,6 @@
 /** Which ports of which addresses are to be opened by whom: a port that is open on every address leaves none for others. */
 import type { SourcePosition } from '../base/position.ts'
+import type { ServicePort } from '../kubernetes/resource.ts'
 
 /** Who has a port. */
 export type PortOwner = Readonly<{
@@ -10,6 +11,8 @@ export type PortOwner = Readonly<{
   /** Where it is said on which addresses it listens. */
   setting: string
   locate: () => SourcePosition | undefined
+  /** The Service port it is opened for; the gateway's own are for none. */
+  servicePort?: ServicePort
 }>
 
 /** One port on one address. */

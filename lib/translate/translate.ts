@@ -226,13 +226,9 @@ function warnOfLocalPolicy(
 ): void {
   const field = service && findLocalPolicy(service)
   if (settings.nodeName !== '' || service === undefined || field === undefined) return
-  diagnostics.add(
-    'PORTICO_REF_POLICY_LOCAL',
-    `${field} Local is treated as Cluster: this gateway has no node name`,
-    {
-      position: service.origin.locate(['spec', field]),
-      resource: printResource(service),
-      help: 'set nodeName in the settings to the node this gateway runs on; other Services with Local are treated the same',
-    },
-  )
+  diagnostics.add('PORTICO_REF_POLICY_LOCAL', `${field} Local is treated as Cluster: this gateway has no node name`, {
+    position: service.origin.locate(['spec', field]),
+    resource: printResource(service),
+    help: 'set nodeName in the settings to the node this gateway runs on; other Services with Local are treated the same',
+  })
 }

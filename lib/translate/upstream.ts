@@ -10,8 +10,8 @@ import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
 import { EndpointFinder } from './endpoint.ts'
 import { createEndpoint } from './endpoint-override.ts'
-import { isExposed } from './node-port.ts'
 import { KeyOrder, Memo } from './memo.ts'
+import { isExposed } from './node-port.ts'
 import type { TranslationSettings } from './settings.ts'
 
 /** An upstream with what a diagnostic about it needs. */
