@@ -7,11 +7,17 @@ type Part = Readonly<{ first: bigint; size: number; family: 'ipv4' | 'ipv6' }>
 /** Of a larger range only the first so many addresses are given out: no machine has as many Services. */
 const MAX_SIZE = 2 ** 32
 
+/** Of so many addresses at most the spelling is remembered. */
+const MAX_KNOWN = 131_072
+
 /** Addresses in a row. */
 export class AddressRange {
   /** How many there are. */
   readonly size: number
   readonly #parts: readonly Part[]
+  /** Asked for again and again, one reload after the other. */
+  readonly #addresses = new Map<number, string>()
+  readonly #indexes = new Map<string, number>()
 
   constructor(parts: readonly Part[]) {
     this.#parts = parts
@@ -20,16 +26,22 @@ export class AddressRange {
 
   /** The one at `index`, which must be below `size`; canonical. */
   at(index: number): string {
-    let left = index
-    for (const { first, size, family } of this.#parts) {
-      if (left < size) return printAddress(first + BigInt(left), family)
-      left -= size
+    const known = this.#addresses.get(index)
+    if (known !== undefined) return known
+    const address = this.#print(index)
+    if (this.#addresses.size >= MAX_KNOWN) {
+      this.#addresses.clear()
+      this.#indexes.clear()
     }
-    throw new RangeError(`no address at ${index} of ${this.size}`)
+    this.#addresses.set(index, address)
+    this.#indexes.set(address, index)
+    return address
   }
 
   /** Where an address stands; undefined: it is none of these. */
   indexOf(address: string): number | undefined {
+    const known = this.#indexes.get(address)
+    if (known !== undefined) return known
     if (isIP(address) === 0) return undefined
     const parsed = ipaddr.parse(address)
     const value = toNumber(parsed)
@@ -40,6 +52,15 @@ export class AddressRange {
       before += size
     }
     return undefined
+  }
+
+  #print(index: number): string {
+    let left = index
+    for (const { first, size, family } of this.#parts) {
+      if (left < size) return printAddress(first + BigInt(left), family)
+      left -= size
+    }
+    throw new RangeError(`no address at ${index} of ${this.size}`)
   }
 }
 

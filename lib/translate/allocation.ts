@@ -78,7 +78,9 @@ export type Notation = Readonly<{ print: (number: number) => string; parse: (val
 /** Who holds what: what was known before, and what is so now. */
 export class Ledger {
   readonly #before: Allocations
-  readonly #now = new Map<string, string>()
+  readonly #now = new Map<string, Allocation>()
+  /** How many of `#now` are as they were. */
+  #same = 0
 
   constructor(before: Allocations) {
     this.#before = before
@@ -95,41 +97,45 @@ export class Ledger {
     { print, parse }: Notation,
   ): ReadonlyMap<string, number> {
     const found = new Map<string, number>()
-    const keep = (name: string, number: number): void => {
-      found.set(name, number)
-      this.#now.set(`${kind} ${name}`, print(number))
-    }
     const left: string[] = []
     for (const name of names) {
-      const value = this.#before.get(`${kind} ${name}`)?.value
-      const number = value === undefined ? undefined : parse(value)
-      if (number === undefined || !space.has(number) || space.isTaken(number)) {
+      const key = `${kind} ${name}`
+      const known = this.#before.get(key)
+      const number = known === undefined ? undefined : parse(known.value)
+      if (known === undefined || number === undefined || !space.has(number) || space.isTaken(number)) {
         left.push(name)
         continue
       }
       space.take(number)
-      keep(name, number)
+      found.set(name, number)
+      if (known.goneAt === undefined) this.#same++
+      this.#now.set(key, known.goneAt === undefined ? known : { value: known.value })
     }
     if (left.length === 0) return found
     const reserved = this.#findReserved(kind, new Set(names), parse)
     for (const name of left) {
       const number = space.find(name, reserved)
-      if (number !== undefined) keep(name, number)
+      if (number === undefined) continue
+      found.set(name, number)
+      this.#now.set(`${kind} ${name}`, { value: print(number) })
     }
     return found
   }
 
   /** What is to be known the next time; the same object as before where it is the same. `now` in milliseconds since the epoch. */
   close(now: number): Allocations {
-    const all = new Map<string, Allocation>()
-    for (const [key, value] of this.#now) all.set(key, { value })
+    if (this.#same === this.#now.size && this.#same === this.#before.size) return this.#before
     const gone: [string, Allocation & { goneAt: number }][] = []
-    for (const [key, { value, goneAt = now }] of this.#before) {
-      if (!all.has(key) && now - goneAt < KEEP_GONE_MS) gone.push([key, { value, goneAt }])
+    let isChanged = this.#same < this.#now.size
+    for (const [key, { value, goneAt }] of this.#before) {
+      if (this.#now.has(key)) continue
+      isChanged ||= goneAt === undefined
+      if (now - (goneAt ?? now) < KEEP_GONE_MS) gone.push([key, { value, goneAt: goneAt ?? now }])
+      else isChanged = true
     }
+    if (!isChanged && gone.length <= MAX_GONE) return this.#before
     if (gone.length > MAX_GONE) gone.sort(([, a], [, b]) => b.goneAt - a.goneAt)
-    for (const [key, allocation] of gone.slice(0, MAX_GONE)) all.set(key, allocation)
-    return isSame(this.#before, all) ? this.#before : all
+    return new Map([...this.#now, ...gone.slice(0, MAX_GONE)])
   }
 
   /** What others had who are not there. */
@@ -143,15 +149,6 @@ export class Ledger {
     }
     return reserved
   }
-}
-
-function isSame(a: Allocations, b: Allocations): boolean {
-  if (a.size !== b.size) return false
-  for (const [key, { value, goneAt }] of a) {
-    const other = b.get(key)
-    if (other?.value !== value || other.goneAt !== goneAt) return false
-  }
-  return true
 }
 
 /** FNV-1a of 32 bits, with a last stir that spreads names which differ in their last letter alone. */

@@ -20,7 +20,7 @@ export function assignClusterAddresses(
   ledger: Ledger,
   diagnostics: DiagnosticList,
 ): ReadonlyMap<Service, string> {
-  const range = parseServiceRange(cidr)
+  const range = findRange(cidr)
   const space = new NumberSpace(range.size, findStaticBand(range.size))
   const holders = new Map<number, Service>()
   const found = new Map<Service, string>()
@@ -54,6 +54,14 @@ export function assignClusterAddresses(
   const isIPv6 = range.at(0).includes(':')
   for (const service of own) reportFamilies(service, isIPv6 ? 'IPv6' : 'IPv4', diagnostics)
   return found
+}
+
+/** The last one asked for: it knows how its addresses are spelt. */
+let lastRange: Readonly<{ cidr: string; range: AddressRange }> | undefined
+
+function findRange(cidr: string): AddressRange {
+  if (lastRange?.cidr !== cidr) lastRange = { cidr, range: parseServiceRange(cidr) }
+  return lastRange.range
 }
 
 /** min(max(16, size/16), 256) of the lowest addresses are for those who write them (S34). */

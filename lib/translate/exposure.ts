@@ -4,23 +4,20 @@
  */
 import { canonicalAddress } from '../base/address-range.ts'
 import type { DiagnosticDetails, DiagnosticList } from '../base/diagnostics.ts'
-import type { FieldPath } from '../base/position.ts'
+import type { FieldPath, SourcePosition } from '../base/position.ts'
 import { printResource, type Service, type ServicePort } from '../kubernetes/resource.ts'
 import type { ServiceListenerKind } from '../model/service-listener.ts'
 import type { Ledger } from './allocation.ts'
 import { assignClusterAddresses, hasClusterAddress } from './cluster-address.ts'
 import { assignLoadBalancerAddresses, isOwnLoadBalancer, printAddress } from './load-balancer.ts'
+import { isSameList } from './memo.ts'
 import { assignNodePorts, isNodePortType, type NodePorts } from './node-port.ts'
 import { PortClaims, type PortOwner, type PortPlace } from './port-claims.ts'
 import type { TranslationSettings } from './settings.ts'
 
-/** One port to be opened. */
+/** One port to be opened, and the Service port it leads to. */
 export type Opening = PortPlace &
-  Readonly<{
-    kind: ServiceListenerKind
-    /** Which of the Service's ports it leads to. */
-    servicePort: ServicePort
-  }>
+  Readonly<{ gateway?: undefined; kind: ServiceListenerKind; service: Service; servicePort: ServicePort }>
 
 /** Where one Service is reached. */
 export type Exposure = Readonly<{
@@ -30,8 +27,6 @@ export type Exposure = Readonly<{
   /** kubectl's EXTERNAL-IP, where Portico is the load balancer. */
   externalIP: string | undefined
   openings: readonly Opening[]
-  /** Equal where all of it is equal. */
-  signature: string
 }>
 
 /** kubectl's EXTERNAL-IP of a load balancer that has no address. */
@@ -81,14 +76,12 @@ class ExposurePlan {
     const exposures = new Map<Service, Exposure>()
     for (const service of this.#services) {
       this.#reportUnheard(service, numbers.get(service))
-      const openings = Object.freeze((this.#openings.get(service) ?? []).map((opening) => Object.freeze(opening)))
-      const parts = {
-        nodePorts: Object.freeze(numbers.get(service)?.ports ?? []),
+      exposures.set(service, {
+        nodePorts: numbers.get(service)?.ports ?? NONE,
         clusterIP: clusterNetwork.enabled ? (cluster.get(service) ?? '') : undefined,
         externalIP: external.get(service),
-        openings,
-      }
-      exposures.set(service, Object.freeze({ ...parts, signature: sign(parts) }))
+        openings: this.#openings.get(service) ?? NONE,
+      })
     }
     return exposures
   }
@@ -99,12 +92,7 @@ class ExposurePlan {
       if (!enabled || port === 0) continue
       const place = { transport: 'TCP', address: canonicalAddress(address), port } as const
       if (!isEvery(place.address)) this.#own.push(place.address)
-      this.#claims.take(place, {
-        name: `the ${name} listener of this gateway`,
-        locate: () => undefined,
-        help: `give the gateway another port: ${name}.port`,
-        setting: `${name}.address`,
-      })
+      this.#claims.take(place, { gateway: name })
     }
   }
 
@@ -120,7 +108,7 @@ class ExposurePlan {
           const place = { transport: protocol, address, port }
           const owner = this.#claims.find(place)
           if (owner) this.#reportTaken(service, path, place, owner, 'the nodePort is not opened', 'NodePort')
-          else this.#open(service, { ...place, kind: 'NodePort', servicePort })
+          else this.#open({ ...place, kind: 'NodePort', service, servicePort })
         }
       }
     }
@@ -145,7 +133,7 @@ class ExposurePlan {
         this.#reportTaken(service, path, opening, owner, `EXTERNAL-IP is ${PENDING}`, 'LoadBalancer')
       }
       const isOpen = openings.length > 0 && !isTaken
-      if (isOpen) for (const opening of openings) this.#open(service, opening)
+      if (isOpen) for (const opening of openings) this.#open(opening)
       shown.set(service, isOpen && address !== undefined ? printAddress(address) : PENDING)
     }
     return shown
@@ -160,7 +148,7 @@ class ExposurePlan {
           if (owner && isAnswered(service, opening, owner)) continue
           const path = ['spec', 'ports', opening.servicePort.index, 'port']
           if (owner) this.#reportTaken(service, path, opening, owner, 'it is not opened', 'ExternalIP')
-          else this.#open(service, opening)
+          else this.#open(opening)
         }
       }
     }
@@ -172,7 +160,7 @@ class ExposurePlan {
     for (const [service, address] of addresses) {
       for (const opening of listOpenings('ClusterIP', service, address)) {
         const owner = this.#claims.find(opening)
-        if (owner === undefined) this.#open(service, opening)
+        if (owner === undefined) this.#open(opening)
         if (owner === undefined || isAnswered(service, opening, owner)) continue
         const rows = missed.get(owner) ?? new Map<string, Missed>()
         missed.set(owner, rows)
@@ -186,24 +174,16 @@ class ExposurePlan {
       for (const { place, service, path, others } of rows.values()) {
         const those =
           others === 0 ? 'whoever connects there' : `whoever connects there, or to ${others} other clusterIPs,`
-        this.#reportTaken(service, path, place, owner, `${those} reaches ${owner.name}`, 'ClusterIP')
+        this.#reportTaken(service, path, place, owner, `${those} reaches ${describeOwner(owner).name}`, 'ClusterIP')
       }
     }
   }
 
-  #open(service: Service, opening: Opening): void {
-    const openings = this.#openings.get(service) ?? []
-    this.#openings.set(service, openings)
-    openings.push(opening)
-    const { kind, servicePort } = opening
-    const field = kind === 'NodePort' ? 'nodePort' : 'port'
-    this.#claims.take(opening, {
-      name: `${printResource(service)} (${kind})`,
-      locate: () => service.origin.locate(['spec', 'ports', servicePort.index, field]),
-      help: 'change the port of one',
-      setting: ADDRESS_SETTINGS[kind],
-      servicePort,
-    })
+  #open(opening: Opening): void {
+    const openings = this.#openings.get(opening.service)
+    if (openings === undefined) this.#openings.set(opening.service, [opening])
+    else openings.push(opening)
+    this.#claims.take(opening, opening)
   }
 
   #reportTaken(
@@ -214,13 +194,13 @@ class ExposurePlan {
     outcome: string,
     kind: ServiceListenerKind,
   ): void {
-    const position = owner.locate()
-    const settings = [...new Set([owner.setting, ADDRESS_SETTINGS[kind]])].filter((name) => name !== '')
+    const { name, position, advice, setting } = describeOwner(owner)
+    const settings = [...new Set([setting, ADDRESS_SETTINGS[kind]])].filter((one) => one !== '')
     this.#diagnostics.add('PORTICO_SVC_PORT_TAKEN', `port ${printPlace(place, true)} is taken: ${outcome}`, {
       position: service.origin.locate(path),
       resource: printResource(service),
-      help: `${owner.help}, or give each an address of its own: ${settings.join(' and ')}`,
-      notes: [{ message: `${owner.name} has it`, ...(position && { position }) }],
+      help: `${advice}, or give each an address of its own: ${settings.join(' and ')}`,
+      notes: [{ message: `${name} has it`, ...(position && { position }) }],
     })
   }
 
@@ -258,9 +238,25 @@ class ExposurePlan {
   }
 }
 
+/** Whether a Service is reached where it was before. */
+export function isSameExposure(a: Exposure, b: Exposure): boolean {
+  if (a.clusterIP !== b.clusterIP || a.externalIP !== b.externalIP || !isSameList(a.nodePorts, b.nodePorts))
+    return false
+  if (a.openings.length !== b.openings.length) return false
+  return a.openings.every((opening, index) => {
+    const { kind, transport, address, port, servicePort } = b.openings[index] as Opening
+    const isSamePlace = opening.transport === transport && opening.address === address && opening.port === port
+    return isSamePlace && opening.kind === kind && opening.servicePort === servicePort
+  })
+}
+
+const NONE: readonly never[] = Object.freeze([])
+
 /** A Service that has the port on every address has it on this one too. */
 function isAnswered(service: Service, { servicePort }: Opening, owner: PortOwner): boolean {
-  return owner.servicePort === servicePort && service.loadBalancerSourceRanges.length === 0
+  return (
+    owner.gateway === undefined && owner.servicePort === servicePort && service.loadBalancerSourceRanges.length === 0
+  )
 }
 
 /** The settings that say on which addresses ports of a kind are opened. */
@@ -273,10 +269,35 @@ const ADDRESS_SETTINGS: Readonly<Record<ServiceListenerKind, string>> = {
   ClusterIP: '',
 }
 
+/** For people: who it is, where that is said, and what to do for the other who wants the port too. */
+function describeOwner(owner: PortOwner): {
+  name: string
+  position: SourcePosition | undefined
+  advice: string
+  /** Where it is said on which addresses it listens. */
+  setting: string
+} {
+  if (owner.gateway !== undefined) {
+    return {
+      name: `the ${owner.gateway} listener of this gateway`,
+      position: undefined,
+      advice: `give the gateway another port: ${owner.gateway}.port`,
+      setting: `${owner.gateway}.address`,
+    }
+  }
+  const { kind, service, servicePort } = owner
+  return {
+    name: `${printResource(service)} (${kind})`,
+    position: service.origin.locate(['spec', 'ports', servicePort.index, kind === 'NodePort' ? 'nodePort' : 'port']),
+    advice: 'change the port of one',
+    setting: ADDRESS_SETTINGS[kind],
+  }
+}
+
 function listOpenings(kind: ServiceListenerKind, service: Service, address: string): Opening[] {
   return service.ports.flatMap((servicePort) => {
     const { protocol, port } = servicePort
-    return protocol === 'SCTP' ? [] : [{ kind, transport: protocol, address, port, servicePort }]
+    return protocol === 'SCTP' ? [] : [{ kind, transport: protocol, address, port, service, servicePort }]
   })
 }
 
@@ -298,11 +319,4 @@ function printPlace({ transport, address, port }: PortPlace, whole: boolean): st
 
 function describe(service: Service, path: FieldPath, help: string): DiagnosticDetails {
   return { position: service.origin.locate(path), resource: printResource(service), help }
-}
-
-function sign({ nodePorts, clusterIP, externalIP, openings }: Omit<Exposure, 'signature'>): string {
-  const places = openings.map(({ kind, transport, address, port, servicePort }) => {
-    return `${kind} ${transport} ${address} ${port} ${servicePort.index}`
-  })
-  return [nodePorts.join(), clusterIP, externalIP, ...places].join('|')
 }

@@ -6,7 +6,7 @@ import { compareText } from '../base/order.ts'
 import type { Service } from '../kubernetes/resource.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
 import { type Allocations, Ledger } from './allocation.ts'
-import { type Exposure, exposeServices, type Opening } from './exposure.ts'
+import { type Exposure, exposeServices, isSameExposure, type Opening } from './exposure.ts'
 import { readListenerOptions } from './listener-option.ts'
 import { KeyOrder, keepList, Memo, Sieve } from './memo.ts'
 import { isExposed } from './node-port.ts'
@@ -29,7 +29,7 @@ export type ListenerGround = Readonly<{
 export class ListenerSet {
   readonly #exposed = new Sieve<Service>(isExposed)
   readonly #plans = new Memo<'plan', Plan>()
-  readonly #exposures = new Memo<Service, Exposure>(({ signature: a }, { signature: b }) => a === b)
+  readonly #exposures = new Memo<Service, Exposure>(isSameExposure)
   readonly #listeners = new Memo<Service, readonly ServiceListener[]>()
   readonly #all = new Memo<'all', readonly ServiceListener[]>()
   readonly #order = new KeyOrder(compareText)

@@ -1,19 +1,11 @@
 /** Which ports of which addresses are to be opened by whom: a port that is open on every address leaves none for others. */
-import type { SourcePosition } from '../base/position.ts'
-import type { ServicePort } from '../kubernetes/resource.ts'
+import type { Service, ServicePort } from '../kubernetes/resource.ts'
+import type { ServiceListenerKind } from '../model/service-listener.ts'
 
-/** Who has a port. */
-export type PortOwner = Readonly<{
-  /** For people: `Service default/web`, `the http listener of this gateway`. */
-  name: string
-  /** What to do for the other who wants it too. */
-  help: string
-  /** Where it is said on which addresses it listens. */
-  setting: string
-  locate: () => SourcePosition | undefined
-  /** The Service port it is opened for; the gateway's own are for none. */
-  servicePort?: ServicePort
-}>
+/** Who has a port: one of the gateway's own listeners, or a Service for one of its ports. */
+export type PortOwner =
+  | Readonly<{ gateway: 'http' | 'https' | 'admin' }>
+  | Readonly<{ gateway?: undefined; kind: ServiceListenerKind; service: Service; servicePort: ServicePort }>
 
 /** One port on one address. */
 export type PortPlace = Readonly<{ transport: 'TCP' | 'UDP'; address: string; port: number }>
