@@ -89,7 +89,7 @@ export class AllocationKeeper {
 
   keep(allocations: Allocations): void {
     this.#wanted = allocations
-    this.#running ??= this.#run()
+    if (this.#running === undefined && allocations !== this.#kept) this.#running = this.#run()
   }
 
   /** Resolves when the newest is written, or could not be. */
