@@ -258,7 +258,8 @@ function checkCidr(entry: string): { message: string; help: string } | undefined
 
 function checkAddress(entry: string): { message: string; help: string } | undefined {
   const read = readAddress(entry)
-  return 'problems' in read ? read.problems[0] : undefined
+  const [problem] = 'problems' in read ? read.problems : []
+  return problem && { message: problem.message, help: problem.help }
 }
 
 function readAddressRanges(raw: unknown, form: 'document' | 'text'): Read {
