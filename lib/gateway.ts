@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { type AdminListener, type AdminState, createAdmin } from './admin/admin.ts'
+import { ServiceHealth } from './admin/service-health.ts'
 import { AllocationKeeper, writeAllocations } from './allocation-file.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { findDataDir } from './base/data-folder.ts'
@@ -104,6 +105,7 @@ class GatewayProcess implements Gateway {
   readonly #reloader: Reloader
   readonly #watch: FileWatch | undefined
   readonly #keeper: AllocationKeeper
+  readonly #serviceHealth: ServiceHealth
   #carrier: Carrier | undefined
   #admin: AdminListener | undefined
   #defaultCertificate: Certificate | undefined
@@ -135,9 +137,10 @@ class GatewayProcess implements Gateway {
       (error) =>
         this.log.warn({ err: error }, 'allocated ports and addresses cannot be kept: they may change at a restart'),
     )
+    this.#serviceHealth = new ServiceHealth({ isServing: () => this.#isServing, log: this.log })
     this.#reloader = new Reloader({
       load: (request) => loader.load(request),
-      apply: async (served) => this.#carrier?.apply(served),
+      apply: (served) => this.#apply(served),
       clock: this.#clock,
       first: configuration,
       onLoaded: ({ stamps, allocations }) => {
@@ -216,6 +219,7 @@ class GatewayProcess implements Gateway {
     this.#carrier = await this.#createCarrier()
     const ports = await this.#carrier.start(this.served)
     this.#ports = { ...ports, ...this.#ports }
+    await this.#serviceHealth.update(this.served.model)
   }
 
   /** Loads what it takes, and no more: without traffic of its own, this process does without a good part of the code. */
@@ -233,6 +237,10 @@ class GatewayProcess implements Gateway {
     const size = !this.#ownsLog ? 0 : settings.workers === 'auto' ? availableParallelism() : settings.workers
     if (size === 0) return new (await import('./own-traffic.ts')).OwnTraffic(options)
     return new (await import('./worker/worker-set.ts')).WorkerSet({ ...options, size })
+  }
+
+  async #apply(served: ServedConfiguration): Promise<void> {
+    await Promise.all([this.#carrier?.apply(served), this.#serviceHealth.update(served.model)])
   }
 
   async #drain(): Promise<'clean' | 'forced'> {
@@ -257,7 +265,7 @@ class GatewayProcess implements Gateway {
     this.#watch?.close()
     // A reload may be waiting for a worker that hangs: the end of the workers ends it too.
     await Promise.all([this.#reloader.close(), this.#carrier?.close()])
-    await this.#keeper.settle()
+    await Promise.all([this.#keeper.settle(), this.#serviceHealth.close()])
     await this.#admin?.close()
   }
 
@@ -269,10 +277,14 @@ class GatewayProcess implements Gateway {
     })
   }
 
+  get #isServing(): boolean {
+    return this.#state === 'running' && (this.#carrier?.isUp ?? false)
+  }
+
   #describe(): AdminState {
     const isUp = this.#carrier?.isUp ?? false
     return {
-      ready: this.#state === 'running' && isUp,
+      ready: this.#isServing,
       ...(this.#state === 'running' && !isUp && { reasons: ['no worker serves'] }),
       served: this.#reloader.current,
       ports: this.#ports,

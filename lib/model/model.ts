@@ -22,6 +22,8 @@ export type ServiceView = Readonly<{
   }>[]
   selector: Readonly<Record<string, string>>
   upstreams: readonly UpstreamKey[]
+  /** Where a balancer in front asks whether there are local endpoints: healthCheckNodePort (S21). */
+  healthChecks?: readonly Readonly<{ address: string; port: number }>[]
   position: SourcePosition
 }>
 

@@ -27,6 +27,8 @@ export type Exposure = Readonly<{
   /** kubectl's EXTERNAL-IP, where Portico is the load balancer. */
   externalIP: string | undefined
   openings: readonly Opening[]
+  /** Where its health is asked for (S21). */
+  healthChecks: readonly PortPlace[]
 }>
 
 /** kubectl's EXTERNAL-IP of a load balancer that has no address. */
@@ -52,6 +54,7 @@ class ExposurePlan {
   readonly #diagnostics: DiagnosticList
   readonly #claims = new PortClaims()
   readonly #openings = new Map<Service, Opening[]>()
+  readonly #healthChecks = new Map<Service, readonly PortPlace[]>()
   /** Where the gateway itself listens, on one address alone. */
   readonly #own: string[] = []
 
@@ -75,12 +78,13 @@ class ExposurePlan {
     this.#openCluster(cluster)
     const exposures = new Map<Service, Exposure>()
     for (const service of this.#services) {
-      this.#reportUnheard(service, numbers.get(service))
+      this.#reportUnheard(service)
       exposures.set(service, {
         nodePorts: numbers.get(service)?.ports ?? NONE,
         clusterIP: clusterNetwork.enabled ? (cluster.get(service) ?? '') : undefined,
         externalIP: external.get(service),
         openings: this.#openings.get(service) ?? NONE,
+        healthChecks: this.#healthChecks.get(service) ?? NONE,
       })
     }
     return exposures
@@ -98,7 +102,8 @@ class ExposurePlan {
 
   #openNodePorts(numbers: ReadonlyMap<Service, NodePorts>): void {
     const addresses = narrowAddresses(this.#settings.nodePorts.addresses)
-    for (const [service, { ports }] of numbers) {
+    for (const [service, { ports, healthCheck }] of numbers) {
+      if (healthCheck !== undefined) this.#openHealthChecks(service, addresses, healthCheck)
       for (const [index, servicePort] of service.ports.entries()) {
         const { protocol } = servicePort
         const port = ports[index]
@@ -112,6 +117,18 @@ class ExposurePlan {
         }
       }
     }
+  }
+
+  #openHealthChecks(service: Service, addresses: readonly string[], port: number): void {
+    const opened = addresses.flatMap((address) => {
+      const place = { transport: 'TCP', address, port } as const
+      const owner = this.#claims.find(place)
+      const path = ['spec', 'healthCheckNodePort']
+      if (owner) this.#reportTaken(service, path, place, owner, 'the health check is not answered', 'NodePort')
+      else this.#claims.take(place, { kind: 'NodePort', service, servicePort: undefined })
+      return owner ? [] : [place]
+    })
+    this.#healthChecks.set(service, opened)
   }
 
   /** What EXTERNAL-IP is of each. A Service has all of its ports at its address, or it waits. */
@@ -205,7 +222,7 @@ class ExposurePlan {
   }
 
   /** What a cluster would listen to and this gateway does not. */
-  #reportUnheard(service: Service, numbers: NodePorts | undefined): void {
+  #reportUnheard(service: Service): void {
     const { clusterNetwork, externalIPs, loadBalancers } = this.#settings
     const isOpen = isNodePortType(service) || (externalIPs.enabled && service.externalIPs.length > 0)
     const add = (
@@ -230,11 +247,6 @@ class ExposurePlan {
       const help = 'leave loadBalancerClass out, or write one that begins with portico.dev/'
       add('PORTICO_SVC_UNHEARD', message, ['spec', 'loadBalancerClass'], help)
     }
-    if (numbers?.healthCheck !== undefined) {
-      const message = `healthCheckNodePort ${numbers.healthCheck} is not answered`
-      const help = 'a balancer in front can ask /readyz of the gateway, or connect to the nodePort'
-      add('PORTICO_SVC_UNHEARD', message, ['spec', 'healthCheckNodePort'], help)
-    }
   }
 }
 
@@ -242,12 +254,16 @@ class ExposurePlan {
 export function isSameExposure(a: Exposure, b: Exposure): boolean {
   if (a.clusterIP !== b.clusterIP || a.externalIP !== b.externalIP || !isSameList(a.nodePorts, b.nodePorts))
     return false
-  if (a.openings.length !== b.openings.length) return false
+  if (a.openings.length !== b.openings.length || a.healthChecks.length !== b.healthChecks.length) return false
+  if (!a.healthChecks.every((place, index) => isSamePlace(place, b.healthChecks[index] as PortPlace))) return false
   return a.openings.every((opening, index) => {
-    const { kind, transport, address, port, servicePort } = b.openings[index] as Opening
-    const isSamePlace = opening.transport === transport && opening.address === address && opening.port === port
-    return isSamePlace && opening.kind === kind && opening.servicePort === servicePort
+    const other = b.openings[index] as Opening
+    return isSamePlace(opening, other) && opening.kind === other.kind && opening.servicePort === other.servicePort
   })
+}
+
+function isSamePlace(a: PortPlace, b: PortPlace): boolean {
+  return a.transport === b.transport && a.address === b.address && a.port === b.port
 }
 
 const NONE: readonly never[] = Object.freeze([])
@@ -286,9 +302,12 @@ function describeOwner(owner: PortOwner): {
     }
   }
   const { kind, service, servicePort } = owner
+  const path = servicePort
+    ? ['spec', 'ports', servicePort.index, kind === 'NodePort' ? 'nodePort' : 'port']
+    : ['spec', 'healthCheckNodePort']
   return {
-    name: `${printResource(service)} (${kind})`,
-    position: service.origin.locate(['spec', 'ports', servicePort.index, kind === 'NodePort' ? 'nodePort' : 'port']),
+    name: `${printResource(service)} (${servicePort ? kind : 'its health check'})`,
+    position: service.origin.locate(path),
     advice: 'change the port of one',
     setting: ADDRESS_SETTINGS[kind],
   }

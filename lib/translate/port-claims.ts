@@ -2,10 +2,10 @@
 import type { Service, ServicePort } from '../kubernetes/resource.ts'
 import type { ServiceListenerKind } from '../model/service-listener.ts'
 
-/** Who has a port: one of the gateway's own listeners, or a Service for one of its ports. */
+/** Who has a port: one of the gateway's own listeners, or a Service for one of its ports or for its health check. */
 export type PortOwner =
   | Readonly<{ gateway: 'http' | 'https' | 'admin' }>
-  | Readonly<{ gateway?: undefined; kind: ServiceListenerKind; service: Service; servicePort: ServicePort }>
+  | Readonly<{ gateway?: undefined; kind: ServiceListenerKind; service: Service; servicePort: ServicePort | undefined }>
 
 /** One port on one address. */
 export type PortPlace = Readonly<{ transport: 'TCP' | 'UDP'; address: string; port: number }>

@@ -81,6 +81,7 @@ function viewService(service: Service, exposure: Exposure | undefined, routed: r
     ),
     selector: service.selector ?? {},
     upstreams: Object.freeze([...keys].map((port) => prefix + port)),
+    ...(exposure !== undefined && exposure.healthChecks.length > 0 && { healthChecks: listHealthChecks(exposure) }),
     position: service.origin.locate(['metadata', 'name']),
   })
 }
@@ -102,4 +103,8 @@ function findExternalIP(service: Service, exposure: Exposure | undefined): strin
 function findAssigned({ loadBalancerIngress, loadBalancerIP }: Service): string[] {
   const given = loadBalancerIngress.flatMap(({ ip, hostname }) => ip ?? hostname ?? [])
   return given.length === 0 && loadBalancerIP ? [loadBalancerIP] : given
+}
+
+function listHealthChecks({ healthChecks }: Exposure): ServiceView['healthChecks'] & object {
+  return Object.freeze(healthChecks.map(({ address, port }) => Object.freeze({ address, port })))
 }

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { findStaticBand } from '../../lib/translate/node-port.ts'
+import { translateText } from './manifests.ts'
 import { reach, service } from './service-text.ts'
 
 const TAKEN = 'PORTICO_RES_FIELD_VALUE spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated'
@@ -168,3 +169,24 @@ t.test('V13 a healthCheckNodePort is a nodePort too', async (t) => {
     'PORTICO_RES_FIELD_VALUE failed to allocate requested HealthCheck NodePort 80: provided port is not in the valid range. The range of valid ports is 30000-32767',
   ])
 })
+
+t.test(
+  'S21 a healthCheckNodePort is allocated where LoadBalancer and Local meet, and no nodePort takes it',
+  async (t) => {
+    const local = 'type: LoadBalancer, externalTrafficPolicy: Local, ports: [{port: 80, nodePort: 30080}]'
+    const find = (text: string) => translateText(text).model.services[0]?.healthChecks
+    const [own] = find(service('a', local)) ?? []
+    t.equal(own?.address, '::')
+    t.ok(own !== undefined && own.port >= 30_086)
+    t.equal(find(service('a', local.replace('Local', 'Cluster'))), undefined)
+    t.equal(find(service('a', local.replace('LoadBalancer', 'NodePort'))), undefined)
+    t.same(find(service('a', `${local}, healthCheckNodePort: 30090`)), [{ address: '::', port: 30_090 }])
+    const { allocations } = reach({ services: [service('a', local)] })
+    t.same([...allocations], [['NodePort default/a:healthCheck', { value: String(own?.port) }]])
+    const { problems, notes } = reach({
+      services: [service('a', local), service('b', `type: NodePort, ports: [{port: 80, nodePort: ${own?.port}}]`)],
+      settings: 'nodeName: here',
+    })
+    t.same([problems, notes], [[], []], 'one that is asked for comes before one that is allocated')
+  },
+)
