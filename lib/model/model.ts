@@ -33,7 +33,7 @@ export type Model = Readonly<{
   /** The default backend for requests that no rule takes; undefined: 404. */
   defaultRoute: Route | undefined
   shadowed: readonly ShadowedRoute[]
-  /** Those that a route refers to and all other TCP ports of known Services. */
+  /** Those that a route refers to and all other TCP and UDP ports of known Services. */
   upstreams: ReadonlyMap<UpstreamKey, Upstream>
   services: readonly ServiceView[]
   /** The ports that Services open, in the order of their ids. */

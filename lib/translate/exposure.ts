@@ -4,7 +4,7 @@
  */
 import { canonicalAddress } from '../base/address-range.ts'
 import type { DiagnosticDetails, DiagnosticList } from '../base/diagnostics.ts'
-import type { FieldPath, SourcePosition } from '../base/position.ts'
+import type { FieldPath } from '../base/position.ts'
 import { printResource, type Service, type ServicePort } from '../kubernetes/resource.ts'
 import type { ServiceListenerKind } from '../model/service-listener.ts'
 import type { Ledger } from './allocation.ts'
@@ -12,7 +12,15 @@ import { assignClusterAddresses, hasClusterAddress } from './cluster-address.ts'
 import { assignLoadBalancerAddresses, isOwnLoadBalancer, printAddress } from './load-balancer.ts'
 import { isSameList } from './memo.ts'
 import { assignNodePorts, isNodePortType, type NodePorts } from './node-port.ts'
-import { PortClaims, type PortOwner, type PortPlace } from './port-claims.ts'
+import {
+  ADDRESS_SETTINGS,
+  describeOwner,
+  isEvery,
+  PortClaims,
+  type PortOwner,
+  type PortPlace,
+  printPlace,
+} from './port-claims.ts'
 import type { TranslationSettings } from './settings.ts'
 
 /** One port to be opened, and the Service port it leads to. */
@@ -275,53 +283,11 @@ function isAnswered(service: Service, { servicePort }: Opening, owner: PortOwner
   )
 }
 
-/** The settings that say on which addresses ports of a kind are opened. */
-const ADDRESS_SETTINGS: Readonly<Record<ServiceListenerKind, string>> = {
-  NodePort: 'nodePorts.addresses',
-  LoadBalancer: 'loadBalancers.pool',
-  // Said by the Service itself.
-  ExternalIP: 'externalIPs',
-  // Each has one already.
-  ClusterIP: '',
-}
-
-/** For people: who it is, where that is said, and what to do for the other who wants the port too. */
-function describeOwner(owner: PortOwner): {
-  name: string
-  position: SourcePosition | undefined
-  advice: string
-  /** Where it is said on which addresses it listens. */
-  setting: string
-} {
-  if (owner.gateway !== undefined) {
-    return {
-      name: `the ${owner.gateway} listener of this gateway`,
-      position: undefined,
-      advice: `give the gateway another port: ${owner.gateway}.port`,
-      setting: `${owner.gateway}.address`,
-    }
-  }
-  const { kind, service, servicePort } = owner
-  const path = servicePort
-    ? ['spec', 'ports', servicePort.index, kind === 'NodePort' ? 'nodePort' : 'port']
-    : ['spec', 'healthCheckNodePort']
-  return {
-    name: `${printResource(service)} (${servicePort ? kind : 'its health check'})`,
-    position: service.origin.locate(path),
-    advice: 'change the port of one',
-    setting: ADDRESS_SETTINGS[kind],
-  }
-}
-
 function listOpenings(kind: ServiceListenerKind, service: Service, address: string): Opening[] {
   return service.ports.flatMap((servicePort) => {
     const { protocol, port } = servicePort
     return protocol === 'SCTP' ? [] : [{ kind, transport: protocol, address, port, service, servicePort }]
   })
-}
-
-function isEvery(address: string): boolean {
-  return address === '::' || address === '0.0.0.0'
 }
 
 /** Without those that others cover: a socket for every address leaves no port for one of them. */
@@ -330,10 +296,6 @@ function narrowAddresses(addresses: readonly string[]): readonly string[] {
   if (canonical.length === 0 || canonical.includes('::')) return ['::']
   if (!canonical.includes('0.0.0.0')) return canonical
   return canonical.filter((address) => address === '0.0.0.0' || address.includes(':'))
-}
-
-function printPlace({ transport, address, port }: PortPlace, whole: boolean): string {
-  return `${port}/${transport}${whole && !isEvery(address) ? ` of ${address}` : ''}`
 }
 
 function describe(service: Service, path: FieldPath, help: string): DiagnosticDetails {
