@@ -27,9 +27,15 @@ const VALUE_WORDS: Readonly<Record<string, string>> = {
   duration: 'TIME',
   bytes: 'SIZE',
   cidrs: 'CIDR',
+  addresses: 'ADDRESS',
+  addressRanges: 'ADDRESSES',
+  serviceRange: 'CIDR',
+  portRange: 'PORT-PORT',
   endpoints: 'NS/NAME=HOST:PORT',
   workers: 'NUMBER|auto',
 }
+
+const LISTS: ReadonlySet<string> = new Set(['strings', 'cidrs', 'addresses', 'addressRanges', 'endpoints'])
 
 /** One flag of a setting; `listed` is false for the long form of a setting that has a short name. */
 export type SettingFlag = Flag & Readonly<{ setting: string; listed: boolean }>
@@ -90,5 +96,5 @@ export function environmentOf(flag: SettingFlag): string {
 }
 
 function isList(leaf: NamedSetting['leaf']): boolean {
-  return leaf.type === 'strings' || leaf.type === 'cidrs' || leaf.type === 'endpoints'
+  return LISTS.has(leaf.type)
 }

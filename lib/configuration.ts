@@ -1,5 +1,8 @@
 /** A configuration whole, from files to Model: what `check`, `explain` and `get` show, and what the gateway serves. */
+import { networkInterfaces } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
+import { findAllocationFile, readAllocations } from './allocation-file.ts'
+import { canonicalAddress } from './base/address-range.ts'
 import { type Clock, printTime, systemClock } from './base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from './base/diagnostics.ts'
 import { type ResourceSet, ResourceStore } from './kubernetes/store.ts'
@@ -15,6 +18,7 @@ import {
 } from './settings.ts'
 import type { Settings } from './settings-table.ts'
 import type { SourceDocument } from './source/document.ts'
+import { type Allocations, NO_ALLOCATIONS } from './translate/allocation.ts'
 import { Translator } from './translate/translate.ts'
 
 export type ConfigurationInput = {
@@ -27,6 +31,8 @@ export type ConfigurationInput = {
   readonly flags: SettingOverrides
   readonly environment: NodeJS.ProcessEnv
   readonly clock?: Clock
+  /** The ports and addresses that Services were given before; left out: those kept in the data folder. */
+  readonly allocations?: Allocations
 }
 
 export type Configuration = {
@@ -35,6 +41,10 @@ export type Configuration = {
   readonly provenance: ReadonlyMap<string, SettingSource>
   readonly resources: ResourceSet
   readonly model: Model
+  /** The ports and addresses that Services were given: the same object for as long as they are the same. */
+  readonly allocations: Allocations
+  /** Those that were there before the first translation. */
+  readonly recalled: Allocations
   /** Sorted by file and line. */
   readonly diagnostics: readonly Diagnostic[]
   /** Files and settings whose last good version is in force; the reasons stand among the diagnostics. */
@@ -69,7 +79,10 @@ export class ConfigurationLoader {
   readonly #clock: Clock
   readonly #provider: FileProvider
   readonly #store = new ResourceStore()
-  readonly #translator = new Translator()
+  #translator: Translator | undefined
+  #recalled: Allocations = NO_ALLOCATIONS
+  /** The addresses of this machine. */
+  #local: ReadonlySet<string> = new Set()
   #generation = 0
   #last: Configuration | undefined
   #settings: Settings | undefined
@@ -109,13 +122,21 @@ export class ConfigurationLoader {
     const settings = isDeepStrictEqual(this.#settings, resolved) ? (this.#settings as Settings) : resolved
     this.#settings = settings
     const resources = this.#store.update(manifests.resources, ++this.#generation, diagnostics, manifests.refused)
-    const model = this.#translator.translate(resources, { settings, clock: this.#clock }, diagnostics)
+    if (this.#translator === undefined) {
+      this.#recalled = await this.#recall(settings)
+      this.#translator = new Translator(this.#recalled)
+    }
+    const local = this.#findLocal()
+    const model = this.#translator.translate(resources, { settings, clock: this.#clock, local }, diagnostics)
+    const { allocations } = this.#translator
     const { files, objects, changed, stamps, fingerprint } = manifests
     this.#last = {
       settings,
       provenance,
       resources,
       model,
+      allocations,
+      recalled: this.#recalled,
       diagnostics: diagnostics.sorted(),
       kept: [...manifests.kept, ...keptSettings],
       files,
@@ -125,6 +146,25 @@ export class ConfigurationLoader {
       fingerprint,
     }
     return this.#last
+  }
+
+  async #recall(settings: Settings): Promise<Allocations> {
+    const { allocations, environment } = this.#input
+    return allocations ?? (await readAllocations(findAllocationFile(settings, environment)))
+  }
+
+  /** The set from before, where they are the same. */
+  #findLocal(): ReadonlySet<string> {
+    const found = new Set<string>()
+    try {
+      for (const addresses of Object.values(networkInterfaces())) {
+        for (const { address } of addresses ?? []) found.add(canonicalAddress(address.replace(/%.*$/, '')))
+      }
+    } catch {
+      // Where the system does not say (Android, some sandboxes), what is asked for cannot be told to be here.
+    }
+    if (!isDeepStrictEqual(found, this.#local)) this.#local = found
+    return this.#local
   }
 
   /** The limits on files may stand in one of these very files: then they are read again under those. */

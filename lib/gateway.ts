@@ -3,7 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { type AdminListener, type AdminState, createAdmin } from './admin/admin.ts'
+import { ServiceHealth } from './admin/service-health.ts'
+import { AllocationKeeper, writeAllocations } from './allocation-file.ts'
 import { type Clock, systemClock } from './base/clock.ts'
+import { findDataDir } from './base/data-folder.ts'
 import { countDiagnostics } from './base/diagnostics.ts'
 import type { Carrier } from './carrier.ts'
 import { type Configuration, type ConfigurationInput, ConfigurationLoader, hasSettingErrors } from './configuration.ts'
@@ -15,7 +18,7 @@ import { Observation } from './observation.ts'
 import { FileWatch } from './providers/file-watch.ts'
 import { type Reloaded, Reloader, type ReloadFailed } from './reload.ts'
 import { logReloaded, logReloadFailed } from './reload-log.ts'
-import { findDataDir, loadDefaultCertificate } from './server/default-certificate.ts'
+import { loadDefaultCertificate } from './server/default-certificate.ts'
 import { checkRuntimeFlags } from './server/runtime-flags.ts'
 import type { Settings } from './settings-table.ts'
 import type { ServedConfiguration } from './snapshot-update.ts'
@@ -85,7 +88,8 @@ function refuseUnusable({ settings, model, diagnostics }: Configuration): void {
   if (hasSettingErrors(diagnostics)) throw new StartError('the settings have errors', help, { diagnostics })
   if (settings.strict) throw new StartError(`${count} in the configuration, and strict is on`, help, { diagnostics })
   const hasNames = settings.dns.enabled && model.services.length > 0
-  if (model.hosts.length === 0 && !model.defaultRoute && !hasNames) {
+  const isServed = model.hosts.length > 0 || model.defaultRoute || model.listeners.length > 0 || hasNames
+  if (!isServed) {
     throw new StartError(`${count} in the configuration, and nothing is left to serve`, help, { diagnostics })
   }
 }
@@ -108,6 +112,8 @@ class GatewayProcess implements Gateway {
   readonly #observation: Observation
   #health: HealthObserver | undefined
   readonly #watch: FileWatch | undefined
+  readonly #keeper: AllocationKeeper
+  readonly #serviceHealth: ServiceHealth
   #carrier: Carrier | undefined
   #admin: AdminListener | undefined
   #dns: DnsServer | undefined
@@ -142,12 +148,22 @@ class GatewayProcess implements Gateway {
       dnsRequests: () => this.#dns?.counts() ?? [],
     })
     this.#watch = settings.watch ? this.#createWatch() : undefined
+    this.#keeper = new AllocationKeeper(
+      configuration.recalled,
+      (allocations) => writeAllocations(settings, input.environment, allocations),
+      (error) =>
+        this.log.warn({ err: error }, 'allocated ports and addresses cannot be kept: they may change at a restart'),
+    )
+    this.#serviceHealth = new ServiceHealth({ isServing: () => this.#isServing, log: this.log })
     this.#reloader = new Reloader({
       load: (request) => loader.load(request),
       apply: (served) => this.#observation.apply(served),
       clock: this.#clock,
       first: configuration,
-      onLoaded: ({ stamps }) => void this.#watch?.update(stamps),
+      onLoaded: ({ stamps, allocations }) => {
+        void this.#watch?.update(stamps)
+        this.#keeper.keep(allocations)
+      },
       onReloaded: (result) => this.#finishReload(result),
       onFailed: (failure) => this.#failReload(failure),
     })
@@ -187,6 +203,7 @@ class GatewayProcess implements Gateway {
       throw error
     }
     this.#state = 'running'
+    this.#keeper.keep(this.configuration.allocations)
     this.#metrics.reload(true, describeConfiguration(this.served))
     await this.#watch?.update(this.configuration.stamps)
   }
@@ -230,6 +247,7 @@ class GatewayProcess implements Gateway {
     const ports = await this.#carrier.start(this.served)
     this.#ports = { ...ports, ...this.#ports }
     this.#health?.start()
+    await this.#serviceHealth.update(this.served.model)
     if (settings.dns.enabled) await this.#openDns()
   }
 
@@ -242,11 +260,6 @@ class GatewayProcess implements Gateway {
     } catch (error) {
       throw explainListenError(error, { name: 'dns', address, port })
     }
-  }
-
-  async #apply(served: ServedConfiguration): Promise<void> {
-    await this.#carrier?.apply(served)
-    this.#dns?.apply(served)
   }
 
   /** Loads what it takes, and no more: without traffic of its own, this process does without a good part of the code. */
@@ -265,6 +278,11 @@ class GatewayProcess implements Gateway {
     const size = !this.#ownsLog ? 0 : settings.workers === 'auto' ? availableParallelism() : settings.workers
     if (size === 0) return new (await import('./own-traffic.ts')).OwnTraffic(options)
     return new (await import('./worker/worker-set.ts')).WorkerSet({ ...options, size })
+  }
+
+  async #apply(served: ServedConfiguration): Promise<void> {
+    await Promise.all([this.#carrier?.apply(served), this.#serviceHealth.update(served.model)])
+    this.#dns?.apply(served)
   }
 
   async #drain(): Promise<'clean' | 'forced'> {
@@ -290,6 +308,7 @@ class GatewayProcess implements Gateway {
     this.#observation.close()
     // A reload may be waiting for a worker that hangs: the end of the workers ends it too.
     await Promise.all([this.#reloader.close(), this.#carrier?.close()])
+    await Promise.all([this.#keeper.settle(), this.#serviceHealth.close()])
     await Promise.all([this.#admin?.close(), this.#dns?.close()])
   }
 
@@ -301,10 +320,14 @@ class GatewayProcess implements Gateway {
     })
   }
 
+  get #isServing(): boolean {
+    return this.#state === 'running' && (this.#carrier?.isUp ?? false)
+  }
+
   #describe(): AdminState {
     const isUp = this.#carrier?.isUp ?? false
     return {
-      ready: this.#state === 'running' && isUp,
+      ready: this.#isServing,
       ...(this.#state === 'running' && !isUp && { reasons: ['no worker serves'] }),
       served: this.served,
       ports: this.#ports,

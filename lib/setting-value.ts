@@ -1,8 +1,10 @@
 /** Reads the value of one setting, from a document (typed) or from text (a flag, an environment variable). No guessing. */
 import { isIP, isIPv6 } from 'node:net'
-import { createAddressSet } from './base/cidr.ts'
+import { parseAddressRange, parseServiceRange } from './base/address-range.ts'
+import { createAddressSet, isPrivateAddress } from './base/cidr.ts'
 import { parseEndpointAddress } from './base/endpoint-address.ts'
 import { findNearest } from './base/nearest.ts'
+import { parsePortRange, printPortRange } from './base/port-range.ts'
 import type { FieldPath } from './base/position.ts'
 import { parseStatusRanges } from './base/status-ranges.ts'
 import { SERVICE_SETTINGS_BY_NAME } from './service-settings.ts'
@@ -33,6 +35,14 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
       return readMeasure(raw, form, BYTES, leaf.min ?? 0, leaf.max)
     case 'cidrs':
       return readList(raw, form, 'a list of addresses and CIDR ranges', checkCidr)
+    case 'addresses':
+      return readList(raw, form, 'a list of IP addresses', checkAddress)
+    case 'addressRanges':
+      return readAddressRanges(raw, form)
+    case 'serviceRange':
+      return readServiceRange(raw)
+    case 'portRange':
+      return readPortRange(raw)
     case 'endpoints':
       return readEndpoints(raw, form)
     case 'services':
@@ -256,6 +266,53 @@ function checkCidr(entry: string): { message: string; help: string } | undefined
       message: `"${entry}" is not an address or a CIDR range`,
       help: 'write 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32',
     }
+  }
+}
+
+function checkAddress(entry: string): { message: string; help: string } | undefined {
+  const read = readAddress(entry)
+  const [problem] = 'problems' in read ? read.problems : []
+  return problem && { message: problem.message, help: problem.help }
+}
+
+function readAddressRanges(raw: unknown, form: 'document' | 'text'): Read {
+  const help = 'write 192.0.2.7, 192.0.2.10-192.0.2.20 or 192.0.2.64/28'
+  const read = readList(raw, form, 'a list of addresses and ranges', (entry) => {
+    const fault = findFault(() => parseAddressRange([entry]))
+    return fault === undefined ? checkSpecial(entry) : { message: fault, help }
+  })
+  if ('problems' in read) return read
+  const fault = findFault(() => parseAddressRange(read.value as readonly string[]))
+  return fault === undefined ? read : problem(fault, 'name each address once')
+}
+
+/** Addresses that no Service can be reached at. */
+function checkSpecial(entry: string): { message: string; help: string } | undefined {
+  const kind = isPrivateAddress(/^[^-/]*/.exec(entry.trim())![0].trim())
+  if (kind !== 'unspecified' && kind !== 'multicast') return undefined
+  return { message: `"${entry}" is ${kind}`, help: 'name addresses that this machine has' }
+}
+
+function readServiceRange(raw: unknown): Read {
+  const help = 'write 127.96.0.0/16 or another CIDR range'
+  if (typeof raw !== 'string') return problem(`${show(raw)} is not a CIDR range`, help)
+  const fault = findFault(() => parseServiceRange(raw))
+  if (fault !== undefined) return problem(fault, help)
+  const special = checkSpecial(raw)
+  return special ? problem(special.message, special.help) : { value: raw }
+}
+
+function readPortRange(raw: unknown): Read {
+  const range = typeof raw === 'string' ? parsePortRange(raw) : undefined
+  return range ? { value: printPortRange(range) } : problem(`${show(raw)} is not a range of ports`, 'write 30000-32767')
+}
+
+function findFault(parse: () => unknown): string | undefined {
+  try {
+    parse()
+    return undefined
+  } catch (error) {
+    return (error as RangeError).message
   }
 }
 

@@ -63,6 +63,7 @@ function describeLeaf(leaf: SettingLeaf): Schema {
       return { ...common, type: ['string', 'integer'] }
     case 'strings':
     case 'cidrs':
+    case 'addressRanges':
       return { ...common, type: 'array', items: { type: 'string', minLength: 1 } }
     case 'services':
       return {
@@ -71,6 +72,12 @@ function describeLeaf(leaf: SettingLeaf): Schema {
         propertyNames: { pattern: '^[a-z0-9-]+/[a-z0-9-]+$' },
         additionalProperties: describeTable(SETTINGS.upstream),
       }
+    case 'addresses':
+      return { ...common, type: 'array', items: { type: 'string', anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] } }
+    case 'serviceRange':
+      return { ...common, type: 'string', pattern: '^[0-9a-fA-F.:]+/\\d{1,3}$' }
+    case 'portRange':
+      return { ...common, type: 'string', pattern: '^\\d{1,5}(-\\d{1,5})?$' }
     case 'endpoints':
       return {
         ...common,

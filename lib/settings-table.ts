@@ -14,6 +14,10 @@ export type SettingType =
   | 'duration'
   | 'bytes'
   | 'cidrs'
+  | 'addresses'
+  | 'addressRanges'
+  | 'serviceRange'
+  | 'portRange'
   | 'endpoints'
   | 'services'
   | 'workers'
@@ -175,7 +179,7 @@ export const SETTINGS = {
     type: 'string',
     default: '',
     restart: true,
-    doc: 'Folder for what must outlive a restart (the default certificate); empty: $XDG_DATA_HOME/portico, /data in the container.',
+    doc: 'Folder for what must outlive a restart (the default certificate, allocated ports and addresses); empty: $XDG_DATA_HOME/portico, /data in the container.',
   },
   watch: { type: 'boolean', default: true, restart: true, doc: 'Reload when a file changes.' },
   ingressClasses: {
@@ -198,6 +202,51 @@ export const SETTINGS = {
     type: 'services',
     default: {},
     doc: 'Settings of single Services, over their annotations and over "upstream": "namespace/name" to any of the settings under "upstream".',
+  },
+  nodePorts: {
+    enabled: { type: 'boolean', default: true, doc: 'Open the nodePorts of NodePort and LoadBalancer Services.' },
+    addresses: {
+      type: 'addresses',
+      default: [],
+      doc: 'Addresses of this machine to open them on; empty: "::", which is every address, IPv4 and IPv6.',
+    },
+    range: {
+      type: 'portRange',
+      default: '30000-32767',
+      doc: 'Where nodePorts may lie, those that are written and those that are allocated.',
+    },
+  },
+  loadBalancers: {
+    enabled: { type: 'boolean', default: true, doc: 'Open the ports of LoadBalancer Services.' },
+    pool: {
+      type: 'addressRanges',
+      default: [],
+      doc: 'Addresses of this machine that LoadBalancer Services get, one each: "192.0.2.7", "192.0.2.10-192.0.2.20" or "192.0.2.64/28". Empty: they share loadBalancers.address.',
+    },
+    address: {
+      type: 'address',
+      default: '::',
+      doc: 'What they share where there is no pool; "::" is every address of this machine, which EXTERNAL-IP shows as localhost.',
+    },
+  },
+  clusterNetwork: {
+    enabled: {
+      type: 'boolean',
+      default: false,
+      doc: 'Give each Service a clusterIP on this machine and open its ports there.',
+    },
+    range: {
+      type: 'serviceRange',
+      default: '127.96.0.0/16',
+      doc: 'Where clusterIPs lie, IPv4 or IPv6. The default is loopback: Linux has all of 127.0.0.0/8; the addresses of another range must be given to the machine first. A clusterIP that is written and lies elsewhere is replaced.',
+    },
+  },
+  externalIPs: {
+    enabled: {
+      type: 'boolean',
+      default: false,
+      doc: 'Open the ports of Services on their externalIPs. Off, since whoever may write a Service could take the traffic of any address of this machine (CVE-2020-8554).',
+    },
   },
   externalNames: {
     allowPrivate: {
@@ -459,6 +508,10 @@ type Values = {
   duration: number
   bytes: number
   cidrs: readonly string[]
+  addresses: readonly string[]
+  addressRanges: readonly string[]
+  serviceRange: string
+  portRange: string
   endpoints: Readonly<Record<string, readonly string[]>>
   /** By Service, then by dotted name under `upstream`. */
   services: Readonly<Record<string, Readonly<Record<string, unknown>>>>

@@ -33,17 +33,20 @@ export const SETTING_LIST: readonly NamedSetting[] = listSettings(SETTINGS, [])
 
 const PREFIX = 'PORTICO_'
 
-/** `https.redirectPort` → `PORTICO_HTTPS_REDIRECT_PORT` */
+/** `https.redirectPort` → `PORTICO_HTTPS_REDIRECT_PORT`, `externalIPs.enabled` → `PORTICO_EXTERNAL_IPS_ENABLED` */
 export function environmentName(name: string): string {
   return `${PREFIX}${name
-    .replace(/[A-Z]/g, (letter) => `_${letter}`)
+    .replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `_${letter}`)
     .replaceAll('.', '_')
     .toUpperCase()}`
 }
 
 /** `https.redirectPort` → `--https-redirect-port` */
 export function flagName(name: string): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('.', '-')}`
+  return `--${name
+    .replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter}`)
+    .replaceAll('.', '-')
+    .toLowerCase()}`
 }
 
 export type SettingsInput = {

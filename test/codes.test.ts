@@ -16,7 +16,7 @@ t.test('lib/base/codes.md lists the catalogues of codes', async (t) => {
 
 t.test('every code says its area and is in one catalogue alone', async (t) => {
   for (const code of Object.keys(DIAGNOSTICS)) {
-    t.match(code, /^PORTICO_(FILE|YAML|RES|SET|REF|ANN|ROUTE|TLS)_[A-Z][A-Z_]*$/)
+    t.match(code, /^PORTICO_(FILE|YAML|RES|SET|REF|SVC|ANN|ROUTE|TLS)_[A-Z][A-Z_]*$/)
     t.notOk(Object.hasOwn(REQUEST_ERRORS, code))
   }
   for (const code of Object.keys(REQUEST_ERRORS)) t.match(code, /^PORTICO_(REQ|UP|GW)_[A-Z][A-Z_]*$/)

@@ -64,6 +64,9 @@ t.test('a flag beats the environment, that the file, that the default', async (t
 t.test('names of flags and environment variables follow from the name of the setting', async (t) => {
   t.equal(environmentName('https.redirectPort'), 'PORTICO_HTTPS_REDIRECT_PORT')
   t.equal(environmentName('dataDir'), 'PORTICO_DATA_DIR')
+  t.equal(environmentName('externalIPs.enabled'), 'PORTICO_EXTERNAL_IPS_ENABLED')
+  t.equal(flagName('externalIPs.enabled'), '--external-ips-enabled')
+  t.equal(flagName('nodePorts.range'), '--node-ports-range')
   t.equal(flagName('https.redirectPort'), '--https-redirect-port')
   t.equal(new Set(SETTING_LIST.map(({ name }) => environmentName(name))).size, SETTING_LIST.length)
 })
@@ -93,6 +96,9 @@ t.test('each kind of setting is read from the file and from text', async (t) => 
     'limits: {bodyBytes: 10Mi, targetBytes: 1000}',
     'timeouts: {drain: 1m30s, connect: 1.5s, responseIdle: 0}',
     'log: {level: warn}',
+    'nodePorts: {addresses: [127.0.0.1, "::1"], range: 31000-31999}',
+    'loadBalancers: {pool: [192.0.2.7, 192.0.2.10-192.0.2.20, 192.0.2.64/28]}',
+    'clusterNetwork: {enabled: true, range: 10.96.0.0/12}',
   ].join('\n')
   const file = resolve(t, { yaml })
   t.same(file.lines, [])
@@ -109,6 +115,11 @@ t.test('each kind of setting is read from the file and from text', async (t) => 
     'timeouts.connect': '1.5s',
     'timeouts.responseIdle': '0',
     'log.level': 'warn',
+    'nodePorts.addresses': '127.0.0.1, ::1',
+    'nodePorts.range': '31000-31999',
+    'loadBalancers.pool': ['192.0.2.7', '192.0.2.10-192.0.2.20', '192.0.2.64/28'],
+    'clusterNetwork.enabled': 'true',
+    'clusterNetwork.range': '10.96.0.0/12',
   }
   const flag = resolve(t, { flags })
   t.same(flag.lines, [])
@@ -125,6 +136,48 @@ t.test('each kind of setting is read from the file and from text', async (t) => 
   t.same(settings.endpoints['default/web:http'], ['host.docker.internal:80'])
   const repeated = resolve(t, { flags: { endpoints: ['default/api=127.0.0.1:3000', 'default/api=127.0.0.1:3001'] } })
   t.same(repeated.settings.endpoints['default/api'], ['127.0.0.1:3000', '127.0.0.1:3001'], 'a repeated flag adds up')
+})
+
+t.test('ranges of ports and addresses are checked', async (t) => {
+  const cases: [name: string, written: string, problem: string][] = [
+    ['nodePorts.range', '30000', '30000 is not a range of ports | write 30000-32767'],
+    ['nodePorts.range', '32767-30000', '"32767-30000" is not a range of ports | write 30000-32767'],
+    ['nodePorts.range', '0-70000', '"0-70000" is not a range of ports | write 30000-32767'],
+    [
+      'clusterNetwork.range',
+      '10.96.0.1',
+      '"10.96.0.1" is not a CIDR range | write 127.96.0.0/16 or another CIDR range',
+    ],
+    ['clusterNetwork.range', '10', '10 is not a CIDR range | write 127.96.0.0/16 or another CIDR range'],
+    [
+      'clusterNetwork.range',
+      '10.96.0.1/16',
+      '"10.96.0.1/16" has bits set beyond the prefix length | write 127.96.0.0/16 or another CIDR range',
+    ],
+    [
+      'clusterNetwork.range',
+      '10.96.0.0/31',
+      '"10.96.0.0/31" holds no address that a Service could have | write 127.96.0.0/16 or another CIDR range',
+    ],
+    ['clusterNetwork.range', '224.0.0.0/8', '"224.0.0.0/8" is multicast | name addresses that this machine has'],
+  ]
+  for (const [name, written, problem] of cases) {
+    const [group, key] = name.split('.')
+    const [line = '', ...others] = resolve(t, { yaml: `${group}: {${key}: ${written}}` }).lines
+    t.ok(line.endsWith(` PORTICO_SET_FIELD_VALUE ${name}: ${problem}`), line)
+    t.same(others, [])
+  }
+  const lists: [name: string, written: string, problem: string][] = [
+    ['nodePorts.addresses', '[localhost]', '[0]: "localhost" is not an IP address'],
+    ['loadBalancers.pool', '[x]', '[0]: "x" is not an address, a range or a CIDR range'],
+    ['loadBalancers.pool', '["::"]', '[0]: "::" is unspecified'],
+    ['loadBalancers.pool', '[192.0.2.0/24, 192.0.2.7]', ': "192.0.2.7" has addresses of "192.0.2.0/24"'],
+  ]
+  for (const [name, written, problem] of lists) {
+    const [group, key] = name.split('.')
+    const [line = ''] = resolve(t, { yaml: `${group}: {${key}: ${written}}` }).lines
+    t.ok(line.includes(` PORTICO_SET_FIELD_VALUE ${name}${problem}`), line)
+  }
 })
 
 t.test('CF-17 durations need a unit, sizes a known one, and both keep to their range', async (t) => {

@@ -140,7 +140,7 @@ async function readFiles(kind: Kind, typed: Typed, terminal: Terminal): Promise<
     case 'certificates':
       return views.certificatesView(model, Date.now())
     case 'listeners':
-      return views.listenersView(settings)
+      return views.listenersView(settings, {}, model.listeners)
     case 'workers':
       return views.workersView()
     case 'settings':

@@ -7,6 +7,7 @@ import { escapeText, measureText } from '../../lib/base/terminal-text.ts'
 import type { CertificateBinding } from '../../lib/model/certificate.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Route, VirtualHost } from '../../lib/model/route.ts'
+import type { ServiceListener } from '../../lib/model/service-listener.ts'
 import type { Endpoint } from '../../lib/model/upstream.ts'
 import type { Settings } from '../../lib/settings-table.ts'
 import { printHostPort } from '../admin-client.ts'
@@ -33,6 +34,7 @@ export type Boot = Readonly<{
 
 /** Longer tables are cut, with a pointer to where the rest is. */
 const MOST_ROUTES = 50
+const MOST_LISTENERS = 20
 const MOST_PROBLEMS = 20
 const DAY = 86_400_000
 
@@ -44,6 +46,7 @@ export function printBoot(boot: Boot, paint: Paint): string {
     '',
     ...printHosts(boot, paint),
     '',
+    ...printServiceListeners(boot, paint),
     ...printListeners(boot, paint),
     ...printTrial(boot),
     ...(problems.length > 0 ? ['', ...printProblems(problems.slice(0, MOST_PROBLEMS), paint)] : []),
@@ -143,18 +146,52 @@ function printBackend(model: Model, route: Route, most = 3): [backend: string, e
   const upstream = model.upstreams.get(route.action.upstream)
   const endpoints = upstream ? usableEndpoints(upstream) : []
   if (endpoints.length === 0) return [backend, '503: no endpoint is ready']
-  const shown = endpoints.slice(0, most).map(printEndpoint)
-  if (endpoints.length > most) shown.push(`${endpoints.length - most} more`)
   const sources = [...new Set(endpoints.map(({ sourceName }) => sourceName))]
   return [
     backend,
-    shown.join(', '),
+    printShown(endpoints, most),
     `(${escapeText(sources.slice(0, 2).join(', '))}${sources.length > 2 ? ', …' : ''})`,
   ]
 }
 
+function printShown(endpoints: readonly Endpoint[], most: number): string {
+  const shown = endpoints.slice(0, most).map(printEndpoint)
+  if (endpoints.length > most) shown.push(`${endpoints.length - most} more`)
+  return shown.join(', ')
+}
+
 function printEndpoint({ host, port, weight }: Endpoint): string {
   return printHostPort(escapeText(host), port) + (weight === 1 ? '' : `;weight=${weight}`)
+}
+
+/** The ports that Services open: what to connect to, the Service's port, and its endpoints. */
+function printServiceListeners({ model, width }: Boot, paint: Paint): string[] {
+  const { listeners } = model
+  if (listeners.length === 0) return []
+  const arrow = paint('dim', '→')
+  const forms = [3, 1].map((most) => {
+    const rows = listeners.slice(0, MOST_LISTENERS).map((listener) => {
+      const upstream = model.upstreams.get(listener.upstream)
+      const endpoints = upstream ? usableEndpoints(upstream) : []
+      return [
+        `  ${paint('cyan', printListenerUrl(listener))}`,
+        paint('dim', listener.kind),
+        `${arrow}  ${escapeText(listener.upstream)}`,
+        `${arrow}  ${endpoints.length === 0 ? 'no endpoint is ready' : printShown(endpoints, most)}`,
+      ]
+    })
+    return alignColumns(rows, 3)
+  })
+  const lines = forms.find((form) => form.every((line) => measureText(line) <= width)) ?? (forms.at(-1) as string[])
+  const left = listeners.length - MOST_LISTENERS
+  return [...lines, ...(left > 0 ? [`  … and ${left} more: portico get listeners`] : []), '']
+}
+
+/** `tcp://localhost:30080`, `udp://…`, `http://…`. */
+function printListenerUrl({ layer, tls, transport, address, port }: ServiceListener): string {
+  const scheme = layer === 'L7' ? (tls ? 'https' : 'http') : transport.toLowerCase()
+  const host = address === '::' || address === '0.0.0.0' ? 'localhost' : address
+  return `${scheme}://${printHostPort(host, port)}`
 }
 
 function printListeners({ model, settings, ports, now }: Boot, paint: Paint): string[] {

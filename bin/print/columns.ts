@@ -73,7 +73,7 @@ export const ENDPOINTS: View<EndpointRow> = {
   columns: [
     { title: 'NAMESPACE', cell: (row) => row.namespace },
     { title: 'SERVICE', cell: (row) => row.service },
-    { title: 'PORT', cell: (row) => (row.portName ? `${row.port} (${row.portName})` : String(row.port)) },
+    { title: 'PORT', cell: printServicePort },
     { title: 'ADDRESS', cell: (row) => row.address },
     { title: 'SOURCE', cell: (row) => row.sourceName },
     { title: 'STATE', cell: (row) => row.state },
@@ -114,13 +114,20 @@ export const CERTIFICATES: View<CertificateRow> = {
 export const LISTENERS: View<ListenerRow> = {
   columns: [
     { title: 'NAME', cell: (row) => row.name },
+    { title: 'KIND', cell: (row) => row.kind },
     { title: 'ADDRESS', cell: (row) => row.address },
     { title: 'PORT', cell: (row) => String(row.port) },
     { title: 'PROTOCOL', cell: (row) => row.protocol },
-    { title: 'ENABLED', cell: (row) => String(row.enabled) },
+    { title: 'LAYER', cell: (row) => row.layer },
+    { title: 'SERVICE', cell: (row) => row.service ?? '' },
+    { title: 'STATE', cell: (row) => row.state || 'unknown' },
+    { title: 'UPSTREAM', wide: true, cell: (row) => row.upstream ?? '' },
+    { title: 'FROM', wide: true, cell: (row) => row.sourceRanges.join(',') || 'all' },
+    { title: 'PROXY', wide: true, cell: (row) => (row.proxyProtocol ? 'expected' : 'no') },
+    { title: 'SOURCE', wide: true, cell: (row) => row.source ?? '' },
   ],
   name: (row) => `listener/${row.name}`,
-  namespace: () => undefined,
+  namespace: (row) => row.service?.slice(0, row.service.indexOf('/')),
 }
 
 export const WORKERS: View<WorkerRow> = {
@@ -149,6 +156,11 @@ export const SETTING_VIEW: View<SettingRow> = {
   ],
   name: (row) => `setting/${row.name}`,
   namespace: () => undefined,
+}
+
+/** `80`, `80 (http)`, `53/UDP (dns)`. */
+function printServicePort({ port, portName, transport }: EndpointRow): string {
+  return `${port}${transport === 'UDP' ? '/UDP' : ''}${portName ? ` (${portName})` : ''}`
 }
 
 /** Heading and cells, for printTable. */

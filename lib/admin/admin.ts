@@ -30,6 +30,8 @@ export type AdminState = Readonly<{
   reasons?: readonly string[]
   served: ServedConfiguration | undefined
   ports: Readonly<{ http?: number; https?: number; admin?: number; dns?: number }>
+  /** By the id of a Service's listener: `open`, or why it is not. */
+  listenerStates?: ReadonlyMap<string, string>
   endpoints?: Iterable<EndpointFigures>
   workers?: readonly WorkerFacts[]
   defaultCertificate?: Certificate
@@ -58,7 +60,8 @@ const VIEWS: Readonly<Record<string, View>> = {
   services: ({ model }) => servicesView(model),
   endpoints: ({ model }, { endpoints }) => endpointsView(model, endpoints),
   certificates: ({ model }, { defaultCertificate }, now) => certificatesView(model, now, defaultCertificate),
-  listeners: ({ settings }, { ports }) => listenersView(settings, ports),
+  listeners: ({ settings, model }, { ports, listenerStates }) =>
+    listenersView(settings, ports, model.listeners, listenerStates),
   workers: (_served, { workers }) => workersView(workers),
   diagnostics: ({ diagnostics }) => diagnosticsView(diagnostics),
   settings: ({ settings }) => settingsView(settings),

@@ -7,8 +7,10 @@ import { printPosition, type SourcePosition } from '../base/position.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import { isInGoodHealth } from '../model/health.ts'
 import type { Model } from '../model/model.ts'
+import { printListenerName } from '../model/print.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
-import type { Endpoint, Upstream } from '../model/upstream.ts'
+import type { ServiceListener, ServiceListenerKind } from '../model/service-listener.ts'
+import type { Endpoint, Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 
@@ -57,6 +59,7 @@ export type EndpointRow = Readonly<{
   service: string
   port: number
   portName: string
+  transport: 'TCP' | 'UDP'
   /** `host:port`, IPv6 in brackets. */
   address: string
   weight: number
@@ -108,12 +111,28 @@ export type CertificateRow = Readonly<{
 }>
 
 export type ListenerRow = Readonly<{
-  name: 'http' | 'https' | 'admin' | 'dns'
-  protocol: string
+  /** `http`, `https`, `admin`; of a Service `namespace/name:port/TCP`. */
+  name: string
+  /** `Gateway` for the gateway's own; else which address of the Service it is. */
+  kind: 'Gateway' | ServiceListenerKind
   address: string
   /** The bound port where known, else the configured one. */
   port: number
+  protocol: string
+  layer: ServiceListener['layer']
   enabled: boolean
+  /** `namespace/name`; undefined for the gateway's own. */
+  service: string | undefined
+  /** `namespace/service:port` of the endpoints it leads to. */
+  upstream: string | undefined
+  /** CIDRs of the clients that are let in; empty: all. */
+  sourceRanges: readonly string[]
+  /** Connections begin with a PROXY protocol header. */
+  proxyProtocol: boolean
+  /** `open`, `off`, or why it is not open; `''` where that is not known: of files, which open nothing. */
+  state: string
+  /** `file:line:column` of the Service's port. */
+  source: string | undefined
 }>
 
 export type WorkerRow = Readonly<{
@@ -216,10 +235,7 @@ export function servicesView(model: Model): readonly ServiceRow[] {
       ports: service.ports.map(
         ({ port, nodePort, protocol }) => `${port}${nodePort ? `:${nodePort}` : ''}/${protocol}`,
       ),
-      endpoints: service.upstreams.flatMap((key) => {
-        const upstream = model.upstreams.get(key)
-        return upstream ? usableEndpoints(upstream).map(({ host, port }) => printEndpointAddress(host, port)) : []
-      }),
+      endpoints: [...new Set(service.upstreams.flatMap((key) => listUsable(model.upstreams.get(key))))],
       selector: Object.entries(service.selector)
         .map(([key, value]) => `${key}=${value}`)
         .join(','),
@@ -228,21 +244,30 @@ export function servicesView(model: Model): readonly ServiceRow[] {
     .sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name))
 }
 
+function listUsable(upstream: Upstream | undefined): readonly string[] {
+  return upstream ? usableEndpoints(upstream).map(({ host, port }) => printEndpointAddress(host, port)) : []
+}
+
 /** Every endpoint of every upstream, by Service, port and address; `figures` are those of a running gateway. */
 export function endpointsView(model: Model, figures?: Iterable<EndpointFigures>): readonly EndpointRow[] {
   const live = new Map<string, EndpointFigures>()
-  for (const each of figures ?? [])
-    live.set(`${each.identity.upstream} ${printEndpointAddress(each.identity.host, each.identity.port)}`, each)
+  for (const each of figures ?? []) {
+    const { upstream, host, port } = each.identity
+    const key = `${dropScope(upstream)} ${printEndpointAddress(host, port)}`
+    const known = live.get(key)
+    live.set(key, known ? addFigures(known, each) : each)
+  }
   const rows: EndpointRow[] = []
   for (const upstream of model.upstreams.values()) {
     const { namespace, name } = upstream.service
-    for (const endpoint of upstream.endpoints) {
-      const known = live.get(`${upstream.key} ${printEndpointAddress(endpoint.host, endpoint.port)}`)
+    for (const endpoint of listEndpoints(upstream, model)) {
+      const known = live.get(`${dropScope(upstream.key)} ${printEndpointAddress(endpoint.host, endpoint.port)}`)
       rows.push({
         namespace,
         service: name,
         port: upstream.port.number,
         portName: upstream.port.name,
+        transport: upstream.transport ?? 'TCP',
         address: printEndpointAddress(endpoint.host, endpoint.port),
         weight: endpoint.weight,
         ...endpointState(endpoint, upstream),
@@ -261,8 +286,35 @@ export function endpointsView(model: Model, figures?: Iterable<EndpointFigures>)
       compareText(a.namespace, b.namespace) ||
       compareText(a.service, b.service) ||
       a.port - b.port ||
+      compareText(a.transport, b.transport) ||
       compareText(a.address, b.address),
   )
+}
+
+/** Of the upstream for traffic from outside, those that the port's other upstream does not have. */
+function listEndpoints({ key, scope, endpoints }: Upstream, { upstreams }: Model): readonly Endpoint[] {
+  if (scope === undefined) return endpoints
+  const inside = upstreams.get(dropScope(key))
+  const known = new Set(inside?.endpoints.map(({ host, port }) => printEndpointAddress(host, port)))
+  return endpoints.filter(({ host, port }) => !known.has(printEndpointAddress(host, port)))
+}
+
+/** The key of the port's upstream, of which there may be another for traffic from outside. */
+function dropScope(key: UpstreamKey): UpstreamKey {
+  const end = key.indexOf(' ')
+  return end < 0 ? key : key.slice(0, end)
+}
+
+function addFigures(a: EndpointFigures, b: EndpointFigures): EndpointFigures {
+  const last = (b.lastFailure?.at ?? 0) > (a.lastFailure?.at ?? 0) ? b.lastFailure : a.lastFailure
+  const { identity } = a
+  return {
+    identity,
+    inFlight: a.inFlight + b.inFlight,
+    requests: a.requests + b.requests,
+    failures: a.failures + b.failures,
+    lastFailure: last,
+  }
 }
 
 /** What a certificate row needs of a certificate: everything but the key. */
@@ -346,30 +398,63 @@ function certificateState({ notBefore, notAfter }: ShownCertificate, now: number
   return notAfter - now < SOON ? 'expires soon' : 'valid'
 }
 
-/** The listeners as configured; `ports` are those really bound. */
+/**
+ * The gateway's own listeners, then those of Services, by their ids. `ports` are those of its own that are really bound;
+ * `states` say of a Service's listener, by id, that it is `open` or why it is not.
+ */
 export function listenersView(
   settings: Settings,
   ports: Readonly<{ http?: number; https?: number; admin?: number; dns?: number }> = {},
+  listeners: readonly ServiceListener[] = [],
+  states?: ReadonlyMap<string, string>,
 ): readonly ListenerRow[] {
   const { http, https, admin, dns } = settings
-  return [
-    { name: 'http', protocol: 'HTTP/1.1', address: http.address, port: ports.http ?? http.port, enabled: http.enabled },
-    {
-      name: 'https',
-      protocol: https.http2 ? 'HTTP/2, HTTP/1.1' : 'HTTP/1.1',
-      address: https.address,
-      port: ports.https ?? https.port,
-      enabled: https.enabled,
-    },
-    {
-      name: 'admin',
-      protocol: 'HTTP/1.1',
-      address: admin.address,
-      port: ports.admin ?? admin.port,
-      enabled: admin.enabled,
-    },
-    { name: 'dns', protocol: 'DNS', address: dns.address, port: ports.dns ?? dns.port, enabled: dns.enabled },
+  const own = [
+    { name: 'http', protocol: 'HTTP/1.1', settings: http, bound: ports.http },
+    { name: 'https', protocol: https.http2 ? 'HTTP/2, HTTP/1.1' : 'HTTP/1.1', settings: https, bound: ports.https },
+    { name: 'admin', protocol: 'HTTP/1.1', settings: admin, bound: ports.admin },
+    { name: 'dns', protocol: 'DNS', settings: dns, bound: ports.dns },
   ]
+  return [
+    ...own.map(
+      ({ name, protocol, settings: { address, port, enabled }, bound }): ListenerRow => ({
+        name,
+        kind: 'Gateway',
+        address,
+        port: bound ?? port,
+        protocol,
+        layer: 'L7',
+        enabled,
+        service: undefined,
+        upstream: undefined,
+        sourceRanges: [],
+        proxyProtocol: false,
+        state: enabled ? (bound === undefined ? '' : 'open') : 'off',
+        source: undefined,
+      }),
+    ),
+    ...listeners.map((listener) => serviceListenerRow(listener, states?.get(listener.id) ?? '')),
+  ]
+}
+
+function serviceListenerRow(listener: ServiceListener, state: string): ListenerRow {
+  const { kind, transport, layer, tls, address, port, upstream, sourceRanges, proxyProtocol, position } = listener
+  const { namespace, name } = listener.service
+  return {
+    name: printListenerName(listener),
+    kind,
+    address,
+    port,
+    protocol: layer === 'L4' ? transport : tls ? 'HTTPS' : 'HTTP',
+    layer,
+    enabled: true,
+    service: `${namespace}/${name}`,
+    upstream,
+    sourceRanges,
+    proxyProtocol,
+    state,
+    source: printPosition(position),
+  }
 }
 
 /** The processes that carry traffic; none where one process does all. */

@@ -57,6 +57,13 @@ export const DIAGNOSTICS = {
   PORTICO_REF_EXTERNAL_NAME_DENIED: ['warning', 'an ExternalName leads to an address that is not allowed'],
   PORTICO_REF_POLICY_LOCAL: ['warning', 'a Local traffic policy has no meaning without nodeName'],
   PORTICO_REF_PROBE_COMMAND: ['info', 'the readinessProbe of Pods is a command, which cannot be run from here'],
+  // Where Services are reached
+  PORTICO_SVC_PORT_TAKEN: ['warning', 'a port or an address that a Service asks for is taken'],
+  PORTICO_SVC_EXHAUSTED: ['warning', 'no port or address is left that a Service could be given'],
+  PORTICO_SVC_ADDRESS: ['info', 'a Service gets another address than it asks for'],
+  PORTICO_SVC_FAMILY: ['warning', 'a Service asks for an IP family that clusterIPs do not have here'],
+  PORTICO_SVC_PROTOCOL: ['warning', 'a Service has an SCTP port, which is not listened on'],
+  PORTICO_SVC_UNHEARD: ['info', 'something of a Service is not listened on that would be in a cluster'],
   // Annotations
   PORTICO_ANN_UNKNOWN: ['warning', 'an unknown annotation under portico.dev/'],
   PORTICO_ANN_VALUE: ['error', 'an annotation has a value that cannot be used'],

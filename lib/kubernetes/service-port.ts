@@ -5,7 +5,6 @@ import type { FieldReader } from './reader.ts'
 import type { Protocol, ServicePort, ServiceType } from './resource.ts'
 
 const PROTOCOLS: readonly Protocol[] = ['SCTP', 'TCP', 'UDP']
-const NODE_PORTS = { from: 30_000, to: 32_767 } as const
 
 export function decodeServicePorts(spec: FieldReader, type: ServiceType | undefined): readonly ServicePort[] {
   const items = spec.items('ports')
@@ -69,6 +68,7 @@ function decodeTargetPort(port: FieldReader, number: number): number | string {
   return target
 }
 
+/** Their range is a setting, and who has one is decided among all Services: see translate/node-port. */
 function checkNodePorts(
   items: readonly FieldReader[],
   ports: readonly ServicePort[],
@@ -83,10 +83,6 @@ function checkNodePorts(
       item.report.forbidden(at, "may not be used when `type` is 'ClusterIP'", {
         help: 'remove nodePort, or make the type NodePort',
       })
-    } else if (nodePort < NODE_PORTS.from || nodePort > NODE_PORTS.to) {
-      const range = `${NODE_PORTS.from}-${NODE_PORTS.to}`
-      const detail = `provided port is not in the valid range. The range of valid ports is ${range}`
-      item.report.invalid(at, nodePort, detail, { help: 'leave nodePort out to have one allocated' })
     }
     const first = seen.get(`${protocol} ${nodePort}`)
     if (first) item.report.duplicate(at, nodePort, first)

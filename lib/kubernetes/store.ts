@@ -4,7 +4,7 @@ import type { DiagnosticList } from '../base/diagnostics.ts'
 import { cutSame } from '../base/list.ts'
 import { compareText } from '../base/order.ts'
 import type { SourcePosition } from '../base/position.ts'
-import { printResource, type Resource, type ResourceKind, type Service } from './resource.ts'
+import { printResource, type Resource, type ResourceKind } from './resource.ts'
 
 type OfKind<K extends ResourceKind> = Extract<Resource, { kind: K }>
 
@@ -45,8 +45,7 @@ export function createResourceSet(
 
 /**
  * Puts resources together again and again; a kind none of which changed keeps its list. Of several resources with one
- * kind, namespace and name the first by file and line is kept; a Service that asks for a nodePort of an older one is
- * refused.
+ * kind, namespace and name the first by file and line is kept.
  */
 export class ResourceStore {
   #known: readonly Resource[] = []
@@ -56,12 +55,6 @@ export class ResourceStore {
   readonly #contested = new Set<string>()
   /** What is kept of each group, by kind. */
   readonly #shelves = new Map<ResourceKind, Shelf>()
-  /** The Services that ask for nodePorts, and whether the clashes are those among them. */
-  readonly #exposed = new Set<Service>()
-  #isSearched = true
-  #clashes: readonly PortClash[] = []
-  /** The shelf of Services without those that clash, and the one it was made of. */
-  #lastServed: { readonly of: Shelf; readonly shelf: Shelf } | undefined
 
   /** Equal resources in, an equal set out, whatever the sets before. `refused`, those that have errors, stand apart. */
   update(
@@ -72,21 +65,7 @@ export class ResourceStore {
   ): ResourceSet {
     this.#take(resources)
     for (const key of this.#contested) reportDuplicates(this.#groups.get(key)!, diagnostics)
-    const candidates = this.#shelves.get('Service') ?? EMPTY_SHELF
-    if (!this.#isSearched) this.#clashes = findPortClashes([...this.#exposed].sort(compareAge))
-    this.#isSearched = true
-    for (const clash of this.#clashes) reportPortClash(clash, diagnostics)
-    const clashing = new Set<Resource>(this.#clashes.map(({ service }) => service))
-    const served = new Map(this.#shelves)
-    if (clashing.size > 0) served.set('Service', this.#withoutClashing(candidates, clashing))
-    return new ShelvedResources(generation, served, shelve([...refused, ...clashing]))
-  }
-
-  #withoutClashing(candidates: Shelf, clashing: ReadonlySet<Resource>): Shelf {
-    if (this.#lastServed?.of !== candidates) {
-      this.#lastServed = { of: candidates, shelf: changeShelf(candidates, clashing, []) }
-    }
-    return this.#lastServed.shelf
+    return new ShelvedResources(generation, new Map(this.#shelves), shelve(refused))
   }
 
   /** Brings groups and shelves up to date with what came and what went. */
@@ -118,7 +97,6 @@ export class ResourceStore {
       if (group.length > 1) this.#contested.add(key)
       else this.#contested.delete(key)
       if (kept === before) continue
-      this.#expose(before, kept)
       if (before !== undefined) (gone.get(before.kind) ?? setDefault(gone, before.kind, new Set())).add(before)
       if (kept !== undefined) (come.get(kept.kind) ?? setDefault(come, kept.kind, [])).push(kept)
     }
@@ -127,18 +105,6 @@ export class ResourceStore {
       this.#shelves.set(kind, changeShelf(shelf, gone.get(kind) ?? new Set(), come.get(kind) ?? []))
     }
   }
-
-  /** Keeps the Services in sight whose nodePorts may clash. */
-  #expose(before: Resource | undefined, after: Resource | undefined): void {
-    if (!hasNodePorts(before) && !hasNodePorts(after)) return
-    if (hasNodePorts(before)) this.#exposed.delete(before)
-    if (hasNodePorts(after)) this.#exposed.add(after)
-    this.#isSearched = false
-  }
-}
-
-function hasNodePorts(resource: Resource | undefined): resource is Service {
-  return resource?.kind === 'Service' && resource.ports.some(({ nodePort }) => nodePort !== undefined)
 }
 
 class ShelvedResources implements ResourceSet {
@@ -227,47 +193,6 @@ function reportDuplicates([kept, ...others]: readonly Resource[], diagnostics: D
       notes: [{ message: 'the one in use is here', position: placeOf(kept as Resource) }],
     })
   }
-}
-
-/** A Service with a nodePort that an older one holds. */
-type PortClash = Readonly<{ service: Service; index: number; holder: PortHolder }>
-type PortHolder = Readonly<{ service: Service; index: number }>
-
-/** Services whose nodePort an older one holds, by protocol (S35). `services` come oldest first. */
-function findPortClashes(services: readonly Service[]): readonly PortClash[] {
-  const holders = new Map<string, PortHolder>()
-  const clashes: PortClash[] = []
-  for (const service of services) {
-    const before = clashes.length
-    for (const { index, nodePort, protocol } of service.ports) {
-      const holder = nodePort === undefined ? undefined : holders.get(`${protocol} ${nodePort}`)
-      if (holder) clashes.push({ service, index, holder })
-    }
-    if (clashes.length > before) continue
-    for (const { index, nodePort, protocol } of service.ports) {
-      if (nodePort !== undefined) holders.set(`${protocol} ${nodePort}`, { service, index })
-    }
-  }
-  return clashes
-}
-
-function reportPortClash({ service, index, holder }: PortClash, diagnostics: DiagnosticList): void {
-  const port = service.ports.find((one) => one.index === index)
-  diagnostics.add(
-    'PORTICO_RES_FIELD_VALUE',
-    `spec.ports[${index}].nodePort: Invalid value: ${port?.nodePort}: provided port is already allocated`,
-    {
-      position: service.origin.locate(['spec', 'ports', index, 'nodePort']),
-      resource: printResource(service),
-      help: 'leave nodePort out to have one allocated',
-      notes: [
-        {
-          message: `${printResource(holder.service)} has it`,
-          position: holder.service.origin.locate(['spec', 'ports', holder.index, 'nodePort']),
-        },
-      ],
-    },
-  )
 }
 
 function keyOf({ kind, meta }: Resource): string {

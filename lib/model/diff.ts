@@ -1,14 +1,16 @@
-/** What a reload changes, route by route and certificate by certificate. */
+/** What a reload changes: routes, certificates, listeners of Services. */
+import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { cutSame } from '../base/list.ts'
 import type { CertificateBinding } from './certificate.ts'
 import type { Model } from './model.ts'
-import { printAction, printEndpoints } from './print.ts'
+import { printAction, printEndpoints, printForwarding, printListenerManner, printListenerName } from './print.ts'
 import type { Route } from './route.ts'
+import type { ServiceListener } from './service-listener.ts'
 import type { UpstreamKey } from './upstream.ts'
 
 export type ModelChange = Readonly<{
   type: 'added' | 'removed' | 'changed'
-  /** What it is about: `shop.localhost/api  Prefix`, `certificate shop.localhost`. */
+  /** What it is about: `shop.localhost/api  Prefix`, `certificate shop.localhost`, `NodePort default/web:80/TCP`. */
   subject: string
   /** What came, went, or became what. */
   detail: string
@@ -42,15 +44,16 @@ export function diffModels(whole: Model, wholeAfter: Model): readonly ModelChang
   return Object.freeze(changes.map((change) => Object.freeze(change)))
 }
 
-/** Both without hosts and certificates that cannot differ. */
+/** Both without hosts, certificates and listeners that cannot differ. */
 function narrow(before: Model, after: Model): readonly [before: Model, after: Model] {
   // Where an upstream is another, any host may lead to it.
   if (before.upstreams !== after.upstreams) return [before, after]
   const hosts = cutSame(before.hosts, after.hosts)
   const certificates = cutSame(before.certificates, after.certificates)
+  const listeners = cutSame(before.listeners, after.listeners)
   return [
-    { ...before, hosts: hosts.gone, certificates: certificates.gone },
-    { ...after, hosts: hosts.come, certificates: certificates.come },
+    { ...before, hosts: hosts.gone, certificates: certificates.gone, listeners: listeners.gone },
+    { ...after, hosts: hosts.come, certificates: certificates.come, listeners: listeners.come },
   ]
 }
 
@@ -71,8 +74,8 @@ function compare(before: Item, after: Item): ModelChange[] {
 }
 
 /**
- * Hosts and certificates that both models have as the same object. Of a host that holds only where the upstreams of its
- * routes are the same too.
+ * Hosts, certificates and listeners that both models have as the same object. Of a host or a listener that holds only
+ * where the upstreams it leads to are the same too.
  */
 function findSame(before: Model, after: Model): ReadonlySet<unknown> {
   const upstreams = new Set<UpstreamKey>()
@@ -81,9 +84,10 @@ function findSame(before: Model, after: Model): ReadonlySet<unknown> {
     for (const key of before.upstreams.keys()) if (!after.upstreams.has(key)) upstreams.add(key)
   }
   const isTouched = ({ action }: Route): boolean => action.type === 'forward' && upstreams.has(action.upstream)
-  const old = new Set<unknown>([...before.hosts, ...before.certificates])
+  const old = new Set<unknown>([...before.hosts, ...before.certificates, ...before.listeners])
+  const listeners = after.listeners.filter((listener) => old.has(listener) && !upstreams.has(listener.upstream))
   const hosts = after.hosts.filter((host) => old.has(host) && !(upstreams.size > 0 && host.routes.some(isTouched)))
-  return new Set<unknown>([...hosts, ...after.certificates.filter((binding) => old.has(binding))])
+  return new Set<unknown>([...hosts, ...listeners, ...after.certificates.filter((binding) => old.has(binding))])
 }
 
 function describe(model: Model, same: ReadonlySet<unknown>): Map<string, Item> {
@@ -104,7 +108,30 @@ function describe(model: Model, same: ReadonlySet<unknown>): Map<string, Item> {
   for (const binding of model.certificates) {
     if (!same.has(binding)) items.set(`certificate ${binding.host}`, describeCertificate(binding))
   }
+  for (const listener of model.listeners) {
+    if (!same.has(listener)) items.set(keyOfListener(listener), describeListener(model, listener))
+  }
   return items
+}
+
+/** On one address the port may change. */
+function keyOfListener(listener: ServiceListener): string {
+  return `listener ${listener.kind} ${printListenerName(listener)} ${listener.address}`
+}
+
+function describeListener(model: Model, listener: ServiceListener): Item {
+  const { kind, address, port, upstream } = listener
+  const place = printEndpointAddress(address, port)
+  return {
+    subject: `${kind} ${printListenerName(listener)}`,
+    added: `${place} ${printForwarding(model, listener)}`,
+    removed: place,
+    aspects: [
+      { name: '', value: place },
+      { name: 'as ', value: printListenerManner(listener) },
+      { name: 'endpoints ', value: printEndpoints(model.upstreams.get(upstream)?.endpoints ?? []) },
+    ],
+  }
 }
 
 /** The same place, whichever Ingress defines it. */

@@ -31,6 +31,8 @@ export type ServiceView = Readonly<{
   }>[]
   selector: Readonly<Record<string, string>>
   upstreams: readonly UpstreamKey[]
+  /** Where a balancer in front asks whether there are local endpoints: healthCheckNodePort (S21). */
+  healthChecks?: readonly Readonly<{ address: string; port: number }>[]
   position: SourcePosition
 }>
 
@@ -40,7 +42,7 @@ export type Model = Readonly<{
   /** The default backend for requests that no rule takes; undefined: 404. */
   defaultRoute: Route | undefined
   shadowed: readonly ShadowedRoute[]
-  /** Those that a route refers to and all other TCP ports of known Services. */
+  /** Those that a route refers to and all other TCP and UDP ports of known Services. */
   upstreams: ReadonlyMap<UpstreamKey, Upstream>
   services: readonly ServiceView[]
   /** The ports that Services open, in the order of their ids. */

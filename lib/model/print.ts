@@ -3,9 +3,10 @@ import { printEndpointAddress } from '../base/endpoint-address.ts'
 import type { CertificateBinding } from './certificate.ts'
 import type { Model } from './model.ts'
 import type { Route, VirtualHost } from './route.ts'
+import type { ServiceListener } from './service-listener.ts'
 import type { Endpoint } from './upstream.ts'
 
-/** Prints hosts in match order, the default backend, what is shadowed, and certificates; private keys never. */
+/** Prints hosts in match order, the default backend, what is shadowed, certificates and listeners; private keys never. */
 export function printModel(model: Model): string {
   const lines = model.hosts.flatMap((host) => printHost(model, host))
   lines.push(`default  ${model.defaultRoute === undefined ? '→ 404' : printTarget(model, model.defaultRoute)}`)
@@ -15,6 +16,7 @@ export function printModel(model: Model): string {
     )
   }
   for (const binding of model.certificates) lines.push(printBinding(binding))
+  for (const listener of model.listeners) lines.push(`listener ${listener.id} ${printForwarding(model, listener)}`)
   return `${lines.join('\n')}\n`
 }
 
@@ -47,6 +49,24 @@ export function printAction(model: Model, route: Route): string {
   const upstream = model.upstreams.get(action.upstream)
   const protocol = upstream === undefined || upstream.protocol === 'http' ? '' : `${upstream.protocol} `
   return `→ ${route.backend} → ${protocol}${printEndpoints(upstream?.endpoints ?? [])}`
+}
+
+/** `default/web:80/TCP`: the Service's port, whatever address it is opened on. */
+export function printListenerName({ id }: ServiceListener): string {
+  return id.split(' ')[1] ?? id
+}
+
+/** `L4`, `L7 with TLS`, `L4 after a PROXY header from 10.0.0.0/8`: what is usual goes without saying. */
+export function printListenerManner({ layer, tls, proxyProtocol, sourceRanges }: ServiceListener): string {
+  const proxy = proxyProtocol ? ' after a PROXY header' : ''
+  const from = sourceRanges.length === 0 ? '' : ` from ${sourceRanges.join(', ')}`
+  return `${layer}${tls ? ' with TLS' : ''}${proxy}${from}`
+}
+
+/** `→ L4 → default/web:80 → 127.0.0.1:3000` */
+export function printForwarding(model: Model, listener: ServiceListener): string {
+  const endpoints = printEndpoints(model.upstreams.get(listener.upstream)?.endpoints ?? [])
+  return `→ ${printListenerManner(listener)} → ${listener.upstream} → ${endpoints}`
 }
 
 function printHost(model: Model, host: VirtualHost): string[] {

@@ -2,7 +2,10 @@
 import type { SourcePosition } from '../base/position.ts'
 import type { PolicyOverrides } from '../service-settings.ts'
 
-/** `namespace/service:port`, where port is the Service port's number. */
+/**
+ * `namespace/service:port`, where port is the Service port's number; `namespace/service:port/UDP` for a UDP port. With
+ * ` (external)` behind it: what traffic from outside gets, where externalTrafficPolicy gives it other endpoints (S21).
+ */
 export type UpstreamKey = string & { readonly __brand?: 'UpstreamKey' }
 
 /** How the endpoint is spoken to, from the Service port's appProtocol (S14). */
@@ -79,6 +82,10 @@ export type Upstream = Readonly<{
   key: UpstreamKey
   service: Readonly<{ namespace: string; name: string; type: string; position: SourcePosition }>
   port: Readonly<{ number: number; name: string; targetPort: number | string }>
+  /** Of a UDP port; absent: TCP. */
+  transport?: 'UDP'
+  /** For traffic from outside alone; the upstream of the same port without it is for all other. */
+  scope?: 'external'
   protocol: UpstreamProtocol
   /** De-duplicated by host and port, in a stable order. */
   endpoints: readonly Endpoint[]

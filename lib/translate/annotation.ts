@@ -3,6 +3,7 @@ import type { DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
 import { SERVICE_SETTINGS_BY_ANNOTATION } from '../service-settings.ts'
+import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from './listener-option.ts'
 
 const DOMAIN = 'portico.dev/'
 
@@ -10,6 +11,8 @@ const DOMAIN = 'portico.dev/'
 const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
   [ENDPOINTS_ANNOTATION, ['Service']],
   ...[...SERVICE_SETTINGS_BY_ANNOTATION.keys()].map((name): [string, string[]] => [name, ['Service']]),
+  [LAYER_ANNOTATION, ['Service']],
+  [PROXY_PROTOCOL_ANNOTATION, ['Service']],
 ])
 
 /** Reports annotations under portico.dev/ that mean nothing where they stand. */

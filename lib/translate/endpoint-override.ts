@@ -58,7 +58,7 @@ export function checkSettingsEndpoints(
   }
 }
 
-/** Those of the annotation, for every TCP port of the Service; undefined where it has none. What is wrong with it was reported. */
+/** Those of the annotation, for every port of the Service; undefined where it has none. What is wrong with it was reported. */
 export function readAnnotationEndpoints(service: Service): readonly Endpoint[] | undefined {
   const text = service.meta.annotations[ENDPOINTS_ANNOTATION]
   if (text === undefined) return undefined

@@ -3,6 +3,7 @@ import { compareText } from '../base/order.ts'
 import type { Service } from '../kubernetes/resource.ts'
 import type { ServiceView } from '../model/model.ts'
 import type { Endpoint } from '../model/upstream.ts'
+import { type Exposure, PENDING } from './exposure.ts'
 import { isSameList, KeyOrder, Memo } from './memo.ts'
 import type { ServiceUpstreams, TranslatedUpstream } from './upstream.ts'
 
@@ -13,21 +14,27 @@ export class ServiceViews {
   readonly #views = new Memo<Service, ServiceView>()
   readonly #all = new Memo<'all', readonly ServiceView[]>(isSameList)
   readonly #order = new KeyOrder(compareNames)
+  #before: readonly ServiceView[] = []
+  #sorted: readonly ServiceView[] = Object.freeze([])
 
   /** By namespace, then name; `upstreams` are those of each, `used` those that routes lead to. */
   view(
     services: readonly Service[],
     upstreams: readonly ServiceUpstreams[],
     used: Iterable<TranslatedUpstream>,
+    exposures: ReadonlyMap<Service, Exposure>,
   ): readonly ServiceView[] {
     const targets = [...used].filter(({ service }) => service.type === 'ExternalName')
-    return this.#all.get('all', [services, upstreams, ...targets], () => this.#viewAll(services, upstreams, targets))
+    return this.#all.get('all', [services, upstreams, exposures, ...targets], () =>
+      this.#viewAll(services, upstreams, targets, exposures),
+    )
   }
 
   #viewAll(
     services: readonly Service[],
     upstreams: readonly ServiceUpstreams[],
     targets: readonly TranslatedUpstream[],
+    exposures: ReadonlyMap<Service, Exposure>,
   ): readonly ServiceView[] {
     const external = new Map<Service, number[]>()
     for (const { service, port } of targets) {
@@ -38,10 +45,16 @@ export class ServiceViews {
     const views = services.map((service, index) => {
       const ports = (external.get(service) ?? []).sort((a, b) => a - b)
       const { portless } = upstreams[index] as ServiceUpstreams
-      return this.#views.get(service, [portless, ...ports], () => viewService(service, portless, ports))
+      const exposure = exposures.get(service)
+      return this.#views.get(service, [portless, exposure, ...ports], () =>
+        viewService(service, portless, exposure, ports),
+      )
     })
     this.#views.sweep()
-    return Object.freeze(this.#order.sort(views, ({ namespace, name }) => `${namespace}/${name}`))
+    if (isSameList(views, this.#before)) return this.#sorted
+    this.#before = views
+    this.#sorted = Object.freeze(this.#order.sort(views, ({ namespace, name }) => `${namespace}/${name}`))
+    return this.#sorted
   }
 }
 
@@ -53,48 +66,71 @@ function compareNames(a: string, b: string): number {
 }
 
 /** `routed` are the ports that routes name beside those it lists, as they may of an ExternalName. */
-function viewService(service: Service, portless: readonly Endpoint[], routed: readonly number[]): ServiceView {
+function viewService(
+  service: Service,
+  portless: readonly Endpoint[],
+  exposure: Exposure | undefined,
+  routed: readonly number[],
+): ServiceView {
   const { namespace, name } = service.meta
-  const listed = service.ports.filter(({ protocol }) => protocol === 'TCP').map(({ port }) => port)
-  const keys = new Set([...listed, ...routed])
+  const listed = service.ports.filter(({ protocol }) => protocol !== 'SCTP')
+  const tails = listed.map(({ port, protocol }) => `${port}${protocol === 'UDP' ? '/UDP' : ''}`)
+  const keys = new Set([...tails, ...routed.map(String)])
   const prefix = `${namespace}/${name}:`
   return Object.freeze({
     namespace,
     name,
     type: service.type,
-    clusterIP: service.headless ? 'None' : (service.clusterIP ?? ''),
-    clusterIPs: service.headless ? NO_ADDRESSES : service.clusterIPs,
+    clusterIP: service.headless ? 'None' : (exposure?.clusterIP ?? service.clusterIP ?? ''),
+    clusterIPs: service.headless ? NO_ADDRESSES : listClusterIPs(service, exposure),
     headless: service.headless,
     externalName: service.type === 'ExternalName' ? (service.externalName ?? '') : '',
     publishNotReadyAddresses: service.publishNotReadyAddresses,
     portless,
-    externalIP: findExternalIP(service),
+    externalIP: findExternalIP(service, exposure),
     ports: Object.freeze(
-      service.ports.map((port) =>
+      service.ports.map((port, index) =>
         Object.freeze({
           name: port.name,
           port: port.port,
           protocol: port.protocol,
           targetPort: port.targetPort,
-          nodePort: port.nodePort,
+          nodePort: exposure?.nodePorts[index],
         }),
       ),
     ),
     selector: service.selector ?? {},
     upstreams: Object.freeze([...keys].map((port) => prefix + port)),
+    ...(exposure !== undefined && exposure.healthChecks.length > 0 && { healthChecks: listHealthChecks(exposure) }),
     position: service.origin.locate(['metadata', 'name']),
   })
 }
 
+/** The one it listens on here, else those that are written. */
+function listClusterIPs(service: Service, exposure: Exposure | undefined): readonly string[] {
+  if (exposure?.clusterIP === undefined) return service.clusterIPs
+  return exposure.clusterIP === '' ? NO_ADDRESSES : Object.freeze([exposure.clusterIP])
+}
+
 /** kubectl's EXTERNAL-IP column. */
-function findExternalIP(service: Service): string {
+function findExternalIP(service: Service, exposure: Exposure | undefined): string {
   if (service.type === 'ExternalName') return service.externalName ?? ''
   const addresses = [...service.externalIPs]
   if (service.type === 'LoadBalancer') {
-    const assigned = service.loadBalancerIngress.flatMap(({ ip, hostname }) => ip ?? hostname ?? [])
-    if (assigned.length === 0 && service.loadBalancerIP) assigned.push(service.loadBalancerIP)
-    if (assigned.length === 0 && addresses.length === 0) return '<pending>'
+    const own = exposure?.externalIP
+    const assigned = own === undefined ? findAssigned(service) : own === PENDING ? [] : [own]
+    if (assigned.length === 0 && addresses.length === 0) return PENDING
     addresses.unshift(...assigned)
   }
   return addresses.length === 0 ? '' : [...new Set(addresses)].join(',')
+}
+
+/** What another load balancer gave it, or is asked to give. */
+function findAssigned({ loadBalancerIngress, loadBalancerIP }: Service): string[] {
+  const given = loadBalancerIngress.flatMap(({ ip, hostname }) => ip ?? hostname ?? [])
+  return given.length === 0 && loadBalancerIP ? [loadBalancerIP] : given
+}
+
+function listHealthChecks({ healthChecks }: Exposure): ServiceView['healthChecks'] & object {
+  return Object.freeze(healthChecks.map(({ address, port }) => Object.freeze({ address, port })))
 }

@@ -2,14 +2,51 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Settings } from '../settings-table.ts'
 
+/** Of the gateway's own listeners, what keeps their ports from Services. */
+type OwnListener = Readonly<{ enabled: boolean; address: string; port: number }>
+
 export type TranslationSettings = Pick<
   Settings,
-  'endpoints' | 'externalNames' | 'https' | 'ingressClasses' | 'limits' | 'nodeName' | 'services' | 'timeouts' | 'zone'
->
+  | 'clusterNetwork'
+  | 'endpoints'
+  | 'externalIPs'
+  | 'externalNames'
+  | 'https'
+  | 'ingressClasses'
+  | 'limits'
+  | 'loadBalancers'
+  | 'nodeName'
+  | 'nodePorts'
+  | 'services'
+  | 'timeouts'
+  | 'zone'
+> &
+  Readonly<{ http: OwnListener; admin: OwnListener }>
 
 /** Those of `settings`; `before`, where they are equal. */
 export function pickSettings(settings: Settings, before: TranslationSettings | undefined): TranslationSettings {
-  const { endpoints, externalNames, https, ingressClasses, limits, nodeName, services, timeouts, zone } = settings
-  const picked = { endpoints, externalNames, https, ingressClasses, limits, nodeName, services, timeouts, zone }
+  const { clusterNetwork, endpoints, externalIPs, externalNames, https, ingressClasses } = settings
+  const { limits, loadBalancers, nodeName, nodePorts, services, timeouts, zone } = settings
+  const picked = {
+    clusterNetwork,
+    endpoints,
+    externalIPs,
+    externalNames,
+    https,
+    ingressClasses,
+    limits,
+    loadBalancers,
+    nodeName,
+    nodePorts,
+    services,
+    timeouts,
+    zone,
+    http: pickListener(settings.http),
+    admin: pickListener(settings.admin),
+  }
   return before !== undefined && isDeepStrictEqual(before, picked) ? before : picked
+}
+
+function pickListener({ enabled, address, port }: OwnListener): OwnListener {
+  return { enabled, address, port }
 }

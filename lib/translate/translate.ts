@@ -8,6 +8,7 @@ import { type Ingress, printResource, type Service } from '../kubernetes/resourc
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Model } from '../model/model.ts'
 import type { Settings } from '../settings-table.ts'
+import { type Allocations, NO_ALLOCATIONS } from './allocation.ts'
 import { checkAnnotations } from './annotation.ts'
 import { BackendResolver, type Reference, type Resolution, reportEmpty } from './backend.ts'
 import { CertificateBinder } from './certificate-binding.ts'
@@ -15,14 +16,22 @@ import { checkSettingsEndpoints } from './endpoint-override.ts'
 import { checkForeignAnnotations } from './foreign-annotation.ts'
 import { claimRoutes, HostMerger, type IngressClaims, listReferences, type Starving } from './host.ts'
 import { ClassUsers, selectIngresses } from './ingress-class.ts'
+import { ListenerSet } from './listener.ts'
+import { checkListenerOptions } from './listener-option.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './memo.ts'
+import { isExposed } from './node-port.ts'
 import { checkPolicy, checkServiceSettings } from './policy.ts'
 import { checkRefused } from './refused.ts'
 import { ServiceViews } from './service-view.ts'
 import { pickSettings, type TranslationSettings } from './settings.ts'
 import { isNotable, reportProtocol, type ServiceUpstreams, type TranslatedUpstream, UpstreamSet } from './upstream.ts'
 
-export type TranslateOptions = { settings: Settings; clock: Clock }
+export type TranslateOptions = {
+  settings: Settings
+  clock: Clock
+  /** The addresses of this machine, canonical; the same set for as long as they are the same. */
+  local?: ReadonlySet<string>
+}
 
 /** What an Ingress comes to. */
 type TranslatedIngress = Readonly<{
@@ -42,9 +51,16 @@ type TranslatedIngress = Readonly<{
 /** What all Services come to. */
 type TranslatedServices = Readonly<{ diagnostics: readonly Diagnostic[]; upstreams: readonly ServiceUpstreams[] }>
 
-/** Translates once. */
-export function translate(resources: ResourceSet, options: TranslateOptions, diagnostics: DiagnosticList): Model {
-  return new Translator().translate(resources, options, diagnostics)
+const NO_ADDRESSES: ReadonlySet<string> = new Set()
+
+/** Translates once; `allocations` are those that were made before. */
+export function translate(
+  resources: ResourceSet,
+  options: TranslateOptions,
+  diagnostics: DiagnosticList,
+  allocations: Allocations = NO_ALLOCATIONS,
+): Model {
+  return new Translator(allocations).translate(resources, options, diagnostics)
 }
 
 /** Translates again and again: parts of the model that did not change are the same objects as the last time. */
@@ -52,7 +68,7 @@ export class Translator {
   readonly #ingresses = new MappedList<Ingress, TranslatedIngress>()
   readonly #noted = new Sieve<TranslatedIngress>(({ diagnostics }) => diagnostics.length > 0)
   readonly #concerned = new Sieve<TranslatedIngress>(({ served, notable }) => served.length + notable.length > 0)
-  readonly #local = new Sieve<Service>(({ internalTrafficPolicy }) => internalTrafficPolicy === 'Local')
+  readonly #local = new Sieve<Service>((service) => findLocalPolicy(service) !== undefined)
   readonly #services = new Memo<'services', TranslatedServices>()
   readonly #serviceNotes = new Memo<Service, readonly Diagnostic[]>()
   /** Stands for all that references may lead to: the same object for as long as that is the same. */
@@ -63,7 +79,18 @@ export class Translator {
   readonly #merger = new HostMerger()
   readonly #binder = new CertificateBinder()
   readonly #views = new ServiceViews()
+  readonly #listeners: ListenerSet
   #settings: TranslationSettings | undefined
+
+  /** Ports and addresses that were allocated before stay with their Services. */
+  constructor(allocations: Allocations = NO_ALLOCATIONS) {
+    this.#listeners = new ListenerSet(allocations)
+  }
+
+  /** What is allocated as of the last translation; the same object for as long as that is the same. */
+  get allocations(): Allocations {
+    return this.#listeners.allocations
+  }
 
   /** Translates all resources; equal resources, in whatever order of files, give an equal model. */
   translate(resources: ResourceSet, options: TranslateOptions, diagnostics: DiagnosticList): Model {
@@ -77,6 +104,9 @@ export class Translator {
     checkSettingsEndpoints(resources, settings, diagnostics)
     checkServiceSettings(resources, settings, diagnostics)
     warnOfLocalPolicy(this.#local.filter(services), settings, diagnostics)
+    const { clock, local = NO_ADDRESSES } = options
+    const plan = this.#listeners.plan(services, { settings, local, now: clock.now() })
+    diagnostics.addAll(plan.diagnostics)
 
     const targetable = [services, resources.allRefused('Service'), ...this.#upstreams.sources]
     let isNewGround = false
@@ -100,7 +130,7 @@ export class Translator {
     for (const target of targets) reportProtocol(target, diagnostics)
     const { hosts, routes, defaultRoute, shadowed, starving } = this.#merger.merge(served, settings, diagnostics)
     reportStarving(starving, diagnostics)
-    this.#binder.begin(resources, options.clock)
+    this.#binder.begin(resources, clock)
     const certificates = this.#binder.bind(ingresses, diagnostics)
     checkRefused(resources, { settings, resolver: this.#resolver, binder: this.#binder }, diagnostics)
     const model = Object.freeze({
@@ -108,8 +138,8 @@ export class Translator {
       defaultRoute,
       shadowed,
       upstreams: this.#upstreams.all(upstreams, targets),
-      services: this.#views.view(services, upstreams, targets),
-      listeners: [],
+      services: this.#views.view(services, upstreams, targets, plan.exposures),
+      listeners: this.#listeners.list(plan, this.#upstreams),
       certificates,
       counts: Object.freeze({
         resources: resources.size,
@@ -173,6 +203,7 @@ export class Translator {
       const own = new DiagnosticList()
       checkAnnotations(service, own)
       checkPolicy(service, own)
+      checkListenerOptions(service, own)
       return keepList(own.items)
     })
   }
@@ -188,23 +219,23 @@ function reportStarving(starving: readonly Starving[], diagnostics: DiagnosticLi
   }
 }
 
-/**
- * S23: one gateway is one node, so without a node name `Local` is `Cluster`. Said once. `externalTrafficPolicy` is about
- * node ports and load balancer addresses, never about routes (S21).
- */
+/** The first field that says `Local`; of traffic from outside only where there is any (S21). */
+function findLocalPolicy(service: Service): 'internalTrafficPolicy' | 'externalTrafficPolicy' | undefined {
+  if (service.internalTrafficPolicy === 'Local') return 'internalTrafficPolicy'
+  return service.externalTrafficPolicy === 'Local' && isExposed(service) ? 'externalTrafficPolicy' : undefined
+}
+
+/** S23: one gateway is one node, so without a node name `Local` is `Cluster`. Said once. */
 function warnOfLocalPolicy(
   [service]: readonly Service[],
   settings: TranslationSettings,
   diagnostics: DiagnosticList,
 ): void {
-  if (settings.nodeName !== '' || service === undefined) return
-  diagnostics.add(
-    'PORTICO_REF_POLICY_LOCAL',
-    'internalTrafficPolicy Local is treated as Cluster: this gateway has no node name',
-    {
-      position: service.origin.locate(['spec', 'internalTrafficPolicy']),
-      resource: printResource(service),
-      help: 'set nodeName in the settings to the node this gateway runs on; other Services with Local are treated the same',
-    },
-  )
+  const field = service && findLocalPolicy(service)
+  if (settings.nodeName !== '' || service === undefined || field === undefined) return
+  diagnostics.add('PORTICO_REF_POLICY_LOCAL', `${field} Local is treated as Cluster: this gateway has no node name`, {
+    position: service.origin.locate(['spec', field]),
+    resource: printResource(service),
+    help: 'set nodeName in the settings to the node this gateway runs on; other Services with Local are treated the same',
+  })
 }

@@ -1,5 +1,6 @@
-/** Upstreams: every TCP port of every Service with its endpoints, each made once and kept while nothing it is made of changes. */
+/** Upstreams: every TCP and UDP port of every Service with its endpoints, each made once and kept while nothing it is made of changes. */
 import { isIP } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 import ipaddr from 'ipaddr.js'
 import { isPrivateAddress } from '../base/cidr.ts'
 import type { DiagnosticList } from '../base/diagnostics.ts'
@@ -11,6 +12,7 @@ import type { PolicyOverrides } from '../service-settings.ts'
 import { EndpointFinder } from './endpoint.ts'
 import { createEndpoint } from './endpoint-override.ts'
 import { KeyOrder, Memo } from './memo.ts'
+import { isExposed } from './node-port.ts'
 import { readPolicy } from './policy.ts'
 import type { TranslationSettings } from './settings.ts'
 
@@ -48,7 +50,7 @@ const NO_PORT: ServicePort = Object.freeze({
   index: 0,
 })
 
-/** The upstreams of one Service: one for each TCP port, and for an ExternalName those that routes name by number (S33). */
+/** The upstreams of one Service: one for each TCP and UDP port, and for an ExternalName those that routes name by number (S33). */
 export class ServiceUpstreams {
   /** Of the ports that the Service lists. */
   readonly listed: readonly TranslatedUpstream[]
@@ -60,6 +62,8 @@ export class ServiceUpstreams {
   readonly #policy: PolicyOverrides | undefined
   /** A Pod of it whose readiness only a command inside it tells. */
   #commandProbed: Pod | undefined
+  /** For traffic from outside, where that gets other endpoints; by the listed one. */
+  readonly #external = new Map<TranslatedUpstream, TranslatedUpstream>()
   /** Of ports that only routes name, by number. */
   #others: Map<number, TranslatedUpstream> | undefined
 
@@ -68,13 +72,20 @@ export class ServiceUpstreams {
     this.#finder = finder
     this.#settings = settings
     this.#policy = readPolicy(service, settings)
-    this.listed = service.ports.filter(({ protocol }) => protocol === 'TCP').map((port) => this.#make(port, true))
+    this.listed = service.ports.filter(({ protocol }) => protocol !== 'SCTP').map((port) => this.#make(port, true))
     this.portless = service.headless && service.ports.length === 0 ? finder.find(service, NO_PORT).endpoints : NONE
+    this.#addExternal()
   }
 
-  get(port: ServicePort): TranslatedUpstream {
-    const listed = this.listed.find((one) => one.port.port === port.port)
-    if (listed !== undefined) return listed
+  /** All but those that only routes name. */
+  *all(): Iterable<TranslatedUpstream> {
+    yield* this.listed
+    yield* this.#external.values()
+  }
+
+  get(port: ServicePort, from: 'internal' | 'external' = 'internal'): TranslatedUpstream {
+    const listed = this.listed.find((one) => one.port.port === port.port && one.port.protocol === port.protocol)
+    if (listed !== undefined) return (from === 'external' && this.#external.get(listed)) || listed
     this.#others ??= new Map()
     const known = this.#others.get(port.port) ?? this.#make(port, false)
     this.#others.set(port.port, known)
@@ -108,7 +119,7 @@ export class ServiceUpstreams {
       : this.#finder.find(service, port)
     this.#commandProbed ??= found.commandProbed
     const upstream: Upstream = Object.freeze({
-      key: `${namespace}/${name}:${port.port}`,
+      key: `${namespace}/${name}:${port.port}${port.protocol === 'UDP' ? '/UDP' : ''}`,
       service: Object.freeze({
         namespace,
         name,
@@ -116,6 +127,7 @@ export class ServiceUpstreams {
         position: service.origin.locate(['metadata', 'name']),
       }),
       port: Object.freeze({ number: port.port, name: port.name, targetPort: port.targetPort }),
+      ...(port.protocol === 'UDP' && { transport: 'UDP' as const }),
       protocol: PROTOCOLS.get(port.appProtocol?.toLowerCase() ?? 'http') ?? 'http',
       endpoints: Object.freeze(found.endpoints.map((endpoint) => Object.freeze(endpoint))),
       denied: external && !allowPrivate ? findDenial(service) : undefined,
@@ -124,6 +136,25 @@ export class ServiceUpstreams {
     })
     const isEmpty = !upstream.endpoints.some(isUsable)
     return Object.freeze({ upstream, service, port, gap: found.gap, isListed, isEmpty })
+  }
+
+  /** The two policies differ, and to a gateway that knows its node that makes a difference (S21 to S23). */
+  #addExternal(): void {
+    const service = this.#service
+    const { externalTrafficPolicy: policy, internalTrafficPolicy } = service
+    if (this.#settings.nodeName === '' || policy === internalTrafficPolicy || !isExposed(service)) return
+    for (const listed of this.listed) {
+      const found = this.#finder.find({ ...service, internalTrafficPolicy: policy }, listed.port)
+      if (isDeepStrictEqual(found.endpoints, listed.upstream.endpoints)) continue
+      const upstream: Upstream = Object.freeze({
+        ...listed.upstream,
+        key: `${listed.upstream.key} (external)`,
+        scope: 'external',
+        endpoints: Object.freeze(found.endpoints.map((endpoint) => Object.freeze(endpoint))),
+      })
+      const isEmpty = !upstream.endpoints.some(isUsable)
+      this.#external.set(listed, Object.freeze({ ...listed, upstream, gap: found.gap, isEmpty }))
+    }
   }
 }
 
@@ -162,7 +193,7 @@ export class UpstreamSet {
     const others = [...used].filter(({ isListed }) => !isListed)
     return this.#all.get('all', [services, ...others], () => {
       const found: Upstream[] = []
-      for (const { listed } of services) for (const { upstream } of listed) found.push(upstream)
+      for (const one of services) for (const { upstream } of one.all()) found.push(upstream)
       for (const { upstream } of others) found.push(upstream)
       return new Map(this.#order.sort(found, ({ key }) => key).map((upstream) => [upstream.key, upstream]))
     })

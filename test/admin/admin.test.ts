@@ -8,6 +8,8 @@ import type { ServedConfiguration } from '../../lib/snapshot-update.ts'
 import { createMetrics } from '../../lib/telemetry/metrics.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
 import { makeSettings } from '../helpers/settings.ts'
+import { translateText } from '../translate/manifests.ts'
+import { service } from '../translate/service-text.ts'
 
 const model: Model = {
   hosts: [],
@@ -93,6 +95,15 @@ t.test('/ lists the paths, and each answers JSON', async (t) => {
     t.doesNotThrow(() => JSON.parse(text))
   }
   t.match(JSON.parse((await ask('/api/v1/listeners')).body), [{ name: 'http', port: 8081 }, { port: 8443 }, {}])
+})
+
+t.test('listeners of Services are listed with their state', async (t) => {
+  const { model: full } = translateText(service('web', 'type: NodePort, ports: [{port: 80, nodePort: 30080}]'))
+  const served = { generation: 7, builtAt: 0, settings: makeSettings(), model: full, diagnostics: [] }
+  const id = 'NodePort default/web:80/TCP [::]:30080'
+  const { ask } = await start(t, {}, { served, listenerStates: new Map([[id, 'open']]) })
+  t.match(JSON.parse((await ask('/api/v1/listeners')).body)[3], { name: 'default/web:80/TCP', state: 'open' })
+  t.match(JSON.parse((await ask('/api/v1/services')).body), [{ name: 'web', ports: ['80:30080/TCP'] }])
 })
 
 t.test('figures are the newest whenever they are shown, and workers are listed', async (t) => {

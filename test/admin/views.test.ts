@@ -14,6 +14,7 @@ import type { SourcePosition } from '../../lib/base/position.ts'
 import type { CertificateBinding } from '../../lib/model/certificate.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Route } from '../../lib/model/route.ts'
+import type { ServiceListener } from '../../lib/model/service-listener.ts'
 import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
 import type { EndpointFigures } from '../../lib/telemetry/endpoint-metrics.ts'
 import { makeModelCertificate } from '../helpers/certificates.ts'
@@ -296,14 +297,88 @@ t.test('certificates stand once with all their hosts; their keys do not', async 
   })
 })
 
+t.test("listeners of Services stand behind the gateway's own, with what is known of their state", async (t) => {
+  const listener = (changes: Partial<ServiceListener>): ServiceListener => ({
+    id: 'NodePort default/api:80/TCP [::]:30080',
+    kind: 'NodePort',
+    transport: 'TCP',
+    layer: 'L4',
+    tls: false,
+    address: '::',
+    port: 30_080,
+    upstream: 'default/api:80',
+    sourceRanges: [],
+    proxyProtocol: false,
+    service: { namespace: 'default', name: 'api' },
+    position: at(40),
+    ...changes,
+  })
+  const udp = listener({ id: 'LoadBalancer default/api:53/UDP 127.0.0.1:53', kind: 'LoadBalancer', transport: 'UDP' })
+  const listeners = [
+    listener({}),
+    udp,
+    listener({ id: 'x default/api:81/TCP y', layer: 'L7', sourceRanges: ['10.0.0.0/8'], proxyProtocol: true }),
+    listener({ id: 'x default/api:82/TCP y', layer: 'L7', tls: true }),
+  ]
+  const states = new Map([[udp.id, 'address already in use']])
+  t.match(listenersView(makeSettings(), {}, listeners, states).slice(4), [
+    {
+      name: 'default/api:80/TCP',
+      kind: 'NodePort',
+      address: '::',
+      port: 30_080,
+      protocol: 'TCP',
+      layer: 'L4',
+      service: 'default/api',
+      upstream: 'default/api:80',
+      state: '',
+      source: 'shop.yaml:40:5',
+    },
+    { name: 'default/api:53/UDP', kind: 'LoadBalancer', protocol: 'UDP', state: 'address already in use' },
+    { protocol: 'HTTP', layer: 'L7', sourceRanges: ['10.0.0.0/8'], proxyProtocol: true },
+    { protocol: 'HTTPS', layer: 'L7' },
+  ])
+})
+
+t.test('of an upstream for traffic from outside only those endpoints are shown that the other lacks', async (t) => {
+  const outside: Upstream = {
+    ...api,
+    key: `${api.key} (external)`,
+    scope: 'external',
+    endpoints: [endpoint('10.0.0.1'), endpoint('10.0.0.9')],
+  }
+  const udp: Upstream = { ...api, key: `${api.key}/UDP`, transport: 'UDP', endpoints: [endpoint('10.0.0.1')] }
+  const upstreams = new Map([api, outside, udp].map((each) => [each.key, each]))
+  const figures: EndpointFigures = {
+    identity: { upstream: api.key, protocol: 'http', host: '10.0.0.1', port: 80 },
+    inFlight: 0,
+    requests: 5,
+    failures: 0,
+    lastFailure: undefined,
+  }
+  const others = { ...figures, identity: { ...figures.identity, upstream: outside.key }, requests: 2 }
+  const rows = endpointsView({ ...model, upstreams }, [figures, others])
+  t.same(
+    rows.map(({ transport, address, live }) => [transport, address, live?.requests]),
+    [
+      ['TCP', '10.0.0.1:80', 7],
+      ['TCP', '10.0.0.2:80', 0],
+      ['TCP', '10.0.0.9:80', 0],
+      ['TCP', '[2001:db8::1]:80', 0],
+      ['UDP', '10.0.0.1:80', 0],
+    ],
+  )
+})
+
 t.test('listeners show the bound port, settings hide the token, diagnostics are flat', async (t) => {
   const settings = makeSettings({ 'admin.token': 'open sesame', 'https.http2': false })
   t.match(listenersView(settings, { http: 1234 }), [
-    { name: 'http', port: 1234, enabled: true },
-    { name: 'https', port: 8443, protocol: 'HTTP/1.1' },
+    { name: 'http', kind: 'Gateway', port: 1234, enabled: true, state: 'open' },
+    { name: 'https', port: 8443, protocol: 'HTTP/1.1', state: '' },
     { name: 'admin', address: '127.0.0.1', port: 9901 },
     { name: 'dns', protocol: 'DNS', address: '127.0.0.1', port: 8053, enabled: false },
   ])
+  t.match(listenersView(makeSettings({ 'https.enabled': false }))[1], { enabled: false, state: 'off' })
   t.equal(settingsView(settings).admin.token, '[redacted]')
   t.equal(settingsView(makeSettings()).admin.token, '')
   const list = new DiagnosticList()

@@ -145,6 +145,37 @@ stringData:
   t.notMatch(screen, 'try it', 'a *.localhost host needs no help')
 })
 
+t.test('ports that Services open are shown as what to connect to', async (t) => {
+  const services = (ports: string, name = 'web') => `apiVersion: v1
+kind: Service
+metadata: { name: ${name}, annotations: { portico.dev/endpoints: "127.0.0.1:3000, 127.0.0.1:3001" } }
+spec: { type: NodePort, ports: [${ports}] }
+`
+  const text = services(
+    '{name: http, port: 80, nodePort: 30080, appProtocol: http}, {name: dns, port: 53, protocol: UDP, nodePort: 30053}, {name: db, port: 5432, nodePort: 30432}',
+  )
+  const screen = printBoot(await boot(text), paintNothing)
+  t.match(
+    screen,
+    `
+  any other host   →  404
+
+  udp://localhost:30053    NodePort   →  default/web:53/UDP   →  127.0.0.1:3000, 127.0.0.1:3001
+  tcp://localhost:30432    NodePort   →  default/web:5432     →  127.0.0.1:3000, 127.0.0.1:3001
+  http://localhost:30080   NodePort   →  default/web:80       →  127.0.0.1:3000, 127.0.0.1:3001
+
+  https `,
+  )
+  t.match(
+    printBoot(await boot(text, { width: 90 }), paintNothing),
+    '→  default/web:80       →  127.0.0.1:3000, 1 more\n',
+  )
+  const many = Array.from({ length: 22 }, (_, index) =>
+    services(`{port: 80, nodePort: ${30_100 + index}}`, `s${index}`),
+  )
+  t.match(printBoot(await boot(many.join('---\n')), paintNothing), '\n  … and 2 more: portico get listeners\n')
+})
+
 t.test('nothing but problems is still a screen', async (t) => {
   const screen = printBoot(await boot('kind: ['), paintNothing)
   t.match(screen, 'portico 1.2.3   1 file, 0 objects, 1 error   ready in 184 ms')

@@ -80,6 +80,10 @@ t.test('every setting has a flag, and the settings accept what it says', async (
     duration: '30s',
     bytes: '64Ki',
     cidrs: '10.0.0.0/8',
+    addresses: '127.0.0.1',
+    addressRanges: '192.0.2.1-192.0.2.9',
+    serviceRange: '10.96.0.0/12',
+    portRange: '30000-30100',
     endpoints: 'default/web=127.0.0.1:3000',
     workers: 'auto',
   }

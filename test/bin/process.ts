@@ -21,7 +21,8 @@ export function cleanEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEn
   const kept = Object.entries(process.env).filter(
     ([name]) => !/^(PORTICO_|NO_COLOR|FORCE_COLOR|NODE_OPTIONS|TAP)/.test(name),
   )
-  return { ...Object.fromEntries(kept), ...more }
+  // What a gateway of this user keeps must not change it either.
+  return { ...Object.fromEntries(kept), XDG_DATA_HOME: join(tmpdir(), 'portico-no-data'), ...more }
 }
 
 /** Waits for the exit; both streams are read whole. */

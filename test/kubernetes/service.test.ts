@@ -99,13 +99,6 @@ const rules: readonly (readonly [rule: string, fields: readonly string[], expect
     ["5:22 spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"],
   ],
   [
-    'V12 a nodePort is between 30000 and 32767',
-    ['type: NodePort', 'ports: [{port: 80, nodePort: 80}]'],
-    [
-      '6:32 spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767',
-    ],
-  ],
-  [
     'V14 a nodePort is used once a protocol',
     [
       'type: NodePort',

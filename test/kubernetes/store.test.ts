@@ -27,14 +27,13 @@ t.test('resources are found by kind, namespace and name', async (t) => {
   t.same(set.all('Ingress'), [])
 })
 
-t.test('those with errors stand apart, a Service without its nodePort among them', async (t) => {
-  const text = `${service('b', { nodePort: 80 })}---\n${service('a', { nodePort: 30_001 })}---\n${service('c', { nodePort: 30_001 })}`
-  const { resources, refused } = decodeText(text)
+t.test('those with errors stand apart', async (t) => {
+  const { resources, refused } = decodeText(`${service('b', { protocol: 'HTTP' })}---\n${service('a')}`)
   const set = createResourceSet(resources, 1, new DiagnosticList(), refused)
   t.same([set.size, set.all('Service').map(({ meta }) => meta.name)], [1, ['a']])
   t.same(
     set.allRefused('Service').map(({ meta }) => meta.name),
-    ['b', 'c'],
+    ['b'],
   )
   t.equal(set.getRefused('Service', 'default', 'b')?.meta.name, 'b')
   t.same([set.get('Service', 'default', 'b'), set.getRefused('Service', 'default', 'a')], [undefined, undefined])
@@ -80,36 +79,4 @@ t.test('I-41 of two with one name the first by file and line is kept, in whateve
       { code: 'PORTICO_RES_DUPLICATE', position: { file: 'b.yaml', line: 4, column: 18 } },
     ])
   }
-})
-
-t.test('V13 a nodePort of another Service is refused, the older one keeps it', async (t) => {
-  const { printed, diagnostics, set } = decodeText(
-    [
-      service('a', { nodePort: 30_080 }),
-      service('b', { nodePort: 30_080, time: '2024-01-01T00:00:00Z' }),
-      service('c', { nodePort: 30_080, protocol: 'UDP' }),
-    ].join('---\n'),
-  )
-  t.same(printed, ['4:53 spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated'])
-  t.match(diagnostics[0]?.notes, [{ message: 'Service default/b has it', position: { line: 9, column: 53 } }])
-  t.same(
-    set.all('Service').map(({ meta }) => meta.name),
-    ['b', 'c'],
-    'S35 one nodePort serves TCP and UDP',
-  )
-})
-
-t.test('a Service that is refused holds no nodePort', async (t) => {
-  const both = `apiVersion: v1
-kind: Service
-metadata: {name: b}
-spec: {type: NodePort, ports: [{name: x, port: 1, nodePort: 30001}, {name: y, port: 2, nodePort: 30002}]}
-`
-  const { set } = decodeText(
-    [service('a', { nodePort: 30_001 }), both, service('c', { nodePort: 30_002 })].join('---\n'),
-  )
-  t.same(
-    set.all('Service').map(({ meta }) => meta.name),
-    ['a', 'c'],
-  )
 })

@@ -1,6 +1,8 @@
 import t from 'tap'
 import { diffModels, printChange } from '../../lib/model/diff.ts'
+import type { Model } from '../../lib/model/model.ts'
 import { translateText } from '../translate/manifests.ts'
+import { service } from '../translate/service-text.ts'
 
 type Options = { paths?: readonly (readonly [string, string])[]; api?: string; tls?: boolean; fallback?: boolean }
 
@@ -63,5 +65,38 @@ t.test('tls and the default backend', async (t) => {
   t.same(changes({}, { fallback: true }), [
     '+ a.com  default → default/web:80 → 127.0.0.1:9000',
     '+ any other request → default/web:80 → 127.0.0.1:9000',
+  ])
+})
+
+t.test('listeners that came, went and changed', async (t) => {
+  const read = (spec: string, annotations = 'portico.dev/endpoints: "127.0.0.1:1"', settings = '') => {
+    const configuration = `apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n${settings}\n`
+    return translateText(`${service('web', spec, `, annotations: {${annotations}}`)}---\n${configuration}`).model
+  }
+  const compare = (before: Model, after: Model): string[] => diffModels(before, after).map(printChange)
+  const plain = read('ports: [{port: 80}]')
+  const open = read('type: NodePort, ports: [{port: 80, nodePort: 30080}]')
+  t.same(compare(open, read('type: NodePort, ports: [{port: 80, nodePort: 30080}]')), [])
+  t.same(compare(plain, open), ['+ NodePort default/web:80/TCP [::]:30080 → L4 → default/web:80 → 127.0.0.1:1'])
+  t.same(compare(open, plain), ['- NodePort default/web:80/TCP [::]:30080'])
+  t.same(compare(open, read('type: NodePort, ports: [{port: 80, nodePort: 30081}]')), [
+    '~ NodePort default/web:80/TCP [::]:30080 → [::]:30081',
+  ])
+  const http = read(
+    'type: NodePort, ports: [{port: 80, nodePort: 30080, appProtocol: https}]',
+    'portico.dev/endpoints: "127.0.0.1:2", portico.dev/accept-proxy-protocol: "true"',
+  )
+  t.same(compare(open, http), [
+    '~ NodePort default/web:80/TCP as L4 → L7 with TLS after a PROXY header',
+    '~ NodePort default/web:80/TCP endpoints 127.0.0.1:1 → 127.0.0.1:2',
+  ])
+  const apart = read(
+    'type: NodePort, ports: [{port: 80, nodePort: 30080}]',
+    undefined,
+    'nodePorts: {addresses: [127.0.0.1]}',
+  )
+  t.same(compare(open, apart), [
+    '- NodePort default/web:80/TCP [::]:30080',
+    '+ NodePort default/web:80/TCP 127.0.0.1:30080 → L4 → default/web:80 → 127.0.0.1:1',
   ])
 })

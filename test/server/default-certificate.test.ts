@@ -6,7 +6,7 @@ import { createSecureContext } from 'node:tls'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { type Clock, systemClock } from '../../lib/base/clock.ts'
-import { findDataDir, loadDefaultCertificate } from '../../lib/server/default-certificate.ts'
+import { loadDefaultCertificate } from '../../lib/server/default-certificate.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
 
 const DAY = 86_400_000
@@ -110,11 +110,4 @@ t.test('a folder that takes no children is no reason to hang', { skip: process.p
     t.doesNotThrow(() => createSecureContext({ cert: made.certificatePem, key: made.privateKeyPem }), folder)
     t.same(lines, ['default certificate cannot be kept: a new one is made at each start'], folder)
   }
-})
-
-t.test('the folder is the one of the settings, of XDG, or of the home folder', async (t) => {
-  t.equal(findDataDir('/data', { XDG_DATA_HOME: '/x' }), '/data')
-  t.equal(findDataDir('', { XDG_DATA_HOME: '/x' }), '/x/portico')
-  t.match(findDataDir('', { XDG_DATA_HOME: 'relative' }), /\/\.local\/share\/portico$/)
-  t.match(findDataDir('', {}), /\/\.local\/share\/portico$/)
 })

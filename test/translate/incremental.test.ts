@@ -91,6 +91,9 @@ function printService(number: number, seed: number): string {
       'type: ExternalName, externalName: localhost',
       'type: ExternalName, externalName: example.com',
       'internalTrafficPolicy: Local, ports: [{name: web, port: 8080}]',
+      `type: NodePort, externalTrafficPolicy: Local, ports: [{name: http, port: 80, appProtocol: http}, {name: u, port: 80, protocol: UDP}]`,
+      `type: LoadBalancer, externalIPs: [192.0.2.${seed % 2}1], ports: [{port: ${pick(['80', '8443'], seed, 5)}}]`,
+      `clusterIP: 127.96.0.${(seed % 2) + 1}, ports: [{port: ${pick(['80', '30001'], seed, 5)}}]`,
     ],
     seed,
     3,
@@ -149,6 +152,8 @@ const SETTINGS: readonly Settings[] = [
   makeSettings({ ingressClasses: ['portico'] }),
   makeSettings({ endpoints: { 'x/s0': ['127.0.0.1:9999'], 'x/nobody': ['127.0.0.1:1'] } }),
   makeSettings({ nodeName: 'here', 'externalNames.allowPrivate': true }),
+  makeSettings({ 'clusterNetwork.enabled': true, 'externalIPs.enabled': true, nodeName: 'here' }),
+  makeSettings({ 'loadBalancers.pool': ['127.0.1.1-127.0.1.2'], 'nodePorts.range': '30000-30003' }),
 ]
 
 /** What a configuration comes to, in words, diagnostics included. */
@@ -156,6 +161,7 @@ function describe(model: Model, diagnostics: DiagnosticList): string {
   const upstreams = [...model.upstreams].map(([name, { endpoints, protocol, denied }]) =>
     JSON.stringify([name, protocol, denied, endpoints]),
   )
+  const listeners = model.listeners.map((listener) => JSON.stringify(listener))
   const services = model.services.map((service) => JSON.stringify(service))
   const routes = model.hosts.flatMap(({ routes, position }) => [
     JSON.stringify(position),
@@ -165,6 +171,7 @@ function describe(model: Model, diagnostics: DiagnosticList): string {
   return [
     printModel(model),
     ...upstreams,
+    ...listeners,
     ...services,
     ...routes,
     ...bindings,
@@ -227,6 +234,7 @@ t.test('a model made from the one before is the model made from nothing', { time
         const resources = files.flatMap((file) => file.resources)
         const refused = files.flatMap((file) => file.refused)
         const { settings } = world
+        const { allocations } = translator
         const grown = new DiagnosticList()
         const set: ResourceSet = store.update(resources, index + 1, grown, refused)
         const model = translator.translate(set, { settings, clock: fixedClock }, grown)
@@ -235,6 +243,7 @@ t.test('a model made from the one before is the model made from nothing', { time
           createResourceSet(resources, 1, fresh, refused),
           { settings, clock: fixedClock },
           fresh,
+          allocations,
         )
         const expected = describe(scratch, fresh)
         const actual = describe(model, grown)
@@ -255,8 +264,14 @@ function countKept(before: Model, after: Model): number {
     ...before.upstreams.values(),
     ...before.certificates,
     ...before.services,
+    ...before.listeners,
   ])
-  return [...after.hosts, ...after.upstreams.values(), ...after.certificates, ...after.services].filter((part) =>
-    old.has(part),
-  ).length
+  const now = [
+    ...after.hosts,
+    ...after.upstreams.values(),
+    ...after.certificates,
+    ...after.services,
+    ...after.listeners,
+  ]
+  return now.filter((part) => old.has(part)).length
 }

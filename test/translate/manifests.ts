@@ -7,22 +7,33 @@ import type { Model } from '../../lib/model/model.ts'
 import { resolveSettings } from '../../lib/settings.ts'
 import { parseDocuments } from '../../lib/source/document.ts'
 import { sourceFromText } from '../../lib/source/files.ts'
-import { translate } from '../../lib/translate/translate.ts'
+import type { Allocations } from '../../lib/translate/allocation.ts'
+import { Translator } from '../../lib/translate/translate.ts'
 
-export type TranslatedText = { model: Model; diagnostics: readonly Diagnostic[] }
+export type TranslatedText = { model: Model; diagnostics: readonly Diagnostic[]; allocations: Allocations }
+
+export type TranslateTextOptions = {
+  clock?: Clock
+  allocations?: Allocations
+  /** Addresses of the machine. */
+  local?: readonly string[]
+}
 
 /** 2026-01-01T00:00:00Z, for ever. */
 export const fixedClock: Clock = { now: () => Date.UTC(2026, 0, 1), monotonic: () => 0 }
 
 /** A GatewayConfiguration among the documents gives the settings. */
-export function translateText(text: string, clock: Clock = fixedClock): TranslatedText {
+export function translateText(text: string, options: TranslateTextOptions = {}): TranslatedText {
+  const { clock = fixedClock, allocations, local = [] } = options
   const list = new DiagnosticList()
   const { documents } = parseDocuments(sourceFromText('in.yaml', text), list)
   const decoded = decodeDocuments(documents, list)
   const document = decoded.settings[0]
   const { settings } = resolveSettings({ environment: {}, flags: {}, ...(document && { document }) }, list)
   const resources = createResourceSet(decoded.resources, 1, list, decoded.refused)
-  return { model: translate(resources, { settings, clock }, list), diagnostics: list.sorted() }
+  const translator = new Translator(allocations)
+  const model = translator.translate(resources, { settings, clock, local: new Set(local) }, list)
+  return { model, diagnostics: list.sorted(), allocations: translator.allocations }
 }
 
 /** One line for what is wrong, then indented help and notes. */

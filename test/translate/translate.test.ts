@@ -25,7 +25,15 @@ t.test('I-40, P-24 the order of documents never decides', async (t) => {
 t.test('what is translated is frozen', async (t) => {
   for (const name of readdirSync(ROOT)) {
     const { model } = translateText(readFileSync(join(ROOT, name, 'in.yaml'), 'utf8'))
-    for (const part of ['hosts', 'defaultRoute', 'shadowed', 'upstreams', 'certificates', 'counts'] as const) {
+    for (const part of [
+      'hosts',
+      'defaultRoute',
+      'shadowed',
+      'upstreams',
+      'certificates',
+      'listeners',
+      'counts',
+    ] as const) {
       t.ok(isDeeplyFrozen(model[part]), `${name}: ${part}`)
     }
   }
@@ -80,7 +88,7 @@ spec: {type: LoadBalancer, loadBalancerIP: 192.0.2.1, externalIPs: [192.0.2.9], 
 apiVersion: v1
 kind: Service
 metadata: {name: given}
-spec: {type: LoadBalancer, clusterIP: 10.96.0.7, ports: [{port: 80, nodePort: 30080}]}
+spec: {type: LoadBalancer, loadBalancerClass: acme.example/lb, clusterIP: 10.96.0.7, ports: [{port: 80, nodePort: 30080}]}
 status: {loadBalancer: {ingress: [{ip: 192.0.2.2}, {hostname: lb.example}]}}
 ---
 apiVersion: v1
@@ -92,8 +100,8 @@ spec: {type: ExternalName, externalName: api.example.com}
     [namespace, name, type, clusterIP, externalIP, upstreams.join(' ')].join(' | '),
   )
   t.same(rows, [
-    'b | plain | ClusterIP |  |  | b/plain:80',
-    'default | asked | LoadBalancer |  | 192.0.2.1,192.0.2.9 | default/asked:80',
+    'b | plain | ClusterIP |  |  | b/plain:80 b/plain:53/UDP',
+    'default | asked | LoadBalancer |  | localhost,192.0.2.9 | default/asked:80',
     'default | given | LoadBalancer | 10.96.0.7 | 192.0.2.2,lb.example | default/given:80',
     'default | headless | ClusterIP | None |  | default/headless:80',
     'default | outside | ExternalName |  | api.example.com | ',

@@ -1,0 +1,20 @@
+/** A range of port numbers as the API server's flag has it: `30000-32767`. */
+
+export type PortRange = Readonly<{
+  first: number
+  /** It is in the range. */
+  last: number
+}>
+
+/** Reads `first-last`, or a single port; undefined where it is neither, or leads beyond 1 to 65535. */
+export function parsePortRange(text: string): PortRange | undefined {
+  const [, from, to = from] = /^\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?$/.exec(text) ?? []
+  if (from === undefined) return undefined
+  const first = Number(from)
+  const last = Number(to)
+  return first >= 1 && first <= last && last <= 65_535 ? { first, last } : undefined
+}
+
+export function printPortRange({ first, last }: PortRange): string {
+  return `${first}-${last}`
+}

@@ -1,0 +1,46 @@
+/** What a Service says of how its ports are listened on: appProtocol and the annotations portico.dev/layer and accept-proxy-protocol. */
+import type { DiagnosticList } from '../base/diagnostics.ts'
+import { printResource, type Service, type ServicePort } from '../kubernetes/resource.ts'
+import type { ServiceListener } from '../model/service-listener.ts'
+
+export const LAYER_ANNOTATION = 'portico.dev/layer'
+export const PROXY_PROTOCOL_ANNOTATION = 'portico.dev/accept-proxy-protocol'
+
+/** appProtocols that are HTTP/1.1, and whether TLS is around it. All others, h2c and grpc included, pass untouched as L4. */
+const HTTP: ReadonlyMap<string, { tls: boolean }> = new Map([
+  ['http', { tls: false }],
+  ['ws', { tls: false }],
+  ['kubernetes.io/ws', { tls: false }],
+  ['https', { tls: true }],
+  ['wss', { tls: true }],
+  ['kubernetes.io/wss', { tls: true }],
+])
+
+/** How one port is listened on. Values that mean nothing count as not written. */
+export function readListenerOptions(
+  service: Service,
+  { protocol, appProtocol }: ServicePort,
+): Pick<ServiceListener, 'layer' | 'tls' | 'proxyProtocol'> {
+  const { [LAYER_ANNOTATION]: written, [PROXY_PROTOCOL_ANNOTATION]: proxy } = service.meta.annotations
+  const http = HTTP.get(appProtocol?.toLowerCase() ?? '')
+  const isHttp = written === 'L7' || (http !== undefined && written !== 'L4')
+  const layer = isHttp && protocol === 'TCP' ? 'L7' : 'L4'
+  return { layer, tls: layer === 'L7' && http?.tls === true, proxyProtocol: protocol === 'TCP' && proxy === 'true' }
+}
+
+/** Reports values of the two annotations that mean nothing. */
+export function checkListenerOptions(service: Service, diagnostics: DiagnosticList): void {
+  const { annotations } = service.meta
+  for (const [name, values] of [
+    [LAYER_ANNOTATION, ['L4', 'L7']],
+    [PROXY_PROTOCOL_ANNOTATION, ['true', 'false']],
+  ] as const) {
+    const value = annotations[name]
+    if (value === undefined || (values as readonly string[]).includes(value)) continue
+    diagnostics.add('PORTICO_ANN_VALUE', `${name}: ${JSON.stringify(value)} is neither ${values.join(' nor ')}`, {
+      position: service.origin.locate(['metadata', 'annotations', name]),
+      resource: printResource(service),
+      help: `write "${values[0]}" or "${values[1]}"; this one counts as not written`,
+    })
+  }
+}
