@@ -80,7 +80,7 @@ function refuseUnusable({ settings, model, diagnostics }: Configuration): void {
   const help = 'portico check prints every problem'
   if (hasSettingErrors(diagnostics)) throw new StartError('the settings have errors', help, { diagnostics })
   if (settings.strict) throw new StartError(`${count} in the configuration, and strict is on`, help, { diagnostics })
-  if (model.hosts.length === 0 && !model.defaultRoute) {
+  if (model.hosts.length === 0 && !model.defaultRoute && model.listeners.length === 0) {
     throw new StartError(`${count} in the configuration, and nothing is left to serve`, help, { diagnostics })
   }
 }
@@ -196,7 +196,7 @@ class GatewayProcess implements Gateway {
         throw explainListenError(error, { name: 'admin', address, port })
       }
     }
-    if (settings.https.enabled) {
+    if (settings.https.enabled || this.served.model.listeners.some(({ tls }) => tls)) {
       const folder = findDataDir(settings.dataDir, this.#environment)
       this.#defaultCertificate = await loadDefaultCertificate(folder, this.#clock, this.log)
     }
