@@ -75,6 +75,8 @@ class Relay implements Waiter {
   readonly #onFinish: (record: ConnectionRecord) => void
   readonly #clientAddress: string
   readonly #startedAt: number
+  /** Bytes that were read before the first that is passed on. */
+  readonly #startIn: number
   #tried: readonly EndpointState[] = []
   #endpoint: EndpointState | undefined
   #tunnel: Tunnel | undefined
@@ -93,6 +95,7 @@ class Relay implements Waiter {
     this.#onFinish = onFinish
     this.#clientAddress = findPeerAddress(client)
     this.#startedAt = options.clock.monotonic()
+    this.#startIn = client.bytesRead - client.readableLength
     const { upstream } = served.route
     const version = upstream && findProxyVersion(upstream.upstream)
     this.preamble = version && composeProxyHeader(version, findPath(client))
@@ -176,8 +179,8 @@ class Relay implements Waiter {
       clientAddress: this.#clientAddress,
       endpoint: this.#tried.at(-1)?.label,
       tries: this.#tried.length,
-      bytesIn: this.#tunnel?.bytesIn ?? 0,
-      bytesOut: this.#tunnel?.bytesOut ?? 0,
+      bytesIn: this.#client.bytesRead - this.#startIn,
+      bytesOut: this.#client.bytesWritten,
       durationMs: this.#options.clock.monotonic() - this.#startedAt,
       error: this.#error?.code,
       detail: this.#error?.detail || undefined,

@@ -35,9 +35,10 @@ export class Tunnel {
     return this.#client.bytesWritten - this.#startOut
   }
 
+  /** Cuts both, so that neither takes what it has for the whole. */
   destroy(): void {
-    this.#client.destroy()
-    this.#upstream.destroy()
+    resetSocket(this.#client)
+    resetSocket(this.#upstream)
   }
 
   #join(from: Socket, to: Socket): void {
