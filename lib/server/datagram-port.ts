@@ -112,7 +112,7 @@ export class DatagramPort {
     }
     session ??= this.#open(key, client, served, inForce)
     if (!session) return
-    session.deadlineAt = -inForce.settings.timeouts.datagramIdle
+    this.#noteProgress(session, inForce)
     session.send(datagram)
   }
 
@@ -149,7 +149,7 @@ export class DatagramPort {
       pool,
       endpoint,
       onReply: (datagram) => {
-        session.deadlineAt = -(this.#options.snapshot() ?? inForce).settings.timeouts.datagramIdle
+        this.#noteProgress(session, this.#options.snapshot() ?? inForce)
         // A client that is not there any more is told of by nobody.
         if (this.#socket.getSendQueueSize() < MAX_QUEUED_BYTES) {
           this.#socket.send(datagram, client.port, client.address, ignore)
@@ -167,6 +167,10 @@ export class DatagramPort {
     watch.add(session)
     onResult(listener.id, 'served')
     return session
+  }
+
+  #noteProgress(session: DatagramSession, { settings }: Snapshot): void {
+    session.deadlineAt = this.#options.clock.monotonic() + settings.timeouts.datagramIdle
   }
 
   /** One that has not refused of late, if there is any. */

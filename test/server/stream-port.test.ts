@@ -260,7 +260,10 @@ t.test('a connection without traffic is closed after timeouts.streamIdle', async
   )
   const client = await open(t, port)
   await client.closed
-  await (await backend.connection(0)).closed
+  t.match(client.error, { code: 'ECONNRESET' })
+  const served = await backend.connection(0)
+  await served.closed
+  t.equal(served.text, '')
 })
 
 t.test('beyond limits.connections no more are taken', async (t) => {
@@ -320,5 +323,6 @@ t.test('of an https upstream the TLS is the client’s own', async (t) => {
   await load({ upstreams: { web: { endpoints: [backend.port], protocol: 'https' as const } }, listeners: TO_WEB })
   const again = await open(t, port)
   again.send('as it is')
-  await (await backend.connection(1)).until((text) => text === 'as it is')
+  const served = await backend.connection(1)
+  t.equal(await served.until((text) => text === 'as it is'), 'as it is')
 })
