@@ -8,6 +8,8 @@ import type { TrafficOptions } from './traffic.ts'
 export type CarrierOptions = Omit<TrafficOptions, 'httpsPort'> & {
   /** By this process. */
   readonly logLinesDropped: () => number
+  /** Milliseconds until a Service's port that cannot be had is tried again; given by tests. */
+  readonly portRetryMs?: number
 }
 
 export type TrafficPorts = Readonly<{ http?: number; https?: number }>

@@ -60,6 +60,7 @@ export class WorkerSet implements Carrier {
       open: (place, listener) => this.#openPort(place, listener),
       close: (place) => this.#closePort(place),
       log: options.log,
+      ...(options.portRetryMs !== undefined && { retryMs: options.portRetryMs }),
     })
     this.#slots = Array.from({ length: options.size }, (_, index) => ({
       number: index + 1,
