@@ -46,8 +46,8 @@ export const SETTINGS = {
     port: { type: 'port', default: 8080, restart: true, doc: 'Port to listen on; 0 takes a free one.' },
     proxyProtocol: {
       type: 'enum',
-      values: ['off', 'required'],
-      default: 'off',
+      values: ['none', 'required'],
+      default: 'none',
       doc: 'Whether every connection begins with a PROXY protocol header, v1 or v2, that names its client; believed of trustedProxies alone, others are cut.',
     },
   },
@@ -57,8 +57,8 @@ export const SETTINGS = {
     port: { type: 'port', default: 8443, restart: true, doc: 'Port to listen on; 0 takes a free one.' },
     proxyProtocol: {
       type: 'enum',
-      values: ['off', 'required'],
-      default: 'off',
+      values: ['none', 'required'],
+      default: 'none',
       doc: 'The same as http.proxyProtocol; the header comes before the TLS handshake.',
     },
     redirect: {

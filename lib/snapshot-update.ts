@@ -76,7 +76,8 @@ export function selectLive(
 ): LiveConfiguration {
   const { hosts, certificates, defaultRoute, upstreams: known, listeners: given } = model
   const listeners = before?.given === given ? before.listeners : selectListeners(given)
-  const upstreams = before && leadsToSame(before, model) ? before.upstreams : selectUpstreams(model)
+  const upstreams =
+    before && leadsToSame(before, model, listeners) ? before.upstreams : selectUpstreams(model, listeners)
   return { generation, builtAt, settings, hosts, listeners, upstreams, certificates, defaultRoute, known, given }
 }
 
@@ -90,7 +91,10 @@ function selectListeners(given: readonly ServiceListener[]): readonly ServiceLis
   return [...places.values()]
 }
 
-function selectUpstreams({ hosts, upstreams, defaultRoute, listeners }: Model): ReadonlyMap<UpstreamKey, Upstream> {
+function selectUpstreams(
+  { hosts, upstreams, defaultRoute }: Model,
+  listeners: readonly ServiceListener[],
+): ReadonlyMap<UpstreamKey, Upstream> {
   const selected = new Map<UpstreamKey, Upstream>()
   for (const key of findAllUpstreams(hosts, defaultRoute, listeners)) {
     const upstream = upstreams.get(key)
@@ -99,11 +103,11 @@ function selectUpstreams({ hosts, upstreams, defaultRoute, listeners }: Model): 
   return selected
 }
 
-/** Whether the hosts that came lead where those led that went, and nothing else changed. */
-function leadsToSame(before: LiveConfiguration, model: Model): boolean {
+/** Whether the hosts and listeners that came lead where those led that went, and nothing else changed. */
+function leadsToSame(before: LiveConfiguration, model: Model, next: readonly ServiceListener[]): boolean {
   if (before.known !== model.upstreams) return false
   const { gone, come } = cutSame(before.hosts, model.hosts)
-  const listeners = cutSame(before.given, model.listeners)
+  const listeners = cutSame(before.listeners, next)
   const old = findAllUpstreams(gone, before.defaultRoute, listeners.gone)
   const now = findAllUpstreams(come, model.defaultRoute, listeners.come)
   return old.size === now.size && [...old].every((key) => now.has(key))

@@ -249,6 +249,18 @@ t.test('an admin address that others can reach needs a token', async (t) => {
   t.same(resolve(t, { yaml: 'admin: {address: "127.0.0.2"}\n' }).lines, [])
 })
 
+t.test('a PROXY header that nobody may send is not required', async (t) => {
+  const refused = resolve(t, { yaml: 'http: {proxyProtocol: required}\nhttps: {proxyProtocol: required}\n' })
+  t.match(refused.lines, [
+    /^3:23 PORTICO_SET_FIELD_VALUE http.proxyProtocol: trustedProxies names nobody .* \| set trustedProxies/,
+    /^4:24 PORTICO_SET_FIELD_VALUE https.proxyProtocol: /,
+  ])
+  t.equal(refused.settings.http.proxyProtocol, 'none')
+  const trusted = resolve(t, { yaml: 'http: {proxyProtocol: required}\ntrustedProxies: [10.0.0.0/8]\n' })
+  t.same(trusted.lines, [])
+  t.equal(trusted.settings.http.proxyProtocol, 'required')
+})
+
 t.test('CF-12 two listeners on one port are refused', async (t) => {
   const { settings, lines } = resolve(t, { yaml: 'https: {port: 8080}\n' })
   t.equal(settings.https.port, 8443)

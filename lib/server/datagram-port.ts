@@ -39,7 +39,7 @@ export class DatagramPort {
   /** The id of the listener there, as last seen. */
   label: string
   readonly #options: DatagramPortOptions
-  readonly #socket: Socket
+  #socket: Socket
   /** By the client's address and port. */
   readonly #sessions = new Map<string, DatagramSession>()
   /** Until when endpoints that refused are avoided, by the monotonic clock. */
@@ -55,7 +55,6 @@ export class DatagramPort {
     this.#options = options
     this.#throttle = new LogThrottle(clock)
     this.#socket = createSocket(where.address.includes(':') ? 'udp6' : 'udp4')
-    this.#socket.on('message', this.#onDatagram)
   }
 
   /** Sessions. */
@@ -66,18 +65,21 @@ export class DatagramPort {
   /** Rejects with Node's error. */
   async listen(): Promise<BoundAddress> {
     const { address, port } = this.#options.where
-    const bound = once(this.#socket, 'listening')
-    this.#socket.bind({ address, port, exclusive: true })
     try {
-      await bound
+      await this.#bind(address, port)
     } catch (error) {
-      this.#close()
-      throw error
+      // `::` is every address, also where the machine has no IPv6.
+      const { code } = error as NodeJS.ErrnoException
+      if (address !== '::' || !['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(code ?? '')) throw error
+      this.#socket = createSocket('udp4')
+      await this.#bind('0.0.0.0', port)
     }
+    this.#socket.on('message', this.#onDatagram)
     this.#socket.on('error', (error) =>
       this.#options.log.error({ err: error, listener: this.label }, 'listener failed'),
     )
-    return { address: this.#socket.address().address, port: this.#socket.address().port }
+    const bound = this.#socket.address()
+    return { address: bound.address, port: bound.port }
   }
 
   /** Begins no session any more; those that it has go on, and answers go back to their clients. */
@@ -90,6 +92,17 @@ export class DatagramPort {
     this.#isStopping = true
     for (const session of this.#sessions.values()) session.end()
     this.#close()
+  }
+
+  async #bind(address: string, port: number): Promise<void> {
+    const bound = once(this.#socket, 'listening')
+    this.#socket.bind({ address, port, exclusive: true })
+    try {
+      await bound
+    } catch (error) {
+      this.#socket.close()
+      throw error
+    }
   }
 
   #close(): void {

@@ -20,6 +20,9 @@ const MAX_WAITING = 16
 /** Bytes that a socket may have queued; the next datagram is lost, as on a wire that is full. */
 export const MAX_QUEUED_BYTES = 1_048_576
 
+/** What this machine lacks, of which no endpoint can be blamed. */
+const OWN_FAULTS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
+
 export class DatagramSession implements Timed {
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
@@ -75,6 +78,10 @@ export class DatagramSession implements Timed {
   #fail(error: NodeJS.ErrnoException): void {
     // A datagram that is too large for the way is lost alone.
     if (error.code === 'EMSGSIZE') return
+    if (OWN_FAULTS.has(error.code ?? '')) {
+      this.end()
+      return
+    }
     const code = error.code === 'ECONNREFUSED' ? 'PORTICO_UP_CONNECT_REFUSED' : 'PORTICO_UP_CONNECT_FAILED'
     this.end(new GatewayError(code, `${this.endpoint.label}: ${error.code ?? error.message}`, error))
   }

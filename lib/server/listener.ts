@@ -40,7 +40,7 @@ export function createListener(options: ListenerOptions): Listener {
   const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
     connections.add(socket)
     const inForce = current()
-    if (inForce[name].proxyProtocol === 'off') front.accept(socket)
+    if (inForce[name].proxyProtocol === 'none') front.accept(socket)
     else {
       receiveProxyHeader(socket, {
         place: undefined,

@@ -163,7 +163,7 @@ t.test('only trustedProxies may say on whose behalf they connect; without any, n
   await load(words, { ...SETTINGS, trustedProxies: [] })
   t.equal(await isServed('127.0.0.1'), false)
   t.equal(lines.filter(({ reason }) => reason === 'the peer is not in trustedProxies').length, 1, 'it is logged once')
-  await load(words, { ...SETTINGS, 'http.proxyProtocol': 'off' })
+  await load(words, { ...SETTINGS, 'http.proxyProtocol': 'none' })
   const plain = await open(t, http, { localAddress: '127.0.0.2' })
   plain.send(request())
   t.equal((await plain.response()).status, 200, 'the setting is in force at a reload')
