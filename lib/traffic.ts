@@ -215,11 +215,14 @@ export class Traffic {
             relays: this.#relays,
             front: (tls) => this.#fronts.get(tls ? 'https' : 'http'),
           })
-    const bound = await port.listen()
+    // At once, so that it can be given up while it is opened.
     this.#ports.set(place, port)
-    // Meanwhile all may have begun to end.
-    if (this.#isDraining) port.close()
-    return bound
+    try {
+      return await port.listen()
+    } catch (error) {
+      if (this.#ports.get(place) === port) this.#ports.delete(place)
+      throw error
+    }
   }
 
   #frontOptions(): HttpFrontOptions {

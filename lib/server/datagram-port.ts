@@ -1,6 +1,5 @@
 /** A UDP port of a Service: each client's datagrams go to one endpoint for as long as it goes on, and the answers back from the port. */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
-import { once } from 'node:events'
 import type { Clock } from '../base/clock.ts'
 import type { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
@@ -13,7 +12,7 @@ import type { ConnectionResult } from '../telemetry/request-counts.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
 import type { UpstreamPool } from '../upstream/pool.ts'
 import { DatagramSession, MAX_QUEUED_BYTES } from './datagram-session.ts'
-import type { BoundAddress } from './listen.ts'
+import { type BoundAddress, opened } from './listen.ts'
 
 /** How many sessions a process has, over all its ports: each holds a socket. */
 export type SessionBudget = { open: number }
@@ -70,7 +69,8 @@ export class DatagramPort {
     } catch (error) {
       // `::` is every address, also where the machine has no IPv6.
       const { code } = error as NodeJS.ErrnoException
-      if (address !== '::' || !['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(code ?? '')) throw error
+      if (this.#isClosed || address !== '::' || !['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(code ?? ''))
+        throw error
       this.#socket = createSocket('udp4')
       await this.#bind('0.0.0.0', port)
     }
@@ -95,12 +95,11 @@ export class DatagramPort {
   }
 
   async #bind(address: string, port: number): Promise<void> {
-    const bound = once(this.#socket, 'listening')
-    this.#socket.bind({ address, port, exclusive: true })
+    const socket = this.#socket
     try {
-      await bound
+      await opened(socket, () => socket.bind({ address, port, exclusive: true }))
     } catch (error) {
-      this.#socket.close()
+      if (!this.#isClosed) socket.close()
       throw error
     }
   }

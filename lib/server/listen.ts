@@ -1,4 +1,5 @@
 /** Opening a port, or taking one that another process has bound. */
+import type { EventEmitter } from 'node:events'
 import type { AddressInfo, Server } from 'node:net'
 
 export type BoundAddress = Readonly<{ address: string; port: number }>
@@ -26,11 +27,20 @@ function isAddress(where: BoundAddress | object): where is BoundAddress {
 }
 
 function listen(server: Server, where: object): Promise<void> {
+  return opened(server, () => server.listen(where))
+}
+
+/** Resolves when what `open` begins has led to 'listening'; rejects with its error, or when it is closed before. */
+export function opened(port: EventEmitter, open: () => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(where, () => {
-      server.off('error', reject)
-      resolve()
-    })
+    const settle = (then: () => void) => {
+      port.off('listening', onListening).off('error', onError).off('close', onClose)
+      then()
+    }
+    const onListening = () => settle(resolve)
+    const onError = (error: Error) => settle(() => reject(error))
+    const onClose = () => settle(() => reject(new Error('closed while it was opened')))
+    port.on('listening', onListening).on('error', onError).on('close', onClose)
+    open()
   })
 }

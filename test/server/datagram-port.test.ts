@@ -202,6 +202,19 @@ t.test('a port that is given up is free, and its sessions are over', async (t) =
   t.equal((await bind(t, '127.0.0.1', port)).port, port)
 })
 
+t.test('a port that is given up while it is opened is not opened', async (t) => {
+  const { traffic } = await startTraffic(t, { upstreams: { dns: [] }, listeners: [UDP, { ...UDP, transport: 'TCP' }] })
+  for (const place of ['UDP 127.0.0.1:0', 'TCP 127.0.0.1:0']) {
+    traffic.unlisten(place)
+    const opening = traffic.listen(place)
+    traffic.unlisten(place)
+    await t.rejects(opening, { message: 'closed while it was opened' })
+    t.same([...traffic.connections()], place.startsWith('UDP') ? [['NodePort default/dns:80/TCP 127.0.0.1:0', 0]] : [])
+    await traffic.listen(place)
+    traffic.unlisten(place)
+  }
+})
+
 t.test('without an endpoint nothing is said, and it is counted', async (t) => {
   const { port, result } = await startTraffic(t, { upstreams: { dns: [] }, listeners: [UDP] })
   const client = await bind(t)
