@@ -3,11 +3,13 @@ import type { Settings } from './settings-table.ts'
 import type { ServedConfiguration } from './snapshot-update.ts'
 import type { EndpointFigures } from './telemetry/endpoint-metrics.ts'
 import type { WorkerFigures } from './telemetry/metrics.ts'
-import type { ListenerName, TrafficOptions } from './traffic.ts'
+import type { TrafficOptions } from './traffic.ts'
 
 export type CarrierOptions = Omit<TrafficOptions, 'httpsPort'> & {
   /** By this process. */
   readonly logLinesDropped: () => number
+  /** Milliseconds until a Service's port that cannot be had is tried again; given by tests. */
+  readonly portRetryMs?: number
 }
 
 export type TrafficPorts = Readonly<{ http?: number; https?: number }>
@@ -25,7 +27,10 @@ export type Carrier = {
   /** Requests and tunnels under way, as last heard. */
   readonly inFlight: number
   readonly logLinesDropped: number
-  connections(): Iterable<readonly [ListenerName, number]>
+  /** Open client connections and UDP sessions by listener. */
+  connections(): Iterable<readonly [string, number]>
+  /** The ports that Services open, by the ids of their listeners: `open`, or why it cannot be had. */
+  listeners(): ReadonlyMap<string, string>
   endpoints(): Iterable<EndpointFigures>
   workers(): readonly WorkerState[]
   /** Asks for the newest figures. */
@@ -40,6 +45,6 @@ export type Carrier = {
 }
 
 /** The listeners that the settings ask for, HTTPS first: a redirect names its port, which must be known before plain HTTP serves. */
-export function listListeners({ http, https }: Settings): readonly ListenerName[] {
+export function listListeners({ http, https }: Settings): readonly ('http' | 'https')[] {
   return [...(https.enabled ? (['https'] as const) : []), ...(http.enabled ? (['http'] as const) : [])]
 }

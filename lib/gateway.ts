@@ -239,7 +239,7 @@ class GatewayProcess implements Gateway {
         throw explainListenError(error, { name: 'admin', address, port })
       }
     }
-    if (settings.https.enabled) {
+    if (settings.https.enabled || this.served.model.listeners.some(({ tls }) => tls)) {
       const folder = findDataDir(settings.dataDir, this.#environment)
       this.#defaultCertificate = await loadDefaultCertificate(folder, this.#clock, this.log)
     }
@@ -331,6 +331,7 @@ class GatewayProcess implements Gateway {
       ...(this.#state === 'running' && !isUp && { reasons: ['no worker serves'] }),
       served: this.served,
       ports: this.#ports,
+      ...(this.#carrier && { listenerStates: this.#carrier.listeners() }),
       endpoints: this.#carrier?.endpoints() ?? [],
       workers: this.#carrier?.workers() ?? [],
       ...(this.#defaultCertificate && { defaultCertificate: this.#defaultCertificate }),

@@ -1,24 +1,34 @@
 /** A carrier without workers: the process that reads the configuration carries the traffic too. */
 import { type Carrier, type CarrierOptions, listListeners, type TrafficPorts, type WorkerState } from './carrier.ts'
+import { ServicePorts } from './service-ports.ts'
 import { diffLive, type LiveConfiguration, type ServedConfiguration, selectLive } from './snapshot-update.ts'
 import { explainListenError } from './start-error.ts'
 import type { EndpointFigures } from './telemetry/endpoint-metrics.ts'
-import { type ListenerName, Traffic } from './traffic.ts'
+import { Traffic } from './traffic.ts'
 
 export class OwnTraffic implements Carrier {
   readonly #options: CarrierOptions
   readonly #traffic: Traffic
   #live: LiveConfiguration | undefined
+  readonly #servicePorts: ServicePorts
   #ports: TrafficPorts = {}
 
   constructor(options: CarrierOptions) {
     this.#options = options
+    this.#servicePorts = new ServicePorts({
+      open: async (place) => {
+        await this.#traffic.listen(place)
+      },
+      close: async (place) => this.#traffic.unlisten(place),
+      log: options.log,
+      ...(options.portRetryMs !== undefined && { retryMs: options.portRetryMs }),
+    })
     this.#traffic = new Traffic({ ...options, httpsPort: () => this.#ports.https })
   }
 
   async start(first: ServedConfiguration): Promise<TrafficPorts> {
     const { settings } = this.#options
-    await this.apply(first)
+    await this.#takeOver(first)
     for (const name of listListeners(settings)) {
       const { address, port } = settings[name]
       try {
@@ -28,14 +38,21 @@ export class OwnTraffic implements Carrier {
         throw explainListenError(error, { name, address, port })
       }
     }
+    await this.#servicePorts.open()
     return this.#ports
   }
 
-  apply(next: ServedConfiguration): Promise<void> {
+  async apply(next: ServedConfiguration): Promise<void> {
+    await this.#takeOver(next)
+    await this.#servicePorts.open()
+  }
+
+  async #takeOver(next: ServedConfiguration): Promise<void> {
+    await this.#servicePorts.giveUp(next.model.listeners)
     const live = selectLive(next, this.#live)
     const update = diffLive(this.#live, live)
     this.#live = live
-    return this.#traffic.apply(update)
+    await this.#traffic.apply(update)
   }
 
   readonly isUp = true
@@ -48,8 +65,12 @@ export class OwnTraffic implements Carrier {
     return this.#options.logLinesDropped()
   }
 
-  connections(): Iterable<readonly [ListenerName, number]> {
-    return listListeners(this.#options.settings).map((name) => [name, this.#traffic.connections(name)] as const)
+  connections(): Iterable<readonly [string, number]> {
+    return this.#traffic.connections()
+  }
+
+  listeners(): ReadonlyMap<string, string> {
+    return this.#servicePorts.states()
   }
 
   endpoints(): Iterable<EndpointFigures> {
@@ -63,6 +84,7 @@ export class OwnTraffic implements Carrier {
   async refresh(): Promise<void> {}
 
   async drain(): Promise<number> {
+    this.#servicePorts.stop()
     this.#traffic.drain()
     return this.#traffic.inFlight
   }
@@ -76,6 +98,7 @@ export class OwnTraffic implements Carrier {
   }
 
   close(): Promise<void> {
+    this.#servicePorts.stop()
     return this.#traffic.close()
   }
 }

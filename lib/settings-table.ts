@@ -55,11 +55,23 @@ export const SETTINGS = {
       doc: 'Address to listen on; "::" is every address, IPv4 and IPv6.',
     },
     port: { type: 'port', default: 8080, restart: true, doc: 'Port to listen on; 0 takes a free one.' },
+    proxyProtocol: {
+      type: 'enum',
+      values: ['none', 'required'],
+      default: 'none',
+      doc: 'Whether every connection begins with a PROXY protocol header, v1 or v2, that names its client; believed of trustedProxies alone, others are cut.',
+    },
   },
   https: {
     enabled: { type: 'boolean', default: true, restart: true, doc: 'Serve HTTPS.' },
     address: { type: 'address', default: '::', restart: true, doc: 'Address to listen on.' },
     port: { type: 'port', default: 8443, restart: true, doc: 'Port to listen on; 0 takes a free one.' },
+    proxyProtocol: {
+      type: 'enum',
+      values: ['none', 'required'],
+      default: 'none',
+      doc: 'The same as http.proxyProtocol; the header comes before the TLS handshake.',
+    },
     redirect: {
       type: 'boolean',
       default: true,
@@ -258,7 +270,7 @@ export const SETTINGS = {
   trustedProxies: {
     type: 'cidrs',
     default: [],
-    doc: 'Peers whose X-Forwarded-*, X-Real-IP, Forwarded and X-Request-Id are believed.',
+    doc: 'Peers whose X-Forwarded-*, X-Real-IP, Forwarded, X-Request-Id and PROXY protocol headers are believed.',
   },
   forwardedHeader: { type: 'boolean', default: false, doc: 'Also send the Forwarded header (RFC 7239).' },
   paths: {
@@ -305,6 +317,12 @@ export const SETTINGS = {
       min: 0,
       restart: true,
       doc: 'Most client connections at once, to each worker; 0 is no limit.',
+    },
+    datagramSessions: {
+      type: 'integer',
+      default: 4096,
+      min: 1,
+      doc: 'Most UDP sessions at once, in each worker; beyond it datagrams of new clients are dropped.',
     },
     streamsPerConnection: {
       type: 'integer',
@@ -361,7 +379,24 @@ export const SETTINGS = {
       min: 0,
       doc: 'A WebSocket or other upgraded connection without traffic is closed after this time; 0 is never.',
     },
-    drain: { type: 'duration', default: 9_000, min: 0, doc: 'After SIGTERM, requests in flight may take this long.' },
+    streamIdle: {
+      type: 'duration',
+      default: 3_600_000,
+      min: 0,
+      doc: "A TCP connection of a Service's port without traffic is closed after this time; 0 is never.",
+    },
+    datagramIdle: {
+      type: 'duration',
+      default: 60_000,
+      min: 100,
+      doc: "A UDP session of a Service's port without traffic is forgotten after this time.",
+    },
+    drain: {
+      type: 'duration',
+      default: 9_000,
+      min: 0,
+      doc: 'After SIGTERM, requests in flight and connections of Services may take this long.',
+    },
   },
   upstream: {
     tries: {
@@ -384,6 +419,12 @@ export const SETTINGS = {
       doc: 'Most requests that wait for a connection to one endpoint, in each worker; beyond it 503.',
     },
     headerBytes: { type: 'bytes', default: 65_536, min: 1024, max: 1_048_576, doc: 'Largest response head.' },
+    proxyProtocol: {
+      type: 'enum',
+      values: ['none', 'v1', 'v2'],
+      default: 'none',
+      doc: 'Tell endpoints of each client by a PROXY protocol header of this version, before everything else on the connection; UDP goes without.',
+    },
     verifyTls: { type: 'boolean', default: true, doc: 'Verify the certificates of https endpoints.' },
     caFile: {
       type: 'string',

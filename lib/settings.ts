@@ -278,6 +278,18 @@ function checkMeaning(
       SETTINGS.admin.address.default,
     )
   }
+  // Whoever could connect could say who they are.
+  if ((values.get('trustedProxies') as readonly string[]).length === 0) {
+    for (const name of ['http.proxyProtocol', 'https.proxyProtocol']) {
+      if (values.get(name) !== 'required') continue
+      refuse(
+        name,
+        'trustedProxies names nobody whose PROXY header is believed',
+        'set trustedProxies to the addresses of the proxies in front of this port',
+        'none',
+      )
+    }
+  }
   const caFile = String(values.get('upstream.caFile'))
   const fault = caFile === '' ? undefined : findPemFault(caFile)
   if (fault) refuse('upstream.caFile', fault, 'name a PEM file of certificates that this user may read', '')

@@ -7,6 +7,7 @@ import { cutSame } from './base/list.ts'
 import type { CertificateBinding } from './model/certificate.ts'
 import type { Model } from './model/model.ts'
 import type { Route, VirtualHost } from './model/route.ts'
+import { placeOf, type ServiceListener } from './model/service-listener.ts'
 import type { Upstream, UpstreamKey } from './model/upstream.ts'
 import type { Settings } from './settings-table.ts'
 
@@ -26,6 +27,9 @@ export type LiveRoute = Pick<Route, 'id' | 'match' | 'action' | 'ingress'>
 /** What requests need of a virtual host. */
 export type LiveHost = Pick<VirtualHost, 'host' | 'redirectToHttps'> & Readonly<{ routes: readonly LiveRoute[] }>
 
+/** What connections need of a port that a Service opens. */
+export type LiveListener = Omit<ServiceListener, 'position'>
+
 /** What requests need of a configuration. */
 export type LiveConfiguration = Readonly<{
   generation: number
@@ -33,12 +37,15 @@ export type LiveConfiguration = Readonly<{
   settings: Settings
   /** Each name once, as in the other two. */
   hosts: readonly VirtualHost[]
-  /** Those that a route leads to; the same map as before where they are the same. */
+  /** The ports that Services open, each place once. */
+  listeners: readonly ServiceListener[]
+  /** Those that a route or a listener leads to; the same map as before where they are the same. */
   upstreams: ReadonlyMap<UpstreamKey, Upstream>
   certificates: readonly CertificateBinding[]
   defaultRoute: LiveRoute | undefined
-  /** What `upstreams` are out of. */
+  /** What `upstreams` and `listeners` are out of. */
   known: ReadonlyMap<UpstreamKey, Upstream>
+  given: readonly ServiceListener[]
 }>
 
 export type SnapshotUpdate = Readonly<{
@@ -52,8 +59,11 @@ export type SnapshotUpdate = Readonly<{
   hosts: readonly LiveHost[]
   upstreams: readonly Upstream[]
   certificates: readonly CertificateBinding[]
+  listeners: readonly LiveListener[]
   removed: Readonly<{
     hosts: readonly string[]
+    /** Their places. */
+    listeners: readonly string[]
     upstreams: readonly UpstreamKey[]
     certificates: readonly string[]
   }>
@@ -64,33 +74,54 @@ export function selectLive(
   { generation, builtAt, settings, model }: ServedConfiguration,
   before?: LiveConfiguration,
 ): LiveConfiguration {
-  const { hosts, certificates, defaultRoute, upstreams: known } = model
-  const upstreams = before && leadsToSame(before, model) ? before.upstreams : selectUpstreams(model)
-  return { generation, builtAt, settings, hosts, upstreams, certificates, defaultRoute, known }
+  const { hosts, certificates, defaultRoute, upstreams: known, listeners: given } = model
+  const listeners = before?.given === given ? before.listeners : selectListeners(given)
+  const upstreams =
+    before && leadsToSame(before, model, listeners) ? before.upstreams : selectUpstreams(model, listeners)
+  return { generation, builtAt, settings, hosts, listeners, upstreams, certificates, defaultRoute, known, given }
 }
 
-function selectUpstreams({ hosts, upstreams, defaultRoute }: Model): ReadonlyMap<UpstreamKey, Upstream> {
+/** Who comes first has the place. */
+function selectListeners(given: readonly ServiceListener[]): readonly ServiceListener[] {
+  const places = new Map<string, ServiceListener>()
+  for (const listener of given) {
+    const place = placeOf(listener)
+    if (!places.has(place)) places.set(place, listener)
+  }
+  return [...places.values()]
+}
+
+function selectUpstreams(
+  { hosts, upstreams, defaultRoute }: Model,
+  listeners: readonly ServiceListener[],
+): ReadonlyMap<UpstreamKey, Upstream> {
   const selected = new Map<UpstreamKey, Upstream>()
-  for (const key of findAllUpstreams(hosts, defaultRoute)) {
+  for (const key of findAllUpstreams(hosts, defaultRoute, listeners)) {
     const upstream = upstreams.get(key)
     if (upstream) selected.set(key, upstream)
   }
   return selected
 }
 
-/** Whether the hosts that came lead where those led that went, and nothing else changed. */
-function leadsToSame(before: LiveConfiguration, model: Model): boolean {
+/** Whether the hosts and listeners that came lead where those led that went, and nothing else changed. */
+function leadsToSame(before: LiveConfiguration, model: Model, next: readonly ServiceListener[]): boolean {
   if (before.known !== model.upstreams) return false
   const { gone, come } = cutSame(before.hosts, model.hosts)
-  const old = findAllUpstreams(gone, before.defaultRoute)
-  const now = findAllUpstreams(come, model.defaultRoute)
+  const listeners = cutSame(before.listeners, next)
+  const old = findAllUpstreams(gone, before.defaultRoute, listeners.gone)
+  const now = findAllUpstreams(come, model.defaultRoute, listeners.come)
   return old.size === now.size && [...old].every((key) => now.has(key))
 }
 
-function findAllUpstreams(hosts: readonly VirtualHost[], defaultRoute: LiveRoute | undefined): Set<UpstreamKey> {
+function findAllUpstreams(
+  hosts: readonly VirtualHost[],
+  defaultRoute: LiveRoute | undefined,
+  listeners: readonly ServiceListener[],
+): Set<UpstreamKey> {
   const found = new Set<UpstreamKey>()
   for (const host of hosts) for (const key of findUpstreams(host)) found.add(key)
   if (defaultRoute) for (const key of listUpstreams([defaultRoute])) found.add(key)
+  for (const { upstream } of listeners) found.add(upstream)
   return found
 }
 
@@ -117,6 +148,7 @@ export function listUpstreams(routes: readonly LiveRoute[]): ReadonlySet<Upstrea
 export function diffLive(before: LiveConfiguration | undefined, after: LiveConfiguration): SnapshotUpdate {
   const { generation, builtAt, settings, defaultRoute } = after
   const hosts = diffLists(before?.hosts, after.hosts, ({ host }) => host)
+  const listeners = diffLists(before?.listeners, after.listeners, placeOf)
   const certificates = diffLists(before?.certificates, after.certificates, ({ host }) => host)
   const upstreams =
     before?.upstreams === after.upstreams
@@ -130,7 +162,13 @@ export function diffLive(before: LiveConfiguration | undefined, after: LiveConfi
     hosts: hosts.changed,
     upstreams: upstreams.changed,
     certificates: certificates.changed,
-    removed: { hosts: hosts.removed, upstreams: upstreams.removed, certificates: certificates.removed },
+    listeners: listeners.changed,
+    removed: {
+      hosts: hosts.removed,
+      upstreams: upstreams.removed,
+      certificates: certificates.removed,
+      listeners: listeners.removed,
+    },
   }
 }
 

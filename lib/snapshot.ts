@@ -1,8 +1,11 @@
 /** The one place where the control side meets the data side: everything a request needs, frozen, swapped whole. */
+
+import { type AddressSet, createAddressSet } from './base/cidr.ts'
 import type { Clock } from './base/clock.ts'
 import { runAtOnce } from './base/slice.ts'
 import type { CertificateBinding } from './model/certificate.ts'
 import type { Model } from './model/model.ts'
+import { placeOf } from './model/service-listener.ts'
 import type { Upstream, UpstreamKey } from './model/upstream.ts'
 import { HostIndex } from './routing/host-index.ts'
 import { compileHost, type HostRoutes, type RoutingTable } from './routing/table.ts'
@@ -10,6 +13,7 @@ import type { Settings } from './settings-table.ts'
 import {
   diffLive,
   type LiveHost,
+  type LiveListener,
   type LiveRoute,
   listUpstreams,
   type SnapshotUpdate,
@@ -27,6 +31,15 @@ export type ServedRoute = Readonly<{
   labels: RouteLabels
 }>
 
+/** A port that a Service opens, with what serves it; made once at build time. */
+export type ServedListener = Readonly<{
+  listener: LiveListener
+  /** Takes every request and every connection. */
+  route: ServedRoute
+  /** The clients that are let in; undefined: all. */
+  sources: AddressSet | undefined
+}>
+
 export type Snapshot = Readonly<{
   generation: number
   /** Milliseconds since the epoch. */
@@ -34,7 +47,9 @@ export type Snapshot = Readonly<{
   settings: Settings
   table: RoutingTable<ServedRoute, LiveHost>
   certificates: HostIndex<CertificateBinding>
-  /** The pools that a route of this snapshot leads to. */
+  /** By place. */
+  listeners: ReadonlyMap<string, ServedListener>
+  /** The pools that a route or a listener of this snapshot leads to. */
   pools: readonly UpstreamPool[]
 }>
 
@@ -55,8 +70,12 @@ export class SnapshotBuilder {
   readonly #hosts = new Map<string, CompiledHost>()
   readonly #upstreams = new Map<UpstreamKey, Upstream>()
   readonly #pools = new Map<UpstreamKey, UpstreamPool>()
+  /** Of https upstreams, for those who pass bytes on. */
+  readonly #plainPools = new Map<UpstreamKey, UpstreamPool>()
   readonly #bindings = new Map<string, CertificateBinding>()
   #certificates = new HostIndex<CertificateBinding>()
+  /** Another map where anything in it is another. */
+  #listeners: ReadonlyMap<string, ServedListener> = new Map()
   #settings: Settings | undefined
   #lastIngress: LiveRoute['ingress'] | undefined
   #lastName = ''
@@ -72,6 +91,7 @@ export class SnapshotBuilder {
     const changed = yield* this.#takeUpstreams(update, settings)
     yield* this.#takeHosts(update)
     yield* this.#takeCertificates(update)
+    yield* this.#takeListeners(update, changed)
 
     const hosts = new HostIndex<HostRoutes<ServedRoute, LiveHost>>()
     let anyHost: HostRoutes<ServedRoute, LiveHost> | undefined
@@ -83,9 +103,10 @@ export class SnapshotBuilder {
       yield
     }
     const fallback = defaultRoute && serve(defaultRoute)
-    const pools = Object.freeze([...this.#pools.values()])
+    const pools = Object.freeze([...this.#pools.values(), ...this.#plainPools.values()])
+    const listeners = this.#listeners
     const table = Object.freeze({ hosts, anyHost, fallback })
-    return Object.freeze({ generation, builtAt, settings, table, certificates: this.#certificates, pools })
+    return Object.freeze({ generation, builtAt, settings, table, certificates: this.#certificates, listeners, pools })
   }
 
   /** The keys whose pool is another one now, or none. */
@@ -132,6 +153,38 @@ export class SnapshotBuilder {
     this.#certificates = index
   }
 
+  *#takeListeners({ listeners, removed }: SnapshotUpdate, changed: ReadonlySet<UpstreamKey>): Generator<void, void> {
+    const next = new Map(this.#listeners)
+    for (const key of changed) this.#plainPools.delete(key)
+    for (const place of removed.listeners) next.delete(place)
+    for (const listener of listeners) {
+      const sources = listener.sourceRanges.length > 0 ? createAddressSet(listener.sourceRanges) : undefined
+      next.set(placeOf(listener), this.#serveListener(listener, sources))
+      yield
+    }
+    const plain = new Set<UpstreamKey>()
+    for (const { listener } of next.values()) if (listener.layer === 'L4') plain.add(listener.upstream)
+    for (const key of this.#plainPools.keys()) if (!plain.has(key)) this.#plainPools.delete(key)
+    for (const [place, { listener, sources }] of changed.size === 0 ? [] : next) {
+      if (changed.has(listener.upstream)) next.set(place, this.#serveListener(listener, sources))
+      yield
+    }
+    this.#listeners = next
+  }
+
+  #serveListener(listener: LiveListener, sources: AddressSet | undefined): ServedListener {
+    const { kind, upstream: key, service, layer } = listener
+    const upstream = layer === 'L7' ? this.#pool(key) : this.#plainPool(key)
+    const route: LiveRoute = Object.freeze({
+      id: `listener ${kind} ${key}`,
+      match: ANY_PATH,
+      action: Object.freeze({ type: 'forward', upstream: key }),
+      ingress: service,
+    })
+    const labels = Object.freeze({ ingress: '', route: route.id, upstream: upstream ? key : '' })
+    return Object.freeze({ listener, route: Object.freeze({ route, upstream, labels }), sources })
+  }
+
   #serve(route: LiveRoute): ServedRoute {
     const { id, action, ingress } = route
     const upstream = action.type === 'forward' ? this.#pool(action.upstream) : undefined
@@ -156,7 +209,19 @@ export class SnapshotBuilder {
     this.#pools.set(key, pool)
     return pool
   }
+
+  #plainPool(key: UpstreamKey): UpstreamPool | undefined {
+    const upstream = this.#upstreams.get(key)
+    if (upstream?.protocol !== 'https') return this.#pool(key)
+    const known = this.#plainPools.get(key)
+    if (known) return known
+    const pool = this.#registry.pool(upstream, true)
+    this.#plainPools.set(key, pool)
+    return pool
+  }
 }
+
+const ANY_PATH = Object.freeze({ type: 'prefix', path: '/' } as const)
 
 function intersects<T>(few: ReadonlySet<T>, set: ReadonlySet<T>): boolean {
   if (set.size === 0) return false

@@ -1,5 +1,6 @@
 /** Why the gateway does not start, in one line with the way out. */
 import type { Diagnostic } from './base/diagnostics.ts'
+import type { ServiceListener } from './model/service-listener.ts'
 import { flagName } from './settings.ts'
 
 export class StartError extends Error {
@@ -19,50 +20,96 @@ export class StartError extends Error {
 
 export type ListenerAddress = Readonly<{ name: 'http' | 'https' | 'admin' | 'dns'; address: string; port: number }>
 
+/** Where another address and another port are set, in words. */
+type Way = Readonly<{
+  otherAddress: (to: string) => string
+  otherPort: string
+  /** Without naming one. */
+  anotherPort: string
+  /** One that needs no right. */
+  highPort: string
+}>
+
 /** Says why a port could not be opened. Errors of another kind are returned as they are. */
-export function explainListenError(error: unknown, { name, address, port }: ListenerAddress): unknown {
+export function explainListenError(error: unknown, listener: ListenerAddress): unknown {
+  const { name, port } = listener
   const flag = flagName(`${name}.port`)
-  switch ((error as NodeJS.ErrnoException).code) {
+  return (
+    explain(error, listener, {
+      otherAddress: (to) => `set ${name}.address${to}`,
+      otherPort: `choose another port for ${name}: ${flag} ${port < 65_000 ? port + 1 : port - 1} (0 takes a free one)`,
+      anotherPort: `choose another port: ${flag}`,
+      highPort: `another port: ${flag} ${port + 8000}`,
+    }) ?? error
+  )
+}
+
+/** The same of a port that a Service opens; errors of another kind say what they say. */
+export function explainServicePort(
+  error: unknown,
+  listener: ServiceListener,
+): Readonly<{ message: string; help: string }> {
+  const { kind, service } = listener
+  const field = FIELDS[kind]
+  const where = `${field} of Service ${service.namespace}/${service.name}`
+  const explained = explain(error, listener, {
+    otherAddress: () => `give this machine the address, or change what ${where} comes from`,
+    otherPort: `choose another ${where}`,
+    anotherPort: `choose another ${where}`,
+    highPort: `another ${where}`,
+  })
+  return explained ?? { message: error instanceof Error ? error.message : String(error), help: '' }
+}
+
+const FIELDS: Readonly<Record<ServiceListener['kind'], string>> = {
+  ClusterIP: 'port',
+  NodePort: 'nodePort',
+  LoadBalancer: 'port',
+  ExternalIP: 'port',
+}
+
+function explain(
+  error: unknown,
+  { address, port }: Readonly<{ address: string; port: number }>,
+  way: Way,
+): StartError | undefined {
+  switch ((error as NodeJS.ErrnoException | undefined)?.code) {
     case 'EADDRINUSE':
-      return new StartError(
-        `port ${port} is already in use on ${address}`,
-        `stop what uses it, or choose another port for ${name}: ${flag} ${port < 65_000 ? port + 1 : port - 1} (0 takes a free one)`,
-        { cause: error },
-      )
+      return new StartError(`port ${port} is already in use on ${address}`, `stop what uses it, or ${way.otherPort}`, {
+        cause: error,
+      })
     case 'EACCES':
     case 'EPERM':
       return new StartError(
         `this user may not open port ${port}`,
-        port < 1024 ? explainPrivilege(flag, port) : `choose another port: ${flag}`,
+        port < 1024 ? explainPrivilege(port, way.highPort) : way.anotherPort,
         { cause: error },
       )
     case 'EADDRNOTAVAIL':
       return new StartError(
         `this machine has no address ${address}`,
-        `set ${name}.address to one it has; "::" is every address`,
+        way.otherAddress(' to one it has; "::" is every address'),
         { cause: error },
       )
     case 'EAFNOSUPPORT':
       return new StartError(
         `this machine has no ${address.includes(':') ? 'IPv6' : 'IPv4'}`,
-        `set ${name}.address: "0.0.0.0"`,
-        {
-          cause: error,
-        },
+        way.otherAddress(': "0.0.0.0"'),
+        { cause: error },
       )
     default:
-      return error
+      return undefined
   }
 }
 
 /** Every way that leaves all ports open; a right given to 443 alone would leave 80 the next to fail. */
-function explainPrivilege(flag: string, port: number): string {
+function explainPrivilege(port: number, highPort: string): string {
   return [
     'ports below 1024 need the right to bind them; one of:',
     `  sudo sysctl net.ipv4.ip_unprivileged_port_start=${Math.min(port, 80)}`,
     `  sudo setcap cap_net_bind_service=+ep ${process.execPath}`,
     '  in a unit of systemd: AmbientCapabilities=CAP_NET_BIND_SERVICE',
     `  in Docker the usual port, mapped: --publish ${port}:${port + 8000}`,
-    `  another port: ${flag} ${port + 8000}`,
+    `  ${highPort}`,
   ].join('\n')
 }

@@ -1,16 +1,22 @@
 /** What one process that carries traffic has: listeners, the data path, the endpoints with their connections, and the snapshot that serves. */
 import type { Clock } from './base/clock.ts'
+import { DeadlineWatch } from './base/deadline.ts'
 import { runInSlices } from './base/slice.ts'
 import type { Certificate } from './model/certificate.ts'
 import type { EndpointTrouble } from './model/upstream.ts'
 import { createProxy, type Proxy as GatewayProxy } from './proxy/proxy.ts'
+import { Relays } from './proxy/relay.ts'
+import { DatagramPort, type SessionBudget } from './server/datagram-port.ts'
+import { createHttpFront, type HttpFront, type HttpFrontOptions } from './server/http-front.ts'
+import type { BoundAddress } from './server/listen.ts'
 import { createListener, type Listener } from './server/listener.ts'
+import { StreamPort } from './server/stream-port.ts'
 import type { Settings } from './settings-table.ts'
 import { type Snapshot, SnapshotBuilder } from './snapshot.ts'
 import type { SnapshotUpdate } from './snapshot-update.ts'
-import { createAccessLog } from './telemetry/access-log.ts'
+import { createAccessLog, createConnectionLog } from './telemetry/access-log.ts'
 import type { Log } from './telemetry/log.ts'
-import type { RequestCounts } from './telemetry/request-counts.ts'
+import type { ConnectionResult, RequestCounts } from './telemetry/request-counts.ts'
 import type { EndpointState } from './upstream/endpoint.ts'
 import { EndpointRegistry } from './upstream/registry.ts'
 
@@ -30,36 +36,58 @@ export type TrafficOptions = {
   readonly onTrouble?: (trouble: EndpointTrouble) => void
 }
 
-export type ListenerName = 'http' | 'https'
+/** `http`, `https`, or the place (model/service-listener) of a Service's port. */
+export type ListenerName = string
+
+type Port = StreamPort | DatagramPort
 
 export class Traffic {
   readonly #options: TrafficOptions
   readonly #registry: EndpointRegistry
   readonly #builder: SnapshotBuilder
   readonly #proxy: GatewayProxy
-  readonly #listeners: Listener[] = []
+  readonly #relays: Relays
+  readonly #listeners = new Map<ListenerName, Listener>()
+  /** Of Services, by place. */
+  readonly #ports = new Map<ListenerName, Port>()
+  /** Those that take no more connections and still have some. */
+  readonly #leaving = new Set<Port>()
+  /** What serves HTTP and HTTPS at ports of Services, as soon as one of them is to. */
+  readonly #fronts = new Map<'http' | 'https', HttpFront>()
+  readonly #watch: DeadlineWatch
+  readonly #budget: SessionBudget = { open: 0 }
   /** Those of the update being built, as soon as it is. */
   #settings: Settings
   #snapshot: Snapshot | undefined
   #updates: Promise<void> = Promise.resolve()
-  #isServing = false
+  #isDraining = false
   #cut: () => void = () => {}
 
   constructor(options: TrafficOptions) {
     const { settings, clock, log, counts, httpsPort, onTrouble } = options
     this.#options = options
     this.#settings = settings
+    this.#watch = new DeadlineWatch(clock)
     this.#registry = new EndpointRegistry({ settings: () => this.#settings, clock, ...(onTrouble && { onTrouble }) })
     this.#builder = new SnapshotBuilder(this.#registry)
     const accessLog = createAccessLog(log)
     this.#proxy = createProxy({
       snapshot: () => this.#snapshot,
       clock,
-      isDraining: () => !this.#isServing,
+      isDraining: () => this.#isDraining,
       httpsPort,
       onFinish: (record) => {
         counts.observe(record)
         if (this.#settings.log.access) accessLog(record)
+      },
+    })
+    const connectionLog = createConnectionLog(log)
+    this.#relays = new Relays({
+      settings: () => this.#settings,
+      clock,
+      onFinish: (record) => {
+        counts.countConnection(record.listener, record.error ? 'failed' : 'served')
+        if (this.#settings.log.access) connectionLog(record)
       },
     })
   }
@@ -69,14 +97,19 @@ export class Traffic {
     return this.#snapshot
   }
 
-  /** Requests and tunnels under way. */
+  /** Requests, tunnels and connections of Services under way. */
   get inFlight(): number {
-    return this.#proxy.inFlight
+    return this.#proxy.inFlight + this.#relays.size
   }
 
-  /** Open client connections of a listener. */
-  connections(name: ListenerName): number {
-    return this.#listeners.find((listener) => listener.name === name)?.connections ?? 0
+  /** Open client connections by listener, and UDP sessions; ports of Services by the ids of their listeners. */
+  connections(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>()
+    for (const { name, connections } of this.#listeners.values()) counts.set(name, connections)
+    for (const { label, connections } of [...this.#ports.values(), ...this.#leaving]) {
+      counts.set(label, (counts.get(label) ?? 0) + connections)
+    }
+    return counts
   }
 
   /** Every endpoint in use or still busy. */
@@ -91,34 +124,48 @@ export class Traffic {
     return applied
   }
 
-  /** Opens a port; with `handle`, a bound socket of another process. Rejects with Node's error. */
-  async listen(name: ListenerName, handle?: object): Promise<{ address: string; port: number }> {
-    const { settings, defaultCertificate, ticketSecret, clock, log } = this.#options
+  /**
+   * Opens a port, of a Service once its listener is in force; with `handle`, a bound socket of another process. Rejects with
+   * Node's error.
+   */
+  async listen(name: ListenerName, handle?: object): Promise<BoundAddress> {
+    if (this.#isDraining) throw new Error('draining')
+    if (name !== 'http' && name !== 'https') return this.#listenFor(name, handle)
+    const { settings } = this.#options
     const listener = createListener({
+      ...this.#frontOptions(),
       name,
       settings,
-      proxy: this.#proxy,
-      certificates: () => this.#snapshot?.certificates,
-      defaultCertificate,
-      ticketSecret,
-      strictSni: () => this.#settings.https.strictSni,
-      clock,
-      log,
+      current: () => this.#snapshot?.settings ?? settings,
       ...(handle && { handle }),
     })
-    this.#listeners.push(listener)
-    const bound = await listener.listen()
-    this.#isServing = true
-    return bound
+    this.#listeners.set(name, listener)
+    return listener.listen()
+  }
+
+  /** Takes no more connections at a Service's port; those that it has go on, UDP sessions end. */
+  unlisten(place: ListenerName): void {
+    const port = this.#ports.get(place)
+    this.#ports.delete(place)
+    if (port instanceof DatagramPort) port.close()
+    else if (port) {
+      this.#leaving.add(port)
+      void port.stop().then(() => this.#leaving.delete(port))
+    }
   }
 
   /** Takes no more connections, closes those that are idle, and lets requests end. */
   drain(): void {
-    this.#isServing = false
-    for (const listener of this.#listeners) listener.drain()
+    this.#isDraining = true
+    for (const listener of this.#listeners.values()) listener.drain()
+    for (const port of this.#ports.values()) {
+      if (port instanceof DatagramPort) port.drain()
+      else void port.stop()
+    }
+    for (const front of this.#fronts.values()) front.drain()
   }
 
-  /** Waits for requests and tunnels to end, `deadlineMs` at most or until `cut`; resolves to the number that are left. */
+  /** Waits for all that is under way to end, `deadlineMs` at most or until `cut`; resolves to the number that are left. */
   async finish(deadlineMs: number): Promise<number> {
     if (this.inFlight === 0) return 0
     let deadline: NodeJS.Timeout | undefined
@@ -126,7 +173,7 @@ export class Traffic {
       this.#cut = resolve
       deadline = setTimeout(resolve, deadlineMs)
     })
-    await Promise.race([this.#proxy.whenIdle(), over])
+    await Promise.race([Promise.all([this.#proxy.whenIdle(), this.#relays.whenIdle()]), over])
     clearTimeout(deadline)
     return this.inFlight
   }
@@ -141,14 +188,78 @@ export class Traffic {
     this.drain()
     await this.#updates
     this.#proxy.closeTunnels()
-    await Promise.all(this.#listeners.map((listener) => listener.close()))
+    this.#relays.destroy()
+    for (const port of [...this.#ports.values(), ...this.#leaving]) port.close()
+    const closing = [...this.#listeners.values(), ...this.#fronts.values()]
+    await Promise.all(closing.map((each) => each.close()))
     await this.#registry.close()
+  }
+
+  async #listenFor(place: ListenerName, handle: object | undefined): Promise<BoundAddress> {
+    const { settings, counts, clock, log } = this.#options
+    const listener = this.#snapshot?.listeners.get(place)?.listener
+    if (!listener) throw new Error(`${place} is wanted by no listener in force`)
+    const { address, port: number } = listener
+    const shared = {
+      place,
+      snapshot: () => this.#snapshot,
+      onResult: (label: string, result: ConnectionResult) => counts.countConnection(label, result),
+      clock,
+      log,
+    }
+    const where = { address, port: number }
+    const port =
+      listener.transport === 'UDP'
+        ? new DatagramPort({ ...shared, where, watch: this.#watch, budget: this.#budget })
+        : new StreamPort({
+            ...shared,
+            where: handle ?? where,
+            settings,
+            relays: this.#relays,
+            front: (tls) => this.#fronts.get(tls ? 'https' : 'http'),
+          })
+    // At once, so that it can be given up while it is opened.
+    this.#ports.set(place, port)
+    try {
+      return await port.listen()
+    } catch (error) {
+      if (this.#ports.get(place) === port) this.#ports.delete(place)
+      throw error
+    }
+  }
+
+  #frontOptions(): HttpFrontOptions {
+    const { settings, defaultCertificate, ticketSecret, clock, log } = this.#options
+    return {
+      settings,
+      proxy: this.#proxy,
+      certificates: () => this.#snapshot?.certificates,
+      defaultCertificate,
+      ticketSecret,
+      strictSni: () => this.#settings.https.strictSni,
+      clock,
+      log,
+    }
   }
 
   async #apply(update: SnapshotUpdate): Promise<void> {
     // The registry asks for them while the pools are made.
     this.#settings = update.settings ?? this.#settings
+    for (const { layer, tls } of update.listeners) if (layer === 'L7') await this.#prepareFront(tls ? 'https' : 'http')
     await runInSlices(this.#swap(update))
+  }
+
+  /** Connections of a Service's port may come as soon as the listener is in force. */
+  async #prepareFront(scheme: 'http' | 'https'): Promise<void> {
+    if (this.#fronts.has(scheme)) return
+    const { defaultCertificate, log } = this.#options
+    if (scheme === 'https' && !defaultCertificate) {
+      log.warn('ports of Services that end TLS need the default certificate, which is loaded at the next start')
+      return
+    }
+    const front = createHttpFront(scheme, this.#frontOptions())
+    await front.ready()
+    this.#fronts.set(scheme, front)
   }
 
   *#swap(update: SnapshotUpdate): Generator<void, void> {

@@ -321,6 +321,18 @@ t.test('the zone of the DNS server is a domain, and other names are looked up at
   t.same(resolve(t, { yaml: 'dns: {port: 9901}\n' }).lines, [], 'it is off')
 })
 
+t.test('a PROXY header that nobody may send is not required', async (t) => {
+  const refused = resolve(t, { yaml: 'http: {proxyProtocol: required}\nhttps: {proxyProtocol: required}\n' })
+  t.match(refused.lines, [
+    /^3:23 PORTICO_SET_FIELD_VALUE http.proxyProtocol: trustedProxies names nobody .* \| set trustedProxies/,
+    /^4:24 PORTICO_SET_FIELD_VALUE https.proxyProtocol: /,
+  ])
+  t.equal(refused.settings.http.proxyProtocol, 'none')
+  const trusted = resolve(t, { yaml: 'http: {proxyProtocol: required}\ntrustedProxies: [10.0.0.0/8]\n' })
+  t.same(trusted.lines, [])
+  t.equal(trusted.settings.http.proxyProtocol, 'required')
+})
+
 t.test('CF-12 two listeners on one port are refused', async (t) => {
   const { settings, lines } = resolve(t, { yaml: 'https: {port: 8080}\n' })
   t.equal(settings.https.port, 8443)

@@ -41,7 +41,7 @@ t.test('of nothing an update is everything that requests need', async (t) => {
     ['default/one:80', 'default/two:80'],
     'no route leads to the rest',
   )
-  t.same(update.removed, { hosts: [], upstreams: [], certificates: [] })
+  t.same(update.removed, { hosts: [], upstreams: [], certificates: [], listeners: [] })
   t.equal(update.defaultRoute, base.defaultRoute)
 })
 
@@ -142,4 +142,64 @@ t.test('the guard of addresses follows its setting at once', async (t) => {
     findRoute(snapshot.table, 'a.test', '/')?.upstream?.states[0]?.identity.guarded
   t.same([guarded(first), guarded(second)], [true, false])
   t.equal(second.table.hosts.find('b.test'), first.table.hosts.find('b.test'))
+})
+
+t.test('listeners come, go and change by place, and bring the upstreams that they lead to', async (t) => {
+  const upstreams = { one: [3001], two: [3002], unused: [3003] }
+  const first = live(1, makeModel({ upstreams, listeners: [{ to: 'one', port: 30_001 }] }))
+  t.same([...first.upstreams.keys()], ['default/one:80'])
+  const model = makeModel({
+    upstreams,
+    listeners: [
+      { to: 'two', port: 30_001, sourceRanges: ['10.0.0.0/8'] },
+      { to: 'one', port: 30_002, transport: 'UDP' },
+      { to: 'unused', port: 30_001 },
+    ],
+  })
+  const second = selectLive({ generation: 2, builtAt: 2, settings, model, diagnostics: [] }, first)
+  t.same([...second.upstreams.keys()], ['default/two:80', 'default/one:80'], 'who comes second has no place')
+  const update = diffLive(first, second)
+  t.same(
+    update.listeners.map(({ id }) => id),
+    ['NodePort default/two:80/TCP 127.0.0.1:30001', 'NodePort default/one:80/UDP 127.0.0.1:30002'],
+  )
+  t.same(update.removed.listeners, [])
+  const third = selectLive({ generation: 3, builtAt: 3, settings, model, diagnostics: [] }, second)
+  t.equal(third.listeners, second.listeners)
+  t.equal(third.upstreams, second.upstreams)
+  const gone = diffLive(third, live(4, makeModel({ upstreams })))
+  t.same(gone.removed.listeners, ['TCP 127.0.0.1:30001', 'UDP 127.0.0.1:30002'])
+})
+
+t.test('a listener has another pool where its upstream is another, and the same where not', async (t) => {
+  const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
+  t.teardown(() => registry.close())
+  const builder = new SnapshotBuilder(registry)
+  const listeners = [
+    { to: 'one', port: 1 },
+    { to: 'two', port: 2 },
+    { to: 'none', port: 3 },
+  ]
+  const model = makeModel({ upstreams: { one: [3001], two: { endpoints: [3002], protocol: 'https' } }, listeners })
+  const before = live(1, model)
+  const first = runAtOnce(builder.build(diffLive(undefined, before)))
+  const servedAt = (port: number, snapshot = first) => snapshot.listeners.get(`TCP 127.0.0.1:${port}`)
+  t.equal(servedAt(1)?.route.upstream?.upstream.key, 'default/one:80')
+  t.equal(servedAt(2)?.route.upstream?.upstream.protocol, 'http', 'bytes are passed on')
+  t.equal(servedAt(3)?.route.upstream, undefined)
+  t.equal(servedAt(1)?.route.labels.route, 'listener NodePort default/one:80')
+  t.ok(first.pools.includes(servedAt(1)!.route.upstream!) && first.pools.includes(servedAt(2)!.route.upstream!))
+
+  const upstreams = new Map(model.upstreams).set('default/two:80', makeUpstream('two', [3004]))
+  const after = selectLive(
+    { generation: 2, builtAt: 2, settings, model: { ...model, upstreams }, diagnostics: [] },
+    before,
+  )
+  const second = runAtOnce(builder.build(diffLive(before, after)))
+  t.equal(servedAt(1, second), servedAt(1))
+  t.same(
+    servedAt(2, second)?.route.upstream?.states.map(({ identity }) => identity.port),
+    [3004],
+  )
+  t.equal(second.pools.length, 2)
 })

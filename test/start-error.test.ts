@@ -1,5 +1,6 @@
 import t from 'tap'
-import { explainListenError, StartError } from '../lib/start-error.ts'
+import { explainListenError, explainServicePort, StartError } from '../lib/start-error.ts'
+import { makeServiceListener } from './helpers/snapshot.ts'
 
 const CASES: [code: string, port: number, message: string, help: RegExp][] = [
   ['EADDRINUSE', 8080, 'port 8080 is already in use on ::', /--http-port 8081 \(0 takes a free one\)/],
@@ -33,4 +34,19 @@ t.test('the DNS server is told of by its own flags', async (t) => {
 t.test('an error of another kind stays what it is', async (t) => {
   const cause = Object.assign(new Error('bug'), { code: 'ERR_ASSERTION' })
   t.equal(explainListenError(cause, { name: 'http', address: '::', port: 80 }), cause)
+})
+
+t.test('of a Service the way out is in its manifest', async (t) => {
+  const listener = makeServiceListener({ to: 'web', port: 80, kind: 'LoadBalancer', address: '192.0.2.1' })
+  const explain = (code: string) => explainServicePort(Object.assign(new Error(`bind ${code}`), { code }), listener)
+  t.match(explain('EADDRINUSE'), {
+    message: 'port 80 is already in use on 192.0.2.1',
+    help: 'stop what uses it, or choose another port of Service default/web',
+  })
+  t.match(explain('EACCES'), {
+    message: 'this user may not open port 80',
+    help: /another port of Service default\/web$/,
+  })
+  t.match(explain('EADDRNOTAVAIL'), { message: 'this machine has no address 192.0.2.1', help: /^give this machine/ })
+  t.match(explain('EMFILE'), { message: 'bind EMFILE', help: '' })
 })

@@ -1,4 +1,5 @@
 /** Ports that Services open, as frozen printable data. */
+import { printEndpointAddress } from '../base/endpoint-address.ts'
 import type { SourcePosition } from '../base/position.ts'
 import type { UpstreamKey } from './upstream.ts'
 
@@ -25,3 +26,8 @@ export type ServiceListener = Readonly<{
   service: Readonly<{ namespace: string; name: string }>
   position: SourcePosition
 }>
+
+/** What a listener takes of the machine, which one alone can have: `TCP [::]:30080`. Listeners may change and keep it. */
+export function placeOf({ transport, address, port }: Pick<ServiceListener, 'transport' | 'address' | 'port'>): string {
+  return `${transport} ${printEndpointAddress(address, port)}`
+}

@@ -2,6 +2,8 @@
 import type { Socket } from 'node:net'
 import { parseAuthority } from '../base/hostname.ts'
 import { flattenText } from '../http1/field-line.ts'
+import { findOrigin, findPath, normalizePeer } from './origin.ts'
+import type { ProxyPath } from './proxy-protocol.ts'
 
 /** Where a connection comes from and goes to, as its socket has it. Made once for each. */
 export class ConnectionInfo {
@@ -9,6 +11,9 @@ export class ConnectionInfo {
   /** IPv4-mapped addresses as IPv4; `''` once the peer is gone. */
   readonly peerAddress: string
   readonly localPort: number
+  /** The place of the Service's port that took it; undefined: the HTTP or the HTTPS listener. */
+  readonly place: string | undefined
+  readonly #socket: Socket | undefined
   /** X-Forwarded-For, -Proto, -Port and X-Real-IP as field lines, where the peer is the client. */
   readonly #forwarded: string
   /** The authority asked about last: most connections have a single one. */
@@ -17,12 +22,20 @@ export class ConnectionInfo {
   #lines: string = ''
 
   constructor(socket: Socket | undefined, scheme: 'http' | 'https') {
-    const peerAddress = normalizePeer(socket?.remoteAddress)
-    const localPort = socket?.localPort ?? 0
+    const origin = findOrigin(socket)
+    const peerAddress = normalizePeer(origin?.path?.source.address ?? socket?.remoteAddress)
+    const localPort = origin?.path?.destination.port ?? socket?.localPort ?? 0
     this.scheme = scheme
     this.peerAddress = peerAddress
     this.localPort = localPort
+    this.place = origin?.place
+    this.#socket = socket
     this.#forwarded = `X-Forwarded-For: ${peerAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${localPort}\r\nX-Real-IP: ${peerAddress}\r\n`
+  }
+
+  /** Both its ends; undefined once the peer is gone. */
+  get path(): ProxyPath | undefined {
+    return findPath(this.#socket)
   }
 
   /** The normal form of a request's authority; undefined where it is none. */
@@ -44,10 +57,4 @@ export class ConnectionInfo {
       authority === '' ? this.#forwarded : `${this.#forwarded}X-Forwarded-Host: ${authority}\r\n`,
     )
   }
-}
-
-/** Without the prefix of IPv4-mapped IPv6 addresses, which peers of a dual-stack listener have. */
-export function normalizePeer(address: string | undefined): string {
-  if (address === undefined) return ''
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
 }

@@ -11,6 +11,7 @@ import type { UpstreamPool } from '../upstream/pool.ts'
 import type { RequestContext } from './context.ts'
 import type { BodySink, ExchangeEvents } from './exchange.ts'
 import { composeAnswerLines, composeRequestHead, filterHints, filterTrailers } from './headers.ts'
+import { composeProxyHeader, findProxyVersion, type ProxyVersion } from './proxy-protocol.ts'
 
 /** Whoever has the request forwarded. */
 export type ForwardOwner = {
@@ -35,6 +36,7 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
   readonly #pool: UpstreamPool
   /** The protocol that an upgrade asks for. */
   readonly #upgrade: string | undefined
+  readonly #proxyVersion: ProxyVersion | undefined
   #tried: readonly EndpointState[] = []
   #endpoint: EndpointState | undefined = undefined
   #connection: Connection | undefined = undefined
@@ -51,11 +53,18 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
     this.#owner = owner
     this.#pool = pool
     this.#upgrade = upgrade
+    this.#proxyVersion = findProxyVersion(pool.policy)
     this.#bodyEnded = !context.exchange.hasBody
   }
 
   get cancelled(): boolean {
     return this.#over
+  }
+
+  /** For endpoints that want to hear of the client by PROXY protocol: such a connection is that client's alone. */
+  get preamble(): Buffer | undefined {
+    const proxyVersion = this.#proxyVersion
+    return proxyVersion && composeProxyHeader(proxyVersion, this.context.exchange.connection.path)
   }
 
   start(): void {
@@ -267,7 +276,7 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
     context.tries++
     picked.begin()
     // A tunnel keeps its connection for good, so it does not begin on one that may be about to close.
-    picked.acquire(this, this.#upgrade !== undefined)
+    picked.acquire(this, this.#upgrade !== undefined || this.#proxyVersion !== undefined)
   }
 
   /** The endpoint closed an idle connection just as it was used again: nothing was answered, so it is asked once more on a new one. */

@@ -2,8 +2,8 @@
 import { isIP } from 'node:net'
 import { type AddressSet, createAddressSet } from '../base/cidr.ts'
 import type { Settings } from '../settings-table.ts'
-import { normalizePeer } from './connection-info.ts'
 import type { RequestContext } from './context.ts'
+import { normalizePeer } from './origin.ts'
 
 /** Longest X-Forwarded-For that is read, and most entries of it. */
 const MAX_FORWARDED_BYTES = 4096

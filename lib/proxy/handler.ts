@@ -16,7 +16,7 @@ import { composeOwnLines } from './headers.ts'
 import { Http1Exchange } from './http1-exchange.ts'
 import { OwnAnswer } from './own-answer.ts'
 import { chooseRequestId } from './request-id.ts'
-import { Tunnel } from './upgrade.ts'
+import { Tunnel } from './tunnel.ts'
 
 export type HandlerOptions = Readonly<{
   /** What is served now; undefined before the first configuration. */
@@ -114,10 +114,15 @@ export class RequestHandler implements ForwardOwner {
     this.#tunnels.add(tunnel)
   }
 
-  #serve(context: RequestContext, { table }: Snapshot, upgrade: string | undefined): void {
+  #serve(context: RequestContext, { table, listeners }: Snapshot, upgrade: string | undefined): void {
     const refused = context.examine()
     if (refused) {
       this.fail(context, refused)
+      return
+    }
+    const { place } = context.exchange.connection
+    if (place !== undefined) {
+      this.#forward(context, listeners.get(place)?.route, upgrade)
       return
     }
     const host = findHost(table, context.hostname)
@@ -126,6 +131,10 @@ export class RequestHandler implements ForwardOwner {
       return
     }
     const served = findInHost(table, host, context.path!.matchPath)
+    this.#forward(context, served, upgrade)
+  }
+
+  #forward(context: RequestContext, served: ServedRoute | undefined, upgrade: string | undefined): void {
     if (!served) {
       this.fail(context, new GatewayError('PORTICO_REQ_NO_ROUTE'))
       return

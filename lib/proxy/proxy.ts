@@ -8,12 +8,12 @@ import type { Clock } from '../base/clock.ts'
 import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
-import { normalizePeer } from './connection-info.ts'
 import type { Exchange, UpgradeOffer } from './exchange.ts'
 import { composeRawFailure } from './failure.ts'
 import { RequestHandler } from './handler.ts'
 import { Http1Exchange, isLingering } from './http1-exchange.ts'
 import { Http2Exchange } from './http2-exchange.ts'
+import { findPeerAddress } from './origin.ts'
 import { createRequestId } from './request-id.ts'
 import { findUpgrade, hasBody, offersUpgrade, replayWithoutUpgrade } from './upgrade.ts'
 
@@ -211,7 +211,7 @@ class DataPath implements Proxy {
     const id = createRequestId()
     const answer = composeRawFailure(error, STATUS_CODES[error.status]!, id, clock.now())
     socket.end(answer, () => socket.destroy())
-    const peerAddress = normalizePeer((socket as Socket).remoteAddress)
+    const peerAddress = findPeerAddress(socket as Socket)
     onFinish({
       id,
       startedAt: clock.now(),

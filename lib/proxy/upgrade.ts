@@ -1,8 +1,7 @@
-/** Upgrades (RFC 9110 §7.8): which ones are passed on, and the byte tunnel after the upstream's own 101. */
+/** Upgrades (RFC 9110 §7.8): which ones are passed on, and those that are served as if they had none. */
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { addListed } from './fields.ts'
-import { resetSocket } from './reset.ts'
 
 /** Protocols that concern the hop itself, so they are not for the upstream to decide. */
 const HOP_PROTOCOL = /^(?:h2c?|http|tls)(?:\/|$)/i
@@ -57,56 +56,4 @@ export function replayWithoutUpgrade(request: IncomingMessage, socket: Socket, e
   const { server } = socket as Socket & { readonly server: Server }
   socket.unshift(Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), early]))
   server.emit('connection', socket)
-}
-
-/** Two sockets joined byte by byte, with the backpressure of both. */
-export class Tunnel {
-  readonly #client: Socket
-  readonly #upstream: Socket
-  readonly #onClose: () => void
-  readonly #startIn: number
-  readonly #startOut: number
-  #open = 2
-
-  /** `idleMs` without a byte in either direction ends it; 0 is never. `onClose` is called once, when both sockets are closed. */
-  constructor(client: Socket, upstream: Socket, idleMs: number, onClose: () => void) {
-    this.#client = client
-    this.#upstream = upstream
-    this.#onClose = onClose
-    this.#startIn = client.bytesRead
-    this.#startOut = client.bytesWritten
-    this.#join(client, upstream)
-    this.#join(upstream, client)
-    // Reads and writes both count as activity of the client's socket, so its timer alone sees both directions.
-    client.setTimeout(idleMs, () => this.destroy())
-    client.setNoDelay(true)
-  }
-
-  /** From the client, since the tunnel was opened. */
-  get bytesIn(): number {
-    return this.#client.bytesRead - this.#startIn
-  }
-
-  /** To the client, since the tunnel was opened. */
-  get bytesOut(): number {
-    return this.#client.bytesWritten - this.#startOut
-  }
-
-  destroy(): void {
-    this.#client.destroy()
-    this.#upstream.destroy()
-  }
-
-  #join(from: Socket, to: Socket): void {
-    // `pipe` passes a FIN on as a FIN: the other direction flows until it ends too (half-close).
-    from.pipe(to)
-    from.on('error', () => resetSocket(to))
-    from.on('close', () => {
-      // Closed without FIN: nothing may look like a proper end to the other side.
-      if (!from.readableEnded) resetSocket(to)
-      else if (to.readableEnded) to.end()
-      this.#open--
-      if (this.#open === 0) this.#onClose()
-    })
-  }
 }

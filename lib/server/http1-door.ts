@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { Proxy as GatewayProxy } from '../proxy/proxy.ts'
 import type { Settings } from '../settings-table.ts'
 import { ConnectionSet } from './connection-set.ts'
+import { readOn } from './put-back.ts'
 
 /** How often head and keep-alive times are checked, in milliseconds: they are exact to this. */
 const CHECK_INTERVAL = 1000
@@ -24,11 +25,10 @@ export type Http1DoorOptions = {
   settings: Settings
   proxy: GatewayProxy
   onRequest: RequestListener
-  /** The server takes connections by `accept` alone and never listens itself. */
-  detached: boolean
 }
 
-export function createHttp1Door({ settings, proxy, onRequest, detached }: Http1DoorOptions): Http1Door {
+/** Its server takes connections by `accept` alone and never listens itself. */
+export function createHttp1Door({ settings, proxy, onRequest }: Http1DoorOptions): Http1Door {
   const { timeouts, limits } = settings
   const server = createServer(
     {
@@ -58,12 +58,13 @@ export function createHttp1Door({ settings, proxy, onRequest, detached }: Http1D
   server.on('connect', (request, socket, head) => proxy.handleConnect(request, socket, head))
   server.on('clientError', (error, socket) => proxy.handleClientError(error, socket))
   // Node starts the check of head and keep-alive times on this event only.
-  if (detached) server.emit('listening')
+  server.emit('listening')
 
   return {
     server,
     accept: (socket) => {
       server.emit('connection', socket)
+      if (socket.readableLength > 0) readOn(socket)
     },
     drain: () => {
       server.closeIdleConnections()

@@ -2,6 +2,7 @@
 import { constants, createServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
+import { findPeerAddress } from '../proxy/origin.ts'
 import type { Proxy as GatewayProxy } from '../proxy/proxy.ts'
 import type { Settings } from '../settings-table.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -86,7 +87,7 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
         open--
         if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) resets.restore()
         else if (!session.destroyed && !resets.spend()) {
-          log.warn({ peer: session.socket?.remoteAddress }, 'HTTP/2 connection closed: too many streams were reset')
+          log.warn({ peer: findPeerAddress(socket) }, 'HTTP/2 connection closed: too many streams were reset')
           session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)
           session.destroy()
         }

@@ -10,6 +10,7 @@ import { ConnectionInfo } from '../proxy/connection-info.ts'
 import { FastExchange } from './fast-exchange.ts'
 import type { FastLane } from './fast-lane.ts'
 import { lendReads } from './lent-read.ts'
+import { putBack, readOn } from './put-back.ts'
 
 /** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
 const LINGER_MS = 2000
@@ -275,12 +276,9 @@ export class LaneConnection implements Timed {
     this.#lane.forget(this)
     socket[CONNECTION] = undefined
     socket.off('data', onData).off('end', onEnd).off('drain', onDrain).off('close', onClose)
-    socket.pause()
-    socket.unshift(Buffer.from(bytes))
+    putBack(socket, Buffer.from(bytes))
     this.#lane.handOver(socket)
-    // node:http reads from the handle, past what waits in the stream, until somebody listens to the stream.
-    socket.on('data', ignore).off('data', ignore)
-    socket.resume()
+    readOn(socket)
   }
 }
 
@@ -295,8 +293,6 @@ function explainBody(found: number): GatewayError {
 function pauseStream(socket: Socket): void {
   Readable.prototype.pause.call(socket)
 }
-
-function ignore(): void {}
 
 // Shared by all connections: an idle one shall cost little.
 

@@ -1,15 +1,17 @@
 /** Terminates TLS for a listener with the certificate of the name a client asks for, and hands each connection on by what ALPN chose. */
 import { constants, hkdfSync } from 'node:crypto'
-import { createServer, type Server as NetServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { createServer as createSecureServer, type Server, type TLSSocket } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
 import type { Certificate, CertificateBinding } from '../model/certificate.ts'
+import { findPeerAddress } from '../proxy/origin.ts'
 import type { HostIndex } from '../routing/host-index.ts'
 import type { Settings } from '../settings-table.ts'
 import type { Log } from '../telemetry/log.ts'
 import { CertificatePicker } from './certificate-picker.ts'
 import { MAX_OPENING, readOpening } from './client-hello.ts'
 import { ignoreError } from './connection-set.ts'
+import { putBack } from './put-back.ts'
 
 /** Mozilla's intermediate configuration (5.7), without DHE: no RSA key exchange, no CBC. */
 const CIPHERS = [
@@ -45,12 +47,12 @@ export type TlsFrontOptions = {
 }
 
 /**
- * A server that reads the ClientHello of each connection and gives it to the TLS server of the certificate for that name.
+ * Takes connections, reads the ClientHello of each, and gives it to the TLS server of the certificate for that name.
  * One TLS server has one certificate: OpenSSL chooses between certificates of different key types by what the client can
  * verify, whatever name it asked for. So has each its own ticket keys, and no session is resumed under another certificate
  * (TLS-15). Throws when the default certificate cannot be used.
  */
-export function createTlsFront(options: TlsFrontOptions): NetServer {
+export function createTlsFront(options: TlsFrontOptions): (socket: Socket) => void {
   const { settings, log } = options
   const { handshakeTimeout } = settings.https
   const picker = new CertificatePicker({
@@ -62,7 +64,9 @@ export function createTlsFront(options: TlsFrontOptions): NetServer {
     log,
   })
 
-  return createServer({ noDelay: true, keepAlive: true }, (socket) => {
+  return (socket) => {
+    // A client that shuts down its side in the handshake has gone.
+    socket.allowHalfOpen = false
     let received: Buffer = Buffer.alloc(0)
     // For the first bytes alone, and for a client that is to hear why it is refused; TLS has the same time again.
     const timer = setTimeout(() => {
@@ -90,8 +94,7 @@ export function createTlsFront(options: TlsFrontOptions): NetServer {
 
     function pass(server: Server): void {
       clearTimeout(timer)
-      socket.off('data', read).pause()
-      socket.unshift(received)
+      putBack(socket.off('data', read), received)
       server.emit('connection', socket)
     }
 
@@ -101,7 +104,7 @@ export function createTlsFront(options: TlsFrontOptions): NetServer {
       socket.off('data', read).resume()
       socket.end(answer)
     }
-  })
+  }
 }
 
 /** Never listens: connections are given to it. */
@@ -143,7 +146,7 @@ function createTlsServer(
 }
 
 function reportFailure(log: Log, socket: Socket, code: string): void {
-  log.debug({ peer: socket.remoteAddress, code }, 'TLS handshake failed')
+  log.debug({ peer: findPeerAddress(socket), code }, 'TLS handshake failed')
 }
 
 /** 48 bytes, others for each certificate: no session is resumed under another one (TLS-15). */

@@ -1,7 +1,7 @@
-/** One log line for each request: JSON fields in lower_snake, or a line for people. What the client sent is bounded and escaped. */
+/** One log line for each request, and for each connection that nobody reads: JSON fields in lower_snake, or a line for people. What the client sent is bounded and escaped. */
 import { escapeText, type Paint } from '../base/terminal-text.ts'
 import type { Log } from './log.ts'
-import type { RequestRecord } from './record.ts'
+import type { ConnectionRecord, RequestRecord } from './record.ts'
 
 /** The constant message of an access line; the pretty printer knows it by this. */
 export const ACCESS_MESSAGE = 'request'
@@ -42,6 +42,26 @@ export function createAccessLog(log: Log): (record: RequestRecord) => void {
   const access = log.child({}, { level: 'info' })
   return (record) => {
     if (log.level !== 'silent') access.info(accessFields(record), ACCESS_MESSAGE)
+  }
+}
+
+/** The same for connections of which only bytes were seen. */
+export function createConnectionLog(log: Log): (record: ConnectionRecord) => void {
+  const access = log.child({}, { level: 'info' })
+  return ({ listener, clientAddress, endpoint, tries, bytesIn, bytesOut, durationMs, error, detail }) => {
+    if (log.level === 'silent') return
+    const fields = {
+      client: clientAddress,
+      listener,
+      endpoint,
+      tries,
+      bytes_in: bytesIn,
+      bytes_out: bytesOut,
+      duration_ms: roundMs(durationMs),
+      code: error,
+      detail: detail === undefined ? undefined : cleanText(detail, MAX_TARGET),
+    }
+    access.info(fields, 'connection')
   }
 }
 

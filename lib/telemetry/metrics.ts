@@ -123,13 +123,22 @@ export function createMetrics(options: MetricsOptions): Metrics {
     [...counts.errors].map(([code, value]) => ({ labels: { code }, value })),
   )
 
-  define('gauge', 'portico_requests_in_flight', 'Requests and tunnels under way.', () =>
+  define(
+    'counter',
+    'portico_listener_connections_total',
+    'Connections and UDP sessions at the ports of Services, by what became of them.',
+    () =>
+      [...counts.connections].flatMap(([listener, results]) =>
+        [...results].map(([result, value]) => ({ labels: { listener, result }, value })),
+      ),
+  )
+  define('gauge', 'portico_requests_in_flight', 'Requests, tunnels and connections of Services under way.', () =>
     figures ? [{ labels: {}, value: figures.requestsInFlight() }] : [],
   )
   define('gauge', 'portico_tunnels_open', 'Upgraded connections (WebSocket and others) under way.', () =>
     figures?.tunnelsOpen ? [{ labels: {}, value: figures.tunnelsOpen() }] : [],
   )
-  define('gauge', 'portico_connections', 'Open client connections.', () =>
+  define('gauge', 'portico_connections', 'Open client connections, and UDP sessions.', () =>
     figures ? [...figures.connections()].map(([listener, value]) => ({ labels: { listener }, value })) : [],
   )
   define('counter', 'portico_log_lines_dropped_total', 'Log lines that could not be written.', () =>

@@ -1,4 +1,4 @@
-/** What is known of one finished request: the access log and the metrics both read it, and nothing else. */
+/** What is known of one finished request: the access log and the metrics both read it, and nothing else; the same of a connection that nobody reads. */
 import type { RequestErrorCode } from '../base/errors.ts'
 
 /** What metrics and log call a route; made once for each route of a snapshot, so that its identity stands for it. */
@@ -44,4 +44,22 @@ export type RequestRecord = Readonly<{
   /** For the log alone: may name addresses. */
   detail: string | undefined
   tunnel: boolean
+}>
+
+/** Written once by `proxy/relay` when a connection at a Service's port ends of which only bytes were seen. */
+export type ConnectionRecord = Readonly<{
+  /** The listener's id. */
+  listener: string
+  clientAddress: string
+  /** `host:port` of the endpoint it was passed on to, or that was tried last. */
+  endpoint: string | undefined
+  tries: number
+  /** From and to the client. */
+  bytesIn: number
+  bytesOut: number
+  durationMs: number
+  /** Why it came to no endpoint. */
+  error: RequestErrorCode | undefined
+  /** For the log alone: may name addresses. */
+  detail: string | undefined
 }>

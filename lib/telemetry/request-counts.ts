@@ -1,4 +1,4 @@
-/** Counts the requests of a process, by route. What one process has counted can be taken out and added to the counts of another. HOT */
+/** Counts the requests of a process, by route, and the connections at ports of Services. What one process has counted can be taken out and added to the counts of another. HOT */
 import { METHODS } from 'node:http'
 import { REQUEST_ERRORS, type RequestErrorCode } from '../base/errors.ts'
 import type { RequestRecord, RouteLabels } from './record.ts'
@@ -14,7 +14,22 @@ const OTHER = 'other'
 export type CountsData = Readonly<{
   series: readonly SeriesData[]
   errors: ReadonlyMap<RequestErrorCode, number>
+  connections: ReadonlyMap<string, ConnectionCounts>
 }>
+
+/** What becomes of a connection, or of a UDP session. */
+export type ConnectionResult =
+  | 'served'
+  /** From an address that `loadBalancerSourceRanges` leaves out. */
+  | 'refused_source'
+  /** Without a PROXY header, or from who may not send one. */
+  | 'refused_header'
+  /** No endpoint is ready, or none could be connected to. */
+  | 'failed'
+  /** Beyond limits.datagramSessions. */
+  | 'dropped'
+
+export type ConnectionCounts = ReadonlyMap<ConnectionResult, number>
 
 export class RequestCounts {
   readonly #series = new Map<string, RequestSeries>()
@@ -23,6 +38,8 @@ export class RequestCounts {
   readonly #overflow = new RequestSeries(OTHER, OTHER)
   /** Requests that the gateway answered itself or cut. */
   #errors = new Map<RequestErrorCode, number>()
+  /** By listener. */
+  #connections = new Map<string, Map<ConnectionResult, number>>()
 
   observe(record: RequestRecord): void {
     const { error } = record
@@ -35,6 +52,24 @@ export class RequestCounts {
       increment(this.#errors, error, 1)
       if (REQUEST_ERRORS[error][1] === 'upstream') increment(found.upstreamErrors, error, 1)
     }
+  }
+
+  /** `listener` comes from configuration. */
+  countConnection(listener: string, result: ConnectionResult, by: number = 1): void {
+    let counts = this.#connections.get(listener)
+    if (!counts) {
+      if (this.#connections.size >= MAX_SERIES && listener !== OTHER) {
+        this.countConnection(OTHER, result, by)
+        return
+      }
+      counts = new Map()
+      this.#connections.set(listener, counts)
+    }
+    increment(counts, result, by)
+  }
+
+  get connections(): ReadonlyMap<string, ConnectionCounts> {
+    return this.#connections
   }
 
   get errors(): ReadonlyMap<RequestErrorCode, number> {
@@ -51,19 +86,24 @@ export class RequestCounts {
   take(): CountsData {
     const errors = this.#errors
     this.#errors = new Map()
+    const connections = this.#connections
+    this.#connections = new Map()
     const series: SeriesData[] = []
     for (const each of this.series()) series.push(each.take() as SeriesData)
-    return { series, errors }
+    return { series, errors, connections }
   }
 
   /** What another process has counted. */
-  add({ series, errors }: CountsData): void {
+  add({ series, errors, connections }: CountsData): void {
     for (const each of series) {
       const isOther = each.ingress === OTHER && each.service === OTHER
       const own = isOther ? this.#overflow : this.#find(each.ingress, each.service)
       own.add(each)
     }
     for (const [code, count] of errors) increment(this.#errors, code, count)
+    for (const [listener, counts] of connections) {
+      for (const [result, count] of counts) this.countConnection(listener, result, count)
+    }
   }
 
   #findRoute(labels: RouteLabels | undefined): RequestSeries {

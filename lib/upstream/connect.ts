@@ -42,22 +42,34 @@ export type ConnectObserver = {
 /** RFC 8305 §8: milliseconds before the next address is tried beside those that have not answered. */
 const STAGGER_MS = 250
 
-/** Tries the targets in their order; `timeoutMs` covers all of it. */
-export function connectEndpoint(targets: readonly ConnectTarget[], timeoutMs: number, observer: ConnectObserver): void {
-  new ConnectRace(targets, timeoutMs, observer)
+/** Tries the targets in their order; `timeoutMs` covers all of it. `preamble` is sent before anything else, TLS included. */
+export function connectEndpoint(
+  targets: readonly ConnectTarget[],
+  timeoutMs: number,
+  observer: ConnectObserver,
+  preamble?: Buffer,
+): void {
+  new ConnectRace(targets, timeoutMs, observer, preamble)
 }
 
 class ConnectRace {
   readonly #targets: readonly ConnectTarget[]
   readonly #timeoutMs: number
   readonly #observer: ConnectObserver
+  readonly preamble: Buffer | undefined
   readonly #running = new Set<Attempt>()
   readonly #timer: NodeJS.Timeout
   #stagger: NodeJS.Timeout | undefined
   #next = 0
   #over = false
 
-  constructor(targets: readonly ConnectTarget[], timeoutMs: number, observer: ConnectObserver) {
+  constructor(
+    targets: readonly ConnectTarget[],
+    timeoutMs: number,
+    observer: ConnectObserver,
+    preamble: Buffer | undefined,
+  ) {
+    this.preamble = preamble
     this.#targets = targets
     this.#timeoutMs = timeoutMs
     this.#observer = observer
@@ -143,6 +155,7 @@ class Attempt {
   }
 
   #onConnect = (): void => {
+    if (this.#race.preamble) this.#transport.write(this.#race.preamble)
     if (!this.#tls) {
       this.#onReady()
       return

@@ -12,6 +12,8 @@ import { Connection, type ConnectionOwner } from './connection.ts'
 export type Waiter = {
   /** True once the answer is of no use any more; a connection that comes later stays in the pool. */
   readonly cancelled: boolean
+  /** What stands before everything else on the connection, which is then a fresh one that nobody uses afterwards. */
+  readonly preamble?: Buffer | undefined
   onConnection(connection: Connection): void
   onConnectionError(error: GatewayError): void
 }
@@ -26,7 +28,12 @@ export type PoolSurroundings = Readonly<{
   watch: DeadlineWatch
 }>
 
-type Queued = { readonly waiter: Waiter; readonly others: readonly ConnectionPool[]; readonly timer: NodeJS.Timeout }
+type Queued = {
+  readonly waiter: Waiter
+  readonly fresh: boolean
+  readonly others: readonly ConnectionPool[]
+  readonly timer: NodeJS.Timeout
+}
 
 /** Milliseconds in which an address that could not be connected to is not tried first. */
 const AVOID_MS = 10_000
@@ -99,7 +106,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     const { maxConnections, maxQueue } = this.#surroundings.policy()
     if (this.size >= maxConnections && fresh) this.#closeOldest()
     if (this.size < maxConnections) this.#connect(waiter, others)
-    else if (this.#queue.length < maxQueue || this.#dropCancelled()) this.#enqueue(waiter, others)
+    else if (this.#queue.length < maxQueue || this.#dropCancelled()) this.#enqueue(waiter, fresh, others)
     else waiter.onConnectionError(this.#overloaded(`${this.#queue.length} requests wait already`))
   }
 
@@ -159,6 +166,11 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       connection.destroy()
       return
     }
+    // One that waits for a fresh connection gets the place of this one.
+    if (this.#queue[0]?.fresh) {
+      connection.destroy()
+      return
+    }
     const queued = this.#queue.length === 0 ? undefined : this.#dequeue()
     if (queued) {
       connection.lease()
@@ -204,25 +216,31 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     const pools = [this, ...others]
     this.#opening++
     const targets = pools.map((pool) => pool.target)
-    connectEndpoint(targets, this.#surroundings.settings().timeouts.connect, {
-      onFailure: (index) => pools[index]!.#avoid(),
-      onSocket: (sockets, index) => {
-        this.#opening--
-        pools[index]!.#adopt(sockets, waiter)
-        if (index > 0) this.#refill()
+    const { preamble } = waiter
+    connectEndpoint(
+      targets,
+      this.#surroundings.settings().timeouts.connect,
+      {
+        onFailure: (index) => pools[index]!.#avoid(),
+        onSocket: (sockets, index) => {
+          this.#opening--
+          pools[index]!.#adopt(sockets, waiter, preamble === undefined)
+          if (index > 0) this.#refill()
+        },
+        onError: (error) => {
+          this.#opening--
+          if (!waiter.cancelled) waiter.onConnectionError(error)
+          this.#refill()
+        },
       },
-      onError: (error) => {
-        this.#opening--
-        if (!waiter.cancelled) waiter.onConnectionError(error)
-        this.#refill()
-      },
-    })
+      preamble,
+    )
   }
 
-  #adopt(sockets: ConnectedSockets, waiter: Waiter): void {
+  #adopt(sockets: ConnectedSockets, waiter: Waiter, isShared: boolean): void {
     this.#open++
     this.#avoidUntil = 0
-    const connection = new Connection(sockets, this)
+    const connection = new Connection(sockets, this, isShared)
     if (waiter.cancelled) {
       connection.release()
       return
@@ -235,10 +253,11 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     this.#avoidUntil = this.#surroundings.clock.monotonic() + AVOID_MS
   }
 
-  #enqueue(waiter: Waiter, others: readonly ConnectionPool[]): void {
+  #enqueue(waiter: Waiter, fresh: boolean, others: readonly ConnectionPool[]): void {
     const { connect } = this.#surroundings.settings().timeouts
     const queued: Queued = {
       waiter,
+      fresh,
       others,
       timer: setTimeout(() => {
         this.#queue.splice(this.#queue.indexOf(queued), 1)

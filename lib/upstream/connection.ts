@@ -34,6 +34,8 @@ type ConnectionSocket = Socket & { [CONNECTION]?: Connection | undefined }
 export class Connection {
   readonly socket: Socket
   readonly owner: ConnectionOwner
+  /** Whether one client after the other may use it. */
+  readonly #isShared: boolean
   readonly #transport: Socket
   /** Requests it has carried before this one. */
   uses: number = 0
@@ -54,11 +56,12 @@ export class Connection {
   #heardNow = false
   #decoder: ChunkedDecoder | undefined = undefined
 
-  constructor(sockets: ConnectedSockets, owner: ConnectionOwner) {
+  constructor(sockets: ConnectedSockets, owner: ConnectionOwner, isShared: boolean = true) {
     const { socket, transport } = sockets
     this.socket = socket
     this.#transport = transport
     this.owner = owner
+    this.#isShared = isShared
     const own: ConnectionSocket = socket
     own[CONNECTION] = this
     if (transport !== socket) socket.on('data', this.#onData)
@@ -116,7 +119,7 @@ export class Connection {
     const { socket } = this
     this.#user = undefined
     // Unsent bytes of a request that was answered early would stand before the next one's.
-    if (!this.isUsable || socket.writableLength > 0) {
+    if (!this.#isShared || !this.isUsable || socket.writableLength > 0) {
       socket.destroy()
       return
     }

@@ -1,7 +1,7 @@
 /** One upstream while its snapshot lives: picks an endpoint for each request. HOT */
 import { GatewayError } from '../base/errors.ts'
 import { isEligible } from '../model/health.ts'
-import type { Upstream } from '../model/upstream.ts'
+import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
 import { type Candidate, chooseCandidates } from './candidates.ts'
 import type { EndpointState } from './endpoint.ts'
@@ -21,6 +21,11 @@ export class UpstreamPool {
     this.states = states
     this.#state = state
     this.#balancer = new RoundRobin(chooseCandidates(upstream.endpoints, states, upstream.inPanic), state.rotation)
+  }
+
+  /** Under which its state is known; of one upstream there may be two. */
+  get key(): UpstreamKey {
+    return this.#state.key
   }
 
   get policy(): UpstreamPolicy {

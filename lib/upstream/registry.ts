@@ -41,12 +41,18 @@ export class EndpointRegistry {
     this.#names = new NameResolver(resolve, clock)
   }
 
-  /** A pool over the endpoints' lasting states. */
-  pool(upstream: Upstream): UpstreamPool {
-    let state = this.#upstreams.get(upstream.key)
+  /**
+   * A pool over the endpoints' lasting states. `isPlain` is for those who pass bytes on as they come, so that TLS to an https
+   * endpoint is the client's own.
+   */
+  pool(spoken: Upstream, isPlain = false): UpstreamPool {
+    const isOther = isPlain && spoken.protocol === 'https'
+    const upstream: Upstream = isOther ? { ...spoken, protocol: 'http' } : spoken
+    const key = isOther ? `${upstream.key} plain` : upstream.key
+    let state = this.#upstreams.get(key)
     if (!state) {
-      state = new UpstreamState(upstream.key, this.#settings)
-      this.#upstreams.set(upstream.key, state)
+      state = new UpstreamState(key, this.#settings)
+      this.#upstreams.set(key, state)
     }
     state.override(upstream.policy)
     const surroundings = this.#surround(state)
@@ -73,7 +79,7 @@ export class EndpointRegistry {
     const used = new Set<EndpointState>()
     const keys = new Set<UpstreamKey>()
     for (const pool of pools) {
-      keys.add(pool.upstream.key)
+      keys.add(pool.key)
       for (const state of pool.states) used.add(state)
       yield
     }

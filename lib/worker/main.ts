@@ -54,6 +54,10 @@ class WorkerProcess {
       case 'listen':
         void this.#listen(message, handle)
         return
+      case 'unlisten':
+        this.#traffic.unlisten(message.name)
+        tell({ type: 'unlistened', name: message.name })
+        return
       case 'report':
         this.#report()
         tell({ type: 'reported' })
@@ -111,10 +115,10 @@ class WorkerProcess {
   async #listen({ name }: Message<'listen'>, handle: object | undefined): Promise<void> {
     try {
       await this.#traffic.listen(name, handle)
-      tell({ type: 'listening', failure: undefined })
+      tell({ type: 'listening', name, failure: undefined })
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
-      tell({ type: 'listening', failure: { code, message } })
+      tell({ type: 'listening', name, failure: { code, message } })
     }
   }
 

@@ -3,8 +3,9 @@ import type { RequestErrorCode } from '../base/errors.ts'
 import type { Certificate } from '../model/certificate.ts'
 import type { EndpointTrouble, Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
-import type { LiveHost, LiveRoute, SnapshotUpdate } from '../snapshot-update.ts'
+import type { LiveHost, LiveListener, LiveRoute, SnapshotUpdate } from '../snapshot-update.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
+import type { ListenerName } from '../traffic.ts'
 import type { EndpointIdentity } from '../upstream/endpoint.ts'
 
 export type ToWorker =
@@ -19,8 +20,10 @@ export type ToWorker =
     }>
   /** Part of an update; the last part puts it in force, which is answered by `applied`. */
   | Readonly<{ type: 'update'; piece: SnapshotUpdate; isLast: boolean }>
-  /** Comes with a bound socket; answered by `listening`. */
-  | Readonly<{ type: 'listen'; name: 'http' | 'https' }>
+  /** Comes with a bound socket, unless it is for UDP; answered by `listening`. */
+  | Readonly<{ type: 'listen'; name: ListenerName }>
+  /** Takes no more connections there; answered by `unlistened`. */
+  | Readonly<{ type: 'unlisten'; name: ListenerName }>
   /** Answered by `reported`. */
   | Readonly<{ type: 'report' }>
   /** Answered by `draining`. */
@@ -32,7 +35,8 @@ export type ToWorker =
 export type FromWorker =
   | Readonly<{ type: 'applied'; generation: number; inFlight: number }>
   /** `failure` is Node's error, where the socket cannot be listened on. */
-  | Readonly<{ type: 'listening'; failure: Readonly<{ code: string | undefined; message: string }> | undefined }>
+  | Readonly<{ type: 'listening'; name: ListenerName; failure: ListenFailure | undefined }>
+  | Readonly<{ type: 'unlistened'; name: ListenerName }>
   /** At each `report`, and every second. */
   | Readonly<{ type: 'figures'; figures: TrafficFigures }>
   | Readonly<{ type: 'reported' }>
@@ -40,6 +44,9 @@ export type FromWorker =
   | Readonly<{ type: 'trouble'; trouble: EndpointTrouble }>
   | Readonly<{ type: 'draining'; inFlight: number }>
   | Readonly<{ type: 'finished'; left: number }>
+
+/** As Node says it. */
+export type ListenFailure = Readonly<{ code: string | undefined; message: string }>
 
 /** What a worker tells of itself: counts since it last did, and figures of this moment. */
 export type TrafficFigures = Readonly<{
@@ -49,7 +56,8 @@ export type TrafficFigures = Readonly<{
   /** Since the last time. */
   logLinesDropped: number
   inFlight: number
-  connections: Readonly<{ http: number; https: number }>
+  /** Open client connections and UDP sessions by listener, as metrics name it. */
+  connections: Readonly<Record<string, number>>
   residentBytes: number
   heapBytes: number
   cpuSeconds: number
@@ -70,7 +78,7 @@ const CERTIFICATE_WEIGHT = 20
 
 /** An update in pieces of bounded size, at least one. Positions in files and probes, which nobody reads over there, are left out. */
 export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
-  const { hosts, upstreams, certificates, removed, settings, defaultRoute, ...rest } = update
+  const { hosts, upstreams, certificates, listeners, removed, settings, defaultRoute, ...rest } = update
   const empty: SnapshotUpdate = {
     ...rest,
     defaultRoute: defaultRoute && pickRoute(defaultRoute),
@@ -78,13 +86,17 @@ export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
     hosts: [],
     upstreams: [],
     certificates: [],
-    removed: { hosts: [], upstreams: [], certificates: [] },
+    listeners: [],
+    removed: { hosts: [], upstreams: [], certificates: [], listeners: [] },
   }
   yield { ...empty, settings, removed }
   for (const some of group(upstreams, ({ endpoints }) => 1 + endpoints.length)) {
     yield { ...empty, upstreams: some.map(dropUnread) }
   }
   for (const some of group(certificates, () => CERTIFICATE_WEIGHT)) yield { ...empty, certificates: some }
+  for (const some of group(listeners, ({ sourceRanges }) => 1 + sourceRanges.length)) {
+    yield { ...empty, listeners: some.map(dropPosition) }
+  }
   for (const some of group(hosts, ({ routes }) => 1 + routes.length)) yield { ...empty, hosts: some.map(pickLive) }
 }
 
@@ -95,6 +107,7 @@ export function joinUpdate(pieces: readonly SnapshotUpdate[]): SnapshotUpdate {
     hosts: pieces.flatMap(({ hosts }) => hosts),
     upstreams: pieces.flatMap(({ upstreams }) => upstreams),
     certificates: pieces.flatMap(({ certificates }) => certificates),
+    listeners: pieces.flatMap(({ listeners }) => listeners),
   }
 }
 
@@ -141,13 +154,20 @@ function dropUnread(upstream: Upstream): Upstream {
   return { ...upstream, endpoints: upstream.endpoints.map(({ position: _, probes: __, ...endpoint }) => endpoint) }
 }
 
+function dropPosition({ position: _, ...listener }: LiveListener & { position?: unknown }): LiveListener {
+  return listener
+}
+
+const NO_COUNTS: CountsData = { series: [], errors: new Map(), connections: new Map() }
+
 /** Figures in messages of bounded size, at least one; together they say what `figures` says. */
 export function* cutFigures(figures: TrafficFigures): Generator<TrafficFigures> {
   const { counts, endpoints } = figures
-  yield { ...figures, counts: { ...counts, series: [] }, endpoints: [] }
-  const rest = { ...figures, logLinesDropped: 0, endpoints: [] }
-  for (const series of group(counts.series, () => 4)) yield { ...rest, counts: { series, errors: new Map() } }
-  for (const some of group(endpoints, () => 2)) {
-    yield { ...rest, counts: { series: [], errors: new Map() }, endpoints: some }
+  yield { ...figures, counts: { ...NO_COUNTS, errors: counts.errors }, endpoints: [] }
+  const rest = { ...figures, logLinesDropped: 0, counts: NO_COUNTS, endpoints: [] }
+  for (const series of group(counts.series, () => 4)) yield { ...rest, counts: { ...NO_COUNTS, series } }
+  for (const some of group([...counts.connections], () => 2)) {
+    yield { ...rest, counts: { ...NO_COUNTS, connections: new Map(some) } }
   }
+  for (const some of group(endpoints, () => 2)) yield { ...rest, endpoints: some }
 }

@@ -30,7 +30,7 @@ export class Reporter {
       endpoints: this.#takeEndpoints(),
       logLinesDropped: dropped - this.#dropped,
       inFlight: this.#traffic.inFlight,
-      connections: { http: this.#traffic.connections('http'), https: this.#traffic.connections('https') },
+      connections: Object.fromEntries(this.#traffic.connections()),
       residentBytes: rss,
       heapBytes: heapUsed,
       cpuSeconds: (user + system) / 1e6,

@@ -1,9 +1,10 @@
 /** All workers of a gateway: starts them, replaces those that die, hands configurations on, and adds up their figures. */
 import { type Carrier, type CarrierOptions, listListeners, type TrafficPorts, type WorkerState } from '../carrier.ts'
+import type { ServiceListener } from '../model/service-listener.ts'
+import { ServicePorts } from '../service-ports.ts'
 import { type LiveConfiguration, type ServedConfiguration, selectLive } from '../snapshot-update.ts'
 import { explainListenError, StartError } from '../start-error.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
-import type { ListenerName } from '../traffic.ts'
 import { ListeningSocket } from './listening-socket.ts'
 import { Tally } from './tally.ts'
 import { type Ending, Worker } from './worker.ts'
@@ -44,7 +45,10 @@ export class WorkerSet implements Carrier {
   readonly #options: WorkerSetOptions
   readonly #slots: readonly Slot[]
   readonly #tally: Tally
-  readonly #sockets = new Map<ListenerName, ListeningSocket>()
+  readonly #sockets = new Map<'http' | 'https', ListeningSocket>()
+  /** Of Services, by place; undefined for UDP, whose sockets the workers bind. */
+  readonly #serviceSockets = new Map<string, ListeningSocket | undefined>()
+  readonly #servicePorts: ServicePorts
   #live: LiveConfiguration | undefined
   #ticker: NodeJS.Timeout | undefined
   #isStopping = false
@@ -52,6 +56,12 @@ export class WorkerSet implements Carrier {
   constructor(options: WorkerSetOptions) {
     this.#options = options
     this.#tally = new Tally(options.counts)
+    this.#servicePorts = new ServicePorts({
+      open: (place, listener) => this.#openPort(place, listener),
+      close: (place) => this.#closePort(place),
+      log: options.log,
+      ...(options.portRetryMs !== undefined && { retryMs: options.portRetryMs }),
+    })
     this.#slots = Array.from({ length: options.size }, (_, index) => ({
       number: index + 1,
       worker: undefined,
@@ -66,6 +76,7 @@ export class WorkerSet implements Carrier {
   async start(first: ServedConfiguration): Promise<TrafficPorts> {
     const { settings, size, tickMs = TICK_MS } = this.#options
     this.#live = selectLive(first)
+    await this.#servicePorts.giveUp(first.model.listeners)
     for (const name of listListeners(settings)) {
       const { address, port } = settings[name]
       try {
@@ -78,10 +89,17 @@ export class WorkerSet implements Carrier {
     for (const failure of failures) if (failure !== undefined) throw failure
     for (const slot of this.#slots) this.#watch(slot)
     this.#ticker = setInterval(() => this.#tick(), tickMs)
+    await this.#servicePorts.open()
     return portsOf(this.#sockets)
   }
 
   async apply(next: ServedConfiguration): Promise<void> {
+    await this.#servicePorts.giveUp(next.model.listeners)
+    await this.#takeOver(next)
+    await this.#servicePorts.open()
+  }
+
+  async #takeOver(next: ServedConfiguration): Promise<void> {
     const before = this.#live
     const live = selectLive(next, before)
     this.#live = live
@@ -106,11 +124,18 @@ export class WorkerSet implements Carrier {
     return this.#tally.logLinesDropped + this.#options.logLinesDropped()
   }
 
-  connections(): Iterable<readonly [ListenerName, number]> {
-    return [...this.#sockets.keys()].map((name) => {
-      const sum = this.#slots.reduce((count, { worker }) => count + (worker?.figures?.connections[name] ?? 0), 0)
-      return [name, sum] as const
-    })
+  connections(): Iterable<readonly [string, number]> {
+    const sums = new Map<string, number>([...this.#sockets.keys()].map((name) => [name, 0]))
+    for (const { worker } of this.#slots) {
+      for (const [name, count] of Object.entries(worker?.figures?.connections ?? {})) {
+        sums.set(name, (sums.get(name) ?? 0) + count)
+      }
+    }
+    return sums
+  }
+
+  listeners(): ReadonlyMap<string, string> {
+    return this.#servicePorts.states()
   }
 
   endpoints(): Iterable<EndpointFigures> {
@@ -127,7 +152,7 @@ export class WorkerSet implements Carrier {
         restarts,
         generation: worker?.generation ?? 0,
         inFlight: worker?.inFlight ?? 0,
-        connections: figures ? figures.connections.http + figures.connections.https : 0,
+        connections: Object.values(figures?.connections ?? {}).reduce((sum, count) => sum + count, 0),
         residentBytes: figures?.residentBytes ?? 0,
         heapBytes: figures?.heapBytes ?? 0,
         cpuSeconds: cpuSeconds + (figures?.cpuSeconds ?? 0),
@@ -175,13 +200,15 @@ export class WorkerSet implements Carrier {
 
   #stopReplacing(): void {
     this.#isStopping = true
+    this.#servicePorts.stop()
     clearInterval(this.#ticker)
     for (const { timer } of this.#slots) clearTimeout(timer)
   }
 
   #closeSockets(): void {
-    for (const socket of this.#sockets.values()) socket.close()
+    for (const socket of [...this.#sockets.values(), ...this.#serviceSockets.values()]) socket?.close()
     this.#sockets.clear()
+    this.#serviceSockets.clear()
   }
 
   /** Starts a process in this place; resolves when it serves, or to why it does not. */
@@ -210,11 +237,41 @@ export class WorkerSet implements Carrier {
     }
     // Before it served, another configuration may have come into force.
     if (worker.isServing) await worker.apply(this.#live!)
+    for (const place of this.#serviceSockets.keys()) {
+      const failure = worker.isServing ? await this.#listenIn(slot, place) : undefined
+      // Others may have it still: all let it go, and it is tried again.
+      if (failure) void this.#servicePorts.lose(place, failure)
+    }
     if (worker.isServing) return undefined
     return new StartError(
       `worker ${slot.number} ${printEnding(await worker.ended)} before it served`,
       'its last words stand above',
     )
+  }
+
+  async #openPort(place: string, { transport, address, port }: ServiceListener): Promise<void> {
+    const socket = transport === 'TCP' ? ListeningSocket.bind(address, port, this.#slots.length) : undefined
+    this.#serviceSockets.set(place, socket)
+    const failures = await Promise.all(this.#slots.map((slot) => this.#listenIn(slot, place)))
+    const failure = failures.find((each) => each !== undefined)
+    if (!failure) return
+    await this.#closePort(place)
+    throw failure
+  }
+
+  async #closePort(place: string): Promise<void> {
+    this.#serviceSockets.get(place)?.close()
+    this.#serviceSockets.delete(place)
+    await Promise.all(this.#living().map((worker) => worker.unlisten(place)))
+  }
+
+  /** Has the worker in this place take connections at a Service's port, if it is to. One that begins later is asked when it serves. */
+  async #listenIn({ number, worker }: Slot, place: string): Promise<Error | undefined> {
+    if (!worker?.isServing || !this.#serviceSockets.has(place)) return undefined
+    const socket = this.#serviceSockets.get(place)
+    if (!socket && number - 1 !== chooseDatagramWorker(place, this.#slots.length)) return undefined
+    const failure = await worker.listen(place, socket?.handle(number - 1))
+    return failure && Object.assign(new Error(failure.message), { code: failure.code })
   }
 
   /** Sees to it that a process follows the one in this place. */
@@ -263,8 +320,13 @@ export class WorkerSet implements Carrier {
   }
 }
 
-function portsOf(sockets: ReadonlyMap<ListenerName, ListeningSocket>): TrafficPorts {
+function portsOf(sockets: ReadonlyMap<'http' | 'https', ListeningSocket>): TrafficPorts {
   return Object.fromEntries([...sockets].map(([name, { port }]) => [name, port]))
+}
+
+/** Datagrams of a client must all come to one process. Places are spread over the workers, each staying with the same one. */
+function chooseDatagramWorker(place: string, workers: number): number {
+  return Number(place.slice(place.lastIndexOf(':') + 1)) % workers
 }
 
 function printEnding({ code, signal, error }: Ending): string {

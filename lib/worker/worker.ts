@@ -5,27 +5,30 @@ import type { EndpointTrouble } from '../model/upstream.ts'
 import { diffLive, type LiveConfiguration } from '../snapshot-update.ts'
 import type { ListenerName } from '../traffic.ts'
 import type { SocketHandle } from './listening-socket.ts'
-import { cutUpdate, type FromWorker, type ToWorker, type TrafficFigures } from './message.ts'
+import { cutUpdate, type FromWorker, type ListenFailure, type ToWorker, type TrafficFigures } from './message.ts'
 
 /** `error` is why the system gave no process at all. */
 export type Ending = Readonly<{ code: number | null; signal: NodeJS.Signals | null; error?: string }>
 
 export type WorkerOptions = {
   readonly start: Extract<ToWorker, { type: 'start' }>
-  readonly sockets: readonly (readonly [ListenerName, SocketHandle])[]
+  /** Without these it does not serve. */
+  readonly sockets: readonly (readonly ['http' | 'https', SocketHandle])[]
   readonly onFigures: (figures: TrafficFigures) => void
   readonly onTrouble: (trouble: EndpointTrouble) => void
 }
-
-/** A socket that the worker could not listen on, with Node's error code. */
-export type ListenFailure = Readonly<{ name: ListenerName; code: string | undefined; message: string }>
 
 const PROGRAM_FLAG = /^(-e|-p|-pe|--eval|--print)$/
 /** Two processes cannot be debugged on one port. */
 const OWN_FLAG = /^--(inspect|input-type|watch|test)\b/
 
 type Reply<T extends FromWorker['type']> = Extract<FromWorker, { type: T }>
-type Waiting = { readonly type: FromWorker['type']; readonly resolve: (reply: FromWorker | undefined) => void }
+type Waiting = {
+  readonly type: FromWorker['type']
+  /** Of the listener that it is about, if it is about one. */
+  readonly name: ListenerName | undefined
+  readonly resolve: (reply: FromWorker | undefined) => void
+}
 
 /** Beside this file, whether compiled or not. */
 const ENTRY = new URL(`./main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
@@ -54,8 +57,10 @@ export class Worker {
   readonly ended: Promise<Ending>
   readonly #child: ChildProcess
   readonly #options: WorkerOptions
-  /** Replies come in the order of what they answer. */
+  /** Replies of a kind come in the order of what they answer, those about a listener in the order for that one. */
   readonly #waiting: Waiting[] = []
+  /** What it was asked to listen on. */
+  readonly #listening = new Set<ListenerName>()
   #live: LiveConfiguration | undefined
   #updates: Promise<void> = Promise.resolve()
   #isServing = false
@@ -103,13 +108,13 @@ export class Worker {
   }
 
   /** Resolves when it serves; to a failure where it cannot, and to undefined also when it ends before. */
-  async start(live: LiveConfiguration): Promise<ListenFailure | undefined> {
+  async start(live: LiveConfiguration): Promise<(ListenFailure & { name: 'http' | 'https' }) | undefined> {
     this.#send(this.#options.start)
     await this.apply(live)
     for (const [name, handle] of this.#options.sockets) {
       if (this.#isStopping) return undefined
-      const reply = await this.#ask({ type: 'listen', name }, 'listening', handle)
-      if (reply?.failure) return { name, ...reply.failure }
+      const failure = await this.listen(name, handle)
+      if (failure) return { name, ...failure }
     }
     this.#isServing = !this.#hasEnded && !this.#isStopping
     return undefined
@@ -119,6 +124,20 @@ export class Worker {
   apply(next: LiveConfiguration): Promise<void> {
     this.#updates = this.#updates.then(() => this.#apply(next))
     return this.#updates
+  }
+
+  /** Resolves when it takes connections there, to a failure where it cannot; at once where it was asked before. */
+  async listen(name: ListenerName, handle: SocketHandle | undefined): Promise<ListenFailure | undefined> {
+    if (this.#listening.has(name)) return undefined
+    this.#listening.add(name)
+    const reply = await this.#ask({ type: 'listen', name }, 'listening', handle)
+    if (reply?.failure) this.#listening.delete(name)
+    return reply?.failure
+  }
+
+  /** Resolves when it takes no more connections there. */
+  async unlisten(name: ListenerName): Promise<void> {
+    if (this.#listening.delete(name)) await this.#ask({ type: 'unlisten', name }, 'unlistened')
   }
 
   /** Resolves when the newest figures are here, or the process has gone. */
@@ -170,7 +189,8 @@ export class Worker {
   #ask<T extends FromWorker['type']>(message: ToWorker, type: T, handle?: SocketHandle): Promise<Reply<T> | undefined> {
     if (this.#hasEnded) return Promise.resolve(undefined)
     return new Promise((resolve) => {
-      this.#waiting.push({ type, resolve: resolve as Waiting['resolve'] })
+      const name = 'name' in message ? message.name : undefined
+      this.#waiting.push({ type, name, resolve: resolve as Waiting['resolve'] })
       this.#send(message, handle)
     })
   }
@@ -196,7 +216,8 @@ export class Worker {
       this.#generation = message.generation
       this.#inFlight = message.inFlight
     }
-    const index = this.#waiting.findIndex(({ type }) => type === message.type)
+    const about = 'name' in message ? message.name : undefined
+    const index = this.#waiting.findIndex(({ type, name }) => type === message.type && name === about)
     // Nobody asked one that ends after a bug.
     if (index >= 0) this.#waiting.splice(index, 1)[0]?.resolve(message)
   }

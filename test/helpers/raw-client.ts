@@ -152,11 +152,17 @@ export class RawClient {
 /** `allowHalfOpen`: the connection stays open in the direction to the server after the server's FIN. */
 export function connectRaw(
   port: number,
-  options: { allowHalfOpen?: boolean; address?: string } = {},
+  options: { allowHalfOpen?: boolean; address?: string; localAddress?: string } = {},
 ): Promise<RawClient> {
-  const { allowHalfOpen = false, address = '127.0.0.1' } = options
+  const { allowHalfOpen = false, address = '127.0.0.1', localAddress } = options
   return new Promise((resolve, reject) => {
-    const socket = connectTcp({ port, host: address, allowHalfOpen, noDelay: true })
+    const socket = connectTcp({
+      port,
+      host: address,
+      allowHalfOpen,
+      noDelay: true,
+      ...(localAddress && { localAddress }),
+    })
     socket.once('error', reject)
     socket.once('connect', () => {
       socket.off('error', reject)

@@ -3,6 +3,7 @@ import { systemClock } from '../../lib/base/clock.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Route, VirtualHost } from '../../lib/model/route.ts'
+import { placeOf, type ServiceListener } from '../../lib/model/service-listener.ts'
 import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../../lib/model/upstream.ts'
 import type { PolicyOverrides } from '../../lib/service-settings.ts'
 import type { Settings } from '../../lib/settings-table.ts'
@@ -16,6 +17,8 @@ export type EndpointWords = number | string | (Partial<Endpoint> & { port: numbe
 
 export type UpstreamWords = Readonly<{
   endpoints: readonly EndpointWords[]
+  /** How the client is told of by PROXY protocol. */
+  proxyProtocol?: 'v1' | 'v2'
   protocol?: UpstreamProtocol
   guardAddresses?: boolean
   /** By dotted name under `upstream`. */
@@ -32,6 +35,9 @@ export type RouteWords = Readonly<{
   to: string | 404 | 503
 }>
 
+/** A port that a Service opens, with what differs from a NodePort on 127.0.0.1 that passes TCP on to anybody. */
+export type ListenerWords = Readonly<{ to: string; port: number }> & Partial<Omit<ServiceListener, 'id' | 'upstream'>>
+
 export type ModelWords = Readonly<{
   upstreams?: Readonly<Record<string, readonly EndpointWords[] | UpstreamWords>>
   routes?: readonly RouteWords[]
@@ -39,6 +45,7 @@ export type ModelWords = Readonly<{
   redirect?: readonly string[]
   /** The default backend. */
   fallback?: string
+  listeners?: readonly ListenerWords[]
 }>
 
 export function makeEndpoint(words: EndpointWords): Endpoint {
@@ -72,7 +79,7 @@ export function makeUpstream(name: string, words: readonly EndpointWords[] | Ups
     protocol: given.protocol ?? 'http',
     endpoints: given.endpoints.map(makeEndpoint),
     guardAddresses: given.guardAddresses ?? false,
-    policy: given.policy,
+    policy: given.proxyProtocol ? { ...given.policy, proxyProtocol: given.proxyProtocol } : given.policy,
   })
 }
 
@@ -103,6 +110,22 @@ function makeRoute(words: RouteWords): Route {
   }
 }
 
+export function makeServiceListener({ to, ...words }: ListenerWords): ServiceListener {
+  const given = {
+    kind: 'NodePort',
+    transport: 'TCP',
+    layer: 'L4',
+    tls: false,
+    address: '127.0.0.1',
+    sourceRanges: [],
+    proxyProtocol: false,
+    service: { namespace: 'default', name: to },
+    position: NOWHERE,
+    ...words,
+  } as const
+  return Object.freeze({ ...given, id: `${given.kind} default/${to}:80/${placeOf(given)}`, upstream: keyOf(to) })
+}
+
 export function makeModel(words: ModelWords): Model {
   const upstreams = new Map<UpstreamKey, Upstream>()
   for (const [name, given] of Object.entries(words.upstreams ?? {}))
@@ -124,7 +147,7 @@ export function makeModel(words: ModelWords): Model {
     upstreams,
     services: [],
     certificates: [],
-    listeners: [],
+    listeners: (words.listeners ?? []).map(makeServiceListener),
     counts: { resources: 0, ingresses: 1, routes: routes.length },
   })
 }

@@ -39,7 +39,9 @@ t.test('what was taken is not taken again', async (t) => {
   const first = counts.take()
   t.equal(first.series.length, 1)
   t.same([...first.errors], [['PORTICO_UP_RESET', 1]])
-  t.same(counts.take(), { series: [], errors: new Map() })
+  counts.countConnection('a', 'failed')
+  t.same([...counts.take().connections], [['a', new Map([['failed', 1]])]])
+  t.same(counts.take(), { series: [], errors: new Map(), connections: new Map() })
   counts.observe(makeRecord())
   t.match(counts.take().series, [{ duration: { counts: Array }, requests: new Map([['GET', new Map([[200, 1]])]]) }])
 })
@@ -53,3 +55,20 @@ t.test('routes beyond the limit stay together on the way', async (t) => {
   const other = [...together.series()].find(({ ingress }) => ingress === 'other')
   t.equal(other?.requests.get('GET')?.get(200), 5)
 })
+
+t.test(
+  'connections are counted by listener and by what became of them, those of too many listeners together',
+  async (t) => {
+    const counts = new RequestCounts()
+    for (let index = 0; index < 10_005; index++) counts.countConnection(`listener ${index}`, 'served')
+    counts.countConnection('listener 0', 'refused_source', 2)
+    const together = new RequestCounts()
+    together.add(send(counts.take()))
+    together.add(send(counts.take()))
+    t.equal(together.connections.size, 10_001)
+    t.same(together.connections.get('other'), new Map([['served', 5]]))
+    const text = await createMetrics({ counts: together }).text()
+    t.match(text, 'portico_listener_connections_total{listener="listener 0",result="served"} 1\n')
+    t.match(text, 'portico_listener_connections_total{listener="listener 0",result="refused_source"} 2\n')
+  },
+)

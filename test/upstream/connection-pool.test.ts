@@ -154,6 +154,39 @@ t.test('a fresh connection takes the place of an idle one', async (t) => {
   t.equal(upstream.connections.length, 2)
 })
 
+t.test('who waits for a fresh connection does not get one that was used', async (t) => {
+  const upstream = await startWaiting(t)
+  const endpoint = openEndpoint(t, upstream.port, { settings: { 'upstream.maxConnections': 1 } })
+  const first = send(endpoint)
+  const second = send(endpoint, { fresh: true })
+  for (const [index, exchange] of [first, second].entries()) {
+    const connection = await upstream.connection(index)
+    await connection.head()
+    connection.send(OK)
+    t.equal((await exchange.over()).body, 'ok')
+  }
+  t.equal(upstream.connections.length, 2)
+})
+
+t.test('a connection with a preamble begins with it, and is used once', async (t) => {
+  const upstream = await startRawUpstream(answerWith(OK))
+  t.teardown(() => upstream.close())
+  const endpoint = openEndpoint(t, upstream.port)
+  const told = send(endpoint, { fresh: true, preamble: Buffer.from('PROXY UNKNOWN\r\n') })
+  t.equal((await told.over()).body, 'ok')
+  await upstream.connections[0]?.ended()
+  t.match(upstream.connections[0]?.text, /^PROXY UNKNOWN\r\nGET /)
+  t.equal((await send(endpoint).over()).body, 'ok')
+  t.match(upstream.connections[1]?.text, /^GET /)
+
+  const gone = send(endpoint, { fresh: true, preamble: Buffer.from('PROXY UNKNOWN\r\n') })
+  gone.cancelled = true
+  await upstream.connection(2)
+  while (!endpoint.isIdle) await turn()
+  t.equal((await send(endpoint).over()).body, 'ok')
+  t.notMatch(upstream.connections[2]?.text, /GET/, 'not even where its request was given up')
+})
+
 t.test('a connection that comes after its request was given up stays for the next one', async (t) => {
   const upstream = await startRawUpstream(answerWith(OK))
   t.teardown(() => upstream.close())

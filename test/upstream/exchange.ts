@@ -32,6 +32,7 @@ export function openEndpoint(t: Test, words: EndpointWords, options: EndpointOpt
 }
 
 export class Exchange implements Waiter, UpstreamEvents {
+  preamble: Buffer | undefined
   cancelled = false
   connection: Connection | undefined
   call: UpstreamCall | undefined
@@ -124,7 +125,7 @@ export class Exchange implements Waiter, UpstreamEvents {
   }
 }
 
-export type RequestWords = Partial<UpstreamRequest> & { fresh?: boolean }
+export type RequestWords = Partial<UpstreamRequest> & { fresh?: boolean; preamble?: Buffer }
 
 /** Sends a request; `begin` writes its body once there is a connection (by default there is none). */
 export function send(
@@ -132,7 +133,7 @@ export function send(
   words: RequestWords = {},
   begin: (exchange: Exchange) => void = (exchange) => exchange.call!.end([]),
 ): Exchange {
-  const { fresh = false, ...request } = words
+  const { fresh = false, preamble, ...request } = words
   const exchange = new Exchange(
     {
       head: `${words.method ?? 'GET'} / HTTP/1.1\r\nHost: up.test\r\n\r\n`,
@@ -144,6 +145,7 @@ export function send(
     },
     begin,
   )
+  exchange.preamble = preamble
   endpoint.acquire(exchange, fresh)
   return exchange
 }

@@ -84,7 +84,7 @@ t.test('actions that differ stay apart', async (t) => {
 })
 
 t.test('an update that takes away says so once', async (t) => {
-  const removed = { hosts: ['a.test'], upstreams: [], certificates: ['b.test'] }
+  const removed = { hosts: ['a.test'], upstreams: [], certificates: ['b.test'], listeners: ['TCP [::]:30080'] }
   const pieces = [...cutUpdate({ ...update, removed })]
   t.same(joinUpdate(pieces).removed, removed)
   t.equal(pieces.filter((piece) => piece.removed.hosts.length > 0).length, 1)
@@ -95,6 +95,7 @@ t.test('figures in several messages add up to the same', async (t) => {
   for (let index = 0; index < 1_000; index++)
     counts.observe(makeRecord({ labels: makeLabels({ ingress: `default/i${index}` }), error: undefined }))
   counts.observe(makeRecord({ error: 'PORTICO_UP_RESET', status: 502 }))
+  for (let index = 0; index < 1_000; index++) counts.countConnection(`listener ${index}`, 'served')
   const figures: TrafficFigures = {
     counts: counts.take(),
     endpoints: Array.from({ length: 500 }, (_, port) => ({
@@ -135,5 +136,9 @@ t.test('figures in several messages add up to the same', async (t) => {
     pieces.flatMap((piece) => [...piece.counts.errors]),
     [['PORTICO_UP_RESET', 1]],
   )
+  const connections = pieces.flatMap((piece) => [...piece.counts.connections])
+  t.equal(connections.length, 1_000)
+  t.ok(pieces.every((piece) => piece.counts.connections.size < 300))
+  t.same(connections[0], ['listener 0', new Map([['served', 1]])])
   t.ok(pieces.every(({ inFlight }) => inFlight === 4))
 })

@@ -1,0 +1,198 @@
+/** Connections that nobody reads: each is passed on, byte by byte, to a connection of its own to one endpoint. */
+import type { Socket } from 'node:net'
+import type { Clock } from '../base/clock.ts'
+import { GatewayError } from '../base/errors.ts'
+import type { Settings } from '../settings-table.ts'
+import type { ServedListener } from '../snapshot.ts'
+import type { ConnectionRecord } from '../telemetry/record.ts'
+import type { Connection } from '../upstream/connection.ts'
+import type { Waiter } from '../upstream/connection-pool.ts'
+import type { EndpointState } from '../upstream/endpoint.ts'
+import type { UpstreamPool } from '../upstream/pool.ts'
+import { findPath, findPeerAddress } from './origin.ts'
+import { composeProxyHeader, findProxyVersion } from './proxy-protocol.ts'
+import { resetSocket } from './reset.ts'
+import { Tunnel } from './tunnel.ts'
+
+export type RelayOptions = Readonly<{
+  /** Those in force. */
+  settings: () => Settings
+  clock: Clock
+  /** Called once for each connection. */
+  onFinish: (record: ConnectionRecord) => void
+}>
+
+/** All that are under way. */
+export class Relays {
+  readonly #options: RelayOptions
+  readonly #relays = new Set<Relay>()
+  readonly #idleWaiters: (() => void)[] = []
+
+  constructor(options: RelayOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#relays.size
+  }
+
+  whenIdle(): Promise<void> {
+    if (this.#relays.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#idleWaiters.push(resolve))
+  }
+
+  /** Takes a connection of which nothing was read, whose peer may shut down its side alone, and which has an error listener. */
+  open(client: Socket, served: ServedListener): void {
+    const relay = new Relay(client, served, this.#options, (record) => {
+      this.#relays.delete(relay)
+      this.#options.onFinish(record)
+      if (this.#relays.size === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
+    })
+    this.#relays.add(relay)
+    relay.start()
+  }
+
+  /** Cuts all. */
+  destroy(): void {
+    for (const relay of this.#relays) relay.destroy()
+  }
+}
+
+/** The next endpoint for one client that is not among `tried`. Connections and UDP sessions both ask here. */
+export function pickFor(
+  pool: UpstreamPool,
+  clientAddress: string,
+  tried: readonly EndpointState[],
+): EndpointState | GatewayError {
+  return pool.pick({ clientAddress, target: '', header: noHeader }, tried)
+}
+
+function noHeader(): undefined {}
+
+class Relay implements Waiter {
+  readonly preamble: Buffer | undefined
+  readonly #client: Socket
+  readonly #served: ServedListener
+  readonly #options: RelayOptions
+  readonly #onFinish: (record: ConnectionRecord) => void
+  readonly #clientAddress: string
+  readonly #startedAt: number
+  /** Bytes that were read before the first that is passed on. */
+  readonly #startIn: number
+  #tried: readonly EndpointState[] = []
+  #endpoint: EndpointState | undefined
+  #tunnel: Tunnel | undefined
+  #error: GatewayError | undefined
+  #isOver = false
+
+  constructor(
+    client: Socket,
+    served: ServedListener,
+    options: RelayOptions,
+    onFinish: (record: ConnectionRecord) => void,
+  ) {
+    this.#client = client
+    this.#served = served
+    this.#options = options
+    this.#onFinish = onFinish
+    this.#clientAddress = findPeerAddress(client)
+    this.#startedAt = options.clock.monotonic()
+    this.#startIn = client.bytesRead - client.readableLength
+    const { upstream } = served.route
+    const version = upstream && findProxyVersion(upstream.policy)
+    this.preamble = version && composeProxyHeader(version, findPath(client))
+  }
+
+  /** Once it has gone, so may its client, or all others were cut. */
+  get cancelled(): boolean {
+    return this.#isOver
+  }
+
+  /** The client's first bytes wait in its socket, which reads no further ahead than it may. */
+  start(): void {
+    if (this.#client.destroyed) {
+      this.#finish()
+      return
+    }
+    this.#client.pause()
+    this.#client.once('close', this.#onClientGone)
+    this.#tryNext(undefined)
+  }
+
+  destroy(): void {
+    if (this.#tunnel) this.#tunnel.destroy()
+    else this.#client.destroy()
+  }
+
+  onConnection(connection: Connection): void {
+    const upstream = connection.detach()
+    if (upstream.destroyed) {
+      this.onConnectionError(new GatewayError('PORTICO_UP_RESET', `${connection.owner.place}: closed at once`))
+      return
+    }
+    // All that can be seen of an endpoint whose bytes nobody reads.
+    this.#endpoint!.recordAnswer(200, this.#options.clock.monotonic() - this.#startedAt)
+    this.#client.off('close', this.#onClientGone)
+    this.#tunnel = new Tunnel(this.#client, upstream, this.#options.settings().timeouts.streamIdle, () =>
+      this.#finish(),
+    )
+  }
+
+  onConnectionError(error: GatewayError): void {
+    this.#endpoint!.recordFailure(error)
+    this.#leaveEndpoint()
+    this.#tryNext(error)
+  }
+
+  #tryNext(previous: GatewayError | undefined): void {
+    const { upstream } = this.#served.route
+    if (previous && upstream && this.#tried.length >= upstream.policy.tries) {
+      this.#fail(previous)
+      return
+    }
+    const picked = upstream
+      ? pickFor(upstream, this.#clientAddress, this.#tried)
+      : new GatewayError('PORTICO_UP_NO_SERVICE', this.#served.listener.upstream)
+    if (picked instanceof GatewayError) {
+      this.#fail(previous ?? picked)
+      return
+    }
+    this.#tried = [...this.#tried, picked]
+    this.#endpoint = picked
+    picked.begin()
+    picked.acquire(this, true)
+  }
+
+  /** A client hears of it as from a port where nobody listens. */
+  #fail(error: GatewayError): void {
+    this.#error = error
+    this.#client.off('close', this.#onClientGone)
+    resetSocket(this.#client)
+    this.#finish()
+  }
+
+  #onClientGone = (): void => this.#finish()
+
+  #finish(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#leaveEndpoint()
+    this.#onFinish({
+      listener: this.#served.listener.id,
+      clientAddress: this.#clientAddress,
+      endpoint: this.#tried.at(-1)?.label,
+      tries: this.#tried.length,
+      bytesIn: this.#client.bytesRead - this.#startIn,
+      bytesOut: this.#client.bytesWritten,
+      durationMs: this.#options.clock.monotonic() - this.#startedAt,
+      error: this.#error?.code,
+      detail: this.#error?.detail || undefined,
+    })
+  }
+
+  #leaveEndpoint(): void {
+    if (!this.#endpoint) return
+    this.#endpoint.end()
+    this.#endpoint = undefined
+  }
+}

@@ -1,0 +1,76 @@
+/** The data side of one process, over a model of few words, with ports of Services opened where the system gives them. */
+import { pino } from 'pino'
+import type { Test } from 'tap'
+import { type Clock, systemClock } from '../../lib/base/clock.ts'
+import type { Certificate } from '../../lib/model/certificate.ts'
+import { placeOf } from '../../lib/model/service-listener.ts'
+import { diffLive, type LiveConfiguration, selectLive } from '../../lib/snapshot-update.ts'
+import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
+import { Traffic } from '../../lib/traffic.ts'
+import { makeSettings } from './settings.ts'
+import { type ModelWords, makeModel } from './snapshot.ts'
+
+export type StartedTraffic = {
+  readonly traffic: Traffic
+  readonly counts: RequestCounts
+  /** Every log line, parsed. */
+  readonly lines: Record<string, unknown>[]
+  /** Bound ports by place. */
+  readonly ports: Record<string, number>
+  /** Of the only listener. */
+  readonly port: number
+  /** Puts another configuration in force; opens and closes nothing. */
+  load(words: ModelWords, changes?: Readonly<Record<string, unknown>>): Promise<void>
+  /** Of all listeners together. */
+  result(name: string): number
+}
+
+export async function startTraffic(
+  t: Test,
+  words: ModelWords,
+  changes: Readonly<Record<string, unknown>> = {},
+  given: { clock?: Clock; defaultCertificate?: Certificate } = {},
+): Promise<StartedTraffic> {
+  const settings = makeSettings(changes)
+  const lines: Record<string, unknown>[] = []
+  const counts = new RequestCounts()
+  const traffic = new Traffic({
+    settings,
+    clock: given.clock ?? systemClock,
+    log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
+    counts,
+    defaultCertificate: given.defaultCertificate,
+    ticketSecret: Buffer.alloc(32),
+    httpsPort: () => undefined,
+  })
+  t.teardown(() => traffic.close())
+  let live: LiveConfiguration | undefined
+  let generation = 0
+  const load = async (next: ModelWords, other = changes) => {
+    const model = makeModel(next)
+    const now = { generation: ++generation, builtAt: 0, settings: makeSettings(other), model, diagnostics: [] }
+    const before = live
+    live = selectLive(now, before)
+    await traffic.apply(diffLive(before, live))
+  }
+  await load(words)
+  const ports: Record<string, number> = {}
+  for (const listener of live?.listeners ?? []) {
+    ports[placeOf(listener)] = (await traffic.listen(placeOf(listener))).port
+  }
+  return {
+    traffic,
+    counts,
+    lines,
+    ports,
+    port: Object.values(ports)[0] ?? 0,
+    load,
+    result: (name) =>
+      [...counts.connections.values()].reduce((sum, results) => sum + (results.get(name as never) ?? 0), 0),
+  }
+}
+
+/** Waits until it is so. */
+export async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5))
+}
