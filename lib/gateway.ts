@@ -8,6 +8,7 @@ import { countDiagnostics } from './base/diagnostics.ts'
 import type { Carrier } from './carrier.ts'
 import { type Configuration, type ConfigurationInput, ConfigurationLoader, hasSettingErrors } from './configuration.ts'
 import type { Certificate } from './model/certificate.ts'
+import { NameObserver } from './names/observer.ts'
 import { Observation } from './observation.ts'
 import { FileWatch } from './providers/file-watch.ts'
 import { type Reloaded, Reloader, type ReloadFailed } from './reload.ts'
@@ -138,7 +139,10 @@ class GatewayProcess implements Gateway {
       onFailed: (failure) => this.#failReload(failure),
     })
     this.#observation = new Observation(
-      { observers: () => [], apply: async (served) => this.#carrier?.apply(served) },
+      {
+        observers: (onChange) => [new NameObserver({ log: this.log, onChange })],
+        apply: async (served) => (this.#state === 'created' ? undefined : this.#carrier?.apply(served)),
+      },
       this.#reloader.current,
     )
   }
@@ -160,13 +164,16 @@ class GatewayProcess implements Gateway {
   }
 
   async start(): Promise<void> {
+    let first: ServedConfiguration
     try {
-      await this.#open()
+      first = await this.#open()
     } catch (error) {
       await this.#close()
       throw error
     }
     this.#state = 'running'
+    // What was observed while the ports were opened.
+    if (this.served !== first) await this.#carrier?.apply(this.served)
     this.#metrics.reload(true, describeConfiguration(this.served))
     await this.#watch?.update(this.configuration.stamps)
   }
@@ -183,8 +190,8 @@ class GatewayProcess implements Gateway {
     return this.#stopping
   }
 
-  /** The admin port first, so that probes are answered from the beginning. */
-  async #open(): Promise<void> {
+  /** The admin port first, so that probes are answered from the beginning. Resolves to what serves then. */
+  async #open(): Promise<ServedConfiguration> {
     const settings = this.#settings
     if (settings.admin.enabled) {
       this.#admin = createAdmin({
@@ -207,8 +214,11 @@ class GatewayProcess implements Gateway {
       this.#defaultCertificate = await loadDefaultCertificate(folder, this.#clock, this.log)
     }
     this.#carrier = await this.#createCarrier()
-    const ports = await this.#carrier.start(this.served)
+    await this.#observation.prepare()
+    const first = this.served
+    const ports = await this.#carrier.start(first)
     this.#ports = { ...ports, ...this.#ports }
+    return first
   }
 
   /** Loads what it takes, and no more: without traffic of its own, this process does without a good part of the code. */

@@ -2,6 +2,7 @@
 import { isIP, isIPv6 } from 'node:net'
 import { createAddressSet } from './base/cidr.ts'
 import { parseEndpointAddress } from './base/endpoint-address.ts'
+import { parseAuthority } from './base/hostname.ts'
 import { findNearest } from './base/nearest.ts'
 import type { FieldPath } from './base/position.ts'
 import { SERVICE_SETTINGS_BY_NAME } from './service-settings.ts'
@@ -34,6 +35,12 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
       return readList(raw, form, 'a list of addresses and CIDR ranges', checkCidr)
     case 'endpoints':
       return readEndpoints(raw, form)
+    case 'servers':
+      return readList(raw, form, 'a list of DNS servers', checkServer)
+    case 'hostPolicy':
+      return readHost(raw)
+    case 'hostname':
+      return readHostname(raw)
     case 'services':
       return readServices(raw, form, variable)
     case 'workers':
@@ -247,6 +254,28 @@ function checkCidr(entry: string): { message: string; help: string } | undefined
       help: 'write 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32',
     }
   }
+}
+
+function checkServer(entry: string): { message: string; help: string } | undefined {
+  const parsed = isIP(entry) === 0 ? parseAuthority(entry) : { hostname: entry }
+  if (parsed && isIP(parsed.hostname) !== 0) return undefined
+  return {
+    message: `"${entry}" is not the address of a DNS server`,
+    help: 'write 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353',
+  }
+}
+
+/** `client`, `endpoint`, or what a Host field may say. */
+function readHost(raw: unknown): Read {
+  if (typeof raw === 'string' && parseAuthority(raw)?.hostname) return { value: raw }
+  return problem(`${show(raw)} is not a Host`, 'write client, endpoint, or a host name with or without a port')
+}
+
+/** A DNS name, or nothing. */
+function readHostname(raw: unknown): Read {
+  const parsed = typeof raw === 'string' && !raw.includes(':') ? parseAuthority(raw) : undefined
+  if (parsed && isIP(parsed.hostname) === 0) return { value: parsed.hostname }
+  return problem(`${show(raw)} is not a host name`, 'write a DNS name such as api.example.com, without scheme and port')
 }
 
 const SERVICE_KEY = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?\/[a-z0-9]([a-z0-9-]*[a-z0-9])?(:[a-z0-9]([a-z0-9-]*[a-z0-9])?)?$/

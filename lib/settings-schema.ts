@@ -39,6 +39,9 @@ function describeLeaf(leaf: SettingLeaf): Schema {
     case 'boolean':
     case 'string':
       return { ...common, type: leaf.type }
+    case 'hostPolicy':
+    case 'hostname':
+      return { ...common, type: 'string' }
     case 'address':
       return { ...common, type: 'string', anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] }
     case 'enum':
@@ -60,6 +63,7 @@ function describeLeaf(leaf: SettingLeaf): Schema {
         ],
       }
     case 'strings':
+    case 'servers':
     case 'cidrs':
       return { ...common, type: 'array', items: { type: 'string', minLength: 1 } }
     case 'services':

@@ -72,7 +72,8 @@ export const ENDPOINTS: View<EndpointRow> = {
     { title: 'SOURCE', cell: (row) => row.sourceName },
     { title: 'STATE', cell: (row) => row.state },
     { title: 'REASON', cell: (row) => row.reason },
-    { title: 'WEIGHT', wide: true, cell: (row) => String(row.weight) },
+    { title: 'NAME', wide: true, cell: (row) => row.name ?? '' },
+    { title: 'WEIGHT', wide: true, cell: (row) => printWeight(row.weight) },
     { title: 'NODE', wide: true, cell: (row) => row.nodeName ?? '' },
     { title: 'ZONE', wide: true, cell: (row) => row.zone ?? '' },
     { title: 'POSITION', wide: true, cell: (row) => row.position ?? '' },
@@ -145,6 +146,11 @@ export const SETTING_VIEW: View<SettingRow> = {
 export function layOutRows<Row>(view: View<Row>, rows: readonly Row[], wide: boolean): string[][] {
   const columns = view.columns.filter((column) => wide || !column.wide)
   return [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ cell }) => cell(row, wide)))]
+}
+
+/** A name's addresses share its weight, which may leave a fraction. */
+function printWeight(weight: number): string {
+  return String(Number(weight.toFixed(3)))
 }
 
 /** As kubectl: the first three, and how many there are besides. */

@@ -55,14 +55,16 @@ export type EndpointRow = Readonly<{
   service: string
   port: number
   portName: string
-  /** `host:port`, IPv6 in brackets. */
+  /** `host:port`, IPv6 in brackets. Names stand there while no gateway runs, and where they are not resolved. */
   address: string
+  /** The name that the address is one of; undefined where there is none. */
+  name: string | undefined
   weight: number
   /**
    * `ready` gets requests; `draining` gets them only while no other is ready (serving and terminating); `denied` never
-   * does, since the settings forbid its address.
+   * does, since the settings forbid its address; `unresolved` is a name without an address.
    */
-  state: 'ready' | 'draining' | 'not ready' | 'denied'
+  state: 'ready' | 'draining' | 'not ready' | 'denied' | 'unresolved'
   reason: string
   /** Which of the places an endpoint can come from: `EndpointSlice`, `annotation` … */
   source: Endpoint['source']
@@ -83,7 +85,7 @@ export type EndpointRow = Readonly<{
 
 /** What the gateway counts of an endpoint while it lives, as the upstream's EndpointState has it. */
 export type EndpointFigures = Readonly<{
-  identity: Readonly<{ upstream: UpstreamKey; protocol: UpstreamProtocol; host: string; port: number }>
+  identity: Readonly<{ upstream: UpstreamKey; protocol: UpstreamProtocol; host: string; port: number; name?: string }>
   inFlight: number
   requests: number
   failures: number
@@ -202,7 +204,8 @@ function routeState(
   if (action.type === 'unavailable') return { state: 'unavailable', reason: `${action.status}: ${action.reason}` }
   if (upstream && usableEndpoints(upstream).length > 0) return { state: 'served', reason: undefined }
   const count = upstream?.endpoints.length ?? 0
-  const why = count === 0 ? 'the service has no endpoints' : `none of its ${count} endpoints is ready`
+  const lost = upstream?.unresolved?.[0]?.reason
+  const why = lost ?? (count === 0 ? 'the service has no endpoints' : `none of its ${count} endpoints is ready`)
   return { state: 'no endpoints', reason: `503: ${why}` }
 }
 
@@ -233,28 +236,20 @@ export function servicesView(model: Model): readonly ServiceRow[] {
 /** Every endpoint of every upstream, by Service, port and address. */
 export function endpointsView(model: Model, figures: Iterable<EndpointFigures> = []): readonly EndpointRow[] {
   const live = new Map<string, EndpointFigures>()
-  for (const each of figures)
-    live.set(`${each.identity.upstream} ${printEndpointAddress(each.identity.host, each.identity.port)}`, each)
+  for (const each of figures) live.set(`${each.identity.upstream} ${figuresKey(each.identity)}`, each)
   const rows: EndpointRow[] = []
   for (const upstream of model.upstreams.values()) {
-    const { namespace, name } = upstream.service
     for (const endpoint of upstream.endpoints) {
-      const known = live.get(`${upstream.key} ${printEndpointAddress(endpoint.host, endpoint.port)}`)
+      const known = live.get(`${upstream.key} ${figuresKey(endpoint)}`)
       rows.push({
-        namespace,
-        service: name,
-        port: upstream.port.number,
-        portName: upstream.port.name,
-        address: printEndpointAddress(endpoint.host, endpoint.port),
-        weight: endpoint.weight,
+        ...endpointRow(endpoint, upstream),
         ...endpointState(endpoint, upstream),
-        source: endpoint.source,
-        sourceName: endpoint.sourceName,
-        nodeName: endpoint.nodeName,
-        zone: endpoint.zone,
-        position: endpoint.position && printPosition(endpoint.position),
         ...(known && { live: printFigures(known) }),
       })
+    }
+    for (const { endpoint, code, reason } of upstream.unresolved ?? []) {
+      const state = code === 'PORTICO_UP_ADDRESS_DENIED' ? 'denied' : 'unresolved'
+      rows.push({ ...endpointRow(endpoint, upstream), name: endpoint.host, state, reason })
     }
   }
   return rows.sort(
@@ -264,6 +259,27 @@ export function endpointsView(model: Model, figures: Iterable<EndpointFigures> =
       a.port - b.port ||
       compareText(a.address, b.address),
   )
+}
+
+function figuresKey({ host, port, name }: Readonly<{ host: string; port: number; name?: string }>): string {
+  return `${printEndpointAddress(host, port)} ${name ?? ''}`
+}
+
+function endpointRow(endpoint: Endpoint, { service, port }: Upstream): Omit<EndpointRow, 'state' | 'reason' | 'live'> {
+  return {
+    namespace: service.namespace,
+    service: service.name,
+    port: port.number,
+    portName: port.name,
+    address: printEndpointAddress(endpoint.host, endpoint.port),
+    name: endpoint.name,
+    weight: endpoint.weight,
+    source: endpoint.source,
+    sourceName: endpoint.sourceName,
+    nodeName: endpoint.nodeName,
+    zone: endpoint.zone,
+    position: endpoint.position && printPosition(endpoint.position),
+  }
 }
 
 /** What a certificate row needs of a certificate: everything but the key. */

@@ -20,8 +20,10 @@ export type EndpointHealth = Readonly<{
 }>
 
 export type Endpoint = Readonly<{
-  /** An IP address, or a DNS name to resolve (FQDN slices, settings, annotation, ExternalName). */
+  /** An IP address, or a DNS name to resolve (FQDN slices, settings, annotation, ExternalName); never a name on the data side. */
   host: string
+  /** The name that `host` is an address of, where it was observed (names/). */
+  name?: string
   port: number
   weight: number
   /** `serving && !ready` endpoints are the fallback of S26c. */
@@ -39,13 +41,25 @@ export type Endpoint = Readonly<{
   position?: SourcePosition
 }>
 
+/** An endpoint given by a name that leads nowhere at the moment. */
+export type UnresolvedEndpoint = Readonly<{
+  /** As it was written. */
+  endpoint: Endpoint
+  /** What a request gets where nothing else is left. */
+  code: 'PORTICO_UP_NAME_UNRESOLVED' | 'PORTICO_UP_ADDRESS_DENIED'
+  /** For people, the name included. */
+  reason: string
+}>
+
 export type Upstream = Readonly<{
   key: UpstreamKey
   service: Readonly<{ namespace: string; name: string; type: string; position: SourcePosition }>
   port: Readonly<{ number: number; name: string; targetPort: number | string }>
   protocol: UpstreamProtocol
-  /** De-duplicated by host and port, in a stable order. */
+  /** De-duplicated by host and port (and by name, where that was resolved), in a stable order. */
   endpoints: readonly Endpoint[]
+  /** Those that `endpoints` lack because their names lead nowhere (names/); undefined where there are none. */
+  unresolved?: readonly UnresolvedEndpoint[]
   /** Why no route may lead here, where none may (S33). */
   denied?: string | undefined
   /** Addresses found by resolving a name are refused when loopback, link-local, metadata or private (ExternalName only). */

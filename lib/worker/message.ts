@@ -1,7 +1,7 @@
 /** What the control process and its workers say to each other, and how a large update is cut so that no message stalls anybody. */
 import type { RequestErrorCode } from '../base/errors.ts'
 import type { Certificate } from '../model/certificate.ts'
-import type { Upstream } from '../model/upstream.ts'
+import type { Endpoint, Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
 import type { LiveHost, LiveRoute, SnapshotUpdate } from '../snapshot-update.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
@@ -55,7 +55,7 @@ export type TrafficFigures = Readonly<{
 
 /** Requests and failures since the last time, and what is under way now. */
 export type EndpointData = Readonly<{
-  identity: Pick<EndpointIdentity, 'upstream' | 'protocol' | 'host' | 'port'> & Readonly<{ key: string }>
+  identity: Pick<EndpointIdentity, 'upstream' | 'protocol' | 'host' | 'port'> & Readonly<{ key: string; name?: string }>
   inFlight: number
   requests: number
   failures: number
@@ -136,7 +136,16 @@ function pickRoute({ id, match, action, ingress }: LiveRoute): LiveRoute {
 }
 
 function dropPositions(upstream: Upstream): Upstream {
-  return { ...upstream, endpoints: upstream.endpoints.map(({ position: _, ...endpoint }) => endpoint) }
+  const { endpoints, unresolved } = upstream
+  return {
+    ...upstream,
+    endpoints: endpoints.map(dropPosition),
+    ...(unresolved && { unresolved: unresolved.map((each) => ({ ...each, endpoint: dropPosition(each.endpoint) })) }),
+  }
+}
+
+function dropPosition({ position: _, ...endpoint }: Endpoint): Endpoint {
+  return endpoint
 }
 
 /** Figures in messages of bounded size, at least one; together they say what `figures` says. */

@@ -3,7 +3,7 @@ import { systemClock } from '../../lib/base/clock.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Route, VirtualHost } from '../../lib/model/route.ts'
-import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../../lib/model/upstream.ts'
+import type { Endpoint, UnresolvedEndpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../../lib/model/upstream.ts'
 import type { PolicyOverrides } from '../../lib/service-settings.ts'
 import type { Settings } from '../../lib/settings-table.ts'
 import { buildSnapshot, type Snapshot } from '../../lib/snapshot.ts'
@@ -18,6 +18,7 @@ export type UpstreamWords = Readonly<{
   endpoints: readonly EndpointWords[]
   protocol?: UpstreamProtocol
   guardAddresses?: boolean
+  unresolved?: readonly UnresolvedEndpoint[]
   /** By dotted name under `upstream`. */
   policy?: PolicyOverrides
 }>
@@ -73,6 +74,7 @@ export function makeUpstream(name: string, words: readonly EndpointWords[] | Ups
     endpoints: given.endpoints.map(makeEndpoint),
     guardAddresses: given.guardAddresses ?? false,
     policy: given.policy,
+    ...(given.unresolved && { unresolved: given.unresolved }),
   })
 }
 
