@@ -1,7 +1,7 @@
 /** One name to its addresses, as getaddrinfo orders its sources (hosts file, DNS, the rest), but with the TTL that it hides. */
 import { lookup, Resolver } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { networkInterfaces } from 'node:os'
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os'
 import type { HostsFile } from './hosts-file.ts'
 
 export type Resolution = Readonly<{
@@ -20,7 +20,6 @@ export type ResolverOptions = Readonly<{
 
 /** For answers that carry no TTL: the hosts file and the system's resolver. */
 const LOCAL_TTL_SECONDS = 10
-const LOOPBACKS: readonly string[] = ['127.0.0.1', '::1']
 /** Milliseconds to the first answer, and how often it is asked for; the second time waits longer. */
 const QUERY = { timeout: 1_500, tries: 2 }
 
@@ -49,12 +48,8 @@ export class NameResolver {
   async resolve(name: string): Promise<Resolution> {
     const { hosts, servers } = this.#options
     await hosts.refresh()
-    const local = hosts.find(name)
+    const local = findLocal(name, hosts.find(name))
     if (local.length > 0) return { addresses: local, ttlSeconds: LOCAL_TTL_SECONDS }
-    // RFC 6761 §6.3: never asked for.
-    if (name === 'localhost' || name.endsWith('.localhost')) {
-      return { addresses: LOOPBACKS, ttlSeconds: LOCAL_TTL_SECONDS }
-    }
     const chosen = servers()
     try {
       return await this.#ask(name, chosen)
@@ -101,6 +96,19 @@ export class NameResolver {
   }
 }
 
+/**
+ * RFC 6761 §6.3: names of this machine are never asked for. Many a hosts file has one family alone for `localhost`, while
+ * applications listen on either.
+ */
+function findLocal(name: string, inFile: readonly string[]): readonly string[] {
+  if (name === 'localhost') return [...inFile, ...listLoopbacks()]
+  return inFile.length === 0 && name.endsWith('.localhost') ? listLoopbacks() : inFile
+}
+
+function listLoopbacks(): readonly string[] {
+  return listOwn().some(({ address }) => address === '::1') ? ['127.0.0.1', '::1'] : ['127.0.0.1']
+}
+
 function codeOf(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? ''
 }
@@ -123,6 +131,11 @@ function dropUnreachable(addresses: readonly string[]): readonly string[] {
 }
 
 function hasIPv6(): boolean {
-  const own = Object.values(networkInterfaces()).flatMap((each) => each ?? [])
-  return own.some(({ family, internal, address }) => family === 'IPv6' && !internal && !/^fe[89ab]/i.test(address))
+  return listOwn().some(({ family, internal, address }) => {
+    return family === 'IPv6' && !internal && !/^fe[89ab]/i.test(address)
+  })
+}
+
+function listOwn(): readonly NetworkInterfaceInfo[] {
+  return Object.values(networkInterfaces()).flatMap((each) => each ?? [])
 }
