@@ -35,6 +35,8 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
       return readList(raw, form, 'a list of addresses and CIDR ranges', checkCidr)
     case 'endpoints':
       return readEndpoints(raw, form)
+    case 'serviceNames':
+      return readList(raw, form, 'a list of Services', checkServiceName)
     case 'servers':
       return readList(raw, form, 'a list of DNS servers', checkServer)
     case 'hostPolicy':
@@ -254,6 +256,11 @@ function checkCidr(entry: string): { message: string; help: string } | undefined
       help: 'write 10.0.0.0/8, 192.0.2.7 or 2001:db8::/32',
     }
   }
+}
+
+function checkServiceName(entry: string): { message: string; help: string } | undefined {
+  if (SERVICE_NAME.test(entry)) return undefined
+  return { message: `"${entry}" names no Service`, help: 'write namespace/name' }
 }
 
 function checkServer(entry: string): { message: string; help: string } | undefined {

@@ -63,6 +63,7 @@ function describeLeaf(leaf: SettingLeaf): Schema {
         ],
       }
     case 'strings':
+    case 'serviceNames':
     case 'servers':
     case 'cidrs':
       return { ...common, type: 'array', items: { type: 'string', minLength: 1 } }

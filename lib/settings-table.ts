@@ -16,6 +16,7 @@ export type SettingType =
   | 'cidrs'
   | 'endpoints'
   | 'services'
+  | 'serviceNames'
   | 'servers'
   | 'hostPolicy'
   | 'hostname'
@@ -156,7 +157,7 @@ export const SETTINGS = {
       doc: 'Let ExternalName Services lead to loopback, link-local, metadata and private addresses.',
     },
     allowPrivateFor: {
-      type: 'strings',
+      type: 'serviceNames',
       default: [],
       doc: 'The Services alone, as "namespace/name", that this is allowed to. Not on the Service itself: who writes manifests does not decide what they reach.',
     },
@@ -361,6 +362,7 @@ type Values = {
   endpoints: Readonly<Record<string, readonly string[]>>
   /** By Service, then by dotted name under `upstream`. */
   services: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  serviceNames: readonly string[]
   servers: readonly string[]
   hostPolicy: string
   hostname: string

@@ -36,6 +36,7 @@ export class NameObserver implements UpstreamObserver {
   /** `resolver.servers` of the settings. */
   #servers: readonly string[] = []
   readonly #names = new WeakMap<Upstream, readonly string[]>()
+  readonly #named = new WeakMap<Upstreams, readonly Upstream[]>()
   #expanded: ReadonlyMap<UpstreamKey, Expanded> = new Map()
   /** What was given last, and for what. */
   #last: Readonly<{ before: Upstreams; after: Upstreams }> | undefined
@@ -103,13 +104,16 @@ export class NameObserver implements UpstreamObserver {
   }
 
   #listAll(upstreams: Upstreams): ReadonlySet<string> {
-    const names = new Set<string>()
-    for (const upstream of this.#findNamed(upstreams)) for (const name of this.#namesOf(upstream)) names.add(name)
-    return names
+    return new Set(this.#findNamed(upstreams).flatMap((upstream) => this.#namesOf(upstream)))
   }
 
-  *#findNamed(upstreams: Upstreams): Generator<Upstream> {
-    for (const upstream of upstreams.values()) if (this.#namesOf(upstream).length > 0) yield upstream
+  #findNamed(upstreams: Upstreams): readonly Upstream[] {
+    let named = this.#named.get(upstreams)
+    if (named === undefined) {
+      named = [...upstreams.values()].filter((upstream) => this.#namesOf(upstream).length > 0)
+      this.#named.set(upstreams, named)
+    }
+    return named
   }
 
   #namesOf(upstream: Upstream): readonly string[] {

@@ -277,3 +277,60 @@ t.test('a bad policy is a diagnostic, and the Service is served without it', asy
     ['portico.dev/host: "http://x/" is not a Host', 'portico.dev/sni: "10.0.0.1" is not a host name'],
   )
 })
+
+t.test('workers get the addresses, and their changes', async (t) => {
+  const port = await startAt(t, '127.0.0.2', '127.0.0.3')
+  const dns = await startDnsServer(t, { 'moves.test': { addresses: ['127.0.0.2', '127.0.0.3'], ttl: 1 } })
+  const running = await runGateway(t, external('moves.test', port) + external('gone.test', port, { service: 'gone' }), {
+    flags: { workers: '1', 'resolver.servers': dns.address, 'externalNames.allowPrivate': 'true' },
+  })
+  const names = new Set<string>()
+  for (let n = 0; n < 4; n++) names.add(await ask(running))
+  t.same([...names].sort(), ['127.0.0.2', '127.0.0.3'])
+  t.equal(await ask(running, 'gone.test'), 'PORTICO_UP_NAME_UNRESOLVED')
+  dns.answers.set('moves.test', { addresses: ['127.0.0.3'], ttl: 1 })
+  while (running.gateway.served.model.upstreams.get(`default/web:${port}`)?.endpoints.length !== 1) {
+    await dns.nextQuestion('moves.test')
+  }
+  await askUntil(running, '127.0.0.3')
+  for (let n = 0; n < 4; n++) t.equal(await ask(running), '127.0.0.3')
+})
+
+t.test('endpoints of the settings and of the annotation may be names, with weights', async (t) => {
+  const port = await startAt(t, '127.0.0.2', '127.0.0.3', '127.0.0.4')
+  const service = `---
+apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "two.test:${port}, 127.0.0.4:${port}"}}
+spec: {ports: [{port: 80}]}
+${ingress('web', 80)}`
+  const { running } = await start(
+    t,
+    service,
+    { 'two.test': { addresses: ['127.0.0.2', '127.0.0.3'] } },
+    { 'externalNames.allowPrivate': 'false' },
+  )
+  const counts: Record<string, number> = {}
+  for (let n = 0; n < 40; n++) {
+    const name = await ask(running)
+    counts[name] = (counts[name] ?? 0) + 1
+  }
+  t.same(counts, { '127.0.0.2': 10, '127.0.0.3': 10, '127.0.0.4': 20 }, 'a name has the weight of an address')
+})
+
+t.test('a request that was begun at one address and is carried by another counts there', async (t) => {
+  const port = await startAt(t, '127.0.0.3')
+  const { running } = await start(
+    t,
+    external('half.test', port),
+    { 'half.test': { addresses: ['127.0.0.2', '127.0.0.3'] } },
+    { 'admin.enabled': 'true', 'admin.port': '0', 'upstream.tries': '1' },
+  )
+  for (let n = 0; n < 10; n++) t.equal((await visit(running, 'http://web.test/', { method: 'POST' })).status, 200)
+  const page = await fetch(`http://127.0.0.1:${running.admin}/api/v1/endpoints`)
+  const items = await page.json()
+  t.match(items, [
+    { address: `127.0.0.2:${port}`, name: 'half.test', live: { inFlight: 0, requests: 1, failures: 1 } },
+    { address: `127.0.0.3:${port}`, name: 'half.test', live: { inFlight: 0, requests: 10, failures: 0 } },
+  ])
+})
