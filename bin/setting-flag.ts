@@ -27,8 +27,16 @@ const VALUE_WORDS: Readonly<Record<string, string>> = {
   bytes: 'SIZE',
   cidrs: 'CIDR',
   endpoints: 'NS/NAME=HOST:PORT',
+  services: 'NS/NAME:SETTING=VALUE',
+  serviceNames: 'NS/NAME',
+  servers: 'ADDRESS',
+  hostPolicy: 'client|endpoint|HOST',
+  hostname: 'NAME',
   workers: 'NUMBER|auto',
 }
+
+/** Types whose flags may be given several times. */
+const LISTS: ReadonlySet<string> = new Set(['strings', 'cidrs', 'endpoints', 'services', 'serviceNames', 'servers'])
 
 /** One flag of a setting; `listed` is false for the long form of a setting that has a short name. */
 export type SettingFlag = Flag & Readonly<{ setting: string; listed: boolean }>
@@ -89,5 +97,5 @@ export function environmentOf(flag: SettingFlag): string {
 }
 
 function isList(leaf: NamedSetting['leaf']): boolean {
-  return leaf.type === 'strings' || leaf.type === 'cidrs' || leaf.type === 'endpoints'
+  return LISTS.has(leaf.type)
 }
