@@ -42,7 +42,7 @@ export function expandUpstream(
       groups.push([endpoint, [endpoint.host]])
       continue
     }
-    const found = choose(endpoint.host, answerOf(endpoint.host.toLowerCase()), family, upstream.guardAddresses)
+    const found = choose(answerOf(endpoint.host.toLowerCase()), family, upstream.guardAddresses)
     refused.push(...found.refused.map((address) => `${endpoint.host}: ${address} is ${isPrivateAddress(address)}`))
     if (found.addresses.length > 0) groups.push([endpoint, found.addresses])
     else unresolved.push(Object.freeze({ endpoint, code: found.code, reason: `${endpoint.host}: ${found.reason}` }))
@@ -74,7 +74,7 @@ type Choice = Readonly<{
 }>
 
 /** The guard looks at every answer anew, so that a name cannot be moved to where it must not lead (DNS rebinding). */
-function choose(name: string, answer: NameAnswer, family: AddressFamily, isGuarded: boolean): Choice {
+function choose(answer: NameAnswer, family: AddressFamily, isGuarded: boolean): Choice {
   const wanted = FAMILIES[family]
   const known = wanted === 0 ? answer.addresses : answer.addresses.filter((address) => isIP(address) === wanted)
   const refused = isGuarded ? known.filter((address) => isPrivateAddress(address) !== undefined) : []
@@ -84,6 +84,6 @@ function choose(name: string, answer: NameAnswer, family: AddressFamily, isGuard
     const more = refused.length > MAX_PRINTED ? ` and ${refused.length - MAX_PRINTED} more` : ''
     return { addresses, refused, code: 'PORTICO_UP_ADDRESS_DENIED', reason: `${shown.join(', ')}${more}` }
   }
-  const reason = answer.addresses.length === 0 ? answer.reason : `${name} has no IPv${wanted} address`
+  const reason = answer.addresses.length === 0 ? answer.reason : `it has no IPv${wanted} address`
   return { addresses, refused, code: 'PORTICO_UP_NAME_UNRESOLVED', reason }
 }

@@ -73,7 +73,7 @@ t.test('one family alone', async (t) => {
   t.same(hosts('ipv4'), ['93.184.216.34'])
   t.same(hosts('ipv6'), ['2606:2800:220:1::1'])
   t.match(expand(['one.test:80'], {}, 'ipv6').upstream.unresolved, [
-    { code: 'PORTICO_UP_NAME_UNRESOLVED', reason: 'one.test: one.test has no IPv6 address' },
+    { code: 'PORTICO_UP_NAME_UNRESOLVED', reason: 'one.test: it has no IPv6 address' },
   ])
 })
 
