@@ -32,10 +32,25 @@ const VALUE_WORDS: Readonly<Record<string, string>> = {
   serviceRange: 'CIDR',
   portRange: 'PORT-PORT',
   endpoints: 'NS/NAME=HOST:PORT',
+  services: 'NS/NAME:SETTING=VALUE',
+  serviceNames: 'NS/NAME',
+  servers: 'ADDRESS',
+  hostPolicy: 'client|endpoint|HOST',
+  hostname: 'NAME',
   workers: 'NUMBER|auto',
 }
 
-const LISTS: ReadonlySet<string> = new Set(['strings', 'cidrs', 'addresses', 'addressRanges', 'endpoints'])
+/** Types whose flags may be given several times. */
+const LISTS: ReadonlySet<string> = new Set([
+  'strings',
+  'cidrs',
+  'addresses',
+  'addressRanges',
+  'endpoints',
+  'services',
+  'serviceNames',
+  'servers',
+])
 
 /** One flag of a setting; `listed` is false for the long form of a setting that has a short name. */
 export type SettingFlag = Flag & Readonly<{ setting: string; listed: boolean }>

@@ -14,6 +14,7 @@ import type { DnsServer } from './dns/server.ts'
 import { HealthObserver } from './health/observer.ts'
 import type { Certificate } from './model/certificate.ts'
 import type { EndpointTrouble } from './model/upstream.ts'
+import { NameObserver } from './names/observer.ts'
 import { Observation } from './observation.ts'
 import { FileWatch } from './providers/file-watch.ts'
 import { type Reloaded, Reloader, type ReloadFailed } from './reload.ts'
@@ -171,7 +172,7 @@ class GatewayProcess implements Gateway {
       {
         observers: (onChange) => {
           this.#health = new HealthObserver({ clock: this.#clock, log: this.log }, onChange)
-          return [this.#health]
+          return [new NameObserver({ log: this.log, onChange }), this.#health]
         },
         apply: (served) => this.#apply(served),
       },
@@ -196,14 +197,17 @@ class GatewayProcess implements Gateway {
   }
 
   async start(): Promise<void> {
+    let first: ServedConfiguration
     try {
-      await this.#open()
+      first = await this.#open()
     } catch (error) {
       await this.#close()
       throw error
     }
     this.#state = 'running'
     this.#keeper.keep(this.configuration.allocations)
+    // What was observed while the ports were opened.
+    if (this.served !== first) await this.#apply(this.served)
     this.#metrics.reload(true, describeConfiguration(this.served))
     await this.#watch?.update(this.configuration.stamps)
   }
@@ -220,8 +224,8 @@ class GatewayProcess implements Gateway {
     return this.#stopping
   }
 
-  /** The admin port first, so that probes are answered from the beginning. */
-  async #open(): Promise<void> {
+  /** The admin port first, so that probes are answered from the beginning. Resolves to what serves then. */
+  async #open(): Promise<ServedConfiguration> {
     const settings = this.#settings
     if (settings.admin.enabled) {
       this.#admin = createAdmin({
@@ -244,11 +248,14 @@ class GatewayProcess implements Gateway {
       this.#defaultCertificate = await loadDefaultCertificate(folder, this.#clock, this.log)
     }
     this.#carrier = await this.#createCarrier()
-    const ports = await this.#carrier.start(this.served)
+    await this.#observation.prepare()
+    const first = this.served
+    const ports = await this.#carrier.start(first)
     this.#ports = { ...ports, ...this.#ports }
     this.#health?.start()
     await this.#serviceHealth.update(this.served.model)
     if (settings.dns.enabled) await this.#openDns()
+    return first
   }
 
   async #openDns(): Promise<void> {

@@ -10,6 +10,8 @@ export type Upstreams = ReadonlyMap<UpstreamKey, Upstream>
 
 /** Calls the `onChange` that it was made with where `observe` would give something else than the last time. */
 export type UpstreamObserver = {
+  /** Finds out, within a short time, what `observe` can say better then; called before it where a configuration is new. */
+  prepare?(upstreams: Upstreams, settings: Settings): Promise<void>
   /** From now on these are all there are. Gives what did not change as the same object, the whole map included. */
   observe(upstreams: Upstreams, settings: Settings): Upstreams
   close(): void
@@ -44,8 +46,16 @@ export class Observation {
     return this.#served
   }
 
-  /** Puts a loaded configuration in force. */
-  apply(loaded: ServedConfiguration): Promise<void> {
+  /** Takes in what was found out since the beginning, before anything serves. */
+  async prepare(): Promise<void> {
+    await this.#prepare(this.#loaded)
+    this.#served = this.#observe(this.#loaded)
+  }
+
+  /** Puts a loaded configuration in force; until then the one before goes on serving. */
+  async apply(loaded: ServedConfiguration): Promise<void> {
+    await this.#prepare(loaded)
+    if (this.#isClosed) return
     this.#loaded = loaded
     this.#served = this.#observe(loaded)
     return this.#options.apply(this.#served)
@@ -66,6 +76,10 @@ export class Observation {
       // Where it fails, the carrier has said so, and the next change brings all of it again.
       if (this.#served.model.upstreams !== before.model.upstreams) this.#options.apply(this.#served).catch(() => {})
     }, HOLD_OFF_MS)
+  }
+
+  async #prepare({ model, settings }: ServedConfiguration): Promise<void> {
+    await Promise.all(this.#observers.map((observer) => observer.prepare?.(model.upstreams, settings)))
   }
 
   #observe(loaded: ServedConfiguration): ServedConfiguration {

@@ -3,6 +3,7 @@ import { isIP, isIPv6 } from 'node:net'
 import { parseAddressRange, parseServiceRange } from './base/address-range.ts'
 import { createAddressSet, isPrivateAddress } from './base/cidr.ts'
 import { parseEndpointAddress } from './base/endpoint-address.ts'
+import { parseAuthority } from './base/hostname.ts'
 import { findNearest } from './base/nearest.ts'
 import { parsePortRange, printPortRange } from './base/port-range.ts'
 import type { FieldPath } from './base/position.ts'
@@ -45,6 +46,14 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
       return readPortRange(raw)
     case 'endpoints':
       return readEndpoints(raw, form)
+    case 'serviceNames':
+      return readList(raw, form, 'a list of Services', checkServiceName)
+    case 'servers':
+      return readList(raw, form, 'a list of DNS servers', checkServer)
+    case 'hostPolicy':
+      return readHost(raw)
+    case 'hostname':
+      return readHostname(raw)
     case 'services':
       return readServices(raw, form, variable)
     case 'workers':
@@ -314,6 +323,33 @@ function findFault(parse: () => unknown): string | undefined {
   } catch (error) {
     return (error as RangeError).message
   }
+}
+
+function checkServiceName(entry: string): { message: string; help: string } | undefined {
+  if (SERVICE_NAME.test(entry)) return undefined
+  return { message: `"${entry}" names no Service`, help: 'write namespace/name' }
+}
+
+function checkServer(entry: string): { message: string; help: string } | undefined {
+  const parsed = isIP(entry) === 0 ? parseAuthority(entry) : { hostname: entry }
+  if (parsed && isIP(parsed.hostname) !== 0) return undefined
+  return {
+    message: `"${entry}" is not the address of a DNS server`,
+    help: 'write 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353',
+  }
+}
+
+/** `client`, `endpoint`, or what a Host field may say. */
+function readHost(raw: unknown): Read {
+  if (typeof raw === 'string' && parseAuthority(raw)?.hostname) return { value: raw }
+  return problem(`${show(raw)} is not a Host`, 'write client, endpoint, or a host name with or without a port')
+}
+
+/** A DNS name, or nothing. */
+function readHostname(raw: unknown): Read {
+  const parsed = typeof raw === 'string' && !raw.includes(':') ? parseAuthority(raw) : undefined
+  if (parsed && isIP(parsed.hostname) === 0) return { value: parsed.hostname }
+  return problem(`${show(raw)} is not a host name`, 'write a DNS name such as api.example.com, without scheme and port')
 }
 
 const SERVICE_KEY = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?\/[a-z0-9]([a-z0-9-]*[a-z0-9])?(:[a-z0-9]([a-z0-9-]*[a-z0-9])?)?$/

@@ -39,6 +39,9 @@ function describeLeaf(leaf: SettingLeaf): Schema {
     case 'boolean':
     case 'string':
       return { ...common, type: leaf.type }
+    case 'hostPolicy':
+    case 'hostname':
+      return { ...common, type: 'string' }
     case 'address':
       return { ...common, type: 'string', anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] }
     case 'enum':
@@ -62,6 +65,8 @@ function describeLeaf(leaf: SettingLeaf): Schema {
     case 'statuses':
       return { ...common, type: ['string', 'integer'] }
     case 'strings':
+    case 'serviceNames':
+    case 'servers':
     case 'cidrs':
     case 'addressRanges':
       return { ...common, type: 'array', items: { type: 'string', minLength: 1 } }

@@ -20,6 +20,10 @@ export type SettingType =
   | 'portRange'
   | 'endpoints'
   | 'services'
+  | 'serviceNames'
+  | 'servers'
+  | 'hostPolicy'
+  | 'hostname'
   | 'workers'
   | 'statuses'
 
@@ -266,6 +270,18 @@ export const SETTINGS = {
       default: false,
       doc: 'Let ExternalName Services lead to loopback, link-local, metadata and private addresses.',
     },
+    allowPrivateFor: {
+      type: 'serviceNames',
+      default: [],
+      doc: 'The Services alone, as "namespace/name", that this is allowed to. Not on the Service itself: who writes manifests does not decide what they reach.',
+    },
+  },
+  resolver: {
+    servers: {
+      type: 'servers',
+      default: [],
+      doc: 'DNS servers to ask for the names of endpoints, as "address" or "address:port", below the hosts file; empty: those of the system.',
+    },
   },
   trustedProxies: {
     type: 'cidrs',
@@ -510,6 +526,22 @@ export const SETTINGS = {
         doc: 'Percent of the endpoints that may be ejected at once, one at least where there are two; never the last one in good health. 0 is none.',
       },
     },
+    host: {
+      type: 'hostPolicy',
+      default: 'client',
+      doc: 'The Host that endpoints are sent: "client" is what the client sent, "endpoint" the name (or address) that the endpoint was given by, anything else is sent as it stands. X-Forwarded-Host is always the client\'s.',
+    },
+    sni: {
+      type: 'hostname',
+      default: '',
+      doc: 'The name that https endpoints are asked for and that their certificates must have; empty: the name the endpoint was given by, or "service.namespace.svc" for an address.',
+    },
+    addressFamily: {
+      type: 'enum',
+      values: ['auto', 'ipv4', 'ipv6'],
+      default: 'auto',
+      doc: 'Which addresses of a name are used; auto is both, an address that cannot be connected to giving way to another.',
+    },
   },
   log: {
     level: {
@@ -556,6 +588,10 @@ type Values = {
   endpoints: Readonly<Record<string, readonly string[]>>
   /** By Service, then by dotted name under `upstream`. */
   services: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  serviceNames: readonly string[]
+  servers: readonly string[]
+  hostPolicy: string
+  hostname: string
   workers: number | 'auto'
   statuses: string
 }

@@ -121,10 +121,6 @@ export class SnapshotBuilder {
       yield
     }
     for (const key of removed.upstreams) this.#upstreams.delete(key)
-    // The one setting that endpoints take in (upstream/registry).
-    if (settings.externalNames.allowPrivate !== this.#settings?.externalNames.allowPrivate) {
-      for (const { key, guardAddresses } of this.#upstreams.values()) if (guardAddresses) changed.add(key)
-    }
     for (const key of changed) {
       this.#pools.delete(key)
       yield

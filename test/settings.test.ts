@@ -199,6 +199,20 @@ t.test('CF-17 durations need a unit, sizes a known one, and both keep to their r
     ['http.port', '"80"', '"80" is not a whole number | write digits alone, without quotes'],
     ['http.enabled', 'maybe', '"maybe" is neither true nor false | write true or false, without quotes'],
     ['http.address', '"[::1]"', '"[::1]" is not an IP address | write it without brackets: "::1"'],
+    ['upstream.host', '""', '"" is not a Host | write client, endpoint, or a host name with or without a port'],
+    ['upstream.host', '"a b"', '"a b" is not a Host | write client, endpoint, or a host name with or without a port'],
+    ['upstream.host', '"a:0"', '"a:0" is not a Host | write client, endpoint, or a host name with or without a port'],
+    [
+      'upstream.sni',
+      '"a.test:443"',
+      '"a.test:443" is not a host name | write a DNS name such as api.example.com, without scheme and port',
+    ],
+    [
+      'upstream.sni',
+      '"::1"',
+      '"::1" is not a host name | write a DNS name such as api.example.com, without scheme and port',
+    ],
+    ['upstream.addressFamily', 'ipv5', '"ipv5" is not one of auto, ipv4, ipv6 | did you mean "ipv4"?'],
     ['log.level', 'warning', '"warning" is not one of debug, info, warn, error, silent | did you mean "warn"?'],
   ]
   for (const [name, written, problem] of cases) {
@@ -218,6 +232,8 @@ t.test('problems inside lists and mappings point at the entry', async (t) => {
     '  default/api: ["127.0.0.1", "http://a:1"]',
     '  api: ["127.0.0.1:1"]',
     '  default/web: 5',
+    'resolver: {servers: [192.0.2.53, "192.0.2.53:5353", "[::1]:53", "::1", dns.test]}',
+    'externalNames: {allowPrivateFor: [default/web, web]}',
   ].join('\n')
   t.same(
     resolve(t, { yaml }).diagnostics.map(({ message, position }) => `${position?.line}:${position?.column} ${message}`),
@@ -226,6 +242,8 @@ t.test('problems inside lists and mappings point at the entry', async (t) => {
       '7:30 endpoints[default/api][1]: "http://a:1" is a URL, not an endpoint',
       '8:8 endpoints.api: "api" names no Service',
       '9:16 endpoints[default/web]: must be a list of endpoints',
+      '11:48 externalNames.allowPrivateFor[1]: "web" names no Service',
+      '10:72 resolver.servers[4]: "dns.test" is not the address of a DNS server',
       '5:5 trustedProxies[1]: "10.0.0.0/33" is not an address or a CIDR range',
     ],
   )

@@ -123,27 +123,6 @@ t.test('a snapshot takes over hosts and pools of the one before, unless they cha
   t.equal(fewer.pools.length, 1)
 })
 
-t.test('the guard of addresses follows its setting at once', async (t) => {
-  const model = makeModel({
-    upstreams: { name: { endpoints: ['localhost:3000'], guardAddresses: true }, plain: [3001] },
-    routes: [
-      { host: 'a.test', to: 'name' },
-      { host: 'b.test', to: 'plain' },
-    ],
-  })
-  let current = settings
-  const registry = new EndpointRegistry({ settings: () => current, clock: systemClock })
-  t.teardown(() => registry.close())
-  const builder = new SnapshotBuilder(registry)
-  const first = runAtOnce(builder.build(diffLive(undefined, live(1, model))))
-  current = makeSettings({ 'externalNames.allowPrivate': true })
-  const second = runAtOnce(builder.build(diffLive(live(1, model), live(2, model, current))))
-  const guarded = (snapshot: typeof first) =>
-    findRoute(snapshot.table, 'a.test', '/')?.upstream?.states[0]?.identity.guarded
-  t.same([guarded(first), guarded(second)], [true, false])
-  t.equal(second.table.hosts.find('b.test'), first.table.hosts.find('b.test'))
-})
-
 t.test('listeners come, go and change by place, and bring the upstreams that they lead to', async (t) => {
   const upstreams = { one: [3001], two: [3002], unused: [3003] }
   const first = live(1, makeModel({ upstreams, listeners: [{ to: 'one', port: 30_001 }] }))

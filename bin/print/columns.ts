@@ -82,7 +82,8 @@ export const ENDPOINTS: View<EndpointRow> = {
     { title: 'REQUESTS', wide: true, optional: true, cell: (row) => (row.live ? String(row.live.requests) : '') },
     { title: 'FAILURES', wide: true, optional: true, cell: (row) => (row.live ? String(row.live.failures) : '') },
     { title: 'LAST-FAILURE', wide: true, optional: true, cell: (row) => row.live?.lastFailure ?? '' },
-    { title: 'WEIGHT', wide: true, cell: (row) => String(row.weight) },
+    { title: 'NAME', wide: true, cell: (row) => row.name ?? '' },
+    { title: 'WEIGHT', wide: true, cell: (row) => printWeight(row.weight) },
     { title: 'NODE', wide: true, cell: (row) => row.nodeName ?? '' },
     { title: 'ZONE', wide: true, cell: (row) => row.zone ?? '' },
     { title: 'POSITION', wide: true, cell: (row) => row.position ?? '' },
@@ -170,6 +171,11 @@ export function layOutRows<Row>(view: View<Row>, rows: readonly Row[], wide: boo
     .map(({ title, optional, cell }) => ({ title, optional, cells: rows.map((row) => cell(row, wide)) }))
     .filter(({ optional, cells }) => !optional || cells.some((text) => text !== ''))
   return [columns.map(({ title }) => title), ...rows.map((_, index) => columns.map(({ cells }) => cells[index]!))]
+}
+
+/** A name's addresses share its weight, which may leave a fraction. */
+function printWeight(weight: number): string {
+  return String(Number(weight.toFixed(3)))
 }
 
 /** As kubectl: the first three, and how many there are besides. */

@@ -60,15 +60,17 @@ export type EndpointRow = Readonly<{
   port: number
   portName: string
   transport: 'TCP' | 'UDP'
-  /** `host:port`, IPv6 in brackets. */
+  /** `host:port`, IPv6 in brackets. Names stand there while no gateway runs, and where they are not resolved. */
   address: string
+  /** The name that the address is one of; undefined where there is none. */
+  name: string | undefined
   weight: number
   /**
    * `ready` gets requests; `draining` gets them only while no other is ready (serving and terminating); `denied` never
    * does, since the settings forbid its address; `unhealthy` and `ejected` get none until they are well, or where too few
-   * others are.
+   * others are; `unresolved` is a name without an address.
    */
-  state: 'ready' | 'draining' | 'not ready' | 'denied' | 'unhealthy' | 'ejected'
+  state: 'ready' | 'draining' | 'not ready' | 'denied' | 'unhealthy' | 'ejected' | 'unresolved'
   reason: string
   /** Since when its health is as it is (ISO 8601); undefined where it was never known to be bad. */
   healthSince: string | undefined
@@ -219,7 +221,8 @@ function routeState(
   const count = upstream?.endpoints.length ?? 0
   const isBad = upstream?.endpoints.some((endpoint) => endpoint.ready && !isInGoodHealth(endpoint))
   const what = isBad ? 'ready and in good health' : 'ready'
-  const why = count === 0 ? 'the service has no endpoints' : `none of its ${count} endpoints is ${what}`
+  const lost = upstream?.unresolved?.[0]?.reason
+  const why = lost ?? (count === 0 ? 'the service has no endpoints' : `none of its ${count} endpoints is ${what}`)
   return { state: 'no endpoints', reason: `503: ${why}` }
 }
 
@@ -252,33 +255,23 @@ function listUsable(upstream: Upstream | undefined): readonly string[] {
 export function endpointsView(model: Model, figures?: Iterable<EndpointFigures>): readonly EndpointRow[] {
   const live = new Map<string, EndpointFigures>()
   for (const each of figures ?? []) {
-    const { upstream, host, port } = each.identity
-    const key = `${dropScope(upstream)} ${printEndpointAddress(host, port)}`
+    const key = `${dropScope(each.identity.upstream)} ${figuresKey(each.identity)}`
     const known = live.get(key)
     live.set(key, known ? addFigures(known, each) : each)
   }
   const rows: EndpointRow[] = []
   for (const upstream of model.upstreams.values()) {
-    const { namespace, name } = upstream.service
     for (const endpoint of listEndpoints(upstream, model)) {
-      const known = live.get(`${dropScope(upstream.key)} ${printEndpointAddress(endpoint.host, endpoint.port)}`)
+      const known = live.get(`${dropScope(upstream.key)} ${figuresKey(endpoint)}`)
       rows.push({
-        namespace,
-        service: name,
-        port: upstream.port.number,
-        portName: upstream.port.name,
-        transport: upstream.transport ?? 'TCP',
-        address: printEndpointAddress(endpoint.host, endpoint.port),
-        weight: endpoint.weight,
+        ...endpointRow(endpoint, upstream),
         ...endpointState(endpoint, upstream),
-        healthSince: endpoint.health && printTime(endpoint.health.since),
-        source: endpoint.source,
-        sourceName: endpoint.sourceName,
-        nodeName: endpoint.nodeName,
-        zone: endpoint.zone,
-        position: endpoint.position && printPosition(endpoint.position),
         ...(figures && { live: printFigures(known) }),
       })
+    }
+    for (const { endpoint, code, reason } of upstream.unresolved ?? []) {
+      const state = code === 'PORTICO_UP_ADDRESS_DENIED' ? 'denied' : 'unresolved'
+      rows.push({ ...endpointRow(endpoint, upstream), name: endpoint.host, state, reason })
     }
   }
   return rows.sort(
@@ -314,6 +307,32 @@ function addFigures(a: EndpointFigures, b: EndpointFigures): EndpointFigures {
     requests: a.requests + b.requests,
     failures: a.failures + b.failures,
     lastFailure: last,
+  }
+}
+
+function figuresKey({ host, port, name }: Readonly<{ host: string; port: number; name?: string }>): string {
+  return `${printEndpointAddress(host, port)} ${name ?? ''}`
+}
+
+function endpointRow(
+  endpoint: Endpoint,
+  { service, port, transport }: Upstream,
+): Omit<EndpointRow, 'state' | 'reason' | 'live'> {
+  return {
+    namespace: service.namespace,
+    service: service.name,
+    port: port.number,
+    portName: port.name,
+    transport: transport ?? 'TCP',
+    address: printEndpointAddress(endpoint.host, endpoint.port),
+    name: endpoint.name,
+    weight: endpoint.weight,
+    healthSince: endpoint.health && printTime(endpoint.health.since),
+    source: endpoint.source,
+    sourceName: endpoint.sourceName,
+    nodeName: endpoint.nodeName,
+    zone: endpoint.zone,
+    position: endpoint.position && printPosition(endpoint.position),
   }
 }
 

@@ -23,7 +23,14 @@ export function createAddressSet(cidrs: readonly string[]): AddressSet {
   }
 }
 
-const METADATA = new Set(['169.254.169.254', '169.254.170.2', '100.100.100.200', '168.63.129.16', 'fd00:ec2::254'])
+const METADATA = new Set([
+  '169.254.169.254',
+  '169.254.170.2',
+  '100.100.100.200',
+  '168.63.129.16',
+  'fd00:ec2::254',
+  'fd20:ce::254',
+])
 
 export type PrivateKind = 'loopback' | 'link-local' | 'metadata' | 'private' | 'unspecified' | 'multicast'
 

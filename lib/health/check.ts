@@ -28,7 +28,7 @@ const UDP = '/UDP'
 export function listChecks(
   upstream: Upstream,
   endpoint: Endpoint,
-  { health, verifyTls, caFile }: UpstreamPolicy,
+  { health, host: hostPolicy, sni, verifyTls, caFile }: UpstreamPolicy,
 ): readonly Check[] {
   const { host, probes } = endpoint
   if (isIP(host) === 0 || upstream.denied !== undefined || health.check === 'none') return NONE
@@ -47,7 +47,7 @@ export function listChecks(
     case 'http': {
       const tls: ProbeTls | undefined =
         upstream.protocol === 'https'
-          ? { serverName: nameOf(upstream, endpoint), verify: verifyTls, caFile }
+          ? { serverName: sni || nameOf(upstream, endpoint), verify: verifyTls, caFile }
           : undefined
       const header = health.host || printEndpointAddress(endpoint.name ?? host, place.port)
       const probe: Probe = {

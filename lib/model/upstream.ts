@@ -78,6 +78,16 @@ export type EndpointTrouble = Readonly<{
   reason: string
 }>
 
+/** An endpoint given by a name that leads nowhere at the moment. */
+export type UnresolvedEndpoint = Readonly<{
+  /** As it was written. */
+  endpoint: Endpoint
+  /** What a request gets where nothing else is left. */
+  code: 'PORTICO_UP_NAME_UNRESOLVED' | 'PORTICO_UP_ADDRESS_DENIED'
+  /** For people, the name included. */
+  reason: string
+}>
+
 export type Upstream = Readonly<{
   key: UpstreamKey
   service: Readonly<{ namespace: string; name: string; type: string; position: SourcePosition }>
@@ -87,8 +97,10 @@ export type Upstream = Readonly<{
   /** For traffic from outside alone; the upstream of the same port without it is for all other. */
   scope?: 'external'
   protocol: UpstreamProtocol
-  /** De-duplicated by host and port, in a stable order. */
+  /** De-duplicated by host and port (and by name, where that was resolved), in a stable order. */
   endpoints: readonly Endpoint[]
+  /** Those that `endpoints` lack because their names lead nowhere (names/); undefined where there are none. */
+  unresolved?: readonly UnresolvedEndpoint[]
   /** Why no route may lead here, where none may (S33). */
   denied?: string | undefined
   /** Addresses found by resolving a name are refused when loopback, link-local, metadata or private (ExternalName only). */

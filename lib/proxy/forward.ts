@@ -97,10 +97,11 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
     const { exchange, settings } = context
     const { timeouts } = settings
     this.#connection = connection
+    if (connection.owner.endpoint !== this.#endpoint) this.#moveTo(connection.owner.endpoint)
     const call = sendRequest(
       connection,
       {
-        head: composeRequestHead(context, this.#upgrade),
+        head: composeRequestHead(context, this.#upgrade, this.#endpoint!.hostLine),
         method: exchange.method,
         body: !exchange.hasBody ? 'none' : context.fields!.contentLength === undefined ? 'chunked' : 'counted',
         upgrade: this.#upgrade !== undefined,
@@ -324,6 +325,15 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
     this.#owner.deadlines.delete(this)
     this.#call?.abort()
     this.#call = undefined
+  }
+
+  /** The connection leads to another address of the same name than was chosen: from here on the request counts there. */
+  #moveTo(endpoint: EndpointState): void {
+    this.#endpoint?.end()
+    endpoint.begin()
+    this.#endpoint = endpoint
+    this.context.endpoint = endpoint
+    this.#tried = [...this.#tried.slice(0, -1), endpoint]
   }
 
   #leaveEndpoint(): void {

@@ -16,12 +16,18 @@ const NOT_IN_TRAILERS = new Set([
   'x-request-id',
 ])
 
-/** The whole head of the request as the upstream gets it; `upgrade` is the protocol asked for, if any. */
-export function composeRequestHead(context: RequestContext, upgrade: string | undefined): string {
+/**
+ * The whole head of the request as the upstream gets it; `upgrade` is the protocol asked for, if any, `hostLine` the Host line
+ * of the endpoint, `''` where it is the client's.
+ */
+export function composeRequestHead(context: RequestContext, upgrade: string | undefined, hostLine: string): string {
   const { exchange, settings, id, authority, query } = context
   const { lines, host, contentLength, acceptsTrailers } = context.fields!
   // HTTP/1.1 wants a Host from everyone, an empty one where there is no authority (RFC 9112 §3.2).
-  const fields = host === authority ? lines : `Host: ${authority}\r\n${host === undefined ? lines : withoutHost(lines)}`
+  const fields =
+    hostLine === '' && host === authority
+      ? lines
+      : `${hostLine || `Host: ${authority}\r\n`}${host === undefined ? lines : withoutHost(lines)}`
   const forwarded = composeForwarded(context, settings)
   const head = `${exchange.method} ${context.path!.path}${query} HTTP/1.1\r\n${fields}X-Request-Id: ${id}\r\n${forwarded}`
   let hop = ''

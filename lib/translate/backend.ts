@@ -231,7 +231,7 @@ function describeDenial(service: Service, denied: string): BackendProblem {
     code: 'PORTICO_REF_EXTERNAL_NAME_DENIED',
     message: `${denied}: not allowed`,
     field: ['service', 'name'],
-    help: 'set externalNames.allowPrivate, or give endpoints in the settings or the annotation portico.dev/endpoints',
+    help: 'set externalNames.allowPrivate or allowPrivateFor, or give endpoints in the settings or the annotation portico.dev/endpoints',
     notes: [],
     service,
   }

@@ -113,7 +113,8 @@ export class ServiceUpstreams {
     const service = this.#service
     const { namespace, name } = service.meta
     const external = service.type === 'ExternalName' && this.#finder.findOverride(service, port) === undefined
-    const allowPrivate = this.#settings.externalNames.allowPrivate
+    const { allowPrivate: isAllAllowed, allowPrivateFor } = this.#settings.externalNames
+    const allowPrivate = isAllAllowed || allowPrivateFor.includes(`${namespace}/${name}`)
     const found = external
       ? { endpoints: [createExternalEndpoint(service, port)], gap: undefined, commandProbed: undefined }
       : this.#finder.find(service, port)

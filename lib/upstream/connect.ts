@@ -35,8 +35,8 @@ export type ConnectObserver = {
   /** A connection to the target of this index, TLS handshake included. */
   onSocket(sockets: ConnectedSockets, index: number): void
   onError(error: GatewayError): void
-  /** The target of this index failed, or another one overtook it. */
-  onFailure(index: number): void
+  /** The target of this index failed, or another one overtook it: then there is no error. */
+  onFailure(index: number, error: GatewayError | undefined): void
 }
 
 /** RFC 8305 §8: milliseconds before the next address is tried beside those that have not answered. */
@@ -80,14 +80,15 @@ class ConnectRace {
   onConnected(attempt: Attempt, sockets: ConnectedSockets): void {
     this.#running.delete(attempt)
     // Whoever was asked earlier and has not answered is slow.
-    for (const slower of this.#running) if (slower.index < attempt.index) this.#observer.onFailure(slower.index)
+    for (const slower of this.#running)
+      if (slower.index < attempt.index) this.#observer.onFailure(slower.index, undefined)
     this.#stop()
     this.#observer.onSocket(sockets, attempt.index)
   }
 
   onFailed(attempt: Attempt, error: GatewayError): void {
     this.#running.delete(attempt)
-    this.#observer.onFailure(attempt.index)
+    this.#observer.onFailure(attempt.index, error)
     const goesOn = error.retry === 'always' && (this.#next < this.#targets.length || this.#running.size > 0)
     if (goesOn) {
       this.#startNext()
@@ -107,14 +108,12 @@ class ConnectRace {
   }
 
   #onTimeout = (): void => {
-    const places: string[] = []
-    for (const { index, place } of this.#running) {
-      places.push(place)
-      this.#observer.onFailure(index)
-    }
-    this.#stop()
+    const places = [...this.#running].map(({ place }) => place)
     const detail = `${places.join(', ')} did not accept within ${this.#timeoutMs} ms`
-    this.#observer.onError(new GatewayError('PORTICO_UP_CONNECT_TIMEOUT', detail))
+    const error = new GatewayError('PORTICO_UP_CONNECT_TIMEOUT', detail)
+    for (const { index } of this.#running) this.#observer.onFailure(index, error)
+    this.#stop()
+    this.#observer.onError(error)
   }
 
   #stop(): void {

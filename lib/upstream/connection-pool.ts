@@ -7,6 +7,7 @@ import type { UpstreamPolicy } from '../service-settings.ts'
 import type { Settings } from '../settings-table.ts'
 import { type ConnectedSockets, type ConnectTarget, connectEndpoint } from './connect.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
+import type { EndpointState } from './endpoint.ts'
 
 /** Whoever asks for a connection. Exactly one of the two is called, perhaps before `acquire` returns. */
 export type Waiter = {
@@ -41,6 +42,7 @@ const AVOID_MS = 10_000
 export class ConnectionPool implements ConnectionOwner, Timed {
   readonly target: ConnectTarget
   readonly place: string
+  readonly endpoint: EndpointState
   /** No idle connection is due before this time. */
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
@@ -57,10 +59,11 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   #closed = false
   #avoidUntil = 0
 
-  constructor(target: ConnectTarget, surroundings: PoolSurroundings) {
+  constructor(target: ConnectTarget, surroundings: PoolSurroundings, endpoint: EndpointState) {
     this.target = target
     this.place = printEndpointAddress(target.address, target.port)
     this.#surroundings = surroundings
+    this.endpoint = endpoint
   }
 
   /** Connections open or being opened, idle ones included. */
@@ -77,14 +80,19 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     return this.#opening === 0 && this.#queue.length === 0 && this.#idle + this.#resting.length === this.#open
   }
 
+  /** Whether a connection is there to be used at once. */
+  get hasFree(): boolean {
+    return this.#newest !== undefined
+  }
+
   /** Whether the address could not be connected to a short while ago. */
   get isAvoided(): boolean {
     return this.#avoidUntil !== 0 && this.#avoidUntil > this.#surroundings.clock.monotonic()
   }
 
   /**
-   * `fresh` asks for a connection that no request has used. Where one has to be opened, `others` (the same endpoint at
-   * other addresses) are tried too if this address is slow or fails; the connection then belongs to the one it leads to.
+   * `fresh` asks for a connection that no request has used. Where one has to be opened, `others` (other addresses of the
+   * same name) are tried too if this address is slow or fails; the connection then belongs to the one it leads to.
    */
   acquire(waiter: Waiter, fresh: boolean, others: readonly ConnectionPool[]): void {
     if (!fresh) {
@@ -217,13 +225,20 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     this.#opening++
     const targets = pools.map((pool) => pool.target)
     const { preamble } = waiter
+    let failure: GatewayError | undefined
     connectEndpoint(
       targets,
       this.#surroundings.settings().timeouts.connect,
       {
-        onFailure: (index) => pools[index]!.#avoid(),
+        onFailure: (index, error) => {
+          pools[index]!.#avoid()
+          if (index === 0) failure = error
+          else if (error) pools[index]!.#countFailure(error)
+        },
         onSocket: (sockets, index) => {
           this.#opening--
+          // Whoever waits has this endpoint counted, but hears of a failure only where all of them fail.
+          if (index > 0 && failure) this.endpoint.recordFailure(failure)
           pools[index]!.#adopt(sockets, waiter, preamble === undefined)
           if (index > 0) this.#refill()
         },
@@ -247,6 +262,14 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     }
     connection.lease()
     waiter.onConnection(connection)
+  }
+
+  /** Of an endpoint that was asked beside the one that was chosen. */
+  #countFailure(error: GatewayError): void {
+    const { endpoint } = this
+    endpoint.begin()
+    endpoint.recordFailure(error)
+    endpoint.end()
   }
 
   #avoid(): void {

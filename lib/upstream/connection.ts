@@ -3,6 +3,7 @@ import type { OnReadOpts, Socket } from 'node:net'
 import { ChunkedDecoder } from '../http1/chunked-decoder.ts'
 import { findLent, READ_BUFFER } from '../http1/lent-bytes.ts'
 import type { ConnectedSockets } from './connect.ts'
+import type { EndpointState } from './endpoint.ts'
 
 /** What a connection tells the request that it carries. */
 export type ConnectionUser = {
@@ -19,6 +20,8 @@ export type ConnectionUser = {
 export type ConnectionOwner = {
   /** `host:port`, for the log. */
   readonly place: string
+  /** Whose connection it is. */
+  readonly endpoint: EndpointState
   /** It has carried a whole exchange and may carry another. */
   rest(connection: Connection): void
   /** Its socket has closed. */

@@ -1,60 +1,57 @@
 /** One endpoint of an upstream while it lives: its connections and counts, which outlive snapshots. HOT */
 import { isIP } from 'node:net'
-import { isPrivateAddress } from '../base/cidr.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
-import { GatewayError } from '../base/errors.ts'
+import type { GatewayError } from '../base/errors.ts'
 import type { EndpointTrouble, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
 import type { UpstreamTls } from './connect.ts'
 import { ConnectionPool, type PoolSurroundings, type Waiter } from './connection-pool.ts'
 import { FailureWatch } from './failure-watch.ts'
-import type { NameResolver } from './resolver.ts'
 
 export type EndpointIdentity = Readonly<{
   key: string
   upstream: UpstreamKey
   protocol: UpstreamProtocol
-  /** An address, or a name to resolve. */
+  /** An address. */
   host: string
   port: number
-  /** For https: the name in SNI and certificate. */
+  /** The name that `host` is an address of; `''` where it was given by address. */
+  name: string
+  /** For https: the name in SNI and certificate, unless the policy has another. */
   serverName: string
-  /** Private, loopback, link-local and metadata addresses are refused. */
-  guarded: boolean
 }>
 
 export type EndpointSurroundings = PoolSurroundings &
   Readonly<{
-    names: NameResolver
     tls: (serverName: string) => UpstreamTls
     onTrouble: (trouble: EndpointTrouble) => void
   }>
 
-/** Most addresses of one name that are tried for one connection. */
-const MAX_ADDRESS_TRIES = 4
+/** Most addresses of one name that are tried for one connection, beside the first. */
+const MAX_OTHERS = 3
 const NO_OTHERS: readonly ConnectionPool[] = Object.freeze([])
+const NOBODY: readonly EndpointState[] = Object.freeze([])
 
 export class EndpointState {
   readonly identity: EndpointIdentity
   readonly key: string
-  /** `host:port`, as the manifests have it. */
+  /** `host:port` */
   readonly label: string
   /** Requests and tunnels it carries now. */
   inFlight: number = 0
   requests: number = 0
   failures: number = 0
   lastFailure: Readonly<{ error: GatewayError; at: number }> | undefined
-  readonly #surroundings: EndpointSurroundings
   readonly #failureWatch: FailureWatch
-  /** By address; more than one for a name. The TLS policy is part of the key, so that a stricter one never reuses a connection of a laxer one. */
-  readonly #pools = new Map<string, ConnectionPool>()
-  /** The pools of these addresses under these settings. */
-  #chosen: readonly ConnectionPool[] = NO_OTHERS
-  #addresses: readonly string[] | undefined = undefined
+  /** The Host line that requests have there; `''` where it is the client's. Holds from `acquire` on. */
+  hostLine: string = ''
+  /** All that may be used of the addresses of its name, itself among them, under the newest snapshot; none where there is no other. */
+  #siblings: readonly EndpointState[] = NOBODY
+  #pool: ConnectionPool | undefined = undefined
+  /** What `#pool` and `hostLine` were made for. */
   #policy: UpstreamPolicy | undefined = undefined
-  /** `host` where it is an address. */
-  readonly #literal: readonly string[] | undefined
   #turn = 0
+  readonly #surroundings: EndpointSurroundings
 
   constructor(identity: EndpointIdentity, surroundings: EndpointSurroundings) {
     this.identity = identity
@@ -62,22 +59,24 @@ export class EndpointState {
     this.label = printEndpointAddress(identity.host, identity.port)
     this.#surroundings = surroundings
     const { clock, policy, onTrouble } = surroundings
-    const { upstream, host, port } = identity
-    this.#failureWatch = new FailureWatch(clock, policy, (reason) => onTrouble({ upstream, host, port, reason }))
-    this.#literal = isIP(identity.host) === 0 ? undefined : [identity.host]
+    const { upstream, host, port, name } = identity
+    this.#failureWatch = new FailureWatch(clock, policy, (reason) =>
+      onTrouble({ upstream, host, port, ...(name && { name }), reason }),
+    )
   }
 
   /** Connections open or being opened. */
   get connections(): number {
-    let count = 0
-    for (const pool of this.#pools.values()) count += pool.size
-    return count
+    return this.#pool?.size ?? 0
   }
 
   get isIdle(): boolean {
-    if (this.inFlight > 0) return false
-    for (const pool of this.#pools.values()) if (!pool.isIdle) return false
-    return true
+    return this.inFlight === 0 && (this.#pool === undefined || this.#pool.isIdle)
+  }
+
+  /** See `#siblings`; for the registry. */
+  meet(siblings: readonly EndpointState[]): void {
+    this.#siblings = siblings.length > 1 ? siblings : NOBODY
   }
 
   /** A request or tunnel goes there. */
@@ -107,101 +106,95 @@ export class EndpointState {
     this.lastFailure = { error, at: this.#surroundings.clock.now() }
   }
 
-  /** `fresh` asks for a connection that no request has used. */
+  /**
+   * Who is asked in its place: itself, unless it could not be connected to of late and there is another address of its name
+   * that can be, and is not among `tried`.
+   */
+  prefer(tried: readonly EndpointState[]): EndpointState {
+    return this.#siblings !== NOBODY && this.#pool?.isAvoided ? this.#findReachable(tried) : this
+  }
+
+  /**
+   * `fresh` asks for a connection that no request has used. Where this address cannot be connected to, the connection is one
+   * to another address of its name: `connection.owner.endpoint` tells.
+   */
   acquire(waiter: Waiter, fresh: boolean): void {
-    const { names } = this.#surroundings
-    const { host } = this.identity
-    const known = this.#literal ?? names.peek(host)
-    if (known) {
-      this.#acquireAt(known, waiter, fresh)
-      return
-    }
-    names.addresses(host).then(
-      (addresses) => {
-        if (!waiter.cancelled) this.#acquireAt(addresses, waiter, fresh)
-      },
-      (error: Error) => {
-        if (waiter.cancelled) return
-        waiter.onConnectionError(new GatewayError('PORTICO_UP_NAME_UNRESOLVED', `${host}: ${error.message}`, error))
-      },
-    )
+    const pool = this.#usePool()
+    const isAlone = this.#siblings === NOBODY || (pool.hasFree && !fresh)
+    pool.acquire(waiter, fresh, isAlone ? NO_OTHERS : this.#chooseOthers(pool))
   }
 
   close(): void {
-    this.#addresses = undefined
-    for (const pool of this.#pools.values()) pool.close()
-    this.#pools.clear()
+    this.#pool?.close()
+    this.#pool = undefined
+    this.#policy = undefined
+    this.#siblings = NOBODY
   }
 
-  #acquireAt(addresses: readonly string[], waiter: Waiter, fresh: boolean): void {
+  /** Each of those that can be reached has its turn, so that none carries all that another one cannot. */
+  #findReachable(tried: readonly EndpointState[]): EndpointState {
+    const siblings = this.#siblings
+    const { length } = siblings
+    for (let step = 0; step < length; step++) {
+      const state = siblings[this.#turn++ % length]!
+      if (!state.#usePool().isAvoided && !tried.includes(state)) return state
+    }
+    return this
+  }
+
+  /** That of the policy in force. */
+  #usePool(): ConnectionPool {
     const policy = this.#surroundings.policy()
-    if (addresses !== this.#addresses || policy !== this.#policy) {
-      this.#choosePools(addresses)
-      this.#addresses = addresses
-      this.#policy = policy
+    if (this.#pool !== undefined && policy === this.#policy) return this.#pool
+    this.#policy = policy
+    const { protocol, serverName, host, port } = this.identity
+    this.hostLine = this.#composeHostLine(policy)
+    const tls = protocol === 'https' ? this.#surroundings.tls(policy.sni || serverName) : undefined
+    // A stricter policy never uses a connection of a laxer one.
+    if (this.#pool === undefined || !isSameTls(this.#pool.target.tls, tls)) {
+      this.#pool?.close()
+      this.#pool = new ConnectionPool({ address: host, port, tls }, this.#surroundings, this)
     }
-    const pools = this.#chosen
-    if (pools.length === 1) pools[0]!.acquire(waiter, fresh, NO_OTHERS)
-    else if (pools.length === 0) waiter.onConnectionError(this.#explainDenied(addresses))
-    else {
-      const [first, ...others] = orderPools(pools, this.#turn++)
-      first!.acquire(waiter, fresh, others)
-    }
+    return this.#pool
   }
 
-  /** The pools of the addresses that are allowed, under the TLS policy in force; all others are closed. */
-  #choosePools(addresses: readonly string[]): void {
-    const { protocol, serverName, port, guarded } = this.identity
-    const { policy, tls } = this.#surroundings
-    const security = protocol === 'https' ? tls(serverName) : undefined
-    const suffix = security ? ` ${security.verify} ${policy().caFile}` : ''
-    const chosen: ConnectionPool[] = []
-    for (const address of addresses) {
-      if (guarded && isPrivateAddress(address) !== undefined) continue
-      const key = address + suffix
-      let pool = this.#pools.get(key)
-      if (!pool) {
-        pool = new ConnectionPool({ address, port, tls: security }, this.#surroundings)
-        this.#pools.set(key, pool)
-      }
-      if (!chosen.includes(pool)) chosen.push(pool)
-    }
-    this.#chosen = chosen
-    if (this.#pools.size > chosen.length) this.#prune(chosen)
+  #composeHostLine({ host: policy }: UpstreamPolicy): string {
+    if (policy === 'client') return ''
+    if (policy !== 'endpoint') return `Host: ${policy}\r\n`
+    const { protocol, host, port, name } = this.identity
+    const authority = printEndpointAddress(name || host, port)
+    const isUsual = port === (protocol === 'https' ? 443 : 80)
+    return `Host: ${isUsual ? authority.slice(0, authority.lastIndexOf(':')) : authority}\r\n`
   }
 
-  #explainDenied(addresses: readonly string[]): GatewayError {
-    const denied = addresses.map((address) => `${address} is ${isPrivateAddress(address)}`).join(', ')
-    return new GatewayError('PORTICO_UP_ADDRESS_DENIED', `${this.identity.host}: ${denied}`)
-  }
-
-  #prune(pools: readonly ConnectionPool[]): void {
-    for (const [key, pool] of this.#pools) {
-      if (pools.includes(pool)) continue
-      pool.close()
-      this.#pools.delete(key)
+  /**
+   * Who is tried beside `first`. The families take turns, so that one that leads nowhere costs a single delay (RFC 8305 §4);
+   * those that could not be reached of late come last.
+   */
+  #chooseOthers(first: ConnectionPool): readonly ConnectionPool[] {
+    const siblings = this.#siblings
+    const { length } = siblings
+    // -1 where it is asked although it should have nothing: the others are those that should.
+    const start = siblings.indexOf(this)
+    const family = isIP(first.target.address)
+    const same: ConnectionPool[] = []
+    const different: ConnectionPool[] = []
+    const avoided: ConnectionPool[] = []
+    for (let step = 1; step <= length; step++) {
+      const pool = siblings[(start + step) % length]!.#usePool()
+      if (pool === first) continue
+      if (pool.isAvoided) avoided.push(pool)
+      else if (isIP(pool.target.address) === family) same.push(pool)
+      else different.push(pool)
+      if (same.length >= MAX_OTHERS && different.length >= MAX_OTHERS) break
     }
+    const ordered: ConnectionPool[] = []
+    for (let at = 0; at < MAX_OTHERS; at++) ordered.push(...different.slice(at, at + 1), ...same.slice(at, at + 1))
+    return [...ordered, ...avoided].slice(0, MAX_OTHERS)
   }
 }
 
-/**
- * Each address has its turn to be the first, unless it could not be reached of late; then the families take turns, so that one
- * that leads nowhere costs a single delay (RFC 8305 §4).
- */
-function orderPools(pools: readonly ConnectionPool[], turn: number): readonly ConnectionPool[] {
-  const reachable = pools.filter((pool) => !pool.isAvoided)
-  const first = reachable.length > 0 ? reachable[turn % reachable.length]! : pools[turn % pools.length]!
-  const start = pools.indexOf(first)
-  const others = [...pools.slice(start + 1), ...pools.slice(0, start)]
-  const family = isIP(first.target.address)
-  const same = others.filter((pool) => isIP(pool.target.address) === family)
-  const different = others.filter((pool) => isIP(pool.target.address) !== family)
-  const ordered = [first]
-  while (ordered.length < MAX_ADDRESS_TRIES && same.length + different.length > 0) {
-    const next = different.shift()
-    if (next) ordered.push(next)
-    const again = same.shift()
-    if (again) ordered.push(again)
-  }
-  return ordered.slice(0, MAX_ADDRESS_TRIES)
+function isSameTls(a: UpstreamTls | undefined, b: UpstreamTls | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return a.serverName === b.serverName && a.verify === b.verify && a.secureContext === b.secureContext
 }

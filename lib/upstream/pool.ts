@@ -32,21 +32,26 @@ export class UpstreamPool {
     return this.#state.policy
   }
 
-  /** The next endpoint that is not among `tried`; PORTICO_UP_NO_ENDPOINTS when there is none. */
+  /** The next endpoint that is not among `tried`; PORTICO_UP_NO_ENDPOINTS, or why their names lead nowhere, when there is none. */
   pick(_context: PickContext, tried: readonly EndpointState[]): EndpointState | GatewayError {
     const candidate =
       tried.length === 0 ? this.#balancer.next() : this.#balancer.another((each) => tried.includes(each.state))
-    return candidate?.state ?? new GatewayError('PORTICO_UP_NO_ENDPOINTS', this.#explainNone(tried))
+    return candidate?.state.prefer(tried) ?? this.#explainNone(tried)
   }
 
-  #explainNone(tried: readonly EndpointState[]): string {
-    const { key, endpoints } = this.upstream
-    if (tried.length > 0) return `${key}: every endpoint was tried`
-    if (endpoints.length === 0) return `${key} has no endpoints`
+  #explainNone(tried: readonly EndpointState[]): GatewayError {
+    const { key, endpoints, unresolved = [] } = this.upstream
+    const explain = (why: string): GatewayError => new GatewayError('PORTICO_UP_NO_ENDPOINTS', `${key}${why}`)
+    if (tried.length > 0) return explain(': every endpoint was tried')
+    // A name that may yet lead somewhere says more than one that leads where it must not.
+    const lost = unresolved.find(({ code }) => code === 'PORTICO_UP_NAME_UNRESOLVED') ?? unresolved[0]
+    if (lost) return new GatewayError(lost.code, lost.reason)
+    if (endpoints.length === 0) return explain(' has no endpoints')
     const eligible = endpoints.filter(isEligible)
     const [first] = eligible
-    if (!first) return `${key}: none of ${endpoints.length} endpoints is ready with a weight above 0`
+    if (!first) return explain(`: none of ${endpoints.length} endpoints is ready with a weight above 0`)
     const { label } = this.states[endpoints.indexOf(first)]!
-    return `${key}: none of ${eligible.length} ready endpoints is in good health (${label}: ${first.health?.reason})`
+    const why = `${label}: ${first.health?.reason}`
+    return explain(`: none of ${eligible.length} ready endpoints is in good health (${why})`)
   }
 }

@@ -1,5 +1,4 @@
 /** All upstreams and endpoints that any snapshot uses, kept over reloads with what is known of them. */
-import { isIP } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
 import { runAtOnce } from '../base/slice.ts'
@@ -10,7 +9,6 @@ import { Authorities } from './authorities.ts'
 import type { UpstreamTls } from './connect.ts'
 import { type EndpointIdentity, EndpointState, type EndpointSurroundings } from './endpoint.ts'
 import { UpstreamPool } from './pool.ts'
-import { NameResolver, type Resolve, resolveName } from './resolver.ts'
 import { UpstreamState } from './upstream-state.ts'
 
 export type RegistryOptions = {
@@ -19,8 +17,6 @@ export type RegistryOptions = {
   clock: Clock
   /** Requests to an endpoint fail more often than its policy allows. */
   onTrouble?: (trouble: EndpointTrouble) => void
-  /** How names become addresses; given by tests. */
-  resolve?: Resolve
 }
 
 export class EndpointRegistry {
@@ -29,16 +25,14 @@ export class EndpointRegistry {
   readonly #onTrouble: (trouble: EndpointTrouble) => void
   readonly #watch: DeadlineWatch
   readonly #upstreams = new Map<UpstreamKey, UpstreamState>()
-  readonly #names: NameResolver
   readonly #authorities = new Authorities()
 
   constructor(options: RegistryOptions) {
-    const { settings, clock, resolve = resolveName, onTrouble = () => {} } = options
+    const { settings, clock, onTrouble = () => {} } = options
     this.#settings = settings
     this.#clock = clock
     this.#onTrouble = onTrouble
     this.#watch = new DeadlineWatch(clock)
-    this.#names = new NameResolver(resolve, clock)
   }
 
   /**
@@ -56,9 +50,8 @@ export class EndpointRegistry {
     }
     state.override(upstream.policy)
     const surroundings = this.#surround(state)
-    const settings = this.#settings()
     const states = upstream.endpoints.map((endpoint) => {
-      const identity = identify(upstream, endpoint, settings)
+      const identity = identify(upstream, endpoint)
       let known = state.endpoints.get(identity.key)
       if (!known) {
         known = new EndpointState(identity, surroundings)
@@ -66,6 +59,7 @@ export class EndpointRegistry {
       }
       return known
     })
+    introduceSiblings(upstream.endpoints, states)
     return new UpstreamPool(upstream, states, state)
   }
 
@@ -88,7 +82,6 @@ export class EndpointRegistry {
         if (used.has(state) || !state.isIdle) continue
         state.close()
         endpoints.delete(state.key)
-        if (isIP(state.identity.host) === 0) this.#names.forget(state.identity.host)
       }
       if (endpoints.size === 0 && !keys.has(key)) this.#upstreams.delete(key)
       yield
@@ -111,7 +104,6 @@ export class EndpointRegistry {
       policy: () => state.policy,
       clock: this.#clock,
       watch: this.#watch,
-      names: this.#names,
       tls: (serverName) => this.#tls(serverName, state.policy),
       onTrouble: this.#onTrouble,
     }
@@ -126,11 +118,26 @@ export class EndpointRegistry {
  * What tells endpoints apart. An https endpoint given by address is verified under its Service's DNS name
  * (`name.namespace.svc`), one given by name under that name.
  */
-function identify(upstream: Upstream, endpoint: Endpoint, settings: Settings): EndpointIdentity {
+function identify(upstream: Upstream, endpoint: Endpoint): EndpointIdentity {
   const { protocol, service } = upstream
-  const { host, port } = endpoint
-  const guarded = upstream.guardAddresses && !settings.externalNames.allowPrivate
-  const serverName = protocol !== 'https' ? '' : isIP(host) === 0 ? host : `${service.name}.${service.namespace}.svc`
-  const key = `${upstream.key} ${protocol} ${host} ${port} ${serverName}${guarded ? ' guarded' : ''}`
-  return { key, upstream: upstream.key, protocol, host, port, serverName, guarded }
+  const { host, port, name = '' } = endpoint
+  const serverName = protocol === 'https' ? name || `${service.name}.${service.namespace}.svc` : ''
+  const key = `${upstream.key} ${protocol} ${host} ${port} ${name}`
+  return { key, upstream: upstream.key, protocol, host, port, name, serverName }
+}
+
+/** Of the addresses of one name, those that may have requests know of each other. `states` stand beside `endpoints`. */
+function introduceSiblings(endpoints: readonly Endpoint[], states: readonly EndpointState[]): void {
+  const named = new Map<string, EndpointState[]>()
+  for (const [index, { name, port, weight, ready, health }] of endpoints.entries()) {
+    const isUsable = ready && weight > 0 && (health === undefined || health.state === 'healthy')
+    if (name === undefined || !isUsable) continue
+    const key = `${name} ${port}`
+    const siblings = named.get(key)
+    if (siblings) siblings.push(states[index]!)
+    else named.set(key, [states[index]!])
+  }
+  for (const [index, { name, port }] of endpoints.entries()) {
+    states[index]!.meet(name === undefined ? [] : (named.get(`${name} ${port}`) ?? []))
+  }
 }

@@ -1,7 +1,7 @@
 /** What the control process and its workers say to each other, and how a large update is cut so that no message stalls anybody. */
 import type { RequestErrorCode } from '../base/errors.ts'
 import type { Certificate } from '../model/certificate.ts'
-import type { EndpointTrouble, Upstream } from '../model/upstream.ts'
+import type { Endpoint, EndpointTrouble, Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
 import type { LiveHost, LiveListener, LiveRoute, SnapshotUpdate } from '../snapshot-update.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
@@ -65,7 +65,7 @@ export type TrafficFigures = Readonly<{
 
 /** Requests and failures since the last time, and what is under way now. */
 export type EndpointData = Readonly<{
-  identity: Pick<EndpointIdentity, 'upstream' | 'protocol' | 'host' | 'port'> & Readonly<{ key: string }>
+  identity: Pick<EndpointIdentity, 'upstream' | 'protocol' | 'host' | 'port'> & Readonly<{ key: string; name?: string }>
   inFlight: number
   requests: number
   failures: number
@@ -151,7 +151,16 @@ function pickRoute({ id, match, action, ingress }: LiveRoute): LiveRoute {
 }
 
 function dropUnread(upstream: Upstream): Upstream {
-  return { ...upstream, endpoints: upstream.endpoints.map(({ position: _, probes: __, ...endpoint }) => endpoint) }
+  const { endpoints, unresolved } = upstream
+  return {
+    ...upstream,
+    endpoints: endpoints.map(pickEndpoint),
+    ...(unresolved && { unresolved: unresolved.map((each) => ({ ...each, endpoint: pickEndpoint(each.endpoint) })) }),
+  }
+}
+
+function pickEndpoint({ position: _, probes: __, ...endpoint }: Endpoint): Endpoint {
+  return endpoint
 }
 
 function dropPosition({ position: _, ...listener }: LiveListener & { position?: unknown }): LiveListener {

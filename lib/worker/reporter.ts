@@ -46,9 +46,9 @@ export class Reporter {
       if (requests === 0 && failures === 0) continue
       const told = this.#told.get(state) ?? NOTHING
       if (requests === told.requests && failures === told.failures && inFlight === told.inFlight) continue
-      const { key, upstream, protocol, host, port } = identity
+      const { key, upstream, protocol, host, port, name } = identity
       news.push({
-        identity: { key, upstream, protocol, host, port },
+        identity: { key, upstream, protocol, host, port, name },
         inFlight,
         requests: requests - told.requests,
         failures: failures - told.failures,

@@ -15,7 +15,7 @@ import type { CertificateBinding } from '../../lib/model/certificate.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Route } from '../../lib/model/route.ts'
 import type { ServiceListener } from '../../lib/model/service-listener.ts'
-import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
+import type { Endpoint, UnresolvedEndpoint, Upstream } from '../../lib/model/upstream.ts'
 import type { EndpointFigures } from '../../lib/telemetry/endpoint-metrics.ts'
 import { makeModelCertificate } from '../helpers/certificates.ts'
 import { makeSettings } from '../helpers/settings.ts'
@@ -133,6 +133,45 @@ const model: Model = {
   listeners: [],
   counts: { resources: 4, ingresses: 2, routes: 3 },
 }
+
+t.test('addresses of a name show it, and names that lead nowhere have rows of their own', async (t) => {
+  const name = 'api.test'
+  const lost = (host: string, code: UnresolvedEndpoint['code'], reason: string) => ({
+    endpoint: endpoint(host, { weight: 3 }),
+    code,
+    reason,
+  })
+  const named: Upstream = {
+    ...upstream('api', [endpoint('10.0.0.2', { name }), endpoint('10.0.0.2'), endpoint('10.0.0.1', { name })]),
+    unresolved: [
+      lost('gone.test', 'PORTICO_UP_NAME_UNRESOLVED', 'gone.test: NXDOMAIN'),
+      lost('in.test', 'PORTICO_UP_ADDRESS_DENIED', 'in.test: 10.0.0.1 is private'),
+    ],
+  }
+  const figures = (host: string, requests: number, name: string) => ({
+    identity: { upstream: named.key, protocol: 'http' as const, host, port: 80, name },
+    inFlight: 0,
+    requests,
+    failures: 0,
+    lastFailure: undefined,
+  })
+  const rows = endpointsView({ ...model, upstreams: new Map([[named.key, named]]) }, [
+    figures('10.0.0.2', 5, name),
+    figures('10.0.0.2', 7, ''),
+  ])
+  t.match(rows, [
+    { address: '10.0.0.1:80', name, state: 'ready', live: { requests: 0 } },
+    { address: '10.0.0.2:80', name, live: { requests: 5 } },
+    { address: '10.0.0.2:80', name: undefined, live: { requests: 7 } },
+    { address: 'gone.test:80', name: 'gone.test', state: 'unresolved', reason: 'gone.test: NXDOMAIN', weight: 3 },
+    { address: 'in.test:80', name: 'in.test', state: 'denied', reason: 'in.test: 10.0.0.1 is private' },
+  ])
+  const none: Upstream = { ...named, endpoints: [] }
+  t.match(routesView({ ...model, upstreams: new Map([[none.key, none]]) })[0], {
+    state: 'no endpoints',
+    reason: '503: gone.test: NXDOMAIN',
+  })
+})
 
 t.test('routes come in match order, those that lost at the end', async (t) => {
   const rows = routesView(model)

@@ -85,6 +85,11 @@ t.test('every setting has a flag, and the settings accept what it says', async (
     serviceRange: '10.96.0.0/12',
     portRange: '30000-30100',
     endpoints: 'default/web=127.0.0.1:3000',
+    services: 'default/web:tries=3',
+    serviceNames: 'default/web',
+    servers: '127.0.0.1:53',
+    hostPolicy: 'endpoint',
+    hostname: 'api.test',
     workers: 'auto',
   }
   for (const { name, leaf } of SETTING_LIST) {

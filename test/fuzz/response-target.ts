@@ -51,6 +51,7 @@ export function readAsUpstream(method: string, pieces: readonly Buffer[], fin: b
     { socket: plain, transport: plain },
     {
       place: 'fuzz',
+      endpoint: undefined as never,
       rest: () => {
         reused = true
       },

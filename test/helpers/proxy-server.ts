@@ -11,7 +11,7 @@ import { FastLane } from '../../lib/server/fast-lane.ts'
 import type { Settings } from '../../lib/settings-table.ts'
 import type { Snapshot } from '../../lib/snapshot.ts'
 import type { RequestRecord } from '../../lib/telemetry/record.ts'
-import { EndpointRegistry, type RegistryOptions } from '../../lib/upstream/registry.ts'
+import { EndpointRegistry } from '../../lib/upstream/registry.ts'
 import type { Pem } from './certificates.ts'
 import { FAST_LANE } from './fast-lane.ts'
 import { makeSettings } from './settings.ts'
@@ -38,7 +38,6 @@ export type ProxyServer = {
 export type ProxyServerOptions = {
   settings?: Readonly<Record<string, unknown>>
   certificate?: Pem
-  resolve?: NonNullable<RegistryOptions['resolve']>
   httpsPort?: number
   /** No snapshot until `load` is called. */
   unready?: boolean
@@ -56,11 +55,7 @@ export async function startProxy(
   const records: RequestRecord[] = []
   let taken = 0
   let waiters: (() => void)[] = []
-  const registry = new EndpointRegistry({
-    settings: () => settings,
-    clock: systemClock,
-    ...(options.resolve && { resolve: options.resolve }),
-  })
+  const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
   const proxy = createProxy({
     snapshot: () => snapshot,
     clock: systemClock,

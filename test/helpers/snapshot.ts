@@ -4,7 +4,7 @@ import type { SourcePosition } from '../../lib/base/position.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Route, VirtualHost } from '../../lib/model/route.ts'
 import { placeOf, type ServiceListener } from '../../lib/model/service-listener.ts'
-import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../../lib/model/upstream.ts'
+import type { Endpoint, UnresolvedEndpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../../lib/model/upstream.ts'
 import type { PolicyOverrides } from '../../lib/service-settings.ts'
 import type { Settings } from '../../lib/settings-table.ts'
 import { buildSnapshot, type Snapshot } from '../../lib/snapshot.ts'
@@ -21,6 +21,7 @@ export type UpstreamWords = Readonly<{
   proxyProtocol?: 'v1' | 'v2'
   protocol?: UpstreamProtocol
   guardAddresses?: boolean
+  unresolved?: readonly UnresolvedEndpoint[]
   /** By dotted name under `upstream`. */
   policy?: PolicyOverrides
 }>
@@ -80,6 +81,7 @@ export function makeUpstream(name: string, words: readonly EndpointWords[] | Ups
     endpoints: given.endpoints.map(makeEndpoint),
     guardAddresses: given.guardAddresses ?? false,
     policy: given.proxyProtocol ? { ...given.policy, proxyProtocol: given.proxyProtocol } : given.policy,
+    ...(given.unresolved && { unresolved: given.unresolved }),
   })
 }
 

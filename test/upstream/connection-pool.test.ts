@@ -210,7 +210,11 @@ t.test('a closed pool refuses, and tells those who wait', async (t) => {
     clock: systemClock,
     watch: new DeadlineWatch(systemClock),
   }
-  const pool = new ConnectionPool({ address: '127.0.0.1', port: upstream.port, tls: undefined }, surroundings)
+  const pool = new ConnectionPool(
+    { address: '127.0.0.1', port: upstream.port, tls: undefined },
+    surroundings,
+    undefined as never,
+  )
   const codes: string[] = []
   const waiter = {
     cancelled: false,

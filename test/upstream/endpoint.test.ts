@@ -1,59 +1,71 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import type { UnresolvedEndpoint } from '../../lib/model/upstream.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
 import { startEchoUpstream } from '../helpers/echo-upstream.ts'
 import { startProxy } from '../helpers/proxy-server.ts'
 import { connectRaw, requestRaw } from '../helpers/raw-client.ts'
 import { answerWith, startRawUpstream } from '../helpers/raw-upstream.ts'
+import { makeEndpoint } from '../helpers/snapshot.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: gw.test\r\n\r\n'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 const codeOf = (response: { body: Buffer }) => JSON.parse(response.body.toString()).code
 
-t.test('a name is resolved, and its addresses take turns', async (t) => {
+t.test('the addresses of a name take turns, and one that refuses gives way to another', async (t) => {
   const first = await startEchoUpstream({ name: 'first', address: '127.0.0.2' })
   const second = await startEchoUpstream({ name: 'second', address: '127.0.0.3', port: first.port })
   t.teardown(() => Promise.all([first.close(), second.close()]))
-  const server = await startProxy(t, [`api.test:${first.port}`], {
-    resolve: async (name) => {
-      if (name !== 'api.test') throw new Error('NXDOMAIN')
-      return { addresses: ['127.0.0.2', '127.0.0.3'], ttlSeconds: 60 }
-    },
-  })
+  const name = 'api.test'
+  const endpoints = ['127.0.0.2', '127.0.0.3'].map((host) => ({ host, name, port: first.port }))
+  const server = await startProxy(t, endpoints, { settings: { 'upstream.tries': 1 } })
   const names: (string | undefined)[] = []
   for (let n = 0; n < 4; n++) names.push((await requestRaw(server.port, GET)).header('x-echo'))
   t.same(names, ['first', 'second', 'first', 'second'])
   await first.close()
-  t.equal((await requestRaw(server.port, GET)).status, 200, 'another address is tried when one refuses')
+  for (let n = 0; n < 4; n++) t.equal((await requestRaw(server.port, GET)).header('x-echo'), 'second')
+  const states = [...server.registry.states()]
+  t.match(states, [
+    { identity: { host: '127.0.0.2' }, inFlight: 0, requests: 3, failures: 1 },
+    { identity: { host: '127.0.0.3' }, inFlight: 0, requests: 6, failures: 0 },
+  ])
+  t.match(states[0]!.lastFailure, { error: { code: 'PORTICO_UP_CONNECT_REFUSED' } })
+  t.same(
+    server.records.slice(4).map(({ endpoint, tries }) => [endpoint, tries]),
+    Array.from({ length: 4 }, () => [`127.0.0.3:${first.port}`, 1]),
+    'the log has who answered',
+  )
 })
 
-t.test('a name that cannot be resolved is 503', async (t) => {
-  const server = await startProxy(t, ['gone.test:80'], { resolve: async () => Promise.reject(new Error('NXDOMAIN')) })
-  const response = await requestRaw(server.port, GET)
-  t.equal(response.status, 503)
-  t.equal(codeOf(response), 'PORTICO_UP_NAME_UNRESOLVED')
-})
-
-t.test('AD-08 an ExternalName does not lead to private addresses unless allowed', async (t) => {
+t.test('a name that leads nowhere is 503 with its reason in the log, unless something else is left', async (t) => {
   const echo = await startEchoUpstream()
   t.teardown(() => echo.close())
-  for (const address of ['127.0.0.1', '169.254.169.254', '10.0.0.1', '::1', '0.0.0.0', '::ffff:127.0.0.1']) {
-    const words = {
-      upstreams: { web: { endpoints: [`name.test:${echo.port}`], guardAddresses: true } },
-      routes: [{ to: 'web' }],
-    }
-    const resolve = async () => ({ addresses: [address], ttlSeconds: 60 })
-    const server = await startProxy(t, words, { resolve })
-    const response = await requestRaw(server.port, GET)
-    t.equal(response.status, 503, address)
-    t.equal(codeOf(response), 'PORTICO_UP_ADDRESS_DENIED')
-    if (address !== '127.0.0.1') continue
-    server.load(words, { 'externalNames.allowPrivate': true })
-    t.equal((await requestRaw(server.port, GET)).status, 200)
+  const lost = (code: UnresolvedEndpoint['code'], reason: string) => {
+    return { endpoint: makeEndpoint('name.test:80'), code, reason }
   }
-  t.equal(echo.requests.length, 1)
+  const unresolved = lost('PORTICO_UP_NAME_UNRESOLVED', 'name.test: NXDOMAIN')
+  const denied = lost('PORTICO_UP_ADDRESS_DENIED', 'name.test: 10.0.0.1 is private')
+  const server = await startProxy(t, {
+    upstreams: {
+      unresolved: { endpoints: [], unresolved: [denied, unresolved] },
+      denied: { endpoints: [], unresolved: [denied] },
+      both: { endpoints: [echo.port], unresolved: [unresolved] },
+    },
+    routes: ['unresolved', 'denied', 'both'].map((to) => ({ to, path: `/${to}` })),
+  })
+  for (const [path, { code, reason }] of [
+    ['unresolved', unresolved],
+    ['denied', denied],
+  ] as const) {
+    const response = await requestRaw(server.port, GET.replace('/', `/${path}`))
+    t.equal(response.status, 503)
+    t.equal(codeOf(response), code)
+    t.notMatch(response.body.toString(), 'name.test', 'which is not for the client')
+    t.match(await server.record(), { error: code, detail: reason })
+  }
+  t.equal((await requestRaw(server.port, GET.replace('/', '/both'))).status, 200)
 })
 
 t.test('connections are kept and used again', async (t) => {

@@ -8,27 +8,28 @@ import { sendRequest, type UpstreamCall, type UpstreamEvents, type UpstreamReque
 import type { Connection } from '../../lib/upstream/connection.ts'
 import type { Waiter } from '../../lib/upstream/connection-pool.ts'
 import type { EndpointState } from '../../lib/upstream/endpoint.ts'
-import { EndpointRegistry, type RegistryOptions } from '../../lib/upstream/registry.ts'
+import type { UpstreamPool } from '../../lib/upstream/pool.ts'
+import { EndpointRegistry } from '../../lib/upstream/registry.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { type EndpointWords, makeUpstream } from '../helpers/snapshot.ts'
 
 export type EndpointOptions = {
   settings?: Readonly<Record<string, unknown>>
-  resolve?: NonNullable<RegistryOptions['resolve']>
   protocol?: 'http' | 'https'
 }
 
 /** The state of one endpoint in a registry of its own. */
 export function openEndpoint(t: Test, words: EndpointWords, options: EndpointOptions = {}): EndpointState {
+  return openPool(t, [words], options).states[0]!
+}
+
+/** The pool of these endpoints in a registry of its own. */
+export function openPool(t: Test, endpoints: readonly EndpointWords[], options: EndpointOptions = {}): UpstreamPool {
   const settings = makeSettings(options.settings)
-  const registry = new EndpointRegistry({
-    settings: () => settings,
-    clock: systemClock,
-    ...(options.resolve && { resolve: options.resolve }),
-  })
+  const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
   t.teardown(() => registry.close())
   const { protocol = 'http' } = options
-  return registry.pool(makeUpstream('web', { endpoints: [words], protocol })).states[0]!
+  return registry.pool(makeUpstream('web', { endpoints, protocol }))
 }
 
 export class Exchange implements Waiter, UpstreamEvents {
