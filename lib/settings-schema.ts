@@ -60,6 +60,14 @@ function describeLeaf(leaf: SettingLeaf): Schema {
         ],
       }
     case 'strings':
+      if (leaf.item) {
+        const pattern = `^(${leaf.item.pattern})$`
+        const items = /\d/.test(leaf.item.pattern)
+          ? { type: ['string', 'integer'], pattern }
+          : { type: 'string', pattern }
+        return { ...common, type: 'array', items }
+      }
+      return { ...common, type: 'array', items: { type: 'string', minLength: 1 } }
     case 'cidrs':
       return { ...common, type: 'array', items: { type: 'string', minLength: 1 } }
     case 'services':

@@ -1,4 +1,4 @@
-/** The connections to one address: reused while they are clean, opened up to a limit, beyond it a short bounded queue. HOT */
+/** The connections to one address: reused while they are clean, opened up to a limit; beyond it whoever asks waits for one. HOT */
 import type { Clock } from '../base/clock.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
@@ -7,11 +7,14 @@ import type { UpstreamPolicy } from '../service-settings.ts'
 import type { Settings } from '../settings-table.ts'
 import { type ConnectedSockets, type ConnectTarget, connectEndpoint } from './connect.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
+import { overloaded } from './request-queue.ts'
 
 /** Whoever asks for a connection. Exactly one of the two is called, perhaps before `acquire` returns. */
 export type Waiter = {
   /** True once the answer is of no use any more; a connection that comes later stays in the pool. */
   readonly cancelled: boolean
+  /** Milliseconds that it waits at most for a connection to be opened, or to become free; undefined: as the settings say. */
+  readonly connectTimeout?: number | undefined
   onConnection(connection: Connection): void
   onConnectionError(error: GatewayError): void
 }
@@ -96,11 +99,14 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       waiter.onConnectionError(new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
       return
     }
-    const { maxConnections, maxQueue } = this.#surroundings.policy()
+    const { maxConnections } = this.#surroundings.policy()
     if (this.size >= maxConnections && fresh) this.#closeOldest()
     if (this.size < maxConnections) this.#connect(waiter, others)
-    else if (this.#queue.length < maxQueue || this.#dropCancelled()) this.#enqueue(waiter, others)
-    else waiter.onConnectionError(this.#overloaded(`${this.#queue.length} requests wait already`))
+    else {
+      // An endpoint takes no more requests than it may have connections, so more can only wait where many are gone already.
+      if (this.#queue.length >= maxConnections) this.#dropCancelled()
+      this.#enqueue(waiter, others)
+    }
   }
 
   /** Lets a connection go round the event loop once, so that surplus bytes already received are seen before the next use. */
@@ -204,7 +210,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     const pools = [this, ...others]
     this.#opening++
     const targets = pools.map((pool) => pool.target)
-    connectEndpoint(targets, this.#surroundings.settings().timeouts.connect, {
+    connectEndpoint(targets, this.#limitOf(waiter), {
       onFailure: (index) => pools[index]!.#avoid(),
       onSocket: (sockets, index) => {
         this.#opening--
@@ -236,14 +242,15 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   }
 
   #enqueue(waiter: Waiter, others: readonly ConnectionPool[]): void {
-    const { connect } = this.#surroundings.settings().timeouts
+    const limit = this.#limitOf(waiter)
     const queued: Queued = {
       waiter,
       others,
       timer: setTimeout(() => {
         this.#queue.splice(this.#queue.indexOf(queued), 1)
-        if (!waiter.cancelled) waiter.onConnectionError(this.#overloaded(`no connection was free within ${connect} ms`))
-      }, connect),
+        const why = `${this.place}: no connection was free within ${limit} ms`
+        if (!waiter.cancelled) waiter.onConnectionError(overloaded(why, limit))
+      }, limit),
     }
     this.#queue.push(queued)
   }
@@ -256,16 +263,20 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     return undefined
   }
 
-  /** Makes room of those whose clients have gone, which else take a place until their time is over; whether there were any. */
-  #dropCancelled(): boolean {
-    const { length } = this.#queue
-    for (let at = length - 1; at >= 0; at--) {
+  /** Lets go of those whose clients have gone, which else stay until their time is over. */
+  #dropCancelled(): void {
+    for (let at = this.#queue.length - 1; at >= 0; at--) {
       const { waiter, timer } = this.#queue[at]!
       if (!waiter.cancelled) continue
       clearTimeout(timer)
       this.#queue.splice(at, 1)
     }
-    return this.#queue.length < length
+  }
+
+  #limitOf({ connectTimeout }: Waiter): number {
+    return (
+      connectTimeout ?? (this.#surroundings.policy().timeouts.connect || this.#surroundings.settings().timeouts.connect)
+    )
   }
 
   /** A place became free without a connection to hand on. */
@@ -274,9 +285,5 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     if (this.size >= this.#surroundings.policy().maxConnections) return
     const queued = this.#dequeue()
     if (queued) this.#connect(queued.waiter, queued.others)
-  }
-
-  #overloaded(why: string): GatewayError {
-    return new GatewayError('PORTICO_UP_OVERLOADED', `${this.place}: ${why}`)
   }
 }

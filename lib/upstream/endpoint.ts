@@ -7,6 +7,7 @@ import type { UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
 import type { UpstreamTls } from './connect.ts'
 import { ConnectionPool, type PoolSurroundings, type Waiter } from './connection-pool.ts'
+import type { RequestQueue } from './request-queue.ts'
 import type { NameResolver } from './resolver.ts'
 
 export type EndpointIdentity = Readonly<{
@@ -25,6 +26,8 @@ export type EndpointIdentity = Readonly<{
 export type EndpointSurroundings = PoolSurroundings &
   Readonly<{
     names: NameResolver
+    /** Who waits for a place at one of the upstream's endpoints. */
+    queue: RequestQueue
     tls: (serverName: string) => UpstreamTls
   }>
 
@@ -39,6 +42,8 @@ export class EndpointState {
   readonly label: string
   /** Requests and tunnels it carries now. */
   inFlight: number = 0
+  /** As many as it may carry at once. */
+  capacity: number = Number.POSITIVE_INFINITY
   requests: number = 0
   failures: number = 0
   lastFailure: Readonly<{ error: GatewayError; at: number }> | undefined
@@ -68,6 +73,11 @@ export class EndpointState {
     return count
   }
 
+  /** Whether it has room for another request. */
+  get takes(): boolean {
+    return this.inFlight < this.capacity
+  }
+
   get isIdle(): boolean {
     if (this.inFlight > 0) return false
     for (const pool of this.#pools.values()) if (!pool.isIdle) return false
@@ -83,6 +93,8 @@ export class EndpointState {
   /** It is over. */
   end(): void {
     this.inFlight--
+    const { queue } = this.#surroundings
+    if (queue.size > 0) queue.notify()
   }
 
   /** It answered: status, and milliseconds from the request to the head of the answer. */

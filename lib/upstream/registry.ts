@@ -8,6 +8,7 @@ import { runAtOnce } from '../base/slice.ts'
 import type { Endpoint, Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
 import type { Settings } from '../settings-table.ts'
+import type { CircuitFlip, CircuitState } from './circuit.ts'
 import type { UpstreamTls } from './connect.ts'
 import { type EndpointIdentity, EndpointState, type EndpointSurroundings } from './endpoint.ts'
 import { UpstreamPool } from './pool.ts'
@@ -20,6 +21,8 @@ export type RegistryOptions = {
   clock: Clock
   /** How names become addresses; given by tests. */
   resolve?: Resolve
+  /** A circuit breaker changed its state. */
+  onCircuit?: (flip: CircuitFlip) => void
 }
 
 const MIN_TLS_VERSION = 'TLSv1.2'
@@ -30,16 +33,18 @@ export class EndpointRegistry {
   readonly #watch: DeadlineWatch
   readonly #upstreams = new Map<UpstreamKey, UpstreamState>()
   readonly #names: NameResolver
+  readonly #onCircuit: (flip: CircuitFlip) => void
   /** By file. */
   readonly #authorities = new Map<string, SecureContext>()
   /** The authorities of the system; made once, since each costs a parse of all of them. */
   #systemContext: SecureContext | undefined
 
   constructor(options: RegistryOptions) {
-    const { settings, clock, resolve = resolveName } = options
+    const { settings, clock, resolve = resolveName, onCircuit = () => {} } = options
     this.#settings = settings
     this.#clock = clock
     this.#watch = new DeadlineWatch(clock)
+    this.#onCircuit = onCircuit
     this.#names = new NameResolver(resolve, clock)
   }
 
@@ -47,7 +52,7 @@ export class EndpointRegistry {
   pool(upstream: Upstream): UpstreamPool {
     let state = this.#upstreams.get(upstream.key)
     if (!state) {
-      state = new UpstreamState(upstream.key, this.#settings)
+      state = new UpstreamState(upstream.key, this.#settings, this.#onCircuit)
       this.#upstreams.set(upstream.key, state)
     }
     state.override(upstream.policy)
@@ -58,11 +63,15 @@ export class EndpointRegistry {
       let known = state.endpoints.get(identity.key)
       if (!known) {
         known = new EndpointState(identity, surroundings)
-        state.endpoints.set(identity.key, known)
+        state.add(known)
       }
       return known
     })
-    return new UpstreamPool(upstream, states, state)
+    const pool = new UpstreamPool(upstream, states, state)
+    state.pool = pool
+    // Whoever waits may find room at an endpoint that is new.
+    state.queue.notify()
+    return pool
   }
 
   /** Forgets upstreams and endpoints that none of these pools uses: at once if they are idle, else at a later call. */
@@ -96,6 +105,11 @@ export class EndpointRegistry {
     for (const { endpoints } of this.#upstreams.values()) yield* endpoints.values()
   }
 
+  /** Of the upstreams that have a circuit breaker. */
+  *circuits(): Iterable<readonly [UpstreamKey, CircuitState]> {
+    for (const { key, circuit } of this.#upstreams.values()) if (circuit) yield [key, circuit.state]
+  }
+
   async close(): Promise<void> {
     for (const state of this.states()) state.close()
     this.#upstreams.clear()
@@ -108,6 +122,7 @@ export class EndpointRegistry {
       clock: this.#clock,
       watch: this.#watch,
       names: this.#names,
+      queue: state.queue,
       tls: (serverName) => this.#tls(serverName, state.policy),
     }
   }

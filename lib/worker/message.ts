@@ -110,11 +110,10 @@ function* group<T>(items: readonly T[], weigh: (item: T) => number): Generator<r
   if (some.length > 0) yield some
 }
 
-/** Equal actions and Ingresses become the same object, which a message holds once, and so does the memory over there. */
+/** Equal actions, Ingresses and policies become the same object, which a message holds once, and so does the memory over there. */
 function pickLive({ host, redirectToHttps, routes }: LiveHost): LiveHost {
   const shared = new Map<string, unknown>()
-  const share = <T extends object>(value: T): T => {
-    const key = Object.values(value).join(' ')
+  const share = <T extends object>(value: T, key = Object.values(value).join(' ')): T => {
     const known = shared.get(key) as T | undefined
     if (known) return known
     shared.set(key, value)
@@ -124,15 +123,16 @@ function pickLive({ host, redirectToHttps, routes }: LiveHost): LiveHost {
     host,
     redirectToHttps,
     routes: routes.map((route) => {
-      const { id, match, action, ingress } = pickRoute(route)
-      return { id, match, action: share(action), ingress: share(ingress) }
+      const { id, match, action, ingress, policy } = pickRoute(route)
+      const shared = policy && share(policy, JSON.stringify(policy))
+      return { id, match, action: share(action), ingress: share(ingress), policy: shared }
     }),
   }
 }
 
 /** As plain data: a model may compute what it gives, and a message takes only what is there. */
-function pickRoute({ id, match, action, ingress }: LiveRoute): LiveRoute {
-  return { id, match, action, ingress }
+function pickRoute({ id, match, action, ingress, policy }: LiveRoute): LiveRoute {
+  return { id, match, action, ingress, policy }
 }
 
 function dropPositions(upstream: Upstream): Upstream {
