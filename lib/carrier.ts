@@ -2,7 +2,7 @@
 import type { EndpointFigures } from './admin/views.ts'
 import type { Settings } from './settings-table.ts'
 import type { ServedConfiguration } from './snapshot-update.ts'
-import type { WorkerFigures } from './telemetry/metrics.ts'
+import type { CircuitFigures, WorkerFigures } from './telemetry/metrics.ts'
 import type { ListenerName, TrafficOptions } from './traffic.ts'
 
 export type CarrierOptions = Omit<TrafficOptions, 'httpsPort'> & {
@@ -27,6 +27,8 @@ export type Carrier = {
   readonly logLinesDropped: number
   connections(): Iterable<readonly [ListenerName, number]>
   endpoints(): Iterable<EndpointFigures>
+  /** The circuits that are not closed. */
+  circuits(): Iterable<CircuitFigures>
   workers(): readonly WorkerState[]
   /** Asks for the newest figures. */
   refresh(): Promise<void>

@@ -125,6 +125,7 @@ class GatewayProcess implements Gateway {
       requestsInFlight: () => this.inFlight,
       connections: () => this.#carrier?.connections() ?? [],
       logLinesDropped: () => this.#carrier?.logLinesDropped ?? this.#destination.dropped,
+      circuits: () => this.#carrier?.circuits() ?? [],
       workers: () => this.#carrier?.workers() ?? [],
     })
     this.#watch = settings.watch ? this.#createWatch() : undefined

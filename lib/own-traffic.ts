@@ -3,6 +3,7 @@ import type { EndpointFigures } from './admin/views.ts'
 import { type Carrier, type CarrierOptions, listListeners, type TrafficPorts, type WorkerState } from './carrier.ts'
 import { diffLive, type LiveConfiguration, type ServedConfiguration, selectLive } from './snapshot-update.ts'
 import { explainListenError } from './start-error.ts'
+import type { CircuitFigures } from './telemetry/metrics.ts'
 import { type ListenerName, Traffic } from './traffic.ts'
 
 export class OwnTraffic implements Carrier {
@@ -54,6 +55,10 @@ export class OwnTraffic implements Carrier {
 
   endpoints(): Iterable<EndpointFigures> {
     return this.#traffic.endpoints()
+  }
+
+  circuits(): Iterable<CircuitFigures> {
+    return [...this.#traffic.circuits()].map(([upstream, state]) => ({ upstream, state, count: 1 }))
   }
 
   workers(): readonly WorkerState[] {

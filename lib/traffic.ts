@@ -2,6 +2,7 @@
 import type { Clock } from './base/clock.ts'
 import { runInSlices } from './base/slice.ts'
 import type { Certificate } from './model/certificate.ts'
+import type { UpstreamKey } from './model/upstream.ts'
 import { createProxy, type Proxy as GatewayProxy } from './proxy/proxy.ts'
 import { createListener, type Listener } from './server/listener.ts'
 import type { Settings } from './settings-table.ts'
@@ -10,6 +11,7 @@ import type { SnapshotUpdate } from './snapshot-update.ts'
 import { createAccessLog } from './telemetry/access-log.ts'
 import type { Log } from './telemetry/log.ts'
 import type { RequestCounts } from './telemetry/request-counts.ts'
+import type { CircuitState } from './upstream/circuit.ts'
 import type { EndpointState } from './upstream/endpoint.ts'
 import { EndpointRegistry } from './upstream/registry.ts'
 
@@ -46,7 +48,15 @@ export class Traffic {
     const { settings, clock, log, counts, httpsPort } = options
     this.#options = options
     this.#settings = settings
-    this.#registry = new EndpointRegistry({ settings: () => this.#settings, clock })
+    this.#registry = new EndpointRegistry({
+      settings: () => this.#settings,
+      clock,
+      onCircuit: ({ upstream, state, reason }) => {
+        const message = `the circuit of ${upstream} is ${state}: ${reason}`
+        if (state === 'open') log.warn({ service: upstream, circuit: state }, message)
+        else log.info({ service: upstream, circuit: state }, message)
+      },
+    })
     this.#builder = new SnapshotBuilder(this.#registry)
     const accessLog = createAccessLog(log)
     this.#proxy = createProxy({
@@ -79,6 +89,11 @@ export class Traffic {
   /** Every endpoint in use or still busy. */
   endpoints(): Iterable<EndpointState> {
     return this.#registry.states()
+  }
+
+  /** The circuits that are not closed. */
+  circuits(): Iterable<readonly [UpstreamKey, CircuitState]> {
+    return this.#registry.circuits()
   }
 
   /** Resolves when the update is in force; requests are served while it is prepared. Updates follow each other. */

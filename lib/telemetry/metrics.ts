@@ -27,6 +27,9 @@ export type WorkerFigures = Readonly<{
   cpuSeconds: number
 }>
 
+/** In how many processes the circuit of an upstream is in a state; closed ones are left out. */
+export type CircuitFigures = Readonly<{ upstream: string; state: string; count: number }>
+
 /** Figures that others hold; asked for at each scrape. */
 export type LiveFigures = {
   requestsInFlight: () => number
@@ -34,6 +37,7 @@ export type LiveFigures = {
   /** Open client connections by listener. */
   connections: () => Iterable<readonly [listener: string, count: number]>
   logLinesDropped?: () => number
+  circuits?: () => Iterable<CircuitFigures>
   /** Left out, or none: the process itself carries the traffic. */
   workers?: () => readonly WorkerFigures[]
 }
@@ -90,6 +94,24 @@ export function createMetrics(options: { counts: RequestCounts; version?: string
     everySeries().flatMap(({ ingress, service, upstreamErrors }) =>
       [...upstreamErrors].map(([code, value]) => ({ labels: { ingress, service, code }, value })),
     ),
+  )
+  define(
+    'counter',
+    'portico_upstream_retries_total',
+    'Tries beyond the first, by what the try before came to and what this one did.',
+    () =>
+      everySeries().flatMap(({ ingress, service, retries }) =>
+        [...retries].map(([what, value]) => {
+          const [reason = '', result = ''] = what.split(' ')
+          return { labels: { ingress, service, reason, result }, value }
+        }),
+      ),
+  )
+  define('gauge', 'portico_upstream_circuit', 'Processes in which the circuit of a service is open or half-open.', () =>
+    [...(figures?.circuits?.() ?? [])].map(({ upstream, state, count }) => ({
+      labels: { service: upstream, state },
+      value: count,
+    })),
   )
   define('counter', 'portico_request_errors_total', 'Requests the gateway answered itself or cut, by error code.', () =>
     [...counts.errors].map(([code, value]) => ({ labels: { code }, value })),

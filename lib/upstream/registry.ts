@@ -105,9 +105,11 @@ export class EndpointRegistry {
     for (const { endpoints } of this.#upstreams.values()) yield* endpoints.values()
   }
 
-  /** Of the upstreams that have a circuit breaker. */
+  /** The circuits that are not closed. */
   *circuits(): Iterable<readonly [UpstreamKey, CircuitState]> {
-    for (const { key, circuit } of this.#upstreams.values()) if (circuit) yield [key, circuit.state]
+    for (const { key, circuit } of this.#upstreams.values()) {
+      if (circuit && circuit.state !== 'closed') yield [key, circuit.state]
+    }
   }
 
   async close(): Promise<void> {

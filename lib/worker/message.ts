@@ -1,10 +1,11 @@
 /** What the control process and its workers say to each other, and how a large update is cut so that no message stalls anybody. */
 import type { RequestErrorCode } from '../base/errors.ts'
 import type { Certificate } from '../model/certificate.ts'
-import type { Upstream } from '../model/upstream.ts'
+import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
 import type { LiveHost, LiveRoute, SnapshotUpdate } from '../snapshot-update.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
+import type { CircuitState } from '../upstream/circuit.ts'
 import type { EndpointIdentity } from '../upstream/endpoint.ts'
 
 export type ToWorker =
@@ -44,6 +45,8 @@ export type TrafficFigures = Readonly<{
   counts: CountsData
   /** Those about which there is something new. */
   endpoints: readonly EndpointData[]
+  /** Those that are not closed. */
+  circuits: readonly (readonly [UpstreamKey, CircuitState])[]
   /** Since the last time. */
   logLinesDropped: number
   inFlight: number

@@ -3,6 +3,7 @@ import type { EndpointFigures } from '../admin/views.ts'
 import { type Carrier, type CarrierOptions, listListeners, type TrafficPorts, type WorkerState } from '../carrier.ts'
 import { type LiveConfiguration, type ServedConfiguration, selectLive } from '../snapshot-update.ts'
 import { explainListenError, StartError } from '../start-error.ts'
+import type { CircuitFigures } from '../telemetry/metrics.ts'
 import type { ListenerName } from '../traffic.ts'
 import { ListeningSocket } from './listening-socket.ts'
 import { Tally } from './tally.ts'
@@ -115,6 +116,17 @@ export class WorkerSet implements Carrier {
 
   endpoints(): Iterable<EndpointFigures> {
     return this.#tally.endpoints()
+  }
+
+  *circuits(): Iterable<CircuitFigures> {
+    const counts = new Map<string, CircuitFigures>()
+    for (const { worker } of this.#slots) {
+      for (const [upstream, state] of worker?.figures?.circuits ?? []) {
+        const count = counts.get(`${upstream} ${state}`)?.count ?? 0
+        counts.set(`${upstream} ${state}`, { upstream, state, count: count + 1 })
+      }
+    }
+    yield* counts.values()
   }
 
   workers(): readonly WorkerState[] {

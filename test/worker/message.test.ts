@@ -109,6 +109,7 @@ t.test('figures in several messages add up to the same', async (t) => {
       failures: 0,
       lastFailure: undefined,
     })),
+    circuits: [],
     logLinesDropped: 3,
     inFlight: 4,
     connections: { http: 5, https: 6 },
