@@ -15,7 +15,7 @@ export class RequestQueue {
   readonly #waiting = new Map<QueuedRequest, number>()
   /** How many wait. */
   size: number = 0
-  #isNotified = false
+  #service: NodeJS.Immediate | undefined = undefined
 
   /** Waits from now on; the reason where `limit` do already. */
   enter(request: QueuedRequest, limit: number, now: number): GatewayError | undefined {
@@ -33,13 +33,14 @@ export class RequestQueue {
 
   /** A place may have become free. Whoever waits is asked at the end of this turn: by then its connection can be used again. */
   notify(): void {
-    if (this.#isNotified || this.size === 0) return
-    this.#isNotified = true
-    setImmediate(this.#serve)
+    if (this.size === 0) return
+    // Behind what each connection that was given back has put there for itself.
+    if (this.#service !== undefined) clearImmediate(this.#service)
+    this.#service = setImmediate(this.#serve)
   }
 
   #serve = (): void => {
-    this.#isNotified = false
+    this.#service = undefined
     for (const request of this.#waiting.keys()) if (!request.onTurn()) return
   }
 
