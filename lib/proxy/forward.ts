@@ -333,8 +333,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   #sendKept(call: UpstreamCall): void {
-    let hasRoom = true
-    for (const chunk of this.#kept!.chunks) hasRoom = call.write(chunk)
+    const hasRoom = call.write(this.#kept!.bytes)
     if (this.#bodyEnded) call.end(this.#trailers)
     else call.flush()
     if (this.#bodyEnded || !hasRoom) this.#watchHead()

@@ -6,7 +6,7 @@ import { type Fault, startFaultyUpstream } from '../helpers/faulty-upstream.ts'
 import { connectH2, requestH2 } from '../helpers/h2-client.ts'
 import { type ProxyServer, startProxy } from '../helpers/proxy-server.ts'
 import { connectRaw, requestRaw } from '../helpers/raw-client.ts'
-import { type RawConnection, startRawUpstream } from '../helpers/raw-upstream.ts'
+import { answerWith, type RawConnection, startRawUpstream } from '../helpers/raw-upstream.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: gw.test\r\n\r\n'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -472,6 +472,64 @@ t.test('a route can have another policy than its upstream', async (t) => {
     routes: [{ to: 'web' }, { path: '/short', to: 'web', policy: { 'timeouts.responseHeaders': 100 } }],
   })
   t.equal((await requestRaw(server.port, 'GET /short HTTP/1.1\r\nHost: a\r\n\r\n')).status, 504)
+})
+
+t.test('a Service can have limits of time of its own', async (t) => {
+  const upstream = await startRawUpstream(() => {})
+  t.teardown(() => upstream.close())
+  const ask = async (policy: Record<string, unknown>, bytes: string | Buffer) => {
+    const server = await startProxy(t, {
+      upstreams: { web: { endpoints: [upstream.port], policy } },
+      routes: [{ to: 'web' }],
+    })
+    const response = await requestRaw(server.port, bytes)
+    return JSON.parse(response.body.toString()).code
+  }
+  t.equal(await ask({ 'timeouts.responseHeaders': 100 }, GET), 'PORTICO_UP_HEADERS_TIMEOUT')
+  const unfinished = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na'
+  t.equal(await ask({ 'timeouts.requestBodyIdle': 100 }, unfinished), 'PORTICO_REQ_TIMEOUT')
+  const stalling = await startRawUpstream(answerWith('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok'))
+  t.teardown(() => stalling.close())
+  const server = await startProxy(t, {
+    upstreams: { web: { endpoints: [stalling.port], policy: { 'timeouts.responseIdle': 100 } } },
+    routes: [{ to: 'web' }],
+  })
+  t.match(await requestRaw(server.port, GET), { status: 200, complete: false })
+  t.match(await server.record(), { error: 'PORTICO_UP_STALLED' })
+})
+
+t.test('connecting has a limit of its own, and that of a try', async (t) => {
+  // It takes connections, but never finishes a TLS handshake.
+  const silent = await startRawUpstream(() => {})
+  t.teardown(() => silent.close())
+  for (const policy of [{ 'timeouts.connect': 150 }, { 'retry.tryTimeout': 150 }]) {
+    const server = await startProxy(t, {
+      upstreams: { web: { protocol: 'https', endpoints: [silent.port], policy: { tries: 1, ...policy } } },
+      routes: [{ to: 'web' }],
+    })
+    const response = await requestRaw(server.port, request('POST', 'abc'))
+    t.equal(response.status, 504)
+    t.equal(JSON.parse(response.body.toString()).code, 'PORTICO_UP_CONNECT_TIMEOUT')
+  }
+})
+
+t.test('a PUT outlives an idle connection that is closed as it is used again, its body too', async (t) => {
+  const bodies: string[] = []
+  const upstream = await startRawUpstream(async (connection) => {
+    await connection.until((text) => text.endsWith('abc'))
+    bodies.push('abc')
+    connection.send(OK)
+    await connection.head(2)
+    connection.socket.resetAndDestroy()
+  })
+  t.teardown(() => upstream.close())
+  const server = await startProxy(t, [upstream.port], {
+    settings: { 'upstream.retry.budget': 0, 'upstream.retry.budgetMinimum': 0 },
+  })
+  const client = await connectRaw(server.port)
+  for (let n = 0; n < 10; n++) t.equal((await client.send(request('PUT', 'abc')).response()).status, 200)
+  t.equal(bodies.length, 10)
+  client.destroy()
 })
 
 t.test('whatever happens, every request gets one answer and no count is left behind', async (t) => {
