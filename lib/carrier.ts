@@ -2,7 +2,7 @@
 import type { Settings } from './settings-table.ts'
 import type { ServedConfiguration } from './snapshot-update.ts'
 import type { EndpointFigures } from './telemetry/endpoint-metrics.ts'
-import type { WorkerFigures } from './telemetry/metrics.ts'
+import type { CircuitFigures, WorkerFigures } from './telemetry/metrics.ts'
 import type { TrafficOptions } from './traffic.ts'
 
 export type CarrierOptions = Omit<TrafficOptions, 'httpsPort'> & {
@@ -32,6 +32,8 @@ export type Carrier = {
   /** The ports that Services open, by the ids of their listeners: `open`, or why it cannot be had. */
   listeners(): ReadonlyMap<string, string>
   endpoints(): Iterable<EndpointFigures>
+  /** The circuits that are not closed. */
+  circuits(): Iterable<CircuitFigures>
   workers(): readonly WorkerState[]
   /** Asks for the newest figures. */
   refresh(): Promise<void>

@@ -143,6 +143,7 @@ class GatewayProcess implements Gateway {
       connections: () => this.#carrier?.connections() ?? [],
       endpoints: () => this.#carrier?.endpoints() ?? [],
       logLinesDropped: () => this.#carrier?.logLinesDropped ?? this.#destination.dropped,
+      circuits: () => this.#carrier?.circuits() ?? [],
       workers: () => this.#carrier?.workers() ?? [],
       health: () => this.#health?.figures() ?? [],
       panics: () => this.#health?.panics() ?? [],

@@ -4,6 +4,7 @@ import { ServicePorts } from './service-ports.ts'
 import { diffLive, type LiveConfiguration, type ServedConfiguration, selectLive } from './snapshot-update.ts'
 import { explainListenError } from './start-error.ts'
 import type { EndpointFigures } from './telemetry/endpoint-metrics.ts'
+import type { CircuitFigures } from './telemetry/metrics.ts'
 import { Traffic } from './traffic.ts'
 
 export class OwnTraffic implements Carrier {
@@ -75,6 +76,10 @@ export class OwnTraffic implements Carrier {
 
   endpoints(): Iterable<EndpointFigures> {
     return this.#traffic.endpoints()
+  }
+
+  circuits(): Iterable<CircuitFigures> {
+    return [...this.#traffic.circuits()].map(([upstream, state]) => ({ upstream, state, count: 1 }))
   }
 
   workers(): readonly WorkerState[] {

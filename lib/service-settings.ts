@@ -1,13 +1,14 @@
 /**
  * The settings that a Service can have for itself: all those under `upstream`. On the Service they are annotations
- * (`upstream.health.path` is `portico.dev/health-path`), in the settings they stand under `services`.
+ * (`upstream.health.path` is `portico.dev/health-path`), in the settings they stand under `services`. Those that concern a
+ * single request an Ingress can have too, for its own routes.
  */
 import { isSettingLeaf, SETTINGS, type SettingLeaf, type Settings, type SettingTable } from './settings-table.ts'
 
 /** How the endpoints of one upstream are chosen among, watched, limited and spoken to. */
 export type UpstreamPolicy = Settings['upstream']
 
-/** What a Service has otherwise than all: values by dotted name under `upstream`. */
+/** What a Service, or an Ingress for its routes, has otherwise than all: values by dotted name under `upstream`. */
 export type PolicyOverrides = Readonly<Record<string, unknown>>
 
 /** One of them; `name` is dotted and begins under `upstream`. */

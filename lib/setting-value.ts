@@ -13,6 +13,7 @@ import { MAX_WORKERS, type SettingLeaf } from './settings-table.ts'
 
 /** What is wrong with a value; `at` leads from the setting to the part that is wrong. */
 export type ValueProblem = Readonly<{ at: FieldPath; message: string; help: string }>
+type Item = Extract<SettingLeaf, { item?: unknown }>['item']
 export type Read = Readonly<{ value: unknown }> | Readonly<{ problems: readonly ValueProblem[] }>
 
 /** `variable` is the setting's environment variable, for advice. */
@@ -23,7 +24,7 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
     case 'string':
       return readString(raw, form, variable)
     case 'strings':
-      return readList(raw, form, 'a list of names', () => undefined)
+      return leaf.item ? readItems(raw, form, leaf.item) : readList(raw, form, 'a list of names', () => undefined)
     case 'integer':
       return readInteger(raw, form, leaf.min ?? Number.MIN_SAFE_INTEGER, leaf.max ?? Number.MAX_SAFE_INTEGER)
     case 'port':
@@ -252,6 +253,15 @@ function readList(
     if (found) problems.push({ at: [index], ...found })
   }
   return problems.length > 0 ? { problems } : { value: entries }
+}
+
+/** YAML makes numbers of items that are written without quotes. */
+function readItems(raw: unknown, form: 'document' | 'text', { pattern, help }: NonNullable<Item>): Read {
+  const items = Array.isArray(raw) ? raw.map((item) => (typeof item === 'number' ? String(item) : item)) : raw
+  const whole = new RegExp(`^(?:${pattern})$`)
+  return readList(items, form, 'a list', (item) =>
+    whole.test(item) ? undefined : { message: `"${item}" cannot stand here`, help },
+  )
 }
 
 function splitText(raw: unknown, separator: RegExp): unknown {

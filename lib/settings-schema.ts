@@ -65,6 +65,14 @@ function describeLeaf(leaf: SettingLeaf): Schema {
     case 'statuses':
       return { ...common, type: ['string', 'integer'] }
     case 'strings':
+      if (leaf.item) {
+        const pattern = `^(${leaf.item.pattern})$`
+        const items = /\d/.test(leaf.item.pattern)
+          ? { type: ['string', 'integer'], pattern }
+          : { type: 'string', pattern }
+        return { ...common, type: 'array', items }
+      }
+      return { ...common, type: 'array', items: { type: 'string', minLength: 1 } }
     case 'serviceNames':
     case 'servers':
     case 'cidrs':

@@ -36,8 +36,11 @@ export type SettingLeaf =
       min?: number
       max?: number /** read once, at the start */
       restart?: true
+      /** of `strings`: what each must look like, in whole */
+      item?: Readonly<{ pattern: string; help: string }> /** an Ingress can have it for its own routes */
+      route?: true
     }>
-  | Readonly<{ type: 'enum'; values: readonly string[]; default: string; doc: string; restart?: true }>
+  | Readonly<{ type: 'enum'; values: readonly string[]; default: string; doc: string; restart?: true; route?: true }>
 
 export type SettingTable = { readonly [name: string]: SettingLeaf | SettingTable }
 
@@ -420,7 +423,106 @@ export const SETTINGS = {
       default: 2,
       min: 1,
       max: 10,
-      doc: 'Endpoints tried for one request; another is tried only where nothing was sent.',
+      route: true,
+      doc: 'Tries for one request, the first included: at another endpoint where there is one, and only where "retry" lets it be tried again.',
+    },
+    retry: {
+      conditions: {
+        type: 'strings',
+        default: ['connect-failure', 'reset', 'timeout'],
+        route: true,
+        item: {
+          pattern: 'connect-failure|reset|timeout|gateway-error|5xx|4\\d\\d|5\\d\\d',
+          help: 'write connect-failure, reset, timeout, gateway-error (502, 503, 504), 5xx, or a status from 400 to 599',
+        },
+        doc: 'After what a request is tried again: connect-failure (nothing was sent), reset (nothing was answered), timeout (tryTimeout), gateway-error (502, 503, 504), 5xx, or single statuses. All but the first only for methods that may be repeated.',
+      },
+      methods: {
+        type: 'strings',
+        default: [],
+        route: true,
+        item: { pattern: '[A-Z][A-Z-]*', help: 'write methods in capitals: POST, PATCH' },
+        doc: 'Methods that may be sent twice, beside GET, HEAD, OPTIONS, TRACE, PUT and DELETE: for services that recognise a request they have had.',
+      },
+      bufferBytes: {
+        type: 'bytes',
+        default: 65_536,
+        min: 0,
+        max: 16_777_216,
+        route: true,
+        doc: 'So much of a request body is kept until the answer begins, so that it can be sent again; longer ones are not repeated. 0 keeps none.',
+      },
+      tryTimeout: {
+        type: 'duration',
+        default: 0,
+        min: 0,
+        route: true,
+        doc: 'A try must connect, and then must be answered, each within this time; 0 leaves it to the other limits.',
+      },
+      timeout: {
+        type: 'duration',
+        default: 0,
+        min: 0,
+        route: true,
+        doc: 'An answer must begin within this time, all tries and waits together; 0 is no limit.',
+      },
+      backoff: {
+        type: 'duration',
+        default: 25,
+        min: 1,
+        route: true,
+        doc: 'Before another try: a random time up to this, up to twice this before the next, and so on. None before another endpoint is tried because one could not be connected to.',
+      },
+      maxBackoff: {
+        type: 'duration',
+        default: 1_000,
+        min: 1,
+        route: true,
+        doc: 'Longest time up to which that grows.',
+      },
+      budget: {
+        type: 'integer',
+        default: 20,
+        min: 0,
+        max: 1_000,
+        doc: 'Tries that may be added to the requests of the last ten seconds, in percent, in each worker; those at another endpoint after a connect failure are not counted.',
+      },
+      budgetMinimum: {
+        type: 'integer',
+        default: 10,
+        min: 0,
+        doc: 'So many a second are allowed whatever the percentage.',
+      },
+    },
+    timeouts: {
+      connect: {
+        type: 'duration',
+        default: 0,
+        min: 0,
+        route: true,
+        doc: 'In place of timeouts.connect; 0 is as there.',
+      },
+      responseHeaders: {
+        type: 'duration',
+        default: 0,
+        min: 0,
+        route: true,
+        doc: 'In place of timeouts.responseHeaders; 0 is as there.',
+      },
+      responseIdle: {
+        type: 'duration',
+        default: 0,
+        min: 0,
+        route: true,
+        doc: 'In place of timeouts.responseIdle; 0 is as there.',
+      },
+      requestBodyIdle: {
+        type: 'duration',
+        default: 0,
+        min: 0,
+        route: true,
+        doc: 'In place of timeouts.requestBodyIdle; 0 is as there.',
+      },
     },
     maxConnections: {
       type: 'integer',
@@ -428,11 +530,42 @@ export const SETTINGS = {
       min: 1,
       doc: 'Most connections to one endpoint, from each worker.',
     },
+    maxRequests: {
+      type: 'integer',
+      default: 0,
+      min: 0,
+      doc: 'Most requests at once at one endpoint, from each worker; 0 is as many as maxConnections.',
+    },
     maxQueue: {
       type: 'integer',
       default: 1024,
       min: 0,
-      doc: 'Most requests that wait for a connection to one endpoint, in each worker; beyond it 503.',
+      doc: 'Most requests that wait while all endpoints are full, in each worker; beyond it 503.',
+    },
+    queueTimeout: { type: 'duration', default: 5_000, min: 1, doc: 'They wait this long; then 503.' },
+    circuit: {
+      errorRate: {
+        type: 'integer',
+        default: 0,
+        min: 0,
+        max: 100,
+        doc: 'From this percentage of failures and answers of 500 and above on, the circuit opens: 503 at once, no endpoint is asked, in each worker for itself. 0 is never.',
+      },
+      minimumRequests: { type: 'integer', default: 20, min: 1, doc: 'So many must have been tried before.' },
+      interval: { type: 'duration', default: 10_000, min: 100, doc: 'The percentage is of the tries of this time.' },
+      openTime: {
+        type: 'duration',
+        default: 5_000,
+        min: 1,
+        doc: 'An open circuit lets requests try the endpoints again after this time; twice as long each time that fails.',
+      },
+      maxOpenTime: { type: 'duration', default: 60_000, min: 1, doc: 'Longest time up to which that grows.' },
+      halfOpenRequests: {
+        type: 'integer',
+        default: 3,
+        min: 1,
+        doc: 'So many try them then: if all are answered well the circuit closes, else it opens again.',
+      },
     },
     headerBytes: { type: 'bytes', default: 65_536, min: 1024, max: 1_048_576, doc: 'Largest response head.' },
     proxyProtocol: {

@@ -22,7 +22,7 @@ export type ServedConfiguration = Readonly<{
 }>
 
 /** What requests need of a route: its place in a file and its words for people stay behind. */
-export type LiveRoute = Pick<Route, 'id' | 'match' | 'action' | 'ingress'>
+export type LiveRoute = Pick<Route, 'id' | 'match' | 'action' | 'ingress' | 'policy'>
 
 /** What requests need of a virtual host. */
 export type LiveHost = Pick<VirtualHost, 'host' | 'redirectToHttps'> & Readonly<{ routes: readonly LiveRoute[] }>

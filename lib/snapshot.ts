@@ -22,12 +22,15 @@ import {
 import type { RouteLabels } from './telemetry/record.ts'
 import type { UpstreamPool } from './upstream/pool.ts'
 import type { EndpointRegistry } from './upstream/registry.ts'
+import { findRoutePolicy, type PolicySource } from './upstream/route-policy.ts'
 
 /** A route with what serves it; made once at build time. */
 export type ServedRoute = Readonly<{
   route: LiveRoute
   /** Undefined where the route's action is `unavailable`. */
   upstream: UpstreamPool | undefined
+  /** How its requests are served there; undefined as the upstream. */
+  policy: PolicySource | undefined
   labels: RouteLabels
 }>
 
@@ -103,6 +106,8 @@ export class SnapshotBuilder {
       yield
     }
     const fallback = defaultRoute && serve(defaultRoute)
+    // Limits that the settings changed hold from now on, also for whoever waits.
+    if (update.settings) for (const pool of this.#pools.values()) void pool.policy
     const pools = Object.freeze([...this.#pools.values(), ...this.#plainPools.values()])
     const listeners = this.#listeners
     const table = Object.freeze({ hosts, anyHost, fallback })
@@ -178,11 +183,11 @@ export class SnapshotBuilder {
       ingress: service,
     })
     const labels = Object.freeze({ ingress: '', route: route.id, upstream: upstream ? key : '' })
-    return Object.freeze({ listener, route: Object.freeze({ route, upstream, labels }), sources })
+    return Object.freeze({ listener, route: Object.freeze({ route, upstream, policy: upstream, labels }), sources })
   }
 
   #serve(route: LiveRoute): ServedRoute {
-    const { id, action, ingress } = route
+    const { id, action, ingress, policy } = route
     const upstream = action.type === 'forward' ? this.#pool(action.upstream) : undefined
     // Routes of one Ingress mostly follow each other: they share its name.
     if (ingress !== this.#lastIngress) {
@@ -194,7 +199,7 @@ export class SnapshotBuilder {
       route: id,
       upstream: upstream?.upstream.key ?? '',
     })
-    return Object.freeze({ route, upstream, labels })
+    return Object.freeze({ route, upstream, policy: upstream && findRoutePolicy(upstream, policy), labels })
   }
 
   #pool(key: UpstreamKey): UpstreamPool | undefined {

@@ -3,7 +3,7 @@ import type { Clock } from './base/clock.ts'
 import { DeadlineWatch } from './base/deadline.ts'
 import { runInSlices } from './base/slice.ts'
 import type { Certificate } from './model/certificate.ts'
-import type { EndpointTrouble } from './model/upstream.ts'
+import type { EndpointTrouble, UpstreamKey } from './model/upstream.ts'
 import { createProxy, type Proxy as GatewayProxy } from './proxy/proxy.ts'
 import { Relays } from './proxy/relay.ts'
 import { DatagramPort, type SessionBudget } from './server/datagram-port.ts'
@@ -17,6 +17,7 @@ import type { SnapshotUpdate } from './snapshot-update.ts'
 import { createAccessLog, createConnectionLog } from './telemetry/access-log.ts'
 import type { Log } from './telemetry/log.ts'
 import type { ConnectionResult, RequestCounts } from './telemetry/request-counts.ts'
+import type { CircuitState } from './upstream/circuit.ts'
 import type { EndpointState } from './upstream/endpoint.ts'
 import { EndpointRegistry } from './upstream/registry.ts'
 
@@ -68,7 +69,16 @@ export class Traffic {
     this.#options = options
     this.#settings = settings
     this.#watch = new DeadlineWatch(clock)
-    this.#registry = new EndpointRegistry({ settings: () => this.#settings, clock, ...(onTrouble && { onTrouble }) })
+    this.#registry = new EndpointRegistry({
+      settings: () => this.#settings,
+      clock,
+      ...(onTrouble && { onTrouble }),
+      onCircuit: ({ upstream, state, reason }) => {
+        const message = `the circuit of ${upstream} is ${state}: ${reason}`
+        if (state === 'open') log.warn({ service: upstream, circuit: state }, message)
+        else log.info({ service: upstream, circuit: state }, message)
+      },
+    })
     this.#builder = new SnapshotBuilder(this.#registry)
     const accessLog = createAccessLog(log)
     this.#proxy = createProxy({
@@ -115,6 +125,11 @@ export class Traffic {
   /** Every endpoint in use or still busy. */
   endpoints(): Iterable<EndpointState> {
     return this.#registry.states()
+  }
+
+  /** The circuits that are not closed. */
+  circuits(): Iterable<readonly [UpstreamKey, CircuitState]> {
+    return this.#registry.circuits()
   }
 
   /** Resolves when the update is in force; requests are served while it is prepared. Updates follow each other. */

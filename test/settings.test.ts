@@ -399,6 +399,20 @@ t.test('config/portico.schema.json is the JSON Schema of the same table', async 
   holdFile(t, 'config/portico.schema.json', `${JSON.stringify(createSettingsSchema(), undefined, 2)}\n`)
 })
 
+t.test('items of a list are held to their form; numbers need no quotes', async (t) => {
+  const yaml = 'upstream: {retry: {conditions: [reset, 503, 5xx, 200, teapot], methods: [post]}}\n'
+  t.match(resolve(t, { yaml }).lines, [
+    /"200" cannot stand here/,
+    /"teapot" cannot stand here.*connect-failure/,
+    /"post".*capitals/,
+  ])
+  const good = resolve(t, { yaml: 'upstream: {retry: {conditions: [reset, 503, 5xx], methods: []}}\n' })
+  t.same(good.lines, [])
+  t.same(good.settings.upstream.retry.conditions, ['reset', '503', '5xx'])
+  const text = resolve(t, { flags: { 'upstream.retry.conditions': 'gateway-error,429' } })
+  t.same(text.settings.upstream.retry.conditions, ['gateway-error', '429'])
+})
+
 t.test('durations print in the form in which they are read', async (t) => {
   t.same([0, 500, 1_500, 90_000, 3_600_000].map(printDuration), ['0', '500ms', '1s500ms', '1m30s', '1h'])
 })

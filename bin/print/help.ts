@@ -76,7 +76,7 @@ function printSettingFlags(flags: readonly SettingFlag[]): string[] {
     ...flags.flatMap((flag) => [
       `  ${printFlag(flag)}`,
       ...wrapText(`${flag.doc}${flag.repeatable ? ' Repeatable.' : ''}`, WIDTH - 8).map((line) => `        ${line}`),
-      `        ${printDefault(flag)}`,
+      ...wrapText(printDefault(flag), WIDTH - 8).map((line) => `        ${line}`),
     ]),
   ]
 }

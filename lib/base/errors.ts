@@ -30,13 +30,15 @@ export const REQUEST_ERRORS = {
   PORTICO_UP_NAME_UNRESOLVED: [503, 'upstream', 'always', 'The service cannot be found at the moment.'],
   PORTICO_UP_ADDRESS_DENIED: [503, 'upstream', 'never', 'The service is not at an allowed address.'],
   PORTICO_UP_OVERLOADED: [503, 'upstream', 'always', 'The service is overloaded.'],
+  PORTICO_UP_CIRCUIT_OPEN: [503, 'upstream', 'never', 'The service is failing and is given a pause.'],
   PORTICO_UP_CONNECT_REFUSED: [502, 'upstream', 'always', 'The service refused the connection.'],
   PORTICO_UP_CONNECT_FAILED: [502, 'upstream', 'always', 'The service cannot be reached.'],
   PORTICO_UP_CONNECT_TIMEOUT: [504, 'upstream', 'always', 'The service did not accept the connection in time.'],
   PORTICO_UP_TLS: [502, 'upstream', 'never', 'The connection to the service could not be secured.'],
   PORTICO_UP_RESET: [502, 'upstream', 'idempotent', 'The service closed the connection before answering.'],
   PORTICO_UP_BAD_RESPONSE: [502, 'upstream', 'never', 'The service gave a malformed answer.'],
-  PORTICO_UP_HEADERS_TIMEOUT: [504, 'upstream', 'never', 'The service did not answer in time.'],
+  /** Tried again only where a try had less time than an answer may take in all. */
+  PORTICO_UP_HEADERS_TIMEOUT: [504, 'upstream', 'idempotent', 'The service did not answer in time.'],
   /** The answer had begun: the client's connection or stream is cut, no status can be sent any more. */
   PORTICO_UP_TRUNCATED: [502, 'upstream', 'never', 'The answer of the service broke off.'],
   PORTICO_UP_STALLED: [504, 'upstream', 'never', 'The answer of the service stalled.'],
@@ -54,8 +56,10 @@ export class GatewayError extends Error {
   readonly retry: Retry
   readonly sentence: string
   readonly detail: string
+  /** Seconds after which another request may fare better, where that is known. */
+  readonly retryAfter: number | undefined
 
-  constructor(code: RequestErrorCode, detail: string = '', cause?: unknown) {
+  constructor(code: RequestErrorCode, detail: string = '', cause?: unknown, retryAfter?: number) {
     // Where it was made says nothing of a request's failure, and looking up the stack costs more than the whole answer.
     const { stackTraceLimit } = Error
     Error.stackTraceLimit = 0
@@ -68,5 +72,6 @@ export class GatewayError extends Error {
     this.retry = retry
     this.sentence = sentence
     this.detail = detail
+    this.retryAfter = retryAfter
   }
 }

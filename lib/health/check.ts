@@ -49,7 +49,9 @@ export function listChecks(
         upstream.protocol === 'https'
           ? { serverName: sni || nameOf(upstream, endpoint), verify: verifyTls, caFile }
           : undefined
-      const header = health.host || printEndpointAddress(endpoint.name ?? host, place.port)
+      const isOwn = hostPolicy === 'client' || hostPolicy === 'endpoint'
+      const own = printEndpointAddress(endpoint.name ?? host, place.port)
+      const header = health.host || (isOwn ? own : hostPolicy)
       const probe: Probe = {
         ...place,
         type: 'http',

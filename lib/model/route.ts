@@ -1,5 +1,6 @@
 /** Routes as frozen, printable data: what one Ingress path means. */
 import type { SourcePosition } from '../base/position.ts'
+import type { PolicyOverrides } from '../service-settings.ts'
 import type { UpstreamKey } from './upstream.ts'
 
 /** `prefix` is per path element (Kubernetes Prefix); `/foo/` and `/foo` mean the same prefix. `path` is in match form (base/path). */
@@ -24,6 +25,8 @@ export type Route = Readonly<{
   /** What the backend says, for people: `default/api:80`, `default/api:http`, `StorageBucket default/static`. */
   backend: string
   ingress: Readonly<{ namespace: string; name: string }>
+  /** What its Ingress has otherwise than the upstream, where it has anything. */
+  policy?: PolicyOverrides | undefined
   position: SourcePosition
   /** Rank among equals: creation time, then namespace/name (lower wins). */
   createdAt: number | undefined

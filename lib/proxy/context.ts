@@ -14,6 +14,7 @@ import type { PickContext } from '../upstream/pick-context.ts'
 import type { Exchange } from './exchange.ts'
 import { findClientAddress, findClientScheme, isTrustedPeer } from './forwarded.ts'
 import { chooseRequestId } from './request-id.ts'
+import type { Retries } from './retry.ts'
 import { parseTarget } from './target.ts'
 
 const KNOWN_METHODS = new Set(METHODS)
@@ -45,6 +46,8 @@ export class RequestContext implements PickContext {
   served: ServedRoute | undefined = undefined
   endpoint: EndpointState | undefined = undefined
   tries: number = 0
+  /** Undefined as long as no try has failed. */
+  retries: Retries | undefined = undefined
   upstreamMs: number | undefined = undefined
   bytesIn: number = 0
   bytesOut: number = 0
@@ -173,8 +176,9 @@ export class RequestContext implements PickContext {
       labels: this.served?.labels,
       endpoint: this.endpoint?.label,
       tries: this.tries,
+      retries: this.retries?.outcomes,
       error: this.error?.code ?? (complete ? undefined : 'PORTICO_REQ_ABORTED'),
-      detail: this.error?.detail || undefined,
+      detail: this.error?.detail || this.retries?.text || undefined,
       tunnel: this.tunnel,
     }
   }

@@ -1,17 +1,22 @@
-/** Carries one request to an endpoint and the answer back: attempts, backpressure both ways, progress limits, failures. HOT */
+/** Carries one request to an endpoint and the answer back: tries, backpressure both ways, progress limits, failures. HOT */
 import type { Socket } from 'node:net'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
+import type { UpstreamPolicy } from '../service-settings.ts'
 import { sendRequest, type UpstreamCall, type UpstreamEvents } from '../upstream/client.ts'
 import type { Connection } from '../upstream/connection.ts'
 import type { Waiter } from '../upstream/connection-pool.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
 import type { UpstreamPool } from '../upstream/pool.ts'
+import { overloaded } from '../upstream/request-queue.ts'
 import type { RequestContext } from './context.ts'
 import type { BodySink, ExchangeEvents } from './exchange.ts'
 import { composeAnswerLines, composeRequestHead, filterHints, filterTrailers } from './headers.ts'
+import { KeptBody } from './kept-body.ts'
 import { composeProxyHeader, findProxyVersion, type ProxyVersion } from './proxy-protocol.ts'
+import { mayRepeat } from './retry.ts'
+import { Tries } from './tries.ts'
 
 /** Whoever has the request forwarded. */
 export type ForwardOwner = {
@@ -25,37 +30,68 @@ export type ForwardOwner = {
   finish(context: RequestContext, complete: boolean): void
 }
 
-/** RFC 9110 §9.2.2, those that may carry no body worth losing. */
-const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+const NO_TRAILERS: readonly string[] = Object.freeze([])
 
-export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEvents, Timed {
+export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySink, ExchangeEvents, Timed {
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
-  readonly context: RequestContext
   readonly #owner: ForwardOwner
-  readonly #pool: UpstreamPool
   /** The protocol that an upgrade asks for. */
   readonly #upgrade: string | undefined
   readonly #proxyVersion: ProxyVersion | undefined
-  #tried: readonly EndpointState[] = []
-  #endpoint: EndpointState | undefined = undefined
   #connection: Connection | undefined = undefined
   #call: UpstreamCall | undefined = undefined
+  /** The try under way has been given a new connection already. */
   #triedFresh = false
   /** Nothing that happens upstream matters any more. */
   #over = false
+  #bodyBegun = false
   #bodyEnded: boolean
+  /** What came of the body, as long as all of it can be sent again. */
+  #kept: KeptBody | undefined = undefined
+  #trailers: readonly string[] = NO_TRAILERS
   #limitMs = 0
   #limitCode: RequestErrorCode = 'PORTICO_UP_HEADERS_TIMEOUT'
 
-  constructor(owner: ForwardOwner, context: RequestContext, pool: UpstreamPool, upgrade: string | undefined) {
-    this.context = context
+  constructor(
+    owner: ForwardOwner,
+    context: RequestContext,
+    pool: UpstreamPool,
+    policy: UpstreamPolicy,
+    upgrade: string | undefined,
+  ) {
+    super(owner.deadlines, context, pool, policy)
     this.#owner = owner
-    this.#pool = pool
     this.#upgrade = upgrade
     this.#proxyVersion = findProxyVersion(pool.policy)
     this.#bodyEnded = !context.exchange.hasBody
   }
+
+  start(): void {
+    this.context.exchange.events = this
+    this.#owner.deadlines.add(this)
+    this.begin()
+  }
+
+  // ExchangeEvents
+
+  onClose(complete: boolean): void {
+    this.#close()
+    this.context.retries?.end('aborted')
+    this.#owner.finish(this.context, complete)
+  }
+
+  onClientDrain(): void {
+    if (this.#over) return
+    this.#call?.resume()
+    this.#watch(this.#responseIdle, 'PORTICO_UP_STALLED')
+  }
+
+  onBroken(error: GatewayError): void {
+    this.fail(error)
+  }
+
+  // Waiter
 
   get cancelled(): boolean {
     return this.#over
@@ -67,64 +103,44 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
     return proxyVersion && composeProxyHeader(proxyVersion, this.context.exchange.connection.path)
   }
 
-  start(): void {
-    this.context.exchange.events = this
-    this.#owner.deadlines.add(this)
-    this.#tryNext(undefined)
+  get connectTimeout(): number {
+    const { retry, timeouts } = this.policy
+    const limit = timeouts.connect || this.context.settings.timeouts.connect
+    return retry.tryTimeout > 0 && retry.tryTimeout < limit ? retry.tryTimeout : limit
   }
-
-  // ExchangeEvents
-
-  onClose(complete: boolean): void {
-    this.#close()
-    this.#owner.finish(this.context, complete)
-  }
-
-  onClientDrain(): void {
-    if (this.#over) return
-    this.#call?.resume()
-    this.#watch(this.context.settings.timeouts.responseIdle, 'PORTICO_UP_STALLED')
-  }
-
-  onBroken(error: GatewayError): void {
-    this.#fail(error)
-  }
-
-  // Waiter
 
   onConnection(connection: Connection): void {
     const { context } = this
-    const { exchange, settings } = context
-    const { timeouts } = settings
+    const { exchange } = context
     this.#connection = connection
-    if (connection.owner.endpoint !== this.#endpoint) this.#moveTo(connection.owner.endpoint)
+    if (connection.owner.endpoint !== this.endpoint) this.moveTo(connection.owner.endpoint)
     const call = sendRequest(
       connection,
       {
-        head: composeRequestHead(context, this.#upgrade, this.#endpoint!.hostLine),
+        head: composeRequestHead(context, this.#upgrade, this.endpoint!.hostLine),
         method: exchange.method,
         body: !exchange.hasBody ? 'none' : context.fields!.contentLength === undefined ? 'chunked' : 'counted',
         upgrade: this.#upgrade !== undefined,
-        maxHeaderBytes: this.#pool.policy.headerBytes,
+        maxHeaderBytes: this.policy.headerBytes,
       },
       this,
     )
     this.#call = call
-    if (this.#bodyEnded) {
-      call.end([])
-      this.#watch(timeouts.responseHeaders, 'PORTICO_UP_HEADERS_TIMEOUT')
-      return
+    if (this.#bodyBegun) this.#sendKept(call)
+    else if (this.#bodyEnded) {
+      call.end(NO_TRAILERS)
+      this.#watchHead()
+    } else {
+      this.#bodyBegun = true
+      if (this.#keepsBody()) this.#kept = new KeptBody(this.policy.retry.bufferBytes)
+      this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+      exchange.readBody(this, context.fields!.expect !== undefined)
+      if (!this.#over) call.flush()
     }
-    this.#watch(timeouts.requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
-    exchange.readBody(this, context.fields!.expect !== undefined)
-    if (!this.#over) call.flush()
   }
 
   onConnectionError(error: GatewayError): void {
-    this.#endpoint!.recordFailure(error)
-    this.#leaveEndpoint()
-    if (error.retry === 'always' && this.#tried.length < this.#pool.policy.tries) this.#tryNext(error)
-    else this.#fail(this.#withHistory(error))
+    this.failTry(error, error.retry === 'always' ? 'connect-failure' : undefined)
   }
 
   // BodySink
@@ -136,19 +152,24 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
     const { settings, exchange } = context
     const limit = settings.limits.bodyBytes
     if (limit > 0 && context.bytesIn > limit) {
-      this.#fail(new GatewayError('PORTICO_REQ_TOO_LARGE', `more than ${limit} bytes`))
+      this.fail(new GatewayError('PORTICO_REQ_TOO_LARGE', `more than ${limit} bytes`))
       return
     }
     const declared = context.fields!.contentLength
     if (declared !== undefined && context.bytesIn > declared) {
-      this.#fail(new GatewayError('PORTICO_REQ_BAD_FRAMING', `more than ${declared} bytes came`))
+      this.fail(new GatewayError('PORTICO_REQ_BAD_FRAMING', `more than ${declared} bytes came`))
       return
     }
-    if (this.#call!.write(chunk)) this.#progress()
+    if (this.#kept !== undefined && !this.#kept.add(chunk)) this.#kept = undefined
+    const call = this.#call
+    if (call === undefined) {
+      // Between two tries, from a client that was asked to pause.
+      if (this.#kept === undefined) this.fail(new GatewayError('PORTICO_UP_RESET', 'the body is too long to repeat'))
+    } else if (call.write(chunk)) this.#progress()
     else {
       exchange.pauseBody()
       // From here on the endpoint is who does not get on.
-      if (!exchange.isHeadSent) this.#watch(settings.timeouts.responseHeaders, 'PORTICO_UP_HEADERS_TIMEOUT')
+      if (!exchange.isHeadSent) this.#watchHead()
     }
   }
 
@@ -157,22 +178,22 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
     const { context } = this
     const declared = context.fields!.contentLength
     if (declared !== undefined && declared !== context.bytesIn) {
-      this.#fail(new GatewayError('PORTICO_REQ_BAD_FRAMING', `${context.bytesIn} of ${declared} bytes came`))
+      this.fail(new GatewayError('PORTICO_REQ_BAD_FRAMING', `${context.bytesIn} of ${declared} bytes came`))
       return
     }
     this.#bodyEnded = true
-    this.#call!.end(declared === undefined ? filterTrailers(trailers) : [])
-    if (!context.exchange.isHeadSent) {
-      this.#watch(context.settings.timeouts.responseHeaders, 'PORTICO_UP_HEADERS_TIMEOUT')
-    }
+    if (declared === undefined) this.#trailers = filterTrailers(trailers)
+    if (this.#call === undefined) return
+    this.#call.end(this.#trailers)
+    if (!context.exchange.isHeadSent) this.#watchHead()
   }
 
   // UpstreamEvents
 
   onDrain(): void {
-    const { exchange, settings } = this.context
+    const { exchange } = this.context
     if (this.#over || this.#bodyEnded) return
-    if (!exchange.isHeadSent) this.#watch(settings.timeouts.requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+    if (!exchange.isHeadSent) this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
     exchange.resumeBody()
   }
 
@@ -185,7 +206,9 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
     const { context } = this
     const { exchange } = context
     const { status } = head
-    const upstreamMs = context.clock.monotonic() - context.startedMonotonic
+    const now = context.clock.monotonic()
+    const upstreamMs = now - context.startedMonotonic
+    if (status >= 400 && this.#bodyEnded && this.retryStatus(status, now)) return
     const bodiless = status === 204 || status === 304 || exchange.method === 'HEAD'
     try {
       exchange.sendHead({
@@ -198,13 +221,17 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
       })
     } catch (error) {
       // A field that the client's protocol cannot carry.
-      this.#fail(new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.#endpoint!.label}: ${String(error)}`, error))
+      this.failTry(
+        new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.endpoint!.label}: ${String(error)}`, error),
+        undefined,
+      )
       return
     }
     context.upstreamMs = upstreamMs
     context.status = status
-    this.#endpoint?.recordAnswer(status, upstreamMs)
-    this.#watch(context.settings.timeouts.responseIdle, 'PORTICO_UP_STALLED')
+    this.settleAnswer(status, now)
+    this.#kept = undefined
+    this.#watch(this.#responseIdle, 'PORTICO_UP_STALLED')
     if (!more) exchange.flush()
   }
 
@@ -222,7 +249,7 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
   onEnd(trailers: readonly string[]): void {
     if (this.#over) return
     const { exchange } = this.context
-    this.#endpoint?.recordEnd()
+    this.endpoint?.recordEnd()
     this.#stop()
     this.#call = undefined
     exchange.end(filterTrailers(trailers))
@@ -234,13 +261,14 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
     if (this.#upgrade === undefined || head.upgrade === undefined) {
       socket.destroy()
       const what = this.#upgrade === undefined ? '101 that nobody asked for' : '101 without Upgrade'
-      this.#fail(new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.#endpoint!.label}: ${what}`))
+      this.failTry(new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.endpoint!.label}: ${what}`), undefined)
       return
     }
-    context.upstreamMs = context.clock.monotonic() - context.startedMonotonic
+    const now = context.clock.monotonic()
+    this.settleAnswer(101, now)
+    context.upstreamMs = now - context.startedMonotonic
     context.status = 101
-    this.#endpoint?.recordAnswer(101, context.upstreamMs)
-    this.#endpoint?.recordEnd()
+    this.endpoint?.recordEnd()
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#call = undefined
     const lines = composeAnswerLines(head, context.id, context.startedAt + context.upstreamMs)
@@ -252,58 +280,87 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
     if (this.#over) return
     this.#call = undefined
     this.deadlineAt = Number.POSITIVE_INFINITY
-    if (this.#mayRepeat(error)) {
-      this.#triedFresh = true
-      this.context.tries++
-      this.#endpoint!.acquire(this, true)
-      return
-    }
-    this.#endpoint!.recordFailure(error)
-    this.#fail(error)
+    if (error.code !== 'PORTICO_UP_RESET' || this.#connection!.hasAnswered) this.failTry(error, undefined)
+    else if (this.#isStale()) this.#redial()
+    else this.failTry(error, 'reset')
   }
 
-  // Attempts
+  // Tries
 
-  #tryNext(previous: GatewayError | undefined): void {
-    const picked = this.#pool.pick(this.context, this.#tried)
-    if (picked instanceof GatewayError) {
-      this.#fail(previous ? this.#withHistory(previous) : picked)
-      return
-    }
-    const { context } = this
-    this.#tried = this.#tried.length === 0 ? [picked] : [...this.#tried, picked]
-    this.#endpoint = picked
-    context.endpoint = picked
-    context.tries++
-    picked.begin()
+  protected override connect(endpoint: EndpointState): void {
+    this.#triedFresh = false
     // A tunnel keeps its connection for good, so it does not begin on one that may be about to close.
-    picked.acquire(this, this.#upgrade !== undefined || this.#proxyVersion !== undefined)
+    endpoint.acquire(this, this.#upgrade !== undefined || this.#proxyVersion !== undefined)
   }
 
-  /** The endpoint closed an idle connection just as it was used again: nothing was answered, so it is asked once more on a new one. */
-  #mayRepeat(error: GatewayError): boolean {
+  protected override canRepeat(): boolean {
+    return !this.#bodyBegun || this.#kept !== undefined
+  }
+
+  protected override dropTry(): void {
+    this.#call?.abort()
+    this.#call = undefined
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.#pauseBody()
+  }
+
+  protected override onWait(ms: number): void {
+    this.#watch(ms, 'PORTICO_UP_OVERLOADED')
+  }
+
+  protected override onWaited(): void {
+    this.deadlineAt = Number.POSITIVE_INFINITY
+  }
+
+  /** The endpoint closed an idle connection just as it was used again: that is nobody's failure. */
+  #isStale(): boolean {
     const { exchange } = this.context
     return (
-      error.code === 'PORTICO_UP_RESET' &&
       !this.#triedFresh &&
-      !exchange.hasBody &&
-      !exchange.isHeadSent &&
       this.#connection!.isStale &&
-      REPEATABLE.has(exchange.method)
+      !exchange.isHeadSent &&
+      this.canRepeat() &&
+      mayRepeat(exchange.method, this.policy.retry)
     )
   }
 
-  #withHistory(error: GatewayError): GatewayError {
-    if (this.#tried.length < 2) return error
-    const labels = this.#tried.map((endpoint) => endpoint.label).join(', ')
-    return new GatewayError(error.code, `${error.detail} (tried ${labels})`, error)
+  /** Asks the same endpoint once more, on a new connection; it is still the same try. */
+  #redial(): void {
+    this.#triedFresh = true
+    this.context.tries++
+    this.#pauseBody()
+    this.endpoint!.acquire(this, true)
+  }
+
+  // The body, more than once
+
+  #keepsBody(): boolean {
+    const { tries, retry } = this.policy
+    const { exchange, fields } = this.context
+    return tries > 1 && (fields!.contentLength ?? 0) <= retry.bufferBytes && mayRepeat(exchange.method, retry)
+  }
+
+  #pauseBody(): void {
+    if (this.#bodyBegun && !this.#bodyEnded) this.context.exchange.pauseBody()
+  }
+
+  #sendKept(call: UpstreamCall): void {
+    const hasRoom = call.write(this.#kept!.bytes)
+    if (this.#bodyEnded) call.end(this.#trailers)
+    else call.flush()
+    if (this.#bodyEnded || !hasRoom) this.#watchHead()
+    else {
+      this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+      this.context.exchange.resumeBody()
+    }
   }
 
   // Endings
 
-  #fail(error: GatewayError): void {
+  protected override fail(failure: GatewayError): void {
     if (this.#over) return
     const { context } = this
+    const error = context.retries && !context.exchange.isHeadSent ? context.retries.explain(failure) : failure
     this.#close()
     if (!context.exchange.isHeadSent) {
       this.#owner.fail(context, error)
@@ -316,33 +373,36 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
   #stop(): void {
     this.#over = true
     this.deadlineAt = Number.POSITIVE_INFINITY
-    this.#leaveEndpoint()
+    this.leaveEndpoint()
   }
 
   /** Nothing more is to be done upstream, nor waited for. */
   #close(): void {
     this.#stop()
+    this.endTries()
     this.#owner.deadlines.delete(this)
+    this.#kept = undefined
     this.#call?.abort()
     this.#call = undefined
   }
 
-  /** The connection leads to another address of the same name than was chosen: from here on the request counts there. */
-  #moveTo(endpoint: EndpointState): void {
-    this.#endpoint?.end()
-    endpoint.begin()
-    this.#endpoint = endpoint
-    this.context.endpoint = endpoint
-    this.#tried = [...this.#tried.slice(0, -1), endpoint]
-  }
-
-  #leaveEndpoint(): void {
-    if (!this.#endpoint) return
-    this.#endpoint.end()
-    this.#endpoint = undefined
-  }
-
   // Progress
+
+  get #responseIdle(): number {
+    return this.policy.timeouts.responseIdle || this.context.settings.timeouts.responseIdle
+  }
+
+  get #requestBodyIdle(): number {
+    return this.policy.timeouts.requestBodyIdle || this.context.settings.timeouts.requestBodyIdle
+  }
+
+  /** Waits for the answer to begin. */
+  #watchHead(): void {
+    const { retry, timeouts } = this.policy
+    const limit = timeouts.responseHeaders || this.context.settings.timeouts.responseHeaders
+    const { tryTimeout } = retry
+    this.#watch(tryTimeout > 0 && tryTimeout < limit ? tryTimeout : limit, 'PORTICO_UP_HEADERS_TIMEOUT')
+  }
 
   /** Waits for the client to take what was written. */
   #watchClient(): void {
@@ -371,8 +431,13 @@ export class Forwarding implements Waiter, UpstreamEvents, BodySink, ExchangeEve
       context.exchange.abort()
       return
     }
-    const error = new GatewayError(this.#limitCode, `${this.#endpoint?.label}: ${nothing}`)
-    if (error.fault === 'upstream') this.#endpoint?.recordFailure(error)
-    this.#fail(error)
+    if (this.#limitCode === 'PORTICO_UP_OVERLOADED') {
+      this.fail(overloaded(`${this.pool.upstream.key}: no endpoint had room within ${this.#limitMs} ms`, this.#limitMs))
+      return
+    }
+    const error = new GatewayError(this.#limitCode, `${this.endpoint?.label}: ${nothing}`)
+    const isTry = this.#limitCode === 'PORTICO_UP_HEADERS_TIMEOUT' && this.#limitMs === this.policy.retry.tryTimeout
+    if (error.fault !== 'upstream' || !this.endpoint) this.fail(error)
+    else this.failTry(error, isTry && !this.#connection?.hasAnswered ? 'timeout' : undefined)
   }
 }

@@ -140,8 +140,8 @@ export class RequestHandler implements ForwardOwner {
       return
     }
     context.served = served
-    if (served.upstream && served.route.action.type === 'forward') {
-      new Forwarding(this, context, served.upstream, upgrade).start()
+    if (served.upstream && served.policy) {
+      new Forwarding(this, context, served.upstream, served.policy.policy, upgrade).start()
     } else this.fail(context, explainUnavailable(served))
   }
 

@@ -231,6 +231,7 @@ class DataPath implements Proxy {
       labels: undefined,
       endpoint: undefined,
       tries: 0,
+      retries: undefined,
       error: error.code,
       detail: error.detail || undefined,
       tunnel: false,

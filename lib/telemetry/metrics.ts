@@ -37,6 +37,8 @@ export type HealthFigures = Readonly<{
   successes: number
   failures: number
 }>
+/** In how many processes the circuit of an upstream is in a state; closed ones are left out. */
+export type CircuitFigures = Readonly<{ upstream: string; state: string; count: number }>
 
 /** Figures that others hold; asked for at each scrape. */
 export type LiveFigures = {
@@ -46,6 +48,7 @@ export type LiveFigures = {
   connections: () => Iterable<readonly [listener: string, count: number]>
   logLinesDropped?: () => number
   endpoints?: () => Iterable<EndpointFigures>
+  circuits?: () => Iterable<CircuitFigures>
   /** Left out, or none: the process itself carries the traffic. */
   workers?: () => readonly WorkerFigures[]
   /** Of the endpoints whose health is watched. */
@@ -118,6 +121,24 @@ export function createMetrics(options: MetricsOptions): Metrics {
     everySeries().flatMap(({ ingress, service, upstreamErrors }) =>
       [...upstreamErrors].map(([code, value]) => ({ labels: { ingress, service, code }, value })),
     ),
+  )
+  define(
+    'counter',
+    'portico_upstream_retries_total',
+    'Tries beyond the first, by what the try before came to and what this one did.',
+    () =>
+      everySeries().flatMap(({ ingress, service, retries }) =>
+        [...retries].map(([what, value]) => {
+          const [reason = '', result = ''] = what.split(' ')
+          return { labels: { ingress, service, reason, result }, value }
+        }),
+      ),
+  )
+  define('gauge', 'portico_upstream_circuit', 'Processes in which the circuit of a service is open or half-open.', () =>
+    [...(figures?.circuits?.() ?? [])].map(({ upstream, state, count }) => ({
+      labels: { service: upstream, state },
+      value: count,
+    })),
   )
   define('counter', 'portico_request_errors_total', 'Requests the gateway answered itself or cut, by error code.', () =>
     [...counts.errors].map(([code, value]) => ({ labels: { code }, value })),

@@ -11,6 +11,14 @@ export type RouteLabels = Readonly<{
   upstream: string
 }>
 
+/** What came of a try, that another was made. */
+export type RetryReason = 'connect-failure' | 'reset' | 'timeout' | 'status'
+
+/** What came of a further try: an answer; another failure; the client went away meanwhile; it was not allowed at all. */
+export type RetryResult = 'answered' | 'failed' | 'aborted' | 'over-budget'
+
+export type RetryOutcome = Readonly<{ reason: RetryReason; result: RetryResult }>
+
 /** Written once by `proxy/handler` when a request ends, however it ends. Labels come from configuration, never from the client. */
 export type RequestRecord = Readonly<{
   id: string
@@ -39,6 +47,8 @@ export type RequestRecord = Readonly<{
   /** `host:port` of the endpoint that answered, or was tried last. */
   endpoint: string | undefined
   tries: number
+  /** What came of the tries beyond the first; undefined where there were none. */
+  retries: readonly RetryOutcome[] | undefined
   /** Set for every answer the gateway itself made, and for answers that broke off. */
   error: RequestErrorCode | undefined
   /** For the log alone: may name addresses. */

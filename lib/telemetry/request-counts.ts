@@ -48,6 +48,8 @@ export class RequestCounts {
     found.count(found.requests.has(method) || KNOWN_METHODS.has(method) ? method : 'other', record.status)
     if (!record.tunnel) found.duration.observe(record.durationMs / 1000)
     if (record.upstreamMs !== undefined) found.upstream.observe(record.upstreamMs / 1000)
+    if (record.retries)
+      for (const { reason, result } of record.retries) increment(found.retries, `${reason} ${result}`, 1)
     if (error) {
       increment(this.#errors, error, 1)
       if (REQUEST_ERRORS[error][1] === 'upstream') increment(found.upstreamErrors, error, 1)

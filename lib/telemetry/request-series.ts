@@ -43,6 +43,7 @@ export type SeriesData = Readonly<{
   upstream: DistributionData
   requests: ReadonlyMap<string, ReadonlyMap<number, number>>
   upstreamErrors: ReadonlyMap<string, number>
+  retries: ReadonlyMap<string, number>
 }>
 
 export class RequestSeries {
@@ -54,6 +55,8 @@ export class RequestSeries {
   requests: Map<string, Map<number, number>> = new Map()
   /** By error code, those that are the upstream's fault. */
   upstreamErrors: Map<string, number> = new Map()
+  /** By reason and result, with a blank between them. */
+  retries: Map<string, number> = new Map()
 
   constructor(ingress: string, service: string) {
     this.ingress = ingress
@@ -64,21 +67,23 @@ export class RequestSeries {
     increment(this.#countsOf(method), status, 1)
   }
 
-  add({ duration, upstream, requests, upstreamErrors }: SeriesData): void {
+  add({ duration, upstream, requests, upstreamErrors, retries }: SeriesData): void {
     this.duration.add(duration)
     this.upstream.add(upstream)
     for (const [method, counts] of requests) {
       for (const [status, count] of counts) increment(this.#countsOf(method), status, count)
     }
     for (const [code, count] of upstreamErrors) increment(this.upstreamErrors, code, count)
+    for (const [what, count] of retries) increment(this.retries, what, count)
   }
 
   /** All that was counted since the last call; undefined: nothing. */
   take(): SeriesData | undefined {
-    const { ingress, service, requests, upstreamErrors } = this
+    const { ingress, service, requests, upstreamErrors, retries } = this
     if (requests.size === 0) return undefined
     this.requests = new Map()
     this.upstreamErrors = new Map()
+    this.retries = new Map()
     return {
       ingress,
       service,
@@ -86,6 +91,7 @@ export class RequestSeries {
       upstream: this.upstream.take(),
       requests,
       upstreamErrors,
+      retries,
     }
   }
 

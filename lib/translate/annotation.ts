@@ -10,7 +10,10 @@ const DOMAIN = 'portico.dev/'
 /** Each annotation with the kinds it stands on. */
 const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
   [ENDPOINTS_ANNOTATION, ['Service']],
-  ...[...SERVICE_SETTINGS_BY_ANNOTATION.keys()].map((name): [string, string[]] => [name, ['Service']]),
+  ...[...SERVICE_SETTINGS_BY_ANNOTATION].map(([name, { leaf }]): [string, string[]] => [
+    name,
+    leaf.route ? ['Service', 'Ingress'] : ['Service'],
+  ]),
   [LAYER_ANNOTATION, ['Service']],
   [PROXY_PROTOCOL_ANNOTATION, ['Service']],
 ])

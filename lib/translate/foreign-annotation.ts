@@ -65,8 +65,11 @@ const HARMLESS: Readonly<Record<string, Harmless>> = {
 const INSTEAD: Readonly<Record<string, string>> = {
   'backend-protocol': 'set appProtocol: https on the port of the Service where it speaks TLS',
   'proxy-body-size': 'limits.bodyBytes in the settings limits the bodies of all requests',
-  'proxy-connect-timeout': 'set timeouts.connect in the settings',
-  'proxy-read-timeout': 'set timeouts.responseHeaders in the settings',
+  'proxy-connect-timeout': 'write portico.dev/timeouts-connect',
+  'proxy-read-timeout': 'write portico.dev/timeouts-response-headers',
+  'proxy-next-upstream': 'write portico.dev/retry-conditions',
+  'proxy-next-upstream-timeout': 'write portico.dev/retry-timeout',
+  'proxy-next-upstream-tries': 'write portico.dev/tries',
   'ssl-redirect': 'https.redirect in the settings says it for all hosts that a tls section names',
   'force-ssl-redirect': 'a host is sent to HTTPS where a tls section names it and https.redirect is on',
 }

@@ -1,7 +1,10 @@
-/** What a Service has otherwise than all in how its endpoints are used: `services` of the settings, above its annotations. */
+/**
+ * What a Service has otherwise than all in how its endpoints are used: `services` of the settings, above its annotations.
+ * Above both is what an Ingress has for its own routes.
+ */
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
-import { printResource, type Service } from '../kubernetes/resource.ts'
+import { type Ingress, printResource, type Service } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import { type PolicyOverrides, SERVICE_SETTINGS_BY_ANNOTATION, type ServiceSetting } from '../service-settings.ts'
 import { readSetting } from '../setting-value.ts'
@@ -15,14 +18,33 @@ export function readPolicy(service: Service, settings: TranslationSettings): Pol
   return Object.keys(found).length === 0 ? undefined : Object.freeze(found)
 }
 
+/** An Ingress does not change, and its routes are many. */
+const routePolicies = new WeakMap<Ingress, { readonly policy: PolicyOverrides | undefined }>()
+
+/** What the annotations of an Ingress say of its routes; undefined where they say nothing. */
+export function readRoutePolicy(ingress: Ingress): PolicyOverrides | undefined {
+  let known = routePolicies.get(ingress)
+  if (!known) {
+    const found: Record<string, unknown> = {}
+    for (const { setting, read } of readAnnotations(ingress)) {
+      if (setting.leaf.route && 'value' in read) found[setting.name] = read.value
+    }
+    known = { policy: Object.keys(found).length === 0 ? undefined : Object.freeze(found) }
+    routePolicies.set(ingress, known)
+  }
+  return known.policy
+}
+
 /** Reports the annotations that cannot be used. */
-export function checkPolicy(service: Service, diagnostics: DiagnosticList): void {
-  for (const { setting, read } of readAnnotations(service)) {
+export function checkPolicy(resource: Service | Ingress, diagnostics: DiagnosticList): void {
+  for (const { setting, read } of readAnnotations(resource)) {
+    // What an Ingress cannot have at all is reported as such (annotation.ts).
+    if (resource.kind === 'Ingress' && !setting.leaf.route) continue
     if ('value' in read) continue
     for (const { message, help } of read.problems) {
       diagnostics.add('PORTICO_ANN_VALUE', `${setting.annotation}: ${message}`, {
-        position: service.origin.locate(['metadata', 'annotations', setting.annotation]),
-        resource: printResource(service),
+        position: resource.origin.locate(['metadata', 'annotations', setting.annotation]),
+        resource: printResource(resource),
         help,
       })
     }
@@ -49,8 +71,8 @@ export function checkServiceSettings(
 
 type ReadAnnotation = Readonly<{ setting: ServiceSetting; read: ReturnType<typeof readSetting> }>
 
-function* readAnnotations(service: Service): Generator<ReadAnnotation> {
-  for (const [name, value] of Object.entries(service.meta.annotations)) {
+function* readAnnotations({ meta }: Service | Ingress): Generator<ReadAnnotation> {
+  for (const [name, value] of Object.entries(meta.annotations)) {
     const setting = SERVICE_SETTINGS_BY_ANNOTATION.get(name)
     if (setting) yield { setting, read: readSetting(setting.leaf, value.trim(), 'text', name) }
   }

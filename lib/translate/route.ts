@@ -12,7 +12,9 @@ import {
   printResource,
 } from '../kubernetes/resource.ts'
 import type { PathMatch, Route, RouteAction, ShadowedRoute } from '../model/route.ts'
+import type { PolicyOverrides } from '../service-settings.ts'
 import { type Resolution, reportBackend } from './backend.ts'
+import { readRoutePolicy } from './policy.ts'
 
 const EVERY_PATH: PathMatch = Object.freeze({ type: 'prefix', path: '/' })
 
@@ -66,6 +68,10 @@ export class IngressRoute implements Route {
 
   get backend(): string {
     return this.#resolution.text
+  }
+
+  get policy(): PolicyOverrides | undefined {
+    return readRoutePolicy(this.#ingress)
   }
 
   get position(): SourcePosition {

@@ -183,6 +183,7 @@ export class Translator {
     const own = new DiagnosticList()
     const served = new DiagnosticList()
     checkAnnotations(ingress, own)
+    checkPolicy(ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {
       ingress,

@@ -1,4 +1,4 @@
-/** The connections to one address: reused while they are clean, opened up to a limit, beyond it a short bounded queue. HOT */
+/** The connections to one address: reused while they are clean, opened up to a limit; beyond it whoever asks waits for one. HOT */
 import type { Clock } from '../base/clock.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
@@ -8,6 +8,7 @@ import type { Settings } from '../settings-table.ts'
 import { type ConnectedSockets, type ConnectTarget, connectEndpoint } from './connect.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
 import type { EndpointState } from './endpoint.ts'
+import { overloaded } from './request-queue.ts'
 
 /** Whoever asks for a connection. Exactly one of the two is called, perhaps before `acquire` returns. */
 export type Waiter = {
@@ -15,6 +16,8 @@ export type Waiter = {
   readonly cancelled: boolean
   /** What stands before everything else on the connection, which is then a fresh one that nobody uses afterwards. */
   readonly preamble?: Buffer | undefined
+  /** Milliseconds that it waits at most for a connection to be opened, or to become free; undefined: as the settings say. */
+  readonly connectTimeout?: number | undefined
   onConnection(connection: Connection): void
   onConnectionError(error: GatewayError): void
 }
@@ -111,11 +114,14 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       waiter.onConnectionError(new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
       return
     }
-    const { maxConnections, maxQueue } = this.#surroundings.policy()
+    const { maxConnections } = this.#surroundings.policy()
     if (this.size >= maxConnections && fresh) this.#closeOldest()
     if (this.size < maxConnections) this.#connect(waiter, others)
-    else if (this.#queue.length < maxQueue || this.#dropCancelled()) this.#enqueue(waiter, fresh, others)
-    else waiter.onConnectionError(this.#overloaded(`${this.#queue.length} requests wait already`))
+    else {
+      // An endpoint takes no more requests than it may have connections, so more can only wait where many are gone already.
+      if (this.#queue.length >= maxConnections) this.#dropCancelled()
+      this.#enqueue(waiter, fresh, others)
+    }
   }
 
   /** Lets a connection go round the event loop once, so that surplus bytes already received are seen before the next use. */
@@ -228,7 +234,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     let failure: GatewayError | undefined
     connectEndpoint(
       targets,
-      this.#surroundings.settings().timeouts.connect,
+      this.#limitOf(waiter),
       {
         onFailure: (index, error) => {
           pools[index]!.#avoid()
@@ -277,15 +283,16 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   }
 
   #enqueue(waiter: Waiter, fresh: boolean, others: readonly ConnectionPool[]): void {
-    const { connect } = this.#surroundings.settings().timeouts
+    const limit = this.#limitOf(waiter)
     const queued: Queued = {
       waiter,
       fresh,
       others,
       timer: setTimeout(() => {
         this.#queue.splice(this.#queue.indexOf(queued), 1)
-        if (!waiter.cancelled) waiter.onConnectionError(this.#overloaded(`no connection was free within ${connect} ms`))
-      }, connect),
+        const why = `${this.place}: no connection was free within ${limit} ms`
+        if (!waiter.cancelled) waiter.onConnectionError(overloaded(why, limit))
+      }, limit),
     }
     this.#queue.push(queued)
   }
@@ -298,16 +305,20 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     return undefined
   }
 
-  /** Makes room of those whose clients have gone, which else take a place until their time is over; whether there were any. */
-  #dropCancelled(): boolean {
-    const { length } = this.#queue
-    for (let at = length - 1; at >= 0; at--) {
+  /** Lets go of those whose clients have gone, which else stay until their time is over. */
+  #dropCancelled(): void {
+    for (let at = this.#queue.length - 1; at >= 0; at--) {
       const { waiter, timer } = this.#queue[at]!
       if (!waiter.cancelled) continue
       clearTimeout(timer)
       this.#queue.splice(at, 1)
     }
-    return this.#queue.length < length
+  }
+
+  #limitOf({ connectTimeout }: Waiter): number {
+    return (
+      connectTimeout ?? (this.#surroundings.policy().timeouts.connect || this.#surroundings.settings().timeouts.connect)
+    )
   }
 
   /** A place became free without a connection to hand on. */
@@ -316,9 +327,5 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     if (this.size >= this.#surroundings.policy().maxConnections) return
     const queued = this.#dequeue()
     if (queued) this.#connect(queued.waiter, queued.others)
-  }
-
-  #overloaded(why: string): GatewayError {
-    return new GatewayError('PORTICO_UP_OVERLOADED', `${this.place}: ${why}`)
   }
 }

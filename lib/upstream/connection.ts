@@ -51,7 +51,6 @@ export class Connection {
   older: Connection | undefined = undefined
   isIdle: boolean = false
   #user: ConnectionUser | undefined = undefined
-  /** Whether a byte has come since it was leased. */
   #answered = false
   #error: NodeJS.ErrnoException | undefined = undefined
   /** Over TLS, once the end is awaited: bytes on the wire when content was last heard, and whether that was in this turn. */
@@ -77,6 +76,11 @@ export class Connection {
   /** Whether a failure before any byte of an answer may only mean that the endpoint had closed the idle connection. */
   get isStale(): boolean {
     return this.uses > 0 && !this.#answered
+  }
+
+  /** Whether a byte has come since it was leased. */
+  get hasAnswered(): boolean {
+    return this.#answered
   }
 
   /** Whether it can carry a request, as far as is known. */

@@ -7,6 +7,7 @@ import type { UpstreamPolicy } from '../service-settings.ts'
 import type { UpstreamTls } from './connect.ts'
 import { ConnectionPool, type PoolSurroundings, type Waiter } from './connection-pool.ts'
 import { FailureWatch } from './failure-watch.ts'
+import type { RequestQueue } from './request-queue.ts'
 
 export type EndpointIdentity = Readonly<{
   key: string
@@ -23,6 +24,8 @@ export type EndpointIdentity = Readonly<{
 
 export type EndpointSurroundings = PoolSurroundings &
   Readonly<{
+    /** Who waits for a place at one of the upstream's endpoints. */
+    queue: RequestQueue
     tls: (serverName: string) => UpstreamTls
     onTrouble: (trouble: EndpointTrouble) => void
   }>
@@ -39,6 +42,8 @@ export class EndpointState {
   readonly label: string
   /** Requests and tunnels it carries now. */
   inFlight: number = 0
+  /** As many as it may carry at once. */
+  capacity: number = Number.POSITIVE_INFINITY
   requests: number = 0
   failures: number = 0
   lastFailure: Readonly<{ error: GatewayError; at: number }> | undefined
@@ -70,6 +75,11 @@ export class EndpointState {
     return this.#pool?.size ?? 0
   }
 
+  /** Whether it has room for another request. */
+  get takes(): boolean {
+    return this.inFlight < this.capacity
+  }
+
   get isIdle(): boolean {
     return this.inFlight === 0 && (this.#pool === undefined || this.#pool.isIdle)
   }
@@ -88,6 +98,8 @@ export class EndpointState {
   /** It is over. */
   end(): void {
     this.inFlight--
+    const { queue } = this.#surroundings
+    if (queue.size > 0) queue.notify()
   }
 
   /** It answered: status, and milliseconds from the request to the head of the answer. */

@@ -4,8 +4,11 @@ import { isEligible } from '../model/health.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
 import { type Candidate, chooseCandidates } from './candidates.ts'
+import type { Circuit } from './circuit.ts'
 import type { EndpointState } from './endpoint.ts'
 import type { PickContext } from './pick-context.ts'
+import { overloaded, type RequestQueue } from './request-queue.ts'
+import type { RetryBudget } from './retry-budget.ts'
 import { RoundRobin } from './round-robin.ts'
 import type { UpstreamState } from './upstream-state.ts'
 
@@ -32,11 +35,41 @@ export class UpstreamPool {
     return this.#state.policy
   }
 
-  /** The next endpoint that is not among `tried`; PORTICO_UP_NO_ENDPOINTS, or why their names lead nowhere, when there is none. */
+  /** Who waits for a place at one of the endpoints. */
+  get queue(): RequestQueue {
+    return this.#state.queue
+  }
+
+  get budget(): RetryBudget {
+    return this.#state.budget
+  }
+
+  /** Undefined where the policy has none. */
+  get circuit(): Circuit | undefined {
+    return this.#state.circuit
+  }
+
+  /** The one of the same upstream that was made last: what the endpoints are now. */
+  get latest(): UpstreamPool {
+    return this.#state.pool ?? this
+  }
+
+  /**
+   * The next endpoint that is not among `tried` and has room. PORTICO_UP_OVERLOADED when only room is lacking; when there is none
+   * at all PORTICO_UP_NO_ENDPOINTS, or why their names lead nowhere.
+   */
   pick(_context: PickContext, tried: readonly EndpointState[]): EndpointState | GatewayError {
-    const candidate =
-      tried.length === 0 ? this.#balancer.next() : this.#balancer.another((each) => tried.includes(each.state))
-    return candidate?.state.prefer(tried) ?? this.#explainNone(tried)
+    const balancer = this.#balancer
+    if (tried.length === 0) {
+      const next = balancer.next()
+      if (next === undefined) return this.#explainNone(tried)
+      if (next.state.takes) return next.state.prefer(tried)
+    }
+    const another = balancer.another(({ state }) => !state.takes || tried.includes(state))
+    if (another) return another.state.prefer(tried)
+    const isFull = balancer.another(({ state }) => tried.includes(state)) !== undefined
+    if (isFull) return overloaded(`${this.upstream.key}: every endpoint is full`, 0)
+    return this.#explainNone(tried)
   }
 
   #explainNone(tried: readonly EndpointState[]): GatewayError {

@@ -6,6 +6,7 @@ import type { Endpoint, EndpointTrouble, Upstream, UpstreamKey } from '../model/
 import type { UpstreamPolicy } from '../service-settings.ts'
 import type { Settings } from '../settings-table.ts'
 import { Authorities } from './authorities.ts'
+import type { CircuitFlip, CircuitState } from './circuit.ts'
 import type { UpstreamTls } from './connect.ts'
 import { type EndpointIdentity, EndpointState, type EndpointSurroundings } from './endpoint.ts'
 import { UpstreamPool } from './pool.ts'
@@ -17,6 +18,8 @@ export type RegistryOptions = {
   clock: Clock
   /** Requests to an endpoint fail more often than its policy allows. */
   onTrouble?: (trouble: EndpointTrouble) => void
+  /** A circuit breaker changed its state. */
+  onCircuit?: (flip: CircuitFlip) => void
 }
 
 export class EndpointRegistry {
@@ -25,14 +28,16 @@ export class EndpointRegistry {
   readonly #onTrouble: (trouble: EndpointTrouble) => void
   readonly #watch: DeadlineWatch
   readonly #upstreams = new Map<UpstreamKey, UpstreamState>()
+  readonly #onCircuit: (flip: CircuitFlip) => void
   readonly #authorities = new Authorities()
 
   constructor(options: RegistryOptions) {
-    const { settings, clock, onTrouble = () => {} } = options
+    const { settings, clock, onTrouble = () => {}, onCircuit = () => {} } = options
     this.#settings = settings
     this.#clock = clock
     this.#onTrouble = onTrouble
     this.#watch = new DeadlineWatch(clock)
+    this.#onCircuit = onCircuit
   }
 
   /**
@@ -45,7 +50,7 @@ export class EndpointRegistry {
     const key = isOther ? `${upstream.key} plain` : upstream.key
     let state = this.#upstreams.get(key)
     if (!state) {
-      state = new UpstreamState(key, this.#settings)
+      state = new UpstreamState(key, this.#settings, this.#onCircuit)
       this.#upstreams.set(key, state)
     }
     state.override(upstream.policy)
@@ -55,12 +60,16 @@ export class EndpointRegistry {
       let known = state.endpoints.get(identity.key)
       if (!known) {
         known = new EndpointState(identity, surroundings)
-        state.endpoints.set(identity.key, known)
+        state.add(known)
       }
       return known
     })
     introduceSiblings(upstream.endpoints, states)
-    return new UpstreamPool(upstream, states, state)
+    const pool = new UpstreamPool(upstream, states, state)
+    state.pool = pool
+    // Whoever waits may find room at an endpoint that is new.
+    state.queue.notify()
+    return pool
   }
 
   /** Forgets upstreams and endpoints that none of these pools uses: at once if they are idle, else at a later call. */
@@ -93,6 +102,13 @@ export class EndpointRegistry {
     for (const { endpoints } of this.#upstreams.values()) yield* endpoints.values()
   }
 
+  /** The circuits that are not closed. */
+  *circuits(): Iterable<readonly [UpstreamKey, CircuitState]> {
+    for (const { key, circuit } of this.#upstreams.values()) {
+      if (circuit && circuit.state !== 'closed') yield [key, circuit.state]
+    }
+  }
+
   async close(): Promise<void> {
     for (const state of this.states()) state.close()
     this.#upstreams.clear()
@@ -104,6 +120,7 @@ export class EndpointRegistry {
       policy: () => state.policy,
       clock: this.#clock,
       watch: this.#watch,
+      queue: state.queue,
       tls: (serverName) => this.#tls(serverName, state.policy),
       onTrouble: this.#onTrouble,
     }

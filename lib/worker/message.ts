@@ -1,11 +1,12 @@
 /** What the control process and its workers say to each other, and how a large update is cut so that no message stalls anybody. */
 import type { RequestErrorCode } from '../base/errors.ts'
 import type { Certificate } from '../model/certificate.ts'
-import type { Endpoint, EndpointTrouble, Upstream } from '../model/upstream.ts'
+import type { Endpoint, EndpointTrouble, Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
 import type { LiveHost, LiveListener, LiveRoute, SnapshotUpdate } from '../snapshot-update.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
 import type { ListenerName } from '../traffic.ts'
+import type { CircuitState } from '../upstream/circuit.ts'
 import type { EndpointIdentity } from '../upstream/endpoint.ts'
 
 export type ToWorker =
@@ -53,6 +54,8 @@ export type TrafficFigures = Readonly<{
   counts: CountsData
   /** Those about which there is something new. */
   endpoints: readonly EndpointData[]
+  /** Those that are not closed. */
+  circuits: readonly (readonly [UpstreamKey, CircuitState])[]
   /** Since the last time. */
   logLinesDropped: number
   inFlight: number
@@ -125,11 +128,10 @@ function* group<T>(items: readonly T[], weigh: (item: T) => number): Generator<r
   if (some.length > 0) yield some
 }
 
-/** Equal actions and Ingresses become the same object, which a message holds once, and so does the memory over there. */
+/** Equal actions, Ingresses and policies become the same object, which a message holds once, and so does the memory over there. */
 function pickLive({ host, redirectToHttps, routes }: LiveHost): LiveHost {
   const shared = new Map<string, unknown>()
-  const share = <T extends object>(value: T): T => {
-    const key = Object.values(value).join(' ')
+  const share = <T extends object>(value: T, key = Object.values(value).join(' ')): T => {
     const known = shared.get(key) as T | undefined
     if (known) return known
     shared.set(key, value)
@@ -139,15 +141,16 @@ function pickLive({ host, redirectToHttps, routes }: LiveHost): LiveHost {
     host,
     redirectToHttps,
     routes: routes.map((route) => {
-      const { id, match, action, ingress } = pickRoute(route)
-      return { id, match, action: share(action), ingress: share(ingress) }
+      const { id, match, action, ingress, policy } = pickRoute(route)
+      const shared = policy && share(policy, JSON.stringify(policy))
+      return { id, match, action: share(action), ingress: share(ingress), policy: shared }
     }),
   }
 }
 
 /** As plain data: a model may compute what it gives, and a message takes only what is there. */
-function pickRoute({ id, match, action, ingress }: LiveRoute): LiveRoute {
-  return { id, match, action, ingress }
+function pickRoute({ id, match, action, ingress, policy }: LiveRoute): LiveRoute {
+  return { id, match, action, ingress, policy }
 }
 
 function dropUnread(upstream: Upstream): Upstream {

@@ -28,6 +28,7 @@ export class Reporter {
     const figures = {
       counts: this.#counts.take(),
       endpoints: this.#takeEndpoints(),
+      circuits: [...this.#traffic.circuits()],
       logLinesDropped: dropped - this.#dropped,
       inFlight: this.#traffic.inFlight,
       connections: Object.fromEntries(this.#traffic.connections()),

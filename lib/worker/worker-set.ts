@@ -5,6 +5,7 @@ import { ServicePorts } from '../service-ports.ts'
 import { type LiveConfiguration, type ServedConfiguration, selectLive } from '../snapshot-update.ts'
 import { explainListenError, StartError } from '../start-error.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
+import type { CircuitFigures } from '../telemetry/metrics.ts'
 import { ListeningSocket } from './listening-socket.ts'
 import { Tally } from './tally.ts'
 import { type Ending, Worker } from './worker.ts'
@@ -140,6 +141,17 @@ export class WorkerSet implements Carrier {
 
   endpoints(): Iterable<EndpointFigures> {
     return this.#tally.endpoints()
+  }
+
+  *circuits(): Iterable<CircuitFigures> {
+    const counts = new Map<string, CircuitFigures>()
+    for (const { worker } of this.#slots) {
+      for (const [upstream, state] of worker?.figures?.circuits ?? []) {
+        const count = counts.get(`${upstream} ${state}`)?.count ?? 0
+        counts.set(`${upstream} ${state}`, { upstream, state, count: count + 1 })
+      }
+    }
+    yield* counts.values()
   }
 
   workers(): readonly WorkerState[] {

@@ -98,7 +98,13 @@ t.test('every setting has a flag, and the settings accept what it says', async (
     t.equal(found.filter(({ listed }) => listed).length, 1, `${name} is listed once`)
     for (const flag of found) {
       // The file must be there and hold a certificate.
-      const text = name === 'upstream.caFile' ? caFile : name === 'dns.forward' ? 'system' : sample[leaf.type]
+      const given: Record<string, string> = {
+        'upstream.caFile': caFile,
+        'dns.forward': 'system',
+        'upstream.retry.conditions': 'reset,503',
+        'upstream.retry.methods': 'POST',
+      }
+      const text = given[name] ?? sample[leaf.type]
       const value = leaf.type === 'enum' ? leaf.values.at(-1) : text
       const words = flag.value ? [`--${flag.name}`, value as string] : [`--${flag.name}`]
       const overrides = readOverrides(readFlags(words, SETTING_FLAGS))

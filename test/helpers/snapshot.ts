@@ -34,6 +34,8 @@ export type RouteWords = Readonly<{
   type?: 'exact' | 'prefix'
   /** A key of `upstreams`, or the status of a backend that cannot be served. */
   to: string | 404 | 503
+  /** By dotted name under `upstream`. */
+  policy?: PolicyOverrides
 }>
 
 /** A port that a Service opens, with what differs from a NodePort on 127.0.0.1 that passes TCP on to anybody. */
@@ -94,7 +96,7 @@ function keyOf(name: string): UpstreamKey {
 }
 
 function makeRoute(words: RouteWords): Route {
-  const { host = '', path = '/', type = 'prefix', to } = words
+  const { host = '', path = '/', type = 'prefix', to, policy } = words
   return {
     id: `default/test|${host}|${type} ${path}`,
     host,
@@ -107,6 +109,7 @@ function makeRoute(words: RouteWords): Route {
         : { type: 'unavailable', status: to, reason: 'as the test wants it' },
     backend: `default/${to}:80`,
     ingress: { namespace: 'default', name: 'test' },
+    policy,
     position: NOWHERE,
     createdAt: undefined,
   }

@@ -423,7 +423,7 @@ t.test('SL-10 a request that may not be repeated is tried once on a reused conne
     ['POST', ''],
     ['POST', 'abc'],
     ['PATCH', ''],
-    ['PUT', 'abc'],
+    ['PATCH', 'abc'],
   ] as const) {
     const { upstream, server } = await startBoth(t, async (connection) => {
       await connection.head(1)
@@ -441,10 +441,14 @@ t.test('SL-10 a request that may not be repeated is tried once on a reused conne
 })
 
 t.test('a fresh connection that is closed without an answer is 502, whatever the method', async (t) => {
-  const { upstream, server } = await startBoth(t, async (connection) => {
-    await connection.head()
-    connection.socket.destroy()
-  })
+  const { upstream, server } = await startBoth(
+    t,
+    async (connection) => {
+      await connection.head()
+      connection.socket.destroy()
+    },
+    { 'upstream.tries': 1 },
+  )
   t.equal((await requestRaw(server.port, GET)).status, 502)
   t.equal(upstream.connections.length, 1)
 })
@@ -473,7 +477,11 @@ t.test('SL-11 another endpoint is tried where nothing was sent', async (t) => {
   const refused = await requestRaw(alone.port, GET)
   t.equal(refused.status, 502)
   t.equal(JSON.parse(refused.body.toString()).code, 'PORTICO_UP_CONNECT_REFUSED')
-  t.match(await alone.record(), { tries: 2, error: 'PORTICO_UP_CONNECT_REFUSED', detail: /refused.*tried/ })
+  t.match(await alone.record(), {
+    tries: 2,
+    error: 'PORTICO_UP_CONNECT_REFUSED',
+    detail: /refused.*refused.*\(2 tries\)/,
+  })
 })
 
 t.test('I-25 no endpoint is 503', async (t) => {

@@ -30,6 +30,7 @@ export function makeRecord(changes: Partial<RequestRecord> = {}): RequestRecord 
     labels: makeLabels(),
     endpoint: '10.1.1.1:80',
     tries: 1,
+    retries: undefined,
     error: undefined,
     detail: undefined,
     tunnel: false,

@@ -57,6 +57,42 @@ t.test('a tunnel counts as a request, but its time does not', async (t) => {
   t.equal(pick(text, 'portico_request_duration_seconds_count').length, 0)
 })
 
+t.test('tries beyond the first are counted by reason and result', async (t) => {
+  const metrics = createMetrics()
+  metrics.observe(makeRecord({ retries: [{ reason: 'reset', result: 'answered' }] }))
+  metrics.observe(
+    makeRecord({
+      retries: [
+        { reason: 'connect-failure', result: 'failed' },
+        { reason: 'reset', result: 'answered' },
+      ],
+    }),
+  )
+  const another = new RequestCounts()
+  another.observe(makeRecord({ retries: [{ reason: 'timeout', result: 'over-budget' }] }))
+  metrics.counts.add(another.take())
+  metrics.counts.add(another.take())
+  const labels = 'ingress="default/shop",service="default/api:80"'
+  t.same(pick(await metrics.text(), 'portico_upstream_retries_total'), [
+    `portico_upstream_retries_total{${labels},reason="reset",result="answered"} 2`,
+    `portico_upstream_retries_total{${labels},reason="connect-failure",result="failed"} 1`,
+    `portico_upstream_retries_total{${labels},reason="timeout",result="over-budget"} 1`,
+  ])
+})
+
+t.test('circuits that are not closed are told', async (t) => {
+  const metrics = createMetrics()
+  t.same(pick(await metrics.text(), 'portico_upstream_circuit'), [])
+  metrics.watch({
+    requestsInFlight: () => 0,
+    connections: () => [],
+    circuits: () => [{ upstream: 'default/api:80', state: 'open', count: 2 }],
+  })
+  t.same(pick(await metrics.text(), 'portico_upstream_circuit'), [
+    'portico_upstream_circuit{service="default/api:80",state="open"} 2',
+  ])
+})
+
 t.test('errors are counted by code; those of upstreams by service too', async (t) => {
   const metrics = createMetrics()
   metrics.observe(makeRecord({ status: 502, error: 'PORTICO_UP_RESET' }))

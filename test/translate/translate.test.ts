@@ -223,6 +223,55 @@ ${settings}
   ])
 })
 
+t.test('an Ingress has settings of its own for its routes, those that concern a single request', async (t) => {
+  const { model, diagnostics } = translateText(`
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: web
+  annotations:
+    portico.dev/tries: "4"
+    portico.dev/retry-conditions: connect-failure, 503
+    portico.dev/timeouts-response-headers: 2s
+    portico.dev/retry-try-timeout: soon
+    portico.dev/max-requests: "3"
+spec:
+  rules:
+    - host: a.test
+      http:
+        paths:
+          - {path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}
+          - {path: /b, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: plain}
+spec:
+  defaultBackend: {service: {name: web, port: {number: 80}}}
+`)
+  const [longer, shorter] = model.hosts[0]!.routes
+  t.same(
+    { ...longer?.policy },
+    { tries: 4, 'retry.conditions': ['connect-failure', '503'], 'timeouts.responseHeaders': 2_000 },
+  )
+  t.equal(longer?.policy, shorter?.policy, 'one object for all of them')
+  t.equal(model.defaultRoute?.policy, undefined)
+  t.same(
+    diagnostics
+      .filter(({ code }) => code.startsWith('PORTICO_ANN'))
+      .map(({ code, message, help, position }) => `${position?.line} ${code} ${message} | ${help}`),
+    [
+      '15 PORTICO_ANN_VALUE portico.dev/retry-try-timeout: "soon" is not a duration | write it with its unit: 500ms, 10s, 5m or 1h',
+      '16 PORTICO_ANN_UNKNOWN annotation "portico.dev/max-requests" means nothing on Ingress | it belongs on Service',
+    ],
+  )
+})
+
 t.test('an annotation of a Service that cannot be used is reported and left out', async (t) => {
   const { model, diagnostics } = translateText(`
 apiVersion: v1

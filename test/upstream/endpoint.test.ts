@@ -114,11 +114,11 @@ t.test('hole 8 beyond maxConnections requests wait, beyond maxQueue they are ref
   t.equal(upstream.connections.length, 2)
 })
 
-t.test('a request that waits too long for a connection is refused', async (t) => {
+t.test('a request that waits too long for an endpoint is refused', async (t) => {
   const upstream = await startRawUpstream(() => {})
   t.teardown(() => upstream.close())
   const server = await startProxy(t, [upstream.port], {
-    settings: { 'upstream.maxConnections': 1, 'timeouts.connect': 100 },
+    settings: { 'upstream.maxConnections': 1, 'upstream.queueTimeout': 100 },
   })
   const holder = await connectRaw(server.port)
   t.teardown(() => holder.destroy())

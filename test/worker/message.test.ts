@@ -51,6 +51,9 @@ t.test('what a model computes reaches the other side', async (t) => {
     readonly host = ''
     readonly match = { type: 'prefix', path: '/' } as const
     readonly ingress = { namespace: 'default', name: 'test' }
+    get policy() {
+      return { tries: 3, 'retry.conditions': ['503'] }
+    }
     get id() {
       return 'default/test'
     }
@@ -58,12 +61,18 @@ t.test('what a model computes reaches the other side', async (t) => {
       return { type: 'forward', upstream: 'default/web:80' } as const
     }
   }
-  const host = { host: '', redirectToHttps: false, routes: [new ComputedRoute()] }
+  const host = { host: '', redirectToHttps: false, routes: [new ComputedRoute(), new ComputedRoute()] }
   const computed = { ...update, hosts: [host], defaultRoute: new ComputedRoute() }
   const joined = joinUpdate([...cutUpdate(computed)].map((piece) => deserialize(serialize(piece))))
-  const expected = { id: 'default/test', action: { type: 'forward', upstream: 'default/web:80' } }
-  t.match(joined.hosts[0]?.routes, [expected])
+  const expected = {
+    id: 'default/test',
+    action: { type: 'forward', upstream: 'default/web:80' },
+    policy: { tries: 3, 'retry.conditions': ['503'] },
+  }
+  t.match(joined.hosts[0]?.routes, [expected, expected])
   t.match(joined.defaultRoute, expected)
+  const [first, second] = joined.hosts[0]!.routes
+  t.equal(first?.policy, second?.policy, 'equal policies are one object')
 })
 
 t.test('actions that differ stay apart', async (t) => {
@@ -111,6 +120,7 @@ t.test('figures in several messages add up to the same', async (t) => {
       failures: 0,
       lastFailure: undefined,
     })),
+    circuits: [],
     logLinesDropped: 3,
     inFlight: 4,
     connections: { http: 5, https: 6 },

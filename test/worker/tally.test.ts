@@ -23,6 +23,7 @@ function figures(endpoints: readonly Partial<EndpointData>[], requests = 0): Tra
       lastFailure: undefined,
       ...each,
     })),
+    circuits: [],
     logLinesDropped: 1,
     inFlight: 0,
     connections: { http: 0, https: 0 },

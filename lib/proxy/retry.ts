@@ -1,0 +1,119 @@
+/** Whether and when a request is tried again, and what became of its tries. Nothing here is made for a request that goes well at once. */
+import { GatewayError } from '../base/errors.ts'
+import type { UpstreamPolicy } from '../service-settings.ts'
+import type { RetryOutcome, RetryReason, RetryResult } from '../telemetry/record.ts'
+import type { EndpointState } from '../upstream/endpoint.ts'
+import type { UpstreamPool } from '../upstream/pool.ts'
+import type { RequestContext } from './context.ts'
+
+/** RFC 9110 §9.2.2: sent twice they mean what they mean once. */
+const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+const GATEWAY_ERRORS = [502, 503, 504]
+const SERVER_ERRORS = Array.from({ length: 100 }, (_, index) => 500 + index)
+
+type RetryPolicy = UpstreamPolicy['retry']
+type RetryConditions = Readonly<{ names: ReadonlySet<string>; statuses: ReadonlySet<number> }>
+
+const known = new WeakMap<RetryPolicy, RetryConditions>()
+
+/** Whether a request of this method may be sent again although an endpoint may have had it. */
+export function mayRepeat(method: string, { methods }: RetryPolicy): boolean {
+  return REPEATABLE.has(method) || methods.includes(method)
+}
+
+/** Whether an answer of this status is one after which another try is wanted. */
+export function isRetriedStatus(status: number, policy: RetryPolicy): boolean {
+  return findConditions(policy).statuses.has(status)
+}
+
+function findConditions(policy: RetryPolicy): RetryConditions {
+  let found = known.get(policy)
+  if (!found) {
+    const statuses = policy.conditions.flatMap((name) => {
+      if (name === 'gateway-error') return GATEWAY_ERRORS
+      return name === '5xx' ? SERVER_ERRORS : /^\d/.test(name) ? [Number(name)] : []
+    })
+    found = { names: new Set(policy.conditions), statuses: new Set(statuses) }
+    known.set(policy, found)
+  }
+  return found
+}
+
+/** A try that failed, as far as it matters for the next. */
+export type FailedTry = Readonly<{
+  context: RequestContext
+  policy: UpstreamPolicy
+  pool: UpstreamPool
+  /** Where it was tried so far, the failed try included. */
+  tried: readonly EndpointState[]
+  reason: RetryReason
+}>
+
+/** Milliseconds until the next try; negative: there is none. Whether the request can be sent again at all is known already. */
+export function decideRetry({ context, policy, pool, tried, reason }: FailedTry): number {
+  const { retry } = policy
+  if (tried.length >= policy.tries) return -1
+  if (reason !== 'status' && !findConditions(retry).names.has(reason)) return -1
+  const nothingSent = reason === 'connect-failure'
+  if (!nothingSent && !mayRepeat(context.exchange.method, retry)) return -1
+  // An endpoint that could not be connected to had no work of it, so that the next one only has what was to be done anyway.
+  if (nothingSent && !(pool.pick(context, tried) instanceof GatewayError)) return 0
+  if (pool.budget.take(context.clock.monotonic(), retry)) return chooseBackoff(tried.length, retry)
+  context.retries ??= new Retries()
+  context.retries.refuse(reason)
+  return -1
+}
+
+/** Full jitter: whoever failed together does not come again together. `failed` tries, at least one, were made. */
+export function chooseBackoff(
+  failed: number,
+  { backoff, maxBackoff }: Pick<RetryPolicy, 'backoff' | 'maxBackoff'>,
+  random: () => number = Math.random,
+): number {
+  return random() * Math.min(backoff * 2 ** (failed - 1), maxBackoff)
+}
+
+/** The tries of one request of which at least one failed. */
+export class Retries {
+  /** For the metrics: one for each further try that was made, or not allowed. */
+  readonly outcomes: RetryOutcome[] = []
+  /** Why the try under way is made. */
+  #reason: RetryReason | undefined = undefined
+  readonly #failures: string[] = []
+  #isOverBudget = false
+
+  /** What failed so far, for the log. */
+  get text(): string {
+    return this.#failures.join('; ')
+  }
+
+  /** Another try is made. */
+  begin(reason: RetryReason, failure: string): void {
+    this.end('failed')
+    this.#reason = reason
+    this.#failures.push(failure)
+  }
+
+  /** Another try was wanted. */
+  refuse(reason: RetryReason): void {
+    this.#isOverBudget = true
+    this.outcomes.push({ reason, result: 'over-budget' })
+  }
+
+  /** The try under way has ended, where it is not the first. */
+  end(result: RetryResult): void {
+    if (this.#reason === undefined) return
+    this.outcomes.push({ reason: this.#reason, result })
+    this.#reason = undefined
+  }
+
+  /** The last failure with those before it. */
+  explain(error: GatewayError): GatewayError {
+    this.end('failed')
+    const { length } = this.#failures
+    const all = [...this.#failures, error.detail].join('; ')
+    const count = length === 0 ? '' : ` (${length + 1} tries)`
+    const budget = this.#isOverBudget ? ' (not tried again: over the retry budget)' : ''
+    return new GatewayError(error.code, `${all}${count}${budget}`, error, error.retryAfter)
+  }
+}

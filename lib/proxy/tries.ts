@@ -1,0 +1,238 @@
+/**
+ * Where one request goes: to which endpoint, when all are full into the queue, after a failure to another one, until its time
+ * is over. What is sent and what comes back is the forwarder's (forward.ts). HOT
+ */
+import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
+import { GatewayError } from '../base/errors.ts'
+import type { UpstreamPolicy } from '../service-settings.ts'
+import type { RetryReason } from '../telemetry/record.ts'
+import type { EndpointState } from '../upstream/endpoint.ts'
+import type { UpstreamPool } from '../upstream/pool.ts'
+import type { QueuedRequest } from '../upstream/request-queue.ts'
+import type { RequestContext } from './context.ts'
+import { decideRetry, isRetriedStatus, Retries } from './retry.ts'
+
+const NOBODY: readonly EndpointState[] = Object.freeze([])
+/** A try that no circuit breaker watches. */
+const NO_TICKET = -1
+
+export abstract class Tries implements QueuedRequest {
+  readonly context: RequestContext
+  /** The whole request is served by it. */
+  protected readonly policy: UpstreamPolicy
+  protected pool: UpstreamPool
+  /** Where the try under way is made. */
+  protected endpoint: EndpointState | undefined = undefined
+  readonly #deadlines: DeadlineWatch
+  /** One for each try. */
+  #tried: readonly EndpointState[] = NOBODY
+  /** When the try under way began, by the monotonic clock. */
+  #triedAt: number
+  /** The circuit breaker's, for the try under way. */
+  #ticket: number = NO_TICKET
+  #isWaiting = false
+  #backoff: NodeJS.Timeout | undefined = undefined
+  /** The limit of all tries together. */
+  #total: Timed | undefined = undefined
+
+  constructor(deadlines: DeadlineWatch, context: RequestContext, pool: UpstreamPool, policy: UpstreamPolicy) {
+    this.#deadlines = deadlines
+    this.context = context
+    this.pool = pool
+    this.policy = policy
+    this.#triedAt = context.startedMonotonic
+  }
+
+  /** Has the request sent to the endpoint. */
+  protected abstract connect(endpoint: EndpointState): void
+  /** Whether all that may have been sent of it can be sent again. */
+  protected abstract canRepeat(): boolean
+  /** Lets go of the try under way, and has the client pause. */
+  protected abstract dropTry(): void
+  /** It waits in the queue, `ms` at most. */
+  protected abstract onWait(ms: number): void
+  /** It waits no longer. */
+  protected abstract onWaited(): void
+  /** There is no other try. */
+  protected abstract fail(error: GatewayError): void
+
+  /** The first try, or a wait for it. */
+  protected begin(): void {
+    const { startedMonotonic } = this.context
+    const { timeout } = this.policy.retry
+    this.pool.budget.count(startedMonotonic)
+    if (timeout > 0) this.#limit(startedMonotonic + timeout)
+    // Who came before goes before.
+    if (this.pool.queue.size > 0 || !this.#try()) this.#wait()
+  }
+
+  onTurn(): boolean {
+    this.pool = this.pool.latest
+    this.#triedAt = this.context.clock.monotonic()
+    return this.#try()
+  }
+
+  /** `reason` is undefined where another try is out of the question. */
+  protected failTry(error: GatewayError, reason: RetryReason | undefined): void {
+    this.endpoint!.recordFailure(error)
+    this.#settle(false)
+    const delay = reason === undefined ? -1 : this.#decide(reason)
+    if (delay < 0) this.fail(error)
+    else this.#tryAgain(reason!, error.detail, delay)
+  }
+
+  /** Whether an answer is left aside for another try. `now` by the monotonic clock. */
+  protected retryStatus(status: number, now: number): boolean {
+    if (!isRetriedStatus(status, this.policy.retry)) return false
+    const delay = this.#decide('status')
+    if (delay < 0) return false
+    const { label } = this.endpoint!
+    this.#record(status, now)
+    this.#tryAgain('status', `${label} answered ${status}`, delay)
+    return true
+  }
+
+  /** The answer goes to the client: there is nothing more to try. */
+  protected settleAnswer(status: number, now: number): void {
+    this.#record(status, now)
+    this.#endLimit()
+    this.context.retries?.end('answered')
+  }
+
+  /** Nothing is to be tried any more. */
+  protected endTries(): void {
+    this.leaveEndpoint()
+    this.#endLimit()
+    if (this.#isWaiting) this.#leaveQueue()
+    if (this.#backoff !== undefined) clearTimeout(this.#backoff)
+  }
+
+  /** The connection leads to another address of the same name than was chosen: from here on the try counts there. */
+  protected moveTo(endpoint: EndpointState): void {
+    this.endpoint?.end()
+    endpoint.begin()
+    this.endpoint = endpoint
+    this.context.endpoint = endpoint
+    this.#tried = [...this.#tried.slice(0, -1), endpoint]
+  }
+
+  protected leaveEndpoint(): void {
+    if (!this.endpoint) return
+    this.endpoint.end()
+    this.endpoint = undefined
+    if (this.#ticket === NO_TICKET) return
+    this.pool.circuit?.abandon(this.#ticket)
+    this.#ticket = NO_TICKET
+  }
+
+  /** False where all endpoints are full. */
+  #try(): boolean {
+    const { circuit } = this.pool
+    let ticket = NO_TICKET
+    if (circuit !== undefined) {
+      const admitted = circuit.admit(this.context.clock.monotonic())
+      if (admitted instanceof GatewayError) {
+        this.fail(admitted)
+        return true
+      }
+      ticket = admitted
+    }
+    const picked = this.#pick()
+    if (picked instanceof GatewayError) {
+      circuit?.abandon(ticket)
+      if (picked.code === 'PORTICO_UP_OVERLOADED') return false
+      this.fail(picked)
+      return true
+    }
+    if (this.#isWaiting) {
+      this.#leaveQueue()
+      this.onWaited()
+    }
+    this.#ticket = ticket
+    this.#tried = this.#tried.length === 0 ? [picked] : [...this.#tried, picked]
+    this.endpoint = picked
+    this.context.endpoint = picked
+    this.context.tries++
+    picked.begin()
+    this.connect(picked)
+    return true
+  }
+
+  /** One that was not tried, else not the one that failed last, else whichever there is. */
+  #pick(): EndpointState | GatewayError {
+    const picked = this.pool.pick(this.context, this.#tried)
+    const { length } = this.#tried
+    if (length === 0 || !(picked instanceof GatewayError)) return picked
+    const other = this.pool.pick(this.context, [this.#tried[length - 1]!])
+    return other instanceof GatewayError ? this.pool.pick(this.context, NOBODY) : other
+  }
+
+  /** Waits until an endpoint has room. */
+  #wait(): void {
+    const { maxQueue, queueTimeout } = this.policy
+    const refused = this.pool.queue.enter(this, maxQueue, this.context.clock.monotonic())
+    if (refused) {
+      this.fail(refused)
+      return
+    }
+    this.#isWaiting = true
+    this.onWait(queueTimeout)
+  }
+
+  #leaveQueue(): void {
+    this.pool.queue.leave(this)
+    this.#isWaiting = false
+  }
+
+  #decide(reason: RetryReason): number {
+    const { context, policy, pool } = this
+    if (context.exchange.isHeadSent || !this.canRepeat()) return -1
+    return decideRetry({ context, policy, pool, tried: this.#tried, reason })
+  }
+
+  #tryAgain(reason: RetryReason, failure: string, delayMs: number): void {
+    const { context } = this
+    this.leaveEndpoint()
+    this.dropTry()
+    context.retries ??= new Retries()
+    context.retries.begin(reason, failure)
+    if (delayMs === 0) this.#onBackoff()
+    else this.#backoff = setTimeout(() => this.#onBackoff(), delayMs)
+  }
+
+  #onBackoff(): void {
+    this.#backoff = undefined
+    if (!this.onTurn()) this.#wait()
+  }
+
+  #record(status: number, now: number): void {
+    this.endpoint?.recordAnswer(status, now - this.#triedAt)
+    this.#settle(status < 500)
+  }
+
+  #settle(isGood: boolean): void {
+    if (this.#ticket === NO_TICKET) return
+    this.pool.circuit?.settle(this.#ticket, isGood, this.context.clock.monotonic())
+    this.#ticket = NO_TICKET
+  }
+
+  #limit(at: number): void {
+    this.#total = { deadlineAt: at, watchIndex: UNWATCHED, onDeadline: () => this.#onLimit() }
+    this.#deadlines.add(this.#total)
+  }
+
+  #endLimit(): void {
+    if (this.#total === undefined) return
+    this.#deadlines.delete(this.#total)
+    this.#total = undefined
+  }
+
+  #onLimit(): void {
+    this.#endLimit()
+    const place = this.endpoint?.label ?? this.pool.upstream.key
+    const why = `${place}: no answer within ${this.policy.retry.timeout} ms`
+    const error = new GatewayError('PORTICO_UP_HEADERS_TIMEOUT', why)
+    if (this.endpoint) this.failTry(error, undefined)
+    else this.fail(error)
+  }
+}
