@@ -102,7 +102,7 @@ t.test('listeners of Services are listed with their state', async (t) => {
   const served = { generation: 7, builtAt: 0, settings: makeSettings(), model: full, diagnostics: [] }
   const id = 'NodePort default/web:80/TCP [::]:30080'
   const { ask } = await start(t, {}, { served, listenerStates: new Map([[id, 'open']]) })
-  t.match(JSON.parse((await ask('/api/v1/listeners')).body)[3], { name: 'default/web:80/TCP', state: 'open' })
+  t.match(JSON.parse((await ask('/api/v1/listeners')).body)[4], { name: 'default/web:80/TCP', state: 'open' })
   t.match(JSON.parse((await ask('/api/v1/services')).body), [{ name: 'web', ports: ['80:30080/TCP'] }])
 })
 
