@@ -28,6 +28,7 @@ const VALUE_WORDS: Readonly<Record<string, string>> = {
   cidrs: 'CIDR',
   endpoints: 'NS/NAME=HOST:PORT',
   workers: 'NUMBER|auto',
+  statuses: 'STATUSES',
 }
 
 /** One flag of a setting; `listed` is false for the long form of a setting that has a short name. */

@@ -82,6 +82,7 @@ t.test('every setting has a flag, and the settings accept what it says', async (
     cidrs: '10.0.0.0/8',
     endpoints: 'default/web=127.0.0.1:3000',
     workers: 'auto',
+    statuses: '200-399',
   }
   for (const { name, leaf } of SETTING_LIST) {
     if (name === 'upstream.tries' || name === 'limits.headerCount') sample.integer = '10'
