@@ -38,6 +38,7 @@ const VALUE_WORDS: Readonly<Record<string, string>> = {
   hostPolicy: 'client|endpoint|HOST',
   hostname: 'NAME',
   workers: 'NUMBER|auto',
+  statuses: 'STATUSES',
 }
 
 /** Types whose flags may be given several times. */

@@ -440,6 +440,14 @@ t.test('services: what cannot be used is reported where it stands', async (t) =>
   t.match(resolve(t, { flags: { services: 'default/web=3' } }).lines, [/must be a mapping of Services to settings/])
 })
 
+t.test('statuses: ranges of status codes', async (t) => {
+  const { settings } = resolve(t, { yaml: 'upstream: {health: {statuses: 204}}\n' })
+  t.equal(settings.upstream.health.statuses, '204')
+  t.match(resolve(t, { yaml: 'upstream: {health: {statuses: 2xx}}\n' }).lines, [
+    /upstream\.health\.statuses: "2xx" is no list of status codes \| write 200-399, or 200,204/,
+  ])
+})
+
 function holdFile(t: Test, name: string, expected: string): void {
   const path = join(process.cwd(), name)
   if (process.env.UPDATE === '1') writeFileSync(path, expected)

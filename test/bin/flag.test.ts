@@ -91,6 +91,7 @@ t.test('every setting has a flag, and the settings accept what it says', async (
     hostPolicy: 'endpoint',
     hostname: 'api.test',
     workers: 'auto',
+    statuses: '200-399',
   }
   for (const { name, leaf } of SETTING_LIST) {
     if (name === 'upstream.tries' || name === 'limits.headerCount') sample.integer = '10'
