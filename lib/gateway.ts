@@ -13,6 +13,7 @@ import { FileWatch } from './providers/file-watch.ts'
 import { type Reloaded, Reloader, type ReloadFailed } from './reload.ts'
 import { logReloaded, logReloadFailed } from './reload-log.ts'
 import { findDataDir, loadDefaultCertificate } from './server/default-certificate.ts'
+import { loadKeptSecret } from './server/kept-secret.ts'
 import { checkRuntimeFlags } from './server/runtime-flags.ts'
 import type { Settings } from './settings-table.ts'
 import type { ServedConfiguration } from './snapshot-update.ts'
@@ -202,17 +203,17 @@ class GatewayProcess implements Gateway {
         throw explainListenError(error, { name: 'admin', address, port })
       }
     }
+    const folder = findDataDir(settings.dataDir, this.#environment)
     if (settings.https.enabled) {
-      const folder = findDataDir(settings.dataDir, this.#environment)
       this.#defaultCertificate = await loadDefaultCertificate(folder, this.#clock, this.log)
     }
-    this.#carrier = await this.#createCarrier()
+    this.#carrier = await this.#createCarrier(await loadKeptSecret(folder, 'affinity.key', this.log))
     const ports = await this.#carrier.start(this.served)
     this.#ports = { ...ports, ...this.#ports }
   }
 
   /** Loads what it takes, and no more: without traffic of its own, this process does without a good part of the code. */
-  async #createCarrier(): Promise<Carrier> {
+  async #createCarrier(affinitySecret: Buffer): Promise<Carrier> {
     const settings = this.#settings
     const options = {
       settings,
@@ -221,6 +222,7 @@ class GatewayProcess implements Gateway {
       counts: this.#counts,
       defaultCertificate: this.#defaultCertificate,
       ticketSecret: randomBytes(TICKET_SECRET_BYTES),
+      affinitySecret,
       logLinesDropped: () => this.#destination.dropped,
     }
     const size = !this.#ownsLog ? 0 : settings.workers === 'auto' ? availableParallelism() : settings.workers

@@ -23,6 +23,8 @@ export type TrafficOptions = {
   readonly defaultCertificate: Certificate | undefined
   /** What TLS session tickets are sealed with: whoever has the same takes up each other's sessions. */
   readonly ticketSecret: Buffer
+  /** What affinity cookies are signed with: whoever has the same takes each other's. */
+  readonly affinitySecret: Buffer
   /** The bound HTTPS port, for redirects. */
   readonly httpsPort: () => number | undefined
 }
@@ -43,10 +45,10 @@ export class Traffic {
   #cut: () => void = () => {}
 
   constructor(options: TrafficOptions) {
-    const { settings, clock, log, counts, httpsPort } = options
+    const { settings, clock, log, counts, httpsPort, affinitySecret } = options
     this.#options = options
     this.#settings = settings
-    this.#registry = new EndpointRegistry({ settings: () => this.#settings, clock })
+    this.#registry = new EndpointRegistry({ settings: () => this.#settings, clock, affinitySecret })
     this.#builder = new SnapshotBuilder(this.#registry)
     const accessLog = createAccessLog(log)
     this.#proxy = createProxy({

@@ -409,21 +409,32 @@ export function settingsView(settings: Settings): Settings {
   return { ...settings, admin: { ...settings.admin, token: settings.admin.token === '' ? '' : '[redacted]' } }
 }
 
-/** The endpoints that get requests: the ready ones, else those that still serve while they terminate (S26c). */
+/**
+ * The endpoints that get requests: the ready ones, else those that still serve while they terminate (S26c); the distant and then
+ * the backups only where there are no others.
+ */
 export function usableEndpoints(upstream: Upstream): readonly Endpoint[] {
   if (upstream.denied !== undefined) return []
   const weighted = upstream.endpoints.filter(({ weight }) => weight > 0)
   const ready = weighted.filter((endpoint) => endpoint.ready)
-  return ready.length > 0 ? ready : weighted.filter(({ serving, terminating }) => serving && terminating)
+  const usable = ready.length > 0 ? ready : weighted.filter(({ serving, terminating }) => serving && terminating)
+  const primary = usable.filter(({ backup }) => !backup)
+  const near = primary.filter(({ distant }) => !distant)
+  return near.length > 0 ? near : primary.length > 0 ? primary : usable
 }
 
 function endpointState(endpoint: Endpoint, { denied }: Upstream): Pick<EndpointRow, 'state' | 'reason'> {
   if (denied !== undefined) return { state: 'denied', reason: `${denied}: not allowed` }
   if (endpoint.weight === 0) return { state: 'not ready', reason: 'weight 0' }
-  if (endpoint.ready) return { state: 'ready', reason: '' }
+  if (endpoint.ready) return { state: 'ready', reason: explainRank(endpoint) }
   if (!endpoint.serving) return { state: 'not ready', reason: endpoint.terminating ? 'terminating' : 'not ready' }
   if (endpoint.terminating) return { state: 'draining', reason: 'terminating, still serving' }
   return { state: 'not ready', reason: 'not ready' }
+}
+
+function explainRank({ backup, distant }: Endpoint): string {
+  if (backup) return 'backup: for when no other can be had'
+  return distant ? 'of another zone or node: for when none of this one can be had' : ''
 }
 
 function printFigures({

@@ -1,12 +1,13 @@
 /** The certificate for names that have none of their own: self-signed, made once and kept on disk between starts. */
-import { createHash, createPrivateKey, randomUUID, X509Certificate } from 'node:crypto'
-import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
+import { chmod, readFile, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { generate } from 'selfsigned'
 import type { Clock } from '../base/clock.ts'
 import type { Certificate } from '../model/certificate.ts'
 import type { Log } from '../telemetry/log.ts'
+import { keepPrivate } from './private-file.ts'
 
 export type DefaultCertificate = Certificate
 
@@ -30,7 +31,7 @@ export async function loadDefaultCertificate(dataDir: string, clock: Clock, log:
   if (kept) return kept
   const made = await makePem(clock)
   try {
-    await keep(dataDir, path, made)
+    await keepPrivate(path, made)
     log.info({ path }, 'default certificate made')
   } catch (error) {
     log.warn({ err: error, path }, 'default certificate cannot be kept: a new one is made at each start')
@@ -105,36 +106,4 @@ async function makePem(clock: Clock): Promise<string> {
     ],
   })
   return `${cert.trimEnd()}\n${key.trimEnd()}\n`
-}
-
-async function keep(dataDir: string, path: string, pem: string): Promise<void> {
-  await makeFolder(dataDir)
-  const temporary = `${path}.${randomUUID()}`
-  try {
-    await writeFile(temporary, pem, { mode: 0o600, flag: 'wx' })
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
-}
-
-/** One level at a time: Node's recursive `mkdir` never ends below folders that take no children, such as /proc. */
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { mode: 0o700 })
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
-    const parent = dirname(path)
-    if (code !== 'ENOENT' || parent === path) throw error
-    // A parent that is there and yet ENOENT: it takes no children.
-    const isMissing = await stat(parent).then(
-      () => false,
-      () => true,
-    )
-    if (!isMissing) throw error
-    await makeFolder(parent)
-    await mkdir(path, { mode: 0o700 })
-  }
 }

@@ -5,8 +5,10 @@ import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
+import type { LoadObserver } from './balancer/load-watch.ts'
 import type { UpstreamTls } from './connect.ts'
 import { ConnectionPool, type PoolSurroundings, type Waiter } from './connection-pool.ts'
+import type { Latency } from './latency.ts'
 import type { NameResolver } from './resolver.ts'
 
 export type EndpointIdentity = Readonly<{
@@ -42,6 +44,12 @@ export class EndpointState {
   requests: number = 0
   failures: number = 0
   lastFailure: Readonly<{ error: GatewayError; at: number }> | undefined
+  /** Since when a balancer may choose it, by the monotonic clock; undefined while none may. */
+  joinedAt: number | undefined = undefined
+  /** Where a balancer goes by it. */
+  latency: Latency | undefined = undefined
+  #loadObserver: LoadObserver | undefined = undefined
+  #loadSlot = 0
   readonly #surroundings: EndpointSurroundings
   /** By address; more than one for a name. The TLS policy is part of the key, so that a stricter one never reuses a connection of a laxer one. */
   readonly #pools = new Map<string, ConnectionPool>()
@@ -74,22 +82,38 @@ export class EndpointState {
     return true
   }
 
+  /** Whether it takes one more. */
+  get takes(): boolean {
+    return true
+  }
+
   /** A request or tunnel goes there. */
   begin(): void {
     this.requests++
     this.inFlight++
+    this.#loadObserver?.onLoad(this.#loadSlot, 1)
   }
 
   /** It is over. */
   end(): void {
     this.inFlight--
+    this.#loadObserver?.onLoad(this.#loadSlot, -1)
+  }
+
+  /** Tells this observer, and nobody else any more, as `inFlight` changes. */
+  watchLoad(observer: LoadObserver | undefined, slot: number): void {
+    this.#loadObserver = observer
+    this.#loadSlot = slot
   }
 
   /** It answered: status, and milliseconds from the request to the head of the answer. */
-  recordAnswer(_status: number, _ms: number): void {}
+  recordAnswer(status: number, ms: number): void {
+    this.latency?.answer(status, ms)
+  }
 
   recordFailure(error: GatewayError): void {
     this.failures++
+    if (error.fault === 'upstream') this.latency?.fail()
     this.lastFailure = { error, at: this.#surroundings.clock.now() }
   }
 

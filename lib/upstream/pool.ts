@@ -2,10 +2,13 @@
 import { GatewayError } from '../base/errors.ts'
 import type { Upstream } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
-import { type Candidate, chooseCandidates } from './candidates.ts'
+import { type Affinity, type AnswerContext, ClientAffinity, CookieAffinity } from './affinity.ts'
+import type { Balancer, Candidate } from './balancer/balancer.ts'
+import { createBalancer } from './balancer/create.ts'
+import { type CandidateTier, chooseCandidates } from './candidates.ts'
 import type { EndpointState } from './endpoint.ts'
 import type { PickContext } from './pick-context.ts'
-import { RoundRobin } from './round-robin.ts'
+import { applySlowStart, noteMembers, stepOf } from './slow-start.ts'
 import type { UpstreamState } from './upstream-state.ts'
 
 export class UpstreamPool {
@@ -13,30 +16,139 @@ export class UpstreamPool {
   /** Beside `upstream.endpoints`, in the same order. */
   readonly states: readonly EndpointState[]
   readonly #state: UpstreamState
-  readonly #balancer: RoundRobin<Candidate>
+  #tiers: readonly CandidateTier[] = []
+  /** One for each tier, made when it is first asked for. */
+  #balancers: (Balancer | undefined)[] = []
+  #affinity: Affinity | undefined = undefined
+  /** What these were made for. */
+  #version: number
+  #policy: UpstreamPolicy | undefined = undefined
+  #fit = ''
+  /** When the weights of a slow start are to be looked at again, by the monotonic clock. */
+  #reweighAt = Number.POSITIVE_INFINITY
 
   constructor(upstream: Upstream, states: readonly EndpointState[], state: UpstreamState) {
     this.upstream = upstream
     this.states = states
     this.#state = state
-    this.#balancer = new RoundRobin(chooseCandidates(upstream.endpoints, states), state.rotation)
+    this.#version = state.version
+    state.newestPool = this
+    this.#choose()
   }
 
   get policy(): UpstreamPolicy {
     return this.#state.policy
   }
 
-  /** The next endpoint that is not among `tried`; PORTICO_UP_NO_ENDPOINTS when there is none. */
-  pick(_context: PickContext, tried: readonly EndpointState[]): EndpointState | GatewayError {
-    const candidate =
-      tried.length === 0 ? this.#balancer.next() : this.#balancer.another((each) => tried.includes(each.state))
-    return candidate?.state ?? new GatewayError('PORTICO_UP_NO_ENDPOINTS', this.#explainNone(tried))
+  /** The next endpoint that is not among `tried`, or why there is none. */
+  pick(context: PickContext, tried: readonly EndpointState[]): EndpointState | GatewayError {
+    this.#follow()
+    const affinity = this.#affinity
+    if (affinity !== undefined) {
+      const kept = affinity.find(context, tried) ?? affinity.assign(context, tried)
+      if (kept !== undefined) return kept instanceof GatewayError ? kept : kept.state
+    }
+    return this.#balance(context, tried)?.state ?? this.#explainNone(tried)
   }
 
-  #explainNone(tried: readonly EndpointState[]): string {
+  /** Field lines that the answer of this endpoint gets besides its own, `''` for none. */
+  answerLines(context: AnswerContext, endpoint: EndpointState): string {
+    return this.#affinity === undefined ? '' : this.#affinity.answerLines(context, endpoint)
+  }
+
+  #balance(context: PickContext, tried: readonly EndpointState[]): Candidate | undefined {
+    for (let tier = 0; tier < this.#tiers.length; tier++) {
+      const balancer = this.#balancers[tier] ?? this.#createBalancer(tier)
+      const candidate = balancer.pick(context, tried)
+      if (candidate !== undefined) return candidate
+    }
+    return undefined
+  }
+
+  /** Takes up what has changed in the policy, in what is known of the endpoints, and with time. */
+  #follow(): void {
+    const state = this.#state
+    const policy = state.policy
+    if (policy !== this.#policy) this.#adopt(policy)
+    if (state.version !== this.#version) {
+      this.#version = state.version
+      this.#choose()
+      this.#clear()
+    }
+    if (this.#reweighAt < Number.POSITIVE_INFINITY && state.clock.monotonic() >= this.#reweighAt) this.#rebalance()
+  }
+
+  /** Settings are another object at each reload: only what differs in what this is made of counts. */
+  #adopt(policy: UpstreamPolicy): void {
+    const { balancer, hash, affinity, slowStart } = policy
+    const fit = JSON.stringify([balancer, hash, affinity, slowStart])
+    this.#policy = policy
+    if (fit === this.#fit) return
+    this.#fit = fit
+    this.#clear()
+  }
+
+  #choose(): void {
+    const state = this.#state
+    this.#tiers = chooseCandidates(this.upstream.endpoints, this.states)
+    // A snapshot that is being left knows less than the one that follows.
+    if (state.newestPool === this) noteMembers(this.#tiers, state.endpoints.values(), state.clock.monotonic())
+  }
+
+  #clear(): void {
+    this.#affinity = this.#createAffinity()
+    this.#rebalance()
+  }
+
+  #rebalance(): void {
+    this.#balancers = []
+    this.#reweighAt = Number.POSITIVE_INFINITY
+    if (this.#isNewest) for (const endpoint of this.states) endpoint.watchLoad(undefined, 0)
+  }
+
+  get #isNewest(): boolean {
+    return this.#state.newestPool === this
+  }
+
+  #createBalancer(tier: number): Balancer {
+    const { clock } = this.#state
+    const { balancer, hash, slowStart } = this.policy
+    const candidates = this.#tiers[tier]!
+    const now = clock.monotonic()
+    const weighed = balancer === 'hash' ? candidates : applySlowStart(candidates, slowStart, now)
+    if (weighed !== candidates) this.#reweighAt = Math.min(this.#reweighAt, now + stepOf(slowStart))
+    const created = createBalancer(weighed, {
+      // The counts of an endpoint are told to one balancer alone, which is that of the newest snapshot.
+      kind: this.#isNewest || balancer !== 'least-requests' ? balancer : 'power-of-two',
+      hash: this.#isNewest ? hash : { ...hash, boundedLoad: 0 },
+      rotation: this.#state.rotationOf(tier),
+      clock,
+    })
+    this.#balancers[tier] = created
+    return created
+  }
+
+  #createAffinity(): Affinity | undefined {
+    const { key, clients, signer, clock } = this.#state
+    const { affinity } = this.policy
+    switch (affinity.type) {
+      case 'client-ip':
+        return new ClientAffinity(key, affinity, this.#tiers, clients, clock)
+      case 'cookie':
+        return new CookieAffinity(key, affinity, this.#tiers, signer)
+      default:
+        return undefined
+    }
+  }
+
+  #explainNone(tried: readonly EndpointState[]): GatewayError {
     const { key, endpoints } = this.upstream
-    if (tried.length > 0) return `${key}: every endpoint was tried`
-    if (endpoints.length === 0) return `${key} has no endpoints`
-    return `${key}: none of ${endpoints.length} endpoints is ready with a weight above 0`
+    if (tried.length > 0) return new GatewayError('PORTICO_UP_NO_ENDPOINTS', `${key}: every endpoint was tried`)
+    if (endpoints.length === 0) return new GatewayError('PORTICO_UP_NO_ENDPOINTS', `${key} has no endpoints`)
+    const detail =
+      this.#tiers.length > 0
+        ? `${key}: none of ${endpoints.length} endpoints takes another request`
+        : `${key}: none of ${endpoints.length} endpoints is ready with a weight above 0`
+    return new GatewayError('PORTICO_UP_NO_ENDPOINTS', detail)
   }
 }

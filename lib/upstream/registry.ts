@@ -1,4 +1,5 @@
 /** All upstreams and endpoints that any snapshot uses, kept over reloads with what is known of them. */
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
@@ -18,16 +19,20 @@ export type RegistryOptions = {
   /** The settings in force; read at each use. */
   settings: () => Settings
   clock: Clock
+  /** What affinity cookies are signed with: whoever has the same takes each other's. Left out: one of this registry's own. */
+  affinitySecret?: Buffer
   /** How names become addresses; given by tests. */
   resolve?: Resolve
 }
 
+const SECRET_BYTES = 32
 const MIN_TLS_VERSION = 'TLSv1.2'
 
 export class EndpointRegistry {
   readonly #settings: () => Settings
   readonly #clock: Clock
   readonly #watch: DeadlineWatch
+  readonly #affinitySecret: Buffer
   readonly #upstreams = new Map<UpstreamKey, UpstreamState>()
   readonly #names: NameResolver
   /** By file. */
@@ -36,9 +41,10 @@ export class EndpointRegistry {
   #systemContext: SecureContext | undefined
 
   constructor(options: RegistryOptions) {
-    const { settings, clock, resolve = resolveName } = options
+    const { settings, clock, affinitySecret = randomBytes(SECRET_BYTES), resolve = resolveName } = options
     this.#settings = settings
     this.#clock = clock
+    this.#affinitySecret = affinitySecret
     this.#watch = new DeadlineWatch(clock)
     this.#names = new NameResolver(resolve, clock)
   }
@@ -47,7 +53,11 @@ export class EndpointRegistry {
   pool(upstream: Upstream): UpstreamPool {
     let state = this.#upstreams.get(upstream.key)
     if (!state) {
-      state = new UpstreamState(upstream.key, this.#settings)
+      state = new UpstreamState(upstream.key, {
+        settings: this.#settings,
+        clock: this.#clock,
+        affinitySecret: this.#affinitySecret,
+      })
       this.#upstreams.set(upstream.key, state)
     }
     state.override(upstream.policy)
