@@ -32,7 +32,8 @@ async function readKept(path: string, log: Log): Promise<Buffer | undefined> {
     if ((await stat(path)).mode & 0o077) await chmod(path, 0o600)
     return Buffer.from(text.trimEnd(), 'hex')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') log.debug({ err: error, path }, 'a kept secret cannot be read')
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+      log.debug({ err: error, path }, 'a kept secret cannot be read')
     return undefined
   }
 }

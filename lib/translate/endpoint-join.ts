@@ -240,14 +240,19 @@ function applyDistribution(candidates: readonly Candidate[], service: Service, p
   if (trafficDistribution === undefined) return candidates
   if (candidates.some(({ hintNodes, hintZones }) => hintNodes.length > 0 || hintZones.length > 0)) return candidates
   const ready = candidates.filter(({ endpoint }) => endpoint.ready)
-  for (const field of trafficDistribution === 'PreferSameNode' ? (['nodeName', 'zone'] as const) : (['zone'] as const)) {
+  for (const field of trafficDistribution === 'PreferSameNode'
+    ? (['nodeName', 'zone'] as const)
+    : (['zone'] as const)) {
     const isHere = ({ endpoint }: Candidate): boolean => place[field] !== '' && endpoint[field] === place[field]
     if (ready.some(isHere)) return markDistant(candidates, isHere)
   }
   return candidates
 }
 
-function markDistant(candidates: readonly Candidate[], isHere: (candidate: Candidate) => boolean): readonly Candidate[] {
+function markDistant(
+  candidates: readonly Candidate[],
+  isHere: (candidate: Candidate) => boolean,
+): readonly Candidate[] {
   return candidates.map((candidate) =>
     !candidate.endpoint.ready || isHere(candidate)
       ? candidate

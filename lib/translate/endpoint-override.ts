@@ -77,11 +77,7 @@ export function printPorts(service: Service): string {
 }
 
 /** An endpoint that is ready for all that is known. */
-export function createEndpoint(
-  address: EndpointAddress,
-  source: EndpointSource,
-  sourceName: string,
-): Endpoint {
+export function createEndpoint(address: EndpointAddress, source: EndpointSource, sourceName: string): Endpoint {
   return { ...address, ready: true, serving: true, terminating: false, source, sourceName }
 }
 

@@ -69,10 +69,7 @@ for (const table of TABLES) {
     const before = assign(balancer)
     candidates[2]!.state.isClosed = true
     const after = assign(balancer)
-    t.equal(
-      countMoved(before, after),
-      before.filter((owner) => owner === 'e2').length,
-    )
+    t.equal(countMoved(before, after), before.filter((owner) => owner === 'e2').length)
     const heirs = countKeys(after.filter((_, at) => before[at] === 'e2'))
     t.equal(heirs.size, 5)
   })
