@@ -113,7 +113,10 @@ t.test('distant endpoints, and after them backups, get something only where nobo
     [3, 3],
     'a backup in good health is better than others in bad health',
   )
-  const allSick = pool([{ ...backup, health: sick() }, { ...near, health: sick() }])
+  const allSick = pool([
+    { ...backup, health: sick() },
+    { ...near, health: sick() },
+  ])
   t.same(pickPorts(allSick, 2), [1, 1], 'where all are in bad health it does not count')
 })
 
@@ -124,7 +127,10 @@ t.test('the balancer follows the settings, also where nothing else changes', asy
   ground.change({ balancer: 'hash', 'hash.by': 'header:x-user' })
   const ann = by({ fields: { 'x-user': 'ann' } })
   t.equal(new Set(pickPorts(pool, 20, ann)).size, 1)
-  t.equal(new Set(Array.from({ length: 60 }, (_, at) => pickPort(pool, by({ fields: { 'x-user': `u${at}` } })))).size, 3)
+  t.equal(
+    new Set(Array.from({ length: 60 }, (_, at) => pickPort(pool, by({ fields: { 'x-user': `u${at}` } })))).size,
+    3,
+  )
   ground.change({ balancer: 'hash', 'hash.by': 'path' })
   const paths = (path: string) => pickPorts(pool, 5, by({ target: path }))
   t.equal(new Set([...paths('/a?1'), ...paths('/a?2')]).size, 1)
@@ -180,7 +186,10 @@ t.test('slow start: who joins gets a tenth of its share at first, and all of it 
       const expected = of / (3 + of)
       const got = share(pool, 4, 8_000)
       // Of two drawn the newcomer is compared like any other, so chance alone decides there too.
-      t.ok(Math.abs(got - expected) < 0.03, `${balancer}: ${got.toFixed(3)} after ${after} ms, for ${expected.toFixed(3)}`)
+      t.ok(
+        Math.abs(got - expected) < 0.03,
+        `${balancer}: ${got.toFixed(3)} after ${after} ms, for ${expected.toFixed(3)}`,
+      )
       ground.ms = start
     }
   }
@@ -220,26 +229,29 @@ t.test('ClientIP affinity (S24)', async (t) => {
     for (let at = 0; at < 100; at++) t.equal(pickPort(one, client(at)), pickPort(other, client(at)))
   })
 
-  t.test('endpoints that come move nobody who was here of late; those that go move their own clients alone', async (t) => {
-    const ground = makeGround(policy)
-    const clients = Array.from({ length: 100 }, (_, at) => client(at))
-    const pool = ground.pool(five)
-    const before = clients.map((each) => pickPort(pool, each))
-    const more = ground.pool([...five, { port: 6 }, { port: 7 }])
-    t.same(
-      clients.map((each) => pickPort(more, each)),
-      before,
-    )
-    const fewer = ground.pool(five.slice(1))
-    const after = clients.map((each) => pickPort(fewer, each))
-    t.ok(after.every((port, at) => (before[at] === 1 ? port !== 1 : port === before[at])))
-    const back = ground.pool(five)
-    t.same(
-      clients.map((each) => pickPort(back, each)),
-      after,
-      'who was given another stays with that',
-    )
-  })
+  t.test(
+    'endpoints that come move nobody who was here of late; those that go move their own clients alone',
+    async (t) => {
+      const ground = makeGround(policy)
+      const clients = Array.from({ length: 100 }, (_, at) => client(at))
+      const pool = ground.pool(five)
+      const before = clients.map((each) => pickPort(pool, each))
+      const more = ground.pool([...five, { port: 6 }, { port: 7 }])
+      t.same(
+        clients.map((each) => pickPort(more, each)),
+        before,
+      )
+      const fewer = ground.pool(five.slice(1))
+      const after = clients.map((each) => pickPort(fewer, each))
+      t.ok(after.every((port, at) => (before[at] === 1 ? port !== 1 : port === before[at])))
+      const back = ground.pool(five)
+      t.same(
+        clients.map((each) => pickPort(back, each)),
+        after,
+        'who was given another stays with that',
+      )
+    },
+  )
 
   t.test('the timeout counts from the last use', async (t) => {
     const ground = makeGround(policy)
@@ -314,7 +326,10 @@ t.test('cookie affinity', async (t) => {
       t.match(cookie, /^sid=[\w-]{12}\.[\w-]{22}$/)
       t.match(linesOf(pool, (port % 3) + 1, cookie), /^Set-Cookie: sid=/, 'another one answered')
     }
-    t.equal(linesOf(pool, 1), `Set-Cookie: ${cookieOf(pool, 1)}; Path=/; HttpOnly; SameSite=Lax\r\nCache-Control: private\r\n`)
+    t.equal(
+      linesOf(pool, 1),
+      `Set-Cookie: ${cookieOf(pool, 1)}; Path=/; HttpOnly; SameSite=Lax\r\nCache-Control: private\r\n`,
+    )
   })
 
   t.test('it outlives reloads and restarts with the same secret, and is worth nothing elsewhere', async (t) => {
@@ -349,7 +364,11 @@ t.test('cookie affinity', async (t) => {
     for (const cookie of hostile) {
       t.equal(new Set(pickPorts(pool, 3, by({ cookie }))).size, 3, JSON.stringify(cookie.slice(0, 50)))
     }
-    t.equal(pickPort(pool, by({ cookie: `\t${cookie.replace('=', '="')}" ;` })), 2, 'quotes and space around do not matter')
+    t.equal(
+      pickPort(pool, by({ cookie: `\t${cookie.replace('=', '="')}" ;` })),
+      2,
+      'quotes and space around do not matter',
+    )
   })
 
   t.test('a dead endpoint: another, or none', async (t) => {
@@ -405,7 +424,9 @@ t.test('cookie affinity', async (t) => {
     pickPort(pool)
     const other = ground.pool(three, 'other')
     pickPort(other)
-    const [name, otherName] = [pool, other].map((each) => /^Set-Cookie: (portico_[0-9a-f]{8})=/.exec(linesOf(each, 1))![1])
+    const [name, otherName] = [pool, other].map(
+      (each) => /^Set-Cookie: (portico_[0-9a-f]{8})=/.exec(linesOf(each, 1))![1],
+    )
     t.not(name, otherName, 'each Service port has a name of its own')
   })
 })
