@@ -92,7 +92,7 @@ export class UpstreamPool {
     const state = this.#state
     this.#tiers = chooseCandidates(this.upstream.endpoints, this.states)
     // A snapshot that is being left knows less than the one that follows.
-    if (state.newestPool === this) noteMembers(this.#tiers, state.endpoints.values(), state.clock.monotonic())
+    if (state.newestPool === this) noteMembers(this.#tiers, state.endpoints, state.clock.monotonic())
   }
 
   #clear(): void {

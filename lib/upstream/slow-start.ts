@@ -9,18 +9,25 @@ const STEPS = 20
 const MIN_STEP_MS = 20
 
 /**
- * Notes who joined now, by the monotonic clock, and who is no candidate any more of `all` that were. Where nobody stayed there is
- * nobody to spare the newcomers, so they count as having been there for ever.
+ * Notes who joined now, by the monotonic clock, and who of `all` is no candidate any more. Where nobody stayed there is nobody to
+ * spare the newcomers, so they count as having been there for ever.
  */
-export function noteMembers(tiers: readonly CandidateTier[], all: Iterable<EndpointState>, now: number): void {
-  const members = new Set(tiers.flatMap((tier) => tier.map(({ state }) => state)))
+export function noteMembers(
+  tiers: readonly CandidateTier[],
+  all: ReadonlyMap<string, EndpointState>,
+  now: number,
+): void {
+  let count = 0
   let stayed = false
-  for (const state of all) {
-    if (!members.has(state)) state.joinedAt = undefined
-    else if (state.joinedAt !== undefined) stayed = true
+  for (const tier of tiers) {
+    count += tier.length
+    for (const { state } of tier) stayed ||= state.joinedAt !== undefined
   }
   const joinedAt = stayed ? now : Number.NEGATIVE_INFINITY
-  for (const state of members) state.joinedAt ??= joinedAt
+  for (const tier of tiers) for (const { state } of tier) state.joinedAt ??= joinedAt
+  if (count === all.size) return
+  const members = new Set(tiers.flatMap((tier) => tier.map(({ state }) => state)))
+  for (const state of all.values()) if (!members.has(state)) state.joinedAt = undefined
 }
 
 /** The tier with weights as they are now; the tier itself where everybody gets all of it, as with a `slowStart` of 0 ms. */

@@ -1,22 +1,22 @@
-/** Maglev's table (Eisenbud et al., NSDI 2016, §3.4): every endpoint has its share of the places to within one in a hundred. HOT */
+/** Maglev's table (Eisenbud et al., NSDI 2016, §3.4): every endpoint has its share of the places, give or take one. HOT */
 import type { Candidate } from '../candidates.ts'
 import { type HashTable, rankByKey } from './ring.ts'
 import { hashText, mixBits } from './text-hash.ts'
 
-/** Primes; the large one where there are more endpoints than a hundredth of the small one. */
+/** Primes; the large one, which takes ten times as long to fill, where the small one has too few places for each endpoint. */
 const SMALL = 65_537
 const LARGE = 655_373
+const MAX_IN_SMALL = 2_000
 const OFFSET_SEED = 0x51ed270b
 const SKIP_SEED = 0x2545f491
-const FREE = 0xffffffff
 
 export class Maglev implements HashTable {
   readonly #size: number
-  readonly #table: Uint32Array
+  readonly #table: Uint16Array | Uint32Array
 
   constructor(candidates: readonly Candidate[]) {
     this.#size = candidates.length
-    this.#table = fill(candidates, candidates.length * 100 <= SMALL ? SMALL : LARGE)
+    this.#table = fill(candidates, candidates.length <= MAX_IN_SMALL ? SMALL : LARGE)
   }
 
   find(hash: number, accept: (candidate: number) => boolean): number {
@@ -38,13 +38,14 @@ export class Maglev implements HashTable {
 }
 
 /** Each in turn takes the next place of its own permutation that is free; one of less than the largest weight takes turns less often. */
-function fill(candidates: readonly Candidate[], size: number): Uint32Array {
-  const table = new Uint32Array(size).fill(FREE)
+function fill(candidates: readonly Candidate[], size: number): Uint16Array | Uint32Array {
+  const free = candidates.length
+  const table = (size === SMALL ? new Uint16Array(size) : new Uint32Array(size)).fill(free)
   if (candidates.length === 0) return table
   const { byRank } = rankByKey(candidates)
   const largest = candidates.reduce((most, { weight }) => Math.max(most, weight), 0)
-  const next = Float64Array.from(candidates, ({ key }) => hashText(key, OFFSET_SEED) % size)
-  const skip = Float64Array.from(candidates, ({ key }) => (hashText(key, SKIP_SEED) % (size - 1)) + 1)
+  const next = Uint32Array.from(candidates, ({ key }) => hashText(key, OFFSET_SEED) % size)
+  const skip = Uint32Array.from(candidates, ({ key }) => (hashText(key, SKIP_SEED) % (size - 1)) + 1)
   const owed = new Float64Array(candidates.length)
   let filled = 0
   for (;;) {
@@ -52,10 +53,14 @@ function fill(candidates: readonly Candidate[], size: number): Uint32Array {
       owed[candidate] = owed[candidate]! + candidates[candidate]!.weight / largest
       if (owed[candidate]! < 1) continue
       owed[candidate] = owed[candidate]! - 1
+      const stride = skip[candidate]!
       let place = next[candidate]!
-      while (table[place] !== FREE) place = (place + skip[candidate]!) % size
+      while (table[place] !== free) {
+        place += stride
+        if (place >= size) place -= size
+      }
       table[place] = candidate
-      next[candidate] = (place + skip[candidate]!) % size
+      next[candidate] = place
       filled++
       if (filled === size) return table
     }

@@ -9,15 +9,18 @@ export class Rotation {
   time: number = 0
   last: number = 0
   /** Picks made within each group, by weight. */
-  readonly turns: Map<number, number> = new Map()
+  readonly turns: Map<number, Turns> = new Map()
 }
+
+type Turns = { count: number }
 
 /** Candidates of the same weight: they take plain turns, so all of them together are as one of the sum of their weights. */
 type Group = {
   readonly weight: number
   readonly total: number
   readonly members: Candidate[]
-  turn: number
+  /** Of its members. */
+  readonly turns: Turns
   /** Turns it had in the current round, which has `total` of them. */
   count: number
   /** Where in the round its next turn is; above 1: in the next round. */
@@ -42,9 +45,8 @@ export class RoundRobin implements Balancer {
     this.#size = candidates.length
     this.#groups = group(candidates, rotation)
     for (let at = (this.#groups.length >> 1) - 1; at >= 0; at--) this.#sink(at)
-    for (const weight of rotation.turns.keys()) {
-      if (!this.#groups.some((each) => each.weight === weight)) rotation.turns.delete(weight)
-    }
+    const weights = new Set(this.#groups.map(({ weight }) => weight))
+    for (const weight of rotation.turns.keys()) if (!weights.has(weight)) rotation.turns.delete(weight)
   }
 
   pick(_context: PickContext, tried: readonly EndpointState[]): Candidate | undefined {
@@ -61,9 +63,9 @@ export class RoundRobin implements Balancer {
     const first = this.#groups[FIRST]
     if (first === undefined) return undefined
     if (this.#groups.length > 1) this.#advance(first)
-    const candidate = first.members[first.turn % first.members.length]
-    first.turn = (first.turn + 1) % Number.MAX_SAFE_INTEGER
-    this.#rotation.turns.set(first.weight, first.turn)
+    const { members, turns } = first
+    const candidate = members[turns.count % members.length]
+    turns.count = (turns.count + 1) % Number.MAX_SAFE_INTEGER
     return candidate
   }
 
@@ -91,9 +93,9 @@ export class RoundRobin implements Balancer {
   }
 
   #pickAnother(tried: readonly EndpointState[]): Candidate | undefined {
-    for (const { members, turn } of this.#groups) {
+    for (const { members, turns } of this.#groups) {
       for (let step = 0; step < members.length; step++) {
-        const candidate = members[(turn + step) % members.length]!
+        const candidate = members[(turns.count + step) % members.length]!
         if (isOpen(candidate, tried)) return candidate
       }
     }
@@ -135,7 +137,9 @@ function group(candidates: readonly Candidate[], { time, last, turns }: Rotation
   }
   return [...members].map(([weight, list]) => {
     const total = weight * list.length
-    const group: Group = { weight, total, members: list, turn: turns.get(weight) ?? 0, count: 0, due: 0 }
+    const known = turns.get(weight) ?? { count: 0 }
+    turns.set(weight, known)
+    const group: Group = { weight, total, members: list, turns: known, count: 0, due: 0 }
     let count = Math.max(0, Math.floor(time * total) - 1)
     const isOver = (due: number) => due < time || (due === time && last !== 0 && weight >= last)
     while (count < total && isOver(dueOf(group, count))) count++
