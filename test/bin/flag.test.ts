@@ -89,7 +89,12 @@ t.test('every setting has a flag, and the settings accept what it says', async (
     t.equal(found.filter(({ listed }) => listed).length, 1, `${name} is listed once`)
     for (const flag of found) {
       // The file must be there and hold a certificate.
-      const text = name === 'upstream.caFile' ? caFile : sample[leaf.type]
+      const special: Record<string, string> = {
+        'upstream.caFile': caFile,
+        'upstream.hash.by': 'header:X-User',
+        'upstream.affinity.cookie.path': '/shop',
+      }
+      const text = special[name] ?? sample[leaf.type]
       const value = leaf.type === 'enum' ? leaf.values.at(-1) : text
       const words = flag.value ? [`--${flag.name}`, value as string] : [`--${flag.name}`]
       const overrides = readOverrides(readFlags(words, SETTING_FLAGS))
