@@ -52,6 +52,8 @@ const LISTS: ReadonlySet<string> = new Set([
   'serviceNames',
   'servers',
 ])
+/** Characters of a choice that fit on a line with its flag. */
+const MAX_CHOICE = 40
 
 /** One flag of a setting; `listed` is false for the long form of a setting that has a short name. */
 export type SettingFlag = Flag & Readonly<{ setting: string; listed: boolean }>
@@ -69,11 +71,19 @@ export const SETTING_FLAGS: readonly SettingFlag[] = SETTING_LIST.flatMap(({ nam
         { ...shared, doc: not, name: `no-${flag}`, to: 'false', listed: index === 0 && leaf.default === true },
       ]
     }
-    const value = leaf.type === 'enum' ? leaf.values.join('|') : (VALUE_WORDS[leaf.type] as string)
     const repeatable = isList(leaf) && ({ repeatable: true } as const)
-    return [{ ...shared, name: flag, value, listed: index === 0, ...repeatable }]
+    return [{ ...shared, ...describeValue(leaf), name: flag, listed: index === 0, ...repeatable }]
   })
 })
+
+/** Where the choice is too long for the line of the flag, the text beside it has it. */
+function describeValue(leaf: NamedSetting['leaf']): { value: string; doc: string } {
+  if (leaf.type !== 'enum') return { value: VALUE_WORDS[leaf.type] as string, doc: leaf.doc }
+  const value = leaf.values.join('|')
+  return value.length <= MAX_CHOICE
+    ? { value, doc: leaf.doc }
+    : { value: 'NAME', doc: `${leaf.doc} One of ${leaf.values.join(', ')}.` }
+}
 
 /** For settings by their dotted name, as the settings file has them. */
 export const SET_FLAG: Flag = {

@@ -20,6 +20,7 @@ import { FileWatch } from './providers/file-watch.ts'
 import { type Reloaded, Reloader, type ReloadFailed } from './reload.ts'
 import { logReloaded, logReloadFailed } from './reload-log.ts'
 import { loadDefaultCertificate } from './server/default-certificate.ts'
+import { loadKeptSecret } from './server/kept-secret.ts'
 import { checkRuntimeFlags } from './server/runtime-flags.ts'
 import type { Settings } from './settings-table.ts'
 import type { ServedConfiguration } from './snapshot-update.ts'
@@ -244,11 +245,11 @@ class GatewayProcess implements Gateway {
         throw explainListenError(error, { name: 'admin', address, port })
       }
     }
+    const folder = findDataDir(settings.dataDir, this.#environment)
     if (settings.https.enabled || this.served.model.listeners.some(({ tls }) => tls)) {
-      const folder = findDataDir(settings.dataDir, this.#environment)
       this.#defaultCertificate = await loadDefaultCertificate(folder, this.#clock, this.log)
     }
-    this.#carrier = await this.#createCarrier()
+    this.#carrier = await this.#createCarrier(await loadKeptSecret(folder, 'affinity.key', this.log))
     await this.#observation.prepare()
     const first = this.served
     const ports = await this.#carrier.start(first)
@@ -271,7 +272,7 @@ class GatewayProcess implements Gateway {
   }
 
   /** Loads what it takes, and no more: without traffic of its own, this process does without a good part of the code. */
-  async #createCarrier(): Promise<Carrier> {
+  async #createCarrier(affinitySecret: Buffer): Promise<Carrier> {
     const settings = this.#settings
     const options = {
       settings,
@@ -280,6 +281,7 @@ class GatewayProcess implements Gateway {
       counts: this.#counts,
       defaultCertificate: this.#defaultCertificate,
       ticketSecret: randomBytes(TICKET_SECRET_BYTES),
+      affinitySecret,
       logLinesDropped: () => this.#destination.dropped,
       onTrouble: (trouble: EndpointTrouble) => this.#health?.report(trouble),
     }

@@ -22,7 +22,7 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
     case 'boolean':
       return readBoolean(raw, form)
     case 'string':
-      return readString(raw, form, variable)
+      return readString(raw, form, variable, leaf)
     case 'strings':
       return leaf.item ? readItems(raw, form, leaf.item) : readList(raw, form, 'a list of names', () => undefined)
     case 'integer':
@@ -152,12 +152,20 @@ function readBoolean(raw: unknown, form: 'document' | 'text'): Read {
   return problem(`${show(raw)} is neither true nor false`, 'write true or false, without quotes')
 }
 
-function readString(raw: unknown, form: 'document' | 'text', variable: string): Read {
+function readString(
+  raw: unknown,
+  form: 'document' | 'text',
+  variable: string,
+  leaf: { pattern?: string; form?: string },
+): Read {
   if (typeof raw !== 'string') return problem('must be a string', 'put the value in quotes')
   if (form === 'document' && /\$\{|\$\(/.test(raw)) {
     return problem('variables are not replaced in this file', `give the value in the environment variable ${variable}`)
   }
   if (/[\0\r\n]/.test(raw)) return problem('must be one line', 'remove the line break')
+  if (leaf.pattern !== undefined && !new RegExp(leaf.pattern).test(raw)) {
+    return problem(`${show(raw)} cannot stand here`, `write ${leaf.form}`)
+  }
   return { value: raw }
 }
 

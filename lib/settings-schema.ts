@@ -37,11 +37,12 @@ function describeLeaf(leaf: SettingLeaf): Schema {
   const common = { description: leaf.doc, default: writtenDefault(leaf) }
   switch (leaf.type) {
     case 'boolean':
-    case 'string':
       return { ...common, type: leaf.type }
     case 'hostPolicy':
     case 'hostname':
       return { ...common, type: 'string' }
+    case 'string':
+      return { ...common, type: leaf.type, ...(leaf.pattern !== undefined && { pattern: leaf.pattern }) }
     case 'address':
       return { ...common, type: 'string', anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] }
     case 'enum':

@@ -34,7 +34,11 @@ export type SettingLeaf =
       default: unknown
       doc: string
       min?: number
-      max?: number /** read once, at the start */
+      max?: number
+      /** Of a string: what it must match, and how people are told to write it. */
+      pattern?: string
+      form?: string
+      /** read once, at the start */
       restart?: true
       /** of `strings`: what each must look like, in whole */
       item?: Readonly<{ pattern: string; help: string }> /** an Ingress can have it for its own routes */
@@ -51,6 +55,9 @@ export function isSettingLeaf(entry: SettingLeaf | SettingTable): entry is Setti
 
 /** More processes than any machine has cores for are a slip of the hand. */
 export const MAX_WORKERS = 256
+
+/** Field and cookie names are tokens (RFC 9110 §5.6.2). */
+const HASH_BY = "^(client-ip|uri|path|(header|cookie):[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128})$"
 
 export const SETTINGS = {
   http: {
@@ -198,7 +205,7 @@ export const SETTINGS = {
     type: 'string',
     default: '',
     restart: true,
-    doc: 'Folder for what must outlive a restart (the default certificate, allocated ports and addresses); empty: $XDG_DATA_HOME/portico, /data in the container.',
+    doc: 'Folder for what must outlive a restart (the default certificate, allocated ports and addresses, the key of affinity cookies); empty: $XDG_DATA_HOME/portico, /data in the container.',
   },
   watch: { type: 'boolean', default: true, restart: true, doc: 'Reload when a file changes.' },
   ingressClasses: {
@@ -215,7 +222,7 @@ export const SETTINGS = {
   endpoints: {
     type: 'endpoints',
     default: {},
-    doc: 'Endpoints of Services, over all other sources: "namespace/name[:port]" to a list of "host:port[;weight=N]".',
+    doc: 'Endpoints of Services, over all other sources: "namespace/name[:port]" to a list of "host:port[;weight=N][;backup]".',
   },
   services: {
     type: 'services',
@@ -418,6 +425,111 @@ export const SETTINGS = {
     },
   },
   upstream: {
+    balancer: {
+      type: 'enum',
+      values: ['round-robin', 'least-requests', 'power-of-two', 'ewma', 'random', 'hash'],
+      default: 'round-robin',
+      doc: 'How an endpoint is chosen: each in turn; the one with the fewest requests under way; the better of two drawn at random, by requests under way (power-of-two) or by these and how fast it answered of late (ewma); at random; or always the same for the same hash.by. All follow the weights. Each worker balances on its own.',
+    },
+    slowStart: {
+      type: 'duration',
+      default: 0,
+      min: 0,
+      max: 3_600_000,
+      doc: 'An endpoint that joins, or comes back to health, gets from a tenth of its share to all of it over this time; 0 is all at once. Not with hash, nor for clients that are held by affinity.',
+    },
+    hash: {
+      by: {
+        type: 'string',
+        default: 'client-ip',
+        pattern: HASH_BY,
+        form: 'client-ip, uri, path, header:NAME or cookie:NAME',
+        doc: 'What balancer hash goes by: client-ip, uri (path with query), path, header:NAME or cookie:NAME; the client IP where a request has no such header or cookie.',
+      },
+      table: {
+        type: 'enum',
+        values: ['ring', 'maglev'],
+        default: 'ring',
+        doc: 'A ring moves the fewest keys as endpoints come and go; maglev spreads them most evenly.',
+      },
+      boundedLoad: {
+        type: 'integer',
+        default: 125,
+        min: 0,
+        max: 10_000,
+        doc: 'Most requests at once on one endpoint, in percent of the average by weight: what is beyond goes to the next of the table. An endpoint with fewer than 8 is never passed over; 0 is no bound.',
+      },
+    },
+    affinity: {
+      type: {
+        type: 'enum',
+        values: ['none', 'client-ip', 'cookie'],
+        default: 'none',
+        doc: 'Keep a client with its endpoint: by its address (as sessionAffinity: ClientIP of a Service), or by a cookie that the gateway sets.',
+      },
+      timeout: {
+        type: 'duration',
+        default: 10_800_000,
+        min: 1_000,
+        max: 86_400_000,
+        doc: 'client-ip: forgotten this long after its last request.',
+      },
+      clients: {
+        type: 'integer',
+        default: 10_000,
+        min: 1,
+        max: 1_000_000,
+        doc: 'client-ip: most addresses remembered for one Service port, in each worker; of more, the one used longest ago is forgotten.',
+      },
+      onDead: {
+        type: 'enum',
+        values: ['reassign', 'refuse'],
+        default: 'reassign',
+        doc: 'When the endpoint of a client is gone, unhealthy or cannot be reached: give it another, or answer 503.',
+      },
+      cookie: {
+        name: {
+          type: 'string',
+          default: '',
+          pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]{0,128}$",
+          form: 'letters, digits, - and _',
+          doc: 'Name of the cookie; empty: portico_ and a number that belongs to the Service port.',
+        },
+        path: {
+          type: 'string',
+          default: '/',
+          pattern: '^/[!-:<-~]{0,255}$',
+          form: 'a path, as /shop',
+          doc: 'Its Path.',
+        },
+        domain: {
+          type: 'string',
+          default: '',
+          pattern: '^([A-Za-z0-9-]{1,63}(\\.[A-Za-z0-9-]{1,63}){0,30})?$',
+          form: 'a host name, as example.com',
+          doc: 'Its Domain; empty: the host of the request alone.',
+        },
+        maxAge: {
+          type: 'duration',
+          default: 0,
+          min: 0,
+          doc: 'Its Max-Age; 0: until the browser is closed.',
+        },
+        secure: {
+          type: 'enum',
+          values: ['auto', 'always', 'never'],
+          default: 'auto',
+          doc: 'Its Secure; auto: where the client came by HTTPS.',
+        },
+        httpOnly: { type: 'boolean', default: true, doc: 'Its HttpOnly.' },
+        sameSite: {
+          type: 'enum',
+          values: ['lax', 'strict', 'none', 'unset'],
+          default: 'lax',
+          doc: 'Its SameSite; none is left out where the cookie is not Secure, since browsers refuse that.',
+        },
+      },
+    },
     tries: {
       type: 'integer',
       default: 2,

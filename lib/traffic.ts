@@ -31,6 +31,8 @@ export type TrafficOptions = {
   readonly defaultCertificate: Certificate | undefined
   /** What TLS session tickets are sealed with: whoever has the same takes up each other's sessions. */
   readonly ticketSecret: Buffer
+  /** What affinity cookies are signed with: whoever has the same takes each other's. */
+  readonly affinitySecret: Buffer
   /** The bound HTTPS port, for redirects. */
   readonly httpsPort: () => number | undefined
   /** Requests to an endpoint fail more often than its policy allows. */
@@ -65,13 +67,14 @@ export class Traffic {
   #cut: () => void = () => {}
 
   constructor(options: TrafficOptions) {
-    const { settings, clock, log, counts, httpsPort, onTrouble } = options
+    const { settings, clock, log, counts, httpsPort, affinitySecret, onTrouble } = options
     this.#options = options
     this.#settings = settings
     this.#watch = new DeadlineWatch(clock)
     this.#registry = new EndpointRegistry({
       settings: () => this.#settings,
       clock,
+      affinitySecret,
       ...(onTrouble && { onTrouble }),
       onCircuit: ({ upstream, state, reason }) => {
         const message = `the circuit of ${upstream} is ${state}: ${reason}`

@@ -13,7 +13,7 @@ import { WebSocket } from 'ws'
 import { startPortico } from './helpers/portico.ts'
 
 type Row = { request: string; expected: string }
-type Answer = { status: number; location: string | undefined; body: string }
+type Answer = { status: number; location: string | undefined; cookie: string | undefined; body: string }
 
 const main = fileURLToPath(new URL('../bin/main.js', import.meta.url))
 
@@ -126,6 +126,15 @@ async function checkRow(t: Test, row: Row, ports: Record<number, number>): Promi
   }
   const weights = [...row.expected.matchAll(/(19\d{3})(?: (three times|once))?/g)]
   t.ok(weights.length > 0, `the row says which port answers: ${label}`)
+  if (row.expected.endsWith('the same each time')) {
+    await checkSame(
+      t,
+      code,
+      ports,
+      weights.map((match) => Number(match[1])),
+    )
+    return
+  }
   const expected = weights.flatMap((match) => Array(match[2] === 'three times' ? 3 : 1).fill(Number(match[1]))).sort()
   const seen: number[] = []
   for (const _ of expected) {
@@ -137,6 +146,24 @@ async function checkRow(t: Test, row: Row, ports: Record<number, number>): Promi
     if (header) t.equal(echoed.headers[header[1]!.toLowerCase()], header[2], label)
   }
   t.same(seen.sort(), expected, label)
+}
+
+/** `-b` and `-c` name a cookie jar, as curl has it. */
+async function checkSame(
+  t: Test,
+  code: string,
+  ports: Record<number, number>,
+  among: readonly number[],
+): Promise<void> {
+  const seen = new Set<number>()
+  let cookie: string | undefined
+  for (let count = 0; count < 6; count++) {
+    const answer = await request(cookie === undefined ? code : `curl -H 'Cookie: ${cookie}'${code.slice(4)}`, ports)
+    if (code.includes(' -b jar -c jar ')) cookie = answer.cookie ?? cookie
+    seen.add(JSON.parse(answer.body).port)
+  }
+  t.equal(seen.size, 1, `${code}: the same each time`)
+  t.ok(among.includes([...seen][0]!), `${code}: one of ${among.join(', ')}`)
 }
 
 /** Makes the request of a `curl …` command with Node's own client, on the ports the gateway was given. */
@@ -159,7 +186,8 @@ function request(command: string, ports: Record<number, number>): Promise<Answer
     const call = (url.protocol === 'https:' ? https : http).get(options, async (response) => {
       let body = ''
       for await (const chunk of response) body += chunk
-      resolve({ status: response.statusCode!, location: response.headers.location, body })
+      const { location, 'set-cookie': cookies } = response.headers
+      resolve({ status: response.statusCode!, location, cookie: cookies?.[0]?.replace(/;.*/, ''), body })
     })
     call.on('error', reject)
   })

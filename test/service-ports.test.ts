@@ -36,6 +36,7 @@ function startCarrier(t: Test, create: (options: CarrierOptions) => Carrier) {
     counts: new RequestCounts(),
     defaultCertificate: undefined,
     ticketSecret: Buffer.alloc(32),
+    affinitySecret: Buffer.alloc(32),
     logLinesDropped: () => 0,
     portRetryMs: 50,
   })

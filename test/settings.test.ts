@@ -448,6 +448,22 @@ t.test('statuses: ranges of status codes', async (t) => {
   ])
 })
 
+t.test('strings of a certain form: what has another one is reported', async (t) => {
+  for (const by of ['client-ip', 'uri', 'path', 'header:X-User', 'cookie:sid']) {
+    const { settings, lines } = resolve(t, { yaml: `upstream: {hash: {by: "${by}"}}\n` })
+    t.same(lines, [])
+    t.equal(settings.upstream.hash.by, by)
+  }
+  for (const by of ['ip', 'header', 'header:', 'header:a b', 'cookie:a;b', 'uri:x', '']) {
+    const { lines } = resolve(t, { yaml: `upstream: {hash: {by: "${by}"}}\n` })
+    t.match(lines, [
+      /upstream\.hash\.by: .* cannot stand here \| write client-ip, uri, path, header:NAME or cookie:NAME/,
+    ])
+  }
+  const { lines } = resolve(t, { flags: { 'upstream.affinity.cookie.path': 'shop' } })
+  t.match(lines, [/write a path, as \/shop/])
+})
+
 function holdFile(t: Test, name: string, expected: string): void {
   const path = join(process.cwd(), name)
   if (process.env.UPDATE === '1') writeFileSync(path, expected)

@@ -10,6 +10,7 @@ import type { Model } from '../model/model.ts'
 import { printListenerName } from '../model/print.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener, ServiceListenerKind } from '../model/service-listener.ts'
+import { listTiers } from '../model/tier.ts'
 import type { Endpoint, Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
@@ -513,13 +514,10 @@ export function settingsView(settings: Settings): Settings {
   return { ...settings, admin: { ...settings.admin, token: settings.admin.token === '' ? '' : '[redacted]' } }
 }
 
-/** The endpoints that get requests: the ready ones, else those that still serve while they terminate (S26c). */
+/** The endpoints that get requests while they can be had. */
 export function usableEndpoints(upstream: Upstream): readonly Endpoint[] {
   if (upstream.denied !== undefined) return []
-  const weighted = upstream.endpoints.filter(({ weight }) => weight > 0)
-  const good = upstream.inPanic ? weighted : weighted.filter(isInGoodHealth)
-  const ready = good.filter((endpoint) => endpoint.ready)
-  return ready.length > 0 ? ready : good.filter(({ serving, terminating }) => serving && terminating)
+  return (listTiers(upstream)[0] ?? []).map((index) => upstream.endpoints[index]!)
 }
 
 function endpointState(endpoint: Endpoint, { denied }: Upstream): Pick<EndpointRow, 'state' | 'reason'> {
@@ -527,10 +525,15 @@ function endpointState(endpoint: Endpoint, { denied }: Upstream): Pick<EndpointR
   if (endpoint.weight === 0) return { state: 'not ready', reason: 'weight 0' }
   const { health } = endpoint
   if (health && health.state !== 'healthy' && endpoint.serving) return { state: health.state, reason: health.reason }
-  if (endpoint.ready) return { state: 'ready', reason: '' }
+  if (endpoint.ready) return { state: 'ready', reason: explainRank(endpoint) }
   if (!endpoint.serving) return { state: 'not ready', reason: endpoint.terminating ? 'terminating' : 'not ready' }
   if (endpoint.terminating) return { state: 'draining', reason: 'terminating, still serving' }
   return { state: 'not ready', reason: 'not ready' }
+}
+
+function explainRank({ backup, distant }: Endpoint): string {
+  if (backup) return 'backup: for when no other can be had'
+  return distant ? 'of another zone or node: for when none of this one can be had' : ''
 }
 
 /** An endpoint that was never used has no figures yet. */

@@ -1,4 +1,4 @@
-/** An endpoint as people write it, in the settings and in annotations: `host:port`, `[::1]:port`, `host:port;weight=2`. */
+/** An endpoint as people write it, in the settings and in annotations: `host:port`, `[::1]:port`, `host:port;weight=2;backup`. */
 import { isIP, isIPv6 } from 'node:net'
 
 export type EndpointAddress = Readonly<{
@@ -7,13 +7,15 @@ export type EndpointAddress = Readonly<{
   port: number
   /** 0 to 1000, 1 where none is written; 0 is never picked. */
   weight: number
+  /** It gets something only where none without it can be had. */
+  backup?: true
 }>
 
 export type EndpointAddressProblem = Readonly<{ problem: string; help: string }>
 
-const FORM = /^(?:\[([^\]]*)\]|([^:[\]\s;/]+)):(\d{1,5})(?:\s*;\s*weight=(\d{1,4}))?$/
+const FORM = /^(?:\[([^\]]*)\]|([^:[\]\s;/]+)):(\d{1,5})((?:\s*;\s*(?:weight=\d{1,4}|backup))*)$/
 const NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/
-const HELP = 'write host:port, host:port;weight=2 or [::1]:port'
+const HELP = 'write host:port, host:port;weight=2, host:port;backup or [::1]:port'
 
 /** Reads one endpoint, or says what is wrong with it. */
 export function parseEndpointAddress(text: string): EndpointAddress | EndpointAddressProblem {
@@ -29,15 +31,18 @@ export function parseEndpointAddress(text: string): EndpointAddress | EndpointAd
     const lacksPort = isIP(trimmed) !== 0 || NAME.test(trimmed.toLowerCase())
     return { problem: `"${trimmed}" ${lacksPort ? 'has no port' : 'is not an endpoint'}`, help: HELP }
   }
-  const [, bracketed, plain = '', port, weight] = match
+  const [, bracketed, plain = '', port, words = ''] = match
   const host = bracketed ?? plain.toLowerCase().replace(/\.$/, '')
   if (bracketed === undefined ? isIP(host) !== 4 && !isName(host) : !isIPv6(host)) {
     return { problem: `"${host}" is neither an IP address nor a host name`, help: HELP }
   }
   if (Number(port) < 1 || Number(port) > 65_535)
     return { problem: `port ${port} is not between 1 and 65535`, help: HELP }
-  if (Number(weight ?? 1) > 1000) return { problem: `weight ${weight} is not between 0 and 1000`, help: HELP }
-  return { host, port: Number(port), weight: Number(weight ?? 1) }
+  const weights = [...words.matchAll(/weight=(\d+)/g)].map(([, digits]) => Number(digits))
+  const [weight = 1] = weights
+  if (weights.length > 1) return { problem: `"${trimmed}" has more than one weight`, help: HELP }
+  if (weight > 1000) return { problem: `weight ${weight} is not between 0 and 1000`, help: HELP }
+  return { host, port: Number(port), weight, ...(/backup/.test(words) && { backup: true }) }
 }
 
 /** Reads several, with commas or line ends between; no problem and no address means that there is no entry. */

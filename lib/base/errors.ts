@@ -27,6 +27,7 @@ export const REQUEST_ERRORS = {
   PORTICO_REQ_ABORTED: [499, 'downstream', 'never', 'The client closed the request.'],
   PORTICO_UP_NO_SERVICE: [503, 'upstream', 'never', 'The service for this route is missing or cannot be used.'],
   PORTICO_UP_NO_ENDPOINTS: [503, 'upstream', 'never', 'The service has no endpoint ready.'],
+  PORTICO_UP_AFFINITY_LOST: [503, 'upstream', 'never', 'The endpoint that holds this session is not available.'],
   PORTICO_UP_NAME_UNRESOLVED: [503, 'upstream', 'always', 'The service cannot be found at the moment.'],
   PORTICO_UP_ADDRESS_DENIED: [503, 'upstream', 'never', 'The service is not at an allowed address.'],
   PORTICO_UP_OVERLOADED: [503, 'upstream', 'always', 'The service is overloaded.'],

@@ -5,7 +5,7 @@ import { checkAddress, checkNonSpecial } from './address.ts'
 import { checkDnsLabel, checkDnsSubdomain, checkPortNumber, checkQualifiedName } from './format.ts'
 import { decodeMeta } from './metadata.ts'
 import type { FieldReader } from './reader.ts'
-import type { EndpointSlice, SliceEndpoint, SlicePort } from './resource.ts'
+import { BACKUP_ANNOTATION, type EndpointSlice, type SliceEndpoint, type SlicePort } from './resource.ts'
 import { decodeProtocol } from './service-port.ts'
 
 const ADDRESS_TYPES = ['FQDN', 'IPv4', 'IPv6'] as const
@@ -52,8 +52,18 @@ function decode(root: FieldReader, readPlace: (endpoint: FieldReader) => Place):
     serviceName: meta.labels[SERVICE_LABEL] || undefined,
     addressType: addressType ?? 'IPv4',
     endpoints: Object.freeze(endpoints),
+    backup: readBackup(root, meta.annotations),
     ports: Object.freeze(decodePorts(root)),
   })
+}
+
+function readBackup(root: FieldReader, annotations: Readonly<Record<string, string>>): boolean {
+  const text = annotations[BACKUP_ANNOTATION]
+  if (text === undefined || text === 'true' || text === 'false') return text === 'true'
+  const at = root.at('metadata', 'annotations', BACKUP_ANNOTATION)
+  const problem = `${BACKUP_ANNOTATION}: "${text}" is neither true nor false`
+  root.report.add('PORTICO_ANN_VALUE', problem, at, { help: 'write "true", in quotes', isUsable: true })
+  return false
 }
 
 function decodeEndpoint(

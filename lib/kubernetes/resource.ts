@@ -62,6 +62,8 @@ export type IngressClass = ResourceOf<'IngressClass', { controller: string; isDe
 
 /** Portico's own: endpoints of the Service, `host:port` with commas between. */
 export const ENDPOINTS_ANNOTATION = 'portico.dev/endpoints'
+/** Portico's own: "true" on an EndpointSlice whose endpoints are for when no other can be had. */
+export const BACKUP_ANNOTATION = 'portico.dev/backup'
 
 export type Protocol = 'TCP' | 'UDP' | 'SCTP'
 export type ServiceType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName'
@@ -142,6 +144,7 @@ export type EndpointSlice = ResourceOf<
     serviceName: string | undefined
     addressType: 'IPv4' | 'IPv6' | 'FQDN'
     endpoints: readonly SliceEndpoint[]
+    backup: boolean
     /** Empty list: no port is known. */
     ports: readonly SlicePort[]
   }

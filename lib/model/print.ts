@@ -30,11 +30,11 @@ export function printHostName(host: string): string {
   return host === '' ? '* ' : `${host} `
 }
 
-/** `127.0.0.1:3000;weight=2 (not ready)`: what is usual goes without saying. */
+/** `127.0.0.1:3000;weight=2;backup (not ready)`: what is usual goes without saying. */
 export function printEndpoint(endpoint: Endpoint): string {
-  const { host, port, weight, ready, serving, terminating } = endpoint
+  const { host, port, weight, ready, serving, terminating, backup, distant } = endpoint
   const state = terminating ? ' (terminating)' : ready ? '' : serving ? ' (not ready, serving)' : ' (not ready)'
-  return `${printEndpointAddress(host, port)}${weight === 1 ? '' : `;weight=${weight}`}${state}`
+  return `${printEndpointAddress(host, port)}${weight === 1 ? '' : `;weight=${weight}`}${backup ? ';backup' : ''}${distant ? ' (distant)' : ''}${state}`
 }
 
 /** Endpoints in their order, by commas. */

@@ -54,6 +54,10 @@ export type Endpoint = Readonly<{
   ready: boolean
   serving: boolean
   terminating: boolean
+  /** Gets something only where no other endpoint can be had. */
+  backup?: true
+  /** For another node or zone than this one (S25, S26b): gets something only where no endpoint of this place can be had. */
+  distant?: true
   /** What was observed of it (observation.ts): while it is not in good health it gets nothing, unless too many are not. */
   health?: EndpointHealth
   /** What its Pod is to be asked for that: all of them have to succeed. */

@@ -214,7 +214,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
       exchange.sendHead({
         status,
         reason: head.reason,
-        lines: composeAnswerLines(head, context.id, context.startedAt + upstreamMs),
+        lines: this.#composeLines(head, upstreamMs),
         contentLength: head.contentLength,
         close: this.#owner.isDraining || exchange.offer !== undefined,
         trailers: head.chunked && !bodiless,
@@ -271,9 +271,15 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     this.endpoint?.recordEnd()
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#call = undefined
-    const lines = composeAnswerLines(head, context.id, context.startedAt + context.upstreamMs)
+    const lines = this.#composeLines(head, context.upstreamMs)
     const text = `HTTP/1.1 101 ${head.reason || 'Switching Protocols'}\r\nConnection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n${lines}\r\n`
     this.#owner.openTunnel(this, text, socket, early)
+  }
+
+  #composeLines(head: ResponseHead, upstreamMs: number): string {
+    const { context } = this
+    const lines = composeAnswerLines(head, context.id, context.startedAt + upstreamMs)
+    return lines + this.pool.answerLines(context, this.endpoint!)
   }
 
   onError(error: GatewayError): void {

@@ -3,6 +3,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import type { Clock } from '../base/clock.ts'
 import type { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
+import { listTiers } from '../model/tier.ts'
 import { normalizePeer } from '../proxy/origin.ts'
 import { pickFor } from '../proxy/relay.ts'
 import type { ServedListener, Snapshot } from '../snapshot.ts'
@@ -130,8 +131,7 @@ export class DatagramPort {
 
   #goesOn(session: DatagramSession, pool: UpstreamPool | undefined): boolean {
     const index = pool?.states.indexOf(session.endpoint) ?? -1
-    const endpoint = pool?.upstream.endpoints[index]
-    if (!pool || !endpoint || !(endpoint.ready || (endpoint.serving && endpoint.terminating))) return false
+    if (!pool || !listTiers(pool.upstream).some((tier) => tier.includes(index))) return false
     session.pool = pool
     return true
   }

@@ -1,7 +1,7 @@
 /** The annotations of Portico's own domain: which there are, and those that are misspelt. */
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
-import { ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
+import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
 import { SERVICE_SETTINGS_BY_ANNOTATION } from '../service-settings.ts'
 import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from './listener-option.ts'
 
@@ -10,6 +10,7 @@ const DOMAIN = 'portico.dev/'
 /** Each annotation with the kinds it stands on. */
 const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
   [ENDPOINTS_ANNOTATION, ['Service']],
+  [BACKUP_ANNOTATION, ['EndpointSlice']],
   ...[...SERVICE_SETTINGS_BY_ANNOTATION].map(([name, { leaf }]): [string, string[]] => [
     name,
     leaf.route ? ['Service', 'Ingress'] : ['Service'],

@@ -1,4 +1,4 @@
-/** Endpoints from EndpointSlices, Endpoints objects and Pods: the join of S7 to S13 and the choice of S26 to S32. */
+/** Endpoints from EndpointSlices, Endpoints objects and Pods: the join of S7 to S13 and the choice of S25 to S32. */
 import { isIPv6 } from 'node:net'
 import {
   type EndpointSlice,
@@ -49,7 +49,13 @@ export function collectSliceEndpoints(
       for (const number of numbers) {
         const position = slice.origin.locate(['endpoints', entry.index, 'addresses', 0])
         candidates.push({
-          endpoint: { ...describeSliceEndpoint(entry, host, number), ...probes, sourceName, position },
+          endpoint: {
+            ...describeSliceEndpoint(entry, host, number),
+            ...probes,
+            sourceName,
+            position,
+            ...(slice.backup && { backup: true }),
+          },
           family: slice.addressType,
           target: entry.targetName ?? '',
           hintNodes: entry.hintNodes,
@@ -195,7 +201,8 @@ function isDualStack({ ipFamilies, ipFamilyPolicy }: Service): boolean {
 
 function choose(candidates: readonly Candidate[], service: Service, place: Place): readonly Endpoint[] {
   const distinct = removeRepeats(removeOtherFamily(candidates, preferredFamily(service)))
-  return applyHints(applyLocalPolicy(distinct, service, place), place).map(({ endpoint }) => endpoint)
+  const local = applyLocalPolicy(distinct, service, place)
+  return applyDistribution(applyHints(local, place), service, place).map(({ endpoint }) => endpoint)
 }
 
 /** Of a target with addresses of both families, one family stays (S32), and knows the address of the other. */
@@ -234,7 +241,10 @@ function applyLocalPolicy(candidates: readonly Candidate[], service: Service, pl
   return candidates.filter(({ endpoint }) => endpoint.nodeName === place.nodeName)
 }
 
-/** Hints count only where every ready endpoint has one and one of them is for this place (S26b). */
+/**
+ * Hints count only where every ready endpoint has one and one of them is for this place (S26b). Those for other places stay, as
+ * distant: they are for when all of this place turn out to be in bad health.
+ */
 function applyHints(candidates: readonly Candidate[], place: Place): readonly Candidate[] {
   const ready = candidates.filter(({ endpoint }) => endpoint.ready)
   for (const [field, here] of [
@@ -243,7 +253,36 @@ function applyHints(candidates: readonly Candidate[], place: Place): readonly Ca
   ] as const) {
     if (here === '' || !ready.every((candidate) => candidate[field].length > 0)) continue
     if (!ready.some((candidate) => candidate[field].includes(here))) continue
-    return candidates.filter((candidate) => !candidate.endpoint.ready || candidate[field].includes(here))
+    return markDistant(candidates, (candidate) => candidate[field].includes(here))
   }
   return candidates
+}
+
+/**
+ * S25: a cluster's controller makes hints of the preference, which count where there are any. Without one the preference itself
+ * counts, by where endpoints are: the same node before the same zone before all.
+ */
+function applyDistribution(candidates: readonly Candidate[], service: Service, place: Place): readonly Candidate[] {
+  const { trafficDistribution } = service
+  if (trafficDistribution === undefined) return candidates
+  if (candidates.some(({ hintNodes, hintZones }) => hintNodes.length > 0 || hintZones.length > 0)) return candidates
+  const ready = candidates.filter(({ endpoint }) => endpoint.ready)
+  for (const field of trafficDistribution === 'PreferSameNode'
+    ? (['nodeName', 'zone'] as const)
+    : (['zone'] as const)) {
+    const isHere = ({ endpoint }: Candidate): boolean => place[field] !== '' && endpoint[field] === place[field]
+    if (ready.some(isHere)) return markDistant(candidates, isHere)
+  }
+  return candidates
+}
+
+function markDistant(
+  candidates: readonly Candidate[],
+  isHere: (candidate: Candidate) => boolean,
+): readonly Candidate[] {
+  return candidates.map((candidate) =>
+    !candidate.endpoint.ready || isHere(candidate)
+      ? candidate
+      : { ...candidate, endpoint: { ...candidate.endpoint, distant: true } },
+  )
 }

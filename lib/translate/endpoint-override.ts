@@ -1,6 +1,6 @@
 /** Endpoints that people write by hand: `endpoints` of the settings, and the annotation portico.dev/endpoints of a Service. */
 import type { DiagnosticList } from '../base/diagnostics.ts'
-import { parseEndpointAddress, parseEndpointAddresses } from '../base/endpoint-address.ts'
+import { type EndpointAddress, parseEndpointAddress, parseEndpointAddresses } from '../base/endpoint-address.ts'
 import { findNearest } from '../base/nearest.ts'
 import { ENDPOINTS_ANNOTATION, type Service, type ServicePort } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
@@ -77,13 +77,8 @@ export function printPorts(service: Service): string {
 }
 
 /** An endpoint that is ready for all that is known. */
-export function createEndpoint(
-  address: { host: string; port: number; weight: number },
-  source: EndpointSource,
-  sourceName: string,
-): Endpoint {
-  const { host, port, weight } = address
-  return { host, port, weight, ready: true, serving: true, terminating: false, source, sourceName }
+export function createEndpoint(address: EndpointAddress, source: EndpointSource, sourceName: string): Endpoint {
+  return { ...address, ready: true, serving: true, terminating: false, source, sourceName }
 }
 
 function readLine(line: string, source: EndpointSource, sourceName: string): Endpoint | undefined {

@@ -1,6 +1,6 @@
 /**
- * What a Service has otherwise than all in how its endpoints are used: `services` of the settings, above its annotations.
- * Above both is what an Ingress has for its own routes.
+ * What a Service has otherwise than all in how its endpoints are used: `services` of the settings, above its annotations, above
+ * what its spec says. Above all is what an Ingress has for its own routes.
  */
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
@@ -13,6 +13,10 @@ import type { TranslationSettings } from './settings.ts'
 /** Undefined where it has nothing of its own. Annotations that cannot be used are left out. */
 export function readPolicy(service: Service, settings: TranslationSettings): PolicyOverrides | undefined {
   const found: Record<string, unknown> = {}
+  if (service.sessionAffinity !== undefined) {
+    found['affinity.type'] = 'client-ip'
+    found['affinity.timeout'] = service.sessionAffinity.timeoutSeconds * 1000
+  }
   for (const { setting, read } of readAnnotations(service)) if ('value' in read) found[setting.name] = read.value
   Object.assign(found, settings.services[`${service.meta.namespace}/${service.meta.name}`])
   return Object.keys(found).length === 0 ? undefined : Object.freeze(found)

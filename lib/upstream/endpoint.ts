@@ -4,9 +4,11 @@ import { printEndpointAddress } from '../base/endpoint-address.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { EndpointTrouble, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
+import type { LoadObserver } from './balancer/load-watch.ts'
 import type { UpstreamTls } from './connect.ts'
 import { ConnectionPool, type PoolSurroundings, type Waiter } from './connection-pool.ts'
 import { FailureWatch } from './failure-watch.ts'
+import type { Latency } from './latency.ts'
 import type { RequestQueue } from './request-queue.ts'
 
 export type EndpointIdentity = Readonly<{
@@ -47,6 +49,12 @@ export class EndpointState {
   requests: number = 0
   failures: number = 0
   lastFailure: Readonly<{ error: GatewayError; at: number }> | undefined
+  /** Since when a balancer may choose it, by the monotonic clock; undefined while none may. */
+  joinedAt: number | undefined = undefined
+  /** Where a balancer goes by it. */
+  latency: Latency | undefined = undefined
+  #loadObserver: LoadObserver | undefined = undefined
+  #loadSlot = 0
   readonly #failureWatch: FailureWatch
   /** The Host line that requests have there; `''` where it is the client's. Holds from `acquire` on. */
   hostLine: string = ''
@@ -93,17 +101,26 @@ export class EndpointState {
   begin(): void {
     this.requests++
     this.inFlight++
+    this.#loadObserver?.onLoad(this.#loadSlot, 1)
   }
 
   /** It is over. */
   end(): void {
     this.inFlight--
+    this.#loadObserver?.onLoad(this.#loadSlot, -1)
     const { queue } = this.#surroundings
     if (queue.size > 0) queue.notify()
   }
 
-  /** It answered: status, and milliseconds from the request to the head of the answer. */
-  recordAnswer(status: number, _ms: number): void {
+  /** Tells this observer, and nobody else any more, as `inFlight` changes. */
+  watchLoad(observer: LoadObserver | undefined, slot: number): void {
+    this.#loadObserver = observer
+    this.#loadSlot = slot
+  }
+
+  /** It answered: status, and milliseconds from the try to the head of the answer. */
+  recordAnswer(status: number, ms: number): void {
+    this.latency?.answer(status, ms)
     this.#failureWatch.answer(status)
   }
 
@@ -115,6 +132,7 @@ export class EndpointState {
   recordFailure(error: GatewayError): void {
     this.failures++
     this.#failureWatch.failure(error)
+    if (error.fault === 'upstream') this.latency?.fail()
     this.lastFailure = { error, at: this.#surroundings.clock.now() }
   }
 
@@ -149,7 +167,7 @@ export class EndpointState {
     const { length } = siblings
     for (let step = 0; step < length; step++) {
       const state = siblings[this.#turn++ % length]!
-      if (!state.#usePool().isAvoided && !tried.includes(state)) return state
+      if (!state.#usePool().isAvoided && state.takes && !tried.includes(state)) return state
     }
     return this
   }

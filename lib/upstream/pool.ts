@@ -3,13 +3,16 @@ import { GatewayError } from '../base/errors.ts'
 import { isEligible } from '../model/health.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
-import { type Candidate, chooseCandidates } from './candidates.ts'
+import { type Affinity, type AnswerContext, ClientAffinity, CookieAffinity } from './affinity.ts'
+import type { Balancer, Candidate } from './balancer/balancer.ts'
+import { createBalancer } from './balancer/create.ts'
+import { type CandidateTier, chooseCandidates } from './candidates.ts'
 import type { Circuit } from './circuit.ts'
 import type { EndpointState } from './endpoint.ts'
 import type { PickContext } from './pick-context.ts'
 import { overloaded, type RequestQueue } from './request-queue.ts'
 import type { RetryBudget } from './retry-budget.ts'
-import { RoundRobin } from './round-robin.ts'
+import { applySlowStart, noteMembers, stepOf } from './slow-start.ts'
 import type { UpstreamState } from './upstream-state.ts'
 
 export class UpstreamPool {
@@ -17,13 +20,23 @@ export class UpstreamPool {
   /** Beside `upstream.endpoints`, in the same order. */
   readonly states: readonly EndpointState[]
   readonly #state: UpstreamState
-  readonly #balancer: RoundRobin<Candidate>
+  readonly #tiers: readonly CandidateTier[]
+  /** One for each tier, made when it is first asked for. */
+  #balancers: (Balancer | undefined)[] = []
+  #affinity: Affinity | undefined = undefined
+  /** What these were made for. */
+  #policy: UpstreamPolicy | undefined = undefined
+  #fit = ''
+  /** When the weights of a slow start are to be looked at again, by the monotonic clock. */
+  #reweighAt = Number.POSITIVE_INFINITY
 
   constructor(upstream: Upstream, states: readonly EndpointState[], state: UpstreamState) {
     this.upstream = upstream
     this.states = states
     this.#state = state
-    this.#balancer = new RoundRobin(chooseCandidates(upstream.endpoints, states, upstream.inPanic), state.rotation)
+    this.#tiers = chooseCandidates(upstream, states)
+    state.newestPool = this
+    noteMembers(this.#tiers, state.endpoints, state.clock.monotonic())
   }
 
   /** Under which its state is known; of one upstream there may be two. */
@@ -51,30 +64,106 @@ export class UpstreamPool {
 
   /** The one of the same upstream that was made last: what the endpoints are now. */
   get latest(): UpstreamPool {
-    return this.#state.pool ?? this
+    return this.#state.newestPool ?? this
   }
 
   /**
    * The next endpoint that is not among `tried` and has room. PORTICO_UP_OVERLOADED when only room is lacking; when there is none
    * at all PORTICO_UP_NO_ENDPOINTS, or why their names lead nowhere.
    */
-  pick(_context: PickContext, tried: readonly EndpointState[]): EndpointState | GatewayError {
-    const balancer = this.#balancer
-    if (tried.length === 0) {
-      const next = balancer.next()
-      if (next === undefined) return this.#explainNone(tried)
-      if (next.state.takes) return next.state.prefer(tried)
+  pick(context: PickContext, tried: readonly EndpointState[]): EndpointState | GatewayError {
+    this.#follow()
+    const affinity = this.#affinity
+    if (affinity !== undefined) {
+      const kept = affinity.find(context, tried) ?? affinity.assign(context, tried)
+      if (kept !== undefined) return kept instanceof GatewayError ? kept : kept.state
     }
-    const another = balancer.another(({ state }) => !state.takes || tried.includes(state))
-    if (another) return another.state.prefer(tried)
-    const isFull = balancer.another(({ state }) => tried.includes(state)) !== undefined
-    if (isFull) return overloaded(`${this.upstream.key}: every endpoint is full`, 0)
-    return this.#explainNone(tried)
+    return this.#balance(context, tried)?.state.prefer(tried) ?? this.#explainNone(tried)
+  }
+
+  /** Field lines that the answer of this endpoint gets besides its own, `''` for none. */
+  answerLines(context: AnswerContext, endpoint: EndpointState): string {
+    return this.#affinity === undefined ? '' : this.#affinity.answerLines(context, endpoint)
+  }
+
+  #balance(context: PickContext, tried: readonly EndpointState[]): Candidate | undefined {
+    for (let tier = 0; tier < this.#tiers.length; tier++) {
+      const balancer = this.#balancers[tier] ?? this.#createBalancer(tier)
+      const candidate = balancer.pick(context, tried)
+      if (candidate !== undefined) return candidate
+    }
+    return undefined
+  }
+
+  /** Takes up what has changed in the policy, and with time. */
+  #follow(): void {
+    const state = this.#state
+    const policy = state.policy
+    if (policy !== this.#policy) this.#adopt(policy)
+    if (this.#reweighAt < Number.POSITIVE_INFINITY && state.clock.monotonic() >= this.#reweighAt) this.#rebalance()
+  }
+
+  /** Settings are another object at each reload: only what differs in what this is made of counts. */
+  #adopt(policy: UpstreamPolicy): void {
+    const { balancer, hash, affinity, slowStart } = policy
+    const fit = JSON.stringify([balancer, hash, affinity, slowStart])
+    this.#policy = policy
+    if (fit === this.#fit) return
+    this.#fit = fit
+    this.#clear()
+  }
+
+  #clear(): void {
+    this.#affinity = this.#createAffinity()
+    this.#rebalance()
+  }
+
+  #rebalance(): void {
+    this.#balancers = []
+    this.#reweighAt = Number.POSITIVE_INFINITY
+    if (this.#isNewest) for (const endpoint of this.states) endpoint.watchLoad(undefined, 0)
+  }
+
+  get #isNewest(): boolean {
+    return this.#state.newestPool === this
+  }
+
+  #createBalancer(tier: number): Balancer {
+    const { clock } = this.#state
+    const { balancer, hash, slowStart } = this.policy
+    const candidates = this.#tiers[tier]!
+    const now = clock.monotonic()
+    const weighed = balancer === 'hash' ? candidates : applySlowStart(candidates, slowStart, now)
+    if (weighed !== candidates) this.#reweighAt = Math.min(this.#reweighAt, now + stepOf(slowStart))
+    const created = createBalancer(weighed, {
+      // The counts of an endpoint are told to one balancer alone, which is that of the newest snapshot.
+      kind: this.#isNewest || balancer !== 'least-requests' ? balancer : 'power-of-two',
+      hash: this.#isNewest ? hash : { ...hash, boundedLoad: 0 },
+      rotation: this.#state.rotationOf(tier),
+      clock,
+    })
+    this.#balancers[tier] = created
+    return created
+  }
+
+  #createAffinity(): Affinity | undefined {
+    const { key, clients, signer, clock } = this.#state
+    const { affinity } = this.policy
+    switch (affinity.type) {
+      case 'client-ip':
+        return new ClientAffinity(key, affinity, this.#tiers, clients, clock)
+      case 'cookie':
+        return new CookieAffinity(key, affinity, this.#tiers, signer)
+      default:
+        return undefined
+    }
   }
 
   #explainNone(tried: readonly EndpointState[]): GatewayError {
     const { key, endpoints, unresolved = [] } = this.upstream
     const explain = (why: string): GatewayError => new GatewayError('PORTICO_UP_NO_ENDPOINTS', `${key}${why}`)
+    const isFull = this.#tiers.some((tier) => tier.some(({ state }) => !state.takes && !tried.includes(state)))
+    if (isFull) return overloaded(`${key}: every endpoint is full`, 0)
     if (tried.length > 0) return explain(': every endpoint was tried')
     // A name that may yet lead somewhere says more than one that leads where it must not.
     const lost = unresolved.find(({ code }) => code === 'PORTICO_UP_NAME_UNRESOLVED') ?? unresolved[0]

@@ -1,4 +1,5 @@
 /** All upstreams and endpoints that any snapshot uses, kept over reloads with what is known of them. */
+import { randomBytes } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
 import { runAtOnce } from '../base/slice.ts'
@@ -16,25 +17,32 @@ export type RegistryOptions = {
   /** The settings in force; read at each use. */
   settings: () => Settings
   clock: Clock
+  /** What affinity cookies are signed with: whoever has the same takes each other's. Left out: one of this registry's own. */
+  affinitySecret?: Buffer
   /** Requests to an endpoint fail more often than its policy allows. */
   onTrouble?: (trouble: EndpointTrouble) => void
   /** A circuit breaker changed its state. */
   onCircuit?: (flip: CircuitFlip) => void
 }
 
+const SECRET_BYTES = 32
+
 export class EndpointRegistry {
   readonly #settings: () => Settings
   readonly #clock: Clock
   readonly #onTrouble: (trouble: EndpointTrouble) => void
   readonly #watch: DeadlineWatch
+  readonly #affinitySecret: Buffer
   readonly #upstreams = new Map<UpstreamKey, UpstreamState>()
   readonly #onCircuit: (flip: CircuitFlip) => void
   readonly #authorities = new Authorities()
 
   constructor(options: RegistryOptions) {
-    const { settings, clock, onTrouble = () => {}, onCircuit = () => {} } = options
+    const { settings, clock, affinitySecret = randomBytes(SECRET_BYTES) } = options
+    const { onTrouble = () => {}, onCircuit = () => {} } = options
     this.#settings = settings
     this.#clock = clock
+    this.#affinitySecret = affinitySecret
     this.#onTrouble = onTrouble
     this.#watch = new DeadlineWatch(clock)
     this.#onCircuit = onCircuit
@@ -50,7 +58,12 @@ export class EndpointRegistry {
     const key = isOther ? `${upstream.key} plain` : upstream.key
     let state = this.#upstreams.get(key)
     if (!state) {
-      state = new UpstreamState(key, this.#settings, this.#onCircuit)
+      state = new UpstreamState(key, {
+        settings: this.#settings,
+        clock: this.#clock,
+        affinitySecret: this.#affinitySecret,
+        onFlip: this.#onCircuit,
+      })
       this.#upstreams.set(key, state)
     }
     state.override(upstream.policy)
@@ -66,7 +79,6 @@ export class EndpointRegistry {
     })
     introduceSiblings(upstream.endpoints, states)
     const pool = new UpstreamPool(upstream, states, state)
-    state.pool = pool
     // Whoever waits may find room at an endpoint that is new.
     state.queue.notify()
     return pool

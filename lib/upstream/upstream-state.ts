@@ -1,25 +1,40 @@
-/** What an upstream remembers from snapshot to snapshot: its endpoints, its rotation, its policy, and what limits it. HOT */
+/** What an upstream remembers from snapshot to snapshot: its endpoints, its rotations, its clients, its policy, and what limits it. HOT */
+import type { Clock } from '../base/clock.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
 import { mergePolicy, type PolicyOverrides, type UpstreamPolicy } from '../service-settings.ts'
 import type { Settings } from '../settings-table.ts'
+import { Rotation } from './balancer/round-robin.ts'
 import { Circuit, type CircuitFlip } from './circuit.ts'
+import { ClientTable } from './client-table.ts'
 import type { EndpointState } from './endpoint.ts'
 import type { UpstreamPool } from './pool.ts'
 import { RequestQueue } from './request-queue.ts'
 import { RetryBudget } from './retry-budget.ts'
-import { Rotation } from './round-robin.ts'
+import { CookieSigner } from './session-cookie.ts'
+
+export type UpstreamSurroundings = Readonly<{
+  settings: () => Settings
+  clock: Clock
+  /** What affinity cookies are signed with. */
+  affinitySecret: Buffer
+  /** The circuit breaker changed its state. */
+  onFlip: (flip: CircuitFlip) => void
+}>
 
 export class UpstreamState {
   readonly key: UpstreamKey
-  readonly rotation: Rotation = new Rotation()
+  readonly clock: Clock
   readonly queue: RequestQueue = new RequestQueue()
   readonly budget: RetryBudget = new RetryBudget()
+  /** By the number of their tier. */
+  readonly #rotations: Rotation[] = []
+  #clients: ClientTable | undefined = undefined
+  #signer: CookieSigner | undefined = undefined
+  readonly #affinitySecret: Buffer
+  /** That of the last snapshot that was made, which is or soon will be in force. */
+  newestPool: UpstreamPool | undefined = undefined
   /** By their keys: those in use, and those that are still busy. */
   readonly endpoints: Map<string, EndpointState> = new Map()
-  /** Counts up where a pool may have to choose its candidates anew. */
-  version: number = 0
-  /** The newest. */
-  pool: UpstreamPool | undefined = undefined
   readonly #settings: () => Settings
   readonly #onFlip: (flip: CircuitFlip) => void
   #overrides: PolicyOverrides | undefined = undefined
@@ -29,10 +44,29 @@ export class UpstreamState {
   #circuit: Circuit | undefined = undefined
   #capacity = Number.POSITIVE_INFINITY
 
-  constructor(key: UpstreamKey, settings: () => Settings, onFlip: (flip: CircuitFlip) => void = () => {}) {
+  constructor(key: UpstreamKey, { settings, clock, affinitySecret, onFlip }: UpstreamSurroundings) {
     this.key = key
+    this.clock = clock
     this.#settings = settings
     this.#onFlip = onFlip
+    this.#affinitySecret = affinitySecret
+  }
+
+  /** Where the rotation of a tier stands. */
+  rotationOf(tier: number): Rotation {
+    this.#rotations[tier] ??= new Rotation()
+    return this.#rotations[tier]
+  }
+
+  /** Who was given which endpoint. */
+  get clients(): ClientTable {
+    this.#clients ??= new ClientTable()
+    return this.#clients
+  }
+
+  get signer(): CookieSigner {
+    this.#signer ??= new CookieSigner(this.#affinitySecret, this.key)
+    return this.#signer
   }
 
   /** The one in force. */

@@ -24,7 +24,7 @@ class WorkerProcess {
   #pieces: SnapshotUpdate[] = []
   #isEnding = false
 
-  constructor({ worker, settings, defaultCertificate, ticketSecret, httpsPort }: Message<'start'>) {
+  constructor({ worker, settings, defaultCertificate, ticketSecret, affinitySecret, httpsPort }: Message<'start'>) {
     process.title = `portico worker ${worker}`
     const destination = new LogDestination({ fd: STDOUT })
     const counts = new RequestCounts()
@@ -36,6 +36,8 @@ class WorkerProcess {
       counts,
       defaultCertificate,
       ticketSecret,
+      // The structured clone of a Buffer is a Uint8Array.
+      affinitySecret: Buffer.from(affinitySecret),
       httpsPort: () => httpsPort,
       onTrouble: (trouble) => tell({ type: 'trouble', trouble }),
     })

@@ -17,6 +17,7 @@ export type ToWorker =
       settings: Settings
       defaultCertificate: Certificate | undefined
       ticketSecret: Buffer
+      affinitySecret: Buffer
       httpsPort: number | undefined
     }>
   /** Part of an update; the last part puts it in force, which is answered by `applied`. */

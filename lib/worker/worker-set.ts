@@ -225,7 +225,7 @@ export class WorkerSet implements Carrier {
 
   /** Starts a process in this place; resolves when it serves, or to why it does not. */
   async #begin(slot: Slot): Promise<unknown> {
-    const { settings, defaultCertificate, ticketSecret, clock } = this.#options
+    const { settings, defaultCertificate, ticketSecret, affinitySecret, clock } = this.#options
     slot.startedAt = clock.monotonic()
     const worker = new Worker({
       start: {
@@ -234,6 +234,7 @@ export class WorkerSet implements Carrier {
         settings,
         defaultCertificate,
         ticketSecret,
+        affinitySecret,
         httpsPort: this.#sockets.get('https')?.port,
       },
       sockets: [...this.#sockets].map(([name, socket]) => [name, socket.handle(slot.number - 1)] as const),

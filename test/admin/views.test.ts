@@ -242,6 +242,30 @@ t.test('an endpoint that the settings deny is listed as such, and not among thos
   t.same(servicesView({ ...model, upstreams }).find(({ name }) => name === 'old')?.endpoints, [])
 })
 
+t.test('distant endpoints and backups say what they wait for, and stand behind the others', async (t) => {
+  const near = endpoint('10.0.0.1')
+  const distant = endpoint('10.0.0.2', { distant: true })
+  const backup = endpoint('10.0.0.3', { backup: true })
+  const show = (endpoints: Parameters<typeof upstream>[1]) => {
+    const web = upstream('api', endpoints)
+    const shown = { ...model, upstreams: new Map([[web.key, web]]) }
+    return {
+      reasons: endpointsView(shown).map(({ state, reason }) => `${state}: ${reason}`),
+      usable: servicesView(shown).find(({ name }) => name === 'api')?.endpoints,
+    }
+  }
+  t.same(show([near, distant, backup]), {
+    reasons: [
+      'ready: ',
+      'ready: of another zone or node: for when none of this one can be had',
+      'ready: backup: for when no other can be had',
+    ],
+    usable: ['10.0.0.1:80'],
+  })
+  t.same(show([{ ...near, ready: false, serving: false }, distant, backup]).usable, ['10.0.0.2:80'])
+  t.same(show([backup]).usable, ['10.0.0.3:80'])
+})
+
 t.test('the default backend stands behind all hosts', async (t) => {
   const fallback = { ...route('', '', { type: 'forward', upstream: api.key }, 40), pathType: 'default' as const }
   t.match(routesView({ ...model, defaultRoute: fallback })[3], { host: '*', pathType: 'default', state: 'served' })

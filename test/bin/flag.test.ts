@@ -105,6 +105,8 @@ t.test('every setting has a flag, and the settings accept what it says', async (
         // Needs trustedProxies otherwise.
         'http.proxyProtocol': 'none',
         'https.proxyProtocol': 'none',
+        'upstream.hash.by': 'header:X-User',
+        'upstream.affinity.cookie.path': '/shop',
         'upstream.retry.conditions': 'reset,503',
         'upstream.retry.methods': 'POST',
       }

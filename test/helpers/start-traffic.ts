@@ -41,6 +41,7 @@ export async function startTraffic(
     counts,
     defaultCertificate: given.defaultCertificate,
     ticketSecret: Buffer.alloc(32),
+    affinitySecret: Buffer.alloc(32),
     httpsPort: () => undefined,
   })
   t.teardown(() => traffic.close())

@@ -34,6 +34,7 @@ async function startWorkers(t: Test, port: number, options: Partial<WorkerSetOpt
     counts: new RequestCounts(),
     defaultCertificate: undefined,
     ticketSecret: Buffer.alloc(32),
+    affinitySecret: Buffer.alloc(32),
     logLinesDropped: () => 0,
     ...options,
   })
