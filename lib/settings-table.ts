@@ -421,7 +421,7 @@ export const SETTINGS = {
       type: 'duration',
       default: 9_000,
       min: 0,
-      doc: 'After SIGTERM, requests in flight and connections of Services may take this long.',
+      doc: 'After SIGTERM, what is under way may take this long.',
     },
   },
   upstream: {

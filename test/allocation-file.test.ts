@@ -125,7 +125,7 @@ t.test('a nodePort stays over a restart, whoever came before it in the meantime'
   const first = await world.start()
   const before = printPorts(first.served.model.services)
   await first.stop()
-  t.same(readdirSync(world.dataDir), [FILE])
+  t.ok(readdirSync(world.dataDir).includes(FILE))
   // As it would not come out by itself.
   const path = join(world.dataDir, FILE)
   const { value } = parseAllocations(readFileSync(path, 'utf8')).get('NodePort default/a:80')!
@@ -189,7 +189,7 @@ t.test('nothing allocated, nothing written', async (t) => {
   const world = prepare(t, [ingress, service('a').replace('port: 80', 'port: 80, nodePort: 30080')].join('---\n'))
   const gateway = await world.start()
   await gateway.stop()
-  t.throws(() => readdirSync(world.dataDir), { code: 'ENOENT' })
+  t.notOk(readdirSync(world.dataDir).includes(FILE))
 })
 
 t.test('writes follow one another, and the last one wins', async (t) => {

@@ -82,7 +82,7 @@ function decodeProbe(probe: FieldReader, ports: readonly ContainerPort[]): Readi
 type ProbeTarget = Pick<ReadinessProbe, 'type' | 'host' | 'path' | 'port' | 'scheme' | 'headers' | 'service'>
 
 function readTarget(probe: FieldReader, ports: readonly ContainerPort[]): ProbeTarget | undefined {
-  const none = { host: '', path: '', port: 0, scheme: 'HTTP', headers: [], service: '' } as const
+  const none = { host: '', path: '', port: 0, scheme: 'HTTP', headers: Object.freeze([]), service: '' } as const
   const readPort = (handler: FieldReader): number => {
     const port = handler.integerOrString('port') ?? 0
     return typeof port === 'number' ? port : (ports.find(({ name }) => name === port)?.containerPort ?? 0)

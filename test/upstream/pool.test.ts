@@ -170,7 +170,7 @@ t.test('distant endpoints, and after them backups, get something only where nobo
     { ...backup, health: sick() },
     { ...near, health: sick() },
   ])
-  t.same(pickPorts(allSick, 2), [1, 1], 'where all are in bad health it does not count')
+  t.same(pickPorts(allSick, 1), ['PORTICO_UP_NO_ENDPOINTS'], 'where all are in bad health nobody gets anything')
 })
 
 t.test('the balancer follows the settings, also where nothing else changes', async (t) => {
