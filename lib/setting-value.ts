@@ -7,13 +7,15 @@ import { parseAuthority } from './base/hostname.ts'
 import { findNearest } from './base/nearest.ts'
 import { parsePortRange, printPortRange } from './base/port-range.ts'
 import type { FieldPath } from './base/position.ts'
+import { parseResolverAddress, SYSTEM_RESOLVERS } from './base/resolver-address.ts'
 import { parseStatusRanges } from './base/status-ranges.ts'
 import { SERVICE_SETTINGS_BY_NAME } from './service-settings.ts'
 import { MAX_WORKERS, type SettingLeaf } from './settings-table.ts'
 
 /** What is wrong with a value; `at` leads from the setting to the part that is wrong. */
 export type ValueProblem = Readonly<{ at: FieldPath; message: string; help: string }>
-type Item = Extract<SettingLeaf, { item?: unknown }>['item']
+/** What a text must match, and how people are told to write it. */
+type TextForm = Readonly<{ pattern?: string; form?: string }>
 export type Read = Readonly<{ value: unknown }> | Readonly<{ problems: readonly ValueProblem[] }>
 
 /** `variable` is the setting's environment variable, for advice. */
@@ -24,7 +26,7 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
     case 'string':
       return readString(raw, form, variable, leaf)
     case 'strings':
-      return leaf.item ? readItems(raw, form, leaf.item) : readList(raw, form, 'a list of names', () => undefined)
+      return readStrings(raw, form, leaf)
     case 'integer':
       return readInteger(raw, form, leaf.min ?? Number.MIN_SAFE_INTEGER, leaf.max ?? Number.MAX_SAFE_INTEGER)
     case 'port':
@@ -50,7 +52,7 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
     case 'serviceNames':
       return readList(raw, form, 'a list of Services', checkServiceName)
     case 'servers':
-      return readList(raw, form, 'a list of DNS servers', checkServer)
+      return readList(raw, form, 'a list of DNS servers', (entry) => checkServer(entry, leaf.system === true))
     case 'hostPolicy':
       return readHost(raw)
     case 'hostname':
@@ -152,21 +154,19 @@ function readBoolean(raw: unknown, form: 'document' | 'text'): Read {
   return problem(`${show(raw)} is neither true nor false`, 'write true or false, without quotes')
 }
 
-function readString(
-  raw: unknown,
-  form: 'document' | 'text',
-  variable: string,
-  leaf: { pattern?: string; form?: string },
-): Read {
+function readString(raw: unknown, form: 'document' | 'text', variable: string, textForm: TextForm): Read {
   if (typeof raw !== 'string') return problem('must be a string', 'put the value in quotes')
   if (form === 'document' && /\$\{|\$\(/.test(raw)) {
     return problem('variables are not replaced in this file', `give the value in the environment variable ${variable}`)
   }
   if (/[\0\r\n]/.test(raw)) return problem('must be one line', 'remove the line break')
-  if (leaf.pattern !== undefined && !new RegExp(leaf.pattern).test(raw)) {
-    return problem(`${show(raw)} cannot stand here`, `write ${leaf.form}`)
-  }
-  return { value: raw }
+  const fault = checkForm(raw, textForm)
+  return fault ? problem(fault.message, fault.help) : { value: raw }
+}
+
+function checkForm(text: string, { pattern, form }: TextForm): { message: string; help: string } | undefined {
+  if (pattern === undefined || new RegExp(pattern).test(text)) return undefined
+  return { message: `${show(text)} cannot stand here`, help: `write ${form}` }
 }
 
 function readEnum(raw: unknown, values: readonly string[]): Read {
@@ -263,13 +263,11 @@ function readList(
   return problems.length > 0 ? { problems } : { value: entries }
 }
 
-/** YAML makes numbers of items that are written without quotes. */
-function readItems(raw: unknown, form: 'document' | 'text', { pattern, help }: NonNullable<Item>): Read {
-  const items = Array.isArray(raw) ? raw.map((item) => (typeof item === 'number' ? String(item) : item)) : raw
-  const whole = new RegExp(`^(?:${pattern})$`)
-  return readList(items, form, 'a list', (item) =>
-    whole.test(item) ? undefined : { message: `"${item}" cannot stand here`, help },
-  )
+function readStrings(raw: unknown, form: 'document' | 'text', textForm: TextForm): Read {
+  if (textForm.pattern === undefined) return readList(raw, form, 'a list of names', () => undefined)
+  // YAML makes numbers of entries that are written without quotes.
+  const entries = Array.isArray(raw) ? raw.map((entry) => (typeof entry === 'number' ? String(entry) : entry)) : raw
+  return readList(entries, form, 'a list', (entry) => checkForm(entry, textForm))
 }
 
 function splitText(raw: unknown, separator: RegExp): unknown {
@@ -348,12 +346,11 @@ function checkServiceName(entry: string): { message: string; help: string } | un
   return { message: `"${entry}" names no Service`, help: 'write namespace/name' }
 }
 
-function checkServer(entry: string): { message: string; help: string } | undefined {
-  const parsed = isIP(entry) === 0 ? parseAuthority(entry) : { hostname: entry }
-  if (parsed && isIP(parsed.hostname) !== 0) return undefined
+function checkServer(entry: string, system: boolean): { message: string; help: string } | undefined {
+  if (parseResolverAddress(entry) || (system && entry === SYSTEM_RESOLVERS)) return undefined
   return {
     message: `"${entry}" is not the address of a DNS server`,
-    help: 'write 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353',
+    help: `write 192.0.2.53, 192.0.2.53:5353${system ? `, [2001:db8::53]:5353 or ${SYSTEM_RESOLVERS}` : ' or [2001:db8::53]:5353'}`,
   }
 }
 
