@@ -143,7 +143,7 @@ export const SETTINGS = {
       min: 0,
       max: 100_000,
       restart: true,
-      doc: 'Most endpoints with metrics of their own; those of all others are added up under the label "others".',
+      doc: 'Most endpoints with metrics of their own; the requests of all others are added up under the label "others".',
     },
   },
   dns: {
