@@ -11,7 +11,7 @@ import { printListenerName } from '../model/print.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener, ServiceListenerKind } from '../model/service-listener.ts'
 import { listTiers } from '../model/tier.ts'
-import type { Endpoint, Upstream, UpstreamKey } from '../model/upstream.ts'
+import { dropScope, type Endpoint, type Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 
@@ -291,12 +291,6 @@ function listEndpoints({ key, scope, endpoints }: Upstream, { upstreams }: Model
   const inside = upstreams.get(dropScope(key))
   const known = new Set(inside?.endpoints.map(({ host, port }) => printEndpointAddress(host, port)))
   return endpoints.filter(({ host, port }) => !known.has(printEndpointAddress(host, port)))
-}
-
-/** The key of the port's upstream, of which there may be another for traffic from outside. */
-function dropScope(key: UpstreamKey): UpstreamKey {
-  const end = key.indexOf(' ')
-  return end < 0 ? key : key.slice(0, end)
 }
 
 function addFigures(a: EndpointFigures, b: EndpointFigures): EndpointFigures {

@@ -7,7 +7,14 @@ import type { DiagnosticList } from '../base/diagnostics.ts'
 import { compareText } from '../base/order.ts'
 import { type Pod, printResource, type Service, type ServicePort } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
-import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
+import {
+  type Endpoint,
+  findExternalKey,
+  findUpstreamKey,
+  type Upstream,
+  type UpstreamKey,
+  type UpstreamProtocol,
+} from '../model/upstream.ts'
 import type { PolicyOverrides } from '../service-settings.ts'
 import { EndpointFinder } from './endpoint.ts'
 import { createEndpoint } from './endpoint-override.ts'
@@ -120,7 +127,7 @@ export class ServiceUpstreams {
       : this.#finder.find(service, port)
     this.#commandProbed ??= found.commandProbed
     const upstream: Upstream = Object.freeze({
-      key: `${namespace}/${name}:${port.port}${port.protocol === 'UDP' ? '/UDP' : ''}`,
+      key: findUpstreamKey(service.meta, port),
       service: Object.freeze({
         namespace,
         name,
@@ -149,7 +156,7 @@ export class ServiceUpstreams {
       if (isDeepStrictEqual(found.endpoints, listed.upstream.endpoints)) continue
       const upstream: Upstream = Object.freeze({
         ...listed.upstream,
-        key: `${listed.upstream.key} (external)`,
+        key: findExternalKey(listed.upstream.key),
         scope: 'external',
         endpoints: Object.freeze(found.endpoints.map((endpoint) => Object.freeze(endpoint))),
       })
