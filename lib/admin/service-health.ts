@@ -5,9 +5,9 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import type { Model, ServiceView } from '../model/model.ts'
+import { usableEndpoints } from '../model/tier.ts'
 import { findExternalKey } from '../model/upstream.ts'
 import type { Log } from '../telemetry/log.ts'
-import { usableEndpoints } from './views.ts'
 
 export type ServiceHealthOptions = {
   /** Whether the gateway takes traffic. */
