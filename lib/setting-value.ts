@@ -4,11 +4,13 @@ import { parseAddressRange, parseServiceRange } from './base/address-range.ts'
 import { createAddressSet, isPrivateAddress } from './base/cidr.ts'
 import { parseEndpointAddress } from './base/endpoint-address.ts'
 import { parseAuthority } from './base/hostname.ts'
+import { BYTES, DURATION, type Measure, parseMeasure } from './base/measure.ts'
 import { findNearest } from './base/nearest.ts'
 import { parsePortRange, printPortRange } from './base/port-range.ts'
 import type { FieldPath } from './base/position.ts'
 import { parseResolverAddress, SYSTEM_RESOLVERS } from './base/resolver-address.ts'
 import { parseStatusRanges } from './base/status-ranges.ts'
+import { MAX_TIMER_MS } from './base/timers.ts'
 import { SERVICE_SETTINGS_BY_NAME } from './service-settings.ts'
 import { MAX_WORKERS, type SettingLeaf } from './settings-table.ts'
 
@@ -66,76 +68,6 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
     case 'statuses':
       return readStatuses(raw)
   }
-}
-
-const MAX_DURATION_MS = 2_147_483_647
-
-type Measure = Readonly<{
-  what: string
-  example: string
-  units: ReadonlyMap<string, number>
-  /** Whether a number without a unit means something. */
-  bare: boolean
-  max: number
-  /** Several terms in a row, as in `1m30s`. */
-  pattern: RegExp
-  print(value: number): string
-}>
-
-const DURATION: Measure = {
-  what: 'a duration',
-  example: 'write it with its unit: 500ms, 10s, 5m or 1h',
-  units: new Map([
-    ['ms', 1],
-    ['s', 1_000],
-    ['m', 60_000],
-    ['h', 3_600_000],
-  ]),
-  bare: false,
-  // Node's timers fire at once beyond this.
-  max: MAX_DURATION_MS,
-  pattern: /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/,
-  print: printDuration,
-}
-
-const BYTES: Measure = {
-  what: 'a size',
-  example: 'write bytes as a number, or with Ki, Mi or Gi: 65536, 64Ki',
-  units: new Map([
-    ['', 1],
-    ['k', 1e3],
-    ['M', 1e6],
-    ['G', 1e9],
-    ['Ki', 1024],
-    ['Mi', 1024 ** 2],
-    ['Gi', 1024 ** 3],
-  ]),
-  bare: true,
-  max: Number.MAX_SAFE_INTEGER,
-  pattern: /^\d+(?:\.\d+)?(?:Ki|Mi|Gi|k|M|G)?$/,
-  print: printBytes,
-}
-
-/** `90000` → `1m30s`; the form the loader reads. */
-export function printDuration(milliseconds: number): string {
-  if (milliseconds === 0) return '0'
-  let rest = milliseconds
-  let out = ''
-  for (const [unit, size] of [...DURATION.units].reverse()) {
-    const count = Math.floor(rest / size)
-    if (count > 0) out += `${count}${unit}`
-    rest -= count * size
-  }
-  return out
-}
-
-/** `65536` → `64Ki`; the form the loader reads. */
-export function printBytes(bytes: number): string {
-  for (const unit of ['Gi', 'Mi', 'Ki']) {
-    const size = BYTES.units.get(unit) ?? 1
-    if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`
-  }
-  return String(bytes)
 }
 
 function problem(message: string, help: string, at: FieldPath = []): { problems: ValueProblem[] } {
@@ -210,23 +142,19 @@ function readStatuses(raw: unknown): Read {
 
 function checkRange(value: number, min: number, max: number, print: (value: number) => string): Read {
   if (value >= min && value <= max) return { value }
-  const top = max >= MAX_DURATION_MS && max !== 65_535
+  const top = max >= MAX_TIMER_MS && max !== 65_535
   const range = top && value < min ? `at least ${print(min)}` : `${print(min)} to ${print(max)}`
   return problem(`${print(value)} is out of range`, `allowed: ${range}`)
 }
 
 function readMeasure(raw: unknown, form: 'document' | 'text', measure: Measure, min: number, max = measure.max): Read {
-  const { what, example, units, pattern } = measure
+  const { what, example, pattern } = measure
   const zero = raw === 0 || raw === '0'
   const bare = typeof raw === 'number' || (form === 'text' && typeof raw === 'string' && /^-?\d+$/.test(raw))
   if (bare && !zero && !measure.bare) return problem(`${show(raw)} has no unit`, example)
   const text = typeof raw === 'number' ? String(raw) : raw
   if (typeof text !== 'string' || !(zero || pattern.test(text))) return problem(`${show(raw)} is not ${what}`, example)
-  let value = 0
-  for (const [, digits = '', unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)([A-Za-z]*)/g)) {
-    value += Number(digits) * (units.get(unit) ?? 0)
-  }
-  if (zero) value = 0
+  const value = zero ? 0 : parseMeasure(text, measure)
   if (!Number.isSafeInteger(value)) return problem(`${show(raw)} is not ${what}`, example)
   return checkRange(value, min, max, measure.print)
 }

@@ -1,5 +1,5 @@
 /** The settings for people and editors: `config/portico.yaml` and its JSON Schema, both printed from the table. */
-import { printBytes, printDuration } from './setting-value.ts'
+import { printBytes, printDuration } from './base/measure.ts'
 import { SETTINGS_API_VERSION, SETTINGS_KIND } from './settings.ts'
 import { isSettingLeaf, MAX_WORKERS, SETTINGS, type SettingLeaf, type SettingTable } from './settings-table.ts'
 

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type Diagnostic, DiagnosticList } from '../lib/base/diagnostics.ts'
-import { printDuration } from '../lib/setting-value.ts'
+import { printDuration } from '../lib/base/measure.ts'
 import {
   chooseSettingsDocument,
   environmentName,
