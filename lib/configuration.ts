@@ -1,10 +1,10 @@
 /** A configuration whole, from files to Model: what `check`, `explain` and `get` show, and what the gateway serves. */
-import { networkInterfaces } from 'node:os'
 import { isDeepStrictEqual } from 'node:util'
 import { findAllocationFile, readAllocations } from './allocation-file.ts'
 import { canonicalAddress } from './base/address-range.ts'
 import { type Clock, printTime, systemClock } from './base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from './base/diagnostics.ts'
+import { listOwnAddresses } from './base/own-addresses.ts'
 import { type ResourceSet, ResourceStore } from './kubernetes/store.ts'
 import type { Model } from './model/model.ts'
 import { FileProvider, type Kept, keepLastGood, type Manifests } from './providers/file.ts'
@@ -155,14 +155,7 @@ export class ConfigurationLoader {
 
   /** The set from before, where they are the same. */
   #findLocal(): ReadonlySet<string> {
-    const found = new Set<string>()
-    try {
-      for (const addresses of Object.values(networkInterfaces())) {
-        for (const { address } of addresses ?? []) found.add(canonicalAddress(address.replace(/%.*$/, '')))
-      }
-    } catch {
-      // Where the system does not say (Android, some sandboxes), what is asked for cannot be told to be here.
-    }
+    const found = new Set(listOwnAddresses().map(({ address }) => canonicalAddress(address.replace(/%.*$/, ''))))
     if (!isDeepStrictEqual(found, this.#local)) this.#local = found
     return this.#local
   }

@@ -14,10 +14,11 @@ export type PolicyOverrides = Readonly<Record<string, unknown>>
 /** One of them; `name` is dotted and begins under `upstream`. */
 export type ServiceSetting = Readonly<{ name: string; leaf: SettingLeaf; annotation: string }>
 
-const DOMAIN = 'portico.dev/'
+/** Of Portico's own annotations. */
+export const ANNOTATION_DOMAIN = 'portico.dev/'
 
 /** In the order of the table. */
-export const SERVICE_SETTINGS: readonly ServiceSetting[] = list(SETTINGS.upstream, '')
+const SERVICE_SETTINGS: readonly ServiceSetting[] = list(SETTINGS.upstream, '')
 
 /** By dotted name. */
 export const SERVICE_SETTINGS_BY_NAME: ReadonlyMap<string, ServiceSetting> = new Map(
@@ -49,7 +50,7 @@ function list(table: SettingTable, prefix: string): ServiceSetting[] {
   return Object.entries(table).flatMap(([key, entry]) => {
     const name = prefix + key
     if (!isSettingLeaf(entry)) return list(entry, `${name}.`)
-    return [{ name, leaf: entry, annotation: DOMAIN + dash(name) }]
+    return [{ name, leaf: entry, annotation: ANNOTATION_DOMAIN + dash(name) }]
   })
 }
 

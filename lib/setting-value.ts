@@ -4,16 +4,20 @@ import { parseAddressRange, parseServiceRange } from './base/address-range.ts'
 import { createAddressSet, isPrivateAddress } from './base/cidr.ts'
 import { parseEndpointAddress } from './base/endpoint-address.ts'
 import { parseAuthority } from './base/hostname.ts'
+import { BYTES, DURATION, type Measure, parseMeasure } from './base/measure.ts'
 import { findNearest } from './base/nearest.ts'
 import { parsePortRange, printPortRange } from './base/port-range.ts'
 import type { FieldPath } from './base/position.ts'
+import { parseResolverAddress, SYSTEM_RESOLVERS } from './base/resolver-address.ts'
 import { parseStatusRanges } from './base/status-ranges.ts'
+import { MAX_TIMER_MS } from './base/timers.ts'
 import { SERVICE_SETTINGS_BY_NAME } from './service-settings.ts'
 import { MAX_WORKERS, type SettingLeaf } from './settings-table.ts'
 
 /** What is wrong with a value; `at` leads from the setting to the part that is wrong. */
 export type ValueProblem = Readonly<{ at: FieldPath; message: string; help: string }>
-type Item = Extract<SettingLeaf, { item?: unknown }>['item']
+/** What a text must match, and how people are told to write it. */
+type TextForm = Readonly<{ pattern?: string; form?: string }>
 export type Read = Readonly<{ value: unknown }> | Readonly<{ problems: readonly ValueProblem[] }>
 
 /** `variable` is the setting's environment variable, for advice. */
@@ -24,7 +28,7 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
     case 'string':
       return readString(raw, form, variable, leaf)
     case 'strings':
-      return leaf.item ? readItems(raw, form, leaf.item) : readList(raw, form, 'a list of names', () => undefined)
+      return readStrings(raw, form, leaf)
     case 'integer':
       return readInteger(raw, form, leaf.min ?? Number.MIN_SAFE_INTEGER, leaf.max ?? Number.MAX_SAFE_INTEGER)
     case 'port':
@@ -50,7 +54,7 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
     case 'serviceNames':
       return readList(raw, form, 'a list of Services', checkServiceName)
     case 'servers':
-      return readList(raw, form, 'a list of DNS servers', checkServer)
+      return readList(raw, form, 'a list of DNS servers', (entry) => checkServer(entry, leaf.system === true))
     case 'hostPolicy':
       return readHost(raw)
     case 'hostname':
@@ -64,76 +68,6 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
     case 'statuses':
       return readStatuses(raw)
   }
-}
-
-const MAX_DURATION_MS = 2_147_483_647
-
-type Measure = Readonly<{
-  what: string
-  example: string
-  units: ReadonlyMap<string, number>
-  /** Whether a number without a unit means something. */
-  bare: boolean
-  max: number
-  /** Several terms in a row, as in `1m30s`. */
-  pattern: RegExp
-  print(value: number): string
-}>
-
-const DURATION: Measure = {
-  what: 'a duration',
-  example: 'write it with its unit: 500ms, 10s, 5m or 1h',
-  units: new Map([
-    ['ms', 1],
-    ['s', 1_000],
-    ['m', 60_000],
-    ['h', 3_600_000],
-  ]),
-  bare: false,
-  // Node's timers fire at once beyond this.
-  max: MAX_DURATION_MS,
-  pattern: /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/,
-  print: printDuration,
-}
-
-const BYTES: Measure = {
-  what: 'a size',
-  example: 'write bytes as a number, or with Ki, Mi or Gi: 65536, 64Ki',
-  units: new Map([
-    ['', 1],
-    ['k', 1e3],
-    ['M', 1e6],
-    ['G', 1e9],
-    ['Ki', 1024],
-    ['Mi', 1024 ** 2],
-    ['Gi', 1024 ** 3],
-  ]),
-  bare: true,
-  max: Number.MAX_SAFE_INTEGER,
-  pattern: /^\d+(?:\.\d+)?(?:Ki|Mi|Gi|k|M|G)?$/,
-  print: printBytes,
-}
-
-/** `90000` → `1m30s`; the form the loader reads. */
-export function printDuration(milliseconds: number): string {
-  if (milliseconds === 0) return '0'
-  let rest = milliseconds
-  let out = ''
-  for (const [unit, size] of [...DURATION.units].reverse()) {
-    const count = Math.floor(rest / size)
-    if (count > 0) out += `${count}${unit}`
-    rest -= count * size
-  }
-  return out
-}
-
-/** `65536` → `64Ki`; the form the loader reads. */
-export function printBytes(bytes: number): string {
-  for (const unit of ['Gi', 'Mi', 'Ki']) {
-    const size = BYTES.units.get(unit) ?? 1
-    if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`
-  }
-  return String(bytes)
 }
 
 function problem(message: string, help: string, at: FieldPath = []): { problems: ValueProblem[] } {
@@ -152,21 +86,19 @@ function readBoolean(raw: unknown, form: 'document' | 'text'): Read {
   return problem(`${show(raw)} is neither true nor false`, 'write true or false, without quotes')
 }
 
-function readString(
-  raw: unknown,
-  form: 'document' | 'text',
-  variable: string,
-  leaf: { pattern?: string; form?: string },
-): Read {
+function readString(raw: unknown, form: 'document' | 'text', variable: string, textForm: TextForm): Read {
   if (typeof raw !== 'string') return problem('must be a string', 'put the value in quotes')
   if (form === 'document' && /\$\{|\$\(/.test(raw)) {
     return problem('variables are not replaced in this file', `give the value in the environment variable ${variable}`)
   }
   if (/[\0\r\n]/.test(raw)) return problem('must be one line', 'remove the line break')
-  if (leaf.pattern !== undefined && !new RegExp(leaf.pattern).test(raw)) {
-    return problem(`${show(raw)} cannot stand here`, `write ${leaf.form}`)
-  }
-  return { value: raw }
+  const fault = checkForm(raw, textForm)
+  return fault ? problem(fault.message, fault.help) : { value: raw }
+}
+
+function checkForm(text: string, { pattern, form }: TextForm): { message: string; help: string } | undefined {
+  if (pattern === undefined || new RegExp(pattern).test(text)) return undefined
+  return { message: `${show(text)} cannot stand here`, help: `write ${form}` }
 }
 
 function readEnum(raw: unknown, values: readonly string[]): Read {
@@ -210,23 +142,19 @@ function readStatuses(raw: unknown): Read {
 
 function checkRange(value: number, min: number, max: number, print: (value: number) => string): Read {
   if (value >= min && value <= max) return { value }
-  const top = max >= MAX_DURATION_MS && max !== 65_535
+  const top = max >= MAX_TIMER_MS && max !== 65_535
   const range = top && value < min ? `at least ${print(min)}` : `${print(min)} to ${print(max)}`
   return problem(`${print(value)} is out of range`, `allowed: ${range}`)
 }
 
 function readMeasure(raw: unknown, form: 'document' | 'text', measure: Measure, min: number, max = measure.max): Read {
-  const { what, example, units, pattern } = measure
+  const { what, example, pattern } = measure
   const zero = raw === 0 || raw === '0'
   const bare = typeof raw === 'number' || (form === 'text' && typeof raw === 'string' && /^-?\d+$/.test(raw))
   if (bare && !zero && !measure.bare) return problem(`${show(raw)} has no unit`, example)
   const text = typeof raw === 'number' ? String(raw) : raw
   if (typeof text !== 'string' || !(zero || pattern.test(text))) return problem(`${show(raw)} is not ${what}`, example)
-  let value = 0
-  for (const [, digits = '', unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)([A-Za-z]*)/g)) {
-    value += Number(digits) * (units.get(unit) ?? 0)
-  }
-  if (zero) value = 0
+  const value = zero ? 0 : parseMeasure(text, measure)
   if (!Number.isSafeInteger(value)) return problem(`${show(raw)} is not ${what}`, example)
   return checkRange(value, min, max, measure.print)
 }
@@ -263,13 +191,11 @@ function readList(
   return problems.length > 0 ? { problems } : { value: entries }
 }
 
-/** YAML makes numbers of items that are written without quotes. */
-function readItems(raw: unknown, form: 'document' | 'text', { pattern, help }: NonNullable<Item>): Read {
-  const items = Array.isArray(raw) ? raw.map((item) => (typeof item === 'number' ? String(item) : item)) : raw
-  const whole = new RegExp(`^(?:${pattern})$`)
-  return readList(items, form, 'a list', (item) =>
-    whole.test(item) ? undefined : { message: `"${item}" cannot stand here`, help },
-  )
+function readStrings(raw: unknown, form: 'document' | 'text', textForm: TextForm): Read {
+  if (textForm.pattern === undefined) return readList(raw, form, 'a list of names', () => undefined)
+  // YAML makes numbers of entries that are written without quotes.
+  const entries = Array.isArray(raw) ? raw.map((entry) => (typeof entry === 'number' ? String(entry) : entry)) : raw
+  return readList(entries, form, 'a list', (entry) => checkForm(entry, textForm))
 }
 
 function splitText(raw: unknown, separator: RegExp): unknown {
@@ -348,12 +274,11 @@ function checkServiceName(entry: string): { message: string; help: string } | un
   return { message: `"${entry}" names no Service`, help: 'write namespace/name' }
 }
 
-function checkServer(entry: string): { message: string; help: string } | undefined {
-  const parsed = isIP(entry) === 0 ? parseAuthority(entry) : { hostname: entry }
-  if (parsed && isIP(parsed.hostname) !== 0) return undefined
+function checkServer(entry: string, system: boolean): { message: string; help: string } | undefined {
+  if (parseResolverAddress(entry) || (system && entry === SYSTEM_RESOLVERS)) return undefined
   return {
     message: `"${entry}" is not the address of a DNS server`,
-    help: 'write 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:5353',
+    help: `write 192.0.2.53, 192.0.2.53:5353${system ? `, [2001:db8::53]:5353 or ${SYSTEM_RESOLVERS}` : ' or [2001:db8::53]:5353'}`,
   }
 }
 

@@ -1,5 +1,5 @@
 /** The settings for people and editors: `config/portico.yaml` and its JSON Schema, both printed from the table. */
-import { printBytes, printDuration } from './setting-value.ts'
+import { printBytes, printDuration } from './base/measure.ts'
 import { SETTINGS_API_VERSION, SETTINGS_KIND } from './settings.ts'
 import { isSettingLeaf, MAX_WORKERS, SETTINGS, type SettingLeaf, type SettingTable } from './settings-table.ts'
 
@@ -66,12 +66,9 @@ function describeLeaf(leaf: SettingLeaf): Schema {
     case 'statuses':
       return { ...common, type: ['string', 'integer'] }
     case 'strings':
-      if (leaf.item) {
-        const pattern = `^(${leaf.item.pattern})$`
-        const items = /\d/.test(leaf.item.pattern)
-          ? { type: ['string', 'integer'], pattern }
-          : { type: 'string', pattern }
-        return { ...common, type: 'array', items }
+      if (leaf.pattern !== undefined) {
+        const type = /\d/.test(leaf.pattern) ? ['string', 'integer'] : 'string'
+        return { ...common, type: 'array', items: { type, pattern: leaf.pattern } }
       }
       return { ...common, type: 'array', items: { type: 'string', minLength: 1 } }
     case 'serviceNames':

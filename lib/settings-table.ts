@@ -35,13 +35,14 @@ export type SettingLeaf =
       doc: string
       min?: number
       max?: number
-      /** Of a string: what it must match, and how people are told to write it. */
+      /** of a string, or of each of several: what it must match, and how people are told to write it */
       pattern?: string
       form?: string
+      /** of `servers`: "system" stands for those of the system */
+      system?: true
       /** read once, at the start */
       restart?: true
-      /** of `strings`: what each must look like, in whole */
-      item?: Readonly<{ pattern: string; help: string }> /** an Ingress can have it for its own routes */
+      /** an Ingress can have it for its own routes */
       route?: true
     }>
   | Readonly<{ type: 'enum'; values: readonly string[]; default: string; doc: string; restart?: true; route?: true }>
@@ -142,7 +143,7 @@ export const SETTINGS = {
       min: 0,
       max: 100_000,
       restart: true,
-      doc: 'Most endpoints with metrics of their own; those of all others are added up under the label "others".',
+      doc: 'Most endpoints with metrics of their own; the requests of all others are added up under the label "others".',
     },
   },
   dns: {
@@ -167,7 +168,8 @@ export const SETTINGS = {
     zone: { type: 'string', default: 'cluster.local', doc: 'The domain that the names end in.' },
     ttl: { type: 'duration', default: 5_000, min: 0, max: 3_600_000, doc: 'How long answers may be remembered.' },
     forward: {
-      type: 'strings',
+      type: 'servers',
+      system: true,
       default: [],
       doc: 'Where to look other names up: addresses as 192.0.2.1 or 192.0.2.1:5353, or "system" for those in /etc/resolv.conf. Empty: other names are refused.',
     },
@@ -543,17 +545,16 @@ export const SETTINGS = {
         type: 'strings',
         default: ['connect-failure', 'reset', 'timeout'],
         route: true,
-        item: {
-          pattern: 'connect-failure|reset|timeout|gateway-error|5xx|4\\d\\d|5\\d\\d',
-          help: 'write connect-failure, reset, timeout, gateway-error (502, 503, 504), 5xx, or a status from 400 to 599',
-        },
+        pattern: '^(connect-failure|reset|timeout|gateway-error|5xx|4\\d\\d|5\\d\\d)$',
+        form: 'connect-failure, reset, timeout, gateway-error (502, 503, 504), 5xx, or a status from 400 to 599',
         doc: 'After what a request is tried again: connect-failure (nothing was sent), reset (nothing was answered), timeout (tryTimeout), gateway-error (502, 503, 504), 5xx, or single statuses. All but the first only for methods that may be repeated.',
       },
       methods: {
         type: 'strings',
         default: [],
         route: true,
-        item: { pattern: '[A-Z][A-Z-]*', help: 'write methods in capitals: POST, PATCH' },
+        pattern: '^[A-Z][A-Z-]*$',
+        form: 'methods in capitals: POST, PATCH',
         doc: 'Methods that may be sent twice, beside GET, HEAD, OPTIONS, TRACE, PUT and DELETE: for services that recognise a request they have had.',
       },
       bufferBytes: {

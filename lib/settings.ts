@@ -7,7 +7,6 @@ import { isPrivateAddress } from './base/cidr.ts'
 import type { DiagnosticDetails, DiagnosticList } from './base/diagnostics.ts'
 import { findNearest } from './base/nearest.ts'
 import { type FieldPath, printFieldPath } from './base/position.ts'
-import { parseResolverAddress, SYSTEM_RESOLVERS } from './base/resolver-address.ts'
 import { type Read, readSetting } from './setting-value.ts'
 import { isSettingLeaf, SETTINGS, type SettingLeaf, type Settings, type SettingTable } from './settings-table.ts'
 import type { SourceDocument } from './source/document.ts'
@@ -296,16 +295,6 @@ function checkMeaning(
   const zone = String(values.get('dns.zone'))
   if (!isDomain(zone)) {
     refuse('dns.zone', `"${zone}" is not a domain name`, 'write it as cluster.local', SETTINGS.dns.zone.default)
-  }
-  const forward = values.get('dns.forward') as readonly string[]
-  const wrong = forward.find((entry) => entry !== SYSTEM_RESOLVERS && parseResolverAddress(entry) === undefined)
-  if (wrong !== undefined) {
-    refuse(
-      'dns.forward',
-      `"${wrong}" is neither an address nor "${SYSTEM_RESOLVERS}"`,
-      `write 192.0.2.1, 192.0.2.1:5353, [2001:db8::1]:53 or ${SYSTEM_RESOLVERS}`,
-      SETTINGS.dns.forward.default,
-    )
   }
   const listeners = (['http', 'https', 'admin', 'dns'] as const).filter(
     (name) => values.get(`${name}.enabled`) === true,

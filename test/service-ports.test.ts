@@ -13,7 +13,7 @@ import { connectRaw } from './helpers/raw-client.ts'
 import { startRawUpstream } from './helpers/raw-upstream.ts'
 import { makeSettings } from './helpers/settings.ts'
 import { type ModelWords, makeModel } from './helpers/snapshot.ts'
-import { until } from './helpers/start-traffic.ts'
+import { until } from './helpers/until.ts'
 
 const settings = makeSettings({
   'http.port': 0,

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type Diagnostic, DiagnosticList } from '../lib/base/diagnostics.ts'
-import { printDuration } from '../lib/setting-value.ts'
+import { printDuration } from '../lib/base/measure.ts'
 import {
   chooseSettingsDocument,
   environmentName,
@@ -232,7 +232,7 @@ t.test('problems inside lists and mappings point at the entry', async (t) => {
     '  default/api: ["127.0.0.1", "http://a:1"]',
     '  api: ["127.0.0.1:1"]',
     '  default/web: 5',
-    'resolver: {servers: [192.0.2.53, "192.0.2.53:5353", "[::1]:53", "::1", dns.test]}',
+    'resolver: {servers: [192.0.2.53, "192.0.2.53:5353", "[::1]:53", "::1", dns.test, "192.0.2.53:", system]}',
     'externalNames: {allowPrivateFor: [default/web, web]}',
   ].join('\n')
   t.same(
@@ -244,6 +244,8 @@ t.test('problems inside lists and mappings point at the entry', async (t) => {
       '9:16 endpoints[default/web]: must be a list of endpoints',
       '11:48 externalNames.allowPrivateFor[1]: "web" names no Service',
       '10:72 resolver.servers[4]: "dns.test" is not the address of a DNS server',
+      '10:82 resolver.servers[5]: "192.0.2.53:" is not the address of a DNS server',
+      '10:97 resolver.servers[6]: "system" is not the address of a DNS server',
       '5:5 trustedProxies[1]: "10.0.0.0/33" is not an address or a CIDR range',
     ],
   )
@@ -324,8 +326,8 @@ t.test('the zone of the DNS server is a domain, and other names are looked up at
   const wrong = resolve(t, { yaml: 'dns:\n  zone: "bad zone"\n  forward: [192.0.2.1, dns.test]\n' })
   t.match(wrong.settings.dns, { zone: 'cluster.local', forward: [] })
   t.match(wrong.lines, [
+    /^5:24 PORTICO_SET_FIELD_VALUE dns.forward\[1\]: "dns.test" is not the address of a DNS server \| write .* or system$/,
     /^4:9 PORTICO_SET_FIELD_VALUE dns.zone: "bad zone" is not a domain name \| write it as cluster.local$/,
-    /^5:\d+ PORTICO_SET_FIELD_VALUE dns.forward: "dns.test" is neither an address nor "system" \| write 192.0.2.1/,
   ])
   const good = 'dns: {zone: Corp.Test., forward: [system, 192.0.2.1, "192.0.2.1:5353", "[2001:db8::1]:53"]}\n'
   t.same(resolve(t, { yaml: good }).lines, [])

@@ -2,12 +2,12 @@
 import { once } from 'node:events'
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { WorkerRow } from '../lib/admin/views.ts'
 import { createGateway, StartError } from '../lib/index.ts'
 import { startGateway } from './bin/process.ts'
 import { runGateway } from './helpers/running-gateway.ts'
+import { until } from './helpers/until.ts'
 
 const INGRESS = (host: string) => `apiVersion: networking.k8s.io/v1
 kind: Ingress
@@ -79,10 +79,6 @@ function sumOf(metrics: string, name: string): number {
     .split('\n')
     .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
-}
-
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await sleep(20)
 }
 
 function isAlive(pid: number): boolean {

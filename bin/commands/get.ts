@@ -136,9 +136,9 @@ async function readFiles(kind: Kind, typed: Typed, terminal: Terminal): Promise<
     case 'services':
       return views.servicesView(model)
     case 'endpoints':
-      return views.endpointsView(model)
+      return (await import('../../lib/admin/endpoint-view.ts')).endpointsView(model)
     case 'certificates':
-      return views.certificatesView(model, Date.now())
+      return (await import('../../lib/admin/certificate-view.ts')).certificatesView(model, Date.now())
     case 'listeners':
       return views.listenersView(settings, {}, model.listeners)
     case 'workers':

@@ -1,6 +1,5 @@
 /** The first screen: which URL leads to which Service and endpoints, what certificate is served, and what is wrong. */
 
-import { usableEndpoints } from '../../lib/admin/views.ts'
 import { countDiagnostics, type Diagnostic } from '../../lib/base/diagnostics.ts'
 import type { Paint } from '../../lib/base/terminal-text.ts'
 import { escapeText, measureText } from '../../lib/base/terminal-text.ts'
@@ -8,6 +7,7 @@ import type { CertificateBinding } from '../../lib/model/certificate.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Route, VirtualHost } from '../../lib/model/route.ts'
 import type { ServiceListener } from '../../lib/model/service-listener.ts'
+import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint } from '../../lib/model/upstream.ts'
 import type { Settings } from '../../lib/settings-table.ts'
 import { printHostPort } from '../admin-client.ts'

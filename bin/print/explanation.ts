@@ -1,8 +1,9 @@
 /** Why a URL is served as it is: for people as ux has it, for scripts as JSON. Keys of certificates are in neither. */
-import { usableEndpoints } from '../../lib/admin/views.ts'
+
 import { printPosition, type SourcePosition } from '../../lib/base/position.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
 import type { Route } from '../../lib/model/route.ts'
+import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
 import type { Explanation, RouteVerdict } from '../../lib/routing/explain.ts'
 import { printHostPort } from '../admin-client.ts'

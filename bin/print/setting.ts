@@ -1,5 +1,5 @@
 /** A setting's value as it is written in the settings file. */
-import { printBytes, printDuration } from '../../lib/setting-value.ts'
+import { printBytes, printDuration } from '../../lib/base/measure.ts'
 import type { NamedSetting } from '../../lib/settings.ts'
 
 export function printSettingValue(leaf: NamedSetting['leaf'], value: unknown): string {

@@ -10,10 +10,10 @@ import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createAccessCheck, isLoopback } from './access.ts'
+import { certificatesView } from './certificate-view.ts'
+import { endpointsView } from './endpoint-view.ts'
 import {
-  certificatesView,
   diagnosticsView,
-  endpointsView,
   listenersView,
   routesView,
   servicesView,

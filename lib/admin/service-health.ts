@@ -5,8 +5,9 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import type { Model, ServiceView } from '../model/model.ts'
+import { usableEndpoints } from '../model/tier.ts'
+import { findExternalKey } from '../model/upstream.ts'
 import type { Log } from '../telemetry/log.ts'
-import { usableEndpoints } from './views.ts'
 
 export type ServiceHealthOptions = {
   /** Whether the gateway takes traffic. */
@@ -110,7 +111,7 @@ export class ServiceHealth {
 function countEndpoints({ upstreams: keys }: ServiceView, { upstreams }: Model): number {
   const hosts = new Set<string>()
   for (const key of keys) {
-    const upstream = upstreams.get(`${key} (external)`) ?? upstreams.get(key)
+    const upstream = upstreams.get(findExternalKey(key)) ?? upstreams.get(key)
     if (upstream === undefined) continue
     for (const { host, ready } of usableEndpoints(upstream)) if (ready) hosts.add(host)
   }

@@ -1,19 +1,17 @@
-/** What is served, as flat plain objects: the admin API and `portico get -o json` print the same ones. No keys, no tokens. */
+/** What is served, as flat plain objects: the admin API and `portico get -o json` print the same ones. No tokens. */
 
 import type { Diagnostic } from '../base/diagnostics.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { compareText } from '../base/order.ts'
 import { printPosition, type SourcePosition } from '../base/position.ts'
-import type { CertificateBinding } from '../model/certificate.ts'
 import { isInGoodHealth } from '../model/health.ts'
 import type { Model } from '../model/model.ts'
 import { printListenerName } from '../model/print.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener, ServiceListenerKind } from '../model/service-listener.ts'
-import { listTiers } from '../model/tier.ts'
-import type { Endpoint, Upstream, UpstreamKey } from '../model/upstream.ts'
+import { usableEndpoints } from '../model/tier.ts'
+import type { Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings-table.ts'
-import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 
 export type RouteRow = Readonly<{
   /** Exact, `*.wildcard`, or `*` for every host. */
@@ -53,64 +51,6 @@ export type ServiceRow = Readonly<{
   endpoints: readonly string[]
   selector: string
   source: string
-}>
-
-export type EndpointRow = Readonly<{
-  namespace: string
-  service: string
-  port: number
-  portName: string
-  transport: 'TCP' | 'UDP'
-  /** `host:port`, IPv6 in brackets. Names stand there while no gateway runs, and where they are not resolved. */
-  address: string
-  /** The name that the address is one of; undefined where there is none. */
-  name: string | undefined
-  weight: number
-  /**
-   * `ready` gets requests; `draining` gets them only while no other is ready (serving and terminating); `denied` never
-   * does, since the settings forbid its address; `unhealthy` and `ejected` get none until they are well, or where too few
-   * others are; `unresolved` is a name without an address.
-   */
-  state: 'ready' | 'draining' | 'not ready' | 'denied' | 'unhealthy' | 'ejected' | 'unresolved'
-  reason: string
-  /** Since when its health is as it is (ISO 8601); undefined where it was never known to be bad. */
-  healthSince: string | undefined
-  /** Which of the places an endpoint can come from: `EndpointSlice`, `annotation` … */
-  source: Endpoint['source']
-  sourceName: string
-  nodeName: string | undefined
-  zone: string | undefined
-  position: string | undefined
-  /** Of a running gateway alone. */
-  live?: Readonly<{
-    inFlight: number
-    requests: number
-    failures: number
-    /** The code of the last failure, and when (ISO 8601). */
-    lastFailure: string | undefined
-    lastFailureAt: string | undefined
-  }>
-}>
-
-export type CertificateRow = Readonly<{
-  /** `namespace/secret`; `default` for the default certificate. */
-  name: string
-  commonName: string
-  subjectAltNames: readonly string[]
-  issuer: string
-  selfSigned: boolean
-  /** ISO 8601; `''` where unknown. */
-  notBefore: string
-  notAfter: string
-  daysLeft: number
-  /** `unknown`: the default certificate, which a gateway makes or reads when it starts. */
-  state: 'valid' | 'expired' | 'not yet valid' | 'expires soon' | 'unknown'
-  /** The hosts it is served for. */
-  hosts: readonly string[]
-  /** Why these hosts get it; for the default certificate, why they do not get their own. */
-  reason: string
-  ingress: string
-  source: string | undefined
 }>
 
 export type ListenerRow = Readonly<{
@@ -175,24 +115,19 @@ export type DiagnosticRow = Readonly<{
   }>[]
 }>
 
-const DAY = 86_400_000
-/** As the diagnostic PORTICO_TLS_EXPIRES_SOON. */
-const SOON = 14 * DAY
-
 /** Every route in the order in which it is matched; then the default backend, then the routes that lost against another. */
 export function routesView(model: Model): readonly RouteRow[] {
   const hosts = new Map<string, VirtualHost>()
   for (const host of model.hosts) hosts.set(host.host, host)
   const row = (route: Route, shadowedBy?: Route): RouteRow => {
     const upstream = route.action.type === 'forward' ? model.upstreams.get(route.action.upstream) : undefined
-    const endpoints = upstream ? usableEndpoints(upstream) : []
     return {
       host: route.host === '' ? '*' : route.host,
       path: route.path,
       pathType: route.pathType,
       backend: route.backend,
       upstream: route.action.type === 'forward' ? route.action.upstream : undefined,
-      endpoints: endpoints.map(({ host, port }) => printEndpointAddress(host, port)),
+      endpoints: listUsable(upstream),
       namespace: route.ingress.namespace,
       ingress: route.ingress.name,
       ...routeState(route, upstream, shadowedBy),
@@ -250,172 +185,6 @@ export function servicesView(model: Model): readonly ServiceRow[] {
 
 function listUsable(upstream: Upstream | undefined): readonly string[] {
   return upstream ? usableEndpoints(upstream).map(({ host, port }) => printEndpointAddress(host, port)) : []
-}
-
-/** Every endpoint of every upstream, by Service, port and address; `figures` are those of a running gateway. */
-export function endpointsView(model: Model, figures?: Iterable<EndpointFigures>): readonly EndpointRow[] {
-  const live = new Map<string, EndpointFigures>()
-  for (const each of figures ?? []) {
-    const key = `${dropScope(each.identity.upstream)} ${figuresKey(each.identity)}`
-    const known = live.get(key)
-    live.set(key, known ? addFigures(known, each) : each)
-  }
-  const rows: EndpointRow[] = []
-  for (const upstream of model.upstreams.values()) {
-    for (const endpoint of listEndpoints(upstream, model)) {
-      const known = live.get(`${dropScope(upstream.key)} ${figuresKey(endpoint)}`)
-      rows.push({
-        ...endpointRow(endpoint, upstream),
-        ...endpointState(endpoint, upstream),
-        ...(figures && { live: printFigures(known) }),
-      })
-    }
-    for (const { endpoint, code, reason } of upstream.unresolved ?? []) {
-      const state = code === 'PORTICO_UP_ADDRESS_DENIED' ? 'denied' : 'unresolved'
-      rows.push({ ...endpointRow(endpoint, upstream), name: endpoint.host, state, reason })
-    }
-  }
-  return rows.sort(
-    (a, b) =>
-      compareText(a.namespace, b.namespace) ||
-      compareText(a.service, b.service) ||
-      a.port - b.port ||
-      compareText(a.transport, b.transport) ||
-      compareText(a.address, b.address),
-  )
-}
-
-/** Of the upstream for traffic from outside, those that the port's other upstream does not have. */
-function listEndpoints({ key, scope, endpoints }: Upstream, { upstreams }: Model): readonly Endpoint[] {
-  if (scope === undefined) return endpoints
-  const inside = upstreams.get(dropScope(key))
-  const known = new Set(inside?.endpoints.map(({ host, port }) => printEndpointAddress(host, port)))
-  return endpoints.filter(({ host, port }) => !known.has(printEndpointAddress(host, port)))
-}
-
-/** The key of the port's upstream, of which there may be another for traffic from outside. */
-function dropScope(key: UpstreamKey): UpstreamKey {
-  const end = key.indexOf(' ')
-  return end < 0 ? key : key.slice(0, end)
-}
-
-function addFigures(a: EndpointFigures, b: EndpointFigures): EndpointFigures {
-  const last = (b.lastFailure?.at ?? 0) > (a.lastFailure?.at ?? 0) ? b.lastFailure : a.lastFailure
-  const { identity } = a
-  return {
-    identity,
-    inFlight: a.inFlight + b.inFlight,
-    requests: a.requests + b.requests,
-    failures: a.failures + b.failures,
-    lastFailure: last,
-  }
-}
-
-function figuresKey({ host, port, name }: Readonly<{ host: string; port: number; name?: string }>): string {
-  return `${printEndpointAddress(host, port)} ${name ?? ''}`
-}
-
-function endpointRow(
-  endpoint: Endpoint,
-  { service, port, transport }: Upstream,
-): Omit<EndpointRow, 'state' | 'reason' | 'live'> {
-  return {
-    namespace: service.namespace,
-    service: service.name,
-    port: port.number,
-    portName: port.name,
-    transport: transport ?? 'TCP',
-    address: printEndpointAddress(endpoint.host, endpoint.port),
-    name: endpoint.name,
-    weight: endpoint.weight,
-    healthSince: endpoint.health && printTime(endpoint.health.since),
-    source: endpoint.source,
-    sourceName: endpoint.sourceName,
-    nodeName: endpoint.nodeName,
-    zone: endpoint.zone,
-    position: endpoint.position && printPosition(endpoint.position),
-  }
-}
-
-/** What a certificate row needs of a certificate: everything but the key. */
-type ShownCertificate = Omit<NonNullable<CertificateBinding['certificate']>, 'privateKeyPem'>
-
-/**
- * Every certificate with the hosts it is served for, by name. Hosts whose Secret cannot be used stand with the default
- * certificate, one row for each reason. `now` in milliseconds since the epoch.
- */
-export function certificatesView(
-  model: Model,
-  now: number,
-  defaultCertificate?: ShownCertificate,
-): readonly CertificateRow[] {
-  const groups = new Map<string, CertificateBinding[]>()
-  for (const binding of model.certificates) {
-    const key = JSON.stringify([
-      binding.certificate?.fingerprint ?? '',
-      binding.certificate?.name ?? '',
-      binding.reason,
-    ])
-    const group = groups.get(key)
-    if (group) group.push(binding)
-    else groups.set(key, [binding])
-  }
-  const rows: CertificateRow[] = []
-  for (const bindings of groups.values()) {
-    const [first] = bindings
-    if (!first) continue
-    const certificate = first.certificate ?? defaultCertificate
-    rows.push(
-      certificateRow(certificate, now, {
-        hosts: bindings.map(({ host }) => host).sort(compareText),
-        reason: first.reason,
-        ingress: [...new Set(bindings.map(({ ingress }) => `${ingress.namespace}/${ingress.name}`))].join(', '),
-        position: first.certificate?.position ?? first.position,
-      }),
-    )
-  }
-  rows.sort((a, b) => compareText(a.name, b.name) || compareText(a.hosts[0] ?? '', b.hosts[0] ?? ''))
-  if (defaultCertificate) {
-    rows.push(
-      certificateRow(defaultCertificate, now, {
-        hosts: ['*'],
-        reason: 'for all other names',
-        ingress: '',
-        position: undefined,
-      }),
-    )
-  }
-  return rows
-}
-
-function certificateRow(
-  certificate: ShownCertificate | undefined,
-  now: number,
-  use: { hosts: readonly string[]; reason: string; ingress: string; position: SourcePosition | undefined },
-): CertificateRow {
-  const notBefore = certificate?.notBefore ?? Number.NaN
-  const notAfter = certificate?.notAfter ?? Number.NaN
-  return {
-    name: certificate?.name ?? 'default',
-    commonName: certificate?.commonName ?? '',
-    subjectAltNames: certificate?.subjectAltNames ?? [],
-    issuer: certificate?.issuer ?? '',
-    selfSigned: certificate?.selfSigned ?? true,
-    notBefore: printTime(notBefore),
-    notAfter: printTime(notAfter),
-    daysLeft: Number.isNaN(notAfter) ? 0 : Math.trunc((notAfter - now) / DAY),
-    state: certificate ? certificateState(certificate, now) : 'unknown',
-    hosts: use.hosts,
-    reason: use.reason,
-    ingress: use.ingress,
-    source: use.position && printPosition(use.position),
-  }
-}
-
-function certificateState({ notBefore, notAfter }: ShownCertificate, now: number): CertificateRow['state'] {
-  if (notAfter <= now) return 'expired'
-  if (notBefore > now) return 'not yet valid'
-  return notAfter - now < SOON ? 'expires soon' : 'valid'
 }
 
 /**
@@ -512,42 +281,4 @@ function placeOf(position: SourcePosition | undefined): Pick<DiagnosticRow, 'fil
 /** The settings in force, with what is secret hidden (AD-07). */
 export function settingsView(settings: Settings): Settings {
   return { ...settings, admin: { ...settings.admin, token: settings.admin.token === '' ? '' : '[redacted]' } }
-}
-
-/** The endpoints that get requests while they can be had. */
-export function usableEndpoints(upstream: Upstream): readonly Endpoint[] {
-  if (upstream.denied !== undefined) return []
-  return (listTiers(upstream)[0] ?? []).map((index) => upstream.endpoints[index]!)
-}
-
-function endpointState(endpoint: Endpoint, { denied }: Upstream): Pick<EndpointRow, 'state' | 'reason'> {
-  if (denied !== undefined) return { state: 'denied', reason: `${denied}: not allowed` }
-  if (endpoint.weight === 0) return { state: 'not ready', reason: 'weight 0' }
-  const { health } = endpoint
-  if (health && health.state !== 'healthy' && endpoint.serving) return { state: health.state, reason: health.reason }
-  if (endpoint.ready) return { state: 'ready', reason: explainRank(endpoint) }
-  if (!endpoint.serving) return { state: 'not ready', reason: endpoint.terminating ? 'terminating' : 'not ready' }
-  if (endpoint.terminating) return { state: 'draining', reason: 'terminating, still serving' }
-  return { state: 'not ready', reason: 'not ready' }
-}
-
-function explainRank({ backup, distant }: Endpoint): string {
-  if (backup) return 'backup: for when no other can be had'
-  return distant ? 'of another zone or node: for when none of this one can be had' : ''
-}
-
-/** An endpoint that was never used has no figures yet. */
-function printFigures(figures: EndpointFigures | undefined): NonNullable<EndpointRow['live']> {
-  const { inFlight = 0, requests = 0, failures = 0, lastFailure } = figures ?? {}
-  return {
-    inFlight,
-    requests,
-    failures,
-    lastFailure: lastFailure?.error.code,
-    lastFailureAt: lastFailure && printTime(lastFailure.at),
-  }
-}
-
-function printTime(time: number): string {
-  return Number.isFinite(time) ? new Date(time).toISOString() : ''
 }

@@ -88,9 +88,7 @@ export function parseServiceRange(cidr: string): AddressRange {
 
 /** The one spelling of an IP address that all compare by; throws for what is none. */
 export function canonicalAddress(address: string): string {
-  return ipaddr.parse(address).kind() === 'ipv4'
-    ? ipaddr.parse(address).toString()
-    : ipaddr.IPv6.parse(address).toRFC5952String()
+  return print(ipaddr.parse(address))
 }
 
 function parsePart(entry: string): Part {
@@ -137,6 +135,9 @@ function printAddress(value: bigint, family: Part['family']): string {
   const bytes: number[] = []
   for (let left = value, index = family === 'ipv4' ? 4 : 16; index > 0; index--, left >>= 8n)
     bytes.unshift(Number(left & 0xffn))
-  const address = ipaddr.fromByteArray(bytes)
-  return address.kind() === 'ipv4' ? address.toString() : (address as ipaddr.IPv6).toRFC5952String()
+  return print(ipaddr.fromByteArray(bytes))
+}
+
+function print(address: ipaddr.IPv4 | ipaddr.IPv6): string {
+  return 'toRFC5952String' in address ? address.toRFC5952String() : address.toString()
 }

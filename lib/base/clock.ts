@@ -16,3 +16,8 @@ export const systemClock: Clock = {
 export function printTime(milliseconds: number): string {
   return new Date(milliseconds).toTimeString().slice(0, 8)
 }
+
+/** ISO 8601, of milliseconds since the epoch; `''` for what is no time. */
+export function printIsoTime(milliseconds: number): string {
+  return Number.isFinite(milliseconds) ? new Date(milliseconds).toISOString() : ''
+}

@@ -6,11 +6,11 @@ export type Timers = {
 }
 
 /** Node's timers fire at once beyond this. */
-const MAX_MS = 2_147_483_647
+export const MAX_TIMER_MS = 2_147_483_647
 
 export const systemTimers: Timers = {
   after(milliseconds, run) {
-    const timer = setTimeout(run, Math.min(milliseconds, MAX_MS)).unref()
+    const timer = setTimeout(run, Math.min(milliseconds, MAX_TIMER_MS)).unref()
     return () => clearTimeout(timer)
   },
 }

@@ -1,7 +1,7 @@
 /** The resolvers that other names are looked up at: as the settings name them, or as the system's own file does. */
 import { readFile } from 'node:fs/promises'
-import { networkInterfaces } from 'node:os'
 import type { Clock } from '../base/clock.ts'
+import { listOwnAddresses } from '../base/own-addresses.ts'
 import { parseResolverAddress, type ResolverAddress, SYSTEM_RESOLVERS } from '../base/resolver-address.ts'
 
 const SYSTEM_FILE = '/etc/resolv.conf'
@@ -61,11 +61,7 @@ function isOwn({ address, port }: ResolverAddress, own: ResolverAddress): boolea
   if (port !== own.port) return false
   if (address === own.address) return true
   const isEverywhere = own.address === '::' || own.address === '0.0.0.0'
-  return isEverywhere && (address.startsWith('127.') || listOwnAddresses().includes(address))
-}
-
-function listOwnAddresses(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((entries) => (entries ?? []).map(({ address }) => address))
+  return isEverywhere && (address.startsWith('127.') || listOwnAddresses().some((each) => each.address === address))
 }
 
 async function readText(path: string): Promise<string> {

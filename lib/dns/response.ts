@@ -17,7 +17,7 @@ export type Response = Readonly<{
  * What UDP answers hold at most, whatever the client would take: above it packets are fragmented, and forged questions
  * would bring the one they are forged for more than they cost (DNS Flag Day 2020).
  */
-export const MAX_UDP_BYTES = 1232
+const MAX_UDP_BYTES = 1232
 const MIN_UDP_BYTES = 512
 export const MAX_TCP_BYTES = 65_535
 const OPT_BYTES = 11

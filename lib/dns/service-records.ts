@@ -1,5 +1,6 @@
 /** The records of one Service, as the Kubernetes DNS specification 1.1.0 has them (N2 to N12 of its rules). */
 import { isIP, isIPv4 } from 'node:net'
+import { isInGoodHealth } from '../model/health.ts'
 import type { ServiceView } from '../model/model.ts'
 import type { Endpoint, Upstream } from '../model/upstream.ts'
 import { addressBytes, dashedAddress, isSendable } from './name.ts'
@@ -50,8 +51,9 @@ class ServiceNames {
 
   make(upstreams: readonly (Upstream | undefined)[]): ServiceRecords {
     const { clusterIPs, ports, portless } = this.#service
-    const lists = [...upstreams.map((upstream) => upstream?.endpoints ?? []), portless]
-    const published = lists.map((endpoints) => endpoints.filter((each) => this.#isPublished(each)))
+    const published = [...upstreams, { endpoints: portless, inPanic: false }].map((list) =>
+      (list?.endpoints ?? []).filter((each) => this.#isPublished(each, list?.inPanic ?? false)),
+    )
     // Endpoints have names of their own under every Service, as CoreDNS has it; only those of a headless one are in SRV and PTR.
     for (const endpoint of published.flat()) this.#addEndpoint(endpoint)
     if (clusterIPs.length > 0) {
@@ -73,8 +75,10 @@ class ServiceNames {
   }
 
   /** Addresses alone: a name that is still to be resolved has none, and one that takes no traffic is none. */
-  #isPublished({ host, weight, ready }: Endpoint): boolean {
-    return isIP(host) !== 0 && weight > 0 && (ready || this.#service.publishNotReadyAddresses)
+  #isPublished(endpoint: Endpoint, inPanic: boolean): boolean {
+    const { host, weight, ready } = endpoint
+    const isWell = ready && (inPanic || isInGoodHealth(endpoint))
+    return isIP(host) !== 0 && weight > 0 && (isWell || this.#service.publishNotReadyAddresses)
   }
 
   /** N6 and N8. */

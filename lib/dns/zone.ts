@@ -1,7 +1,7 @@
 /** All names of the cluster, made once for each change of the model and looked up by questions. */
 import { isIP, isIPv4 } from 'node:net'
 import type { Model, ServiceView } from '../model/model.ts'
-import type { Upstream } from '../model/upstream.ts'
+import { findUpstreamKey, type Upstream } from '../model/upstream.ts'
 import { addressBytes, isWithin, reverseName } from './name.ts'
 import { A, AAAA, NS, PTR, type RecordData, type RecordSets, SOA, TXT } from './record.ts'
 import { makeServiceRecords, NOTHING, type ServiceRecords } from './service-records.ts'
@@ -69,9 +69,7 @@ export class ZoneBuilder {
 
   #makeRecords(service: ServiceView, all: Model['upstreams']): ServiceRecords {
     const { namespace, name, ports } = service
-    const upstreams = ports.map(({ port, protocol }) =>
-      all.get(`${namespace}/${name}:${port}${protocol === 'TCP' ? '' : `/${protocol}`}`),
-    )
+    const upstreams = ports.map((port) => all.get(findUpstreamKey(service, port)))
     const known = this.#known.get(service)
     if (known?.upstreams.every((each, index) => each === upstreams[index])) return known.records
     const records = makeServiceRecords(service, upstreams, `${name}.${namespace}.svc.${this.#origin}`)

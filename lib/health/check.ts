@@ -22,7 +22,6 @@ export type Check = Readonly<{
 const NONE: readonly Check[] = Object.freeze([])
 /** What the kubelet takes for success. */
 const READY_STATUSES = [{ from: 200, to: 399 }]
-const UDP = '/UDP'
 
 /** None for a name that is to be resolved yet, and for an address that no request may be sent to. */
 export function listChecks(
@@ -35,7 +34,7 @@ export function listChecks(
   if (upstream.guardAddresses && isPrivateAddress(host) !== undefined) return NONE
   if (health.check === 'auto') return (probes ?? []).map((probe) => checkOfPod(host, probe))
   // Nothing answers on a UDP port that no datagram of its protocol came to.
-  if (upstream.key.endsWith(UDP) && health.port === 0) return NONE
+  if (upstream.transport === 'UDP' && health.port === 0) return NONE
   const { interval, timeout, healthyThreshold, unhealthyThreshold } = health
   const limits = { interval, timeout, healthyThreshold, unhealthyThreshold }
   const place = { address: host, port: health.port || endpoint.port }

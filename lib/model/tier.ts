@@ -25,6 +25,12 @@ export function listTiers({
   return tiers.filter((tier) => tier.length > 0)
 }
 
+/** The endpoints that get requests while they can be had. */
+export function usableEndpoints(upstream: Upstream): readonly Endpoint[] {
+  if (upstream.denied !== undefined) return []
+  return (listTiers(upstream)[0] ?? []).map((index) => upstream.endpoints[index]!)
+}
+
 function chooseUsable(endpoints: readonly Endpoint[], among: readonly number[]): readonly number[] {
   const ready = among.filter((index) => endpoints[index]!.ready)
   if (ready.length > 0) return ready

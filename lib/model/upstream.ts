@@ -8,6 +8,26 @@ import type { PolicyOverrides } from '../service-settings.ts'
  */
 export type UpstreamKey = string & { readonly __brand?: 'UpstreamKey' }
 
+const EXTERNAL = ' (external)'
+
+/** The key of a Service port's upstream. */
+export function findUpstreamKey(
+  { namespace, name }: Readonly<{ namespace: string; name: string }>,
+  { port, protocol }: Readonly<{ port: number; protocol: string }>,
+): UpstreamKey {
+  return `${namespace}/${name}:${port}${protocol === 'TCP' ? '' : `/${protocol}`}`
+}
+
+/** That of its upstream for traffic from outside, where it has one. */
+export function findExternalKey(key: UpstreamKey): UpstreamKey {
+  return key + EXTERNAL
+}
+
+/** The key of the port's upstream for all other traffic. */
+export function dropScope(key: UpstreamKey): UpstreamKey {
+  return key.endsWith(EXTERNAL) ? key.slice(0, -EXTERNAL.length) : key
+}
+
 /** How the endpoint is spoken to, from the Service port's appProtocol (S14). */
 export type UpstreamProtocol = 'http' | 'https' | 'h2c'
 

@@ -1,7 +1,7 @@
 /** One name to its addresses, as getaddrinfo orders its sources (hosts file, DNS, the rest), but with the TTL that it hides. */
 import { lookup, Resolver } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os'
+import { listOwnAddresses } from '../base/own-addresses.ts'
 import type { HostsFile } from './hosts-file.ts'
 
 export type Resolution = Readonly<{
@@ -106,7 +106,7 @@ function findLocal(name: string, inFile: readonly string[]): readonly string[] {
 }
 
 function listLoopbacks(): readonly string[] {
-  return listOwn().some(({ address }) => address === '::1') ? ['127.0.0.1', '::1'] : ['127.0.0.1']
+  return listOwnAddresses().some(({ address }) => address === '::1') ? ['127.0.0.1', '::1'] : ['127.0.0.1']
 }
 
 function codeOf(error: unknown): string {
@@ -131,11 +131,7 @@ function dropUnreachable(addresses: readonly string[]): readonly string[] {
 }
 
 function hasIPv6(): boolean {
-  return listOwn().some(({ family, internal, address }) => {
+  return listOwnAddresses().some(({ family, internal, address }) => {
     return family === 'IPv6' && !internal && !/^fe[89ab]/i.test(address)
   })
-}
-
-function listOwn(): readonly NetworkInterfaceInfo[] {
-  return Object.values(networkInterfaces()).flatMap((each) => each ?? [])
 }

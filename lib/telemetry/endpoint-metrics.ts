@@ -20,8 +20,8 @@ export type EndpointSample = Readonly<{
   failures: number
 }>
 
-/** The labels of all those that have no series of their own. */
-const OTHERS = 'others'
+/** All those that have no series of their own. */
+const OTHERS: EndpointSample = { upstream: 'others', endpoint: 'others', inFlight: 0, requests: 0, failures: 0 }
 
 export class EndpointMetrics {
   readonly #limit: number
@@ -34,13 +34,25 @@ export class EndpointMetrics {
 
   /** A sample for each endpoint, `limit` at most, those first that had one before; the rest is one sample together. */
   sample(figures: Iterable<EndpointFigures>): readonly EndpointSample[] {
-    const all = [...figures].map(describe)
+    const all = addUp(figures)
     const known = all.filter((each) => this.#own.has(nameOf(each)))
     const others = all.filter((each) => !this.#own.has(nameOf(each)))
     const own = [...known, ...others.splice(0, this.#limit - known.length)]
     this.#own = new Set(own.map(nameOf))
-    return others.length === 0 ? own : [...own, add(others)]
+    return others.length === 0 ? own : [...own, others.reduce(add, OTHERS)]
   }
+}
+
+/** One for each upstream and address: several names, or spoken to in several ways, may lead to one. */
+function addUp(figures: Iterable<EndpointFigures>): readonly EndpointSample[] {
+  const found = new Map<string, EndpointSample>()
+  for (const each of figures) {
+    const sample = describe(each)
+    const name = nameOf(sample)
+    const known = found.get(name)
+    found.set(name, known ? add(known, sample) : sample)
+  }
+  return [...found.values()]
 }
 
 function describe({ identity, inFlight, requests, failures }: EndpointFigures): EndpointSample {
@@ -52,12 +64,11 @@ function nameOf({ upstream, endpoint }: EndpointSample): string {
   return `${upstream} ${endpoint}`
 }
 
-function add(samples: readonly EndpointSample[]): EndpointSample {
-  const sum = { upstream: OTHERS, endpoint: OTHERS, inFlight: 0, requests: 0, failures: 0 }
-  for (const { inFlight, requests, failures } of samples) {
-    sum.inFlight += inFlight
-    sum.requests += requests
-    sum.failures += failures
+function add(sum: EndpointSample, { inFlight, requests, failures }: EndpointSample): EndpointSample {
+  return {
+    ...sum,
+    inFlight: sum.inFlight + inFlight,
+    requests: sum.requests + requests,
+    failures: sum.failures + failures,
   }
-  return sum
 }

@@ -67,9 +67,6 @@ export type Metrics = {
   readonly contentType: string
 }
 
-/** Most endpoints that have series of their own, so that a large configuration costs a scrape no more. */
-const MAX_ENDPOINTS = 2_000
-
 type Sample = { metricName?: string; labels: Record<string, string | number>; value: number }
 
 export type MetricsOptions = {
@@ -81,7 +78,7 @@ export type MetricsOptions = {
 }
 
 export function createMetrics(options: MetricsOptions): Metrics {
-  const { counts } = options
+  const { counts, endpointSeries = 0 } = options
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
 
@@ -166,7 +163,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     figures?.logLinesDropped ? [{ labels: {}, value: figures.logLinesDropped() }] : [],
   )
 
-  const endpoints = new EndpointMetrics(options.endpointSeries ?? 0)
+  const endpoints = new EndpointMetrics(endpointSeries)
   const defineOfEndpoints = (
     type: 'counter' | 'gauge',
     name: string,
@@ -246,7 +243,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     ({ cpuSeconds }) => cpuSeconds,
   )
 
-  const health = () => takeSome(figures?.health?.() ?? [], MAX_ENDPOINTS)
+  const health = () => takeSome(figures?.health?.() ?? [], endpointSeries)
   define('gauge', 'portico_endpoint_healthy', 'Whether an endpoint whose health is watched may get requests.', () =>
     health().map(({ upstream, endpoint, isHealthy }) => ({ labels: { upstream, endpoint }, value: isHealthy ? 1 : 0 })),
   )
@@ -263,8 +260,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'counter',
     'portico_upstream_panics_total',
     'How often so few endpoints were in good health that all ready ones got requests.',
-    () =>
-      takeSome(figures?.panics?.() ?? [], MAX_ENDPOINTS).map(([upstream, value]) => ({ labels: { upstream }, value })),
+    () => [...(figures?.panics?.() ?? [])].map(([upstream, value]) => ({ labels: { upstream }, value })),
   )
 
   define('counter', 'portico_config_reloads_total', 'Configurations read, the first included.', () => [

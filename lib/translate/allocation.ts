@@ -72,6 +72,11 @@ export class NumberSpace {
   }
 }
 
+/** How many of the lowest numbers are for those who write them: this part of the space, 16 at least (S34). */
+export function findStaticBand(size: number, part: number, most: number): number {
+  return size <= 16 ? 0 : Math.min(Math.max(16, Math.floor(size / part)), most)
+}
+
 /** How the numbers of a space are written. */
 export type Notation = Readonly<{ print: (number: number) => string; parse: (value: string) => number | undefined }>
 

@@ -2,10 +2,8 @@
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
-import { SERVICE_SETTINGS_BY_ANNOTATION } from '../service-settings.ts'
+import { ANNOTATION_DOMAIN, SERVICE_SETTINGS_BY_ANNOTATION } from '../service-settings.ts'
 import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from './listener-option.ts'
-
-const DOMAIN = 'portico.dev/'
 
 /** Each annotation with the kinds it stands on. */
 const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
@@ -22,7 +20,7 @@ const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
 /** Reports annotations under portico.dev/ that mean nothing where they stand. */
 export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList): void {
   for (const name of Object.keys(resource.meta.annotations)) {
-    if (!name.startsWith(DOMAIN)) continue
+    if (!name.startsWith(ANNOTATION_DOMAIN)) continue
     const kinds = KNOWN.get(name)
     if (kinds?.includes(resource.kind)) continue
     const nearest = findNearest(name, KNOWN.keys())

@@ -3,7 +3,7 @@ import { type AddressRange, canonicalAddress, parseServiceRange } from '../base/
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import type { FieldPath } from '../base/position.ts'
 import { printName, printResource, type Service } from '../kubernetes/resource.ts'
-import { type Ledger, NumberSpace } from './allocation.ts'
+import { findStaticBand, type Ledger, NumberSpace } from './allocation.ts'
 
 /** Whether a Service has a clusterIP. */
 export function hasClusterAddress({ type, headless }: Service): boolean {
@@ -21,7 +21,7 @@ export function assignClusterAddresses(
   diagnostics: DiagnosticList,
 ): ReadonlyMap<Service, string> {
   const range = findRange(cidr)
-  const space = new NumberSpace(range.size, findStaticBand(range.size))
+  const space = new NumberSpace(range.size, findStaticBand(range.size, 16, 256))
   const holders = new Map<number, Service>()
   const found = new Map<Service, string>()
   const open: Service[] = []
@@ -62,11 +62,6 @@ let lastRange: Readonly<{ cidr: string; range: AddressRange }> | undefined
 function findRange(cidr: string): AddressRange {
   if (lastRange?.cidr !== cidr) lastRange = { cidr, range: parseServiceRange(cidr) }
   return lastRange.range
-}
-
-/** min(max(16, size/16), 256) of the lowest addresses are for those who write them (S34). */
-export function findStaticBand(size: number): number {
-  return size <= 16 ? 0 : Math.min(Math.max(16, Math.floor(size / 16)), 256)
 }
 
 function nameOf({ meta }: Service): string {

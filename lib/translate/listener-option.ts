@@ -2,30 +2,23 @@
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { printResource, type Service, type ServicePort } from '../kubernetes/resource.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
+import { readAppProtocol } from './app-protocol.ts'
 
 export const LAYER_ANNOTATION = 'portico.dev/layer'
 export const PROXY_PROTOCOL_ANNOTATION = 'portico.dev/accept-proxy-protocol'
 
-/** appProtocols that are HTTP/1.1, and whether TLS is around it. All others, h2c and grpc included, pass untouched as L4. */
-const HTTP: ReadonlyMap<string, { tls: boolean }> = new Map([
-  ['http', { tls: false }],
-  ['ws', { tls: false }],
-  ['kubernetes.io/ws', { tls: false }],
-  ['https', { tls: true }],
-  ['wss', { tls: true }],
-  ['kubernetes.io/wss', { tls: true }],
-])
-
 /** How one port is listened on. Values that mean nothing count as not written. */
 export function readListenerOptions(
   service: Service,
-  { protocol, appProtocol }: ServicePort,
+  port: ServicePort,
 ): Pick<ServiceListener, 'layer' | 'tls' | 'proxyProtocol'> {
   const { [LAYER_ANNOTATION]: written, [PROXY_PROTOCOL_ANNOTATION]: proxy } = service.meta.annotations
-  const http = HTTP.get(appProtocol?.toLowerCase() ?? '')
-  const isHttp = written === 'L7' || (http !== undefined && written !== 'L4')
-  const layer = isHttp && protocol === 'TCP' ? 'L7' : 'L4'
-  return { layer, tls: layer === 'L7' && http?.tls === true, proxyProtocol: protocol === 'TCP' && proxy === 'true' }
+  const spoken = readAppProtocol(port)
+  // What is not HTTP/1.1, h2c and grpc included, passes untouched.
+  const isHttp = written === 'L7' || (spoken !== undefined && written !== 'L4')
+  const isTcp = port.protocol === 'TCP'
+  const layer = isHttp && isTcp ? 'L7' : 'L4'
+  return { layer, tls: layer === 'L7' && spoken === 'https', proxyProtocol: isTcp && proxy === 'true' }
 }
 
 /** Reports values of the two annotations that mean nothing. */

@@ -71,7 +71,7 @@ export class ListenerSet {
     for (const [service, exposure] of exposures) {
       if (exposure.openings.length === 0) continue
       const own = upstreams.of(service)
-      const inputs = [exposure, ...exposure.openings.map((opening) => findUpstreamKey(own, opening))]
+      const inputs = [exposure, ...exposure.openings.map((opening) => findKey(own, opening))]
       lists.push(this.#listeners.get(service, inputs, () => makeListeners(service, own, exposure)))
     }
     this.#listeners.sweep()
@@ -80,7 +80,7 @@ export class ListenerSet {
 }
 
 /** Traffic from outside has a policy of its own (S21). */
-function findUpstreamKey(upstreams: ServiceUpstreams, { kind, servicePort }: Opening): string {
+function findKey(upstreams: ServiceUpstreams, { kind, servicePort }: Opening): string {
   return upstreams.get(servicePort, kind === 'ClusterIP' ? 'internal' : 'external').upstream.key
 }
 
@@ -99,7 +99,7 @@ function makeListeners(
       ...readListenerOptions(service, servicePort),
       address,
       port,
-      upstream: findUpstreamKey(upstreams, opening),
+      upstream: findKey(upstreams, opening),
       // As kube-proxy has it: of the addresses of a Service, the load balancer's alone (S20).
       sourceRanges: kind === 'LoadBalancer' ? service.loadBalancerSourceRanges : NO_RANGES,
       service: Object.freeze({ namespace, name }),

@@ -4,7 +4,7 @@ import type { PortRange } from '../base/port-range.ts'
 import { parsePortRange, printPortRange } from '../base/port-range.ts'
 import type { FieldPath } from '../base/position.ts'
 import { printResource, type Service, type ServicePort } from '../kubernetes/resource.ts'
-import { type Ledger, NumberSpace } from './allocation.ts'
+import { findStaticBand, type Ledger, NumberSpace } from './allocation.ts'
 
 /** The nodePorts of one Service. */
 export type NodePorts = Readonly<{
@@ -41,7 +41,7 @@ export function assignNodePorts(
 ): ReadonlyMap<Service, NodePorts> {
   const range = parsePortRange(text) as PortRange
   const size = range.last - range.first + 1
-  const space = new NumberSpace(size, findStaticBand(size))
+  const space = new NumberSpace(size, findStaticBand(size, 32, 128))
   const holders = new Map<string, Holder>()
   const taken = new Map<Service, { ports: (number | undefined)[]; healthCheck: number | undefined }>()
   const own = services.filter(isNodePortType)
@@ -106,11 +106,6 @@ export function assignNodePorts(
   }
   reportExhausted([...without], range, diagnostics)
   return taken
-}
-
-/** min(max(16, size/32), 128) of the lowest ports are for those who write them (S34). */
-export function findStaticBand(size: number): number {
-  return size <= 16 ? 0 : Math.min(Math.max(16, Math.floor(size / 32)), 128)
 }
 
 function wantsNumber(service: Service, { nodePort }: ServicePort): boolean {

@@ -2,7 +2,7 @@
 import { compareText } from '../base/order.ts'
 import type { Service } from '../kubernetes/resource.ts'
 import type { ServiceView } from '../model/model.ts'
-import type { Endpoint } from '../model/upstream.ts'
+import { type Endpoint, findUpstreamKey } from '../model/upstream.ts'
 import { type Exposure, PENDING } from './exposure.ts'
 import { isSameList, KeyOrder, Memo } from './memo.ts'
 import type { ServiceUpstreams, TranslatedUpstream } from './upstream.ts'
@@ -74,9 +74,7 @@ function viewService(
 ): ServiceView {
   const { namespace, name } = service.meta
   const listed = service.ports.filter(({ protocol }) => protocol !== 'SCTP')
-  const tails = listed.map(({ port, protocol }) => `${port}${protocol === 'UDP' ? '/UDP' : ''}`)
-  const keys = new Set([...tails, ...routed.map(String)])
-  const prefix = `${namespace}/${name}:`
+  const ports = [...listed, ...routed.map((port) => ({ port, protocol: 'TCP' }))]
   return Object.freeze({
     namespace,
     name,
@@ -100,7 +98,7 @@ function viewService(
       ),
     ),
     selector: service.selector ?? {},
-    upstreams: Object.freeze([...keys].map((port) => prefix + port)),
+    upstreams: Object.freeze([...new Set(ports.map((port) => findUpstreamKey(service.meta, port)))]),
     ...(exposure !== undefined && exposure.healthChecks.length > 0 && { healthChecks: listHealthChecks(exposure) }),
     position: service.origin.locate(['metadata', 'name']),
   })

@@ -7,8 +7,10 @@ import type { DiagnosticList } from '../base/diagnostics.ts'
 import { compareText } from '../base/order.ts'
 import { type Pod, printResource, type Service, type ServicePort } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
-import type { Endpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
+import { listTiers } from '../model/tier.ts'
+import { type Endpoint, findExternalKey, findUpstreamKey, type Upstream, type UpstreamKey } from '../model/upstream.ts'
 import type { PolicyOverrides } from '../service-settings.ts'
+import { APP_PROTOCOLS, readAppProtocol } from './app-protocol.ts'
 import { EndpointFinder } from './endpoint.ts'
 import { createEndpoint } from './endpoint-override.ts'
 import { KeyOrder, Memo } from './memo.ts'
@@ -27,16 +29,6 @@ export type TranslatedUpstream = Readonly<{
   /** No endpoint of it can be used. */
   isEmpty: boolean
 }>
-
-/** What each appProtocol that can be spoken means (S14); no appProtocol is HTTP/1.1. */
-const PROTOCOLS: ReadonlyMap<string, UpstreamProtocol> = new Map([
-  ['http', 'http'],
-  ['ws', 'http'],
-  ['kubernetes.io/ws', 'http'],
-  ['https', 'https'],
-  ['wss', 'https'],
-  ['kubernetes.io/wss', 'https'],
-])
 
 const NONE: readonly never[] = Object.freeze([])
 /** Joins slices without ports, and every Pod. */
@@ -120,7 +112,7 @@ export class ServiceUpstreams {
       : this.#finder.find(service, port)
     this.#commandProbed ??= found.commandProbed
     const upstream: Upstream = Object.freeze({
-      key: `${namespace}/${name}:${port.port}${port.protocol === 'UDP' ? '/UDP' : ''}`,
+      key: findUpstreamKey(service.meta, port),
       service: Object.freeze({
         namespace,
         name,
@@ -129,13 +121,13 @@ export class ServiceUpstreams {
       }),
       port: Object.freeze({ number: port.port, name: port.name, targetPort: port.targetPort }),
       ...(port.protocol === 'UDP' && { transport: 'UDP' as const }),
-      protocol: PROTOCOLS.get(port.appProtocol?.toLowerCase() ?? 'http') ?? 'http',
+      protocol: readAppProtocol(port) ?? 'http',
       endpoints: Object.freeze(found.endpoints.map((endpoint) => Object.freeze(endpoint))),
       denied: external && !allowPrivate ? findDenial(service) : undefined,
       guardAddresses: external && !allowPrivate,
       policy: this.#policy,
     })
-    const isEmpty = !upstream.endpoints.some(isUsable)
+    const isEmpty = listTiers(upstream).length === 0
     return Object.freeze({ upstream, service, port, gap: found.gap, isListed, isEmpty })
   }
 
@@ -149,11 +141,11 @@ export class ServiceUpstreams {
       if (isDeepStrictEqual(found.endpoints, listed.upstream.endpoints)) continue
       const upstream: Upstream = Object.freeze({
         ...listed.upstream,
-        key: `${listed.upstream.key} (external)`,
+        key: findExternalKey(listed.upstream.key),
         scope: 'external',
         endpoints: Object.freeze(found.endpoints.map((endpoint) => Object.freeze(endpoint))),
       })
-      const isEmpty = !upstream.endpoints.some(isUsable)
+      const isEmpty = listTiers(upstream).length === 0
       this.#external.set(listed, Object.freeze({ ...listed, upstream, gap: found.gap, isEmpty }))
     }
   }
@@ -206,8 +198,8 @@ export function isNotable({ service, port, isListed }: TranslatedUpstream): bool
   return !isListed || service.type === 'ExternalName' || !isSpoken(port)
 }
 
-function isSpoken({ appProtocol }: ServicePort): boolean {
-  return appProtocol === undefined || PROTOCOLS.has(appProtocol.toLowerCase())
+function isSpoken(port: ServicePort): boolean {
+  return port.appProtocol === undefined || readAppProtocol(port) !== undefined
 }
 
 /** Reports, for an upstream that a route leads to, what its endpoints cannot be spoken to in. */
@@ -219,13 +211,9 @@ export function reportProtocol({ service, port }: TranslatedUpstream, diagnostic
     {
       position: service.origin.locate(['spec', 'ports', port.index, 'appProtocol']),
       resource: printResource(service),
-      help: `supported are ${[...PROTOCOLS.keys()].join(', ')}`,
+      help: `supported are ${APP_PROTOCOLS.join(', ')}`,
     },
   )
-}
-
-function isUsable({ ready, serving, terminating, weight }: Endpoint): boolean {
-  return weight > 0 && (ready || (serving && terminating))
 }
 
 /** Why a Service of type ExternalName may not be reached, where it may not (S33). */

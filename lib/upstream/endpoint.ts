@@ -55,7 +55,8 @@ export class EndpointState {
   latency: Latency | undefined = undefined
   #loadObserver: LoadObserver | undefined = undefined
   #loadSlot = 0
-  readonly #failureWatch: FailureWatch
+  /** Made at the first failure, unless answers count too: most endpoints never need one. */
+  #failureWatch: FailureWatch | undefined = undefined
   /** The Host line that requests have there; `''` where it is the client's. Holds from `acquire` on. */
   hostLine: string = ''
   /** All that may be used of the addresses of its name, itself among them, under the newest snapshot; none where there is no other. */
@@ -71,11 +72,6 @@ export class EndpointState {
     this.key = identity.key
     this.label = printEndpointAddress(identity.host, identity.port)
     this.#surroundings = surroundings
-    const { clock, policy, onTrouble } = surroundings
-    const { upstream, host, port, name } = identity
-    this.#failureWatch = new FailureWatch(clock, policy, (reason) =>
-      onTrouble({ upstream, host, port, ...(name && { name }), reason }),
-    )
   }
 
   /** Connections open or being opened. */
@@ -121,17 +117,19 @@ export class EndpointState {
   /** It answered: status, and milliseconds from the try to the head of the answer. */
   recordAnswer(status: number, ms: number): void {
     this.latency?.answer(status, ms)
-    this.#failureWatch.answer(status)
+    if (this.#failureWatch !== undefined || this.#surroundings.policy().ejection.errorRate > 0) {
+      this.#watchFailures().answer(status)
+    }
   }
 
   /** All of its answer came. */
   recordEnd(): void {
-    this.#failureWatch.end()
+    this.#failureWatch?.end()
   }
 
   recordFailure(error: GatewayError): void {
     this.failures++
-    this.#failureWatch.failure(error)
+    this.#watchFailures().failure(error)
     if (error.fault === 'upstream') this.latency?.fail()
     this.lastFailure = { error, at: this.#surroundings.clock.now() }
   }
@@ -159,6 +157,15 @@ export class EndpointState {
     this.#pool = undefined
     this.#policy = undefined
     this.#siblings = NOBODY
+  }
+
+  #watchFailures(): FailureWatch {
+    if (this.#failureWatch !== undefined) return this.#failureWatch
+    const { clock, policy, onTrouble } = this.#surroundings
+    const { upstream, host, port, name } = this.identity
+    const report = (reason: string): void => onTrouble({ upstream, host, port, ...(name && { name }), reason })
+    this.#failureWatch = new FailureWatch(clock, policy, report)
+    return this.#failureWatch
   }
 
   /** Each of those that can be reached has its turn, so that none carries all that another one cannot. */

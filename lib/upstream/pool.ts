@@ -1,4 +1,5 @@
 /** One upstream while its snapshot lives: picks an endpoint for each request. HOT */
+import { isDeepStrictEqual } from 'node:util'
 import { GatewayError } from '../base/errors.ts'
 import { isEligible } from '../model/health.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
@@ -6,7 +7,7 @@ import type { UpstreamPolicy } from '../service-settings.ts'
 import { type Affinity, type AnswerContext, ClientAffinity, CookieAffinity } from './affinity.ts'
 import type { Balancer, Candidate } from './balancer/balancer.ts'
 import { createBalancer } from './balancer/create.ts'
-import { type CandidateTier, chooseCandidates } from './candidates.ts'
+import type { CandidateTier } from './candidates.ts'
 import type { Circuit } from './circuit.ts'
 import type { EndpointState } from './endpoint.ts'
 import type { PickContext } from './pick-context.ts'
@@ -26,15 +27,19 @@ export class UpstreamPool {
   #affinity: Affinity | undefined = undefined
   /** What these were made for. */
   #policy: UpstreamPolicy | undefined = undefined
-  #fit = ''
   /** When the weights of a slow start are to be looked at again, by the monotonic clock. */
   #reweighAt = Number.POSITIVE_INFINITY
 
-  constructor(upstream: Upstream, states: readonly EndpointState[], state: UpstreamState) {
+  constructor(
+    upstream: Upstream,
+    states: readonly EndpointState[],
+    tiers: readonly CandidateTier[],
+    state: UpstreamState,
+  ) {
     this.upstream = upstream
     this.states = states
     this.#state = state
-    this.#tiers = chooseCandidates(upstream, states)
+    this.#tiers = tiers
     state.newestPool = this
     noteMembers(this.#tiers, state.endpoints, state.clock.monotonic())
   }
@@ -105,15 +110,9 @@ export class UpstreamPool {
 
   /** Settings are another object at each reload: only what differs in what this is made of counts. */
   #adopt(policy: UpstreamPolicy): void {
-    const { balancer, hash, affinity, slowStart } = policy
-    const fit = JSON.stringify([balancer, hash, affinity, slowStart])
+    const before = this.#policy
     this.#policy = policy
-    if (fit === this.#fit) return
-    this.#fit = fit
-    this.#clear()
-  }
-
-  #clear(): void {
+    if (before && isDeepStrictEqual(listChoices(before), listChoices(policy))) return
     this.#affinity = this.#createAffinity()
     this.#rebalance()
   }
@@ -176,4 +175,9 @@ export class UpstreamPool {
     const why = `${label}: ${first.health?.reason}`
     return explain(`: none of ${eligible.length} ready endpoints is in good health (${why})`)
   }
+}
+
+/** What affinity and balancers are made of. */
+function listChoices({ balancer, hash, affinity, slowStart }: UpstreamPolicy): readonly unknown[] {
+  return [balancer, hash, affinity, slowStart]
 }

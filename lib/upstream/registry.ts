@@ -7,6 +7,7 @@ import type { Endpoint, EndpointTrouble, Upstream, UpstreamKey } from '../model/
 import type { UpstreamPolicy } from '../service-settings.ts'
 import type { Settings } from '../settings-table.ts'
 import { Authorities } from './authorities.ts'
+import { type CandidateTier, chooseCandidates } from './candidates.ts'
 import type { CircuitFlip, CircuitState } from './circuit.ts'
 import type { UpstreamTls } from './connect.ts'
 import { type EndpointIdentity, EndpointState, type EndpointSurroundings } from './endpoint.ts'
@@ -77,8 +78,9 @@ export class EndpointRegistry {
       }
       return known
     })
-    introduceSiblings(upstream.endpoints, states)
-    const pool = new UpstreamPool(upstream, states, state)
+    const tiers = chooseCandidates(upstream, states)
+    introduceSiblings(tiers, states)
+    const pool = new UpstreamPool(upstream, states, tiers, state)
     // Whoever waits may find room at an endpoint that is new.
     state.queue.notify()
     return pool
@@ -155,18 +157,20 @@ function identify(upstream: Upstream, endpoint: Endpoint): EndpointIdentity {
   return { key, upstream: upstream.key, protocol, host, port, name, serverName }
 }
 
-/** Of the addresses of one name, those that may have requests know of each other. `states` stand beside `endpoints`. */
-function introduceSiblings(endpoints: readonly Endpoint[], states: readonly EndpointState[]): void {
+/** Of the addresses of one name, those that may have requests know of each other. */
+function introduceSiblings(tiers: readonly CandidateTier[], states: readonly EndpointState[]): void {
   const named = new Map<string, EndpointState[]>()
-  for (const [index, { name, port, weight, ready, health }] of endpoints.entries()) {
-    const isUsable = ready && weight > 0 && (health === undefined || health.state === 'healthy')
-    if (name === undefined || !isUsable) continue
-    const key = `${name} ${port}`
-    const siblings = named.get(key)
-    if (siblings) siblings.push(states[index]!)
-    else named.set(key, [states[index]!])
+  for (const tier of tiers) {
+    for (const { state } of tier) {
+      const { name, port } = state.identity
+      if (name === '') continue
+      const siblings = named.get(`${name} ${port}`)
+      if (siblings) siblings.push(state)
+      else named.set(`${name} ${port}`, [state])
+    }
   }
-  for (const [index, { name, port }] of endpoints.entries()) {
-    states[index]!.meet(name === undefined ? [] : (named.get(`${name} ${port}`) ?? []))
+  for (const state of states) {
+    const { name, port } = state.identity
+    if (name !== '') state.meet(named.get(`${name} ${port}`) ?? [])
   }
 }

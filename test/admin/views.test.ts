@@ -1,14 +1,8 @@
 /** The views over a small model: order, states, and what is left out. */
 import t from 'tap'
-import {
-  certificatesView,
-  diagnosticsView,
-  endpointsView,
-  listenersView,
-  routesView,
-  servicesView,
-  settingsView,
-} from '../../lib/admin/views.ts'
+import { certificatesView } from '../../lib/admin/certificate-view.ts'
+import { endpointsView } from '../../lib/admin/endpoint-view.ts'
+import { diagnosticsView, listenersView, routesView, servicesView, settingsView } from '../../lib/admin/views.ts'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
 import type { CertificateBinding } from '../../lib/model/certificate.ts'

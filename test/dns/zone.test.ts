@@ -35,6 +35,24 @@ t.test('a Service that did not change keeps its records, and one that did has ne
   t.match(third.find('_pg._tcp.db.default.svc.corp.test')?.get(33), [{ target: '127-0-0-1.db.default.svc.corp.test' }])
 })
 
+t.test('an endpoint in bad health has no name, as long as health is looked at', async (t) => {
+  const find = (change: object, serviceChange: object = {}) => {
+    const { model } = translateText(HEADLESS)
+    const upstream = model.upstreams.get('default/db:5432')!
+    const health = { state: 'unhealthy', reason: 'refused', since: 0 } as const
+    const endpoints = [
+      { ...upstream.endpoints[0]!, health },
+      { ...upstream.endpoints[0]!, host: '127.0.0.2' },
+    ]
+    const upstreams = new Map([[upstream.key, { ...upstream, endpoints, ...change }]])
+    const services = model.services.map((service) => ({ ...service, ...serviceChange }))
+    return build(new ZoneBuilder(), { services, upstreams }).find(DB)?.get(1)?.length
+  }
+  t.equal(find({}), 1)
+  t.equal(find({ inPanic: true }), 2)
+  t.equal(find({}, { publishNotReadyAddresses: true }), 2)
+})
+
 t.test('UDP ports have upstreams of their own', async (t) => {
   const { model } = translateText(HEADLESS.replace('{name: pg, port: 5432}', '{name: pg, port: 5432, protocol: UDP}'))
   const template = translateText(HEADLESS).model.upstreams.get('default/db:5432')!

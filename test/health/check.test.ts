@@ -111,13 +111,9 @@ t.test('names, and addresses that no request may go to, are not asked', async (t
   const upstream = makeUpstream('web', { endpoints: [80], policy })
   const merged = mergePolicy(makeSettings().upstream, policy)
   t.same(listChecks({ ...upstream, denied: 'loopback' }, upstream.endpoints[0]!, merged), [])
-  t.same(listChecks({ ...upstream, key: 'default/dns:53/UDP' }, upstream.endpoints[0]!, merged), [])
+  t.same(listChecks({ ...upstream, transport: 'UDP' }, upstream.endpoints[0]!, merged), [])
   t.match(
-    listChecks(
-      { ...upstream, key: 'default/dns:53/UDP' },
-      upstream.endpoints[0]!,
-      mergePolicy(merged, { 'health.port': 8080 }),
-    ),
+    listChecks({ ...upstream, transport: 'UDP' }, upstream.endpoints[0]!, mergePolicy(merged, { 'health.port': 8080 })),
     [{ probe: { port: 8080 } }],
   )
 })

@@ -72,8 +72,3 @@ export async function startFaultyServer(
   t.teardown(stop)
   return faulty
 }
-
-/** Waits for what is to happen; the test's own time limit ends it. */
-export async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await sleep(5)
-}

@@ -6,7 +6,8 @@ import type { Upstreams } from '../../lib/observation.ts'
 import { FakeTime } from '../helpers/fake-time.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { makeUpstream, type UpstreamWords } from '../helpers/snapshot.ts'
-import { startFaultyServer, until } from './faulty-server.ts'
+import { until } from '../helpers/until.ts'
+import { startFaultyServer } from './faulty-server.ts'
 
 type Words = Readonly<Record<string, UpstreamWords>>
 

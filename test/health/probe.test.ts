@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type HttpProbe, type Probe, runProbe } from '../../lib/health/probe.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
-import { startFaultyServer, until } from './faulty-server.ts'
+import { until } from '../helpers/until.ts'
+import { startFaultyServer } from './faulty-server.ts'
 import { startGrpcHealthServer } from './grpc-health-server.ts'
 
 const READY = [{ from: 200, to: 399 }]

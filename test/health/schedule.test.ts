@@ -2,7 +2,8 @@ import t, { type Test } from 'tap'
 import type { Check } from '../../lib/health/check.ts'
 import { CheckSchedule, type RunningCheck } from '../../lib/health/schedule.ts'
 import { FakeTime } from '../helpers/fake-time.ts'
-import { startFaultyServer, until } from './faulty-server.ts'
+import { until } from '../helpers/until.ts'
+import { startFaultyServer } from './faulty-server.ts'
 
 function makeCheck(port: number, changes: Partial<Check> = {}): Check {
   const probe = {

@@ -1,8 +1,7 @@
-/** A DNS server on UDP that answers what it is told to: addresses with a TTL, nothing at all, or a failure. */
-import { createSocket, type RemoteInfo } from 'node:dgram'
-import { isIP } from 'node:net'
-import ipaddr from 'ipaddr.js'
+/** A DNS server that answers what it is told to: addresses with a TTL, nothing at all, or a failure. */
 import type { Test } from 'tap'
+import { addressBytes, readName } from '../../lib/dns/name.ts'
+import { answer, startFakeResolver } from '../dns/fake-resolver.ts'
 
 /** `nothing` is a name without addresses; `silent` is no answer. A name that is not there does not exist. */
 export type DnsAnswer = Readonly<{ addresses: readonly string[]; ttl?: number }> | 'nothing' | 'servfail' | 'silent'
@@ -18,34 +17,40 @@ export type DnsServer = {
   nextQuestion(name: string): Promise<void>
 }
 
-const A = 1
-const AAAA = 28
+const KINDS: ReadonlyMap<number, string> = new Map([
+  [1, 'A'],
+  [28, 'AAAA'],
+])
+const HEADER_BYTES = 12
 const NOERROR = 0
 const SERVFAIL = 2
 const NXDOMAIN = 3
 
 export async function startDnsServer(t: Test, answers: Readonly<Record<string, DnsAnswer>> = {}): Promise<DnsServer> {
-  const socket = createSocket('udp4')
   const known = new Map(Object.entries(answers))
   const asked: string[] = []
   const waiting = new Set<() => void>()
-  socket.on('message', (query, from) => {
-    const { name, type, end } = readQuestion(query)
-    const kind = type === A ? 'A' : type === AAAA ? 'AAAA' : String(type)
+  const { port } = await startFakeResolver(t, ({ message }, reply) => {
+    const { name, end } = readName(message, HEADER_BYTES, false)
+    const type = message.readUInt16BE(end)
+    const kind = KINDS.get(type) ?? String(type)
     asked.push(`${name} ${kind}`)
     for (const wake of [...waiting]) wake()
-    respond(
-      socket.send.bind(socket),
-      from,
-      query.subarray(0, end),
-      type,
-      known.get(`${name} ${kind}`) ?? known.get(name),
+    const given = known.get(`${name} ${kind}`) ?? known.get(name)
+    if (given === 'silent') return
+    const code = given === undefined ? NXDOMAIN : given === 'servfail' ? SERVFAIL : NOERROR
+    const { addresses, ttl = 60 } = typeof given === 'object' ? given : { addresses: [] }
+    const records = addresses.map((address) => ({ name, type, ttl, data: Buffer.from(addressBytes(address)) }))
+    reply(
+      answer(
+        message,
+        records.filter(({ data }) => kind === (data.length === 4 ? 'A' : 'AAAA')),
+        code,
+      ),
     )
   })
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve))
-  t.teardown(() => new Promise<void>((resolve) => socket.close(resolve)))
   return {
-    address: `127.0.0.1:${socket.address().port}`,
+    address: `127.0.0.1:${port}`,
     answers: known,
     asked,
     async nextQuestion(name) {
@@ -63,46 +68,4 @@ export async function startDnsServer(t: Test, answers: Readonly<Record<string, D
       }
     },
   }
-}
-
-function readQuestion(query: Buffer): Readonly<{ name: string; type: number; end: number }> {
-  const labels: string[] = []
-  let at = 12
-  for (let length = query[at]!; length > 0; length = query[at]!) {
-    labels.push(query.toString('latin1', at + 1, at + 1 + length))
-    at += 1 + length
-  }
-  return { name: labels.join('.').toLowerCase(), type: query.readUInt16BE(at + 1), end: at + 5 }
-}
-
-/** `question` is the query up to the end of its one question. */
-function respond(
-  send: (message: Buffer, port: number, address: string) => void,
-  from: RemoteInfo,
-  question: Buffer,
-  type: number,
-  answer: DnsAnswer | undefined,
-): void {
-  if (answer === 'silent') return
-  const code = answer === undefined ? NXDOMAIN : answer === 'servfail' ? SERVFAIL : NOERROR
-  const addresses = typeof answer === 'object' ? answer.addresses : []
-  const ttl = typeof answer === 'object' ? (answer.ttl ?? 60) : 0
-  const records = addresses.filter((address) => (isIP(address) === 4) === (type === A) && (type === A || type === AAAA))
-  const head = Buffer.from(question)
-  head.writeUInt16BE(0x8180 | code, 2)
-  head.writeUInt16BE(records.length, 6)
-  // No authority, no additional ones.
-  head.writeUInt32BE(0, 8)
-  const bodies = records.map((address) => {
-    const bytes = Buffer.from(ipaddr.parse(address).toByteArray())
-    const record = Buffer.alloc(12)
-    // The name is the one at offset 12.
-    record.writeUInt16BE(0xc00c, 0)
-    record.writeUInt16BE(type, 2)
-    record.writeUInt16BE(1, 4)
-    record.writeUInt32BE(ttl, 6)
-    record.writeUInt16BE(bytes.length, 10)
-    return Buffer.concat([record, bytes])
-  })
-  send(Buffer.concat([head, ...bodies]), from.port, from.address)
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import type { EndpointRow } from '../../lib/admin/views.ts'
+import type { EndpointRow } from '../../lib/admin/endpoint-view.ts'
 import { findFreePorts } from './free-ports.ts'
 import { startPortico } from './portico.ts'
 

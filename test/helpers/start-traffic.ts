@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../../lib/base/clock.ts'
 import type { Certificate } from '../../lib/model/certificate.ts'
 import { placeOf } from '../../lib/model/service-listener.ts'
 import { diffLive, type LiveConfiguration, selectLive } from '../../lib/snapshot-update.ts'
-import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
+import { type ConnectionResult, RequestCounts } from '../../lib/telemetry/request-counts.ts'
 import { Traffic } from '../../lib/traffic.ts'
 import { makeSettings } from './settings.ts'
 import { type ModelWords, makeModel } from './snapshot.ts'
@@ -22,7 +22,7 @@ export type StartedTraffic = {
   /** Puts another configuration in force; opens and closes nothing. */
   load(words: ModelWords, changes?: Readonly<Record<string, unknown>>): Promise<void>
   /** Of all listeners together. */
-  result(name: string): number
+  result(name: ConnectionResult): number
 }
 
 export async function startTraffic(
@@ -66,12 +66,6 @@ export async function startTraffic(
     ports,
     port: Object.values(ports)[0] ?? 0,
     load,
-    result: (name) =>
-      [...counts.connections.values()].reduce((sum, results) => sum + (results.get(name as never) ?? 0), 0),
+    result: (name) => [...counts.connections.values()].reduce((sum, results) => sum + (results.get(name) ?? 0), 0),
   }
-}
-
-/** Waits until it is so. */
-export async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 5))
 }

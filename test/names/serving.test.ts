@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { endpointsView } from '../../lib/admin/views.ts'
+import { endpointsView } from '../../lib/admin/endpoint-view.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
 import { type DnsAnswer, startDnsServer } from '../helpers/dns-server.ts'
 import { startEchoUpstream } from '../helpers/echo-upstream.ts'

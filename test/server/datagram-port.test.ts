@@ -2,7 +2,8 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import t, { type Test } from 'tap'
-import { startTraffic, until } from '../helpers/start-traffic.ts'
+import { startTraffic } from '../helpers/start-traffic.ts'
+import { until } from '../helpers/until.ts'
 
 async function bind(t: Test, address = '127.0.0.1', port = 0): Promise<Socket & { port: number }> {
   const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')

@@ -7,6 +7,7 @@ import { startEchoUpstream } from '../helpers/echo-upstream.ts'
 import { startProxy } from '../helpers/proxy-server.ts'
 import { connectRaw, connectRawTls, type RawResponse } from '../helpers/raw-client.ts'
 import { makeSettings } from '../helpers/settings.ts'
+import { until } from '../helpers/until.ts'
 import type { Echo } from './echo-proxy.ts'
 import { Arrivals, answer, answerHead, type Observer, startLane } from './start-lane.ts'
 import { startListener } from './start-listener.ts'
@@ -14,10 +15,6 @@ import { startListener } from './start-listener.ts'
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))
-
-async function until(reached: () => boolean): Promise<void> {
-  while (!reached()) await turn()
-}
 
 function readEcho({ status, body }: RawResponse): Echo {
   if (status !== 200) throw new Error(`status ${status}`)

@@ -9,6 +9,7 @@ import {
   type SecureClientSessionOptions,
 } from 'node:http2'
 import t, { type Test } from 'tap'
+import { until } from '../helpers/until.ts'
 import type { Echo } from './echo-proxy.ts'
 import { connectRaw, openTls, type Started, type StartOptions, startListener } from './start-listener.ts'
 
@@ -55,11 +56,6 @@ function send(session: ClientHttp2Session, headers: OutgoingHttpHeaders, body?: 
   const answer = finish(stream)
   if (body !== undefined) stream.end(body)
   return answer
-}
-
-/** Waits, a turn of the event loop at a time, for what no event tells. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve))
 }
 
 /** One frame of RFC 9113 §4.1. */

@@ -7,7 +7,8 @@ import { composeProxyHeader, readProxyOpening } from '../../lib/proxy/proxy-prot
 import { makeCertificate } from '../helpers/certificates.ts'
 import { connectRaw, RawClient } from '../helpers/raw-client.ts'
 import { answerWith, startRawUpstream } from '../helpers/raw-upstream.ts'
-import { type StartedTraffic, startTraffic, until } from '../helpers/start-traffic.ts'
+import { type StartedTraffic, startTraffic } from '../helpers/start-traffic.ts'
+import { until } from '../helpers/until.ts'
 import { defaultCertificate } from './start-listener.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'

@@ -7,7 +7,8 @@ import { startEchoUpstream } from '../helpers/echo-upstream.ts'
 import { connectH2, requestH2 } from '../helpers/h2-client.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import type { ModelWords } from '../helpers/snapshot.ts'
-import { startTraffic, until } from '../helpers/start-traffic.ts'
+import { startTraffic } from '../helpers/start-traffic.ts'
+import { until } from '../helpers/until.ts'
 import { defaultCertificate, openTls } from './start-listener.ts'
 
 async function startEcho(t: Test, name: string) {

@@ -5,7 +5,8 @@ import { connect, createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { startRawUpstream } from '../helpers/raw-upstream.ts'
-import { startTraffic, until } from '../helpers/start-traffic.ts'
+import { startTraffic } from '../helpers/start-traffic.ts'
+import { until } from '../helpers/until.ts'
 
 async function startBackend(t: Test, behave: Parameters<typeof startRawUpstream>[0] = () => {}) {
   const upstream = await startRawUpstream(behave)

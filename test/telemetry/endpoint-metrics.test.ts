@@ -29,6 +29,18 @@ t.test('beyond the limit endpoints are added up, and who has a series keeps it',
   })
 })
 
+t.test('an address that several names lead to, or that is spoken to in several ways, is one series', async (t) => {
+  const spoken = (identity: Partial<EndpointFigures['identity']>, requests: number): EndpointFigures => {
+    const base = figures(443, { requests })
+    return { ...base, identity: { ...base.identity, ...identity } }
+  }
+  const all = [spoken({ protocol: 'https' }, 1), spoken({}, 2), spoken({ name: 'a.test' }, 4), figures(80)]
+  t.match(new EndpointMetrics(10).sample(all), [
+    { endpoint: '10.0.0.1:443', requests: 7 },
+    { endpoint: '10.0.0.1:80', requests: 0 },
+  ])
+})
+
 t.test('an endpoint is a series of requests, failures and what is under way', async (t) => {
   const metrics = createMetrics({ counts: new RequestCounts(), endpointSeries: 10 })
   metrics.watch({

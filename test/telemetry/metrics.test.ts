@@ -4,7 +4,7 @@ import { createMetrics as createMetricsOf } from '../../lib/telemetry/metrics.ts
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
 import { makeLabels, makeRecord } from './make-record.ts'
 
-function createMetrics(options: { version?: string } = {}) {
+function createMetrics(options: { version?: string; endpointSeries?: number } = {}) {
   const counts = new RequestCounts()
   const observe = (record: Parameters<RequestCounts['observe']>[0]) => counts.observe(record)
   return { ...createMetricsOf({ counts, ...options }), counts, observe }
@@ -230,7 +230,7 @@ t.test(
 )
 
 t.test('endpoints whose health is watched have series, so many and no more', async (t) => {
-  const metrics = createMetrics()
+  const metrics = createMetrics({ endpointSeries: 2_000 })
   const health = Array.from({ length: 2_500 }, (_, index) => ({
     upstream: 'default/web:80',
     endpoint: `127.0.0.1:${index + 1}`,

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { findStaticBand } from '../../lib/translate/cluster-address.ts'
+import { findStaticBand } from '../../lib/translate/allocation.ts'
 import { reach, service } from './service-text.ts'
 
 const NETWORK = 'clusterNetwork: {enabled: true}'
@@ -76,7 +76,8 @@ t.test('an address of another network is replaced, which is said', async (t) => 
 })
 
 t.test('S34 the lowest addresses are for those who write them, until all others are taken', async (t) => {
-  t.same([65_534, 16, 17, 254, 1024].map(findStaticBand), [256, 0, 16, 16, 64])
+  const bands = [65_534, 16, 17, 254, 1024].map((size) => findStaticBand(size, 16, 256))
+  t.same(bands, [256, 0, 16, 16, 64])
   const services = Array.from({ length: 32 }, (_, index) => service(`s${index}`, PORT))
   const settings = 'clusterNetwork: {enabled: true, range: 127.96.0.0/27}'
   const last = (line: string): number => Number(addressOf(line).split('.')[3])

@@ -51,6 +51,18 @@ t.test('a port of the gateway itself is not for Services', async (t) => {
   t.same(reach({ services: [balancer('a', 8443)], settings: 'https: {port: 0}' }).services, ['a - localhost 8443/TCP'])
 })
 
+t.test('the port of the DNS server is not for Services, in TCP as in UDP', async (t) => {
+  const ports = 'ports: [{name: a, port: 8053}, {name: b, port: 8053, protocol: UDP}]'
+  const services = [service('web', `type: LoadBalancer, ${ports}`)]
+  const { listeners, notes } = reach({ services, settings: 'dns: {enabled: true}' })
+  t.same(
+    listeners.filter((id) => id.startsWith('LoadBalancer')),
+    [],
+  )
+  t.same(notes, ['the dns listener of this gateway has it', 'the dns listener of this gateway has it'])
+  t.same(reach({ services }).notes, [])
+})
+
 t.test('from a pool each has an address of its own, the same every time', async (t) => {
   const settings = 'loadBalancers: {pool: [127.0.1.1-127.0.1.3]}'
   const all = [balancer('a', 80), balancer('b', 80), balancer('c', 80), balancer('d', 80)]

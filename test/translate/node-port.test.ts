@@ -1,5 +1,5 @@
 import t from 'tap'
-import { findStaticBand } from '../../lib/translate/node-port.ts'
+import { findStaticBand } from '../../lib/translate/allocation.ts'
 import { translateText } from './manifests.ts'
 import { reach, service } from './service-text.ts'
 
@@ -84,7 +84,8 @@ t.test('S35 one number is allocated for both protocols of a port, and shared wit
 })
 
 t.test('S34 static bands', async (t) => {
-  t.same([2768, 16, 17, 500, 512, 5000].map(findStaticBand), [86, 0, 16, 16, 16, 128])
+  const bands = [2768, 16, 17, 500, 512, 5000].map((size) => findStaticBand(size, 32, 128))
+  t.same(bands, [86, 0, 16, 16, 16, 128])
 })
 
 t.test('S34 the static band is used when all others are taken, and then nothing is left', async (t) => {

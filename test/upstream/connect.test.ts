@@ -44,6 +44,20 @@ t.test('RFC 8305 an address that refuses costs nothing but the try, and is not t
   t.ok(upstream.connections.length <= 2, `${upstream.connections.length} connections`)
 })
 
+t.test('addresses that are asked because none is ready stand in for each other as well', async (t) => {
+  const upstream = await startRawUpstream(answerWith(OK))
+  t.teardown(() => upstream.close())
+  const draining = { name: 'up.test', port: upstream.port, ready: false, terminating: true }
+  const pool = openPool(
+    t,
+    ['127.0.0.9', '127.0.0.1'].map((host) => ({ ...draining, host })),
+  )
+  for (let n = 0; n < 3; n++) {
+    t.match(await sendTo(pool).over(), { error: undefined, body: 'ok' })
+    await turn()
+  }
+})
+
 t.test(
   'RFC 8305 §5 an address that does not answer delays, and is given up when another one did',
   { skip: process.platform !== 'linux' && 'only Linux drops what a full backlog has no room for' },

@@ -16,6 +16,7 @@ import { WorkerSet, type WorkerSetOptions } from '../../lib/worker/worker-set.ts
 import { startGateway } from '../bin/process.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { makeModel } from '../helpers/snapshot.ts'
+import { until } from '../helpers/until.ts'
 
 const settings = makeSettings({
   'http.port': 0,
@@ -57,10 +58,6 @@ async function startUpstream(t: Test): Promise<number> {
 
 async function get(port: number): Promise<string> {
   return (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text()
-}
-
-async function until(isSo: () => boolean): Promise<void> {
-  while (!isSo()) await sleep(10)
 }
 
 t.test('a worker that hangs is killed and replaced; its connections go to the next', async (t) => {

@@ -1,0 +1,112 @@
+/** The certificates, as the admin API and `portico get` show them: what each is for, and how long it is good. No keys. */
+import { printIsoTime } from '../base/clock.ts'
+import { compareText } from '../base/order.ts'
+import { printPosition, type SourcePosition } from '../base/position.ts'
+import type { CertificateBinding } from '../model/certificate.ts'
+import type { Model } from '../model/model.ts'
+
+export type CertificateRow = Readonly<{
+  /** `namespace/secret`; `default` for the default certificate. */
+  name: string
+  commonName: string
+  subjectAltNames: readonly string[]
+  issuer: string
+  selfSigned: boolean
+  /** ISO 8601; `''` where unknown. */
+  notBefore: string
+  notAfter: string
+  daysLeft: number
+  /** `unknown`: the default certificate, which a gateway makes or reads when it starts. */
+  state: 'valid' | 'expired' | 'not yet valid' | 'expires soon' | 'unknown'
+  /** The hosts it is served for. */
+  hosts: readonly string[]
+  /** Why these hosts get it; for the default certificate, why they do not get their own. */
+  reason: string
+  ingress: string
+  source: string | undefined
+}>
+
+const DAY = 86_400_000
+/** As the diagnostic PORTICO_TLS_EXPIRES_SOON. */
+const SOON = 14 * DAY
+
+/** What a certificate row needs of a certificate: everything but the key. */
+type ShownCertificate = Omit<NonNullable<CertificateBinding['certificate']>, 'privateKeyPem'>
+
+/**
+ * Every certificate with the hosts it is served for, by name. Hosts whose Secret cannot be used stand with the default
+ * certificate, one row for each reason. `now` in milliseconds since the epoch.
+ */
+export function certificatesView(
+  model: Model,
+  now: number,
+  defaultCertificate?: ShownCertificate,
+): readonly CertificateRow[] {
+  const groups = new Map<string, CertificateBinding[]>()
+  for (const binding of model.certificates) {
+    const key = JSON.stringify([
+      binding.certificate?.fingerprint ?? '',
+      binding.certificate?.name ?? '',
+      binding.reason,
+    ])
+    const group = groups.get(key)
+    if (group) group.push(binding)
+    else groups.set(key, [binding])
+  }
+  const rows: CertificateRow[] = []
+  for (const bindings of groups.values()) {
+    const [first] = bindings
+    if (!first) continue
+    const certificate = first.certificate ?? defaultCertificate
+    rows.push(
+      certificateRow(certificate, now, {
+        hosts: bindings.map(({ host }) => host).sort(compareText),
+        reason: first.reason,
+        ingress: [...new Set(bindings.map(({ ingress }) => `${ingress.namespace}/${ingress.name}`))].join(', '),
+        position: first.certificate?.position ?? first.position,
+      }),
+    )
+  }
+  rows.sort((a, b) => compareText(a.name, b.name) || compareText(a.hosts[0] ?? '', b.hosts[0] ?? ''))
+  if (defaultCertificate) {
+    rows.push(
+      certificateRow(defaultCertificate, now, {
+        hosts: ['*'],
+        reason: 'for all other names',
+        ingress: '',
+        position: undefined,
+      }),
+    )
+  }
+  return rows
+}
+
+function certificateRow(
+  certificate: ShownCertificate | undefined,
+  now: number,
+  use: { hosts: readonly string[]; reason: string; ingress: string; position: SourcePosition | undefined },
+): CertificateRow {
+  const notBefore = certificate?.notBefore ?? Number.NaN
+  const notAfter = certificate?.notAfter ?? Number.NaN
+  return {
+    name: certificate?.name ?? 'default',
+    commonName: certificate?.commonName ?? '',
+    subjectAltNames: certificate?.subjectAltNames ?? [],
+    issuer: certificate?.issuer ?? '',
+    selfSigned: certificate?.selfSigned ?? true,
+    notBefore: printIsoTime(notBefore),
+    notAfter: printIsoTime(notAfter),
+    daysLeft: Number.isNaN(notAfter) ? 0 : Math.trunc((notAfter - now) / DAY),
+    state: certificate ? certificateState(certificate, now) : 'unknown',
+    hosts: use.hosts,
+    reason: use.reason,
+    ingress: use.ingress,
+    source: use.position && printPosition(use.position),
+  }
+}
+
+function certificateState({ notBefore, notAfter }: ShownCertificate, now: number): CertificateRow['state'] {
+  if (notAfter <= now) return 'expired'
+  if (notBefore > now) return 'not yet valid'
+  return notAfter - now < SOON ? 'expires soon' : 'valid'
+}

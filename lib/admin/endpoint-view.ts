@@ -1,0 +1,152 @@
+/** The endpoints of all Services, as the admin API and `portico get` show them: where each came from, how it does, what it carries. */
+import { printIsoTime } from '../base/clock.ts'
+import { printEndpointAddress } from '../base/endpoint-address.ts'
+import { compareText } from '../base/order.ts'
+import { printPosition } from '../base/position.ts'
+import type { Model } from '../model/model.ts'
+import { dropScope, type Endpoint, type Upstream } from '../model/upstream.ts'
+import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
+
+export type EndpointRow = Readonly<{
+  namespace: string
+  service: string
+  port: number
+  portName: string
+  transport: 'TCP' | 'UDP'
+  /** `host:port`, IPv6 in brackets. Names stand there while no gateway runs, and where they are not resolved. */
+  address: string
+  /** The name that the address is one of; undefined where there is none. */
+  name: string | undefined
+  weight: number
+  /**
+   * `ready` gets requests; `draining` gets them only while no other is ready (serving and terminating); `denied` never
+   * does, since the settings forbid its address; `unhealthy` and `ejected` get none until they are well, or where too few
+   * others are; `unresolved` is a name without an address.
+   */
+  state: 'ready' | 'draining' | 'not ready' | 'denied' | 'unhealthy' | 'ejected' | 'unresolved'
+  reason: string
+  /** Since when its health is as it is (ISO 8601); undefined where it was never known to be bad. */
+  healthSince: string | undefined
+  /** Which of the places an endpoint can come from: `EndpointSlice`, `annotation` … */
+  source: Endpoint['source']
+  sourceName: string
+  nodeName: string | undefined
+  zone: string | undefined
+  position: string | undefined
+  /** Of a running gateway alone. */
+  live?: Readonly<{
+    inFlight: number
+    requests: number
+    failures: number
+    /** The code of the last failure, and when (ISO 8601). */
+    lastFailure: string | undefined
+    lastFailureAt: string | undefined
+  }>
+}>
+
+/** Every endpoint of every upstream, by Service, port and address; `figures` are those of a running gateway. */
+export function endpointsView(model: Model, figures?: Iterable<EndpointFigures>): readonly EndpointRow[] {
+  const live = new Map<string, EndpointFigures>()
+  for (const each of figures ?? []) {
+    const key = `${dropScope(each.identity.upstream)} ${figuresKey(each.identity)}`
+    const known = live.get(key)
+    live.set(key, known ? addFigures(known, each) : each)
+  }
+  const rows: EndpointRow[] = []
+  for (const upstream of model.upstreams.values()) {
+    for (const endpoint of listEndpoints(upstream, model)) {
+      const known = live.get(`${dropScope(upstream.key)} ${figuresKey(endpoint)}`)
+      rows.push({
+        ...endpointRow(endpoint, upstream),
+        ...endpointState(endpoint, upstream),
+        ...(figures && { live: printFigures(known) }),
+      })
+    }
+    for (const { endpoint, code, reason } of upstream.unresolved ?? []) {
+      const state = code === 'PORTICO_UP_ADDRESS_DENIED' ? 'denied' : 'unresolved'
+      rows.push({ ...endpointRow(endpoint, upstream), name: endpoint.host, state, reason })
+    }
+  }
+  return rows.sort(
+    (a, b) =>
+      compareText(a.namespace, b.namespace) ||
+      compareText(a.service, b.service) ||
+      a.port - b.port ||
+      compareText(a.transport, b.transport) ||
+      compareText(a.address, b.address),
+  )
+}
+
+/** Of the upstream for traffic from outside, those that the port's other upstream does not have. */
+function listEndpoints({ key, scope, endpoints }: Upstream, { upstreams }: Model): readonly Endpoint[] {
+  if (scope === undefined) return endpoints
+  const inside = upstreams.get(dropScope(key))
+  const known = new Set(inside?.endpoints.map(({ host, port }) => printEndpointAddress(host, port)))
+  return endpoints.filter(({ host, port }) => !known.has(printEndpointAddress(host, port)))
+}
+
+function addFigures(a: EndpointFigures, b: EndpointFigures): EndpointFigures {
+  const last = (b.lastFailure?.at ?? 0) > (a.lastFailure?.at ?? 0) ? b.lastFailure : a.lastFailure
+  const { identity } = a
+  return {
+    identity,
+    inFlight: a.inFlight + b.inFlight,
+    requests: a.requests + b.requests,
+    failures: a.failures + b.failures,
+    lastFailure: last,
+  }
+}
+
+function figuresKey({ host, port, name }: Readonly<{ host: string; port: number; name?: string }>): string {
+  return `${printEndpointAddress(host, port)} ${name ?? ''}`
+}
+
+function endpointRow(
+  endpoint: Endpoint,
+  { service, port, transport }: Upstream,
+): Omit<EndpointRow, 'state' | 'reason' | 'live'> {
+  return {
+    namespace: service.namespace,
+    service: service.name,
+    port: port.number,
+    portName: port.name,
+    transport: transport ?? 'TCP',
+    address: printEndpointAddress(endpoint.host, endpoint.port),
+    name: endpoint.name,
+    weight: endpoint.weight,
+    healthSince: endpoint.health && printIsoTime(endpoint.health.since),
+    source: endpoint.source,
+    sourceName: endpoint.sourceName,
+    nodeName: endpoint.nodeName,
+    zone: endpoint.zone,
+    position: endpoint.position && printPosition(endpoint.position),
+  }
+}
+
+function endpointState(endpoint: Endpoint, { denied }: Upstream): Pick<EndpointRow, 'state' | 'reason'> {
+  if (denied !== undefined) return { state: 'denied', reason: `${denied}: not allowed` }
+  if (endpoint.weight === 0) return { state: 'not ready', reason: 'weight 0' }
+  const { health } = endpoint
+  if (health && health.state !== 'healthy' && endpoint.serving) return { state: health.state, reason: health.reason }
+  if (endpoint.ready) return { state: 'ready', reason: explainRank(endpoint) }
+  if (!endpoint.serving) return { state: 'not ready', reason: endpoint.terminating ? 'terminating' : 'not ready' }
+  if (endpoint.terminating) return { state: 'draining', reason: 'terminating, still serving' }
+  return { state: 'not ready', reason: 'not ready' }
+}
+
+function explainRank({ backup, distant }: Endpoint): string {
+  if (backup) return 'backup: for when no other can be had'
+  return distant ? 'of another zone or node: for when none of this one can be had' : ''
+}
+
+/** An endpoint that was never used has no figures yet. */
+function printFigures(figures: EndpointFigures | undefined): NonNullable<EndpointRow['live']> {
+  const { inFlight = 0, requests = 0, failures = 0, lastFailure } = figures ?? {}
+  return {
+    inFlight,
+    requests,
+    failures,
+    lastFailure: lastFailure?.error.code,
+    lastFailureAt: lastFailure && printIsoTime(lastFailure.at),
+  }
+}
