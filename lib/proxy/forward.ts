@@ -303,6 +303,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     return !this.#bodyBegun || this.#kept !== undefined
   }
 
+  protected override get waitsForClient(): boolean {
+    return this.#call !== undefined && this.#limitCode === 'PORTICO_REQ_TIMEOUT'
+  }
+
   protected override dropTry(): void {
     this.#call?.abort()
     this.#call = undefined

@@ -47,6 +47,8 @@ export abstract class Tries implements QueuedRequest {
   protected abstract connect(endpoint: EndpointState): void
   /** Whether all that may have been sent of it can be sent again. */
   protected abstract canRepeat(): boolean
+  /** Whether it is the client that does not get on. */
+  protected abstract get waitsForClient(): boolean
   /** Lets go of the try under way, and has the client pause. */
   protected abstract dropTry(): void
   /** It waits in the queue, `ms` at most. */
@@ -232,7 +234,8 @@ export abstract class Tries implements QueuedRequest {
     const place = this.endpoint?.label ?? this.pool.upstream.key
     const why = `${place}: no answer within ${this.policy.retry.timeout} ms`
     const error = new GatewayError('PORTICO_UP_HEADERS_TIMEOUT', why)
-    if (this.endpoint) this.failTry(error, undefined)
-    else this.fail(error)
+    if (!this.endpoint) this.fail(error)
+    else if (this.waitsForClient) this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', why))
+    else this.failTry(error, undefined)
   }
 }
