@@ -447,7 +447,9 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     }
     const error = new GatewayError(this.#limitCode, `${this.endpoint?.label}: ${nothing}`)
     const isTry = this.#limitCode === 'PORTICO_UP_HEADERS_TIMEOUT' && this.#limitMs === this.policy.retry.tryTimeout
-    if (error.fault !== 'upstream' || !this.endpoint) this.fail(error)
+    // An endpoint may answer as the request comes: then nobody can tell which of the two is waited for.
+    const isMutual = this.#limitCode === 'PORTICO_UP_STALLED' && !this.#bodyEnded
+    if (error.fault !== 'upstream' || !this.endpoint || isMutual) this.fail(error)
     else this.failTry(error, isTry && !this.#connection?.hasAnswered ? 'timeout' : undefined)
   }
 }
