@@ -18,6 +18,7 @@ const NO_TICKET = -1
 
 export abstract class Tries implements QueuedRequest {
   readonly context: RequestContext
+  isHeld: boolean = false
   /** The whole request is served by it. */
   protected readonly policy: UpstreamPolicy
   protected pool: UpstreamPool
@@ -65,7 +66,7 @@ export abstract class Tries implements QueuedRequest {
     this.pool.budget.count(startedMonotonic)
     if (timeout > 0) this.#limit(startedMonotonic + timeout)
     // Who came before goes before.
-    if (this.pool.queue.size > 0 || !this.#try()) this.#wait()
+    if (this.pool.queue.isOrdered || !this.#try()) this.#wait()
   }
 
   onTurn(): boolean {
@@ -142,7 +143,10 @@ export abstract class Tries implements QueuedRequest {
     const picked = this.#pick()
     if (picked instanceof GatewayError) {
       circuit?.abandon(ticket)
-      if (picked.code === 'PORTICO_UP_OVERLOADED') return false
+      if (picked.code === 'PORTICO_UP_OVERLOADED') {
+        this.isHeld = this.pool.hasRoom
+        return false
+      }
       this.fail(picked)
       return true
     }
