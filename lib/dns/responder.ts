@@ -1,5 +1,5 @@
 /** From the bytes of a question to those of its answer: out of the zone, from other resolvers, or a refusal. */
-import { isPrivateAddress } from '../base/cidr.ts'
+import { createAddressSet } from '../base/cidr.ts'
 import { adaptAnswer, collectAddresses } from './foreign-answer.ts'
 import type { Forwarder } from './forwarder.ts'
 import { type Found, lookUp } from './lookup.ts'
@@ -28,8 +28,14 @@ export type ResponderNotes = Readonly<{
   onForwardFailed: (error: Error) => void
 }>
 
-/** Those who may have other names looked up: to answer all the world would lend the server to attacks on others (RFC 5358). */
-const TRUSTED: ReadonlySet<string | undefined> = new Set(['loopback', 'private', 'link-local'])
+/**
+ * Those who may have other names looked up: to answer all the world would lend the server to attacks on others (RFC 5358). Not
+ * all that is no plain public address: Teredo, 6to4 and anycast ones are routed through the internet.
+ */
+const TRUSTED = createAddressSet([
+  ...['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', '100.64.0.0/10'],
+  ...['::1', 'fc00::/7', 'fe80::/10'],
+])
 
 export class Responder {
   readonly #notes: ResponderNotes
@@ -74,7 +80,7 @@ export class Responder {
   }
 
   #mayForward(query: Query, { address }: Client): boolean {
-    return this.#catalogue.forwarder !== undefined && query.recursionDesired && TRUSTED.has(isPrivateAddress(address))
+    return this.#catalogue.forwarder !== undefined && query.recursionDesired && TRUSTED.has(address)
   }
 
   #passOn(query: Query, question: Question, client: Client, limit: number): Reply | Promise<Reply> {

@@ -72,6 +72,11 @@ function get(probe: HttpProbe, target: URL, signal: AbortSignal): Promise<Answer
         else resolve(answer)
       })
     })
+    // Node tells of a 101 by this alone, and of nothing at all where nobody listens.
+    request.on('upgrade', ({ statusCode = 0 }, socket) => {
+      socket.destroy()
+      resolve({ status: statusCode, location: undefined })
+    })
     request.on('error', reject)
     request.end()
   })

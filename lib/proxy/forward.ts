@@ -303,6 +303,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     return !this.#bodyBegun || this.#kept !== undefined
   }
 
+  protected override get waitsForClient(): boolean {
+    return this.#call !== undefined && this.#limitCode === 'PORTICO_REQ_TIMEOUT'
+  }
+
   protected override dropTry(): void {
     this.#call?.abort()
     this.#call = undefined
@@ -443,7 +447,9 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     }
     const error = new GatewayError(this.#limitCode, `${this.endpoint?.label}: ${nothing}`)
     const isTry = this.#limitCode === 'PORTICO_UP_HEADERS_TIMEOUT' && this.#limitMs === this.policy.retry.tryTimeout
-    if (error.fault !== 'upstream' || !this.endpoint) this.fail(error)
+    // An endpoint may answer as the request comes: then nobody can tell which of the two is waited for.
+    const isMutual = this.#limitCode === 'PORTICO_UP_STALLED' && !this.#bodyEnded
+    if (error.fault !== 'upstream' || !this.endpoint || isMutual) this.fail(error)
     else this.failTry(error, isTry && !this.#connection?.hasAnswered ? 'timeout' : undefined)
   }
 }

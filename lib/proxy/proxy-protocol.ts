@@ -72,7 +72,12 @@ function readLine(bytes: Buffer): ProxyOpening {
   const destination = { address: to, port: readPort(toPort) }
   if (words.length !== 6 || !isAddress?.(from) || !isAddress(to)) return INVALID
   if (Number.isNaN(source.port) || Number.isNaN(destination.port)) return INVALID
-  return { kind: 'header', length, path: { source, destination } }
+  return { kind: 'header', length, path: { source: normalize(source), destination: normalize(destination) } }
+}
+
+/** The one spelling, as sockets have it, by which clients are told apart: IPv4 within IPv6 is IPv4. */
+function normalize({ address, port }: SocketAddress): SocketAddress {
+  return { address: ipaddr.process(address).toString(), port }
 }
 
 /** A zone means something on the machine alone that wrote it. */
@@ -107,8 +112,8 @@ function readPath(bytes: Buffer, size: 4 | 16): ProxyPath {
   const address = (at: number) => ipaddr.fromByteArray([...bytes.subarray(at, at + size)]).toString()
   const ports = V2_FIXED + 2 * size
   return {
-    source: { address: address(V2_FIXED), port: bytes.readUInt16BE(ports) },
-    destination: { address: address(V2_FIXED + size), port: bytes.readUInt16BE(ports + 2) },
+    source: normalize({ address: address(V2_FIXED), port: bytes.readUInt16BE(ports) }),
+    destination: normalize({ address: address(V2_FIXED + size), port: bytes.readUInt16BE(ports + 2) }),
   }
 }
 

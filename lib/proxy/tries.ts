@@ -18,6 +18,7 @@ const NO_TICKET = -1
 
 export abstract class Tries implements QueuedRequest {
   readonly context: RequestContext
+  isHeld: boolean = false
   /** The whole request is served by it. */
   protected readonly policy: UpstreamPolicy
   protected pool: UpstreamPool
@@ -47,6 +48,8 @@ export abstract class Tries implements QueuedRequest {
   protected abstract connect(endpoint: EndpointState): void
   /** Whether all that may have been sent of it can be sent again. */
   protected abstract canRepeat(): boolean
+  /** Whether it is the client that does not get on. */
+  protected abstract get waitsForClient(): boolean
   /** Lets go of the try under way, and has the client pause. */
   protected abstract dropTry(): void
   /** It waits in the queue, `ms` at most. */
@@ -63,7 +66,7 @@ export abstract class Tries implements QueuedRequest {
     this.pool.budget.count(startedMonotonic)
     if (timeout > 0) this.#limit(startedMonotonic + timeout)
     // Who came before goes before.
-    if (this.pool.queue.size > 0 || !this.#try()) this.#wait()
+    if (this.pool.queue.isOrdered || !this.#try()) this.#wait()
   }
 
   onTurn(): boolean {
@@ -140,7 +143,10 @@ export abstract class Tries implements QueuedRequest {
     const picked = this.#pick()
     if (picked instanceof GatewayError) {
       circuit?.abandon(ticket)
-      if (picked.code === 'PORTICO_UP_OVERLOADED') return false
+      if (picked.code === 'PORTICO_UP_OVERLOADED') {
+        this.isHeld = this.pool.hasRoom
+        return false
+      }
       this.fail(picked)
       return true
     }
@@ -232,7 +238,8 @@ export abstract class Tries implements QueuedRequest {
     const place = this.endpoint?.label ?? this.pool.upstream.key
     const why = `${place}: no answer within ${this.policy.retry.timeout} ms`
     const error = new GatewayError('PORTICO_UP_HEADERS_TIMEOUT', why)
-    if (this.endpoint) this.failTry(error, undefined)
-    else this.fail(error)
+    if (!this.endpoint) this.fail(error)
+    else if (this.waitsForClient) this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', why))
+    else this.failTry(error, undefined)
   }
 }

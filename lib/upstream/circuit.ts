@@ -29,6 +29,8 @@ export class Circuit {
   /** Half-open: let through and not heard of yet; answered well. */
   #probing = 0
   #good = 0
+  /** When the last of them was let through. */
+  #probedAt = 0
 
   constructor(key: UpstreamKey, policy: CircuitPolicy, onFlip: (flip: CircuitFlip) => void) {
     this.#key = key
@@ -52,8 +54,15 @@ export class Circuit {
     if (this.#state === 'open' && now >= this.#openUntil) this.#flip('half-open', 'its time is over')
     if (this.#state === 'closed') return this.#era
     if (this.#state === 'open') return this.#refuse(this.#openUntil - now)
-    if (this.#probing + this.#good >= this.#policy.halfOpenRequests) return this.#refuse(0)
+    const { halfOpenRequests, openTime } = this.#policy
+    if (this.#probing + this.#good >= halfOpenRequests) {
+      if (now < this.#probedAt + openTime) return this.#refuse(0)
+      // Clients may take as long as they like over a request: others decide in their place.
+      this.#era++
+      this.#probing = 0
+    }
     this.#probing++
+    this.#probedAt = now
     return this.#era
   }
 

@@ -53,6 +53,11 @@ export class UpstreamPool {
     return this.#state.policy
   }
 
+  /** Whether any endpoint that may be picked has room. */
+  get hasRoom(): boolean {
+    return this.#tiers.some((tier) => tier.some(({ state }) => state.takes))
+  }
+
   /** Who waits for a place at one of the endpoints. */
   get queue(): RequestQueue {
     return this.#state.queue

@@ -3,6 +3,8 @@ import { GatewayError } from '../base/errors.ts'
 
 /** A request that waits. */
 export type QueuedRequest = {
+  /** At its last turn others had room, but not the one endpoint that it is held by: whoever is behind goes before. */
+  readonly isHeld: boolean
   /** An endpoint may have a place: takes it and leaves the queue, or gives false and stays. */
   onTurn(): boolean
 }
@@ -16,6 +18,12 @@ export class RequestQueue {
   /** How many wait. */
   size: number = 0
   #service: NodeJS.Immediate | undefined = undefined
+
+  /** Whether somebody waits who goes before all that come now. */
+  get isOrdered(): boolean {
+    if (this.size > 0) for (const request of this.#waiting.keys()) if (!request.isHeld) return true
+    return false
+  }
 
   /** Waits from now on; the reason where `limit` do already. */
   enter(request: QueuedRequest, limit: number, now: number): GatewayError | undefined {
@@ -41,7 +49,7 @@ export class RequestQueue {
 
   #serve = (): void => {
     this.#service = undefined
-    for (const request of this.#waiting.keys()) if (!request.onTurn()) return
+    for (const request of this.#waiting.keys()) if (!request.onTurn() && !request.isHeld) return
   }
 
   /** Milliseconds: a request that came now would wait about as long. */

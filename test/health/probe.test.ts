@@ -58,6 +58,16 @@ t.test('http: the status decides', async (t) => {
   await until(async () => (await server.connections()) === 0)
 })
 
+t.test('http: a 101 that nobody asked for is an answer like any other, not one that is waited for', async (t) => {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => socket.write('HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nmore'))
+  })
+  const port = await listen(t, server)
+  t.same(await ask(http(port), 1_000), { isOk: false, detail: 'GET /healthz: 101' })
+  await once(server.close(), 'close')
+})
+
 t.test('http: what is sent', async (t) => {
   const server = await startFaultyServer(t)
   await ask(http(server.port, { path: '/a b?c=d&e' }))

@@ -61,6 +61,41 @@ t.test('one queue for all endpoints: the first that came is the first that goes,
   clients[1]!.destroy()
 })
 
+t.test('who waits for an endpoint of its own holds up nobody who takes any', async (t) => {
+  const [a, b] = [await startRawUpstream(() => {}), await startRawUpstream(() => {})]
+  t.teardown(() => Promise.all([a.close(), b.close()]))
+  const settings = {
+    'upstream.maxRequests': 1,
+    'upstream.queueTimeout': 60_000,
+    'upstream.affinity.type': 'cookie',
+    'upstream.affinity.onDead': 'refuse',
+  }
+  const server = await startProxy(t, [a.port, b.port], { settings })
+  const first = await sendOne(t, server, get('/first'))
+  const own = [a, b].find(({ connections }) => connections.length > 0) ?? a
+  const served = await own.connection(0)
+  await served.head()
+  served.send(OK)
+  const cookie = (await first.response()).header('set-cookie')!.split(';')[0]!
+  const held = `GET /held HTTP/1.1\r\nHost: gw.test\r\nCookie: ${cookie}\r\n\r\n`
+  const clients = [await sendOne(t, server, held), await sendOne(t, server, held)]
+  const other = await sendOne(t, server, get('/other'))
+  const free = await (own === a ? b : a).connection(0)
+  t.match(await free.head(), /GET \/other /, 'it goes where there is room')
+  const late = await sendOne(t, server, get('/late'))
+  free.send(OK)
+  t.match(await free.head(2), /GET \/late /, 'and so does who had to wait')
+  free.send(OK)
+  t.equal((await other.response()).status, 200)
+  t.equal((await late.response()).status, 200)
+  await served.head(2)
+  served.send(OK)
+  await served.head(3)
+  served.send(OK)
+  for (const client of clients) t.equal((await client.response()).status, 200)
+  checkIdle(t, server)
+})
+
 t.test('a full queue is refused with the time that it may take', async (t) => {
   const upstream = await startFaultyUpstream(t, () => 'hang')
   const settings = { 'upstream.maxRequests': 1, 'upstream.maxQueue': 2, 'upstream.queueTimeout': 60_000 }

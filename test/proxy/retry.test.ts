@@ -278,6 +278,51 @@ t.test('all tries together have a limit', async (t) => {
   checkIdle(t, refused)
 })
 
+t.test(
+  'an endpoint is not blamed for a client that is still sending when the limit of the tries is over',
+  async (t) => {
+    const upstream = await startFaultyUpstream(t, () => 'ok')
+    const server = await startProxy(t, [upstream.port], {
+      settings: {
+        'upstream.retry.timeout': 100,
+        'upstream.ejection.consecutiveFailures': 1,
+        'upstream.circuit.errorRate': 1,
+        'upstream.circuit.minimumRequests': 1,
+      },
+    })
+    const client = await connectRaw(server.port)
+    const response = await client.send('POST / HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 9\r\n\r\nabc').response()
+    t.equal(response.status, 408)
+    t.equal(JSON.parse(response.body.toString()).code, 'PORTICO_REQ_TIMEOUT')
+    t.match(await server.record(), { error: 'PORTICO_REQ_TIMEOUT', detail: /no answer within 100 ms/ })
+    t.same(
+      [...server.registry.states()].map(({ failures }) => failures),
+      [0],
+    )
+    t.same([...server.registry.circuits()], [])
+    t.equal((await requestRaw(server.port, GET)).status, 200)
+    checkIdle(t, server)
+  },
+)
+
+t.test('an endpoint that answers as the request comes is not blamed for a client that stops', async (t) => {
+  const upstream = await startRawUpstream(async (connection) => {
+    await connection.head()
+    connection.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n')
+  })
+  t.teardown(() => upstream.close())
+  const server = await startProxy(t, [upstream.port], { settings: { 'upstream.timeouts.responseIdle': 50 } })
+  const client = await connectRaw(server.port)
+  client.send('POST / HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 9\r\n\r\nabc')
+  t.match(await server.record(), { status: 200, error: 'PORTICO_UP_STALLED' })
+  t.same(
+    [...server.registry.states()].map(({ failures }) => failures),
+    [0],
+  )
+  client.destroy()
+  checkIdle(t, server)
+})
+
 t.test('the limit of the tries ends with the head of the answer', async (t) => {
   const upstream = await startRawUpstream(() => {})
   t.teardown(() => upstream.close())

@@ -71,6 +71,30 @@ t.test('the datagrams of a client go to one endpoint, and the answers come from 
   t.same([...counts.connections], [[LABEL, new Map([['served', 2]])]])
 })
 
+t.test('balancers see the sessions of each endpoint as they begin and end', async (t) => {
+  const echoes = [await startEcho(t, 'one'), await startEcho(t, 'two')]
+  const clock = makeClock()
+  const { port, traffic } = await startTraffic(
+    t,
+    { upstreams: { dns: echoes.map((each) => each.port) }, listeners: [UDP] },
+    { 'upstream.balancer': 'least-requests', 'timeouts.datagramIdle': 60_000 },
+    { clock },
+  )
+  const counts = () => [...traffic.endpoints()].map(({ inFlight }) => inFlight)
+  const first: Record<string, Socket[]> = { one: [], two: [] }
+  for (let index = 0; index < 6; index++) {
+    const client = await bind(t)
+    first[(await ask(client, port, 'a')).slice(0, 3)]!.push(client)
+  }
+  t.same(counts(), [3, 3])
+  clock.time += 50_000
+  for (const client of first.one!) await ask(client, port, 'b')
+  clock.time += 20_000
+  await until(() => traffic.connections().get(LABEL) === 3)
+  for (let index = 0; index < 3; index++) t.equal(await ask(await bind(t), port, 'c'), 'two:c')
+  t.same(counts(), [3, 3])
+})
+
 t.test('datagrams of any size pass, empty ones too', async (t) => {
   const echo = await startEcho(t, '')
   const { port } = await startTraffic(t, { upstreams: { dns: [echo.port] }, listeners: [UDP] })

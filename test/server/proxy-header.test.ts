@@ -95,6 +95,25 @@ for (const version of ['v1', 'v2'] as const) {
   })
 }
 
+t.test('an IPv4 client is known by its IPv4 address, however the header spells it', async (t) => {
+  const started = await startBoth(t)
+  const spellings = ['::ffff:192.0.2.7', '::FFFF:192.0.2.7', '::ffff:c000:207', '0:0:0:0:0:FFFF:C000:0207']
+  const headers: Buffer[] = spellings.map((from) => Buffer.from(`PROXY TCP6 ${from} 2001:db8::1 1 443\r\n`))
+  const destination = { address: '2001:db8::1', port: 443 }
+  headers.push(composeProxyHeader('v2', { source: { address: '192.0.2.7', port: 1 }, destination }))
+  for (const header of headers) {
+    const client = await open(t, started.http)
+    client.send(Buffer.concat([header, Buffer.from(request())]))
+    t.equal((await client.response()).status, 200)
+    t.match(lastRequest(started), { client: '192.0.2.7', peer: '192.0.2.7' }, String(header))
+    client.destroy()
+  }
+  const client = await open(t, started.http)
+  client.send(`PROXY TCP6 2001:DB8:0:0::7 2001:db8::1 1 443\r\n${request()}`)
+  t.equal((await client.response()).status, 200)
+  t.match(lastRequest(started), { client: '2001:db8::7' })
+})
+
 t.test('LOCAL and UNKNOWN leave the connection its own ends', async (t) => {
   const { http, backend } = await startBoth(t)
   for (const [index, version] of (['v1', 'v2'] as const).entries()) {

@@ -124,6 +124,37 @@ t.test('a probe that was given up leaves its place', async (t) => {
   t.equal(one.circuit.state, 'closed')
 })
 
+t.test('who keeps a probe open for ever keeps the circuit open no longer than its open time', async (t) => {
+  const one = open()
+  one.tries(false, false, false, false)
+  one.pass(1_000)
+  const slow = [one.admit(), one.admit()]
+  one.pass(999)
+  t.type(one.admit(), GatewayError)
+  one.pass(1)
+  const others = [one.admit(), one.admit()]
+  t.match(others, [Number, Number], 'others are let through in their place')
+  t.type(one.admit(), GatewayError)
+  one.circuit.abandon(slow[0] as number)
+  t.type(one.admit(), GatewayError, 'a place that was given away is not left once more')
+  for (const probe of others) one.settle(probe, true)
+  t.equal(one.circuit.state, 'closed')
+  t.same(one.states(), ['open', 'half-open', 'closed'])
+  one.settle(slow[1]!, false)
+  t.equal(one.circuit.state, 'closed')
+})
+
+t.test('a probe that is let through late does not lose what was answered well before', async (t) => {
+  const one = open()
+  one.tries(false, false, false, false)
+  one.pass(1_000)
+  one.admit()
+  one.tries(true)
+  one.pass(1_000)
+  one.tries(true)
+  t.equal(one.circuit.state, 'closed')
+})
+
 t.test('other limits hold from then on, and its state stays', async (t) => {
   const one = open()
   one.tries(false, false, false, false)
