@@ -99,12 +99,14 @@ class ExposurePlan {
   }
 
   #claimOwn(): void {
-    for (const name of ['http', 'https', 'admin'] as const) {
-      const { enabled, address, port } = this.#settings[name]
+    for (const name of ['http', 'https', 'admin', 'dns'] as const) {
+      const { enabled, address: written, port } = this.#settings[name]
       if (!enabled || port === 0) continue
-      const place = { transport: 'TCP', address: canonicalAddress(address), port } as const
-      if (!isEvery(place.address)) this.#own.push(place.address)
-      this.#claims.take(place, { gateway: name })
+      const address = canonicalAddress(written)
+      this.#claims.take({ transport: 'TCP', address, port }, { gateway: name })
+      // On the address of the DNS server load balancers may have every other port.
+      if (name === 'dns') this.#claims.take({ transport: 'UDP', address, port }, { gateway: name })
+      else if (!isEvery(address)) this.#own.push(address)
     }
   }
 

@@ -5,7 +5,7 @@ import type { ServiceListenerKind } from '../model/service-listener.ts'
 
 /** Who has a port: one of the gateway's own listeners, or a Service for one of its ports or for its health check. */
 export type PortOwner =
-  | Readonly<{ gateway: 'http' | 'https' | 'admin' }>
+  | Readonly<{ gateway: 'http' | 'https' | 'admin' | 'dns' }>
   | Readonly<{ gateway?: undefined; kind: ServiceListenerKind; service: Service; servicePort: ServicePort | undefined }>
 
 /** One port on one address. */

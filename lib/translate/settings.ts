@@ -21,7 +21,7 @@ export type TranslationSettings = Pick<
   | 'timeouts'
   | 'zone'
 > &
-  Readonly<{ http: OwnListener; admin: OwnListener }>
+  Readonly<{ http: OwnListener; admin: OwnListener; dns: OwnListener }>
 
 /** Those of `settings`; `before`, where they are equal. */
 export function pickSettings(settings: Settings, before: TranslationSettings | undefined): TranslationSettings {
@@ -43,6 +43,7 @@ export function pickSettings(settings: Settings, before: TranslationSettings | u
     zone,
     http: pickListener(settings.http),
     admin: pickListener(settings.admin),
+    dns: pickListener(settings.dns),
   }
   return before !== undefined && isDeepStrictEqual(before, picked) ? before : picked
 }
