@@ -291,7 +291,10 @@ class GatewayProcess implements Gateway {
   }
 
   async #apply(served: ServedConfiguration): Promise<void> {
-    await Promise.all([this.#carrier?.apply(served), this.#serviceHealth.update(served.model)])
+    // A port may go from a health check to a Service, and back.
+    await this.#serviceHealth.giveUp(served.model)
+    await this.#carrier?.apply(served)
+    await this.#serviceHealth.update(served.model)
     this.#dns?.apply(served)
   }
 

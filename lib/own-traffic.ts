@@ -39,13 +39,13 @@ export class OwnTraffic implements Carrier {
         throw explainListenError(error, { name, address, port })
       }
     }
-    await this.#servicePorts.open()
+    await this.#servicePorts.open(first.model.listeners)
     return this.#ports
   }
 
   async apply(next: ServedConfiguration): Promise<void> {
     await this.#takeOver(next)
-    await this.#servicePorts.open()
+    await this.#servicePorts.open(next.model.listeners)
   }
 
   async #takeOver(next: ServedConfiguration): Promise<void> {

@@ -19,6 +19,8 @@ const OPEN = 'open'
 export class ServicePorts {
   readonly #options: ServicePortsOptions
   #wanted: readonly ServiceListener[] = []
+  /** Places of the listeners in force: while one configuration comes into force, another may be wanted already. */
+  #inForce: ReadonlySet<string> = new Set()
   readonly #open = new Set<string>()
   /** By place: why it cannot be had, as it was logged. */
   readonly #failures = new Map<string, string>()
@@ -59,8 +61,11 @@ export class ServicePorts {
   }
 
   /** When it is in force: opens what it wants beyond what is open. */
-  open(): Promise<void> {
-    return this.#then(() => this.#openWanted())
+  open(inForce: readonly ServiceListener[]): Promise<void> {
+    return this.#then(() => {
+      this.#inForce = new Set(inForce.map(placeOf))
+      return this.#openWanted()
+    })
   }
 
   /** What was open is not any more. */
@@ -90,7 +95,7 @@ export class ServicePorts {
     const tried = new Set<string>()
     for (const listener of this.#wanted) {
       const place = placeOf(listener)
-      if (this.#isStopped || this.#open.has(place) || tried.has(place)) continue
+      if (this.#isStopped || this.#open.has(place) || !this.#inForce.has(place) || tried.has(place)) continue
       tried.add(place)
       try {
         await this.#options.open(place, listener)
@@ -115,6 +120,6 @@ export class ServicePorts {
   #retryLater(): void {
     clearTimeout(this.#timer)
     if (this.#isStopped || this.#failures.size === 0) return
-    this.#timer = setTimeout(() => void this.open(), this.#options.retryMs ?? RETRY_MS).unref()
+    this.#timer = setTimeout(() => void this.#then(() => this.#openWanted()), this.#options.retryMs ?? RETRY_MS).unref()
   }
 }

@@ -83,7 +83,12 @@ function show(raw: unknown): string {
 function readBoolean(raw: unknown, form: 'document' | 'text'): Read {
   if (typeof raw === 'boolean') return { value: raw }
   if (form === 'text' && (raw === 'true' || raw === 'false')) return { value: raw === 'true' }
-  return problem(`${show(raw)} is neither true nor false`, 'write true or false, without quotes')
+  return problem(`${show(raw)} is neither true nor false`, `write true or false${unquoted(form)}`)
+}
+
+/** Of what is text anyhow: an annotation has to be quoted in YAML. */
+function unquoted(form: 'document' | 'text'): string {
+  return form === 'document' ? ', without quotes' : ''
 }
 
 function readString(raw: unknown, form: 'document' | 'text', variable: string, textForm: TextForm): Read {
@@ -118,7 +123,7 @@ function readInteger(raw: unknown, form: 'document' | 'text', min: number, max: 
       `${show(raw)} is not a whole number`,
       link
         ? 'Kubernetes and Docker set this variable for a Service of that name: set enableServiceLinks: false'
-        : 'write digits alone, without quotes',
+        : `write digits alone${unquoted(form)}`,
     )
   }
   return checkRange(value, min, max, String)

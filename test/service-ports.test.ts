@@ -144,6 +144,18 @@ for (const [kind, create] of KINDS) {
     t.ok((await carrier.finish(50)) >= 1)
   })
 
+  t.test(`${kind}: configurations that follow at once open what the last wants, and warn of nothing`, async (t) => {
+    const greeter = await startGreeter(t, 'hello')
+    const upstreams = { web: [greeter.port] }
+    const ports = await findPorts(4)
+    const { start, apply, warnings } = startCarrier(t, create)
+    await start({ upstreams })
+    await Promise.all(ports.map((port) => apply({ upstreams, listeners: [{ to: 'web', port }] })))
+    t.equal(await greet(ports[3]!), 'hello')
+    await t.rejects(connectRaw(ports[2]!), { code: 'ECONNREFUSED' })
+    t.same(warnings(), [])
+  })
+
   t.test(`${kind}: a port in use stops nothing, is told once, and is opened when it is free`, async (t) => {
     const greeter = await startGreeter(t, 'hello')
     const blocker = createServer().listen(0, '127.0.0.1')

@@ -13,6 +13,8 @@ export type ServiceHealthOptions = {
   /** Whether the gateway takes traffic. */
   readonly isServing: () => boolean
   readonly log: Log
+  /** Milliseconds until a port that cannot be had is tried again; given by tests. */
+  readonly retryMs?: number
 }
 
 type Port = { readonly server: Server; service: ServiceView; localEndpoints: number }
@@ -20,43 +22,61 @@ type Port = { readonly server: Server; service: ServiceView; localEndpoints: num
 /** Slow or hostile requests may not cost much, milliseconds. */
 const REQUEST_TIMEOUT = 5000
 const MAX_CONNECTIONS = 64
+const RETRY_MS = 10_000
 
 /** Holds the ports open that the last model asks for. */
 export class ServiceHealth {
   readonly #options: ServiceHealthOptions
   readonly #ports = new Map<string, Port>()
+  /** By place: why it cannot be had, as it was logged. */
+  readonly #failures = new Map<string, string>()
   #services: Model['services'] = []
   #upstreams: Model['upstreams'] = new Map()
+  #timer: NodeJS.Timeout | undefined
+  #isClosed = false
 
   constructor(options: ServiceHealthOptions) {
     this.#options = options
   }
 
-  /** Resolves when all ports are open, or could not be had, which the log tells: those are tried again when something changes. */
+  /** Before a model comes into force: gives up what it does not want, so that Services may have these ports. */
+  async giveUp(model: Model): Promise<void> {
+    if (model.services === this.#services) return
+    const wanted = listPlaces(model.services)
+    for (const place of this.#failures.keys()) if (!wanted.has(place)) this.#failures.delete(place)
+    await Promise.all(
+      [...this.#ports].map(([place, port]) => (wanted.has(place) ? undefined : this.#close(place, port))),
+    )
+  }
+
+  /** Resolves when all ports are open, or could not be had, which the log tells once: those are tried again. */
   async update(model: Model): Promise<void> {
     if (model.services === this.#services && model.upstreams === this.#upstreams) return
+    await this.giveUp(model)
     this.#services = model.services
     this.#upstreams = model.upstreams
-    const wanted = new Map<string, ServiceView>()
-    for (const service of model.services) {
-      for (const { address, port } of service.healthChecks ?? []) {
-        wanted.set(printEndpointAddress(address, port), service)
-      }
-    }
+    await this.#openWanted()
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    await Promise.all([...this.#ports].map(([place, port]) => this.#close(place, port)))
+  }
+
+  async #openWanted(): Promise<void> {
+    const upstreams = this.#upstreams
     const opening: Promise<void>[] = []
-    for (const [place, port] of this.#ports) if (!wanted.has(place)) opening.push(this.#close(place, port))
-    await Promise.all(opening)
-    for (const [place, service] of wanted) {
+    for (const [place, service] of listPlaces(this.#services)) {
       const known = this.#ports.get(place)
-      const localEndpoints = countEndpoints(service, model)
+      const localEndpoints = countEndpoints(service, upstreams)
       if (known) Object.assign(known, { service, localEndpoints })
       else opening.push(this.#open(place, service, localEndpoints))
     }
     await Promise.all(opening)
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([...this.#ports].map(([place, port]) => this.#close(place, port)))
+    clearTimeout(this.#timer)
+    if (this.#isClosed || this.#failures.size === 0) return
+    this.#timer = setTimeout(() => void this.#openWanted(), this.#options.retryMs ?? RETRY_MS).unref()
   }
 
   async #open(place: string, service: ServiceView, localEndpoints: number): Promise<void> {
@@ -74,14 +94,21 @@ export class ServiceHealth {
     await new Promise<void>((resolve) => {
       server.on('error', (error) => {
         const fields = { err: error, address: place, service: `${service.namespace}/${service.name}` }
-        this.#options.log.warn(
-          fields,
-          server.listening ? 'health check port failed' : 'health check port cannot be opened',
-        )
-        if (!server.listening) this.#ports.delete(place)
+        if (server.listening) this.#options.log.warn(fields, 'health check port failed')
+        else {
+          if (this.#ports.get(place) === port) this.#ports.delete(place)
+          const isTold = this.#failures.get(place) === error.message
+          this.#failures.set(place, error.message)
+          if (!isTold) this.#options.log.warn(fields, 'health check port cannot be opened')
+        }
         resolve()
       })
-      server.listen(Number(place.slice(colon + 1)), host, resolve)
+      server.listen(Number(place.slice(colon + 1)), host, () => {
+        // Given up while it was opened.
+        if (this.#ports.get(place) !== port) server.close()
+        if (this.#failures.delete(place)) this.#options.log.info({ address: place }, 'health check port opened')
+        resolve()
+      })
     })
   }
 
@@ -107,8 +134,17 @@ export class ServiceHealth {
   }
 }
 
+/** Who is to be asked for where. */
+function listPlaces(services: Model['services']): ReadonlyMap<string, ServiceView> {
+  const places = new Map<string, ServiceView>()
+  for (const service of services) {
+    for (const { address, port } of service.healthChecks ?? []) places.set(printEndpointAddress(address, port), service)
+  }
+  return places
+}
+
 /** Addresses that get traffic from outside, whatever port they have. */
-function countEndpoints({ upstreams: keys }: ServiceView, { upstreams }: Model): number {
+function countEndpoints({ upstreams: keys }: ServiceView, upstreams: Model['upstreams']): number {
   const hosts = new Set<string>()
   for (const key of keys) {
     const upstream = upstreams.get(findExternalKey(key)) ?? upstreams.get(key)

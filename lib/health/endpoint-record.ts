@@ -29,6 +29,8 @@ export class EndpointRecord implements CheckListener {
   readonly #options: EndpointRecordOptions
   #checks: readonly RunningCheck[] = []
   #unhealthy: EndpointHealth | undefined = undefined
+  /** The check that `#unhealthy` is the verdict of. */
+  #failing: RunningCheck | undefined = undefined
   #ejected: EndpointHealth | undefined = undefined
   /** Since it recovered; undefined where it never was bad. */
   #healthy: EndpointHealth | undefined = undefined
@@ -121,12 +123,15 @@ export class EndpointRecord implements CheckListener {
   #judge(): void {
     const { clock, onFlip } = this.#options
     const down = this.#checks.find(({ isHealthy }) => isHealthy === false)
-    if (down && !this.#unhealthy) {
+    // Of a check that is not made any more the verdict stands until there is another, and no longer.
+    if (down && !(this.#unhealthy && this.#failing && this.#checks.includes(this.#failing))) {
+      this.#failing = down
       this.#unhealthy = Object.freeze({ state: 'unhealthy', reason: down.reason, since: clock.now() })
       onFlip({ type: 'unhealthy', reason: down.reason })
     } else if (!down && this.#unhealthy && this.#isPassing) {
       const reason = this.#checks.map((check) => check.reason).join('; ') || 'it is not checked any more'
       this.#unhealthy = undefined
+      this.#failing = undefined
       this.#healthy = Object.freeze({ state: 'healthy', reason, since: clock.now() })
       onFlip({ type: 'healthy', reason })
     }

@@ -181,6 +181,9 @@ export class HealthObserver implements UpstreamObserver {
       present.add(each)
     }
     for (const each of watched.endpoints.values()) if (!present.has(each)) this.#leave(each)
+    const { consecutiveFailures, errorRate, maxShare } = watched.policy.ejection
+    const isOff = maxShare === 0 || (consecutiveFailures === 0 && errorRate === 0)
+    if (isOff) for (const { record } of watched.endpoints.values()) record.lift('ejection is switched off')
     const eligible = upstream.endpoints.filter(isEligible)
     const [only] = eligible
     if (only && eligible.length === 1) watched.endpoints.get(keyOf(only))?.record.lift('it is the only endpoint')

@@ -103,9 +103,10 @@ class ExposurePlan {
       const { enabled, address: written, port } = this.#settings[name]
       if (!enabled || port === 0) continue
       const address = canonicalAddress(written)
-      if (!isEvery(address)) this.#own.push(address)
       this.#claims.take({ transport: 'TCP', address, port }, { gateway: name })
+      // On the address of the DNS server load balancers may have every other port.
       if (name === 'dns') this.#claims.take({ transport: 'UDP', address, port }, { gateway: name })
+      else if (!isEvery(address)) this.#own.push(address)
     }
   }
 

@@ -90,14 +90,14 @@ export class WorkerSet implements Carrier {
     for (const failure of failures) if (failure !== undefined) throw failure
     for (const slot of this.#slots) this.#watch(slot)
     this.#ticker = setInterval(() => this.#tick(), tickMs)
-    await this.#servicePorts.open()
+    await this.#servicePorts.open(first.model.listeners)
     return portsOf(this.#sockets)
   }
 
   async apply(next: ServedConfiguration): Promise<void> {
     await this.#servicePorts.giveUp(next.model.listeners)
     await this.#takeOver(next)
-    await this.#servicePorts.open()
+    await this.#servicePorts.open(next.model.listeners)
   }
 
   async #takeOver(next: ServedConfiguration): Promise<void> {

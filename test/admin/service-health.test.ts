@@ -1,6 +1,6 @@
 /** healthCheckNodePort over real sockets: the answers of kube-proxy, through reloads. */
 
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pino } from 'pino'
@@ -49,14 +49,15 @@ async function findFreePort(): Promise<number> {
   return port
 }
 
-function start(t: Test, isServing = () => true) {
+function start(t: Test, isServing = () => true, retryMs = 10_000) {
   const lines: string[] = []
-  const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line).msg) })
-  const health = new ServiceHealth({ isServing, log })
+  const told = new EventEmitter()
+  const log = pino({}, { write: (line: string) => void told.emit(lines[lines.push(JSON.parse(line).msg) - 1]!) })
+  const health = new ServiceHealth({ isServing, log, retryMs })
   t.teardown(() => health.close())
   const update = (port: number, nodes: readonly string[]) =>
     health.update(translateText(manifests(port, nodes) + settings()).model)
-  return { health, update, lines }
+  return { health, update, lines, told }
 }
 
 t.test('answers 200 with local endpoints and 503 without', async (t) => {
@@ -98,6 +99,38 @@ t.test('a port that cannot be had is told, and tried again', async (t) => {
   await once(other, 'close')
   await update(port, ['here', 'here'])
   t.match(await ask(port), { status: 200, weight: '2' })
+})
+
+t.test('a port that is busy for long is told once, and had when it is free', async (t) => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { port } = other.address() as AddressInfo
+  const { update, lines, told } = start(t, () => true, 20)
+  await update(port, ['here'])
+  await update(port, ['here', 'here'])
+  await update(port, ['here'])
+  t.same(lines, ['health check port cannot be opened'])
+  // The timer of the gateway keeps no process alive.
+  const held = setInterval(() => {}, 1_000)
+  t.teardown(() => clearInterval(held))
+  const opened = once(told, 'health check port opened')
+  other.close()
+  await opened
+  t.match(await ask(port), { status: 200, weight: '1' })
+})
+
+t.test('a health check and a nodePort change places', async (t) => {
+  const [one, two] = [await findFreePort(), await findFreePort()]
+  const text = (health: number, node: number) =>
+    manifests(health, ['here']).replace('port: 1081}', `port: 1081, nodePort: ${node}}`) + settings()
+  const running = await runGateway(t, text(one, two))
+  for (const [health, node] of [
+    [two, one],
+    [one, two],
+  ] as const) {
+    await running.change(text(health, node))
+    t.match(await ask(health), { status: 200, body: { localEndpoints: 1 } })
+  }
 })
 
 t.test('a gateway opens and closes it at reloads', async (t) => {

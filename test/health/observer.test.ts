@@ -193,6 +193,35 @@ t.test('a check that is switched off takes its verdict along', async (t) => {
   t.match(started.lines[1], /healthy again .* it is not checked any more/)
 })
 
+t.test('a check that takes the place of another says why the endpoint is unhealthy now', async (t) => {
+  const [one, two] = [await startFaultyServer(t, 503), await startFaultyServer(t)]
+  const endpoints = [one.port, two.port]
+  const started = startObserver(t, { web: { endpoints, policy: CHECK } })
+  await makeTurn(started, 2)
+  started.observe(makeUpstreams({ web: { endpoints, policy: { ...CHECK, 'health.path': '/other' } } }))
+  t.match(started.get().endpoints[0]!.health!.reason, /^GET \/healthz: 503/, 'until it was asked')
+  await makeTurn(started, 2)
+  t.match(started.get().endpoints[0]!.health!.reason, /^GET \/other: 503/)
+  const told = started.lines.length
+  t.equal(told, 2)
+  await makeTurn(started, 2)
+  t.equal(started.lines.length, told)
+})
+
+t.test('where ejection is switched off the ejected come back', async (t) => {
+  const endpoints = [1, 2, 3]
+  for (const off of [{ 'ejection.maxShare': 0 }, { 'ejection.consecutiveFailures': 0 }]) {
+    const started = startObserver(t, { web: { endpoints } })
+    started.report(1)
+    t.equal(started.states(), 'ejected - -')
+    started.observe(makeUpstreams({ web: { endpoints, policy: { 'ejection.baseTime': 60_000 } } }))
+    t.equal(started.states(), 'ejected - -', 'not by any other change')
+    started.observe(makeUpstreams({ web: { endpoints, policy: off } }))
+    t.equal(started.states(), 'healthy - -')
+    t.match(started.lines[1], /back from its ejection .* ejection is switched off/)
+  }
+})
+
 t.test('ejections grow, are capped, and shrink again with good time', async (t) => {
   const started = startObserver(t, { web: { endpoints: [1, 2, 3] } })
   const { time, observer } = started

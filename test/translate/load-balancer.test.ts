@@ -51,16 +51,19 @@ t.test('a port of the gateway itself is not for Services', async (t) => {
   t.same(reach({ services: [balancer('a', 8443)], settings: 'https: {port: 0}' }).services, ['a - localhost 8443/TCP'])
 })
 
-t.test('the port of the DNS server is not for Services, in TCP as in UDP', async (t) => {
-  const ports = 'ports: [{name: a, port: 8053}, {name: b, port: 8053, protocol: UDP}]'
-  const services = [service('web', `type: LoadBalancer, ${ports}`)]
-  const { listeners, notes } = reach({ services, settings: 'dns: {enabled: true}' })
-  t.same(
-    listeners.filter((id) => id.startsWith('LoadBalancer')),
-    [],
-  )
-  t.same(notes, ['the dns listener of this gateway has it', 'the dns listener of this gateway has it'])
-  t.same(reach({ services }).notes, [])
+t.test('the port of the DNS server is not for Services either, UDP and TCP', async (t) => {
+  const spec = 'type: LoadBalancer, allocateLoadBalancerNodePorts: false, ports: [{port: 8053, protocol: UDP}]'
+  const services = [balancer('a', 8053), service('b', spec)]
+  const on = reach({ services, settings: 'dns: {enabled: true}' })
+  t.same(on.listeners, [])
+  t.same(on.problems, [
+    'PORTICO_SVC_PORT_TAKEN port 8053/TCP is taken: EXTERNAL-IP is <pending>',
+    'PORTICO_SVC_PORT_TAKEN port 8053/UDP is taken: EXTERNAL-IP is <pending>',
+  ])
+  t.match(on.helps[0], /dns\.port.*dns\.address and loadBalancers\.pool/)
+  t.same(reach({ services }).problems, [], 'off by default')
+  const pool = reach({ services, settings: 'dns: {enabled: true}\nloadBalancers: {pool: [127.0.1.1, 127.0.1.2]}' })
+  t.same(pool.problems, [], 'it listens on 127.0.0.1 alone')
 })
 
 t.test('from a pool each has an address of its own, the same every time', async (t) => {

@@ -287,7 +287,7 @@ spec: {ports: [{port: 80}]}
   t.match(
     diagnostics.map(({ code, message, help, position }) => `${position?.line} ${code} ${message} | ${help}`),
     [
-      '7 PORTICO_ANN_VALUE portico.dev/tries: "many" is not a whole number | write digits alone, without quotes',
+      '7 PORTICO_ANN_VALUE portico.dev/tries: "many" is not a whole number | write digits alone',
       '8 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/max-queues" | did you mean "portico.dev/max-queue"?',
     ],
   )
