@@ -149,7 +149,11 @@ function show(raw: unknown): string {
 function readBoolean(raw: unknown, form: 'document' | 'text'): Read {
   if (typeof raw === 'boolean') return { value: raw }
   if (form === 'text' && (raw === 'true' || raw === 'false')) return { value: raw === 'true' }
-  return problem(`${show(raw)} is neither true nor false`, 'write true or false, without quotes')
+  // An annotation, a flag or a variable is text anyhow.
+  return problem(
+    `${show(raw)} is neither true nor false`,
+    `write true or false${form === 'text' ? '' : ', without quotes'}`,
+  )
 }
 
 function readString(
@@ -186,7 +190,7 @@ function readInteger(raw: unknown, form: 'document' | 'text', min: number, max: 
       `${show(raw)} is not a whole number`,
       link
         ? 'Kubernetes and Docker set this variable for a Service of that name: set enableServiceLinks: false'
-        : 'write digits alone, without quotes',
+        : `write digits alone${form === 'text' ? '' : ', without quotes'}`,
     )
   }
   return checkRange(value, min, max, String)

@@ -101,13 +101,9 @@ t.test('each flip of a circuit is logged once, with the reason', async (t) => {
   t.same(
     lines.filter(({ circuit }) => circuit !== undefined).map(({ level, service, msg }) => [level, service, msg]),
     [
-      [
-        40,
-        'default/web:80',
-        'the circuit of default/web:80 is open: 3 of 3 tries failed; closed to requests for 50 ms',
-      ],
+      [40, 'default/web:80', 'the circuit of default/web:80 is open: 3 of 3 tries failed; no requests for 0.05 s'],
       [30, 'default/web:80', 'the circuit of default/web:80 is half-open: its time is over'],
-      [30, 'default/web:80', 'the circuit of default/web:80 is closed: 1 tries were answered well'],
+      [30, 'default/web:80', 'the circuit of default/web:80 is closed: a try was answered well'],
     ],
   )
 })
