@@ -281,14 +281,16 @@ metadata:
   annotations:
     portico.dev/tries: many
     portico.dev/max-queues: "7"
+    portico.dev/rewrite: "/x"
 spec: {ports: [{port: 80}]}
 `)
   t.equal(model.upstreams.get('default/web:80')?.policy, undefined)
   t.match(
     diagnostics.map(({ code, message, help, position }) => `${position?.line} ${code} ${message} | ${help}`),
     [
-      '7 PORTICO_ANN_VALUE portico.dev/tries: "many" is not a whole number | write digits alone, without quotes',
+      '7 PORTICO_ANN_VALUE portico.dev/tries: "many" is not a whole number | write digits alone',
       '8 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/max-queues" | did you mean "portico.dev/max-queue"?',
+      '9 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/rewrite" | known are portico.dev/endpoints and the settings under upstream, as portico.dev/balancer',
     ],
   )
 })
