@@ -78,8 +78,10 @@ export class Traffic {
       ...(onTrouble && { onTrouble }),
       onCircuit: ({ upstream, state, reason }) => {
         const message = `the circuit of ${upstream} is ${state}: ${reason}`
-        if (state === 'open') log.warn({ service: upstream, circuit: state }, message)
-        else log.info({ service: upstream, circuit: state }, message)
+        // Each worker has a circuit of its own.
+        const fields = { service: upstream, circuit: state, worker_pid: process.pid }
+        if (state === 'open') log.warn(fields, message)
+        else log.info(fields, message)
       },
     })
     this.#builder = new SnapshotBuilder(this.#registry)

@@ -29,6 +29,7 @@ export const command: Command = {
   ],
   examples: [
     ['portico explain https://shop.localhost/api -f k8s/', 'by host and path'],
+    ['portico explain http://localhost:30080/ -f k8s/', 'by the port of a Service: a nodePort and the like'],
     ["portico explain 'shop.localhost/a/../b?x=1' -f k8s/ -o json", 'for scripts; http:// where no scheme is given'],
   ],
   words: { least: 1, most: 1, name: 'URL' },
@@ -49,7 +50,7 @@ export const command: Command = {
       httpsPort: https.redirectPort || https.port,
     })
     if (output === 'json') terminal.print(JSON.stringify(explanationJson(explanation), undefined, 2))
-    else terminal.print(printExplanation(explanation, terminal.paint))
+    else terminal.print(printExplanation(explanation, settings.upstream, terminal.paint))
     const { answer } = explanation
     return answer === undefined || answer.status < 400 ? EXIT.ok : EXIT.failure
   },

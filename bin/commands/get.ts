@@ -111,10 +111,10 @@ function readKind(word: string): Kind {
   return kind
 }
 
-/** `api`, `default/api` and `service/default/api` name the same Service. */
+/** `api`, `default/api` and `service/default/api` name the same Service, and its endpoints and listeners. */
 function isNamed(view: View<unknown>, row: unknown, name: string): boolean {
   const full = view.name(row)
-  return full === name || full.endsWith(`/${name}`) || full.slice(full.indexOf('/') + 1).split('/')[0] === name
+  return full === name || full.endsWith(`/${name}`) || (view.aliases?.(row).includes(name) ?? false)
 }
 
 async function readFiles(kind: Kind, typed: Typed, terminal: Terminal): Promise<readonly unknown[] | number> {

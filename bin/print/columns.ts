@@ -26,6 +26,8 @@ export type View<Row> = Readonly<{
   columns: readonly Column<Row>[]
   /** `service/default/api`, for `-o name` and for naming single ones. */
   name: (row: Row) => string
+  /** By what else it can be asked for: what it belongs to. */
+  aliases?: (row: Row) => readonly string[]
   namespace: (row: Row) => string | undefined
 }>
 
@@ -45,6 +47,7 @@ export const ROUTES: View<RouteRow> = {
     { title: 'REASON', wide: true, cell: (row) => row.reason ?? '' },
   ],
   name: (row) => `route/${row.host}${row.path}`,
+  aliases: (row) => [row.host],
   namespace: (row) => row.namespace,
 }
 
@@ -83,7 +86,9 @@ export const ENDPOINTS: View<EndpointRow> = {
     { title: 'ZONE', wide: true, cell: (row) => row.zone ?? '' },
     { title: 'POSITION', wide: true, cell: (row) => row.position ?? '' },
   ],
-  name: (row) => `endpoint/${row.namespace}/${row.service}/${row.address}`,
+  name: (row) =>
+    `endpoint/${row.namespace}/${row.service}:${row.port}${row.transport === 'UDP' ? '/UDP' : ''}/${row.address}`,
+  aliases: (row) => [row.service, `${row.namespace}/${row.service}`],
   namespace: (row) => row.namespace,
 }
 
@@ -123,6 +128,7 @@ export const LISTENERS: View<ListenerRow> = {
     { title: 'SOURCE', wide: true, cell: (row) => row.source ?? '' },
   ],
   name: (row) => `listener/${row.name}`,
+  aliases: ({ service }) => (service === undefined ? [] : [service, service.slice(service.indexOf('/') + 1)]),
   namespace: (row) => row.service?.slice(0, row.service.indexOf('/')),
 }
 

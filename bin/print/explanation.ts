@@ -2,23 +2,26 @@
 
 import { printPosition, type SourcePosition } from '../../lib/base/position.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
+import { printListenerManner, printListenerName } from '../../lib/model/print.ts'
 import type { Route } from '../../lib/model/route.ts'
 import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
 import type { Explanation, RouteVerdict } from '../../lib/routing/explain.ts'
+import { mergePolicy, type UpstreamPolicy } from '../../lib/service-settings.ts'
 import { printHostPort } from '../admin-client.ts'
 import { alignColumns } from './table.ts'
 
 const VERDICT_COLOUR: Record<RouteVerdict['verdict'], Colour> = { wins: 'green', no: 'dim', shadowed: 'yellow' }
 const MOST_ENDPOINTS = 10
 
-export function printExplanation(explanation: Explanation, paint: Paint): string {
+/** `defaults` are what Services have that say nothing else: `upstream` of the settings. */
+export function printExplanation(explanation: Explanation, defaults: UpstreamPolicy, paint: Paint): string {
   const { url, answer } = explanation
   const sections = [
     [paint('bold', `GET ${escapeText(`${url.scheme}://${url.host}${url.path}`)}`)],
     alignColumns(describeRequest(explanation, paint), 2),
     alignColumns(describeCandidates(explanation, paint), 3),
-    alignColumns(describeUpstream(explanation, paint), 2),
+    alignColumns(describeUpstream(explanation, defaults, paint), 2),
     answer ? printAnswer(answer, paint) : [],
   ]
   return sections
@@ -28,7 +31,7 @@ export function printExplanation(explanation: Explanation, paint: Paint): string
 }
 
 /** The path, host and certificate as they are taken. */
-function describeRequest({ path, host, certificate }: Explanation, paint: Paint): string[][] {
+function describeRequest({ path, host, certificate, listener }: Explanation, paint: Paint): string[][] {
   const rows = [
     ['  path', escapeText(path.normal?.path ?? '(not allowed)'), escapeText(path.notes.join('; '))],
     [
@@ -37,6 +40,10 @@ function describeRequest({ path, host, certificate }: Explanation, paint: Paint)
       host.hostname === undefined ? '' : escapeText(host.reason) + printHostPlace(host, paint),
     ],
   ]
+  if (listener) {
+    const name = escapeText(`${listener.kind} ${printListenerName(listener)}, ${printListenerManner(listener)}`)
+    rows.push(['  port', String(listener.port), `${name}  ${printPlace(listener.position, paint)}`])
+  }
   for (const { virtualHost, reason } of host.misses) {
     const name = virtualHost.host === '' ? '*' : virtualHost.host
     rows.push(['    not', escapeText(name), `${escapeText(reason)}  ${printPlace(virtualHost.position, paint)}`])
@@ -77,10 +84,9 @@ function printIngress({ ingress }: Route): string {
 }
 
 /** The Service, its endpoints, and the request one of them would get. */
-function describeUpstream(explanation: Explanation, paint: Paint): string[][] {
+function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, paint: Paint): string[][] {
   const { winner, upstream, answer } = explanation
-  if (!winner) return []
-  if (!upstream) return [['  service', escapeText(winner.backend)]]
+  if (!upstream) return winner ? [['  service', escapeText(winner.backend)]] : []
   const { service, port, key } = upstream
   const rows = [
     [
@@ -93,26 +99,54 @@ function describeUpstream(explanation: Explanation, paint: Paint): string[][] {
     rows.push([
       index === 0 ? '  endpoints' : '',
       printEndpoint(endpoint),
-      [printState(endpoint), escapeText(endpoint.sourceName)].join(', '),
+      [
+        printState(endpoint),
+        ...(endpoint.backup ? ['backup'] : []),
+        ...(endpoint.distant ? ['of another zone or node'] : []),
+        escapeText(endpoint.sourceName),
+      ].join(', '),
     ])
   }
   const more = upstream.endpoints.length - MOST_ENDPOINTS
   if (more > 0) rows.push(['', `… and ${more} more`])
   if (upstream.endpoints.length === 0) rows.push(['  endpoints', 'none'])
   // Round robin begins anywhere; the first is as good an example as any.
-  const [next] = answer ? [] : usableEndpoints(upstream)
-  if (next) rows.push(['  sends', printSent(explanation, upstream, next)])
+  const usable = answer ? [] : usableEndpoints(upstream)
+  if (usable.length > 0)
+    rows.push(['  sends', printSent(explanation, upstream, usable, mergePolicy(defaults, upstream.policy))])
   return rows
 }
 
-function printSent({ url, path }: Explanation, { protocol, endpoints }: Upstream, next: Endpoint): string {
+function printSent(
+  { url, path, listener }: Explanation,
+  { protocol }: Upstream,
+  usable: readonly Endpoint[],
+  policy: UpstreamPolicy,
+): string {
+  const next = usable[0] as Endpoint
+  const choice = usable.length > 1 ? ` (${printChoice(policy)})` : ''
+  if (listener?.layer === 'L4') return `the bytes of each connection to ${printEndpoint(next)}${choice}`
   const target = escapeText(`${path.normal?.path ?? ''}${path.query}`)
   const scheme = protocol === 'https' ? 'https' : 'http'
-  const turn = endpoints.length > 1 ? ' (in turn with the others)' : ''
   return (
-    `GET ${target} to ${scheme}://${printEndpoint(next)}${turn}, ` +
-    `Host: ${escapeText(url.host)}, X-Forwarded-Proto: ${url.scheme} …`
+    `GET ${target} to ${scheme}://${printEndpoint(next)}${choice}, ` +
+    `Host: ${escapeText(printHost(url.host, policy.host, protocol, next))}, X-Forwarded-Proto: ${url.scheme} …`
   )
+}
+
+/** How one of several is chosen. */
+function printChoice({ balancer, hash, affinity }: UpstreamPolicy): string {
+  if (affinity.type !== 'none') return `or another: affinity ${affinity.type} keeps each client with its own`
+  if (balancer === 'hash') return `or another: hash of ${escapeText(hash.by)} says which`
+  return balancer === 'round-robin' ? 'in turn with the others' : `or another: ${balancer} says which`
+}
+
+/** As the setting `upstream.host` has it. */
+function printHost(asked: string, host: string, protocol: Upstream['protocol'], next: Endpoint): string {
+  if (host === 'client') return asked
+  if (host !== 'endpoint') return host
+  const authority = printHostPort(next.name || next.host, next.port)
+  return next.port === (protocol === 'https' ? 443 : 80) ? authority.slice(0, authority.lastIndexOf(':')) : authority
 }
 
 function printEndpoint({ host, port }: Endpoint): string {
@@ -140,7 +174,7 @@ function printPlace(position: SourcePosition, paint: Paint): string {
 
 /** The same as plain data. */
 export function explanationJson(explanation: Explanation): unknown {
-  const { url, answer, path, host, certificate, candidates, omitted, winner, upstream } = explanation
+  const { url, answer, path, host, certificate, candidates, omitted, winner, upstream, listener } = explanation
   return {
     url: `${url.scheme}://${url.host}${url.path}`,
     answer,
@@ -164,6 +198,13 @@ export function explanationJson(explanation: Explanation): unknown {
     candidates: candidates.map(({ route, verdict, reason }) => ({ ...routeJson(route), verdict, reason })),
     omitted,
     winner: winner && routeJson(winner),
+    listener: listener && {
+      name: printListenerName(listener),
+      kind: listener.kind,
+      layer: listener.layer,
+      port: listener.port,
+      source: printPosition(listener.position),
+    },
     upstream: upstream && {
       service: upstream.key,
       targetPort: upstream.port.targetPort,

@@ -1,6 +1,7 @@
 /** What a reload changes: routes, certificates, listeners of Services. */
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { cutSame } from '../base/list.ts'
+import type { PolicyOverrides } from '../service-settings.ts'
 import type { CertificateBinding } from './certificate.ts'
 import type { Model } from './model.ts'
 import { printAction, printEndpoints, printForwarding, printListenerManner, printListenerName } from './print.ts'
@@ -130,8 +131,15 @@ function describeListener(model: Model, listener: ServiceListener): Item {
       { name: '', value: place },
       { name: 'as ', value: printListenerManner(listener) },
       { name: 'endpoints ', value: printEndpoints(model.upstreams.get(upstream)?.endpoints ?? []) },
+      { name: 'settings ', value: printOverrides(model.upstreams.get(upstream)?.policy) },
     ],
   }
+}
+
+/** `balancer=ewma, slowStart=30000`: what is otherwise than for all. */
+function printOverrides(overrides: PolicyOverrides = {}): string {
+  const texts = Object.entries(overrides).map(([name, value]) => `${name}=${value}`)
+  return texts.length === 0 ? 'as for all' : texts.sort().join(', ')
 }
 
 /** The same place, whichever Ingress defines it. */
@@ -151,6 +159,7 @@ function describeRoute(model: Model, route: Route, subject: string = subjectOf(r
       { name: '', value: action.type === 'forward' ? backend : `${backend} (${action.status} ${action.reason})` },
       { name: 'endpoints ', value: printEndpoints(upstream?.endpoints ?? []) },
       { name: 'protocol ', value: upstream?.protocol ?? '' },
+      { name: 'settings ', value: printOverrides({ ...upstream?.policy, ...route.policy }) },
     ],
   }
 }

@@ -1,4 +1,5 @@
 /** Why a request is served as it is: which rule wins, what nearly did, and why not. Used by `portico explain`. */
+import { isIP } from 'node:net'
 import type { RequestErrorCode } from '../base/errors.ts'
 import { matchesHostPattern, parseAuthority, printHttpsUrl } from '../base/hostname.ts'
 import { findNearest } from '../base/nearest.ts'
@@ -6,6 +7,7 @@ import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
+import type { ServiceListener } from '../model/service-listener.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { HostIndex } from './host-index.ts'
 import { compileTable, findInHost } from './table.ts'
@@ -43,8 +45,10 @@ export type Explanation = Readonly<{
   /** Candidates beyond the limit. */
   omitted: number
   winner: Route | undefined
-  /** Where the winner forwards to. */
+  /** Where the winner, or the listener, forwards to. */
   upstream: Upstream | undefined
+  /** The port of a Service that the URL names: there no rule is asked. */
+  listener?: ServiceListener
 }>
 
 const MOST_CANDIDATES = 20
@@ -62,6 +66,8 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const normal = normalizePath(rawPath, options.encodedSlash ?? 'keep')
   const hostname = parseAuthority(url.host)?.hostname
   const notes = describePath(rawPath, normal)
+  const listener = findListener(model, url)
+  if (listener) return explainListener(model, listener, { url, path: { normal, query, notes } })
   const host = explainHost(model, hostname)
   const certificate = url.scheme === 'https' && hostname !== undefined ? explainCertificate(model, hostname) : undefined
   const base = { url, path: { normal, query, notes }, host, certificate }
@@ -82,6 +88,56 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     omitted: Math.max(0, candidates.length - MOST_CANDIDATES),
     winner,
     upstream,
+  }
+}
+
+/** A port that is written decides, and on a Service's own address the usual one too. */
+function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): ServiceListener | undefined {
+  const authority = parseAuthority(host)
+  if (authority === undefined) return undefined
+  const { hostname, port } = authority
+  const asked = port ?? (scheme === 'https' ? 443 : 80)
+  const found = listeners.filter((one) => one.transport === 'TCP' && one.port === asked)
+  const own = found.find(({ address }) => address === hostname)
+  if (own !== undefined || port === undefined) return own
+  // A name may lead to any address.
+  return (
+    found.find(({ address }) => isEvery(address)) ?? (isIP(hostname) === 0 && found.length === 1 ? found[0] : undefined)
+  )
+}
+
+function isEvery(address: string): boolean {
+  return address === '::' || address === '0.0.0.0'
+}
+
+function explainListener(
+  model: Model,
+  listener: ServiceListener,
+  asked: Pick<Explanation, 'url' | 'path'>,
+): Explanation {
+  const { url, path } = asked
+  const upstream = model.upstreams.get(listener.upstream)
+  const answer: Explanation['answer'] =
+    listener.layer === 'L7' && path.normal === undefined
+      ? { status: 400, code: 'PORTICO_REQ_BAD_PATH', reason: path.notes.join('; ') }
+      : hasUsable(upstream)
+        ? undefined
+        : { status: 503, code: 'PORTICO_UP_NO_ENDPOINTS', reason: `${listener.upstream} has no endpoint ready` }
+  return {
+    ...asked,
+    answer,
+    host: {
+      hostname: parseAuthority(url.host)?.hostname,
+      virtualHost: undefined,
+      reason: 'not looked at: the port is one of a Service',
+      misses: [],
+    },
+    certificate: undefined,
+    candidates: [],
+    omitted: 0,
+    winner: undefined,
+    upstream,
+    listener,
   }
 }
 
@@ -116,11 +172,13 @@ function findAnswer(
     const { status, reason } = winner.action
     return { status, code: status === 404 ? 'PORTICO_REQ_NO_ROUTE' : 'PORTICO_UP_NO_SERVICE', reason }
   }
-  const usable = upstream?.endpoints.some(
-    ({ ready, serving, terminating, weight }) => weight > 0 && (ready || (serving && terminating)),
-  )
-  if (usable) return undefined
+  if (hasUsable(upstream)) return undefined
   return { status: 503, code: 'PORTICO_UP_NO_ENDPOINTS', reason: `${winner.backend} has no endpoint ready` }
+}
+
+function hasUsable(upstream: Upstream | undefined): boolean {
+  const { endpoints = [] } = upstream ?? {}
+  return endpoints.some(({ ready, serving, terminating, weight }) => weight > 0 && (ready || (serving && terminating)))
 }
 
 /** What the normal form changed, or why there is none. */

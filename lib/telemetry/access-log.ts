@@ -3,8 +3,9 @@ import { escapeText, type Paint } from '../base/terminal-text.ts'
 import type { Log } from './log.ts'
 import type { ConnectionRecord, RequestRecord } from './record.ts'
 
-/** The constant message of an access line; the pretty printer knows it by this. */
+/** The constant messages of access lines; the pretty printer knows them by these. */
 export const ACCESS_MESSAGE = 'request'
+export const CONNECTION_MESSAGE = 'connection'
 
 /** Longest texts, in UTF-16 units. */
 const MAX_TARGET = 2048
@@ -37,6 +38,19 @@ export type AccessFields = Readonly<{
   tunnel: true | undefined
 }>
 
+/** The line of a connection of which only bytes were seen. Fields that do not apply are left out. */
+export type ConnectionFields = Readonly<{
+  client: string
+  listener: string
+  endpoint: string | undefined
+  tries: number
+  bytes_in: number
+  bytes_out: number
+  duration_ms: number
+  code: string | undefined
+  detail: string | undefined
+}>
+
 /** Logs whatever `log`'s level is, unless it is silent: the setting `log.access` decides about access lines. */
 export function createAccessLog(log: Log): (record: RequestRecord) => void {
   const access = log.child({}, { level: 'info' })
@@ -50,7 +64,7 @@ export function createConnectionLog(log: Log): (record: ConnectionRecord) => voi
   const access = log.child({}, { level: 'info' })
   return ({ listener, clientAddress, endpoint, tries, bytesIn, bytesOut, durationMs, error, detail }) => {
     if (log.level === 'silent') return
-    const fields = {
+    const fields: ConnectionFields = {
       client: clientAddress,
       listener,
       endpoint,
@@ -61,7 +75,7 @@ export function createConnectionLog(log: Log): (record: ConnectionRecord) => voi
       code: error,
       detail: detail === undefined ? undefined : cleanText(detail, MAX_TARGET),
     }
-    access.info(fields, 'connection')
+    access.info(fields, CONNECTION_MESSAGE)
   }
 }
 
@@ -99,13 +113,32 @@ export function printAccess(fields: AccessFields, paint: Paint): string {
   const colour = status >= 500 ? 'red' : status >= 400 ? 'yellow' : status >= 300 ? 'cyan' : 'green'
   return [
     `${paint(colour, String(status))} ${fields.method} ${fields.host}${fields.target}`,
-    duration < 10 && !Number.isInteger(duration) ? `${duration.toFixed(1)} ms` : `${Math.round(duration)} ms`,
+    printMs(duration),
     fields.service,
     fields.code && paint(colour, fields.code),
     fields.detail,
   ]
     .filter(Boolean)
     .join('  ')
+}
+
+/** `127.0.0.1 to NodePort default/db:5432/TCP [::]:30432  16 ms  127.0.0.1:5432  79 bytes in, 310 out` */
+export function printConnection(fields: ConnectionFields, paint: Paint): string {
+  const { client, listener, endpoint, bytes_in: bytesIn, bytes_out: bytesOut, code, detail } = fields
+  return [
+    `${client} to ${listener}`,
+    printMs(fields.duration_ms),
+    endpoint,
+    `${bytesIn} bytes in, ${bytesOut} out`,
+    code && paint('red', code),
+    detail,
+  ]
+    .filter(Boolean)
+    .join('  ')
+}
+
+function printMs(time: number): string {
+  return time < 10 && !Number.isInteger(time) ? `${time.toFixed(1)} ms` : `${Math.round(time)} ms`
 }
 
 function cleanText(text: string, limit: number): string {

@@ -3,7 +3,14 @@ import { isatty } from 'node:tty'
 import { type Logger, pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 import { paintAnsi, paintNothing } from '../base/terminal-text.ts'
-import { ACCESS_MESSAGE, type AccessFields, printAccess } from './access-log.ts'
+import {
+  ACCESS_MESSAGE,
+  type AccessFields,
+  CONNECTION_MESSAGE,
+  type ConnectionFields,
+  printAccess,
+  printConnection,
+} from './access-log.ts'
 import { LogDestination } from './log-destination.ts'
 
 export type Log = Logger
@@ -50,8 +57,13 @@ function prettyStream(stream: LogStream, colour: boolean): LogStream {
   return {
     write: (line) => {
       const entry = JSON.parse(line) as { time: string; msg: string }
-      if (entry.msg !== ACCESS_MESSAGE) stream.write(print(entry))
-      else stream.write(`${printClock(entry.time)} ${printAccess(entry as unknown as AccessFields, paint)}\n`)
+      const text =
+        entry.msg === ACCESS_MESSAGE
+          ? printAccess(entry as unknown as AccessFields, paint)
+          : entry.msg === CONNECTION_MESSAGE
+            ? printConnection(entry as unknown as ConnectionFields, paint)
+            : undefined
+      stream.write(text === undefined ? print(entry) : `${printClock(entry.time)} ${text}\n`)
     },
     flush: (done) => {
       if (stream.flush) stream.flush(done)

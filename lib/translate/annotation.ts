@@ -17,13 +17,16 @@ const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
   [PROXY_PROTOCOL_ANNOTATION, ['Service']],
 ])
 
+const NAMES: readonly string[] = [...KNOWN.keys()].map((name) => name.slice(DOMAIN.length))
+
 /** Reports annotations under portico.dev/ that mean nothing where they stand. */
 export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList): void {
   for (const name of Object.keys(resource.meta.annotations)) {
     if (!name.startsWith(ANNOTATION_DOMAIN)) continue
     const kinds = KNOWN.get(name)
     if (kinds?.includes(resource.kind)) continue
-    const nearest = findNearest(name, KNOWN.keys())
+    // Without what all share, which would count as likeness.
+    const nearest = findNearest(name.slice(DOMAIN.length), NAMES)
     diagnostics.add(
       'PORTICO_ANN_UNKNOWN',
       kinds ? `annotation "${name}" means nothing on ${resource.kind}` : `unknown annotation "${name}"`,
@@ -33,7 +36,7 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
         help: kinds
           ? `it belongs on ${kinds.join(' or ')}`
           : nearest
-            ? `did you mean "${nearest}"?`
+            ? `did you mean "${DOMAIN}${nearest}"?`
             : `known are ${ENDPOINTS_ANNOTATION} and the settings under upstream, as portico.dev/balancer`,
       },
     )

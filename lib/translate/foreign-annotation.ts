@@ -63,6 +63,12 @@ const HARMLESS: Readonly<Record<string, Harmless>> = {
 
 /** What to do instead, where there is something. */
 const INSTEAD: Readonly<Record<string, string>> = {
+  affinity: 'write portico.dev/affinity-type: cookie on the Service',
+  'session-cookie-name': 'write portico.dev/affinity-cookie-name on the Service',
+  'session-cookie-max-age': 'write portico.dev/affinity-cookie-max-age on the Service',
+  'load-balance': 'write portico.dev/balancer on the Service',
+  'upstream-hash-by': 'write portico.dev/balancer: hash and portico.dev/hash-by on the Service',
+  'upstream-vhost': 'write portico.dev/host on the Service',
   'backend-protocol': 'set appProtocol: https on the port of the Service where it speaks TLS',
   'proxy-body-size': 'limits.bodyBytes in the settings limits the bodies of all requests',
   'proxy-connect-timeout': 'write portico.dev/timeouts-connect',

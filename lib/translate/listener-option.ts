@@ -21,6 +21,27 @@ export function readListenerOptions(
   return { layer, tls: layer === 'L7' && spoken === 'https', proxyProtocol: isTcp && proxy === 'true' }
 }
 
+/** Whether connections to its ports must begin with a PROXY header. */
+export function wantsProxyHeader({ meta }: Service): boolean {
+  return meta.annotations[PROXY_PROTOCOL_ANNOTATION] === 'true'
+}
+
+/** Of the Services that want a PROXY header the first is told, where nobody may send one. */
+export function warnOfDistrust(
+  [service]: readonly Service[],
+  trustedProxies: readonly string[],
+  diagnostics: DiagnosticList,
+): void {
+  if (service === undefined || trustedProxies.length > 0) return
+  const why = 'trustedProxies names nobody whose PROXY header is believed, so every connection is cut'
+  diagnostics.add('PORTICO_ANN_VALUE', `${PROXY_PROTOCOL_ANNOTATION}: ${why}`, {
+    severity: 'warning',
+    position: service.origin.locate(['metadata', 'annotations', PROXY_PROTOCOL_ANNOTATION]),
+    resource: printResource(service),
+    help: 'set trustedProxies to the addresses of the proxies in front of this port',
+  })
+}
+
 /** Reports values of the two annotations that mean nothing. */
 export function checkListenerOptions(service: Service, diagnostics: DiagnosticList): void {
   const { annotations } = service.meta

@@ -17,7 +17,7 @@ import { checkForeignAnnotations } from './foreign-annotation.ts'
 import { claimRoutes, HostMerger, type IngressClaims, listReferences, type Starving } from './host.ts'
 import { ClassUsers, selectIngresses } from './ingress-class.ts'
 import { ListenerSet } from './listener.ts'
-import { checkListenerOptions } from './listener-option.ts'
+import { checkListenerOptions, wantsProxyHeader, warnOfDistrust } from './listener-option.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './memo.ts'
 import { isExposed } from './node-port.ts'
 import { checkPolicy, checkServiceSettings } from './policy.ts'
@@ -68,6 +68,7 @@ export class Translator {
   readonly #ingresses = new MappedList<Ingress, TranslatedIngress>()
   readonly #noted = new Sieve<TranslatedIngress>(({ diagnostics }) => diagnostics.length > 0)
   readonly #concerned = new Sieve<TranslatedIngress>(({ served, notable }) => served.length + notable.length > 0)
+  readonly #behindProxies = new Sieve<Service>(wantsProxyHeader)
   readonly #local = new Sieve<Service>((service) => findLocalPolicy(service) !== undefined)
   readonly #services = new Memo<'services', TranslatedServices>()
   readonly #serviceNotes = new Memo<Service, readonly Diagnostic[]>()
@@ -103,6 +104,7 @@ export class Translator {
     diagnostics.addAll(notes)
     checkSettingsEndpoints(resources, settings, diagnostics)
     checkServiceSettings(resources, settings, diagnostics)
+    warnOfDistrust(this.#behindProxies.filter(services), options.settings.trustedProxies, diagnostics)
     warnOfLocalPolicy(this.#local.filter(services), settings, diagnostics)
     const { clock, local = NO_ADDRESSES } = options
     const plan = this.#listeners.plan(services, { settings, local, now: clock.now() })

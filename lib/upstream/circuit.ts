@@ -100,14 +100,14 @@ export class Circuit {
     if (this.#good < this.#policy.halfOpenRequests) return
     this.#reopened = 0
     this.#window = new SlidingWindow(this.#policy.interval)
-    this.#flip('closed', `${this.#good} tries were answered well`)
+    this.#flip('closed', this.#good === 1 ? 'a try was answered well' : `${this.#good} tries were answered well`)
   }
 
   #open(now: number, why: string): void {
     const { openTime, maxOpenTime } = this.#policy
     const time = Math.max(openTime, Math.min(openTime * 2 ** this.#reopened, maxOpenTime))
     this.#openUntil = now + time
-    this.#flip('open', `${why}; closed to requests for ${time} ms`)
+    this.#flip('open', `${why}; no requests for ${time / 1000} s`)
   }
 
   #flip(state: CircuitState, reason: string): void {

@@ -80,3 +80,66 @@ t.test('what is no URL is a usage error', async (t) => {
     t.match(stderr, message)
   }
 })
+
+const services = `kind: Service
+apiVersion: v1
+metadata: {name: api, annotations: {portico.dev/endpoints: "127.0.0.1:9001, 127.0.0.1:9002"}}
+spec:
+  type: NodePort
+  ports:
+    - {name: tcp, port: 80, nodePort: 30080}
+    - {name: http, port: 81, nodePort: 30081, appProtocol: http}
+---
+kind: Service
+apiVersion: v1
+metadata:
+  name: spare
+  annotations:
+    portico.dev/endpoints: "127.0.0.1:9001;backup, localhost:9002"
+    portico.dev/host: endpoint
+spec: {ports: [{port: 80}]}
+---
+kind: Ingress
+apiVersion: networking.k8s.io/v1
+metadata: {name: web}
+spec:
+  rules:
+    - host: web.test
+      http:
+        paths:
+          - {path: /, pathType: Prefix, backend: {service: {name: api, port: {number: 80}}}}
+          - {path: /spare, pathType: Prefix, backend: {service: {name: spare, port: {number: 80}}}}
+`
+
+async function explainServices(url: string, ...words: string[]): Promise<Finished> {
+  return runPortico(['explain', url, '-f', '-', ...words], { stdin: services })
+}
+
+t.test('a port that a Service opens is explained by that, not by rules', async (t) => {
+  const passed = await explainServices('http://127.0.0.1:30080/a')
+  t.equal(passed.status, 0)
+  t.match(passed.stdout, 'port  30080      NodePort default/api:80/TCP, L4  <stdin>:7')
+  t.match(passed.stdout, 'sends      the bytes of each connection to 127.0.0.1:9001 (in turn with the others)')
+  const served = await explainServices('http://web.test:30081/a')
+  t.match(served.stdout, 'sends      GET /a to http://127.0.0.1:9001 (in turn with the others), Host: web.test:30081')
+  const { listener } = JSON.parse((await explainServices('http://web.test:30081/a', '-o', 'json')).stdout)
+  t.match(listener, { name: 'default/api:81/TCP', kind: 'NodePort', layer: 'L7', port: 30081 })
+  t.equal((await explainServices('http://127.0.0.1:30081/../a')).status, 1)
+  t.match((await explainServices('http://web.test:8080/a')).stdout, 'default/web, longest matching prefix')
+})
+
+t.test('which endpoint comes next, and with which Host, is as the Service says', async (t) => {
+  const sends = async (url: string, setting: string) =>
+    / sends {6}(.*?), X-F/.exec((await explainServices(url, '--set', setting)).stdout)?.[1]
+  const url = 'http://web.test/'
+  const next = 'GET / to http://127.0.0.1:9001 (or another:'
+  t.equal(await sends(url, 'upstream.balancer=ewma'), `${next} ewma says which), Host: web.test`)
+  t.equal(await sends(url, 'upstream.balancer=hash'), `${next} hash of client-ip says which), Host: web.test`)
+  t.equal(
+    await sends(url, 'upstream.affinity.type=cookie'),
+    `${next} affinity cookie keeps each client with its own), Host: web.test`,
+  )
+  const spare = await explainServices('http://web.test/spare')
+  t.match(spare.stdout, /127\.0\.0\.1:9001 +ready, backup, annotation/)
+  t.match(spare.stdout, 'GET /spare to http://localhost:9002, Host: localhost:9002')
+})

@@ -113,6 +113,21 @@ t.test('single ones are named as with kubectl; a name that is not there is exit 
   t.match(stderr, 'no services named "wep"')
 })
 
+t.test('endpoints and listeners are named by their Service too; a namespace alone names nothing', async (t) => {
+  const all = ['53/UDP/127.0.0.1:3000', '53/UDP/127.0.0.1:3001', '80/127.0.0.1:3000', '80/127.0.0.1:3001']
+  for (const name of ['web', 'shop/web']) {
+    const endpoints = await get('endpoints', name, '-o', 'name')
+    t.strictSame(
+      endpoints.stdout.trimEnd().split('\n'),
+      all.map((one) => `endpoint/shop/web:${one}`),
+      endpoints.stderr,
+    )
+    const listeners = await get('listeners', name, '-o', 'name')
+    t.equal(listeners.stdout, 'listener/shop/web:53/UDP\nlistener/shop/web:80/TCP\n', listeners.stderr)
+  }
+  for (const kind of ['services', 'endpoints']) t.equal((await get(kind, 'shop')).status, 1, kind)
+})
+
 t.test('kinds go by their singular and by the names kubectl has for them', async (t) => {
   const names: Readonly<Record<string, readonly string[]>> = {
     routes: ['route', 'ing', 'ingress', 'ingresses', 'Ingress'],

@@ -50,6 +50,20 @@ t.test('endpoints that changed', async (t) => {
   t.same(changes({ api: '127.0.0.1:1' }, { api: '127.0.0.1:2' }), [], 'of a Service without a route: nothing')
 })
 
+t.test('settings of a Service, or of an Ingress for its routes, that changed', async (t) => {
+  const text = print({})
+  const balanced = text.replace(
+    'endpoints: "127.0.0.1:9000"',
+    'endpoints: "127.0.0.1:9000", portico.dev/balancer: ewma',
+  )
+  const tried = balanced.replace('{name: shop}', '{name: shop, annotations: {portico.dev/tries: "3"}}')
+  const compare = (before: string, after: string) =>
+    diffModels(translateText(before).model, translateText(after).model).map(printChange)
+  t.same(compare(text, balanced), ['~ a.com/  Prefix settings as for all → balancer=ewma'])
+  t.same(compare(balanced, tried), ['~ a.com/  Prefix settings balancer=ewma → balancer=ewma, tries=3'])
+  t.same(compare(balanced, text), ['~ a.com/  Prefix settings balancer=ewma → as for all'])
+})
+
 t.test('a route that leads elsewhere is one change', async (t) => {
   t.same(changes({}, { paths: [['/', 'api']] }), ['~ a.com/  Prefix default/web:80 → default/api:80'])
   t.same(changes({}, { paths: [['/', 'gone']] }), [

@@ -1,6 +1,6 @@
 /** The log's two forms. */
 import t from 'tap'
-import { createAccessLog } from '../../lib/telemetry/access-log.ts'
+import { createAccessLog, createConnectionLog } from '../../lib/telemetry/access-log.ts'
 import { createLog, flushLog } from '../../lib/telemetry/log.ts'
 import { makeRecord } from './make-record.ts'
 
@@ -43,11 +43,26 @@ t.test('pretty lines are for people, access lines in their own form', async (t) 
   const { log, read } = collect('pretty')
   log.info({ port: 8080 }, 'listening')
   createAccessLog(log)(makeRecord({ status: 404, error: 'PORTICO_REQ_NO_ROUTE', labels: undefined }))
-  const [first, second, rest] = read()
+  createConnectionLog(log)({
+    listener: 'NodePort default/db:5432/TCP [::]:30432',
+    clientAddress: '203.0.113.7',
+    endpoint: '127.0.0.1:5432',
+    tries: 1,
+    bytesIn: 79,
+    bytesOut: 310,
+    durationMs: 15.8,
+    error: 'PORTICO_UP_CONNECT_REFUSED',
+    detail: 'why',
+  })
+  const [first, second, third, rest] = read()
     .replaceAll(/\x1b\[\d+m/g, '')
     .split('\n')
   t.match(first, /^\[?\d\d:\d\d:\d\d\]? INFO: listening \{"port":8080\}$/)
   t.match(second, /^\d\d:\d\d:\d\d 404 GET shop\.test\/api\?x=1 {2}12 ms {2}PORTICO_REQ_NO_ROUTE$/)
+  t.match(
+    third,
+    /^\d\d:\d\d:\d\d 203\.0\.113\.7 to NodePort default\/db:5432\/TCP \[::]:30432 {2}16 ms {2}127\.0\.0\.1:5432 {2}79 bytes in, 310 out {2}PORTICO_UP_CONNECT_REFUSED {2}why$/,
+  )
   t.equal(rest, '')
 })
 

@@ -65,6 +65,26 @@ t.test('values of the annotations that mean nothing are told, and count as not w
   t.equal(listeners.length, 1)
 })
 
+t.test('a PROXY header that nobody is trusted with is told: every connection would be cut', async (t) => {
+  const text = ['a', 'b']
+    .map((name) =>
+      service(
+        name,
+        'type: NodePort, ports: [{port: 80}]',
+        ', annotations: {portico.dev/accept-proxy-protocol: "true"}',
+      ),
+    )
+    .join('---\n')
+  const told = (settings: string) =>
+    translateText(`${text}---\n${GATEWAY}${settings}\n`).diagnostics.map(
+      ({ severity, message, resource, help }) => `${severity} ${resource} ${message} | ${help}`,
+    )
+  t.same(told(''), [
+    'warning Service default/a portico.dev/accept-proxy-protocol: trustedProxies names nobody whose PROXY header is believed, so every connection is cut | set trustedProxies to the addresses of the proxies in front of this port',
+  ])
+  t.same(told('trustedProxies: [10.0.0.0/8]'), [])
+})
+
 t.test('all of a listener', async (t) => {
   const text = service(
     'web',

@@ -281,6 +281,7 @@ metadata:
   annotations:
     portico.dev/tries: many
     portico.dev/max-queues: "7"
+    portico.dev/rewrite: "/x"
 spec: {ports: [{port: 80}]}
 `)
   t.equal(model.upstreams.get('default/web:80')?.policy, undefined)
@@ -289,6 +290,7 @@ spec: {ports: [{port: 80}]}
     [
       '7 PORTICO_ANN_VALUE portico.dev/tries: "many" is not a whole number | write digits alone',
       '8 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/max-queues" | did you mean "portico.dev/max-queue"?',
+      '9 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/rewrite" | known are portico.dev/endpoints and the settings under upstream, as portico.dev/balancer',
     ],
   )
 })
