@@ -7,8 +7,14 @@ import type { Route } from '../../lib/model/route.ts'
 import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
 import type { Explanation, RouteVerdict } from '../../lib/routing/explain.ts'
-import { mergePolicy, type UpstreamPolicy } from '../../lib/service-settings.ts'
+import {
+  mergePolicy,
+  type PolicyOverrides,
+  SERVICE_SETTINGS_BY_NAME,
+  type UpstreamPolicy,
+} from '../../lib/service-settings.ts'
 import { printHostPort } from '../admin-client.ts'
+import { printSettingValue } from './setting.ts'
 import { alignColumns } from './table.ts'
 
 const VERDICT_COLOUR: Record<RouteVerdict['verdict'], Colour> = { wins: 'green', no: 'dim', shadowed: 'yellow' }
@@ -110,11 +116,21 @@ function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, pa
   const more = upstream.endpoints.length - MOST_ENDPOINTS
   if (more > 0) rows.push(['', `… and ${more} more`])
   if (upstream.endpoints.length === 0) rows.push(['  endpoints', 'none'])
+  const own = { ...upstream.policy, ...winner?.policy }
+  if (Object.keys(own).length > 0) rows.push(['  settings', printOwn(own)])
   // Round robin begins anywhere; the first is as good an example as any.
   const usable = answer ? [] : usableEndpoints(upstream)
-  if (usable.length > 0)
-    rows.push(['  sends', printSent(explanation, upstream, usable, mergePolicy(defaults, upstream.policy))])
+  if (usable.length > 0) rows.push(['  sends', printSent(explanation, upstream, usable, mergePolicy(defaults, own))])
   return rows
+}
+
+/** What the Service and the Ingress have otherwise than all. */
+function printOwn(own: PolicyOverrides): string {
+  const values = Object.entries(own).map(([name, value]) => {
+    const leaf = SERVICE_SETTINGS_BY_NAME.get(name)?.leaf
+    return `${name}: ${escapeText(leaf ? printSettingValue(leaf, value) : String(value))}`
+  })
+  return values.join(', ')
 }
 
 function printSent(
@@ -205,6 +221,7 @@ export function explanationJson(explanation: Explanation): unknown {
       port: listener.port,
       source: printPosition(listener.position),
     },
+    settings: upstream && { ...upstream.policy, ...winner?.policy },
     upstream: upstream && {
       service: upstream.key,
       targetPort: upstream.port.targetPort,

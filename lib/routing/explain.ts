@@ -8,6 +8,7 @@ import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
+import { listTiers } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { HostIndex } from './host-index.ts'
 import { compileTable, findInHost } from './table.ts'
@@ -177,8 +178,7 @@ function findAnswer(
 }
 
 function hasUsable(upstream: Upstream | undefined): boolean {
-  const { endpoints = [] } = upstream ?? {}
-  return endpoints.some(({ ready, serving, terminating, weight }) => weight > 0 && (ready || (serving && terminating)))
+  return upstream !== undefined && listTiers(upstream).length > 0
 }
 
 /** What the normal form changed, or why there is none. */

@@ -17,7 +17,7 @@ const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
   [PROXY_PROTOCOL_ANNOTATION, ['Service']],
 ])
 
-const NAMES: readonly string[] = [...KNOWN.keys()].map((name) => name.slice(DOMAIN.length))
+const NAMES: readonly string[] = [...KNOWN.keys()].map((name) => name.slice(ANNOTATION_DOMAIN.length))
 
 /** Reports annotations under portico.dev/ that mean nothing where they stand. */
 export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList): void {
@@ -26,7 +26,7 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
     const kinds = KNOWN.get(name)
     if (kinds?.includes(resource.kind)) continue
     // Without what all share, which would count as likeness.
-    const nearest = findNearest(name.slice(DOMAIN.length), NAMES)
+    const nearest = findNearest(name.slice(ANNOTATION_DOMAIN.length), NAMES)
     diagnostics.add(
       'PORTICO_ANN_UNKNOWN',
       kinds ? `annotation "${name}" means nothing on ${resource.kind}` : `unknown annotation "${name}"`,
@@ -36,7 +36,7 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
         help: kinds
           ? `it belongs on ${kinds.join(' or ')}`
           : nearest
-            ? `did you mean "${DOMAIN}${nearest}"?`
+            ? `did you mean "${ANNOTATION_DOMAIN}${nearest}"?`
             : `known are ${ENDPOINTS_ANNOTATION} and the settings under upstream, as portico.dev/balancer`,
       },
     )

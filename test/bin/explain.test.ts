@@ -48,6 +48,25 @@ t.test('-o json says the same as data', async (t) => {
   )
 })
 
+t.test('what a Service and an Ingress have for themselves is said', async (t) => {
+  const stdin = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: api, annotations: {portico.dev/retry-try-timeout: 2s}}
+spec:
+  rules:
+    - http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: api, port: {number: 80}}}}]}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: api
+  annotations: {portico.dev/endpoints: "10.0.0.1:80", portico.dev/balancer: hash, portico.dev/hash-by: header:X-User}
+spec: {ports: [{port: 80}]}
+`
+  const { stdout } = await runPortico(['explain', 'http://a.test/', '-f', '-'], { stdin })
+  t.match(stdout, 'settings   balancer: hash, hash.by: header:X-User, retry.tryTimeout: 2s\n')
+})
+
 t.test('settings take part: %2F is refused where they say so', async (t) => {
   t.equal((await explain('http://shop.localhost/a%2Fb')).status, 0)
   t.equal((await explain('http://shop.localhost/a%2Fb', '--paths-encoded-slash', 'reject')).status, 1)
