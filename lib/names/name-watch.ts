@@ -206,13 +206,16 @@ export class NameWatch {
     const isOther = !isSame(addresses, answer.addresses)
     if (isOther) entry.answer = Object.freeze({ addresses: Object.freeze(addresses), reason: '' })
     entry.failures = 0
-    if (failures > 0) log.info({ name, addresses: shorten(addresses), failures }, 'a name is resolved again')
+    if (failures > 0) log.info({ host: name, addresses: shorten(addresses), failures }, 'a name is resolved again')
     else if (isOther && answer.addresses.length > 0) {
       const added = addresses.filter((address) => !answer.addresses.includes(address))
       const removed = answer.addresses.filter((address) => !addresses.includes(address))
       const count = addresses.length
-      log.info({ name, count, added: shorten(added), removed: shorten(removed) }, 'a name leads to other addresses')
-    } else if (isOther) log.debug({ name, addresses: shorten(addresses) }, 'a name is resolved')
+      log.info(
+        { host: name, count, added: shorten(added), removed: shorten(removed) },
+        'a name leads to other addresses',
+      )
+    } else if (isOther) log.debug({ host: name, addresses: shorten(addresses) }, 'a name is resolved')
     if (isOther) onChange()
     return Math.min(Math.max(resolution.ttlSeconds * 1000, minTtl), maxTtl)
   }
@@ -228,7 +231,7 @@ export class NameWatch {
     if (entry.failures === 0) {
       const kept = answer.addresses.length
       log.warn(
-        { name, reason: message, ...(kept > 0 && { kept }) },
+        { host: name, reason: message, ...(kept > 0 && { kept }) },
         kept > 0 ? 'a name cannot be resolved: its last addresses are kept' : 'a name cannot be resolved',
       )
     }
@@ -240,7 +243,10 @@ export class NameWatch {
     const isTooMany = addresses.length > MAX_ADDRESSES
     if (isTooMany && !entry.isTooMany) {
       const { name } = entry
-      this.#options.log.warn({ name, count: addresses.length, used: MAX_ADDRESSES }, 'a name has too many addresses')
+      this.#options.log.warn(
+        { host: name, count: addresses.length, used: MAX_ADDRESSES },
+        'a name has too many addresses',
+      )
     }
     entry.isTooMany = isTooMany
     return isTooMany ? addresses.slice(0, MAX_ADDRESSES) : addresses

@@ -91,7 +91,7 @@ t.test('an answer in another order is the same; another one is told once', async
   await untilAsked('a.test', 6)
   t.equal(changes(), 2)
   t.match(log.lines('info'), [
-    { name: 'a.test', count: 3, added: ['10.0.0.3'], removed: ['10.0.0.1'], msg: 'a name leads to other addresses' },
+    { host: 'a.test', count: 3, added: ['10.0.0.3'], removed: ['10.0.0.1'], msg: 'a name leads to other addresses' },
   ])
   t.equal(log.lines('info').length, 1)
 })
@@ -105,12 +105,12 @@ t.test('the last good answer stands while the name fails, which is told at its b
   answers.set('a.test', new Error('the DNS server failed (SERVFAIL)'))
   await untilAsked('a.test', 6)
   t.equal(watch.get('a.test'), good)
-  t.match(log.lines('warn'), [{ name: 'a.test', reason: 'the DNS server failed (SERVFAIL)', kept: 1 }])
+  t.match(log.lines('warn'), [{ host: 'a.test', reason: 'the DNS server failed (SERVFAIL)', kept: 1 }])
   t.equal(log.lines('warn').length, 1)
   answers.set('a.test', found(['10.0.0.1']))
   await untilAsked('a.test', 9)
   t.equal(watch.get('a.test'), good)
-  t.match(log.lines('info'), [{ name: 'a.test', addresses: ['10.0.0.1'], msg: 'a name is resolved again' }])
+  t.match(log.lines('info'), [{ host: 'a.test', addresses: ['10.0.0.1'], msg: 'a name is resolved again' }])
   t.equal(log.lines('info').length, 1)
   t.equal(changes(), 1)
 })
@@ -152,7 +152,7 @@ t.test('an absurd number of addresses is bounded, with one warning', async (t) =
   watch.retain(new Set(['a.test']))
   await untilAsked('a.test', 3)
   t.equal(watch.get('a.test').addresses.length, MAX_ADDRESSES)
-  t.match(log.lines('warn'), [{ name: 'a.test', count: 300, used: 256 }])
+  t.match(log.lines('warn'), [{ host: 'a.test', count: 300, used: 256 }])
   t.equal(log.lines('warn').length, 1)
 })
 
