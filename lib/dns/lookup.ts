@@ -23,6 +23,8 @@ export type Found = Omit<Response, 'recursionAvailable'> &
 
 /** A chain of ExternalNames that is longer goes round in a circle, or may as well. */
 const MAX_CHAIN = 8
+/** Of more targets none is told the addresses: clients ask for the few they need, and a question costs no more than it must. */
+const MAX_TARGETS = 256
 
 /** `name` is one the zone answers for. `turn` moves the first address on, from one answer to the next. */
 export function lookUp(zone: Zone, name: string, type: number, turn: number): Found {
@@ -67,6 +69,7 @@ function rotate(records: readonly RecordData[], turn: number): readonly RecordDa
 
 /** The addresses of SRV targets, which spare the client another question. */
 function findTargets(zone: Zone, records: readonly RecordData[]): readonly OwnedRecord[] {
+  if (records.length > MAX_TARGETS) return []
   const targets = new Set(records.flatMap((record) => (record.type === SRV ? record.target : [])))
   return [...targets].flatMap((name) => {
     if (!isWithin(name, zone.origin)) return []

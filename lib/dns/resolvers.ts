@@ -1,5 +1,6 @@
 /** The resolvers that other names are looked up at: as the settings name them, or as the system's own file does. */
 import { readFile } from 'node:fs/promises'
+import ipaddr from 'ipaddr.js'
 import type { Clock } from '../base/clock.ts'
 import { listOwnAddresses } from '../base/own-addresses.ts'
 import { parseResolverAddress, type ResolverAddress, SYSTEM_RESOLVERS } from '../base/resolver-address.ts'
@@ -57,11 +58,18 @@ export function parseResolvConf(text: string): readonly ResolverAddress[] {
   )
 }
 
-function isOwn({ address, port }: ResolverAddress, own: ResolverAddress): boolean {
-  if (port !== own.port) return false
+function isOwn(resolver: ResolverAddress, own: ResolverAddress): boolean {
+  if (resolver.port !== own.port) return false
+  const address = destinationOf(resolver)
   if (address === own.address) return true
   const isEverywhere = own.address === '::' || own.address === '0.0.0.0'
   return isEverywhere && (address.startsWith('127.') || listOwnAddresses().some((each) => each.address === address))
+}
+
+/** Where a packet for an address goes, in the spelling that sockets and interfaces have: one for no address stays here. */
+function destinationOf({ address }: ResolverAddress): string {
+  const plain = ipaddr.process(address).toString()
+  return plain === '0.0.0.0' ? '127.0.0.1' : plain === '::' ? '::1' : plain
 }
 
 async function readText(path: string): Promise<string> {

@@ -1,8 +1,10 @@
 /** Who is trusted to say who an https endpoint is: the authorities of the system, and those of a file besides. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 
 const MIN_TLS_VERSION = 'TLSv1.2'
+/** All authorities of a system are a few hundred kilobytes. */
+const MAX_BYTES = 4_194_304
 
 export class Authorities {
   /** By file. Each costs a parse of all authorities. */
@@ -23,6 +25,9 @@ export class Authorities {
 
 function readAuthorities(file: string): SecureContext | undefined {
   try {
+    const stats = statSync(file)
+    // Whoever writes a Service names it: a pipe or a device would keep this process, and all that it serves.
+    if (!stats.isFile() || stats.size === 0 || stats.size > MAX_BYTES) return undefined
     return createSecureContext({ minVersion: MIN_TLS_VERSION, ca: [...rootCertificates, readFileSync(file, 'utf8')] })
   } catch {
     return undefined

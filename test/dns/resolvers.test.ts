@@ -57,3 +57,15 @@ t.test(
     t.same(await list(), ['198.51.100.1:53', '127.0.0.1:5353'], 'no file names none')
   },
 )
+
+t.test('this server is known by every address that leads to it', async (t) => {
+  const clock = { now: () => 0, monotonic: () => 0 }
+  const kept = (address: string, forward: readonly string[]) =>
+    new Resolvers({ forward, own: { address, port: 5353 }, clock }).list()
+  t.same(await kept('127.0.0.1', ['127.0.0.1:5353', '0.0.0.0:5353', '[::ffff:127.0.0.1]:5353']), [])
+  t.same(await kept('::1', ['[::1]:5353', '[::]:5353', '[0:0:0:0:0:0:0:1]:5353']), [])
+  for (const everywhere of ['::', '0.0.0.0']) {
+    t.same(await kept(everywhere, ['127.0.0.1:5353', '127.9.9.9:5353', '0.0.0.0:5353', '[::ffff:7f00:1]:5353']), [])
+  }
+  t.equal((await kept('127.0.0.1', ['127.0.0.2:5353', '0.0.0.0:53', '192.0.2.1:5353'])).length, 3)
+})

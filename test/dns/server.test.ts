@@ -189,3 +189,24 @@ t.test('questions are counted under labels of a short list', async (t) => {
     ['A NOERROR 2', 'AAAA NOERROR 1', 'other NXDOMAIN 2', 'other FORMERR 1'],
   )
 })
+
+t.test('addresses stand beside the targets of SRV where these are few', async (t) => {
+  const endpoints = (count: number) =>
+    Array.from({ length: count }, (_, index) => `10.0.${index >> 8}.${index & 255}:80`).join()
+  const service = (name: string, count: number) => `---
+apiVersion: v1
+kind: Service
+metadata: {name: ${name}, annotations: {portico.dev/endpoints: "${endpoints(count)}"}}
+spec: {clusterIP: None, ports: [{name: http, port: 80}]}
+`
+  const { port } = await startServer(t, service('few', 256) + service('many', 257))
+  const client = await connectTcp(port)
+  t.teardown(() => client.socket.destroy())
+  for (const [name, count, beside] of [
+    ['few', 256, 256],
+    ['many', 257, 0],
+  ] as const) {
+    client.send(makeQuery(`_http._tcp.${name}.default.svc.cluster.local`, 33))
+    t.match(readHeader(await client.next()), { isCut: false, counts: [1, count, 0, beside] })
+  }
+})
