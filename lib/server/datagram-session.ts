@@ -47,8 +47,7 @@ export class DatagramSession implements Timed {
       for (const datagram of this.#waiting?.splice(0) ?? []) this.#socket.send(datagram)
       this.#waiting = undefined
     })
-    endpoint.requests++
-    endpoint.inFlight++
+    endpoint.begin()
     this.#socket.connect(port, host)
   }
 
@@ -63,7 +62,7 @@ export class DatagramSession implements Timed {
   end(error?: GatewayError): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.endpoint.inFlight--
+    this.endpoint.end()
     if (error) this.endpoint.recordFailure(error)
     this.#socket.close()
     this.#options.onEnd(error)
