@@ -100,6 +100,17 @@ t.test('a session ends when nothing comes or goes for timeouts.datagramIdle', as
   t.equal(new Set(echo.peers).size, 2)
 })
 
+t.test('sessions are no connections: upstream.maxConnections is not for them, upstream.maxRequests is', async (t) => {
+  const echo = await startEcho(t, 'echo')
+  const words = { upstreams: { dns: { endpoints: [echo.port], transport: 'UDP' as const } }, listeners: [UDP] }
+  const { port } = await startTraffic(t, words, { 'upstream.maxConnections': 1 })
+  for (const client of [await bind(t), await bind(t)]) t.equal(await ask(client, port, ''), 'echo:')
+  const limited = await startTraffic(t, words, { 'upstream.maxRequests': 1 })
+  t.equal(await ask(await bind(t), limited.port, ''), 'echo:')
+  ;(await bind(t)).send('', limited.port, '127.0.0.1')
+  await until(() => limited.result('failed') === 1)
+})
+
 t.test('where the fewest are under way, sessions count: a new one goes where one has ended', async (t) => {
   const names = ['one', 'two', 'three']
   const echoes = await Promise.all(names.map((name) => startEcho(t, name)))
