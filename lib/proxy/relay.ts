@@ -80,6 +80,8 @@ class Relay implements Waiter {
   /** Bytes that were read before the first that is passed on. */
   readonly #startIn: number
   #tried: readonly EndpointState[] = []
+  /** When the try under way began. */
+  #triedAt = 0
   #endpoint: EndpointState | undefined
   #tunnel: Tunnel | undefined
   #error: GatewayError | undefined
@@ -130,8 +132,10 @@ class Relay implements Waiter {
       this.onConnectionError(new GatewayError('PORTICO_UP_RESET', `${connection.owner.place}: closed at once`))
       return
     }
+    const { endpoint } = connection.owner
+    if (endpoint !== this.#endpoint) this.#moveTo(endpoint)
     // All that can be seen of an endpoint whose bytes nobody reads.
-    this.#endpoint!.recordAnswer(200, this.#options.clock.monotonic() - this.#startedAt)
+    endpoint.recordAnswer(200, this.#options.clock.monotonic() - this.#triedAt)
     this.#client.off('close', this.#onClientGone)
     this.#tunnel = new Tunnel(this.#client, upstream, this.#options.settings().timeouts.streamIdle, () =>
       this.#finish(),
@@ -158,9 +162,18 @@ class Relay implements Waiter {
       return
     }
     this.#tried = [...this.#tried, picked]
+    this.#triedAt = this.#options.clock.monotonic()
     this.#endpoint = picked
     picked.begin()
     picked.acquire(this, true)
+  }
+
+  /** The connection leads to another address of the same name than was chosen: from here on it counts there. */
+  #moveTo(endpoint: EndpointState): void {
+    this.#leaveEndpoint()
+    endpoint.begin()
+    this.#endpoint = endpoint
+    this.#tried = [...this.#tried.slice(0, -1), endpoint]
   }
 
   /** A client hears of it as from a port where nobody listens. */

@@ -59,7 +59,7 @@ export class EndpointRegistry {
     const key = isOther ? `${upstream.key} plain` : upstream.key
     let state = this.#upstreams.get(key)
     if (!state) {
-      state = new UpstreamState(key, {
+      state = new UpstreamState(key, upstream.transport === 'UDP', {
         settings: this.#settings,
         clock: this.#clock,
         affinitySecret: this.#affinitySecret,

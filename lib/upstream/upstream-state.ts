@@ -43,9 +43,12 @@ export class UpstreamState {
   #policy: UpstreamPolicy | undefined = undefined
   #circuit: Circuit | undefined = undefined
   #capacity = Number.POSITIVE_INFINITY
+  /** Sessions of UDP clients are no connections. */
+  readonly #isUdp: boolean
 
-  constructor(key: UpstreamKey, { settings, clock, affinitySecret, onFlip }: UpstreamSurroundings) {
+  constructor(key: UpstreamKey, isUdp: boolean, { settings, clock, affinitySecret, onFlip }: UpstreamSurroundings) {
     this.key = key
+    this.#isUdp = isUdp
     this.clock = clock
     this.#settings = settings
     this.#onFlip = onFlip
@@ -99,7 +102,8 @@ export class UpstreamState {
   }
 
   #limit({ circuit, maxConnections, maxRequests }: UpstreamPolicy): void {
-    this.#capacity = maxRequests === 0 ? maxConnections : Math.min(maxRequests, maxConnections)
+    const most = this.#isUdp ? Number.POSITIVE_INFINITY : maxConnections
+    this.#capacity = maxRequests === 0 ? most : Math.min(maxRequests, most)
     for (const endpoint of this.endpoints.values()) endpoint.capacity = this.#capacity
     this.queue.notify()
     if (circuit.errorRate === 0) this.#circuit = undefined

@@ -20,6 +20,7 @@ export type UpstreamWords = Readonly<{
   /** How the client is told of by PROXY protocol. */
   proxyProtocol?: 'v1' | 'v2'
   protocol?: UpstreamProtocol
+  transport?: 'UDP'
   guardAddresses?: boolean
   unresolved?: readonly UnresolvedEndpoint[]
   /** By dotted name under `upstream`. */
@@ -84,6 +85,7 @@ export function makeUpstream(name: string, words: readonly EndpointWords[] | Ups
     guardAddresses: given.guardAddresses ?? false,
     policy: given.proxyProtocol ? { ...given.policy, proxyProtocol: given.proxyProtocol } : given.policy,
     ...(given.unresolved && { unresolved: given.unresolved }),
+    ...(given.transport && { transport: given.transport }),
   })
 }
 

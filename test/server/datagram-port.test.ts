@@ -124,6 +124,40 @@ t.test('a session ends when nothing comes or goes for timeouts.datagramIdle', as
   t.equal(new Set(echo.peers).size, 2)
 })
 
+t.test('sessions are no connections: upstream.maxConnections is not for them, upstream.maxRequests is', async (t) => {
+  const echo = await startEcho(t, 'echo')
+  const words = { upstreams: { dns: { endpoints: [echo.port], transport: 'UDP' as const } }, listeners: [UDP] }
+  const { port } = await startTraffic(t, words, { 'upstream.maxConnections': 1 })
+  for (const client of [await bind(t), await bind(t)]) t.equal(await ask(client, port, ''), 'echo:')
+  const limited = await startTraffic(t, words, { 'upstream.maxRequests': 1 })
+  t.equal(await ask(await bind(t), limited.port, ''), 'echo:')
+  ;(await bind(t)).send('', limited.port, '127.0.0.1')
+  await until(() => limited.result('failed') === 1)
+})
+
+t.test('where the fewest are under way, sessions count: a new one goes where one has ended', async (t) => {
+  const names = ['one', 'two', 'three']
+  const echoes = await Promise.all(names.map((name) => startEcho(t, name)))
+  const clock = makeClock()
+  const { port, traffic } = await startTraffic(
+    t,
+    { upstreams: { dns: echoes.map((echo) => echo.port) }, listeners: [UDP] },
+    { 'timeouts.datagramIdle': 60_000, 'upstream.balancer': 'least-requests' },
+    { clock },
+  )
+  const clients = await Promise.all(names.map(() => bind(t)))
+  const places: string[] = []
+  for (const client of clients) places.push(await ask(client, port, ''))
+  t.same([...places].sort(), ['one:', 'three:', 'two:'])
+  for (const at of [2, 1, 0]) {
+    clock.time += 59_000
+    for (const [index, client] of clients.entries()) if (index !== at) await ask(client, port, '')
+    clock.time += 2_000
+    await until(() => traffic.connections().get(LABEL) === 2)
+    t.equal(await ask(clients[at]!, port, ''), places[at], 'the only one with room')
+  }
+})
+
 t.test('an endpoint where nobody listens ends the session; the next datagram goes elsewhere', async (t) => {
   const gone = await startEcho(t, 'gone')
   const echo = await startEcho(t, 'echo')

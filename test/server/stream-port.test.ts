@@ -38,6 +38,30 @@ async function findRefusal(port: number): Promise<string | undefined> {
 
 const TO_WEB = [{ to: 'web', port: 0 }]
 
+t.test('a connection counts where it leads, where another address of the name stood in', async (t) => {
+  const backend = await startBackend(t)
+  const endpoints = ['127.0.0.9', '127.0.0.1'].map((host) => ({ host, name: 'up.test', port: backend.port }))
+  const { port, traffic, lines } = await startTraffic(t, { upstreams: { web: endpoints }, listeners: TO_WEB })
+  const client = await open(t, port)
+  const figures = () =>
+    [...traffic.endpoints()].map(({ requests, inFlight, failures }) => [requests, inFlight, failures])
+  await until(() => figures()[0]?.[2] === 1)
+  t.same(figures(), [
+    [1, 0, 1],
+    [1, 1, 0],
+  ])
+  client.reset()
+  await until(() => traffic.inFlight === 0)
+  t.same(figures(), [
+    [1, 0, 1],
+    [1, 0, 0],
+  ])
+  t.match(
+    lines.find(({ listener }) => listener !== undefined),
+    { endpoint: `127.0.0.1:${backend.port}` },
+  )
+})
+
 t.test('S15 each connection is passed on to one endpoint in turn, whatever its bytes', async (t) => {
   const [one, two] = [await startBackend(t), await startBackend(t)]
   const { port, traffic, counts } = await startTraffic(t, {
