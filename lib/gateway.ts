@@ -292,7 +292,7 @@ class GatewayProcess implements Gateway {
 
   async #apply(served: ServedConfiguration): Promise<void> {
     // A port may go from a health check to a Service, and back.
-    await this.#serviceHealth.giveUp(served.model)
+    await this.#serviceHealth.prepare(served.model)
     await this.#carrier?.apply(served)
     await this.#serviceHealth.update(served.model)
     this.#dns?.apply(served)

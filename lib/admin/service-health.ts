@@ -39,20 +39,24 @@ export class ServiceHealth {
     this.#options = options
   }
 
-  /** Before a model comes into force: gives up what it does not want, so that Services may have these ports. */
-  async giveUp(model: Model): Promise<void> {
-    if (model.services === this.#services) return
-    const wanted = listPlaces(model.services)
+  /** Before a model comes into force: tells of it, and gives up what it does not want, so that Services may have these ports. */
+  async prepare({ services, upstreams }: Model): Promise<void> {
+    if (services === this.#services && upstreams === this.#upstreams) return
+    const wanted = listPlaces(services)
     for (const place of this.#failures.keys()) if (!wanted.has(place)) this.#failures.delete(place)
-    await Promise.all(
-      [...this.#ports].map(([place, port]) => (wanted.has(place) ? undefined : this.#close(place, port))),
-    )
+    const closing: Promise<void>[] = []
+    for (const [place, port] of this.#ports) {
+      const service = wanted.get(place)
+      if (service) Object.assign(port, { service, localEndpoints: countEndpoints(service, upstreams) })
+      else closing.push(this.#close(place, port))
+    }
+    await Promise.all(closing)
   }
 
   /** Resolves when all ports are open, or could not be had, which the log tells once: those are tried again. */
   async update(model: Model): Promise<void> {
     if (model.services === this.#services && model.upstreams === this.#upstreams) return
-    await this.giveUp(model)
+    await this.prepare(model)
     this.#services = model.services
     this.#upstreams = model.upstreams
     await this.#openWanted()
@@ -65,13 +69,9 @@ export class ServiceHealth {
   }
 
   async #openWanted(): Promise<void> {
-    const upstreams = this.#upstreams
     const opening: Promise<void>[] = []
     for (const [place, service] of listPlaces(this.#services)) {
-      const known = this.#ports.get(place)
-      const localEndpoints = countEndpoints(service, upstreams)
-      if (known) Object.assign(known, { service, localEndpoints })
-      else opening.push(this.#open(place, service, localEndpoints))
+      if (!this.#ports.has(place)) opening.push(this.#open(place, service, countEndpoints(service, this.#upstreams)))
     }
     await Promise.all(opening)
     clearTimeout(this.#timer)
