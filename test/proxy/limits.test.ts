@@ -247,7 +247,7 @@ t.test('an open circuit answers at once and leaves the endpoints alone; good ans
     'upstream.tries': 1,
     'upstream.circuit.errorRate': 50,
     'upstream.circuit.minimumRequests': 4,
-    'upstream.circuit.openTime': 300,
+    'upstream.circuit.openTime': 2_000,
     'upstream.circuit.halfOpenRequests': 2,
   }
   const server = await startProxy(t, [upstream.port], { settings })
@@ -256,7 +256,7 @@ t.test('an open circuit answers at once and leaves the endpoints alone; good ans
     const refused = await requestRaw(server.port, get())
     t.equal(refused.status, 503)
     t.equal(JSON.parse(refused.body.toString()).code, 'PORTICO_UP_CIRCUIT_OPEN')
-    t.equal(refused.header('retry-after'), '1')
+    t.match(refused.header('retry-after'), /^[12]$/)
   }
   t.equal(upstream.heads, 4)
   t.same([...server.registry.circuits()], [['default/web:80', 'open']])
@@ -296,13 +296,13 @@ t.test('a half-open circuit keeps its place for the next where a client goes awa
     'upstream.tries': 1,
     'upstream.circuit.errorRate': 50,
     'upstream.circuit.minimumRequests': 1,
-    'upstream.circuit.openTime': 1,
+    'upstream.circuit.openTime': 2_000,
     'upstream.circuit.halfOpenRequests': 1,
   }
   const server = await startProxy(t, [upstream.port], { settings })
   t.equal((await requestRaw(server.port, get())).status, 502)
   answer = 'hang'
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  await new Promise((resolve) => setTimeout(resolve, 2_100))
   const probe = await sendOne(t, server, get())
   await upstream.until(({ heads }) => heads === 2)
   t.equal((await requestRaw(server.port, get())).status, 503)
