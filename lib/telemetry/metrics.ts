@@ -164,6 +164,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
   )
 
   const endpoints = new EndpointMetrics(endpointSeries)
+  /** As they were when the text was last asked for. */
+  let endpointSamples: readonly EndpointSample[] = []
   const defineOfEndpoints = (
     type: 'counter' | 'gauge',
     name: string,
@@ -171,7 +173,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     read: (sample: EndpointSample) => number,
   ) =>
     define(type, name, help, () =>
-      endpoints.sample(figures?.endpoints?.() ?? []).map((each) => ({
+      endpointSamples.map((each) => ({
         labels: { upstream: each.upstream, endpoint: each.endpoint },
         value: read(each),
       })),
@@ -304,7 +306,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     watch: (live) => {
       figures = live
     },
-    text: () => registry.metrics(),
+    text: () => {
+      endpointSamples = endpoints.sample(figures?.endpoints?.() ?? [])
+      return registry.metrics()
+    },
   }
 }
 
