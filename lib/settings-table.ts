@@ -344,6 +344,12 @@ export const SETTINGS = {
       restart: true,
       doc: 'Most client connections at once, to each worker; 0 is no limit.',
     },
+    uploadRate: {
+      type: 'bytes',
+      default: 240,
+      min: 0,
+      doc: 'Bytes a second of a request body that give back as much of timeouts.requestBodyIdle as they take: a client that is slower on average gets 408. 0 is no limit.',
+    },
     datagramSessions: {
       type: 'integer',
       default: 4096,

@@ -215,6 +215,14 @@ export const UPSTREAM_SETTINGS = {
       doc: 'In place of timeouts.requestBodyIdle; 0 is as there.',
     },
   },
+  requestBuffering: {
+    type: 'bytes',
+    default: 65_536,
+    min: 0,
+    max: 1_048_576,
+    route: true,
+    doc: 'Request bodies with a declared length up to this are read whole before an endpoint is chosen, so that slow clients hold no place there; of longer ones the first 16Ki. Others, and those sent after Expect: 100-continue, are streamed from the start; 0 streams all.',
+  },
   maxConnections: {
     type: 'integer',
     default: 1024,
@@ -233,7 +241,12 @@ export const UPSTREAM_SETTINGS = {
     min: 0,
     doc: 'Most requests that wait while all endpoints are full, in each worker; beyond it 503.',
   },
-  queueTimeout: { type: 'duration', default: 5_000, min: 1, doc: 'They wait this long; then 503.' },
+  queueTimeout: {
+    type: 'duration',
+    default: 1_000,
+    min: 1,
+    doc: 'They wait this long; then 503. Clients that hold fewer places go first; when somebody has waited half as long, so do the newest.',
+  },
   circuit: {
     errorRate: {
       type: 'integer',

@@ -1,5 +1,6 @@
 /** One request as everything behind the door sees it: checked once, in one canonical form. HOT */
 import { METHODS } from 'node:http'
+import { clientKey } from '../base/client-key.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
@@ -75,6 +76,12 @@ export class RequestContext implements PickContext {
 
   header(name: string): string | undefined {
     return findField(this.fields!.lines, name)
+  }
+
+  /** Whom limits for each client count the request for. */
+  get clientKey(): string {
+    const { peerAddress, peerKey } = this.exchange.connection
+    return this.clientAddress === peerAddress ? peerKey : clientKey(this.clientAddress)
   }
 
   /** Those of the snapshot; whatever is examined or forwarded has one. */

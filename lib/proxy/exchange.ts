@@ -52,6 +52,8 @@ export type Exchange = {
   readonly hasBody: boolean
   /** The request body has ended, or there is none. */
   readonly isRequestComplete: boolean
+  /** Bytes of the request body that have come and need only be read, as far as is known. */
+  readonly receivedBytes: number
   readonly offer: UpgradeOffer | undefined
 
   /** The fields, checked and summed up; or why the request is refused. Called once, first of all. */

@@ -32,6 +32,11 @@ export type ForwardOwner = {
 
 const NO_TRAILERS: readonly string[] = Object.freeze([])
 
+/** An upload is under way, and gets an endpoint, when so many bytes of it have come. */
+const UNDER_WAY_BYTES = 16_384
+/** So much of an answer waits here for a slow client, so that short answers leave their endpoint at once. */
+const HELD_BYTES = 65_536
+
 export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySink, ExchangeEvents, Timed {
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
@@ -47,7 +52,9 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   #over = false
   #bodyBegun = false
   #bodyEnded: boolean
-  /** What came of the body, as long as all of it can be sent again. */
+  /** Bytes of the body that are awaited before an endpoint is chosen; 0: one has been, or is to be chosen at once. */
+  #awaited = 0
+  /** What came of the body, as long as all of it can be sent, or sent again. */
   #kept: KeptBody | undefined = undefined
   #trailers: readonly string[] = NO_TRAILERS
   #limitMs = 0
@@ -70,7 +77,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   start(): void {
     this.context.exchange.events = this
     this.#owner.deadlines.add(this)
-    this.begin()
+    this.limitTries()
+    const awaited = this.#chooseAwaited()
+    if (awaited > this.context.exchange.receivedBytes) this.#awaitBody(awaited)
+    else this.begin()
   }
 
   // ExchangeEvents
@@ -132,7 +142,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
       this.#watchHead()
     } else {
       this.#bodyBegun = true
-      if (this.#keepsBody()) this.#kept = new KeptBody(this.policy.retry.bufferBytes)
+      if (this.#keepsBody()) this.#kept = new KeptBody()
       this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
       exchange.readBody(this, context.fields!.expect !== undefined)
       if (!this.#over) call.flush()
@@ -160,12 +170,13 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
       this.fail(new GatewayError('PORTICO_REQ_BAD_FRAMING', `more than ${declared} bytes came`))
       return
     }
-    if (this.#kept !== undefined && !this.#kept.add(chunk)) this.#kept = undefined
     const call = this.#call
+    // What comes of a client that was asked to pause is little, and has to be kept.
+    if (call !== undefined && this.#isTooLong(chunk)) this.#kept = undefined
+    else this.#kept?.add(chunk)
     if (call === undefined) {
-      // Between two tries, from a client that was asked to pause.
-      if (this.#kept === undefined) this.fail(new GatewayError('PORTICO_UP_RESET', 'the body is too long to repeat'))
-    } else if (call.write(chunk)) this.#progress()
+      if (this.#awaited > 0) this.#noteBody(chunk.length)
+    } else if (call.write(chunk)) this.#progress(chunk.length)
     else {
       exchange.pauseBody()
       // From here on the endpoint is who does not get on.
@@ -183,6 +194,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     }
     this.#bodyEnded = true
     if (declared === undefined) this.#trailers = filterTrailers(trailers)
+    if (this.#awaited > 0) {
+      this.#leaveBody()
+      return
+    }
     if (this.#call === undefined) return
     this.#call.end(this.#trailers)
     if (!context.exchange.isHeadSent) this.#watchHead()
@@ -238,8 +253,9 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   onData(chunk: Buffer): void {
     if (this.#over) return
     const { context } = this
+    const { exchange } = context
     context.bytesOut += chunk.length
-    if (context.exchange.write(chunk)) this.#progress()
+    if (exchange.write(chunk) || exchange.pendingBytes < HELD_BYTES) this.#progress(0)
     else {
       this.#call!.pause()
       this.#watchClient()
@@ -304,7 +320,18 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   protected override get waitsForClient(): boolean {
-    return this.#call !== undefined && this.#limitCode === 'PORTICO_REQ_TIMEOUT'
+    return this.#limitCode === 'PORTICO_REQ_TIMEOUT' && (this.#call !== undefined || this.#awaited > 0)
+  }
+
+  override stalledFor(now: number): number {
+    const waits = this.#limitCode === 'PORTICO_REQ_ABORTED' || this.waitsForClient
+    // A limit below zero was set in this tick, an endless one is none.
+    if (!waits || this.deadlineAt < 0 || this.deadlineAt === Number.POSITIVE_INFINITY) return 0
+    return this.#limitMs - (this.deadlineAt - now)
+  }
+
+  override giveWay(): void {
+    this.#failClient('others wait for its place at an endpoint')
   }
 
   protected override dropTry(): void {
@@ -342,12 +369,51 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     this.endpoint!.acquire(this, true)
   }
 
-  // The body, more than once
+  // The body, before an endpoint is chosen, and more than once
+
+  /** How much of the body an endpoint need not wait for. Whoever asks with Expect wants to hear of the endpoint first. */
+  #chooseAwaited(): number {
+    if (this.#bodyEnded) return 0
+    const { contentLength, expect } = this.context.fields!
+    const { requestBuffering } = this.policy
+    if (contentLength === undefined || expect !== undefined) return 0
+    return contentLength <= requestBuffering ? contentLength : Math.min(requestBuffering, UNDER_WAY_BYTES)
+  }
+
+  #awaitBody(bytes: number): void {
+    this.#awaited = bytes
+    this.#bodyBegun = true
+    this.#kept = new KeptBody()
+    this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+    this.context.exchange.readBody(this, false)
+  }
+
+  #noteBody(bytes: number): void {
+    const { bytesIn, exchange, fields } = this.context
+    if (bytesIn < this.#awaited || bytesIn === fields!.contentLength) {
+      // A body that is here as a whole is so when its end was told.
+      this.#progress(bytes)
+      return
+    }
+    exchange.pauseBody()
+    this.#leaveBody()
+  }
+
+  /** As much has come as an endpoint need not wait for. */
+  #leaveBody(): void {
+    this.#awaited = 0
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.begin()
+  }
 
   #keepsBody(): boolean {
     const { tries, retry } = this.policy
     const { exchange, fields } = this.context
     return tries > 1 && (fields!.contentLength ?? 0) <= retry.bufferBytes && mayRepeat(exchange.method, retry)
+  }
+
+  #isTooLong(chunk: Buffer): boolean {
+    return this.#kept !== undefined && this.#kept.length + chunk.length > this.policy.retry.bufferBytes
   }
 
   #pauseBody(): void {
@@ -356,6 +422,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
 
   #sendKept(call: UpstreamCall): void {
     const hasRoom = call.write(this.#kept!.bytes)
+    if (!this.#keepsBody()) this.#kept = undefined
     if (this.#bodyEnded) call.end(this.#trailers)
     else call.flush()
     if (this.#bodyEnded || !hasRoom) this.#watchHead()
@@ -423,29 +490,50 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   #watch(ms: number, code: RequestErrorCode): void {
     this.#limitMs = ms
     this.#limitCode = code
-    this.#progress()
-  }
-
-  #progress(): void {
-    const ms = this.#limitMs
     this.deadlineAt = ms === 0 ? Number.POSITIVE_INFINITY : -ms
   }
 
-  onDeadline(): void {
+  /**
+   * Sets the limit anew. Of a body so few bytes may have come that they give back only a part of the time that was used up:
+   * below limits.uploadRate it runs out, however often something comes.
+   */
+  #progress(bytes: number): void {
+    const ms = this.#limitMs
+    if (ms === 0) {
+      this.deadlineAt = Number.POSITIVE_INFINITY
+      return
+    }
+    const rate = this.#limitCode === 'PORTICO_REQ_TIMEOUT' ? this.context.settings.limits.uploadRate : 0
+    if (bytes * 1000 >= rate * ms) this.deadlineAt = -ms
+    else if (this.deadlineAt >= 0) {
+      const latest = this.context.clock.monotonic() + ms
+      this.deadlineAt = Math.min(this.deadlineAt + (bytes * 1000) / rate, latest)
+    }
+  }
+
+  /** Ends a request whose client is too slow. */
+  #failClient(why: string): void {
     const { context } = this
-    const nothing = `nothing for ${this.#limitMs} ms`
+    if (!context.exchange.isHeadSent) {
+      this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', `the request body: ${why}`))
+      return
+    }
+    context.error = new GatewayError('PORTICO_REQ_ABORTED', `the client took too little of the answer: ${why}`)
+    this.#close()
+    context.exchange.abort()
+  }
+
+  onDeadline(): void {
     this.deadlineAt = Number.POSITIVE_INFINITY
-    if (this.#limitCode === 'PORTICO_REQ_ABORTED') {
-      context.error = new GatewayError('PORTICO_REQ_ABORTED', `took ${nothing}`)
-      this.#close()
-      context.exchange.abort()
+    if (this.#limitCode === 'PORTICO_REQ_ABORTED' || this.waitsForClient) {
+      this.#failClient(`nothing, or too little, for ${this.#limitMs} ms`)
       return
     }
     if (this.#limitCode === 'PORTICO_UP_OVERLOADED') {
       this.fail(overloaded(`${this.pool.upstream.key}: no endpoint had room within ${this.#limitMs} ms`, this.#limitMs))
       return
     }
-    const error = new GatewayError(this.#limitCode, `${this.endpoint?.label}: ${nothing}`)
+    const error = new GatewayError(this.#limitCode, `${this.endpoint?.label}: nothing for ${this.#limitMs} ms`)
     const isTry = this.#limitCode === 'PORTICO_UP_HEADERS_TIMEOUT' && this.#limitMs === this.policy.retry.tryTimeout
     // An endpoint may answer as the request comes: then nobody can tell which of the two is waited for.
     const isMutual = this.#limitCode === 'PORTICO_UP_STALLED' && !this.#bodyEnded

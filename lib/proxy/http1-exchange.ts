@@ -85,6 +85,10 @@ export class Http1Exchange implements Exchange {
     return !this.hasBody || this.#bodyEnded
   }
 
+  get receivedBytes(): number {
+    return this.request.readableLength
+  }
+
   get pendingBytes(): number {
     return this.#response.writableLength
   }

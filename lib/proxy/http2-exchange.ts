@@ -102,6 +102,10 @@ export class Http2Exchange implements Exchange {
     return !this.hasBody || this.#bodyEnded
   }
 
+  get receivedBytes(): number {
+    return this.#stream.readableLength
+  }
+
   /** What nghttp2 has taken may still wait there for the connection, and the end of the stream behind it: that counts as one. */
   get pendingBytes(): number {
     const { writableLength } = this.#stream

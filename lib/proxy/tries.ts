@@ -6,6 +6,7 @@ import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
 import type { RetryReason } from '../telemetry/record.ts'
+import type { ClientShare, Holder } from '../upstream/client-share.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
 import type { UpstreamPool } from '../upstream/pool.ts'
 import type { QueuedRequest } from '../upstream/request-queue.ts'
@@ -16,9 +17,12 @@ const NOBODY: readonly EndpointState[] = Object.freeze([])
 /** A try that no circuit breaker watches. */
 const NO_TICKET = -1
 
-export abstract class Tries implements QueuedRequest {
+export abstract class Tries implements QueuedRequest, Holder {
   readonly context: RequestContext
   isHeld: boolean = false
+  share: ClientShare
+  before: Holder | undefined = undefined
+  after: Holder | undefined = undefined
   /** The whole request is served by it. */
   protected readonly policy: UpstreamPolicy
   protected pool: UpstreamPool
@@ -41,6 +45,7 @@ export abstract class Tries implements QueuedRequest {
     this.context = context
     this.pool = pool
     this.policy = policy
+    this.share = pool.shares.find(context.clientKey)
     this.#triedAt = context.startedMonotonic
   }
 
@@ -56,17 +61,29 @@ export abstract class Tries implements QueuedRequest {
   protected abstract onWait(ms: number): void
   /** It waits no longer. */
   protected abstract onWaited(): void
+  /** Beyond what came of its client meanwhile, milliseconds. */
+  abstract stalledFor(now: number): number
+  /** Its client is too slow for a place that others want. */
+  abstract giveWay(): void
   /** There is no other try. */
   protected abstract fail(error: GatewayError): void
 
+  /** Has all tries together, and what goes before them, come to an answer in time. */
+  protected limitTries(): void {
+    const { timeout } = this.policy.retry
+    if (timeout > 0) this.#limit(this.context.startedMonotonic + timeout)
+  }
+
   /** The first try, or a wait for it. */
   protected begin(): void {
-    const { startedMonotonic } = this.context
-    const { timeout } = this.policy.retry
-    this.pool.budget.count(startedMonotonic)
-    if (timeout > 0) this.#limit(startedMonotonic + timeout)
+    this.pool.budget.count(this.context.startedMonotonic)
     // Who came before goes before.
     if (this.pool.queue.isOrdered || !this.#try()) this.#wait()
+  }
+
+  onOvertaken(error: GatewayError): void {
+    this.#isWaiting = false
+    this.fail(error)
   }
 
   onTurn(): boolean {
@@ -121,6 +138,7 @@ export abstract class Tries implements QueuedRequest {
 
   protected leaveEndpoint(): void {
     if (!this.endpoint) return
+    this.pool.shares.release(this.share, this)
     this.endpoint.end()
     this.endpoint = undefined
     if (this.#ticket === NO_TICKET) return
@@ -130,7 +148,11 @@ export abstract class Tries implements QueuedRequest {
 
   /** False where all endpoints are full. */
   #try(): boolean {
-    const { circuit } = this.pool
+    const { circuit, shares } = this.pool
+    if (!shares.admits(this.share)) {
+      this.isHeld = true
+      return false
+    }
     let ticket = NO_TICKET
     if (circuit !== undefined) {
       const admitted = circuit.admit(this.context.clock.monotonic())
@@ -159,6 +181,7 @@ export abstract class Tries implements QueuedRequest {
     this.endpoint = picked
     this.context.endpoint = picked
     this.context.tries++
+    shares.hold(this.share, this)
     picked.begin()
     this.connect(picked)
     return true
@@ -176,7 +199,7 @@ export abstract class Tries implements QueuedRequest {
   /** Waits until an endpoint has room. */
   #wait(): void {
     const { maxQueue, queueTimeout } = this.policy
-    const refused = this.pool.queue.enter(this, maxQueue, this.context.clock.monotonic())
+    const refused = this.pool.queue.enter(this, maxQueue, queueTimeout)
     if (refused) {
       this.fail(refused)
       return
@@ -208,6 +231,7 @@ export abstract class Tries implements QueuedRequest {
 
   #onBackoff(): void {
     this.#backoff = undefined
+    this.share = this.pool.shares.find(this.context.clientKey)
     if (!this.onTurn()) this.#wait()
   }
 
@@ -238,8 +262,8 @@ export abstract class Tries implements QueuedRequest {
     const place = this.endpoint?.label ?? this.pool.upstream.key
     const why = `${place}: no answer within ${this.policy.retry.timeout} ms`
     const error = new GatewayError('PORTICO_UP_HEADERS_TIMEOUT', why)
-    if (!this.endpoint) this.fail(error)
-    else if (this.waitsForClient) this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', why))
+    if (this.waitsForClient) this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', why))
+    else if (!this.endpoint) this.fail(error)
     else this.failTry(error, undefined)
   }
 }

@@ -77,6 +77,11 @@ export class LaneConnection implements Timed {
     return this.#unread !== undefined || this.#socket.readableLength > 0
   }
 
+  /** Bytes that have come and were not read yet. */
+  get unreadBytes(): number {
+    return (this.#unread?.length ?? 0) + this.#socket.readableLength
+  }
+
   get onWritten(): (error?: Error | null) => void {
     this.#onWritten ??= (error) => {
       if (!error) this.#exchange?.onWritten()

@@ -9,6 +9,7 @@ import type { Balancer, Candidate } from './balancer/balancer.ts'
 import { createBalancer } from './balancer/create.ts'
 import type { CandidateTier } from './candidates.ts'
 import type { Circuit } from './circuit.ts'
+import type { ClientShares } from './client-share.ts'
 import type { EndpointState } from './endpoint.ts'
 import type { PickContext } from './pick-context.ts'
 import { overloaded, type RequestQueue } from './request-queue.ts'
@@ -40,7 +41,10 @@ export class UpstreamPool {
     this.states = states
     this.#state = state
     this.#tiers = tiers
-    state.newestPool = this
+    state.renew(
+      this,
+      tiers.reduce((count, tier) => count + tier.length, 0),
+    )
     noteMembers(this.#tiers, state.endpoints, state.clock.monotonic())
   }
 
@@ -61,6 +65,11 @@ export class UpstreamPool {
   /** Who waits for a place at one of the endpoints. */
   get queue(): RequestQueue {
     return this.#state.queue
+  }
+
+  /** What its clients have of it. */
+  get shares(): ClientShares {
+    return this.#state.shares
   }
 
   get budget(): RetryBudget {

@@ -5,6 +5,7 @@ import { mergePolicy, type PolicyOverrides, type UpstreamPolicy } from '../servi
 import type { Settings } from '../settings-table.ts'
 import { Rotation } from './balancer/round-robin.ts'
 import { Circuit, type CircuitFlip } from './circuit.ts'
+import { ClientShares } from './client-share.ts'
 import { ClientTable } from './client-table.ts'
 import type { EndpointState } from './endpoint.ts'
 import type { UpstreamPool } from './pool.ts'
@@ -24,15 +25,18 @@ export type UpstreamSurroundings = Readonly<{
 export class UpstreamState {
   readonly key: UpstreamKey
   readonly clock: Clock
-  readonly queue: RequestQueue = new RequestQueue()
+  /** What its clients have of it. */
+  readonly shares: ClientShares = new ClientShares()
+  readonly queue: RequestQueue
   readonly budget: RetryBudget = new RetryBudget()
   /** By the number of their tier. */
   readonly #rotations: Rotation[] = []
   #clients: ClientTable | undefined = undefined
   #signer: CookieSigner | undefined = undefined
   readonly #affinitySecret: Buffer
-  /** That of the last snapshot that was made, which is or soon will be in force. */
-  newestPool: UpstreamPool | undefined = undefined
+  #newestPool: UpstreamPool | undefined = undefined
+  /** Endpoints that may be picked. */
+  #candidates = 0
   /** By their keys: those in use, and those that are still busy. */
   readonly endpoints: Map<string, EndpointState> = new Map()
   readonly #settings: () => Settings
@@ -50,9 +54,22 @@ export class UpstreamState {
     this.key = key
     this.#isUdp = isUdp
     this.clock = clock
+    this.queue = new RequestQueue(this.shares, () => clock.monotonic())
     this.#settings = settings
     this.#onFlip = onFlip
     this.#affinitySecret = affinitySecret
+  }
+
+  /** That of the last snapshot that was made, which is or soon will be in force. */
+  get newestPool(): UpstreamPool | undefined {
+    return this.#newestPool
+  }
+
+  /** `candidates` is the number of its endpoints that may be picked. */
+  renew(pool: UpstreamPool, candidates: number): void {
+    this.#newestPool = pool
+    this.#candidates = candidates
+    this.#countPlaces()
   }
 
   /** Where the rotation of a tier stands. */
@@ -105,9 +122,14 @@ export class UpstreamState {
     const most = this.#isUdp ? Number.POSITIVE_INFINITY : maxConnections
     this.#capacity = maxRequests === 0 ? most : Math.min(maxRequests, most)
     for (const endpoint of this.endpoints.values()) endpoint.capacity = this.#capacity
+    this.#countPlaces()
     this.queue.notify()
     if (circuit.errorRate === 0) this.#circuit = undefined
     else if (this.#circuit) this.#circuit.update(circuit)
     else this.#circuit = new Circuit(this.key, circuit, this.#onFlip)
+  }
+
+  #countPlaces(): void {
+    this.shares.places = this.#capacity * Math.max(this.#candidates, 1)
   }
 }

@@ -24,6 +24,7 @@ export class StubExchange implements Exchange {
   isRequestComplete: boolean
   readonly offer = undefined
   events: ExchangeEvents = NOBODY
+  readonly receivedBytes = 0
   /** What `pendingBytes` says: a client that takes nothing has some. */
   pendingBytes = 0
   /** What was done, in order: `head 200`, `flush`, `write 5`, `end`, `abort`, `pause`, `resume`. */

@@ -71,7 +71,7 @@ t.test('SL-16 a body of another length than declared is refused before a surplus
   ] as const) {
     const upstream = await startRawUpstream(() => {})
     t.teardown(() => upstream.close())
-    const server = await startProxy(t, [upstream.port])
+    const server = await startProxy(t, [upstream.port], { settings: { 'upstream.requestBuffering': 0 } })
     const exchange = new StubExchange('POST', ['Content-Length', '5'], { body: chunks })
     server.proxy.handleExchange(exchange)
     t.match(await server.record(), { status: 400, error: 'PORTICO_REQ_BAD_FRAMING' }, name)

@@ -280,7 +280,7 @@ t.test('SL-16 a client that goes away in the middle of its body', async (t) => {
     ['chunked', post('Transfer-Encoding: chunked', '3\r\nabc\r\n')],
   ] as const) {
     for (const leave of ['reset', 'destroy', 'end'] as const) {
-      const { upstream, server } = await startBoth(t, () => {})
+      const { upstream, server } = await startBoth(t, () => {}, { 'upstream.requestBuffering': 0 })
       const client = await connectRaw(server.port)
       client.send(bytes)
       const connection = await upstream.connection(0)
@@ -499,11 +499,15 @@ t.test('timeouts', async (t) => {
   t.equal(JSON.parse(response.body.toString()).code, 'PORTICO_UP_HEADERS_TIMEOUT')
   await (await silent.upstream.connection(0)).ended()
 
-  const paused = await startBoth(t, () => {}, { 'timeouts.requestBodyIdle': 150 })
-  const client = await connectRaw(paused.server.port)
-  t.equal((await client.send(post('Content-Length: 10', 'abc')).response()).status, 408, 'SL-03 a body that stops')
-  await client.closed
-  await (await paused.upstream.connection(0)).ended()
+  for (const requestBuffering of [65_536, 0]) {
+    const settings = { 'timeouts.requestBodyIdle': 150, 'upstream.requestBuffering': requestBuffering }
+    const paused = await startBoth(t, () => {}, settings)
+    const client = await connectRaw(paused.server.port)
+    t.equal((await client.send(post('Content-Length: 10', 'abc')).response()).status, 408, 'SL-03 a body that stops')
+    await client.closed
+    if (requestBuffering > 0) t.equal(paused.upstream.connections.length, 0, 'no endpoint has heard of it')
+    else await (await paused.upstream.connection(0)).ended()
+  }
 
   const stalled = await startBoth(t, answerWith('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc'), {
     'timeouts.responseIdle': 150,
@@ -513,16 +517,30 @@ t.test('timeouts', async (t) => {
   t.match(await stalled.server.record(), { status: 200, error: 'PORTICO_UP_STALLED' })
 })
 
-t.test('a slow upload is not cut while it goes on', async (t) => {
-  const { server } = await startEchoing(t, { 'timeouts.requestBodyIdle': 400, 'timeouts.responseHeaders': 400 })
-  const client = await connectRaw(server.port)
-  client.send(post('Content-Length: 10'))
-  for (let n = 0; n < 10; n++) {
-    await client.flush('x')
-    await new Promise((resolve) => setTimeout(resolve, 80))
+t.test('a slow upload is not cut while it goes on, unless it is slower than limits.uploadRate', async (t) => {
+  // 20 bytes at 25 bytes a second take twice the time that a body may pause.
+  for (const [uploadRate, requestBuffering, status] of [
+    [15, 65_536, 200],
+    [15, 0, 200],
+    [0, 0, 200],
+    [200, 65_536, 408],
+    [200, 0, 408],
+  ] as const) {
+    const { server } = await startEchoing(t, {
+      'timeouts.requestBodyIdle': 400,
+      'timeouts.responseHeaders': 400,
+      'limits.uploadRate': uploadRate,
+      'upstream.requestBuffering': requestBuffering,
+    })
+    const client = await connectRaw(server.port)
+    client.send(post('Content-Length: 20'))
+    for (let n = 0; n < 20 && !client.hasEnded; n++) {
+      await client.flush('x')
+      await new Promise((resolve) => setTimeout(resolve, 40))
+    }
+    t.equal((await client.response()).status, status, `${uploadRate} bytes a second, ${requestBuffering} read before`)
+    client.destroy()
   }
-  t.equal((await client.response()).status, 200)
-  client.destroy()
 })
 
 t.test('SL-05 hole 7 a client that does not read holds up its upstream, then is cut', async (t) => {

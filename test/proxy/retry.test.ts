@@ -149,7 +149,7 @@ t.test('a body that is still coming goes on at the next endpoint', async (t) => 
     const part = (text: string) => (framing.startsWith('C') ? text : `3\r\n${text}\r\n`)
     const upstream = await startRawUpstream(() => {})
     t.teardown(() => upstream.close())
-    const server = await startProxy(t, [upstream.port])
+    const server = await startProxy(t, [upstream.port], { settings: { 'upstream.requestBuffering': 0 } })
     const client = await connectRaw(server.port)
     t.teardown(() => client.destroy())
     client.send(`PUT / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n${part('abc')}`)
@@ -311,7 +311,9 @@ t.test('an endpoint that answers as the request comes is not blamed for a client
     connection.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n')
   })
   t.teardown(() => upstream.close())
-  const server = await startProxy(t, [upstream.port], { settings: { 'upstream.timeouts.responseIdle': 50 } })
+  const server = await startProxy(t, [upstream.port], {
+    settings: { 'upstream.timeouts.responseIdle': 50, 'upstream.requestBuffering': 0 },
+  })
   const client = await connectRaw(server.port)
   client.send('POST / HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 9\r\n\r\nabc')
   t.match(await server.record(), { status: 200, error: 'PORTICO_UP_STALLED' })

@@ -2,6 +2,7 @@
 import { systemClock } from '../../../lib/base/clock.ts'
 import { DeadlineWatch } from '../../../lib/base/deadline.ts'
 import type { Candidate } from '../../../lib/upstream/candidates.ts'
+import { ClientShares } from '../../../lib/upstream/client-share.ts'
 import { EndpointState } from '../../../lib/upstream/endpoint.ts'
 import type { PickContext } from '../../../lib/upstream/pick-context.ts'
 import { RequestQueue } from '../../../lib/upstream/request-queue.ts'
@@ -37,7 +38,7 @@ export function makeCandidate(key: string, weight: number = 1): TestCandidate {
     policy: () => settings.upstream,
     clock: systemClock,
     watch: new DeadlineWatch(systemClock),
-    queue: new RequestQueue(),
+    queue: new RequestQueue(new ClientShares(), () => systemClock.monotonic()),
     onTrouble: () => {},
     tls: () => {
       throw new Error('nothing is connected to')
