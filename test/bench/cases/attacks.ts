@@ -157,7 +157,8 @@ async function measureAttack(running: Running, attack: AttackLoad, bench: Bench,
     const all = await others
     if (child.isGone) throw new Error(`it ended: ${child.lastWords}`)
     const quiet = summarize(all, quietFrom, attackFrom)
-    const during = summarize(all, attackFrom + RAMP_SECONDS * 1000, attackEnd)
+    // Those due later may have been answered because the attack was over.
+    const during = summarize(all, attackFrom + RAMP_SECONDS * 1000, attackEnd - PATIENCE_MS)
     return {
       served: during.served,
       asked: during.asked,
