@@ -10,11 +10,11 @@ export const PATIENCE_MS = 5_000
 
 const OPENED_AT_ONCE = 64
 const OPENED_EVERY_MS = 50
+const RETURN_MS = 1_000
 
 export type Target = Readonly<{
   http: number
   https: number
-  /** Where there is none, attacks on it are not made. */
   admin: number
   /** The Host of every request. */
   host: string
@@ -42,6 +42,8 @@ export class Swarm {
   readonly outcome: Outcome = { opened: 0, failed: 0, cut: 0, bytesSent: 0, bytesRead: 0 }
   readonly #ends = new Set<() => void>()
   isOver = false
+  /** How a connection ends with the attack. */
+  leave: (socket: Socket) => void = (socket) => socket.destroy()
 
   /** A connection, over TLS where a protocol is named; it ends with the attack. */
   connect(port: number, protocol: 'plain' | 'http/1.1' | 'h2', onOpen: (socket: Socket) => void): Socket {
@@ -51,7 +53,7 @@ export class Swarm {
       ? connectTls({ ...where, servername: 'localhost', rejectUnauthorized: false, ALPNProtocols: [protocol] })
       : connectTcp(where)
     let isOpen = false
-    const end = () => socket.destroy()
+    const end = () => this.leave(socket)
     this.#ends.add(end)
     socket.once(isSecure ? 'secureConnect' : 'connect', () => {
       isOpen = true
@@ -70,19 +72,26 @@ export class Swarm {
     return socket
   }
 
-  /** Has something ended with the attack that is no connection of `connect`. */
-  onEnd(end: () => void): void {
-    this.#ends.add(end)
-  }
-
   /** Opens connections by `open`, no more of them in a moment than any backlog takes. */
-  openMany(count: number, open: () => void): void {
+  openMany(count: number, open: () => Socket): void {
     let left = count
     const timer = setInterval(() => {
       for (let now = Math.min(left, OPENED_AT_ONCE); now > 0; now--, left--) open()
       if (left === 0) clearInterval(timer)
     }, OPENED_EVERY_MS)
     this.#ends.add(() => clearInterval(timer))
+  }
+
+  /** The same, and another one a second after one has ended, until the attack is over. */
+  keepMany(count: number, open: () => Socket): void {
+    const keep = (): Socket => {
+      const socket = open()
+      socket.once('close', () => {
+        if (!this.isOver) setTimeout(() => !this.isOver && keep(), RETURN_MS)
+      })
+      return socket
+    }
+    this.openMany(count, keep)
   }
 
   /** Calls at once and then every `ms` until the attack is over. */

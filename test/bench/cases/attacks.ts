@@ -7,8 +7,10 @@ import { runClient } from '../loads/client.ts'
 import type { HonestLoad, HonestResult } from '../loads/honest-client.ts'
 import { percentile } from '../loads/result.ts'
 import { createScenario, HOST } from '../scenario.ts'
-import { readUsage, type Usage } from '../usage.ts'
+import { readUsage } from '../usage.ts'
+import { Watch } from '../watch.ts'
 import { startServing } from './load-case.ts'
+import { OVERLOAD_CASES } from './overload.ts'
 
 const MIB = 1 << 20
 /** Compilers get warm, and the first samples are left out. */
@@ -19,7 +21,6 @@ const RAMP_SECONDS = 2
 const AFTER_SECONDS = 6
 /** Nothing may be held so long after its client has gone. */
 const HELD_AFTER_SECONDS = 5
-const WATCH_MS = 200
 const GETS_PER_SECOND = 10
 const POSTS_PER_SECOND = 3
 
@@ -44,43 +45,89 @@ type AttackCase = Readonly<{
   title: string
   kind: AttackKind
   options: AttackOptions
-  /** Of Portico alone, where the others do not have what is attacked or are known not to mind. */
-  own?: boolean
   tls?: boolean
+  /** Of Portico alone: the others have nothing of the kind, or are not started so. */
+  own?: boolean
+  /** Most open files and sockets of the candidate. */
+  descriptors?: number
+  /** Whether the others ask the admin listener whether it lives, in place of the Service. */
+  admin?: boolean
 }>
 
-const OPTIONS_OF_MANY = { connections: 1_030 }
+const MANY = 1_030
+/** A field that no client of today sends leads to node:http. */
+const UNUSUAL = 'Keep-Alive: 1'
 
 const CASES: readonly AttackCase[] = [
+  {
+    id: 'upgrade-crash',
+    title: 'handshakes behind requests that should have ended their connection, 4 a second',
+    kind: 'upgrade-crash',
+    options: { perSecond: 4 },
+  },
+  {
+    id: 'pipelining-lane',
+    title: '1 connection that pipelines small GETs and reads every answer',
+    kind: 'pipeliner',
+    options: { connections: 1, secure: false, field: '' },
+  },
+  {
+    id: 'pipelining-lane-tls',
+    title: 'the same over TLS',
+    kind: 'pipeliner',
+    options: { connections: 1, secure: true, field: '' },
+    tls: true,
+  },
+  {
+    id: 'pipelining-node',
+    title: '4 connections that pipeline small GETs with an unusual field and read every answer',
+    kind: 'pipeliner',
+    options: { connections: 4, secure: false, field: UNUSUAL },
+  },
+  {
+    id: 'pipelining-node-tls',
+    title: 'the same over TLS',
+    kind: 'pipeliner',
+    options: { connections: 4, secure: true, field: UNUSUAL },
+    tls: true,
+  },
+  {
+    id: 'descriptors',
+    title: '1,200 idle connections where 1,024 files may be open',
+    kind: 'idle-crowd',
+    options: { connections: 1_200 },
+    own: true,
+    descriptors: 1_024,
+  },
   {
     id: 'slow-post',
     title: '1,030 uploads of 100 kB, 1 byte in 5 s',
     kind: 'slow-post',
-    options: { ...OPTIONS_OF_MANY, length: 100_000 },
+    options: { connections: MANY, length: 100_000 },
   },
   {
     id: 'slow-post-small',
     title: '1,030 uploads of 1 kB, 1 byte in 5 s',
     kind: 'slow-post',
-    options: { ...OPTIONS_OF_MANY, length: 1_000 },
+    options: { connections: MANY, length: 1_000 },
   },
   {
     id: 'slow-post-chunked',
     title: '1,030 chunked uploads, 1 byte in 5 s',
     kind: 'slow-post',
-    options: { ...OPTIONS_OF_MANY, length: 0 },
+    options: { connections: MANY, length: 0 },
   },
   {
     id: 'non-reader',
     title: '1,030 connections that ask for 10 MiB and read nothing',
     kind: 'non-reader',
-    options: { ...OPTIONS_OF_MANY, path: '/10m' },
+    options: { connections: MANY, path: '/10m' },
   },
   {
     id: 'long-poll',
     title: '1,030 requests of one client that the endpoint answers late',
     kind: 'long-poll',
-    options: { ...OPTIONS_OF_MANY, path: '/wait' },
+    options: { connections: MANY, path: '/wait' },
   },
   {
     id: 'h2-window0-10k',
@@ -96,25 +143,61 @@ const CASES: readonly AttackCase[] = [
     options: { connections: 11, streams: 100, path: '/10m' },
     tls: true,
   },
+  {
+    id: 'gone-websockets',
+    title: '400 WebSockets to an endpoint that reads nothing; then the client goes',
+    kind: 'gone-websockets',
+    options: { connections: 400 },
+  },
+  {
+    id: 'gone-uploads',
+    title: '200 uploads to an endpoint that reads nothing; then the client goes',
+    kind: 'gone-uploads',
+    options: { connections: 200 },
+  },
+  {
+    id: 'gone-upgrades',
+    title: '200 handshakes that the endpoint does not answer; then the client goes',
+    kind: 'gone-upgrades',
+    options: { connections: 200 },
+  },
+  {
+    id: 'admin',
+    title: '600 slow connections at the admin listener; the others ask /livez',
+    kind: 'admin-crowd',
+    options: { connections: 600 },
+    own: true,
+    admin: true,
+  },
 ]
 
-export const ATTACK_CASES: readonly Case[] = CASES.map(createAttackCase)
+export const ATTACK_CASES: readonly Case[] = [...CASES.map(createAttackCase), ...OVERLOAD_CASES]
 
-function createAttackCase({ id, title, kind, options, own = false, tls = false }: AttackCase): Case {
+function createAttackCase(attack: AttackCase): Case {
+  const { id, title, kind, options, tls = false, own = false, descriptors, admin = false } = attack
   const scenario = (bench: Bench) => createScenario([`127.0.0.1:${bench.backend.nodePort}`], { tls, websocket: true })
   return {
     id,
     title,
     metrics: METRICS,
-    needs: [],
+    needs: descriptors === undefined ? [] : ['prlimit'],
     refuses: (candidate, bench) =>
       own && !isPortico(candidate) ? 'is not asked this' : candidate.refuses?.(scenario(bench)),
     open: async (candidate, place, bench) => {
-      const running = await startServing(candidate, place, scenario(bench))
+      const limited = descriptors === undefined ? place : { ...place, descriptors }
+      const running = await startServing(candidate, limited, scenario(bench))
       const target: Target = { http: place.http, https: place.https, admin: place.admin, host: HOST }
       const load = { kind, options, target, seconds: bench.seconds }
+      const honest: HonestLoad = {
+        ...(admin
+          ? { port: place.admin, path: '/livez', postsPerSecond: 0 }
+          : { port: place.http, path: '/', postsPerSecond: POSTS_PER_SECOND }),
+        host: HOST,
+        getsPerSecond: GETS_PER_SECOND,
+        seconds: WARM_UP_SECONDS + QUIET_SECONDS + bench.seconds + AFTER_SECONDS,
+      }
       return {
-        measure: () => measureAttack(running, load, bench, isPortico(candidate)),
+        measure: () => measureAttack(running, load, honest, bench, isPortico(candidate)),
         close: () => running.child.stop(),
       }
     },
@@ -126,18 +209,15 @@ function isPortico({ name }: Candidate): boolean {
 }
 
 /** A quiet time, the attack, and a time after it; the honest client goes on through all of them. */
-async function measureAttack(running: Running, attack: AttackLoad, bench: Bench, hasMetrics: boolean): Promise<Sample> {
+async function measureAttack(
+  running: Running,
+  attack: AttackLoad,
+  honest: HonestLoad,
+  bench: Bench,
+  hasMetrics: boolean,
+): Promise<Sample> {
   const { child, place } = running
-  const seconds = WARM_UP_SECONDS + QUIET_SECONDS + attack.seconds + AFTER_SECONDS
-  const honest: HonestLoad = {
-    port: place.http,
-    host: HOST,
-    path: '/',
-    getsPerSecond: GETS_PER_SECOND,
-    postsPerSecond: POSTS_PER_SECOND,
-    seconds,
-  }
-  const others = runClient<HonestResult>('honest-client', honest, bench.loadCore, (seconds + 30) * 1000)
+  const others = runClient<HonestResult>('honest-client', honest, bench.loadCore, (honest.seconds + 30) * 1000)
   // Awaited below; were it to fail before, that would be told then.
   others.catch(() => {})
   const watch = new Watch(child.pid)
@@ -204,37 +284,4 @@ async function readHeld(adminPort: number): Promise<Held> {
       .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
       .reduce((total, line) => total + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
   return { requests: sum('portico_requests_in_flight'), connections: sum('portico_connections') }
-}
-
-/** Looks at the processes of a candidate until it is stopped: their greatest memory, and how many came in place of others. */
-class Watch {
-  peakBytes = 0
-  readonly #group: number
-  readonly #seen: Set<number>
-  readonly #atFirst: number
-  readonly #timer: NodeJS.Timeout
-
-  constructor(group: number) {
-    this.#group = group
-    const first = this.#look()
-    this.#seen = new Set(first.perProcess.keys())
-    this.#atFirst = this.#seen.size
-    this.#timer = setInterval(() => {
-      for (const id of this.#look().perProcess.keys()) this.#seen.add(id)
-    }, WATCH_MS)
-  }
-
-  get restarts(): number {
-    return this.#seen.size - this.#atFirst
-  }
-
-  stop(): void {
-    clearInterval(this.#timer)
-  }
-
-  #look(): Usage {
-    const usage = readUsage(this.#group)
-    this.peakBytes = Math.max(this.peakBytes, usage.residentBytes)
-    return usage
-  }
 }

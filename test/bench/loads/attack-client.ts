@@ -2,14 +2,26 @@
 import type { Attack, AttackOptions, Target } from '../attacks/attack.ts'
 import { Swarm } from '../attacks/attack.ts'
 import { closedWindow } from '../attacks/closed-window.ts'
-import { longPoll, nonReader } from '../attacks/non-reader.ts'
+import { adminCrowd, idleCrowd } from '../attacks/crowd.ts'
+import { goneUpgrades, goneUploads, goneWebsockets } from '../attacks/gone.ts'
+import { longPoll } from '../attacks/long-poll.ts'
+import { nonReader } from '../attacks/non-reader.ts'
+import { pipeliner } from '../attacks/pipeliner.ts'
 import { slowPost } from '../attacks/slow-post.ts'
+import { upgradeCrash } from '../attacks/upgrade-crash.ts'
 
 const KINDS = {
   'slow-post': slowPost,
   'non-reader': nonReader,
   'long-poll': longPoll,
   'closed-window': closedWindow,
+  pipeliner,
+  'upgrade-crash': upgradeCrash,
+  'idle-crowd': idleCrowd,
+  'admin-crowd': adminCrowd,
+  'gone-websockets': goneWebsockets,
+  'gone-uploads': goneUploads,
+  'gone-upgrades': goneUpgrades,
 } as const satisfies Record<string, Attack>
 
 export type AttackKind = keyof typeof KINDS
