@@ -12,7 +12,7 @@ const READY_MS = 10_000
 /** On every address of 127.0.0.0/8, so that one server can be any number of endpoints. */
 export type Backend = Readonly<{ name: string; httpPort: number; nodePort: number }>
 
-/** `/64k` and `/10m` answer with so many bytes, every other path with 1 KiB; four fields beside the usual ones. The Node server has more (backend-server.ts). */
+/** `/10k`, `/64k` and `/10m` answer with so many bytes, every other path with 1 KiB; four fields beside the usual ones. The Node server has more (backend-server.ts). */
 export async function startBackend(folder: string, port: number, core: Core): Promise<Backend> {
   mkdirSync(folder, { recursive: true })
   const program = fileURLToPath(new URL('./backend-server.js', import.meta.url))
@@ -23,6 +23,7 @@ export async function startBackend(folder: string, port: number, core: Core): Pr
   if (nginx === undefined) {
     servers.push(new Child(process.execPath, [program, String(port)], { core, output }))
   } else {
+    writeFileSync(join(folder, '10k'), 'x'.repeat(10 << 10))
     writeFileSync(join(folder, '64k'), 'x'.repeat(64 << 10))
     writeFileSync(join(folder, '10m'), 'x'.repeat(10 << 20))
     writeFileSync(join(folder, 'nginx.conf'), configure(folder, port))
@@ -67,6 +68,7 @@ http {
     listen 0.0.0.0:${port} backlog=4096;
     root ${folder};
     location / { return 200 "${KIB}"; }
+    location = /10k { }
     location = /64k { }
     location = /10m { }
   }

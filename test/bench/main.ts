@@ -46,7 +46,7 @@ const { values: flags } = parseArgs({
 
 /** An attack takes its time, and tells in one round what it does. */
 const MODE = flags.attacks
-  ? ({ script: 'attacks', cases: ATTACK_CASES, rounds: '1', seconds: '20' } as const)
+  ? ({ script: 'attacks', cases: ATTACK_CASES, rounds: '1', seconds: '25' } as const)
   : ({ script: 'bench', cases: BENCH_CASES, rounds: '5', seconds: '4' } as const)
 
 const USAGE = `usage: npm run ${MODE.script} -- [flags]

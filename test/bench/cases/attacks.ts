@@ -17,7 +17,7 @@ const MIB = 1 << 20
 const WARM_UP_SECONDS = 2
 const QUIET_SECONDS = 5
 /** An attack needs so long until it is in place. */
-const RAMP_SECONDS = 2
+const RAMP_SECONDS = 5
 const AFTER_SECONDS = 6
 /** Nothing may be held so long after its client has gone. */
 const HELD_AFTER_SECONDS = 5
@@ -46,6 +46,8 @@ type AttackCase = Readonly<{
   kind: AttackKind
   options: AttackOptions
   tls?: boolean
+  /** The endpoint is the backend that costs least, not the one in Node. */
+  plainBackend?: boolean
   /** Of Portico alone: the others have nothing of the kind, or are not started so. */
   own?: boolean
   /** Most open files and sockets of the candidate. */
@@ -70,6 +72,7 @@ const CASES: readonly AttackCase[] = [
     title: '1 connection that pipelines small GETs and reads every answer',
     kind: 'pipeliner',
     options: { connections: 1, secure: false, field: '' },
+    plainBackend: true,
   },
   {
     id: 'pipelining-lane-tls',
@@ -77,12 +80,14 @@ const CASES: readonly AttackCase[] = [
     kind: 'pipeliner',
     options: { connections: 1, secure: true, field: '' },
     tls: true,
+    plainBackend: true,
   },
   {
     id: 'pipelining-node',
     title: '4 connections that pipeline small GETs with an unusual field and read every answer',
     kind: 'pipeliner',
     options: { connections: 4, secure: false, field: UNUSUAL },
+    plainBackend: true,
   },
   {
     id: 'pipelining-node-tls',
@@ -90,6 +95,7 @@ const CASES: readonly AttackCase[] = [
     kind: 'pipeliner',
     options: { connections: 4, secure: true, field: UNUSUAL },
     tls: true,
+    plainBackend: true,
   },
   {
     id: 'descriptors',
@@ -122,6 +128,7 @@ const CASES: readonly AttackCase[] = [
     title: '1,030 connections that ask for 10 MiB and read nothing',
     kind: 'non-reader',
     options: { connections: MANY, path: '/10m' },
+    plainBackend: true,
   },
   {
     id: 'long-poll',
@@ -135,6 +142,7 @@ const CASES: readonly AttackCase[] = [
     kind: 'closed-window',
     options: { connections: 11, streams: 100, path: '/10k' },
     tls: true,
+    plainBackend: true,
   },
   {
     id: 'h2-window0-10m',
@@ -142,6 +150,7 @@ const CASES: readonly AttackCase[] = [
     kind: 'closed-window',
     options: { connections: 11, streams: 100, path: '/10m' },
     tls: true,
+    plainBackend: true,
   },
   {
     id: 'gone-websockets',
@@ -174,8 +183,22 @@ const CASES: readonly AttackCase[] = [
 export const ATTACK_CASES: readonly Case[] = [...CASES.map(createAttackCase), ...OVERLOAD_CASES]
 
 function createAttackCase(attack: AttackCase): Case {
-  const { id, title, kind, options, tls = false, own = false, descriptors, admin = false } = attack
-  const scenario = (bench: Bench) => createScenario([`127.0.0.1:${bench.backend.nodePort}`], { tls, websocket: true })
+  const {
+    id,
+    title,
+    kind,
+    options,
+    tls = false,
+    plainBackend = false,
+    own = false,
+    descriptors,
+    admin = false,
+  } = attack
+  const scenario = (bench: Bench) =>
+    createScenario([`127.0.0.1:${plainBackend ? bench.backend.httpPort : bench.backend.nodePort}`], {
+      tls,
+      websocket: true,
+    })
   return {
     id,
     title,

@@ -1,6 +1,8 @@
 /** Three times as many requests as can be served, once with the gateway and once with the endpoint as what is too slow. */
-import type { Candidate, Running } from '../candidate.ts'
+import { join } from 'node:path'
+import type { Candidate, Place, Running } from '../candidate.ts'
 import type { Bench, Case, Metric, Sample } from '../case.ts'
+import { Child } from '../child.ts'
 import { runClient } from '../loads/client.ts'
 import type { OverloadLoad, OverloadResult } from '../loads/overload-client.ts'
 import { printHead } from '../loads/wrk.ts'
@@ -12,6 +14,8 @@ import { startServing } from './load-case.ts'
 const MIB = 1 << 20
 const TIMES_CAPACITY = 3
 const CONNECTIONS = 64
+/** A gateway that has its core to itself carries more than a client on one core can ask three times over. */
+const COMPETITORS = 3
 const WARM_UP_SECONDS = 3
 const CAPACITY_SECONDS = 5
 const AFTER_SECONDS = 5
@@ -40,6 +44,8 @@ type OverloadCase = Readonly<{
   id: string
   title: string
   path: string
+  /** Processes that take the proxy's core away from it. */
+  competitors: number
   port: (bench: Bench) => number
   refuses: (candidate: Candidate) => string | undefined
 }>
@@ -47,8 +53,9 @@ type OverloadCase = Readonly<{
 const CASES: readonly OverloadCase[] = [
   {
     id: 'overload-gateway',
-    title: '3 × what the gateway can carry',
+    title: '3 × what the gateway can carry, which has a quarter of its core',
     path: '/',
+    competitors: COMPETITORS,
     port: ({ backend }) => backend.httpPort,
     refuses: ({ name }) => (name.startsWith('portico') ? undefined : 'carries more than the load client can ask'),
   },
@@ -56,23 +63,38 @@ const CASES: readonly OverloadCase[] = [
     id: 'overload-backend',
     title: '3 × what the endpoint can carry, which works on 8 requests at once for 20 ms each',
     path: '/busy',
+    competitors: 0,
     port: ({ backend }) => backend.nodePort,
     refuses: () => undefined,
   },
 ]
 
-export const OVERLOAD_CASES: readonly Case[] = CASES.map(({ id, title, path, port, refuses }) => ({
+export const OVERLOAD_CASES: readonly Case[] = CASES.map(({ id, title, path, competitors, port, refuses }) => ({
   id,
   title,
   note: NOTE,
   metrics: METRICS,
-  needs: [],
+  needs: competitors > 0 ? ['taskset'] : [],
   refuses,
   open: async (candidate, place, bench) => {
     const running = await startServing(candidate, place, createScenario([`127.0.0.1:${port(bench)}`]))
-    return { measure: () => measureOverload(running, path, bench), close: () => running.child.stop() }
+    return {
+      measure: async () => {
+        const spinning = Array.from({ length: competitors }, () => startCompetitor(place))
+        try {
+          return await measureOverload(running, path, bench)
+        } finally {
+          await Promise.all(spinning.map((competitor) => competitor.stop()))
+        }
+      },
+      close: () => running.child.stop(),
+    }
   },
 }))
+
+function startCompetitor({ core, folder }: Place): Child {
+  return new Child(process.execPath, ['-e', 'for (;;);'], { core, output: join(folder, 'competitor') })
+}
 
 async function measureOverload(running: Running, path: string, bench: Bench): Promise<Sample> {
   const { child, place } = running
@@ -83,7 +105,7 @@ async function measureOverload(running: Running, path: string, bench: Bench): Pr
   }
   await put(WARM_UP_SECONDS, 0)
   const full = await put(CAPACITY_SECONDS, 0)
-  const capacity = full.good / full.seconds
+  const capacity = full.good / full.countedSeconds
   const watch = new Watch(child.pid)
   try {
     const before = readUsage(child.pid)
@@ -92,7 +114,7 @@ async function measureOverload(running: Running, path: string, bench: Bench): Pr
     const after = readUsage(child.pid)
     if (child.isGone) throw new Error(`it ended: ${child.lastWords}`)
     return {
-      goodPercent: (100 * over.good) / over.seconds / capacity,
+      goodPercent: (100 * over.good) / over.countedSeconds / capacity,
       capacity,
       offered: over.offered / over.seconds,
       refused: over.refused / over.seconds,
