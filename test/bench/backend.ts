@@ -1,4 +1,4 @@
-/** The servers behind the candidates: nginx where there is one, for it costs least, or a Node server; and one for WebSockets. */
+/** The servers behind the candidates: nginx where there is one, for it costs least, and a Node server for WebSockets and slow answers. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,32 +10,33 @@ export const KIB = 'x'.repeat(1024)
 const READY_MS = 10_000
 
 /** On every address of 127.0.0.0/8, so that one server can be any number of endpoints. */
-export type Backend = Readonly<{ name: string; httpPort: number; websocketPort: number }>
+export type Backend = Readonly<{ name: string; httpPort: number; nodePort: number }>
 
-/** `/64k` and `/10m` answer with so many bytes, every other path with 1 KiB; four fields beside the usual ones. */
+/** `/10k`, `/64k` and `/10m` answer with so many bytes, every other path with 1 KiB; four fields beside the usual ones. The Node server has more (backend-server.ts). */
 export async function startBackend(folder: string, port: number, core: Core): Promise<Backend> {
   mkdirSync(folder, { recursive: true })
   const program = fileURLToPath(new URL('./backend-server.js', import.meta.url))
   const output = join(folder, 'output')
   const nginx = findProgram('nginx')
-  const websocketPort = port + 1
-  const servers = [new Child(process.execPath, [program, 'websocket', String(websocketPort)], { core, output })]
+  const nodePort = port + 1
+  const servers = [new Child(process.execPath, [program, String(nodePort)], { core, output })]
   if (nginx === undefined) {
-    servers.push(new Child(process.execPath, [program, 'http', String(port)], { core, output }))
+    servers.push(new Child(process.execPath, [program, String(port)], { core, output }))
   } else {
+    writeFileSync(join(folder, '10k'), 'x'.repeat(10 << 10))
     writeFileSync(join(folder, '64k'), 'x'.repeat(64 << 10))
     writeFileSync(join(folder, '10m'), 'x'.repeat(10 << 20))
     writeFileSync(join(folder, 'nginx.conf'), configure(folder, port))
     servers.push(new Child(nginx, ['-e', 'stderr', '-p', folder, '-c', join(folder, 'nginx.conf')], { core, output }))
   }
   const deadline = performance.now() + READY_MS
-  while ((await ask(port, 'backend', '/')) !== 200 || (await ask(websocketPort, 'backend', '/')) !== 200) {
+  while ((await ask(port, 'backend', '/')) !== 200 || (await ask(nodePort, 'backend', '/')) !== 200) {
     const ended = servers.find((server) => server.isGone)
     if (ended !== undefined || performance.now() > deadline)
       throw new Error(`the backend does not start: ${servers[0]!.lastWords}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
-  return { name: nginx === undefined ? 'Node' : 'nginx', httpPort: port, websocketPort }
+  return { name: nginx === undefined ? 'Node' : 'nginx', httpPort: port, nodePort }
 }
 
 function configure(folder: string, port: number): string {
@@ -67,6 +68,7 @@ http {
     listen 0.0.0.0:${port} backlog=4096;
     root ${folder};
     location / { return 200 "${KIB}"; }
+    location = /10k { }
     location = /64k { }
     location = /10m { }
   }

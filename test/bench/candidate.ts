@@ -11,6 +11,8 @@ export type Place = Readonly<{
   https: number
   admin: number
   core: Core
+  /** Most open files and sockets that it may have. */
+  descriptors?: number
   /** PEM files: an ECDSA certificate on P-256 for `localhost`. */
   certificate: string
   key: string

@@ -12,6 +12,8 @@ export type Core = number | 'any'
 
 export type LaunchOptions = Readonly<{
   core: Core
+  /** Most open files and sockets, which the process cannot raise; by `prlimit`. As many as this process may have where left out. */
+  descriptors?: number
   /** Where standard output goes. */
   output: string
   /** Where standard error goes; the same as `output` where left out. */
@@ -35,10 +37,12 @@ export class Child {
   #isGone = false
 
   constructor(command: string, args: readonly string[], options: LaunchOptions) {
-    const { output, errors = output } = options
+    const { output, errors = output, descriptors } = options
     const files = output === errors ? [openSync(output, 'a')] : [openSync(output, 'a'), openSync(errors, 'a')]
     this.#errors = errors
-    this.#process = spawnPinned(command, args, options.core, {
+    const limited =
+      descriptors === undefined ? [command, ...args] : ['prlimit', `--nofile=${descriptors}`, command, ...args]
+    this.#process = spawnPinned(limited[0]!, limited.slice(1), options.core, {
       stdio: ['ignore', files[0]!, files[1] ?? files[0]!],
       env: { ...process.env, ...options.env },
     })

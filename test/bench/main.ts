@@ -15,6 +15,7 @@ import { findNginx } from './candidates/nginx.ts'
 import { findPortico } from './candidates/portico.ts'
 import { findTraefik } from './candidates/traefik.ts'
 import type { Bench, Case } from './case.ts'
+import { ATTACK_CASES } from './cases/attacks.ts'
 import { HTTP_CASES } from './cases/http.ts'
 import { IDLE_CASE } from './cases/idle.ts'
 import { LATENCY_CASE } from './cases/latency.ts'
@@ -24,32 +25,16 @@ import { canPin, killAll } from './child.ts'
 import { type CaseResult, printCase, summarize } from './report.ts'
 import { BACKEND_PORTS, measureCase } from './suite.ts'
 
-const CASES: readonly Case[] = [...HTTP_CASES, IDLE_CASE, LATENCY_CASE, ...WORKER_CASES, ...SCALE_CASES]
+const BENCH_CASES: readonly Case[] = [...HTTP_CASES, IDLE_CASE, LATENCY_CASE, ...WORKER_CASES, ...SCALE_CASES]
 const PEERS = { nginx: findNginx, haproxy: findHaproxy, caddy: findCaddy, envoy: findEnvoy, traefik: findTraefik }
-
-const USAGE = `usage: npm run bench -- [flags]
-
-  --cases IDS         some cases, or the beginnings of their ids: get,tls (default: all)
-  --candidates NAMES  of ${Object.keys(PEERS).join(', ')}, portico (default: all that are installed)
-  --rounds N          rounds, each candidate once in each (default 5)
-  --seconds N         of load in each round (default 4)
-  --node PATH         run Portico on this Node; repeatable (default: the one that runs this)
-  --against PATH      compare with another build, a clone or worktree with a dist folder; repeatable
-  --port N            first of the ports to use (default 27100)
-  --json FILE         write the results as JSON too
-  --list              print the cases and candidates and stop
-
-cases: ${CASES.map(({ id }) => id).join(' ')}
-
-Programs are looked for in PORTICO_BENCH_<NAME>, the folder of npm run bench:peers, and the PATH.
-Tables go to standard output, progress to standard error.`
 
 const { values: flags } = parseArgs({
   options: {
+    attacks: { type: 'boolean', default: false },
     cases: { type: 'string' },
     candidates: { type: 'string' },
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '4' },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
     node: { type: 'string', multiple: true },
     against: { type: 'string', multiple: true, default: [] },
     port: { type: 'string', default: '27100' },
@@ -58,6 +43,28 @@ const { values: flags } = parseArgs({
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
+
+/** An attack takes its time, and tells in one round what it does. */
+const MODE = flags.attacks
+  ? ({ script: 'attacks', cases: ATTACK_CASES, rounds: '1', seconds: '25' } as const)
+  : ({ script: 'bench', cases: BENCH_CASES, rounds: '5', seconds: '4' } as const)
+
+const USAGE = `usage: npm run ${MODE.script} -- [flags]
+
+  --cases IDS         some cases, or the beginnings of their ids: get,tls (default: all)
+  --candidates NAMES  of ${Object.keys(PEERS).join(', ')}, portico (default: all that are installed)
+  --rounds N          rounds, each candidate once in each (default ${MODE.rounds})
+  --seconds N         of load in each round (default ${MODE.seconds})
+  --node PATH         run Portico on this Node; repeatable (default: the one that runs this)
+  --against PATH      compare with another build, a clone or worktree with a dist folder; repeatable
+  --port N            first of the ports to use (default 27100)
+  --json FILE         write the results as JSON too
+  --list              print the cases and candidates and stop
+
+cases: ${MODE.cases.map(({ id }) => id).join(' ')}
+
+Programs are looked for in PORTICO_BENCH_<NAME>, the folder of npm run bench:peers, and the PATH.
+Tables go to standard output, progress to standard error.`
 
 const folder = mkdtempSync(join(tmpdir(), 'portico-bench-'))
 process.once('exit', () => {
@@ -83,17 +90,17 @@ else {
 }
 
 async function main(): Promise<void> {
-  const cases = choose(flags.cases, CASES, ({ id }) => id, 'case')
+  const cases = choose(flags.cases, MODE.cases, ({ id }) => id, 'case')
   const { found, missing } = await findCandidates()
   if (flags.list) {
-    for (const { id, title } of CASES) console.log(`${id.padEnd(16)} ${title}`)
+    for (const { id, title } of MODE.cases) console.log(`${id.padEnd(16)} ${title}`)
     for (const { name, version } of found) console.log(`${name.padEnd(16)} ${version}`)
     for (const name of missing) console.log(`${name.padEnd(16)} not installed`)
     return
   }
   const firstPort = readCount('port', flags.port)
-  const seconds = readCount('seconds', flags.seconds)
-  const rounds = readCount('rounds', flags.rounds)
+  const seconds = readCount('seconds', flags.seconds ?? MODE.seconds)
+  const rounds = readCount('rounds', flags.rounds ?? MODE.rounds)
   await checkFree(Array.from({ length: BACKEND_PORTS }, (_, at) => firstPort + at))
   const [proxyCore, loadCore] = canPin ? ([0, 1] as const) : (['any', 'any'] as const)
   const backend = await startBackend(join(folder, 'backend'), firstPort, loadCore)
@@ -190,7 +197,7 @@ function describeMachine(backend: string): string {
 function writeJson(path: string, results: readonly CaseResult[], missing: readonly string[]): void {
   const cases = results.map((result) => ({ ...result, figures: summarize(result) }))
   const machine = { cores: cpus().length, model: cpus()[0]?.model, pinned: canPin }
-  const options = { rounds: Number(flags.rounds), seconds: Number(flags.seconds) }
+  const options = { rounds: Number(flags.rounds ?? MODE.rounds), seconds: Number(flags.seconds ?? MODE.seconds) }
   const text = JSON.stringify({ date: new Date().toISOString(), machine, options, missing, cases }, undefined, 2)
   writeFileSync(path, `${text}\n`)
 }

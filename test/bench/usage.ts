@@ -16,6 +16,8 @@ export type Usage = Readonly<{
   cpuSeconds: number
   /** The sum over the processes: what they share counts for each. */
   residentBytes: number
+  /** Open files and sockets. */
+  descriptors: number
   /** Processor seconds of each process, by its id. */
   perProcess: ReadonlyMap<number, number>
 }>
@@ -25,6 +27,7 @@ export function readUsage(group: number): Usage {
   const perProcess = new Map<number, number>()
   let cpuSeconds = 0
   let pages = 0
+  let descriptors = 0
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue
     const fields = readStat(name)
@@ -33,8 +36,18 @@ export function readUsage(group: number): Usage {
     perProcess.set(Number(name), ticks / TICKS_PER_SECOND)
     cpuSeconds += ticks / TICKS_PER_SECOND
     pages += Number(fields[RESIDENT_PAGES])
+    descriptors += countDescriptors(name)
   }
-  return { cpuSeconds, residentBytes: pages * PAGE_BYTES, perProcess }
+  return { cpuSeconds, residentBytes: pages * PAGE_BYTES, descriptors, perProcess }
+}
+
+/** None where the process ended meanwhile. */
+function countDescriptors(pid: string): number {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length
+  } catch {
+    return 0
+  }
 }
 
 /** Undefined where the process ended meanwhile. */

@@ -34,6 +34,7 @@ function launch(main: string, node: string, folder: string, place: Place, flags:
   const ports = ['--http-address', '127.0.0.1', '--http-port', String(place.http), '--admin-port', String(place.admin)]
   return new Child(node, [main, 'run', '-f', folder, '--data-dir', place.folder, ...ports, ...flags], {
     core: place.core,
+    ...(place.descriptors !== undefined && { descriptors: place.descriptors }),
     output: join(place.folder, 'access.log'),
     errors: join(place.folder, 'output'),
   })

@@ -106,7 +106,7 @@ export const HTTP_CASES: readonly Case[] = [
     title: '128-byte WebSocket messages, echoed, on 64 connections',
     note: 'A request is a message there and back. Client and echo are Node: they bound req/s and latency, not CPU.',
     needs: [],
-    scenario: ({ backend }) => createScenario([`127.0.0.1:${backend.websocketPort}`], { websocket: true }),
+    scenario: ({ backend }) => createScenario([`127.0.0.1:${backend.nodePort}`], { websocket: true }),
     load: echoMessages,
   }),
   createHttpCase({

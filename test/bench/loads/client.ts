@@ -2,7 +2,13 @@
 import { fileURLToPath } from 'node:url'
 import { Child, type Core, run } from '../child.ts'
 
-export type ClientName = 'open-loop-client' | 'websocket-client' | 'idle-client'
+export type ClientName =
+  | 'open-loop-client'
+  | 'websocket-client'
+  | 'idle-client'
+  | 'honest-client'
+  | 'attack-client'
+  | 'overload-client'
 
 /** Returns what the client printed, which is JSON. */
 export async function runClient<T>(name: ClientName, load: object, core: Core, timeoutMs: number): Promise<T> {

