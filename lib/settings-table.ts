@@ -344,6 +344,12 @@ export const SETTINGS = {
       restart: true,
       doc: 'Most client connections at once, to each worker; 0 is no limit.',
     },
+    requestsPerClient: {
+      type: 'integer',
+      default: 2048,
+      min: 0,
+      doc: 'Most requests of one client address at once, in each worker, those that became a WebSocket or another tunnel left out; beyond it 429. IPv6 addresses count by their first 64 bits, addresses of trustedProxies not at all. 0 is no limit.',
+    },
     uploadRate: {
       type: 'bytes',
       default: 240,

@@ -12,6 +12,7 @@ import type { ServedRoute, Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
 import type { PickContext } from '../upstream/pick-context.ts'
+import type { ClientRequests } from './client-requests.ts'
 import type { Exchange } from './exchange.ts'
 import { findClientAddress, findClientScheme, isTrustedPeer } from './forwarded.ts'
 import { chooseRequestId } from './request-id.ts'
@@ -55,6 +56,8 @@ export class RequestContext implements PickContext {
   status: number = 0
   error: GatewayError | undefined = undefined
   tunnel: boolean = false
+  /** Those of its client that are under way; undefined where it does not count as one. */
+  clientRequests: ClientRequests | undefined = undefined
   /** Its record was made. */
   isFinished: boolean = false
 

@@ -23,7 +23,7 @@ export function composeFailure(
   const html = prefersHtml(accept)
   const body = Buffer.from(html ? printHtml(error, requestId) : printJson(error, requestId))
   let lines = `Content-Type: ${html ? 'text/html' : 'application/json'}; charset=utf-8\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n`
-  if (status === 503) lines += `Retry-After: ${error.retryAfter ?? RETRY_AFTER}\r\n`
+  if (status === 503 || status === 429) lines += `Retry-After: ${error.retryAfter ?? RETRY_AFTER}\r\n`
   if (status === 405) lines += 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n'
   return { status, lines: composeOwnLines(lines, requestId, now), body }
 }

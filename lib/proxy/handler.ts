@@ -5,13 +5,16 @@ import type { Clock } from '../base/clock.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import { printHttpsUrl } from '../base/hostname.ts'
+import { PerClient } from '../base/per-client.ts'
 import { findHost, findInHost } from '../routing/table.ts'
 import type { ServedRoute, Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
+import { ClientRequests } from './client-requests.ts'
 import { RequestContext } from './context.ts'
 import { type Exchange, NOBODY } from './exchange.ts'
 import { composeFailure } from './failure.ts'
 import { Forwarding, type ForwardOwner } from './forward.ts'
+import { isTrustedPeer } from './forwarded.ts'
 import { composeOwnLines } from './headers.ts'
 import { Http1Exchange } from './http1-exchange.ts'
 import { OwnAnswer } from './own-answer.ts'
@@ -33,6 +36,7 @@ export class RequestHandler implements ForwardOwner {
   readonly #options: HandlerOptions
   readonly #tunnels = new Set<Tunnel>()
   readonly #idleWaiters: (() => void)[] = []
+  readonly #clients = new PerClient(() => new ClientRequests())
   #inFlight = 0
 
   constructor(options: HandlerOptions) {
@@ -91,6 +95,7 @@ export class RequestHandler implements ForwardOwner {
     if (context.isFinished) return
     context.isFinished = true
     this.#inFlight--
+    this.#leaveClient(context)
     this.#options.onFinish(context.record(complete))
     if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
@@ -102,6 +107,7 @@ export class RequestHandler implements ForwardOwner {
     const { offer } = exchange
     const client = exchange.takeSocket()
     context.tunnel = true
+    this.#leaveClient(context)
     client.write(head, 'latin1')
     if (early.length > 0) client.write(early)
     if (offer.early.length > 0) upstream.write(offer.early)
@@ -115,7 +121,7 @@ export class RequestHandler implements ForwardOwner {
   }
 
   #serve(context: RequestContext, { table, listeners }: Snapshot, upgrade: string | undefined): void {
-    const refused = context.examine()
+    const refused = context.examine() ?? this.#enterClient(context)
     if (refused) {
       this.fail(context, refused)
       return
@@ -132,6 +138,25 @@ export class RequestHandler implements ForwardOwner {
     }
     const served = findInHost(table, host, context.path!.matchPath)
     this.#forward(context, served, upgrade)
+  }
+
+  #enterClient(context: RequestContext): GatewayError | undefined {
+    const { settings, clientAddress } = context
+    const { requestsPerClient } = settings.limits
+    if (requestsPerClient === 0 || isTrustedPeer(clientAddress, settings)) return undefined
+    const requests = this.#clients.find(context.clientKey)
+    if (requests.count >= requestsPerClient) {
+      return new GatewayError('PORTICO_REQ_TOO_MANY', `${requests.count} are under way`, undefined, 1)
+    }
+    requests.count++
+    context.clientRequests = requests
+    return undefined
+  }
+
+  #leaveClient(context: RequestContext): void {
+    if (context.clientRequests === undefined) return
+    context.clientRequests.count--
+    context.clientRequests = undefined
   }
 
   #forward(context: RequestContext, served: ServedRoute | undefined, upgrade: string | undefined): void {

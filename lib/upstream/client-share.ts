@@ -1,4 +1,5 @@
 /** What each client has of one upstream in this process: the places that it holds, and its requests that wait for one. HOT */
+import { PerClient } from '../base/per-client.ts'
 
 /** A request that holds a place. */
 export type Holder = {
@@ -17,16 +18,19 @@ const FAIR_PART = 4
 const RESERVED_PART = 16
 /** A request that waits for its client has stalled when so many milliseconds were lost. */
 const STALLED_MS = 1000
-/** Shares in which there is nothing are kept up to this number at least, so that the next request of a client finds its own. */
-const MIN_SWEPT = 64
-
 export class ClientShare {
   /** Places held. */
   held: number = 0
   /** Requests that wait for a place. */
   waiting: number = 0
+  /** When it last took one, as a number that grows from place to place; 0 is never. */
+  lastTurn: number = 0
   /** The newest of those that hold one. */
   #first: Holder | undefined = undefined
+
+  get isEmpty(): boolean {
+    return this.held === 0 && this.waiting === 0
+  }
 
   add(holder: Holder): void {
     this.held++
@@ -59,28 +63,21 @@ export class ClientShare {
 }
 
 export class ClientShares {
-  /** By client (base/client-key). */
-  #byClient = new Map<string, ClientShare>()
-  /** So many shares are looked through for empty ones. */
-  #sweepAt = MIN_SWEPT
+  readonly #shares = new PerClient(() => new ClientShare())
   /** Places that are held, by all together. */
   held: number = 0
   /** All there are. */
   places: number = Number.POSITIVE_INFINITY
+  #turns = 0
 
-  /** One in which there is nothing may be another object the next time. */
+  /** The share of a client (base/client-key); one in which there is nothing may be another object the next time. */
   find(client: string): ClientShare {
-    let share = this.#byClient.get(client)
-    if (share === undefined) {
-      if (this.#byClient.size >= this.#sweepAt) this.#sweep()
-      share = new ClientShare()
-      this.#byClient.set(client, share)
-    }
-    return share
+    return this.#shares.find(client)
   }
 
   hold(share: ClientShare, holder: Holder): void {
     this.held++
+    share.lastTurn = ++this.#turns
     share.add(holder)
   }
 
@@ -101,7 +98,7 @@ export class ClientShares {
    */
   relieve(wanted: number, now: number): void {
     let left = wanted
-    for (const share of this.#byClient.values()) {
+    for (const share of this.#shares.values()) {
       if (!this.#hasMore(share)) continue
       for (const holder of share.listStalled(now)) {
         if (left === 0 || !this.#hasMore(share)) break
@@ -122,12 +119,5 @@ export class ClientShares {
 
   #hasMore({ held }: ClientShare): boolean {
     return held > 1 && held * FAIR_PART > this.places
-  }
-
-  /** A new table: one from which most was deleted keeps what was in it alive until a full collection. */
-  #sweep(): void {
-    const used = [...this.#byClient].filter(([, { held, waiting }]) => held > 0 || waiting > 0)
-    this.#byClient = new Map(used)
-    this.#sweepAt = MIN_SWEPT + 2 * used.length
   }
 }

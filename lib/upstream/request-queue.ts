@@ -1,6 +1,6 @@
 /**
- * Requests of one upstream that wait while all of its endpoints are full. The client that holds least goes first; of one that
- * holds as much as another, the request that came first, or in overload the one that came last.
+ * Requests of one upstream that wait while all of its endpoints are full. The client that holds least goes first, those that hold
+ * as much take turns; of one client's, the request that came first, or in overload the one that came last.
  */
 import { GatewayError } from '../base/errors.ts'
 import type { ClientShare, ClientShares } from './client-share.ts'
@@ -93,11 +93,9 @@ export class RequestQueue {
     let chosen: QueuedRequest | undefined
     for (const request of this.#waiting.keys()) {
       if (passed.has(request)) continue
-      const { held } = request.share
-      if (chosen === undefined || held < chosen.share.held || (isOverloaded && held === chosen.share.held))
-        chosen = request
-      // Nobody holds less, and nobody who comes first has to wait longer.
-      if (!isOverloaded && (held === 0 || this.#clients === 1)) break
+      const order = chosen === undefined ? -1 : compareShares(request.share, chosen.share)
+      if (order < 0 || (order === 0 && isOverloaded)) chosen = request
+      if (this.#clients === 1 && !isOverloaded) break
     }
     return chosen
   }
@@ -141,6 +139,11 @@ export class RequestQueue {
     for (const { since } of this.#waiting.values()) return now - since
     return 0
   }
+}
+
+/** Below 0 where a request of `a` goes before one of `b`. */
+function compareShares(a: ClientShare, b: ClientShare): number {
+  return a.held - b.held || a.lastTurn - b.lastTurn
 }
 
 /** `waitMs`: how long it may take until there is room. */
