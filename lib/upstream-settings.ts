@@ -235,6 +235,11 @@ export const UPSTREAM_SETTINGS = {
     min: 0,
     doc: 'Most requests at once at one endpoint, from each worker; 0 is as many as maxConnections.',
   },
+  adaptiveLimit: {
+    type: 'boolean',
+    default: true,
+    doc: 'While requests wait for an endpoint that is full, send it only as many at once as it was seen to answer without others of them waiting there: it answers as many a second, and sooner. Each worker finds the number for itself, never below 16.',
+  },
   maxQueue: {
     type: 'integer',
     default: 1024,

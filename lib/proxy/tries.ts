@@ -36,6 +36,8 @@ export abstract class Tries implements QueuedRequest, Holder {
   /** The circuit breaker's, for the try under way. */
   #ticket: number = NO_TICKET
   #isWaiting = false
+  /** The endpoint has yet to answer the try under way. */
+  #isUnanswered = false
   #backoff: NodeJS.Timeout | undefined = undefined
   /** The limit of all tries together. */
   #total: Timed | undefined = undefined
@@ -129,8 +131,10 @@ export abstract class Tries implements QueuedRequest, Holder {
 
   /** The connection leads to another address of the same name than was chosen: from here on the try counts there. */
   protected moveTo(endpoint: EndpointState): void {
+    this.#hear()
     this.endpoint?.end()
     endpoint.begin()
+    this.#ask(endpoint)
     this.endpoint = endpoint
     this.context.endpoint = endpoint
     this.#tried = [...this.#tried.slice(0, -1), endpoint]
@@ -139,6 +143,7 @@ export abstract class Tries implements QueuedRequest, Holder {
   protected leaveEndpoint(): void {
     if (!this.endpoint) return
     this.pool.shares.release(this.share, this)
+    this.#hear()
     this.endpoint.end()
     this.endpoint = undefined
     if (this.#ticket === NO_TICKET) return
@@ -183,6 +188,7 @@ export abstract class Tries implements QueuedRequest, Holder {
     this.context.tries++
     shares.hold(this.share, this)
     picked.begin()
+    this.#ask(picked)
     this.connect(picked)
     return true
   }
@@ -235,7 +241,19 @@ export abstract class Tries implements QueuedRequest, Holder {
     if (!this.onTurn()) this.#wait()
   }
 
+  #ask(endpoint: EndpointState): void {
+    this.#isUnanswered = true
+    endpoint.ask()
+  }
+
+  #hear(): void {
+    if (!this.#isUnanswered) return
+    this.#isUnanswered = false
+    this.endpoint?.hear()
+  }
+
   #record(status: number, now: number): void {
+    this.#hear()
     this.endpoint?.recordAnswer(status, now - this.#triedAt)
     this.#settle(status < 500)
   }

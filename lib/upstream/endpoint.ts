@@ -1,9 +1,11 @@
 /** One endpoint of an upstream while it lives: its connections and counts, which outlive snapshots. HOT */
 import { isIP } from 'node:net'
+import { type Timed, UNWATCHED } from '../base/deadline.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { EndpointTrouble, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
+import { AdaptiveLimit, LEAST_LIMIT, SAMPLE_MS } from './adaptive-limit.ts'
 import type { LoadObserver } from './balancer/load-watch.ts'
 import type { UpstreamTls } from './connect.ts'
 import { ConnectionPool, type PoolSurroundings, type Waiter } from './connection-pool.ts'
@@ -37,7 +39,10 @@ const MAX_OTHERS = 3
 const NO_OTHERS: readonly ConnectionPool[] = Object.freeze([])
 const NOBODY: readonly EndpointState[] = Object.freeze([])
 
-export class EndpointState {
+export class EndpointState implements Timed {
+  /** While it has much to do: when its load is looked at. */
+  deadlineAt: number = Number.POSITIVE_INFINITY
+  watchIndex: number = UNWATCHED
   readonly identity: EndpointIdentity
   readonly key: string
   /** `host:port` */
@@ -46,6 +51,13 @@ export class EndpointState {
   inFlight: number = 0
   /** As many as it may carry at once. */
   capacity: number = Number.POSITIVE_INFINITY
+  /** Requests of those it carries that it has not answered yet. */
+  #unanswered = 0
+  /** As many of them as it is worth asking at once. */
+  #askLimit = Number.POSITIVE_INFINITY
+  #answered = 0
+  /** Made when it first has much to do. */
+  #adaptiveLimit: AdaptiveLimit | undefined = undefined
   requests: number = 0
   failures: number = 0
   lastFailure: Readonly<{ error: GatewayError; at: number }> | undefined
@@ -81,7 +93,7 @@ export class EndpointState {
 
   /** Whether it has room for another request. */
   get takes(): boolean {
-    return this.inFlight < this.capacity
+    return this.inFlight < this.capacity && this.#unanswered < this.#askLimit
   }
 
   get isIdle(): boolean {
@@ -106,6 +118,47 @@ export class EndpointState {
     this.#loadObserver?.onLoad(this.#loadSlot, -1)
     const { queue } = this.#surroundings
     if (queue.size > 0) queue.notify()
+  }
+
+  /** A request is sent there that it is to answer. */
+  ask(): void {
+    if (++this.#unanswered >= LEAST_LIMIT && this.watchIndex === UNWATCHED) this.#watchLoad()
+  }
+
+  /** That request is answered, or will not be. */
+  hear(): void {
+    this.#unanswered--
+    this.#answered++
+    if (this.#askLimit === Number.POSITIVE_INFINITY) return
+    const { queue } = this.#surroundings
+    if (queue.size > 0) queue.notify()
+  }
+
+  /** Looks at how much it has to do. */
+  onDeadline(): void {
+    const { clock, policy, queue, watch } = this.#surroundings
+    const isLimited = policy().adaptiveLimit
+    if (this.#adaptiveLimit && isLimited) {
+      this.#adaptiveLimit.sample({
+        now: clock.monotonic(),
+        unanswered: this.#unanswered,
+        answered: this.#answered,
+        capacity: this.capacity,
+        isWanted: queue.size > 0,
+        isFull: !this.takes,
+      })
+    }
+    const before = this.#askLimit
+    this.#askLimit = (isLimited && this.#adaptiveLimit?.value) || Number.POSITIVE_INFINITY
+    if (this.#askLimit > before) queue.notify()
+    if (this.#unanswered >= LEAST_LIMIT || this.#askLimit < Number.POSITIVE_INFINITY) this.deadlineAt = -SAMPLE_MS
+    else watch.delete(this)
+  }
+
+  #watchLoad(): void {
+    this.#adaptiveLimit ??= new AdaptiveLimit()
+    this.deadlineAt = -SAMPLE_MS
+    this.#surroundings.watch.add(this)
   }
 
   /** Tells this observer, and nobody else any more, as `inFlight` changes. */
@@ -153,6 +206,7 @@ export class EndpointState {
   }
 
   close(): void {
+    this.#surroundings.watch.delete(this)
     this.#pool?.close()
     this.#pool = undefined
     this.#policy = undefined
