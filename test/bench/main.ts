@@ -22,7 +22,7 @@ import { LATENCY_CASE } from './cases/latency.ts'
 import { SCALE_CASES } from './cases/scale.ts'
 import { WORKER_CASES } from './cases/workers.ts'
 import { canPin, killAll } from './child.ts'
-import { type CaseResult, printCase, summarize } from './report.ts'
+import { type CaseResult, printCase, printTogether, summarize } from './report.ts'
 import { BACKEND_PORTS, measureCase } from './suite.ts'
 
 const BENCH_CASES: readonly Case[] = [...HTTP_CASES, IDLE_CASE, LATENCY_CASE, ...WORKER_CASES, ...SCALE_CASES]
@@ -123,6 +123,7 @@ async function main(): Promise<void> {
     // After each case: a run that is cut short keeps what it has.
     if (flags.json !== undefined) writeJson(flags.json, results, missing)
   }
+  if (flags.attacks) console.log(printTogether(results))
   process.exit()
 }
 

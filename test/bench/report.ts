@@ -72,6 +72,25 @@ export function printCase(result: CaseResult): string {
   ].join('\n')
 }
 
+/** The cases of the same metrics in one table, a row for each candidate of each. */
+export function printTogether(results: readonly CaseResult[]): string {
+  const tables = new Map<readonly Metric[], string[][]>()
+  for (const result of results) {
+    const { id, metrics, candidates } = result
+    const figures = summarize(result)
+    const rows = tables.get(metrics) ?? [['', '', ...metrics.map(({ label }) => label)]]
+    for (const { name, version } of candidates) {
+      rows.push([
+        id,
+        `${name} ${version}`,
+        ...metrics.map((metric) => printFigure(metric, figures[name]![metric.key]!, false)),
+      ])
+    }
+    tables.set(metrics, rows)
+  }
+  return [...tables.values()].map((rows) => `${printTable(rows).join('\n')}\n`).join('\n')
+}
+
 /** One line for each reason, with the names it goes for. */
 export function groupReasons(leftOut: readonly LeftOut[]): readonly string[] {
   const reasons = new Map<string, string[]>()

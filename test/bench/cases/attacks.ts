@@ -40,6 +40,10 @@ const METRICS: readonly Metric[] = [
   { key: 'cut', label: 'cut', digits: 0, ratio: false },
 ]
 
+const NOTE =
+  'Others: 10 GETs and 3 POSTs a second by another client, served with a 2xx within 5 s; one that was not counts with 5,000 ms. Held: ' +
+  'what is more than before the attack 5 s after the attacker has gone. Cut: connections of the attacker that the candidate ended.'
+
 type AttackCase = Readonly<{
   id: string
   title: string
@@ -202,6 +206,7 @@ function createAttackCase(attack: AttackCase): Case {
   return {
     id,
     title,
+    note: NOTE,
     metrics: METRICS,
     needs: descriptors === undefined ? [] : ['prlimit'],
     refuses: (candidate, bench) =>
@@ -243,7 +248,7 @@ async function measureAttack(
   const others = runClient<HonestResult>('honest-client', honest, bench.loadCore, (honest.seconds + 30) * 1000)
   // Awaited below; were it to fail before, that would be told then.
   others.catch(() => {})
-  const watch = new Watch(child.pid)
+  const watch = new Watch(child)
   try {
     await pause(WARM_UP_SECONDS)
     const quietFrom = Date.now()
@@ -258,7 +263,7 @@ async function measureAttack(
     const after = readUsage(child.pid)
     const held = hasMetrics ? await readHeld(place.admin) : NOTHING_KNOWN
     const all = await others
-    if (child.isGone) throw new Error(`it ended: ${child.lastWords}`)
+    watch.check()
     const quiet = summarize(all, quietFrom, attackFrom)
     // Those due later may have been answered because the attack was over.
     const during = summarize(all, attackFrom + RAMP_SECONDS * 1000, attackEnd - PATIENCE_MS)

@@ -106,13 +106,13 @@ async function measureOverload(running: Running, path: string, bench: Bench): Pr
   await put(WARM_UP_SECONDS, 0)
   const full = await put(CAPACITY_SECONDS, 0)
   const capacity = full.good / full.countedSeconds
-  const watch = new Watch(child.pid)
+  const watch = new Watch(child)
   try {
     const before = readUsage(child.pid)
     const over = await put(bench.seconds, TIMES_CAPACITY * capacity)
     await new Promise((resolve) => setTimeout(resolve, AFTER_SECONDS * 1000))
     const after = readUsage(child.pid)
-    if (child.isGone) throw new Error(`it ended: ${child.lastWords}`)
+    watch.check()
     return {
       goodPercent: (100 * over.good) / over.countedSeconds / capacity,
       capacity,
