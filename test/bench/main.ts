@@ -93,9 +93,9 @@ async function main(): Promise<void> {
   const cases = choose(flags.cases, MODE.cases, ({ id }) => id, 'case')
   const { found, missing } = await findCandidates()
   if (flags.list) {
-    for (const { id, title } of MODE.cases) console.log(`${id.padEnd(16)} ${title}`)
-    for (const { name, version } of found) console.log(`${name.padEnd(16)} ${version}`)
-    for (const name of missing) console.log(`${name.padEnd(16)} not installed`)
+    for (const { id, title } of MODE.cases) console.log(`${id.padEnd(20)} ${title}`)
+    for (const { name, version } of found) console.log(`${name.padEnd(20)} ${version}`)
+    for (const name of missing) console.log(`${name.padEnd(20)} not installed`)
     return
   }
   const firstPort = readCount('port', flags.port)

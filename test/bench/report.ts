@@ -64,7 +64,11 @@ export function printCase(result: CaseResult): string {
   return [
     `## ${id}: ${title}`,
     '',
-    `Medians of ${rounds} rounds${rounds > 1 ? ', (least–most)' : ''}, × ${YARDSTICK}.${note === undefined ? '' : ` ${note}`}`,
+    [
+      rounds > 1 ? `Medians of ${rounds} rounds, (least–most)` : 'One round',
+      ...(metrics.some(({ ratio }) => ratio) ? [`, × ${YARDSTICK}`] : []),
+      `.${note === undefined ? '' : ` ${note}`}`,
+    ].join(''),
     '',
     ...printTable([header, ...rows]),
     ...groupReasons(leftOut).flatMap((line) => ['', `Left out: ${line}`]),
