@@ -15,7 +15,7 @@ const MIB = 1 << 20
 const TIMES_CAPACITY = 3
 const CONNECTIONS = 64
 /** A gateway that has its core to itself carries more than a client on one core can ask three times over. */
-const COMPETITORS = 3
+const COMPETITORS = 7
 const WARM_UP_SECONDS = 3
 const CAPACITY_SECONDS = 5
 const AFTER_SECONDS = 5
@@ -53,7 +53,7 @@ type OverloadCase = Readonly<{
 const CASES: readonly OverloadCase[] = [
   {
     id: 'overload-gateway',
-    title: '3 × what the gateway can carry, which has a quarter of its core',
+    title: '3 × what the gateway can carry, which has an eighth of its core',
     path: '/',
     competitors: COMPETITORS,
     port: ({ backend }) => backend.httpPort,
