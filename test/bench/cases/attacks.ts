@@ -149,6 +149,14 @@ const CASES: readonly AttackCase[] = [
     plainBackend: true,
   },
   {
+    id: 'h2-window0-1m',
+    title: '11 HTTP/2 connections of 100 streams with a window of 0, for 1 MiB each',
+    kind: 'closed-window',
+    options: { connections: 11, streams: 100, path: '/1m' },
+    tls: true,
+    plainBackend: true,
+  },
+  {
     id: 'h2-window0-10m',
     title: '11 HTTP/2 connections of 100 streams with a window of 0, for 10 MiB each',
     kind: 'closed-window',
