@@ -266,7 +266,6 @@ async function measureAttack(
     const attackFrom = Date.now()
     const timeoutMs = (attack.seconds + 30) * 1000
     const outcome = await runClient<Outcome>('attack-client', attack, bench.loadCore, timeoutMs)
-    const attackEnd = Date.now()
     await pause(HELD_AFTER_SECONDS)
     const after = readUsage(child.pid)
     const held = hasMetrics ? await readHeld(place.admin) : NOTHING_KNOWN
@@ -274,6 +273,7 @@ async function measureAttack(
     watch.check()
     const quiet = summarize(all, quietFrom, attackFrom)
     // Those due later may have been answered because the attack was over.
+    const attackEnd = attackFrom + attack.seconds * 1000
     const during = summarize(all, attackFrom + RAMP_SECONDS * 1000, attackEnd - PATIENCE_MS)
     return {
       served: during.served,
