@@ -1,6 +1,6 @@
 /**
  * The backend in Node: `backend-server.js PORT`. It reads a body whole before it answers, and echoes the messages of WebSockets.
- * `/10k`, `/64k` and `/10m` answer with so many bytes, every other path with 1 KiB, but for those of endpoints that
+ * `/10k`, `/64k`, `/1m` and `/10m` answer with so many bytes, every other path with 1 KiB, but for those of endpoints that
  * are slow or hang: `/busy`, `/wait` and `/unread`.
  */
 import { createHash } from 'node:crypto'
@@ -19,6 +19,7 @@ const WEBSOCKET_GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
 const bodies = new Map([
   ['/10k', Buffer.alloc(10 << 10, 'x')],
   ['/64k', Buffer.alloc(64 << 10, 'x')],
+  ['/1m', Buffer.alloc(1 << 20, 'x')],
   ['/10m', Buffer.alloc(10 << 20, 'x')],
 ])
 const kib = Buffer.from(KIB)

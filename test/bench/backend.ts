@@ -12,7 +12,7 @@ const READY_MS = 10_000
 /** On every address of 127.0.0.0/8, so that one server can be any number of endpoints. */
 export type Backend = Readonly<{ name: string; httpPort: number; nodePort: number }>
 
-/** `/10k`, `/64k` and `/10m` answer with so many bytes, every other path with 1 KiB; four fields beside the usual ones. The Node server has more (backend-server.ts). */
+/** `/10k`, `/64k`, `/1m` and `/10m` answer with so many bytes, every other path with 1 KiB; four fields beside the usual ones. The Node server has more (backend-server.ts). */
 export async function startBackend(folder: string, port: number, core: Core): Promise<Backend> {
   mkdirSync(folder, { recursive: true })
   const program = fileURLToPath(new URL('./backend-server.js', import.meta.url))
@@ -25,6 +25,7 @@ export async function startBackend(folder: string, port: number, core: Core): Pr
   } else {
     writeFileSync(join(folder, '10k'), 'x'.repeat(10 << 10))
     writeFileSync(join(folder, '64k'), 'x'.repeat(64 << 10))
+    writeFileSync(join(folder, '1m'), 'x'.repeat(1 << 20))
     writeFileSync(join(folder, '10m'), 'x'.repeat(10 << 20))
     writeFileSync(join(folder, 'nginx.conf'), configure(folder, port))
     servers.push(new Child(nginx, ['-e', 'stderr', '-p', folder, '-c', join(folder, 'nginx.conf')], { core, output }))
@@ -70,6 +71,7 @@ http {
     location / { return 200 "${KIB}"; }
     location = /10k { }
     location = /64k { }
+    location = /1m { }
     location = /10m { }
   }
 }

@@ -22,7 +22,7 @@ import { LATENCY_CASE } from './cases/latency.ts'
 import { SCALE_CASES } from './cases/scale.ts'
 import { WORKER_CASES } from './cases/workers.ts'
 import { canPin, killAll } from './child.ts'
-import { type CaseResult, printCase, summarize } from './report.ts'
+import { type CaseResult, printCase, printTogether, summarize } from './report.ts'
 import { BACKEND_PORTS, measureCase } from './suite.ts'
 
 const BENCH_CASES: readonly Case[] = [...HTTP_CASES, IDLE_CASE, LATENCY_CASE, ...WORKER_CASES, ...SCALE_CASES]
@@ -93,9 +93,9 @@ async function main(): Promise<void> {
   const cases = choose(flags.cases, MODE.cases, ({ id }) => id, 'case')
   const { found, missing } = await findCandidates()
   if (flags.list) {
-    for (const { id, title } of MODE.cases) console.log(`${id.padEnd(16)} ${title}`)
-    for (const { name, version } of found) console.log(`${name.padEnd(16)} ${version}`)
-    for (const name of missing) console.log(`${name.padEnd(16)} not installed`)
+    for (const { id, title } of MODE.cases) console.log(`${id.padEnd(20)} ${title}`)
+    for (const { name, version } of found) console.log(`${name.padEnd(20)} ${version}`)
+    for (const name of missing) console.log(`${name.padEnd(20)} not installed`)
     return
   }
   const firstPort = readCount('port', flags.port)
@@ -123,6 +123,7 @@ async function main(): Promise<void> {
     // After each case: a run that is cut short keeps what it has.
     if (flags.json !== undefined) writeJson(flags.json, results, missing)
   }
+  if (flags.attacks) console.log(printTogether(results))
   process.exit()
 }
 

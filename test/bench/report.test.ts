@@ -1,5 +1,5 @@
 import t from 'tap'
-import { type CaseResult, groupReasons, printCase, summarize } from './report.ts'
+import { type CaseResult, groupReasons, printCase, printTogether, summarize } from './report.ts'
 
 const RESULT: CaseResult = {
   id: 'get-1k',
@@ -39,4 +39,10 @@ t.test('the table has a line for each candidate, and what was left out is named 
   t.ok(lines.includes('| portico Node 24.21.0 | 30.0 (25.0–35.0) ×1.50 |      1 |'), lines.join('\n'))
   t.same(groupReasons(RESULT.leftOut), ['caddy, envoy: not installed', 'traefik: it ended'])
   t.same(lines.filter((line) => line.startsWith('Left out')).length, 2)
+})
+
+t.test('cases of the same metrics stand in one table', async (t) => {
+  const lines = printTogether([RESULT, { ...RESULT, id: 'get-2k' }]).split('\n')
+  t.equal(lines.filter((line) => line.startsWith('|--')).length, 1)
+  t.ok(lines.includes('| get-2k | portico Node 24.21.0 | 30.0 ×1.50 |      1 |'), lines.join('\n'))
 })

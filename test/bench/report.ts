@@ -64,12 +64,35 @@ export function printCase(result: CaseResult): string {
   return [
     `## ${id}: ${title}`,
     '',
-    `Medians of ${rounds} rounds${rounds > 1 ? ', (least–most)' : ''}, × ${YARDSTICK}.${note === undefined ? '' : ` ${note}`}`,
+    [
+      rounds > 1 ? `Medians of ${rounds} rounds, (least–most)` : 'One round',
+      ...(metrics.some(({ ratio }) => ratio) ? [`, × ${YARDSTICK}`] : []),
+      `.${note === undefined ? '' : ` ${note}`}`,
+    ].join(''),
     '',
     ...printTable([header, ...rows]),
     ...groupReasons(leftOut).flatMap((line) => ['', `Left out: ${line}`]),
     '',
   ].join('\n')
+}
+
+/** The cases of the same metrics in one table, a row for each candidate of each. */
+export function printTogether(results: readonly CaseResult[]): string {
+  const tables = new Map<readonly Metric[], string[][]>()
+  for (const result of results) {
+    const { id, metrics, candidates } = result
+    const figures = summarize(result)
+    const rows = tables.get(metrics) ?? [['', '', ...metrics.map(({ label }) => label)]]
+    for (const { name, version } of candidates) {
+      rows.push([
+        id,
+        `${name} ${version}`,
+        ...metrics.map((metric) => printFigure(metric, figures[name]![metric.key]!, false)),
+      ])
+    }
+    tables.set(metrics, rows)
+  }
+  return [...tables.values()].map((rows) => `${printTable(rows).join('\n')}\n`).join('\n')
 }
 
 /** One line for each reason, with the names it goes for. */

@@ -40,7 +40,8 @@ export type AttackOptions = Readonly<Record<string, string | number | boolean>>
 /** The connections of one attacker. */
 export class Swarm {
   readonly outcome: Outcome = { opened: 0, failed: 0, cut: 0, bytesSent: 0, bytesRead: 0 }
-  readonly #ends = new Set<() => void>()
+  readonly #open = new Set<Socket>()
+  readonly #timers = new Set<NodeJS.Timeout>()
   isOver = false
   /** How a connection ends with the attack. */
   leave: (socket: Socket) => void = (socket) => socket.destroy()
@@ -53,8 +54,7 @@ export class Swarm {
       ? connectTls({ ...where, servername: 'localhost', rejectUnauthorized: false, ALPNProtocols: [protocol] })
       : connectTcp(where)
     let isOpen = false
-    const end = () => this.leave(socket)
-    this.#ends.add(end)
+    this.#open.add(socket)
     socket.once(isSecure ? 'secureConnect' : 'connect', () => {
       isOpen = true
       this.outcome.opened++
@@ -62,14 +62,19 @@ export class Swarm {
     })
     socket.on('error', () => {})
     socket.once('close', () => {
-      this.#ends.delete(end)
       this.outcome.bytesSent += socket.bytesWritten
       this.outcome.bytesRead += socket.bytesRead
-      if (this.isOver) return
+      if (this.isOver || !this.#open.delete(socket)) return
       if (isOpen) this.outcome.cut++
       else this.outcome.failed++
     })
     return socket
+  }
+
+  /** Ends a connection before the attack is over. */
+  drop(socket: Socket): void {
+    this.#open.delete(socket)
+    socket.destroy()
   }
 
   /** Opens connections by `open`, no more of them in a moment than any backlog takes. */
@@ -79,7 +84,7 @@ export class Swarm {
       for (let now = Math.min(left, OPENED_AT_ONCE); now > 0; now--, left--) open()
       if (left === 0) clearInterval(timer)
     }, OPENED_EVERY_MS)
-    this.#ends.add(() => clearInterval(timer))
+    this.#timers.add(timer)
   }
 
   /** The same, and another one a second after one has ended, until the attack is over. */
@@ -98,11 +103,12 @@ export class Swarm {
   repeat(ms: number, call: () => void): void {
     call()
     const timer = setInterval(call, ms)
-    this.#ends.add(() => clearInterval(timer))
+    this.#timers.add(timer)
   }
 
   stop(): void {
     this.isOver = true
-    for (const end of this.#ends) end()
+    for (const timer of this.#timers) clearInterval(timer)
+    for (const socket of this.#open) this.leave(socket)
   }
 }

@@ -40,6 +40,10 @@ const METRICS: readonly Metric[] = [
   { key: 'cut', label: 'cut', digits: 0, ratio: false },
 ]
 
+const NOTE =
+  'Others: 10 GETs and 3 POSTs a second by another client, served with a 2xx within 5 s; one that was not counts with 5,000 ms. Held: ' +
+  'what is more than before the attack 5 s after the attacker has gone. Cut: connections of the attacker that the candidate ended.'
+
 type AttackCase = Readonly<{
   id: string
   title: string
@@ -145,6 +149,14 @@ const CASES: readonly AttackCase[] = [
     plainBackend: true,
   },
   {
+    id: 'h2-window0-1m',
+    title: '11 HTTP/2 connections of 100 streams with a window of 0, for 1 MiB each',
+    kind: 'closed-window',
+    options: { connections: 11, streams: 100, path: '/1m' },
+    tls: true,
+    plainBackend: true,
+  },
+  {
     id: 'h2-window0-10m',
     title: '11 HTTP/2 connections of 100 streams with a window of 0, for 10 MiB each',
     kind: 'closed-window',
@@ -202,6 +214,7 @@ function createAttackCase(attack: AttackCase): Case {
   return {
     id,
     title,
+    note: NOTE,
     metrics: METRICS,
     needs: descriptors === undefined ? [] : ['prlimit'],
     refuses: (candidate, bench) =>
@@ -243,7 +256,7 @@ async function measureAttack(
   const others = runClient<HonestResult>('honest-client', honest, bench.loadCore, (honest.seconds + 30) * 1000)
   // Awaited below; were it to fail before, that would be told then.
   others.catch(() => {})
-  const watch = new Watch(child.pid)
+  const watch = new Watch(child)
   try {
     await pause(WARM_UP_SECONDS)
     const quietFrom = Date.now()
@@ -253,14 +266,14 @@ async function measureAttack(
     const attackFrom = Date.now()
     const timeoutMs = (attack.seconds + 30) * 1000
     const outcome = await runClient<Outcome>('attack-client', attack, bench.loadCore, timeoutMs)
-    const attackEnd = Date.now()
     await pause(HELD_AFTER_SECONDS)
     const after = readUsage(child.pid)
     const held = hasMetrics ? await readHeld(place.admin) : NOTHING_KNOWN
     const all = await others
-    if (child.isGone) throw new Error(`it ended: ${child.lastWords}`)
+    watch.check()
     const quiet = summarize(all, quietFrom, attackFrom)
     // Those due later may have been answered because the attack was over.
+    const attackEnd = attackFrom + attack.seconds * 1000
     const during = summarize(all, attackFrom + RAMP_SECONDS * 1000, attackEnd - PATIENCE_MS)
     return {
       served: during.served,

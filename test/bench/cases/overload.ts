@@ -1,6 +1,6 @@
 /** Three times as many requests as can be served, once with the gateway and once with the endpoint as what is too slow. */
 import { join } from 'node:path'
-import type { Candidate, Place, Running } from '../candidate.ts'
+import { ask, type Candidate, type Place, type Running } from '../candidate.ts'
 import type { Bench, Case, Metric, Sample } from '../case.ts'
 import { Child } from '../child.ts'
 import { runClient } from '../loads/client.ts'
@@ -15,10 +15,13 @@ const MIB = 1 << 20
 const TIMES_CAPACITY = 3
 const CONNECTIONS = 64
 /** A gateway that has its core to itself carries more than a client on one core can ask three times over. */
-const COMPETITORS = 3
+const COMPETITORS = 7
 const WARM_UP_SECONDS = 3
 const CAPACITY_SECONDS = 5
 const AFTER_SECONDS = 5
+const DRAINED_MS = 60_000
+/** An endpoint at rest answers within this time. */
+const IDLE_ANSWER_MS = 200
 
 const METRICS: readonly Metric[] = [
   { key: 'goodPercent', label: 'goodput % of capacity', digits: 0, ratio: false },
@@ -53,7 +56,7 @@ type OverloadCase = Readonly<{
 const CASES: readonly OverloadCase[] = [
   {
     id: 'overload-gateway',
-    title: '3 × what the gateway can carry, which has a quarter of its core',
+    title: '3 × what the gateway can carry, which has an eighth of its core',
     path: '/',
     competitors: COMPETITORS,
     port: ({ backend }) => backend.httpPort,
@@ -80,6 +83,7 @@ export const OVERLOAD_CASES: readonly Case[] = CASES.map(({ id, title, path, com
     const running = await startServing(candidate, place, createScenario([`127.0.0.1:${port(bench)}`]))
     return {
       measure: async () => {
+        await waitUntilIdle(port(bench), path)
         const spinning = Array.from({ length: competitors }, () => startCompetitor(place))
         try {
           return await measureOverload(running, path, bench)
@@ -91,6 +95,16 @@ export const OVERLOAD_CASES: readonly Case[] = CASES.map(({ id, title, path, com
     }
   },
 }))
+
+/** The endpoint goes on with what it was asked by the candidate before, whose clients have long gone. */
+async function waitUntilIdle(port: number, path: string): Promise<void> {
+  const deadline = performance.now() + DRAINED_MS
+  for (;;) {
+    const started = performance.now()
+    if ((await ask(port, HOST, path)) === 200 && performance.now() - started < IDLE_ANSWER_MS) return
+    if (performance.now() > deadline) throw new Error('the endpoint does not come to rest')
+  }
+}
 
 function startCompetitor({ core, folder }: Place): Child {
   return new Child(process.execPath, ['-e', 'for (;;);'], { core, output: join(folder, 'competitor') })
@@ -106,13 +120,13 @@ async function measureOverload(running: Running, path: string, bench: Bench): Pr
   await put(WARM_UP_SECONDS, 0)
   const full = await put(CAPACITY_SECONDS, 0)
   const capacity = full.good / full.countedSeconds
-  const watch = new Watch(child.pid)
+  const watch = new Watch(child)
   try {
     const before = readUsage(child.pid)
     const over = await put(bench.seconds, TIMES_CAPACITY * capacity)
     await new Promise((resolve) => setTimeout(resolve, AFTER_SECONDS * 1000))
     const after = readUsage(child.pid)
-    if (child.isGone) throw new Error(`it ended: ${child.lastWords}`)
+    watch.check()
     return {
       goodPercent: (100 * over.good) / over.countedSeconds / capacity,
       capacity,

@@ -159,8 +159,9 @@ let sweptAt = start
 
 function turn(): void {
   const now = performance.now()
-  while (isOpenLoop && start + offered * (1000 / load.rate) <= Math.min(now, end)) {
-    const dueAt = start + offered++ * (1000 / load.rate)
+  for (; isOpenLoop; offered++) {
+    const dueAt = start + offered * (1000 / load.rate)
+    if (dueAt > now || dueAt >= end) break
     if (now - dueAt > LATE_MS) late++
     const connection = idle.pop()
     if (connection !== undefined) connection.ask(dueAt)
