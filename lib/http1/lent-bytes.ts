@@ -24,16 +24,30 @@ const MAX_FREE = 64
 
 const free: Buffer[] = []
 
+/** A buffer that holds what one read brings at most; it is to be given back when nobody uses it any more. */
+export function borrowBuffer(): Buffer {
+  return free.pop() ?? Buffer.allocUnsafeSlow(SIZE)
+}
+
+export function giveBack(buffer: Buffer): void {
+  if (free.length < MAX_FREE) free.push(buffer)
+}
+
+/** Whether so many bytes are worth a borrowed buffer, and fit. */
+export function fitsBorrowed(length: number): boolean {
+  return length >= LARGE && length <= SIZE
+}
+
 /**
  * Writes bytes that are lent: copied first, since a stream may hold what it was given until the other side takes it. Returns
  * what `to.write` says. `onTaken` is called when the stream is done with the bytes, as its callback is.
  */
 export function writeLent(to: Writable, bytes: Buffer, onTaken?: (error?: Error | null) => void): boolean {
-  if (bytes.length < LARGE || bytes.length > SIZE) return to.write(Buffer.from(bytes), onTaken)
-  const buffer = free.pop() ?? Buffer.allocUnsafeSlow(SIZE)
+  if (!fitsBorrowed(bytes.length)) return to.write(Buffer.from(bytes), onTaken)
+  const buffer = borrowBuffer()
   bytes.copy(buffer)
   return to.write(bytes.length === SIZE ? buffer : buffer.subarray(0, bytes.length), (error) => {
-    if (free.length < MAX_FREE) free.push(buffer)
+    giveBack(buffer)
     onTaken?.(error)
   })
 }

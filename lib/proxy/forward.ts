@@ -142,7 +142,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
       this.#watchHead()
     } else {
       this.#bodyBegun = true
-      if (this.#keepsBody()) this.#kept = new KeptBody()
+      if (this.#keepsBody()) this.#kept = new KeptBody(context.fields!.contentLength ?? 0)
       this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
       exchange.readBody(this, context.fields!.expect !== undefined)
       if (!this.#over) call.flush()
@@ -172,7 +172,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     }
     const call = this.#call
     // What comes of a client that was asked to pause is little, and has to be kept.
-    if (call !== undefined && this.#isTooLong(chunk)) this.#kept = undefined
+    if (call !== undefined && this.#isTooLong(chunk)) this.#dropKept()
     else this.#kept?.add(chunk)
     if (call === undefined) {
       if (this.#awaited > 0) this.#noteBody(chunk.length)
@@ -245,7 +245,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     context.upstreamMs = upstreamMs
     context.status = status
     this.settleAnswer(status, now)
-    this.#kept = undefined
+    this.#dropKept()
     this.#watch(this.#responseIdle, 'PORTICO_UP_STALLED')
     if (!more) exchange.flush()
   }
@@ -383,7 +383,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   #awaitBody(bytes: number): void {
     this.#awaited = bytes
     this.#bodyBegun = true
-    this.#kept = new KeptBody()
+    this.#kept = new KeptBody(this.context.fields!.contentLength ?? 0)
     this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
     this.context.exchange.readBody(this, false)
   }
@@ -412,6 +412,11 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     return tries > 1 && (fields!.contentLength ?? 0) <= retry.bufferBytes && mayRepeat(exchange.method, retry)
   }
 
+  #dropKept(): void {
+    this.#kept?.drop()
+    this.#kept = undefined
+  }
+
   #isTooLong(chunk: Buffer): boolean {
     return this.#kept !== undefined && this.#kept.length + chunk.length > this.policy.retry.bufferBytes
   }
@@ -421,8 +426,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   #sendKept(call: UpstreamCall): void {
-    const hasRoom = call.write(this.#kept!.bytes)
-    if (!this.#keepsBody()) this.#kept = undefined
+    const kept = this.#kept!
+    const isForGood = !this.#keepsBody()
+    if (isForGood) this.#kept = undefined
+    const hasRoom = call.write(kept.bytes, isForGood ? () => kept.drop() : undefined)
     if (this.#bodyEnded) call.end(this.#trailers)
     else call.flush()
     if (this.#bodyEnded || !hasRoom) this.#watchHead()
@@ -458,7 +465,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     this.#stop()
     this.endTries()
     this.#owner.deadlines.delete(this)
-    this.#kept = undefined
+    this.#dropKept()
     this.#call?.abort()
     this.#call = undefined
   }

@@ -49,25 +49,30 @@ export class Call implements UpstreamCall, ConnectionUser {
 
   // UpstreamCall: the request
 
-  write(chunk: Buffer): boolean {
-    if (this.#settled) return true
+  write(chunk: Buffer, onTaken?: () => void): boolean {
+    if (this.#settled) {
+      onTaken?.()
+      return true
+    }
     if (chunk.length > 0) {
       const { socket } = this.#connection
       const chunked = this.#request.body === 'chunked'
       const before = chunked ? `${this.#takeHead()}${chunk.length.toString(16)}\r\n` : this.#takeHead()
-      if (before === '') writeLent(socket, chunk)
+      if (before === '' && onTaken === undefined) writeLent(socket, chunk)
       else if (chunk.length <= MAX_JOINED) {
         const text = before + chunk.toString('latin1')
         socket.write(chunked ? `${text}\r\n` : text, 'latin1')
+        onTaken?.()
       } else {
         socket.cork()
         socket.write(before, 'latin1')
-        writeLent(socket, chunk)
+        if (onTaken) socket.write(chunk, onTaken)
+        else writeLent(socket, chunk)
         if (chunked) socket.write('\r\n', 'latin1')
         socket.uncork()
       }
       this.#full = socket.writableLength >= socket.writableHighWaterMark
-    }
+    } else onTaken?.()
     return !this.#full
   }
 

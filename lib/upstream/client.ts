@@ -37,8 +37,11 @@ export type UpstreamEvents = {
 
 /** A request under way. The head is kept back, to go out together with what follows, until the first `write`, `end` or `flush`. */
 export type UpstreamCall = {
-  /** The chunk is lent: what is not used up at once is copied. False: wait for `onDrain`. */
-  write(chunk: Buffer): boolean
+  /**
+   * The chunk is lent: what is not used up at once is copied. With `onTaken` it is not, and this is called when nobody uses it
+   * any more. False: wait for `onDrain`.
+   */
+  write(chunk: Buffer, onTaken?: () => void): boolean
   /** Ends the request as complete; `trailers` are names and values in turn. */
   end(trailers: readonly string[]): void
   /** Sends what is kept back. */
