@@ -118,7 +118,8 @@ export class DiagnosticList {
   /** How many were left out beyond `limit`. */
   dropped: number = 0
   readonly limit: number
-  #droppedError = false
+  /** The worst of those. */
+  worstDropped: 'error' | 'warning' = 'warning'
 
   constructor(limit: number = 10_000) {
     this.limit = limit
@@ -158,7 +159,7 @@ export class DiagnosticList {
   /** Counts what is left out. */
   drop(count: number, worst: Severity): void {
     this.dropped += count
-    this.#droppedError ||= worst === 'error'
+    if (count > 0 && worst === 'error') this.worstDropped = 'error'
   }
 
   /** Says, after the last that is listed, how many more there are in `where`. */
@@ -168,7 +169,7 @@ export class DiagnosticList {
     this.items.push(
       Object.freeze({
         code: 'PORTICO_RES_MORE',
-        severity: this.#droppedError ? 'error' : 'warning',
+        severity: this.worstDropped,
         message: `${where}: ${this.dropped === 1 ? '1 more problem is' : `${this.dropped} more problems are`} not listed`,
         notes: [],
         help: 'mend those that are listed first',

@@ -89,7 +89,8 @@ class DocumentDecoder {
   #decodeObject(document: SourceDocument, kind: string, decoder: KindDecoder): void {
     const { value } = document
     const origin = kind === 'Secret' ? redactOrigin(document.origin, value) : document.origin
-    const problems = new DiagnosticList(MAX_PROBLEMS)
+    const { limit, items } = this.#diagnostics
+    const problems = new DiagnosticList(Math.min(MAX_PROBLEMS, Math.max(0, limit - items.length)))
     const report = new ProblemReport(origin, printObject(kind, value), problems)
     if (decoder.deprecation) {
       report.add('PORTICO_RES_KIND_DEPRECATED', decoder.deprecation, ['apiVersion'], {
@@ -99,8 +100,11 @@ class DocumentDecoder {
     checkShape(value, decoder.shape, report)
     const resource = decoder.decode(new FieldReader(value, [], report))
     ;(report.failed ? this.refused : this.resources).push(resource)
-    problems.closeList(report.resource)
-    this.#diagnostics.addAll(problems.items)
+    if (this.#diagnostics.isFull) this.#diagnostics.drop(problems.dropped, problems.worstDropped)
+    else {
+      problems.closeList(report.resource)
+      this.#diagnostics.addAll(problems.items)
+    }
   }
 
   /** A file that was named is meant to be a manifest; in a folder lie other tools' files too. */

@@ -1,5 +1,11 @@
 /** The problems of one object, in the API server's words (apimachinery's field.Error), each at its place in the text. */
-import { DIAGNOSTICS, type DiagnosticCode, DiagnosticList, type DiagnosticNote, type Severity } from '../base/diagnostics.ts'
+import {
+  DIAGNOSTICS,
+  type DiagnosticCode,
+  DiagnosticList,
+  type DiagnosticNote,
+  type Severity,
+} from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
 

@@ -15,7 +15,6 @@ import {
   readSize,
   readSource,
   readStamp,
-  type SourceText,
   sourceFromText,
 } from '../source/files.ts'
 import {
@@ -25,7 +24,6 @@ import {
   isEmpty,
   type Parser,
   readContent,
-  readContentAtOnce,
 } from './file-content.ts'
 
 export type FileProviderOptions = {
@@ -110,22 +108,11 @@ export class FileProvider {
   /** Counts what was another content than the one before; what was wrong with the last. */
   #revision = 0
   #problems = ''
-  readonly #stdin: FileState | undefined
+  /** Read with the first read of the files. */
+  #stdin: FileState | undefined
 
   constructor(options: FileProviderOptions) {
     this.#options = options
-    if (options.sources.includes('-')) {
-      const source = sourceFromText('<stdin>', options.stdin ?? '')
-      this.#stdin = {
-        path: undefined,
-        inFolder: false,
-        hash: source.hash,
-        name: source.name,
-        content: this.#parseStdin(source),
-        kept: undefined,
-        seen: undefined,
-      }
-    }
   }
 
   /** With `hints` nothing has changed but what is at these paths, as far as is known: most often no other need be looked at. */
@@ -171,7 +158,8 @@ export class FileProvider {
 
     for (const source of this.#options.sources) {
       if (source === '-') {
-        if (this.#stdin) order.push(this.#stdin)
+        this.#stdin ??= await this.#readStdin()
+        order.push(this.#stdin)
         continue
       }
       const {
@@ -294,17 +282,29 @@ export class FileProvider {
     return { ...place, hash, name, content, kept: undefined, seen: undefined }
   }
 
-  /** Nothing is piped in on purpose: whatever should have written manifests has failed. */
-  #parseStdin(source: SourceText): FileContent {
-    const content = readContentAtOnce(source, this.#options.clock.now())
-    if (!content.isGood || content.objects > 0) return content
-    const problems = new DiagnosticList()
-    problems.add('PORTICO_FILE_EMPTY', 'no objects passed on stdin', {
-      severity: 'error',
-      help: 'look at what the command before the pipe says',
-    })
-    return { ...content, diagnostics: problems.items, isGood: false }
+  async #readStdin(): Promise<FileState> {
+    const source = sourceFromText('<stdin>', this.#options.stdin ?? '')
+    const { name, hash, text } = source
+    const parser = chooseParser([text.length])
+    try {
+      const { content } = await readContent(source, parser, undefined, this.#options.clock.now())
+      const place = { path: undefined, inFolder: false }
+      return { ...place, hash, name, content: demandObjects(content), kept: undefined, seen: undefined }
+    } finally {
+      await parser.close()
+    }
   }
+}
+
+/** Nothing is piped in on purpose: whatever should have written manifests has failed. */
+function demandObjects(content: FileContent): FileContent {
+  if (!content.isGood || content.objects > 0) return content
+  const problems = new DiagnosticList()
+  problems.add('PORTICO_FILE_EMPTY', 'no objects passed on stdin', {
+    severity: 'error',
+    help: 'look at what the command before the pipe says',
+  })
+  return { ...content, diagnostics: problems.items, isGood: false }
 }
 
 /** Files read at the same time. */

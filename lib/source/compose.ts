@@ -4,8 +4,8 @@ import { MAX_DEPTH } from './depth.ts'
 import { MarkBuilder, type MarkData, type Span } from './marks.ts'
 import { resolveScalar } from './scalar.ts'
 
-/** Values an expanded document may have: a list of 100,000 objects fits, a billion laughs do not. */
-const MAX_EXPANDED = 5_000_000
+/** Values an expanded document may have: no object of a cluster has as many, a billion laughs have more. */
+const MAX_EXPANDED = 500_000
 /** How many times the values aliases repeat may outnumber those written, beyond a small document's. */
 const MAX_EXPANSION = 100
 /** How many keys `<<` may add for each value written, beyond a small document's: adding costs more than repeating. */

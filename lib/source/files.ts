@@ -6,13 +6,14 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { glob } from 'tinyglobby'
 import type { DiagnosticList } from '../base/diagnostics.ts'
-import { decodeText } from './text.ts'
+import { decodeText, toText } from './text.ts'
 
 export type SourceText = {
   /** As shown to people: relative to the working directory where that is shorter, or `<stdin>`. */
   readonly name: string
   /** Absolute; undefined for stdin. */
   readonly path: string | undefined
+  /** Its lines end with a line feed, some with a carriage return before it. */
   readonly text: string
   /** SHA-256 of the bytes, hex. */
   readonly hash: string
@@ -282,8 +283,8 @@ export async function readSource(
 
 /** A source without a file: stdin, or a test. */
 export function sourceFromText(name: string, text: string): SourceText {
-  const withoutMark = text.startsWith('\uFEFF') ? text.slice(1) : text
-  return Object.freeze({ name, path: undefined, text: withoutMark, hash: hashOf(text) })
+  const bytes = Buffer.from(text.startsWith('\uFEFF') ? text.slice(1) : text)
+  return Object.freeze({ name, path: undefined, text: toText(bytes), hash: hashOf(text) })
 }
 
 async function readBytes(

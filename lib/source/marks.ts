@@ -26,6 +26,10 @@ export type MarkData = Readonly<{
   children: ReadonlyMap<number, ReadonlyMap<string, number>> | undefined
 }>
 
+export function countValues({ cells }: MarkData): number {
+  return cells.length / STRIDE
+}
+
 export class MarkTable {
   readonly #data: MarkData
   readonly #text: string
