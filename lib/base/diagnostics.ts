@@ -15,6 +15,7 @@ export const DIAGNOSTICS = {
   PORTICO_FILE_TOO_LARGE: ['error', 'a file is larger than the limit'],
   PORTICO_FILE_BINARY: ['error', 'a file is not text'],
   PORTICO_FILE_LOOP: ['warning', 'a folder link leads back to a folder already read'],
+  PORTICO_FILE_OUTSIDE: ['warning', 'a link leads to a folder outside of the one that is read'],
   PORTICO_FILE_TOO_MANY: ['error', 'a folder tree holds more files than the limit'],
   PORTICO_FILE_EMPTY: ['warning', 'no manifest was found in what -f named'],
   // YAML and JSON text

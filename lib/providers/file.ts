@@ -198,7 +198,8 @@ export class FileProvider {
     const stampOf = ({ path }: FilePlace): string => stamps.get(path as string) as string
     const parser = chooseParser(changed.map((place) => readSize(stampOf(place))))
     try {
-      await forEachAtOnce(changed, async (place) => {
+      const sizeOf = (place: FilePlace): number => Math.min(readSize(stampOf(place)), limits.maxBytes)
+      await forEachAtOnce(changed, sizeOf, async (place) => {
         const path = place.path as string
         const { inFolder } = place
         const options = { maxBytes: limits.maxBytes, inFolder }
@@ -307,8 +308,10 @@ function demandObjects(content: FileContent): FileContent {
   return { ...content, diagnostics: problems.items, isGood: false }
 }
 
-/** Files read at the same time. */
+/** Files read at the same time, and what they hold together, unless it is a single one. */
 const AT_ONCE = 32
+const BYTES_AT_ONCE = 33_554_432
+
 function assemble(
   { order, after, stamps, kept: keptSources, diagnostics }: ReadFiles,
   before: Files,
@@ -342,12 +345,20 @@ function describeSight(
 }
 
 /** Some of them at a time. */
-async function forEachAtOnce<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
-  const left = items.values()
-  const runNext = async (): Promise<void> => {
-    for (const item of left) await run(item)
+async function forEachAtOnce<T>(items: readonly T[], sizeOf: (item: T) => number, run: (item: T) => Promise<void>) {
+  const running = new Set<Promise<void>>()
+  let bytes = 0
+  for (const item of items) {
+    const size = sizeOf(item)
+    while (running.size > 0 && (running.size >= AT_ONCE || bytes + size > BYTES_AT_ONCE)) await Promise.race(running)
+    bytes += size
+    const done: Promise<void> = run(item).finally(() => {
+      running.delete(done)
+      bytes -= size
+    })
+    running.add(done)
   }
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, runNext))
+  await Promise.all(running)
 }
 
 /** The last good version, with the reasons why the present one is not used. */

@@ -29,8 +29,9 @@ const HELM =
 /** A key that only a manifest has, wherever it stands. */
 const TYPE_KEY = /(?:^[ \t]*|[{,][ \t\r\n]*)["']?(?:apiVersion|kind)["']?[ \t]*:/m
 
-/** Documents of one file: a file of the largest size has as many where each is an object of the smallest. */
-const MAX_DOCUMENTS = 100_000
+/** Objects of one file, in lists too: a file of the largest size has as many where each is an object of the smallest. */
+const MAX_OBJECTS = 100_000
+const TOO_MANY_OBJECTS = `it has more than ${MAX_OBJECTS} objects`
 /** Values of one file: a file of the largest size has fewer where they have names like those of Kubernetes. */
 const MAX_VALUES = 2_000_000
 /** Problems of one file that are listed. */
@@ -142,18 +143,19 @@ function* placeChunks(text: string): Generator<readonly [line: number, chunk: Ch
 /** Reads one document, or item of a list, at each step, for whoever must not hold up others meanwhile; not those known from before. */
 export function* parseInParts(source: SourceText, known?: UnchangedDocuments): Generator<ParsedPart> {
   const parser = new DocumentParser(source)
-  let documents = 0
+  let index = 0
+  let objects = 0
   let values = 0
   try {
+    if (hasTooMany(splitDocuments(source.text))) throw new TooLargeError(TOO_MANY_OBJECTS)
     for (const chunk of splitDocuments(source.text)) {
-      if (documents === MAX_DOCUMENTS) throw new TooLargeError(`it has more than ${MAX_DOCUMENTS} documents`)
-      const index = documents++
-      if (known?.has(chunk.start)) continue
-      for (const part of parser.read(chunk, index)) {
+      for (const part of known?.has(chunk.start) ? [] : parser.read(chunk, index)) {
         for (const { marks } of part.documents) values += countValues(marks)
+        if (++objects > MAX_OBJECTS) throw new TooLargeError(TOO_MANY_OBJECTS)
         if (values > MAX_VALUES) throw new TooLargeError(`it has more than ${MAX_VALUES} values`)
         yield part
       }
+      index++
     }
   } catch (error) {
     if (!(error instanceof TooLargeError)) throw error
@@ -161,6 +163,13 @@ export function* parseInParts(source: SourceText, known?: UnchangedDocuments): G
     return
   }
   if (values === 0 && !parser.broken && !known?.size) yield parser.reportEmpty()
+}
+
+/** Told before any is read. */
+function hasTooMany(chunks: Iterable<Chunk>): boolean {
+  let count = 0
+  for (const _ of chunks) if (++count > MAX_OBJECTS) return true
+  return false
 }
 
 /** How many values a part has. */
@@ -238,6 +247,7 @@ class DocumentParser {
     const list = chunk.end - chunk.start > LONG_LIST ? this.#splitList(chunk) : undefined
     let report: (() => void) | undefined
     if (list) {
+      if (hasTooMany(list)) throw new TooLargeError(TOO_MANY_OBJECTS)
       for (const item of list) {
         const read = this.#parse(item, 'item')
         report = read.report

@@ -19,10 +19,13 @@ import {
 export class TooLargeError extends Error {}
 
 /**
- * What the tree of one document may take with all that it is made from, bytes, by the estimates below: more than twenty
- * times as much as the largest object takes that the API server accepts (1.5 MiB).
+ * What the tree of one document may take with all that it is made from, bytes, by the estimates below: one of
+ * 2 MiB fits as people write them, and the API server takes none above 1.5 MiB.
  */
 const MAX_TREE_BYTES = 201_326_592
+
+/** Of a scalar, which is put together from single letters. */
+const BYTES_PER_UNIT = 24
 
 export type SyntaxTree = Readonly<{
   contents: unknown
@@ -118,7 +121,7 @@ function* parseTokens(text: string, lexer: Lexer): ReturnType<Parser['parse']> {
   const parser = new Parser()
   let bytes = 0
   for (const lexeme of lexer.lex(text)) {
-    bytes += estimateBytes(lexeme.charCodeAt(0))
+    bytes += estimateBytes(lexeme.charCodeAt(0)) + lexeme.length * BYTES_PER_UNIT
     if (bytes > MAX_TREE_BYTES)
       throw new TooLargeError(`one of its documents takes more than ${MAX_TREE_BYTES / 1_048_576} MiB to read`)
     yield* parser.next(lexeme)
@@ -130,7 +133,7 @@ function* parseTokens(text: string, lexer: Lexer): ReturnType<Parser['parse']> {
 function estimateBytes(code: number): number {
   if (code === 91 /* [ */ || code === 123 /* { */) return 1200
   if (code === 45 /* - */) return 600
-  // Blanks, comments, and separators.
-  if (code <= 35 || code === 44 /* , */ || code === 58 /* : */ || code === 93 || code === 125) return 150
-  return 700
+  if (code === 44 /* , */) return 400
+  // Blanks, comments, colons and closing brackets.
+  return code <= 35 || code === 58 || code === 93 || code === 125 ? 150 : 500
 }
