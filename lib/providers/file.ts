@@ -356,6 +356,8 @@ async function forEachAtOnce<T>(items: readonly T[], sizeOf: (item: T) => number
       running.delete(done)
       bytes -= size
     })
+    // One that fails ends all of it, and the others may fail too.
+    done.catch(() => undefined)
     running.add(done)
   }
   await Promise.all(running)

@@ -16,10 +16,10 @@ const LIMIT_MS = 10_000
 const LIMIT_MS_PER_MIB = 3_000
 
 /** What reading takes at the same time, at most or for a single text, bytes; and for a sign that may stand between values. */
-const MEMORY = 201_326_592
+const MEMORY = 234_881_024
 const MEMORY_PER_SIGN = 1_000
 /** Of a thread; more than a document may take by estimate (syntax.ts), for what the estimate does not know of. */
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 288, maxYoungGenerationSizeMb: 32 }
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 320, maxYoungGenerationSizeMb: 32 }
 
 /** A text that waits for a thread. */
 type Waiting = Readonly<{ memory: number; take: (thread: ParserThread) => void }>

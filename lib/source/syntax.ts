@@ -22,7 +22,7 @@ export class TooLargeError extends Error {}
  * What the tree of one document may take with all that it is made from, bytes, by the estimates below: one of
  * 2 MiB fits as people write them, and the API server takes none above 1.5 MiB.
  */
-const MAX_TREE_BYTES = 201_326_592
+const MAX_TREE_BYTES = 234_881_024
 
 /** Of a scalar, which is put together from single letters. */
 const BYTES_PER_UNIT = 24
