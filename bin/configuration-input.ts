@@ -1,10 +1,13 @@
 /** From flags to what a configuration is read from. */
 import { existsSync } from 'node:fs'
-import { text } from 'node:stream/consumers'
 import type { ConfigurationInput } from '../lib/configuration.ts'
+import { SETTINGS } from '../lib/settings-table.ts'
 import type { Typed } from './flag.ts'
 import { readOverrides } from './setting-flag.ts'
 import { UsageError } from './usage-error.ts'
+
+/** What is piped in at most, bytes: as much as a file may have by default. */
+const MAX_STDIN = SETTINGS.files.maxBytes.default
 
 /** Where people keep manifests; offered, never read unasked. */
 const USUAL_PLACES = ['k8s', 'manifests', 'deploy', 'kubernetes']
@@ -35,6 +38,23 @@ export async function readInput(
     flags: readOverrides(typed),
     environment,
     ...(config !== undefined && { config }),
-    ...(sources.includes('-') && { stdin: await text(process.stdin) }),
+    ...(sources.includes('-') && { stdin: await readStdin() }),
   }
+}
+
+/** Ends with what comes without end. */
+async function readStdin(): Promise<string> {
+  const parts: Buffer[] = []
+  let size = 0
+  for await (const part of process.stdin as AsyncIterable<Buffer>) {
+    size += part.length
+    if (size > MAX_STDIN) {
+      throw new UsageError(
+        `stdin has more than ${MAX_STDIN / 1_048_576} MiB`,
+        'write it to files, and name their folder',
+      )
+    }
+    parts.push(part)
+  }
+  return Buffer.concat(parts).toString('utf8')
 }

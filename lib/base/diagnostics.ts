@@ -15,6 +15,7 @@ export const DIAGNOSTICS = {
   PORTICO_FILE_TOO_LARGE: ['error', 'a file is larger than the limit'],
   PORTICO_FILE_BINARY: ['error', 'a file is not text'],
   PORTICO_FILE_LOOP: ['warning', 'a folder link leads back to a folder already read'],
+  PORTICO_FILE_OUTSIDE: ['warning', 'a link leads to a folder outside of the one that is read'],
   PORTICO_FILE_TOO_MANY: ['error', 'a folder tree holds more files than the limit'],
   PORTICO_FILE_EMPTY: ['warning', 'no manifest was found in what -f named'],
   // YAML and JSON text
@@ -34,6 +35,7 @@ export const DIAGNOSTICS = {
   PORTICO_RES_FIELD_REQUIRED: ['error', 'a required field is missing'],
   PORTICO_RES_FIELD_VALUE: ['error', "a value breaks one of the API server's validation rules"],
   PORTICO_RES_DUPLICATE: ['error', 'two objects have the same kind, namespace and name'],
+  PORTICO_RES_MORE: ['error', 'there is more wrong than is listed; a warning where nothing of it is an error'],
   // Settings
   PORTICO_SET_FIELD_UNKNOWN: ['error', 'a setting does not exist'],
   PORTICO_SET_FIELD_VALUE: ['error', 'a setting has a value that is not allowed'],
@@ -117,21 +119,28 @@ export class DiagnosticList {
   /** How many were left out beyond `limit`. */
   dropped: number = 0
   readonly limit: number
+  /** The worst of those. */
+  worstDropped: 'error' | 'warning' = 'warning'
 
   constructor(limit: number = 10_000) {
     this.limit = limit
   }
 
+  get isFull(): boolean {
+    return this.items.length >= this.limit
+  }
+
   add(code: DiagnosticCode, message: string, details: DiagnosticDetails = {}): void {
-    if (this.items.length >= this.limit) {
-      this.dropped++
+    const severity = details.severity ?? DIAGNOSTICS[code][0]
+    if (this.isFull) {
+      this.drop(1, severity)
       return
     }
     const { position, resource, help } = details
     this.items.push(
       Object.freeze({
         code,
-        severity: details.severity ?? DIAGNOSTICS[code][0],
+        severity,
         message,
         notes: details.notes ?? [],
         ...(position && { position }),
@@ -143,9 +152,33 @@ export class DiagnosticList {
 
   addAll(others: readonly Diagnostic[]): void {
     for (const other of others) {
-      if (this.items.length >= this.limit) this.dropped++
+      if (this.isFull) this.drop(1, other.severity)
       else this.items.push(other)
     }
+  }
+
+  /** Counts what is left out. */
+  drop(count: number, worst: Severity): void {
+    this.dropped += count
+    if (count > 0 && worst === 'error') this.worstDropped = 'error'
+  }
+
+  /** Says, after the last that is listed, how many more there are in `where`. */
+  closeList(where: string): void {
+    if (this.dropped === 0) return
+    const { position, resource } = this.items.at(-1) ?? {}
+    this.items.push(
+      Object.freeze({
+        code: 'PORTICO_RES_MORE',
+        severity: this.worstDropped,
+        message: `${where}: ${this.dropped === 1 ? '1 more problem is' : `${this.dropped} more problems are`} not listed`,
+        notes: [],
+        help: 'mend those that are listed first',
+        ...(position && { position }),
+        ...(resource && { resource }),
+      }),
+    )
+    this.dropped = 0
   }
 
   /** By file, line, column, then code; those without a position come first. */

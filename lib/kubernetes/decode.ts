@@ -1,6 +1,6 @@
 /** From documents to resources: lists are taken apart, each object is checked and decoded, the settings are set aside. */
 import path from 'node:path'
-import type { DiagnosticList } from '../base/diagnostics.ts'
+import { DiagnosticList } from '../base/diagnostics.ts'
 import type { FieldPath, Origin } from '../base/position.ts'
 import type { SourceDocument } from '../source/document.ts'
 import { judgeKind, type KindDecoder } from './kind.ts'
@@ -27,6 +27,9 @@ export function decodeDocuments(documents: readonly SourceDocument[], diagnostic
   const { resources, refused, settings, objects } = decoder
   return Object.freeze({ resources, refused, settings, objects })
 }
+
+/** Problems of one object that are listed. */
+const MAX_PROBLEMS = 100
 
 class DocumentDecoder {
   readonly resources: Resource[] = []
@@ -86,7 +89,9 @@ class DocumentDecoder {
   #decodeObject(document: SourceDocument, kind: string, decoder: KindDecoder): void {
     const { value } = document
     const origin = kind === 'Secret' ? redactOrigin(document.origin, value) : document.origin
-    const report = new ProblemReport(origin, printObject(kind, value), this.#diagnostics)
+    const { limit, items } = this.#diagnostics
+    const problems = new DiagnosticList(Math.min(MAX_PROBLEMS, Math.max(0, limit - items.length)))
+    const report = new ProblemReport(origin, printObject(kind, value), problems)
     if (decoder.deprecation) {
       report.add('PORTICO_RES_KIND_DEPRECATED', decoder.deprecation, ['apiVersion'], {
         help: 'it is converted here; rewrite it before it goes to a cluster again',
@@ -95,6 +100,11 @@ class DocumentDecoder {
     checkShape(value, decoder.shape, report)
     const resource = decoder.decode(new FieldReader(value, [], report))
     ;(report.failed ? this.refused : this.resources).push(resource)
+    if (this.#diagnostics.isFull) this.#diagnostics.drop(problems.dropped, problems.worstDropped)
+    else {
+      problems.closeList(report.resource)
+      this.#diagnostics.addAll(problems.items)
+    }
   }
 
   /** A file that was named is meant to be a manifest; in a folder lie other tools' files too. */

@@ -1,5 +1,11 @@
 /** The problems of one object, in the API server's words (apimachinery's field.Error), each at its place in the text. */
-import { type DiagnosticCode, DiagnosticList, type DiagnosticNote, type Severity } from '../base/diagnostics.ts'
+import {
+  DIAGNOSTICS,
+  type DiagnosticCode,
+  DiagnosticList,
+  type DiagnosticNote,
+  type Severity,
+} from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
 
@@ -25,7 +31,7 @@ export class ProblemReport {
   failed = false
   readonly #diagnostics: DiagnosticList
   /** Fields of the wrong type: rules about what is in them would only mislead. */
-  readonly #unusable: string[] = []
+  readonly #unusable = new Set<string>()
 
   constructor(origin: Origin, resource: string, diagnostics: DiagnosticList) {
     this.origin = origin
@@ -90,7 +96,7 @@ export class ProblemReport {
   wrongType(path: FieldPath, value: unknown, expected: string, help?: string): void {
     const shown = value === undefined ? '' : ` ${cut(printValue(value), 80)}:`
     this.#field('PORTICO_RES_FIELD_TYPE', path, `Invalid value:${shown} ${expected}`, { help })
-    this.#unusable.push(printFieldPath(path))
+    this.#unusable.add(printFieldPath(path))
   }
 
   /** Strict decoding names unknown fields; the object is used without them. */
@@ -100,26 +106,20 @@ export class ProblemReport {
 
   /** Whether the field, or one it is in, has the wrong type. */
   isUnusable(path: FieldPath): boolean {
-    if (this.#unusable.length === 0) return false
-    const name = printFieldPath(path)
-    return this.#unusable.some(
-      (field) => name.startsWith(field) && (name.length === field.length || /[.[]/.test(name.charAt(field.length))),
-    )
+    if (this.#unusable.size === 0) return false
+    return path.some((_, index) => this.#unusable.has(printFieldPath(path.slice(0, index + 1))))
   }
 
   add(code: DiagnosticCode, message: string, path: FieldPath, details: ProblemDetails = {}): void {
-    const { help, at = path, key = false, notes = [], severity, isUsable = false } = details
-    const before = this.#diagnostics.items.length
-    this.#diagnostics.add(code, message, {
-      position: key ? this.origin.locateKey(at) : this.origin.locate(at),
-      resource: this.resource,
-      help,
-      notes,
-      ...(severity && { severity }),
-    })
-    // A full list drops the diagnostic; the object is as wrong as if it had been listed.
-    const added = this.#diagnostics.items[before]
-    if (!isUsable && (!added || added.severity === 'error')) this.failed = true
+    const { help, at = path, key = false, notes = [], isUsable = false } = details
+    const severity = details.severity ?? DIAGNOSTICS[code][0]
+    if (!isUsable && severity === 'error') this.failed = true
+    // Finding a place costs more than all the rest, and nobody would see it.
+    if (this.#diagnostics.isFull) this.#diagnostics.drop(1, severity)
+    else {
+      const position = key ? this.origin.locateKey(at) : this.origin.locate(at)
+      this.#diagnostics.add(code, message, { position, resource: this.resource, help, notes, severity })
+    }
   }
 
   #field(code: DiagnosticCode, path: FieldPath, text: string, details: ProblemDetails): void {

@@ -12,6 +12,9 @@ const MAX_BYTES = 1_048_576
 /** "-----BEGIN", in base64. */
 const ENCODED_PEM = 'LS0tLS1CRUdJTi'
 const SECRET_FIELDS: readonly unknown[] = ['data', 'stringData']
+/** A value is known by so many letters; a shorter one is no secret. */
+const MIN_START = 4
+const MAX_START = 12
 
 export function decodeSecret(root: FieldReader): Secret {
   const { report } = root
@@ -72,17 +75,17 @@ function checkKeys(root: FieldReader): void {
 
 /** The origin of a Secret's document, whose positions show none of its values. */
 export function redactOrigin(origin: Origin, value: unknown): Origin {
-  const starts = findSecretStarts(value)
+  const starts = new SecretStarts(value)
   return {
     file: origin.file,
     locate: (path) =>
-      SECRET_FIELDS.includes(path[0]) ? redactAfterKey(origin, path) : redactValues(origin.locate(path), starts),
+      SECRET_FIELDS.includes(path[0]) ? redactAfterKey(origin, path) : starts.redact(origin.locate(path)),
     locateKey: (path) =>
-      SECRET_FIELDS.includes(path[0]) ? redactAfterKey(origin, path) : redactValues(origin.locateKey(path), starts),
+      SECRET_FIELDS.includes(path[0]) ? redactAfterKey(origin, path) : starts.redact(origin.locateKey(path)),
   }
 
   function redactAfterKey(from: Origin, path: FieldPath): SourcePosition {
-    const position = redactValues(from.locateKey(path), starts)
+    const position = starts.redact(from.locateKey(path))
     const end = excerptStart(position) + position.length
     const rest = position.excerpt.slice(end)
     return rest.trim().length > 1 && !rest.endsWith('[redacted]')
@@ -91,32 +94,46 @@ export function redactOrigin(origin: Origin, value: unknown): Origin {
   }
 }
 
-/** How the secret values begin, as they may stand in a line. */
-function findSecretStarts(value: unknown): readonly string[] {
-  if (!isMapping(value)) return []
-  return ['data', 'stringData'].flatMap((field) => {
-    const entries = Object.hasOwn(value, field) ? value[field] : undefined
-    const values = isMapping(entries) ? Object.values(entries) : []
-    return values
-      .filter((text) => typeof text === 'string' && text.length >= 4)
-      .map((text) => String(text).slice(0, 12))
-  })
-}
+/** How the values of a Secret begin, as they may stand in a line: looking costs the line's length, not their number. */
+class SecretStarts {
+  /** First lines, by their length. */
+  readonly #lines = new Map<number, Set<string>>()
 
-function redactValues(position: SourcePosition, starts: readonly string[]): SourcePosition {
-  const { excerpt } = position
-  const found = starts.map((start) => excerpt.indexOf(start.split('\n', 1)[0] as string)).filter((at) => at !== -1)
-  if (found.length === 0) return position
-  const first = Math.min(...found)
-  const start = excerptStart(position)
-  if (first > start) {
-    const length = Math.min(position.length, first - start)
-    return Object.freeze({ ...position, length, excerpt: `${excerpt.slice(0, first)}[redacted]` })
+  constructor(value: unknown) {
+    if (!isMapping(value)) return
+    for (const field of ['data', 'stringData']) {
+      const entries = Object.hasOwn(value, field) ? value[field] : undefined
+      for (const text of isMapping(entries) ? Object.values(entries) : []) {
+        if (typeof text !== 'string' || text.length < MIN_START) continue
+        const line = text.slice(0, MAX_START).split('\n', 1)[0] as string
+        const known = this.#lines.get(line.length)
+        if (known) known.add(line)
+        else this.#lines.set(line.length, new Set([line]))
+      }
+    }
   }
-  // The span comes after a value: a document on one line. Only the span itself is shown.
-  const span = excerpt.slice(start, start + position.length)
-  const shown = starts.some((text) => span.includes(text)) ? '[redacted]' : span
-  return Object.freeze({ ...position, length: shown.length, excerpt: shown, excerptColumn: 1 })
+
+  redact(position: SourcePosition): SourcePosition {
+    const { excerpt } = position
+    const first = this.#find(excerpt)
+    if (first === -1) return position
+    const start = excerptStart(position)
+    if (first > start) {
+      const length = Math.min(position.length, first - start)
+      return Object.freeze({ ...position, length, excerpt: `${excerpt.slice(0, first)}[redacted]` })
+    }
+    // The span comes after a value: a document on one line. Only the span itself is shown.
+    const span = excerpt.slice(start, start + position.length)
+    const shown = this.#find(span) === -1 ? span : '[redacted]'
+    return Object.freeze({ ...position, length: shown.length, excerpt: shown, excerptColumn: 1 })
+  }
+
+  #find(text: string): number {
+    for (let at = 0; at <= text.length; at++) {
+      for (const [length, lines] of this.#lines) if (lines.has(text.slice(at, at + length))) return at
+    }
+    return -1
+  }
 }
 
 function excerptStart(position: SourcePosition): number {

@@ -5,17 +5,18 @@ import { type Decoded, decodeDocuments } from '../kubernetes/decode.ts'
 import type { Resource } from '../kubernetes/resource.ts'
 import {
   findUnchanged,
+  MAX_PROBLEMS,
   moveDocuments,
-  type ParsedDocuments,
-  type ParsedText,
-  parseDocuments,
-  parseInSteps,
+  type ParsedPart,
+  parseInParts,
   placeDocuments,
+  readLines,
   type SourceDocument,
   type UnchangedDocuments,
 } from '../source/document.ts'
 import type { SourceText } from '../source/files.ts'
 import { ParserPool } from '../source/parser-pool.ts'
+import { splitDocuments } from '../source/split.ts'
 
 export type FileContent = {
   /** What it was read from; undefined where nothing in it could be kept. */
@@ -33,14 +34,25 @@ export type FileContent = {
 
 export type Parser = {
   /** Documents among `known` need not be read. */
-  parse(source: SourceText, known: UnchangedDocuments): Promise<ParsedText>
+  parse(source: SourceText, known: UnchangedDocuments): AsyncIterable<ParsedPart>
   close(): Promise<void>
 }
 
 /** As much text as takes less time to read than a thread to start, bytes. */
 const INLINE_BYTES = 131_072
-/** How long others may have to wait for the parser, milliseconds; one document is the least that is parsed at a time. */
-const PARSE_SLICE_MS = 5
+/** A document beyond this may hold others up for longer than that, UTF-16 units. */
+const INLINE_DOCUMENT = 32_768
+/** How long others may have to wait for what is read, milliseconds; one document is the least that is read at a time. */
+const SLICE_MS = 5
+
+/** Documents that come from one part of a text. */
+type Entry = Readonly<{
+  start: number
+  /** The list that they are items of, by its index. */
+  list: number | undefined
+  decoded: Decoded
+  problems: DiagnosticList
+}>
 
 /** Reads a text; what stands in it as it did in the one before is taken over. `take` is to be called where the outcome is used. */
 export async function readContent(
@@ -49,21 +61,35 @@ export async function readContent(
   before: FileContent | undefined,
   readAt: number,
 ): Promise<Readonly<{ content: FileContent; take: () => void }>> {
-  const problems = new DiagnosticList()
   const known = findKnown(before, source)
-  const parsed = placeDocuments(source, await parser.parse(source, known), problems)
-  const decoded = decodeAround(parsed, known, before?.resources ?? [], problems)
-  return {
-    content: describe(source, decoded, parsed.broken, problems, readAt),
-    take: () => moveDocuments(source, known),
+  const lines = readLines(source)
+  let entries = takeOver(known, before?.resources ?? [])
+  let broken = false
+  let listed = 0
+  let since = performance.now()
+  for await (const part of parser.parse(source, known)) {
+    if (part.isRefused) entries = []
+    if (part.voided !== undefined) entries = entries.filter(({ list }) => list !== part.voided)
+    if (part.isRefused || part.voided !== undefined) listed = countProblems(entries)
+    const problems = new DiagnosticList(Math.max(0, MAX_PROBLEMS - listed))
+    problems.addAll(part.diagnostics)
+    problems.drop(part.dropped, 'error')
+    const { documents, list } = part
+    // A parser may have read what is known as well. What is known stands between the others, so these must come one by one.
+    const groups = known.size === 0 ? [documents] : documents.map((document) => [document])
+    for (const group of groups) {
+      const placed = placeDocuments(lines, group, source.inFolder).filter(({ origin }) => !known.has(origin.start))
+      entries.push({ start: placed[0]?.origin.start ?? 0, list, decoded: decodeDocuments(placed, problems), problems })
+      if (performance.now() - since < SLICE_MS) continue
+      await setImmediate()
+      since = performance.now()
+    }
+    if (groups.length === 0) entries.push({ start: 0, list, decoded: NOTHING, problems })
+    broken ||= part.broken
+    listed += problems.items.length
   }
-}
-
-/** The same of a text that nothing came before, while nobody waits. */
-export function readContentAtOnce(source: SourceText, readAt: number): FileContent {
-  const problems = new DiagnosticList()
-  const { documents, broken } = parseDocuments(source, problems)
-  return describe(source, decodeDocuments(documents, problems), broken, problems, readAt)
+  if (known.size > 0) entries.sort((a, b) => a.start - b.start)
+  return { content: describe(source, entries, broken, readAt), take: () => moveDocuments(source, known) }
 }
 
 /** Of a file that cannot be read. */
@@ -84,42 +110,62 @@ export function isEmpty(content: FileContent): boolean {
   return content.resources.length === 0 && content.settings.length === 0
 }
 
-function describe(
-  source: SourceText,
-  { resources, refused, settings, objects }: Decoded,
-  broken: boolean,
-  { items: diagnostics }: DiagnosticList,
-  readAt: number,
-): FileContent {
+function describe(source: SourceText, entries: readonly Entry[], broken: boolean, readAt: number): FileContent {
+  const all = new DiagnosticList(MAX_PROBLEMS)
+  for (const problems of listProblems(entries)) {
+    all.addAll(problems.items)
+    all.drop(problems.dropped, problems.worstDropped)
+  }
+  all.closeList(source.name)
+  const { items: diagnostics } = all
+  const resources = entries.flatMap(({ decoded }) => decoded.resources)
+  const refused = entries.flatMap(({ decoded }) => decoded.refused)
   const isGood = !broken && refused.length === 0 && countDiagnostics(diagnostics).error === 0
   const isReusable = isGood && diagnostics.length === 0 && resources.length > 0
   return {
     source: isReusable ? source : undefined,
     resources,
     refused,
-    settings,
-    objects,
+    settings: entries.flatMap(({ decoded }) => decoded.settings),
+    objects: entries.reduce((sum, { decoded }) => sum + decoded.objects, 0),
     diagnostics,
     readAt,
     isGood,
   }
 }
 
+/** Each list once: entries of one part share theirs. */
+function listProblems(entries: readonly Entry[]): Iterable<DiagnosticList> {
+  return new Set(entries.map(({ problems }) => problems))
+}
+
+function countProblems(entries: readonly Entry[]): number {
+  return [...listProblems(entries)].reduce((sum, { items }) => sum + items.length, 0)
+}
+
 /** Threads for as much as is worth them: then nothing that is read, however hostile, holds anything else up. */
 export function chooseParser(sizes: readonly number[]): Parser {
   const size = sizes.reduce((sum, bytes) => sum + bytes, 0)
-  return size > INLINE_BYTES ? new ParserPool({ size }) : { parse: parseInSlices, close: async () => undefined }
+  return size > INLINE_BYTES ? new ParserPool({ size }) : new InlineParser()
 }
 
-async function parseInSlices(source: SourceText, known: UnchangedDocuments): Promise<ParsedText> {
-  const steps = parseInSteps(source, known)
-  let since = performance.now()
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return step.value
-    if (performance.now() - since < PARSE_SLICE_MS) continue
-    await setImmediate()
-    since = performance.now()
+/** Reads here what is cheap, whatever it is. */
+class InlineParser implements Parser {
+  #pool: ParserPool | undefined
+
+  async *parse(source: SourceText, known: UnchangedDocuments): AsyncGenerator<ParsedPart> {
+    const isLarge = [...splitDocuments(source.text)].some(
+      ({ start, end }) => end - start > INLINE_DOCUMENT && !known.has(start),
+    )
+    if (!isLarge) yield* parseInParts(source, known)
+    else {
+      this.#pool ??= new ParserPool({ size: source.text.length })
+      yield* this.#pool.parse(source)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool?.close()
   }
 }
 
@@ -130,30 +176,15 @@ function findKnown(before: FileContent | undefined, source: SourceText): Unchang
   return findUnchanged(before.source, source, origins)
 }
 
-/** Decodes documents; those of `known` are as they were, in their places between the others. */
-function decodeAround(
-  { documents }: ParsedDocuments,
-  known: UnchangedDocuments,
-  before: readonly Resource[],
-  problems: DiagnosticList,
-): Decoded {
-  if (known.size === 0) return decodeDocuments(documents, problems)
+/** What is known, as entries in their places. */
+function takeOver(known: UnchangedDocuments, before: readonly Resource[]): Entry[] {
+  if (known.size === 0) return []
   const byOrigin = new Map(before.map((resource) => [resource.origin, resource]))
-  const entries: { start: number; decoded: Decoded }[] = []
-  for (const [start, origin] of known) {
+  const problems = new DiagnosticList()
+  return Array.from(known, ([start, origin]) => {
     const resources = [byOrigin.get(origin) as Resource]
-    entries.push({ start, decoded: { resources, refused: [], settings: [], objects: 1 } })
-  }
-  for (const document of documents) {
-    // A parser may have read what is known as well.
-    if (known.has(document.origin.start)) continue
-    entries.push({ start: document.origin.start, decoded: decodeDocuments([document], problems) })
-  }
-  entries.sort((a, b) => a.start - b.start)
-  return {
-    resources: entries.flatMap(({ decoded }) => decoded.resources),
-    refused: entries.flatMap(({ decoded }) => decoded.refused),
-    settings: entries.flatMap(({ decoded }) => decoded.settings),
-    objects: entries.reduce((sum, { decoded }) => sum + decoded.objects, 0),
-  }
+    return { start, list: undefined, decoded: { ...NOTHING, resources, objects: 1 }, problems }
+  })
 }
+
+const NOTHING: Decoded = Object.freeze({ resources: [], refused: [], settings: [], objects: 0 })

@@ -15,7 +15,6 @@ import {
   readSize,
   readSource,
   readStamp,
-  type SourceText,
   sourceFromText,
 } from '../source/files.ts'
 import {
@@ -25,7 +24,6 @@ import {
   isEmpty,
   type Parser,
   readContent,
-  readContentAtOnce,
 } from './file-content.ts'
 
 export type FileProviderOptions = {
@@ -110,22 +108,11 @@ export class FileProvider {
   /** Counts what was another content than the one before; what was wrong with the last. */
   #revision = 0
   #problems = ''
-  readonly #stdin: FileState | undefined
+  /** Read with the first read of the files. */
+  #stdin: FileState | undefined
 
   constructor(options: FileProviderOptions) {
     this.#options = options
-    if (options.sources.includes('-')) {
-      const source = sourceFromText('<stdin>', options.stdin ?? '')
-      this.#stdin = {
-        path: undefined,
-        inFolder: false,
-        hash: source.hash,
-        name: source.name,
-        content: this.#parseStdin(source),
-        kept: undefined,
-        seen: undefined,
-      }
-    }
   }
 
   /** With `hints` nothing has changed but what is at these paths, as far as is known: most often no other need be looked at. */
@@ -171,7 +158,8 @@ export class FileProvider {
 
     for (const source of this.#options.sources) {
       if (source === '-') {
-        if (this.#stdin) order.push(this.#stdin)
+        this.#stdin ??= await this.#readStdin()
+        order.push(this.#stdin)
         continue
       }
       const {
@@ -210,7 +198,8 @@ export class FileProvider {
     const stampOf = ({ path }: FilePlace): string => stamps.get(path as string) as string
     const parser = chooseParser(changed.map((place) => readSize(stampOf(place))))
     try {
-      await forEachAtOnce(changed, async (place) => {
+      const sizeOf = (place: FilePlace): number => Math.min(readSize(stampOf(place)), limits.maxBytes)
+      await forEachAtOnce(changed, sizeOf, async (place) => {
         const path = place.path as string
         const { inFolder } = place
         const options = { maxBytes: limits.maxBytes, inFolder }
@@ -294,21 +283,35 @@ export class FileProvider {
     return { ...place, hash, name, content, kept: undefined, seen: undefined }
   }
 
-  /** Nothing is piped in on purpose: whatever should have written manifests has failed. */
-  #parseStdin(source: SourceText): FileContent {
-    const content = readContentAtOnce(source, this.#options.clock.now())
-    if (!content.isGood || content.objects > 0) return content
-    const problems = new DiagnosticList()
-    problems.add('PORTICO_FILE_EMPTY', 'no objects passed on stdin', {
-      severity: 'error',
-      help: 'look at what the command before the pipe says',
-    })
-    return { ...content, diagnostics: problems.items, isGood: false }
+  async #readStdin(): Promise<FileState> {
+    const source = sourceFromText('<stdin>', this.#options.stdin ?? '')
+    const { name, hash, text } = source
+    const parser = chooseParser([text.length])
+    try {
+      const { content } = await readContent(source, parser, undefined, this.#options.clock.now())
+      const place = { path: undefined, inFolder: false }
+      return { ...place, hash, name, content: demandObjects(content), kept: undefined, seen: undefined }
+    } finally {
+      await parser.close()
+    }
   }
 }
 
-/** Files read at the same time. */
+/** Nothing is piped in on purpose: whatever should have written manifests has failed. */
+function demandObjects(content: FileContent): FileContent {
+  if (!content.isGood || content.objects > 0) return content
+  const problems = new DiagnosticList()
+  problems.add('PORTICO_FILE_EMPTY', 'no objects passed on stdin', {
+    severity: 'error',
+    help: 'look at what the command before the pipe says',
+  })
+  return { ...content, diagnostics: problems.items, isGood: false }
+}
+
+/** Files read at the same time, and what they hold together, unless it is a single one. */
 const AT_ONCE = 32
+const BYTES_AT_ONCE = 33_554_432
+
 function assemble(
   { order, after, stamps, kept: keptSources, diagnostics }: ReadFiles,
   before: Files,
@@ -342,12 +345,22 @@ function describeSight(
 }
 
 /** Some of them at a time. */
-async function forEachAtOnce<T>(items: readonly T[], run: (item: T) => Promise<void>): Promise<void> {
-  const left = items.values()
-  const runNext = async (): Promise<void> => {
-    for (const item of left) await run(item)
+async function forEachAtOnce<T>(items: readonly T[], sizeOf: (item: T) => number, run: (item: T) => Promise<void>) {
+  const running = new Set<Promise<void>>()
+  let bytes = 0
+  for (const item of items) {
+    const size = sizeOf(item)
+    while (running.size > 0 && (running.size >= AT_ONCE || bytes + size > BYTES_AT_ONCE)) await Promise.race(running)
+    bytes += size
+    const done: Promise<void> = run(item).finally(() => {
+      running.delete(done)
+      bytes -= size
+    })
+    // One that fails ends all of it, and the others may fail too.
+    done.catch(() => undefined)
+    running.add(done)
   }
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, runNext))
+  await Promise.all(running)
 }
 
 /** The last good version, with the reasons why the present one is not used. */

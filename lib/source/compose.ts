@@ -4,10 +4,13 @@ import { MAX_DEPTH } from './depth.ts'
 import { MarkBuilder, type MarkData, type Span } from './marks.ts'
 import { resolveScalar } from './scalar.ts'
 
-/** Values an expanded document may have: a list of 100,000 objects fits, a billion laughs do not. */
-const MAX_EXPANDED = 5_000_000
+/** Values an expanded document may have: no object of a cluster has as many, a billion laughs have more. */
+const MAX_EXPANDED = 500_000
 /** How many times the values aliases repeat may outnumber those written, beyond a small document's. */
 const MAX_EXPANSION = 100
+/** How many keys `<<` may add for each value written, beyond a small document's: adding costs more than repeating. */
+const MAX_MERGED = 10
+const SMALL = 10_000
 const MAX_DUPLICATES = 20
 
 export type ComposeProblem = Readonly<{
@@ -43,7 +46,11 @@ class ValueComposer {
   readonly problems: ComposeProblem[] = []
   readonly #start: number
   readonly #anchors: Map<string, Part> = new Map()
+  /** What mappings that are merged give, by their marks. */
+  readonly #mergeable: Map<number, ReadonlyMap<string, number>> = new Map()
   #written = 0
+  #merged = 0
+  #isOvermerged = false
   #duplicates = 0
 
   constructor(start: number) {
@@ -69,7 +76,7 @@ class ValueComposer {
   }
 
   checkBounds(root: Part): void {
-    if (root.size > Math.min(MAX_EXPANDED, this.#written * MAX_EXPANSION + 10_000)) {
+    if (this.#isOvermerged || root.size > Math.min(MAX_EXPANDED, this.#written * MAX_EXPANSION + SMALL)) {
       this.#add('PORTICO_YAML_ALIAS_LIMIT', 'aliases expand to too many values', this.#firstSpan(), {
         help: 'write the repeated parts out, or split the document',
       })
@@ -144,12 +151,27 @@ class ValueComposer {
         this.#add('PORTICO_YAML_SYNTAX', 'a merge key "<<" needs a mapping or a list of mappings', span)
         continue
       }
-      for (const [key, mark] of this.marks.childrenOf(marks[index] as number, source)) {
+      const children = this.#childrenOf(marks[index] as number, source)
+      this.#merged += children.size
+      if (this.#merged > this.#written * MAX_MERGED + SMALL) {
+        this.#isOvermerged = true
+        return
+      }
+      for (const [key, mark] of children) {
         if (Object.hasOwn(value, key)) continue
         setField(value, key, (source as Mapping)[key])
         order.set(key, mark)
       }
     }
+  }
+
+  #childrenOf(mark: number, mapping: object): ReadonlyMap<string, number> {
+    const home = this.marks.target(mark)
+    const known = this.#mergeable.get(home)
+    if (known) return known
+    const children = this.marks.childrenOf(home, mapping)
+    this.#mergeable.set(home, children)
+    return children
   }
 
   #key(node: unknown, span: Span): string | undefined {

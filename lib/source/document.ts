@@ -2,14 +2,14 @@
 import type { YAMLError } from 'yaml'
 import { type Diagnostic, type DiagnosticCode, DiagnosticList } from '../base/diagnostics.ts'
 import type { Origin } from '../base/position.ts'
-import { composeValue } from './compose.ts'
+import { type ComposeProblem, composeValue } from './compose.ts'
 import { findTooDeep, MAX_DEPTH } from './depth.ts'
 import type { SourceText } from './files.ts'
 import { SourceLines } from './lines.ts'
-import type { MarkData } from './marks.ts'
+import { countValues, type MarkData } from './marks.ts'
 import { DocumentOrigin } from './origin.ts'
-import { type Chunk, splitDocuments } from './split.ts'
-import { parseSyntax } from './syntax.ts'
+import { type Chunk, splitDocuments, splitList } from './split.ts'
+import { parseSyntax, TooLargeError } from './syntax.ts'
 
 export type SourceDocument = {
   /** Plain JavaScript: only the own keys of a mapping are its fields. Aliases share values: never change one. */
@@ -29,13 +29,50 @@ const HELM =
 /** A key that only a manifest has, wherever it stands. */
 const TYPE_KEY = /(?:^[ \t]*|[{,][ \t\r\n]*)["']?(?:apiVersion|kind)["']?[ \t]*:/m
 
-/** What a text holds, as plain data: it may come from another thread. */
-export type ParsedText = Readonly<{
-  documents: readonly Readonly<{ value: unknown; marks: MarkData; index: number }>[]
+/** Objects of one file, in lists too: a file of the largest size has as many where each is an object of the smallest. */
+const MAX_OBJECTS = 100_000
+const TOO_MANY_OBJECTS = `it has more than ${MAX_OBJECTS} objects`
+/** Values of one file: a file of the largest size has fewer where they have names like those of Kubernetes. */
+const MAX_VALUES = 2_000_000
+/** Problems of one file that are listed. */
+export const MAX_PROBLEMS = 1_000
+/** A list of this length is read item by item. */
+const LONG_LIST = 131_072
+
+/** A document as plain data: it may come from another thread. */
+export type ParsedDocument = Readonly<{
+  value: unknown
+  marks: MarkData
+  index: number
+  /** It is an item of a list. */
+  isItem: boolean
+}>
+
+/** Some of what a text holds, in its order. */
+export type ParsedPart = Readonly<{
+  documents: readonly ParsedDocument[]
   diagnostics: readonly Diagnostic[]
+  /** Problems beyond those that are listed. */
+  dropped: number
   /** A document was not well-formed: the file is then best kept as it was. */
   broken: boolean
+  /** The list whose items these are, by its index: no part has others besides. */
+  list: number | undefined
+  /** The items of this list are none: something is wrong with a later one. */
+  voided: number | undefined
+  /** There is more in the text than is read: nothing of it counts but the diagnostics of this part, the last. */
+  isRefused: boolean
 }>
+
+const EMPTY_PART: ParsedPart = {
+  documents: [],
+  diagnostics: [],
+  dropped: 0,
+  broken: false,
+  list: undefined,
+  voided: undefined,
+  isRefused: false,
+}
 
 export type ParsedDocuments = {
   documents: readonly (SourceDocument & { readonly origin: DocumentOrigin })[]
@@ -44,11 +81,27 @@ export type ParsedDocuments = {
 
 /** Reads all documents of a text; empty ones are left out. */
 export function parseDocuments(source: SourceText, diagnostics: DiagnosticList): ParsedDocuments {
-  const steps = parseInSteps(source)
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return placeDocuments(source, step.value, diagnostics)
+  const lines = readLines(source)
+  let documents: ParsedDocument[] = []
+  let broken = false
+  for (const part of parseInParts(source)) {
+    if (part.isRefused) documents = []
+    if (part.voided !== undefined) documents = documents.filter(({ index }) => index !== part.voided)
+    documents.push(...part.documents)
+    broken ||= part.broken
+    diagnostics.addAll(part.diagnostics)
+    diagnostics.drop(part.dropped, 'error')
   }
+  return { documents: placeDocuments(lines, documents, source.inFolder), broken }
+}
+
+/** Of a text that cannot be read whole, with the reason. */
+export function refuse(source: SourceText, reason: string): ParsedPart {
+  const problems = new DiagnosticList()
+  problems.add('PORTICO_YAML_LIMIT', `${source.name} cannot be read: ${reason}`, {
+    help: 'split it into several files, or look for what is not meant to be there: long runs of commas, dashes or brackets',
+  })
+  return { ...EMPTY_PART, diagnostics: problems.items, broken: true, isRefused: true }
 }
 
 /** Documents that are known from an earlier text of the file, by where they begin now. */
@@ -60,8 +113,8 @@ export function findUnchanged(before: SourceText, source: SourceText, known: Ite
   if (before.name !== source.name) return found
   const origins = new Map<number, DocumentOrigin>()
   for (const origin of known) if (origin instanceof DocumentOrigin) origins.set(origin.start, origin)
-  const old = readLines(before).text
-  const { text } = readLines(source)
+  const { text: old } = before
+  const { text } = source
   const places = new Map<number, Chunk>()
   for (const [line, chunk] of placeChunks(old)) places.set(line, chunk)
   for (const [line, { start, end }] of placeChunks(text)) {
@@ -87,29 +140,68 @@ function* placeChunks(text: string): Generator<readonly [line: number, chunk: Ch
   }
 }
 
-/** Reads one document at each step, for whoever must not hold up others meanwhile; not those known from before. */
-export function* parseInSteps(source: SourceText, known?: UnchangedDocuments): Generator<void, ParsedText> {
+/** Reads one document, or item of a list, at each step, for whoever must not hold up others meanwhile; not those known from before. */
+export function* parseInParts(source: SourceText, known?: UnchangedDocuments): Generator<ParsedPart> {
   const parser = new DocumentParser(source)
-  const documents: ParsedText['documents'][number][] = []
-  for (const [index, chunk] of splitDocuments(parser.text).entries()) {
-    if (known?.has(chunk.start)) continue
-    const document = parser.parse(chunk)
-    if (document) documents.push({ ...document, index })
-    yield
+  let index = 0
+  let objects = 0
+  let values = 0
+  try {
+    if (hasTooMany(splitDocuments(source.text))) throw new TooLargeError(TOO_MANY_OBJECTS)
+    for (const chunk of splitDocuments(source.text)) {
+      for (const part of known?.has(chunk.start) ? [] : parser.read(chunk, index)) {
+        for (const { marks } of part.documents) values += countValues(marks)
+        if (++objects > MAX_OBJECTS) throw new TooLargeError(TOO_MANY_OBJECTS)
+        if (values > MAX_VALUES) throw new TooLargeError(`it has more than ${MAX_VALUES} values`)
+        yield part
+      }
+      index++
+    }
+  } catch (error) {
+    if (!(error instanceof TooLargeError)) throw error
+    yield refuse(source, error.message)
+    return
   }
-  if (documents.length === 0 && !parser.broken && !known?.size) parser.reportEmpty()
-  return { documents, diagnostics: parser.diagnostics.items, broken: parser.broken }
+  if (values === 0 && !parser.broken && !known?.size) yield parser.reportEmpty()
 }
 
-/** Documents that know where they stand; `source` is what `parsed` was read from, without those known from before. */
-export function placeDocuments(source: SourceText, parsed: ParsedText, diagnostics: DiagnosticList): ParsedDocuments {
-  const lines = readLines(source)
-  const inFolder = source.inFolder ?? false
-  diagnostics.addAll(parsed.diagnostics)
-  const documents = parsed.documents.map(({ value, marks, index }) =>
-    Object.freeze({ value, origin: new DocumentOrigin(lines, marks), index, inFolder }),
+/** Told before any is read. */
+function hasTooMany(chunks: Iterable<Chunk>): boolean {
+  let count = 0
+  for (const _ of chunks) if (++count > MAX_OBJECTS) return true
+  return false
+}
+
+/** How many values a part has. */
+export function countPart({ documents }: ParsedPart): number {
+  return documents.reduce((sum, { marks }) => sum + countValues(marks), 0)
+}
+
+/** Whether the part that comes next may be joined to what began with `first`. */
+export function canJoin(first: ParsedPart, next: ParsedPart): boolean {
+  return first.list === next.list && next.voided === undefined && !next.isRefused
+}
+
+/** Parts that follow each other as one. */
+export function joinParts(parts: readonly ParsedPart[]): ParsedPart {
+  return {
+    ...(parts[0] as ParsedPart),
+    documents: parts.flatMap(({ documents }) => documents),
+    diagnostics: parts.flatMap(({ diagnostics }) => diagnostics),
+    dropped: parts.reduce((sum, { dropped }) => sum + dropped, 0),
+    broken: parts.some(({ broken }) => broken),
+  }
+}
+
+/** Documents that know where they stand; `lines` are those of the text they were read from. */
+export function placeDocuments(
+  lines: SourceLines,
+  documents: readonly ParsedDocument[],
+  inFolder: boolean = false,
+): ParsedDocuments['documents'] {
+  return documents.map(({ value, marks, index, isItem }) =>
+    Object.freeze({ value, origin: new DocumentOrigin(lines, marks), index, inFolder: inFolder && !isItem }),
   )
-  return { documents, broken: parsed.broken }
 }
 
 /** Takes documents known from before over into `source`, so that nothing holds the earlier text. */
@@ -119,17 +211,21 @@ export function moveDocuments(source: SourceText, known: UnchangedDocuments): vo
   for (const [start, origin] of known) origin.move(lines, start)
 }
 
-/** A carriage return alone ends a line too (YAML 1.2 §5.4); the library knows it with a line feed only. */
-function readLines({ name, text }: SourceText): SourceLines {
-  return new SourceLines(name, text.replace(/\r(?!\n)/g, '\n'))
+export function readLines({ name, text }: SourceText): SourceLines {
+  return new SourceLines(name, text)
 }
+
+/** What a document holds; or why that cannot be told, and what reports it. */
+type Outcome = Readonly<{ value?: unknown; marks: MarkData; report?: undefined }> | Readonly<{ report: () => void }>
 
 class DocumentParser {
   broken = false
-  readonly diagnostics: DiagnosticList = new DiagnosticList()
   readonly #lines: SourceLines
   readonly #inFolder: boolean
+  #problems = new DiagnosticList(MAX_PROBLEMS)
   #templateSeen = false
+  /** What is read now. */
+  #document: Chunk = { start: 0, end: 0 }
   #judged: { chunk: Chunk; isOther: boolean } | undefined
 
   constructor(source: SourceText) {
@@ -137,43 +233,89 @@ class DocumentParser {
     this.#inFolder = source.inFolder ?? false
   }
 
-  get text(): string {
-    return this.#lines.text
-  }
-
-  reportEmpty(): void {
-    this.diagnostics.add('PORTICO_FILE_EMPTY', `${this.#lines.file} holds no manifest`, {
+  reportEmpty(): ParsedPart {
+    this.#problems.add('PORTICO_FILE_EMPTY', `${this.#lines.file} holds no manifest`, {
       severity: 'info',
       position: this.#lines.position(0, 1),
     })
+    return this.#part([])
   }
 
-  /** Undefined where it is empty, or was reported. */
-  parse(chunk: Chunk): Readonly<{ value: unknown; marks: MarkData }> | undefined {
-    const text = this.#lines.text.slice(chunk.start, chunk.end)
+  /** In one part, a long list in one for each item. Throws a TooLargeError. */
+  *read(chunk: Chunk, index: number): Generator<ParsedPart> {
+    this.#document = chunk
+    const list = chunk.end - chunk.start > LONG_LIST ? this.#splitList(chunk) : undefined
+    let report: (() => void) | undefined
+    if (list) {
+      if (hasTooMany(list)) throw new TooLargeError(TOO_MANY_OBJECTS)
+      for (const item of list) {
+        const read = this.#parse(item, 'item')
+        report = read.report
+        if (read.report) break
+        yield this.#part([{ value: read.value, marks: read.marks, index, isItem: true }], index)
+      }
+      if (!report) return
+      yield { ...EMPTY_PART, voided: index }
+    }
+    // What is wrong with an item may be that it was none: an alias of another, a text that looks like items.
+    const whole = this.#parseWhole(chunk, report)
+    if (whole.report) whole.report()
+    const isThere = !whole.report && whole.value !== null
+    yield this.#part(isThere ? [{ value: whole.value, marks: whole.marks, index, isItem: false }] : [])
+  }
+
+  #part(documents: readonly ParsedDocument[], list?: number): ParsedPart {
+    const { items: diagnostics, dropped, limit } = this.#problems
+    this.#problems = new DiagnosticList(limit - diagnostics.length)
+    return { ...EMPTY_PART, documents, diagnostics, dropped, broken: this.broken, list }
+  }
+
+  /** The items of a `kind: List`; undefined where it is none, or cannot be told apart. */
+  #splitList(chunk: Chunk): readonly Chunk[] | undefined {
+    const list = splitList(this.#lines.text, chunk)
+    if (!list || list.shell.length > LONG_LIST) return undefined
+    const { contents, error } = parseSyntax(list.shell)
+    if (error) return undefined
+    const { value, problems } = composeValue(contents, 0)
+    return problems.length === 0 && isKindList(value) ? list.items : undefined
+  }
+
+  #parseWhole(chunk: Chunk, report: (() => void) | undefined): Outcome {
+    try {
+      return this.#parse(chunk)
+    } catch (error) {
+      if (report === undefined) throw error
+      return { report }
+    }
+  }
+
+  #parse(chunk: Chunk, form?: 'item'): Outcome {
+    const slice = this.#lines.text.slice(chunk.start, chunk.end)
+    // The dash of an item stands where a blank may.
+    const text = form === 'item' ? slice.replace(/^( *)-/, '$1 ') : slice
     const tooDeep = findTooDeep(text)
     if (tooDeep !== undefined) {
-      this.#add(chunk, 'PORTICO_YAML_DEPTH', `nests deeper than ${MAX_DEPTH} levels`, chunk.start + tooDeep)
-      return undefined
+      const message = `nests deeper than ${MAX_DEPTH} levels`
+      return { report: () => this.#add('PORTICO_YAML_DEPTH', message, chunk.start + tooDeep) }
     }
     const { contents, error, opening } = parseSyntax(text)
-    if (error) {
-      this.#addSyntaxError(error, text, chunk, opening)
-      return undefined
-    }
+    if (error) return { report: () => this.#addSyntaxError(error, text, chunk, opening) }
     const { value, marks, problems } = composeValue(contents, chunk.start)
     // Other tools' files have tags of their own.
     const isTagged = problems.length > 0 && problems.every((problem) => problem.code === 'PORTICO_YAML_TAG')
-    if (problems.length > 0 && !(isTagged && this.#isOther(chunk))) {
-      const isSyntax = problems.some((problem) => problem.code === 'PORTICO_YAML_SYNTAX')
-      if (isSyntax && this.#addTemplate(text, chunk)) return undefined
-      for (const { code, message, span, help, first } of problems) {
-        const notes = first ? [{ message: 'the first one is here', position: this.#lines.position(...first) }] : []
-        this.#add(chunk, code, message, span[0], { end: span[1], help, notes })
-      }
-      return undefined
+    if (problems.length > 0 && !(isTagged && this.#isOther())) {
+      return { report: () => this.#addProblems(problems, text, chunk) }
     }
-    return value === null ? undefined : { value, marks }
+    return { value, marks }
+  }
+
+  #addProblems(problems: readonly ComposeProblem[], text: string, chunk: Chunk): void {
+    const isSyntax = problems.some((problem) => problem.code === 'PORTICO_YAML_SYNTAX')
+    if (isSyntax && this.#addTemplate(text, chunk)) return
+    for (const { code, message, span, help, first } of problems) {
+      const notes = first ? [{ message: 'the first one is here', position: this.#lines.position(...first) }] : []
+      this.#add(code, message, span[0], { end: span[1], help, notes })
+    }
   }
 
   /** One error a document: those after the first are mostly its echoes. */
@@ -181,7 +323,7 @@ class DocumentParser {
     if (this.#addTemplate(text, chunk)) return
     if (opening !== undefined) {
       const [message, help] = explainOpening(text.charAt(opening))
-      this.#add(chunk, 'PORTICO_YAML_SYNTAX', message, chunk.start + opening, { help })
+      this.#add('PORTICO_YAML_SYNTAX', message, chunk.start + opening, { help })
       return
     }
     let at = Math.min(error.pos[0], Math.max(0, text.length - 1))
@@ -189,16 +331,16 @@ class DocumentParser {
     while (at > 0 && error.message.startsWith('Missing') && /[\r\n]/.test(text.charAt(at))) at--
     const tab = text.indexOf('\t', at)
     if (error.code === 'TAB_AS_INDENT') {
-      this.#add(chunk, 'PORTICO_YAML_TAB', 'a tab is used for indentation', chunk.start + (tab === -1 ? at : tab), {
+      this.#add('PORTICO_YAML_TAB', 'a tab is used for indentation', chunk.start + (tab === -1 ? at : tab), {
         help: 'indent with spaces',
       })
     } else if (error.code === 'TAG_RESOLVE_FAILED') {
       const end = chunk.start + error.pos[1]
-      this.#add(chunk, 'PORTICO_YAML_TAG', lowerFirst(error.message), chunk.start + at, { end })
+      this.#add('PORTICO_YAML_TAG', lowerFirst(error.message), chunk.start + at, { end })
     } else {
       const [message, help] = explainSyntaxError(error)
       const [start, end] = error.code === 'BAD_INDENT' ? findWord(text, at) : [at, error.pos[1]]
-      this.#add(chunk, 'PORTICO_YAML_SYNTAX', message, chunk.start + start, { end: chunk.start + end, help })
+      this.#add('PORTICO_YAML_SYNTAX', message, chunk.start + start, { end: chunk.start + end, help })
     }
   }
 
@@ -211,8 +353,8 @@ class DocumentParser {
     this.#templateSeen = true
     const at = chunk.start + match.index + match[0].length
     const close = this.#lines.text.indexOf('}}', at)
-    const isHelm = HELM.test(this.text)
-    this.#add(chunk, 'PORTICO_YAML_SYNTAX', `this is a ${isHelm ? 'Helm ' : ''}template, not a manifest`, at, {
+    const isHelm = HELM.test(this.#lines.text)
+    this.#add('PORTICO_YAML_SYNTAX', `this is a ${isHelm ? 'Helm ' : ''}template, not a manifest`, at, {
       end: close === -1 ? at + 2 : close + 2,
       help: isHelm
         ? 'render it first: helm template . | portico run -f -'
@@ -222,16 +364,16 @@ class DocumentParser {
   }
 
   /** Without the keys of a manifest, what lies in a folder is most likely another tool's. */
-  #isOther(chunk: Chunk): boolean {
+  #isOther(): boolean {
     if (!this.#inFolder) return false
+    const chunk = this.#document
     if (this.#judged?.chunk !== chunk) {
-      this.#judged = { chunk, isOther: !TYPE_KEY.test(this.text.slice(chunk.start, chunk.end)) }
+      this.#judged = { chunk, isOther: !TYPE_KEY.test(this.#lines.text.slice(chunk.start, chunk.end)) }
     }
     return this.#judged.isOther
   }
 
   #add(
-    chunk: Chunk,
     code: DiagnosticCode,
     message: string,
     start: number,
@@ -239,11 +381,11 @@ class DocumentParser {
   ): void {
     this.broken = true
     const { end = start + 1, help, notes = [] } = more
-    this.diagnostics.add(code, message, {
+    this.#problems.add(code, message, {
       position: this.#lines.position(start, end),
       help,
       notes,
-      ...(this.#isOther(chunk) && { severity: this.#lines.file.toLowerCase().endsWith('.json') ? 'info' : 'warning' }),
+      ...(this.#isOther() && { severity: this.#lines.file.toLowerCase().endsWith('.json') ? 'info' : 'warning' }),
     })
   }
 }
@@ -291,6 +433,16 @@ function explainOpening(sign: string): readonly [message: string, help: string] 
 function findWord(text: string, at: number): readonly [start: number, end: number] {
   const [blanks = '', word = ''] = /^( *)([^\s:]*)/.exec(text.slice(at, at + 1000))?.slice(1) ?? []
   return [at + blanks.length, at + blanks.length + Math.max(1, word.length)]
+}
+
+function isKindList(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.hasOwn(value, 'kind') &&
+    'kind' in value &&
+    value.kind === 'List'
+  )
 }
 
 function lowerFirst(text: string): string {

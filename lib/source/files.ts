@@ -1,18 +1,27 @@
 /** Finds and reads the files that -f names. Whatever is wrong with one is a diagnostic; the others are still read. */
-import { createHash } from 'node:crypto'
-import { constants, type Stats, stat as statWithCallback } from 'node:fs'
-import { lstat, open, readdir, realpath } from 'node:fs/promises'
+import { createHash, webcrypto } from 'node:crypto'
+import {
+  constants,
+  type Dirent,
+  readdir,
+  realpath as resolveLink,
+  type Stats,
+  statSync,
+  stat as statWithCallback,
+} from 'node:fs'
+import { lstat, open, opendir, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
-import { glob } from 'tinyglobby'
+import { type GlobOptions, glob } from 'tinyglobby'
 import type { DiagnosticList } from '../base/diagnostics.ts'
-import { decodeText } from './text.ts'
+import { decodeText, toText } from './text.ts'
 
 export type SourceText = {
   /** As shown to people: relative to the working directory where that is shorter, or `<stdin>`. */
   readonly name: string
   /** Absolute; undefined for stdin. */
   readonly path: string | undefined
+  /** Its lines end with a line feed, some with a carriage return before it. */
   readonly text: string
   /** SHA-256 of the bytes, hex. */
   readonly hash: string
@@ -38,6 +47,10 @@ export type FoundFiles = {
 
 /** Entries of a folder that are looked at together. */
 const BATCH = 128
+/** Entries looked at for each file that may be read. */
+const ENTRIES_PER_FILE = 20
+/** More than is hashed here in passing. */
+const LARGE_BYTES = 1_048_576
 
 /** There may be very many to look at: that of node:fs/promises costs twice as much. */
 const stat = promisify(statWithCallback)
@@ -61,6 +74,9 @@ export async function findFiles(
   return finder.found()
 }
 
+type Callback<T> = (error: Error | null, result: T) => void
+type GlobFiles = NonNullable<GlobOptions['fs']>
+
 class FileFinder {
   readonly #maxCount: number
   readonly #diagnostics: DiagnosticList
@@ -70,6 +86,9 @@ class FileFinder {
   readonly #stamps: Map<string, string> = new Map()
   /** By device and inode: a file or folder reached twice is read once. */
   readonly #seen: Set<string> = new Set()
+  /** The folder that is walked, its links followed. */
+  #root = ''
+  #entries = 0
   /** How many files were met that look like manifests, read or not. */
   #candidates = 0
   #full = false
@@ -97,6 +116,7 @@ class FileFinder {
     if (stats?.isDirectory()) {
       const before = this.#candidates
       const isNew = !this.#seen.has(identify(stats))
+      this.#root = await realpath(absolute).catch(() => absolute)
       await this.#walk(absolute, stats, [])
       if (isNew && this.#candidates === before) {
         this.#diagnostics.add('PORTICO_FILE_EMPTY', `no manifest found in ${printPath(absolute)}`, {
@@ -117,10 +137,16 @@ class FileFinder {
   }
 
   async #expand(pattern: string): Promise<void> {
-    const matches = await glob(pattern, { absolute: true, onlyFiles: true, expandDirectories: false }).catch(() => [])
+    const base = globBase(pattern)
+    this.#root = await realpath(base).catch(() => base)
+    const matches = await glob(pattern, {
+      absolute: true,
+      onlyFiles: true,
+      expandDirectories: false,
+      fs: this.#createGlobFiles(path.relative(base, path.resolve(pattern)).includes(path.sep)),
+    }).catch(() => [])
     // Where the pattern itself names no kind of file, what lies beside the manifests is not meant.
     const wanted = /\.[A-Za-z0-9]+$/.test(pattern) ? matches : matches.filter((match) => MANIFEST.test(match))
-    const base = globBase(pattern)
     this.#watch.add(base)
     for (const match of wanted.sort()) {
       const absolute = path.resolve(match)
@@ -135,6 +161,25 @@ class FileFinder {
     }
   }
 
+  /** What a glob sees of the files: as many entries, and as little beyond the folder, as a walk. */
+  #createGlobFiles(hasFolders: boolean): GlobFiles {
+    return {
+      readdir: (folder: string, options: { withFileTypes: true }, done: Callback<Dirent[]>) => {
+        readdir(folder, options, (error, entries = []) => done(error, this.#mayLookAt(entries.length) ? entries : []))
+      },
+      realpath: (link: string, done: Callback<string>) => {
+        resolveLink(link, (error, target) => {
+          if (error || isWithin(target, this.#root)) done(error, target)
+          else if (!statSync(target, { throwIfNoEntry: false })?.isDirectory()) done(null, target)
+          else {
+            if (hasFolders) this.#addOutside(link, target)
+            done(new Error('outside'), target)
+          }
+        })
+      },
+    } as unknown as GlobFiles
+  }
+
   async #walk(folder: string, stats: Stats, ancestors: readonly string[]): Promise<void> {
     const id = identify(stats)
     if (ancestors.includes(id)) {
@@ -147,31 +192,66 @@ class FileFinder {
     this.#seen.add(id)
     this.#watch.add(folder)
     this.#stamps.set(folder, printStamp(stats))
-    const listed = await readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
-      this.#addUnreadable(folder, describe(error))
-      return []
-    })
-    const visible = listed.filter(({ name }) => !isSkipped(name))
-    if (visible.some((entry) => entry.isSymbolicLink())) this.#isPlain = false
-    const entries = visible.map(({ name }) => name).sort()
+    const listed = await this.#list(folder)
+    if (listed.some((entry) => entry.isSymbolicLink())) this.#isPlain = false
+    // What is neither a manifest by its name nor a folder or link is not looked at any further.
+    const entries = listed.filter((entry) => !entry.isFile() || MANIFEST.test(entry.name)).sort(compareNames)
     for (let start = 0; start < entries.length; start += BATCH) {
       const batch = entries.slice(start, start + BATCH)
-      const found = await Promise.all(batch.map((name) => stat(path.join(folder, name)).catch(toError)))
-      for (const [index, name] of batch.entries()) {
+      const found = await Promise.all(batch.map(({ name }) => stat(path.join(folder, name)).catch(toError)))
+      for (const [index, entry] of batch.entries()) {
         if (this.#full) return
-        await this.#walkEntry(path.join(folder, name), name, found[index] as Stats | Error, [...ancestors, id])
+        await this.#walkEntry(path.join(folder, entry.name), entry, found[index] as Stats | Error, [...ancestors, id])
       }
     }
   }
 
-  async #walkEntry(child: string, name: string, stats: Stats | Error, ancestors: readonly string[]): Promise<void> {
+  /** What may be read of a folder's entries, as many as may still be looked at. */
+  async #list(folder: string): Promise<readonly Dirent[]> {
+    const entries: Dirent[] = []
+    try {
+      for await (const entry of await opendir(folder, { bufferSize: BATCH })) {
+        if (!this.#mayLookAt(1)) break
+        if (!isSkipped(entry.name)) entries.push(entry)
+      }
+    } catch (error) {
+      this.#addUnreadable(folder, describe(error as Error))
+    }
+    return entries
+  }
+
+  #mayLookAt(count: number): boolean {
+    const most = this.#maxCount * ENTRIES_PER_FILE
+    this.#entries += count
+    if (this.#entries > most && !this.#full) this.#stop(`more than ${most} files and folders`)
+    return this.#entries <= most
+  }
+
+  async #walkEntry(child: string, entry: Dirent, stats: Stats | Error, ancestors: readonly string[]): Promise<void> {
+    const isManifest = MANIFEST.test(entry.name)
     if (stats instanceof Error) {
       // The entry was listed, so what is missing is the target of a link; it matters only where it would be read.
-      if (!MANIFEST.test(name)) return
+      if (!isManifest) return
       this.#candidates++
       this.#addUnreadable(child, describe(stats))
-    } else if (stats.isDirectory()) await this.#walk(child, stats, ancestors)
-    else if (MANIFEST.test(name)) this.#addFile(child, stats, true)
+    } else if (!stats.isDirectory()) {
+      if (isManifest) this.#addFile(child, stats, true)
+    } else if (!entry.isSymbolicLink() || (await this.#staysInside(child))) await this.#walk(child, stats, ancestors)
+  }
+
+  /** Whether a link to a folder leads to one within the folder that was named; says so where it does not. */
+  async #staysInside(link: string): Promise<boolean> {
+    const target = await realpath(link).catch(() => undefined)
+    if (target === undefined) return false
+    if (isWithin(target, this.#root)) return true
+    this.#addOutside(link, target)
+    return false
+  }
+
+  #addOutside(link: string, target: string): void {
+    this.#diagnostics.add('PORTICO_FILE_OUTSIDE', `${printPath(link)} leads out of the folder, to ${target}`, {
+      help: `what is there is not read; if it is meant, name it too: -f ${printPath(link)}`,
+    })
   }
 
   #addFile(file: string, stats: Stats, inFolder: boolean): void {
@@ -184,16 +264,20 @@ class FileFinder {
     const id = identify(stats)
     if (this.#full || this.#seen.has(id)) return
     if (this.#paths.length >= this.#maxCount) {
-      this.#full = true
-      this.#diagnostics.add('PORTICO_FILE_TOO_MANY', `more than ${this.#maxCount} files; the rest is not read`, {
-        help: 'name a smaller folder, or raise files.maxCount',
-      })
+      this.#stop(`more than ${this.#maxCount} files`)
       return
     }
     this.#seen.add(id)
     this.#paths.push(file)
     this.#stamps.set(file, printStamp(stats))
     if (inFolder) this.#inFolder.add(file)
+  }
+
+  #stop(what: string): void {
+    this.#full = true
+    this.#diagnostics.add('PORTICO_FILE_TOO_MANY', `${what}; the rest is not read`, {
+      help: 'name a smaller folder, or raise files.maxCount',
+    })
   }
 
   /** A file's folder sees it replaced; where the file is a link, its target's folder sees that. */
@@ -217,6 +301,15 @@ class FileFinder {
       help: why.includes('FIFO') ? 'pipe it in: … | portico run -f -' : undefined,
     })
   }
+}
+
+/** Whether an absolute path is that of a folder, or of something in it. */
+function isWithin(file: string, folder: string): boolean {
+  return file === folder || file.startsWith(folder.endsWith(path.sep) ? folder : `${folder}${path.sep}`)
+}
+
+function compareNames(a: Dirent, b: Dirent): number {
+  return a.name < b.name ? -1 : Number(a.name > b.name)
 }
 
 /** What a folder holds beside its manifests. */
@@ -276,14 +369,15 @@ export async function readSource(
   const name = printPath(file)
   const bytes = await readBytes(file, name, maxBytes, diagnostics)
   if (!bytes) return undefined
+  const hash = bytes.length > LARGE_BYTES ? await hashAside(bytes) : hashOf(bytes)
   const text = decodeText(name, bytes, diagnostics)
-  return text === undefined ? undefined : Object.freeze({ name, path: file, text, hash: hashOf(bytes), inFolder })
+  return text === undefined ? undefined : Object.freeze({ name, path: file, text, hash, inFolder })
 }
 
 /** A source without a file: stdin, or a test. */
 export function sourceFromText(name: string, text: string): SourceText {
-  const withoutMark = text.startsWith('\uFEFF') ? text.slice(1) : text
-  return Object.freeze({ name, path: undefined, text: withoutMark, hash: hashOf(text) })
+  const bytes = Buffer.from(text.startsWith('\uFEFF') ? text.slice(1) : text)
+  return Object.freeze({ name, path: undefined, text: toText(bytes), hash: hashOf(text) })
 }
 
 async function readBytes(
@@ -346,6 +440,11 @@ function globBase(pattern: string): string {
   const parts = path.resolve(pattern).split(path.sep)
   const first = parts.findIndex((part) => GLOB.test(part))
   return parts.slice(0, Math.max(first, 1)).join(path.sep) || path.sep
+}
+
+/** In another thread. */
+async function hashAside(bytes: Buffer): Promise<string> {
+  return Buffer.from(await webcrypto.subtle.digest('SHA-256', new Uint8Array(bytes))).toString('hex')
 }
 
 function hashOf(bytes: Buffer | string): string {

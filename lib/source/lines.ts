@@ -49,9 +49,11 @@ export class SourceLines {
 
   #lineStarts(): Int32Array {
     if (this.#starts) return this.#starts
-    const starts = [0]
-    for (let at = this.text.indexOf('\n'); at !== -1; at = this.text.indexOf('\n', at + 1)) starts.push(at + 1)
-    this.#starts = Int32Array.from(starts)
+    let count = 1
+    for (let at = 0; at < this.text.length; at++) if (this.text.charCodeAt(at) === 10) count++
+    const starts = new Int32Array(count)
+    for (let at = 0, line = 1; line < count; at++) if (this.text.charCodeAt(at) === 10) starts[line++] = at + 1
+    this.#starts = starts
     return this.#starts
   }
 }

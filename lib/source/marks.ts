@@ -10,6 +10,9 @@ import type { FieldPath } from '../base/position.ts'
  */
 const STRIDE = 5
 
+/** Lists and mappings with more children than this get an index at the first look at what lies beyond them. */
+const INDEXED = 32
+
 export type Span = readonly [start: number, end: number]
 
 /** What a table is made of: plain data, which may come from another thread. */
@@ -23,11 +26,17 @@ export type MarkData = Readonly<{
   children: ReadonlyMap<number, ReadonlyMap<string, number>> | undefined
 }>
 
+export function countValues({ cells }: MarkData): number {
+  return cells.length / STRIDE
+}
+
 export class MarkTable {
   readonly #data: MarkData
   readonly #text: string
-  /** The item of a list found last: lists are mostly read front to back. */
-  #lastItem: { list: number; index: number; mark: number } | undefined
+  /** Of long lists the mark of each item whose index is a multiple of INDEXED. */
+  #items: Map<number, readonly number[]> | undefined
+  /** Of large mappings the mark of each key. */
+  #keys: Map<number, ReadonlyMap<string, number>> | undefined
 
   /** `text` is that of the whole file. */
   constructor(data: MarkData, text: string) {
@@ -66,7 +75,14 @@ export class MarkTable {
   }
 
   #entry(first: number, end: number, key: string): number {
-    for (let mark = first; mark < end; mark = this.#cell(mark, 4)) if (this.#isKey(mark, key)) return mark
+    const keys = this.#keys?.get(first)
+    if (keys) return keys.get(key) ?? -1
+    let mark = first
+    for (let seen = 0; mark < end; seen++) {
+      if (seen === INDEXED) return this.#indexKeys(first, end).get(key) ?? -1
+      if (this.#isKey(mark, key)) return mark
+      mark = this.#cell(mark, 4)
+    }
     return -1
   }
 
@@ -77,19 +93,37 @@ export class MarkTable {
     return (quotes === 0 || quotes === 2) && this.#text.startsWith(key, start + quotes / 2)
   }
 
+  #indexKeys(first: number, end: number): ReadonlyMap<string, number> {
+    const keys = new Map<string, number>()
+    for (let mark = first; mark < end; mark = this.#cell(mark, 4)) {
+      const [start, stop] = [this.#place(mark, 0), this.#place(mark, 1)]
+      // No unquoted key begins with a quote.
+      const isQuoted = /["']/.test(this.#text.charAt(start))
+      keys.set(isQuoted ? this.#text.slice(start + 1, stop - 1) : this.#text.slice(start, stop), mark)
+    }
+    this.#keys ??= new Map()
+    this.#keys.set(first, keys)
+    return keys
+  }
+
   #item(list: number, end: number, index: number): number {
     if (!Number.isInteger(index) || index < 0) return -1
-    const last = this.#lastItem
-    let at = 0
     let mark = list + 1
-    if (last && last.list === list && last.index <= index) {
-      at = last.index
-      mark = last.mark
+    if (index >= INDEXED) {
+      const items = this.#items?.get(list) ?? this.#indexItems(list, end)
+      mark = items[Math.floor(index / INDEXED)] ?? end
     }
-    for (; at < index && mark < end; at++) mark = this.#cell(mark, 4)
-    if (mark >= end) return -1
-    this.#lastItem = { list, index, mark }
-    return mark
+    for (let at = index % INDEXED; at > 0 && mark < end; at--) mark = this.#cell(mark, 4)
+    return mark >= end ? -1 : mark
+  }
+
+  #indexItems(list: number, end: number): readonly number[] {
+    const items: number[] = []
+    let count = 0
+    for (let mark = list + 1; mark < end; mark = this.#cell(mark, 4)) if (count++ % INDEXED === 0) items.push(mark)
+    this.#items ??= new Map()
+    this.#items.set(list, items)
+    return items
   }
 
   #hasKey(mark: number): boolean {

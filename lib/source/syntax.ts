@@ -15,6 +15,18 @@ import {
   type YAMLError,
 } from 'yaml'
 
+/** Reading takes more memory than it may. */
+export class TooLargeError extends Error {}
+
+/**
+ * What the tree of one document may take with all that it is made from, bytes, by the estimates below: one of
+ * 2 MiB fits as people write them, and the API server takes none above 1.5 MiB.
+ */
+const MAX_TREE_BYTES = 234_881_024
+
+/** Of a scalar, which is put together from single letters. */
+const BYTES_PER_UNIT = 24
+
 export type SyntaxTree = Readonly<{
   contents: unknown
   /** The first error of the text. */
@@ -25,6 +37,7 @@ export type SyntaxTree = Readonly<{
 
 /** A document this large is not read twice. */
 const MAX_LENIENT_LENGTH = 1_048_576
+const MAX_ERRORS = 1_000
 const TOO_LITTLE_INDENT = /^Missing closing|must be sufficiently indented/
 const NOT_CLOSED = /^Missing closing|must (?:be sufficiently indented and )?end with a/
 
@@ -87,14 +100,40 @@ function parse(text: string, lexer: Lexer): Document.Parsed<ParsedNode> {
     logLevel: 'silent',
     strict: true,
   })
+  limitErrors(composer)
   let first: Document.Parsed<ParsedNode> | undefined
   for (const document of composer.compose(parseTokens(text, lexer), true, text.length)) first ??= document
   // Composed with `forceDoc`, there is one even for an empty text.
   return first as Document.Parsed<ParsedNode>
 }
 
+/** Each error costs as much as many values, and the first is told. */
+function limitErrors(composer: Composer<ParsedNode>): void {
+  const open = composer as unknown as { onError: (...args: unknown[]) => void }
+  const { onError } = open
+  let left = MAX_ERRORS
+  open.onError = (...args) => {
+    if (left-- > 0) onError(...args)
+  }
+}
+
 function* parseTokens(text: string, lexer: Lexer): ReturnType<Parser['parse']> {
   const parser = new Parser()
-  for (const lexeme of lexer.lex(text)) yield* parser.next(lexeme)
+  let bytes = 0
+  for (const lexeme of lexer.lex(text)) {
+    bytes += estimateBytes(lexeme.charCodeAt(0)) + lexeme.length * BYTES_PER_UNIT
+    if (bytes > MAX_TREE_BYTES)
+      throw new TooLargeError(`one of its documents takes more than ${MAX_TREE_BYTES / 1_048_576} MiB to read`)
+    yield* parser.next(lexeme)
+  }
   yield* parser.end()
+}
+
+/** What a lexeme comes to at most in tokens and nodes, as measured, by its first character. */
+function estimateBytes(code: number): number {
+  if (code === 91 /* [ */ || code === 123 /* { */) return 1200
+  if (code === 45 /* - */) return 600
+  if (code === 44 /* , */) return 400
+  // Blanks, comments, colons and closing brackets.
+  return code <= 35 || code === 58 || code === 93 || code === 125 ? 150 : 500
 }

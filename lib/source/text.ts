@@ -12,7 +12,7 @@ export function decodeText(name: string, bytes: Buffer, diagnostics: DiagnosticL
   const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
   const content = bytes.subarray(start)
   const bad = firstBadByte(content)
-  if (bad === undefined) return content.toString('utf8')
+  if (bad === undefined) return toText(content)
   const before = content.subarray(0, bad).toString('utf8')
   const byte = content[bad] === 0 ? 'a NUL byte' : `byte 0x${content[bad]?.toString(16).padStart(2, '0')}`
   diagnostics.add('PORTICO_FILE_BINARY', `${name} is not text: ${byte} is not UTF-8`, {
@@ -20,6 +20,14 @@ export function decodeText(name: string, bytes: Buffer, diagnostics: DiagnosticL
     help: 'save it as UTF-8, or leave it out',
   })
   return undefined
+}
+
+/** A carriage return alone ends a line too (YAML 1.2 §5.4); the library knows it with a line feed only. */
+export function toText(content: Buffer): string {
+  if (!content.includes(13)) return content.toString('utf8')
+  const lines = Buffer.from(content)
+  for (let at = 0; at < lines.length; at++) if (lines[at] === 13 && lines[at + 1] !== 10) lines[at] = 10
+  return lines.toString('utf8')
 }
 
 function isUtf16(bytes: Buffer): boolean {

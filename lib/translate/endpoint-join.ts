@@ -174,9 +174,23 @@ function describeSliceEndpoint(entry: SliceEndpoint, host: string, port: number)
 /** No ports at all: a numeric targetPort is taken; a port without a number says nothing (D14). */
 function findPortNumbers(ports: readonly SlicePort[], port: ServicePort): readonly number[] {
   if (ports.length === 0) return typeof port.targetPort === 'number' ? [port.targetPort] : []
-  return ports
-    .filter((candidate) => candidate.name === port.name && candidate.protocol === port.protocol)
-    .flatMap((candidate) => candidate.port ?? [])
+  return indexPorts(ports).get(`${port.protocol} ${port.name}`) ?? []
+}
+
+const portIndexes = new WeakMap<readonly SlicePort[], ReadonlyMap<string, readonly number[]>>()
+
+/** The numbers of ports by protocol and name: each port of a Service asks the same list. */
+function indexPorts(ports: readonly SlicePort[]): ReadonlyMap<string, readonly number[]> {
+  const known = portIndexes.get(ports)
+  if (known) return known
+  const index = new Map<string, number[]>()
+  for (const { protocol, name, port } of ports) {
+    const numbers = index.get(`${protocol} ${name}`) ?? []
+    if (port !== undefined) numbers.push(port)
+    index.set(`${protocol} ${name}`, numbers)
+  }
+  portIndexes.set(ports, index)
+  return index
 }
 
 /** A number holds for every Pod; a name is the container port of that name and protocol (S8, S9). */

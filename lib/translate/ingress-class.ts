@@ -84,10 +84,13 @@ function isNamed(
   return false
 }
 
+/** Classes among which a mistyped one is looked for: there are a handful, unless someone means harm. */
+const MAX_SUGGESTED = 100
+
 function isOwned(ingress: Ingress, resources: ResourceSet, diagnostics: DiagnosticList): boolean {
   const classes = resources.all('IngressClass')
   const wanted = findClassName(ingress)
-  const owner = wanted ? classes.find((candidate) => candidate.meta.name === wanted) : findDefaultClass(classes)
+  const owner = wanted ? resources.get('IngressClass', '', wanted) : findDefaultClass(classes)
   if (owner?.controller === CONTROLLER) return true
   const refused = wanted && resources.getRefused('IngressClass', '', wanted)
   const resource = printResource(ingress)
@@ -112,7 +115,7 @@ function isOwned(ingress: Ingress, resources: ResourceSet, diagnostics: Diagnost
   } else if (wanted) {
     const nearest = findNearest(
       wanted,
-      classes.map((candidate) => candidate.meta.name),
+      classes.slice(0, MAX_SUGGESTED).map((candidate) => candidate.meta.name),
     )
     diagnostics.add('PORTICO_REF_CLASS_NOT_FOUND', `ingress class "${wanted}" not found: not served`, {
       position: locateClassName(ingress),
