@@ -10,7 +10,7 @@ import type { ServedRoute, Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import { RequestContext } from './context.ts'
 import { type Exchange, NOBODY } from './exchange.ts'
-import { composeFailure } from './failure.ts'
+import { ALLOW_LINE, composeFailure } from './failure.ts'
 import { Forwarding, type ForwardOwner } from './forward.ts'
 import { composeOwnLines } from './headers.ts'
 import { Http1Exchange } from './http1-exchange.ts'
@@ -118,6 +118,11 @@ export class RequestHandler implements ForwardOwner {
     const refused = context.examine()
     if (refused) {
       this.fail(context, refused)
+      return
+    }
+    if (context.isServerWide) {
+      const lines = composeOwnLines(ALLOW_LINE, context.id, this.#options.clock.now())
+      this.#answer(context, 200, lines, undefined, false)
       return
     }
     const { place } = context.exchange.connection

@@ -9,7 +9,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { Socket } from 'node:net'
-import type { GatewayError } from '../base/errors.ts'
+import { GatewayError } from '../base/errors.ts'
 import { splitLines } from '../http1/field-line.ts'
 import { writeLent } from '../http1/lent-bytes.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
@@ -18,7 +18,8 @@ import { ConnectionInfo } from './connection-info.ts'
 import { type AnswerHead, type BodySink, type Exchange, type ExchangeEvents, NOBODY } from './exchange.ts'
 import { readFields } from './fields.ts'
 
-const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants
+const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } =
+  constants
 const { NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE, NGHTTP2_STREAM_STATE_CLOSED } = constants
 
 /** Fields that node:http2 refuses to send twice; the first counts. */
@@ -69,6 +70,7 @@ export class Http2Exchange implements Exchange {
   readonly offer = undefined
   events: ExchangeEvents = NOBODY
   readonly #stream: ServerHttp2Stream
+  readonly #scheme: string
   readonly #rawHeaders: readonly string[]
   #bodyEnded = false
   #trailers: readonly string[] = []
@@ -84,6 +86,7 @@ export class Http2Exchange implements Exchange {
     this.method = String(headers[':method'] ?? '')
     this.target = String(headers[':path'] ?? '')
     this.authority = headers[':authority'] as string | undefined
+    this.#scheme = String(headers[':scheme'] ?? '')
     this.hasBody = (flags & NGHTTP2_FLAG_END_STREAM) === 0
     stream.on('error', ignore)
     stream.on('close', () => this.#close(this.#responseEnded && stream.rstCode === NGHTTP2_NO_ERROR))
@@ -109,7 +112,17 @@ export class Http2Exchange implements Exchange {
   }
 
   readFields(settings: Settings): RequestFields | GatewayError {
-    return readFields(withoutPseudoFields(this.#rawHeaders), this.protocol, settings)
+    // As in a target in absolute-form; of CONNECT, which has none, the examination tells.
+    const scheme = this.#scheme
+    if (scheme !== 'https' && scheme !== 'http' && scheme !== '') {
+      return new GatewayError('PORTICO_REQ_BAD_TARGET', `the scheme ${scheme}`)
+    }
+    const fields = readFields(withoutPseudoFields(this.#rawHeaders), this.protocol, settings)
+    // RFC 9113 §8.1.1: a malformed request is an error of its stream, which no answer undoes.
+    if (fields instanceof GatewayError && fields.code === 'PORTICO_REQ_MALFORMED') {
+      this.#stream.close(NGHTTP2_PROTOCOL_ERROR)
+    }
+    return fields
   }
 
   readBody(sink: BodySink, sayContinue: boolean): void {
@@ -140,7 +153,7 @@ export class Http2Exchange implements Exchange {
 
   /** The reason has no place in HTTP/2. */
   sendHead(head: AnswerHead): void {
-    if (this.#closed) return
+    if (this.#closed || this.#stream.closed) return
     if (head.trailers) this.#stream.on('wantTrailers', () => this.#sendTrailers())
     const fields: OutgoingHttpHeaders & IncomingHttpStatusHeader = toHeaderObject(splitLines(head.lines))
     fields[':status'] = head.status
