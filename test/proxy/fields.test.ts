@@ -151,7 +151,11 @@ t.test('what no HTTP/1.1 head can hold is refused, whichever parser let it throu
     ['x', ' 1'],
     ['x', '1\t'],
   ] as const) {
-    t.match(readFields([name, value], 'HTTP/2.0', makeSettings()), { code: 'PORTICO_REQ_MALFORMED' }, `${name}: ${value}`)
+    t.match(
+      readFields([name, value], 'HTTP/2.0', makeSettings()),
+      { code: 'PORTICO_REQ_MALFORMED' },
+      `${name}: ${value}`,
+    )
   }
 })
 
