@@ -72,6 +72,8 @@ export class Http2Exchange implements Exchange {
   readonly #stream: ServerHttp2Stream
   readonly #scheme: string
   readonly #rawHeaders: readonly string[]
+  /** Then it is an error of the stream, whatever the answer would have been (RFC 9113 §8.1.1). */
+  #isMalformed = false
   #bodyEnded = false
   #trailers: readonly string[] = []
   #responseTrailers: readonly string[] = []
@@ -118,10 +120,7 @@ export class Http2Exchange implements Exchange {
       return new GatewayError('PORTICO_REQ_BAD_TARGET', `the scheme ${scheme}`)
     }
     const fields = readFields(withoutPseudoFields(this.#rawHeaders), this.protocol, settings)
-    // RFC 9113 §8.1.1: a malformed request is an error of its stream, which no answer undoes.
-    if (fields instanceof GatewayError && fields.code === 'PORTICO_REQ_MALFORMED') {
-      this.#stream.close(NGHTTP2_PROTOCOL_ERROR)
-    }
+    this.#isMalformed = fields instanceof GatewayError && fields.code === 'PORTICO_REQ_MALFORMED'
     return fields
   }
 
@@ -153,7 +152,11 @@ export class Http2Exchange implements Exchange {
 
   /** The reason has no place in HTTP/2. */
   sendHead(head: AnswerHead): void {
-    if (this.#closed || this.#stream.closed) return
+    if (this.#closed) return
+    if (this.#isMalformed) {
+      this.#stream.close(NGHTTP2_PROTOCOL_ERROR)
+      return
+    }
     if (head.trailers) this.#stream.on('wantTrailers', () => this.#sendTrailers())
     const fields: OutgoingHttpHeaders & IncomingHttpStatusHeader = toHeaderObject(splitLines(head.lines))
     fields[':status'] = head.status
