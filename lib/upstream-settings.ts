@@ -133,7 +133,7 @@ export const UPSTREAM_SETTINGS = {
       route: true,
       pattern: '^[A-Z][A-Z-]*$',
       form: 'methods in capitals: POST, PATCH',
-      doc: 'Methods that may be sent twice, beside GET, HEAD, OPTIONS, TRACE, PUT and DELETE: for services that recognise a request they have had.',
+      doc: 'Methods that may be sent twice, beside GET, HEAD, OPTIONS, PUT and DELETE: for services that recognise a request they have had.',
     },
     bufferBytes: {
       type: 'bytes',

@@ -29,16 +29,18 @@ function createKinds(): Uint8Array {
   for (const char of "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@/%") {
     kinds[char.charCodeAt(0)] = PLAIN
   }
-  // Control bytes and space break request lines, a backslash is a slash to some servers, `?` and `#` end the path.
+  // Control bytes and space break request lines, a backslash is a slash to some servers, `?` and `#` end the path. No URL
+  // holds bytes of 0x80 and above, and what they stand for depends on who reads them.
   for (let byte = 0; byte <= 0x20; byte++) kinds[byte] = REFUSE
-  for (const byte of [0x7f, 0x5c, 0x3f, 0x23]) kinds[byte] = REFUSE
+  for (const byte of [0x5c, 0x3f, 0x23]) kinds[byte] = REFUSE
+  kinds.fill(REFUSE, 0x7f)
   return kinds
 }
 
 /**
  * Brings a request path, as sent up to `?`, into normal form; `undefined` means 400. Refused are: a path that does not
- * begin with `/` or climbs above the root; backslash, space, control bytes, `#`; `%00`–`%1F` and `%7F`; a malformed
- * percent; overlong UTF-8; a segment that begins with `.;` or `..;`, which servlet containers read as a dot segment.
+ * begin with `/` or climbs above the root; backslash, space, control bytes, bytes above 0x7E, `#`; `%00`–`%1F` and
+ * `%7F`; a malformed percent; overlong UTF-8; a segment that begins with `.;` or `..;`, which servlet containers read as a dot segment.
  * `%2F` and `%5C` are data and never decoded, or refused where `encodedSlash` says so. Other percent-encoded bytes that
  * are not UTF-8 are data too: they are never decoded, so they cannot become something else.
  */

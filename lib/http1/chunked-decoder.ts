@@ -18,8 +18,9 @@ export const TRAILERS_TOO_LARGE = -4
 const MAX_SIZE_DIGITS = 13
 /** Bytes of all extensions of one message (llhttp allows as many to each chunk). */
 const MAX_EXTENSION_BYTES = 16_384
-const MAX_TRAILERS = 100
-const MAX_TRAILER_BYTES = 16_384
+/** Of all trailers of one message: how many, and their lines. */
+export const MAX_TRAILERS = 100
+export const MAX_TRAILER_BYTES = 16_384
 
 const SIZE = 0
 const SIZE_LF = 1

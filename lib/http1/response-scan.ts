@@ -195,7 +195,7 @@ function readField(
     case 7:
       if (spells(bytes, name, 'trailer')) return DROP
       if (!spells(bytes, name, 'upgrade')) return KEEP
-      found.upgrade ??= readText(bytes, valueStart, valueStop)
+      found.upgrade = joinValues(found.upgrade, readText(bytes, valueStart, valueStop))
       return DROP
     case 10:
       if (spells(bytes, name, 'connection')) {
@@ -282,6 +282,11 @@ function dropListed(lines: string, listed: readonly string[]): string {
     at = next
   }
   return left
+}
+
+/** Several fields of one name are one list (RFC 9110 §5.3). */
+function joinValues(before: string | undefined, value: string): string {
+  return before === undefined ? value : `${before}, ${value}`
 }
 
 function readText(bytes: Buffer, start: number, stop: number): string {

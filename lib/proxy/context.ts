@@ -17,7 +17,7 @@ import type { Exchange } from './exchange.ts'
 import { findClientAddress, findClientScheme, isTrustedPeer } from './forwarded.ts'
 import { chooseRequestId } from './request-id.ts'
 import type { Retries } from './retry.ts'
-import { parseTarget } from './target.ts'
+import { ASTERISK, parseTarget } from './target.ts'
 
 const KNOWN_METHODS = new Set(METHODS)
 
@@ -37,6 +37,7 @@ export class RequestContext implements PickContext {
   authority: string = ''
   /** Normal form of the authority, for matching. */
   hostname: string = ''
+  /** Undefined also where the target is `*`. */
   path: NormalPath | undefined = undefined
   /** `''` or `?…`, as sent. */
   query: string = ''
@@ -87,6 +88,11 @@ export class RequestContext implements PickContext {
     return this.clientAddress === peerAddress ? peerKey : clientKey(this.clientAddress)
   }
 
+  /** Whether it asks about the gateway as a whole (RFC 9110 §9.3.7); known when it was examined. */
+  get isServerWide(): boolean {
+    return this.rawPath === ASTERISK.path
+  }
+
   /** Those of the snapshot; whatever is examined or forwarded has one. */
   get settings(): Settings {
     return this.snapshot!.settings
@@ -130,18 +136,20 @@ export class RequestContext implements PickContext {
 
   #examineTarget({ host }: RequestFields): GatewayError | undefined {
     const { exchange, settings } = this
-    // Methods are case-sensitive (RFC 9110 §9.1), and HTTP/2 lets any token come this far.
-    if (exchange.method === 'CONNECT' || !KNOWN_METHODS.has(exchange.method)) {
-      return new GatewayError('PORTICO_REQ_METHOD_NOT_ALLOWED', exchange.method)
+    const { method } = exchange
+    // Methods are case-sensitive (RFC 9110 §9.1), and HTTP/2 lets any token come this far. An answer to TRACE would show
+    // a script what its browser and the proxies on the way have added to its request.
+    if (method === 'CONNECT' || method === 'TRACE' || !KNOWN_METHODS.has(method)) {
+      return new GatewayError('PORTICO_REQ_METHOD_NOT_ALLOWED', method)
     }
     const http2 = exchange.protocol === 'HTTP/2.0'
-    const target = parseTarget(exchange.target)
+    const target = method === 'OPTIONS' && exchange.target === '*' ? ASTERISK : parseTarget(exchange.target)
     // RFC 9113 §8.3.1: `:path` holds no authority.
     if (!target || (http2 && target.authority !== undefined)) {
       return new GatewayError('PORTICO_REQ_BAD_TARGET', exchange.target)
     }
     const authority = target.authority ?? exchange.authority ?? host
-    if (authority === undefined && exchange.protocol !== 'HTTP/1.0') {
+    if (host === '' || authority === '' || (authority === undefined && exchange.protocol !== 'HTTP/1.0')) {
       return new GatewayError('PORTICO_REQ_BAD_HOST', 'there is none')
     }
     if (host !== undefined && host !== authority) {
@@ -153,11 +161,12 @@ export class RequestContext implements PickContext {
     }
     const hostname = exchange.connection.findHostname(authority ?? '')
     if (hostname === undefined) return new GatewayError('PORTICO_REQ_BAD_HOST', authority)
-    const path = normalizePath(target.path, settings.paths.encodedSlash)
-    if (!path || !isCleanQuery(target.query)) return new GatewayError('PORTICO_REQ_BAD_PATH', exchange.target)
     this.authority = authority ?? ''
     this.hostname = hostname
     this.rawPath = target.path
+    if (target === ASTERISK) return undefined
+    const path = normalizePath(target.path, settings.paths.encodedSlash)
+    if (!path || !isCleanQuery(target.query)) return new GatewayError('PORTICO_REQ_BAD_PATH', exchange.target)
     this.path = path
     this.query = target.query
     return undefined
@@ -194,11 +203,11 @@ export class RequestContext implements PickContext {
   }
 }
 
-/** Spaces and control bytes would break the request line that goes to the upstream. */
+/** Spaces and control bytes would break the request line that goes to the upstream, and no URL holds bytes above 0x7E. */
 function isCleanQuery(query: string): boolean {
   for (let at = 0; at < query.length; at++) {
     const code = query.charCodeAt(at)
-    if (code <= 0x20 || code === 0x7f || code > 0xff) return false
+    if (code <= 0x20 || code >= 0x7f) return false
   }
   return true
 }

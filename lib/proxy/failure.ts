@@ -9,6 +9,9 @@ export type FailureAnswer = Readonly<{
   body: Buffer
 }>
 
+/** What is allowed everywhere; others may be (WebDAV's, say), and CONNECT and TRACE never are. */
+export const ALLOW_LINE = 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n'
+
 /** Seconds; sent with 503 of which nothing is known: they are over soon or not at all. */
 const RETRY_AFTER = 1
 
@@ -24,7 +27,7 @@ export function composeFailure(
   const body = Buffer.from(html ? printHtml(error, requestId) : printJson(error, requestId))
   let lines = `Content-Type: ${html ? 'text/html' : 'application/json'}; charset=utf-8\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n`
   if (status === 503 || status === 429) lines += `Retry-After: ${error.retryAfter ?? RETRY_AFTER}\r\n`
-  if (status === 405) lines += 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n'
+  if (status === 405) lines += ALLOW_LINE
   return { status, lines: composeOwnLines(lines, requestId, now), body }
 }
 

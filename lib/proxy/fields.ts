@@ -1,6 +1,7 @@
 /** Reads the fields of a request for the doors that get names and values from Node: checked, summed up, and as the lines that travel on. HOT */
 import { GatewayError } from '../base/errors.ts'
 import { IS_TOKEN, IS_VALUE } from '../http1/bytes.ts'
+import { trimSpace } from '../http1/field-line.ts'
 import { END_TO_END, HOP_BY_HOP, isForwardingClaim, SINGLETONS } from '../http1/field-names.ts'
 import { createClaims, createFields, type ForwardingClaims, type RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
@@ -9,7 +10,7 @@ import type { Protocol } from './exchange.ts'
 /** One bit for each, so that a repetition shows. */
 const SINGLETON_BITS = new Map(SINGLETONS.map((name, index) => [name, 1 << index]))
 
-/** RFC 9113 §8.2.2 */
+/** Fields that make a request of HTTP/2 malformed (RFC 9113 §8.2.2). */
 const NOT_IN_HTTP2 = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'])
 
 /**
@@ -40,10 +41,8 @@ export function readFields(
     const bit = SINGLETON_BITS.get(name) ?? 0
     if ((seen & bit) !== 0) return new GatewayError('PORTICO_REQ_BAD_HEADER', `${name} is repeated`)
     seen |= bit
-    if (http2 && (NOT_IN_HTTP2.has(name) || (name === 'te' && value.trim().toLowerCase() !== 'trailers'))) {
-      return new GatewayError('PORTICO_REQ_BAD_HEADER', `${name} is not allowed in HTTP/2`)
-    }
-    if (!isFieldName(name) || !isFieldValue(value)) {
+    if (http2 && !isHttp2Field(sent, value)) return new GatewayError('PORTICO_REQ_MALFORMED', `the field ${name}`)
+    if (!http2 && (!isFieldName(name) || !isFieldValue(value))) {
       return new GatewayError('PORTICO_REQ_BAD_HEADER', 'a field holds a character that none may hold')
     }
     const underscored = name.includes('_')
@@ -132,6 +131,13 @@ function noteClaim(claims: ForwardingClaims, name: string, value: string, line: 
 function isDangerousAlias(name: string): boolean {
   const hyphenated = name.replaceAll('_', '-')
   return HOP_BY_HOP.has(hyphenated) || END_TO_END.has(hyphenated) || isForwardingClaim(hyphenated)
+}
+
+/** RFC 9113 §8.2.1 and §8.2.2. node:http2 resets streams, or drops fields in silence, before most of it can be seen here. */
+function isHttp2Field(name: string, value: string): boolean {
+  if (NOT_IN_HTTP2.has(name)) return false
+  if (name === 'te') return value.toLowerCase() === 'trailers'
+  return name === name.toLowerCase() && isFieldName(name) && isFieldValue(value) && value === trimSpace(value)
 }
 
 /** The names that `Connection` lists, in lower case; undefined where there is no such field. */

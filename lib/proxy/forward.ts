@@ -12,10 +12,11 @@ import type { UpstreamPool } from '../upstream/pool.ts'
 import { overloaded } from '../upstream/request-queue.ts'
 import type { RequestContext } from './context.ts'
 import type { BodySink, ExchangeEvents } from './exchange.ts'
-import { composeAnswerLines, composeRequestHead, filterHints, filterTrailers } from './headers.ts'
+import { composeAnswerLines, composeRequestHead, filterHints } from './headers.ts'
 import { KeptBody } from './kept-body.ts'
 import { composeProxyHeader, findProxyVersion, type ProxyVersion } from './proxy-protocol.ts'
 import { mayRepeat } from './retry.ts'
+import { filterTrailers, readTrailers } from './trailers.ts'
 import { Tries } from './tries.ts'
 
 /** Whoever has the request forwarded. */
@@ -130,7 +131,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
         head: composeRequestHead(context, this.#upgrade, this.endpoint!.hostLine),
         method: exchange.method,
         body: !exchange.hasBody ? 'none' : context.fields!.contentLength === undefined ? 'chunked' : 'counted',
-        upgrade: this.#upgrade !== undefined,
+        upgrade: this.#upgrade,
         maxHeaderBytes: this.policy.headerBytes,
       },
       this,
@@ -192,8 +193,13 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
       this.fail(new GatewayError('PORTICO_REQ_BAD_FRAMING', `${context.bytesIn} of ${declared} bytes came`))
       return
     }
+    const kept = readTrailers(trailers, context.settings)
+    if (kept instanceof GatewayError) {
+      this.fail(kept)
+      return
+    }
     this.#bodyEnded = true
-    if (declared === undefined) this.#trailers = filterTrailers(trailers)
+    if (declared === undefined) this.#trailers = kept
     if (this.#awaited > 0) {
       this.#leaveBody()
       return
@@ -274,12 +280,6 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
 
   onUpgrade(head: ResponseHead, socket: Socket, early: Buffer): void {
     const { context } = this
-    if (this.#upgrade === undefined || head.upgrade === undefined) {
-      socket.destroy()
-      const what = this.#upgrade === undefined ? '101 that nobody asked for' : '101 without Upgrade'
-      this.failTry(new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.endpoint!.label}: ${what}`), undefined)
-      return
-    }
     const now = context.clock.monotonic()
     this.settleAnswer(101, now)
     context.upstreamMs = now - context.startedMonotonic

@@ -12,7 +12,7 @@ import type { RequestRecord } from '../telemetry/record.ts'
 import { ClientRequests } from './client-requests.ts'
 import { RequestContext } from './context.ts'
 import { type Exchange, NOBODY } from './exchange.ts'
-import { composeFailure } from './failure.ts'
+import { ALLOW_LINE, composeFailure } from './failure.ts'
 import { Forwarding, type ForwardOwner } from './forward.ts'
 import { isTrustedPeer } from './forwarded.ts'
 import { composeOwnLines } from './headers.ts'
@@ -124,6 +124,11 @@ export class RequestHandler implements ForwardOwner {
     const refused = context.examine() ?? this.#enterClient(context)
     if (refused) {
       this.fail(context, refused)
+      return
+    }
+    if (context.isServerWide) {
+      const lines = composeOwnLines(ALLOW_LINE, context.id, this.#options.clock.now())
+      this.#answer(context, 200, lines, undefined, false)
       return
     }
     const { place } = context.exchange.connection

@@ -1,20 +1,8 @@
 /** The heads that the gateway writes, as text: the request's for the upstream and the answer's for the client. HOT */
-import { END_TO_END, HOP_BY_HOP, isForwardingClaim } from '../http1/field-names.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import type { RequestContext } from './context.ts'
 import { printDate } from './date.ts'
-import { isFieldName, isFieldValue } from './fields.ts'
 import { composeForwarded } from './forwarded.ts'
-
-/** What a trailer may not say (RFC 9110 §6.5.1): framing, routing, identity and how to read the body. */
-const NOT_IN_TRAILERS = new Set([
-  ...HOP_BY_HOP,
-  ...END_TO_END,
-  'expect',
-  'max-forwards',
-  'content-range',
-  'x-request-id',
-])
 
 /**
  * The whole head of the request as the upstream gets it; `upgrade` is the protocol asked for, if any, `hostLine` the Host line
@@ -51,7 +39,6 @@ function mayHaveBody(method: string): boolean {
     case 'HEAD':
     case 'DELETE':
     case 'OPTIONS':
-    case 'TRACE':
       return false
     default:
       return true
@@ -76,20 +63,6 @@ export function filterHints(headers: readonly string[]): readonly string[] {
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const name = headers[at]!.toLowerCase()
     if (name === 'link' || name === 'content-security-policy') kept.push(headers[at]!, headers[at + 1]!)
-  }
-  return kept
-}
-
-/** Trailers that may travel on, in either direction. */
-export function filterTrailers(trailers: readonly string[]): readonly string[] {
-  if (trailers.length === 0) return trailers
-  const kept: string[] = []
-  for (let at = 0; at + 1 < trailers.length; at += 2) {
-    const name = trailers[at]!.toLowerCase()
-    const value = trailers[at + 1]!
-    if (NOT_IN_TRAILERS.has(name) || isForwardingClaim(name)) continue
-    // One that no codec can write would break off a message that is otherwise whole.
-    if (isFieldName(name) && isFieldValue(value)) kept.push(trailers[at]!, value)
   }
   return kept
 }

@@ -9,7 +9,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { Socket } from 'node:net'
-import type { GatewayError } from '../base/errors.ts'
+import { GatewayError } from '../base/errors.ts'
 import { splitLines } from '../http1/field-line.ts'
 import { writeLent } from '../http1/lent-bytes.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
@@ -18,7 +18,8 @@ import { ConnectionInfo } from './connection-info.ts'
 import { type AnswerHead, type BodySink, type Exchange, type ExchangeEvents, NOBODY } from './exchange.ts'
 import { readFields } from './fields.ts'
 
-const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants
+const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } =
+  constants
 const { NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE, NGHTTP2_STREAM_STATE_CLOSED } = constants
 
 /** Fields that node:http2 refuses to send twice; the first counts. */
@@ -69,7 +70,10 @@ export class Http2Exchange implements Exchange {
   readonly offer = undefined
   events: ExchangeEvents = NOBODY
   readonly #stream: ServerHttp2Stream
+  readonly #scheme: string
   readonly #rawHeaders: readonly string[]
+  /** Then it is an error of the stream, whatever the answer would have been (RFC 9113 §8.1.1). */
+  #isMalformed = false
   #bodyEnded = false
   #trailers: readonly string[] = []
   #responseTrailers: readonly string[] = []
@@ -84,6 +88,7 @@ export class Http2Exchange implements Exchange {
     this.method = String(headers[':method'] ?? '')
     this.target = String(headers[':path'] ?? '')
     this.authority = headers[':authority'] as string | undefined
+    this.#scheme = String(headers[':scheme'] ?? '')
     this.hasBody = (flags & NGHTTP2_FLAG_END_STREAM) === 0
     stream.on('error', ignore)
     stream.on('close', () => this.#close(this.#responseEnded && stream.rstCode === NGHTTP2_NO_ERROR))
@@ -113,7 +118,14 @@ export class Http2Exchange implements Exchange {
   }
 
   readFields(settings: Settings): RequestFields | GatewayError {
-    return readFields(withoutPseudoFields(this.#rawHeaders), this.protocol, settings)
+    // As in a target in absolute-form; of CONNECT, which has none, the examination tells.
+    const scheme = this.#scheme
+    if (scheme !== 'https' && scheme !== 'http' && scheme !== '') {
+      return new GatewayError('PORTICO_REQ_BAD_TARGET', `the scheme ${scheme}`)
+    }
+    const fields = readFields(withoutPseudoFields(this.#rawHeaders), this.protocol, settings)
+    this.#isMalformed = fields instanceof GatewayError && fields.code === 'PORTICO_REQ_MALFORMED'
+    return fields
   }
 
   readBody(sink: BodySink, sayContinue: boolean): void {
@@ -145,6 +157,10 @@ export class Http2Exchange implements Exchange {
   /** The reason has no place in HTTP/2. */
   sendHead(head: AnswerHead): void {
     if (this.#closed) return
+    if (this.#isMalformed) {
+      this.#stream.close(NGHTTP2_PROTOCOL_ERROR)
+      return
+    }
     if (head.trailers) this.#stream.on('wantTrailers', () => this.#sendTrailers())
     const fields: OutgoingHttpHeaders & IncomingHttpStatusHeader = toHeaderObject(splitLines(head.lines))
     fields[':status'] = head.status

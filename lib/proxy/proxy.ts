@@ -253,6 +253,8 @@ function clientErrorCode(code: string | undefined): RequestErrorCode | undefined
       return 'PORTICO_REQ_HEADERS_TOO_LARGE'
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return 'PORTICO_REQ_TOO_LARGE'
+    case 'HPE_UNKNOWN_METHOD':
+      return 'PORTICO_REQ_METHOD_NOT_ALLOWED'
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return 'PORTICO_REQ_TIMEOUT'
     default:

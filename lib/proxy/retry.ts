@@ -7,7 +7,7 @@ import type { UpstreamPool } from '../upstream/pool.ts'
 import type { RequestContext } from './context.ts'
 
 /** RFC 9110 §9.2.2: sent twice they mean what they mean once. */
-const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 const GATEWAY_ERRORS = [502, 503, 504]
 const SERVER_ERRORS = Array.from({ length: 100 }, (_, index) => 500 + index)
 

@@ -10,6 +10,9 @@ export type Target = Readonly<{
   authority: string | undefined
 }>
 
+/** What OPTIONS may have for a target: the server as a whole. */
+export const ASTERISK: Target = Object.freeze({ path: '*', query: '', authority: undefined })
+
 /** Reads origin-form and absolute-form; undefined for every other form, and for fragments, which no target may hold. */
 export function parseTarget(target: string): Target | undefined {
   if (target.includes('#')) return undefined

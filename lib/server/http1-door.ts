@@ -1,9 +1,17 @@
 /** The complete HTTP/1 server of a listener: strict parsing, time limits, and every event Node would answer by itself led to the proxy. */
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerOptions } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http'
 import type { Socket } from 'node:net'
 import type { Proxy as GatewayProxy } from '../proxy/proxy.ts'
 import type { Settings } from '../settings-table.ts'
 import { ConnectionSet } from './connection-set.ts'
+import { Http1Feed } from './http1-feed.ts'
 import { readOn } from './put-back.ts'
 
 /** How often head and keep-alive times are checked, in milliseconds: they are exact to this. */
@@ -43,7 +51,7 @@ export function createHttp1Door({ settings, proxy, onRequest }: Http1DoorOptions
       keepAlive: true,
       shouldUpgradeCallback: (request) => proxy.wantsUpgrade(request),
     } as UpgradeOptions,
-    onRequest,
+    serve,
   )
   // Beyond this number Node drops fields in silence; the size of the head bounds them, and the proxy counts them.
   server.maxHeadersCount = 0
@@ -52,13 +60,26 @@ export function createHttp1Door({ settings, proxy, onRequest }: Http1DoorOptions
 
   const connections = new ConnectionSet()
   server.prependListener('connection', (socket: Socket) => connections.add(socket))
-  server.on('checkContinue', onRequest)
-  server.on('checkExpectation', onRequest)
-  server.on('upgrade', (request, socket, head) => proxy.handleUpgrade(request, socket, head))
-  server.on('connect', (request, socket, head) => proxy.handleConnect(request, socket, head))
+  server.on(
+    'connection',
+    (socket: Socket) => new Http1Feed(socket, (error) => server.emit('clientError', error, socket)),
+  )
+  server.on('checkContinue', serve)
+  server.on('checkExpectation', serve)
+  server.on('upgrade', (request, socket, head) =>
+    proxy.handleUpgrade(request, socket, joinUnread(head, socket as Socket)),
+  )
+  server.on('connect', (request, socket, head) =>
+    proxy.handleConnect(request, socket, joinUnread(head, socket as Socket)),
+  )
   server.on('clientError', (error, socket) => proxy.handleClientError(error, socket))
   // Node starts the check of head and keep-alive times on this event only.
   server.emit('listening')
+
+  function serve(request: IncomingMessage, response: ServerResponse): void {
+    Http1Feed.of(request.socket)?.begin(request)
+    onRequest(request, response)
+  }
 
   return {
     server,
@@ -75,4 +96,10 @@ export function createHttp1Door({ settings, proxy, onRequest }: Http1DoorOptions
       server.close()
     },
   }
+}
+
+/** All that has come behind the head; the connection is the proxy's from here on. */
+function joinUnread(head: Buffer, socket: Socket): Buffer {
+  const unread = Http1Feed.of(socket)?.release()
+  return unread ? Buffer.concat([head, unread]) : head
 }

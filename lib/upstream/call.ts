@@ -179,8 +179,10 @@ export class Call implements UpstreamCall, ConnectionUser {
   }
 
   #onSwitch(head: ScannedResponse, bytes: Buffer): void {
-    if (!this.#request.upgrade || head.upgrade === undefined) {
-      this.#fail(this.#badResponse(this.#request.upgrade ? '101 without Upgrade' : '101 that nobody asked for'))
+    const { upgrade } = this.#request
+    // Of the one protocol that was offered; names of protocols do not tell cases apart (RFC 9110 §7.8).
+    if (upgrade === undefined || head.upgrade?.toLowerCase() !== upgrade.toLowerCase()) {
+      this.#fail(this.#badResponse(upgrade === undefined ? '101 that nobody asked for' : '101 to another protocol'))
       return
     }
     this.#settled = true

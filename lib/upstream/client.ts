@@ -12,8 +12,8 @@ export type UpstreamRequest = Readonly<{
   method: string
   /** How the body is framed, as `head` says: `counted` by a Content-Length, which the forwarder checks. */
   body: 'none' | 'counted' | 'chunked'
-  /** Whether 101 may be answered. */
-  upgrade: boolean
+  /** The protocol that 101 may switch to; undefined where nothing was asked for. */
+  upgrade: string | undefined
   /** Largest response head, bytes. */
   maxHeaderBytes: number
 }>

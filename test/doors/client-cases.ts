@@ -5,8 +5,8 @@ import { UPSTREAM_ANSWERS } from './upstream-answers.ts'
 
 export type ClientCase = Readonly<{
   name: string
-  /** Latin1; the pieces are sent one by one. */
-  pieces: readonly string[]
+  /** Latin1; the pieces are sent one by one. A number waits for so many final answers in all. */
+  pieces: readonly (string | number)[]
   /**
    * What follows: `fin` ends the sending side; a number is of final answers to wait for before one more request, which
    * asks to close the connection; `together` sends that request at once.
@@ -97,11 +97,57 @@ const BROKEN: readonly ClientCase[] = ['/counted', '/early', '/large'].flatMap((
     ending: 1,
   },
   {
+    name: `too many extensions in many chunks for ${path}`,
+    pieces: [request(`POST ${path}`, CHUNKED, `${`1;${'e'.repeat(6000)}\r\na\r\n`.repeat(3)}0\r\n\r\n`)],
+    ending: 1,
+  },
+  {
+    name: `too long trailers for ${path}`,
+    pieces: [request(`POST ${path}`, CHUNKED, `0\r\n${`X-T: ${'t'.repeat(1000)}\r\n`.repeat(20)}\r\n`)],
+    ending: 1,
+  },
+  {
     name: `too many trailers for ${path}`,
-    pieces: [request(`POST ${path}`, CHUNKED, `0\r\n${`X-T: ${'t'.repeat(1000)}\r\n`.repeat(80)}\r\n`)],
+    pieces: [request(`POST ${path}`, CHUNKED, `0\r\n${'X-T: t\r\n'.repeat(150)}\r\n`)],
+    ending: 1,
+  },
+  {
+    name: `trailers with underscores for ${path}`,
+    pieces: [request(`POST ${path}`, CHUNKED, '0\r\nX_Forwarded_For: 1.1.1.1\r\nX_T: 1\r\nX-T: 2\r\n\r\n')],
     ending: 1,
   },
 ])
+
+/** Requests that are answered before their body has come: what follows means nothing, whatever it is. */
+const EARLY: readonly ClientCase[] = [
+  ['an early answer', 'POST /early'],
+  ['an early answer in chunks', 'POST /early-chunked'],
+  ['a bad path', 'POST /a%zz'],
+  ['a fragment', 'POST /a#b'],
+  ['TRACE', 'TRACE /counted'],
+  ['OPTIONS *', 'OPTIONS *'],
+  ['an unavailable service', 'POST /unavailable/a'],
+].flatMap(([what, line]): ClientCase[] => {
+  const behind = (name: string, fields: string, before: string, pieces: readonly string[]): ClientCase => ({
+    name: `${name} behind ${what}`,
+    pieces: [request(line!, fields, before), 1, ...pieces],
+    ending: 1,
+  })
+  return [
+    behind('the body', counted('abcdef'), '', ['abc', 'def']),
+    behind('the rest of the body', counted('abcdef'), 'abc', ['def']),
+    behind('the body and a request', counted('abcdef'), 'abc', [
+      `def${request('GET /counted')}`,
+      request('GET /large'),
+    ]),
+    behind('a request in place of the body', counted('abcdef'), '', [request('GET /counted')]),
+    behind('garbage', counted('abcdef'), 'abcdef', ['\0\x01\x02\r\n\r\n', 'GET  /a HTTP/1.1\r\n\r\n']),
+    behind('chunks', CHUNKED, '3\r\nabc\r\n', ['3\r\ndef\r\n', `0\r\n\r\n${request('GET /counted')}`]),
+    behind('bad chunks', CHUNKED, '', ['xyz\r\n', request('GET /counted')]),
+    behind('too many extensions', CHUNKED, '', [chunk('a').replace('1', `1;${'e'.repeat(17_000)}`), '0\r\n\r\n']),
+    behind('too many trailers', CHUNKED, '0\r\n', ['X-T: t\r\n'.repeat(150), `\r\n${request('GET /counted')}`]),
+  ]
+})
 
 const FIELDS: readonly (readonly [name: string, fields: string])[] = [
   ['an empty value', 'X-A:\r\n'],
@@ -401,6 +447,7 @@ export const CLIENT_CASES: readonly ClientCase[] = [
   ...PECULIAR,
   ...BODIES,
   ...BROKEN,
+  ...EARLY,
   ...CONNECTIONS,
   ...SMUGGLED,
   ...ANSWERED,

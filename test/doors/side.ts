@@ -1,5 +1,6 @@
 /** One of two gateways that must not be told apart: it plays a client's case and tells all that can be seen of it. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { ConnectionOptions } from 'node:tls'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import { connectRaw, connectRawTls, parseResponse, type RawClient } from '../helpers/raw-client.ts'
@@ -92,17 +93,23 @@ export async function play(side: Side, { pieces, ending, headOnly = false }: Cli
   const { running, recorder, lines } = side
   const firstLine = lines.length
   const firstRequest = recorder.requests.length
-  const client = tls ? await connectRawTls(running.https, { servername: 'gw.test' }) : await connectRaw(running.http)
+  // Half open, so that it goes on when the gateway has said its last word: what it sends then means nothing.
+  const client = tls
+    ? await connectRawTls(running.https, { servername: 'gw.test', allowHalfOpen: true } as ConnectionOptions)
+    : await connectRaw(running.http, { allowHalfOpen: true })
   for (const piece of pieces) {
-    if (client.hasEnded) break
-    await client.flush(piece)
+    if (client.isClosed) break
+    if (typeof piece === 'number') await receiveFinals(client, piece, headOnly)
+    else await client.flush(piece)
     await nextTurn()
   }
   if (ending === 'fin') client.end()
   else {
     if (typeof ending === 'number') await receiveFinals(client, ending, headOnly)
-    if (!client.hasEnded) client.send(PROBE)
+    if (!client.isClosed) await client.flush(PROBE)
   }
+  if (client.hasEnded) client.end()
+  else client.socket.once('end', () => client.end())
   await client.closed
   while (running.gateway.inFlight > 0 || !recorder.isQuiet) await nextTurn()
   const { answers, rest } = readAnswers(client.received, headOnly)

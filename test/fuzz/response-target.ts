@@ -70,7 +70,7 @@ export function readAsUpstream(method: string, pieces: readonly Buffer[], fin: b
       head: `${method} / HTTP/1.1\r\nHost: up.test\r\n\r\n`,
       method,
       body: 'none',
-      upgrade: false,
+      upgrade: undefined,
       maxHeaderBytes: MAX_HEADER_BYTES,
     },
     {

@@ -1,6 +1,7 @@
 /** HTTP/2 clients for tests: node's own for what is allowed, and one that writes frames as told, allowed or not. */
 import { type ClientHttp2Session, connect as connectHttp2, constants, type OutgoingHttpHeaders } from 'node:http2'
 import { connect as connectTcp, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import type { Test } from 'tap'
 
@@ -83,7 +84,9 @@ export type H2Frame = {
   readonly payload: Buffer
 }
 
-const FRAME = { DATA: 0, HEADERS: 1, RST_STREAM: 3, SETTINGS: 4, PING: 6, GOAWAY: 7, WINDOW_UPDATE: 8 }
+const FRAME = { DATA: 0, HEADERS: 1, RST_STREAM: 3, SETTINGS: 4, PING: 6, GOAWAY: 7, WINDOW_UPDATE: 8, CONTINUATION: 9 }
+/** What a peer takes that has not said otherwise. */
+const MAX_FRAME = 16_384
 export const H2 = {
   ...FRAME,
   END_STREAM: 1,
@@ -118,18 +121,17 @@ export class RawH2Client {
   }
 
   frame(type: number, flags: number, streamId: number, payload: Buffer): this {
-    const head = Buffer.alloc(9)
-    head.writeUIntBE(payload.length, 0, 3)
-    head.writeUInt8(type, 3)
-    head.writeUInt8(flags, 4)
-    head.writeUInt32BE(streamId, 5)
-    this.socket.write(Buffer.concat([head, payload]))
+    this.socket.write(printFrame({ type, flags, streamId, payload }))
     return this
   }
 
   headers(streamId: number, fields: readonly (readonly [string, string])[], endStream: boolean): this {
     const block = Buffer.concat(fields.map(([name, value]) => encodeLiteral(name, value)))
-    return this.frame(H2.HEADERS, H2.END_HEADERS | (endStream ? H2.END_STREAM : 0), streamId, block)
+    for (let at = 0; at === 0 || at < block.length; at += MAX_FRAME) {
+      const flags = (at + MAX_FRAME >= block.length ? H2.END_HEADERS : 0) | (at === 0 && endStream ? H2.END_STREAM : 0)
+      this.frame(at === 0 ? H2.HEADERS : H2.CONTINUATION, flags, streamId, block.subarray(at, at + MAX_FRAME))
+    }
+    return this
   }
 
   data(streamId: number, bytes: string | Buffer, endStream: boolean): this {
@@ -195,6 +197,27 @@ export function connectRawH2(port: number, options: { tls?: boolean } = {}): Pro
       resolve(new RawH2Client(socket))
     })
   })
+}
+
+/** What the frames of a connection say of its first stream, as node's client reads them. */
+export async function readAnswer(frames: readonly H2Frame[]): Promise<H2Response> {
+  const wire = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
+  const session = connectHttp2('http://127.0.0.1', { createConnection: () => wire })
+  session.on('error', () => {})
+  const answer = requestH2(session, { ':path': '/' })
+  for (const frame of frames) wire.push(printFrame(frame))
+  const response = await answer
+  session.destroy()
+  return response
+}
+
+function printFrame({ type, flags, streamId, payload }: H2Frame): Buffer {
+  const head = Buffer.alloc(9)
+  head.writeUIntBE(payload.length, 0, 3)
+  head.writeUInt8(type, 3)
+  head.writeUInt8(flags, 4)
+  head.writeUInt32BE(streamId, 5)
+  return Buffer.concat([head, payload])
 }
 
 /** RFC 7541 §6.2.2 with literal name, no Huffman. */

@@ -120,7 +120,7 @@ t.test('HTTP/2: Cookie becomes one line, fields of the connection are refused', 
   t.equal(accept(sent, 'HTTP/2.0').lines, 'x: 1\r\ncookie: a=1; b=2\r\n')
   t.equal(accept(sent).lines, 'cookie: a=1\r\nx: 1\r\ncookie: b=2\r\n', 'HTTP/1.1 leaves them as they are')
   for (const line of ['connection: close', 'transfer-encoding: chunked', 'te: gzip', 'keep-alive: 1', 'upgrade: x']) {
-    t.equal(refuse([line], 'HTTP/2.0'), 'PORTICO_REQ_BAD_HEADER', line)
+    t.equal(refuse([line], 'HTTP/2.0'), 'PORTICO_REQ_MALFORMED', line)
   }
 })
 
@@ -139,10 +139,24 @@ t.test('doubtful framing and repeated fields are refused', async (t) => {
 
 t.test('what no HTTP/1.1 head can hold is refused, whichever parser let it through', async (t) => {
   for (const value of ['a\r\nX: 1', 'a\nb', 'a\0', '\x7f', '\u0100']) {
-    t.equal(refuse([`x: ${value}`], 'HTTP/2.0'), 'PORTICO_REQ_BAD_HEADER', JSON.stringify(value))
+    t.equal(refuse([`x: ${value}`], 'HTTP/2.0'), 'PORTICO_REQ_MALFORMED', JSON.stringify(value))
+    t.equal(refuse([`x: ${value}`], 'HTTP/1.1'), 'PORTICO_REQ_BAD_HEADER', JSON.stringify(value))
   }
-  const name = readFields(['a b', '1'], 'HTTP/2.0', makeSettings())
-  t.match(name, { code: 'PORTICO_REQ_BAD_HEADER' })
+  for (const name of ['a b', '', 'a:b']) {
+    t.match(readFields([name, '1'], 'HTTP/2.0', makeSettings()), { code: 'PORTICO_REQ_MALFORMED' }, name)
+    t.match(readFields([name, '1'], 'HTTP/1.1', makeSettings()), { code: 'PORTICO_REQ_BAD_HEADER' }, name)
+  }
+  for (const [name, value] of [
+    ['X', '1'],
+    ['x', ' 1'],
+    ['x', '1\t'],
+  ] as const) {
+    t.match(
+      readFields([name, value], 'HTTP/2.0', makeSettings()),
+      { code: 'PORTICO_REQ_MALFORMED' },
+      `${name}: ${value}`,
+    )
+  }
 })
 
 t.test('HD-15 number and size', async (t) => {

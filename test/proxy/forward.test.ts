@@ -35,7 +35,7 @@ async function findClosedPort(): Promise<number> {
 
 t.test('every method reaches the upstream', async (t) => {
   const { server } = await startEchoing(t)
-  for (const method of METHODS.filter((each) => each !== 'CONNECT' && each !== 'HEAD')) {
+  for (const method of METHODS.filter((each) => !['CONNECT', 'HEAD', 'TRACE'].includes(each))) {
     const response = await requestRaw(server.port, `${method} / HTTP/1.1\r\nHost: a\r\n\r\n`)
     const echo = JSON.parse(response.body.toString())
     t.match(echo, { method, bodyLength: 0 }, method)

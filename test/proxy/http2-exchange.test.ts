@@ -1,3 +1,5 @@
+import { createServer } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { type Echo, sha256, startEchoUpstream } from '../helpers/echo-upstream.ts'
@@ -144,6 +146,49 @@ t.test('H2-02 H2-09 H2-10 what HTTP/2 does not allow never reaches the upstream 
   await server.proxy.whenIdle()
   t.same(echo.requests, [])
 })
+
+t.test(
+  'H2-09 H2-10 a field that makes a request malformed resets its stream, also where the parser lets it through',
+  async (t) => {
+    const { echo, server } = await startEchoing(t)
+    let added: readonly string[] = []
+    const lax = createServer()
+    lax.on('stream', (stream, headers, flags, raw = []) => {
+      server.proxy.handleStream(stream, headers, flags, [...raw, ...added])
+    })
+    await new Promise<void>((resolve) => lax.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => lax.close())
+    const session = connectH2(t, (lax.address() as AddressInfo).port)
+    for (const field of [
+      ['connection', 'close'],
+      ['keep-alive', 'timeout=5'],
+      ['proxy-connection', 'close'],
+      ['transfer-encoding', 'chunked'],
+      ['upgrade', 'h2c'],
+      ['te', 'gzip'],
+      ['te', ''],
+      ['X-A', 'b'],
+      ['', 'b'],
+      ['x a', 'b'],
+      ['x:a', 'b'],
+      ['x\0', 'b'],
+      ['x-a', 'a\0b'],
+      ['x-a', 'a\rb'],
+      ['x-a', 'a\r\nb: c'],
+      ['x-a', ' b'],
+      ['x-a', 'b\t'],
+    ]) {
+      added = field
+      const response = await requestH2(session, { ':path': '/', ':authority': 'gw.test' })
+      t.match(response, { status: 0, rstCode: H2.PROTOCOL_ERROR }, JSON.stringify(field))
+      t.match(await server.record(), { status: 400, error: 'PORTICO_REQ_MALFORMED' })
+    }
+    t.same(echo.requests, [])
+    added = ['te', 'trailers']
+    t.equal((await requestH2(session, { ':path': '/', ':authority': 'gw.test' })).status, 200, 'the connection goes on')
+    session.destroy()
+  },
+)
 
 t.test('hole 2, H2-20 H2-21 H2-22 an upload that is not finished is never delivered as finished', async (t) => {
   const upstream = await startRawUpstream(() => {})

@@ -97,6 +97,43 @@ t.test('a 101 that does not say to what is no answer', async (t) => {
   await connection.ended()
 })
 
+t.test(
+  'a 101 to another protocol than was asked for is no answer, and its connection carries no other request',
+  async (t) => {
+    for (const [asked, answered] of [
+      ['websocket', 'Upgrade: foo\r\n'],
+      ['websocket', 'Upgrade: h2c\r\n'],
+      ['websocket', 'Upgrade: websocket/13\r\n'],
+      ['websocket', 'Upgrade: websocket, foo\r\n'],
+      ['websocket', 'Upgrade: websocket\r\nUpgrade: foo\r\n'],
+      ['websocket', 'Upgrade:\r\n'],
+      ['foo/2', 'Upgrade: foo/3\r\n'],
+      ['foo', 'Upgrade: websocket\r\n'],
+    ] as const) {
+      const { upstream, server } = await startBoth(t)
+      const client = await connectRaw(server.port)
+      client.send(handshake('', asked))
+      const connection = await upstream.connection(0)
+      await connection.head()
+      connection.send(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n${answered}\r\nbytes of it`)
+      const response = await client.response()
+      t.equal(response.status, 502, `${asked}: ${answered}`)
+      t.notMatch(response.body.toString(), 'bytes of it')
+      t.match(await server.record(), { error: 'PORTICO_UP_BAD_RESPONSE', tunnel: false })
+      await connection.ended()
+      client.destroy()
+    }
+    const { upstream, server } = await startBoth(t)
+    const client = await connectRaw(server.port)
+    client.send(handshake())
+    const connection = await upstream.connection(0)
+    await connection.head()
+    connection.send(SWITCH.replace('websocket', 'WebSocket'))
+    t.equal((await client.response({ headOnly: true })).status, 101, 'however it is spelt')
+    client.destroy()
+  },
+)
+
 t.test('WS-03 all fields reach the upstream', async (t) => {
   const { upstream, server } = await startBoth(t)
   const client = await connectRaw(server.port)

@@ -386,7 +386,7 @@ t.test('an aborted request is cut, and nothing is heard of it', async (t) => {
 t.test('101 hands the socket over, with the bytes that came behind it', async (t) => {
   const head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\nX-A: b\r\n\r\n'
   const { upstream, endpoint } = await startEndpoint(t, () => {})
-  const sent = send(endpoint, { upgrade: true })
+  const sent = send(endpoint, { upgrade: 'echo' })
   const connection = await upstream.connection(0)
   await connection.head()
   connection.send(`${head}early`)
@@ -405,10 +405,10 @@ t.test('101 hands the socket over, with the bytes that came behind it', async (t
   await turn()
   t.equal(endpoint.connections, 0)
   t.equal(
-    (await exchange(t, 'HTTP/1.1 101 Switching\r\n\r\n', { upgrade: true })).error?.code,
+    (await exchange(t, 'HTTP/1.1 101 Switching\r\n\r\n', { upgrade: 'echo' })).error?.code,
     'PORTICO_UP_BAD_RESPONSE',
   )
-  t.equal((await exchange(t, OK, { upgrade: true })).body, 'ok', 'an upgrade may be declined')
+  t.equal((await exchange(t, OK, { upgrade: 'echo' })).body, 'ok', 'an upgrade may be declined')
 })
 
 t.test('a failure before any byte on a used connection is stale, any other is not', async (t) => {

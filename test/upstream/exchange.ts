@@ -140,7 +140,7 @@ export function send(
       head: `${words.method ?? 'GET'} / HTTP/1.1\r\nHost: up.test\r\n\r\n`,
       method: 'GET',
       body: 'none',
-      upgrade: false,
+      upgrade: undefined,
       maxHeaderBytes: 65_536,
       ...request,
     },
