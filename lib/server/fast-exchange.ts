@@ -86,6 +86,10 @@ export class FastExchange implements Exchange {
     if (fields.chunked) this.#decoder = new ChunkedDecoder()
   }
 
+  get isUnread(): boolean {
+    return this.#socket.isPaused()
+  }
+
   get pendingBytes(): number {
     return this.#kept.length + this.#socket.writableLength
   }
