@@ -31,10 +31,10 @@ export const HALF_CLOSED_MS: number = 1000
 const TICK = 500
 /** Milliseconds without a byte after which it may be that one of the two has gone. */
 const STILL_MS = 1000
-/** Between two readings of the socket table: so many milliseconds at least, and so many times as long as the last one took. */
-const READ_PAUSE = 1000
-const READ_SHARE = 20
+/** Milliseconds between two readings of the socket table, by its length, within these bounds. */
+const MIN_READ_PAUSE = 1000
 const MAX_READ_PAUSE = 10_000
+const BYTES_PER_MS = 1500
 
 /** What can be seen of a TCP or TLS handle besides reading. */
 type Handle = { getpeername?: (into: object) => number; readonly writeQueueSize?: number }
@@ -87,8 +87,7 @@ export class Side {
     this.#given = bytesRead
     this.#taken = taken
     if (socket.readableEnded) this.#end(now, false)
-    // The kernel knows no peer of a connection that was reset, nor of one that both sides have ended.
-    if (!this.isReset && !hasPeer(socket)) this.#end(now, !socket.writableFinished)
+    if (!this.isReset && !hasPeer(socket)) this.#end(now, wasReset(socket))
   }
 
   /** What the table says. */
@@ -239,10 +238,10 @@ export class HangupWatch {
       if (client?.row) rows.push(client.row)
       if (endpoint?.row) rows.push(endpoint.row)
     }
-    const isRead = await readSocketTable(rows)
+    const length = await readSocketTable(rows)
     const now = this.#clock.monotonic()
-    this.#readAt = startedAt + Math.min(Math.max(READ_PAUSE, READ_SHARE * (now - startedAt)), MAX_READ_PAUSE)
-    if (isRead) for (const sighting of still) sighting.lookAtRows(now)
+    this.#readAt = startedAt + Math.min(Math.max(MIN_READ_PAUSE, length / BYTES_PER_MS), MAX_READ_PAUSE)
+    if (length > 0) for (const sighting of still) sighting.lookAtRows(now)
   }
 }
 
@@ -259,6 +258,14 @@ export const hangupWatch: HangupWatch = new HangupWatch(systemClock)
 
 function movedAt({ tookAt, gaveAt }: Side): number {
   return Math.max(tookAt, gaveAt)
+}
+
+/**
+ * Whether its connection was reset. Where bytes came before a reset, libuv tells of an end in its place, as if the peer had sent a
+ * FIN. The kernel knows no peer of a connection that was reset, nor of one that both sides have ended.
+ */
+export function wasReset(socket: Socket): boolean {
+  return !socket.writableFinished && !hasPeer(socket)
 }
 
 function hasPeer(socket: Socket): boolean {

@@ -35,34 +35,39 @@ export class SocketRow {
   }
 }
 
-/** Fills in the rows, a page of the table at a time; those that are not found stay as they are. False: there is no table. */
-export async function readSocketTable(rows: readonly SocketRow[]): Promise<boolean> {
+/**
+ * Fills in the rows, a page of the table at a time; those that are not found stay as they are. Resolves to the length of the
+ * table in bytes; 0: there is none.
+ */
+export async function readSocketTable(rows: readonly SocketRow[]): Promise<number> {
   const ipv4 = rows.filter(({ isIpv6 }) => !isIpv6)
   const ipv6 = rows.filter(({ isIpv6 }) => isIpv6)
-  const found = ipv4.length === 0 || (await readTable(IPV4_TABLE, ipv4))
-  return (ipv6.length === 0 || (await readTable(IPV6_TABLE, ipv6))) && found
+  return (await readTable(IPV4_TABLE, ipv4)) + (await readTable(IPV6_TABLE, ipv6))
 }
 
-async function readTable(path: string, rows: readonly SocketRow[]): Promise<boolean> {
+async function readTable(path: string, rows: readonly SocketRow[]): Promise<number> {
+  if (rows.length === 0) return 0
   const byPorts = new Map<number, SocketRow>()
   for (const row of rows) {
     row.next = byPorts.get(row.ports)
     byPorts.set(row.ports, row)
   }
   let file: FileHandle | undefined
+  let length = 0
   try {
     file = await open(path)
     const bytes = Buffer.allocUnsafe(READ_SIZE)
     for (let kept = 0; ; ) {
       const { bytesRead } = await file.read(bytes, kept, READ_SIZE - kept, null)
-      if (bytesRead === 0) return true
+      if (bytesRead === 0) return length
+      length += bytesRead
       const end = kept + bytesRead
       const used = readLines(bytes, end, byPorts)
       bytes.copyWithin(0, used, end)
       kept = end - used
     }
   } catch {
-    return false
+    return 0
   } finally {
     await file?.close()
   }

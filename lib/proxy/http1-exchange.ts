@@ -78,6 +78,7 @@ export class Http1Exchange implements Exchange {
 
   /** The socket of an upgrade is nobody's until it is answered, and a body waits until somebody takes it. */
   get isUnread(): boolean {
+    if (this.#closed) return false
     if (this.offer !== undefined || this.socket.isPaused()) return true
     return !this.isRequestComplete && this.request.readableFlowing !== true
   }

@@ -1,6 +1,6 @@
 /** Bytes both ways between a client and an endpoint: after an upgrade, and for connections that nobody reads. */
 import type { Socket } from 'node:net'
-import { hangupWatch, type Side, type Sighting, type Unread } from '../base/hangup-watch.ts'
+import { hangupWatch, type Side, type Sighting, type Unread, wasReset } from '../base/hangup-watch.ts'
 import type { Settings } from '../settings-table.ts'
 import { resetSocket } from './reset.ts'
 
@@ -71,10 +71,17 @@ export class Tunnel implements Unread {
   }
 
   #join(from: Socket, to: Socket): void {
-    // `pipe` passes a FIN on as a FIN: the other direction flows until it ends too (half-close).
-    from.pipe(to)
+    from.pipe(to, { end: false })
     from.on('pause', this.#onUnread)
-    from.on('end', this.#onUnread)
+    from.on('end', () => {
+      if (wasReset(from)) {
+        resetSocket(to)
+        return
+      }
+      // A FIN is passed on as a FIN: the other direction flows until it ends too (half-close).
+      to.end()
+      this.#onUnread()
+    })
     from.on('error', () => resetSocket(to))
     from.on('close', () => {
       // Closed without FIN: nothing may look like a proper end to the other side.
