@@ -403,7 +403,13 @@ export const SETTINGS = {
       type: 'duration',
       default: 60_000,
       min: 100,
-      doc: 'A client that takes nothing of its answer for this long is cut.',
+      doc: 'A client that takes nothing of its answer for this long is cut; so is a WebSocket or TCP connection with bytes of which either side takes none.',
+    },
+    halfClosed: {
+      type: 'duration',
+      default: 3_000,
+      min: 1_000,
+      doc: 'Of a WebSocket or TCP connection that one side has ended, the rest is cut when nothing moves for this long.',
     },
     upstreamKeepAlive: {
       type: 'duration',

@@ -16,7 +16,8 @@ export class ConnectionInfo {
   readonly localPort: number
   /** The place of the Service's port that took it; undefined: the HTTP or the HTTPS listener. */
   readonly place: string | undefined
-  readonly #socket: Socket | undefined
+  /** Undefined: it is gone. */
+  readonly socket: Socket | undefined
   /** X-Forwarded-For, -Proto, -Port and X-Real-IP as field lines, where the peer is the client. */
   readonly #forwarded: string
   /** The authority asked about last: most connections have a single one. */
@@ -33,13 +34,13 @@ export class ConnectionInfo {
     this.peerKey = clientKey(peerAddress)
     this.localPort = localPort
     this.place = origin?.place
-    this.#socket = socket
+    this.socket = socket
     this.#forwarded = `X-Forwarded-For: ${peerAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${localPort}\r\nX-Real-IP: ${peerAddress}\r\n`
   }
 
   /** Both its ends; undefined once the peer is gone. */
   get path(): ProxyPath | undefined {
-    return findPath(this.#socket)
+    return findPath(this.socket)
   }
 
   /** The normal form of a request's authority; undefined where it is none. */

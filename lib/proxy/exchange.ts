@@ -23,6 +23,8 @@ export type ExchangeEvents = {
   onClientDrain(): void
   /** The request body turned out to be none: it is to be answered, or the answer that has begun to be cut. */
   onBroken(error: GatewayError): void
+  /** `isUnread` has become true. */
+  onUnread(): void
 }
 
 /** Of an exchange that nobody serves yet. */
@@ -30,6 +32,7 @@ export const NOBODY: ExchangeEvents = Object.freeze({
   onClose(): void {},
   onClientDrain(): void {},
   onBroken(): void {},
+  onUnread(): void {},
 })
 
 /** An HTTP/1.1 request that asks for another protocol. */
@@ -80,6 +83,8 @@ export type Exchange = {
   /** Cuts connection or stream, so that nothing unfinished can be taken for a whole. */
   abort(): void
 
+  /** Nobody reads the connection for now, so it does not tell that the client has gone. */
+  readonly isUnread: boolean
   readonly isHeadSent: boolean
   /** Bytes accepted by `write` that the connection has not taken yet. */
   readonly pendingBytes: number

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
+import { HALF_CLOSED_MS, hangupWatch, type Sighting, type Unread } from '../base/hangup-watch.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
 import { sendRequest, type UpstreamCall, type UpstreamEvents } from '../upstream/client.ts'
@@ -38,9 +39,10 @@ const UNDER_WAY_BYTES = 16_384
 /** So much of an answer waits here for a slow client, so that short answers leave their endpoint at once. */
 const HELD_BYTES = 65_536
 
-export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySink, ExchangeEvents, Timed {
+export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySink, ExchangeEvents, Timed, Unread {
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
+  sighting: Sighting | undefined = undefined
   readonly #owner: ForwardOwner
   /** The protocol that an upgrade asks for. */
   readonly #upgrade: string | undefined
@@ -51,6 +53,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   #triedFresh = false
   /** Nothing that happens upstream matters any more. */
   #over = false
+  /** The endpoint is not read, since the client does not get on. */
+  #isAnswerHeld = false
+  /** The client is not read, since the endpoint does not get on. */
+  #isBodyHeld = false
   #bodyBegun = false
   #bodyEnded: boolean
   /** Bytes of the body that are awaited before an endpoint is chosen; 0: one has been, or is to be chosen at once. */
@@ -82,6 +88,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     const awaited = this.#chooseAwaited()
     if (awaited > this.context.exchange.receivedBytes) this.#awaitBody(awaited)
     else this.begin()
+    if (this.context.exchange.isUnread) this.onUnread()
   }
 
   // ExchangeEvents
@@ -94,12 +101,17 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
 
   onClientDrain(): void {
     if (this.#over) return
+    this.#isAnswerHeld = false
     this.#call?.resume()
-    this.#watch(this.#responseIdle, 'PORTICO_UP_STALLED')
+    this.#watchAnswer()
   }
 
   onBroken(error: GatewayError): void {
     this.fail(error)
+  }
+
+  onUnread(): void {
+    if (!this.#over) hangupWatch.add(this)
   }
 
   // Waiter
@@ -180,8 +192,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     } else if (call.write(chunk)) this.#progress(chunk.length)
     else {
       exchange.pauseBody()
+      this.#isBodyHeld = true
       // From here on the endpoint is who does not get on.
-      if (!exchange.isHeadSent) this.#watchHead()
+      if (exchange.isHeadSent) this.#watchAnswer()
+      else this.#watchHead()
     }
   }
 
@@ -214,7 +228,9 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   onDrain(): void {
     const { exchange } = this.context
     if (this.#over || this.#bodyEnded) return
-    if (!exchange.isHeadSent) this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+    this.#isBodyHeld = false
+    if (exchange.isHeadSent) this.#watchAnswer()
+    else this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
     exchange.resumeBody()
   }
 
@@ -252,7 +268,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     context.status = status
     this.settleAnswer(status, now)
     this.#dropKept()
-    this.#watch(this.#responseIdle, 'PORTICO_UP_STALLED')
+    this.#watchAnswer()
     if (!more) exchange.flush()
   }
 
@@ -264,6 +280,8 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     if (exchange.write(chunk) || exchange.pendingBytes < HELD_BYTES) this.#progress(0)
     else {
       this.#call!.pause()
+      this.#isAnswerHeld = true
+      this.onUnread()
       this.#watchClient()
     }
   }
@@ -466,8 +484,35 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     this.endTries()
     this.#owner.deadlines.delete(this)
     this.#dropKept()
+    hangupWatch.delete(this)
     this.#call?.abort()
     this.#call = undefined
+  }
+
+  // Unread: of client and endpoint one is not read
+
+  get isUnread(): boolean {
+    return !this.#over && (this.#isAnswerHeld || this.context.exchange.isUnread)
+  }
+
+  /** All streams of an HTTP/2 connection share one, which is read whatever becomes of one of them. */
+  get clientSocket(): Socket | undefined {
+    const { protocol, connection } = this.context.exchange
+    return protocol === 'HTTP/2.0' ? undefined : connection.socket
+  }
+
+  get endpointSocket(): Socket | undefined {
+    return this.#call && this.#connection!.socket
+  }
+
+  onStill(sighting: Sighting): void {
+    const { exchange } = this.context
+    // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
+    const hasLeft = sighting.client?.isReset || (exchange.pendingBytes === 0 && sighting.hasClientLeft(HALF_CLOSED_MS))
+    if (hasLeft) exchange.abort()
+    // What the kernel has of the answer is given up only where the client takes nothing.
+    else if (sighting.endpoint?.isReset && sighting.hasEndpointLeft(this.context.settings.timeouts.halfClosed))
+      sighting.endpoint.socket.destroy()
   }
 
   // Progress
@@ -486,6 +531,12 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     const limit = timeouts.responseHeaders || this.context.settings.timeouts.responseHeaders
     const { tryTimeout } = retry
     this.#watch(tryTimeout > 0 && tryTimeout < limit ? tryTimeout : limit, 'PORTICO_UP_HEADERS_TIMEOUT')
+  }
+
+  /** Waits for more of the answer; not for ever from an endpoint that leaves the body where it is as well. */
+  #watchAnswer(): void {
+    const limit = this.#responseIdle || (this.#isBodyHeld ? this.context.settings.timeouts.writeStall : 0)
+    this.#watch(limit, 'PORTICO_UP_STALLED')
   }
 
   /** Waits for the client to take what was written. */

@@ -105,13 +105,14 @@ export class RequestHandler implements ForwardOwner {
     const { exchange } = context
     if (!(exchange instanceof Http1Exchange) || !exchange.offer) throw new TypeError('only HTTP/1.1 can be upgraded')
     const { offer } = exchange
+    const { timeouts } = context.settings
     const client = exchange.takeSocket()
     context.tunnel = true
     this.#leaveClient(context)
     client.write(head, 'latin1')
     if (early.length > 0) client.write(early)
     if (offer.early.length > 0) upstream.write(offer.early)
-    const tunnel = new Tunnel(client, upstream, context.settings.timeouts.tunnelIdle, () => {
+    const tunnel = new Tunnel(client, upstream, timeouts.tunnelIdle, timeouts, () => {
       this.#tunnels.delete(tunnel)
       context.bytesIn = tunnel.bytesIn + offer.early.length
       context.bytesOut = tunnel.bytesOut

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { GatewayError } from '../base/errors.ts'
+import { HALF_CLOSED_MS } from '../base/hangup-watch.ts'
 import { splitLines } from '../http1/field-line.ts'
 import { writeLent } from '../http1/lent-bytes.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
@@ -23,12 +24,6 @@ import { resetSocket } from './reset.ts'
 
 /** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
 const LINGER_MS = 2000
-
-/**
- * A client that has sent its FIN may still read (`nc -N`) or be gone (most often). It keeps its request as long as the
- * answer makes progress within this time.
- */
-const HALF_CLOSED_MS = 1000
 
 export class Http1Exchange implements Exchange {
   readonly protocol: Protocol
@@ -81,6 +76,13 @@ export class Http1Exchange implements Exchange {
     return this.#response.headersSent
   }
 
+  /** The socket of an upgrade is nobody's until it is answered, and a body waits until somebody takes it. */
+  get isUnread(): boolean {
+    if (this.#closed) return false
+    if (this.offer !== undefined || this.socket.isPaused()) return true
+    return !this.isRequestComplete && this.request.readableFlowing !== true
+  }
+
   get isRequestComplete(): boolean {
     return !this.hasBody || this.#bodyEnded
   }
@@ -111,6 +113,7 @@ export class Http1Exchange implements Exchange {
 
   pauseBody(): void {
     this.request.pause()
+    this.events.onUnread()
   }
 
   resumeBody(): void {

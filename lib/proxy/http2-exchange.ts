@@ -99,6 +99,11 @@ export class Http2Exchange implements Exchange {
     })
   }
 
+  /** The session reads its connection whatever a stream does; while it waits to write, a client that is gone answers that. */
+  get isUnread(): boolean {
+    return false
+  }
+
   get isHeadSent(): boolean {
     return this.#stream.headersSent
   }

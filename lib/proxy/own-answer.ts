@@ -53,6 +53,8 @@ export class OwnAnswer implements ExchangeEvents, Timed {
     this.#context.exchange.abort()
   }
 
+  onUnread(): void {}
+
   onDeadline(): void {
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#context.exchange.abort()

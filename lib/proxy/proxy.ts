@@ -114,7 +114,10 @@ class DataPath implements Proxy {
     request.on('error', ignore)
     response.on('error', ignore)
     pipeline.waiting.push(() => this.#serveHttp1(request, response, undefined))
-    if (pipeline.waiting.length === MAX_PIPELINED) request.socket.pause()
+    if (pipeline.waiting.length === MAX_PIPELINED) {
+      request.socket.pause()
+      pipeline.exchange.events.onUnread()
+    }
   }
 
   handleStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]): void {

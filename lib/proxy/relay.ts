@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
+import { hangupWatch, type Sighting, type Unread } from '../base/hangup-watch.ts'
 import type { Settings } from '../settings-table.ts'
 import type { ServedListener } from '../snapshot.ts'
 import type { ConnectionRecord } from '../telemetry/record.ts'
@@ -69,7 +70,8 @@ export function pickFor(
 
 function noHeader(): undefined {}
 
-class Relay implements Waiter {
+class Relay implements Waiter, Unread {
+  sighting: Sighting | undefined = undefined
   readonly preamble: Buffer | undefined
   readonly #client: Socket
   readonly #served: ServedListener
@@ -118,7 +120,27 @@ class Relay implements Waiter {
     }
     this.#client.pause()
     this.#client.once('close', this.#onClientGone)
+    hangupWatch.add(this)
     this.#tryNext(undefined)
+  }
+
+  // Unread, until there is a tunnel
+
+  get isUnread(): boolean {
+    return !this.#isOver && this.#tunnel === undefined
+  }
+
+  get clientSocket(): Socket {
+    return this.#client
+  }
+
+  get endpointSocket(): undefined {
+    return undefined
+  }
+
+  onStill(sighting: Sighting): void {
+    const { halfClosed } = this.#options.settings().timeouts
+    if (sighting.client?.isReset || sighting.hasClientLeft(halfClosed)) resetSocket(this.#client)
   }
 
   destroy(): void {
@@ -137,9 +159,9 @@ class Relay implements Waiter {
     // All that can be seen of an endpoint whose bytes nobody reads.
     endpoint.recordAnswer(200, this.#options.clock.monotonic() - this.#triedAt)
     this.#client.off('close', this.#onClientGone)
-    this.#tunnel = new Tunnel(this.#client, upstream, this.#options.settings().timeouts.streamIdle, () =>
-      this.#finish(),
-    )
+    hangupWatch.delete(this)
+    const { timeouts } = this.#options.settings()
+    this.#tunnel = new Tunnel(this.#client, upstream, timeouts.streamIdle, timeouts, () => this.#finish())
   }
 
   onConnectionError(error: GatewayError): void {
@@ -189,6 +211,7 @@ class Relay implements Waiter {
   #finish(): void {
     if (this.#isOver) return
     this.#isOver = true
+    hangupWatch.delete(this)
     this.#leaveEndpoint()
     this.#onFinish({
       listener: this.#served.listener.id,

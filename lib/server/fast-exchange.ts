@@ -90,6 +90,10 @@ export class FastExchange implements Exchange {
     return this.#owner.unreadBytes
   }
 
+  get isUnread(): boolean {
+    return this.#socket.isPaused()
+  }
+
   get pendingBytes(): number {
     return this.#kept.length + this.#socket.writableLength
   }

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
+import { HALF_CLOSED_MS } from '../base/hangup-watch.ts'
 import { EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../http1/chunked-decoder.ts'
 import { findLent } from '../http1/lent-bytes.ts'
 import { DECLINED, PARTIAL, type RequestHead, scanRequest } from '../http1/request-scan.ts'
@@ -14,12 +15,6 @@ import { putBack, readOn } from './put-back.ts'
 
 /** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
 const LINGER_MS = 2000
-
-/**
- * A client that has sent its FIN may still read (`nc -N`) or be gone (most often). It keeps its request as long as the
- * answer makes progress within this time.
- */
-const HALF_CLOSED_MS = 1000
 
 /** A head that comes in more pieces is left to node:http, which does not begin anew with each. */
 const MAX_PIECES = 8
@@ -114,6 +109,7 @@ export class LaneConnection implements Timed {
       return
     }
     pauseStream(this.#socket)
+    exchange.events.onUnread()
     if (bytes === undefined) return
     // They wait in the socket, which does not read on without end, and tells of the client's FIN when they are read.
     this.#unread = undefined

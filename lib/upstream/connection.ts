@@ -1,5 +1,6 @@
 /** One socket to an endpoint, leased to one request at a time: hears whatever the socket says, and whether it can be used again. HOT */
 import type { OnReadOpts, Socket } from 'node:net'
+import { wasReset } from '../base/hangup-watch.ts'
 import { ChunkedDecoder } from '../http1/chunked-decoder.ts'
 import { findLent, READ_BUFFER } from '../http1/lent-bytes.ts'
 import type { ConnectedSockets } from './connect.ts'
@@ -96,12 +97,13 @@ export class Connection {
   }
 
   /**
-   * Whether the end that was heard was meant: over TLS a close_notify must have come, since anybody on the way can send a
+   * Whether the end that was heard was meant: a FIN and no reset; over TLS a close_notify must have come, since anybody on the way can send a
    * FIN (RFC 9112 §9.8). node tells both alike. But an alert that came by itself shows in the bytes on the wire, and one that
    * came with content ends the stream in the same turn of the event loop, which a FIN never does. `awaitEnd` comes first.
    */
   get hasEndedProperly(): boolean {
-    return this.#transport === this.socket || this.#heardNow || this.#transport.bytesRead > this.#wireBytes
+    if (this.#transport === this.socket) return !wasReset(this.socket)
+    return this.#heardNow || this.#transport.bytesRead > this.#wireBytes
   }
 
   /** The answer lasts until the connection ends. */

@@ -21,6 +21,7 @@ export class StubExchange implements Exchange {
   readonly target = '/'
   readonly authority = undefined
   readonly hasBody: boolean
+  readonly isUnread: boolean = false
   isRequestComplete: boolean
   readonly offer = undefined
   events: ExchangeEvents = NOBODY

@@ -145,6 +145,8 @@ export class EchoAnswer implements ExchangeEvents, BodySink {
 
   onClientDrain(): void {}
 
+  onUnread(): void {}
+
   onBroken(error: GatewayError): void {
     this.#proxy.clientErrors.push(error.code)
     if (this.#exchange.isHeadSent) this.#exchange.abort()

@@ -109,6 +109,8 @@ export class Observer implements ExchangeEvents, BodySink {
     this.onDrained()
   }
 
+  onUnread(): void {}
+
   onBroken(error: GatewayError): void {
     this.failures.push(error)
     this.#resolveBroken()

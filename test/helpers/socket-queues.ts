@@ -1,0 +1,39 @@
+/** What the kernel holds of a connection between two ports of 127.0.0.1, seen from the first of them; Linux alone. */
+import { readFileSync } from 'node:fs'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+
+export type SocketQueues = Readonly<{
+  /** Bytes that the other end has not acknowledged. */
+  unsent: number
+  /** Bytes that nobody has read. */
+  unread: number
+}>
+
+export function readQueues(port: number, otherPort: number): SocketQueues | undefined {
+  const print = (number: number) => `0100007F:${number.toString(16).toUpperCase().padStart(4, '0')}`
+  const addresses = ` ${print(port)} ${print(otherPort)} `
+  const line = readFileSync('/proc/self/net/tcp', 'latin1')
+    .split('\n')
+    .find((each) => each.includes(addresses))
+  const found = /([0-9A-F]{8}):([0-9A-F]{8})/.exec(line?.slice(line.indexOf(addresses) + addresses.length) ?? '')
+  return found ? { unsent: Number.parseInt(found[1]!, 16), unread: Number.parseInt(found[2]!, 16) } : undefined
+}
+
+/**
+ * Has `write` send on and on until the other end reads no more, while the kernel there has still taken all: an end that the
+ * client sends now arrives.
+ */
+export async function fill(port: number, clientPort: number, write: () => Promise<unknown>): Promise<void> {
+  const countUnread = () => readQueues(port, clientPort)?.unread ?? 0
+  for (let standing = 0; standing < 4; ) {
+    const before = countUnread()
+    if (before === 0) {
+      await write()
+      await nextTurn()
+      standing = 0
+      continue
+    }
+    await sleep(50)
+    standing = countUnread() === before ? standing + 1 : 0
+  }
+}

@@ -1,0 +1,430 @@
+/** Clients and endpoints that go while the gateway does not read from them: nothing of theirs is held for longer than 5 s. */
+import { once } from 'node:events'
+import { connect as connectHttp2 } from 'node:http2'
+import { connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
+import t, { type Test } from 'tap'
+import { makeCertificate } from '../helpers/certificates.ts'
+import { type ProxyServer, type ProxyServerOptions, startProxy } from '../helpers/proxy-server.ts'
+import type { UpstreamWords } from '../helpers/snapshot.ts'
+import { fill, readQueues } from '../helpers/socket-queues.ts'
+import { startTraffic } from '../helpers/start-traffic.ts'
+import { until } from '../helpers/until.ts'
+
+const HANDSHAKE =
+  'GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+const SWITCH = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+const COUNTED = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n'
+const CHUNKED = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+const PIECE = Buffer.alloc(32_768, 'x')
+const CHUNK = Buffer.concat([Buffer.from('8000\r\n'), PIECE, Buffer.from('\r\n')])
+
+/** How a client leaves. */
+const LEAVE = {
+  'by FIN': (socket: Socket) => socket.end(),
+  'by close': (socket: Socket) => socket.destroy(),
+  'by RST': (socket: Socket) => socket.resetAndDestroy(),
+} as const
+type Leaving = keyof typeof LEAVE
+const LEAVINGS = Object.keys(LEAVE) as Leaving[]
+
+const LINUX = process.platform === 'linux'
+t.jobs = Number(process.env.JOBS ?? 4)
+
+type Endpoint = { readonly port: number; readonly sockets: Socket[] }
+
+/** Gives each of its connections to `serve`, unread; they are as they come. */
+async function startEndpoint(t: Test, serve: (socket: Socket) => void = () => {}): Promise<Endpoint> {
+  const sockets: Socket[] = []
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    socket.on('error', () => {})
+    sockets.push(socket)
+    serve(socket)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return { port: (server.address() as { port: number }).port, sockets }
+}
+
+/** Reads the head of a request, answers, and reads no more. */
+function answerWith(text: string): (socket: Socket) => void {
+  return (socket) => {
+    socket.once('data', () => {
+      socket.pause()
+      socket.write(text)
+    })
+    socket.resume()
+  }
+}
+
+/** A client that reads, and whose socket ends one direction at a time. */
+async function open(t: Test, port: number): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  socket.on('error', () => {})
+  t.teardown(() => socket.destroy())
+  await once(socket, 'connect')
+  return socket.resume()
+}
+
+function send(socket: Socket, bytes: Buffer | string): Promise<void> {
+  return new Promise((resolve) => socket.write(bytes, () => resolve()))
+}
+
+function inFlightOf(registry: { states(): Iterable<{ inFlight: number }> }): number {
+  return [...registry.states()].reduce((sum, { inFlight }) => sum + inFlight, 0)
+}
+
+/** From when the last has left. */
+async function expectReleased(t: Test, { proxy, registry }: ProxyServer): Promise<void> {
+  const leftAt = performance.now()
+  const limit = leftAt + 15_000
+  await until(() => (proxy.inFlight === 0 && inFlightOf(registry) === 0) || performance.now() > limit)
+  t.equal(proxy.inFlight, 0, 'no request and no tunnel is held')
+  t.equal(inFlightOf(registry), 0, 'no endpoint has one')
+  t.ok(performance.now() - leftAt < 5_000, `within 5 s: ${performance.now() - leftAt}`)
+}
+
+function start(t: Test, endpoint: Endpoint, policy: UpstreamWords['policy'] = {}, options: ProxyServerOptions = {}) {
+  const upstreams = { web: { endpoints: [endpoint.port], policy } }
+  return startProxy(t, { upstreams, routes: [{ to: 'web' }] }, options)
+}
+
+for (const leaving of LEAVINGS) {
+  t.test(`WebSockets to an endpoint that does not read, left ${leaving}`, { skip: !LINUX }, async (t) => {
+    const endpoint = await startEndpoint(t, answerWith(SWITCH))
+    const server = await start(t, endpoint)
+    const clients = await Promise.all(
+      Array.from({ length: 12 }, async () => {
+        const client = await open(t, server.port)
+        client.write(HANDSHAKE)
+        await once(client, 'data')
+        await fill(server.port, client.localPort!, () => send(client, PIECE))
+        return client
+      }),
+    )
+    t.equal(server.proxy.inFlight, 12)
+    t.equal(inFlightOf(server.registry), 12)
+    for (const client of clients) LEAVE[leaving](client)
+    await expectReleased(t, server)
+    const isCut = ({ remotePort = 0 }: Socket) => readQueues(endpoint.port, remotePort) === undefined
+    t.ok(endpoint.sockets.every(isCut), 'the connections to the endpoint are cut')
+  })
+
+  for (const [body, head, piece] of [
+    ['counted', COUNTED, PIECE],
+    ['chunked', CHUNKED, CHUNK],
+  ] as const) {
+    t.test(`${body} uploads to an endpoint that does not read, left ${leaving}`, { skip: !LINUX }, async (t) => {
+      const endpoint = await startEndpoint(t)
+      const certificate = await makeCertificate({ names: ['localhost'] })
+      const server = await start(t, endpoint, {}, { certificate })
+      const sockets = await Promise.all(
+        [server.port, server.port, server.tlsPort, server.tlsPort].map(async (port) => {
+          const transport = await open(t, port)
+          const client =
+            port === server.port ? transport : connectTls({ socket: transport.pause(), rejectUnauthorized: false })
+          client.on('error', () => {})
+          if (client !== transport) await once(client, 'secureConnect')
+          client.write(head)
+          await fill(port, transport.localPort!, () => send(client, piece))
+          return transport
+        }),
+      )
+      t.equal(server.proxy.inFlight, 4)
+      for (const socket of sockets) LEAVE[leaving](socket)
+      await expectReleased(t, server)
+      t.match(
+        server.records.map(({ status }) => status),
+        [499, 499, 499, 499],
+      )
+    })
+  }
+
+  t.test(`uploads over HTTP/2 to an endpoint that does not read, left ${leaving}`, async (t) => {
+    const endpoint = await startEndpoint(t)
+    const certificate = await makeCertificate({ names: ['localhost'] })
+    const server = await start(t, endpoint, {}, { certificate })
+    const sockets = await Promise.all(
+      [server.h2Port, server.h2TlsPort].map(async (port) => {
+        const socket = connect({ port, host: '127.0.0.1' })
+        socket.on('error', () => {})
+        await once(socket, 'connect')
+        const session =
+          port === server.h2Port
+            ? connectHttp2('http://127.0.0.1', { createConnection: () => socket })
+            : connectHttp2('https://127.0.0.1', {
+                createConnection: () => connectTls({ socket, ALPNProtocols: ['h2'], rejectUnauthorized: false }),
+              })
+        session.on('error', () => {})
+        const stream = session.request({ ':method': 'POST' }, { endStream: false })
+        stream.on('error', () => {})
+        stream.write(Buffer.alloc(16_777_216))
+        return socket
+      }),
+    )
+    await until(() => endpoint.sockets.length === 2)
+    await sleep(500)
+    t.equal(server.proxy.inFlight, 2)
+    for (const socket of sockets) LEAVE[leaving](socket)
+    await expectReleased(t, server)
+  })
+
+  t.test(`upgrades that are not answered, left ${leaving}`, { skip: !LINUX }, async (t) => {
+    const server = await start(t, await startEndpoint(t))
+    const clients = await Promise.all(
+      Array.from({ length: 8 }, async (_, index) => {
+        const client = await open(t, server.port)
+        // Frames may follow at once.
+        await send(client, HANDSHAKE + (index % 2 === 0 ? '' : 'x'.repeat(300_000)))
+        return client
+      }),
+    )
+    await until(() => inFlightOf(server.registry) === 8)
+    for (const client of clients) LEAVE[leaving](client)
+    await expectReleased(t, server)
+  })
+
+  t.test(`uploads that wait for an endpoint with room, left ${leaving}`, { skip: !LINUX }, async (t) => {
+    const endpoint = await startEndpoint(t)
+    const server = await start(t, endpoint, { maxRequests: 1, queueTimeout: 60_000 })
+    const first = await open(t, server.port)
+    first.write('GET /first HTTP/1.1\r\nHost: a\r\n\r\n')
+    await until(() => endpoint.sockets.length === 1)
+    const clients = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const client = await open(t, server.port)
+        client.write(COUNTED)
+        await fill(server.port, client.localPort!, () => send(client, PIECE))
+        return client
+      }),
+    )
+    t.equal(server.proxy.inFlight, 5)
+    for (const client of clients) LEAVE[leaving](client)
+    const leftAt = performance.now()
+    await until(() => server.proxy.inFlight === 1 || performance.now() > leftAt + 15_000)
+    t.equal(server.proxy.inFlight, 1)
+    t.ok(performance.now() - leftAt < 5_000, `within 5 s: ${performance.now() - leftAt}`)
+    first.destroy()
+    await expectReleased(t, server)
+  })
+
+  t.test(`a pipelined request behind one that is not answered, left ${leaving}`, { skip: !LINUX }, async (t) => {
+    const endpoint = await startEndpoint(t)
+    const server = await start(t, endpoint)
+    const client = await open(t, server.port)
+    client.write('GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n')
+    await until(() => endpoint.sockets.length === 1)
+    LEAVE[leaving](client)
+    await expectReleased(t, server)
+  })
+
+  t.test(
+    `connections of a Service's port whose endpoint does not read, left ${leaving}`,
+    { skip: !LINUX },
+    async (t) => {
+      const endpoint = await startEndpoint(t)
+      const { port, traffic } = await startTraffic(t, {
+        upstreams: { web: { endpoints: [endpoint.port], policy: { maxConnections: 4, maxRequests: 8 } } },
+        listeners: [{ to: 'web', port: 0 }],
+      })
+      const clients = await Promise.all(
+        Array.from({ length: 4 }, async () => {
+          const client = await open(t, port)
+          await fill(port, client.localPort!, () => send(client, PIECE))
+          return client
+        }),
+      )
+      // The endpoint has no more connections: it waits for one, and has more to send than is read ahead.
+      const waiting = await open(t, port)
+      await fill(port, waiting.localPort!, () => send(waiting, PIECE))
+      t.equal(traffic.inFlight, 5)
+      for (const client of [waiting, ...clients]) LEAVE[leaving](client)
+      const leftAt = performance.now()
+      const endpoints = () => [...traffic.endpoints()].map(({ inFlight }) => inFlight)
+      await until(() => traffic.inFlight === 0 || performance.now() > leftAt + 15_000)
+      t.same([traffic.inFlight, ...endpoints()], [0, 0])
+      t.ok(performance.now() - leftAt < 5_000, `within 5 s: ${performance.now() - leftAt}`)
+    },
+  )
+}
+
+t.test('an upload that waits for another try, left by FIN', { skip: !LINUX }, async (t) => {
+  const endpoint = await startEndpoint(t, (socket) => {
+    socket.once('data', () => socket.resetAndDestroy())
+    socket.resume()
+  })
+  const server = await start(t, endpoint, { tries: 3, 'retry.backoff': 600_000, 'retry.maxBackoff': 600_000 })
+  const client = await open(t, server.port)
+  client.write(`PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n${'x'.repeat(500)}`)
+  await until(() => endpoint.sockets.length === 1 && inFlightOf(server.registry) === 0)
+  await send(client, 'y'.repeat(200))
+  client.end()
+  await expectReleased(t, server)
+})
+
+// The other direction
+
+for (const [kind, request, answer] of [
+  ['an answer', 'GET / HTTP/1.1\r\nHost: a\r\n\r\n', 'HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n'],
+  ['a tunnel', HANDSHAKE, SWITCH],
+] as const) {
+  t.test(`${kind} of an endpoint that is gone, for a client that does not read`, { skip: !LINUX }, async (t) => {
+    const endpoint = await startEndpoint(t, answerWith(answer))
+    const server = await start(t, endpoint)
+    const client = await open(t, server.port)
+    client.write(request)
+    await once(client, 'data')
+    client.pause()
+    const [socket] = endpoint.sockets as [Socket]
+    await fill(socket.remotePort!, endpoint.port, () => send(socket, PIECE))
+    t.equal(server.proxy.inFlight, 1)
+    socket.resetAndDestroy()
+    await expectReleased(t, server)
+    const { error } = await server.record()
+    t.equal(error, kind === 'an answer' ? 'PORTICO_UP_TRUNCATED' : undefined)
+  })
+}
+
+// Tunnels of which one side has ended
+
+for (const first of ['client', 'endpoint'] as const) {
+  t.test(`a tunnel that its ${first} has ended goes on as long as bytes flow`, async (t) => {
+    const endpoint = await startEndpoint(t, answerWith(SWITCH))
+    const server = await start(t, endpoint, {}, { settings: { 'timeouts.halfClosed': 1_000 } })
+    const client = await open(t, server.port)
+    client.write(HANDSHAKE)
+    await once(client, 'data')
+    const [other] = endpoint.sockets as [Socket]
+    other.resume()
+    const [ended, goesOn] = first === 'client' ? [client, other] : [other, client]
+    let received = ''
+    ended.on('data', (chunk: Buffer) => {
+      received += chunk
+    })
+    ended.end('last')
+    await once(goesOn, 'end')
+    for (let index = 0; index < 10; index++) {
+      await sleep(300)
+      await send(goesOn, String(index))
+    }
+    goesOn.end()
+    await once(ended, 'end')
+    t.equal(received, '0123456789')
+    await expectReleased(t, server)
+  })
+
+  t.test(`a tunnel that its ${first} has ended is cut when nothing moves`, async (t) => {
+    const endpoint = await startEndpoint(t, answerWith(SWITCH))
+    const server = await start(t, endpoint)
+    const client = await open(t, server.port)
+    client.write(HANDSHAKE)
+    await once(client, 'data')
+    const [other] = endpoint.sockets as [Socket]
+    other.resume()
+    const [ended, goesOn] = first === 'client' ? [client, other] : [other, client]
+    ended.end()
+    await once(goesOn, 'end')
+    await sleep(1_500)
+    t.equal(server.proxy.inFlight, 1, 'not before its time')
+    await expectReleased(t, server)
+    await until(() => client.closed && other.closed)
+    t.pass('both connections are cut')
+  })
+}
+
+t.test('a connection of a Service that its client has ended: as long as bytes flow, and no longer', async (t) => {
+  const endpoint = await startEndpoint(t, (socket) => socket.resume())
+  const settings = { 'timeouts.halfClosed': 1_000 }
+  const words = { upstreams: { web: [endpoint.port] }, listeners: [{ to: 'web', port: 0 }] }
+  const { port, traffic } = await startTraffic(t, words, settings)
+  const client = await open(t, port)
+  client.end('query')
+  await until(() => endpoint.sockets.length === 1)
+  const [other] = endpoint.sockets as [Socket]
+  await once(other, 'end')
+  let received = ''
+  client.on('data', (chunk: Buffer) => {
+    received += chunk
+  })
+  for (let index = 0; index < 8; index++) {
+    await sleep(300)
+    await send(other, String(index))
+  }
+  t.equal(traffic.inFlight, 1)
+  const lastAt = performance.now()
+  await until(() => traffic.inFlight === 0 || performance.now() > lastAt + 15_000)
+  t.equal(traffic.inFlight, 0)
+  t.equal(received, '01234567')
+})
+
+t.test(
+  'bytes that an ended tunnel still holds reach an endpoint that takes them slowly',
+  { skip: !LINUX },
+  async (t) => {
+    const endpoint = await startEndpoint(t, answerWith(SWITCH))
+    const server = await start(t, endpoint, {}, { settings: { 'timeouts.halfClosed': 1_000 } })
+    const client = await open(t, server.port)
+    client.write(HANDSHAKE)
+    await once(client, 'data')
+    let sent = 0
+    await fill(server.port, client.localPort!, async () => {
+      await send(client, PIECE)
+      sent += PIECE.length
+    })
+    client.end()
+    const [other] = endpoint.sockets as [Socket]
+    let received = 0
+    let piece: Buffer | null = null
+    // Whatever the kernel has is far more than is taken in the time that the tunnel may stand still.
+    for (let round = 0; round < 20; round++) {
+      await sleep(200)
+      piece = other.read(65_536) ?? other.read()
+      received += piece?.length ?? 0
+    }
+    t.equal(server.proxy.inFlight, 1)
+    other.on('data', (chunk: Buffer) => {
+      received += chunk.length
+    })
+    await once(other, 'end')
+    t.equal(received, sent)
+    other.end()
+    await expectReleased(t, server)
+  },
+)
+
+t.test('a tunnel whose side takes nothing is cut after writeStall, a quiet one is not', { skip: !LINUX }, async (t) => {
+  const endpoint = await startEndpoint(t, answerWith(SWITCH))
+  const server = await start(t, endpoint, {}, { settings: { 'timeouts.writeStall': 1_000 } })
+  const [full, quiet] = (await Promise.all(
+    [0, 1].map(async () => {
+      const client = await open(t, server.port)
+      client.write(HANDSHAKE)
+      await once(client, 'data')
+      return client
+    }),
+  )) as [Socket, Socket]
+  await fill(server.port, full.localPort!, () => send(full, PIECE))
+  const closed = once(full, 'close')
+  await closed
+  await sleep(2_000)
+  t.equal(server.proxy.inFlight, 1)
+  t.notOk(quiet.closed)
+  quiet.resetAndDestroy()
+  await expectReleased(t, server)
+})
+
+t.test('an upload of which an endpoint takes nothing once it has begun its answer', { skip: !LINUX }, async (t) => {
+  const endpoint = await startEndpoint(t, answerWith('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'))
+  const server = await start(t, endpoint, {}, { settings: { 'timeouts.writeStall': 1_000 } })
+  const client = await open(t, server.port)
+  client.write(COUNTED)
+  await once(client, 'data')
+  void fill(server.port, client.localPort!, () => (client.destroyed ? sleep(5) : send(client, PIECE))).catch(() => {})
+  await once(client, 'close')
+  await expectReleased(t, server)
+  t.equal((await server.record()).error, 'PORTICO_UP_STALLED')
+})
