@@ -342,7 +342,13 @@ export const SETTINGS = {
       default: 0,
       min: 0,
       restart: true,
-      doc: 'Most client connections at once, to each worker; 0 is no limit.',
+      doc: 'Most client connections at once, to each worker, over all its TCP ports; beyond it the longest idle is closed for a new one, and where none is idle the new one is reset. 0 is automatic: nine tenths of half of what the limit of file descriptors (ulimit -n) leaves beyond 64, since a client needs one to an endpoint as well.',
+    },
+    connectionsPerClient: {
+      type: 'integer',
+      default: 0,
+      min: 0,
+      doc: 'Most connections of one client address (of IPv6 a /64) at once, to each worker; more are reset. The address a PROXY header names counts; peers in trustedProxies are not counted. 0 is automatic: a quarter of limits.connections, at least 16.',
     },
     datagramSessions: {
       type: 'integer',
