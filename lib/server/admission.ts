@@ -36,7 +36,7 @@ const CLIENT_SHARE = 4
 /** And so many it gets at the least: a browser opens several. */
 const LEAST_OF_CLIENT = 16
 /** How soon idle connections are looked for again after none was found, in milliseconds. */
-const LOOK_MS = 50
+const LOOK_MS = 10
 /** Doors know since when a connection is idle to within so much, in milliseconds. */
 const SLACK_MS = 100
 
