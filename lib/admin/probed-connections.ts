@@ -16,7 +16,7 @@ const MOST_ANSWERS = 32
 /** Only beyond this, times MOST, one goes whose request could not be read yet. The kernel holds so many, and gives all at once. */
 const HARD_FACTOR = 4
 /** A connection that is older and has no request is slow, milliseconds. */
-const YOUNG_MS = 100
+const YOUNG_MS = 1_000
 /** An answer that is under way for so long is being taken slowly, or not at all, milliseconds. */
 const SLOW_MS = 1_000
 /** And after this it is cut. */

@@ -11,7 +11,7 @@ const ROUTES = 2_000
 const PROBE_MS = 2_000
 const ATTACK_MS = 1_500
 /** Who was closed comes back after this, milliseconds. */
-const AGAIN_MS = 500
+const AGAIN_MS = 1_000
 
 /** Enough for an answer of some megabytes. */
 const MANIFESTS = `apiVersion: networking.k8s.io/v1
