@@ -45,6 +45,8 @@ export type SettingLeaf =
       restart?: true
       /** an Ingress can have it for its own routes */
       route?: true
+      /** never printed, nor the line where it stands */
+      secret?: true
     }>
   | Readonly<{ type: 'enum'; values: readonly string[]; default: string; doc: string; restart?: true; route?: true }>
 
@@ -131,7 +133,14 @@ export const SETTINGS = {
       type: 'string',
       default: '',
       restart: true,
-      doc: 'Bearer token that admin requests must carry (health probes excepted); empty: none.',
+      secret: true,
+      doc: 'Bearer token that admin requests must carry (health probes excepted); empty: none. A flag shows in the list of processes: better in the environment, or in admin.tokenFile.',
+    },
+    tokenFile: {
+      type: 'string',
+      default: '',
+      restart: true,
+      doc: 'File that holds this token, without line breaks around it, in place of admin.token; another token in it counts within a second. While it cannot be read or is empty, nobody gets in.',
     },
   },
   metrics: {

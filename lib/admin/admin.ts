@@ -10,6 +10,7 @@ import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createAccessCheck, isLoopback } from './access.ts'
+import { AdminToken, wantsToken } from './admin-token.ts'
 import { AnswerMaker } from './answer-maker.ts'
 import { certificatesView } from './certificate-view.ts'
 import { endpointsView } from './endpoint-view.ts'
@@ -90,10 +91,10 @@ const HEAD_TIMEOUT = 2000
 const REQUEST_TIMEOUT = 5000
 const CHECK_INTERVAL = 500
 
-/** Throws where `settings.admin` would let anybody on the network in. */
+/** Throws where `settings.admin` would let anybody on the network in, or names a file that holds no token. */
 export function createAdmin(options: AdminOptions): AdminListener {
   const { admin } = options.settings
-  if (!isLoopback(admin.address) && admin.token === '') {
+  if (!isLoopback(admin.address) && !wantsToken(admin)) {
     throw new Error(`admin.address ${admin.address} is not loopback: it needs admin.token`)
   }
   const app = createApp(options)
@@ -121,7 +122,9 @@ function createApp(options: AdminOptions): FastifyInstance {
     if (app.server.listening) log.error({ err: error, listener: 'admin' }, 'listener failed')
   })
 
-  const refuse = createAccessCheck(settings.admin)
+  const { admin } = settings
+  const token = wantsToken(admin) ? new AdminToken({ admin, clock, log }) : undefined
+  const refuse = createAccessCheck(admin.address, token)
   app.addHook('onRequest', async ({ headers, routeOptions }, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
     if (PROBES.has(routeOptions.url ?? '')) return
