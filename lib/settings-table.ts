@@ -363,7 +363,7 @@ export const SETTINGS = {
       type: 'integer',
       default: 4096,
       min: 1,
-      doc: 'Most UDP sessions at once, in each worker; beyond it datagrams of new clients are dropped.',
+      doc: 'Most UDP sessions at once, in each worker, and never more than a quarter of its file descriptors; beyond it datagrams of new clients are dropped.',
     },
     streamsPerConnection: {
       type: 'integer',

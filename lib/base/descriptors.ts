@@ -29,9 +29,14 @@ export function findDescriptorLimit(): number | undefined {
  * Client connections that a process may take by itself: nine tenths of what the limit leaves beyond what is its own, halved,
  * since a client's connection usually needs one to an endpoint beside it. No limit, no end.
  */
-export function fitConnections(limit: number | undefined = findDescriptorLimit()): number {
+export function fitConnections(limit: number | undefined): number {
   if (limit === undefined) return Number.POSITIVE_INFINITY
   return Math.max(LEAST_CONNECTIONS, Math.floor(((limit - OWN_DESCRIPTORS) * 0.9) / 2))
+}
+
+/** Of UDP the most sessions, so that some are left for all else: a quarter of the limit. */
+export function fitSessions(limit: number | undefined): number {
+  return limit === undefined ? Number.POSITIVE_INFINITY : Math.floor(limit / 4)
 }
 
 export function isExhaustion(error: unknown): boolean {

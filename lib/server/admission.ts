@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
-import { type DescriptorReserve, fitConnections, isExhaustion } from '../base/descriptors.ts'
+import { type DescriptorReserve, findDescriptorLimit, fitConnections, isExhaustion } from '../base/descriptors.ts'
 import { isTrustedPeer } from '../proxy/forwarded.ts'
 import { findPeerAddress } from '../proxy/origin.ts'
 import { resetSocket } from '../proxy/reset.ts'
@@ -58,7 +58,7 @@ export class Admission {
     const { settings, clock } = options
     this.#options = options
     this.#throttle = new LogThrottle(clock)
-    this.#most = settings.limits.connections || fitConnections()
+    this.#most = settings.limits.connections || fitConnections(findDescriptorLimit())
     const leave = (socket: Socket) => this.#leave(socket)
     this.#onClose = function () {
       leave(this)
