@@ -1,7 +1,7 @@
 /** What one process that carries traffic has: listeners, the data path, the endpoints with their connections, and the snapshot that serves. */
 import type { Clock } from './base/clock.ts'
 import { DeadlineWatch } from './base/deadline.ts'
-import { DescriptorReserve, findDescriptorLimit, fitSessions } from './base/descriptors.ts'
+import { DescriptorReserve, findDescriptorLimit, fitSockets } from './base/descriptors.ts'
 import { runInSlices } from './base/slice.ts'
 import type { Certificate } from './model/certificate.ts'
 import type { EndpointTrouble, UpstreamKey } from './model/upstream.ts'
@@ -63,7 +63,7 @@ export class Traffic {
   /** What serves HTTP and HTTPS at ports of Services, as soon as one of them is to. */
   readonly #fronts = new Map<'http' | 'https', HttpFront>()
   readonly #watch: DeadlineWatch
-  readonly #budget: SessionBudget = { open: 0, most: fitSessions(findDescriptorLimit()) }
+  readonly #budget: SessionBudget = { open: 0, most: fitSockets(findDescriptorLimit()) }
   /** Those of the update being built, as soon as it is. */
   #settings: Settings
   #snapshot: Snapshot | undefined

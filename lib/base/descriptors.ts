@@ -34,8 +34,8 @@ export function fitConnections(limit: number | undefined): number {
   return Math.max(LEAST_CONNECTIONS, Math.floor(((limit - OWN_DESCRIPTORS) * 0.9) / 2))
 }
 
-/** Of UDP the most sessions, so that some are left for all else: a quarter of the limit. */
-export function fitSessions(limit: number | undefined): number {
+/** Sockets of another kind (UDP sessions, connections of DNS clients): a quarter of the limit, so that some are left for all else. */
+export function fitSockets(limit: number | undefined): number {
   return limit === undefined ? Number.POSITIVE_INFINITY : Math.floor(limit / 4)
 }
 

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { DescriptorReserve, fitConnections, fitSessions, isExhaustion } from '../../lib/base/descriptors.ts'
+import { DescriptorReserve, fitConnections, fitSockets, isExhaustion } from '../../lib/base/descriptors.ts'
 
 t.test('what fits leaves as many for endpoints, and some for the process itself', async (t) => {
   for (const [limit, connections, sessions] of [
@@ -13,7 +13,7 @@ t.test('what fits leaves as many for endpoints, and some for the process itself'
     [1_048_576, 471_830, 262_144],
   ] as const) {
     t.equal(fitConnections(limit), connections)
-    t.equal(fitSessions(limit), sessions)
+    t.equal(fitSockets(limit), sessions)
     t.ok(limit === undefined || 2 * connections <= Math.max(limit, 16))
   }
 })
@@ -49,6 +49,7 @@ t.test(
       limit: 128,
       fitting: 28,
       connected: 'PORTICO_GW_DESCRIPTORS',
+      probed: 'nothing',
       metrics: true,
       wasHeld: true,
       kept: true,

@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs'
 import { devNull } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DescriptorReserve, findDescriptorLimit, fitConnections } from '../../lib/base/descriptors.ts'
+import { runProbe } from '../../lib/health/probe.ts'
 import type { LogDestination } from '../../lib/telemetry/log-destination.ts'
 import { createMetrics } from '../../lib/telemetry/metrics.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
@@ -44,6 +45,7 @@ const said = {
   limit: findDescriptorLimit(),
   fitting: fitConnections(findDescriptorLimit()),
   connected: await connect(),
+  probed: (await runProbe({ type: 'tcp', address: '127.0.0.1', port: 9 }, 1_000, new AbortController())) ?? 'nothing',
   metrics: (await metrics.text()).includes('portico_build_info'),
   wasHeld: !reserve.isReleased,
   // The first finds that there is no descriptor, and has the reserve let go of some.
