@@ -1,6 +1,7 @@
 /** Asks the admin listener of a running gateway on this machine. */
 import { request } from 'node:http'
 import { isIPv6 } from 'node:net'
+import { readTokenFile } from '../lib/admin/admin-token.ts'
 import { DiagnosticList } from '../lib/base/diagnostics.ts'
 import { printDiagnostic } from '../lib/base/print-diagnostic.ts'
 import { resolveSettings } from '../lib/settings.ts'
@@ -9,7 +10,8 @@ import type { Typed } from './flag.ts'
 import { readOverrides } from './setting-flag.ts'
 import { UsageError } from './usage-error.ts'
 
-export type AdminSettings = Settings['admin']
+/** `token` is `''` where there is none, or where `tokenFault` says why it cannot be had. */
+export type AdminPlace = Readonly<{ address: string; port: number; token: string; tokenFault: string | undefined }>
 export type AdminAnswer = Readonly<{ status: number; body: string }>
 
 /** No running gateway could be asked; `message` says why in half a line. */
@@ -20,12 +22,12 @@ const TIMEOUT_MS = 2_000
 const MAX_BODY_BYTES = 256 * 1024 * 1024
 
 /** Where the gateway listens for admin requests, as flags, environment and settings file say. Throws a UsageError for values that cannot be used. */
-export async function findAdmin(typed: Typed, environment: NodeJS.ProcessEnv): Promise<AdminSettings> {
+export async function findAdmin(typed: Typed, environment: NodeJS.ProcessEnv): Promise<AdminPlace> {
   const flags = readOverrides(typed)
   const config = typed.value('config')
   if (config !== undefined) {
     const { loadConfiguration } = await import('../lib/configuration.ts')
-    return (await loadConfiguration({ sources: [], config, flags, environment })).settings.admin
+    return findPlace((await loadConfiguration({ sources: [], config, flags, environment })).settings)
   }
   const diagnostics = new DiagnosticList()
   const { settings } = resolveSettings({ flags, environment }, diagnostics)
@@ -34,11 +36,21 @@ export async function findAdmin(typed: Typed, environment: NodeJS.ProcessEnv): P
     ({ severity, message }) => severity === 'error' && !message.includes('needs a token'),
   )
   if (wrong) throw new UsageError(printDiagnostic(wrong))
-  return settings.admin
+  return findPlace(settings)
+}
+
+/** Health is told without a token, so that one which this user may not read need not stop anybody here. */
+function findPlace({ admin: { address, port, token, tokenFile } }: Settings): AdminPlace {
+  if (tokenFile === '') return { address, port, token, tokenFault: undefined }
+  try {
+    return { address, port, token: readTokenFile(tokenFile), tokenFault: undefined }
+  } catch (error) {
+    return { address, port, token: '', tokenFault: (error as Error).message }
+  }
 }
 
 /** GETs one path. Throws an UnreachableError where no answer comes in time. */
-export function askAdmin(admin: AdminSettings, path: string): Promise<AdminAnswer> {
+export function askAdmin(admin: AdminPlace, path: string): Promise<AdminAnswer> {
   const host = reachableAddress(admin.address)
   return new Promise((resolve, reject) => {
     const fail = (reason: string) => reject(new UnreachableError(`${printHostPort(host, admin.port)} ${reason}`))

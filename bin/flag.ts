@@ -48,7 +48,7 @@ export function readFlags(words: readonly string[], flags: readonly Flag[]): Typ
       throw new UsageError(`${token.rawName} needs a value: ${token.rawName} ${flag.value}`)
     if (flag.value && !token.inlineValue && token.value?.startsWith('-') && token.value !== '-')
       throw new UsageError(
-        `${token.rawName} needs a value; if "${token.value}" is meant, write ${token.rawName}=${token.value}`,
+        `${token.rawName} needs a value; one that begins with a dash is written ${token.rawName}=${flag.value}`,
       )
     const values = typed.get(flag.name)
     if (values) values.push(token.value ?? '')

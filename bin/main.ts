@@ -8,7 +8,13 @@ import { createTerminal, type Terminal } from './terminal.ts'
 import { UsageError } from './usage-error.ts'
 import { VERBS } from './verbs.ts'
 
+hideToken(process.argv)
 process.exitCode = await runCommandLine(process.argv.slice(2))
+
+/** The list of processes shows all words of the command line to everybody, unless another title stands in their place. */
+function hideToken(words: readonly string[]): void {
+  if (words.some((word) => /^(--admin-token(=|$)|(--set=)?admin\.token=)/.test(word))) process.title = 'portico'
+}
 
 async function runCommandLine(words: readonly string[]): Promise<number> {
   const terminal = createTerminal(words.includes('--no-color'))

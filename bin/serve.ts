@@ -1,9 +1,11 @@
 /** A gateway as a process: what it says at its start and at reloads, the ready file, and an exit code. */
 import { performance } from 'node:perf_hooks'
+import { findDescriptorLimit } from '../lib/base/descriptors.ts'
 import { countDiagnostics } from '../lib/base/diagnostics.ts'
 import type { ConfigurationInput } from '../lib/configuration.ts'
 import { createGateway, type Gateway } from '../lib/gateway.ts'
 import { logDiagnostics, logReloaded, logReloadFailed } from '../lib/reload-log.ts'
+import { explainShortage } from '../lib/start-error.ts'
 import { createLife } from './life.ts'
 import { VERSION } from './package.ts'
 import { printBoot } from './print/boot.ts'
@@ -69,12 +71,14 @@ function findReaders({ configuration }: Gateway, guided: boolean): { people: boo
 function describeBoot({ configuration, ports }: Gateway) {
   const { model, settings, diagnostics, files, objects } = configuration
   // Counted from the start of the process, as whoever waits for it does.
-  return { version: VERSION, model, settings, diagnostics, files, objects, ports, elapsedMs: performance.now() }
+  const descriptors = findDescriptorLimit()
+  const elapsedMs = performance.now()
+  return { version: VERSION, model, settings, diagnostics, files, objects, ports, descriptors, elapsedMs }
 }
 
 /** The facts of the boot table as log lines: one for the whole, one for each problem. */
 function logBoot(gateway: Gateway): void {
-  const { version, model, diagnostics, files, objects, ports, elapsedMs } = describeBoot(gateway)
+  const { version, model, settings, diagnostics, files, objects, ports, descriptors, elapsedMs } = describeBoot(gateway)
   const { error, warning } = countDiagnostics(diagnostics)
   gateway.log.info(
     {
@@ -91,5 +95,7 @@ function logBoot(gateway: Gateway): void {
     },
     'ready',
   )
+  const shortage = explainShortage(settings, descriptors)
+  if (shortage) gateway.log.warn({ help: shortage.help }, shortage.message)
   logDiagnostics(gateway.log, diagnostics)
 }

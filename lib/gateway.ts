@@ -230,14 +230,7 @@ class GatewayProcess implements Gateway {
   async #open(): Promise<ServedConfiguration> {
     const settings = this.#settings
     if (settings.admin.enabled) {
-      this.#admin = createAdmin({
-        settings,
-        state: () => this.#describe(),
-        refresh: async () => this.#carrier?.refresh(),
-        metrics: this.#metrics,
-        clock: this.#clock,
-        log: this.log,
-      })
+      this.#admin = this.#createAdmin()
       const { address, port } = settings.admin
       try {
         this.#ports = { admin: (await this.#admin.listen()).port }
@@ -258,6 +251,27 @@ class GatewayProcess implements Gateway {
     await this.#serviceHealth.update(this.served.model)
     if (settings.dns.enabled) await this.#openDns()
     return first
+  }
+
+  #createAdmin(): AdminListener {
+    const settings = this.#settings
+    if (this.configuration.provenance.get('admin.token') === 'flag') {
+      const better = 'give --admin-token-file, or PORTICO_ADMIN_TOKEN in the environment'
+      this.log.warn({ help: better }, '--admin-token: the list of processes may show it to every user of this machine')
+    }
+    try {
+      return createAdmin({
+        settings,
+        state: () => this.#describe(),
+        refresh: async () => this.#carrier?.refresh(),
+        metrics: this.#metrics,
+        clock: this.#clock,
+        log: this.log,
+      })
+    } catch (error) {
+      const help = 'admin.tokenFile names a file of one line that this user may read'
+      throw new StartError(`the admin listener has no token: ${(error as Error).message}`, help, { cause: error })
+    }
   }
 
   async #openDns(): Promise<void> {

@@ -45,6 +45,8 @@ export type SettingLeaf =
       restart?: true
       /** an Ingress can have it for its own routes */
       route?: true
+      /** never printed, nor the line where it stands */
+      secret?: true
     }>
   | Readonly<{ type: 'enum'; values: readonly string[]; default: string; doc: string; restart?: true; route?: true }>
 
@@ -131,7 +133,14 @@ export const SETTINGS = {
       type: 'string',
       default: '',
       restart: true,
-      doc: 'Bearer token that admin requests must carry (health probes excepted); empty: none.',
+      secret: true,
+      doc: 'Bearer token that admin requests must carry (health probes excepted); empty: none. A flag shows in the list of processes: better in the environment, or in admin.tokenFile.',
+    },
+    tokenFile: {
+      type: 'string',
+      default: '',
+      restart: true,
+      doc: 'File that holds this token, without line breaks around it, in place of admin.token; another token in it counts within a second. While it cannot be read or is empty, nobody gets in.',
     },
   },
   metrics: {
@@ -342,7 +351,13 @@ export const SETTINGS = {
       default: 0,
       min: 0,
       restart: true,
-      doc: 'Most client connections at once, to each worker; 0 is no limit.',
+      doc: 'Most client connections at once, to each worker, over all its TCP ports; beyond it the longest idle is closed for a new one, and where none is idle the new one is reset. 0 is automatic: nine tenths of half of what the limit of file descriptors (ulimit -n) leaves beyond 64, since a client needs one to an endpoint as well.',
+    },
+    connectionsPerClient: {
+      type: 'integer',
+      default: 0,
+      min: 0,
+      doc: 'Most connections of one client address (of IPv6 a /64) at once, to each worker; more are reset. The address a PROXY header names counts; peers in trustedProxies are not counted. 0 is automatic: a quarter of limits.connections, at least 16.',
     },
     requestsPerClient: {
       type: 'integer',
@@ -360,7 +375,7 @@ export const SETTINGS = {
       type: 'integer',
       default: 4096,
       min: 1,
-      doc: 'Most UDP sessions at once, in each worker; beyond it datagrams of new clients are dropped.',
+      doc: 'Most UDP sessions at once, in each worker, and never more than a quarter of its file descriptors; beyond it datagrams of new clients are dropped.',
     },
     streamsPerConnection: {
       type: 'integer',

@@ -72,6 +72,10 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
   reportUnknownVariables(environment, diagnostics)
 
   for (const { name, path, leaf } of SETTING_LIST) {
+    const locate = (at: FieldPath) => {
+      const position = document?.origin.locate(at)
+      return position && 'secret' in leaf ? { ...position, excerpt: '' } : position
+    }
     values.set(name, leaf.default)
     provenance.set(name, 'default')
     const take = (source: SettingSource, label: string, read: Read, details: DiagnosticDetails) => {
@@ -81,7 +85,7 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
           const where = source === 'file' ? printFieldPath(at) : label
           diagnostics.add('PORTICO_SET_FIELD_VALUE', `${where}: ${problem.message}`, {
             ...details,
-            ...(source === 'file' && { position: document?.origin.locate(at) }),
+            ...(source === 'file' && { position: locate(at) }),
             help: problem.help,
           })
         }
@@ -92,7 +96,7 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
       places.set(name, details)
     }
     if (fields.has(name)) {
-      const details = { position: document?.origin.locate(path) }
+      const details = { position: locate(path) }
       take('file', name, readSetting(leaf, fields.get(name), 'document', environmentName(name)), details)
     }
     const variable = environmentName(name)
@@ -269,11 +273,16 @@ function checkMeaning(
     provenance.set(name, 'default')
   }
   const adminAddress = String(values.get('admin.address'))
-  if (isPrivateAddress(adminAddress) !== 'loopback' && values.get('admin.token') === '') {
+  const hasToken = values.get('admin.token') !== ''
+  const hasTokenFile = values.get('admin.tokenFile') !== ''
+  if (hasToken && hasTokenFile) {
+    refuse('admin.token', 'admin.tokenFile is set as well', 'set one of them', SETTINGS.admin.token.default)
+  }
+  if (isPrivateAddress(adminAddress) !== 'loopback' && !hasToken && !hasTokenFile) {
     refuse(
       'admin.address',
       `"${adminAddress}" can be reached from other machines, which needs a token`,
-      'set admin.token (PORTICO_ADMIN_TOKEN), or leave the address at 127.0.0.1',
+      'set admin.tokenFile (PORTICO_ADMIN_TOKEN_FILE) or PORTICO_ADMIN_TOKEN, or leave the address at 127.0.0.1',
       SETTINGS.admin.address.default,
     )
   }

@@ -1,7 +1,9 @@
 /** Why the gateway does not start, in one line with the way out. */
+import { fitConnections } from './base/descriptors.ts'
 import type { Diagnostic } from './base/diagnostics.ts'
 import type { ServiceListener } from './model/service-listener.ts'
 import { flagName } from './settings.ts'
+import type { Settings } from './settings-table.ts'
 
 export class StartError extends Error {
   /** What to do about it; a line for each way where there are several. */
@@ -15,6 +17,24 @@ export class StartError extends Error {
     this.name = 'StartError'
     this.help = help
     this.diagnostics = details.diagnostics ?? []
+  }
+}
+
+/** Fewer client connections than this in a worker are too few for most. */
+const FEW_CONNECTIONS = 1000
+
+/** What to say of the limit of file descriptors; undefined where it is high enough. Node has raised it as far as it may. */
+export function explainShortage(
+  { limits }: Pick<Settings, 'limits'>,
+  descriptors: number | undefined,
+): Readonly<{ message: string; help: string }> | undefined {
+  const fitting = fitConnections(descriptors)
+  const asked = limits.connections
+  if (asked === 0 ? fitting >= FEW_CONNECTIONS : fitting >= asked) return undefined
+  const most = asked === 0 ? `${fitting} client connections` : `limits.connections is ${asked}, and ${fitting} are sure`
+  return {
+    message: `${descriptors} file descriptors: ${most} to each worker`,
+    help: 'raise the hard limit: ulimit -Hn 65536, LimitNOFILE=65536 (systemd), --ulimit nofile=65536 (docker)',
   }
 }
 

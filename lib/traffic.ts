@@ -1,11 +1,13 @@
 /** What one process that carries traffic has: listeners, the data path, the endpoints with their connections, and the snapshot that serves. */
 import type { Clock } from './base/clock.ts'
 import { DeadlineWatch } from './base/deadline.ts'
+import { DescriptorReserve, findDescriptorLimit, fitSockets } from './base/descriptors.ts'
 import { runInSlices } from './base/slice.ts'
 import type { Certificate } from './model/certificate.ts'
 import type { EndpointTrouble, UpstreamKey } from './model/upstream.ts'
 import { createProxy, type Proxy as GatewayProxy } from './proxy/proxy.ts'
 import { Relays } from './proxy/relay.ts'
+import { Admission } from './server/admission.ts'
 import { DatagramPort, type SessionBudget } from './server/datagram-port.ts'
 import { createHttpFront, type HttpFront, type HttpFrontOptions } from './server/http-front.ts'
 import type { BoundAddress } from './server/listen.ts'
@@ -45,11 +47,14 @@ export type ListenerName = string
 type Port = StreamPort | DatagramPort
 
 export class Traffic {
+  /** Of this process. */
+  readonly reserve: DescriptorReserve = new DescriptorReserve()
   readonly #options: TrafficOptions
   readonly #registry: EndpointRegistry
   readonly #builder: SnapshotBuilder
   readonly #proxy: GatewayProxy
   readonly #relays: Relays
+  readonly #admission: Admission
   readonly #listeners = new Map<ListenerName, Listener>()
   /** Of Services, by place. */
   readonly #ports = new Map<ListenerName, Port>()
@@ -58,7 +63,7 @@ export class Traffic {
   /** What serves HTTP and HTTPS at ports of Services, as soon as one of them is to. */
   readonly #fronts = new Map<'http' | 'https', HttpFront>()
   readonly #watch: DeadlineWatch
-  readonly #budget: SessionBudget = { open: 0 }
+  readonly #budget: SessionBudget = { open: 0, most: fitSockets(findDescriptorLimit()) }
   /** Those of the update being built, as soon as it is. */
   #settings: Settings
   #snapshot: Snapshot | undefined
@@ -96,6 +101,7 @@ export class Traffic {
         if (this.#settings.log.access) accessLog(record)
       },
     })
+    this.#admission = new Admission({ settings, reserve: this.reserve, onResult: this.#countConnection, clock, log })
     const connectionLog = createConnectionLog(log)
     this.#relays = new Relays({
       settings: () => this.#settings,
@@ -155,7 +161,8 @@ export class Traffic {
     const listener = createListener({
       ...this.#frontOptions(),
       name,
-      settings,
+      admission: this.#admission,
+      onResult: this.#countConnection,
       current: () => this.#snapshot?.settings ?? settings,
       ...(handle && { handle }),
     })
@@ -213,17 +220,18 @@ export class Traffic {
     const closing = [...this.#listeners.values(), ...this.#fronts.values()]
     await Promise.all(closing.map((each) => each.close()))
     await this.#registry.close()
+    this.reserve.close()
   }
 
   async #listenFor(place: ListenerName, handle: object | undefined): Promise<BoundAddress> {
-    const { settings, counts, clock, log } = this.#options
+    const { clock, log } = this.#options
     const listener = this.#snapshot?.listeners.get(place)?.listener
     if (!listener) throw new Error(`${place} is wanted by no listener in force`)
     const { address, port: number } = listener
     const shared = {
       place,
       snapshot: () => this.#snapshot,
-      onResult: (label: string, result: ConnectionResult) => counts.countConnection(label, result),
+      onResult: this.#countConnection,
       clock,
       log,
     }
@@ -234,7 +242,7 @@ export class Traffic {
         : new StreamPort({
             ...shared,
             where: handle ?? where,
-            settings,
+            admission: this.#admission,
             relays: this.#relays,
             front: (tls) => this.#fronts.get(tls ? 'https' : 'http'),
           })
@@ -279,8 +287,13 @@ export class Traffic {
     }
     const front = createHttpFront(scheme, this.#frontOptions())
     await front.ready()
+    this.#admission.addSource(front)
     this.#fronts.set(scheme, front)
   }
+
+  #countConnection = (listener: string, result: ConnectionResult): void => {
+    this.#options.counts.countConnection(listener, result)
+  };
 
   *#swap(update: SnapshotUpdate): Generator<void, void> {
     const snapshot = yield* this.#builder.build(update)

@@ -158,7 +158,8 @@ async function readGateway(kind: Kind, typed: Typed, terminal: Terminal): Promis
       return kind === 'settings' ? listSettings(value, () => 'running gateway') : (value as readonly unknown[])
     }
     if (status === 401 || status === 403) {
-      terminal.tell(`the gateway at ${place} asks for its token: set PORTICO_ADMIN_TOKEN or --admin-token`)
+      const why = admin.tokenFault === undefined ? '' : `; ${admin.tokenFault}`
+      terminal.tell(`the gateway at ${place} asks for its token: set PORTICO_ADMIN_TOKEN or --admin-token-file${why}`)
     } else terminal.tell(`the gateway at ${place} answers ${status}: ${body.trim().slice(0, 500)}`)
   } catch (error) {
     if (error instanceof SyntaxError) terminal.tell(`what listens at ${place} is no Portico`)

@@ -10,6 +10,7 @@ import type { ServiceListener } from '../../lib/model/service-listener.ts'
 import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint } from '../../lib/model/upstream.ts'
 import type { Settings } from '../../lib/settings-table.ts'
+import { explainShortage } from '../../lib/start-error.ts'
 import { printHostPort } from '../admin-client.ts'
 import { printCount, printProblems } from './problems.ts'
 import { alignColumns } from './table.ts'
@@ -24,6 +25,8 @@ export type Boot = Readonly<{
   ports: BoundPorts
   files: number
   objects: number
+  /** File descriptors that a process may have; undefined where that is not known. */
+  descriptors: number | undefined
   /** From the start of the process. */
   elapsedMs: number
   /** Milliseconds since the epoch, for what certificates have left. */
@@ -48,6 +51,7 @@ export function printBoot(boot: Boot, paint: Paint): string {
     '',
     ...printServiceListeners(boot, paint),
     ...printListeners(boot, paint),
+    ...printDescriptors(boot, paint),
     ...printTrial(boot),
     ...(problems.length > 0 ? ['', ...printProblems(problems.slice(0, MOST_PROBLEMS), paint)] : []),
     ...(problems.length > MOST_PROBLEMS
@@ -204,6 +208,12 @@ function printListeners({ model, settings, ports, now }: Boot, paint: Paint): st
   }
   if (ports.dns !== undefined) rows.push(['  dns', printDns(settings.dns, ports.dns)])
   return alignColumns(rows, 4)
+}
+
+/** Where the limit is low, or lower than what was asked for. */
+function printDescriptors({ settings, descriptors }: Boot, paint: Paint): string[] {
+  const shortage = explainShortage(settings, descriptors)
+  return shortage ? [`  ${paint('yellow', 'limit')}    ${shortage.message}`, `           ${shortage.help}`] : []
 }
 
 function printDns({ address, zone, forward }: Settings['dns'], port: number): string {

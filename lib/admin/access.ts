@@ -1,7 +1,7 @@
 /** Who may ask the admin listener: holders of its token; without one, only programs that name it by a loopback address. */
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { isPrivateAddress } from '../base/cidr.ts'
 import { parseAuthority } from '../base/hostname.ts'
+import type { AdminToken } from './admin-token.ts'
 
 export type Refusal = Readonly<{ status: 401 | 403 | 421; message: string }>
 
@@ -11,23 +11,22 @@ export type AdminRequest = Readonly<{
   authorization: string | undefined
 }>
 
-/** Made once from `settings.admin`. The check returns undefined where the request may be served. */
-export function createAccessCheck(admin: {
-  address: string
-  token: string
-}): (request: AdminRequest) => Refusal | undefined {
-  const expected = admin.token === '' ? undefined : digest(admin.token)
+/** Made once; `expected` is undefined where none is asked for. The check returns undefined where the request may be served. */
+export function createAccessCheck(
+  address: string,
+  expected: Pick<AdminToken, 'fits'> | undefined,
+): (request: AdminRequest) => Refusal | undefined {
   return ({ host, origin, authorization }) => {
     if (origin !== undefined && !isSameOrigin(origin, host)) {
       return { status: 403, message: 'Other sites may not ask the admin listener.' }
     }
     if (expected) {
       const [scheme = '', token = ''] = splitOnce(authorization ?? '')
-      const isValid = timingSafeEqual(digest(token), expected) && scheme.toLowerCase() === 'bearer'
+      const isValid = expected.fits(token) && scheme.toLowerCase() === 'bearer'
       return isValid ? undefined : { status: 401, message: 'A bearer token is needed.' }
     }
     // A web page whose name was made to lead here (DNS rebinding) still sends its own name; it could not send a token.
-    return isLocalName(host, admin.address)
+    return isLocalName(host, address)
       ? undefined
       : { status: 421, message: 'The admin listener answers to loopback names and addresses only.' }
   }
@@ -51,9 +50,4 @@ function isSameOrigin(origin: string, host: string | undefined): boolean {
 function splitOnce(text: string): [string, string] {
   const space = text.indexOf(' ')
   return space < 0 ? [text, ''] : [text.slice(0, space), text.slice(space + 1).trim()]
-}
-
-/** Equal lengths for a comparison whose time tells nothing. */
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
 }

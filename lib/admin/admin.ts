@@ -10,8 +10,11 @@ import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { createAccessCheck, isLoopback } from './access.ts'
+import { AdminToken, wantsToken } from './admin-token.ts'
+import { AnswerMaker } from './answer-maker.ts'
 import { certificatesView } from './certificate-view.ts'
 import { endpointsView } from './endpoint-view.ts'
+import { ProbedConnections } from './probed-connections.ts'
 import {
   diagnosticsView,
   listenersView,
@@ -83,14 +86,15 @@ const INDEX = [
   '',
 ].join('\n')
 
-/** Slow or hostile admin requests may not cost the data path anything, milliseconds. */
+/** Slow or hostile admin requests may not cost anything: a head must come within this time, and the whole request, milliseconds. */
+const HEAD_TIMEOUT = 2000
 const REQUEST_TIMEOUT = 5000
-const MAX_CONNECTIONS = 256
+const CHECK_INTERVAL = 500
 
-/** Throws where `settings.admin` would let anybody on the network in. */
+/** Throws where `settings.admin` would let anybody on the network in, or names a file that holds no token. */
 export function createAdmin(options: AdminOptions): AdminListener {
   const { admin } = options.settings
-  if (!isLoopback(admin.address) && admin.token === '') {
+  if (!isLoopback(admin.address) && !wantsToken(admin)) {
     throw new Error(`admin.address ${admin.address} is not loopback: it needs admin.token`)
   }
   const app = createApp(options)
@@ -109,23 +113,28 @@ function createApp(options: AdminOptions): FastifyInstance {
   const app = Fastify({
     bodyLimit: 1024,
     requestTimeout: REQUEST_TIMEOUT,
-    keepAliveTimeout: REQUEST_TIMEOUT,
     forceCloseConnections: true,
-    http: { headersTimeout: REQUEST_TIMEOUT, connectionsCheckingInterval: 1000, maxHeaderSize: 16_384 },
+    http: { headersTimeout: HEAD_TIMEOUT, connectionsCheckingInterval: CHECK_INTERVAL, maxHeaderSize: 16_384 },
   })
-  app.server.maxConnections = MAX_CONNECTIONS
+  const connections = new ProbedConnections(app.server, clock, ({ url = '' }) => PROBES.has(url.replace(/\?.*/s, '')))
   app.server.on('error', (error) => {
     // Before that, whoever called `listen` is told.
     if (app.server.listening) log.error({ err: error, listener: 'admin' }, 'listener failed')
   })
 
-  const refuse = createAccessCheck(settings.admin)
+  const { admin } = settings
+  const token = wantsToken(admin) ? new AdminToken({ admin, clock, log }) : undefined
+  const refuse = createAccessCheck(admin.address, token)
   app.addHook('onRequest', async ({ headers, routeOptions }, reply) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
     if (PROBES.has(routeOptions.url ?? '')) return
     const { host, origin, authorization } = headers
     const refusal = refuse({ host, origin, authorization })
-    if (!refusal) return
+    if (!refusal && connections.hasRoomForAnswer()) return
+    if (!refusal) {
+      await reply.code(503).header('retry-after', '1').send({ message: 'Too many answers are being taken slowly.' })
+      return
+    }
     if (refusal.status === 401) reply.header('www-authenticate', 'Bearer')
     await reply.code(refusal.status).send({ message: refusal.message })
   })
@@ -143,16 +152,19 @@ function createApp(options: AdminOptions): FastifyInstance {
   app.get('/livez', (_request, reply) => reply.send({ status: 'ok' }))
   app.get('/readyz', (_request, reply) => sendReadiness(reply, state()))
   app.get('/healthz', (_request, reply) => sendReadiness(reply, state()))
-  app.get('/metrics', async (_request, reply) => {
-    await refresh()
-    return reply.type(metrics.contentType).send(await metrics.text())
-  })
+  const answers = new AnswerMaker()
+  app.get('/metrics', async (_request, reply) =>
+    reply.type(metrics.contentType).send(await answers.make('metrics', refresh, () => metrics.text())),
+  )
   for (const [name, view] of Object.entries(VIEWS)) {
+    const prepare = LIVE_VIEWS.has(name) ? refresh : async () => {}
     app.get(`/api/v1/${name}`, async (_request, reply) => {
-      if (LIVE_VIEWS.has(name)) await refresh()
-      const current = state()
-      if (!current.served) return reply.code(503).send({ message: 'There is no configuration yet.' })
-      return reply.send(view(current.served, current, clock.now()))
+      if (!state().served) return reply.code(503).send({ message: 'There is no configuration yet.' })
+      const body = await answers.make(name, prepare, () => {
+        const current = state()
+        return JSON.stringify(view(current.served!, current, clock.now()))
+      })
+      return reply.type('application/json; charset=utf-8').send(body)
     })
   }
   return app

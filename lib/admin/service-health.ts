@@ -3,11 +3,13 @@
  * has endpoints of the Service. Answers as kube-proxy does.
  */
 import { createServer, type Server, type ServerResponse } from 'node:http'
+import { systemClock } from '../base/clock.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import type { Model, ServiceView } from '../model/model.ts'
 import { usableEndpoints } from '../model/tier.ts'
 import { findExternalKey } from '../model/upstream.ts'
 import type { Log } from '../telemetry/log.ts'
+import { ProbedConnections } from './probed-connections.ts'
 
 export type ServiceHealthOptions = {
   /** Whether the gateway takes traffic. */
@@ -21,7 +23,7 @@ type Port = { readonly server: Server; service: ServiceView; localEndpoints: num
 
 /** Slow or hostile requests may not cost much, milliseconds. */
 const REQUEST_TIMEOUT = 5000
-const MAX_CONNECTIONS = 64
+const HEAD_TIMEOUT = 2000
 const RETRY_MS = 10_000
 
 /** Holds the ports open that the last model asks for. */
@@ -84,11 +86,11 @@ export class ServiceHealth {
     const host = place.slice(0, colon).replace(/^\[|\]$/g, '')
     const server = createServer({
       requestTimeout: REQUEST_TIMEOUT,
-      headersTimeout: REQUEST_TIMEOUT,
+      headersTimeout: HEAD_TIMEOUT,
       maxHeaderSize: 8192,
     })
+    new ProbedConnections(server, systemClock, () => true)
     const port: Port = { server, service, localEndpoints }
-    server.maxConnections = MAX_CONNECTIONS
     server.on('request', (_request, response) => this.#answer(response, port))
     this.#ports.set(place, port)
     await new Promise<void>((resolve) => {

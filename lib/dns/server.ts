@@ -1,5 +1,6 @@
 /** The cluster's DNS server: one port, UDP and TCP, answered from the zone in force. */
 import { type Clock, systemClock } from '../base/clock.ts'
+import { findDescriptorLimit, fitSockets } from '../base/descriptors.ts'
 import type { Model } from '../model/model.ts'
 import type { Settings } from '../settings-table.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -134,7 +135,7 @@ export class DnsServer {
 }
 
 function limitsOf({ dns }: Settings): TcpLimits {
-  return { connections: dns.maxConnections, idleMs: dns.idleTimeout }
+  return { connections: Math.min(dns.maxConnections, fitSockets(findDescriptorLimit())), idleMs: dns.idleTimeout }
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -1,4 +1,5 @@
 /** One question to one endpoint: is it well? */
+import { isExhaustion } from '../base/descriptors.ts'
 import type { StatusRange } from '../base/status-ranges.ts'
 import { askGrpc, printGrpc } from './grpc-probe.ts'
 import { askHttp } from './http-probe.ts'
@@ -33,12 +34,20 @@ export type Probe = HttpProbe | TcpProbe | GrpcProbe
 /** `detail` is for people: `GET /healthz: 503`. */
 export type ProbeResult = Readonly<{ isOk: boolean; detail: string }>
 
-/** Never rejects: whatever goes wrong is a result. Nothing is left open when it resolves; `abort` ends it early. */
-export async function runProbe(probe: Probe, timeoutMs: number, abort: AbortController): Promise<ProbeResult> {
+/**
+ * Never rejects: whatever goes wrong is a result, but for want of a descriptor, which tells nothing of the endpoint. Nothing is
+ * left open when it resolves; `abort` ends it early.
+ */
+export async function runProbe(
+  probe: Probe,
+  timeoutMs: number,
+  abort: AbortController,
+): Promise<ProbeResult | undefined> {
   const limit = setTimeout(() => abort.abort(), timeoutMs).unref()
   try {
     return await ask(probe, abort.signal)
   } catch (error) {
+    if (isExhaustion(error)) return undefined
     const why = abort.signal.aborted ? `no answer within ${timeoutMs} ms` : explainError(error)
     return { isOk: false, detail: `${describe(probe)}: ${why}` }
   } finally {

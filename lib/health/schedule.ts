@@ -150,7 +150,7 @@ export class RunningCheck {
     const abort = new AbortController()
     this.#abort = abort
     const result = await runProbe(this.check.probe, this.check.timeout, abort)
-    if (!this.#isStopped) this.#take(result)
+    if (result && !this.#isStopped) this.#take(result)
   }
 
   #take({ isOk, detail }: ProbeResult): void {

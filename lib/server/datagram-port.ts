@@ -15,8 +15,8 @@ import type { UpstreamPool } from '../upstream/pool.ts'
 import { DatagramSession, MAX_QUEUED_BYTES } from './datagram-session.ts'
 import { type BoundAddress, opened } from './listen.ts'
 
-/** How many sessions a process has, over all its ports: each holds a socket. */
-export type SessionBudget = { open: number }
+/** How many sessions a process has, over all its ports, and may have whatever the settings say: each holds a socket. */
+export type SessionBudget = { open: number; readonly most: number }
 
 export type DatagramPortOptions = Readonly<{
   /** Its key in the snapshot's listeners. */
@@ -146,7 +146,7 @@ export class DatagramPort {
       return undefined
     }
     // Those that are there stay, as in conntrack: who sends from many addresses drives nobody out.
-    if (budget.open >= inForce.settings.limits.datagramSessions) {
+    if (budget.open >= Math.min(inForce.settings.limits.datagramSessions, budget.most)) {
       onResult(listener.id, 'dropped')
       this.#report('datagrams of new clients dropped: limits.datagramSessions is reached', client)
       return undefined

@@ -59,6 +59,10 @@ export class FastLane {
     for (const connection of this.#connections) connection.closeIdle()
   }
 
+  listConnections(): Iterable<LaneConnection> {
+    return this.#connections
+  }
+
   forget(connection: LaneConnection): void {
     this.#connections.delete(connection)
     this.#watch.delete(connection)

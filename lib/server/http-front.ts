@@ -14,6 +14,7 @@ import { ignoreError } from './connection-set.ts'
 import { FastLane } from './fast-lane.ts'
 import { createHttp1Door, type Http1Door } from './http1-door.ts'
 import { createHttp2Door } from './http2-door.ts'
+import type { IdleSource } from './idle-connection.ts'
 import { createTlsFront } from './tls-front.ts'
 
 export type HttpFrontOptions = {
@@ -31,7 +32,7 @@ export type HttpFrontOptions = {
   log: Log
 }
 
-export type HttpFront = {
+export type HttpFront = IdleSource & {
   /** Before this resolves, no connection may come. */
   ready(): Promise<void>
   /** Takes a connection whose peer may shut down its side alone (`allowHalfOpen`), with bytes that were read put back into it. */
@@ -50,12 +51,13 @@ export function createHttpFront(scheme: 'http' | 'https', options: HttpFrontOpti
     return doors.server
   })
   if (!doors) throw new Error('Fastify did not ask for a server')
-  const { accept, drain, close } = doors
+  const { accept, listConnections, drain, close } = doors
   return {
     ready: async () => {
       await app.ready()
     },
     accept,
+    listConnections,
     drain,
     close: async () => {
       close()
@@ -65,7 +67,7 @@ export function createHttpFront(scheme: 'http' | 'https', options: HttpFrontOpti
 }
 
 /** `server` is the one of node:http, which never listens. */
-type Doors = Pick<Http1Door, 'server' | 'accept' | 'drain' | 'close'>
+type Doors = Pick<Http1Door, 'server' | 'accept' | 'listConnections' | 'drain' | 'close'>
 
 /** HTTP/1 and HTTP/2 are separate servers behind one TLS server, so that HTTP/1 keeps all of Node's checks. */
 function createHttpsDoors(options: HttpFrontOptions, onRequest: RequestListener): Doors {
@@ -87,6 +89,10 @@ function createHttpsDoors(options: HttpFrontOptions, onRequest: RequestListener)
   return {
     server: http1.server,
     accept,
+    listConnections: function* () {
+      yield* http1.listConnections()
+      yield* http2.listConnections()
+    },
     drain: () => {
       http1.drain()
       http2.drain()
@@ -101,12 +107,16 @@ function createHttp1Doors(
   scheme: 'http' | 'https',
   onRequest: RequestListener,
 ): Doors {
-  const door = createHttp1Door({ settings, proxy, onRequest })
+  const door = createHttp1Door({ settings, proxy, onRequest, clock })
   if (!settings.fastLane.enabled) return door
   const lane = new FastLane({ settings, proxy, clock, scheme, handOver: door.accept })
   return {
     server: door.server,
     accept: (socket: Socket) => lane.accept(socket),
+    listConnections: function* () {
+      yield* lane.listConnections()
+      yield* door.listConnections()
+    },
     drain: () => {
       lane.drain()
       door.drain()

@@ -8,10 +8,12 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Clock } from '../base/clock.ts'
 import type { Proxy as GatewayProxy } from '../proxy/proxy.ts'
 import type { Settings } from '../settings-table.ts'
 import { ConnectionSet } from './connection-set.ts'
 import { Http1Feed } from './http1-feed.ts'
+import { type IdleSource, RequestWatch, RequestWatches } from './idle-connection.ts'
 import { readOn } from './put-back.ts'
 
 /** How often head and keep-alive times are checked, in milliseconds: they are exact to this. */
@@ -20,7 +22,7 @@ const CHECK_INTERVAL = 1000
 /** Node 20 does not know the option: every Upgrade is an 'upgrade' there. */
 type UpgradeOptions = ServerOptions & { shouldUpgradeCallback: (request: IncomingMessage) => boolean }
 
-export type Http1Door = {
+export type Http1Door = IdleSource & {
   readonly server: Server
   /** Takes a connection that another server accepted; what was read of it already stands in it again. */
   accept(socket: Socket): void
@@ -33,10 +35,11 @@ export type Http1DoorOptions = {
   settings: Settings
   proxy: GatewayProxy
   onRequest: RequestListener
+  clock: Clock
 }
 
 /** Its server takes connections by `accept` alone and never listens itself. */
-export function createHttp1Door({ settings, proxy, onRequest }: Http1DoorOptions): Http1Door {
+export function createHttp1Door({ settings, proxy, onRequest, clock }: Http1DoorOptions): Http1Door {
   const { timeouts, limits } = settings
   const server = createServer(
     {
@@ -59,7 +62,20 @@ export function createHttp1Door({ settings, proxy, onRequest }: Http1DoorOptions
   Object.assign(server, { httpAllowHalfOpen: true })
 
   const connections = new ConnectionSet()
-  server.prependListener('connection', (socket: Socket) => connections.add(socket))
+  const watches = new RequestWatches()
+  server.prependListener('connection', (socket: Socket) => {
+    connections.add(socket)
+    // A replayed upgrade comes as the same connection again.
+    if (!watches.find(socket)) watches.add(socket, new RequestWatch(clock, () => socket.destroy()))
+  })
+  const noteRequest = ({ socket }: IncomingMessage, response: ServerResponse): void => {
+    const watch = watches.find(socket)
+    watch?.begin()
+    response.once('close', () => watch?.end())
+  }
+  for (const event of ['request', 'checkContinue', 'checkExpectation']) server.prependListener(event, noteRequest)
+  // What comes of these stays under way for as long as the connection lives.
+  for (const event of ['upgrade', 'connect']) server.on(event, (_request, socket) => watches.find(socket)?.begin())
   server.on(
     'connection',
     (socket: Socket) => new Http1Feed(socket, (error) => server.emit('clientError', error, socket)),
@@ -83,6 +99,7 @@ export function createHttp1Door({ settings, proxy, onRequest }: Http1DoorOptions
 
   return {
     server,
+    listConnections: () => watches.listConnections(),
     accept: (socket) => {
       server.emit('connection', socket)
       if (socket.readableLength > 0) readOn(socket)

@@ -7,6 +7,7 @@ import type { Proxy as GatewayProxy } from '../proxy/proxy.ts'
 import type { Settings } from '../settings-table.ts'
 import type { Log } from '../telemetry/log.ts'
 import { ignoreError } from './connection-set.ts'
+import { type IdleSource, RequestWatch, RequestWatches } from './idle-connection.ts'
 import { ResetBudget } from './reset-budget.ts'
 
 /** What a client may send unasked, in bytes: on one stream, and on all streams of a connection together. */
@@ -16,7 +17,7 @@ const CONNECTION_WINDOW = 1024 * 1024
 /** How long a client may take to close a connection that is over, in milliseconds. */
 const CLOSE_GRACE = 1000
 
-export type Http2Door = {
+export type Http2Door = IdleSource & {
   accept(socket: Socket): void
   /** GOAWAY on every connection: streams in flight end as they would, new ones are refused. */
   drain(): void
@@ -27,6 +28,7 @@ export type Http2DoorOptions = { settings: Settings; proxy: GatewayProxy; clock:
 export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOptions): Http2Door {
   const { limits, timeouts } = settings
   const sessions = new Set<ServerHttp2Session>()
+  const watches = new RequestWatches()
   let draining = false
   /** Whose session is being made: a session does not let its own socket be destroyed. */
   let accepted: Socket | undefined
@@ -54,6 +56,8 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
 
   function guardSession(session: ServerHttp2Session, socket: Socket): void {
     const resets = new ResetBudget(clock)
+    const watch = new RequestWatch(clock, () => session.destroy())
+    watches.add(socket, watch)
     let open = 0
     // Only streams count as life: neither PINGs nor a head that never ends keep a connection.
     let timer = setTimeout(close, timeouts.requestHeaders).unref()
@@ -82,9 +86,11 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
     session.on('stream', (stream: ServerHttp2Stream, headers, flags, rawHeaders: string[] = []) => {
       stream.on('error', ignoreError)
       open++
+      watch.begin()
       clearTimeout(timer)
       stream.once('close', () => {
         open--
+        watch.end()
         if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) resets.restore()
         else if (!session.destroyed && !resets.spend()) {
           log.warn({ peer: findPeerAddress(socket) }, 'HTTP/2 connection closed: too many streams were reset')
@@ -106,6 +112,7 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
       server.emit('connection', socket)
       accepted = undefined
     },
+    listConnections: () => watches.listConnections(),
     drain: () => {
       draining = true
       for (const session of sessions) session.close()

@@ -10,11 +10,15 @@ import { DECLINED, PARTIAL, type RequestHead, scanRequest } from '../http1/reque
 import { ConnectionInfo } from '../proxy/connection-info.ts'
 import { FastExchange } from './fast-exchange.ts'
 import type { FastLane } from './fast-lane.ts'
+import type { IdleConnection } from './idle-connection.ts'
 import { lendReads } from './lent-read.ts'
 import { putBack, readOn } from './put-back.ts'
 
 /** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
 const LINGER_MS = 2000
+
+/** A client that has connected and says nothing for so long may have to make room for others, in milliseconds. */
+const SILENT_MS = 1000
 
 /** A head that comes in more pieces is left to node:http, which does not begin anew with each. */
 const MAX_PIECES = 8
@@ -25,7 +29,7 @@ type LaneSocket = Socket & { [CONNECTION]?: LaneConnection | undefined }
 /** `head`: a head is awaited, or some of it has come. `deaf`: the last answer is under way, what else comes means nothing. */
 type State = 'head' | 'idle' | 'serving' | 'deaf'
 
-export class LaneConnection implements Timed {
+export class LaneConnection implements IdleConnection, Timed {
   deadlineAt: number
   watchIndex: number = UNWATCHED
   readonly #lane: FastLane
@@ -137,6 +141,15 @@ export class LaneConnection implements Timed {
   /** Closes the connection if it carries no request and has not begun to receive one. */
   closeIdle(): void {
     if (this.#exchange === undefined && this.#state !== 'deaf' && !this.hasUnread) this.#socket.destroy()
+  }
+
+  /** By its time limit, so that nothing need be noted with each request. One that has said nothing yet is about to, for a while. */
+  idleSince(now: number): number {
+    const isSilent = this.#state === 'head' && this.#unread === undefined
+    if ((this.#state !== 'idle' && !isSilent) || this.#socket.destroyed) return Number.POSITIVE_INFINITY
+    const { keepAliveTimeout, headTimeout } = this.#lane
+    const since = this.deadlineAt < 0 ? now : this.deadlineAt - (isSilent ? headTimeout : keepAliveTimeout)
+    return isSilent && now - since < SILENT_MS ? Number.POSITIVE_INFINITY : since
   }
 
   onDeadline(): void {

@@ -5,6 +5,8 @@ import { systemClock } from '../base/clock.ts'
 import { findPeerAddress } from '../proxy/origin.ts'
 import type { Settings } from '../settings-table.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
+import type { ConnectionResult } from '../telemetry/request-counts.ts'
+import type { Admission } from './admission.ts'
 import { ConnectionSet } from './connection-set.ts'
 import { createHttpFront, type HttpFrontOptions } from './http-front.ts'
 import { type BoundAddress, listenOn } from './listen.ts'
@@ -12,6 +14,9 @@ import { receiveProxyHeader } from './proxy-header.ts'
 
 export type ListenerOptions = HttpFrontOptions & {
   name: 'http' | 'https'
+  /** Of all listeners of the process. */
+  admission: Admission
+  onResult: (listener: string, result: ConnectionResult) => void
   /** The settings in force; left out, those of the start. */
   current?: () => Settings
   /** A bound TCP handle to listen on, in place of address and port: another process holds the port. */
@@ -31,35 +36,37 @@ export type Listener = {
 
 /** Throws when the default certificate cannot be used. */
 export function createListener(options: ListenerOptions): Listener {
-  const { name, settings, current = () => settings, log } = options
+  const { name, settings, current = () => settings, admission, log } = options
   const connections = new ConnectionSet()
   const throttle = new LogThrottle(options.clock ?? systemClock)
   const front = createHttpFront(name, options)
+  admission.addSource(front)
 
   // Half open: a client that sends FIN after its request still gets its answer (SL-08).
   const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
     connections.add(socket)
     const inForce = current()
+    if (!admission.enter(socket, name, inForce)) return
     if (inForce[name].proxyProtocol === 'none') front.accept(socket)
     else {
       receiveProxyHeader(socket, {
         place: undefined,
         settings: inForce,
         onHeader: () => {
+          if (!admission.enterClient(socket, name, inForce)) return
           front.accept(socket)
           socket.resume()
         },
-        onRefused: (reason) => reportRefused(socket, reason),
+        onRefused: (reason) => {
+          options.onResult(name, 'refused_header')
+          reportRefused(socket, reason)
+        },
       })
     }
   })
   server.on('error', (error) => {
     // Before that, whoever called `listen` is told.
-    if (server.listening) log.error({ err: error, listener: name }, 'listener failed')
-  })
-  if (settings.limits.connections > 0) server.maxConnections = settings.limits.connections
-  server.on('drop', () => {
-    if (throttle.admit('drop')) log.warn({ listener: name }, 'connections refused: limits.connections is reached')
+    if (server.listening) admission.onAcceptError(error, name)
   })
 
   function reportRefused(socket: Socket, reason: string): void {

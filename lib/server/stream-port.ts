@@ -4,11 +4,11 @@ import type { Clock } from '../base/clock.ts'
 import { findPeerAddress, setOrigin } from '../proxy/origin.ts'
 import type { Relays } from '../proxy/relay.ts'
 import { resetSocket } from '../proxy/reset.ts'
-import type { Settings } from '../settings-table.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { Log } from '../telemetry/log.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
 import type { ConnectionResult } from '../telemetry/request-counts.ts'
+import type { Admission } from './admission.ts'
 import { ConnectionSet } from './connection-set.ts'
 import type { HttpFront } from './http-front.ts'
 import { type BoundAddress, listenOn } from './listen.ts'
@@ -19,10 +19,10 @@ export type StreamPortOptions = Readonly<{
   place: string
   /** An address and port, or a bound TCP handle of another process. */
   where: BoundAddress | object
-  /** As they are at the start. */
-  settings: Settings
   /** The one in force. */
   snapshot: () => Snapshot | undefined
+  /** Of all listeners of the process. */
+  admission: Admission
   relays: Relays
   /** What serves HTTP, or HTTPS; undefined where it cannot be had. */
   front: (tls: boolean) => HttpFront | undefined
@@ -41,7 +41,7 @@ export class StreamPort {
   readonly #throttle: LogThrottle
 
   constructor(options: StreamPortOptions) {
-    const { place, settings, clock, log } = options
+    const { place, admission, clock } = options
     this.place = place
     this.label = options.snapshot()?.listeners.get(place)?.listener.id ?? place
     this.#options = options
@@ -49,12 +49,7 @@ export class StreamPort {
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, this.#accept)
     this.#server.on('error', (error) => {
       // Before that, whoever called `listen` is told.
-      if (this.#server.listening) log.error({ err: error, listener: this.label }, 'listener failed')
-    })
-    if (settings.limits.connections > 0) this.#server.maxConnections = settings.limits.connections
-    this.#server.on('drop', () => {
-      if (!this.#throttle.admit('drop')) return
-      log.warn({ listener: this.label }, 'connections refused: limits.connections is reached')
+      if (this.#server.listening) admission.onAcceptError(error, this.label)
     })
   }
 
@@ -80,11 +75,16 @@ export class StreamPort {
 
   #accept = (socket: Socket): void => {
     this.#connections.add(socket)
-    const { snapshot, onResult } = this.#options
+    const { admission, snapshot, onResult } = this.#options
     const inForce = snapshot()
     const served = inForce?.listeners.get(this.place)
     if (served) this.label = served.listener.id
-    if (!inForce || !served?.listener.proxyProtocol) {
+    if (!inForce) {
+      resetSocket(socket)
+      return
+    }
+    if (!admission.enter(socket, this.label, inForce.settings)) return
+    if (!served?.listener.proxyProtocol) {
       setOrigin(socket, { place: this.place, path: undefined })
       this.#admit(socket)
       return
@@ -92,7 +92,9 @@ export class StreamPort {
     receiveProxyHeader(socket, {
       place: this.place,
       settings: inForce.settings,
-      onHeader: () => this.#admit(socket),
+      onHeader: () => {
+        if (admission.enterClient(socket, this.label, inForce.settings)) this.#admit(socket)
+      },
       onRefused: (reason) => {
         onResult(this.label, 'refused_header')
         this.#report(socket, reason, 'connections refused: a PROXY header is required')

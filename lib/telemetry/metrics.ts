@@ -144,7 +144,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   define(
     'counter',
     'portico_listener_connections_total',
-    'Connections and UDP sessions at the ports of Services, by what became of them.',
+    'Connections and UDP sessions by what became of them; at the HTTP and the HTTPS listener those that were refused.',
     () =>
       [...counts.connections].flatMap(([listener, results]) =>
         [...results].map(([result, value]) => ({ labels: { listener, result }, value })),

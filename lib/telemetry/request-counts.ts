@@ -17,7 +17,7 @@ export type CountsData = Readonly<{
   connections: ReadonlyMap<string, ConnectionCounts>
 }>
 
-/** What becomes of a connection, or of a UDP session. */
+/** What becomes of a connection, or of a UDP session. Of the HTTP and the HTTPS listener only those are counted that are refused. */
 export type ConnectionResult =
   | 'served'
   /** From an address that `loadBalancerSourceRanges` leaves out. */
@@ -28,6 +28,14 @@ export type ConnectionResult =
   | 'failed'
   /** Beyond limits.datagramSessions. */
   | 'dropped'
+  /** Beyond limits.connections, and none is idle. */
+  | 'refused_limit'
+  /** Beyond limits.connectionsPerClient. */
+  | 'refused_client'
+  /** There is no descriptor for it. */
+  | 'refused_descriptors'
+  /** An idle one of any listener was closed, so that this listener could take another. */
+  | 'made_room'
 
 export type ConnectionCounts = ReadonlyMap<ConnectionResult, number>
 

@@ -4,6 +4,7 @@
  */
 import { connect as connectTcp, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls'
+import { isExhaustion } from '../base/descriptors.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
 import { LENT_READS } from './connection.ts'
@@ -211,6 +212,8 @@ function tlsOptions(tls: UpstreamTls): ConnectionOptions {
 }
 
 function explainConnectError(error: NodeJS.ErrnoException, place: string, handshaking: boolean): GatewayError {
+  // Of which no endpoint can be blamed.
+  if (isExhaustion(error)) return new GatewayError('PORTICO_GW_DESCRIPTORS', `${place}: ${error.code}`, error)
   if (handshaking) return new GatewayError('PORTICO_UP_TLS', `${place}: ${error.message}`, error)
   switch (error.code) {
     case 'ECONNREFUSED':

@@ -14,6 +14,7 @@ export class Reporter {
   readonly #destination: LogDestination
   readonly #told = new WeakMap<EndpointState, Told>()
   #dropped = 0
+  #memory = { rss: 0, heapUsed: 0 }
 
   constructor(traffic: Traffic, counts: RequestCounts, destination: LogDestination) {
     this.#traffic = traffic
@@ -22,7 +23,7 @@ export class Reporter {
   }
 
   take(): TrafficFigures {
-    const { rss, heapUsed } = process.memoryUsage()
+    const { rss, heapUsed } = this.#readMemory()
     const { user, system } = process.cpuUsage()
     const dropped = this.#destination.dropped
     const figures = {
@@ -38,6 +39,16 @@ export class Reporter {
     }
     this.#dropped = dropped
     return figures
+  }
+
+  /** As it was the last time where it cannot be had: Node reads a file for it, and throws without a descriptor. */
+  #readMemory(): Readonly<{ rss: number; heapUsed: number }> {
+    try {
+      this.#memory = process.memoryUsage()
+    } catch {
+      this.#traffic.reserve.release()
+    }
+    return this.#memory
   }
 
   #takeEndpoints(): readonly EndpointData[] {

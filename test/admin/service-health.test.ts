@@ -2,7 +2,7 @@
 
 import { EventEmitter, once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { ServiceHealth } from '../../lib/admin/service-health.ts'
@@ -59,6 +59,18 @@ function start(t: Test, isServing = () => true, retryMs = 10_000) {
     health.update(translateText(manifests(port, nodes) + settings()).model)
   return { health, update, lines, told }
 }
+
+t.test('7 connections that say nothing keep nobody from asking', async (t) => {
+  const port = await findFreePort()
+  const { update } = start(t)
+  await update(port, ['here'])
+  const silent = Array.from({ length: 300 }, () => connect(port, '127.0.0.1').on('error', () => {}))
+  t.teardown(() => {
+    for (const socket of silent) socket.destroy()
+  })
+  await Promise.all(silent.map((socket) => once(socket, 'connect')))
+  for (let count = 0; count < 10; count++) t.match(await ask(port), { status: 200 })
+})
 
 t.test('answers 200 with local endpoints and 503 without', async (t) => {
   const port = await findFreePort()

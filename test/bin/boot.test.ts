@@ -24,6 +24,7 @@ async function boot(stdin: string, more: Partial<Boot> = {}): Promise<Boot> {
     files,
     objects,
     ports,
+    descriptors: 20_000,
     elapsedMs: 184.4,
     now: Date.now(),
     width: 200,

@@ -62,7 +62,7 @@ t.test('a value that is missing, or looks like a flag, is refused', async (t) =>
   t.match(refuse(['--http-port']).message, '--http-port needs a value: --http-port PORT')
   t.match(refuse(['-f']).message, '-f needs a value')
   t.match(refuse(['--filename=']).message, 'needs a value')
-  t.match(refuse(['-f', '--strict']).message, 'write -f=--strict')
+  t.match(refuse(['-f', '--strict']).message, 'is written -f=FILE')
 })
 
 t.test('a switch takes no value', async (t) => {

@@ -50,7 +50,12 @@ export type Started = Readonly<{
   ended: Promise<number | null>
 }>
 
-export type StartOptions = ProcessOptions & Readonly<{ nodeFlags?: readonly string[] }>
+export type StartOptions = ProcessOptions &
+  Readonly<{
+    nodeFlags?: readonly string[]
+    /** File descriptors that each of its processes may have. */
+    descriptors?: number
+  }>
 
 /** Starts a verb that serves, on free ports, and waits until its ready file is there. */
 export async function startGateway(t: Test, words: readonly string[], options: StartOptions = {}): Promise<Started> {
@@ -58,7 +63,8 @@ export async function startGateway(t: Test, words: readonly string[], options: S
   const readyFile = join(folder, 'ready.json')
   const free = ['--http-port', '0', '--https-port', '0', '--admin-port', '0', '--data-dir', folder]
   const all = [...(options.nodeFlags ?? []), MAIN, ...words, ...free, '--ready-file', readyFile]
-  const child = spawn(process.execPath, all, {
+  const [program = '', ...rest] = limitDescriptors([process.execPath, ...all], options.descriptors)
+  const child = spawn(program, rest, {
     stdio: 'pipe',
     env: cleanEnvironment(options.environment),
     ...(options.cwd && { cwd: options.cwd }),
@@ -99,4 +105,8 @@ export async function startGateway(t: Test, words: readonly string[], options: S
       ),
     ended,
   }
+}
+
+function limitDescriptors(command: readonly string[], most: number | undefined): readonly string[] {
+  return most === undefined ? command : ['sh', '-c', `ulimit -n ${most}; exec "$0" "$@"`, ...command]
 }

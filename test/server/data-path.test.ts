@@ -12,6 +12,7 @@ import { createListener, type Listener } from '../../lib/server/listener.ts'
 import type { Snapshot } from '../../lib/snapshot.ts'
 import type { RequestRecord } from '../../lib/telemetry/record.ts'
 import { EndpointRegistry } from '../../lib/upstream/registry.ts'
+import { makeAdmission } from '../helpers/admission.ts'
 import { type Echo, sha256, startEchoUpstream } from '../helpers/echo-upstream.ts'
 import { connectH2, requestH2 } from '../helpers/h2-client.ts'
 import { connectRaw, connectRawTls, findAll, type RawClient } from '../helpers/raw-client.ts'
@@ -55,12 +56,14 @@ async function startPath(t: Test, changes: Readonly<Record<string, unknown>> = {
     isDraining: () => isDraining,
     httpsPort: () => tlsPort,
   })
+  const log = pino({ level: 'silent' })
   const options = {
     settings,
     proxy,
     certificates: () => snapshot.certificates,
     defaultCertificate: await defaultCertificate(),
-    log: pino({ level: 'silent' }),
+    ...makeAdmission(settings, log),
+    log,
   }
   const http = createListener({ ...options, name: 'http' })
   const https = createListener({ ...options, name: 'https' })

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { createListener } from '../../lib/server/listener.ts'
+import { makeAdmission } from '../helpers/admission.ts'
 import { startEchoUpstream } from '../helpers/echo-upstream.ts'
 import { startProxy } from '../helpers/proxy-server.ts'
 import { connectRaw, connectRawTls, type RawResponse } from '../helpers/raw-client.ts'
@@ -431,18 +432,21 @@ async function startDoors(t: Test, settings: Readonly<Record<string, unknown>> =
   const upstream = await startEchoUpstream()
   const path = await startProxy(t, [upstream.port], { settings })
   const start = async (enabled: boolean) => {
+    const own = makeSettings({
+      'http.port': 0,
+      'http.address': '127.0.0.1',
+      'fastLane.enabled': enabled,
+      ...settings,
+    })
+    const log = pino({ level: 'silent' })
     const listener = createListener({
       name: 'http',
-      settings: makeSettings({
-        'http.port': 0,
-        'http.address': '127.0.0.1',
-        'fastLane.enabled': enabled,
-        ...settings,
-      }),
+      settings: own,
       proxy: path.proxy,
       certificates: () => undefined,
       defaultCertificate: undefined,
-      log: pino({ level: 'silent' }),
+      ...makeAdmission(own, log),
+      log,
     })
     t.teardown(() => listener.close())
     return (await listener.listen()).port

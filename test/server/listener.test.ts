@@ -1,6 +1,7 @@
 /** The listener over real sockets: every kind of HTTP/1 request reaches the proxy as sent; time limits; drain and close. */
+import { once } from 'node:events'
 import { createServer, METHODS, request } from 'node:http'
-import net, { type Socket } from 'node:net'
+import net, { connect, type Socket } from 'node:net'
 import t from 'tap'
 import { replayWithoutUpgrade } from '../../lib/proxy/upgrade.ts'
 import type { Echo } from './echo-proxy.ts'
@@ -264,15 +265,16 @@ t.test('LC-11 a port in use rejects with its code', async (t) => {
   await t.rejects(startListener(t, { settings: { 'http.port': port } }), { code: 'EADDRINUSE' })
 })
 
-t.test('OV-01 connections beyond the limit are dropped, and the log says so once', async (t) => {
-  const { port, listener, lines } = await startListener(t, { settings: { 'limits.connections': 2 } })
+t.test('OV-01 connections beyond the limit are reset, and the log says so once', async (t) => {
+  const { port, listener, lines, results } = await startListener(t, { settings: { 'limits.connections': 2 } })
   const first = await connectRaw(t, port)
   await connectRaw(t, port)
   while (listener.connections < 2) await new Promise((resolve) => setImmediate(resolve))
   for (let index = 0; index < 3; index++) {
-    const extra = await connectRaw(t, port)
-    await extra.closed
+    const [error] = await once(connect(port, '127.0.0.1'), 'error')
+    t.match(error, { code: 'ECONNRESET' })
   }
+  t.strictSame(results, ['refused_limit', 'refused_limit', 'refused_limit'])
   t.equal(lines.filter(({ msg }) => msg === 'connections refused: limits.connections is reached').length, 1)
   first.socket.write('GET /still HTTP/1.1\r\nHost: a\r\n\r\n')
   t.match(await first.until(/\}$/), /^HTTP\/1\.1 200 /)

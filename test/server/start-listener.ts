@@ -6,6 +6,8 @@ import type { Test } from 'tap'
 import type { Certificate, CertificateBinding } from '../../lib/model/certificate.ts'
 import { HostIndex } from '../../lib/routing/host-index.ts'
 import { createListener, type Listener } from '../../lib/server/listener.ts'
+import type { ConnectionResult } from '../../lib/telemetry/request-counts.ts'
+import { makeAdmission } from '../helpers/admission.ts'
 import { makeModelCertificate } from '../helpers/certificates.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { EchoProxy } from './echo-proxy.ts'
@@ -25,6 +27,8 @@ export type Started = {
   port: number
   /** Every log line, parsed. */
   lines: Record<string, unknown>[]
+  /** What became of connections, as it is counted. */
+  results: ConnectionResult[]
 }
 
 let madeDefault: Promise<Certificate> | undefined
@@ -39,9 +43,12 @@ export async function startListener(t: Test, options: StartOptions = {}): Promis
   const proxy = new EchoProxy()
   const lines: Record<string, unknown>[] = []
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
+  const settings = makeSettings({ [`${name}.port`]: 0, [`${name}.address`]: '127.0.0.1', ...options.settings })
+  const results: Started['results'] = []
   const listener = createListener({
     name,
-    settings: makeSettings({ [`${name}.port`]: 0, [`${name}.address`]: '127.0.0.1', ...options.settings }),
+    settings,
+    ...makeAdmission(settings, log, (_listener, result) => void results.push(result)),
     proxy,
     certificates: options.certificates ?? (() => undefined),
     defaultCertificate: await defaultCertificate(),
@@ -52,7 +59,7 @@ export async function startListener(t: Test, options: StartOptions = {}): Promis
   })
   t.teardown(() => listener.close())
   const { port } = await listener.listen()
-  return { listener, proxy, port, lines }
+  return { listener, proxy, port, lines, results }
 }
 
 /** An index of certificates by host, as a snapshot has it. */

@@ -1,0 +1,111 @@
+/**
+ * File descriptors, of which a process may have so many and no more. Node raises its soft limit to the hard one as it starts.
+ * Beyond the limit nothing can be accepted, connected or opened, and calls throw that nobody expects to.
+ */
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { devNull } from 'node:os'
+
+/** What a process has open for itself: its log, its ports, event loop, threads, files that it reads, and some to spare. */
+export const OWN_DESCRIPTORS = 64
+/** However low the limit is, something is served. */
+const LEAST_CONNECTIONS = 8
+/** Descriptors that are held open so that there are some when there are no others. */
+const HELD = 8
+/** How soon they are taken back, in milliseconds, and how often that is tried. */
+const RETAKE_MS = 200
+
+/** Errors that say that there are no more: of this process, or of the whole machine. */
+const EXHAUSTED: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE'])
+
+let limit: { readonly most: number | undefined } | undefined
+
+/** How many this process may have; undefined where the system does not say. */
+export function findDescriptorLimit(): number | undefined {
+  limit ??= { most: readLimit() }
+  return limit.most
+}
+
+/**
+ * Client connections that a process may take by itself: nine tenths of what the limit leaves beyond what is its own, halved,
+ * since a client's connection usually needs one to an endpoint beside it. No limit, no end.
+ */
+export function fitConnections(limit: number | undefined): number {
+  if (limit === undefined) return Number.POSITIVE_INFINITY
+  return Math.max(LEAST_CONNECTIONS, Math.floor(((limit - OWN_DESCRIPTORS) * 0.9) / 2))
+}
+
+/** Sockets of another kind (UDP sessions, connections of DNS clients): a quarter of the limit, so that some are left for all else. */
+export function fitSockets(limit: number | undefined): number {
+  return limit === undefined ? Number.POSITIVE_INFINITY : Math.floor(limit / 4)
+}
+
+export function isExhaustion(error: unknown): boolean {
+  return EXHAUSTED.has((error as NodeJS.ErrnoException | undefined)?.code)
+}
+
+function readLimit(): number | undefined {
+  try {
+    const [, soft = ''] = /^Max open files +(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []
+    return /^\d+$/.test(soft) ? Number(soft) : undefined
+  } catch {
+    return undefined // Not Linux: there is no other way to ask that costs nothing.
+  }
+}
+
+/** A few descriptors held back for the time when there are no others. */
+export class DescriptorReserve {
+  /** Whoever is given this number, or a higher one, takes of what is to be spared. */
+  readonly #spared: number
+  #held: readonly number[] = []
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(limit: number = findDescriptorLimit() ?? Number.POSITIVE_INFINITY) {
+    this.#spared = limit - Math.min(OWN_DESCRIPTORS / 2, limit / 8)
+    this.#retake()
+  }
+
+  /** Whether descriptors are so short that nothing more may be accepted. */
+  get isReleased(): boolean {
+    return this.#timer !== undefined
+  }
+
+  /** The system gives the lowest number that is free, so the number of a new descriptor says how many there are. */
+  watch(descriptor: number | undefined): void {
+    if (descriptor !== undefined && descriptor >= this.#spared) this.release()
+  }
+
+  /** Lets go of what is held, for whoever needs it now; takes it back as soon as there is enough. */
+  release(): void {
+    if (this.#timer) return
+    this.close()
+    this.#timer = setInterval(() => this.#retake(), RETAKE_MS).unref()
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    for (const descriptor of this.#held) closeSync(descriptor)
+    this.#held = []
+  }
+
+  #retake(): void {
+    const taken: number[] = []
+    let isEnough = true
+    try {
+      while (taken.length < HELD) {
+        const descriptor = openSync(devNull, 'r')
+        taken.push(descriptor)
+        isEnough &&= descriptor < this.#spared
+      }
+    } catch (error) {
+      isEnough = !isExhaustion(error)
+    }
+    if (isEnough) {
+      this.close()
+      this.#held = taken
+      return
+    }
+    for (const descriptor of taken) closeSync(descriptor)
+    this.release()
+  }
+}

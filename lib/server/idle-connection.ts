@@ -1,0 +1,60 @@
+/** Connections that carry no request, so that they may be closed to make room for new ones. */
+import type { Socket } from 'node:net'
+import type { Clock } from '../base/clock.ts'
+
+export type IdleConnection = {
+  /** Since when it carries no request, by the monotonic clock; `Infinity` while it carries one, or may be about to. */
+  idleSince(now: number): number
+  closeIdle(): void
+}
+
+/** Has connections some of which are idle. */
+export type IdleSource = { listConnections(): Iterable<IdleConnection> }
+
+/** A connection of a door that hears of each of its requests. */
+export class RequestWatch implements IdleConnection {
+  readonly #clock: Clock
+  readonly #close: () => void
+  #open = 0
+  #since = Number.POSITIVE_INFINITY
+
+  constructor(clock: Clock, close: () => void) {
+    this.#clock = clock
+    this.#close = close
+  }
+
+  begin(): void {
+    this.#open++
+    this.#since = Number.POSITIVE_INFINITY
+  }
+
+  end(): void {
+    if (--this.#open === 0) this.#since = this.#clock.monotonic()
+  }
+
+  idleSince(): number {
+    return this.#since
+  }
+
+  closeIdle(): void {
+    this.#close()
+  }
+}
+
+/** Those of one door, by the sockets they came on. */
+export class RequestWatches implements IdleSource {
+  readonly #watches = new Map<Socket, RequestWatch>()
+
+  add(socket: Socket, watch: RequestWatch): void {
+    this.#watches.set(socket, watch)
+    socket.once('close', () => this.#watches.delete(socket))
+  }
+
+  find(socket: Socket): RequestWatch | undefined {
+    return this.#watches.get(socket)
+  }
+
+  listConnections(): Iterable<IdleConnection> {
+    return this.#watches.values()
+  }
+}

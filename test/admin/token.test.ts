@@ -1,0 +1,163 @@
+/** The token of the admin listener: where it may stand, that a file of it is followed, and that nobody sees it. */
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { get } from 'node:http'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import t, { type Test } from 'tap'
+import { createAdmin } from '../../lib/admin/admin.ts'
+import { createMetrics } from '../../lib/telemetry/metrics.ts'
+import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
+import { runPortico, startGateway } from '../bin/process.ts'
+import { makeSettings } from '../helpers/settings.ts'
+import { until } from '../helpers/until.ts'
+
+const MANIFESTS = `apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+`
+const SECRET = 'open-sesame'
+
+function writeToken(t: Test, text: string, mode = 0o600): string {
+  const file = join(t.testdir({}), 'token')
+  writeFileSync(file, text)
+  chmodSync(file, mode)
+  return file
+}
+
+function create(tokenFile: string) {
+  const lines: Record<string, unknown>[] = []
+  const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) })
+  const settings = makeSettings({ 'admin.port': 0, 'admin.tokenFile': tokenFile })
+  const state = () => ({ ready: true, served: undefined, ports: {} })
+  return {
+    admin: createAdmin({ settings, state, metrics: createMetrics({ counts: new RequestCounts() }), log }),
+    lines,
+  }
+}
+
+async function start(t: Test, tokenFile: string) {
+  const { admin, lines } = create(tokenFile)
+  t.teardown(() => admin.close())
+  const { port } = await admin.listen()
+  return { lines, ask: (token: string, path?: string) => ask(port, token, path) }
+}
+
+async function ask(port: number, token: string, path = '/metrics'): Promise<number | undefined> {
+  const request = get({ port, host: '127.0.0.1', path, agent: false, headers: { authorization: `Bearer ${token}` } })
+  const [response] = await once(request, 'response')
+  response.resume()
+  await once(response, 'end')
+  return response.statusCode
+}
+
+t.test('10 the token stands in a file, whose line end does not count; another one in it counts soon', async (t) => {
+  const file = writeToken(t, `${SECRET}\n`)
+  const { ask, lines } = await start(t, file)
+  t.equal(await ask(SECRET), 200)
+  t.equal(await ask(`${SECRET}x`), 401)
+  t.equal(await ask(''), 401)
+  t.equal(await ask('', '/livez'), 200)
+  writeFileSync(file, 'another-one\r\n')
+  await until(async () => (await ask('another-one')) === 200)
+  t.equal(await ask(SECRET), 401)
+  t.same(lines, [])
+})
+
+t.test('10 while the file holds no token nobody gets in, and health is told', async (t) => {
+  const file = writeToken(t, SECRET)
+  const { ask, lines } = await start(t, file)
+  t.equal(await ask(SECRET), 200)
+  rmSync(file)
+  await until(async () => (await ask(SECRET)) === 401)
+  t.equal(await ask(''), 401)
+  t.equal(await ask('', '/readyz'), 503)
+  writeFileSync(file, '\n')
+  await until(() => lines.length === 2 || ask('').then(() => false))
+  t.match(lines, [
+    { level: 50, reason: `${file} cannot be read (ENOENT)` },
+    { level: 50, reason: `${file} holds no token` },
+  ])
+  writeFileSync(file, SECRET)
+  await until(async () => (await ask(SECRET)) === 200)
+})
+
+t.test('10 without a token in the file there is no admin listener', async (t) => {
+  const folder = t.testdir({ empty: '\n', two: 'a\nb\n', large: 'x'.repeat(5_000) })
+  mkdirSync(join(folder, 'folder'))
+  execFileSync('mkfifo', [join(folder, 'pipe')])
+  for (const [name, reason] of [
+    ['missing', /cannot be read \(ENOENT\)/],
+    ['empty', /holds no token/],
+    ['two', /holds more than one line/],
+    ['large', /is too large for a token/],
+    ['folder', /is no file/],
+    ['pipe', /is no file/],
+  ] as const) {
+    t.throws(() => create(join(folder, name)), reason, name)
+  }
+})
+
+t.test('10 a file that everybody may read is told of', async (t) => {
+  const { lines } = create(writeToken(t, SECRET, 0o644))
+  t.match(lines, [{ level: 40, msg: 'admin.tokenFile: every user of this machine may read it' }])
+  t.same(create(writeToken(t, SECRET, 0o640)).lines, [])
+})
+
+t.test('10 the command line takes the file too, and the environment', async (t) => {
+  const file = writeToken(t, `${SECRET}\n`)
+  const gateway = await startGateway(t, ['run', '-f', '-', '--no-https', '--admin-token-file', file], {
+    stdin: MANIFESTS,
+  })
+  const admin = ['--admin-port', String(gateway.ports.admin)]
+  t.match(await runPortico(['get', 'services', ...admin, '--admin-token-file', file]), { status: 0, stdout: /web/ })
+  for (const environment of [{ PORTICO_ADMIN_TOKEN: SECRET }, { PORTICO_ADMIN_TOKEN_FILE: file }]) {
+    t.match(await runPortico(['get', 'services', ...admin], { environment }), { status: 0, stdout: /web/ })
+  }
+  t.match(await runPortico(['get', 'services', ...admin]), { status: 4, stderr: /asks for its token: .*-token-file$/m })
+  const missing = ['--admin-token-file', `${file}-missing`]
+  t.match(await runPortico(['get', 'services', ...admin, ...missing]), {
+    status: 4,
+    stderr: /cannot be read \(ENOENT\)/,
+  })
+  t.match(await runPortico(['healthcheck', ...admin, ...missing]), { status: 0 }, 'health needs no token')
+  const { stdout } = await runPortico(['get', 'settings', ...admin, '-o', 'json'], {
+    environment: { PORTICO_ADMIN_TOKEN: SECRET },
+  })
+  t.notMatch(stdout + gateway.stdout() + gateway.stderr(), SECRET)
+})
+
+t.test('10 the gateway does not start without the token that it is to have', async (t) => {
+  const { status, stdout, stderr } = await runPortico(
+    ['run', '-f', '-', '--admin-port', '0', '--http-port', '0', '--https-port', '0'],
+    { stdin: MANIFESTS, environment: { PORTICO_ADMIN_TOKEN_FILE: writeToken(t, '') } },
+  )
+  t.equal(status, 1)
+  t.match(stderr, /the admin listener has no token: .*token holds no token/)
+  t.notMatch(stdout, /ready/)
+})
+
+t.test('10 a token on the command line is hidden from the list of processes, and a better way is named', async (t) => {
+  const gateway = await startGateway(t, ['run', '-f', '-', '--no-https', '--admin-token', SECRET], { stdin: MANIFESTS })
+  t.notMatch(readFileSync(`/proc/${gateway.child.pid}/cmdline`, 'latin1'), SECRET)
+  t.equal(await ask(gateway.ports.admin, SECRET), 200)
+  await gateway.says('give --admin-token-file, or PORTICO_ADMIN_TOKEN in the environment')
+  t.notMatch(gateway.stdout() + gateway.stderr(), SECRET)
+})
+
+t.test('10 what is wrong with a token is told without the token', async (t) => {
+  const settings = `apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\nadmin: {token: ${SECRET}}\n`
+  const cwd = t.testdir({ 'portico.yaml': settings, 'number.yaml': settings.replace(SECRET, '7357735') })
+  const environment = { PORTICO_ADMIN_TOKEN_FILE: '/nowhere' }
+  const both = await runPortico(['check', '-c', 'portico.yaml'], { cwd, environment })
+  t.match(both, { status: 1, stdout: /portico\.yaml:3:\d+.*admin\.token: admin\.tokenFile is set as well/ })
+  t.notMatch(both.stdout + both.stderr, SECRET)
+  const number = await runPortico(['check', '-c', 'number.yaml'], { cwd })
+  t.match(number, { status: 1, stdout: /admin\.token: must be a string/ })
+  t.notMatch(number.stdout + number.stderr, '7357735')
+  const dash = await runPortico(['run', '-f', '-', '--admin-token', '-secret'], { stdin: MANIFESTS })
+  t.match(dash, { status: 2, stderr: /--admin-token needs a value/ })
+  t.notMatch(dash.stdout + dash.stderr, '-secret')
+})

@@ -1,0 +1,17 @@
+/** What lets client connections in, for a test that has listeners alone. */
+import { systemClock } from '../../lib/base/clock.ts'
+import { DescriptorReserve } from '../../lib/base/descriptors.ts'
+import { Admission } from '../../lib/server/admission.ts'
+import type { Settings } from '../../lib/settings-table.ts'
+import type { Log } from '../../lib/telemetry/log.ts'
+import type { ConnectionResult } from '../../lib/telemetry/request-counts.ts'
+
+/** As `createListener` takes it. */
+export function makeAdmission(
+  settings: Settings,
+  log: Log,
+  onResult: (listener: string, result: ConnectionResult) => void = () => {},
+): { admission: Admission; onResult: (listener: string, result: ConnectionResult) => void } {
+  const reserve = new DescriptorReserve()
+  return { admission: new Admission({ settings, reserve, onResult, clock: systemClock, log }), onResult }
+}
