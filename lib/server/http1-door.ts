@@ -84,8 +84,8 @@ export function createHttp1Door({ settings, proxy, onRequest }: Http1DoorOptions
     server,
     accept: (socket, read) => {
       server.emit('connection', socket)
-      if (read) RequestGate.of(socket)?.receive(read)
       socket.resume()
+      if (read) RequestGate.of(socket)?.receive(read)
     },
     drain: () => {
       server.closeIdleConnections()
