@@ -1,6 +1,7 @@
 /** Connections that nobody reads: each is passed on, byte by byte, to a connection of its own to one endpoint. */
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
+import { contain, containing, type Victim } from '../base/contain.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { Settings } from '../settings-table.ts'
 import type { ServedListener } from '../snapshot.ts'
@@ -49,7 +50,11 @@ export class Relays {
       if (this.#relays.size === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
     })
     this.#relays.add(relay)
-    relay.start()
+    try {
+      relay.start()
+    } catch (thrown) {
+      contain('relay', thrown, relay)
+    }
   }
 
   /** Cuts all. */
@@ -69,7 +74,7 @@ export function pickFor(
 
 function noHeader(): undefined {}
 
-class Relay implements Waiter {
+class Relay implements Waiter, Victim {
   readonly preamble: Buffer | undefined
   readonly #client: Socket
   readonly #served: ServedListener
@@ -126,6 +131,13 @@ class Relay implements Waiter {
     else this.#client.destroy()
   }
 
+  /** After a bug. */
+  breakOff(error: GatewayError): void {
+    this.#error = error
+    this.#tunnel?.destroy()
+    this.#fail(error)
+  }
+
   onConnection(connection: Connection): void {
     const upstream = connection.detach()
     if (upstream.destroyed) {
@@ -137,8 +149,12 @@ class Relay implements Waiter {
     // All that can be seen of an endpoint whose bytes nobody reads.
     endpoint.recordAnswer(200, this.#options.clock.monotonic() - this.#triedAt)
     this.#client.off('close', this.#onClientGone)
-    this.#tunnel = new Tunnel(this.#client, upstream, this.#options.settings().timeouts.streamIdle, () =>
-      this.#finish(),
+    const { streamIdle } = this.#options.settings().timeouts
+    this.#tunnel = new Tunnel(
+      this.#client,
+      upstream,
+      streamIdle,
+      containing('relay', this, () => this.#finish()),
     )
   }
 
@@ -184,7 +200,7 @@ class Relay implements Waiter {
     this.#finish()
   }
 
-  #onClientGone = (): void => this.#finish()
+  #onClientGone = containing('relay', this, () => this.#finish())
 
   #finish(): void {
     if (this.#isOver) return

@@ -2,6 +2,7 @@
  * Where one request goes: to which endpoint, when all are full into the queue, after a failure to another one, until its time
  * is over. What is sent and what comes back is the forwarder's (forward.ts). HOT
  */
+import { contain, type Victim } from '../base/contain.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
@@ -16,7 +17,7 @@ const NOBODY: readonly EndpointState[] = Object.freeze([])
 /** A try that no circuit breaker watches. */
 const NO_TICKET = -1
 
-export abstract class Tries implements QueuedRequest {
+export abstract class Tries implements QueuedRequest, Victim {
   readonly context: RequestContext
   isHeld: boolean = false
   /** The whole request is served by it. */
@@ -44,6 +45,7 @@ export abstract class Tries implements QueuedRequest {
     this.#triedAt = context.startedMonotonic
   }
 
+  abstract breakOff(error: GatewayError): void
   /** Has the request sent to the endpoint. */
   protected abstract connect(endpoint: EndpointState): void
   /** Whether all that may have been sent of it can be sent again. */
@@ -208,7 +210,11 @@ export abstract class Tries implements QueuedRequest {
 
   #onBackoff(): void {
     this.#backoff = undefined
-    if (!this.onTurn()) this.#wait()
+    try {
+      if (!this.onTurn()) this.#wait()
+    } catch (thrown) {
+      contain('queue', thrown, this)
+    }
   }
 
   #record(status: number, now: number): void {
@@ -223,7 +229,12 @@ export abstract class Tries implements QueuedRequest {
   }
 
   #limit(at: number): void {
-    this.#total = { deadlineAt: at, watchIndex: UNWATCHED, onDeadline: () => this.#onLimit() }
+    this.#total = {
+      deadlineAt: at,
+      watchIndex: UNWATCHED,
+      onDeadline: () => this.#onLimit(),
+      breakOff: (error) => this.breakOff(error),
+    }
     this.#deadlines.add(this.#total)
   }
 

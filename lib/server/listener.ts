@@ -2,6 +2,7 @@
 
 import { createServer, type Socket } from 'node:net'
 import { systemClock } from '../base/clock.ts'
+import { containingAt } from '../base/contain.ts'
 import { findPeerAddress } from '../proxy/origin.ts'
 import type { Settings } from '../settings-table.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
@@ -36,8 +37,7 @@ export function createListener(options: ListenerOptions): Listener {
   const throttle = new LogThrottle(options.clock ?? systemClock)
   const front = createHttpFront(name, options)
 
-  // Half open: a client that sends FIN after its request still gets its answer (SL-08).
-  const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
+  const accept = containingAt('accept', (socket: Socket) => {
     connections.add(socket)
     const inForce = current()
     if (inForce[name].proxyProtocol === 'none') front.accept(socket)
@@ -53,6 +53,8 @@ export function createListener(options: ListenerOptions): Listener {
       })
     }
   })
+  // Half open: a client that sends FIN after its request still gets its answer (SL-08).
+  const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, accept)
   server.on('error', (error) => {
     // Before that, whoever called `listen` is told.
     if (server.listening) log.error({ err: error, listener: name }, 'listener failed')

@@ -1,8 +1,9 @@
 /** Requests of one upstream that wait while all of its endpoints are full: the first that came is the first that goes. */
+import { contain, type Victim } from '../base/contain.ts'
 import { GatewayError } from '../base/errors.ts'
 
 /** A request that waits. */
-export type QueuedRequest = {
+export type QueuedRequest = Partial<Victim> & {
   /** At its last turn others had room, but not the one endpoint that it is held by: whoever is behind goes before. */
   readonly isHeld: boolean
   /** An endpoint may have a place: takes it and leaves the queue, or gives false and stays. */
@@ -49,7 +50,18 @@ export class RequestQueue {
 
   #serve = (): void => {
     this.#service = undefined
-    for (const request of this.#waiting.keys()) if (!request.onTurn() && !request.isHeld) return
+    for (const request of this.#waiting.keys()) if (!this.#ask(request) && !request.isHeld) return
+  }
+
+  /** Whether it has left the queue. */
+  #ask(request: QueuedRequest): boolean {
+    try {
+      return request.onTurn()
+    } catch (thrown) {
+      this.leave(request)
+      contain('queue', thrown, request)
+      return true
+    }
   }
 
   /** Milliseconds: a request that came now would wait about as long. */
