@@ -1,5 +1,6 @@
 /** What one process that carries traffic has: listeners, the data path, the endpoints with their connections, and the snapshot that serves. */
 import type { Clock } from './base/clock.ts'
+import { onContained } from './base/contain.ts'
 import { DeadlineWatch } from './base/deadline.ts'
 import { DescriptorReserve, findDescriptorLimit, fitSockets } from './base/descriptors.ts'
 import { runInSlices } from './base/slice.ts'
@@ -17,6 +18,7 @@ import type { Settings } from './settings-table.ts'
 import { type Snapshot, SnapshotBuilder } from './snapshot.ts'
 import type { SnapshotUpdate } from './snapshot-update.ts'
 import { createAccessLog, createConnectionLog } from './telemetry/access-log.ts'
+import { createContainedLog } from './telemetry/contained-log.ts'
 import type { Log } from './telemetry/log.ts'
 import type { ConnectionResult, RequestCounts } from './telemetry/request-counts.ts'
 import type { CircuitState } from './upstream/circuit.ts'
@@ -70,11 +72,14 @@ export class Traffic {
   #updates: Promise<void> = Promise.resolve()
   #isDraining = false
   #cut: () => void = () => {}
+  /** Ends the hearing of what is contained. */
+  readonly #unhear: () => void
 
   constructor(options: TrafficOptions) {
     const { settings, clock, log, counts, httpsPort, affinitySecret, onTrouble } = options
     this.#options = options
     this.#settings = settings
+    this.#unhear = onContained(createContainedLog(log, counts, clock))
     this.#watch = new DeadlineWatch(clock)
     this.#registry = new EndpointRegistry({
       settings: () => this.#settings,
@@ -221,6 +226,7 @@ export class Traffic {
     await Promise.all(closing.map((each) => each.close()))
     await this.#registry.close()
     this.reserve.close()
+    this.#unhear()
   }
 
   async #listenFor(place: ListenerName, handle: object | undefined): Promise<BoundAddress> {

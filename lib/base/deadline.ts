@@ -1,8 +1,9 @@
 /** Time limits that one coarse timer checks, so that setting one costs a request no more than an assignment. HOT */
 import type { Clock } from './clock.ts'
+import { contain, type Victim } from './contain.ts'
 
-/** Something that may run out of time. */
-export type Timed = {
+/** Something that may run out of time; it ends by itself where `onDeadline` throws, if it can. */
+export type Timed = Partial<Victim> & {
   /**
    * When, by the monotonic clock, in milliseconds; `Infinity` is never. A negative number counts from the next tick, so that
    * nobody need look at the clock: -500 is half a second from then. Set it at will while it is watched.
@@ -65,7 +66,17 @@ export class DeadlineWatch {
       const timed = watched[index]
       if (timed === undefined || timed.deadlineAt > now) continue
       if (timed.deadlineAt < 0) timed.deadlineAt = now - timed.deadlineAt
-      else timed.onDeadline()
+      else expire(timed)
     }
+  }
+}
+
+/** The others are looked at all the same. */
+function expire(timed: Timed): void {
+  try {
+    timed.onDeadline()
+  } catch (thrown) {
+    timed.deadlineAt = Number.POSITIVE_INFINITY
+    contain('deadline', thrown, timed)
   }
 }

@@ -94,9 +94,12 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   // ExchangeEvents
 
   onClose(complete: boolean): void {
-    this.#close()
-    this.context.retries?.end('aborted')
-    this.#owner.finish(this.context, complete)
+    try {
+      this.#close()
+      this.context.retries?.end('aborted')
+    } finally {
+      this.#owner.finish(this.context, complete)
+    }
   }
 
   onClientDrain(): void {
@@ -107,7 +110,22 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   onBroken(error: GatewayError): void {
-    this.fail(error)
+    if (error.code === 'PORTICO_GW_UNEXPECTED') this.breakOff(error)
+    else this.fail(error)
+  }
+
+  /** After a bug, wherever the request stands: answered where nothing was, else cut. */
+  breakOff(error: GatewayError): void {
+    const { context } = this
+    if (context.isFinished) return
+    try {
+      if (!this.#over) this.fail(error)
+    } finally {
+      if (!context.isFinished && context.error !== error) {
+        context.error = error
+        context.exchange.abort()
+      }
+    }
   }
 
   onUnread(): void {
@@ -163,7 +181,8 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   onConnectionError(error: GatewayError): void {
-    this.failTry(error, error.retry === 'always' ? 'connect-failure' : undefined)
+    if (error.code === 'PORTICO_GW_UNEXPECTED') this.breakOff(error)
+    else this.failTry(error, error.retry === 'always' ? 'connect-failure' : undefined)
   }
 
   // BodySink

@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
+import { contain, containing, type Victim } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import { printHttpsUrl } from '../base/hostname.ts'
@@ -70,10 +71,8 @@ export class RequestHandler implements ForwardOwner {
     try {
       if (snapshot) this.#serve(context, snapshot, upgrade)
       else this.fail(context, new GatewayError('PORTICO_GW_NOT_READY'))
-    } catch (error) {
-      const failure = new GatewayError('PORTICO_GW_UNEXPECTED', describe(error), error)
-      if (exchange.events === NOBODY) this.fail(context, failure)
-      else exchange.events.onBroken(failure)
+    } catch (thrown) {
+      contain('request', thrown, new Unbegun(this, context))
     }
   }
 
@@ -96,8 +95,8 @@ export class RequestHandler implements ForwardOwner {
     context.isFinished = true
     this.#inFlight--
     this.#leaveClient(context)
-    this.#options.onFinish(context.record(complete))
     if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
+    this.#options.onFinish(context.record(complete))
   }
 
   openTunnel(forwarding: Forwarding, head: string, upstream: Socket, early: Buffer): void {
@@ -112,12 +111,14 @@ export class RequestHandler implements ForwardOwner {
     client.write(head, 'latin1')
     if (early.length > 0) client.write(early)
     if (offer.early.length > 0) upstream.write(offer.early)
-    const tunnel = new Tunnel(client, upstream, timeouts.tunnelIdle, timeouts, () => {
+    const onClose = () => {
       this.#tunnels.delete(tunnel)
       context.bytesIn = tunnel.bytesIn + offer.early.length
       context.bytesOut = tunnel.bytesOut
       forwarding.onClose(true)
-    })
+    }
+    const contained = containing('relay', forwarding, onClose)
+    const tunnel = new Tunnel(client, upstream, timeouts.tunnelIdle, timeouts, contained)
     this.#tunnels.add(tunnel)
   }
 
@@ -219,6 +220,19 @@ function mustClose({ status, code }: GatewayError): boolean {
   }
 }
 
-function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+/** A request that was not begun properly. */
+class Unbegun implements Victim {
+  readonly #handler: RequestHandler
+  readonly #context: RequestContext
+
+  constructor(handler: RequestHandler, context: RequestContext) {
+    this.#handler = handler
+    this.#context = context
+  }
+
+  breakOff(error: GatewayError): void {
+    const { exchange } = this.#context
+    if (exchange.events === NOBODY) this.#handler.fail(this.#context, error)
+    else exchange.events.onBroken(error)
+  }
 }

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { containing, type Victim } from '../base/contain.ts'
 import type { GatewayError } from '../base/errors.ts'
 import { HALF_CLOSED_MS } from '../base/hangup-watch.ts'
 import { splitLines } from '../http1/field-line.ts'
@@ -25,7 +26,7 @@ import { resetSocket } from './reset.ts'
 /** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
 const LINGER_MS = 2000
 
-export class Http1Exchange implements Exchange {
+export class Http1Exchange implements Exchange, Victim {
   readonly protocol: Protocol
   readonly connection: ConnectionInfo
   readonly method: string
@@ -62,14 +63,18 @@ export class Http1Exchange implements Exchange {
     request.on('error', ignore)
     if (!offer) socket.on('end', this.#onClientEnd)
     response.on('error', ignore)
-    response.on('finish', () => this.#close(true))
-    response.on('close', () => this.#close(response.writableFinished))
-    response.on('drain', () => {
-      this.#halfClosed?.refresh()
-      if (!this.#drainWanted) return
-      this.#drainWanted = false
-      this.events.onClientDrain()
-    })
+    response.on(
+      'finish',
+      this.#containing(() => this.#close(true)),
+    )
+    response.on(
+      'close',
+      this.#containing(() => this.#close(response.writableFinished)),
+    )
+    response.on(
+      'drain',
+      this.#containing(() => this.#onDrain()),
+    )
   }
 
   get isHeadSent(): boolean {
@@ -102,13 +107,14 @@ export class Http1Exchange implements Exchange {
   readBody(sink: BodySink, sayContinue: boolean): void {
     const { request } = this
     if (sayContinue && this.protocol !== 'HTTP/1.0') this.#response.writeContinue()
-    request.on('data', (chunk: Buffer) => sink.onBodyData(chunk))
-    request.on('end', () => {
-      // `end` alone also follows some aborts: only a complete message is one.
-      if (!request.complete || this.#closed) return
-      this.#bodyEnded = true
-      sink.onBodyEnd(request.rawTrailers)
-    })
+    request.on(
+      'data',
+      this.#containing((chunk: Buffer) => sink.onBodyData(chunk)),
+    )
+    request.on(
+      'end',
+      this.#containing(() => this.#endBody(sink)),
+    )
   }
 
   pauseBody(): void {
@@ -196,12 +202,45 @@ export class Http1Exchange implements Exchange {
     this.#close(false)
   }
 
+  /** The connection with it: nobody knows in which state node:http is. */
+  breakOff(error: GatewayError): void {
+    try {
+      this.events.onBroken(error)
+    } finally {
+      this.socket.destroy()
+    }
+  }
+
+  #containing<Arguments extends unknown[]>(run: (...given: Arguments) => void): (...given: Arguments) => void {
+    return containing('http1', this, run)
+  }
+
+  #endBody(sink: BodySink): void {
+    const { request } = this
+    // `end` alone also follows some aborts: only a complete message is one.
+    if (!request.complete || this.#closed) return
+    this.#bodyEnded = true
+    sink.onBodyEnd(request.rawTrailers)
+  }
+
+  #onDrain(): void {
+    this.#halfClosed?.refresh()
+    if (!this.#drainWanted) return
+    this.#drainWanted = false
+    this.events.onClientDrain()
+  }
+
   #onClientEnd = (): void => {
-    this.#halfClosed = setTimeout(() => {
-      // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
-      if (this.pendingBytes > 0) this.#halfClosed?.refresh()
-      else this.abort()
-    }, HALF_CLOSED_MS)
+    this.#halfClosed = setTimeout(
+      this.#containing(() => this.#onHalfClosed()),
+      HALF_CLOSED_MS,
+    )
+  }
+
+  #onHalfClosed(): void {
+    // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
+    if (this.pendingBytes > 0) this.#halfClosed?.refresh()
+    else this.abort()
   }
 
   #close(complete: boolean): void {
@@ -226,21 +265,15 @@ function findConnection(socket: Socket): ConnectionInfo {
   return connection
 }
 
-const lingering = new WeakSet<Socket>()
-
-/** Whether the connection is closing and only takes leftovers: requests read from it are not served any more. */
-export function isLingering(socket: Socket): boolean {
-  return lingering.has(socket)
-}
-
 /**
  * Closing a socket that still receives makes the kernel send a reset, which may destroy the answer before the client
  * has read it. So the connection is half-closed, and read to no purpose for a while (nginx's lingering_close).
  */
 function lingerBeforeClose(socket: Socket): void {
+  let isLingering = false
   socket.destroySoon = () => {
-    if (lingering.has(socket)) return
-    lingering.add(socket)
+    if (isLingering) return
+    isLingering = true
     socket.end()
     socket.resume()
     const timer = setTimeout(() => socket.destroy(), LINGER_MS)

@@ -9,6 +9,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { Socket } from 'node:net'
+import { containing, type Victim } from '../base/contain.ts'
 import { GatewayError } from '../base/errors.ts'
 import { splitLines } from '../http1/field-line.ts'
 import { writeLent } from '../http1/lent-bytes.ts'
@@ -60,7 +61,7 @@ const SINGLE = new Set([
   'x-content-type-options',
 ])
 
-export class Http2Exchange implements Exchange {
+export class Http2Exchange implements Exchange, Victim {
   readonly protocol = 'HTTP/2.0'
   readonly connection: ConnectionInfo
   readonly method: string
@@ -91,8 +92,14 @@ export class Http2Exchange implements Exchange {
     this.#scheme = String(headers[':scheme'] ?? '')
     this.hasBody = (flags & NGHTTP2_FLAG_END_STREAM) === 0
     stream.on('error', ignore)
-    stream.on('close', () => this.#close(this.#responseEnded && stream.rstCode === NGHTTP2_NO_ERROR))
-    stream.on('aborted', () => this.#close(false))
+    stream.on(
+      'close',
+      this.#containing(() => this.#close(this.#responseEnded && stream.rstCode === NGHTTP2_NO_ERROR)),
+    )
+    stream.on(
+      'aborted',
+      this.#containing(() => this.#close(false)),
+    )
     if (!this.hasBody) return
     stream.on('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw?: string[]) => {
       this.#trailers = raw ?? []
@@ -136,9 +143,12 @@ export class Http2Exchange implements Exchange {
   readBody(sink: BodySink, sayContinue: boolean): void {
     const stream = this.#stream
     if (sayContinue && !stream.headersSent && !this.#closed) stream.additionalHeaders({ ':status': 100 })
-    stream.on('data', (chunk: Buffer) => sink.onBodyData(chunk))
+    stream.on(
+      'data',
+      this.#containing((chunk: Buffer) => sink.onBodyData(chunk)),
+    )
     // An empty body has ended without anybody reading it.
-    if (stream.readableEnded) setImmediate(() => this.#endBody(sink))
+    if (stream.readableEnded) this.#endBodyLater(sink)
     else stream.on('end', () => this.#onEnd(sink))
   }
 
@@ -206,19 +216,42 @@ export class Http2Exchange implements Exchange {
     this.#close(false)
   }
 
+  /** The stream alone; what nghttp2 does with the others is not touched. */
+  breakOff(error: GatewayError): void {
+    try {
+      this.events.onBroken(error)
+    } catch (thrown) {
+      this.abort()
+      throw thrown
+    }
+  }
+
+  #containing<Arguments extends unknown[]>(run: (...given: Arguments) => void): (...given: Arguments) => void {
+    return containing('http2', this, run)
+  }
+
   #awaitDrain(): void {
     if (this.#drainWanted) return
     this.#drainWanted = true
-    this.#stream.once('drain', () => {
-      this.#drainWanted = false
-      this.events.onClientDrain()
-    })
+    this.#stream.once(
+      'drain',
+      this.#containing(() => this.#onDrain()),
+    )
+  }
+
+  #onDrain(): void {
+    this.#drainWanted = false
+    this.events.onClientDrain()
   }
 
   #onEnd(sink: BodySink): void {
     // node emits this inside nghttp2's callback for the last frame, sometimes before nghttp2 has changed the state.
-    if (hasRemoteEnded(this.#stream)) this.#endBody(sink)
-    else setImmediate(() => this.#endBody(sink))
+    if (hasRemoteEnded(this.#stream)) this.#containing(() => this.#endBody(sink))()
+    else this.#endBodyLater(sink)
+  }
+
+  #endBodyLater(sink: BodySink): void {
+    setImmediate(this.#containing(() => this.#endBody(sink)))
   }
 
   #endBody(sink: BodySink): void {

@@ -49,11 +49,16 @@ export class OwnAnswer implements ExchangeEvents, Timed {
   onClientDrain(): void {}
 
   /** The request is answered already; what is wrong with the rest of it only costs the connection. */
-  onBroken(_error: GatewayError): void {
+  onBroken(error: GatewayError): void {
+    if (error.code === 'PORTICO_GW_UNEXPECTED') this.#context.error = error
     this.#context.exchange.abort()
   }
 
   onUnread(): void {}
+
+  breakOff(error: GatewayError): void {
+    this.onBroken(error)
+  }
 
   onDeadline(): void {
     this.deadlineAt = Number.POSITIVE_INFINITY

@@ -5,13 +5,14 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
+import { containAt, explain } from '../base/contain.ts'
 import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { Exchange, UpgradeOffer } from './exchange.ts'
 import { composeRawFailure } from './failure.ts'
 import { RequestHandler } from './handler.ts'
-import { Http1Exchange, isLingering } from './http1-exchange.ts'
+import { Http1Exchange } from './http1-exchange.ts'
 import { Http2Exchange } from './http2-exchange.ts'
 import { findPeerAddress } from './origin.ts'
 import { createRequestId } from './request-id.ts'
@@ -53,23 +54,11 @@ export function createProxy(options: ProxyOptions): Proxy {
   return new DataPath(options)
 }
 
-/** From so many waiting requests on, no more are read from a connection; those already received still come. */
-const MAX_PIPELINED = 100
-
-/** What an HTTP/1 connection carries: the request being served, and what waits behind it. */
-type Pipeline = {
-  exchange: Exchange | undefined
-  readonly waiting: (() => void)[]
-  /** The request that was read last. */
-  last: IncomingMessage
-  /** The parser has given up. */
-  isBroken: boolean
-}
-
 class DataPath implements Proxy {
   readonly #options: ProxyOptions
   readonly #handler: RequestHandler
-  readonly #pipelines = new WeakMap<Duplex, Pipeline>()
+  /** What an HTTP/1 connection carries. */
+  readonly #exchanges = new WeakMap<Duplex, Exchange>()
 
   constructor(options: ProxyOptions) {
     this.#options = options
@@ -93,35 +82,30 @@ class DataPath implements Proxy {
   }
 
   handleRequest(request: IncomingMessage, response: ServerResponse): void {
-    if (isLingering(request.socket)) return
-    // llhttp reads HTTP/0.9 and HTTP/2.0 request lines too.
-    if (request.httpVersionMajor !== 1 || request.httpVersionMinor > 1) {
-      this.handleClientError(
-        Object.assign(new Error('unknown HTTP version'), { code: 'HPE_INVALID_VERSION' }),
-        request.socket,
-      )
-      return
-    }
-    // Node drops what came together with an Upgrade that it passes over, so what follows may begin anywhere.
-    if (offersUpgrade(request)) response.shouldKeepAlive = false
-    const pipeline = this.#pipelines.get(request.socket)
-    if (pipeline) pipeline.last = request
-    if (!pipeline?.exchange) {
+    try {
+      if (!this.#isFree(request.socket)) return
+      // llhttp reads HTTP/0.9 and HTTP/2.0 request lines too.
+      if (request.httpVersionMajor !== 1 || request.httpVersionMinor > 1) {
+        this.handleClientError(
+          Object.assign(new Error('unknown HTTP version'), { code: 'HPE_INVALID_VERSION' }),
+          request.socket,
+        )
+        return
+      }
+      // Node drops what came together with an Upgrade that it passes over, so what follows may begin anywhere.
+      if (offersUpgrade(request)) response.shouldKeepAlive = false
       this.#serveHttp1(request, response, undefined)
-      return
-    }
-    // One after the other (RFC 9112 §9.3.2): an answer that closes the connection leaves those behind it unserved.
-    request.on('error', ignore)
-    response.on('error', ignore)
-    pipeline.waiting.push(() => this.#serveHttp1(request, response, undefined))
-    if (pipeline.waiting.length === MAX_PIPELINED) {
-      request.socket.pause()
-      pipeline.exchange.events.onUnread()
+    } catch (thrown) {
+      this.#containHttp1(thrown, request.socket)
     }
   }
 
   handleStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]): void {
-    this.#handler.handle(new Http2Exchange(stream, headers, flags, rawHeaders), undefined)
+    try {
+      this.#handler.handle(new Http2Exchange(stream, headers, flags, rawHeaders), undefined)
+    } catch (thrown) {
+      containAt('http2', thrown, stream)
+    }
   }
 
   wantsUpgrade(request: IncomingMessage): boolean {
@@ -132,55 +116,71 @@ class DataPath implements Proxy {
     // node:http has taken its listeners away: an error now would end the process. Once, however often it is replayed.
     socket.off('error', ignore).on('error', ignore)
     const client = socket as Socket
-    // Answers to earlier requests of this connection are still to come, and may not mix with what follows.
-    if (this.#pipelines.get(socket)?.exchange) {
-      socket.destroy()
-      return
+    try {
+      if (!this.#isFree(client)) return
+      const upgrade = findUpgrade(request)
+      if (upgrade === undefined) {
+        replayWithoutUpgrade(request, client, head)
+        return
+      }
+      const response = new ServerResponse(request)
+      response.shouldKeepAlive = false
+      response.assignSocket(client)
+      response.once('finish', () => {
+        response.detachSocket(client)
+        client.destroySoon()
+      })
+      this.#serveHttp1(request, response, { protocol: upgrade, socket: client, early: head })
+    } catch (thrown) {
+      this.#containHttp1(thrown, client)
     }
-    const upgrade = findUpgrade(request)
-    if (upgrade === undefined) {
-      replayWithoutUpgrade(request, client, head)
-      return
-    }
-    const response = new ServerResponse(request)
-    response.shouldKeepAlive = false
-    response.assignSocket(client)
-    response.once('finish', () => {
-      response.detachSocket(client)
-      client.destroySoon()
-    })
-    this.#serveHttp1(request, response, { protocol: upgrade, socket: client, early: head })
   }
 
   handleConnect(_request: IncomingMessage, socket: Duplex, _head: Buffer): void {
-    socket.on('error', ignore)
-    this.#answerRaw(socket, new GatewayError('PORTICO_REQ_METHOD_NOT_ALLOWED', 'CONNECT'), 'CONNECT')
+    socket.off('error', ignore).on('error', ignore)
+    try {
+      if (!this.#isFree(socket)) return
+      this.#answerRaw(socket, new GatewayError('PORTICO_REQ_METHOD_NOT_ALLOWED', 'CONNECT'), 'CONNECT')
+    } catch (thrown) {
+      this.#containHttp1(thrown, socket)
+    }
   }
 
   handleClientError(error: Error & { code?: string }, socket: Duplex): void {
-    socket.on('error', ignore)
-    const failure = explainClientError(error)
-    const pipeline = this.#pipelines.get(socket)
-    if (!failure || !socket.writable || isLingering(socket as Socket)) {
-      socket.destroy()
-      return
+    socket.off('error', ignore).on('error', ignore)
+    try {
+      const failure = explainClientError(error)
+      if (!failure || !socket.writable) {
+        socket.destroy()
+        return
+      }
+      // Nothing is read behind a whole request before that is answered: what is wrong is its body.
+      const exchange = this.#exchanges.get(socket)
+      if (exchange) exchange.events.onBroken(failure)
+      else this.#answerRaw(socket, failure, '-')
+    } catch (thrown) {
+      this.#containHttp1(thrown, socket)
     }
-    if (!pipeline?.exchange) {
-      this.#answerRaw(socket, failure, '-')
-      return
+  }
+
+  /**
+   * Whether the connection may carry another request now. Behind its last answer it may not; and where another one is being
+   * served, whoever gave this one did not wait (server/request-gate), and nobody can tell whose answer is whose.
+   */
+  #isFree(socket: Duplex): boolean {
+    if (!socket.writable) return false
+    if (!this.#exchanges.has(socket)) return true
+    socket.destroy()
+    return false
+  }
+
+  /** The request that is being served hears of it first, so that its record says why. */
+  #containHttp1(thrown: unknown, socket: Duplex): void {
+    try {
+      this.#exchanges.get(socket)?.events.onBroken(explain(thrown))
+    } finally {
+      containAt('http1', thrown, socket)
     }
-    // Bytes behind a request that closes the connection mean nothing; its answer is still to come (RFC 9112 §9.6).
-    if (error.code === 'HPE_CLOSED_CONNECTION') return
-    if (pipeline.isBroken) return
-    pipeline.isBroken = true
-    const { exchange, waiting, last } = pipeline
-    if (last.complete) {
-      // What is wrong came behind whole requests: those are answered first.
-      waiting.push(() => {
-        if (socket.writable) this.#answerRaw(socket, failure, '-')
-      })
-    } else if (waiting.length === 0) exchange.events.onBroken(failure)
-    else socket.destroy()
   }
 
   #serveHttp1(
@@ -189,22 +189,9 @@ class DataPath implements Proxy {
     upgrade: (UpgradeOffer & { protocol: string }) | undefined,
   ): void {
     const { socket } = request
-    // The connection is closing, or lost: nobody would get the answer.
-    if (!socket.writable) return
     const exchange = new Http1Exchange(request, response, upgrade)
-    let pipeline = this.#pipelines.get(socket)
-    if (!pipeline) {
-      pipeline = { exchange: undefined, waiting: [], last: request, isBroken: false }
-      this.#pipelines.set(socket, pipeline)
-    }
-    const current = pipeline
-    const { waiting } = current
-    current.exchange = exchange
-    response.once('close', () => {
-      current.exchange = undefined
-      waiting.shift()?.()
-      if (waiting.length === MAX_PIPELINED - 1) socket.resume()
-    })
+    this.#exchanges.set(socket, exchange)
+    response.once('close', () => this.#exchanges.delete(socket))
     this.#handler.handle(exchange, upgrade?.protocol)
   }
 

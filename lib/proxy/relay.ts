@@ -1,6 +1,7 @@
 /** Connections that nobody reads: each is passed on, byte by byte, to a connection of its own to one endpoint. */
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
+import { contain, containing, type Victim } from '../base/contain.ts'
 import { GatewayError } from '../base/errors.ts'
 import { hangupWatch, type Sighting, type Unread } from '../base/hangup-watch.ts'
 import type { Settings } from '../settings-table.ts'
@@ -50,7 +51,11 @@ export class Relays {
       if (this.#relays.size === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
     })
     this.#relays.add(relay)
-    relay.start()
+    try {
+      relay.start()
+    } catch (thrown) {
+      contain('relay', thrown, relay)
+    }
   }
 
   /** Cuts all. */
@@ -70,7 +75,7 @@ export function pickFor(
 
 function noHeader(): undefined {}
 
-class Relay implements Waiter, Unread {
+class Relay implements Waiter, Unread, Victim {
   sighting: Sighting | undefined = undefined
   readonly preamble: Buffer | undefined
   readonly #client: Socket
@@ -148,6 +153,13 @@ class Relay implements Waiter, Unread {
     else this.#client.destroy()
   }
 
+  /** After a bug. */
+  breakOff(error: GatewayError): void {
+    this.#error = error
+    this.#tunnel?.destroy()
+    this.#fail(error)
+  }
+
   onConnection(connection: Connection): void {
     const upstream = connection.detach()
     if (upstream.destroyed) {
@@ -161,7 +173,8 @@ class Relay implements Waiter, Unread {
     this.#client.off('close', this.#onClientGone)
     hangupWatch.delete(this)
     const { timeouts } = this.#options.settings()
-    this.#tunnel = new Tunnel(this.#client, upstream, timeouts.streamIdle, timeouts, () => this.#finish())
+    const onClose = containing('relay', this, () => this.#finish())
+    this.#tunnel = new Tunnel(this.#client, upstream, timeouts.streamIdle, timeouts, onClose)
   }
 
   onConnectionError(error: GatewayError): void {
@@ -206,7 +219,7 @@ class Relay implements Waiter, Unread {
     this.#finish()
   }
 
-  #onClientGone = (): void => this.#finish()
+  #onClientGone = containing('relay', this, () => this.#finish())
 
   #finish(): void {
     if (this.#isOver) return

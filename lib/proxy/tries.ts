@@ -2,6 +2,7 @@
  * Where one request goes: to which endpoint, when all are full into the queue, after a failure to another one, until its time
  * is over. What is sent and what comes back is the forwarder's (forward.ts). HOT
  */
+import { contain, type Victim } from '../base/contain.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
@@ -17,7 +18,7 @@ const NOBODY: readonly EndpointState[] = Object.freeze([])
 /** A try that no circuit breaker watches. */
 const NO_TICKET = -1
 
-export abstract class Tries implements QueuedRequest, Holder {
+export abstract class Tries implements QueuedRequest, Holder, Victim {
   readonly context: RequestContext
   isHeld: boolean = false
   share: ClientShare
@@ -51,6 +52,7 @@ export abstract class Tries implements QueuedRequest, Holder {
     this.#triedAt = context.startedMonotonic
   }
 
+  abstract breakOff(error: GatewayError): void
   /** Has the request sent to the endpoint. */
   protected abstract connect(endpoint: EndpointState): void
   /** Whether all that may have been sent of it can be sent again. */
@@ -238,7 +240,11 @@ export abstract class Tries implements QueuedRequest, Holder {
   #onBackoff(): void {
     this.#backoff = undefined
     this.share = this.pool.shares.find(this.context.clientKey)
-    if (!this.onTurn()) this.#wait()
+    try {
+      if (!this.onTurn()) this.#wait()
+    } catch (thrown) {
+      contain('queue', thrown, this)
+    }
   }
 
   #ask(endpoint: EndpointState): void {
@@ -265,7 +271,12 @@ export abstract class Tries implements QueuedRequest, Holder {
   }
 
   #limit(at: number): void {
-    this.#total = { deadlineAt: at, watchIndex: UNWATCHED, onDeadline: () => this.#onLimit() }
+    this.#total = {
+      deadlineAt: at,
+      watchIndex: UNWATCHED,
+      onDeadline: () => this.#onLimit(),
+      breakOff: (error) => this.breakOff(error),
+    }
     this.#deadlines.add(this.#total)
   }
 

@@ -36,8 +36,8 @@ function isWebSocketHandshake({ headers }: IncomingMessage): boolean {
 }
 
 /**
- * Gives a request back to its server as if it had come without Upgrade. node:http has let go of the connection, so the
- * head is put in front of the unread bytes again.
+ * Gives a request back to its server as if it had come without Upgrade. node:http has let go of the connection, which so comes
+ * once more, and the head with it, in front of what came behind.
  */
 export function replayWithoutUpgrade(request: IncomingMessage, socket: Socket, early: Buffer): void {
   const { rawHeaders } = request
@@ -54,6 +54,7 @@ export function replayWithoutUpgrade(request: IncomingMessage, socket: Socket, e
     head += `${rawHeaders[at]}: ${value}\r\n`
   }
   const { server } = socket as Socket & { readonly server: Server }
-  socket.unshift(Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), early]))
   server.emit('connection', socket)
+  // Nothing can be put back into a stream whose end was told.
+  socket.emit('data', Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), early]))
 }

@@ -1,6 +1,7 @@
 /** A UDP port of a Service: each client's datagrams go to one endpoint for as long as it goes on, and the answers back from the port. */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
 import type { Clock } from '../base/clock.ts'
+import { contain } from '../base/contain.ts'
 import type { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import { listTiers } from '../model/tier.ts'
@@ -112,11 +113,19 @@ export class DatagramPort {
   }
 
   #onDatagram = (datagram: Buffer, client: RemoteInfo): void => {
+    try {
+      this.#pass(datagram, client)
+    } catch (thrown) {
+      contain('relay', thrown, this.#sessions.get(keyOf(client)))
+    }
+  }
+
+  #pass(datagram: Buffer, client: RemoteInfo): void {
     const inForce = this.#options.snapshot()
     const served = inForce?.listeners.get(this.place)
     if (!inForce || !served) return
     this.label = served.listener.id
-    const key = `${client.address} ${client.port}`
+    const key = keyOf(client)
     let session = this.#sessions.get(key)
     // Sessions of endpoints that are none any more would go to nobody (kube-proxy clears them from conntrack).
     if (session && session.pool !== served.route.upstream && !this.#goesOn(session, served.route.upstream)) {
@@ -197,6 +206,10 @@ export class DatagramPort {
   #report(message: string, client: RemoteInfo): void {
     if (this.#throttle.admit(message)) this.#options.log.warn({ listener: this.label, peer: client.address }, message)
   }
+}
+
+function keyOf({ address, port }: RemoteInfo): string {
+  return `${address} ${port}`
 }
 
 function ignore(): void {}

@@ -1,6 +1,7 @@
 /** What one UDP client and one endpoint say to each other: a socket of its own, connected to the endpoint, so that each hears of the other alone. */
 import { createSocket, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
+import { containing, type Victim } from '../base/contain.ts'
 import { type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
@@ -23,7 +24,7 @@ export const MAX_QUEUED_BYTES = 1_048_576
 /** What this machine lacks, of which no endpoint can be blamed. */
 const OWN_FAULTS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
 
-export class DatagramSession implements Timed {
+export class DatagramSession implements Timed, Victim {
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
   readonly endpoint: EndpointState
@@ -41,12 +42,15 @@ export class DatagramSession implements Timed {
     this.pool = pool
     this.#options = options
     this.#socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
-    this.#socket.on('message', onReply)
-    this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#fail(error))
-    this.#socket.on('connect', () => {
-      for (const datagram of this.#waiting?.splice(0) ?? []) this.#socket.send(datagram)
-      this.#waiting = undefined
-    })
+    this.#socket.on('message', containing('relay', this, onReply))
+    this.#socket.on(
+      'error',
+      containing('relay', this, (error: NodeJS.ErrnoException) => this.#fail(error)),
+    )
+    this.#socket.on(
+      'connect',
+      containing('relay', this, () => this.#sendWaiting()),
+    )
     endpoint.begin()
     this.#socket.connect(port, host)
   }
@@ -66,6 +70,16 @@ export class DatagramSession implements Timed {
     if (error) this.endpoint.recordFailure(error)
     this.#socket.close()
     this.#options.onEnd(error)
+  }
+
+  /** After a bug, of which no endpoint can be blamed. */
+  breakOff(): void {
+    this.end()
+  }
+
+  #sendWaiting(): void {
+    for (const datagram of this.#waiting?.splice(0) ?? []) this.#socket.send(datagram)
+    this.#waiting = undefined
   }
 
   /** Nothing came or went for as long as it may be. */

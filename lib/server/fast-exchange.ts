@@ -2,6 +2,7 @@
 
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import { contain } from '../base/contain.ts'
 import type { GatewayError } from '../base/errors.ts'
 import { ChunkedDecoder, MORE } from '../http1/chunked-decoder.ts'
 import { flattenText, joinLines } from '../http1/field-line.ts'
@@ -51,7 +52,7 @@ export class FastExchange implements Exchange {
   keepAlive: boolean
   /** The answer began before the request was complete: the client may still be sending when the connection closes. */
   isEarly: boolean = false
-  readonly #owner: LaneConnection
+  readonly owner: LaneConnection
   readonly #socket: Socket
   readonly #fields: RequestFields
   #sink: BodySink | undefined = undefined
@@ -73,7 +74,7 @@ export class FastExchange implements Exchange {
 
   constructor(owner: LaneConnection, socket: Socket, connection: ConnectionInfo, head: RequestHead) {
     const { fields } = head
-    this.#owner = owner
+    this.owner = owner
     this.#socket = socket
     this.#fields = fields
     this.#bodyLeft = fields.contentLength ?? 0
@@ -87,7 +88,7 @@ export class FastExchange implements Exchange {
   }
 
   get receivedBytes(): number {
-    return this.#owner.unreadBytes
+    return this.owner.unreadBytes
   }
 
   get isUnread(): boolean {
@@ -106,27 +107,22 @@ export class FastExchange implements Exchange {
 
   readBody(sink: BodySink): void {
     this.#sink = sink
-    this.#owner.deliverBody()
+    this.owner.deliverBody()
   }
 
   get wantsBody(): boolean {
     return this.#sink !== undefined && !this.#isBodyPaused
   }
 
-  /** Whoever takes the body wants no more of it for now. */
-  get isBodyBlocked(): boolean {
-    return this.#isBodyPaused && !this.isRequestComplete
-  }
-
   pauseBody(): void {
     this.#isBodyPaused = true
-    this.#owner.updateFlow()
+    this.owner.updateFlow()
   }
 
   resumeBody(): void {
     if (!this.#isBodyPaused) return
     this.#isBodyPaused = false
-    this.#owner.deliverBody()
+    this.owner.deliverBody()
   }
 
   /** Takes bytes of the body; returns where in them it ended, MORE, or what is wrong, as ChunkedDecoder does. */
@@ -180,7 +176,7 @@ export class FastExchange implements Exchange {
     const { status, contentLength } = head
     this.isHeadSent = true
     if (!this.isRequestComplete) this.isEarly = true
-    if (head.close || this.isEarly || this.#owner.isLast) this.keepAlive = false
+    if (head.close || this.isEarly || this.owner.isLast) this.keepAlive = false
     const isBodiless = this.method === 'HEAD' || status === 204 || status === 304
     let framing = ''
     if (contentLength !== undefined) {
@@ -194,7 +190,7 @@ export class FastExchange implements Exchange {
       this.#framing = 'chunked'
       framing = 'Transfer-Encoding: chunked\r\n'
     }
-    const persistence = this.keepAlive ? this.#owner.keepAliveLines : 'Connection: close\r\n'
+    const persistence = this.keepAlive ? this.owner.keepAliveLines : 'Connection: close\r\n'
     const line = STATUS_LINES.get(status)
     const start =
       line !== undefined && line.reason === head.reason ? line.text : `HTTP/1.1 ${status} ${head.reason}\r\n`
@@ -212,7 +208,7 @@ export class FastExchange implements Exchange {
 
   write(chunk: Buffer): boolean {
     if (this.#over || this.#framing === 'none' || chunk.length === 0) return true
-    this.#owner.noteProgress()
+    this.owner.noteProgress()
     if (this.#framing === 'chunked') return this.#writeChunk(chunk)
     this.#answerLeft -= chunk.length
     if (this.#answerLeft < 0) {
@@ -269,7 +265,7 @@ export class FastExchange implements Exchange {
     if (this.#isTold) return
     // TLS passes on later what it has taken; a little of it need not hold up a request that is still to come.
     const left = this.#socket.writableLength
-    const isWaitedFor = left > MAX_KEPT || !this.keepAlive || this.connection.scheme === 'http' || this.#owner.hasUnread
+    const isWaitedFor = left > MAX_KEPT || !this.keepAlive || this.connection.scheme === 'http' || this.owner.hasUnread
     if (left === 0 || !isWaitedFor) this.#close(true)
     else this.#put('', true)
   }
@@ -287,7 +283,7 @@ export class FastExchange implements Exchange {
   }
 
   onSocketDrain(): void {
-    this.#owner.noteProgress()
+    this.owner.noteProgress()
     if (!this.#drainWanted || this.#over) return
     this.#drainWanted = false
     this.events.onClientDrain()
@@ -301,7 +297,7 @@ export class FastExchange implements Exchange {
   #put(data: string | Buffer, last: boolean): void {
     const tells = last && (data === '' || (data.length > MAX_KEPT && this.connection.scheme === 'https'))
     if (tells) this.#isTold = true
-    const callback = tells ? this.#owner.onWritten : undefined
+    const callback = tells ? this.owner.onWritten : undefined
     if (typeof data === 'string') this.#socket.write(data, 'latin1', callback)
     else writeLent(this.#socket, data, callback)
   }
@@ -331,10 +327,14 @@ export class FastExchange implements Exchange {
     this.#sink = undefined
     this.#kept = ''
     this.events.onClose(complete)
-    this.#owner.onExchangeClose(this)
+    this.owner.onExchangeClose(this)
   }
 }
 
 function flushKept(exchange: FastExchange): void {
-  exchange.flushKept()
+  try {
+    exchange.flushKept()
+  } catch (thrown) {
+    contain('lane', thrown, exchange.owner)
+  }
 }

@@ -13,8 +13,8 @@ export type FastLaneOptions = {
   proxy: GatewayProxy
   clock: Clock
   scheme: 'http' | 'https'
-  /** Takes a connection for the rest of its life, with bytes that nobody has read put back into it. */
-  handOver: (socket: Socket) => void
+  /** Takes a connection for the rest of its life, with bytes of it that nobody has understood. */
+  handOver: (socket: Socket, read: Buffer) => void
 }
 
 export class FastLane {
@@ -26,7 +26,7 @@ export class FastLane {
   readonly keepAliveTimeout: number
   /** As node:http writes them. */
   readonly keepAliveLines: string
-  readonly handOver: (socket: Socket) => void
+  readonly handOver: (socket: Socket, read: Buffer) => void
   isDraining: boolean = false
   readonly #watch: DeadlineWatch
   readonly #connections = new Set<LaneConnection>()

@@ -8,13 +8,13 @@ import {
   type ServerResponse,
 } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import type { Proxy as GatewayProxy } from '../proxy/proxy.ts'
 import type { Settings } from '../settings-table.ts'
 import { ConnectionSet } from './connection-set.ts'
-import { Http1Feed } from './http1-feed.ts'
 import { type IdleSource, RequestWatch, RequestWatches } from './idle-connection.ts'
-import { readOn } from './put-back.ts'
+import { RequestGate } from './request-gate.ts'
 
 /** How often head and keep-alive times are checked, in milliseconds: they are exact to this. */
 const CHECK_INTERVAL = 1000
@@ -24,8 +24,8 @@ type UpgradeOptions = ServerOptions & { shouldUpgradeCallback: (request: Incomin
 
 export type Http1Door = IdleSource & {
   readonly server: Server
-  /** Takes a connection that another server accepted; what was read of it already stands in it again. */
-  accept(socket: Socket): void
+  /** Takes a connection that another server accepted, with what was read of it and does not stand in it again. */
+  accept(socket: Socket, read?: Buffer): void
   /** Closes connections that carry no request; the proxy answers the others with `Connection: close`. */
   drain(): void
   close(): void
@@ -41,21 +41,18 @@ export type Http1DoorOptions = {
 /** Its server takes connections by `accept` alone and never listens itself. */
 export function createHttp1Door({ settings, proxy, onRequest, clock }: Http1DoorOptions): Http1Door {
   const { timeouts, limits } = settings
-  const server = createServer(
-    {
-      insecureHTTPParser: false,
-      maxHeaderSize: limits.headerBytes,
-      headersTimeout: timeouts.requestHeaders,
-      requestTimeout: 0, // Progress is timed, not the whole: an honest slow upload may take hours.
-      keepAliveTimeout: timeouts.keepAlive,
-      connectionsCheckingInterval: Math.min(CHECK_INTERVAL, timeouts.requestHeaders),
-      requireHostHeader: false, // The proxy judges Host, so that the refusal is logged and counted.
-      noDelay: true,
-      keepAlive: true,
-      shouldUpgradeCallback: (request) => proxy.wantsUpgrade(request),
-    } as UpgradeOptions,
-    serve,
-  )
+  const server = createServer({
+    insecureHTTPParser: false,
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: timeouts.requestHeaders,
+    requestTimeout: 0, // Progress is timed, not the whole: an honest slow upload may take hours.
+    keepAliveTimeout: timeouts.keepAlive,
+    connectionsCheckingInterval: Math.min(CHECK_INTERVAL, timeouts.requestHeaders),
+    requireHostHeader: false, // The proxy judges Host, so that the refusal is logged and counted.
+    noDelay: true,
+    keepAlive: true,
+    shouldUpgradeCallback: (request) => proxy.wantsUpgrade(request),
+  } as UpgradeOptions)
   // Beyond this number Node drops fields in silence; the size of the head bounds them, and the proxy counts them.
   server.maxHeadersCount = 0
   // A client that sends FIN after its request still gets its answer (SL-08).
@@ -78,31 +75,34 @@ export function createHttp1Door({ settings, proxy, onRequest, clock }: Http1Door
   for (const event of ['upgrade', 'connect']) server.on(event, (_request, socket) => watches.find(socket)?.begin())
   server.on(
     'connection',
-    (socket: Socket) => new Http1Feed(socket, (error) => server.emit('clientError', error, socket)),
+    (socket: Socket) => new RequestGate(socket, (error) => server.emit('clientError', error, socket)),
   )
-  server.on('checkContinue', serve)
-  server.on('checkExpectation', serve)
-  server.on('upgrade', (request, socket, head) =>
-    proxy.handleUpgrade(request, socket, joinUnread(head, socket as Socket)),
+  for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, serve)
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
+    proxy.handleUpgrade(request, socket, joinEarly(head, socket)),
   )
-  server.on('connect', (request, socket, head) =>
-    proxy.handleConnect(request, socket, joinUnread(head, socket as Socket)),
+  server.on('connect', (request: IncomingMessage, socket: Socket, head: Buffer) =>
+    proxy.handleConnect(request, socket, joinEarly(head, socket)),
   )
-  server.on('clientError', (error, socket) => proxy.handleClientError(error, socket))
+  server.on('clientError', (error: Error, socket: Duplex) => {
+    RequestGate.of(socket as Socket)?.silence()
+    proxy.handleClientError(error, socket)
+  })
   // Node starts the check of head and keep-alive times on this event only.
   server.emit('listening')
 
   function serve(request: IncomingMessage, response: ServerResponse): void {
-    Http1Feed.of(request.socket)?.begin(request)
+    RequestGate.of(request.socket)?.begin(request, response)
     onRequest(request, response)
   }
 
   return {
     server,
     listConnections: () => watches.listConnections(),
-    accept: (socket) => {
+    accept: (socket, read) => {
       server.emit('connection', socket)
-      if (socket.readableLength > 0) readOn(socket)
+      socket.resume()
+      if (read) RequestGate.of(socket)?.receive(read)
     },
     drain: () => {
       server.closeIdleConnections()
@@ -115,8 +115,8 @@ export function createHttp1Door({ settings, proxy, onRequest, clock }: Http1Door
   }
 }
 
-/** All that has come behind the head; the connection is the proxy's from here on. */
-function joinUnread(head: Buffer, socket: Socket): Buffer {
-  const unread = Http1Feed.of(socket)?.release()
-  return unread ? Buffer.concat([head, unread]) : head
+/** All that has come behind an upgrade; the connection is the proxy's from here on. */
+function joinEarly(head: Buffer, socket: Socket): Buffer {
+  const rest = RequestGate.of(socket)?.release()
+  return rest ? Buffer.concat([head, rest]) : head
 }

@@ -1,7 +1,14 @@
 /** The HTTP/2 server of a listener, on Node's 'stream' event: bounded streams, windows and headers, rapid-reset guard, GOAWAY. */
-import { constants, createServer, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import {
+  constants,
+  createServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
+import { containAt, containingAt } from '../base/contain.ts'
 import { findPeerAddress } from '../proxy/origin.ts'
 import type { Proxy as GatewayProxy } from '../proxy/proxy.ts'
 import type { Settings } from '../settings-table.ts'
@@ -45,14 +52,17 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
     maxSessionRejectedStreams: 100,
   })
   server.on('sessionError', ignoreError)
-  server.on('session', (session) => {
-    session.setLocalWindowSize(CONNECTION_WINDOW)
-    sessions.add(session)
-    session.once('close', () => sessions.delete(session))
-    session.on('error', (error) => log.debug({ err: error }, 'HTTP/2 connection failed'))
-    if (accepted) guardSession(session, accepted)
-    if (draining) session.close()
-  })
+  server.on(
+    'session',
+    containingAt('http2', (session: ServerHttp2Session) => {
+      session.setLocalWindowSize(CONNECTION_WINDOW)
+      sessions.add(session)
+      session.once('close', () => sessions.delete(session))
+      session.on('error', (error) => log.debug({ err: error }, 'HTTP/2 connection failed'))
+      if (accepted) guardSession(session, accepted)
+      if (draining) session.close()
+    }),
+  )
 
   function guardSession(session: ServerHttp2Session, socket: Socket): void {
     const resets = new ResetBudget(clock)
@@ -83,27 +93,42 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
       })
     }
 
-    session.on('stream', (stream: ServerHttp2Stream, headers, flags, rawHeaders: string[] = []) => {
+    session.on('stream', containingAt('http2', onStream))
+
+    function onStream(
+      stream: ServerHttp2Stream,
+      headers: IncomingHttpHeaders,
+      flags: number,
+      rawHeaders: string[] = [],
+    ): void {
       stream.on('error', ignoreError)
       open++
       watch.begin()
       clearTimeout(timer)
       stream.once('close', () => {
-        open--
-        watch.end()
-        if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) resets.restore()
-        else if (!session.destroyed && !resets.spend()) {
-          log.warn({ peer: findPeerAddress(socket) }, 'HTTP/2 connection closed: too many streams were reset')
-          session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)
-          session.destroy()
+        try {
+          onStreamClose(stream)
+        } catch (thrown) {
+          containAt('http2', thrown, session)
         }
-        if (open > 0 || socket.destroyed) return
-        clearTimeout(timer)
-        if (session.closed || session.destroyed) close()
-        else timer = setTimeout(close, timeouts.keepAlive).unref()
       })
       proxy.handleStream(stream, headers, flags, rawHeaders)
-    })
+    }
+
+    function onStreamClose(stream: ServerHttp2Stream): void {
+      open--
+      watch.end()
+      if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) resets.restore()
+      else if (!session.destroyed && !resets.spend()) {
+        log.warn({ peer: findPeerAddress(socket) }, 'HTTP/2 connection closed: too many streams were reset')
+        session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+        session.destroy()
+      }
+      if (open > 0 || socket.destroyed) return
+      clearTimeout(timer)
+      if (session.closed || session.destroyed) close()
+      else timer = setTimeout(close, timeouts.keepAlive).unref()
+    }
   }
 
   return {

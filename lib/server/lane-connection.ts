@@ -1,18 +1,17 @@
 /** One connection in the fast lane: its requests one after the other, its time limits, and where it goes when the lane is not for it. HOT */
 import type { Socket } from 'node:net'
-import { Readable } from 'node:stream'
+import { contain, type Victim } from '../base/contain.ts'
 import { type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import { HALF_CLOSED_MS } from '../base/hangup-watch.ts'
 import { EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../http1/chunked-decoder.ts'
-import { findLent } from '../http1/lent-bytes.ts'
+import { findLent, READ_BUFFER } from '../http1/lent-bytes.ts'
 import { DECLINED, PARTIAL, type RequestHead, scanRequest } from '../http1/request-scan.ts'
 import { ConnectionInfo } from '../proxy/connection-info.ts'
 import { FastExchange } from './fast-exchange.ts'
 import type { FastLane } from './fast-lane.ts'
 import type { IdleConnection } from './idle-connection.ts'
 import { lendReads } from './lent-read.ts'
-import { putBack, readOn } from './put-back.ts'
 
 /** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
 const LINGER_MS = 2000
@@ -23,25 +22,32 @@ const SILENT_MS = 1000
 /** A head that comes in more pieces is left to node:http, which does not begin anew with each. */
 const MAX_PIECES = 8
 
+/** From so many bytes on no more is read ahead of the request that is being served. */
+const ENOUGH_UNREAD = 16_384
+/** Requests that a connection has served in one turn of the event loop, before others have theirs. */
+const MAX_IN_A_TURN = 16
+
 const CONNECTION: unique symbol = Symbol('connection')
 type LaneSocket = Socket & { [CONNECTION]?: LaneConnection | undefined }
 
 /** `head`: a head is awaited, or some of it has come. `deaf`: the last answer is under way, what else comes means nothing. */
 type State = 'head' | 'idle' | 'serving' | 'deaf'
 
-export class LaneConnection implements IdleConnection, Timed {
+export class LaneConnection implements IdleConnection, Timed, Victim {
   deadlineAt: number
   watchIndex: number = UNWATCHED
   readonly #lane: FastLane
   readonly #socket: Socket
   #state: State = 'head'
   #exchange: FastExchange | undefined = undefined
-  /** Received, and read no further yet: part of a head, or what is being looked at in the present turn. */
+  /** Received, and read no further yet: part of a head, or what has come behind the request that is being served. */
   #unread: Buffer | undefined = undefined
   #pieces: number = 0
   /** Requests are being read in a loop further down the stack. */
   #isReading: boolean = false
-  /** The client has sent its FIN, and all that came before it is read. */
+  /** They are read on in a later turn. */
+  #isScheduled: boolean = false
+  /** The client has sent its FIN. */
   #isHalfClosed: boolean = false
   #info: ConnectionInfo | undefined = undefined
   #onWritten: ((error?: Error | null) => void) | undefined = undefined
@@ -68,7 +74,7 @@ export class LaneConnection implements IdleConnection, Timed {
 
   /** The answer that begins now is the last of this connection. */
   get isLast(): boolean {
-    return this.#lane.isDraining || this.#isHalfClosed
+    return this.#lane.isDraining || (this.#isHalfClosed && this.#unread === undefined)
   }
 
   /** Something has come behind the request that is being served. */
@@ -83,7 +89,11 @@ export class LaneConnection implements IdleConnection, Timed {
 
   get onWritten(): (error?: Error | null) => void {
     this.#onWritten ??= (error) => {
-      if (!error) this.#exchange?.onWritten()
+      try {
+        if (!error) this.#exchange?.onWritten()
+      } catch (thrown) {
+        contain('lane', thrown, this)
+      }
     }
     return this.#onWritten
   }
@@ -103,21 +113,14 @@ export class LaneConnection implements IdleConnection, Timed {
     this.#receiveBody(bytes)
   }
 
-  /** Reads on, unless what comes has no taker yet. */
+  /** Reads on, unless enough waits already: a little is read ahead, since only who reads notices that the client has gone. */
   updateFlow(): void {
     if (this.#isReading) return
-    const exchange = this.#exchange
-    const bytes = this.#unread
-    if (exchange === undefined || this.#state === 'deaf' || (bytes === undefined && !exchange.isBodyBlocked)) {
-      if (this.#socket.isPaused()) this.#socket.resume()
-      return
-    }
-    pauseStream(this.#socket)
-    exchange.events.onUnread()
-    if (bytes === undefined) return
-    // They wait in the socket, which does not read on without end, and tells of the client's FIN when they are read.
-    this.#unread = undefined
-    this.#socket.unshift(Buffer.from(bytes))
+    const waits = this.#exchange !== undefined || this.#isScheduled
+    if (waits && this.#unread !== undefined && this.#unread.length >= ENOUGH_UNREAD) {
+      this.#socket.pause()
+      this.#exchange?.events.onUnread()
+    } else if (this.#socket.isPaused()) this.#socket.resume()
   }
 
   onExchangeClose(exchange: FastExchange): void {
@@ -126,7 +129,7 @@ export class LaneConnection implements IdleConnection, Timed {
     if (exchange.keepAlive && !this.isLast) {
       this.#state = 'idle'
       this.deadlineAt = -this.#lane.keepAliveTimeout
-      this.updateFlow()
+      this.#goOn()
       return
     }
     this.#goDeaf()
@@ -171,34 +174,32 @@ export class LaneConnection implements IdleConnection, Timed {
   /** The chunk is lent: its bytes are gone when the call returns. */
   receiveLent(chunk: Buffer): void {
     this.receive(chunk)
-    if (this.#unread !== undefined) this.#unread = Buffer.from(this.#unread)
+    const unread = this.#unread
+    if (unread !== undefined && unread.buffer === READ_BUFFER.buffer) this.#unread = Buffer.from(unread)
   }
 
   receive(chunk: Buffer): void {
     if (this.#state === 'deaf') return
     const exchange = this.#exchange
-    if (exchange === undefined) {
-      this.#unread = this.#unread === undefined ? chunk : Buffer.concat([this.#unread, chunk])
-      this.#readRequests()
-    } else if (exchange.wantsBody) {
+    if (exchange?.wantsBody === true) {
       this.#receiveBody(chunk)
-    } else {
-      this.#unread = chunk
-      this.updateFlow()
+      return
     }
+    this.#unread = this.#unread === undefined ? chunk : Buffer.concat([this.#unread, chunk])
+    if (exchange === undefined && !this.#isScheduled) this.#readRequests()
+    else this.updateFlow()
   }
 
-  /** All that the client sent before has been received here, so what is unread is part of a head. */
+  /** What the client sent before has been received, though perhaps not read. */
   onClientEnd(): void {
-    const exchange = this.#exchange
     this.#isHalfClosed = true
-    if (exchange !== undefined) {
+    if (this.#exchange !== undefined) {
       this.noteProgress()
-      if (!exchange.isRequestComplete) {
-        exchange.break(new GatewayError('PORTICO_REQ_MALFORMED', 'the connection ended inside the request'))
-      }
+      if (this.#unread === undefined) this.#missRest(this.#exchange)
     } else if (this.#state === 'deaf') {
       this.#socket.destroy()
+    } else if (this.#isScheduled) {
+      // What waits is read first.
     } else if (this.#unread !== undefined) {
       this.#fail('HPE_INVALID_EOF_STATE', 'Invalid EOF state')
     } else {
@@ -216,14 +217,49 @@ export class LaneConnection implements IdleConnection, Timed {
     this.#exchange?.onSocketClose()
   }
 
+  /** After a bug: the request that is being served ends with it, and the connection. */
+  breakOff(error: GatewayError): void {
+    try {
+      this.#exchange?.break(error)
+    } finally {
+      this.#ignoreRest()
+      this.#socket.destroy()
+    }
+  }
+
+  /** For a later turn than that in which the answer before ended. */
+  readOn(): void {
+    this.#isScheduled = false
+    if (!this.#socket.destroyed && this.#exchange === undefined) this.#readRequests()
+  }
+
+  /** The last request has been answered. */
+  #goOn(): void {
+    if (this.#isReading) return
+    if (this.#unread !== undefined && this.#exchange === undefined && this.#state !== 'deaf') this.#readLater()
+    this.updateFlow()
+  }
+
+  #readLater(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(readOn, this)
+  }
+
   /** Serves what has been received, one request after the other (RFC 9112 §9.3.2), until one takes its time. */
   #readRequests(): void {
     this.#isReading = true
+    let served = 0
     while (this.#unread !== undefined && this.#exchange === undefined && this.#state !== 'deaf') {
+      if (served++ === MAX_IN_A_TURN) {
+        this.#readLater()
+        break
+      }
       const bytes = this.#unread
       const head = scanRequest(bytes, 0, this.#lane.limits)
       if (head === PARTIAL && ++this.#pieces < MAX_PIECES) {
-        if (this.#state === 'idle') {
+        if (this.#isHalfClosed) this.#fail('HPE_INVALID_EOF_STATE', 'Invalid EOF state')
+        else if (this.#state === 'idle') {
           this.#state = 'head'
           this.deadlineAt = -this.#lane.headTimeout
         }
@@ -243,7 +279,7 @@ export class LaneConnection implements IdleConnection, Timed {
   #serve(head: RequestHead): void {
     this.#pieces = 0
     this.#state = 'serving'
-    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.deadlineAt = this.#isHalfClosed ? -HALF_CLOSED_MS : Number.POSITIVE_INFINITY
     this.#info ??= new ConnectionInfo(this.#socket, this.#lane.scheme)
     const exchange = new FastExchange(this, this.#socket, this.#info, head)
     this.#exchange = exchange
@@ -258,10 +294,17 @@ export class LaneConnection implements IdleConnection, Timed {
       this.#ignoreRest()
       exchange.break(explainBody(end))
     } else if (end !== MORE && !exchange.keepAlive) this.#ignoreRest()
-    else if (end !== MORE && end < bytes.length) this.#unread = bytes.subarray(end)
+    else if (end === MORE) {
+      if (this.#isHalfClosed) this.#missRest(exchange)
+    } else if (end < bytes.length) this.#unread = bytes.subarray(end)
     // What the last bytes brought may have been answered already.
-    if (this.#exchange === undefined && !this.#isReading) this.#readRequests()
-    else this.updateFlow()
+    this.#goOn()
+  }
+
+  /** The client sends no more. */
+  #missRest(exchange: FastExchange): void {
+    if (exchange.isRequestComplete) return
+    exchange.break(new GatewayError('PORTICO_REQ_MALFORMED', 'the connection ended inside the request'))
   }
 
   /** Behind a request that closes the connection, and behind what is broken, nothing means anything (RFC 9112 §9.6). */
@@ -290,9 +333,7 @@ export class LaneConnection implements IdleConnection, Timed {
     this.#lane.forget(this)
     socket[CONNECTION] = undefined
     socket.off('data', onData).off('end', onEnd).off('drain', onDrain).off('close', onClose)
-    putBack(socket, Buffer.from(bytes))
-    this.#lane.handOver(socket)
-    readOn(socket)
+    this.#lane.handOver(socket, bytes.buffer === READ_BUFFER.buffer ? Buffer.from(bytes) : bytes)
   }
 }
 
@@ -303,15 +344,23 @@ function explainBody(found: number): GatewayError {
   return new GatewayError('PORTICO_REQ_MALFORMED', 'the request body is not chunked correctly')
 }
 
-/** The stream alone: a socket that lends its reads would stop reading at once, and not notice that the client has gone. */
-function pauseStream(socket: Socket): void {
-  Readable.prototype.pause.call(socket)
+function readOn(connection: LaneConnection): void {
+  try {
+    connection.readOn()
+  } catch (thrown) {
+    contain('lane', thrown, connection)
+  }
 }
 
 // Shared by all connections: an idle one shall cost little.
 
 function onData(this: LaneSocket, chunk: Buffer): void {
-  this[CONNECTION]!.receive(chunk)
+  const connection = this[CONNECTION]!
+  try {
+    connection.receive(chunk)
+  } catch (thrown) {
+    contain('lane', thrown, connection)
+  }
 }
 
 /**
@@ -322,18 +371,37 @@ function onLentRead(this: LaneSocket, size: number): boolean {
   const bytes = findLent(size)
   const connection = this[CONNECTION]
   if (connection === undefined || this.readableLength > 0 || this.isPaused()) return this.push(Buffer.from(bytes))
-  connection.receiveLent(bytes)
+  try {
+    connection.receiveLent(bytes)
+  } catch (thrown) {
+    contain('lane', thrown, connection)
+  }
   return true
 }
 
 function onEnd(this: LaneSocket): void {
-  this[CONNECTION]!.onClientEnd()
+  const connection = this[CONNECTION]!
+  try {
+    connection.onClientEnd()
+  } catch (thrown) {
+    contain('lane', thrown, connection)
+  }
 }
 
 function onDrain(this: LaneSocket): void {
-  this[CONNECTION]!.onSocketDrain()
+  const connection = this[CONNECTION]!
+  try {
+    connection.onSocketDrain()
+  } catch (thrown) {
+    contain('lane', thrown, connection)
+  }
 }
 
 function onClose(this: LaneSocket): void {
-  this[CONNECTION]!.onSocketClose()
+  const connection = this[CONNECTION]!
+  try {
+    connection.onSocketClose()
+  } catch (thrown) {
+    contain('lane', thrown, connection)
+  }
 }

@@ -2,6 +2,7 @@
 
 import { createServer, type Socket } from 'node:net'
 import { systemClock } from '../base/clock.ts'
+import { containingAt } from '../base/contain.ts'
 import { findPeerAddress } from '../proxy/origin.ts'
 import type { Settings } from '../settings-table.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
@@ -42,8 +43,7 @@ export function createListener(options: ListenerOptions): Listener {
   const front = createHttpFront(name, options)
   admission.addSource(front)
 
-  // Half open: a client that sends FIN after its request still gets its answer (SL-08).
-  const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
+  const accept = containingAt('accept', (socket: Socket) => {
     connections.add(socket)
     const inForce = current()
     if (!admission.enter(socket, name, inForce)) return
@@ -64,6 +64,8 @@ export function createListener(options: ListenerOptions): Listener {
       })
     }
   })
+  // Half open: a client that sends FIN after its request still gets its answer (SL-08).
+  const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, accept)
   server.on('error', (error) => {
     // Before that, whoever called `listen` is told.
     if (server.listening) admission.onAcceptError(error, name)

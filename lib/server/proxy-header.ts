@@ -1,5 +1,6 @@
 /** The PROXY header at the beginning of a connection: whose is believed, and what becomes of connections that bring none. */
 import type { Socket } from 'node:net'
+import { containAt } from '../base/contain.ts'
 import { isTrustedPeer } from '../proxy/forwarded.ts'
 import { normalizePeer, setOrigin } from '../proxy/origin.ts'
 import { MAX_PROXY_HEADER, readProxyOpening } from '../proxy/proxy-protocol.ts'
@@ -33,6 +34,15 @@ export function receiveProxyHeader(socket: Socket, options: ProxyHeaderOptions):
   socket.on('data', read).on('end', onEnd).on('close', leave)
 
   function read(chunk: Buffer): void {
+    try {
+      examine(chunk)
+    } catch (thrown) {
+      leave()
+      containAt('accept', thrown, socket)
+    }
+  }
+
+  function examine(chunk: Buffer): void {
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
     const opening = readProxyOpening(received)
     if (opening.kind === 'partial' && received.length < MAX_PROXY_HEADER) return

@@ -1,6 +1,7 @@
 /** A TCP port of a Service: accepts connections and gives each to what the listener there says now, which may change while it is open. */
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
+import { containingAt } from '../base/contain.ts'
 import { findPeerAddress, setOrigin } from '../proxy/origin.ts'
 import type { Relays } from '../proxy/relay.ts'
 import { resetSocket } from '../proxy/reset.ts'
@@ -46,7 +47,10 @@ export class StreamPort {
     this.label = options.snapshot()?.listeners.get(place)?.listener.id ?? place
     this.#options = options
     this.#throttle = new LogThrottle(clock)
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, this.#accept)
+    this.#server = createServer(
+      { allowHalfOpen: true, noDelay: true, keepAlive: true },
+      containingAt('accept', this.#accept),
+    )
     this.#server.on('error', (error) => {
       // Before that, whoever called `listen` is told.
       if (this.#server.listening) admission.onAcceptError(error, this.label)

@@ -3,6 +3,7 @@ import { constants, hkdfSync } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createServer as createSecureServer, type Server, type TLSSocket } from 'node:tls'
 import type { Clock } from '../base/clock.ts'
+import { containAt, containingAt } from '../base/contain.ts'
 import type { Certificate, CertificateBinding } from '../model/certificate.ts'
 import { findPeerAddress } from '../proxy/origin.ts'
 import type { HostIndex } from '../routing/host-index.ts'
@@ -64,7 +65,7 @@ export function createTlsFront(options: TlsFrontOptions): (socket: Socket) => vo
     log,
   })
 
-  return (socket) => {
+  return containingAt('tls', (socket: Socket) => {
     // A client that shuts down its side in the handshake has gone.
     socket.allowHalfOpen = false
     let received: Buffer = Buffer.alloc(0)
@@ -77,6 +78,14 @@ export function createTlsFront(options: TlsFrontOptions): (socket: Socket) => vo
     socket.on('data', read)
 
     function read(chunk: Buffer): void {
+      try {
+        examine(chunk)
+      } catch (thrown) {
+        containAt('tls', thrown, socket)
+      }
+    }
+
+    function examine(chunk: Buffer): void {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
       const opening = readOpening(received)
       if (opening.kind === 'partial') {
@@ -104,7 +113,7 @@ export function createTlsFront(options: TlsFrontOptions): (socket: Socket) => vo
       socket.off('data', read).resume()
       socket.end(answer)
     }
-  }
+  })
 }
 
 /** Never listens: connections are given to it. */
@@ -125,7 +134,7 @@ function createTlsServer(
       // Node's own context is made from the command line, which other processes need not share.
       ...(ticketSecret && { ticketKeys: makeTicketKeys(ticketSecret, fingerprint), sessionIdContext: 'portico' }),
     },
-    (socket) => {
+    containingAt('tls', (socket: TLSSocket) => {
       socket.on('error', ignoreError)
       if (socket.alpnProtocol === 'h2') {
         onHttp2(socket)
@@ -134,7 +143,7 @@ function createTlsServer(
       // HTTP/1 alone: an HTTP/2 client, or one in the handshake, that shuts down its side has gone.
       socket.allowHalfOpen = true
       onHttp1(socket)
-    },
+    }),
   )
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
     socket.on('error', ignoreError)

@@ -140,6 +140,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
   define('counter', 'portico_request_errors_total', 'Requests the gateway answered itself or cut, by error code.', () =>
     [...counts.errors].map(([code, value]) => ({ labels: { code }, value })),
   )
+  define(
+    'counter',
+    'portico_contained_errors_total',
+    'Bugs that showed at one connection or request and cost that alone, by where they were caught.',
+    () => [...counts.contained].map(([where, value]) => ({ labels: { where }, value })),
+  )
 
   define(
     'counter',

@@ -1,5 +1,6 @@
 /** Counts the requests of a process, by route, and the connections at ports of Services. What one process has counted can be taken out and added to the counts of another. HOT */
 import { METHODS } from 'node:http'
+import type { Place } from '../base/contain.ts'
 import { REQUEST_ERRORS, type RequestErrorCode } from '../base/errors.ts'
 import type { RequestRecord, RouteLabels } from './record.ts'
 import { increment, RequestSeries, type SeriesData } from './request-series.ts'
@@ -15,6 +16,7 @@ export type CountsData = Readonly<{
   series: readonly SeriesData[]
   errors: ReadonlyMap<RequestErrorCode, number>
   connections: ReadonlyMap<string, ConnectionCounts>
+  contained: ReadonlyMap<Place, number>
 }>
 
 /** What becomes of a connection, or of a UDP session. Of the HTTP and the HTTPS listener only those are counted that are refused. */
@@ -48,6 +50,8 @@ export class RequestCounts {
   #errors = new Map<RequestErrorCode, number>()
   /** By listener. */
   #connections = new Map<string, Map<ConnectionResult, number>>()
+  /** Bugs that cost one connection. */
+  #contained = new Map<Place, number>()
 
   observe(record: RequestRecord): void {
     const { error } = record
@@ -78,6 +82,14 @@ export class RequestCounts {
     increment(counts, result, by)
   }
 
+  countContained(place: Place): void {
+    increment(this.#contained, place, 1)
+  }
+
+  get contained(): ReadonlyMap<Place, number> {
+    return this.#contained
+  }
+
   get connections(): ReadonlyMap<string, ConnectionCounts> {
     return this.#connections
   }
@@ -98,19 +110,22 @@ export class RequestCounts {
     this.#errors = new Map()
     const connections = this.#connections
     this.#connections = new Map()
+    const contained = this.#contained
+    this.#contained = new Map()
     const series: SeriesData[] = []
     for (const each of this.series()) series.push(each.take() as SeriesData)
-    return { series, errors, connections }
+    return { series, errors, connections, contained }
   }
 
   /** What another process has counted. */
-  add({ series, errors, connections }: CountsData): void {
+  add({ series, errors, connections, contained }: CountsData): void {
     for (const each of series) {
       const isOther = each.ingress === OTHER && each.service === OTHER
       const own = isOther ? this.#overflow : this.#find(each.ingress, each.service)
       own.add(each)
     }
     for (const [code, count] of errors) increment(this.#errors, code, count)
+    for (const [place, count] of contained) increment(this.#contained, place, count)
     for (const [listener, counts] of connections) {
       for (const [result, count] of counts) this.countConnection(listener, result, count)
     }

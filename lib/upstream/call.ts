@@ -268,6 +268,12 @@ export class Call implements UpstreamCall, ConnectionUser {
     this.#events.onError(error)
   }
 
+  /** Whatever was told already: whoever was told has thrown. */
+  breakOff(error: GatewayError): void {
+    this.#settled = true
+    this.#events.breakOff?.(error)
+  }
+
   #badResponse(what: string): GatewayError {
     return new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.#connection.owner.place}: ${what}`)
   }

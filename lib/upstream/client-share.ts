@@ -1,8 +1,9 @@
 /** What each client has of one upstream in this process: the places that it holds, and its requests that wait for one. HOT */
+import { contain, type Victim } from '../base/contain.ts'
 import { PerClient } from '../base/per-client.ts'
 
 /** A request that holds a place. */
-export type Holder = {
+export type Holder = Victim & {
   /** For its share alone: its neighbours there. */
   before: Holder | undefined
   after: Holder | undefined
@@ -103,7 +104,11 @@ export class ClientShares {
       for (const holder of share.listStalled(now)) {
         if (left === 0 || !this.#hasMore(share)) break
         left--
-        holder.giveWay()
+        try {
+          holder.giveWay()
+        } catch (thrown) {
+          contain('queue', thrown, holder)
+        }
       }
     }
   }

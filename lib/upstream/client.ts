@@ -1,5 +1,6 @@
 /** HTTP/1.1 to an endpoint over a leased connection: what the forwarder gives, and what it hears. HOT */
 import type { Socket } from 'node:net'
+import type { Victim } from '../base/contain.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import { Call } from './call.ts'
@@ -18,8 +19,11 @@ export type UpstreamRequest = Readonly<{
   maxHeaderBytes: number
 }>
 
-/** What the forwarder hears, never before `sendRequest` has returned. After `onEnd`, `onUpgrade` or `onError` nothing more comes. */
-export type UpstreamEvents = {
+/**
+ * What the forwarder hears, never before `sendRequest` has returned. After `onEnd`, `onUpgrade` or `onError` nothing more comes,
+ * except for `breakOff` where one of them has thrown.
+ */
+export type UpstreamEvents = Partial<Victim> & {
   /** Names and values in turn. */
   onInformational(status: number, headers: readonly string[]): void
   /** `more`: body bytes or the end follow at once, so that nothing need be sent before them. */

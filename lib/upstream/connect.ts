@@ -4,6 +4,7 @@
  */
 import { connect as connectTcp, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls'
+import { containing, type Victim } from '../base/contain.ts'
 import { isExhaustion } from '../base/descriptors.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
@@ -53,7 +54,7 @@ export function connectEndpoint(
   new ConnectRace(targets, timeoutMs, observer, preamble)
 }
 
-class ConnectRace {
+class ConnectRace implements Victim {
   readonly #targets: readonly ConnectTarget[]
   readonly #timeoutMs: number
   readonly #observer: ConnectObserver
@@ -99,23 +100,30 @@ class ConnectRace {
     this.#observer.onError(error)
   }
 
-  #startNext = (): void => {
+  /** After a bug, also one of whoever was told of the outcome. */
+  breakOff(error: GatewayError): void {
+    const isTold = this.#over
+    this.#stop()
+    if (!isTold) this.#observer.onError(error)
+  }
+
+  #startNext = containing('upstream', this, () => {
     clearTimeout(this.#stagger)
     const target = this.#targets[this.#next]
     if (this.#over || target === undefined) return
     const index = this.#next++
     if (this.#next < this.#targets.length) this.#stagger = setTimeout(this.#startNext, STAGGER_MS)
     this.#running.add(new Attempt(target, index, this))
-  }
+  })
 
-  #onTimeout = (): void => {
+  #onTimeout = containing('upstream', this, () => {
     const places = [...this.#running].map(({ place }) => place)
     const detail = `${places.join(', ')} did not accept within ${this.#timeoutMs} ms`
     const error = new GatewayError('PORTICO_UP_CONNECT_TIMEOUT', detail)
     for (const { index } of this.#running) this.#observer.onFailure(index, error)
     this.#stop()
     this.#observer.onError(error)
-  }
+  })
 
   #stop(): void {
     this.#over = true
@@ -127,7 +135,7 @@ class ConnectRace {
 }
 
 /** One address of a race. */
-class Attempt {
+class Attempt implements Victim {
   readonly index: number
   readonly place: string
   readonly #race: ConnectRace
@@ -154,7 +162,12 @@ class Attempt {
     this.#discard()
   }
 
-  #onConnect = (): void => {
+  breakOff(error: GatewayError): void {
+    this.cancel()
+    this.#race.breakOff(error)
+  }
+
+  #onConnect = containing('upstream', this, () => {
     if (this.#race.preamble) this.#transport.write(this.#race.preamble)
     if (!this.#tls) {
       this.#onReady()
@@ -165,20 +178,20 @@ class Attempt {
     secured.on('error', this.#onError)
     secured.on('close', this.#onClose)
     this.#secured = secured
-  }
+  })
 
-  #onReady = (): void => {
+  #onReady = containing('upstream', this, () => {
     this.#leave()
     // What goes wrong on the transport is told by the TLS socket as well.
     if (this.#secured) this.#transport.on('error', ignore)
     this.#race.onConnected(this, { socket: this.#secured ?? this.#transport, transport: this.#transport })
-  }
+  })
 
-  #onError = (error: NodeJS.ErrnoException): void => {
+  #onError = containing('upstream', this, (error: NodeJS.ErrnoException) => {
     this.#leave()
     this.#discard()
     this.#race.onFailed(this, explainConnectError(error, this.place, this.#secured !== undefined))
-  }
+  })
 
   #onClose = (): void => this.#onError(new Error('closed'))
 

@@ -1,5 +1,6 @@
 /** The connections to one address: reused while they are clean, opened up to a limit; beyond it whoever asks waits for one. HOT */
 import type { Clock } from '../base/clock.ts'
+import { contain, type Victim } from '../base/contain.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { GatewayError } from '../base/errors.ts'
@@ -11,7 +12,7 @@ import type { EndpointState } from './endpoint.ts'
 import { overloaded } from './request-queue.ts'
 
 /** Whoever asks for a connection. Exactly one of the two is called, perhaps before `acquire` returns. */
-export type Waiter = {
+export type Waiter = Partial<Victim> & {
   /** True once the answer is of no use any more; a connection that comes later stays in the pool. */
   readonly cancelled: boolean
   /** What stands before everything else on the connection, which is then a fresh one that nobody uses afterwards. */
@@ -105,13 +106,12 @@ export class ConnectionPool implements ConnectionOwner, Timed {
           connection.destroy()
           continue
         }
-        connection.lease()
-        waiter.onConnection(connection)
+        give(waiter, connection)
         return
       }
     }
     if (this.#closed) {
-      waiter.onConnectionError(new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
+      refuse(waiter, new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
       return
     }
     const { maxConnections } = this.#surroundings.policy()
@@ -142,7 +142,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     while (this.#oldest) this.#closeOldest()
     this.#surroundings.watch.delete(this)
     for (let queued = this.#dequeue(); queued; queued = this.#dequeue()) {
-      queued.waiter.onConnectionError(new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
+      refuse(queued.waiter, new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
     }
   }
 
@@ -165,7 +165,13 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     const rested = this.#resting
     this.#resting = []
     const now = this.#surroundings.clock.monotonic()
-    for (const connection of rested) this.#offer(connection, now)
+    for (const connection of rested) {
+      try {
+        this.#offer(connection, now)
+      } catch (thrown) {
+        contain('upstream', thrown, connection)
+      }
+    }
   }
 
   /** A connection that became free: to who waits longest, else to the idle ones. */
@@ -187,8 +193,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     }
     const queued = this.#queue.length === 0 ? undefined : this.#dequeue()
     if (queued) {
-      connection.lease()
-      queued.waiter.onConnection(connection)
+      give(queued.waiter, connection)
     } else if (idleMs === 0) connection.destroy()
     else this.#link(connection, now + idleMs)
   }
@@ -250,7 +255,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
         },
         onError: (error) => {
           this.#opening--
-          if (!waiter.cancelled) waiter.onConnectionError(error)
+          if (!waiter.cancelled) refuse(waiter, error)
           this.#refill()
         },
       },
@@ -266,8 +271,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       connection.release()
       return
     }
-    connection.lease()
-    waiter.onConnection(connection)
+    give(waiter, connection)
   }
 
   /** Of an endpoint that was asked beside the one that was chosen. */
@@ -291,7 +295,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       timer: setTimeout(() => {
         this.#queue.splice(this.#queue.indexOf(queued), 1)
         const why = `${this.place}: no connection was free within ${limit} ms`
-        if (!waiter.cancelled) waiter.onConnectionError(overloaded(why, limit))
+        if (!waiter.cancelled) refuse(waiter, overloaded(why, limit))
       }, limit),
     }
     this.#queue.push(queued)
@@ -327,5 +331,25 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     if (this.size >= this.#surroundings.policy().maxConnections) return
     const queued = this.#dequeue()
     if (queued) this.#connect(queued.waiter, queued.others)
+  }
+}
+
+// What a waiter throws is its own affair: the pool's accounts are settled by then.
+
+function give(waiter: Waiter, connection: Connection): void {
+  try {
+    connection.lease()
+    waiter.onConnection(connection)
+  } catch (thrown) {
+    connection.destroy()
+    contain('upstream', thrown, waiter)
+  }
+}
+
+function refuse(waiter: Waiter, error: GatewayError): void {
+  try {
+    waiter.onConnectionError(error)
+  } catch (thrown) {
+    contain('upstream', thrown, waiter)
   }
 }

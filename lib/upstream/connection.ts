@@ -1,5 +1,7 @@
 /** One socket to an endpoint, leased to one request at a time: hears whatever the socket says, and whether it can be used again. HOT */
 import type { OnReadOpts, Socket } from 'node:net'
+import { contain, type Victim } from '../base/contain.ts'
+import type { GatewayError } from '../base/errors.ts'
 import { wasReset } from '../base/hangup-watch.ts'
 import { ChunkedDecoder } from '../http1/chunked-decoder.ts'
 import { findLent, READ_BUFFER } from '../http1/lent-bytes.ts'
@@ -7,7 +9,7 @@ import type { ConnectedSockets } from './connect.ts'
 import type { EndpointState } from './endpoint.ts'
 
 /** What a connection tells the request that it carries. */
-export type ConnectionUser = {
+export type ConnectionUser = Partial<Victim> & {
   /** The bytes are lent: they are gone when the call returns. */
   onBytes(bytes: Buffer): void
   /** The endpoint sends no more: a proper end, as far as the transport can say. */
@@ -35,7 +37,7 @@ export const LENT_READS: OnReadOpts = { buffer: READ_BUFFER, callback: onLentRea
 const CONNECTION: unique symbol = Symbol('connection')
 type ConnectionSocket = Socket & { [CONNECTION]?: Connection | undefined }
 
-export class Connection {
+export class Connection implements Victim {
   readonly socket: Socket
   readonly owner: ConnectionOwner
   /** Whether one client after the other may use it. */
@@ -143,6 +145,13 @@ export class Connection {
     this.socket.destroy()
   }
 
+  /** After a bug: whose request it carries hears of it. */
+  breakOff(error: GatewayError): void {
+    const user = this.#user
+    this.destroy()
+    user?.breakOff?.(error)
+  }
+
   /** Gives the bare socket away, paused; it counts as open until it closes. */
   detach(): Socket {
     const { socket } = this
@@ -165,8 +174,12 @@ export class Connection {
   }
 
   #onData = (bytes: Buffer): void => {
-    if (this.#wireBytes >= 0) this.#markHeard()
-    this.receive(bytes)
+    try {
+      if (this.#wireBytes >= 0) this.#markHeard()
+      this.receive(bytes)
+    } catch (thrown) {
+      contain('upstream', thrown, this)
+    }
   }
 
   #markHeard(): void {
@@ -178,12 +191,20 @@ export class Connection {
   }
 
   #onEnd = (): void => {
-    if (this.#user === undefined) this.socket.destroy()
-    else this.#user.onFin()
+    try {
+      if (this.#user === undefined) this.socket.destroy()
+      else this.#user.onFin()
+    } catch (thrown) {
+      contain('upstream', thrown, this)
+    }
   }
 
   #onDrain = (): void => {
-    this.#user?.onDrain()
+    try {
+      this.#user?.onDrain()
+    } catch (thrown) {
+      contain('upstream', thrown, this)
+    }
   }
 
   #onError = (error: NodeJS.ErrnoException): void => {
@@ -191,14 +212,22 @@ export class Connection {
   }
 
   #onClose = (): void => {
-    this.owner.forget(this)
+    try {
+      this.owner.forget(this)
+    } catch (thrown) {
+      contain('upstream', thrown, this)
+    }
     this.#tellClosed()
   }
 
   #tellClosed = (): void => {
     const user = this.#user
     this.#user = undefined
-    user?.onClosed(this.#error)
+    try {
+      user?.onClosed(this.#error)
+    } catch (thrown) {
+      contain('upstream', thrown, user)
+    }
   }
 }
 
@@ -208,6 +237,10 @@ function onLentRead(this: unknown, size: number): boolean {
   const bytes = findLent(size)
   const connection = socket[CONNECTION]
   if (connection === undefined) return socket.push(Buffer.from(bytes))
-  connection.receive(bytes)
+  try {
+    connection.receive(bytes)
+  } catch (thrown) {
+    contain('upstream', thrown, connection)
+  }
   return true
 }

@@ -2,11 +2,12 @@
  * Requests of one upstream that wait while all of its endpoints are full. The client that holds least goes first, those that hold
  * as much take turns; of one client's, the request that came first, or in overload the one that came last.
  */
+import { contain, type Victim } from '../base/contain.ts'
 import { GatewayError } from '../base/errors.ts'
 import type { ClientShare, ClientShares } from './client-share.ts'
 
 /** A request that waits. */
-export type QueuedRequest = {
+export type QueuedRequest = Partial<Victim> & {
   /** Its client's. */
   readonly share: ClientShare
   /** At its last turn others had room, but not the one endpoint that it is held by, or its client: whoever is behind goes before. */
@@ -82,9 +83,20 @@ export class RequestQueue {
     /** Those that had their turn. */
     const passed = new Set<QueuedRequest>()
     for (let next = this.#choose(passed); next !== undefined; next = this.#choose(passed)) {
-      if (next.onTurn()) continue
+      if (this.#ask(next)) continue
       if (!next.isHeld) return
       passed.add(next)
+    }
+  }
+
+  /** Whether it has left the queue. */
+  #ask(request: QueuedRequest): boolean {
+    try {
+      return request.onTurn()
+    } catch (thrown) {
+      this.leave(request)
+      contain('queue', thrown, request)
+      return true
     }
   }
 

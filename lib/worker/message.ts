@@ -171,12 +171,13 @@ function dropPosition({ position: _, ...listener }: LiveListener & { position?: 
   return listener
 }
 
-const NO_COUNTS: CountsData = { series: [], errors: new Map(), connections: new Map() }
+const NO_COUNTS: CountsData = { series: [], errors: new Map(), connections: new Map(), contained: new Map() }
 
 /** Figures in messages of bounded size, at least one; together they say what `figures` says. */
 export function* cutFigures(figures: TrafficFigures): Generator<TrafficFigures> {
   const { counts, endpoints } = figures
-  yield { ...figures, counts: { ...NO_COUNTS, errors: counts.errors }, endpoints: [] }
+  const { errors, contained } = counts
+  yield { ...figures, counts: { ...NO_COUNTS, errors, contained }, endpoints: [] }
   const rest = { ...figures, logLinesDropped: 0, counts: NO_COUNTS, endpoints: [] }
   for (const series of group(counts.series, () => 4)) yield { ...rest, counts: { ...NO_COUNTS, series } }
   for (const some of group([...counts.connections], () => 2)) {

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { ChunkedDecoder, MORE } from '../../lib/http1/chunked-decoder.ts'
 import type { RequestFields } from '../../lib/http1/request-fields.ts'
+import { RequestLine } from '../../lib/http1/request-line.ts'
 import { DECLINED, PARTIAL, type RequestHead, scanRequest } from '../../lib/http1/request-scan.ts'
 import { readFields } from '../../lib/proxy/fields.ts'
 import { makeSettings } from '../helpers/settings.ts'
@@ -120,6 +121,9 @@ export class RequestTarget implements Target {
     }
     const { messages, taken } = whole
     if (messages.length === 0) return undefined
+    const line = new RequestLine()
+    line.read(bytes, 0)
+    if (!line.isOver) return `the line of a request that the codec reads as ${print(messages[0])} is refused behind it`
     const probed = messages.at(-1)!.keepAlive
     const fed = Buffer.concat(probed ? [bytes.subarray(0, taken), PROBE] : [bytes.subarray(0, taken)])
     const judged = await this.#judge.read(random.split(fed, 12))

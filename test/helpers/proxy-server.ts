@@ -1,13 +1,12 @@
 /** A proxy behind plain servers: HTTP/1 and HTTP/1 over TLS, with the fast lane in front, and HTTP/2; on ports of 127.0.0.1, closed with the test. */
-import { createServer, type Server, type ServerOptions } from 'node:http'
 import { createServer as createHttp2Server, createSecureServer } from 'node:http2'
-import { createServer as createHttpsServer } from 'node:https'
-import { type AddressInfo, createServer as createNetServer, type Server as NetServer } from 'node:net'
+import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import type { Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
 import { createProxy, type Proxy as DataPath } from '../../lib/proxy/proxy.ts'
 import { FastLane } from '../../lib/server/fast-lane.ts'
+import { createHttp1Door } from '../../lib/server/http1-door.ts'
 import type { Settings } from '../../lib/settings-table.ts'
 import type { Snapshot } from '../../lib/snapshot.ts'
 import type { RequestRecord } from '../../lib/telemetry/record.ts'
@@ -77,29 +76,21 @@ export async function startProxy(
 
   const http2Server = createHttp2Server()
   http2Server.on('stream', proxy.handleStream.bind(proxy))
-  const http1 = wireHttp1(createServer(http1Options(proxy)), proxy)
-  const createLane = (scheme: 'http' | 'https', server: NetServer) =>
-    new FastLane({
-      settings,
-      proxy,
-      clock: systemClock,
-      scheme,
-      handOver: (socket) => void server.emit(scheme === 'http' ? 'connection' : 'secureConnection', socket),
-    })
-  const front = FAST_LANE ? createLane('http', http1) : undefined
-  const plain = front
-    ? createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => front.accept(socket))
-    : http1
+  const door = createHttp1Door({ settings, proxy, onRequest: proxy.handleRequest.bind(proxy), clock: systemClock })
+  t.teardown(() => door.close())
+  const createFront = (scheme: 'http' | 'https'): { accept(socket: Socket): void } =>
+    FAST_LANE ? new FastLane({ settings, proxy, clock: systemClock, scheme, handOver: door.accept }) : door
+  const front = createFront('http')
+  const plain = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => front.accept(socket))
   const servers: NetServer[] = [plain, http2Server]
   if (options.certificate) {
     const pem = { cert: options.certificate.certificate, key: options.certificate.key }
     const secure = createSecureServer({ ...pem, allowHTTP1: false })
     secure.on('stream', proxy.handleStream.bind(proxy))
-    const https1 = wireHttp1(createHttpsServer({ ...pem, ...http1Options(proxy) }), proxy)
-    const tlsFront = FAST_LANE ? createLane('https', https1) : undefined
-    const tls = tlsFront
-      ? createTlsServer({ ...pem, allowHalfOpen: true }, (socket) => tlsFront.accept(socket.on('error', () => {})))
-      : https1
+    const tlsFront = createFront('https')
+    const tls = createTlsServer({ ...pem, allowHalfOpen: true }, (socket) =>
+      tlsFront.accept(socket.on('error', () => {})),
+    )
     servers.push(tls, secure)
   }
   const sockets = new Set<{ destroy(): void }>()
@@ -138,25 +129,6 @@ export async function startProxy(
       return records[taken++]!
     },
   }
-}
-
-/** Node 20 does not know the second. */
-function http1Options(proxy: DataPath): ServerOptions {
-  const options = { maxHeaderSize: 65_536, shouldUpgradeCallback: proxy.wantsUpgrade.bind(proxy) }
-  return options
-}
-
-function wireHttp1(server: Server, proxy: DataPath): Server {
-  server.on('request', proxy.handleRequest.bind(proxy))
-  server.on('checkContinue', proxy.handleRequest.bind(proxy))
-  server.on('checkExpectation', proxy.handleRequest.bind(proxy))
-  server.on('upgrade', proxy.handleUpgrade.bind(proxy))
-  server.on('connect', proxy.handleConnect.bind(proxy))
-  server.on('clientError', proxy.handleClientError.bind(proxy))
-  // node answers the request of a client that has already sent its FIN only with this.
-  Object.assign(server, { httpAllowHalfOpen: true, requireHostHeader: false })
-  server.maxHeadersCount = 2000
-  return server
 }
 
 function isList(words: ModelWords | readonly EndpointWords[]): words is readonly EndpointWords[] {

@@ -246,7 +246,7 @@ t.test('a client that takes nothing stops an answer of small chunks too, each in
 
 t.test('an answer that the client has not taken yet is not over', async (t) => {
   const arrivals = new Arrivals()
-  const { connect, sockets } = await startLane(t, arrivals.serve)
+  const { connect } = await startLane(t, arrivals.serve)
   const client = await connect()
   client.socket.pause()
   client.send(`${GET}${GET}`)
@@ -256,7 +256,6 @@ t.test('an answer that the client has not taken yet is not over', async (t) => {
   first.exchange.end([])
   t.same(first.closes, [])
   t.equal(arrivals.observers.length, 1, 'the next request waits')
-  t.ok(sockets[0]!.isPaused(), 'nothing more is read meanwhile')
   // What is kept of so much would be copied again and again.
   const forget = () => client.clear()
   client.socket.on('data', forget).resume()

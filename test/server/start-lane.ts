@@ -15,7 +15,7 @@ export type StartedLane = {
   port: number
   /** Of the server, in the order of connecting. */
   sockets: Socket[]
-  /** Connections that left the lane, and what they were given back. */
+  /** Connections that left the lane, with what was read of them. */
   handedOver: { socket: Socket; text: string }[]
   connect(options?: { allowHalfOpen?: boolean }): Promise<RawClient>
 }
@@ -34,13 +34,7 @@ export async function startLane(
     proxy,
     clock: systemClock,
     scheme: 'http',
-    handOver: (socket) => {
-      const entry = { socket, text: '' }
-      handedOver.push(entry)
-      socket.once('data', (bytes: Buffer) => {
-        entry.text = bytes.toString('latin1')
-      })
-    },
+    handOver: (socket, read) => void handedOver.push({ socket, text: read.toString('latin1') }),
   })
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     socket.on('error', () => {})

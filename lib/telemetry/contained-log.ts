@@ -1,0 +1,21 @@
+/** What becomes known of a bug that cost one connection: it is counted, and its stack is in the log. */
+import type { Clock } from '../base/clock.ts'
+import type { Place } from '../base/contain.ts'
+import type { Log } from './log.ts'
+import { LogThrottle } from './log-throttle.ts'
+import type { RequestCounts } from './request-counts.ts'
+
+export function createContainedLog(
+  log: Log,
+  counts: RequestCounts,
+  clock: Clock,
+): (place: Place, error: unknown) => void {
+  const throttle = new LogThrottle(clock)
+  return (place, error) => {
+    counts.countContained(place)
+    // The frame that threw: one bug shall not hide another.
+    const frame = error instanceof Error ? error.stack?.split('\n')[1] : ''
+    if (throttle.admit(`${place} ${frame}`))
+      log.error({ err: error, where: place }, 'a bug: the connection that it showed at is cut')
+  }
+}
