@@ -371,6 +371,12 @@ export const SETTINGS = {
       min: 0,
       doc: 'Bytes a second of a request body that give back as much of timeouts.requestBodyIdle as they take: a client that is slower on average gets 408. 0 is no limit.',
     },
+    downloadRate: {
+      type: 'bytes',
+      default: 240,
+      min: 0,
+      doc: 'A client that takes fewer bytes of its answer a second, on average over timeouts.writeStall, is cut. 0 cuts only clients that take nothing.',
+    },
     datagramSessions: {
       type: 'integer',
       default: 4096,

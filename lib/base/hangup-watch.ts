@@ -50,6 +50,8 @@ export class Side {
   endedAt: number = Number.POSITIVE_INFINITY
   /** It was a reset. */
   isReset: boolean = false
+  /** Bytes that the kernel had already and the peer was seen to take. */
+  acknowledged: number = 0
   #row: SocketRow | undefined = undefined
   #given: number
   #taken: number
@@ -97,6 +99,7 @@ export class Side {
     if (row.hasFin) this.#end(now, false)
     if (row.unacknowledged === this.#unacknowledged) return
     if (this.#unacknowledged >= 0) this.tookAt = now
+    this.acknowledged += Math.max(0, this.#unacknowledged - row.unacknowledged)
     this.#unacknowledged = row.unacknowledged
   }
 

@@ -64,6 +64,8 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   /** What came of the body, as long as all of it can be sent, or sent again. */
   #kept: KeptBody | undefined = undefined
   #trailers: readonly string[] = NO_TRAILERS
+  /** Bytes that the client was seen to take when it was last looked at. */
+  #takenBefore = 0
   #limitMs = 0
   #limitCode: RequestErrorCode = 'PORTICO_UP_HEADERS_TIMEOUT'
 
@@ -312,7 +314,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     this.#stop()
     this.#call = undefined
     exchange.end(filterTrailers(trailers))
-    if (!this.context.isFinished && exchange.pendingBytes > 0) this.#watchClient()
+    if (this.context.isFinished || exchange.pendingBytes === 0) return
+    this.#isAnswerHeld = true
+    hangupWatch.add(this)
+    this.#watchClient()
   }
 
   onUpgrade(head: ResponseHead, socket: Socket, early: Buffer): void {
@@ -511,7 +516,8 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   // Unread: of client and endpoint one is not read
 
   get isUnread(): boolean {
-    return !this.#over && (this.#isAnswerHeld || this.context.exchange.isUnread)
+    if (this.context.isFinished) return false
+    return this.#isAnswerHeld || (!this.#over && this.context.exchange.isUnread)
   }
 
   /** All streams of an HTTP/2 connection share one, which is read whatever becomes of one of them. */
@@ -560,6 +566,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
 
   /** Waits for the client to take what was written. */
   #watchClient(): void {
+    this.#takenBefore = this.sighting?.client?.acknowledged ?? 0
     this.#watch(this.context.settings.timeouts.writeStall, 'PORTICO_REQ_ABORTED')
   }
 
@@ -588,6 +595,16 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     }
   }
 
+  /** A client may be slow, and what the kernel has of the answer be much: then all there is to see is what the client acknowledges. */
+  #hasTakenEnough(): boolean {
+    const taken = this.sighting?.client?.acknowledged ?? 0
+    const more = taken - this.#takenBefore
+    if (more <= 0 || more * 1000 < this.context.settings.limits.downloadRate * this.#limitMs) return false
+    this.#takenBefore = taken
+    this.deadlineAt = -this.#limitMs
+    return true
+  }
+
   /** Ends a request whose client is too slow. */
   #failClient(why: string): void {
     const { context } = this
@@ -601,6 +618,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   onDeadline(): void {
+    if (this.#limitCode === 'PORTICO_REQ_ABORTED' && this.#hasTakenEnough()) return
     this.deadlineAt = Number.POSITIVE_INFINITY
     if (this.#limitCode === 'PORTICO_REQ_ABORTED' || this.waitsForClient) {
       this.#failClient(`nothing, or too little, for ${this.#limitMs} ms`)

@@ -98,8 +98,11 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
 
   /** `reason` is undefined where another try is out of the question. */
   protected failTry(error: GatewayError, reason: RetryReason | undefined): void {
-    this.endpoint!.recordFailure(error)
-    this.#settle(false)
+    // What the gateway itself lacks tells nothing of an endpoint.
+    if (error.fault !== 'gateway') {
+      this.endpoint!.recordFailure(error)
+      this.#settle(false)
+    }
     const delay = reason === undefined ? -1 : this.#decide(reason)
     if (delay < 0) this.fail(error)
     else this.#tryAgain(reason!, error.detail, delay)

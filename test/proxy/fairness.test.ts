@@ -1,6 +1,7 @@
 /** No client keeps the others from an upstream: slow uploads, slow readers, and more requests than their share; over real sockets. */
 import { createHash, randomBytes } from 'node:crypto'
 import { connect as connectHttp2 } from 'node:http2'
+import { connect, type TcpNetConnectOpts } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startEchoUpstream } from '../helpers/echo-upstream.ts'
@@ -293,3 +294,36 @@ t.test('requests that come through a trusted proxy count for their own clients',
   await sendOne(t, server, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   t.equal(server.proxy.inFlight, 6, 'the proxy itself counts as nobody')
 })
+
+t.test(
+  'a reader may be slow, but not slower than limits.downloadRate',
+  { skip: process.platform !== 'linux' && 'the kernel tells what a client took on Linux alone' },
+  async (t) => {
+    const MIB = 1024 * 1024
+    const answer = Buffer.alloc(8 * MIB, 'x')
+    const upstream = await startRawUpstream(async (connection: RawConnection) => {
+      await connection.head()
+      connection.send(`HTTP/1.1 200 OK\r\nContent-Length: ${answer.length}\r\n\r\n`)
+      connection.socket.write(answer)
+    })
+    t.teardown(() => upstream.close())
+    /** Takes 32 KiB every 50 ms for so long: little of what the kernels hold, so that nothing can be written meanwhile. */
+    const read = async (downloadRate: number) => {
+      const settings = { 'timeouts.writeStall': 3_000, 'limits.downloadRate': downloadRate }
+      const server = await startProxy(t, [upstream.port], { settings })
+      const socket = connect({ port: server.port, host: '127.0.0.1', highWaterMark: 1024 } as TcpNetConnectOpts)
+      t.teardown(() => socket.destroy())
+      socket.on('error', () => {})
+      socket.pause()
+      socket.write(get(1))
+      for (let n = 0; n < 120 && server.records.length === 0; n++) {
+        socket.read(32_768)
+        await sleep(50)
+      }
+      return server.records.map(({ error }) => error)
+    }
+    const [slow, tooSlow] = await Promise.all([read(1_000), read(4 * MIB)])
+    t.same(slow, [], 'nobody is cut')
+    t.same(tooSlow, ['PORTICO_REQ_ABORTED'])
+  },
+)
