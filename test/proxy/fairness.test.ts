@@ -300,7 +300,7 @@ t.test(
   { skip: process.platform !== 'linux' && 'the kernel tells what a client took on Linux alone' },
   async (t) => {
     const MIB = 1024 * 1024
-    const answer = Buffer.alloc(8 * MIB, 'x')
+    const answer = Buffer.alloc(32 * MIB, 'x')
     const upstream = await startRawUpstream(async (connection: RawConnection) => {
       await connection.head()
       connection.send(`HTTP/1.1 200 OK\r\nContent-Length: ${answer.length}\r\n\r\n`)
