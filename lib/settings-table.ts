@@ -371,12 +371,6 @@ export const SETTINGS = {
       min: 0,
       doc: 'Bytes a second of a request body that give back as much of timeouts.requestBodyIdle as they take: a client that is slower on average gets 408. 0 is no limit.',
     },
-    downloadRate: {
-      type: 'bytes',
-      default: 240,
-      min: 0,
-      doc: 'A client that takes fewer bytes of its answer a second, on average over timeouts.writeStall, is cut. 0 cuts only clients that take nothing.',
-    },
     datagramSessions: {
       type: 'integer',
       default: 4096,
@@ -424,7 +418,7 @@ export const SETTINGS = {
       type: 'duration',
       default: 60_000,
       min: 100,
-      doc: 'A client that takes nothing of its answer for this long is cut; so is a WebSocket or TCP connection with bytes of which either side takes none.',
+      doc: 'A client that takes nothing of its answer for this long, or less than 240 bytes a second, is cut; so is a WebSocket or TCP connection with bytes of which either side takes none.',
     },
     halfClosed: {
       type: 'duration',

@@ -39,6 +39,9 @@ const UNDER_WAY_BYTES = 16_384
 /** So much of an answer waits here for a slow client, so that short answers leave their endpoint at once. */
 const HELD_BYTES = 65_536
 
+/** A client that takes fewer bytes a second has stalled. */
+const LEAST_DOWNLOAD_RATE = 240
+
 export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySink, ExchangeEvents, Timed, Unread {
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
@@ -599,7 +602,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   #hasTakenEnough(): boolean {
     const taken = this.sighting?.client?.acknowledged ?? 0
     const more = taken - this.#takenBefore
-    if (more <= 0 || more * 1000 < this.context.settings.limits.downloadRate * this.#limitMs) return false
+    if (more <= 0 || more * 1000 < LEAST_DOWNLOAD_RATE * this.#limitMs) return false
     this.#takenBefore = taken
     this.deadlineAt = -this.#limitMs
     return true
