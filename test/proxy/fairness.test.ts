@@ -307,13 +307,13 @@ t.test(
     t.teardown(() => upstream.close())
     /** Takes so many bytes every 50 ms: little of what the kernels hold, so that nothing can be written meanwhile. */
     const read = async (bytes: number) => {
-      const server = await startProxy(t, [upstream.port], { settings: { 'timeouts.writeStall': 3_000 } })
+      const server = await startProxy(t, [upstream.port], { settings: { 'timeouts.writeStall': 6_000 } })
       const socket = connect({ port: server.port, host: '127.0.0.1', highWaterMark: 1024 } as TcpNetConnectOpts)
       t.teardown(() => socket.destroy())
       socket.on('error', () => {})
       socket.pause()
       socket.write(get(1))
-      for (let n = 0; n < 140 && server.records.length === 0; n++) {
+      for (let n = 0; n < 180 && server.records.length === 0; n++) {
         socket.read(bytes)
         await sleep(50)
       }
