@@ -1,7 +1,7 @@
 /** The endpoints behind a fuzzed gateway: well and badly behaved ones, by path, that keep what each client's requests came to. */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { makeResponse } from './grammar.ts'
 import { mutate } from './mutation.ts'
@@ -22,12 +22,18 @@ const SLOW_MS = 5
 export class ConnectionEndpoints {
   readonly #server: Server
   readonly #sightings = new Map<string, Sighting[]>()
+  /** A server cannot close those that were upgraded. */
+  readonly #sockets = new Set<Socket>()
   #total = 0
   #complaint: string | undefined
 
   constructor() {
     this.#server = createServer({ insecureHTTPParser: false, keepAliveTimeout: 60_000, maxHeaderSize: 2 ** 20 })
     this.#server.maxHeadersCount = 0
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
     this.#server.on('request', (request, response) => this.#answer(request, response))
     this.#server.on('checkContinue', (request, response) => this.#answer(request, response))
     this.#server.on('checkExpectation', (request, response) => this.#answer(request, response))
@@ -53,7 +59,7 @@ export class ConnectionEndpoints {
 
   async stop(): Promise<void> {
     this.#server.close()
-    this.#server.closeAllConnections()
+    for (const socket of this.#sockets) socket.destroy()
     await once(this.#server, 'close')
   }
 
@@ -90,6 +96,8 @@ export class ConnectionEndpoints {
     if (target.startsWith('/control')) return undefined
     const client = String(headers['x-forwarded-for'])
     const sighting: Sighting = { method, target, body: undefined }
+    // The address of a client that reset its connection before it was read is not known any more.
+    if (client === '') return sighting
     const seen = this.#sightings.get(client)
     if (seen) seen.push(sighting)
     else this.#sightings.set(client, [sighting])

@@ -4,8 +4,8 @@ import type { Plan } from './connection-plan.ts'
 import { type BegunRequest, RequestJudge } from './llhttp.ts'
 import { print } from './target.ts'
 
-/** As the gateway: `upstream.tries`. */
-const TRIES = 2
+/** `upstream.tries`; each may find that the endpoint has closed the kept connection, and ask it on a new one. */
+const TRIES = 2 * 2
 
 export class ConnectionJudge {
   readonly #judge = new RequestJudge(200_000)

@@ -81,7 +81,7 @@ export type GatewayFigures = Readonly<{
   tunnels: number
   connections: number
   residentBytes: number
-  /** Requests that came to a Service, and tries beyond the first. */
+  /** Requests that endpoints were given. */
   tries: number
 }>
 
@@ -176,7 +176,7 @@ export class FuzzedGateway {
       tunnels: sum(/^portico_tunnels_open /),
       connections: sum(/^portico_connections\{/),
       residentBytes: sum(/^portico_worker_resident_memory_bytes/),
-      tries: sum(/^portico_requests_total\{.*service="[^"]/) + sum(/^portico_upstream_retries_total/),
+      tries: sum(/^portico_endpoint_requests_total/),
     }
   }
 

@@ -35,7 +35,6 @@ export type GatewayFuzzOutcome = Readonly<{
   answered: number
   /** Requests that endpoints saw; those of the control clients are among them. */
   sighted: number
-  figures: Readonly<Partial<Record<Door, GatewayFigures>>>
   failure: string | undefined
 }>
 
@@ -74,9 +73,8 @@ export class GatewayFuzz {
     } finally {
       await Promise.all(gateways.map((gateway) => gateway.stop()))
     }
-    const { figures } = { figures: this.#figures }
     const sighted = gateways.reduce((sum, { endpoints }) => sum + endpoints.total, 0)
-    return { played: this.#played, connected: this.#connected, answered: this.#answered, sighted, figures, failure }
+    return { played: this.#played, connected: this.#connected, answered: this.#answered, sighted, failure }
   }
 
   get #total(): number {
