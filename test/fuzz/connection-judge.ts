@@ -27,17 +27,16 @@ function hideUpgrades(bytes: Buffer): Buffer {
   return Buffer.from(bytes.toString('latin1').replace(/^upgrade(?=:)/gim, 'xpgrade'), 'latin1')
 }
 
-/** In their order, each sighting must be of a request that was sent, and of none more often than it may be tried. */
+/**
+ * Each sighting must be of a request that was sent, and of none more often than it may be tried. Their order says nothing:
+ * what a client has left behind may still be on its way to an endpoint when the next one is there.
+ */
 export function matchSightings(sent: readonly BegunRequest[], seen: readonly Sighting[]): string | undefined {
-  let at = 0
-  let tries = 0
+  const tries = sent.map(() => 0)
   for (const sighting of seen) {
-    while (at < sent.length && (tries >= TRIES || !isSame(sent[at]!, sighting))) {
-      at++
-      tries = 0
-    }
-    if (at === sent.length) return `an endpoint saw ${print(sighting)} of ${print(seen)}, llhttp reads ${print(sent)}`
-    tries++
+    const at = sent.findIndex((each, index) => tries[index]! < TRIES && isSame(each, sighting))
+    if (at < 0) return `an endpoint saw ${print(sighting)} of ${print(seen)}, llhttp reads ${print(sent)}`
+    tries[at]!++
   }
   return undefined
 }

@@ -83,7 +83,7 @@ function makeSystematic(number: number, random: Random): Plan {
 }
 
 function pickEnding(random: Random): Ending {
-  return random.oneIn(60) ? 'hold' : random.pick(['fin', 'fin', 'rst', 'wait', 'wait'])
+  return random.oneIn(150) ? 'hold' : random.pick(['fin', 'fin', 'rst', 'wait', 'wait'])
 }
 
 /** One connection's requests: samples one behind the other, or spliced, and what damage does to them. */

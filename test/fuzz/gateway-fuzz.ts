@@ -7,9 +7,9 @@ import { addressOf, playConnection, type Sessions } from './play-connection.ts'
 import { print } from './target.ts'
 
 /** Connections at once. */
-const PLAYERS = 48
+const PLAYERS = 64
 /** Between two looks at what is left behind. */
-const BATCH = 2_000
+const BATCH = 5_000
 /** What was played this long before a fault may have caused it, milliseconds. */
 const SUSPECT_MS = 5_000
 /** For finding out which did, milliseconds. */
