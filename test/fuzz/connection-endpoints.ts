@@ -63,7 +63,7 @@ export class ConnectionEndpoints {
     await once(this.#server, 'close')
   }
 
-  /** Requests so far. */
+  /** Requests so far, those of the control clients left out. */
   get total(): number {
     return this.#total
   }
@@ -91,9 +91,9 @@ export class ConnectionEndpoints {
 
   /** Undefined for control requests, which come from nobody. */
   #note(request: IncomingMessage): Sighting | undefined {
-    this.#total++
     const { method = '', url: target = '', headers } = request
-    if (target.startsWith('/control')) return undefined
+    if (target.startsWith('/control/')) return undefined
+    this.#total++
     const client = String(headers['x-forwarded-for'])
     const sighting: Sighting = { method, target, body: undefined }
     // The address of a client that reset its connection before it was read is not known any more.

@@ -17,6 +17,8 @@ const MAIN = fileURLToPath(new URL('../../../bin/portico', import.meta.url))
 
 /** What only a bug can bring into the log. Clients and endpoints cannot write these words: `level` stands first in a line. */
 const ALARMS = [/^\{"level":"(error|fatal)"/, /PORTICO_GW_UNEXPECTED/, /\\n {4}at /]
+/** Quotes in what clients sent stand behind a backslash. */
+const TRIES = /,"tries":(\d+)/
 /** Of the control client: no answer within this time is none, milliseconds. */
 const CONTROL_MS = 15_000
 const CONTROL_PAUSE_MS = 50
@@ -81,8 +83,8 @@ export type GatewayFigures = Readonly<{
   tunnels: number
   connections: number
   residentBytes: number
-  /** Requests that endpoints were given. */
-  tries: number
+  /** Log lines that could not be written. */
+  dropped: number
 }>
 
 export class FuzzedGateway {
@@ -93,6 +95,8 @@ export class FuzzedGateway {
   readonly #folder: string
   #isStopping = false
   #fault: string | undefined
+  /** Of the requests in the access log, those of the control clients left out. */
+  #loggedTries = 0
   #asked = 0
   /** The control clients' loops. */
   #controls: Promise<void>[] = []
@@ -176,7 +180,7 @@ export class FuzzedGateway {
       tunnels: sum(/^portico_tunnels_open /),
       connections: sum(/^portico_connections\{/),
       residentBytes: sum(/^portico_worker_resident_memory_bytes/),
-      tries: sum(/^portico_endpoint_requests_total/),
+      dropped: sum(/^portico_log_lines_dropped_total/),
     }
   }
 
@@ -199,7 +203,7 @@ export class FuzzedGateway {
         this.report(`no metrics: ${error}`)
         return undefined
       }
-      const { restarts, contained, residentBytes, inFlight, tunnels, connections, tries } = now
+      const { restarts, contained, residentBytes, inFlight, tunnels, connections, dropped } = now
       if (restarts > 0) this.report(`${restarts} restarts of the worker`)
       if (contained > 0) this.report(`${contained} errors were contained`)
       if (residentBytes > mostBytes) {
@@ -207,13 +211,13 @@ export class FuzzedGateway {
       }
       // One of the control clients' requests may be under way at each.
       const controls = this.#controls.length
-      if (inFlight <= controls && tunnels === 0 && connections <= controls) {
-        const { total } = this.endpoints
-        if (tries + controls < total) this.report(`endpoints saw ${total} requests, the gateway knows of ${tries}`)
-        return now
-      }
+      const { total } = this.endpoints
+      const isLogged = this.#loggedTries >= total || dropped > 0
+      if (inFlight <= controls && tunnels === 0 && connections <= controls && isLogged) return now
       if (performance.now() > until) {
-        this.report(`${inFlight} requests, ${tunnels} tunnels and ${connections} connections are left behind`)
+        this.report(
+          `left behind: ${inFlight} requests, ${tunnels} tunnels, ${connections} connections; endpoints saw ${total} requests, the log tells of ${this.#loggedTries}`,
+        )
       }
       await sleep(50)
     }
@@ -241,6 +245,7 @@ export class FuzzedGateway {
       const lines = (rest + chunk).split('\n')
       rest = lines.pop()!
       for (const line of lines) {
+        if (!line.includes('"service":"default/control:80"')) this.#loggedTries += Number(TRIES.exec(line)?.[1] ?? 0)
         if (!this.#isStopping && ALARMS.some((alarm) => alarm.test(line))) this.report(`the log says ${line}`)
       }
     })

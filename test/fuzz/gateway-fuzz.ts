@@ -33,7 +33,7 @@ export type GatewayFuzzOutcome = Readonly<{
   /** Connections that came about, and those of them that got an answer. */
   connected: number
   answered: number
-  /** Requests that endpoints saw; those of the control clients are among them. */
+  /** Requests that endpoints saw. */
   sighted: number
   failure: string | undefined
 }>
