@@ -1,5 +1,12 @@
 /** How llhttp reads bytes in node:http's strict mode: the judge of our own codec. In memory, no sockets. */
-import { ClientRequest, createServer, type IncomingMessage, type RequestOptions, type Server } from 'node:http'
+import {
+  ClientRequest,
+  createServer,
+  type IncomingMessage,
+  type RequestOptions,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import { Duplex } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
@@ -12,6 +19,14 @@ export type ReadRequest = {
   readonly keepAlive: boolean
   readonly body: Buffer
   readonly trailers: readonly string[]
+}
+
+/** A request whose head was read. */
+export type BegunRequest = Pick<ReadRequest, 'method' | 'target'> & {
+  /** Undefined where its end never came. */
+  readonly body: Buffer | undefined
+  /** What follows its head is for another protocol to read. */
+  readonly isLast: boolean
 }
 
 export type ReadResponse = {
@@ -31,6 +46,8 @@ const MAX_TURNS = 50
 class Wire extends Duplex {
   readonly messages: Collected[] = []
   error: string | undefined
+  /** What of it asks for more than an answer. */
+  oddity: string | undefined
   hasEnded = false
 
   override _read(): void {}
@@ -52,12 +69,15 @@ class Wire extends Duplex {
 class Collected {
   readonly message: IncomingMessage
   readonly keepAlive: boolean
+  /** What follows its head is for another protocol to read. */
+  readonly isLast: boolean
   readonly chunks: Buffer[] = []
   isOver = false
 
-  constructor(message: IncomingMessage, keepAlive: boolean) {
+  constructor(message: IncomingMessage, keepAlive: boolean, isLast: boolean = false) {
     this.message = message
     this.keepAlive = keepAlive
+    this.isLast = isLast
     message.on('error', () => {})
     message.on('data', (chunk: Buffer) => this.chunks.push(Buffer.from(chunk)))
     message.on('end', () => {
@@ -81,9 +101,18 @@ export class RequestJudge {
     this.#server.on('request', (request, response) => {
       wireOf(request).messages.push(new Collected(request, response.shouldKeepAlive))
     })
-    for (const event of ['checkContinue', 'checkExpectation', 'upgrade', 'connect'] as const) {
+    for (const event of ['checkContinue', 'checkExpectation'] as const) {
+      this.#server.on(event, (request: IncomingMessage, response: ServerResponse) => {
+        const wire = wireOf(request)
+        wire.messages.push(new Collected(request, response.shouldKeepAlive))
+        wire.oddity ??= event
+      })
+    }
+    for (const event of ['upgrade', 'connect'] as const) {
       this.#server.on(event, (request: IncomingMessage) => {
-        wireOf(request).error = event
+        const wire = wireOf(request)
+        wire.messages.push(new Collected(request, false, true))
+        wire.error ??= event
       })
     }
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
@@ -94,20 +123,10 @@ export class RequestJudge {
 
   /** All requests that `pieces` hold, one behind the other, up to their end; or why they are refused. */
   async read(pieces: readonly Buffer[]): Promise<readonly ReadRequest[] | string> {
-    const wire = new Wire()
-    wire.on('error', () => {})
-    this.#server.emit('connection', wire)
-    wire.on('end', () => {
-      wire.hasEnded = true
-    })
-    for (const piece of pieces) wire.push(Buffer.from(piece))
-    wire.push(null)
-    const settled = await wire.settle(
-      () => wire.error !== undefined || (wire.hasEnded && wire.messages.every(({ isOver }) => isOver)),
-    )
-    wire.destroy()
-    if (wire.error !== undefined) return wire.error
-    if (!settled) return 'incomplete'
+    const { wire, hasSettled } = await this.#feed(pieces, (wire) => wire.oddity !== undefined)
+    const refusal = wire.oddity ?? wire.error
+    if (refusal !== undefined) return refusal
+    if (!hasSettled) return 'incomplete'
     return wire.messages.map(({ message, keepAlive, body }) => ({
       method: message.method!,
       target: message.url!,
@@ -117,6 +136,34 @@ export class RequestJudge {
       body,
       trailers: message.rawTrailers,
     }))
+  }
+
+  /** The requests whose heads `bytes` hold, up to where they end or are refused. */
+  async readSome(bytes: Buffer): Promise<readonly BegunRequest[]> {
+    const { wire } = await this.#feed([bytes], () => false)
+    return wire.messages.map((each) => ({
+      method: each.message.method!,
+      target: each.message.url!,
+      body: each.isOver ? each.body : undefined,
+      isLast: each.isLast,
+    }))
+  }
+
+  async #feed(pieces: readonly Buffer[], isEnough: (wire: Wire) => boolean) {
+    const wire = new Wire()
+    wire.on('error', () => {})
+    this.#server.emit('connection', wire)
+    wire.on('end', () => {
+      wire.hasEnded = true
+    })
+    for (const piece of pieces) wire.push(Buffer.from(piece))
+    wire.push(null)
+    const hasSettled = await wire.settle(
+      () =>
+        wire.error !== undefined || isEnough(wire) || (wire.hasEnded && wire.messages.every(({ isOver }) => isOver)),
+    )
+    wire.destroy()
+    return { wire, hasSettled }
   }
 }
 

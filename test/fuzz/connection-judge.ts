@@ -1,0 +1,53 @@
+/** Whether endpoints saw of a connection what llhttp reads of it, and nothing else. */
+import type { Sighting } from './connection-endpoints.ts'
+import type { Plan } from './connection-plan.ts'
+import { type BegunRequest, RequestJudge } from './llhttp.ts'
+import { print } from './target.ts'
+
+/** `upstream.tries`; each may find that the endpoint has closed the kept connection, and ask it on a new one. */
+const TRIES = 2 * 2
+
+export class ConnectionJudge {
+  readonly #judge = new RequestJudge(200_000)
+
+  /** What is wrong with `seen`; HTTP/2 has no two ways to be read. */
+  async findFault({ protocol, pieces }: Plan, seen: readonly Sighting[]): Promise<string | undefined> {
+    if (protocol === 'h2' || seen.length === 0) return undefined
+    const bytes = Buffer.concat(pieces.map(({ bytes }) => bytes))
+    const sent = await this.#judge.readSome(hideUpgrades(bytes))
+    return matchSightings(
+      sent,
+      seen.map(({ body, ...rest }) => ({ ...rest, body: body && hideUpgrades(body) })),
+    )
+  }
+}
+
+/** Where llhttp would stop, most endpoints and the gateway go on: a request to upgrade may be passed over (RFC 9110 §7.8). */
+function hideUpgrades(bytes: Buffer): Buffer {
+  return Buffer.from(bytes.toString('latin1').replace(/^upgrade(?=:)/gim, 'xpgrade'), 'latin1')
+}
+
+/**
+ * Each sighting must be of a request that was sent, and of none more often than it may be tried. Their order says nothing:
+ * what a client has left behind may still be on its way to an endpoint when the next one is there.
+ */
+export function matchSightings(sent: readonly BegunRequest[], seen: readonly Sighting[]): string | undefined {
+  const tries = sent.map(() => 0)
+  for (const sighting of seen) {
+    const at = sent.findIndex((each, index) => tries[index]! < TRIES && isSame(each, sighting))
+    if (at < 0) return `an endpoint saw ${print(sighting)} of ${print(seen)}, llhttp reads ${print(sent)}`
+    tries[at]!++
+  }
+  return undefined
+}
+
+function isSame(sent: BegunRequest, { method, target, body }: Sighting): boolean {
+  if (sent.method !== method || originForm(sent.target) !== target) return false
+  return sent.isLast || body === undefined || (sent.body !== undefined && body.equals(sent.body))
+}
+
+/** What stands behind the authority of an absolute target (RFC 9112 §3.2.2). */
+function originForm(target: string): string {
+  const path = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1]
+  return path === undefined ? target : path.startsWith('/') ? path : `/${path}`
+}
