@@ -1,4 +1,4 @@
-/** Something for each client (base/client-key), kept while there is anything in it. HOT */
+/** Something for each client (base/client-network), kept while there is anything in it. HOT */
 
 /** So many are looked through for empty ones, the first time. */
 const FIRST_SWEEP = 64

@@ -1,6 +1,6 @@
 /** What a client connection is, and what its requests have in common, worked out once. HOT */
 import type { Socket } from 'node:net'
-import { clientKey } from '../base/client-key.ts'
+import { findClientNetwork } from '../base/client-network.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { flattenText } from '../http1/field-line.ts'
 import { findOrigin, findPath, normalizePeer } from './origin.ts'
@@ -12,7 +12,7 @@ export class ConnectionInfo {
   /** IPv4-mapped addresses as IPv4; `''` once the peer is gone. */
   readonly peerAddress: string
   /** Whom limits for each client count the peer as. */
-  readonly peerKey: string
+  readonly peerNetwork: string
   readonly localPort: number
   /** The place of the Service's port that took it; undefined: the HTTP or the HTTPS listener. */
   readonly place: string | undefined
@@ -31,7 +31,7 @@ export class ConnectionInfo {
     const localPort = origin?.path?.destination.port ?? socket?.localPort ?? 0
     this.scheme = scheme
     this.peerAddress = peerAddress
-    this.peerKey = clientKey(peerAddress)
+    this.peerNetwork = findClientNetwork(peerAddress)
     this.localPort = localPort
     this.place = origin?.place
     this.socket = socket

@@ -1,6 +1,6 @@
 /** One request as everything behind the door sees it: checked once, in one canonical form. HOT */
 import { METHODS } from 'node:http'
-import { clientKey } from '../base/client-key.ts'
+import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
@@ -83,9 +83,9 @@ export class RequestContext implements PickContext {
   }
 
   /** Whom limits for each client count the request for. */
-  get clientKey(): string {
-    const { peerAddress, peerKey } = this.exchange.connection
-    return this.clientAddress === peerAddress ? peerKey : clientKey(this.clientAddress)
+  get clientNetwork(): string {
+    const { peerAddress, peerNetwork } = this.exchange.connection
+    return this.clientAddress === peerAddress ? peerNetwork : findClientNetwork(this.clientAddress)
   }
 
   /** Whether it asks about the gateway as a whole (RFC 9110 §9.3.7); known when it was examined. */

@@ -151,7 +151,7 @@ export class RequestHandler implements ForwardOwner {
     const { settings, clientAddress } = context
     const { requestsPerClient } = settings.limits
     if (requestsPerClient === 0 || isTrustedPeer(clientAddress, settings)) return undefined
-    const requests = this.#clients.find(context.clientKey)
+    const requests = this.#clients.find(context.clientNetwork)
     if (requests.count >= requestsPerClient) {
       return new GatewayError('PORTICO_REQ_TOO_MANY', `${requests.count} are under way`, undefined, 1)
     }

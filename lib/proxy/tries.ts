@@ -48,7 +48,7 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
     this.context = context
     this.pool = pool
     this.policy = policy
-    this.share = pool.shares.find(context.clientKey)
+    this.share = pool.shares.find(context.clientNetwork)
     this.#triedAt = context.startedMonotonic
   }
 
@@ -242,7 +242,7 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
 
   #onBackoff(): void {
     this.#backoff = undefined
-    this.share = this.pool.shares.find(this.context.clientKey)
+    this.share = this.pool.shares.find(this.context.clientNetwork)
     try {
       if (!this.onTurn()) this.#wait()
     } catch (thrown) {

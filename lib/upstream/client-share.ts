@@ -71,7 +71,7 @@ export class ClientShares {
   places: number = Number.POSITIVE_INFINITY
   #turns = 0
 
-  /** The share of a client (base/client-key); one in which there is nothing may be another object the next time. */
+  /** The share of a client (base/client-network); one in which there is nothing may be another object the next time. */
   find(client: string): ClientShare {
     return this.#shares.find(client)
   }

@@ -1,13 +1,5 @@
 import t from 'tap'
-import { clientKey } from '../../lib/base/client-key.ts'
 import { PerClient } from '../../lib/base/per-client.ts'
-
-t.test('IPv4 addresses are clients, IPv6 ones by their first 64 bits', async (t) => {
-  t.equal(clientKey('192.0.2.1'), '192.0.2.1')
-  t.equal(clientKey('2001:db8::1'), clientKey('2001:db8:0:0:ffff::2'))
-  t.not(clientKey('2001:db8::1'), clientKey('2001:db8:0:1::1'))
-  t.equal(clientKey(''), '')
-})
 
 t.test('what is empty is let go, what is not stays the same object', async (t) => {
   let created = 0
