@@ -85,7 +85,7 @@ export function createHttp1Door({ settings, proxy, onRequest }: Http1DoorOptions
     accept: (socket, read) => {
       server.emit('connection', socket)
       socket.resume()
-      if (read) RequestGate.of(socket)?.receive(read)
+      if (read) socket.emit('data', read)
     },
     drain: () => {
       server.closeIdleConnections()
