@@ -102,7 +102,7 @@ export function createHttp1Door({ settings, proxy, onRequest, clock }: Http1Door
     accept: (socket, read) => {
       server.emit('connection', socket)
       socket.resume()
-      if (read) RequestGate.of(socket)?.receive(read)
+      if (read) socket.emit('data', read)
     },
     drain: () => {
       server.closeIdleConnections()

@@ -113,7 +113,7 @@ export class RequestGate {
     this.#request = undefined
     if (this.#isOver || this.#isScheduled || (this.#rest === undefined && !this.#isEnded)) return
     this.#isScheduled = true
-    setImmediate(passOn, this)
+    setImmediate(passOn, this.#socket)
   }
 
   passOn(): void {
@@ -123,30 +123,26 @@ export class RequestGate {
 
   #pass(): void {
     const socket = this.#socket
-    try {
-      while (this.#rest !== undefined) {
-        const bytes = this.#rest
-        if (this.#isDeaf || !socket.writable) {
-          this.#rest = undefined
-          break
-        }
-        const size = this.#measure(bytes)
-        if (size === 0) break
-        this.#rest = size < bytes.length ? bytes.subarray(size) : undefined
-        this.#parse(size < bytes.length ? bytes.subarray(0, size) : bytes)
+    while (this.#rest !== undefined) {
+      const bytes = this.#rest
+      if (this.#isDeaf || !socket.writable) {
+        this.#rest = undefined
+        break
       }
-      if (this.#isOver) return
-      if (this.isFull) {
-        this.#isPaused = true
-        socket.pause()
-      } else if (this.#isPaused) {
-        this.#isPaused = false
-        socket.resume()
-      }
-      if (this.#isEnded && this.#rest === undefined && !this.#isDeaf && socket.writable) this.#tellEnd()
-    } catch (thrown) {
-      containAt('http1', thrown, socket)
+      const size = this.#measure(bytes)
+      if (size === 0) break
+      this.#rest = size < bytes.length ? bytes.subarray(size) : undefined
+      this.#parse(size < bytes.length ? bytes.subarray(0, size) : bytes)
     }
+    if (this.#isOver) return
+    if (this.isFull) {
+      this.#isPaused = true
+      socket.pause()
+    } else if (this.#isPaused) {
+      this.#isPaused = false
+      socket.resume()
+    }
+    if (this.#isEnded && this.#rest === undefined && !this.#isDeaf && socket.writable) this.#tellEnd()
   }
 
   /** How much of `bytes` may go on: of a head or a body, to its end. */
@@ -234,18 +230,30 @@ function explainBody(found: number): ParserError {
   return Object.assign(new Error('the request body is not chunked correctly'), { code })
 }
 
-function passOn(gate: RequestGate): void {
-  gate.passOn()
-}
-
 // Shared by all connections.
 
+function passOn(socket: GatedSocket): void {
+  try {
+    socket[GATE]?.passOn()
+  } catch (thrown) {
+    containAt('http1', thrown, socket)
+  }
+}
+
 function onData(this: GatedSocket, bytes: Buffer): void {
-  this[GATE]?.receive(bytes)
+  try {
+    this[GATE]?.receive(bytes)
+  } catch (thrown) {
+    containAt('http1', thrown, this)
+  }
 }
 
 function onEnd(this: GatedSocket): void {
-  this[GATE]?.receiveEnd()
+  try {
+    this[GATE]?.receiveEnd()
+  } catch (thrown) {
+    containAt('http1', thrown, this)
+  }
 }
 
 function resumeGated<T extends GatedSocket>(this: T): T {

@@ -169,7 +169,8 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       try {
         this.#offer(connection, now)
       } catch (thrown) {
-        contain('upstream', thrown, connection)
+        connection.destroy()
+        contain('upstream', thrown, undefined)
       }
     }
   }

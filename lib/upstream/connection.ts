@@ -1,7 +1,6 @@
 /** One socket to an endpoint, leased to one request at a time: hears whatever the socket says, and whether it can be used again. HOT */
 import type { OnReadOpts, Socket } from 'node:net'
 import { contain, type Victim } from '../base/contain.ts'
-import type { GatewayError } from '../base/errors.ts'
 import { wasReset } from '../base/hangup-watch.ts'
 import { ChunkedDecoder } from '../http1/chunked-decoder.ts'
 import { findLent, READ_BUFFER } from '../http1/lent-bytes.ts'
@@ -37,7 +36,7 @@ export const LENT_READS: OnReadOpts = { buffer: READ_BUFFER, callback: onLentRea
 const CONNECTION: unique symbol = Symbol('connection')
 type ConnectionSocket = Socket & { [CONNECTION]?: Connection | undefined }
 
-export class Connection implements Victim {
+export class Connection {
   readonly socket: Socket
   readonly owner: ConnectionOwner
   /** Whether one client after the other may use it. */
@@ -145,13 +144,6 @@ export class Connection implements Victim {
     this.socket.destroy()
   }
 
-  /** After a bug: whose request it carries hears of it. */
-  breakOff(error: GatewayError): void {
-    const user = this.#user
-    this.destroy()
-    user?.breakOff?.(error)
-  }
-
   /** Gives the bare socket away, paused; it counts as open until it closes. */
   detach(): Socket {
     const { socket } = this
@@ -168,18 +160,27 @@ export class Connection implements Victim {
   /** What came over a plain socket. */
   receive(bytes: Buffer): void {
     this.#answered = true
+    const user = this.#user
     // Bytes that come while nothing was asked are no answer to the next request (response-queue poisoning).
-    if (this.#user === undefined) this.socket.destroy()
-    else this.#user.onBytes(bytes)
+    if (user === undefined) this.socket.destroy()
+    else {
+      try {
+        user.onBytes(bytes)
+      } catch (thrown) {
+        this.#contain(thrown, user)
+      }
+    }
+  }
+
+  /** `user` may have given the connection back before it threw. */
+  #contain(thrown: unknown, user: ConnectionUser | undefined): void {
+    this.destroy()
+    contain('upstream', thrown, user)
   }
 
   #onData = (bytes: Buffer): void => {
-    try {
-      if (this.#wireBytes >= 0) this.#markHeard()
-      this.receive(bytes)
-    } catch (thrown) {
-      contain('upstream', thrown, this)
-    }
+    if (this.#wireBytes >= 0) this.#markHeard()
+    this.receive(bytes)
   }
 
   #markHeard(): void {
@@ -191,19 +192,21 @@ export class Connection implements Victim {
   }
 
   #onEnd = (): void => {
+    const user = this.#user
     try {
-      if (this.#user === undefined) this.socket.destroy()
-      else this.#user.onFin()
+      if (user === undefined) this.socket.destroy()
+      else user.onFin()
     } catch (thrown) {
-      contain('upstream', thrown, this)
+      this.#contain(thrown, user)
     }
   }
 
   #onDrain = (): void => {
+    const user = this.#user
     try {
-      this.#user?.onDrain()
+      user?.onDrain()
     } catch (thrown) {
-      contain('upstream', thrown, this)
+      this.#contain(thrown, user)
     }
   }
 
@@ -215,7 +218,7 @@ export class Connection implements Victim {
     try {
       this.owner.forget(this)
     } catch (thrown) {
-      contain('upstream', thrown, this)
+      contain('upstream', thrown, undefined)
     }
     this.#tellClosed()
   }
@@ -237,10 +240,6 @@ function onLentRead(this: unknown, size: number): boolean {
   const bytes = findLent(size)
   const connection = socket[CONNECTION]
   if (connection === undefined) return socket.push(Buffer.from(bytes))
-  try {
-    connection.receive(bytes)
-  } catch (thrown) {
-    contain('upstream', thrown, connection)
-  }
+  connection.receive(bytes)
   return true
 }
