@@ -52,7 +52,8 @@ export class Side {
   isReset: boolean = false
   /** Bytes that the kernel had already and the peer was seen to take. */
   acknowledged: number = 0
-  #row: SocketRow | undefined = undefined
+  /** Undefined: not asked for yet, or the socket has no peer any more. */
+  row: SocketRow | undefined = undefined
   #given: number
   #taken: number
   #unacknowledged = -1
@@ -65,14 +66,10 @@ export class Side {
     this.#taken = countTaken(socket)
   }
 
-  /** Undefined where the socket has no peer any more. */
-  get row(): SocketRow | undefined {
-    if (this.#row !== undefined) return this.#row
+  findRow(): void {
+    if (this.row !== undefined) return
     const { localAddress, localPort = 0, remoteAddress, remotePort = 0 } = this.socket
-    if (localAddress && remoteAddress) {
-      this.#row = new SocketRow(localAddress, localPort, remoteAddress, remotePort)
-    }
-    return this.#row
+    if (localAddress && remoteAddress) this.row = new SocketRow(localAddress, localPort, remoteAddress, remotePort)
   }
 
   get hasEnded(): boolean {
@@ -94,7 +91,7 @@ export class Side {
 
   /** What the table says. */
   lookAtRow(now: number): void {
-    const row = this.#row
+    const { row } = this
     if (row === undefined) return
     if (row.hasFin) this.#end(now, false)
     if (row.unacknowledged === this.#unacknowledged) return
@@ -152,6 +149,11 @@ export class Sighting {
     this.endpoint = endpoint && (this.endpoint?.socket === endpoint ? this.endpoint : new Side(endpoint, now))
     this.client?.look(now)
     this.endpoint?.look(now)
+  }
+
+  findRows(): void {
+    this.client?.findRow()
+    this.endpoint?.findRow()
   }
 
   lookAtRows(now: number): void {
@@ -228,7 +230,11 @@ export class HangupWatch {
       if (sighting === undefined) continue
       if (sighting.unread.isUnread) {
         sighting.look(now)
-        if (sighting.client?.isReset || sighting.endpoint?.isReset || sighting.stillMs >= STILL_MS) still.push(sighting)
+        if (sighting.client?.isReset || sighting.endpoint?.isReset || sighting.stillMs >= STILL_MS) {
+          // Now: a socket need not be there in the next slice.
+          sighting.findRows()
+          still.push(sighting)
+        }
       } else this.delete(sighting.unread)
       yield
     }

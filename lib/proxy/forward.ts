@@ -523,10 +523,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     return this.#isAnswerHeld || (!this.#over && this.context.exchange.isUnread)
   }
 
-  /** All streams of an HTTP/2 connection share one, which is read whatever becomes of one of them. */
+  /** Only of an exchange that is unread where many share it: what the others do says nothing. */
   get clientSocket(): Socket | undefined {
-    const { protocol, connection } = this.context.exchange
-    return protocol === 'HTTP/2.0' ? undefined : connection.socket
+    const { exchange } = this.context
+    return exchange.protocol !== 'HTTP/2.0' || exchange.isUnread ? exchange.connection.socket : undefined
   }
 
   get endpointSocket(): Socket | undefined {

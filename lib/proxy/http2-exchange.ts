@@ -106,9 +106,12 @@ export class Http2Exchange implements Exchange, Victim {
     })
   }
 
-  /** The session reads its connection whatever a stream does; while it waits to write, a client that is gone answers that. */
+  /**
+   * The session reads its connection whatever a stream does. But while it receives, a write that fails can leave it without
+   * any word of the end, over TLS.
+   */
   get isUnread(): boolean {
-    return false
+    return !this.isRequestComplete && !this.#closed && this.#stream.session?.destroyed === false
   }
 
   get isHeadSent(): boolean {
