@@ -187,8 +187,8 @@ export class FuzzedGateway {
   /** Process ids of the workers, as the admin interface says. */
   async workers(): Promise<readonly number[]> {
     const response = await fetch(`http://127.0.0.1:${this.ports.admin}/api/v1/workers`)
-    const { items } = (await response.json()) as { items: readonly { pid: number }[] }
-    return items.map(({ pid }) => pid)
+    const workers = (await response.json()) as readonly { pid: number }[]
+    return workers.map(({ pid }) => pid)
   }
 
   /** Waits until nothing but the control clients is there any more; notes what does not go, and what else the figures show. */
