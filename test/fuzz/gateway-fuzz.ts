@@ -1,7 +1,9 @@
 /** Drives planned connections against two running gateways, one for each door, looks for faults, and cuts down what makes one. */
+
+import type { GatewayFigures } from '../helpers/gateway-process.ts'
 import { ConnectionJudge } from './connection-judge.ts'
 import { DOORS, type Door, makePlan, type Piece, type Plan, SYSTEMATIC_COUNT } from './connection-plan.ts'
-import { FuzzedGateway, type GatewayFigures } from './fuzzed-gateway.ts'
+import { FuzzedGateway } from './fuzzed-gateway.ts'
 import { shrink } from './mutation.ts'
 import { addressOf, playConnection, type Sessions } from './play-connection.ts'
 import { print } from './target.ts'
@@ -84,7 +86,7 @@ export class GatewayFuzz {
 
   #describe(): string {
     const memory = DOORS.map(
-      (door) => `${door} ${((this.#figures[door]?.residentBytes ?? 0) / 2 ** 20).toFixed(0)} MiB`,
+      (door) => `${door} ${((this.#figures[door]?.workerResident ?? 0) / 2 ** 20).toFixed(0)} MiB`,
     )
     const systematic = Math.min(100, (this.#played / 3 / SYSTEMATIC_COUNT) * 100)
     return `${this.#answered} of ${this.#connected} answered, ${systematic.toFixed(1)} % of the systematic ones, ${memory.join(', ')}`
