@@ -1,4 +1,4 @@
-/** What takes too long for every run: gigabyte bodies with flat memory, and reload after reload under load. */
+/** What takes too long for every run: a minute of `npm run soak`, gigabyte bodies with flat memory, and reload after reload under load. */
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
@@ -11,6 +11,7 @@ import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startPortico } from '../helpers/portico.ts'
+import { soak } from '../soak/soak.ts'
 
 const GIB = 2 ** 30
 const CHUNK = Buffer.alloc(256 * 1024, 'x')
@@ -85,6 +86,14 @@ const folderOf = (t: Test): string => {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
+
+t.test('a minute of traffic beside attacks leaves memory, descriptors and latencies flat', async (t) => {
+  const seed = Date.now() % 0x1_0000_0000
+  t.comment(`seed ${seed}`)
+  const { failures, wrong } = await soak({ seconds: 60, seed, every: 10, onLine: (line) => t.comment(line) })
+  for (const failure of failures) t.comment(failure)
+  t.same(wrong, [])
+})
 
 t.test('a gibibyte passes up and down with flat memory, over HTTP/1.1 and HTTP/2', async (t) => {
   const file = join(folderOf(t), 'app.yaml')

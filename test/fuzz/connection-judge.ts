@@ -22,9 +22,16 @@ export class ConnectionJudge {
   }
 }
 
-/** Where llhttp would stop, most endpoints and the gateway go on: a request to upgrade may be passed over (RFC 9110 §7.8). */
+/**
+ * Where llhttp would stop, most endpoints and the gateway go on: a request to upgrade may be passed over (RFC 9110 §7.8). It
+ * is written anew then, without the blanks behind a coding that llhttp does not take. Lengths stay as they are.
+ */
 function hideUpgrades(bytes: Buffer): Buffer {
-  return Buffer.from(bytes.toString('latin1').replace(/^upgrade(?=:)/gim, 'xpgrade'), 'latin1')
+  const text = bytes
+    .toString('latin1')
+    .replace(/^upgrade(?=:)/gim, 'xpgrade')
+    .replace(/^(transfer-encoding:)([^\r\n]*?)([ \t]+)(?=\r\n)/gim, '$1$3$2')
+  return Buffer.from(text, 'latin1')
 }
 
 /**

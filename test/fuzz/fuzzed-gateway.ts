@@ -1,19 +1,10 @@
 /** The gateway that is fuzzed: a process with one worker, a client that it must always serve, and all that would show a fault. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { get } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { findFreePorts } from '../helpers/free-ports.ts'
+import { type GatewayFigures, GatewayProcess } from '../helpers/gateway-process.ts'
 import { connectRaw, connectRawTls, type RawClient } from '../helpers/raw-client.ts'
 import { ConnectionEndpoints } from './connection-endpoints.ts'
 import type { Door, Transport } from './connection-plan.ts'
-
-const MAIN = fileURLToPath(new URL('../../../bin/portico', import.meta.url))
 
 /** What only a bug can bring into the log. Clients and endpoints cannot write these words: `level` stands first in a line. */
 const ALARMS = [/^\{"level":"(error|fatal)"/, /PORTICO_GW_UNEXPECTED/, /\\n {4}at /]
@@ -22,7 +13,6 @@ const TRIES = /,"tries":(\d+)/
 /** Of the control client: no answer within this time is none, milliseconds. */
 const CONTROL_MS = 15_000
 const CONTROL_PAUSE_MS = 50
-const READY_MS = 30_000
 /** Longer than any time limit of the settings below, milliseconds. */
 const QUIET_MS = 30_000
 
@@ -32,7 +22,6 @@ kind: GatewayConfiguration
 http: { address: 127.0.0.1 }
 https: { address: 127.0.0.1 }
 nodePorts: { addresses: [127.0.0.1], range: 1024-65535 }
-workers: 1
 watch: false
 timeouts:
   requestHeaders: 1s
@@ -70,88 +59,35 @@ ${[path('/', 'odd'), path('/control', 'control')].join('\n')}
 `
 }
 
-/** However the fuzzer ends, no gateway stays. */
-const running = new Set<ChildProcess>()
-process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
-})
-
-export type GatewayFigures = Readonly<{
-  restarts: number
-  contained: number
-  inFlight: number
-  tunnels: number
-  connections: number
-  residentBytes: number
-  /** Log lines that could not be written. */
-  dropped: number
-}>
-
 export class FuzzedGateway {
   readonly door: Door
-  readonly ports: Readonly<Record<Transport | 'admin', number>>
+  readonly ports: Readonly<Record<Transport, number>>
   readonly endpoints: ConnectionEndpoints
-  readonly #process: ChildProcess
-  readonly #folder: string
+  readonly #process: GatewayProcess
+  readonly #controls: readonly Promise<void>[]
   #isStopping = false
   #fault: string | undefined
   /** Of the requests in the access log, those of the control clients left out. */
   #loggedTries = 0
-  #asked = 0
-  /** The control clients' loops. */
-  #controls: Promise<void>[] = []
 
-  private constructor(
-    door: Door,
-    ports: Readonly<Record<Transport | 'admin', number>>,
-    endpoints: ConnectionEndpoints,
-    process: ChildProcess,
-    folder: string,
-  ) {
+  private constructor(door: Door, process: GatewayProcess, port: number, endpoints: ConnectionEndpoints) {
     this.door = door
-    this.ports = ports
+    this.ports = { ...process.ports, port }
     this.endpoints = endpoints
     this.#process = process
-    this.#folder = folder
-    for (const stream of [process.stdout!, process.stderr!]) this.#readLines(stream)
-    process.once('exit', (code, signal) => {
-      if (!this.#isStopping) this.report(`the control process ended: ${signal ?? code}`)
+    process.onLine((line) => this.#readLine(line))
+    process.onExit((ending) => {
+      if (!this.#isStopping) this.report(`the control process ended: ${ending}`)
     })
     this.#controls = (['http', 'https'] as const).map((transport) => this.#control(transport))
   }
 
   static async start(door: Door): Promise<FuzzedGateway> {
     const endpoints = new ConnectionEndpoints()
-    const folder = mkdtempSync(join(tmpdir(), 'portico-fuzz-'))
     const [port = 0] = await findFreePorts(1)
-    writeFileSync(join(folder, 'manifests.yaml'), manifests(await endpoints.start(), port))
-    writeFileSync(join(folder, 'portico.yaml'), SETTINGS)
-    const readyFile = join(folder, 'ready.json')
-    const words = ['run', '-f', join(folder, 'manifests.yaml'), '-c', join(folder, 'portico.yaml')]
-    const free = ['http', 'https', 'admin'].flatMap((name) => [`--${name}-port`, '0'])
-    const flags = ['--data-dir', folder, '--ready-file', readyFile, '--log-format', 'json']
-    const all = [MAIN, ...words, ...free, ...flags, ...(door === 'node' ? ['--no-fast-lane'] : [])]
-    const child = spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'] })
-    running.add(child)
-    child.once('exit', () => running.delete(child))
-    let output = ''
-    const note = (chunk: Buffer) => {
-      output += chunk
-    }
-    child.stdout.on('data', note)
-    child.stderr.on('data', note)
-    const until = performance.now() + READY_MS
-    while (!existsSync(readyFile)) {
-      if (child.exitCode !== null || performance.now() > until) {
-        child.kill('SIGKILL')
-        throw new Error(`the gateway does not start:\n${output}`)
-      }
-      await sleep(20)
-    }
-    child.stdout.off('data', note)
-    child.stderr.off('data', note)
-    const { http, https, admin } = JSON.parse(readFileSync(readyFile, 'utf8'))
-    return new FuzzedGateway(door, { http, https, admin, port }, endpoints, child, folder)
+    const flags = door === 'node' ? ['--no-fast-lane'] : []
+    const process = await GatewayProcess.start(manifests(await endpoints.start(), port), SETTINGS, flags)
+    return new FuzzedGateway(door, process, port, endpoints)
   }
 
   /** The first thing that went wrong. */
@@ -159,36 +95,13 @@ export class FuzzedGateway {
     return this.#fault ?? this.endpoints.complaint
   }
 
-  /** Requests of the control clients that were answered. */
-  get controlled(): number {
-    return this.#asked
-  }
-
   report(fault: string): void {
     this.#fault ??= fault
   }
 
-  async figures(): Promise<GatewayFigures> {
-    const [response] = await once(get({ host: '127.0.0.1', port: this.ports.admin, path: '/metrics' }), 'response')
-    const lines = (await text(response)).split('\n')
-    const sum = (name: RegExp) =>
-      lines.filter((line) => name.test(line)).reduce((total, line) => total + Number(line.split(' ').at(-1)), 0)
-    return {
-      restarts: sum(/^portico_worker_restarts_total/),
-      contained: sum(/^portico_contained_errors_total/),
-      inFlight: sum(/^portico_requests_in_flight /),
-      tunnels: sum(/^portico_tunnels_open /),
-      connections: sum(/^portico_connections\{/),
-      residentBytes: sum(/^portico_worker_resident_memory_bytes/),
-      dropped: sum(/^portico_log_lines_dropped_total/),
-    }
-  }
-
-  /** Process ids of the workers, as the admin interface says. */
-  async workers(): Promise<readonly number[]> {
-    const response = await fetch(`http://127.0.0.1:${this.ports.admin}/api/v1/workers`)
-    const { items } = (await response.json()) as { items: readonly { pid: number }[] }
-    return items.map(({ pid }) => pid)
+  /** Process ids of the workers. */
+  workers(): Promise<readonly number[]> {
+    return this.#process.workers()
   }
 
   /** Waits until nothing but the control clients is there any more; notes what does not go, and what else the figures show. */
@@ -198,16 +111,16 @@ export class FuzzedGateway {
       if (this.fault !== undefined) return undefined
       let now: GatewayFigures
       try {
-        now = await this.figures()
+        now = await this.#process.figures()
       } catch (error) {
         this.report(`no metrics: ${error}`)
         return undefined
       }
-      const { restarts, contained, residentBytes, inFlight, tunnels, connections, dropped } = now
+      const { restarts, contained, workerResident, inFlight, tunnels, connections, dropped } = now
       if (restarts > 0) this.report(`${restarts} restarts of the worker`)
       if (contained > 0) this.report(`${contained} errors were contained`)
-      if (residentBytes > mostBytes) {
-        this.report(`the worker holds ${(residentBytes / 2 ** 20).toFixed(0)} MiB`)
+      if (workerResident > mostBytes) {
+        this.report(`the worker holds ${(workerResident / 2 ** 20).toFixed(0)} MiB`)
       }
       // One of the control clients' requests may be under way at each.
       const controls = this.#controls.length
@@ -225,30 +138,15 @@ export class FuzzedGateway {
 
   async stop(): Promise<void> {
     this.#isStopping = true
-    if (this.#process.exitCode === null && this.#process.signalCode === null) {
-      const gone = once(this.#process, 'exit')
-      // The control process alone would leave its worker a while.
-      this.#process.kill('SIGTERM')
-      this.#process.kill('SIGTERM')
-      const timer = setTimeout(() => this.#process.kill('SIGKILL'), 3_000)
-      await gone
-      clearTimeout(timer)
-    }
+    await this.#process.stop()
     await Promise.all(this.#controls)
     await this.endpoints.stop()
-    rmSync(this.#folder, { recursive: true, force: true })
   }
 
-  #readLines(stream: NodeJS.ReadableStream): void {
-    let rest = ''
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
-      const lines = (rest + chunk).split('\n')
-      rest = lines.pop()!
-      for (const line of lines) {
-        if (!line.includes('"service":"default/control:80"')) this.#loggedTries += Number(TRIES.exec(line)?.[1] ?? 0)
-        if (!this.#isStopping && ALARMS.some((alarm) => alarm.test(line))) this.report(`the log says ${line}`)
-      }
-    })
+  #readLine(line: string): void {
+    if (this.#isStopping) return
+    if (!line.includes('"service":"default/control:80"')) this.#loggedTries += Number(TRIES.exec(line)?.[1] ?? 0)
+    if (ALARMS.some((alarm) => alarm.test(line))) this.report(`the log says ${line}`)
   }
 
   /** An ordinary client, all along on one connection. */
@@ -261,7 +159,6 @@ export class FuzzedGateway {
         const path = `/control/${transport}/${at}`
         client.send(`GET ${path} HTTP/1.1\r\nHost: control.test\r\n\r\n`)
         const { status, body } = await client.response({ timeoutMs: CONTROL_MS })
-        this.#asked++
         if (status !== 200 || body.toString() !== `GET ${path} 0`) throw new Error(`${status} ${body.toString()}`)
         await sleep(CONTROL_PAUSE_MS)
       }

@@ -1,7 +1,9 @@
 /** Drives planned connections against two running gateways, one for each door, looks for faults, and cuts down what makes one. */
+
+import type { GatewayFigures } from '../helpers/gateway-process.ts'
 import { ConnectionJudge } from './connection-judge.ts'
 import { DOORS, type Door, makePlan, type Piece, type Plan, SYSTEMATIC_COUNT } from './connection-plan.ts'
-import { FuzzedGateway, type GatewayFigures } from './fuzzed-gateway.ts'
+import { FuzzedGateway } from './fuzzed-gateway.ts'
 import { shrink } from './mutation.ts'
 import { addressOf, playConnection, type Sessions } from './play-connection.ts'
 import { print } from './target.ts'
@@ -12,7 +14,6 @@ const PLAYERS = 64
 const BATCH = 5_000
 /** What was played this long before a fault may have caused it, milliseconds. */
 const SUSPECT_MS = 5_000
-/** For finding out which did, milliseconds. */
 const REDUCE_MS = 120_000
 const PRINTED = 20
 
@@ -23,6 +24,8 @@ export type GatewayFuzzOptions = Readonly<{
   only?: readonly number[]
   /** What a worker may hold. */
   mostBytes: number
+  /** For finding out which connections make a fault, milliseconds. */
+  reduceMs?: number
   onProgress?: (line: string) => void
   /** Called once the gateways serve. */
   onStart?: (gateways: readonly FuzzedGateway[]) => Promise<void>
@@ -83,7 +86,7 @@ export class GatewayFuzz {
 
   #describe(): string {
     const memory = DOORS.map(
-      (door) => `${door} ${((this.#figures[door]?.residentBytes ?? 0) / 2 ** 20).toFixed(0)} MiB`,
+      (door) => `${door} ${((this.#figures[door]?.workerResident ?? 0) / 2 ** 20).toFixed(0)} MiB`,
     )
     const systematic = Math.min(100, (this.#played / 3 / SYSTEMATIC_COUNT) * 100)
     return `${this.#answered} of ${this.#connected} answered, ${systematic.toFixed(1)} % of the systematic ones, ${memory.join(', ')}`
@@ -134,7 +137,7 @@ export class GatewayFuzz {
   async #explain(fault: string, suspects: readonly Plan[]): Promise<string> {
     const { seed, onProgress = () => {} } = this.#options
     onProgress(`${fault}\n${suspects.length} connections may have caused it`)
-    const { plans, again } = await new Reduction(this.#options.mostBytes, this.#judge, onProgress).reduce(suspects)
+    const { plans, again } = await new Reduction(this.#options, this.#judge).reduce(suspects)
     const what = again === undefined ? 'played again they did nothing; the last of them' : `these repeat it: ${again}`
     const shown = plans.slice(-PRINTED).map(printPlan)
     return `seed ${seed}: ${fault}\n${what}\n${shown.join('\n')}`
@@ -143,19 +146,19 @@ export class GatewayFuzz {
 
 /** Plays suspects again, fewer and fewer of them and of their bytes, as long as the gateway still fails. */
 class Reduction {
-  readonly #mostBytes: number
+  readonly #options: GatewayFuzzOptions
   readonly #judge: ConnectionJudge
-  readonly #tell: (line: string) => void
-  readonly #until = performance.now() + REDUCE_MS
+  readonly #until: number
   #gateway: FuzzedGateway | undefined
 
-  constructor(mostBytes: number, judge: ConnectionJudge, tell: (line: string) => void) {
-    this.#mostBytes = mostBytes
+  constructor(options: GatewayFuzzOptions, judge: ConnectionJudge) {
+    this.#options = options
     this.#judge = judge
-    this.#tell = tell
+    this.#until = performance.now() + (options.reduceMs ?? REDUCE_MS)
   }
 
   async reduce(suspects: readonly Plan[]): Promise<{ plans: readonly Plan[]; again: string | undefined }> {
+    if (suspects.length === 0) return { plans: suspects, again: undefined }
     try {
       const again = await this.#fails(suspects)
       if (again === undefined) return { plans: suspects, again }
@@ -166,7 +169,7 @@ class Reduction {
           if (fewer.length > 0 && (await this.#fails(fewer)) !== undefined) plans = fewer
           else start += size
         }
-        this.#tell(`${plans.length} connections are left`)
+        this.#options.onProgress?.(`${plans.length} connections are left`)
       }
       if (plans.length === 1) plans = [await this.#shorten(plans[0]!)]
       return { plans, again }
@@ -211,7 +214,7 @@ class Reduction {
       }
     }
     await Promise.all(Array.from({ length: Math.min(PLAYERS, plans.length) }, play))
-    await gateway.settle(this.#mostBytes)
+    await gateway.settle(this.#options.mostBytes)
     for (const plan of plans) {
       const fault = await this.#judge.findFault(plan, gateway.endpoints.take(addressOf(plan.number)))
       if (fault !== undefined) gateway.report(fault)

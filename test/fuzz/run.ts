@@ -26,7 +26,7 @@ const { values } = parseArgs({
 const seed = Number(values.seed)
 
 if (values.node !== undefined) {
-  const rest = process.argv.slice(2).filter((word) => !word.startsWith('--node'))
+  const rest = process.argv.slice(2).filter((word) => !word.startsWith('--node') && word !== values.node)
   const all = [process.argv[1]!, ...rest, `--seed=${seed}`]
   process.exitCode = spawnSync(values.node, all, { stdio: 'inherit' }).status ?? 1
 } else if (values.gateway) await fuzzGateway()
