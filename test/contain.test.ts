@@ -19,6 +19,7 @@ import { FastExchange } from '../lib/server/fast-exchange.ts'
 import { LaneConnection } from '../lib/server/lane-connection.ts'
 import { RequestGate } from '../lib/server/request-gate.ts'
 import { Call } from '../lib/upstream/call.ts'
+import { ClientShares } from '../lib/upstream/client-share.ts'
 import { connectEndpoint } from '../lib/upstream/connect.ts'
 import { Connection } from '../lib/upstream/connection.ts'
 import { RequestQueue } from '../lib/upstream/request-queue.ts'
@@ -277,10 +278,21 @@ t.test('a time limit that throws is looked at no more; the others are', async (t
 t.test('the turn of one that waits, and the outcome of a connection attempt', async (t) => {
   const seen: Place[] = []
   t.teardown(onContained((place) => seen.push(place)))
-  const queue = new RequestQueue()
+  const shares = new ClientShares()
+  const queue = new RequestQueue(shares, () => systemClock.monotonic())
   const turns: string[] = []
   const enter = (name: string, onTurn: () => boolean) =>
-    queue.enter({ isHeld: false, onTurn, breakOff: () => void turns.push(`${name} ended`) }, 10, 0)
+    queue.enter(
+      {
+        share: shares.find('client'),
+        isHeld: false,
+        onTurn,
+        onOvertaken: () => {},
+        breakOff: () => void turns.push(`${name} ended`),
+      },
+      10,
+      1000,
+    )
   enter('bad', () => {
     throw new Error('a bug')
   })
