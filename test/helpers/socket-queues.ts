@@ -12,11 +12,11 @@ export type SocketQueues = Readonly<{
 export function readQueues(port: number, otherPort: number): SocketQueues | undefined {
   const print = (number: number) => `0100007F:${number.toString(16).toUpperCase().padStart(4, '0')}`
   const addresses = ` ${print(port)} ${print(otherPort)} `
-  const line = readFileSync('/proc/self/net/tcp', 'latin1')
-    .split('\n')
-    .find((each) => each.includes(addresses))
-  const found = /([0-9A-F]{8}):([0-9A-F]{8})/.exec(line?.slice(line.indexOf(addresses) + addresses.length) ?? '')
-  return found ? { unsent: Number.parseInt(found[1]!, 16), unread: Number.parseInt(found[2]!, 16) } : undefined
+  const table = readFileSync('/proc/self/net/tcp', 'latin1')
+  const at = table.indexOf(addresses)
+  if (at < 0) return undefined
+  const [, unsent = '', unread = ''] = /^.. (\w{8}):(\w{8})/.exec(table.slice(at + addresses.length)) ?? []
+  return { unsent: Number.parseInt(unsent, 16), unread: Number.parseInt(unread, 16) }
 }
 
 /**

@@ -38,7 +38,7 @@ type Leaving = keyof typeof LEAVE
 const LEAVINGS = Object.keys(LEAVE) as Leaving[]
 
 const LINUX = process.platform === 'linux'
-t.jobs = 6
+t.jobs = 8
 
 type Endpoint = { readonly port: number; readonly sockets: Socket[] }
 
@@ -105,14 +105,21 @@ function inFlightOf(registry: Watched['registry']): number {
   return [...registry.states()].reduce((sum, { inFlight }) => sum + inFlight, 0)
 }
 
-/** From when the last has left. */
-async function expectReleased(t: Test, { proxy, registry }: Watched): Promise<void> {
-  const leftAt = performance.now()
-  const limit = leftAt + 15_000
-  await until(() => (proxy.inFlight === 0 && inFlightOf(registry) === 0) || performance.now() > limit)
-  t.equal(proxy.inFlight, 0, 'no request and no tunnel is held')
-  t.equal(inFlightOf(registry), 0, 'no endpoint has one')
-  t.ok(performance.now() - leftAt < 5_000, 'within 5 s')
+/**
+ * Waits until only `left` requests are there. A long turn of the event loop counts as a short one: on a busy machine the
+ * gateway, which is in this process, has no more time than this has.
+ */
+async function expectReleased(t: Test, { proxy, registry }: Watched, left: number = 0): Promise<void> {
+  let waited = 0
+  for (let last = performance.now(); proxy.inFlight > left && waited < 8_000; ) {
+    await sleep(10)
+    const now = performance.now()
+    waited += Math.min(now - last, 20)
+    last = now
+  }
+  t.equal(proxy.inFlight, left, 'no request and no tunnel is held')
+  t.equal(inFlightOf(registry), left, 'no endpoint has one')
+  t.ok(waited < 5_000, 'within 5 s')
 }
 
 function start(t: Test, endpoint: Endpoint, policy: UpstreamWords['policy'] = {}, options: ProxyServerOptions = {}) {
@@ -125,7 +132,7 @@ for (const leaving of LEAVINGS) {
     const endpoint = await startEndpoint(t, answerWith(SWITCH))
     const server = await start(t, endpoint)
     const clients = await Promise.all(
-      Array.from({ length: 6 }, async () => {
+      Array.from({ length: 5 }, async () => {
         const client = await open(t, server.port)
         client.write(HANDSHAKE)
         await once(client, 'data')
@@ -133,8 +140,8 @@ for (const leaving of LEAVINGS) {
         return client
       }),
     )
-    t.equal(server.proxy.inFlight, 6)
-    t.equal(inFlightOf(server.registry), 6)
+    t.equal(server.proxy.inFlight, 5)
+    t.equal(inFlightOf(server.registry), 5)
     for (const client of clients) LEAVE[leaving](client)
     await expectReleased(t, server)
     const isCut = ({ remotePort = 0 }: Socket) => readQueues(endpoint.port, remotePort) === undefined
@@ -231,10 +238,7 @@ for (const leaving of LEAVINGS) {
     )
     t.equal(server.proxy.inFlight, 5)
     for (const client of clients) LEAVE[leaving](client)
-    const leftAt = performance.now()
-    await until(() => server.proxy.inFlight === 1 || performance.now() > leftAt + 15_000)
-    t.equal(server.proxy.inFlight, 1)
-    t.ok(performance.now() - leftAt < 5_000, 'within 5 s')
+    await expectReleased(t, server, 1)
     first.destroy()
     await expectReleased(t, server)
   })
