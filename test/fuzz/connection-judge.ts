@@ -13,25 +13,9 @@ export class ConnectionJudge {
   /** What is wrong with `seen`; HTTP/2 has no two ways to be read. */
   async findFault({ protocol, pieces }: Plan, seen: readonly Sighting[]): Promise<string | undefined> {
     if (protocol === 'h2' || seen.length === 0) return undefined
-    const bytes = Buffer.concat(pieces.map(({ bytes }) => bytes))
-    const sent = await this.#judge.readSome(hideUpgrades(bytes))
-    return matchSightings(
-      sent,
-      seen.map(({ body, ...rest }) => ({ ...rest, body: body && hideUpgrades(body) })),
-    )
+    const sent = await this.#judge.readSome(Buffer.concat(pieces.map(({ bytes }) => bytes)))
+    return matchSightings(sent, seen)
   }
-}
-
-/**
- * Where llhttp would stop, most endpoints and the gateway go on: a request to upgrade may be passed over (RFC 9110 §7.8). It
- * is written anew then, without the blanks behind a coding that llhttp does not take. Lengths stay as they are.
- */
-function hideUpgrades(bytes: Buffer): Buffer {
-  const text = bytes
-    .toString('latin1')
-    .replace(/^upgrade(?=:)/gim, 'xpgrade')
-    .replace(/^(transfer-encoding:)([^\r\n]*?)([ \t]+)(?=\r\n)/gim, '$1$3$2')
-  return Buffer.from(text, 'latin1')
 }
 
 /**
@@ -50,7 +34,7 @@ export function matchSightings(sent: readonly BegunRequest[], seen: readonly Sig
 
 function isSame(sent: BegunRequest, { method, target, body }: Sighting): boolean {
   if (sent.method !== method || originForm(sent.target) !== target) return false
-  return sent.isLast || body === undefined || (sent.body !== undefined && body.equals(sent.body))
+  return body === undefined || (sent.body !== undefined && body.equals(sent.body))
 }
 
 /** What stands behind the authority of an absolute target (RFC 9112 §3.2.2). */
