@@ -1,4 +1,5 @@
 /** Whether endpoints saw of a connection what llhttp reads of it, and nothing else. */
+import { normalizePath, splitTarget } from '../../lib/base/path.ts'
 import type { Sighting } from './connection-endpoints.ts'
 import type { Plan } from './connection-plan.ts'
 import { type BegunRequest, RequestJudge } from './llhttp.ts'
@@ -33,12 +34,13 @@ export function matchSightings(sent: readonly BegunRequest[], seen: readonly Sig
 }
 
 function isSame(sent: BegunRequest, { method, target, body }: Sighting): boolean {
-  if (sent.method !== method || originForm(sent.target) !== target) return false
+  if (sent.method !== method || forwardedForm(sent.target) !== target) return false
   return body === undefined || (sent.body !== undefined && body.equals(sent.body))
 }
 
-/** What stands behind the authority of an absolute target (RFC 9112 §3.2.2). */
-function originForm(target: string): string {
-  const path = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1]
-  return path === undefined ? target : path.startsWith('/') ? path : `/${path}`
+/** What stands behind the authority of an absolute target (RFC 9112 §3.2.2), its dot segments resolved. */
+function forwardedForm(target: string): string {
+  const rest = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1] ?? target
+  const { path, query } = splitTarget(rest)
+  return (normalizePath(path || '/', 'keep')?.path ?? path) + query
 }
