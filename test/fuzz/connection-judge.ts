@@ -1,4 +1,5 @@
 /** Whether endpoints saw of a connection what llhttp reads of it, and nothing else. */
+import { normalizePath, splitTarget } from '../../lib/base/path.ts'
 import type { Sighting } from './connection-endpoints.ts'
 import type { Plan } from './connection-plan.ts'
 import { type BegunRequest, RequestJudge } from './llhttp.ts'
@@ -13,25 +14,9 @@ export class ConnectionJudge {
   /** What is wrong with `seen`; HTTP/2 has no two ways to be read. */
   async findFault({ protocol, pieces }: Plan, seen: readonly Sighting[]): Promise<string | undefined> {
     if (protocol === 'h2' || seen.length === 0) return undefined
-    const bytes = Buffer.concat(pieces.map(({ bytes }) => bytes))
-    const sent = await this.#judge.readSome(hideUpgrades(bytes))
-    return matchSightings(
-      sent,
-      seen.map(({ body, ...rest }) => ({ ...rest, body: body && hideUpgrades(body) })),
-    )
+    const sent = await this.#judge.readSome(Buffer.concat(pieces.map(({ bytes }) => bytes)))
+    return matchSightings(sent, seen)
   }
-}
-
-/**
- * Where llhttp would stop, most endpoints and the gateway go on: a request to upgrade may be passed over (RFC 9110 §7.8). It
- * is written anew then, without the blanks behind a coding that llhttp does not take. Lengths stay as they are.
- */
-function hideUpgrades(bytes: Buffer): Buffer {
-  const text = bytes
-    .toString('latin1')
-    .replace(/^upgrade(?=:)/gim, 'xpgrade')
-    .replace(/^(transfer-encoding:)([^\r\n]*?)([ \t]+)(?=\r\n)/gim, '$1$3$2')
-  return Buffer.from(text, 'latin1')
 }
 
 /**
@@ -49,12 +34,13 @@ export function matchSightings(sent: readonly BegunRequest[], seen: readonly Sig
 }
 
 function isSame(sent: BegunRequest, { method, target, body }: Sighting): boolean {
-  if (sent.method !== method || originForm(sent.target) !== target) return false
-  return sent.isLast || body === undefined || (sent.body !== undefined && body.equals(sent.body))
+  if (sent.method !== method || forwardedForm(sent.target) !== target) return false
+  return body === undefined || (sent.body !== undefined && body.equals(sent.body))
 }
 
-/** What stands behind the authority of an absolute target (RFC 9112 §3.2.2). */
-function originForm(target: string): string {
-  const path = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1]
-  return path === undefined ? target : path.startsWith('/') ? path : `/${path}`
+/** What stands behind the authority of an absolute target (RFC 9112 §3.2.2), its dot segments resolved. */
+function forwardedForm(target: string): string {
+  const rest = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1] ?? target
+  const { path, query } = splitTarget(rest)
+  return (normalizePath(path || '/', 'keep')?.path ?? path) + query
 }

@@ -25,8 +25,6 @@ export type ReadRequest = {
 export type BegunRequest = Pick<ReadRequest, 'method' | 'target'> & {
   /** Undefined where its end never came. */
   readonly body: Buffer | undefined
-  /** What follows its head is for another protocol to read. */
-  readonly isLast: boolean
 }
 
 export type ReadResponse = {
@@ -48,6 +46,8 @@ class Wire extends Duplex {
   error: string | undefined
   /** What of it asks for more than an answer. */
   oddity: string | undefined
+  /** A request to upgrade as one that does not ask for it, with all that came behind its head. */
+  rest: Buffer | undefined
   hasEnded = false
 
   override _read(): void {}
@@ -69,15 +69,12 @@ class Wire extends Duplex {
 class Collected {
   readonly message: IncomingMessage
   readonly keepAlive: boolean
-  /** What follows its head is for another protocol to read. */
-  readonly isLast: boolean
   readonly chunks: Buffer[] = []
   isOver = false
 
-  constructor(message: IncomingMessage, keepAlive: boolean, isLast: boolean = false) {
+  constructor(message: IncomingMessage, keepAlive: boolean) {
     this.message = message
     this.keepAlive = keepAlive
-    this.isLast = isLast
     message.on('error', () => {})
     message.on('data', (chunk: Buffer) => this.chunks.push(Buffer.from(chunk)))
     message.on('end', () => {
@@ -108,13 +105,16 @@ export class RequestJudge {
         wire.oddity ??= event
       })
     }
-    for (const event of ['upgrade', 'connect'] as const) {
-      this.#server.on(event, (request: IncomingMessage) => {
-        const wire = wireOf(request)
-        wire.messages.push(new Collected(request, false, true))
-        wire.error ??= event
-      })
-    }
+    this.#server.on('upgrade', (request: IncomingMessage, _socket, head: Buffer) => {
+      const wire = wireOf(request)
+      wire.error ??= 'upgrade'
+      wire.rest = Buffer.concat([writeWithoutUpgrade(request), head])
+    })
+    this.#server.on('connect', (request: IncomingMessage) => {
+      const wire = wireOf(request)
+      wire.messages.push(new Collected(request, false))
+      wire.error ??= 'connect'
+    })
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       const wire = socket as unknown as Wire
       wire.error ??= error.code ?? error.message
@@ -138,15 +138,20 @@ export class RequestJudge {
     }))
   }
 
-  /** The requests whose heads `bytes` hold, up to where they end or are refused. */
+  /**
+   * The requests whose heads `bytes` hold, up to where they end or are refused. One that asks for an upgrade is read as one
+   * that does not, since it may be passed over (RFC 9110 §7.8).
+   */
   async readSome(bytes: Buffer): Promise<readonly BegunRequest[]> {
-    const { wire } = await this.#feed([bytes], () => false)
-    return wire.messages.map((each) => ({
-      method: each.message.method!,
-      target: each.message.url!,
-      body: each.isOver ? each.body : undefined,
-      isLast: each.isLast,
-    }))
+    const begun: BegunRequest[] = []
+    for (let rest: Buffer | undefined = bytes; rest !== undefined; ) {
+      const { wire }: { wire: Wire } = await this.#feed([rest], () => false)
+      for (const { message, isOver, body } of wire.messages) {
+        begun.push({ method: message.method!, target: message.url!, body: isOver ? body : undefined })
+      }
+      rest = wire.rest
+    }
+    return begun
   }
 
   async #feed(pieces: readonly Buffer[], isEnough: (wire: Wire) => boolean) {
@@ -165,6 +170,14 @@ export class RequestJudge {
     wire.destroy()
     return { wire, hasSettled }
   }
+}
+
+function writeWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  let head = `${method} ${url} HTTP/${httpVersion}\r\n`
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]!.toLowerCase() !== 'upgrade') head += `${rawHeaders[at]}: ${rawHeaders[at + 1]}\r\n`
+  }
+  return Buffer.from(`${head}\r\n`, 'latin1')
 }
 
 function wireOf(request: IncomingMessage): Wire {
