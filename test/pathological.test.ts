@@ -290,12 +290,8 @@ t.test('P10 no Host, or two, is refused; HTTP/1.0 without one reaches rules with
   t.equal((await send('GET /x HTTP/1.0\r\nHost: a.test\r\n\r\n')).by, 'root')
 })
 
-t.test('P11 an empty Host reaches rules without a host', async (t) => {
-  for (const line of ['Host:', 'Host: ']) {
-    const { by, fields } = await send(`GET /x HTTP/1.1\r\n${line}\r\n\r\n`)
-    t.equal(by, 'every')
-    t.same(findAll(fields, 'x-forwarded-host').join(''), '')
-  }
+t.test('P11 an empty Host is none', async (t) => {
+  for (const line of ['Host:', 'Host: ']) t.equal((await send(`GET /x HTTP/1.1\r\n${line}\r\n\r\n`)).by, 400)
 })
 
 t.test('P13 the authority of an absolute target overrides Host, and the target is sent in origin form', async (t) => {
@@ -321,9 +317,9 @@ t.test('P13 the authority of an absolute target overrides Host, and the target i
 })
 
 t.test('P14 OPTIONS * is answered here', async (t) => {
-  t.equal((await send('OPTIONS * HTTP/1.1\r\nHost: a.test\r\n\r\n')).by, 400)
+  t.equal((await send('OPTIONS * HTTP/1.1\r\nHost: a.test\r\n\r\n')).status, 200)
   t.equal((await send('GET * HTTP/1.1\r\nHost: a.test\r\n\r\n')).by, 400)
-  t.equal((await sendH2([[':method', 'OPTIONS'], ...headH2('*').slice(1)])).by, 400, 'over HTTP/2')
+  t.equal((await sendH2([[':method', 'OPTIONS'], ...headH2('*').slice(1)])).status, 200, 'over HTTP/2')
   t.equal((await send('OPTIONS /foo HTTP/1.1\r\nHost: a.test\r\n\r\n')).by, 'foo', 'OPTIONS of a path goes on')
 })
 
@@ -358,11 +354,11 @@ t.test('P20 blanks and control bytes in a target are refused', async (t) => {
   }
 })
 
-t.test('P20 bytes above 0x7f: refused by the HTTP/1 parser, forwarded as they are over HTTP/2', async (t) => {
+t.test('P20 bytes above 0x7f are refused', async (t) => {
   for (const target of ['/foo/\xc3\xa4', '/foo/\xff', '/foo?\xff']) {
     // RFC 9112 §3.2: a target holds none of them, and llhttp takes no other.
     t.equal((await send(get(target))).by, 400, printable(target))
-    t.equal((await sendH2(headH2(target))).line, `GET ${target} HTTP/1.1`, printable(target))
+    t.equal((await sendH2(headH2(target))).by, 400, `${printable(target)} over HTTP/2`)
   }
 })
 

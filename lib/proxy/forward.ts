@@ -60,6 +60,8 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   #isAnswerHeld = false
   /** The client is not read, since the endpoint does not get on. */
   #isBodyHeld = false
+  /** All of the body has come, and waits to be read. */
+  #isBodyHere = false
   #bodyBegun = false
   #bodyEnded: boolean
   /** Bytes of the body that are awaited before an endpoint is chosen; 0: one has been, or is to be chosen at once. */
@@ -92,7 +94,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     this.limitTries()
     const awaited = this.#chooseAwaited()
     if (awaited > this.context.exchange.receivedBytes) this.#awaitBody(awaited)
-    else this.begin()
+    else {
+      this.#isBodyHere = awaited > 0 && awaited === this.context.fields!.contentLength
+      this.begin()
+    }
     if (this.context.exchange.isUnread) this.onUnread()
   }
 
@@ -492,6 +497,8 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     const error = context.retries && !context.exchange.isHeadSent ? context.retries.explain(failure) : failure
     this.#close()
     if (!context.exchange.isHeadSent) {
+      // The connection can go on, as where the body was read before.
+      if (this.#isBodyHere && !this.#bodyBegun) context.exchange.readBody(this, false)
       this.#owner.fail(context, error)
       return
     }

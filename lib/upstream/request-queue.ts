@@ -56,7 +56,7 @@ export class RequestQueue {
     this.#waiting.set(request, { request, since: now, patienceMs })
     if (request.share.waiting++ === 0) this.#clients++
     this.size = this.#waiting.size
-    this.#relief ??= setTimeout(this.#relieve, 0)
+    this.#relief ??= setTimeout(this.#relieve, 0).unref()
     return undefined
   }
 
@@ -143,7 +143,7 @@ export class RequestQueue {
     let wanted = 0
     for (const { share } of this.#waiting.keys()) if (this.#shares.isShort(share)) wanted++
     if (wanted > 0) this.#shares.relieve(wanted, this.#now())
-    this.#relief = this.size === 0 ? undefined : setTimeout(this.#relieve, RELIEF_MS)
+    this.#relief = this.size === 0 ? undefined : setTimeout(this.#relieve, RELIEF_MS).unref()
   }
 
   /** Milliseconds: a request that came now would wait about as long. */
