@@ -1,7 +1,7 @@
 /** Requests that servers judge differently: every door gives them the same answer, the strict one. */
 import t, { type Test } from 'tap'
 import { connectRaw, connectRawTls } from '../helpers/raw-client.ts'
-import { type RunningGateway, runGateway, startEchoes } from '../helpers/running-gateway.ts'
+import { ONE_ROUTE, type RunningGateway, runGateway, startEchoes } from '../helpers/running-gateway.ts'
 import { type DoorRequest, type Outcome, startDoors } from './request-doors.ts'
 
 const ALLOW = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
@@ -306,7 +306,7 @@ const BEFORE: readonly (readonly [name: string, bytes: string])[] = [
 t.test('what HTTP/1 alone can say', async (t) => {
   const { web } = await startEchoes(t, 'web')
   const start = (enabled: string) =>
-    runGateway(t, MANIFESTS, { endpoints: { web: [web.port] }, flags: { 'fastLane.enabled': enabled } })
+    runGateway(t, ONE_ROUTE, { endpoints: { web: [web.port] }, flags: { 'fastLane.enabled': enabled } })
   const doors: readonly (readonly [string, RunningGateway])[] = [
     ['lane', await start('true')],
     ['node:http', await start('false')],
@@ -322,19 +322,6 @@ t.test('what HTTP/1 alone can say', async (t) => {
     }
   }
 })
-
-const MANIFESTS = `
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
-`
 
 /** Of the answer to `pieces`; `first` is a request that is answered before. */
 async function lastStatus(gateway: RunningGateway, first: string, pieces: readonly string[], tls = false) {

@@ -2,20 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { type RawConnection, type RawUpstream, startRawUpstream } from '../helpers/raw-upstream.ts'
-import { type RunningGateway, readMetrics, runGateway } from '../helpers/running-gateway.ts'
-
-const MANIFESTS = `
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
-`
+import { ONE_ROUTE, type RunningGateway, readMetrics, runGateway } from '../helpers/running-gateway.ts'
 
 export type RawGateway = { readonly running: RunningGateway; readonly upstream: RawUpstream }
 
@@ -34,7 +21,7 @@ export async function startRawGateway(
     'admin.enabled': 'true',
     'admin.port': '0',
   }
-  const running = await runGateway(t, MANIFESTS, { endpoints: { web: [upstream.port] }, flags })
+  const running = await runGateway(t, ONE_ROUTE, { endpoints: { web: [upstream.port] }, flags })
   return { running, upstream }
 }
 

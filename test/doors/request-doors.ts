@@ -3,21 +3,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { connectRawH2, H2, readAnswer } from '../helpers/h2-client.ts'
 import { connectRaw, connectRawTls, findAll } from '../helpers/raw-client.ts'
-import { makeSecretYaml, type RunningGateway, runGateway } from '../helpers/running-gateway.ts'
+import { makeSecretYaml, ONE_ROUTE, type RunningGateway, runGateway } from '../helpers/running-gateway.ts'
 import { Recorder } from './recorder.ts'
-
-const MANIFESTS = `
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
-`
 
 type Pairs = readonly (readonly [name: string, value: string])[]
 
@@ -54,7 +41,7 @@ export async function startDoors(t: Test, flags: Readonly<Record<string, string>
   const recorder = new Recorder({})
   const port = await recorder.start()
   t.teardown(() => recorder.close())
-  const manifests = MANIFESTS + (await makeSecretYaml('secure', ['gw.test']))
+  const manifests = ONE_ROUTE + (await makeSecretYaml('secure', ['gw.test']))
   const [lane, node] = await Promise.all(
     ['true', 'false'].map((enabled) =>
       runGateway(t, manifests, { endpoints: { web: [port] }, flags: { 'fastLane.enabled': enabled, ...flags } }),

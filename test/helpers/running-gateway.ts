@@ -13,6 +13,20 @@ import { type Echo, type EchoUpstream, startEchoUpstream } from './echo-upstream
 import { FAST_LANE } from './fast-lane.ts'
 import { connectRaw, connectRawTls, type RawResponse } from './raw-client.ts'
 
+/** Everything goes to the one Service `web`. */
+export const ONE_ROUTE = `
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec:
+  rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
+`
+
 export type RunningGateway = {
   readonly gateway: Gateway
   readonly http: number
