@@ -31,6 +31,8 @@ export const HALF_CLOSED_MS: number = 1000
 const TICK = 500
 /** Milliseconds without a byte after which it may be that one of the two has gone. */
 const STILL_MS = 1000
+/** Milliseconds between two questions for the peer of a socket: every other look. */
+const ASK_PAUSE = 900
 /** Milliseconds between two readings of the socket table, by its length, within these bounds. */
 const MIN_READ_PAUSE = 1000
 const MAX_READ_PAUSE = 10_000
@@ -57,6 +59,8 @@ export class Side {
   #given: number
   #taken: number
   #unacknowledged = -1
+  /** When the kernel was asked for its peer. */
+  #askedAt = 0
 
   constructor(socket: Socket, now: number) {
     this.socket = socket
@@ -86,7 +90,10 @@ export class Side {
     this.#given = bytesRead
     this.#taken = taken
     if (socket.readableEnded) this.#end(now, false)
-    if (!this.isReset && !hasPeer(socket)) this.#end(now, wasReset(socket))
+    // A call to the kernel: most of what a look costs.
+    if (this.isReset || now - this.#askedAt < ASK_PAUSE) return
+    this.#askedAt = now
+    if (!hasPeer(socket)) this.#end(now, wasReset(socket))
   }
 
   /** What the table says. */
