@@ -165,7 +165,10 @@ export class RequestJudge {
     wire.push(null)
     const hasSettled = await wire.settle(
       () =>
-        wire.error !== undefined || isEnough(wire) || (wire.hasEnded && wire.messages.every(({ isOver }) => isOver)),
+        isEnough(wire) ||
+        // What came whole before that is still on its way to its reader.
+        (wire.error !== undefined && wire.messages.every(({ isOver, message }) => isOver || !message.complete)) ||
+        (wire.hasEnded && wire.messages.every(({ isOver }) => isOver)),
     )
     wire.destroy()
     return { wire, hasSettled }
