@@ -35,7 +35,7 @@ export function matchSightings(sent: readonly BegunRequest[], seen: readonly Sig
 
 function isSame(sent: BegunRequest, { method, target, body }: Sighting): boolean {
   if (sent.method !== method || forwardedForm(sent.target) !== target) return false
-  return body === undefined || (sent.body !== undefined && body.equals(sent.body))
+  return body === undefined || (sent.body === undefined ? sent.isWhole : body.equals(sent.body))
 }
 
 /** What stands behind the authority of an absolute target (RFC 9112 §3.2.2), its dot segments resolved. */

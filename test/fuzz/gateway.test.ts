@@ -44,8 +44,8 @@ t.test('what a connection does comes of the seed and its number', async (t) => {
 
 t.test('a request that was not sent, or is another than was sent, is a fault', async (t) => {
   const sent = [
-    { method: 'POST', target: 'http://a.test/x/%2e./a', body: Buffer.from('b') },
-    { method: 'GET', target: '/cut', body: undefined },
+    { method: 'POST', target: 'http://a.test/x/%2e./a', body: Buffer.from('b'), isWhole: true },
+    { method: 'GET', target: '/cut', body: undefined, isWhole: false },
   ]
   const seen = { method: 'POST', target: '/a', body: Buffer.from('b') }
   t.equal(matchSightings(sent, [seen, { method: 'GET', target: '/cut', body: undefined }]), undefined)

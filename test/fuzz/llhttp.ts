@@ -23,8 +23,9 @@ export type ReadRequest = {
 
 /** A request whose head was read. */
 export type BegunRequest = Pick<ReadRequest, 'method' | 'target'> & {
-  /** Undefined where its end never came. */
+  /** Undefined where its end never came, or was not told: a refused request takes those before it along. */
   readonly body: Buffer | undefined
+  readonly isWhole: boolean
 }
 
 export type ReadResponse = {
@@ -147,7 +148,8 @@ export class RequestJudge {
     for (let rest: Buffer | undefined = bytes; rest !== undefined; ) {
       const { wire }: { wire: Wire } = await this.#feed([rest], () => false)
       for (const { message, isOver, body } of wire.messages) {
-        begun.push({ method: message.method!, target: message.url!, body: isOver ? body : undefined })
+        const { method = '', url: target = '', complete: isWhole } = message
+        begun.push({ method, target, body: isOver ? body : undefined, isWhole })
       }
       rest = wire.rest
     }
@@ -165,7 +167,10 @@ export class RequestJudge {
     wire.push(null)
     const hasSettled = await wire.settle(
       () =>
-        wire.error !== undefined || isEnough(wire) || (wire.hasEnded && wire.messages.every(({ isOver }) => isOver)),
+        isEnough(wire) ||
+        // What came whole before that is still on its way to its reader.
+        (wire.error !== undefined && wire.messages.every(({ isOver, message }) => isOver || !message.complete)) ||
+        (wire.hasEnded && wire.messages.every(({ isOver }) => isOver)),
     )
     wire.destroy()
     return { wire, hasSettled }
