@@ -115,6 +115,7 @@ export function findUnchanged(before: SourceText, source: SourceText, known: Ite
   for (const origin of known) if (origin instanceof DocumentOrigin) origins.set(origin.start, origin)
   const { text: old } = before
   const { text } = source
+  if (hasTooMany(splitDocuments(text))) return found
   const places = new Map<number, Chunk>()
   for (const [line, chunk] of placeChunks(old)) places.set(line, chunk)
   for (const [line, { start, end }] of placeChunks(text)) {
@@ -128,12 +129,9 @@ export function findUnchanged(before: SourceText, source: SourceText, known: Ite
 /** The documents that have their lines for themselves, with the number of the first. */
 function* placeChunks(text: string): Generator<readonly [line: number, chunk: Chunk]> {
   let line = 0
-  let counted = 0
+  let next = text.indexOf('\n')
   for (const chunk of splitDocuments(text)) {
-    for (let at = text.indexOf('\n', counted); at !== -1 && at < chunk.start; at = text.indexOf('\n', at + 1)) {
-      line++
-      counted = at + 1
-    }
+    for (; next !== -1 && next < chunk.start; next = text.indexOf('\n', next + 1)) line++
     const { start, end } = chunk
     const isWhole = (at: number): boolean => at === 0 || at === text.length || text.charCodeAt(at - 1) === 10
     if (isWhole(start) && isWhole(end)) yield [line, chunk]

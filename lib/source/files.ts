@@ -249,9 +249,13 @@ class FileFinder {
   }
 
   #addOutside(link: string, target: string): void {
-    this.#diagnostics.add('PORTICO_FILE_OUTSIDE', `${printPath(link)} leads out of the folder, to ${target}`, {
-      help: `what is there is not read; if it is meant, name it too: -f ${printPath(link)}`,
-    })
+    this.#diagnostics.add(
+      'PORTICO_FILE_OUTSIDE',
+      `${printPath(link)} leads out of the folder, to ${printPath(target)}`,
+      {
+        help: `what is there is not read; if it is meant, name it too: -f ${printPath(link)}`,
+      },
+    )
   }
 
   #addFile(file: string, stats: Stats, inFolder: boolean): void {

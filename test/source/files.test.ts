@@ -145,6 +145,49 @@ t.test('CF-21 links that lead in a circle are told, and followed once', async (t
   ])
 })
 
+t.test('a walk stays within the folder that is named, whatever links lead out of it', async (t) => {
+  const root = t.testdir({})
+  writeTree(root, {
+    'outside/deep/x.yaml': '',
+    'outside/y.yaml': '',
+    'home/a.yaml': '',
+    'home/..data': '-> ..2026_01',
+    'home/..2026_01/sub/b.yaml': '',
+    'home/sub': '-> ..data/sub',
+    'home/out': '-> ../outside',
+    'home/up': '-> ..',
+    'home/file.yaml': '-> ../outside/y.yaml',
+    current: '-> home',
+  })
+  const told = ['out', 'up'].map(
+    (name) => `ROOT/home/${name} leads out of the folder, to ${name === 'up' ? 'ROOT' : 'ROOT/outside'}`,
+  )
+  const { found, watch, printed } = await find(root, 'home')
+  t.same(found, ['home/a.yaml', 'home/file.yaml', 'home/sub/b.yaml'])
+  t.same(watch, ['home', 'home/sub'], 'what is outside is not watched')
+  t.same(
+    printed,
+    told.map((message) => `PORTICO_FILE_OUTSIDE ${message}`),
+  )
+  t.same((await find(root, 'current')).found.length, 3, 'a folder that is named may be a link itself')
+  t.ok((await find(root, 'home', 'home/out')).found.includes('home/out/deep/x.yaml'), 'and so may one of those')
+  const globbed = await find(root, 'home/**/*.yaml')
+  t.same(globbed.found, ['home/a.yaml', 'home/file.yaml', 'home/sub/b.yaml'], 'a glob stays there too')
+  t.match(globbed.printed.sort()[0], 'PORTICO_FILE_OUTSIDE')
+})
+
+t.test('a tree of too many entries is cut off, manifests or not', async (t) => {
+  const root = t.testdir(Object.fromEntries(Array.from({ length: 90 }, (_, i) => [`${i}.txt`, ''])))
+  for (const name of [root, path.join(root, '**')]) {
+    const diagnostics = new DiagnosticList()
+    await findFiles([name], { maxCount: 4 }, diagnostics)
+    t.match(diagnostics.items[0], {
+      code: 'PORTICO_FILE_TOO_MANY',
+      message: 'more than 80 files and folders; the rest is not read',
+    })
+  }
+})
+
 t.test('a file with two names is read once', async (t) => {
   const root = t.testdir({ 'b.yaml': '' })
   symlinkSync('b.yaml', path.join(root, 'a.yaml'))
