@@ -38,6 +38,11 @@ export class ConnectionInfo {
     this.#forwarded = `X-Forwarded-For: ${peerAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${localPort}\r\nX-Real-IP: ${peerAddress}\r\n`
   }
 
+  /** The peer had gone before anything was read. */
+  get isLost(): boolean {
+    return this.peerAddress === '' && this.socket !== undefined
+  }
+
   /** Both its ends; undefined once the peer is gone. */
   get path(): ProxyPath | undefined {
     return findPath(this.socket)

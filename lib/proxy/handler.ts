@@ -69,11 +69,19 @@ export class RequestHandler implements ForwardOwner {
     const context = new RequestContext(exchange, snapshot, this.#options.clock)
     this.#inFlight++
     try {
-      if (snapshot) this.#serve(context, snapshot, upgrade)
+      if (exchange.connection.isLost) this.#drop(context)
+      else if (snapshot) this.#serve(context, snapshot, upgrade)
       else this.fail(context, new GatewayError('PORTICO_GW_NOT_READY'))
     } catch (thrown) {
       contain('request', thrown, new Unbegun(this, context))
     }
+  }
+
+  /** Nobody would get an answer, nor could an endpoint be told whose request it is. */
+  #drop(context: RequestContext): void {
+    context.error = new GatewayError('PORTICO_REQ_ABORTED', 'the client had gone before the request was read')
+    context.exchange.events = new OwnAnswer(this, context)
+    context.exchange.abort()
   }
 
   /** Answers a failure, or cuts the response if it has begun. */

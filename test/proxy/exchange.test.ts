@@ -1,6 +1,8 @@
 /** What the core asks of a door, with a door that has no connection. */
+import { Socket } from 'node:net'
 import t from 'tap'
 import { GatewayError } from '../../lib/base/errors.ts'
+import { ConnectionInfo } from '../../lib/proxy/connection-info.ts'
 import { startProxy } from '../helpers/proxy-server.ts'
 import { answerWith, startRawUpstream } from '../helpers/raw-upstream.ts'
 import { StubExchange } from '../helpers/stub-exchange.ts'
@@ -118,4 +120,14 @@ t.test('every request before the first configuration is recorded', async (t) => 
   t.same(exchange.done, ['head 503', 'end'], 'HEAD has no body')
   t.ok((exchange.head?.contentLength ?? 0) > 0)
   t.match(exchange.head?.lines, 'Retry-After: 1\r\n')
+})
+
+t.test('a request whose client was gone before it was read goes nowhere', async (t) => {
+  const { server, upstream } = await startAnswering(t)
+  const exchange = new StubExchange('GET', [])
+  Object.assign(exchange, { connection: new ConnectionInfo(new Socket(), 'http') })
+  server.proxy.handleExchange(exchange)
+  t.match(await server.record(), { error: 'PORTICO_REQ_ABORTED', status: 499, tries: 0 })
+  t.same(exchange.done, ['abort'])
+  t.equal(upstream.connections.length, 0)
 })
