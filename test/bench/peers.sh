@@ -10,7 +10,7 @@ peers=${*:-envoy caddy traefik}
 
 ENVOY=1.40.0
 CADDY=v2.11.9
-# Of the newest ones, proxy.golang.org lacks forks that their go.mod asks for.
+# Of the newest ones, the Go module proxy lacks forks that their go.mod asks for.
 TRAEFIK=v3.6.0
 
 mkdir -p "$folder/bin" || exit 1
