@@ -123,6 +123,6 @@ export class ClientShares {
   }
 
   #hasMore({ held }: ClientShare): boolean {
-    return held > 1 && held * FAIR_PART > this.places
+    return held * FAIR_PART > this.places
   }
 }

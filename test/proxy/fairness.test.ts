@@ -177,6 +177,16 @@ for (const [name, settings] of [
   })
 }
 
+t.test('so does one that holds the only place', async (t) => {
+  const upstream = await startFaultyUpstream(t, () => 'ok')
+  const server = await startProxy(t, [upstream.port], {
+    settings: { ...CLIENTS, 'upstream.maxRequests': 1, 'upstream.queueTimeout': 10_000 },
+  })
+  const slow = await sendOne(t, server, upload(1))
+  t.equal((await requestRaw(server.port, get(2))).status, 200)
+  t.match(slow.text, /^HTTP\/1\.1 408 /)
+})
+
 t.test('slow uploads of a client whose places nobody else wants are left alone', async (t) => {
   const upstream = await startFaultyUpstream(t, () => 'ok')
   const server = await startProxy(t, [upstream.port], { settings: { ...CLIENTS, 'upstream.maxRequests': 4 } })
