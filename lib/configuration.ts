@@ -129,7 +129,7 @@ export class ConfigurationLoader {
     const local = this.#findLocal()
     const model = this.#translator.translate(resources, { settings, clock: this.#clock, local }, diagnostics)
     const { allocations } = this.#translator
-    diagnostics.closeList('the configuration')
+    diagnostics.closeList('PORTICO_RES_MORE', 'the configuration')
     const { files, objects, changed, stamps, fingerprint } = manifests
     this.#last = {
       settings,

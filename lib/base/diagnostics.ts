@@ -164,12 +164,12 @@ export class DiagnosticList {
   }
 
   /** Says, after the last that is listed, how many more there are in `where`. */
-  closeList(where: string): void {
+  closeList(code: DiagnosticCode, where: string): void {
     if (this.dropped === 0) return
     const { position, resource } = this.items.at(-1) ?? {}
     this.items.push(
       Object.freeze({
-        code: 'PORTICO_RES_MORE',
+        code,
         severity: this.worstDropped,
         message: `${where}: ${this.dropped === 1 ? '1 more problem is' : `${this.dropped} more problems are`} not listed`,
         notes: [],

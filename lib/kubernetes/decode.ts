@@ -102,7 +102,7 @@ class DocumentDecoder {
     ;(report.failed ? this.refused : this.resources).push(resource)
     if (this.#diagnostics.isFull) this.#diagnostics.drop(problems.dropped, problems.worstDropped)
     else {
-      problems.closeList(report.resource)
+      problems.closeList('PORTICO_RES_MORE', report.resource)
       this.#diagnostics.addAll(problems.items)
     }
   }

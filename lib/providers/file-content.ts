@@ -116,7 +116,7 @@ function describe(source: SourceText, entries: readonly Entry[], broken: boolean
     all.addAll(problems.items)
     all.drop(problems.dropped, problems.worstDropped)
   }
-  all.closeList(source.name)
+  all.closeList('PORTICO_RES_MORE', source.name)
   const { items: diagnostics } = all
   const resources = entries.flatMap(({ decoded }) => decoded.resources)
   const refused = entries.flatMap(({ decoded }) => decoded.refused)
