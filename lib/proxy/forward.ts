@@ -256,10 +256,11 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
 
   onDrain(): void {
     const { exchange } = this.context
-    if (this.#over || this.#bodyEnded) return
+    if (this.#over) return
     this.#isBodyHeld = false
     if (exchange.isHeadSent) this.#watchAnswer()
-    else this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+    if (this.#bodyEnded) return
+    if (!exchange.isHeadSent) this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
     exchange.resumeBody()
   }
 

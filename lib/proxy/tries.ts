@@ -80,6 +80,7 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
 
   /** The first try, or a wait for it. */
   protected begin(): void {
+    this.share = this.pool.shares.find(this.context.clientNetwork)
     this.pool.budget.count(this.context.startedMonotonic)
     // Who came before goes before.
     if (this.pool.queue.isOrdered || !this.#try()) this.#wait()

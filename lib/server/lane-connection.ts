@@ -149,7 +149,8 @@ export class LaneConnection implements IdleConnection, Timed, Victim {
   /** By its time limit, so that nothing need be noted with each request. One that has said nothing yet is about to, for a while. */
   idleSince(now: number): number {
     const isSilent = this.#state === 'head' && this.#unread === undefined
-    if ((this.#state !== 'idle' && !isSilent) || this.#socket.destroyed) return Number.POSITIVE_INFINITY
+    if ((this.#state !== 'idle' && !isSilent) || this.hasUnread || this.#socket.destroyed)
+      return Number.POSITIVE_INFINITY
     const { keepAliveTimeout, headTimeout } = this.#lane
     const since = this.deadlineAt < 0 ? now : this.deadlineAt - (isSilent ? headTimeout : keepAliveTimeout)
     return isSilent && now - since < SILENT_MS ? Number.POSITIVE_INFINITY : since

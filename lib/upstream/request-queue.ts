@@ -45,7 +45,8 @@ export class RequestQueue {
 
   /** Whether somebody waits who goes before all that come now. */
   get isOrdered(): boolean {
-    if (this.size > 0) for (const request of this.#waiting.keys()) if (!request.isHeld) return true
+    if (this.size > 0)
+      for (const request of this.#waiting.keys()) if (!request.isHeld && this.#shares.admits(request.share)) return true
     return false
   }
 
@@ -104,7 +105,7 @@ export class RequestQueue {
     const isOverloaded = this.#isOverloaded()
     let chosen: QueuedRequest | undefined
     for (const request of this.#waiting.keys()) {
-      if (passed.has(request)) continue
+      if (passed.has(request) || !this.#shares.admits(request.share)) continue
       const order = chosen === undefined ? -1 : compareShares(request.share, chosen.share)
       if (order < 0 || (order === 0 && isOverloaded)) chosen = request
       if (this.#clients === 1 && !isOverloaded) break
