@@ -7,6 +7,7 @@ import t, { type Test } from 'tap'
 import { systemClock } from '../lib/base/clock.ts'
 import { contain, onContained, type Place } from '../lib/base/contain.ts'
 import { DeadlineWatch, UNWATCHED } from '../lib/base/deadline.ts'
+import { HangupWatch, type Unread } from '../lib/base/hangup-watch.ts'
 import { Forwarding } from '../lib/proxy/forward.ts'
 import { RequestHandler } from '../lib/proxy/handler.ts'
 import { Http1Exchange } from '../lib/proxy/http1-exchange.ts'
@@ -273,6 +274,34 @@ t.test('a time limit that throws is looked at no more; the others are', async (t
   t.same(seen, ['deadline', bug])
   t.same(ended, ['PORTICO_GW_UNEXPECTED'])
   for (const timed of [good, bad]) watch.delete(timed)
+})
+
+t.test('one whose hang-up is looked for; the others are looked at as before', async (t) => {
+  const seen: Place[] = []
+  t.teardown(onContained((place) => seen.push(place)))
+  const watch = new HangupWatch(systemClock)
+  const ended: string[] = []
+  let looks = 0
+  const watched = (onStill: () => void): Unread => ({
+    sighting: undefined,
+    isUnread: true,
+    clientSocket: undefined,
+    endpointSocket: undefined,
+    onStill,
+    breakOff: ({ code }) => void ended.push(code),
+  })
+  const good = watched(() => void looks++)
+  const bad = watched(() => {
+    watch.delete(bad)
+    throw new Error('a bug')
+  })
+  for (const unread of [good, bad]) watch.add(unread)
+  const awake = setInterval(() => {}, 1000)
+  t.teardown(() => clearInterval(awake))
+  await until(() => looks >= 3)
+  t.same(ended, ['PORTICO_GW_UNEXPECTED'])
+  t.same(seen, ['deadline'])
+  watch.delete(good)
 })
 
 t.test('the turn of one that waits, and the outcome of a connection attempt', async (t) => {

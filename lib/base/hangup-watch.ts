@@ -4,11 +4,12 @@
  */
 import type { Socket } from 'node:net'
 import { type Clock, systemClock } from './clock.ts'
+import { contain, type Victim } from './contain.ts'
 import { runInSlices } from './slice.ts'
 import { readSocketTable, SocketRow } from './socket-table.ts'
 
 /** A connection of a client, with the one to an endpoint that belongs to it, where one of the two may not be read. */
-export type Unread = {
+export type Unread = Partial<Victim> & {
   /** For the watch alone. Begins as undefined. */
   sighting: Sighting | undefined
   /** False: it leaves the watch. */
@@ -221,11 +222,16 @@ export class HangupWatch {
 
   async #look(): Promise<void> {
     this.#isLooking = true
-    const still = await runInSlices(this.#findStill())
-    const now = this.#clock.monotonic()
-    if (still.length > 0 && now >= this.#readAt) await this.#readTable(still, now)
-    await runInSlices(tell(still))
-    this.#isLooking = false
+    try {
+      const still = await runInSlices(this.#findStill())
+      const now = this.#clock.monotonic()
+      if (still.length > 0 && now >= this.#readAt) await this.#readTable(still, now)
+      await runInSlices(tell(still))
+    } catch (thrown) {
+      contain('deadline', thrown, undefined)
+    } finally {
+      this.#isLooking = false
+    }
   }
 
   *#findStill(): Generator<void, Sighting[]> {
@@ -264,7 +270,12 @@ export class HangupWatch {
 /** Those that are no longer unread have heard all they need. */
 function* tell(still: readonly Sighting[]): Generator<void, void> {
   for (const sighting of still) {
-    if (sighting.unread.sighting === sighting && sighting.unread.isUnread) sighting.unread.onStill(sighting)
+    const { unread } = sighting
+    try {
+      if (unread.sighting === sighting && unread.isUnread) unread.onStill(sighting)
+    } catch (thrown) {
+      contain('deadline', thrown, unread)
+    }
     yield
   }
 }
