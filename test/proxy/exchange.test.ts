@@ -131,3 +131,26 @@ t.test('a request whose client was gone before it was read goes nowhere', async 
   t.same(exchange.done, ['abort'])
   t.equal(upstream.connections.length, 0)
 })
+
+t.test('an answer may pause after an upload whose end came while the endpoint took nothing', async (t) => {
+  const chunk = Buffer.alloc(65_536, 'x')
+  const length = 64 * chunk.length
+  const upstream = await startRawUpstream(async (connection) => {
+    await connection.until((text) => text.length > length)
+    connection.send('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc')
+    setTimeout(() => connection.send('def'), 1_000)
+  })
+  t.teardown(() => upstream.close())
+  const server = await startProxy(t, [upstream.port], {
+    settings: { 'timeouts.writeStall': 300, 'upstream.requestBuffering': 0 },
+  })
+  const exchange = new StubExchange('POST', ['Content-Length', String(length)], { hasBody: true })
+  server.proxy.handleExchange(exchange)
+  await exchange.until('read')
+  for (let sent = 0; sent < length; sent += chunk.length) exchange.sink!.onBodyData(chunk)
+  t.ok(exchange.done.includes('pause'), 'the endpoint did not keep up')
+  exchange.isRequestComplete = true
+  exchange.sink!.onBodyEnd([])
+  t.match(await server.record(), { status: 200, error: undefined, bytesOut: 6 })
+  t.equal(exchange.body, 'abcdef')
+})

@@ -187,6 +187,21 @@ t.test('so does one that holds the only place', async (t) => {
   t.match(slow.text, /^HTTP\/1\.1 408 /)
 })
 
+t.test('so do long uploads that were slow from the start, however many clients came meanwhile', async (t) => {
+  const upstream = await startFaultyUpstream(t, () => 'ok')
+  const server = await startProxy(t, [upstream.port], {
+    settings: { ...CLIENTS, 'upstream.maxRequests': 8, 'upstream.queueTimeout': 10_000 },
+  })
+  const head = upload(1).replace(/Transfer-Encoding[\s\S]*/, 'Content-Length: 200000\r\n\r\n')
+  const slow: RawClient[] = []
+  for (let n = 0; n < 8; n++) slow.push(await sendOne(t, server, head + 'a'.repeat(16_000)))
+  // So many that those who have nothing are forgotten.
+  for (let n = 10; n < 110; n++) t.equal((await requestRaw(server.port, get(n))).status, 200)
+  for (const client of slow) client.send('a'.repeat(1000))
+  while (inFlight(server) < 8) await sleep(1)
+  t.equal((await requestRaw(server.port, get(2))).status, 200)
+})
+
 t.test('slow uploads of a client whose places nobody else wants are left alone', async (t) => {
   const upstream = await startFaultyUpstream(t, () => 'ok')
   const server = await startProxy(t, [upstream.port], { settings: { ...CLIENTS, 'upstream.maxRequests': 4 } })

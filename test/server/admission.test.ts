@@ -201,3 +201,23 @@ t.test('4 trusted proxies are not counted, and a PROXY header says who is', asyn
   t.equal(await bring('2001:db8:0:1::1'), 'taken')
   t.equal(result('refused_client'), 2)
 })
+
+t.test('3 no connection is counted as closed that is not: one whose pipelined requests wait is not idle', async (t) => {
+  const { all, result } = await start(t, { 'limits.connections': 8, 'limits.connectionsPerClient': 1000 })
+  const pipelined = GET.repeat(200)
+  const busy = await Promise.all(Array.from({ length: 8 }, () => connectRaw(t, all.http)))
+  const isOpen = ({ socket }: RawClient) => !socket.destroyed && !socket.readableEnded
+  const pump = setInterval(() => {
+    for (const client of busy) if (isOpen(client) && client.socket.writableLength === 0) client.socket.write(pipelined)
+  }, 1)
+  t.teardown(() => clearInterval(pump))
+  for (let n = 0; n < 50; n++) {
+    const socket = connect(all.http, '127.0.0.1').on('error', () => {})
+    t.teardown(() => socket.destroy())
+    socket.write('GET /')
+    await sleep(5)
+  }
+  clearInterval(pump)
+  await sleep(50)
+  t.equal(busy.filter((client) => !isOpen(client)).length, result('made_room'))
+})
