@@ -34,3 +34,12 @@ export class PerClient<T extends { readonly isEmpty: boolean }> {
     this.#sweepAt = FIRST_SWEEP + 2 * used.length
   }
 }
+
+/** How many of something a client has. */
+export class ClientCount {
+  value: number = 0
+
+  get isEmpty(): boolean {
+    return this.value === 0
+  }
+}

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath } from '../base/path.ts'
+import type { ClientCount } from '../base/per-client.ts'
 import { findField } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
@@ -12,7 +13,6 @@ import type { ServedRoute, Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
 import type { PickContext } from '../upstream/pick-context.ts'
-import type { ClientRequests } from './client-requests.ts'
 import type { Exchange } from './exchange.ts'
 import { findClientAddress, findClientScheme, isTrustedPeer } from './forwarded.ts'
 import { chooseRequestId } from './request-id.ts'
@@ -58,7 +58,7 @@ export class RequestContext implements PickContext {
   error: GatewayError | undefined = undefined
   tunnel: boolean = false
   /** Those of its client that are under way; undefined where it does not count as one. */
-  clientRequests: ClientRequests | undefined = undefined
+  clientRequests: ClientCount | undefined = undefined
   /** Its record was made. */
   isFinished: boolean = false
 

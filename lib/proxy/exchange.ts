@@ -1,5 +1,6 @@
 /** What a door gives the forwarder: one request and its response, whatever protocol they travel in. HOT */
 import type { Duplex } from 'node:stream'
+import type { Victim } from '../base/contain.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
@@ -16,7 +17,7 @@ export type BodySink = {
 }
 
 /** Who serves an exchange hears this of it. */
-export type ExchangeEvents = {
+export type ExchangeEvents = Victim & {
   /** Once, perhaps before `end` or `abort` returns: the response is through (`true`), or the client has gone or was cut (`false`). */
   onClose(complete: boolean): void
   /** `write` may be called again after it returned false. */
@@ -33,6 +34,7 @@ export const NOBODY: ExchangeEvents = Object.freeze({
   onClientDrain(): void {},
   onBroken(): void {},
   onUnread(): void {},
+  breakOff(): void {},
 })
 
 /** An HTTP/1.1 request that asks for another protocol. */

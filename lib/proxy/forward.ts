@@ -120,8 +120,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   onBroken(error: GatewayError): void {
-    if (error.code === 'PORTICO_GW_UNEXPECTED') this.breakOff(error)
-    else this.fail(error)
+    this.fail(error)
   }
 
   /** After a bug, wherever the request stands: answered where nothing was, else cut. */
@@ -191,8 +190,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   onConnectionError(error: GatewayError): void {
-    if (error.code === 'PORTICO_GW_UNEXPECTED') this.breakOff(error)
-    else this.failTry(error, error.retry === 'always' ? 'connect-failure' : undefined)
+    this.failTry(error, error.retry === 'always' ? 'connect-failure' : undefined)
   }
 
   // BodySink

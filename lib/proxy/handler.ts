@@ -6,11 +6,10 @@ import { contain, containing, type Victim } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import { printHttpsUrl } from '../base/hostname.ts'
-import { PerClient } from '../base/per-client.ts'
+import { ClientCount, PerClient } from '../base/per-client.ts'
 import { findHost, findInHost } from '../routing/table.ts'
 import type { ServedRoute, Snapshot } from '../snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
-import { ClientRequests } from './client-requests.ts'
 import { RequestContext } from './context.ts'
 import { type Exchange, NOBODY } from './exchange.ts'
 import { ALLOW_LINE, composeFailure } from './failure.ts'
@@ -37,7 +36,7 @@ export class RequestHandler implements ForwardOwner {
   readonly #options: HandlerOptions
   readonly #tunnels = new Set<Tunnel>()
   readonly #idleWaiters: (() => void)[] = []
-  readonly #clients = new PerClient(() => new ClientRequests())
+  readonly #clients = new PerClient(() => new ClientCount())
   #inFlight = 0
 
   constructor(options: HandlerOptions) {
@@ -160,17 +159,17 @@ export class RequestHandler implements ForwardOwner {
     const { requestsPerClient } = settings.limits
     if (requestsPerClient === 0 || isTrustedPeer(clientAddress, settings)) return undefined
     const requests = this.#clients.find(context.clientNetwork)
-    if (requests.count >= requestsPerClient) {
-      return new GatewayError('PORTICO_REQ_TOO_MANY', `${requests.count} are under way`, undefined, 1)
+    if (requests.value >= requestsPerClient) {
+      return new GatewayError('PORTICO_REQ_TOO_MANY', `${requests.value} are under way`, undefined, 1)
     }
-    requests.count++
+    requests.value++
     context.clientRequests = requests
     return undefined
   }
 
   #leaveClient(context: RequestContext): void {
     if (context.clientRequests === undefined) return
-    context.clientRequests.count--
+    context.clientRequests.value--
     context.clientRequests = undefined
   }
 
@@ -241,6 +240,6 @@ class Unbegun implements Victim {
   breakOff(error: GatewayError): void {
     const { exchange } = this.#context
     if (exchange.events === NOBODY) this.#handler.fail(this.#context, error)
-    else exchange.events.onBroken(error)
+    else exchange.events.breakOff(error)
   }
 }

@@ -205,7 +205,7 @@ export class Http1Exchange implements Exchange, Victim {
   /** The connection with it: nobody knows in which state node:http is. */
   breakOff(error: GatewayError): void {
     try {
-      this.events.onBroken(error)
+      this.events.breakOff(error)
     } finally {
       this.socket.destroy()
     }

@@ -222,7 +222,7 @@ export class Http2Exchange implements Exchange, Victim {
   /** The stream alone; what nghttp2 does with the others is not touched. */
   breakOff(error: GatewayError): void {
     try {
-      this.events.onBroken(error)
+      this.events.breakOff(error)
     } catch (thrown) {
       this.abort()
       throw thrown

@@ -49,15 +49,15 @@ export class OwnAnswer implements ExchangeEvents, Timed {
   onClientDrain(): void {}
 
   /** The request is answered already; what is wrong with the rest of it only costs the connection. */
-  onBroken(error: GatewayError): void {
-    if (error.code === 'PORTICO_GW_UNEXPECTED') this.#context.error = error
+  onBroken(_error: GatewayError): void {
     this.#context.exchange.abort()
   }
 
   onUnread(): void {}
 
   breakOff(error: GatewayError): void {
-    this.onBroken(error)
+    this.#context.error = error
+    this.#context.exchange.abort()
   }
 
   onDeadline(): void {

@@ -177,7 +177,7 @@ class DataPath implements Proxy {
   /** The request that is being served hears of it first, so that its record says why. */
   #containHttp1(thrown: unknown, socket: Duplex): void {
     try {
-      this.#exchanges.get(socket)?.events.onBroken(explain(thrown))
+      this.#exchanges.get(socket)?.events.breakOff(explain(thrown))
     } finally {
       containAt('http1', thrown, socket)
     }

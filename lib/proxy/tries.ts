@@ -21,7 +21,8 @@ const NO_TICKET = -1
 export abstract class Tries implements QueuedRequest, Holder, Victim {
   readonly context: RequestContext
   isHeld: boolean = false
-  share: ClientShare
+  /** Found as it begins, and after a backoff: one in which there is nothing may be another object by then. */
+  share!: ClientShare
   before: Holder | undefined = undefined
   after: Holder | undefined = undefined
   /** The whole request is served by it. */
@@ -48,7 +49,6 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
     this.context = context
     this.pool = pool
     this.policy = policy
-    this.share = pool.shares.find(context.clientNetwork)
     this.#triedAt = context.startedMonotonic
   }
 
@@ -80,7 +80,7 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
 
   /** The first try, or a wait for it. */
   protected begin(): void {
-    this.share = this.pool.shares.find(this.context.clientNetwork)
+    this.#findShare()
     this.pool.budget.count(this.context.startedMonotonic)
     // Who came before goes before.
     if (this.pool.queue.isOrdered || !this.#try()) this.#wait()
@@ -99,11 +99,8 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
 
   /** `reason` is undefined where another try is out of the question. */
   protected failTry(error: GatewayError, reason: RetryReason | undefined): void {
-    // What the gateway itself lacks tells nothing of an endpoint.
-    if (error.fault !== 'gateway') {
-      this.endpoint!.recordFailure(error)
-      this.#settle(false)
-    }
+    this.endpoint!.recordFailure(error)
+    if (error.fault !== 'gateway') this.#settle(false)
     const delay = reason === undefined ? -1 : this.#decide(reason)
     if (delay < 0) this.fail(error)
     else this.#tryAgain(reason!, error.detail, delay)
@@ -243,12 +240,16 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
 
   #onBackoff(): void {
     this.#backoff = undefined
-    this.share = this.pool.shares.find(this.context.clientNetwork)
+    this.#findShare()
     try {
       if (!this.onTurn()) this.#wait()
     } catch (thrown) {
       contain('queue', thrown, this)
     }
+  }
+
+  #findShare(): void {
+    this.share = this.pool.shares.find(this.context.clientNetwork)
   }
 
   #ask(endpoint: EndpointState): void {

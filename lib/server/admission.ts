@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
 import { type DescriptorReserve, findDescriptorLimit, fitConnections, isExhaustion } from '../base/descriptors.ts'
+import { ClientCount, PerClient } from '../base/per-client.ts'
 import { isTrustedPeer } from '../proxy/forwarded.ts'
 import { findPeerAddress } from '../proxy/origin.ts'
 import { resetSocket } from '../proxy/reset.ts'
@@ -45,9 +46,9 @@ export class Admission {
   readonly #throttle: LogThrottle
   readonly #most: number
   readonly #sources = new Set<IdleSource>()
-  /** Those that are open, with the client they are counted for; `''` is none. */
-  readonly #clients = new Map<Socket, string>()
-  readonly #counts = new Map<string, number>()
+  readonly #clients = new PerClient(() => new ClientCount())
+  /** Those that are open, with the count of their client; undefined is none. */
+  readonly #open = new Map<Socket, ClientCount | undefined>()
   /** Idle when they were last looked at, the one that is idle longest last. */
   #idle: (readonly [connection: IdleConnection, since: number])[] = []
   #lookedAt = Number.NEGATIVE_INFINITY
@@ -77,7 +78,7 @@ export class Admission {
     // First, so that a client who has too many drives nobody else out.
     const client = this.#findClient(socket, settings)
     if (this.#hasEnough(client, settings)) return this.#refuse(socket, listener, 'refused_client')
-    const isFull = this.#clients.size >= this.#most
+    const isFull = this.#open.size >= this.#most
     if (isFull || reserve.isReleased) {
       if (!this.#makeRoom(listener)) {
         return this.#refuse(socket, listener, isFull ? 'refused_limit' : 'refused_descriptors')
@@ -110,30 +111,28 @@ export class Admission {
     this.#report(undefined, listener, 'refused_descriptors')
   }
 
-  /** `''` is none: proxies that are trusted bring many clients. */
-  #findClient(socket: Socket, settings: Settings): string {
+  /** Undefined: proxies that are trusted bring many clients. */
+  #findClient(socket: Socket, settings: Settings): ClientCount | undefined {
     const address = findPeerAddress(socket)
-    return isTrustedPeer(address, settings) ? '' : findClientNetwork(address)
+    const isCounted = address !== '' && !isTrustedPeer(address, settings)
+    return isCounted ? this.#clients.find(findClientNetwork(address)) : undefined
   }
 
-  #hasEnough(client: string, { limits }: Settings): boolean {
-    if (client === '') return false
+  #hasEnough(client: ClientCount | undefined, { limits }: Settings): boolean {
+    if (client === undefined) return false
     const most = limits.connectionsPerClient || Math.max(LEAST_OF_CLIENT, Math.floor(this.#most / CLIENT_SHARE))
-    return (this.#counts.get(client) ?? 0) >= most
+    return client.value >= most
   }
 
-  #count(socket: Socket, client: string): void {
-    this.#clients.set(socket, client)
-    if (client !== '') this.#counts.set(client, (this.#counts.get(client) ?? 0) + 1)
+  #count(socket: Socket, client: ClientCount | undefined): void {
+    this.#open.set(socket, client)
+    if (client !== undefined) client.value++
   }
 
   #leave(socket: Socket): void {
-    const client = this.#clients.get(socket)
-    this.#clients.delete(socket)
-    if (!client) return
-    const count = this.#counts.get(client) ?? 0
-    if (count > 1) this.#counts.set(client, count - 1)
-    else this.#counts.delete(client)
+    const client = this.#open.get(socket)
+    this.#open.delete(socket)
+    if (client !== undefined) client.value--
   }
 
   /** Always false. */

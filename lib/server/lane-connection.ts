@@ -221,7 +221,7 @@ export class LaneConnection implements IdleConnection, Timed, Victim {
   /** After a bug: the request that is being served ends with it, and the connection. */
   breakOff(error: GatewayError): void {
     try {
-      this.#exchange?.break(error)
+      this.#exchange?.events.breakOff(error)
     } finally {
       this.#ignoreRest()
       this.#socket.destroy()

@@ -19,6 +19,7 @@ const FAIR_PART = 4
 const RESERVED_PART = 16
 /** A request that waits for its client has stalled when so many milliseconds were lost. */
 const STALLED_MS = 1000
+
 export class ClientShare {
   /** Places held. */
   held: number = 0
@@ -89,7 +90,7 @@ export class ClientShares {
 
   /** Whether the client may take a free place, be there one: those that are left are not all for clients with less. */
   admits(share: ClientShare): boolean {
-    if (this.places < RESERVED_PART || !this.#hasFairPart(share)) return true
+    if (this.places < RESERVED_PART || this.isShort(share)) return true
     return this.places - this.held > Math.floor(this.places / RESERVED_PART)
   }
 
@@ -113,13 +114,9 @@ export class ClientShares {
     }
   }
 
-  /** Whether it waits for what another one holds too much of. */
-  isShort(share: ClientShare): boolean {
-    return !this.#hasFairPart(share)
-  }
-
-  #hasFairPart({ held }: ClientShare): boolean {
-    return held > 0 && held * FAIR_PART >= this.places
+  /** Whether the client holds less than its fair part. */
+  isShort({ held }: ClientShare): boolean {
+    return held * FAIR_PART < this.places
   }
 
   #hasMore({ held }: ClientShare): boolean {

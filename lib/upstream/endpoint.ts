@@ -56,7 +56,7 @@ export class EndpointState implements Timed {
   /** As many of them as it is worth asking at once. */
   #askLimit = Number.POSITIVE_INFINITY
   #answered = 0
-  /** Made when it first has much to do. */
+  /** Made when its load is first looked at; undefined where the policy wants none. */
   #adaptiveLimit: AdaptiveLimit | undefined = undefined
   requests: number = 0
   failures: number = 0
@@ -122,7 +122,9 @@ export class EndpointState implements Timed {
 
   /** A request is sent there that it is to answer. */
   ask(): void {
-    if (++this.#unanswered >= LEAST_LIMIT && this.watchIndex === UNWATCHED) this.#watchLoad()
+    if (++this.#unanswered < LEAST_LIMIT || this.watchIndex !== UNWATCHED) return
+    this.deadlineAt = -SAMPLE_MS
+    this.#surroundings.watch.add(this)
   }
 
   /** That request is answered, or will not be. */
@@ -137,28 +139,20 @@ export class EndpointState implements Timed {
   /** Looks at how much it has to do. */
   onDeadline(): void {
     const { clock, policy, queue, watch } = this.#surroundings
-    const isLimited = policy().adaptiveLimit
-    if (this.#adaptiveLimit && isLimited) {
-      this.#adaptiveLimit.sample({
-        now: clock.monotonic(),
-        unanswered: this.#unanswered,
-        answered: this.#answered,
-        capacity: this.capacity,
-        isWanted: queue.size > 0,
-        isFull: !this.takes,
-      })
-    }
+    this.#adaptiveLimit = policy().adaptiveLimit ? (this.#adaptiveLimit ?? new AdaptiveLimit()) : undefined
+    this.#adaptiveLimit?.sample({
+      now: clock.monotonic(),
+      unanswered: this.#unanswered,
+      answered: this.#answered,
+      capacity: this.capacity,
+      isWanted: queue.size > 0,
+      isFull: !this.takes,
+    })
     const before = this.#askLimit
-    this.#askLimit = (isLimited && this.#adaptiveLimit?.value) || Number.POSITIVE_INFINITY
+    this.#askLimit = this.#adaptiveLimit?.value ?? Number.POSITIVE_INFINITY
     if (this.#askLimit > before) queue.notify()
     if (this.#unanswered >= LEAST_LIMIT || this.#askLimit < Number.POSITIVE_INFINITY) this.deadlineAt = -SAMPLE_MS
     else watch.delete(this)
-  }
-
-  #watchLoad(): void {
-    this.#adaptiveLimit ??= new AdaptiveLimit()
-    this.deadlineAt = -SAMPLE_MS
-    this.#surroundings.watch.add(this)
   }
 
   /** Tells this observer, and nobody else any more, as `inFlight` changes. */
@@ -180,7 +174,9 @@ export class EndpointState implements Timed {
     this.#failureWatch?.end()
   }
 
+  /** What the gateway itself lacks, or does wrong, tells nothing of an endpoint. */
   recordFailure(error: GatewayError): void {
+    if (error.fault === 'gateway') return
     this.failures++
     this.#watchFailures().failure(error)
     if (error.fault === 'upstream') this.latency?.fail()

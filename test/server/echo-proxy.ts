@@ -147,6 +147,10 @@ export class EchoAnswer implements ExchangeEvents, BodySink {
 
   onUnread(): void {}
 
+  breakOff(error: GatewayError): void {
+    this.onBroken(error)
+  }
+
   onBroken(error: GatewayError): void {
     this.#proxy.clientErrors.push(error.code)
     if (this.#exchange.isHeadSent) this.#exchange.abort()

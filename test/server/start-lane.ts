@@ -105,6 +105,10 @@ export class Observer implements ExchangeEvents, BodySink {
 
   onUnread(): void {}
 
+  breakOff(error: GatewayError): void {
+    this.onBroken(error)
+  }
+
   onBroken(error: GatewayError): void {
     this.failures.push(error)
     this.#resolveBroken()
