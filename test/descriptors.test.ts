@@ -6,23 +6,12 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { type Started, startGateway } from './bin/process.ts'
+import { ONE_ROUTE } from './helpers/running-gateway.ts'
 import { until } from './helpers/until.ts'
 
 const DESCRIPTORS = 256
 /** Nine tenths of half of what is left beyond 64. */
 const FITTING = 86
-
-const MANIFESTS = `apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  defaultBackend: {service: {name: web, port: {number: 80}}}
-`
 
 async function start(t: Test, flags: readonly string[] = []): Promise<Started> {
   const server = createServer((request, response) => request.resume().on('end', () => response.end('ok')))
@@ -34,7 +23,7 @@ async function start(t: Test, flags: readonly string[] = []): Promise<Started> {
   })
   const { port } = server.address() as AddressInfo
   const endpoints = ['--endpoints', `default/web=127.0.0.1:${port}`, '--no-https', '--no-access-log']
-  const options = { stdin: MANIFESTS, descriptors: DESCRIPTORS }
+  const options = { stdin: ONE_ROUTE, descriptors: DESCRIPTORS }
   return startGateway(t, ['run', '-f', '-', ...endpoints, ...flags], options)
 }
 

@@ -7,20 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { WorkerRow } from '../lib/admin/views.ts'
 import { connectRaw, connectRawTls, type RawClient } from './helpers/raw-client.ts'
-import { type RunningGateway, runGateway, visit } from './helpers/running-gateway.ts'
+import { ONE_ROUTE, type RunningGateway, runGateway, visit } from './helpers/running-gateway.ts'
 
-const MANIFESTS = `
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  rules: [{host: web.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]
-`
+/** Requests of other hosts are answered by the gateway. */
+const MANIFESTS = ONE_ROUTE.replace('{http:', '{host: web.test, http:')
 
 const MIB = 1_048_576
 /** Many times as much as the kernel holds for the two sockets. */

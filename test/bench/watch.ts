@@ -1,10 +1,19 @@
 /** Looks at the processes of a candidate until it is stopped: their greatest memory, and how many came in place of others. */
+import type { Metric } from './case.ts'
 import type { Child } from './child.ts'
 import { readUsage, type Usage } from './usage.ts'
 
 const EVERY_MS = 200
 /** A candidate that takes more is ended: the machine has other work. */
 const MOST_BYTES = 8 * 2 ** 30
+
+/** What it sees, with the memory before and after. */
+export const WATCH_METRICS: readonly Metric[] = [
+  { key: 'beforeMiB', label: 'RSS MiB before', digits: 0, ratio: false },
+  { key: 'peakMiB', label: 'peak', digits: 0, ratio: false },
+  { key: 'afterMiB', label: 'after', digits: 0, ratio: false },
+  { key: 'restarts', label: 'restarts', digits: 0, ratio: false },
+]
 
 export class Watch {
   peakBytes = 0

@@ -8,7 +8,7 @@ import type { HonestLoad, HonestResult } from '../loads/honest-client.ts'
 import { percentile } from '../loads/result.ts'
 import { createScenario, HOST } from '../scenario.ts'
 import { readUsage } from '../usage.ts'
-import { Watch } from '../watch.ts'
+import { WATCH_METRICS, Watch } from '../watch.ts'
 import { startServing } from './load-case.ts'
 import { OVERLOAD_CASES } from './overload.ts'
 
@@ -29,10 +29,7 @@ const METRICS: readonly Metric[] = [
   { key: 'asked', label: 'of', digits: 0, ratio: false },
   { key: 'quietP99Ms', label: 'p99 ms before', digits: 1, ratio: false },
   { key: 'p99Ms', label: 'p99 ms', digits: 1, ratio: false },
-  { key: 'beforeMiB', label: 'RSS MiB before', digits: 0, ratio: false },
-  { key: 'peakMiB', label: 'peak', digits: 0, ratio: false },
-  { key: 'afterMiB', label: 'after', digits: 0, ratio: false },
-  { key: 'restarts', label: 'restarts', digits: 0, ratio: false },
+  ...WATCH_METRICS,
   { key: 'heldRequests', label: 'requests held', digits: 0, ratio: false },
   { key: 'heldConnections', label: 'connections held', digits: 0, ratio: false },
   { key: 'heldDescriptors', label: 'descriptors held', digits: 0, ratio: false },

@@ -8,7 +8,7 @@ import type { OverloadLoad, OverloadResult } from '../loads/overload-client.ts'
 import { printHead } from '../loads/wrk.ts'
 import { createScenario, HOST } from '../scenario.ts'
 import { readUsage } from '../usage.ts'
-import { Watch } from '../watch.ts'
+import { WATCH_METRICS, Watch } from '../watch.ts'
 import { startServing } from './load-case.ts'
 
 const MIB = 1 << 20
@@ -32,10 +32,7 @@ const METRICS: readonly Metric[] = [
   { key: 'quietP99Ms', label: 'p99 ms at capacity', digits: 1, ratio: false },
   { key: 'p50Ms', label: 'p50 ms', digits: 1, ratio: false },
   { key: 'p99Ms', label: 'p99 ms', digits: 1, ratio: false },
-  { key: 'beforeMiB', label: 'RSS MiB before', digits: 0, ratio: false },
-  { key: 'peakMiB', label: 'peak', digits: 0, ratio: false },
-  { key: 'afterMiB', label: 'after', digits: 0, ratio: false },
-  { key: 'restarts', label: 'restarts', digits: 0, ratio: false },
+  ...WATCH_METRICS,
   { key: 'latePercent', label: 'late %', digits: 0, ratio: false },
 ]
 

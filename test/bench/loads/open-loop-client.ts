@@ -3,6 +3,7 @@
  * counts from when its request was due, so that a stall is seen by every request it delays. `open-loop-client.js JSON`.
  */
 import { connect, type Socket } from 'node:net'
+import { AnswerReader } from './answer-reader.ts'
 import type { LoadResult } from './result.ts'
 import { percentile } from './result.ts'
 
@@ -23,7 +24,6 @@ const NAP_MS = 0.05
 /** Answers may come this long after the last request was due. */
 const GRACE_MS = 2_000
 const RECONNECT_MS = 20
-const HEAD_END = Buffer.from('\r\n\r\n')
 
 const load = JSON.parse(process.argv[2] ?? '') as OpenLoopLoad
 const total = Math.floor(load.rate * load.seconds)
@@ -44,9 +44,7 @@ class Connection {
   #socket: Socket | undefined
   #dueAt = 0
   #inFlight = false
-  #head: Buffer = Buffer.alloc(0)
-  /** Bytes of the body still to come; -1 while the head is awaited. */
-  #left = -1
+  #answer = new AnswerReader()
 
   /** Connects, and again whenever the other side closes, as it may between requests. */
   open(): Promise<void> {
@@ -73,8 +71,7 @@ class Connection {
   send(dueAt: number): void {
     this.#dueAt = dueAt
     this.#inFlight = true
-    this.#head = Buffer.alloc(0)
-    this.#left = -1
+    this.#answer = new AnswerReader()
     this.#socket?.write(bytes)
   }
 
@@ -93,23 +90,8 @@ class Connection {
   }
 
   #read(chunk: Buffer): void {
-    let part: Buffer = chunk
-    if (this.#left < 0) {
-      if (this.#head.length > 0) part = Buffer.concat([this.#head, chunk])
-      const end = part.indexOf(HEAD_END)
-      if (end < 0) {
-        this.#head = part
-        return
-      }
-      const head = part.toString('latin1', 0, end)
-      if (!head.startsWith('HTTP/1.1 200 ')) refused++
-      this.#left = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? Number.NaN)
-      if (Number.isNaN(this.#left)) throw new Error(`an answer without Content-Length cannot be timed:\n${head}`)
-      this.#head = Buffer.alloc(0)
-      part = part.subarray(end + 4)
-    }
-    this.#left -= part.length
-    if (this.#left > 0) return
+    if (!this.#answer.add(chunk)) return
+    if (this.#answer.status !== '200') refused++
     latencies[answered++] = performance.now() - this.#dueAt
     this.#inFlight = false
     this.#free()

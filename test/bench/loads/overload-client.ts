@@ -4,6 +4,7 @@
  * tells what can be served. `overload-client.js JSON`.
  */
 import { connect, type Socket } from 'node:net'
+import { AnswerReader } from './answer-reader.ts'
 import { percentile } from './result.ts'
 
 export type OverloadLoad = Readonly<{
@@ -46,7 +47,6 @@ const MOST_CONNECTIONS = 8_000
 /** Between two looks at the clock the thread sleeps, so that it leaves the core to the backend. */
 const NAP_MS = 0.05
 const SWEEP_MS = 100
-const HEAD_END = Buffer.from('\r\n\r\n')
 
 const load = JSON.parse(process.argv[2] ?? '') as OverloadLoad
 const bytes = Buffer.from(load.request, 'latin1')
@@ -65,11 +65,7 @@ class Connection {
   readonly #socket: Socket
   #dueAt: number
   #isAsking = false
-  #isUp = false
-  #head: Buffer = Buffer.alloc(0)
-  /** Bytes of the body still to come; -1 while the head is awaited. */
-  #left = -1
-  #status = ''
+  readonly #answer = new AnswerReader()
 
   /** The first request goes out as soon as the connection is up; none where `dueAt` is left out. */
   constructor(dueAt?: number) {
@@ -79,7 +75,6 @@ class Connection {
     const localAddress = ADDRESSES[opened++ % ADDRESSES.length]!
     this.#socket = connect({ port: load.port, host: '127.0.0.1', localAddress, noDelay: true })
     this.#socket.on('connect', () => {
-      this.#isUp = true
       if (this.#isAsking) this.#socket.write(bytes)
       else this.#next()
     })
@@ -121,31 +116,13 @@ class Connection {
   }
 
   #read(chunk: Buffer): void {
-    let part: Buffer = chunk
-    if (this.#left < 0) {
-      if (this.#head.length > 0) part = Buffer.concat([this.#head, chunk])
-      const end = part.indexOf(HEAD_END)
-      if (end < 0) {
-        this.#head = part
-        return
-      }
-      const head = part.toString('latin1', 0, end)
-      this.#status = head.slice(9, 12)
-      this.#left = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? Number.NaN)
-      if (Number.isNaN(this.#left)) throw new Error(`an answer without Content-Length cannot be timed:\n${head}`)
-      this.#head = Buffer.alloc(0)
-      if (/\r\nconnection: *close/i.test(head)) this.#isUp = false
-      part = part.subarray(end + 4)
-    }
-    this.#left -= part.length
-    if (this.#left > 0) return
-    this.#left = -1
+    if (!this.#answer.add(chunk)) return
     this.#isAsking = false
     const now = performance.now()
-    if (!this.#status.startsWith('2')) refused++
+    if (!this.#answer.status.startsWith('2')) refused++
     else if (now >= countFrom) latencies.push(now - this.#dueAt)
-    if (this.#isUp) this.#next()
-    else this.#socket.destroy()
+    if (this.#answer.closes) this.#socket.destroy()
+    else this.#next()
   }
 }
 
