@@ -238,7 +238,7 @@ export const UPSTREAM_SETTINGS = {
   adaptiveLimit: {
     type: 'boolean',
     default: true,
-    doc: 'While requests wait for an endpoint that is full, send it only as many at once as it was seen to answer without others of them waiting there: it answers as many a second, and sooner. Each worker finds the number for itself, never below 16.',
+    doc: 'Limit the requests that an overloaded endpoint has at once: while requests wait for it, send it the smallest number with which it was seen to answer as many requests a second. Each worker finds that number for itself; it is never below 16.',
   },
   maxQueue: {
     type: 'integer',
@@ -250,7 +250,7 @@ export const UPSTREAM_SETTINGS = {
     type: 'duration',
     default: 1_000,
     min: 1,
-    doc: 'They wait this long; then 503. Clients that hold fewer places go first; when somebody has waited half as long, so do the newest.',
+    doc: 'They wait this long; then 503. Requests of clients that hold fewer places go first. When a request has waited half of this time, the newest requests go first.',
   },
   circuit: {
     errorRate: {

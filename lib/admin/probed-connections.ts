@@ -8,7 +8,7 @@ import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
 import { findDescriptorLimit } from '../base/descriptors.ts'
 
-/** Connections at once, and those of one client. */
+/** Most connections at once, of all clients and of one client. */
 const MOST = 256
 const MOST_OF_CLIENT = 64
 /** Answers at once, probes left out: each may be large, and is held until it is taken. */

@@ -1,18 +1,18 @@
 /**
- * A bug may cost the connection that it shows at, and nothing else. Wherever Node calls in for one connection, whatever is
- * thrown is caught, counted and logged, and ends what it was thrown for. HOT
+ * A bug may cost one connection and nothing else. Wherever Node calls this program for one connection, an exception is caught,
+ * counted and logged, and the request or the connection that the call was for is ended. HOT
  */
 import { GatewayError } from './errors.ts'
 
 /** Where something was thrown: a label of a metric, so there are few. */
 export type Place =
-  /** As a connection was accepted, or its PROXY header read. */
+  /** A connection being accepted, or its PROXY header being read. */
   | 'accept'
   | 'tls'
   | 'lane'
   | 'http1'
   | 'http2'
-  /** As a request was begun, whatever the door. */
+  /** The beginning of a request, of any door. */
   | 'request'
   /** A connection to an endpoint, from the first attempt on. */
   | 'upstream'
@@ -25,7 +25,7 @@ export type Place =
 
 /** What can be ended by itself. */
 export type Victim = {
-  /** Ends it, and what depends on it. Called after a bug, so whatever it holds may be half done. */
+  /** Ends it, and what depends on it. It is called after a bug, so the state of the victim may be half changed. */
   breakOff(error: GatewayError): void
 }
 

@@ -1,6 +1,6 @@
 /**
- * File descriptors, of which a process may have so many and no more. Node raises its soft limit to the hard one as it starts.
- * Beyond the limit nothing can be accepted, connected or opened, and calls throw that nobody expects to.
+ * File descriptors. The system limits how many a process may have; Node raises the soft limit to the hard one as it starts.
+ * Beyond the limit the process can accept, connect and open nothing, and calls throw that otherwise never do.
  */
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { devNull } from 'node:os'
@@ -54,7 +54,7 @@ function readLimit(): number | undefined {
 
 /** A few descriptors held back for the time when there are no others. */
 export class DescriptorReserve {
-  /** Whoever is given this number, or a higher one, takes of what is to be spared. */
+  /** The descriptor of a new connection with this number, or a higher one, is one of those that are to be spared. */
   readonly #spared: number
   #held: readonly number[] = []
   #timer: NodeJS.Timeout | undefined
@@ -74,7 +74,7 @@ export class DescriptorReserve {
     if (descriptor !== undefined && descriptor >= this.#spared) this.release()
   }
 
-  /** Lets go of what is held, for whoever needs it now; takes it back as soon as there is enough. */
+  /** Closes the descriptors that are held, so that others can have them; holds some again as soon as there are enough. */
   release(): void {
     if (this.#timer) return
     this.close()

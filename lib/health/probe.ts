@@ -35,8 +35,8 @@ export type Probe = HttpProbe | TcpProbe | GrpcProbe
 export type ProbeResult = Readonly<{ isOk: boolean; detail: string }>
 
 /**
- * Never rejects: whatever goes wrong is a result, but for want of a descriptor, which tells nothing of the endpoint. Nothing is
- * left open when it resolves; `abort` ends it early.
+ * Never rejects: a failure is a result. Only a want of file descriptors gives no result, since it tells nothing of the endpoint.
+ * Nothing is left open when it resolves; `abort` ends it early.
  */
 export async function runProbe(
   probe: Probe,

@@ -1,6 +1,6 @@
 /**
- * The request line (RFC 9112 §3), of which node:http does not tell how it was written: llhttp takes several spaces for one,
- * and other protocols for HTTP (`SOURCE /x ICE/1.0`). HOT
+ * Checks the request line (RFC 9112 §3) before node:http reads it. llhttp takes several spaces for one, and other protocols for
+ * HTTP (`SOURCE /x ICE/1.0`), and node:http does not show afterwards how the line was written. HOT
  */
 import { METHODS } from 'node:http'
 import { CR, IS_TOKEN, LF, SPACE } from './bytes.ts'
