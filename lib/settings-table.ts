@@ -369,7 +369,7 @@ export const SETTINGS = {
       type: 'bytes',
       default: 240,
       min: 0,
-      doc: 'Slowest request body, in bytes a second: time in which less comes counts as a pause, and when all pauses together exceed timeouts.requestBodyIdle the client gets 408. 0 is no limit.',
+      doc: 'Slowest request body, in bytes a second: a client that falls behind this rate by more than timeouts.requestBodyIdle gets 408. 0 is no limit.',
     },
     datagramSessions: {
       type: 'integer',

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { runClient } from './client.ts'
@@ -17,39 +17,32 @@ async function offer(serve: RequestListener, changes: Partial<OverloadLoad>): Pr
   return runClient('overload-client', load, 'any', 30_000)
 }
 
+/** Answers each request after so many milliseconds, and counts how many were under way at once. */
+function answerAfter(ms: number) {
+  const late = { most: 0, underWay: 0, answer }
+  function answer(_request: IncomingMessage, response: ServerResponse): void {
+    late.most = Math.max(late.most, ++late.underWay)
+    setTimeout(() => {
+      late.underWay--
+      response.end('x')
+    }, ms)
+  }
+  return late
+}
+
 t.test('without a rate each connection asks again once it was answered', async (t) => {
-  let most = 0
-  let underWay = 0
-  const result = await offer(
-    (_, response) => {
-      most = Math.max(most, ++underWay)
-      setTimeout(() => {
-        underWay--
-        response.end('x')
-      }, 50)
-    },
-    { connections: 4 },
-  )
-  t.equal(most, 4)
+  const late = answerAfter(50)
+  const result = await offer(late.answer, { connections: 4 })
+  t.equal(late.most, 4)
   t.ok(result.answered > 0 && result.answered <= 80, `${result.answered} of at most 80 in the second that counts`)
   t.match(result, { good: result.answered, refused: 0, failed: 0 })
 })
 
 t.test('at a rate, requests do not wait for those before them', async (t) => {
-  let most = 0
-  let underWay = 0
-  const result = await offer(
-    (_, response) => {
-      most = Math.max(most, ++underWay)
-      setTimeout(() => {
-        underWay--
-        response.end('x')
-      }, 1_200)
-    },
-    { rate: 50, connections: 1, seconds: 3 },
-  )
+  const late = answerAfter(1_200)
+  const result = await offer(late.answer, { rate: 50, connections: 1, seconds: 3 })
   t.equal(result.offered, 150)
-  t.ok(most > 50, `${most} were under way at once`)
+  t.ok(late.most > 50, `${late.most} were under way at once`)
   t.ok(result.answered > 0)
   t.equal(result.good, 0, 'none came within a second')
 })
