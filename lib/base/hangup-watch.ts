@@ -14,6 +14,8 @@ export type Unread = Partial<Victim> & {
   sighting: Sighting | undefined
   /** False: it leaves the watch. */
   readonly isUnread: boolean
+  /** It heeds no FIN, so the table need not be read for it. */
+  readonly isForResets?: boolean
   /** Undefined: not a socket of its own. */
   readonly clientSocket: Socket | undefined
   /** Undefined: none yet. It may be another one later. */
@@ -160,6 +162,7 @@ export class Sighting {
   }
 
   findRows(): void {
+    if (this.unread.isForResets) return
     this.client?.findRow()
     this.endpoint?.findRow()
   }

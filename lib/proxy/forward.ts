@@ -529,10 +529,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     return this.#isAnswerHeld || (!this.#over && this.context.exchange.isUnread)
   }
 
-  /** Only of an exchange that is unread where many share it: what the others do says nothing. */
+  /** None where many share it: what the others do says nothing. */
   get clientSocket(): Socket | undefined {
     const { exchange } = this.context
-    return exchange.protocol !== 'HTTP/2.0' || exchange.isUnread ? exchange.connection.socket : undefined
+    return exchange.protocol === 'HTTP/2.0' ? undefined : exchange.connection.socket
   }
 
   get endpointSocket(): Socket | undefined {

@@ -106,13 +106,8 @@ export class Http2Exchange implements Exchange, Victim {
     })
   }
 
-  /**
-   * The session reads its connection whatever a stream does. But while it receives, a write that fails can leave it without
-   * any word of the end, over TLS.
-   */
-  get isUnread(): boolean {
-    return !this.isRequestComplete && !this.#closed && this.#stream.session?.destroyed === false
-  }
+  /** The session reads its connection whatever a stream does; its door watches it. */
+  readonly isUnread = false
 
   get isHeadSent(): boolean {
     return this.#stream.headersSent
@@ -215,7 +210,11 @@ export class Http2Exchange implements Exchange, Victim {
     const stream = this.#stream
     // `close` would end the body properly first (END_STREAM); an error resets the stream as it is (INTERNAL_ERROR).
     if (this.isHeadSent) stream.destroy(new Error('the response was cut'))
-    else if (!stream.closed) stream.close(NGHTTP2_CANCEL)
+    else {
+      if (!stream.closed) stream.close(NGHTTP2_CANCEL)
+      // RST_STREAM is never written where the client has gone, and until then the stream would count as open.
+      stream.destroy()
+    }
     this.#close(false)
   }
 

@@ -9,6 +9,7 @@ import {
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { containAt, containingAt } from '../base/contain.ts'
+import { hangupWatch, type Unread } from '../base/hangup-watch.ts'
 import { findPeerAddress } from '../proxy/origin.ts'
 import type { Proxy as GatewayProxy } from '../proxy/proxy.ts'
 import type { Settings } from '../settings-table.ts'
@@ -23,6 +24,9 @@ const CONNECTION_WINDOW = 1024 * 1024
 
 /** How long a client may take to close a connection that is over, in milliseconds. */
 const CLOSE_GRACE = 1000
+
+/** How long a connection without streams is looked at after its last byte, in milliseconds: there may be many of them. */
+const IDLE_WATCH = 5000
 
 export type Http2Door = IdleSource & {
   accept(socket: Socket): void
@@ -72,9 +76,27 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
     // Only streams count as life: neither PINGs nor a head that never ends keep a connection.
     let timer = setTimeout(close, timeouts.requestHeaders).unref()
     socket.once('close', () => clearTimeout(timer))
+    // A write that fails while the session receives can leave it without any word of the end, and it reads no more.
+    const unread: Unread = {
+      sighting: undefined,
+      get isUnread() {
+        return !socket.destroyed && (open > 0 || (unread.sighting?.stillMs ?? 0) < IDLE_WATCH)
+      },
+      isForResets: true,
+      clientSocket: socket,
+      endpointSocket: undefined,
+      onStill: (sighting) => {
+        if (!sighting.client?.isReset) return
+        session.destroy()
+        socket.destroy()
+      },
+    }
+
+    hangupWatch.add(unread)
 
     /** GOAWAY; then the end, also of a session that waits for a head under way. */
     function close(): void {
+      hangupWatch.add(unread)
       session.close()
       timer = setTimeout(end, CLOSE_GRACE).unref()
     }
@@ -104,6 +126,7 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
       stream.on('error', ignoreError)
       open++
       watch.begin()
+      hangupWatch.add(unread)
       clearTimeout(timer)
       stream.once('close', () => {
         try {
