@@ -443,7 +443,7 @@ t.test(
   { skip: !LINUX },
   async (t) => {
     const endpoint = await startEndpoint(t, answerWith(SWITCH))
-    const server = await start(t, endpoint, {}, { settings: { 'timeouts.halfClosed': 1_000 } })
+    const server = await start(t, endpoint, {}, { settings: { 'timeouts.halfClosed': 2_000 } })
     const client = await open(t, server.port)
     client.write(HANDSHAKE)
     await once(client, 'data')
