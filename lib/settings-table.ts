@@ -474,6 +474,12 @@ export const SETTINGS = {
     },
     access: { type: 'boolean', default: true, doc: 'Log each request.' },
   },
+  unsupportedGuards: {
+    type: 'enum',
+    values: ['refuse', 'serve'],
+    default: 'refuse',
+    doc: 'What becomes of routes whose annotations promise to refuse, check or limit requests in a way that is not supported: refuse answers 503, serve lets every request pass.',
+  },
   strict: {
     type: 'boolean',
     default: false,

@@ -1,6 +1,7 @@
 /** The first screen: which URL leads to which Service and endpoints, what certificate is served, and what is wrong. */
 
 import { countDiagnostics, type Diagnostic } from '../../lib/base/diagnostics.ts'
+import { statusOf } from '../../lib/base/errors.ts'
 import type { Paint } from '../../lib/base/terminal-text.ts'
 import { escapeText, measureText } from '../../lib/base/terminal-text.ts'
 import type { CertificateBinding } from '../../lib/model/certificate.ts'
@@ -145,7 +146,7 @@ function printHostLines({ host, redirectToHttps }: VirtualHost, ports: BoundPort
 function printBackend(model: Model, route: Route, most = 3): [backend: string, endpoints: string, source?: string] {
   const backend = escapeText(route.backend)
   if (route.action.type === 'unavailable') {
-    return [backend, `${route.action.status}: ${escapeText(route.action.reason)}`]
+    return [backend, `${statusOf(route.action.code)}: ${escapeText(route.action.reason)}`]
   }
   const upstream = model.upstreams.get(route.action.upstream)
   const endpoints = upstream ? usableEndpoints(upstream) : []

@@ -70,6 +70,11 @@ export const DIAGNOSTICS = {
   PORTICO_ANN_UNKNOWN: ['warning', 'an unknown annotation under portico.dev/'],
   PORTICO_ANN_VALUE: ['error', 'an annotation has a value that cannot be used'],
   PORTICO_ANN_UNSUPPORTED: ['warning', 'an annotation of another controller has no effect here'],
+  PORTICO_ANN_GUARD_UNSUPPORTED: [
+    'error',
+    'an annotation promises to refuse, check or limit requests, which is not done here: its routes are closed; a warning where the setting unsupportedGuards lets them be served',
+  ],
+  PORTICO_ANN_CANARY: ['warning', 'a canary Ingress is not served'],
   // Routes
   PORTICO_ROUTE_CONFLICT: ['warning', 'two rules claim the same host, path and path type'],
   PORTICO_ROUTE_DEFAULT_CONFLICT: ['warning', 'two Ingresses claim the default backend'],
