@@ -28,7 +28,11 @@ export const DIAGNOSTICS = {
   PORTICO_YAML_TAG: ['error', 'a custom tag is used'],
   // Resources
   PORTICO_RES_NOT_AN_OBJECT: ['error', 'a document is not a Kubernetes object'],
-  PORTICO_RES_KIND_UNKNOWN: ['warning', 'apiVersion and kind are not known'],
+  PORTICO_RES_KIND_UNKNOWN: [
+    'warning',
+    'apiVersion and kind are not known; an error where they are nearly those of an object that would be served',
+  ],
+  PORTICO_RES_KIND_UNSERVED: ['warning', 'a kind that routes or guards traffic in a cluster does nothing here'],
   PORTICO_RES_KIND_DEPRECATED: ['warning', 'a beta API group was converted'],
   PORTICO_RES_FIELD_UNKNOWN: ['warning', 'a field does not exist in the schema'],
   PORTICO_RES_FIELD_TYPE: ['error', 'a field has the wrong type'],
@@ -202,6 +206,11 @@ function compareDiagnostics(a: Diagnostic, b: Diagnostic): number {
     left.column - right.column ||
     compareText(a.code, b.code)
   )
+}
+
+/** How many objects are of kinds that route or guard traffic, and do nothing here. */
+export function countUnserved(items: readonly Diagnostic[]): number {
+  return items.filter(({ code }) => code === 'PORTICO_RES_KIND_UNSERVED').length
 }
 
 /** Counts by severity. */
