@@ -22,6 +22,7 @@ export type SettingType =
   | 'endpoints'
   | 'services'
   | 'serviceNames'
+  | 'codes'
   | 'servers'
   | 'hostPolicy'
   | 'hostname'
@@ -484,7 +485,12 @@ export const SETTINGS = {
     type: 'boolean',
     default: false,
     restart: true,
-    doc: 'Refuse a configuration with any error, at the start and at reloads.',
+    doc: 'Refuse a configuration with any error or warning, at the start and at reloads.',
+  },
+  ignore: {
+    type: 'codes',
+    default: [],
+    doc: 'Codes of problems that are neither told nor counted; what a problem leaves out stays out.',
   },
   files: {
     maxBytes: { type: 'bytes', default: 16_777_216, min: 1024, doc: 'Largest manifest file.' },
@@ -510,6 +516,7 @@ type Values = {
   /** By Service, then by dotted name under `upstream`. */
   services: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   serviceNames: readonly string[]
+  codes: readonly string[]
   servers: readonly string[]
   hostPolicy: string
   hostname: string
