@@ -1,7 +1,7 @@
 /** A gateway as a process: what it says at its start and at reloads, the ready file, and an exit code. */
 import { performance } from 'node:perf_hooks'
 import { findDescriptorLimit } from '../lib/base/descriptors.ts'
-import { countDiagnostics } from '../lib/base/diagnostics.ts'
+import { countDiagnostics, countUnserved } from '../lib/base/diagnostics.ts'
 import type { ConfigurationInput } from '../lib/configuration.ts'
 import { createGateway, type Gateway } from '../lib/gateway.ts'
 import { logDiagnostics, logReloaded, logReloadFailed } from '../lib/reload-log.ts'
@@ -87,6 +87,7 @@ function logBoot(gateway: Gateway): void {
       ...ports,
       files,
       objects,
+      unserved: countUnserved(diagnostics),
       hosts: model.hosts.length,
       routes: model.counts.routes,
       errors: error,

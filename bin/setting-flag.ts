@@ -34,6 +34,7 @@ const VALUE_WORDS: Readonly<Record<string, string>> = {
   endpoints: 'NS/NAME=HOST:PORT',
   services: 'NS/NAME:SETTING=VALUE',
   serviceNames: 'NS/NAME',
+  codes: 'CODE',
   servers: 'ADDRESS',
   hostPolicy: 'client|endpoint|HOST',
   hostname: 'NAME',
@@ -50,6 +51,7 @@ const LISTS: ReadonlySet<string> = new Set([
   'endpoints',
   'services',
   'serviceNames',
+  'codes',
   'servers',
 ])
 /** Characters of a choice that fit on a line with its flag. */

@@ -138,7 +138,7 @@ export class ConfigurationLoader {
       model,
       allocations,
       recalled: this.#recalled,
-      diagnostics: diagnostics.sorted(),
+      diagnostics: dropIgnored(diagnostics.sorted(), settings.ignore),
       kept: [...manifests.kept, ...keptSettings],
       files,
       objects,
@@ -192,6 +192,10 @@ export class ConfigurationLoader {
     diagnostics.addAll(kept.reasons)
     return { ...this.#lastGood.resolved, kept: [kept] }
   }
+}
+
+function dropIgnored(diagnostics: readonly Diagnostic[], codes: readonly string[]): readonly Diagnostic[] {
+  return codes.length === 0 ? diagnostics : diagnostics.filter(({ code }) => !codes.includes(code))
 }
 
 /** Whether any setting could not be used as written. A second settings document is no such thing: the first is in force. */

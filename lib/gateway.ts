@@ -7,7 +7,7 @@ import { ServiceHealth } from './admin/service-health.ts'
 import { AllocationKeeper, writeAllocations } from './allocation-file.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { findDataDir } from './base/data-folder.ts'
-import { countDiagnostics } from './base/diagnostics.ts'
+import { countDiagnostics, printTrouble } from './base/diagnostics.ts'
 import type { Carrier } from './carrier.ts'
 import { type Configuration, type ConfigurationInput, ConfigurationLoader, hasSettingErrors } from './configuration.ts'
 import type { DnsServer } from './dns/server.ts'
@@ -83,16 +83,18 @@ export async function createGateway(input: GatewayInput): Promise<Gateway> {
 }
 
 function refuseUnusable({ settings, model, diagnostics }: Configuration): void {
-  const { error: errors } = countDiagnostics(diagnostics)
-  if (errors === 0) return
-  const count = errors === 1 ? '1 error' : `${errors} errors`
+  const trouble = printTrouble(diagnostics)
   const help = 'portico check prints every problem'
   if (hasSettingErrors(diagnostics)) throw new StartError('the settings have errors', help, { diagnostics })
-  if (settings.strict) throw new StartError(`${count} in the configuration, and strict is on`, help, { diagnostics })
+  if (settings.strict && trouble) {
+    const way = 'ignore in the settings, or --ignore CODE, leaves one out'
+    throw new StartError(`${trouble} in the configuration, and strict is on`, `${help}; ${way}`, { diagnostics })
+  }
+  if (countDiagnostics(diagnostics).error === 0) return
   const hasNames = settings.dns.enabled && model.services.length > 0
   const isServed = model.hosts.length > 0 || model.defaultRoute || model.listeners.length > 0 || hasNames
   if (!isServed) {
-    throw new StartError(`${count} in the configuration, and nothing is left to serve`, help, { diagnostics })
+    throw new StartError(`${trouble} in the configuration, and nothing is left to serve`, help, { diagnostics })
   }
 }
 

@@ -1,6 +1,6 @@
 /** From one configuration to the next: waits until changes pause, loads, and puts in force what was loaded. A failure changes nothing. */
 import type { Clock } from './base/clock.ts'
-import { countDiagnostics, type Diagnostic } from './base/diagnostics.ts'
+import { type Diagnostic, printTrouble } from './base/diagnostics.ts'
 import type { Configuration, LoadRequest } from './configuration.ts'
 import { diffModels, type ModelChange } from './model/diff.ts'
 import { findRestartSettings, keepRestartSettings } from './settings.ts'
@@ -152,10 +152,9 @@ export class Reloader {
       const before = this.#loaded
       if (!request.isForced && next.fingerprint === before.fingerprint) return
       this.#loaded = next
-      const { error: errors } = countDiagnostics(next.diagnostics)
-      if (this.#start.strict && errors > 0) {
-        const reason = `${errors === 1 ? '1 error' : `${errors} errors`}, and strict is on`
-        this.#fail(reason, this.#tell(next), undefined)
+      const trouble = this.#start.strict ? printTrouble(next.diagnostics) : undefined
+      if (trouble) {
+        this.#fail(`${trouble}, and strict is on`, this.#tell(next), undefined)
       } else {
         reloaded = await this.#swap(before, next, began)
       }

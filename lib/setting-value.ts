@@ -2,6 +2,7 @@
 import { isIP, isIPv6 } from 'node:net'
 import { parseAddressRange, parseServiceRange } from './base/address-range.ts'
 import { createAddressSet, isPrivateAddress } from './base/cidr.ts'
+import { DIAGNOSTICS } from './base/diagnostics.ts'
 import { parseEndpointAddress } from './base/endpoint-address.ts'
 import { parseAuthority } from './base/hostname.ts'
 import { BYTES, DURATION, type Measure, parseMeasure } from './base/measure.ts'
@@ -53,6 +54,8 @@ export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 
       return readEndpoints(raw, form)
     case 'serviceNames':
       return readList(raw, form, 'a list of Services', checkServiceName)
+    case 'codes':
+      return readList(raw, form, 'a list of codes', checkCode)
     case 'servers':
       return readList(raw, form, 'a list of DNS servers', (entry) => checkServer(entry, leaf.system === true))
     case 'hostPolicy':
@@ -277,6 +280,18 @@ function findFault(parse: () => unknown): string | undefined {
 function checkServiceName(entry: string): { message: string; help: string } | undefined {
   if (SERVICE_NAME.test(entry)) return undefined
   return { message: `"${entry}" names no Service`, help: 'write namespace/name' }
+}
+
+function checkCode(entry: string): { message: string; help: string } | undefined {
+  if (entry.startsWith('PORTICO_SET_')) {
+    return { message: `"${entry}" cannot be left out`, help: 'settings with errors are never used' }
+  }
+  if (Object.hasOwn(DIAGNOSTICS, entry)) return undefined
+  const near = findNearest(entry, Object.keys(DIAGNOSTICS))
+  return {
+    message: `"${entry}" is no code of a problem`,
+    help: near ? `did you mean "${near}"?` : 'check prints the code of each, as PORTICO_REF_NO_ENDPOINTS',
+  }
 }
 
 function checkServer(entry: string, system: boolean): { message: string; help: string } | undefined {

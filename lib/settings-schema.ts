@@ -72,6 +72,7 @@ function describeLeaf(leaf: SettingLeaf): Schema {
       }
       return { ...common, type: 'array', items: { type: 'string', minLength: 1 } }
     case 'serviceNames':
+    case 'codes':
     case 'servers':
     case 'cidrs':
     case 'addressRanges':

@@ -22,6 +22,7 @@ export type SettingType =
   | 'endpoints'
   | 'services'
   | 'serviceNames'
+  | 'codes'
   | 'servers'
   | 'hostPolicy'
   | 'hostname'
@@ -474,11 +475,22 @@ export const SETTINGS = {
     },
     access: { type: 'boolean', default: true, doc: 'Log each request.' },
   },
+  unsupportedGuards: {
+    type: 'enum',
+    values: ['refuse', 'serve'],
+    default: 'refuse',
+    doc: 'What becomes of routes whose annotations promise to refuse, check or limit requests in a way that is not supported: refuse answers 503, serve lets every request pass.',
+  },
   strict: {
     type: 'boolean',
     default: false,
     restart: true,
-    doc: 'Refuse a configuration with any error, at the start and at reloads.',
+    doc: 'Refuse a configuration with any error or warning, at the start and at reloads.',
+  },
+  ignore: {
+    type: 'codes',
+    default: [],
+    doc: 'Codes of problems that are neither told nor counted; what a problem leaves out stays out.',
   },
   files: {
     maxBytes: { type: 'bytes', default: 16_777_216, min: 1024, doc: 'Largest manifest file.' },
@@ -504,6 +516,7 @@ type Values = {
   /** By Service, then by dotted name under `upstream`. */
   services: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   serviceNames: readonly string[]
+  codes: readonly string[]
   servers: readonly string[]
   hostPolicy: string
   hostname: string

@@ -10,10 +10,12 @@ import { SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
 export const command: Command = {
   name: 'check',
   summary: 'find every problem in manifests, without opening a port',
-  usage: '-f FILE [-o text|json|sarif] [--strict]',
+  usage: '-f FILE [-o text|json|sarif] [--strict] [--ignore CODE]',
   about: [
     'Prints each problem with its file, line and column, and what to do about it.',
-    'Exit code 1 with errors; with --strict, with warnings too.',
+    'Exit code 1 with errors: an object, a route or a certificate that is left out.',
+    'With --strict, with warnings too. --ignore CODE leaves the problems of one code',
+    'out, and may be given several times; lib/base/codes.md says what each means.',
   ],
   flags: [
     ...INPUT_FLAGS,
@@ -24,6 +26,7 @@ export const command: Command = {
   examples: [
     ['portico check -f k8s/', 'a folder and all below it'],
     ['helm template my-app | portico check -f -', 'a rendered chart'],
+    ['portico check -f k8s/ --strict --ignore PORTICO_REF_NO_ENDPOINTS', 'all but one kind of warning'],
     ['portico check -f k8s/ --strict -o sarif > portico.sarif', 'in CI'],
   ],
   words: NO_WORDS,

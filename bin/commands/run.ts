@@ -10,7 +10,8 @@ export const command: Command = {
   about: [
     'Serves until SIGTERM or SIGINT: requests in flight may finish until the drain',
     'deadline, then exit code 0; a second signal stops at once, exit code 3. SIGHUP',
-    'reloads; so does a changed file.',
+    'reloads; so does a changed file. --strict refuses what check --strict does not',
+    'let pass; --ignore CODE leaves the problems of one code out.',
   ],
   flags: [
     ...INPUT_FLAGS,

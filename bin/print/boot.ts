@@ -1,6 +1,7 @@
 /** The first screen: which URL leads to which Service and endpoints, what certificate is served, and what is wrong. */
 
-import { countDiagnostics, type Diagnostic } from '../../lib/base/diagnostics.ts'
+import { countDiagnostics, countUnserved, type Diagnostic } from '../../lib/base/diagnostics.ts'
+import { statusOf } from '../../lib/base/errors.ts'
 import type { Paint } from '../../lib/base/terminal-text.ts'
 import { escapeText, measureText } from '../../lib/base/terminal-text.ts'
 import type { CertificateBinding } from '../../lib/model/certificate.ts'
@@ -74,9 +75,11 @@ function printFallback(model: Model): string {
 
 function printTitle({ version, files, objects, diagnostics, elapsedMs }: Boot, paint: Paint): string {
   const { error, warning } = countDiagnostics(diagnostics)
+  const unserved = countUnserved(diagnostics)
   const facts = [
     printCount(files, 'file'),
     printCount(objects, 'object'),
+    ...(unserved > 0 ? [paint('yellow', `${unserved} of kinds that are not served`)] : []),
     ...(error > 0 ? [paint('red', printCount(error, 'error'))] : []),
     ...(warning > 0 ? [paint('yellow', printCount(warning, 'warning'))] : []),
   ]
@@ -145,7 +148,7 @@ function printHostLines({ host, redirectToHttps }: VirtualHost, ports: BoundPort
 function printBackend(model: Model, route: Route, most = 3): [backend: string, endpoints: string, source?: string] {
   const backend = escapeText(route.backend)
   if (route.action.type === 'unavailable') {
-    return [backend, `${route.action.status}: ${escapeText(route.action.reason)}`]
+    return [backend, `${statusOf(route.action.code)}: ${escapeText(route.action.reason)}`]
   }
   const upstream = model.upstreams.get(route.action.upstream)
   const endpoints = upstream ? usableEndpoints(upstream) : []

@@ -2,6 +2,7 @@
 
 import type { Diagnostic } from '../base/diagnostics.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
+import { statusOf } from '../base/errors.ts'
 import { compareText } from '../base/order.ts'
 import { printPosition, type SourcePosition } from '../base/position.ts'
 import { isInGoodHealth } from '../model/health.ts'
@@ -152,7 +153,8 @@ function routeState(
     const reason = `taken by Ingress ${ingress.namespace}/${ingress.name} at ${printPosition(position)}`
     return { state: 'shadowed', reason }
   }
-  if (action.type === 'unavailable') return { state: 'unavailable', reason: `${action.status}: ${action.reason}` }
+  if (action.type === 'unavailable')
+    return { state: 'unavailable', reason: `${statusOf(action.code)}: ${action.reason}` }
   if (upstream && usableEndpoints(upstream).length > 0) return { state: 'served', reason: undefined }
   const count = upstream?.endpoints.length ?? 0
   const isBad = upstream?.endpoints.some((endpoint) => endpoint.ready && !isInGoodHealth(endpoint))

@@ -5,7 +5,8 @@ import type { SourcePosition } from './position.ts'
 export type Severity = 'error' | 'warning' | 'info'
 
 /**
- * Every configuration problem Portico can report, with its severity and what it means.
+ * Every configuration problem Portico can report, with its severity and what it means. An error leaves something out: an object, a
+ * route, a certificate. What may be as it is on purpose (endpoints and Secrets that come later, a date) is a warning.
  * `lib/base/codes.md` lists the same codes for people; a test holds the two together.
  */
 export const DIAGNOSTICS = {
@@ -28,7 +29,11 @@ export const DIAGNOSTICS = {
   PORTICO_YAML_TAG: ['error', 'a custom tag is used'],
   // Resources
   PORTICO_RES_NOT_AN_OBJECT: ['error', 'a document is not a Kubernetes object'],
-  PORTICO_RES_KIND_UNKNOWN: ['warning', 'apiVersion and kind are not known'],
+  PORTICO_RES_KIND_UNKNOWN: [
+    'warning',
+    'apiVersion and kind are not known; an error where they are nearly those of an object that would be served',
+  ],
+  PORTICO_RES_KIND_UNSERVED: ['warning', 'a kind that routes or guards traffic in a cluster does nothing here'],
   PORTICO_RES_KIND_DEPRECATED: ['warning', 'a beta API group was converted'],
   PORTICO_RES_FIELD_UNKNOWN: ['warning', 'a field does not exist in the schema'],
   PORTICO_RES_FIELD_TYPE: ['error', 'a field has the wrong type'],
@@ -42,21 +47,24 @@ export const DIAGNOSTICS = {
   PORTICO_SET_MISSING: ['error', 'the file given with -c holds no GatewayConfiguration'],
   PORTICO_SET_DUPLICATE: ['error', 'more than one GatewayConfiguration was given'],
   // References
-  PORTICO_REF_SERVICE_NOT_FOUND: ['warning', 'an Ingress names a Service that does not exist'],
-  PORTICO_REF_PORT_NOT_FOUND: ['warning', 'an Ingress names a port that the Service does not have'],
+  PORTICO_REF_SERVICE_NOT_FOUND: ['error', 'an Ingress names a Service that does not exist'],
+  PORTICO_REF_PORT_NOT_FOUND: ['error', 'an Ingress names a port that the Service does not have'],
   PORTICO_REF_SECRET_NOT_FOUND: ['warning', 'a tls section names a Secret that does not exist'],
-  PORTICO_REF_CLASS_NOT_FOUND: ['warning', 'an Ingress names an IngressClass that does not exist'],
+  PORTICO_REF_CLASS_NOT_FOUND: [
+    'warning',
+    'an Ingress names an IngressClass that does not exist; an error where one has nearly that name',
+  ],
   PORTICO_REF_CLASS_FOREIGN: ['info', "an Ingress belongs to another controller's class"],
   PORTICO_REF_CLASS_MISSING: ['info', 'an Ingress has no class while classes are in force and none is default'],
   PORTICO_REF_CLASS_INFORMATIONAL: [
     'info',
     'class names are given but no IngressClass object: every Ingress is served',
   ],
-  PORTICO_REF_RESOURCE_UNSUPPORTED: ['warning', 'a resource backend of a kind that cannot be served'],
+  PORTICO_REF_RESOURCE_UNSUPPORTED: ['error', 'a resource backend of a kind that cannot be served'],
   PORTICO_REF_NO_ENDPOINTS: ['warning', 'a Service that a route needs has no endpoints'],
-  PORTICO_REF_PORT_PROTOCOL: ['warning', 'an Ingress names a UDP or SCTP port'],
+  PORTICO_REF_PORT_PROTOCOL: ['error', 'an Ingress names a UDP or SCTP port'],
   PORTICO_REF_APP_PROTOCOL: ['warning', 'an appProtocol that is not supported is treated as HTTP/1.1'],
-  PORTICO_REF_EXTERNAL_NAME_DENIED: ['warning', 'an ExternalName leads to an address that is not allowed'],
+  PORTICO_REF_EXTERNAL_NAME_DENIED: ['error', 'an ExternalName leads to an address that is not allowed'],
   PORTICO_REF_POLICY_LOCAL: ['warning', 'a Local traffic policy has no meaning without nodeName'],
   PORTICO_REF_PROBE_COMMAND: ['info', 'the readinessProbe of Pods is a command, which cannot be run from here'],
   // Where Services are reached
@@ -70,20 +78,25 @@ export const DIAGNOSTICS = {
   PORTICO_ANN_UNKNOWN: ['warning', 'an unknown annotation under portico.dev/'],
   PORTICO_ANN_VALUE: ['error', 'an annotation has a value that cannot be used'],
   PORTICO_ANN_UNSUPPORTED: ['warning', 'an annotation of another controller has no effect here'],
+  PORTICO_ANN_GUARD_UNSUPPORTED: [
+    'error',
+    'an annotation promises to refuse, check or limit requests, which is not done here: its routes are closed; a warning where the setting unsupportedGuards lets them be served',
+  ],
+  PORTICO_ANN_CANARY: ['warning', 'a canary Ingress is not served'],
   // Routes
-  PORTICO_ROUTE_CONFLICT: ['warning', 'two rules claim the same host, path and path type'],
-  PORTICO_ROUTE_DEFAULT_CONFLICT: ['warning', 'two Ingresses claim the default backend'],
+  PORTICO_ROUTE_CONFLICT: ['error', 'two rules claim the same host, path and path type'],
+  PORTICO_ROUTE_DEFAULT_CONFLICT: ['error', 'two Ingresses claim the default backend'],
   PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC: ['info', 'an ImplementationSpecific path is matched as Prefix'],
-  PORTICO_ROUTE_UNREACHABLE: ['warning', 'a route can never match'],
+  PORTICO_ROUTE_UNREACHABLE: ['error', 'a route can never match'],
   // Certificates
-  PORTICO_TLS_CERTIFICATE_INVALID: ['warning', 'a TLS Secret does not hold a usable certificate and key'],
-  PORTICO_TLS_KEY_MISMATCH: ['warning', 'the private key does not belong to the certificate'],
+  PORTICO_TLS_CERTIFICATE_INVALID: ['error', 'a TLS Secret does not hold a usable certificate and key'],
+  PORTICO_TLS_KEY_MISMATCH: ['error', 'the private key does not belong to the certificate'],
   PORTICO_TLS_EXPIRED: ['warning', 'a certificate has expired'],
   PORTICO_TLS_EXPIRES_SOON: ['warning', 'a certificate expires within 14 days'],
   PORTICO_TLS_NOT_YET_VALID: ['warning', 'a certificate is not valid yet'],
   PORTICO_TLS_WEAK_KEY: ['warning', 'a certificate has an RSA key of fewer than 2048 bits'],
-  PORTICO_TLS_HOST_NOT_COVERED: ['warning', 'a certificate does not cover a host of its tls section'],
-  PORTICO_TLS_CONFLICT: ['warning', 'two Ingresses bring different certificates for one host'],
+  PORTICO_TLS_HOST_NOT_COVERED: ['error', 'a certificate does not cover a host of its tls section'],
+  PORTICO_TLS_CONFLICT: ['error', 'two Ingresses bring different certificates for one host'],
 } as const satisfies Record<string, readonly [Severity, string]>
 
 export type DiagnosticCode = keyof typeof DIAGNOSTICS
@@ -197,6 +210,21 @@ function compareDiagnostics(a: Diagnostic, b: Diagnostic): number {
     left.column - right.column ||
     compareText(a.code, b.code)
   )
+}
+
+/** How many objects are of kinds that route or guard traffic, and do nothing here. */
+export function countUnserved(items: readonly Diagnostic[]): number {
+  return items.filter(({ code }) => code === 'PORTICO_RES_KIND_UNSERVED').length
+}
+
+/** `2 errors, 1 warning`: what strict does not let pass; undefined where there is neither. */
+export function printTrouble(items: readonly Diagnostic[]): string | undefined {
+  const { error, warning } = countDiagnostics(items)
+  const parts = [
+    ...(error > 0 ? [`${error} error${error === 1 ? '' : 's'}`] : []),
+    ...(warning > 0 ? [`${warning} warning${warning === 1 ? '' : 's'}`] : []),
+  ]
+  return parts.length === 0 ? undefined : parts.join(', ')
 }
 
 /** Counts by severity. */

@@ -45,11 +45,16 @@ export const REQUEST_ERRORS = {
   PORTICO_UP_TRUNCATED: [502, 'upstream', 'never', 'The answer of the service broke off.'],
   PORTICO_UP_STALLED: [504, 'upstream', 'never', 'The answer of the service stalled.'],
   PORTICO_GW_NOT_READY: [503, 'gateway', 'always', 'The gateway has no configuration yet.'],
+  PORTICO_GW_GUARD_UNSUPPORTED: [503, 'gateway', 'never', 'The route asks for a check that the gateway cannot make.'],
   PORTICO_GW_DESCRIPTORS: [503, 'gateway', 'never', 'The gateway is overloaded.'],
   PORTICO_GW_UNEXPECTED: [500, 'gateway', 'never', 'The gateway failed.'],
 } as const satisfies Record<string, readonly [number, Fault, Retry, string]>
 
 export type RequestErrorCode = keyof typeof REQUEST_ERRORS
+
+export function statusOf(code: RequestErrorCode): number {
+  return REQUEST_ERRORS[code][0]
+}
 
 /** One request's failure. `detail` is for the log alone and may name addresses; a client sees `sentence`. */
 export class GatewayError extends Error {

@@ -9,6 +9,7 @@ import { ProblemReport } from './report.ts'
 import type { Resource } from './resource.ts'
 import { redactOrigin } from './secret.ts'
 import { checkShape, isMapping } from './shape.ts'
+import type { UnservedRole } from './unserved.ts'
 
 export type Decoded = {
   readonly resources: readonly Resource[]
@@ -66,6 +67,7 @@ class DocumentDecoder {
     const verdict = judgeKind(apiVersion, kind)
     if (verdict.type === 'settings') this.settings.push(document)
     else if (verdict.type === 'decode') this.#decodeObject(document, kind, verdict.decoder)
+    else if (verdict.type === 'unserved') this.#addUnserved(document, value, kind, verdict.role)
     else if (verdict.type === 'unknown') {
       const { field, help } = verdict
       const severity = document.inFolder && verdict.isForeign ? 'info' : verdict.severity
@@ -74,6 +76,25 @@ class DocumentDecoder {
       const resource = printObject(kind, value)
       this.#diagnostics.add('PORTICO_RES_KIND_UNKNOWN', message, { position, resource, help, severity })
     }
+  }
+
+  #addUnserved(
+    { origin }: SourceDocument,
+    value: Readonly<Record<string, unknown>>,
+    kind: string,
+    role: UnservedRole,
+  ): void {
+    const isRoute = role === 'routes'
+    const what = isRoute
+      ? 'is not served: what it routes is not reachable here'
+      : 'is not enforced: nothing here guards what it guards'
+    this.#diagnostics.add('PORTICO_RES_KIND_UNSERVED', `kind ${JSON.stringify(kind)} ${what}`, {
+      position: origin.locate(['kind']),
+      resource: printObject(kind, value),
+      help: isRoute
+        ? 'write an Ingress of networking.k8s.io/v1 for it'
+        : 'let what stands before or behind the gateway enforce it',
+    })
   }
 
   /** v1 List, and lists of one kind, whose items need not repeat it. */

@@ -14,6 +14,7 @@ import * as schema from './schema.ts'
 import { decodeSecret } from './secret.ts'
 import { decodeService } from './service.ts'
 import type { ObjectShape } from './shape.ts'
+import { findUnserved, type UnservedRole } from './unserved.ts'
 
 export type KindDecoder = Readonly<{
   shape: ObjectShape
@@ -26,6 +27,7 @@ export type KindVerdict =
   | Readonly<{ type: 'decode'; decoder: KindDecoder }>
   | Readonly<{ type: 'settings' }>
   | Readonly<{ type: 'ignore' }>
+  | Readonly<{ type: 'unserved'; role: UnservedRole }>
   /** `field` is where the mistake is. */
   | Readonly<{
       type: 'unknown'
@@ -99,24 +101,27 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
   if (TOOL_KINDS.has(name)) return { type: 'ignore' }
   const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
   if (group === SETTINGS_GROUP || kind === SETTINGS_KIND) return judgeSettings(apiVersion, kind)
+  const role = findUnserved(group, kind)
+  if (role !== undefined) return { type: 'unserved', role }
   const preferred = PREFERRED.get(kind)
   const kinds = BUILT_IN_KINDS.get(group)
   if (kinds) {
     // A kind that is decoded comes here only with a group or version that does not have it.
-    if (preferred) return unknown('apiVersion', `write apiVersion: ${preferred}`)
+    if (preferred) return unknown('apiVersion', `write apiVersion: ${preferred}`, 'error')
     if (kinds.has(kind)) return { type: 'ignore' }
     if (group === '' && !/^v\d/.test(apiVersion)) return foreign()
     const home = findHome(kind)
     if (home !== undefined) return unknown('apiVersion', printHome(kind, home))
     const near = findNearKind(kind)
-    return near || SETTLED_GROUPS.has(group) ? unknown('kind', near && suggest(near)) : { type: 'ignore' }
+    if (near === undefined && !SETTLED_GROUPS.has(group)) return { type: 'ignore' }
+    return unknown('kind', near && suggest(near), PREFERRED.has(near ?? '') ? 'error' : 'warning')
   }
   if (preferred && distance(apiVersion.toLowerCase(), preferred) <= 2) {
-    return unknown('apiVersion', `did you mean "${preferred}"?`)
+    return unknown('apiVersion', `did you mean "${preferred}"?`, 'error')
   }
   // Custom resources have a domain for a group.
   if (group.includes('.')) return { type: 'ignore' }
-  if (preferred) return unknown('apiVersion', `write apiVersion: ${preferred}`)
+  if (preferred) return unknown('apiVersion', `write apiVersion: ${preferred}`, 'error')
   const home = findHome(kind)
   if (home !== undefined) return unknown('apiVersion', printHome(kind, home))
   const near = findNearKind(kind)
@@ -132,8 +137,13 @@ function judgeSettings(apiVersion: string, kind: string): KindVerdict {
   return { type: 'unknown', field: 'kind', help: `did you mean "${SETTINGS_KIND}"?`, severity: 'error' }
 }
 
-function unknown(field: 'apiVersion' | 'kind', help: string | undefined): KindVerdict {
-  return { type: 'unknown', field, help, severity: 'warning' }
+/** An error where it would be decoded if it were written well: what it serves is missing. */
+function unknown(
+  field: 'apiVersion' | 'kind',
+  help: string | undefined,
+  severity: 'error' | 'warning' = 'warning',
+): KindVerdict {
+  return { type: 'unknown', field, help, severity }
 }
 
 function foreign(): KindVerdict {

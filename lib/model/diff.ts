@@ -1,5 +1,6 @@
 /** What a reload changes: routes, certificates, listeners of Services. */
 import { printEndpointAddress } from '../base/endpoint-address.ts'
+import { statusOf } from '../base/errors.ts'
 import { cutSame } from '../base/list.ts'
 import type { PolicyOverrides } from '../service-settings.ts'
 import type { CertificateBinding } from './certificate.ts'
@@ -156,7 +157,10 @@ function describeRoute(model: Model, route: Route, subject: string = subjectOf(r
     added: text,
     removed: `→ ${backend}`,
     aspects: [
-      { name: '', value: action.type === 'forward' ? backend : `${backend} (${action.status} ${action.reason})` },
+      {
+        name: '',
+        value: action.type === 'forward' ? backend : `${backend} (${statusOf(action.code)} ${action.reason})`,
+      },
       { name: 'endpoints ', value: printEndpoints(upstream?.endpoints ?? []) },
       { name: 'protocol ', value: upstream?.protocol ?? '' },
       { name: 'settings ', value: printOverrides({ ...upstream?.policy, ...route.policy }) },

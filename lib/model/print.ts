@@ -1,5 +1,6 @@
 /** A model as text: one line a route, stable, short enough to review. Golden files and reload logs read it. */
 import { printEndpointAddress } from '../base/endpoint-address.ts'
+import { statusOf } from '../base/errors.ts'
 import type { CertificateBinding } from './certificate.ts'
 import type { Model } from './model.ts'
 import type { Route, VirtualHost } from './route.ts'
@@ -45,7 +46,7 @@ export function printEndpoints(endpoints: readonly Endpoint[]): string {
 /** `→ default/api:80 → 127.0.0.1:9001`, or the status and reason of a route that cannot be served. */
 export function printAction(model: Model, route: Route): string {
   const { action } = route
-  if (action.type === 'unavailable') return `→ ${route.backend} → ${action.status} ${action.reason}`
+  if (action.type === 'unavailable') return `→ ${route.backend} → ${statusOf(action.code)} ${action.reason}`
   const upstream = model.upstreams.get(action.upstream)
   const protocol = upstream === undefined || upstream.protocol === 'http' ? '' : `${upstream.protocol} `
   return `→ ${route.backend} → ${protocol}${printEndpoints(upstream?.endpoints ?? [])}`

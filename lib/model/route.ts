@@ -1,4 +1,5 @@
 /** Routes as frozen, printable data: what one Ingress path means. */
+import type { RequestErrorCode } from '../base/errors.ts'
 import type { SourcePosition } from '../base/position.ts'
 import type { PolicyOverrides } from '../service-settings.ts'
 import type { UpstreamKey } from './upstream.ts'
@@ -8,8 +9,8 @@ export type PathMatch = Readonly<{ type: 'exact' | 'prefix'; path: string }>
 
 export type RouteAction =
   | Readonly<{ type: 'forward'; upstream: UpstreamKey }>
-  /** A backend that cannot be served: a missing Service or port (503), an unsupported resource (404). */
-  | Readonly<{ type: 'unavailable'; status: 404 | 503; reason: string }>
+  /** Not to be served, and what requests are answered: a missing Service or port, an unsupported resource, a guard that cannot be honoured. */
+  | Readonly<{ type: 'unavailable'; code: RequestErrorCode; reason: string }>
 
 export type Route = Readonly<{
   /** Stable over reloads: `namespace/ingress|host|pathType path`. */

@@ -210,7 +210,7 @@ export class RequestHandler implements ForwardOwner {
 function explainUnavailable({ route }: ServedRoute): GatewayError {
   const { action } = route
   if (action.type === 'forward') return new GatewayError('PORTICO_UP_NO_SERVICE', 'the route has no upstream')
-  return new GatewayError(action.status === 404 ? 'PORTICO_REQ_NO_ROUTE' : 'PORTICO_UP_NO_SERVICE', action.reason)
+  return new GatewayError(action.code, action.reason)
 }
 
 /** After these the connection's framing is doubtful, or the client is to go. */

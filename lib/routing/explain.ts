@@ -1,6 +1,6 @@
 /** Why a request is served as it is: which rule wins, what nearly did, and why not. Used by `portico explain`. */
 import { isIP } from 'node:net'
-import type { RequestErrorCode } from '../base/errors.ts'
+import { type RequestErrorCode, statusOf } from '../base/errors.ts'
 import { matchesHostPattern, parseAuthority, printHttpsUrl } from '../base/hostname.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
@@ -170,8 +170,8 @@ function findAnswer(
     return { status: 404, code: 'PORTICO_REQ_NO_ROUTE', reason: `${reason}, and there is no default backend` }
   }
   if (winner.action.type === 'unavailable') {
-    const { status, reason } = winner.action
-    return { status, code: status === 404 ? 'PORTICO_REQ_NO_ROUTE' : 'PORTICO_UP_NO_SERVICE', reason }
+    const { code, reason } = winner.action
+    return { status: statusOf(code), code, reason }
   }
   if (hasUsable(upstream)) return undefined
   return { status: 503, code: 'PORTICO_UP_NO_ENDPOINTS', reason: `${winner.backend} has no endpoint ready` }

@@ -1,6 +1,7 @@
 /** Backends of Ingress paths: what a reference to a Service port or another object comes to. */
 import { isDeepStrictEqual } from 'node:util'
 import type { DiagnosticList, DiagnosticNote } from '../base/diagnostics.ts'
+import type { RequestErrorCode } from '../base/errors.ts'
 import { findNearest } from '../base/nearest.ts'
 import type { FieldPath } from '../base/position.ts'
 import {
@@ -15,7 +16,10 @@ import {
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { RouteAction } from '../model/route.ts'
 import { printPorts } from './endpoint-override.ts'
+import { describeClosing, findClosing, hasForeign } from './foreign-annotation.ts'
+import type { ForeignAnnotation } from './foreign-table.ts'
 import { Memo } from './memo.ts'
+import type { TranslationSettings } from './settings.ts'
 import { NameIndex, Suggestions } from './suggestion.ts'
 import type { TranslatedUpstream, UpstreamSet } from './upstream.ts'
 
@@ -30,6 +34,8 @@ export type Resolution = Readonly<{
   /** Undefined where the action is `unavailable`. */
   target: TranslatedUpstream | undefined
   problem: BackendProblem | undefined
+  /** The Service, where it has annotations of other controllers of which something is to be said. */
+  annotated: Service | undefined
 }>
 
 /** What is wrong with a reference, to be reported wherever it stands. */
@@ -111,13 +117,15 @@ export class BackendResolver {
   readonly #resolutions = new Memo<string, Resolution>(isSameFailure)
   #resources!: ResourceSet
   #upstreams!: UpstreamSet
+  #settings!: TranslationSettings
   #names: NameIndex | undefined
   #suggestions = new Suggestions()
 
   /** What is resolved from now on is looked up in these. */
-  begin(resources: ResourceSet, upstreams: UpstreamSet): void {
+  begin(resources: ResourceSet, upstreams: UpstreamSet, settings: TranslationSettings): void {
     this.#resources = resources
     this.#upstreams = upstreams
+    this.#settings = settings
     this.#names = undefined
     this.#suggestions = new Suggestions()
   }
@@ -135,7 +143,7 @@ export class BackendResolver {
     const service = this.#resources.get('Service', namespace, backend.name)
     if (service !== undefined) {
       const upstreams = this.#upstreams.of(service)
-      return this.#resolutions.get(key, [upstreams], () => {
+      return this.#resolutions.get(key, [upstreams, this.#settings.unsupportedGuards], () => {
         const text = printBackend(namespace, backend)
         const port = findPort(service, backend)
         if ('code' in port) return unavailable(text, port.message, describePortProblem(service, backend, port))
@@ -143,12 +151,16 @@ export class BackendResolver {
         const { denied } = target.upstream
         if (denied !== undefined) return unavailable(text, denied, describeDenial(service, denied))
         const action = Object.freeze({ type: 'forward', upstream: target.upstream.key } as const)
-        return Object.freeze({ action, text, target, problem: undefined })
+        const annotated = hasForeign(service) ? service : undefined
+        const open = Object.freeze({ action, text, target, problem: undefined, annotated })
+        const [guard] = annotated === undefined ? [] : findClosing(service, this.#settings)
+        return guard === undefined ? open : closeResolution(open, guard)
       })
     }
     const refused = this.#resources.getRefused('Service', namespace, backend.name)
     // What is suggested instead depends on all Services.
     return this.#resolutions.get(key, [refused, this.#resources.all('Service')], () => {
+      if (isAction(backend)) return describeAction(namespace, backend)
       const reason = `service "${backend.name}" ${refused ? 'has errors' : 'not found'}`
       const problem = refused ? describeRefused(refused, reason) : this.#describeMissing(namespace, backend)
       return unavailable(printBackend(namespace, backend), reason, problem)
@@ -180,16 +192,28 @@ export class BackendResolver {
 /** Looked up again, what is missing is missing in the same way most times. */
 function isSameFailure(a: Resolution, b: Resolution): boolean {
   if (a.target !== undefined || b.target !== undefined) return false
-  return a.problem?.service === b.problem?.service && isDeepStrictEqual(a, b)
+  return a.annotated === b.annotated && a.problem?.service === b.problem?.service && isDeepStrictEqual(a, b)
 }
 
 function printBackend(namespace: string, { name, port }: IngressServiceBackend): string {
   return `${namespace}/${name}:${'name' in port ? port.name : port.number}`
 }
 
-function unavailable(text: string, reason: string, problem: BackendProblem, status: 404 | 503 = 503): Resolution {
-  const action = Object.freeze({ type: 'unavailable', status, reason } as const)
-  return Object.freeze({ action, text, target: undefined, problem })
+function unavailable(
+  text: string,
+  reason: string,
+  problem: BackendProblem,
+  code: RequestErrorCode = 'PORTICO_UP_NO_SERVICE',
+): Resolution {
+  const action = Object.freeze({ type: 'unavailable', code, reason } as const)
+  return Object.freeze({ action, text, target: undefined, problem, annotated: undefined })
+}
+
+/** The same, but no request gets there, since `guard` cannot be honoured. */
+export function closeResolution(resolution: Resolution, guard: ForeignAnnotation): Resolution {
+  const reason = describeClosing(guard)
+  const action = Object.freeze({ type: 'unavailable', code: 'PORTICO_GW_GUARD_UNSUPPORTED', reason } as const)
+  return Object.freeze({ ...resolution, action, target: undefined })
 }
 
 function resolveResource(namespace: string, { apiGroup, kind, name }: IngressResourceBackend): Resolution {
@@ -201,7 +225,23 @@ function resolveResource(namespace: string, { apiGroup, kind, name }: IngressRes
     help: 'the route answers 404; name a Service instead',
     notes: [],
   }
-  return unavailable(`${kind} ${namespace}/${name}`, `kind ${full} is not supported`, problem, 404)
+  return unavailable(`${kind} ${namespace}/${name}`, `kind ${full} is not supported`, problem, 'PORTICO_REQ_NO_ROUTE')
+}
+
+/** Of the AWS load balancer: the name is that of an annotation, which holds a redirect, a fixed answer or several Services. */
+function isAction({ port }: IngressServiceBackend): boolean {
+  return 'name' in port && port.name === 'use-annotation'
+}
+
+function describeAction(namespace: string, backend: IngressServiceBackend): Resolution {
+  const message = `"${backend.name}" is an action of an AWS load balancer, which is not supported`
+  return unavailable(printBackend(namespace, backend), message, {
+    code: 'PORTICO_REF_SERVICE_NOT_FOUND',
+    message,
+    field: ['service', 'name'],
+    help: `the route answers 503, since nothing here reads alb.ingress.kubernetes.io/actions.${backend.name}; where it redirects to HTTPS, take the path out: https.redirect does so for hosts with a tls section`,
+    notes: [],
+  })
 }
 
 function describeRefused(service: Service, message: string): BackendProblem {

@@ -1,31 +1,17 @@
-/** Annotations of other Ingress controllers: those that promise what does not happen here are reported, once each. */
+/** What is said of annotations of other Ingress controllers, and whether they close routes. */
 import type { DiagnosticList } from '../base/diagnostics.ts'
-import { type Ingress, printResource } from '../kubernetes/resource.ts'
-import { isSecured } from './host.ts'
+import { type Ingress, printResource, type Service } from '../kubernetes/resource.ts'
+import { type ForeignAnnotation, listForeign, listGuards } from './foreign-table.ts'
 import type { TranslationSettings } from './settings.ts'
+import { isSecured } from './tls-section.ts'
 
-const NGINX = 'nginx.ingress.kubernetes.io/'
+const NGINX: ReadonlySet<string> = new Set(['nginx.ingress.kubernetes.io', 'ingress.kubernetes.io'])
 
-const DOMAINS: readonly string[] = [
-  NGINX,
-  'nginx.org/',
-  'traefik.ingress.kubernetes.io/',
-  'haproxy.org/',
-  'haproxy-ingress.github.io/',
-  'alb.ingress.kubernetes.io/',
-  'konghq.com/',
-]
-
-/** What lets some requests in and keeps others out, by the names that these controllers have for it. */
-const GUARD =
-  /^(?:auth-|basic-auth|jwt-|limit-|rate-limit|global-rate-limit|(?:allow|deny|white|black)-?list|enable-(?:modsecurity|owasp)|modsecurity|waf|oauth|satisfy|inbound-cidrs|mutual-authentication|policies$|plugins$|router\.middlewares$)/
+const ALB = 'alb.ingress.kubernetes.io'
 
 /** Switches of ingress-nginx that are as good as absent where they are off. */
 const OFF: ReadonlySet<string> = new Set([
-  'canary',
   'enable-cors',
-  'enable-global-auth',
-  'enable-modsecurity',
   'force-ssl-redirect',
   'from-to-www-redirect',
   'service-upstream',
@@ -41,16 +27,15 @@ const redirects = ({ https }: TranslationSettings): boolean => https.enabled && 
 /** Seconds, of what may take at least as long here. */
 const isWithin = (value: string, milliseconds: number): boolean =>
   /^\d+s?$/.test(value) && Number.parseInt(value, 10) * 1000 <= milliseconds
+/** No plain HTTP is served. */
+const isHttpsAlone = (ingress: Ingress, settings: TranslationSettings): boolean =>
+  redirects(settings) && ingress.rules.length > 0 && ingress.rules.every(({ host }) => isSecured(ingress, host))
 
 /** Annotations of ingress-nginx with those of their values that say what happens here anyway. */
 const HARMLESS: Readonly<Record<string, Harmless>> = {
   'ssl-redirect': (value, ingress, settings) =>
     ingress.tls.length === 0 || (redirects(settings) ? isTrue(value) : isFalse(value)),
-  'force-ssl-redirect': (value, ingress, settings) =>
-    isTrue(value) &&
-    redirects(settings) &&
-    ingress.rules.length > 0 &&
-    ingress.rules.every(({ host }) => isSecured(ingress, host)),
+  'force-ssl-redirect': (value, ingress, settings) => isTrue(value) && isHttpsAlone(ingress, settings),
   'proxy-body-size': (value, _ingress, { limits }) => value === '0' && limits.bodyBytes === 0,
   'backend-protocol': (value) => /^http$/i.test(value),
   'proxy-http-version': (value) => value === '1.1',
@@ -69,7 +54,6 @@ const INSTEAD: Readonly<Record<string, string>> = {
   'load-balance': 'write portico.dev/balancer on the Service',
   'upstream-hash-by': 'write portico.dev/balancer: hash and portico.dev/hash-by on the Service',
   'upstream-vhost': 'write portico.dev/host on the Service',
-  'backend-protocol': 'set appProtocol: https on the port of the Service where it speaks TLS',
   'proxy-body-size': 'limits.bodyBytes in the settings limits the bodies of all requests',
   'proxy-connect-timeout': 'write portico.dev/timeouts-connect',
   'proxy-read-timeout': 'write portico.dev/timeouts-response-headers',
@@ -80,40 +64,101 @@ const INSTEAD: Readonly<Record<string, string>> = {
   'force-ssl-redirect': 'a host is sent to HTTPS where a tls section names it and https.redirect is on',
 }
 
-/** Reports those of an Ingress that is served. */
+/** The same of `backend-protocol`, by its value in upper case. */
+const PROTOCOL_INSTEAD: Readonly<Record<string, string>> = {
+  HTTPS: 'set appProtocol: https on the port of the Service',
+  AUTO_HTTP: 'set appProtocol: https on the port of the Service where it speaks TLS',
+  GRPC: 'endpoints are spoken to in HTTP/1.1; gRPC passes through a port of the Service itself: type NodePort or LoadBalancer',
+  GRPCS:
+    'endpoints are spoken to in HTTP/1.1; gRPC passes through a port of the Service itself: type NodePort or LoadBalancer',
+  FCGI: 'endpoints are spoken to in HTTP/1.1: put a web server that speaks FastCGI before them',
+}
+
+/** The annotations that close what `resource` guards; none where the settings let it be served all the same. */
+export function findClosing(
+  { kind, meta }: Ingress | Service,
+  { unsupportedGuards }: TranslationSettings,
+): readonly ForeignAnnotation[] {
+  return unsupportedGuards === 'serve' ? [] : listGuards(listForeign(kind, meta.annotations))
+}
+
+/** Why a closed route is closed. */
+export function describeClosing({ name }: ForeignAnnotation): string {
+  return `"${name}" is a guard that is not honoured here`
+}
+
+/** What says of an Ingress that it only gets a share of another one's requests. */
+export function findCanary({ kind, meta }: Ingress): ForeignAnnotation | undefined {
+  return listForeign(kind, meta.annotations).find((one) => one.kind === 'canary' && isTrue(one.value))
+}
+
+/** Reports an Ingress that is left out since it is a canary. */
+export function reportCanary(ingress: Ingress, { name }: ForeignAnnotation, diagnostics: DiagnosticList): void {
+  diagnostics.add('PORTICO_ANN_CANARY', 'a canary is not supported: this Ingress serves nothing', {
+    position: ingress.origin.locateKey(['metadata', 'annotations', name]),
+    resource: printResource(ingress),
+    help: 'all requests go to the Ingress it stands beside; to share them out, give endpoints of one Service weights: portico.dev/endpoints: "HOST:PORT;weight=9, HOST:PORT;weight=1"',
+  })
+}
+
+/** Whether anything is to be said of a Service that a route leads to. */
+export function hasForeign({ kind, meta }: Service): boolean {
+  return listForeign(kind, meta.annotations).some((one) => one.kind === 'effect' || one.kind === 'guard')
+}
+
+/** Reports those of an Ingress that is served, or of a Service that a route leads to. */
 export function checkForeignAnnotations(
-  ingress: Ingress,
+  resource: Ingress | Service,
   settings: TranslationSettings,
   diagnostics: DiagnosticList,
 ): void {
-  for (const [name, value] of Object.entries(ingress.meta.annotations)) {
-    const domain = DOMAINS.find((one) => name.startsWith(one))
-    if (domain === undefined || isHarmless(domain, name, value, ingress, settings)) continue
-    const key = name.slice(domain.length)
-    diagnostics.add('PORTICO_ANN_UNSUPPORTED', `annotation "${name}" has no effect here`, {
-      position: ingress.origin.locateKey(['metadata', 'annotations', name]),
-      resource: printResource(ingress),
-      help: GUARD.test(key)
-        ? 'requests pass unguarded: nothing here checks, limits or refuses them in its place'
-        : domain === NGINX && Object.hasOwn(INSTEAD, key)
-          ? INSTEAD[key]
-          : undefined,
-    })
+  const foreign = listForeign(resource.kind, resource.meta.annotations)
+  const guards = new Set(listGuards(foreign))
+  for (const one of foreign) {
+    const { name } = one
+    const position = () => resource.origin.locateKey(['metadata', 'annotations', name])
+    if (guards.has(one)) {
+      const isRefused = settings.unsupportedGuards === 'refuse'
+      diagnostics.add('PORTICO_ANN_GUARD_UNSUPPORTED', `annotation "${name}" is a guard that is not honoured here`, {
+        ...(!isRefused && { severity: 'warning' as const }),
+        position: position(),
+        resource: printResource(resource),
+        help: isRefused
+          ? `${describeGuarded(resource, one)} answer 503, since nothing here checks, limits or refuses requests in its place; to let all requests pass: unsupportedGuards: serve in the settings`
+          : 'requests pass unguarded, since unsupportedGuards is serve: nothing here checks, limits or refuses them in its place',
+      })
+    } else if (one.kind === 'effect' && !(resource.kind === 'Ingress' && isHarmless(one, resource, settings))) {
+      diagnostics.add('PORTICO_ANN_UNSUPPORTED', `annotation "${name}" has no effect here`, {
+        position: position(),
+        resource: printResource(resource),
+        help: findInstead(one),
+      })
+    }
   }
 }
 
+function describeGuarded({ kind }: Ingress | Service, { isOfHost }: ForeignAnnotation): string {
+  if (kind === 'Service') return 'the routes to this Service'
+  return isOfHost ? 'all routes of the hosts of this Ingress' : 'the routes of this Ingress'
+}
+
 function isHarmless(
-  domain: string,
-  name: string,
-  value: string,
+  { domain, key, value }: ForeignAnnotation,
   ingress: Ingress,
   settings: TranslationSettings,
 ): boolean {
-  const key = name.slice(domain.length)
-  // WebSockets need no leave here.
-  if (domain === 'nginx.org/') return key === 'websocket-services'
-  if (domain !== NGINX) return false
-  const text = value.trim()
-  if (OFF.has(key) && isFalse(text)) return true
-  return Object.hasOwn(HARMLESS, key) && HARMLESS[key]!(text, ingress, settings)
+  if (key === 'ingress.allow-http') return isTrue(value) || isHttpsAlone(ingress, settings)
+  if (domain === ALB && key === 'ssl-redirect') return isHttpsAlone(ingress, settings)
+  if (!NGINX.has(domain)) return false
+  if (OFF.has(key) && isFalse(value)) return true
+  return Object.hasOwn(HARMLESS, key) && HARMLESS[key]!(value, ingress, settings)
+}
+
+function findInstead({ domain, key, value }: ForeignAnnotation): string | undefined {
+  if (key === 'backend-protocol') {
+    const protocol = value.toUpperCase()
+    return Object.hasOwn(PROTOCOL_INSTEAD, protocol) ? PROTOCOL_INSTEAD[protocol] : undefined
+  }
+  if (key === 'ingress.allow-http' || (domain === ALB && key === 'ssl-redirect')) return INSTEAD['force-ssl-redirect']
+  return NGINX.has(domain) && Object.hasOwn(INSTEAD, key) ? INSTEAD[key] : undefined
 }

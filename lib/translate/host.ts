@@ -1,15 +1,16 @@
 /** Virtual hosts: the rules of all Ingresses merged by host (I-36), and the default backends behind them. */
 import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
-import { matchesHostPattern } from '../base/hostname.ts'
 import { cutSame } from '../base/list.ts'
 import { compareText } from '../base/order.ts'
 import type { FieldPath, SourcePosition } from '../base/position.ts'
 import type { Ingress, IngressBackend } from '../kubernetes/resource.ts'
 import type { Route, ShadowedRoute, VirtualHost } from '../model/route.ts'
-import { createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
+import { closeResolution, createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
+import type { ForeignAnnotation } from './foreign-table.ts'
 import { isSameList, keepList, MappedList, Sieve } from './memo.ts'
-import { claimPath, findMatch, IngressRoute, settleClaims } from './route.ts'
+import { claimPath, IngressRoute, settleClaims } from './route.ts'
 import type { TranslationSettings } from './settings.ts'
+import { isSecured } from './tls-section.ts'
 import type { TranslatedUpstream } from './upstream.ts'
 
 /** A route in force whose upstream has no endpoint that can be used. */
@@ -44,6 +45,8 @@ type HostClaims = Readonly<{
   host: string
   routes: readonly IngressRoute[]
   isSecured: boolean
+  /** Closes all routes of the host. */
+  guard: ForeignAnnotation | undefined
   /** The first rule of that host. */
   rule: number
   ingress: Ingress
@@ -176,32 +179,33 @@ function placeHosts(
   return placed
 }
 
-/** What the Ingress refers to, each once; paths that no request can match refer to nothing. */
+/** What the Ingress refers to, each once. */
 export function listReferences({ meta, rules, defaultBackend }: Ingress): readonly Reference[] {
   const found = new Map<string, Reference>()
   const add = (backend: IngressBackend): void => {
     const reference = createReference(meta.namespace, backend)
     if (!found.has(reference.key)) found.set(reference.key, reference)
   }
-  for (const { paths = [] } of rules) for (const path of paths) if (findMatch(path)) add(path.backend)
+  for (const { paths = [] } of rules) for (const path of paths) add(path.backend)
   if (defaultBackend !== undefined) add(defaultBackend)
   return [...found.values()]
 }
 
-/** Whether a tls section of the Ingress speaks for one of its hosts; one without hosts speaks for all (I-30). */
-export function isSecured(ingress: Ingress, host: string): boolean {
-  return ingress.tls.some(
-    (section) => section.hosts.length === 0 || section.hosts.some((pattern) => matchesHostPattern(pattern, host)),
-  )
-}
-
-/** What an Ingress claims whose references come to `resolutions`, in the same order. */
+/** What an Ingress claims whose references come to `resolutions`, in the same order; `guards` close all of it, and some of them all that others claim on its hosts. */
 export function claimRoutes(
   ingress: Ingress,
   references: readonly Reference[],
   resolutions: readonly Resolution[],
+  guards: readonly ForeignAnnotation[],
 ): IngressClaims {
-  const resolved = new Map(references.map(({ key }, index) => [key, resolutions[index] as Resolution]))
+  const [guard] = guards
+  const hostGuard = guards.find(({ isOfHost }) => isOfHost)
+  const resolved = new Map(
+    references.map(({ key }, index) => {
+      const open = resolutions[index] as Resolution
+      return [key, guard === undefined ? open : closeResolution(open, guard)]
+    }),
+  )
   const find = (backend: IngressBackend): Resolution =>
     resolved.get(createReference(ingress.meta.namespace, backend).key) as Resolution
   const diagnostics = new DiagnosticList()
@@ -227,17 +231,16 @@ export function claimRoutes(
     for (const [host, { routes }] of drafts) routes.push(new IngressRoute(ingress, owner, host, undefined, resolution))
   }
   const hosts = [...drafts].map(([host, draft]) =>
-    Object.freeze({ host, ...draft, isSecured: isSecured(ingress, host), ingress }),
+    Object.freeze({ host, ...draft, isSecured: isSecured(ingress, host), guard: hostGuard, ingress }),
   )
   return { hosts, rest, diagnostics: keepList(diagnostics.items) }
 }
 
 function settle(host: string, claims: readonly HostClaims[], redirectToHttps: boolean): SettledHost {
   const diagnostics = new DiagnosticList()
-  const settled = settleClaims(
-    claims.length === 1 ? claims[0]!.routes : claims.flatMap(({ routes }) => routes),
-    diagnostics,
-  )
+  const guard = claims.find((one) => one.guard !== undefined)?.guard
+  const routes = claims.length === 1 ? claims[0]!.routes : claims.flatMap((one) => one.routes)
+  const settled = settleClaims(guard === undefined ? routes : routes.map((route) => route.close(guard)), diagnostics)
   const virtualHost = new ClaimedHost(host, Object.freeze(settled.claims), redirectToHttps, claims[0]!)
   return {
     claims,

@@ -118,6 +118,8 @@ function isOwned(ingress: Ingress, resources: ResourceSet, diagnostics: Diagnost
       classes.slice(0, MAX_SUGGESTED).map((candidate) => candidate.meta.name),
     )
     diagnostics.add('PORTICO_REF_CLASS_NOT_FOUND', `ingress class "${wanted}" not found: not served`, {
+      // It may be that of another controller.
+      severity: nearest ? 'error' : 'warning',
       position: locateClassName(ingress),
       resource,
       help: nearest

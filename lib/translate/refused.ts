@@ -9,7 +9,7 @@ import type { ResourceSet } from '../kubernetes/store.ts'
 import { checkAnnotations } from './annotation.ts'
 import { type BackendResolver, createReference, reportBackend } from './backend.ts'
 import type { CertificateBinder } from './certificate-binding.ts'
-import { checkForeignAnnotations } from './foreign-annotation.ts'
+import { checkForeignAnnotations, findCanary } from './foreign-annotation.ts'
 import { pickIngresses } from './ingress-class.ts'
 import type { TranslationSettings } from './settings.ts'
 import { reportProtocol, type TranslatedUpstream } from './upstream.ts'
@@ -25,7 +25,7 @@ export function checkRefused(
   const { settings, resolver, binder } = parts
   const found = new DiagnosticList()
   for (const ingress of refused) checkAnnotations(ingress, found)
-  const ingresses = pickIngresses(refused, resources, settings, found)
+  const ingresses = pickIngresses(refused, resources, settings, found).filter((one) => findCanary(one) === undefined)
   const targets = new Set<TranslatedUpstream>()
   for (const ingress of ingresses) {
     checkForeignAnnotations(ingress, settings, found)

@@ -1,6 +1,7 @@
 /** Routes of Ingress paths, and which of several with the same meaning wins (I-15, I-37 to I-40). */
 
 import type { DiagnosticList } from '../base/diagnostics.ts'
+import { statusOf } from '../base/errors.ts'
 import { compareText } from '../base/order.ts'
 import { normalizeRulePath } from '../base/path.ts'
 import type { FieldPath, SourcePosition } from '../base/position.ts'
@@ -13,7 +14,8 @@ import {
 } from '../kubernetes/resource.ts'
 import type { PathMatch, Route, RouteAction, ShadowedRoute } from '../model/route.ts'
 import type { PolicyOverrides } from '../service-settings.ts'
-import { type Resolution, reportBackend } from './backend.ts'
+import { closeResolution, type Resolution, reportBackend } from './backend.ts'
+import type { ForeignAnnotation } from './foreign-table.ts'
 import { readRoutePolicy } from './policy.ts'
 
 const EVERY_PATH: PathMatch = Object.freeze({ type: 'prefix', path: '/' })
@@ -84,6 +86,15 @@ export class IngressRoute implements Route {
     return this.#ingress.meta.createdAt
   }
 
+  /** The same, closed for `guard` where it is not closed already. */
+  close(guard: ForeignAnnotation): IngressRoute {
+    if (isClosed(this)) return this
+    const path = this.#path
+    const match = path && widenMatch(path)
+    const place = path && match && { rule: this.#rule, path, match }
+    return new IngressRoute(this.#ingress, this.ingress, this.host, place, closeResolution(this.#resolution, guard))
+  }
+
   /** What its backend comes to. */
   get resolution(): Resolution {
     return this.#resolution
@@ -110,7 +121,8 @@ export function claimPath(
   diagnostics: DiagnosticList,
 ): IngressRoute | undefined {
   const at = pathAt(rule.index, path.index)
-  const match = findMatch(path)
+  const resolution = find(path.backend)
+  const match = isClosed(resolution) ? widenMatch(path) : findMatch(path)
   if (match === undefined) {
     diagnostics.add('PORTICO_ROUTE_UNREACHABLE', `path "${path.path}" can never match: no request has this form`, {
       position: ingress.origin.locate([...at, 'path']),
@@ -120,7 +132,6 @@ export function claimPath(
     return undefined
   }
   if (path.pathType === 'ImplementationSpecific') warnOfPattern(path.path, ingress, at, diagnostics)
-  const resolution = find(path.backend)
   if (resolution.problem) reportBackend(resolution.problem, ingress, [...at, 'backend'], diagnostics)
   return new IngressRoute(ingress, owner, rule.host, { rule: rule.index, path, match }, resolution)
 }
@@ -130,6 +141,38 @@ export function findMatch({ path, pathType }: IngressPath): PathMatch | undefine
   const normal = normalizeRulePath(path === '' ? '/' : path)
   if (normal === undefined) return undefined
   return Object.freeze({ type: pathType === 'Exact' ? 'exact' : 'prefix', path: normal === path ? path : normal })
+}
+
+/** What patterns are made of: other controllers read paths as regular expressions or globs. */
+const PATTERN_SIGN = /[\\^$*()|[\]{}?]|\.\+/
+
+/**
+ * What a closed path matches. Where it is a pattern, no request that it may mean must find its way to another route: it is all
+ * below the elements that it begins with.
+ */
+export function widenMatch({ path, pathType, ...rest }: IngressPath): PathMatch | undefined {
+  const pattern = path.replace(/^\^/, '')
+  const first = pattern.search(PATTERN_SIGN)
+  if (first < 0 || pathType === 'Exact') return findMatch({ path: pattern, pathType, ...rest })
+  const stem = pattern.slice(0, first)
+  const isWhole = /^(?:\((?:\?:)?\/|\$)/.test(pattern.slice(first))
+  const parent = isWhole ? stem : stem.slice(0, stem.lastIndexOf('/') + 1)
+  return findMatch({ path: hasAlternatives(pattern) ? '/' : parent, pathType: 'Prefix', ...rest })
+}
+
+/** Outside of groups, where they need not begin alike. */
+function hasAlternatives(pattern: string): boolean {
+  let depth = 0
+  for (const sign of pattern) {
+    if (sign === '(') depth++
+    else if (sign === ')') depth--
+    else if (sign === '|' && depth === 0) return true
+  }
+  return false
+}
+
+function isClosed({ action }: Pick<Route, 'action'>): boolean {
+  return action.type === 'unavailable' && action.code === 'PORTICO_GW_GUARD_UNSUPPORTED'
 }
 
 function pathAt(rule: number, path: number): FieldPath {
@@ -142,7 +185,7 @@ export type SettledClaims = Readonly<{ claims: readonly IngressRoute[]; shadowed
 /**
  * Settles the claims on one host. They come in order of rank: older Ingresses first, then by namespace/name, then as
  * listed. Of prefixes that mean the same, the one with a trailing slash is the longer (I-15) and Prefix goes before
- * ImplementationSpecific; otherwise the first stays (I-37).
+ * ImplementationSpecific; otherwise the first stays (I-37). A closed pattern loses to none of them.
  */
 export function settleClaims(claims: readonly IngressRoute[], diagnostics: DiagnosticList): SettledClaims {
   const winners = new Map<string, IngressRoute>()
@@ -178,7 +221,9 @@ function meaningOf({ pathType, match }: Route): string {
   return `prefix ${match.path.endsWith('/') ? match.path.slice(0, -1) : match.path}`
 }
 
-function precedence({ pathType, match }: Route): number {
+function precedence(route: Route): number {
+  const { pathType, match, path } = route
+  if (pathType !== 'Exact' && isClosed(route) && PATTERN_SIGN.test(path)) return -1
   if (match.type === 'exact' || pathType === 'default') return 0
   const shorter = match.path.endsWith('/') ? 0 : 2
   return shorter + Number(pathType === 'ImplementationSpecific')
@@ -202,7 +247,7 @@ function reportConflict(loser: IngressRoute, winner: IngressRoute, diagnostics: 
       resource: printResource(loser.source),
       help: same
         ? 'both lead to the same backend: leave one out'
-        : `requests go to ${winner.backend}, not to ${route.backend}: ${explainPrecedence(route, winner)}`,
+        : `${describeLoss(route, winner)}: ${explainPrecedence(route, winner)}`,
       notes: [
         {
           message: `${winner.pathType === 'default' ? 'it' : `${winner.pathType} "${winner.path}"`} wins`,
@@ -213,7 +258,14 @@ function reportConflict(loser: IngressRoute, winner: IngressRoute, diagnostics: 
   )
 }
 
+function describeLoss({ backend: lost }: Route, { action, backend }: Route): string {
+  return action.type === 'forward'
+    ? `requests go to ${backend}, not to ${lost}`
+    : `requests are answered ${statusOf(action.code)} and do not go to ${lost}`
+}
+
 function explainPrecedence(loser: Route, winner: Route): string {
+  if (precedence(winner) < 0 && precedence(loser) >= 0) return 'a path that is a pattern and closed goes first'
   if (precedence(loser) !== precedence(winner)) {
     return winner.path.endsWith('/') && !loser.path.endsWith('/')
       ? 'the longer path wins'
@@ -230,7 +282,7 @@ function sameAction(a: RouteAction, b: RouteAction): boolean {
 
 /** Patterns come from controllers that read ImplementationSpecific as a regular expression or a glob. */
 function warnOfPattern(path: string, ingress: Ingress, at: FieldPath, diagnostics: DiagnosticList): void {
-  const first = path.search(/[\\^$*()|[\]{}?]|\.\+/)
+  const first = path.search(PATTERN_SIGN)
   if (first < 0) return
   const stem = path.slice(0, first).replace(/\/?\.?$/, '')
   diagnostics.add(

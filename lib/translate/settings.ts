@@ -19,6 +19,7 @@ export type TranslationSettings = Pick<
   | 'nodePorts'
   | 'services'
   | 'timeouts'
+  | 'unsupportedGuards'
   | 'zone'
 > &
   Readonly<{ http: OwnListener; admin: OwnListener; dns: OwnListener }>
@@ -26,7 +27,7 @@ export type TranslationSettings = Pick<
 /** Those of `settings`; `before`, where they are equal. */
 export function pickSettings(settings: Settings, before: TranslationSettings | undefined): TranslationSettings {
   const { clusterNetwork, endpoints, externalIPs, externalNames, https, ingressClasses } = settings
-  const { limits, loadBalancers, nodeName, nodePorts, services, timeouts, zone } = settings
+  const { limits, loadBalancers, nodeName, nodePorts, services, timeouts, unsupportedGuards, zone } = settings
   const picked = {
     clusterNetwork,
     endpoints,
@@ -40,6 +41,7 @@ export function pickSettings(settings: Settings, before: TranslationSettings | u
     nodePorts,
     services,
     timeouts,
+    unsupportedGuards,
     zone,
     http: pickListener(settings.http),
     admin: pickListener(settings.admin),

@@ -13,7 +13,8 @@ import { checkAnnotations } from './annotation.ts'
 import { BackendResolver, type Reference, type Resolution, reportEmpty } from './backend.ts'
 import { CertificateBinder } from './certificate-binding.ts'
 import { checkSettingsEndpoints } from './endpoint-override.ts'
-import { checkForeignAnnotations } from './foreign-annotation.ts'
+import { checkForeignAnnotations, findCanary, findClosing, reportCanary } from './foreign-annotation.ts'
+import type { ForeignAnnotation } from './foreign-table.ts'
 import { claimRoutes, HostMerger, type IngressClaims, listReferences, type Starving } from './host.ts'
 import { ClassUsers, selectIngresses } from './ingress-class.ts'
 import { ListenerSet } from './listener.ts'
@@ -44,8 +45,12 @@ type TranslatedIngress = Readonly<{
   /** In the order of `references`. */
   resolutions: readonly Resolution[]
   claims: IngressClaims
+  /** What makes it a canary, which is not served. */
+  canary: ForeignAnnotation | undefined
   /** Of the upstreams it leads to, those of which something is to be said (upstream.ts). */
   notable: readonly TranslatedUpstream[]
+  /** Of the Services it leads to, those of whose annotations something is to be said. */
+  annotated: readonly Service[]
 }>
 
 /** What all Services come to. */
@@ -67,7 +72,10 @@ export function translate(
 export class Translator {
   readonly #ingresses = new MappedList<Ingress, TranslatedIngress>()
   readonly #noted = new Sieve<TranslatedIngress>(({ diagnostics }) => diagnostics.length > 0)
-  readonly #concerned = new Sieve<TranslatedIngress>(({ served, notable }) => served.length + notable.length > 0)
+  readonly #concerned = new Sieve<TranslatedIngress>(
+    ({ served, notable, annotated }) => served.length + notable.length + annotated.length > 0,
+  )
+  readonly #canaries = new Sieve<TranslatedIngress>(({ canary }) => canary !== undefined)
   readonly #behindProxies = new Sieve<Service>(wantsProxyHeader)
   readonly #local = new Sieve<Service>((service) => findLocalPolicy(service) !== undefined)
   readonly #services = new Memo<'services', TranslatedServices>()
@@ -99,7 +107,7 @@ export class Translator {
     this.#settings = settings
     const services = resources.all('Service')
     this.#upstreams.begin(resources, settings)
-    this.#resolver.begin(resources, this.#upstreams)
+    this.#resolver.begin(resources, this.#upstreams, settings)
     const { diagnostics: notes, upstreams } = this.#translateServices(services, options.settings.upstream.health.check)
     diagnostics.addAll(notes)
     checkSettingsEndpoints(resources, settings, diagnostics)
@@ -121,14 +129,18 @@ export class Translator {
       this.#translateIngress(ingress, settings, before),
     )
     for (const { diagnostics: own } of this.#noted.filter(translated)) diagnostics.addAll(own)
-    const ingresses = selectIngresses(resources, settings, this.#classUsers, diagnostics)
+    const chosen = selectIngresses(resources, settings, this.#classUsers, diagnostics)
+    const ingresses = dropCanaries(chosen, this.#canaries.filter(translated), diagnostics)
     const picked = ingresses === all ? undefined : new Set(ingresses)
     const served = picked ? translated.filter(({ ingress }) => picked.has(ingress)) : translated
     const targets = new Set<TranslatedUpstream>()
-    for (const { served: more, notable } of this.#concerned.filter(served)) {
+    const annotated = new Set<Service>()
+    for (const { served: more, notable, annotated: services } of this.#concerned.filter(served)) {
       diagnostics.addAll(more)
       for (const target of notable) targets.add(target)
+      for (const service of services) annotated.add(service)
     }
+    for (const service of annotated) checkForeignAnnotations(service, settings, diagnostics)
     for (const target of targets) reportProtocol(target, diagnostics)
     const { hosts, routes, defaultRoute, shadowed, starving } = this.#merger.merge(served, settings, diagnostics)
     reportStarving(starving, diagnostics)
@@ -194,10 +206,15 @@ export class Translator {
       served: keepList(served.items),
       references,
       resolutions,
-      claims: isResolved ? before.claims : claimRoutes(ingress, references, resolutions),
+      claims:
+        isResolved && before.settings.unsupportedGuards === settings.unsupportedGuards
+          ? before.claims
+          : claimRoutes(ingress, references, resolutions, findClosing(ingress, settings)),
+      canary: findCanary(ingress),
       notable: keepList(
         resolutions.flatMap(({ target }) => (target !== undefined && isNotable(target) ? [target] : [])),
       ),
+      annotated: keepList(resolutions.flatMap(({ annotated }) => (annotated === undefined ? [] : [annotated]))),
     }
   }
 
@@ -210,6 +227,21 @@ export class Translator {
       return keepList(own.items)
     })
   }
+}
+
+/** The rest of `ingresses`: a canary would take all requests of the Ingress it stands beside, where it is to get a share. */
+function dropCanaries(
+  ingresses: readonly Ingress[],
+  canaries: readonly TranslatedIngress[],
+  diagnostics: DiagnosticList,
+): readonly Ingress[] {
+  if (canaries.length === 0) return ingresses
+  const dropped = new Map(canaries.map(({ ingress, canary }) => [ingress, canary]))
+  return ingresses.filter((ingress) => {
+    const canary = dropped.get(ingress)
+    if (canary !== undefined) reportCanary(ingress, canary, diagnostics)
+    return canary === undefined
+  })
 }
 
 /** Reports, once for each upstream, a route in force that has nothing to go to. */

@@ -74,7 +74,12 @@ const model: Model = {
       host: 'shop.test',
       routes: [
         winner,
-        route('shop.test', '/cart', { type: 'unavailable', status: 503, reason: 'no such Service' }, 11),
+        route(
+          'shop.test',
+          '/cart',
+          { type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE', reason: 'no such Service' },
+          11,
+        ),
       ],
       redirectToHttps: true,
       position: at(9),

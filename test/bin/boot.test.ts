@@ -54,6 +54,16 @@ t.test('on a narrow screen the table leaves out what portico get tells', async (
   t.equal(table(80).length, table(200).length)
 })
 
+t.test('objects of kinds that route or guard traffic and are not served are counted', async (t) => {
+  const kinds = ['HTTPRoute', 'Gateway', 'ConfigMap'].map((kind) => {
+    const group = kind === 'ConfigMap' ? 'v1' : 'gateway.networking.k8s.io/v1'
+    return `apiVersion: ${group}\nkind: ${kind}\nmetadata: {name: x}\n`
+  })
+  const screen = printBoot(await boot(kinds.join('---\n')), paintNothing)
+  t.match(screen.split('\n')[0], ' 3 objects, 2 of kinds that are not served, 2 warnings ')
+  t.match(screen, /<stdin>:2:7 {2}warning {2}PORTICO_RES_KIND_UNSERVED {2}kind "HTTPRoute" is not served/)
+})
+
 t.test('colours do not move the columns', async (t) => {
   const facts = await boot(readFileSync('test/fixtures/bin/boot/many-kinds.yaml', 'utf8'))
   const coloured = printBoot(facts, paintAnsi)

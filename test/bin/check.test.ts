@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { DIAGNOSTICS } from '../../lib/base/diagnostics.ts'
+import { makeCertificate } from '../helpers/certificates.ts'
 import { checkGolden } from './golden.ts'
 import { cleanEnvironment, MAIN, runPortico } from './process.ts'
 
@@ -24,7 +25,7 @@ t.test('-o json gives each diagnostic with its place', async (t) => {
   const { status, stdout } = await runPortico(['check', '-f', 'k8s/', '-o', 'json'], { cwd })
   t.equal(status, 1)
   const { errors, warnings, diagnostics } = JSON.parse(stdout)
-  t.match({ errors, warnings }, { errors: 1, warnings: 2 })
+  t.match({ errors, warnings }, { errors: 2, warnings: 1 })
   for (const { code, position } of diagnostics) {
     t.ok(Object.hasOwn(DIAGNOSTICS, code), code)
     const line = readFileSync(join(fixtures, position.file), 'utf8').split('\n')[position.line - 1]
@@ -112,7 +113,7 @@ t.test('warnings alone pass, and fail with --strict from flag, environment or fi
   const check = (words: readonly string[], environment: NodeJS.ProcessEnv = {}) =>
     runPortico(['check', '-f', 'warning.yaml', ...words], { cwd: folder, environment })
   const plain = await check([])
-  t.match(plain.stdout, /PORTICO_REF_SERVICE_NOT_FOUND[\s\S]*\n\n1 warning in 1 object\n$/)
+  t.match(plain.stdout, /PORTICO_REF_NO_ENDPOINTS[\s\S]*\n\n1 warning in 2 objects\n$/)
   t.equal(plain.status, 0)
   t.equal((await check(['--strict'])).status, 1)
   t.equal((await check([], { PORTICO_STRICT: 'true' })).status, 1)
@@ -120,12 +121,124 @@ t.test('warnings alone pass, and fail with --strict from flag, environment or fi
   t.equal((await check(['-c', 'portico.yaml', '--no-strict'])).status, 0, 'a flag is above the file')
 })
 
+const SERVICE = `apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:3000"}}
+spec: {ports: [{port: 80}]}
+---
+`
+
+function printIngress({ name = 'web', kind = 'Ingress', service = 'web', port = '80', annotation = '', tls = '' }) {
+  return `apiVersion: networking.k8s.io/v1
+kind: ${kind}
+metadata: {name: ${name}, annotations: {${annotation}}}
+spec: {${tls}rules: [{host: a.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: ${service}, port: {number: ${port}}}}}]}}]}
+---
+`
+}
+
+async function printSecret(): Promise<string> {
+  const [one, other] = await Promise.all([
+    makeCertificate({ names: ['a.test'] }),
+    makeCertificate({ names: ['a.test'] }),
+  ])
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'crossed' },
+    type: 'kubernetes.io/tls',
+    stringData: { 'tls.crt': one.certificate, 'tls.key': other.key },
+  })
+}
+
+t.test('what leaves a route dead or a certificate unused is an error, and the exit code is 1', async (t) => {
+  const cases: Readonly<Record<string, readonly [text: string, code: string]>> = {
+    'a missing Service': [printIngress({ service: 'wep' }), 'PORTICO_REF_SERVICE_NOT_FOUND'],
+    'a missing port': [printIngress({ port: '81' }), 'PORTICO_REF_PORT_NOT_FOUND'],
+    'a kind in lower case': [printIngress({ kind: 'ingress' }), 'PORTICO_RES_KIND_UNKNOWN'],
+    'a route taken by another': [
+      `${printIngress({ name: 'a' })}${SERVICE.replaceAll('web', 'other')}${printIngress({ name: 'b', service: 'other' })}`,
+      'PORTICO_ROUTE_CONFLICT',
+    ],
+    'a key of another certificate': [
+      `${printIngress({ tls: 'tls: [{hosts: [a.test], secretName: crossed}], ' })}${await printSecret()}\n---\n`,
+      'PORTICO_TLS_KEY_MISMATCH',
+    ],
+    'a guard': [
+      printIngress({ annotation: 'nginx.ingress.kubernetes.io/auth-url: "http://auth.test"' }),
+      'PORTICO_ANN_GUARD_UNSUPPORTED',
+    ],
+  }
+  for (const [name, [text, code]] of Object.entries(cases)) {
+    const folder = t.testdir({ 'app.yaml': text + SERVICE })
+    const { status, stdout } = await runPortico(['check', '-f', '.'], { cwd: folder })
+    t.equal(status, 1, name)
+    t.match(stdout, new RegExp(`^app\\.yaml:\\d+:\\d+ {2}error {2}${code}`, 'm'), name)
+  }
+})
+
+t.test('--ignore leaves one code out, repeatedly, from flag, environment or file, in every form', async (t) => {
+  const settings = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\nignore: [PORTICO_REF_NO_ENDPOINTS]\n'
+  const folder = t.testdir({
+    'app.yaml': `${readFileSync(join(fixtures, 'warning.yaml'), 'utf8')}---\napiVersion: traefik.io/v1alpha1\nkind: Middleware\nmetadata: {name: x}\n`,
+    'portico.yaml': settings,
+  })
+  const check = (words: readonly string[], environment: NodeJS.ProcessEnv = {}) =>
+    runPortico(['check', '-f', 'app.yaml', '--strict', ...words], { cwd: folder, environment })
+  const one = ['--ignore', 'PORTICO_REF_NO_ENDPOINTS']
+  const other = ['--ignore', 'PORTICO_RES_KIND_UNSERVED']
+  t.match((await check([])).stdout, /\n2 warnings in 3 objects\n$/)
+  const left = await check(one)
+  t.match(
+    left.stdout,
+    /^app\.yaml:\d+:7 {2}warning {2}PORTICO_RES_KIND_UNSERVED {2}kind "Middleware"[\s\S]*\n1 warning in 3 objects\n$/,
+  )
+  t.equal(left.status, 1)
+  t.match(await check([...one, ...other]), { status: 0, stdout: 'no problems in 3 objects\n' })
+  t.equal(
+    (await check(other, { PORTICO_IGNORE: 'PORTICO_REF_NO_ENDPOINTS' })).status,
+    1,
+    'a flag is above the environment',
+  )
+  t.match((await check([], { PORTICO_IGNORE: 'PORTICO_REF_NO_ENDPOINTS' })).stdout, /\n1 warning in/)
+  t.match((await check(['-c', 'portico.yaml'])).stdout, /\n1 warning in/)
+  t.equal(JSON.parse((await check([...one, '-o', 'json'])).stdout).diagnostics.length, 1)
+  t.equal(JSON.parse((await check([...one, '-o', 'sarif'])).stdout).runs[0].results.length, 1)
+})
+
+t.test('a code that does not exist, or is one of settings, cannot be ignored', async (t) => {
+  const check = (code: string) => runPortico(['check', '-f', 'clean.yaml', '--ignore', code], { cwd })
+  const mistyped = await check('PORTICO_REF_NO_ENDPOINT')
+  t.equal(mistyped.status, 1)
+  t.match(mistyped.stdout, '"PORTICO_REF_NO_ENDPOINT" is no code of a problem')
+  t.match(mistyped.stdout, 'did you mean "PORTICO_REF_NO_ENDPOINTS"?')
+  t.match((await check('PORTICO_SET_FIELD_VALUE')).stdout, 'cannot be left out')
+})
+
+t.test('a guard is named with its place, and what lets it pass', async (t) => {
+  const folder = t.testdir({
+    'app.yaml':
+      printIngress({ annotation: 'nginx.ingress.kubernetes.io/whitelist-source-range: 10.0.0.0/8' }) + SERVICE,
+  })
+  const { stdout } = await runPortico(['check', '-f', '.'], { cwd: folder })
+  t.match(stdout, /^app\.yaml:3:37 {2}error .*annotation "nginx.ingress.kubernetes.io\/whitelist-source-range"/)
+  t.match(stdout, 'unsupportedGuards: serve')
+  const served = await runPortico(['check', '-f', '.', '--unsupported-guards', 'serve'], { cwd: folder })
+  t.match(served.stdout, / {2}warning {2}PORTICO_ANN_GUARD_UNSUPPORTED[\s\S]*requests pass unguarded/)
+  t.equal(served.status, 0)
+  const explained = await runPortico(['explain', 'http://a.test/x', '-f', '.'], { cwd: folder })
+  t.match(explained.stdout, /answer {2}503 PORTICO_GW_GUARD_UNSUPPORTED: "nginx.*whitelist-source-range" is a guard/)
+  t.equal(explained.status, 1)
+  const listed = await runPortico(['get', 'routes', '-f', '.', '-o', 'json'], { cwd: folder })
+  t.match(JSON.parse(listed.stdout), [{ state: 'unavailable', reason: /^503: "nginx/, endpoints: [] }])
+})
+
 t.test('a file that is not there is a diagnostic, and the rest is still checked', async (t) => {
   const { status, stdout } = await runPortico(['check', '-f', 'nowhere.yaml', '-f', 'warning.yaml'], { cwd })
   t.equal(status, 1)
   t.match(stdout, 'PORTICO_FILE_NOT_FOUND')
-  t.match(stdout, 'PORTICO_REF_SERVICE_NOT_FOUND')
-  t.match(stdout, '1 error, 1 warning in 1 object')
+  t.match(stdout, 'PORTICO_REF_NO_ENDPOINTS')
+  t.match(stdout, '1 error, 1 warning in 2 objects')
 })
 
 t.test('a settings file that is not there is one problem, not two', async (t) => {

@@ -87,6 +87,7 @@ t.test('every setting has a flag, and the settings accept what it says', async (
     endpoints: 'default/web=127.0.0.1:3000',
     services: 'default/web:tries=3',
     serviceNames: 'default/web',
+    codes: 'PORTICO_REF_NO_ENDPOINTS',
     servers: '127.0.0.1:53',
     hostPolicy: 'endpoint',
     hostname: 'api.test',

@@ -147,7 +147,7 @@ t.test('kinds go by their singular and by the names kubectl has for them', async
 t.test('problems of the files are counted on stderr, and do not spoil the data', async (t) => {
   const { stdout, stderr } = await get('routes', '-o', 'json')
   t.doesNotThrow(() => JSON.parse(stdout))
-  t.match(stderr, /2 warnings.* in 7 objects: portico check tells more\n/)
+  t.match(stderr, /2 errors.* in 7 objects: portico check tells more\n/)
 })
 
 t.test('files that cannot be read at all are exit code 1', async (t) => {

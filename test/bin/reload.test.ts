@@ -59,7 +59,7 @@ t.test('many files and changes are counted, not listed', async (t) => {
 t.test('new problems and settings that wait for a restart are told; notices are not', async (t) => {
   const lines = print({ newDiagnostics: diagnose(), restartSettings: ['http.port'] })
   t.strictSame(lines.slice(2), [
-    'warning  PORTICO_REF_SERVICE_NOT_FOUND  service "cart" not found',
+    'error  PORTICO_REF_SERVICE_NOT_FOUND  service "cart" not found',
     '  http.port takes effect after a restart',
     '  Live after 12 ms.',
   ])
@@ -72,7 +72,7 @@ t.test('a file that is kept as it was is told once, after its problems; nothing 
   const lines = print({ kept, newDiagnostics: noted })
   t.strictSame(lines, [
     'k8s/shop.yaml changed',
-    'warning  PORTICO_REF_SERVICE_NOT_FOUND  service "cart" not found',
+    'error  PORTICO_REF_SERVICE_NOT_FOUND  service "cart" not found',
     `  not taken: ${text}`,
   ])
   const changes: ModelChange[] = [{ type: 'added', subject: 'a/', detail: '→ b' }]
@@ -88,7 +88,7 @@ t.test('a reload that failed says why, and since when what serves has served', a
   const servingSince = new Date(2026, 0, 2, 14, 3, 11).getTime()
   const failed = { reason: '1 error, and strict is on', newDiagnostics: diagnose(), servingSince, error: undefined }
   t.strictSame(printReloadFailed(failed, paintNothing).split('\n'), [
-    'warning  PORTICO_REF_SERVICE_NOT_FOUND  service "cart" not found',
+    'error  PORTICO_REF_SERVICE_NOT_FOUND  service "cart" not found',
     'not reloaded: 1 error, and strict is on; still serving the configuration of 14:03:11',
   ])
 })

@@ -160,14 +160,14 @@ t.test('the boot table shows hosts, routes, endpoints, certificates, admin and p
   const cwd = t.testdir({ 'shop.yaml': manifest('/', 3000, missing) })
   const { ports, stderr } = await startGateway(t, ['run', '-f', 'shop.yaml', '--log-format', 'pretty'], { cwd })
   const screen = stderr()
-  t.match(screen, /^portico \d+\.\d+\.\d+ {3}1 file, 2 objects, 1 warning {3}ready in \d+ ms\n\n/)
+  t.match(screen, /^portico \d+\.\d+\.\d+ {3}1 file, 2 objects, 1 error {3}ready in \d+ ms\n\n/)
   t.match(screen, `http://shop.localhost:${ports.http}   https://shop.localhost:${ports.https}\n`)
   t.match(screen, /\n {4}\/ +Prefix +→ {2}default\/web:80 +→ {2}127\.0\.0\.1:3000\n/)
   t.match(screen, /\n {4}\/cart +Prefix +→ {2}default\/cart:80 +→ {2}503: .*cart.*\n/)
   t.match(screen, /\n {2}any other host {3}→ {2}404\n/)
   t.match(screen, /\n {2}https +self-signed default certificate\n/)
   t.match(screen, `http://127.0.0.1:${ports.admin}`)
-  t.match(screen, /\nshop\.yaml:14:\d+ {2}warning {2}PORTICO_REF_SERVICE_NOT_FOUND .*\n +14 │ .*cart.*\n +│ +\^\^\^\^/)
+  t.match(screen, /\nshop\.yaml:14:\d+ {2}error {2}PORTICO_REF_SERVICE_NOT_FOUND .*\n +14 │ .*cart.*\n +│ +\^\^\^\^/)
 })
 
 t.test('a long table is cut, with a pointer to the rest', async (t) => {
@@ -204,7 +204,7 @@ t.test('without a terminal all is JSON on stdout: the boot facts, problems and r
   const { http, https, admin } = gateway.ports
   t.match(
     lines.find(({ msg }) => msg === 'ready'),
-    { http, https, admin, hosts: 1, routes: 2, warnings: 1, errors: 0 },
+    { http, https, admin, hosts: 1, routes: 2, warnings: 0, errors: 1 },
   )
   t.match(
     lines.find(({ code }) => code === 'PORTICO_REF_SERVICE_NOT_FOUND'),

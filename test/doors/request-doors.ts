@@ -37,11 +37,16 @@ const OWN_FIELDS = /^(host|x-request-id|x-forwarded-|x-real-ip|transfer-encoding
 
 export type Doors = { readonly names: readonly string[]; play(door: string, request: DoorRequest): Promise<Outcome> }
 
-export async function startDoors(t: Test, flags: Readonly<Record<string, string>> = {}): Promise<Doors> {
+/** `more`: manifests beside the one route to the endpoint. */
+export async function startDoors(
+  t: Test,
+  flags: Readonly<Record<string, string>> = {},
+  more: string = '',
+): Promise<Doors> {
   const recorder = new Recorder({})
   const port = await recorder.start()
   t.teardown(() => recorder.close())
-  const manifests = ONE_ROUTE + (await makeSecretYaml('secure', ['gw.test']))
+  const manifests = ONE_ROUTE + more + (await makeSecretYaml('secure', ['gw.test']))
   const [lane, node] = await Promise.all(
     ['true', 'false'].map((enabled) =>
       runGateway(t, manifests, { endpoints: { web: [port] }, flags: { 'fastLane.enabled': enabled, ...flags } }),

@@ -108,7 +108,11 @@ function makeRoute(words: RouteWords): Route {
     action:
       typeof to === 'string'
         ? { type: 'forward', upstream: keyOf(to) }
-        : { type: 'unavailable', status: to, reason: 'as the test wants it' },
+        : {
+            type: 'unavailable',
+            code: to === 404 ? 'PORTICO_REQ_NO_ROUTE' : 'PORTICO_UP_NO_SERVICE',
+            reason: 'as the test wants it',
+          },
     backend: `default/${to}:80`,
     ingress: { namespace: 'default', name: 'test' },
     policy,

@@ -77,7 +77,6 @@ for (const [apiVersion, kind] of [
   ['v1', 'ServiceAccount'],
   ['v1', 'PersistentVolumeClaim'],
   ['rbac.authorization.k8s.io/v1', 'ClusterRole'],
-  ['networking.k8s.io/v1', 'NetworkPolicy'],
   ['autoscaling/v2', 'HorizontalPodAutoscaler'],
   ['policy/v1', 'PodDisruptionBudget'],
   ['apiextensions.k8s.io/v1', 'CustomResourceDefinition'],
@@ -85,10 +84,7 @@ for (const [apiVersion, kind] of [
   ['resource.k8s.io/v1', 'SomethingOfNextYear'],
   ['cert-manager.io/v1', 'Certificate'],
   ['monitoring.coreos.com/v1', 'ServiceMonitor'],
-  ['gateway.networking.k8s.io/v1', 'HTTPRoute'],
-  ['serving.knative.dev/v1', 'Service'],
   ['networking.istio.io/v1', 'ServiceEntry'],
-  ['traefik.containo.us/v1alpha1', 'IngressRoute'],
   ['config.openshift.io/v1', 'Ingress'],
 ] as const) {
   t.test(`${apiVersion} ${kind} passes in silence`, async (t) => {
@@ -101,25 +97,68 @@ for (const [apiVersion, kind] of [
   })
 }
 
-for (const [apiVersion, kind, place, help] of [
-  ['networking.k8s.io/v1', 'Ingres', '2:7', 'did you mean "Ingress" (apiVersion: networking.k8s.io/v1)?'],
-  ['networking.k8s.io/v1', 'ingress', '2:7', 'did you mean "Ingress" (apiVersion: networking.k8s.io/v1)?'],
-  ['v1', 'Ingress', '1:13', 'write apiVersion: networking.k8s.io/v1'],
-  ['apps/v1', 'Service', '1:13', 'write apiVersion: v1'],
-  ['networking.k8s.io/v2', 'Ingress', '1:13', 'write apiVersion: networking.k8s.io/v1'],
-  ['networking.k8s.oi/v1', 'Ingress', '1:13', 'did you mean "networking.k8s.io/v1"?'],
-  ['v1', 'Servce', '2:7', 'did you mean "Service" (apiVersion: v1)?'],
-  ['apps/v1', 'Deploymnet', '2:7', 'did you mean "Deployment"?'],
-  ['v1', 'Deployment', '1:13', 'Deployment belongs to the API group "apps"'],
-  ['app/v1', 'Deployment', '1:13', 'Deployment belongs to the API group "apps"'],
-  ['apps/v1', 'Node', '1:13', 'write apiVersion: v1'],
-  ['0.1.0', 'ksonnet.io/app', '1:13', undefined],
-  ['v1', 'Whatever', '2:7', undefined],
-  ['skaffold/v4', 'Config', '1:13', undefined],
+const ROUTES = 'is not served: what it routes is not reachable here'
+const GUARDS = 'is not enforced: nothing here guards what it guards'
+
+for (const [apiVersion, kind, what] of [
+  ['gateway.networking.k8s.io/v1', 'Gateway', ROUTES],
+  ['gateway.networking.k8s.io/v1', 'HTTPRoute', ROUTES],
+  ['gateway.networking.k8s.io/v1alpha2', 'TLSRoute', ROUTES],
+  ['gateway.networking.k8s.io/v1', 'BackendTLSPolicy', GUARDS],
+  ['gateway.envoyproxy.io/v1alpha1', 'SecurityPolicy', GUARDS],
+  ['traefik.io/v1alpha1', 'IngressRoute', ROUTES],
+  ['traefik.containo.us/v1alpha1', 'Middleware', GUARDS],
+  ['configuration.konghq.com/v1', 'KongPlugin', GUARDS],
+  ['projectcontour.io/v1', 'HTTPProxy', ROUTES],
+  ['networking.istio.io/v1', 'VirtualService', ROUTES],
+  ['security.istio.io/v1', 'AuthorizationPolicy', GUARDS],
+  ['k8s.nginx.org/v1', 'VirtualServer', ROUTES],
+  ['k8s.nginx.org/v1', 'Policy', GUARDS],
+  ['getambassador.io/v3alpha1', 'Mapping', ROUTES],
+  ['cloud.google.com/v1', 'BackendConfig', GUARDS],
+  ['networking.gke.io/v1beta1', 'FrontendConfig', ROUTES],
+  ['elbv2.k8s.aws/v1beta1', 'TargetGroupBinding', ROUTES],
+  ['route.openshift.io/v1', 'Route', ROUTES],
+  ['serving.knative.dev/v1', 'Service', ROUTES],
+  ['networking.k8s.io/v1', 'NetworkPolicy', GUARDS],
+] as const) {
+  t.test(`${apiVersion} ${kind} is told of: nothing here does what it says`, async (t) => {
+    const text = `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: {name: A_}\nspec: 1\n`
+    const { diagnostics, printed, resources, objects } = decodeText(text)
+    t.same(printed, [`2:7 warning kind "${kind}" ${what}`])
+    t.match(diagnostics[0], { code: 'PORTICO_RES_KIND_UNSERVED', resource: `${kind} default/A_` })
+    t.same(resources, [])
+    t.equal(objects, 1)
+  })
+}
+
+t.test('items of a list that are not served are told of each at its place', async (t) => {
+  const { printed } = decodeText(
+    'apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRouteList\nitems:\n- metadata: {name: a}\n- metadata: {name: b}\n',
+  )
+  t.match(printed, [/^4:\d+ warning kind "HTTPRoute"/, /^5:\d+ warning kind "HTTPRoute"/])
+})
+
+for (const [apiVersion, kind, place, help, severity] of [
+  ['networking.k8s.io/v1', 'Ingres', '2:7', 'did you mean "Ingress" (apiVersion: networking.k8s.io/v1)?', 'error'],
+  ['networking.k8s.io/v1', 'ingress', '2:7', 'did you mean "Ingress" (apiVersion: networking.k8s.io/v1)?', 'error'],
+  ['v1', 'Ingress', '1:13', 'write apiVersion: networking.k8s.io/v1', 'error'],
+  ['apps/v1', 'Service', '1:13', 'write apiVersion: v1', 'error'],
+  ['networking.k8s.io/v2', 'Ingress', '1:13', 'write apiVersion: networking.k8s.io/v1', 'error'],
+  ['networking.k8s.oi/v1', 'Ingress', '1:13', 'did you mean "networking.k8s.io/v1"?', 'error'],
+  ['v1', 'Servce', '2:7', 'did you mean "Service" (apiVersion: v1)?', 'error'],
+  ['apps/v1', 'Deploymnet', '2:7', 'did you mean "Deployment"?', 'warning'],
+  ['v1', 'Deployment', '1:13', 'Deployment belongs to the API group "apps"', 'warning'],
+  ['app/v1', 'Deployment', '1:13', 'Deployment belongs to the API group "apps"', 'warning'],
+  ['apps/v1', 'Node', '1:13', 'write apiVersion: v1', 'warning'],
+  ['0.1.0', 'ksonnet.io/app', '1:13', undefined, 'warning'],
+  ['v1', 'Whatever', '2:7', undefined, 'warning'],
+  ['skaffold/v4', 'Config', '1:13', undefined, 'warning'],
 ] as const) {
   t.test(`CF-09 ${apiVersion} ${kind} is no kind`, async (t) => {
     const { diagnostics, printed } = decodeText(`apiVersion: ${apiVersion}\nkind: ${kind}\n${SERVICE}`)
-    t.same(printed, [`${place} warning no matches for kind "${kind}" in version "${apiVersion}"`])
+    const shown = severity === 'error' ? '' : 'warning '
+    t.same(printed, [`${place} ${shown}no matches for kind "${kind}" in version "${apiVersion}"`])
     t.equal(diagnostics[0]?.code, 'PORTICO_RES_KIND_UNKNOWN')
     t.equal(diagnostics[0]?.help, help)
   })
@@ -190,7 +229,7 @@ for (const [name, file, text, expected] of [
     'apiVersion: skaffold/v3\nkind: Config\n',
     /^1:13 info no matches for kind/,
   ],
-  ['a misspelt kind', 'web.yaml', 'apiVersion: v1\nkind: Servce\n', /^2:7 warning no matches for kind/],
+  ['a misspelt kind', 'web.yaml', 'apiVersion: v1\nkind: Servce\n', /^2:7 no matches for kind/],
   ['data', 'data.json', '{"data": 1}', '1:1 info apiVersion not set, kind not set: left out'],
   ['a schema', 'a.schema.json', '{"type": "object"}', undefined],
   ['a JSON list', 'list.JSON', '[{"apiVersion": 1}]', undefined],

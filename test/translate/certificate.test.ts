@@ -136,7 +136,7 @@ t.test('TLS-06, I-31 a Secret that cannot be used is reported, and the default c
     t.same(bindings(result), ['a.com → default'], name)
     const [diagnostic] = result.diagnostics
     t.equal(result.diagnostics.length, 1, name)
-    t.match(diagnostic, { message, severity: 'warning', notes: [{ message: 'used here' }] }, name)
+    t.match(diagnostic, { message, severity: 'error', notes: [{ message: 'used here' }] }, name)
     t.ok(diagnostic?.code.endsWith(kind), `${name}: ${diagnostic?.code}`)
     t.match(result.model.certificates[0]?.reason, message, `${name}: the reason is kept`)
     t.notMatch(JSON.stringify(result.diagnostics), /BEGIN PRIVATE|LS0t|MIG/, `${name}: nothing of the key is shown`)

@@ -64,6 +64,19 @@ function printIngress(number: number, seed: number): string {
     `{path: ${pick(['/', '/api', '/api/', '/%zz', '/[a-z]+'], seed, turn)}, pathType: ${pick(['Prefix', 'Exact', 'ImplementationSpecific', 'Prefix', 'Wrong'], seed, turn + 1)}, backend: ${backend(turn)}}`
   return `${printMeta('Ingress', `i${number}`, seed, [
     pick(['', '', 'nginx.ingress.kubernetes.io/ssl-redirect: "true"', 'portico.dev/wrong: "1"'], seed, 2),
+    pick(
+      [
+        '',
+        '',
+        '',
+        '',
+        'nginx.ingress.kubernetes.io/auth-url: "http://auth.test"',
+        'nginx.ingress.kubernetes.io/auth-tls-secret: x/ca',
+        'nginx.ingress.kubernetes.io/canary: "true"',
+      ],
+      seed,
+      6,
+    ),
   ])}spec:
 ${pick(['', '', '  ingressClassName: portico\n', '  ingressClassName: other\n'], seed, 3)}${pick(['', `  defaultBackend: ${backend(2)}\n`], seed, 4)}${pick(
   [
@@ -103,7 +116,7 @@ function printService(number: number, seed: number): string {
     seed,
     2,
   )
-  return `${printMeta('Service', `s${number}`, seed, [endpoints])}spec: {${spec}}\n`
+  return `${printMeta('Service', `s${number}`, seed, [endpoints, pick(['', '', '', 'konghq.com/plugins: key-auth', 'konghq.com/path: /x'], seed, 6)])}spec: {${spec}}\n`
 }
 
 function printSlice(number: number, seed: number): string {
@@ -150,6 +163,7 @@ const SETTINGS: readonly Settings[] = [
   makeSettings(),
   makeSettings({ 'https.redirect': false }),
   makeSettings({ ingressClasses: ['portico'] }),
+  makeSettings({ unsupportedGuards: 'serve' }),
   makeSettings({ endpoints: { 'x/s0': ['127.0.0.1:9999'], 'x/nobody': ['127.0.0.1:1'] } }),
   makeSettings({ nodeName: 'here', 'externalNames.allowPrivate': true }),
   makeSettings({ 'clusterNetwork.enabled': true, 'externalIPs.enabled': true, nodeName: 'here' }),

@@ -148,7 +148,8 @@ spec: {rules: [{host: h${index}.com, http: {paths: [{path: /, pathType: Prefix, 
     )
     .join('---')
   const { model, diagnostics } = translateText(text)
-  for (const { host, routes } of model.hosts) t.match(routes[0]?.action, { type: 'unavailable', status: 503 }, host)
+  for (const { host, routes } of model.hosts)
+    t.match(routes[0]?.action, { type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE' }, host)
   t.equal(diagnostics.length, 5, printDiagnostics(diagnostics))
 })
 

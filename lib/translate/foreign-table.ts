@@ -1,0 +1,492 @@
+/** Annotations of other Ingress controllers and of clouds, all in one table: on what they stand, and what they promise. */
+
+/**
+ * `guard`: to refuse, check or limit requests. `detail`: how a guard does so. `effect`: another change of requests, answers or
+ * routes. `canary`: that the Ingress stands beside another. `none`: nothing that a request would notice.
+ */
+export type ForeignKind = 'guard' | 'detail' | 'effect' | 'canary' | 'none'
+
+export type ForeignScope = 'Ingress' | 'Service'
+
+type Family = Readonly<{
+  domains: readonly string[]
+  scopes: readonly ForeignScope[]
+  /** Names that end in `*` stand for all that begin so. Each with the values that guard nothing, beside the empty one. */
+  guards: Readonly<Record<string, (value: string) => boolean>>
+  details?: readonly string[]
+  /** Guards of a whole host, whichever Ingress a route of it is of. */
+  ofHost?: readonly string[]
+  canaries?: readonly string[]
+  effects?: readonly string[]
+  none?: readonly string[]
+  /** What every other name is. */
+  rest: 'effect' | 'none'
+}>
+
+/** Any value guards. */
+const never = (): boolean => false
+const isFalse = (value: string): boolean => /^(?:0|f|false|off|no|disabled)$/i.test(value)
+const isZero = (value: string): boolean => /^0+$/.test(value)
+const isNone = (value: string): boolean => /^none$/i.test(value)
+/** A list of ranges that lets everybody in. */
+const isEverybody = (value: string): boolean => value.split(/[\s,;]+/).includes('0.0.0.0/0')
+const verifiesNobody = (value: string): boolean => !/verify/i.test(value)
+
+/** What a snippet of nginx may hold that refuses nothing, by the first word of each statement. */
+const HARMLESS_DIRECTIVES: ReadonlySet<string> = new Set([
+  'access_log',
+  'add_header',
+  'charset',
+  'error_log',
+  'etag',
+  'expires',
+  'gzip',
+  'gzip_comp_level',
+  'gzip_min_length',
+  'gzip_types',
+  'more_clear_headers',
+  'more_clear_input_headers',
+  'more_set_headers',
+  'more_set_input_headers',
+  'proxy_buffer_size',
+  'proxy_buffering',
+  'proxy_buffers',
+  'proxy_busy_buffers_size',
+  'proxy_connect_timeout',
+  'proxy_cookie_path',
+  'proxy_hide_header',
+  'proxy_pass_header',
+  'proxy_read_timeout',
+  'proxy_request_buffering',
+  'proxy_send_timeout',
+  'proxy_set_header',
+  'sub_filter',
+  'sub_filter_once',
+  'sub_filter_types',
+])
+
+/**
+ * Quotes and comments begin where a word does, as in nginx; a quote may hold the signs that end a statement. What is escaped or
+ * stands in a block is not looked into.
+ */
+const refusesNothing = (snippet: string): boolean =>
+  !/[\\{}]/.test(snippet) &&
+  snippet
+    .replace(/(?<![^\s;])(?:#.*|"[^"]*"|'[^']*')/g, (part) => (part.startsWith('#') ? '' : 'quoted'))
+    .split(';')
+    .map((statement) => statement.trim())
+    .every((statement) => statement === '' || HARMLESS_DIRECTIVES.has(statement.split(/\s/, 1)[0] as string))
+
+/** The names that ingress-nginx made usual; the controllers beside it took many of them over. */
+const USUAL_GUARDS: Family['guards'] = {
+  'auth-type': isNone,
+  'auth-secret': never,
+  'auth-url': never,
+  'auth-tls-*': never,
+  'auth-tls-verify-client': isFalse,
+  'auth-*': never,
+  'enable-global-auth': isFalse,
+  satisfy: never,
+  'whitelist-source-range': isEverybody,
+  'allowlist-source-range': isEverybody,
+  'denylist-source-range': never,
+  'blacklist-source-range': never,
+  'limit-connections': isZero,
+  'limit-rate': isZero,
+  'limit-rpm': isZero,
+  'limit-rps': isZero,
+  'global-rate-limit': isZero,
+  'global-rate-limit-*': never,
+  'enable-modsecurity': isFalse,
+  'enable-owasp-*': isFalse,
+  'modsecurity-snippet': never,
+  'auth-snippet': refusesNothing,
+  'configuration-snippet': refusesNothing,
+  'server-snippet': refusesNothing,
+  'stream-snippet': never,
+}
+
+const USUAL_DETAILS = [
+  'auth-always-set-cookie',
+  'auth-cache-*',
+  'auth-headers-*',
+  'auth-keepalive*',
+  'auth-method',
+  'auth-proxy-set-headers',
+  'auth-realm',
+  'auth-request-redirect',
+  'auth-response-headers',
+  'auth-secret-type',
+  'auth-signin*',
+  'auth-tls-error-page',
+  'auth-tls-pass-certificate-to-upstream',
+  'auth-tls-verify-depth',
+  'limit-allowlist',
+  'limit-burst-multiplier',
+  'limit-rate-after',
+  'limit-whitelist',
+  'modsecurity-transaction-id',
+]
+
+const FAMILIES: readonly Family[] = [
+  {
+    domains: ['nginx.ingress.kubernetes.io', 'higress.io', 'mse.ingress.kubernetes.io'],
+    scopes: ['Ingress'],
+    guards: USUAL_GUARDS,
+    details: USUAL_DETAILS,
+    ofHost: ['auth-tls-*', 'server-snippet'],
+    canaries: ['canary'],
+    rest: 'effect',
+  },
+  {
+    // Of HAProxy, Traefik 1, Contour and Kong.
+    domains: ['ingress.kubernetes.io', 'ingress.appscode.com'],
+    scopes: ['Ingress', 'Service'],
+    guards: { ...USUAL_GUARDS, whitelist: isEverybody, blacklist: never, 'rate-limit*': never },
+    details: USUAL_DETAILS,
+    rest: 'effect',
+  },
+  {
+    domains: ['nginx.org', 'nginx.com'],
+    scopes: ['Ingress'],
+    guards: {
+      policies: never,
+      'basic-auth-secret': never,
+      'jwt-key': never,
+      'limit-req-rate': never,
+      'location-snippets': refusesNothing,
+      'server-snippets': refusesNothing,
+    },
+    details: ['basic-auth-*', 'jwt-*', 'limit-req-*'],
+    ofHost: ['server-snippets'],
+    // WebSockets need no leave here.
+    none: ['websocket-services'],
+    rest: 'effect',
+  },
+  {
+    domains: ['appprotect.f5.com', 'appprotectdos.f5.com'],
+    scopes: ['Ingress'],
+    guards: {
+      'app-protect-enable': isFalse,
+      app_protect_enable: isFalse,
+      'app-protect-policy': never,
+      app_protect_policy: never,
+      'app-protect-dos-*': never,
+    },
+    none: ['app-protect-security-log*', 'app_protect_security_log*'],
+    rest: 'effect',
+  },
+  {
+    domains: ['traefik.ingress.kubernetes.io'],
+    scopes: ['Ingress', 'Service'],
+    guards: {
+      'router.middlewares': never,
+      // What options say of client certificates cannot be told from their name.
+      'router.tls.options': never,
+      'auth-*': never,
+      'rate-limit': never,
+      'whitelist-source-range': isEverybody,
+      'max-conn-amount': never,
+    },
+    details: ['auth-header-field', 'auth-realm', 'auth-remove-header', 'max-conn-extractor-func'],
+    none: ['router.observability.*', 'router.tls.certresolver', 'service.nativelb', 'service.nodeportlb'],
+    rest: 'effect',
+  },
+  {
+    domains: ['haproxy.org', 'haproxy.com'],
+    scopes: ['Ingress', 'Service'],
+    guards: {
+      'allow-list': isEverybody,
+      whitelist: isEverybody,
+      'deny-list': never,
+      blacklist: never,
+      'auth-type': isNone,
+      'auth-secret': never,
+      'rate-limit-requests': isZero,
+      'client-ca': never,
+      'client-strict-sni': isFalse,
+      // A condition under which alone the Service is chosen.
+      'route-acl': never,
+      'backend-config-snippet': never,
+      'frontend-config-snippet': never,
+    },
+    details: ['auth-realm', 'rate-limit-*', 'deny-status-code'],
+    none: ['check*', 'scale-server-slots', 'standalone-backend', 'request-capture*', 'src-ip-header'],
+    rest: 'effect',
+  },
+  {
+    domains: ['haproxy-ingress.github.io'],
+    scopes: ['Ingress', 'Service'],
+    guards: {
+      ...USUAL_GUARDS,
+      oauth: isNone,
+      waf: isNone,
+      'auth-external-placement': never,
+      'config-backend*': never,
+      'config-frontend*': never,
+      'limit-*': isZero,
+      'acl-*': never,
+    },
+    details: [
+      ...USUAL_DETAILS,
+      'oauth-*',
+      'waf-mode',
+      'auth-tls-cert-header',
+      'auth-tls-strict',
+      'allowlist-source-header',
+    ],
+    none: ['agent-check-*', 'health-check-*', 'slots-*', 'initial-weight', 'acme-*', 'cert-signer'],
+    rest: 'effect',
+  },
+  {
+    domains: ['alb.ingress.kubernetes.io'],
+    scopes: ['Ingress', 'Service'],
+    guards: {
+      'auth-type': isNone,
+      'wafv2-acl-*': isNone,
+      'waf-acl-*': isNone,
+      'web-acl-id': isNone,
+      'shield-advanced-protection': isFalse,
+      'inbound-cidrs': isEverybody,
+      'security-groups': never,
+      'security-group-prefix-lists': never,
+      'frontend-nlb-security-groups': never,
+      'mutual-authentication': verifiesNobody,
+      'jwt-validation': never,
+      // A condition under which alone a rule holds.
+      'conditions.*': never,
+    },
+    details: ['auth-idp-*', 'auth-on-unauthenticated-request', 'auth-scope', 'auth-session-*'],
+    // Of the ALB of another cloud, which took the prefix.
+    canaries: ['canary'],
+    effects: [
+      'actions.*',
+      'transforms.*',
+      'ssl-redirect',
+      'backend-protocol*',
+      'use-regex*',
+      'target-group-attributes',
+    ],
+    rest: 'none',
+  },
+  {
+    domains: ['cloud.google.com', 'beta.cloud.google.com', 'networking.gke.io'],
+    scopes: ['Ingress', 'Service'],
+    // What stands in the BackendConfig, Cloud Armor or IAP, cannot be told from its name.
+    guards: { 'backend-config': never },
+    effects: ['app-protocols', 'v1beta1.FrontendConfig'],
+    rest: 'none',
+  },
+  {
+    domains: ['appgw.ingress.kubernetes.io'],
+    scopes: ['Ingress'],
+    // A profile may ask for client certificates.
+    guards: { 'waf-policy*': never, 'appgw-ssl-profile': never },
+    none: [
+      'appgw-ssl-certificate',
+      'appgw-trusted-root-certificate',
+      'health-probe-*',
+      'use-private-ip',
+      'connection-draining*',
+    ],
+    rest: 'effect',
+  },
+  {
+    domains: ['konghq.com', 'plugins.konghq.com'],
+    scopes: ['Ingress', 'Service'],
+    guards: {
+      plugins: never,
+      override: never,
+      // Conditions under which alone a route is chosen.
+      'headers.*': never,
+      methods: never,
+      snis: never,
+    },
+    none: ['tags'],
+    rest: 'effect',
+  },
+  {
+    domains: ['configuration.konghq.com'],
+    scopes: ['Ingress', 'Service'],
+    guards: {},
+    rest: 'effect',
+  },
+  {
+    domains: ['projectcontour.io'],
+    scopes: ['Ingress', 'Service'],
+    guards: {},
+    none: ['websocket-routes'],
+    rest: 'effect',
+  },
+  {
+    domains: ['zalando.org'],
+    scopes: ['Ingress'],
+    guards: {
+      'skipper-filter': never,
+      // A condition under which alone a route is chosen.
+      'skipper-predicate': never,
+      ratelimit: never,
+      'aws-waf-web-acl-id': never,
+    },
+    none: ['aws-load-balancer-*'],
+    rest: 'effect',
+  },
+  {
+    domains: ['haproxy.router.openshift.io'],
+    scopes: ['Ingress'],
+    guards: {
+      ip_whitelist: isEverybody,
+      ip_allowlist: isEverybody,
+      'rate-limit-connections': isFalse,
+      'rate-limit-connections.*': isZero,
+      'pod-concurrent-connections': isZero,
+    },
+    rest: 'effect',
+  },
+  {
+    domains: ['k8s.apisix.apache.org'],
+    scopes: ['Ingress'],
+    guards: {
+      'allowlist-source-range': isEverybody,
+      'blocklist-source-range': never,
+      'auth-type': isNone,
+      'auth-uri': never,
+      'enable-csrf': isFalse,
+      'http-allow-methods': never,
+      'http-block-methods': never,
+      'plugin-config-name': never,
+    },
+    details: ['auth-*', 'csrf-key'],
+    rest: 'effect',
+  },
+  {
+    domains: ['k8s.ngrok.com'],
+    scopes: ['Ingress', 'Service'],
+    guards: { 'traffic-policy': never, modules: never },
+    rest: 'none',
+  },
+  {
+    // It lets nobody in who is not named.
+    domains: ['ingress.pomerium.io'],
+    scopes: ['Ingress'],
+    guards: { policy: never, 'allowed_*': never, allow_any_authenticated_user: isFalse },
+    rest: 'effect',
+  },
+  {
+    domains: ['getambassador.io'],
+    scopes: ['Service'],
+    guards: {},
+    none: ['ambassador-id', 'resource-*'],
+    rest: 'effect',
+  },
+  {
+    domains: ['kubernetes.io'],
+    scopes: ['Ingress'],
+    guards: {},
+    effects: ['ingress.allow-http'],
+    rest: 'none',
+  },
+]
+
+/** A name that is not in the table, a newer or a mistyped one, guards where it reads so. */
+const GUARD_NAME =
+  /(?:^|[-._])(?:(?:basic-?|external-?|forward-?)?auth(?:entication|orization)?|acl|jwt|oauth2?|oidc|waf|(?:allow|deny|block|white|black)-?list|(?:rate-?)?limit)(?:[-._]|$)/
+
+type Entry = Readonly<{ kind: ForeignKind; isOfHost?: boolean; guardsNothing: (value: string) => boolean }>
+
+/** A family, to look names up in. */
+class NameTable {
+  readonly scopes: readonly ForeignScope[]
+  readonly #rest: Entry
+  readonly #whole = new Map<string, Entry>()
+  /** The longest first. */
+  readonly #beginnings: readonly (readonly [beginning: string, entry: Entry])[]
+
+  constructor(family: Family) {
+    const { scopes, guards, details = [], ofHost = [], canaries = [], effects = [], none = [], rest } = family
+    this.scopes = scopes
+    this.#rest = plain(rest)
+    const beginnings: (readonly [string, Entry])[] = []
+    const add = (name: string, entry: Entry): void => {
+      if (name.endsWith('*')) beginnings.push([name.slice(0, -1), entry])
+      else this.#whole.set(name, entry)
+    }
+    for (const [name, guardsNothing] of Object.entries(guards)) {
+      const isOfHost = ofHost.some((one) => (one.endsWith('*') ? name.startsWith(one.slice(0, -1)) : name === one))
+      add(name, { kind: 'guard', isOfHost, guardsNothing })
+    }
+    for (const name of details) add(name, plain('detail'))
+    for (const name of canaries) add(name, plain('canary'))
+    for (const name of effects) add(name, plain('effect'))
+    for (const name of none) add(name, plain('none'))
+    this.#beginnings = beginnings.sort(([a], [b]) => b.length - a.length)
+  }
+
+  find(name: string): Entry {
+    const known = this.#whole.get(name) ?? this.#beginnings.find(([beginning]) => name.startsWith(beginning))?.[1]
+    if (known !== undefined) return known
+    return GUARD_NAME.test(name) ? { kind: 'guard', guardsNothing: isFalse } : this.#rest
+  }
+}
+
+function plain(kind: ForeignKind): Entry {
+  return { kind, guardsNothing: never }
+}
+
+const TABLES: ReadonlyMap<string, NameTable> = new Map(
+  FAMILIES.flatMap((family) => {
+    const table = new NameTable(family)
+    return family.domains.map((domain) => [domain, table] as const)
+  }),
+)
+
+/** With `master`: what the Ingress says holds for those that bring the paths of its host. */
+const MERGED = 'nginx.org/mergeable-ingress-type'
+
+/** An annotation of another controller. */
+export type ForeignAnnotation = Readonly<{
+  /** As written. */
+  name: string
+  domain: string
+  /** Behind the domain. */
+  key: string
+  value: string
+  kind: ForeignKind
+  /** A guard that is written and guards nothing. */
+  isIdle: boolean
+  /** A guard of all routes of a host. */
+  isOfHost: boolean
+}>
+
+/** Those among the annotations of an Ingress or a Service that mean something there, in the order they are written in. */
+export function listForeign(
+  scope: ForeignScope,
+  annotations: Readonly<Record<string, string>>,
+): readonly ForeignAnnotation[] {
+  const found: ForeignAnnotation[] = []
+  const isMaster = annotations[MERGED] === 'master'
+  for (const name of Object.keys(annotations)) {
+    const slash = name.indexOf('/')
+    const table = slash < 0 ? undefined : TABLES.get(name.slice(0, slash))
+    if (!table?.scopes.includes(scope)) continue
+    const key = name.slice(slash + 1)
+    const value = annotations[name]!.trim()
+    const { kind, isOfHost = false, guardsNothing } = table.find(key)
+    const isIdle = kind === 'guard' && (value === '' || guardsNothing(value))
+    found.push({ name, domain: name.slice(0, slash), key, value, kind, isIdle, isOfHost: isOfHost || isMaster })
+  }
+  return found
+}
+
+/**
+ * What of them is to be honoured before a request may pass. Details guard only where no guard is written that they belong to,
+ * one that is off included.
+ */
+export function listGuards(foreign: readonly ForeignAnnotation[]): readonly ForeignAnnotation[] {
+  const written = new Set<string>()
+  for (const { kind, domain } of foreign) if (kind === 'guard') written.add(domain)
+  return foreign.filter(
+    ({ kind, domain, isIdle, value }) =>
+      (kind === 'guard' && !isIdle) || (kind === 'detail' && value !== '' && !isFalse(value) && !written.has(domain)),
+  )
+}
