@@ -11,6 +11,7 @@ import type { FieldPath } from './base/position.ts'
 import { parseResolverAddress, SYSTEM_RESOLVERS } from './base/resolver-address.ts'
 import { parseStatusRanges } from './base/status-ranges.ts'
 import { MAX_TIMER_MS } from './base/timers.ts'
+import { PRIVATE_KEY } from './base/veil.ts'
 import { SERVICE_SETTINGS_BY_NAME } from './service-settings.ts'
 import { MAX_WORKERS, type SettingLeaf } from './settings-table.ts'
 
@@ -22,6 +23,9 @@ export type Read = Readonly<{ value: unknown }> | Readonly<{ problems: readonly 
 
 /** `variable` is the setting's environment variable, for advice. */
 export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 'text', variable: string): Read {
+  if (PRIVATE_KEY.test(JSON.stringify(raw) ?? '')) {
+    return problem('a private key cannot stand here', 'take it out: who can read this file has the key')
+  }
   switch (leaf.type) {
     case 'boolean':
       return readBoolean(raw, form)

@@ -2,12 +2,13 @@
 import path from 'node:path'
 import { DiagnosticList } from '../base/diagnostics.ts'
 import type { FieldPath, Origin } from '../base/position.ts'
+import { veilOrigin } from '../base/veil.ts'
 import type { SourceDocument } from '../source/document.ts'
 import { judgeKind, type KindDecoder } from './kind.ts'
 import { FieldReader } from './reader.ts'
 import { ProblemReport } from './report.ts'
 import type { Resource } from './resource.ts'
-import { redactOrigin } from './secret.ts'
+import { isOpen, mayBeSecret } from './secret.ts'
 import { checkShape, isMapping } from './shape.ts'
 
 export type Decoded = {
@@ -42,7 +43,8 @@ class DocumentDecoder {
     this.#diagnostics = diagnostics
   }
 
-  decode(document: SourceDocument): void {
+  decode(written: SourceDocument): void {
+    const document = mayBeSecret(written.value) ? { ...written, origin: veilOrigin(written.origin, isOpen) } : written
     const { value, origin } = document
     if (!isMapping(value)) {
       this.objects++
@@ -87,8 +89,7 @@ class DocumentDecoder {
   }
 
   #decodeObject(document: SourceDocument, kind: string, decoder: KindDecoder): void {
-    const { value } = document
-    const origin = kind === 'Secret' ? redactOrigin(document.origin, value) : document.origin
+    const { value, origin } = document
     const { limit, items } = this.#diagnostics
     const problems = new DiagnosticList(Math.min(MAX_PROBLEMS, Math.max(0, limit - items.length)))
     const report = new ProblemReport(origin, printObject(kind, value), problems)
@@ -196,6 +197,7 @@ function shiftOrigin(origin: Origin, prefix: FieldPath): Origin {
     file: origin.file,
     locate: (at) => origin.locate([...prefix, ...at]),
     locateKey: (at) => origin.locateKey([...prefix, ...at]),
+    hides: (at) => origin.hides([...prefix, ...at]),
   }
 }
 

@@ -1,13 +1,15 @@
 /** Documents of YAML or JSON text: plain values that know where they stand. */
 import type { YAMLError } from 'yaml'
 import { type Diagnostic, type DiagnosticCode, DiagnosticList } from '../base/diagnostics.ts'
-import type { Origin } from '../base/position.ts'
+import type { Origin, SourcePosition } from '../base/position.ts'
+import { veilPosition } from '../base/veil.ts'
 import { type ComposeProblem, composeValue } from './compose.ts'
 import { findTooDeep, MAX_DEPTH } from './depth.ts'
 import type { SourceText } from './files.ts'
 import { SourceLines } from './lines.ts'
 import { countValues, type MarkData } from './marks.ts'
 import { DocumentOrigin } from './origin.ts'
+import { mayBeSecretText } from './secret-text.ts'
 import { type Chunk, splitDocuments, splitList } from './split.ts'
 import { parseSyntax, TooLargeError } from './syntax.ts'
 
@@ -225,6 +227,8 @@ class DocumentParser {
   /** What is read now. */
   #document: Chunk = { start: 0, end: 0 }
   #judged: { chunk: Chunk; isOther: boolean } | undefined
+  /** Nothing of the values of this document is shown. */
+  #veiled: { chunk: Chunk; isVeiled: boolean } | undefined
 
   constructor(source: SourceText) {
     this.#lines = readLines(source)
@@ -234,7 +238,7 @@ class DocumentParser {
   reportEmpty(): ParsedPart {
     this.#problems.add('PORTICO_FILE_EMPTY', `${this.#lines.file} holds no manifest`, {
       severity: 'info',
-      position: this.#lines.position(0, 1),
+      position: { ...this.#lines.position(0, 1), excerpt: '' },
     })
     return this.#part([])
   }
@@ -310,9 +314,10 @@ class DocumentParser {
   #addProblems(problems: readonly ComposeProblem[], text: string, chunk: Chunk): void {
     const isSyntax = problems.some((problem) => problem.code === 'PORTICO_YAML_SYNTAX')
     if (isSyntax && this.#addTemplate(text, chunk)) return
-    for (const { code, message, span, help, first } of problems) {
-      const notes = first ? [{ message: 'the first one is here', position: this.#lines.position(...first) }] : []
-      this.#add(code, message, span[0], { end: span[1], help, notes })
+    for (const { code, message, subject, span, help, first } of problems) {
+      const notes = first ? [{ message: 'the first one is here', position: this.#position(...first) }] : []
+      const text = subject === undefined || this.#isVeiled() ? message : `${message} ${JSON.stringify(subject)}`
+      this.#add(code, text, span[0], { end: span[1], help, notes })
     }
   }
 
@@ -334,9 +339,10 @@ class DocumentParser {
       })
     } else if (error.code === 'TAG_RESOLVE_FAILED') {
       const end = chunk.start + error.pos[1]
-      this.#add('PORTICO_YAML_TAG', lowerFirst(error.message), chunk.start + at, { end })
+      const message = this.#isVeiled() ? 'unsupported tag' : lowerFirst(error.message)
+      this.#add('PORTICO_YAML_TAG', message, chunk.start + at, { end })
     } else {
-      const [message, help] = explainSyntaxError(error)
+      const [message, help] = explainSyntaxError(error, this.#isVeiled())
       const [start, end] = error.code === 'BAD_INDENT' ? findWord(text, at) : [at, error.pos[1]]
       this.#add('PORTICO_YAML_SYNTAX', message, chunk.start + start, { end: chunk.start + end, help })
     }
@@ -371,6 +377,19 @@ class DocumentParser {
     return this.#judged.isOther
   }
 
+  #isVeiled(): boolean {
+    const chunk = this.#document
+    if (this.#veiled?.chunk !== chunk) {
+      this.#veiled = { chunk, isVeiled: mayBeSecretText(this.#lines.text.slice(chunk.start, chunk.end)) }
+    }
+    return this.#veiled.isVeiled
+  }
+
+  #position(start: number, end: number): SourcePosition {
+    const position = this.#lines.position(start, end, [this.#document.start, this.#document.end])
+    return this.#isVeiled() ? veilPosition(position) : position
+  }
+
   #add(
     code: DiagnosticCode,
     message: string,
@@ -380,7 +399,7 @@ class DocumentParser {
     this.broken = true
     const { end = start + 1, help, notes = [] } = more
     this.#problems.add(code, message, {
-      position: this.#lines.position(start, end),
+      position: this.#position(start, end),
       help,
       notes,
       ...(this.#isOther() && { severity: this.#lines.file.toLowerCase().endsWith('.json') ? 'info' : 'warning' }),
@@ -397,6 +416,17 @@ const SYNTAX_HELP: Readonly<Record<string, string>> = {
   UNEXPECTED_TOKEN: 'check the indentation of this line, and quotes and brackets before it',
 }
 
+/** What is said of a text of which nothing may be shown. */
+const VEILED_WORDS: Readonly<Record<string, string>> = {
+  BAD_INDENT: 'this line is indented otherwise than those around it',
+  BAD_DQ_ESCAPE: 'invalid escape sequence',
+  BLOCK_AS_IMPLICIT_KEY: 'a mapping begins within a line',
+  MULTILINE_IMPLICIT_KEY: 'a key goes over several lines',
+  BAD_SCALAR_START: 'a text cannot begin with this character',
+  MISSING_CHAR: 'a quote, bracket, comma or colon is missing',
+  UNEXPECTED_TOKEN: 'this cannot stand here',
+}
+
 /** The library's names for what people know by its sign. */
 const PLAIN_WORDS: readonly (readonly [RegExp, string])[] = [
   [/(["'])quote\b/, '$1'],
@@ -409,8 +439,9 @@ const PLAIN_WORDS: readonly (readonly [RegExp, string])[] = [
   [/\bat node end\b/, 'after the end of a value'],
 ]
 
-function explainSyntaxError(error: YAMLError): readonly [message: string, help: string | undefined] {
-  let message = lowerFirst(error.message)
+/** The library's words may hold some of the text. */
+function explainSyntaxError(error: YAMLError, isVeiled: boolean): readonly [message: string, help: string | undefined] {
+  let message = isVeiled ? (VEILED_WORDS[error.code] ?? 'this is not well-formed YAML') : lowerFirst(error.message)
   for (const [pattern, words] of PLAIN_WORDS) message = message.replace(pattern, words)
   return [message, message.startsWith('missing ,') ? 'put a comma before this' : SYNTAX_HELP[error.code]]
 }
