@@ -7,7 +7,7 @@ import { isPrivateAddress } from './base/cidr.ts'
 import type { DiagnosticDetails, DiagnosticList } from './base/diagnostics.ts'
 import { findNearest } from './base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from './base/position.ts'
-import { veilOrigin } from './base/veil.ts'
+import { PLAIN_KEY, veilOrigin } from './base/veil.ts'
 import { type Read, readSetting } from './setting-value.ts'
 import { isSettingLeaf, SETTINGS, type SettingLeaf, type Settings, type SettingTable } from './settings-table.ts'
 import type { SourceDocument } from './source/document.ts'
@@ -228,21 +228,29 @@ function readDocument(document: SourceDocument, diagnostics: DiagnosticList): Ma
 
   function reportUnknownField(table: SettingTable, at: FieldPath): void {
     const key = String(at.at(-1))
+    // What has no form of a key may be a value that has slipped.
+    const name = PLAIN_KEY.test(key) ? key : undefined
     const near = findNearest(key, Object.keys(table))
     const group = at.slice(0, -1).join('.')
     const elsewhere = SETTING_LIST.find(({ path }) => path.at(-1) === key)
     const help =
-      at.length === 1 && key === 'spec'
-        ? 'settings stand at the top level, beside kind'
-        : near
-          ? `did you mean "${near}"?`
-          : elsewhere
-            ? `did you mean ${elsewhere.name}?`
-            : `known here: ${Object.keys(table).join(', ')}`
-    diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `unknown setting "${key}"${group && ` in ${group}`}`, {
-      position: origin.locateKey(at),
-      help,
-    })
+      name === undefined
+        ? 'a space stands after the colon of a key'
+        : at.length === 1 && key === 'spec'
+          ? 'settings stand at the top level, beside kind'
+          : near
+            ? `did you mean "${near}"?`
+            : elsewhere
+              ? `did you mean ${elsewhere.name}?`
+              : `known here: ${Object.keys(table).join(', ')}`
+    diagnostics.add(
+      'PORTICO_SET_FIELD_UNKNOWN',
+      `unknown setting${name ? ` "${name}"` : ''}${group && ` in ${group}`}`,
+      {
+        position: origin.locateKey(at),
+        help,
+      },
+    )
   }
 }
 

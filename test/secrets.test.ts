@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { printDiagnostic } from '../lib/base/print-diagnostic.ts'
@@ -7,6 +7,7 @@ import { runPortico } from './bin/process.ts'
 import { Random } from './fuzz/random.ts'
 import { damage, MARK, SECRET_TEXTS } from './fuzz/secret-text.ts'
 import { startPortico } from './helpers/portico.ts'
+import { until } from './helpers/until.ts'
 
 const DAMAGED = 1_500
 const SEED = 4
@@ -55,15 +56,40 @@ t.test('#4 nor of one that is damaged', async (t) => {
 })
 
 t.test('#4 no output of any command, page or log shows one', async (t) => {
-  const folder = t.testdir({})
-  mkdirSync(join(folder, 'k8s'))
-  for (const [index, text] of [...SECRET_TEXTS, ...damaged.slice(0, 300)].entries()) {
-    writeFileSync(join(folder, 'k8s', `${index}.yaml`), text)
+  const folder = t.testdir({ all: {}, secrets: {} })
+  for (const [index, text] of [...SECRET_TEXTS, ...damaged.slice(0, 150)].entries()) {
+    writeFileSync(join(folder, 'all', `${index}.yaml`), text)
+    // With errors in its settings no gateway starts.
+    if (!/GatewayConf|portico\.dev/.test(text)) writeFileSync(join(folder, 'secrets', `${index}.yaml`), text)
   }
-  // A settings document with errors keeps a gateway from starting.
-  const words = ['-f', 'k8s', '--set', 'files.maxCount=1000']
-  void words
-  t.pass()
+  const commands = [
+    ...['text', 'json', 'sarif'].map((form) => ['check', '-f', 'all', '-o', form]),
+    ['explain', 'http://a.test/', '-f', 'secrets'],
+    ...['services', 'endpoints', 'routes', 'certificates', 'settings'].map((what) => [
+      'get',
+      what,
+      '-o',
+      'json',
+      '-f',
+      'secrets',
+    ]),
+  ]
+  for (const words of commands) {
+    const { stdout, stderr } = await runPortico(words, { cwd: folder })
+    t.not(stdout.length + stderr.length, 0, words.join(' '))
+    t.equal(findMark(stdout + stderr), undefined, words.join(' '))
+  }
+  const { ports, output } = await startPortico(t, ['run', '-f', join(folder, 'secrets'), '--log-level', 'debug'])
+  const views = ['certificates', 'diagnostics', 'endpoints', 'routes', 'services', 'settings']
+  for (const path of ['/', '/metrics', ...views.map((name) => `/api/v1/${name}`)]) {
+    const answer = await fetch(`http://127.0.0.1:${ports.admin}${path}`)
+    t.equal(answer.status, 200, path)
+    t.equal(findMark(await answer.text()), undefined, path)
+  }
+  const before = output().length
+  for (const index of SECRET_TEXTS.keys()) {
+    writeFileSync(join(folder, 'secrets', `again-${index}.yaml`), `${SECRET_TEXTS[index]}\tx\n`)
+  }
+  await until(() => output().length > before && output().includes('again-'))
+  t.equal(findMark(output()), undefined, 'the log of the start and of a reload')
 })
-void startPortico
-void runPortico

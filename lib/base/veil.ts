@@ -11,10 +11,12 @@ const KEY_OF_LINE = /^(?:[ \t]|- )*(["']?)[\w./-]{1,253}\1[ \t]*:(?=[ \t]|$)/
 /** What tells the kind of a document, and nothing else. */
 const TYPE_LINE = /^(?:apiVersion:[ \t]+["']?(?:[a-z0-9.-]+\/)?v\d\w*["']?|kind:[ \t]+["']?Secret(?:List)?["']?)[ \t]*$/
 
-/** The begin and end of a private key in PEM, and the base64 of its first letters. */
-export const PRIVATE_KEY = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY|LS0tLS1CRUdJTi/
+const QUOTED = /^(["'])(.*)\1$/
 
-/** The same place; of its line only the key is shown, and the text of the span itself where `isOpen`. */
+/** How a private key begins or ends, in PEM and in the base64 of PEM: what is no certificate is taken for one. */
+export const PRIVATE_KEY = /-----(?:BEGIN|END) (?!(?:CERTIFICATE(?: REQUEST)?|PUBLIC KEY)-)|LS0tLS1CRUdJTi/
+
+/** The same place; of its line only the key is shown, and the span itself where `isOpen` and one value. */
 export function veilPosition(position: SourcePosition, isOpen: boolean = false): SourcePosition {
   const { excerpt, column, length, excerptColumn = column } = position
   if (TYPE_LINE.test(excerpt)) return position
@@ -25,7 +27,7 @@ export function veilPosition(position: SourcePosition, isOpen: boolean = false):
     const isAlone = excerpt.slice(key.length).trim() === ''
     return Object.freeze({ ...position, excerpt: isAlone ? key : `${key} ${REDACTED}` })
   }
-  if (isOpen || isKey(span, excerpt.slice(start + length))) {
+  if ((isOpen && isScalar(span)) || isKey(span, excerpt.slice(start + length))) {
     const isFirst = key !== undefined && excerpt.slice(key.length, start).trim() === ''
     if (isFirst) return Object.freeze({ ...position, excerpt: excerpt.slice(0, start + length) })
     return Object.freeze({ ...position, excerpt: span, excerptColumn: 1 })
@@ -59,6 +61,12 @@ export function veilOrigin(origin: Origin, isOpen: (path: FieldPath) => boolean)
   }
 }
 
+/** What is one value, rather than the rest of a mapping or list. */
+function isScalar(span: string): boolean {
+  const text = span.replace(QUOTED, '$2')
+  return !/[{}[\]"'#]|:(?:\s|$)/.test(text)
+}
+
 function isKey(span: string, after: string): boolean {
-  return PLAIN_KEY.test(span.replace(/^(["'])(.*)\1$/, '$2')) && /^[ \t]*:/.test(after)
+  return PLAIN_KEY.test(span.replace(QUOTED, '$2')) && /^[ \t]*:/.test(after)
 }

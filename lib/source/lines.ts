@@ -84,6 +84,8 @@ export class SourceLines {
 }
 
 const MAX_PRIVATE_KEYS = 1_000
+const BEGIN = '-----BEGIN'
+const END = '-----END'
 
 /** Of a text with very many all is taken for one. */
 function findPrivateKeys(text: string): readonly Span[] {
@@ -91,9 +93,9 @@ function findPrivateKeys(text: string): readonly Span[] {
   const pattern = new RegExp(PRIVATE_KEY, 'g')
   for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
     if (found.length === MAX_PRIVATE_KEYS) return [[0, text.length]]
-    const end = match[0].startsWith('-') ? text.indexOf('-----END', match.index) : match.index + match[0].length
-    pattern.lastIndex = end === -1 ? text.length : end
-    found.push([match.index, pattern.lastIndex + 1])
+    const end = match[0].startsWith(BEGIN) ? text.indexOf(END, match.index) : match.index
+    pattern.lastIndex = end === -1 ? text.length : end + END.length
+    found.push([match.index, pattern.lastIndex])
   }
   return found
 }

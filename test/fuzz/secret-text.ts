@@ -61,26 +61,106 @@ export const SECRET_TEXTS: readonly string[] = [
   JSON_SECRET,
   JSON.stringify(JSON.parse(JSON_SECRET), undefined, 2),
   `${JSON_SECRET.trim()}${JSON.stringify({ apiVersion: 'v1', kind: 'Servic', metadata: { name: 5 } })}`,
-  lines('apiVersion: v1', 'kind: List', 'items:', ...PLAIN.trim().split('\n').map((line, at) => (at === 0 ? `- ${line}` : `  ${line}`))),
+  lines(
+    'apiVersion: v1',
+    'kind: List',
+    'items:',
+    ...PLAIN.trim()
+      .split('\n')
+      .map((line, at) => (at === 0 ? `- ${line}` : `  ${line}`)),
+  ),
   `{"apiVersion":"v1","kind":"List","items":[{"apiVersion":"v1","kind":"Service","metadata":{"name":"W"}},${JSON_SECRET.trim()}]}`,
-  lines('apiVersion: v1', 'kind: Secret', `metadata: {name: s}`, 'type: kubernetes.io/tls', 'stringData:', '  tls.crt: x', '  tls.key: |', ...PEM.map((line) => `    ${line}`)),
-  lines('apiVersion: v1', 'kind: ConfigMap', 'metadata: {name: c}', 'data:', '  key.pem: |', ...PEM.map((line) => `    ${line}`)),
+  lines(
+    'apiVersion: v1',
+    'kind: Secret',
+    `metadata: {name: s}`,
+    'type: kubernetes.io/tls',
+    'stringData:',
+    '  tls.crt: x',
+    '  tls.key: |',
+    ...PEM.map((line) => `    ${line}`),
+  ),
+  lines(
+    'apiVersion: v1',
+    'kind: ConfigMap',
+    'metadata: {name: c}',
+    'data:',
+    '  key.pem: |',
+    ...PEM.map((line) => `    ${line}`),
+  ),
   lines('apiVersion: v1', 'kind: ConfigMap', 'metadata: {name: c}', `data: ["${PEM.join('\\n')}"]`),
   ...['kind: Secrets', 'kind: secret', 'kind: Secert', 'type: kubernetes.io/tls', 'immutable: true'].map((kind) =>
     lines('apiVersion: v1', kind, 'metadata: {name: s}', `data: {a: ${MARK}0, b: [${MARK}1]}`, `stringData: ${MARK}2`),
   ),
   ...['data', 'stringData'].flatMap((field) =>
-    [`${MARK}0`, `[${MARK}0]`, `{a: [${MARK}0]}`, `{a: {b: ${MARK}0}}`, `{a: *${MARK}0}`, `{a: !${MARK}0 x}`, `{a: &x ${MARK}0, b: *x, b: *y}`, `{a: !!int ${MARK}0}`, `{a: |${MARK}0}`, `{a: "${MARK}0\\q"}`, `{a: 1, a: ${MARK}0}`].map(
-      (value) => lines('apiVersion: v1', 'kind: Secret', 'metadata: {name: s}', `${field}: ${value}`),
-    ),
+    [
+      `${MARK}0`,
+      `[${MARK}0]`,
+      `{a: [${MARK}0]}`,
+      `{a: {b: ${MARK}0}}`,
+      `{a: *${MARK}0}`,
+      `{a: !${MARK}0 x}`,
+      `{a: &x ${MARK}0, b: *x, b: *y}`,
+      `{a: !!int ${MARK}0}`,
+      `{a: |${MARK}0}`,
+      `{a: "${MARK}0\\q"}`,
+      `{a: 1, a: ${MARK}0}`,
+    ].map((value) => lines('apiVersion: v1', 'kind: Secret', 'metadata: {name: s}', `${field}: ${value}`)),
   ),
-  lines('kind: Secret', 'apiVersion: v1', 'metadata: {name: s}', 'stringData:', '---', `  a: ${MARK}0`, `  b: [${MARK}1]`),
-  lines('apiVersion: portico.dev/v1alpha1', 'kind: GatewayConfiguration', `admin: {token: ${MARK}0, port: x}`, `token: ${MARK}1`),
+  lines(
+    'kind: Secret',
+    'apiVersion: v1',
+    'metadata: {name: s}',
+    'stringData:',
+    '---',
+    `  a: ${MARK}0`,
+    `  b: [${MARK}1]`,
+  ),
+  lines(
+    'apiVersion: portico.dev/v1alpha1',
+    'kind: GatewayConfiguration',
+    `admin: {token: ${MARK}0, port: x}`,
+    `token: ${MARK}1`,
+  ),
   lines('apiVersion: portico.dev/v1alpha1', 'kind: GatewayConfiguration', 'admin:', `  tokn: ${MARK}0`, '  port: -1'),
-  lines('apiVersion: portico.dev/v1alpha1', 'kind: GatewayConfiguration', `admin: ${MARK}0`, `trustedProxies: ["${PEM.join('\\n')}"]`),
+  lines(
+    'apiVersion: portico.dev/v1alpha1',
+    'kind: GatewayConfiguration',
+    `admin: ${MARK}0`,
+    `trustedProxies: ["${PEM.join('\\n')}"]`,
+  ),
 ]
 
-const SIGNS = ['\t', '"', "'", ':', '{', '}', '[', ']', '- ', '#', '&', '*', '!', '|', '>', '%', '@', '`', '\n', ' ', '  ', '\\', '\0', '\u2028', '---\n', '...\n', '{{ ', ' }}']
+const SIGNS = [
+  '\t',
+  '"',
+  "'",
+  ':',
+  '{',
+  '}',
+  '[',
+  ']',
+  '- ',
+  '#',
+  '&',
+  '*',
+  '!',
+  '|',
+  '>',
+  '%',
+  '@',
+  '`',
+  '\n',
+  ' ',
+  '  ',
+  '\\',
+  '\0',
+  '\u2028',
+  '---\n',
+  '...\n',
+  '{{ ',
+  ' }}',
+]
 
 /** The text as mistakes of people and of tools leave it. */
 export function damage(text: string, random: Random): string {
@@ -112,6 +192,9 @@ function damageOnce(text: string, random: Random): string {
     case 7:
       return all.toSpliced(line, 2, `${written}${all[line + 1] ?? ''}`).join('\n')
     default:
-      return text.replace(random.pick(['Secret', 'kind', 'stringData', 'data', '---', '"', "'", ': ']), random.pick(['', 'x', 'secrets']))
+      return text.replace(
+        random.pick(['Secret', 'kind', 'stringData', 'data', '---', '"', "'", ': ']),
+        random.pick(['', 'x', 'secrets']),
+      )
   }
 }

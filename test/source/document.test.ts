@@ -63,7 +63,11 @@ for (const [name, text, expected] of [
   ],
   ['CF-07 a custom tag', 'a: !foo {b: 1}', ['1:9 PORTICO_YAML_TAG unsupported tag "!foo"']],
   ['CF-07 !!binary', '{a: !!binary aGV=, kind: Test}', ['1:14 PORTICO_YAML_TAG unsupported tag "!!binary"']],
-  ['CF-07 !!js/function', '{a: !!js/function "x", kind: Test}', ['1:19 PORTICO_YAML_TAG unsupported tag "!!js/function"']],
+  [
+    'CF-07 !!js/function',
+    '{a: !!js/function "x", kind: Test}',
+    ['1:19 PORTICO_YAML_TAG unsupported tag "!!js/function"'],
+  ],
   ['CF-07 a custom tag on a list', '!x [1]', ['1:4 PORTICO_YAML_TAG unsupported tag "!x"']],
   ['a value that does not fit its tag', 'a: !!int x', ['1:10 PORTICO_YAML_TAG the tag !!int does not fit "x"']],
   ['an alias of nothing', 'a: *b', ['1:4 PORTICO_YAML_SYNTAX no anchor stands before the alias "*b"']],
