@@ -316,10 +316,12 @@ function readEndpoints(raw: unknown, form: 'document' | 'text'): Read {
       const text = String(part)
       const equals = text.indexOf('=')
       if (equals < 1) {
-        return problem(
-          `${show(part)} names no endpoints`,
-          'write namespace/name=host:port, as in default/api=127.0.0.1:3000',
-        )
+        problems.push({
+          at: [],
+          message: `${show(part)} names no endpoints`,
+          help: 'write namespace/name=host:port, as in default/api=127.0.0.1:3000',
+        })
+        continue
       }
       entries.push([text.slice(0, equals), splitText(text.slice(equals + 1), /,/)])
     }
@@ -336,7 +338,6 @@ function readEndpoints(raw: unknown, form: 'document' | 'text'): Read {
         message: `"${key}" names no Service`,
         help: 'write namespace/name, or namespace/name:port',
       })
-      continue
     }
     const lines = typeof list === 'string' ? [list] : list
     if (!Array.isArray(lines)) {
@@ -371,7 +372,8 @@ function readServices(raw: unknown, form: 'document' | 'text', variable: string)
   for (const [service, given] of Object.entries(entries)) {
     if (!SERVICE_NAME.test(service)) {
       problems.push({ at: [service], message: `"${service}" names no Service`, help: 'write namespace/name' })
-    } else if (!isMapping(given)) {
+    }
+    if (!isMapping(given)) {
       const help = 'write them as they stand under upstream: {balancer: least-requests}'
       problems.push({ at: [service], message: 'must be a mapping of settings', help })
     } else {

@@ -2,7 +2,7 @@
 import {
   DIAGNOSTICS,
   type DiagnosticCode,
-  DiagnosticList,
+  type DiagnosticList,
   type DiagnosticNote,
   type Severity,
 } from '../base/diagnostics.ts'
@@ -38,11 +38,6 @@ export class ProblemReport {
     this.origin = origin
     this.resource = resource
     this.#diagnostics = diagnostics
-  }
-
-  /** A report on the same object that nobody reads. */
-  createSilent(): ProblemReport {
-    return new ProblemReport(this.origin, this.resource, new DiagnosticList())
   }
 
   required(path: FieldPath, detail: string = '', details: ProblemDetails = {}): void {
