@@ -215,7 +215,10 @@ class ValueComposer {
     const first = items.find((item) => isScalar(item.key) && String(item.key.value ?? '') === key)
     this.#add('PORTICO_YAML_DUPLICATE_KEY', 'duplicate key', span, {
       subject: key,
-      help: 'keep one of them',
+      help:
+        key === 'apiVersion' || key === 'kind'
+          ? 'keep one of them; between two objects stands a line with ---'
+          : 'keep one of them',
       first: this.#span(first?.key) ?? span,
     })
   }

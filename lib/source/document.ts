@@ -1,6 +1,6 @@
 /** Documents of YAML or JSON text: plain values that know where they stand. */
 import type { YAMLError } from 'yaml'
-import { type Diagnostic, type DiagnosticCode, DiagnosticList } from '../base/diagnostics.ts'
+import { type Diagnostic, type DiagnosticCode, type DiagnosticDetails, DiagnosticList } from '../base/diagnostics.ts'
 import type { Origin, SourcePosition } from '../base/position.ts'
 import { veilPosition } from '../base/veil.ts'
 import { type ComposeProblem, composeValue } from './compose.ts'
@@ -21,6 +21,8 @@ export type SourceDocument = {
   readonly index: number
   /** Its file was not named, and need not be a manifest. */
   readonly inFolder?: boolean
+  /** What is wrong with it though it can be read: keys that it has twice. Whose object it is decides how bad that is. */
+  readonly flaws?: readonly Diagnostic[]
 }
 
 /** A template action where a value, an item or a whole line should be. */
@@ -48,6 +50,7 @@ export type ParsedDocument = Readonly<{
   index: number
   /** It is an item of a list. */
   isItem: boolean
+  flaws?: readonly Diagnostic[]
 }>
 
 /** Some of what a text holds, in its order. */
@@ -199,9 +202,10 @@ export function placeDocuments(
   documents: readonly ParsedDocument[],
   inFolder: boolean = false,
 ): ParsedDocuments['documents'] {
-  return documents.map(({ value, marks, index, isItem }) =>
-    Object.freeze({ value, origin: new DocumentOrigin(lines, marks), index, inFolder: inFolder && !isItem }),
-  )
+  return documents.map(({ value, marks, index, isItem, flaws }) => {
+    const origin = new DocumentOrigin(lines, marks)
+    return Object.freeze({ value, origin, index, inFolder: inFolder && !isItem, ...(flaws && { flaws }) })
+  })
 }
 
 /** Takes documents known from before over into `source`, so that nothing holds the earlier text. */
@@ -216,7 +220,7 @@ export function readLines({ name, text }: SourceText): SourceLines {
 }
 
 /** What a document holds; or why that cannot be told, and what reports it. */
-type Outcome = Readonly<{ value?: unknown; marks: MarkData; report?: undefined }> | Readonly<{ report: () => void }>
+type Outcome = (Omit<ParsedDocument, 'index' | 'isItem'> & { report?: undefined }) | Readonly<{ report: () => void }>
 
 class DocumentParser {
   broken = false
@@ -254,7 +258,7 @@ class DocumentParser {
         const read = this.#parse(item, 'item')
         report = read.report
         if (read.report) break
-        yield this.#part([{ value: read.value, marks: read.marks, index, isItem: true }], index)
+        yield this.#part([{ ...read, index, isItem: true }], index)
       }
       if (!report) return
       yield { ...EMPTY_PART, voided: index }
@@ -263,7 +267,7 @@ class DocumentParser {
     const whole = this.#parseWhole(chunk, report)
     if (whole.report) whole.report()
     const isThere = !whole.report && whole.value !== null
-    yield this.#part(isThere ? [{ value: whole.value, marks: whole.marks, index, isItem: false }] : [])
+    yield this.#part(isThere ? [{ ...whole, index, isItem: false }] : [])
   }
 
   #part(documents: readonly ParsedDocument[], list?: number): ParsedPart {
@@ -305,20 +309,36 @@ class DocumentParser {
     const { value, marks, problems } = composeValue(contents, chunk.start)
     // Other tools' files have tags of their own.
     const isTagged = problems.length > 0 && problems.every((problem) => problem.code === 'PORTICO_YAML_TAG')
-    if (problems.length > 0 && !(isTagged && this.#isOther())) {
-      return { report: () => this.#addProblems(problems, text, chunk) }
+    if (problems.length === 0 || (isTagged && this.#isOther())) return { value, marks }
+    if (problems.every(isFlaw)) {
+      return { value, marks, flaws: this.#listFlaws(problems) }
     }
-    return { value, marks }
+    return { report: () => this.#addProblems(problems, text, chunk) }
+  }
+
+  #listFlaws(problems: readonly ComposeProblem[]): readonly Diagnostic[] {
+    const flaws = new DiagnosticList()
+    for (const problem of problems) this.#addProblem(problem, flaws)
+    return flaws.items
   }
 
   #addProblems(problems: readonly ComposeProblem[], text: string, chunk: Chunk): void {
     const isSyntax = problems.some((problem) => problem.code === 'PORTICO_YAML_SYNTAX')
     if (isSyntax && this.#addTemplate(text, chunk)) return
-    for (const { code, message, subject, span, help, first } of problems) {
-      const notes = first ? [{ message: 'the first one is here', position: this.#position(...first) }] : []
-      const text = subject === undefined || this.#isVeiled() ? message : `${message} ${JSON.stringify(subject)}`
-      this.#add(code, text, span[0], { end: span[1], help, notes })
-    }
+    this.broken = true
+    for (const problem of problems) this.#addProblem(problem, this.#problems)
+  }
+
+  #addProblem({ code, message, subject, span, help, first }: ComposeProblem, problems: DiagnosticList): void {
+    const notes = first ? [{ message: 'the first one is here', position: this.#position(...first) }] : []
+    const text = subject === undefined || this.#isVeiled() ? message : `${message} ${JSON.stringify(subject)}`
+    problems.add(code, text, { position: this.#position(...span), help, notes, ...this.#severity() })
+  }
+
+  /** What lies in a folder and is another tool's is told gently. */
+  #severity(): Pick<DiagnosticDetails, 'severity'> {
+    if (!this.#isOther()) return {}
+    return { severity: this.#lines.file.toLowerCase().endsWith('.json') ? 'info' : 'warning' }
   }
 
   /** One error a document: those after the first are mostly its echoes. */
@@ -394,15 +414,14 @@ class DocumentParser {
     code: DiagnosticCode,
     message: string,
     start: number,
-    more: { end?: number; help?: string | undefined; notes?: readonly { message: string }[] } = {},
+    more: { end?: number; help?: string | undefined } = {},
   ): void {
     this.broken = true
-    const { end = start + 1, help, notes = [] } = more
+    const { end = start + 1, help } = more
     this.#problems.add(code, message, {
       position: this.#position(start, end),
       help,
-      notes,
-      ...(this.#isOther() && { severity: this.#lines.file.toLowerCase().endsWith('.json') ? 'info' : 'warning' }),
+      ...this.#severity(),
     })
   }
 }
@@ -462,6 +481,11 @@ function explainOpening(sign: string): readonly [message: string, help: string] 
 function findWord(text: string, at: number): readonly [start: number, end: number] {
   const [blanks = '', word = ''] = /^( *)([^\s:]*)/.exec(text.slice(at, at + 1000))?.slice(1) ?? []
   return [at + blanks.length, at + blanks.length + Math.max(1, word.length)]
+}
+
+/** Two types are two objects, between which a line of dashes is missing. */
+function isFlaw({ code, subject }: ComposeProblem): boolean {
+  return code === 'PORTICO_YAML_DUPLICATE_KEY' && subject !== 'apiVersion' && subject !== 'kind'
 }
 
 function isKindList(value: unknown): boolean {

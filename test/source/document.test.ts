@@ -55,12 +55,7 @@ for (const [name, text, expected] of [
   ['a colon too many', 'a: b: c', ['1:4 PORTICO_YAML_SYNTAX nested mappings are not allowed in compact mappings']],
   ['a reserved character', 'a: @x', ['1:4 PORTICO_YAML_SYNTAX plain value cannot start with reserved character @']],
   ['a tab for indentation', 'a:\n  c: 1\n\tb: 1', ['3:1 PORTICO_YAML_TAB a tab is used for indentation']],
-  ['CF-02 a duplicate key', 'a: 1\nb: 2\na: 3\n', ['3:1 PORTICO_YAML_DUPLICATE_KEY duplicate key "a"']],
-  [
-    'CF-02 duplicate keys at any depth, all of them',
-    'a: {b: 1, "b": 2}\nc: [{d: 1, d: 2}]\n',
-    ['1:11 PORTICO_YAML_DUPLICATE_KEY duplicate key "b"', '2:12 PORTICO_YAML_DUPLICATE_KEY duplicate key "d"'],
-  ],
+  ['two types of one object', 'kind: Test\nkind: Other\n', ['2:1 PORTICO_YAML_DUPLICATE_KEY duplicate key "kind"']],
   ['CF-07 a custom tag', 'a: !foo {b: 1}', ['1:9 PORTICO_YAML_TAG unsupported tag "!foo"']],
   ['CF-07 !!binary', '{a: !!binary aGV=, kind: Test}', ['1:14 PORTICO_YAML_TAG unsupported tag "!!binary"']],
   [
@@ -104,9 +99,23 @@ for (const [name, text, expected] of [
   })
 }
 
+t.test(
+  'CF-02 duplicate keys at any depth are told with the document, whose kind decides how bad they are',
+  async (t) => {
+    const { values, broken, documents, printed } = parse('a: {b: 1, "b": 2}\nc: [{d: 1, d: 2}]\n')
+    t.same(values, [{ a: { b: 1 }, c: [{ d: 1 }] }])
+    t.notOk(broken)
+    t.same(printed, [])
+    t.same(
+      documents[0]?.flaws?.map(({ message, position }) => `${position?.line}:${position?.column} ${message}`),
+      ['1:11 duplicate key "b"', '2:12 duplicate key "d"'],
+    )
+  },
+)
+
 t.test('CF-02 the note of a duplicate key points at the first', async (t) => {
-  const { diagnostics } = parse('a: 1\nb: 2\na: 3\n')
-  t.match(diagnostics.items[0]?.notes, [{ message: 'the first one is here', position: { line: 1, column: 1 } }])
+  const { documents } = parse('a: 1\nb: 2\na: 3\n')
+  t.match(documents[0]?.flaws?.[0]?.notes, [{ message: 'the first one is here', position: { line: 1, column: 1 } }])
 })
 
 for (const text of [
@@ -203,7 +212,7 @@ t.test('a key is read as kubectl reads it', async (t) => {
   const { values, printed } = parse('on: 1\n"no": 2\n010: 3\n1.5: 4\n12345678901234567890: 5\n')
   t.same(printed, [])
   t.same(values, [{ true: 1, no: 2, 8: 3, '1.5': 4, '12345678901234567890': 5 }])
-  t.same(parse('on: 1\nyes: 2\n').printed, ['2:1 PORTICO_YAML_DUPLICATE_KEY duplicate key "true"'])
+  t.match(parse('on: 1\nyes: 2\n').documents[0]?.flaws, [{ message: 'duplicate key "true"' }])
 })
 
 t.test('CF-01 a byte order mark and CRLF line ends are accepted, and count for no column', async (t) => {
@@ -345,8 +354,8 @@ t.test('brackets in text nest nothing', async (t) => {
 
 t.test('CF-02 a mapping with 30,000 keys, all twice, is refused in bounded time', { timeout: 30_000 }, async (t) => {
   const keys = Array.from({ length: 30_000 }, (_, i) => `k${i}: 1\n`).join('')
-  const { printed } = parse(keys + keys)
-  t.equal(printed.length, 20, 'only the first few are told')
+  const { documents } = parse(keys + keys)
+  t.equal(documents[0]?.flaws?.length, 20, 'only the first few are told')
 })
 
 t.test('CF-06 keys are own keys, whatever they are called', async (t) => {
