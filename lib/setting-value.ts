@@ -12,6 +12,7 @@ import type { FieldPath } from './base/position.ts'
 import { parseResolverAddress, SYSTEM_RESOLVERS } from './base/resolver-address.ts'
 import { parseStatusRanges } from './base/status-ranges.ts'
 import { MAX_TIMER_MS } from './base/timers.ts'
+import { PRIVATE_KEY } from './base/veil.ts'
 import { SERVICE_SETTINGS_BY_NAME } from './service-settings.ts'
 import { MAX_WORKERS, type SettingLeaf } from './settings-table.ts'
 
@@ -23,6 +24,9 @@ export type Read = Readonly<{ value: unknown }> | Readonly<{ problems: readonly 
 
 /** `variable` is the setting's environment variable, for advice. */
 export function readSetting(leaf: SettingLeaf, raw: unknown, form: 'document' | 'text', variable: string): Read {
+  if (PRIVATE_KEY.test(JSON.stringify(raw) ?? '')) {
+    return problem('a private key cannot stand here', 'take it out: who can read this file has the key')
+  }
   switch (leaf.type) {
     case 'boolean':
       return readBoolean(raw, form)
@@ -327,10 +331,12 @@ function readEndpoints(raw: unknown, form: 'document' | 'text'): Read {
       const text = String(part)
       const equals = text.indexOf('=')
       if (equals < 1) {
-        return problem(
-          `${show(part)} names no endpoints`,
-          'write namespace/name=host:port, as in default/api=127.0.0.1:3000',
-        )
+        problems.push({
+          at: [],
+          message: `${show(part)} names no endpoints`,
+          help: 'write namespace/name=host:port, as in default/api=127.0.0.1:3000',
+        })
+        continue
       }
       entries.push([text.slice(0, equals), splitText(text.slice(equals + 1), /,/)])
     }
@@ -347,7 +353,6 @@ function readEndpoints(raw: unknown, form: 'document' | 'text'): Read {
         message: `"${key}" names no Service`,
         help: 'write namespace/name, or namespace/name:port',
       })
-      continue
     }
     const lines = typeof list === 'string' ? [list] : list
     if (!Array.isArray(lines)) {
@@ -382,7 +387,8 @@ function readServices(raw: unknown, form: 'document' | 'text', variable: string)
   for (const [service, given] of Object.entries(entries)) {
     if (!SERVICE_NAME.test(service)) {
       problems.push({ at: [service], message: `"${service}" names no Service`, help: 'write namespace/name' })
-    } else if (!isMapping(given)) {
+    }
+    if (!isMapping(given)) {
       const help = 'write them as they stand under upstream: {balancer: least-requests}'
       problems.push({ at: [service], message: 'must be a mapping of settings', help })
     } else {

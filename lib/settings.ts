@@ -6,7 +6,8 @@ import { readFileSync } from 'node:fs'
 import { isPrivateAddress } from './base/cidr.ts'
 import type { DiagnosticDetails, DiagnosticList } from './base/diagnostics.ts'
 import { findNearest } from './base/nearest.ts'
-import { type FieldPath, printFieldPath } from './base/position.ts'
+import { type FieldPath, type Origin, printFieldPath } from './base/position.ts'
+import { PLAIN_KEY, veilOrigin } from './base/veil.ts'
 import { type Read, readSetting } from './setting-value.ts'
 import { isSettingLeaf, SETTINGS, type SettingLeaf, type Settings, type SettingTable } from './settings-table.ts'
 import type { SourceDocument } from './source/document.ts'
@@ -67,15 +68,12 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
   const provenance = new Map<string, SettingSource>()
   const values = new Map<string, unknown>()
   const places = new Map<string, DiagnosticDetails>()
+  const origin = document && veilSettings(document.origin)
   const fields = document ? readDocument(document, diagnostics) : new Map<string, unknown>()
   reportUnknownFlags(flags, diagnostics)
   reportUnknownVariables(environment, diagnostics)
 
   for (const { name, path, leaf } of SETTING_LIST) {
-    const locate = (at: FieldPath) => {
-      const position = document?.origin.locate(at)
-      return position && 'secret' in leaf ? { ...position, excerpt: '' } : position
-    }
     values.set(name, leaf.default)
     provenance.set(name, 'default')
     const take = (source: SettingSource, label: string, read: Read, details: DiagnosticDetails) => {
@@ -85,7 +83,7 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
           const where = source === 'file' ? printFieldPath(at) : label
           diagnostics.add('PORTICO_SET_FIELD_VALUE', `${where}: ${problem.message}`, {
             ...details,
-            ...(source === 'file' && { position: locate(at) }),
+            ...(source === 'file' && { position: origin?.locate(at) }),
             help: problem.help,
           })
         }
@@ -96,7 +94,7 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
       places.set(name, details)
     }
     if (fields.has(name)) {
-      const details = { position: locate(path) }
+      const details = { position: origin?.locate(path) }
       take('file', name, readSetting(leaf, fields.get(name), 'document', environmentName(name)), details)
     }
     const variable = environmentName(name)
@@ -135,12 +133,27 @@ export function chooseSettingsDocument(
   const [first, ...others] = documents
   for (const other of others) {
     diagnostics.add('PORTICO_SET_DUPLICATE', `more than one ${SETTINGS_KIND}: this one is not used`, {
-      position: other.origin.locate(['kind']),
+      position: veilSettings(other.origin).locate(['kind']),
       help: 'join them into one document',
-      notes: first ? [{ message: 'the one in use is here', position: first.origin.locate(['kind']) }] : [],
+      notes: first
+        ? [{ message: 'the one in use is here', position: veilSettings(first.origin).locate(['kind']) }]
+        : [],
     })
   }
   return first
+}
+
+/** Shows the values of settings that are known and no secret: what is misspelt or misplaced may be a token. */
+function veilSettings(origin: Origin): Origin {
+  return veilOrigin(origin, (path) => {
+    if (path.length === 1 && (path[0] === 'apiVersion' || path[0] === 'kind')) return true
+    let entry: SettingTable | SettingLeaf | undefined = SETTINGS
+    for (const step of path) {
+      if (entry === undefined || isSettingLeaf(entry)) break
+      entry = Object.hasOwn(entry, step) ? entry[step] : undefined
+    }
+    return entry !== undefined && isSettingLeaf(entry) && !('secret' in entry)
+  })
 }
 
 function listSettings(table: SettingTable, prefix: readonly string[]): NamedSetting[] {
@@ -182,7 +195,8 @@ function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
 /** The settings a document holds, by dotted name; unknown fields are reported. */
 function readDocument(document: SourceDocument, diagnostics: DiagnosticList): Map<string, unknown> {
   const found = new Map<string, unknown>()
-  const { value, origin } = document
+  const { value } = document
+  const origin = veilSettings(document.origin)
   if (!isMapping(value)) return found
   const apiVersion = Object.hasOwn(value, 'apiVersion') ? value.apiVersion : undefined
   if (apiVersion !== SETTINGS_API_VERSION) {
@@ -214,21 +228,29 @@ function readDocument(document: SourceDocument, diagnostics: DiagnosticList): Ma
 
   function reportUnknownField(table: SettingTable, at: FieldPath): void {
     const key = String(at.at(-1))
+    // What has no form of a key may be a value that has slipped.
+    const name = PLAIN_KEY.test(key) ? key : undefined
     const near = findNearest(key, Object.keys(table))
     const group = at.slice(0, -1).join('.')
     const elsewhere = SETTING_LIST.find(({ path }) => path.at(-1) === key)
     const help =
-      at.length === 1 && key === 'spec'
-        ? 'settings stand at the top level, beside kind'
-        : near
-          ? `did you mean "${near}"?`
-          : elsewhere
-            ? `did you mean ${elsewhere.name}?`
-            : `known here: ${Object.keys(table).join(', ')}`
-    diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `unknown setting "${key}"${group && ` in ${group}`}`, {
-      position: origin.locateKey(at),
-      help,
-    })
+      name === undefined
+        ? 'a space stands after the colon of a key'
+        : at.length === 1 && key === 'spec'
+          ? 'settings stand at the top level, beside kind'
+          : near
+            ? `did you mean "${near}"?`
+            : elsewhere
+              ? `did you mean ${elsewhere.name}?`
+              : `known here: ${Object.keys(table).join(', ')}`
+    diagnostics.add(
+      'PORTICO_SET_FIELD_UNKNOWN',
+      `unknown setting${name ? ` "${name}"` : ''}${group && ` in ${group}`}`,
+      {
+        position: origin.locateKey(at),
+        help,
+      },
+    )
   }
 }
 

@@ -18,6 +18,10 @@ export const DIAGNOSTICS = {
   PORTICO_FILE_LOOP: ['warning', 'a folder link leads back to a folder already read'],
   PORTICO_FILE_OUTSIDE: ['warning', 'a link leads to a folder outside of the one that is read'],
   PORTICO_FILE_TOO_MANY: ['error', 'a folder tree holds more files than the limit'],
+  PORTICO_FILE_UNBUILT: [
+    'warning',
+    'a folder is built by kustomize or Helm; an error where -f names it and nothing of it is read',
+  ],
   PORTICO_FILE_EMPTY: ['warning', 'no manifest was found in what -f named'],
   // YAML and JSON text
   PORTICO_YAML_SYNTAX: ['error', 'a document is not well-formed YAML'],

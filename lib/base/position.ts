@@ -23,6 +23,8 @@ export type Origin = {
   locate(path: FieldPath): SourcePosition
   /** Position of the key at `path` (for unknown and duplicate fields), or of the value's nearest ancestor. */
   locateKey(path: FieldPath): SourcePosition
+  /** Whether the value at `path` must not be shown. */
+  hides(path: FieldPath): boolean
 }
 
 /** Prints a field path as the API server does: `spec.ports[0].nodePort`, `data[tls.crt]`. */

@@ -1,13 +1,14 @@
 /** From documents to resources: lists are taken apart, each object is checked and decoded, the settings are set aside. */
 import path from 'node:path'
-import { DiagnosticList } from '../base/diagnostics.ts'
+import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import type { FieldPath, Origin } from '../base/position.ts'
+import { veilOrigin } from '../base/veil.ts'
 import type { SourceDocument } from '../source/document.ts'
 import { judgeKind, type KindDecoder } from './kind.ts'
 import { FieldReader } from './reader.ts'
 import { ProblemReport } from './report.ts'
 import type { Resource } from './resource.ts'
-import { redactOrigin } from './secret.ts'
+import { isOpen, mayBeSecret } from './secret.ts'
 import { checkShape, isMapping } from './shape.ts'
 import type { UnservedRole } from './unserved.ts'
 
@@ -43,13 +44,17 @@ class DocumentDecoder {
     this.#diagnostics = diagnostics
   }
 
-  decode(document: SourceDocument): void {
+  /** `isFlawed`: something is wrong with the list that it is an item of. */
+  decode(written: SourceDocument, isFlawed: boolean = false): void {
+    const document = mayBeSecret(written.value) ? { ...written, origin: veilOrigin(written.origin, isOpen) } : written
     const { value, origin } = document
     if (!isMapping(value)) {
       this.objects++
       this.#addNotAnObject(document)
+      this.#diagnostics.addAll(document.flaws ?? [])
       return
     }
+    const { flaws = [] } = document
     const apiVersion = readType(value, 'apiVersion')
     const kind = readType(value, 'kind')
     if (kind?.endsWith('List')) {
@@ -61,12 +66,17 @@ class DocumentDecoder {
     }
     this.objects++
     if (apiVersion === undefined || kind === undefined) {
-      this.#addMissingType(value, document)
+      if (flaws.length === 0) this.#addMissingType(value, document)
+      this.#diagnostics.addAll(flaws)
       return
     }
     const verdict = judgeKind(apiVersion, kind)
-    if (verdict.type === 'settings') this.settings.push(document)
-    else if (verdict.type === 'decode') this.#decodeObject(document, kind, verdict.decoder)
+    const isServed = verdict.type === 'decode' || verdict.type === 'settings'
+    this.#addFlaws(flaws, isServed)
+    const isRefused = isFlawed || flaws.length > 0
+    if (verdict.type === 'settings') {
+      if (!isRefused) this.settings.push(document)
+    } else if (verdict.type === 'decode') this.#decodeObject(document, kind, verdict.decoder, isRefused)
     else if (verdict.type === 'unserved') this.#addUnserved(document, value, kind, verdict.role)
     else if (verdict.type === 'unknown') {
       const { field, help } = verdict
@@ -100,16 +110,24 @@ class DocumentDecoder {
   /** v1 List, and lists of one kind, whose items need not repeat it. */
   #decodeList(list: SourceDocument, items: readonly unknown[], apiVersion: string | undefined, kind: string): void {
     const itemKind = kind === 'List' ? undefined : kind.slice(0, -'List'.length)
+    const { flaws = [] } = list
+    const isFlawed = flaws.length > 0
+    this.#addFlaws(flaws, isFlawed && items.some((item) => isServedItem(item, apiVersion, itemKind)))
     for (const [index, item] of items.entries()) {
       const isUntyped = itemKind !== undefined && isMapping(item) && !Object.hasOwn(item, 'kind')
       const value = isUntyped ? Object.assign(Object.create(null), { apiVersion, kind: itemKind }, item) : item
-      this.decode({ value, origin: shiftOrigin(list.origin, ['items', index]), index: list.index, inFolder: false })
+      const origin = shiftOrigin(list.origin, ['items', index])
+      this.decode({ value, origin, index: list.index, inFolder: false }, isFlawed)
     }
   }
 
-  #decodeObject(document: SourceDocument, kind: string, decoder: KindDecoder): void {
-    const { value } = document
-    const origin = kind === 'Secret' ? redactOrigin(document.origin, value) : document.origin
+  /** Of an object that is none of Portico's, they change nothing here. */
+  #addFlaws(flaws: readonly Diagnostic[], isServed: boolean): void {
+    this.#diagnostics.addAll(isServed ? flaws : flaws.map((flaw) => ({ ...flaw, severity: 'warning' as const })))
+  }
+
+  #decodeObject(document: SourceDocument, kind: string, decoder: KindDecoder, isRefused: boolean): void {
+    const { value, origin } = document
     const { limit, items } = this.#diagnostics
     const problems = new DiagnosticList(Math.min(MAX_PROBLEMS, Math.max(0, limit - items.length)))
     const report = new ProblemReport(origin, printObject(kind, value), problems)
@@ -120,7 +138,7 @@ class DocumentDecoder {
     }
     checkShape(value, decoder.shape, report)
     const resource = decoder.decode(new FieldReader(value, [], report))
-    ;(report.failed ? this.refused : this.resources).push(resource)
+    ;(report.failed || isRefused ? this.refused : this.resources).push(resource)
     if (this.#diagnostics.isFull) this.#diagnostics.drop(problems.dropped, problems.worstDropped)
     else {
       problems.closeList('PORTICO_RES_MORE', report.resource)
@@ -175,6 +193,13 @@ class DocumentDecoder {
   }
 }
 
+function isServedItem(item: unknown, listVersion: string | undefined, itemKind: string | undefined): boolean {
+  if (!isMapping(item)) return false
+  const kind = readType(item, 'kind') ?? itemKind
+  const apiVersion = readType(item, 'apiVersion') ?? listVersion
+  return kind !== undefined && apiVersion !== undefined && judgeKind(apiVersion, kind).type === 'decode'
+}
+
 /** What an object has beside its type: a mapping with one of them is likely meant to be one. */
 const OBJECT_FIELDS = ['metadata', 'spec', 'data'] as const
 const FOREIGN_HELP = 'this is no manifest: keep it out of what -f names'
@@ -217,6 +242,7 @@ function shiftOrigin(origin: Origin, prefix: FieldPath): Origin {
     file: origin.file,
     locate: (at) => origin.locate([...prefix, ...at]),
     locateKey: (at) => origin.locateKey([...prefix, ...at]),
+    hides: (at) => origin.hides([...prefix, ...at]),
   }
 }
 

@@ -42,9 +42,10 @@ function decode(root: FieldReader, readPlace: (endpoint: FieldReader) => Place):
   if (written === '') report.required(root.at('addressType'), '', { help: 'add addressType: IPv4' })
   else if (addressType === undefined) report.unsupported(root.at('addressType'), written, ADDRESS_TYPES)
   const items = root.items('endpoints')
-  let endpoints: readonly SliceEndpoint[] = []
   if (items.length > MAX_ENDPOINTS) report.tooMany(root.at('endpoints'), items.length, MAX_ENDPOINTS)
-  else endpoints = items.map((item, index) => decodeEndpoint(item, index, addressType, readPlace(item)))
+  const endpoints = items
+    .slice(0, MAX_ENDPOINTS)
+    .map((item, index) => decodeEndpoint(item, index, addressType, readPlace(item)))
   return Object.freeze({
     kind: 'EndpointSlice',
     meta,
@@ -128,12 +129,9 @@ function decodeHints(endpoint: FieldReader, field: 'forZones' | 'forNodes'): rea
 
 function decodePorts(root: FieldReader): readonly SlicePort[] {
   const items = root.items('ports')
-  if (items.length > MAX_PORTS) {
-    root.report.tooMany(root.at('ports'), items.length, MAX_PORTS)
-    return []
-  }
+  if (items.length > MAX_PORTS) root.report.tooMany(root.at('ports'), items.length, MAX_PORTS)
   const names = new Map<string, FieldPath>()
-  return items.map((port) => {
+  return items.slice(0, MAX_PORTS).map((port) => {
     const name = port.string('name') ?? ''
     const first = names.get(name)
     if (first) port.report.duplicate(port.at('name'), name, first)

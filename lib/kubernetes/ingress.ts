@@ -29,8 +29,7 @@ type Version = {
   readonly defaultPathType: PathType | undefined
   /** The fields of a backend that name a Service. */
   readonly serviceFields: readonly string[]
-  /** Undefined where it was reported. */
-  readonly decodeServiceBackend: (backend: FieldReader) => IngressServiceBackend | undefined
+  readonly decodeServiceBackend: (backend: FieldReader) => IngressServiceBackend
 }
 
 const V1: Version = {
@@ -125,11 +124,7 @@ function decodeRule(rule: FieldReader, index: number, version: Version, shared: 
   return Object.freeze({
     host,
     paths: rule.has('http')
-      ? Object.freeze(
-          paths
-            .map((path, pathIndex) => decodePath(path, pathIndex, version, shared))
-            .filter((path) => path !== undefined),
-        )
+      ? Object.freeze(paths.map((path, pathIndex) => decodePath(path, pathIndex, version, shared)))
       : undefined,
     index,
   })
@@ -161,12 +156,7 @@ function hostHelp(host: string): string | undefined {
   return bare !== lower && isValid(bare) ? `a host has no underscores: rename it, for example ${bare}` : undefined
 }
 
-function decodePath(
-  path: FieldReader,
-  index: number,
-  version: Version,
-  shared: SharedBackends,
-): IngressPath | undefined {
+function decodePath(path: FieldReader, index: number, version: Version, shared: SharedBackends): IngressPath {
   const { report } = path
   const text = path.string('path') ?? ''
   const written = path.string('pathType') ?? version.defaultPathType
@@ -174,10 +164,9 @@ function decodePath(
   if (written === undefined) {
     report.required(path.at('pathType'), 'pathType must be specified', { help: 'add pathType: Prefix' })
   } else if (pathType === undefined) report.unsupported(path.at('pathType'), written, PATH_TYPES)
-  else checkPath(path, text, pathType)
-  // W6: nothing else is checked of a path without a type. Its Ingress is refused; what the backend names is looked up.
-  const backend = decodeBackend(written === undefined ? path.uncheckedChild('backend') : path.child('backend'), version)
-  if (backend === undefined) return undefined
+  // The API server stops at a path without a type (W6); here all that is wrong is said at once.
+  checkPath(path, text, pathType ?? 'ImplementationSpecific')
+  const backend = decodeBackend(path.child('backend'), version)
   return Object.freeze({
     path: text,
     pathType: pathType ?? 'ImplementationSpecific',
@@ -218,24 +207,34 @@ function decodeTls(tls: FieldReader, index: number): IngressTls {
   return Object.freeze({ hosts: Object.freeze(hosts), secretName, index })
 }
 
-/** Undefined where it was reported. */
-function decodeBackend(backend: FieldReader, version: Version): IngressBackend | undefined {
+function decodeBackend(backend: FieldReader, version: Version): IngressBackend {
   const { report } = backend
   const hasResource = backend.has('resource')
   const hasService = version.serviceFields.some((field) => backend.has(field))
   if (hasResource && hasService) {
     report.invalid(backend.path, '', 'cannot set both resource and service backends', { help: 'keep one of them' })
-    return undefined
   }
-  if (hasResource) return decodeResourceBackend(backend.child('resource'))
+  const resource = hasResource ? decodeResourceBackend(backend.child('resource')) : undefined
   if (hasService) return version.decodeServiceBackend(backend)
+  if (resource) return resource
   report.invalid(backend.path, '', 'resource or service backend is required', {
     help: 'add service: {name: …, port: {number: …}}',
   })
-  return undefined
+  return createServiceBackend('', NO_PORT)
 }
 
-function decodeServiceBackend(backend: FieldReader): IngressServiceBackend | undefined {
+/** What an Ingress that is refused has in place of what it should have. */
+const NO_PORT = 0
+
+function createServiceBackend(name: string, port: number | string): IngressServiceBackend {
+  return Object.freeze({
+    type: 'service',
+    name,
+    port: Object.freeze(typeof port === 'number' ? { number: port } : { name: port }),
+  })
+}
+
+function decodeServiceBackend(backend: FieldReader): IngressServiceBackend {
   const service = backend.child('service')
   const name = service.string('name') ?? ''
   checkServiceName(service, 'name', name)
@@ -247,22 +246,20 @@ function decodeServiceBackend(backend: FieldReader): IngressServiceBackend | und
       at: port.path,
       help: 'keep one of name and number',
     })
-    return undefined
   }
   if (portName !== '') {
     for (const problem of checkPortName(portName)) {
       const help = /^\d+$/.test(portName) ? `write number: ${portName}` : undefined
       service.report.invalid(port.at('name'), portName, problem, { help })
     }
-    return Object.freeze({ type: 'service', name, port: Object.freeze({ name: portName }) })
   }
   if (portNumber !== 0) {
     for (const problem of checkPortNumber(portNumber)) {
       const help = `write a port that the Service${name ? ` "${name}"` : ''} has`
       service.report.invalid(port.at('number'), portNumber, problem, { help })
     }
-    return Object.freeze({ type: 'service', name, port: Object.freeze({ number: portNumber }) })
   }
+  if (portName !== '' || portNumber !== 0) return createServiceBackend(name, portName || portNumber)
   // A port of the wrong type is no missing port: that was said where it stands.
   if (![port.path, port.at('number'), port.at('name')].some((path) => service.report.isUnusable(path))) {
     service.report.required(backend.path, 'port name or number is required', {
@@ -271,25 +268,21 @@ function decodeServiceBackend(backend: FieldReader): IngressServiceBackend | und
       help: 'add port: {number: …}',
     })
   }
-  return undefined
+  return createServiceBackend(name, NO_PORT)
 }
 
-function decodeBetaServiceBackend(backend: FieldReader): IngressServiceBackend | undefined {
+function decodeBetaServiceBackend(backend: FieldReader): IngressServiceBackend {
   const name = backend.string('serviceName') ?? ''
   checkServiceName(backend, 'serviceName', name)
   const port = backend.integerOrString('servicePort') ?? 0
   if (port === 0 || port === '') {
     backend.report.required(backend.at('servicePort'), 'port name or number is required')
-    return undefined
+    return createServiceBackend(name, NO_PORT)
   }
   const problems = typeof port === 'number' ? checkPortNumber(port) : checkPortName(port)
   const help = `write a port that the Service${name ? ` "${name}"` : ''} has`
   for (const problem of problems) backend.report.invalid(backend.at('servicePort'), port, problem, { help })
-  return Object.freeze({
-    type: 'service',
-    name,
-    port: Object.freeze(typeof port === 'number' ? { number: port } : { name: port }),
-  })
+  return createServiceBackend(name, port)
 }
 
 function checkServiceName(parent: FieldReader, field: string, name: string): void {

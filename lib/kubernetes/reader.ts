@@ -58,11 +58,6 @@ export class FieldReader {
     return new FieldReader(this.#read(key), this.at(key), this.report)
   }
 
-  /** The same, whose problems are not reported. */
-  uncheckedChild(key: string): FieldReader {
-    return new FieldReader(this.#read(key), this.at(key), this.report.createSilent())
-  }
-
   /** A list of mappings; a null item has no fields. */
   items(key: string): readonly FieldReader[] {
     const value = this.#read(key)

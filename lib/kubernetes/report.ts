@@ -2,12 +2,13 @@
 import {
   DIAGNOSTICS,
   type DiagnosticCode,
-  DiagnosticList,
+  type DiagnosticList,
   type DiagnosticNote,
   type Severity,
 } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
+import { PLAIN_KEY, PRIVATE_KEY } from '../base/veil.ts'
 
 export type ProblemDetails = {
   help?: string | undefined
@@ -39,11 +40,6 @@ export class ProblemReport {
     this.#diagnostics = diagnostics
   }
 
-  /** A report on the same object that nobody reads. */
-  createSilent(): ProblemReport {
-    return new ProblemReport(this.origin, this.resource, new DiagnosticList())
-  }
-
   required(path: FieldPath, detail: string = '', details: ProblemDetails = {}): void {
     const last = path.at(-1)
     const help = typeof last === 'string' ? `add ${last}` : undefined
@@ -51,7 +47,7 @@ export class ProblemReport {
   }
 
   invalid(path: FieldPath, value: unknown, detail: string, details: ProblemDetails = {}): void {
-    this.#field('PORTICO_RES_FIELD_VALUE', path, `Invalid value: ${printValue(value)}${suffix(detail)}`, details)
+    this.#field('PORTICO_RES_FIELD_VALUE', path, `Invalid value${this.#show(path, value)}${suffix(detail)}`, details)
   }
 
   /** An invalid value that is not to be shown. */
@@ -66,7 +62,7 @@ export class ProblemReport {
     this.#field(
       'PORTICO_RES_FIELD_VALUE',
       path,
-      `Unsupported value: ${printValue(value)}: supported values: ${names}`,
+      `Unsupported value${this.#show(path, value)}: supported values: ${names}`,
       {
         help: advice !== undefined ? advice : nearest ? `did you mean ${JSON.stringify(nearest)}?` : undefined,
       },
@@ -76,7 +72,7 @@ export class ProblemReport {
   /** `first` is where the value was seen before. */
   duplicate(path: FieldPath, value: unknown, first: FieldPath): void {
     const notes = [{ message: 'the first one is here', position: this.origin.locate(first) }]
-    this.#field('PORTICO_RES_FIELD_VALUE', path, `Duplicate value: ${printValue(value)}`, { notes })
+    this.#field('PORTICO_RES_FIELD_VALUE', path, `Duplicate value${this.#show(path, value)}`, { notes })
   }
 
   forbidden(path: FieldPath, detail: string, details: ProblemDetails = {}): void {
@@ -92,16 +88,16 @@ export class ProblemReport {
     this.#field('PORTICO_RES_FIELD_VALUE', path, `Too many: ${count}: must have at most ${limit} items`, { key: true })
   }
 
-  /** A value of the wrong type; `value` undefined: it is not to be shown. */
+  /** A value of the wrong type. */
   wrongType(path: FieldPath, value: unknown, expected: string, help?: string): void {
-    const shown = value === undefined ? '' : ` ${cut(printValue(value), 80)}:`
-    this.#field('PORTICO_RES_FIELD_TYPE', path, `Invalid value:${shown} ${expected}`, { help })
+    const shown = cut(this.#show(path, value), 82)
+    this.#field('PORTICO_RES_FIELD_TYPE', path, `Invalid value${shown}: ${expected}`, { help })
     this.#unusable.add(printFieldPath(path))
   }
 
   /** Strict decoding names unknown fields; the object is used without them. */
   unknownField(path: FieldPath, help: string | undefined): void {
-    this.add('PORTICO_RES_FIELD_UNKNOWN', `unknown field "${printFieldPath(path)}"`, path, { help, key: true })
+    this.add('PORTICO_RES_FIELD_UNKNOWN', `unknown field "${this.#name(path)}"`, path, { help, key: true })
   }
 
   /** Whether the field, or one it is in, has the wrong type. */
@@ -123,12 +119,23 @@ export class ProblemReport {
   }
 
   #field(code: DiagnosticCode, path: FieldPath, text: string, details: ProblemDetails): void {
-    const name = printFieldPath(path)
     if (this.isUnusable(path)) {
       this.failed = true
       return
     }
-    this.add(code, `${details.name ?? name}: ${text}`, path, details)
+    this.add(code, `${details.name ?? this.#name(path)}: ${text}`, path, details)
+  }
+
+  /** With a colon before it, where the value at `path` may be shown. */
+  #show(path: FieldPath, value: unknown): string {
+    const text = this.origin.hides(path) ? '' : printValue(value)
+    return text === '' || PRIVATE_KEY.test(text) ? '' : `: ${text}`
+  }
+
+  /** What has no form of a key may be a value that has slipped. */
+  #name(path: FieldPath): string {
+    if (!this.origin.hides(path)) return printFieldPath(path)
+    return printFieldPath(path.map((step) => (typeof step === 'number' || PLAIN_KEY.test(step) ? step : '…')))
   }
 }
 

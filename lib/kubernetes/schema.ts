@@ -208,8 +208,8 @@ export const ENDPOINTS: ObjectShape = kind({
 export const SECRET: ObjectShape = kind({
   type: 'string',
   immutable: 'bool',
-  data: map('secret'),
-  stringData: map('secret'),
+  data: map('string'),
+  stringData: map('string'),
 })
 
 export const CONFIG_MAP: ObjectShape = kind({ immutable: 'bool', data: map('string'), binaryData: map('string') })

@@ -1,5 +1,7 @@
 /** Secret: v1. Its values are never shown, in diagnostics' excerpts neither. */
-import type { FieldPath, Origin, SourcePosition } from '../base/position.ts'
+import { findNearest } from '../base/nearest.ts'
+import type { FieldPath } from '../base/position.ts'
+import { PLAIN_KEY } from '../base/veil.ts'
 import { decodeBase64 } from './base64.ts'
 import { checkConfigKey, checkDnsSubdomain } from './format.ts'
 import { decodeMeta } from './metadata.ts'
@@ -11,10 +13,9 @@ const TLS_TYPE = 'kubernetes.io/tls'
 const MAX_BYTES = 1_048_576
 /** "-----BEGIN", in base64. */
 const ENCODED_PEM = 'LS0tLS1CRUdJTi'
-const SECRET_FIELDS: readonly unknown[] = ['data', 'stringData']
-/** A value is known by so many letters; a shorter one is no secret. */
-const MIN_START = 4
-const MAX_START = 12
+const SECRET_TYPE = /^(?:(?:bootstrap\.)?kubernetes\.io\/|Opaque$)/
+const OPEN_FIELDS: readonly unknown[] = ['apiVersion', 'kind', 'type', 'immutable']
+const OPEN_METADATA: readonly unknown[] = ['name', 'namespace', 'generateName', 'creationTimestamp']
 
 export function decodeSecret(root: FieldReader): Secret {
   const { report } = root
@@ -42,7 +43,7 @@ export function decodeSecret(root: FieldReader): Secret {
 
 function decodeValue(root: FieldReader, key: string, text: string): Buffer | undefined {
   const path = root.at('data', key)
-  const name = `data[${key}]`
+  const name = printKey('data', key)
   const bytes = decodeBase64(text)
   if (!Buffer.isBuffer(bytes)) {
     const help = text.startsWith('-----BEGIN')
@@ -67,75 +68,34 @@ function checkKeys(root: FieldReader): void {
     for (const key of Object.keys(root.stringMap(field))) {
       const path = root.at(field, key)
       for (const problem of checkConfigKey(key)) {
-        root.report.invalid(path, key, problem, { name: `${field}[${key}]`, key: true })
+        root.report.invalid(path, key, problem, { name: printKey(field, key), key: true })
       }
     }
   }
 }
 
-/** The origin of a Secret's document, whose positions show none of its values. */
-export function redactOrigin(origin: Origin, value: unknown): Origin {
-  const starts = new SecretStarts(value)
-  return {
-    file: origin.file,
-    locate: (path) =>
-      SECRET_FIELDS.includes(path[0]) ? redactAfterKey(origin, path) : starts.redact(origin.locate(path)),
-    locateKey: (path) =>
-      SECRET_FIELDS.includes(path[0]) ? redactAfterKey(origin, path) : starts.redact(origin.locateKey(path)),
-  }
-
-  function redactAfterKey(from: Origin, path: FieldPath): SourcePosition {
-    const position = starts.redact(from.locateKey(path))
-    const end = excerptStart(position) + position.length
-    const rest = position.excerpt.slice(end)
-    return rest.trim().length > 1 && !rest.endsWith('[redacted]')
-      ? Object.freeze({ ...position, excerpt: `${position.excerpt.slice(0, end)}: [redacted]` })
-      : position
-  }
+/**
+ * Whether an object is a Secret, or may be meant as one: by a kind that is missing or misspelt, or by what it has. What is no
+ * object at all may be the rest of one.
+ */
+export function mayBeSecret(value: unknown): boolean {
+  if (!isMapping(value)) return true
+  const own = (field: string): unknown => (Object.hasOwn(value, field) ? value[field] : undefined)
+  const kind = own('kind')
+  if (typeof kind !== 'string' || kind === '' || Object.hasOwn(value, 'stringData')) return true
+  if (Object.hasOwn(value, 'data') && kind !== 'ConfigMap') return true
+  const type = own('type')
+  if (typeof type === 'string' && SECRET_TYPE.test(type)) return true
+  return findNearest(kind, ['Secret', 'Secrets']) !== undefined
 }
 
-/** How the values of a Secret begin, as they may stand in a line: looking costs the line's length, not their number. */
-class SecretStarts {
-  /** First lines, by their length. */
-  readonly #lines = new Map<number, Set<string>>()
-
-  constructor(value: unknown) {
-    if (!isMapping(value)) return
-    for (const field of ['data', 'stringData']) {
-      const entries = Object.hasOwn(value, field) ? value[field] : undefined
-      for (const text of isMapping(entries) ? Object.values(entries) : []) {
-        if (typeof text !== 'string' || text.length < MIN_START) continue
-        const line = text.slice(0, MAX_START).split('\n', 1)[0] as string
-        const known = this.#lines.get(line.length)
-        if (known) known.add(line)
-        else this.#lines.set(line.length, new Set([line]))
-      }
-    }
-  }
-
-  redact(position: SourcePosition): SourcePosition {
-    const { excerpt } = position
-    const first = this.#find(excerpt)
-    if (first === -1) return position
-    const start = excerptStart(position)
-    if (first > start) {
-      const length = Math.min(position.length, first - start)
-      return Object.freeze({ ...position, length, excerpt: `${excerpt.slice(0, first)}[redacted]` })
-    }
-    // The span comes after a value: a document on one line. Only the span itself is shown.
-    const span = excerpt.slice(start, start + position.length)
-    const shown = this.#find(span) === -1 ? span : '[redacted]'
-    return Object.freeze({ ...position, length: shown.length, excerpt: shown, excerptColumn: 1 })
-  }
-
-  #find(text: string): number {
-    for (let at = 0; at <= text.length; at++) {
-      for (const [length, lines] of this.#lines) if (lines.has(text.slice(at, at + length))) return at
-    }
-    return -1
-  }
+/** What of a Secret may be shown. */
+export function isOpen(path: FieldPath): boolean {
+  const [first, second] = path
+  if (path.length === 1) return OPEN_FIELDS.includes(first)
+  return first === 'metadata' && (path.length === 2 ? OPEN_METADATA.includes(second) : second === 'labels')
 }
 
-function excerptStart(position: SourcePosition): number {
-  return (position.excerptColumn ?? position.column) - 1
+function printKey(field: string, key: string): string {
+  return `${field}[${PLAIN_KEY.test(key) ? key : '…'}]`
 }

@@ -1,5 +1,5 @@
 /** The addresses and families of a Service that has a virtual IP (ValidateServiceClusterIPsRelatedFields). */
-import { isIPv4, isIPv6 } from 'node:net'
+import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { checkAddress } from './address.ts'
 import type { FieldReader } from './reader.ts'
 
@@ -40,12 +40,12 @@ export function checkServiceAddresses(
     }
   }
   if (clusterIPs.length > 2) addInvalid('may only hold up to 2 values')
-  if (!usable || clusterIPs[0] === 'None') return
+  if (clusterIPs[0] === 'None') return
   const isDual = clusterIPs.some(isIPv4) && clusterIPs.some(isIPv6)
-  if (clusterIPs.length > 1 && !isDual) addInvalid('may specify no more than one IP for each IP family')
+  if (usable && clusterIPs.length > 1 && !isDual) addInvalid('may specify no more than one IP for each IP family')
   for (const [index, family] of spec.strings('ipFamilies').entries()) {
     const address = clusterIPs[index]
-    if (address === undefined || !FAMILIES.includes(family)) continue
+    if (address === undefined || isIP(address) === 0 || !FAMILIES.includes(family)) continue
     if (isIPv4(address) !== (family === 'IPv4')) {
       const detail = `expected an ${family} value as indicated by \`ipFamilies[${index}]\``
       const place = isWritten ? spec.at('clusterIPs', index) : at

@@ -134,15 +134,11 @@ function decodeAffinity(spec: FieldReader): Service['sessionAffinity'] {
   const affinity = spec.string('sessionAffinity') || 'None'
   if (affinity !== 'ClientIP' && affinity !== 'None') {
     report.unsupported(spec.at('sessionAffinity'), affinity, ['ClientIP', 'None'])
-    return undefined
   }
-  if (affinity === 'None') {
-    if (spec.has('sessionAffinityConfig')) {
-      report.forbidden(spec.at('sessionAffinityConfig'), 'must not be set when session affinity is None', {
-        help: 'add sessionAffinity: ClientIP, or remove sessionAffinityConfig',
-      })
-    }
-    return undefined
+  if (affinity === 'None' && spec.has('sessionAffinityConfig')) {
+    report.forbidden(spec.at('sessionAffinityConfig'), 'must not be set when session affinity is None', {
+      help: 'add sessionAffinity: ClientIP, or remove sessionAffinityConfig',
+    })
   }
   const clientIP = spec.child('sessionAffinityConfig').child('clientIP')
   const timeoutSeconds = clientIP.integer('timeoutSeconds') ?? DEFAULT_AFFINITY_SECONDS
@@ -150,7 +146,7 @@ function decodeAffinity(spec: FieldReader): Service['sessionAffinity'] {
     const detail = `must be greater than 0 and less than ${MAX_AFFINITY_SECONDS}`
     report.invalid(clientIP.at('timeoutSeconds'), timeoutSeconds, detail)
   }
-  return Object.freeze({ type: 'ClientIP', timeoutSeconds })
+  return affinity === 'ClientIP' ? Object.freeze({ type: 'ClientIP', timeoutSeconds }) : undefined
 }
 
 function decodeExternalIPs(spec: FieldReader): readonly string[] {
@@ -210,9 +206,9 @@ function decodeExternalPolicy(spec: FieldReader, isExternal: boolean): 'Cluster'
   if (policy && !isExternal) {
     const detail = 'may only be set for externally-accessible services'
     spec.report.invalid(spec.at('externalTrafficPolicy'), policy, detail, { help: 'remove externalTrafficPolicy' })
-    return 'Cluster'
   }
-  return decodePolicy(spec, 'externalTrafficPolicy')
+  const read = decodePolicy(spec, 'externalTrafficPolicy')
+  return isExternal ? read : 'Cluster'
 }
 
 function decodePolicy(spec: FieldReader, field: string): 'Cluster' | 'Local' {

@@ -3,8 +3,8 @@ import { findNearest } from '../base/nearest.ts'
 import type { FieldPath, SourcePosition } from '../base/position.ts'
 import type { ProblemReport } from './report.ts'
 
-/** `secret` is a string that is never shown; `any` is whatever stands there. */
-export type Shape = 'string' | 'secret' | 'int' | 'bool' | 'intOrString' | 'any' | ListShape | MapShape | ObjectShape
+/** `any` is whatever stands there. */
+export type Shape = 'string' | 'int' | 'bool' | 'intOrString' | 'any' | ListShape | MapShape | ObjectShape
 export type ListShape = Readonly<{ type: 'list'; items: Shape }>
 /** Free keys. */
 export type MapShape = Readonly<{ type: 'map'; values: Shape }>
@@ -58,10 +58,8 @@ class ShapeCheck {
   #checkScalar(value: unknown, shape: Exclude<Shape, ListShape | MapShape | ObjectShape>): void {
     const isString = typeof value === 'string'
     const isInteger = Number.isInteger(value)
-    if (shape === 'string' || shape === 'secret') {
-      if (isString) return
-      if (shape === 'string') this.#addWrongType(value, 'must be a string', quoteHelp)
-      else this.#addWrongType(undefined, 'must be a string', () => (typeof value === 'object' ? undefined : 'quote it'))
+    if (shape === 'string') {
+      if (!isString) this.#addWrongType(value, 'must be a string', quoteHelp)
     } else if (shape === 'int') {
       if (!isInteger) this.#addWrongType(value, 'must be an integer', unquoteHelp)
     } else if (shape === 'bool') {
@@ -125,13 +123,20 @@ class ShapeCheck {
     help: (value: unknown, position: SourcePosition) => string | undefined,
   ): void {
     const path: FieldPath = [...this.#path]
-    const advice = help(value, this.#report.origin.locate(path))
+    const { origin } = this.#report
+    const isHidden = typeof value !== 'object' && origin.hides(path)
+    const advice = isHidden ? hiddenHelp(expected) : help(value, origin.locate(path))
     this.#report.wrongType(path, value, expected, advice)
   }
 }
 
 export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Of a value that is not to be shown. */
+function hiddenHelp(expected: string): string | undefined {
+  return expected === 'must be a string' ? 'quote it' : undefined
 }
 
 function quoteHelp(value: unknown, position: SourcePosition): string | undefined {

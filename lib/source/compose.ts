@@ -21,6 +21,8 @@ export type ComposeProblem = Readonly<{
     | 'PORTICO_YAML_DEPTH'
     | 'PORTICO_YAML_TAG'
   message: string
+  /** What it is about, as written: it comes after the message where it may be shown. */
+  subject?: string
   span: Span
   help?: string
   /** Where the other one is. */
@@ -89,8 +91,9 @@ class ValueComposer {
   #composeAlias(name: string, span: Span, part: Part): void {
     const target = this.#anchors.get(name)
     if (!target) {
-      this.#add('PORTICO_YAML_SYNTAX', `alias "*${name}" has no anchor before it`, span, {
-        help: `define &${name} first, or quote the text if it is not an alias`,
+      this.#add('PORTICO_YAML_SYNTAX', 'no anchor stands before the alias', span, {
+        subject: `*${name}`,
+        help: 'define the anchor first, or quote the text if it is not an alias',
       })
       return
     }
@@ -192,7 +195,7 @@ class ValueComposer {
     if (tag === undefined) return node.type === 'PLAIN' ? resolveScalar(text) : text
     const value = resolveScalar(text)
     if (SCALAR_TAGS[tag]?.(value) === false) {
-      this.#add('PORTICO_YAML_TAG', `${JSON.stringify(text)} does not fit its tag ${tag}`, span)
+      this.#add('PORTICO_YAML_TAG', `the tag ${tag} does not fit`, span, { subject: text })
     }
     return value
   }
@@ -200,7 +203,8 @@ class ValueComposer {
   #checkTag(node: { tag?: string | undefined }, span: Span): void {
     const tag = node.tag?.replace('tag:yaml.org,2002:', '!!')
     if (tag === undefined || KNOWN_TAGS.has(tag)) return
-    this.#add('PORTICO_YAML_TAG', `tag ${tag} is not supported`, span, {
+    this.#add('PORTICO_YAML_TAG', 'unsupported tag', span, {
+      subject: tag,
       help: tag === '!!binary' ? 'write the base64 text as a string, without the tag' : 'leave the tag out',
     })
   }
@@ -209,8 +213,12 @@ class ValueComposer {
     // Each costs a walk over the mapping, so a hostile one is told only the first few.
     if (this.#duplicates++ >= MAX_DUPLICATES) return
     const first = items.find((item) => isScalar(item.key) && String(item.key.value ?? '') === key)
-    this.#add('PORTICO_YAML_DUPLICATE_KEY', `duplicate key ${JSON.stringify(key)}`, span, {
-      help: 'keep one of them',
+    this.#add('PORTICO_YAML_DUPLICATE_KEY', 'duplicate key', span, {
+      subject: key,
+      help:
+        key === 'apiVersion' || key === 'kind'
+          ? 'keep one of them; between two objects stands a line with ---'
+          : 'keep one of them',
       first: this.#span(first?.key) ?? span,
     })
   }
@@ -219,7 +227,7 @@ class ValueComposer {
     code: ComposeProblem['code'],
     message: string,
     span: Span,
-    more: Pick<ComposeProblem, 'help' | 'first'> = {},
+    more: Pick<ComposeProblem, 'subject' | 'help' | 'first'> = {},
   ): void {
     this.problems.push({ code, message, span, ...more })
   }

@@ -1,13 +1,15 @@
 /** Documents of YAML or JSON text: plain values that know where they stand. */
 import type { YAMLError } from 'yaml'
-import { type Diagnostic, type DiagnosticCode, DiagnosticList } from '../base/diagnostics.ts'
-import type { Origin } from '../base/position.ts'
+import { type Diagnostic, type DiagnosticCode, type DiagnosticDetails, DiagnosticList } from '../base/diagnostics.ts'
+import type { Origin, SourcePosition } from '../base/position.ts'
+import { veilPosition } from '../base/veil.ts'
 import { type ComposeProblem, composeValue } from './compose.ts'
 import { findTooDeep, MAX_DEPTH } from './depth.ts'
 import type { SourceText } from './files.ts'
 import { SourceLines } from './lines.ts'
 import { countValues, type MarkData } from './marks.ts'
 import { DocumentOrigin } from './origin.ts'
+import { mayBeSecretText } from './secret-text.ts'
 import { type Chunk, splitDocuments, splitList } from './split.ts'
 import { parseSyntax, TooLargeError } from './syntax.ts'
 
@@ -19,6 +21,8 @@ export type SourceDocument = {
   readonly index: number
   /** Its file was not named, and need not be a manifest. */
   readonly inFolder?: boolean
+  /** What is wrong with it though it can be read: keys that it has twice. Whose object it is decides how bad that is. */
+  readonly flaws?: readonly Diagnostic[]
 }
 
 /** A template action where a value, an item or a whole line should be. */
@@ -46,6 +50,7 @@ export type ParsedDocument = Readonly<{
   index: number
   /** It is an item of a list. */
   isItem: boolean
+  flaws?: readonly Diagnostic[]
 }>
 
 /** Some of what a text holds, in its order. */
@@ -197,9 +202,10 @@ export function placeDocuments(
   documents: readonly ParsedDocument[],
   inFolder: boolean = false,
 ): ParsedDocuments['documents'] {
-  return documents.map(({ value, marks, index, isItem }) =>
-    Object.freeze({ value, origin: new DocumentOrigin(lines, marks), index, inFolder: inFolder && !isItem }),
-  )
+  return documents.map(({ value, marks, index, isItem, flaws }) => {
+    const origin = new DocumentOrigin(lines, marks)
+    return Object.freeze({ value, origin, index, inFolder: inFolder && !isItem, ...(flaws && { flaws }) })
+  })
 }
 
 /** Takes documents known from before over into `source`, so that nothing holds the earlier text. */
@@ -214,7 +220,7 @@ export function readLines({ name, text }: SourceText): SourceLines {
 }
 
 /** What a document holds; or why that cannot be told, and what reports it. */
-type Outcome = Readonly<{ value?: unknown; marks: MarkData; report?: undefined }> | Readonly<{ report: () => void }>
+type Outcome = (Omit<ParsedDocument, 'index' | 'isItem'> & { report?: undefined }) | Readonly<{ report: () => void }>
 
 class DocumentParser {
   broken = false
@@ -225,6 +231,8 @@ class DocumentParser {
   /** What is read now. */
   #document: Chunk = { start: 0, end: 0 }
   #judged: { chunk: Chunk; isOther: boolean } | undefined
+  /** Nothing of the values of this document is shown. */
+  #veiled: { chunk: Chunk; isVeiled: boolean } | undefined
 
   constructor(source: SourceText) {
     this.#lines = readLines(source)
@@ -234,7 +242,7 @@ class DocumentParser {
   reportEmpty(): ParsedPart {
     this.#problems.add('PORTICO_FILE_EMPTY', `${this.#lines.file} holds no manifest`, {
       severity: 'info',
-      position: this.#lines.position(0, 1),
+      position: { ...this.#lines.position(0, 1), excerpt: '' },
     })
     return this.#part([])
   }
@@ -250,7 +258,7 @@ class DocumentParser {
         const read = this.#parse(item, 'item')
         report = read.report
         if (read.report) break
-        yield this.#part([{ value: read.value, marks: read.marks, index, isItem: true }], index)
+        yield this.#part([{ ...read, index, isItem: true }], index)
       }
       if (!report) return
       yield { ...EMPTY_PART, voided: index }
@@ -259,7 +267,7 @@ class DocumentParser {
     const whole = this.#parseWhole(chunk, report)
     if (whole.report) whole.report()
     const isThere = !whole.report && whole.value !== null
-    yield this.#part(isThere ? [{ value: whole.value, marks: whole.marks, index, isItem: false }] : [])
+    yield this.#part(isThere ? [{ ...whole, index, isItem: false }] : [])
   }
 
   #part(documents: readonly ParsedDocument[], list?: number): ParsedPart {
@@ -301,19 +309,36 @@ class DocumentParser {
     const { value, marks, problems } = composeValue(contents, chunk.start)
     // Other tools' files have tags of their own.
     const isTagged = problems.length > 0 && problems.every((problem) => problem.code === 'PORTICO_YAML_TAG')
-    if (problems.length > 0 && !(isTagged && this.#isOther())) {
-      return { report: () => this.#addProblems(problems, text, chunk) }
+    if (problems.length === 0 || (isTagged && this.#isOther())) return { value, marks }
+    if (problems.every(isFlaw)) {
+      return { value, marks, flaws: this.#listFlaws(problems) }
     }
-    return { value, marks }
+    return { report: () => this.#addProblems(problems, text, chunk) }
+  }
+
+  #listFlaws(problems: readonly ComposeProblem[]): readonly Diagnostic[] {
+    const flaws = new DiagnosticList()
+    for (const problem of problems) this.#addProblem(problem, flaws)
+    return flaws.items
   }
 
   #addProblems(problems: readonly ComposeProblem[], text: string, chunk: Chunk): void {
     const isSyntax = problems.some((problem) => problem.code === 'PORTICO_YAML_SYNTAX')
     if (isSyntax && this.#addTemplate(text, chunk)) return
-    for (const { code, message, span, help, first } of problems) {
-      const notes = first ? [{ message: 'the first one is here', position: this.#lines.position(...first) }] : []
-      this.#add(code, message, span[0], { end: span[1], help, notes })
-    }
+    this.broken = true
+    for (const problem of problems) this.#addProblem(problem, this.#problems)
+  }
+
+  #addProblem({ code, message, subject, span, help, first }: ComposeProblem, problems: DiagnosticList): void {
+    const notes = first ? [{ message: 'the first one is here', position: this.#position(...first) }] : []
+    const text = subject === undefined || this.#isVeiled() ? message : `${message} ${JSON.stringify(subject)}`
+    problems.add(code, text, { position: this.#position(...span), help, notes, ...this.#severity() })
+  }
+
+  /** What lies in a folder and is another tool's is told gently. */
+  #severity(): Pick<DiagnosticDetails, 'severity'> {
+    if (!this.#isOther()) return {}
+    return { severity: this.#lines.file.toLowerCase().endsWith('.json') ? 'info' : 'warning' }
   }
 
   /** One error a document: those after the first are mostly its echoes. */
@@ -334,9 +359,10 @@ class DocumentParser {
       })
     } else if (error.code === 'TAG_RESOLVE_FAILED') {
       const end = chunk.start + error.pos[1]
-      this.#add('PORTICO_YAML_TAG', lowerFirst(error.message), chunk.start + at, { end })
+      const message = this.#isVeiled() ? 'unsupported tag' : lowerFirst(error.message)
+      this.#add('PORTICO_YAML_TAG', message, chunk.start + at, { end })
     } else {
-      const [message, help] = explainSyntaxError(error)
+      const [message, help] = explainSyntaxError(error, this.#isVeiled())
       const [start, end] = error.code === 'BAD_INDENT' ? findWord(text, at) : [at, error.pos[1]]
       this.#add('PORTICO_YAML_SYNTAX', message, chunk.start + start, { end: chunk.start + end, help })
     }
@@ -371,19 +397,31 @@ class DocumentParser {
     return this.#judged.isOther
   }
 
+  #isVeiled(): boolean {
+    const chunk = this.#document
+    if (this.#veiled?.chunk !== chunk) {
+      this.#veiled = { chunk, isVeiled: mayBeSecretText(this.#lines.text.slice(chunk.start, chunk.end)) }
+    }
+    return this.#veiled.isVeiled
+  }
+
+  #position(start: number, end: number): SourcePosition {
+    const position = this.#lines.position(start, end, [this.#document.start, this.#document.end])
+    return this.#isVeiled() ? veilPosition(position) : position
+  }
+
   #add(
     code: DiagnosticCode,
     message: string,
     start: number,
-    more: { end?: number; help?: string | undefined; notes?: readonly { message: string }[] } = {},
+    more: { end?: number; help?: string | undefined } = {},
   ): void {
     this.broken = true
-    const { end = start + 1, help, notes = [] } = more
+    const { end = start + 1, help } = more
     this.#problems.add(code, message, {
-      position: this.#lines.position(start, end),
+      position: this.#position(start, end),
       help,
-      notes,
-      ...(this.#isOther() && { severity: this.#lines.file.toLowerCase().endsWith('.json') ? 'info' : 'warning' }),
+      ...this.#severity(),
     })
   }
 }
@@ -395,6 +433,17 @@ const SYNTAX_HELP: Readonly<Record<string, string>> = {
   BAD_SCALAR_START: 'quote the text',
   MISSING_CHAR: 'check quotes, brackets and colons before this place',
   UNEXPECTED_TOKEN: 'check the indentation of this line, and quotes and brackets before it',
+}
+
+/** What is said of a text of which nothing may be shown. */
+const VEILED_WORDS: Readonly<Record<string, string>> = {
+  BAD_INDENT: 'this line is indented otherwise than those around it',
+  BAD_DQ_ESCAPE: 'invalid escape sequence',
+  BLOCK_AS_IMPLICIT_KEY: 'a mapping begins within a line',
+  MULTILINE_IMPLICIT_KEY: 'a key goes over several lines',
+  BAD_SCALAR_START: 'a text cannot begin with this character',
+  MISSING_CHAR: 'a quote, bracket, comma or colon is missing',
+  UNEXPECTED_TOKEN: 'this cannot stand here',
 }
 
 /** The library's names for what people know by its sign. */
@@ -409,8 +458,9 @@ const PLAIN_WORDS: readonly (readonly [RegExp, string])[] = [
   [/\bat node end\b/, 'after the end of a value'],
 ]
 
-function explainSyntaxError(error: YAMLError): readonly [message: string, help: string | undefined] {
-  let message = lowerFirst(error.message)
+/** The library's words may hold some of the text. */
+function explainSyntaxError(error: YAMLError, isVeiled: boolean): readonly [message: string, help: string | undefined] {
+  let message = isVeiled ? (VEILED_WORDS[error.code] ?? 'this is not well-formed YAML') : lowerFirst(error.message)
   for (const [pattern, words] of PLAIN_WORDS) message = message.replace(pattern, words)
   return [message, message.startsWith('missing ,') ? 'put a comma before this' : SYNTAX_HELP[error.code]]
 }
@@ -431,6 +481,11 @@ function explainOpening(sign: string): readonly [message: string, help: string] 
 function findWord(text: string, at: number): readonly [start: number, end: number] {
   const [blanks = '', word = ''] = /^( *)([^\s:]*)/.exec(text.slice(at, at + 1000))?.slice(1) ?? []
   return [at + blanks.length, at + blanks.length + Math.max(1, word.length)]
+}
+
+/** Two types are two objects, between which a line of dashes is missing. */
+function isFlaw({ code, subject }: ComposeProblem): boolean {
+  return code === 'PORTICO_YAML_DUPLICATE_KEY' && subject !== 'apiVersion' && subject !== 'kind'
 }
 
 function isKindList(value: unknown): boolean {

@@ -13,7 +13,15 @@ import { lstat, open, opendir, realpath } from 'node:fs/promises'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { type GlobOptions, glob } from 'tinyglobby'
-import type { DiagnosticList } from '../base/diagnostics.ts'
+import { DiagnosticList } from '../base/diagnostics.ts'
+import {
+  type BuiltFolder,
+  CHART,
+  CHART_FOLDER,
+  KUSTOMIZATIONS,
+  MAX_KUSTOMIZATION,
+  readKustomization,
+} from './built-folder.ts'
 import { decodeText, toText } from './text.ts'
 
 export type SourceText = {
@@ -88,6 +96,10 @@ class FileFinder {
   readonly #seen: Set<string> = new Set()
   /** The folder that is walked, its links followed. */
   #root = ''
+  /** What other tools build, by folder; undefined of a folder that none does. */
+  readonly #built: Map<string, BuiltFolder | undefined> = new Map()
+  /** Absolute paths of parts of objects. */
+  readonly #parts: Set<string> = new Set()
   #entries = 0
   /** How many files were met that look like manifests, read or not. */
   #candidates = 0
@@ -101,7 +113,8 @@ class FileFinder {
 
   found(): FoundFiles {
     return {
-      paths: this.#paths,
+      // A part may be listed in a folder that comes after its own.
+      paths: this.#paths.filter((file) => !this.#parts.has(file) || !this.#inFolder.has(file)),
       inFolder: this.#inFolder,
       watch: [...this.#watch],
       stamps: this.#stamps,
@@ -117,7 +130,7 @@ class FileFinder {
       const before = this.#candidates
       const isNew = !this.#seen.has(identify(stats))
       this.#root = await realpath(absolute).catch(() => absolute)
-      await this.#walk(absolute, stats, [])
+      await this.#walk(absolute, stats, [], true)
       if (isNew && this.#candidates === before) {
         this.#diagnostics.add('PORTICO_FILE_EMPTY', `no manifest found in ${printPath(absolute)}`, {
           help: 'manifests are files ending in .yaml, .yml or .json',
@@ -150,6 +163,7 @@ class FileFinder {
     this.#watch.add(base)
     for (const match of wanted.sort()) {
       const absolute = path.resolve(match)
+      if (await this.#isInLeftOut(base, absolute)) continue
       this.#watch.add(path.dirname(absolute))
       const stats = await this.#stat(absolute)
       if (stats) this.#addFile(absolute, stats, true)
@@ -180,7 +194,7 @@ class FileFinder {
     } as unknown as GlobFiles
   }
 
-  async #walk(folder: string, stats: Stats, ancestors: readonly string[]): Promise<void> {
+  async #walk(folder: string, stats: Stats, ancestors: readonly string[], isNamed: boolean = false): Promise<void> {
     const id = identify(stats)
     if (ancestors.includes(id)) {
       this.#diagnostics.add('PORTICO_FILE_LOOP', `${printPath(folder)} leads back to a folder it is in`, {
@@ -194,8 +208,14 @@ class FileFinder {
     this.#stamps.set(folder, printStamp(stats))
     const listed = await this.#list(folder)
     if (listed.some((entry) => entry.isSymbolicLink())) this.#isPlain = false
+    const names = listed.map(({ name }) => name)
+    const built = await this.#judgeFolder(folder, names, isNamed)
+    if (built?.isLeftOut) return
     // What is neither a manifest by its name nor a folder or link is not looked at any further.
-    const entries = listed.filter((entry) => !entry.isFile() || MANIFEST.test(entry.name)).sort(compareNames)
+    const entries = listed
+      .filter(({ name }) => built === undefined || !KUSTOMIZATIONS.includes(name))
+      .filter((entry) => !entry.isFile() || MANIFEST.test(entry.name))
+      .sort(compareNames)
     for (let start = 0; start < entries.length; start += BATCH) {
       const batch = entries.slice(start, start + BATCH)
       const found = await Promise.all(batch.map(({ name }) => stat(path.join(folder, name)).catch(toError)))
@@ -204,6 +224,37 @@ class FileFinder {
         await this.#walkEntry(path.join(folder, entry.name), entry, found[index] as Stats | Error, [...ancestors, id])
       }
     }
+  }
+
+  /** Says, once, what another tool builds. */
+  async #judgeFolder(folder: string, names: readonly string[], isNamed: boolean): Promise<BuiltFolder | undefined> {
+    if (this.#built.has(folder)) return this.#built.get(folder)
+    const name = names.find((each) => each === CHART) ?? KUSTOMIZATIONS.find((each) => names.includes(each))
+    const built = name === undefined ? undefined : await readBuiltFolder(folder, name)
+    this.#built.set(folder, built)
+    if (!built) return undefined
+    this.#isPlain = false
+    this.#candidates++
+    for (const part of built.parts) this.#parts.add(part)
+    const shown = printPath(folder)
+    this.#diagnostics.add('PORTICO_FILE_UNBUILT', built.message(shown), {
+      help: `build it: ${built.command(shown)}`,
+      severity: !built.isLeftOut ? 'info' : isNamed ? 'error' : 'warning',
+    })
+    return built
+  }
+
+  /** Whether what a glob found lies in a folder that is left out, or is what makes a folder one that is built. */
+  async #isInLeftOut(base: string, file: string): Promise<boolean> {
+    const steps = path.relative(base, path.dirname(file)).split(path.sep)
+    for (let count = 0; count <= steps.length; count++) {
+      const folder = path.join(base, ...steps.slice(0, count))
+      const names = this.#built.has(folder) ? [] : (await this.#list(folder)).map(({ name }) => name)
+      const built = await this.#judgeFolder(folder, names, false)
+      if (built?.isLeftOut) return true
+      if (built && folder === path.dirname(file) && KUSTOMIZATIONS.includes(path.basename(file))) return true
+    }
+    return false
   }
 
   /** What may be read of a folder's entries, as many as may still be looked at. */
@@ -305,6 +356,12 @@ class FileFinder {
       help: why.includes('FIFO') ? 'pipe it in: … | portico run -f -' : undefined,
     })
   }
+}
+
+async function readBuiltFolder(folder: string, name: string): Promise<BuiltFolder> {
+  if (name === CHART) return CHART_FOLDER
+  const source = await readSource(path.join(folder, name), { maxBytes: MAX_KUSTOMIZATION }, new DiagnosticList())
+  return readKustomization(folder, source)
 }
 
 /** Whether an absolute path is that of a folder, or of something in it. */

@@ -1,5 +1,7 @@
 /** The lines of one text: turns offsets into positions a person can follow. */
 import type { SourcePosition } from '../base/position.ts'
+import { PRIVATE_KEY, veilPosition } from '../base/veil.ts'
+import type { Span } from './marks.ts'
 
 const EXCERPT_LIMIT = 200
 
@@ -7,14 +9,19 @@ export class SourceLines {
   readonly file: string
   readonly text: string
   #starts: Int32Array | undefined
+  /** The lines from the beginning of each private key to its end. */
+  #privateKeys: readonly Span[] | undefined
 
   constructor(file: string, text: string) {
     this.file = file
     this.text = text
   }
 
-  /** Position of the span `[start, end)`; what goes beyond its first line is left out. */
-  position(start: number, end: number): SourcePosition {
+  /**
+   * Position of the span `[start, end)`; what goes beyond its first line is left out. The excerpt shows nothing of other
+   * documents or objects on the same line: those outside of `within`.
+   */
+  position(start: number, end: number, within?: Span): SourcePosition {
     const line = this.#lineAt(start)
     const starts = this.#lineStarts()
     const lineStart = starts[line] as number
@@ -24,15 +31,33 @@ export class SourceLines {
     const spanEnd = Math.max(Math.min(end, lineEnd), start)
     const column = start - lineStart + 1
     const length = Math.max(1, this.text.slice(start, spanEnd).trimEnd().length)
-    const cut = cutFrom(start - lineStart, lineEnd - lineStart)
-    return Object.freeze({
+    const [from, to] = within ? this.#cutOthers(lineStart, lineEnd, start, within) : [lineStart, lineEnd]
+    const first = from + cutFrom(start - from, to - from)
+    const position: SourcePosition = Object.freeze({
       file: this.file,
       line: line + 1,
       column,
       length,
-      excerpt: this.text.slice(lineStart + cut, Math.min(lineEnd, lineStart + cut + EXCERPT_LIMIT)),
-      ...(cut > 0 && { excerptColumn: column - cut }),
+      excerpt: this.text.slice(first, Math.min(to, first + EXCERPT_LIMIT)),
+      ...(first > lineStart && { excerptColumn: start - first + 1 }),
     })
+    return this.#isInPrivateKey(lineStart, lineEnd) ? veilPosition(position) : position
+  }
+
+  /** The part of a line that belongs to what stands within `[from, to)`, with the blanks before and a comment after it. */
+  #cutOthers(lineStart: number, lineEnd: number, start: number, [from, to]: Span): Span {
+    const isBefore = from > lineStart && from <= start && !this.#isBlank(lineStart, from, /^[\s-]*$/)
+    const isAfter = to < lineEnd && to > start && !this.#isBlank(to, lineEnd, /^[ \t]*(?:#.*)?$/)
+    return [isBefore ? from : lineStart, isAfter ? to : lineEnd]
+  }
+
+  #isBlank(start: number, end: number, pattern: RegExp): boolean {
+    return end - start <= EXCERPT_LIMIT && pattern.test(this.text.slice(start, end))
+  }
+
+  #isInPrivateKey(lineStart: number, lineEnd: number): boolean {
+    this.#privateKeys ??= findPrivateKeys(this.text)
+    return this.#privateKeys.some(([start, end]) => start < lineEnd && end > lineStart)
   }
 
   #lineAt(offset: number): number {
@@ -56,6 +81,23 @@ export class SourceLines {
     this.#starts = starts
     return this.#starts
   }
+}
+
+const MAX_PRIVATE_KEYS = 1_000
+const BEGIN = '-----BEGIN'
+const END = '-----END'
+
+/** Of a text with very many all is taken for one. */
+function findPrivateKeys(text: string): readonly Span[] {
+  const found: Span[] = []
+  const pattern = new RegExp(PRIVATE_KEY, 'g')
+  for (let match = pattern.exec(text); match; match = pattern.exec(text)) {
+    if (found.length === MAX_PRIVATE_KEYS) return [[0, text.length]]
+    const end = match[0].startsWith(BEGIN) ? text.indexOf(END, match.index) : match.index
+    pattern.lastIndex = end === -1 ? text.length : end + END.length
+    found.push([match.index, pattern.lastIndex])
+  }
+  return found
 }
 
 /** Where the excerpt of a long line begins, so that the span is in sight. */

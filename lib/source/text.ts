@@ -1,7 +1,9 @@
 /** From a file's bytes to its text: UTF-8, with or without a byte order mark; all else is refused with its reason. */
 import { isUtf8 } from 'node:buffer'
 import type { DiagnosticList } from '../base/diagnostics.ts'
+import { veilPosition } from '../base/veil.ts'
 import { SourceLines } from './lines.ts'
+import { mayBeSecretText } from './secret-text.ts'
 
 /** Undefined, with a diagnostic, where the bytes are not UTF-8 text. `name` is the file as shown to people. */
 export function decodeText(name: string, bytes: Buffer, diagnostics: DiagnosticList): string | undefined {
@@ -15,8 +17,9 @@ export function decodeText(name: string, bytes: Buffer, diagnostics: DiagnosticL
   if (bad === undefined) return toText(content)
   const before = content.subarray(0, bad).toString('utf8')
   const byte = content[bad] === 0 ? 'a NUL byte' : `byte 0x${content[bad]?.toString(16).padStart(2, '0')}`
+  const position = new SourceLines(name, `${before}\uFFFD`).position(before.length, before.length + 1)
   diagnostics.add('PORTICO_FILE_BINARY', `${name} is not text: ${byte} is not UTF-8`, {
-    position: new SourceLines(name, `${before}\uFFFD`).position(before.length, before.length + 1),
+    position: mayBeSecretText(before) ? veilPosition(position) : position,
     help: 'save it as UTF-8, or leave it out',
   })
   return undefined

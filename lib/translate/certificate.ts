@@ -1,77 +1,110 @@
 /** Certificates from TLS Secrets: read, checked, and reported where something is wrong with them. */
-import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
+import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import type { DiagnosticCode, DiagnosticList } from '../base/diagnostics.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printName, printResource, type Secret } from '../kubernetes/resource.ts'
 import type { Certificate } from '../model/certificate.ts'
 
-/** A Secret read: a certificate, or why there is none. */
-export type ReadSecret = Readonly<{ secret: Secret; problems: readonly CertificateProblem[] }> &
+/** A Secret read: a certificate, or why there is none; what its `tls.crt` says of itself, where that can be read. */
+export type ReadSecret = Readonly<{ secret: Secret; problems: readonly CertificateProblem[]; leaf: Leaf | undefined }> &
   (Readonly<{ certificate: Certificate; failure: undefined }> | Readonly<{ certificate: undefined; failure: string }>)
+
+type Leaf = Pick<Certificate, 'name' | 'commonName' | 'notBefore' | 'notAfter'>
 
 export type CertificateProblem = Readonly<{ code: DiagnosticCode; message: string; help: string }>
 
 const DAY = 86_400_000
 const SOON_DAYS = 14
+const KEYS = ['tls.crt', 'tls.key'] as const
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 /** Reads `tls.crt` (leaf first) and `tls.key` of a Secret of any type (E5). */
 export function readSecret(secret: Secret): ReadSecret {
-  const fail = (code: DiagnosticCode, reason: string, help: string): ReadSecret => {
-    const problem = { code, message: reason, help: `${help}; the default certificate is served` }
-    return { secret, certificate: undefined, failure: reason, problems: [problem] }
+  const faults: CertificateProblem[] = []
+  const add = (code: DiagnosticCode, message: string, help: string): void => {
+    faults.push({ code, message, help: `${help}; the default certificate is served` })
   }
-  const invalid = (reason: string, help: string): ReadSecret => fail('PORTICO_TLS_CERTIFICATE_INVALID', reason, help)
-
   const name = printName(secret.meta)
-  const chain = secret.data.get('tls.crt')?.toString('latin1') ?? ''
-  const keyPem = secret.data.get('tls.key')?.toString('latin1') ?? ''
-  for (const [key, text] of Object.entries({ 'tls.crt': chain, 'tls.key': keyPem })) {
-    if (text.trim() !== '') continue
-    const others = [...secret.data.keys()].filter((other) => other !== 'tls.crt' && other !== 'tls.key')
+  const [chain, keyPem] = KEYS.map((key) => {
+    const text = secret.data.get(key)?.toString('latin1') ?? ''
+    return text.trim() === '' ? undefined : text
+  })
+  const missing = KEYS.filter((_, index) => (index === 0 ? chain : keyPem) === undefined)
+  if (missing.length > 0) {
+    const others = [...secret.data.keys()].filter((other) => !(KEYS as readonly string[]).includes(other))
     const has = others.length > 0 ? `, it has ${others.map((other) => `"${other}"`).join(', ')}` : ''
-    return invalid(`secret "${name}" has no ${key}${has}`, 'a TLS Secret holds tls.crt and tls.key')
+    const message = `secret "${name}" has no ${missing.join(' and no ')}${has}`
+    add('PORTICO_TLS_CERTIFICATE_INVALID', message, 'a TLS Secret holds tls.crt and tls.key')
   }
-  const blocks = chain.match(PEM_CERTIFICATE) ?? []
-  const parsed = blocks.map(parseCertificate)
-  const leaf = parsed[0]
-  if (leaf === undefined || parsed.includes(undefined)) {
-    return invalid(`tls.crt of secret "${name}" is not a PEM certificate`, describeBadPem(chain, blocks.length))
-  }
-  if (/ENCRYPTED/.test(keyPem)) {
-    return invalid(
-      `tls.key of secret "${name}" is encrypted`,
-      'store it without a passphrase: openssl pkey -in tls.key -out plain.key',
-    )
-  }
-  let key: ReturnType<typeof createPrivateKey>
-  try {
-    key = createPrivateKey(keyPem)
-  } catch {
-    return invalid(`tls.key of secret "${name}" is not a PEM private key`, describeBadPem(keyPem, 0))
-  }
-  if (!leaf.checkPrivateKey(key)) {
-    const owner = parsed.findIndex((other) => other?.checkPrivateKey(key))
-    return fail(
+  const certificates = chain === undefined ? undefined : readChain(name, chain, add)
+  const key = keyPem === undefined ? undefined : readKey(name, keyPem, add)
+  const first = certificates?.[0]
+  const leaf = first && describeLeaf(name, first)
+  if (first && key && !first.checkPrivateKey(key)) {
+    const owner = (certificates as readonly X509Certificate[]).findIndex((other) => other.checkPrivateKey(key))
+    add(
       'PORTICO_TLS_KEY_MISMATCH',
-      `tls.key of secret "${name}" does not belong to its certificate "${commonName(leaf.subject)}"`,
+      `tls.key of secret "${name}" does not belong to its certificate "${commonName(first.subject)}"`,
       owner > 0
         ? `it belongs to certificate ${owner + 1} of tls.crt: put that one first`
         : 'take both from the same issue of the certificate',
     )
   }
-  const certificate = describeCertificate(name, leaf, blocks, keyPem, secret.origin.locate(['metadata', 'name']))
-  return { secret, certificate, failure: undefined, problems: findWeakness(certificate, leaf) }
+  const [fault] = faults
+  if (fault) return { secret, leaf, certificate: undefined, failure: fault.message, problems: faults }
+  const position = secret.origin.locate(['metadata', 'name'])
+  const certificate = describeCertificate(
+    leaf as Leaf,
+    first as X509Certificate,
+    (chain as string).match(PEM_CERTIFICATE) as readonly string[],
+    keyPem as string,
+    position,
+  )
+  return {
+    secret,
+    leaf,
+    certificate,
+    failure: undefined,
+    problems: findWeakness(certificate, first as X509Certificate),
+  }
+}
+
+type AddFault = (code: DiagnosticCode, message: string, help: string) => void
+
+/** The leaf first; undefined, and told, where it is no chain of certificates. */
+function readChain(name: string, chain: string, add: AddFault): readonly X509Certificate[] | undefined {
+  const blocks = chain.match(PEM_CERTIFICATE) ?? []
+  const parsed = blocks.map(parseCertificate).filter((certificate) => certificate !== undefined)
+  if (parsed.length > 0 && parsed.length === blocks.length) return parsed
+  const message = `tls.crt of secret "${name}" is not a PEM certificate`
+  add('PORTICO_TLS_CERTIFICATE_INVALID', message, describeBadPem(chain, blocks.length))
+  return undefined
+}
+
+/** Undefined, and told, where it is no private key. */
+function readKey(name: string, keyPem: string, add: AddFault): KeyObject | undefined {
+  if (/ENCRYPTED/.test(keyPem)) {
+    const help = 'store it without a passphrase: openssl pkey -in tls.key -out plain.key'
+    add('PORTICO_TLS_CERTIFICATE_INVALID', `tls.key of secret "${name}" is encrypted`, help)
+    return undefined
+  }
+  try {
+    return createPrivateKey(keyPem)
+  } catch {
+    const message = `tls.key of secret "${name}" is not a PEM private key`
+    add('PORTICO_TLS_CERTIFICATE_INVALID', message, describeBadPem(keyPem, 0))
+    return undefined
+  }
 }
 
 /** Reports what is wrong with a Secret. Diagnostics point at its name: an excerpt of its data could show the key. */
 export function reportSecret(
-  { secret, certificate, problems }: ReadSecret,
+  { secret, leaf, certificate, problems }: ReadSecret,
   now: number,
   usedAt: () => SourcePosition,
   diagnostics: DiagnosticList,
 ): void {
-  const all = certificate === undefined ? problems : [...findValidity(certificate, now), ...problems]
+  const all = leaf === undefined ? problems : [...findValidity(leaf, now, certificate !== undefined), ...problems]
   for (const { code, message, help } of all) {
     diagnostics.add(code, message, {
       position: secret.origin.locate(['metadata', 'name']),
@@ -90,8 +123,17 @@ function findWeakness({ commonName: subject, name }: Certificate, leaf: X509Cert
   return [{ code: 'PORTICO_TLS_WEAK_KEY', message, help }]
 }
 
+function describeLeaf(name: string, leaf: X509Certificate): Leaf {
+  return {
+    name,
+    commonName: commonName(leaf.subject),
+    notBefore: Date.parse(leaf.validFrom),
+    notAfter: Date.parse(leaf.validTo),
+  }
+}
+
 function describeCertificate(
-  name: string,
+  facts: Leaf,
   leaf: X509Certificate,
   blocks: readonly string[],
   privateKeyPem: string,
@@ -99,31 +141,30 @@ function describeCertificate(
 ): Certificate {
   const certificatePem = `${blocks.join('\n')}\n`
   return Object.freeze({
-    name,
+    ...facts,
     certificatePem,
     privateKeyPem,
     fingerprint: createHash('sha256').update(certificatePem).update('\0').update(privateKeyPem).digest('hex'),
-    commonName: commonName(leaf.subject),
     subjectAltNames: Object.freeze(readNames(leaf)),
     issuer: commonName(leaf.issuer),
     selfSigned: leaf.subject === leaf.issuer && leaf.verify(leaf.publicKey),
-    notBefore: Date.parse(leaf.validFrom),
-    notAfter: Date.parse(leaf.validTo),
     position,
   })
 }
 
-/** An expired certificate is served all the same (E6). */
+/** An expired certificate is served all the same (E6), unless something else is wrong with it. */
 function findValidity(
-  { commonName: subject, name, notBefore, notAfter }: Certificate,
+  { commonName: subject, name, notBefore, notAfter }: Leaf,
   now: number,
+  isServed: boolean,
 ): CertificateProblem[] {
   const what = `certificate "${subject}" (secret "${name}")`
   const date = (time: number): string => new Date(time).toISOString().slice(0, 10)
+  const served = isServed ? 'it is served all the same; ' : ''
   const problems: CertificateProblem[] = []
   if (notAfter <= now) {
     const message = `${what} expired on ${date(notAfter)}`
-    problems.push({ code: 'PORTICO_TLS_EXPIRED', message, help: 'it is served all the same; renew it' })
+    problems.push({ code: 'PORTICO_TLS_EXPIRED', message, help: `${served}renew it` })
   } else if (notAfter - now <= SOON_DAYS * DAY) {
     const message = `${what} expires on ${date(notAfter)}`
     problems.push({ code: 'PORTICO_TLS_EXPIRES_SOON', message, help: 'renew it' })
@@ -132,7 +173,7 @@ function findValidity(
     problems.push({
       code: 'PORTICO_TLS_NOT_YET_VALID',
       message: `${what} is valid from ${date(notBefore)} on`,
-      help: 'it is served all the same; check the clock of this machine and of the issuer',
+      help: `${served}check the clock of this machine and of the issuer`,
     })
   }
   return problems
@@ -151,7 +192,10 @@ function describeBadPem(text: string, blocks: number): string {
   if (/^LS0tLS1CRUdJTi/.test(text.trim()))
     return 'it is encoded in base64 twice: once is enough in data, none in stringData'
   if (blocks > 0) return 'one of its PEM blocks is damaged'
-  const label = /-----BEGIN ([A-Z0-9 ]+)-----/.exec(text)?.[1]
+  const label =
+    /-----BEGIN ((?:[A-Z0-9]+ )?(?:PRIVATE KEY|PUBLIC KEY|CERTIFICATE|CERTIFICATE REQUEST|PARAMETERS))-----/.exec(
+      text,
+    )?.[1]
   return label === undefined ? 'it must be PEM text that begins with -----BEGIN' : `its PEM block is "${label}"`
 }
 

@@ -1,6 +1,6 @@
 /**
- * Ingresses that are refused for an error are not served; what they refer to is looked up all the same, so that
- * everything wrong shows in one pass.
+ * Ingresses and Services that are refused for an error are not served; their annotations, and what they refer to, are looked
+ * at all the same, so that everything wrong shows in one pass.
  */
 import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { type FieldPath, printPosition } from '../base/position.ts'
@@ -11,6 +11,9 @@ import { type BackendResolver, createReference, reportBackend } from './backend.
 import type { CertificateBinder } from './certificate-binding.ts'
 import { checkForeignAnnotations, findCanary } from './foreign-annotation.ts'
 import { pickIngresses } from './ingress-class.ts'
+import { checkListenerOptions } from './listener-option.ts'
+import { checkPolicy } from './policy.ts'
+import { checkPath } from './route.ts'
 import type { TranslationSettings } from './settings.ts'
 import { reportProtocol, type TranslatedUpstream } from './upstream.ts'
 
@@ -21,10 +24,22 @@ export function checkRefused(
   diagnostics: DiagnosticList,
 ): void {
   const refused = resources.allRefused('Ingress')
-  if (refused.length === 0) return
+  const services = resources.allRefused('Service')
+  if (refused.length === 0 && services.length === 0) return
   const { settings, resolver, binder } = parts
   const found = new DiagnosticList()
-  for (const ingress of refused) checkAnnotations(ingress, found)
+  for (const service of services) {
+    checkAnnotations(service, found)
+    checkPolicy(service, found)
+    checkListenerOptions(service, found)
+  }
+  for (const ingress of refused) {
+    checkAnnotations(ingress, found)
+    checkPolicy(ingress, found)
+    for (const { index, paths = [] } of ingress.rules) {
+      for (const path of paths) checkPath(ingress, index, path, false, found)
+    }
+  }
   const ingresses = pickIngresses(refused, resources, settings, found).filter((one) => findCanary(one) === undefined)
   const targets = new Set<TranslatedUpstream>()
   for (const ingress of ingresses) {
@@ -32,7 +47,11 @@ export function checkRefused(
     for (const [backend, path] of listBackends(ingress)) {
       if (backend.name === '') continue
       const { target, problem } = resolver.resolve(createReference(ingress.meta.namespace, backend))
-      if (problem) reportBackend(problem, ingress, path, found)
+      // A port that is missing or of no type was reported as such.
+      const isKnown = backend.type === 'service' && 'number' in backend.port && backend.port.number === 0
+      if (problem && !(isKnown && problem.code === 'PORTICO_REF_PORT_NOT_FOUND')) {
+        reportBackend(problem, ingress, path, found)
+      }
       if (target) targets.add(target)
     }
   }

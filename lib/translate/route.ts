@@ -120,20 +120,33 @@ export function claimPath(
   find: (backend: IngressBackend) => Resolution,
   diagnostics: DiagnosticList,
 ): IngressRoute | undefined {
-  const at = pathAt(rule.index, path.index)
   const resolution = find(path.backend)
-  const match = isClosed(resolution) ? widenMatch(path) : findMatch(path)
+  const match = checkPath(ingress, rule.index, path, isClosed(resolution), diagnostics)
+  if (match === undefined) return undefined
+  if (resolution.problem) {
+    reportBackend(resolution.problem, ingress, [...pathAt(rule.index, path.index), 'backend'], diagnostics)
+  }
+  return new IngressRoute(ingress, owner, rule.host, { rule: rule.index, path, match }, resolution)
+}
+
+/** What the path of a rule matches, of a closed one too; undefined, and reported, where that is nothing. */
+export function checkPath(
+  ingress: Ingress,
+  rule: number,
+  path: IngressPath,
+  isClosed: boolean,
+  diagnostics: DiagnosticList,
+): PathMatch | undefined {
+  const at = pathAt(rule, path.index)
+  const match = isClosed ? widenMatch(path) : findMatch(path)
   if (match === undefined) {
     diagnostics.add('PORTICO_ROUTE_UNREACHABLE', `path "${path.path}" can never match: no request has this form`, {
       position: ingress.origin.locate([...at, 'path']),
       resource: printResource(ingress),
       help: 'requests arrive here with dot segments resolved and well-formed percent-encodings only',
     })
-    return undefined
-  }
-  if (path.pathType === 'ImplementationSpecific') warnOfPattern(path.path, ingress, at, diagnostics)
-  if (resolution.problem) reportBackend(resolution.problem, ingress, [...at, 'backend'], diagnostics)
-  return new IngressRoute(ingress, owner, rule.host, { rule: rule.index, path, match }, resolution)
+  } else if (path.pathType === 'ImplementationSpecific') warnOfPattern(path.path, ingress, at, diagnostics)
+  return match
 }
 
 /** What the path matches; undefined where no request can. Only ImplementationSpecific may be empty: every path. */

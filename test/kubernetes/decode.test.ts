@@ -234,12 +234,12 @@ for (const [name, file, text, expected] of [
   ['a schema', 'a.schema.json', '{"type": "object"}', undefined],
   ['a JSON list', 'list.JSON', '[{"apiVersion": 1}]', undefined],
   ['a broken manifest', 'web.yaml', 'kind: Service\na: @x\n', /^2:4 plain value/],
-  ['broken YAML', 'web.yaml', 'mykind: Service\na: @x\n', /^2:4 warning plain value/],
+  ['broken YAML', 'web.yaml', 'mykind: Test\na: @x\n', /^2:4 warning plain value/],
   ['a template of a manifest', 'web.yaml', 'kind: Service\nname: {{ .x }}\n', /^2:7 this is a template/],
   ['a template', '_lib.yaml', '{{ define "kind" }}\nx: y\n', /^1:1 warning this is a Helm template/],
   ['JSON with comments', 'tsconfig.json', '{\n  /* kind: */ "a": @\n}\n', /^2:\d+ info /],
   ['tags', 'mkdocs.yml', 'a: !ENV b\n', '1:1 info apiVersion not set, kind not set: left out'],
-  ['tags of a manifest', 'web.yaml', '{"apiVersion": !x v1}\n', '1:19 tag !x is not supported'],
+  ['tags of a manifest', 'web.yaml', '{"apiVersion": !x v1, "kind": "Test"}\n', '1:19 unsupported tag "!x"'],
 ] as const) {
   t.test(`in a folder, ${name} is told gently, what may be a manifest is not`, async (t) => {
     t.match(decodeText(text, file, true).printed, expected === undefined ? [] : [expected])

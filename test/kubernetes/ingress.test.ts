@@ -76,9 +76,13 @@ const rules: readonly (readonly [rule: string, fields: readonly string[], expect
   ['W4 a wildcard host is good', [rule('"*.foo.com"')], []],
   ['W5 http has paths', ['rules: [{http: {paths: []}}]'], ['5:26 spec.rules[0].http.paths: Required value']],
   [
-    'W6 a path has a type, and nothing else of it is checked without',
+    'W6 a path has a type, and the rest of it is checked without one too',
     ['rules: [{http: {paths: [{path: foo}]}}]'],
-    [`5:27 ${PATH}.pathType: Required value: pathType must be specified`],
+    [
+      `5:27 ${PATH}.pathType: Required value: pathType must be specified`,
+      `5:27 ${PATH}.backend: Invalid value: "": resource or service backend is required`,
+      `5:34 ${PATH}.path: Invalid value: "foo": must be an absolute path`,
+    ],
   ],
   [
     'W7 a path type is one of three',

@@ -55,19 +55,18 @@ for (const [name, text, expected] of [
   ['a colon too many', 'a: b: c', ['1:4 PORTICO_YAML_SYNTAX nested mappings are not allowed in compact mappings']],
   ['a reserved character', 'a: @x', ['1:4 PORTICO_YAML_SYNTAX plain value cannot start with reserved character @']],
   ['a tab for indentation', 'a:\n  c: 1\n\tb: 1', ['3:1 PORTICO_YAML_TAB a tab is used for indentation']],
-  ['CF-02 a duplicate key', 'a: 1\nb: 2\na: 3\n', ['3:1 PORTICO_YAML_DUPLICATE_KEY duplicate key "a"']],
+  ['two types of one object', 'kind: Test\nkind: Other\n', ['2:1 PORTICO_YAML_DUPLICATE_KEY duplicate key "kind"']],
+  ['CF-07 a custom tag', 'a: !foo {b: 1}', ['1:9 PORTICO_YAML_TAG unsupported tag "!foo"']],
+  ['CF-07 !!binary', '{a: !!binary aGV=, kind: Test}', ['1:14 PORTICO_YAML_TAG unsupported tag "!!binary"']],
   [
-    'CF-02 duplicate keys at any depth, all of them',
-    'a: {b: 1, "b": 2}\nc: [{d: 1, d: 2}]\n',
-    ['1:11 PORTICO_YAML_DUPLICATE_KEY duplicate key "b"', '2:12 PORTICO_YAML_DUPLICATE_KEY duplicate key "d"'],
+    'CF-07 !!js/function',
+    '{a: !!js/function "x", kind: Test}',
+    ['1:19 PORTICO_YAML_TAG unsupported tag "!!js/function"'],
   ],
-  ['CF-07 a custom tag', 'a: !foo {b: 1}', ['1:9 PORTICO_YAML_TAG tag !foo is not supported']],
-  ['CF-07 !!binary', 'a: !!binary aGVsbG8=', ['1:13 PORTICO_YAML_TAG tag !!binary is not supported']],
-  ['CF-07 !!js/function', 'a: !!js/function "x"', ['1:18 PORTICO_YAML_TAG tag !!js/function is not supported']],
-  ['CF-07 a custom tag on a list', '!x [1]', ['1:4 PORTICO_YAML_TAG tag !x is not supported']],
-  ['a value that does not fit its tag', 'a: !!int x', ['1:10 PORTICO_YAML_TAG "x" does not fit its tag !!int']],
-  ['an alias of nothing', 'a: *b', ['1:4 PORTICO_YAML_SYNTAX alias "*b" has no anchor before it']],
-  ['an alias of itself', 'a: &b [*b]', ['1:8 PORTICO_YAML_SYNTAX alias "*b" has no anchor before it']],
+  ['CF-07 a custom tag on a list', '!x [1]', ['1:4 PORTICO_YAML_TAG unsupported tag "!x"']],
+  ['a value that does not fit its tag', 'a: !!int x', ['1:10 PORTICO_YAML_TAG the tag !!int does not fit "x"']],
+  ['an alias of nothing', 'a: *b', ['1:4 PORTICO_YAML_SYNTAX no anchor stands before the alias "*b"']],
+  ['an alias of itself', 'a: &b [*b]', ['1:8 PORTICO_YAML_SYNTAX no anchor stands before the alias "*b"']],
   ['a key that is no string', '? {a: 1}\n: b', ['1:3 PORTICO_YAML_SYNTAX a key must be a string']],
   [
     'a merge of no mapping',
@@ -100,9 +99,23 @@ for (const [name, text, expected] of [
   })
 }
 
+t.test(
+  'CF-02 duplicate keys at any depth are told with the document, whose kind decides how bad they are',
+  async (t) => {
+    const { values, broken, documents, printed } = parse('a: {b: 1, "b": 2}\nc: [{d: 1, d: 2}]\n')
+    t.same(values, [{ a: { b: 1 }, c: [{ d: 1 }] }])
+    t.notOk(broken)
+    t.same(printed, [])
+    t.same(
+      documents[0]?.flaws?.map(({ message, position }) => `${position?.line}:${position?.column} ${message}`),
+      ['1:11 duplicate key "b"', '2:12 duplicate key "d"'],
+    )
+  },
+)
+
 t.test('CF-02 the note of a duplicate key points at the first', async (t) => {
-  const { diagnostics } = parse('a: 1\nb: 2\na: 3\n')
-  t.match(diagnostics.items[0]?.notes, [{ message: 'the first one is here', position: { line: 1, column: 1 } }])
+  const { documents } = parse('a: 1\nb: 2\na: 3\n')
+  t.match(documents[0]?.flaws?.[0]?.notes, [{ message: 'the first one is here', position: { line: 1, column: 1 } }])
 })
 
 for (const text of [
@@ -114,7 +127,7 @@ for (const text of [
   'a:\n  \'b c\' : {{- include "x" . }}\n',
 ]) {
   t.test(`a template is told as one: ${JSON.stringify(text)}`, async (t) => {
-    const { printed, broken, diagnostics, values } = parse(`${text}---\n${text}---\nok: 1\n`)
+    const { printed, broken, diagnostics, values } = parse(`kind: Test\n${text}---\nkind: Test\n${text}---\nok: 1\n`)
     t.equal(printed.length, 1, 'once a file')
     t.match(printed[0], /PORTICO_YAML_SYNTAX this is a Helm template, not a manifest$/)
     t.equal(diagnostics.items[0]?.help, 'render it first: helm template . | portico run -f -')
@@ -199,7 +212,7 @@ t.test('a key is read as kubectl reads it', async (t) => {
   const { values, printed } = parse('on: 1\n"no": 2\n010: 3\n1.5: 4\n12345678901234567890: 5\n')
   t.same(printed, [])
   t.same(values, [{ true: 1, no: 2, 8: 3, '1.5': 4, '12345678901234567890': 5 }])
-  t.same(parse('on: 1\nyes: 2\n').printed, ['2:1 PORTICO_YAML_DUPLICATE_KEY duplicate key "true"'])
+  t.match(parse('on: 1\nyes: 2\n').documents[0]?.flaws, [{ message: 'duplicate key "true"' }])
 })
 
 t.test('CF-01 a byte order mark and CRLF line ends are accepted, and count for no column', async (t) => {
@@ -341,8 +354,8 @@ t.test('brackets in text nest nothing', async (t) => {
 
 t.test('CF-02 a mapping with 30,000 keys, all twice, is refused in bounded time', { timeout: 30_000 }, async (t) => {
   const keys = Array.from({ length: 30_000 }, (_, i) => `k${i}: 1\n`).join('')
-  const { printed } = parse(keys + keys)
-  t.equal(printed.length, 20, 'only the first few are told')
+  const { documents } = parse(keys + keys)
+  t.equal(documents[0]?.flaws?.length, 20, 'only the first few are told')
 })
 
 t.test('CF-06 keys are own keys, whatever they are called', async (t) => {

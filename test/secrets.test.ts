@@ -1,0 +1,95 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { printDiagnostic } from '../lib/base/print-diagnostic.ts'
+import { loadConfiguration } from '../lib/configuration.ts'
+import { runPortico } from './bin/process.ts'
+import { Random } from './fuzz/random.ts'
+import { damage, MARK, SECRET_TEXTS } from './fuzz/secret-text.ts'
+import { startPortico } from './helpers/portico.ts'
+import { until } from './helpers/until.ts'
+
+const DAMAGED = 1_500
+const SEED = 4
+
+/** What damage has made a key, a name, or the kind of an object is one. */
+const IS_NAME = new RegExp(
+  `(?:${MARK}[\\w./-]*["']?\\s*:|\\b(?:kind|type|name|namespace|apiVersion)["']?\\s*:[\\s"'>|-]*\\S*${MARK})`,
+)
+
+const damaged = (() => {
+  const random = new Random(SEED)
+  return Array.from({ length: DAMAGED }, () => damage(random.pick(SECRET_TEXTS), random)).filter(
+    (text) => !IS_NAME.test(text),
+  )
+})()
+
+/** Where the mark shows, with what stands before it. */
+function findMark(output: string): string | undefined {
+  const at = output.indexOf(MARK)
+  return at === -1 ? undefined : output.slice(Math.max(0, at - 300), at + 40)
+}
+
+async function report(text: string): Promise<string> {
+  const { diagnostics } = await loadConfiguration({ sources: ['-'], stdin: text, flags: {}, environment: {} })
+  return JSON.stringify(diagnostics) + diagnostics.map((item) => printDiagnostic(item)).join('\n')
+}
+
+t.test('#4 no diagnostic shows a value of a Secret or a private key', async (t) => {
+  for (const text of SECRET_TEXTS) {
+    const output = await report(text)
+    t.equal(findMark(output), undefined, text)
+  }
+})
+
+t.test('#4 nor of one that is damaged', async (t) => {
+  const shown = []
+  let told = 0
+  for (const text of damaged) {
+    const output = await report(text)
+    if (output.length > 2) told++
+    const found = findMark(output)
+    if (found !== undefined) shown.push({ text, found })
+  }
+  t.same(shown.slice(0, 3), [])
+  t.ok(told > damaged.length / 2, 'most are told to be damaged')
+})
+
+t.test('#4 no output of any command, page or log shows one', async (t) => {
+  const folder = t.testdir({ all: {}, secrets: {} })
+  for (const [index, text] of [...SECRET_TEXTS, ...damaged.slice(0, 150)].entries()) {
+    writeFileSync(join(folder, 'all', `${index}.yaml`), text)
+    // With errors in its settings no gateway starts.
+    if (!/GatewayConf|portico\.dev/.test(text)) writeFileSync(join(folder, 'secrets', `${index}.yaml`), text)
+  }
+  const commands = [
+    ...['text', 'json', 'sarif'].map((form) => ['check', '-f', 'all', '-o', form]),
+    ['explain', 'http://a.test/', '-f', 'secrets'],
+    ...['services', 'endpoints', 'routes', 'certificates', 'settings'].map((what) => [
+      'get',
+      what,
+      '-o',
+      'json',
+      '-f',
+      'secrets',
+    ]),
+  ]
+  for (const words of commands) {
+    const { stdout, stderr } = await runPortico(words, { cwd: folder })
+    t.not(stdout.length + stderr.length, 0, words.join(' '))
+    t.equal(findMark(stdout + stderr), undefined, words.join(' '))
+  }
+  const { ports, output } = await startPortico(t, ['run', '-f', join(folder, 'secrets'), '--log-level', 'debug'])
+  const views = ['certificates', 'diagnostics', 'endpoints', 'routes', 'services', 'settings']
+  for (const path of ['/', '/metrics', ...views.map((name) => `/api/v1/${name}`)]) {
+    const answer = await fetch(`http://127.0.0.1:${ports.admin}${path}`)
+    t.equal(answer.status, 200, path)
+    t.equal(findMark(await answer.text()), undefined, path)
+  }
+  const before = output().length
+  for (const index of SECRET_TEXTS.keys()) {
+    writeFileSync(join(folder, 'secrets', `again-${index}.yaml`), `${SECRET_TEXTS[index]}\tx\n`)
+  }
+  await until(() => output().length > before && output().includes('again-'))
+  t.equal(findMark(output()), undefined, 'the log of the start and of a reload')
+})
