@@ -10,6 +10,7 @@ import type { Connection } from '../upstream/connection.ts'
 import type { Waiter } from '../upstream/connection-pool.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
 import type { UpstreamPool } from '../upstream/pool.ts'
+import type { PrivateConnections } from '../upstream/private-connections.ts'
 import { overloaded } from '../upstream/request-queue.ts'
 import type { RequestContext } from './context.ts'
 import type { BodySink, ExchangeEvents } from './exchange.ts'
@@ -153,6 +154,11 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     return proxyVersion && composeProxyHeader(proxyVersion, this.context.exchange.connection.path)
   }
 
+  /** Not where one of them was found closed just now. */
+  get privates(): PrivateConnections | undefined {
+    return this.#triedFresh ? undefined : this.context.exchange.connection.privates
+  }
+
   get connectTimeout(): number {
     const { retry, timeouts } = this.policy
     const limit = timeouts.connect || this.context.settings.timeouts.connect
@@ -164,6 +170,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     const { exchange } = context
     this.#connection = connection
     if (connection.owner.endpoint !== this.endpoint) this.moveTo(connection.owner.endpoint)
+    if (context.fields!.authenticatesConnection) connection.claim(exchange.connection.claimPrivates())
     const call = sendRequest(
       connection,
       {
@@ -274,6 +281,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     const now = context.clock.monotonic()
     const upstreamMs = now - context.startedMonotonic
     if (status >= 400 && this.#bodyEnded && this.retryStatus(status, now)) return
+    if (head.authenticatesConnection) this.#connection!.claim(exchange.connection.claimPrivates())
     const bodiless = status === 204 || status === 304 || exchange.method === 'HEAD'
     try {
       exchange.sendHead({

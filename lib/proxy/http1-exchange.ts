@@ -256,11 +256,18 @@ function ignore(): void {}
 
 const connections = new WeakMap<Socket, ConnectionInfo>()
 
+/** Goes on with what another door has made for the connection. */
+export function adoptConnection(socket: Socket, connection: ConnectionInfo): void {
+  connections.set(socket, connection)
+  if (socket.closed) connection.close()
+  else socket.once('close', () => connection.close())
+}
+
 function findConnection(socket: Socket): ConnectionInfo {
   let connection = connections.get(socket)
   if (!connection) {
     connection = new ConnectionInfo(socket, socket instanceof TLSSocket ? 'https' : 'http')
-    connections.set(socket, connection)
+    adoptConnection(socket, connection)
   }
   return connection
 }

@@ -289,8 +289,12 @@ const connections = new WeakMap<Http2Session, ConnectionInfo>()
 function findConnection(session: Http2Session | undefined): ConnectionInfo {
   let connection = session && connections.get(session)
   if (!connection) {
-    connection = new ConnectionInfo(session?.socket as Socket | undefined, session?.encrypted ? 'https' : 'http')
-    if (session) connections.set(session, connection)
+    const made = new ConnectionInfo(session?.socket as Socket | undefined, session?.encrypted ? 'https' : 'http')
+    if (session) {
+      connections.set(session, made)
+      session.once('close', () => made.close())
+    } else made.close()
+    connection = made
   }
   return connection
 }

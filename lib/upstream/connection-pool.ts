@@ -9,6 +9,8 @@ import type { Settings } from '../settings-table.ts'
 import { type ConnectedSockets, type ConnectTarget, connectEndpoint } from './connect.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
 import type { EndpointState } from './endpoint.ts'
+import { IdleConnections } from './idle-connections.ts'
+import type { PrivateConnections } from './private-connections.ts'
 import { overloaded } from './request-queue.ts'
 
 /** Whoever asks for a connection. Exactly one of the two is called, perhaps before `acquire` returns. */
@@ -17,6 +19,8 @@ export type Waiter = Partial<Victim> & {
   readonly cancelled: boolean
   /** What stands before everything else on the connection, which is then a fresh one that nobody uses afterwards. */
   readonly preamble?: Buffer | undefined
+  /** Those that are its client's alone, and go before all others. */
+  readonly privates?: PrivateConnections | undefined
   /** Milliseconds that it waits at most for a connection to be opened, or to become free; undefined: as the settings say. */
   readonly connectTimeout?: number | undefined
   onConnection(connection: Connection): void
@@ -51,10 +55,10 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
   readonly #surroundings: PoolSurroundings
-  /** The idle ones, a list in which any may be unlinked at once. */
-  #newest: Connection | undefined = undefined
-  #oldest: Connection | undefined = undefined
-  #idle = 0
+  /** Those that anybody may have. */
+  readonly #idle = new IdleConnections()
+  /** Those that only their client may have. */
+  #idlePrivate: IdleConnections | undefined = undefined
   /** Given back in this turn of the event loop. */
   #resting: Connection[] = []
   readonly #queue: Queued[] = []
@@ -81,12 +85,12 @@ export class ConnectionPool implements ConnectionOwner, Timed {
 
   /** True when nothing is leased, being opened or waited for. */
   get isIdle(): boolean {
-    return this.#opening === 0 && this.#queue.length === 0 && this.#idle + this.#resting.length === this.#open
+    return this.#opening === 0 && this.#queue.length === 0 && this.#idleCount + this.#resting.length === this.#open
   }
 
   /** Whether a connection is there to be used at once. */
   get hasFree(): boolean {
-    return this.#newest !== undefined
+    return this.#idle.newest !== undefined
   }
 
   /** Whether the address could not be connected to a short while ago. */
@@ -99,9 +103,14 @@ export class ConnectionPool implements ConnectionOwner, Timed {
    * same name) are tried too if this address is slow or fails; the connection then belongs to the one it leads to.
    */
   acquire(waiter: Waiter, fresh: boolean, others: readonly ConnectionPool[]): void {
+    const own = waiter.privates?.take(this)
+    if (own) {
+      give(waiter, own)
+      return
+    }
     if (!fresh) {
-      for (let connection = this.#newest; connection; connection = this.#newest) {
-        this.#unlink(connection)
+      for (let connection = this.#idle.newest; connection; connection = this.#idle.newest) {
+        this.withdraw(connection)
         if (!connection.isUsable) {
           connection.destroy()
           continue
@@ -115,7 +124,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       return
     }
     const { maxConnections } = this.#surroundings.policy()
-    if (this.size >= maxConnections && fresh) this.#closeOldest()
+    if (this.size >= maxConnections) this.#closeOldest()
     if (this.size < maxConnections) this.#connect(waiter, others)
     else {
       // An endpoint takes no more requests than it may have connections, so more can only wait where many are gone already.
@@ -132,14 +141,14 @@ export class ConnectionPool implements ConnectionOwner, Timed {
 
   forget(connection: Connection): void {
     this.#open--
-    if (connection.isIdle) this.#unlink(connection)
+    if (connection.isIdle) this.withdraw(connection)
     this.#refill()
   }
 
   /** Closes idle connections and lets none become idle again; leased ones end with their requests. */
   close(): void {
     this.#closed = true
-    while (this.#oldest) this.#closeOldest()
+    while (this.#idleCount > 0) this.#closeOldest()
     this.#surroundings.watch.delete(this)
     for (let queued = this.#dequeue(); queued; queued = this.#dequeue()) {
       refuse(queued.waiter, new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
@@ -150,15 +159,18 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   onDeadline(): void {
     const now = this.#surroundings.clock.monotonic()
     this.deadlineAt = Number.POSITIVE_INFINITY
-    for (let connection = this.#oldest; connection; ) {
+    this.#closeDue(this.#idle, now)
+    if (this.#idlePrivate) this.#closeDue(this.#idlePrivate, now)
+    if (this.#idleCount === 0) this.#surroundings.watch.delete(this)
+  }
+
+  #closeDue(list: IdleConnections, now: number): void {
+    for (let connection = list.oldest; connection; ) {
       const { newer } = connection
-      if (connection.idleUntil <= now) {
-        this.#unlink(connection)
-        connection.destroy()
-      } else this.deadlineAt = Math.min(this.deadlineAt, connection.idleUntil)
+      if (connection.idleUntil <= now) this.#close(connection)
+      else this.deadlineAt = Math.min(this.deadlineAt, connection.idleUntil)
       connection = newer
     }
-    if (!this.#oldest) this.#surroundings.watch.delete(this)
   }
 
   #offerRested = (): void => {
@@ -188,7 +200,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       return
     }
     // One that waits for a fresh connection gets the place of this one.
-    if (this.#queue[0]?.fresh) {
+    if (this.#queue.length > 0 && (this.#queue[0]!.fresh || connection.isPrivate)) {
       connection.destroy()
       return
     }
@@ -200,35 +212,36 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   }
 
   #link(connection: Connection, until: number): void {
-    if (this.#newest) this.#newest.newer = connection
-    else {
-      this.#oldest = connection
-      this.#surroundings.watch.add(this)
-    }
-    connection.older = this.#newest
+    if (this.#idleCount === 0) this.#surroundings.watch.add(this)
     connection.idleUntil = until
     connection.isIdle = true
-    this.#newest = connection
-    this.#idle++
+    this.#listOf(connection).add(connection)
     if (until < this.deadlineAt) this.deadlineAt = until
   }
 
-  #unlink(connection: Connection): void {
-    const { newer, older } = connection
-    if (newer) newer.older = older
-    else this.#newest = older
-    if (older) older.newer = newer
-    else this.#oldest = newer
-    connection.newer = undefined
-    connection.older = undefined
+  withdraw(connection: Connection): void {
+    this.#listOf(connection).delete(connection)
     connection.isIdle = false
-    this.#idle--
   }
 
+  #listOf(connection: Connection): IdleConnections {
+    if (!connection.isPrivate) return this.#idle
+    this.#idlePrivate ??= new IdleConnections()
+    return this.#idlePrivate
+  }
+
+  get #idleCount(): number {
+    return this.#idle.length + (this.#idlePrivate?.length ?? 0)
+  }
+
+  /** Of those that anybody may have, as long as there are any: a client that has another one has to authenticate anew. */
   #closeOldest(): void {
-    const connection = this.#oldest
-    if (!connection) return
-    this.#unlink(connection)
+    const connection = this.#idle.oldest ?? this.#idlePrivate?.oldest
+    if (connection) this.#close(connection)
+  }
+
+  #close(connection: Connection): void {
+    this.withdraw(connection)
     connection.destroy()
   }
 
@@ -264,10 +277,10 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     )
   }
 
-  #adopt(sockets: ConnectedSockets, waiter: Waiter, isShared: boolean): void {
+  #adopt(sockets: ConnectedSockets, waiter: Waiter, isReusable: boolean): void {
     this.#open++
     this.#avoidUntil = 0
-    const connection = new Connection(sockets, this, isShared)
+    const connection = new Connection(sockets, this, isReusable)
     if (waiter.cancelled) {
       connection.release()
       return

@@ -6,6 +6,7 @@ import { ChunkedDecoder } from '../http1/chunked-decoder.ts'
 import { findLent, READ_BUFFER } from '../http1/lent-bytes.ts'
 import type { ConnectedSockets } from './connect.ts'
 import type { EndpointState } from './endpoint.ts'
+import type { PrivateConnections } from './private-connections.ts'
 
 /** What a connection tells the request that it carries. */
 export type ConnectionUser = Partial<Victim> & {
@@ -26,6 +27,8 @@ export type ConnectionOwner = {
   readonly endpoint: EndpointState
   /** It has carried a whole exchange and may carry another. */
   rest(connection: Connection): void
+  /** An idle one is used, or closed, by whom it belongs to. */
+  withdraw(connection: Connection): void
   /** Its socket has closed. */
   forget(connection: Connection): void
 }
@@ -39,8 +42,10 @@ type ConnectionSocket = Socket & { [CONNECTION]?: Connection | undefined }
 export class Connection {
   readonly socket: Socket
   readonly owner: ConnectionOwner
-  /** Whether one client after the other may use it. */
-  readonly #isShared: boolean
+  /** Whether one request after the other may use it. */
+  readonly #isReusable: boolean
+  /** Those of the client whose it alone is. */
+  #privates: PrivateConnections | undefined = undefined
   readonly #transport: Socket
   /** Requests it has carried before this one. */
   uses: number = 0
@@ -48,7 +53,7 @@ export class Connection {
   idleLimit: number = Number.POSITIVE_INFINITY
   /** While it is idle: when it is closed, by the monotonic clock. */
   idleUntil: number = 0
-  /** Neighbours in the pool's list of idle ones. */
+  /** Neighbours in the pool's list of idle ones that it is in. */
   newer: Connection | undefined = undefined
   older: Connection | undefined = undefined
   isIdle: boolean = false
@@ -60,12 +65,12 @@ export class Connection {
   #heardNow = false
   #decoder: ChunkedDecoder | undefined = undefined
 
-  constructor(sockets: ConnectedSockets, owner: ConnectionOwner, isShared: boolean = true) {
+  constructor(sockets: ConnectedSockets, owner: ConnectionOwner, isReusable: boolean = true) {
     const { socket, transport } = sockets
     this.socket = socket
     this.#transport = transport
     this.owner = owner
-    this.#isShared = isShared
+    this.#isReusable = isReusable
     const own: ConnectionSocket = socket
     own[CONNECTION] = this
     if (transport !== socket) socket.on('data', this.#onData)
@@ -83,6 +88,11 @@ export class Connection {
   /** Whether a byte has come since it was leased. */
   get hasAnswered(): boolean {
     return this.#answered
+  }
+
+  /** Whether it is one client's alone. */
+  get isPrivate(): boolean {
+    return this.#privates !== undefined
   }
 
   /** Whether it can carry a request, as far as is known. */
@@ -124,12 +134,20 @@ export class Connection {
     if (this.socket.closed) process.nextTick(this.#tellClosed)
   }
 
+  /** From here on it carries the requests of one client connection alone. */
+  claim(privates: PrivateConnections): void {
+    if (this.#privates !== undefined) return
+    this.#privates = privates
+    privates.add(this)
+  }
+
   /** Gives it back after a complete exchange. */
   release(): void {
     const { socket } = this
     this.#user = undefined
     // Unsent bytes of a request that was answered early would stand before the next one's.
-    if (!this.#isShared || !this.isUsable || socket.writableLength > 0) {
+    const isKept = this.#privates === undefined ? this.#isReusable : this.#privates.keeps(this)
+    if (!isKept || !this.isUsable || socket.writableLength > 0) {
       socket.destroy()
       return
     }
@@ -148,6 +166,7 @@ export class Connection {
   detach(): Socket {
     const { socket } = this
     this.#user = undefined
+    this.#privates?.delete(this)
     const own: ConnectionSocket = socket
     own[CONNECTION] = undefined
     socket.off('data', this.#onData)
@@ -216,6 +235,7 @@ export class Connection {
 
   #onClose = (): void => {
     try {
+      this.#privates?.delete(this)
       this.owner.forget(this)
     } catch (thrown) {
       contain('upstream', thrown, undefined)
