@@ -17,7 +17,7 @@ import type { BodySink, ExchangeEvents } from './exchange.ts'
 import { composeAnswerLines, composeRequestHead, filterHints } from './headers.ts'
 import { KeptBody } from './kept-body.ts'
 import { composeProxyHeader, findProxyVersion, type ProxyVersion } from './proxy-protocol.ts'
-import { mayRepeat } from './retry.ts'
+import { mayRepeat, Retries } from './retry.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
 import { Tries } from './tries.ts'
 
@@ -369,7 +369,15 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   protected override connect(endpoint: EndpointState): void {
     this.#triedFresh = false
     // A tunnel keeps its connection for good, so it does not begin on one that may be about to close.
-    endpoint.acquire(this, this.#upgrade !== undefined || this.#proxyVersion !== undefined)
+    const isOnFresh = this.#upgrade !== undefined || this.#proxyVersion !== undefined
+    endpoint.acquire(this, isOnFresh ? 'none' : this.#isRepeatable() ? 'any' : 'recent')
+  }
+
+  /** Whether it can be sent again if the endpoint closes the connection just then, however much of it was sent. */
+  #isRepeatable(): boolean {
+    const { exchange, fields } = this.context
+    if (!exchange.hasBody) return mayRepeat(exchange.method, this.policy.retry)
+    return fields!.contentLength !== undefined && this.#keepsBody()
   }
 
   protected override canRepeat(): boolean {
@@ -421,9 +429,12 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   /** Asks the same endpoint once more, on a new connection; it is still the same try. */
   #redial(): void {
     this.#triedFresh = true
-    this.context.tries++
+    const { context } = this
+    context.tries++
+    context.retries ??= new Retries()
+    context.retries.begin('stale')
     this.#pauseBody()
-    this.endpoint!.acquire(this, true)
+    this.endpoint!.acquire(this, 'none')
   }
 
   // The body, before an endpoint is chosen, and more than once

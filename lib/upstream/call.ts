@@ -257,6 +257,7 @@ export class Call implements UpstreamCall, ConnectionUser {
   }
 
   #breakOff(why: string, cause?: Error): void {
+    if (this.#connection.isStale) this.#connection.owner.noteStale(this.#connection)
     const code = this.#expected === HEAD ? 'PORTICO_UP_RESET' : 'PORTICO_UP_TRUNCATED'
     this.#fail(new GatewayError(code, `${this.#connection.owner.place}: ${why}`, cause))
   }

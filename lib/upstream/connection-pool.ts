@@ -10,8 +10,12 @@ import { type ConnectedSockets, type ConnectTarget, connectEndpoint } from './co
 import { Connection, type ConnectionOwner } from './connection.ts'
 import type { EndpointState } from './endpoint.ts'
 import { IdleConnections } from './idle-connections.ts'
+import { IdleHabit } from './idle-habit.ts'
 import type { PrivateConnections } from './private-connections.ts'
 import { overloaded } from './request-queue.ts'
+
+/** What a connection may have behind it: `any` requests, `recent` ones, after which the endpoint has not closed it yet, or `none`. */
+export type Past = 'any' | 'recent' | 'none'
 
 /** Whoever asks for a connection. Exactly one of the two is called, perhaps before `acquire` returns. */
 export type Waiter = Partial<Victim> & {
@@ -39,7 +43,7 @@ export type PoolSurroundings = Readonly<{
 
 type Queued = {
   readonly waiter: Waiter
-  readonly fresh: boolean
+  readonly past: Past
   readonly others: readonly ConnectionPool[]
   readonly timer: NodeJS.Timeout
 }
@@ -66,6 +70,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   #opening = 0
   #closed = false
   #avoidUntil = 0
+  readonly #habit = new IdleHabit()
 
   constructor(target: ConnectTarget, surroundings: PoolSurroundings, endpoint: EndpointState) {
     this.target = target
@@ -89,8 +94,9 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   }
 
   /** Whether a connection is there to be used at once. */
-  get hasFree(): boolean {
-    return this.#idle.newest !== undefined
+  hasFree(past: Past): boolean {
+    const connection = this.#idle.newest
+    return connection !== undefined && this.#hasPast(connection, past)
   }
 
   /** Whether the address could not be connected to a short while ago. */
@@ -99,38 +105,52 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   }
 
   /**
-   * `fresh` asks for a connection that no request has used. Where one has to be opened, `others` (other addresses of the
-   * same name) are tried too if this address is slow or fails; the connection then belongs to the one it leads to.
+   * Where a connection has to be opened, `others` (other addresses of the same name) are tried too if this address is slow or
+   * fails; the connection then belongs to the one it leads to.
    */
-  acquire(waiter: Waiter, fresh: boolean, others: readonly ConnectionPool[]): void {
-    const own = waiter.privates?.take(this)
-    if (own) {
-      give(waiter, own)
+  acquire(waiter: Waiter, past: Past, others: readonly ConnectionPool[]): void {
+    const connection = this.#takePrivate(waiter, past) ?? this.#takeIdle(past)
+    if (connection !== undefined) {
+      give(waiter, connection)
       return
-    }
-    if (!fresh) {
-      for (let connection = this.#idle.newest; connection; connection = this.#idle.newest) {
-        this.withdraw(connection)
-        if (!connection.isUsable) {
-          connection.destroy()
-          continue
-        }
-        give(waiter, connection)
-        return
-      }
     }
     if (this.#closed) {
       refuse(waiter, new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
       return
     }
     const { maxConnections } = this.#surroundings.policy()
-    if (this.size >= maxConnections) this.#closeOldest()
+    // What is left has been idle for too long: the new one is in its place.
+    if (this.size >= maxConnections || (past === 'recent' && this.#idle.length > 0)) this.#closeOldest()
     if (this.size < maxConnections) this.#connect(waiter, others)
     else {
       // An endpoint takes no more requests than it may have connections, so more can only wait where many are gone already.
       if (this.#queue.length >= maxConnections) this.#dropCancelled()
-      this.#enqueue(waiter, fresh, others)
+      this.#enqueue(waiter, past, others)
     }
+  }
+
+  /** The one used last, so that the others may go. */
+  #takeIdle(past: Past): Connection | undefined {
+    for (let connection = this.#idle.newest; connection; connection = this.#idle.newest) {
+      if (!this.#hasPast(connection, past)) return undefined
+      this.withdraw(connection)
+      if (connection.isUsable) return connection
+      connection.destroy()
+    }
+    return undefined
+  }
+
+  /** That of the waiter's client. No `past` is needed: whoever is known by it wants no other. */
+  #takePrivate({ privates }: Waiter, past: Past): Connection | undefined {
+    const connection = privates?.take(this)
+    if (connection === undefined || past !== 'recent' || this.#hasPast(connection, past)) return connection
+    connection.destroy()
+    return undefined
+  }
+
+  #hasPast(connection: Connection, past: Past): boolean {
+    if (past !== 'recent') return past === 'any'
+    return this.#habit.spares(connection, this.#surroundings.clock.monotonic())
   }
 
   /** Lets a connection go round the event loop once, so that surplus bytes already received are seen before the next use. */
@@ -141,8 +161,16 @@ export class ConnectionPool implements ConnectionOwner, Timed {
 
   forget(connection: Connection): void {
     this.#open--
-    if (connection.isIdle) this.withdraw(connection)
+    if (connection.isIdle) {
+      this.withdraw(connection)
+      this.noteStale(connection)
+    }
     this.#refill()
+  }
+
+  noteStale({ idleSince }: Connection): void {
+    const now = this.#surroundings.clock.monotonic()
+    this.#habit.note(now - idleSince, now)
   }
 
   /** Closes idle connections and lets none become idle again; leased ones end with their requests. */
@@ -193,6 +221,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       connection.destroy()
       return
     }
+    connection.idleSince = now
     const { timeouts } = this.#surroundings.settings()
     const idleMs = Math.min(timeouts.upstreamKeepAlive, connection.idleLimit)
     if (this.#closed || this.size > this.#surroundings.policy().maxConnections) {
@@ -200,7 +229,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       return
     }
     // One that waits for a fresh connection gets the place of this one.
-    if (this.#queue.length > 0 && (this.#queue[0]!.fresh || connection.isPrivate)) {
+    if (this.#queue.length > 0 && (this.#queue[0]!.past === 'none' || connection.isPrivate)) {
       connection.destroy()
       return
     }
@@ -297,14 +326,16 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   }
 
   #avoid(): void {
+    // It may have been restarted, and so have closed what it had.
+    this.#habit.forget()
     this.#avoidUntil = this.#surroundings.clock.monotonic() + AVOID_MS
   }
 
-  #enqueue(waiter: Waiter, fresh: boolean, others: readonly ConnectionPool[]): void {
+  #enqueue(waiter: Waiter, past: Past, others: readonly ConnectionPool[]): void {
     const limit = this.#limitOf(waiter)
     const queued: Queued = {
       waiter,
-      fresh,
+      past,
       others,
       timer: setTimeout(() => {
         this.#queue.splice(this.#queue.indexOf(queued), 1)

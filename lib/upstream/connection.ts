@@ -25,6 +25,8 @@ export type ConnectionOwner = {
   readonly place: string
   /** Whose connection it is. */
   readonly endpoint: EndpointState
+  /** The endpoint closed it under a request of which it can have read nothing. */
+  noteStale(connection: Connection): void
   /** It has carried a whole exchange and may carry another. */
   rest(connection: Connection): void
   /** An idle one is used, or closed, by whom it belongs to. */
@@ -51,7 +53,9 @@ export class Connection {
   uses: number = 0
   /** Milliseconds it may stay idle, if the endpoint said less than the settings (Keep-Alive: timeout). */
   idleLimit: number = Number.POSITIVE_INFINITY
-  /** While it is idle: when it is closed, by the monotonic clock. */
+  /** When it became free last, by the monotonic clock. */
+  idleSince: number = 0
+  /** While it is idle: when it is closed, likewise. */
   idleUntil: number = 0
   /** Neighbours in the pool's list of idle ones that it is in. */
   newer: Connection | undefined = undefined

@@ -423,7 +423,7 @@ t.test('a failure before any byte on a used connection is stale, any other is no
   const stale = await send(endpoint).over()
   t.equal(stale.error?.code, 'PORTICO_UP_RESET')
   t.equal(stale.connection!.isStale, true)
-  const fresh = send(endpoint, { fresh: true })
+  const fresh = send(endpoint, { past: 'none' })
   await (await upstream.connection(1)).head()
   upstream.connections[1]!.socket.resetAndDestroy()
   t.equal((await fresh.over()).connection!.isStale, false)

@@ -131,7 +131,7 @@ t.test('those who do not wait any more are let go where many wait', async (t) =>
   const pool = openPool(upstream.port)
   const ask = () => {
     const waiter = { cancelled: false, onConnection: () => {}, onConnectionError: () => {} }
-    pool.acquire(waiter, false, [])
+    pool.acquire(waiter, 'any', [])
     return waiter
   }
   ask()
@@ -158,7 +158,7 @@ t.test('a fresh connection takes the place of an idle one', async (t) => {
   const endpoint = openEndpoint(t, upstream.port, { settings: { 'upstream.maxConnections': 1 } })
   await send(endpoint).over()
   await turn()
-  t.match(await send(endpoint, { fresh: true }).over(), { body: 'ok', connection: { isStale: false } })
+  t.match(await send(endpoint, { past: 'none' }).over(), { body: 'ok', connection: { isStale: false } })
   t.equal(upstream.connections.length, 2)
 })
 
@@ -166,7 +166,7 @@ t.test('who waits for a fresh connection does not get one that was used', async 
   const upstream = await startWaiting(t)
   const endpoint = openEndpoint(t, upstream.port, { settings: { 'upstream.maxConnections': 1 } })
   const first = send(endpoint)
-  const second = send(endpoint, { fresh: true })
+  const second = send(endpoint, { past: 'none' })
   for (const [index, exchange] of [first, second].entries()) {
     const connection = await upstream.connection(index)
     await connection.head()
@@ -180,14 +180,14 @@ t.test('a connection with a preamble begins with it, and is used once', async (t
   const upstream = await startRawUpstream(answerWith(OK))
   t.teardown(() => upstream.close())
   const endpoint = openEndpoint(t, upstream.port)
-  const told = send(endpoint, { fresh: true, preamble: Buffer.from('PROXY UNKNOWN\r\n') })
+  const told = send(endpoint, { past: 'none', preamble: Buffer.from('PROXY UNKNOWN\r\n') })
   t.equal((await told.over()).body, 'ok')
   await upstream.connections[0]?.ended()
   t.match(upstream.connections[0]?.text, /^PROXY UNKNOWN\r\nGET /)
   t.equal((await send(endpoint).over()).body, 'ok')
   t.match(upstream.connections[1]?.text, /^GET /)
 
-  const gone = send(endpoint, { fresh: true, preamble: Buffer.from('PROXY UNKNOWN\r\n') })
+  const gone = send(endpoint, { past: 'none', preamble: Buffer.from('PROXY UNKNOWN\r\n') })
   gone.cancelled = true
   await upstream.connection(2)
   while (!endpoint.isIdle) await turn()
@@ -218,11 +218,11 @@ t.test('a closed pool refuses, and tells those who wait', async (t) => {
     onConnection: () => {},
     onConnectionError: (error: { code: string }) => codes.push(error.code),
   }
-  pool.acquire(waiter, false, [])
-  pool.acquire(waiter, false, [])
+  pool.acquire(waiter, 'any', [])
+  pool.acquire(waiter, 'any', [])
   t.equal(pool.waiting, 1)
   pool.close()
-  pool.acquire(waiter, false, [])
+  pool.acquire(waiter, 'any', [])
   t.same(codes, ['PORTICO_UP_CONNECT_FAILED', 'PORTICO_UP_CONNECT_FAILED'])
   ;(await upstream.connection(0)).socket.destroy()
 })
