@@ -143,9 +143,8 @@ export class Http2Exchange implements Exchange, Victim {
     return fields
   }
 
-  readBody(sink: BodySink, sayContinue: boolean): void {
+  readBody(sink: BodySink): void {
     const stream = this.#stream
-    if (sayContinue && !stream.headersSent && !this.#closed) stream.additionalHeaders({ ':status': 100 })
     stream.on(
       'data',
       this.#containing((chunk: Buffer) => sink.onBodyData(chunk)),
@@ -164,7 +163,7 @@ export class Http2Exchange implements Exchange, Victim {
   }
 
   sendInterim(status: number, headers: readonly string[]): void {
-    if (status !== 103 || this.#closed || this.isHeadSent) return
+    if ((status !== 100 && status !== 103) || this.#closed || this.isHeadSent) return
     try {
       this.#stream.additionalHeaders({ ':status': status, ...toHeaderObject(headers) })
     } catch {

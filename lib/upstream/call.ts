@@ -13,7 +13,7 @@ const MAX_INTERIM_ANSWERS = 16
 /** Up to this many bytes of a body are joined with what stands before them into one string: cheaper than a vector of writes. */
 const MAX_JOINED = 4096
 
-const NO_TRAILERS: readonly string[] = Object.freeze([])
+const NO_FIELDS: readonly string[] = Object.freeze([])
 
 /** What the next byte of the response belongs to. */
 const HEAD = 0
@@ -128,7 +128,7 @@ export class Call implements UpstreamCall, ConnectionUser {
   }
 
   onFin(): void {
-    if (this.#expected === UNTIL_CLOSE && this.#connection.hasEndedProperly) this.#finish(NO_TRAILERS, false)
+    if (this.#expected === UNTIL_CLOSE && this.#connection.hasEndedProperly) this.#finish(NO_FIELDS, false)
     else this.#breakOff('the endpoint closed the connection')
   }
 
@@ -166,16 +166,20 @@ export class Call implements UpstreamCall, ConnectionUser {
         this.#onSwitch(head, bytes)
         return
       }
-      this.#onInterim(head)
+      this.#onInterim(head, start === bytes.length)
     } while (!this.#settled && start < bytes.length)
     this.#partial = undefined
   }
 
-  #onInterim(head: ScannedResponse): void {
+  #onInterim(head: ScannedResponse, isLast: boolean): void {
+    const { status } = head
     if (++this.#interim > MAX_INTERIM_ANSWERS) this.#fail(this.#badResponse('too many interim answers'))
     // Nothing may follow the end of the connection, yet the response would have to.
     else if (!head.keepAlive) this.#fail(this.#badResponse('an interim answer that closes the connection'))
-    else if (head.status === 103) this.#events.onInformational(103, splitLines(head.lines))
+    else if (status === 100) {
+      if (isLast && this.#interim === 1) this.#connection.noteContinue()
+      this.#events.onInformational(status, NO_FIELDS)
+    } else if (status === 103) this.#events.onInformational(status, splitLines(head.lines))
   }
 
   #onSwitch(head: ScannedResponse, bytes: Buffer): void {
@@ -202,7 +206,7 @@ export class Call implements UpstreamCall, ConnectionUser {
     const surplus = end < bytes.length
     if (status === 204 || status === 304 || contentLength === 0 || this.#request.method === 'HEAD') {
       this.#events.onHead(head, true)
-      this.#finish(NO_TRAILERS, !surplus)
+      this.#finish(NO_FIELDS, !surplus)
       return
     }
     if (head.chunked) {
@@ -229,7 +233,7 @@ export class Call implements UpstreamCall, ConnectionUser {
     const used = Math.min(came, this.#left)
     this.#left -= used
     this.#events.onData(used === bytes.length ? bytes : bytes.subarray(start, start + used))
-    if (this.#left === 0) this.#finish(NO_TRAILERS, used === came)
+    if (this.#left === 0) this.#finish(NO_FIELDS, used === came)
   }
 
   #onChunked(bytes: Buffer, start: number): void {

@@ -38,6 +38,12 @@ export type ConnectionOwner = {
 /** For node:net's `onread`. */
 export const LENT_READS: OnReadOpts = { buffer: READ_BUFFER, callback: onLentRead }
 
+/** What has come since a connection was leased. */
+const NOTHING = 0
+/** A 100: the endpoint has the request's head, and has answered nothing yet. */
+const CONTINUE = 1
+const ANSWER = 2
+
 const CONNECTION: unique symbol = Symbol('connection')
 type ConnectionSocket = Socket & { [CONNECTION]?: Connection | undefined }
 
@@ -62,7 +68,7 @@ export class Connection {
   older: Connection | undefined = undefined
   isIdle: boolean = false
   #user: ConnectionUser | undefined = undefined
-  #answered = false
+  #heard: number = NOTHING
   #error: NodeJS.ErrnoException | undefined = undefined
   /** Over TLS, once the end is awaited: bytes on the wire when content was last heard, and whether that was in this turn. */
   #wireBytes = -1
@@ -86,12 +92,17 @@ export class Connection {
 
   /** Whether a failure before any byte of an answer may only mean that the endpoint had closed the idle connection. */
   get isStale(): boolean {
-    return this.uses > 0 && !this.#answered
+    return this.uses > 0 && this.#heard === NOTHING
   }
 
-  /** Whether a byte has come since it was leased. */
+  /** Whether a byte of an answer has come since it was leased. */
   get hasAnswered(): boolean {
-    return this.#answered
+    return this.#heard === ANSWER
+  }
+
+  /** All that has come was a 100. */
+  noteContinue(): void {
+    this.#heard = CONTINUE
   }
 
   /** Whether it is one client's alone. */
@@ -128,7 +139,7 @@ export class Connection {
 
   /** Called for each new request, before it is handed out. */
   lease(): void {
-    this.#answered = false
+    this.#heard = NOTHING
   }
 
   /** From here on `user` hears what comes. */
@@ -182,7 +193,7 @@ export class Connection {
 
   /** What came over a plain socket. */
   receive(bytes: Buffer): void {
-    this.#answered = true
+    this.#heard = ANSWER
     const user = this.#user
     // Bytes that come while nothing was asked are no answer to the next request (response-queue poisoning).
     if (user === undefined) this.socket.destroy()

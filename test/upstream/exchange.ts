@@ -43,6 +43,8 @@ export class Exchange implements Waiter, UpstreamEvents {
   chunks: Buffer[] = []
   trailers: readonly string[] | undefined
   error: GatewayError | undefined
+  /** How often a 100 was told. */
+  continues = 0
   hints: (readonly string[])[] = []
   drains = 0
   upgraded: { head: ResponseHead; socket: Socket; early: Buffer } | undefined
@@ -84,8 +86,9 @@ export class Exchange implements Waiter, UpstreamEvents {
     this.#hear('connection error')
   }
 
-  onInformational(_status: number, headers: readonly string[]): void {
-    this.hints.push(headers)
+  onInformational(status: number, headers: readonly string[]): void {
+    if (status === 100) this.continues++
+    else this.hints.push(headers)
     this.#hear('hint')
   }
 
