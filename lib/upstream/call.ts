@@ -120,7 +120,7 @@ export class Call implements UpstreamCall, ConnectionUser {
         this.#onCounted(bytes, 0)
         break
       case CHUNKED:
-        this.#onChunked(bytes, 0)
+        this.#onChunked(bytes)
         break
       default:
         this.#events.onData(bytes)
@@ -213,7 +213,10 @@ export class Call implements UpstreamCall, ConnectionUser {
       this.#expected = CHUNKED
       this.#decoder = this.#connection.decoder
       this.#decoder.reset()
-    } else if (contentLength !== undefined) {
+      this.#onFirstChunks(head, bytes)
+      return
+    }
+    if (contentLength !== undefined) {
       this.#expected = COUNTED
       this.#left = contentLength
     } else {
@@ -223,9 +226,16 @@ export class Call implements UpstreamCall, ConnectionUser {
     }
     this.#events.onHead(head, surplus)
     if (!surplus || this.#settled) return
-    if (head.chunked) this.#onChunked(bytes, end)
-    else if (contentLength !== undefined) this.#onCounted(bytes, end)
+    if (contentLength !== undefined) this.#onCounted(bytes, end)
     else this.#events.onData(bytes.subarray(end))
+  }
+
+  /** What came with the head is read before anybody hears of it: where it is no body, there is no answer yet that would have to be cut. */
+  #onFirstChunks(head: ScannedResponse, bytes: Buffer): void {
+    const end = this.#decode(bytes, head.end)
+    if (end < MORE) return
+    this.#events.onHead(head, end !== MORE || this.#decoder!.data !== undefined)
+    if (!this.#settled) this.#tellChunks(end, bytes)
   }
 
   #onCounted(bytes: Buffer, start: number): void {
@@ -236,16 +246,22 @@ export class Call implements UpstreamCall, ConnectionUser {
     if (this.#left === 0) this.#finish(NO_FIELDS, used === came)
   }
 
-  #onChunked(bytes: Buffer, start: number): void {
-    const decoder = this.#decoder!
-    const end = decoder.decode(bytes, start)
-    if (end < MORE) {
-      this.#fail(this.#badResponse('malformed chunks'))
-      return
-    }
-    const { data } = decoder
+  #onChunked(bytes: Buffer): void {
+    const end = this.#decode(bytes, 0)
+    if (end >= MORE) this.#tellChunks(end, bytes)
+  }
+
+  /** As ChunkedDecoder does; below MORE the call has failed. */
+  #decode(bytes: Buffer, start: number): number {
+    const end = this.#decoder!.decode(bytes, start)
+    if (end < MORE) this.#fail(this.#badResponse('malformed chunks'))
+    return end
+  }
+
+  #tellChunks(end: number, bytes: Buffer): void {
+    const { data, trailers } = this.#decoder!
     if (data !== undefined) this.#events.onData(data)
-    if (end !== MORE) this.#finish(decoder.trailers, end === bytes.length)
+    if (end !== MORE) this.#finish(trailers, end === bytes.length)
   }
 
   // Endings
