@@ -11,7 +11,7 @@ import { Connection, type ConnectionOwner } from './connection.ts'
 import type { EndpointState } from './endpoint.ts'
 import { IdleConnections } from './idle-connections.ts'
 import { IdleHabit } from './idle-habit.ts'
-import type { PrivateConnections } from './private-connections.ts'
+import type { IdlePrivates, PrivateConnections } from './private-connections.ts'
 import { overloaded } from './request-queue.ts'
 
 /** What a connection may have behind it: `any` requests, `recent` ones, after which the endpoint has not closed it yet, or `none`. */
@@ -39,6 +39,8 @@ export type PoolSurroundings = Readonly<{
   clock: Clock
   /** Watches the idle connections. */
   watch: DeadlineWatch
+  /** The private ones among them, of all pools. */
+  idlePrivates: IdlePrivates
 }>
 
 type Queued = {
@@ -223,7 +225,9 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     }
     connection.idleSince = now
     const { timeouts } = this.#surroundings.settings()
-    const idleMs = Math.min(timeouts.upstreamKeepAlive, connection.idleLimit)
+    // A private one stays for as long as its client does.
+    const limit = connection.isPrivate ? Number.POSITIVE_INFINITY : timeouts.upstreamKeepAlive
+    const idleMs = Math.min(limit, connection.idleLimit)
     if (this.#closed || this.size > this.#surroundings.policy().maxConnections) {
       connection.destroy()
       return
@@ -246,11 +250,13 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     connection.isIdle = true
     this.#listOf(connection).add(connection)
     if (until < this.deadlineAt) this.deadlineAt = until
+    if (connection.isPrivate) this.#surroundings.idlePrivates.add(connection)
   }
 
   withdraw(connection: Connection): void {
     this.#listOf(connection).delete(connection)
     connection.isIdle = false
+    if (connection.isPrivate) this.#surroundings.idlePrivates.delete(connection)
   }
 
   #listOf(connection: Connection): IdleConnections {

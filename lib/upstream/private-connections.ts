@@ -2,12 +2,13 @@
  * Connections to endpoints that know by the connection whose requests come (NTLM, Negotiate: RFC 4559 §6). Each is one client
  * connection's alone from its first handshake on, carries that one's later requests, and is closed with it.
  */
+import { findDescriptorLimit, fitSockets } from '../base/descriptors.ts'
 import type { Connection, ConnectionOwner } from './connection.ts'
 import type { EndpointState } from './endpoint.ts'
 import type { UpstreamPool } from './pool.ts'
 
 /** A browser authenticates with one or two endpoints over a connection; who goes on to more does so anew. */
-const MAX_CONNECTIONS = 8
+const MAX_CONNECTIONS = 4
 
 export class PrivateConnections {
   /** Of the client's connection; those used last at the end. */
@@ -57,6 +58,30 @@ export class PrivateConnections {
   close(): void {
     this.#isClosed = true
     for (const connection of this.#connections.splice(0)) close(connection)
+  }
+}
+
+/**
+ * All of a process that wait for their clients, those that have done so longest first. They wait as long as these stay, so there
+ * is a bound for all of them together.
+ */
+export class IdlePrivates {
+  readonly #most: number
+  readonly #connections = new Set<Connection>()
+
+  constructor(most: number = fitSockets(findDescriptorLimit())) {
+    this.#most = most
+  }
+
+  add(connection: Connection): void {
+    this.#connections.add(connection)
+    if (this.#connections.size <= this.#most) return
+    const [longest] = this.#connections
+    close(longest!)
+  }
+
+  delete(connection: Connection): void {
+    this.#connections.delete(connection)
   }
 }
 

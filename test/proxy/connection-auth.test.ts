@@ -1,4 +1,5 @@
 import { type AddressInfo, connect as connectTcp, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import t from 'tap'
 import { makeCertificate } from '../helpers/certificates.ts'
@@ -6,12 +7,14 @@ import { type ConnectionAuthUpstream, startConnectionAuthUpstream } from '../hel
 import { connectH2, requestH2 } from '../helpers/h2-client.ts'
 import { type ProxyServer, startProxy } from '../helpers/proxy-server.ts'
 import { connectRaw, connectRawTls } from '../helpers/raw-client.ts'
+import { startTraffic } from '../helpers/start-traffic.ts'
 import { until } from '../helpers/until.ts'
 
 type Answer = Readonly<{ status: number; challenges: readonly string[]; body: string }>
 type Ask = Readonly<{ authorization?: string; method?: string; path?: string; host?: string; field?: string }>
 type Client = { ask(what?: Ask): Promise<Answer>; close(): void }
-type Connect = (t: Test, server: ProxyServer) => Promise<Client>
+type Ports = Pick<ProxyServer, 'port' | 'tlsPort' | 'h2Port'>
+type Connect = (t: Test, ports: Ports) => Promise<Client>
 
 function overHttp1(isSecure: boolean): Connect {
   return async (_t, { port, tlsPort }) => {
@@ -28,7 +31,7 @@ function overHttp1(isSecure: boolean): Connect {
   }
 }
 
-async function overHttp2(t: Test, { h2Port }: ProxyServer): Promise<Client> {
+async function overHttp2(t: Test, { h2Port }: Ports): Promise<Client> {
   const session = connectH2(t, h2Port)
   return {
     async ask({ authorization, method = 'GET', path = '/', host = 'a' } = {}) {
@@ -137,6 +140,26 @@ for (const [door, connect] of Object.entries(DOORS)) {
   })
 }
 
+t.test('at the port of a Service too', async (t) => {
+  const upstreams = [await startConnectionAuthUpstream(t), await startConnectionAuthUpstream(t)]
+  const { port } = await startTraffic(t, {
+    upstreams: { web: upstreams.map((upstream) => upstream.port) },
+    listeners: [{ to: 'web', port: 0, layer: 'L7' }],
+  })
+  const ports = { port, tlsPort: 0, h2Port: 0 }
+  const alice = await overHttp1(false)(t, ports)
+  const stranger = await overHttp1(false)(t, ports)
+  const known = await authenticate(alice, 'alice')
+  t.match(known, { status: 200, body: /alice/ })
+  for (let n = 0; n < 4; n++) {
+    t.match(await stranger.ask(), { status: 401 })
+    t.same(await alice.ask(), known)
+  }
+  alice.close()
+  stranger.close()
+  await until(() => countOpen(upstreams) === 0)
+})
+
 t.test('a client that moves to the door for all else takes its connection along', async (t) => {
   const { server } = await startTwo(t)
   const client = await overHttp1(false)(t, server)
@@ -144,6 +167,16 @@ t.test('a client that moves to the door for all else takes its connection along'
   t.same(await client.ask({ field: 'Keep-Alive: 5' }), known, 'a request that the fast lane does not read')
   t.same(await client.ask(), known)
   client.close()
+})
+
+t.test('it waits for its client longer than others wait for anybody', async (t) => {
+  const { server, upstreams } = await startTwo(t, { 'timeouts.upstreamKeepAlive': 100 })
+  const alice = await overHttp1(false)(t, server)
+  const known = await authenticate(alice, 'alice')
+  await sleep(1200)
+  t.equal(countOpen(upstreams), 1)
+  t.same(await alice.ask({ method: 'POST' }), known, 'also where the request may not be repeated')
+  alice.close()
 })
 
 t.test('a reload leaves it, and an endpoint that goes takes it along', async (t) => {
@@ -173,7 +206,7 @@ t.test('one client connection has few of them', async (t) => {
   for (let at = 0; at < services.length; at++) {
     t.match(await authenticate(client, 'alice', { host: `s${at}.test` }), { status: 200 })
   }
-  await until(() => countOpen(services) === 8)
+  await until(() => countOpen(services) === 4)
   t.match(await client.ask({ host: 's9.test' }), { status: 200 }, 'those used last are left')
   t.match(await client.ask({ host: 's0.test' }), { status: 401 })
   client.close()

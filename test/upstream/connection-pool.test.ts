@@ -1,7 +1,9 @@
 import t, { type Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
 import { DeadlineWatch } from '../../lib/base/deadline.ts'
+import type { Connection } from '../../lib/upstream/connection.ts'
 import { ConnectionPool } from '../../lib/upstream/connection-pool.ts'
+import { IdlePrivates, PrivateConnections } from '../../lib/upstream/private-connections.ts'
 import { answerWith, type RawConnection, startRawUpstream } from '../helpers/raw-upstream.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { openEndpoint, send } from './exchange.ts'
@@ -18,13 +20,14 @@ async function startWaiting(t: Test) {
 }
 
 /** The bare pool of one connection. */
-function openPool(port: number) {
+function openPool(port: number, idlePrivates: IdlePrivates = new IdlePrivates()) {
   const settings = makeSettings({ 'upstream.maxConnections': 1 })
   const surroundings = {
     settings: () => settings,
     policy: () => settings.upstream,
     clock: systemClock,
     watch: new DeadlineWatch(systemClock),
+    idlePrivates,
   }
   return new ConnectionPool({ address: '127.0.0.1', port, tls: undefined }, surroundings, undefined as never)
 }
@@ -225,4 +228,26 @@ t.test('a closed pool refuses, and tells those who wait', async (t) => {
   pool.acquire(waiter, 'any', [])
   t.same(codes, ['PORTICO_UP_CONNECT_FAILED', 'PORTICO_UP_CONNECT_FAILED'])
   ;(await upstream.connection(0)).socket.destroy()
+})
+
+t.test('those that wait for their clients are few, whatever they lead to', async (t) => {
+  const idlePrivates = new IdlePrivates(2)
+  const privates = new PrivateConnections()
+  const upstreams = await Promise.all([0, 1, 2].map(() => startWaiting(t)))
+  for (const [n, { port }] of upstreams.entries()) {
+    const pool = openPool(port, idlePrivates)
+    const connection = await new Promise<Connection>((resolve, reject) =>
+      pool.acquire({ cancelled: false, onConnection: resolve, onConnectionError: reject }, 'any', []),
+    )
+    connection.claim(privates)
+    connection.release()
+    t.equal(connection.isIdle, false)
+    await turn()
+    t.equal(connection.isIdle, true, `${n + 1} of them`)
+  }
+  await (await upstreams[0]!.connection(0)).ended()
+  t.pass('the one that has waited longest is closed')
+  t.equal((await upstreams[1]!.connection(0)).hasEnded, false)
+  privates.close()
+  for (const upstream of upstreams) await (await upstream.connection(0)).ended()
 })
