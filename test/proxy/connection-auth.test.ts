@@ -141,9 +141,9 @@ for (const [door, connect] of Object.entries(DOORS)) {
 }
 
 t.test('at the port of a Service too', async (t) => {
-  const upstreams = [await startConnectionAuthUpstream(t), await startConnectionAuthUpstream(t)]
+  const upstream = await startConnectionAuthUpstream(t)
   const { port } = await startTraffic(t, {
-    upstreams: { web: upstreams.map((upstream) => upstream.port) },
+    upstreams: { web: [upstream.port] },
     listeners: [{ to: 'web', port: 0, layer: 'L7' }],
   })
   const ports = { port, tlsPort: 0, h2Port: 0 }
@@ -151,13 +151,11 @@ t.test('at the port of a Service too', async (t) => {
   const stranger = await overHttp1(false)(t, ports)
   const known = await authenticate(alice, 'alice')
   t.match(known, { status: 200, body: /alice/ })
-  for (let n = 0; n < 4; n++) {
-    t.match(await stranger.ask(), { status: 401 })
-    t.same(await alice.ask(), known)
-  }
+  t.match(await stranger.ask(), { status: 401 })
+  t.same(await alice.ask(), known)
   alice.close()
   stranger.close()
-  await until(() => countOpen(upstreams) === 0)
+  await until(() => upstream.open.size === 0)
 })
 
 t.test('a client that moves to the door for all else takes its connection along', async (t) => {
