@@ -12,6 +12,8 @@ export type RequestFields = {
   chunked: boolean
   acceptsTrailers: boolean
   expect: string | undefined
+  /** It authenticates its connection, not itself alone: NTLM, Negotiate. */
+  authenticatesConnection: boolean
   accept: string | undefined
   userAgent: string | undefined
   requestId: string | undefined
@@ -40,6 +42,7 @@ export function createFields(): RequestFields {
     chunked: false,
     acceptsTrailers: false,
     expect: undefined,
+    authenticatesConnection: false,
     accept: undefined,
     userAgent: undefined,
     requestId: undefined,

@@ -3,6 +3,7 @@
  * all else unjudged: what it takes, node:http reads the same way. HOT
  */
 import { COLON, CR, IS_TOKEN, IS_VALUE, LF, readLength, SPACE, spells, TAB } from './bytes.ts'
+import { authenticatesConnection } from './connection-auth.ts'
 import { CLAIMS, HOP_BY_HOP, isForwardingClaim, SINGLETONS } from './field-names.ts'
 import { createClaims, createFields, type ForwardingClaims, type RequestFields } from './request-fields.ts'
 
@@ -49,6 +50,7 @@ type Role =
   | 'accept'
   | 'userAgent'
   | 'requestId'
+  | 'authorization'
   | 'claim'
 type KnownField = {
   readonly name: string
@@ -65,6 +67,7 @@ const ROLES: Readonly<Record<string, Role>> = {
   accept: 'accept',
   'user-agent': 'userAgent',
   'x-request-id': 'requestId',
+  authorization: 'authorization',
   expect: 'decline',
   // `Connection` may name these two, which are options there; as fields they would then belong to the hop.
   close: 'decline',
@@ -88,6 +91,8 @@ IS_NAME['_'.charCodeAt(0)] = 0
 const IS_TARGET = new Uint8Array(256).fill(1, 0x21, 0x7f)
 IS_TARGET['#'.charCodeAt(0)] = 0
 const SLASH = 0x2f
+/** With which the schemes begin that authenticate a connection. */
+const LETTER_N = 0x6e
 const MAX_METHOD = 'OPTIONS'.length
 const VERSION = Buffer.from('HTTP/1.1\r\n')
 const MAX_FIELDS = 1000
@@ -143,6 +148,7 @@ export function scanRequest(
   let userAgentEnd = 0
   let requestIdStart = 0
   let requestIdEnd = 0
+  let isConnectionAuth = false
   for (;;) {
     const lineStart = at
     if (at === size) return partial
@@ -213,6 +219,11 @@ export function scanRequest(
           requestIdEnd = valueEnd
           travels = false
           break
+        case 'authorization':
+          isConnectionAuth =
+            (bytes[valueStart]! | 0x20) === LETTER_N &&
+            authenticatesConnection(bytes.toString('latin1', valueStart, valueEnd))
+          break
         case 'claim':
           claimed[claimedLength] = lineStart - start
           claimed[claimedLength + 1] = nameEnd - start
@@ -271,6 +282,7 @@ export function scanRequest(
   fields.host = host
   fields.contentLength = contentLength
   fields.chunked = chunked
+  fields.authenticatesConnection = isConnectionAuth
   if (acceptStart > 0) fields.accept = text.slice(acceptStart - start, acceptEnd - start)
   if (userAgentStart > 0) fields.userAgent = text.slice(userAgentStart - start, userAgentEnd - start)
   if (requestIdStart > 0) fields.requestId = text.slice(requestIdStart - start, requestIdEnd - start)

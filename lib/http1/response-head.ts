@@ -15,6 +15,8 @@ export type ResponseHead = {
   chunked: boolean
   hasDate: boolean
   hasServer: boolean
+  /** It asks for authentication that holds for the connection, not for one request: NTLM, Negotiate. */
+  authenticatesConnection: boolean
   /** The value of Upgrade, for 101. */
   upgrade: string | undefined
 }

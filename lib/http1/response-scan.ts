@@ -3,6 +3,7 @@
  * mode and reads the same; what leaves room for two readings is refused. HOT
  */
 import { COLON, CR, IS_TOKEN, IS_VALUE, LF, readDigits, readLength, SPACE, spells, TAB } from './bytes.ts'
+import { mayChallengeConnection } from './connection-auth.ts'
 import { joinLines, splitLines, trimSpace } from './field-line.ts'
 import { END_TO_END } from './field-names.ts'
 import type { ResponseHead } from './response-head.ts'
@@ -19,6 +20,7 @@ export class ScannedResponse implements ResponseHead {
   chunked: boolean
   hasDate: boolean
   hasServer: boolean
+  authenticatesConnection: boolean
   upgrade: string | undefined
   /** Index behind the empty line. */
   end: number
@@ -35,6 +37,7 @@ export class ScannedResponse implements ResponseHead {
     this.chunked = found.chunked
     this.hasDate = found.hasDate
     this.hasServer = found.hasServer
+    this.authenticatesConnection = found.authenticatesConnection
     this.upgrade = found.upgrade
     this.end = end
     this.keepAlive = keepAlive
@@ -48,6 +51,7 @@ class Found {
   chunked: boolean = false
   hasDate: boolean = false
   hasServer: boolean = false
+  authenticatesConnection: boolean = false
   upgrade: string | undefined = undefined
   /** Connection: keep-alive, Connection: close. */
   stays: boolean = false
@@ -63,6 +67,7 @@ class Found {
     this.chunked = false
     this.hasDate = false
     this.hasServer = false
+    this.authenticatesConnection = false
     this.upgrade = undefined
     this.stays = false
     this.closes = false
@@ -211,6 +216,10 @@ function readField(
       if (spells(bytes, name, 'content-length')) return readContentLength(bytes, valueStart, valueStop)
       return spells(bytes, name, 'http2-settings') ? DROP : KEEP
     case 16:
+      if (spells(bytes, name, 'www-authenticate')) {
+        readChallenges(bytes, valueStart, valueStop)
+        return KEEP
+      }
       if (!spells(bytes, name, 'proxy-connection')) return KEEP
       // It means nothing (RFC 9112 §C.2.2), but llhttp closes for it, and so may whoever says it.
       if (/\bclose\b/i.test(readText(bytes, valueStart, valueStop))) found.closes = true
@@ -219,7 +228,9 @@ function readField(
       if (!spells(bytes, name, 'transfer-encoding')) return KEEP
       return readTransferEncoding(bytes, valueStart, valueStop)
     case 18:
-      return spells(bytes, name, 'proxy-authenticate') ? DROP : KEEP
+      if (!spells(bytes, name, 'proxy-authenticate')) return KEEP
+      readChallenges(bytes, valueStart, valueStop)
+      return DROP
     case 19:
       return spells(bytes, name, 'proxy-authorization') ? DROP : KEEP
     default:
@@ -265,6 +276,10 @@ function readConnection(bytes: Buffer, start: number, stop: number): void {
       found.listed.push(name)
     }
   }
+}
+
+function readChallenges(bytes: Buffer, start: number, stop: number): void {
+  if (mayChallengeConnection(readText(bytes, start, stop))) found.authenticatesConnection = true
 }
 
 function readIdleSeconds(value: string): number {

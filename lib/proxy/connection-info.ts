@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { findClientNetwork } from '../base/client-network.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { flattenText } from '../http1/field-line.ts'
+import { PrivateConnections } from '../upstream/private-connections.ts'
 import { findOrigin, findPath, normalizePeer } from './origin.ts'
 import type { ProxyPath } from './proxy-protocol.ts'
 
@@ -18,6 +19,9 @@ export class ConnectionInfo {
   readonly place: string | undefined
   /** Undefined: it is gone. */
   readonly socket: Socket | undefined
+  /** The connections to endpoints that are this one's alone; undefined as long as none is. */
+  privates: PrivateConnections | undefined = undefined
+  #isClosed = false
   /** X-Forwarded-For, -Proto, -Port and X-Real-IP as field lines, where the peer is the client. */
   readonly #forwarded: string
   /** The authority asked about last: most connections have a single one. */
@@ -46,6 +50,20 @@ export class ConnectionInfo {
   /** Both its ends; undefined once the peer is gone. */
   get path(): ProxyPath | undefined {
     return findPath(this.socket)
+  }
+
+  claimPrivates(): PrivateConnections {
+    if (this.privates === undefined) {
+      this.privates = new PrivateConnections()
+      if (this.#isClosed) this.privates.close()
+    }
+    return this.privates
+  }
+
+  /** For the door, when it is closed. */
+  close(): void {
+    this.#isClosed = true
+    this.privates?.close()
   }
 
   /** The normal form of a request's authority; undefined where it is none. */

@@ -67,12 +67,12 @@ export type Exchange = {
   /** Who serves it; `NOBODY` at first, and perhaps somebody else later. */
   events: ExchangeEvents
 
-  /** Begins to deliver the body, perhaps some of it before it returns; `sayContinue` first answers an `Expect: 100-continue`. */
-  readBody(sink: BodySink, sayContinue: boolean): void
+  /** Begins to deliver the body, perhaps some of it before it returns. */
+  readBody(sink: BodySink): void
   pauseBody(): void
   resumeBody(): void
 
-  /** 103 and other interim answers, `headers` as names and values in turn; those the protocol cannot carry are left out. */
+  /** 100, 103 and other interim answers, `headers` as names and values in turn; those the protocol cannot carry are left out. */
   sendInterim(status: number, headers: readonly string[]): void
   /** Takes the head; it may be kept back to go out together with what follows, until `flush`. Throws where the protocol cannot carry a field. */
   sendHead(head: AnswerHead): void

@@ -1,6 +1,7 @@
 /** Reads the fields of a request for the doors that get names and values from Node: checked, summed up, and as the lines that travel on. HOT */
 import { GatewayError } from '../base/errors.ts'
 import { IS_TOKEN, IS_VALUE } from '../http1/bytes.ts'
+import { authenticatesConnection } from '../http1/connection-auth.ts'
 import { trimSpace } from '../http1/field-line.ts'
 import { END_TO_END, HOP_BY_HOP, isForwardingClaim, SINGLETONS } from '../http1/field-names.ts'
 import { createClaims, createFields, type ForwardingClaims, type RequestFields } from '../http1/request-fields.ts'
@@ -91,6 +92,10 @@ function noteField(fields: RequestFields, name: string, value: string): boolean 
       break
     case 'expect':
       fields.expect = value
+      break
+    case 'authorization':
+    case 'proxy-authorization':
+      if (authenticatesConnection(value)) fields.authenticatesConnection = true
       break
     case 'accept':
       fields.accept = value

@@ -10,13 +10,14 @@ import type { Connection } from '../upstream/connection.ts'
 import type { Waiter } from '../upstream/connection-pool.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
 import type { UpstreamPool } from '../upstream/pool.ts'
+import type { PrivateConnections } from '../upstream/private-connections.ts'
 import { overloaded } from '../upstream/request-queue.ts'
 import type { RequestContext } from './context.ts'
 import type { BodySink, ExchangeEvents } from './exchange.ts'
 import { composeAnswerLines, composeRequestHead, filterHints } from './headers.ts'
 import { KeptBody } from './kept-body.ts'
 import { composeProxyHeader, findProxyVersion, type ProxyVersion } from './proxy-protocol.ts'
-import { mayRepeat } from './retry.ts'
+import { mayRepeat, Retries } from './retry.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
 import { Tries } from './tries.ts'
 
@@ -38,6 +39,9 @@ const NO_TRAILERS: readonly string[] = Object.freeze([])
 const UNDER_WAY_BYTES = 16_384
 /** So much of an answer waits here for a slow client, so that short answers leave their endpoint at once. */
 const HELD_BYTES = 65_536
+
+/** So long an endpoint may think about whether it wants a body that its client holds back: many never say (RFC 9110 §10.1.1). */
+const CONTINUE_MS = 1000
 
 /** A client that takes fewer bytes a second has stalled. */
 const LEAST_DOWNLOAD_RATE = 240
@@ -64,6 +68,8 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   #isBodyHere = false
   #bodyBegun = false
   #bodyEnded: boolean
+  /** The client holds its body back until somebody has asked for it. */
+  #expectsContinue: boolean
   /** Bytes of the body that are awaited before an endpoint is chosen; 0: one has been, or is to be chosen at once. */
   #awaited = 0
   /** What came of the body, as long as all of it can be sent, or sent again. */
@@ -85,7 +91,9 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     this.#owner = owner
     this.#upgrade = upgrade
     this.#proxyVersion = findProxyVersion(pool.policy)
-    this.#bodyEnded = !context.exchange.hasBody
+    const { hasBody, protocol } = context.exchange
+    this.#bodyEnded = !hasBody
+    this.#expectsContinue = hasBody && protocol !== 'HTTP/1.0' && context.fields!.expect !== undefined
   }
 
   start(): void {
@@ -153,6 +161,11 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     return proxyVersion && composeProxyHeader(proxyVersion, this.context.exchange.connection.path)
   }
 
+  /** Not where one of them was found closed just now. */
+  get privates(): PrivateConnections | undefined {
+    return this.#triedFresh ? undefined : this.context.exchange.connection.privates
+  }
+
   get connectTimeout(): number {
     const { retry, timeouts } = this.policy
     const limit = timeouts.connect || this.context.settings.timeouts.connect
@@ -164,10 +177,11 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     const { exchange } = context
     this.#connection = connection
     if (connection.owner.endpoint !== this.endpoint) this.moveTo(connection.owner.endpoint)
+    if (context.fields!.authenticatesConnection) connection.claim(exchange.connection.claimPrivates())
     const call = sendRequest(
       connection,
       {
-        head: composeRequestHead(context, this.#upgrade, this.endpoint!.hostLine),
+        head: composeRequestHead(context, this.#upgrade, this.endpoint!.hostLine, this.#expectsContinue),
         method: exchange.method,
         body: !exchange.hasBody ? 'none' : context.fields!.contentLength === undefined ? 'chunked' : 'counted',
         upgrade: this.#upgrade,
@@ -180,13 +194,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     else if (this.#bodyEnded) {
       call.end(NO_TRAILERS)
       this.#watchHead()
-    } else {
-      this.#bodyBegun = true
-      if (this.#keepsBody()) this.#kept = new KeptBody(context.fields!.contentLength ?? 0)
-      this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
-      exchange.readBody(this, context.fields!.expect !== undefined)
-      if (!this.#over) call.flush()
-    }
+    } else if (this.#expectsContinue) {
+      call.flush()
+      this.#watch(CONTINUE_MS, 'PORTICO_UP_HEADERS_TIMEOUT')
+    } else this.#readBody()
   }
 
   onConnectionError(error: GatewayError): void {
@@ -263,7 +274,9 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   onInformational(status: number, headers: readonly string[]): void {
-    if (!this.#over) this.context.exchange.sendInterim(status, filterHints(headers))
+    if (this.#over) return
+    if (status !== 100) this.context.exchange.sendInterim(status, filterHints(headers))
+    else if (this.#expectsContinue) this.#askForBody()
   }
 
   onHead(head: ResponseHead, more: boolean): void {
@@ -273,7 +286,9 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     const { status } = head
     const now = context.clock.monotonic()
     const upstreamMs = now - context.startedMonotonic
-    if (status >= 400 && this.#bodyEnded && this.retryStatus(status, now)) return
+    if (status >= 400 && (this.#bodyEnded || this.#expectsContinue) && this.retryStatus(status, now)) return
+    this.#expectsContinue = false
+    if (head.authenticatesConnection) this.#connection!.claim(exchange.connection.claimPrivates())
     const bodiless = status === 204 || status === 304 || exchange.method === 'HEAD'
     try {
       exchange.sendHead({
@@ -361,7 +376,15 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   protected override connect(endpoint: EndpointState): void {
     this.#triedFresh = false
     // A tunnel keeps its connection for good, so it does not begin on one that may be about to close.
-    endpoint.acquire(this, this.#upgrade !== undefined || this.#proxyVersion !== undefined)
+    const isOnFresh = this.#upgrade !== undefined || this.#proxyVersion !== undefined
+    endpoint.acquire(this, isOnFresh ? 'none' : this.#isRepeatable() ? 'any' : 'recent')
+  }
+
+  /** Whether it can be sent again if the endpoint closes the connection just then, however much of it was sent. */
+  #isRepeatable(): boolean {
+    const { exchange, fields } = this.context
+    if (!exchange.hasBody || this.#expectsContinue) return mayRepeat(exchange.method, this.policy.retry)
+    return fields!.contentLength !== undefined && this.#keepsBody()
   }
 
   protected override canRepeat(): boolean {
@@ -413,9 +436,12 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   /** Asks the same endpoint once more, on a new connection; it is still the same try. */
   #redial(): void {
     this.#triedFresh = true
-    this.context.tries++
+    const { context } = this
+    context.tries++
+    context.retries ??= new Retries()
+    context.retries.begin('stale')
     this.#pauseBody()
-    this.endpoint!.acquire(this, true)
+    this.endpoint!.acquire(this, 'none')
   }
 
   // The body, before an endpoint is chosen, and more than once
@@ -423,9 +449,9 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   /** How much of the body an endpoint need not wait for. Whoever asks with Expect wants to hear of the endpoint first. */
   #chooseAwaited(): number {
     if (this.#bodyEnded) return 0
-    const { contentLength, expect } = this.context.fields!
+    const { contentLength } = this.context.fields!
     const { requestBuffering } = this.policy
-    if (contentLength === undefined || expect !== undefined) return 0
+    if (contentLength === undefined || this.#expectsContinue) return 0
     return contentLength <= requestBuffering ? contentLength : Math.min(requestBuffering, UNDER_WAY_BYTES)
   }
 
@@ -434,7 +460,24 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     this.#bodyBegun = true
     this.#kept = new KeptBody(this.context.fields!.contentLength ?? 0)
     this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
-    this.context.exchange.readBody(this, false)
+    this.context.exchange.readBody(this)
+  }
+
+  /** The endpoint wants it, or does not say so in time. */
+  #askForBody(): void {
+    this.#expectsContinue = false
+    this.context.exchange.sendInterim(100, NO_TRAILERS)
+    this.#readBody()
+  }
+
+  /** Sends it on as it comes. */
+  #readBody(): void {
+    const { exchange, fields } = this.context
+    this.#bodyBegun = true
+    if (this.#keepsBody()) this.#kept = new KeptBody(fields!.contentLength ?? 0)
+    this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+    exchange.readBody(this)
+    this.#call?.flush()
   }
 
   #noteBody(bytes: number): void {
@@ -497,7 +540,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     this.#close()
     if (!context.exchange.isHeadSent) {
       // The connection can go on, as where the body was read before.
-      if (this.#isBodyHere && !this.#bodyBegun) context.exchange.readBody(this, false)
+      if (this.#isBodyHere && !this.#bodyBegun) context.exchange.readBody(this)
       this.#owner.fail(context, error)
       return
     }
@@ -628,6 +671,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
 
   onDeadline(): void {
     if (this.#limitCode === 'PORTICO_REQ_ABORTED' && this.#hasTakenEnough()) return
+    if (this.#expectsContinue && this.#call !== undefined) {
+      this.#askForBody()
+      return
+    }
     this.deadlineAt = Number.POSITIVE_INFINITY
     if (this.#limitCode === 'PORTICO_REQ_ABORTED' || this.waitsForClient) {
       this.#failClient(`nothing, or too little, for ${this.#limitMs} ms`)

@@ -6,9 +6,14 @@ import { composeForwarded } from './forwarded.ts'
 
 /**
  * The whole head of the request as the upstream gets it; `upgrade` is the protocol asked for, if any, `hostLine` the Host line
- * of the endpoint, `''` where it is the client's.
+ * of the endpoint, `''` where it is the client's. With `expectsContinue` the endpoint is to say whether it wants the body.
  */
-export function composeRequestHead(context: RequestContext, upgrade: string | undefined, hostLine: string): string {
+export function composeRequestHead(
+  context: RequestContext,
+  upgrade: string | undefined,
+  hostLine: string,
+  expectsContinue: boolean,
+): string {
   const { exchange, settings, id, authority, query } = context
   const { lines, host, contentLength, acceptsTrailers } = context.fields!
   // HTTP/1.1 wants a Host from everyone, an empty one where there is no authority (RFC 9112 §3.2).
@@ -21,6 +26,7 @@ export function composeRequestHead(context: RequestContext, upgrade: string | un
   let hop = ''
   if (upgrade !== undefined) hop = `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
   else if (acceptsTrailers) hop = 'TE: trailers\r\n'
+  if (expectsContinue) hop += 'Expect: 100-continue\r\n'
   let framing = ''
   if (contentLength !== undefined) framing = `Content-Length: ${contentLength}\r\n`
   else if (exchange.hasBody) framing = 'Transfer-Encoding: chunked\r\n'

@@ -104,9 +104,8 @@ export class Http1Exchange implements Exchange, Victim {
     return readFields(this.request.rawHeaders, this.protocol, settings)
   }
 
-  readBody(sink: BodySink, sayContinue: boolean): void {
+  readBody(sink: BodySink): void {
     const { request } = this
-    if (sayContinue && this.protocol !== 'HTTP/1.0') this.#response.writeContinue()
     request.on(
       'data',
       this.#containing((chunk: Buffer) => sink.onBodyData(chunk)),
@@ -127,7 +126,9 @@ export class Http1Exchange implements Exchange, Victim {
   }
 
   sendInterim(status: number, headers: readonly string[]): void {
-    if (status !== 103 || this.protocol === 'HTTP/1.0' || this.isHeadSent) return
+    if (this.protocol === 'HTTP/1.0' || this.isHeadSent) return
+    if (status === 100) this.#response.writeContinue()
+    if (status !== 103) return
     const hints: Record<string, string | string[]> = {}
     for (let at = 0; at < headers.length; at += 2) {
       const name = headers[at]!.toLowerCase()
@@ -256,11 +257,18 @@ function ignore(): void {}
 
 const connections = new WeakMap<Socket, ConnectionInfo>()
 
+/** Goes on with what another door has made for the connection. */
+export function adoptConnection(socket: Socket, connection: ConnectionInfo): void {
+  connections.set(socket, connection)
+  if (socket.closed) connection.close()
+  else socket.once('close', () => connection.close())
+}
+
 function findConnection(socket: Socket): ConnectionInfo {
   let connection = connections.get(socket)
   if (!connection) {
     connection = new ConnectionInfo(socket, socket instanceof TLSSocket ? 'https' : 'http')
-    connections.set(socket, connection)
+    adoptConnection(socket, connection)
   }
   return connection
 }

@@ -138,9 +138,8 @@ export class Http2Exchange implements Exchange, Victim {
     return fields
   }
 
-  readBody(sink: BodySink, sayContinue: boolean): void {
+  readBody(sink: BodySink): void {
     const stream = this.#stream
-    if (sayContinue && !stream.headersSent && !this.#closed) stream.additionalHeaders({ ':status': 100 })
     stream.on(
       'data',
       this.#containing((chunk: Buffer) => sink.onBodyData(chunk)),
@@ -159,7 +158,7 @@ export class Http2Exchange implements Exchange, Victim {
   }
 
   sendInterim(status: number, headers: readonly string[]): void {
-    if (status !== 103 || this.#closed || this.isHeadSent) return
+    if ((status !== 100 && status !== 103) || this.#closed || this.isHeadSent) return
     try {
       this.#stream.additionalHeaders({ ':status': status, ...toHeaderObject(headers) })
     } catch {
@@ -288,8 +287,12 @@ const connections = new WeakMap<Http2Session, ConnectionInfo>()
 function findConnection(session: Http2Session | undefined): ConnectionInfo {
   let connection = session && connections.get(session)
   if (!connection) {
-    connection = new ConnectionInfo(session?.socket as Socket | undefined, session?.encrypted ? 'https' : 'http')
-    if (session) connections.set(session, connection)
+    const made = new ConnectionInfo(session?.socket as Socket | undefined, session?.encrypted ? 'https' : 'http')
+    if (session) {
+      connections.set(session, made)
+      session.once('close', () => made.close())
+    } else made.close()
+    connection = made
   }
   return connection
 }

@@ -200,7 +200,7 @@ class Relay implements Waiter, Unread, Victim {
     this.#triedAt = this.#options.clock.monotonic()
     this.#endpoint = picked
     picked.begin()
-    picked.acquire(this, true)
+    picked.acquire(this, 'none')
   }
 
   /** The connection leads to another address of the same name than was chosen: from here on it counts there. */

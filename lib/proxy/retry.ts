@@ -87,11 +87,11 @@ export class Retries {
     return this.#failures.join('; ')
   }
 
-  /** Another try is made. */
-  begin(reason: RetryReason, failure: string): void {
+  /** Another try is made; without `failure` where nobody failed. */
+  begin(reason: RetryReason, failure?: string): void {
     this.end('failed')
     this.#reason = reason
-    this.#failures.push(failure)
+    if (failure !== undefined) this.#failures.push(failure)
   }
 
   /** Another try was wanted. */

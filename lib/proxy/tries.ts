@@ -196,8 +196,11 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
     return true
   }
 
-  /** One that was not tried, else not the one that failed last, else whichever there is. */
+  /** The one that the client is known to by its connection; one that was not tried, else not the one that failed last, else whichever there is. */
   #pick(): EndpointState | GatewayError {
+    const { privates } = this.context.exchange.connection
+    const known = privates && this.#tried.length === 0 ? privates.findEndpoint(this.pool) : undefined
+    if (known !== undefined) return known
     const picked = this.pool.pick(this.context, this.#tried)
     const { length } = this.#tried
     if (length === 0 || !(picked instanceof GatewayError)) return picked

@@ -158,7 +158,7 @@ export class FastExchange implements Exchange {
 
   // The answer
 
-  /** 103 alone, and only with what it is for (RFC 8297). */
+  /** 103 alone, and only with what it is for (RFC 8297): whoever expects a 100 is not in this lane. */
   sendInterim(status: number, headers: readonly string[]): void {
     if (status !== 103 || this.isHeadSent || this.#over) return
     let links = ''

@@ -8,6 +8,7 @@ import { EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../http1/chunked
 import { findLent, READ_BUFFER } from '../http1/lent-bytes.ts'
 import { DECLINED, PARTIAL, type RequestHead, scanRequest } from '../http1/request-scan.ts'
 import { ConnectionInfo } from '../proxy/connection-info.ts'
+import { adoptConnection } from '../proxy/http1-exchange.ts'
 import { FastExchange } from './fast-exchange.ts'
 import type { FastLane } from './fast-lane.ts'
 import type { IdleConnection } from './idle-connection.ts'
@@ -216,6 +217,7 @@ export class LaneConnection implements IdleConnection, Timed, Victim {
   onSocketClose(): void {
     this.#lane.forget(this)
     this.#exchange?.onSocketClose()
+    this.#info?.close()
   }
 
   /** After a bug: the request that is being served ends with it, and the connection. */
@@ -334,6 +336,7 @@ export class LaneConnection implements IdleConnection, Timed, Victim {
     this.#lane.forget(this)
     socket[CONNECTION] = undefined
     socket.off('data', onData).off('end', onEnd).off('drain', onDrain).off('close', onClose)
+    if (this.#info !== undefined) adoptConnection(socket, this.#info)
     this.#lane.handOver(socket, bytes.buffer === READ_BUFFER.buffer ? Buffer.from(bytes) : bytes)
   }
 }

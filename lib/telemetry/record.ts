@@ -11,8 +11,8 @@ export type RouteLabels = Readonly<{
   upstream: string
 }>
 
-/** What came of a try, that another was made. */
-export type RetryReason = 'connect-failure' | 'reset' | 'timeout' | 'status'
+/** What came of a try, that another was made; `stale`: it went on a connection that the endpoint was just closing. */
+export type RetryReason = 'connect-failure' | 'reset' | 'timeout' | 'status' | 'stale'
 
 /** What came of a further try: an answer; another failure; the client went away meanwhile; it was not allowed at all. */
 export type RetryResult = 'answered' | 'failed' | 'aborted' | 'over-budget'

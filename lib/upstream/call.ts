@@ -13,7 +13,7 @@ const MAX_INTERIM_ANSWERS = 16
 /** Up to this many bytes of a body are joined with what stands before them into one string: cheaper than a vector of writes. */
 const MAX_JOINED = 4096
 
-const NO_TRAILERS: readonly string[] = Object.freeze([])
+const NO_FIELDS: readonly string[] = Object.freeze([])
 
 /** What the next byte of the response belongs to. */
 const HEAD = 0
@@ -120,7 +120,7 @@ export class Call implements UpstreamCall, ConnectionUser {
         this.#onCounted(bytes, 0)
         break
       case CHUNKED:
-        this.#onChunked(bytes, 0)
+        this.#onChunked(bytes)
         break
       default:
         this.#events.onData(bytes)
@@ -128,7 +128,7 @@ export class Call implements UpstreamCall, ConnectionUser {
   }
 
   onFin(): void {
-    if (this.#expected === UNTIL_CLOSE && this.#connection.hasEndedProperly) this.#finish(NO_TRAILERS, false)
+    if (this.#expected === UNTIL_CLOSE && this.#connection.hasEndedProperly) this.#finish(NO_FIELDS, false)
     else this.#breakOff('the endpoint closed the connection')
   }
 
@@ -166,16 +166,20 @@ export class Call implements UpstreamCall, ConnectionUser {
         this.#onSwitch(head, bytes)
         return
       }
-      this.#onInterim(head)
+      this.#onInterim(head, start === bytes.length)
     } while (!this.#settled && start < bytes.length)
     this.#partial = undefined
   }
 
-  #onInterim(head: ScannedResponse): void {
+  #onInterim(head: ScannedResponse, isLast: boolean): void {
+    const { status } = head
     if (++this.#interim > MAX_INTERIM_ANSWERS) this.#fail(this.#badResponse('too many interim answers'))
     // Nothing may follow the end of the connection, yet the response would have to.
     else if (!head.keepAlive) this.#fail(this.#badResponse('an interim answer that closes the connection'))
-    else if (head.status === 103) this.#events.onInformational(103, splitLines(head.lines))
+    else if (status === 100) {
+      if (isLast && this.#interim === 1) this.#connection.noteContinue()
+      this.#events.onInformational(status, NO_FIELDS)
+    } else if (status === 103) this.#events.onInformational(status, splitLines(head.lines))
   }
 
   #onSwitch(head: ScannedResponse, bytes: Buffer): void {
@@ -202,14 +206,17 @@ export class Call implements UpstreamCall, ConnectionUser {
     const surplus = end < bytes.length
     if (status === 204 || status === 304 || contentLength === 0 || this.#request.method === 'HEAD') {
       this.#events.onHead(head, true)
-      this.#finish(NO_TRAILERS, !surplus)
+      this.#finish(NO_FIELDS, !surplus)
       return
     }
     if (head.chunked) {
       this.#expected = CHUNKED
       this.#decoder = this.#connection.decoder
       this.#decoder.reset()
-    } else if (contentLength !== undefined) {
+      this.#onFirstChunks(head, bytes)
+      return
+    }
+    if (contentLength !== undefined) {
       this.#expected = COUNTED
       this.#left = contentLength
     } else {
@@ -219,9 +226,16 @@ export class Call implements UpstreamCall, ConnectionUser {
     }
     this.#events.onHead(head, surplus)
     if (!surplus || this.#settled) return
-    if (head.chunked) this.#onChunked(bytes, end)
-    else if (contentLength !== undefined) this.#onCounted(bytes, end)
+    if (contentLength !== undefined) this.#onCounted(bytes, end)
     else this.#events.onData(bytes.subarray(end))
+  }
+
+  /** What came with the head is read before anybody hears of it: where it is no body, there is no answer yet that would have to be cut. */
+  #onFirstChunks(head: ScannedResponse, bytes: Buffer): void {
+    const end = this.#decode(bytes, head.end)
+    if (end < MORE) return
+    this.#events.onHead(head, end !== MORE || this.#decoder!.data !== undefined)
+    if (!this.#settled) this.#tellChunks(end, bytes)
   }
 
   #onCounted(bytes: Buffer, start: number): void {
@@ -229,19 +243,25 @@ export class Call implements UpstreamCall, ConnectionUser {
     const used = Math.min(came, this.#left)
     this.#left -= used
     this.#events.onData(used === bytes.length ? bytes : bytes.subarray(start, start + used))
-    if (this.#left === 0) this.#finish(NO_TRAILERS, used === came)
+    if (this.#left === 0) this.#finish(NO_FIELDS, used === came)
   }
 
-  #onChunked(bytes: Buffer, start: number): void {
-    const decoder = this.#decoder!
-    const end = decoder.decode(bytes, start)
-    if (end < MORE) {
-      this.#fail(this.#badResponse('malformed chunks'))
-      return
-    }
-    const { data } = decoder
+  #onChunked(bytes: Buffer): void {
+    const end = this.#decode(bytes, 0)
+    if (end >= MORE) this.#tellChunks(end, bytes)
+  }
+
+  /** As ChunkedDecoder does; below MORE the call has failed. */
+  #decode(bytes: Buffer, start: number): number {
+    const end = this.#decoder!.decode(bytes, start)
+    if (end < MORE) this.#fail(this.#badResponse('malformed chunks'))
+    return end
+  }
+
+  #tellChunks(end: number, bytes: Buffer): void {
+    const { data, trailers } = this.#decoder!
     if (data !== undefined) this.#events.onData(data)
-    if (end !== MORE) this.#finish(decoder.trailers, end === bytes.length)
+    if (end !== MORE) this.#finish(trailers, end === bytes.length)
   }
 
   // Endings
@@ -257,6 +277,7 @@ export class Call implements UpstreamCall, ConnectionUser {
   }
 
   #breakOff(why: string, cause?: Error): void {
+    if (this.#connection.isStale) this.#connection.owner.noteStale(this.#connection)
     const code = this.#expected === HEAD ? 'PORTICO_UP_RESET' : 'PORTICO_UP_TRUNCATED'
     this.#fail(new GatewayError(code, `${this.#connection.owner.place}: ${why}`, cause))
   }

@@ -24,7 +24,7 @@ export type UpstreamRequest = Readonly<{
  * except for `breakOff` where one of them has thrown.
  */
 export type UpstreamEvents = Partial<Victim> & {
-  /** Names and values in turn. */
+  /** 100 and 103 alone; names and values in turn. */
   onInformational(status: number, headers: readonly string[]): void
   /** `more`: body bytes or the end follow at once, so that nothing need be sent before them. */
   onHead(head: ResponseHead, more: boolean): void

@@ -9,7 +9,13 @@ import type { Settings } from '../settings-table.ts'
 import { type ConnectedSockets, type ConnectTarget, connectEndpoint } from './connect.ts'
 import { Connection, type ConnectionOwner } from './connection.ts'
 import type { EndpointState } from './endpoint.ts'
+import { IdleConnections } from './idle-connections.ts'
+import { IdleHabit } from './idle-habit.ts'
+import type { IdlePrivates, PrivateConnections } from './private-connections.ts'
 import { overloaded } from './request-queue.ts'
+
+/** What a connection may have behind it: `any` requests, `recent` ones, after which the endpoint has not closed it yet, or `none`. */
+export type Past = 'any' | 'recent' | 'none'
 
 /** Whoever asks for a connection. Exactly one of the two is called, perhaps before `acquire` returns. */
 export type Waiter = Partial<Victim> & {
@@ -17,6 +23,8 @@ export type Waiter = Partial<Victim> & {
   readonly cancelled: boolean
   /** What stands before everything else on the connection, which is then a fresh one that nobody uses afterwards. */
   readonly preamble?: Buffer | undefined
+  /** Those that are its client's alone, and go before all others. */
+  readonly privates?: PrivateConnections | undefined
   /** Milliseconds that it waits at most for a connection to be opened, or to become free; undefined: as the settings say. */
   readonly connectTimeout?: number | undefined
   onConnection(connection: Connection): void
@@ -31,11 +39,13 @@ export type PoolSurroundings = Readonly<{
   clock: Clock
   /** Watches the idle connections. */
   watch: DeadlineWatch
+  /** The private ones among them, of all pools. */
+  idlePrivates: IdlePrivates
 }>
 
 type Queued = {
   readonly waiter: Waiter
-  readonly fresh: boolean
+  readonly past: Past
   readonly others: readonly ConnectionPool[]
   readonly timer: NodeJS.Timeout
 }
@@ -51,10 +61,10 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
   readonly #surroundings: PoolSurroundings
-  /** The idle ones, a list in which any may be unlinked at once. */
-  #newest: Connection | undefined = undefined
-  #oldest: Connection | undefined = undefined
-  #idle = 0
+  /** Those that anybody may have. */
+  readonly #idle = new IdleConnections()
+  /** Those that only their client may have. */
+  #idlePrivate: IdleConnections | undefined = undefined
   /** Given back in this turn of the event loop. */
   #resting: Connection[] = []
   readonly #queue: Queued[] = []
@@ -62,6 +72,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   #opening = 0
   #closed = false
   #avoidUntil = 0
+  readonly #habit = new IdleHabit()
 
   constructor(target: ConnectTarget, surroundings: PoolSurroundings, endpoint: EndpointState) {
     this.target = target
@@ -81,12 +92,13 @@ export class ConnectionPool implements ConnectionOwner, Timed {
 
   /** True when nothing is leased, being opened or waited for. */
   get isIdle(): boolean {
-    return this.#opening === 0 && this.#queue.length === 0 && this.#idle + this.#resting.length === this.#open
+    return this.#opening === 0 && this.#queue.length === 0 && this.#idleCount + this.#resting.length === this.#open
   }
 
   /** Whether a connection is there to be used at once. */
-  get hasFree(): boolean {
-    return this.#newest !== undefined
+  hasFree(past: Past): boolean {
+    const connection = this.#idle.newest
+    return connection !== undefined && this.#hasPast(connection, past)
   }
 
   /** Whether the address could not be connected to a short while ago. */
@@ -95,33 +107,52 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   }
 
   /**
-   * `fresh` asks for a connection that no request has used. Where one has to be opened, `others` (other addresses of the
-   * same name) are tried too if this address is slow or fails; the connection then belongs to the one it leads to.
+   * Where a connection has to be opened, `others` (other addresses of the same name) are tried too if this address is slow or
+   * fails; the connection then belongs to the one it leads to.
    */
-  acquire(waiter: Waiter, fresh: boolean, others: readonly ConnectionPool[]): void {
-    if (!fresh) {
-      for (let connection = this.#newest; connection; connection = this.#newest) {
-        this.#unlink(connection)
-        if (!connection.isUsable) {
-          connection.destroy()
-          continue
-        }
-        give(waiter, connection)
-        return
-      }
+  acquire(waiter: Waiter, past: Past, others: readonly ConnectionPool[]): void {
+    const connection = this.#takePrivate(waiter, past) ?? this.#takeIdle(past)
+    if (connection !== undefined) {
+      give(waiter, connection)
+      return
     }
     if (this.#closed) {
       refuse(waiter, new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
       return
     }
     const { maxConnections } = this.#surroundings.policy()
-    if (this.size >= maxConnections && fresh) this.#closeOldest()
+    // What is left has been idle for too long: the new one is in its place.
+    if (this.size >= maxConnections || (past === 'recent' && this.#idle.length > 0)) this.#closeOldest()
     if (this.size < maxConnections) this.#connect(waiter, others)
     else {
       // An endpoint takes no more requests than it may have connections, so more can only wait where many are gone already.
       if (this.#queue.length >= maxConnections) this.#dropCancelled()
-      this.#enqueue(waiter, fresh, others)
+      this.#enqueue(waiter, past, others)
     }
+  }
+
+  /** The one used last, so that the others may go. */
+  #takeIdle(past: Past): Connection | undefined {
+    for (let connection = this.#idle.newest; connection; connection = this.#idle.newest) {
+      if (!this.#hasPast(connection, past)) return undefined
+      this.withdraw(connection)
+      if (connection.isUsable) return connection
+      connection.destroy()
+    }
+    return undefined
+  }
+
+  /** That of the waiter's client. No `past` is needed: whoever is known by it wants no other. */
+  #takePrivate({ privates }: Waiter, past: Past): Connection | undefined {
+    const connection = privates?.take(this)
+    if (connection === undefined || past !== 'recent' || this.#hasPast(connection, past)) return connection
+    connection.destroy()
+    return undefined
+  }
+
+  #hasPast(connection: Connection, past: Past): boolean {
+    if (past !== 'recent') return past === 'any'
+    return this.#habit.spares(connection, this.#surroundings.clock.monotonic())
   }
 
   /** Lets a connection go round the event loop once, so that surplus bytes already received are seen before the next use. */
@@ -132,14 +163,22 @@ export class ConnectionPool implements ConnectionOwner, Timed {
 
   forget(connection: Connection): void {
     this.#open--
-    if (connection.isIdle) this.#unlink(connection)
+    if (connection.isIdle) {
+      this.withdraw(connection)
+      this.noteStale(connection)
+    }
     this.#refill()
+  }
+
+  noteStale({ idleSince }: Connection): void {
+    const now = this.#surroundings.clock.monotonic()
+    this.#habit.note(now - idleSince, now)
   }
 
   /** Closes idle connections and lets none become idle again; leased ones end with their requests. */
   close(): void {
     this.#closed = true
-    while (this.#oldest) this.#closeOldest()
+    while (this.#idleCount > 0) this.#closeOldest()
     this.#surroundings.watch.delete(this)
     for (let queued = this.#dequeue(); queued; queued = this.#dequeue()) {
       refuse(queued.waiter, new GatewayError('PORTICO_UP_CONNECT_FAILED', 'the endpoint was closed'))
@@ -150,15 +189,18 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   onDeadline(): void {
     const now = this.#surroundings.clock.monotonic()
     this.deadlineAt = Number.POSITIVE_INFINITY
-    for (let connection = this.#oldest; connection; ) {
+    this.#closeDue(this.#idle, now)
+    if (this.#idlePrivate) this.#closeDue(this.#idlePrivate, now)
+    if (this.#idleCount === 0) this.#surroundings.watch.delete(this)
+  }
+
+  #closeDue(list: IdleConnections, now: number): void {
+    for (let connection = list.oldest; connection; ) {
       const { newer } = connection
-      if (connection.idleUntil <= now) {
-        this.#unlink(connection)
-        connection.destroy()
-      } else this.deadlineAt = Math.min(this.deadlineAt, connection.idleUntil)
+      if (connection.idleUntil <= now) this.#close(connection)
+      else this.deadlineAt = Math.min(this.deadlineAt, connection.idleUntil)
       connection = newer
     }
-    if (!this.#oldest) this.#surroundings.watch.delete(this)
   }
 
   #offerRested = (): void => {
@@ -181,14 +223,17 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       connection.destroy()
       return
     }
+    connection.idleSince = now
     const { timeouts } = this.#surroundings.settings()
-    const idleMs = Math.min(timeouts.upstreamKeepAlive, connection.idleLimit)
+    // A private one stays for as long as its client does.
+    const limit = connection.isPrivate ? Number.POSITIVE_INFINITY : timeouts.upstreamKeepAlive
+    const idleMs = Math.min(limit, connection.idleLimit)
     if (this.#closed || this.size > this.#surroundings.policy().maxConnections) {
       connection.destroy()
       return
     }
     // One that waits for a fresh connection gets the place of this one.
-    if (this.#queue[0]?.fresh) {
+    if (this.#queue.length > 0 && (this.#queue[0]!.past === 'none' || connection.isPrivate)) {
       connection.destroy()
       return
     }
@@ -200,35 +245,38 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   }
 
   #link(connection: Connection, until: number): void {
-    if (this.#newest) this.#newest.newer = connection
-    else {
-      this.#oldest = connection
-      this.#surroundings.watch.add(this)
-    }
-    connection.older = this.#newest
+    if (this.#idleCount === 0) this.#surroundings.watch.add(this)
     connection.idleUntil = until
     connection.isIdle = true
-    this.#newest = connection
-    this.#idle++
+    this.#listOf(connection).add(connection)
     if (until < this.deadlineAt) this.deadlineAt = until
+    if (connection.isPrivate) this.#surroundings.idlePrivates.add(connection)
   }
 
-  #unlink(connection: Connection): void {
-    const { newer, older } = connection
-    if (newer) newer.older = older
-    else this.#newest = older
-    if (older) older.newer = newer
-    else this.#oldest = newer
-    connection.newer = undefined
-    connection.older = undefined
+  withdraw(connection: Connection): void {
+    this.#listOf(connection).delete(connection)
     connection.isIdle = false
-    this.#idle--
+    if (connection.isPrivate) this.#surroundings.idlePrivates.delete(connection)
   }
 
+  #listOf(connection: Connection): IdleConnections {
+    if (!connection.isPrivate) return this.#idle
+    this.#idlePrivate ??= new IdleConnections()
+    return this.#idlePrivate
+  }
+
+  get #idleCount(): number {
+    return this.#idle.length + (this.#idlePrivate?.length ?? 0)
+  }
+
+  /** Of those that anybody may have, as long as there are any: a client that has another one has to authenticate anew. */
   #closeOldest(): void {
-    const connection = this.#oldest
-    if (!connection) return
-    this.#unlink(connection)
+    const connection = this.#idle.oldest ?? this.#idlePrivate?.oldest
+    if (connection) this.#close(connection)
+  }
+
+  #close(connection: Connection): void {
+    this.withdraw(connection)
     connection.destroy()
   }
 
@@ -264,10 +312,10 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     )
   }
 
-  #adopt(sockets: ConnectedSockets, waiter: Waiter, isShared: boolean): void {
+  #adopt(sockets: ConnectedSockets, waiter: Waiter, isReusable: boolean): void {
     this.#open++
     this.#avoidUntil = 0
-    const connection = new Connection(sockets, this, isShared)
+    const connection = new Connection(sockets, this, isReusable)
     if (waiter.cancelled) {
       connection.release()
       return
@@ -284,14 +332,16 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   }
 
   #avoid(): void {
+    // It may have been restarted, and so have closed what it had.
+    this.#habit.forget()
     this.#avoidUntil = this.#surroundings.clock.monotonic() + AVOID_MS
   }
 
-  #enqueue(waiter: Waiter, fresh: boolean, others: readonly ConnectionPool[]): void {
+  #enqueue(waiter: Waiter, past: Past, others: readonly ConnectionPool[]): void {
     const limit = this.#limitOf(waiter)
     const queued: Queued = {
       waiter,
-      fresh,
+      past,
       others,
       timer: setTimeout(() => {
         this.#queue.splice(this.#queue.indexOf(queued), 1)

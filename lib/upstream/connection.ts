@@ -6,6 +6,7 @@ import { ChunkedDecoder } from '../http1/chunked-decoder.ts'
 import { findLent, READ_BUFFER } from '../http1/lent-bytes.ts'
 import type { ConnectedSockets } from './connect.ts'
 import type { EndpointState } from './endpoint.ts'
+import type { PrivateConnections } from './private-connections.ts'
 
 /** What a connection tells the request that it carries. */
 export type ConnectionUser = Partial<Victim> & {
@@ -24,8 +25,12 @@ export type ConnectionOwner = {
   readonly place: string
   /** Whose connection it is. */
   readonly endpoint: EndpointState
+  /** The endpoint closed it under a request of which it can have read nothing. */
+  noteStale(connection: Connection): void
   /** It has carried a whole exchange and may carry another. */
   rest(connection: Connection): void
+  /** An idle one is used, or closed, by whom it belongs to. */
+  withdraw(connection: Connection): void
   /** Its socket has closed. */
   forget(connection: Connection): void
 }
@@ -33,39 +38,49 @@ export type ConnectionOwner = {
 /** For node:net's `onread`. */
 export const LENT_READS: OnReadOpts = { buffer: READ_BUFFER, callback: onLentRead }
 
+/** What has come since a connection was leased. */
+const NOTHING = 0
+/** A 100: the endpoint has the request's head, and has answered nothing yet. */
+const CONTINUE = 1
+const ANSWER = 2
+
 const CONNECTION: unique symbol = Symbol('connection')
 type ConnectionSocket = Socket & { [CONNECTION]?: Connection | undefined }
 
 export class Connection {
   readonly socket: Socket
   readonly owner: ConnectionOwner
-  /** Whether one client after the other may use it. */
-  readonly #isShared: boolean
+  /** Whether one request after the other may use it. */
+  readonly #isReusable: boolean
+  /** Those of the client whose it alone is. */
+  #privates: PrivateConnections | undefined = undefined
   readonly #transport: Socket
   /** Requests it has carried before this one. */
   uses: number = 0
   /** Milliseconds it may stay idle, if the endpoint said less than the settings (Keep-Alive: timeout). */
   idleLimit: number = Number.POSITIVE_INFINITY
-  /** While it is idle: when it is closed, by the monotonic clock. */
+  /** When it became free last, by the monotonic clock. */
+  idleSince: number = 0
+  /** While it is idle: when it is closed, likewise. */
   idleUntil: number = 0
-  /** Neighbours in the pool's list of idle ones. */
+  /** Neighbours in the pool's list of idle ones that it is in. */
   newer: Connection | undefined = undefined
   older: Connection | undefined = undefined
   isIdle: boolean = false
   #user: ConnectionUser | undefined = undefined
-  #answered = false
+  #heard: number = NOTHING
   #error: NodeJS.ErrnoException | undefined = undefined
   /** Over TLS, once the end is awaited: bytes on the wire when content was last heard, and whether that was in this turn. */
   #wireBytes = -1
   #heardNow = false
   #decoder: ChunkedDecoder | undefined = undefined
 
-  constructor(sockets: ConnectedSockets, owner: ConnectionOwner, isShared: boolean = true) {
+  constructor(sockets: ConnectedSockets, owner: ConnectionOwner, isReusable: boolean = true) {
     const { socket, transport } = sockets
     this.socket = socket
     this.#transport = transport
     this.owner = owner
-    this.#isShared = isShared
+    this.#isReusable = isReusable
     const own: ConnectionSocket = socket
     own[CONNECTION] = this
     if (transport !== socket) socket.on('data', this.#onData)
@@ -77,12 +92,22 @@ export class Connection {
 
   /** Whether a failure before any byte of an answer may only mean that the endpoint had closed the idle connection. */
   get isStale(): boolean {
-    return this.uses > 0 && !this.#answered
+    return this.uses > 0 && this.#heard === NOTHING
   }
 
-  /** Whether a byte has come since it was leased. */
+  /** Whether a byte of an answer has come since it was leased. */
   get hasAnswered(): boolean {
-    return this.#answered
+    return this.#heard === ANSWER
+  }
+
+  /** All that has come was a 100. */
+  noteContinue(): void {
+    this.#heard = CONTINUE
+  }
+
+  /** Whether it is one client's alone. */
+  get isPrivate(): boolean {
+    return this.#privates !== undefined
   }
 
   /** Whether it can carry a request, as far as is known. */
@@ -114,7 +139,7 @@ export class Connection {
 
   /** Called for each new request, before it is handed out. */
   lease(): void {
-    this.#answered = false
+    this.#heard = NOTHING
   }
 
   /** From here on `user` hears what comes. */
@@ -124,12 +149,20 @@ export class Connection {
     if (this.socket.closed) process.nextTick(this.#tellClosed)
   }
 
+  /** From here on it carries the requests of one client connection alone. */
+  claim(privates: PrivateConnections): void {
+    if (this.#privates !== undefined) return
+    this.#privates = privates
+    privates.add(this)
+  }
+
   /** Gives it back after a complete exchange. */
   release(): void {
     const { socket } = this
     this.#user = undefined
     // Unsent bytes of a request that was answered early would stand before the next one's.
-    if (!this.#isShared || !this.isUsable || socket.writableLength > 0) {
+    const isKept = this.#privates === undefined ? this.#isReusable : this.#privates.keeps(this)
+    if (!isKept || !this.isUsable || socket.writableLength > 0) {
       socket.destroy()
       return
     }
@@ -148,6 +181,7 @@ export class Connection {
   detach(): Socket {
     const { socket } = this
     this.#user = undefined
+    this.#privates?.delete(this)
     const own: ConnectionSocket = socket
     own[CONNECTION] = undefined
     socket.off('data', this.#onData)
@@ -159,7 +193,7 @@ export class Connection {
 
   /** What came over a plain socket. */
   receive(bytes: Buffer): void {
-    this.#answered = true
+    this.#heard = ANSWER
     const user = this.#user
     // Bytes that come while nothing was asked are no answer to the next request (response-queue poisoning).
     if (user === undefined) this.socket.destroy()
@@ -216,6 +250,7 @@ export class Connection {
 
   #onClose = (): void => {
     try {
+      this.#privates?.delete(this)
       this.owner.forget(this)
     } catch (thrown) {
       contain('upstream', thrown, undefined)

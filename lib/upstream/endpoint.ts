@@ -8,7 +8,7 @@ import type { UpstreamPolicy } from '../service-settings.ts'
 import { AdaptiveLimit, LEAST_LIMIT, SAMPLE_MS } from './adaptive-limit.ts'
 import type { LoadObserver } from './balancer/load-watch.ts'
 import type { UpstreamTls } from './connect.ts'
-import { ConnectionPool, type PoolSurroundings, type Waiter } from './connection-pool.ts'
+import { ConnectionPool, type Past, type PoolSurroundings, type Waiter } from './connection-pool.ts'
 import { FailureWatch } from './failure-watch.ts'
 import type { Latency } from './latency.ts'
 import type { RequestQueue } from './request-queue.ts'
@@ -192,13 +192,13 @@ export class EndpointState implements Timed {
   }
 
   /**
-   * `fresh` asks for a connection that no request has used. Where this address cannot be connected to, the connection is one
-   * to another address of its name: `connection.owner.endpoint` tells.
+   * Where this address cannot be connected to, the connection is one to another address of its name:
+   * `connection.owner.endpoint` tells.
    */
-  acquire(waiter: Waiter, fresh: boolean): void {
+  acquire(waiter: Waiter, past: Past): void {
     const pool = this.#usePool()
-    const isAlone = this.#siblings === NOBODY || (pool.hasFree && !fresh)
-    pool.acquire(waiter, fresh, isAlone ? NO_OTHERS : this.#chooseOthers(pool))
+    const isAlone = this.#siblings === NOBODY || pool.hasFree(past)
+    pool.acquire(waiter, past, isAlone ? NO_OTHERS : this.#chooseOthers(pool))
   }
 
   close(): void {

@@ -62,6 +62,11 @@ export class UpstreamPool {
     return this.#tiers.some((tier) => tier.some(({ state }) => state.takes))
   }
 
+  /** Whether a request may go there now. */
+  offers(state: EndpointState): boolean {
+    return state.takes && this.#tiers.some((tier) => tier.some((candidate) => candidate.state === state))
+  }
+
   /** Who waits for a place at one of the endpoints. */
   get queue(): RequestQueue {
     return this.#state.queue

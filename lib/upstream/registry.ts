@@ -12,6 +12,7 @@ import type { CircuitFlip, CircuitState } from './circuit.ts'
 import type { UpstreamTls } from './connect.ts'
 import { type EndpointIdentity, EndpointState, type EndpointSurroundings } from './endpoint.ts'
 import { UpstreamPool } from './pool.ts'
+import { IdlePrivates } from './private-connections.ts'
 import { UpstreamState } from './upstream-state.ts'
 
 export type RegistryOptions = {
@@ -37,6 +38,7 @@ export class EndpointRegistry {
   readonly #upstreams = new Map<UpstreamKey, UpstreamState>()
   readonly #onCircuit: (flip: CircuitFlip) => void
   readonly #authorities = new Authorities()
+  readonly #idlePrivates = new IdlePrivates()
 
   constructor(options: RegistryOptions) {
     const { settings, clock, affinitySecret = randomBytes(SECRET_BYTES) } = options
@@ -134,6 +136,7 @@ export class EndpointRegistry {
       policy: () => state.policy,
       clock: this.#clock,
       watch: this.#watch,
+      idlePrivates: this.#idlePrivates,
       queue: state.queue,
       tls: (serverName) => this.#tls(serverName, state.policy),
       onTrouble: this.#onTrouble,

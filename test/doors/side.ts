@@ -189,8 +189,11 @@ function normalizeLine(line: Line, { upstreamPort }: Side): Line {
 
 /** Counters of requests and answers; times, sizes of the process and gauges of the moment are left out. */
 export async function readCounters({ running, upstreamPort }: Side): Promise<string[]> {
-  return (await readMetrics(running))
-    .split('\n')
-    .filter((line) => /^portico_/.test(line) && !/_seconds|_timestamp|connections/.test(line))
-    .map((line) => line.replaceAll(`:${upstreamPort}`, ':<upstream>'))
+  return (
+    (await readMetrics(running))
+      .split('\n')
+      // Whether a stale connection is met is chance.
+      .filter((line) => /^portico_/.test(line) && !/_seconds|_timestamp|connections|reason="stale"/.test(line))
+      .map((line) => line.replaceAll(`:${upstreamPort}`, ':<upstream>'))
+  )
 }

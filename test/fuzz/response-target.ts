@@ -55,6 +55,8 @@ export function readAsUpstream(method: string, pieces: readonly Buffer[], fin: b
       rest: () => {
         reused = true
       },
+      noteStale: () => {},
+      withdraw: () => {},
       forget: () => {},
     },
   )

@@ -127,7 +127,7 @@ export class EchoAnswer implements ExchangeEvents, BodySink {
   }
 
   start(): void {
-    if (this.#exchange.hasBody) this.#exchange.readBody(this, false)
+    if (this.#exchange.hasBody) this.#exchange.readBody(this)
     else this.#answer()
   }
 

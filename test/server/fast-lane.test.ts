@@ -30,7 +30,7 @@ function sendBack(observer: Observer, contentLength: number | undefined): void {
     if (!exchange.write(Buffer.from(chunk))) exchange.pauseBody()
   }
   observer.onDrained = () => exchange.resumeBody()
-  exchange.readBody(observer, false)
+  exchange.readBody(observer)
   observer.bodyEnded.then(() => exchange.end([]))
 }
 
@@ -180,7 +180,7 @@ t.test('a body that nobody takes is not read; then it comes, with what is behind
     exchange.pauseBody()
     setImmediate(() => exchange.resumeBody())
   }
-  exchange.readBody(observer, false)
+  exchange.readBody(observer)
   t.notOk(exchange.isRequestComplete)
   await observer.bodyEnded
   t.ok(exchange.isRequestComplete)
@@ -266,7 +266,7 @@ t.test('a body that turns out malformed is told once, and answered; bytes behind
     const client = await connect()
     client.send(`POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n`)
     const observer = await arrivals.next()
-    observer.exchange.readBody(observer, false)
+    observer.exchange.readBody(observer)
     await until(() => observer.chunks.length > 0)
     await client.flush(bytes + GET)
     await observer.broken
@@ -330,7 +330,7 @@ t.test(
     body.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello').end()
     const observer = await arrivals.next()
     for (let round = 0; round < 10; round++) await turn()
-    observer.exchange.readBody(observer, false)
+    observer.exchange.readBody(observer)
     await observer.bodyEnded
     t.equal(Buffer.concat(observer.chunks).toString(), 'hello')
     t.same(observer.failures, [])
@@ -367,7 +367,7 @@ t.test('a FIN inside a head or a body is no request', async (t) => {
     const body = await connect({ allowHalfOpen: true })
     body.send(`POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`)
     const observer = await arrivals.next()
-    observer.exchange.readBody(observer, false)
+    observer.exchange.readBody(observer)
     body.send('5\r\n').end()
     await observer.broken
     answer(observer.exchange, 'no')

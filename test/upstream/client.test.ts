@@ -124,11 +124,11 @@ t.test('hostile and broken answers are bad responses, never passed on', async (t
   }
 })
 
-t.test('sixteen interim answers are heard, hints alone are told', async (t) => {
+t.test('sixteen interim answers are heard, hints and 100 alone are told', async (t) => {
   const hint = 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nX: y\r\n\r\n'
   const others = 'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n'
   const sent = await exchange(t, `${others}${hint.repeat(2)}${'HTTP/1.1 100 Continue\r\n\r\n'.repeat(12)}${OK}`)
-  t.match(sent, { error: undefined, body: 'ok' })
+  t.match(sent, { error: undefined, body: 'ok', continues: 13 })
   t.same(sent.hints, [
     ['Link', '</a.css>', 'X', 'y'],
     ['Link', '</a.css>', 'X', 'y'],
@@ -423,7 +423,7 @@ t.test('a failure before any byte on a used connection is stale, any other is no
   const stale = await send(endpoint).over()
   t.equal(stale.error?.code, 'PORTICO_UP_RESET')
   t.equal(stale.connection!.isStale, true)
-  const fresh = send(endpoint, { fresh: true })
+  const fresh = send(endpoint, { past: 'none' })
   await (await upstream.connection(1)).head()
   upstream.connections[1]!.socket.resetAndDestroy()
   t.equal((await fresh.over()).connection!.isStale, false)

@@ -1,7 +1,9 @@
 import t, { type Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
 import { DeadlineWatch } from '../../lib/base/deadline.ts'
+import type { Connection } from '../../lib/upstream/connection.ts'
 import { ConnectionPool } from '../../lib/upstream/connection-pool.ts'
+import { IdlePrivates, PrivateConnections } from '../../lib/upstream/private-connections.ts'
 import { answerWith, type RawConnection, startRawUpstream } from '../helpers/raw-upstream.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { openEndpoint, send } from './exchange.ts'
@@ -18,13 +20,14 @@ async function startWaiting(t: Test) {
 }
 
 /** The bare pool of one connection. */
-function openPool(port: number) {
+function openPool(port: number, idlePrivates: IdlePrivates = new IdlePrivates()) {
   const settings = makeSettings({ 'upstream.maxConnections': 1 })
   const surroundings = {
     settings: () => settings,
     policy: () => settings.upstream,
     clock: systemClock,
     watch: new DeadlineWatch(systemClock),
+    idlePrivates,
   }
   return new ConnectionPool({ address: '127.0.0.1', port, tls: undefined }, surroundings, undefined as never)
 }
@@ -131,7 +134,7 @@ t.test('those who do not wait any more are let go where many wait', async (t) =>
   const pool = openPool(upstream.port)
   const ask = () => {
     const waiter = { cancelled: false, onConnection: () => {}, onConnectionError: () => {} }
-    pool.acquire(waiter, false, [])
+    pool.acquire(waiter, 'any', [])
     return waiter
   }
   ask()
@@ -158,7 +161,7 @@ t.test('a fresh connection takes the place of an idle one', async (t) => {
   const endpoint = openEndpoint(t, upstream.port, { settings: { 'upstream.maxConnections': 1 } })
   await send(endpoint).over()
   await turn()
-  t.match(await send(endpoint, { fresh: true }).over(), { body: 'ok', connection: { isStale: false } })
+  t.match(await send(endpoint, { past: 'none' }).over(), { body: 'ok', connection: { isStale: false } })
   t.equal(upstream.connections.length, 2)
 })
 
@@ -166,7 +169,7 @@ t.test('who waits for a fresh connection does not get one that was used', async 
   const upstream = await startWaiting(t)
   const endpoint = openEndpoint(t, upstream.port, { settings: { 'upstream.maxConnections': 1 } })
   const first = send(endpoint)
-  const second = send(endpoint, { fresh: true })
+  const second = send(endpoint, { past: 'none' })
   for (const [index, exchange] of [first, second].entries()) {
     const connection = await upstream.connection(index)
     await connection.head()
@@ -180,14 +183,14 @@ t.test('a connection with a preamble begins with it, and is used once', async (t
   const upstream = await startRawUpstream(answerWith(OK))
   t.teardown(() => upstream.close())
   const endpoint = openEndpoint(t, upstream.port)
-  const told = send(endpoint, { fresh: true, preamble: Buffer.from('PROXY UNKNOWN\r\n') })
+  const told = send(endpoint, { past: 'none', preamble: Buffer.from('PROXY UNKNOWN\r\n') })
   t.equal((await told.over()).body, 'ok')
   await upstream.connections[0]?.ended()
   t.match(upstream.connections[0]?.text, /^PROXY UNKNOWN\r\nGET /)
   t.equal((await send(endpoint).over()).body, 'ok')
   t.match(upstream.connections[1]?.text, /^GET /)
 
-  const gone = send(endpoint, { fresh: true, preamble: Buffer.from('PROXY UNKNOWN\r\n') })
+  const gone = send(endpoint, { past: 'none', preamble: Buffer.from('PROXY UNKNOWN\r\n') })
   gone.cancelled = true
   await upstream.connection(2)
   while (!endpoint.isIdle) await turn()
@@ -218,11 +221,33 @@ t.test('a closed pool refuses, and tells those who wait', async (t) => {
     onConnection: () => {},
     onConnectionError: (error: { code: string }) => codes.push(error.code),
   }
-  pool.acquire(waiter, false, [])
-  pool.acquire(waiter, false, [])
+  pool.acquire(waiter, 'any', [])
+  pool.acquire(waiter, 'any', [])
   t.equal(pool.waiting, 1)
   pool.close()
-  pool.acquire(waiter, false, [])
+  pool.acquire(waiter, 'any', [])
   t.same(codes, ['PORTICO_UP_CONNECT_FAILED', 'PORTICO_UP_CONNECT_FAILED'])
   ;(await upstream.connection(0)).socket.destroy()
+})
+
+t.test('those that wait for their clients are few, whatever they lead to', async (t) => {
+  const idlePrivates = new IdlePrivates(2)
+  const privates = new PrivateConnections()
+  const upstreams = await Promise.all([0, 1, 2].map(() => startWaiting(t)))
+  for (const [n, { port }] of upstreams.entries()) {
+    const pool = openPool(port, idlePrivates)
+    const connection = await new Promise<Connection>((resolve, reject) =>
+      pool.acquire({ cancelled: false, onConnection: resolve, onConnectionError: reject }, 'any', []),
+    )
+    connection.claim(privates)
+    connection.release()
+    t.equal(connection.isIdle, false)
+    await turn()
+    t.equal(connection.isIdle, true, `${n + 1} of them`)
+  }
+  await (await upstreams[0]!.connection(0)).ended()
+  t.pass('the one that has waited longest is closed')
+  t.equal((await upstreams[1]!.connection(0)).hasEnded, false)
+  privates.close()
+  for (const upstream of upstreams) await (await upstream.connection(0)).ended()
 })

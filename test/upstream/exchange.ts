@@ -6,7 +6,7 @@ import type { GatewayError } from '../../lib/base/errors.ts'
 import type { ResponseHead } from '../../lib/http1/response-head.ts'
 import { sendRequest, type UpstreamCall, type UpstreamEvents, type UpstreamRequest } from '../../lib/upstream/client.ts'
 import type { Connection } from '../../lib/upstream/connection.ts'
-import type { Waiter } from '../../lib/upstream/connection-pool.ts'
+import type { Past, Waiter } from '../../lib/upstream/connection-pool.ts'
 import type { EndpointState } from '../../lib/upstream/endpoint.ts'
 import type { UpstreamPool } from '../../lib/upstream/pool.ts'
 import { EndpointRegistry } from '../../lib/upstream/registry.ts'
@@ -43,6 +43,8 @@ export class Exchange implements Waiter, UpstreamEvents {
   chunks: Buffer[] = []
   trailers: readonly string[] | undefined
   error: GatewayError | undefined
+  /** How often a 100 was told. */
+  continues = 0
   hints: (readonly string[])[] = []
   drains = 0
   upgraded: { head: ResponseHead; socket: Socket; early: Buffer } | undefined
@@ -84,8 +86,9 @@ export class Exchange implements Waiter, UpstreamEvents {
     this.#hear('connection error')
   }
 
-  onInformational(_status: number, headers: readonly string[]): void {
-    this.hints.push(headers)
+  onInformational(status: number, headers: readonly string[]): void {
+    if (status === 100) this.continues++
+    else this.hints.push(headers)
     this.#hear('hint')
   }
 
@@ -126,7 +129,7 @@ export class Exchange implements Waiter, UpstreamEvents {
   }
 }
 
-export type RequestWords = Partial<UpstreamRequest> & { fresh?: boolean; preamble?: Buffer }
+export type RequestWords = Partial<UpstreamRequest> & { past?: Past; preamble?: Buffer }
 
 /** Sends a request; `begin` writes its body once there is a connection (by default there is none). */
 export function send(
@@ -134,7 +137,7 @@ export function send(
   words: RequestWords = {},
   begin: (exchange: Exchange) => void = (exchange) => exchange.call!.end([]),
 ): Exchange {
-  const { fresh = false, preamble, ...request } = words
+  const { past = 'any', preamble, ...request } = words
   const exchange = new Exchange(
     {
       head: `${words.method ?? 'GET'} / HTTP/1.1\r\nHost: up.test\r\n\r\n`,
@@ -147,6 +150,6 @@ export function send(
     begin,
   )
   exchange.preamble = preamble
-  endpoint.acquire(exchange, fresh)
+  endpoint.acquire(exchange, past)
   return exchange
 }

@@ -5,6 +5,7 @@ import type { Candidate } from '../../../lib/upstream/candidates.ts'
 import { ClientShares } from '../../../lib/upstream/client-share.ts'
 import { EndpointState } from '../../../lib/upstream/endpoint.ts'
 import type { PickContext } from '../../../lib/upstream/pick-context.ts'
+import { IdlePrivates } from '../../../lib/upstream/private-connections.ts'
 import { RequestQueue } from '../../../lib/upstream/request-queue.ts'
 import { makeSettings } from '../../helpers/settings.ts'
 
@@ -38,6 +39,7 @@ export function makeCandidate(key: string, weight: number = 1): TestCandidate {
     policy: () => settings.upstream,
     clock: systemClock,
     watch: new DeadlineWatch(systemClock),
+    idlePrivates: new IdlePrivates(),
     queue: new RequestQueue(new ClientShares(), () => systemClock.monotonic()),
     onTrouble: () => {},
     tls: () => {
