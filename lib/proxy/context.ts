@@ -14,7 +14,7 @@ import type { RequestRecord } from '../telemetry/record.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
 import type { PickContext } from '../upstream/pick-context.ts'
 import type { Exchange } from './exchange.ts'
-import { findClientAddress, findClientScheme, isTrustedPeer } from './forwarded.ts'
+import { isTrustedPeer, readTold, type Told } from './forwarded.ts'
 import { chooseRequestId } from './request-id.ts'
 import type { Retries } from './retry.ts'
 import { ASTERISK, parseTarget } from './target.ts'
@@ -43,7 +43,8 @@ export class RequestContext implements PickContext {
   query: string = ''
   /** The path as sent. */
   rawPath: string = ''
-  trustedPeer: boolean = false
+  /** What a trusted proxy says of the client; undefined where nobody is believed, or nothing is said. */
+  told: Told | undefined = undefined
   clientAddress: string
   scheme: 'http' | 'https'
   served: ServedRoute | undefined = undefined
@@ -128,10 +129,11 @@ export class RequestContext implements PickContext {
   /** Takes who the client is from a trusted proxy's word. */
   #believe({ claims }: RequestFields): void {
     const { peerAddress, scheme } = this.exchange.connection
-    this.trustedPeer = isTrustedPeer(peerAddress, this.settings)
-    if (!this.trustedPeer || !claims) return
-    this.clientAddress = findClientAddress(peerAddress, claims.forwardedFor, this.settings)
-    this.scheme = findClientScheme(scheme, claims.forwardedProto)
+    if (!claims || !isTrustedPeer(peerAddress, this.settings)) return
+    const told = readTold(peerAddress, claims, this.settings)
+    this.told = told
+    this.clientAddress = told.clientAddress
+    this.scheme = told.scheme ?? scheme
   }
 
   #examineTarget({ host }: RequestFields): GatewayError | undefined {
@@ -170,6 +172,12 @@ export class RequestContext implements PickContext {
     this.path = path
     this.query = target.query
     return undefined
+  }
+
+  /** Of the host that the client asked for, as far as it is known. */
+  get clientHostname(): string {
+    const { told, hostname } = this
+    return told?.authority === undefined ? hostname : parseAuthority(told.authority)!.hostname
   }
 
   /** What is known when the request has ended; `complete` is false when the client went away or was cut. */
