@@ -1,5 +1,6 @@
 /** X-Request-Id at every door: kept from any client where it is harmless, else made anew; the same for endpoint, client and log. */
 import t, { type Test } from 'tap'
+import { SETTINGS as TABLE } from '../../lib/settings-table.ts'
 import { startEchoUpstream } from '../helpers/echo-upstream.ts'
 import { connectH2, requestH2 } from '../helpers/h2-client.ts'
 import { connectRaw, connectRawTls, findAll } from '../helpers/raw-client.ts'
@@ -40,7 +41,7 @@ async function startDoors(t: Test, settings: Readonly<Record<string, unknown>>):
     return {
       endpoint: findAll(echo.requests.at(-1)!.headers, 'x-request-id'),
       client,
-      log: logged().at(-1)!.id,
+      log: logged().at(-1)!.request_id,
     }
   }
   const count = () => started.lines.filter(({ msg }) => msg === 'request').length
@@ -72,6 +73,10 @@ async function startDoors(t: Test, settings: Readonly<Record<string, unknown>>):
     },
   }
 }
+
+t.test('the settings do not list it among what is believed of trusted proxies alone', async (t) => {
+  t.notMatch(TABLE.trustedProxies.doc, /X-Request-Id/i)
+})
 
 for (const fastLane of [true, false]) {
   for (const trustedProxies of [[], ['127.0.0.0/8']]) {
