@@ -1,5 +1,4 @@
 /** One request as everything behind the door sees it: checked once, in one canonical form. HOT */
-import { METHODS } from 'node:http'
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
@@ -15,11 +14,10 @@ import type { EndpointState } from '../upstream/endpoint.ts'
 import type { PickContext } from '../upstream/pick-context.ts'
 import type { Exchange } from './exchange.ts'
 import { isTrustedPeer, readTold, type Told } from './forwarded.ts'
+import { isServedMethod } from './method.ts'
 import { chooseRequestId } from './request-id.ts'
 import type { Retries } from './retry.ts'
 import { ASTERISK, parseTarget } from './target.ts'
-
-const KNOWN_METHODS = new Set(METHODS)
 
 export class RequestContext implements PickContext {
   readonly exchange: Exchange
@@ -139,9 +137,7 @@ export class RequestContext implements PickContext {
   #examineTarget({ host }: RequestFields): GatewayError | undefined {
     const { exchange, settings } = this
     const { method } = exchange
-    // Methods are case-sensitive (RFC 9110 §9.1), and HTTP/2 lets any token come this far. An answer to TRACE would show
-    // a script what its browser and the proxies on the way have added to its request.
-    if (method === 'CONNECT' || method === 'TRACE' || !KNOWN_METHODS.has(method)) {
+    if (!isServedMethod(method)) {
       return new GatewayError('PORTICO_REQ_METHOD_NOT_ALLOWED', method)
     }
     const http2 = exchange.protocol === 'HTTP/2.0'
