@@ -551,6 +551,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
 
   // Progress
 
+  get tunnelIdle(): number {
+    return this.policy.timeouts.tunnelIdle || this.context.settings.timeouts.tunnelIdle
+  }
+
   get #responseIdle(): number {
     return this.policy.timeouts.responseIdle || this.context.settings.timeouts.responseIdle
   }

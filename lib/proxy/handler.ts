@@ -125,7 +125,7 @@ export class RequestHandler implements ForwardOwner {
       forwarding.onClose(true)
     }
     const contained = containing('relay', forwarding, onClose)
-    const tunnel = new Tunnel(client, upstream, timeouts.tunnelIdle, timeouts, contained)
+    const tunnel = new Tunnel(client, upstream, forwarding.tunnelIdle, timeouts, contained)
     this.#tunnels.add(tunnel)
   }
 

@@ -174,7 +174,8 @@ class Relay implements Waiter, Unread, Victim {
     hangupWatch.delete(this)
     const { timeouts } = this.#options.settings()
     const onClose = containing('relay', this, () => this.#finish())
-    this.#tunnel = new Tunnel(this.#client, upstream, timeouts.streamIdle, timeouts, onClose)
+    const idleMs = this.#served.route.upstream?.policy.timeouts.streamIdle || timeouts.streamIdle
+    this.#tunnel = new Tunnel(this.#client, upstream, idleMs, timeouts, onClose)
   }
 
   onConnectionError(error: GatewayError): void {

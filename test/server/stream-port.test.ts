@@ -292,6 +292,26 @@ t.test('a connection without traffic is closed after timeouts.streamIdle', async
   t.equal(served.text, '')
 })
 
+t.test('a Service can have another streamIdle than all', async (t) => {
+  const start = async (own: number) => {
+    const backend = await startBackend(t)
+    const web = { endpoints: [backend.port], policy: { 'timeouts.streamIdle': own } }
+    const { port } = await startTraffic(t, { upstreams: { web }, listeners: TO_WEB }, { 'timeouts.streamIdle': 100 })
+    const client = await open(t, port)
+    return { client, connection: await backend.connection(0) }
+  }
+  const patient = await start(60_000)
+  const asAll = await start(0)
+  await asAll.client.closed
+  await asAll.connection.closed
+  // The one was opened first, and outlives the other.
+  patient.client.send('still here')
+  await patient.connection.until((text) => text === 'still here')
+  const hasty = await start(50)
+  await hasty.client.closed
+  t.equal(patient.connection.hasEnded, false)
+})
+
 t.test('beyond limits.connections no more are taken', async (t) => {
   const backend = await startBackend(t)
   const words = { upstreams: { web: [backend.port] }, listeners: TO_WEB }
