@@ -190,7 +190,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   onConnectionError(error: GatewayError): void {
-    this.failTry(error, error.retry === 'always' ? 'connect-failure' : undefined)
+    this.failConnect(error)
   }
 
   // BodySink
@@ -380,7 +380,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   override giveWay(): void {
-    this.#failClient('others wait for its place at an endpoint')
+    this.#failClient(', and others wait for its place at an endpoint')
   }
 
   protected override dropTry(): void {
@@ -618,14 +618,14 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     return true
   }
 
-  /** Ends a request whose client is too slow. */
-  #failClient(why: string): void {
+  /** Ends a request whose client is too slow; `how` says more. */
+  #failClient(how: string): void {
     const { context } = this
     if (!context.exchange.isHeadSent) {
-      this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', `the request body: ${why}`))
+      this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', `the client sent too little of the request body${how}`))
       return
     }
-    context.error = new GatewayError('PORTICO_REQ_ABORTED', `the client took too little of the answer: ${why}`)
+    context.error = new GatewayError('PORTICO_REQ_ABORTED', `the client took too little of the answer${how}`)
     this.#close()
     context.exchange.abort()
   }
@@ -634,17 +634,18 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     if (this.#limitCode === 'PORTICO_REQ_ABORTED' && this.#hasTakenEnough()) return
     this.deadlineAt = Number.POSITIVE_INFINITY
     if (this.#limitCode === 'PORTICO_REQ_ABORTED' || this.waitsForClient) {
-      this.#failClient(`nothing, or too little, for ${this.#limitMs} ms`)
+      this.#failClient(` for ${this.#limitMs} ms`)
       return
     }
     if (this.#limitCode === 'PORTICO_UP_OVERLOADED') {
       this.fail(overloaded(`${this.pool.upstream.key}: no endpoint had room within ${this.#limitMs} ms`, this.#limitMs))
       return
     }
-    const error = new GatewayError(this.#limitCode, `${this.endpoint?.label}: nothing for ${this.#limitMs} ms`)
-    const isTry = this.#limitCode === 'PORTICO_UP_HEADERS_TIMEOUT' && this.#limitMs === this.policy.retry.tryTimeout
     // An endpoint may answer as the request comes: then nobody can tell which of the two is waited for.
     const isMutual = this.#limitCode === 'PORTICO_UP_STALLED' && !this.#bodyEnded
+    const whose = isMutual && !this.#isBodyHeld ? 'the client and ' : ''
+    const error = new GatewayError(this.#limitCode, `${whose}${this.endpoint?.label}: nothing for ${this.#limitMs} ms`)
+    const isTry = this.#limitCode === 'PORTICO_UP_HEADERS_TIMEOUT' && this.#limitMs === this.policy.retry.tryTimeout
     if (error.fault !== 'upstream' || !this.endpoint || isMutual) this.fail(error)
     else this.failTry(error, isTry && !this.#connection?.hasAnswered ? 'timeout' : undefined)
   }

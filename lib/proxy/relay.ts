@@ -178,6 +178,12 @@ class Relay implements Waiter, Unread, Victim {
     this.#tunnel = new Tunnel(this.#client, upstream, idleMs, timeouts, onClose)
   }
 
+  givesUp(): boolean {
+    const { upstream } = this.#served.route
+    if (upstream === undefined || this.#tried.length >= upstream.policy.tries) return false
+    return !(pickFor(upstream, this.#clientAddress, this.#tried) instanceof GatewayError)
+  }
+
   onConnectionError(error: GatewayError): void {
     this.#endpoint!.recordFailure(error)
     this.#leaveEndpoint()

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
+import { NO_BLACK_HOLES, startBlackHole } from '../helpers/black-hole.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { startRawUpstream } from '../helpers/raw-upstream.ts'
 import { startTraffic } from '../helpers/start-traffic.ts'
@@ -290,6 +291,19 @@ t.test('a connection without traffic is closed after timeouts.streamIdle', async
   const served = await backend.connection(0)
   await served.closed
   t.equal(served.text, '')
+})
+
+t.test('a silent endpoint gives way to another one', { skip: NO_BLACK_HOLES }, async (t) => {
+  const backend = await startBackend(t)
+  await startBlackHole(t, '127.0.0.9', backend.port)
+  const { port } = await startTraffic(
+    t,
+    { upstreams: { web: [`127.0.0.9:${backend.port}`, backend.port] }, listeners: TO_WEB },
+    { 'timeouts.connect': 600_000 },
+  )
+  const client = await open(t, port)
+  client.send('hello')
+  await (await backend.connection(0)).until((text) => text === 'hello')
 })
 
 t.test('a Service can have another streamIdle than all', async (t) => {
