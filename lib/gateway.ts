@@ -115,6 +115,7 @@ class GatewayProcess implements Gateway {
   readonly #reloader: Reloader
   readonly #observation: Observation
   #health: HealthObserver | undefined
+  #names: NameObserver | undefined
   readonly #watch: FileWatch | undefined
   readonly #keeper: AllocationKeeper
   readonly #serviceHealth: ServiceHealth
@@ -176,7 +177,8 @@ class GatewayProcess implements Gateway {
       {
         observers: (onChange) => {
           this.#health = new HealthObserver({ clock: this.#clock, log: this.log }, onChange)
-          return [new NameObserver({ log: this.log, onChange }), this.#health]
+          this.#names = new NameObserver({ log: this.log, onChange })
+          return [this.#names, this.#health]
         },
         apply: (served) => this.#apply(served),
       },
@@ -299,7 +301,10 @@ class GatewayProcess implements Gateway {
       ticketSecret: randomBytes(TICKET_SECRET_BYTES),
       affinitySecret,
       logLinesDropped: () => this.#destination.dropped,
-      onTrouble: (trouble: EndpointTrouble) => this.#health?.report(trouble),
+      onTrouble: (trouble: EndpointTrouble) => {
+        this.#health?.report(trouble)
+        if (trouble.name !== undefined) this.#names?.doubt(trouble.name)
+      },
     }
     const size = !this.#ownsLog ? 0 : settings.workers === 'auto' ? availableParallelism() : settings.workers
     if (size === 0) return new (await import('./own-traffic.ts')).OwnTraffic(options)

@@ -306,7 +306,7 @@ export const SETTINGS = {
   trustedProxies: {
     type: 'cidrs',
     default: [],
-    doc: 'Peers whose X-Forwarded-*, X-Real-IP, Forwarded, X-Request-Id and PROXY protocol headers are believed.',
+    doc: 'Peers whose X-Forwarded-*, X-Real-IP, Forwarded and PROXY protocol headers are believed (docs/behind-a-proxy.md).',
   },
   forwardedHeader: { type: 'boolean', default: false, doc: 'Also send the Forwarded header (RFC 7239).' },
   paths: {

@@ -214,6 +214,25 @@ export const UPSTREAM_SETTINGS = {
       route: true,
       doc: 'In place of timeouts.requestBodyIdle; 0 is as there.',
     },
+    tunnelIdle: {
+      type: 'duration',
+      default: 0,
+      min: 0,
+      route: true,
+      doc: 'In place of timeouts.tunnelIdle; 0 is as there.',
+    },
+    streamIdle: {
+      type: 'duration',
+      default: 0,
+      min: 0,
+      doc: 'In place of timeouts.streamIdle; 0 is as there.',
+    },
+    datagramIdle: {
+      type: 'duration',
+      default: 0,
+      min: 0,
+      doc: 'In place of timeouts.datagramIdle; 0 is as there.',
+    },
   },
   requestBuffering: {
     type: 'bytes',

@@ -3,6 +3,7 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { startFaultyUpstream } from './helpers/faulty-upstream.ts'
 import { connectRaw, requestRaw } from './helpers/raw-client.ts'
+import { startRawUpstream } from './helpers/raw-upstream.ts'
 import { readMetrics, runGateway } from './helpers/running-gateway.ts'
 
 const get = (path = '/') => `GET ${path} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n`
@@ -59,6 +60,33 @@ for (const workers of ['0', '1']) {
     t.equal(await ask('/own'), 2)
     await gateway.change(manifests({ 'portico.dev/tries': '1' }))
     t.equal(await ask('/own'), 1)
+  })
+
+  t.test(`workers ${workers}: a Service has its own tunnelIdle, and so has an Ingress for its routes`, async (t) => {
+    const upstream = await startRawUpstream(async (connection) => {
+      await connection.head()
+      connection.send('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n')
+    })
+    t.teardown(() => upstream.close())
+    const open = async (port: number, path: string) => {
+      const client = await connectRaw(port)
+      t.teardown(() => client.destroy())
+      client.send(`GET ${path} HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n`)
+      t.equal((await client.response({ headOnly: true })).status, 101)
+      return client
+    }
+    const idle = (time: string) => ({ 'portico.dev/timeouts-tunnel-idle': time })
+    const annotated = await run(t, upstream.port, manifests(idle('300ms'), idle('10m')))
+    const set = await runGateway(t, manifests(idle('10m')), {
+      endpoints: { web: [upstream.port] },
+      flags: { workers, 'https.enabled': 'false', services: 'default/web:timeouts.tunnelIdle=300ms' },
+    })
+    const patient = await open(annotated.http, '/own')
+    await Promise.all([annotated, set].map(async ({ http }) => (await open(http, '/')).closed))
+    patient.send('still here')
+    const connection = await upstream.connection(0)
+    await connection.until((seen) => seen.endsWith('still here'))
+    t.equal(connection.hasEnded, false, 'that of the Ingress holds')
   })
 
   t.test(`workers ${workers}: a circuit that opens shows in the metrics`, async (t) => {

@@ -23,13 +23,14 @@ export type RequestFields = {
 
 /** What the peer says about who the client is; believed of trusted proxies alone. */
 export type ForwardingClaims = {
-  /** All fields of the name joined with `, `. */
+  /** All fields of the name joined with `, `; so with `forwarded`. */
   forwardedFor: string | undefined
   forwardedProto: string | undefined
+  forwardedHost: string | undefined
+  forwardedPort: string | undefined
+  realIp: string | undefined
   forwarded: string | undefined
-  hasHost: boolean
-  hasPort: boolean
-  /** Those that a trusted proxy's request keeps as they were sent, like `RequestFields.lines`. */
+  /** The others, which a trusted proxy's request keeps as they were sent, like `RequestFields.lines`. */
   lines: string
 }
 
@@ -55,9 +56,10 @@ export function createClaims(): ForwardingClaims {
   return {
     forwardedFor: undefined,
     forwardedProto: undefined,
+    forwardedHost: undefined,
+    forwardedPort: undefined,
+    realIp: undefined,
     forwarded: undefined,
-    hasHost: false,
-    hasPort: false,
     lines: '',
   }
 }

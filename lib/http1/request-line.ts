@@ -7,11 +7,13 @@ import { CR, IS_TOKEN, LF, SPACE } from './bytes.ts'
 
 /** `read`: no request line of HTTP. */
 export const MALFORMED_LINE = -1
-/** `read`: it begins with a method that node:http does not know. */
-export const UNKNOWN_METHOD = -2
+/** `read`: its method is longer than any needs to be. */
+export const METHOD_TOO_LONG = -2
+
+/** Any token is a method (RFC 9110 §9.1); of those that are registered the longest has 17 bytes. */
+export const MAX_METHOD_BYTES = 64
 
 const KNOWN_METHODS = new Set(METHODS)
-const MAX_METHOD = Math.max(...METHODS.map(({ length }) => length))
 
 const METHOD = 0
 const TARGET_START = 1
@@ -24,10 +26,16 @@ const OVER = VERSION_START + VERSION.length
 const ZERO = 0x30
 
 export class RequestLine {
+  /** The method, where node:http has no name for it. */
+  unknownMethod: string | undefined = undefined
+  /** Where such a method ended in the bytes that were read last; -1: none ended there. */
+  unknownEnd: number = -1
   #state = METHOD
 
   /** Begins another one. */
   reset(): void {
+    this.unknownMethod = undefined
+    this.unknownEnd = -1
     this.#state = METHOD
   }
 
@@ -42,18 +50,22 @@ export class RequestLine {
   read(bytes: Buffer, start: number): number {
     const size = bytes.length
     let at = start
+    this.unknownEnd = -1
     if (this.#state === METHOD) {
       // Empty lines before a request are nobody's (RFC 9112 §2.2).
       while (at < size && (bytes[at] === CR || bytes[at] === LF)) at++
       const method = at
       while (at < size && IS_TOKEN[bytes[at]!] === 1) at++
-      if (at - method > MAX_METHOD) return UNKNOWN_METHOD
+      if (at - method > MAX_METHOD_BYTES) return METHOD_TOO_LONG
       if (at === size) return method
       if (bytes[at] !== SPACE || at === method) return MALFORMED_LINE
       const name = bytes.toString('latin1', method, at)
       // What begins with this is HTTP/2 (RFC 9113 §3.4).
       if (name === 'PRI') return MALFORMED_LINE
-      if (!KNOWN_METHODS.has(name)) return UNKNOWN_METHOD
+      if (!KNOWN_METHODS.has(name)) {
+        this.unknownMethod = name
+        this.unknownEnd = at
+      }
       at++
       this.#state = TARGET_START
     }

@@ -74,7 +74,16 @@ const ROLES: Readonly<Record<string, Role>> = {
   'keep-alive': 'decline',
 }
 /** Beside the singletons: repeated they are valid, but their values must be joined. */
-const ONCE_HERE = ['connection', 'x-request-id', 'x-forwarded-for', 'x-forwarded-proto', 'forwarded']
+const ONCE_HERE = [
+  'connection',
+  'x-request-id',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-real-ip',
+  'forwarded',
+]
 /** Claims that begin so are not in the list of claims by name. */
 const CLAIM_PREFIX = 'x-forwarded-'
 const HOP_PREFIX = 'proxy-'
@@ -302,17 +311,18 @@ function readClaims(text: string, length: number): ForwardingClaims {
       case 'x-forwarded-proto':
         claims.forwardedProto = value
         continue
+      case 'x-forwarded-host':
+        claims.forwardedHost = value
+        continue
+      case 'x-forwarded-port':
+        claims.forwardedPort = value
+        continue
+      case 'x-real-ip':
+        claims.realIp = value
+        continue
       case 'forwarded':
         claims.forwarded = value
         continue
-      case 'x-real-ip':
-        continue
-      case 'x-forwarded-host':
-        claims.hasHost = true
-        break
-      case 'x-forwarded-port':
-        claims.hasPort = true
-        break
     }
     claims.lines += `${name}: ${value}\r\n`
   }

@@ -57,6 +57,8 @@ type Entry = {
   isSettled: boolean
   isTooMany: boolean
   isAsking: boolean
+  /** When it was asked for last, by the monotonic clock. */
+  askedAt: number
   /** Asked for anew while it was being asked. */
   isStale: boolean
   timer: NodeJS.Timeout | undefined
@@ -99,6 +101,13 @@ export class NameWatch {
     for (const entry of this.#entries.values()) this.#enqueue(entry)
   }
 
+  /** Where it leads is nobody who answers: it is asked for before its time, unless that was done just now. */
+  doubt(name: string): void {
+    const entry = this.#entries.get(name)
+    if (entry === undefined || entry.isAsking || performance.now() - entry.askedAt < this.#times.minTtl) return
+    this.#enqueue(entry)
+  }
+
   /** Resolves when all in use have been answered or have failed once, or after `ms` milliseconds. */
   async settle(ms: number): Promise<void> {
     let timer: NodeJS.Timeout | undefined
@@ -127,6 +136,7 @@ export class NameWatch {
       isSettled: false,
       isTooMany: false,
       isAsking: false,
+      askedAt: 0,
       isStale: false,
       timer: undefined,
     }
@@ -173,6 +183,7 @@ export class NameWatch {
 
   async #ask(entry: Entry, isFirst: boolean): Promise<void> {
     entry.isAsking = true
+    entry.askedAt = performance.now()
     this.#asking++
     if (!isFirst) this.#retrying++
     let outcome: Resolution | Error

@@ -88,6 +88,11 @@ export class NameObserver implements UpstreamObserver {
     return after
   }
 
+  /** Requests to an address of the name fail: it may lead elsewhere by now, whatever its TTL. */
+  doubt(name: string): void {
+    this.#watch.doubt(name)
+  }
+
   close(): void {
     this.#watch.close()
     this.#resolver.close()

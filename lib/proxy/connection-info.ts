@@ -14,7 +14,6 @@ export class ConnectionInfo {
   readonly peerAddress: string
   /** Whom limits for each client count the peer as. */
   readonly peerNetwork: string
-  readonly localPort: number
   /** The place of the Service's port that took it; undefined: the HTTP or the HTTPS listener. */
   readonly place: string | undefined
   /** Undefined: it is gone. */
@@ -22,7 +21,13 @@ export class ConnectionInfo {
   /** The connections to endpoints that are this one's alone; undefined as long as none is. */
   privates: PrivateConnections | undefined = undefined
   #isClosed = false
-  /** X-Forwarded-For, -Proto, -Port and X-Real-IP as field lines, where the peer is the client. */
+  readonly #localPort: number
+  /**
+   * The client's port where it names none with the host: what a PROXY header says, else that of the scheme. The one that
+   * listens here says nothing, since a port mapping may stand before it.
+   */
+  readonly #usualPort: number
+  /** X-Forwarded-For, -Proto and X-Real-IP as field lines, where the peer is the client. */
   readonly #forwarded: string
   /** The authority asked about last: most connections have a single one. */
   #authority: string | undefined = undefined
@@ -32,14 +37,15 @@ export class ConnectionInfo {
   constructor(socket: Socket | undefined, scheme: 'http' | 'https') {
     const origin = findOrigin(socket)
     const peerAddress = normalizePeer(origin?.path?.source.address ?? socket?.remoteAddress)
-    const localPort = origin?.path?.destination.port ?? socket?.localPort ?? 0
+    const toldPort = origin?.path?.destination.port
     this.scheme = scheme
     this.peerAddress = peerAddress
     this.peerNetwork = findClientNetwork(peerAddress)
-    this.localPort = localPort
     this.place = origin?.place
     this.socket = socket
-    this.#forwarded = `X-Forwarded-For: ${peerAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${localPort}\r\nX-Real-IP: ${peerAddress}\r\n`
+    this.#localPort = toldPort ?? socket?.localPort ?? 0
+    this.#usualPort = toldPort ?? findUsualPort(scheme)
+    this.#forwarded = `X-Forwarded-For: ${peerAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Real-IP: ${peerAddress}\r\n`
   }
 
   /** The peer had gone before anything was read. */
@@ -80,9 +86,15 @@ export class ConnectionInfo {
 
   #remember(authority: string): void {
     this.#authority = authority
-    this.#hostname = parseAuthority(authority)?.hostname
-    this.#lines = flattenText(
-      authority === '' ? this.#forwarded : `${this.#forwarded}X-Forwarded-Host: ${authority}\r\n`,
-    )
+    const parsed = parseAuthority(authority)
+    this.#hostname = parsed?.hostname
+    const hostLine = authority === '' ? '' : `X-Forwarded-Host: ${authority}\r\n`
+    const port = parsed?.port ?? (authority === '' ? this.#localPort : this.#usualPort)
+    this.#lines = flattenText(`${this.#forwarded}X-Forwarded-Port: ${port}\r\n${hostLine}`)
   }
+}
+
+/** What a URL means that names none. */
+export function findUsualPort(scheme: 'http' | 'https'): number {
+  return scheme === 'https' ? 443 : 80
 }

@@ -1,5 +1,4 @@
 /** One request as everything behind the door sees it: checked once, in one canonical form. HOT */
-import { METHODS } from 'node:http'
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
 import { GatewayError } from '../base/errors.ts'
@@ -14,12 +13,11 @@ import type { RequestRecord } from '../telemetry/record.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
 import type { PickContext } from '../upstream/pick-context.ts'
 import type { Exchange } from './exchange.ts'
-import { findClientAddress, findClientScheme, isTrustedPeer } from './forwarded.ts'
+import { isTrustedPeer, readTold, type Told } from './forwarded.ts'
+import { isServedMethod } from './method.ts'
 import { chooseRequestId } from './request-id.ts'
 import type { Retries } from './retry.ts'
 import { ASTERISK, parseTarget } from './target.ts'
-
-const KNOWN_METHODS = new Set(METHODS)
 
 export class RequestContext implements PickContext {
   readonly exchange: Exchange
@@ -43,7 +41,8 @@ export class RequestContext implements PickContext {
   query: string = ''
   /** The path as sent. */
   rawPath: string = ''
-  trustedPeer: boolean = false
+  /** What a trusted proxy says of the client; undefined where nobody is believed, or nothing is said. */
+  told: Told | undefined = undefined
   clientAddress: string
   scheme: 'http' | 'https'
   served: ServedRoute | undefined = undefined
@@ -128,18 +127,17 @@ export class RequestContext implements PickContext {
   /** Takes who the client is from a trusted proxy's word. */
   #believe({ claims }: RequestFields): void {
     const { peerAddress, scheme } = this.exchange.connection
-    this.trustedPeer = isTrustedPeer(peerAddress, this.settings)
-    if (!this.trustedPeer || !claims) return
-    this.clientAddress = findClientAddress(peerAddress, claims.forwardedFor, this.settings)
-    this.scheme = findClientScheme(scheme, claims.forwardedProto)
+    if (!claims || !isTrustedPeer(peerAddress, this.settings)) return
+    const told = readTold(peerAddress, claims, this.settings)
+    this.told = told
+    this.clientAddress = told.clientAddress
+    this.scheme = told.scheme ?? scheme
   }
 
   #examineTarget({ host }: RequestFields): GatewayError | undefined {
     const { exchange, settings } = this
     const { method } = exchange
-    // Methods are case-sensitive (RFC 9110 §9.1), and HTTP/2 lets any token come this far. An answer to TRACE would show
-    // a script what its browser and the proxies on the way have added to its request.
-    if (method === 'CONNECT' || method === 'TRACE' || !KNOWN_METHODS.has(method)) {
+    if (!isServedMethod(method)) {
       return new GatewayError('PORTICO_REQ_METHOD_NOT_ALLOWED', method)
     }
     const http2 = exchange.protocol === 'HTTP/2.0'
@@ -170,6 +168,12 @@ export class RequestContext implements PickContext {
     this.path = path
     this.query = target.query
     return undefined
+  }
+
+  /** Of the host that the client asked for, as far as it is known. */
+  get clientHostname(): string {
+    const { told, hostname } = this
+    return told?.authority === undefined ? hostname : parseAuthority(told.authority)!.hostname
   }
 
   /** What is known when the request has ended; `complete` is false when the client went away or was cut. */

@@ -119,17 +119,20 @@ function noteClaim(claims: ForwardingClaims, name: string, value: string, line: 
     case 'x-forwarded-proto':
       claims.forwardedProto = value
       return
+    case 'x-forwarded-host':
+      claims.forwardedHost = value
+      return
+    case 'x-forwarded-port':
+      claims.forwardedPort = value
+      return
     case 'x-real-ip':
+      claims.realIp = value
+      return
+    case 'forwarded':
+      claims.forwarded = claims.forwarded === undefined ? value : `${claims.forwarded}, ${value}`
       return
   }
-  if (isListed) return
-  if (name === 'forwarded') {
-    claims.forwarded = claims.forwarded === undefined ? value : `${claims.forwarded}, ${value}`
-    return
-  }
-  if (name === 'x-forwarded-host') claims.hasHost = true
-  else if (name === 'x-forwarded-port') claims.hasPort = true
-  claims.lines += line
+  if (!isListed) claims.lines += line
 }
 
 /** With `underscoresInHeaders: keep`, CGI-like servers still read these as the field with hyphens. */

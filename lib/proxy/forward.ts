@@ -201,7 +201,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   onConnectionError(error: GatewayError): void {
-    this.failTry(error, error.retry === 'always' ? 'connect-failure' : undefined)
+    this.failConnect(error)
   }
 
   // BodySink
@@ -403,7 +403,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   override giveWay(): void {
-    this.#failClient('others wait for its place at an endpoint')
+    this.#failClient(', and others wait for its place at an endpoint')
   }
 
   protected override dropTry(): void {
@@ -594,6 +594,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
 
   // Progress
 
+  get tunnelIdle(): number {
+    return this.policy.timeouts.tunnelIdle || this.context.settings.timeouts.tunnelIdle
+  }
+
   get #responseIdle(): number {
     return this.policy.timeouts.responseIdle || this.context.settings.timeouts.responseIdle
   }
@@ -657,14 +661,14 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     return true
   }
 
-  /** Ends a request whose client is too slow. */
-  #failClient(why: string): void {
+  /** Ends a request whose client is too slow; `how` says more. */
+  #failClient(how: string): void {
     const { context } = this
     if (!context.exchange.isHeadSent) {
-      this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', `the request body: ${why}`))
+      this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', `the client sent too little of the request body${how}`))
       return
     }
-    context.error = new GatewayError('PORTICO_REQ_ABORTED', `the client took too little of the answer: ${why}`)
+    context.error = new GatewayError('PORTICO_REQ_ABORTED', `the client took too little of the answer${how}`)
     this.#close()
     context.exchange.abort()
   }
@@ -677,17 +681,18 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     }
     this.deadlineAt = Number.POSITIVE_INFINITY
     if (this.#limitCode === 'PORTICO_REQ_ABORTED' || this.waitsForClient) {
-      this.#failClient(`nothing, or too little, for ${this.#limitMs} ms`)
+      this.#failClient(` for ${this.#limitMs} ms`)
       return
     }
     if (this.#limitCode === 'PORTICO_UP_OVERLOADED') {
       this.fail(overloaded(`${this.pool.upstream.key}: no endpoint had room within ${this.#limitMs} ms`, this.#limitMs))
       return
     }
-    const error = new GatewayError(this.#limitCode, `${this.endpoint?.label}: nothing for ${this.#limitMs} ms`)
-    const isTry = this.#limitCode === 'PORTICO_UP_HEADERS_TIMEOUT' && this.#limitMs === this.policy.retry.tryTimeout
     // An endpoint may answer as the request comes: then nobody can tell which of the two is waited for.
     const isMutual = this.#limitCode === 'PORTICO_UP_STALLED' && !this.#bodyEnded
+    const whose = isMutual && !this.#isBodyHeld ? 'the client and ' : ''
+    const error = new GatewayError(this.#limitCode, `${whose}${this.endpoint?.label}: nothing for ${this.#limitMs} ms`)
+    const isTry = this.#limitCode === 'PORTICO_UP_HEADERS_TIMEOUT' && this.#limitMs === this.policy.retry.tryTimeout
     if (error.fault !== 'upstream' || !this.endpoint || isMutual) this.fail(error)
     else this.failTry(error, isTry && !this.#connection?.hasAnswered ? 'timeout' : undefined)
   }

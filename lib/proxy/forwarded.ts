@@ -1,17 +1,40 @@
-/** Who the client is, and how that is told to the upstream: X-Forwarded-*, X-Real-IP, Forwarded (RFC 7239). HOT */
+/**
+ * Who the client is and what it asked for, as far as a trusted proxy is believed, and how that is told to the upstream:
+ * X-Forwarded-*, X-Real-IP, Forwarded (RFC 7239). docs/behind-a-proxy.md has the order of belief for people. HOT
+ */
 import { isIP } from 'node:net'
 import { type AddressSet, createAddressSet } from '../base/cidr.ts'
+import { parseAuthority } from '../base/hostname.ts'
+import { readElementBefore } from '../http1/forwarded-field.ts'
+import type { ForwardingClaims } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
+import { findUsualPort } from './connection-info.ts'
 import type { RequestContext } from './context.ts'
 import { normalizePeer } from './origin.ts'
 
-/** Longest X-Forwarded-For that is read, and most entries of it. */
+/** So much of the end of X-Forwarded-For or Forwarded is read, and so many entries of it. */
 const MAX_FORWARDED_BYTES = 4096
 const MAX_FORWARDED_ENTRIES = 64
 
+type Scheme = 'http' | 'https'
+
+/** What trusted proxies say of a request, as far as they are believed. */
+export type Told = Readonly<{
+  /** The peer's where nothing better is known. */
+  clientAddress: string
+  /** These are undefined where nothing is said. */
+  scheme: Scheme | undefined
+  authority: string | undefined
+  port: number | undefined
+  /** Addresses before the peer's in X-Forwarded-For; `''`: none. */
+  chain: string
+  /** What of Forwarded is believed; `''`: nothing, or it was not asked. */
+  forwarded: string
+}>
+
 const trustedBySettings = new WeakMap<Settings, AddressSet>()
 
-/** Whether this peer's X-Forwarded-* are believed. */
+/** Whether what this peer says of its client is believed. */
 export function isTrustedPeer(peerAddress: string, settings: Settings): boolean {
   if (settings.trustedProxies.length === 0) return false
   let trusted = trustedBySettings.get(settings)
@@ -20,6 +43,69 @@ export function isTrustedPeer(peerAddress: string, settings: Settings): boolean 
     trustedBySettings.set(settings, trusted)
   }
   return peerAddress !== '' && trusted.has(peerAddress)
+}
+
+/**
+ * What a trusted peer says. One family of fields counts, never a part of each: most proxies write X-Forwarded-* and leave
+ * a Forwarded of their own client as it came.
+ */
+export function readTold(peerAddress: string, claims: ForwardingClaims, settings: Settings): Told {
+  return hasXForwarded(claims)
+    ? readXForwarded(peerAddress, claims, settings)
+    : readForwarded(peerAddress, claims.forwarded ?? '', settings)
+}
+
+function hasXForwarded({
+  forwardedFor,
+  forwardedProto,
+  forwardedHost,
+  forwardedPort,
+  realIp,
+}: ForwardingClaims): boolean {
+  return (forwardedFor ?? forwardedProto ?? forwardedHost ?? forwardedPort ?? realIp) !== undefined
+}
+
+function readXForwarded(peerAddress: string, claims: ForwardingClaims, settings: Settings): Told {
+  const { forwardedFor, forwardedProto, forwardedHost, forwardedPort, realIp } = claims
+  const chain = forwardedFor ?? (realIp !== undefined && isIP(realIp) !== 0 ? realIp : undefined)
+  return {
+    clientAddress: findClientAddress(peerAddress, chain, settings),
+    scheme: readScheme(findLast(forwardedProto)),
+    authority: readAuthority(findLast(forwardedHost)),
+    port: readPort(findLast(forwardedPort)),
+    chain: chain ?? '',
+    forwarded: '',
+  }
+}
+
+/**
+ * Each element tells of the request that its proxy got. The one before was written by the address that this one names, so
+ * it counts if that is a trusted proxy too; what is said nearer to the client counts for more.
+ */
+function readForwarded(peerAddress: string, field: string, settings: Settings): Told {
+  const addresses: string[] = []
+  let clientAddress = peerAddress
+  let scheme: Scheme | undefined
+  let authority: string | undefined
+  let end = field.length
+  let believedFrom = field.length
+  for (let count = 0; end > 0 && count < MAX_FORWARDED_ENTRIES; count++) {
+    const element = readElementBefore(field, end)
+    if (element === undefined || field.length - element.start > MAX_FORWARDED_BYTES) break
+    end = element.start - 1
+    const { node, host, proto } = element
+    believedFrom = element.start
+    scheme = readScheme(proto) ?? scheme
+    authority = readAuthority(host) ?? authority
+    const address = node === undefined ? undefined : parseNode(node)
+    // Behind `unknown`, an obfuscated name, or nothing at all, nobody knows whose word it is.
+    if (address === undefined) break
+    clientAddress = address
+    addresses.unshift(address)
+    if (!isTrustedPeer(address, settings)) break
+  }
+  const chain = addresses.join(', ')
+  return { clientAddress, scheme, authority, port: undefined, chain, forwarded: field.slice(believedFrom).trim() }
 }
 
 /** The right-most address of X-Forwarded-For that is no trusted proxy; the peer itself when none is readable. */
@@ -37,41 +123,94 @@ export function findClientAddress(peerAddress: string, forwardedFor: string | un
   return client
 }
 
-/** The scheme the client used: what a trusted proxy last said, else that of the connection. */
-export function findClientScheme(scheme: 'http' | 'https', forwardedProto: string | undefined): 'http' | 'https' {
-  const said = forwardedProto
-    ?.slice(forwardedProto.lastIndexOf(',') + 1)
-    .trim()
-    .toLowerCase()
-  return said === 'http' || said === 'https' ? said : scheme
+/** What the peer itself said, where proxies have made a list. */
+function findLast(list: string | undefined): string | undefined {
+  return list?.slice(list.lastIndexOf(',') + 1).trim()
+}
+
+/** Traefik says `wss` of a WebSocket. */
+function readScheme(text: string | undefined): Scheme | undefined {
+  switch (text?.toLowerCase()) {
+    case 'http':
+    case 'ws':
+      return 'http'
+    case 'https':
+    case 'wss':
+      return 'https'
+    default:
+      return undefined
+  }
+}
+
+function readAuthority(text: string | undefined): string | undefined {
+  return text !== undefined && text !== '' && parseAuthority(text) ? text : undefined
+}
+
+function readPort(text: string | undefined): number | undefined {
+  const port = text !== undefined && /^\d{1,5}$/.test(text) ? Number(text) : 0
+  return port >= 1 && port <= 65_535 ? port : undefined
+}
+
+/** A node of Forwarded (RFC 7239 §6): there IPv6 has brackets, and a port may be obfuscated. */
+function parseNode(node: string): string | undefined {
+  return isIP(node) === 6 ? undefined : parseForwardedAddress(node)
 }
 
 /** `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[::1]:80` */
 function parseForwardedAddress(entry: string): string | undefined {
   const text = entry.trim()
-  const bare = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(text)?.[1] ?? /^(\d[\d.]*)(?::\d{1,5})?$/.exec(text)?.[1] ?? text
-  return isIP(bare) === 0 ? undefined : normalizePeer(bare)
+  const bare = /^(?:\[([^\]]*)\]|(\d[\d.]*))(?::(?:\d{1,5}|_[\w.-]+))?$/.exec(text)
+  const address = bare?.[1] ?? bare?.[2] ?? text
+  return isIP(address) === 0 ? undefined : normalizePeer(address)
 }
 
-/** The field lines that tell the upstream who the client is; what a trusted proxy already said (other than the chain itself) is left as it came. */
+/** The field lines that tell the upstream who the client is. */
 export function composeForwarded(context: RequestContext, settings: Settings): string {
-  const { authority, clientAddress, scheme, trustedPeer } = context
+  const { authority, told } = context
   const { connection } = context.exchange
-  if (!trustedPeer && !settings.forwardedHeader) return connection.composeForwarded(authority)
-  const { peerAddress, localPort } = connection
-  const claims = trustedPeer ? context.fields!.claims : undefined
-  let lines: string
-  if (trustedPeer) {
-    const host = authority === '' || claims?.hasHost ? '' : `X-Forwarded-Host: ${authority}\r\n`
-    const chain = claims?.forwardedFor === undefined ? peerAddress : `${claims.forwardedFor}, ${peerAddress}`
-    const port = claims?.hasPort ? '' : `X-Forwarded-Port: ${localPort}\r\n`
-    lines = `${claims?.lines ?? ''}X-Forwarded-For: ${chain}\r\nX-Forwarded-Proto: ${scheme}\r\n${host}${port}X-Real-IP: ${clientAddress}\r\n`
-  } else lines = connection.composeForwarded(authority)
-  if (settings.forwardedHeader) {
-    const hop = printForwarded(peerAddress, authority, scheme)
-    return `${lines}Forwarded: ${claims?.forwarded === undefined ? hop : `${claims.forwarded}, ${hop}`}\r\n`
-  }
-  return claims?.forwarded === undefined ? lines : `${lines}Forwarded: ${claims.forwarded}\r\n`
+  const lines = told ? composeTold(context, told) : connection.composeForwarded(authority)
+  return settings.forwardedHeader ? `${lines}Forwarded: ${composeChain(context)}\r\n` : lines + passForwarded(context)
+}
+
+/** What a trusted proxy said already, and the proxy itself as one more of the chain. */
+function composeTold({ exchange, fields, authority, clientAddress, scheme }: RequestContext, told: Told): string {
+  const { peerAddress } = exchange.connection
+  const host = told.authority ?? authority
+  const port = told.port ?? parseAuthority(host)?.port ?? findUsualPort(scheme)
+  const chain = told.chain === '' ? peerAddress : `${told.chain}, ${peerAddress}`
+  const hostLine = host === '' ? '' : `X-Forwarded-Host: ${host}\r\n`
+  return `${fields!.claims!.lines}X-Forwarded-For: ${chain}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${port}\r\nX-Real-IP: ${clientAddress}\r\n${hostLine}`
+}
+
+function composeChain(context: RequestContext): string {
+  const { authority, clientAddress, scheme, told } = context
+  const { peerAddress } = context.exchange.connection
+  const hop = printForwarded(peerAddress, authority, scheme)
+  const before = findForwarded(context)
+  if (before !== '') return `${before}, ${hop}`
+  // Whoever reads Forwarded alone is to find the same client as in X-Forwarded-For.
+  return clientAddress === peerAddress
+    ? hop
+    : `${printForwarded(clientAddress, told?.authority ?? authority, scheme)}, ${hop}`
+}
+
+function passForwarded(context: RequestContext): string {
+  const believed = findForwarded(context)
+  return believed === '' ? '' : `Forwarded: ${believed}\r\n`
+}
+
+/** What of Forwarded may travel on: what is believed of it, and where X-Forwarded-* counted, what says the same. */
+function findForwarded(context: RequestContext): string {
+  const { exchange, fields, authority, clientAddress, scheme, settings, told } = context
+  if (told === undefined) return ''
+  const { forwarded } = fields!.claims!
+  if (forwarded === undefined || told.forwarded !== '') return told.forwarded
+  const other = readForwarded(exchange.connection.peerAddress, forwarded, settings)
+  const isSame =
+    other.clientAddress === clientAddress &&
+    (other.scheme ?? scheme) === scheme &&
+    (other.authority === undefined || other.authority.toLowerCase() === (told.authority ?? authority).toLowerCase())
+  return isSame ? other.forwarded : ''
 }
 
 /** One hop in the syntax of RFC 7239 §4: IPv6 and hosts with a port are quoted. */

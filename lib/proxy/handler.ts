@@ -125,7 +125,7 @@ export class RequestHandler implements ForwardOwner {
       forwarding.onClose(true)
     }
     const contained = containing('relay', forwarding, onClose)
-    const tunnel = new Tunnel(client, upstream, timeouts.tunnelIdle, timeouts, contained)
+    const tunnel = new Tunnel(client, upstream, forwarding.tunnelIdle, timeouts, contained)
     this.#tunnels.add(tunnel)
   }
 
@@ -187,7 +187,7 @@ export class RequestHandler implements ForwardOwner {
   #redirectToHttps(context: RequestContext): void {
     const { https } = context.settings
     const port = https.redirectPort || this.#options.httpsPort() || 443
-    const location = printHttpsUrl(context.hostname, port, context.rawPath + context.query)
+    const location = printHttpsUrl(context.clientHostname, port, context.rawPath + context.query)
     const lines = composeOwnLines(`Location: ${location}\r\n`, context.id, this.#options.clock.now())
     this.#answer(context, 308, lines, undefined, false)
   }

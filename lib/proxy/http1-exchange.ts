@@ -21,6 +21,7 @@ import {
   type UpgradeOffer,
 } from './exchange.ts'
 import { readFields } from './fields.ts'
+import { findMethod } from './method.ts'
 import { resetSocket } from './reset.ts'
 
 /** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
@@ -53,7 +54,7 @@ export class Http1Exchange implements Exchange, Victim {
     this.#response = response
     this.offer = offer
     this.protocol = request.httpVersion === '1.0' ? 'HTTP/1.0' : 'HTTP/1.1'
-    this.method = request.method!
+    this.method = findMethod(request)
     this.target = request.url!
     this.connection = findConnection(socket)
     const { headers } = request

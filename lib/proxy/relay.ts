@@ -174,7 +174,14 @@ class Relay implements Waiter, Unread, Victim {
     hangupWatch.delete(this)
     const { timeouts } = this.#options.settings()
     const onClose = containing('relay', this, () => this.#finish())
-    this.#tunnel = new Tunnel(this.#client, upstream, timeouts.streamIdle, timeouts, onClose)
+    const idleMs = this.#served.route.upstream?.policy.timeouts.streamIdle || timeouts.streamIdle
+    this.#tunnel = new Tunnel(this.#client, upstream, idleMs, timeouts, onClose)
+  }
+
+  givesUp(): boolean {
+    const { upstream } = this.#served.route
+    if (upstream === undefined || this.#tried.length >= upstream.policy.tries) return false
+    return !(pickFor(upstream, this.#clientAddress, this.#tried) instanceof GatewayError)
   }
 
   onConnectionError(error: GatewayError): void {

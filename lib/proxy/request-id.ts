@@ -11,7 +11,10 @@ const BATCH = 256
 let digits = ''
 let next = 0
 
-/** The client's X-Request-Id where it is harmless in any log and header, else a new one. */
+/**
+ * The client's X-Request-Id where it is harmless in any log and header, else a new one. It is kept from every client, as
+ * ingress-nginx does: it only names a request, so that people find it again, and nothing is decided by it.
+ */
 export function chooseRequestId(sent: string | undefined): string {
   return sent !== undefined && isSane(sent) ? sent : createRequestId()
 }

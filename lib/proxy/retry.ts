@@ -49,6 +49,12 @@ export type FailedTry = Readonly<{
   reason: RetryReason
 }>
 
+/** Whether a request whose endpoint cannot be connected to goes on to another one. Nothing of it was sent. */
+export function leadsElsewhere({ context, policy, pool, tried }: Omit<FailedTry, 'reason'>): boolean {
+  if (tried.length >= policy.tries || !findConditions(policy.retry).names.has('connect-failure')) return false
+  return !(pool.pick(context, tried) instanceof GatewayError)
+}
+
 /** Milliseconds until the next try; negative: there is none. Whether the request can be sent again at all is known already. */
 export function decideRetry({ context, policy, pool, tried, reason }: FailedTry): number {
   const { retry } = policy

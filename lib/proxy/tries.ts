@@ -12,7 +12,7 @@ import type { EndpointState } from '../upstream/endpoint.ts'
 import type { UpstreamPool } from '../upstream/pool.ts'
 import type { QueuedRequest } from '../upstream/request-queue.ts'
 import type { RequestContext } from './context.ts'
-import { decideRetry, isRetriedStatus, Retries } from './retry.ts'
+import { decideRetry, isRetriedStatus, leadsElsewhere, Retries } from './retry.ts'
 
 const NOBODY: readonly EndpointState[] = Object.freeze([])
 /** A try that no circuit breaker watches. */
@@ -95,6 +95,19 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
     this.pool = this.pool.latest
     this.#triedAt = this.context.clock.monotonic()
     return this.#try()
+  }
+
+  /** Whether another endpoint can be asked in place of the one that is being connected to. */
+  givesUp(): boolean {
+    const { context, policy, pool } = this
+    return this.canRepeat() && leadsElsewhere({ context, policy, pool, tried: this.#tried })
+  }
+
+  /** There is no connection. */
+  protected failConnect(error: GatewayError): void {
+    const isOver = isNobodyThere(error) && this.policy.retry.tryTimeout === 0
+    const mayRepeat = error.retry === 'always' && (!isOver || this.givesUp())
+    this.failTry(error, mayRepeat ? 'connect-failure' : undefined)
   }
 
   /** `reason` is undefined where another try is out of the question. */
@@ -296,11 +309,22 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
 
   #onLimit(): void {
     this.#endLimit()
+    const { timeout } = this.policy.retry
+    if (this.waitsForClient) {
+      const why = `the client did not send all of the request body within ${timeout} ms`
+      this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', why))
+      return
+    }
     const place = this.endpoint?.label ?? this.pool.upstream.key
-    const why = `${place}: no answer within ${this.policy.retry.timeout} ms`
-    const error = new GatewayError('PORTICO_UP_HEADERS_TIMEOUT', why)
-    if (this.waitsForClient) this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', why))
-    else if (!this.endpoint) this.fail(error)
+    const error = new GatewayError('PORTICO_UP_HEADERS_TIMEOUT', `${place}: no answer within ${timeout} ms`)
+    if (!this.endpoint) this.fail(error)
     else this.failTry(error, undefined)
   }
+}
+
+/** Nobody was heard at the address, or no way leads there (ARP says so after three seconds): to ask once more would only double the wait. */
+function isNobodyThere({ code, cause }: GatewayError): boolean {
+  if (code === 'PORTICO_UP_CONNECT_TIMEOUT') return true
+  const reason = (cause as NodeJS.ErrnoException | undefined)?.code
+  return reason === 'EHOSTUNREACH' || reason === 'ENETUNREACH'
 }

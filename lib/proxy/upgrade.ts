@@ -2,18 +2,20 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { addListed } from './fields.ts'
+import { findMethod } from './method.ts'
 
 /** Protocols that concern the hop itself, so they are not for the upstream to decide. */
 const HOP_PROTOCOL = /^(?:h2c?|http|tls)(?:\/|$)/i
 const TOKEN = /^[\w!#$%&'*+.^`|~/-]+$/
 
 /**
- * The protocol to ask the upstream for; undefined when the request is to be served as if it had no Upgrade: another
- * method than GET, HTTP/1.0, a body, h2c or TLS, or a WebSocket handshake that no server may accept (RFC 6455 §4.2.1).
+ * The protocol to ask the upstream for; undefined when the request is to be served as if it had no Upgrade: HTTP/1.0, a body
+ * (nothing else may come before its end, RFC 9110 §7.8), h2c or TLS, or a WebSocket handshake that no server may accept
+ * (RFC 6455 §4.2.1). The method is any: kubectl exec asks for SPDY/3.1 by POST.
  */
 export function findUpgrade(request: IncomingMessage): string | undefined {
-  const { headers, method, httpVersion } = request
-  if (method !== 'GET' || httpVersion !== '1.1' || hasBody(request)) return undefined
+  const { headers, httpVersion } = request
+  if (httpVersion !== '1.1' || hasBody(request)) return undefined
   const tokens = (headers.upgrade ?? '').split(',').map((token) => token.trim())
   const websocket = tokens.some((token) => token.toLowerCase() === 'websocket')
   if (websocket) return isWebSocketHandshake(request) ? 'websocket' : undefined
@@ -30,7 +32,9 @@ export function offersUpgrade({ headers }: IncomingMessage): boolean {
   return headers.upgrade !== undefined && /\bupgrade\b/i.test(headers.connection ?? '')
 }
 
-function isWebSocketHandshake({ headers }: IncomingMessage): boolean {
+function isWebSocketHandshake(request: IncomingMessage): boolean {
+  const { headers } = request
+  if (findMethod(request) !== 'GET') return false
   const key = headers['sec-websocket-key'] ?? ''
   return headers['sec-websocket-version'] === '13' && /^[A-Za-z0-9+/]{22}==$/.test(key)
 }
@@ -41,7 +45,7 @@ function isWebSocketHandshake({ headers }: IncomingMessage): boolean {
  */
 export function replayWithoutUpgrade(request: IncomingMessage, socket: Socket, early: Buffer): void {
   const { rawHeaders } = request
-  let head = `${request.method} ${request.url} HTTP/${request.httpVersion}\r\n`
+  let head = `${findMethod(request)} ${request.url} HTTP/${request.httpVersion}\r\n`
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!.toLowerCase()
     let value = rawHeaders[at + 1]!

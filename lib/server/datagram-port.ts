@@ -191,7 +191,8 @@ export class DatagramPort {
   }
 
   #noteProgress(session: DatagramSession, { settings }: Snapshot): void {
-    session.deadlineAt = this.#options.clock.monotonic() + settings.timeouts.datagramIdle
+    const idleMs = session.pool.policy.timeouts.datagramIdle || settings.timeouts.datagramIdle
+    session.deadlineAt = this.#options.clock.monotonic() + idleMs
   }
 
   /** One that has not refused of late, if there is any. */

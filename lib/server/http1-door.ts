@@ -79,10 +79,10 @@ export function createHttp1Door({ settings, proxy, onRequest, clock }: Http1Door
   )
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, serve)
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
-    proxy.handleUpgrade(request, socket, joinEarly(head, socket)),
+    proxy.handleUpgrade(request, socket, joinEarly(head, request)),
   )
   server.on('connect', (request: IncomingMessage, socket: Socket, head: Buffer) =>
-    proxy.handleConnect(request, socket, joinEarly(head, socket)),
+    proxy.handleConnect(request, socket, joinEarly(head, request)),
   )
   server.on('clientError', (error: Error, socket: Duplex) => {
     RequestGate.of(socket as Socket)?.silence()
@@ -116,7 +116,7 @@ export function createHttp1Door({ settings, proxy, onRequest, clock }: Http1Door
 }
 
 /** All that has come behind an upgrade; the connection is the proxy's from here on. */
-function joinEarly(head: Buffer, socket: Socket): Buffer {
-  const rest = RequestGate.of(socket)?.release()
+function joinEarly(head: Buffer, request: IncomingMessage): Buffer {
+  const rest = RequestGate.of(request.socket)?.release(request)
   return rest ? Buffer.concat([head, rest]) : head
 }

@@ -9,7 +9,9 @@ import type { Socket } from 'node:net'
 import { containAt } from '../base/contain.ts'
 import { CR, LF } from '../http1/bytes.ts'
 import { ChunkedDecoder, EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../http1/chunked-decoder.ts'
-import { RequestLine, UNKNOWN_METHOD } from '../http1/request-line.ts'
+import { METHOD_TOO_LONG, RequestLine } from '../http1/request-line.ts'
+import { TabWatch } from '../http1/tab-watch.ts'
+import { setMethod } from '../proxy/method.ts'
 
 /** From so many bytes on no more is read ahead. */
 const ENOUGH = 16_384
@@ -17,7 +19,10 @@ const ENOUGH = 16_384
 const GATE: unique symbol = Symbol('gate')
 type GatedSocket = Socket & { [GATE]?: RequestGate | undefined }
 
-/** In the words of node:http's parser, which has none for a method that it does not know and that is one. */
+/** Given to node:http in place of a method that it does not know. Nothing that it makes of a request hangs on this one. */
+const STAND_IN = Buffer.from('POST')
+
+/** In the words of node:http's parser, which has none for a method that is too long. */
 type ParserError = Error & { code: string }
 
 /** Told of a body that is none, and of a request line. */
@@ -38,6 +43,11 @@ export class RequestGate {
   #decoder: ChunkedDecoder | undefined = undefined
   /** Of the head under way; it is over from there to the head's end. */
   readonly #line = new RequestLine()
+  readonly #tabs = new TabWatch()
+  /** Of the head that node:http was given last, where another stands in for it. */
+  #method: string | undefined = undefined
+  /** Where in the bytes that go on next it ends; -1: not there. */
+  #methodEnd = -1
   /** The client has sent its FIN. */
   #isEnded: boolean
   #isScheduled = false
@@ -75,6 +85,7 @@ export class RequestGate {
   begin(request: IncomingMessage, response: ServerResponse): void {
     const { headers } = request
     this.#request = request
+    this.#name(request)
     this.#bodyLeft = Number(headers['content-length'] ?? 0)
     this.#decoder = headers['transfer-encoding'] === undefined ? undefined : new ChunkedDecoder()
     response.once('close', this.#onAnswered)
@@ -86,9 +97,10 @@ export class RequestGate {
     this.#rest = undefined
   }
 
-  /** Gives the connection away, with what has come behind the request. */
-  release(): Buffer | undefined {
+  /** Gives the connection away to who serves the request, with what has come behind that. */
+  release(request: IncomingMessage): Buffer | undefined {
     const rest = this.#rest
+    this.#name(request)
     const socket = this.#socket
     this.#rest = undefined
     this.#isOver = true
@@ -96,6 +108,10 @@ export class RequestGate {
     delete (socket as Partial<Socket>).resume
     socket[GATE] = undefined
     return rest
+  }
+
+  #name(request: IncomingMessage): void {
+    if (this.#method !== undefined) setMethod(request, this.#method)
   }
 
   receive(bytes: Buffer): void {
@@ -132,7 +148,7 @@ export class RequestGate {
       const size = this.#measure(bytes)
       if (size === 0) break
       this.#rest = size < bytes.length ? bytes.subarray(size) : undefined
-      this.#parse(size < bytes.length ? bytes.subarray(0, size) : bytes)
+      this.#parse(this.#replaceMethod(size < bytes.length ? bytes.subarray(0, size) : bytes))
     }
     if (this.#isOver) return
     if (this.isFull) {
@@ -143,6 +159,13 @@ export class RequestGate {
       socket.resume()
     }
     if (this.#isEnded && this.#rest === undefined && !this.#isDeaf && socket.writable) this.#tellEnd()
+  }
+
+  #replaceMethod(bytes: Buffer): Buffer {
+    const end = this.#methodEnd
+    if (end < 0) return bytes
+    this.#methodEnd = -1
+    return Buffer.concat([STAND_IN, bytes.subarray(end)])
   }
 
   /** How much of `bytes` may go on: of a head or a body, to its end. */
@@ -167,15 +190,22 @@ export class RequestGate {
     if (!line.isOver) {
       const end = line.read(bytes, 0)
       if (end < 0) return this.#refuse(explainLine(end))
+      if (line.unknownEnd >= 0) this.#methodEnd = line.unknownEnd
       if (!line.isOver) return this.#isEnded ? bytes.length : end
       // With its LF the end of the head may begin.
       start = end - 1
     }
     const end = findHeadEnd(bytes, start)
-    if (end >= 0) line.reset()
-    if (end >= 0 || this.#isEnded) return end < 0 ? bytes.length : end
     // What may be the first half of its end is not passed without the other.
-    return bytes.length - countLineEnd(bytes)
+    const size = end >= 0 ? end : bytes.length - (this.#isEnded ? 0 : countLineEnd(bytes))
+    if (!this.#tabs.read(bytes, start, size)) {
+      return this.#refuse(describe('HPE_INVALID_TRANSFER_ENCODING', 'a tab stands behind Transfer-Encoding'))
+    }
+    if (end >= 0) {
+      this.#method = line.unknownMethod
+      line.reset()
+    }
+    return size
   }
 
   #refuse(error: ParserError): 0 {
@@ -215,8 +245,10 @@ function countLineEnd(bytes: Buffer): number {
 
 /** What RequestLine found wrong. */
 function explainLine(found: number): ParserError {
-  const code = found === UNKNOWN_METHOD ? 'HPE_UNKNOWN_METHOD' : 'HPE_INVALID_CONSTANT'
-  return Object.assign(new Error('the request line cannot be served'), { code })
+  return describe(
+    found === METHOD_TOO_LONG ? 'HPE_UNKNOWN_METHOD' : 'HPE_INVALID_CONSTANT',
+    'the request line cannot be served',
+  )
 }
 
 /** What ChunkedDecoder found wrong, as the parser would tell it. */
@@ -227,7 +259,11 @@ function explainBody(found: number): ParserError {
       : found === TRAILERS_TOO_LARGE
         ? 'HPE_HEADER_OVERFLOW'
         : 'HPE_INVALID_CHUNK_SIZE'
-  return Object.assign(new Error('the request body is not chunked correctly'), { code })
+  return describe(code, 'the request body is not chunked correctly')
+}
+
+function describe(code: string, message: string): ParserError {
+  return Object.assign(new Error(message), { code })
 }
 
 // Shared by all connections.

@@ -39,10 +39,15 @@ export type ConnectObserver = {
   onError(error: GatewayError): void
   /** The target of this index failed, or another one overtook it: then there is no error. */
   onFailure(index: number, error: GatewayError | undefined): void
+  /** Asked where nothing is heard of any target for a while: whether that is enough, since there is another way. */
+  givesUp?(): boolean
 }
 
 /** RFC 8305 §8: milliseconds before the next address is tried beside those that have not answered. */
 const STAGGER_MS = 250
+
+/** Who has not accepted by then is silent rather than slow, milliseconds: TCP asks a second time (RFC 6298 §2). */
+const SILENT_MS = 1_000
 
 /** Tries the targets in their order; `timeoutMs` covers all of it. `preamble` is sent before anything else, TLS included. */
 export function connectEndpoint(
@@ -60,7 +65,7 @@ class ConnectRace implements Victim {
   readonly #observer: ConnectObserver
   readonly preamble: Buffer | undefined
   readonly #running = new Set<Attempt>()
-  readonly #timer: NodeJS.Timeout
+  #timer: NodeJS.Timeout
   #stagger: NodeJS.Timeout | undefined
   #next = 0
   #over = false
@@ -75,7 +80,8 @@ class ConnectRace implements Victim {
     this.#targets = targets
     this.#timeoutMs = timeoutMs
     this.#observer = observer
-    this.#timer = setTimeout(this.#onTimeout, timeoutMs)
+    this.#timer =
+      timeoutMs > SILENT_MS ? setTimeout(this.#onSilence, SILENT_MS) : setTimeout(this.#onTimeout, timeoutMs)
     this.#startNext()
   }
 
@@ -116,14 +122,22 @@ class ConnectRace implements Victim {
     this.#running.add(new Attempt(target, index, this))
   })
 
-  #onTimeout = containing('upstream', this, () => {
+  #onSilence = containing('upstream', this, () => {
+    const isSilent = [...this.#running].every(({ isAccepted }) => !isAccepted)
+    if (isSilent && this.#observer.givesUp?.()) this.#giveUp(SILENT_MS)
+    else this.#timer = setTimeout(this.#onTimeout, this.#timeoutMs - SILENT_MS)
+  })
+
+  #onTimeout = containing('upstream', this, () => this.#giveUp(this.#timeoutMs))
+
+  #giveUp(ms: number): void {
     const places = [...this.#running].map(({ place }) => place)
-    const detail = `${places.join(', ')} did not accept within ${this.#timeoutMs} ms`
+    const detail = `${places.join(', ')} did not accept within ${ms} ms`
     const error = new GatewayError('PORTICO_UP_CONNECT_TIMEOUT', detail)
     for (const { index } of this.#running) this.#observer.onFailure(index, error)
     this.#stop()
     this.#observer.onError(error)
-  })
+  }
 
   #stop(): void {
     this.#over = true
@@ -155,6 +169,11 @@ class Attempt implements Victim {
     this.#transport.on('connect', this.#onConnect)
     this.#transport.on('error', this.#onError)
     this.#transport.on('close', this.#onClose)
+  }
+
+  /** The TLS handshake is under way. */
+  get isAccepted(): boolean {
+    return this.#secured !== undefined
   }
 
   cancel(): void {

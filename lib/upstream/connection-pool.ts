@@ -27,6 +27,8 @@ export type Waiter = Partial<Victim> & {
   readonly privates?: PrivateConnections | undefined
   /** Milliseconds that it waits at most for a connection to be opened, or to become free; undefined: as the settings say. */
   readonly connectTimeout?: number | undefined
+  /** Asked where nothing is heard of the endpoint for a while: whether another one is to be tried in its place. */
+  givesUp?(): boolean
   onConnection(connection: Connection): void
   onConnectionError(error: GatewayError): void
 }
@@ -302,6 +304,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
           pools[index]!.#adopt(sockets, waiter, preamble === undefined)
           if (index > 0) this.#refill()
         },
+        givesUp: () => waiter.givesUp?.() === true,
         onError: (error) => {
           this.#opening--
           if (!waiter.cancelled) refuse(waiter, error)

@@ -308,6 +308,7 @@ const METHODS: readonly ClientCase[] = [
   'LINK',
   'M-SEARCH',
   'FOO',
+  'VERSION-CONTROL',
   'get',
   'G',
   'PRI',

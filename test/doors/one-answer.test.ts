@@ -179,18 +179,38 @@ t.test('methods', async (t) => {
     ['OPTIONS', by('OPTIONS'), ['OPTIONS /a HTTP/1.1']],
     ['PROPFIND', by('PROPFIND'), ['PROPFIND /a HTTP/1.1']],
     ['M-SEARCH', by('M-SEARCH'), ['M-SEARCH /a HTTP/1.1']],
+    ...[
+      'VERSION-CONTROL',
+      'UPDATEREDIRECTREF',
+      'PURGE',
+      'BAN',
+      'QUERY',
+      'SOURCE',
+      'FOO',
+      'get',
+      'head',
+      'Post',
+      'GETS',
+      'G',
+      "!#$%&'*+-.^_`|~09azAZ",
+      'F'.repeat(64),
+    ].flatMap((method): Case[] => [
+      [method, by(method), [`${method} /a HTTP/1.1`]],
+      [`${method} with a body`, { ...by(method), body: 'abc' }, [`${method} /a HTTP/1.1`, 'abc']],
+    ]),
     ['TRACE', by('TRACE'), 405],
-    ['an unknown one', by('FOO'), 405],
-    ['a long unknown one', by('F'.repeat(100)), 405],
-    ['one in small letters', by('get'), 405],
+    ['TRACE in small letters', by('trace'), 405],
+    ['one that is too long', by('F'.repeat(65)), 405],
+    ['one that is much too long', by('F'.repeat(2000)), 405],
+    ['the beginning of HTTP/2', by('PRI'), 400, [405]],
     ['CONNECT', by('CONNECT', 'gw.test:443'), 405],
-    ['a blank in it', by('G T'), 405, RESET],
+    ['a blank in it', by('G T'), 400, RESET],
     ['a control byte in it', by('G\x01T'), 400, RESET],
     ['bytes above ASCII in it', by('G\xe9T'), 400, RESET],
   ])
   const { names, play } = await startDoors(t)
   for (const door of names) {
-    for (const method of ['TRACE', 'CONNECT', 'FOO']) {
+    for (const method of ['TRACE', 'CONNECT', 'F'.repeat(65)]) {
       const { allow } = await play(door, by(method, method === 'CONNECT' ? 'gw.test:443' : '/a'))
       t.equal(allow, ALLOW, `${method} is told what is allowed, ${door}`)
     }
@@ -280,7 +300,7 @@ const ONLY_HTTP1: readonly (readonly [name: string, bytes: string, status: numbe
   ['Icecast', `SOURCE /a ICE/1.0\r\n${HOST}\r\n`, 400],
   ['RTSP with a method of HTTP', `GET /a RTSP/1.0\r\n${HOST}\r\n`, 400],
   ['RTSP with another one of HTTP', `OPTIONS /a RTSP/1.1\r\n${HOST}\r\n`, 400],
-  ['RTSP with a method of its own', `DESCRIBE /a RTSP/1.0\r\n${HOST}\r\n`, 405],
+  ['RTSP with a method of its own', `DESCRIBE /a RTSP/1.0\r\n${HOST}\r\n`, 400],
   ['no version', `GET /a\r\n${HOST}\r\n`, 400],
   ['HTTP/1.2', `GET /a HTTP/1.2\r\n${HOST}\r\n`, 400],
   ['HTTP/2.0', `GET /a HTTP/2.0\r\n${HOST}\r\n`, 400],

@@ -1,6 +1,6 @@
 /** The endpoints behind a fuzzed gateway: well and badly behaved ones, by path, that keep what each client's requests came to. */
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, METHODS, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { makeResponse } from './grammar.ts'
@@ -33,6 +33,7 @@ export class ConnectionEndpoints {
     this.#server.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
       socket.once('close', () => this.#sockets.delete(socket))
+      readAnyMethod(socket)
     })
     this.#server.on('request', (request, response) => this.#answer(request, response))
     this.#server.on('checkContinue', (request, response) => this.#answer(request, response))
@@ -91,7 +92,8 @@ export class ConnectionEndpoints {
 
   /** Undefined for control requests, which come from nobody. */
   #note(request: IncomingMessage): Sighting | undefined {
-    const { method = '', url: target = '', headers } = request
+    const { url: target = '', headers } = request
+    const method = findMethod(request)
     if (target.startsWith('/control/')) return undefined
     this.#total++
     const client = String(headers['x-forwarded-for'])
@@ -106,6 +108,7 @@ export class ConnectionEndpoints {
 
   #upgrade(request: IncomingMessage, socket: Duplex): void {
     this.#note(request)
+    readers.get(request.socket)?.leave()
     socket.on('error', () => {})
     switch (pathOf(request)) {
       case '/ws':
@@ -134,6 +137,7 @@ export class ConnectionEndpoints {
     response.on('error', () => {})
     const { socket } = request
     const path = pathOf(request)
+    readers.get(socket)?.begin(request)
     switch (path) {
       case '/reset':
         socket.resetAndDestroy()
@@ -201,9 +205,40 @@ export class ConnectionEndpoints {
       if (!request.complete) return
       const body = Buffer.concat(chunks)
       if (sighting) sighting.body = body
-      response.end(`${request.method} ${request.url} ${body.length}`)
+      response.end(`${findMethod(request)} ${request.url} ${body.length}`)
     })
   }
+}
+
+/** node:http refuses the methods that it does not know; the gateway passes on any, and sends each request line in one piece. */
+type MethodReader = { begin(request: IncomingMessage): void; leave(): void }
+
+const readers = new WeakMap<Socket, MethodReader>()
+const KNOWN = new Set(METHODS)
+/** By the socket, for the request that was read last from it. */
+const methods = new WeakMap<Socket, string | undefined>()
+
+function readAnyMethod(socket: Socket): void {
+  const parse = socket.listeners('data').at(-1) as (bytes: Buffer) => void
+  let request: IncomingMessage | undefined
+  const onData = (bytes: Buffer): void => {
+    const method =
+      request?.complete === false ? undefined : /^[^ \r\n]+(?= )/.exec(bytes.toString('latin1', 0, 65))?.[0]
+    if (method !== undefined) methods.set(socket, method)
+    if (method === undefined || KNOWN.has(method)) parse.call(socket, bytes)
+    else parse.call(socket, Buffer.concat([Buffer.from('POST'), bytes.subarray(method.length)]))
+  }
+  socket.off('data', parse).on('data', onData)
+  readers.set(socket, {
+    begin(next) {
+      request = next
+    },
+    leave: () => socket.off('data', onData),
+  })
+}
+
+function findMethod({ method = '', socket }: IncomingMessage): string {
+  return methods.get(socket) ?? method
 }
 
 function pathOf({ url = '' }: IncomingMessage): string {

@@ -8,6 +8,8 @@ const ODD_METHODS = [
   'GETS',
   'PROPFIND',
   'QUERY',
+  'BAN',
+  'VERSION-CONTROL',
   'CONNECT',
   'PRI',
   'G-T',

@@ -45,6 +45,8 @@ const MAX_TURNS = 50
 class Wire extends Duplex {
   readonly messages: Collected[] = []
   error: string | undefined
+  /** Where in the last piece it was found. */
+  errorAt = 0
   /** What of it asks for more than an answer. */
   oddity: string | undefined
   /** A request to upgrade as one that does not ask for it, with all that came behind its head. */
@@ -88,6 +90,13 @@ class Collected {
   }
 }
 
+/** `replaced`: all bytes, with one that llhttp knows in its place. */
+type UnknownMethod = Readonly<{ method: string; replaced: Buffer }>
+
+/** Of those that llhttp knows: so far back from where it stopped the method may begin. */
+const LONGEST_METHOD = 16
+const PROBE = Buffer.from('GET /probe HTTP/1.1\r\n\r\n')
+
 /** Reads requests as node:http's server does. */
 export class RequestJudge {
   readonly #server: Server
@@ -116,8 +125,9 @@ export class RequestJudge {
       wire.messages.push(new Collected(request, false))
       wire.error ??= 'connect'
     })
-    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    this.#server.on('clientError', (error: NodeJS.ErrnoException & { bytesParsed?: number }, socket) => {
       const wire = socket as unknown as Wire
+      wire.errorAt = error.bytesParsed ?? 0
       wire.error ??= error.code ?? error.message
     })
   }
@@ -141,19 +151,51 @@ export class RequestJudge {
 
   /**
    * The requests whose heads `bytes` hold, up to where they end or are refused. One that asks for an upgrade is read as one
-   * that does not, since it may be passed over (RFC 9110 §7.8).
+   * that does not, since it may be passed over (RFC 9110 §7.8); and a method that llhttp does not know as one that it knows,
+   * since framing does not hang on it.
    */
   async readSome(bytes: Buffer): Promise<readonly BegunRequest[]> {
     const begun: BegunRequest[] = []
+    /** By the number of the request. */
+    const methods = new Map<number, string>()
     for (let rest: Buffer | undefined = bytes; rest !== undefined; ) {
       const { wire }: { wire: Wire } = await this.#feed([rest], () => false)
+      const unknown: UnknownMethod | undefined = await this.#findUnknownMethod(rest, wire)
+      if (unknown) {
+        methods.set(begun.length + wire.messages.length, unknown.method)
+        rest = unknown.replaced
+        continue
+      }
       for (const { message, isOver, body } of wire.messages) {
         const { method = '', url: target = '', complete: isWhole } = message
-        begun.push({ method, target, body: isOver ? body : undefined, isWhole })
+        begun.push({
+          method: methods.get(begun.length) ?? method,
+          target,
+          body: isOver ? body : undefined,
+          isWhole,
+        })
       }
       rest = wire.rest
     }
     return begun
+  }
+
+  /** Where llhttp stopped at a method: that begins where a request may, and that is not told. */
+  async #findUnknownMethod(bytes: Buffer, { error, errorAt }: Wire): Promise<UnknownMethod | undefined> {
+    if (error !== 'HPE_INVALID_METHOD') return undefined
+    for (let start = errorAt; start >= 0 && start >= errorAt - LONGEST_METHOD; start--) {
+      const method = /^[\w!#$%&'*+.^`|~-]{1,64}(?= )/.exec(bytes.toString('latin1', start, start + 65))?.[0]
+      if (method === undefined) continue
+      const { wire, hasSettled } = await this.#feed([Buffer.concat([bytes.subarray(0, start), PROBE])], () => false)
+      if (!hasSettled || wire.error !== undefined || wire.messages.at(-1)?.message.url !== '/probe') continue
+      const replaced = Buffer.concat([
+        bytes.subarray(0, start),
+        Buffer.from('POST'),
+        bytes.subarray(start + method.length),
+      ])
+      return { method, replaced }
+    }
+    return undefined
   }
 
   async #feed(pieces: readonly Buffer[], isEnough: (wire: Wire) => boolean) {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { MALFORMED_LINE, RequestLine, UNKNOWN_METHOD } from '../../lib/http1/request-line.ts'
+import { MALFORMED_LINE, METHOD_TOO_LONG, RequestLine } from '../../lib/http1/request-line.ts'
 
 /** The verdict on bytes that come in pieces: whether the line is over and where, or a negative code, or that it waits for more. */
 function read(pieces: readonly string[]): number | 'more' {
@@ -47,10 +47,12 @@ const CASES: readonly (readonly [line: string, verdict: number | 'more'])[] = [
   ['GET / RTSP/1.0\r\n', MALFORMED_LINE],
   ['PRI * HTTP/2.0\r\n', MALFORMED_LINE],
   ['\x16\x03\x01', MALFORMED_LINE],
-  ['get / HTTP/1.1\r\n', UNKNOWN_METHOD],
-  ['FOO / HTTP/1.1\r\n', UNKNOWN_METHOD],
-  ['DESCRIBE / RTSP/1.0\r\n', UNKNOWN_METHOD],
-  ['F'.repeat(100), UNKNOWN_METHOD],
+  ['get / HTTP/1.1\r\n', 16],
+  ['VERSION-CONTROL / HTTP/1.1\r\n', 28],
+  ['DESCRIBE / RTSP/1.0\r\n', MALFORMED_LINE],
+  [`${'F'.repeat(64)} / HTTP/1.1\r\n`, 77],
+  [`${'F'.repeat(65)} / HTTP/1.1\r\n`, METHOD_TOO_LONG],
+  ['F'.repeat(65), METHOD_TOO_LONG],
 ]
 
 t.test('a request line is judged alike whole and in any pieces', async (t) => {
@@ -61,6 +63,20 @@ t.test('a request line is judged alike whole and in any pieces', async (t) => {
       if (read([line.slice(0, at), line.slice(at)]) !== verdict) t.fail(`${JSON.stringify(line)}, split at ${at}`)
     }
   }
+})
+
+t.test('it tells the method that node:http does not know, and where it ends', async (t) => {
+  const line = new RequestLine()
+  const bytes = Buffer.from('\r\nVERSION-CONTROL /a HTTP/1.1\r\n')
+  t.equal(line.read(bytes.subarray(0, 10), 0), 2)
+  t.match(line, { unknownMethod: undefined, unknownEnd: -1 }, 'not before it has come')
+  line.read(bytes.subarray(0, 20), 2)
+  t.match(line, { unknownMethod: 'VERSION-CONTROL', unknownEnd: 17 })
+  line.read(bytes, 20)
+  t.match(line, { unknownMethod: 'VERSION-CONTROL', unknownEnd: -1, isOver: true }, 'where it ended once')
+  line.reset()
+  line.read(Buffer.from('PROPFIND / HTTP/1.1\r\n'), 0)
+  t.match(line, { unknownMethod: undefined, unknownEnd: -1, isOver: true })
 })
 
 t.test('one line after the other', async (t) => {

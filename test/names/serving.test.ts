@@ -89,6 +89,21 @@ t.test('the TTL is followed: a changed answer serves, and is told once', async (
   t.equal(told.length, 1)
 })
 
+t.test('a name whose address fails is asked for before its TTL is over', async (t) => {
+  const port = await startAt(t, '127.0.0.3')
+  for (const workers of ['0', '1']) {
+    const { dns, running } = await start(
+      t,
+      external('recreated.test', port),
+      { 'recreated.test': { addresses: ['127.0.0.2'], ttl: 600 } },
+      { workers },
+    )
+    dns.answers.set('recreated.test', { addresses: ['127.0.0.3'], ttl: 600 })
+    t.equal(await ask(running), 'PORTICO_UP_CONNECT_REFUSED')
+    await askUntil(running, '127.0.0.3')
+  }
+})
+
 t.test('while the server fails the last addresses serve, whatever the failure', async (t) => {
   const port = await startAt(t, '127.0.0.2', '127.0.0.3')
   const { dns, log, running } = await start(t, external('weak.test', port), {

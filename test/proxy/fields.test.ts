@@ -84,27 +84,28 @@ t.test('HD-01 claims stand apart', async (t) => {
   t.same(claims, {
     forwardedFor: '1.1.1.1, 2.2.2.2',
     forwardedProto: 'https',
+    forwardedHost: 'h',
+    forwardedPort: undefined,
+    realIp: '3.3.3.3',
     forwarded: 'for=a, for=b',
-    hasHost: true,
-    hasPort: false,
-    lines: 'X-Forwarded-Host: h\r\nX-Forwarded-Prefix: /p\r\nCF-Connecting-IP: 4.4.4.4\r\n',
+    lines: 'X-Forwarded-Prefix: /p\r\nCF-Connecting-IP: 4.4.4.4\r\n',
   })
 })
 
 t.test('HD-08 a claim that Connection lists ends here; who the client is, is read all the same', async (t) => {
   const { claims } = accept([
-    'Connection: X-Forwarded-For, X-Forwarded-Host, Forwarded',
+    'Connection: X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Prefix, Forwarded',
     'X-Forwarded-For: 1.1.1.1',
     'X-Forwarded-Host: h',
-    'X-Forwarded-Port: 1',
+    'X-Forwarded-Prefix: /p',
+    'CF-Connecting-IP: 4.4.4.4',
     'Forwarded: for=a',
   ])
   t.match(claims, {
     forwardedFor: '1.1.1.1',
-    forwarded: undefined,
-    hasHost: false,
-    hasPort: true,
-    lines: 'X-Forwarded-Port: 1\r\n',
+    forwardedHost: 'h',
+    forwarded: 'for=a',
+    lines: 'CF-Connecting-IP: 4.4.4.4\r\n',
   })
 })
 

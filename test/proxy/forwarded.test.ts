@@ -1,5 +1,5 @@
 import t from 'tap'
-import { findClientAddress, findClientScheme, isTrustedPeer, printForwarded } from '../../lib/proxy/forwarded.ts'
+import { findClientAddress, isTrustedPeer, printForwarded } from '../../lib/proxy/forwarded.ts'
 import { makeSettings } from '../helpers/settings.ts'
 
 const settings = makeSettings({ trustedProxies: ['10.0.0.0/8', '2001:db8::/32'] })
@@ -29,13 +29,6 @@ t.test('HD-02 HD-05 the client is the right-most address that is not trusted', a
     ['a megabyte', `${'x'.repeat(1_000_000)}, 1.2.3.4`, '1.2.3.4'],
   ]
   for (const [name, sent, expected] of cases) t.equal(findClientAddress('10.0.0.1', sent, settings), expected, name)
-})
-
-t.test('the scheme is what a trusted proxy last said', async (t) => {
-  t.equal(findClientScheme('http', undefined), 'http')
-  t.equal(findClientScheme('http', 'HTTPS'), 'https')
-  t.equal(findClientScheme('https', 'https, http'), 'http')
-  t.equal(findClientScheme('https', 'gopher'), 'https')
 })
 
 t.test('HD-06 addresses and hosts are quoted where RFC 7239 says so', async (t) => {

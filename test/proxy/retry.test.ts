@@ -294,7 +294,7 @@ t.test(
     const response = await client.send('POST / HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 9\r\n\r\nabc').response()
     t.equal(response.status, 408)
     t.equal(JSON.parse(response.body.toString()).code, 'PORTICO_REQ_TIMEOUT')
-    t.match(await server.record(), { error: 'PORTICO_REQ_TIMEOUT', detail: /no answer within 100 ms/ })
+    t.match(await server.record(), { error: 'PORTICO_REQ_TIMEOUT', detail: /^the client did not send all/ })
     t.same(
       [...server.registry.states()].map(({ failures }) => failures),
       [0],

@@ -376,3 +376,114 @@ t.test('WS-18 a tunnel outlives a reload that removes its route', async (t) => {
   connection.send('here')
   await client.until((text) => text === 'here')
 })
+
+t.test(
+  'a POST can be upgraded, as kubectl exec and headscale do it, and so can any method but for a WebSocket',
+  async (t) => {
+    for (const [line, protocol, more] of [
+      ['POST /exec?command=sh', 'SPDY/3.1', 'Content-Length: 0\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n'],
+      ['POST /ts2021', 'tailscale-control-protocol', 'X-Tailscale-Handshake: AAAA\r\n'],
+      ['PUT /x', 'foo', ''],
+      ['OPTIONS /x', 'foo', ''],
+      ['BAN /x', 'foo/2', ''],
+      ['get /x', 'foo/2', ''],
+    ] as const) {
+      const { upstream, server } = await startBoth(t)
+      const client = await connectRaw(server.port)
+      t.teardown(() => client.destroy())
+      client.send(
+        `${line} HTTP/1.1\r\nHost: gw.test\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n${more}\r\nearly`,
+      )
+      const connection = await upstream.connection(0)
+      const head = await connection.head()
+      t.ok(head.startsWith(`${line} HTTP/1.1\r\n`), line)
+      t.match(head, `\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n`, line)
+      t.notMatch(head, 'early', 'nothing of it before the endpoint has agreed')
+      connection.clear()
+      connection.send(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`)
+      t.equal((await client.response({ headOnly: true })).status, 101, line)
+      await connection.until((text) => text === 'early')
+      client.send('GET /smuggled HTTP/1.1\r\n\r\n')
+      await connection.until((text) => text.endsWith('\r\n\r\n'))
+      connection.send('back')
+      await client.until((text) => text.endsWith('back'))
+      client.end()
+      connection.socket.end()
+      await client.closed
+      t.match(await server.record(), { status: 101, tunnel: true, method: line.split(' ')[0] })
+      t.equal(server.records.length, 1)
+      t.equal(upstream.connections.length, 1)
+    }
+  },
+)
+
+t.test('an endpoint that does not switch for a POST answers it, and what came behind is nothing', async (t) => {
+  const { upstream, server } = await startBoth(t)
+  const client = await connectRaw(server.port)
+  client.send(
+    'POST /x HTTP/1.1\r\nHost: gw.test\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\nGET /smuggled HTTP/1.1\r\n',
+  )
+  const connection = await upstream.connection(0)
+  await connection.head()
+  connection.send('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno')
+  const response = await client.response()
+  t.equal(response.status, 403)
+  await client.closed
+  t.notMatch(connection.text, 'smuggled')
+  t.match(await server.record(), { status: 403, tunnel: false, tries: 1 })
+})
+
+t.test('an upgrade with a body is served without its Upgrade, and the body is the body', async (t) => {
+  const echo = await startEchoUpstream()
+  t.teardown(() => echo.close())
+  const server = await startProxy(t, [echo.port])
+  for (const method of ['GET', 'POST', 'PURGE']) {
+    for (const [framing, body] of [
+      ['Content-Length: 3\r\n', 'abc'],
+      ['Transfer-Encoding: chunked\r\n', '3\r\nabc\r\n0\r\n\r\n'],
+    ] as const) {
+      const client = await connectRaw(server.port)
+      t.teardown(() => client.destroy())
+      const head = `${method} /x HTTP/1.1\r\nHost: gw.test\r\nConnection: Upgrade\r\nUpgrade: foo\r\n${framing}\r\n`
+      // The echo knows no PURGE.
+      if (method === 'PURGE') {
+        const { upstream, server } = await startBoth(t)
+        const other = await connectRaw(server.port)
+        other.send(head + body)
+        const seen = await (await upstream.connection(0)).until((text) => text.endsWith(body))
+        t.match(seen, /^PURGE \/x HTTP\/1\.1\r\n/)
+        t.notMatch(seen, /^upgrade/im)
+        other.destroy()
+        continue
+      }
+      const response = await client.send(head + body).response()
+      t.equal(response.status, 200, `${method} ${framing}`)
+      const { headers, bodyLength, method: seen } = JSON.parse(response.body.toString())
+      t.equal(bodyLength, 3)
+      t.equal(seen, method)
+      t.same(findAll(headers, 'upgrade'), [])
+    }
+  }
+})
+
+t.test('a tab behind Transfer-Encoding is refused with an Upgrade as without one', async (t) => {
+  const { upstream, server } = await startBoth(t)
+  const chunks = '3\r\nabc\r\n0\r\n\r\n'
+  for (const upgrade of ['', 'Connection: Upgrade\r\nUpgrade: foo\r\n']) {
+    for (const value of ['chunked\t', 'chunked \t', 'chunked\t ', 'chunked \t ', 'chunked\t\t', '\tchunked\t']) {
+      for (const name of ['Transfer-Encoding', 'transfer-ENCODING']) {
+        const bytes = `POST /x HTTP/1.1\r\nHost: gw.test\r\n${upgrade}${name}: ${value}\r\n\r\n${chunks}`
+        const whole = await connectRaw(server.port)
+        t.equal((await whole.send(bytes).response()).status, 400, JSON.stringify(bytes))
+        whole.destroy()
+      }
+    }
+    const slow = await connectRaw(server.port)
+    await slow.sendSlowly(
+      `POST /x HTTP/1.1\r\nHost: gw.test\r\n${upgrade}Transfer-Encoding: chunked\t\r\n\r\n${chunks}`,
+    )
+    t.equal((await slow.response()).status, 400, 'in any pieces')
+    slow.destroy()
+  }
+  t.equal(upstream.connections.length, 0, 'no endpoint hears of it')
+})

@@ -124,6 +124,26 @@ t.test('a session ends when nothing comes or goes for timeouts.datagramIdle', as
   t.equal(new Set(echo.peers).size, 2)
 })
 
+t.test('a Service can have another datagramIdle than all', async (t) => {
+  const echo = await startEcho(t, 'echo')
+  for (const [own, left] of [
+    [0, 0],
+    [30_000, 0],
+    [90_000, 1],
+  ]) {
+    const clock = makeClock()
+    const dns = { endpoints: [echo.port], transport: 'UDP' as const, policy: { 'timeouts.datagramIdle': own } }
+    const words = { upstreams: { dns }, listeners: [UDP] }
+    const { port, traffic } = await startTraffic(t, words, { 'timeouts.datagramIdle': 60_000 }, { clock })
+    await ask(await bind(t), port, 'a')
+    clock.time += 61_000
+    await until(() => traffic.connections().get(LABEL) === left)
+    if (left === 0) continue
+    clock.time += 30_000
+    await until(() => traffic.connections().get(LABEL) === 0)
+  }
+})
+
 t.test('sessions are no connections: upstream.maxConnections is not for them, upstream.maxRequests is', async (t) => {
   const echo = await startEcho(t, 'echo')
   const words = { upstreams: { dns: { endpoints: [echo.port], transport: 'UDP' as const } }, listeners: [UDP] }

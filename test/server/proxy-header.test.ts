@@ -69,6 +69,28 @@ for (const version of ['v1', 'v2'] as const) {
     t.match(lastRequest(started), { client: '192.0.2.7', peer: '192.0.2.7', target: '/again' })
   })
 
+  t.test(`${version}: what is said in fields counts by the header's client, not by who sent the header`, async (t) => {
+    const fields = 'X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Host: b.test:444\r\n'
+    const forwarded = 'Forwarded: for=1.2.3.4;host="b.test:444"\r\n'
+    for (const [trusted, said] of [
+      ['192.0.2.7', fields],
+      ['192.0.2.7', forwarded],
+      ['192.0.2.8', fields],
+      ['192.0.2.8', forwarded],
+    ] as const) {
+      const started = await startBoth(t, { trustedProxies: ['127.0.0.1', trusted] })
+      const client = await open(t, started.http)
+      const get = `GET / HTTP/1.1\r\nHost: a.test\r\n${said}\r\n`
+      client.send(Buffer.concat([composeProxyHeader(version, PATH), Buffer.from(get)]))
+      t.equal((await client.response()).status, 200)
+      const head = await (await started.backend.connection(0)).head(1)
+      const isBelieved = trusted === PATH.source.address
+      t.match(head, isBelieved ? 'X-Forwarded-For: 1.2.3.4, 192.0.2.7\r\n' : 'X-Forwarded-For: 192.0.2.7\r\n')
+      t.match(head, isBelieved ? 'X-Forwarded-Host: b.test:444\r\n' : 'X-Forwarded-Host: a.test\r\n')
+      t.match(head, `X-Forwarded-Port: ${isBelieved ? 444 : 443}\r\n`, 'else the port that the header names')
+    }
+  })
+
   t.test(`${version}: in any pieces, as slowly as a request head may come`, async (t) => {
     const { http } = await startBoth(t)
     const client = await open(t, http)

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import t, { type Test } from 'tap'
+import { NO_BLACK_HOLES, startBlackHole } from '../helpers/black-hole.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { startRawUpstream } from '../helpers/raw-upstream.ts'
 import { startTraffic } from '../helpers/start-traffic.ts'
@@ -290,6 +291,39 @@ t.test('a connection without traffic is closed after timeouts.streamIdle', async
   const served = await backend.connection(0)
   await served.closed
   t.equal(served.text, '')
+})
+
+t.test('a silent endpoint gives way to another one', { skip: NO_BLACK_HOLES }, async (t) => {
+  const backend = await startBackend(t)
+  await startBlackHole(t, '127.0.0.9', backend.port)
+  const { port } = await startTraffic(
+    t,
+    { upstreams: { web: [`127.0.0.9:${backend.port}`, backend.port] }, listeners: TO_WEB },
+    { 'timeouts.connect': 600_000 },
+  )
+  const client = await open(t, port)
+  client.send('hello')
+  await (await backend.connection(0)).until((text) => text === 'hello')
+})
+
+t.test('a Service can have another streamIdle than all', async (t) => {
+  const start = async (own: number) => {
+    const backend = await startBackend(t)
+    const web = { endpoints: [backend.port], policy: { 'timeouts.streamIdle': own } }
+    const { port } = await startTraffic(t, { upstreams: { web }, listeners: TO_WEB }, { 'timeouts.streamIdle': 100 })
+    const client = await open(t, port)
+    return { client, connection: await backend.connection(0) }
+  }
+  const patient = await start(60_000)
+  const asAll = await start(0)
+  await asAll.client.closed
+  await asAll.connection.closed
+  // The one was opened first, and outlives the other.
+  patient.client.send('still here')
+  await patient.connection.until((text) => text === 'still here')
+  const hasty = await start(50)
+  await hasty.client.closed
+  t.equal(patient.connection.hasEnded, false)
 })
 
 t.test('beyond limits.connections no more are taken', async (t) => {

@@ -1,9 +1,7 @@
-import { once } from 'node:events'
-import { connect } from 'node:net'
-import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { GatewayError } from '../../lib/base/errors.ts'
 import type { UpstreamPool } from '../../lib/upstream/pool.ts'
+import { NO_BLACK_HOLES, startBlackHole } from '../helpers/black-hole.ts'
 import { answerWith, startRawUpstream } from '../helpers/raw-upstream.ts'
 import { type Exchange, openPool, send } from './exchange.ts'
 
@@ -60,12 +58,12 @@ t.test('addresses that are asked because none is ready stand in for each other a
 
 t.test(
   'RFC 8305 §5 an address that does not answer delays, and is given up when another one did',
-  { skip: process.platform !== 'linux' && 'only Linux drops what a full backlog has no room for' },
+  { skip: NO_BLACK_HOLES },
   async (t) => {
     const { upstream, pool, connections } = await startNamed(t, ['127.0.0.9', '127.0.0.1'], {
       'timeouts.connect': 60_000,
     })
-    await startBlackhole(t, '127.0.0.9', upstream.port)
+    await startBlackHole(t, '127.0.0.9', upstream.port)
     const startedAt = performance.now()
     t.match(await sendTo(pool).over(), { error: undefined, body: 'ok' })
     t.ok(performance.now() - startedAt > 240)
@@ -78,19 +76,15 @@ t.test(
   },
 )
 
-t.test(
-  'the time to connect covers all addresses',
-  { skip: process.platform !== 'linux' && 'only Linux drops what a full backlog has no room for' },
-  async (t) => {
-    const { upstream, pool, connections } = await startNamed(t, ['127.0.0.8', '127.0.0.9'], { 'timeouts.connect': 400 })
-    await Promise.all(['127.0.0.8', '127.0.0.9'].map((address) => startBlackhole(t, address, upstream.port)))
-    const { error } = await sendTo(pool).over()
-    t.equal(error?.code, 'PORTICO_UP_CONNECT_TIMEOUT')
-    t.match(error?.detail, '127.0.0.8')
-    t.match(error?.detail, '127.0.0.9')
-    t.equal(connections(), 0)
-  },
-)
+t.test('the time to connect covers all addresses', { skip: NO_BLACK_HOLES }, async (t) => {
+  const { upstream, pool, connections } = await startNamed(t, ['127.0.0.8', '127.0.0.9'], { 'timeouts.connect': 400 })
+  await Promise.all(['127.0.0.8', '127.0.0.9'].map((address) => startBlackHole(t, address, upstream.port)))
+  const { error } = await sendTo(pool).over()
+  t.equal(error?.code, 'PORTICO_UP_CONNECT_TIMEOUT')
+  t.match(error?.detail, '127.0.0.8')
+  t.match(error?.detail, '127.0.0.9')
+  t.equal(connections(), 0)
+})
 
 t.test('when no address answers, the last reason is told', async (t) => {
   const { upstream, pool, connections } = await startNamed(t, ['127.0.0.8', '127.0.0.9'])
@@ -99,21 +93,3 @@ t.test('when no address answers, the last reason is told', async (t) => {
   t.equal(connections(), 0)
   t.ok(pool.states.every((state) => state.isIdle))
 })
-
-/** Listens, accepts nobody, and has its backlog full, so that nobody who connects hears anything. */
-async function startBlackhole(t: Test, address: string, port: number): Promise<void> {
-  const code = `
-    const { parentPort, workerData } = require('node:worker_threads')
-    require('node:net').createServer().listen({ ...workerData, backlog: 1 }, () => {
-      parentPort.postMessage('listening')
-      setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0))
-    })`
-  const worker = new Worker(code, { eval: true, workerData: { host: address, port } })
-  t.teardown(() => worker.terminate())
-  await once(worker, 'message')
-  const fillers = Array.from({ length: 8 }, () => connect({ host: address, port }).on('error', () => {}))
-  t.teardown(() => {
-    for (const filler of fillers) filler.destroy()
-  })
-  await Promise.all(fillers.slice(0, 2).map((filler) => once(filler, 'connect')))
-}
