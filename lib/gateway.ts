@@ -113,6 +113,7 @@ class GatewayProcess implements Gateway {
   readonly #reloader: Reloader
   readonly #observation: Observation
   #health: HealthObserver | undefined
+  #names: NameObserver | undefined
   readonly #watch: FileWatch | undefined
   readonly #keeper: AllocationKeeper
   readonly #serviceHealth: ServiceHealth
@@ -174,7 +175,8 @@ class GatewayProcess implements Gateway {
       {
         observers: (onChange) => {
           this.#health = new HealthObserver({ clock: this.#clock, log: this.log }, onChange)
-          return [new NameObserver({ log: this.log, onChange }), this.#health]
+          this.#names = new NameObserver({ log: this.log, onChange })
+          return [this.#names, this.#health]
         },
         apply: (served) => this.#apply(served),
       },
@@ -360,6 +362,7 @@ class GatewayProcess implements Gateway {
       ports: this.#ports,
       ...(this.#carrier && { listenerStates: this.#carrier.listeners() }),
       endpoints: this.#carrier?.endpoints() ?? [],
+      whyStale: (name, address) => this.#names?.whyStale(name, address),
       workers: this.#carrier?.workers() ?? [],
       ...(this.#defaultCertificate && { defaultCertificate: this.#defaultCertificate }),
     }

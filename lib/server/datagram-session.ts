@@ -42,7 +42,13 @@ export class DatagramSession implements Timed, Victim {
     this.pool = pool
     this.#options = options
     this.#socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
-    this.#socket.on('message', containing('relay', this, onReply))
+    this.#socket.on(
+      'message',
+      containing('relay', this, (datagram: Buffer) => {
+        endpoint.recordReply()
+        onReply(datagram)
+      }),
+    )
     this.#socket.on(
       'error',
       containing('relay', this, (error: NodeJS.ErrnoException) => this.#fail(error)),

@@ -67,12 +67,14 @@ export type TrafficFigures = Readonly<{
   cpuSeconds: number
 }>
 
-/** Requests and failures since the last time, and what is under way now. */
+/** Requests, failures and answers since the last time; failures since the last answer; and what is under way now. */
 export type EndpointData = Readonly<{
   identity: Pick<EndpointIdentity, 'upstream' | 'protocol' | 'host' | 'port'> & Readonly<{ key: string; name?: string }>
   inFlight: number
   requests: number
   failures: number
+  answers: number
+  failuresInRow: number
   lastFailure: Readonly<{ code: RequestErrorCode; at: number }> | undefined
 }>
 

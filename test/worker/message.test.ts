@@ -118,6 +118,8 @@ t.test('figures in several messages add up to the same', async (t) => {
       inFlight: 0,
       requests: 1,
       failures: 0,
+      answers: 0,
+      failuresInRow: 0,
       lastFailure: undefined,
     })),
     circuits: [],
