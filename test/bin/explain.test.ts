@@ -239,5 +239,8 @@ t.test('of a certificate it says when clients refuse it, and why the default one
     /default +the default certificate is served: certificate default\/good does not cover other/,
   )
   t.match(await ask('none'), /no tls section names this host: the default certificate is served/)
-  t.match(await ask('none', '--set', 'https.strictSni=true'), /no tls section names this host: the handshake is refused/)
+  t.match(
+    await ask('none', '--set', 'https.strictSni=true'),
+    /no tls section names this host: the handshake is refused/,
+  )
 })
