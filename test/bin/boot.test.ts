@@ -189,7 +189,10 @@ metadata: { name: ${name}, annotations: { portico.dev/endpoints: "127.0.0.1:3000
 spec: { ${spec} }
 `
   const text = [
-    service('web', 'type: NodePort, ports: [{port: 80, nodePort: 30080, name: a}, {port: 81, nodePort: 30081, name: b}]'),
+    service(
+      'web',
+      'type: NodePort, ports: [{port: 80, nodePort: 30080, name: a}, {port: 81, nodePort: 30081, name: b}]',
+    ),
     service('first', 'type: LoadBalancer, allocateLoadBalancerNodePorts: false, ports: [{port: 8081}]'),
     service('second', 'type: LoadBalancer, allocateLoadBalancerNodePorts: false, ports: [{port: 8081}]'),
     service(
