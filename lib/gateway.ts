@@ -144,6 +144,7 @@ class GatewayProcess implements Gateway {
     })
     this.#metrics.watch({
       requestsInFlight: () => this.inFlight,
+      tunnelsOpen: () => this.#carrier?.tunnels ?? 0,
       connections: () => this.#carrier?.connections() ?? [],
       endpoints: () => this.#carrier?.endpoints() ?? [],
       logLinesDropped: () => this.#carrier?.logLinesDropped ?? this.#destination.dropped,

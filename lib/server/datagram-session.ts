@@ -30,6 +30,9 @@ export class DatagramSession implements Timed, Victim {
   readonly endpoint: EndpointState
   /** By which the endpoint was found good last. */
   pool: UpstreamPool
+  /** From and to the client; what was dropped on the way is among them. */
+  bytesIn = 0
+  bytesOut = 0
   readonly #options: SessionOptions
   readonly #socket: Socket
   #waiting: Buffer[] | undefined = []
@@ -46,6 +49,7 @@ export class DatagramSession implements Timed, Victim {
       'message',
       containing('relay', this, (datagram: Buffer) => {
         endpoint.recordReply()
+        this.bytesOut += datagram.length
         onReply(datagram)
       }),
     )
@@ -64,6 +68,7 @@ export class DatagramSession implements Timed, Victim {
   /** To the endpoint. */
   send(datagram: Buffer): void {
     if (this.#isOver) return
+    this.bytesIn += datagram.length
     if (this.#waiting) {
       if (this.#waiting.length < MAX_WAITING) this.#waiting.push(datagram)
     } else if (this.#socket.getSendQueueSize() < MAX_QUEUED_BYTES) this.#socket.send(datagram)

@@ -60,6 +60,7 @@ export type TrafficFigures = Readonly<{
   /** Since the last time. */
   logLinesDropped: number
   inFlight: number
+  tunnels: number
   /** Open client connections and UDP sessions by listener, as metrics name it. */
   connections: Readonly<Record<string, number>>
   residentBytes: number
@@ -173,7 +174,13 @@ function dropPosition({ position: _, ...listener }: LiveListener & { position?: 
   return listener
 }
 
-const NO_COUNTS: CountsData = { series: [], errors: new Map(), connections: new Map(), contained: new Map() }
+const NO_COUNTS: CountsData = {
+  series: [],
+  errors: new Map(),
+  connections: new Map(),
+  bytes: new Map(),
+  contained: new Map(),
+}
 
 /** Figures in messages of bounded size, at least one; together they say what `figures` says. */
 export function* cutFigures(figures: TrafficFigures): Generator<TrafficFigures> {
@@ -184,6 +191,9 @@ export function* cutFigures(figures: TrafficFigures): Generator<TrafficFigures> 
   for (const series of group(counts.series, () => 4)) yield { ...rest, counts: { ...NO_COUNTS, series } }
   for (const some of group([...counts.connections], () => 2)) {
     yield { ...rest, counts: { ...NO_COUNTS, connections: new Map(some) } }
+  }
+  for (const some of group([...counts.bytes], () => 2)) {
+    yield { ...rest, counts: { ...NO_COUNTS, bytes: new Map(some) } }
   }
   for (const some of group(endpoints, () => 2)) yield { ...rest, endpoints: some }
 }

@@ -32,6 +32,7 @@ export class Reporter {
       circuits: [...this.#traffic.circuits()],
       logLinesDropped: dropped - this.#dropped,
       inFlight: this.#traffic.inFlight,
+      tunnels: this.#traffic.tunnels,
       connections: Object.fromEntries(this.#traffic.connections()),
       residentBytes: rss,
       heapBytes: heapUsed,

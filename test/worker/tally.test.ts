@@ -28,6 +28,7 @@ function figures(endpoints: readonly Partial<EndpointData>[], requests = 0): Tra
     circuits: [],
     logLinesDropped: 1,
     inFlight: 0,
+    tunnels: 0,
     connections: { http: 0, https: 0 },
     residentBytes: 0,
     heapBytes: 0,
