@@ -93,6 +93,12 @@ export class Traffic {
         if (state === 'open') log.warn(fields, message)
         else log.info(fields, message)
       },
+      onAuthorities: ({ file, fault, isKept }) => {
+        const left = isKept ? 'the authorities it had before' : "the system's authorities alone"
+        const fields = { file, ...(fault !== undefined && { reason: fault }), worker_pid: process.pid }
+        if (fault === undefined) log.info(fields, 'caFile: authorities read anew')
+        else log.warn(fields, `caFile cannot be used: ${left} are trusted`)
+      },
     })
     this.#builder = new SnapshotBuilder(this.#registry)
     const accessLog = createAccessLog(log)

@@ -213,6 +213,11 @@ export class EndpointState implements Timed {
     pool.acquire(waiter, fresh, isAlone ? NO_OTHERS : this.#chooseOthers(pool))
   }
 
+  /** Whom it trusts may be others: new connections are made as they are to be now, and older ones used only where they are the same. */
+  reconsider(): void {
+    this.#policy = undefined
+  }
+
   close(): void {
     this.#surroundings.watch.delete(this)
     this.#pool?.close()
