@@ -1,9 +1,9 @@
 /** Asks the admin listener of a running gateway on this machine. */
 import { request } from 'node:http'
 import { isIPv6 } from 'node:net'
-import { readTokenFile } from '../lib/admin/admin-token.ts'
 import { DiagnosticList } from '../lib/base/diagnostics.ts'
 import { printDiagnostic } from '../lib/base/print-diagnostic.ts'
+import { readTokenFile } from '../lib/base/token-file.ts'
 import { resolveSettings } from '../lib/settings.ts'
 import type { Settings } from '../lib/settings-table.ts'
 import type { Typed } from './flag.ts'
@@ -33,7 +33,7 @@ export async function findAdmin(typed: Typed, environment: NodeJS.ProcessEnv): P
   const { settings } = resolveSettings({ flags, environment }, diagnostics)
   // The token may stay with the gateway: asking needs only the address.
   const wrong = diagnostics.items.find(
-    ({ severity, message }) => severity === 'error' && !message.includes('needs a token'),
+    ({ severity, message }) => severity === 'error' && !/needs a token|^admin\.tokenFile: /.test(message),
   )
   if (wrong) throw new UsageError(printDiagnostic(wrong))
   return findPlace(settings)

@@ -17,6 +17,8 @@ export type Flag = Readonly<{
 
 /** What was typed: the values of each flag in order, and all else. */
 export type Typed = Readonly<{
+  /** All that the verb has. */
+  flags: readonly Flag[]
   has(name: string): boolean
   /** The last one counts where a flag that is not repeatable was given twice. */
   value(name: string): string | undefined
@@ -55,6 +57,7 @@ export function readFlags(words: readonly string[], flags: readonly Flag[]): Typ
     else typed.set(flag.name, [token.value ?? ''])
   }
   return {
+    flags,
     has: (name) => typed.has(name),
     value: (name) => typed.get(name)?.at(-1),
     values: (name) => typed.get(name) ?? [],

@@ -68,12 +68,23 @@ function findReaders({ configuration }: Gateway, guided: boolean): { people: boo
   return { people, machines: !people || !process.stdout.isTTY }
 }
 
-function describeBoot({ configuration, ports }: Gateway) {
+function describeBoot({ configuration, ports, listenerStates }: Gateway) {
   const { model, settings, diagnostics, files, objects } = configuration
   // Counted from the start of the process, as whoever waits for it does.
   const descriptors = findDescriptorLimit()
   const elapsedMs = performance.now()
-  return { version: VERSION, model, settings, diagnostics, files, objects, ports, descriptors, elapsedMs }
+  return {
+    version: VERSION,
+    model,
+    settings,
+    diagnostics,
+    files,
+    objects,
+    ports,
+    listenerStates,
+    descriptors,
+    elapsedMs,
+  }
 }
 
 /** The facts of the boot table as log lines: one for the whole, one for each problem. */

@@ -106,8 +106,9 @@ export function readOverrides(typed: Typed): Readonly<Record<string, TypedSettin
     const value = named && isList(named.leaf) ? [...(Array.isArray(before) ? before : []), ...values] : last
     overrides[setting] = { flag, value }
   }
-  for (const { name, setting, to } of SETTING_FLAGS) {
-    if (typed.has(name)) put(setting, `--${name}`, to === undefined ? typed.values(name) : [to])
+  for (const { name, setting, to } of typed.flags) {
+    if (setting !== undefined && typed.has(name))
+      put(setting, `--${name}`, to === undefined ? typed.values(name) : [to])
   }
   for (const pair of typed.values('set')) {
     const equals = pair.indexOf('=')

@@ -26,6 +26,8 @@ export type Carrier = {
   readonly isUp: boolean
   /** Requests and tunnels under way, as last heard. */
   readonly inFlight: number
+  /** Those of them that are tunnels. */
+  readonly tunnels: number
   readonly logLinesDropped: number
   /** Open client connections and UDP sessions by listener. */
   connections(): Iterable<readonly [string, number]>

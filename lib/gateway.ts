@@ -51,6 +51,8 @@ export type Gateway = {
   readonly served: ServedConfiguration
   /** Bound ports, from `start` on. */
   readonly ports: GatewayPorts
+  /** The ports that Services open, by the ids of their listeners: `open`, or why it is not. */
+  readonly listenerStates: ReadonlyMap<string, string>
   readonly log: Log
   /** Requests and tunnels that are being served. */
   readonly inFlight: number
@@ -144,6 +146,7 @@ class GatewayProcess implements Gateway {
     })
     this.#metrics.watch({
       requestsInFlight: () => this.inFlight,
+      tunnelsOpen: () => this.#carrier?.tunnels ?? 0,
       connections: () => this.#carrier?.connections() ?? [],
       endpoints: () => this.#carrier?.endpoints() ?? [],
       logLinesDropped: () => this.#carrier?.logLinesDropped ?? this.#destination.dropped,
@@ -196,6 +199,10 @@ class GatewayProcess implements Gateway {
 
   get ports(): GatewayPorts {
     return this.#ports
+  }
+
+  get listenerStates(): ReadonlyMap<string, string> {
+    return this.#carrier?.listeners() ?? new Map()
   }
 
   on<E extends keyof GatewayEvents>(event: E, listener: (...values: GatewayEvents[E]) => void): void {
@@ -365,8 +372,9 @@ class GatewayProcess implements Gateway {
       ...(this.#state === 'running' && !isUp && { reasons: ['no worker serves'] }),
       served: this.served,
       ports: this.#ports,
-      ...(this.#carrier && { listenerStates: this.#carrier.listeners() }),
+      listenerStates: this.listenerStates,
       endpoints: this.#carrier?.endpoints() ?? [],
+      whyStale: (name, address) => this.#names?.whyStale(name, address),
       workers: this.#carrier?.workers() ?? [],
       ...(this.#defaultCertificate && { defaultCertificate: this.#defaultCertificate }),
     }

@@ -62,6 +62,10 @@ export class OwnTraffic implements Carrier {
     return this.#traffic.inFlight
   }
 
+  get tunnels(): number {
+    return this.#traffic.tunnels
+  }
+
   get logLinesDropped(): number {
     return this.#options.logLinesDropped()
   }

@@ -2,11 +2,12 @@
  * Resolves the settings: flag over environment over GatewayConfiguration over default. A value that cannot be used is a
  * diagnostic, and the next source down is taken instead.
  */
-import { readFileSync } from 'node:fs'
+import { findAuthorityFault } from './base/authority-file.ts'
 import { isPrivateAddress } from './base/cidr.ts'
 import type { DiagnosticDetails, DiagnosticList } from './base/diagnostics.ts'
 import { findNearest } from './base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from './base/position.ts'
+import { findTokenFault } from './base/token-file.ts'
 import { PLAIN_KEY, veilOrigin } from './base/veil.ts'
 import { type Read, readSetting } from './setting-value.ts'
 import { isSettingLeaf, SETTINGS, type SettingLeaf, type Settings, type SettingTable } from './settings-table.ts'
@@ -300,6 +301,13 @@ function checkMeaning(
   if (hasToken && hasTokenFile) {
     refuse('admin.token', 'admin.tokenFile is set as well', 'set one of them', SETTINGS.admin.token.default)
   }
+  const tokenFile = String(values.get('admin.tokenFile'))
+  const unfit = hasTokenFile && values.get('admin.enabled') === true && findTokenFault(tokenFile)
+  // It keeps its value: without it everybody would be let in.
+  if (unfit) {
+    const help = 'name a file of one line that this user may read'
+    diagnostics.add('PORTICO_SET_FIELD_VALUE', `admin.tokenFile: ${unfit}`, { ...places.get('admin.tokenFile'), help })
+  }
   if (isPrivateAddress(adminAddress) !== 'loopback' && !hasToken && !hasTokenFile) {
     refuse(
       'admin.address',
@@ -320,9 +328,15 @@ function checkMeaning(
       )
     }
   }
-  const caFile = String(values.get('upstream.caFile'))
-  const fault = caFile === '' ? undefined : findPemFault(caFile)
-  if (fault) refuse('upstream.caFile', fault, 'name a PEM file of certificates that this user may read', '')
+  const caHelp = 'name a PEM file of certificates that this user may read'
+  const caFault = findAuthorityFault(String(values.get('upstream.caFile')))
+  if (caFault) refuse('upstream.caFile', caFault, caHelp, '')
+  for (const [service, { caFile = '' }] of Object.entries(values.get('services') as Settings['services'])) {
+    const fault = findAuthorityFault(String(caFile))
+    if (!fault) continue
+    const details = { ...places.get('services'), help: caHelp }
+    diagnostics.add('PORTICO_SET_FIELD_VALUE', `services: ${service}: caFile: ${fault}`, details)
+  }
   const zone = String(values.get('dns.zone'))
   if (!isDomain(zone)) {
     refuse('dns.zone', `"${zone}" is not a domain name`, 'write it as cluster.local', SETTINGS.dns.zone.default)
@@ -356,13 +370,4 @@ function meet(values: ReadonlyMap<string, unknown>, a: string, b: string): boole
   const right = values.get(`${b}.address`)
   // `::` takes IPv4 too, and `0.0.0.0` every IPv4 address.
   return left === right || [left, right].some((address) => address === '::' || address === '0.0.0.0')
-}
-
-/** Why a file does not serve as a list of certificate authorities. */
-function findPemFault(path: string): string | undefined {
-  try {
-    return /-----BEGIN CERTIFICATE-----/.test(readFileSync(path, 'utf8')) ? undefined : `"${path}" holds no certificate`
-  } catch (error) {
-    return `"${path}" cannot be read (${(error as NodeJS.ErrnoException).code})`
-  }
 }

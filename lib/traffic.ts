@@ -93,6 +93,12 @@ export class Traffic {
         if (state === 'open') log.warn(fields, message)
         else log.info(fields, message)
       },
+      onAuthorities: ({ file, fault, isKept }) => {
+        const left = isKept ? 'the authorities it had before' : "the system's authorities alone"
+        const fields = { file, ...(fault !== undefined && { reason: fault }), worker_pid: process.pid }
+        if (fault === undefined) log.info(fields, 'caFile: authorities read anew')
+        else log.warn(fields, `caFile cannot be used: ${left} are trusted`)
+      },
     })
     this.#builder = new SnapshotBuilder(this.#registry)
     const accessLog = createAccessLog(log)
@@ -113,6 +119,7 @@ export class Traffic {
       clock,
       onFinish: (record) => {
         counts.countConnection(record.listener, record.error ? 'failed' : 'served')
+        counts.countBytes(record.listener, record)
         if (this.#settings.log.access) connectionLog(record)
       },
     })
@@ -126,6 +133,11 @@ export class Traffic {
   /** Requests, tunnels and connections of Services under way. */
   get inFlight(): number {
     return this.#proxy.inFlight + this.#relays.size
+  }
+
+  /** Upgraded connections under way. */
+  get tunnels(): number {
+    return this.#proxy.tunnels
   }
 
   /** Open client connections by listener, and UDP sessions; ports of Services by the ids of their listeners. */
@@ -244,7 +256,13 @@ export class Traffic {
     const where = { address, port: number }
     const port =
       listener.transport === 'UDP'
-        ? new DatagramPort({ ...shared, where, watch: this.#watch, budget: this.#budget })
+        ? new DatagramPort({
+            ...shared,
+            where,
+            watch: this.#watch,
+            budget: this.#budget,
+            onBytes: (label, bytes) => this.#options.counts.countBytes(label, bytes),
+          })
         : new StreamPort({
             ...shared,
             where: handle ?? where,

@@ -306,7 +306,7 @@ export const UPSTREAM_SETTINGS = {
   caFile: {
     type: 'string',
     default: '',
-    doc: 'PEM file of authorities trusted for https endpoints, beside the system ones.',
+    doc: 'PEM file of authorities trusted for https endpoints, beside the system ones. It is followed: others count within a second, for new connections; while it cannot be used, those that it had before do.',
   },
   panicThreshold: {
     type: 'integer',

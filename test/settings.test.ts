@@ -424,7 +424,7 @@ t.test('services: settings of single Services, as they stand under upstream', as
   t.same(diagnostics, [])
   t.same({ ...settings.services['default/web'] }, { tries: 3, maxConnections: 5 })
   t.same({ ...settings.services['default/api'] }, { verifyTls: false })
-  const text = resolve(t, { flags: { services: 'default/web:tries=3 default/web:maxQueue=0 a/b:caFile=x' } })
+  const text = resolve(t, { flags: { services: 'default/web:tries=3 default/web:maxQueue=0 a/b:sni=x.test' } })
   t.same(text.lines, [])
   t.same({ ...text.settings.services['default/web'] }, { tries: 3, maxQueue: 0 })
 })

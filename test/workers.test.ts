@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
+import type { EndpointRow } from '../lib/admin/endpoint-view.ts'
 import type { WorkerRow } from '../lib/admin/views.ts'
 import { createGateway, StartError } from '../lib/index.ts'
 import { startGateway } from './bin/process.ts'
@@ -39,14 +40,18 @@ async function startUpstream(t: Test) {
     if (incoming.url === '/slow') waiting.push(response)
     else response.end('quick')
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
+  const open = async () => {
+    server.listen(upstream.port, '127.0.0.1')
+    await once(server, 'listening')
+  }
+  const close = async () => {
     server.closeAllConnections()
-    server.close()
-  })
+    if (server.listening) await once(server.close(), 'close')
+  }
+  await open()
+  t.teardown(close)
   upstream.port = (server.address() as AddressInfo).port
-  return upstream
+  return Object.assign(upstream, { open, close })
 }
 
 async function start(t: Test, flags: Record<string, string> = {}) {
@@ -243,6 +248,24 @@ t.test('metrics and endpoint figures are those of all workers, and never go back
   t.match(await readAdmin(admin, '/api/v1/endpoints'), [{ live: { requests: 22 } }])
   t.equal(sumOf(await readAdmin<string>(admin, '/metrics'), 'portico_worker_restarts_total'), 2)
 })
+
+for (const workers of ['0', '2']) {
+  t.test(`an endpoint that refuses everything is failing, until it answers; workers: ${workers}`, async (t) => {
+    const { http, admin, upstream } = await start(t, { workers })
+    await ask(http)
+    const show = async () => (await readAdmin<EndpointRow[]>(admin, '/api/v1/endpoints'))[0]!
+    t.match(await show(), { state: 'ready', reason: '' })
+    await upstream.close()
+    for (let index = 0; index < 8; index++) t.match(await ask(http), /^502 /)
+    const { state, reason } = await show()
+    t.equal(state, 'failing')
+    t.match(reason, /^\d+ failures in a row, the last PORTICO_UP_CONNECT_REFUSED at \d\d:\d\d:\d\d$/)
+    t.ok(Number.parseInt(reason, 10) >= 8)
+    await upstream.open()
+    await ask(http)
+    t.match(await show(), { state: 'ready', reason: '', live: { lastFailure: 'PORTICO_UP_CONNECT_REFUSED' } })
+  })
+}
 
 t.test('LC-11 a port in use refuses the start, whoever has it', async (t) => {
   const taken = await startUpstream(t)

@@ -40,7 +40,8 @@ export const command: Command = {
     const input = await readInput(`explain ${word}`, typed, terminal.environment)
     const { loadConfiguration } = await import('../../lib/configuration.ts')
     const { explainRequest } = await import('../../lib/routing/explain.ts')
-    const { model, settings, diagnostics, files, objects } = await loadConfiguration(input)
+    const { listLeftOut } = await import('../../lib/translate/left-out.ts')
+    const { model, settings, resources, diagnostics, files, objects } = await loadConfiguration(input)
     if (countDiagnostics(diagnostics).error > 0) {
       terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
     }
@@ -48,6 +49,9 @@ export const command: Command = {
     const explanation = explainRequest(model, asked, {
       encodedSlash: paths.encodedSlash,
       httpsPort: https.redirectPort || https.port,
+      strictSni: https.strictSni,
+      leftOut: listLeftOut(resources, diagnostics),
+      now: Date.now(),
     })
     if (output === 'json') terminal.print(JSON.stringify(explanationJson(explanation), undefined, 2))
     else terminal.print(printExplanation(explanation, settings.upstream, terminal.paint))

@@ -1,52 +1,18 @@
 /** `portico get`: what is served, from manifests or from a running gateway. */
-import { countDiagnostics } from '../../lib/base/diagnostics.ts'
-import { environmentName, SETTING_LIST } from '../../lib/settings.ts'
-import { askAdmin, findAdmin, printHostPort, UnreachableError } from '../admin-client.ts'
+import { findAdmin } from '../admin-client.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
 import { namesInput, readInput } from '../configuration-input.ts'
 import type { Typed } from '../flag.ts'
+import { ALIASES, type Asked, isNamed, KINDS, readAsked, viewOf } from '../kind.ts'
 import { readOutput } from '../output.ts'
-import {
-  CERTIFICATES,
-  ENDPOINTS,
-  LISTENERS,
-  layOutRows,
-  ROUTES,
-  SERVICES,
-  SETTING_VIEW,
-  type SettingRow,
-  type View,
-  WORKERS,
-} from '../print/columns.ts'
-import { printProblemCount, printProblems } from '../print/problems.ts'
-import { printSettingValue } from '../print/setting.ts'
-import { alignColumns, printTable } from '../print/table.ts'
+import { ChangedRows, printDocument, printLines, type RowForm } from '../print/rows.ts'
+import { alignColumns } from '../print/table.ts'
+import type { Reading, RowSource } from '../row-source.ts'
 import { SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
-import { suggestName } from '../suggestion.ts'
 import type { Terminal } from '../terminal.ts'
 import { UsageError } from '../usage-error.ts'
 
-const VIEWS = {
-  routes: ROUTES,
-  services: SERVICES,
-  endpoints: ENDPOINTS,
-  certificates: CERTIFICATES,
-  listeners: LISTENERS,
-  workers: WORKERS,
-  settings: SETTING_VIEW,
-} as const
-type Kind = keyof typeof VIEWS
-
-/** Other names for them, as kubectl has them for the objects they come from. */
-const ALIASES: Readonly<Record<Kind, readonly string[]>> = {
-  routes: ['ing', 'ingress', 'ingresses'],
-  services: ['svc'],
-  endpoints: ['ep', 'endpointslice', 'endpointslices'],
-  certificates: ['cert', 'certs', 'secret', 'secrets'],
-  listeners: [],
-  workers: [],
-  settings: [],
-}
+const FORMS = ['table', 'wide', 'json', 'yaml', 'name'] as const
 
 export const command: Command = {
   name: 'get',
@@ -54,133 +20,141 @@ export const command: Command = {
   usage: 'KIND [NAME...] [flags]',
   about: [
     ...alignColumns(
-      (Object.keys(VIEWS) as Kind[]).map((kind) => [`  ${kind}`, ALIASES[kind].join(', ')]),
+      KINDS.map((kind) => [`  ${kind}`, ALIASES[kind].join(', ')]),
       2,
     ),
     '',
+    'Several kinds are written KIND,KIND; single things also KIND/NAME. Routes are',
+    'named by their host or their Ingress, endpoints and listeners by their Service.',
     'With -f or -c: what would be served from these files; nothing is started.',
     'Without: what the gateway running on this machine serves (exit code 4 when none',
     'is reached), asked at the admin address that flags and environment give.',
     'All namespaces are listed unless -n names one. -o json prints the rows of the',
-    'admin API; of settings, one row each, with where its value comes from.',
+    'admin API; of settings, one row each, with where its value comes from. -w goes',
+    'on until it is interrupted, and prints each row that is new or has changed; with',
+    '-o json on a line of its own.',
   ],
   flags: [
     ...INPUT_FLAGS,
     { name: 'output', short: 'o', value: 'FORM', doc: 'table, wide, json, yaml or name' },
+    { name: 'watch', short: 'w', doc: 'then print what changes' },
     { name: 'namespace', short: 'n', value: 'NAME', doc: 'this namespace alone' },
     { name: 'all-namespaces', short: 'A', doc: 'all namespaces, which is the default' },
+    { name: 'no-headers', doc: 'no heading over the columns' },
     SET_FLAG,
-    ...SETTING_FLAGS,
+    // Whether a gateway watches its files is nothing that can be got otherwise.
+    ...SETTING_FLAGS.filter(({ setting }) => setting !== 'watch'),
   ],
   examples: [
     ['portico get routes -f k8s/', 'in the order in which they are tried'],
     ['portico get endpoints -n shop -o wide', 'of the running gateway'],
+    ['portico get ing/shop svc/api', 'the routes of one Ingress, and one Service'],
+    ['portico get endpoints -w', 'as they come, go, fail and recover'],
     ['portico get settings -c portico.yaml', 'each value, and where it comes from'],
   ],
   words: { least: 1, most: Number.MAX_SAFE_INTEGER, name: 'what to get' },
   async run(typed, terminal) {
-    const kind = readKind(typed.positionals[0] as string)
-    // The union of views cannot be told apart below; each gets the rows of its own kind.
-    const view = VIEWS[kind] as View<unknown>
-    const output = readOutput(typed, ['table', 'wide', 'json', 'yaml', 'name'])
-    const found = namesInput(typed) ? await readFiles(kind, typed, terminal) : await readGateway(kind, typed, terminal)
-    if (typeof found === 'number') return found
-
-    const namespace = typed.has('all-namespaces') ? undefined : typed.value('namespace')
-    const inNamespace = found.filter((row) => namespace === undefined || view.namespace(row) === namespace)
-    const names = typed.positionals.slice(1)
-    const rows =
-      names.length === 0 ? inNamespace : inNamespace.filter((row) => names.some((name) => isNamed(view, row, name)))
-    const missing = names.filter((name) => !inNamespace.some((row) => isNamed(view, row, name)))
-    if (output === 'json') terminal.print(JSON.stringify(rows, undefined, 2))
-    else if (output === 'yaml') terminal.print((await import('yaml')).stringify(rows).trimEnd())
-    else if (output === 'name') for (const row of rows) terminal.print(view.name(row))
-    else if (rows.length > 0) terminal.print(printTable(layOutRows(view, rows, output === 'wide')))
-    for (const name of missing) terminal.tell(`no ${kind} named "${name}"`)
-    if (rows.length === 0 && missing.length === 0)
-      terminal.tell(`no ${kind}${namespace ? ` in namespace ${namespace}` : ''}`)
+    const asked = readAsked(typed.positionals)
+    const output = readOutput(typed, FORMS)
+    const [only] = asked
+    if (typed.has('watch') && (asked.length > 1 || only === undefined)) {
+      throw new UsageError('-w watches one kind', `portico get ${only?.kind} -w`)
+    }
+    if (typed.has('watch') && typed.values('filename').includes('-')) {
+      throw new UsageError('-f - cannot be watched', 'name files or folders')
+    }
+    const source = await openSource(typed, terminal)
+    const reading = await source.read(asked.map(({ kind }) => kind))
+    for (const line of reading.talk) terminal.tell(line)
+    if (typeof reading.rows === 'number') return reading.rows
+    const missing = asked.flatMap((one) => listMissing(one, reading, typed))
+    for (const line of missing) terminal.tell(line)
+    if (typed.has('watch') && missing.length === 0) return watch(only as Asked, source, reading, typed, terminal)
+    await printAll(asked, reading, output, typed, terminal)
     return missing.length > 0 ? EXIT.failure : EXIT.ok
   },
 }
 
-function readKind(word: string): Kind {
-  const kinds = Object.keys(VIEWS) as Kind[]
-  const typed = word.toLowerCase()
-  const kind = kinds.find((one) => one === typed || one === `${typed}s` || ALIASES[one].includes(typed))
-  if (!kind) throw new UsageError(`"${word}" cannot be got`, suggestName(word, kinds) ?? `one of ${kinds.join(', ')}`)
-  return kind
+async function openSource(typed: Typed, terminal: Terminal): Promise<RowSource> {
+  if (!namesInput(typed)) {
+    const { GatewayRows } = await import('../gateway-rows.ts')
+    return new GatewayRows(await findAdmin(typed, terminal.environment))
+  }
+  const input = await readInput(`get ${typed.positionals.join(' ')}`, typed, terminal.environment)
+  const { FileRows } = await import('../file-rows.ts')
+  return new FileRows(input, terminal)
 }
 
-/** `api`, `default/api` and `service/default/api` name the same Service, and its endpoints and listeners. */
-function isNamed(view: View<unknown>, row: unknown, name: string): boolean {
-  const full = view.name(row)
-  return full === name || full.endsWith(`/${name}`) || (view.aliases?.(row).includes(name) ?? false)
-}
-
-async function readFiles(kind: Kind, typed: Typed, terminal: Terminal): Promise<readonly unknown[] | number> {
-  const input = await readInput(`get ${kind}`, typed, terminal.environment)
-  const { loadConfiguration } = await import('../../lib/configuration.ts')
-  const { diagnostics, model, settings, provenance, files, objects } = await loadConfiguration(input)
-  const views = await import('../../lib/admin/views.ts')
-  const { error, warning } = countDiagnostics(diagnostics)
-  if (error > 0 && objects === 0 && kind !== 'settings') {
-    for (const block of printProblems(diagnostics, terminal.paintTalk)) terminal.tell(block)
-    return EXIT.failure
+async function printAll(
+  asked: readonly Asked[],
+  reading: Reading,
+  output: RowForm,
+  typed: Typed,
+  terminal: Terminal,
+): Promise<void> {
+  const found = asked.map((one) => [one, pickRows(one, reading, typed)] as const)
+  if (output === 'json' || output === 'yaml') {
+    const [only] = found
+    const whole = found.length === 1 ? only![1] : Object.fromEntries(found.map(([{ kind }, rows]) => [kind, rows]))
+    terminal.print(await printDocument(whole, output))
+    return
   }
-  if (error + warning > 0) {
-    terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
-  }
-  switch (kind) {
-    case 'routes':
-      return views.routesView(model)
-    case 'services':
-      return views.servicesView(model)
-    case 'endpoints':
-      return (await import('../../lib/admin/endpoint-view.ts')).endpointsView(model)
-    case 'certificates':
-      return (await import('../../lib/admin/certificate-view.ts')).certificatesView(model, Date.now())
-    case 'listeners':
-      return views.listenersView(settings, {}, model.listeners)
-    case 'workers':
-      return views.workersView()
-    case 'settings':
-      return listSettings(views.settingsView(settings), (name) => provenance.get(name) ?? 'default')
-  }
-}
-
-async function readGateway(kind: Kind, typed: Typed, terminal: Terminal): Promise<readonly unknown[] | number> {
-  const admin = await findAdmin(typed, terminal.environment)
-  const place = printHostPort(admin.address, admin.port)
-  try {
-    const { status, body } = await askAdmin(admin, `/api/v1/${kind}`)
-    if (status === 200) {
-      const value: unknown = JSON.parse(body)
-      return kind === 'settings' ? listSettings(value, () => 'running gateway') : (value as readonly unknown[])
+  const tables = found.map(([{ kind }, rows]) => printLines(viewOf(kind), rows, output, !typed.has('no-headers')))
+  const text = tables.filter((lines) => lines.length > 0).map((lines) => lines.join('\n'))
+  if (text.length > 0) terminal.print(text.join(output === 'name' ? '\n' : '\n\n'))
+  const namespace = findNamespace(typed)
+  for (const [{ kind, names }, rows] of found) {
+    if (rows.length === 0 && names.length === 0) {
+      terminal.tell(`no ${kind}${namespace === undefined ? '' : ` in namespace ${namespace}`}`)
     }
-    if (status === 401 || status === 403) {
-      const why = admin.tokenFault === undefined ? '' : `; ${admin.tokenFault}`
-      terminal.tell(`the gateway at ${place} asks for its token: set PORTICO_ADMIN_TOKEN or --admin-token-file${why}`)
-    } else terminal.tell(`the gateway at ${place} answers ${status}: ${body.trim().slice(0, 500)}`)
-  } catch (error) {
-    if (error instanceof SyntaxError) terminal.tell(`what listens at ${place} is no Portico`)
-    else if (error instanceof UnreachableError) {
-      terminal.tell(`no running gateway reached: ${error.message}`)
-      terminal.tell(`  name another with --admin-port, or read files: portico get ${kind} -f FILE-OR-FOLDER`)
-    } else throw error
   }
-  return EXIT.unreachable
 }
 
-function listSettings(settings: unknown, source: (name: string) => string): SettingRow[] {
-  return SETTING_LIST.map(({ name, path, leaf }) => {
-    const value = path.reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], settings)
-    return {
-      name,
-      value,
-      text: printSettingValue(leaf, value),
-      default: printSettingValue(leaf, leaf.default),
-      environment: environmentName(name),
-      source: source(name),
+/** Goes on until it is interrupted, or nobody reads any more. */
+async function watch(
+  asked: Asked,
+  source: RowSource,
+  first: Reading,
+  typed: Typed,
+  terminal: Terminal,
+): Promise<number> {
+  const changed = new ChangedRows(viewOf(asked.kind), readOutput(typed, FORMS), !typed.has('no-headers'))
+  process.stdout.once('error', () => process.exit(EXIT.ok))
+  let told = first.talk.join('\n')
+  for (let reading = first; ; reading = await source.read([asked.kind])) {
+    const talk = reading.talk.join('\n')
+    if (talk !== told && talk !== '') terminal.tell(talk)
+    told = talk
+    // While nothing can be read, what was read last stands.
+    if (typeof reading.rows !== 'number') {
+      const { lines, gone } = await changed.print(pickRows(asked, reading, typed))
+      for (const line of lines) terminal.print(line)
+      for (const name of gone) terminal.tell(`${name} is gone`)
     }
-  })
+    await source.change()
+  }
+}
+
+function findNamespace(typed: Typed): string | undefined {
+  return typed.has('all-namespaces') ? undefined : typed.value('namespace')
+}
+
+function listInNamespace({ kind }: Asked, { rows }: Reading, typed: Typed): readonly unknown[] {
+  const all = typeof rows === 'number' ? [] : (rows.get(kind) ?? [])
+  const namespace = findNamespace(typed)
+  return namespace === undefined ? all : all.filter((row) => viewOf(kind).namespace(row) === namespace)
+}
+
+function pickRows(asked: Asked, reading: Reading, typed: Typed): readonly unknown[] {
+  const { kind, names } = asked
+  const rows = listInNamespace(asked, reading, typed)
+  return names.length === 0 ? rows : rows.filter((row) => names.some((name) => isNamed(viewOf(kind), row, name)))
+}
+
+function listMissing(asked: Asked, reading: Reading, typed: Typed): readonly string[] {
+  const { kind, names } = asked
+  const rows = listInNamespace(asked, reading, typed)
+  return names
+    .filter((name) => !rows.some((row) => isNamed(viewOf(kind), row, name)))
+    .map((name) => `no ${kind} named "${name}"`)
 }

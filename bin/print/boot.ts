@@ -7,7 +7,7 @@ import { escapeText, measureText } from '../../lib/base/terminal-text.ts'
 import type { CertificateBinding } from '../../lib/model/certificate.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Route, VirtualHost } from '../../lib/model/route.ts'
-import type { ServiceListener } from '../../lib/model/service-listener.ts'
+import { PENDING, type ServiceListener } from '../../lib/model/service-listener.ts'
 import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint } from '../../lib/model/upstream.ts'
 import type { Settings } from '../../lib/settings-table.ts'
@@ -24,6 +24,8 @@ export type Boot = Readonly<{
   settings: Settings
   diagnostics: readonly Diagnostic[]
   ports: BoundPorts
+  /** Of the ports that Services open, by id: `open`, or why it is not. */
+  listenerStates: ReadonlyMap<string, string>
   files: number
   objects: number
   /** File descriptors that a process may have; undefined where that is not known. */
@@ -171,27 +173,50 @@ function printEndpoint({ host, port, weight }: Endpoint): string {
   return printHostPort(escapeText(host), port) + (weight === 1 ? '' : `;weight=${weight}`)
 }
 
-/** The ports that Services open: what to connect to, the Service's port, and its endpoints. */
-function printServiceListeners({ model, width }: Boot, paint: Paint): string[] {
+/** The ports that Services open: what to connect to, the Service's port, and its endpoints; or why it cannot be had. */
+function printServiceListeners(boot: Boot, paint: Paint): string[] {
+  const { model, listenerStates, width } = boot
   const { listeners } = model
-  if (listeners.length === 0) return []
+  const pending = printPending(boot, paint)
+  if (listeners.length + pending.length === 0) return []
   const arrow = paint('dim', '→')
   const forms = [3, 1].map((most) => {
     const rows = listeners.slice(0, MOST_LISTENERS).map((listener) => {
+      const state = listenerStates.get(listener.id) ?? 'open'
       const upstream = model.upstreams.get(listener.upstream)
       const endpoints = upstream ? usableEndpoints(upstream) : []
       return [
         `  ${paint('cyan', printListenerUrl(listener))}`,
         paint('dim', listener.kind),
         `${arrow}  ${escapeText(listener.upstream)}`,
-        `${arrow}  ${endpoints.length === 0 ? 'no endpoint is ready' : printShown(endpoints, most)}`,
+        state === 'open'
+          ? `${arrow}  ${endpoints.length === 0 ? 'no endpoint is ready' : printShown(endpoints, most)}`
+          : paint('yellow', `not open: ${escapeText(state)}`),
       ]
     })
-    return alignColumns(rows, 3)
+    return alignColumns([...rows, ...pending], 3)
   })
   const lines = forms.find((form) => form.every((line) => measureText(line) <= width)) ?? (forms.at(-1) as string[])
   const left = listeners.length - MOST_LISTENERS
   return [...lines, ...(left > 0 ? [`  … and ${left} more: portico get listeners`] : []), '']
+}
+
+/** The load balancers without an address, each with why. */
+function printPending({ model, settings, diagnostics }: Boot, paint: Paint): string[][] {
+  const waiting = model.services.filter(({ externalIP }) => externalIP === PENDING)
+  return waiting.slice(0, MOST_LISTENERS).map(({ namespace, name, type }) => {
+    const own = diagnostics.filter(({ resource }) => resource === `Service ${namespace}/${name}`)
+    const cause =
+      own.find(({ message }) => message.includes(PENDING)) ?? own.find(({ code }) => code === 'PORTICO_SVC_UNHEARD')
+    const whole = settings.loadBalancers.enabled ? 'it has no TCP or UDP port' : 'loadBalancers.enabled is off'
+    const reason = cause?.message.replace(`: EXTERNAL-IP is ${PENDING}`, '') ?? whole
+    return [
+      `  ${PENDING}`,
+      paint('dim', type),
+      `${paint('dim', '→')}  ${escapeText(`${namespace}/${name}`)}`,
+      paint('yellow', `not open: ${escapeText(reason)}`),
+    ]
+  })
 }
 
 /** `tcp://localhost:30080`, `udp://…`, `http://…`. */

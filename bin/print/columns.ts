@@ -33,6 +33,11 @@ export type View<Row> = Readonly<{
 
 const MEBIBYTE = 1_048_576
 
+/** A name without what stands before its first slash: `default/api` of `service/default/api`. */
+export function dropFirst(name: string): string {
+  return name.slice(name.indexOf('/') + 1)
+}
+
 export const ROUTES: View<RouteRow> = {
   columns: [
     { title: 'HOST', cell: (row) => row.host },
@@ -47,7 +52,7 @@ export const ROUTES: View<RouteRow> = {
     { title: 'REASON', wide: true, cell: (row) => row.reason ?? '' },
   ],
   name: (row) => `route/${row.host}${row.path}`,
-  aliases: (row) => [row.host],
+  aliases: (row) => [row.host, row.ingress, `${row.namespace}/${row.ingress}`],
   namespace: (row) => row.namespace,
 }
 
@@ -64,6 +69,7 @@ export const SERVICES: View<ServiceRow> = {
     { title: 'SOURCE', wide: true, cell: (row) => row.source },
   ],
   name: (row) => `service/${row.namespace}/${row.name}`,
+  aliases: (row) => [row.name],
   namespace: (row) => row.namespace,
 }
 
@@ -88,7 +94,7 @@ export const ENDPOINTS: View<EndpointRow> = {
   ],
   name: (row) =>
     `endpoint/${row.namespace}/${row.service}:${row.port}${row.transport === 'UDP' ? '/UDP' : ''}/${row.address}`,
-  aliases: (row) => [row.service, `${row.namespace}/${row.service}`],
+  aliases: (row) => [row.service, `${row.namespace}/${row.service}`, row.address],
   namespace: (row) => row.namespace,
 }
 
@@ -109,6 +115,7 @@ export const CERTIFICATES: View<CertificateRow> = {
     { title: 'REASON', wide: true, cell: (row) => row.reason },
   ],
   name: (row) => `certificate/${row.name}`,
+  aliases: (row) => [dropFirst(row.name)],
   namespace: (row) => (row.name.includes('/') ? row.name.slice(0, row.name.indexOf('/')) : undefined),
 }
 
@@ -128,7 +135,7 @@ export const LISTENERS: View<ListenerRow> = {
     { title: 'SOURCE', wide: true, cell: (row) => row.source ?? '' },
   ],
   name: (row) => `listener/${row.name}`,
-  aliases: ({ service }) => (service === undefined ? [] : [service, service.slice(service.indexOf('/') + 1)]),
+  aliases: ({ name, service }) => (service === undefined ? [] : [service, dropFirst(service), dropFirst(name)]),
   namespace: (row) => row.service?.slice(0, row.service.indexOf('/')),
 }
 
@@ -165,7 +172,7 @@ function printServicePort({ port, portName, transport }: EndpointRow): string {
   return `${port}${transport === 'UDP' ? '/UDP' : ''}${portName ? ` (${portName})` : ''}`
 }
 
-/** Heading and cells, for printTable. */
+/** Heading and cells, for layOutTable. */
 export function layOutRows<Row>(view: View<Row>, rows: readonly Row[], wide: boolean): string[][] {
   const columns = view.columns
     .filter((column) => wide || !column.wide)

@@ -54,6 +54,10 @@ function describeRequest({ path, host, certificate, listener }: Explanation, pai
     const name = virtualHost.host === '' ? '*' : virtualHost.host
     rows.push(['    not', escapeText(name), `${escapeText(reason)}  ${printPlace(virtualHost.position, paint)}`])
   }
+  for (const { ingress, reason, position } of host.leftOut) {
+    const name = `${ingress.namespace}/${ingress.name}`
+    rows.push(['    not', escapeText(name), `not served: ${escapeText(reason)}  ${printPlace(position, paint)}`])
+  }
   if (certificate) {
     const { binding, reason } = certificate
     const place = binding ? `  ${printPlace(binding.position, paint)}` : ''
@@ -204,6 +208,11 @@ export function explanationJson(explanation: Explanation): unknown {
         host: virtualHost.host || '*',
         reason,
         source: printPosition(virtualHost.position),
+      })),
+      leftOut: host.leftOut.map(({ ingress, reason, position }) => ({
+        ingress: `${ingress.namespace}/${ingress.name}`,
+        reason,
+        source: printPosition(position),
       })),
     },
     certificate: certificate && {

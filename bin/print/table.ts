@@ -1,10 +1,10 @@
 /** Columns as kubectl prints them: capitals on top, three spaces between, nothing drawn. */
 import { escapeText, measureText, padText } from '../../lib/base/terminal-text.ts'
 
-/** Lays out rows of cells; the first row is the heading. Cells are made safe to print, so they must bring no colours. */
-export function printTable(rows: readonly (readonly string[])[]): string {
+/** A line for each row of cells; the first row is the heading. Cells are made safe to print, so they must bring no colours. */
+export function layOutTable(rows: readonly (readonly string[])[]): string[] {
   const safe = rows.map((row) => row.map((cell) => escapeText(cell === '' ? '<none>' : cell)))
-  return alignColumns(safe, 3).join('\n')
+  return alignColumns(safe, 3)
 }
 
 /** Pads each cell to the widest of its column; the last of a row is left as it is, and widens nothing. Cells may bring colours. */

@@ -13,7 +13,7 @@ import { createAccessCheck, isLoopback } from './access.ts'
 import { AdminToken, wantsToken } from './admin-token.ts'
 import { AnswerMaker } from './answer-maker.ts'
 import { certificatesView } from './certificate-view.ts'
-import { endpointsView } from './endpoint-view.ts'
+import { endpointsView, type StaleAddressCheck } from './endpoint-view.ts'
 import { ProbedConnections } from './probed-connections.ts'
 import {
   diagnosticsView,
@@ -36,6 +36,7 @@ export type AdminState = Readonly<{
   /** By the id of a Service's listener: `open`, or why it is not. */
   listenerStates?: ReadonlyMap<string, string>
   endpoints?: Iterable<EndpointFigures>
+  whyStale?: StaleAddressCheck
   workers?: readonly WorkerFacts[]
   defaultCertificate?: Certificate
 }>
@@ -61,7 +62,7 @@ type View = (served: ServedConfiguration, state: AdminState, now: number) => unk
 const VIEWS: Readonly<Record<string, View>> = {
   routes: ({ model }) => routesView(model),
   services: ({ model }) => servicesView(model),
-  endpoints: ({ model }, { endpoints }) => endpointsView(model, endpoints),
+  endpoints: ({ model }, { endpoints, whyStale }) => endpointsView(model, endpoints, whyStale),
   certificates: ({ model }, { defaultCertificate }, now) => certificatesView(model, now, defaultCertificate),
   listeners: ({ settings, model }, { ports, listenerStates }) =>
     listenersView(settings, ports, model.listeners, listenerStates),

@@ -2,7 +2,7 @@
 import { printIsoTime } from '../base/clock.ts'
 import { compareText } from '../base/order.ts'
 import { printPosition, type SourcePosition } from '../base/position.ts'
-import type { CertificateBinding } from '../model/certificate.ts'
+import { type CertificateBinding, judgeValidity, type Validity } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 
 export type CertificateRow = Readonly<{
@@ -17,7 +17,7 @@ export type CertificateRow = Readonly<{
   notAfter: string
   daysLeft: number
   /** `unknown`: the default certificate, which a gateway makes or reads when it starts. */
-  state: 'valid' | 'expired' | 'not yet valid' | 'expires soon' | 'unknown'
+  state: Validity | 'unknown'
   /** The hosts it is served for. */
   hosts: readonly string[]
   /** Why these hosts get it; for the default certificate, why they do not get their own. */
@@ -27,8 +27,6 @@ export type CertificateRow = Readonly<{
 }>
 
 const DAY = 86_400_000
-/** As the diagnostic PORTICO_TLS_EXPIRES_SOON. */
-const SOON = 14 * DAY
 
 /** What a certificate row needs of a certificate: everything but the key. */
 type ShownCertificate = Omit<NonNullable<CertificateBinding['certificate']>, 'privateKeyPem'>
@@ -97,16 +95,10 @@ function certificateRow(
     notBefore: printIsoTime(notBefore),
     notAfter: printIsoTime(notAfter),
     daysLeft: Number.isNaN(notAfter) ? 0 : Math.trunc((notAfter - now) / DAY),
-    state: certificate ? certificateState(certificate, now) : 'unknown',
+    state: certificate ? judgeValidity(certificate, now) : 'unknown',
     hosts: use.hosts,
     reason: use.reason,
     ingress: use.ingress,
     source: use.position && printPosition(use.position),
   }
-}
-
-function certificateState({ notBefore, notAfter }: ShownCertificate, now: number): CertificateRow['state'] {
-  if (notAfter <= now) return 'expired'
-  if (notBefore > now) return 'not yet valid'
-  return notAfter - now < SOON ? 'expires soon' : 'valid'
 }

@@ -1,5 +1,5 @@
 /** The endpoints of all Services, as the admin API and `portico get` show them: where each came from, how it does, what it carries. */
-import { printIsoTime } from '../base/clock.ts'
+import { printIsoTime, printTime } from '../base/clock.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { compareText } from '../base/order.ts'
 import { printPosition } from '../base/position.ts'
@@ -21,9 +21,10 @@ export type EndpointRow = Readonly<{
   /**
    * `ready` gets requests; `draining` gets them only while no other is ready (serving and terminating); `denied` never
    * does, since the settings forbid its address; `unhealthy` and `ejected` get none until they are well, or where too few
-   * others are; `unresolved` is a name without an address.
+   * others are; `unresolved` is a name without an address. `failing` and `stale` get requests as `ready` does: the last one
+   * failed; the name does not resolve any more, and this is an address that it had.
    */
-  state: 'ready' | 'draining' | 'not ready' | 'denied' | 'unhealthy' | 'ejected' | 'unresolved'
+  state: 'ready' | 'failing' | 'stale' | 'draining' | 'not ready' | 'denied' | 'unhealthy' | 'ejected' | 'unresolved'
   reason: string
   /** Since when its health is as it is (ISO 8601); undefined where it was never known to be bad. */
   healthSince: string | undefined
@@ -44,8 +45,15 @@ export type EndpointRow = Readonly<{
   }>
 }>
 
-/** Every endpoint of every upstream, by Service, port and address; `figures` are those of a running gateway. */
-export function endpointsView(model: Model, figures?: Iterable<EndpointFigures>): readonly EndpointRow[] {
+/** Why nothing is known any more of an address of a name that it had before; undefined where the name has it still. */
+export type StaleAddressCheck = (name: string, address: string) => string | undefined
+
+/** Every endpoint of every upstream, by Service, port and address; the other two are of a running gateway. */
+export function endpointsView(
+  model: Model,
+  figures?: Iterable<EndpointFigures>,
+  whyStale: StaleAddressCheck = () => undefined,
+): readonly EndpointRow[] {
   const live = new Map<string, EndpointFigures>()
   for (const each of figures ?? []) {
     const key = `${dropScope(each.identity.upstream)} ${figuresKey(each.identity)}`
@@ -58,7 +66,7 @@ export function endpointsView(model: Model, figures?: Iterable<EndpointFigures>)
       const known = live.get(`${dropScope(upstream.key)} ${figuresKey(endpoint)}`)
       rows.push({
         ...endpointRow(endpoint, upstream),
-        ...endpointState(endpoint, upstream),
+        ...endpointState(endpoint, upstream, known, whyStale),
         ...(figures && { live: printFigures(known) }),
       })
     }
@@ -93,6 +101,7 @@ function addFigures(a: EndpointFigures, b: EndpointFigures): EndpointFigures {
     inFlight: a.inFlight + b.inFlight,
     requests: a.requests + b.requests,
     failures: a.failures + b.failures,
+    failuresInRow: (last === a.lastFailure ? a : b).failuresInRow,
     lastFailure: last,
   }
 }
@@ -123,15 +132,33 @@ function endpointRow(
   }
 }
 
-function endpointState(endpoint: Endpoint, { denied }: Upstream): Pick<EndpointRow, 'state' | 'reason'> {
+function endpointState(
+  endpoint: Endpoint,
+  { denied }: Upstream,
+  figures: EndpointFigures | undefined,
+  whyStale: StaleAddressCheck,
+): Pick<EndpointRow, 'state' | 'reason'> {
   if (denied !== undefined) return { state: 'denied', reason: `${denied}: not allowed` }
   if (endpoint.weight === 0) return { state: 'not ready', reason: 'weight 0' }
   const { health } = endpoint
   if (health && health.state !== 'healthy' && endpoint.serving) return { state: health.state, reason: health.reason }
-  if (endpoint.ready) return { state: 'ready', reason: explainRank(endpoint) }
+  if (endpoint.ready) {
+    const failing = figures && explainFailures(figures)
+    const stale = endpoint.name && whyStale(endpoint.name, endpoint.host)
+    const reasons = [failing, stale && `${endpoint.name}: ${stale}; this is what it had before`, explainRank(endpoint)]
+    return { state: failing ? 'failing' : stale ? 'stale' : 'ready', reason: reasons.filter(Boolean).join('; ') }
+  }
   if (!endpoint.serving) return { state: 'not ready', reason: endpoint.terminating ? 'terminating' : 'not ready' }
   if (endpoint.terminating) return { state: 'draining', reason: 'terminating, still serving' }
   return { state: 'not ready', reason: 'not ready' }
+}
+
+/** `''` of one that answered its last request, or was never asked. */
+function explainFailures({ failuresInRow, lastFailure }: EndpointFigures): string {
+  if (failuresInRow === 0 || !lastFailure) return ''
+  const { error, at } = lastFailure
+  const what = `${error.code} at ${printTime(at)}`
+  return failuresInRow === 1 ? what : `${failuresInRow} failures in a row, the last ${what}`
 }
 
 function explainRank({ backup, distant }: Endpoint): string {

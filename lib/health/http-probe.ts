@@ -48,6 +48,7 @@ type Answer = Readonly<{ status: number; location: string | undefined }>
 function get(probe: HttpProbe, target: URL, signal: AbortSignal): Promise<Answer> {
   const isSecure = target.protocol === 'https:'
   const tls = probe.tls ?? { serverName: '', verify: false, caFile: '' }
+  authorities.look(tls.caFile)
   return new Promise((resolve, reject) => {
     const options = {
       // Not `target`: Node would take the brackets of an IPv6 address for a part of its name.

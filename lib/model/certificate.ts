@@ -1,6 +1,7 @@
-/** A certificate to serve, checked: it parses, and the key belongs to it. */
+/** Certificates to serve, and which host gets which. */
 import type { SourcePosition } from '../base/position.ts'
 
+/** Checked: it parses, and the key belongs to it. */
 export type Certificate = Readonly<{
   /** `namespace/secret`, or `default`. */
   name: string
@@ -31,3 +32,19 @@ export type CertificateBinding = Readonly<{
   ingress: Readonly<{ namespace: string; name: string }>
   position: SourcePosition
 }>
+
+const DAY = 86_400_000
+/** As the diagnostic PORTICO_TLS_EXPIRES_SOON. */
+const SOON = 14 * DAY
+
+export type Validity = 'valid' | 'expired' | 'not yet valid' | 'expires soon'
+
+/** `now` in milliseconds since the epoch. */
+export function judgeValidity(
+  { notBefore, notAfter }: Pick<Certificate, 'notBefore' | 'notAfter'>,
+  now: number,
+): Validity {
+  if (notAfter <= now) return 'expired'
+  if (notBefore > now) return 'not yet valid'
+  return notAfter - now < SOON ? 'expires soon' : 'valid'
+}

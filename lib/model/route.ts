@@ -46,3 +46,13 @@ export type VirtualHost = Readonly<{
 
 /** A route that lost against another with the same host, path and type; `get routes` and `explain` show it. */
 export type ShadowedRoute = Readonly<{ route: Route; winner: Route }>
+
+/** An Ingress of which nothing is served. */
+export type LeftOut = Readonly<{
+  /** Of its rules; `''` where it speaks for every host. */
+  hosts: readonly string[]
+  ingress: Route['ingress']
+  /** The problem that says why, and where it is. */
+  reason: string
+  position: SourcePosition
+}>

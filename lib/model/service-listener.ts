@@ -3,6 +3,9 @@ import { printEndpointAddress } from '../base/endpoint-address.ts'
 import type { SourcePosition } from '../base/position.ts'
 import type { UpstreamKey } from './upstream.ts'
 
+/** kubectl's EXTERNAL-IP of a load balancer that has no address. */
+export const PENDING = '<pending>'
+
 /** Which of its addresses a Service is reached at here. */
 export type ServiceListenerKind = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIP'
 

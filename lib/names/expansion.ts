@@ -84,6 +84,6 @@ function choose(answer: NameAnswer, family: AddressFamily, isGuarded: boolean): 
     const more = refused.length > MAX_PRINTED ? ` and ${refused.length - MAX_PRINTED} more` : ''
     return { addresses, refused, code: 'PORTICO_UP_ADDRESS_DENIED', reason: `${shown.join(', ')}${more}` }
   }
-  const reason = answer.addresses.length === 0 ? answer.reason : `it has no IPv${wanted} address`
+  const reason = answer.reason || `it has no IPv${wanted} address`
   return { addresses, refused, code: 'PORTICO_UP_NAME_UNRESOLVED', reason }
 }

@@ -10,7 +10,7 @@ import type { Resolution } from './resolver.ts'
 export type NameAnswer = Readonly<{
   /** IPv4 before IPv6, each sorted; empty where none was ever known. */
   addresses: readonly string[]
-  /** Why there are none. */
+  /** Why there are none, or none of one family. */
   reason: string
 }>
 
@@ -26,7 +26,8 @@ export type NameTimes = Readonly<{
 }>
 
 export type NameWatchOptions = {
-  readonly resolve: (name: string) => Promise<Resolution>
+  /** `onFirst` gets what is known before all is. */
+  readonly resolve: (name: string, onFirst: (first: Resolution) => void) => Promise<Resolution>
   /** Whether answers may be others before their time. */
   readonly hasChanged: () => Promise<boolean>
   readonly log: Log
@@ -42,6 +43,8 @@ export const MAX_ADDRESSES = 256
 /** Names that are asked for at a time, and how many of them may be such as failed before: these must not hold up the others. */
 const MAX_PARALLEL = 16
 const MAX_PARALLEL_RETRIES = 3
+/** Names of which one family is known and the other is waited for: so many hold up nobody. */
+const MAX_LATE = 64
 /** A time is lengthened by up to this share, so that names do not stay in step. */
 const JITTER = 0.1
 const MAX_LOGGED = 10
@@ -53,6 +56,8 @@ type Entry = {
   answer: NameAnswer
   /** In a row. */
   failures: number
+  /** Why not all of its addresses come from its last answer; undefined where they do. `family` 0 is both. */
+  fault: Readonly<{ family: 0 | 4 | 6; reason: string }> | undefined
   /** Answered or failed, once at least. */
   isSettled: boolean
   isTooMany: boolean
@@ -73,6 +78,7 @@ export class NameWatch {
   readonly #retries = new Set<Entry>()
   #asking = 0
   #retrying = 0
+  #late = 0
   #looker: NodeJS.Timeout | undefined
   #waiting: (() => void)[] = []
 
@@ -94,6 +100,12 @@ export class NameWatch {
   /** Of one that is in use. */
   get(name: string): NameAnswer {
     return this.#entries.get(name)?.answer ?? PENDING
+  }
+
+  /** Why the name may not have the address any more that it had before; undefined where it has. */
+  whyStale(name: string, address: string): string | undefined {
+    const fault = this.#entries.get(name)?.fault
+    return fault && (fault.family === 0 || fault.family === isIP(address)) ? fault.reason : undefined
   }
 
   /** Asks for all of them now. */
@@ -133,6 +145,7 @@ export class NameWatch {
       name,
       answer: PENDING,
       failures: 0,
+      fault: undefined,
       isSettled: false,
       isTooMany: false,
       isAsking: false,
@@ -186,16 +199,28 @@ export class NameWatch {
     entry.askedAt = performance.now()
     this.#asking++
     if (!isFirst) this.#retrying++
+    let isLate = false
+    const onFirst = (first: Resolution): void => {
+      if (this.#entries.get(entry.name) === entry) {
+        this.#take(entry, first, true)
+        entry.isSettled = true
+        this.#wake()
+      }
+      if (this.#late >= MAX_LATE) return
+      isLate = true
+      this.#late++
+      this.#giveBack(isFirst)
+    }
     let outcome: Resolution | Error
     try {
-      outcome = await this.#options.resolve(entry.name)
+      outcome = await this.#options.resolve(entry.name, onFirst)
       if (outcome.addresses.length === 0) outcome = new Error('the name has no address')
     } catch (error) {
       outcome = error instanceof Error ? error : new Error(String(error))
     }
     entry.isAsking = false
-    this.#asking--
-    if (!isFirst) this.#retrying--
+    if (isLate) this.#late--
+    else this.#giveBack(isFirst)
     if (this.#entries.get(entry.name) === entry) {
       const delay = outcome instanceof Error ? this.#fail(entry, outcome) : this.#take(entry, outcome)
       entry.isSettled = true
@@ -205,17 +230,30 @@ export class NameWatch {
       } else entry.timer = setTimeout(() => this.#enqueue(entry), delay * (1 + Math.random() * JITTER)).unref()
       this.#wake()
     }
-    this.#askNext()
   }
 
-  /** Milliseconds until it is asked for again; so for the other one. */
-  #take(entry: Entry, resolution: Resolution): number {
+  /** Others have its place. */
+  #giveBack(isFirst: boolean): void {
+    this.#asking--
+    if (!isFirst) this.#retrying--
+    // As soon as the answer is taken.
+    queueMicrotask(() => this.#askNext())
+  }
+
+  /** Milliseconds until it is asked for again; so for the other one. `isFirst`: the rest is yet to come. */
+  #take(entry: Entry, resolution: Resolution, isFirst = false): number {
     const { log, onChange } = this.#options
     const { minTtl, maxTtl } = this.#times
     const { name, answer, failures } = entry
     const addresses = this.#limit(entry, arrange(resolution, answer.addresses))
+    const { missing } = resolution
+    const reason = missing?.reason ?? ''
     const isOther = !isSame(addresses, answer.addresses)
-    if (isOther) entry.answer = Object.freeze({ addresses: Object.freeze(addresses), reason: '' })
+    if (isOther || (reason !== answer.reason && !isFirst)) {
+      entry.answer = Object.freeze({ addresses: Object.freeze(addresses), reason })
+      onChange()
+    }
+    if (!isFirst || entry.fault) entry.fault = missing
     entry.failures = 0
     if (failures > 0) log.info({ host: name, addresses: shorten(addresses), failures }, 'a name is resolved again')
     else if (isOther && answer.addresses.length > 0) {
@@ -227,7 +265,6 @@ export class NameWatch {
         'a name leads to other addresses',
       )
     } else if (isOther) log.debug({ host: name, addresses: shorten(addresses) }, 'a name is resolved')
-    if (isOther) onChange()
     return Math.min(Math.max(resolution.ttlSeconds * 1000, minTtl), maxTtl)
   }
 
@@ -246,6 +283,7 @@ export class NameWatch {
         kept > 0 ? 'a name cannot be resolved: its last addresses are kept' : 'a name cannot be resolved',
       )
     }
+    entry.fault = { family: 0, reason: message }
     entry.failures++
     return Math.min(firstRetry * 2 ** Math.min(entry.failures - 1, 16), maxRetry)
   }
@@ -272,7 +310,7 @@ export class NameWatch {
 
 /** Each once, in an order that does not depend on the answer's; of a family that is missing, those that were known. */
 function arrange({ addresses, missing }: Resolution, before: readonly string[]): readonly string[] {
-  const kept = missing === undefined ? [] : before.filter((address) => isIP(address) === missing)
+  const kept = missing === undefined ? [] : before.filter((address) => isIP(address) === missing.family)
   return [...new Set([...addresses, ...kept])].sort((a, b) => isIP(a) - isIP(b) || (a < b ? -1 : 1))
 }
 

@@ -6,14 +6,14 @@ import type { Settings } from '../settings-table.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type AddressFamily, expandUpstream, listNames } from './expansion.ts'
 import { HostsFile } from './hosts-file.ts'
-import { type NameAnswer, type NameTimes, NameWatch } from './name-watch.ts'
-import { NameResolver, type Resolution } from './resolver.ts'
+import { type NameAnswer, type NameTimes, NameWatch, type NameWatchOptions } from './name-watch.ts'
+import { NameResolver } from './resolver.ts'
 
 export type NameObserverOptions = {
   readonly log: Log
   readonly onChange: () => void
   /** These three are given by tests. */
-  readonly resolve?: (name: string) => Promise<Resolution>
+  readonly resolve?: NameWatchOptions['resolve']
   readonly hostsFile?: string
   readonly times?: Partial<NameTimes>
 }
@@ -50,7 +50,7 @@ export class NameObserver implements UpstreamObserver {
     this.#log = log
     this.#resolver = new NameResolver({ hosts: new HostsFile(hostsFile), servers: () => this.#servers })
     this.#watch = new NameWatch({
-      resolve: options.resolve ?? ((name) => this.#resolver.resolve(name)),
+      resolve: options.resolve ?? ((name, onFirst) => this.#resolver.resolve(name, onFirst)),
       hasChanged: () => this.#resolver.hasChanged(),
       log,
       onChange,
@@ -91,6 +91,11 @@ export class NameObserver implements UpstreamObserver {
   /** Requests to an address of the name fail: it may lead elsewhere by now, whatever its TTL. */
   doubt(name: string): void {
     this.#watch.doubt(name)
+  }
+
+  /** Why the name may not have the address any more that it had before; undefined where it has. */
+  whyStale(name: string, address: string): string | undefined {
+    return this.#watch.whyStale(name.toLowerCase(), address)
   }
 
   close(): void {

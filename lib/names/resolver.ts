@@ -1,4 +1,5 @@
 /** One name to its addresses, as getaddrinfo orders its sources (hosts file, DNS, the rest), but with the TTL that it hides. */
+import type { RecordWithTtl } from 'node:dns'
 import { lookup, Resolver } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { listOwnAddresses } from '../base/own-addresses.ts'
@@ -8,9 +9,11 @@ export type Resolution = Readonly<{
   /** At least one, IPv4 and IPv6. */
   addresses: readonly string[]
   ttlSeconds: number
-  /** The family that could not be asked for: nothing is said of it. */
-  missing?: 4 | 6
+  /** The family of which nothing is known, and why not. */
+  missing?: MissingFamily
 }>
+
+export type MissingFamily = Readonly<{ family: 4 | 6; reason: string }>
 
 export type ResolverOptions = Readonly<{
   hosts: HostsFile
@@ -22,6 +25,8 @@ export type ResolverOptions = Readonly<{
 const LOCAL_TTL_SECONDS = 10
 /** Milliseconds to the first answer, and how often it is asked for; the second time waits longer. */
 const QUERY = { timeout: 1_500, tries: 2 }
+/** Once one family has answered, the other has this long before the first is used alone, milliseconds (RFC 8305 §3). */
+const RESOLUTION_DELAY = 50
 
 const REASONS: ReadonlyMap<string, string> = new Map([
   ['ENOTFOUND', 'there is no such name (NXDOMAIN)'],
@@ -44,15 +49,18 @@ export class NameResolver {
     this.#options = options
   }
 
-  /** `name` in lower case. Rejects, with a message for people, where it has no address. */
-  async resolve(name: string): Promise<Resolution> {
+  /**
+   * `name` in lower case. Rejects, with a message for people, where it has no address. `onFirst` gets the addresses of one
+   * family where the other takes long.
+   */
+  async resolve(name: string, onFirst: (first: Resolution) => void = () => {}): Promise<Resolution> {
     const { hosts, servers } = this.#options
     await hosts.refresh()
     const local = findLocal(name, hosts.find(name))
     if (local.length > 0) return { addresses: local, ttlSeconds: LOCAL_TTL_SECONDS }
     const chosen = servers()
     try {
-      return await this.#ask(name, chosen)
+      return await this.#ask(name, chosen, onFirst)
     } catch (error) {
       if (chosen.length > 0 || codeOf(error) === 'ETIMEOUT' || codeOf(error) === 'ECANCELLED') throw explain(error)
       // Search domains, mDNS and the like are known to the system's resolver alone.
@@ -72,28 +80,42 @@ export class NameResolver {
     for (const resolver of this.#asking) resolver.cancel()
   }
 
-  async #ask(name: string, servers: readonly string[]): Promise<Resolution> {
+  async #ask(name: string, servers: readonly string[], onFirst: (first: Resolution) => void): Promise<Resolution> {
     // One for each question: it takes the system's servers as they are now.
     const resolver = new Resolver(QUERY)
     if (servers.length > 0) resolver.setServers(servers)
     this.#asking.add(resolver)
+    let timer: NodeJS.Timeout | undefined
+    const use = (records: readonly RecordWithTtl[], other: 4 | 6): readonly RecordWithTtl[] => {
+      const first = join(records, { family: other, reason: 'it is still being looked up' })
+      if (first.addresses.some(isReachable)) timer ??= setTimeout(onFirst, RESOLUTION_DELAY, first)
+      return records
+    }
     const [v4, v6] = await Promise.allSettled([
-      resolver.resolve4(name, { ttl: true }),
-      resolver.resolve6(name, { ttl: true }),
+      resolver.resolve4(name, { ttl: true }).then((records) => use(records, 6)),
+      resolver.resolve6(name, { ttl: true }).then((records) => use(records, 4)),
     ])
+    clearTimeout(timer)
     this.#asking.delete(resolver)
     const records = [v4, v6].flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
-    if (records.length === 0) {
-      const errors = [v4, v6].flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []))
-      throw errors.find((error) => !saysNothing(error)) ?? errors[0]
-    }
-    return {
-      addresses: dropUnreachable(records.map(({ address }) => address)),
-      ttlSeconds: Math.min(...records.map(({ ttl }) => ttl)),
-      ...(v4.status === 'rejected' && !saysNothing(v4.reason) && { missing: 4 as const }),
-      ...(v6.status === 'rejected' && !saysNothing(v6.reason) && { missing: 6 as const }),
-    }
+    if (records.length > 0) return join(records, findMissing(v4, 4) ?? findMissing(v6, 6))
+    const errors = [v4, v6].flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []))
+    throw errors.find((error) => !saysNothing(error)) ?? errors[0]
   }
+}
+
+function join(records: readonly RecordWithTtl[], missing: MissingFamily | undefined): Resolution {
+  return {
+    addresses: dropUnreachable(records.map(({ address }) => address)),
+    ttlSeconds: Math.min(...records.map(({ ttl }) => ttl)),
+    ...(missing && { missing }),
+  }
+}
+
+/** Where the family failed otherwise than by an answer that it has no addresses. */
+function findMissing(answer: PromiseSettledResult<unknown>, family: 4 | 6): MissingFamily | undefined {
+  if (answer.status === 'fulfilled' || saysNothing(answer.reason)) return undefined
+  return { family, reason: explain(answer.reason).message }
 }
 
 /**
@@ -125,9 +147,16 @@ function explain(error: unknown): Error {
 
 /** As AI_ADDRCONFIG (RFC 3493 §6.1): no IPv6 addresses where this machine has none itself, unless there are no others. */
 function dropUnreachable(addresses: readonly string[]): readonly string[] {
-  const isNear = (address: string): boolean => isIP(address) === 4 || address === '::1'
   if (addresses.every(isNear) || !addresses.some(isNear) || hasIPv6()) return addresses
   return addresses.filter(isNear)
+}
+
+function isNear(address: string): boolean {
+  return isIP(address) === 4 || address === '::1'
+}
+
+function isReachable(address: string): boolean {
+  return isNear(address) || hasIPv6()
 }
 
 function hasIPv6(): boolean {

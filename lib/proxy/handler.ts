@@ -49,6 +49,10 @@ export class RequestHandler implements ForwardOwner {
     return this.#inFlight
   }
 
+  get tunnels(): number {
+    return this.#tunnels.size
+  }
+
   get isDraining(): boolean {
     return this.#options.isDraining()
   }

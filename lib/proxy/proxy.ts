@@ -46,6 +46,7 @@ export type Proxy = {
   handleClientError(error: Error & { code?: string }, socket: Duplex): void
   /** Requests and tunnels. */
   readonly inFlight: number
+  readonly tunnels: number
   whenIdle(): Promise<void>
   closeTunnels(): void
 }
@@ -67,6 +68,10 @@ class DataPath implements Proxy {
 
   get inFlight(): number {
     return this.#handler.inFlight
+  }
+
+  get tunnels(): number {
+    return this.#handler.tunnels
   }
 
   whenIdle(): Promise<void> {

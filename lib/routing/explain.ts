@@ -1,12 +1,13 @@
 /** Why a request is served as it is: which rule wins, what nearly did, and why not. Used by `portico explain`. */
 import { isIP } from 'node:net'
+import { printIsoTime } from '../base/clock.ts'
 import { type RequestErrorCode, statusOf } from '../base/errors.ts'
 import { matchesHostPattern, parseAuthority, printHttpsUrl } from '../base/hostname.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
-import type { CertificateBinding } from '../model/certificate.ts'
+import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
-import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
+import type { LeftOut, PathMatch, Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
 import { listTiers } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
@@ -38,6 +39,8 @@ export type Explanation = Readonly<{
     reason: string
     /** Hosts that a person may have expected to match, each with why it does not. */
     misses: readonly Readonly<{ virtualHost: VirtualHost; reason: string }>[]
+    /** Ingresses with this host of which nothing is served. */
+    leftOut: readonly LeftOut[]
   }>
   /** Undefined for plain HTTP. */
   certificate: Readonly<{ binding: CertificateBinding | undefined; reason: string }> | undefined
@@ -59,6 +62,11 @@ export type ExplainOptions = Readonly<{
   encodedSlash?: 'keep' | 'reject'
   /** The port that redirects to HTTPS name; 0 or left out: not known before the start. */
   httpsPort?: number
+  /** Names that no certificate covers are refused. */
+  strictSni?: boolean
+  leftOut?: readonly LeftOut[]
+  /** Milliseconds since the epoch, for what certificates have left. */
+  now?: number
 }>
 
 /** Plays one request through a model; plain data, nothing is sent. */
@@ -69,8 +77,9 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const notes = describePath(rawPath, normal)
   const listener = findListener(model, url)
   if (listener) return explainListener(model, listener, { url, path: { normal, query, notes } })
-  const host = explainHost(model, hostname)
-  const certificate = url.scheme === 'https' && hostname !== undefined ? explainCertificate(model, hostname) : undefined
+  const host = explainHost(model, hostname, options.leftOut ?? [])
+  const certificate =
+    url.scheme === 'https' && hostname !== undefined ? explainCertificate(model, hostname, options) : undefined
   const base = { url, path: { normal, query, notes }, host, certificate }
   if (normal === undefined || hostname === undefined) {
     const code = hostname === undefined ? 'PORTICO_REQ_BAD_HOST' : 'PORTICO_REQ_BAD_PATH'
@@ -84,7 +93,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const upstream = winner?.action.type === 'forward' ? model.upstreams.get(winner.action.upstream) : undefined
   return {
     ...base,
-    answer: findRedirect(url, hostname, virtualHost, options.httpsPort) ?? findAnswer(virtualHost, winner, upstream),
+    answer: findRedirect(url, hostname, virtualHost, options.httpsPort) ?? findAnswer(host, winner, upstream),
     candidates: candidates.slice(0, MOST_CANDIDATES),
     omitted: Math.max(0, candidates.length - MOST_CANDIDATES),
     winner,
@@ -132,6 +141,7 @@ function explainListener(
       virtualHost: undefined,
       reason: 'not looked at: the port is one of a Service',
       misses: [],
+      leftOut: [],
     },
     certificate: undefined,
     candidates: [],
@@ -161,13 +171,14 @@ function findRedirect(
 }
 
 function findAnswer(
-  virtualHost: VirtualHost | undefined,
+  { virtualHost, leftOut: [lost] }: Explanation['host'],
   winner: Route | undefined,
   upstream: Upstream | undefined,
 ): Explanation['answer'] {
   if (winner === undefined) {
     const reason = virtualHost === undefined ? 'no rule has this host' : 'no path of this host matches'
-    return { status: 404, code: 'PORTICO_REQ_NO_ROUTE', reason: `${reason}, and there is no default backend` }
+    const whole = `${reason}, and there is no default backend${lost ? `; ${describeLeftOut(lost)}` : ''}`
+    return { status: 404, code: 'PORTICO_REQ_NO_ROUTE', reason: whole }
   }
   if (winner.action.type === 'unavailable') {
     const { code, reason } = winner.action
@@ -175,6 +186,11 @@ function findAnswer(
   }
   if (hasUsable(upstream)) return undefined
   return { status: 503, code: 'PORTICO_UP_NO_ENDPOINTS', reason: `${winner.backend} has no endpoint ready` }
+}
+
+function describeLeftOut({ ingress, reason, position }: LeftOut): string {
+  const name = `${ingress.namespace}/${ingress.name}`
+  return `Ingress ${name}, which has this host, is not served: ${reason} (${position.file}:${position.line})`
 }
 
 function hasUsable(upstream: Upstream | undefined): boolean {
@@ -207,8 +223,8 @@ function describeBadPath(raw: string): string {
   return 'the path climbs above the root'
 }
 
-function explainHost(model: Model, hostname: string | undefined): Explanation['host'] {
-  if (hostname === undefined) return { hostname, virtualHost: undefined, reason: 'malformed', misses: [] }
+function explainHost(model: Model, hostname: string | undefined, leftOut: readonly LeftOut[]): Explanation['host'] {
+  if (hostname === undefined) return { hostname, virtualHost: undefined, reason: 'malformed', misses: [], leftOut: [] }
   const index = new HostIndex(model.hosts.filter(({ host }) => host !== '').map((host) => [host.host, host]))
   const named = index.find(hostname)
   const virtualHost = named ?? model.hosts.find(({ host }) => host === '')
@@ -220,7 +236,13 @@ function explainHost(model: Model, hostname: string | undefined): Explanation['h
       : named.host === hostname
         ? 'exact'
         : `wildcard ${named.host}`
-  return { hostname, virtualHost, reason, misses: findHostMisses(model.hosts, hostname, named) }
+  return {
+    hostname,
+    virtualHost,
+    reason,
+    misses: findHostMisses(model.hosts, hostname, named),
+    leftOut: leftOut.filter(({ hosts }) => hosts.some((host) => host === '' || matchesHostPattern(host, hostname))),
+  }
 }
 
 function findHostMisses(
@@ -253,14 +275,33 @@ function findHostMisses(
   return misses.slice(0, MOST_HOSTS)
 }
 
-function explainCertificate(model: Model, hostname: string): Explanation['certificate'] {
+function explainCertificate(
+  model: Model,
+  hostname: string,
+  { strictSni = false, now }: ExplainOptions,
+): Explanation['certificate'] {
   const binding = new HostIndex(model.certificates.map((one) => [one.host, one])).find(hostname)
   if (binding === undefined) {
-    return { binding, reason: 'no tls section names this host: the default certificate is served' }
+    const instead = strictSni ? 'the handshake is refused' : 'the default certificate is served'
+    return { binding, reason: `no tls section names this host: ${instead}` }
   }
   if (binding.certificate === undefined)
     return { binding, reason: `the default certificate is served: ${binding.reason}` }
-  return { binding, reason: binding.host === hostname ? 'SNI exact' : `SNI wildcard ${binding.host}` }
+  const reason = binding.host === hostname ? 'SNI exact' : `SNI wildcard ${binding.host}`
+  const fault = now === undefined ? undefined : explainValidity(binding.certificate, now)
+  return { binding, reason: fault === undefined ? reason : `${reason}, but ${fault}` }
+}
+
+/** Why clients refuse the certificate, or will before long. */
+function explainValidity({ notBefore, notAfter }: Certificate, now: number): string | undefined {
+  const validity = judgeValidity({ notBefore, notAfter }, now)
+  if (validity === 'expired') return `it expired on ${printDay(notAfter)}: clients refuse it`
+  if (validity === 'not yet valid') return `it is not valid before ${printDay(notBefore)}: clients refuse it`
+  return validity === 'expires soon' ? `it expires on ${printDay(notAfter)}` : undefined
+}
+
+function printDay(milliseconds: number): string {
+  return printIsoTime(milliseconds).slice(0, 10)
 }
 
 /** Every route that had a say, the winner first and then by how much of the path it shares. */

@@ -10,7 +10,7 @@ import { pickFor } from '../proxy/relay.ts'
 import type { ServedListener, Snapshot } from '../snapshot.ts'
 import type { Log } from '../telemetry/log.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
-import type { ConnectionResult } from '../telemetry/request-counts.ts'
+import type { ByteCounts, ConnectionResult } from '../telemetry/request-counts.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
 import type { UpstreamPool } from '../upstream/pool.ts'
 import { DatagramSession, MAX_QUEUED_BYTES } from './datagram-session.ts'
@@ -28,6 +28,8 @@ export type DatagramPortOptions = Readonly<{
   watch: DeadlineWatch
   budget: SessionBudget
   onResult: (listener: string, result: ConnectionResult) => void
+  /** Of a session that has ended. */
+  onBytes: (listener: string, bytes: ByteCounts) => void
   clock: Clock
   log: Log
 }>
@@ -146,7 +148,7 @@ export class DatagramPort {
   }
 
   #open(key: string, client: RemoteInfo, served: ServedListener, inForce: Snapshot): DatagramSession | undefined {
-    const { budget, watch, onResult } = this.#options
+    const { budget, watch, onResult, onBytes } = this.#options
     const { listener, sources, route } = served
     if (this.#isStopping) return undefined
     if (sources && !sources.has(client.address)) {
@@ -178,6 +180,7 @@ export class DatagramPort {
       },
       onEnd: (error) => {
         budget.open--
+        onBytes(listener.id, session)
         watch.delete(session)
         this.#sessions.delete(key)
         if (error) this.#avoided.set(endpoint, this.#options.clock.monotonic() + AVOID_MS)

@@ -30,6 +30,9 @@ export class DatagramSession implements Timed, Victim {
   readonly endpoint: EndpointState
   /** By which the endpoint was found good last. */
   pool: UpstreamPool
+  /** From and to the client; what was dropped on the way is among them. */
+  bytesIn = 0
+  bytesOut = 0
   readonly #options: SessionOptions
   readonly #socket: Socket
   #waiting: Buffer[] | undefined = []
@@ -42,7 +45,14 @@ export class DatagramSession implements Timed, Victim {
     this.pool = pool
     this.#options = options
     this.#socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
-    this.#socket.on('message', containing('relay', this, onReply))
+    this.#socket.on(
+      'message',
+      containing('relay', this, (datagram: Buffer) => {
+        endpoint.recordReply()
+        this.bytesOut += datagram.length
+        onReply(datagram)
+      }),
+    )
     this.#socket.on(
       'error',
       containing('relay', this, (error: NodeJS.ErrnoException) => this.#fail(error)),
@@ -58,6 +68,7 @@ export class DatagramSession implements Timed, Victim {
   /** To the endpoint. */
   send(datagram: Buffer): void {
     if (this.#isOver) return
+    this.bytesIn += datagram.length
     if (this.#waiting) {
       if (this.#waiting.length < MAX_WAITING) this.#waiting.push(datagram)
     } else if (this.#socket.getSendQueueSize() < MAX_QUEUED_BYTES) this.#socket.send(datagram)

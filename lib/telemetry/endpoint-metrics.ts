@@ -9,6 +9,8 @@ export type EndpointFigures = Readonly<{
   inFlight: number
   requests: number
   failures: number
+  /** Since the last answer. */
+  failuresInRow: number
   lastFailure: Readonly<{ error: Readonly<{ code: string }>; at: number }> | undefined
 }>
 

@@ -2,7 +2,7 @@
 import { collectDefaultMetrics, type Metric, Registry } from 'prom-client'
 import type { Severity } from '../base/diagnostics.ts'
 import { type EndpointFigures, EndpointMetrics, type EndpointSample } from './endpoint-metrics.ts'
-import type { RequestCounts } from './request-counts.ts'
+import type { ByteCounts, RequestCounts } from './request-counts.ts'
 import { BUCKETS, type Distribution, type RequestSeries } from './request-series.ts'
 
 /** What a reload brought. */
@@ -77,10 +77,18 @@ export type MetricsOptions = {
   readonly endpointSeries?: number
 }
 
+/** Gauges of prom-client that Prometheus takes for counters by their names; each is the sum of another metric. */
+const NAMED_AS_COUNTERS = [
+  'nodejs_active_resources_total',
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+]
+
 export function createMetrics(options: MetricsOptions): Metrics {
   const { counts, endpointSeries = 0 } = options
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
+  for (const name of NAMED_AS_COUNTERS) registry.removeSingleMetric(name)
 
   const reloads = { success: 0, failure: 0, isLastOk: true }
   let report: ReloadReport | undefined
@@ -113,6 +121,20 @@ export function createMetrics(options: MetricsOptions): Metrics {
     'portico_upstream_response_seconds',
     "Time from the request head to the upstream's response head.",
     () => everySeries().flatMap((each) => histogramSamples('portico_upstream_response_seconds', each, each.upstream)),
+  )
+  const defineBytes = (name: string, help: string, read: (counts: ByteCounts) => number) =>
+    define('counter', name, help, () =>
+      everySeries().map((each) => ({ labels: { ingress: each.ingress, service: each.service }, value: read(each) })),
+    )
+  defineBytes(
+    'portico_request_body_bytes_total',
+    'Body bytes received from clients, with all bytes of tunnels; counted when the request or tunnel ends.',
+    ({ bytesIn }) => bytesIn,
+  )
+  defineBytes(
+    'portico_response_body_bytes_total',
+    'Body bytes sent to clients, with all bytes of tunnels; counted when the request or tunnel ends.',
+    ({ bytesOut }) => bytesOut,
   )
   define('counter', 'portico_upstream_errors_total', 'Requests that failed at or before the upstream.', () =>
     everySeries().flatMap(({ ingress, service, upstreamErrors }) =>
@@ -155,6 +177,20 @@ export function createMetrics(options: MetricsOptions): Metrics {
       [...counts.connections].flatMap(([listener, results]) =>
         [...results].map(([result, value]) => ({ labels: { listener, result }, value })),
       ),
+  )
+  const defineListenerBytes = (name: string, help: string, read: (counts: ByteCounts) => number) =>
+    define('counter', name, help, () =>
+      [...counts.bytes].map(([listener, bytes]) => ({ labels: { listener }, value: read(bytes) })),
+    )
+  defineListenerBytes(
+    'portico_listener_received_bytes_total',
+    "Bytes received from clients at a Service's TCP or UDP port, HTTP aside; counted when the connection or session ends.",
+    ({ bytesIn }) => bytesIn,
+  )
+  defineListenerBytes(
+    'portico_listener_sent_bytes_total',
+    "Bytes sent to clients at a Service's TCP or UDP port, HTTP aside; counted when the connection or session ends.",
+    ({ bytesOut }) => bytesOut,
   )
   define('gauge', 'portico_requests_in_flight', 'Requests, tunnels and connections of Services under way.', () =>
     figures ? [{ labels: {}, value: figures.requestsInFlight() }] : [],

@@ -16,6 +16,7 @@ export type CountsData = Readonly<{
   series: readonly SeriesData[]
   errors: ReadonlyMap<RequestErrorCode, number>
   connections: ReadonlyMap<string, ConnectionCounts>
+  bytes: ReadonlyMap<string, ByteCounts>
   contained: ReadonlyMap<Place, number>
 }>
 
@@ -41,6 +42,9 @@ export type ConnectionResult =
 
 export type ConnectionCounts = ReadonlyMap<ConnectionResult, number>
 
+/** From and to clients. */
+export type ByteCounts = Readonly<{ bytesIn: number; bytesOut: number }>
+
 export class RequestCounts {
   readonly #series = new Map<string, RequestSeries>()
   /** Labels are made once for each route of a snapshot, so their identity saves building the key. */
@@ -50,6 +54,8 @@ export class RequestCounts {
   #errors = new Map<RequestErrorCode, number>()
   /** By listener. */
   #connections = new Map<string, Map<ConnectionResult, number>>()
+  /** By listener, of connections and UDP sessions that nobody reads. */
+  #bytes = new Map<string, { bytesIn: number; bytesOut: number }>()
   /** Bugs that cost one connection. */
   #contained = new Map<Place, number>()
 
@@ -58,6 +64,8 @@ export class RequestCounts {
     const found = this.#findRoute(record.labels)
     const { method } = record
     found.count(found.requests.has(method) || KNOWN_METHODS.has(method) ? method : 'other', record.status)
+    found.bytesIn += record.bytesIn
+    found.bytesOut += record.bytesOut
     if (!record.tunnel) found.duration.observe(record.durationMs / 1000)
     if (record.upstreamMs !== undefined) found.upstream.observe(record.upstreamMs / 1000)
     if (record.retries)
@@ -82,6 +90,16 @@ export class RequestCounts {
     increment(counts, result, by)
   }
 
+  /** As `countConnection`. */
+  countBytes(listener: string, { bytesIn, bytesOut }: ByteCounts): void {
+    const known = this.#bytes.get(listener)
+    if (known) {
+      known.bytesIn += bytesIn
+      known.bytesOut += bytesOut
+    } else if (this.#bytes.size >= MAX_SERIES && listener !== OTHER) this.countBytes(OTHER, { bytesIn, bytesOut })
+    else this.#bytes.set(listener, { bytesIn, bytesOut })
+  }
+
   countContained(place: Place): void {
     increment(this.#contained, place, 1)
   }
@@ -92,6 +110,10 @@ export class RequestCounts {
 
   get connections(): ReadonlyMap<string, ConnectionCounts> {
     return this.#connections
+  }
+
+  get bytes(): ReadonlyMap<string, ByteCounts> {
+    return this.#bytes
   }
 
   get errors(): ReadonlyMap<RequestErrorCode, number> {
@@ -110,15 +132,17 @@ export class RequestCounts {
     this.#errors = new Map()
     const connections = this.#connections
     this.#connections = new Map()
+    const bytes = this.#bytes
+    this.#bytes = new Map()
     const contained = this.#contained
     this.#contained = new Map()
     const series: SeriesData[] = []
     for (const each of this.series()) series.push(each.take() as SeriesData)
-    return { series, errors, connections, contained }
+    return { series, errors, connections, bytes, contained }
   }
 
   /** What another process has counted. */
-  add({ series, errors, connections, contained }: CountsData): void {
+  add({ series, errors, connections, bytes, contained }: CountsData): void {
     for (const each of series) {
       const isOther = each.ingress === OTHER && each.service === OTHER
       const own = isOther ? this.#overflow : this.#find(each.ingress, each.service)
@@ -126,6 +150,7 @@ export class RequestCounts {
     }
     for (const [code, count] of errors) increment(this.#errors, code, count)
     for (const [place, count] of contained) increment(this.#contained, place, count)
+    for (const [listener, counts] of bytes) this.countBytes(listener, counts)
     for (const [listener, counts] of connections) {
       for (const [result, count] of counts) this.countConnection(listener, result, count)
     }

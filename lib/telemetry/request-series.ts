@@ -42,6 +42,8 @@ export type SeriesData = Readonly<{
   duration: DistributionData
   upstream: DistributionData
   requests: ReadonlyMap<string, ReadonlyMap<number, number>>
+  bytesIn: number
+  bytesOut: number
   upstreamErrors: ReadonlyMap<string, number>
   retries: ReadonlyMap<string, number>
 }>
@@ -53,6 +55,9 @@ export class RequestSeries {
   readonly upstream: Distribution = new Distribution()
   /** By method, then by status. */
   requests: Map<string, Map<number, number>> = new Map()
+  /** From and to clients: bodies, and all of tunnels. */
+  bytesIn = 0
+  bytesOut = 0
   /** By error code, those that are the upstream's fault. */
   upstreamErrors: Map<string, number> = new Map()
   /** By reason and result, with a blank between them. */
@@ -67,7 +72,9 @@ export class RequestSeries {
     increment(this.#countsOf(method), status, 1)
   }
 
-  add({ duration, upstream, requests, upstreamErrors, retries }: SeriesData): void {
+  add({ duration, upstream, requests, bytesIn, bytesOut, upstreamErrors, retries }: SeriesData): void {
+    this.bytesIn += bytesIn
+    this.bytesOut += bytesOut
     this.duration.add(duration)
     this.upstream.add(upstream)
     for (const [method, counts] of requests) {
@@ -79,9 +86,11 @@ export class RequestSeries {
 
   /** All that was counted since the last call; undefined: nothing. */
   take(): SeriesData | undefined {
-    const { ingress, service, requests, upstreamErrors, retries } = this
+    const { ingress, service, requests, bytesIn, bytesOut, upstreamErrors, retries } = this
     if (requests.size === 0) return undefined
     this.requests = new Map()
+    this.bytesIn = 0
+    this.bytesOut = 0
     this.upstreamErrors = new Map()
     this.retries = new Map()
     return {
@@ -90,6 +99,8 @@ export class RequestSeries {
       duration: this.duration.take(),
       upstream: this.upstream.take(),
       requests,
+      bytesIn,
+      bytesOut,
       upstreamErrors,
       retries,
     }

@@ -6,7 +6,7 @@ import { canonicalAddress } from '../base/address-range.ts'
 import type { DiagnosticDetails, DiagnosticList } from '../base/diagnostics.ts'
 import type { FieldPath } from '../base/position.ts'
 import { printResource, type Service, type ServicePort } from '../kubernetes/resource.ts'
-import type { ServiceListenerKind } from '../model/service-listener.ts'
+import { PENDING, type ServiceListenerKind } from '../model/service-listener.ts'
 import type { Ledger } from './allocation.ts'
 import { assignClusterAddresses, hasClusterAddress } from './cluster-address.ts'
 import { assignLoadBalancerAddresses, isOwnLoadBalancer, printAddress } from './load-balancer.ts'
@@ -38,9 +38,6 @@ export type Exposure = Readonly<{
   /** Where its health is asked for (S21). */
   healthChecks: readonly PortPlace[]
 }>
-
-/** kubectl's EXTERNAL-IP of a load balancer that has no address. */
-export const PENDING = '<pending>'
 
 /** `services` come oldest first; `local` are the addresses of this machine, canonical. */
 export function exposeServices(

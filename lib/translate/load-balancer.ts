@@ -3,6 +3,7 @@ import { type AddressRange, canonicalAddress, parseAddressRange } from '../base/
 import { isPrivateAddress } from '../base/cidr.ts'
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { printName, printResource, type Service } from '../kubernetes/resource.ts'
+import { PENDING } from '../model/service-listener.ts'
 import { type Ledger, NumberSpace } from './allocation.ts'
 import type { TranslationSettings } from './settings.ts'
 
@@ -86,7 +87,7 @@ function assignFromPool(
   for (const service of open) {
     const index = given.get(printName(service.meta))
     if (index === undefined) {
-      diagnostics.add('PORTICO_SVC_EXHAUSTED', 'no address is left in loadBalancers.pool: EXTERNAL-IP is <pending>', {
+      diagnostics.add('PORTICO_SVC_EXHAUSTED', `no address is left in loadBalancers.pool: EXTERNAL-IP is ${PENDING}`, {
         position: service.origin.locate(['metadata', 'name']),
         resource: printResource(service),
         help: `add addresses to loadBalancers.pool, which has ${pool.size}`,
@@ -126,7 +127,7 @@ function reportReplaced(service: Service, what: string, diagnostics: DiagnosticL
 function reportTaken(service: Service, holder: Service | undefined, diagnostics: DiagnosticList): void {
   diagnostics.add(
     'PORTICO_SVC_PORT_TAKEN',
-    `loadBalancerIP ${service.loadBalancerIP} is taken: EXTERNAL-IP is <pending>`,
+    `loadBalancerIP ${service.loadBalancerIP} is taken: EXTERNAL-IP is ${PENDING}`,
     {
       position: service.origin.locate(['spec', 'loadBalancerIP']),
       resource: printResource(service),

@@ -2,12 +2,13 @@
  * What a Service has otherwise than all in how its endpoints are used: `services` of the settings, above its annotations, above
  * what its spec says. Above all is what an Ingress has for its own routes.
  */
+import { findAuthorityFault } from '../base/authority-file.ts'
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type Ingress, printResource, type Service } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import { type PolicyOverrides, SERVICE_SETTINGS_BY_ANNOTATION, type ServiceSetting } from '../service-settings.ts'
-import { readSetting } from '../setting-value.ts'
+import { readSetting, type ValueProblem } from '../setting-value.ts'
 import type { TranslationSettings } from './settings.ts'
 
 /** Undefined where it has nothing of its own. Annotations that cannot be used are left out. */
@@ -44,8 +45,7 @@ export function checkPolicy(resource: Service | Ingress, diagnostics: Diagnostic
   for (const { setting, read } of readAnnotations(resource)) {
     // What an Ingress cannot have at all is reported as such (annotation.ts).
     if (resource.kind === 'Ingress' && !setting.leaf.route) continue
-    if ('value' in read) continue
-    for (const { message, help } of read.problems) {
+    for (const { message, help } of findProblems(setting, read)) {
       diagnostics.add('PORTICO_ANN_VALUE', `${setting.annotation}: ${message}`, {
         position: resource.origin.locate(['metadata', 'annotations', setting.annotation]),
         resource: printResource(resource),
@@ -53,6 +53,18 @@ export function checkPolicy(resource: Service | Ingress, diagnostics: Diagnostic
       })
     }
   }
+}
+
+function findProblems(
+  { name }: ServiceSetting,
+  read: ReadAnnotation['read'],
+): readonly Pick<ValueProblem, 'message' | 'help'>[] {
+  if (!('value' in read)) return read.problems
+  const fault = name === 'caFile' ? findAuthorityFault(String(read.value)) : undefined
+  if (fault === undefined) return []
+  const help =
+    'name a PEM file of certificates that this user may read; until then the authorities of the system are trusted'
+  return [{ message: fault, help }]
 }
 
 /** Reports Services that the settings name and no manifest has. The form of the values is checked when settings are read. */

@@ -2,8 +2,9 @@
 import { compareText } from '../base/order.ts'
 import type { Service } from '../kubernetes/resource.ts'
 import type { ServiceView } from '../model/model.ts'
+import { PENDING } from '../model/service-listener.ts'
 import { type Endpoint, findUpstreamKey } from '../model/upstream.ts'
-import { type Exposure, PENDING } from './exposure.ts'
+import type { Exposure } from './exposure.ts'
 import { isSameList, KeyOrder, Memo } from './memo.ts'
 import type { ServiceUpstreams, TranslatedUpstream } from './upstream.ts'
 

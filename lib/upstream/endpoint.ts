@@ -60,6 +60,10 @@ export class EndpointState implements Timed {
   #adaptiveLimit: AdaptiveLimit | undefined = undefined
   requests: number = 0
   failures: number = 0
+  /** Answers, and replies over UDP: signs that it lives. */
+  answers: number = 0
+  /** Failures since the last of them. */
+  failuresInRow: number = 0
   lastFailure: Readonly<{ error: GatewayError; at: number }> | undefined
   /** Since when a balancer may choose it, by the monotonic clock; undefined while none may. */
   joinedAt: number | undefined = undefined
@@ -161,8 +165,15 @@ export class EndpointState implements Timed {
     this.#loadSlot = slot
   }
 
+  /** It says something. */
+  recordReply(): void {
+    this.answers++
+    this.failuresInRow = 0
+  }
+
   /** It answered: status, and milliseconds from the try to the head of the answer. */
   recordAnswer(status: number, ms: number): void {
+    this.recordReply()
     this.latency?.answer(status, ms)
     if (this.#failureWatch !== undefined || this.#surroundings.policy().ejection.errorRate > 0) {
       this.#watchFailures().answer(status)
@@ -178,6 +189,7 @@ export class EndpointState implements Timed {
   recordFailure(error: GatewayError): void {
     if (error.fault === 'gateway') return
     this.failures++
+    this.failuresInRow++
     this.#watchFailures().failure(error)
     if (error.fault === 'upstream') this.latency?.fail()
     this.lastFailure = { error, at: this.#surroundings.clock.now() }
@@ -199,6 +211,11 @@ export class EndpointState implements Timed {
     const pool = this.#usePool()
     const isAlone = this.#siblings === NOBODY || pool.hasFree(past)
     pool.acquire(waiter, past, isAlone ? NO_OTHERS : this.#chooseOthers(pool))
+  }
+
+  /** Whom it trusts may be others: new connections are made as they are to be now, and older ones used only where they are the same. */
+  reconsider(): void {
+    this.#policy = undefined
   }
 
   close(): void {

@@ -6,7 +6,7 @@ import { runAtOnce } from '../base/slice.ts'
 import type { Endpoint, EndpointTrouble, Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
 import type { Settings } from '../settings-table.ts'
-import { Authorities } from './authorities.ts'
+import { Authorities, type AuthorityNews } from './authorities.ts'
 import { type CandidateTier, chooseCandidates } from './candidates.ts'
 import type { CircuitFlip, CircuitState } from './circuit.ts'
 import type { UpstreamTls } from './connect.ts'
@@ -25,9 +25,13 @@ export type RegistryOptions = {
   onTrouble?: (trouble: EndpointTrouble) => void
   /** A circuit breaker changed its state. */
   onCircuit?: (flip: CircuitFlip) => void
+  /** A file of authorities was read anew, or cannot be used. */
+  onAuthorities?: (news: AuthorityNews) => void
 }
 
 const SECRET_BYTES = 32
+/** Between two looks at files of authorities, milliseconds. */
+const LOOK_MS = 1_000
 
 export class EndpointRegistry {
   readonly #settings: () => Settings
@@ -37,18 +41,20 @@ export class EndpointRegistry {
   readonly #affinitySecret: Buffer
   readonly #upstreams = new Map<UpstreamKey, UpstreamState>()
   readonly #onCircuit: (flip: CircuitFlip) => void
-  readonly #authorities = new Authorities()
+  readonly #authorities: Authorities
   readonly #idlePrivates = new IdlePrivates()
+  #looker: NodeJS.Timeout | undefined
 
   constructor(options: RegistryOptions) {
     const { settings, clock, affinitySecret = randomBytes(SECRET_BYTES) } = options
-    const { onTrouble = () => {}, onCircuit = () => {} } = options
+    const { onTrouble = () => {}, onCircuit = () => {}, onAuthorities } = options
     this.#settings = settings
     this.#clock = clock
     this.#affinitySecret = affinitySecret
     this.#onTrouble = onTrouble
     this.#watch = new DeadlineWatch(clock)
     this.#onCircuit = onCircuit
+    this.#authorities = new Authorities(onAuthorities)
   }
 
   /**
@@ -102,7 +108,9 @@ export class EndpointRegistry {
       for (const state of pool.states) used.add(state)
       yield
     }
-    for (const { key, endpoints } of this.#upstreams.values()) {
+    const files = new Set<string>()
+    for (const { key, endpoints, policy } of this.#upstreams.values()) {
+      if (policy.caFile !== '') files.add(policy.caFile)
       for (const state of endpoints.values()) {
         if (used.has(state) || !state.isIdle) continue
         state.close()
@@ -111,6 +119,9 @@ export class EndpointRegistry {
       if (endpoints.size === 0 && !keys.has(key)) this.#upstreams.delete(key)
       yield
     }
+    this.#authorities.retain(files)
+    if (files.size > 0) this.#looker ??= setInterval(this.#lookAtAuthorities, LOOK_MS).unref()
+    else this.#endLooks()
   }
 
   /** Every endpoint in use or still busy. */
@@ -128,6 +139,18 @@ export class EndpointRegistry {
   async close(): Promise<void> {
     for (const state of this.states()) state.close()
     this.#upstreams.clear()
+    this.#endLooks()
+  }
+
+  /** Connections that were made when others were trusted carry no new requests. */
+  #lookAtAuthorities = (): void => {
+    if (!this.#authorities.look()) return
+    for (const state of this.states()) state.reconsider()
+  }
+
+  #endLooks(): void {
+    clearInterval(this.#looker)
+    this.#looker = undefined
   }
 
   #surround(state: UpstreamState): EndpointSurroundings {

@@ -60,6 +60,7 @@ export type TrafficFigures = Readonly<{
   /** Since the last time. */
   logLinesDropped: number
   inFlight: number
+  tunnels: number
   /** Open client connections and UDP sessions by listener, as metrics name it. */
   connections: Readonly<Record<string, number>>
   residentBytes: number
@@ -67,12 +68,14 @@ export type TrafficFigures = Readonly<{
   cpuSeconds: number
 }>
 
-/** Requests and failures since the last time, and what is under way now. */
+/** Requests, failures and answers since the last time; failures since the last answer; and what is under way now. */
 export type EndpointData = Readonly<{
   identity: Pick<EndpointIdentity, 'upstream' | 'protocol' | 'host' | 'port'> & Readonly<{ key: string; name?: string }>
   inFlight: number
   requests: number
   failures: number
+  answers: number
+  failuresInRow: number
   lastFailure: Readonly<{ code: RequestErrorCode; at: number }> | undefined
 }>
 
@@ -171,7 +174,13 @@ function dropPosition({ position: _, ...listener }: LiveListener & { position?: 
   return listener
 }
 
-const NO_COUNTS: CountsData = { series: [], errors: new Map(), connections: new Map(), contained: new Map() }
+const NO_COUNTS: CountsData = {
+  series: [],
+  errors: new Map(),
+  connections: new Map(),
+  bytes: new Map(),
+  contained: new Map(),
+}
 
 /** Figures in messages of bounded size, at least one; together they say what `figures` says. */
 export function* cutFigures(figures: TrafficFigures): Generator<TrafficFigures> {
@@ -182,6 +191,9 @@ export function* cutFigures(figures: TrafficFigures): Generator<TrafficFigures> 
   for (const series of group(counts.series, () => 4)) yield { ...rest, counts: { ...NO_COUNTS, series } }
   for (const some of group([...counts.connections], () => 2)) {
     yield { ...rest, counts: { ...NO_COUNTS, connections: new Map(some) } }
+  }
+  for (const some of group([...counts.bytes], () => 2)) {
+    yield { ...rest, counts: { ...NO_COUNTS, bytes: new Map(some) } }
   }
   for (const some of group(endpoints, () => 2)) yield { ...rest, endpoints: some }
 }

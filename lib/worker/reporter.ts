@@ -5,8 +5,8 @@ import type { Traffic } from '../traffic.ts'
 import type { EndpointState } from '../upstream/endpoint.ts'
 import type { EndpointData, TrafficFigures } from './message.ts'
 
-type Told = { requests: number; failures: number; inFlight: number }
-const NOTHING: Told = { requests: 0, failures: 0, inFlight: 0 }
+type Told = Pick<EndpointData, 'requests' | 'failures' | 'answers' | 'inFlight'>
+const NOTHING: Told = { requests: 0, failures: 0, answers: 0, inFlight: 0 }
 
 export class Reporter {
   readonly #traffic: Traffic
@@ -32,6 +32,7 @@ export class Reporter {
       circuits: [...this.#traffic.circuits()],
       logLinesDropped: dropped - this.#dropped,
       inFlight: this.#traffic.inFlight,
+      tunnels: this.#traffic.tunnels,
       connections: Object.fromEntries(this.#traffic.connections()),
       residentBytes: rss,
       heapBytes: heapUsed,
@@ -54,19 +55,28 @@ export class Reporter {
   #takeEndpoints(): readonly EndpointData[] {
     const news: EndpointData[] = []
     for (const state of this.#traffic.endpoints()) {
-      const { requests, failures, inFlight, lastFailure, identity } = state
+      const { requests, failures, answers, failuresInRow, inFlight, lastFailure, identity } = state
       if (requests === 0 && failures === 0) continue
       const told = this.#told.get(state) ?? NOTHING
-      if (requests === told.requests && failures === told.failures && inFlight === told.inFlight) continue
+      if (
+        requests === told.requests &&
+        failures === told.failures &&
+        answers === told.answers &&
+        inFlight === told.inFlight
+      ) {
+        continue
+      }
       const { key, upstream, protocol, host, port, name } = identity
       news.push({
         identity: { key, upstream, protocol, host, port, name },
         inFlight,
         requests: requests - told.requests,
         failures: failures - told.failures,
+        answers: answers - told.answers,
+        failuresInRow,
         lastFailure: lastFailure && { code: lastFailure.error.code, at: lastFailure.at },
       })
-      this.#told.set(state, { requests, failures, inFlight })
+      this.#told.set(state, { requests, failures, answers, inFlight })
     }
     return news
   }

@@ -7,6 +7,7 @@ type EndpointTotal = {
   readonly identity: EndpointFigures['identity']
   requests: number
   failures: number
+  failuresInRow: number
   lastFailure: EndpointFigures['lastFailure']
   /** By worker. */
   readonly inFlight: Map<object, number>
@@ -26,14 +27,16 @@ export class Tally {
   add(worker: object, { counts, endpoints, logLinesDropped }: TrafficFigures): void {
     this.#counts.add(counts)
     this.logLinesDropped += logLinesDropped
-    for (const { identity, requests, failures, lastFailure, inFlight } of endpoints) {
+    for (const { identity, requests, failures, answers, failuresInRow, lastFailure, inFlight } of endpoints) {
       let total = this.#endpoints.get(identity.key)
       if (!total) {
-        total = { identity, requests: 0, failures: 0, lastFailure: undefined, inFlight: new Map() }
+        total = { identity, requests: 0, failures: 0, failuresInRow: 0, lastFailure: undefined, inFlight: new Map() }
         this.#endpoints.set(identity.key, total)
       }
       total.requests += requests
       total.failures += failures
+      // An answer to one worker ends the row of all.
+      total.failuresInRow = answers > 0 ? failuresInRow : total.failuresInRow + failures
       if (lastFailure && lastFailure.at >= (total.lastFailure?.at ?? 0)) {
         total.lastFailure = { error: { code: lastFailure.code }, at: lastFailure.at }
       }

@@ -125,6 +125,10 @@ export class WorkerSet implements Carrier {
     return this.#tally.logLinesDropped + this.#options.logLinesDropped()
   }
 
+  get tunnels(): number {
+    return this.#slots.reduce((sum, { worker }) => sum + (worker?.figures?.tunnels ?? 0), 0)
+  }
+
   connections(): Iterable<readonly [string, number]> {
     const sums = new Map<string, number>([...this.#sockets.keys()].map((name) => [name, 0]))
     for (const { worker } of this.#slots) {

@@ -92,7 +92,7 @@ t.test('10 without a token in the file there is no admin listener', async (t) =>
     ['missing', /cannot be read \(ENOENT\)/],
     ['empty', /holds no token/],
     ['two', /holds more than one line/],
-    ['large', /is too large for a token/],
+    ['large', /is too large/],
     ['folder', /is no file/],
     ['pipe', /is no file/],
   ] as const) {
@@ -135,8 +135,24 @@ t.test('10 the gateway does not start without the token that it is to have', asy
     { stdin: MANIFESTS, environment: { PORTICO_ADMIN_TOKEN_FILE: writeToken(t, '') } },
   )
   t.equal(status, 1)
-  t.match(stderr, /the admin listener has no token: .*token holds no token/)
+  t.match(stderr, /admin\.tokenFile: .*token holds no token/)
   t.notMatch(stdout, /ready/)
+})
+
+t.test('check tells of a token file that is missing or unfit, and of the place that names it', async (t) => {
+  const settings = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\nadmin:\n  tokenFile: token\n'
+  const cwd = t.testdir({ 'portico.yaml': settings })
+  const check = () => runPortico(['check', '-c', 'portico.yaml'], { cwd })
+  t.match(await check(), {
+    status: 1,
+    stdout: /portico\.yaml:4:\d+ .*admin\.tokenFile: token cannot be read \(ENOENT\)/,
+  })
+  writeFileSync(join(cwd, 'token'), `${SECRET}\n${SECRET}`)
+  const lines = await check()
+  t.match(lines, { status: 1, stdout: /admin\.tokenFile: token holds more than one line/ })
+  t.notMatch(lines.stdout + lines.stderr, SECRET)
+  writeFileSync(join(cwd, 'token'), SECRET)
+  t.equal((await check()).status, 0)
 })
 
 t.test('10 a token on the command line is hidden from the list of processes, and a better way is named', async (t) => {

@@ -152,6 +152,7 @@ t.test('addresses of a name show it, and names that lead nowhere have rows of th
     inFlight: 0,
     requests,
     failures: 0,
+    failuresInRow: 0,
     lastFailure: undefined,
   })
   const rows = endpointsView({ ...model, upstreams: new Map([[named.key, named]]) }, [
@@ -283,6 +284,7 @@ t.test('endpoints tell their state and why, and live figures where there are som
     inFlight: 2,
     requests: 9,
     failures: 1,
+    failuresInRow: 0,
     lastFailure: { error: { code: 'PORTICO_UP_RESET' }, at: 0 },
   }
   t.match(endpointsView(model, [figures]), [
@@ -298,6 +300,35 @@ t.test('endpoints tell their state and why, and live figures where there are som
     { service: 'old', address: '10.0.1.2:80', state: 'not ready', reason: 'terminating' },
     { service: 'old', address: '10.0.1.3:80', state: 'not ready', reason: 'not ready' },
   ])
+})
+
+t.test('an endpoint whose last requests failed is failing, and an address its name has no more is stale', async (t) => {
+  const name = 'api.test'
+  const own = { name, host: '10.0.0.1' }
+  const named = upstream('api', [
+    endpoint('10.0.0.1', { name }),
+    endpoint('10.0.0.2', { backup: true }),
+    endpoint('10.0.0.3'),
+  ])
+  const figures = (identity: Readonly<{ host: string; name?: string }>, failuresInRow: number): EndpointFigures => ({
+    identity: { upstream: named.key, protocol: 'http', port: 80, ...identity },
+    inFlight: 0,
+    requests: 9,
+    failures: 8,
+    failuresInRow,
+    lastFailure: { error: { code: 'PORTICO_UP_RESET' }, at: 0 },
+  })
+  const show = (live: readonly EndpointFigures[], whyStale: string | undefined) =>
+    endpointsView({ ...model, upstreams: new Map([[named.key, named]]) }, live, (asked, address) =>
+      asked === name && address === own.host ? whyStale : undefined,
+    ).map(({ state, reason }) => `${state}: ${reason.replace(/\d\d:\d\d:\d\d/, 'TIME')}`)
+  t.same(show([figures(own, 8), figures({ host: '10.0.0.2' }, 1), figures({ host: '10.0.0.3' }, 0)], undefined), [
+    'failing: 8 failures in a row, the last PORTICO_UP_RESET at TIME',
+    'failing: PORTICO_UP_RESET at TIME; backup: for when no other can be had',
+    'ready: ',
+  ])
+  t.equal(show([], 'NXDOMAIN')[0], 'stale: api.test: NXDOMAIN; this is what it had before')
+  t.match(show([figures(own, 1)], 'NXDOMAIN')[0], /^failing: PORTICO_UP_RESET at TIME; api.test: NXDOMAIN/)
 })
 
 t.test('certificates stand once with all their hosts; their keys do not', async (t) => {
@@ -416,6 +447,7 @@ t.test('of an upstream for traffic from outside only those endpoints are shown t
     inFlight: 0,
     requests: 5,
     failures: 0,
+    failuresInRow: 0,
     lastFailure: undefined,
   }
   const others = { ...figures, identity: { ...figures.identity, upstream: outside.key }, requests: 2 }

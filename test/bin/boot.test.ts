@@ -1,18 +1,21 @@
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
 import { type Boot, printBoot, printUrl } from '../../bin/print/boot.ts'
 import { paintAnsi, paintNothing } from '../../lib/base/terminal-text.ts'
 import { loadConfiguration } from '../../lib/configuration.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
 import { checkGolden } from './golden.ts'
+import { startGateway } from './process.ts'
 
 const DAY = 86_400_000
 
-async function boot(stdin: string, more: Partial<Boot> = {}): Promise<Boot> {
+async function boot(stdin: string, more: Partial<Boot> = {}, flags: Record<string, string> = {}): Promise<Boot> {
   const { model, settings, diagnostics, files, objects } = await loadConfiguration({
     sources: ['-'],
     stdin,
-    flags: {},
+    flags,
     environment: {},
   })
   const ports = { http: 8080, https: 8443, admin: 9901 }
@@ -24,6 +27,7 @@ async function boot(stdin: string, more: Partial<Boot> = {}): Promise<Boot> {
     files,
     objects,
     ports,
+    listenerStates: new Map(),
     descriptors: 20_000,
     elapsedMs: 184.4,
     now: Date.now(),
@@ -185,6 +189,58 @@ spec: { type: NodePort, ports: [${ports}] }
     services(`{port: 80, nodePort: ${30_100 + index}}`, `s${index}`),
   )
   t.match(printBoot(await boot(many.join('---\n')), paintNothing), '\n  … and 2 more: portico get listeners\n')
+})
+
+t.test('ports that could not be opened are marked, and load balancers without an address say why', async (t) => {
+  const service = (name: string, spec: string) => `---
+apiVersion: v1
+kind: Service
+metadata: { name: ${name}, annotations: { portico.dev/endpoints: "127.0.0.1:3000" } }
+spec: { ${spec} }
+`
+  const text = [
+    service(
+      'web',
+      'type: NodePort, ports: [{port: 80, nodePort: 30080, name: a}, {port: 81, nodePort: 30081, name: b}]',
+    ),
+    service('first', 'type: LoadBalancer, allocateLoadBalancerNodePorts: false, ports: [{port: 8081}]'),
+    service('second', 'type: LoadBalancer, allocateLoadBalancerNodePorts: false, ports: [{port: 8081}]'),
+    service(
+      'theirs',
+      'type: LoadBalancer, allocateLoadBalancerNodePorts: false, loadBalancerClass: a.b/c, ports: [{port: 83}]',
+    ),
+  ].join('')
+  const wide = await boot(text)
+  const taken = wide.model.listeners.find(({ port }) => port === 30081)?.id as string
+  const screen = printBoot({ ...wide, listenerStates: new Map([[taken, 'port 30081 is in use']]) }, paintNothing)
+  t.match(screen, /\n {2}tcp:\/\/localhost:30080 +NodePort +→ {2}default\/web:80 +→ {2}127\.0\.0\.1:3000\n/)
+  t.match(screen, /\n {2}tcp:\/\/localhost:30081 +NodePort +→ {2}default\/web:81 +not open: port 30081 is in use\n/)
+  t.match(screen, /\n {2}<pending> +LoadBalancer +→ {2}default\/second +not open: port .*8081.* is taken\n/)
+  t.match(
+    screen,
+    /\n {2}<pending> +LoadBalancer +→ {2}default\/theirs +not open: loadBalancerClass "a.b\/c" is another/,
+  )
+  t.notMatch(screen, /<pending> .*first/)
+  const off = await boot(text, {}, { 'loadBalancers.enabled': 'false', 'nodePorts.enabled': 'false' })
+  t.match(printBoot(off, paintNothing), /\n {2}<pending> .*default\/first +not open: loadBalancers.enabled is off\n/)
+})
+
+t.test('a port that another process has is marked at the start', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const cwd = t.testdir({
+    'web.yaml': `apiVersion: v1
+kind: Service
+metadata: { name: web, annotations: { portico.dev/endpoints: "127.0.0.1:3000" } }
+spec: { type: LoadBalancer, allocateLoadBalancerNodePorts: false, ports: [{port: ${port}}] }
+`,
+  })
+  const words = ['run', '-f', 'web.yaml', '--load-balancers-address', '127.0.0.1', '--log-format', 'pretty']
+  const gateway = await startGateway(t, words, { cwd })
+  await gateway.says(/\n {2}https /)
+  t.match(gateway.stderr(), new RegExp(`tcp://127\\.0\\.0\\.1:${port} .* not open: .*in use`))
 })
 
 t.test('nothing but problems is still a screen', async (t) => {

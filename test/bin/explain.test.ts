@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { readUrl } from '../../bin/commands/explain.ts'
+import { makeCertificate } from '../helpers/certificates.ts'
 import { checkGolden } from './golden.ts'
 import { type Finished, runPortico } from './process.ts'
 
@@ -161,4 +162,85 @@ t.test('which endpoint comes next, and with which Host, is as the Service says',
   const spare = await explainServices('http://web.test/spare')
   t.match(spare.stdout, /127\.0\.0\.1:9001 +ready, backup, annotation/)
   t.match(spare.stdout, 'GET /spare to http://localhost:9002, Host: localhost:9002')
+})
+
+const rules = (host: string, path = '/') =>
+  `rules: [{host: ${host}, http: {paths: [{path: ${path}, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]`
+const ingress = (name: string, spec: string) =>
+  `---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: ${name}}\nspec: {${spec}}\n`
+const WEB = `apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:9"}}
+spec: {ports: [{port: 80}]}
+`
+
+t.test('of an Ingress that is not served it names the error, or the class, and the place', async (t) => {
+  const stdin = [
+    WEB,
+    ingress('broken', rules('a.test', 'api')),
+    ingress('foreign', `ingressClassName: other, ${rules("'*.b.test'")}`),
+    ingress('good', `ingressClassName: own, ${rules('c.test', '/good')}`),
+    ingress('half', `ingressClassName: own, defaultBackend: {}, ${rules('c.test')}`),
+  ].join('')
+  const ask = (url: string, ...words: string[]) =>
+    runPortico(['explain', url, '-f', '-', '--set', 'ingressClasses=own', ...words], { stdin })
+  const broken = await ask('http://a.test/')
+  const error = 'spec.rules[0].http.paths[0].path: Invalid value: "api": must be an absolute path'
+  t.equal(broken.status, 1)
+  t.match(broken.stdout, `not  default/broken  not served: ${error}  <stdin>:9\n`)
+  t.match(broken.stdout, `; Ingress default/broken, which has this host, is not served: ${error} (<stdin>:9)\n`)
+  const foreign = await ask('http://x.b.test/')
+  t.match(
+    foreign.stdout,
+    /; Ingress default\/foreign, .* class "other" is not among those the settings serve \(<stdin>:14\)/,
+  )
+  const half = await ask('http://c.test/elsewhere')
+  t.match(half.stdout, /no path of this host matches, and .*; Ingress default\/half, .* \(<stdin>:24\)/)
+  const served = await ask('http://c.test/good')
+  t.equal(served.status, 0)
+  t.match(served.stdout, /not +default\/half +not served: spec.defaultBackend/)
+  const [lost] = JSON.parse((await ask('http://a.test/', '-o', 'json')).stdout).host.leftOut
+  t.match(lost, { ingress: 'default/broken', reason: error, source: '<stdin>:9:53' })
+  t.notMatch((await ask('http://d.test/')).stdout, /not served/)
+})
+
+t.test('of a certificate it says when clients refuse it, and why the default one is served', async (t) => {
+  const day = 86_400_000
+  const secret = async (name: string, notBefore: number, notAfter: number) => {
+    const [from, to] = [new Date(Date.now() + notBefore * day), new Date(Date.now() + notAfter * day)]
+    const pem = await makeCertificate({ names: [`${name}.test`], notBefore: from, notAfter: to })
+    const stringData = { 'tls.crt': pem.certificate, 'tls.key': pem.key }
+    return `---\n${JSON.stringify({ apiVersion: 'v1', kind: 'Secret', type: 'kubernetes.io/tls', metadata: { name }, stringData })}\n`
+  }
+  const tls = (host: string, secretName = host) =>
+    ingress(host, `tls: [{hosts: [${host}.test], secretName: ${secretName}}], ${rules(`${host}.test`)}`)
+  const stdin = [
+    WEB,
+    await secret('old', -30, -2),
+    await secret('future', 2, 30),
+    await secret('soon', -30, 3.5),
+    await secret('good', -30, 300),
+    tls('old'),
+    tls('future'),
+    tls('soon'),
+    tls('good'),
+    tls('other', 'good'),
+  ].join('')
+  const ask = async (host: string, ...words: string[]) => {
+    const { stdout } = await runPortico(['explain', `https://${host}.test/`, '-f', '-', ...words], { stdin })
+    return /^ {2}certificate .*$/m.exec(stdout)?.[0].replaceAll(/\d{4}-\d\d-\d\d/g, 'DAY')
+  }
+  t.match(await ask('old'), /default\/old +SNI exact, but it expired on DAY: clients refuse it/)
+  t.match(await ask('future'), /default\/future +SNI exact, but it is not valid before DAY: clients refuse it/)
+  t.match(await ask('soon'), /default\/soon +SNI exact, but it expires on DAY /)
+  t.match(await ask('good'), /default\/good +SNI exact {2}<stdin>/)
+  t.match(
+    await ask('other'),
+    /default +the default certificate is served: certificate default\/good does not cover other/,
+  )
+  t.match(await ask('none'), /no tls section names this host: the default certificate is served/)
+  t.match(
+    await ask('none', '--set', 'https.strictSni=true'),
+    /no tls section names this host: the handshake is refused/,
+  )
 })

@@ -178,6 +178,8 @@ t.test('http over TLS: verified only where that is asked for', async (t) => {
   t.match(await check('web.default.svc', true, ''), { isOk: false, detail: /self[- ]signed|verify/ })
   t.match(await check('web.default.svc', true, caFile), { isOk: true })
   t.match(await check('api.default.svc', true, caFile), { isOk: false, detail: /does not match/ })
+  writeFileSync(caFile, (await makeCertificate({ names: ['other.default.svc'] })).certificate)
+  t.match(await check('web.default.svc', true, caFile), { isOk: false }, 'the file is followed')
   t.equal(names[0], false)
   t.ok(names.includes('web.default.svc'))
 })

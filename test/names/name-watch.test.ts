@@ -138,12 +138,69 @@ t.test('a family that could not be asked for keeps its addresses', async (t) => 
   const { watch, untilAsked } = startWatch(t, answers)
   watch.retain(new Set(['a.test']))
   await watch.settle(5_000)
-  answers.set('a.test', { addresses: ['10.0.0.2'], ttlSeconds: 0, missing: 6 })
+  answers.set('a.test', { addresses: ['10.0.0.2'], ttlSeconds: 0, missing: { family: 6, reason: 'SERVFAIL' } })
   await untilAsked('a.test', 3)
-  t.same(watch.get('a.test').addresses, ['10.0.0.2', '::1'])
+  t.same(watch.get('a.test'), { addresses: ['10.0.0.2', '::1'], reason: 'SERVFAIL' })
+  t.equal(watch.whyStale('a.test', '::1'), 'SERVFAIL')
+  t.equal(watch.whyStale('a.test', '10.0.0.2'), undefined)
   answers.set('a.test', found(['10.0.0.2']))
   await untilAsked('a.test', 5)
   t.same(watch.get('a.test').addresses, ['10.0.0.2'])
+  t.equal(watch.whyStale('a.test', '10.0.0.2'), undefined)
+})
+
+t.test('what is known first is used; what comes late joins, and is no change where nothing is new', async (t) => {
+  let finish = (_: Resolution) => {}
+  let changes = 0
+  const watch = new NameWatch({
+    resolve: (_name, onFirst) => {
+      onFirst({ ...found(['10.0.0.1']), missing: { family: 6, reason: 'pending' } })
+      return new Promise((resolve) => {
+        finish = resolve
+      })
+    },
+    hasChanged: async () => false,
+    log: createMemoryLog(),
+    onChange: () => {
+      changes++
+    },
+    times: TIMES,
+  })
+  t.teardown(() => watch.close())
+  const take = async (resolution: Resolution) => {
+    const taken = finish
+    taken(resolution)
+    while (finish === taken) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  watch.retain(new Set(['a.test']))
+  await watch.settle(5_000)
+  t.same(watch.get('a.test'), { addresses: ['10.0.0.1'], reason: 'pending' })
+  await take(found(['10.0.0.1', '::1']))
+  const whole = watch.get('a.test')
+  t.same(whole, { addresses: ['10.0.0.1', '::1'], reason: '' })
+  await take(found(['10.0.0.1', '::1']))
+  t.equal(watch.get('a.test'), whole, 'asked for again, it keeps the other family while that is late')
+  t.equal(changes, 2)
+})
+
+t.test('names whose second family is late hold up no others, and so many are waited for', async (t) => {
+  const names = Array.from({ length: 200 }, (_, n) => `n${n}.test`)
+  let most = 0
+  const watch = new NameWatch({
+    resolve: (_name, onFirst) => {
+      most++
+      onFirst(found(['10.0.0.1']))
+      return new Promise(() => {})
+    },
+    hasChanged: async () => false,
+    log: createMemoryLog(),
+    onChange: () => {},
+    times: TIMES,
+  })
+  t.teardown(() => watch.close())
+  watch.retain(new Set(names))
+  await watch.settle(50)
+  t.equal(most, 64 + 16)
 })
 
 t.test('an absurd number of addresses is bounded, with one warning', async (t) => {

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { HostsFile } from '../../lib/names/hosts-file.ts'
-import { NameResolver } from '../../lib/names/resolver.ts'
+import { NameResolver, type Resolution } from '../../lib/names/resolver.ts'
 import { type DnsAnswer, startDnsServer } from '../helpers/dns-server.ts'
 
 async function startResolver(t: Test, answers: Readonly<Record<string, DnsAnswer>>, hosts = '') {
@@ -59,9 +59,43 @@ t.test('a family that fails is missing, one without addresses is not', async (t)
     'other.test A': 'servfail',
     'plain.test': { addresses: ['127.0.0.2'], ttl: 5 },
   })
-  t.same(await resolver.resolve('half.test'), { addresses: ['127.0.0.2'], ttlSeconds: 5, missing: 6 })
-  t.same(await resolver.resolve('other.test'), { addresses: ['::1'], ttlSeconds: 5, missing: 4 })
+  const reason = 'the DNS server failed (SERVFAIL)'
+  t.same(await resolver.resolve('half.test'), {
+    addresses: ['127.0.0.2'],
+    ttlSeconds: 5,
+    missing: { family: 6, reason },
+  })
+  t.same(await resolver.resolve('other.test'), { addresses: ['::1'], ttlSeconds: 5, missing: { family: 4, reason } })
   t.same(await resolver.resolve('plain.test'), { addresses: ['127.0.0.2'], ttlSeconds: 5 })
+})
+
+t.test('of a family that does not come the other one is told first, then both', async (t) => {
+  const { resolver } = await startResolver(t, {
+    'slow.test A': { addresses: ['127.0.0.2'], ttl: 5 },
+    'slow.test AAAA': 'silent',
+    'other.test A': 'silent',
+    'other.test AAAA': { addresses: ['::1'], ttl: 5 },
+    'quick.test': { addresses: ['127.0.0.2'], ttl: 5 },
+    'gone.test A': 'nothing',
+    'gone.test AAAA': 'silent',
+  })
+  const told: (readonly [string, Resolution])[] = []
+  const ask = (name: string) => resolver.resolve(name, (first) => told.push([name, first]))
+  const all = [ask('slow.test'), ask('other.test'), ask('quick.test'), ask('gone.test')]
+  const [slow, other, quick, gone] = await Promise.allSettled(all)
+  const pending = 'it is still being looked up'
+  t.same(
+    new Map(told),
+    new Map([
+      ['slow.test', { addresses: ['127.0.0.2'], ttlSeconds: 5, missing: { family: 6, reason: pending } }],
+      ['other.test', { addresses: ['::1'], ttlSeconds: 5, missing: { family: 4, reason: pending } }],
+    ]),
+  )
+  const reason = 'no DNS server answered in time'
+  t.match(slow, { value: { addresses: ['127.0.0.2'], missing: { family: 6, reason } } })
+  t.match(other, { value: { addresses: ['::1'], missing: { family: 4, reason } } })
+  t.same(quick, { status: 'fulfilled', value: { addresses: ['127.0.0.2'], ttlSeconds: 5 } })
+  t.match(gone, { reason: { message: reason } })
 })
 
 t.test('what is being asked fails when the resolver is closed', async (t) => {

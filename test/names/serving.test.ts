@@ -349,3 +349,39 @@ t.test('a request that was begun at one address and is carried by another counts
     { address: `127.0.0.3:${port}`, name: 'half.test', live: { inFlight: 0, requests: 10, failures: 0 } },
   ])
 })
+
+t.test('a family that never comes holds nothing up, and joins when it comes', async (t) => {
+  const port = await startAt(t, '127.0.0.2', '::1')
+  const { dns, running } = await start(t, external('half.test', port), {
+    'half.test A': { addresses: ['127.0.0.2'], ttl: 1 },
+    'half.test AAAA': 'silent',
+  })
+  // A start waits a second for names: here it had one at once.
+  t.equal(dns.asked.filter((each) => each === 'half.test AAAA').length, 1, 'the other was not given up before')
+  t.equal(await ask(running), '127.0.0.2')
+  dns.answers.set('half.test AAAA', { addresses: ['::1'], ttl: 1 })
+  await askUntil(running, '::1')
+  t.match(endpointsView(running.gateway.served.model), [{ address: `127.0.0.2:${port}` }, { address: `[::1]:${port}` }])
+})
+
+t.test('addresses that are kept of a name that is gone are stale in the admin API', async (t) => {
+  const port = await startAt(t, '127.0.0.2')
+  const { dns, running } = await start(
+    t,
+    external('left.test', port),
+    { 'left.test': { addresses: ['127.0.0.2'], ttl: 1 } },
+    { 'admin.enabled': 'true', 'admin.port': '0' },
+  )
+  const show = async (): Promise<readonly { state: string }[]> => {
+    const response = await fetch(`http://127.0.0.1:${running.admin}/api/v1/endpoints`)
+    return (await response.json()) as readonly { state: string }[]
+  }
+  t.match(await show(), [{ address: `127.0.0.2:${port}`, state: 'ready', reason: '' }])
+  dns.answers.delete('left.test')
+  await dns.nextQuestion('left.test')
+  await dns.nextQuestion('left.test')
+  const reason = 'left.test: there is no such name (NXDOMAIN); this is what it had before'
+  t.match(await show(), [{ address: `127.0.0.2:${port}`, state: 'stale', reason }])
+  dns.answers.set('left.test', { addresses: ['127.0.0.2'], ttl: 60 })
+  while ((await show())[0]!.state !== 'ready') await new Promise((resolve) => setTimeout(resolve, 50))
+})

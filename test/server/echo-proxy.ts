@@ -19,6 +19,7 @@ export type Echo = {
 
 export class EchoProxy {
   inFlight = 0
+  readonly tunnels = 0
   /** Adds `Connection: close`, as the proxy does while the gateway drains. */
   draining = false
   /** Requests and streams that came in. */

@@ -6,7 +6,7 @@ import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
 
 function figures(port: number, counts: Partial<EndpointFigures> = {}): EndpointFigures {
   const identity = { upstream: 'default/web:80', protocol: 'http', host: '10.0.0.1', port }
-  return { identity, inFlight: 0, requests: 0, failures: 0, lastFailure: undefined, ...counts }
+  return { identity, inFlight: 0, requests: 0, failures: 0, failuresInRow: 0, lastFailure: undefined, ...counts }
 }
 
 t.test('beyond the limit endpoints are added up, and who has a series keeps it', async (t) => {

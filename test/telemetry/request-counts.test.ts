@@ -41,12 +41,23 @@ t.test('what was taken is not taken again', async (t) => {
   t.same([...first.errors], [['PORTICO_UP_RESET', 1]])
   counts.countConnection('a', 'failed')
   t.same([...counts.take().connections], [['a', new Map([['failed', 1]])]])
+  counts.countBytes('a', { bytesIn: 1, bytesOut: 2 })
+  counts.countBytes('a', { bytesIn: 3, bytesOut: 4 })
+  const moved = new RequestCounts()
+  moved.add(counts.take())
+  t.same([...moved.bytes], [['a', { bytesIn: 4, bytesOut: 6 }]])
   counts.countContained('lane')
   const contained = new RequestCounts()
   contained.add(counts.take())
   t.same([...contained.contained], [['lane', 1]])
   t.match(await createMetrics({ counts: contained }).text(), 'portico_contained_errors_total{where="lane"} 1\n')
-  t.same(counts.take(), { series: [], errors: new Map(), connections: new Map(), contained: new Map() })
+  t.same(counts.take(), {
+    series: [],
+    errors: new Map(),
+    connections: new Map(),
+    bytes: new Map(),
+    contained: new Map(),
+  })
   counts.observe(makeRecord())
   t.match(counts.take().series, [{ duration: { counts: Array }, requests: new Map([['GET', new Map([[200, 1]])]]) }])
 })

@@ -22,6 +22,48 @@ t.test('whatever path a Service names, reading it ends at once', async (t) => {
   for (const name of ['huge.pem', 'empty']) t.equal(authorities.context(join(folder, name)), system, name)
 })
 
+t.test('a file is followed where it is looked at, and the last good of it stays', async (t) => {
+  const news: string[] = []
+  const authorities = new Authorities(({ file: _, fault, isKept }) => {
+    news.push(fault === undefined ? 'read' : `${isKept ? 'kept' : 'none'}: ${fault.replace(/\S*\//, '')}`)
+  })
+  const [one, two] = await Promise.all([makeCertificate({ names: ['a.test'] }), makeCertificate({ names: ['b.test'] })])
+  const file = join(t.testdir(), 'ca.pem')
+  const system = authorities.context('')
+  t.equal(authorities.context(file), system)
+  t.notOk(authorities.look())
+  writeFileSync(file, one.certificate)
+  t.equal(authorities.context(file), system, 'until it is looked at')
+  t.ok(authorities.look())
+  const first = authorities.context(file)
+  t.not(first, system)
+  t.notOk(authorities.look())
+  writeFileSync(file, one.certificate.slice(0, 300))
+  t.notOk(authorities.look(file))
+  t.notOk(authorities.look(file))
+  writeFileSync(file, one.certificate)
+  t.notOk(authorities.look(file))
+  t.equal(authorities.context(file), first, 'the same authorities are the same object')
+  writeFileSync(file, `# ours\n${one.certificate}${two.certificate}`)
+  t.notOk(authorities.look('another'))
+  t.ok(authorities.look(file))
+  const both = authorities.context(file)
+  t.not(both, first)
+  rmSync(file)
+  t.notOk(authorities.look())
+  t.equal(authorities.context(file), both)
+  t.same(news, [
+    'none: ca.pem cannot be read (ENOENT)',
+    'read',
+    'kept: certificate 1 of ca.pem is malformed',
+    'read',
+    'read',
+    'kept: ca.pem cannot be read (ENOENT)',
+  ])
+  authorities.retain(new Set())
+  t.equal(authorities.context(file), system, 'it is forgotten where nothing uses it')
+})
+
 t.test('a file of authorities is read once', async (t) => {
   const authorities = new Authorities()
   const file = join(t.testdir(), 'ca.pem')

@@ -104,7 +104,10 @@ t.test('figures in several messages add up to the same', async (t) => {
   for (let index = 0; index < 1_000; index++)
     counts.observe(makeRecord({ labels: makeLabels({ ingress: `default/i${index}` }), error: undefined }))
   counts.observe(makeRecord({ error: 'PORTICO_UP_RESET', status: 502 }))
-  for (let index = 0; index < 1_000; index++) counts.countConnection(`listener ${index}`, 'served')
+  for (let index = 0; index < 1_000; index++) {
+    counts.countConnection(`listener ${index}`, 'served')
+    counts.countBytes(`listener ${index}`, { bytesIn: index, bytesOut: 1 })
+  }
   const figures: TrafficFigures = {
     counts: counts.take(),
     endpoints: Array.from({ length: 500 }, (_, port) => ({
@@ -118,11 +121,14 @@ t.test('figures in several messages add up to the same', async (t) => {
       inFlight: 0,
       requests: 1,
       failures: 0,
+      answers: 0,
+      failuresInRow: 0,
       lastFailure: undefined,
     })),
     circuits: [],
     logLinesDropped: 3,
     inFlight: 4,
+    tunnels: 3,
     connections: { http: 5, https: 6 },
     residentBytes: 7,
     heapBytes: 8,
@@ -150,5 +156,8 @@ t.test('figures in several messages add up to the same', async (t) => {
   t.equal(connections.length, 1_000)
   t.ok(pieces.every((piece) => piece.counts.connections.size < 300))
   t.same(connections[0], ['listener 0', new Map([['served', 1]])])
-  t.ok(pieces.every(({ inFlight }) => inFlight === 4))
+  const bytes = pieces.flatMap((piece) => [...piece.counts.bytes])
+  t.same(bytes, [...figures.counts.bytes])
+  t.equal(bytes.length, 1_000)
+  t.ok(pieces.every(({ inFlight, tunnels }) => inFlight === 4 && tunnels === 3))
 })

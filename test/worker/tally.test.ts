@@ -20,12 +20,15 @@ function figures(endpoints: readonly Partial<EndpointData>[], requests = 0): Tra
       inFlight: 0,
       requests: 0,
       failures: 0,
+      answers: 0,
+      failuresInRow: 0,
       lastFailure: undefined,
       ...each,
     })),
     circuits: [],
     logLinesDropped: 1,
     inFlight: 0,
+    tunnels: 0,
     connections: { http: 0, https: 0 },
     residentBytes: 0,
     heapBytes: 0,
@@ -52,6 +55,21 @@ t.test('figures of workers are added up, and those of a dead one still count', a
   t.equal(tally.logLinesDropped, 3)
   const [series] = counts.series()
   t.equal(series?.requests.get('GET')?.get(200), 7)
+})
+
+t.test('failures in a row are those of all workers, until one of them is answered', async (t) => {
+  const tally = new Tally(new RequestCounts())
+  const [one, two] = [{}, {}]
+  const row = () => [...tally.endpoints()][0]?.failuresInRow
+  tally.add(one, figures([{ requests: 3, failures: 3, failuresInRow: 3 }]))
+  tally.add(two, figures([{ requests: 2, failures: 2, failuresInRow: 2 }]))
+  t.equal(row(), 5)
+  tally.add(two, figures([{ requests: 1, inFlight: 1, failuresInRow: 2 }]))
+  t.equal(row(), 5, 'what is under way says nothing')
+  tally.add(one, figures([{ requests: 2, failures: 1, answers: 1, failuresInRow: 1 }]))
+  t.equal(row(), 1)
+  tally.add(two, figures([{ answers: 1 }]))
+  t.equal(row(), 0)
 })
 
 t.test('an endpoint that is gone is let go of when nothing is under way there', async (t) => {

@@ -1,0 +1,84 @@
+/** Rows of what manifests come to; nothing is started. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { certificatesView } from '../lib/admin/certificate-view.ts'
+import { endpointsView } from '../lib/admin/endpoint-view.ts'
+import { listenersView, routesView, servicesView, settingsView, workersView } from '../lib/admin/views.ts'
+import { countDiagnostics } from '../lib/base/diagnostics.ts'
+import { type Configuration, type ConfigurationInput, ConfigurationLoader } from '../lib/configuration.ts'
+import { FileWatch } from '../lib/providers/file-watch.ts'
+import { EXIT } from './command.ts'
+import type { Kind } from './kind.ts'
+import { printProblemCount, printProblems } from './print/problems.ts'
+import { listSettings, type Reading, type RowSource } from './row-source.ts'
+import type { Terminal } from './terminal.ts'
+
+/** The parts of one save come closer together, milliseconds. */
+const HOLD_OFF_MS = 100
+/** What holds the process while nothing happens, milliseconds. */
+const HOLD_MS = 60_000
+
+export class FileRows implements RowSource {
+  readonly #loader: ConfigurationLoader
+  readonly #paint: Terminal['paintTalk']
+  #watch: FileWatch | undefined
+  #stamps: Configuration['stamps'] = new Map()
+  #isChanged = false
+  #wake = () => {}
+
+  constructor(input: ConfigurationInput, { paintTalk }: Terminal) {
+    this.#loader = new ConfigurationLoader(input)
+    this.#paint = paintTalk
+  }
+
+  async read(kinds: readonly Kind[]): Promise<Reading> {
+    this.#isChanged = false
+    const configuration = await this.#loader.load({ paths: undefined, isForced: true })
+    this.#stamps = configuration.stamps
+    const { diagnostics, files, objects } = configuration
+    const { error, warning } = countDiagnostics(diagnostics)
+    if (error > 0 && objects === 0 && kinds.some((kind) => kind !== 'settings')) {
+      return { rows: EXIT.failure, talk: printProblems(diagnostics, this.#paint) }
+    }
+    const rows = new Map<Kind, readonly unknown[]>()
+    for (const kind of kinds) rows.set(kind, listRows(kind, configuration))
+    const count = printProblemCount(diagnostics, { files, objects })
+    return { rows, talk: error + warning > 0 ? [`${count}: portico check tells more`] : [] }
+  }
+
+  async change(): Promise<void> {
+    this.#watch ??= new FileWatch({ onChange: () => this.#note() })
+    await this.#watch.update(this.#stamps)
+    const hold = setInterval(() => {}, HOLD_MS)
+    while (!this.#isChanged) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    clearInterval(hold)
+    await sleep(HOLD_OFF_MS)
+  }
+
+  #note(): void {
+    this.#isChanged = true
+    this.#wake()
+  }
+}
+
+function listRows(kind: Kind, { model, settings, provenance }: Configuration): readonly unknown[] {
+  switch (kind) {
+    case 'routes':
+      return routesView(model)
+    case 'services':
+      return servicesView(model)
+    case 'endpoints':
+      return endpointsView(model)
+    case 'certificates':
+      return certificatesView(model, Date.now())
+    case 'listeners':
+      return listenersView(settings, {}, model.listeners)
+    case 'workers':
+      return workersView()
+    case 'settings':
+      return listSettings(settingsView(settings), (name) => provenance.get(name) ?? 'default')
+  }
+}
