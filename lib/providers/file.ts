@@ -3,7 +3,7 @@
  * content is unchanged is neither parsed nor decoded again. A file that can no longer be used keeps its last good version.
  */
 import { type Clock, printTime } from '../base/clock.ts'
-import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
+import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import type { Resource } from '../kubernetes/resource.ts'
 import type { SourceDocument } from '../source/document.ts'
 import {
@@ -246,7 +246,7 @@ export class FileProvider {
     for (const path of paths) stamps.set(path, taken.get(path) as string)
     const { paths: known, folder: knownFolder } = this.#found.get(source) ?? { paths: [], folder: undefined }
     const folder = await identifyFolder(source)
-    const isEmptied = folder !== undefined && folder === knownFolder && !problems.hasErrors
+    const isEmptied = folder !== undefined && folder === knownFolder && countDiagnostics(problems.items).error === 0
     if (paths.length > 0 || known.length === 0 || isEmptied) {
       diagnostics.addAll(problems.items)
       return { paths, folder, inFolder, isPlain, keptSource: undefined }
@@ -255,7 +255,13 @@ export class FileProvider {
     const states = known.map((path) => this.#files.get(path)).filter((state) => state !== undefined)
     const since = Math.max(...states.map(({ content }) => content.readAt))
     const reasons = problems.items.length > 0 ? problems.items : [emptySource(source)]
-    return { paths: known, folder: knownFolder, inFolder, isPlain: false, keptSource: describeKept(source, since, reasons) }
+    return {
+      paths: known,
+      folder: knownFolder,
+      inFolder,
+      isPlain: false,
+      keptSource: describeKept(source, since, reasons),
+    }
   }
 
   async #readFile(

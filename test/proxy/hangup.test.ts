@@ -83,9 +83,7 @@ function answerWith(text: string): (socket: Socket) => void {
 
 /** A port whose connections all wait to be accepted, more than there may be: the next ones are not answered at all. */
 async function startFullPort(t: Test): Promise<number> {
-  const child = keepChild(
-    spawn(process.execPath, ['--eval', NEVER_ACCEPTS], { stdio: ['ignore', 'pipe', 'inherit'] }),
-  )
+  const child = keepChild(spawn(process.execPath, ['--eval', NEVER_ACCEPTS], { stdio: ['ignore', 'pipe', 'inherit'] }))
   t.teardown(() => child.kill())
   const [text] = await once(child.stdout, 'data')
   const port = Number(text)
