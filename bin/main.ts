@@ -3,6 +3,7 @@
 import type { StartError } from '../lib/start-error.ts'
 import { COMMON_FLAGS, type Command, EXIT } from './command.ts'
 import { readFlags } from './flag.ts'
+import { isImage } from './local.ts'
 import { suggestName } from './suggestion.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 import { UsageError } from './usage-error.ts'
@@ -26,11 +27,14 @@ async function runCommandLine(words: readonly string[]): Promise<number> {
   }
 }
 
-/** `--help` and `--version` in place of a verb are the verbs; `start`, for npm, is `demo` until manifests are named. */
+/** `--help` and `--version` in place of a verb are the verbs; `start`, for npm, is `demo` until manifests are named, then `run --local`. */
 function readVerb([first, ...rest]: readonly string[]): [verb: string, rest: readonly string[]] {
   if (first === undefined || first === '--help' || first === '-h') return ['help', rest]
   if (first === '--version' || first === '-v') return ['version', rest]
-  if (first === 'start') return [rest.some((word) => /^(-f|-c|--filename|--config)/.test(word)) ? 'run' : 'demo', rest]
+  if (first === 'start') {
+    const isNamed = rest.some((word) => /^(-f|-c|--filename|--config)/.test(word))
+    return isNamed ? ['run', isImage(process.env) ? rest : ['--local', ...rest]] : ['demo', rest]
+  }
   return [first, rest]
 }
 
