@@ -46,21 +46,17 @@ async function runVerb(name: string, words: readonly string[], terminal: Termina
     throw new UsageError(`unknown verb "${name}"`, suggestName(name, names) ?? `verbs: ${names.join(', ')}`)
   }
   const { command } = await verb.load()
-  if (asksHelp(words)) {
+  const flags = words.includes('--') ? words.slice(0, words.indexOf('--')) : words
+  const asksAll = flags.includes('--help-all')
+  // Help is given whatever else is wrong on the line.
+  if (asksAll || flags.includes('--help') || flags.includes('-h')) {
     const { printCommandHelp } = await import('./print/help.ts')
-    terminal.print(printCommandHelp(command))
+    terminal.print(printCommandHelp(command, asksAll))
     return EXIT.ok
   }
   const typed = readFlags(words, [...command.flags, ...COMMON_FLAGS])
   checkWords(command, typed.positionals)
   return command.run(typed, terminal)
-}
-
-/** Help is given whatever else is wrong on the line. */
-function asksHelp(words: readonly string[]): boolean {
-  const end = words.indexOf('--')
-  const flags = end < 0 ? words : words.slice(0, end)
-  return flags.includes('--help') || flags.includes('-h')
 }
 
 function checkWords(command: Command, positionals: readonly string[]): void {
