@@ -22,7 +22,8 @@ COPY --from=build /src/dist/bin dist/bin
 COPY package.json LICENSE ./
 COPY bin/portico bin/portico
 COPY examples/demo examples/demo
-ENV NODE_ENV=production PORTICO_DATA_DIR=/data
+# `container` has the demo listen where a published port leads.
+ENV NODE_ENV=production PORTICO_DATA_DIR=/data container=oci
 USER 65532:0
 VOLUME ["/data"]
 EXPOSE 8080 8443

@@ -11,8 +11,8 @@ export type Command = Readonly<{
   /** More to know, in lines of at most 80 columns. */
   about?: readonly string[]
   flags: readonly Flag[]
-  /** Its help lists the flags of settings; the help of other verbs points to it. */
-  listsSettings?: true
+  /** The flags that everybody needs, by name: its help has these; left out: all that are not of settings. */
+  firstFlags?: readonly string[]
   /** Commands that work as they stand here, each with what it does. */
   examples: readonly (readonly [command: string, does: string])[]
   /** How many words may follow besides flags. */
@@ -30,6 +30,7 @@ export const NO_WORDS = { least: 0, most: 0, name: '' } as const
 export const COMMON_FLAGS: readonly Flag[] = [
   { name: 'no-color', doc: 'no colours; so does NO_COLOR in the environment' },
   { name: 'help', short: 'h', doc: 'print this' },
+  { name: 'help-all', doc: 'print every flag, those of all settings too' },
 ]
 
 /** Where the configuration is read from. */

@@ -3,6 +3,7 @@
 import type { StartError } from '../lib/start-error.ts'
 import { COMMON_FLAGS, type Command, EXIT } from './command.ts'
 import { readFlags } from './flag.ts'
+import { isImage } from './local.ts'
 import { suggestName } from './suggestion.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 import { UsageError } from './usage-error.ts'
@@ -26,11 +27,14 @@ async function runCommandLine(words: readonly string[]): Promise<number> {
   }
 }
 
-/** `--help` and `--version` in place of a verb are the verbs; `start`, for npm, is `demo` until manifests are named. */
+/** `--help` and `--version` in place of a verb are the verbs; `start`, for npm, is `demo` until manifests are named, then `run --local`. */
 function readVerb([first, ...rest]: readonly string[]): [verb: string, rest: readonly string[]] {
   if (first === undefined || first === '--help' || first === '-h') return ['help', rest]
   if (first === '--version' || first === '-v') return ['version', rest]
-  if (first === 'start') return [rest.some((word) => /^(-f|-c|--filename|--config)/.test(word)) ? 'run' : 'demo', rest]
+  if (first === 'start') {
+    const isNamed = rest.some((word) => /^(-f|-c|--filename|--config)/.test(word))
+    return isNamed ? ['run', isImage(process.env) ? rest : ['--local', ...rest]] : ['demo', rest]
+  }
   return [first, rest]
 }
 
@@ -42,21 +46,17 @@ async function runVerb(name: string, words: readonly string[], terminal: Termina
     throw new UsageError(`unknown verb "${name}"`, suggestName(name, names) ?? `verbs: ${names.join(', ')}`)
   }
   const { command } = await verb.load()
-  if (asksHelp(words)) {
+  const flags = words.includes('--') ? words.slice(0, words.indexOf('--')) : words
+  const asksAll = flags.includes('--help-all')
+  // Help is given whatever else is wrong on the line.
+  if (asksAll || flags.includes('--help') || flags.includes('-h')) {
     const { printCommandHelp } = await import('./print/help.ts')
-    terminal.print(printCommandHelp(command))
+    terminal.print(printCommandHelp(command, asksAll))
     return EXIT.ok
   }
   const typed = readFlags(words, [...command.flags, ...COMMON_FLAGS])
   checkWords(command, typed.positionals)
   return command.run(typed, terminal)
-}
-
-/** Help is given whatever else is wrong on the line. */
-function asksHelp(words: readonly string[]): boolean {
-  const end = words.indexOf('--')
-  const flags = end < 0 ? words : words.slice(0, end)
-  return flags.includes('--help') || flags.includes('-h')
 }
 
 function checkWords(command: Command, positionals: readonly string[]): void {

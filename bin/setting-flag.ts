@@ -42,23 +42,23 @@ const VALUE_WORDS: Readonly<Record<string, string>> = {
   statuses: 'STATUSES',
 }
 
-/** Types whose flags may be given several times. */
-const LISTS: ReadonlySet<string> = new Set([
-  'strings',
-  'cidrs',
-  'addresses',
-  'addressRanges',
-  'endpoints',
-  'services',
-  'serviceNames',
-  'codes',
-  'servers',
+/** Types whose flags may be given several times, with what stands between the entries of one that is given once. */
+const LISTS: ReadonlyMap<string, ',' | ' '> = new Map([
+  ['strings', ','],
+  ['cidrs', ','],
+  ['addresses', ','],
+  ['addressRanges', ','],
+  ['endpoints', ' '],
+  ['services', ' '],
+  ['serviceNames', ','],
+  ['codes', ','],
+  ['servers', ','],
 ])
 /** Characters of a choice that fit on a line with its flag. */
 const MAX_CHOICE = 40
 
 /** One flag of a setting; `listed` is false for the long form of a setting that has a short name. */
-export type SettingFlag = Flag & Readonly<{ setting: string; listed: boolean }>
+export type SettingFlag = Flag & Readonly<{ setting: string; listed: boolean; separator?: ',' | ' ' }>
 
 /** All of them, in the order of the settings table. A boolean has a switch for each way; the one that changes the default is listed. */
 export const SETTING_FLAGS: readonly SettingFlag[] = SETTING_LIST.flatMap(({ name, leaf }) => {
@@ -73,8 +73,9 @@ export const SETTING_FLAGS: readonly SettingFlag[] = SETTING_LIST.flatMap(({ nam
         { ...shared, doc: not, name: `no-${flag}`, to: 'false', listed: index === 0 && leaf.default === true },
       ]
     }
-    const repeatable = isList(leaf) && ({ repeatable: true } as const)
-    return [{ ...shared, ...describeValue(leaf), name: flag, listed: index === 0, ...repeatable }]
+    const separator = LISTS.get(leaf.type)
+    const list = separator && ({ repeatable: true, separator } as const)
+    return [{ ...shared, ...describeValue(leaf), name: flag, listed: index === 0, ...list }]
   })
 })
 
@@ -92,7 +93,7 @@ export const SET_FLAG: Flag = {
   name: 'set',
   value: 'NAME=VALUE',
   repeatable: true,
-  doc: 'any setting by its name in the settings file: timeouts.connect=2s',
+  doc: 'any setting by its name in the settings file: timeouts.connect=2s; of a list the entries with commas between: trustedProxies=10.0.0.0/8,192.0.2.7',
 }
 
 /** What the flags say, by dotted setting name; checking the values is the settings' own task. */

@@ -37,5 +37,11 @@ for (const argument of process.argv.slice(2)) {
       socket.write(Buffer.concat([Buffer.from([0x81, length]), payload]))
     })
   })
+  server.on('error', ({ code, message }) => {
+    console.error(
+      `echo: ${code === 'EADDRINUSE' ? `port ${port} of ${address} is taken: end what listens there` : message}`,
+    )
+    process.exit(1)
+  })
   server.listen(port, address, () => console.log(`echo on ${address}:${port}`))
 }

@@ -189,6 +189,12 @@ function readList(
   what: string,
   check: (entry: string) => { message: string; help: string } | undefined,
 ): Read {
+  const bracketed = form === 'text' && [raw].flat().find(isBracketed)
+  if (bracketed)
+    return problem(
+      `${show(bracketed)} has brackets, which are for files`,
+      'write the entries with commas between: one,two',
+    )
   const entries = form === 'text' ? splitText(raw, /,/) : raw
   if (!Array.isArray(entries)) return problem(`must be ${what}`, 'write each on its own line after a dash')
   const problems: ValueProblem[] = []
@@ -208,6 +214,12 @@ function readStrings(raw: unknown, form: 'document' | 'text', textForm: TextForm
   // YAML makes numbers of entries that are written without quotes.
   const entries = Array.isArray(raw) ? raw.map((entry) => (typeof entry === 'number' ? String(entry) : entry)) : raw
   return readList(entries, form, 'a list', (entry) => checkForm(entry, textForm))
+}
+
+/** A list as YAML or Helm have it, and no IPv6 address. */
+function isBracketed(text: unknown): boolean {
+  const inner = typeof text === 'string' ? /^[[{]([^[\]]*)[\]}]$/.exec(text.trim())?.[1] : undefined
+  return inner !== undefined && !isIPv6(inner)
 }
 
 function splitText(raw: unknown, separator: RegExp): unknown {

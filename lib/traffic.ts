@@ -20,6 +20,7 @@ import type { SnapshotUpdate } from './snapshot-update.ts'
 import { createAccessLog, createConnectionLog } from './telemetry/access-log.ts'
 import { createContainedLog } from './telemetry/contained-log.ts'
 import type { Log } from './telemetry/log.ts'
+import { createLoopbackHint } from './telemetry/loopback-hint.ts'
 import type { ConnectionResult, RequestCounts } from './telemetry/request-counts.ts'
 import type { CircuitState } from './upstream/circuit.ts'
 import type { EndpointState } from './upstream/endpoint.ts'
@@ -102,6 +103,7 @@ export class Traffic {
     })
     this.#builder = new SnapshotBuilder(this.#registry)
     const accessLog = createAccessLog(log)
+    const hint = createLoopbackHint(log)
     this.#proxy = createProxy({
       snapshot: () => this.#snapshot,
       clock,
@@ -110,6 +112,7 @@ export class Traffic {
       onFinish: (record) => {
         counts.observe(record)
         if (this.#settings.log.access) accessLog(record)
+        hint(record.error, record.endpoint)
       },
     })
     this.#admission = new Admission({ settings, reserve: this.reserve, onResult: this.#countConnection, clock, log })
@@ -121,6 +124,7 @@ export class Traffic {
         counts.countConnection(record.listener, record.error ? 'failed' : 'served')
         counts.countBytes(record.listener, record)
         if (this.#settings.log.access) connectionLog(record)
+        hint(record.error, record.endpoint)
       },
     })
   }

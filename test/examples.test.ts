@@ -1,15 +1,20 @@
-/** Every example does what its README's table says: its own commands are run, and each request of the table is made. */
+/**
+ * Every example does what its README's table says: its own commands are run, and each request of the table is made. What people
+ * run has fixed ports, which anybody may have where tests run: of a copy each is another, free one.
+ */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
-import { isIP } from 'node:net'
+import { type AddressInfo, createServer, isIP } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
+import { findFreePorts } from './helpers/free-ports.ts'
+import { keepChild } from './helpers/kept-child.ts'
 import { startPortico } from './helpers/portico.ts'
 
 type Row = { request: string; expected: string }
@@ -20,22 +25,91 @@ const main = fileURLToPath(new URL('../bin/main.js', import.meta.url))
 /** Needs Docker, not a request: `npm run test:external` runs it. */
 const elsewhere = new Set(['docker-compose', 'demo'])
 
-const folders = readdirSync('examples', { withFileTypes: true }).filter((entry) => entry.isDirectory())
+/** Ports that an example opens, its Services' included; those of the gateway itself are not its own. */
+const FIXED = /(?<![\d.])(?:19\d{3}|3018\d|8000)(?!\d)/g
+const GATEWAY_PORTS = [8080, 8443, 8053, 9901]
 
-for (const { name } of folders) {
-  if (elsewhere.has(name)) continue
+const folders = readdirSync('examples', { withFileTypes: true }).filter((entry) => entry.isDirectory())
+const names = folders.map(({ name }) => name).filter((name) => !elsewhere.has(name))
+
+/** In order of their first place. */
+function listFixedPorts(name: string): readonly string[] {
+  const files = readdirSync(`examples/${name}`).map((file) => readFileSync(`examples/${name}/${file}`, 'utf8'))
+  return [...new Set(files.flatMap((text) => text.match(FIXED) ?? []))]
+}
+
+/** The example with free ports in place of its own; also of those of this machine that somebody has. */
+async function copyExample(
+  name: string,
+  folder: string,
+): Promise<{ readme: string; isPort: (word: string) => boolean }> {
+  const fixed = listFixedPorts(name)
+  const free = await findFreePorts(fixed.length)
+  const ports = new Map(fixed.map((port, index) => [port, String(free[index])]))
+  cpSync(`examples/${name}`, folder, { recursive: true })
+  for (const file of readdirSync(folder)) {
+    const text = readFileSync(join(folder, file), 'utf8')
+    writeFileSync(
+      join(folder, file),
+      text.replace(FIXED, (port) => ports.get(port) as string),
+    )
+  }
+  const readme = readFileSync(join(folder, 'README.md'), 'utf8')
+    .replaceAll(' /tmp/', ` ${folder}/../`)
+    .replaceAll(`examples/${name}`, folder)
+  const taken = new Set(ports.values())
+  return { readme, isPort: (word) => taken.has(word) }
+}
+
+t.before(async () => {
+  for (const port of new Set([...GATEWAY_PORTS, ...names.flatMap(listFixedPorts).map(Number)])) {
+    const server = createServer()
+    // Whoever has it already does as well.
+    await new Promise<void>((resolve) => server.once('error', () => resolve()).listen(port, resolve))
+    t.teardown(() => server.close())
+  }
+})
+
+t.test('no two examples have an endpoint at the same port', (t) => {
+  const owners = new Map<string, string>()
+  for (const name of names) {
+    for (const port of listFixedPorts(name)) {
+      // A Service's, on an address of its own.
+      if (port === '8000') continue
+      t.equal(owners.get(port), undefined, `${port} of ${name}`)
+      owners.set(port, name)
+    }
+  }
+  t.end()
+})
+
+t.test('an echo server says in one line that its port is taken', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const { status, stderr } = spawnSync(process.execPath, ['examples/echo.mjs', String(port)], { encoding: 'utf8' })
+  t.equal(status, 1)
+  t.equal(stderr, `echo: port ${port} of 127.0.0.1 is taken: end what listens there\n`)
+})
+
+for (const name of names) {
   t.test(`examples/${name} does what its README says`, async (t) => {
-    const readme = readFileSync(`examples/${name}/README.md`, 'utf8')
+    const original = readFileSync(`examples/${name}/README.md`, 'utf8')
     const folder = mkdtempSync(join(tmpdir(), 'portico-example-'))
     t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-    const commands = [...readme.matchAll(/^\$ (.*)$/gm)].map((match) => match[1]!.replaceAll('/tmp/', `${folder}/`))
+    const { readme, isPort } = await copyExample(name, join(folder, 'copy'))
 
     let arguments_: string[] | undefined
-    for (const command of commands) {
+    let echo: ChildProcess | undefined
+    for (const command of readCommands(readme)) {
       const words = command.replace(/ &$/, '').split(' ')
-      if (command.startsWith('node examples/echo.mjs')) await startEcho(t, words.slice(1))
+      if (command.startsWith('node examples/echo.mjs')) echo = await startEcho(t, words.slice(1))
       else if (command.startsWith('node bin/portico run')) arguments_ = words.slice(2)
-      else if (command.startsWith('node bin/portico get')) checkOutput(t, words.slice(2), readOutput(readme, command))
+      // What ends it comes last, and is tried last.
+      else if (command === 'kill %1') t.ok(arguments_)
+      // Its columns are as wide as the ports that people have.
+      else if (command.startsWith('node bin/portico get')) checkOutputs(t, original)
       else if (command.includes('make-secret.sh')) {
         if (spawnSync('openssl', ['version']).status !== 0) return t.comment('skipped: openssl is not installed')
         const made = spawnSync('sh', words.slice(0, words.indexOf('>')), { encoding: 'utf8' })
@@ -44,11 +118,12 @@ for (const { name } of folders) {
       } else t.fail(`a command this test does not know: ${command}`)
     }
     if (!arguments_) return t.fail('the README has no run command')
-
-    const check = spawnSync(process.execPath, [main, 'check', ...arguments_.slice(1)], { encoding: 'utf8' })
+    t.equal(arguments_[1], '--local', 'nothing on a laptop is reachable from the network')
+    const inputs = [...arguments_.slice(2), '--set', 'nodePorts.range=20000-29999']
+    const check = spawnSync(process.execPath, [main, 'check', ...inputs], { encoding: 'utf8' })
     t.equal(check.status, 0, check.stdout + check.stderr)
 
-    const portico = await startPortico(t, arguments_)
+    const portico = await startPortico(t, ['run', '--local', ...inputs])
     const ports = { 8080: portico.ports.http, 8443: portico.ports.https, 8053: portico.ports.dns ?? 0 }
     const rows = readRows(readme)
     t.ok(rows.length > 0, 'the README has a table of requests')
@@ -56,9 +131,26 @@ for (const { name } of folders) {
     for (const row of rows) {
       const port = Number(/:(\d+)\//.exec(row.request)?.[1])
       if (unopened.has(port)) t.comment(`not opened: ${row.request}`)
-      else await checkRow(t, row, ports)
+      else await checkRow(t, row, ports, isPort)
     }
+    if (rows.some(({ request }) => request.includes('.localhost'))) await checkOtherClients(t, readme, ports)
+    t.match(readCommands(readme).at(-1), 'kill %1', 'it says how to end what it starts')
+    echo?.kill()
+    if (echo) await once(echo, 'exit')
   })
+}
+
+/** Without what stands behind them. */
+function readCommands(readme: string): readonly string[] {
+  return [...readme.matchAll(/^\$ (.*)$/gm)].map((match) => match[1]!.replace(/ +# .*/, ''))
+}
+
+/** Names below localhost do not resolve everywhere: what is said of that leads to what is served. */
+async function checkOtherClients(t: Test, readme: string, ports: Record<number, number>): Promise<void> {
+  const [, note] = /^(Other clients than curl and browsers[\s\S]*?)\n\n/m.exec(`${readme}\n\n`) ?? []
+  const command = /`(curl .*)`/.exec(note ?? '')?.[1]
+  if (command === undefined) t.match(note, /`ws:\/\/127\.0\.0\.1:8080\/socket`/)
+  else t.equal((await request(command, ports)).status, 200, command)
 }
 
 /** What stands under a command, up to the next one or the end of the block. */
@@ -68,6 +160,13 @@ function readOutput(readme: string, command: string): string {
 }
 
 /** What was allocated on this machine before must not show. */
+function checkOutputs(t: Test, readme: string): void {
+  for (const command of readCommands(readme)) {
+    if (command.startsWith('node bin/portico get'))
+      checkOutput(t, command.split(' ').slice(2), readOutput(readme, command))
+  }
+}
+
 function checkOutput(t: Test, words: readonly string[], expected: string): void {
   const env = { ...process.env, XDG_DATA_HOME: join(tmpdir(), 'portico-no-data') }
   const { stdout } = spawnSync(process.execPath, [main, ...words], { encoding: 'utf8', env })
@@ -87,7 +186,12 @@ function readRows(readme: string): Row[] {
     .filter((row) => row.request.includes('`'))
 }
 
-async function checkRow(t: Test, row: Row, ports: Record<number, number>): Promise<void> {
+async function checkRow(
+  t: Test,
+  row: Row,
+  ports: Record<number, number>,
+  isPort: (word: string) => boolean,
+): Promise<void> {
   const label = `${row.request} → ${row.expected}`
   const code = /`(.*?)`/.exec(row.request)![1]!
   if (code.startsWith('dig ')) {
@@ -124,7 +228,9 @@ async function checkRow(t: Test, row: Row, ports: Record<number, number>): Promi
     t.equal((await request(code, ports)).status, Number.parseInt(row.expected, 10), label)
     return
   }
-  const weights = [...row.expected.matchAll(/(19\d{3})(?: (three times|once))?/g)]
+  const weights = [...row.expected.matchAll(/\b(\d{5})(?: (three times|once))?/g)].filter(([, port = '']) =>
+    isPort(port),
+  )
   t.ok(weights.length > 0, `the row says which port answers: ${label}`)
   if (row.expected.endsWith('the same each time')) {
     await checkSame(
@@ -193,16 +299,13 @@ function request(command: string, ports: Record<number, number>): Promise<Answer
   })
 }
 
-async function startEcho(t: Test, words: string[]): Promise<void> {
-  const child: ChildProcess = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] })
-  t.teardown(async () => {
-    child.kill()
-    await once(child, 'exit')
-  })
+async function startEcho(t: Test, words: string[]): Promise<ChildProcess> {
+  const child = keepChild(spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] }))
+  t.teardown(() => child.kill('SIGKILL'))
   let output = ''
-  for await (const chunk of child.stdout!) {
+  for await (const chunk of child.stdout) {
     output += chunk
-    if (output.split('\n').length > words.length - 1) return
+    if (output.split('\n').length > words.length - 1) return child
   }
   throw new Error('the echo server did not start')
 }

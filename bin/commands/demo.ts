@@ -4,6 +4,7 @@ import type { ConfigurationInput } from '../../lib/configuration.ts'
 import { SETTINGS } from '../../lib/settings-table.ts'
 import { type Command, NO_WORDS } from '../command.ts'
 import { findFreePorts } from '../demo/free-port.ts'
+import { isImage, readLocal } from '../local.ts'
 import { PACKAGE_ROOT } from '../package.ts'
 import { type BoundPorts, printUrl } from '../print/boot.ts'
 import { alignColumns } from '../print/table.ts'
@@ -15,9 +16,9 @@ export const command: Command = {
   summary: 'serve a small sample shop, backends included',
   usage: '[flags]',
   about: [
-    'Serves examples/demo on ports 8080 and 8443, or the next pair that is free. The',
-    'Services behind it run in the same process. Edit the manifests and save: the',
-    'routes change at once.',
+    'Serves examples/demo on ports 8080 and 8443 of 127.0.0.1, or the next pair that',
+    'is free. The Services behind it run in the same process. Edit the manifests and',
+    'save: the routes change at once.',
   ],
   flags: [
     {
@@ -31,6 +32,7 @@ export const command: Command = {
   examples: [
     ['portico demo', 'on 8080 and 8443'],
     ['portico demo --http-port 9000 --https-port 9443', 'on other ports'],
+    ['portico demo --http-address ::', 'reachable from the network'],
   ],
   words: NO_WORDS,
   async run(typed, terminal) {
@@ -39,14 +41,16 @@ export const command: Command = {
     const source = folder.startsWith('..') ? join(PACKAGE_ROOT, 'examples', 'demo') : folder
     const backends = await createDemoBackends()
     try {
+      const { environment } = terminal
       const asked = readOverrides(typed)
       const input: ConfigurationInput = {
         sources: [source],
-        environment: terminal.environment,
+        environment,
         flags: {
+          ...(isImage(environment) ? {} : readLocal(asked, environment)),
           ...(await choosePorts(asked, terminal)),
           // Whoever looks at the demo reads its requests too, also where they are piped through npm or tee.
-          ...(terminal.environment.PORTICO_LOG_FORMAT ? {} : { 'log.format': 'pretty' }),
+          ...(environment.PORTICO_LOG_FORMAT ? {} : { 'log.format': 'pretty' }),
           ...asked,
           endpoints: backends.endpoints,
         },

@@ -11,7 +11,10 @@ export const command: Command = {
   summary: 'explain Portico, or one verb',
   usage: '[VERB]',
   flags: [],
-  examples: [['portico help run', 'every flag of run']],
+  examples: [
+    ['portico help run', 'the flags of run that everybody needs'],
+    ['portico help run --help-all', 'every flag of help itself'],
+  ],
   words: { least: 0, most: 1, name: 'VERB' },
   async run(typed, terminal) {
     const name = typed.positionals[0]
@@ -22,7 +25,7 @@ export const command: Command = {
     const names = VERBS.map((verb) => verb.name)
     const verb = VERBS.find((one) => one.name === name)
     if (!verb) throw new UsageError(`unknown verb "${name}"`, suggestName(name, names) ?? `verbs: ${names.join(', ')}`)
-    terminal.print(printCommandHelp((await verb.load()).command))
+    terminal.print(printCommandHelp((await verb.load()).command, false))
     return EXIT.ok
   },
 }

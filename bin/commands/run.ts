@@ -1,6 +1,7 @@
 /** `portico run` */
 import { type Command, INPUT_FLAGS, NO_WORDS } from '../command.ts'
 import { readInput } from '../configuration-input.ts'
+import { LOCAL_FLAG, readLocal } from '../local.ts'
 import { SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
 
 export const command: Command = {
@@ -15,6 +16,7 @@ export const command: Command = {
   ],
   flags: [
     ...INPUT_FLAGS,
+    LOCAL_FLAG,
     {
       name: 'ready-file',
       value: 'FILE',
@@ -23,7 +25,18 @@ export const command: Command = {
     SET_FLAG,
     ...SETTING_FLAGS,
   ],
-  listsSettings: true,
+  firstFlags: [
+    'filename',
+    'config',
+    'endpoints',
+    'http-port',
+    'https-port',
+    'admin-port',
+    'local',
+    'ingress-class',
+    'strict',
+    'set',
+  ],
   examples: [
     ['portico run -f k8s/', 'a folder and all below it'],
     ['portico run -f app.yaml --endpoints default/api=127.0.0.1:3000', 'a Service that runs on this machine'],
@@ -32,7 +45,10 @@ export const command: Command = {
   ],
   words: NO_WORDS,
   async run(typed, terminal) {
-    const input = await readInput('run', typed, terminal.environment)
+    const { environment } = terminal
+    const read = await readInput('run', typed, environment)
+    const local = typed.has(LOCAL_FLAG.name) ? readLocal(read.flags, environment) : {}
+    const input = { ...read, flags: { ...local, ...read.flags } }
     const { serve } = await import('../serve.ts')
     return serve(input, terminal, { readyFile: typed.value('ready-file') })
   },

@@ -1,5 +1,6 @@
 /** The first screen: which URL leads to which Service and endpoints, what certificate is served, and what is wrong. */
 
+import { isLoopback } from '../../lib/admin/access.ts'
 import { countDiagnostics, countUnserved, type Diagnostic } from '../../lib/base/diagnostics.ts'
 import { statusOf } from '../../lib/base/errors.ts'
 import type { Paint } from '../../lib/base/terminal-text.ts'
@@ -42,6 +43,7 @@ export type Boot = Readonly<{
 const MOST_ROUTES = 50
 const MOST_LISTENERS = 20
 const MOST_PROBLEMS = 20
+const MOST_REACHABLE = 10
 const DAY = 86_400_000
 
 /** The whole screen, without a line end after the last line. */
@@ -54,6 +56,7 @@ export function printBoot(boot: Boot, paint: Paint): string {
     '',
     ...printServiceListeners(boot, paint),
     ...printListeners(boot, paint),
+    ...printReachable(boot, paint),
     ...printDescriptors(boot, paint),
     ...printTrial(boot),
     ...(problems.length > 0 ? ['', ...printProblems(problems.slice(0, MOST_PROBLEMS), paint)] : []),
@@ -238,6 +241,23 @@ function printListeners({ model, settings, ports, now }: Boot, paint: Paint): st
   return alignColumns(rows, 4)
 }
 
+/** The ports that others than this machine can connect to. */
+function printReachable({ model, settings, ports }: Boot, paint: Paint): string[] {
+  const own = (['http', 'https', 'admin', 'dns'] as const).map((name) => [settings[name].address, ports[name]] as const)
+  const health = model.services.flatMap(({ healthChecks = [] }) => healthChecks)
+  const opened = [...model.listeners, ...health].map(({ address, port }) => [address, port] as const)
+  const open = [...own, ...opened].flatMap(([address, port]) =>
+    port === undefined || isLoopback(address) ? [] : [port],
+  )
+  if (open.length === 0) return []
+  const all = [...new Set(open)].sort((one, other) => one - other)
+  const shown = all.slice(0, MOST_REACHABLE).join(', ')
+  const more = all.length > MOST_REACHABLE ? ` and ${all.length - MOST_REACHABLE} more` : ''
+  return [
+    `  ${paint('yellow', 'open')}     ${shown}${more}: reachable from the network (from this machine alone: --local)`,
+  ]
+}
+
 /** Where the limit is low, or lower than what was asked for. */
 function printDescriptors({ settings, descriptors }: Boot, paint: Paint): string[] {
   const shortage = explainShortage(settings, descriptors)
@@ -263,11 +283,20 @@ function printCertificates(bindings: readonly CertificateBinding[], now: number)
   return `certificate ${shown.join('; ')}; all others: self-signed default`
 }
 
-/** How to reach a host whose name leads elsewhere: browsers and curl know only *.localhost by themselves. */
+/** Most resolvers do not know these names. */
+function explainLocalhost(host: string, port: number): string {
+  return `*.localhost is known to curl and browsers; others: curl -H 'Host: ${host}' ${printUrl('http', '127.0.0.1', port)}/`
+}
+
+/** How to reach a host whose name leads elsewhere, by a client that can be told to; and the names of this machine by any other. */
 function printTrial({ model, ports }: Boot): string[] {
   const named = model.hosts.filter(({ host }) => host !== '' && !host.startsWith('*'))
   const [first] = named
-  if (!first || named.some(({ host }) => host === 'localhost' || host.endsWith('.localhost'))) return []
+  if (!first) return []
+  const locals = named.filter(({ host }) => host.endsWith('.localhost'))
+  const local = locals.find(({ redirectToHttps }) => !redirectToHttps) ?? locals[0]
+  if (local) return ports.http === undefined ? [] : ['', `  names    ${explainLocalhost(local.host, ports.http)}`]
+  if (named.some(({ host }) => host === 'localhost')) return []
   const scheme = ports.http === undefined || (first.redirectToHttps && ports.https !== undefined) ? 'https' : 'http'
   const port = ports[scheme]
   if (port === undefined) return []

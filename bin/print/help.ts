@@ -29,17 +29,24 @@ export function printOverview(version: string): string {
     '  portico run -f k8s/                      serve the manifests in k8s/',
     '  helm template my-app | portico run -f -  serve a chart',
     '',
-    'Flags come after the verb: portico VERB --help lists them.',
+    'Flags come after the verb: portico VERB --help lists those that everybody needs,',
+    'portico VERB --help-all every one.',
     'Exit codes: 0 ok, 1 configuration or start failure, 2 usage, 3 stopped at once',
     'by a second signal, 4 get reached no running gateway.',
     'Documentation: README.md and docs/; every setting: config/portico.yaml',
   ].join('\n')
 }
 
-/** Everything about one verb, in lines of at most 80 columns. */
-export function printCommandHelp(command: Command): string {
-  const own = [...command.flags.filter((flag) => !isSetting(flag)), ...COMMON_FLAGS]
-  const settings = command.flags.filter(isSetting).filter(({ listed }) => listed)
+/** One verb, in lines of at most 80 columns: `all` has every flag, not only those that everybody needs. */
+export function printCommandHelp(command: Command, all: boolean): string {
+  const { firstFlags, flags } = command
+  const own = flags.filter((flag) => !isSetting(flag))
+  const settings = flags.filter(isSetting).filter(({ listed }) => listed)
+  const first = firstFlags?.map((name) => flags.find((flag) => flag.name === name) as Flag)
+  const shown = [
+    ...(all || !first ? own : first),
+    ...COMMON_FLAGS.filter(({ name }) => all || !first || /^help/.test(name)),
+  ]
   return [
     `portico ${command.name}: ${command.summary}`,
     '',
@@ -47,11 +54,11 @@ export function printCommandHelp(command: Command): string {
     ...(command.about ? ['', ...command.about] : []),
     '',
     'flags',
-    ...printFlags(own),
-    ...(command.listsSettings ? printSettingFlags(settings) : []),
-    ...(settings.length > 0 && !command.listsSettings
-      ? ['', 'The flags of settings are those of portico run --help.']
-      : []),
+    ...printFlags(shown),
+    ...(all && settings.length > 0 ? printSettingFlags(settings) : []),
+    ...(all || settings.length === 0
+      ? []
+      : ['', `Every setting has a flag: portico ${command.name} --help-all lists them.`]),
     '',
     'examples',
     ...command.examples.flatMap(([line, does]) => [`  # ${does}`, `  ${line}`]),
@@ -63,7 +70,8 @@ function printFlags(flags: readonly Flag[]): string[] {
   const names = flags.map((flag) => `  ${printFlag(flag)}`)
   const left = Math.max(...names.map(measureText)) + 2
   return flags.flatMap(({ doc, repeatable }, index) =>
-    wrapText(doc + (repeatable ? '; repeatable' : ''), WIDTH - left).map(
+    // The rest is told where the settings are listed.
+    wrapText(doc.replace(/\.( .*)?$/, '') + (repeatable ? '; repeatable' : ''), WIDTH - left).map(
       (line, row) => padText(row === 0 ? (names[index] as string) : '', left) + line,
     ),
   )
@@ -75,10 +83,17 @@ function printSettingFlags(flags: readonly SettingFlag[]): string[] {
     'settings (flag over environment over file over default)',
     ...flags.flatMap((flag) => [
       `  ${printFlag(flag)}`,
-      ...wrapText(`${flag.doc}${flag.repeatable ? ' Repeatable.' : ''}`, WIDTH - 8).map((line) => `        ${line}`),
+      ...wrapText(`${flag.doc}${printRepeatable(flag)}`, WIDTH - 8).map((line) => `        ${line}`),
       ...wrapText(printDefault(flag), WIDTH - 8).map((line) => `        ${line}`),
     ]),
   ]
+}
+
+/** How a list stands in one word, as `--set` and the environment have it. */
+function printRepeatable({ repeatable, setting, value, separator }: SettingFlag): string {
+  if (!repeatable) return ''
+  const [one, other] = separator === ' ' ? ["'", "'"] : ['', '']
+  return ` Repeatable, or --set ${setting}=${one}${value}${separator}${value}${other}`
 }
 
 function printFlag({ name, short, value }: Flag): string {

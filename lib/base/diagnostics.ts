@@ -77,6 +77,10 @@ export const DIAGNOSTICS = {
   PORTICO_SVC_ADDRESS: ['info', 'a Service gets another address than it asks for'],
   PORTICO_SVC_FAMILY: ['warning', 'a Service asks for an IP family that clusterIPs do not have here'],
   PORTICO_SVC_PROTOCOL: ['warning', 'a Service has an SCTP port, which is not listened on'],
+  PORTICO_SVC_LOOPBACK: [
+    'warning',
+    'in a container an endpoint at a loopback address refuses: that is the container itself',
+  ],
   PORTICO_SVC_UNHEARD: ['info', 'something of a Service is not listened on that would be in a cluster'],
   // Annotations
   PORTICO_ANN_UNKNOWN: ['warning', 'an unknown annotation under portico.dev/'],

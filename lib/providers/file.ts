@@ -3,12 +3,13 @@
  * content is unchanged is neither parsed nor decoded again. A file that can no longer be used keeps its last good version.
  */
 import { type Clock, printTime } from '../base/clock.ts'
-import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
+import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import type { Resource } from '../kubernetes/resource.ts'
 import type { SourceDocument } from '../source/document.ts'
 import {
   type FoundFiles,
   findFiles,
+  identifyFolder,
   isPassedOver,
   isUnsettled,
   readPlainStamp,
@@ -97,12 +98,15 @@ type ReadFiles = Readonly<{
 /** What was read last, to be read again in part. */
 type LastRead = Readonly<{ limits: FileLimits; order: readonly FileState[]; manifests: Manifests }>
 
+/** What a source last led to; `folder` says which folder that was, where it is one. */
+type Found = Readonly<{ paths: readonly string[]; folder: string | undefined }>
+
 /** Holds the last good version of each file; calls of `read` must not overlap. */
 export class FileProvider {
   readonly #options: FileProviderOptions
   #files: ReadonlyMap<string, FileState> = new Map()
-  /** Paths that each of `sources` last led to. */
-  #found: ReadonlyMap<string, readonly string[]> = new Map()
+  /** By each of `sources`. */
+  #found: ReadonlyMap<string, Found> = new Map()
   /** Undefined where events at paths do not tell all. */
   #last: LastRead | undefined
   /** Counts what was another content than the one before; what was wrong with the last. */
@@ -150,7 +154,7 @@ export class FileProvider {
     const diagnostics = new DiagnosticList()
     const before = this.#files
     const after = new Map<string, FileState>()
-    const found = new Map<string, readonly string[]>()
+    const found = new Map<string, Found>()
     const stamps = new Map<string, string>()
     const order: FileState[] = []
     const kept: Kept[] = []
@@ -166,10 +170,11 @@ export class FileProvider {
         paths,
         inFolder,
         isPlain: isPlainSource,
+        folder,
         keptSource,
       } = await this.#find(source, { maxCount: limits.maxCount - after.size }, stamps, diagnostics)
       if (keptSource) kept.push(keptSource)
-      found.set(source, paths)
+      found.set(source, { paths, folder })
       const fresh = paths.filter((path) => !after.has(path))
       const changed: FilePlace[] = []
       for (const path of fresh) {
@@ -225,28 +230,38 @@ export class FileProvider {
     return manifests
   }
 
-  /** The files a source leads to; a source that is gone, or empty all at once, keeps those it last led to. */
+  /**
+   * The files a source leads to. One with which a start would fail keeps those it last led to, and so does an empty folder in
+   * place of another: a volume that is not mounted looks like that. In the same folder somebody has deleted them.
+   */
   async #find(
     source: string,
     limits: { maxCount: number },
     stamps: Map<string, string>,
     diagnostics: DiagnosticList,
-  ): Promise<Pick<FoundFiles, 'paths' | 'inFolder' | 'isPlain'> & { keptSource: Kept | undefined }> {
+  ): Promise<Pick<FoundFiles, 'paths' | 'inFolder' | 'isPlain'> & Found & { keptSource: Kept | undefined }> {
     const problems = new DiagnosticList()
     const { paths, inFolder, isPlain, watch, stamps: taken } = await findFiles([source], limits, problems)
     for (const path of watch) stamps.set(path, taken.get(path) ?? (await readStamp(path)))
     for (const path of paths) stamps.set(path, taken.get(path) as string)
-    const known = this.#found.get(source) ?? []
-    if (paths.length > 0 || known.length === 0) {
+    const { paths: known, folder: knownFolder } = this.#found.get(source) ?? { paths: [], folder: undefined }
+    const folder = await identifyFolder(source)
+    const isEmptied = folder !== undefined && folder === knownFolder && countDiagnostics(problems.items).error === 0
+    if (paths.length > 0 || known.length === 0 || isEmptied) {
       diagnostics.addAll(problems.items)
-      return { paths, inFolder, isPlain, keptSource: undefined }
+      return { paths, folder, inFolder, isPlain, keptSource: undefined }
     }
-    // Volumes that are being remounted and folders that are being replaced look like this for a while.
     for (const path of known) stamps.set(path, await readStamp(path))
     const states = known.map((path) => this.#files.get(path)).filter((state) => state !== undefined)
     const since = Math.max(...states.map(({ content }) => content.readAt))
     const reasons = problems.items.length > 0 ? problems.items : [emptySource(source)]
-    return { paths: known, inFolder, isPlain: false, keptSource: describeKept(source, since, reasons) }
+    return {
+      paths: known,
+      folder: knownFolder,
+      inFolder,
+      isPlain: false,
+      keptSource: describeKept(source, since, reasons),
+    }
   }
 
   async #readFile(

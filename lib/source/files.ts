@@ -406,6 +406,12 @@ export async function readStamp(file: string): Promise<string> {
   }
 }
 
+/** Which folder a path leads to: another one where a volume was mounted there or is gone. Undefined where it is none. */
+export async function identifyFolder(name: string): Promise<string | undefined> {
+  const stats = await stat(name).catch(() => undefined)
+  return stats?.isDirectory() ? identify(stats) : undefined
+}
+
 /** The size that a stamp tells, bytes; 0 where there was no file. */
 export function readSize(stamp: string): number {
   return Number(stamp.split(' ')[2] ?? 0)

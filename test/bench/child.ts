@@ -2,6 +2,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { keepChild } from '../helpers/kept-child.ts'
 import { findProgram } from './program.ts'
 
 const STOP_MS = 5_000
@@ -127,9 +128,11 @@ export function killAll(): void {
 
 function spawnPinned(command: string, args: readonly string[], core: Core, options: SpawnOptions): ChildProcess {
   const all = { ...options, detached: true }
-  return taskset !== undefined && core !== 'any'
-    ? spawn(taskset, ['-c', String(core), command, ...args], all)
-    : spawn(command, [...args], all)
+  const child =
+    taskset !== undefined && core !== 'any'
+      ? spawn(taskset, ['-c', String(core), command, ...args], all)
+      : spawn(command, [...args], all)
+  return keepChild(child, { group: true })
 }
 
 function killGroup(child: ChildProcess): void {

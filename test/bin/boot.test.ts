@@ -117,6 +117,27 @@ endpoints: [{ addresses: ["127.0.0.9"], conditions: { ready: false, serving: tru
   t.match(screen, '\n  any other host   →  default/errors:80  →  127.0.0.9:8080\n')
 })
 
+t.test('ports that others than this machine can connect to are named', async (t) => {
+  const service = (setting: string) => `apiVersion: v1
+kind: Service
+metadata: { name: web, annotations: { portico.dev/endpoints: "127.0.0.1:3000" } }
+spec: { type: NodePort, ports: [{ name: a, port: 80, nodePort: 30080 }, { name: b, port: 53, nodePort: 30053, protocol: UDP }] }
+---
+apiVersion: portico.dev/v1alpha1
+kind: GatewayConfiguration
+${setting}
+`
+  const here = 'http: { address: 127.0.0.1 }\nhttps: { address: "::1" }\nnodePorts: { addresses: [127.0.0.1] }'
+  const open = async (setting: string, more: Partial<Boot> = {}) =>
+    /\n {2}open +(.*)\n/.exec(printBoot(await boot(service(setting), more), paintNothing))?.[1]
+  const words = 'reachable from the network (from this machine alone: --local)'
+  t.equal(await open(''), `8080, 8443, 30053, 30080: ${words}`)
+  t.equal(await open(here), undefined)
+  t.equal(await open(here.replace('[127.0.0.1]', '[127.0.0.1, 192.0.2.1]')), `30053, 30080: ${words}`)
+  t.equal(await open(here.replace('"::1"', '192.0.2.1'), { ports: { http: 8080, https: 8443 } }), `8443: ${words}`)
+  t.equal(await open(here.replace('"::1"', '192.0.2.1'), { ports: { http: 8080 } }), undefined, 'https is off')
+})
+
 t.test('usual ports are left out of URLs', async (t) => {
   t.equal(printUrl('http', 'a.test', 80), 'http://a.test')
   t.equal(printUrl('https', 'a.test', 443), 'https://a.test')
@@ -157,7 +178,11 @@ stringData:
   t.match(screen, /\n {2}https +certificate default\/shop-tls, expires in 61 days; all others: self-signed default\n/)
   t.match(printBoot({ ...facts, now: notAfter - 1.5 * DAY }, paintNothing), 'expires in 1 day;')
   t.match(printBoot({ ...facts, now: notAfter + DAY }, paintNothing), 'default/shop-tls, expired;')
-  t.notMatch(screen, 'try it', 'a *.localhost host needs no help')
+  t.notMatch(screen, 'try it', 'curl knows a *.localhost host')
+  t.match(
+    screen,
+    "*.localhost is known to curl and browsers; others: curl -H 'Host: shop.localhost' http://127.0.0.1:8080/\n",
+  )
 })
 
 t.test('ports that Services open are shown as what to connect to', async (t) => {

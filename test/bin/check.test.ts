@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { DIAGNOSTICS } from '../../lib/base/diagnostics.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
+import { keepChild } from '../helpers/kept-child.ts'
 import { checkGolden } from './golden.ts'
 import { cleanEnvironment, MAIN, runPortico } from './process.ts'
 
@@ -266,7 +267,9 @@ t.test('escape sequences in a manifest do not reach the terminal', async (t) => 
 t.test('a reader that goes away early does no harm', async (t) => {
   const many = Array.from({ length: 3000 }, (_, i) => `kind: Nothing${i}\napiVersion: v9\n`).join('---\n')
   const folder = t.testdir({ 'many.yaml': many })
-  const child = spawn(process.execPath, [MAIN, 'check', '-f', 'many.yaml'], { cwd: folder, env: cleanEnvironment() })
+  const child = keepChild(
+    spawn(process.execPath, [MAIN, 'check', '-f', 'many.yaml'], { cwd: folder, env: cleanEnvironment() }),
+  )
   const ended = once(child, 'close')
   const errors = text(child.stderr)
   await once(child.stdout, 'data')

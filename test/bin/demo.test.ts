@@ -4,6 +4,7 @@ import { request as requestTls } from 'node:https'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { WebSocket } from 'ws'
+import { findFreePorts } from '../helpers/free-ports.ts'
 import { runPortico, startGateway } from './process.ts'
 
 type Asked = Readonly<{ status: number | undefined; headers: IncomingMessage['headers']; body: string }>
@@ -86,6 +87,55 @@ t.test('the log of the demo is JSON where that is asked for', async (t) => {
     .find((one) => one.includes('"msg":"ready"'))
   t.equal(JSON.parse(line ?? '').http, gateway.ports.http)
   t.match(gateway.stderr(), 'Ctrl-C ends the demo')
+})
+
+/** Listeners on every address answer here too; those of 127.0.0.1 do not. */
+async function isReachable(port: number): Promise<boolean> {
+  const asked = request({ host: '127.0.0.2', port, agent: false }).end()
+  return await Promise.race([once(asked, 'response').then(() => true), once(asked, 'error').then(() => false)]).catch(
+    () => false,
+  )
+}
+
+t.test('the demo listens on loopback alone, but where it is told otherwise or runs in the image', async (t) => {
+  const [{ ports, stderr }, told, set, image] = await Promise.all([
+    startGateway(t, ['demo']),
+    startGateway(t, ['demo', '--http-address', '0.0.0.0']),
+    startGateway(t, ['demo'], { environment: { PORTICO_HTTP_ADDRESS: '0.0.0.0' } }),
+    startGateway(t, ['demo'], { environment: { container: 'oci' } }),
+  ])
+  t.notOk(await isReachable(ports.http))
+  t.notOk(await isReachable(ports.https))
+  t.notMatch(stderr(), 'reachable from the network')
+  t.ok(await isReachable(told.ports.http))
+  await told.says(`open     ${told.ports.http}: reachable from the network`)
+  for (const { ports } of [set, image]) t.ok(await isReachable(ports.http))
+})
+
+t.test('so do run --local and start, with the ports of Services; run alone does not', async (t) => {
+  const [nodePort, port] = await findFreePorts(2)
+  const service = `apiVersion: v1
+kind: Service
+metadata: { name: web, annotations: { portico.dev/endpoints: "127.0.0.1:9" } }
+spec: { type: LoadBalancer, ports: [{ port: ${port}, nodePort: ${nodePort}, appProtocol: http }] }
+---
+apiVersion: portico.dev/v1alpha1
+kind: GatewayConfiguration
+http: { address: "0.0.0.0" }
+nodePorts: { range: 20000-29999 }
+`
+  const cwd = t.testdir({ 'web.yaml': service })
+  for (const [words, expected] of [
+    [['run'], true],
+    [['run', '--local'], false],
+    [['start'], false],
+  ] as const) {
+    const gateway = await startGateway(t, [...words, '-f', 'web.yaml'], { cwd })
+    for (const each of [gateway.ports.http, nodePort ?? 0, port ?? 0])
+      t.equal(await isReachable(each), expected, `${words.join(' ')}: ${each}`)
+    gateway.child.kill('SIGKILL')
+    await gateway.ended
+  }
 })
 
 t.test('start without manifests is the demo', async (t) => {

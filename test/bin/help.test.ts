@@ -34,15 +34,19 @@ t.test('help lists no verb that is not there', async (t) => {
 })
 
 for (const { name, load } of VERBS) {
-  t.test(`help of ${name} names each flag, and its examples are well-formed`, async (t) => {
+  t.test(`help of ${name} names each flag it has, and its examples are well-formed`, async (t) => {
     const { command } = await load()
     t.equal(command.name, name)
     const { status, stdout } = await runPortico([name, '--help'])
     t.equal(status, 0)
     t.equal(stdout, (await runPortico(['help', name])).stdout, 'help VERB says the same')
+    const all = await runPortico([name, '--help-all'])
+    t.equal(all.status, 0)
     const own = command.flags.filter((flag) => flag.setting === undefined)
-    for (const flag of [...own, ...COMMON_FLAGS]) t.match(stdout, `--${flag.name}`)
-    for (const line of stdout.split('\n')) t.ok(measureText(line) <= 80, line)
+    for (const flag of [...own, ...COMMON_FLAGS]) t.match(all.stdout, `--${flag.name}`)
+    if (!command.firstFlags) for (const flag of own) t.match(stdout, `--${flag.name}`)
+    t.match(stdout, '--help-all')
+    for (const line of `${stdout}${all.stdout}`.split('\n')) t.ok(measureText(line) <= 80, line)
     t.ok(command.examples.length > 0)
     for (const [example] of command.examples) {
       t.match(stdout, example)
@@ -61,8 +65,34 @@ for (const { name, load } of VERBS) {
   })
 }
 
-t.test('run --help gives each setting with its default and environment variable', async (t) => {
+t.test('run --help has the ten flags that everybody needs', async (t) => {
   const { stdout } = await runPortico(['run', '--help'])
+  const listed = [...stdout.split('\nexamples')[0]!.matchAll(/^ {2}(?:-\w, | {4})--([a-z-]+)/gm)].map(
+    ([, name]) => name,
+  )
+  t.equal(listed.length, 12)
+  t.same(listed.slice(-2), ['help', 'help-all'])
+  for (const name of ['filename', 'config', 'endpoints', 'http-port', 'local', 'set']) t.ok(listed.includes(name), name)
+  t.ok(stdout.split('\n').length < 50)
+})
+
+t.test('lists say how they are written in one word, and what is written otherwise is refused', async (t) => {
+  const { stdout } = await runPortico(['run', '--help-all'])
+  const text = stdout.replace(/\n +/g, ' ')
+  t.match(text, '--set trustedProxies=CIDR,CIDR ')
+  t.match(text, "--set endpoints='NS/NAME=HOST:PORT NS/NAME=HOST:PORT' ")
+  const check = (value: string) => runPortico(['check', '-f', 'examples/demo', '--set', value])
+  for (const value of ['ingressClasses=["a"]', 'trustedProxies={10.0.0.0/8,192.0.2.7}', 'dns.forward=[system]']) {
+    const { status, stdout } = await check(value)
+    t.equal(status, 1, value)
+    t.match(stdout, 'write the entries with commas between: one,two')
+  }
+  for (const value of ['trustedProxies=10.0.0.0/8,192.0.2.7', 'dns.forward=[::1],[::1]:53', 'dns.forward=[::1]'])
+    t.equal((await check(value)).status, 0, value)
+})
+
+t.test('run --help-all gives each setting with its default and environment variable', async (t) => {
+  const { stdout } = await runPortico(['run', '--help-all'])
   for (const { name, leaf } of SETTING_LIST) {
     const isSwitch = leaf.type === 'boolean'
     const words = isSwitch

@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { keepChild } from '../helpers/kept-child.ts'
 
 export type Finished = Readonly<{ status: number | null; stdout: string; stderr: string }>
 
@@ -27,11 +28,13 @@ export function cleanEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEn
 
 /** Waits for the exit; both streams are read whole. */
 export async function runPortico(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
-  const child = spawn(process.execPath, [MAIN, ...words], {
-    stdio: 'pipe',
-    env: cleanEnvironment(options.environment),
-    ...(options.cwd && { cwd: options.cwd }),
-  })
+  const child = keepChild(
+    spawn(process.execPath, [MAIN, ...words], {
+      stdio: 'pipe',
+      env: cleanEnvironment(options.environment),
+      ...(options.cwd && { cwd: options.cwd }),
+    }),
+  )
   child.stdin.on('error', () => {})
   child.stdin.end(options.stdin ?? '')
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
@@ -64,11 +67,13 @@ export async function startGateway(t: Test, words: readonly string[], options: S
   const free = ['--http-port', '0', '--https-port', '0', '--admin-port', '0', '--data-dir', folder]
   const all = [...(options.nodeFlags ?? []), MAIN, ...words, ...free, '--ready-file', readyFile]
   const [program = '', ...rest] = limitDescriptors([process.execPath, ...all], options.descriptors)
-  const child = spawn(program, rest, {
-    stdio: 'pipe',
-    env: cleanEnvironment(options.environment),
-    ...(options.cwd && { cwd: options.cwd }),
-  })
+  const child = keepChild(
+    spawn(program, rest, {
+      stdio: 'pipe',
+      env: cleanEnvironment(options.environment),
+      ...(options.cwd && { cwd: options.cwd }),
+    }),
+  )
   child.stdin.on('error', () => {})
   child.stdin.end(options.stdin ?? '')
   let stdout = ''

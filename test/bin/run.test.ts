@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { isInContainer } from '../../lib/base/container.ts'
+import { findFreePorts } from '../helpers/free-ports.ts'
 import { runPortico, startGateway } from './process.ts'
 
 async function startUpstream(t: Test, answer: RequestListener): Promise<number> {
@@ -354,4 +356,25 @@ t.test('a listener that is off is left out of the ready file', async (t) => {
   const cwd = t.testdir({ 'shop.yaml': manifest('/', 1) })
   const { ports } = await startGateway(t, ['run', '-f', 'shop.yaml', '--no-https'], { cwd })
   t.strictSame(Object.keys(ports), ['http', 'admin', 'pid'])
+})
+
+t.test('a refusal at loopback is explained where this runs in a container, once', async (t) => {
+  const [free = 0, nodePort = 0] = await findFreePorts(2)
+  const node = `---
+apiVersion: v1
+kind: Service
+metadata: { name: raw, annotations: { portico.dev/endpoints: "127.0.0.1:${free}" } }
+spec: { type: NodePort, ports: [{ port: 80, nodePort: ${nodePort} }] }
+`
+  const cwd = t.testdir({ 'shop.yaml': manifest('/', free, node) })
+  const words = ['run', '--local', '-f', 'shop.yaml', '--workers', '0', '--set', 'nodePorts.range=20000-29999']
+  for (const isHttp of [true, false]) {
+    const gateway = await startGateway(t, words, { cwd })
+    if (isHttp) for (const _ of [1, 2]) t.equal((await get(gateway.ports.http, '/')).status, 502)
+    else await once(ask(nodePort, '/'), 'error')
+    gateway.child.kill('SIGTERM')
+    await gateway.ended
+    const hints = gateway.stdout().match(/PORTICO_SVC_LOOPBACK/g) ?? []
+    t.equal(hints.length, isInContainer() ? 1 : 0)
+  }
 })

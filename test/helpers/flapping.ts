@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import type { EndpointRow } from '../../lib/admin/endpoint-view.ts'
 import { findFreePorts } from './free-ports.ts'
+import { keepChild } from './kept-child.ts'
 import { startPortico } from './portico.ts'
 
 export type FlappingOptions = Readonly<{
@@ -61,7 +62,7 @@ export async function runFlapping(t: Test, options: FlappingOptions): Promise<Fl
     for (const endpoint of endpoints) endpoint.kill('SIGKILL')
   })
   const start = async (index: number) => {
-    const endpoint = spawn(process.execPath, ['examples/echo.mjs', String(ports[index])], { stdio: 'pipe' })
+    const endpoint = keepChild(spawn(process.execPath, ['examples/echo.mjs', String(ports[index])], { stdio: 'pipe' }))
     endpoints[index] = endpoint
     await once(endpoint.stdout, 'data')
   }

@@ -19,7 +19,8 @@ export async function findFreePorts(count: number): Promise<readonly number[]> {
 }
 
 async function isFree(port: number): Promise<boolean> {
-  const server = createServer().listen(port, '127.0.0.1')
+  // On every address, since that is where some will open it.
+  const server = createServer().listen(port)
   try {
     await once(server, 'listening')
   } catch {

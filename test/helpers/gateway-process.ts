@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { keepChild } from './kept-child.ts'
 
 /** Beside the compiled tests, so that any Node can run it. */
 const MAIN = fileURLToPath(new URL('../../bin/main.js', import.meta.url))
@@ -28,12 +29,6 @@ export type GatewayFigures = Readonly<{
 
 /** Of a process, from /proc: resident bytes and open descriptors; 0 of one that is gone. */
 export type ProcessFigures = Readonly<{ resident: number; descriptors: number }>
-
-/** However the program that started them ends, no gateway stays. */
-const running = new Set<ChildProcess>()
-process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
-})
 
 export class GatewayProcess {
   readonly ports: Readonly<{ http: number; https: number; admin: number }>
@@ -57,9 +52,7 @@ export class GatewayProcess {
     const free = ['http', 'https', 'admin'].flatMap((name) => [`--${name}-port`, '0'])
     const kept = ['--data-dir', folder, '--ready-file', readyFile, '--log-format', 'json', '--workers', '1']
     const words = [MAIN, 'run', '-f', file, '-c', join(folder, 'portico.yaml'), ...free, ...kept, ...flags]
-    const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'pipe'] })
-    running.add(child)
-    child.once('exit', () => running.delete(child))
+    const child = keepChild(spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'pipe'] }))
     let output = ''
     const note = (chunk: Buffer) => {
       output += chunk

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { keepChild } from './kept-child.ts'
 
 export type RunningPortico = {
   readonly ports: Readonly<{ http: number; https: number; admin: number; dns?: number }>
@@ -23,9 +24,8 @@ export async function startPortico(t: Test, words: readonly string[]): Promise<R
   const readyFile = join(folder, 'ready.json')
   const ports = ['http', 'https', 'admin', 'dns'].flatMap((name) => [`--${name}-port`, '0'])
   const free = [...ports, '--data-dir', folder]
-  const child = spawn(process.execPath, [main, ...words, ...free, '--ready-file', readyFile], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const all = [main, ...words, ...free, '--ready-file', readyFile]
+  const child = keepChild(spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'] }))
   let output = ''
   child.stdout.on('data', (chunk) => {
     output += chunk

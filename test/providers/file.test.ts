@@ -211,7 +211,7 @@ t.test('CF-21 a file that cannot be read any more keeps its last good version', 
   }
 })
 
-t.test('CF-20 a folder that is gone or empty all at once keeps what it held, until it is back', async (t) => {
+t.test('CF-20 a folder that is gone, or another and empty, keeps what it held, until it is back', async (t) => {
   const parent = createFolder(t, {})
   const folder = join(parent, 'k8s')
   const put = (name: string) => {
@@ -221,16 +221,41 @@ t.test('CF-20 a folder that is gone or empty all at once keeps what it held, unt
   put('a')
   const provider = createProvider([folder])
   await provider.read(LIMITS)
+  const other = join(parent, 'other')
+  mkdirSync(other)
   rmSync(folder, { recursive: true })
   const gone = await provider.read(LIMITS)
   t.same([names(gone), codes(gone)], [['a'], ['PORTICO_FILE_NOT_FOUND']])
   t.match(gone.diagnostics[0]?.notes.at(-1)?.message, /^still serving .*k8s as of/)
-  mkdirSync(folder)
+  // Made before the other is removed, so that it is another folder for certain.
+  renameSync(other, folder)
   const empty = await provider.read(LIMITS)
   t.same([names(empty), codes(empty)], [['a'], ['PORTICO_FILE_EMPTY']])
   put('b')
   const back = await provider.read(LIMITS)
   t.same([names(back), codes(back)], [['b'], []])
+})
+
+t.test('the only manifest of a folder is deleted: what it held goes, as it does where others are left', async (t) => {
+  const folder = createFolder(t, { 'a.yaml': serviceYaml('a') })
+  const provider = createProvider([folder])
+  const first = await provider.read(LIMITS)
+  rmSync(join(folder, 'a.yaml'))
+  const empty = await provider.read(LIMITS, new Set([join(folder, 'a.yaml')]))
+  t.same([names(empty), codes(empty), empty.kept], [[], ['PORTICO_FILE_EMPTY'], []])
+  t.not(empty.fingerprint, first.fingerprint)
+  t.same(names(await provider.read(LIMITS)), [], 'and stays away')
+  writeFileSync(join(folder, 'b.yaml'), serviceYaml('b'))
+  t.same(names(await provider.read(LIMITS)), ['b'])
+})
+
+t.test('a pattern that matches nothing any more keeps what it matched', async (t) => {
+  const folder = createFolder(t, { 'a.yaml': serviceYaml('a') })
+  const provider = createProvider([join(folder, '*.yaml')])
+  await provider.read(LIMITS)
+  rmSync(join(folder, 'a.yaml'))
+  const gone = await provider.read(LIMITS)
+  t.same([names(gone), codes(gone)], [['a'], ['PORTICO_FILE_NOT_FOUND']])
 })
 
 t.test('CF-20 a file given by itself keeps its last good version when it is deleted', async (t) => {

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
 import { makeCertificate, makeModelCertificate } from '../helpers/certificates.ts'
+import { keepChild } from '../helpers/kept-child.ts'
 import { type ProxyServerOptions, startProxy } from '../helpers/proxy-server.ts'
 import type { UpstreamWords } from '../helpers/snapshot.ts'
 import { fill, readQueues } from '../helpers/socket-queues.ts'
@@ -90,7 +91,7 @@ function answerWith(text: string): (socket: Socket) => void {
 
 /** A port whose connections all wait to be accepted, more than there may be: the next ones are not answered at all. */
 async function startFullPort(t: Test): Promise<number> {
-  const child = spawn(process.execPath, ['--eval', NEVER_ACCEPTS], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = keepChild(spawn(process.execPath, ['--eval', NEVER_ACCEPTS], { stdio: ['ignore', 'pipe', 'inherit'] }))
   t.teardown(() => child.kill())
   const [text] = await once(child.stdout, 'data')
   const port = Number(text)

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { LogDestination } from '../../lib/telemetry/log-destination.ts'
+import { keepChild } from '../helpers/kept-child.ts'
 
 function flush(destination: LogDestination): Promise<void> {
   return new Promise((resolve) => destination.flush(resolve))
@@ -73,7 +74,8 @@ function runWriter(program: string) {
   const source = writerSource(`const destination = new LogDestination({ fd: 1, maxPending: 1_000_000 })
 const line = 'x'.repeat(999) + '\\n'
 ${program}`)
-  return spawn(process.execPath, ['--input-type=module', '-e', source], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const words = ['--input-type=module', '-e', source]
+  return keepChild(spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'pipe'] }))
 }
 
 t.test('LC-13 a reader that stalls holds up neither the event loop nor the memory', async (t) => {
@@ -134,9 +136,8 @@ setTimeout(() => {}, 60_000)`
   // The pipe is full most of the time, so that what is too much for it is written in part.
   const script =
     '("$0" --input-type=module -e "$1" & "$0" --input-type=module -e "$2" & wait) | (sleep 0.5; dd bs=1000 2>/dev/null)'
-  const child = spawn('sh', ['-c', script, process.execPath, one ?? '', two ?? ''], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const words = ['-c', script, process.execPath, one ?? '', two ?? '']
+  const child = keepChild(spawn('sh', words, { stdio: ['ignore', 'pipe', 'inherit'], detached: true }), { group: true })
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
   await once(child, 'close')

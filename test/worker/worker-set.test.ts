@@ -14,6 +14,7 @@ import { systemClock } from '../../lib/base/clock.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
 import { WorkerSet, type WorkerSetOptions } from '../../lib/worker/worker-set.ts'
 import { startGateway } from '../bin/process.ts'
+import { keepChild } from '../helpers/kept-child.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { makeModel } from '../helpers/snapshot.ts'
 import { until } from '../helpers/until.ts'
@@ -165,9 +166,8 @@ console.log('begun')
 const gateway = await createGateway({ sources: ['-'], stdin: ${JSON.stringify(MANIFEST(1))}, environment: {}, flags: ${flags} })
 await gateway.start()
 console.log((await fetch('http://127.0.0.1:' + gateway.ports.http)).status, await gateway.stop())`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const words = ['--input-type=module', '-e', program]
+  const child = keepChild(spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] }))
   t.teardown(() => child.kill('SIGKILL'))
   t.equal(await text(child.stdout), 'begun\n502 clean\n')
 })

@@ -1,5 +1,5 @@
 /** Portico as a candidate: this build or another, on this Node or another. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Candidate, Place } from '../candidate.ts'
 import { Child, run } from '../child.ts'
@@ -47,6 +47,8 @@ class Manifests {
 
   constructor(folder: string, scenario: Scenario, place: Place) {
     this.#folder = folder
+    // An earlier start may have had more.
+    rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
     if (scenario.tls) this.#put('secret.yaml', printSecret(place))
     this.write(scenario)
