@@ -70,7 +70,7 @@ t.test('a switch takes no value', async (t) => {
 })
 
 t.test('every setting has a flag, and the settings accept what it says', async (t) => {
-  const caFile = join(t.testdir({ 'ca.pem': rootCertificates[0]! }), 'ca.pem')
+  const folder = t.testdir({ 'ca.pem': rootCertificates[0]!, token: 'secret' })
   const sample: Record<string, string> = {
     string: 'x',
     strings: 'x',
@@ -101,7 +101,8 @@ t.test('every setting has a flag, and the settings accept what it says', async (
     for (const flag of found) {
       // The file must be there and hold a certificate.
       const given: Record<string, string> = {
-        'upstream.caFile': caFile,
+        'admin.tokenFile': join(folder, 'token'),
+        'upstream.caFile': join(folder, 'ca.pem'),
         'dns.forward': 'system',
         // Needs trustedProxies otherwise.
         'http.proxyProtocol': 'none',

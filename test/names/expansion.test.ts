@@ -11,7 +11,11 @@ const ANSWERS: Readonly<Record<string, readonly string[]>> = {
   'dual.test': ['93.184.216.34', '2606:2800:220:1::1'],
 }
 
-const answerOf = (name: string): NameAnswer => ({ addresses: ANSWERS[name] ?? [], reason: 'NXDOMAIN' })
+const answerOf = (name: string): NameAnswer => {
+  const addresses = ANSWERS[name]
+  if (name === 'half.test') return { addresses: ['10.0.0.1'], reason: 'SERVFAIL' }
+  return addresses ? { addresses, reason: '' } : { addresses: [], reason: 'NXDOMAIN' }
+}
 
 function expand(
   endpoints: readonly EndpointWords[],
@@ -75,6 +79,8 @@ t.test('one family alone', async (t) => {
   t.match(expand(['one.test:80'], {}, 'ipv6').upstream.unresolved, [
     { code: 'PORTICO_UP_NAME_UNRESOLVED', reason: 'one.test: it has no IPv6 address' },
   ])
+  const unknown = expand(['half.test:80'], {}, 'ipv6').upstream.unresolved
+  t.match(unknown, [{ code: 'PORTICO_UP_NAME_UNRESOLVED', reason: 'half.test: SERVFAIL' }])
 })
 
 t.test('AD-08 the guard refuses whatever address is not public, and leaves the others', async (t) => {
