@@ -15,7 +15,8 @@ LABEL org.opencontainers.image.title="Portico" \
 WORKDIR /app
 # The gateway needs node and these files, nothing else: no package manager, no build tools.
 RUN rm -rf /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /opt/yarn* \
- && mkdir -p /etc/portico /data && chown 65532:0 /data && chmod 0770 /data
+ && mkdir -p /etc/portico /data && chown 65532:0 /data && chmod 0770 /data \
+ && ln -s /app/bin/portico /usr/local/bin/portico
 COPY --from=build /src/node_modules node_modules
 COPY --from=build /src/dist/lib dist/lib
 COPY --from=build /src/dist/bin dist/bin
