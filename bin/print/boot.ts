@@ -242,10 +242,11 @@ function printListeners({ model, settings, ports, now }: Boot, paint: Paint): st
 }
 
 /** The ports that others than this machine can connect to. */
-function printReachable({ model, settings, ports }: Boot, paint: Paint): string[] {
+function printReachable({ model, settings, ports, listenerStates }: Boot, paint: Paint): string[] {
   const own = (['http', 'https', 'admin', 'dns'] as const).map((name) => [settings[name].address, ports[name]] as const)
   const health = model.services.flatMap(({ healthChecks = [] }) => healthChecks)
-  const opened = [...model.listeners, ...health].map(({ address, port }) => [address, port] as const)
+  const listeners = model.listeners.filter(({ id }) => (listenerStates.get(id) ?? 'open') === 'open')
+  const opened = [...listeners, ...health].map(({ address, port }) => [address, port] as const)
   const open = [...own, ...opened].flatMap(([address, port]) =>
     port === undefined || isLoopback(address) ? [] : [port],
   )
