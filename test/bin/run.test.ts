@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { type ClientRequest, createServer, type IncomingMessage, type RequestListener, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { isInContainer } from '../../lib/base/container.ts'
 import { findFreePorts } from '../helpers/free-ports.ts'
+import { until } from '../helpers/until.ts'
 import { runPortico, startGateway } from './process.ts'
 
 async function startUpstream(t: Test, answer: RequestListener): Promise<number> {
@@ -377,4 +378,23 @@ spec: { type: NodePort, ports: [{ port: 80, nodePort: ${nodePort} }] }
     const hints = gateway.stdout().match(/PORTICO_SVC_LOOPBACK/g) ?? []
     t.equal(hints.length, isInContainer() ? 1 : 0)
   }
+})
+
+t.test('the only manifest is deleted: its routes go; the folder is: they stay, and the log says why', async (t) => {
+  const port = await startUpstream(t, (_request, response) => response.end('hello'))
+  const cwd = t.testdir({ k8s: {} })
+  const file = join(cwd, 'k8s', 'shop.yaml')
+  const words = ['run', '--local', '-f', 'k8s', '--workers', '0', '--log-format', 'json']
+  writeFileSync(file, manifest('/', port))
+  const gateway = await startGateway(t, words, { cwd })
+  const statusBecomes = (status: number) => until(async () => (await get(gateway.ports.http, '/')).status === status)
+  await statusBecomes(200)
+  rmSync(file)
+  await statusBecomes(404)
+  await gateway.says('no manifest found in k8s')
+  writeFileSync(file, manifest('/', port))
+  await statusBecomes(200)
+  rmSync(join(cwd, 'k8s'), { recursive: true })
+  await gateway.says('still serving k8s as of')
+  t.equal((await get(gateway.ports.http, '/')).status, 200)
 })
