@@ -115,21 +115,10 @@ export function checkForeignAnnotations(
   const foreign = listForeign(resource.kind, resource.meta.annotations)
   const guards = new Set(listGuards(foreign))
   for (const one of foreign) {
-    const { name } = one
-    const position = () => resource.origin.locateKey(['metadata', 'annotations', name])
-    if (guards.has(one)) {
-      const isRefused = settings.unsupportedGuards === 'refuse'
-      diagnostics.add('PORTICO_ANN_GUARD_UNSUPPORTED', `annotation "${name}" is a guard that is not honoured here`, {
-        ...(!isRefused && { severity: 'warning' as const }),
-        position: position(),
-        resource: printResource(resource),
-        help: isRefused
-          ? `${describeGuarded(resource, one)} answer 503, since nothing here checks, limits or refuses requests in its place; to let all requests pass: unsupportedGuards: serve in the settings`
-          : 'requests pass unguarded, since unsupportedGuards is serve: nothing here checks, limits or refuses them in its place',
-      })
-    } else if (one.kind === 'effect' && !(resource.kind === 'Ingress' && isHarmless(one, resource, settings))) {
-      diagnostics.add('PORTICO_ANN_UNSUPPORTED', `annotation "${name}" has no effect here`, {
-        position: position(),
+    if (guards.has(one)) reportGuard(resource, one, describeGuarded(resource, one), settings, diagnostics)
+    else if (one.kind === 'effect' && !(resource.kind === 'Ingress' && isHarmless(one, resource, settings))) {
+      diagnostics.add('PORTICO_ANN_UNSUPPORTED', `annotation "${one.name}" has no effect here`, {
+        position: resource.origin.locateKey(['metadata', 'annotations', one.name]),
         resource: printResource(resource),
         help: findInstead(one),
       })
@@ -137,9 +126,40 @@ export function checkForeignAnnotations(
   }
 }
 
+/** Whether the port of a Service's load balancer is to stay closed, since annotations guard it; they are reported. */
+export function isLoadBalancerClosed(
+  service: Service,
+  settings: TranslationSettings,
+  diagnostics: DiagnosticList,
+): boolean {
+  const guards = listGuards(listForeign('LoadBalancer', service.meta.annotations))
+  for (const guard of guards) {
+    reportGuard(service, guard, 'its LoadBalancer port stays closed', settings, diagnostics)
+  }
+  return guards.length > 0 && settings.unsupportedGuards === 'refuse'
+}
+
+function reportGuard(
+  resource: Ingress | Service,
+  { name }: ForeignAnnotation,
+  outcome: string,
+  { unsupportedGuards }: TranslationSettings,
+  diagnostics: DiagnosticList,
+): void {
+  const isRefused = unsupportedGuards === 'refuse'
+  diagnostics.add('PORTICO_ANN_GUARD_UNSUPPORTED', `annotation "${name}" is a guard that is not honoured here`, {
+    ...(!isRefused && { severity: 'warning' as const }),
+    position: resource.origin.locateKey(['metadata', 'annotations', name]),
+    resource: printResource(resource),
+    help: isRefused
+      ? `${outcome}, since nothing here checks, limits or refuses in its place; to let everything pass: unsupportedGuards: serve in the settings`
+      : 'everything passes unguarded, since unsupportedGuards is serve: nothing here checks, limits or refuses in its place',
+  })
+}
+
 function describeGuarded({ kind }: Ingress | Service, { isOfHost }: ForeignAnnotation): string {
-  if (kind === 'Service') return 'the routes to this Service'
-  return isOfHost ? 'all routes of the hosts of this Ingress' : 'the routes of this Ingress'
+  if (kind === 'Service') return 'the routes to this Service answer 503'
+  return `${isOfHost ? 'all routes of the hosts of this Ingress' : 'the routes of this Ingress'} answer 503`
 }
 
 function isHarmless(

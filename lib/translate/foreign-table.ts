@@ -6,7 +6,8 @@
  */
 export type ForeignKind = 'guard' | 'detail' | 'effect' | 'canary' | 'none'
 
-export type ForeignScope = 'Ingress' | 'Service'
+/** `LoadBalancer`: the port that a Service of this type opens, whatever an Ingress leads there. */
+export type ForeignScope = 'Ingress' | 'Service' | 'LoadBalancer'
 
 type Family = Readonly<{
   domains: readonly string[]
@@ -380,6 +381,21 @@ const FAMILIES: readonly Family[] = [
     rest: 'effect',
   },
   {
+    // Its load-balancer-source-ranges are honoured.
+    domains: ['service.beta.kubernetes.io', 'service.kubernetes.io'],
+    scopes: ['LoadBalancer'],
+    guards: {
+      'aws-load-balancer-security-groups': never,
+      'aws-load-balancer-security-group-prefix-lists': never,
+      'azure-allowed-ip-ranges': isEverybody,
+      'azure-allowed-service-tags': never,
+      'azure-deny-all-except-load-balancer-source-ranges': isFalse,
+      'do-loadbalancer-allow-rules': never,
+      'do-loadbalancer-deny-rules': never,
+    },
+    rest: 'none',
+  },
+  {
     domains: ['kubernetes.io'],
     scopes: ['Ingress'],
     guards: {},
@@ -458,7 +474,7 @@ export type ForeignAnnotation = Readonly<{
   isOfHost: boolean
 }>
 
-/** Those among the annotations of an Ingress or a Service that mean something there, in the order they are written in. */
+/** Those among the annotations of an object that mean something there, in the order they are written in. */
 export function listForeign(
   scope: ForeignScope,
   annotations: Readonly<Record<string, string>>,
