@@ -195,6 +195,17 @@ function isSameFailure(a: Resolution, b: Resolution): boolean {
   return a.annotated === b.annotated && a.problem?.service === b.problem?.service && isDeepStrictEqual(a, b)
 }
 
+/** What stands behind a reference of an Ingress that is not served, and is closed for `guard`. */
+export function closeReference({ namespace, backend }: Reference, guard: ForeignAnnotation): Resolution {
+  const text = backend.type === 'resource' ? printObject(namespace, backend) : printBackend(namespace, backend)
+  const open = unavailable(text, '', undefined)
+  return closeResolution(open, guard)
+}
+
+function printObject(namespace: string, { kind, name }: IngressResourceBackend): string {
+  return `${kind} ${namespace}/${name}`
+}
+
 function printBackend(namespace: string, { name, port }: IngressServiceBackend): string {
   return `${namespace}/${name}:${'name' in port ? port.name : port.number}`
 }
@@ -202,7 +213,7 @@ function printBackend(namespace: string, { name, port }: IngressServiceBackend):
 function unavailable(
   text: string,
   reason: string,
-  problem: BackendProblem,
+  problem: BackendProblem | undefined,
   code: RequestErrorCode = 'PORTICO_UP_NO_SERVICE',
 ): Resolution {
   const action = Object.freeze({ type: 'unavailable', code, reason } as const)
@@ -216,7 +227,8 @@ export function closeResolution(resolution: Resolution, guard: ForeignAnnotation
   return Object.freeze({ ...resolution, action, target: undefined })
 }
 
-function resolveResource(namespace: string, { apiGroup, kind, name }: IngressResourceBackend): Resolution {
+function resolveResource(namespace: string, backend: IngressResourceBackend): Resolution {
+  const { apiGroup, kind } = backend
   const full = apiGroup === '' ? kind : `${kind}.${apiGroup}`
   const problem: BackendProblem = {
     code: 'PORTICO_REF_RESOURCE_UNSUPPORTED',
@@ -225,7 +237,7 @@ function resolveResource(namespace: string, { apiGroup, kind, name }: IngressRes
     help: 'the route answers 404; name a Service instead',
     notes: [],
   }
-  return unavailable(`${kind} ${namespace}/${name}`, `kind ${full} is not supported`, problem, 'PORTICO_REQ_NO_ROUTE')
+  return unavailable(printObject(namespace, backend), `kind ${full} is not supported`, problem, 'PORTICO_REQ_NO_ROUTE')
 }
 
 /** Of the AWS load balancer: the name is that of an annotation, which holds a redirect, a fixed answer or several Services. */

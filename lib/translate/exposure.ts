@@ -9,6 +9,7 @@ import { printResource, type Service, type ServicePort } from '../kubernetes/res
 import { PENDING, type ServiceListenerKind } from '../model/service-listener.ts'
 import type { Ledger } from './allocation.ts'
 import { assignClusterAddresses, hasClusterAddress } from './cluster-address.ts'
+import { isLoadBalancerClosed } from './foreign-annotation.ts'
 import { assignLoadBalancerAddresses, isOwnLoadBalancer, printAddress } from './load-balancer.ts'
 import { isSameList } from './memo.ts'
 import { assignNodePorts, isNodePortType, type NodePorts } from './node-port.ts'
@@ -140,11 +141,12 @@ class ExposurePlan {
 
   /** What EXTERNAL-IP is of each. A Service has all of its ports at its address, or it waits. */
   #openLoadBalancers(local: ReadonlySet<string>, ledger: Ledger): Map<Service, string> {
-    const services = this.#services.filter(isOwnLoadBalancer)
+    const own = this.#services.filter(isOwnLoadBalancer)
+    const services = own.filter((service) => !isLoadBalancerClosed(service, this.#settings, this.#diagnostics))
     const settings = this.#settings.loadBalancers
     const ground = { settings, local, used: this.#own }
     const addresses = assignLoadBalancerAddresses(services, ground, ledger, this.#diagnostics)
-    const shown = new Map<Service, string>()
+    const shown = new Map<Service, string>(own.map((service) => [service, PENDING]))
     for (const service of services) {
       const address = addresses.get(service)
       const openings = address === undefined ? [] : listOpenings('LoadBalancer', service, address)

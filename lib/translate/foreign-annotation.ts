@@ -8,6 +8,9 @@ import { isSecured } from './tls-section.ts'
 const NGINX: ReadonlySet<string> = new Set(['nginx.ingress.kubernetes.io', 'ingress.kubernetes.io'])
 
 const ALB = 'alb.ingress.kubernetes.io'
+const TRAEFIK = 'traefik.ingress.kubernetes.io'
+/** Names of what endpoints are spoken to in. */
+const PROTOCOL = /^(?:backend-protocol(?:-version)?|service\.serversscheme)$/
 
 /** Switches of ingress-nginx that are as good as absent where they are off. */
 const OFF: ReadonlySet<string> = new Set([
@@ -37,13 +40,21 @@ const HARMLESS: Readonly<Record<string, Harmless>> = {
     ingress.tls.length === 0 || (redirects(settings) ? isTrue(value) : isFalse(value)),
   'force-ssl-redirect': (value, ingress, settings) => isTrue(value) && isHttpsAlone(ingress, settings),
   'proxy-body-size': (value, _ingress, { limits }) => value === '0' && limits.bodyBytes === 0,
-  'backend-protocol': (value) => /^http$/i.test(value),
   'proxy-http-version': (value) => value === '1.1',
   'proxy-buffering': (value) => value === 'off',
   'proxy-request-buffering': (value) => value === 'off',
   'proxy-connect-timeout': (value, _ingress, { timeouts }) => isWithin(value, timeouts.connect),
   'proxy-read-timeout': (value, _ingress, { timeouts }) => isWithin(value, timeouts.responseHeaders),
   'load-balance': (value) => value === 'round_robin',
+}
+
+/** Of the load balancers of AWS, and of Traefik. */
+const HARMLESS_ELSEWHERE: Readonly<Record<string, Harmless>> = {
+  'ssl-redirect': (_value, ingress, settings) => isHttpsAlone(ingress, settings),
+  'target-group-attributes': (value) => !/stickiness\.enabled\s*=\s*true/i.test(value),
+  'router.entrypoints': (value, ingress, settings) =>
+    /\bwebsecure\b/.test(value) && (/\bweb\b/.test(value) || isHttpsAlone(ingress, settings)),
+  'router.tls': isTrue,
 }
 
 /** What to do instead, where there is something. */
@@ -64,13 +75,21 @@ const INSTEAD: Readonly<Record<string, string>> = {
   'force-ssl-redirect': 'a host is sent to HTTPS where a tls section names it and https.redirect is on',
 }
 
-/** The same of `backend-protocol`, by its value in upper case. */
+const TLS_INSTEAD = 'set appProtocol: https on the port of the Service'
+const HTTP2_INSTEAD =
+  'endpoints are spoken to in HTTP/1.1; gRPC passes through a port of the Service itself: type NodePort or LoadBalancer'
+
+/** The same of protocols, by the value in upper case. */
 const PROTOCOL_INSTEAD: Readonly<Record<string, string>> = {
-  HTTPS: 'set appProtocol: https on the port of the Service',
-  AUTO_HTTP: 'set appProtocol: https on the port of the Service where it speaks TLS',
-  GRPC: 'endpoints are spoken to in HTTP/1.1; gRPC passes through a port of the Service itself: type NodePort or LoadBalancer',
-  GRPCS:
-    'endpoints are spoken to in HTTP/1.1; gRPC passes through a port of the Service itself: type NodePort or LoadBalancer',
+  HTTPS: TLS_INSTEAD,
+  'H1-SSL': TLS_INSTEAD,
+  AUTO_HTTP: `${TLS_INSTEAD} where it speaks TLS`,
+  H2C: HTTP2_INSTEAD,
+  H2: HTTP2_INSTEAD,
+  'H2-SSL': HTTP2_INSTEAD,
+  HTTP2: HTTP2_INSTEAD,
+  GRPC: HTTP2_INSTEAD,
+  GRPCS: HTTP2_INSTEAD,
   FCGI: 'endpoints are spoken to in HTTP/1.1: put a web server that speaks FastCGI before them',
 }
 
@@ -115,21 +134,10 @@ export function checkForeignAnnotations(
   const foreign = listForeign(resource.kind, resource.meta.annotations)
   const guards = new Set(listGuards(foreign))
   for (const one of foreign) {
-    const { name } = one
-    const position = () => resource.origin.locateKey(['metadata', 'annotations', name])
-    if (guards.has(one)) {
-      const isRefused = settings.unsupportedGuards === 'refuse'
-      diagnostics.add('PORTICO_ANN_GUARD_UNSUPPORTED', `annotation "${name}" is a guard that is not honoured here`, {
-        ...(!isRefused && { severity: 'warning' as const }),
-        position: position(),
-        resource: printResource(resource),
-        help: isRefused
-          ? `${describeGuarded(resource, one)} answer 503, since nothing here checks, limits or refuses requests in its place; to let all requests pass: unsupportedGuards: serve in the settings`
-          : 'requests pass unguarded, since unsupportedGuards is serve: nothing here checks, limits or refuses them in its place',
-      })
-    } else if (one.kind === 'effect' && !(resource.kind === 'Ingress' && isHarmless(one, resource, settings))) {
-      diagnostics.add('PORTICO_ANN_UNSUPPORTED', `annotation "${name}" has no effect here`, {
-        position: position(),
+    if (guards.has(one)) reportGuard(resource, one, describeGuarded(resource, one), settings, diagnostics)
+    else if (one.kind === 'effect' && !isHarmless(one, resource, settings)) {
+      diagnostics.add('PORTICO_ANN_UNSUPPORTED', `annotation "${one.name}" has no effect here`, {
+        position: resource.origin.locateKey(['metadata', 'annotations', one.name]),
         resource: printResource(resource),
         help: findInstead(one),
       })
@@ -137,28 +145,64 @@ export function checkForeignAnnotations(
   }
 }
 
-function describeGuarded({ kind }: Ingress | Service, { isOfHost }: ForeignAnnotation): string {
-  if (kind === 'Service') return 'the routes to this Service'
-  return isOfHost ? 'all routes of the hosts of this Ingress' : 'the routes of this Ingress'
+/** Whether the port of a Service's load balancer is to stay closed, since annotations guard it; they are reported. */
+export function isLoadBalancerClosed(
+  service: Service,
+  settings: TranslationSettings,
+  diagnostics: DiagnosticList,
+): boolean {
+  const guards = listGuards(listForeign('LoadBalancer', service.meta.annotations))
+  for (const guard of guards) {
+    reportGuard(service, guard, 'its LoadBalancer port stays closed', settings, diagnostics)
+  }
+  return guards.length > 0 && settings.unsupportedGuards === 'refuse'
 }
 
+function reportGuard(
+  resource: Ingress | Service,
+  { name }: ForeignAnnotation,
+  outcome: string,
+  { unsupportedGuards }: TranslationSettings,
+  diagnostics: DiagnosticList,
+): void {
+  const isRefused = unsupportedGuards === 'refuse'
+  diagnostics.add('PORTICO_ANN_GUARD_UNSUPPORTED', `annotation "${name}" is a guard that is not honoured here`, {
+    ...(!isRefused && { severity: 'warning' as const }),
+    position: resource.origin.locateKey(['metadata', 'annotations', name]),
+    resource: printResource(resource),
+    help: isRefused
+      ? `${outcome}, since nothing here checks, limits or refuses in its place; to let everything pass: unsupportedGuards: serve in the settings`
+      : 'everything passes unguarded, since unsupportedGuards is serve: nothing here checks, limits or refuses in its place',
+  })
+}
+
+function describeGuarded({ kind }: Ingress | Service, { isOfHost }: ForeignAnnotation): string {
+  if (kind === 'Service') return 'the routes to this Service answer 503'
+  return `${isOfHost ? 'all routes of the hosts of this Ingress' : 'the routes of this Ingress'} answer 503`
+}
+
+/** Whether it says what happens here anyway. */
 function isHarmless(
   { domain, key, value }: ForeignAnnotation,
-  ingress: Ingress,
+  resource: Ingress | Service,
   settings: TranslationSettings,
 ): boolean {
-  if (key === 'ingress.allow-http') return isTrue(value) || isHttpsAlone(ingress, settings)
-  if (domain === ALB && key === 'ssl-redirect') return isHttpsAlone(ingress, settings)
-  if (!NGINX.has(domain)) return false
-  if (OFF.has(key) && isFalse(value)) return true
-  return Object.hasOwn(HARMLESS, key) && HARMLESS[key]!(value, ingress, settings)
+  if (PROTOCOL.test(key)) return /^(?:http|http1|h1)$/i.test(value)
+  if (resource.kind === 'Service') return false
+  if (key === 'ingress.allow-http') return isTrue(value) || isHttpsAlone(resource, settings)
+  const isNginx = NGINX.has(domain)
+  if (isNginx && OFF.has(key) && isFalse(value)) return true
+  if (!isNginx && domain !== ALB && domain !== TRAEFIK) return false
+  const table = isNginx ? HARMLESS : HARMLESS_ELSEWHERE
+  return Object.hasOwn(table, key) && table[key]!(value, resource, settings)
 }
 
 function findInstead({ domain, key, value }: ForeignAnnotation): string | undefined {
-  if (key === 'backend-protocol') {
+  if (PROTOCOL.test(key)) {
     const protocol = value.toUpperCase()
     return Object.hasOwn(PROTOCOL_INSTEAD, protocol) ? PROTOCOL_INSTEAD[protocol] : undefined
   }
+  if (key === 'target-group-attributes') return INSTEAD.affinity
   if (key === 'ingress.allow-http' || (domain === ALB && key === 'ssl-redirect')) return INSTEAD['force-ssl-redirect']
   return NGINX.has(domain) && Object.hasOwn(INSTEAD, key) ? INSTEAD[key] : undefined
 }

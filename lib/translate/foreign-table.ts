@@ -6,7 +6,8 @@
  */
 export type ForeignKind = 'guard' | 'detail' | 'effect' | 'canary' | 'none'
 
-export type ForeignScope = 'Ingress' | 'Service'
+/** `LoadBalancer`: the port that a Service of this type opens, whatever an Ingress leads there. */
+export type ForeignScope = 'Ingress' | 'Service' | 'LoadBalancer'
 
 type Family = Readonly<{
   domains: readonly string[]
@@ -80,7 +81,6 @@ const refusesNothing = (snippet: string): boolean =>
 /** The names that ingress-nginx made usual; the controllers beside it took many of them over. */
 const USUAL_GUARDS: Family['guards'] = {
   'auth-type': isNone,
-  'auth-secret': never,
   'auth-url': never,
   'auth-tls-*': never,
   'auth-tls-verify-client': isFalse,
@@ -116,6 +116,7 @@ const USUAL_DETAILS = [
   'auth-realm',
   'auth-request-redirect',
   'auth-response-headers',
+  'auth-secret',
   'auth-secret-type',
   'auth-signin*',
   'auth-tls-error-page',
@@ -125,7 +126,6 @@ const USUAL_DETAILS = [
   'limit-burst-multiplier',
   'limit-rate-after',
   'limit-whitelist',
-  'modsecurity-transaction-id',
 ]
 
 const FAMILIES: readonly Family[] = [
@@ -136,6 +136,7 @@ const FAMILIES: readonly Family[] = [
     details: USUAL_DETAILS,
     ofHost: ['auth-tls-*', 'server-snippet'],
     canaries: ['canary'],
+    none: ['modsecurity-transaction-id'],
     rest: 'effect',
   },
   {
@@ -201,7 +202,6 @@ const FAMILIES: readonly Family[] = [
       'deny-list': never,
       blacklist: never,
       'auth-type': isNone,
-      'auth-secret': never,
       'rate-limit-requests': isZero,
       'client-ca': never,
       'client-strict-sni': isFalse,
@@ -210,7 +210,7 @@ const FAMILIES: readonly Family[] = [
       'backend-config-snippet': never,
       'frontend-config-snippet': never,
     },
-    details: ['auth-realm', 'rate-limit-*', 'deny-status-code'],
+    details: ['auth-realm', 'auth-secret', 'rate-limit-*', 'deny-status-code'],
     none: ['check*', 'scale-server-slots', 'standalone-backend', 'request-capture*', 'src-ip-header'],
     rest: 'effect',
   },
@@ -356,7 +356,8 @@ const FAMILIES: readonly Family[] = [
       'http-block-methods': never,
       'plugin-config-name': never,
     },
-    details: ['auth-*', 'csrf-key'],
+    details: ['auth-*'],
+    none: ['csrf-key'],
     rest: 'effect',
   },
   {
@@ -378,6 +379,21 @@ const FAMILIES: readonly Family[] = [
     guards: {},
     none: ['ambassador-id', 'resource-*'],
     rest: 'effect',
+  },
+  {
+    // Its load-balancer-source-ranges are honoured.
+    domains: ['service.beta.kubernetes.io', 'service.kubernetes.io'],
+    scopes: ['LoadBalancer'],
+    guards: {
+      'aws-load-balancer-security-groups': never,
+      'aws-load-balancer-security-group-prefix-lists': never,
+      'azure-allowed-ip-ranges': isEverybody,
+      'azure-allowed-service-tags': never,
+      'azure-deny-all-except-load-balancer-source-ranges': isFalse,
+      'do-loadbalancer-allow-rules': never,
+      'do-loadbalancer-deny-rules': never,
+    },
+    rest: 'none',
   },
   {
     domains: ['kubernetes.io'],
@@ -458,7 +474,7 @@ export type ForeignAnnotation = Readonly<{
   isOfHost: boolean
 }>
 
-/** Those among the annotations of an Ingress or a Service that mean something there, in the order they are written in. */
+/** Those among the annotations of an object that mean something there, in the order they are written in. */
 export function listForeign(
   scope: ForeignScope,
   annotations: Readonly<Record<string, string>>,
@@ -484,9 +500,15 @@ export function listForeign(
  */
 export function listGuards(foreign: readonly ForeignAnnotation[]): readonly ForeignAnnotation[] {
   const written = new Set<string>()
-  for (const { kind, domain } of foreign) if (kind === 'guard') written.add(domain)
+  for (const one of foreign) if (one.kind === 'guard') written.add(subjectOf(one))
   return foreign.filter(
-    ({ kind, domain, isIdle, value }) =>
-      (kind === 'guard' && !isIdle) || (kind === 'detail' && value !== '' && !isFalse(value) && !written.has(domain)),
+    (one) =>
+      (one.kind === 'guard' && !one.isIdle) ||
+      (one.kind === 'detail' && one.value !== '' && !isFalse(one.value) && !written.has(subjectOf(one))),
   )
+}
+
+/** A guard and its details begin with the same word. */
+function subjectOf({ domain, key }: ForeignAnnotation): string {
+  return `${domain}/${key.split('-', 1)[0]}`
 }

@@ -35,7 +35,7 @@ export type IngressClaims = Readonly<{
   diagnostics: readonly Diagnostic[]
 }>
 
-type Claimant = Readonly<{ ingress: Ingress; claims: IngressClaims }>
+export type Claimant = Readonly<{ ingress: Ingress; claims: IngressClaims }>
 
 /** So many hosts are put in their places; more are sorted in. */
 const FEW = 100

@@ -1,15 +1,16 @@
 /**
  * Ingresses and Services that are refused for an error are not served; their annotations, and what they refer to, are looked
- * at all the same, so that everything wrong shows in one pass.
+ * at all the same, so that everything wrong shows in one pass. Of their routes those are claimed, closed, that they guard.
  */
 import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { type FieldPath, printPosition } from '../base/position.ts'
 import type { Ingress, IngressBackend } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import { checkAnnotations } from './annotation.ts'
-import { type BackendResolver, createReference, reportBackend } from './backend.ts'
+import { type BackendResolver, closeReference, createReference, reportBackend } from './backend.ts'
 import type { CertificateBinder } from './certificate-binding.ts'
-import { checkForeignAnnotations, findCanary } from './foreign-annotation.ts'
+import { checkForeignAnnotations, findCanary, findClosing } from './foreign-annotation.ts'
+import { type Claimant, claimRoutes, listReferences } from './host.ts'
 import { pickIngresses } from './ingress-class.ts'
 import { checkListenerOptions } from './listener-option.ts'
 import { checkPolicy } from './policy.ts'
@@ -61,6 +62,24 @@ export function checkRefused(
   const wrong = new Set(diagnostics.items.filter(({ severity }) => severity === 'error').map(placeOf))
   // A name that is no name leads nowhere either.
   diagnostics.addAll(found.items.filter((item) => !known.has(identify(item)) && !wrong.has(placeOf(item))))
+}
+
+/** A host that requests may name. */
+const HOST = /^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/
+
+/**
+ * What an Ingress that is refused claims where it has a guard: what it guards must not fall to another Ingress that has none.
+ * Undefined where it guards nothing.
+ */
+export function claimClosed(ingress: Ingress, settings: TranslationSettings): Claimant | undefined {
+  const guards = findClosing(ingress, settings)
+  const [guard] = guards
+  if (guard === undefined || findCanary(ingress) !== undefined) return undefined
+  const rules = ingress.rules.filter(({ host }) => host === '' || HOST.test(host))
+  const closed: Ingress = Object.freeze({ ...ingress, rules, tls: [] })
+  const references = listReferences(closed)
+  const resolutions = references.map((reference) => closeReference(reference, guard))
+  return { ingress: closed, claims: { ...claimRoutes(closed, references, resolutions, guards), diagnostics: [] } }
 }
 
 function listBackends({ rules, defaultBackend }: Ingress): readonly (readonly [IngressBackend, FieldPath])[] {

@@ -15,14 +15,14 @@ import { CertificateBinder } from './certificate-binding.ts'
 import { checkSettingsEndpoints } from './endpoint-override.ts'
 import { checkForeignAnnotations, findCanary, findClosing, reportCanary } from './foreign-annotation.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
-import { claimRoutes, HostMerger, type IngressClaims, listReferences, type Starving } from './host.ts'
-import { ClassUsers, selectIngresses } from './ingress-class.ts'
+import { type Claimant, claimRoutes, HostMerger, type IngressClaims, listReferences, type Starving } from './host.ts'
+import { ClassUsers, pickIngresses, selectIngresses } from './ingress-class.ts'
 import { ListenerSet } from './listener.ts'
 import { checkListenerOptions, wantsProxyHeader, warnOfDistrust } from './listener-option.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './memo.ts'
 import { isExposed } from './node-port.ts'
 import { checkPolicy, checkServiceSettings } from './policy.ts'
-import { checkRefused } from './refused.ts'
+import { checkRefused, claimClosed } from './refused.ts'
 import { ServiceViews } from './service-view.ts'
 import { pickSettings, type TranslationSettings } from './settings.ts'
 import { isNotable, reportProtocol, type ServiceUpstreams, type TranslatedUpstream, UpstreamSet } from './upstream.ts'
@@ -71,6 +71,7 @@ export function translate(
 /** Translates again and again: parts of the model that did not change are the same objects as the last time. */
 export class Translator {
   readonly #ingresses = new MappedList<Ingress, TranslatedIngress>()
+  readonly #refused = new MappedList<Ingress, Claimant | undefined>()
   readonly #noted = new Sieve<TranslatedIngress>(({ diagnostics }) => diagnostics.length > 0)
   readonly #concerned = new Sieve<TranslatedIngress>(
     ({ served, notable, annotated }) => served.length + notable.length + annotated.length > 0,
@@ -142,7 +143,9 @@ export class Translator {
     }
     for (const service of annotated) checkForeignAnnotations(service, settings, diagnostics)
     for (const target of targets) reportProtocol(target, diagnostics)
-    const { hosts, routes, defaultRoute, shadowed, starving } = this.#merger.merge(served, settings, diagnostics)
+    const closed = this.#closeRefused(resources, settings)
+    const claimants = closed.length === 0 ? served : [...served, ...closed]
+    const { hosts, routes, defaultRoute, shadowed, starving } = this.#merger.merge(claimants, settings, diagnostics)
     reportStarving(starving, diagnostics)
     this.#binder.begin(resources, clock)
     const certificates = this.#binder.bind(ingresses, diagnostics)
@@ -165,6 +168,15 @@ export class Translator {
     if (isNewGround) this.#resolver.sweep()
     this.#binder.end()
     return model
+  }
+
+  /** What is claimed by Ingresses that are refused and guard something. */
+  #closeRefused(resources: ResourceSet, settings: TranslationSettings): readonly Claimant[] {
+    const refused = resources.allRefused('Ingress')
+    const closed = this.#refused.map(refused, [settings.unsupportedGuards], (ingress) => claimClosed(ingress, settings))
+    if (closed.every((one) => one === undefined)) return []
+    const picked = new Set(pickIngresses(refused, resources, settings, new DiagnosticList()))
+    return closed.filter((one, index) => one !== undefined && picked.has(refused[index] as Ingress)) as Claimant[]
   }
 
   #translateServices(services: readonly Service[], healthCheck: string): TranslatedServices {
