@@ -44,9 +44,11 @@ export class ConnectionEndpoints {
       socket.destroy()
     })
     this.#server.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket) => {
+      const packet = error.rawPacket?.toString('latin1') ?? ''
+      const isMethod = error.code === 'HPE_INVALID_METHOD' && ANY_LINE.test(packet)
       // A request that is cut is one whose client has gone.
-      if (error.code?.startsWith('HPE_') && error.code !== 'HPE_INVALID_EOF_STATE') {
-        this.#complain(`${error.code} for ${JSON.stringify(error.rawPacket?.toString('latin1').slice(0, 500))}`)
+      if (error.code?.startsWith('HPE_') && error.code !== 'HPE_INVALID_EOF_STATE' && !isMethod) {
+        this.#complain(`${error.code} for ${JSON.stringify(packet.slice(0, 500))}`)
       }
       socket.destroy()
     })
@@ -92,6 +94,7 @@ export class ConnectionEndpoints {
 
   /** Undefined for control requests, which come from nobody. */
   #note(request: IncomingMessage): Sighting | undefined {
+    readers.get(request.socket)?.begin(request)
     const { url: target = '', headers } = request
     const method = findMethod(request)
     if (target.startsWith('/control/')) return undefined
@@ -137,7 +140,6 @@ export class ConnectionEndpoints {
     response.on('error', () => {})
     const { socket } = request
     const path = pathOf(request)
-    readers.get(socket)?.begin(request)
     switch (path) {
       case '/reset':
         socket.resetAndDestroy()
@@ -215,30 +217,35 @@ type MethodReader = { begin(request: IncomingMessage): void; leave(): void }
 
 const readers = new WeakMap<Socket, MethodReader>()
 const KNOWN = new Set(METHODS)
-/** By the socket, for the request that was read last from it. */
-const methods = new WeakMap<Socket, string | undefined>()
+/** Of requests that node:http was given another method for. */
+const methods = new WeakMap<IncomingMessage, string>()
+/** A request line, also behind the end of a body that was answered before it had come. */
+const ANY_LINE = /[\w!#$%&'*+.^`|~-]{1,64} \/[^ ]* HTTP\/1\.1\r\n/
 
 function readAnyMethod(socket: Socket): void {
   const parse = socket.listeners('data').at(-1) as (bytes: Buffer) => void
   let request: IncomingMessage | undefined
+  let replaced: string | undefined
   const onData = (bytes: Buffer): void => {
-    const method =
-      request?.complete === false ? undefined : /^[^ \r\n]+(?= )/.exec(bytes.toString('latin1', 0, 65))?.[0]
-    if (method !== undefined) methods.set(socket, method)
-    if (method === undefined || KNOWN.has(method)) parse.call(socket, bytes)
-    else parse.call(socket, Buffer.concat([Buffer.from('POST'), bytes.subarray(method.length)]))
+    const isBegin = request === undefined || request.complete
+    const method = isBegin ? /^[^ \r\n]+(?= )/.exec(bytes.toString('latin1', 0, 65))?.[0] : undefined
+    replaced = method === undefined || KNOWN.has(method) ? undefined : method
+    const read = replaced === undefined ? bytes : Buffer.concat([Buffer.from('POST'), bytes.subarray(replaced.length)])
+    parse.call(socket, read)
   }
   socket.off('data', parse).on('data', onData)
   readers.set(socket, {
     begin(next) {
       request = next
+      if (replaced !== undefined) methods.set(next, replaced)
+      replaced = undefined
     },
     leave: () => socket.off('data', onData),
   })
 }
 
-function findMethod({ method = '', socket }: IncomingMessage): string {
-  return methods.get(socket) ?? method
+function findMethod(request: IncomingMessage): string {
+  return methods.get(request) ?? request.method!
 }
 
 function pathOf({ url = '' }: IncomingMessage): string {
