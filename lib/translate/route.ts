@@ -14,6 +14,7 @@ import {
 import type { PathMatch, Route, RouteAction, ShadowedRoute } from '../model/route.ts'
 import type { PolicyOverrides } from '../service-settings.ts'
 import { type Resolution, reportBackend } from './backend.ts'
+import { explainPattern, isPattern } from './path-pattern.ts'
 import { readRoutePolicy } from './policy.ts'
 
 const EVERY_PATH: PathMatch = Object.freeze({ type: 'prefix', path: '/' })
@@ -242,9 +243,7 @@ function sameAction(a: RouteAction, b: RouteAction): boolean {
 
 /** Patterns come from controllers that read ImplementationSpecific as a regular expression or a glob. */
 function warnOfPattern(path: string, ingress: Ingress, at: FieldPath, diagnostics: DiagnosticList): void {
-  const first = path.search(/[\\^$*()|[\]{}?]|\.\+/)
-  if (first < 0) return
-  const stem = path.slice(0, first).replace(/\/?\.?$/, '')
+  if (!isPattern(path)) return
   diagnostics.add(
     'PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC',
     `path "${path}" is not a pattern here: ImplementationSpecific is matched as Prefix, each character as it is`,
@@ -252,7 +251,7 @@ function warnOfPattern(path: string, ingress: Ingress, at: FieldPath, diagnostic
       severity: 'warning',
       position: ingress.origin.locate([...at, 'path']),
       resource: printResource(ingress),
-      help: `write path: ${stem === '' ? '/' : stem} with pathType: Prefix`,
+      help: explainPattern(path),
     },
   )
 }
