@@ -113,7 +113,11 @@ export function readOverrides(typed: Typed): Readonly<Record<string, TypedSettin
   }
   for (const pair of typed.values('set')) {
     const equals = pair.indexOf('=')
-    if (equals < 1) throw new UsageError(`--set needs a name and a value, not "${pair}"`, 'write --set http.port=8080')
+    if (equals < 1) {
+      // What comes after the name may be a token.
+      const name = /^[\w.-]*/.exec(pair)![0]
+      throw new UsageError(`--set needs a name and a value, not "${name}"`, 'write --set http.port=8080')
+    }
     const setting = pair.slice(0, equals)
     put(setting, `--set ${setting}`, [pair.slice(equals + 1)])
   }

@@ -10,6 +10,11 @@ import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
 import { PLAIN_KEY, PRIVATE_KEY } from '../base/veil.ts'
 
+/** What templates and people write where a value is still to come. */
+const PLACEHOLDER =
+  /^<.*>$|<[\w .-]+>|\$\{?\w+|\$\(|\{\{|%\w+%|@\w+@|__\w+__|\b(?:change|replace|fill|put|insert)[-_]?(?:me|this|it|here)\b|\b(?:YOUR|MY)_\w+|\[(?:your|the)[ -_]\w+/i
+const PLACEHOLDER_HELP = 'this is a placeholder: put the value in its place, or render the template first'
+
 export type ProblemDetails = {
   help?: string | undefined
   /** Where to point, if not at the field's value. */
@@ -47,7 +52,9 @@ export class ProblemReport {
   }
 
   invalid(path: FieldPath, value: unknown, detail: string, details: ProblemDetails = {}): void {
-    this.#field('PORTICO_RES_FIELD_VALUE', path, `Invalid value${this.#show(path, value)}${suffix(detail)}`, details)
+    const text = `Invalid value${this.#show(path, value)}${suffix(detail)}`
+    const isPlaceholder = typeof value === 'string' && PLACEHOLDER.test(value)
+    this.#field('PORTICO_RES_FIELD_VALUE', path, text, isPlaceholder ? { ...details, help: PLACEHOLDER_HELP } : details)
   }
 
   /** An invalid value that is not to be shown. */

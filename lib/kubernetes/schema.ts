@@ -3,6 +3,9 @@ import { list, map, type ObjectShape, object, type Shape } from './shape.ts'
 
 const strings = list('string')
 
+/** Before the name of a port that stands where its number should. */
+const NUMBER_AND_NAME = 'the number of the port here, and name'
+
 const objectReference = object({
   kind: 'string',
   namespace: 'string',
@@ -80,7 +83,13 @@ const ingressBackend = object(
     service: object(
       {
         name: 'string',
-        port: object({ number: 'int', name: 'string' }, { form: 'write port: {number: 80} or port: {name: http}' }),
+        port: object(
+          { number: 'int', name: 'string' },
+          {
+            form: 'write port: {number: 80} or port: {name: http}',
+            other: { number: 'name', name: 'number' },
+          },
+        ),
       },
       { moved: { servicePort: 'write port: {number: …} or port: {name: …}' } },
     ),
@@ -141,14 +150,17 @@ export const INGRESS_CLASS: ObjectShape = kind({
 export const SERVICE: ObjectShape = kind({
   spec: object({
     ports: list(
-      object({
-        name: 'string',
-        protocol: 'string',
-        appProtocol: 'string',
-        port: 'int',
-        targetPort: 'intOrString',
-        nodePort: 'int',
-      }),
+      object(
+        {
+          name: 'string',
+          protocol: 'string',
+          appProtocol: 'string',
+          port: 'int',
+          targetPort: 'intOrString',
+          nodePort: 'int',
+        },
+        { other: { port: NUMBER_AND_NAME } },
+      ),
     ),
     selector: map('string'),
     clusterIP: 'string',
@@ -173,7 +185,12 @@ export const SERVICE: ObjectShape = kind({
   status: object({ loadBalancer: loadBalancerStatus, conditions }),
 })
 
-const endpointPorts = list(object({ name: 'string', protocol: 'string', port: 'int', appProtocol: 'string' }))
+const endpointPorts = list(
+  object(
+    { name: 'string', protocol: 'string', port: 'int', appProtocol: 'string' },
+    { other: { port: NUMBER_AND_NAME } },
+  ),
+)
 
 const sliceEndpoint = {
   addresses: strings,

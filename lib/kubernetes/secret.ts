@@ -46,9 +46,11 @@ function decodeValue(root: FieldReader, key: string, text: string): Buffer | und
   const name = printKey('data', key)
   const bytes = decodeBase64(text)
   if (!Buffer.isBuffer(bytes)) {
-    const help = text.startsWith('-----BEGIN')
-      ? 'this is PEM text: put it under stringData, or encode it: base64 -w0 FILE'
-      : 'encode it: base64 -w0 FILE; plain text belongs under stringData'
+    const help = text.startsWith('ENC[')
+      ? 'this is encrypted by SOPS: sops -d FILE | portico run -f -'
+      : text.startsWith('-----BEGIN')
+        ? 'this is PEM text: put it under stringData, or encode it: base64 -w0 FILE'
+        : 'encode it: base64 -w0 FILE; plain text belongs under stringData'
     root.report.malformed(path, bytes.problem, { name, help, key: true })
     return undefined
   }

@@ -17,6 +17,8 @@ export type ObjectShape = Readonly<{
   moved: Readonly<Record<string, string>>
   /** What to write where a bare value stands instead. */
   form: string | undefined
+  /** The field of each that takes the other sort of value: a name where a number is written. */
+  other: Readonly<Record<string, string>>
 }>
 
 export function list(items: Shape): ListShape {
@@ -27,9 +29,10 @@ export function map(values: Shape): MapShape {
 }
 export function object(
   fields: Readonly<Record<string, Shape>>,
-  more: { open?: boolean; moved?: Readonly<Record<string, string>>; form?: string } = {},
+  more: Partial<Pick<ObjectShape, 'open' | 'moved' | 'form' | 'other'>> = {},
 ): ObjectShape {
-  return { type: 'object', fields, open: more.open ?? false, moved: more.moved ?? {}, form: more.form }
+  const { open = false, moved = {}, form, other = {} } = more
+  return { type: 'object', fields, open, moved, form, other }
 }
 
 /** Reports every field of `value` that has the wrong type or does not exist. Null is "not set" everywhere. */
@@ -41,6 +44,8 @@ class ShapeCheck {
   readonly #root: ObjectShape
   readonly #report: ProblemReport
   readonly #path: (string | number)[] = []
+  /** Where the value that is looked at would be right. */
+  #other: string | undefined
 
   constructor(root: ObjectShape, report: ProblemReport) {
     this.#root = root
@@ -91,8 +96,10 @@ class ShapeCheck {
       return
     }
     for (const [key, item] of Object.entries(value)) {
-      if (Object.hasOwn(shape.fields, key)) this.#checkChild(key, item, shape.fields[key] as Shape)
-      else if (!shape.open) this.#addUnknown(key, shape)
+      if (Object.hasOwn(shape.fields, key)) {
+        this.#other = Object.hasOwn(shape.other, key) ? shape.other[key] : undefined
+        this.#checkChild(key, item, shape.fields[key] as Shape)
+      } else if (!shape.open) this.#addUnknown(key, shape)
     }
   }
 
@@ -125,13 +132,25 @@ class ShapeCheck {
     const path: FieldPath = [...this.#path]
     const { origin } = this.#report
     const isHidden = typeof value !== 'object' && origin.hides(path)
-    const advice = isHidden ? hiddenHelp(expected) : help(value, origin.locate(path))
+    const isOther = this.#other !== undefined && isOtherSort(value, expected)
+    const advice = isHidden
+      ? hiddenHelp(expected)
+      : isOther
+        ? `write ${this.#other}: ${value}`
+        : help(value, origin.locate(path))
     this.#report.wrongType(path, value, expected, advice)
   }
 }
 
 export function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** A number in quotes only needs to lose them. */
+function isOtherSort(value: unknown, expected: string): boolean {
+  return expected === 'must be an integer'
+    ? typeof value === 'string' && !/^-?\d+$/.test(value)
+    : Number.isInteger(value)
 }
 
 /** Of a value that is not to be shown. */

@@ -6,6 +6,7 @@ import { veilPosition } from '../base/veil.ts'
 import { type ComposeProblem, composeValue } from './compose.ts'
 import { findTooDeep, MAX_DEPTH } from './depth.ts'
 import type { SourceText } from './files.ts'
+import { findIndentFault } from './indentation.ts'
 import { SourceLines } from './lines.ts'
 import { countValues, type MarkData } from './marks.ts'
 import { DocumentOrigin } from './origin.ts'
@@ -361,11 +362,21 @@ class DocumentParser {
       const end = chunk.start + error.pos[1]
       const message = this.#isVeiled() ? 'unsupported tag' : lowerFirst(error.message)
       this.#add('PORTICO_YAML_TAG', message, chunk.start + at, { end })
-    } else {
-      const [message, help] = explainSyntaxError(error, this.#isVeiled())
+    } else if (!this.#addIndentFault(error, text, chunk)) {
+      const [message, help] = explainKey(error, text, at) ?? explainSyntaxError(error, this.#isVeiled())
       const [start, end] = error.code === 'BAD_INDENT' ? findWord(text, at) : [at, error.pos[1]]
       this.#add('PORTICO_YAML_SYNTAX', message, chunk.start + start, { end: chunk.start + end, help })
     }
+  }
+
+  /** Most texts that are no YAML have a line that is indented wrongly, in which the parser sees something else. */
+  #addIndentFault(error: YAMLError, text: string, chunk: Chunk): boolean {
+    const fault = INDENT_CODES.has(error.code) ? findIndentFault(text) : undefined
+    // What comes after the place where the parser stopped is not the cause.
+    if (!fault || countLines(text, fault.start) > countLines(text, error.pos[0]) + 1) return false
+    const { start, end, message, help } = fault
+    this.#add('PORTICO_YAML_SYNTAX', message, chunk.start + start, { end: chunk.start + end, help })
+    return true
   }
 
   /** Templates are no YAML before they are rendered: say that, once a file, rather than where the parser stumbled. */
@@ -426,6 +437,15 @@ class DocumentParser {
   }
 }
 
+/** What a wrong indentation is taken for. */
+const INDENT_CODES: ReadonlySet<string> = new Set([
+  'BAD_INDENT',
+  'BLOCK_AS_IMPLICIT_KEY',
+  'MISSING_CHAR',
+  'MULTILINE_IMPLICIT_KEY',
+  'UNEXPECTED_TOKEN',
+])
+
 const SYNTAX_HELP: Readonly<Record<string, string>> = {
   BAD_INDENT: 'check the indentation and the brackets around this place',
   BLOCK_AS_IMPLICIT_KEY: 'put the mapping on its own line, or quote the text if the colon belongs to it',
@@ -458,6 +478,16 @@ const PLAIN_WORDS: readonly (readonly [RegExp, string])[] = [
   [/\bat node end\b/, 'after the end of a value'],
 ]
 
+/** A key without its colon, or without the space after it, is a text to the parser. */
+function explainKey({ code }: YAMLError, text: string, at: number): readonly [string, string] | undefined {
+  if (code !== 'MULTILINE_IMPLICIT_KEY') return undefined
+  const word = /^(?:- )*["']?[\w./-]+["']?(:?)(.*)/.exec(text.slice(at, at + 1000))
+  if (!word || word[0].trimEnd().includes(' ')) return undefined
+  return word[1] === ':' && word[2] !== ''
+    ? ['a space is missing after the colon of this key', 'write a space between the colon and the value']
+    : ['a colon is missing after this key', 'end the key with a colon']
+}
+
 /** The library's words may hold some of the text. */
 function explainSyntaxError(error: YAMLError, isVeiled: boolean): readonly [message: string, help: string | undefined] {
   let message = isVeiled ? (VEILED_WORDS[error.code] ?? 'this is not well-formed YAML') : lowerFirst(error.message)
@@ -475,6 +505,12 @@ function explainOpening(sign: string): readonly [message: string, help: string] 
     ]
   }
   return [`missing closing ${sign}`, 'close the text that begins here with the same quote']
+}
+
+function countLines(text: string, end: number): number {
+  let count = 0
+  for (let at = text.indexOf('\n'); at !== -1 && at < end; at = text.indexOf('\n', at + 1)) count++
+  return count
 }
 
 /** The first word from `at` on, on the same line: what is wrongly indented is a key, not the blanks before it. */

@@ -13,8 +13,18 @@ export function decodeText(name: string, bytes: Buffer, diagnostics: DiagnosticL
   }
   const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0
   const content = bytes.subarray(start)
+  const encrypted = ENCRYPTED.find(([sign]) => content.subarray(0, sign.length).toString('latin1') === sign)
+  if (encrypted) {
+    diagnostics.add('PORTICO_FILE_BINARY', `${name} is encrypted by ${encrypted[1]}`, { help: encrypted[2] })
+    return undefined
+  }
   const bad = firstBadByte(content)
   if (bad === undefined) return toText(content)
+  const data = describeData(content)
+  if (data !== undefined) {
+    diagnostics.add('PORTICO_FILE_BINARY', `${name} is ${data.what}`, { help: data.help })
+    return undefined
+  }
   const before = content.subarray(0, bad).toString('utf8')
   const byte = content[bad] === 0 ? 'a NUL byte' : `byte 0x${content[bad]?.toString(16).padStart(2, '0')}`
   const position = new SourceLines(name, `${before}\uFFFD`).position(before.length, before.length + 1)
@@ -35,6 +45,25 @@ export function toText(content: Buffer): string {
 
 function isUtf16(bytes: Buffer): boolean {
   return (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff)
+}
+
+const ENCRYPTED: readonly (readonly [start: string, by: string, help: string])[] = [
+  ['\0GITCRYPT\0', 'git-crypt', 'decrypt the files of the repository: git-crypt unlock'],
+  ['age-encryption.org/', 'age', 'decrypt it: age -d -i KEY FILE | portico run -f -'],
+  ['-----BEGIN AGE ENCRYPTED FILE', 'age', 'decrypt it: age -d -i KEY FILE | portico run -f -'],
+  ['$ANSIBLE_VAULT;', 'Ansible Vault', 'decrypt it: ansible-vault view FILE | portico run -f -'],
+]
+/** So many bytes tell whether a file is text with a mistake in it. */
+const SAMPLE = 1024
+const MANY = 4
+
+/** What is no text at all, and was never meant to be. */
+function describeData(bytes: Buffer): { what: string; help: string } | undefined {
+  const start = bytes.subarray(0, SAMPLE).toString('latin1')
+  const odd = start.match(/[\x00-\x08\x0e-\x1f\x7f]/g)?.length ?? 0
+  // Of random bytes every tenth is one.
+  if (odd < MANY || odd * 20 <= start.length) return undefined
+  return { what: 'binary data, not text', help: 'decrypt or unpack it first, or leave it out' }
 }
 
 /** Offset of the first NUL or byte that is not UTF-8. */

@@ -114,7 +114,8 @@ export class CertificateBinder {
   }
 
   #describeMissing(namespace: string, name: string): MissingSecret {
-    this.#names ??= new NameIndex(this.#resources.all('Secret'))
+    // A Secret without a certificate is not what is meant.
+    this.#names ??= new NameIndex(this.#resources.all('Secret').filter(({ data }) => data.has('tls.crt')))
     const nearest = this.#suggestions.find(name, this.#names.in(namespace))
     const elsewhere = this.#names.namespaceOf(name)
     const near =

@@ -16,6 +16,7 @@ import type { PathMatch, Route, RouteAction, ShadowedRoute } from '../model/rout
 import type { PolicyOverrides } from '../service-settings.ts'
 import { closeResolution, type Resolution, reportBackend } from './backend.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
+import { explainPattern, findPatternSign, isPattern } from './path-pattern.ts'
 import { readRoutePolicy } from './policy.ts'
 
 const EVERY_PATH: PathMatch = Object.freeze({ type: 'prefix', path: '/' })
@@ -156,16 +157,13 @@ export function findMatch({ path, pathType }: IngressPath): PathMatch | undefine
   return Object.freeze({ type: pathType === 'Exact' ? 'exact' : 'prefix', path: normal === path ? path : normal })
 }
 
-/** What patterns are made of: other controllers read paths as regular expressions or globs. */
-const PATTERN_SIGN = /[\\^$*()|[\]{}?]|\.\+/
-
 /**
  * What a closed path matches. Where it is a pattern, no request that it may mean must find its way to another route: it is all
  * below the elements that it begins with.
  */
 export function widenMatch({ path, pathType, ...rest }: IngressPath): PathMatch | undefined {
   const pattern = path.replace(/^\^/, '')
-  const first = pattern.search(PATTERN_SIGN)
+  const first = findPatternSign(pattern)
   if (first < 0 || pathType === 'Exact') return findMatch({ path: pattern, pathType, ...rest })
   const stem = pattern.slice(0, first)
   const isWhole = /^(?:\((?:\?:)?\/|\$)/.test(pattern.slice(first))
@@ -236,7 +234,7 @@ function meaningOf({ pathType, match }: Route): string {
 
 function precedence(route: Route): number {
   const { pathType, match, path } = route
-  if (pathType !== 'Exact' && isClosed(route) && PATTERN_SIGN.test(path)) return -1
+  if (pathType !== 'Exact' && isClosed(route) && isPattern(path)) return -1
   if (match.type === 'exact' || pathType === 'default') return 0
   const shorter = match.path.endsWith('/') ? 0 : 2
   return shorter + Number(pathType === 'ImplementationSpecific')
@@ -295,9 +293,7 @@ function sameAction(a: RouteAction, b: RouteAction): boolean {
 
 /** Patterns come from controllers that read ImplementationSpecific as a regular expression or a glob. */
 function warnOfPattern(path: string, ingress: Ingress, at: FieldPath, diagnostics: DiagnosticList): void {
-  const first = path.search(PATTERN_SIGN)
-  if (first < 0) return
-  const stem = path.slice(0, first).replace(/\/?\.?$/, '')
+  if (!isPattern(path)) return
   diagnostics.add(
     'PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC',
     `path "${path}" is not a pattern here: ImplementationSpecific is matched as Prefix, each character as it is`,
@@ -305,7 +301,7 @@ function warnOfPattern(path: string, ingress: Ingress, at: FieldPath, diagnostic
       severity: 'warning',
       position: ingress.origin.locate([...at, 'path']),
       resource: printResource(ingress),
-      help: `write path: ${stem === '' ? '/' : stem} with pathType: Prefix`,
+      help: explainPattern(path),
     },
   )
 }

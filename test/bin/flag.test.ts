@@ -183,5 +183,6 @@ t.test('short names, switches and --set come to the same settings', async (t) =>
   t.strictSame(read('--endpoints', 'a/b=127.0.0.1:1', '--set', 'endpoints=a/c=127.0.0.1:2'), {
     endpoints: ['a/b=127.0.0.1:1', 'a/c=127.0.0.1:2'],
   })
-  t.throws(() => read('--set', 'http.port'), /--set needs a name and a value/)
+  t.throws(() => read('--set', 'http.port'), /--set needs a name and a value, not "http.port"$/)
+  t.throws(() => read('--set', 'admin.token:hunter2'), /--set needs a name and a value, not "admin.token"$/)
 })

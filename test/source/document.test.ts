@@ -87,7 +87,7 @@ for (const [name, text, expected] of [
   [
     'a key indented less than those before it',
     'a:\n  b: 1\n c: 2\n',
-    ['3:2 PORTICO_YAML_SYNTAX all mapping items must start at the same column'],
+    ['3:2 PORTICO_YAML_SYNTAX the indentation of this line fits none of the lines above it'],
   ],
 ] as const) {
   t.test(name, async (t) => {
