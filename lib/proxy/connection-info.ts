@@ -22,6 +22,7 @@ export class ConnectionInfo {
   /** The connections to endpoints that are this one's alone; undefined as long as none is. */
   privates: PrivateConnections | undefined = undefined
   #isClosed = false
+  #isWatching = false
   /** X-Forwarded-For, -Proto, -Port and X-Real-IP as field lines, where the peer is the client. */
   readonly #forwarded: string
   /** The authority asked about last: most connections have a single one. */
@@ -56,8 +57,21 @@ export class ConnectionInfo {
     if (this.privates === undefined) {
       this.privates = new PrivateConnections()
       if (this.#isClosed) this.privates.close()
+      else if (this.#isWatching) this.#watchClose()
     }
     return this.privates
+  }
+
+  /** For a door that does not say when it is closed. */
+  watchSocket(): void {
+    this.#isWatching = true
+    if (this.privates !== undefined) this.#watchClose()
+  }
+
+  /** Only where there is something to close with it. */
+  #watchClose(): void {
+    if (this.socket === undefined || this.socket.closed) this.close()
+    else this.socket.once('close', () => this.close())
   }
 
   /** For the door, when it is closed. */
