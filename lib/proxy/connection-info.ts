@@ -21,6 +21,7 @@ export class ConnectionInfo {
   /** The connections to endpoints that are this one's alone; undefined as long as none is. */
   privates: PrivateConnections | undefined = undefined
   #isClosed = false
+  #isWatching = false
   readonly #localPort: number
   /**
    * The client's port where it names none with the host: what a PROXY header says, else that of the scheme. The one that
@@ -62,8 +63,21 @@ export class ConnectionInfo {
     if (this.privates === undefined) {
       this.privates = new PrivateConnections()
       if (this.#isClosed) this.privates.close()
+      else if (this.#isWatching) this.#watchClose()
     }
     return this.privates
+  }
+
+  /** For a door that does not say when it is closed. */
+  watchSocket(): void {
+    this.#isWatching = true
+    if (this.privates !== undefined) this.#watchClose()
+  }
+
+  /** Only where there is something to close with it. */
+  #watchClose(): void {
+    if (this.socket === undefined || this.socket.closed) this.close()
+    else this.socket.once('close', () => this.close())
   }
 
   /** For the door, when it is closed. */

@@ -261,8 +261,7 @@ const connections = new WeakMap<Socket, ConnectionInfo>()
 /** Goes on with what another door has made for the connection. */
 export function adoptConnection(socket: Socket, connection: ConnectionInfo): void {
   connections.set(socket, connection)
-  if (socket.closed) connection.close()
-  else socket.once('close', () => connection.close())
+  connection.watchSocket()
 }
 
 function findConnection(socket: Socket): ConnectionInfo {
