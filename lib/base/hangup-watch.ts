@@ -116,7 +116,7 @@ export class Side {
   }
 }
 
-/** What the watch knows of one that it sightings. */
+/** What the watch knows of one that it looks at. */
 export class Sighting {
   readonly unread: Unread
   index: number
@@ -174,7 +174,7 @@ export class Sighting {
     this.endpoint?.lookAtRow(now)
   }
 
-  /** Only two readings after the end tell whether bytes that the kernel still sightings move. */
+  /** Only two readings after the end tell whether bytes that the kernel still holds move. */
   #isOver(side: Side | undefined, ms: number): boolean {
     return side !== undefined && (this.#readAt || this.now) - side.endedAt >= TICK && this.stillMs >= ms
   }

@@ -21,7 +21,7 @@ export type Past = 'any' | 'recent' | 'none'
 export type Waiter = Partial<Victim> & {
   /** True once the answer is of no use any more; a connection that comes later stays in the pool. */
   readonly cancelled: boolean
-  /** What stands before everything else on the connection, which is then a fresh one that nobody uses afterwards. */
+  /** What stands before everything else on the connection, which is then a fresh one that no other client uses afterwards. */
   readonly preamble?: Buffer | undefined
   /** Those that are its client's alone, and go before all others. */
   readonly privates?: PrivateConnections | undefined
@@ -144,7 +144,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     return undefined
   }
 
-  /** That of the waiter's client. No `past` is needed: whoever is known by it wants no other. */
+  /** That of the waiter's client, also where a fresh one is asked for: the endpoint knows the client by this one alone. */
   #takePrivate({ privates }: Waiter, past: Past): Connection | undefined {
     const connection = privates?.take(this)
     if (connection === undefined || past !== 'recent' || this.#hasPast(connection, past)) return connection
@@ -221,7 +221,8 @@ export class ConnectionPool implements ConnectionOwner, Timed {
 
   /** A connection that became free: to who waits longest, else to the idle ones. */
   #offer(connection: Connection, now: number): void {
-    if (!connection.isUsable) {
+    // The client of a private one may have gone in this turn.
+    if (!connection.isUsable || !connection.isKept) {
       connection.destroy()
       return
     }

@@ -110,6 +110,11 @@ export class Connection {
     return this.#privates !== undefined
   }
 
+  /** Whether another request is meant to use it: a private one waits only as long as its client is there. */
+  get isKept(): boolean {
+    return this.#privates === undefined ? this.#isReusable : this.#privates.keeps(this)
+  }
+
   /** Whether it can carry a request, as far as is known. */
   get isUsable(): boolean {
     const { socket } = this
@@ -161,8 +166,7 @@ export class Connection {
     const { socket } = this
     this.#user = undefined
     // Unsent bytes of a request that was answered early would stand before the next one's.
-    const isKept = this.#privates === undefined ? this.#isReusable : this.#privates.keeps(this)
-    if (!isKept || !this.isUsable || socket.writableLength > 0) {
+    if (!this.isKept || !this.isUsable || socket.writableLength > 0) {
       socket.destroy()
       return
     }
