@@ -28,6 +28,7 @@ export function parseEndpointAddress(text: string): EndpointAddress | EndpointAd
   }
   const match = FORM.exec(trimmed)
   if (match === null) {
+    if (/^\d{1,5}$/.test(trimmed)) return { problem: `"${trimmed}" has no host`, help: `write 127.0.0.1:${trimmed}` }
     const lacksPort = isIP(trimmed) !== 0 || NAME.test(trimmed.toLowerCase())
     return { problem: `"${trimmed}" ${lacksPort ? 'has no port' : 'is not an endpoint'}`, help: HELP }
   }

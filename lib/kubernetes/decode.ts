@@ -246,12 +246,19 @@ function shiftOrigin(origin: Origin, prefix: FieldPath): Origin {
   }
 }
 
+/** In `help`, FOLDER stands for the folder that the file is in. */
 type OtherFormat = { what: string; help: string }
 
 const OTHER_FORMATS: readonly (readonly [name: RegExp, format: OtherFormat])[] = [
-  [/^kustomization\.ya?ml$/i, { what: 'a kustomization', help: 'build it: kubectl kustomize . | portico run -f -' }],
-  [/^chart\.ya?ml$/i, { what: 'a Helm chart', help: 'render it: helm template . | portico run -f -' }],
-  [/^values[^/]*\.ya?ml$/i, { what: "a Helm chart's values", help: 'render it: helm template . | portico run -f -' }],
+  [
+    /^kustomization\.ya?ml$/i,
+    { what: 'a kustomization', help: 'build it: kubectl kustomize FOLDER | portico check -f -' },
+  ],
+  [/^chart\.ya?ml$/i, { what: 'a Helm chart', help: 'render it: helm template FOLDER | portico check -f -' }],
+  [
+    /^values[^/]*\.ya?ml$/i,
+    { what: "a Helm chart's values", help: 'render it: helm template FOLDER | portico check -f -' },
+  ],
   [
     /^skaffold[^/]*\.ya?ml$/i,
     { what: 'a Skaffold configuration', help: 'render it: skaffold render | portico run -f -' },
@@ -265,6 +272,7 @@ const OTHER_FORMATS: readonly (readonly [name: RegExp, format: OtherFormat])[] =
 
 /** Files known by their names that lie beside manifests. */
 function findOtherFormat(file: string): OtherFormat | undefined {
-  const name = path.basename(file)
-  return OTHER_FORMATS.find(([pattern]) => pattern.test(name))?.[1]
+  const { base, dir } = path.parse(file)
+  const format = OTHER_FORMATS.find(([pattern]) => pattern.test(base))?.[1]
+  return format && { ...format, help: format.help.replace('FOLDER', () => dir || '.') }
 }

@@ -27,7 +27,8 @@ export function decodeMeta(root: FieldReader, scope: 'namespaced' | 'cluster', c
   }
   const labels = metadata.stringMap('labels')
   checkLabels(metadata, 'labels', labels)
-  const annotations = metadata.stringMap('annotations')
+  // A guard with a number in place of a text guards all the same.
+  const annotations = metadata.stringMap('annotations', JSON.stringify)
   checkAnnotations(metadata, annotations)
   const createdAt = readCreationTime(metadata)
   return Object.freeze({

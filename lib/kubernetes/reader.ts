@@ -72,11 +72,16 @@ export class FieldReader {
     return value.map((item) => (typeof item === 'string' ? item : ''))
   }
 
-  /** A mapping of strings: whatever their names, its own keys alone. Look one up by a name that no object inherits. */
-  stringMap(key: string): Readonly<Record<string, string>> {
+  /**
+   * A mapping of strings: whatever their names, its own keys alone. Look one up by a name that no object inherits. What is none,
+   * and was reported, is empty, or what `print` makes of it.
+   */
+  stringMap(key: string, print: (value: unknown) => string = () => ''): Readonly<Record<string, string>> {
     const value = this.#read(key)
     if (!isMapping(value)) return NO_STRINGS
-    const entries = Object.entries(value).map(([name, item]) => [name, typeof item === 'string' ? item : ''])
+    const read = (item: unknown): string =>
+      typeof item === 'string' ? item : item === null || item === undefined ? '' : print(item)
+    const entries = Object.entries(value).map(([name, item]) => [name, read(item)])
     return entries.length === 0 ? NO_STRINGS : Object.fromEntries(entries)
   }
 

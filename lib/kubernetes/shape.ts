@@ -119,8 +119,10 @@ class ShapeCheck {
     const homes = findHomes(this.#root, key)
     const home = homes[0]
     // A word spelt right that belongs elsewhere is an indentation slip more often than a typing error.
-    if (homes.length === 1 && home) return `${key} belongs in ${home}: check the indentation`
+    const belongs = homes.length === 1 && home ? `${key} belongs in ${home}` : undefined
     const nearest = findNearest(key, Object.keys(shape.fields))
+    const isPlural = nearest !== undefined && (key === `${nearest}s` || nearest === `${key}s`)
+    if (belongs) return isPlural ? `did you mean "${nearest}"? ${belongs}` : `${belongs}: check the indentation`
     return nearest ? `did you mean "${nearest}"?` : undefined
   }
 

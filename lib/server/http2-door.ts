@@ -91,7 +91,6 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
         socket.destroy()
       },
     }
-
     hangupWatch.add(unread)
 
     /** GOAWAY; then the end, also of a session that waits for a head under way. */

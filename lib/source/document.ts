@@ -392,7 +392,7 @@ class DocumentParser {
     this.#add('PORTICO_YAML_SYNTAX', `this is a ${isHelm ? 'Helm ' : ''}template, not a manifest`, at, {
       end: close === -1 ? at + 2 : close + 2,
       help: isHelm
-        ? 'render it first: helm template . | portico run -f -'
+        ? 'render its chart first: helm template FOLDER | portico check -f -'
         : 'render it first, then … | portico run -f -',
     })
     return true

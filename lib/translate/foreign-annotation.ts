@@ -135,7 +135,7 @@ export function checkForeignAnnotations(
   const guards = new Set(listGuards(foreign))
   for (const one of foreign) {
     if (guards.has(one)) reportGuard(resource, one, describeGuarded(resource, one), settings, diagnostics)
-    else if (one.kind === 'effect' && !isHarmless(one, resource, settings)) {
+    else if ((one.kind === 'effect' && !isHarmless(one, resource, settings)) || isIdleSnippet(one)) {
       diagnostics.add('PORTICO_ANN_UNSUPPORTED', `annotation "${one.name}" has no effect here`, {
         position: resource.origin.locateKey(['metadata', 'annotations', one.name]),
         resource: printResource(resource),
@@ -179,6 +179,11 @@ function reportGuard(
 function describeGuarded({ kind }: Ingress | Service, { isOfHost }: ForeignAnnotation): string {
   if (kind === 'Service') return 'the routes to this Service answer 503'
   return `${isOfHost ? 'all routes of the hosts of this Ingress' : 'the routes of this Ingress'} answer 503`
+}
+
+/** A snippet that refuses nothing, and does something else. */
+function isIdleSnippet({ isIdle, key, value }: ForeignAnnotation): boolean {
+  return isIdle && value !== '' && /-snippets?$/.test(key)
 }
 
 /** Whether it says what happens here anyway. */

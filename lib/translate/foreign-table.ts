@@ -30,7 +30,7 @@ const isFalse = (value: string): boolean => /^(?:0|f|false|off|no|disabled)$/i.t
 const isZero = (value: string): boolean => /^0+$/.test(value)
 const isNone = (value: string): boolean => /^none$/i.test(value)
 /** A list of ranges that lets everybody in. */
-const isEverybody = (value: string): boolean => value.split(/[\s,;]+/).includes('0.0.0.0/0')
+const isEverybody = (value: string): boolean => value.split(/[\s,;]+/).includes('0.0.0.0/0') && !value.includes('!')
 const verifiesNobody = (value: string): boolean => !/verify/i.test(value)
 
 /** What a snippet of nginx may hold that refuses nothing, by the first word of each statement. */
@@ -38,13 +38,21 @@ const HARMLESS_DIRECTIVES: ReadonlySet<string> = new Set([
   'access_log',
   'add_header',
   'charset',
+  'chunked_transfer_encoding',
+  'client_body_buffer_size',
+  'client_body_timeout',
   'error_log',
   'etag',
   'expires',
+  'grpc_read_timeout',
+  'grpc_send_timeout',
+  'grpc_set_header',
+  'gunzip',
   'gzip',
   'gzip_comp_level',
   'gzip_min_length',
   'gzip_types',
+  'keepalive_timeout',
   'more_clear_headers',
   'more_clear_input_headers',
   'more_set_headers',
@@ -54,16 +62,28 @@ const HARMLESS_DIRECTIVES: ReadonlySet<string> = new Set([
   'proxy_buffers',
   'proxy_busy_buffers_size',
   'proxy_connect_timeout',
+  'proxy_cookie_domain',
+  'proxy_cookie_flags',
   'proxy_cookie_path',
   'proxy_hide_header',
+  'proxy_http_version',
+  'proxy_ignore_client_abort',
+  'proxy_max_temp_file_size',
+  'proxy_next_upstream',
   'proxy_pass_header',
   'proxy_read_timeout',
+  'proxy_redirect',
   'proxy_request_buffering',
   'proxy_send_timeout',
   'proxy_set_header',
+  'proxy_socket_keepalive',
+  'proxy_ssl_name',
+  'proxy_ssl_server_name',
+  'send_timeout',
   'sub_filter',
   'sub_filter_once',
   'sub_filter_types',
+  'tcp_nodelay',
 ])
 
 /**
@@ -205,6 +225,7 @@ const FAMILIES: readonly Family[] = [
       'rate-limit-requests': isZero,
       'client-ca': never,
       'client-strict-sni': isFalse,
+      'cr-backend': never,
       // A condition under which alone the Service is chosen.
       'route-acl': never,
       'backend-config-snippet': never,
@@ -295,6 +316,8 @@ const FAMILIES: readonly Family[] = [
     domains: ['konghq.com', 'plugins.konghq.com'],
     scopes: ['Ingress', 'Service'],
     guards: {
+      // The domain alone was the name that the first versions had.
+      '': never,
       plugins: never,
       override: never,
       // Conditions under which alone a route is chosen.
@@ -308,7 +331,7 @@ const FAMILIES: readonly Family[] = [
   {
     domains: ['configuration.konghq.com'],
     scopes: ['Ingress', 'Service'],
-    guards: {},
+    guards: { '': never },
     rest: 'effect',
   },
   {
@@ -325,6 +348,7 @@ const FAMILIES: readonly Family[] = [
       'skipper-filter': never,
       // A condition under which alone a route is chosen.
       'skipper-predicate': never,
+      'skipper-routes': never,
       ratelimit: never,
       'aws-waf-web-acl-id': never,
     },
@@ -483,13 +507,14 @@ export function listForeign(
   const isMaster = annotations[MERGED] === 'master'
   for (const name of Object.keys(annotations)) {
     const slash = name.indexOf('/')
-    const table = slash < 0 ? undefined : TABLES.get(name.slice(0, slash))
+    const domain = slash < 0 ? name : name.slice(0, slash)
+    const table = TABLES.get(domain)
     if (!table?.scopes.includes(scope)) continue
-    const key = name.slice(slash + 1)
+    const key = name.slice(domain.length + 1)
     const value = annotations[name]!.trim()
     const { kind, isOfHost = false, guardsNothing } = table.find(key)
     const isIdle = kind === 'guard' && (value === '' || guardsNothing(value))
-    found.push({ name, domain: name.slice(0, slash), key, value, kind, isIdle, isOfHost: isOfHost || isMaster })
+    found.push({ name, domain, key, value, kind, isIdle, isOfHost: isOfHost || isMaster })
   }
   return found
 }

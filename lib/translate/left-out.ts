@@ -25,7 +25,7 @@ export function listLeftOut(resources: ResourceSet, diagnostics: readonly Diagno
     const { namespace, name } = ingress.meta
     return [
       {
-        hosts: ingress.defaultBackend && !hosts.includes('') ? [...hosts, ''] : hosts,
+        hosts: ingress.defaultBackend?.name && !hosts.includes('') ? [...hosts, ''] : hosts,
         ingress: { namespace, name },
         reason: problem.message,
         position: problem.position ?? ingress.origin.locate(['metadata', 'name']),

@@ -75,11 +75,28 @@ export function claimClosed(ingress: Ingress, settings: TranslationSettings): Cl
   const guards = findClosing(ingress, settings)
   const [guard] = guards
   if (guard === undefined || findCanary(ingress) !== undefined) return undefined
-  const rules = ingress.rules.filter(({ host }) => host === '' || HOST.test(host))
+  const rules = ingress.rules.flatMap((rule) => {
+    const host = readHost(rule.host)
+    if (host !== '' && !HOST.test(host)) return []
+    const paths = rule.paths?.map((each) => ({ ...each, path: readPath(each.path) }))
+    return [Object.freeze({ ...rule, host, ...(paths && { paths }) })]
+  })
   const closed: Ingress = Object.freeze({ ...ingress, rules, tls: [] })
   const references = listReferences(closed)
   const resolutions = references.map((reference) => closeReference(reference, guard))
   return { ingress: closed, claims: { ...claimRoutes(closed, references, resolutions, guards), diagnostics: [] } }
+}
+
+/** The host that is meant by one that is no valid host: with a port, in capitals, `*` for all. */
+function readHost(host: string): string {
+  const plain = host.trim().toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '')
+  return plain === '*' ? '' : plain
+}
+
+/** The same of a path; where it climbs, it may mean any. */
+function readPath(path: string): string {
+  if (/(?:^|\/)\.\.?(?:\/|$)/.test(path)) return '/'
+  return path === '' || path.startsWith('/') || path.startsWith('^') ? path : `/${path}`
 }
 
 function listBackends({ rules, defaultBackend }: Ingress): readonly (readonly [IngressBackend, FieldPath])[] {

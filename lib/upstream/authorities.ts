@@ -76,14 +76,15 @@ export class Authorities {
       known.stamp = stampOf(stats)
       if (known.stamp === stamp) return false
       const certificates = readAuthorityFile(file, stats)
-      known.digest = createHash('sha256').update(certificates.join()).digest('hex')
-      known.fault = undefined
-      if (known.digest !== digest) {
+      const next = createHash('sha256').update(certificates.join()).digest('hex')
+      if (next !== digest) {
         known.context = createSecureContext({
           minVersion: MIN_TLS_VERSION,
           ca: [...rootCertificates, ...certificates],
         })
       }
+      known.digest = next
+      known.fault = undefined
       const isOther = known.context !== context
       if ((isOther && context !== undefined) || fault !== undefined)
         this.#onNews({ file, fault: undefined, isKept: false })

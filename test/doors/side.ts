@@ -192,8 +192,11 @@ export async function readCounters({ running, upstreamPort }: Side): Promise<str
   return (
     (await readMetrics(running))
       .split('\n')
-      // Whether a stale connection is met is chance.
-      .filter((line) => /^portico_/.test(line) && !/_seconds|_timestamp|connections|reason="stale"/.test(line))
+      // Whether a stale connection is met is chance, and how much comes of a body that is broken off.
+      .filter(
+        (line) =>
+          /^portico_/.test(line) && !/_seconds|_timestamp|connections|request_body_bytes|reason="stale"/.test(line),
+      )
       .map((line) => line.replaceAll(`:${upstreamPort}`, ':<upstream>'))
   )
 }

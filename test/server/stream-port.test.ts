@@ -187,7 +187,7 @@ t.test('an endpoint that refuses is passed over; without any the client is reset
   t.equal(await findRefusal(port), 'ECONNRESET')
   t.equal(result('failed'), 2)
   t.match(
-    lines.filter(({ code }) => code !== undefined),
+    lines.filter(({ code, msg }) => msg === 'connection' && code !== undefined),
     [{ code: 'PORTICO_UP_CONNECT_REFUSED' }, { code: 'PORTICO_UP_NO_ENDPOINTS' }],
   )
 })

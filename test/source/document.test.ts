@@ -130,7 +130,7 @@ for (const text of [
     const { printed, broken, diagnostics, values } = parse(`kind: Test\n${text}---\nkind: Test\n${text}---\nok: 1\n`)
     t.equal(printed.length, 1, 'once a file')
     t.match(printed[0], /PORTICO_YAML_SYNTAX this is a Helm template, not a manifest$/)
-    t.equal(diagnostics.items[0]?.help, 'render it first: helm template . | portico run -f -')
+    t.equal(diagnostics.items[0]?.help, 'render its chart first: helm template FOLDER | portico check -f -')
     t.match(textAt(diagnostics.items[0]?.position as SourcePosition), /^\{\{.*\}\}$/)
     t.ok(broken)
     t.same(values, [{ ok: 1 }])

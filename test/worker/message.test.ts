@@ -88,7 +88,7 @@ t.test('actions that differ stay apart', async (t) => {
   const { hosts } = joinUpdate([...cutUpdate(diffLive(undefined, selectLive(served)))])
   t.match(
     hosts[0]?.routes.map(({ action }) => action),
-    [{ type: 'forward' }, { status: 404 }, { status: 503 }],
+    [{ type: 'forward' }, { code: 'PORTICO_REQ_NO_ROUTE' }, { code: 'PORTICO_UP_NO_SERVICE' }],
   )
 })
 

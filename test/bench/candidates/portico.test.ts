@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import t from 'tap'
+import { MAIN } from '../../bin/process.ts'
 import { makeCertificate } from '../../helpers/certificates.ts'
 import { findFreePorts } from '../../helpers/free-ports.ts'
 import { ask, waitUntilServing } from '../candidate.ts'
@@ -22,7 +23,7 @@ t.test('a host that a reload of the round before brought is not served from the 
   const made = await makeCertificate({ names: ['localhost'] })
   writeFileSync(certificate, made.certificate)
   writeFileSync(key, made.key)
-  const portico = await findPortico(resolve('bin/portico'), process.execPath, '')
+  const portico = await findPortico(MAIN, process.execPath, '')
   // One more host than goes into a file: it comes in a file of its own.
   const scenario = createScenario(endpoints, { routes: createHosts(100) })
   const changed = createScenario(endpoints, { routes: createHosts(101) })
