@@ -38,8 +38,8 @@ const STILL_MS = 1000
 const ASK_PAUSE = 900
 /** Milliseconds between two readings of the socket table, by its length, within these bounds. */
 const MIN_READ_PAUSE = 1000
-const MAX_READ_PAUSE = 10_000
-const BYTES_PER_MS = 1500
+const MAX_READ_PAUSE = 5000
+const BYTES_PER_MS = 3000
 
 /** What can be seen of a TCP or TLS handle besides reading. */
 type Handle = { getpeername?: (into: object) => number; readonly writeQueueSize?: number }

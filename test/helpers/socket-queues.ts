@@ -28,8 +28,11 @@ export async function fill(port: number, clientPort: number, write: () => Promis
   for (let standing = 0; standing < 4; ) {
     const before = countUnread()
     if (before === 0) {
-      await write()
-      await nextTurn()
+      // The table may be long, and the other end has room for one more.
+      for (let count = 0; count < 2; count++) {
+        await write()
+        await nextTurn()
+      }
       standing = 0
       continue
     }

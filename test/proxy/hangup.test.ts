@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
 import { makeCertificate, makeModelCertificate } from '../helpers/certificates.ts'
+import { FAST_LANE } from '../helpers/fast-lane.ts'
 import { keepChild } from '../helpers/kept-child.ts'
 import { type ProxyServerOptions, startProxy } from '../helpers/proxy-server.ts'
 import type { UpstreamWords } from '../helpers/snapshot.ts'
@@ -53,6 +54,7 @@ const BUSY_MS = 3_000
 const LINUX = process.platform === 'linux'
 // Most of the time is waited.
 t.jobs = 4
+// What none of the doors of HTTP/1.1 has to do with is tested once, where the fast lane is on.
 t.setTimeout(300_000)
 
 type Endpoint = { readonly port: number; readonly sockets: Socket[] }
@@ -210,41 +212,42 @@ for (const leaving of LEAVINGS) {
     })
   }
 
-  t.test(`connections with uploads over HTTP/2 and TLS, left ${leaving}`, { skip: !LINUX }, async (t) => {
-    const endpoint = await startEndpoint(t)
-    const words = { upstreams: { web: [endpoint.port] }, routes: [{ to: 'web' }] }
-    const settings = { 'https.port': 0, 'timeouts.keepAlive': 200, 'timeouts.writeStall': 500 }
-    const defaultCertificate = await makeModelCertificate({ names: ['localhost'] }, 'default')
-    const { traffic } = await startTraffic(t, words, settings, { defaultCertificate })
-    const { port } = await traffic.listen('https')
-    const sockets = await Promise.all(Array.from({ length: 4 }, () => upload(port, true)))
-    await until(() => endpoint.sockets.length === 4)
-    await sleep(500)
-    t.equal(traffic.connections().get('https'), 4)
-    for (const socket of sockets) LEAVE[leaving](socket)
-    await until(() => traffic.connections().get('https') === 0)
-    t.equal(traffic.inFlight, 0)
-  })
+  if (FAST_LANE) {
+    t.test(`connections with uploads over HTTP/2 and TLS, left ${leaving}`, { skip: !LINUX }, async (t) => {
+      const endpoint = await startEndpoint(t)
+      const words = { upstreams: { web: [endpoint.port] }, routes: [{ to: 'web' }] }
+      const settings = { 'https.port': 0, 'timeouts.keepAlive': 200, 'timeouts.writeStall': 500 }
+      const defaultCertificate = await makeModelCertificate({ names: ['localhost'] }, 'default')
+      const { traffic } = await startTraffic(t, words, settings, { defaultCertificate })
+      const { port } = await traffic.listen('https')
+      const sockets = await Promise.all(Array.from({ length: 4 }, () => upload(port, true)))
+      await until(() => endpoint.sockets.length === 4)
+      await sleep(500)
+      t.equal(traffic.connections().get('https'), 4)
+      for (const socket of sockets) LEAVE[leaving](socket)
+      await until(() => traffic.connections().get('https') === 0)
+      t.equal(traffic.inFlight, 0)
+    })
 
-  t.test(`connections with requests before many PINGs over TLS, left ${leaving}`, { skip: !LINUX }, async (t) => {
-    const endpoint = await startEndpoint(t)
-    const words = { upstreams: { web: [endpoint.port] }, routes: [{ to: 'web' }] }
-    const defaultCertificate = await makeModelCertificate({ names: ['localhost'] }, 'default')
-    const { traffic } = await startTraffic(t, words, { 'https.port': 0 }, { defaultCertificate })
-    const { port } = await traffic.listen('https')
-    for (let count = 0; count < 8; count++) {
-      const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-      const secure = connectTls({ socket, ALPNProtocols: ['h2'], rejectUnauthorized: false })
-      for (const each of [socket, secure]) each.on('error', () => {})
-      await once(secure, 'secureConnect')
-      secure.write(PINGS)
-      await new Promise(setImmediate)
-      LEAVE[leaving](socket)
-    }
-    await until(() => traffic.connections().get('https') === 0 && traffic.inFlight === 0)
-    t.pass('none is held')
-  })
-
+    t.test(`connections with requests before many PINGs over TLS, left ${leaving}`, { skip: !LINUX }, async (t) => {
+      const endpoint = await startEndpoint(t)
+      const words = { upstreams: { web: [endpoint.port] }, routes: [{ to: 'web' }] }
+      const defaultCertificate = await makeModelCertificate({ names: ['localhost'] }, 'default')
+      const { traffic } = await startTraffic(t, words, { 'https.port': 0 }, { defaultCertificate })
+      const { port } = await traffic.listen('https')
+      for (let count = 0; count < 8; count++) {
+        const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+        const secure = connectTls({ socket, ALPNProtocols: ['h2'], rejectUnauthorized: false })
+        for (const each of [socket, secure]) each.on('error', () => {})
+        await once(secure, 'secureConnect')
+        secure.write(PINGS)
+        await new Promise(setImmediate)
+        LEAVE[leaving](socket)
+      }
+      await until(() => traffic.connections().get('https') === 0 && traffic.inFlight === 0)
+      t.pass('none is held')
+    })
+  }
   t.test(`upgrades that are not answered, left ${leaving}`, { skip: !LINUX }, async (t) => {
     const server = await start(t, await startEndpoint(t))
     const clients = await Promise.all(
@@ -291,39 +294,47 @@ for (const leaving of LEAVINGS) {
     await expectReleased(t, server)
   })
 
+  if (FAST_LANE) {
+    t.test(
+      `connections of a Service's port whose endpoint does not read, left ${leaving}`,
+      { skip: !LINUX },
+      async (t) => {
+        const endpoint = await startEndpoint(t)
+        const { port, traffic } = await startTraffic(t, {
+          upstreams: { web: [endpoint.port] },
+          listeners: [{ to: 'web', port: 0 }],
+        })
+        const clients = await Promise.all(
+          Array.from({ length: 4 }, async () => {
+            const client = await open(t, port)
+            await fill(port, client.localPort!, () => send(client, PIECE))
+            return client
+          }),
+        )
+        t.equal(traffic.inFlight, 4)
+        for (const client of clients) LEAVE[leaving](client)
+        await expectReleased(t, { proxy: traffic, registry: { states: () => traffic.endpoints() } })
+      },
+    )
+  }
+}
+
+if (FAST_LANE) {
   t.test(
-    `connections of a Service's port whose endpoint does not read, left ${leaving}`,
+    "a connection of a Service's port whose endpoint does not accept, left by FIN",
     { skip: !LINUX },
     async (t) => {
-      const endpoint = await startEndpoint(t)
-      const { port, traffic } = await startTraffic(t, {
-        upstreams: { web: [endpoint.port] },
-        listeners: [{ to: 'web', port: 0 }],
-      })
-      const clients = await Promise.all(
-        Array.from({ length: 4 }, async () => {
-          const client = await open(t, port)
-          await fill(port, client.localPort!, () => send(client, PIECE))
-          return client
-        }),
-      )
-      t.equal(traffic.inFlight, 4)
-      for (const client of clients) LEAVE[leaving](client)
+      const endpoint = await startFullPort(t)
+      const words = { upstreams: { web: [endpoint] }, listeners: [{ to: 'web', port: 0 }] }
+      const { port, traffic } = await startTraffic(t, words, { 'timeouts.connect': 60_000 })
+      const client = await open(t, port)
+      await send(client, 'query')
+      await until(() => traffic.inFlight === 1)
+      client.end()
       await expectReleased(t, { proxy: traffic, registry: { states: () => traffic.endpoints() } })
     },
   )
 }
-
-t.test("a connection of a Service's port whose endpoint does not accept, left by FIN", { skip: !LINUX }, async (t) => {
-  const endpoint = await startFullPort(t)
-  const words = { upstreams: { web: [endpoint] }, listeners: [{ to: 'web', port: 0 }] }
-  const { port, traffic } = await startTraffic(t, words, { 'timeouts.connect': 60_000 })
-  const client = await open(t, port)
-  await send(client, 'query')
-  await until(() => traffic.inFlight === 1)
-  client.end()
-  await expectReleased(t, { proxy: traffic, registry: { states: () => traffic.endpoints() } })
-})
 
 t.test('an upload that waits for another try, left by FIN', { skip: !LINUX }, async (t) => {
   const endpoint = await startEndpoint(t, (socket) => {
@@ -369,131 +380,137 @@ for (const [kind, request, answer] of [
 
 // Tunnels of which one side has ended
 
-for (const first of ['client', 'endpoint'] as const) {
-  t.test(`a tunnel that its ${first} has ended goes on as long as bytes flow`, async (t) => {
-    const endpoint = await startEndpoint(t, answerWith(SWITCH))
-    const server = await start(t, endpoint, {}, { settings: { 'timeouts.halfClosed': 1_000 } })
-    const client = await open(t, server.port)
-    client.write(HANDSHAKE)
-    await once(client, 'data')
-    const [other] = endpoint.sockets as [Socket]
-    other.resume()
-    const [ended, goesOn] = first === 'client' ? [client, other] : [other, client]
-    let received = ''
-    ended.on('data', (chunk: Buffer) => {
-      received += chunk
-    })
-    ended.end('last')
-    await once(goesOn, 'end')
-    for (let index = 0; index < 10; index++) {
-      await sleep(300)
-      await send(goesOn, String(index))
-    }
-    goesOn.end()
-    await once(ended, 'end')
-    t.equal(received, '0123456789')
-    await expectReleased(t, server)
-  })
-
-  t.test(`a tunnel that its ${first} has ended is cut when nothing moves`, { skip: !LINUX }, async (t) => {
-    const endpoint = await startEndpoint(t, answerWith(SWITCH))
-    const server = await start(t, endpoint)
-    const client = await open(t, server.port)
-    client.write(HANDSHAKE)
-    await once(client, 'data')
-    const [other] = endpoint.sockets as [Socket]
-    other.resume()
-    const [ended, goesOn] = first === 'client' ? [client, other] : [other, client]
-    ended.end()
-    await once(goesOn, 'end')
-    await sleep(1_500)
-    t.equal(server.proxy.inFlight, 1, 'not before its time')
-    await expectReleased(t, server)
-    await until(() => ended.closed)
-    t.pass('whoever has ended is cut, and not told of an end')
-  })
-}
-
-t.test('a connection of a Service that its client has ended: as long as bytes flow, and no longer', async (t) => {
-  const endpoint = await startEndpoint(t, (socket) => socket.resume())
-  const settings = { 'timeouts.halfClosed': 1_000 }
-  const words = { upstreams: { web: [endpoint.port] }, listeners: [{ to: 'web', port: 0 }] }
-  const { port, traffic } = await startTraffic(t, words, settings)
-  const client = await open(t, port)
-  client.end('query')
-  await until(() => endpoint.sockets.length === 1)
-  const [other] = endpoint.sockets as [Socket]
-  await until(() => other.readableEnded)
-  let received = ''
-  client.on('data', (chunk: Buffer) => {
-    received += chunk
-  })
-  for (let index = 0; index < 8; index++) {
-    await sleep(300)
-    await send(other, String(index))
-  }
-  t.equal(traffic.inFlight, 1)
-  const lastAt = performance.now()
-  await until(() => traffic.inFlight === 0 || performance.now() > lastAt + 15_000)
-  t.equal(traffic.inFlight, 0)
-  t.equal(received, '01234567')
-})
-
-t.test(
-  'bytes that an ended tunnel still holds reach an endpoint that takes them slowly',
-  { skip: !LINUX },
-  async (t) => {
-    const endpoint = await startEndpoint(t, answerWith(SWITCH))
-    const server = await start(t, endpoint, {}, { settings: { 'timeouts.halfClosed': 2_000 } })
-    const client = await open(t, server.port)
-    client.write(HANDSHAKE)
-    await once(client, 'data')
-    let sent = 0
-    await fill(server.port, client.localPort!, async () => {
-      await send(client, PIECE)
-      sent += PIECE.length
-    })
-    client.end()
-    const [other] = endpoint.sockets as [Socket]
-    let received = 0
-    let piece: Buffer | null = null
-    // Whatever the kernel has is far more than is taken in the time that the tunnel may stand still.
-    for (let round = 0; round < 20; round++) {
-      await sleep(200)
-      piece = other.read(65_536) ?? other.read()
-      received += piece?.length ?? 0
-    }
-    t.equal(server.proxy.inFlight, 1)
-    other.on('data', (chunk: Buffer) => {
-      received += chunk.length
-    })
-    other.resume()
-    await until(() => other.readableEnded)
-    t.equal(received, sent)
-    other.end()
-    await expectReleased(t, server)
-  },
-)
-
-t.test('a tunnel whose side takes nothing is cut after writeStall, a quiet one is not', { skip: !LINUX }, async (t) => {
-  const endpoint = await startEndpoint(t, answerWith(SWITCH))
-  const server = await start(t, endpoint, {}, { settings: { 'timeouts.writeStall': 1_000 } })
-  const [full, quiet] = (await Promise.all(
-    [0, 1].map(async () => {
+if (FAST_LANE) {
+  for (const first of ['client', 'endpoint'] as const) {
+    t.test(`a tunnel that its ${first} has ended goes on as long as bytes flow`, async (t) => {
+      const endpoint = await startEndpoint(t, answerWith(SWITCH))
+      const server = await start(t, endpoint, {}, { settings: { 'timeouts.halfClosed': 1_000 } })
       const client = await open(t, server.port)
       client.write(HANDSHAKE)
       await once(client, 'data')
-      return client
-    }),
-  )) as [Socket, Socket]
-  await fill(server.port, full.localPort!, () => send(full, PIECE))
-  await until(() => full.closed)
-  await sleep(2_000)
-  t.equal(server.proxy.inFlight, 1)
-  t.notOk(quiet.closed)
-  quiet.resetAndDestroy()
-  await expectReleased(t, server)
-})
+      const [other] = endpoint.sockets as [Socket]
+      other.resume()
+      const [ended, goesOn] = first === 'client' ? [client, other] : [other, client]
+      let received = ''
+      ended.on('data', (chunk: Buffer) => {
+        received += chunk
+      })
+      ended.end('last')
+      await once(goesOn, 'end')
+      for (let index = 0; index < 10; index++) {
+        await sleep(300)
+        await send(goesOn, String(index))
+      }
+      goesOn.end()
+      await once(ended, 'end')
+      t.equal(received, '0123456789')
+      await expectReleased(t, server)
+    })
+
+    t.test(`a tunnel that its ${first} has ended is cut when nothing moves`, { skip: !LINUX }, async (t) => {
+      const endpoint = await startEndpoint(t, answerWith(SWITCH))
+      const server = await start(t, endpoint)
+      const client = await open(t, server.port)
+      client.write(HANDSHAKE)
+      await once(client, 'data')
+      const [other] = endpoint.sockets as [Socket]
+      other.resume()
+      const [ended, goesOn] = first === 'client' ? [client, other] : [other, client]
+      ended.end()
+      await once(goesOn, 'end')
+      await sleep(1_500)
+      t.equal(server.proxy.inFlight, 1, 'not before its time')
+      await expectReleased(t, server)
+      await until(() => ended.closed)
+      t.pass('whoever has ended is cut, and not told of an end')
+    })
+  }
+
+  t.test('a connection of a Service that its client has ended: as long as bytes flow, and no longer', async (t) => {
+    const endpoint = await startEndpoint(t, (socket) => socket.resume())
+    const settings = { 'timeouts.halfClosed': 1_000 }
+    const words = { upstreams: { web: [endpoint.port] }, listeners: [{ to: 'web', port: 0 }] }
+    const { port, traffic } = await startTraffic(t, words, settings)
+    const client = await open(t, port)
+    client.end('query')
+    await until(() => endpoint.sockets.length === 1)
+    const [other] = endpoint.sockets as [Socket]
+    await until(() => other.readableEnded)
+    let received = ''
+    client.on('data', (chunk: Buffer) => {
+      received += chunk
+    })
+    for (let index = 0; index < 8; index++) {
+      await sleep(300)
+      await send(other, String(index))
+    }
+    t.equal(traffic.inFlight, 1)
+    const lastAt = performance.now()
+    await until(() => traffic.inFlight === 0 || performance.now() > lastAt + 15_000)
+    t.equal(traffic.inFlight, 0)
+    t.equal(received, '01234567')
+  })
+
+  t.test(
+    'bytes that an ended tunnel still holds reach an endpoint that takes them slowly',
+    { skip: !LINUX },
+    async (t) => {
+      const endpoint = await startEndpoint(t, answerWith(SWITCH))
+      const server = await start(t, endpoint, {}, { settings: { 'timeouts.halfClosed': 2_000 } })
+      const client = await open(t, server.port)
+      client.write(HANDSHAKE)
+      await once(client, 'data')
+      let sent = 0
+      await fill(server.port, client.localPort!, async () => {
+        await send(client, PIECE)
+        sent += PIECE.length
+      })
+      client.end()
+      const [other] = endpoint.sockets as [Socket]
+      let received = 0
+      let piece: Buffer | null = null
+      // Whatever the kernel has is far more than is taken in the time that the tunnel may stand still.
+      for (let round = 0; round < 20; round++) {
+        await sleep(200)
+        piece = other.read(65_536) ?? other.read()
+        received += piece?.length ?? 0
+      }
+      t.equal(server.proxy.inFlight, 1)
+      other.on('data', (chunk: Buffer) => {
+        received += chunk.length
+      })
+      other.resume()
+      await until(() => other.readableEnded)
+      t.equal(received, sent)
+      other.end()
+      await expectReleased(t, server)
+    },
+  )
+
+  t.test(
+    'a tunnel whose side takes nothing is cut after writeStall, a quiet one is not',
+    { skip: !LINUX },
+    async (t) => {
+      const endpoint = await startEndpoint(t, answerWith(SWITCH))
+      const server = await start(t, endpoint, {}, { settings: { 'timeouts.writeStall': 1_000 } })
+      const [full, quiet] = (await Promise.all(
+        [0, 1].map(async () => {
+          const client = await open(t, server.port)
+          client.write(HANDSHAKE)
+          await once(client, 'data')
+          return client
+        }),
+      )) as [Socket, Socket]
+      await fill(server.port, full.localPort!, () => send(full, PIECE))
+      await until(() => full.closed)
+      await sleep(2_000)
+      t.equal(server.proxy.inFlight, 1)
+      t.notOk(quiet.closed)
+      quiet.resetAndDestroy()
+      await expectReleased(t, server)
+    },
+  )
+}
 
 t.test('an upload of which an endpoint takes nothing once it has begun its answer', { skip: !LINUX }, async (t) => {
   const endpoint = await startEndpoint(t, answerWith('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'))
