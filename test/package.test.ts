@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import t from 'tap'
 import { cleanEnvironment } from './bin/process.ts'
+import { nodeCommand } from './helpers/node-command.ts'
 
 type Locked = Readonly<{ dev?: boolean; optional?: boolean; engines?: Readonly<{ node?: string }> }>
 
@@ -37,9 +38,8 @@ t.test('the package that npm pack makes runs beside what it depends on, and noth
     mkdirSync(dirname(join(folder, path)), { recursive: true })
     symlinkSync(resolve(path), join(folder, path))
   }
-  // tap gives each child its loader, with which the launcher cannot be read.
   const run = (...words: string[]) =>
-    execFileSync('env', ['-u', 'NODE_OPTIONS', process.execPath, ...words], {
+    execFileSync(...nodeCommand(words), {
       cwd: folder,
       encoding: 'utf8',
       env: cleanEnvironment(),

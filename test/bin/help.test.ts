@@ -8,6 +8,7 @@ import { readFlags } from '../../bin/flag.ts'
 import { VERBS } from '../../bin/verbs.ts'
 import { measureText } from '../../lib/base/terminal-text.ts'
 import { environmentName, SETTING_LIST } from '../../lib/settings.ts'
+import { nodeCommand } from '../helpers/node-command.ts'
 import { runPortico } from './process.ts'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
@@ -165,9 +166,9 @@ t.test('version prints the version of the package and of Node', async (t) => {
   t.strictSame(JSON.parse((await runPortico(['version', '-o', 'json'])).stdout), { version, node: process.version })
 })
 
-/** Runs the launcher in `folder`. The test runner's own hooks, which it puts into NODE_OPTIONS, cannot load it. */
+/** Runs the launcher in `folder`. */
 function launch(folder: string, ...words: string[]): Promise<{ stdout: string }> {
-  return promisify(execFile)('env', ['-u', 'NODE_OPTIONS', process.execPath, join(folder, 'bin/portico'), ...words])
+  return promisify(execFile)(...nodeCommand([join(folder, 'bin/portico'), ...words]))
 }
 
 t.test('the launcher says what is missing in a clone that was not built', async (t) => {

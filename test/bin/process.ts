@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { keepChild } from '../helpers/kept-child.ts'
+import { nodeCommand } from '../helpers/node-command.ts'
 
 export type Finished = Readonly<{ status: number | null; stdout: string; stderr: string }>
 
@@ -29,7 +30,7 @@ export function cleanEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEn
 /** Waits for the exit; both streams are read whole. */
 export async function runPortico(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
   const child = keepChild(
-    spawn(process.execPath, [MAIN, ...words], {
+    spawn(...nodeCommand([MAIN, ...words]), {
       stdio: 'pipe',
       env: cleanEnvironment(options.environment),
       ...(options.cwd && { cwd: options.cwd }),
@@ -66,7 +67,8 @@ export async function startGateway(t: Test, words: readonly string[], options: S
   const readyFile = join(folder, 'ready.json')
   const free = ['--http-port', '0', '--https-port', '0', '--admin-port', '0', '--data-dir', folder]
   const all = [...(options.nodeFlags ?? []), MAIN, ...words, ...free, '--ready-file', readyFile]
-  const [program = '', ...rest] = limitDescriptors([process.execPath, ...all], options.descriptors)
+  const [node, args] = nodeCommand(all)
+  const [program = '', ...rest] = limitDescriptors([node, ...args], options.descriptors)
   const child = keepChild(
     spawn(program, rest, {
       stdio: 'pipe',
