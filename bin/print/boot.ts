@@ -1,6 +1,7 @@
 /** The first screen: which URL leads to which Service and endpoints, what certificate is served, and what is wrong. */
 
 import { isLoopback } from '../../lib/admin/access.ts'
+import { printCount } from '../../lib/base/count.ts'
 import { countDiagnostics, countUnserved, type Diagnostic } from '../../lib/base/diagnostics.ts'
 import { statusOf } from '../../lib/base/errors.ts'
 import type { Paint } from '../../lib/base/terminal-text.ts'
@@ -14,7 +15,7 @@ import type { Endpoint } from '../../lib/model/upstream.ts'
 import type { Settings } from '../../lib/settings-table.ts'
 import { explainShortage } from '../../lib/start-error.ts'
 import { printHostPort } from '../admin-client.ts'
-import { printCount, printProblems } from './problems.ts'
+import { printProblems } from './problems.ts'
 import { alignColumns } from './table.ts'
 
 export type BoundPorts = Readonly<{ http?: number; https?: number; admin?: number; dns?: number }>

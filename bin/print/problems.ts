@@ -1,4 +1,5 @@
 /** All diagnostics of a configuration: as text, JSON, or SARIF. */
+import { printCount } from '../../lib/base/count.ts'
 import { countDiagnostics, DIAGNOSTICS, type Diagnostic, type DiagnosticCode } from '../../lib/base/diagnostics.ts'
 import { printDiagnostic } from '../../lib/base/print-diagnostic.ts'
 import type { Paint } from '../../lib/base/terminal-text.ts'
@@ -26,11 +27,6 @@ export function printProblemCount(diagnostics: readonly Diagnostic[], scope: Pro
   ]
   const problems = error + warning > 0 ? found.join(', ') : ['no problems', ...found].join(', ')
   return `${problems} in ${printCount(scope.objects, 'object')}`
-}
-
-/** `1 file`, `2 files` */
-export function printCount(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
 /** For scripts: one object with every diagnostic. */

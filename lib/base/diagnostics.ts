@@ -1,4 +1,5 @@
 /** What is wrong with what the user wrote: the catalogue of codes, and the list that collects them. Never thrown. */
+import { printCount } from './count.ts'
 import { compareText } from './order.ts'
 import type { SourcePosition } from './position.ts'
 
@@ -35,7 +36,7 @@ export const DIAGNOSTICS = {
   PORTICO_RES_NOT_AN_OBJECT: ['error', 'a document is not a Kubernetes object'],
   PORTICO_RES_KIND_UNKNOWN: [
     'warning',
-    'apiVersion and kind are not known; an error where they are nearly those of an object that would be served',
+    'apiVersion and kind are not known; an error where they look like a misspelt kind that would be served',
   ],
   PORTICO_RES_KIND_UNSERVED: ['warning', 'a kind that routes or guards traffic in a cluster does nothing here'],
   PORTICO_RES_KIND_DEPRECATED: ['warning', 'a beta API group was converted'],
@@ -229,8 +230,8 @@ export function countUnserved(items: readonly Diagnostic[]): number {
 export function printTrouble(items: readonly Diagnostic[]): string | undefined {
   const { error, warning } = countDiagnostics(items)
   const parts = [
-    ...(error > 0 ? [`${error} error${error === 1 ? '' : 's'}`] : []),
-    ...(warning > 0 ? [`${warning} warning${warning === 1 ? '' : 's'}`] : []),
+    ...(error > 0 ? [printCount(error, 'error')] : []),
+    ...(warning > 0 ? [printCount(warning, 'warning')] : []),
   ]
   return parts.length === 0 ? undefined : parts.join(', ')
 }

@@ -1,0 +1,6 @@
+/** Numbers of things in words. */
+
+/** `1 file`, `2 files` */
+export function printCount(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
