@@ -33,6 +33,11 @@ export function matchesHostPattern(pattern: string, hostname: string): boolean {
   return dot > 0 && hostname.length - dot === pattern.length - 1 && hostname.endsWith(pattern.slice(1))
 }
 
+/** The port of an `https` URL that names none, or of any other of HTTP. */
+export function findUsualPort(scheme: string): number {
+  return scheme === 'https' ? 443 : 80
+}
+
 /** The https URL of a hostname in normal form; `target` is path and query as sent. The port is left out where it is 443. */
 export function printHttpsUrl(hostname: string, port: number, target: string): string {
   const host = hostname.includes(':') ? `[${hostname}]` : hostname

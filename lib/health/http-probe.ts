@@ -2,6 +2,7 @@
 import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { isIPv6 } from 'node:net'
+import { findUsualPort } from '../base/hostname.ts'
 import { includesStatus } from '../base/status-ranges.ts'
 import { Authorities } from '../upstream/authorities.ts'
 import type { HttpProbe, ProbeResult } from './probe.ts'
@@ -53,7 +54,7 @@ function get(probe: HttpProbe, target: URL, signal: AbortSignal): Promise<Answer
     const options = {
       // Not `target`: Node would take the brackets of an IPv6 address for a part of its name.
       host: target.hostname.replace(/^\[|\]$/g, ''),
-      port: target.port === '' ? (isSecure ? 443 : 80) : Number(target.port),
+      port: target.port === '' ? findUsualPort(isSecure ? 'https' : 'http') : Number(target.port),
       path: target.pathname + target.search,
       headers: composeHeaders(probe, target),
       agent: false,

@@ -11,6 +11,11 @@ export const IS_TOKEN: Uint8Array = mark(
   "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
 )
 
+export function isToken(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (IS_TOKEN[text.charCodeAt(at)] !== 1) return false
+  return text.length > 0
+}
+
 /** 1 for the bytes of a field value: visible ones, space, tab and obs-text. */
 export const IS_VALUE: Uint8Array = createValueBytes()
 

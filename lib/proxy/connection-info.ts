@@ -1,7 +1,8 @@
 /** What a client connection is, and what its requests have in common, worked out once. HOT */
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { findClientNetwork } from '../base/client-network.ts'
-import { parseAuthority } from '../base/hostname.ts'
+import { findUsualPort, parseAuthority } from '../base/hostname.ts'
 import { flattenText } from '../http1/field-line.ts'
 import { PrivateConnections } from '../upstream/private-connections.ts'
 import { findOrigin, findPath, normalizePeer } from './origin.ts'
@@ -33,6 +34,7 @@ export class ConnectionInfo {
   /** The authority asked about last: most connections have a single one. */
   #authority: string | undefined = undefined
   #hostname: string | undefined = undefined
+  #port: number | undefined = undefined
   #lines: string = ''
 
   constructor(socket: Socket | undefined, scheme: 'http' | 'https') {
@@ -92,6 +94,12 @@ export class ConnectionInfo {
     return this.#hostname
   }
 
+  /** The port that a request's authority names. */
+  findPort(authority: string): number | undefined {
+    if (authority !== this.#authority) this.#remember(authority)
+    return this.#port
+  }
+
   /** The field lines that tell the upstream who the client is, where the peer is the client. */
   composeForwarded(authority: string): string {
     if (authority !== this.#authority) this.#remember(authority)
@@ -102,13 +110,27 @@ export class ConnectionInfo {
     this.#authority = authority
     const parsed = parseAuthority(authority)
     this.#hostname = parsed?.hostname
+    this.#port = parsed?.port
     const hostLine = authority === '' ? '' : `X-Forwarded-Host: ${authority}\r\n`
-    const port = parsed?.port ?? (authority === '' ? this.#localPort : this.#usualPort)
+    const port = this.#port ?? (authority === '' ? this.#localPort : this.#usualPort)
     this.#lines = flattenText(`${this.#forwarded}X-Forwarded-Port: ${port}\r\n${hostLine}`)
   }
 }
 
-/** What a URL means that names none. */
-export function findUsualPort(scheme: 'http' | 'https'): number {
-  return scheme === 'https' ? 443 : 80
+const connections = new WeakMap<Socket, ConnectionInfo>()
+
+/** Goes on with what another door has made for the connection. */
+export function adoptConnection(socket: Socket, connection: ConnectionInfo): void {
+  connections.set(socket, connection)
+  connection.watchSocket()
+}
+
+/** Of a connection of node:http. */
+export function findConnection(socket: Socket): ConnectionInfo {
+  let connection = connections.get(socket)
+  if (!connection) {
+    connection = new ConnectionInfo(socket, socket instanceof TLSSocket ? 'https' : 'http')
+    adoptConnection(socket, connection)
+  }
+  return connection
 }

@@ -173,7 +173,7 @@ export class RequestContext implements PickContext {
   /** Of the host that the client asked for, as far as it is known. */
   get clientHostname(): string {
     const { told, hostname } = this
-    return told?.authority === undefined ? hostname : parseAuthority(told.authority)!.hostname
+    return told?.authority?.hostname ?? hostname
   }
 
   /** What is known when the request has ended; `complete` is false when the client went away or was cut. */

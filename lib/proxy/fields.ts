@@ -1,6 +1,6 @@
 /** Reads the fields of a request for the doors that get names and values from Node: checked, summed up, and as the lines that travel on. HOT */
 import { GatewayError } from '../base/errors.ts'
-import { IS_TOKEN, IS_VALUE } from '../http1/bytes.ts'
+import { IS_VALUE, isToken } from '../http1/bytes.ts'
 import { authenticatesConnection } from '../http1/connection-auth.ts'
 import { trimSpace } from '../http1/field-line.ts'
 import { END_TO_END, HOP_BY_HOP, isForwardingClaim, SINGLETONS } from '../http1/field-names.ts'
@@ -43,7 +43,7 @@ export function readFields(
     if ((seen & bit) !== 0) return new GatewayError('PORTICO_REQ_BAD_HEADER', `${name} is repeated`)
     seen |= bit
     if (http2 && !isHttp2Field(sent, value)) return new GatewayError('PORTICO_REQ_MALFORMED', `the field ${name}`)
-    if (!http2 && (!isFieldName(name) || !isFieldValue(value))) {
+    if (!http2 && (!isToken(name) || !isFieldValue(value))) {
       return new GatewayError('PORTICO_REQ_BAD_HEADER', 'a field holds a character that none may hold')
     }
     const underscored = name.includes('_')
@@ -145,7 +145,7 @@ function isDangerousAlias(name: string): boolean {
 function isHttp2Field(name: string, value: string): boolean {
   if (NOT_IN_HTTP2.has(name)) return false
   if (name === 'te') return value.toLowerCase() === 'trailers'
-  return name === name.toLowerCase() && isFieldName(name) && isFieldValue(value) && value === trimSpace(value)
+  return name === name.toLowerCase() && isToken(name) && isFieldValue(value) && value === trimSpace(value)
 }
 
 /** The names that `Connection` lists, in lower case; undefined where there is no such field. */
@@ -165,13 +165,7 @@ export function addListed(listed: Set<string> | undefined, value: string): Set<s
   return names
 }
 
-/** Whether an HTTP/1.1 head can hold the name; what every parser has checked is checked once more where it is written as text. */
-export function isFieldName(name: string): boolean {
-  for (let at = 0; at < name.length; at++) if (IS_TOKEN[name.charCodeAt(at)] !== 1) return false
-  return name.length > 0
-}
-
-/** Whether an HTTP/1.1 head can hold the value. */
+/** Whether an HTTP/1.1 head can hold the value; what every parser has checked is checked once more where it is written as text. */
 export function isFieldValue(value: string): boolean {
   for (let at = 0; at < value.length; at++) if (IS_VALUE[value.charCodeAt(at)] !== 1) return false
   return true

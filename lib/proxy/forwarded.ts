@@ -4,11 +4,10 @@
  */
 import { isIP } from 'node:net'
 import { type AddressSet, createAddressSet } from '../base/cidr.ts'
-import { parseAuthority } from '../base/hostname.ts'
+import { type Authority, findUsualPort, parseAuthority } from '../base/hostname.ts'
 import { readElementBefore } from '../http1/forwarded-field.ts'
 import type { ForwardingClaims } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
-import { findUsualPort } from './connection-info.ts'
 import type { RequestContext } from './context.ts'
 import { normalizePeer } from './origin.ts'
 
@@ -18,13 +17,16 @@ const MAX_FORWARDED_ENTRIES = 64
 
 type Scheme = 'http' | 'https'
 
+/** `text` is as it was sent. */
+type ToldAuthority = Readonly<{ text: string }> & Authority
+
 /** What trusted proxies say of a request, as far as they are believed. */
 export type Told = Readonly<{
   /** The peer's where nothing better is known. */
   clientAddress: string
   /** These are undefined where nothing is said. */
   scheme: Scheme | undefined
-  authority: string | undefined
+  authority: ToldAuthority | undefined
   port: number | undefined
   /** Addresses before the peer's in X-Forwarded-For; `''`: none. */
   chain: string
@@ -86,7 +88,7 @@ function readForwarded(peerAddress: string, field: string, settings: Settings): 
   const addresses: string[] = []
   let clientAddress = peerAddress
   let scheme: Scheme | undefined
-  let authority: string | undefined
+  let authority: ToldAuthority | undefined
   let end = field.length
   let believedFrom = field.length
   for (let count = 0; end > 0 && count < MAX_FORWARDED_ENTRIES; count++) {
@@ -142,8 +144,9 @@ function readScheme(text: string | undefined): Scheme | undefined {
   }
 }
 
-function readAuthority(text: string | undefined): string | undefined {
-  return text !== undefined && text !== '' && parseAuthority(text) ? text : undefined
+function readAuthority(text: string | undefined): ToldAuthority | undefined {
+  const parsed = text ? parseAuthority(text) : undefined
+  return parsed && { text: text!, ...parsed }
 }
 
 function readPort(text: string | undefined): number | undefined {
@@ -174,9 +177,11 @@ export function composeForwarded(context: RequestContext, settings: Settings): s
 
 /** What a trusted proxy said already, and the proxy itself as one more of the chain. */
 function composeTold({ exchange, fields, authority, clientAddress, scheme }: RequestContext, told: Told): string {
-  const { peerAddress } = exchange.connection
-  const host = told.authority ?? authority
-  const port = told.port ?? parseAuthority(host)?.port ?? findUsualPort(scheme)
+  const { connection } = exchange
+  const { peerAddress } = connection
+  const host = told.authority?.text ?? authority
+  const hostPort = told.authority ? told.authority.port : connection.findPort(authority)
+  const port = told.port ?? hostPort ?? findUsualPort(scheme)
   const chain = told.chain === '' ? peerAddress : `${told.chain}, ${peerAddress}`
   const hostLine = host === '' ? '' : `X-Forwarded-Host: ${host}\r\n`
   return `${fields!.claims!.lines}X-Forwarded-For: ${chain}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Forwarded-Port: ${port}\r\nX-Real-IP: ${clientAddress}\r\n${hostLine}`
@@ -191,7 +196,7 @@ function composeChain(context: RequestContext): string {
   // Whoever reads Forwarded alone is to find the same client as in X-Forwarded-For.
   return clientAddress === peerAddress
     ? hop
-    : `${printForwarded(clientAddress, told?.authority ?? authority, scheme)}, ${hop}`
+    : `${printForwarded(clientAddress, told?.authority?.text ?? authority, scheme)}, ${hop}`
 }
 
 function passForwarded(context: RequestContext): string {
@@ -209,7 +214,8 @@ function findForwarded(context: RequestContext): string {
   const isSame =
     other.clientAddress === clientAddress &&
     (other.scheme ?? scheme) === scheme &&
-    (other.authority === undefined || other.authority.toLowerCase() === (told.authority ?? authority).toLowerCase())
+    (other.authority === undefined ||
+      other.authority.text.toLowerCase() === (told.authority?.text ?? authority).toLowerCase())
   return isSame ? other.forwarded : ''
 }
 

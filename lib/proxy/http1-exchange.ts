@@ -2,7 +2,6 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
 import { containing, type Victim } from '../base/contain.ts'
 import type { GatewayError } from '../base/errors.ts'
 import { HALF_CLOSED_MS } from '../base/hangup-watch.ts'
@@ -10,7 +9,7 @@ import { splitLines } from '../http1/field-line.ts'
 import { writeLent } from '../http1/lent-bytes.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings-table.ts'
-import { ConnectionInfo } from './connection-info.ts'
+import { type ConnectionInfo, findConnection } from './connection-info.ts'
 import {
   type AnswerHead,
   type BodySink,
@@ -255,23 +254,6 @@ export class Http1Exchange implements Exchange, Victim {
 }
 
 function ignore(): void {}
-
-const connections = new WeakMap<Socket, ConnectionInfo>()
-
-/** Goes on with what another door has made for the connection. */
-export function adoptConnection(socket: Socket, connection: ConnectionInfo): void {
-  connections.set(socket, connection)
-  connection.watchSocket()
-}
-
-function findConnection(socket: Socket): ConnectionInfo {
-  let connection = connections.get(socket)
-  if (!connection) {
-    connection = new ConnectionInfo(socket, socket instanceof TLSSocket ? 'https' : 'http')
-    adoptConnection(socket, connection)
-  }
-  return connection
-}
 
 /**
  * Closing a socket that still receives makes the kernel send a reset, which may destroy the answer before the client

@@ -1,7 +1,7 @@
 /** Methods: any token is one (RFC 9110 §9.1), also where node:http has no name for it. HOT */
 import { type IncomingMessage, METHODS } from 'node:http'
+import { isToken } from '../http1/bytes.ts'
 import { MAX_METHOD_BYTES } from '../http1/request-line.ts'
-import { isFieldName } from './fields.ts'
 
 /**
  * An answer to TRACE would show a script what its browser and the proxies on the way have added to its request, CONNECT asks for
@@ -13,7 +13,7 @@ const ORDINARY = new Set(METHODS.filter((method) => !REFUSED.has(method)))
 /** Whether requests of this method are passed on. Methods are case-sensitive, though some servers do not tell `trace` from TRACE. */
 export function isServedMethod(method: string): boolean {
   if (ORDINARY.has(method)) return true
-  return method.length <= MAX_METHOD_BYTES && isFieldName(method) && !REFUSED.has(method.toUpperCase())
+  return method.length <= MAX_METHOD_BYTES && isToken(method) && !REFUSED.has(method.toUpperCase())
 }
 
 const METHOD: unique symbol = Symbol('method')

@@ -1,9 +1,10 @@
 /** Trailers that travel on, in either direction. HOT */
 import { GatewayError } from '../base/errors.ts'
+import { isToken } from '../http1/bytes.ts'
 import { MAX_TRAILER_BYTES, MAX_TRAILERS } from '../http1/chunked-decoder.ts'
 import { END_TO_END, HOP_BY_HOP, isForwardingClaim } from '../http1/field-names.ts'
 import type { Settings } from '../settings-table.ts'
-import { isFieldName, isFieldValue } from './fields.ts'
+import { isFieldValue } from './fields.ts'
 
 /** What a trailer may not say (RFC 9110 §6.5.1): framing, routing, identity and how to read the body. */
 const NOT_IN_TRAILERS = new Set([
@@ -59,5 +60,5 @@ function mayTravel(name: string, value: string): boolean {
   const lower = name.toLowerCase()
   if (NOT_IN_TRAILERS.has(lower) || isForwardingClaim(lower)) return false
   // One that no codec can write would break off a message that is otherwise whole.
-  return isFieldName(name) && isFieldValue(value)
+  return isToken(name) && isFieldValue(value)
 }

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import { printIsoTime } from '../base/clock.ts'
 import { type RequestErrorCode, statusOf } from '../base/errors.ts'
-import { matchesHostPattern, parseAuthority, printHttpsUrl } from '../base/hostname.ts'
+import { findUsualPort, matchesHostPattern, parseAuthority, printHttpsUrl } from '../base/hostname.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
@@ -106,7 +106,7 @@ function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): Ser
   const authority = parseAuthority(host)
   if (authority === undefined) return undefined
   const { hostname, port } = authority
-  const asked = port ?? (scheme === 'https' ? 443 : 80)
+  const asked = port ?? findUsualPort(scheme)
   const found = listeners.filter((one) => one.transport === 'TCP' && one.port === asked)
   const own = found.find(({ address }) => address === hostname)
   if (own !== undefined || port === undefined) return own

@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { type Timed, UNWATCHED } from '../base/deadline.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import type { GatewayError } from '../base/errors.ts'
+import { findUsualPort } from '../base/hostname.ts'
 import type { EndpointTrouble, UpstreamKey, UpstreamProtocol } from '../model/upstream.ts'
 import type { UpstreamPolicy } from '../service-settings.ts'
 import { AdaptiveLimit, LEAST_LIMIT, SAMPLE_MS } from './adaptive-limit.ts'
@@ -267,7 +268,7 @@ export class EndpointState implements Timed {
     if (policy !== 'endpoint') return `Host: ${policy}\r\n`
     const { protocol, host, port, name } = this.identity
     const authority = printEndpointAddress(name || host, port)
-    const isUsual = port === (protocol === 'https' ? 443 : 80)
+    const isUsual = port === findUsualPort(protocol)
     return `Host: ${isUsual ? authority.slice(0, authority.lastIndexOf(':')) : authority}\r\n`
   }
 
