@@ -2,6 +2,11 @@
 
 export type UnservedRole = 'routes' | 'guards'
 
+const OF_TRAEFIK = {
+  routes: 'IngressRoute IngressRouteTCP IngressRouteUDP TraefikService',
+  guards: 'Middleware MiddlewareTCP TLSOption',
+}
+
 /** By API group, each with the kinds that route and those that guard. */
 const KINDS: Readonly<Record<string, Readonly<Partial<Record<UnservedRole, string>>>>> = {
   'gateway.networking.k8s.io': {
@@ -19,14 +24,8 @@ const KINDS: Readonly<Record<string, Readonly<Partial<Record<UnservedRole, strin
   'enterprise.gloo.solo.io': { guards: 'AuthConfig' },
   'kuadrant.io': { guards: 'AuthPolicy RateLimitPolicy TLSPolicy' },
   // Ingress controllers
-  'traefik.io': {
-    routes: 'IngressRoute IngressRouteTCP IngressRouteUDP TraefikService',
-    guards: 'Middleware MiddlewareTCP TLSOption',
-  },
-  'traefik.containo.us': {
-    routes: 'IngressRoute IngressRouteTCP IngressRouteUDP TraefikService',
-    guards: 'Middleware MiddlewareTCP TLSOption',
-  },
+  'traefik.io': OF_TRAEFIK,
+  'traefik.containo.us': OF_TRAEFIK,
   'configuration.konghq.com': {
     routes: 'KongIngress KongUpstreamPolicy TCPIngress UDPIngress',
     guards: 'KongClusterPlugin KongConsumer KongConsumerGroup KongPlugin',

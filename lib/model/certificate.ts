@@ -34,8 +34,8 @@ export type CertificateBinding = Readonly<{
 }>
 
 const DAY = 86_400_000
-/** As the diagnostic PORTICO_TLS_EXPIRES_SOON. */
-const SOON = 14 * DAY
+/** How long before its end a certificate is said to expire soon, in milliseconds. */
+export const EXPIRES_SOON_MS: number = 14 * DAY
 
 export type Validity = 'valid' | 'expired' | 'not yet valid' | 'expires soon'
 
@@ -46,5 +46,5 @@ export function judgeValidity(
 ): Validity {
   if (notAfter <= now) return 'expired'
   if (notBefore > now) return 'not yet valid'
-  return notAfter - now < SOON ? 'expires soon' : 'valid'
+  return notAfter - now <= EXPIRES_SOON_MS ? 'expires soon' : 'valid'
 }

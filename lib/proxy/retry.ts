@@ -49,21 +49,29 @@ export type FailedTry = Readonly<{
   reason: RetryReason
 }>
 
-/** Whether a request whose endpoint cannot be connected to goes on to another one. Nothing of it was sent. */
-export function leadsElsewhere({ context, policy, pool, tried }: Omit<FailedTry, 'reason'>): boolean {
-  if (tried.length >= policy.tries || !findConditions(policy.retry).names.has('connect-failure')) return false
+type Tried = Pick<FailedTry, 'context' | 'pool' | 'tried'>
+
+function hasOther({ context, pool, tried }: Tried): boolean {
   return !(pool.pick(context, tried) instanceof GatewayError)
 }
 
+/** Whether a request whose endpoint cannot be connected to goes on to another one. Nothing of it was sent. */
+export function leadsElsewhere(attempt: Omit<FailedTry, 'reason'>): boolean {
+  const { policy, tried } = attempt
+  if (tried.length >= policy.tries || !findConditions(policy.retry).names.has('connect-failure')) return false
+  return hasOther(attempt)
+}
+
 /** Milliseconds until the next try; negative: there is none. Whether the request can be sent again at all is known already. */
-export function decideRetry({ context, policy, pool, tried, reason }: FailedTry): number {
+export function decideRetry(failed: FailedTry): number {
+  const { context, policy, pool, tried, reason } = failed
   const { retry } = policy
   if (tried.length >= policy.tries) return -1
   if (reason !== 'status' && !findConditions(retry).names.has(reason)) return -1
   const nothingSent = reason === 'connect-failure'
   if (!nothingSent && !mayRepeat(context.exchange.method, retry)) return -1
   // An endpoint that could not be connected to had no work of it, so that the next one only has what was to be done anyway.
-  if (nothingSent && !(pool.pick(context, tried) instanceof GatewayError)) return 0
+  if (nothingSent && hasOther(failed)) return 0
   if (pool.budget.take(context.clock.monotonic(), retry)) return chooseBackoff(tried.length, retry)
   context.retries ??= new Retries()
   context.retries.refuse(reason)

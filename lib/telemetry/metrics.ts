@@ -77,6 +77,8 @@ export type MetricsOptions = {
   readonly endpointSeries?: number
 }
 
+type LabelledBytes = readonly (readonly [labels: Readonly<Record<string, string>>, bytes: ByteCounts])[]
+
 /** Gauges of prom-client that Prometheus takes for counters by their names; each is the sum of another metric. */
 const NAMED_AS_COUNTERS = [
   'nodejs_active_resources_total',
@@ -122,18 +124,20 @@ export function createMetrics(options: MetricsOptions): Metrics {
     "Time from the request head to the upstream's response head.",
     () => everySeries().flatMap((each) => histogramSamples('portico_upstream_response_seconds', each, each.upstream)),
   )
-  const defineBytes = (name: string, help: string, read: (counts: ByteCounts) => number) =>
-    define('counter', name, help, () =>
-      everySeries().map((each) => ({ labels: { ingress: each.ingress, service: each.service }, value: read(each) })),
-    )
+  const defineBytes = (name: string, help: string, list: () => LabelledBytes, read: (counts: ByteCounts) => number) =>
+    define('counter', name, help, () => list().map(([labels, bytes]) => ({ labels, value: read(bytes) })))
+  const ofServices = (): LabelledBytes =>
+    everySeries().map((each) => [{ ingress: each.ingress, service: each.service }, each])
   defineBytes(
     'portico_request_body_bytes_total',
     'Body bytes received from clients, with all bytes of tunnels; counted when the request or tunnel ends.',
+    ofServices,
     ({ bytesIn }) => bytesIn,
   )
   defineBytes(
     'portico_response_body_bytes_total',
     'Body bytes sent to clients, with all bytes of tunnels; counted when the request or tunnel ends.',
+    ofServices,
     ({ bytesOut }) => bytesOut,
   )
   define('counter', 'portico_upstream_errors_total', 'Requests that failed at or before the upstream.', () =>
@@ -178,18 +182,17 @@ export function createMetrics(options: MetricsOptions): Metrics {
         [...results].map(([result, value]) => ({ labels: { listener, result }, value })),
       ),
   )
-  const defineListenerBytes = (name: string, help: string, read: (counts: ByteCounts) => number) =>
-    define('counter', name, help, () =>
-      [...counts.bytes].map(([listener, bytes]) => ({ labels: { listener }, value: read(bytes) })),
-    )
-  defineListenerBytes(
+  const ofListeners = (): LabelledBytes => [...counts.bytes].map(([listener, bytes]) => [{ listener }, bytes])
+  defineBytes(
     'portico_listener_received_bytes_total',
     "Bytes received from clients at a Service's TCP or UDP port, HTTP aside; counted when the connection or session ends.",
+    ofListeners,
     ({ bytesIn }) => bytesIn,
   )
-  defineListenerBytes(
+  defineBytes(
     'portico_listener_sent_bytes_total',
     "Bytes sent to clients at a Service's TCP or UDP port, HTTP aside; counted when the connection or session ends.",
+    ofListeners,
     ({ bytesOut }) => bytesOut,
   )
   define('gauge', 'portico_requests_in_flight', 'Requests, tunnels and connections of Services under way.', () =>

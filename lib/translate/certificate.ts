@@ -3,7 +3,7 @@ import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'n
 import type { DiagnosticCode, DiagnosticList } from '../base/diagnostics.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printName, printResource, type Secret } from '../kubernetes/resource.ts'
-import type { Certificate } from '../model/certificate.ts'
+import { type Certificate, EXPIRES_SOON_MS } from '../model/certificate.ts'
 
 /** A Secret read: a certificate, or why there is none; what its `tls.crt` says of itself, where that can be read. */
 export type ReadSecret = Readonly<{ secret: Secret; problems: readonly CertificateProblem[]; leaf: Leaf | undefined }> &
@@ -13,8 +13,6 @@ type Leaf = Pick<Certificate, 'name' | 'commonName' | 'notBefore' | 'notAfter'>
 
 export type CertificateProblem = Readonly<{ code: DiagnosticCode; message: string; help: string }>
 
-const DAY = 86_400_000
-const SOON_DAYS = 14
 const KEYS = ['tls.crt', 'tls.key'] as const
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
@@ -25,26 +23,25 @@ export function readSecret(secret: Secret): ReadSecret {
     faults.push({ code, message, help: `${help}; the default certificate is served` })
   }
   const name = printName(secret.meta)
-  const [chain, keyPem] = KEYS.map((key) => {
+  const [chainPem, keyPem] = KEYS.map((key) => {
     const text = secret.data.get(key)?.toString('latin1') ?? ''
     return text.trim() === '' ? undefined : text
   })
-  const missing = KEYS.filter((_, index) => (index === 0 ? chain : keyPem) === undefined)
+  const missing = KEYS.filter((_, index) => (index === 0 ? chainPem : keyPem) === undefined)
   if (missing.length > 0) {
     const others = [...secret.data.keys()].filter((other) => !(KEYS as readonly string[]).includes(other))
     const has = others.length > 0 ? `, it has ${others.map((other) => `"${other}"`).join(', ')}` : ''
     const message = `secret "${name}" has no ${missing.join(' and no ')}${has}`
     add('PORTICO_TLS_CERTIFICATE_INVALID', message, 'a TLS Secret holds tls.crt and tls.key')
   }
-  const certificates = chain === undefined ? undefined : readChain(name, chain, add)
+  const chain = chainPem === undefined ? undefined : readChain(name, chainPem, add)
   const key = keyPem === undefined ? undefined : readKey(name, keyPem, add)
-  const first = certificates?.[0]
-  const leaf = first && describeLeaf(name, first)
-  if (first && key && !first.checkPrivateKey(key)) {
-    const owner = (certificates as readonly X509Certificate[]).findIndex((other) => other.checkPrivateKey(key))
+  const leaf = chain && describeLeaf(name, chain.leaf)
+  if (chain && key && !chain.leaf.checkPrivateKey(key)) {
+    const owner = chain.certificates.findIndex((other) => other.checkPrivateKey(key))
     add(
       'PORTICO_TLS_KEY_MISMATCH',
-      `tls.key of secret "${name}" does not belong to its certificate "${commonName(first.subject)}"`,
+      `tls.key of secret "${name}" does not belong to its certificate "${commonName(chain.leaf.subject)}"`,
       owner > 0
         ? `it belongs to certificate ${owner + 1} of tls.crt: put that one first`
         : 'take both from the same issue of the certificate',
@@ -53,31 +50,21 @@ export function readSecret(secret: Secret): ReadSecret {
   const [fault] = faults
   if (fault) return { secret, leaf, certificate: undefined, failure: fault.message, problems: faults }
   const position = secret.origin.locate(['metadata', 'name'])
-  const certificate = describeCertificate(
-    leaf as Leaf,
-    first as X509Certificate,
-    (chain as string).match(PEM_CERTIFICATE) as readonly string[],
-    keyPem as string,
-    position,
-  )
-  return {
-    secret,
-    leaf,
-    certificate,
-    failure: undefined,
-    problems: findWeakness(certificate, first as X509Certificate),
-  }
+  const certificate = describeCertificate(leaf!, chain!, keyPem!, position)
+  return { secret, leaf, certificate, failure: undefined, problems: findWeakness(certificate, chain!.leaf) }
 }
 
+type Chain = Readonly<{ leaf: X509Certificate; certificates: readonly X509Certificate[]; blocks: readonly string[] }>
 type AddFault = (code: DiagnosticCode, message: string, help: string) => void
 
 /** The leaf first; undefined, and told, where it is no chain of certificates. */
-function readChain(name: string, chain: string, add: AddFault): readonly X509Certificate[] | undefined {
-  const blocks = chain.match(PEM_CERTIFICATE) ?? []
-  const parsed = blocks.map(parseCertificate).filter((certificate) => certificate !== undefined)
-  if (parsed.length > 0 && parsed.length === blocks.length) return parsed
+function readChain(name: string, pem: string, add: AddFault): Chain | undefined {
+  const blocks = pem.match(PEM_CERTIFICATE) ?? []
+  const certificates = blocks.map(parseCertificate).filter((certificate) => certificate !== undefined)
+  const [leaf] = certificates
+  if (leaf && certificates.length === blocks.length) return { leaf, certificates, blocks }
   const message = `tls.crt of secret "${name}" is not a PEM certificate`
-  add('PORTICO_TLS_CERTIFICATE_INVALID', message, describeBadPem(chain, blocks.length))
+  add('PORTICO_TLS_CERTIFICATE_INVALID', message, describeBadPem(pem, blocks.length))
   return undefined
 }
 
@@ -134,8 +121,7 @@ function describeLeaf(name: string, leaf: X509Certificate): Leaf {
 
 function describeCertificate(
   facts: Leaf,
-  leaf: X509Certificate,
-  blocks: readonly string[],
+  { leaf, blocks }: Chain,
   privateKeyPem: string,
   position: SourcePosition,
 ): Certificate {
@@ -165,7 +151,7 @@ function findValidity(
   if (notAfter <= now) {
     const message = `${what} expired on ${date(notAfter)}`
     problems.push({ code: 'PORTICO_TLS_EXPIRED', message, help: `${served}renew it` })
-  } else if (notAfter - now <= SOON_DAYS * DAY) {
+  } else if (notAfter - now <= EXPIRES_SOON_MS) {
     const message = `${what} expires on ${date(notAfter)}`
     problems.push({ code: 'PORTICO_TLS_EXPIRES_SOON', message, help: 'renew it' })
   }

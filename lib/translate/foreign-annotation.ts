@@ -160,15 +160,15 @@ export function isLoadBalancerClosed(
 
 function reportGuard(
   resource: Ingress | Service,
-  { name }: ForeignAnnotation,
+  guard: ForeignAnnotation,
   outcome: string,
   { unsupportedGuards }: TranslationSettings,
   diagnostics: DiagnosticList,
 ): void {
   const isRefused = unsupportedGuards === 'refuse'
-  diagnostics.add('PORTICO_ANN_GUARD_UNSUPPORTED', `annotation "${name}" is a guard that is not honoured here`, {
+  diagnostics.add('PORTICO_ANN_GUARD_UNSUPPORTED', `annotation ${describeClosing(guard)}`, {
     ...(!isRefused && { severity: 'warning' as const }),
-    position: resource.origin.locateKey(['metadata', 'annotations', name]),
+    position: resource.origin.locateKey(['metadata', 'annotations', guard.name]),
     resource: printResource(resource),
     help: isRefused
       ? `${outcome}, since nothing here checks, limits or refuses in its place; to let everything pass: unsupportedGuards: serve in the settings`

@@ -199,7 +199,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   #closeDue(list: IdleConnections, now: number): void {
     for (let connection = list.oldest; connection; ) {
       const { newer } = connection
-      if (connection.idleUntil <= now) this.#close(connection)
+      if (connection.idleUntil <= now) this.#discard(connection)
       else this.deadlineAt = Math.min(this.deadlineAt, connection.idleUntil)
       connection = newer
     }
@@ -275,10 +275,10 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   /** Of those that anybody may have, as long as there are any: a client that has another one has to authenticate anew. */
   #closeOldest(): void {
     const connection = this.#idle.oldest ?? this.#idlePrivate?.oldest
-    if (connection) this.#close(connection)
+    if (connection) this.#discard(connection)
   }
 
-  #close(connection: Connection): void {
+  #discard(connection: Connection): void {
     this.withdraw(connection)
     connection.destroy()
   }
