@@ -119,7 +119,15 @@ function send(socket: Socket, bytes: Buffer | string): Promise<void> {
   return new Promise((resolve) => socket.write(bytes, () => resolve()))
 }
 
-/** Of more than anybody takes, over HTTP/2. */
+/** A WebSocket, once the endpoint has agreed to it. */
+async function openTunnel(t: Test, port: number): Promise<Socket> {
+  const client = await open(t, port)
+  client.write(HANDSHAKE)
+  await once(client, 'data')
+  return client
+}
+
+/** Uploads more than anybody takes, over HTTP/2. */
 async function upload(port: number, isSecure: boolean): Promise<Socket> {
   const socket = connect({ port, host: '127.0.0.1' })
   socket.on('error', () => {})
@@ -168,9 +176,7 @@ for (const leaving of LEAVINGS) {
     const server = await start(t, endpoint)
     const clients = await Promise.all(
       Array.from({ length: 3 }, async () => {
-        const client = await open(t, server.port)
-        client.write(HANDSHAKE)
-        await once(client, 'data')
+        const client = await openTunnel(t, server.port)
         await fill(server.port, client.localPort!, () => send(client, PIECE))
         return client
       }),
@@ -386,9 +392,7 @@ if (FAST_LANE) {
     t.test(`a tunnel that its ${first} has ended goes on as long as bytes flow`, async (t) => {
       const endpoint = await startEndpoint(t, answerWith(SWITCH))
       const server = await start(t, endpoint, {}, { settings: { 'timeouts.halfClosed': 1_000 } })
-      const client = await open(t, server.port)
-      client.write(HANDSHAKE)
-      await once(client, 'data')
+      const client = await openTunnel(t, server.port)
       const [other] = endpoint.sockets as [Socket]
       other.resume()
       const [ended, goesOn] = first === 'client' ? [client, other] : [other, client]
@@ -411,9 +415,7 @@ if (FAST_LANE) {
     t.test(`a tunnel that its ${first} has ended is cut when nothing moves`, { skip: !LINUX }, async (t) => {
       const endpoint = await startEndpoint(t, answerWith(SWITCH))
       const server = await start(t, endpoint)
-      const client = await open(t, server.port)
-      client.write(HANDSHAKE)
-      await once(client, 'data')
+      const client = await openTunnel(t, server.port)
       const [other] = endpoint.sockets as [Socket]
       other.resume()
       const [ended, goesOn] = first === 'client' ? [client, other] : [other, client]
@@ -458,9 +460,7 @@ if (FAST_LANE) {
     async (t) => {
       const endpoint = await startEndpoint(t, answerWith(SWITCH))
       const server = await start(t, endpoint, {}, { settings: { 'timeouts.halfClosed': 2_000 } })
-      const client = await open(t, server.port)
-      client.write(HANDSHAKE)
-      await once(client, 'data')
+      const client = await openTunnel(t, server.port)
       let sent = 0
       await fill(server.port, client.localPort!, async () => {
         await send(client, PIECE)
@@ -496,9 +496,7 @@ if (FAST_LANE) {
       const server = await start(t, endpoint, {}, { settings: { 'timeouts.writeStall': 1_000 } })
       const [full, quiet] = (await Promise.all(
         [0, 1].map(async () => {
-          const client = await open(t, server.port)
-          client.write(HANDSHAKE)
-          await once(client, 'data')
+          const client = await openTunnel(t, server.port)
           return client
         }),
       )) as [Socket, Socket]
