@@ -37,7 +37,7 @@ export const ALIASES: Readonly<Record<Kind, readonly string[]>> = {
   settings: [],
 }
 
-/** One kind, and those of it that are asked for; no names: all. */
+/** A kind, and the names of the objects that are asked for; all objects of the kind where there is no name. */
 export type Asked = Readonly<{ kind: Kind; names: readonly string[] }>
 
 /** The union of views cannot be told apart; each gets the rows of its own kind. */

@@ -48,7 +48,7 @@ async function runVerb(name: string, words: readonly string[], terminal: Termina
   const { command } = await verb.load()
   const flags = words.includes('--') ? words.slice(0, words.indexOf('--')) : words
   const asksAll = flags.includes('--help-all')
-  // Help is given whatever else is wrong on the line.
+  // Help is printed even where other words of the line are wrong.
   if (asksAll || flags.includes('--help') || flags.includes('-h')) {
     const { printCommandHelp } = await import('./print/help.ts')
     terminal.print(printCommandHelp(command, asksAll))

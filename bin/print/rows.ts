@@ -24,7 +24,7 @@ export function printLines(
   return rows.length === 0 ? [] : layOutTable(layOutRows(view, rows, form === 'wide')).slice(hasHeading ? 0 : 1)
 }
 
-/** Prints rows again and again: those that are new, or look otherwise than the last time. */
+/** Prints rows at each call: the first time all, then only rows that are new or have changed. */
 export class ChangedRows {
   readonly #view: View<unknown>
   readonly #form: RowForm

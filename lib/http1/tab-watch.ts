@@ -1,7 +1,6 @@
 /**
- * Looks for a tab behind the value of Transfer-Encoding. llhttp does not take such a value for `chunked`, and says so, except in
- * a head that asks for an upgrade: there it reads over it, and tells of a request without a body. node:http shows the value
- * without the tab. HOT
+ * Looks for a tab behind the value of Transfer-Encoding. llhttp refuses such a value, except in a head that asks for an upgrade:
+ * there it ignores the field, so that the request seems to have no body. node:http shows the value without the tab. HOT
  */
 import { CR, LF, SPACE, TAB } from './bytes.ts'
 

@@ -661,7 +661,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     return true
   }
 
-  /** Ends a request whose client is too slow; `how` says more. */
+  /** Ends a request whose client is too slow; `how` ends the sentence that says so. */
   #failClient(how: string): void {
     const { context } = this
     if (!context.exchange.isHeadSent) {

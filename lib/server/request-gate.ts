@@ -19,7 +19,7 @@ const ENOUGH = 16_384
 const GATE: unique symbol = Symbol('gate')
 type GatedSocket = Socket & { [GATE]?: RequestGate | undefined }
 
-/** Given to node:http in place of a method that it does not know. Nothing that it makes of a request hangs on this one. */
+/** Given to node:http in place of a method that it does not know. node:http treats POST like any other method here. */
 const STAND_IN = Buffer.from('POST')
 
 /** In the words of node:http's parser, which has none for a method that is too long. */
