@@ -168,7 +168,8 @@ export class Http2Exchange implements Exchange, Victim {
 
   /** The reason has no place in HTTP/2. */
   sendHead(head: AnswerHead): void {
-    if (this.#closed) return
+    // A stream is destroyed in the turn before it tells so.
+    if (this.#closed || this.#stream.destroyed) return
     if (this.#isMalformed) {
       this.#stream.close(NGHTTP2_PROTOCOL_ERROR)
       return
