@@ -1,8 +1,11 @@
 // Builds after `npm ci`. Where the compiler was left out with all that is for tests (--omit=dev), npm fetches it for this once.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 
 const HERE = import.meta.dirname
+
+// What an older version was built to would be run, and packed, with the rest.
+rmSync(`${HERE}/dist`, { recursive: true, force: true })
 
 if (existsSync(`${HERE}/node_modules/typescript`)) run('npm', 'run', 'build')
 else {

@@ -4,8 +4,8 @@ import { isIPv6 } from 'node:net'
 import { DiagnosticList } from '../lib/base/diagnostics.ts'
 import { printDiagnostic } from '../lib/base/print-diagnostic.ts'
 import { readTokenFile } from '../lib/base/token-file.ts'
-import { resolveSettings } from '../lib/settings.ts'
-import type { Settings } from '../lib/settings-table.ts'
+import { resolveSettings } from '../lib/settings/resolve.ts'
+import type { Settings } from '../lib/settings/table.ts'
 import type { Typed } from './flag.ts'
 import { readOverrides } from './setting-flag.ts'
 import { UsageError } from './usage-error.ts'
@@ -26,7 +26,7 @@ export async function findAdmin(typed: Typed, environment: NodeJS.ProcessEnv): P
   const flags = readOverrides(typed)
   const config = typed.value('config')
   if (config !== undefined) {
-    const { loadConfiguration } = await import('../lib/configuration.ts')
+    const { loadConfiguration } = await import('../lib/control/configuration.ts')
     return findPlace((await loadConfiguration({ sources: [], config, flags, environment })).settings)
   }
   const diagnostics = new DiagnosticList()

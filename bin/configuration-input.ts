@@ -1,7 +1,7 @@
 /** From flags to what a configuration is read from. */
 import { existsSync } from 'node:fs'
-import type { ConfigurationInput } from '../lib/configuration.ts'
-import { SETTINGS } from '../lib/settings-table.ts'
+import type { ConfigurationInput } from '../lib/control/configuration.ts'
+import { SETTINGS } from '../lib/settings/table.ts'
 import type { Typed } from './flag.ts'
 import { readOverrides } from './setting-flag.ts'
 import { UsageError } from './usage-error.ts'

@@ -1,5 +1,5 @@
 /** Listening on this machine alone, for what is run to be looked at. */
-import { environmentName, type TypedSetting } from '../lib/settings.ts'
+import { environmentName, type TypedSetting } from '../lib/settings/resolve.ts'
 import type { Flag } from './flag.ts'
 
 const LOOPBACK = '127.0.0.1'

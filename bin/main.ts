@@ -1,6 +1,6 @@
 /** The command line's entry: finds the verb, hands it the words after it, and turns the outcome into an exit code. */
 
-import type { StartError } from '../lib/start-error.ts'
+import type { StartError } from '../lib/control/start-error.ts'
 import { COMMON_FLAGS, type Command, EXIT } from './command.ts'
 import { readFlags } from './flag.ts'
 import { isImage } from './local.ts'

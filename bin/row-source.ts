@@ -1,5 +1,5 @@
 /** Where the rows that `portico get` prints come from. */
-import { environmentName, SETTING_LIST } from '../lib/settings.ts'
+import { environmentName, SETTING_LIST } from '../lib/settings/resolve.ts'
 import type { Kind } from './kind.ts'
 import type { SettingRow } from './print/columns.ts'
 import { printSettingValue } from './print/setting.ts'

@@ -1,5 +1,11 @@
 /** Flags made from the settings table: every setting has one, and the frequent ones have a shorter name. */
-import { environmentName, flagName, type NamedSetting, SETTING_LIST, type TypedSetting } from '../lib/settings.ts'
+import {
+  environmentName,
+  flagName,
+  type NamedSetting,
+  SETTING_LIST,
+  type TypedSetting,
+} from '../lib/settings/resolve.ts'
 import type { Flag, Typed } from './flag.ts'
 import { UsageError } from './usage-error.ts'
 

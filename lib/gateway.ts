@@ -3,32 +3,38 @@ import { randomBytes } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { type AdminListener, type AdminState, createAdmin } from './admin/admin.ts'
-import { ServiceHealth } from './admin/service-health.ts'
-import { AllocationKeeper, writeAllocations } from './allocation-file.ts'
 import { type Clock, systemClock } from './base/clock.ts'
 import { findDataDir } from './base/data-folder.ts'
 import { countDiagnostics, printTrouble } from './base/diagnostics.ts'
-import type { Carrier } from './carrier.ts'
-import { type Configuration, type ConfigurationInput, ConfigurationLoader, hasSettingErrors } from './configuration.ts'
+import { AllocationKeeper, writeAllocations } from './control/allocations.ts'
+import {
+  type Configuration,
+  type ConfigurationInput,
+  ConfigurationLoader,
+  hasSettingErrors,
+} from './control/configuration.ts'
+import { loadDefaultCertificate } from './control/default-certificate.ts'
+import { loadKeptSecret } from './control/kept-secret.ts'
+import { Reloader } from './control/reload.ts'
+import { explainListenError, StartError } from './control/start-error.ts'
 import type { DnsServer } from './dns/server.ts'
-import { HealthObserver } from './health/observer.ts'
 import type { Certificate } from './model/certificate.ts'
 import type { EndpointTrouble } from './model/upstream.ts'
-import { NameObserver } from './names/observer.ts'
-import { Observation } from './observation.ts'
+import { HealthObserver } from './observe/health/observer.ts'
+import { ServiceHealth } from './observe/health/service-health.ts'
+import { NameObserver } from './observe/names/observer.ts'
+import { Observation } from './observe/observation.ts'
+import { checkRuntimeFlags } from './platform/runtime-flags.ts'
 import { FileWatch } from './providers/file-watch.ts'
-import { type Reloaded, Reloader, type ReloadFailed } from './reload.ts'
-import { logReloaded, logReloadFailed } from './reload-log.ts'
-import { loadDefaultCertificate } from './server/default-certificate.ts'
-import { loadKeptSecret } from './server/kept-secret.ts'
-import { checkRuntimeFlags } from './server/runtime-flags.ts'
-import type { Settings } from './settings-table.ts'
-import type { ServedConfiguration } from './snapshot-update.ts'
-import { explainListenError, StartError } from './start-error.ts'
+import { logReloaded, logReloadFailed } from './report/reload-log.ts'
+import type { Reloaded, ReloadFailed } from './report/reloaded.ts'
+import type { Settings } from './settings/table.ts'
+import type { ServedConfiguration } from './snapshot/update.ts'
 import { createLog, flushLog, type Log } from './telemetry/log.ts'
 import { LogDestination } from './telemetry/log-destination.ts'
 import { createMetrics, type Metrics, type ReloadReport } from './telemetry/metrics.ts'
 import { RequestCounts } from './telemetry/request-counts.ts'
+import type { Carrier } from './workers/carrier.ts'
 
 export type GatewayInput = ConfigurationInput & {
   /**
@@ -314,8 +320,8 @@ class GatewayProcess implements Gateway {
       },
     }
     const size = !this.#ownsLog ? 0 : settings.workers === 'auto' ? availableParallelism() : settings.workers
-    if (size === 0) return new (await import('./own-traffic.ts')).OwnTraffic(options)
-    return new (await import('./worker/worker-set.ts')).WorkerSet({ ...options, size })
+    if (size === 0) return new (await import('./workers/own-traffic.ts')).OwnTraffic(options)
+    return new (await import('./workers/worker-set.ts')).WorkerSet({ ...options, size })
   }
 
   async #apply(served: ServedConfiguration): Promise<void> {

@@ -4,11 +4,11 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { globSync } from 'tinyglobby'
 import type { Diagnostic } from '../lib/base/diagnostics.ts'
-import { loadConfiguration } from '../lib/configuration.ts'
+import { loadConfiguration } from '../lib/control/configuration.ts'
 import { findIndentFault } from '../lib/source/indentation.ts'
 import { splitDocuments } from '../lib/source/split.ts'
 import { parseSyntax } from '../lib/source/syntax.ts'
-import { explainPattern, isPattern } from '../lib/translate/path-pattern.ts'
+import { explainPattern, isPattern } from '../lib/translate/ingress/path-pattern.ts'
 
 async function check(text: string): Promise<readonly Diagnostic[]> {
   return (await loadConfiguration({ sources: ['-'], stdin: text, flags: {}, environment: {} })).diagnostics

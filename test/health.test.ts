@@ -7,12 +7,12 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
-import type { EndpointRow } from '../lib/admin/endpoint-view.ts'
+import type { EndpointRow } from '../lib/report/endpoint-view.ts'
 import { startGateway } from './bin/process.ts'
-import { type Fault, startFaultyServer } from './health/faulty-server.ts'
-import { startGrpcHealthServer } from './health/grpc-health-server.ts'
 import { readMetrics, runGateway } from './helpers/running-gateway.ts'
 import { until } from './helpers/until.ts'
+import { type Fault, startFaultyServer } from './observe/health/faulty-server.ts'
+import { startGrpcHealthServer } from './observe/health/grpc-health-server.ts'
 
 type Annotations = Readonly<Record<string, string>>
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { loadConfiguration } from '../lib/configuration.ts'
+import { loadConfiguration } from '../lib/control/configuration.ts'
 import { makeCertificate } from './helpers/certificates.ts'
 
 /** Each error and warning as `line code`. */

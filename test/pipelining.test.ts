@@ -5,7 +5,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import type { WorkerRow } from '../lib/admin/views.ts'
+import type { WorkerRow } from '../lib/report/views.ts'
 import { connectRaw, connectRawTls, type RawClient } from './helpers/raw-client.ts'
 import { ONE_ROUTE, type RunningGateway, runGateway, visit } from './helpers/running-gateway.ts'
 

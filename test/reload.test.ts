@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { systemClock } from '../lib/base/clock.ts'
-import { type Configuration, ConfigurationLoader, loadConfiguration } from '../lib/configuration.ts'
-import { printChange } from '../lib/model/diff.ts'
-import { type Reloaded, Reloader, type ReloadFailed } from '../lib/reload.ts'
-import type { ServedConfiguration } from '../lib/snapshot-update.ts'
+import { type Configuration, ConfigurationLoader, loadConfiguration } from '../lib/control/configuration.ts'
+import { Reloader } from '../lib/control/reload.ts'
+import { printChange } from '../lib/report/diff.ts'
+import type { Reloaded, ReloadFailed } from '../lib/report/reloaded.ts'
+import type { ServedConfiguration } from '../lib/snapshot/update.ts'
 
 function appYaml(host: string, port = 3000): string {
   return `apiVersion: v1

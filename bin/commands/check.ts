@@ -33,7 +33,7 @@ export const command: Command = {
   async run(typed, terminal) {
     const output = readOutput(typed, ['text', 'json', 'sarif'])
     const input = await readInput('check', typed, terminal.environment)
-    const { loadConfiguration } = await import('../../lib/configuration.ts')
+    const { loadConfiguration } = await import('../../lib/control/configuration.ts')
     const { diagnostics, files, objects, settings } = await loadConfiguration(input)
     const scope = { files, objects }
     if (output === 'json') terminal.print(JSON.stringify(problemsJson(diagnostics, scope), undefined, 2))

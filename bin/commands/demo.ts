@@ -1,7 +1,7 @@
 /** `portico demo`: a gateway to look at, with nothing to prepare. */
 import { join, relative } from 'node:path'
-import type { ConfigurationInput } from '../../lib/configuration.ts'
-import { SETTINGS } from '../../lib/settings-table.ts'
+import type { ConfigurationInput } from '../../lib/control/configuration.ts'
+import { SETTINGS } from '../../lib/settings/table.ts'
 import { type Command, NO_WORDS } from '../command.ts'
 import { findFreePorts } from '../demo/free-port.ts'
 import { isImage, readLocal } from '../local.ts'

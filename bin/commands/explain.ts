@@ -38,9 +38,9 @@ export const command: Command = {
     const word = typed.positionals[0] as string
     const asked = readUrl(word)
     const input = await readInput(`explain ${word}`, typed, terminal.environment)
-    const { loadConfiguration } = await import('../../lib/configuration.ts')
-    const { explainRequest } = await import('../../lib/routing/explain.ts')
-    const { listLeftOut } = await import('../../lib/translate/left-out.ts')
+    const { loadConfiguration } = await import('../../lib/control/configuration.ts')
+    const { explainRequest } = await import('../../lib/report/explain.ts')
+    const { listLeftOut } = await import('../../lib/translate/ingress/left-out.ts')
     const { model, settings, resources, diagnostics, files, objects } = await loadConfiguration(input)
     if (countDiagnostics(diagnostics).error > 0) {
       terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)

@@ -1,7 +1,7 @@
 /** The columns of `portico get`, as kubectl would have them; those marked wide stand in `-o wide` alone. */
-import type { CertificateRow } from '../../lib/admin/certificate-view.ts'
-import type { EndpointRow } from '../../lib/admin/endpoint-view.ts'
-import type { ListenerRow, RouteRow, ServiceRow, WorkerRow } from '../../lib/admin/views.ts'
+import type { CertificateRow } from '../../lib/report/certificate-view.ts'
+import type { EndpointRow } from '../../lib/report/endpoint-view.ts'
+import type { ListenerRow, RouteRow, ServiceRow, WorkerRow } from '../../lib/report/views.ts'
 
 /** One setting, its value as the settings file would have it, and where it came from (a running gateway does not say). */
 export type SettingRow = Readonly<{

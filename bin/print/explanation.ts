@@ -2,17 +2,17 @@
 
 import { printPosition, type SourcePosition } from '../../lib/base/position.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
-import { printListenerManner, printListenerName } from '../../lib/model/print.ts'
 import type { Route } from '../../lib/model/route.ts'
 import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
-import type { Explanation, RouteVerdict } from '../../lib/routing/explain.ts'
+import type { Explanation, RouteVerdict } from '../../lib/report/explain.ts'
+import { printListenerManner, printListenerName } from '../../lib/report/print.ts'
 import {
   mergePolicy,
   type PolicyOverrides,
   SERVICE_SETTINGS_BY_NAME,
   type UpstreamPolicy,
-} from '../../lib/service-settings.ts'
+} from '../../lib/settings/service.ts'
 import { printHostPort } from '../admin-client.ts'
 import { printSettingValue } from './setting.ts'
 import { alignColumns } from './table.ts'

@@ -1,6 +1,6 @@
 /** Help: one screen for all verbs, and one page for each. */
 import { measureText, padText, wrapText } from '../../lib/base/terminal-text.ts'
-import { SETTING_LIST } from '../../lib/settings.ts'
+import { SETTING_LIST } from '../../lib/settings/resolve.ts'
 import type { Command } from '../command.ts'
 import { COMMON_FLAGS } from '../command.ts'
 import type { Flag } from '../flag.ts'

@@ -1,8 +1,8 @@
 /** What a reload changed, or why it changed nothing. */
 import { printCount } from '../../lib/base/count.ts'
 import { escapeText, type Paint } from '../../lib/base/terminal-text.ts'
-import { printChange } from '../../lib/model/diff.ts'
-import type { Reloaded, ReloadFailed } from '../../lib/reload.ts'
+import { printChange } from '../../lib/report/diff.ts'
+import type { Reloaded, ReloadFailed } from '../../lib/report/reloaded.ts'
 import { printProblems } from './problems.ts'
 
 const MOST_CHANGES = 20

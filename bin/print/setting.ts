@@ -1,6 +1,6 @@
 /** A setting's value as it is written in the settings file. */
 import { printBytes, printDuration } from '../../lib/base/measure.ts'
-import type { NamedSetting } from '../../lib/settings.ts'
+import type { NamedSetting } from '../../lib/settings/resolve.ts'
 
 export function printSettingValue(leaf: NamedSetting['leaf'], value: unknown): string {
   if (leaf.type === 'duration' && typeof value === 'number') return printDuration(value)

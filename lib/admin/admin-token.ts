@@ -2,10 +2,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import type { Clock } from '../base/clock.ts'
-import { isExhaustion } from '../base/descriptors.ts'
 import { examineFile, stampOf } from '../base/small-file.ts'
 import { readTokenFile } from '../base/token-file.ts'
-import type { Settings } from '../settings-table.ts'
+import { isExhaustion } from '../platform/descriptors.ts'
+import type { Settings } from '../settings/table.ts'
 import type { Log } from '../telemetry/log.ts'
 
 /** How long a look at the file is good for, milliseconds. */

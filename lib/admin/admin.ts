@@ -4,17 +4,9 @@ import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Certificate } from '../model/certificate.ts'
-import type { Settings } from '../settings-table.ts'
-import type { ServedConfiguration } from '../snapshot-update.ts'
-import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
-import type { Log } from '../telemetry/log.ts'
-import type { Metrics } from '../telemetry/metrics.ts'
-import { createAccessCheck, isLoopback } from './access.ts'
-import { AdminToken, wantsToken } from './admin-token.ts'
-import { AnswerMaker } from './answer-maker.ts'
-import { certificatesView } from './certificate-view.ts'
-import { endpointsView, type StaleAddressCheck } from './endpoint-view.ts'
-import { ProbedConnections } from './probed-connections.ts'
+import { ProbedConnections } from '../observe/health/probed-connections.ts'
+import { certificatesView } from '../report/certificate-view.ts'
+import { endpointsView, type StaleAddressCheck } from '../report/endpoint-view.ts'
 import {
   diagnosticsView,
   listenersView,
@@ -23,7 +15,15 @@ import {
   settingsView,
   type WorkerFacts,
   workersView,
-} from './views.ts'
+} from '../report/views.ts'
+import type { Settings } from '../settings/table.ts'
+import type { ServedConfiguration } from '../snapshot/update.ts'
+import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
+import { createAccessCheck, isLoopback } from './access.ts'
+import { AdminToken, wantsToken } from './admin-token.ts'
+import { AnswerMaker } from './answer-maker.ts'
 
 /** The gateway as it is now. */
 export type AdminState = Readonly<{

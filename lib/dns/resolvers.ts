@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises'
 import ipaddr from 'ipaddr.js'
 import type { Clock } from '../base/clock.ts'
-import { listOwnAddresses } from '../base/own-addresses.ts'
 import { parseResolverAddress, type ResolverAddress, SYSTEM_RESOLVERS } from '../base/resolver-address.ts'
+import { listOwnAddresses } from '../platform/own-addresses.ts'
 
 const SYSTEM_FILE = '/etc/resolv.conf'
 /** The file changes with the network that a machine is in; it is read again after this time, milliseconds. */

@@ -1,8 +1,8 @@
 /** The cluster's DNS server: one port, UDP and TCP, answered from the zone in force. */
 import { type Clock, systemClock } from '../base/clock.ts'
-import { findDescriptorLimit, fitSockets } from '../base/descriptors.ts'
 import type { Model } from '../model/model.ts'
-import type { Settings } from '../settings-table.ts'
+import { findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
+import type { Settings } from '../settings/table.ts'
 import type { Log } from '../telemetry/log.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
 import { Forwarder } from './forwarder.ts'

@@ -68,7 +68,7 @@ function decodeTargetPort(port: FieldReader, number: number): number | string {
   return target
 }
 
-/** Their range is a setting, and who has one is decided among all Services: see translate/node-port. */
+/** Their range is a setting, and who has one is decided among all Services: see translate/exposure/node-port. */
 function checkNodePorts(
   items: readonly FieldReader[],
   ports: readonly ServicePort[],

@@ -7,7 +7,7 @@ export type Certificate = Readonly<{
   name: string
   /** Leaf first, then intermediates (PEM). */
   certificatePem: string
-  /** Never printed: `model/print` writes `[redacted]`. */
+  /** Never printed: `report/print` writes `[redacted]`. */
   privateKeyPem: string
   /** SHA-256 over certificate and key: the same content after a reload is the same certificate. */
   fingerprint: string

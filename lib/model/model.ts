@@ -1,4 +1,4 @@
-/** What is served, whole: the result of translating a ResourceSet. Frozen and printable (model/print). */
+/** What is served, whole: the result of translating a ResourceSet. Frozen and printable (report/print). */
 import type { SourcePosition } from '../base/position.ts'
 import type { CertificateBinding } from './certificate.ts'
 import type { Route, ShadowedRoute, VirtualHost } from './route.ts'

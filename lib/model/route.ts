@@ -1,7 +1,7 @@
 /** Routes as frozen, printable data: what one Ingress path means. */
 import type { RequestErrorCode } from '../base/errors.ts'
 import type { SourcePosition } from '../base/position.ts'
-import type { PolicyOverrides } from '../service-settings.ts'
+import type { PolicyOverrides } from '../settings/service.ts'
 import type { UpstreamKey } from './upstream.ts'
 
 /** `prefix` is per path element (Kubernetes Prefix); `/foo/` and `/foo` mean the same prefix. `path` is in match form (base/path). */

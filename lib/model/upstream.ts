@@ -1,6 +1,6 @@
 /** Upstreams: all endpoints of one Service port, with policy, as frozen printable data. */
 import type { SourcePosition } from '../base/position.ts'
-import type { PolicyOverrides } from '../service-settings.ts'
+import type { PolicyOverrides } from '../settings/service.ts'
 
 /**
  * `namespace/service:port`, where port is the Service port's number; `namespace/service:port/UDP` for a UDP port. With

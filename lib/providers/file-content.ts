@@ -14,9 +14,9 @@ import {
   type SourceDocument,
   type UnchangedDocuments,
 } from '../source/document.ts'
-import type { SourceText } from '../source/files.ts'
 import { ParserPool } from '../source/parser-pool.ts'
 import { splitDocuments } from '../source/split.ts'
+import type { SourceText } from '../source/text.ts'
 
 export type FileContent = {
   /** What it was read from; undefined where nothing in it could be kept. */

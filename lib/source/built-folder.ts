@@ -1,8 +1,8 @@
 /** Folders that another tool builds: what lies in them is not what is served before kustomize or Helm has made it. */
 import path from 'node:path'
 import { composeValue } from './compose.ts'
-import type { SourceText } from './files.ts'
 import { parseSyntax, TooLargeError } from './syntax.ts'
+import type { SourceText } from './text.ts'
 
 /** The files that make a folder one, as kustomize and Helm look for them. */
 export const KUSTOMIZATIONS: readonly string[] = ['kustomization.yaml', 'kustomization.yml', 'Kustomization']

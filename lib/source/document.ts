@@ -5,7 +5,6 @@ import type { Origin, SourcePosition } from '../base/position.ts'
 import { veilPosition } from '../base/veil.ts'
 import { type ComposeProblem, composeValue } from './compose.ts'
 import { findTooDeep, MAX_DEPTH } from './depth.ts'
-import type { SourceText } from './files.ts'
 import { findIndentFault } from './indentation.ts'
 import { SourceLines } from './lines.ts'
 import { countValues, type MarkData } from './marks.ts'
@@ -13,6 +12,7 @@ import { DocumentOrigin } from './origin.ts'
 import { mayBeSecretText } from './secret-text.ts'
 import { type Chunk, splitDocuments, splitList } from './split.ts'
 import { parseSyntax, TooLargeError } from './syntax.ts'
+import type { SourceText } from './text.ts'
 
 export type SourceDocument = {
   /** Plain JavaScript: only the own keys of a mapping are its fields. Aliases share values: never change one. */

@@ -22,20 +22,7 @@ import {
   MAX_KUSTOMIZATION,
   readKustomization,
 } from './built-folder.ts'
-import { decodeText, toText } from './text.ts'
-
-export type SourceText = {
-  /** As shown to people: relative to the working directory where that is shorter, or `<stdin>`. */
-  readonly name: string
-  /** Absolute; undefined for stdin. */
-  readonly path: string | undefined
-  /** Its lines end with a line feed, some with a carriage return before it. */
-  readonly text: string
-  /** SHA-256 of the bytes, hex. */
-  readonly hash: string
-  /** Nobody named the file: it lies in a folder or matches a pattern, and need not be a manifest. */
-  readonly inFolder?: boolean
-}
+import { decodeText, type SourceText, toText } from './text.ts'
 
 export type FoundFiles = {
   /** Absolute, each file once, in the order of the names given and sorted within a folder or glob. */

@@ -1,7 +1,7 @@
 /** The thread that reads texts for a ParserPool: one at a time, and of each some at a time, as they are asked for. */
 import { parentPort } from 'node:worker_threads'
 import { canJoin, countPart, joinParts, type ParsedPart, parseInParts } from './document.ts'
-import type { SourceText } from './files.ts'
+import type { SourceText } from './text.ts'
 
 /** What is asked: a text's first part, or the next. */
 export type ThreadRequest = SourceText | 'next'

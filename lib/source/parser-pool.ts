@@ -5,8 +5,8 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { type ParsedPart, refuse } from './document.ts'
-import type { SourceText } from './files.ts'
 import type { ThreadAnswer, ThreadRequest } from './parse-thread.ts'
+import type { SourceText } from './text.ts'
 
 /** Text that makes another thread worth its start, UTF-16 units or bytes. */
 const THREAD_SHARE = 524_288

@@ -5,6 +5,20 @@ import { veilPosition } from '../base/veil.ts'
 import { SourceLines } from './lines.ts'
 import { mayBeSecretText } from './secret-text.ts'
 
+/** The text of a file, or of standard input. */
+export type SourceText = {
+  /** As shown to people: relative to the working directory where that is shorter, or `<stdin>`. */
+  readonly name: string
+  /** Absolute; undefined for stdin. */
+  readonly path: string | undefined
+  /** Its lines end with a line feed, some with a carriage return before it. */
+  readonly text: string
+  /** SHA-256 of the bytes, hex. */
+  readonly hash: string
+  /** Nobody named the file: it lies in a folder or matches a pattern, and need not be a manifest. */
+  readonly inFolder?: boolean
+}
+
 /** Undefined, with a diagnostic, where the bytes are not UTF-8 text. `name` is the file as shown to people. */
 export function decodeText(name: string, bytes: Buffer, diagnostics: DiagnosticList): string | undefined {
   if (isUtf16(bytes)) {

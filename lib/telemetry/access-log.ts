@@ -1,6 +1,7 @@
 /** One log line for each request, and for each connection that nobody reads: JSON fields in lower_snake, or a line for people. What the client sent is bounded and escaped. */
+
+import type { Logger as Log } from 'pino'
 import { escapeText, type Paint } from '../base/terminal-text.ts'
-import type { Log } from './log.ts'
 import type { ConnectionRecord, RequestRecord } from './record.ts'
 
 /** The constant messages of access lines; the pretty printer knows them by these. */

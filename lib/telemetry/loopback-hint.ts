@@ -1,8 +1,8 @@
 /** Says once in a container what it means that an endpoint at a loopback address refuses: nobody in the container listens there. */
 import { isPrivateAddress } from '../base/cidr.ts'
-import { isInContainer } from '../base/container.ts'
 import type { DiagnosticCode } from '../base/diagnostics.ts'
 import type { RequestErrorCode } from '../base/errors.ts'
+import { isInContainer } from '../platform/container.ts'
 import type { Log } from './log.ts'
 
 const CODE: DiagnosticCode = 'PORTICO_SVC_LOOPBACK'

@@ -19,7 +19,7 @@ export type RetryResult = 'answered' | 'failed' | 'aborted' | 'over-budget'
 
 export type RetryOutcome = Readonly<{ reason: RetryReason; result: RetryResult }>
 
-/** Written once by `proxy/handler` when a request ends, however it ends. Labels come from configuration, never from the client. */
+/** Written once by `request/handler` when a request ends, however it ends. Labels come from configuration, never from the client. */
 export type RequestRecord = Readonly<{
   id: string
   /** Milliseconds since the epoch at which the request head was complete. */
@@ -56,7 +56,7 @@ export type RequestRecord = Readonly<{
   tunnel: boolean
 }>
 
-/** Written once by `proxy/relay` when a connection at a Service's port ends of which only bytes were seen. */
+/** Written once by `l4/relay` when a connection at a Service's port ends of which only bytes were seen. */
 export type ConnectionRecord = Readonly<{
   /** The listener's id. */
   listener: string

@@ -2,8 +2,8 @@
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
-import { ANNOTATION_DOMAIN, SERVICE_SETTINGS_BY_ANNOTATION } from '../service-settings.ts'
-import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from './listener-option.ts'
+import { ANNOTATION_DOMAIN, SERVICE_SETTINGS_BY_ANNOTATION } from '../settings/service.ts'
+import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from './exposure/listener-option.ts'
 
 /** Each annotation with the kinds it stands on. */
 const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([

@@ -1,6 +1,6 @@
 /** The settings that a translation depends on, and no others: a change of any other leaves the model as it is. */
 import { isDeepStrictEqual } from 'node:util'
-import type { Settings } from '../settings-table.ts'
+import type { Settings } from '../settings/table.ts'
 
 /** Of the gateway's own listeners, what keeps their ports from Services. */
 type OwnListener = Readonly<{ enabled: boolean; address: string; port: number }>

@@ -7,25 +7,38 @@ import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { type Ingress, printResource, type Service } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Model } from '../model/model.ts'
-import type { Settings } from '../settings-table.ts'
-import { type Allocations, NO_ALLOCATIONS } from './allocation.ts'
+import type { Settings } from '../settings/table.ts'
 import { checkAnnotations } from './annotation.ts'
-import { BackendResolver, type Reference, type Resolution, reportEmpty } from './backend.ts'
-import { CertificateBinder } from './certificate-binding.ts'
-import { checkSettingsEndpoints } from './endpoint-override.ts'
-import { checkForeignAnnotations, findCanary, findClosing, reportCanary } from './foreign-annotation.ts'
-import type { ForeignAnnotation } from './foreign-table.ts'
-import { type Claimant, claimRoutes, HostMerger, type IngressClaims, listReferences, type Starving } from './host.ts'
-import { ClassUsers, pickIngresses, selectIngresses } from './ingress-class.ts'
-import { ListenerSet } from './listener.ts'
-import { checkListenerOptions, wantsProxyHeader, warnOfDistrust } from './listener-option.ts'
-import { isSameList, keepList, MappedList, Memo, Sieve } from './memo.ts'
-import { isExposed } from './node-port.ts'
-import { checkPolicy, checkServiceSettings } from './policy.ts'
-import { checkRefused, claimClosed } from './refused.ts'
-import { ServiceViews } from './service-view.ts'
+import { type Allocations, NO_ALLOCATIONS } from './exposure/allocation.ts'
+import { ListenerSet } from './exposure/listener.ts'
+import { checkListenerOptions, wantsProxyHeader, warnOfDistrust } from './exposure/listener-option.ts'
+import { isExposed } from './exposure/node-port.ts'
+import { BackendResolver, type Reference, type Resolution, reportEmpty } from './ingress/backend.ts'
+import { checkForeignAnnotations, findCanary, findClosing, reportCanary } from './ingress/foreign-annotation.ts'
+import type { ForeignAnnotation } from './ingress/foreign-table.ts'
+import {
+  type Claimant,
+  claimRoutes,
+  HostMerger,
+  type IngressClaims,
+  listReferences,
+  type Starving,
+} from './ingress/host.ts'
+import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-class.ts'
+import { checkRefused, claimClosed } from './ingress/refused.ts'
+import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
+import { checkSettingsEndpoints } from './service/endpoint-override.ts'
+import { checkPolicy, checkServiceSettings } from './service/policy.ts'
+import { ServiceViews } from './service/service-view.ts'
+import {
+  isNotable,
+  reportProtocol,
+  type ServiceUpstreams,
+  type TranslatedUpstream,
+  UpstreamSet,
+} from './service/upstream.ts'
 import { pickSettings, type TranslationSettings } from './settings.ts'
-import { isNotable, reportProtocol, type ServiceUpstreams, type TranslatedUpstream, UpstreamSet } from './upstream.ts'
+import { CertificateBinder } from './tls/certificate-binding.ts'
 
 export type TranslateOptions = {
   settings: Settings

@@ -1,8 +1,8 @@
 /** Prints what a pick costs at 10 and 1,000 endpoints, for every balancer: `node dist/test/bench/balancing.js`. */
 import { systemClock } from '../../lib/base/clock.ts'
-import type { EndpointState } from '../../lib/upstream/endpoint.ts'
-import type { PickContext } from '../../lib/upstream/pick-context.ts'
-import { EndpointRegistry } from '../../lib/upstream/registry.ts'
+import type { PickContext } from '../../lib/upstream/choice/pick-context.ts'
+import { EndpointRegistry } from '../../lib/upstream/choice/registry.ts'
+import type { EndpointState } from '../../lib/upstream/endpoint/endpoint.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { makeUpstream } from '../helpers/snapshot.ts'
 

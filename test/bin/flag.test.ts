@@ -5,7 +5,7 @@ import { type Flag, readFlags } from '../../bin/flag.ts'
 import { readOverrides, SET_FLAG, SETTING_FLAGS } from '../../bin/setting-flag.ts'
 import { UsageError } from '../../bin/usage-error.ts'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
-import { resolveSettings, SETTING_LIST } from '../../lib/settings.ts'
+import { resolveSettings, SETTING_LIST } from '../../lib/settings/resolve.ts'
 
 const flags: readonly Flag[] = [
   { name: 'filename', short: 'f', value: 'FILE', repeatable: true, doc: '' },

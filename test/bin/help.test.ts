@@ -7,7 +7,7 @@ import { COMMON_FLAGS } from '../../bin/command.ts'
 import { readFlags } from '../../bin/flag.ts'
 import { VERBS } from '../../bin/verbs.ts'
 import { measureText } from '../../lib/base/terminal-text.ts'
-import { environmentName, SETTING_LIST } from '../../lib/settings.ts'
+import { environmentName, SETTING_LIST } from '../../lib/settings/resolve.ts'
 import { nodeCommand } from '../helpers/node-command.ts'
 import { runPortico } from './process.ts'
 

@@ -2,8 +2,8 @@ import t from 'tap'
 import { printReloaded, printReloadFailed } from '../../bin/print/reload.ts'
 import { type Diagnostic, DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { paintNothing } from '../../lib/base/terminal-text.ts'
-import type { ModelChange } from '../../lib/model/diff.ts'
-import type { Reloaded } from '../../lib/reload.ts'
+import type { ModelChange } from '../../lib/report/diff.ts'
+import type { Reloaded } from '../../lib/report/reloaded.ts'
 
 const base: Omit<Reloaded, 'served'> = {
   files: ['k8s/shop.yaml'],

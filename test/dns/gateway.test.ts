@@ -2,7 +2,7 @@ import { promises } from 'node:dns'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import t from 'tap'
-import { StartError } from '../../lib/start-error.ts'
+import { StartError } from '../../lib/control/start-error.ts'
 import { readMetrics, runGateway } from '../helpers/running-gateway.ts'
 import { WEB } from './start-server.ts'
 

@@ -1,3 +1,3 @@
-/** The suite of test/proxy/bad-chunks.test.ts without the fast lane. */
+/** The suite of test/request/bad-chunks.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../proxy/bad-chunks.test.ts'
+import '../request/bad-chunks.test.ts'

@@ -1,3 +1,3 @@
-/** The suite of test/proxy/client-address.test.ts without the fast lane. */
+/** The suite of test/request/client-address.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../proxy/client-address.test.ts'
+import '../request/client-address.test.ts'

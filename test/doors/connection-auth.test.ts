@@ -1,3 +1,3 @@
-/** The suite of test/proxy/connection-auth.test.ts without the fast lane. */
+/** The suite of test/request/connection-auth.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../proxy/connection-auth.test.ts'
+import '../request/connection-auth.test.ts'

@@ -1,3 +1,3 @@
-/** The suite of test/server/data-path.test.ts without the fast lane. */
+/** The suite of test/downstream/data-path.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../server/data-path.test.ts'
+import '../downstream/data-path.test.ts'

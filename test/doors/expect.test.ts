@@ -1,3 +1,3 @@
-/** The suite of test/proxy/expect.test.ts without the fast lane. */
+/** The suite of test/request/expect.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../proxy/expect.test.ts'
+import '../request/expect.test.ts'

@@ -1,3 +1,3 @@
-/** The suite of test/proxy/fairness.test.ts without the fast lane. */
+/** The suite of test/request/fairness.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../proxy/fairness.test.ts'
+import '../request/fairness.test.ts'

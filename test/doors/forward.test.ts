@@ -1,3 +1,3 @@
-/** The suite of test/proxy/forward.test.ts without the fast lane. */
+/** The suite of test/request/forward.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../proxy/forward.test.ts'
+import '../request/forward.test.ts'

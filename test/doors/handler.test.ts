@@ -1,3 +1,3 @@
-/** The suite of test/proxy/handler.test.ts without the fast lane. */
+/** The suite of test/request/handler.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../proxy/handler.test.ts'
+import '../request/handler.test.ts'

@@ -1,3 +1,3 @@
-/** The suite of test/proxy/hangup.test.ts without the fast lane. */
+/** The suite of test/request/hangup.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../proxy/hangup.test.ts'
+import '../request/hangup.test.ts'

@@ -1,3 +1,3 @@
-/** The suite of test/proxy/headers.test.ts without the fast lane. */
+/** The suite of test/request/headers.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../proxy/headers.test.ts'
+import '../request/headers.test.ts'

@@ -1,3 +1,3 @@
-/** The suite of test/proxy/limits.test.ts without the fast lane. */
+/** The suite of test/request/limits.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../proxy/limits.test.ts'
+import '../request/limits.test.ts'

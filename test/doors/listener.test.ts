@@ -1,3 +1,3 @@
-/** The suite of test/server/listener.test.ts without the fast lane. */
+/** The suite of test/downstream/listener.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../server/listener.test.ts'
+import '../downstream/listener.test.ts'

@@ -1,3 +1,3 @@
-/** The suite of test/server/proxy-header.test.ts without the fast lane. */
+/** The suite of test/downstream/proxy-header.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../server/proxy-header.test.ts'
+import '../downstream/proxy-header.test.ts'

@@ -1,3 +1,3 @@
-/** The suite of test/proxy/proxy.test.ts without the fast lane. */
+/** The suite of test/downstream/proxy.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../proxy/proxy.test.ts'
+import '../downstream/proxy.test.ts'

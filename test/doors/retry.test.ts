@@ -1,3 +1,3 @@
-/** The suite of test/proxy/retry.test.ts without the fast lane. */
+/** The suite of test/request/retry.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../proxy/retry.test.ts'
+import '../request/retry.test.ts'

@@ -1,3 +1,3 @@
-/** The suite of test/server/service-port.test.ts without the fast lane. */
+/** The suite of test/downstream/service-port.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../server/service-port.test.ts'
+import '../downstream/service-port.test.ts'

@@ -1,3 +1,3 @@
-/** The suite of test/server/tls-front.test.ts without the fast lane. */
+/** The suite of test/downstream/tls/tls-front.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../server/tls-front.test.ts'
+import '../downstream/tls/tls-front.test.ts'

@@ -1,3 +1,3 @@
-/** The suite of test/proxy/upgrade.test.ts without the fast lane. */
+/** The suite of test/request/upgrade.test.ts without the fast lane. */
 import './without-fast-lane.ts'
-import '../proxy/upgrade.test.ts'
+import '../request/upgrade.test.ts'

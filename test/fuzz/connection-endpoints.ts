@@ -226,17 +226,20 @@ function readAnyMethod(socket: Socket): void {
   const parse = socket.listeners('data').at(-1) as (bytes: Buffer) => void
   let request: IncomingMessage | undefined
   let replaced: string | undefined
+  let isInHead = false
   const onData = (bytes: Buffer): void => {
-    const isBegin = request === undefined || request.complete
+    const isBegin = !isInHead && (request === undefined || request.complete)
     const method = isBegin ? /^[^ \r\n]+(?= )/.exec(bytes.toString('latin1', 0, 65))?.[0] : undefined
-    replaced = method === undefined || KNOWN.has(method) ? undefined : method
-    const read = replaced === undefined ? bytes : Buffer.concat([Buffer.from('POST'), bytes.subarray(replaced.length)])
-    parse.call(socket, read)
+    const isUnknown = method !== undefined && !KNOWN.has(method)
+    if (isBegin) replaced = isUnknown ? method : undefined
+    isInHead ||= isBegin
+    parse.call(socket, isUnknown ? Buffer.concat([Buffer.from('POST'), bytes.subarray(method.length)]) : bytes)
   }
   socket.off('data', parse).on('data', onData)
   readers.set(socket, {
     begin(next) {
       request = next
+      isInHead = false
       if (replaced !== undefined) methods.set(next, replaced)
       replaced = undefined
     },

@@ -1,8 +1,8 @@
 /** What lets client connections in, for a test that has listeners alone. */
 import { systemClock } from '../../lib/base/clock.ts'
-import { DescriptorReserve } from '../../lib/base/descriptors.ts'
-import { Admission } from '../../lib/server/admission.ts'
-import type { Settings } from '../../lib/settings-table.ts'
+import { Admission } from '../../lib/downstream/admission.ts'
+import { DescriptorReserve } from '../../lib/platform/descriptors.ts'
+import type { Settings } from '../../lib/settings/table.ts'
 import type { Log } from '../../lib/telemetry/log.ts'
 import type { ConnectionResult } from '../../lib/telemetry/request-counts.ts'
 

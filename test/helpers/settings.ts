@@ -1,5 +1,5 @@
 /** Settings for tests: the table's defaults with single values changed. */
-import { SETTINGS, type Settings } from '../../lib/settings-table.ts'
+import { SETTINGS, type Settings } from '../../lib/settings/table.ts'
 import { FAST_LANE } from './fast-lane.ts'
 
 /** `changes` by dotted name: `{'http.port': 0}`. Throws for a name the table does not have. */

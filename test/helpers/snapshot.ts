@@ -5,10 +5,10 @@ import type { Model } from '../../lib/model/model.ts'
 import type { Route, VirtualHost } from '../../lib/model/route.ts'
 import { placeOf, type ServiceListener } from '../../lib/model/service-listener.ts'
 import type { Endpoint, UnresolvedEndpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../../lib/model/upstream.ts'
-import type { PolicyOverrides } from '../../lib/service-settings.ts'
-import type { Settings } from '../../lib/settings-table.ts'
-import { buildSnapshot, type Snapshot } from '../../lib/snapshot.ts'
-import type { EndpointRegistry } from '../../lib/upstream/registry.ts'
+import type { PolicyOverrides } from '../../lib/settings/service.ts'
+import type { Settings } from '../../lib/settings/table.ts'
+import { buildSnapshot, type Snapshot } from '../../lib/snapshot/snapshot.ts'
+import type { EndpointRegistry } from '../../lib/upstream/choice/registry.ts'
 
 export const NOWHERE: SourcePosition = { file: 'test.yaml', line: 1, column: 1, length: 1, excerpt: '' }
 

@@ -2,7 +2,7 @@
 
 import type { GatewayError } from '../../lib/base/errors.ts'
 import type { RequestFields } from '../../lib/http1/request-fields.ts'
-import { ConnectionInfo } from '../../lib/proxy/connection-info.ts'
+import { ConnectionInfo } from '../../lib/request/connection-info.ts'
 import {
   type AnswerHead,
   type BodySink,
@@ -10,9 +10,9 @@ import {
   type ExchangeEvents,
   NOBODY,
   type Protocol,
-} from '../../lib/proxy/exchange.ts'
-import { readFields } from '../../lib/proxy/fields.ts'
-import type { Settings } from '../../lib/settings-table.ts'
+} from '../../lib/request/exchange.ts'
+import { readFields } from '../../lib/request/fields.ts'
+import type { Settings } from '../../lib/settings/table.ts'
 
 export class StubExchange implements Exchange {
   readonly protocol: Protocol = 'HTTP/1.1'

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { GatewayError } from '../../lib/base/errors.ts'
 import { DECLINED, PARTIAL, RequestHead, type ScanLimits, scanRequest } from '../../lib/http1/request-scan.ts'
-import { readFields } from '../../lib/proxy/fields.ts'
+import { readFields } from '../../lib/request/fields.ts'
 import { makeSettings } from '../helpers/settings.ts'
 
 const LIMITS: ScanLimits = { headerBytes: 32_768, headerCount: 100 }

@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { joinParts, type ParsedPart, parseDocuments, placeDocuments, readLines } from '../../lib/source/document.ts'
-import { type SourceText, sourceFromText } from '../../lib/source/files.ts'
+import { sourceFromText } from '../../lib/source/files.ts'
 import { ParserPool, type ParserPoolOptions } from '../../lib/source/parser-pool.ts'
+import type { SourceText } from '../../lib/source/text.ts'
 
 /** Reading it takes a second at the least. */
 const HOSTILE = '---\na: 1\n'.repeat(90_000)

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import root, { type Test } from 'tap'
-import { printModel } from '../../lib/model/print.ts'
+import { printModel } from '../../lib/report/print.ts'
 import { printDiagnostics, translateText } from './manifests.ts'
 
 const ROOT = join(process.cwd(), 'test/fixtures/translate')

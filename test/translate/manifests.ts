@@ -4,10 +4,10 @@ import { type Diagnostic, DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { decodeDocuments } from '../../lib/kubernetes/decode.ts'
 import { createResourceSet } from '../../lib/kubernetes/store.ts'
 import type { Model } from '../../lib/model/model.ts'
-import { resolveSettings } from '../../lib/settings.ts'
+import { resolveSettings } from '../../lib/settings/resolve.ts'
 import { parseDocuments } from '../../lib/source/document.ts'
 import { sourceFromText } from '../../lib/source/files.ts'
-import type { Allocations } from '../../lib/translate/allocation.ts'
+import type { Allocations } from '../../lib/translate/exposure/allocation.ts'
 import { Translator } from '../../lib/translate/translate.ts'
 
 export type TranslatedText = { model: Model; diagnostics: readonly Diagnostic[]; allocations: Allocations }

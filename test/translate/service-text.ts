@@ -1,5 +1,5 @@
 /** Services as short YAML, and what a translation says of where they are reached. */
-import type { Allocations } from '../../lib/translate/allocation.ts'
+import type { Allocations } from '../../lib/translate/exposure/allocation.ts'
 import { type TranslateTextOptions, translateText } from './manifests.ts'
 
 /** `settings`: a GatewayConfiguration without its first two lines. */

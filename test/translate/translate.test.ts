@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { printModel } from '../../lib/model/print.ts'
+import { printModel } from '../../lib/report/print.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
 import { fixedClock, printDiagnostics, translateText } from './manifests.ts'
 

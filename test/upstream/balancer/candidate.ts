@@ -1,12 +1,12 @@
 /** Candidates of real endpoint states, by name and weight, and what balancers are asked with. */
 import { systemClock } from '../../../lib/base/clock.ts'
 import { DeadlineWatch } from '../../../lib/base/deadline.ts'
-import type { Candidate } from '../../../lib/upstream/candidates.ts'
-import { ClientShares } from '../../../lib/upstream/client-share.ts'
-import { EndpointState } from '../../../lib/upstream/endpoint.ts'
-import type { PickContext } from '../../../lib/upstream/pick-context.ts'
-import { IdlePrivates } from '../../../lib/upstream/private-connections.ts'
-import { RequestQueue } from '../../../lib/upstream/request-queue.ts'
+import type { Candidate } from '../../../lib/upstream/choice/candidates.ts'
+import { ClientShares } from '../../../lib/upstream/choice/client-share.ts'
+import type { PickContext } from '../../../lib/upstream/choice/pick-context.ts'
+import { RequestQueue } from '../../../lib/upstream/choice/request-queue.ts'
+import { EndpointState } from '../../../lib/upstream/endpoint/endpoint.ts'
+import { IdlePrivates } from '../../../lib/upstream/transport/private-connections.ts'
 import { makeSettings } from '../../helpers/settings.ts'
 
 export const NOBODY: PickContext = { clientAddress: '127.0.0.1', target: '/', header: () => undefined }

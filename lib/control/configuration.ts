@@ -1,0 +1,206 @@
+/** A configuration whole, from files to Model: what `check`, `explain` and `get` show, and what the gateway serves. */
+import { isDeepStrictEqual } from 'node:util'
+import { canonicalAddress } from '../base/address-range.ts'
+import { type Clock, printTime, systemClock } from '../base/clock.ts'
+import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
+import { type ResourceSet, ResourceStore } from '../kubernetes/store.ts'
+import type { Model } from '../model/model.ts'
+import { listOwnAddresses } from '../platform/own-addresses.ts'
+import { FileProvider, type Kept, keepLastGood, type Manifests } from '../providers/file.ts'
+import {
+  chooseSettingsDocument,
+  type ResolvedSettings,
+  resolveSettings,
+  SETTINGS_KIND,
+  type SettingOverrides,
+  type SettingSource,
+} from '../settings/resolve.ts'
+import type { Settings } from '../settings/table.ts'
+import type { SourceDocument } from '../source/document.ts'
+import { type Allocations, NO_ALLOCATIONS } from '../translate/exposure/allocation.ts'
+import { Translator } from '../translate/translate.ts'
+import { findAllocationFile, readAllocations } from './allocations.ts'
+
+export type ConfigurationInput = {
+  /** Files, folders, globs, and `-` for stdin, as given with `-f`. */
+  readonly sources: readonly string[]
+  /** The settings file given with `-c`; it may hold manifests too. */
+  readonly config?: string
+  /** The text read for `-`. */
+  readonly stdin?: string
+  readonly flags: SettingOverrides
+  readonly environment: NodeJS.ProcessEnv
+  readonly clock?: Clock
+  /** The ports and addresses that Services were given before; left out: those kept in the data folder. */
+  readonly allocations?: Allocations
+}
+
+export type Configuration = {
+  readonly settings: Settings
+  /** Where each setting's value came from, by dotted name. */
+  readonly provenance: ReadonlyMap<string, SettingSource>
+  readonly resources: ResourceSet
+  readonly model: Model
+  /** The ports and addresses that Services were given: the same object for as long as they are the same. */
+  readonly allocations: Allocations
+  /** Those that were there before the first translation. */
+  readonly recalled: Allocations
+  /** Sorted by file and line. */
+  readonly diagnostics: readonly Diagnostic[]
+  /** Files and settings whose last good version is in force; the reasons stand among the diagnostics. */
+  readonly kept: readonly Kept[]
+  readonly files: number
+  readonly objects: number
+  /** Files that came, went or changed since the configuration before this one. */
+  readonly changed: readonly string[]
+  /** State of the files before they were read, by path: what a FileWatch compares. */
+  readonly stamps: ReadonlyMap<string, string>
+  /** Equal fingerprints mean that nothing changed. */
+  readonly fingerprint: string
+}
+
+export type LoadRequest = Readonly<{
+  /** Where files may have changed since the last load began; undefined: anywhere. */
+  paths: ReadonlySet<string> | undefined
+  /** Translates even where no file changed: the time may matter, or whoever asks wants to see it done. */
+  isForced: boolean
+}>
+
+const EVERYTHING: LoadRequest = Object.freeze({ paths: undefined, isForced: true })
+
+/** Reads everything once. Never throws for what the user wrote: see `diagnostics`. */
+export function loadConfiguration(input: ConfigurationInput): Promise<Configuration> {
+  return new ConfigurationLoader(input).load()
+}
+
+/** Loads again and again; what cannot be used any more keeps its last good version. Calls of `load` must not overlap. */
+export class ConfigurationLoader {
+  readonly #input: ConfigurationInput
+  readonly #clock: Clock
+  readonly #provider: FileProvider
+  readonly #store = new ResourceStore()
+  #translator: Translator | undefined
+  #recalled: Allocations = NO_ALLOCATIONS
+  /** The addresses of this machine. */
+  #local: ReadonlySet<string> = new Set()
+  #generation = 0
+  #last: Configuration | undefined
+  #settings: Settings | undefined
+  #lastGood: { readonly resolved: ResolvedSettings; readonly at: number } | undefined
+
+  constructor(input: ConfigurationInput) {
+    this.#input = input
+    this.#clock = input.clock ?? systemClock
+    const { config, sources, stdin } = input
+    this.#provider = new FileProvider({
+      sources: config === undefined ? sources : [config, ...sources.filter((source) => source !== config)],
+      stdin,
+      clock: this.#clock,
+    })
+  }
+
+  async load({ paths, isForced }: LoadRequest = EVERYTHING): Promise<Configuration> {
+    const manifests = await this.#read(paths)
+    const last = this.#last
+    if (!isForced && last?.fingerprint === manifests.fingerprint) {
+      return { ...last, changed: manifests.changed, stamps: manifests.stamps }
+    }
+    const diagnostics = new DiagnosticList()
+    diagnostics.addAll(manifests.diagnostics)
+    const document = chooseSettingsDocument(manifests.settings, diagnostics)
+    // A file that could not be read was reported as such.
+    const isRead = !manifests.diagnostics.some(
+      ({ code, severity }) => severity === 'error' && /_(FILE|YAML)_/.test(code),
+    )
+    if (this.#input.config !== undefined && !document && isRead) {
+      diagnostics.add('PORTICO_SET_MISSING', `${this.#input.config} holds no ${SETTINGS_KIND}`, {
+        help: 'config/portico.yaml in the package shows one; give manifests with -f',
+      })
+    }
+    const { settings: resolved, provenance, kept: keptSettings } = this.#resolve(document, diagnostics)
+    // Whoever compares two configurations need not look into settings that are equal.
+    const settings = isDeepStrictEqual(this.#settings, resolved) ? (this.#settings as Settings) : resolved
+    this.#settings = settings
+    const resources = this.#store.update(manifests.resources, ++this.#generation, diagnostics, manifests.refused)
+    if (this.#translator === undefined) {
+      this.#recalled = await this.#recall(settings)
+      this.#translator = new Translator(this.#recalled)
+    }
+    const local = this.#findLocal()
+    const model = this.#translator.translate(resources, { settings, clock: this.#clock, local }, diagnostics)
+    const { allocations } = this.#translator
+    diagnostics.closeList('PORTICO_RES_MORE', 'the configuration')
+    const { files, objects, changed, stamps, fingerprint } = manifests
+    this.#last = {
+      settings,
+      provenance,
+      resources,
+      model,
+      allocations,
+      recalled: this.#recalled,
+      diagnostics: dropIgnored(diagnostics.sorted(), settings.ignore),
+      kept: [...manifests.kept, ...keptSettings],
+      files,
+      objects,
+      changed,
+      stamps,
+      fingerprint,
+    }
+    return this.#last
+  }
+
+  async #recall(settings: Settings): Promise<Allocations> {
+    const { allocations, environment } = this.#input
+    return allocations ?? (await readAllocations(findAllocationFile(settings, environment)))
+  }
+
+  /** The set from before, where they are the same. */
+  #findLocal(): ReadonlySet<string> {
+    const found = new Set(listOwnAddresses().map(({ address }) => canonicalAddress(address.replace(/%.*$/, ''))))
+    if (!isDeepStrictEqual(found, this.#local)) this.#local = found
+    return this.#local
+  }
+
+  /** The limits on files may stand in one of these very files: then they are read again under those. */
+  async #read(hints: ReadonlySet<string> | undefined): Promise<Manifests> {
+    const { environment, flags } = this.#input
+    const findLimits = (document?: SourceDocument) =>
+      resolveSettings({ document, environment, flags }, new DiagnosticList()).settings.files
+    const limits = this.#lastGood?.resolved.settings.files ?? findLimits()
+    const manifests = await this.#provider.read(limits, hints)
+    const wanted = findLimits(manifests.settings[0])
+    if (wanted.maxBytes === limits.maxBytes && wanted.maxCount === limits.maxCount) return manifests
+    const again = await this.#provider.read(wanted)
+    return { ...again, changed: [...new Set([...manifests.changed, ...again.changed])] }
+  }
+
+  /** Settings with an error are not mixed with defaults while there are good ones from before. */
+  #resolve(
+    document: SourceDocument | undefined,
+    diagnostics: DiagnosticList,
+  ): ResolvedSettings & { readonly kept: readonly Kept[] } {
+    const { environment, flags } = this.#input
+    const problems = new DiagnosticList()
+    const resolved = resolveSettings({ document, environment, flags }, problems)
+    const failed = countDiagnostics(problems.items).error > 0
+    if (!failed || !this.#lastGood) {
+      diagnostics.addAll(problems.items)
+      if (!failed) this.#lastGood = { resolved, at: this.#clock.now() }
+      return { ...resolved, kept: [] }
+    }
+    const kept = keepLastGood(`still using the settings as of ${printTime(this.#lastGood.at)}`, problems.items)
+    diagnostics.addAll(kept.reasons)
+    return { ...this.#lastGood.resolved, kept: [kept] }
+  }
+}
+
+function dropIgnored(diagnostics: readonly Diagnostic[], codes: readonly string[]): readonly Diagnostic[] {
+  return codes.length === 0 ? diagnostics : diagnostics.filter(({ code }) => !codes.includes(code))
+}
+
+/** Whether any setting could not be used as written. A second settings document is no such thing: the first is in force. */
+export function hasSettingErrors(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some(
+    ({ code, severity }) => severity === 'error' && code.startsWith('PORTICO_SET_') && code !== 'PORTICO_SET_DUPLICATE',
+  )
+}

@@ -1,0 +1,190 @@
+/** From one configuration to the next: waits until changes pause, loads, and puts in force what was loaded. A failure changes nothing. */
+import type { Clock } from '../base/clock.ts'
+import { type Diagnostic, printTrouble } from '../base/diagnostics.ts'
+import { diffModels } from '../report/diff.ts'
+import type { Reloaded, ReloadFailed } from '../report/reloaded.ts'
+import { findRestartSettings, keepRestartSettings } from '../settings/resolve.ts'
+import type { Settings } from '../settings/table.ts'
+import type { ServedConfiguration } from '../snapshot/update.ts'
+import type { Configuration, LoadRequest } from './configuration.ts'
+
+/** A change is taken up when no other follows within this time, milliseconds: the events of one save come closer together. */
+const HOLD_OFF_MS = 10
+/** And within this time where a file is written in place: its first half may well pass for a whole. */
+const WRITE_HOLD_OFF_MS = 100
+/** A file that is being written all the time is taken up after this time at the latest, milliseconds. */
+const MAX_HOLD_OFF_MS = 1_000
+
+export type ReloaderOptions = {
+  readonly load: (request: LoadRequest) => Promise<Configuration>
+  /** Resolves when the configuration is in force. */
+  readonly apply: (served: ServedConfiguration) => Promise<void>
+  readonly clock: Clock
+  /** What was loaded at the start. */
+  readonly first: Configuration
+  readonly onReloaded: (result: Reloaded) => void
+  readonly onFailed: (failure: ReloadFailed) => void
+  /** After each load, also one that changed nothing. */
+  readonly onLoaded?: (configuration: Configuration) => void
+}
+
+/** Holds the configuration in force; loads never overlap, and the last change wins. */
+export class Reloader {
+  readonly #options: ReloaderOptions
+  /** The settings that are read once count as they were here. */
+  readonly #start: Settings
+  #current: ServedConfiguration
+  /** The settings in force, as they were loaded. */
+  #taken: Settings
+  /** As last loaded, whether it could be served or not. */
+  #loaded: Configuration
+  /** What was last told to the user. */
+  #told: readonly Diagnostic[]
+  #running: Promise<void> | undefined
+  #queued: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  /** What was written in place, and not replaced since. */
+  readonly #written = new Set<string>()
+  #firstChangeAt: number | undefined
+  /** The next load counts even if nothing changed. */
+  #always = false
+  /** Where something changed since the last load began; undefined: anywhere. */
+  #paths: Set<string> | undefined = new Set()
+  #closed = false
+
+  constructor(options: ReloaderOptions) {
+    const { first, clock } = options
+    const { settings, model, diagnostics } = first
+    this.#options = options
+    this.#start = settings
+    this.#taken = settings
+    this.#loaded = first
+    this.#told = first.diagnostics
+    this.#current = Object.freeze({ generation: 1, builtAt: clock.now(), settings, model, diagnostics })
+  }
+
+  /** What serves now. */
+  get current(): ServedConfiguration {
+    return this.#current
+  }
+
+  /** Something changed, at `path` or anywhere: reloads after a pause. `isWritten`: what stands there is being written in place. */
+  trigger(path?: string, isWritten = false): void {
+    if (this.#closed) return
+    if (path !== undefined && isWritten) this.#written.add(path)
+    else if (path !== undefined) this.#written.delete(path)
+    if (path === undefined) this.#paths = undefined
+    else this.#paths?.add(path)
+    const now = this.#options.clock.monotonic()
+    this.#firstChangeAt ??= now
+    clearTimeout(this.#timer)
+    const holdOff = this.#written.size > 0 ? WRITE_HOLD_OFF_MS : HOLD_OFF_MS
+    const delay = Math.min(holdOff, Math.max(0, this.#firstChangeAt + MAX_HOLD_OFF_MS - now))
+    this.#timer = setTimeout(() => void this.#enqueue(false), delay)
+  }
+
+  /** Reloads now, even if no file changed; resolves when the outcome is in force. */
+  reload(): Promise<void> {
+    return this.#enqueue(true)
+  }
+
+  /** Nothing follows any more; resolves when the load under way has ended. */
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    await this.#running
+  }
+
+  #enqueue(always: boolean): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#firstChangeAt = undefined
+    this.#written.clear()
+    this.#always ||= always
+    this.#queued ??= this.#runNext()
+    return this.#queued
+  }
+
+  async #runNext(): Promise<void> {
+    await this.#running
+    this.#queued = undefined
+    if (this.#closed) return
+    const request = { paths: this.#always ? undefined : this.#paths, isForced: this.#always }
+    this.#always = false
+    this.#paths = new Set()
+    this.#running = this.#run(request).finally(() => {
+      this.#running = undefined
+    })
+    await this.#running
+  }
+
+  async #run(request: LoadRequest): Promise<void> {
+    const began = this.#options.clock.monotonic()
+    let reloaded: Reloaded | undefined
+    try {
+      const next = await this.#options.load(request)
+      if (this.#closed) return
+      this.#options.onLoaded?.(next)
+      const before = this.#loaded
+      if (!request.isForced && next.fingerprint === before.fingerprint) return
+      this.#loaded = next
+      const trouble = this.#start.strict ? printTrouble(next.diagnostics) : undefined
+      if (trouble) {
+        this.#fail(`${trouble}, and strict is on`, this.#tell(next), undefined)
+      } else {
+        reloaded = await this.#swap(before, next, began)
+      }
+    } catch (error) {
+      this.#paths = undefined
+      this.#fail(error instanceof Error ? error.message : String(error), [], error)
+    }
+    // Outside the try: what goes wrong in the telling is no failed reload.
+    if (reloaded) this.#options.onReloaded(reloaded)
+  }
+
+  async #swap(before: Configuration, next: Configuration, began: number): Promise<Reloaded> {
+    const { apply, clock } = this.#options
+    const previous = this.#current
+    const { model, diagnostics, kept } = next
+    // The same settings stay the same object, so that who compares by identity sees it.
+    const settings = next.settings === this.#taken ? previous.settings : keepRestartSettings(this.#start, next.settings)
+    const generation = previous.generation + 1
+    const served = Object.freeze({ generation, builtAt: clock.now(), settings, model, diagnostics })
+    await apply(served)
+    const durationMs = clock.monotonic() - began
+    this.#current = served
+    this.#taken = next.settings
+    const goneDiagnostics = countMissing(this.#told, diagnostics)
+    return {
+      served,
+      files: next.changed,
+      changes: diffModels(previous.model, model),
+      kept,
+      newDiagnostics: this.#tell(next),
+      goneDiagnostics,
+      restartSettings: findRestartSettings(before.settings, next.settings),
+      durationMs,
+    }
+  }
+
+  #fail(reason: string, newDiagnostics: readonly Diagnostic[], error: unknown): void {
+    this.#options.onFailed({ reason, newDiagnostics, servingSince: this.#current.builtAt, error })
+  }
+
+  /** Those the user has not been told yet; and why an older version is served, for as long as it is. */
+  #tell({ diagnostics, kept }: Configuration): readonly Diagnostic[] {
+    const told = new Set(this.#told.map(identify))
+    const reasons = new Set(kept.flatMap((one) => one.reasons))
+    this.#told = diagnostics
+    return diagnostics.filter((diagnostic) => reasons.has(diagnostic) || !told.has(identify(diagnostic)))
+  }
+}
+
+function countMissing(before: readonly Diagnostic[], after: readonly Diagnostic[]): number {
+  const present = new Set(after.map(identify))
+  return before.filter((diagnostic) => !present.has(identify(diagnostic))).length
+}
+
+/** Lines move when something above them is edited, so the line is no part of it. */
+function identify({ code, message, resource, position }: Diagnostic): string {
+  return JSON.stringify([code, message, resource, position?.file])
+}

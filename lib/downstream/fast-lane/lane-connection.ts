@@ -1,0 +1,427 @@
+/** One connection in the fast lane: its requests one after the other, its time limits, and where it goes when the lane is not for it. HOT */
+import type { Socket } from 'node:net'
+import { contain } from '../../base/contain.ts'
+import { type Timed, UNWATCHED } from '../../base/deadline.ts'
+import { GatewayError } from '../../base/errors.ts'
+import { EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../../http1/chunked-decoder.ts'
+import { DECLINED, PARTIAL, type RequestHead, type ScanLimits, scanRequest } from '../../http1/request-scan.ts'
+import { HALF_CLOSED_MS } from '../../platform/hangup-watch.ts'
+import { findLent, READ_BUFFER } from '../../platform/lent-bytes.ts'
+import { lendReads } from '../../platform/lent-read.ts'
+import { adoptConnection, ConnectionInfo } from '../../request/connection-info.ts'
+import type { IdleConnection } from '../idle-connection.ts'
+import type { Proxy as GatewayProxy } from '../proxy.ts'
+import { type ExchangeOwner, FastExchange } from './fast-exchange.ts'
+
+/** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
+const LINGER_MS = 2000
+
+/** A client that has connected and says nothing for so long may have to make room for others, in milliseconds. */
+const SILENT_MS = 1000
+
+/** A head that comes in more pieces is left to node:http, which does not begin anew with each. */
+const MAX_PIECES = 8
+
+/** From so many bytes on no more is read ahead of the request that is being served. */
+const ENOUGH_UNREAD = 16_384
+/** Requests that a connection has served in one turn of the event loop, before others have theirs. */
+const MAX_IN_A_TURN = 16
+
+const CONNECTION: unique symbol = Symbol('connection')
+type LaneSocket = Socket & { [CONNECTION]?: LaneConnection | undefined }
+
+/** `head`: a head is awaited, or some of it has come. `deaf`: the last answer is under way, what else comes means nothing. */
+type State = 'head' | 'idle' | 'serving' | 'deaf'
+
+/** The lane that a connection is in. */
+export type Lane = {
+  readonly proxy: GatewayProxy
+  readonly scheme: 'http' | 'https'
+  readonly limits: ScanLimits
+  /** Milliseconds, as the next. */
+  readonly headTimeout: number
+  readonly keepAliveTimeout: number
+  /** As node:http writes them. */
+  readonly keepAliveLines: string
+  readonly isDraining: boolean
+  /** Takes a connection for the rest of its life, with bytes of it that nobody has understood. */
+  readonly handOver: (socket: Socket, read: Buffer) => void
+  /** The connection is the lane's no more. */
+  forget(connection: LaneConnection): void
+}
+
+export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
+  deadlineAt: number
+  watchIndex: number = UNWATCHED
+  readonly #lane: Lane
+  readonly #socket: Socket
+  #state: State = 'head'
+  #exchange: FastExchange | undefined = undefined
+  /** Received, and read no further yet: part of a head, or what has come behind the request that is being served. */
+  #unread: Buffer | undefined = undefined
+  #pieces: number = 0
+  /** Requests are being read in a loop further down the stack. */
+  #isReading: boolean = false
+  /** They are read on in a later turn. */
+  #isScheduled: boolean = false
+  /** The client has sent its FIN. */
+  #isHalfClosed: boolean = false
+  #info: ConnectionInfo | undefined = undefined
+  #onWritten: ((error?: Error | null) => void) | undefined = undefined
+
+  constructor(lane: Lane, socket: Socket) {
+    this.#lane = lane
+    this.#socket = socket
+    this.deadlineAt = -lane.headTimeout
+    const own: LaneSocket = socket
+    own[CONNECTION] = this
+    // Bytes that were put back into the socket come as 'data' even so.
+    if (lane.scheme === 'http') lendReads(socket, onLentRead)
+    socket.on('data', onData)
+    socket.on('end', onEnd)
+    socket.on('drain', onDrain)
+    socket.on('close', onClose)
+  }
+
+  // For the exchange
+
+  get keepAliveLines(): string {
+    return this.#lane.keepAliveLines
+  }
+
+  /** The answer that begins now is the last of this connection. */
+  get isLast(): boolean {
+    return this.#lane.isDraining || (this.#isHalfClosed && this.#unread === undefined)
+  }
+
+  /** Something has come behind the request that is being served. */
+  get hasUnread(): boolean {
+    return this.#unread !== undefined || this.#socket.readableLength > 0
+  }
+
+  /** Bytes that have come and were not read yet. */
+  get unreadBytes(): number {
+    return (this.#unread?.length ?? 0) + this.#socket.readableLength
+  }
+
+  get onWritten(): (error?: Error | null) => void {
+    this.#onWritten ??= (error) => {
+      try {
+        if (!error) this.#exchange?.onWritten()
+      } catch (thrown) {
+        contain('lane', thrown, this)
+      }
+    }
+    return this.#onWritten
+  }
+
+  noteProgress(): void {
+    if (this.#isHalfClosed && this.#exchange) this.deadlineAt = -HALF_CLOSED_MS
+  }
+
+  /** Somebody takes the request's body now. */
+  deliverBody(): void {
+    const bytes = this.#unread
+    if (bytes === undefined || this.#exchange?.isRequestComplete !== false) {
+      this.updateFlow()
+      return
+    }
+    this.#unread = undefined
+    this.#receiveBody(bytes)
+  }
+
+  /** Reads on, unless enough waits already: a little is read ahead, since only who reads notices that the client has gone. */
+  updateFlow(): void {
+    if (this.#isReading) return
+    const waits = this.#exchange !== undefined || this.#isScheduled
+    if (waits && this.#unread !== undefined && this.#unread.length >= ENOUGH_UNREAD) {
+      this.#socket.pause()
+      this.#exchange?.events.onUnread()
+    } else if (this.#socket.isPaused()) this.#socket.resume()
+  }
+
+  onExchangeClose(exchange: FastExchange): void {
+    this.#exchange = undefined
+    if (this.#socket.destroyed) return
+    if (exchange.keepAlive && !this.isLast) {
+      this.#state = 'idle'
+      this.deadlineAt = -this.#lane.keepAliveTimeout
+      this.#goOn()
+      return
+    }
+    this.#goDeaf()
+    // Closing a socket that still receives makes the kernel send a reset, which may destroy the answer before the
+    // client has read it (nginx's lingering_close).
+    if (exchange.isEarly && !this.#isHalfClosed) this.#socket.end()
+    else this.#socket.destroySoon()
+  }
+
+  // For the lane
+
+  /** Closes the connection if it carries no request and has not begun to receive one. */
+  closeIdle(): void {
+    if (this.#exchange === undefined && this.#state !== 'deaf' && !this.hasUnread) this.#socket.destroy()
+  }
+
+  /** By its time limit, so that nothing need be noted with each request. One that has said nothing yet is about to, for a while. */
+  idleSince(now: number): number {
+    const isSilent = this.#state === 'head' && this.#unread === undefined
+    if ((this.#state !== 'idle' && !isSilent) || this.hasUnread || this.#socket.destroyed)
+      return Number.POSITIVE_INFINITY
+    const { keepAliveTimeout, headTimeout } = this.#lane
+    const since = this.deadlineAt < 0 ? now : this.deadlineAt - (isSilent ? headTimeout : keepAliveTimeout)
+    return isSilent && now - since < SILENT_MS ? Number.POSITIVE_INFINITY : since
+  }
+
+  onDeadline(): void {
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    if (this.#state === 'head') {
+      this.#fail('ERR_HTTP_REQUEST_TIMEOUT', 'Request timeout')
+    } else if (this.#state === 'idle' || this.#exchange === undefined) {
+      this.#socket.destroy()
+    } else if (this.#exchange.pendingBytes > 0) {
+      // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
+      this.noteProgress()
+    } else {
+      this.#exchange.abort()
+    }
+  }
+
+  // For the socket
+
+  /** The chunk is lent: its bytes are gone when the call returns. */
+  receiveLent(chunk: Buffer): void {
+    this.receive(chunk)
+    const unread = this.#unread
+    if (unread !== undefined && unread.buffer === READ_BUFFER.buffer) this.#unread = Buffer.from(unread)
+  }
+
+  receive(chunk: Buffer): void {
+    if (this.#state === 'deaf') return
+    const exchange = this.#exchange
+    if (exchange?.wantsBody === true) {
+      this.#receiveBody(chunk)
+      return
+    }
+    this.#unread = this.#unread === undefined ? chunk : Buffer.concat([this.#unread, chunk])
+    if (exchange === undefined && !this.#isScheduled) this.#readRequests()
+    else this.updateFlow()
+  }
+
+  /** What the client sent before has been received, though perhaps not read. */
+  onClientEnd(): void {
+    this.#isHalfClosed = true
+    if (this.#exchange !== undefined) {
+      this.noteProgress()
+      if (this.#unread === undefined) this.#missRest(this.#exchange)
+    } else if (this.#state === 'deaf') {
+      this.#socket.destroy()
+    } else if (this.#isScheduled) {
+      // What waits is read first.
+    } else if (this.#unread !== undefined) {
+      this.#fail('HPE_INVALID_EOF_STATE', 'Invalid EOF state')
+    } else {
+      this.#goDeaf()
+      this.#socket.destroySoon()
+    }
+  }
+
+  onSocketDrain(): void {
+    this.#exchange?.onSocketDrain()
+  }
+
+  onSocketClose(): void {
+    this.#lane.forget(this)
+    this.#exchange?.onSocketClose()
+    this.#info?.close()
+  }
+
+  /** After a bug: the request that is being served ends with it, and the connection. */
+  breakOff(error: GatewayError): void {
+    try {
+      this.#exchange?.events.breakOff(error)
+    } finally {
+      this.#ignoreRest()
+      this.#socket.destroy()
+    }
+  }
+
+  /** For a later turn than that in which the answer before ended. */
+  readOn(): void {
+    this.#isScheduled = false
+    if (!this.#socket.destroyed && this.#exchange === undefined) this.#readRequests()
+  }
+
+  /** The last request has been answered. */
+  #goOn(): void {
+    if (this.#isReading) return
+    if (this.#unread !== undefined && this.#exchange === undefined && this.#state !== 'deaf') this.#readLater()
+    this.updateFlow()
+  }
+
+  #readLater(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    setImmediate(readOn, this)
+  }
+
+  /** Serves what has been received, one request after the other (RFC 9112 §9.3.2), until one takes its time. */
+  #readRequests(): void {
+    this.#isReading = true
+    let served = 0
+    while (this.#unread !== undefined && this.#exchange === undefined && this.#state !== 'deaf') {
+      if (served++ === MAX_IN_A_TURN) {
+        this.#readLater()
+        break
+      }
+      const bytes = this.#unread
+      const head = scanRequest(bytes, 0, this.#lane.limits)
+      if (head === PARTIAL && ++this.#pieces < MAX_PIECES) {
+        if (this.#isHalfClosed) this.#fail('HPE_INVALID_EOF_STATE', 'Invalid EOF state')
+        else if (this.#state === 'idle') {
+          this.#state = 'head'
+          this.deadlineAt = -this.#lane.headTimeout
+        }
+        break
+      }
+      if (head === PARTIAL || head === DECLINED) {
+        this.#handOver(bytes)
+        return
+      }
+      this.#unread = head.end < bytes.length ? bytes.subarray(head.end) : undefined
+      this.#serve(head)
+    }
+    this.#isReading = false
+    this.updateFlow()
+  }
+
+  #serve(head: RequestHead): void {
+    this.#pieces = 0
+    this.#state = 'serving'
+    this.deadlineAt = this.#isHalfClosed ? -HALF_CLOSED_MS : Number.POSITIVE_INFINITY
+    this.#info ??= new ConnectionInfo(this.#socket, this.#lane.scheme)
+    const exchange = new FastExchange(this, this.#socket, this.#info, head)
+    this.#exchange = exchange
+    if (!head.keepAlive && exchange.isRequestComplete) this.#ignoreRest()
+    this.#lane.proxy.handleExchange(exchange)
+  }
+
+  #receiveBody(bytes: Buffer): void {
+    const exchange = this.#exchange!
+    const end = exchange.receive(bytes)
+    if (end < MORE) {
+      this.#ignoreRest()
+      exchange.break(explainBody(end))
+    } else if (end !== MORE && !exchange.keepAlive) this.#ignoreRest()
+    else if (end === MORE) {
+      if (this.#isHalfClosed) this.#missRest(exchange)
+    } else if (end < bytes.length) this.#unread = bytes.subarray(end)
+    // What the last bytes brought may have been answered already.
+    this.#goOn()
+  }
+
+  /** The client sends no more. */
+  #missRest(exchange: FastExchange): void {
+    if (exchange.isRequestComplete) return
+    exchange.break(new GatewayError('PORTICO_REQ_MALFORMED', 'the connection ended inside the request'))
+  }
+
+  /** Behind a request that closes the connection, and behind what is broken, nothing means anything (RFC 9112 §9.6). */
+  #ignoreRest(): void {
+    this.#state = 'deaf'
+    this.#unread = undefined
+  }
+
+  #goDeaf(): void {
+    this.#ignoreRest()
+    this.deadlineAt = -LINGER_MS
+    this.#socket.resume()
+  }
+
+  /** There is no request to answer through; the proxy does it as for a connection of node:http. */
+  #fail(code: string, message: string): void {
+    this.#goDeaf()
+    this.#lane.proxy.handleClientError(Object.assign(new Error(message), { code }), this.#socket)
+  }
+
+  /** To the door that reads everything, which decides what is wrong with these bytes, if anything is. */
+  #handOver(bytes: Buffer): void {
+    const socket: LaneSocket = this.#socket
+    this.#unread = undefined
+    this.#state = 'deaf'
+    this.#lane.forget(this)
+    socket[CONNECTION] = undefined
+    socket.off('data', onData).off('end', onEnd).off('drain', onDrain).off('close', onClose)
+    if (this.#info !== undefined) adoptConnection(socket, this.#info)
+    this.#lane.handOver(socket, bytes.buffer === READ_BUFFER.buffer ? Buffer.from(bytes) : bytes)
+  }
+}
+
+/** What ChunkedDecoder found wrong, as a failure of node:http's parser is told. */
+function explainBody(found: number): GatewayError {
+  if (found === EXTENSIONS_TOO_LARGE) return new GatewayError('PORTICO_REQ_TOO_LARGE', 'chunk extensions are too large')
+  if (found === TRAILERS_TOO_LARGE) return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', 'trailers are too large')
+  return new GatewayError('PORTICO_REQ_MALFORMED', 'the request body is not chunked correctly')
+}
+
+function readOn(connection: LaneConnection): void {
+  try {
+    connection.readOn()
+  } catch (thrown) {
+    contain('lane', thrown, connection)
+  }
+}
+
+// Shared by all connections: an idle one shall cost little.
+
+function onData(this: LaneSocket, chunk: Buffer): void {
+  const connection = this[CONNECTION]!
+  try {
+    connection.receive(chunk)
+  } catch (thrown) {
+    contain('lane', thrown, connection)
+  }
+}
+
+/**
+ * What waits in the stream may not be overtaken, and a socket that was handed over is a stream again. False stops reading until
+ * somebody reads from that.
+ */
+function onLentRead(this: LaneSocket, size: number): boolean {
+  const bytes = findLent(size)
+  const connection = this[CONNECTION]
+  if (connection === undefined || this.readableLength > 0 || this.isPaused()) return this.push(Buffer.from(bytes))
+  try {
+    connection.receiveLent(bytes)
+  } catch (thrown) {
+    contain('lane', thrown, connection)
+  }
+  return true
+}
+
+function onEnd(this: LaneSocket): void {
+  const connection = this[CONNECTION]!
+  try {
+    connection.onClientEnd()
+  } catch (thrown) {
+    contain('lane', thrown, connection)
+  }
+}
+
+function onDrain(this: LaneSocket): void {
+  const connection = this[CONNECTION]!
+  try {
+    connection.onSocketDrain()
+  } catch (thrown) {
+    contain('lane', thrown, connection)
+  }
+}
+
+function onClose(this: LaneSocket): void {
+  const connection = this[CONNECTION]!
+  try {
+    connection.onSocketClose()
+  } catch (thrown) {
+    contain('lane', thrown, connection)
+  }
+}

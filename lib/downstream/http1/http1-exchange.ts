@@ -1,0 +1,273 @@
+/** The HTTP/1 door: an Exchange over node:http's request and response. HOT */
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { containing, type Victim } from '../../base/contain.ts'
+import type { GatewayError } from '../../base/errors.ts'
+import { splitLines } from '../../http1/field-line.ts'
+import type { RequestFields } from '../../http1/request-fields.ts'
+import { HALF_CLOSED_MS } from '../../platform/hangup-watch.ts'
+import { writeLent } from '../../platform/lent-bytes.ts'
+import { resetSocket } from '../../platform/reset.ts'
+import { type ConnectionInfo, findConnection } from '../../request/connection-info.ts'
+import {
+  type AnswerHead,
+  type BodySink,
+  type Exchange,
+  type ExchangeEvents,
+  NOBODY,
+  type Protocol,
+  type UpgradeOffer,
+} from '../../request/exchange.ts'
+import { readFields } from '../../request/fields.ts'
+import { findMethod } from '../../request/method.ts'
+import type { Settings } from '../../settings/table.ts'
+
+/** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
+const LINGER_MS = 2000
+
+export class Http1Exchange implements Exchange, Victim {
+  readonly protocol: Protocol
+  readonly connection: ConnectionInfo
+  readonly method: string
+  readonly target: string
+  readonly authority = undefined
+  readonly hasBody: boolean
+  readonly offer: UpgradeOffer | undefined
+  events: ExchangeEvents = NOBODY
+  readonly request: IncomingMessage
+  readonly socket: Socket
+  readonly #response: ServerResponse
+  #bodyEnded = false
+  #closed = false
+  #closeDelimited = false
+  #drainWanted = false
+  /** The head waits for what comes next. */
+  #headKept = false
+  #halfClosed: NodeJS.Timeout | undefined
+
+  /** `early` are the bytes that came behind the head of an upgrade. */
+  constructor(request: IncomingMessage, response: ServerResponse, early?: Buffer) {
+    const { socket } = request
+    this.request = request
+    this.socket = socket
+    this.#response = response
+    this.offer = early && { early, take: () => this.#take() }
+    this.protocol = request.httpVersion === '1.0' ? 'HTTP/1.0' : 'HTTP/1.1'
+    this.method = findMethod(request)
+    this.target = request.url!
+    this.connection = findConnection(socket)
+    const { headers } = request
+    this.hasBody =
+      headers['transfer-encoding'] !== undefined ||
+      (headers['content-length'] !== undefined && Number(headers['content-length']) !== 0)
+    request.on('error', ignore)
+    if (!early) socket.on('end', this.#onClientEnd)
+    response.on('error', ignore)
+    response.on(
+      'finish',
+      this.#containing(() => this.#close(true)),
+    )
+    response.on(
+      'close',
+      this.#containing(() => this.#close(response.writableFinished)),
+    )
+    response.on(
+      'drain',
+      this.#containing(() => this.#onDrain()),
+    )
+  }
+
+  get isHeadSent(): boolean {
+    return this.#response.headersSent
+  }
+
+  /** The socket of an upgrade is nobody's until it is answered, and a body waits until somebody takes it. */
+  get isUnread(): boolean {
+    if (this.#closed) return false
+    if (this.offer !== undefined || this.socket.isPaused()) return true
+    return !this.isRequestComplete && this.request.readableFlowing !== true
+  }
+
+  get isRequestComplete(): boolean {
+    return !this.hasBody || this.#bodyEnded
+  }
+
+  get receivedBytes(): number {
+    return this.request.readableLength
+  }
+
+  get pendingBytes(): number {
+    return this.#response.writableLength
+  }
+
+  readFields(settings: Settings): RequestFields | GatewayError {
+    return readFields(this.request.rawHeaders, this.protocol, settings)
+  }
+
+  readBody(sink: BodySink): void {
+    const { request } = this
+    request.on(
+      'data',
+      this.#containing((chunk: Buffer) => sink.onBodyData(chunk)),
+    )
+    request.on(
+      'end',
+      this.#containing(() => this.#endBody(sink)),
+    )
+  }
+
+  pauseBody(): void {
+    this.request.pause()
+    this.events.onUnread()
+  }
+
+  resumeBody(): void {
+    this.request.resume()
+  }
+
+  sendInterim(status: number, headers: readonly string[]): void {
+    if (this.protocol === 'HTTP/1.0' || this.isHeadSent) return
+    if (status === 100) this.#response.writeContinue()
+    if (status !== 103) return
+    const hints: Record<string, string | string[]> = {}
+    for (let at = 0; at < headers.length; at += 2) {
+      const name = headers[at]!.toLowerCase()
+      const known = hints[name]
+      hints[name] = known === undefined ? headers[at + 1]! : [...[known].flat(), headers[at + 1]!]
+    }
+    try {
+      this.#response.writeEarlyHints(hints)
+    } catch {
+      // A Link that node does not understand: a hint left out changes nothing.
+    }
+  }
+
+  sendHead(head: AnswerHead): void {
+    const response = this.#response
+    const { status, contentLength } = head
+    const isWhole = this.isRequestComplete
+    if (head.close || !isWhole) response.shouldKeepAlive = false
+    if (!isWhole) lingerBeforeClose(this.socket)
+    const headers = splitLines(head.lines)
+    if (contentLength !== undefined) headers.push('Content-Length', String(contentLength))
+    // It is among the lines, for all doors alike.
+    response.sendDate = false
+    response.writeHead(status, head.reason, headers)
+    const bodiless = this.method === 'HEAD' || status === 204 || status === 304
+    this.#closeDelimited = !bodiless && this.protocol === 'HTTP/1.0' && contentLength === undefined
+    this.#headKept = !bodiless
+  }
+
+  flush(): void {
+    // An empty latin1 write puts the head on the wire; flushHeaders would write it as UTF-8 and so alter latin1 values.
+    if (this.#headKept) this.#response.write('', 'latin1')
+    this.#headKept = false
+  }
+
+  write(chunk: Buffer): boolean {
+    if (chunk.length === 0) return true
+    this.#halfClosed?.refresh()
+    this.#headKept = false
+    const room = writeLent(this.#response, chunk)
+    if (!room) this.#drainWanted = true
+    return room
+  }
+
+  end(trailers: readonly string[]): void {
+    const response = this.#response
+    this.#headKept = false
+    if (trailers.length > 0 && response.chunkedEncoding) {
+      const pairs: [string, string][] = []
+      for (let at = 0; at < trailers.length; at += 2) pairs.push([trailers[at]!, trailers[at + 1]!])
+      response.addTrailers(pairs)
+    }
+    response.end()
+    // What is left of the request body has no taker; it may not stop the connection.
+    if (!this.isRequestComplete) {
+      this.request.removeAllListeners('data')
+      this.request.resume()
+    }
+  }
+
+  #take(): Socket {
+    this.#closed = true
+    this.#response.detachSocket(this.socket)
+    return this.socket
+  }
+
+  abort(): void {
+    // A body that ends with the connection is told from a whole one only by a reset.
+    if (this.#closeDelimited && this.isHeadSent) resetSocket(this.socket)
+    else this.socket.destroy()
+    this.#close(false)
+  }
+
+  /** The connection with it: nobody knows in which state node:http is. */
+  breakOff(error: GatewayError): void {
+    try {
+      this.events.breakOff(error)
+    } finally {
+      this.socket.destroy()
+    }
+  }
+
+  #containing<Arguments extends unknown[]>(run: (...given: Arguments) => void): (...given: Arguments) => void {
+    return containing('http1', this, run)
+  }
+
+  #endBody(sink: BodySink): void {
+    const { request } = this
+    // `end` alone also follows some aborts: only a complete message is one.
+    if (!request.complete || this.#closed) return
+    this.#bodyEnded = true
+    sink.onBodyEnd(request.rawTrailers)
+  }
+
+  #onDrain(): void {
+    this.#halfClosed?.refresh()
+    if (!this.#drainWanted) return
+    this.#drainWanted = false
+    this.events.onClientDrain()
+  }
+
+  #onClientEnd = (): void => {
+    this.#halfClosed = setTimeout(
+      this.#containing(() => this.#onHalfClosed()),
+      HALF_CLOSED_MS,
+    )
+  }
+
+  #onHalfClosed(): void {
+    // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
+    if (this.pendingBytes > 0) this.#halfClosed?.refresh()
+    else this.abort()
+  }
+
+  #close(complete: boolean): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearTimeout(this.#halfClosed)
+    this.socket.off('end', this.#onClientEnd)
+    this.events.onClose(complete)
+  }
+}
+
+function ignore(): void {}
+
+/**
+ * Closing a socket that still receives makes the kernel send a reset, which may destroy the answer before the client
+ * has read it. So the connection is half-closed, and read to no purpose for a while (nginx's lingering_close).
+ */
+function lingerBeforeClose(socket: Socket): void {
+  let isLingering = false
+  socket.destroySoon = () => {
+    if (isLingering) return
+    isLingering = true
+    socket.end()
+    socket.resume()
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+    socket.once('end', () => socket.destroy())
+    socket.once('close', () => clearTimeout(timer))
+  }
+}

@@ -1,0 +1,219 @@
+/** A UDP port of a Service: each client's datagrams go to one endpoint for as long as it goes on, and the answers back from the port. */
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import type { Clock } from '../base/clock.ts'
+import { contain } from '../base/contain.ts'
+import type { DeadlineWatch } from '../base/deadline.ts'
+import { GatewayError } from '../base/errors.ts'
+import { type BoundAddress, opened } from '../downstream/listen.ts'
+import { listTiers } from '../model/tier.ts'
+import { normalizePeer } from '../request/origin.ts'
+import type { ServedListener, Snapshot } from '../snapshot/snapshot.ts'
+import type { Log } from '../telemetry/log.ts'
+import { LogThrottle } from '../telemetry/log-throttle.ts'
+import type { ByteCounts, ConnectionResult } from '../telemetry/request-counts.ts'
+import type { UpstreamPool } from '../upstream/choice/pool.ts'
+import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
+import { DatagramSession, MAX_QUEUED_BYTES } from './datagram-session.ts'
+import { pickFor } from './relay.ts'
+
+/** How many sessions a process has, over all its ports, and may have whatever the settings say: each holds a socket. */
+export type SessionBudget = { open: number; readonly most: number }
+
+export type DatagramPortOptions = Readonly<{
+  /** Its key in the snapshot's listeners. */
+  place: string
+  where: BoundAddress
+  /** The one in force. */
+  snapshot: () => Snapshot | undefined
+  watch: DeadlineWatch
+  budget: SessionBudget
+  onResult: (listener: string, result: ConnectionResult) => void
+  /** Of a session that has ended. */
+  onBytes: (listener: string, bytes: ByteCounts) => void
+  clock: Clock
+  log: Log
+}>
+
+/** An endpoint that refused is not tried first for so long, milliseconds. */
+const AVOID_MS = 10_000
+
+export class DatagramPort {
+  readonly place: string
+  /** The id of the listener there, as last seen. */
+  label: string
+  readonly #options: DatagramPortOptions
+  #socket: Socket
+  /** By the client's address and port. */
+  readonly #sessions = new Map<string, DatagramSession>()
+  /** Until when endpoints that refused are avoided, by the monotonic clock. */
+  readonly #avoided = new Map<EndpointState, number>()
+  readonly #throttle: LogThrottle
+  #isStopping = false
+  #isClosed = false
+
+  constructor(options: DatagramPortOptions) {
+    const { place, where, snapshot, clock } = options
+    this.place = place
+    this.label = snapshot()?.listeners.get(place)?.listener.id ?? place
+    this.#options = options
+    this.#throttle = new LogThrottle(clock)
+    this.#socket = createSocket(where.address.includes(':') ? 'udp6' : 'udp4')
+  }
+
+  /** Sessions. */
+  get connections(): number {
+    return this.#sessions.size
+  }
+
+  /** Rejects with Node's error. */
+  async listen(): Promise<BoundAddress> {
+    const { address, port } = this.#options.where
+    try {
+      await this.#bind(address, port)
+    } catch (error) {
+      // `::` is every address, also where the machine has no IPv6.
+      const { code } = error as NodeJS.ErrnoException
+      if (this.#isClosed || address !== '::' || !['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(code ?? ''))
+        throw error
+      this.#socket = createSocket('udp4')
+      await this.#bind('0.0.0.0', port)
+    }
+    this.#socket.on('message', this.#onDatagram)
+    this.#socket.on('error', (error) =>
+      this.#options.log.error({ err: error, listener: this.label }, 'listener failed'),
+    )
+    const bound = this.#socket.address()
+    return { address: bound.address, port: bound.port }
+  }
+
+  /** Begins no session any more; those that it has go on, and answers go back to their clients. */
+  drain(): void {
+    this.#isStopping = true
+  }
+
+  /** Gives the port up, and its sessions, which cannot go on without it. */
+  close(): void {
+    this.#isStopping = true
+    for (const session of this.#sessions.values()) session.end()
+    this.#close()
+  }
+
+  async #bind(address: string, port: number): Promise<void> {
+    const socket = this.#socket
+    try {
+      await opened(socket, () => socket.bind({ address, port, exclusive: true }))
+    } catch (error) {
+      if (!this.#isClosed) socket.close()
+      throw error
+    }
+  }
+
+  #close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#socket.close()
+  }
+
+  #onDatagram = (datagram: Buffer, client: RemoteInfo): void => {
+    try {
+      this.#pass(datagram, client)
+    } catch (thrown) {
+      contain('relay', thrown, this.#sessions.get(keyOf(client)))
+    }
+  }
+
+  #pass(datagram: Buffer, client: RemoteInfo): void {
+    const inForce = this.#options.snapshot()
+    const served = inForce?.listeners.get(this.place)
+    if (!inForce || !served) return
+    this.label = served.listener.id
+    const key = keyOf(client)
+    let session = this.#sessions.get(key)
+    // Sessions of endpoints that are none any more would go to nobody (kube-proxy clears them from conntrack).
+    if (session && session.pool !== served.route.upstream && !this.#goesOn(session, served.route.upstream)) {
+      session.end()
+      session = undefined
+    }
+    session ??= this.#open(key, client, served, inForce)
+    if (!session) return
+    this.#noteProgress(session, inForce)
+    session.send(datagram)
+  }
+
+  #goesOn(session: DatagramSession, pool: UpstreamPool | undefined): boolean {
+    const index = pool?.states.indexOf(session.endpoint) ?? -1
+    if (!pool || !listTiers(pool.upstream).some((tier) => tier.includes(index))) return false
+    session.pool = pool
+    return true
+  }
+
+  #open(key: string, client: RemoteInfo, served: ServedListener, inForce: Snapshot): DatagramSession | undefined {
+    const { budget, watch, onResult, onBytes } = this.#options
+    const { listener, sources, route } = served
+    if (this.#isStopping) return undefined
+    if (sources && !sources.has(client.address)) {
+      onResult(listener.id, 'refused_source')
+      this.#report('datagrams refused: their source is in none of the source ranges', client)
+      return undefined
+    }
+    // Those that are there stay, as in conntrack: who sends from many addresses drives nobody out.
+    if (budget.open >= Math.min(inForce.settings.limits.datagramSessions, budget.most)) {
+      onResult(listener.id, 'dropped')
+      this.#report('datagrams of new clients dropped: limits.datagramSessions is reached', client)
+      return undefined
+    }
+    const pool = route.upstream
+    const endpoint = pool && this.#pick(pool, normalizePeer(client.address))
+    if (!endpoint) {
+      onResult(listener.id, 'failed')
+      return undefined
+    }
+    const session = new DatagramSession({
+      pool,
+      endpoint,
+      onReply: (datagram) => {
+        this.#noteProgress(session, this.#options.snapshot() ?? inForce)
+        // A client that is not there any more is told of by nobody.
+        if (this.#socket.getSendQueueSize() < MAX_QUEUED_BYTES) {
+          this.#socket.send(datagram, client.port, client.address, ignore)
+        }
+      },
+      onEnd: (error) => {
+        budget.open--
+        onBytes(listener.id, session)
+        watch.delete(session)
+        this.#sessions.delete(key)
+        if (error) this.#avoided.set(endpoint, this.#options.clock.monotonic() + AVOID_MS)
+      },
+    })
+    budget.open++
+    this.#sessions.set(key, session)
+    watch.add(session)
+    onResult(listener.id, 'served')
+    return session
+  }
+
+  #noteProgress(session: DatagramSession, { settings }: Snapshot): void {
+    const idleMs = session.pool.policy.timeouts.datagramIdle || settings.timeouts.datagramIdle
+    session.deadlineAt = this.#options.clock.monotonic() + idleMs
+  }
+
+  /** One that has not refused of late, if there is any. */
+  #pick(pool: UpstreamPool, clientAddress: string): EndpointState | undefined {
+    const now = this.#options.clock.monotonic()
+    for (const [endpoint, until] of this.#avoided) if (until <= now) this.#avoided.delete(endpoint)
+    const good = this.#avoided.size > 0 ? pickFor(pool, clientAddress, [...this.#avoided.keys()]) : undefined
+    const picked = good === undefined || good instanceof GatewayError ? pickFor(pool, clientAddress, []) : good
+    return picked instanceof GatewayError ? undefined : picked
+  }
+
+  #report(message: string, client: RemoteInfo): void {
+    if (this.#throttle.admit(message)) this.#options.log.warn({ listener: this.label, peer: client.address }, message)
+  }
+}
+
+function keyOf({ address, port }: RemoteInfo): string {
+  return `${address} ${port}`
+}
+
+function ignore(): void {}

@@ -1,0 +1,185 @@
+/** What a reload changes: routes, certificates, listeners of Services. */
+import { printEndpointAddress } from '../base/endpoint-address.ts'
+import { statusOf } from '../base/errors.ts'
+import { cutSame } from '../base/list.ts'
+import type { CertificateBinding } from '../model/certificate.ts'
+import type { Model } from '../model/model.ts'
+import type { Route } from '../model/route.ts'
+import type { ServiceListener } from '../model/service-listener.ts'
+import type { UpstreamKey } from '../model/upstream.ts'
+import type { PolicyOverrides } from '../settings/service.ts'
+import { printAction, printEndpoints, printForwarding, printListenerManner, printListenerName } from './print.ts'
+
+export type ModelChange = Readonly<{
+  type: 'added' | 'removed' | 'changed'
+  /** What it is about: `shop.localhost/api  Prefix`, `certificate shop.localhost`, `NodePort default/web:80/TCP`. */
+  subject: string
+  /** What came, went, or became what. */
+  detail: string
+}>
+
+/** Something that can come, go and change. */
+type Item = Readonly<{
+  subject: string
+  /** Undefined where its coming and going shows in other items. */
+  added: string | undefined
+  removed: string | undefined
+  /** What may change, the first being what decides: where it differs the others say nothing more. */
+  aspects: readonly Readonly<{ name: string; value: string }>[]
+}>
+
+/** Compares what is served: what went, then what came and changed, each in the order of its model. */
+export function diffModels(whole: Model, wholeAfter: Model): readonly ModelChange[] {
+  const [before, after] = narrow(whole, wholeAfter)
+  const same = findSame(before, after)
+  const old = describe(before, same)
+  const now = describe(after, same)
+  const changes: ModelChange[] = []
+  for (const [key, { subject, removed }] of old) {
+    if (removed !== undefined && !now.has(key)) changes.push({ type: 'removed', subject, detail: removed })
+  }
+  for (const [key, item] of now) {
+    const previous = old.get(key)
+    if (previous !== undefined) changes.push(...compare(previous, item))
+    else if (item.added !== undefined) changes.push({ type: 'added', subject: item.subject, detail: item.added })
+  }
+  return Object.freeze(changes.map((change) => Object.freeze(change)))
+}
+
+/** Both without hosts, certificates and listeners that cannot differ. */
+function narrow(before: Model, after: Model): readonly [before: Model, after: Model] {
+  // Where an upstream is another, any host may lead to it.
+  if (before.upstreams !== after.upstreams) return [before, after]
+  const hosts = cutSame(before.hosts, after.hosts)
+  const certificates = cutSame(before.certificates, after.certificates)
+  const listeners = cutSame(before.listeners, after.listeners)
+  return [
+    { ...before, hosts: hosts.gone, certificates: certificates.gone, listeners: listeners.gone },
+    { ...after, hosts: hosts.come, certificates: certificates.come, listeners: listeners.come },
+  ]
+}
+
+/** `+ shop.localhost/cart  Prefix → default/card:80 → 127.0.0.1:9100` */
+export function printChange({ type, subject, detail }: ModelChange): string {
+  return `${type === 'added' ? '+' : type === 'removed' ? '-' : '~'} ${subject} ${detail}`
+}
+
+function compare(before: Item, after: Item): ModelChange[] {
+  const changes: ModelChange[] = []
+  for (const [index, { name, value }] of after.aspects.entries()) {
+    const was = before.aspects[index]!.value
+    if (was === value) continue
+    changes.push({ type: 'changed', subject: after.subject, detail: `${name}${was} → ${value}` })
+    if (index === 0) break
+  }
+  return changes
+}
+
+/**
+ * Hosts, certificates and listeners that both models have as the same object. Of a host or a listener that holds only
+ * where the upstreams it leads to are the same too.
+ */
+function findSame(before: Model, after: Model): ReadonlySet<unknown> {
+  const upstreams = new Set<UpstreamKey>()
+  if (before.upstreams !== after.upstreams) {
+    for (const [key, upstream] of after.upstreams) if (before.upstreams.get(key) !== upstream) upstreams.add(key)
+    for (const key of before.upstreams.keys()) if (!after.upstreams.has(key)) upstreams.add(key)
+  }
+  const isTouched = ({ action }: Route): boolean => action.type === 'forward' && upstreams.has(action.upstream)
+  const old = new Set<unknown>([...before.hosts, ...before.certificates, ...before.listeners])
+  const listeners = after.listeners.filter((listener) => old.has(listener) && !upstreams.has(listener.upstream))
+  const hosts = after.hosts.filter((host) => old.has(host) && !(upstreams.size > 0 && host.routes.some(isTouched)))
+  return new Set<unknown>([...hosts, ...listeners, ...after.certificates.filter((binding) => old.has(binding))])
+}
+
+function describe(model: Model, same: ReadonlySet<unknown>): Map<string, Item> {
+  const items = new Map<string, Item>()
+  for (const virtualHost of model.hosts) {
+    if (same.has(virtualHost)) continue
+    const { host, routes, redirectToHttps } = virtualHost
+    for (const route of routes) items.set(keyOf(route), describeRoute(model, route))
+    items.set(`host ${host}`, {
+      subject: host === '' ? '*' : host,
+      added: undefined,
+      removed: undefined,
+      aspects: [{ name: 'plain HTTP ', value: redirectToHttps ? 'redirected to https' : 'served' }],
+    })
+  }
+  if (model.defaultRoute !== undefined)
+    items.set('default', describeRoute(model, model.defaultRoute, 'any other request'))
+  for (const binding of model.certificates) {
+    if (!same.has(binding)) items.set(`certificate ${binding.host}`, describeCertificate(binding))
+  }
+  for (const listener of model.listeners) {
+    if (!same.has(listener)) items.set(keyOfListener(listener), describeListener(model, listener))
+  }
+  return items
+}
+
+/** On one address the port may change. */
+function keyOfListener(listener: ServiceListener): string {
+  return `listener ${listener.kind} ${printListenerName(listener)} ${listener.address}`
+}
+
+function describeListener(model: Model, listener: ServiceListener): Item {
+  const { kind, address, port, upstream } = listener
+  const place = printEndpointAddress(address, port)
+  return {
+    subject: `${kind} ${printListenerName(listener)}`,
+    added: `${place} ${printForwarding(model, listener)}`,
+    removed: place,
+    aspects: [
+      { name: '', value: place },
+      { name: 'as ', value: printListenerManner(listener) },
+      { name: 'endpoints ', value: printEndpoints(model.upstreams.get(upstream)?.endpoints ?? []) },
+      { name: 'settings ', value: printOverrides(model.upstreams.get(upstream)?.policy) },
+    ],
+  }
+}
+
+/** `balancer=ewma, slowStart=30000`: what is otherwise than for all. */
+function printOverrides(overrides: PolicyOverrides = {}): string {
+  const texts = Object.entries(overrides).map(([name, value]) => `${name}=${value}`)
+  return texts.length === 0 ? 'as for all' : texts.sort().join(', ')
+}
+
+/** The same place, whichever Ingress defines it. */
+function keyOf({ host, pathType, match }: Route): string {
+  return `route ${host} ${pathType === 'default' ? 'default' : match.type} ${match.path}`
+}
+
+function describeRoute(model: Model, route: Route, subject: string = subjectOf(route)): Item {
+  const { action, backend } = route
+  const upstream = action.type === 'forward' ? model.upstreams.get(action.upstream) : undefined
+  const text = printAction(model, route)
+  return {
+    subject,
+    added: text,
+    removed: `→ ${backend}`,
+    aspects: [
+      {
+        name: '',
+        value: action.type === 'forward' ? backend : `${backend} (${statusOf(action.code)} ${action.reason})`,
+      },
+      { name: 'endpoints ', value: printEndpoints(upstream?.endpoints ?? []) },
+      { name: 'protocol ', value: upstream?.protocol ?? '' },
+      { name: 'settings ', value: printOverrides({ ...upstream?.policy, ...route.policy }) },
+    ],
+  }
+}
+
+function subjectOf({ host, pathType, path }: Route): string {
+  const place = `${host === '' ? '*' : host}${pathType === 'default' ? '' : path === '' ? '/' : path}`
+  return `${place}  ${pathType}`
+}
+
+/** A certificate renewed under its old name is another one: its fingerprint tells. */
+function describeCertificate({ host, certificate, reason }: CertificateBinding): Item {
+  const name = certificate?.name ?? `default (${reason})`
+  const value =
+    certificate === undefined
+      ? name
+      : `${name} (expires ${new Date(certificate.notAfter).toISOString().slice(0, 10)}, SHA-256 ${certificate.fingerprint.slice(0, 8)})`
+  const subject = `certificate ${host}`
+  return { subject, added: `→ ${value}`, removed: `→ ${name}`, aspects: [{ name: '', value }] }
+}

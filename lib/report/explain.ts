@@ -1,0 +1,396 @@
+/** Why a request is served as it is: which rule wins, what nearly did, and why not. Used by `portico explain`. */
+import { isIP } from 'node:net'
+import { printIsoTime } from '../base/clock.ts'
+import { type RequestErrorCode, statusOf } from '../base/errors.ts'
+import { findUsualPort, matchesHostPattern, parseAuthority, printHttpsUrl } from '../base/hostname.ts'
+import { findNearest } from '../base/nearest.ts'
+import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
+import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
+import type { Model } from '../model/model.ts'
+import type { LeftOut, PathMatch, Route, VirtualHost } from '../model/route.ts'
+import type { ServiceListener } from '../model/service-listener.ts'
+import { listTiers } from '../model/tier.ts'
+import type { Upstream } from '../model/upstream.ts'
+import { HostIndex } from '../routing/host-index.ts'
+import { compileTable, findInHost } from '../routing/table.ts'
+
+/** `path` is the request target without its authority: path and query as they would be sent. */
+export type ExplainedUrl = Readonly<{ host: string; path: string; scheme: 'http' | 'https' }>
+
+export type RouteVerdict = Readonly<{
+  route: Route
+  /** `shadowed`: it would match, but another rule has the same host, path and type. */
+  verdict: 'wins' | 'no' | 'shadowed'
+  reason: string
+}>
+
+export type Explanation = Readonly<{
+  url: ExplainedUrl
+  /** The answer if Portico gives it itself: an error with its code, or a redirect with its Location. */
+  answer:
+    | Readonly<{ status: number; code: RequestErrorCode | undefined; reason: string; location?: string }>
+    | undefined
+  path: Readonly<{ normal: NormalPath | undefined; query: string; notes: readonly string[] }>
+  host: Readonly<{
+    /** Undefined: malformed. */
+    hostname: string | undefined
+    virtualHost: VirtualHost | undefined
+    /** `exact`, `wildcard *.foo.com`, … */
+    reason: string
+    /** Hosts that a person may have expected to match, each with why it does not. */
+    misses: readonly Readonly<{ virtualHost: VirtualHost; reason: string }>[]
+    /** Ingresses with this host of which nothing is served. */
+    leftOut: readonly LeftOut[]
+  }>
+  /** Undefined for plain HTTP. */
+  certificate: Readonly<{ binding: CertificateBinding | undefined; reason: string }> | undefined
+  /** The winner first, then the nearest misses. */
+  candidates: readonly RouteVerdict[]
+  /** Candidates beyond the limit. */
+  omitted: number
+  winner: Route | undefined
+  /** Where the winner, or the listener, forwards to. */
+  upstream: Upstream | undefined
+  /** The port of a Service that the URL names: there no rule is asked. */
+  listener?: ServiceListener
+}>
+
+const MOST_CANDIDATES = 20
+const MOST_HOSTS = 5
+
+export type ExplainOptions = Readonly<{
+  encodedSlash?: 'keep' | 'reject'
+  /** The port that redirects to HTTPS name; 0 or left out: not known before the start. */
+  httpsPort?: number
+  /** Names that no certificate covers are refused. */
+  strictSni?: boolean
+  leftOut?: readonly LeftOut[]
+  /** Milliseconds since the epoch, for what certificates have left. */
+  now?: number
+}>
+
+/** Plays one request through a model; plain data, nothing is sent. */
+export function explainRequest(model: Model, url: ExplainedUrl, options: ExplainOptions = {}): Explanation {
+  const { path: rawPath, query } = splitTarget(url.path)
+  const normal = normalizePath(rawPath, options.encodedSlash ?? 'keep')
+  const hostname = parseAuthority(url.host)?.hostname
+  const notes = describePath(rawPath, normal)
+  const listener = findListener(model, url)
+  if (listener) return explainListener(model, listener, { url, path: { normal, query, notes } })
+  const host = explainHost(model, hostname, options.leftOut ?? [])
+  const certificate =
+    url.scheme === 'https' && hostname !== undefined ? explainCertificate(model, hostname, options) : undefined
+  const base = { url, path: { normal, query, notes }, host, certificate }
+  if (normal === undefined || hostname === undefined) {
+    const code = hostname === undefined ? 'PORTICO_REQ_BAD_HOST' : 'PORTICO_REQ_BAD_PATH'
+    const reason = hostname === undefined ? `host "${url.host}" is malformed` : notes.join('; ')
+    const answer = { status: 400, code, reason } as const
+    return { ...base, answer, candidates: [], omitted: 0, winner: undefined, upstream: undefined }
+  }
+  const { virtualHost } = host
+  const winner = findWinner(model, virtualHost, normal.matchPath)
+  const candidates = listCandidates(model, virtualHost, normal.matchPath, winner)
+  const upstream = winner?.action.type === 'forward' ? model.upstreams.get(winner.action.upstream) : undefined
+  return {
+    ...base,
+    answer: findRedirect(url, hostname, virtualHost, options.httpsPort) ?? findAnswer(host, winner, upstream),
+    candidates: candidates.slice(0, MOST_CANDIDATES),
+    omitted: Math.max(0, candidates.length - MOST_CANDIDATES),
+    winner,
+    upstream,
+  }
+}
+
+/** A port that is written decides, and on a Service's own address the usual one too. */
+function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): ServiceListener | undefined {
+  const authority = parseAuthority(host)
+  if (authority === undefined) return undefined
+  const { hostname, port } = authority
+  const asked = port ?? findUsualPort(scheme)
+  const found = listeners.filter((one) => one.transport === 'TCP' && one.port === asked)
+  const own = found.find(({ address }) => address === hostname)
+  if (own !== undefined || port === undefined) return own
+  // A name may lead to any address.
+  return (
+    found.find(({ address }) => isEvery(address)) ?? (isIP(hostname) === 0 && found.length === 1 ? found[0] : undefined)
+  )
+}
+
+function isEvery(address: string): boolean {
+  return address === '::' || address === '0.0.0.0'
+}
+
+function explainListener(
+  model: Model,
+  listener: ServiceListener,
+  asked: Pick<Explanation, 'url' | 'path'>,
+): Explanation {
+  const { url, path } = asked
+  const upstream = model.upstreams.get(listener.upstream)
+  const answer: Explanation['answer'] =
+    listener.layer === 'L7' && path.normal === undefined
+      ? { status: 400, code: 'PORTICO_REQ_BAD_PATH', reason: path.notes.join('; ') }
+      : hasUsable(upstream)
+        ? undefined
+        : { status: 503, code: 'PORTICO_UP_NO_ENDPOINTS', reason: `${listener.upstream} has no endpoint ready` }
+  return {
+    ...asked,
+    answer,
+    host: {
+      hostname: parseAuthority(url.host)?.hostname,
+      virtualHost: undefined,
+      reason: 'not looked at: the port is one of a Service',
+      misses: [],
+      leftOut: [],
+    },
+    certificate: undefined,
+    candidates: [],
+    omitted: 0,
+    winner: undefined,
+    upstream,
+    listener,
+  }
+}
+
+/** The compiled table decides here as it does for traffic. */
+function findWinner(model: Model, virtualHost: VirtualHost | undefined, path: string): Route | undefined {
+  const hosts = virtualHost === undefined ? [] : [{ ...virtualHost, host: '' }]
+  const table = compileTable({ ...model, hosts }, (route) => route)
+  return findInHost(table, table.anyHost, path)
+}
+
+function findRedirect(
+  { scheme, path }: ExplainedUrl,
+  hostname: string,
+  virtualHost: VirtualHost | undefined,
+  port = 0,
+): Explanation['answer'] {
+  if (scheme !== 'http' || !virtualHost?.redirectToHttps) return undefined
+  const reason = 'a tls section names this host: plain HTTP is sent to HTTPS'
+  return { status: 308, code: undefined, reason, ...(port > 0 && { location: printHttpsUrl(hostname, port, path) }) }
+}
+
+function findAnswer(
+  { virtualHost, leftOut: [lost] }: Explanation['host'],
+  winner: Route | undefined,
+  upstream: Upstream | undefined,
+): Explanation['answer'] {
+  if (winner === undefined) {
+    const reason = virtualHost === undefined ? 'no rule has this host' : 'no path of this host matches'
+    const whole = `${reason}, and there is no default backend${lost ? `; ${describeLeftOut(lost)}` : ''}`
+    return { status: 404, code: 'PORTICO_REQ_NO_ROUTE', reason: whole }
+  }
+  if (winner.action.type === 'unavailable') {
+    const { code, reason } = winner.action
+    return { status: statusOf(code), code, reason }
+  }
+  if (hasUsable(upstream)) return undefined
+  return { status: 503, code: 'PORTICO_UP_NO_ENDPOINTS', reason: `${winner.backend} has no endpoint ready` }
+}
+
+function describeLeftOut({ ingress, reason, position }: LeftOut): string {
+  const name = `${ingress.namespace}/${ingress.name}`
+  return `Ingress ${name}, which has this host, is not served: ${reason} (${position.file}:${position.line})`
+}
+
+function hasUsable(upstream: Upstream | undefined): boolean {
+  return upstream !== undefined && listTiers(upstream).length > 0
+}
+
+/** What the normal form changed, or why there is none. */
+function describePath(raw: string, normal: NormalPath | undefined): readonly string[] {
+  if (normal === undefined) return [describeBadPath(raw)]
+  const notes: string[] = []
+  if (normal.path !== raw) notes.push('dot segments resolved, as it will be forwarded')
+  if (normal.matchPath === normal.path) return notes
+  if (/\/\//.test(normal.path)) notes.push('doubled slashes are merged for matching and forwarded as sent')
+  if (normal.path.replaceAll(/\/+/g, '/') !== normal.matchPath) {
+    notes.push(`matched as ${normal.matchPath}: encodings of plain characters mean these characters`)
+  }
+  return notes
+}
+
+function describeBadPath(raw: string): string {
+  if (!raw.startsWith('/')) return 'the path does not begin with "/"'
+  if (raw.includes('\\')) return 'the path holds a backslash'
+  if (raw.includes('#')) return 'the path holds "#": fragments are never sent'
+  if (/[\x00-\x20\x7f]|%[01][0-9a-f]|%7f/i.test(raw)) return 'the path holds a space or control character'
+  if (/[^\x00-\xff]/.test(raw)) return 'the path holds a character that must be percent-encoded'
+  if (/%(?![0-9a-f]{2})/i.test(raw)) return 'the path holds a malformed percent-encoding'
+  if (/\/(\.|%2e){1,2}(;|%3b)/i.test(raw)) return 'the path holds a dot segment with a parameter'
+  if (/%c[01]%|%e0%[89]|%f0%8/i.test(raw)) return 'the path holds overlong UTF-8'
+  if (/%2f|%5c/i.test(raw)) return 'the path holds an encoded slash or backslash, which the settings refuse'
+  return 'the path climbs above the root'
+}
+
+function explainHost(model: Model, hostname: string | undefined, leftOut: readonly LeftOut[]): Explanation['host'] {
+  if (hostname === undefined) return { hostname, virtualHost: undefined, reason: 'malformed', misses: [], leftOut: [] }
+  const index = new HostIndex(model.hosts.filter(({ host }) => host !== '').map((host) => [host.host, host]))
+  const named = index.find(hostname)
+  const virtualHost = named ?? model.hosts.find(({ host }) => host === '')
+  const reason =
+    named === undefined
+      ? virtualHost === undefined
+        ? 'no rule has this host'
+        : 'no rule names this host: the rules for every host take it'
+      : named.host === hostname
+        ? 'exact'
+        : `wildcard ${named.host}`
+  return {
+    hostname,
+    virtualHost,
+    reason,
+    misses: findHostMisses(model.hosts, hostname, named),
+    leftOut: leftOut.filter(({ hosts }) => hosts.some((host) => host === '' || matchesHostPattern(host, hostname))),
+  }
+}
+
+function findHostMisses(
+  hosts: readonly VirtualHost[],
+  hostname: string,
+  named: VirtualHost | undefined,
+): Explanation['host']['misses'] {
+  const misses: { virtualHost: VirtualHost; reason: string }[] = []
+  for (const virtualHost of hosts) {
+    const { host } = virtualHost
+    if (virtualHost === named || !host.startsWith('*.')) continue
+    if (matchesHostPattern(host, hostname)) {
+      misses.push({ virtualHost, reason: `${named?.host} is exact, and goes before a wildcard` })
+    } else if (hostname === host.slice(2)) {
+      misses.push({ virtualHost, reason: `${host} needs one label more than ${hostname}` })
+    } else if (hostname.endsWith(host.slice(1))) {
+      misses.push({ virtualHost, reason: 'a wildcard stands for exactly one label' })
+    }
+  }
+  if (named === undefined) {
+    const nearest = findNearest(
+      hostname,
+      hosts.map(({ host }) => host).filter((host) => host !== ''),
+    )
+    const virtualHost = hosts.find(({ host }) => host === nearest)
+    if (virtualHost !== undefined && !misses.some((miss) => miss.virtualHost === virtualHost)) {
+      misses.push({ virtualHost, reason: `did you mean ${virtualHost.host}?` })
+    }
+  }
+  return misses.slice(0, MOST_HOSTS)
+}
+
+function explainCertificate(
+  model: Model,
+  hostname: string,
+  { strictSni = false, now }: ExplainOptions,
+): Explanation['certificate'] {
+  const binding = new HostIndex(model.certificates.map((one) => [one.host, one])).find(hostname)
+  if (binding === undefined) {
+    const instead = strictSni ? 'the handshake is refused' : 'the default certificate is served'
+    return { binding, reason: `no tls section names this host: ${instead}` }
+  }
+  if (binding.certificate === undefined)
+    return { binding, reason: `the default certificate is served: ${binding.reason}` }
+  const reason = binding.host === hostname ? 'SNI exact' : `SNI wildcard ${binding.host}`
+  const fault = now === undefined ? undefined : explainValidity(binding.certificate, now)
+  return { binding, reason: fault === undefined ? reason : `${reason}, but ${fault}` }
+}
+
+/** Why clients refuse the certificate, or will before long. */
+function explainValidity({ notBefore, notAfter }: Certificate, now: number): string | undefined {
+  const validity = judgeValidity({ notBefore, notAfter }, now)
+  if (validity === 'expired') return `it expired on ${printDay(notAfter)}: clients refuse it`
+  if (validity === 'not yet valid') return `it is not valid before ${printDay(notBefore)}: clients refuse it`
+  return validity === 'expires soon' ? `it expires on ${printDay(notAfter)}` : undefined
+}
+
+function printDay(milliseconds: number): string {
+  return printIsoTime(milliseconds).slice(0, 10)
+}
+
+/** Every route that had a say, the winner first and then by how much of the path it shares. */
+function listCandidates(
+  model: Model,
+  virtualHost: VirtualHost | undefined,
+  path: string,
+  winner: Route | undefined,
+): readonly RouteVerdict[] {
+  const misses: RouteVerdict[] = []
+  for (const route of virtualHost?.routes ?? []) {
+    if (route !== winner) misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
+  }
+  for (const { route, winner: holder } of model.shadowed) {
+    if (virtualHost === undefined || route.host !== virtualHost.host || route.pathType === 'default') continue
+    if (!matchesPath(route.match, path)) {
+      misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
+      continue
+    }
+    const by = `${holder.pathType} ${holder.path || '/'} of ${holder.ingress.namespace}/${holder.ingress.name}`
+    misses.push({ route, verdict: 'shadowed', reason: `shadowed by ${by}` })
+  }
+  const { defaultRoute } = model
+  // The default backend of an Ingress can be that of its hosts and that of all others: it is one to whoever wrote it.
+  const own = virtualHost?.routes.find((route) => route.pathType === 'default')
+  if (defaultRoute !== undefined && winner !== defaultRoute && !isSameIngress(own, defaultRoute)) {
+    const reason = own ? 'this host has a default backend of its own' : 'a rule takes the request'
+    misses.push({ route: defaultRoute, verdict: 'no', reason })
+  }
+  const sorted = misses
+    .map((verdict) => [verdict, sharedLength(verdict.route.match.path, path)] as const)
+    .sort(([, a], [, b]) => b - a)
+    .map(([verdict]) => verdict)
+  return winner === undefined
+    ? sorted
+    : [{ route: winner, verdict: 'wins', reason: describeWin(winner, virtualHost) }, ...sorted]
+}
+
+function isSameIngress(route: Route | undefined, { ingress }: Route): boolean {
+  return route?.ingress.namespace === ingress.namespace && route.ingress.name === ingress.name
+}
+
+function describeWin(winner: Route, virtualHost: VirtualHost | undefined): string {
+  if (winner.pathType === 'default') {
+    return virtualHost === undefined || winner.host !== virtualHost.host || !virtualHost.routes.includes(winner)
+      ? 'default backend: no rule takes the request'
+      : 'default backend of this host: no path matches'
+  }
+  return winner.match.type === 'exact' ? 'equals the path' : 'longest matching prefix'
+}
+
+function describeMiss(route: Route, path: string, winner: Route | undefined): string {
+  if (route.pathType === 'default') return 'a path of this host matches'
+  const { type, path: wanted } = route.match
+  if (type === 'exact') {
+    if (path === `${wanted}/` || wanted === `${path}/`)
+      return `"${path}" differs by the slash at its end: Exact is exact`
+    if (path.toLowerCase() === wanted.toLowerCase()) return `"${path}" differs by case`
+    if (path.startsWith(wanted)) return `"${path}" goes on after "${wanted}": Exact is the whole path`
+    return `path is "${path}"`
+  }
+  const stem = stemOf(wanted)
+  if (matchesPath(route.match, path)) {
+    return winner?.match.type === 'exact' ? 'an Exact path goes before a prefix' : 'a longer prefix matches'
+  }
+  if (path.startsWith(stem)) {
+    const end = path.indexOf('/', stem.length)
+    const element = path.slice(0, end < 0 ? undefined : end)
+    return `"${element}" continues the segment: a prefix matches whole path elements`
+  }
+  if (path.toLowerCase().startsWith(stem.toLowerCase())) return `"${path.slice(0, stem.length)}" differs by case`
+  const end = path.indexOf('/', 1)
+  return `path starts with "${end < 0 ? path : path.slice(0, end)}"`
+}
+
+/** A prefix without the slash at its end, which says nothing (I-13). */
+function stemOf(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path
+}
+
+function matchesPath(match: PathMatch, path: string): boolean {
+  if (match.type === 'exact') return path === match.path
+  const stem = stemOf(match.path)
+  return path === stem || path.startsWith(`${stem}/`)
+}
+
+function sharedLength(a: string, b: string): number {
+  const most = Math.min(a.length, b.length)
+  let length = 0
+  while (length < most && a.charCodeAt(length) === b.charCodeAt(length)) length++
+  return length
+}

@@ -1,0 +1,31 @@
+/** What there is to tell of a reload. */
+import type { Diagnostic } from '../base/diagnostics.ts'
+import type { Kept } from '../providers/file.ts'
+import type { ServedConfiguration } from '../snapshot/update.ts'
+import type { ModelChange } from './diff.ts'
+
+/** What a reload changed. */
+export type Reloaded = Readonly<{
+  served: ServedConfiguration
+  /** Names of files that came, went or changed. */
+  files: readonly string[]
+  changes: readonly ModelChange[]
+  /** What was not taken: its last good version is in force. */
+  kept: readonly Kept[]
+  /** Diagnostics that were not told yet, or why something is kept; and how many of those told are gone. */
+  newDiagnostics: readonly Diagnostic[]
+  goneDiagnostics: number
+  /** Settings that changed and are read only at the start. */
+  restartSettings: readonly string[]
+  durationMs: number
+}>
+
+/** Why a reload changed nothing. */
+export type ReloadFailed = Readonly<{
+  reason: string
+  newDiagnostics: readonly Diagnostic[]
+  /** When the configuration that goes on serving came, milliseconds since the epoch. */
+  servingSince: number
+  /** A bug, where it was not what the user wrote. */
+  error: unknown
+}>

@@ -1,0 +1,286 @@
+/** What is served, as flat plain objects: the admin API and `portico get -o json` print the same ones. No tokens. */
+
+import type { Diagnostic } from '../base/diagnostics.ts'
+import { printEndpointAddress } from '../base/endpoint-address.ts'
+import { statusOf } from '../base/errors.ts'
+import { compareText } from '../base/order.ts'
+import { printPosition, type SourcePosition } from '../base/position.ts'
+import { isInGoodHealth } from '../model/health.ts'
+import type { Model } from '../model/model.ts'
+import type { Route, VirtualHost } from '../model/route.ts'
+import type { ServiceListener, ServiceListenerKind } from '../model/service-listener.ts'
+import { usableEndpoints } from '../model/tier.ts'
+import type { Upstream } from '../model/upstream.ts'
+import type { Settings } from '../settings/table.ts'
+import { printListenerName } from './print.ts'
+
+export type RouteRow = Readonly<{
+  /** Exact, `*.wildcard`, or `*` for every host. */
+  host: string
+  path: string
+  pathType: Route['pathType']
+  /** As the manifest says it: `default/api:http`. */
+  backend: string
+  /** `namespace/service:port` as resolved; undefined where the backend cannot be served. */
+  upstream: string | undefined
+  /** `host:port` of the endpoints that may get requests. */
+  endpoints: readonly string[]
+  namespace: string
+  ingress: string
+  /**
+   * `served`; `no endpoints` (answers 503 until there are some); `unavailable` (answers 503 or 404); or `shadowed`
+   * (another route took its place).
+   */
+  state: 'served' | 'no endpoints' | 'unavailable' | 'shadowed'
+  /** Why it is not served. */
+  reason: string | undefined
+  /** HTTP is answered with a redirect to HTTPS. */
+  redirectToHttps: boolean
+  /** `file:line:column` */
+  source: string
+}>
+
+export type ServiceRow = Readonly<{
+  namespace: string
+  name: string
+  type: string
+  /** `''` where there is none. */
+  clusterIP: string
+  externalIP: string
+  /** As kubectl prints them: `80/TCP`, `80:30080/TCP`. */
+  ports: readonly string[]
+  endpoints: readonly string[]
+  selector: string
+  source: string
+}>
+
+export type ListenerRow = Readonly<{
+  /** `http`, `https`, `admin`; of a Service `namespace/name:port/TCP`. */
+  name: string
+  /** `Gateway` for the gateway's own; else which address of the Service it is. */
+  kind: 'Gateway' | ServiceListenerKind
+  address: string
+  /** The bound port where known, else the configured one. */
+  port: number
+  protocol: string
+  layer: ServiceListener['layer']
+  enabled: boolean
+  /** `namespace/name`; undefined for the gateway's own. */
+  service: string | undefined
+  /** `namespace/service:port` of the endpoints it leads to. */
+  upstream: string | undefined
+  /** CIDRs of the clients that are let in; empty: all. */
+  sourceRanges: readonly string[]
+  /** Connections begin with a PROXY protocol header. */
+  proxyProtocol: boolean
+  /** `open`, `off`, or why it is not open; `''` where that is not known: of files, which open nothing. */
+  state: string
+  /** `file:line:column` of the Service's port. */
+  source: string | undefined
+}>
+
+export type WorkerRow = Readonly<{
+  /** From 1 on; a process that takes the place of another has its number. */
+  worker: number
+  pid: number | undefined
+  /** `starting`: there is no process that serves, or it is not so far yet. */
+  state: 'serving' | 'starting'
+  /** The configuration it has in force. */
+  generation: number
+  restarts: number
+  /** Requests and tunnels under way. */
+  inFlight: number
+  /** Open client connections. */
+  connections: number
+  residentBytes: number
+  cpuSeconds: number
+}>
+
+/** What the gateway knows of a worker. */
+export type WorkerFacts = Omit<WorkerRow, 'state'> & Readonly<{ isUp: boolean }>
+
+export type DiagnosticRow = Readonly<{
+  severity: Diagnostic['severity']
+  code: Diagnostic['code']
+  message: string
+  resource: string | undefined
+  help: string | undefined
+  file: string | undefined
+  line: number | undefined
+  column: number | undefined
+  notes: readonly Readonly<{
+    message: string
+    file: string | undefined
+    line: number | undefined
+    column: number | undefined
+  }>[]
+}>
+
+/** Every route in the order in which it is matched; then the default backend, then the routes that lost against another. */
+export function routesView(model: Model): readonly RouteRow[] {
+  const hosts = new Map<string, VirtualHost>()
+  for (const host of model.hosts) hosts.set(host.host, host)
+  const row = (route: Route, shadowedBy?: Route): RouteRow => {
+    const upstream = route.action.type === 'forward' ? model.upstreams.get(route.action.upstream) : undefined
+    return {
+      host: route.host === '' ? '*' : route.host,
+      path: route.path,
+      pathType: route.pathType,
+      backend: route.backend,
+      upstream: route.action.type === 'forward' ? route.action.upstream : undefined,
+      endpoints: listUsable(upstream),
+      namespace: route.ingress.namespace,
+      ingress: route.ingress.name,
+      ...routeState(route, upstream, shadowedBy),
+      redirectToHttps: hosts.get(route.host)?.redirectToHttps ?? false,
+      source: printPosition(route.position),
+    }
+  }
+  return [
+    ...model.hosts.flatMap((host) => host.routes.map((route) => row(route))),
+    ...(model.defaultRoute ? [row(model.defaultRoute)] : []),
+    ...model.shadowed.map(({ route, winner }) => row(route, winner)),
+  ]
+}
+
+function routeState(
+  { action }: Route,
+  upstream: Upstream | undefined,
+  shadowedBy: Route | undefined,
+): Pick<RouteRow, 'state' | 'reason'> {
+  if (shadowedBy) {
+    const { ingress, position } = shadowedBy
+    const reason = `taken by Ingress ${ingress.namespace}/${ingress.name} at ${printPosition(position)}`
+    return { state: 'shadowed', reason }
+  }
+  if (action.type === 'unavailable')
+    return { state: 'unavailable', reason: `${statusOf(action.code)}: ${action.reason}` }
+  if (upstream && usableEndpoints(upstream).length > 0) return { state: 'served', reason: undefined }
+  const count = upstream?.endpoints.length ?? 0
+  const isBad = upstream?.endpoints.some((endpoint) => endpoint.ready && !isInGoodHealth(endpoint))
+  const what = isBad ? 'ready and in good health' : 'ready'
+  const lost = upstream?.unresolved?.[0]?.reason
+  const why = lost ?? (count === 0 ? 'the service has no endpoints' : `none of its ${count} endpoints is ${what}`)
+  return { state: 'no endpoints', reason: `503: ${why}` }
+}
+
+/** Every Service, by namespace and name. */
+export function servicesView(model: Model): readonly ServiceRow[] {
+  return model.services
+    .map((service) => ({
+      namespace: service.namespace,
+      name: service.name,
+      type: service.type,
+      clusterIP: service.clusterIP,
+      externalIP: service.externalIP,
+      ports: service.ports.map(
+        ({ port, nodePort, protocol }) => `${port}${nodePort ? `:${nodePort}` : ''}/${protocol}`,
+      ),
+      endpoints: [...new Set(service.upstreams.flatMap((key) => listUsable(model.upstreams.get(key))))],
+      selector: Object.entries(service.selector)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(','),
+      source: printPosition(service.position),
+    }))
+    .sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name))
+}
+
+function listUsable(upstream: Upstream | undefined): readonly string[] {
+  return upstream ? usableEndpoints(upstream).map(({ host, port }) => printEndpointAddress(host, port)) : []
+}
+
+/**
+ * The gateway's own listeners, then those of Services, by their ids. `ports` are those of its own that are really bound;
+ * `states` say of a Service's listener, by id, that it is `open` or why it is not.
+ */
+export function listenersView(
+  settings: Settings,
+  ports: Readonly<{ http?: number; https?: number; admin?: number; dns?: number }> = {},
+  listeners: readonly ServiceListener[] = [],
+  states?: ReadonlyMap<string, string>,
+): readonly ListenerRow[] {
+  const { http, https, admin, dns } = settings
+  const own = [
+    { name: 'http', protocol: 'HTTP/1.1', settings: http, bound: ports.http },
+    { name: 'https', protocol: https.http2 ? 'HTTP/2, HTTP/1.1' : 'HTTP/1.1', settings: https, bound: ports.https },
+    { name: 'admin', protocol: 'HTTP/1.1', settings: admin, bound: ports.admin },
+    { name: 'dns', protocol: 'DNS', settings: dns, bound: ports.dns },
+  ]
+  return [
+    ...own.map(
+      ({ name, protocol, settings: { address, port, enabled }, bound }): ListenerRow => ({
+        name,
+        kind: 'Gateway',
+        address,
+        port: bound ?? port,
+        protocol,
+        layer: 'L7',
+        enabled,
+        service: undefined,
+        upstream: undefined,
+        sourceRanges: [],
+        proxyProtocol: false,
+        state: enabled ? (bound === undefined ? '' : 'open') : 'off',
+        source: undefined,
+      }),
+    ),
+    ...listeners.map((listener) => serviceListenerRow(listener, states?.get(listener.id) ?? '')),
+  ]
+}
+
+function serviceListenerRow(listener: ServiceListener, state: string): ListenerRow {
+  const { kind, transport, layer, tls, address, port, upstream, sourceRanges, proxyProtocol, position } = listener
+  const { namespace, name } = listener.service
+  return {
+    name: printListenerName(listener),
+    kind,
+    address,
+    port,
+    protocol: layer === 'L4' ? transport : tls ? 'HTTPS' : 'HTTP',
+    layer,
+    enabled: true,
+    service: `${namespace}/${name}`,
+    upstream,
+    sourceRanges,
+    proxyProtocol,
+    state,
+    source: printPosition(position),
+  }
+}
+
+/** The processes that carry traffic; none where one process does all. */
+export function workersView(workers: readonly WorkerFacts[] = []): readonly WorkerRow[] {
+  return workers.map((each) => ({
+    worker: each.worker,
+    pid: each.pid,
+    state: each.isUp ? 'serving' : 'starting',
+    generation: each.generation,
+    restarts: each.restarts,
+    inFlight: each.inFlight,
+    connections: each.connections,
+    residentBytes: each.residentBytes,
+    cpuSeconds: each.cpuSeconds,
+  }))
+}
+
+/** What is wrong with the configuration being served. */
+export function diagnosticsView(diagnostics: readonly Diagnostic[]): readonly DiagnosticRow[] {
+  return diagnostics.map(({ severity, code, message, resource, help, position, notes }) => ({
+    severity,
+    code,
+    message,
+    resource,
+    help,
+    ...placeOf(position),
+    notes: notes.map((note) => ({ message: note.message, ...placeOf(note.position) })),
+  }))
+}
+
+function placeOf(position: SourcePosition | undefined): Pick<DiagnosticRow, 'file' | 'line' | 'column'> {
+  return { file: position?.file, line: position?.line, column: position?.column }
+}
+
+/** The settings in force, with what is secret hidden (AD-07). */
+export function settingsView(settings: Settings): Settings {
+  return { ...settings, admin: { ...settings.admin, token: settings.admin.token === '' ? '' : '[redacted]' } }
+}

@@ -1,0 +1,136 @@
+/** What a client connection is, and what its requests have in common, worked out once. HOT */
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { findClientNetwork } from '../base/client-network.ts'
+import { findUsualPort, parseAuthority } from '../base/hostname.ts'
+import type { ProxyPath } from '../base/proxy-protocol.ts'
+import { flattenText } from '../http1/field-line.ts'
+import { PrivateConnections } from '../upstream/transport/private-connections.ts'
+import { findOrigin, findPath, normalizePeer } from './origin.ts'
+
+/** Where a connection comes from and goes to, as its socket has it. Made once for each. */
+export class ConnectionInfo {
+  readonly scheme: 'http' | 'https'
+  /** IPv4-mapped addresses as IPv4; `''` once the peer is gone. */
+  readonly peerAddress: string
+  /** Whom limits for each client count the peer as. */
+  readonly peerNetwork: string
+  /** The place of the Service's port that took it; undefined: the HTTP or the HTTPS listener. */
+  readonly place: string | undefined
+  /** Undefined: it is gone. */
+  readonly socket: Socket | undefined
+  /** The connections to endpoints that are this one's alone; undefined as long as none is. */
+  privates: PrivateConnections | undefined = undefined
+  #isClosed = false
+  #isWatching = false
+  readonly #localPort: number
+  /**
+   * The client's port where it names none with the host: what a PROXY header says, else that of the scheme. The one that
+   * listens here says nothing, since a port mapping may stand before it.
+   */
+  readonly #usualPort: number
+  /** X-Forwarded-For, -Proto and X-Real-IP as field lines, where the peer is the client. */
+  readonly #forwarded: string
+  /** The authority asked about last: most connections have a single one. */
+  #authority: string | undefined = undefined
+  #hostname: string | undefined = undefined
+  #port: number | undefined = undefined
+  #lines: string = ''
+
+  constructor(socket: Socket | undefined, scheme: 'http' | 'https') {
+    const origin = findOrigin(socket)
+    const peerAddress = normalizePeer(origin?.path?.source.address ?? socket?.remoteAddress)
+    const toldPort = origin?.path?.destination.port
+    this.scheme = scheme
+    this.peerAddress = peerAddress
+    this.peerNetwork = findClientNetwork(peerAddress)
+    this.place = origin?.place
+    this.socket = socket
+    this.#localPort = toldPort ?? socket?.localPort ?? 0
+    this.#usualPort = toldPort ?? findUsualPort(scheme)
+    this.#forwarded = `X-Forwarded-For: ${peerAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Real-IP: ${peerAddress}\r\n`
+  }
+
+  /** The peer had gone before anything was read. */
+  get isLost(): boolean {
+    return this.peerAddress === '' && this.socket !== undefined
+  }
+
+  /** Both its ends; undefined once the peer is gone. */
+  get path(): ProxyPath | undefined {
+    return findPath(this.socket)
+  }
+
+  claimPrivates(): PrivateConnections {
+    if (this.privates === undefined) {
+      this.privates = new PrivateConnections()
+      if (this.#isClosed) this.privates.close()
+      else if (this.#isWatching) this.#watchClose()
+    }
+    return this.privates
+  }
+
+  /** For a door that does not say when it is closed. */
+  watchSocket(): void {
+    this.#isWatching = true
+    if (this.privates !== undefined) this.#watchClose()
+  }
+
+  /** Only where there is something to close with it. */
+  #watchClose(): void {
+    if (this.socket === undefined || this.socket.closed) this.close()
+    else this.socket.once('close', () => this.close())
+  }
+
+  /** For the door, when it is closed. */
+  close(): void {
+    this.#isClosed = true
+    this.privates?.close()
+  }
+
+  /** The normal form of a request's authority; undefined where it is none. */
+  findHostname(authority: string): string | undefined {
+    if (authority !== this.#authority) this.#remember(authority)
+    return this.#hostname
+  }
+
+  /** The port that a request's authority names. */
+  findPort(authority: string): number | undefined {
+    if (authority !== this.#authority) this.#remember(authority)
+    return this.#port
+  }
+
+  /** The field lines that tell the upstream who the client is, where the peer is the client. */
+  composeForwarded(authority: string): string {
+    if (authority !== this.#authority) this.#remember(authority)
+    return this.#lines
+  }
+
+  #remember(authority: string): void {
+    this.#authority = authority
+    const parsed = parseAuthority(authority)
+    this.#hostname = parsed?.hostname
+    this.#port = parsed?.port
+    const hostLine = authority === '' ? '' : `X-Forwarded-Host: ${authority}\r\n`
+    const port = this.#port ?? (authority === '' ? this.#localPort : this.#usualPort)
+    this.#lines = flattenText(`${this.#forwarded}X-Forwarded-Port: ${port}\r\n${hostLine}`)
+  }
+}
+
+const connections = new WeakMap<Socket, ConnectionInfo>()
+
+/** Goes on with what another door has made for the connection. */
+export function adoptConnection(socket: Socket, connection: ConnectionInfo): void {
+  connections.set(socket, connection)
+  connection.watchSocket()
+}
+
+/** Of a connection of node:http. */
+export function findConnection(socket: Socket): ConnectionInfo {
+  let connection = connections.get(socket)
+  if (!connection) {
+    connection = new ConnectionInfo(socket, socket instanceof TLSSocket ? 'https' : 'http')
+    adoptConnection(socket, connection)
+  }
+  return connection
+}

@@ -1,0 +1,217 @@
+/** One request as everything behind the door sees it: checked once, in one canonical form. HOT */
+import { findClientNetwork } from '../base/client-network.ts'
+import type { Clock } from '../base/clock.ts'
+import { GatewayError } from '../base/errors.ts'
+import { parseAuthority } from '../base/hostname.ts'
+import { type NormalPath, normalizePath } from '../base/path.ts'
+import type { ClientCount } from '../base/per-client.ts'
+import { findField } from '../http1/field-line.ts'
+import type { RequestFields } from '../http1/request-fields.ts'
+import type { Settings } from '../settings/table.ts'
+import type { ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
+import type { RequestRecord } from '../telemetry/record.ts'
+import type { PickContext } from '../upstream/choice/pick-context.ts'
+import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
+import type { Exchange } from './exchange.ts'
+import { isTrustedPeer, readTold, type Told } from './forwarded.ts'
+import { isServedMethod } from './method.ts'
+import { chooseRequestId } from './request-id.ts'
+import type { Retries } from './retries.ts'
+import { ASTERISK, parseTarget } from './target.ts'
+
+export class RequestContext implements PickContext {
+  readonly exchange: Exchange
+  /** Taken once: the whole request is served by it. Undefined before the first configuration. */
+  readonly snapshot: Snapshot | undefined
+  readonly clock: Clock
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number
+  readonly startedMonotonic: number
+  /** `''` until the fields were read, or the request was refused. */
+  id: string = ''
+  /** Undefined until they were read and found good. */
+  fields: RequestFields | undefined = undefined
+  /** Host as sent, or what overrides it (absolute-form, `:authority`). */
+  authority: string = ''
+  /** Normal form of the authority, for matching. */
+  hostname: string = ''
+  /** Undefined also where the target is `*`. */
+  path: NormalPath | undefined = undefined
+  /** `''` or `?…`, as sent. */
+  query: string = ''
+  /** The path as sent. */
+  rawPath: string = ''
+  /** What a trusted proxy says of the client; undefined where nobody is believed, or nothing is said. */
+  told: Told | undefined = undefined
+  clientAddress: string
+  scheme: 'http' | 'https'
+  served: ServedRoute | undefined = undefined
+  endpoint: EndpointState | undefined = undefined
+  tries: number = 0
+  /** Undefined as long as no try has failed. */
+  retries: Retries | undefined = undefined
+  upstreamMs: number | undefined = undefined
+  bytesIn: number = 0
+  bytesOut: number = 0
+  status: number = 0
+  error: GatewayError | undefined = undefined
+  tunnel: boolean = false
+  /** Those of its client that are under way; undefined where it does not count as one. */
+  clientRequests: ClientCount | undefined = undefined
+  /** Its record was made. */
+  isFinished: boolean = false
+
+  constructor(exchange: Exchange, snapshot: Snapshot | undefined, clock: Clock) {
+    this.exchange = exchange
+    this.snapshot = snapshot
+    this.clock = clock
+    this.startedAt = clock.now()
+    this.startedMonotonic = clock.monotonic()
+    this.clientAddress = exchange.connection.peerAddress
+    this.scheme = exchange.connection.scheme
+  }
+
+  // PickContext
+
+  get target(): string {
+    return this.rawPath + this.query
+  }
+
+  header(name: string): string | undefined {
+    return findField(this.fields!.lines, name)
+  }
+
+  /** Whom limits for each client count the request for. */
+  get clientNetwork(): string {
+    const { peerAddress, peerNetwork } = this.exchange.connection
+    return this.clientAddress === peerAddress ? peerNetwork : findClientNetwork(this.clientAddress)
+  }
+
+  /** Whether it asks about the gateway as a whole (RFC 9110 §9.3.7); known when it was examined. */
+  get isServerWide(): boolean {
+    return this.rawPath === ASTERISK.path
+  }
+
+  /** Those of the snapshot; whatever is examined or forwarded has one. */
+  get settings(): Settings {
+    return this.snapshot!.settings
+  }
+
+  /** Checks the request and fills what matching and forwarding need; the reason when it is refused. */
+  examine(): GatewayError | undefined {
+    const { exchange, settings } = this
+    const { limits } = settings
+    if (exchange.target.length > limits.targetBytes) {
+      return new GatewayError('PORTICO_REQ_TARGET_TOO_LONG', `${exchange.target.length} bytes`)
+    }
+    const fields = exchange.readFields(settings)
+    if (fields instanceof GatewayError) return fields
+    this.fields = fields
+    this.id = chooseRequestId(fields.requestId)
+    if (settings.trustedProxies.length > 0) this.#believe(fields)
+    const refused = this.#examineTarget(fields)
+    if (refused) return refused
+    if (fields.expect !== undefined && fields.expect.toLowerCase() !== '100-continue') {
+      return new GatewayError('PORTICO_REQ_EXPECTATION', fields.expect)
+    }
+    const length = fields.contentLength
+    if (length !== undefined && length > 0) {
+      if (!exchange.hasBody) return new GatewayError('PORTICO_REQ_BAD_FRAMING', `0 of ${length} bytes came`)
+      if (limits.bodyBytes > 0 && length > limits.bodyBytes) {
+        return new GatewayError('PORTICO_REQ_TOO_LARGE', `Content-Length ${length}`)
+      }
+    }
+    return undefined
+  }
+
+  /** Takes who the client is from a trusted proxy's word. */
+  #believe({ claims }: RequestFields): void {
+    const { peerAddress, scheme } = this.exchange.connection
+    if (!claims || !isTrustedPeer(peerAddress, this.settings)) return
+    const told = readTold(peerAddress, claims, this.settings)
+    this.told = told
+    this.clientAddress = told.clientAddress
+    this.scheme = told.scheme ?? scheme
+  }
+
+  #examineTarget({ host }: RequestFields): GatewayError | undefined {
+    const { exchange, settings } = this
+    const { method } = exchange
+    if (!isServedMethod(method)) {
+      return new GatewayError('PORTICO_REQ_METHOD_NOT_ALLOWED', method)
+    }
+    const http2 = exchange.protocol === 'HTTP/2.0'
+    const target = method === 'OPTIONS' && exchange.target === '*' ? ASTERISK : parseTarget(exchange.target)
+    // RFC 9113 §8.3.1: `:path` holds no authority.
+    if (!target || (http2 && target.authority !== undefined)) {
+      return new GatewayError('PORTICO_REQ_BAD_TARGET', exchange.target)
+    }
+    const authority = target.authority ?? exchange.authority ?? host
+    if (host === '' || authority === '' || (authority === undefined && exchange.protocol !== 'HTTP/1.0')) {
+      return new GatewayError('PORTICO_REQ_BAD_HOST', 'there is none')
+    }
+    if (host !== undefined && host !== authority) {
+      // A Host that the target overrides must still be one (RFC 9112 §3.2).
+      if (!parseAuthority(host)) return new GatewayError('PORTICO_REQ_BAD_HOST', host)
+      if (http2 && authority?.toLowerCase() !== host.toLowerCase()) {
+        return new GatewayError('PORTICO_REQ_BAD_HOST', `:authority ${authority}, host ${host}`)
+      }
+    }
+    const hostname = exchange.connection.findHostname(authority ?? '')
+    if (hostname === undefined) return new GatewayError('PORTICO_REQ_BAD_HOST', authority)
+    this.authority = authority ?? ''
+    this.hostname = hostname
+    this.rawPath = target.path
+    if (target === ASTERISK) return undefined
+    const path = normalizePath(target.path, settings.paths.encodedSlash)
+    if (!path || !isCleanQuery(target.query)) return new GatewayError('PORTICO_REQ_BAD_PATH', exchange.target)
+    this.path = path
+    this.query = target.query
+    return undefined
+  }
+
+  /** Of the host that the client asked for, as far as it is known. */
+  get clientHostname(): string {
+    const { told, hostname } = this
+    return told?.authority?.hostname ?? hostname
+  }
+
+  /** What is known when the request has ended; `complete` is false when the client went away or was cut. */
+  record(complete: boolean): RequestRecord {
+    const { exchange, fields } = this
+    const { connection } = exchange
+    return {
+      id: this.id,
+      startedAt: this.startedAt,
+      durationMs: this.clock.monotonic() - this.startedMonotonic,
+      upstreamMs: this.upstreamMs,
+      protocol: exchange.protocol,
+      scheme: connection.scheme,
+      method: exchange.method,
+      authority: this.authority === '' ? (exchange.authority ?? fields?.host ?? '') : this.authority,
+      target: exchange.target,
+      status: this.status === 0 ? 499 : this.status,
+      bytesIn: this.bytesIn,
+      bytesOut: this.bytesOut,
+      peerAddress: connection.peerAddress,
+      clientAddress: this.clientAddress,
+      userAgent: fields?.userAgent,
+      labels: this.served?.labels,
+      endpoint: this.endpoint?.label,
+      tries: this.tries,
+      retries: this.retries?.outcomes,
+      error: this.error?.code ?? (complete ? undefined : 'PORTICO_REQ_ABORTED'),
+      detail: this.error?.detail || this.retries?.text || undefined,
+      tunnel: this.tunnel,
+    }
+  }
+}
+
+/** Spaces and control bytes would break the request line that goes to the upstream, and no URL holds bytes above 0x7E. */
+function isCleanQuery(query: string): boolean {
+  for (let at = 0; at < query.length; at++) {
+    const code = query.charCodeAt(at)
+    if (code <= 0x20 || code >= 0x7f) return false
+  }
+  return true
+}

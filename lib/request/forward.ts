@@ -1,0 +1,701 @@
+/** Carries one request to an endpoint and the answer back: tries, backpressure both ways, progress limits, failures. HOT */
+import type { Socket } from 'node:net'
+import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
+import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
+import { composeProxyHeader, findProxyVersion, type ProxyVersion } from '../base/proxy-protocol.ts'
+import type { ResponseHead } from '../http1/response-head.ts'
+import { HALF_CLOSED_MS, hangupWatch, type Sighting, type Unread } from '../platform/hangup-watch.ts'
+import type { UpstreamPolicy } from '../settings/service.ts'
+import type { UpstreamPool } from '../upstream/choice/pool.ts'
+import { overloaded } from '../upstream/choice/request-queue.ts'
+import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
+import type { UpstreamCall, UpstreamEvents } from '../upstream/transport/call.ts'
+import type { Connection } from '../upstream/transport/connection.ts'
+import type { Waiter } from '../upstream/transport/connection-pool.ts'
+import { sendRequest } from '../upstream/transport/http1-call.ts'
+import type { PrivateConnections } from '../upstream/transport/private-connections.ts'
+import { Tries } from './attempts.ts'
+import type { RequestContext } from './context.ts'
+import type { BodySink, ExchangeEvents } from './exchange.ts'
+import { composeAnswerLines, composeRequestHead, filterHints } from './headers.ts'
+import { KeptBody } from './kept-body.ts'
+import { Retries } from './retries.ts'
+import { mayRepeat } from './retry.ts'
+import { filterTrailers, readTrailers } from './trailers.ts'
+
+/** Whoever has the request forwarded. */
+export type ForwardOwner = {
+  readonly deadlines: DeadlineWatch
+  readonly isDraining: boolean
+  /** Answers a request of which nothing was answered yet. */
+  fail(context: RequestContext, error: GatewayError): void
+  /** The endpoint switched protocols: `head` is for the client, then bytes flow both ways, until it calls `forwarding.onClose`. */
+  openTunnel(forwarding: Forwarding, head: string, upstream: Socket, early: Buffer): void
+  /** The exchange has ended. */
+  finish(context: RequestContext, complete: boolean): void
+}
+
+const NO_TRAILERS: readonly string[] = Object.freeze([])
+
+/** An upload is under way, and gets an endpoint, when so many bytes of it have come. */
+const UNDER_WAY_BYTES = 16_384
+/** So much of an answer waits here for a slow client, so that short answers leave their endpoint at once. */
+const HELD_BYTES = 65_536
+
+/** So long an endpoint may think about whether it wants a body that its client holds back: many never say (RFC 9110 §10.1.1). */
+const CONTINUE_MS = 1000
+
+/** A client that takes fewer bytes a second has stalled. */
+const LEAST_DOWNLOAD_RATE = 240
+
+export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySink, ExchangeEvents, Timed, Unread {
+  deadlineAt: number = Number.POSITIVE_INFINITY
+  watchIndex: number = UNWATCHED
+  sighting: Sighting | undefined = undefined
+  readonly #owner: ForwardOwner
+  /** The protocol that an upgrade asks for. */
+  readonly #upgrade: string | undefined
+  readonly #proxyVersion: ProxyVersion | undefined
+  #connection: Connection | undefined = undefined
+  #call: UpstreamCall | undefined = undefined
+  /** The try under way has been given a new connection already. */
+  #triedFresh = false
+  /** Nothing that happens upstream matters any more. */
+  #over = false
+  /** The endpoint is not read, since the client does not get on. */
+  #isAnswerHeld = false
+  /** The client is not read, since the endpoint does not get on. */
+  #isBodyHeld = false
+  /** All of the body has come, and waits to be read. */
+  #isBodyHere = false
+  #bodyBegun = false
+  #bodyEnded: boolean
+  /** The client holds its body back until somebody has asked for it. */
+  #expectsContinue: boolean
+  /** Bytes of the body that are awaited before an endpoint is chosen; 0: one has been, or is to be chosen at once. */
+  #awaited = 0
+  /** What came of the body, as long as all of it can be sent, or sent again. */
+  #kept: KeptBody | undefined = undefined
+  #trailers: readonly string[] = NO_TRAILERS
+  /** Bytes that the client was seen to take when it was last looked at. */
+  #takenBefore = 0
+  #limitMs = 0
+  #limitCode: RequestErrorCode = 'PORTICO_UP_HEADERS_TIMEOUT'
+
+  constructor(
+    owner: ForwardOwner,
+    context: RequestContext,
+    pool: UpstreamPool,
+    policy: UpstreamPolicy,
+    upgrade: string | undefined,
+  ) {
+    super(owner.deadlines, context, pool, policy)
+    this.#owner = owner
+    this.#upgrade = upgrade
+    this.#proxyVersion = findProxyVersion(pool.policy.proxyProtocol)
+    const { hasBody, protocol } = context.exchange
+    this.#bodyEnded = !hasBody
+    this.#expectsContinue = hasBody && protocol !== 'HTTP/1.0' && context.fields!.expect !== undefined
+  }
+
+  start(): void {
+    this.context.exchange.events = this
+    this.#owner.deadlines.add(this)
+    this.limitTries()
+    const awaited = this.#chooseAwaited()
+    if (awaited > this.context.exchange.receivedBytes) this.#awaitBody(awaited)
+    else {
+      this.#isBodyHere = awaited > 0 && awaited === this.context.fields!.contentLength
+      this.begin()
+    }
+    if (this.context.exchange.isUnread) this.onUnread()
+  }
+
+  // ExchangeEvents
+
+  onClose(complete: boolean): void {
+    try {
+      this.#close()
+      this.context.retries?.end('aborted')
+    } finally {
+      this.#owner.finish(this.context, complete)
+    }
+  }
+
+  onClientDrain(): void {
+    if (this.#over) return
+    this.#isAnswerHeld = false
+    this.#call?.resume()
+    this.#watchAnswer()
+  }
+
+  onBroken(error: GatewayError): void {
+    this.fail(error)
+  }
+
+  /** After a bug, wherever the request stands: answered where nothing was, else cut. */
+  breakOff(error: GatewayError): void {
+    const { context } = this
+    if (context.isFinished) return
+    try {
+      if (!this.#over) this.fail(error)
+    } finally {
+      if (!context.isFinished && context.error !== error) {
+        context.error = error
+        context.exchange.abort()
+      }
+    }
+  }
+
+  onUnread(): void {
+    if (!this.#over) hangupWatch.add(this)
+  }
+
+  // Waiter
+
+  get cancelled(): boolean {
+    return this.#over
+  }
+
+  /** For endpoints that want to hear of the client by PROXY protocol: such a connection is that client's alone. */
+  get preamble(): Buffer | undefined {
+    const proxyVersion = this.#proxyVersion
+    return proxyVersion && composeProxyHeader(proxyVersion, this.context.exchange.connection.path)
+  }
+
+  /** Not where one of them was found closed just now. */
+  get privates(): PrivateConnections | undefined {
+    return this.#triedFresh ? undefined : this.context.exchange.connection.privates
+  }
+
+  get connectTimeout(): number {
+    const { retry, timeouts } = this.policy
+    const limit = timeouts.connect || this.context.settings.timeouts.connect
+    return retry.tryTimeout > 0 && retry.tryTimeout < limit ? retry.tryTimeout : limit
+  }
+
+  onConnection(connection: Connection): void {
+    const { context } = this
+    const { exchange } = context
+    this.#connection = connection
+    if (connection.owner.endpoint !== this.endpoint) this.moveTo(connection.owner.endpoint)
+    if (context.fields!.authenticatesConnection) connection.claim(exchange.connection.claimPrivates())
+    const call = sendRequest(
+      connection,
+      {
+        head: composeRequestHead(context, this.#upgrade, this.endpoint!.hostLine, this.#expectsContinue),
+        method: exchange.method,
+        body: !exchange.hasBody ? 'none' : context.fields!.contentLength === undefined ? 'chunked' : 'counted',
+        upgrade: this.#upgrade,
+        maxHeaderBytes: this.policy.headerBytes,
+      },
+      this,
+    )
+    this.#call = call
+    if (this.#bodyBegun) this.#sendKept(call)
+    else if (this.#bodyEnded) {
+      call.end(NO_TRAILERS)
+      this.#watchHead()
+    } else if (this.#expectsContinue) {
+      call.flush()
+      this.#watch(CONTINUE_MS, 'PORTICO_UP_HEADERS_TIMEOUT')
+    } else this.#readBody()
+  }
+
+  onConnectionError(error: GatewayError): void {
+    this.failConnect(error)
+  }
+
+  // BodySink
+
+  onBodyData(chunk: Buffer): void {
+    const { context } = this
+    context.bytesIn += chunk.length
+    if (this.#over) return
+    const { settings, exchange } = context
+    const limit = settings.limits.bodyBytes
+    if (limit > 0 && context.bytesIn > limit) {
+      this.fail(new GatewayError('PORTICO_REQ_TOO_LARGE', `more than ${limit} bytes`))
+      return
+    }
+    const declared = context.fields!.contentLength
+    if (declared !== undefined && context.bytesIn > declared) {
+      this.fail(new GatewayError('PORTICO_REQ_BAD_FRAMING', `more than ${declared} bytes came`))
+      return
+    }
+    const call = this.#call
+    // What comes of a client that was asked to pause is little, and has to be kept.
+    if (call !== undefined && this.#isTooLong(chunk)) this.#dropKept()
+    else this.#kept?.add(chunk)
+    if (call === undefined) {
+      if (this.#awaited > 0) this.#noteBody(chunk.length)
+    } else if (call.write(chunk)) this.#progress(chunk.length)
+    else {
+      exchange.pauseBody()
+      this.#isBodyHeld = true
+      // From here on the endpoint is who does not get on.
+      if (exchange.isHeadSent) this.#watchAnswer()
+      else this.#watchHead()
+    }
+  }
+
+  onBodyEnd(trailers: readonly string[]): void {
+    if (this.#over) return
+    const { context } = this
+    const declared = context.fields!.contentLength
+    if (declared !== undefined && declared !== context.bytesIn) {
+      this.fail(new GatewayError('PORTICO_REQ_BAD_FRAMING', `${context.bytesIn} of ${declared} bytes came`))
+      return
+    }
+    const kept = readTrailers(trailers, context.settings)
+    if (kept instanceof GatewayError) {
+      this.fail(kept)
+      return
+    }
+    this.#bodyEnded = true
+    if (declared === undefined) this.#trailers = kept
+    if (this.#awaited > 0) {
+      this.#leaveBody()
+      return
+    }
+    if (this.#call === undefined) return
+    this.#call.end(this.#trailers)
+    if (!context.exchange.isHeadSent) this.#watchHead()
+  }
+
+  // UpstreamEvents
+
+  onDrain(): void {
+    const { exchange } = this.context
+    if (this.#over) return
+    this.#isBodyHeld = false
+    if (exchange.isHeadSent) this.#watchAnswer()
+    if (this.#bodyEnded) return
+    if (!exchange.isHeadSent) this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+    exchange.resumeBody()
+  }
+
+  onInformational(status: number, headers: readonly string[]): void {
+    if (this.#over) return
+    if (status !== 100) this.context.exchange.sendInterim(status, filterHints(headers))
+    else if (this.#expectsContinue) this.#askForBody()
+  }
+
+  onHead(head: ResponseHead, more: boolean): void {
+    if (this.#over) return
+    const { context } = this
+    const { exchange } = context
+    const { status } = head
+    const now = context.clock.monotonic()
+    const upstreamMs = now - context.startedMonotonic
+    if (status >= 400 && (this.#bodyEnded || this.#expectsContinue) && this.retryStatus(status, now)) return
+    this.#expectsContinue = false
+    if (head.authenticatesConnection) this.#connection!.claim(exchange.connection.claimPrivates())
+    const bodiless = status === 204 || status === 304 || exchange.method === 'HEAD'
+    try {
+      exchange.sendHead({
+        status,
+        reason: head.reason,
+        lines: this.#composeLines(head, upstreamMs),
+        contentLength: head.contentLength,
+        close: this.#owner.isDraining || exchange.offer !== undefined,
+        trailers: head.chunked && !bodiless,
+      })
+    } catch (error) {
+      // A field that the client's protocol cannot carry.
+      this.failTry(
+        new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.endpoint!.label}: ${String(error)}`, error),
+        undefined,
+      )
+      return
+    }
+    context.upstreamMs = upstreamMs
+    context.status = status
+    this.settleAnswer(status, now)
+    this.#dropKept()
+    this.#watchAnswer()
+    if (!more) exchange.flush()
+  }
+
+  onData(chunk: Buffer): void {
+    if (this.#over) return
+    const { context } = this
+    const { exchange } = context
+    context.bytesOut += chunk.length
+    if (exchange.write(chunk) || exchange.pendingBytes < HELD_BYTES) this.#progress(0)
+    else {
+      this.#call!.pause()
+      this.#isAnswerHeld = true
+      this.onUnread()
+      this.#watchClient()
+    }
+  }
+
+  onEnd(trailers: readonly string[]): void {
+    if (this.#over) return
+    const { exchange } = this.context
+    this.endpoint?.recordEnd()
+    this.#stop()
+    this.#call = undefined
+    exchange.end(filterTrailers(trailers))
+    if (this.context.isFinished || exchange.pendingBytes === 0) return
+    this.#isAnswerHeld = true
+    hangupWatch.add(this)
+    this.#watchClient()
+  }
+
+  onUpgrade(head: ResponseHead, socket: Socket, early: Buffer): void {
+    const { context } = this
+    const now = context.clock.monotonic()
+    this.settleAnswer(101, now)
+    context.upstreamMs = now - context.startedMonotonic
+    context.status = 101
+    this.endpoint?.recordEnd()
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.#call = undefined
+    const lines = this.#composeLines(head, context.upstreamMs)
+    const text = `HTTP/1.1 101 ${head.reason || 'Switching Protocols'}\r\nConnection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n${lines}\r\n`
+    this.#owner.openTunnel(this, text, socket, early)
+  }
+
+  #composeLines(head: ResponseHead, upstreamMs: number): string {
+    const { context } = this
+    const lines = composeAnswerLines(head, context.id, context.startedAt + upstreamMs)
+    return lines + this.pool.answerLines(context, this.endpoint!)
+  }
+
+  onError(error: GatewayError): void {
+    if (this.#over) return
+    this.#call = undefined
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    if (error.code !== 'PORTICO_UP_RESET' || this.#connection!.hasAnswered) this.failTry(error, undefined)
+    else if (this.#isStale()) this.#redial()
+    else this.failTry(error, 'reset')
+  }
+
+  // Tries
+
+  protected override connect(endpoint: EndpointState): void {
+    this.#triedFresh = false
+    // A tunnel keeps its connection for good, so it does not begin on one that may be about to close.
+    const isOnFresh = this.#upgrade !== undefined || this.#proxyVersion !== undefined
+    endpoint.acquire(this, isOnFresh ? 'none' : this.#isRepeatable() ? 'any' : 'recent')
+  }
+
+  /** Whether it can be sent again if the endpoint closes the connection just then, however much of it was sent. */
+  #isRepeatable(): boolean {
+    const { exchange, fields } = this.context
+    if (!exchange.hasBody || this.#expectsContinue) return mayRepeat(exchange.method, this.policy.retry)
+    return fields!.contentLength !== undefined && this.#keepsBody()
+  }
+
+  protected override canRepeat(): boolean {
+    return !this.#bodyBegun || this.#kept !== undefined
+  }
+
+  protected override get waitsForClient(): boolean {
+    return this.#limitCode === 'PORTICO_REQ_TIMEOUT' && (this.#call !== undefined || this.#awaited > 0)
+  }
+
+  override stalledFor(now: number): number {
+    const waits = this.#limitCode === 'PORTICO_REQ_ABORTED' || this.waitsForClient
+    // A limit below zero was set in this tick, an endless one is none.
+    if (!waits || this.deadlineAt < 0 || this.deadlineAt === Number.POSITIVE_INFINITY) return 0
+    return this.#limitMs - (this.deadlineAt - now)
+  }
+
+  override giveWay(): void {
+    this.#failClient(', and others wait for its place at an endpoint')
+  }
+
+  protected override dropTry(): void {
+    this.#call?.abort()
+    this.#call = undefined
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.#pauseBody()
+  }
+
+  protected override onWait(ms: number): void {
+    this.#watch(ms, 'PORTICO_UP_OVERLOADED')
+  }
+
+  protected override onWaited(): void {
+    this.deadlineAt = Number.POSITIVE_INFINITY
+  }
+
+  /** The endpoint closed an idle connection just as it was used again: that is nobody's failure. */
+  #isStale(): boolean {
+    const { exchange } = this.context
+    return (
+      !this.#triedFresh &&
+      this.#connection!.isStale &&
+      !exchange.isHeadSent &&
+      this.canRepeat() &&
+      mayRepeat(exchange.method, this.policy.retry)
+    )
+  }
+
+  /** Asks the same endpoint once more, on a new connection; it is still the same try. */
+  #redial(): void {
+    this.#triedFresh = true
+    const { context } = this
+    context.tries++
+    context.retries ??= new Retries()
+    context.retries.begin('stale')
+    this.#pauseBody()
+    this.endpoint!.acquire(this, 'none')
+  }
+
+  // The body, before an endpoint is chosen, and more than once
+
+  /** How much of the body an endpoint need not wait for. Whoever asks with Expect wants to hear of the endpoint first. */
+  #chooseAwaited(): number {
+    if (this.#bodyEnded) return 0
+    const { contentLength } = this.context.fields!
+    const { requestBuffering } = this.policy
+    if (contentLength === undefined || this.#expectsContinue) return 0
+    return contentLength <= requestBuffering ? contentLength : Math.min(requestBuffering, UNDER_WAY_BYTES)
+  }
+
+  #awaitBody(bytes: number): void {
+    this.#awaited = bytes
+    this.#bodyBegun = true
+    this.#kept = new KeptBody(this.context.fields!.contentLength ?? 0)
+    this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+    this.context.exchange.readBody(this)
+  }
+
+  /** The endpoint wants it, or does not say so in time. */
+  #askForBody(): void {
+    this.#expectsContinue = false
+    this.context.exchange.sendInterim(100, NO_TRAILERS)
+    this.#readBody()
+  }
+
+  /** Sends it on as it comes. */
+  #readBody(): void {
+    const { exchange, fields } = this.context
+    this.#bodyBegun = true
+    if (this.#keepsBody()) this.#kept = new KeptBody(fields!.contentLength ?? 0)
+    this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+    exchange.readBody(this)
+    this.#call?.flush()
+  }
+
+  #noteBody(bytes: number): void {
+    const { bytesIn, exchange, fields } = this.context
+    if (bytesIn < this.#awaited || bytesIn === fields!.contentLength) {
+      // A body that is here as a whole is so when its end was told.
+      this.#progress(bytes)
+      return
+    }
+    exchange.pauseBody()
+    this.#leaveBody()
+  }
+
+  /** As much has come as an endpoint need not wait for. */
+  #leaveBody(): void {
+    this.#awaited = 0
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.begin()
+  }
+
+  #keepsBody(): boolean {
+    const { tries, retry } = this.policy
+    const { exchange, fields } = this.context
+    return tries > 1 && (fields!.contentLength ?? 0) <= retry.bufferBytes && mayRepeat(exchange.method, retry)
+  }
+
+  #dropKept(): void {
+    this.#kept?.drop()
+    this.#kept = undefined
+  }
+
+  #isTooLong(chunk: Buffer): boolean {
+    return this.#kept !== undefined && this.#kept.length + chunk.length > this.policy.retry.bufferBytes
+  }
+
+  #pauseBody(): void {
+    if (this.#bodyBegun && !this.#bodyEnded) this.context.exchange.pauseBody()
+  }
+
+  #sendKept(call: UpstreamCall): void {
+    const kept = this.#kept!
+    const isForGood = !this.#keepsBody()
+    if (isForGood) this.#kept = undefined
+    const hasRoom = call.write(kept.bytes, isForGood ? () => kept.drop() : undefined)
+    if (this.#bodyEnded) call.end(this.#trailers)
+    else call.flush()
+    if (this.#bodyEnded || !hasRoom) this.#watchHead()
+    else {
+      this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+      this.context.exchange.resumeBody()
+    }
+  }
+
+  // Endings
+
+  protected override fail(failure: GatewayError): void {
+    if (this.#over) return
+    const { context } = this
+    const error = context.retries && !context.exchange.isHeadSent ? context.retries.explain(failure) : failure
+    this.#close()
+    if (!context.exchange.isHeadSent) {
+      // The connection can go on, as where the body was read before.
+      if (this.#isBodyHere && !this.#bodyBegun) context.exchange.readBody(this)
+      this.#owner.fail(context, error)
+      return
+    }
+    context.error = error
+    context.exchange.abort()
+  }
+
+  #stop(): void {
+    this.#over = true
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.leaveEndpoint()
+  }
+
+  /** Nothing more is to be done upstream, nor waited for. */
+  #close(): void {
+    this.#stop()
+    this.endTries()
+    this.#owner.deadlines.delete(this)
+    this.#dropKept()
+    hangupWatch.delete(this)
+    this.#call?.abort()
+    this.#call = undefined
+  }
+
+  // Unread: of client and endpoint one is not read
+
+  get isUnread(): boolean {
+    if (this.context.isFinished) return false
+    return this.#isAnswerHeld || (!this.#over && this.context.exchange.isUnread)
+  }
+
+  /** None where many share it: what the others do says nothing. */
+  get clientSocket(): Socket | undefined {
+    const { exchange } = this.context
+    return exchange.protocol === 'HTTP/2.0' ? undefined : exchange.connection.socket
+  }
+
+  get endpointSocket(): Socket | undefined {
+    return this.#call && this.#connection!.socket
+  }
+
+  onStill(sighting: Sighting): void {
+    const { exchange } = this.context
+    // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
+    const hasLeft = sighting.client?.isReset || (exchange.pendingBytes === 0 && sighting.hasClientLeft(HALF_CLOSED_MS))
+    if (hasLeft) exchange.abort()
+    // What the kernel has of the answer is given up only where the client takes nothing.
+    else if (sighting.endpoint?.isReset && sighting.hasEndpointLeft(this.context.settings.timeouts.halfClosed))
+      sighting.endpoint.socket.destroy()
+  }
+
+  // Progress
+
+  get tunnelIdle(): number {
+    return this.policy.timeouts.tunnelIdle || this.context.settings.timeouts.tunnelIdle
+  }
+
+  get #responseIdle(): number {
+    return this.policy.timeouts.responseIdle || this.context.settings.timeouts.responseIdle
+  }
+
+  get #requestBodyIdle(): number {
+    return this.policy.timeouts.requestBodyIdle || this.context.settings.timeouts.requestBodyIdle
+  }
+
+  /** Waits for the answer to begin. */
+  #watchHead(): void {
+    const { retry, timeouts } = this.policy
+    const limit = timeouts.responseHeaders || this.context.settings.timeouts.responseHeaders
+    const { tryTimeout } = retry
+    this.#watch(tryTimeout > 0 && tryTimeout < limit ? tryTimeout : limit, 'PORTICO_UP_HEADERS_TIMEOUT')
+  }
+
+  /** Waits for more of the answer; not for ever from an endpoint that leaves the body where it is as well. */
+  #watchAnswer(): void {
+    const limit = this.#responseIdle || (this.#isBodyHeld ? this.context.settings.timeouts.writeStall : 0)
+    this.#watch(limit, 'PORTICO_UP_STALLED')
+  }
+
+  /** Waits for the client to take what was written. */
+  #watchClient(): void {
+    this.#takenBefore = this.sighting?.client?.acknowledged ?? 0
+    this.#watch(this.context.settings.timeouts.writeStall, 'PORTICO_REQ_ABORTED')
+  }
+
+  /** Sets the one limit of this request; 0 ms is none. */
+  #watch(ms: number, code: RequestErrorCode): void {
+    this.#limitMs = ms
+    this.#limitCode = code
+    this.deadlineAt = ms === 0 ? Number.POSITIVE_INFINITY : -ms
+  }
+
+  /**
+   * Sets the limit anew. Of a body so few bytes may have come that they give back only a part of the time that was used up:
+   * below limits.uploadRate it runs out, however often something comes.
+   */
+  #progress(bytes: number): void {
+    const ms = this.#limitMs
+    if (ms === 0) {
+      this.deadlineAt = Number.POSITIVE_INFINITY
+      return
+    }
+    const rate = this.#limitCode === 'PORTICO_REQ_TIMEOUT' ? this.context.settings.limits.uploadRate : 0
+    if (bytes * 1000 >= rate * ms) this.deadlineAt = -ms
+    else if (this.deadlineAt >= 0) {
+      const latest = this.context.clock.monotonic() + ms
+      this.deadlineAt = Math.min(this.deadlineAt + (bytes * 1000) / rate, latest)
+    }
+  }
+
+  /** A client may be slow, and what the kernel has of the answer be much: then all there is to see is what the client acknowledges. */
+  #hasTakenEnough(): boolean {
+    const taken = this.sighting?.client?.acknowledged ?? 0
+    const more = taken - this.#takenBefore
+    if (more <= 0 || more * 1000 < LEAST_DOWNLOAD_RATE * this.#limitMs) return false
+    this.#takenBefore = taken
+    this.deadlineAt = -this.#limitMs
+    return true
+  }
+
+  /** Ends a request whose client is too slow; `how` ends the sentence that says so. */
+  #failClient(how: string): void {
+    const { context } = this
+    if (!context.exchange.isHeadSent) {
+      this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', `the client sent too little of the request body${how}`))
+      return
+    }
+    context.error = new GatewayError('PORTICO_REQ_ABORTED', `the client took too little of the answer${how}`)
+    this.#close()
+    context.exchange.abort()
+  }
+
+  onDeadline(): void {
+    if (this.#limitCode === 'PORTICO_REQ_ABORTED' && this.#hasTakenEnough()) return
+    if (this.#expectsContinue && this.#call !== undefined) {
+      this.#askForBody()
+      return
+    }
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    if (this.#limitCode === 'PORTICO_REQ_ABORTED' || this.waitsForClient) {
+      this.#failClient(` for ${this.#limitMs} ms`)
+      return
+    }
+    if (this.#limitCode === 'PORTICO_UP_OVERLOADED') {
+      this.fail(overloaded(`${this.pool.upstream.key}: no endpoint had room within ${this.#limitMs} ms`, this.#limitMs))
+      return
+    }
+    // An endpoint may answer as the request comes: then nobody can tell which of the two is waited for.
+    const isMutual = this.#limitCode === 'PORTICO_UP_STALLED' && !this.#bodyEnded
+    const whose = isMutual && !this.#isBodyHeld ? 'the client and ' : ''
+    const error = new GatewayError(this.#limitCode, `${whose}${this.endpoint?.label}: nothing for ${this.#limitMs} ms`)
+    const isTry = this.#limitCode === 'PORTICO_UP_HEADERS_TIMEOUT' && this.#limitMs === this.policy.retry.tryTimeout
+    if (error.fault !== 'upstream' || !this.endpoint || isMutual) this.fail(error)
+    else this.failTry(error, isTry && !this.#connection?.hasAnswered ? 'timeout' : undefined)
+  }
+}

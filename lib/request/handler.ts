@@ -1,0 +1,246 @@
+/** The life of a request: examine, route, forward, finish. Reads top to bottom; every protocol comes through here. HOT */
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Clock } from '../base/clock.ts'
+import { contain, containing, type Victim } from '../base/contain.ts'
+import { DeadlineWatch } from '../base/deadline.ts'
+import { GatewayError } from '../base/errors.ts'
+import { printHttpsUrl } from '../base/hostname.ts'
+import { ClientCount, PerClient } from '../base/per-client.ts'
+import { findHost, findInHost } from '../routing/table.ts'
+import type { ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
+import type { RequestRecord } from '../telemetry/record.ts'
+import { RequestContext } from './context.ts'
+import { type Exchange, NOBODY } from './exchange.ts'
+import { ALLOW_LINE, composeFailure } from './failure.ts'
+import { Forwarding, type ForwardOwner } from './forward.ts'
+import { isTrustedPeer } from './forwarded.ts'
+import { composeOwnLines } from './headers.ts'
+import { OwnAnswer } from './own-answer.ts'
+import { chooseRequestId } from './request-id.ts'
+import { Tunnel } from './tunnel.ts'
+
+export type HandlerOptions = Readonly<{
+  /** What is served now; undefined before the first configuration. */
+  snapshot: () => Snapshot | undefined
+  clock: Clock
+  onFinish: (record: RequestRecord) => void
+  isDraining: () => boolean
+  /** Port of the HTTPS listener, for redirects. */
+  httpsPort: () => number | undefined
+}>
+
+export class RequestHandler implements ForwardOwner {
+  readonly deadlines: DeadlineWatch
+  readonly #options: HandlerOptions
+  readonly #tunnels = new Set<Tunnel>()
+  readonly #idleWaiters: (() => void)[] = []
+  readonly #clients = new PerClient(() => new ClientCount())
+  #inFlight = 0
+
+  constructor(options: HandlerOptions) {
+    this.#options = options
+    this.deadlines = new DeadlineWatch(options.clock)
+  }
+
+  /** Requests and tunnels. */
+  get inFlight(): number {
+    return this.#inFlight
+  }
+
+  get tunnels(): number {
+    return this.#tunnels.size
+  }
+
+  get isDraining(): boolean {
+    return this.#options.isDraining()
+  }
+
+  whenIdle(): Promise<void> {
+    if (this.#inFlight === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#idleWaiters.push(resolve))
+  }
+
+  closeTunnels(): void {
+    for (const tunnel of this.#tunnels) tunnel.destroy()
+  }
+
+  /** Serves one request to its end. `upgrade` is the protocol that an eligible upgrade asks for. */
+  handle(exchange: Exchange, upgrade: string | undefined): void {
+    const snapshot = this.#options.snapshot()
+    const context = new RequestContext(exchange, snapshot, this.#options.clock)
+    this.#inFlight++
+    try {
+      if (exchange.connection.isLost) this.#drop(context)
+      else if (snapshot) this.#serve(context, snapshot, upgrade)
+      else this.fail(context, new GatewayError('PORTICO_GW_NOT_READY'))
+    } catch (thrown) {
+      contain('request', thrown, new Unbegun(this, context))
+    }
+  }
+
+  /** Nobody would get an answer, nor could an endpoint be told whose request it is. */
+  #drop(context: RequestContext): void {
+    context.error = new GatewayError('PORTICO_REQ_ABORTED', 'the client had gone before the request was read')
+    context.exchange.events = new OwnAnswer(this, context)
+    context.exchange.abort()
+  }
+
+  /** Answers a failure, or cuts the response if it has begun. */
+  fail(context: RequestContext, error: GatewayError): void {
+    const { exchange } = context
+    context.error = error
+    if (context.id === '') context.id = chooseRequestId(undefined)
+    if (exchange.isHeadSent) {
+      exchange.abort()
+      return
+    }
+    const now = this.#options.clock.now()
+    const { status, lines, body } = composeFailure(error, context.id, context.fields?.accept, now)
+    this.#answer(context, status, lines, body, mustClose(error))
+  }
+
+  finish(context: RequestContext, complete: boolean): void {
+    if (context.isFinished) return
+    context.isFinished = true
+    this.#inFlight--
+    this.#leaveClient(context)
+    if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
+    this.#options.onFinish(context.record(complete))
+  }
+
+  openTunnel(forwarding: Forwarding, head: string, upstream: Socket, early: Buffer): void {
+    const { context } = forwarding
+    const offer = context.exchange.offer!
+    const { timeouts } = context.settings
+    const client = offer.take()
+    context.tunnel = true
+    this.#leaveClient(context)
+    client.write(head, 'latin1')
+    if (early.length > 0) client.write(early)
+    if (offer.early.length > 0) upstream.write(offer.early)
+    const onClose = () => {
+      this.#tunnels.delete(tunnel)
+      context.bytesIn = tunnel.bytesIn + offer.early.length
+      context.bytesOut = tunnel.bytesOut
+      forwarding.onClose(true)
+    }
+    const contained = containing('relay', forwarding, onClose)
+    const tunnel = new Tunnel(client, upstream, forwarding.tunnelIdle, timeouts, contained)
+    this.#tunnels.add(tunnel)
+  }
+
+  #serve(context: RequestContext, { table, listeners }: Snapshot, upgrade: string | undefined): void {
+    const refused = context.examine() ?? this.#enterClient(context)
+    if (refused) {
+      this.fail(context, refused)
+      return
+    }
+    if (context.isServerWide) {
+      const lines = composeOwnLines(ALLOW_LINE, context.id, this.#options.clock.now())
+      this.#answer(context, 200, lines, undefined, false)
+      return
+    }
+    const { place } = context.exchange.connection
+    if (place !== undefined) {
+      this.#forward(context, listeners.get(place)?.route, upgrade)
+      return
+    }
+    const host = findHost(table, context.hostname)
+    if (host?.host.redirectToHttps && context.scheme === 'http') {
+      this.#redirectToHttps(context)
+      return
+    }
+    const served = findInHost(table, host, context.path!.matchPath)
+    this.#forward(context, served, upgrade)
+  }
+
+  #enterClient(context: RequestContext): GatewayError | undefined {
+    const { settings, clientAddress } = context
+    const { requestsPerClient } = settings.limits
+    if (requestsPerClient === 0 || isTrustedPeer(clientAddress, settings)) return undefined
+    const requests = this.#clients.find(context.clientNetwork)
+    if (requests.value >= requestsPerClient) {
+      return new GatewayError('PORTICO_REQ_TOO_MANY', `${requests.value} are under way`, undefined, 1)
+    }
+    requests.value++
+    context.clientRequests = requests
+    return undefined
+  }
+
+  #leaveClient(context: RequestContext): void {
+    if (context.clientRequests === undefined) return
+    context.clientRequests.value--
+    context.clientRequests = undefined
+  }
+
+  #forward(context: RequestContext, served: ServedRoute | undefined, upgrade: string | undefined): void {
+    if (!served) {
+      this.fail(context, new GatewayError('PORTICO_REQ_NO_ROUTE'))
+      return
+    }
+    context.served = served
+    if (served.upstream && served.policy) {
+      new Forwarding(this, context, served.upstream, served.policy.policy, upgrade).start()
+    } else this.fail(context, explainUnavailable(served))
+  }
+
+  #redirectToHttps(context: RequestContext): void {
+    const { https } = context.settings
+    const port = https.redirectPort || this.#options.httpsPort() || 443
+    const location = printHttpsUrl(context.clientHostname, port, context.rawPath + context.query)
+    const lines = composeOwnLines(`Location: ${location}\r\n`, context.id, this.#options.clock.now())
+    this.#answer(context, 308, lines, undefined, false)
+  }
+
+  #answer(context: RequestContext, status: number, lines: string, body: Buffer | undefined, close: boolean): void {
+    const { exchange } = context
+    context.status = status
+    const head = {
+      status,
+      reason: STATUS_CODES[status] ?? '',
+      lines,
+      contentLength: body?.length ?? 0,
+      close: close || exchange.offer !== undefined || this.isDraining,
+      trailers: false,
+    }
+    new OwnAnswer(this, context).send(head, body)
+  }
+}
+
+function explainUnavailable({ route }: ServedRoute): GatewayError {
+  const { action } = route
+  if (action.type === 'forward') return new GatewayError('PORTICO_UP_NO_SERVICE', 'the route has no upstream')
+  return new GatewayError(action.code, action.reason)
+}
+
+/** After these the connection's framing is doubtful, or the client is to go. */
+function mustClose({ status, code }: GatewayError): boolean {
+  switch (status) {
+    case 400:
+    case 408:
+    case 413:
+    case 414:
+    case 431:
+      return true
+    default:
+      return code === 'PORTICO_GW_NOT_READY'
+  }
+}
+
+/** A request that was not begun properly. */
+class Unbegun implements Victim {
+  readonly #handler: RequestHandler
+  readonly #context: RequestContext
+
+  constructor(handler: RequestHandler, context: RequestContext) {
+    this.#handler = handler
+    this.#context = context
+  }
+
+  breakOff(error: GatewayError): void {
+    const { exchange } = this.#context
+    if (exchange.events === NOBODY) this.#handler.fail(this.#context, error)
+    else exchange.events.breakOff(error)
+  }
+}

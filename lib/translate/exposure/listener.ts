@@ -1,0 +1,112 @@
+/** The listeners that Services open, and what is said and shown of where Services are reached. */
+
+import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
+import { printEndpointAddress } from '../../base/endpoint-address.ts'
+import { compareText } from '../../base/order.ts'
+import type { Service } from '../../kubernetes/resource.ts'
+import type { ServiceListener } from '../../model/service-listener.ts'
+import { KeyOrder, keepList, Memo, Sieve } from '../reuse.ts'
+import type { ServiceUpstreams, UpstreamSet } from '../service/upstream.ts'
+import type { TranslationSettings } from '../settings.ts'
+import { type Allocations, Ledger } from './allocation.ts'
+import { type Exposure, exposeServices, isSameExposure, type Opening } from './exposure.ts'
+import { readListenerOptions } from './listener-option.ts'
+import { isExposed } from './node-port.ts'
+
+/** Where all Services are reached. */
+type Plan = Readonly<{ exposures: ReadonlyMap<Service, Exposure>; diagnostics: readonly Diagnostic[] }>
+
+/** What the listeners are made of, beside Services. */
+export type ListenerGround = Readonly<{
+  settings: TranslationSettings
+  /** The addresses of this machine, canonical. */
+  local: ReadonlySet<string>
+  /** Milliseconds since the epoch. */
+  now: number
+}>
+
+/** Makes listeners; one that does not change stays the same object, and so does the list of all. */
+export class ListenerSet {
+  readonly #exposed = new Sieve<Service>(isExposed)
+  readonly #plans = new Memo<'plan', Plan>()
+  readonly #exposures = new Memo<Service, Exposure>(isSameExposure)
+  readonly #listeners = new Memo<Service, readonly ServiceListener[]>()
+  readonly #all = new Memo<'all', readonly ServiceListener[]>()
+  readonly #order = new KeyOrder(compareText)
+  #allocations: Allocations
+
+  constructor(allocations: Allocations) {
+    this.#allocations = allocations
+  }
+
+  /** What is allocated, the next time to be begun with. */
+  get allocations(): Allocations {
+    return this.#allocations
+  }
+
+  /** `services` come oldest first. */
+  plan(services: readonly Service[], { settings, local, now }: ListenerGround): Plan {
+    const concerned = settings.clusterNetwork.enabled ? services : this.#exposed.filter(services)
+    return this.#plans.get('plan', [concerned, settings, local], () => {
+      const ledger = new Ledger(this.#allocations)
+      const diagnostics = new DiagnosticList()
+      const found = exposeServices(concerned, settings, local, ledger, diagnostics)
+      this.#allocations = ledger.close(now)
+      const exposures = new Map<Service, Exposure>()
+      for (const [service, exposure] of found) {
+        // Never of the same inputs: whether it is the same, its signature says.
+        exposures.set(
+          service,
+          this.#exposures.get(service, [exposure], () => exposure),
+        )
+      }
+      this.#exposures.sweep()
+      return Object.freeze({ exposures, diagnostics: keepList(diagnostics.items) })
+    })
+  }
+
+  /** In the order of their ids. */
+  list({ exposures }: Plan, upstreams: UpstreamSet): readonly ServiceListener[] {
+    const lists: (readonly ServiceListener[])[] = []
+    for (const [service, exposure] of exposures) {
+      if (exposure.openings.length === 0) continue
+      const own = upstreams.of(service)
+      const inputs = [exposure, ...exposure.openings.map((opening) => findKey(own, opening))]
+      lists.push(this.#listeners.get(service, inputs, () => makeListeners(service, own, exposure)))
+    }
+    this.#listeners.sweep()
+    return this.#all.get('all', lists, () => Object.freeze(this.#order.sort(lists.flat(), ({ id }) => id)))
+  }
+}
+
+/** Traffic from outside has a policy of its own (S21). */
+function findKey(upstreams: ServiceUpstreams, { kind, servicePort }: Opening): string {
+  return upstreams.get(servicePort, kind === 'ClusterIP' ? 'internal' : 'external').upstream.key
+}
+
+function makeListeners(
+  service: Service,
+  upstreams: ServiceUpstreams,
+  { openings }: Exposure,
+): readonly ServiceListener[] {
+  const { namespace, name } = service.meta
+  const listeners = openings.map((opening): ServiceListener => {
+    const { kind, transport, address, port, servicePort } = opening
+    return Object.freeze({
+      id: `${kind} ${namespace}/${name}:${servicePort.port}/${transport} ${printEndpointAddress(address, port)}`,
+      kind,
+      transport,
+      ...readListenerOptions(service, servicePort),
+      address,
+      port,
+      upstream: findKey(upstreams, opening),
+      // As kube-proxy has it: of the addresses of a Service, the load balancer's alone (S20).
+      sourceRanges: kind === 'LoadBalancer' ? service.loadBalancerSourceRanges : NO_RANGES,
+      service: Object.freeze({ namespace, name }),
+      position: service.origin.locate(['spec', 'ports', servicePort.index, 'port']),
+    })
+  })
+  return Object.freeze(listeners)
+}
+
+const NO_RANGES: readonly string[] = Object.freeze([])

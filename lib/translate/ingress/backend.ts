@@ -1,0 +1,343 @@
+/** Backends of Ingress paths: what a reference to a Service port or another object comes to. */
+import { isDeepStrictEqual } from 'node:util'
+import type { DiagnosticList, DiagnosticNote } from '../../base/diagnostics.ts'
+import type { RequestErrorCode } from '../../base/errors.ts'
+import { findNearest } from '../../base/nearest.ts'
+import type { FieldPath } from '../../base/position.ts'
+import {
+  type Ingress,
+  type IngressBackend,
+  type IngressResourceBackend,
+  type IngressServiceBackend,
+  printResource,
+  type Service,
+  type ServicePort,
+} from '../../kubernetes/resource.ts'
+import type { ResourceSet } from '../../kubernetes/store.ts'
+import type { RouteAction } from '../../model/route.ts'
+import { Memo } from '../reuse.ts'
+import { printPorts } from '../service/endpoint-override.ts'
+import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
+import type { TranslationSettings } from '../settings.ts'
+import { NameIndex, Suggestions } from '../suggestion.ts'
+import { describeClosing, findClosing, hasForeign } from './foreign-annotation.ts'
+import type { ForeignAnnotation } from './foreign-table.ts'
+
+/** What an Ingress refers to; equal keys refer to the same. */
+export type Reference = Readonly<{ key: string; namespace: string; backend: IngressBackend }>
+
+/** What a reference comes to, for all who refer to the same. */
+export type Resolution = Readonly<{
+  action: RouteAction
+  /** For people: `default/api:80`. */
+  text: string
+  /** Undefined where the action is `unavailable`. */
+  target: TranslatedUpstream | undefined
+  problem: BackendProblem | undefined
+  /** The Service, where it has annotations of other controllers of which something is to be said. */
+  annotated: Service | undefined
+}>
+
+/** What is wrong with a reference, to be reported wherever it stands. */
+export type BackendProblem = Readonly<{
+  code:
+    | 'PORTICO_REF_RESOURCE_UNSUPPORTED'
+    | 'PORTICO_REF_SERVICE_NOT_FOUND'
+    | 'PORTICO_REF_EXTERNAL_NAME_DENIED'
+    | PortProblem['code']
+  message: string
+  help: string
+  /** The field of the backend that is wrong. */
+  field: FieldPath
+  notes: readonly DiagnosticNote[]
+  /** Where it is not the reference that is wrong. */
+  service?: Service
+}>
+
+type PortProblem = Readonly<{
+  code: 'PORTICO_REF_PORT_NOT_FOUND' | 'PORTICO_REF_PORT_PROTOCOL'
+  message: string
+  help: string
+}>
+
+export function createReference(namespace: string, backend: IngressBackend): Reference {
+  const what =
+    backend.type === 'resource'
+      ? `${backend.kind}.${backend.apiGroup}`
+      : 'name' in backend.port
+        ? `port ${backend.port.name}`
+        : `${backend.port.number}`
+  return { key: `${namespace}/${backend.name} ${backend.type} ${what}`, namespace, backend }
+}
+
+/** Reports what is wrong with the backend at `path` of the Ingress. */
+export function reportBackend(
+  problem: BackendProblem,
+  ingress: Ingress,
+  path: FieldPath,
+  diagnostics: DiagnosticList,
+): void {
+  const { code, message, help, field, notes, service } = problem
+  const position = ingress.origin.locate([...path, ...field])
+  if (service === undefined) {
+    diagnostics.add(code, message, { position, resource: printResource(ingress), help, notes })
+    return
+  }
+  diagnostics.add(code, message, {
+    position: service.origin.locate(['spec', 'externalName']),
+    resource: printResource(service),
+    help,
+    notes: [{ message: 'needed here', position }],
+  })
+}
+
+/** Reports that a route in force has nothing to go to; `path` leads to its backend. */
+export function reportEmpty(
+  { upstream, service, gap }: TranslatedUpstream,
+  ingress: Ingress,
+  path: FieldPath,
+  diagnostics: DiagnosticList,
+): void {
+  const { endpoints, key } = upstream
+  const why = endpoints.length > 0 ? `none of its ${endpoints.length} endpoints is ready` : gap
+  const name = `${service.meta.namespace}/${service.meta.name}`
+  diagnostics.add('PORTICO_REF_NO_ENDPOINTS', `service "${key}" has no endpoints${why ? `: ${why}` : ''}`, {
+    position: ingress.origin.locate([...path, 'service', 'name']),
+    resource: printResource(ingress),
+    help:
+      `the route answers 503; say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +
+      `or endpoints: {"${name}": ["127.0.0.1:3000"]} in the settings, ` +
+      'or the annotation portico.dev/endpoints: "127.0.0.1:3000" on the Service, or an EndpointSlice',
+    notes: [{ message: 'the Service is here', position: service.origin.locate(['metadata', 'name']) }],
+  })
+}
+
+/** Resolves references. */
+export class BackendResolver {
+  readonly #resolutions = new Memo<string, Resolution>(isSameFailure)
+  #resources!: ResourceSet
+  #upstreams!: UpstreamSet
+  #settings!: TranslationSettings
+  #names: NameIndex | undefined
+  #suggestions = new Suggestions()
+
+  /** What is resolved from now on is looked up in these. */
+  begin(resources: ResourceSet, upstreams: UpstreamSet, settings: TranslationSettings): void {
+    this.#resources = resources
+    this.#upstreams = upstreams
+    this.#settings = settings
+    this.#names = undefined
+    this.#suggestions = new Suggestions()
+  }
+
+  /** To be called where all that refers to anything was resolved. */
+  sweep(): void {
+    this.#resolutions.sweep()
+  }
+
+  resolve(reference: Reference): Resolution {
+    const { key, namespace, backend } = reference
+    if (backend.type === 'resource') {
+      return this.#resolutions.get(key, [], () => resolveResource(namespace, backend))
+    }
+    const service = this.#resources.get('Service', namespace, backend.name)
+    if (service !== undefined) {
+      const upstreams = this.#upstreams.of(service)
+      return this.#resolutions.get(key, [upstreams, this.#settings.unsupportedGuards], () => {
+        const text = printBackend(namespace, backend)
+        const port = findPort(service, backend)
+        if ('code' in port) return unavailable(text, port.message, describePortProblem(service, backend, port))
+        const target = upstreams.get(port)
+        const { denied } = target.upstream
+        if (denied !== undefined) return unavailable(text, denied, describeDenial(service, denied))
+        const action = Object.freeze({ type: 'forward', upstream: target.upstream.key } as const)
+        const annotated = hasForeign(service) ? service : undefined
+        const open = Object.freeze({ action, text, target, problem: undefined, annotated })
+        const [guard] = annotated === undefined ? [] : findClosing(service, this.#settings)
+        return guard === undefined ? open : closeResolution(open, guard)
+      })
+    }
+    const refused = this.#resources.getRefused('Service', namespace, backend.name)
+    // What is suggested instead depends on all Services.
+    return this.#resolutions.get(key, [refused, this.#resources.all('Service')], () => {
+      if (isAction(backend)) return describeAction(namespace, backend)
+      const reason = `service "${backend.name}" ${refused ? 'has errors' : 'not found'}`
+      const problem = refused ? describeRefused(refused, reason) : this.#describeMissing(namespace, backend)
+      return unavailable(printBackend(namespace, backend), reason, problem)
+    })
+  }
+
+  #describeMissing(namespace: string, backend: IngressServiceBackend): BackendProblem {
+    this.#names ??= new NameIndex(this.#resources.all('Service'))
+    const nearest = this.#suggestions.find(backend.name, this.#names.in(namespace))
+    const known = nearest === undefined ? undefined : this.#resources.get('Service', namespace, nearest)
+    const elsewhere = this.#names.namespaceOf(backend.name)
+    const pointer = known ?? this.#resources.get('Service', elsewhere ?? '', backend.name)
+    return {
+      code: 'PORTICO_REF_SERVICE_NOT_FOUND',
+      message: `service "${backend.name}" not found in namespace "${namespace}"`,
+      field: ['service', 'name'],
+      help: nearest
+        ? `did you mean "${nearest}"? the route answers 503 until the service exists`
+        : elsewhere !== undefined
+          ? `it is in namespace "${elsewhere}", but an Ingress reaches its own namespace only; the route answers 503`
+          : 'the route answers 503 until it exists',
+      notes: pointer
+        ? [{ message: `service "${pointer.meta.name}" is here`, position: pointer.origin.locate(['metadata', 'name']) }]
+        : [],
+    }
+  }
+}
+
+/** Looked up again, what is missing is missing in the same way most times. */
+function isSameFailure(a: Resolution, b: Resolution): boolean {
+  if (a.target !== undefined || b.target !== undefined) return false
+  return a.annotated === b.annotated && a.problem?.service === b.problem?.service && isDeepStrictEqual(a, b)
+}
+
+/** What stands behind a reference of an Ingress that is not served, and is closed for `guard`. */
+export function closeReference({ namespace, backend }: Reference, guard: ForeignAnnotation): Resolution {
+  const text = backend.type === 'resource' ? printObject(namespace, backend) : printBackend(namespace, backend)
+  const open = unavailable(text, '', undefined)
+  return closeResolution(open, guard)
+}
+
+function printObject(namespace: string, { kind, name }: IngressResourceBackend): string {
+  return `${kind} ${namespace}/${name}`
+}
+
+function printBackend(namespace: string, { name, port }: IngressServiceBackend): string {
+  return `${namespace}/${name}:${'name' in port ? port.name : port.number}`
+}
+
+function unavailable(
+  text: string,
+  reason: string,
+  problem: BackendProblem | undefined,
+  code: RequestErrorCode = 'PORTICO_UP_NO_SERVICE',
+): Resolution {
+  const action = Object.freeze({ type: 'unavailable', code, reason } as const)
+  return Object.freeze({ action, text, target: undefined, problem, annotated: undefined })
+}
+
+/** The same, but no request gets there, since `guard` cannot be honoured. */
+export function closeResolution(resolution: Resolution, guard: ForeignAnnotation): Resolution {
+  const reason = describeClosing(guard)
+  const action = Object.freeze({ type: 'unavailable', code: 'PORTICO_GW_GUARD_UNSUPPORTED', reason } as const)
+  return Object.freeze({ ...resolution, action, target: undefined })
+}
+
+function resolveResource(namespace: string, backend: IngressResourceBackend): Resolution {
+  const { apiGroup, kind } = backend
+  const full = apiGroup === '' ? kind : `${kind}.${apiGroup}`
+  const problem: BackendProblem = {
+    code: 'PORTICO_REF_RESOURCE_UNSUPPORTED',
+    message: `resource backends of kind "${full}" are not supported`,
+    field: ['resource'],
+    help: 'the route answers 404; name a Service instead',
+    notes: [],
+  }
+  return unavailable(printObject(namespace, backend), `kind ${full} is not supported`, problem, 'PORTICO_REQ_NO_ROUTE')
+}
+
+/** Of the AWS load balancer: the name is that of an annotation, which holds a redirect, a fixed answer or several Services. */
+function isAction({ port }: IngressServiceBackend): boolean {
+  return 'name' in port && port.name === 'use-annotation'
+}
+
+function describeAction(namespace: string, backend: IngressServiceBackend): Resolution {
+  const message = `"${backend.name}" is an action of an AWS load balancer, which is not supported`
+  return unavailable(printBackend(namespace, backend), message, {
+    code: 'PORTICO_REF_SERVICE_NOT_FOUND',
+    message,
+    field: ['service', 'name'],
+    help: `the route answers 503, since nothing here reads alb.ingress.kubernetes.io/actions.${backend.name}; where it redirects to HTTPS, take the path out: https.redirect does so for hosts with a tls section`,
+    notes: [],
+  })
+}
+
+function describeRefused(service: Service, message: string): BackendProblem {
+  return {
+    code: 'PORTICO_REF_SERVICE_NOT_FOUND',
+    message,
+    field: ['service', 'name'],
+    help: 'mend the Service; the route answers 503 until then',
+    notes: [{ message: 'it is here', position: service.origin.locate(['metadata', 'name']) }],
+  }
+}
+
+function describePortProblem(service: Service, backend: IngressServiceBackend, problem: PortProblem): BackendProblem {
+  const { code, message, help } = problem
+  const position = service.origin.locate(['spec', 'ports'])
+  return {
+    code,
+    message,
+    field: ['service', 'port', 'name' in backend.port ? 'name' : 'number'],
+    help: `${help}${help.endsWith('?') ? '' : ';'} the route answers 503`,
+    notes: [{ message: `the ports of service "${service.meta.name}"`, position }],
+  }
+}
+
+function describeDenial(service: Service, denied: string): BackendProblem {
+  return {
+    code: 'PORTICO_REF_EXTERNAL_NAME_DENIED',
+    message: `${denied}: not allowed`,
+    field: ['service', 'name'],
+    help: 'set externalNames.allowPrivate or allowPrivateFor, or give endpoints in the settings or the annotation portico.dev/endpoints',
+    notes: [],
+    service,
+  }
+}
+
+/** The port a backend names (S13), or what is wrong with the name. An ExternalName may be given any number (S33). */
+function findPort(service: Service, backend: IngressServiceBackend): ServicePort | PortProblem {
+  const wanted = backend.port
+  const matching = service.ports.filter((port) =>
+    'name' in wanted ? port.name === wanted.name : port.port === wanted.number,
+  )
+  const tcp = matching.find((port) => port.protocol === 'TCP')
+  if (tcp !== undefined) return tcp
+  const shown = 'name' in wanted ? `"${wanted.name}"` : String(wanted.number)
+  if (matching[0] !== undefined) {
+    return {
+      code: 'PORTICO_REF_PORT_PROTOCOL',
+      message: `port ${shown} of service "${service.meta.name}" is ${matching[0].protocol}, not TCP`,
+      help: 'name a TCP port',
+    }
+  }
+  if (service.type === 'ExternalName' && 'number' in wanted) {
+    return {
+      name: '',
+      protocol: 'TCP',
+      port: wanted.number,
+      targetPort: wanted.number,
+      nodePort: undefined,
+      appProtocol: undefined,
+      index: 0,
+    }
+  }
+  return {
+    code: 'PORTICO_REF_PORT_NOT_FOUND',
+    message: `service "${service.meta.name}" has no port ${shown}`,
+    help: advisePort(service, backend),
+  }
+}
+
+/** A number that is only a targetPort or nodePort, a number written as a name, a name that is nearly right (S13). */
+function advisePort(service: Service, backend: IngressServiceBackend): string {
+  const wanted = 'name' in backend.port ? backend.port.name : backend.port.number
+  const number = service.ports.find((port) => String(port.port) === String(wanted))
+  if (number) return `write number: ${wanted}, a name is the name of a Service port`
+  const target = service.ports.find((port) => port.targetPort === wanted)
+  if (target) return `${wanted} is the targetPort of port ${target.port}: write number: ${target.port}`
+  const node = service.ports.find((port) => port.nodePort === wanted)
+  if (node) return `${wanted} is the nodePort of port ${node.port}: write number: ${node.port}`
+  const nearest = findNearest(
+    String(wanted),
+    service.ports.map((port) => port.name).filter((name) => name !== ''),
+  )
+  if (nearest) return `did you mean "${nearest}"?`
+  return service.ports.length === 0
+    ? 'it lists no ports: name one by its number'
+    : `its ports are ${printPorts(service)}`
+}

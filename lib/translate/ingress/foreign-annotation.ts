@@ -1,0 +1,213 @@
+/** What is said of annotations of other Ingress controllers, and whether they close routes. */
+import type { DiagnosticList } from '../../base/diagnostics.ts'
+import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
+import type { TranslationSettings } from '../settings.ts'
+import { isSecured } from '../tls/tls-section.ts'
+import { type ForeignAnnotation, listForeign, listGuards } from './foreign-table.ts'
+
+const NGINX: ReadonlySet<string> = new Set(['nginx.ingress.kubernetes.io', 'ingress.kubernetes.io'])
+
+const ALB = 'alb.ingress.kubernetes.io'
+const TRAEFIK = 'traefik.ingress.kubernetes.io'
+/** Names of what endpoints are spoken to in. */
+const PROTOCOL = /^(?:backend-protocol(?:-version)?|service\.serversscheme)$/
+
+/** Switches of ingress-nginx that are as good as absent where they are off. */
+const OFF: ReadonlySet<string> = new Set([
+  'enable-cors',
+  'force-ssl-redirect',
+  'from-to-www-redirect',
+  'service-upstream',
+  'ssl-passthrough',
+  'use-regex',
+])
+
+type Harmless = (value: string, ingress: Ingress, settings: TranslationSettings) => boolean
+
+const isTrue = (value: string): boolean => /^(?:1|t|true)$/i.test(value)
+const isFalse = (value: string): boolean => /^(?:0|f|false)$/i.test(value)
+const redirects = ({ https }: TranslationSettings): boolean => https.enabled && https.redirect
+/** Seconds, of what may take at least as long here. */
+const isWithin = (value: string, milliseconds: number): boolean =>
+  /^\d+s?$/.test(value) && Number.parseInt(value, 10) * 1000 <= milliseconds
+/** No plain HTTP is served. */
+const isHttpsAlone = (ingress: Ingress, settings: TranslationSettings): boolean =>
+  redirects(settings) && ingress.rules.length > 0 && ingress.rules.every(({ host }) => isSecured(ingress, host))
+
+/** Annotations of ingress-nginx with those of their values that say what happens here anyway. */
+const HARMLESS: Readonly<Record<string, Harmless>> = {
+  'ssl-redirect': (value, ingress, settings) =>
+    ingress.tls.length === 0 || (redirects(settings) ? isTrue(value) : isFalse(value)),
+  'force-ssl-redirect': (value, ingress, settings) => isTrue(value) && isHttpsAlone(ingress, settings),
+  'proxy-body-size': (value, _ingress, { limits }) => value === '0' && limits.bodyBytes === 0,
+  'proxy-http-version': (value) => value === '1.1',
+  'proxy-buffering': (value) => value === 'off',
+  'proxy-request-buffering': (value) => value === 'off',
+  'proxy-connect-timeout': (value, _ingress, { timeouts }) => isWithin(value, timeouts.connect),
+  'proxy-read-timeout': (value, _ingress, { timeouts }) => isWithin(value, timeouts.responseHeaders),
+  'load-balance': (value) => value === 'round_robin',
+}
+
+/** Of the load balancers of AWS, and of Traefik. */
+const HARMLESS_ELSEWHERE: Readonly<Record<string, Harmless>> = {
+  'ssl-redirect': (_value, ingress, settings) => isHttpsAlone(ingress, settings),
+  'target-group-attributes': (value) => !/stickiness\.enabled\s*=\s*true/i.test(value),
+  'router.entrypoints': (value, ingress, settings) =>
+    /\bwebsecure\b/.test(value) && (/\bweb\b/.test(value) || isHttpsAlone(ingress, settings)),
+  'router.tls': isTrue,
+}
+
+/** What to do instead, where there is something. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  affinity: 'write portico.dev/affinity-type: cookie on the Service',
+  'session-cookie-name': 'write portico.dev/affinity-cookie-name on the Service',
+  'session-cookie-max-age': 'write portico.dev/affinity-cookie-max-age on the Service',
+  'load-balance': 'write portico.dev/balancer on the Service',
+  'upstream-hash-by': 'write portico.dev/balancer: hash and portico.dev/hash-by on the Service',
+  'upstream-vhost': 'write portico.dev/host on the Service',
+  'proxy-body-size': 'limits.bodyBytes in the settings limits the bodies of all requests',
+  'proxy-connect-timeout': 'write portico.dev/timeouts-connect',
+  'proxy-read-timeout': 'write portico.dev/timeouts-response-headers',
+  'proxy-next-upstream': 'write portico.dev/retry-conditions',
+  'proxy-next-upstream-timeout': 'write portico.dev/retry-timeout',
+  'proxy-next-upstream-tries': 'write portico.dev/tries',
+  'ssl-redirect': 'https.redirect in the settings says it for all hosts that a tls section names',
+  'force-ssl-redirect': 'a host is sent to HTTPS where a tls section names it and https.redirect is on',
+}
+
+const TLS_INSTEAD = 'set appProtocol: https on the port of the Service'
+const HTTP2_INSTEAD =
+  'endpoints are spoken to in HTTP/1.1; gRPC passes through a port of the Service itself: type NodePort or LoadBalancer'
+
+/** The same of protocols, by the value in upper case. */
+const PROTOCOL_INSTEAD: Readonly<Record<string, string>> = {
+  HTTPS: TLS_INSTEAD,
+  'H1-SSL': TLS_INSTEAD,
+  AUTO_HTTP: `${TLS_INSTEAD} where it speaks TLS`,
+  H2C: HTTP2_INSTEAD,
+  H2: HTTP2_INSTEAD,
+  'H2-SSL': HTTP2_INSTEAD,
+  HTTP2: HTTP2_INSTEAD,
+  GRPC: HTTP2_INSTEAD,
+  GRPCS: HTTP2_INSTEAD,
+  FCGI: 'endpoints are spoken to in HTTP/1.1: put a web server that speaks FastCGI before them',
+}
+
+/** The annotations that close what `resource` guards; none where the settings let it be served all the same. */
+export function findClosing(
+  { kind, meta }: Ingress | Service,
+  { unsupportedGuards }: TranslationSettings,
+): readonly ForeignAnnotation[] {
+  return unsupportedGuards === 'serve' ? [] : listGuards(listForeign(kind, meta.annotations))
+}
+
+/** Why a closed route is closed. */
+export function describeClosing({ name }: ForeignAnnotation): string {
+  return `"${name}" is a guard that is not honoured here`
+}
+
+/** What says of an Ingress that it only gets a share of another one's requests. */
+export function findCanary({ kind, meta }: Ingress): ForeignAnnotation | undefined {
+  return listForeign(kind, meta.annotations).find((one) => one.kind === 'canary' && isTrue(one.value))
+}
+
+/** Reports an Ingress that is left out since it is a canary. */
+export function reportCanary(ingress: Ingress, { name }: ForeignAnnotation, diagnostics: DiagnosticList): void {
+  diagnostics.add('PORTICO_ANN_CANARY', 'a canary is not supported: this Ingress serves nothing', {
+    position: ingress.origin.locateKey(['metadata', 'annotations', name]),
+    resource: printResource(ingress),
+    help: 'all requests go to the Ingress it stands beside; to share them out, give endpoints of one Service weights: portico.dev/endpoints: "HOST:PORT;weight=9, HOST:PORT;weight=1"',
+  })
+}
+
+/** Whether anything is to be said of a Service that a route leads to. */
+export function hasForeign({ kind, meta }: Service): boolean {
+  return listForeign(kind, meta.annotations).some((one) => one.kind === 'effect' || one.kind === 'guard')
+}
+
+/** Reports those of an Ingress that is served, or of a Service that a route leads to. */
+export function checkForeignAnnotations(
+  resource: Ingress | Service,
+  settings: TranslationSettings,
+  diagnostics: DiagnosticList,
+): void {
+  const foreign = listForeign(resource.kind, resource.meta.annotations)
+  const guards = new Set(listGuards(foreign))
+  for (const one of foreign) {
+    if (guards.has(one)) reportGuard(resource, one, describeGuarded(resource, one), settings, diagnostics)
+    else if ((one.kind === 'effect' && !isHarmless(one, resource, settings)) || isIdleSnippet(one)) {
+      diagnostics.add('PORTICO_ANN_UNSUPPORTED', `annotation "${one.name}" has no effect here`, {
+        position: resource.origin.locateKey(['metadata', 'annotations', one.name]),
+        resource: printResource(resource),
+        help: findInstead(one),
+      })
+    }
+  }
+}
+
+/** Whether the port of a Service's load balancer is to stay closed, since annotations guard it; they are reported. */
+export function isLoadBalancerClosed(
+  service: Service,
+  settings: TranslationSettings,
+  diagnostics: DiagnosticList,
+): boolean {
+  const guards = listGuards(listForeign('LoadBalancer', service.meta.annotations))
+  for (const guard of guards) {
+    reportGuard(service, guard, 'its LoadBalancer port stays closed', settings, diagnostics)
+  }
+  return guards.length > 0 && settings.unsupportedGuards === 'refuse'
+}
+
+function reportGuard(
+  resource: Ingress | Service,
+  guard: ForeignAnnotation,
+  outcome: string,
+  { unsupportedGuards }: TranslationSettings,
+  diagnostics: DiagnosticList,
+): void {
+  const isRefused = unsupportedGuards === 'refuse'
+  diagnostics.add('PORTICO_ANN_GUARD_UNSUPPORTED', `annotation ${describeClosing(guard)}`, {
+    ...(!isRefused && { severity: 'warning' as const }),
+    position: resource.origin.locateKey(['metadata', 'annotations', guard.name]),
+    resource: printResource(resource),
+    help: isRefused
+      ? `${outcome}, since nothing here checks, limits or refuses in its place; to let everything pass: unsupportedGuards: serve in the settings`
+      : 'everything passes unguarded, since unsupportedGuards is serve: nothing here checks, limits or refuses in its place',
+  })
+}
+
+function describeGuarded({ kind }: Ingress | Service, { isOfHost }: ForeignAnnotation): string {
+  if (kind === 'Service') return 'the routes to this Service answer 503'
+  return `${isOfHost ? 'all routes of the hosts of this Ingress' : 'the routes of this Ingress'} answer 503`
+}
+
+/** A snippet that refuses nothing, and does something else. */
+function isIdleSnippet({ isIdle, key, value }: ForeignAnnotation): boolean {
+  return isIdle && value !== '' && /-snippets?$/.test(key)
+}
+
+/** Whether it says what happens here anyway. */
+function isHarmless(
+  { domain, key, value }: ForeignAnnotation,
+  resource: Ingress | Service,
+  settings: TranslationSettings,
+): boolean {
+  if (PROTOCOL.test(key)) return /^(?:http|http1|h1)$/i.test(value)
+  if (resource.kind === 'Service') return false
+  if (key === 'ingress.allow-http') return isTrue(value) || isHttpsAlone(resource, settings)
+  const isNginx = NGINX.has(domain)
+  if (isNginx && OFF.has(key) && isFalse(value)) return true
+  if (!isNginx && domain !== ALB && domain !== TRAEFIK) return false
+  const table = isNginx ? HARMLESS : HARMLESS_ELSEWHERE
+  return Object.hasOwn(table, key) && table[key]!(value, resource, settings)
+}
+
+function findInstead({ domain, key, value }: ForeignAnnotation): string | undefined {
+  if (PROTOCOL.test(key)) {
+    const protocol = value.toUpperCase()
+    return Object.hasOwn(PROTOCOL_INSTEAD, protocol) ? PROTOCOL_INSTEAD[protocol] : undefined
+  }
+  if (key === 'target-group-attributes') return INSTEAD.affinity
+  if (key === 'ingress.allow-http' || (domain === ALB && key === 'ssl-redirect')) return INSTEAD['force-ssl-redirect']
+  return NGINX.has(domain) && Object.hasOwn(INSTEAD, key) ? INSTEAD[key] : undefined
+}

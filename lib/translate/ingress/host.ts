@@ -1,0 +1,290 @@
+/** Virtual hosts: the rules of all Ingresses merged by host (I-36), and the default backends behind them. */
+import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
+import { cutSame } from '../../base/list.ts'
+import { compareText } from '../../base/order.ts'
+import type { FieldPath, SourcePosition } from '../../base/position.ts'
+import type { Ingress, IngressBackend } from '../../kubernetes/resource.ts'
+import type { Route, ShadowedRoute, VirtualHost } from '../../model/route.ts'
+import { isSameList, keepList, MappedList, Sieve } from '../reuse.ts'
+import type { TranslatedUpstream } from '../service/upstream.ts'
+import type { TranslationSettings } from '../settings.ts'
+import { isSecured } from '../tls/tls-section.ts'
+import { closeResolution, createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
+import type { ForeignAnnotation } from './foreign-table.ts'
+import { claimPath, IngressRoute, settleClaims } from './route.ts'
+
+/** A route in force whose upstream has no endpoint that can be used. */
+export type Starving = Readonly<{ target: TranslatedUpstream; ingress: Ingress; path: FieldPath }>
+
+export type TranslatedHosts = Readonly<{
+  /** Exact hosts, then wildcards, then `''`; each group by name. */
+  hosts: readonly VirtualHost[]
+  /** How many routes they have. */
+  routes: number
+  defaultRoute: Route | undefined
+  shadowed: readonly ShadowedRoute[]
+  /** At least one for each upstream that leaves a route without an endpoint. */
+  starving: readonly Starving[]
+}>
+
+/** What one Ingress claims. */
+export type IngressClaims = Readonly<{
+  hosts: readonly HostClaims[]
+  /** What its default backend claims on all hosts. */
+  rest: IngressRoute | undefined
+  diagnostics: readonly Diagnostic[]
+}>
+
+export type Claimant = Readonly<{ ingress: Ingress; claims: IngressClaims }>
+
+/** So many hosts are put in their places; more are sorted in. */
+const FEW = 100
+
+/** What one Ingress claims on one host. */
+type HostClaims = Readonly<{
+  host: string
+  routes: readonly IngressRoute[]
+  isSecured: boolean
+  /** Closes all routes of the host. */
+  guard: ForeignAnnotation | undefined
+  /** The first rule of that host. */
+  rule: number
+  ingress: Ingress
+}>
+
+type SettledHost = Readonly<{
+  claims: readonly HostClaims[]
+  virtualHost: VirtualHost
+  shadowed: readonly ShadowedRoute[]
+  starving: readonly Starving[]
+  diagnostics: readonly Diagnostic[]
+}>
+
+/**
+ * Merges Ingresses, given in order of rank. Default backends (I-22): that of an Ingress without rules takes whatever no
+ * rule takes; that of an Ingress with rules takes the unmatched paths of this Ingress's own hosts and, where no Ingress
+ * without rules has one, also what no host takes. The oldest wins each time (I-23). A rule without `http` sends all of
+ * its host there (I-11).
+ */
+export class HostMerger {
+  readonly #noted = new Sieve<Claimant>(({ claims }) => claims.diagnostics.length > 0)
+  readonly #secured = new Sieve<Claimant>(({ ingress }) => ingress.tls.length > 0)
+  readonly #resting = new Sieve<Claimant>(({ claims }) => claims.rest !== undefined)
+  readonly #contested = new Sieve<SettledHost>(
+    ({ diagnostics, shadowed, starving }) => diagnostics.length + shadowed.length + starving.length > 0,
+  )
+  readonly #virtualHosts = new MappedList<SettledHost, VirtualHost>()
+  #ingresses: readonly Claimant[] = []
+  readonly #hosts = new Map<string, SettledHost>()
+  /** The same, in their order. */
+  #settled: readonly SettledHost[] = []
+  #routes = 0
+  /** What decides over redirects of all hosts. */
+  #redirects: readonly unknown[] = []
+
+  merge(ingresses: readonly Claimant[], settings: TranslationSettings, diagnostics: DiagnosticList): TranslatedHosts {
+    for (const { claims } of this.#noted.filter(ingresses)) diagnostics.addAll(claims.diagnostics)
+    this.#settle(ingresses, settings.https.enabled && settings.https.redirect)
+    const shadowed: ShadowedRoute[] = []
+    const starving: Starving[] = []
+    for (const one of this.#contested.filter(this.#settled)) {
+      diagnostics.addAll(one.diagnostics)
+      shadowed.push(...one.shadowed)
+      starving.push(...one.starving)
+    }
+    const resting = this.#resting.filter(ingresses)
+    const general = resting.flatMap(({ claims }) => (claims.hosts.length === 0 && claims.rest ? [claims.rest] : []))
+    const defaults = settleClaims(general, diagnostics)
+    const last = defaults.claims[0] ?? resting.find(({ claims }) => claims.hosts.length > 0)?.claims.rest
+    if (last !== undefined) starving.push(...findStarving([last]))
+    return {
+      hosts: Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost)),
+      routes: this.#routes,
+      defaultRoute: last,
+      shadowed: Object.freeze([...shadowed, ...defaults.shadowed]),
+      starving,
+    }
+  }
+
+  /** Settles the hosts on which something else is claimed than before, all of them where redirects may differ. */
+  #settle(ingresses: readonly Claimant[], redirects: boolean): void {
+    const secured = this.#secured.filter(ingresses)
+    const isSame = isSameList(this.#redirects, [redirects, secured])
+    this.#redirects = [redirects, secured]
+    const { gone, come } = cutSame(this.#ingresses, ingresses)
+    this.#ingresses = ingresses
+    const names = new Set(secured.flatMap(({ ingress }) => ingress.tls.flatMap(({ hosts }) => hosts)))
+    const touched = this.#gather(gone, come)
+    if (!isSame) for (const [host, { claims }] of this.#hosts) if (!touched.has(host)) touched.set(host, [...claims])
+    const ranks = new Map<Ingress, number>()
+    const changed = new Set<SettledHost | undefined>()
+    for (const [host, claims] of touched) {
+      if (claims.length > 1) sortByRank(claims, ingresses, ranks)
+      const before = this.#hosts.get(host)
+      const redirect = redirects && (names.has(host) || claims.some(({ isSecured }) => isSecured))
+      if (before && before.virtualHost.redirectToHttps === redirect && isSameList(before.claims, claims)) continue
+      const next = claims.length === 0 ? undefined : settle(host, claims, redirect)
+      this.#routes += (next?.virtualHost.routes.length ?? 0) - (before?.virtualHost.routes.length ?? 0)
+      if (next) this.#hosts.set(host, next)
+      else this.#hosts.delete(host)
+      changed.add(before).add(next)
+    }
+    if (changed.size > 0) this.#settled = placeHosts(this.#settled, changed, this.#hosts)
+  }
+
+  /** What is claimed now on the hosts that these name, in no order. */
+  #gather(gone: readonly Claimant[], come: readonly Claimant[]): Map<string, HostClaims[]> {
+    const left = new Set(gone.flatMap(({ claims }) => claims.hosts))
+    const touched = new Map<string, HostClaims[]>()
+    const touch = (host: string): HostClaims[] => {
+      const known = touched.get(host)
+      if (known) return known
+      const claims = (this.#hosts.get(host)?.claims ?? []).filter((one) => !left.has(one))
+      touched.set(host, claims)
+      return claims
+    }
+    for (const { host } of left) touch(host)
+    for (const { claims } of come) for (const one of claims.hosts) touch(one.host).push(one)
+    return touched
+  }
+}
+
+/** In the order of `ingresses`, which `ranks` is filled from where it is needed. */
+function sortByRank(claims: HostClaims[], ingresses: readonly Claimant[], ranks: Map<Ingress, number>): void {
+  if (ranks.size === 0) for (const [rank, { ingress }] of ingresses.entries()) ranks.set(ingress, rank)
+  claims.sort((a, b) => (ranks.get(a.ingress) ?? 0) - (ranks.get(b.ingress) ?? 0))
+}
+
+/** The hosts in their order, which is `before` but for those that are in `changed`, gone or come. */
+function placeHosts(
+  before: readonly SettledHost[],
+  changed: ReadonlySet<SettledHost | undefined>,
+  now: ReadonlyMap<string, SettledHost>,
+): readonly SettledHost[] {
+  const nameOf = ({ virtualHost }: SettledHost): string => virtualHost.host
+  const isNow = (one: SettledHost): boolean => now.get(nameOf(one)) === one
+  const come = [...changed].filter((one) => one !== undefined && isNow(one)) as SettledHost[]
+  const placed = before.filter((one) => !changed.has(one))
+  if (come.length > FEW) return placed.concat(come).sort((a, b) => compareHosts(nameOf(a), nameOf(b)))
+  for (const one of come) {
+    let low = 0
+    let high = placed.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (compareHosts(nameOf(placed[middle] as SettledHost), nameOf(one)) < 0) low = middle + 1
+      else high = middle
+    }
+    placed.splice(low, 0, one)
+  }
+  return placed
+}
+
+/** What the Ingress refers to, each once. */
+export function listReferences({ meta, rules, defaultBackend }: Ingress): readonly Reference[] {
+  const found = new Map<string, Reference>()
+  const add = (backend: IngressBackend): void => {
+    const reference = createReference(meta.namespace, backend)
+    if (!found.has(reference.key)) found.set(reference.key, reference)
+  }
+  for (const { paths = [] } of rules) for (const path of paths) add(path.backend)
+  if (defaultBackend !== undefined) add(defaultBackend)
+  return [...found.values()]
+}
+
+/** What an Ingress claims whose references come to `resolutions`, in the same order; `guards` close all of it, and some of them all that others claim on its hosts. */
+export function claimRoutes(
+  ingress: Ingress,
+  references: readonly Reference[],
+  resolutions: readonly Resolution[],
+  guards: readonly ForeignAnnotation[],
+): IngressClaims {
+  const [guard] = guards
+  const hostGuard = guards.find(({ isOfHost }) => isOfHost)
+  const resolved = new Map(
+    references.map(({ key }, index) => {
+      const open = resolutions[index] as Resolution
+      return [key, guard === undefined ? open : closeResolution(open, guard)]
+    }),
+  )
+  const find = (backend: IngressBackend): Resolution =>
+    resolved.get(createReference(ingress.meta.namespace, backend).key) as Resolution
+  const diagnostics = new DiagnosticList()
+  const owner = Object.freeze({ namespace: ingress.meta.namespace, name: ingress.meta.name })
+  const drafts = new Map<string, { routes: IngressRoute[]; rule: number }>()
+  for (const rule of ingress.rules) {
+    let draft = drafts.get(rule.host)
+    if (draft === undefined) {
+      draft = { routes: [], rule: rule.index }
+      drafts.set(rule.host, draft)
+    }
+    for (const path of rule.paths ?? []) {
+      const route = claimPath(ingress, owner, rule, path, find, diagnostics)
+      if (route !== undefined) draft.routes.push(route)
+    }
+  }
+  const { defaultBackend } = ingress
+  let rest: IngressRoute | undefined
+  if (defaultBackend !== undefined) {
+    const resolution = find(defaultBackend)
+    if (resolution.problem) reportBackend(resolution.problem, ingress, ['spec', 'defaultBackend'], diagnostics)
+    rest = new IngressRoute(ingress, owner, '', undefined, resolution)
+    for (const [host, { routes }] of drafts) routes.push(new IngressRoute(ingress, owner, host, undefined, resolution))
+  }
+  const hosts = [...drafts].map(([host, draft]) =>
+    Object.freeze({ host, ...draft, isSecured: isSecured(ingress, host), guard: hostGuard, ingress }),
+  )
+  return { hosts, rest, diagnostics: keepList(diagnostics.items) }
+}
+
+function settle(host: string, claims: readonly HostClaims[], redirectToHttps: boolean): SettledHost {
+  const diagnostics = new DiagnosticList()
+  const guard = claims.find((one) => one.guard !== undefined)?.guard
+  const routes = claims.length === 1 ? claims[0]!.routes : claims.flatMap((one) => one.routes)
+  const settled = settleClaims(guard === undefined ? routes : routes.map((route) => route.close(guard)), diagnostics)
+  const virtualHost = new ClaimedHost(host, Object.freeze(settled.claims), redirectToHttps, claims[0]!)
+  return {
+    claims,
+    virtualHost,
+    shadowed: keepList(settled.shadowed),
+    starving: keepList(findStarving(settled.claims)),
+    diagnostics: keepList(diagnostics.items),
+  }
+}
+
+/** A virtual host that can say where it is first named. */
+class ClaimedHost implements VirtualHost {
+  readonly host: string
+  readonly routes: readonly Route[]
+  readonly redirectToHttps: boolean
+  readonly #first: HostClaims
+
+  constructor(host: string, routes: readonly Route[], redirectToHttps: boolean, first: HostClaims) {
+    this.host = host
+    this.routes = routes
+    this.redirectToHttps = redirectToHttps
+    this.#first = first
+    Object.freeze(this)
+  }
+
+  get position(): SourcePosition {
+    const { ingress, rule } = this.#first
+    return ingress.origin.locate(['spec', 'rules', rule, 'host'])
+  }
+}
+
+/** The first route to each upstream that is empty. */
+function findStarving(routes: readonly IngressRoute[]): readonly Starving[] {
+  const found = new Map<TranslatedUpstream, Starving>()
+  for (const route of routes) {
+    const { target } = route.resolution
+    if (target === undefined || !target.isEmpty || found.has(target)) continue
+    found.set(target, { target, ingress: route.source, path: route.backendPath })
+  }
+  return [...found.values()]
+}
+
+/** Exact hosts, then wildcards, then `''`; each group by name. */
+function compareHosts(a: string, b: string): number {
+  const group = (host: string): number => (host === '' ? 2 : host.startsWith('*.') ? 1 : 0)
+  return group(a) - group(b) || compareText(a, b)
+}

@@ -1,0 +1,115 @@
+/**
+ * Ingresses and Services that are refused for an error are not served; their annotations, and what they refer to, are looked
+ * at all the same, so that everything wrong shows in one pass. Of their routes those are claimed, closed, that they guard.
+ */
+import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
+import { type FieldPath, printPosition } from '../../base/position.ts'
+import type { Ingress, IngressBackend } from '../../kubernetes/resource.ts'
+import type { ResourceSet } from '../../kubernetes/store.ts'
+import { checkAnnotations } from '../annotation.ts'
+import { checkListenerOptions } from '../exposure/listener-option.ts'
+import { checkPolicy } from '../service/policy.ts'
+import { reportProtocol, type TranslatedUpstream } from '../service/upstream.ts'
+import type { TranslationSettings } from '../settings.ts'
+import type { CertificateBinder } from '../tls/certificate-binding.ts'
+import { type BackendResolver, closeReference, createReference, reportBackend } from './backend.ts'
+import { checkForeignAnnotations, findCanary, findClosing } from './foreign-annotation.ts'
+import { type Claimant, claimRoutes, listReferences } from './host.ts'
+import { pickIngresses } from './ingress-class.ts'
+import { checkPath } from './route.ts'
+
+/** Reports what is wrong with them beside what `diagnostics` holds already. */
+export function checkRefused(
+  resources: ResourceSet,
+  parts: Readonly<{ settings: TranslationSettings; resolver: BackendResolver; binder: CertificateBinder }>,
+  diagnostics: DiagnosticList,
+): void {
+  const refused = resources.allRefused('Ingress')
+  const services = resources.allRefused('Service')
+  if (refused.length === 0 && services.length === 0) return
+  const { settings, resolver, binder } = parts
+  const found = new DiagnosticList()
+  for (const service of services) {
+    checkAnnotations(service, found)
+    checkPolicy(service, found)
+    checkListenerOptions(service, found)
+  }
+  for (const ingress of refused) {
+    checkAnnotations(ingress, found)
+    checkPolicy(ingress, found)
+    for (const { index, paths = [] } of ingress.rules) {
+      for (const path of paths) checkPath(ingress, index, path, false, found)
+    }
+  }
+  const ingresses = pickIngresses(refused, resources, settings, found).filter((one) => findCanary(one) === undefined)
+  const targets = new Set<TranslatedUpstream>()
+  for (const ingress of ingresses) {
+    checkForeignAnnotations(ingress, settings, found)
+    for (const [backend, path] of listBackends(ingress)) {
+      if (backend.name === '') continue
+      const { target, problem } = resolver.resolve(createReference(ingress.meta.namespace, backend))
+      // A port that is missing or of no type was reported as such.
+      const isKnown = backend.type === 'service' && 'number' in backend.port && backend.port.number === 0
+      if (problem && !(isKnown && problem.code === 'PORTICO_REF_PORT_NOT_FOUND')) {
+        reportBackend(problem, ingress, path, found)
+      }
+      if (target) targets.add(target)
+    }
+  }
+  for (const target of targets) reportProtocol(target, found)
+  binder.check(ingresses, found)
+  const known = new Set(diagnostics.items.map(identify))
+  const wrong = new Set(diagnostics.items.filter(({ severity }) => severity === 'error').map(placeOf))
+  // A name that is no name leads nowhere either.
+  diagnostics.addAll(found.items.filter((item) => !known.has(identify(item)) && !wrong.has(placeOf(item))))
+}
+
+/** A host that requests may name. */
+const HOST = /^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/
+
+/**
+ * What an Ingress that is refused claims where it has a guard: what it guards must not fall to another Ingress that has none.
+ * Undefined where it guards nothing.
+ */
+export function claimClosed(ingress: Ingress, settings: TranslationSettings): Claimant | undefined {
+  const guards = findClosing(ingress, settings)
+  const [guard] = guards
+  if (guard === undefined || findCanary(ingress) !== undefined) return undefined
+  const rules = ingress.rules.flatMap((rule) => {
+    const host = readHost(rule.host)
+    if (host !== '' && !HOST.test(host)) return []
+    const paths = rule.paths?.map((each) => ({ ...each, path: readPath(each.path) }))
+    return [Object.freeze({ ...rule, host, ...(paths && { paths }) })]
+  })
+  const closed: Ingress = Object.freeze({ ...ingress, rules, tls: [] })
+  const references = listReferences(closed)
+  const resolutions = references.map((reference) => closeReference(reference, guard))
+  return { ingress: closed, claims: { ...claimRoutes(closed, references, resolutions, guards), diagnostics: [] } }
+}
+
+/** The host that is meant by one that is no valid host: with a port, in capitals, `*` for all. */
+function readHost(host: string): string {
+  const plain = host.trim().toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '')
+  return plain === '*' ? '' : plain
+}
+
+/** The same of a path; where it climbs, it may mean any. */
+function readPath(path: string): string {
+  if (/(?:^|\/)\.\.?(?:\/|$)/.test(path)) return '/'
+  return path === '' || path.startsWith('/') || path.startsWith('^') ? path : `/${path}`
+}
+
+function listBackends({ rules, defaultBackend }: Ingress): readonly (readonly [IngressBackend, FieldPath])[] {
+  const ofPaths = rules.flatMap(({ paths = [], index }) =>
+    paths.map((path) => [path.backend, ['spec', 'rules', index, 'http', 'paths', path.index, 'backend']] as const),
+  )
+  return defaultBackend ? [...ofPaths, [defaultBackend, ['spec', 'defaultBackend']]] : ofPaths
+}
+
+function identify({ code, message, position, resource }: Diagnostic): string {
+  return JSON.stringify([code, message, resource, position && printPosition(position)])
+}
+
+function placeOf({ position }: Diagnostic): string | undefined {
+  return position && printPosition(position)
+}

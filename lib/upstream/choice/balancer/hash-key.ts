@@ -1,0 +1,31 @@
+/** What a consistent hash goes by, read from a request. HOT */
+import { findCookie } from '../../../http1/cookie.ts'
+import type { PickContext } from '../pick-context.ts'
+
+/** The key of a request or connection. */
+export type HashKey = (context: PickContext) => string
+
+/** Reads `hash.by` of the settings. Where a request has no such header or cookie, or no target, its client's address counts. */
+export function createHashKey(by: string): HashKey {
+  const colon = by.indexOf(':')
+  const name = by.slice(colon + 1)
+  switch (colon < 0 ? by : by.slice(0, colon)) {
+    case 'uri':
+      return (context) => context.target || context.clientAddress
+    case 'path':
+      return (context) => pathOf(context.target) || context.clientAddress
+    case 'header': {
+      const lower = name.toLowerCase()
+      return (context) => context.header(lower) || context.clientAddress
+    }
+    case 'cookie':
+      return (context) => findCookie(context.header('cookie'), name) || context.clientAddress
+    default:
+      return (context) => context.clientAddress
+  }
+}
+
+function pathOf(target: string): string {
+  const query = target.indexOf('?')
+  return query < 0 ? target : target.slice(0, query)
+}

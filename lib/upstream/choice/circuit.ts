@@ -1,0 +1,130 @@
+/**
+ * The circuit breaker of one upstream in one process. Closed, it lets all tries through and looks at how many fail; open, none;
+ * half-open, a few, which decide.
+ */
+import { GatewayError } from '../../base/errors.ts'
+import type { UpstreamKey } from '../../model/upstream.ts'
+import type { UpstreamPolicy } from '../../settings/service.ts'
+import { SlidingWindow } from '../endpoint/sliding-window.ts'
+
+export type CircuitState = 'closed' | 'open' | 'half-open'
+
+/** A change of state, and why. */
+export type CircuitFlip = Readonly<{ upstream: UpstreamKey; state: CircuitState; reason: string }>
+
+type CircuitPolicy = UpstreamPolicy['circuit']
+
+/** Times are milliseconds by the monotonic clock. */
+export class Circuit {
+  readonly #key: UpstreamKey
+  readonly #onFlip: (flip: CircuitFlip) => void
+  #policy: CircuitPolicy
+  #window: SlidingWindow
+  #state: CircuitState = 'closed'
+  /** Which of its states this is: what was let through in another one decides nothing in this. */
+  #era = 0
+  #openUntil = 0
+  /** How often it opened again since it was closed. */
+  #reopened = 0
+  /** Half-open: let through and not heard of yet; answered well. */
+  #probing = 0
+  #good = 0
+  /** When the last of them was let through. */
+  #probedAt = 0
+
+  constructor(key: UpstreamKey, policy: CircuitPolicy, onFlip: (flip: CircuitFlip) => void) {
+    this.#key = key
+    this.#policy = policy
+    this.#onFlip = onFlip
+    this.#window = new SlidingWindow(policy.interval)
+  }
+
+  get state(): CircuitState {
+    return this.#state
+  }
+
+  /** Other limits from now on; its state stays. */
+  update(policy: CircuitPolicy): void {
+    if (policy.interval !== this.#policy.interval) this.#window = new SlidingWindow(policy.interval)
+    this.#policy = policy
+  }
+
+  /** Lets a try through, or says why not. The ticket is to be given to either `settle` or `abandon`. */
+  admit(now: number): number | GatewayError {
+    if (this.#state === 'open' && now >= this.#openUntil) this.#flip('half-open', 'its time is over')
+    if (this.#state === 'closed') return this.#era
+    if (this.#state === 'open') return this.#refuse(this.#openUntil - now)
+    const { halfOpenRequests, openTime } = this.#policy
+    if (this.#probing + this.#good >= halfOpenRequests) {
+      if (now < this.#probedAt + openTime) return this.#refuse(0)
+      // Clients may take as long as they like over a request: others decide in their place.
+      this.#era++
+      this.#probing = 0
+    }
+    this.#probing++
+    this.#probedAt = now
+    return this.#era
+  }
+
+  /** A try was answered, well or not, or failed. */
+  settle(ticket: number, isGood: boolean, now: number): void {
+    if (ticket !== this.#era) return
+    if (this.#state === 'half-open') this.#settleProbe(isGood, now)
+    else if (this.#state === 'closed') this.#count(isGood, now)
+  }
+
+  /** A try ended without telling anything of the upstream. */
+  abandon(ticket: number): void {
+    if (ticket === this.#era && this.#state === 'half-open') this.#probing--
+  }
+
+  #count(isGood: boolean, now: number): void {
+    const window = this.#window
+    window.turn(now)
+    window.countAll()
+    if (isGood) return
+    window.countSome()
+    const { errorRate, minimumRequests } = this.#policy
+    const { all, some } = window
+    if (all >= minimumRequests && some * 100 >= all * errorRate) this.#open(now, `${some} of ${all} tries failed`)
+  }
+
+  #settleProbe(isGood: boolean, now: number): void {
+    this.#probing--
+    if (!isGood) {
+      this.#reopened++
+      this.#open(now, 'a try failed again')
+      return
+    }
+    this.#good++
+    if (this.#good < this.#policy.halfOpenRequests) return
+    this.#reopened = 0
+    this.#window = new SlidingWindow(this.#policy.interval)
+    this.#flip('closed', this.#good === 1 ? 'a try was answered well' : `${this.#good} tries were answered well`)
+  }
+
+  #open(now: number, why: string): void {
+    const { openTime, maxOpenTime } = this.#policy
+    const time = Math.max(openTime, Math.min(openTime * 2 ** this.#reopened, maxOpenTime))
+    this.#openUntil = now + time
+    this.#flip('open', `${why}; no requests for ${time / 1000} s`)
+  }
+
+  #flip(state: CircuitState, reason: string): void {
+    this.#state = state
+    this.#era++
+    this.#probing = 0
+    this.#good = 0
+    this.#onFlip({ upstream: this.#key, state, reason })
+  }
+
+  #refuse(waitMs: number): GatewayError {
+    const seconds = Math.max(1, Math.ceil(waitMs / 1000))
+    return new GatewayError(
+      'PORTICO_UP_CIRCUIT_OPEN',
+      `${this.#key}: the circuit is ${this.#state}`,
+      undefined,
+      seconds,
+    )
+  }
+}

@@ -1,0 +1,202 @@
+/** One upstream while its snapshot lives: picks an endpoint for each request. HOT */
+import { isDeepStrictEqual } from 'node:util'
+import { GatewayError } from '../../base/errors.ts'
+import { isEligible } from '../../model/health.ts'
+import type { Upstream, UpstreamKey } from '../../model/upstream.ts'
+import type { UpstreamPolicy } from '../../settings/service.ts'
+import type { EndpointState } from '../endpoint/endpoint.ts'
+import { type Affinity, type AnswerContext, ClientAffinity, CookieAffinity } from './affinity.ts'
+import type { Balancer, Candidate } from './balancer/balancer.ts'
+import { createBalancer } from './balancer/create.ts'
+import type { CandidateTier } from './candidates.ts'
+import type { Circuit } from './circuit.ts'
+import type { ClientShares } from './client-share.ts'
+import type { PickContext } from './pick-context.ts'
+import { overloaded, type RequestQueue } from './request-queue.ts'
+import type { RetryBudget } from './retry-budget.ts'
+import { applySlowStart, noteMembers, stepOf } from './slow-start.ts'
+import type { UpstreamState } from './upstream-state.ts'
+
+export class UpstreamPool {
+  readonly upstream: Upstream
+  /** Beside `upstream.endpoints`, in the same order. */
+  readonly states: readonly EndpointState[]
+  readonly #state: UpstreamState
+  readonly #tiers: readonly CandidateTier[]
+  /** One for each tier, made when it is first asked for. */
+  #balancers: (Balancer | undefined)[] = []
+  #affinity: Affinity | undefined = undefined
+  /** What these were made for. */
+  #policy: UpstreamPolicy | undefined = undefined
+  /** When the weights of a slow start are to be looked at again, by the monotonic clock. */
+  #reweighAt = Number.POSITIVE_INFINITY
+
+  constructor(
+    upstream: Upstream,
+    states: readonly EndpointState[],
+    tiers: readonly CandidateTier[],
+    state: UpstreamState,
+  ) {
+    this.upstream = upstream
+    this.states = states
+    this.#state = state
+    this.#tiers = tiers
+    state.renew(
+      this,
+      tiers.reduce((count, tier) => count + tier.length, 0),
+    )
+    noteMembers(this.#tiers, state.endpoints, state.clock.monotonic())
+  }
+
+  /** Under which its state is known; of one upstream there may be two. */
+  get key(): UpstreamKey {
+    return this.#state.key
+  }
+
+  get policy(): UpstreamPolicy {
+    return this.#state.policy
+  }
+
+  /** Whether any endpoint that may be picked has room. */
+  get hasRoom(): boolean {
+    return this.#tiers.some((tier) => tier.some(({ state }) => state.takes))
+  }
+
+  /** Whether a request may go there now. */
+  offers(state: EndpointState): boolean {
+    return state.takes && this.#tiers.some((tier) => tier.some((candidate) => candidate.state === state))
+  }
+
+  /** Who waits for a place at one of the endpoints. */
+  get queue(): RequestQueue {
+    return this.#state.queue
+  }
+
+  /** What its clients have of it. */
+  get shares(): ClientShares {
+    return this.#state.shares
+  }
+
+  get budget(): RetryBudget {
+    return this.#state.budget
+  }
+
+  /** Undefined where the policy has none. */
+  get circuit(): Circuit | undefined {
+    return this.#state.circuit
+  }
+
+  /** The one of the same upstream that was made last: what the endpoints are now. */
+  get latest(): UpstreamPool {
+    return this.#state.newestPool ?? this
+  }
+
+  /**
+   * The next endpoint that is not among `tried` and has room. PORTICO_UP_OVERLOADED when only room is lacking; when there is none
+   * at all PORTICO_UP_NO_ENDPOINTS, or why their names lead nowhere.
+   */
+  pick(context: PickContext, tried: readonly EndpointState[]): EndpointState | GatewayError {
+    this.#follow()
+    const affinity = this.#affinity
+    if (affinity !== undefined) {
+      const kept = affinity.find(context, tried) ?? affinity.assign(context, tried)
+      if (kept !== undefined) return kept instanceof GatewayError ? kept : kept.state
+    }
+    return this.#balance(context, tried)?.state.prefer(tried) ?? this.#explainNone(tried)
+  }
+
+  /** Field lines that the answer of this endpoint gets besides its own, `''` for none. */
+  answerLines(context: AnswerContext, endpoint: EndpointState): string {
+    return this.#affinity === undefined ? '' : this.#affinity.answerLines(context, endpoint)
+  }
+
+  #balance(context: PickContext, tried: readonly EndpointState[]): Candidate | undefined {
+    for (let tier = 0; tier < this.#tiers.length; tier++) {
+      const balancer = this.#balancers[tier] ?? this.#createBalancer(tier)
+      const candidate = balancer.pick(context, tried)
+      if (candidate !== undefined) return candidate
+    }
+    return undefined
+  }
+
+  /** Takes up what has changed in the policy, and with time. */
+  #follow(): void {
+    const state = this.#state
+    const policy = state.policy
+    if (policy !== this.#policy) this.#adopt(policy)
+    if (this.#reweighAt < Number.POSITIVE_INFINITY && state.clock.monotonic() >= this.#reweighAt) this.#rebalance()
+  }
+
+  /** Settings are another object at each reload: only what differs in what this is made of counts. */
+  #adopt(policy: UpstreamPolicy): void {
+    const before = this.#policy
+    this.#policy = policy
+    if (before && isDeepStrictEqual(listChoices(before), listChoices(policy))) return
+    this.#affinity = this.#createAffinity()
+    this.#rebalance()
+  }
+
+  #rebalance(): void {
+    this.#balancers = []
+    this.#reweighAt = Number.POSITIVE_INFINITY
+    if (this.#isNewest) for (const endpoint of this.states) endpoint.watchLoad(undefined, 0)
+  }
+
+  get #isNewest(): boolean {
+    return this.#state.newestPool === this
+  }
+
+  #createBalancer(tier: number): Balancer {
+    const { clock } = this.#state
+    const { balancer, hash, slowStart } = this.policy
+    const candidates = this.#tiers[tier]!
+    const now = clock.monotonic()
+    const weighed = balancer === 'hash' ? candidates : applySlowStart(candidates, slowStart, now)
+    if (weighed !== candidates) this.#reweighAt = Math.min(this.#reweighAt, now + stepOf(slowStart))
+    const created = createBalancer(weighed, {
+      // The counts of an endpoint are told to one balancer alone, which is that of the newest snapshot.
+      kind: this.#isNewest || balancer !== 'least-requests' ? balancer : 'power-of-two',
+      hash: this.#isNewest ? hash : { ...hash, boundedLoad: 0 },
+      rotation: this.#state.rotationOf(tier),
+      clock,
+    })
+    this.#balancers[tier] = created
+    return created
+  }
+
+  #createAffinity(): Affinity | undefined {
+    const { key, clients, signer, clock } = this.#state
+    const { affinity } = this.policy
+    switch (affinity.type) {
+      case 'client-ip':
+        return new ClientAffinity(key, affinity, this.#tiers, clients, clock)
+      case 'cookie':
+        return new CookieAffinity(key, affinity, this.#tiers, signer)
+      default:
+        return undefined
+    }
+  }
+
+  #explainNone(tried: readonly EndpointState[]): GatewayError {
+    const { key, endpoints, unresolved = [] } = this.upstream
+    const explain = (why: string): GatewayError => new GatewayError('PORTICO_UP_NO_ENDPOINTS', `${key}${why}`)
+    const isFull = this.#tiers.some((tier) => tier.some(({ state }) => !state.takes && !tried.includes(state)))
+    if (isFull) return overloaded(`${key}: every endpoint is full`, 0)
+    if (tried.length > 0) return explain(': every endpoint was tried')
+    // A name that may yet lead somewhere says more than one that leads where it must not.
+    const lost = unresolved.find(({ code }) => code === 'PORTICO_UP_NAME_UNRESOLVED') ?? unresolved[0]
+    if (lost) return new GatewayError(lost.code, lost.reason)
+    if (endpoints.length === 0) return explain(' has no endpoints')
+    const eligible = endpoints.filter(isEligible)
+    const [first] = eligible
+    if (!first) return explain(`: none of ${endpoints.length} endpoints is ready with a weight above 0`)
+    const { label } = this.states[endpoints.indexOf(first)]!
+    const why = `${label}: ${first.health?.reason}`
+    return explain(`: none of ${eligible.length} ready endpoints is in good health (${why})`)
+  }
+}
+
+/** What affinity and balancers are made of. */
+function listChoices({ balancer, hash, affinity, slowStart }: UpstreamPolicy): readonly unknown[] {
+  return [balancer, hash, affinity, slowStart]
+}

@@ -1,0 +1,202 @@
+/** All upstreams and endpoints that any snapshot uses, kept over reloads with what is known of them. */
+import { randomBytes } from 'node:crypto'
+import type { Clock } from '../../base/clock.ts'
+import { DeadlineWatch } from '../../base/deadline.ts'
+import { runAtOnce } from '../../base/slice.ts'
+import type { Endpoint, EndpointTrouble, Upstream, UpstreamKey } from '../../model/upstream.ts'
+import type { UpstreamPolicy } from '../../settings/service.ts'
+import type { Settings } from '../../settings/table.ts'
+import { type EndpointIdentity, EndpointState, type EndpointSurroundings } from '../endpoint/endpoint.ts'
+import { Authorities, type AuthorityNews } from '../transport/authorities.ts'
+import type { UpstreamTls } from '../transport/connect.ts'
+import { IdlePrivates } from '../transport/private-connections.ts'
+import { type CandidateTier, chooseCandidates } from './candidates.ts'
+import type { CircuitFlip, CircuitState } from './circuit.ts'
+import { UpstreamPool } from './pool.ts'
+import { UpstreamState } from './upstream-state.ts'
+
+export type RegistryOptions = {
+  /** The settings in force; read at each use. */
+  settings: () => Settings
+  clock: Clock
+  /** What affinity cookies are signed with: whoever has the same takes each other's. Left out: one of this registry's own. */
+  affinitySecret?: Buffer
+  /** Requests to an endpoint fail more often than its policy allows. */
+  onTrouble?: (trouble: EndpointTrouble) => void
+  /** A circuit breaker changed its state. */
+  onCircuit?: (flip: CircuitFlip) => void
+  /** A file of authorities was read anew, or cannot be used. */
+  onAuthorities?: (news: AuthorityNews) => void
+}
+
+const SECRET_BYTES = 32
+/** Between two looks at files of authorities, milliseconds. */
+const LOOK_MS = 1_000
+
+export class EndpointRegistry {
+  readonly #settings: () => Settings
+  readonly #clock: Clock
+  readonly #onTrouble: (trouble: EndpointTrouble) => void
+  readonly #watch: DeadlineWatch
+  readonly #affinitySecret: Buffer
+  readonly #upstreams = new Map<UpstreamKey, UpstreamState>()
+  readonly #onCircuit: (flip: CircuitFlip) => void
+  readonly #authorities: Authorities
+  readonly #idlePrivates = new IdlePrivates()
+  #looker: NodeJS.Timeout | undefined
+
+  constructor(options: RegistryOptions) {
+    const { settings, clock, affinitySecret = randomBytes(SECRET_BYTES) } = options
+    const { onTrouble = () => {}, onCircuit = () => {}, onAuthorities } = options
+    this.#settings = settings
+    this.#clock = clock
+    this.#affinitySecret = affinitySecret
+    this.#onTrouble = onTrouble
+    this.#watch = new DeadlineWatch(clock)
+    this.#onCircuit = onCircuit
+    this.#authorities = new Authorities(onAuthorities)
+  }
+
+  /**
+   * A pool over the endpoints' lasting states. `isPlain` is for those who pass bytes on as they come, so that TLS to an https
+   * endpoint is the client's own.
+   */
+  pool(spoken: Upstream, isPlain = false): UpstreamPool {
+    const isOther = isPlain && spoken.protocol === 'https'
+    const upstream: Upstream = isOther ? { ...spoken, protocol: 'http' } : spoken
+    const key = isOther ? `${upstream.key} plain` : upstream.key
+    let state = this.#upstreams.get(key)
+    if (!state) {
+      state = new UpstreamState(key, upstream.transport === 'UDP', {
+        settings: this.#settings,
+        clock: this.#clock,
+        affinitySecret: this.#affinitySecret,
+        onFlip: this.#onCircuit,
+      })
+      this.#upstreams.set(key, state)
+    }
+    state.override(upstream.policy)
+    const surroundings = this.#surround(state)
+    const states = upstream.endpoints.map((endpoint) => {
+      const identity = identify(upstream, endpoint)
+      let known = state.endpoints.get(identity.key)
+      if (!known) {
+        known = new EndpointState(identity, surroundings)
+        state.add(known)
+      }
+      return known
+    })
+    const tiers = chooseCandidates(upstream, states)
+    introduceSiblings(tiers, states)
+    const pool = new UpstreamPool(upstream, states, tiers, state)
+    // Whoever waits may find room at an endpoint that is new.
+    state.queue.notify()
+    return pool
+  }
+
+  /** Forgets upstreams and endpoints that none of these pools uses: at once if they are idle, else at a later call. */
+  retain(pools: Iterable<UpstreamPool>): void {
+    runAtOnce(this.retainInSteps(pools))
+  }
+
+  /** The same for many pools, to be run to its end (base/slice) before `pool` is called again. */
+  *retainInSteps(pools: Iterable<UpstreamPool>): Generator<void, void> {
+    const used = new Set<EndpointState>()
+    const keys = new Set<UpstreamKey>()
+    for (const pool of pools) {
+      keys.add(pool.key)
+      for (const state of pool.states) used.add(state)
+      yield
+    }
+    const files = new Set<string>()
+    for (const { key, endpoints, policy } of this.#upstreams.values()) {
+      if (policy.caFile !== '') files.add(policy.caFile)
+      for (const state of endpoints.values()) {
+        if (used.has(state) || !state.isIdle) continue
+        state.close()
+        endpoints.delete(state.key)
+      }
+      if (endpoints.size === 0 && !keys.has(key)) this.#upstreams.delete(key)
+      yield
+    }
+    this.#authorities.retain(files)
+    if (files.size > 0) this.#looker ??= setInterval(this.#lookAtAuthorities, LOOK_MS).unref()
+    else this.#endLooks()
+  }
+
+  /** Every endpoint in use or still busy. */
+  *states(): Iterable<EndpointState> {
+    for (const { endpoints } of this.#upstreams.values()) yield* endpoints.values()
+  }
+
+  /** The circuits that are not closed. */
+  *circuits(): Iterable<readonly [UpstreamKey, CircuitState]> {
+    for (const { key, circuit } of this.#upstreams.values()) {
+      if (circuit && circuit.state !== 'closed') yield [key, circuit.state]
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const state of this.states()) state.close()
+    this.#upstreams.clear()
+    this.#endLooks()
+  }
+
+  /** Connections that were made when others were trusted carry no new requests. */
+  #lookAtAuthorities = (): void => {
+    if (!this.#authorities.look()) return
+    for (const state of this.states()) state.reconsider()
+  }
+
+  #endLooks(): void {
+    clearInterval(this.#looker)
+    this.#looker = undefined
+  }
+
+  #surround(state: UpstreamState): EndpointSurroundings {
+    return {
+      settings: this.#settings,
+      policy: () => state.policy,
+      clock: this.#clock,
+      watch: this.#watch,
+      idlePrivates: this.#idlePrivates,
+      queue: state.queue,
+      tls: (serverName) => this.#tls(serverName, state.policy),
+      onTrouble: this.#onTrouble,
+    }
+  }
+
+  #tls(serverName: string, { verifyTls, caFile }: UpstreamPolicy): UpstreamTls {
+    return { serverName, verify: verifyTls, secureContext: this.#authorities.context(caFile) }
+  }
+}
+
+/**
+ * What tells endpoints apart. An https endpoint given by address is verified under its Service's DNS name
+ * (`name.namespace.svc`), one given by name under that name.
+ */
+function identify(upstream: Upstream, endpoint: Endpoint): EndpointIdentity {
+  const { protocol, service } = upstream
+  const { host, port, name = '' } = endpoint
+  const serverName = protocol === 'https' ? name || `${service.name}.${service.namespace}.svc` : ''
+  const key = `${upstream.key} ${protocol} ${host} ${port} ${name}`
+  return { key, upstream: upstream.key, protocol, host, port, name, serverName }
+}
+
+/** Of the addresses of one name, those that may have requests know of each other. */
+function introduceSiblings(tiers: readonly CandidateTier[], states: readonly EndpointState[]): void {
+  const named = new Map<string, EndpointState[]>()
+  for (const tier of tiers) {
+    for (const { state } of tier) {
+      const { name, port } = state.identity
+      if (name === '') continue
+      const siblings = named.get(`${name} ${port}`)
+      if (siblings) siblings.push(state)
+      else named.set(`${name} ${port}`, [state])
+    }
+  }
+  for (const state of states) {
+    const { name, port } = state.identity
+    if (name !== '') state.meet(named.get(`${name} ${port}`) ?? [])
+  }
+}

@@ -1,0 +1,135 @@
+/** What an upstream remembers from snapshot to snapshot: its endpoints, its rotations, its clients, its policy, and what limits it. HOT */
+import type { Clock } from '../../base/clock.ts'
+import type { UpstreamKey } from '../../model/upstream.ts'
+import { mergePolicy, type PolicyOverrides, type UpstreamPolicy } from '../../settings/service.ts'
+import type { Settings } from '../../settings/table.ts'
+import type { EndpointState } from '../endpoint/endpoint.ts'
+import { Rotation } from './balancer/round-robin.ts'
+import { Circuit, type CircuitFlip } from './circuit.ts'
+import { ClientShares } from './client-share.ts'
+import { ClientTable } from './client-table.ts'
+import type { UpstreamPool } from './pool.ts'
+import { RequestQueue } from './request-queue.ts'
+import { RetryBudget } from './retry-budget.ts'
+import { CookieSigner } from './session-cookie.ts'
+
+export type UpstreamSurroundings = Readonly<{
+  settings: () => Settings
+  clock: Clock
+  /** What affinity cookies are signed with. */
+  affinitySecret: Buffer
+  /** The circuit breaker changed its state. */
+  onFlip: (flip: CircuitFlip) => void
+}>
+
+export class UpstreamState {
+  readonly key: UpstreamKey
+  readonly clock: Clock
+  /** What its clients have of it. */
+  readonly shares: ClientShares = new ClientShares()
+  readonly queue: RequestQueue
+  readonly budget: RetryBudget = new RetryBudget()
+  /** By the number of their tier. */
+  readonly #rotations: Rotation[] = []
+  #clients: ClientTable | undefined = undefined
+  #signer: CookieSigner | undefined = undefined
+  readonly #affinitySecret: Buffer
+  #newestPool: UpstreamPool | undefined = undefined
+  /** Endpoints that may be picked. */
+  #candidates = 0
+  /** By their keys: those in use, and those that are still busy. */
+  readonly endpoints: Map<string, EndpointState> = new Map()
+  readonly #settings: () => Settings
+  readonly #onFlip: (flip: CircuitFlip) => void
+  #overrides: PolicyOverrides | undefined = undefined
+  /** What `#policy` was made of. */
+  #defaults: UpstreamPolicy | undefined = undefined
+  #policy: UpstreamPolicy | undefined = undefined
+  #circuit: Circuit | undefined = undefined
+  #capacity = Number.POSITIVE_INFINITY
+  /** Sessions of UDP clients are no connections. */
+  readonly #isUdp: boolean
+
+  constructor(key: UpstreamKey, isUdp: boolean, { settings, clock, affinitySecret, onFlip }: UpstreamSurroundings) {
+    this.key = key
+    this.#isUdp = isUdp
+    this.clock = clock
+    this.queue = new RequestQueue(this.shares, () => clock.monotonic())
+    this.#settings = settings
+    this.#onFlip = onFlip
+    this.#affinitySecret = affinitySecret
+  }
+
+  /** That of the last snapshot that was made, which is or soon will be in force. */
+  get newestPool(): UpstreamPool | undefined {
+    return this.#newestPool
+  }
+
+  /** `candidates` is the number of its endpoints that may be picked. */
+  renew(pool: UpstreamPool, candidates: number): void {
+    this.#newestPool = pool
+    this.#candidates = candidates
+    this.#countPlaces()
+  }
+
+  /** Where the rotation of a tier stands. */
+  rotationOf(tier: number): Rotation {
+    this.#rotations[tier] ??= new Rotation()
+    return this.#rotations[tier]
+  }
+
+  /** Who was given which endpoint. */
+  get clients(): ClientTable {
+    this.#clients ??= new ClientTable()
+    return this.#clients
+  }
+
+  get signer(): CookieSigner {
+    this.#signer ??= new CookieSigner(this.#affinitySecret, this.key)
+    return this.#signer
+  }
+
+  /** The one in force. */
+  get policy(): UpstreamPolicy {
+    const defaults = this.#settings().upstream
+    if (this.#policy === undefined || defaults !== this.#defaults) {
+      this.#defaults = defaults
+      this.#policy = mergePolicy(defaults, this.#overrides)
+      this.#limit(this.#policy)
+    }
+    return this.#policy
+  }
+
+  /** Undefined where the policy has none. */
+  get circuit(): Circuit | undefined {
+    return this.#circuit
+  }
+
+  /** What is otherwise than in the settings from now on. */
+  override(overrides: PolicyOverrides | undefined): void {
+    if (overrides === this.#overrides) return
+    this.#overrides = overrides
+    this.#policy = undefined
+  }
+
+  /** An endpoint came. */
+  add(endpoint: EndpointState): void {
+    endpoint.capacity = this.#capacity
+    this.endpoints.set(endpoint.key, endpoint)
+  }
+
+  #limit({ circuit, maxConnections, maxRequests }: UpstreamPolicy): void {
+    const most = this.#isUdp ? Number.POSITIVE_INFINITY : maxConnections
+    this.#capacity = maxRequests === 0 ? most : Math.min(maxRequests, most)
+    for (const endpoint of this.endpoints.values()) endpoint.capacity = this.#capacity
+    this.#countPlaces()
+    this.queue.notify()
+    if (circuit.errorRate === 0) this.#circuit = undefined
+    else if (this.#circuit) this.#circuit.update(circuit)
+    else this.#circuit = new Circuit(this.key, circuit, this.#onFlip)
+  }
+
+  #countPlaces(): void {
+    this.shares.places = this.#capacity * Math.max(this.#candidates, 1)
+  }
+}

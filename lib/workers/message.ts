@@ -1,0 +1,199 @@
+/** What the control process and its workers say to each other, and how a large update is cut so that no message stalls anybody. */
+import type { RequestErrorCode } from '../base/errors.ts'
+import type { Certificate } from '../model/certificate.ts'
+import type { Endpoint, EndpointTrouble, Upstream, UpstreamKey } from '../model/upstream.ts'
+import type { Settings } from '../settings/table.ts'
+import type { LiveHost, LiveListener, LiveRoute, SnapshotUpdate } from '../snapshot/update.ts'
+import type { CountsData } from '../telemetry/request-counts.ts'
+import type { CircuitState } from '../upstream/choice/circuit.ts'
+import type { EndpointIdentity } from '../upstream/endpoint/endpoint.ts'
+import type { ListenerName } from './traffic.ts'
+
+export type ToWorker =
+  /** The first, once. */
+  | Readonly<{
+      type: 'start'
+      worker: number
+      settings: Settings
+      defaultCertificate: Certificate | undefined
+      ticketSecret: Buffer
+      affinitySecret: Buffer
+      httpsPort: number | undefined
+    }>
+  /** Part of an update; the last part puts it in force, which is answered by `applied`. */
+  | Readonly<{ type: 'update'; piece: SnapshotUpdate; isLast: boolean }>
+  /** Comes with a bound socket, unless it is for UDP; answered by `listening`. */
+  | Readonly<{ type: 'listen'; name: ListenerName }>
+  /** Takes no more connections there; answered by `unlistened`. */
+  | Readonly<{ type: 'unlisten'; name: ListenerName }>
+  /** Answered by `reported`. */
+  | Readonly<{ type: 'report' }>
+  /** Answered by `draining`. */
+  | Readonly<{ type: 'drain' }>
+  /** Answered by `finished`; then the worker ends. */
+  | Readonly<{ type: 'finish'; deadlineMs: number }>
+  | Readonly<{ type: 'cut' }>
+
+export type FromWorker =
+  | Readonly<{ type: 'applied'; generation: number; inFlight: number }>
+  /** `failure` is Node's error, where the socket cannot be listened on. */
+  | Readonly<{ type: 'listening'; name: ListenerName; failure: ListenFailure | undefined }>
+  | Readonly<{ type: 'unlistened'; name: ListenerName }>
+  /** At each `report`, and every second. */
+  | Readonly<{ type: 'figures'; figures: TrafficFigures }>
+  | Readonly<{ type: 'reported' }>
+  /** At once, so that the endpoint can be ejected. */
+  | Readonly<{ type: 'trouble'; trouble: EndpointTrouble }>
+  | Readonly<{ type: 'draining'; inFlight: number }>
+  | Readonly<{ type: 'finished'; left: number }>
+
+/** As Node says it. */
+export type ListenFailure = Readonly<{ code: string | undefined; message: string }>
+
+/** What a worker tells of itself: counts since it last did, and figures of this moment. */
+export type TrafficFigures = Readonly<{
+  counts: CountsData
+  /** Those about which there is something new. */
+  endpoints: readonly EndpointData[]
+  /** Those that are not closed. */
+  circuits: readonly (readonly [UpstreamKey, CircuitState])[]
+  /** Since the last time. */
+  logLinesDropped: number
+  inFlight: number
+  tunnels: number
+  /** Open client connections and UDP sessions by listener, as metrics name it. */
+  connections: Readonly<Record<string, number>>
+  residentBytes: number
+  heapBytes: number
+  cpuSeconds: number
+}>
+
+/** Requests, failures and answers since the last time; failures since the last answer; and what is under way now. */
+export type EndpointData = Readonly<{
+  identity: Pick<EndpointIdentity, 'upstream' | 'protocol' | 'host' | 'port'> & Readonly<{ key: string; name?: string }>
+  inFlight: number
+  requests: number
+  failures: number
+  answers: number
+  failuresInRow: number
+  lastFailure: Readonly<{ code: RequestErrorCode; at: number }> | undefined
+}>
+
+/** Of routes, endpoints and the like, so many make a message: well below a millisecond of work at the other end. */
+const PIECE_WEIGHT = 400
+const CERTIFICATE_WEIGHT = 20
+
+/** An update in pieces of bounded size, at least one. Positions in files and probes, which nobody reads over there, are left out. */
+export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
+  const { hosts, upstreams, certificates, listeners, removed, settings, defaultRoute, ...rest } = update
+  const empty: SnapshotUpdate = {
+    ...rest,
+    defaultRoute: defaultRoute && pickRoute(defaultRoute),
+    settings: undefined,
+    hosts: [],
+    upstreams: [],
+    certificates: [],
+    listeners: [],
+    removed: { hosts: [], upstreams: [], certificates: [], listeners: [] },
+  }
+  yield { ...empty, settings, removed }
+  for (const some of group(upstreams, ({ endpoints }) => 1 + endpoints.length)) {
+    yield { ...empty, upstreams: some.map(dropUnread) }
+  }
+  for (const some of group(certificates, () => CERTIFICATE_WEIGHT)) yield { ...empty, certificates: some }
+  for (const some of group(listeners, ({ sourceRanges }) => 1 + sourceRanges.length)) {
+    yield { ...empty, listeners: some.map(dropPosition) }
+  }
+  for (const some of group(hosts, ({ routes }) => 1 + routes.length)) yield { ...empty, hosts: some.map(pickLive) }
+}
+
+/** The whole of what `cutUpdate` cut. */
+export function joinUpdate(pieces: readonly SnapshotUpdate[]): SnapshotUpdate {
+  return {
+    ...pieces[0]!,
+    hosts: pieces.flatMap(({ hosts }) => hosts),
+    upstreams: pieces.flatMap(({ upstreams }) => upstreams),
+    certificates: pieces.flatMap(({ certificates }) => certificates),
+    listeners: pieces.flatMap(({ listeners }) => listeners),
+  }
+}
+
+function* group<T>(items: readonly T[], weigh: (item: T) => number): Generator<readonly T[]> {
+  let some: T[] = []
+  let weight = 0
+  for (const item of items) {
+    some.push(item)
+    weight += weigh(item)
+    if (weight < PIECE_WEIGHT) continue
+    yield some
+    some = []
+    weight = 0
+  }
+  if (some.length > 0) yield some
+}
+
+/** Equal actions, Ingresses and policies become the same object, which a message holds once, and so does the memory over there. */
+function pickLive({ host, redirectToHttps, routes }: LiveHost): LiveHost {
+  const shared = new Map<string, unknown>()
+  const share = <T extends object>(value: T, key = Object.values(value).join(' ')): T => {
+    const known = shared.get(key) as T | undefined
+    if (known) return known
+    shared.set(key, value)
+    return value
+  }
+  return {
+    host,
+    redirectToHttps,
+    routes: routes.map((route) => {
+      const { id, match, action, ingress, policy } = pickRoute(route)
+      const shared = policy && share(policy, JSON.stringify(policy))
+      return { id, match, action: share(action), ingress: share(ingress), policy: shared }
+    }),
+  }
+}
+
+/** As plain data: a model may compute what it gives, and a message takes only what is there. */
+function pickRoute({ id, match, action, ingress, policy }: LiveRoute): LiveRoute {
+  return { id, match, action, ingress, policy }
+}
+
+function dropUnread(upstream: Upstream): Upstream {
+  const { endpoints, unresolved } = upstream
+  return {
+    ...upstream,
+    endpoints: endpoints.map(pickEndpoint),
+    ...(unresolved && { unresolved: unresolved.map((each) => ({ ...each, endpoint: pickEndpoint(each.endpoint) })) }),
+  }
+}
+
+function pickEndpoint({ position: _, probes: __, ...endpoint }: Endpoint): Endpoint {
+  return endpoint
+}
+
+function dropPosition({ position: _, ...listener }: LiveListener & { position?: unknown }): LiveListener {
+  return listener
+}
+
+const NO_COUNTS: CountsData = {
+  series: [],
+  errors: new Map(),
+  connections: new Map(),
+  bytes: new Map(),
+  contained: new Map(),
+}
+
+/** Figures in messages of bounded size, at least one; together they say what `figures` says. */
+export function* cutFigures(figures: TrafficFigures): Generator<TrafficFigures> {
+  const { counts, endpoints } = figures
+  const { errors, contained } = counts
+  yield { ...figures, counts: { ...NO_COUNTS, errors, contained }, endpoints: [] }
+  const rest = { ...figures, logLinesDropped: 0, counts: NO_COUNTS, endpoints: [] }
+  for (const series of group(counts.series, () => 4)) yield { ...rest, counts: { ...NO_COUNTS, series } }
+  for (const some of group([...counts.connections], () => 2)) {
+    yield { ...rest, counts: { ...NO_COUNTS, connections: new Map(some) } }
+  }
+  for (const some of group([...counts.bytes], () => 2)) {
+    yield { ...rest, counts: { ...NO_COUNTS, bytes: new Map(some) } }
+  }
+  for (const some of group(endpoints, () => 2)) yield { ...rest, endpoints: some }
+}

@@ -1,0 +1,141 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import {
+  type ConfigurationInput,
+  ConfigurationLoader,
+  hasSettingErrors,
+  loadConfiguration,
+} from '../../lib/control/configuration.ts'
+
+const SETTINGS = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
+const SERVICE = 'apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n'
+const INGRESS = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec:
+  rules:
+    - host: a.test
+      http:
+        paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]
+`
+
+function createFolder(t: Test, files: Record<string, string>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'portico-configuration-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
+  return folder
+}
+
+function load(input: Partial<ConfigurationInput>) {
+  return loadConfiguration({ sources: [], flags: {}, environment: {}, ...input })
+}
+
+t.test('manifests and settings become a model', async (t) => {
+  const folder = createFolder(t, {
+    'all.yaml': `${SERVICE}---\n${INGRESS}`,
+    'portico.yaml': `${SETTINGS}endpoints: {default/web: ["127.0.0.1:3000"]}\n`,
+  })
+  const { model, settings, provenance, diagnostics, files, objects, resources } = await load({ sources: [folder] })
+  t.same(
+    diagnostics.filter(({ severity }) => severity !== 'info'),
+    [],
+  )
+  t.same(
+    model.hosts.map(({ host }) => host),
+    ['a.test'],
+  )
+  t.match(model.upstreams.get('default/web:80')?.endpoints, [{ host: '127.0.0.1', port: 3000, source: 'settings' }])
+  t.same([files, resources.size, settings.http.port, provenance.get('endpoints')], [2, 2, 8080, 'file'])
+  t.ok(objects >= 2)
+})
+
+t.test('stdin is one of the sources', async (t) => {
+  const { model, diagnostics } = await load({
+    sources: ['-'],
+    stdin: `${SERVICE}---\n${INGRESS.replace('web, port', 'wab, port')}`,
+  })
+  t.equal(model.hosts.length, 1)
+  t.match(
+    diagnostics.find(({ code }) => code === 'PORTICO_REF_SERVICE_NOT_FOUND'),
+    { position: { file: '<stdin>' } },
+  )
+})
+
+t.test('what is served of a configuration has no literal for nothing', async (t) => {
+  const { model } = await load({ sources: ['-'], stdin: SERVICE })
+  t.match(model.services, [{ clusterIP: '', externalIP: '' }])
+})
+
+t.test('the settings file comes first, and may be one of the sources too', async (t) => {
+  const folder = createFolder(t, { 'a.yaml': `${SETTINGS}http: {port: 1}\n`, 'z.yaml': `${SETTINGS}http: {port: 2}\n` })
+  const { settings, diagnostics } = await load({ sources: [folder], config: join(folder, 'z.yaml') })
+  t.equal(settings.http.port, 2)
+  t.match(diagnostics, [{ code: 'PORTICO_SET_DUPLICATE', position: { file: /a\.yaml$/ } }])
+  t.notOk(hasSettingErrors(diagnostics), 'the settings in force have no error')
+})
+
+t.test('a settings file without settings is an error', async (t) => {
+  const folder = createFolder(t, { 'web.yaml': SERVICE })
+  const { diagnostics } = await load({ config: join(folder, 'web.yaml') })
+  t.match(
+    diagnostics.filter(({ severity }) => severity === 'error'),
+    [{ code: 'PORTICO_SET_MISSING', message: /web\.yaml holds no GatewayConfiguration$/ }],
+  )
+  t.ok(hasSettingErrors(diagnostics))
+})
+
+t.test('limits on files hold for the very files they stand among', async (t) => {
+  const folder = createFolder(t, {
+    'portico.yaml': `${SETTINGS}files: {maxBytes: 1Ki}\n`,
+    'large.yaml': `${SERVICE}# ${'x'.repeat(2_000)}\n`,
+  })
+  const { diagnostics } = await load({ sources: [folder] })
+  t.same(
+    diagnostics.filter(({ severity }) => severity === 'error').map(({ code }) => code),
+    ['PORTICO_FILE_TOO_LARGE'],
+  )
+})
+
+t.test('every problem is told in one pass, by file and line', async (t) => {
+  const folder = createFolder(t, {
+    'a.yaml': `${SETTINGS}http: {prot: 1}\ntimeouts: {connect: 5}\n`,
+    'b.yaml': 'kind: [',
+    'c.yaml': SERVICE.replace('port: 80', 'port: 99999'),
+    'd.yaml': INGRESS,
+  })
+  const { diagnostics } = await load({ sources: [folder] })
+  t.same(
+    diagnostics
+      .filter(({ severity }) => severity !== 'info')
+      .map(({ code, position }) => `${position?.file.at(-6)}:${position?.line} ${code}`),
+    [
+      'a:3 PORTICO_SET_FIELD_UNKNOWN',
+      'a:4 PORTICO_SET_FIELD_VALUE',
+      'b:1 PORTICO_YAML_SYNTAX',
+      'c:4 PORTICO_RES_FIELD_VALUE',
+      'd:8 PORTICO_REF_SERVICE_NOT_FOUND',
+    ],
+  )
+})
+
+t.test('a generation counts the loads, a fingerprint tells whether they differ', async (t) => {
+  const folder = createFolder(t, { 'all.yaml': `${SERVICE}---\n${INGRESS}` })
+  const loader = new ConfigurationLoader({ sources: [folder], flags: {}, environment: {} })
+  const first = await loader.load()
+  const second = await loader.load()
+  writeFileSync(join(folder, 'all.yaml'), SERVICE)
+  const third = await loader.load()
+  t.same(
+    [first, second, third].map(({ resources }) => resources.generation),
+    [1, 2, 3],
+  )
+  t.equal(second.fingerprint, first.fingerprint)
+  t.not(third.fingerprint, first.fingerprint)
+})
+
+t.test('nothing to read is no failure', async (t) => {
+  const { model, diagnostics } = await load({ sources: [createFolder(t, {})] })
+  t.same([model.hosts.length, diagnostics.some(({ severity }) => severity === 'error')], [0, false])
+})

@@ -1,0 +1,133 @@
+/** Starts a listener on a free loopback port for a test, and speaks to it byte by byte. */
+import { connect, type Socket } from 'node:net'
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+import { pino } from 'pino'
+import type { Test } from 'tap'
+import { createListener, type Listener } from '../../lib/downstream/listener.ts'
+import type { Certificate, CertificateBinding } from '../../lib/model/certificate.ts'
+import { HostIndex } from '../../lib/routing/host-index.ts'
+import type { ConnectionResult } from '../../lib/telemetry/request-counts.ts'
+import { makeAdmission } from '../helpers/admission.ts'
+import { makeModelCertificate } from '../helpers/certificates.ts'
+import { makeSettings } from '../helpers/settings.ts'
+import { EchoProxy } from './echo-proxy.ts'
+
+export type StartOptions = {
+  name?: 'http' | 'https'
+  settings?: Readonly<Record<string, unknown>>
+  certificates?: () => HostIndex<CertificateBinding> | undefined
+  strictSni?: () => boolean
+  handle?: object
+  ticketSecret?: Buffer
+}
+
+export type Started = {
+  listener: Listener
+  proxy: EchoProxy
+  port: number
+  /** Every log line, parsed. */
+  lines: Record<string, unknown>[]
+  /** What became of connections, as it is counted. */
+  results: ConnectionResult[]
+}
+
+let madeDefault: Promise<Certificate> | undefined
+/** One default certificate for all tests of a file. */
+export function defaultCertificate(): Promise<Certificate> {
+  madeDefault ??= makeModelCertificate({ names: ['portico default certificate', 'localhost'] }, 'default')
+  return madeDefault
+}
+
+export async function startListener(t: Test, options: StartOptions = {}): Promise<Started> {
+  const name = options.name ?? 'http'
+  const proxy = new EchoProxy()
+  const lines: Record<string, unknown>[] = []
+  const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
+  const settings = makeSettings({ [`${name}.port`]: 0, [`${name}.address`]: '127.0.0.1', ...options.settings })
+  const results: Started['results'] = []
+  const listener = createListener({
+    name,
+    settings,
+    ...makeAdmission(settings, log, (_listener, result) => void results.push(result)),
+    proxy,
+    certificates: options.certificates ?? (() => undefined),
+    defaultCertificate: await defaultCertificate(),
+    ...(options.strictSni && { strictSni: options.strictSni }),
+    ...(options.handle && { handle: options.handle }),
+    ...(options.ticketSecret && { ticketSecret: options.ticketSecret }),
+    log,
+  })
+  t.teardown(() => listener.close())
+  const { port } = await listener.listen()
+  return { listener, proxy, port, lines, results }
+}
+
+/** An index of certificates by host, as a snapshot has it. */
+export function indexCertificates(
+  entries: Readonly<Record<string, Certificate | string>>,
+): HostIndex<CertificateBinding> {
+  return new HostIndex(
+    Object.entries(entries).map(([host, certificate]) => [
+      host,
+      {
+        host,
+        certificate: typeof certificate === 'string' ? undefined : certificate,
+        reason: typeof certificate === 'string' ? certificate : 'named by the tls section',
+        ingress: { namespace: 'default', name: 'test' },
+        position: { file: 'test.yaml', line: 1, column: 1, length: 1, excerpt: '' },
+      },
+    ]),
+  )
+}
+
+/** A client connection that keeps all it receives. */
+export class RawClient {
+  readonly socket: Socket
+  received = ''
+  readonly closed: Promise<void>
+
+  constructor(socket: Socket) {
+    this.socket = socket
+    socket.on('error', () => {})
+    socket.setEncoding('latin1')
+    socket.on('data', (text: string) => {
+      this.received += text
+    })
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()))
+  }
+
+  /** Resolves when `pattern` has been received; rejects when the connection closes without it. */
+  async until(pattern: RegExp): Promise<string> {
+    while (!pattern.test(this.received)) {
+      if (this.socket.destroyed || this.socket.readableEnded)
+        throw new Error(`closed after ${JSON.stringify(this.received)}`)
+      await new Promise<void>((resolve) => {
+        const done = () => {
+          this.socket.off('data', done).off('end', done).off('close', done)
+          resolve()
+        }
+        this.socket.on('data', done).on('end', done).on('close', done)
+      })
+    }
+    return this.received
+  }
+}
+
+export async function connectRaw(t: Test, port: number, allowHalfOpen = false): Promise<RawClient> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen })
+  t.teardown(() => socket.destroy())
+  const client = new RawClient(socket)
+  await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject))
+  return client
+}
+
+/** Resolves after the handshake; rejects with the error of a failed one. */
+export function openTls(t: Test, port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options })
+    t.teardown(() => socket.destroy())
+    socket.once('secureConnect', () => resolve(socket))
+    socket.once('error', reject)
+    socket.once('close', () => reject(new Error('closed during the handshake')))
+  })
+}

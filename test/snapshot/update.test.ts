@@ -1,0 +1,184 @@
+/** What of a configuration reaches the data side, and that what did not change is not touched there. */
+import t from 'tap'
+import { systemClock } from '../../lib/base/clock.ts'
+import { runAtOnce } from '../../lib/base/slice.ts'
+import type { Model } from '../../lib/model/model.ts'
+import { findRoute } from '../../lib/routing/table.ts'
+import type { Settings } from '../../lib/settings/table.ts'
+import { SnapshotBuilder } from '../../lib/snapshot/snapshot.ts'
+import { diffLive, type LiveConfiguration, selectLive } from '../../lib/snapshot/update.ts'
+import { EndpointRegistry } from '../../lib/upstream/choice/registry.ts'
+import { makeSettings } from '../helpers/settings.ts'
+import { makeModel, makeUpstream, NOWHERE } from '../helpers/snapshot.ts'
+
+const settings = makeSettings()
+
+function live(generation: number, model: Model, given: Settings = settings): LiveConfiguration {
+  return selectLive({ generation, builtAt: generation, settings: given, model, diagnostics: [] })
+}
+
+const base = makeModel({
+  upstreams: { one: [3001], two: [3002], unused: [3003] },
+  routes: [
+    { host: 'a.test', to: 'one' },
+    { host: 'b.test', to: 'two' },
+    { host: 'b.test', path: '/one', to: 'one' },
+    { host: '', to: 404 },
+  ],
+  fallback: 'two',
+})
+
+/** The model with the hosts that `change` gives in place of its own; the others stay the same objects. */
+function withHosts(model: Model, change: (hosts: Model['hosts']) => Model['hosts']): Model {
+  return { ...model, hosts: change(model.hosts) }
+}
+
+t.test('of nothing an update is everything that requests need', async (t) => {
+  const update = diffLive(undefined, live(1, base))
+  t.same(update.hosts.map(({ host }) => host).sort(), ['', 'a.test', 'b.test'])
+  t.same(
+    update.upstreams.map(({ key }) => key).sort(),
+    ['default/one:80', 'default/two:80'],
+    'no route leads to the rest',
+  )
+  t.same(update.removed, { hosts: [], upstreams: [], certificates: [], listeners: [] })
+  t.equal(update.defaultRoute, base.defaultRoute)
+})
+
+t.test('what is the same object as before is left out', async (t) => {
+  const other = makeModel({ routes: [{ host: 'a.test', path: '/new', to: 404 }] }).hosts
+  const next = withHosts(base, (hosts) => [...hosts.filter(({ host }) => host === 'b.test'), ...other])
+  const { hosts, upstreams, removed } = diffLive(live(1, base), live(2, next))
+  t.same(
+    hosts.map(({ host }) => host),
+    ['a.test'],
+  )
+  t.same([upstreams, removed.hosts], [[], ['']])
+  t.match(diffLive(live(1, base), live(2, base)), {
+    settings: undefined,
+    hosts: [],
+    upstreams: [],
+    certificates: [],
+  })
+  const others = makeSettings()
+  t.equal(diffLive(live(1, base), live(2, base, others)).settings, others)
+})
+
+t.test('an upstream goes when no route leads to it any more, and certificates by host', async (t) => {
+  const binding = {
+    host: 'a.test',
+    certificate: undefined,
+    reason: 'none',
+    ingress: { namespace: 'default', name: 'test' },
+    position: NOWHERE,
+  }
+  const next = withHosts({ ...base, defaultRoute: undefined, certificates: [binding] }, (hosts) =>
+    hosts.filter(({ host }) => host === 'a.test'),
+  )
+  const update = diffLive(live(1, base), live(2, next))
+  t.same(update.removed.upstreams, ['default/two:80'])
+  t.same(update.certificates, [binding])
+  t.same(diffLive(live(2, next), live(3, base)).removed.certificates, ['a.test'])
+})
+
+t.test('a snapshot takes over hosts and pools of the one before, unless they changed', async (t) => {
+  let current: Settings = settings
+  const registry = new EndpointRegistry({ settings: () => current, clock: systemClock })
+  t.teardown(() => registry.close())
+  const builder = new SnapshotBuilder(registry)
+  let before: LiveConfiguration | undefined
+  const build = (next: LiveConfiguration) => {
+    current = next.settings
+    const snapshot = runAtOnce(builder.build(diffLive(before, next)))
+    before = next
+    return snapshot
+  }
+  const first = build(live(1, base))
+  const second = build(live(2, base))
+  t.equal(second.generation, 2)
+  for (const host of ['a.test', 'b.test']) t.equal(second.table.hosts.find(host), first.table.hosts.find(host))
+  t.equal(second.certificates, first.certificates)
+  t.same(second.pools, first.pools)
+
+  const moved = { ...base, upstreams: new Map(base.upstreams).set('default/two:80', makeUpstream('two', [3009])) }
+  const third = build(live(3, moved))
+  t.equal(third.table.hosts.find('a.test'), first.table.hosts.find('a.test'), 'leads to the other upstream alone')
+  t.not(third.table.hosts.find('b.test'), first.table.hosts.find('b.test'))
+  const port = (host: string, path: string) => findRoute(third.table, host, path)?.upstream?.upstream.endpoints[0]?.port
+  t.same([port('b.test', '/'), port('b.test', '/one'), port('c.test', '/none')], [3009, 3001, undefined])
+  t.equal(third.table.fallback?.upstream?.upstream.endpoints[0]?.port, 3009)
+  t.equal(
+    findRoute(first.table, 'b.test', '/')?.upstream?.upstream.endpoints[0]?.port,
+    3002,
+    'requests that began before are not touched',
+  )
+
+  const fewer = build(
+    live(
+      4,
+      withHosts({ ...moved, defaultRoute: undefined }, (hosts) => hosts.slice(0, 1)),
+    ),
+  )
+  t.equal(fewer.table.hosts.find('b.test'), undefined)
+  t.equal(fewer.pools.length, 1)
+})
+
+t.test('listeners come, go and change by place, and bring the upstreams that they lead to', async (t) => {
+  const upstreams = { one: [3001], two: [3002], unused: [3003] }
+  const first = live(1, makeModel({ upstreams, listeners: [{ to: 'one', port: 30_001 }] }))
+  t.same([...first.upstreams.keys()], ['default/one:80'])
+  const model = makeModel({
+    upstreams,
+    listeners: [
+      { to: 'two', port: 30_001, sourceRanges: ['10.0.0.0/8'] },
+      { to: 'one', port: 30_002, transport: 'UDP' },
+      { to: 'unused', port: 30_001 },
+    ],
+  })
+  const second = selectLive({ generation: 2, builtAt: 2, settings, model, diagnostics: [] }, first)
+  t.same([...second.upstreams.keys()], ['default/two:80', 'default/one:80'], 'who comes second has no place')
+  const update = diffLive(first, second)
+  t.same(
+    update.listeners.map(({ id }) => id),
+    ['NodePort default/two:80/TCP 127.0.0.1:30001', 'NodePort default/one:80/UDP 127.0.0.1:30002'],
+  )
+  t.same(update.removed.listeners, [])
+  const third = selectLive({ generation: 3, builtAt: 3, settings, model, diagnostics: [] }, second)
+  t.equal(third.listeners, second.listeners)
+  t.equal(third.upstreams, second.upstreams)
+  const gone = diffLive(third, live(4, makeModel({ upstreams })))
+  t.same(gone.removed.listeners, ['TCP 127.0.0.1:30001', 'UDP 127.0.0.1:30002'])
+})
+
+t.test('a listener has another pool where its upstream is another, and the same where not', async (t) => {
+  const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
+  t.teardown(() => registry.close())
+  const builder = new SnapshotBuilder(registry)
+  const listeners = [
+    { to: 'one', port: 1 },
+    { to: 'two', port: 2 },
+    { to: 'none', port: 3 },
+  ]
+  const model = makeModel({ upstreams: { one: [3001], two: { endpoints: [3002], protocol: 'https' } }, listeners })
+  const before = live(1, model)
+  const first = runAtOnce(builder.build(diffLive(undefined, before)))
+  const servedAt = (port: number, snapshot = first) => snapshot.listeners.get(`TCP 127.0.0.1:${port}`)
+  t.equal(servedAt(1)?.route.upstream?.upstream.key, 'default/one:80')
+  t.equal(servedAt(2)?.route.upstream?.upstream.protocol, 'http', 'bytes are passed on')
+  t.equal(servedAt(3)?.route.upstream, undefined)
+  t.equal(servedAt(1)?.route.labels.route, 'listener NodePort default/one:80')
+  t.ok(first.pools.includes(servedAt(1)!.route.upstream!) && first.pools.includes(servedAt(2)!.route.upstream!))
+
+  const upstreams = new Map(model.upstreams).set('default/two:80', makeUpstream('two', [3004]))
+  const after = selectLive(
+    { generation: 2, builtAt: 2, settings, model: { ...model, upstreams }, diagnostics: [] },
+    before,
+  )
+  const second = runAtOnce(builder.build(diffLive(before, after)))
+  t.equal(servedAt(1, second), servedAt(1))
+  t.same(
+    servedAt(2, second)?.route.upstream?.states.map(({ identity }) => identity.port),
+    [3004],
+  )
+  t.equal(second.pools.length, 2)
+})

@@ -1,0 +1,156 @@
+/** One request through the upstream client alone, with everything that is heard of it. */
+import type { Socket } from 'node:net'
+import type { Test } from 'tap'
+import { systemClock } from '../../../lib/base/clock.ts'
+import type { GatewayError } from '../../../lib/base/errors.ts'
+import type { ResponseHead } from '../../../lib/http1/response-head.ts'
+import type { UpstreamPool } from '../../../lib/upstream/choice/pool.ts'
+import { EndpointRegistry } from '../../../lib/upstream/choice/registry.ts'
+import type { EndpointState } from '../../../lib/upstream/endpoint/endpoint.ts'
+import type { UpstreamCall, UpstreamEvents, UpstreamRequest } from '../../../lib/upstream/transport/call.ts'
+import type { Connection } from '../../../lib/upstream/transport/connection.ts'
+import type { Past, Waiter } from '../../../lib/upstream/transport/connection-pool.ts'
+import { sendRequest } from '../../../lib/upstream/transport/http1-call.ts'
+import { makeSettings } from '../../helpers/settings.ts'
+import { type EndpointWords, makeUpstream } from '../../helpers/snapshot.ts'
+
+export type EndpointOptions = {
+  settings?: Readonly<Record<string, unknown>>
+  protocol?: 'http' | 'https'
+}
+
+/** The state of one endpoint in a registry of its own. */
+export function openEndpoint(t: Test, words: EndpointWords, options: EndpointOptions = {}): EndpointState {
+  return openPool(t, [words], options).states[0]!
+}
+
+/** The pool of these endpoints in a registry of its own. */
+export function openPool(t: Test, endpoints: readonly EndpointWords[], options: EndpointOptions = {}): UpstreamPool {
+  const settings = makeSettings(options.settings)
+  const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
+  t.teardown(() => registry.close())
+  const { protocol = 'http' } = options
+  return registry.pool(makeUpstream('web', { endpoints, protocol }))
+}
+
+export class Exchange implements Waiter, UpstreamEvents {
+  preamble: Buffer | undefined
+  cancelled = false
+  connection: Connection | undefined
+  call: UpstreamCall | undefined
+  head: ResponseHead | undefined
+  /** What `onHead` said. */
+  more: boolean | undefined
+  chunks: Buffer[] = []
+  trailers: readonly string[] | undefined
+  error: GatewayError | undefined
+  /** How often a 100 was told. */
+  continues = 0
+  hints: (readonly string[])[] = []
+  drains = 0
+  upgraded: { head: ResponseHead; socket: Socket; early: Buffer } | undefined
+  /** Names of what was heard, in order. */
+  readonly heard: string[] = []
+  readonly #request: UpstreamRequest
+  readonly #begin: (exchange: Exchange) => void
+  #wake: (() => void)[] = []
+
+  constructor(request: UpstreamRequest, begin: (exchange: Exchange) => void) {
+    this.#request = request
+    this.#begin = begin
+  }
+
+  get body(): string {
+    return Buffer.concat(this.chunks).toString('latin1')
+  }
+
+  /** Resolves when `seen` is true; it is asked after each event. */
+  async until(seen: (exchange: this) => boolean): Promise<this> {
+    while (!seen(this)) await new Promise<void>((resolve) => this.#wake.push(resolve))
+    return this
+  }
+
+  /** Resolves at the end, well or not. */
+  over(): Promise<this> {
+    return this.until(() => this.trailers !== undefined || this.error !== undefined || this.upgraded !== undefined)
+  }
+
+  onConnection(connection: Connection): void {
+    this.connection = connection
+    this.call = sendRequest(connection, this.#request, this)
+    this.#begin(this)
+    this.#hear('connection')
+  }
+
+  onConnectionError(error: GatewayError): void {
+    this.error = error
+    this.#hear('connection error')
+  }
+
+  onInformational(status: number, headers: readonly string[]): void {
+    if (status === 100) this.continues++
+    else this.hints.push(headers)
+    this.#hear('hint')
+  }
+
+  onHead(head: ResponseHead, more: boolean): void {
+    this.head = head
+    this.more = more
+    this.#hear('head')
+  }
+
+  onData(chunk: Buffer): void {
+    this.chunks.push(Buffer.from(chunk))
+    this.#hear('data')
+  }
+
+  onEnd(trailers: readonly string[]): void {
+    this.trailers = trailers
+    this.#hear('end')
+  }
+
+  onUpgrade(head: ResponseHead, socket: Socket, early: Buffer): void {
+    this.upgraded = { head, socket, early }
+    this.#hear('upgrade')
+  }
+
+  onError(error: GatewayError): void {
+    this.error = error
+    this.#hear('error')
+  }
+
+  onDrain(): void {
+    this.drains++
+    this.#hear('drain')
+  }
+
+  #hear(what: string): void {
+    this.heard.push(what)
+    for (const resolve of this.#wake.splice(0)) resolve()
+  }
+}
+
+export type RequestWords = Partial<UpstreamRequest> & { past?: Past; preamble?: Buffer }
+
+/** Sends a request; `begin` writes its body once there is a connection (by default there is none). */
+export function send(
+  endpoint: EndpointState,
+  words: RequestWords = {},
+  begin: (exchange: Exchange) => void = (exchange) => exchange.call!.end([]),
+): Exchange {
+  const { past = 'any', preamble, ...request } = words
+  const exchange = new Exchange(
+    {
+      head: `${words.method ?? 'GET'} / HTTP/1.1\r\nHost: up.test\r\n\r\n`,
+      method: 'GET',
+      body: 'none',
+      upgrade: undefined,
+      maxHeaderBytes: 65_536,
+      ...request,
+    },
+    begin,
+  )
+  exchange.preamble = preamble
+  endpoint.acquire(exchange, past)
+  return exchange
+}
