@@ -8,7 +8,7 @@ export type IdleConnection = {
   closeIdle(): void
 }
 
-/** Has connections some of which are idle. */
+/** Has connections, of which some may be idle. */
 export type IdleSource = { listConnections(): Iterable<IdleConnection> }
 
 /** A connection of a door that hears of each of its requests. */
@@ -48,6 +48,10 @@ export class RequestWatches implements IdleSource {
   add(socket: Socket, watch: RequestWatch): void {
     this.#watches.set(socket, watch)
     socket.once('close', () => this.#watches.delete(socket))
+  }
+
+  sockets(): Iterable<Socket> {
+    return this.#watches.keys()
   }
 
   find(socket: Socket): RequestWatch | undefined {

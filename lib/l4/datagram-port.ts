@@ -4,8 +4,8 @@ import type { Clock } from '../base/clock.ts'
 import { contain } from '../base/contain.ts'
 import type { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
-import { type BoundAddress, opened } from '../downstream/listen.ts'
 import { listTiers } from '../model/tier.ts'
+import { type BoundAddress, openAt, opened } from '../platform/listen.ts'
 import { normalizePeer } from '../request/origin.ts'
 import type { ServedListener, Snapshot } from '../snapshot/snapshot.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -42,7 +42,7 @@ export class DatagramPort {
   /** The id of the listener there, as last seen. */
   label: string
   readonly #options: DatagramPortOptions
-  #socket: Socket
+  #socket: Socket | undefined
   /** By the client's address and port. */
   readonly #sessions = new Map<string, DatagramSession>()
   /** Until when endpoints that refused are avoided, by the monotonic clock. */
@@ -52,12 +52,11 @@ export class DatagramPort {
   #isClosed = false
 
   constructor(options: DatagramPortOptions) {
-    const { place, where, snapshot, clock } = options
+    const { place, snapshot, clock } = options
     this.place = place
     this.label = snapshot()?.listeners.get(place)?.listener.id ?? place
     this.#options = options
     this.#throttle = new LogThrottle(clock)
-    this.#socket = createSocket(where.address.includes(':') ? 'udp6' : 'udp4')
   }
 
   /** Sessions. */
@@ -68,21 +67,10 @@ export class DatagramPort {
   /** Rejects with Node's error. */
   async listen(): Promise<BoundAddress> {
     const { address, port } = this.#options.where
-    try {
-      await this.#bind(address, port)
-    } catch (error) {
-      // `::` is every address, also where the machine has no IPv6.
-      const { code } = error as NodeJS.ErrnoException
-      if (this.#isClosed || address !== '::' || !['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(code ?? ''))
-        throw error
-      this.#socket = createSocket('udp4')
-      await this.#bind('0.0.0.0', port)
-    }
-    this.#socket.on('message', this.#onDatagram)
-    this.#socket.on('error', (error) =>
-      this.#options.log.error({ err: error, listener: this.label }, 'listener failed'),
-    )
-    const bound = this.#socket.address()
+    const socket = await openAt(address, (host) => this.#bind(host, port))
+    socket.on('message', this.#onDatagram)
+    socket.on('error', (error) => this.#options.log.error({ err: error, listener: this.label }, 'listener failed'))
+    const bound = socket.address()
     return { address: bound.address, port: bound.port }
   }
 
@@ -98,20 +86,23 @@ export class DatagramPort {
     this.#close()
   }
 
-  async #bind(address: string, port: number): Promise<void> {
-    const socket = this.#socket
+  async #bind(address: string, port: number): Promise<Socket> {
+    if (this.#isClosed) throw new Error('closed while it was opened')
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+    this.#socket = socket
     try {
       await opened(socket, () => socket.bind({ address, port, exclusive: true }))
     } catch (error) {
       if (!this.#isClosed) socket.close()
       throw error
     }
+    return socket
   }
 
   #close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#socket.close()
+    this.#socket?.close()
   }
 
   #onDatagram = (datagram: Buffer, client: RemoteInfo): void => {
@@ -174,9 +165,9 @@ export class DatagramPort {
       onReply: (datagram) => {
         this.#noteProgress(session, this.#options.snapshot() ?? inForce)
         // A client that is not there any more is told of by nobody.
-        if (this.#socket.getSendQueueSize() < MAX_QUEUED_BYTES) {
-          this.#socket.send(datagram, client.port, client.address, ignore)
-        }
+        const socket = this.#socket
+        if (socket && socket.getSendQueueSize() < MAX_QUEUED_BYTES)
+          socket.send(datagram, client.port, client.address, ignore)
       },
       onEnd: (error) => {
         budget.open--

@@ -2,19 +2,17 @@
 import type { Socket } from 'node:net'
 import { contain } from '../../base/contain.ts'
 import { type Timed, UNWATCHED } from '../../base/deadline.ts'
-import { GatewayError } from '../../base/errors.ts'
+import { GatewayError, type RequestErrorCode } from '../../base/errors.ts'
 import { EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../../http1/chunked-decoder.ts'
 import { DECLINED, PARTIAL, type RequestHead, type ScanLimits, scanRequest } from '../../http1/request-scan.ts'
 import { HALF_CLOSED_MS } from '../../platform/hangup-watch.ts'
 import { findLent, READ_BUFFER } from '../../platform/lent-bytes.ts'
 import { lendReads } from '../../platform/lent-read.ts'
 import { adoptConnection, ConnectionInfo } from '../../request/connection-info.ts'
+import type { ExchangeHandler } from '../../request/exchange.ts'
 import type { IdleConnection } from '../idle-connection.ts'
-import type { Proxy as GatewayProxy } from '../proxy.ts'
+import { LINGER_MS } from '../linger.ts'
 import { type ExchangeOwner, FastExchange } from './fast-exchange.ts'
-
-/** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
-const LINGER_MS = 2000
 
 /** A client that has connected and says nothing for so long may have to make room for others, in milliseconds. */
 const SILENT_MS = 1000
@@ -27,15 +25,27 @@ const ENOUGH_UNREAD = 16_384
 /** Requests that a connection has served in one turn of the event loop, before others have theirs. */
 const MAX_IN_A_TURN = 16
 
+/** As node:http says it, so that a log tells the same whichever door a connection came to. */
+const LATE = 'Request timeout (ERR_HTTP_REQUEST_TIMEOUT)'
+const CUT_SHORT = 'Invalid EOF state (HPE_INVALID_EOF_STATE)'
+
 const CONNECTION: unique symbol = Symbol('connection')
 type LaneSocket = Socket & { [CONNECTION]?: LaneConnection | undefined }
 
 /** `head`: a head is awaited, or some of it has come. `deaf`: the last answer is under way, what else comes means nothing. */
 type State = 'head' | 'idle' | 'serving' | 'deaf'
 
+/** The door behind the lane, which reads all of HTTP/1. */
+export type NextDoor = {
+  /** Takes a connection for the rest of its life, with bytes of it that nobody has understood. */
+  accept(socket: Socket, read: Buffer): void
+  /** Answers for a connection that carries no request, and closes it. */
+  refuse(socket: Socket, failure: GatewayError): void
+}
+
 /** The lane that a connection is in. */
 export type Lane = {
-  readonly proxy: GatewayProxy
+  readonly handler: ExchangeHandler
   readonly scheme: 'http' | 'https'
   readonly limits: ScanLimits
   /** Milliseconds, as the next. */
@@ -44,8 +54,7 @@ export type Lane = {
   /** As node:http writes them. */
   readonly keepAliveLines: string
   readonly isDraining: boolean
-  /** Takes a connection for the rest of its life, with bytes of it that nobody has understood. */
-  readonly handOver: (socket: Socket, read: Buffer) => void
+  readonly door: NextDoor
   /** The connection is the lane's no more. */
   forget(connection: LaneConnection): void
 }
@@ -150,8 +159,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
       return
     }
     this.#goDeaf()
-    // Closing a socket that still receives makes the kernel send a reset, which may destroy the answer before the
-    // client has read it (nginx's lingering_close).
+    // A client that may still be sending gets time to read the answer (linger).
     if (exchange.isEarly && !this.#isHalfClosed) this.#socket.end()
     else this.#socket.destroySoon()
   }
@@ -176,7 +184,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
   onDeadline(): void {
     this.deadlineAt = Number.POSITIVE_INFINITY
     if (this.#state === 'head') {
-      this.#fail('ERR_HTTP_REQUEST_TIMEOUT', 'Request timeout')
+      this.#fail('PORTICO_REQ_TIMEOUT', LATE)
     } else if (this.#state === 'idle' || this.#exchange === undefined) {
       this.#socket.destroy()
     } else if (this.#exchange.pendingBytes > 0) {
@@ -219,7 +227,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     } else if (this.#isScheduled) {
       // What waits is read first.
     } else if (this.#unread !== undefined) {
-      this.#fail('HPE_INVALID_EOF_STATE', 'Invalid EOF state')
+      this.#fail('PORTICO_REQ_MALFORMED', CUT_SHORT)
     } else {
       this.#goDeaf()
       this.#socket.destroySoon()
@@ -277,7 +285,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
       const bytes = this.#unread
       const head = scanRequest(bytes, 0, this.#lane.limits)
       if (head === PARTIAL && ++this.#pieces < MAX_PIECES) {
-        if (this.#isHalfClosed) this.#fail('HPE_INVALID_EOF_STATE', 'Invalid EOF state')
+        if (this.#isHalfClosed) this.#fail('PORTICO_REQ_MALFORMED', CUT_SHORT)
         else if (this.#state === 'idle') {
           this.#state = 'head'
           this.deadlineAt = -this.#lane.headTimeout
@@ -303,7 +311,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     const exchange = new FastExchange(this, this.#socket, this.#info, head)
     this.#exchange = exchange
     if (!head.keepAlive && exchange.isRequestComplete) this.#ignoreRest()
-    this.#lane.proxy.handleExchange(exchange)
+    this.#lane.handler.handle(exchange, undefined)
   }
 
   #receiveBody(bytes: Buffer): void {
@@ -338,10 +346,10 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     this.#socket.resume()
   }
 
-  /** There is no request to answer through; the proxy does it as for a connection of node:http. */
-  #fail(code: string, message: string): void {
+  /** There is no request to answer; the next door answers as it does for its own connections. */
+  #fail(code: RequestErrorCode, detail: string): void {
     this.#goDeaf()
-    this.#lane.proxy.handleClientError(Object.assign(new Error(message), { code }), this.#socket)
+    this.#lane.door.refuse(this.#socket, new GatewayError(code, detail))
   }
 
   /** To the door that reads everything, which decides what is wrong with these bytes, if anything is. */
@@ -353,7 +361,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     socket[CONNECTION] = undefined
     socket.off('data', onData).off('end', onEnd).off('drain', onDrain).off('close', onClose)
     if (this.#info !== undefined) adoptConnection(socket, this.#info)
-    this.#lane.handOver(socket, bytes.buffer === READ_BUFFER.buffer ? Buffer.from(bytes) : bytes)
+    this.#lane.door.accept(socket, bytes.buffer === READ_BUFFER.buffer ? Buffer.from(bytes) : bytes)
   }
 }
 

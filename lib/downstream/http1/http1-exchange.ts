@@ -20,11 +20,11 @@ import {
   type UpgradeOffer,
 } from '../../request/exchange.ts'
 import { readFields } from '../../request/fields.ts'
-import { findMethod } from '../../request/method.ts'
 import type { Settings } from '../../settings/table.ts'
-
-/** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
-const LINGER_MS = 2000
+import { ignoreError } from '../connection-set.ts'
+import { lingerBeforeClose } from '../linger.ts'
+import { findMethod } from './method.ts'
+import { announcesBody } from './upgrade.ts'
 
 export class Http1Exchange implements Exchange, Victim {
   readonly protocol: Protocol
@@ -57,13 +57,10 @@ export class Http1Exchange implements Exchange, Victim {
     this.method = findMethod(request)
     this.target = request.url!
     this.connection = findConnection(socket)
-    const { headers } = request
-    this.hasBody =
-      headers['transfer-encoding'] !== undefined ||
-      (headers['content-length'] !== undefined && Number(headers['content-length']) !== 0)
-    request.on('error', ignore)
+    this.hasBody = announcesBody(request)
+    request.on('error', ignoreError)
     if (!early) socket.on('end', this.#onClientEnd)
-    response.on('error', ignore)
+    response.on('error', ignoreError)
     response.on(
       'finish',
       this.#containing(() => this.#close(true)),
@@ -250,24 +247,5 @@ export class Http1Exchange implements Exchange, Victim {
     clearTimeout(this.#halfClosed)
     this.socket.off('end', this.#onClientEnd)
     this.events.onClose(complete)
-  }
-}
-
-function ignore(): void {}
-
-/**
- * Closing a socket that still receives makes the kernel send a reset, which may destroy the answer before the client
- * has read it. So the connection is half-closed, and read to no purpose for a while (nginx's lingering_close).
- */
-function lingerBeforeClose(socket: Socket): void {
-  let isLingering = false
-  socket.destroySoon = () => {
-    if (isLingering) return
-    isLingering = true
-    socket.end()
-    socket.resume()
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
-    socket.once('end', () => socket.destroy())
-    socket.once('close', () => clearTimeout(timer))
   }
 }

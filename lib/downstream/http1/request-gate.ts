@@ -11,7 +11,8 @@ import { CR, LF } from '../../http1/bytes.ts'
 import { ChunkedDecoder, EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../../http1/chunked-decoder.ts'
 import { METHOD_TOO_LONG, RequestLine } from '../../http1/request-line.ts'
 import { TabWatch } from '../../http1/tab-watch.ts'
-import { setMethod } from '../../request/method.ts'
+import { type ParserListeners, takeParserListeners } from '../../platform/http-server.ts'
+import { setMethod } from './method.ts'
 
 /** From so many bytes on no more is read ahead. */
 const ENOUGH = 16_384
@@ -25,14 +26,13 @@ const STAND_IN = Buffer.from('POST')
 /** In the words of node:http's parser, which has none for a method that is too long. */
 type ParserError = Error & { code: string }
 
-/** Told of a body that is none, and of a request line. */
-type OnBroken = (error: ParserError) => void
+/** Told of a request line or a body that cannot be read. */
+type OnBroken = (error: ParserError, socket: Socket) => void
 
 export class RequestGate {
   readonly #socket: GatedSocket
   /** node:http's own listeners. */
-  readonly #parse: (bytes: Buffer) => void
-  readonly #end: () => void
+  readonly #parser: ParserListeners
   readonly #onBroken: OnBroken
   /** Received, and for node:http when its turn comes. */
   #rest: Buffer | undefined = undefined
@@ -57,19 +57,26 @@ export class RequestGate {
   /** The connection is somebody else's. */
   #isOver = false
 
-  /** For 'connection' of a server of node:http, behind its own listener. */
-  constructor(socket: Socket, onBroken: OnBroken) {
+  private constructor(socket: Socket, parser: ParserListeners, onBroken: OnBroken) {
     this.#socket = socket
+    this.#parser = parser
     this.#onBroken = onBroken
     this.#isEnded = socket.readableEnded
-    this.#parse = takeLast(socket, 'data').bind(socket)
-    this.#end = takeLast(socket, 'end').bind(socket)
     this.#socket[GATE] = this
     // node:http resumes it for each request; the gate knows better.
     socket.resume = resumeGated
     // From here on node:http leaves the handle to the stream.
     socket.on('data', onData)
     socket.on('end', onEnd)
+  }
+
+  /**
+   * For 'connection' of a server of node:http, behind its own listener. Where this Node reads connections in another way, there is
+   * no gate, and the door cuts a connection whose requests do not wait for each other.
+   */
+  static open(socket: Socket, onBroken: OnBroken): void {
+    const parser = takeParserListeners(socket)
+    if (parser) new RequestGate(socket, parser, onBroken)
   }
 
   static of(socket: Socket): RequestGate | undefined {
@@ -148,7 +155,7 @@ export class RequestGate {
       const size = this.#measure(bytes)
       if (size === 0) break
       this.#rest = size < bytes.length ? bytes.subarray(size) : undefined
-      this.#parse(this.#replaceMethod(size < bytes.length ? bytes.subarray(0, size) : bytes))
+      this.#parser.parse(this.#replaceMethod(size < bytes.length ? bytes.subarray(0, size) : bytes))
     }
     if (this.#isOver) return
     if (this.isFull) {
@@ -210,21 +217,14 @@ export class RequestGate {
 
   #refuse(error: ParserError): 0 {
     this.silence()
-    this.#onBroken(error)
+    this.#onBroken(error, this.#socket)
     return 0
   }
 
   #tellEnd(): void {
     this.#isEnded = false
-    this.#end()
+    this.#parser.end()
   }
-}
-
-/** The listener that was added last, which hears no more. */
-function takeLast(socket: Socket, event: 'data' | 'end'): (bytes?: Buffer) => void {
-  const listener = socket.listeners(event).at(-1) as (bytes?: Buffer) => void
-  socket.off(event, listener)
-  return listener
 }
 
 /** Behind the empty line that ends a head, -1 where there is none. Whether its lines end as they should is node:http's to say. */

@@ -10,12 +10,13 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import { containAt, containingAt } from '../../base/contain.ts'
 import { hangupWatch, type Unread } from '../../platform/hangup-watch.ts'
+import type { ExchangeHandler } from '../../request/exchange.ts'
 import { findPeerAddress } from '../../request/origin.ts'
 import type { Settings } from '../../settings/table.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { ignoreError } from '../connection-set.ts'
 import { type IdleSource, RequestWatch, RequestWatches } from '../idle-connection.ts'
-import type { Proxy as GatewayProxy } from '../proxy.ts'
+import { Http2Exchange } from './http2-exchange.ts'
 import { ResetBudget } from './reset-budget.ts'
 
 /** What a client may send unasked, in bytes: on one stream, and on all streams of a connection together. */
@@ -34,9 +35,9 @@ export type Http2Door = IdleSource & {
   drain(): void
 }
 
-export type Http2DoorOptions = { settings: Settings; proxy: GatewayProxy; clock: Clock; log: Log }
+export type Http2DoorOptions = Readonly<{ settings: Settings; handler: ExchangeHandler; clock: Clock; log: Log }>
 
-export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOptions): Http2Door {
+export function createHttp2Door({ settings, handler, clock, log }: Http2DoorOptions): Http2Door {
   const { limits, timeouts } = settings
   const sessions = new Set<ServerHttp2Session>()
   const watches = new RequestWatches()
@@ -50,7 +51,7 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
       initialWindowSize: STREAM_WINDOW,
       maxHeaderListSize: limits.headerBytes,
     },
-    // Twice the limit, so that the proxy can say 431 to what is only a little too much; beyond it the stream is reset.
+    // Twice the limit, so that the handler can say 431 to what is only a little too much; beyond it the stream is reset.
     maxHeaderListPairs: limits.headerCount * 2,
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
@@ -134,7 +135,7 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
           containAt('http2', thrown, session)
         }
       })
-      proxy.handleStream(stream, headers, flags, rawHeaders)
+      handler.handle(new Http2Exchange(stream, headers, flags, rawHeaders), undefined)
     }
 
     function onStreamClose(stream: ServerHttp2Stream): void {
