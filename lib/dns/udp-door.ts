@@ -1,7 +1,7 @@
 /** DNS over UDP: a packet, a packet back. */
 import { createSocket, type Socket } from 'node:dgram'
-import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
+import { opened } from '../platform/listen.ts'
 import type { Responder } from './responder.ts'
 
 export class UdpDoor {
@@ -17,10 +17,8 @@ export class UdpDoor {
   /** Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
   static async open(address: string, port: number, responder: Responder): Promise<UdpDoor> {
     const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4')
-    const bound = once(socket, 'listening')
-    socket.bind(port, address)
     try {
-      await bound
+      await opened(socket, () => socket.bind(port, address))
     } catch (error) {
       socket.close()
       throw error

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
 import { type DescriptorReserve, findDescriptorLimit, fitConnections, isExhaustion } from '../platform/descriptors.ts'
 import { resetSocket } from '../platform/reset.ts'
+import { findDescriptor } from '../platform/socket-internals.ts'
 import { isTrustedPeer } from '../request/forwarded.ts'
 import { findPeerAddress } from '../request/origin.ts'
 import type { Settings } from '../settings/table.ts'
@@ -179,9 +180,4 @@ export class Admission {
     }
     this.#idle.sort(([, a], [, b]) => b - a)
   }
-}
-
-/** Node tells it of its handles where the system has such numbers. */
-function findDescriptor(socket: Socket): number | undefined {
-  return (socket as Socket & { _handle?: { fd?: number } | null })._handle?.fd
 }

@@ -6,6 +6,7 @@ import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { contain, type Victim } from '../base/contain.ts'
 import { runInSlices } from '../base/slice.ts'
+import { countQueued, hasPeer } from './socket-internals.ts'
 import { readSocketTable, SocketRow } from './socket-table.ts'
 
 /** A connection of a client, with the one to an endpoint that belongs to it, where one of the two may not be read. */
@@ -40,9 +41,6 @@ const ASK_PAUSE = 900
 const MIN_READ_PAUSE = 1000
 const MAX_READ_PAUSE = 5000
 const BYTES_PER_MS = 3000
-
-/** What can be seen of a TCP or TLS handle besides reading. */
-type Handle = { getpeername?: (into: object) => number; readonly writeQueueSize?: number }
 
 /** One of the two sockets, as it was seen last. Times are by the monotonic clock. */
 export class Side {
@@ -298,16 +296,7 @@ export function wasReset(socket: Socket): boolean {
   return !socket.writableFinished && !hasPeer(socket)
 }
 
-function hasPeer(socket: Socket): boolean {
-  const handle = findHandle(socket)
-  return typeof handle?.getpeername !== 'function' || handle.getpeername({}) >= 0
-}
-
 /** Bytes that the kernel has taken. */
 function countTaken(socket: Socket): number {
-  return socket.bytesWritten - (findHandle(socket)?.writeQueueSize ?? 0)
-}
-
-function findHandle(socket: Socket): Handle | null | undefined {
-  return (socket as Socket & { _handle?: Handle | null })._handle
+  return socket.bytesWritten - countQueued(socket)
 }

@@ -5,7 +5,8 @@ import { createServer as createSecureServer, type Server, type TLSSocket } from 
 import type { Clock } from '../../base/clock.ts'
 import { containAt, containingAt } from '../../base/contain.ts'
 import type { Certificate, CertificateBinding } from '../../model/certificate.ts'
-import { findPeerAddress } from '../../request/origin.ts'
+import { canFindCarriers, findCarrier } from '../../platform/socket-internals.ts'
+import { findOrigin, findPeerAddress, setOrigin } from '../../request/origin.ts'
 import type { HostIndex } from '../../routing/host-index.ts'
 import type { Settings } from '../../settings/table.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -105,7 +106,14 @@ export function createTlsTerminator(options: TlsTerminatorOptions): (socket: Soc
 
     function pass(server: Server): void {
       clearTimeout(timer)
-      putBack(socket.off('data', read), received)
+      socket.off('data', read)
+      if (findOrigin(socket) && !canFindCarriers()) {
+        // Limits and source ranges would be asked for the wrong client.
+        reportFailure(log, socket, 'this Node does not tell what a TLS connection runs over')
+        socket.destroy()
+        return
+      }
+      putBack(socket, received)
       server.emit('connection', socket)
     }
 
@@ -138,6 +146,8 @@ function createTlsServer(
     },
     containingAt('tls', (socket: TLSSocket) => {
       socket.on('error', ignoreError)
+      const origin = findOrigin(findCarrier(socket))
+      if (origin) setOrigin(socket, origin)
       if (socket.alpnProtocol === 'h2') {
         onHttp2(socket)
         return
@@ -149,7 +159,7 @@ function createTlsServer(
   )
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
     socket.on('error', ignoreError)
-    reportFailure(log, socket, error.code ?? error.message)
+    reportFailure(log, findCarrier(socket) ?? socket, error.code ?? error.message)
     // Node leaves a connection open whose handshake timed out.
     socket.destroy()
   })
