@@ -1,6 +1,5 @@
 /** What a client connection is, and what its requests have in common, worked out once. HOT */
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
 import { findClientNetwork } from '../base/client-network.ts'
 import { findUsualPort, parseAuthority } from '../base/hostname.ts'
 import type { ProxyPath } from '../base/proxy-protocol.ts'
@@ -115,22 +114,4 @@ export class ConnectionInfo {
     const port = this.#port ?? (authority === '' ? this.#localPort : this.#usualPort)
     this.#lines = flattenText(`${this.#forwarded}X-Forwarded-Port: ${port}\r\n${hostLine}`)
   }
-}
-
-const connections = new WeakMap<Socket, ConnectionInfo>()
-
-/** Goes on with what another door has made for the connection. */
-export function adoptConnection(socket: Socket, connection: ConnectionInfo): void {
-  connections.set(socket, connection)
-  connection.watchSocket()
-}
-
-/** Of a connection of node:http. */
-export function findConnection(socket: Socket): ConnectionInfo {
-  let connection = connections.get(socket)
-  if (!connection) {
-    connection = new ConnectionInfo(socket, socket instanceof TLSSocket ? 'https' : 'http')
-    adoptConnection(socket, connection)
-  }
-  return connection
 }

@@ -8,7 +8,7 @@ import { DECLINED, PARTIAL, type RequestHead, type ScanLimits, scanRequest } fro
 import { HALF_CLOSED_MS } from '../../platform/hangup-watch.ts'
 import { findLent, READ_BUFFER } from '../../platform/lent-bytes.ts'
 import { lendReads } from '../../platform/lent-read.ts'
-import { adoptConnection, ConnectionInfo } from '../../request/connection-info.ts'
+import { ConnectionInfo } from '../../request/connection-info.ts'
 import type { ExchangeHandler } from '../../request/exchange.ts'
 import type { IdleConnection } from '../idle-connection.ts'
 import { LINGER_MS } from '../linger.ts'
@@ -37,8 +37,8 @@ type State = 'head' | 'idle' | 'serving' | 'deaf'
 
 /** The door behind the lane, which reads all of HTTP/1. */
 export type NextDoor = {
-  /** Takes a connection for the rest of its life, with bytes of it that nobody has understood. */
-  accept(socket: Socket, read: Buffer): void
+  /** Takes a connection for the rest of its life, with the bytes that the lane could not read, and what the lane has made for it. */
+  accept(socket: Socket, read: Buffer, connection: ConnectionInfo | undefined): void
   /** Answers for a connection that carries no request, and closes it. */
   refuse(socket: Socket, failure: GatewayError): void
 }
@@ -360,8 +360,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     this.#lane.forget(this)
     socket[CONNECTION] = undefined
     socket.off('data', onData).off('end', onEnd).off('drain', onDrain).off('close', onClose)
-    if (this.#info !== undefined) adoptConnection(socket, this.#info)
-    this.#lane.door.accept(socket, bytes.buffer === READ_BUFFER.buffer ? Buffer.from(bytes) : bytes)
+    this.#lane.door.accept(socket, bytes.buffer === READ_BUFFER.buffer ? Buffer.from(bytes) : bytes, this.#info)
   }
 }
 

@@ -1,10 +1,12 @@
 /** The complete HTTP/1 server of a listener: strict parsing, time limits, and an answer of the gateway's own where Node would give one by itself. */
 import { createServer, type IncomingMessage, type Server, type ServerOptions, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Clock } from '../../base/clock.ts'
 import { containAt, explain } from '../../base/contain.ts'
 import { GatewayError } from '../../base/errors.ts'
 import { allowHalfOpen, startTimeChecks } from '../../platform/http-server.ts'
+import { ConnectionInfo } from '../../request/connection-info.ts'
 import type { Exchange, ExchangeHandler } from '../../request/exchange.ts'
 import type { Settings } from '../../settings/table.ts'
 import type { RequestRecord } from '../../telemetry/record.ts'
@@ -33,6 +35,7 @@ export class Http1Door implements IdleSource {
   readonly #server: Server
   readonly #catchAll: CatchAll
   readonly #watches = new RequestWatches()
+  readonly #connections = new WeakMap<Socket, ConnectionInfo>()
   /** What a connection carries. */
   readonly #exchanges = new WeakMap<Socket, Exchange>()
 
@@ -55,8 +58,12 @@ export class Http1Door implements IdleSource {
     await this.#catchAll.app.ready()
   }
 
-  /** Takes a connection that has an error listener, with what was read of it and does not stand in it again. */
-  accept(socket: Socket, read?: Buffer): void {
+  /**
+   * Takes a connection that has an error listener; from another door with what that has read of it, which does not stand in it
+   * again, and with what it has made for the connection.
+   */
+  accept(socket: Socket, read?: Buffer, connection?: ConnectionInfo): void {
+    if (connection) this.#adopt(socket, connection)
     this.#server.emit('connection', socket)
     socket.resume()
     if (read) socket.emit('data', read)
@@ -115,7 +122,7 @@ export class Http1Door implements IdleSource {
       }
       // Node drops what came together with an Upgrade that it passes over, so what follows may begin anywhere.
       if (offersUpgrade(request)) response.shouldKeepAlive = false
-      this.#begin(new Http1Exchange(request, response), response, undefined)
+      this.#begin(new Http1Exchange(request, response, this.#findConnection(socket)), response, undefined)
     } catch (thrown) {
       this.#contain(thrown, socket)
     }
@@ -141,7 +148,7 @@ export class Http1Door implements IdleSource {
         response.detachSocket(socket)
         socket.destroySoon()
       })
-      this.#begin(new Http1Exchange(request, response, early), response, protocol)
+      this.#begin(new Http1Exchange(request, response, this.#findConnection(socket), early), response, protocol)
     } catch (thrown) {
       this.#contain(thrown, socket)
     }
@@ -192,6 +199,19 @@ export class Http1Door implements IdleSource {
     if (!this.#exchanges.has(socket)) return true
     socket.destroy()
     return false
+  }
+
+  #findConnection(socket: Socket): ConnectionInfo {
+    return (
+      this.#connections.get(socket) ??
+      this.#adopt(socket, new ConnectionInfo(socket, socket instanceof TLSSocket ? 'https' : 'http'))
+    )
+  }
+
+  #adopt(socket: Socket, connection: ConnectionInfo): ConnectionInfo {
+    this.#connections.set(socket, connection)
+    connection.watchSocket()
+    return connection
   }
 
   #begin(exchange: Http1Exchange, response: ServerResponse, upgrade: string | undefined): void {

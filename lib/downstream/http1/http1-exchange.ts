@@ -9,7 +9,7 @@ import type { RequestFields } from '../../http1/request-fields.ts'
 import { HALF_CLOSED_MS } from '../../platform/hangup-watch.ts'
 import { writeLent } from '../../platform/lent-bytes.ts'
 import { resetSocket } from '../../platform/reset.ts'
-import { type ConnectionInfo, findConnection } from '../../request/connection-info.ts'
+import type { ConnectionInfo } from '../../request/connection-info.ts'
 import {
   type AnswerHead,
   type BodySink,
@@ -47,7 +47,7 @@ export class Http1Exchange implements Exchange, Victim {
   #halfClosed: NodeJS.Timeout | undefined
 
   /** `early` are the bytes that came behind the head of an upgrade. */
-  constructor(request: IncomingMessage, response: ServerResponse, early?: Buffer) {
+  constructor(request: IncomingMessage, response: ServerResponse, connection: ConnectionInfo, early?: Buffer) {
     const { socket } = request
     this.request = request
     this.socket = socket
@@ -56,7 +56,7 @@ export class Http1Exchange implements Exchange, Victim {
     this.protocol = request.httpVersion === '1.0' ? 'HTTP/1.0' : 'HTTP/1.1'
     this.method = findMethod(request)
     this.target = request.url!
-    this.connection = findConnection(socket)
+    this.connection = connection
     this.hasBody = announcesBody(request)
     request.on('error', ignoreError)
     if (!early) socket.on('end', this.#onClientEnd)
