@@ -11,7 +11,7 @@ export type TcpLimits = Readonly<{
   idleMs: number
 }>
 
-/** Questions are short; who announces more has other plans. */
+/** Questions are short: a longer message is no question. */
 const MAX_QUERY_BYTES = 4096
 /** Questions of one connection that are answered at once; the others wait in the socket. */
 const MAX_PENDING = 32
@@ -30,7 +30,7 @@ export class TcpDoor {
       socket.once('close', () => this.#connections.delete(connection))
     })
     this.#server.maxConnections = limits.connections
-    // A connection that could not be taken (EMFILE) concerns nobody else.
+    // A connection that could not be accepted (EMFILE) does not concern the others.
     this.#server.on('error', () => undefined)
   }
 

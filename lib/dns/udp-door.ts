@@ -25,7 +25,7 @@ export class UdpDoor {
     }
     const door = new UdpDoor(socket, responder)
     socket.on('message', (message, { address, port }) => door.#take(message, address, port))
-    // What the network says of earlier answers; nobody waits for it.
+    // Errors that the network reports for earlier answers, which have no use here.
     socket.on('error', () => undefined)
     return door
   }
@@ -43,7 +43,7 @@ export class UdpDoor {
   }
 
   #send(reply: Buffer | undefined, address: string, port: number): void {
-    // Port 0 is nobody's.
+    // Nothing can listen on port 0.
     if (reply !== undefined && port !== 0 && !this.#isClosed) this.#socket.send(reply, port, address, () => undefined)
   }
 }

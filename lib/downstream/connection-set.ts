@@ -1,4 +1,4 @@
-/** The open client connections of one listener: each has an error listener from its first tick, and all can be cut at once. */
+/** The open client connections of one port: each has an error listener from its first tick, and all can be cut at once. */
 import type { Socket } from 'node:net'
 
 export class ConnectionSet {

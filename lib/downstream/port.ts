@@ -27,11 +27,11 @@ export type PortUse = {
   readonly label: string
   /** The place (model/service-listener) of a Service's port; undefined: the HTTP or the HTTPS listener. */
   readonly place: string | undefined
-  /** Those in force; undefined: connections are reset. */
+  /** The settings in force; undefined: there are none yet, and connections are reset. */
   readonly settings: Settings | undefined
   /** True if connections begin with a PROXY header. */
   readonly wantsProxyHeader: boolean
-  /** Takes a connection that the limits allow, whose origin is known, and which has an error listener. Behind a PROXY header it is paused. */
+  /** Takes a connection within the limits, with its origin set and an error listener. After a PROXY header it is paused. */
   serve(socket: Socket): void
 }
 
@@ -67,18 +67,18 @@ export class Port {
     return listenOn(this.#server, where)
   }
 
-  /** Takes no more connections. Resolves when those that it has are over. */
+  /** Takes no more connections. Resolves when the open ones have closed. */
   stop(): Promise<void> {
     return new Promise((resolve) => this.#server.close(() => resolve()))
   }
 
-  /** Cuts what is left. */
+  /** Cuts the open connections. */
   close(): void {
     this.#server.close()
     this.#connections.destroy()
   }
 
-  /** Resets a connection; the log says so once in a while for each reason. */
+  /** Counts a refusal and resets the connection; the log tells of it once in a while for each reason. */
   refuse(socket: Socket, result: ConnectionResult, message: string, reason: string): void {
     this.#report(socket, result, message, reason)
     resetSocket(socket)

@@ -10,7 +10,7 @@ import { putBack } from './put-back.ts'
 export type ProxyHeaderOptions = Readonly<{
   /** The place of the Service's port that took the connection; undefined: a listener took it. */
   place: string | undefined
-  /** Those in force. */
+  /** The settings in force. */
   settings: Settings
   /** From here on the connection comes from the client that the header names, and its bytes begin behind the header. It is paused. */
   onHeader: () => void

@@ -23,18 +23,18 @@ export type DatagramPortOptions = Readonly<{
   /** Its key in the snapshot's listeners. */
   place: string
   where: BoundAddress
-  /** The one in force. */
+  /** The snapshot in force. */
   snapshot: () => Snapshot | undefined
   watch: DeadlineWatch
   budget: SessionBudget
   onResult: (listener: string, result: ConnectionResult) => void
-  /** Of a session that has ended. */
+  /** Called with the bytes of a session that has ended. */
   onBytes: (listener: string, bytes: ByteCounts) => void
   clock: Clock
   log: Log
 }>
 
-/** An endpoint that refused is not tried first for so long, milliseconds. */
+/** How long an endpoint that refused is passed over where others are left, in milliseconds. */
 const AVOID_MS = 10_000
 
 export class DatagramPort {
@@ -74,12 +74,12 @@ export class DatagramPort {
     return { address: bound.address, port: bound.port }
   }
 
-  /** Begins no session any more; those that it has go on, and answers go back to their clients. */
+  /** Begins no more sessions; open ones go on, and answers go back to their clients. */
   drain(): void {
     this.#isStopping = true
   }
 
-  /** Gives the port up, and its sessions, which cannot go on without it. */
+  /** Gives the port up, and ends its sessions, which cannot go on without it. */
   close(): void {
     this.#isStopping = true
     for (const session of this.#sessions.values()) session.end()
@@ -120,7 +120,7 @@ export class DatagramPort {
     this.label = served.listener.id
     const key = keyOf(client)
     let session = this.#sessions.get(key)
-    // Sessions of endpoints that are none any more would go to nobody (kube-proxy clears them from conntrack).
+    // The session's endpoint may be gone from the Service, and its datagrams would be lost (kube-proxy clears them from conntrack).
     if (session && session.pool !== served.route.upstream && !this.#goesOn(session, served.route.upstream)) {
       session.end()
       session = undefined
@@ -147,7 +147,7 @@ export class DatagramPort {
       this.#report('datagrams refused: their source is in none of the source ranges', client)
       return undefined
     }
-    // Those that are there stay, as in conntrack: who sends from many addresses drives nobody out.
+    // Open sessions stay, as in conntrack: a client that sends from many addresses drives no other out.
     if (budget.open >= Math.min(inForce.settings.limits.datagramSessions, budget.most)) {
       onResult(listener.id, 'dropped')
       this.#report('datagrams of new clients dropped: limits.datagramSessions is reached', client)
@@ -164,7 +164,7 @@ export class DatagramPort {
       endpoint,
       onReply: (datagram) => {
         this.#noteProgress(session, this.#options.snapshot() ?? inForce)
-        // A client that is not there any more is told of by nobody.
+        // Errors are ignored: the session of a client that has gone ends when it has been idle long enough.
         const socket = this.#socket
         if (socket && socket.getSendQueueSize() < MAX_QUEUED_BYTES)
           socket.send(datagram, client.port, client.address, ignore)
@@ -189,7 +189,7 @@ export class DatagramPort {
     session.deadlineAt = this.#options.clock.monotonic() + idleMs
   }
 
-  /** One that has not refused of late, if there is any. */
+  /** Prefers an endpoint that has not refused of late. */
   #pick(pool: UpstreamPool, clientAddress: string): EndpointState | undefined {
     const now = this.#options.clock.monotonic()
     for (const [endpoint, until] of this.#avoided) if (until <= now) this.#avoided.delete(endpoint)

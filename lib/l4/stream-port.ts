@@ -1,4 +1,4 @@
-/** A TCP port of a Service: gives each connection to what the listener there says now, which may change while the port is open. */
+/** A TCP port of a Service: passes each connection on as the listener at its place says, which may change while the port is open. */
 import type { Socket } from 'node:net'
 import type { Doors } from '../downstream/doors.ts'
 import { Port, type PortOptions, type PortUse } from '../downstream/port.ts'
@@ -15,7 +15,7 @@ export type StreamPortOptions = PortOptions &
     place: string
     /** An address and port, or a bound TCP handle of another process. */
     where: BoundAddress | object
-    /** The one in force. */
+    /** The snapshot in force. */
     snapshot: () => Snapshot | undefined
     relays: Relays
     /** The doors for HTTP, or HTTPS; undefined where they cannot be had. */
@@ -36,7 +36,7 @@ export class StreamPort implements PortUse {
     this.#port = new Port(this, options)
   }
 
-  /** The id of the listener there; of the last one, since the place may be another's once the port takes no more connections. */
+  /** The id of the listener at the place. A stopped port keeps its last one, since the place may belong to another port by then. */
   get label(): string {
     if (!this.#isStopped) this.#label = this.#served?.listener.id ?? this.#label
     return this.#label
@@ -59,18 +59,18 @@ export class StreamPort implements PortUse {
     return this.#port.listen(this.#options.where)
   }
 
-  /** Takes no more connections. Resolves when those that it has are over. */
+  /** Takes no more connections. Resolves when the open ones have closed. */
   stop(): Promise<void> {
     this.#isStopped = true
     return this.#port.stop()
   }
 
-  /** Cuts what is left. */
+  /** Cuts the open connections. */
   close(): void {
     this.#port.close()
   }
 
-  /** By what is in force now: while a header was awaited, another configuration may have come. */
+  /** Asks again for what is in force: while a PROXY header was awaited, another configuration may have come. */
   serve(socket: Socket): void {
     const served = this.#served
     if (!served) {

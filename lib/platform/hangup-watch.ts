@@ -1,6 +1,6 @@
 /**
- * Sees that a peer has gone where nobody reads from its socket. A stream that waits has its socket taken out of the poll, and
- * is told neither of a FIN nor of a reset; so those that stand still are looked at from outside, now and then, all together.
+ * Sees that a peer has gone whose socket is not read. A stream that waits has its socket taken out of the poll, and hears
+ * neither of a FIN nor of a reset; so the sockets that stand still are looked at from outside, now and then, all together.
  */
 import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../base/clock.ts'
@@ -114,7 +114,7 @@ export class Side {
   }
 }
 
-/** What the watch knows of one that it looks at. */
+/** What the watch has seen of the two sockets of an `Unread`. */
 export class Sighting {
   readonly unread: Unread
   index: number
@@ -139,7 +139,7 @@ export class Sighting {
     return this.now - last
   }
 
-  /** The client has sent its FIN, and nothing has moved since for so long. */
+  /** The client has sent its FIN, and nothing has moved for `ms` milliseconds since. */
   hasClientLeft(ms: number): boolean {
     return this.#isOver(this.client, ms)
   }
@@ -268,7 +268,7 @@ export class HangupWatch {
   }
 }
 
-/** Those that are no longer unread have heard all they need. */
+/** What is read again needs to hear nothing. */
 function* tell(still: readonly Sighting[]): Generator<void, void> {
   for (const sighting of still) {
     const { unread } = sighting
@@ -289,8 +289,8 @@ function movedAt({ tookAt, gaveAt }: Side): number {
 }
 
 /**
- * Whether its connection was reset. Where bytes came before a reset, libuv tells of an end in its place, as if the peer had sent a
- * FIN. The kernel knows no peer of a connection that was reset, nor of one that both sides have ended.
+ * True if the connection was reset. Where bytes came before a reset, libuv tells of an end in its place, as if the peer had sent a
+ * FIN. The kernel knows no peer of a connection that was reset, nor of a connection that both sides have ended.
  */
 export function wasReset(socket: Socket): boolean {
   return !socket.writableFinished && !hasPeer(socket)

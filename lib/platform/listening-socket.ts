@@ -1,6 +1,6 @@
 /**
- * A port bound by the control process for its workers. It never accepts itself: while a worker is away, connections wait in
- * the kernel's queue for the one that takes its place.
+ * A port bound by the control process for its workers. The control process never accepts: while a worker is away, connections
+ * wait in the kernel's queue for the worker that takes its place.
  */
 import net from 'node:net'
 import { getSystemErrorName } from 'node:util'
@@ -13,7 +13,7 @@ export type SocketHandle = {
   close(): void
 }
 
-/** What Node's cluster module binds with, too; a number is the negative of an error number. */
+/** Node's cluster module binds with it as well. A number is the negative of an error number. */
 type CreateServerHandle = (
   address: string,
   port: number,
@@ -41,7 +41,7 @@ export class ListeningSocket {
     this.#handles = handles
   }
 
-  /** Binds `address` for so many workers; port 0 takes a free one. Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
+  /** Binds `address` for a number of workers; port 0 takes a free one. Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
   static bind(address: string, port: number, workers: number): Promise<ListeningSocket> {
     return openAt(address, (each) => ListeningSocket.#bind(each, port, workers))
   }

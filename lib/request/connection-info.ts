@@ -24,8 +24,8 @@ export class ConnectionInfo {
   #isWatching = false
   readonly #localPort: number
   /**
-   * The client's port where it names none with the host: what a PROXY header says, else that of the scheme. The one that
-   * listens here says nothing, since a port mapping may stand before it.
+   * The port that the client connected to, where it names none with the host: the PROXY header's, or the usual one of the
+   * scheme. The port that listens here is no evidence, since a port mapping may stand before it.
    */
   readonly #usualPort: number
   /** X-Forwarded-For, -Proto and X-Real-IP as field lines, where the peer is the client. */

@@ -36,9 +36,9 @@ export type TrafficOptions = {
   readonly counts: RequestCounts
   /** The HTTPS listener needs it. */
   readonly defaultCertificate: Certificate | undefined
-  /** What TLS session tickets are sealed with: whoever has the same takes up each other's sessions. */
+  /** Seals TLS session tickets: processes with the same secret resume each other's sessions. */
   readonly ticketSecret: Buffer
-  /** What affinity cookies are signed with: whoever has the same takes each other's. */
+  /** Signs affinity cookies: processes with the same secret accept each other's. */
   readonly affinitySecret: Buffer
   /** The bound HTTPS port, for redirects. */
   readonly httpsPort: () => number | undefined
@@ -64,13 +64,13 @@ export class Traffic {
   readonly #listeners = new Map<ListenerName, Listener>()
   /** Of Services, by place. */
   readonly #ports = new Map<ListenerName, Port>()
-  /** Those that take no more connections and still have some. */
+  /** Ports that take no more connections and still have some. */
   readonly #leaving = new Set<Port>()
   /** For HTTP and HTTPS at ports of Services, as soon as one of them is to serve it. */
   readonly #doors = new Map<'http' | 'https', Doors>()
   readonly #watch: DeadlineWatch
   readonly #budget: SessionBudget = { open: 0, most: fitSockets(findDescriptorLimit()) }
-  /** Those of the update being built, as soon as it is. */
+  /** The settings in force; those of an update from the moment it is built. */
   #settings: Settings
   #snapshot: Snapshot | undefined
   #updates: Promise<void> = Promise.resolve()

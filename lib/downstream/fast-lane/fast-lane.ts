@@ -13,7 +13,7 @@ export type FastLaneOptions = Readonly<{
   handler: ExchangeHandler
   clock: Clock
   scheme: 'http' | 'https'
-  /** For what is not taken here. */
+  /** Takes what the lane does not. */
   door: NextDoor
 }>
 
@@ -44,7 +44,7 @@ export class FastLane implements Lane {
 
   /** Takes a connection whose peer may shut down its side alone. */
   accept(socket: Socket): void {
-    // Its 'close' has been told, and would never come.
+    // Its 'close' event has been and would not come again.
     if (socket.destroyed) return
     const connection = new LaneConnection(this, socket)
     this.#connections.add(connection)

@@ -14,15 +14,15 @@ import type { IdleConnection } from '../idle-connection.ts'
 import { LINGER_MS } from '../linger.ts'
 import { type ExchangeOwner, FastExchange } from './fast-exchange.ts'
 
-/** A client that has connected and says nothing for so long may have to make room for others, in milliseconds. */
+/** A client that has connected and sends nothing for this time may have to make room for others, in milliseconds. */
 const SILENT_MS = 1000
 
-/** A head that comes in more pieces is left to node:http, which does not begin anew with each. */
+/** A head that comes in more pieces is left to node:http, which does not read it from the start with each piece. */
 const MAX_PIECES = 8
 
-/** From so many bytes on no more is read ahead of the request that is being served. */
+/** When this number of bytes waits behind the request that is being served, no more is read ahead. */
 const ENOUGH_UNREAD = 16_384
-/** Requests that a connection has served in one turn of the event loop, before others have theirs. */
+/** Requests of one connection that are served in one turn of the event loop, before other connections have theirs. */
 const MAX_IN_A_TURN = 16
 
 /** As node:http says it, so that a log tells the same whichever door a connection came to. */
@@ -32,7 +32,7 @@ const CUT_SHORT = 'Invalid EOF state (HPE_INVALID_EOF_STATE)'
 const CONNECTION: unique symbol = Symbol('connection')
 type LaneSocket = Socket & { [CONNECTION]?: LaneConnection | undefined }
 
-/** `head`: a head is awaited, or some of it has come. `deaf`: the last answer is under way, what else comes means nothing. */
+/** `head`: a head is awaited, or some of it has come. `deaf`: the last answer is under way, and what comes is dropped. */
 type State = 'head' | 'idle' | 'serving' | 'deaf'
 
 /** The door behind the lane, which reads all of HTTP/1. */
@@ -128,7 +128,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     if (this.#isHalfClosed && this.#exchange) this.deadlineAt = -HALF_CLOSED_MS
   }
 
-  /** Somebody takes the request's body now. */
+  /** The request's body is wanted now. */
   deliverBody(): void {
     const bytes = this.#unread
     if (bytes === undefined || this.#exchange?.isRequestComplete !== false) {
@@ -139,7 +139,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     this.#receiveBody(bytes)
   }
 
-  /** Reads on, unless enough waits already: a little is read ahead, since only who reads notices that the client has gone. */
+  /** Reads on, unless enough waits already: a little is read ahead, since only a socket that is read tells that the client has gone. */
   updateFlow(): void {
     if (this.#isReading) return
     const waits = this.#exchange !== undefined || this.#isScheduled
@@ -171,7 +171,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     if (this.#exchange === undefined && this.#state !== 'deaf' && !this.hasUnread) this.#socket.destroy()
   }
 
-  /** By its time limit, so that nothing need be noted with each request. One that has said nothing yet is about to, for a while. */
+  /** Known from the time limit, so that nothing need be noted with each request. A new connection counts as busy for a while: its request is about to come. */
   idleSince(now: number): number {
     const isSilent = this.#state === 'head' && this.#unread === undefined
     if ((this.#state !== 'idle' && !isSilent) || this.hasUnread || this.#socket.destroyed)
@@ -188,7 +188,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     } else if (this.#state === 'idle' || this.#exchange === undefined) {
       this.#socket.destroy()
     } else if (this.#exchange.pendingBytes > 0) {
-      // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
+      // A client that has gone answers bytes with a reset; while bytes are under way, their own time limit counts.
       this.noteProgress()
     } else {
       this.#exchange.abort()
@@ -254,7 +254,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     }
   }
 
-  /** For a later turn than that in which the answer before ended. */
+  /** Called in a later turn than the one in which the last answer ended. */
   readOn(): void {
     this.#isScheduled = false
     if (!this.#socket.destroyed && this.#exchange === undefined) this.#readRequests()
@@ -334,7 +334,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     exchange.break(new GatewayError('PORTICO_REQ_MALFORMED', 'the connection ended inside the request'))
   }
 
-  /** Behind a request that closes the connection, and behind what is broken, nothing means anything (RFC 9112 §9.6). */
+  /** What comes behind a request that closes the connection, or behind a broken one, is dropped (RFC 9112 §9.6). */
   #ignoreRest(): void {
     this.#state = 'deaf'
     this.#unread = undefined
@@ -352,7 +352,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     this.#lane.door.refuse(this.#socket, new GatewayError(code, detail))
   }
 
-  /** To the door that reads everything, which decides what is wrong with these bytes, if anything is. */
+  /** The next door reads all of HTTP/1, and decides what is wrong with these bytes, if anything is. */
   #handOver(bytes: Buffer): void {
     const socket: LaneSocket = this.#socket
     this.#unread = undefined
@@ -379,7 +379,7 @@ function readOn(connection: LaneConnection): void {
   }
 }
 
-// Shared by all connections: an idle one shall cost little.
+// Shared by all connections, so that an idle one costs little.
 
 function onData(this: LaneSocket, chunk: Buffer): void {
   const connection = this[CONNECTION]!
@@ -391,8 +391,8 @@ function onData(this: LaneSocket, chunk: Buffer): void {
 }
 
 /**
- * What waits in the stream may not be overtaken, and a socket that was handed over is a stream again. False stops reading until
- * somebody reads from that.
+ * Bytes that wait in the stream may not be overtaken, and a socket that was handed over is an ordinary stream again. False stops
+ * reading until the stream is read.
  */
 function onLentRead(this: LaneSocket, size: number): boolean {
   const bytes = findLent(size)

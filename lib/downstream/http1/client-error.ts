@@ -4,7 +4,7 @@ import { GatewayError, type RequestErrorCode } from '../../base/errors.ts'
 /** An error of node:http's parser (`HPE_…`), of its timers (`ERR_HTTP_REQUEST_TIMEOUT`) or of the socket. */
 export type ClientError = Error & { code?: string }
 
-/** Undefined: the connection is lost, so there is nobody to answer. */
+/** Undefined: the connection is lost, so no answer can be sent. */
 export function explainClientError(error: ClientError): GatewayError | undefined {
   const code = findCode(error.code)
   return code && new GatewayError(code, `${error.message} (${error.code})`, error)

@@ -36,7 +36,7 @@ export class Http1Door implements IdleSource {
   readonly #catchAll: CatchAll
   readonly #watches = new RequestWatches()
   readonly #connections = new WeakMap<Socket, ConnectionInfo>()
-  /** What a connection carries. */
+  /** The request that a connection carries now. */
   readonly #exchanges = new WeakMap<Socket, Exchange>()
 
   constructor(options: Http1DoorOptions) {
@@ -92,7 +92,7 @@ export class Http1Door implements IdleSource {
     await this.#catchAll.app.close()
   }
 
-  /** Of a new connection, or of one whose request is replayed without its upgrade. */
+  /** For a new connection, and again for a connection whose request is replayed without its upgrade. */
   #onConnection = (socket: Socket): void => {
     if (!this.#watches.find(socket)) {
       this.#watches.add(socket, new RequestWatch(this.#options.clock, () => socket.destroy()))
@@ -191,8 +191,8 @@ export class Http1Door implements IdleSource {
   }
 
   /**
-   * True if the connection may carry another request now. Behind its last answer it may not; and where another request is being
-   * served, this one did not wait for its turn (request-gate), so nobody could tell whose answer is whose.
+   * True if the connection may carry another request now: not behind its last answer. Where another request is being served, this
+   * one came past the gate (request-gate), and the client could not tell the two answers apart: the connection is cut.
    */
   #isFree(socket: Socket): boolean {
     if (!socket.writable) return false

@@ -42,7 +42,7 @@ export class Http1Exchange implements Exchange, Victim {
   #closed = false
   #closeDelimited = false
   #drainWanted = false
-  /** The head waits for what comes next. */
+  /** The head is kept back, to go out together with what follows. */
   #headKept = false
   #halfClosed: NodeJS.Timeout | undefined
 
@@ -79,7 +79,7 @@ export class Http1Exchange implements Exchange, Victim {
     return this.#response.headersSent
   }
 
-  /** The socket of an upgrade is nobody's until it is answered, and a body waits until somebody takes it. */
+  /** The socket of an upgrade is not read until the upgrade is answered, and a body is not read until `readBody`. */
   get isUnread(): boolean {
     if (this.#closed) return false
     if (this.offer !== undefined || this.socket.isPaused()) return true
@@ -180,7 +180,7 @@ export class Http1Exchange implements Exchange, Victim {
       response.addTrailers(pairs)
     }
     response.end()
-    // What is left of the request body has no taker; it may not stop the connection.
+    // The rest of the request body is dropped: unread, it would stop the connection.
     if (!this.isRequestComplete) {
       this.request.removeAllListeners('data')
       this.request.resume()
@@ -194,13 +194,13 @@ export class Http1Exchange implements Exchange, Victim {
   }
 
   abort(): void {
-    // A body that ends with the connection is told from a whole one only by a reset.
+    // Where the end of the connection is the end of the body, only a reset tells that the body is not whole.
     if (this.#closeDelimited && this.isHeadSent) resetSocket(this.socket)
     else this.socket.destroy()
     this.#close(false)
   }
 
-  /** The connection with it: nobody knows in which state node:http is. */
+  /** Ends the connection as well, since the state of node:http is not known after a bug. */
   breakOff(error: GatewayError): void {
     try {
       this.events.breakOff(error)
@@ -236,7 +236,7 @@ export class Http1Exchange implements Exchange, Victim {
   }
 
   #onHalfClosed(): void {
-    // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
+    // A client that has gone answers bytes with a reset; while bytes are under way, their own time limit counts.
     if (this.pendingBytes > 0) this.#halfClosed?.refresh()
     else this.abort()
   }

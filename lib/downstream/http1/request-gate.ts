@@ -1,8 +1,8 @@
 /**
  * Lets the requests of a connection through to node:http one at a time. By itself node:http makes all that it has bytes of into
- * requests, reads on whatever waits, and begins with the next answer while one is under way (RFC 9112 §9.3.2). Here what has
- * come behind a request stays bytes, and few of them, until that is answered; and behind the last answer of a connection
- * nothing means anything.
+ * requests, reads on however many wait, and begins the next answer while one is under way (RFC 9112 §9.3.2). Here what has come
+ * behind a request stays a limited number of bytes until that request is answered; and what comes behind the last answer of a
+ * connection is dropped.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -14,7 +14,7 @@ import { TabWatch } from '../../http1/tab-watch.ts'
 import { type ParserListeners, takeParserListeners } from '../../platform/http-server.ts'
 import { setMethod } from './method.ts'
 
-/** From so many bytes on no more is read ahead. */
+/** When this number of bytes waits, no more is read ahead. */
 const ENOUGH = 16_384
 
 const GATE: unique symbol = Symbol('gate')
@@ -52,9 +52,9 @@ export class RequestGate {
   #isEnded: boolean
   #isScheduled = false
   #isPaused = false
-  /** What comes now means nothing any more. */
+  /** What comes now is dropped. */
   #isDeaf = false
-  /** The connection is somebody else's. */
+  /** The connection was released. */
   #isOver = false
 
   private constructor(socket: Socket, parser: ParserListeners, onBroken: OnBroken) {
@@ -63,7 +63,7 @@ export class RequestGate {
     this.#onBroken = onBroken
     this.#isEnded = socket.readableEnded
     this.#socket[GATE] = this
-    // node:http resumes it for each request; the gate knows better.
+    // node:http resumes the socket for each request, also where the gate wants it paused.
     socket.resume = resumeGated
     // From here on node:http leaves the handle to the stream.
     socket.on('data', onData)
@@ -83,7 +83,7 @@ export class RequestGate {
     return (socket as GatedSocket)[GATE]
   }
 
-  /** As much has been read ahead as may be. */
+  /** True if no more may be read ahead. */
   get isFull(): boolean {
     return this.#rest !== undefined && this.#rest.length >= ENOUGH && this.#socket.writable
   }
@@ -104,7 +104,7 @@ export class RequestGate {
     this.#rest = undefined
   }
 
-  /** Gives the connection away to who serves the request, with what has come behind that. */
+  /** Lets the connection go to the handler of `request`; returns what has come behind the request. */
   release(request: IncomingMessage): Buffer | undefined {
     const rest = this.#rest
     this.#name(request)
@@ -203,7 +203,7 @@ export class RequestGate {
       start = end - 1
     }
     const end = findHeadEnd(bytes, start)
-    // What may be the first half of its end is not passed without the other.
+    // Bytes that may be the first half of the head's end are not passed without the second half.
     const size = end >= 0 ? end : bytes.length - (this.#isEnded ? 0 : countLineEnd(bytes))
     if (!this.#tabs.read(bytes, start, size)) {
       return this.#refuse(describe('HPE_INVALID_TRANSFER_ENCODING', 'a tab stands behind Transfer-Encoding'))
@@ -227,7 +227,7 @@ export class RequestGate {
   }
 }
 
-/** Behind the empty line that ends a head, -1 where there is none. Whether its lines end as they should is node:http's to say. */
+/** The index behind the empty line that ends a head; -1: there is none. node:http decides whether the lines end correctly. */
 function findHeadEnd(bytes: Buffer, from: number): number {
   for (let at = bytes.indexOf(LF, from); at >= 0; at = bytes.indexOf(LF, at + 1)) {
     if (bytes[at + 1] === LF) return at + 2

@@ -42,7 +42,7 @@ export function createHttp2Door({ settings, handler, clock, log }: Http2DoorOpti
   const sessions = new Set<ServerHttp2Session>()
   const watches = new RequestWatches()
   let draining = false
-  /** Whose session is being made: a session does not let its own socket be destroyed. */
+  /** The socket of the session that is being made: a session does not let its own socket be destroyed. */
   let accepted: Socket | undefined
 
   const server = createServer({
@@ -77,7 +77,7 @@ export function createHttp2Door({ settings, handler, clock, log }: Http2DoorOpti
     // Only streams count as life: neither PINGs nor a head that never ends keep a connection.
     let timer = setTimeout(close, timeouts.requestHeaders).unref()
     socket.once('close', () => clearTimeout(timer))
-    // A write that fails while the session receives can leave it without any word of the end, and it reads no more.
+    // When a write fails while the session receives, the session may read no more and never hear of the end.
     const unread: Unread = {
       sighting: undefined,
       get isUnread() {
@@ -94,14 +94,14 @@ export function createHttp2Door({ settings, handler, clock, log }: Http2DoorOpti
     }
     hangupWatch.add(unread)
 
-    /** GOAWAY; then the end, also of a session that waits for a head under way. */
+    /** Sends GOAWAY, and soon ends the session, even one that waits for the rest of a head. */
     function close(): void {
       hangupWatch.add(unread)
       session.close()
       timer = setTimeout(end, CLOSE_GRACE).unref()
     }
 
-    /** What has been written still goes out; who neither takes it nor closes its own side is cut. */
+    /** What has been written still goes out; a client that neither takes it nor closes its side is cut. */
     function end(): void {
       session.destroy()
       if (socket.writableFinished) {

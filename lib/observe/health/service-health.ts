@@ -14,14 +14,14 @@ import type { Log } from '../../telemetry/log.ts'
 import { ProbedConnections } from './probed-connections.ts'
 
 export type ServiceHealthOptions = {
-  /** Whether the gateway takes traffic. */
+  /** True if the gateway takes traffic. */
   readonly isServing: () => boolean
   readonly log: Log
   /** Milliseconds until a port that cannot be had is tried again; given by tests. */
   readonly retryMs?: number
 }
 
-/** Who is to be asked for where. */
+/** A port where a Service is to be asked for. */
 type HealthCheck = Readonly<{ service: ServiceView; address: string; port: number }>
 
 type Port = { readonly server: Server; service: ServiceView; localEndpoints: number }
@@ -34,7 +34,7 @@ const HEAD_TIMEOUT = 2000
 export class ServiceHealth {
   readonly #options: ServiceHealthOptions
   readonly #ports: WantedPorts<HealthCheck>
-  /** Those that are open, by place. */
+  /** The open ports, by place. */
   readonly #open = new Map<string, Port>()
   #services: Model['services'] = []
   #upstreams: Model['upstreams'] = new Map()
