@@ -92,6 +92,12 @@ export type Exchange = {
   readonly pendingBytes: number
 }
 
+/** Serves what the doors bring. */
+export type ExchangeHandler = {
+  /** Serves one request to its end. `upgrade` is the protocol that an eligible upgrade asks for. */
+  handle(exchange: Exchange, upgrade: string | undefined): void
+}
+
 /** The head of an answer; the door adds how the body is framed, and what concerns the connection. */
 export type AnswerHead = Readonly<{
   status: number
