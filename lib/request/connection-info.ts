@@ -12,7 +12,7 @@ export class ConnectionInfo {
   readonly scheme: 'http' | 'https'
   /** IPv4-mapped addresses as IPv4; `''` once the peer is gone. */
   readonly peerAddress: string
-  /** Whom limits for each client count the peer as. */
+  /** The network that limits for each client count the peer under. */
   readonly peerNetwork: string
   /** The place of the Service's port that took it; undefined: the HTTP or the HTTPS listener. */
   readonly place: string | undefined
@@ -50,7 +50,7 @@ export class ConnectionInfo {
     this.#forwarded = `X-Forwarded-For: ${peerAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Real-IP: ${peerAddress}\r\n`
   }
 
-  /** The peer had gone before anything was read. */
+  /** True if the peer went away before anything was read. */
   get isLost(): boolean {
     return this.peerAddress === '' && this.socket !== undefined
   }
