@@ -1,6 +1,7 @@
 /** Upstreams: all endpoints of one Service port, with policy, as frozen printable data. */
-import type { SourcePosition } from '../base/position.ts'
+import type { FieldPath } from '../base/position.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
+import type { ResourceRef } from './resource-ref.ts'
 
 /**
  * `namespace/service:port`, where port is the Service port's number; `namespace/service:port/UDP` for a UDP port. With
@@ -88,7 +89,9 @@ export type Endpoint = Readonly<{
   hostname?: string
   nodeName?: string
   zone?: string
-  position?: SourcePosition
+  /** The object that names its address, and where; undefined where the settings do. */
+  owner?: ResourceRef
+  field?: FieldPath
 }>
 
 /** Told by whoever carries traffic: requests to an endpoint failed more than its policy allows (`ejection` in the settings). */
@@ -114,7 +117,7 @@ export type UnresolvedEndpoint = Readonly<{
 
 export type Upstream = Readonly<{
   key: UpstreamKey
-  service: Readonly<{ namespace: string; name: string; type: string; position: SourcePosition }>
+  service: ResourceRef & Readonly<{ type: string }>
   port: Readonly<{ number: number; name: string; targetPort: number | string }>
   /** Of a UDP port; absent: TCP. */
   transport?: 'UDP'

@@ -2,10 +2,11 @@
 import { printIsoTime, printTime } from '../base/clock.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { compareText } from '../base/order.ts'
-import { printPosition } from '../base/position.ts'
 import type { Model } from '../model/model.ts'
+import type { Locate } from '../model/resource-ref.ts'
 import { dropScope, type Endpoint, type Upstream } from '../model/upstream.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
+import { printPlace } from './place.ts'
 
 export type EndpointRow = Readonly<{
   namespace: string
@@ -48,9 +49,10 @@ export type EndpointRow = Readonly<{
 /** Why nothing is known any more of an address of a name that it had before; undefined where the name has it still. */
 export type StaleAddressCheck = (name: string, address: string) => string | undefined
 
-/** Every endpoint of every upstream, by Service, port and address; the other two are of a running gateway. */
+/** Every endpoint of every upstream, by Service, port and address; figures and `whyStale` are of a running gateway. */
 export function endpointsView(
   model: Model,
+  locate: Locate,
   figures?: Iterable<EndpointFigures>,
   whyStale: StaleAddressCheck = () => undefined,
 ): readonly EndpointRow[] {
@@ -65,14 +67,14 @@ export function endpointsView(
     for (const endpoint of listEndpoints(upstream, model)) {
       const known = live.get(`${dropScope(upstream.key)} ${figuresKey(endpoint)}`)
       rows.push({
-        ...endpointRow(endpoint, upstream),
+        ...endpointRow(endpoint, upstream, locate),
         ...endpointState(endpoint, upstream, known, whyStale),
         ...(figures && { live: printFigures(known) }),
       })
     }
     for (const { endpoint, code, reason } of upstream.unresolved ?? []) {
       const state = code === 'PORTICO_UP_ADDRESS_DENIED' ? 'denied' : 'unresolved'
-      rows.push({ ...endpointRow(endpoint, upstream), name: endpoint.host, state, reason })
+      rows.push({ ...endpointRow(endpoint, upstream, locate), name: endpoint.host, state, reason })
     }
   }
   return rows.sort(
@@ -113,6 +115,7 @@ function figuresKey({ host, port, name }: Readonly<{ host: string; port: number;
 function endpointRow(
   endpoint: Endpoint,
   { service, port, transport }: Upstream,
+  locate: Locate,
 ): Omit<EndpointRow, 'state' | 'reason' | 'live'> {
   return {
     namespace: service.namespace,
@@ -128,7 +131,7 @@ function endpointRow(
     sourceName: endpoint.sourceName,
     nodeName: endpoint.nodeName,
     zone: endpoint.zone,
-    position: endpoint.position && printPosition(endpoint.position),
+    position: endpoint.owner && endpoint.field && printPlace(locate(endpoint.owner, endpoint.field)),
   }
 }
 
