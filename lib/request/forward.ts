@@ -183,7 +183,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     const call = sendRequest(
       connection,
       {
-        head: composeRequestHead(context, this.#upgrade, this.endpoint!.hostLine, this.#expectsContinue),
+        head: composeRequestHead(context, this.#upgrade, this.endpoint!.hostLine(this.policy), this.#expectsContinue),
         method: exchange.method,
         body: !exchange.hasBody ? 'none' : context.fields!.contentLength === undefined ? 'chunked' : 'counted',
         upgrade: this.#upgrade,

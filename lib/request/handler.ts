@@ -181,7 +181,7 @@ export class RequestHandler implements ForwardOwner {
     }
     context.served = served
     if (served.upstream && served.policy) {
-      new Forwarding(this, context, served.upstream, served.policy.policy, upgrade).start()
+      new Forwarding(this, context, served.upstream, served.policy, upgrade).start()
     } else this.fail(context, explainUnavailable(served))
   }
 

@@ -1,5 +1,6 @@
 /** The one place where the control side meets the data side: everything a request needs, frozen, swapped whole. */
 
+import { isDeepStrictEqual } from 'node:util'
 import { type AddressSet, createAddressSet } from '../base/cidr.ts'
 import type { Clock } from '../base/clock.ts'
 import { runAtOnce } from '../base/slice.ts'
@@ -10,12 +11,11 @@ import { placeOf, type ServiceListener } from '../model/service-listener.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
 import { compileHost, type HostRoutes, type RoutingTable } from '../routing/table.ts'
-import type { PolicyOverrides } from '../settings/service.ts'
+import { mergePolicy, type PolicyOverrides, type UpstreamPolicy } from '../settings/service.ts'
 import type { Settings } from '../settings/table.ts'
 import type { RouteLabels } from '../telemetry/record.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointRegistry } from '../upstream/choice/registry.ts'
-import { findRoutePolicy, type PolicySource } from '../upstream/choice/route-policy.ts'
 import { findUpdate, listUpstreams, type SnapshotSource, type SnapshotUpdate } from './update.ts'
 
 /** A route with its upstream; made once at build time. Of the route itself it has what requests need: there may be 100,000. */
@@ -25,8 +25,8 @@ export type ServedRoute = Readonly<{
   overrides: PolicyOverrides | undefined
   /** Undefined where the route's action is `unavailable`. */
   upstream: UpstreamPool | undefined
-  /** How its requests are served there; undefined as the upstream. */
-  policy: PolicySource | undefined
+  /** That of the upstream, with the overrides; undefined as the upstream. */
+  policy: UpstreamPolicy | undefined
   labels: RouteLabels
 }>
 
@@ -77,6 +77,10 @@ export class SnapshotBuilder {
   /** Another map where anything in it is another. */
   #listeners: ReadonlyMap<string, ServedListener> = new Map()
   #settings: Settings | undefined
+  /** `upstream` of the settings: the same object for as long as it says the same. */
+  #defaults: UpstreamPolicy | undefined
+  /** By the policy of the pool, then by overrides: routes of one owner to one upstream share theirs. */
+  readonly #routePolicies = new WeakMap<UpstreamPolicy, WeakMap<PolicyOverrides, UpstreamPolicy>>()
   #lastOwner: ResourceRef | undefined
   #lastName = ''
 
@@ -84,7 +88,7 @@ export class SnapshotBuilder {
     this.#registry = registry
   }
 
-  /** To be run to its end (base/slice) before another is begun. The registry must know the new settings already. */
+  /** To be run to its end (base/slice) before another is begun. The pools of the snapshot are still to enter. */
   *build(update: SnapshotUpdate): Generator<void, Snapshot> {
     const { generation, builtAt, settings = this.#settings, defaultRoute } = update
     if (!settings) throw new Error('the first update brings the settings')
@@ -101,8 +105,6 @@ export class SnapshotBuilder {
       yield
     }
     const fallback = defaultRoute && this.#serve(defaultRoute)
-    // Limits that the settings changed hold from now on, also for whoever waits.
-    if (update.settings) for (const pool of this.#pools.values()) void pool.policy
     const pools = Object.freeze([...this.#pools.values(), ...this.#plainPools.values()])
     const listeners = this.#listeners
     const table = Object.freeze({ hosts, anyHost, fallback })
@@ -121,8 +123,13 @@ export class SnapshotBuilder {
       yield
     }
     for (const key of removed.upstreams) this.#upstreams.delete(key)
+    if (!isDeepStrictEqual(settings.upstream, this.#defaults)) {
+      this.#defaults = settings.upstream
+      for (const key of this.#upstreams.keys()) changed.add(key)
+    }
     for (const key of changed) {
       this.#pools.delete(key)
+      this.#plainPools.delete(key)
       yield
     }
     this.#settings = settings
@@ -163,7 +170,6 @@ export class SnapshotBuilder {
 
   *#takeListeners({ listeners, removed }: SnapshotUpdate, changed: ReadonlySet<UpstreamKey>): Generator<void, void> {
     const next = new Map(this.#listeners)
-    for (const key of changed) this.#plainPools.delete(key)
     for (const place of removed.listeners) next.delete(place)
     for (const listener of listeners) {
       const sources = listener.sourceRanges.length > 0 ? createAddressSet(listener.sourceRanges) : undefined
@@ -188,7 +194,7 @@ export class SnapshotBuilder {
       action: Object.freeze({ type: 'forward', upstream: key, backend: key }),
       overrides: undefined,
       upstream,
-      policy: upstream,
+      policy: upstream?.policy,
       labels: Object.freeze({ ingress: '', route: `listener ${kind} ${key}`, upstream: upstream ? key : '' }),
     })
     return Object.freeze({ listener, route, sources })
@@ -207,7 +213,7 @@ export class SnapshotBuilder {
       route: findRouteId(route),
       upstream: upstream?.upstream.key ?? '',
     })
-    const policy = upstream && findRoutePolicy(upstream, overrides)
+    const policy = upstream && this.#resolvePolicy(upstream, overrides)
     return Object.freeze({ match, action, overrides, upstream, policy, labels })
   }
 
@@ -219,9 +225,24 @@ export class SnapshotBuilder {
     return Object.freeze({
       ...route,
       upstream,
-      policy: upstream && findRoutePolicy(upstream, overrides),
+      policy: upstream && this.#resolvePolicy(upstream, overrides),
       labels: Object.freeze({ ...labels, upstream: upstream?.upstream.key ?? '' }),
     })
+  }
+
+  #resolvePolicy({ policy }: UpstreamPool, overrides: PolicyOverrides | undefined): UpstreamPolicy {
+    if (overrides === undefined) return policy
+    let known = this.#routePolicies.get(policy)
+    if (!known) {
+      known = new WeakMap()
+      this.#routePolicies.set(policy, known)
+    }
+    let resolved = known.get(overrides)
+    if (!resolved) {
+      resolved = mergePolicy(policy, overrides)
+      known.set(overrides, resolved)
+    }
+    return resolved
   }
 
   #findPool(action: RouteAction): UpstreamPool | undefined {
@@ -232,7 +253,7 @@ export class SnapshotBuilder {
     const known = this.#pools.get(key)
     const upstream = this.#upstreams.get(key)
     if (known || !upstream) return known
-    const pool = this.#registry.pool(upstream)
+    const pool = this.#registry.pool(upstream, this.#policyOf(upstream))
     this.#pools.set(key, pool)
     return pool
   }
@@ -242,9 +263,13 @@ export class SnapshotBuilder {
     if (upstream?.protocol !== 'https') return this.#pool(key)
     const known = this.#plainPools.get(key)
     if (known) return known
-    const pool = this.#registry.pool(upstream, true)
+    const pool = this.#registry.pool(upstream, this.#policyOf(upstream), true)
     this.#plainPools.set(key, pool)
     return pool
+  }
+
+  #policyOf({ policy }: Upstream): UpstreamPolicy {
+    return mergePolicy(this.#defaults!, policy)
   }
 }
 
@@ -260,12 +285,14 @@ function intersects<T>(few: ReadonlySet<T>, set: ReadonlySet<T>): boolean {
   return false
 }
 
-/** Builds a snapshot at once, without one before it. */
+/** Builds a snapshot at once, without one before it, and puts its pools in force. */
 export function buildSnapshot(
   source: Omit<SnapshotSource, 'builtAt'>,
   registry: EndpointRegistry,
   clock: Clock,
 ): Snapshot {
   const update = findUpdate(undefined, { ...source, builtAt: clock.now() })
-  return runAtOnce(new SnapshotBuilder(registry).build(update))
+  const snapshot = runAtOnce(new SnapshotBuilder(registry).build(update))
+  for (const pool of snapshot.pools) pool.enter()
+  return snapshot
 }

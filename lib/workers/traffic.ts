@@ -67,8 +67,6 @@ export class Traffic {
   readonly #fronts = new Map<'http' | 'https', HttpFront>()
   readonly #watch: DeadlineWatch
   readonly #budget: SessionBudget = { open: 0, most: fitSockets(findDescriptorLimit()) }
-  /** Those of the update being built, as soon as it is. */
-  #settings: Settings
   #snapshot: Snapshot | undefined
   #updates: Promise<void> = Promise.resolve()
   #isDraining = false
@@ -79,7 +77,6 @@ export class Traffic {
   constructor(options: TrafficOptions) {
     const { settings, clock, log, counts, httpsPort, affinitySecret, onTrouble } = options
     this.#options = options
-    this.#settings = settings
     this.#unhear = onContained(createContainedLog(log, counts, clock))
     this.#watch = new DeadlineWatch(clock)
     this.#registry = new EndpointRegistry({
@@ -127,6 +124,11 @@ export class Traffic {
         hint(record.error, record.endpoint)
       },
     })
+  }
+
+  /** Those in force; before the first update, those of the start. */
+  get #settings(): Settings {
+    return this.#snapshot?.settings ?? this.#options.settings
   }
 
   /** What serves now; undefined before the first update. */
@@ -299,8 +301,6 @@ export class Traffic {
   }
 
   async #apply(update: SnapshotUpdate): Promise<void> {
-    // The registry asks for them while the pools are made.
-    this.#settings = update.settings ?? this.#settings
     for (const { layer, tls } of update.listeners) if (layer === 'L7') await this.#prepareFront(tls ? 'https' : 'http')
     await runInSlices(this.#swap(update))
   }
@@ -325,6 +325,10 @@ export class Traffic {
 
   *#swap(update: SnapshotUpdate): Generator<void, void> {
     const snapshot = yield* this.#builder.build(update)
+    for (const pool of snapshot.pools) {
+      pool.enter()
+      yield
+    }
     this.#snapshot = snapshot
     yield* this.#registry.retainInSteps(snapshot.pools)
   }

@@ -179,3 +179,41 @@ t.test('a listener has another pool where its upstream is another, and the same 
   )
   t.equal(second.pools.length, 2)
 })
+
+t.test('policy is resolved once, and is data of its snapshot', async (t) => {
+  const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
+  t.teardown(() => registry.close())
+  const builder = new SnapshotBuilder(registry)
+  const model = makeModel({
+    upstreams: { one: { endpoints: [3001], policy: { maxQueue: 7 } }, two: [3002] },
+    routes: [
+      { host: 'a.test', to: 'one' },
+      { host: 'a.test', path: '/own', to: 'one', policy: { tries: 9 } },
+      { host: 'b.test', to: 'two' },
+    ],
+    listeners: [{ to: 'two', port: 1 }],
+  })
+  const build = (before: SnapshotSource | undefined, after: SnapshotSource) =>
+    runAtOnce(builder.build(findUpdate(before, after)))
+  const policyOf = (snapshot: ReturnType<typeof build>, host: string, path = '/') => {
+    const { tries, maxQueue } = findRoute(snapshot.table, host, path)!.policy!
+    return [tries, maxQueue]
+  }
+  const one = inForce(1, model, makeSettings({ 'upstream.tries': 2, 'upstream.maxQueue': 5 }))
+  const first = build(undefined, one)
+  const two = inForce(2, model, makeSettings({ 'upstream.tries': 4, 'upstream.maxQueue': 6 }))
+  const second = build(one, two)
+  for (const [snapshot, tries, maxQueue] of [
+    [first, 2, 5],
+    [second, 4, 6],
+  ] as const) {
+    t.same(policyOf(snapshot, 'a.test'), [tries, 7])
+    t.same(policyOf(snapshot, 'a.test', '/own'), [9, 7])
+    t.same(policyOf(snapshot, 'b.test'), [tries, maxQueue])
+    t.equal(snapshot.listeners.get('TCP 127.0.0.1:1')?.route.policy?.tries, tries)
+    t.equal(snapshot.listeners.get('TCP 127.0.0.1:1')?.route.upstream?.policy.tries, tries)
+  }
+  const third = build(two, inForce(3, model, makeSettings({ 'upstream.tries': 4, 'upstream.maxQueue': 6 })))
+  t.same(third.pools, second.pools)
+  t.equal(third.table.hosts.find('a.test'), second.table.hosts.find('a.test'), 'other settings that say the same of it')
+})

@@ -10,13 +10,13 @@ import { type EndpointIdentity, EndpointState, type EndpointSurroundings } from 
 import { Authorities, type AuthorityNews } from '../transport/authorities.ts'
 import type { UpstreamTls } from '../transport/connect.ts'
 import { IdlePrivates } from '../transport/private-connections.ts'
-import { type CandidateTier, chooseCandidates } from './candidates.ts'
+import { chooseCandidates } from './candidates.ts'
 import type { CircuitFlip, CircuitState } from './circuit.ts'
 import { UpstreamPool } from './pool.ts'
 import { UpstreamState } from './upstream-state.ts'
 
 export type RegistryOptions = {
-  /** The settings in force; read at each use. */
+  /** The settings in force, for connections; read at each use. */
   settings: () => Settings
   clock: Clock
   /** What affinity cookies are signed with: whoever has the same takes each other's. Left out: one of this registry's own. */
@@ -58,24 +58,22 @@ export class EndpointRegistry {
   }
 
   /**
-   * A pool over the endpoints' lasting states. `isPlain` is for those who pass bytes on as they come, so that TLS to an https
-   * endpoint is the client's own.
+   * A pool over the endpoints' lasting states, which go by it when it enters. A plain one passes bytes on as they come, so that
+   * TLS to an https endpoint is the client's own.
    */
-  pool(spoken: Upstream, isPlain = false): UpstreamPool {
+  pool(spoken: Upstream, policy: UpstreamPolicy, isPlain = false): UpstreamPool {
     const isOther = isPlain && spoken.protocol === 'https'
     const upstream: Upstream = isOther ? { ...spoken, protocol: 'http' } : spoken
     const key = isOther ? `${upstream.key} plain` : upstream.key
     let state = this.#upstreams.get(key)
     if (!state) {
-      state = new UpstreamState(key, upstream.transport === 'UDP', {
-        settings: this.#settings,
+      state = new UpstreamState(key, upstream.transport === 'UDP', policy, {
         clock: this.#clock,
         affinitySecret: this.#affinitySecret,
         onFlip: this.#onCircuit,
       })
       this.#upstreams.set(key, state)
     }
-    state.override(upstream.policy)
     const surroundings = this.#surround(state)
     const states = upstream.endpoints.map((endpoint) => {
       const identity = identify(upstream, endpoint)
@@ -86,12 +84,7 @@ export class EndpointRegistry {
       }
       return known
     })
-    const tiers = chooseCandidates(upstream, states)
-    introduceSiblings(tiers, states)
-    const pool = new UpstreamPool(upstream, states, tiers, state)
-    // Whoever waits may find room at an endpoint that is new.
-    state.queue.notify()
-    return pool
+    return new UpstreamPool(upstream, policy, states, chooseCandidates(upstream, states), state)
   }
 
   /** Forgets upstreams and endpoints that none of these pools uses: at once if they are idle, else at a later call. */
@@ -181,22 +174,4 @@ function identify(upstream: Upstream, endpoint: Endpoint): EndpointIdentity {
   const serverName = protocol === 'https' ? name || `${service.name}.${service.namespace}.svc` : ''
   const key = `${upstream.key} ${protocol} ${host} ${port} ${name}`
   return { key, upstream: upstream.key, protocol, host, port, name, serverName }
-}
-
-/** Of the addresses of one name, those that may have requests know of each other. */
-function introduceSiblings(tiers: readonly CandidateTier[], states: readonly EndpointState[]): void {
-  const named = new Map<string, EndpointState[]>()
-  for (const tier of tiers) {
-    for (const { state } of tier) {
-      const { name, port } = state.identity
-      if (name === '') continue
-      const siblings = named.get(`${name} ${port}`)
-      if (siblings) siblings.push(state)
-      else named.set(`${name} ${port}`, [state])
-    }
-  }
-  for (const state of states) {
-    const { name, port } = state.identity
-    if (name !== '') state.meet(named.get(`${name} ${port}`) ?? [])
-  }
 }

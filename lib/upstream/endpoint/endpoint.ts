@@ -74,13 +74,14 @@ export class EndpointState implements Timed {
   #loadSlot = 0
   /** Made at the first failure, unless answers count too: most endpoints never need one. */
   #failureWatch: FailureWatch | undefined = undefined
-  /** The Host line that requests have there; `''` where it is the client's. Holds from `acquire` on. */
-  hostLine: string = ''
   /** All that may be used of the addresses of its name, itself among them, under the newest snapshot; none where there is no other. */
   #siblings: readonly EndpointState[] = NOBODY
   #pool: ConnectionPool | undefined = undefined
-  /** What `#pool` and `hostLine` were made for. */
+  /** What `#pool` was made for. */
   #policy: UpstreamPolicy | undefined = undefined
+  /** The Host line that was last asked for, and by what setting. */
+  #host: UpstreamPolicy['host'] = 'client'
+  #hostLine = ''
   #turn = 0
   readonly #surroundings: EndpointSurroundings
 
@@ -253,7 +254,6 @@ export class EndpointState implements Timed {
     if (this.#pool !== undefined && policy === this.#policy) return this.#pool
     this.#policy = policy
     const { protocol, serverName, host, port } = this.identity
-    this.hostLine = this.#composeHostLine(policy)
     const tls = protocol === 'https' ? this.#surroundings.tls(policy.sni || serverName) : undefined
     // A stricter policy never uses a connection of a laxer one.
     if (this.#pool === undefined || !isSameTls(this.#pool.target.tls, tls)) {
@@ -263,9 +263,18 @@ export class EndpointState implements Timed {
     return this.#pool
   }
 
-  #composeHostLine({ host: policy }: UpstreamPolicy): string {
-    if (policy === 'client') return ''
-    if (policy !== 'endpoint') return `Host: ${policy}\r\n`
+  /** The Host line that requests under such a policy have there; `''` where it is the client's. */
+  hostLine({ host }: UpstreamPolicy): string {
+    if (host !== this.#host) {
+      this.#host = host
+      this.#hostLine = this.#composeHostLine(host)
+    }
+    return this.#hostLine
+  }
+
+  #composeHostLine(setting: UpstreamPolicy['host']): string {
+    if (setting === 'client') return ''
+    if (setting !== 'endpoint') return `Host: ${setting}\r\n`
     const { protocol, host, port, name } = this.identity
     const authority = printEndpointAddress(name || host, port)
     const isUsual = port === findUsualPort(protocol)

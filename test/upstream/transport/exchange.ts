@@ -30,7 +30,9 @@ export function openPool(t: Test, endpoints: readonly EndpointWords[], options: 
   const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
   t.teardown(() => registry.close())
   const { protocol = 'http' } = options
-  return registry.pool(makeUpstream('web', { endpoints, protocol }))
+  const pool = registry.pool(makeUpstream('web', { endpoints, protocol }), settings.upstream)
+  pool.enter()
+  return pool
 }
 
 export class Exchange implements Waiter, UpstreamEvents {
