@@ -10,6 +10,7 @@ import type { ResourceRef } from './resource-ref.ts'
 export type UpstreamKey = string & { readonly __brand?: 'UpstreamKey' }
 
 const EXTERNAL = ' (external)'
+const PLAIN = ' plain'
 
 /** The key of a Service port's upstream. */
 export function findUpstreamKey(
@@ -24,9 +25,15 @@ export function findExternalKey(key: UpstreamKey): UpstreamKey {
   return key + EXTERNAL
 }
 
-/** The key of the port's upstream for all other traffic. */
+/** The key of an https upstream where the bytes of its connections are passed on as they come (L4). */
+export function findPlainKey(key: UpstreamKey): UpstreamKey {
+  return key + PLAIN
+}
+
+/** The key of the port's own upstream, of which the others are a part. */
 export function dropScope(key: UpstreamKey): UpstreamKey {
-  return key.endsWith(EXTERNAL) ? key.slice(0, -EXTERNAL.length) : key
+  const spoken = key.endsWith(PLAIN) ? key.slice(0, -PLAIN.length) : key
+  return spoken.endsWith(EXTERNAL) ? spoken.slice(0, -EXTERNAL.length) : spoken
 }
 
 /** How the endpoint is spoken to, from the Service port's appProtocol (S14). */

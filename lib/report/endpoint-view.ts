@@ -2,9 +2,10 @@
 import { printIsoTime, printTime } from '../base/clock.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { compareText } from '../base/order.ts'
+import { type EndpointKey, findEndpointKey } from '../model/endpoint-key.ts'
 import type { Model } from '../model/model.ts'
 import type { Locate } from '../model/resource-ref.ts'
-import { dropScope, type Endpoint, type Upstream } from '../model/upstream.ts'
+import { dropScope, type Endpoint, type Upstream, type UpstreamKey } from '../model/upstream.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import { printPlace } from './place.ts'
 
@@ -56,16 +57,16 @@ export function endpointsView(
   figures?: Iterable<EndpointFigures>,
   whyStale: StaleAddressCheck = () => undefined,
 ): readonly EndpointRow[] {
-  const live = new Map<string, EndpointFigures>()
+  const live = new Map<EndpointKey, EndpointFigures>()
   for (const each of figures ?? []) {
-    const key = `${dropScope(each.identity.upstream)} ${figuresKey(each.identity)}`
+    const key = figuresKey(each.identity.upstream, each.identity)
     const known = live.get(key)
     live.set(key, known ? addFigures(known, each) : each)
   }
   const rows: EndpointRow[] = []
   for (const upstream of model.upstreams.values()) {
     for (const endpoint of listEndpoints(upstream, model)) {
-      const known = live.get(`${dropScope(upstream.key)} ${figuresKey(endpoint)}`)
+      const known = live.get(figuresKey(upstream.key, endpoint))
       rows.push({
         ...endpointRow(endpoint, upstream, locate),
         ...endpointState(endpoint, upstream, known, whyStale),
@@ -91,8 +92,8 @@ export function endpointsView(
 function listEndpoints({ key, scope, endpoints }: Upstream, { upstreams }: Model): readonly Endpoint[] {
   if (scope === undefined) return endpoints
   const inside = upstreams.get(dropScope(key))
-  const known = new Set(inside?.endpoints.map(({ host, port }) => printEndpointAddress(host, port)))
-  return endpoints.filter(({ host, port }) => !known.has(printEndpointAddress(host, port)))
+  const known = new Set(inside?.endpoints.map((endpoint) => figuresKey(key, endpoint)))
+  return endpoints.filter((endpoint) => !known.has(figuresKey(key, endpoint)))
 }
 
 function addFigures(a: EndpointFigures, b: EndpointFigures): EndpointFigures {
@@ -108,8 +109,9 @@ function addFigures(a: EndpointFigures, b: EndpointFigures): EndpointFigures {
   }
 }
 
-function figuresKey({ host, port, name }: Readonly<{ host: string; port: number; name?: string }>): string {
-  return `${printEndpointAddress(host, port)} ${name ?? ''}`
+/** However it is spoken to, and whichever traffic it gets: an endpoint has one row. */
+function figuresKey(upstream: UpstreamKey, endpoint: Pick<Endpoint, 'host' | 'port' | 'name'>): EndpointKey {
+  return findEndpointKey(dropScope(upstream), endpoint)
 }
 
 function endpointRow(

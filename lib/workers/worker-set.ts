@@ -1,7 +1,9 @@
 /** All workers of a gateway: starts them, replaces those that die, hands configurations on, and adds up their figures. */
 
 import { explainListenError, StartError } from '../control/start-error.ts'
+import { type EndpointKey, findEndpointKey } from '../model/endpoint-key.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
+import { findPlainKey } from '../model/upstream.ts'
 import { ListeningSocket } from '../platform/listening-socket.ts'
 import { findReached, type SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
@@ -107,11 +109,12 @@ export class WorkerSet implements Carrier {
     const upstreams = findReached(next.model, before)
     await Promise.all(this.#slots.map(({ worker }) => worker?.apply(next)))
     if (before && findReached(before) === upstreams) return
-    const wanted = new Set<string>()
+    const wanted = new Set<EndpointKey>()
     for (const { key, protocol, endpoints } of upstreams.values()) {
-      for (const { host, port } of endpoints) wanted.add(`${key} ${protocol} ${host} ${port}`)
+      const keys = protocol === 'https' ? [key, findPlainKey(key)] : [key]
+      for (const endpoint of endpoints) for (const each of keys) wanted.add(findEndpointKey(each, endpoint))
     }
-    this.#tally.retain(({ upstream, protocol, host, port }) => wanted.has(`${upstream} ${protocol} ${host} ${port}`))
+    this.#tally.retain(wanted)
   }
 
   get isUp(): boolean {

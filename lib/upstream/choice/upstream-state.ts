@@ -1,5 +1,6 @@
 /** What an upstream remembers from snapshot to snapshot: its endpoints, its rotations, its clients, and what limits it. HOT */
 import type { Clock } from '../../base/clock.ts'
+import type { EndpointKey } from '../../model/endpoint-key.ts'
 import type { UpstreamKey } from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
 import type { EndpointState } from '../endpoint/endpoint.ts'
@@ -36,8 +37,8 @@ export class UpstreamState {
   #policy: UpstreamPolicy
   /** Endpoints that may be picked. */
   #candidates = 0
-  /** By their keys: those in use, and those that are still busy. */
-  readonly endpoints: Map<string, EndpointState> = new Map()
+  /** Those in use, and those that are still busy. */
+  readonly endpoints: Map<EndpointKey, EndpointState> = new Map()
   readonly #onFlip: (flip: CircuitFlip) => void
   #circuit: Circuit | undefined = undefined
   #capacity = Number.POSITIVE_INFINITY

@@ -4,6 +4,7 @@ import { type Timed, UNWATCHED } from '../../base/deadline.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
 import type { GatewayError } from '../../base/errors.ts'
 import { findUsualPort } from '../../base/hostname.ts'
+import type { EndpointKey } from '../../model/endpoint-key.ts'
 import type { EndpointTrouble, UpstreamKey, UpstreamProtocol } from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
 import type { LoadObserver } from '../choice/balancer/load-watch.ts'
@@ -15,7 +16,7 @@ import { FailureWatch } from './failure-watch.ts'
 import type { Latency } from './latency.ts'
 
 export type EndpointIdentity = Readonly<{
-  key: string
+  key: EndpointKey
   upstream: UpstreamKey
   protocol: UpstreamProtocol
   /** An address. */
@@ -45,7 +46,7 @@ export class EndpointState implements Timed {
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
   readonly identity: EndpointIdentity
-  readonly key: string
+  readonly key: EndpointKey
   /** `host:port` */
   readonly label: string
   /** Requests and tunnels it carries now. */
