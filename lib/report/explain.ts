@@ -10,7 +10,7 @@ import type { Model } from '../model/model.ts'
 import { printRefName } from '../model/resource-ref.ts'
 import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
-import { listTiers } from '../model/tier.ts'
+import { findShortage } from '../model/shortage.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
 import { compileTable, findInHost } from '../routing/table.ts'
@@ -132,9 +132,7 @@ function explainListener(
   const answer: Explanation['answer'] =
     listener.layer === 'L7' && path.normal === undefined
       ? { status: 400, code: 'PORTICO_REQ_BAD_PATH', reason: path.notes.join('; ') }
-      : hasUsable(upstream)
-        ? undefined
-        : { status: 503, code: 'PORTICO_UP_NO_ENDPOINTS', reason: `${listener.upstream} has no endpoint ready` }
+      : findLack(listener.upstream, upstream)
   return {
     ...asked,
     answer,
@@ -186,16 +184,19 @@ function findAnswer(
     const { code, reason } = winner.action
     return { status: statusOf(code), code, reason }
   }
-  if (hasUsable(upstream)) return undefined
-  return { status: 503, code: 'PORTICO_UP_NO_ENDPOINTS', reason: `${winner.action.backend} has no endpoint ready` }
+  return findLack(winner.action.backend, upstream)
+}
+
+/** The answer where there is no endpoint. */
+function findLack(backend: string, upstream: Upstream | undefined): Explanation['answer'] {
+  const shortage = findShortage(upstream)
+  if (!shortage) return undefined
+  const { code, reason } = shortage
+  return { status: statusOf(code), code, reason: `${backend}: ${reason}` }
 }
 
 function describeLeftOut({ ingress, reason, position }: LeftOut): string {
   return `Ingress ${printRefName(ingress)}, which has this host, is not served: ${reason} (${position.file}:${position.line})`
-}
-
-function hasUsable(upstream: Upstream | undefined): boolean {
-  return upstream !== undefined && listTiers(upstream).length > 0
 }
 
 /** What the normal form changed, or why there is none. */

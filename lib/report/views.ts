@@ -5,11 +5,11 @@ import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
 import { compareText } from '../base/order.ts'
 import type { SourcePosition } from '../base/position.ts'
-import { isInGoodHealth } from '../model/health.ts'
 import type { Model } from '../model/model.ts'
 import { type Locate, printRefName } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener, ServiceListenerKind } from '../model/service-listener.ts'
+import { findShortage } from '../model/shortage.ts'
 import { usableEndpoints } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
@@ -159,13 +159,9 @@ function routeState(
   }
   if (action.type === 'unavailable')
     return { state: 'unavailable', reason: `${statusOf(action.code)}: ${action.reason}` }
-  if (upstream && usableEndpoints(upstream).length > 0) return { state: 'served', reason: undefined }
-  const count = upstream?.endpoints.length ?? 0
-  const isBad = upstream?.endpoints.some((endpoint) => endpoint.ready && !isInGoodHealth(endpoint))
-  const what = isBad ? 'ready and in good health' : 'ready'
-  const lost = upstream?.unresolved?.[0]?.reason
-  const why = lost ?? (count === 0 ? 'the service has no endpoints' : `none of its ${count} endpoints is ${what}`)
-  return { state: 'no endpoints', reason: `503: ${why}` }
+  const shortage = findShortage(upstream)
+  if (!shortage) return { state: 'served', reason: undefined }
+  return { state: 'no endpoints', reason: `${statusOf(shortage.code)}: ${shortage.reason}` }
 }
 
 /** Every Service, by namespace and name. */

@@ -235,7 +235,11 @@ t.test('endpoints that are not in good health say why, and are not among those o
     { state: 'ejected', reason: 'GET /: 503' },
   ])
   t.match(routesView(show(one, two), locate), [
-    { state: 'no endpoints', reason: '503: none of its 2 endpoints is ready and in good health', endpoints: [] },
+    {
+      state: 'no endpoints',
+      reason: '503: none of its 2 ready endpoints is in good health (10.0.3.1:80: GET /: 503)',
+      endpoints: [],
+    },
     { state: 'served', endpoints: ['10.0.3.3:80'] },
   ])
   t.match(routesView(show({ ...one, inPanic: true }, two), locate), [{ state: 'served', endpoints: { length: 2 } }, {}])

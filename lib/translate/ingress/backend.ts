@@ -14,6 +14,7 @@ import {
 } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { RouteAction } from '../../model/route.ts'
+import { findShortage } from '../../model/shortage.ts'
 import { Memo } from '../reuse.ts'
 import { printPorts } from '../service/endpoint-override.ts'
 import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
@@ -98,7 +99,7 @@ export function reportEmpty(
   diagnostics: DiagnosticList,
 ): void {
   const { endpoints, key } = upstream
-  const why = endpoints.length > 0 ? `none of its ${endpoints.length} endpoints is ready` : gap
+  const why = endpoints.length === 0 ? gap : findShortage(upstream)?.reason
   const name = `${service.meta.namespace}/${service.meta.name}`
   diagnostics.add('PORTICO_REF_NO_ENDPOINTS', `service "${key}" has no endpoints${why ? `: ${why}` : ''}`, {
     position: ingress.origin.locate([...path, 'service', 'name']),

@@ -1,6 +1,6 @@
 /** One upstream while its snapshot lives: its policy, and the choice of an endpoint for each request. HOT */
 import { GatewayError } from '../../base/errors.ts'
-import { isEligible } from '../../model/health.ts'
+import { findShortage } from '../../model/shortage.ts'
 import type { Upstream, UpstreamKey } from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
 import type { EndpointState } from '../endpoint/endpoint.ts'
@@ -169,21 +169,14 @@ export class UpstreamPool {
   }
 
   #explainNone(tried: readonly EndpointState[]): GatewayError {
-    const { key, endpoints, unresolved = [] } = this.upstream
-    const explain = (why: string): GatewayError => new GatewayError('PORTICO_UP_NO_ENDPOINTS', `${key}${why}`)
+    const { key } = this.upstream
     const isFull = this.#tiers.some((tier) => tier.some(({ state }) => !state.takes && !tried.includes(state)))
     if (isFull) return overloaded(`${key}: every endpoint is full`, 0)
-    if (tried.length > 0) return explain(': every endpoint was tried')
-    // A name that may yet lead somewhere says more than one that leads where it must not.
-    const lost = unresolved.find(({ code }) => code === 'PORTICO_UP_NAME_UNRESOLVED') ?? unresolved[0]
-    if (lost) return new GatewayError(lost.code, lost.reason)
-    if (endpoints.length === 0) return explain(' has no endpoints')
-    const eligible = endpoints.filter(isEligible)
-    const [first] = eligible
-    if (!first) return explain(`: none of ${endpoints.length} endpoints is ready with a weight above 0`)
-    const { label } = this.states[endpoints.indexOf(first)]!
-    const why = `${label}: ${first.health?.reason}`
-    return explain(`: none of ${eligible.length} ready endpoints is in good health (${why})`)
+    const shortage = findShortage(this.upstream)
+    if (!shortage) return new GatewayError('PORTICO_UP_NO_ENDPOINTS', `${key}: every endpoint was tried`)
+    const { code, reason } = shortage
+    // A name that leads nowhere says itself which it is.
+    return new GatewayError(code, code === 'PORTICO_UP_NO_ENDPOINTS' ? `${key}: ${reason}` : reason)
   }
 }
 

@@ -119,7 +119,7 @@ t.test('where none is in good health there is none, and the reason says so', asy
   ])
   t.match(pool.pick(NOBODY, []), {
     code: 'PORTICO_UP_NO_ENDPOINTS',
-    detail: 'default/web:80: none of 1 ready endpoints is in good health (127.0.0.1:1: GET /: 503)',
+    detail: 'default/web:80: none of its 1 ready endpoints is in good health (127.0.0.1:1: GET /: 503)',
   })
 })
 
