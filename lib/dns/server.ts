@@ -1,6 +1,7 @@
 /** The cluster's DNS server: one port, UDP and TCP, answered from the zone in force. */
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Model } from '../model/model.ts'
+import type { ServedConfiguration } from '../model/served.ts'
 import { findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
 import type { Settings } from '../settings/table.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -12,15 +13,11 @@ import { TcpDoor, type TcpLimits } from './tcp-door.ts'
 import { UdpDoor } from './udp-door.ts'
 import { type Zone, ZoneBuilder } from './zone.ts'
 
-/** What answers come from. */
-export type DnsConfiguration = Readonly<{
-  /** Milliseconds since the epoch. */
-  builtAt: number
-  settings: Settings
-  model: Pick<Model, 'services' | 'upstreams'>
-}>
+/** What answers are made of. */
+type Source = Pick<ServedConfiguration, 'builtAt' | 'settings'> &
+  Readonly<{ model: Pick<Model, 'services' | 'upstreams'> }>
 
-export type DnsOptions = Readonly<{ log: Log; clock?: Clock; first: DnsConfiguration }>
+export type DnsOptions = Readonly<{ log: Log; clock?: Clock; first: Source }>
 
 /** A free TCP port may be taken for UDP; then another is tried. */
 const PORT_TRIES = 20
@@ -29,7 +26,7 @@ export class DnsServer {
   readonly #clock: Clock
   readonly #builder = new ZoneBuilder()
   readonly #responder: Responder
-  #current: DnsConfiguration
+  #current: Source
   #zone: Zone
   #forwarder: Forwarder | undefined
   #tcp: TcpDoor | undefined
@@ -74,7 +71,7 @@ export class DnsServer {
   }
 
   /** Answers are made from this from now on. The zone is made again only where something that it is made of changed. */
-  apply(next: DnsConfiguration): void {
+  apply(next: Source): void {
     const before = this.#current
     this.#current = next
     const { dns } = next.settings
@@ -117,7 +114,7 @@ export class DnsServer {
     })
   }
 
-  #buildZone({ settings, model, builtAt }: DnsConfiguration): Zone {
+  #buildZone({ settings, model, builtAt }: Source): Zone {
     const { zone, ttl, address } = settings.dns
     return this.#builder.build({ zone, ttl: Math.floor(ttl / 1000), address, builtAt, model })
   }

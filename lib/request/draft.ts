@@ -12,6 +12,7 @@ export class Draft implements UpstreamRequest {
   readonly method: string
   readonly target: string
   readonly authority: string
+  readonly hostSetting: string
   readonly host: string | undefined
   readonly lines: string
   readonly addedLines: string
@@ -34,6 +35,7 @@ export class Draft implements UpstreamRequest {
     this.method = exchange.method
     this.target = context.path!.path + query
     this.authority = context.authority
+    this.hostSetting = policy.host
     this.host = host
     this.lines = lines
     this.addedLines = `X-Request-Id: ${context.id}\r\n${composeForwarded(context, settings)}`

@@ -181,7 +181,7 @@ export class RequestHandler implements ForwardOwner {
     }
     context.served = served
     if (served.upstream && served.policy) {
-      new Forward(this, context, served.upstream, served.policy.policy, upgrade).start()
+      new Forward(this, context, served.upstream, served.policy, upgrade).start()
     } else this.fail(context, explainUnavailable(served))
   }
 
@@ -208,8 +208,7 @@ export class RequestHandler implements ForwardOwner {
   }
 }
 
-function explainUnavailable({ route }: ServedRoute): GatewayError {
-  const { action } = route
+function explainUnavailable({ action }: ServedRoute): GatewayError {
   if (action.type === 'forward') return new GatewayError('PORTICO_UP_NO_SERVICE', 'the route has no upstream')
   return new GatewayError(action.code, action.reason)
 }

@@ -70,8 +70,6 @@ export class Traffic {
   readonly #doors = new Map<'http' | 'https', Doors>()
   readonly #watch: DeadlineWatch
   readonly #budget: SessionBudget = { open: 0, most: fitSockets(findDescriptorLimit()) }
-  /** The settings in force; those of an update from the moment it is built. */
-  #settings: Settings
   #snapshot: Snapshot | undefined
   #updates: Promise<void> = Promise.resolve()
   #isDraining = false
@@ -82,7 +80,6 @@ export class Traffic {
   constructor(options: TrafficOptions) {
     const { settings, clock, log, counts, httpsPort, affinitySecret, onTrouble } = options
     this.#options = options
-    this.#settings = settings
     this.#unhear = onContained(createContainedLog(log, counts, clock))
     this.#watch = new DeadlineWatch(clock)
     this.#registry = new EndpointRegistry({
@@ -132,6 +129,11 @@ export class Traffic {
         hint(record.error, record.endpoint)
       },
     })
+  }
+
+  /** Those in force; before the first update, those of the start. */
+  get #settings(): Settings {
+    return this.#snapshot?.settings ?? this.#options.settings
   }
 
   /** What serves now; undefined before the first update. */
@@ -300,8 +302,6 @@ export class Traffic {
   }
 
   async #apply(update: SnapshotUpdate): Promise<void> {
-    // The registry asks for them while the pools are made.
-    this.#settings = update.settings ?? this.#settings
     for (const { layer, tls } of update.listeners) if (layer === 'L7') await this.#prepareDoors(tls ? 'https' : 'http')
     await runInSlices(this.#swap(update))
   }
@@ -326,6 +326,10 @@ export class Traffic {
 
   *#swap(update: SnapshotUpdate): Generator<void, void> {
     const snapshot = yield* this.#builder.build(update)
+    for (const pool of snapshot.pools) {
+      pool.enter()
+      yield
+    }
     this.#snapshot = snapshot
     yield* this.#registry.retainInSteps(snapshot.pools)
   }

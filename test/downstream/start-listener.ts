@@ -10,6 +10,7 @@ import type { ConnectionResult } from '../../lib/telemetry/request-counts.ts'
 import { makeAdmission } from '../helpers/admission.ts'
 import { makeModelCertificate } from '../helpers/certificates.ts'
 import { makeSettings } from '../helpers/settings.ts'
+import { OWNER } from '../helpers/snapshot.ts'
 import { EchoHandler } from './echo-handler.ts'
 
 export type StartOptions = {
@@ -74,8 +75,8 @@ export function indexCertificates(
         host,
         certificate: typeof certificate === 'string' ? undefined : certificate,
         reason: typeof certificate === 'string' ? certificate : 'named by the tls section',
-        ingress: { namespace: 'default', name: 'test' },
-        position: { file: 'test.yaml', line: 1, column: 1, length: 1, excerpt: '' },
+        owner: OWNER,
+        field: ['spec', 'tls', 0, 'hosts', 0],
       },
     ]),
   )

@@ -4,6 +4,7 @@ import { type Timed, UNWATCHED } from '../../base/deadline.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
 import type { GatewayError } from '../../base/errors.ts'
 import { findUsualPort } from '../../base/hostname.ts'
+import type { EndpointKey } from '../../model/endpoint-key.ts'
 import type { EndpointTrouble, UpstreamKey, UpstreamProtocol } from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
 import { BareCall, type BareEvents } from '../transport/bare-call.ts'
@@ -17,7 +18,7 @@ import { FailureWatch } from './failure-watch.ts'
 import type { Latency } from './latency.ts'
 
 export type EndpointIdentity = Readonly<{
-  key: string
+  key: EndpointKey
   upstream: UpstreamKey
   protocol: UpstreamProtocol
   /** An address. */
@@ -60,7 +61,7 @@ export class EndpointState implements Timed, Peer {
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
   readonly identity: EndpointIdentity
-  readonly key: string
+  readonly key: EndpointKey
   /** `host:port` */
   readonly label: string
   /** Requests and tunnels it carries now. */
@@ -89,13 +90,14 @@ export class EndpointState implements Timed, Peer {
   #loadSlot = 0
   /** Made at the first failure, unless answers count too: most endpoints never need one. */
   #failureWatch: FailureWatch | undefined = undefined
-  /** The Host line that requests have there; `''` where it is the client's. Holds from `acquire` on. */
-  hostLine: string = ''
   /** All that may be used of the addresses of its name, itself among them, under the newest snapshot; none where there is no other. */
   #siblings: readonly EndpointState[] = NOBODY
   #pool: ConnectionPool | undefined = undefined
-  /** What `#pool` and `hostLine` were made for. */
+  /** What `#pool` was made for. */
   #policy: UpstreamPolicy | undefined = undefined
+  /** The Host line that was last asked for, and by what setting. */
+  #hostSetting = 'client'
+  #hostLine = ''
   #turn = 0
   readonly #surroundings: EndpointSurroundings
 
@@ -274,7 +276,6 @@ export class EndpointState implements Timed, Peer {
     if (this.#pool !== undefined && policy === this.#policy) return this.#pool
     this.#policy = policy
     const { protocol, serverName, host, port } = this.identity
-    this.hostLine = this.#composeHostLine(policy)
     const tls = protocol === 'https' ? this.#surroundings.tls(policy.sni || serverName) : undefined
     // A stricter policy never uses a connection of a laxer one.
     if (this.#pool === undefined || !isSameTls(this.#pool.target.tls, tls)) {
@@ -284,9 +285,17 @@ export class EndpointState implements Timed, Peer {
     return this.#pool
   }
 
-  #composeHostLine({ host: policy }: UpstreamPolicy): string {
-    if (policy === 'client') return ''
-    if (policy !== 'endpoint') return `Host: ${policy}\r\n`
+  hostLine(setting: string): string {
+    if (setting !== this.#hostSetting) {
+      this.#hostSetting = setting
+      this.#hostLine = this.#composeHostLine(setting)
+    }
+    return this.#hostLine
+  }
+
+  #composeHostLine(setting: string): string {
+    if (setting === 'client') return ''
+    if (setting !== 'endpoint') return `Host: ${setting}\r\n`
     const { protocol, host, port, name } = this.identity
     const authority = printEndpointAddress(name || host, port)
     const isUsual = port === findUsualPort(protocol)

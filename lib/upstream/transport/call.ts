@@ -33,6 +33,8 @@ export type UpstreamRequest = ConnectionWish & {
   readonly target: string
   /** What the client asked for; the endpoint may be known under another name. */
   readonly authority: string
+  /** `upstream.host` of the settings: the Host that the endpoint is sent. */
+  readonly hostSetting: string
   /** The Host line among `lines`; undefined: there is none. */
   readonly host: string | undefined
   /** Field lines, latin1, `Name: value\r\n` each: no fields of the hop (RFC 9110 §7.6.1), nor of the framing. */

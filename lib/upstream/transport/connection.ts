@@ -27,8 +27,8 @@ export type Waiter = Partial<Victim> & {
 
 /** The endpoint that connections lead to. */
 export type Peer = {
-  /** The Host line that requests have there, `''` where it is the client's. Holds from `acquire` on. */
-  readonly hostLine: string
+  /** The Host line that requests have there under this `upstream.host` of the settings, `''` where it is the client's. */
+  hostLine(setting: string): string
   /** Where this address cannot be connected to, the connection leads to another address of its name: see `Connection.owner.peer`. */
   acquire(waiter: Waiter, past: Past): void
   /** A request or tunnel goes there, and is over. */
