@@ -108,6 +108,6 @@ function isSetting(flag: Flag): flag is SettingFlag {
 function printDefault(flag: SettingFlag): string {
   const variable = environmentOf(flag)
   if (flag.to !== undefined) return `environment ${variable}=${flag.to}`
-  const leaf = SETTING_LIST.find(({ name }) => name === flag.setting)?.leaf
-  return `default ${leaf ? printSettingValue(leaf, leaf.default) : ''}, environment ${variable}`
+  const setting = SETTING_LIST.find(({ name }) => name === flag.setting)
+  return `default ${setting ? printSettingValue(setting, setting.default) : ''}, environment ${variable}`
 }

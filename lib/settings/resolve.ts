@@ -10,9 +10,9 @@ import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts
 import { findTokenFault } from '../base/token-file.ts'
 import { PLAIN_KEY, veilOrigin } from '../base/veil.ts'
 import type { SourceDocument } from '../source/document.ts'
-import { isSettingLeaf, type SettingLeaf, type SettingTable } from './leaf.ts'
+import { isMapping, type Read, type Setting } from './setting.ts'
 import { SETTINGS, type Settings } from './table.ts'
-import { type Read, readSetting } from './value.ts'
+import { isSetting, listSettings, type NamedSetting, type SettingTable } from './tree.ts'
 
 /** Where the value of a setting came from. */
 export type SettingSource = 'flag' | 'environment' | 'file' | 'default'
@@ -27,11 +27,8 @@ export type SettingOverrides = Readonly<Record<string, unknown>>
 export const SETTINGS_API_VERSION = 'portico.dev/v1alpha1'
 export const SETTINGS_KIND = 'GatewayConfiguration'
 
-/** One setting with its dotted name. */
-export type NamedSetting = Readonly<{ name: string; path: readonly string[]; leaf: SettingLeaf }>
-
 /** Every setting, in the order of the table. */
-export const SETTING_LIST: readonly NamedSetting[] = listSettings(SETTINGS, [])
+export const SETTING_LIST: readonly NamedSetting[] = listSettings(SETTINGS)
 
 const PREFIX = 'PORTICO_'
 
@@ -75,12 +72,12 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
   reportUnknownFlags(flags, diagnostics)
   reportUnknownVariables(environment, diagnostics)
 
-  for (const { name, path, leaf } of SETTING_LIST) {
-    values.set(name, leaf.default)
+  for (const { name, path, read, default: usual } of SETTING_LIST) {
+    values.set(name, usual)
     provenance.set(name, 'default')
-    const take = (source: SettingSource, label: string, read: Read, details: DiagnosticDetails) => {
-      if ('problems' in read) {
-        for (const problem of read.problems) {
+    const take = (source: SettingSource, label: string, given: Read, details: DiagnosticDetails) => {
+      if ('problems' in given) {
+        for (const problem of given.problems) {
           const at = [...path, ...problem.at]
           const where = source === 'file' ? printFieldPath(at) : label
           diagnostics.add('PORTICO_SET_FIELD_VALUE', `${where}: ${problem.message}`, {
@@ -91,21 +88,21 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
         }
         return
       }
-      values.set(name, read.value)
+      values.set(name, given.value)
       provenance.set(name, source)
       places.set(name, details)
     }
     if (fields.has(name)) {
       const details = { position: origin?.locate(path) }
-      take('file', name, readSetting(leaf, fields.get(name), 'document', environmentName(name)), details)
+      take('file', name, read(fields.get(name), 'document', environmentName(name)), details)
     }
     const variable = environmentName(name)
     const text = environment[variable]
-    if (text !== undefined && text !== '') take('environment', variable, readSetting(leaf, text, 'text', variable), {})
+    if (text !== undefined && text !== '') take('environment', variable, read(text, 'text', variable), {})
     const typed = Object.hasOwn(flags, name) ? flags[name] : undefined
     if (typed !== undefined) {
       const { flag, value } = isTypedSetting(typed) ? typed : { flag: flagName(name), value: typed }
-      take('flag', flag, readSetting(leaf, value, 'text', variable), {})
+      take('flag', flag, read(value, 'text', variable), {})
     }
   }
   checkMeaning(values, provenance, places, diagnostics)
@@ -115,14 +112,14 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
 /** Dotted names whose value differs and that are read once, at the start. */
 export function findRestartSettings(before: Settings, after: Settings): readonly string[] {
   return SETTING_LIST.filter(
-    ({ leaf, path }) => leaf.restart && JSON.stringify(valueAt(before, path)) !== JSON.stringify(valueAt(after, path)),
+    ({ restart, path }) => restart && JSON.stringify(valueAt(before, path)) !== JSON.stringify(valueAt(after, path)),
   ).map(({ name }) => name)
 }
 
 /** `after`, with the settings that are read once at the start as they were in `before`. */
 export function keepRestartSettings(before: Settings, after: Settings): Settings {
   const values = new Map(
-    SETTING_LIST.map(({ name, leaf, path }) => [name, valueAt(leaf.restart ? before : after, path)] as const),
+    SETTING_LIST.map(({ name, restart, path }) => [name, valueAt(restart ? before : after, path)] as const),
   )
   return nest(SETTINGS, [], values) as Settings
 }
@@ -149,19 +146,12 @@ export function chooseSettingsDocument(
 function veilSettings(origin: Origin): Origin {
   return veilOrigin(origin, (path) => {
     if (path.length === 1 && (path[0] === 'apiVersion' || path[0] === 'kind')) return true
-    let entry: SettingTable | SettingLeaf | undefined = SETTINGS
+    let entry: SettingTable | Setting | undefined = SETTINGS
     for (const step of path) {
-      if (entry === undefined || isSettingLeaf(entry)) break
+      if (entry === undefined || isSetting(entry)) break
       entry = Object.hasOwn(entry, step) ? entry[step] : undefined
     }
-    return entry !== undefined && isSettingLeaf(entry) && !('secret' in entry)
-  })
-}
-
-function listSettings(table: SettingTable, prefix: readonly string[]): NamedSetting[] {
-  return Object.entries(table).flatMap(([key, entry]) => {
-    const path = [...prefix, key]
-    return isSettingLeaf(entry) ? [{ name: path.join('.'), path, leaf: entry }] : listSettings(entry, path)
+    return entry !== undefined && isSetting(entry) && !entry.secret
   })
 }
 
@@ -169,7 +159,7 @@ function nest(table: SettingTable, path: readonly string[], values: ReadonlyMap<
   const out: Record<string, unknown> = {}
   for (const [key, entry] of Object.entries(table)) {
     const at = [...path, key]
-    out[key] = isSettingLeaf(entry) ? freezeDeep(values.get(at.join('.'))) : nest(entry, at, values)
+    out[key] = isSetting(entry) ? freezeDeep(values.get(at.join('.'))) : nest(entry, at, values)
   }
   return Object.freeze(out)
 }
@@ -188,10 +178,6 @@ function valueAt(settings: Settings, path: readonly string[]): unknown {
 
 function isTypedSetting(value: unknown): value is TypedSetting {
   return isMapping(value) && typeof value.flag === 'string'
-}
-
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** The settings a document holds, by dotted name; unknown fields are reported. */
@@ -216,7 +202,7 @@ function readDocument(document: SourceDocument, diagnostics: DiagnosticList): Ma
       const at = [...path, key]
       const entry = Object.hasOwn(table, key) ? table[key] : undefined
       if (entry === undefined) reportUnknownField(table, at)
-      else if (isSettingLeaf(entry)) found.set(at.join('.'), inner)
+      else if (isSetting(entry)) found.set(at.join('.'), inner)
       else if (isMapping(inner)) walk(entry, inner, at)
       // A group left empty (`http:`) says nothing.
       else if (inner !== null) {

@@ -9,9 +9,9 @@ import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from './exposure/listener
 const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
   [ENDPOINTS_ANNOTATION, ['Service']],
   [BACKUP_ANNOTATION, ['EndpointSlice']],
-  ...[...SERVICE_SETTINGS_BY_ANNOTATION].map(([name, { leaf }]): [string, string[]] => [
+  ...[...SERVICE_SETTINGS_BY_ANNOTATION].map(([name, { route }]): [string, string[]] => [
     name,
-    leaf.route ? ['Service', 'Ingress'] : ['Service'],
+    route ? ['Service', 'Ingress'] : ['Service'],
   ]),
   [LAYER_ANNOTATION, ['Service']],
   [PROXY_PROTOCOL_ANNOTATION, ['Service']],

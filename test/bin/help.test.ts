@@ -94,11 +94,11 @@ t.test('lists say how they are written in one word, and what is written otherwis
 
 t.test('run --help-all gives each setting with its default and environment variable', async (t) => {
   const { stdout } = await runPortico(['run', '--help-all'])
-  for (const { name, leaf } of SETTING_LIST) {
-    const isSwitch = leaf.type === 'boolean'
-    const words = isSwitch
-      ? `environment ${environmentName(name)}=${!leaf.default}\n`
-      : `, environment ${environmentName(name)}\n`
+  for (const { name, default: usual } of SETTING_LIST) {
+    const words =
+      typeof usual === 'boolean'
+        ? `environment ${environmentName(name)}=${!usual}\n`
+        : `, environment ${environmentName(name)}\n`
     // A line that would be too long goes on below.
     t.match(stdout.replace(/environment\n +PORTICO_/g, 'environment PORTICO_'), words)
   }

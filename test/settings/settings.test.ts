@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type Diagnostic, DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { printDuration } from '../../lib/base/measure.ts'
+import { createSettingsSchema, printSettingsFile } from '../../lib/settings/print.ts'
 import {
   chooseSettingsDocument,
   environmentName,
@@ -13,7 +14,6 @@ import {
   SETTING_LIST,
   type SettingsInput,
 } from '../../lib/settings/resolve.ts'
-import { createSettingsSchema, printSettingsFile } from '../../lib/settings/schema.ts'
 import { parseDocuments } from '../../lib/source/document.ts'
 
 const HEAD = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
@@ -462,6 +462,37 @@ t.test('strings of a certain form: what has another one is reported', async (t) 
   }
   const { lines } = resolve(t, { flags: { 'upstream.affinity.cookie.path': 'shop' } })
   t.match(lines, [/write a path, as \/shop/])
+})
+
+t.test('a type of settings is one file, which the tables alone use', async (t) => {
+  const files = ['lib', 'bin'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => join(folder, name)),
+  )
+  const types: string[] = []
+  const users: string[] = []
+  for (const file of files) {
+    const text = readFileSync(file, 'utf8')
+    if (/\): Setting<.*> \{$/m.test(text) && file !== 'lib/settings/setting.ts') types.push(file)
+    if (/from '[^']*\/types\/[a-z-]+\.ts'/.test(text)) users.push(file)
+  }
+  t.same(users.sort(), ['lib/settings/table.ts', 'lib/settings/upstream.ts'])
+  t.ok(types.length > 20, `${types.length} types`)
+  t.same(
+    types.filter((file) => !file.startsWith('lib/settings/types/')),
+    [],
+  )
+  for (const setting of SETTING_LIST) t.notOk('type' in setting, 'there is no name of a type to compare with')
+})
+
+t.test('what is written of a default reads back as the default, in a document and as text', async (t) => {
+  for (const { name, read, write, default: usual, separator } of SETTING_LIST) {
+    const written = write(usual)
+    t.same(read(written, 'document', ''), { value: usual }, name)
+    const text = Array.isArray(written) ? written.join(separator) : separator === ' ' ? [] : String(written)
+    if (text !== '' || typeof written !== 'object') t.same(read(text, 'text', ''), { value: usual }, `${name} as text`)
+  }
 })
 
 function holdFile(t: Test, name: string, expected: string): void {

@@ -8,7 +8,7 @@ import { findNearest } from '../../base/nearest.ts'
 import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import { type PolicyOverrides, SERVICE_SETTINGS_BY_ANNOTATION, type ServiceSetting } from '../../settings/service.ts'
-import { readSetting, type ValueProblem } from '../../settings/value.ts'
+import type { Read, ValueProblem } from '../../settings/setting.ts'
 import type { TranslationSettings } from '../settings.ts'
 
 /** Undefined where it has nothing of its own. Annotations that cannot be used are left out. */
@@ -32,7 +32,7 @@ export function readRoutePolicy(ingress: Ingress): PolicyOverrides | undefined {
   if (!known) {
     const found: Record<string, unknown> = {}
     for (const { setting, read } of readAnnotations(ingress)) {
-      if (setting.leaf.route && 'value' in read) found[setting.name] = read.value
+      if (setting.route && 'value' in read) found[setting.name] = read.value
     }
     known = { policy: Object.keys(found).length === 0 ? undefined : Object.freeze(found) }
     routePolicies.set(ingress, known)
@@ -44,7 +44,7 @@ export function readRoutePolicy(ingress: Ingress): PolicyOverrides | undefined {
 export function checkPolicy(resource: Service | Ingress, diagnostics: DiagnosticList): void {
   for (const { setting, read } of readAnnotations(resource)) {
     // What an Ingress cannot have at all is reported as such (annotation.ts).
-    if (resource.kind === 'Ingress' && !setting.leaf.route) continue
+    if (resource.kind === 'Ingress' && !setting.route) continue
     for (const { message, help } of findProblems(setting, read)) {
       diagnostics.add('PORTICO_ANN_VALUE', `${setting.annotation}: ${message}`, {
         position: resource.origin.locate(['metadata', 'annotations', setting.annotation]),
@@ -55,10 +55,7 @@ export function checkPolicy(resource: Service | Ingress, diagnostics: Diagnostic
   }
 }
 
-function findProblems(
-  { name }: ServiceSetting,
-  read: ReadAnnotation['read'],
-): readonly Pick<ValueProblem, 'message' | 'help'>[] {
+function findProblems({ name }: ServiceSetting, read: Read): readonly Pick<ValueProblem, 'message' | 'help'>[] {
   if (!('value' in read)) return read.problems
   const fault = name === 'caFile' ? findAuthorityFault(String(read.value)) : undefined
   if (fault === undefined) return []
@@ -85,11 +82,11 @@ export function checkServiceSettings(
   }
 }
 
-type ReadAnnotation = Readonly<{ setting: ServiceSetting; read: ReturnType<typeof readSetting> }>
+type ReadAnnotation = Readonly<{ setting: ServiceSetting; read: Read }>
 
 function* readAnnotations({ meta }: Service | Ingress): Generator<ReadAnnotation> {
   for (const [name, value] of Object.entries(meta.annotations)) {
     const setting = SERVICE_SETTINGS_BY_ANNOTATION.get(name)
-    if (setting) yield { setting, read: readSetting(setting.leaf, value.trim(), 'text', name) }
+    if (setting) yield { setting, read: setting.read(value.trim(), 'text', name) }
   }
 }
