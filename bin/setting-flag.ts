@@ -23,15 +23,16 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
 const MAX_WORD = 40
 
 /** One flag of a setting; `listed` is false for the long form of a setting that has a short name. */
-export type SettingFlag = Flag & Readonly<{ setting: string; listed: boolean; separator?: ',' | ' ' }>
+export type SettingFlag = Flag &
+  Readonly<{ setting: string; listed: boolean; advanced: boolean; separator?: ',' | ' ' }>
 
 /** All of them, in the order of the settings table. A boolean has a switch for each way; the one that changes the default is listed. */
 export const SETTING_FLAGS: readonly SettingFlag[] = SETTING_LIST.flatMap((setting) => {
-  const { name, doc, word, separator } = setting
+  const { name, doc, word, separator, advanced = false } = setting
   const long = flagName(name).slice(2)
   const short = SHORT_NAMES[name]
   return (short ? [short, long] : [long]).flatMap((flag, index): SettingFlag[] => {
-    const shared = { setting: name, doc, name: flag, listed: index === 0 }
+    const shared = { setting: name, doc, name: flag, listed: index === 0, advanced }
     if (word === undefined) {
       const not = `Do not ${doc.charAt(0).toLowerCase()}${doc.slice(1)}`
       return [

@@ -8,7 +8,7 @@ import { LogThrottle } from '../telemetry/log-throttle.ts'
 import { Forwarder } from './forwarder.ts'
 import { Resolvers } from './resolvers.ts'
 import { type Count, Responder } from './responder.ts'
-import { TcpDoor, type TcpLimits } from './tcp-door.ts'
+import { TcpDoor } from './tcp-door.ts'
 import { UdpDoor } from './udp-door.ts'
 import { type Zone, ZoneBuilder } from './zone.ts'
 
@@ -20,7 +20,20 @@ export type DnsConfiguration = Readonly<{
   model: Pick<Model, 'services' | 'upstreams'>
 }>
 
-export type DnsOptions = Readonly<{ log: Log; clock?: Clock; first: DnsConfiguration }>
+export type DnsLimits = Readonly<{
+  /** TCP connections of clients at once. */
+  connections: number
+  /** Milliseconds after which a TCP connection on which no whole question came is closed. */
+  idleMs: number
+  /** Names that are looked up elsewhere at once; beyond it SERVFAIL. */
+  forwards: number
+  /** Milliseconds in which a resolver must answer. */
+  forwardMs: number
+}>
+
+export type DnsOptions = Readonly<{ log: Log; clock?: Clock; limits?: Partial<DnsLimits>; first: DnsConfiguration }>
+
+const LIMITS: DnsLimits = { connections: 256, idleMs: 10_000, forwards: 512, forwardMs: 2_000 }
 
 /** A free TCP port may be taken for UDP; then another is tried. */
 const PORT_TRIES = 20
@@ -29,14 +42,16 @@ export class DnsServer {
   readonly #clock: Clock
   readonly #builder = new ZoneBuilder()
   readonly #responder: Responder
+  readonly #limits: DnsLimits
   #current: DnsConfiguration
   #zone: Zone
   #forwarder: Forwarder | undefined
   #tcp: TcpDoor | undefined
   #udp: UdpDoor | undefined
 
-  constructor({ log, clock = systemClock, first }: DnsOptions) {
+  constructor({ log, clock = systemClock, limits, first }: DnsOptions) {
     this.#clock = clock
+    this.#limits = { ...LIMITS, ...limits }
     this.#current = first
     this.#zone = this.#buildZone(first)
     const throttle = new LogThrottle(clock)
@@ -76,7 +91,6 @@ export class DnsServer {
       before.settings.dns.ttl === dns.ttl
     if (!isSame) this.#zone = this.#buildZone(next)
     if (String(before.settings.dns.forward) !== String(dns.forward)) this.#replaceForwarder()
-    this.#tcp?.limit(limitsOf(next.settings))
     this.#responder.use({ zone: this.#zone, forwarder: this.#forwarder })
   }
 
@@ -95,10 +109,11 @@ export class DnsServer {
   }
 
   async #open(address: string): Promise<{ port: number }> {
-    const { settings } = this.#current
-    const { port } = settings.dns
+    const { port } = this.#current.settings.dns
+    const { connections, idleMs } = this.#limits
+    const limits = { connections: Math.min(connections, fitSockets(findDescriptorLimit())), idleMs }
     for (let tries = 1; ; tries++) {
-      const tcp = await TcpDoor.open(address, port, this.#responder, limitsOf(settings))
+      const tcp = await TcpDoor.open(address, port, this.#responder, limits)
       const bound = tcp.address.port
       try {
         this.#udp = await UdpDoor.open(address, bound, this.#responder)
@@ -123,8 +138,8 @@ export class DnsServer {
     const resolvers = new Resolvers({ forward, own: { address, port }, clock: this.#clock })
     this.#forwarder = new Forwarder({
       resolvers: () => resolvers.list(),
-      timeoutMs: () => this.#current.settings.dns.forwardTimeout,
-      maxInFlight: () => this.#current.settings.dns.maxForwards,
+      timeoutMs: this.#limits.forwardMs,
+      maxInFlight: this.#limits.forwards,
     })
   }
 
@@ -132,10 +147,6 @@ export class DnsServer {
     const { zone, ttl, address } = settings.dns
     return this.#builder.build({ zone, ttl: Math.floor(ttl / 1000), address, builtAt, model })
   }
-}
-
-function limitsOf({ dns }: Settings): TcpLimits {
-  return { connections: Math.min(dns.maxConnections, fitSockets(findDescriptorLimit())), idleMs: dns.idleTimeout }
 }
 
 function codeOf(error: unknown): string | undefined {

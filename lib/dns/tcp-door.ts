@@ -19,12 +19,10 @@ const MAX_PENDING = 32
 export class TcpDoor {
   readonly #server: Server
   readonly #connections = new Set<Connection>()
-  #limits: TcpLimits
 
   private constructor(responder: Responder, limits: TcpLimits) {
-    this.#limits = limits
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      const connection = new Connection(socket, responder, this.#limits.idleMs)
+      const connection = new Connection(socket, responder, limits.idleMs)
       this.#connections.add(connection)
       socket.once('close', () => this.#connections.delete(connection))
     })
@@ -44,12 +42,6 @@ export class TcpDoor {
 
   get address(): AddressInfo {
     return this.#server.address() as AddressInfo
-  }
-
-  /** Connections that come from now on have these. */
-  limit(limits: TcpLimits): void {
-    this.#limits = limits
-    this.#server.maxConnections = limits.connections
   }
 
   close(): Promise<void> {

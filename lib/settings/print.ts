@@ -27,6 +27,7 @@ const HEADER = `# yaml-language-server: $schema=portico.schema.json
 # Every setting of Portico with its default. Use it with \`portico run -c portico.yaml -f manifests/\`, or put the document
 # among the manifests. A flag beats an environment variable, that beats this file: http.port is also --http-port and
 # PORTICO_HTTP_PORT. Durations are written 500ms, 10s, 5m, 1h; sizes 64Ki, 1Mi.
+# Settings marked "advanced" are right for almost everybody as they are.
 # Settings marked "restart" are read once, at the start; all others follow a change of this file at once.
 `
 
@@ -43,7 +44,7 @@ function printTable(table: SettingTable, indent: string, lines: string[]): void 
   for (const [key, entry] of Object.entries(table)) {
     if (indent === '') lines.push('')
     if (isSetting(entry)) {
-      lines.push(...wrap(entry.restart ? `${explainSetting(entry)} (restart)` : explainSetting(entry), `${indent}# `))
+      lines.push(...wrap(`${explainSetting(entry)}${printMarks(entry)}`, `${indent}# `))
       lines.push(`${indent}${key}: ${printScalar(entry.write(entry.default))}`)
     } else {
       lines.push(`${indent}${key}:`)
@@ -55,6 +56,11 @@ function printTable(table: SettingTable, indent: string, lines: string[]): void 
 /** What a setting does, with all its values where these are few. */
 export function explainSetting({ doc, choices }: Setting): string {
   return choices ? `${doc} One of ${choices.join(', ')}.` : doc
+}
+
+function printMarks({ restart, advanced }: Setting): string {
+  const marks = [...(advanced ? ['advanced'] : []), ...(restart ? ['restart'] : [])]
+  return marks.length === 0 ? '' : ` (${marks.join(', ')})`
 }
 
 /** A value as a document of YAML has it on one line. */

@@ -4,13 +4,14 @@
  */
 import { findAuthorityFault } from '../base/authority-file.ts'
 import { isPrivateAddress } from '../base/cidr.ts'
-import type { DiagnosticDetails, DiagnosticList } from '../base/diagnostics.ts'
+import type { DiagnosticDetails, DiagnosticList, Severity } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
 import { findTokenFault } from '../base/token-file.ts'
 import { PLAIN_KEY, veilOrigin } from '../base/veil.ts'
 import type { SourceDocument } from '../source/document.ts'
-import { isMapping, type Read, type Setting } from './setting.ts'
+import { explainConstant } from './constants.ts'
+import { isMapping, type Read, type Setting, type ValueProblem } from './setting.ts'
 import { SETTINGS, type Settings } from './table.ts'
 import { isSetting, listSettings, type NamedSetting, type SettingTable } from './tree.ts'
 
@@ -76,18 +77,21 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
     values.set(name, usual)
     provenance.set(name, 'default')
     const take = (source: SettingSource, label: string, given: Read, details: DiagnosticDetails) => {
+      const report = (problem: ValueProblem, severity?: Severity) => {
+        const at = [...path, ...problem.at]
+        const where = source === 'file' ? printFieldPath(at) : label
+        diagnostics.add('PORTICO_SET_FIELD_VALUE', `${where}: ${problem.message}`, {
+          ...details,
+          ...(source === 'file' && { position: origin?.locate(at) }),
+          ...(severity && { severity }),
+          help: problem.help,
+        })
+      }
       if ('problems' in given) {
-        for (const problem of given.problems) {
-          const at = [...path, ...problem.at]
-          const where = source === 'file' ? printFieldPath(at) : label
-          diagnostics.add('PORTICO_SET_FIELD_VALUE', `${where}: ${problem.message}`, {
-            ...details,
-            ...(source === 'file' && { position: origin?.locate(at) }),
-            help: problem.help,
-          })
-        }
+        for (const problem of given.problems) report(problem)
         return
       }
+      for (const remark of given.remarks ?? []) report(remark, 'warning')
       values.set(name, given.value)
       provenance.set(name, source)
       places.set(name, details)
@@ -215,6 +219,13 @@ function readDocument(document: SourceDocument, diagnostics: DiagnosticList): Ma
   }
 
   function reportUnknownField(table: SettingTable, at: FieldPath): void {
+    const constant = explainConstant(at.join('.'))
+    if (constant) {
+      // A file that names all settings with their defaults goes on to be served.
+      const details = { severity: 'warning', position: origin.locateKey(at), help: constant.help } as const
+      diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', constant.message, details)
+      return
+    }
     const key = String(at.at(-1))
     // What has no form of a key may be a value that has slipped.
     const name = PLAIN_KEY.test(key) ? key : undefined
@@ -246,6 +257,11 @@ function reportUnknownFlags(flags: SettingOverrides, diagnostics: DiagnosticList
   const known = new Set(SETTING_LIST.map(({ name }) => name))
   for (const name of Object.keys(flags)) {
     if (known.has(name)) continue
+    const constant = explainConstant(name)
+    if (constant) {
+      diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', constant.message, { help: constant.help })
+      continue
+    }
     const near = findNearest(name, known) ?? SETTING_LIST.find(({ path }) => path.at(-1) === name)?.name
     diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `unknown setting "${name}" given by flag`, {
       help: near ? `did you mean ${flagName(near)}?` : 'portico get settings -f FILE lists every setting',
@@ -261,11 +277,13 @@ function reportUnknownVariables(environment: NodeJS.ProcessEnv, diagnostics: Dia
   for (const variable of Object.keys(environment).sort()) {
     const rest = variable.slice(PREFIX.length)
     if (!variable.startsWith(PREFIX) || known.has(rest) || SERVICE_LINK.test(variable)) continue
-    // Without what all share, which would count as likeness.
+    const constant = explainConstant(variable, environmentName)
+    // The prefix, which all share, would count as likeness.
     const near = findNearest(rest, known)
-    diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `environment variable ${variable} names no setting`, {
+    const message = constant?.message ?? `environment variable ${variable} names no setting`
+    diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', message, {
       severity: 'warning',
-      help: near ? `did you mean ${PREFIX}${near}?` : 'unset it, or give it another name',
+      help: constant ? 'unset it' : near ? `did you mean ${PREFIX}${near}?` : 'unset it, or give it another name',
     })
   }
 }

@@ -3,6 +3,8 @@
  * (`upstream.health.path` is `portico.dev/health-path`), in the settings they stand under `services`. Those that concern a
  * single request an Ingress can have too, for its own routes.
  */
+import { explainConstant } from './constants.ts'
+import type { Fault } from './setting.ts'
 import { isSetting, listSettings, type NamedSetting, type SettingTable, type Values } from './tree.ts'
 import { UPSTREAM_SETTINGS } from './upstream.ts'
 
@@ -21,7 +23,7 @@ export const ANNOTATION_DOMAIN = 'portico.dev/'
 /** In the order of the table. */
 const SERVICE_SETTINGS: readonly ServiceSetting[] = listSettings(UPSTREAM_SETTINGS).map((setting) => ({
   ...setting,
-  annotation: ANNOTATION_DOMAIN + dash(setting.name),
+  annotation: annotationName(setting.name),
 }))
 
 /** By dotted name. */
@@ -50,7 +52,12 @@ function merge(table: SettingTable, defaults: object, overrides: PolicyOverrides
   return Object.freeze(merged)
 }
 
-/** `health.unhealthyThreshold` → `health-unhealthy-threshold` */
-function dash(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('.', '-')
+/** `health.unhealthyThreshold` → `portico.dev/health-unhealthy-threshold` */
+function annotationName(name: string): string {
+  return ANNOTATION_DOMAIN + name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('.', '-')
+}
+
+/** For an annotation that was a setting of Services once and is a constant now. */
+export function explainConstantAnnotation(annotation: string): Fault | undefined {
+  return explainConstant(annotation, (name) => annotationName(name.replace(/^upstream\./, '')))
 }

@@ -10,6 +10,8 @@ export type SettingFacts<T> = Readonly<{
   restart?: true
   /** an Ingress can have it for its own routes */
   route?: true
+  /** right for almost everybody as it is: help lists it last */
+  advanced?: true
   /** never printed, nor the line where it stands */
   secret?: true
 }>
@@ -35,9 +37,11 @@ export type Setting<T = unknown> = SettingFacts<T> & SettingType<T>
 /** `document`: a value of YAML, which has a type. `text`: of a flag, an environment variable or an annotation. */
 export type Form = 'document' | 'text'
 
-export type Read<T = unknown> = Readonly<{ value: T }> | Readonly<{ problems: readonly ValueProblem[] }>
+export type Read<T = unknown> =
+  | Readonly<{ value: T; remarks?: readonly ValueProblem[] }>
+  | Readonly<{ problems: readonly ValueProblem[] }>
 
-/** What is wrong with a value; `at` leads from the setting to the part that is wrong. */
+/** What is wrong with a value, or in a remark what has no effect in it; `at` leads from the setting to the part that is wrong. */
 export type ValueProblem = Readonly<{ at: FieldPath; message: string; help: string }>
 
 /** The same, of one entry of a list or of a text. */

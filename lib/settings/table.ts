@@ -68,6 +68,7 @@ export const SETTINGS = {
       default: 10_000,
       min: 100,
       restart: true,
+      advanced: true,
       doc: 'A TLS handshake may take this long.',
     }),
   },
@@ -97,6 +98,7 @@ export const SETTINGS = {
       min: 0,
       max: 100_000,
       restart: true,
+      advanced: true,
       doc: 'Most endpoints with metrics of their own; the requests of all others are added up under the label "others".',
     }),
   },
@@ -113,30 +115,24 @@ export const SETTINGS = {
     }),
     port: port({ default: 8053, restart: true, doc: 'Port to answer on; 0 takes a free one, 53 is the usual one.' }),
     zone: string({ default: 'cluster.local', doc: 'The domain that the names end in.' }),
-    ttl: duration({ default: 5_000, min: 0, max: 3_600_000, doc: 'How long answers may be remembered.' }),
+    ttl: duration({
+      default: 5_000,
+      min: 0,
+      max: 3_600_000,
+      advanced: true,
+      doc: 'How long answers may be remembered.',
+    }),
     forward: servers({
       system: true,
       default: [],
       doc: 'Where to look other names up: addresses as 192.0.2.1 or 192.0.2.1:5353, or "system" for those in /etc/resolv.conf. Empty: other names are refused.',
-    }),
-    forwardTimeout: duration({ default: 2_000, min: 50, doc: 'One of these must answer within this time.' }),
-    maxForwards: integer({
-      default: 512,
-      min: 1,
-      max: 10_000,
-      doc: 'Most names looked up there at once; beyond it SERVFAIL.',
-    }),
-    maxConnections: integer({ default: 256, min: 1, doc: 'Most TCP connections of DNS clients at once.' }),
-    idleTimeout: duration({
-      default: 10_000,
-      min: 100,
-      doc: 'A TCP connection on which no whole question came for this long is closed.',
     }),
   },
   fastLane: {
     enabled: boolean({
       default: true,
       restart: true,
+      advanced: true,
       doc: 'Serve plain HTTP/1.1 requests by a codec of our own, many times faster; off, node:http and Fastify read them all.',
     }),
   },
@@ -230,6 +226,7 @@ export const SETTINGS = {
   paths: {
     encodedSlash: choice(['keep', 'reject'], {
       default: 'keep',
+      advanced: true,
       doc: 'What to do with %2F and %5C in a path: keep them as data, or answer 400.',
     }),
   },
@@ -244,8 +241,15 @@ export const SETTINGS = {
       doc: 'Largest request body; 0 is no limit (bodies are streamed, never held).',
     }),
     headerBytes: bytes({ default: 32_768, min: 1024, max: 1_048_576, restart: true, doc: 'Largest request head.' }),
-    headerCount: integer({ default: 100, min: 10, max: 1000, restart: true, doc: 'Most request header fields.' }),
-    targetBytes: bytes({ default: 16_384, min: 256, max: 65_536, doc: 'Longest request target.' }),
+    headerCount: integer({
+      default: 100,
+      min: 10,
+      max: 1000,
+      restart: true,
+      advanced: true,
+      doc: 'Most request header fields.',
+    }),
+    targetBytes: bytes({ default: 16_384, min: 256, max: 65_536, advanced: true, doc: 'Longest request target.' }),
     connections: integer({
       default: 0,
       min: 0,
@@ -265,17 +269,20 @@ export const SETTINGS = {
     uploadRate: bytes({
       default: 240,
       min: 0,
+      advanced: true,
       doc: 'Slowest request body, in bytes a second: a client that falls behind this rate by more than timeouts.requestBodyIdle gets 408. 0 is no limit.',
     }),
     datagramSessions: integer({
       default: 4096,
       min: 1,
+      advanced: true,
       doc: 'Most UDP sessions at once, in each worker, and never more than a quarter of its file descriptors; beyond it datagrams of new clients are dropped.',
     }),
     streamsPerConnection: integer({
       default: 100,
       min: 1,
       restart: true,
+      advanced: true,
       doc: 'Most HTTP/2 streams at once on a connection.',
     }),
   },
@@ -307,11 +314,13 @@ export const SETTINGS = {
     writeStall: duration({
       default: 60_000,
       min: 100,
+      advanced: true,
       doc: 'A client that takes nothing of its answer for this long, or less than 240 bytes a second, is cut; so is a WebSocket or TCP connection with bytes of which either side takes none.',
     }),
     halfClosed: duration({
       default: 3_000,
       min: 1_000,
+      advanced: true,
       doc: 'Of a WebSocket or TCP connection that one side has ended, the rest is cut when nothing moves for this long.',
     }),
     upstreamKeepAlive: duration({
@@ -363,8 +372,8 @@ export const SETTINGS = {
     doc: 'Codes of problems that are neither told nor counted; what a problem leaves out stays out.',
   }),
   files: {
-    maxBytes: bytes({ default: 16_777_216, min: 1024, doc: 'Largest manifest file.' }),
-    maxCount: integer({ default: 20_000, min: 1, doc: 'Most files read from folders.' }),
+    maxBytes: bytes({ default: 16_777_216, min: 1024, advanced: true, doc: 'Largest manifest file.' }),
+    maxCount: integer({ default: 20_000, min: 1, advanced: true, doc: 'Most files read from folders.' }),
   },
 } satisfies SettingTable
 

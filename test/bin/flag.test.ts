@@ -145,6 +145,12 @@ t.test('a setting that is not there is told with a way to find the name', async 
   t.strictSame(explain('foo.bar'), ['portico get settings -f FILE lists every setting'])
 })
 
+t.test('a flag of a setting that became a constant is told with the value it has now', async (t) => {
+  const error = refuse(['--upstream-circuit-half-open-requests=5'])
+  t.equal(error.message, '--upstream-circuit-half-open-requests is no longer a setting: it is always 3')
+  t.equal(error.help, 'take it out')
+})
+
 t.test('the doc of a switch says what the switch does', async (t) => {
   const doc = (name: string) => SETTING_FLAGS.find((flag) => flag.name === name)?.doc
   t.equal(doc('no-http'), 'Do not serve plain HTTP.')

@@ -108,6 +108,17 @@ t.test('run --help-all gives each setting with its default and environment varia
   t.match(stdout, /--drain-timeout TIME\n.*\n\s+default 9s, environment PORTICO_TIMEOUTS_DRAIN/)
 })
 
+t.test('run --help-all lists advanced settings last', async (t) => {
+  const { stdout } = await runPortico(['run', '--help-all'])
+  const [usual = '', advanced = ''] = stdout.split('\nadvanced settings (right for almost everybody as they are)\n')
+  t.match(usual, '--http-port')
+  for (const { name, advanced: isAdvanced = false, default: usually } of SETTING_LIST) {
+    const variable = `environment ${environmentName(name)}${typeof usually === 'boolean' ? '=' : '\n'}`
+    const place = (isAdvanced ? advanced : usual).replace(/environment\n +PORTICO_/g, 'environment PORTICO_')
+    t.match(place, variable, name)
+  }
+})
+
 t.test('a mistyped verb gets the nearest one, and exit code 2', async (t) => {
   const cases: readonly (readonly [string, string])[] = [
     ['rnu', 'did you mean run?'],

@@ -260,6 +260,25 @@ t.test('an unknown setting is an error that names the nearest known one', async 
   ])
 })
 
+t.test('a setting that became a constant is told with the value it has now, wherever it is given', async (t) => {
+  const yaml =
+    'upstream:\n  circuit: {interval: 1s}\nservices:\n  default/web: {tries: 3, circuit: {halfOpenRequests: 1}}\n'
+  const environment = { PORTICO_DNS_MAX_FORWARDS: '1' }
+  const flags = { 'upstream.circuit.maxOpenTime': '2m' }
+  const { settings, diagnostics, lines } = resolve(t, { yaml, environment, flags })
+  t.same(lines, [
+    '4:13 PORTICO_SET_FIELD_UNKNOWN upstream.circuit.interval is no longer a setting: it is always 10s | take it out',
+    'PORTICO_SET_FIELD_UNKNOWN upstream.circuit.maxOpenTime is no longer a setting: it is always 1m | take it out',
+    'PORTICO_SET_FIELD_UNKNOWN PORTICO_DNS_MAX_FORWARDS is no longer a setting: it is always 512 | unset it',
+    '6:55 PORTICO_SET_FIELD_VALUE services[default/web].circuit.halfOpenRequests: upstream.circuit.halfOpenRequests is no longer a setting: it is always 3 | take it out',
+  ])
+  t.same(
+    diagnostics.map(({ severity }) => severity),
+    ['warning', 'error', 'warning', 'warning'],
+  )
+  t.same({ ...settings.services['default/web'] }, { tries: 3 })
+})
+
 t.test('a group left empty says nothing', async (t) => {
   t.same(resolve(t, { yaml: 'http:\n' }).lines, [])
 })

@@ -1,4 +1,5 @@
 import { findNearest } from '../../base/nearest.ts'
+import { explainConstant } from '../constants.ts'
 import {
   createSetting,
   type Form,
@@ -42,6 +43,7 @@ function readServices(
     return refuse('must be a mapping of Services to settings', 'write default/api: {balancer: least-requests}')
   }
   const problems: ValueProblem[] = []
+  const remarks: ValueProblem[] = []
   const value: Record<string, Record<string, unknown>> = Object.create(null)
   for (const [service, given] of Object.entries(entries)) {
     if (!SERVICE_NAME.test(service)) {
@@ -54,13 +56,18 @@ function readServices(
     }
     const found: Record<string, unknown> = Object.create(null)
     for (const [at, name, inner] of flatten(given, [])) {
+      const constant = explainConstant(`upstream.${name}`)
+      if (constant) {
+        remarks.push({ at: [service, ...at], ...constant })
+        continue
+      }
       const read = known.get(name)?.read(inner, form, variable) ?? explainUnknown(name, known)
       if ('value' in read) found[name] = read.value
       else problems.push(...read.problems.map((each) => ({ ...each, at: [service, ...at, ...each.at] })))
     }
     value[service] = found
   }
-  return problems.length > 0 ? { problems } : { value }
+  return problems.length > 0 ? { problems } : { value, ...(remarks.length > 0 && { remarks }) }
 }
 
 /** Undefined where the text has another form. */

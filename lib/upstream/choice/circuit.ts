@@ -14,10 +14,22 @@ export type CircuitFlip = Readonly<{ upstream: UpstreamKey; state: CircuitState;
 
 type CircuitPolicy = UpstreamPolicy['circuit']
 
+export type CircuitLimits = Readonly<{
+  /** The percentage of failures is that of the tries of this time. */
+  windowMs: number
+  /** Longest time up to which that of an open circuit grows. */
+  maxOpenMs: number
+  /** Half-open: so many tries must be answered well. */
+  probes: number
+}>
+
+const LIMITS: CircuitLimits = { windowMs: 10_000, maxOpenMs: 60_000, probes: 3 }
+
 /** Times are milliseconds by the monotonic clock. */
 export class Circuit {
   readonly #key: UpstreamKey
   readonly #onFlip: (flip: CircuitFlip) => void
+  readonly #limits: CircuitLimits
   #policy: CircuitPolicy
   #window: SlidingWindow
   #state: CircuitState = 'closed'
@@ -32,11 +44,17 @@ export class Circuit {
   /** When the last of them was let through. */
   #probedAt = 0
 
-  constructor(key: UpstreamKey, policy: CircuitPolicy, onFlip: (flip: CircuitFlip) => void) {
+  constructor(
+    key: UpstreamKey,
+    policy: CircuitPolicy,
+    onFlip: (flip: CircuitFlip) => void,
+    limits: CircuitLimits = LIMITS,
+  ) {
     this.#key = key
     this.#policy = policy
     this.#onFlip = onFlip
-    this.#window = new SlidingWindow(policy.interval)
+    this.#limits = limits
+    this.#window = new SlidingWindow(limits.windowMs)
   }
 
   get state(): CircuitState {
@@ -45,7 +63,6 @@ export class Circuit {
 
   /** Other limits from now on; its state stays. */
   update(policy: CircuitPolicy): void {
-    if (policy.interval !== this.#policy.interval) this.#window = new SlidingWindow(policy.interval)
     this.#policy = policy
   }
 
@@ -54,9 +71,8 @@ export class Circuit {
     if (this.#state === 'open' && now >= this.#openUntil) this.#flip('half-open', 'its time is over')
     if (this.#state === 'closed') return this.#era
     if (this.#state === 'open') return this.#refuse(this.#openUntil - now)
-    const { halfOpenRequests, openTime } = this.#policy
-    if (this.#probing + this.#good >= halfOpenRequests) {
-      if (now < this.#probedAt + openTime) return this.#refuse(0)
+    if (this.#probing + this.#good >= this.#limits.probes) {
+      if (now < this.#probedAt + this.#policy.openTime) return this.#refuse(0)
       // Clients may take as long as they like over a request: others decide in their place.
       this.#era++
       this.#probing = 0
@@ -97,15 +113,15 @@ export class Circuit {
       return
     }
     this.#good++
-    if (this.#good < this.#policy.halfOpenRequests) return
+    if (this.#good < this.#limits.probes) return
     this.#reopened = 0
-    this.#window = new SlidingWindow(this.#policy.interval)
+    this.#window = new SlidingWindow(this.#limits.windowMs)
     this.#flip('closed', this.#good === 1 ? 'a try was answered well' : `${this.#good} tries were answered well`)
   }
 
   #open(now: number, why: string): void {
-    const { openTime, maxOpenTime } = this.#policy
-    const time = Math.max(openTime, Math.min(openTime * 2 ** this.#reopened, maxOpenTime))
+    const { openTime } = this.#policy
+    const time = Math.max(openTime, Math.min(openTime * 2 ** this.#reopened, this.#limits.maxOpenMs))
     this.#openUntil = now + time
     this.#flip('open', `${why}; no requests for ${time / 1000} s`)
   }
