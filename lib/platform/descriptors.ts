@@ -6,7 +6,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { devNull } from 'node:os'
 
 /** What a process has open for itself: its log, its ports, event loop, threads, files that it reads, and some to spare. */
-export const OWN_DESCRIPTORS = 64
+const OWN_DESCRIPTORS = 64
 /** However low the limit is, something is served. */
 const LEAST_CONNECTIONS = 8
 /** Descriptors that are held open so that there are some when there are no others. */

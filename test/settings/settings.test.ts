@@ -14,7 +14,7 @@ import {
   SETTING_LIST,
   type SettingsInput,
 } from '../../lib/settings/resolve.ts'
-import { parseDocuments } from '../../lib/source/document.ts'
+import { parseDocuments } from '../helpers/documents.ts'
 
 const HEAD = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
 

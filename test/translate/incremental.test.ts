@@ -2,14 +2,14 @@ import fc from 'fast-check'
 import t from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { type Decoded, decodeDocuments } from '../../lib/kubernetes/decode.ts'
-import { createResourceSet, type ResourceSet, ResourceStore } from '../../lib/kubernetes/store.ts'
+import { type ResourceSet, ResourceStore } from '../../lib/kubernetes/store.ts'
 import type { Model } from '../../lib/model/model.ts'
 import { printModel } from '../../lib/report/print.ts'
 import type { Settings } from '../../lib/settings/table.ts'
-import { parseDocuments } from '../../lib/source/document.ts'
 import { sourceFromText } from '../../lib/source/files.ts'
 import { Translator, translate } from '../../lib/translate/translate.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
+import { parseDocuments } from '../helpers/documents.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { fixedClock, printDiagnostics } from './manifests.ts'
 
@@ -254,7 +254,7 @@ t.test('a model made from the one before is the model made from nothing', { time
         const model = translator.translate(set, { settings, clock: fixedClock }, grown)
         const fresh = new DiagnosticList()
         const scratch = translate(
-          createResourceSet(resources, 1, fresh, refused),
+          new ResourceStore().update(resources, 1, fresh, refused),
           { settings, clock: fixedClock },
           fresh,
           allocations,

@@ -151,7 +151,7 @@ export function checkPath(
 }
 
 /** What the path matches; undefined where no request can. Only ImplementationSpecific may be empty: every path. */
-export function findMatch({ path, pathType }: IngressPath): PathMatch | undefined {
+function findMatch({ path, pathType }: IngressPath): PathMatch | undefined {
   const normal = normalizeRulePath(path === '' ? '/' : path)
   if (normal === undefined) return undefined
   return Object.freeze({ type: pathType === 'Exact' ? 'exact' : 'prefix', path: normal === path ? path : normal })
@@ -161,7 +161,7 @@ export function findMatch({ path, pathType }: IngressPath): PathMatch | undefine
  * What a closed path matches. Where it is a pattern, no request that it may mean must find its way to another route: it is all
  * below the elements that it begins with.
  */
-export function widenMatch({ path, pathType, ...rest }: IngressPath): PathMatch | undefined {
+function widenMatch({ path, pathType, ...rest }: IngressPath): PathMatch | undefined {
   const pattern = path.replace(/^\^/, '')
   const first = findPatternSign(pattern)
   if (first < 0 || pathType === 'Exact') return findMatch({ path: pattern, pathType, ...rest })
