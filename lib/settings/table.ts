@@ -269,6 +269,7 @@ export const SETTINGS = {
     uploadRate: bytes({
       default: 240,
       min: 0,
+      max: 1_048_576,
       advanced: true,
       doc: 'Slowest request body, in bytes a second: a client that falls behind this rate by more than timeouts.requestBodyIdle gets 408. 0 is no limit.',
     }),
@@ -281,6 +282,7 @@ export const SETTINGS = {
     streamsPerConnection: integer({
       default: 100,
       min: 1,
+      max: 65_535,
       restart: true,
       advanced: true,
       doc: 'Most HTTP/2 streams at once on a connection.',
@@ -372,8 +374,20 @@ export const SETTINGS = {
     doc: 'Codes of problems that are neither told nor counted; what a problem leaves out stays out.',
   }),
   files: {
-    maxBytes: bytes({ default: 16_777_216, min: 1024, advanced: true, doc: 'Largest manifest file.' }),
-    maxCount: integer({ default: 20_000, min: 1, advanced: true, doc: 'Most files read from folders.' }),
+    maxBytes: bytes({
+      default: 16_777_216,
+      min: 1024,
+      max: 268_435_456,
+      advanced: true,
+      doc: 'Largest manifest file.',
+    }),
+    maxCount: integer({
+      default: 20_000,
+      min: 1,
+      max: 1_000_000,
+      advanced: true,
+      doc: 'Most files read from folders.',
+    }),
   },
 } satisfies SettingTable
 
