@@ -116,7 +116,7 @@ export class Circuit {
     if (this.#good < this.#limits.probes) return
     this.#reopened = 0
     this.#window = new SlidingWindow(this.#limits.windowMs)
-    this.#flip('closed', this.#good === 1 ? 'a try was answered well' : `${this.#good} tries were answered well`)
+    this.#flip('closed', `${this.#good} tries were answered well`)
   }
 
   #open(now: number, why: string): void {
