@@ -197,8 +197,20 @@ t.test('the launcher starts the compiled command line', async (t) => {
   mkdirSync(join(folder, 'bin'))
   cpSync('bin/portico', join(folder, 'bin/portico'))
   cpSync('package.json', join(folder, 'package.json'))
+  cpSync('dist/lib/platform', join(folder, 'dist/lib/platform'), { recursive: true })
   writeFileSync(join(folder, 'dist/bin/main.js'), 'console.log(process.argv.slice(2).join(" "))')
   const { stdout } = await launch(folder, 'get', 'routes')
   t.equal(stdout, 'get routes\n')
   rmSync(join(folder, 'dist'), { recursive: true })
+})
+
+t.test('the launcher says so where there are too few file descriptors to load all modules', async (t) => {
+  const [node, words] = nodeCommand(['bin/portico', 'version'])
+  const run = (most: number) => promisify(execFile)('sh', ['-c', `ulimit -n ${most}; exec "$0" "$@"`, node, ...words])
+  await t.rejects(run(40), {
+    code: 1,
+    stdout: '',
+    stderr: /^portico: 40 file descriptors are too few to start, 64 are needed\n {2}raise the hard limit: ulimit -Hn /,
+  })
+  t.match((await run(64)).stdout, /^portico /)
 })
