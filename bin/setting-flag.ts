@@ -26,7 +26,7 @@ const MAX_WORD = 40
 export type SettingFlag = Flag &
   Readonly<{ setting: string; listed: boolean; advanced: boolean; separator?: ',' | ' ' }>
 
-/** All of them, in the order of the settings table. A boolean has a switch for each way; the one that changes the default is listed. */
+/** All flags of settings, in the order of the settings table. A boolean has a switch for each way; the one that changes the default is listed. */
 export const SETTING_FLAGS: readonly SettingFlag[] = SETTING_LIST.flatMap((setting) => {
   const { name, doc, word, separator, advanced = false } = setting
   const long = flagName(name).slice(2)
@@ -54,7 +54,7 @@ export const SET_FLAG: Flag = {
   doc: 'any setting by its name in the settings file: timeouts.connect=2s; of a list the entries with commas between: trustedProxies=10.0.0.0/8,192.0.2.7',
 }
 
-/** What the flags say, by dotted setting name; checking the values is the settings' own task. */
+/** The values that flags give, by dotted setting name; resolveSettings checks them. */
 export function readOverrides(typed: Typed): Readonly<Record<string, TypedSetting>> {
   const overrides: Record<string, TypedSetting> = {}
   const put = (setting: string, flag: string, values: readonly string[]) => {
@@ -72,7 +72,7 @@ export function readOverrides(typed: Typed): Readonly<Record<string, TypedSettin
   for (const pair of typed.values('set')) {
     const equals = pair.indexOf('=')
     if (equals < 1) {
-      // What comes after the name may be a token.
+      // The value after the name may be a token.
       const name = /^[\w.-]*/.exec(pair)![0]
       throw new UsageError(`--set needs a name and a value, not "${name}"`, 'write --set http.port=8080')
     }

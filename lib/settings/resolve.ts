@@ -18,7 +18,7 @@ import { isSetting, listSettings, type NamedSetting, type SettingTable } from '.
 /** Where the value of a setting came from. */
 export type SettingSource = 'flag' | 'environment' | 'file' | 'default'
 
-/** A value with the flag that gave it, as typed: problems name that flag. */
+/** A value with the flag that gave it, as typed, since problems name the flag. */
 export type TypedSetting = Readonly<{ flag: string; value: unknown }>
 
 /** By dotted name (`http.port`), as typed by the person: a string, a list of strings, or a boolean; or a TypedSetting of it. */
@@ -146,7 +146,7 @@ export function chooseSettingsDocument(
   return first
 }
 
-/** Shows the values of settings that are known and no secret: what is misspelt or misplaced may be a token. */
+/** Shows the values of known settings that are no secrets. The value of a misspelt or misplaced setting may be a token. */
 function veilSettings(origin: Origin): Origin {
   return veilOrigin(origin, (path) => {
     if (path.length === 1 && (path[0] === 'apiVersion' || path[0] === 'kind')) return true
@@ -221,13 +221,13 @@ function readDocument(document: SourceDocument, diagnostics: DiagnosticList): Ma
   function reportUnknownField(table: SettingTable, at: FieldPath): void {
     const constant = explainConstant(at.join('.'))
     if (constant) {
-      // A file that names all settings with their defaults goes on to be served.
+      // No error: files that name every setting with its default are common.
       const details = { severity: 'warning', position: origin.locateKey(at), help: constant.help } as const
       diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', constant.message, details)
       return
     }
     const key = String(at.at(-1))
-    // What has no form of a key may be a value that has slipped.
+    // A text that does not look like a key may be a value in the wrong place, such as a token.
     const name = PLAIN_KEY.test(key) ? key : undefined
     const near = findNearest(key, Object.keys(table))
     const group = at.slice(0, -1).join('.')
@@ -288,7 +288,7 @@ function reportUnknownVariables(environment: NodeJS.ProcessEnv, diagnostics: Dia
   }
 }
 
-/** What settings must fulfil beyond their type; each that breaks a rule goes back to its default. */
+/** Checks rules beyond the types. A setting that breaks one gets its default. */
 function checkMeaning(
   values: Map<string, unknown>,
   provenance: Map<string, SettingSource>,
@@ -308,7 +308,7 @@ function checkMeaning(
   }
   const tokenFile = String(values.get('admin.tokenFile'))
   const unfit = hasTokenFile && values.get('admin.enabled') === true && findTokenFault(tokenFile)
-  // It keeps its value: without it everybody would be let in.
+  // The setting keeps its value: its default would let everybody in.
   if (unfit) {
     const help = 'name a file of one line that this user may read'
     diagnostics.add('PORTICO_SET_FIELD_VALUE', `admin.tokenFile: ${unfit}`, { ...places.get('admin.tokenFile'), help })
@@ -321,7 +321,7 @@ function checkMeaning(
       SETTINGS.admin.address.default,
     )
   }
-  // Whoever could connect could say who they are.
+  // Any client could then name any address as its own.
   if ((values.get('trustedProxies') as readonly string[]).length === 0) {
     for (const name of ['http.proxyProtocol', 'https.proxyProtocol']) {
       if (values.get(name) !== 'required') continue
@@ -369,7 +369,7 @@ function isDomain(text: string): boolean {
   return /^(?=.{1,200}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\.?$/i.test(text)
 }
 
-/** Whether two listeners with the same port would get in each other's way. */
+/** True if two listeners with the same port cannot both be opened. */
 function meet(values: ReadonlyMap<string, unknown>, a: string, b: string): boolean {
   const left = values.get(`${a}.address`)
   const right = values.get(`${b}.address`)

@@ -1,7 +1,7 @@
 /**
- * The settings that a Service can have for itself: all those under `upstream`. On the Service they are annotations
- * (`upstream.health.path` is `portico.dev/health-path`), in the settings they stand under `services`. Those that concern a
- * single request an Ingress can have too, for its own routes.
+ * The settings that a Service can have for itself: all under `upstream`. On the Service they are annotations
+ * (`upstream.health.path` is `portico.dev/health-path`); in the settings they stand under `services`. An Ingress can have those
+ * that concern single requests, for its own routes.
  */
 import { explainConstant } from './constants.ts'
 import type { Fault } from './setting.ts'
@@ -11,13 +11,13 @@ import { UPSTREAM_SETTINGS } from './upstream.ts'
 /** How the endpoints of one upstream are chosen among, watched, limited and spoken to. */
 export type UpstreamPolicy = Values<typeof UPSTREAM_SETTINGS>
 
-/** What a Service, or an Ingress for its routes, has otherwise than all: values by dotted name under `upstream`. */
+/** The values that a Service, or an Ingress for its routes, sets for itself: by dotted name under `upstream`. */
 export type PolicyOverrides = Readonly<Record<string, unknown>>
 
-/** One of them; `name` is dotted and begins under `upstream`. */
+/** One such setting; `name` is dotted and begins under `upstream`. */
 export type ServiceSetting = NamedSetting & Readonly<{ annotation: string }>
 
-/** Of Portico's own annotations. */
+/** Portico's own annotations begin with this. */
 export const ANNOTATION_DOMAIN = 'portico.dev/'
 
 /** In the order of the table. */
@@ -36,7 +36,7 @@ export const SERVICE_SETTINGS_BY_ANNOTATION: ReadonlyMap<string, ServiceSetting>
   SERVICE_SETTINGS.map((setting) => [setting.annotation, setting]),
 )
 
-/** `defaults` with what is otherwise; `defaults` itself where nothing is. */
+/** `defaults` with the overrides in their places; without overrides the same object. */
 export function mergePolicy(defaults: UpstreamPolicy, overrides: PolicyOverrides | undefined): UpstreamPolicy {
   if (overrides === undefined) return defaults
   return merge(UPSTREAM_SETTINGS, defaults, overrides, '') as UpstreamPolicy

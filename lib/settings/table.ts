@@ -36,7 +36,7 @@ export const SETTINGS = {
     port: port({ default: 8080, restart: true, doc: 'Port to listen on; 0 takes a free one.' }),
     proxyProtocol: choice(['none', 'required'], {
       default: 'none',
-      doc: 'Whether every connection begins with a PROXY protocol header, v1 or v2, that names its client; believed of trustedProxies alone, others are cut.',
+      doc: 'Whether every connection begins with a PROXY protocol header, v1 or v2, that names its client. The headers of peers in trustedProxies alone are believed; other peers are cut.',
     }),
   },
   https: {
@@ -52,7 +52,7 @@ export const SETTINGS = {
       default: 0,
       min: 0,
       max: 65535,
-      doc: 'Port to name in that redirect; 0 is the HTTPS port itself. 443 behind a port mapping.',
+      doc: 'Port that the redirect to HTTPS names; 0 is the HTTPS port itself. Set 443 behind a port mapping.',
     }),
     minVersion: choice(['TLSv1.2', 'TLSv1.3'], {
       default: 'TLSv1.2',
@@ -61,7 +61,7 @@ export const SETTINGS = {
     }),
     strictSni: boolean({
       default: false,
-      doc: 'Refuse handshakes for names no certificate covers, where otherwise the default certificate is served.',
+      doc: 'Refuse handshakes for names that no certificate covers; off, such handshakes get the default certificate.',
     }),
     http2: boolean({ default: true, restart: true, doc: 'Offer HTTP/2 by ALPN.' }),
     handshakeTimeout: duration({
@@ -69,7 +69,7 @@ export const SETTINGS = {
       min: 100,
       restart: true,
       advanced: true,
-      doc: 'A TLS handshake may take this long.',
+      doc: 'A TLS handshake is cut after this time.',
     }),
   },
   admin: {
@@ -77,19 +77,19 @@ export const SETTINGS = {
     address: address({
       default: '127.0.0.1',
       restart: true,
-      doc: 'Address of the admin listener; another one than loopback needs a token.',
+      doc: 'Address of the admin listener; any address but loopback needs a token.',
     }),
     port: port({ default: 9901, restart: true, doc: 'Port of the admin listener.' }),
     token: string({
       default: '',
       restart: true,
       secret: true,
-      doc: 'Bearer token that admin requests must carry (health probes excepted); empty: none. A flag shows in the list of processes: better in the environment, or in admin.tokenFile.',
+      doc: 'Bearer token that admin requests must carry, health probes excepted; empty: they need none. The list of processes shows flags: give the token in the environment or in admin.tokenFile.',
     }),
     tokenFile: string({
       default: '',
       restart: true,
-      doc: 'File that holds this token, without line breaks around it, in place of admin.token; another token in it counts within a second. While it cannot be read or is empty, nobody gets in.',
+      doc: 'File that holds the token of admin requests, in place of admin.token; line breaks around the token do not count. A new token in the file counts within a second. While the file is empty or cannot be read, nobody gets in.',
     }),
   },
   metrics: {
@@ -99,7 +99,7 @@ export const SETTINGS = {
       max: 100_000,
       restart: true,
       advanced: true,
-      doc: 'Most endpoints with metrics of their own; the requests of all others are added up under the label "others".',
+      doc: 'Most endpoints that have metrics of their own; the label "others" adds up the requests of all further endpoints.',
     }),
   },
   dns: {
@@ -111,21 +111,21 @@ export const SETTINGS = {
     address: address({
       default: '127.0.0.1',
       restart: true,
-      doc: 'Address to answer on, UDP and TCP. Other names are looked up for private addresses alone, whatever it is.',
+      doc: 'Address to answer on, UDP and TCP. On any address, names outside the zone are looked up for clients with private addresses alone.',
     }),
     port: port({ default: 8053, restart: true, doc: 'Port to answer on; 0 takes a free one, 53 is the usual one.' }),
-    zone: string({ default: 'cluster.local', doc: 'The domain that the names end in.' }),
+    zone: string({ default: 'cluster.local', doc: 'Domain in which the names of Services end.' }),
     ttl: duration({
       default: 5_000,
       min: 0,
       max: 3_600_000,
       advanced: true,
-      doc: 'How long answers may be remembered.',
+      doc: 'Clients may remember an answer for this time.',
     }),
     forward: servers({
       system: true,
       default: [],
-      doc: 'Where to look other names up: addresses as 192.0.2.1 or 192.0.2.1:5353, or "system" for those in /etc/resolv.conf. Empty: other names are refused.',
+      doc: 'DNS servers that are asked for names outside the zone: addresses as 192.0.2.1 or 192.0.2.1:5353, or "system" for the servers in /etc/resolv.conf. Empty: such names are refused.',
     }),
   },
   fastLane: {
@@ -133,18 +133,18 @@ export const SETTINGS = {
       default: true,
       restart: true,
       advanced: true,
-      doc: 'Serve plain HTTP/1.1 requests by a codec of our own, many times faster; off, node:http and Fastify read them all.',
+      doc: 'Serve plain HTTP/1.1 requests by a codec of our own, many times faster; off, node:http and Fastify read all requests.',
     }),
   },
   workers: workers({
     default: 1,
     restart: true,
-    doc: 'Processes that carry traffic, beside the one that reads the configuration; "auto" is one for each core, 0 is none: one process does both.',
+    doc: 'Processes that carry traffic, beside the process that reads the configuration; "auto" is one for each core. With 0 one process does both.',
   }),
   dataDir: string({
     default: '',
     restart: true,
-    doc: 'Folder for what must outlive a restart (the default certificate, allocated ports and addresses, the key of affinity cookies); empty: $XDG_DATA_HOME/portico, /data in the container.',
+    doc: 'Folder for data that outlives a restart (the default certificate, allocated ports and addresses, the key of affinity cookies); empty: $XDG_DATA_HOME/portico, /data in the container.',
   }),
   watch: boolean({ default: true, restart: true, doc: 'Reload when a file changes.' }),
   ingressClasses: strings({
@@ -158,32 +158,32 @@ export const SETTINGS = {
   zone: string({ default: '', doc: 'The topology zone of this machine.' }),
   endpoints: endpoints({
     default: {},
-    doc: 'Endpoints of Services, over all other sources: "namespace/name[:port]" to a list of "host:port[;weight=N][;backup]".',
+    doc: 'Endpoints of Services, in place of those from all other sources: "namespace/name[:port]" to a list of "host:port[;weight=N][;backup]".',
   }),
   services: services(UPSTREAM_SETTINGS, {
     default: {},
-    doc: 'Settings of single Services, over their annotations and over "upstream": "namespace/name" to any of the settings under "upstream".',
+    doc: 'Settings of single Services: "namespace/name" to any of the settings under "upstream". They go before the annotations of the Service, and before "upstream".',
   }),
   nodePorts: {
     enabled: boolean({ default: true, doc: 'Open the nodePorts of NodePort and LoadBalancer Services.' }),
     addresses: addresses({
       default: [],
-      doc: 'Addresses of this machine to open them on; empty: "::", which is every address, IPv4 and IPv6.',
+      doc: 'Addresses of this machine on which nodePorts are opened; empty: "::", which is every address, IPv4 and IPv6.',
     }),
     range: portRange({
       default: '30000-32767',
-      doc: 'Where nodePorts may lie, those that are written and those that are allocated.',
+      doc: 'Range in which nodePorts lie, written ones and allocated ones.',
     }),
   },
   loadBalancers: {
     enabled: boolean({ default: true, doc: 'Open the ports of LoadBalancer Services.' }),
     pool: addressRanges({
       default: [],
-      doc: 'Addresses of this machine that LoadBalancer Services get, one each: "192.0.2.7", "192.0.2.10-192.0.2.20" or "192.0.2.64/28". Empty: they share loadBalancers.address.',
+      doc: 'Addresses of this machine for LoadBalancer Services, one for each: "192.0.2.7", "192.0.2.10-192.0.2.20" or "192.0.2.64/28". Empty: all share loadBalancers.address.',
     }),
     address: address({
       default: '::',
-      doc: 'What they share where there is no pool; "::" is every address of this machine, which EXTERNAL-IP shows as localhost.',
+      doc: 'Address that all LoadBalancer Services share where there is no pool; "::" is every address of this machine, which EXTERNAL-IP shows as localhost.',
     }),
   },
   clusterNetwork: {
@@ -193,13 +193,13 @@ export const SETTINGS = {
     }),
     range: serviceRange({
       default: '127.96.0.0/16',
-      doc: 'Where clusterIPs lie, IPv4 or IPv6. The default is loopback: Linux has all of 127.0.0.0/8; the addresses of another range must be given to the machine first. A clusterIP that is written and lies elsewhere is replaced.',
+      doc: 'Range of clusterIPs, IPv4 or IPv6. The default is loopback: Linux has all of 127.0.0.0/8. Addresses of another range must be given to the machine first. A clusterIP that is written and lies outside the range is replaced.',
     }),
   },
   externalIPs: {
     enabled: boolean({
       default: false,
-      doc: 'Open the ports of Services on their externalIPs. Off, since whoever may write a Service could take the traffic of any address of this machine (CVE-2020-8554).',
+      doc: 'Open the ports of Services on their externalIPs. Off by default: anybody who may write a Service could take the traffic of any address of this machine (CVE-2020-8554).',
     }),
   },
   externalNames: {
@@ -209,13 +209,13 @@ export const SETTINGS = {
     }),
     allowPrivateFor: serviceNames({
       default: [],
-      doc: 'The Services alone, as "namespace/name", that this is allowed to. Not on the Service itself: who writes manifests does not decide what they reach.',
+      doc: 'Services, as "namespace/name", that may lead to such addresses while allowPrivate is off. No annotation allows it: manifests do not decide what they may reach.',
     }),
   },
   resolver: {
     servers: servers({
       default: [],
-      doc: 'DNS servers to ask for the names of endpoints, as "address" or "address:port", below the hosts file; empty: those of the system.',
+      doc: 'DNS servers that are asked for the names of endpoints, after the hosts file, as "address" or "address:port"; empty: the servers of the system.',
     }),
   },
   trustedProxies: cidrs({
@@ -254,17 +254,17 @@ export const SETTINGS = {
       default: 0,
       min: 0,
       restart: true,
-      doc: 'Most client connections at once, to each worker, over all its TCP ports; beyond it the longest idle is closed for a new one, and where none is idle the new one is reset. 0 is automatic: nine tenths of half of what the limit of file descriptors (ulimit -n) leaves beyond 64, since a client needs one to an endpoint as well.',
+      doc: 'Most client connections at once in each worker, over all its TCP ports. A further connection takes the place of the one that has been idle longest, and is reset where none is idle. 0 is automatic: nine tenths of half of the file descriptors (ulimit -n) beyond 64, since a client needs one to an endpoint as well.',
     }),
     connectionsPerClient: integer({
       default: 0,
       min: 0,
-      doc: 'Most connections of one client address (of IPv6 a /64) at once, to each worker; more are reset. The address a PROXY header names counts; peers in trustedProxies are not counted. 0 is automatic: a quarter of limits.connections, at least 16.',
+      doc: 'Most connections of one client address (of one /64 for IPv6) at once in each worker; further ones are reset. The address that a PROXY header names counts; peers in trustedProxies are not counted. 0 is automatic: a quarter of limits.connections, at least 16.',
     }),
     requestsPerClient: integer({
       default: 2048,
       min: 0,
-      doc: 'Most requests of one client address at once, in each worker, those that became a WebSocket or another tunnel left out; beyond it 429. IPv6 addresses count by their first 64 bits, addresses of trustedProxies not at all. 0 is no limit.',
+      doc: 'Most requests of one client address (of one /64 for IPv6) at once in each worker; further ones get 429. WebSockets and other tunnels are not counted, nor are addresses in trustedProxies. 0 is no limit.',
     }),
     uploadRate: bytes({
       default: 240,
@@ -277,7 +277,7 @@ export const SETTINGS = {
       default: 4096,
       min: 1,
       advanced: true,
-      doc: 'Most UDP sessions at once, in each worker, and never more than a quarter of its file descriptors; beyond it datagrams of new clients are dropped.',
+      doc: 'Most UDP sessions at once in each worker, and never more than a quarter of its file descriptors; beyond that, datagrams of new clients are dropped.',
     }),
     streamsPerConnection: integer({
       default: 100,
@@ -317,13 +317,13 @@ export const SETTINGS = {
       default: 60_000,
       min: 100,
       advanced: true,
-      doc: 'A client that takes nothing of its answer for this long, or less than 240 bytes a second, is cut; so is a WebSocket or TCP connection with bytes of which either side takes none.',
+      doc: 'A client that takes nothing of its answer for this long, or less than 240 bytes a second, is cut. So is a WebSocket or TCP connection when one side takes none of the bytes that wait for it.',
     }),
     halfClosed: duration({
       default: 3_000,
       min: 1_000,
       advanced: true,
-      doc: 'Of a WebSocket or TCP connection that one side has ended, the rest is cut when nothing moves for this long.',
+      doc: 'When one side has ended a WebSocket or TCP connection, the connection is cut after nothing has moved for this long.',
     }),
     upstreamKeepAlive: duration({
       default: 4_000,
@@ -345,7 +345,11 @@ export const SETTINGS = {
       min: 100,
       doc: "A UDP session of a Service's port without traffic is forgotten after this time.",
     }),
-    drain: duration({ default: 9_000, min: 0, doc: 'After SIGTERM, what is under way may take this long.' }),
+    drain: duration({
+      default: 9_000,
+      min: 0,
+      doc: 'After SIGTERM, requests and connections under way may take this long.',
+    }),
   },
   upstream: UPSTREAM_SETTINGS,
   log: {
@@ -356,13 +360,13 @@ export const SETTINGS = {
     format: choice(['auto', 'json', 'pretty'], {
       default: 'auto',
       restart: true,
-      doc: 'auto is pretty on a terminal and JSON otherwise.',
+      doc: 'auto is pretty on a terminal, and JSON everywhere else.',
     }),
     access: boolean({ default: true, doc: 'Log each request.' }),
   },
   unsupportedGuards: choice(['refuse', 'serve'], {
     default: 'refuse',
-    doc: 'What becomes of routes whose annotations promise to refuse, check or limit requests in a way that is not supported: refuse answers 503, serve lets every request pass.',
+    doc: 'What happens to routes whose annotations promise to refuse, check or limit requests in a way that Portico does not support: refuse answers 503, serve lets every request pass.',
   }),
   strict: boolean({
     default: false,
@@ -371,7 +375,7 @@ export const SETTINGS = {
   }),
   ignore: codes({
     default: [],
-    doc: 'Codes of problems that are neither told nor counted; what a problem leaves out stays out.',
+    doc: 'Codes of problems that are neither told nor counted. What a problem leaves out stays out.',
   }),
   files: {
     maxBytes: bytes({

@@ -1,6 +1,6 @@
 /**
- * What a Service has otherwise than all in how its endpoints are used: `services` of the settings, above its annotations, above
- * what its spec says. Above all is what an Ingress has for its own routes.
+ * The policy that a Service sets for itself: `services` of the settings goes before its annotations, and these before its spec.
+ * The annotations of an Ingress go before all of these, for its own routes.
  */
 import { findAuthorityFault } from '../../base/authority-file.ts'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
@@ -11,7 +11,7 @@ import { type PolicyOverrides, SERVICE_SETTINGS_BY_ANNOTATION, type ServiceSetti
 import type { Read, ValueProblem } from '../../settings/setting.ts'
 import type { TranslationSettings } from '../settings.ts'
 
-/** Undefined where it has nothing of its own. Annotations that cannot be used are left out. */
+/** Undefined where the Service sets nothing. Annotations that cannot be used are left out. */
 export function readPolicy(service: Service, settings: TranslationSettings): PolicyOverrides | undefined {
   const found: Record<string, unknown> = {}
   if (service.sessionAffinity !== undefined) {
@@ -26,7 +26,7 @@ export function readPolicy(service: Service, settings: TranslationSettings): Pol
 /** An Ingress does not change, and its routes are many. */
 const routePolicies = new WeakMap<Ingress, { readonly policy: PolicyOverrides | undefined }>()
 
-/** What the annotations of an Ingress say of its routes; undefined where they say nothing. */
+/** The policy that an Ingress sets for its routes; undefined where it sets nothing. */
 export function readRoutePolicy(ingress: Ingress): PolicyOverrides | undefined {
   let known = routePolicies.get(ingress)
   if (!known) {
@@ -43,7 +43,7 @@ export function readRoutePolicy(ingress: Ingress): PolicyOverrides | undefined {
 /** Reports the annotations that cannot be used. */
 export function checkPolicy(resource: Service | Ingress, diagnostics: DiagnosticList): void {
   for (const { setting, read } of readAnnotations(resource)) {
-    // What an Ingress cannot have at all is reported as such (annotation.ts).
+    // annotation.ts reports the annotations that belong on Services alone.
     if (resource.kind === 'Ingress' && !setting.route) continue
     for (const { message, help } of findProblems(setting, read)) {
       diagnostics.add('PORTICO_ANN_VALUE', `${setting.annotation}: ${message}`, {

@@ -1,6 +1,6 @@
 /**
- * The circuit breaker of one upstream in one process. Closed, it lets all tries through and looks at how many fail; open, none;
- * half-open, a few, which decide.
+ * The circuit breaker of one upstream in one process. Closed, it lets all tries through and counts failures. Open, it lets none
+ * through. Half-open, it lets a few through, and their answers close or open it.
  */
 import { GatewayError } from '../../base/errors.ts'
 import type { UpstreamKey } from '../../model/upstream.ts'
@@ -15,11 +15,11 @@ export type CircuitFlip = Readonly<{ upstream: UpstreamKey; state: CircuitState;
 type CircuitPolicy = UpstreamPolicy['circuit']
 
 export type CircuitLimits = Readonly<{
-  /** The percentage of failures is that of the tries of this time. */
+  /** Failures are counted over this time. */
   windowMs: number
-  /** Longest time up to which that of an open circuit grows. */
+  /** Longest time that an open circuit stays open. */
   maxOpenMs: number
-  /** Half-open: so many tries must be answered well. */
+  /** So many good answers close a half-open circuit. */
   probes: number
 }>
 
@@ -33,15 +33,15 @@ export class Circuit {
   #policy: CircuitPolicy
   #window: SlidingWindow
   #state: CircuitState = 'closed'
-  /** Which of its states this is: what was let through in another one decides nothing in this. */
+  /** The number of the current state. Tries let through in an earlier state decide nothing now. */
   #era = 0
   #openUntil = 0
   /** How often it opened again since it was closed. */
   #reopened = 0
-  /** Half-open: let through and not heard of yet; answered well. */
+  /** Of a half-open circuit: tries under way, and tries answered well. */
   #probing = 0
   #good = 0
-  /** When the last of them was let through. */
+  /** When the last of these tries was let through. */
   #probedAt = 0
 
   constructor(
@@ -61,7 +61,7 @@ export class Circuit {
     return this.#state
   }
 
-  /** Other limits from now on; its state stays. */
+  /** The policy changes; the state stays. */
   update(policy: CircuitPolicy): void {
     this.#policy = policy
   }
@@ -73,7 +73,7 @@ export class Circuit {
     if (this.#state === 'open') return this.#refuse(this.#openUntil - now)
     if (this.#probing + this.#good >= this.#limits.probes) {
       if (now < this.#probedAt + this.#policy.openTime) return this.#refuse(0)
-      // Clients may take as long as they like over a request: others decide in their place.
+      // Slow clients may hold these tries up without end: further tries decide in their place.
       this.#era++
       this.#probing = 0
     }
@@ -89,7 +89,7 @@ export class Circuit {
     else if (this.#state === 'closed') this.#count(isGood, now)
   }
 
-  /** A try ended without telling anything of the upstream. */
+  /** A try ended and says nothing about the upstream. */
   abandon(ticket: number): void {
     if (ticket === this.#era && this.#state === 'half-open') this.#probing--
   }
