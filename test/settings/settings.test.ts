@@ -371,8 +371,8 @@ t.test('a PROXY header that nobody may send is not required', async (t) => {
 })
 
 t.test('CF-12 two listeners on one port are refused', async (t) => {
-  const { settings, lines } = resolve(t, { yaml: 'https: {port: 8080}\n' })
-  t.equal(settings.https.port, 8443)
+  const { settings, provenance, lines } = resolve(t, { yaml: 'https: {port: 8080}\n' })
+  t.same([settings.https.port, provenance.get('https.port')], [8443, 'default'])
   t.same(lines, ['3:15 PORTICO_SET_FIELD_VALUE https.port: port 8080 is taken by http.port | give each its own port'])
   t.same(resolve(t, { yaml: 'http: {port: 0}\nhttps: {port: 0}\nadmin: {port: 0}\n' }).lines, [], 'port 0 is any port')
   const apart = 'http: {port: 9000, address: 127.0.0.1}\nhttps: {port: 9000, address: 127.0.0.2}\n'
