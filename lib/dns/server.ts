@@ -1,8 +1,8 @@
 /** The cluster's DNS server: one port, UDP and TCP, answered from the zone in force. */
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Model } from '../model/model.ts'
+import type { ServedConfiguration } from '../model/served.ts'
 import { findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
-import type { Settings } from '../settings/table.ts'
 import type { Log } from '../telemetry/log.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
 import { Forwarder } from './forwarder.ts'
@@ -12,13 +12,9 @@ import { TcpDoor } from './tcp-door.ts'
 import { UdpDoor } from './udp-door.ts'
 import { type Zone, ZoneBuilder } from './zone.ts'
 
-/** What answers come from. */
-export type DnsConfiguration = Readonly<{
-  /** Milliseconds since the epoch. */
-  builtAt: number
-  settings: Settings
-  model: Pick<Model, 'services' | 'upstreams'>
-}>
+/** What answers are made of. */
+type Source = Pick<ServedConfiguration, 'builtAt' | 'settings'> &
+  Readonly<{ model: Pick<Model, 'services' | 'upstreams'> }>
 
 export type DnsLimits = Readonly<{
   /** TCP connections of clients at once. */
@@ -31,7 +27,7 @@ export type DnsLimits = Readonly<{
   forwardMs: number
 }>
 
-export type DnsOptions = Readonly<{ log: Log; clock?: Clock; limits?: Partial<DnsLimits>; first: DnsConfiguration }>
+export type DnsOptions = Readonly<{ log: Log; clock?: Clock; limits?: Partial<DnsLimits>; first: Source }>
 
 const LIMITS: DnsLimits = { connections: 256, idleMs: 10_000, forwards: 512, forwardMs: 2_000 }
 
@@ -43,7 +39,7 @@ export class DnsServer {
   readonly #builder = new ZoneBuilder()
   readonly #responder: Responder
   readonly #limits: DnsLimits
-  #current: DnsConfiguration
+  #current: Source
   #zone: Zone
   #forwarder: Forwarder | undefined
   #tcp: TcpDoor | undefined
@@ -68,19 +64,29 @@ export class DnsServer {
 
   /** Opens both ports; rejects with Node's error, and nothing left open, where one cannot be had. */
   async start(): Promise<{ port: number }> {
-    const { address } = this.#current.settings.dns
-    try {
-      return await this.#open(address)
-    } catch (error) {
-      await this.close()
-      // `::` is every address, also where the machine has no IPv6.
-      if (address !== '::' || !['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(codeOf(error) ?? '')) throw error
-      return this.#open('0.0.0.0')
+    const { address, port } = this.#current.settings.dns
+    const { connections, idleMs } = this.#limits
+    const limits = { connections: Math.min(connections, fitSockets(findDescriptorLimit())), idleMs }
+    for (let tries = 1; ; tries++) {
+      const tcp = await TcpDoor.open(address, port, this.#responder, limits)
+      const bound = tcp.address
+      try {
+        this.#udp = await UdpDoor.open(bound.address, bound.port, this.#responder)
+      } catch (error) {
+        await tcp.close()
+        const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+        if (port !== 0 || !isTaken || tries === PORT_TRIES) throw error
+        continue
+      }
+      this.#tcp = tcp
+      this.#replaceForwarder()
+      this.#responder.use({ zone: this.#zone, forwarder: this.#forwarder })
+      return { port: bound.port }
     }
   }
 
   /** Answers are made from this from now on. The zone is made again only where something that it is made of changed. */
-  apply(next: DnsConfiguration): void {
+  apply(next: Source): void {
     const before = this.#current
     this.#current = next
     const { dns } = next.settings
@@ -108,27 +114,6 @@ export class DnsServer {
     await Promise.all(doors.map((door) => door?.close()))
   }
 
-  async #open(address: string): Promise<{ port: number }> {
-    const { port } = this.#current.settings.dns
-    const { connections, idleMs } = this.#limits
-    const limits = { connections: Math.min(connections, fitSockets(findDescriptorLimit())), idleMs }
-    for (let tries = 1; ; tries++) {
-      const tcp = await TcpDoor.open(address, port, this.#responder, limits)
-      const bound = tcp.address.port
-      try {
-        this.#udp = await UdpDoor.open(address, bound, this.#responder)
-      } catch (error) {
-        await tcp.close()
-        if (port !== 0 || codeOf(error) !== 'EADDRINUSE' || tries === PORT_TRIES) throw error
-        continue
-      }
-      this.#tcp = tcp
-      this.#replaceForwarder()
-      this.#responder.use({ zone: this.#zone, forwarder: this.#forwarder })
-      return { port: bound }
-    }
-  }
-
   #replaceForwarder(): void {
     const { forward } = this.#current.settings.dns
     // What is under way with the one before is left to end.
@@ -143,12 +128,8 @@ export class DnsServer {
     })
   }
 
-  #buildZone({ settings, model, builtAt }: DnsConfiguration): Zone {
+  #buildZone({ settings, model, builtAt }: Source): Zone {
     const { zone, ttl, address } = settings.dns
     return this.#builder.build({ zone, ttl: Math.floor(ttl / 1000), address, builtAt, model })
   }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException).code
 }
