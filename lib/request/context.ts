@@ -76,6 +76,14 @@ export class RequestContext implements AttemptSubject, FilterRequest {
     return this.exchange.method
   }
 
+  get pathname(): string {
+    return this.path!.path
+  }
+
+  get clientAuthority(): string {
+    return this.told?.authority?.text ?? this.authority
+  }
+
   /** What the route matched it by; known once it was routed. */
   get match(): PathMatch {
     return this.served!.match

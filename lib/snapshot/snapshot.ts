@@ -299,7 +299,7 @@ export function buildSnapshot(
   clock: Clock,
 ): Snapshot {
   const update = findUpdate(undefined, { ...source, builtAt: clock.now() })
-  const chains = new FilterChains({ clock, processes: 1 })
+  const chains = new FilterChains({ clock, processes: 1, httpsPort: () => 443 })
   const snapshot = runAtOnce(new SnapshotBuilder(registry, chains).build(update))
   for (const pool of snapshot.pools) pool.enter()
   return snapshot
