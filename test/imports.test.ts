@@ -166,3 +166,13 @@ function findCircle(edges: ReadonlyMap<string, readonly string[]>): string[] | u
   }
   return undefined
 }
+
+t.test('request/ names no protocol, and no part of Node that speaks one', async (t) => {
+  const named = readdirSync(join(LIB, 'request')).flatMap((name) => {
+    const text = readFileSync(join(LIB, 'request', name), 'utf8').replaceAll(/\/\*[^]*?\*\/|\/\/.*$/gm, '')
+    return [...text.matchAll(/HTTP\/[\d.]+|node:https?2?'|http2|Http[12]\w+/gi)]
+      .map(([found]) => `${name}: ${found}`)
+      .filter((found) => !/STATUS_CODES|node:http'/.test(found))
+  })
+  t.same(named, [])
+})
