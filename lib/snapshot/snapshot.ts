@@ -25,7 +25,7 @@ export type ServedRoute = Readonly<{
   overrides: PolicyOverrides | undefined
   /** Undefined where the route's action is `unavailable`. */
   upstream: UpstreamPool | undefined
-  /** That of the upstream, with the overrides; undefined as the upstream. */
+  /** The policy of the pool with the overrides; undefined where there is no pool. */
   policy: UpstreamPolicy | undefined
   labels: RouteLabels
 }>
