@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import type { Certificate } from '../model/certificate.ts'
 import type { ServedConfiguration } from '../model/served.ts'
 import { ProbedConnections } from '../observe/health/probed-connections.ts'
+import { openAt } from '../platform/listen.ts'
 import { certificatesView } from '../report/certificate-view.ts'
 import { endpointsView, type StaleAddressCheck } from '../report/endpoint-view.ts'
 import {
@@ -102,7 +103,7 @@ export function createAdmin(options: AdminOptions): AdminListener {
   const app = createApp(options)
   return {
     listen: async () => {
-      await app.listen({ host: admin.address, port: admin.port })
+      await openAt(admin.address, (host) => app.listen({ host, port: admin.port }))
       const { address, port } = app.server.address() as AddressInfo
       return { address, port }
     },
@@ -120,7 +121,7 @@ function createApp(options: AdminOptions): FastifyInstance {
   })
   const connections = new ProbedConnections(app.server, clock, ({ url = '' }) => PROBES.has(url.replace(/\?.*/s, '')))
   app.server.on('error', (error) => {
-    // Before that, whoever called `listen` is told.
+    // Until it listens, `listen` rejects with the error.
     if (app.server.listening) log.error({ err: error, listener: 'admin' }, 'listener failed')
   })
 

@@ -50,14 +50,23 @@ export class DnsServer {
 
   /** Opens both ports; rejects with Node's error, and nothing left open, where one cannot be had. */
   async start(): Promise<{ port: number }> {
-    const { address } = this.#current.settings.dns
-    try {
-      return await this.#open(address)
-    } catch (error) {
-      await this.close()
-      // `::` is every address, also where the machine has no IPv6.
-      if (address !== '::' || !['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(codeOf(error) ?? '')) throw error
-      return this.#open('0.0.0.0')
+    const { settings } = this.#current
+    const { address, port } = settings.dns
+    for (let tries = 1; ; tries++) {
+      const tcp = await TcpDoor.open(address, port, this.#responder, limitsOf(settings))
+      const bound = tcp.address
+      try {
+        this.#udp = await UdpDoor.open(bound.address, bound.port, this.#responder)
+      } catch (error) {
+        await tcp.close()
+        const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+        if (port !== 0 || !isTaken || tries === PORT_TRIES) throw error
+        continue
+      }
+      this.#tcp = tcp
+      this.#replaceForwarder()
+      this.#responder.use({ zone: this.#zone, forwarder: this.#forwarder })
+      return { port: bound.port }
     }
   }
 
@@ -91,26 +100,6 @@ export class DnsServer {
     await Promise.all(doors.map((door) => door?.close()))
   }
 
-  async #open(address: string): Promise<{ port: number }> {
-    const { settings } = this.#current
-    const { port } = settings.dns
-    for (let tries = 1; ; tries++) {
-      const tcp = await TcpDoor.open(address, port, this.#responder, limitsOf(settings))
-      const bound = tcp.address.port
-      try {
-        this.#udp = await UdpDoor.open(address, bound, this.#responder)
-      } catch (error) {
-        await tcp.close()
-        if (port !== 0 || codeOf(error) !== 'EADDRINUSE' || tries === PORT_TRIES) throw error
-        continue
-      }
-      this.#tcp = tcp
-      this.#replaceForwarder()
-      this.#responder.use({ zone: this.#zone, forwarder: this.#forwarder })
-      return { port: bound }
-    }
-  }
-
   #replaceForwarder(): void {
     const { forward } = this.#current.settings.dns
     // What is under way with the one before is left to end.
@@ -133,8 +122,4 @@ export class DnsServer {
 
 function limitsOf({ dns }: Settings): TcpLimits {
   return { connections: Math.min(dns.maxConnections, fitSockets(findDescriptorLimit())), idleMs: dns.idleTimeout }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException).code
 }

@@ -1,4 +1,4 @@
-/** Connections that nobody reads: each is passed on, byte by byte, to a connection of its own to one endpoint. */
+/** Connections at L4: each is passed on, byte by byte, to a connection of its own to one endpoint. */
 import type { Socket } from 'node:net'
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
@@ -72,7 +72,7 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
   readonly clientAddress: string
   readonly clientNetwork: string
   readonly startedMonotonic: number
-  /** What a choice of endpoint may depend on besides: of bytes that nobody reads, nothing is known. */
+  /** A choice of endpoint has no target to go by: the bytes are not read. */
   readonly target = ''
   readonly privates = undefined
   // Bytes that were sent to an endpoint cannot be sent to another one.
@@ -164,7 +164,7 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
 
   giveWay(): void {}
 
-  /** A client hears of it as from a port where nobody listens. */
+  /** The client sees a reset, as from a port that is closed. */
   fail(error: GatewayError): void {
     this.#error = error
     this.#client.off('close', this.#onClientGone)
@@ -197,7 +197,7 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
 
   onSocket(upstream: Socket): void {
     const attempts = this.#attempts!
-    // All that can be seen of an endpoint whose bytes nobody reads.
+    // An open connection is all that L4 can see of an endpoint's health.
     attempts.settleAnswer(200, this.clock.monotonic())
     this.#client.off('close', this.#onClientGone)
     hangupWatch.delete(this)

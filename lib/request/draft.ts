@@ -22,10 +22,10 @@ export class Draft implements UpstreamRequest {
   readonly upgrade: string | undefined
   readonly authenticatesConnection: boolean
   readonly maxHeaderBytes: number
-  /** Only until somebody has asked the client for its body. */
+  /** True until the client has been asked for its body. */
   expectsContinue: boolean = false
 
-  /** `policy` is that of the route, `upgrade` the protocol that is asked for. */
+  /** `policy` is the route's policy, `upgrade` the protocol that the client asks for. */
   constructor(context: RequestContext, policy: UpstreamPolicy, upgrade: string | undefined) {
     const { exchange, settings, query } = context
     const { lines, host, contentLength, acceptsTrailers, authenticatesConnection } = context.fields!

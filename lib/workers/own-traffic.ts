@@ -23,7 +23,7 @@ export class OwnTraffic implements Carrier {
       },
       close: async (place) => this.#traffic.unlisten(place),
       log: options.log,
-      ...(options.portRetryMs !== undefined && { retryMs: options.portRetryMs }),
+      retryMs: options.portRetryMs,
     })
     this.#traffic = new Traffic({ ...options, httpsPort: () => this.#ports.https })
   }

@@ -64,7 +64,7 @@ export class WorkerSet implements Carrier {
       open: (place, listener) => this.#openPort(place, listener),
       close: (place) => this.#closePort(place),
       log: options.log,
-      ...(options.portRetryMs !== undefined && { retryMs: options.portRetryMs }),
+      retryMs: options.portRetryMs,
     })
     this.#slots = Array.from({ length: options.size }, (_, index) => ({
       number: index + 1,
@@ -84,7 +84,7 @@ export class WorkerSet implements Carrier {
     for (const name of listListeners(settings)) {
       const { address, port } = settings[name]
       try {
-        this.#sockets.set(name, ListeningSocket.bind(address, port, size))
+        this.#sockets.set(name, await ListeningSocket.bind(address, port, size))
       } catch (error) {
         throw explainListenError(error, { name, address, port })
       }
@@ -271,7 +271,7 @@ export class WorkerSet implements Carrier {
   }
 
   async #openPort(place: string, { transport, address, port }: ServiceListener): Promise<void> {
-    const socket = transport === 'TCP' ? ListeningSocket.bind(address, port, this.#slots.length) : undefined
+    const socket = transport === 'TCP' ? await ListeningSocket.bind(address, port, this.#slots.length) : undefined
     this.#serviceSockets.set(place, socket)
     const failures = await Promise.all(this.#slots.map((slot) => this.#listenIn(slot, place)))
     const failure = failures.find((each) => each !== undefined)

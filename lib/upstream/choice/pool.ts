@@ -22,7 +22,7 @@ export class UpstreamPool {
   readonly policy: UpstreamPolicy
   /** Beside `upstream.endpoints`, in the same order. */
   readonly states: readonly EndpointState[]
-  readonly #state: UpstreamState
+  readonly #state: UpstreamState<UpstreamPool>
   readonly #tiers: readonly CandidateTier[]
   /** One for each tier, made when it is first asked for. */
   #balancers: (Balancer | undefined)[] = []
@@ -35,7 +35,7 @@ export class UpstreamPool {
     policy: UpstreamPolicy,
     states: readonly EndpointState[],
     tiers: readonly CandidateTier[],
-    state: UpstreamState,
+    state: UpstreamState<UpstreamPool>,
   ) {
     this.upstream = upstream
     this.policy = policy

@@ -47,7 +47,7 @@ export class EndpointRegistry {
   readonly #watch: DeadlineWatch
   readonly #affinitySecret: Buffer
   /** By key and protocol: where that changes, no connection is taken over. */
-  readonly #upstreams = new Map<string, UpstreamState>()
+  readonly #upstreams = new Map<string, UpstreamState<UpstreamPool>>()
   readonly #onCircuit: (flip: CircuitFlip) => void
   readonly #authorities: Authorities
   readonly #idlePrivates = new IdlePrivates()
@@ -76,7 +76,7 @@ export class EndpointRegistry {
     const spokenKey = findSpokenKey(key, upstream)
     let state = this.#upstreams.get(spokenKey)
     if (!state) {
-      state = new UpstreamState(key, upstream.transport === 'UDP', policy, {
+      state = new UpstreamState<UpstreamPool>(key, upstream.transport === 'UDP', policy, {
         clock: this.#clock,
         affinitySecret: this.#affinitySecret,
         onFlip: this.#onCircuit,
@@ -155,7 +155,7 @@ export class EndpointRegistry {
     this.#looker = undefined
   }
 
-  #surround(state: UpstreamState): EndpointSurroundings {
+  #surround(state: UpstreamState<UpstreamPool>): EndpointSurroundings {
     return {
       settings: this.#settings,
       policy: () => state.policy,

@@ -8,7 +8,6 @@ import { Rotation } from './balancer/round-robin.ts'
 import { Circuit, type CircuitFlip } from './circuit.ts'
 import { ClientShares } from './client-share.ts'
 import { ClientTable } from './client-table.ts'
-import type { UpstreamPool } from './pool.ts'
 import { RequestQueue } from './request-queue.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { CookieSigner } from './session-cookie.ts'
@@ -21,7 +20,8 @@ export type UpstreamSurroundings = Readonly<{
   onFlip: (flip: CircuitFlip) => void
 }>
 
-export class UpstreamState {
+/** `Pool` is the pool of one snapshot (pool.ts). */
+export class UpstreamState<Pool extends Readonly<{ policy: UpstreamPolicy }>> {
   readonly key: UpstreamKey
   readonly clock: Clock
   /** What its clients have of it. */
@@ -33,7 +33,7 @@ export class UpstreamState {
   #clients: ClientTable | undefined = undefined
   #signer: CookieSigner | undefined = undefined
   readonly #affinitySecret: Buffer
-  #newestPool: UpstreamPool | undefined = undefined
+  #newestPool: Pool | undefined = undefined
   #policy: UpstreamPolicy
   /** Endpoints that may be picked. */
   #candidates = 0
@@ -63,12 +63,12 @@ export class UpstreamState {
   }
 
   /** The pool that came into force last. */
-  get newestPool(): UpstreamPool | undefined {
+  get newestPool(): Pool | undefined {
     return this.#newestPool
   }
 
   /** Takes up a pool that comes into force; `candidates` is the number of its endpoints that may be picked. */
-  enter(pool: UpstreamPool, candidates: number): void {
+  enter(pool: Pool, candidates: number): void {
     this.#newestPool = pool
     this.#candidates = candidates
     if (pool.policy === this.#policy) this.#countPlaces()

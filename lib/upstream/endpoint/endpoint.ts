@@ -177,7 +177,7 @@ export class EndpointState implements Timed, Peer {
     else watch.delete(this)
   }
 
-  /** Tells this observer, and nobody else any more, as `inFlight` changes. */
+  /** From now on tells this observer alone when `inFlight` changes. */
   watchLoad(observer: LoadObserver | undefined, slot: number): void {
     this.#loadObserver = observer
     this.#loadSlot = slot
@@ -214,7 +214,7 @@ export class EndpointState implements Timed, Peer {
   }
 
   /**
-   * Who is asked in its place: itself, unless it could not be connected to of late and there is another address of its name
+   * The endpoint to ask in its place: itself, unless it could not be connected to of late and there is another address of its name
    * that can be, and is not among `tried`.
    */
   prefer(tried: readonly EndpointState[]): EndpointState {
@@ -226,7 +226,7 @@ export class EndpointState implements Timed, Peer {
     return new Http1Call(this, request, events)
   }
 
-  /** A connection whose bytes nobody reads here; nothing happens before its `start`. */
+  /** A bare connection, for L4; nothing happens before its `start`. */
   open(wish: ConnectionWish, events: BareEvents): BareCall {
     return new BareCall(this, wish, events)
   }
@@ -237,7 +237,7 @@ export class EndpointState implements Timed, Peer {
     pool.acquire(waiter, past, isAlone ? NO_OTHERS : this.#chooseOthers(pool))
   }
 
-  /** Whom it trusts may be others: new connections are made as they are to be now, and older ones used only where they are the same. */
+  /** The authorities that it trusts may have changed: new connections use them, and older ones are used only where they are the same. */
   reconsider(): void {
     this.#policy = undefined
   }
@@ -270,7 +270,7 @@ export class EndpointState implements Timed, Peer {
     return this
   }
 
-  /** That of the policy in force. */
+  /** The connections of the policy in force. */
   #usePool(): ConnectionPool {
     const policy = this.#surroundings.policy()
     if (this.#pool !== undefined && policy === this.#policy) return this.#pool
@@ -303,7 +303,7 @@ export class EndpointState implements Timed, Peer {
   }
 
   /**
-   * Who is tried beside `first`. The families take turns, so that one that leads nowhere costs a single delay (RFC 8305 §4);
+   * The pools that are tried beside `first`. The families take turns, so that one that leads nowhere costs a single delay (RFC 8305 §4);
    * those that could not be reached of late come last.
    */
   #chooseOthers(first: ConnectionPool): readonly ConnectionPool[] {

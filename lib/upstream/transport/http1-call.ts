@@ -378,7 +378,7 @@ export class Http1Call implements UpstreamCall, Waiter, ConnectionUser {
     this.#events.onError(error)
   }
 
-  /** Whatever was told already: whoever was told has thrown. */
+  /** The events have thrown, so it does not matter what they were told already. */
   breakOff(error: GatewayError): void {
     this.#settled = true
     this.#events.breakOff?.(error)
