@@ -142,7 +142,6 @@ t.test('figures in several messages add up to the same', async (t) => {
       identity: {
         key: `http 127.0.0.1 ${port}`,
         upstream: 'default/web:80',
-        protocol: 'http',
         host: '127.0.0.1',
         port,
       },
