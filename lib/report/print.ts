@@ -3,6 +3,7 @@
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
 import { printName } from '../base/resource-name.ts'
+import { printFilters } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
@@ -84,7 +85,8 @@ function printTarget(model: Model, route: Route): string {
     route.action.type === 'forward'
       ? [...new Set(model.upstreams.get(route.action.upstream)?.endpoints.map(({ sourceName }) => sourceName))]
       : []
-  return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}  [${printName(route.owner)}]`
+  const filters = printFilters(route.filters).map((filter) => `  {${filter}}`)
+  return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}${filters.join('')}  [${printName(route.owner)}]`
 }
 
 function printBinding({ host, certificate, reason }: CertificateBinding): string {

@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type AddressSet, createAddressSet } from '../base/cidr.ts'
 import { printName } from '../base/resource-name.ts'
+import type { FilterChain, FilterChains } from '../filters/chain.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
 import { findRouteId, type PathMatch, type Route, type RouteAction, type VirtualHost } from '../model/route.ts'
@@ -27,6 +28,8 @@ export type ServedRoute = Readonly<{
   /** The policy of the pool with the overrides; undefined where there is no pool. */
   policy: UpstreamPolicy | undefined
   labels: RouteLabels
+  /** Undefined: it has no filters. */
+  filters: FilterChain | undefined
 }>
 
 export type ServedHost = Pick<VirtualHost, 'host' | 'redirectToHttps'> & Readonly<{ routes: readonly ServedRoute[] }>
@@ -66,6 +69,7 @@ type CompiledHost = {
  */
 export class SnapshotBuilder {
   readonly #registry: EndpointRegistry
+  readonly #chains: FilterChains
   readonly #hosts = new Map<string, CompiledHost>()
   readonly #upstreams = new Map<UpstreamKey, Upstream>()
   readonly #pools = new Map<UpstreamKey, UpstreamPool>()
@@ -83,8 +87,9 @@ export class SnapshotBuilder {
   #lastOwner: ResourceRef | undefined
   #lastName = ''
 
-  constructor(registry: EndpointRegistry) {
+  constructor(registry: EndpointRegistry, chains: FilterChains) {
     this.#registry = registry
+    this.#chains = chains
   }
 
   /** To be run to its end (base/slice) before another is begun. The pools of the snapshot are still to enter. */
@@ -195,6 +200,7 @@ export class SnapshotBuilder {
       upstream,
       policy: upstream?.policy,
       labels: Object.freeze({ ingress: '', route: `listener ${kind} ${key}`, upstream: upstream ? key : '' }),
+      filters: undefined,
     })
     return Object.freeze({ listener, route, sources })
   }
@@ -213,7 +219,8 @@ export class SnapshotBuilder {
       upstream: upstream?.upstream.key ?? '',
     })
     const policy = upstream && this.#resolvePolicy(upstream, overrides)
-    return Object.freeze({ match, action, overrides, upstream, policy, labels })
+    const filters = route.filters && this.#chains.find(route.filters, this.#lastName)
+    return Object.freeze({ match, action, overrides, upstream, policy, labels, filters })
   }
 
   /** The same route, where its upstream changed with its pool as it is now. */

@@ -1,6 +1,7 @@
 /** The annotations of Portico's own domain: which there are, and those that are misspelt. */
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
+import { FILTERS } from '../filters/registry.ts'
 import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
 import { ANNOTATION_DOMAIN, SERVICE_SETTINGS_BY_ANNOTATION } from '../settings/service.ts'
 import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from './exposure/listener-option.ts'
@@ -12,6 +13,10 @@ const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
   ...[...SERVICE_SETTINGS_BY_ANNOTATION].map(([name, { leaf }]): [string, string[]] => [
     name,
     leaf.route ? ['Service', 'Ingress'] : ['Service'],
+  ]),
+  ...FILTERS.flatMap(({ annotations }) => Object.keys(annotations)).map((name): [string, string[]] => [
+    ANNOTATION_DOMAIN + name,
+    ['Ingress'],
   ]),
   [LAYER_ANNOTATION, ['Service']],
   [PROXY_PROTOCOL_ANNOTATION, ['Service']],

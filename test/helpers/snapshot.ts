@@ -1,6 +1,7 @@
 /** Models and snapshots from a few words: hosts with paths, each leading to endpoints. */
 import { type Clock, systemClock } from '../../lib/base/clock.ts'
 import { runAtOnce } from '../../lib/base/slice.ts'
+import { FilterChains } from '../../lib/filters/chain.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { ResourceRef } from '../../lib/model/resource-ref.ts'
 import type { Route, RouteAction, VirtualHost } from '../../lib/model/route.ts'
@@ -194,7 +195,8 @@ export function buildSnapshot(
   clock: Clock,
 ): Snapshot {
   const update = findUpdate(undefined, { ...source, builtAt: clock.now() })
-  const snapshot = runAtOnce(new SnapshotBuilder(registry).build(update))
+  const chains = new FilterChains({ clock, processes: 1 })
+  const snapshot = runAtOnce(new SnapshotBuilder(registry, chains).build(update))
   for (const pool of snapshot.pools) pool.enter()
   return snapshot
 }
