@@ -21,8 +21,14 @@ t.test('links lead to files, and to headings where they name one', async (t) => 
   }
 })
 
+/** As GitHub names them. */
 function findHeadings(text: string): string[] {
-  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) => title.toLowerCase().replaceAll(' ', '-'))
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replace(/[^\w -]/g, '')
+      .replaceAll(' ', '-'),
+  )
 }
 
 t.test('what is shown in YAML is understood', async (t) => {

@@ -32,7 +32,7 @@ type Version = {
   readonly decodeServiceBackend: (backend: FieldReader) => IngressServiceBackend
 }
 
-const V1: Version = {
+const STABLE: Version = {
   defaultBackend: 'defaultBackend',
   defaultPathType: undefined,
   serviceFields: ['service'],
@@ -46,7 +46,7 @@ const BETA: Version = {
 }
 
 export function decodeIngress(root: FieldReader): Ingress {
-  return decode(root, V1)
+  return decode(root, STABLE)
 }
 
 /** extensions/v1beta1 and networking.k8s.io/v1beta1. */

@@ -356,6 +356,7 @@ t.test('D3 to D12 absent fields have their defaults', async (t) => {
     ports: [{ name: '', protocol: 'TCP', port: 80, targetPort: 80, index: 0 }],
   })
   t.equal(service.sessionAffinity, undefined, 'D4 None')
+  t.equal(service.ipFamilyPolicy, undefined, 'D11 one family')
   t.equal(service.selector, undefined)
   t.equal(service.clusterIP, undefined)
 })

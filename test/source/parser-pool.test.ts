@@ -38,7 +38,7 @@ t.test('what threads read is what is read at once, places and diagnostics includ
   )
 })
 
-t.test('HD-04 a text that keeps a thread busy is given up, and the others are read', async (t) => {
+t.test('CF-04 a text that keeps a thread busy is given up, and the others are read', async (t) => {
   const pool = open(t, { size: 1, limit: (length) => (length > 1_000 ? 50 : 60_000) })
   const hostile = sourceFromText('hostile.yaml', HOSTILE)
 

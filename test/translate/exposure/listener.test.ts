@@ -122,7 +122,7 @@ t.test('all of a listener', async (t) => {
   t.match(listeners[0]?.position, { file: 'in.yaml', line: 4 })
 })
 
-t.test('externalIPs are off unless the settings say so', async (t) => {
+t.test('S19 externalIPs are off unless the settings say so', async (t) => {
   const services = [
     service('a', 'externalIPs: [192.0.2.1, "2001:db8:0::1"], ports: [{port: 80}]'),
     service('b', 'externalIPs: [192.0.2.1], ports: [{name: x, port: 80}, {name: z, port: 81}]'),
