@@ -93,8 +93,8 @@ t.test('10 without a token in the file there is no admin listener', async (t) =>
     ['empty', /holds no token/],
     ['two', /holds more than one line/],
     ['large', /is too large/],
-    ['folder', /is no file/],
-    ['pipe', /is no file/],
+    ['folder', /is not a file/],
+    ['pipe', /is not a file/],
   ] as const) {
     t.throws(() => create(join(folder, name)), reason, name)
   }
