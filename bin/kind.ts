@@ -55,7 +55,7 @@ export function readAsked([first = '', ...rest]: readonly string[]): readonly As
     const slash = word.indexOf('/')
     if (slash < 1 || slash === word.length - 1) {
       throw new UsageError(
-        `"${word}" is no KIND/NAME`,
+        `"${word}" is not KIND/NAME`,
         'either every word has its kind in front, or the kind is a word',
       )
     }

@@ -202,7 +202,7 @@ function isServedItem(item: unknown, listVersion: string | undefined, itemKind: 
 
 /** What an object has beside its type: a mapping with one of them is likely meant to be one. */
 const OBJECT_FIELDS = ['metadata', 'spec', 'data'] as const
-const FOREIGN_HELP = 'this is no manifest: keep it out of what -f names'
+const FOREIGN_HELP = 'this is not a manifest: keep it out of the folders that -f names'
 
 function isJson(origin: Origin): boolean {
   return origin.file.toLowerCase().endsWith('.json')

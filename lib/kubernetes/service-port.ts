@@ -26,7 +26,7 @@ export function decodeProtocol(port: FieldReader): Protocol | undefined {
 /** Protocols of the layers above have a field of their own. */
 function protocolHelp(written: string): string | undefined {
   const isTcp = /^(?:https?|http[/-]?[12](?:\.[01])?|h2c?|grpcs?|wss?|tls|ssl|mongo|mysql|redis)$/i.test(written)
-  return isTcp ? `did you mean "TCP"? what is spoken over it goes into appProtocol` : undefined
+  return isTcp ? 'did you mean "TCP"? the protocol spoken over it goes into appProtocol' : undefined
 }
 
 function decodePort(port: FieldReader, index: number, needsName: boolean, names: Map<string, FieldPath>): ServicePort {

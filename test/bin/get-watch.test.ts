@@ -40,7 +40,7 @@ t.test('Ingresses are got by name, and kinds and names in all the ways of kubect
   t.match(await get('svc', '--no-headers'), /^shop +web [^\n]*\n$/)
   const mixed = await runPortico(['get', 'svc/web', 'two', '-f', 'shop.yaml'], { cwd })
   t.equal(mixed.status, 2)
-  t.match(mixed.stderr, '"two" is no KIND/NAME')
+  t.match(mixed.stderr, '"two" is not KIND/NAME')
 })
 
 /** Its lines as they come; stdout is a pipe. */

@@ -189,6 +189,6 @@ t.test('a gateway that asks for a token, and a server that is none, are told apa
     environment: { PORTICO_ADMIN_TOKEN: 'secret' },
   })
   t.equal(other.status, 4)
-  t.match(other.stderr, 'is no Portico')
+  t.match(other.stderr, 'is not Portico')
   t.strictSame(tokens, [undefined, 'Bearer secret'])
 })

@@ -438,10 +438,10 @@ t.test('a field of the wrong type brings no further errors about what is in it',
   ])
 })
 
-t.test('V7 what is spoken over TCP is no protocol, but an appProtocol', async (t) => {
+t.test('V7 a protocol that is spoken over TCP is an appProtocol', async (t) => {
   for (const [written, help] of [
-    ['HTTP', 'did you mean "TCP"? what is spoken over it goes into appProtocol'],
-    ['https', 'did you mean "TCP"? what is spoken over it goes into appProtocol'],
+    ['HTTP', 'did you mean "TCP"? the protocol spoken over it goes into appProtocol'],
+    ['https', 'did you mean "TCP"? the protocol spoken over it goes into appProtocol'],
     ['tcp', 'did you mean "TCP"?'],
     ['QUIC', undefined],
   ] as const) {

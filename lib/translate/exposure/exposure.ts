@@ -198,9 +198,8 @@ class ExposurePlan {
     }
     for (const [owner, rows] of missed) {
       for (const { place, service, path, others } of rows.values()) {
-        const those =
-          others === 0 ? 'whoever connects there' : `whoever connects there, or to ${others} other clusterIPs,`
-        this.#reportTaken(service, path, place, owner, `${those} reaches ${describeOwner(owner).name}`, 'ClusterIP')
+        const clients = `clients that connect there${others === 0 ? '' : `, or to ${others} other clusterIPs,`}`
+        this.#reportTaken(service, path, place, owner, `${clients} reach ${describeOwner(owner).name}`, 'ClusterIP')
       }
     }
   }

@@ -33,7 +33,7 @@ export function warnOfDistrust(
   diagnostics: DiagnosticList,
 ): void {
   if (service === undefined || trustedProxies.length > 0) return
-  const why = 'trustedProxies names nobody whose PROXY header is believed, so every connection is cut'
+  const why = 'trustedProxies is empty: no PROXY header is believed, so every connection is cut'
   diagnostics.add('PORTICO_ANN_VALUE', `${PROXY_PROTOCOL_ANNOTATION}: ${why}`, {
     severity: 'warning',
     position: service.origin.locate(['metadata', 'annotations', PROXY_PROTOCOL_ANNOTATION]),

@@ -47,7 +47,7 @@ function shareAddress(
       if (asked === undefined || !isAddress(asked)) return [service, shared] as const
       const address = canonicalAddress(asked)
       if (isHere(address)) return [service, address] as const
-      reportReplaced(service, `is no address of this machine: ${printAddress(shared)} is used`, diagnostics)
+      reportReplaced(service, `is not an address of this machine: ${printAddress(shared)} is used`, diagnostics)
       return [service, shared] as const
     }),
   )

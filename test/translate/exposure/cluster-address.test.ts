@@ -113,7 +113,7 @@ t.test('a port that is open on every address cannot be opened on a clusterIP too
   const services = ['a', 'b', 'c'].map((name) => service(name, 'ports: [{port: 8080}]'))
   const { problems, notes, helps, listeners } = reach({ services, settings: NETWORK })
   t.match(problems, [
-    /^PORTICO_SVC_PORT_TAKEN port 8080\/TCP of 127\.96\.\d+\.\d+ is taken: whoever connects there, or to 2 other clusterIPs, reaches the http listener of this gateway$/,
+    /^PORTICO_SVC_PORT_TAKEN port 8080\/TCP of 127\.96\.\d+\.\d+ is taken: clients that connect there, or to 2 other clusterIPs, reach the http listener of this gateway$/,
   ])
   t.same(notes, ['the http listener of this gateway has it'])
   t.same(helps, ['give the gateway another port: http.port, or give each an address of its own: http.address'])

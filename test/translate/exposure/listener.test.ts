@@ -80,7 +80,7 @@ t.test('a PROXY header that nobody is trusted with is told: every connection wou
       ({ severity, message, resource, help }) => `${severity} ${resource} ${message} | ${help}`,
     )
   t.same(told(''), [
-    'warning Service default/a portico.dev/accept-proxy-protocol: trustedProxies names nobody whose PROXY header is believed, so every connection is cut | set trustedProxies to the addresses of the proxies in front of this port',
+    'warning Service default/a portico.dev/accept-proxy-protocol: trustedProxies is empty: no PROXY header is believed, so every connection is cut | set trustedProxies to the addresses of the proxies in front of this port',
   ])
   t.same(told('trustedProxies: [10.0.0.0/8]'), [])
 })

@@ -121,7 +121,9 @@ t.test('S20 without a pool loadBalancerIP is had where it is an address of this 
     local: ['192.0.2.4'],
   })
   t.same(services, ['a - 127.0.0.9 80/TCP', 'b - 192.0.2.4 81/TCP', 'c - localhost 82/TCP', 'd - localhost 83/TCP'])
-  t.same(problems, ['PORTICO_SVC_ADDRESS loadBalancerIP 192.0.2.5 is no address of this machine: localhost is used'])
+  t.same(problems, [
+    'PORTICO_SVC_ADDRESS loadBalancerIP 192.0.2.5 is not an address of this machine: localhost is used',
+  ])
 })
 
 t.test('an address of the pool on which the gateway listens is not given out', async (t) => {
