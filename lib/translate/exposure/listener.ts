@@ -1,4 +1,4 @@
-/** The listeners that Services open, and what is said and shown of where Services are reached. */
+/** The listeners that Services open, with the diagnostics about them. */
 
 import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
@@ -13,10 +13,10 @@ import { type Exposure, exposeServices, isSameExposure, type Opening } from './e
 import { readListenerOptions } from './listener-option.ts'
 import { isExposed } from './node-port.ts'
 
-/** Where all Services are reached. */
+/** The exposures of all Services. */
 type Plan = Readonly<{ exposures: ReadonlyMap<Service, Exposure>; diagnostics: readonly Diagnostic[] }>
 
-/** What the listeners are made of, beside Services. */
+/** The inputs of the listeners, beside Services. */
 export type ListenerGround = Readonly<{
   settings: TranslationSettings
   /** The addresses of this machine, canonical. */
@@ -39,7 +39,7 @@ export class ListenerSet {
     this.#allocations = allocations
   }
 
-  /** What is allocated, the next time to be begun with. */
+  /** The present allocations, with which the next translation begins. */
   get allocations(): Allocations {
     return this.#allocations
   }
@@ -54,7 +54,7 @@ export class ListenerSet {
       this.#allocations = ledger.close(now)
       const exposures = new Map<Service, Exposure>()
       for (const [service, exposure] of found) {
-        // Never of the same inputs: whether it is the same, its signature says.
+        // The inputs are new each time; an equal signature says that the listener is the same.
         exposures.set(
           service,
           this.#exposures.get(service, [exposure], () => exposure),
@@ -79,7 +79,7 @@ export class ListenerSet {
   }
 }
 
-/** Traffic from outside has a policy of its own (S21). */
+/** The key of the upstream: traffic from outside has a policy of its own (S21). */
 function findKey(upstreams: ServiceUpstreams, { kind, servicePort }: Opening): string {
   return upstreams.get(servicePort, kind === 'ClusterIP' ? 'internal' : 'external').upstream.key
 }
@@ -100,7 +100,7 @@ function makeListeners(
       address,
       port,
       upstream: findKey(upstreams, opening),
-      // As kube-proxy has it: of the addresses of a Service, the load balancer's alone (S20).
+      // As with kube-proxy, source ranges hold on the load balancer's address alone (S20).
       sourceRanges: kind === 'LoadBalancer' ? service.loadBalancerSourceRanges : NO_RANGES,
       service: Object.freeze({ namespace, name }),
       position: service.origin.locate(['spec', 'ports', servicePort.index, 'port']),

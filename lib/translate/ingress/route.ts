@@ -1,4 +1,4 @@
-/** Routes of Ingress paths, and which of several with the same meaning wins (I-15, I-37 to I-40). */
+/** Routes of Ingress paths, and the choice among several routes with the same meaning (I-15, I-37 to I-40). */
 
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { statusOf } from '../../base/errors.ts'
@@ -21,18 +21,18 @@ import { explainPattern, findPatternSign, isPattern } from './path-pattern.ts'
 
 const EVERY_PATH: PathMatch = Object.freeze({ type: 'prefix', path: '/' })
 
-/** A route as an Ingress claims it. There may be very many, so what can be told from the Ingress is not held again. */
+/** A route claimed by an Ingress. There may be very many, so it holds nothing that the Ingress can tell. */
 export class IngressRoute implements Route {
   readonly host: string
   readonly match: PathMatch
   readonly ingress: Route['ingress']
   readonly #resolution: Resolution
   readonly #ingress: Ingress
-  /** Undefined: the default backend. */
+  /** Undefined for the default backend. */
   readonly #path: IngressPath | undefined
   readonly #rule: number
 
-  /** `owner` names the Ingress; `rule` and `path` are where the route stands, undefined for its default backend. */
+  /** `owner` names the Ingress; `rule` and `path` are the route's place in it, undefined for its default backend. */
   constructor(
     ingress: Ingress,
     owner: Route['ingress'],
@@ -87,7 +87,7 @@ export class IngressRoute implements Route {
     return this.#ingress.meta.createdAt
   }
 
-  /** The same, closed for `guard` where it is not closed already. */
+  /** The same route, closed for `guard`; itself if it is closed already. */
   close(guard: ForeignAnnotation): IngressRoute {
     if (isClosed(this)) return this
     const path = this.#path
@@ -96,7 +96,7 @@ export class IngressRoute implements Route {
     return new IngressRoute(this.#ingress, this.ingress, this.host, place, closeResolution(this.#resolution, guard))
   }
 
-  /** What its backend comes to. */
+  /** The result for its backend. */
   get resolution(): Resolution {
     return this.#resolution
   }
@@ -106,13 +106,13 @@ export class IngressRoute implements Route {
     return this.#ingress
   }
 
-  /** Where its backend stands in the Ingress. */
+  /** The path of its backend in the Ingress. */
   get backendPath(): FieldPath {
     return this.#path === undefined ? ['spec', 'defaultBackend'] : [...pathAt(this.#rule, this.#path.index), 'backend']
   }
 }
 
-/** What a rule's path claims; undefined, and reported, where no request can match it. */
+/** The route that a rule's path claims; undefined, and reported, if no request can match it. */
 export function claimPath(
   ingress: Ingress,
   owner: Route['ingress'],
@@ -130,7 +130,7 @@ export function claimPath(
   return new IngressRoute(ingress, owner, rule.host, { rule: rule.index, path, match }, resolution)
 }
 
-/** What the path of a rule matches, of a closed one too; undefined, and reported, where that is nothing. */
+/** The match of a rule's path, closed or not; undefined, and reported, if no request can match it. */
 export function checkPath(
   ingress: Ingress,
   rule: number,
@@ -150,7 +150,7 @@ export function checkPath(
   return match
 }
 
-/** What the path matches; undefined where no request can. Only ImplementationSpecific may be empty: every path. */
+/** The match of a path; undefined if no request can match it. An empty ImplementationSpecific path matches every path. */
 export function findMatch({ path, pathType }: IngressPath): PathMatch | undefined {
   const normal = normalizeRulePath(path === '' ? '/' : path)
   if (normal === undefined) return undefined
@@ -158,8 +158,8 @@ export function findMatch({ path, pathType }: IngressPath): PathMatch | undefine
 }
 
 /**
- * What a closed path matches. Where it is a pattern, no request that it may mean must find its way to another route: it is all
- * below the elements that it begins with.
+ * The match of a closed path. If the path is a pattern, every request that it may mean must be closed: it then matches all paths
+ * below its literal first elements.
  */
 export function widenMatch({ path, pathType, ...rest }: IngressPath): PathMatch | undefined {
   const pattern = path.replace(/^\^/, '')
@@ -171,7 +171,7 @@ export function widenMatch({ path, pathType, ...rest }: IngressPath): PathMatch 
   return findMatch({ path: hasAlternatives(pattern) ? '/' : parent, pathType: 'Prefix', ...rest })
 }
 
-/** Outside of groups, where they need not begin alike. */
+/** True for alternatives outside of groups: they need not have a common beginning. */
 function hasAlternatives(pattern: string): boolean {
   let depth = 0
   for (const sign of pattern) {
@@ -190,13 +190,13 @@ function pathAt(rule: number, path: number): FieldPath {
   return ['spec', 'rules', rule, 'http', 'paths', path]
 }
 
-/** What is left of claims on one host, in match order, and what lost. */
+/** The claims in force on one host, in match order, and the routes that lost. */
 export type SettledClaims = Readonly<{ claims: readonly IngressRoute[]; shadowed: readonly ShadowedRoute[] }>
 
 /**
- * Settles the claims on one host. They come in order of rank: older Ingresses first, then by namespace/name, then as
- * listed. Of prefixes that mean the same, the one with a trailing slash is the longer (I-15) and Prefix goes before
- * ImplementationSpecific; otherwise the first stays (I-37). A closed pattern loses to none of them.
+ * Settles the claims on one host. They come in order of rank: older Ingresses first, then by namespace/name, then as listed. Among
+ * prefixes with the same meaning, one with a trailing slash is the longer, and Prefix goes before ImplementationSpecific (I-15);
+ * if these are equal too, the first stays (I-37). A closed pattern never loses.
  */
 export function settleClaims(claims: readonly IngressRoute[], diagnostics: DiagnosticList): SettledClaims {
   const winners = new Map<string, IngressRoute>()
@@ -225,7 +225,7 @@ function compareMatch(a: Route, b: Route): number {
   )
 }
 
-/** Equal for routes that match the same requests; a default backend stands for itself. */
+/** A text that is equal for routes that match the same requests. */
 function meaningOf({ pathType, match }: Route): string {
   if (pathType === 'default') return 'default'
   if (match.type === 'exact') return `exact ${match.path}`
@@ -252,7 +252,7 @@ function reportConflict(loser: IngressRoute, winner: IngressRoute, diagnostics: 
     isDefault ? 'PORTICO_ROUTE_DEFAULT_CONFLICT' : 'PORTICO_ROUTE_CONFLICT',
     `${claim} ${isDefault ? 'is' : 'are'} ${rest}`,
     {
-      // Nothing is lost where both lead to the same place.
+      // If both lead to the same upstream, nothing is lost.
       ...(same && { severity: 'info' as const }),
       position: route.position,
       resource: printResource(loser.source),
@@ -291,7 +291,7 @@ function sameAction(a: RouteAction, b: RouteAction): boolean {
   return a.type === 'forward' && b.type === 'forward' && a.upstream === b.upstream
 }
 
-/** Patterns come from controllers that read ImplementationSpecific as a regular expression or a glob. */
+/** Warns of a pattern: other controllers read ImplementationSpecific as a regular expression or a glob. */
 function warnOfPattern(path: string, ingress: Ingress, at: FieldPath, diagnostics: DiagnosticList): void {
   if (!isPattern(path)) return
   diagnostics.add(
