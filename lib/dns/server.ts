@@ -1,4 +1,4 @@
-/** The cluster's DNS server: one port, UDP and TCP, answered from the zone in force. */
+/** The cluster's DNS server: one port, UDP and TCP, which answers from the present zone. */
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Model } from '../model/model.ts'
 import { findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
@@ -12,7 +12,7 @@ import { TcpDoor, type TcpLimits } from './tcp-door.ts'
 import { UdpDoor } from './udp-door.ts'
 import { type Zone, ZoneBuilder } from './zone.ts'
 
-/** What answers come from. */
+/** The inputs of answers. */
 export type DnsConfiguration = Readonly<{
   /** Milliseconds since the epoch. */
   builtAt: number
@@ -22,7 +22,7 @@ export type DnsConfiguration = Readonly<{
 
 export type DnsOptions = Readonly<{ log: Log; clock?: Clock; first: DnsConfiguration }>
 
-/** A free TCP port may be taken for UDP; then another is tried. */
+/** Most tries for a free port: a free TCP port may be taken for UDP. */
 const PORT_TRIES = 20
 
 export class DnsServer {
@@ -51,20 +51,20 @@ export class DnsServer {
     )
   }
 
-  /** Opens both ports; rejects with Node's error, and nothing left open, where one cannot be had. */
+  /** Opens both ports. If one cannot be opened, it rejects with Node's error and leaves nothing open. */
   async start(): Promise<{ port: number }> {
     const { address } = this.#current.settings.dns
     try {
       return await this.#open(address)
     } catch (error) {
       await this.close()
-      // `::` is every address, also where the machine has no IPv6.
+      // `::` means every address, even if the machine has no IPv6.
       if (address !== '::' || !['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(codeOf(error) ?? '')) throw error
       return this.#open('0.0.0.0')
     }
   }
 
-  /** Answers are made from this from now on. The zone is made again only where something that it is made of changed. */
+  /** Answers from `next` from now on. The zone is made again only if one of its inputs changed. */
   apply(next: DnsConfiguration): void {
     const before = this.#current
     this.#current = next
@@ -80,7 +80,7 @@ export class DnsServer {
     this.#responder.use({ zone: this.#zone, forwarder: this.#forwarder })
   }
 
-  /** Questions since the start, by type and outcome. */
+  /** The number of questions since the start, by type and RCODE. */
   counts(): Iterable<Count> {
     return this.#responder.counts()
   }
@@ -116,7 +116,7 @@ export class DnsServer {
 
   #replaceForwarder(): void {
     const { forward } = this.#current.settings.dns
-    // What is under way with the one before is left to end.
+    // Look-ups under way end with the former forwarder.
     this.#forwarder = undefined
     if (forward.length === 0 || this.#tcp === undefined) return
     const { address, port } = this.#tcp.address

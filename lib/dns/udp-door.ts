@@ -1,4 +1,4 @@
-/** DNS over UDP: a packet, a packet back. */
+/** DNS over UDP: one packet for each question, one for its answer. */
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
@@ -27,7 +27,7 @@ export class UdpDoor {
     }
     const door = new UdpDoor(socket, responder)
     socket.on('message', (message, { address, port }) => door.#take(message, address, port))
-    // What the network says of earlier answers; nobody waits for it.
+    // Errors of the network about earlier answers, which nobody waits for.
     socket.on('error', () => undefined)
     return door
   }
@@ -45,7 +45,7 @@ export class UdpDoor {
   }
 
   #send(reply: Buffer | undefined, address: string, port: number): void {
-    // Port 0 is nobody's.
+    // Nobody can receive at port 0.
     if (reply !== undefined && port !== 0 && !this.#isClosed) this.#socket.send(reply, port, address, () => undefined)
   }
 }
