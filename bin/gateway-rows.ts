@@ -5,7 +5,7 @@ import { EXIT } from './command.ts'
 import type { Kind } from './kind.ts'
 import { listSettings, type Reading, type RowSource } from './row-source.ts'
 
-/** Between two looks at it, milliseconds. */
+/** Milliseconds between two requests. */
 const LOOK_MS = 1_000
 
 export class GatewayRows implements RowSource {

@@ -9,7 +9,7 @@ import {
 import type { Flag, Typed } from './flag.ts'
 import { UsageError } from './usage-error.ts'
 
-/** Names that people type more readily than the one made from the setting's. */
+/** Flags that are easier to type than the setting's name. */
 const SHORT_NAMES: Readonly<Record<string, string>> = {
   'http.enabled': 'http',
   'https.enabled': 'https',
@@ -48,7 +48,7 @@ const VALUE_WORDS: Readonly<Record<string, string>> = {
   statuses: 'STATUSES',
 }
 
-/** Types whose flags may be given several times, with what stands between the entries of one that is given once. */
+/** Types whose flags may be repeated, with the separator of several entries in one flag. */
 const LISTS: ReadonlyMap<string, ',' | ' '> = new Map([
   ['strings', ','],
   ['cidrs', ','],
@@ -60,13 +60,13 @@ const LISTS: ReadonlyMap<string, ',' | ' '> = new Map([
   ['codes', ','],
   ['servers', ','],
 ])
-/** Characters of a choice that fit on a line with its flag. */
+/** Most characters of a choice that fit beside its flag. */
 const MAX_CHOICE = 40
 
 /** One flag of a setting; `listed` is false for the long form of a setting that has a short name. */
 export type SettingFlag = Flag & Readonly<{ setting: string; listed: boolean; separator?: ',' | ' ' }>
 
-/** All of them, in the order of the settings table. A boolean has a switch for each way; the one that changes the default is listed. */
+/** All flags of settings, in the order of the settings table. A boolean has two switches; the one that changes the default is listed. */
 export const SETTING_FLAGS: readonly SettingFlag[] = SETTING_LIST.flatMap(({ name, leaf }) => {
   const long = flagName(name).slice(2)
   const short = SHORT_NAMES[name]
@@ -85,7 +85,7 @@ export const SETTING_FLAGS: readonly SettingFlag[] = SETTING_LIST.flatMap(({ nam
   })
 })
 
-/** Where the choice is too long for the line of the flag, the text beside it has it. */
+/** The value word of a flag; a choice too long for it is put into the explanation. */
 function describeValue(leaf: NamedSetting['leaf']): { value: string; doc: string } {
   if (leaf.type !== 'enum') return { value: VALUE_WORDS[leaf.type] as string, doc: leaf.doc }
   const value = leaf.values.join('|')
@@ -94,15 +94,15 @@ function describeValue(leaf: NamedSetting['leaf']): { value: string; doc: string
     : { value: 'NAME', doc: `${leaf.doc} One of ${leaf.values.join(', ')}.` }
 }
 
-/** For settings by their dotted name, as the settings file has them. */
+/** Sets a setting by its dotted name. */
 export const SET_FLAG: Flag = {
   name: 'set',
   value: 'NAME=VALUE',
   repeatable: true,
-  doc: 'any setting by its name in the settings file: timeouts.connect=2s; of a list the entries with commas between: trustedProxies=10.0.0.0/8,192.0.2.7',
+  doc: 'any setting by its name in the settings file: timeouts.connect=2s; a list with commas between its entries: trustedProxies=10.0.0.0/8,192.0.2.7',
 }
 
-/** What the flags say, by dotted setting name; checking the values is the settings' own task. */
+/** The values of flags, by dotted setting name. The settings check the values. */
 export function readOverrides(typed: Typed): Readonly<Record<string, TypedSetting>> {
   const overrides: Record<string, TypedSetting> = {}
   const put = (setting: string, flag: string, values: readonly string[]) => {
@@ -120,7 +120,7 @@ export function readOverrides(typed: Typed): Readonly<Record<string, TypedSettin
   for (const pair of typed.values('set')) {
     const equals = pair.indexOf('=')
     if (equals < 1) {
-      // What comes after the name may be a token.
+      // The text behind the name may be a token, so it is not shown.
       const name = /^[\w.-]*/.exec(pair)![0]
       throw new UsageError(`--set needs a name and a value, not "${name}"`, 'write --set http.port=8080')
     }

@@ -1,4 +1,4 @@
-/** Why a URL is served as it is: for people as ux has it, for scripts as JSON. Keys of certificates are in neither. */
+/** Explains how a URL is served, for people and as JSON. Neither shows keys of certificates. */
 
 import { printPosition, type SourcePosition } from '../../lib/base/position.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
@@ -20,7 +20,7 @@ import { alignColumns } from './table.ts'
 const VERDICT_COLOUR: Record<RouteVerdict['verdict'], Colour> = { wins: 'green', no: 'dim', shadowed: 'yellow' }
 const MOST_ENDPOINTS = 10
 
-/** `defaults` are what Services have that say nothing else: `upstream` of the settings. */
+/** `defaults` are the settings under `upstream`, which hold for Services without their own. */
 export function printExplanation(explanation: Explanation, defaults: UpstreamPolicy, paint: Paint): string {
   const { url, answer } = explanation
   const sections = [
@@ -36,7 +36,7 @@ export function printExplanation(explanation: Explanation, defaults: UpstreamPol
     .join('\n\n')
 }
 
-/** The path, host and certificate as they are taken. */
+/** The path, host and certificate in the form in which they are matched. */
 function describeRequest({ path, host, certificate, listener }: Explanation, paint: Paint): string[][] {
   const rows = [
     ['  path', escapeText(path.normal?.path ?? '(not allowed)'), escapeText(path.notes.join('; '))],
@@ -73,7 +73,7 @@ function printHostPlace({ virtualHost }: Explanation['host'], paint: Paint): str
   return `${from}  ${printPlace(virtualHost.position, paint)}`
 }
 
-/** The winner, then the near misses, each with the place of its rule. */
+/** The winner, then the near misses, each with the position of its rule. */
 function describeCandidates({ candidates, omitted }: Explanation, paint: Paint): string[][] {
   const rows = candidates.map(({ route, verdict, reason }) => [
     `  ${escapeText(printMatch(route))}`,
@@ -93,7 +93,7 @@ function printIngress({ ingress }: Route): string {
   return `${ingress.namespace}/${ingress.name}`
 }
 
-/** The Service, its endpoints, and the request one of them would get. */
+/** The Service, its endpoints, and the request as an endpoint would get it. */
 function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, paint: Paint): string[][] {
   const { winner, upstream, answer } = explanation
   if (!upstream) return winner ? [['  service', escapeText(winner.backend)]] : []
@@ -128,7 +128,7 @@ function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, pa
   return rows
 }
 
-/** What the Service and the Ingress have otherwise than all. */
+/** The settings in which the Service and the Ingress differ from the defaults. */
 function printOwn(own: PolicyOverrides): string {
   const values = Object.entries(own).map(([name, value]) => {
     const leaf = SERVICE_SETTINGS_BY_NAME.get(name)?.leaf
@@ -154,14 +154,14 @@ function printSent(
   )
 }
 
-/** How one of several is chosen. */
+/** Explains how one of several endpoints is chosen. */
 function printChoice({ balancer, hash, affinity }: UpstreamPolicy): string {
   if (affinity.type !== 'none') return `or another: affinity ${affinity.type} keeps each client with its own`
   if (balancer === 'hash') return `or another: hash of ${escapeText(hash.by)} says which`
   return balancer === 'round-robin' ? 'in turn with the others' : `or another: ${balancer} says which`
 }
 
-/** As the setting `upstream.host` has it. */
+/** The Host that is sent, by the setting `upstream.host`. */
 function printHost(asked: string, host: string, protocol: Upstream['protocol'], next: Endpoint): string {
   if (host === 'client') return asked
   if (host !== 'endpoint') return host
@@ -192,7 +192,7 @@ function printPlace(position: SourcePosition, paint: Paint): string {
   return paint('dim', escapeText(`${position.file}:${position.line}`))
 }
 
-/** The same as plain data. */
+/** The explanation as plain data. */
 export function explanationJson(explanation: Explanation): unknown {
   const { url, answer, path, host, certificate, candidates, omitted, winner, upstream, listener } = explanation
   return {

@@ -1,4 +1,4 @@
-/** A setting's value as it is written in the settings file. */
+/** The value of a setting in the notation of the settings file. */
 import { printBytes, printDuration } from '../../lib/base/measure.ts'
 import type { NamedSetting } from '../../lib/settings/resolve.ts'
 

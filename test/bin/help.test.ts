@@ -66,7 +66,7 @@ for (const { name, load } of VERBS) {
   })
 }
 
-t.test('run --help has the ten flags that everybody needs', async (t) => {
+t.test('run --help has the ten usual flags', async (t) => {
   const { stdout } = await runPortico(['run', '--help'])
   const listed = [...stdout.split('\nexamples')[0]!.matchAll(/^ {2}(?:-\w, | {4})--([a-z-]+)/gm)].map(
     ([, name]) => name,
