@@ -1,12 +1,12 @@
-/** Who is told at once when an endpoint gets one request more or less. HOT */
+/** Observers of the number of requests at endpoints, told of each change at once. HOT */
 import type { Candidate } from '../candidates.ts'
 
 export type LoadObserver = {
-  /** `slot` is the place of the endpoint among the candidates watched, `delta` 1 or -1; `inFlight` has changed already. */
+  /** `slot` is the endpoint's index among the watched candidates, `delta` is 1 or -1; `inFlight` has already changed. */
   onLoad(slot: number, delta: number): void
 }
 
-/** From now on this observer hears of these endpoints, and no other. */
+/** Makes `observer` the only observer of these endpoints. */
 export function watchLoad(candidates: readonly Candidate[], observer: LoadObserver): void {
   for (let slot = 0; slot < candidates.length; slot++) candidates[slot]!.state.watchLoad(observer, slot)
 }
