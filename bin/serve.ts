@@ -6,11 +6,11 @@ import { explainShortage } from '../lib/control/start-error.ts'
 import { createGateway, type Gateway } from '../lib/gateway.ts'
 import { findDescriptorLimit } from '../lib/platform/descriptors.ts'
 import { logDiagnostics, logReloaded, logReloadFailed } from '../lib/report/reload-log.ts'
-import { createLife } from './life.ts'
 import { VERSION } from './package.ts'
 import { printBoot } from './print/boot.ts'
 import { printReloaded, printReloadFailed } from './print/reload.ts'
 import { removeReadyFile, withdrawReadyFile, writeReadyFile } from './ready-file.ts'
+import { prepareShutdown } from './shutdown.ts'
 import type { Terminal } from './terminal.ts'
 
 export type ServeOptions = Readonly<{
@@ -25,11 +25,11 @@ const LINGER_MS = 500
 /** Serves until a signal ends it; resolves to the exit code. Throws a StartError if it cannot start. */
 export async function serve(input: ConfigurationInput, terminal: Terminal, options: ServeOptions): Promise<number> {
   const { readyFile, printAfterBoot } = options
-  const life = createLife(terminal)
+  const shutdown = prepareShutdown(terminal)
   if (readyFile !== undefined) removeReadyFile(readyFile)
   const gateway = await createGateway({ ...input, version: VERSION })
   await gateway.start()
-  const ended = life.lead(gateway, () => {
+  const ended = shutdown.of(gateway, () => {
     if (readyFile !== undefined) withdrawReadyFile(readyFile)
   })
   const { people, machines } = findReaders(gateway, printAfterBoot !== undefined)

@@ -20,7 +20,7 @@ export type ForwarderOptions = Readonly<{
   maxInFlight: () => number
 }>
 
-export type Errand = Readonly<{ question: Question; edns: Edns | undefined; checkingDisabled: boolean }>
+export type ForwardedQuery = Readonly<{ question: Question; edns: Edns | undefined; checkingDisabled: boolean }>
 
 /** The number of times that each resolver is asked. */
 const ROUNDS = 2
@@ -44,11 +44,11 @@ export class Forwarder {
   }
 
   /** Rejects if no resolver answers, or too many questions are under way. */
-  async ask(errand: Errand): Promise<ForeignAnswer> {
+  async ask(query: ForwardedQuery): Promise<ForeignAnswer> {
     if (this.#inFlight >= this.#options.maxInFlight()) throw new Error('too many names are being looked up')
     this.#inFlight++
     try {
-      return await this.#askAll(errand)
+      return await this.#askAll(query)
     } finally {
       this.#inFlight--
     }
@@ -59,7 +59,7 @@ export class Forwarder {
     for (const end of [...this.#open]) end()
   }
 
-  async #askAll(errand: Errand): Promise<ForeignAnswer> {
+  async #askAll(query: ForwardedQuery): Promise<ForeignAnswer> {
     const resolvers = await this.#options.resolvers()
     const deadline = performance.now() + TOTAL_MS
     let refusal: ForeignAnswer | undefined
@@ -69,7 +69,7 @@ export class Forwarder {
         const timeoutMs = Math.min(this.#options.timeoutMs(), deadline - performance.now())
         if (timeoutMs <= 0 || this.#isClosed) break
         try {
-          const answer = await this.#askOne(resolver, errand, timeoutMs)
+          const answer = await this.#askOne(resolver, query, timeoutMs)
           if (!RETRIED.has(answer.code)) return answer
           refusal = answer
         } catch (error) {
@@ -81,12 +81,17 @@ export class Forwarder {
     throw failure
   }
 
-  async #askOne(resolver: ResolverAddress, errand: Errand, timeoutMs: number): Promise<ForeignAnswer> {
-    const answer = await this.#askOver(askUdp, resolver, errand, timeoutMs)
-    return answer.isTruncated ? this.#askOver(askTcp, resolver, errand, timeoutMs) : answer
+  async #askOne(resolver: ResolverAddress, query: ForwardedQuery, timeoutMs: number): Promise<ForeignAnswer> {
+    const answer = await this.#askOver(askUdp, resolver, query, timeoutMs)
+    return answer.isTruncated ? this.#askOver(askTcp, resolver, query, timeoutMs) : answer
   }
 
-  #askOver(transport: Transport, resolver: ResolverAddress, errand: Errand, timeoutMs: number): Promise<ForeignAnswer> {
+  #askOver(
+    transport: Transport,
+    resolver: ResolverAddress,
+    query: ForwardedQuery,
+    timeoutMs: number,
+  ): Promise<ForeignAnswer> {
     const id = randomInt(0x1_0000)
     return new Promise((resolve, reject) => {
       let strays = 0
@@ -102,14 +107,14 @@ export class Forwarder {
       this.#open.add(abort)
       const take = (message: Buffer): void => {
         try {
-          const answer = readForeignAnswer(message, id, errand.question)
+          const answer = readForeignAnswer(message, id, query.question)
           if (answer !== undefined) settle(() => resolve(answer))
           else if (++strays > MAX_STRAYS) fail(new Error(`answers of ${resolver.address} are being forged`))
         } catch (error) {
           fail(error as Error)
         }
       }
-      const end = transport(resolver, writeErrand(errand, id), take, fail)
+      const end = transport(resolver, writeQuery(query, id), take, fail)
     })
   }
 }
@@ -172,7 +177,7 @@ function askTcp(
 }
 
 /** Writes the question, with EDNS if the client has it, so that the answer can be passed on unchanged. */
-function writeErrand({ question, edns, checkingDisabled }: Errand, id: number): Buffer {
+function writeQuery({ question, edns, checkingDisabled }: ForwardedQuery, id: number): Buffer {
   const buffer = Buffer.alloc(HEADER_BYTES + question.bytes.length + 11)
   buffer.writeUInt16BE(id, 0)
   buffer.writeUInt16BE(0x0100 | (checkingDisabled ? 0x0010 : 0), 2)

@@ -21,7 +21,7 @@ export type Catalogue = Readonly<{
   forwarder: Pick<Forwarder, 'ask'> | undefined
 }>
 
-export type ResponderNotes = Readonly<{
+export type ResponderEvents = Readonly<{
   /** Called with an unexpected error, after which the question gets no answer. */
   onBug: (error: unknown) => void
   /** Called if a name could not be looked up elsewhere; the answer is SERVFAIL. */
@@ -38,12 +38,12 @@ const TRUSTED = createAddressSet([
 ])
 
 export class Responder {
-  readonly #notes: ResponderNotes
+  readonly #notes: ResponderEvents
   readonly #counts = new Map<string, { type: string; code: string; count: number }>()
   #catalogue: Catalogue
   #turn = 0
 
-  constructor(catalogue: Catalogue, notes: ResponderNotes) {
+  constructor(catalogue: Catalogue, notes: ResponderEvents) {
     this.#catalogue = catalogue
     this.#notes = notes
   }

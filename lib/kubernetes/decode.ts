@@ -8,7 +8,7 @@ import { judgeKind, type KindDecoder } from './kind.ts'
 import { FieldReader } from './reader.ts'
 import { ProblemReport } from './report.ts'
 import type { Resource } from './resource.ts'
-import { isOpen, mayBeSecret } from './secret.ts'
+import { mayBeSecret, mayBeShown } from './secret.ts'
 import { checkShape, isMapping } from './shape.ts'
 import type { UnservedRole } from './unserved.ts'
 
@@ -46,7 +46,9 @@ class DocumentDecoder {
 
   /** `isFlawed`: the document is an item of a list that has flaws itself. */
   decode(written: SourceDocument, isFlawed: boolean = false): void {
-    const document = mayBeSecret(written.value) ? { ...written, origin: veilOrigin(written.origin, isOpen) } : written
+    const document = mayBeSecret(written.value)
+      ? { ...written, origin: veilOrigin(written.origin, mayBeShown) }
+      : written
     const { value, origin } = document
     if (!isMapping(value)) {
       this.objects++

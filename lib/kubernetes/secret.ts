@@ -92,7 +92,7 @@ export function mayBeSecret(value: unknown): boolean {
 }
 
 /** True for fields of a Secret that may be shown. */
-export function isOpen(path: FieldPath): boolean {
+export function mayBeShown(path: FieldPath): boolean {
   const [first, second] = path
   if (path.length === 1) return OPEN_FIELDS.includes(first)
   return first === 'metadata' && (path.length === 2 ? OPEN_METADATA.includes(second) : second === 'labels')

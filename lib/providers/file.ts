@@ -10,7 +10,7 @@ import {
   type FoundFiles,
   findFiles,
   identifyFolder,
-  isPassedOver,
+  isIgnoredPath,
   isUnsettled,
   readPlainStamp,
   readSize,
@@ -136,7 +136,7 @@ export class FileProvider {
     for (const path of hints) {
       const state = this.#files.get(path)
       if (state === undefined) {
-        if (stamps.has(path) || !(await isPassedOver(path))) return undefined
+        if (stamps.has(path) || !(await isIgnoredPath(path))) return undefined
         continue
       }
       const stamp = await readPlainStamp(path)
@@ -395,11 +395,11 @@ function emptySource(name: string): Diagnostic {
 }
 
 function describeKept(name: string, since: number, reasons: readonly Diagnostic[]): Kept {
-  return keepLastGood(`still serving ${name} as of ${printTime(since)}`, reasons)
+  return noteLastGood(`still serving ${name} as of ${printTime(since)}`, reasons)
 }
 
 /** Adds to each reason a note that the last good version is served. */
-export function keepLastGood(text: string, reasons: readonly Diagnostic[]): Kept {
+export function noteLastGood(text: string, reasons: readonly Diagnostic[]): Kept {
   const noted = reasons.map((reason) => Object.freeze({ ...reason, notes: [...reason.notes, { message: text }] }))
   return Object.freeze({ text, reasons: noted })
 }

@@ -177,7 +177,7 @@ function hasTooMany(chunks: Iterable<Chunk>): boolean {
 }
 
 /** The number of values in a part. */
-export function countPart({ documents }: ParsedPart): number {
+export function countPartValues({ documents }: ParsedPart): number {
   return documents.reduce((sum, { marks }) => sum + countValues(marks), 0)
 }
 

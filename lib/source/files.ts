@@ -372,7 +372,7 @@ export async function readPlainStamp(file: string): Promise<string | undefined> 
 }
 
 /** True if a walk of the folder would not read a new entry at this path: it is not named like a manifest, or does not exist. */
-export async function isPassedOver(file: string): Promise<boolean> {
+export async function isIgnoredPath(file: string): Promise<boolean> {
   const name = path.basename(file)
   if (isSkipped(name)) return true
   const stats = await lstat(file).catch(() => undefined)

@@ -1,6 +1,6 @@
 /** The thread that reads texts for a ParserPool: one text at a time, and each part when the pool asks for it. */
 import { parentPort } from 'node:worker_threads'
-import { canJoin, countPart, joinParts, type ParsedPart, parseInParts } from './document.ts'
+import { canJoin, countPartValues, joinParts, type ParsedPart, parseInParts } from './document.ts'
 import type { SourceText } from './text.ts'
 
 /** A request: for the first part of a text, or for the next part. */
@@ -44,7 +44,7 @@ function* listAnswers(source: SourceText): Generator<ThreadAnswer> {
   for (const part of parseInParts(source)) {
     if (parts[0] && !canJoin(parts[0], part)) yield take(false)
     parts.push(part)
-    values += countPart(part)
+    values += countPartValues(part)
     documents += part.documents.length
     if (values >= PART_VALUES || documents >= PART_DOCUMENTS) yield take(false)
   }

@@ -27,7 +27,7 @@ export function wantsProxyHeader({ meta }: Service): boolean {
 }
 
 /** Warns at the first Service that wants a PROXY header, if no proxy is trusted to send one. */
-export function warnOfDistrust(
+export function warnOfUntrustedProxies(
   [service]: readonly Service[],
   trustedProxies: readonly string[],
   diagnostics: DiagnosticList,

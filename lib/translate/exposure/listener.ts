@@ -17,7 +17,7 @@ import { isExposed } from './node-port.ts'
 type Plan = Readonly<{ exposures: ReadonlyMap<Service, Exposure>; diagnostics: readonly Diagnostic[] }>
 
 /** The inputs of the listeners, beside Services. */
-export type ListenerGround = Readonly<{
+export type ListenerInputs = Readonly<{
   settings: TranslationSettings
   /** The addresses of this machine, canonical. */
   local: ReadonlySet<string>
@@ -45,7 +45,7 @@ export class ListenerSet {
   }
 
   /** `services` come oldest first. */
-  plan(services: readonly Service[], { settings, local, now }: ListenerGround): Plan {
+  plan(services: readonly Service[], { settings, local, now }: ListenerInputs): Plan {
     const concerned = settings.clusterNetwork.enabled ? services : this.#exposed.filter(services)
     return this.#plans.get('plan', [concerned, settings, local], () => {
       const ledger = new Ledger(this.#allocations)

@@ -15,7 +15,7 @@ export function isOwnLoadBalancer({ type, loadBalancerClass }: Service): boolean
 }
 
 /** `used`: addresses of the pool that have another listener. */
-export type LoadBalancerGround = Readonly<{
+export type LoadBalancerInputs = Readonly<{
   settings: TranslationSettings['loadBalancers']
   /** The addresses of this machine, canonical. */
   local: ReadonlySet<string>
@@ -25,18 +25,18 @@ export type LoadBalancerGround = Readonly<{
 /** `services` are the Services that Portico balances, oldest first. Services without an address are missing in the result. */
 export function assignLoadBalancerAddresses(
   services: readonly Service[],
-  ground: LoadBalancerGround,
+  inputs: LoadBalancerInputs,
   ledger: Ledger,
   diagnostics: DiagnosticList,
 ): ReadonlyMap<Service, string> {
-  const { pool } = ground.settings
-  if (pool.length === 0) return shareAddress(services, ground, diagnostics)
-  return assignFromPool(services, parseAddressRange(pool), ground.used, ledger, diagnostics)
+  const { pool } = inputs.settings
+  if (pool.length === 0) return shareAddress(services, inputs, diagnostics)
+  return assignFromPool(services, parseAddressRange(pool), inputs.used, ledger, diagnostics)
 }
 
 function shareAddress(
   services: readonly Service[],
-  { settings, local }: LoadBalancerGround,
+  { settings, local }: LoadBalancerInputs,
   diagnostics: DiagnosticList,
 ): ReadonlyMap<Service, string> {
   const shared = canonicalAddress(settings.address)

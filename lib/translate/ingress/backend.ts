@@ -20,7 +20,7 @@ import { printPorts } from '../service/endpoint-override.ts'
 import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
-import { describeClosing, findClosing, hasForeign } from './foreign-annotation.ts'
+import { describeClosing, findClosingGuards, hasForeign } from './foreign-annotation.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 
 /** A reference of an Ingress; equal keys mean the same backend. */
@@ -153,7 +153,7 @@ export class BackendResolver {
         const action = Object.freeze({ type: 'forward', upstream: target.upstream.key } as const)
         const annotated = hasForeign(service) ? service : undefined
         const open = Object.freeze({ action, text, target, problem: undefined, annotated })
-        const [guard] = annotated === undefined ? [] : findClosing(service, this.#settings)
+        const [guard] = annotated === undefined ? [] : findClosingGuards(service, this.#settings)
         return guard === undefined ? open : closeResolution(open, guard)
       })
     }

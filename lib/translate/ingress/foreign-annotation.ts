@@ -94,7 +94,7 @@ const PROTOCOL_INSTEAD: Readonly<Record<string, string>> = {
 }
 
 /** The annotations that close the routes of `resource`; none if the settings let them be served. */
-export function findClosing(
+export function findClosingGuards(
   { kind, meta }: Ingress | Service,
   { unsupportedGuards }: TranslationSettings,
 ): readonly ForeignAnnotation[] {

@@ -30,7 +30,7 @@ const isFalse = (value: string): boolean => /^(?:0|f|false|off|no|disabled)$/i.t
 const isZero = (value: string): boolean => /^0+$/.test(value)
 const isNone = (value: string): boolean => /^none$/i.test(value)
 /** True for a list of ranges that admits every client. */
-const isEverybody = (value: string): boolean => value.split(/[\s,;]+/).includes('0.0.0.0/0') && !value.includes('!')
+const admitsEverybody = (value: string): boolean => value.split(/[\s,;]+/).includes('0.0.0.0/0') && !value.includes('!')
 const verifiesNobody = (value: string): boolean => !/verify/i.test(value)
 
 /** Directives of nginx that refuse nothing; a snippet made of these is harmless. */
@@ -107,8 +107,8 @@ const USUAL_GUARDS: Family['guards'] = {
   'auth-*': never,
   'enable-global-auth': isFalse,
   satisfy: never,
-  'whitelist-source-range': isEverybody,
-  'allowlist-source-range': isEverybody,
+  'whitelist-source-range': admitsEverybody,
+  'allowlist-source-range': admitsEverybody,
   'denylist-source-range': never,
   'blacklist-source-range': never,
   'limit-connections': isZero,
@@ -163,7 +163,7 @@ const FAMILIES: readonly Family[] = [
     // HAProxy, Traefik 1, Contour and Kong
     domains: ['ingress.kubernetes.io', 'ingress.appscode.com'],
     scopes: ['Ingress', 'Service'],
-    guards: { ...USUAL_GUARDS, whitelist: isEverybody, blacklist: never, 'rate-limit*': never },
+    guards: { ...USUAL_GUARDS, whitelist: admitsEverybody, blacklist: never, 'rate-limit*': never },
     details: USUAL_DETAILS,
     rest: 'effect',
   },
@@ -206,7 +206,7 @@ const FAMILIES: readonly Family[] = [
       'router.tls.options': never,
       'auth-*': never,
       'rate-limit': never,
-      'whitelist-source-range': isEverybody,
+      'whitelist-source-range': admitsEverybody,
       'max-conn-amount': never,
     },
     details: ['auth-header-field', 'auth-realm', 'auth-remove-header', 'max-conn-extractor-func'],
@@ -217,8 +217,8 @@ const FAMILIES: readonly Family[] = [
     domains: ['haproxy.org', 'haproxy.com'],
     scopes: ['Ingress', 'Service'],
     guards: {
-      'allow-list': isEverybody,
-      whitelist: isEverybody,
+      'allow-list': admitsEverybody,
+      whitelist: admitsEverybody,
       'deny-list': never,
       blacklist: never,
       'auth-type': isNone,
@@ -268,7 +268,7 @@ const FAMILIES: readonly Family[] = [
       'waf-acl-*': isNone,
       'web-acl-id': isNone,
       'shield-advanced-protection': isFalse,
-      'inbound-cidrs': isEverybody,
+      'inbound-cidrs': admitsEverybody,
       'security-groups': never,
       'security-group-prefix-lists': never,
       'frontend-nlb-security-groups': never,
@@ -359,8 +359,8 @@ const FAMILIES: readonly Family[] = [
     domains: ['haproxy.router.openshift.io'],
     scopes: ['Ingress'],
     guards: {
-      ip_whitelist: isEverybody,
-      ip_allowlist: isEverybody,
+      ip_whitelist: admitsEverybody,
+      ip_allowlist: admitsEverybody,
       'rate-limit-connections': isFalse,
       'rate-limit-connections.*': isZero,
       'pod-concurrent-connections': isZero,
@@ -371,7 +371,7 @@ const FAMILIES: readonly Family[] = [
     domains: ['k8s.apisix.apache.org'],
     scopes: ['Ingress'],
     guards: {
-      'allowlist-source-range': isEverybody,
+      'allowlist-source-range': admitsEverybody,
       'blocklist-source-range': never,
       'auth-type': isNone,
       'auth-uri': never,
@@ -411,7 +411,7 @@ const FAMILIES: readonly Family[] = [
     guards: {
       'aws-load-balancer-security-groups': never,
       'aws-load-balancer-security-group-prefix-lists': never,
-      'azure-allowed-ip-ranges': isEverybody,
+      'azure-allowed-ip-ranges': admitsEverybody,
       'azure-allowed-service-tags': never,
       'azure-deny-all-except-load-balancer-source-ranges': isFalse,
       'do-loadbalancer-allow-rules': never,

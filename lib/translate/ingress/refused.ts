@@ -13,7 +13,7 @@ import { reportProtocol, type TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import type { CertificateBinder } from '../tls/certificate-binding.ts'
 import { type BackendResolver, closeReference, createReference, reportBackend } from './backend.ts'
-import { checkForeignAnnotations, findCanary, findClosing } from './foreign-annotation.ts'
+import { checkForeignAnnotations, findCanary, findClosingGuards } from './foreign-annotation.ts'
 import { type Claimant, claimRoutes, listReferences } from './host.ts'
 import { pickIngresses } from './ingress-class.ts'
 import { checkPath } from './route.ts'
@@ -72,7 +72,7 @@ const HOST = /^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/
  * it has no guard.
  */
 export function claimClosed(ingress: Ingress, settings: TranslationSettings): Claimant | undefined {
-  const guards = findClosing(ingress, settings)
+  const guards = findClosingGuards(ingress, settings)
   const [guard] = guards
   if (guard === undefined || findCanary(ingress) !== undefined) return undefined
   const rules = ingress.rules.flatMap((rule) => {

@@ -8,13 +8,13 @@ const CRASH_DRAIN_MS = 2_000
 /** Milliseconds within which two signals count as one: a Ctrl-C can come from the terminal and again from npm or timeout(1). */
 const SAME_SIGNAL_MS = 100
 
-export type Life = Readonly<{
+export type Shutdown = Readonly<{
   /** Makes signals drain this gateway; resolves to the exit code once it has stopped. `onStop` is called before the drain. */
-  lead(gateway: Gateway, onStop: () => void): Promise<number>
+  of(gateway: Gateway, onStop: () => void): Promise<number>
 }>
 
 /** Handles signals at once, since they have no default for process 1 of a container. */
-export function createLife(terminal: Terminal): Life {
+export function prepareShutdown(terminal: Terminal): Shutdown {
   let gateway: Gateway | undefined
   let stopping = false
   let tellStop = () => {}
@@ -58,7 +58,7 @@ export function createLife(terminal: Terminal): Life {
   process.on('uncaughtException', (error) => void crash('uncaught exception', error))
   process.on('unhandledRejection', (reason) => void crash('unhandled rejection', reason))
   return {
-    lead(started, onStop) {
+    of(started, onStop) {
       gateway = started
       tellStop = onStop
       return ended
