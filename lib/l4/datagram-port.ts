@@ -14,7 +14,6 @@ import type { ByteCounts, ConnectionResult } from '../telemetry/request-counts.t
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import { DatagramSession, MAX_QUEUED_BYTES } from './datagram-session.ts'
-import { pickFor } from './relay.ts'
 
 /** How many sessions a process has, over all its ports, and may have whatever the settings say: each holds a socket. */
 export type SessionBudget = { open: number; readonly most: number }
@@ -215,5 +214,16 @@ export class DatagramPort {
 function keyOf({ address, port }: RemoteInfo): string {
   return `${address} ${port}`
 }
+
+/** The next endpoint for one client that is not among `tried`. */
+function pickFor(
+  pool: UpstreamPool,
+  clientAddress: string,
+  tried: readonly EndpointState[],
+): EndpointState | GatewayError {
+  return pool.pick({ clientAddress, target: '', header: noHeader }, tried)
+}
+
+function noHeader(): undefined {}
 
 function ignore(): void {}

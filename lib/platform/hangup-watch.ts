@@ -14,8 +14,6 @@ export type Unread = Partial<Victim> & {
   sighting: Sighting | undefined
   /** False: it leaves the watch. */
   readonly isUnread: boolean
-  /** It heeds no FIN, so the table need not be read for it. */
-  readonly isForResets?: boolean
   /** Undefined: not a socket of its own. */
   readonly clientSocket: Socket | undefined
   /** Undefined: none yet. It may be another one later. */
@@ -57,6 +55,8 @@ export class Side {
   isReset: boolean = false
   /** Bytes that the kernel had already and the peer was seen to take. */
   acknowledged: number = 0
+  /** When bytes were first seen that have come and are not read; `Infinity`: there are none. */
+  unreadAt: number = Number.POSITIVE_INFINITY
   /** Undefined: not asked for yet, or the socket has no peer any more. */
   row: SocketRow | undefined = undefined
   #given: number
@@ -83,12 +83,21 @@ export class Side {
     return this.endedAt !== Number.POSITIVE_INFINITY
   }
 
+  /** Bytes that were written wait for the kernel. */
+  get hasUnsent(): boolean {
+    const { socket } = this
+    return socket.writableLength > 0 || (findHandle(socket)?.writeQueueSize ?? 0) > 0
+  }
+
   /** Without the table. */
   look(now: number): void {
     const { socket } = this
     const { bytesRead } = socket
     const taken = countTaken(socket)
-    if (bytesRead !== this.#given) this.gaveAt = now
+    if (bytesRead !== this.#given) {
+      this.gaveAt = now
+      this.unreadAt = Number.POSITIVE_INFINITY
+    }
     if (taken !== this.#taken) this.tookAt = now
     this.#given = bytesRead
     this.#taken = taken
@@ -104,6 +113,8 @@ export class Side {
     const { row } = this
     if (row === undefined) return
     if (row.hasFin) this.#end(now, false)
+    if (row.unread === 0) this.unreadAt = Number.POSITIVE_INFINITY
+    else if (this.unreadAt === Number.POSITIVE_INFINITY) this.unreadAt = now
     if (row.unacknowledged === this.#unacknowledged) return
     if (this.#unacknowledged >= 0) this.tookAt = now
     this.acknowledged += Math.max(0, this.#unacknowledged - row.unacknowledged)
@@ -146,6 +157,12 @@ export class Sighting {
     return this.#isOver(this.client, ms)
   }
 
+  /** Bytes of the client have not been read for so long, although nothing that was written waits. */
+  isClientUnread(ms: number): boolean {
+    const { client } = this
+    return client !== undefined && this.now - client.unreadAt >= ms && this.stillMs >= ms && !client.hasUnsent
+  }
+
   /** The same of the endpoint, FIN or reset. */
   hasEndpointLeft(ms: number): boolean {
     return this.#isOver(this.endpoint, ms)
@@ -162,7 +179,6 @@ export class Sighting {
   }
 
   findRows(): void {
-    if (this.unread.isForResets) return
     this.client?.findRow()
     this.endpoint?.findRow()
   }

@@ -13,7 +13,7 @@ import type { RequestRecord } from '../telemetry/record.ts'
 import { RequestContext } from './context.ts'
 import { type Exchange, NOBODY } from './exchange.ts'
 import { ALLOW_LINE, composeFailure } from './failure.ts'
-import { Forwarding, type ForwardOwner } from './forward.ts'
+import { Forward, type ForwardOwner } from './forward.ts'
 import { isTrustedPeer } from './forwarded.ts'
 import { composeOwnLines } from './headers.ts'
 import { OwnAnswer } from './own-answer.ts'
@@ -109,8 +109,8 @@ export class RequestHandler implements ForwardOwner {
     this.#options.onFinish(context.record(complete))
   }
 
-  openTunnel(forwarding: Forwarding, head: string, upstream: Socket, early: Buffer): void {
-    const { context } = forwarding
+  openTunnel(forward: Forward, head: string, upstream: Socket, early: Buffer): void {
+    const { context } = forward
     const offer = context.exchange.offer!
     const { timeouts } = context.settings
     const client = offer.take()
@@ -123,10 +123,10 @@ export class RequestHandler implements ForwardOwner {
       this.#tunnels.delete(tunnel)
       context.bytesIn = tunnel.bytesIn + offer.early.length
       context.bytesOut = tunnel.bytesOut
-      forwarding.onClose(true)
+      forward.onClose(true)
     }
-    const contained = containing('relay', forwarding, onClose)
-    const tunnel = new Tunnel(client, upstream, forwarding.tunnelIdle, timeouts, contained)
+    const contained = containing('relay', forward, onClose)
+    const tunnel = new Tunnel(client, upstream, forward.tunnelIdle, timeouts, contained)
     this.#tunnels.add(tunnel)
   }
 
@@ -181,7 +181,7 @@ export class RequestHandler implements ForwardOwner {
     }
     context.served = served
     if (served.upstream && served.policy) {
-      new Forwarding(this, context, served.upstream, served.policy.policy, upgrade).start()
+      new Forward(this, context, served.upstream, served.policy.policy, upgrade).start()
     } else this.fail(context, explainUnavailable(served))
   }
 

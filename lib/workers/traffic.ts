@@ -120,6 +120,7 @@ export class Traffic {
     this.#relays = new Relays({
       settings: () => this.#settings,
       clock,
+      deadlines: this.#watch,
       onFinish: (record) => {
         counts.countConnection(record.listener, record.error ? 'failed' : 'served')
         counts.countBytes(record.listener, record)

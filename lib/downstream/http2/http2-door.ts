@@ -9,7 +9,7 @@ import {
 import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import { containAt, containingAt } from '../../base/contain.ts'
-import { hangupWatch, type Unread } from '../../platform/hangup-watch.ts'
+import { HALF_CLOSED_MS, hangupWatch, type Unread } from '../../platform/hangup-watch.ts'
 import { findPeerAddress } from '../../request/origin.ts'
 import type { Settings } from '../../settings/table.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -76,17 +76,19 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
     // Only streams count as life: neither PINGs nor a head that never ends keep a connection.
     let timer = setTimeout(close, timeouts.requestHeaders).unref()
     socket.once('close', () => clearTimeout(timer))
-    // A write that fails while the session receives can leave it without any word of the end, and it reads no more.
+    // Where a write fails while the session receives, or the connection breaks (Node 20), it may hear nothing of the end, and read no more.
     const unread: Unread = {
       sighting: undefined,
       get isUnread() {
         return !socket.destroyed && (open > 0 || (unread.sighting?.stillMs ?? 0) < IDLE_WATCH)
       },
-      isForResets: true,
       clientSocket: socket,
       endpointSocket: undefined,
       onStill: (sighting) => {
-        if (!sighting.client?.isReset) return
+        // A client of HTTP/2 that has sent its FIN wants no more, and a session that does not read will never read again.
+        const isOver =
+          sighting.client?.isReset || sighting.hasClientLeft(HALF_CLOSED_MS) || sighting.isClientUnread(HALF_CLOSED_MS)
+        if (!isOver) return
         session.destroy()
         socket.destroy()
       },

@@ -6,10 +6,12 @@ import type { GatewayError } from '../../base/errors.ts'
 import { findUsualPort } from '../../base/hostname.ts'
 import type { EndpointTrouble, UpstreamKey, UpstreamProtocol } from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
-import type { LoadObserver } from '../choice/balancer/load-watch.ts'
-import type { RequestQueue } from '../choice/request-queue.ts'
+import { BareCall, type BareEvents } from '../transport/bare-call.ts'
+import type { ConnectionWish, UpstreamCall, UpstreamEvents, UpstreamRequest } from '../transport/call.ts'
 import type { UpstreamTls } from '../transport/connect.ts'
-import { ConnectionPool, type Past, type PoolSurroundings, type Waiter } from '../transport/connection-pool.ts'
+import type { Past, Peer, Waiter } from '../transport/connection.ts'
+import { ConnectionPool, type PoolSurroundings } from '../transport/connection-pool.ts'
+import { Http1Call } from '../transport/http1-call.ts'
 import { AdaptiveLimit, LEAST_LIMIT, SAMPLE_MS } from './adaptive-limit.ts'
 import { FailureWatch } from './failure-watch.ts'
 import type { Latency } from './latency.ts'
@@ -27,10 +29,23 @@ export type EndpointIdentity = Readonly<{
   serverName: string
 }>
 
+/** Hears at once when an endpoint gets one request more or less. */
+export type LoadObserver = {
+  /** `slot` is the place of the endpoint among the candidates watched, `delta` 1 or -1; `inFlight` has changed already. */
+  onLoad(slot: number, delta: number): void
+}
+
+/** Requests that wait for a place at one of the upstream's endpoints. */
+export type PlaceQueue = {
+  /** How many wait. */
+  readonly size: number
+  /** A place may have become free. */
+  notify(): void
+}
+
 export type EndpointSurroundings = PoolSurroundings &
   Readonly<{
-    /** Who waits for a place at one of the upstream's endpoints. */
-    queue: RequestQueue
+    queue: PlaceQueue
     tls: (serverName: string) => UpstreamTls
     onTrouble: (trouble: EndpointTrouble) => void
   }>
@@ -40,7 +55,7 @@ const MAX_OTHERS = 3
 const NO_OTHERS: readonly ConnectionPool[] = Object.freeze([])
 const NOBODY: readonly EndpointState[] = Object.freeze([])
 
-export class EndpointState implements Timed {
+export class EndpointState implements Timed, Peer {
   /** While it has much to do: when its load is looked at. */
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
@@ -204,10 +219,16 @@ export class EndpointState implements Timed {
     return this.#siblings !== NOBODY && this.#pool?.isAvoided ? this.#findReachable(tried) : this
   }
 
-  /**
-   * Where this address cannot be connected to, the connection is one to another address of its name:
-   * `connection.owner.endpoint` tells.
-   */
+  /** A request to be sent there; nothing happens before its `start`. */
+  call(request: UpstreamRequest, events: UpstreamEvents): UpstreamCall {
+    return new Http1Call(this, request, events)
+  }
+
+  /** A connection whose bytes nobody reads here; nothing happens before its `start`. */
+  open(wish: ConnectionWish, events: BareEvents): BareCall {
+    return new BareCall(this, wish, events)
+  }
+
   acquire(waiter: Waiter, past: Past): void {
     const pool = this.#usePool()
     const isAlone = this.#siblings === NOBODY || pool.hasFree(past)

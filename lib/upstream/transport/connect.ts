@@ -8,7 +8,7 @@ import { containing, type Victim } from '../../base/contain.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
 import { GatewayError } from '../../base/errors.ts'
 import { isExhaustion } from '../../platform/descriptors.ts'
-import { LENT_READS } from './connection.ts'
+import { type ConnectedSockets, LENT_READS } from './connection.ts'
 
 /** How an https endpoint is spoken to. */
 export type UpstreamTls = Readonly<{
@@ -23,13 +23,6 @@ export type ConnectTarget = Readonly<{
   port: number
   /** Undefined: plain TCP. */
   tls: UpstreamTls | undefined
-}>
-
-export type ConnectedSockets = Readonly<{
-  /** What is read and written. */
-  socket: Socket
-  /** The TCP socket under it; without TLS the same one. */
-  transport: Socket
 }>
 
 /** Who wants the connection; either `onSocket` or `onError` is called, once and later. */

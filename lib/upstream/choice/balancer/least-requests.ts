@@ -1,8 +1,8 @@
 /** Chooses the endpoint with the fewest requests under way for its weight; equal endpoints take turns. HOT */
-import type { EndpointState } from '../../endpoint/endpoint.ts'
+import type { EndpointState, LoadObserver } from '../../endpoint/endpoint.ts'
 import type { PickContext } from '../pick-context.ts'
 import { type Balancer, type Candidate, isOpen, type RandomSource } from './balancer.ts'
-import { type LoadObserver, watchLoad } from './load-watch.ts'
+import { watchLoad } from './load-watch.ts'
 
 const NONE = -1
 

@@ -1,10 +1,6 @@
-/** Observers of the number of requests at endpoints, told of each change at once. HOT */
+/** Lets a balancer observe the load of its candidates. HOT */
+import type { LoadObserver } from '../../endpoint/endpoint.ts'
 import type { Candidate } from '../candidates.ts'
-
-export type LoadObserver = {
-  /** `slot` is the endpoint's index among the watched candidates, `delta` is 1 or -1; `inFlight` has already changed. */
-  onLoad(slot: number, delta: number): void
-}
 
 /** Makes `observer` the only observer of these endpoints. */
 export function watchLoad(candidates: readonly Candidate[], observer: LoadObserver): void {
