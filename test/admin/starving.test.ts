@@ -91,7 +91,7 @@ async function probe(port: number, path: string): Promise<number | undefined> {
   return response.statusCode
 }
 
-t.test('7 health is answered beside connections that hold on', async (t) => {
+t.test('health is answered beside connections that stay open', async (t) => {
   const gateway = await startGateway(t, ['run', '-f', '-', '--no-https'], { stdin: MANIFESTS })
   const { admin } = gateway.ports
   for (const [name, clients] of ATTACKS) {

@@ -54,7 +54,7 @@ t.test('of LOCAL, of no family and of UNIX sockets nothing is believed, and TLVs
   }
 })
 
-t.test('what is no header is refused as soon as that shows', async (t) => {
+t.test('a text that is no header is refused at its first wrong byte', async (t) => {
   const lines = [
     'GET / HTTP/1.1\r\n',
     'PROXX',
@@ -98,7 +98,7 @@ t.test('what is no header is refused as soon as that shows', async (t) => {
 const address = fc.oneof(fc.ipV4(), fc.ipV6())
 const port = fc.integer({ min: 0, max: 65_535 })
 
-t.test('what is written is read again, in any pieces, and the bytes behind it stay', async (t) => {
+t.test('a written header is read back, in any pieces, and the bytes behind it stay', async (t) => {
   fc.assert(
     fc.property(
       address,
@@ -128,7 +128,7 @@ t.test('what is written is read again, in any pieces, and the bytes behind it st
   t.pass()
 })
 
-t.test('IPv4 and IPv6 in one header become IPv6, and what is no address is not said', async (t) => {
+t.test('IPv4 and IPv6 in one header become IPv6, and an unknown address is left out', async (t) => {
   t.equal(String(composeProxyHeader('v1', path('1.2.3.4', 1, '::1', 2))), 'PROXY TCP6 ::ffff:102:304 ::1 1 2\r\n')
   t.equal(
     String(composeProxyHeader('v1', path('::ffff:1.2.3.4', 1, '5.6.7.8', 2))),
@@ -141,7 +141,7 @@ t.test('IPv4 and IPv6 in one header become IPv6, and what is no address is not s
   }
 })
 
-t.test('no bytes make it throw, and a header that is not whole is never one', async (t) => {
+t.test('no bytes make it throw, and an incomplete header is never accepted', async (t) => {
   const start = fc.constantFrom('', 'PROXY ', 'PROXY TCP4 ', 'PROXY UNKNOWN', SIGNATURE.toString('latin1'))
   const good = composeProxyHeader('v2', path('1.2.3.4', 1, '5.6.7.8', 2))
   const tail = fc.uint8Array({ maxLength: 300 })

@@ -97,7 +97,7 @@ async function isReachable(port: number): Promise<boolean> {
   )
 }
 
-t.test('the demo listens on loopback alone, but where it is told otherwise or runs in the image', async (t) => {
+t.test('the demo listens on loopback alone, unless an address is named or it runs in the image', async (t) => {
   const [{ ports, stderr }, told, set, image] = await Promise.all([
     startGateway(t, ['demo']),
     startGateway(t, ['demo', '--http-address', '0.0.0.0']),

@@ -32,7 +32,7 @@ t.test('flags are read in every usual form', async (t) => {
   t.strictSame(typed.positionals, ['word'])
 })
 
-t.test('the last one counts of a flag given twice', async (t) => {
+t.test('the last value of a repeated flag counts', async (t) => {
   t.equal(readFlags(['--http-port', '1', '--http-port=2'], flags).value('http-port'), '2')
 })
 

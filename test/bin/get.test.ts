@@ -170,7 +170,7 @@ t.test('without files and without a gateway: exit code 4, and how to go on', asy
   t.match(stderr, 'portico get routes -f FILE-OR-FOLDER')
 })
 
-t.test('a gateway that asks for a token, and a server that is none, are told apart', async (t) => {
+t.test('a gateway that asks for a token, and another server, are told apart', async (t) => {
   let answer: readonly [number, string] = [401, '{}']
   const tokens: (string | undefined)[] = []
   const server = createServer((request, response) => {

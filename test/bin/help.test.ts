@@ -77,7 +77,7 @@ t.test('run --help has the ten usual flags', async (t) => {
   t.ok(stdout.split('\n').length < 50)
 })
 
-t.test('lists say how they are written in one word, and what is written otherwise is refused', async (t) => {
+t.test('help says how to write a list in one word, and other notations are refused', async (t) => {
   const { stdout } = await runPortico(['run', '--help-all'])
   const text = stdout.replace(/\n +/g, ' ')
   t.match(text, '--set trustedProxies=CIDR,CIDR ')

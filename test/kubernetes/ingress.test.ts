@@ -393,7 +393,7 @@ t.test('W3 lower case is advised only where it helps', async (t) => {
   t.equal(help('__A-'), undefined)
 })
 
-t.test('a host or port that is refused comes with what to write instead', async (t) => {
+t.test('a refused host or port comes with a replacement', async (t) => {
   const help = (host: string): unknown => decodeText(manifest(NETWORKING, 'Ingress', rule(host))).diagnostics[0]?.help
   t.equal(help('SHOP_x.localhost'), 'a host has no underscores: rename it, for example shop-x.localhost')
   const wildcard = 'a wildcard is the whole first label, and stands for one label: *.example.com'
@@ -404,7 +404,7 @@ t.test('a host or port that is refused comes with what to write instead', async 
   t.equal(diagnostics[0]?.help, 'write a port that the Service "web" has')
 })
 
-t.test('W12 a port named twice over is told to keep one', async (t) => {
+t.test('W14 for a port by number and name the help says to keep one', async (t) => {
   const backend = '{service: {name: web, port: {number: 80, name: http}}}'
   const { diagnostics } = decodeText(manifest(NETWORKING, 'Ingress', `defaultBackend: ${backend}`))
   t.match(diagnostics, [{ help: 'keep one of name and number' }])

@@ -22,7 +22,7 @@ function open(t: Test, options: ParserPoolOptions): ParserPool {
   return pool
 }
 
-t.test('what threads read is what is read at once, places and diagnostics included', async (t) => {
+t.test('threads read the same values, positions and diagnostics as a single read', async (t) => {
   const pool = open(t, { size: 10_000_000 })
   await Promise.all(
     [...TEXTS, ...TEXTS].map(async (text, index) => {

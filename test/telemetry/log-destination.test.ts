@@ -38,7 +38,7 @@ t.test('flush answers at once when nothing waits', async (t) => {
   t.ok(isDone)
 })
 
-t.test('LC-13 what does not fit is dropped and counted, and the log says how much', async (t) => {
+t.test('LC-13 lines that do not fit are dropped and counted, and the log says how many', async (t) => {
   const path = join(t.testdir(), 'log')
   const fd = openSync(path, 'w')
   const destination = new LogDestination({ fd, maxPending: 100 })

@@ -129,7 +129,7 @@ t.test('routes beyond the limit are counted together', async (t) => {
   t.match(text, 'portico_requests_total{ingress="other",service="other",method="GET",status="200"} 5')
 })
 
-t.test('reloads, and what the configuration in force holds', async (t) => {
+t.test('reloads, and the content of the present configuration', async (t) => {
   const metrics = createMetrics()
   t.match(await metrics.text(), /^portico_config_last_reload_successful 1$/m)
   metrics.reload(true, {

@@ -65,7 +65,7 @@ t.test('values of the annotations that mean nothing are told, and count as not w
   t.equal(listeners.length, 1)
 })
 
-t.test('a PROXY header that nobody is trusted with is told: every connection would be cut', async (t) => {
+t.test('a required PROXY header without trusted proxies is reported: every connection would be cut', async (t) => {
   const text = ['a', 'b']
     .map((name) =>
       service(
@@ -253,7 +253,7 @@ function createWorld() {
   }
 }
 
-t.test('what does not change stays the same object', async (t) => {
+t.test('unchanged listeners stay the same objects', async (t) => {
   const world = createWorld()
   const settings = makeSettings({ 'clusterNetwork.enabled': true })
   const a = service('a', 'type: NodePort, ports: [{port: 80}]', ', annotations: {portico.dev/endpoints: "127.0.0.1:1"}')
