@@ -68,7 +68,7 @@ export function readAsked([first = '', ...rest]: readonly string[]): readonly As
 function readKind(word: string): Kind {
   const typed = word.toLowerCase()
   const kind = KINDS.find((one) => one === typed || one === `${typed}s` || ALIASES[one].includes(typed))
-  if (!kind) throw new UsageError(`"${word}" cannot be got`, suggestName(word, KINDS) ?? `one of ${KINDS.join(', ')}`)
+  if (!kind) throw new UsageError(`unknown kind "${word}"`, suggestName(word, KINDS) ?? `one of ${KINDS.join(', ')}`)
   return kind
 }
 

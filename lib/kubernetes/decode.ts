@@ -265,10 +265,10 @@ const OTHER_FORMATS: readonly (readonly [name: RegExp, format: OtherFormat])[] =
     /^skaffold[^/]*\.ya?ml$/i,
     { what: 'a Skaffold configuration', help: 'render it: skaffold render | portico run -f -' },
   ],
-  [/^(?:docker-)?compose[^/]*\.ya?ml$/i, { what: 'a Compose file', help: 'keep it out of what -f names' }],
+  [/^(?:docker-)?compose[^/]*\.ya?ml$/i, { what: 'a Compose file', help: 'keep it out of the folders that -f names' }],
   [
     /^(?:package|package-lock|tsconfig)\.json$/i,
-    { what: "a Node package's file", help: 'keep it out of what -f names' },
+    { what: "a Node package's file", help: 'keep it out of the folders that -f names' },
   ],
 ]
 

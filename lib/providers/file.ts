@@ -319,7 +319,7 @@ function demandObjects(content: FileContent): FileContent {
   const problems = new DiagnosticList()
   problems.add('PORTICO_FILE_EMPTY', 'no objects passed on stdin', {
     severity: 'error',
-    help: 'look at what the command before the pipe says',
+    help: 'look at the output of the command before the pipe',
   })
   return { ...content, diagnostics: problems.items, isGood: false }
 }

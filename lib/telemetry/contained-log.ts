@@ -15,7 +15,6 @@ export function createContainedLog(
     counts.countContained(place)
     // The throwing frame is part of the key, so that one bug does not hide another.
     const frame = error instanceof Error ? error.stack?.split('\n')[1] : ''
-    if (throttle.admit(`${place} ${frame}`))
-      log.error({ err: error, where: place }, 'a bug: the connection that it showed at is cut')
+    if (throttle.admit(`${place} ${frame}`)) log.error({ err: error, where: place }, 'a bug: its connection is cut')
   }
 }

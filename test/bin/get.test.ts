@@ -141,7 +141,7 @@ t.test('kinds go by their singular and by the names kubectl has for them', async
     const { stdout } = await get(kind)
     for (const other of others) t.equal((await get(other)).stdout, stdout, other)
   }
-  t.match((await get('ingres')).stderr, /"ingres" cannot be got\n/)
+  t.match((await get('ingres')).stderr, /unknown kind "ingres"\n/)
 })
 
 t.test('problems of the files are counted on stderr, and do not spoil the data', async (t) => {

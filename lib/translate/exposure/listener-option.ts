@@ -54,7 +54,7 @@ export function checkListenerOptions(service: Service, diagnostics: DiagnosticLi
     diagnostics.add('PORTICO_ANN_VALUE', `${name}: ${JSON.stringify(value)} is neither ${values.join(' nor ')}`, {
       position: service.origin.locate(['metadata', 'annotations', name]),
       resource: printResource(service),
-      help: `write "${values[0]}" or "${values[1]}"; this one counts as not written`,
+      help: `write "${values[0]}" or "${values[1]}"; this one counts as absent`,
     })
   }
 }

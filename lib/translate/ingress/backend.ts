@@ -251,7 +251,7 @@ function describeAction(namespace: string, backend: IngressServiceBackend): Reso
     code: 'PORTICO_REF_SERVICE_NOT_FOUND',
     message,
     field: ['service', 'name'],
-    help: `the route answers 503, since nothing here reads alb.ingress.kubernetes.io/actions.${backend.name}; where it redirects to HTTPS, take the path out: https.redirect does so for hosts with a tls section`,
+    help: `the route answers 503, since nothing here reads alb.ingress.kubernetes.io/actions.${backend.name}; if it redirects to HTTPS, remove the path: https.redirect does so for hosts with a tls section`,
     notes: [],
   })
 }

@@ -72,7 +72,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
   'proxy-next-upstream-timeout': 'write portico.dev/retry-timeout',
   'proxy-next-upstream-tries': 'write portico.dev/tries',
   'ssl-redirect': 'https.redirect in the settings says it for all hosts that a tls section names',
-  'force-ssl-redirect': 'a host is sent to HTTPS where a tls section names it and https.redirect is on',
+  'force-ssl-redirect': 'a host is sent to HTTPS if a tls section names it and https.redirect is on',
 }
 
 const TLS_INSTEAD = 'set appProtocol: https on the port of the Service'

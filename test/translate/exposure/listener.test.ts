@@ -61,7 +61,7 @@ t.test('values of the annotations that mean nothing are told, and count as not w
     'PORTICO_ANN_VALUE portico.dev/layer: "L5" is neither L4 nor L7',
     'PORTICO_ANN_VALUE portico.dev/accept-proxy-protocol: "yes" is neither true nor false',
   ])
-  t.equal(helps[0], 'write "L4" or "L7"; this one counts as not written')
+  t.equal(helps[0], 'write "L4" or "L7"; this one counts as absent')
   t.equal(listeners.length, 1)
 })
 
