@@ -1,4 +1,4 @@
-/** The documentation names what is there: its links lead somewhere, and what it has people write is understood. */
+/** The documentation is true: its links lead to files and headings, and its YAML is accepted. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
@@ -31,7 +31,7 @@ function findHeadings(text: string): string[] {
   )
 }
 
-t.test('what is shown in YAML is understood', async (t) => {
+t.test('YAML in the documentation is accepted', async (t) => {
   let count = 0
   for (const file of ['README.md', ...docs]) {
     for (const [, text = ''] of readFileSync(file, 'utf8').matchAll(/^```yaml\n([\s\S]*?)^```/gm)) {

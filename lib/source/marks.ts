@@ -22,7 +22,7 @@ export type MarkData = Readonly<{
   start: number
   /** The mark of an alias's target, by the mark of the alias; undefined if there are no aliases. */
   aliases: ReadonlyMap<number, number> | undefined
-  /** The children of mappings whose keys read otherwise than the text shows them; undefined if there are none. */
+  /** The children of mappings whose keys differ from the text; undefined if there are none. */
   children: ReadonlyMap<number, ReadonlyMap<string, number>> | undefined
 }>
 
@@ -86,7 +86,7 @@ export class MarkTable {
     return -1
   }
 
-  /** Compares the key in the text, quoted or not. Keys that read otherwise than the text shows them are among the known children. */
+  /** Compares the key in the text, quoted or not. Keys that differ from the text are among the known children. */
   #isKey(mark: number, key: string): boolean {
     const start = this.#place(mark, 0)
     const quotes = this.#place(mark, 1) - start - key.length
@@ -198,8 +198,8 @@ export class MarkBuilder {
   }
 
   /**
-   * For mappings whose keys read otherwise than the text shows them (merged, aliased, escaped), or which JavaScript lists in
-   * another order than the document (whole numbers).
+   * For mappings whose keys differ from the text (merged, aliased, escaped), or which JavaScript lists in another order than the
+   * document (whole numbers).
    */
   children(mark: number, children: ReadonlyMap<string, number>): void {
     this.#children.set(mark, children)

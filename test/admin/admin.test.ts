@@ -1,4 +1,4 @@
-/** The admin listener over real sockets: probes, metrics, views, and who is let in. */
+/** The admin listener over real sockets: probes, metrics, views, and access. */
 import { type OutgoingHttpHeaders, request } from 'node:http'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'

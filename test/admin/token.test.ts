@@ -1,4 +1,4 @@
-/** The token of the admin listener: where it may stand, that a file of it is followed, and that nobody sees it. */
+/** The token of the admin listener: its sources, changes of its file, and that no output shows it. */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -1,4 +1,4 @@
-/** The PROXY header of both versions: what is read is what was written, in any pieces, and nothing else is taken for one. */
+/** The PROXY header of both versions: a written header is read back, in any pieces, and no other bytes are taken for a header. */
 import fc from 'fast-check'
 import t from 'tap'
 import { composeProxyHeader, MAX_PROXY_HEADER, readProxyOpening } from '../../lib/base/proxy-protocol.ts'

@@ -169,7 +169,7 @@ for (const [name, behave] of Object.entries<Behaviour>({
 t.test('a resolver that is not there is passed over at once', async (t) => {
   const honest = await startFakeResolver(t, giveAddress)
   const { client } = await startForwarding(t, giveAddress, {
-    // tcpmux: nobody has it.
+    // The port of tcpmux, which no machine uses.
     'dns.forward': ['127.0.0.1:1', `127.0.0.1:${honest.port}`],
   })
   t.same(await client.resolve4(HOST), ['192.0.2.1'])

@@ -1,4 +1,4 @@
-/** Files that want more than any manifest does: they are refused, within bounds, and all else is read. */
+/** Files that need more than any manifest: they are refused, within bounds, and the other files are read. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

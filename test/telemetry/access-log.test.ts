@@ -1,4 +1,4 @@
-/** Access lines: their fields, what is escaped and bounded, and how they look to people. */
+/** Access lines: their fields, the escaping and bounds of text, and their form for people. */
 import t from 'tap'
 import { paintNothing } from '../../lib/base/terminal-text.ts'
 import { accessFields, createAccessLog, printAccess } from '../../lib/telemetry/access-log.ts'

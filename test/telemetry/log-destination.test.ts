@@ -134,7 +134,7 @@ const next = () => {
 next()
 setTimeout(() => {}, 60_000)`
   const [one, two] = ['a', 'b'].map((letter) => writerSource(program(letter)))
-  // The pipe is full most of the time, so that what is too much for it is written in part.
+  // The pipe is full most of the time, so that large writes are written in part.
   const script =
     '("$0" --input-type=module -e "$1" & "$0" --input-type=module -e "$2" & wait) | (sleep 0.5; dd bs=1000 2>/dev/null)'
   const words = ['-c', script, process.execPath, one ?? '', two ?? '']

@@ -1,4 +1,4 @@
-/** The metrics' text: what is counted under which labels, and that no client can add to them. */
+/** The text of the metrics: the counts and their labels, to which no client can add. */
 import t from 'tap'
 import { createMetrics as createMetricsOf } from '../../lib/telemetry/metrics.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'

@@ -7,7 +7,7 @@ import { fixedClock, printDiagnostics, translateText } from './manifests.ts'
 
 const ROOT = join(process.cwd(), 'test/fixtures/translate')
 
-/** Whether a value and all it holds is frozen; Maps and what they hold are looked into. */
+/** True if a value is frozen with everything in it, Maps included. */
 function isDeeplyFrozen(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (value instanceof Map) return [...value.values()].every(isDeeplyFrozen)

@@ -5,7 +5,7 @@ import { type Allocations, Ledger, NO_ALLOCATIONS, NumberSpace } from '../../../
 const DAY = 86_400_000
 const NOTATION = { print: String, parse: (value: string) => (/^\d+$/.test(value) ? Number(value) : undefined) }
 
-/** One round: who asks, what is taken by others already, and what comes of it. */
+/** One round: the names that ask, the numbers already taken, and the result. */
 function allocate(
   before: Allocations,
   names: readonly string[],
