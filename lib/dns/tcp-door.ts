@@ -1,6 +1,6 @@
 /** DNS over TCP (RFC 7766): several questions on a connection, each answered as soon as its answer is ready. */
-import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
+import { type BoundAddress, listenOn } from '../platform/listen.ts'
 import { HEADER_BYTES } from './query.ts'
 import type { Responder } from './responder.ts'
 import { frameMessage, splitMessages } from './stream.ts'
@@ -11,7 +11,7 @@ export type TcpLimits = Readonly<{
   idleMs: number
 }>
 
-/** Most bytes of a question: honest questions are short. */
+/** Questions are short: a longer message is no question. */
 const MAX_QUERY_BYTES = 4096
 /** Most questions of one connection under way; further ones wait in the socket. */
 const MAX_PENDING = 32
@@ -20,6 +20,7 @@ export class TcpDoor {
   readonly #server: Server
   readonly #connections = new Set<Connection>()
   #limits: TcpLimits
+  #address: BoundAddress = { address: '', port: 0 }
 
   private constructor(responder: Responder, limits: TcpLimits) {
     this.#limits = limits
@@ -36,14 +37,12 @@ export class TcpDoor {
   /** Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
   static async open(address: string, port: number, responder: Responder, limits: TcpLimits): Promise<TcpDoor> {
     const door = new TcpDoor(responder, limits)
-    const listening = once(door.#server, 'listening')
-    door.#server.listen({ host: address, port })
-    await listening
+    door.#address = await listenOn(door.#server, { address, port })
     return door
   }
 
-  get address(): AddressInfo {
-    return this.#server.address() as AddressInfo
+  get address(): BoundAddress {
+    return this.#address
   }
 
   /** Sets the limits of new connections. */

@@ -1,4 +1,4 @@
-/** Connections that nobody reads: each is passed on, byte by byte, to a connection of its own to one endpoint. */
+/** Connections at L4: each is passed on, byte by byte, to a connection of its own to one endpoint. */
 import type { Socket } from 'node:net'
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
@@ -72,7 +72,7 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
   readonly clientAddress: string
   readonly clientNetwork: string
   readonly startedMonotonic: number
-  /** What a choice of endpoint may depend on besides: of bytes that nobody reads, nothing is known. */
+  /** A choice of endpoint has no target to go by: the bytes are not read. */
   readonly target = ''
   readonly privates = undefined
   // Bytes that were sent to an endpoint cannot be sent to another one.
@@ -81,6 +81,8 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
   readonly #client: Socket
   readonly #served: ServedListener
   readonly #options: RelayOptions
+  /** Those in force when the connection came, as `#served` is. */
+  readonly #timeouts: Settings['timeouts']
   readonly #onFinish: (record: ConnectionRecord) => void
   /** Bytes that were read before the first that is passed on. */
   readonly #startIn: number
@@ -99,6 +101,7 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
     this.#client = client
     this.#served = served
     this.#options = options
+    this.#timeouts = options.settings().timeouts
     this.#onFinish = onFinish
     this.clock = options.clock
     this.clientAddress = findPeerAddress(client)
@@ -141,11 +144,11 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
   }
 
   attempt(endpoint: EndpointState): void {
-    const { policy } = this.#attempts!.pool
+    const { policy } = this.#served.route.upstream!
     const wish = {
       client: { path: findPath(this.#client) },
       proxyVersion: findProxyVersion(policy.proxyProtocol),
-      connectTimeout: policy.timeouts.connect || this.#options.settings().timeouts.connect,
+      connectTimeout: policy.timeouts.connect || this.#timeouts.connect,
     }
     this.#call = endpoint.open(wish, this)
     this.#call.start()
@@ -161,7 +164,7 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
 
   giveWay(): void {}
 
-  /** A client hears of it as from a port where nobody listens. */
+  /** The client sees a reset, as from a port that is closed. */
   fail(error: GatewayError): void {
     this.#error = error
     this.#client.off('close', this.#onClientGone)
@@ -194,13 +197,13 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
 
   onSocket(upstream: Socket): void {
     const attempts = this.#attempts!
-    // All that can be seen of an endpoint whose bytes nobody reads.
+    // An open connection is all that L4 can see of an endpoint's health.
     attempts.settleAnswer(200, this.clock.monotonic())
     this.#client.off('close', this.#onClientGone)
     hangupWatch.delete(this)
-    const { timeouts } = this.#options.settings()
+    const timeouts = this.#timeouts
     const onClose = containing('relay', this, () => this.#finish())
-    const idleMs = attempts.pool.policy.timeouts.streamIdle || timeouts.streamIdle
+    const idleMs = this.#served.route.upstream!.policy.timeouts.streamIdle || timeouts.streamIdle
     this.#tunnel = new Tunnel(this.#client, upstream, idleMs, timeouts, onClose)
   }
 
@@ -219,7 +222,7 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
   }
 
   onStill(sighting: Sighting): void {
-    const { halfClosed } = this.#options.settings().timeouts
+    const { halfClosed } = this.#timeouts
     if (sighting.client?.isReset || sighting.hasClientLeft(halfClosed)) resetSocket(this.#client)
   }
 

@@ -1,11 +1,12 @@
 /**
- * Sees that a peer has gone where nobody reads from its socket. A stream that waits has its socket taken out of the poll, and
- * is told neither of a FIN nor of a reset; so those that stand still are looked at from outside, now and then, all together.
+ * Sees that a peer has gone whose socket is not read. A stream that waits has its socket taken out of the poll, and hears
+ * neither of a FIN nor of a reset; so the sockets that stand still are looked at from outside, now and then, all together.
  */
 import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { contain, type Victim } from '../base/contain.ts'
 import { runInSlices } from '../base/slice.ts'
+import { countQueued, hasPeer } from './socket-internals.ts'
 import { readSocketTable, SocketRow } from './socket-table.ts'
 
 /** A connection of a client, with the one to an endpoint that belongs to it, where one of the two may not be read. */
@@ -38,9 +39,6 @@ const ASK_PAUSE = 900
 const MIN_READ_PAUSE = 1000
 const MAX_READ_PAUSE = 5000
 const BYTES_PER_MS = 3000
-
-/** What can be seen of a TCP or TLS handle besides reading. */
-type Handle = { getpeername?: (into: object) => number; readonly writeQueueSize?: number }
 
 /** One of the two sockets, as it was seen last. Times are by the monotonic clock. */
 export class Side {
@@ -86,7 +84,7 @@ export class Side {
   /** Bytes that were written wait for the kernel. */
   get hasUnsent(): boolean {
     const { socket } = this
-    return socket.writableLength > 0 || (findHandle(socket)?.writeQueueSize ?? 0) > 0
+    return socket.writableLength > 0 || countQueued(socket) > 0
   }
 
   /** Without the table. */
@@ -127,7 +125,7 @@ export class Side {
   }
 }
 
-/** What the watch knows of one that it looks at. */
+/** What the watch has seen of the two sockets of an `Unread`. */
 export class Sighting {
   readonly unread: Unread
   index: number
@@ -152,7 +150,7 @@ export class Sighting {
     return this.now - last
   }
 
-  /** The client has sent its FIN, and nothing has moved since for so long. */
+  /** The client has sent its FIN, and nothing has moved for `ms` milliseconds since. */
   hasClientLeft(ms: number): boolean {
     return this.#isOver(this.client, ms)
   }
@@ -256,7 +254,7 @@ export class HangupWatch {
   *#findStill(): Generator<void, Sighting[]> {
     const now = this.#clock.monotonic()
     const still: Sighting[] = []
-    // Backwards: `delete` puts the last in the place of the deleted one, and the last was seen already.
+    // Backwards: `delete` moves the last entry into the gap, and the loop has seen the last entry already.
     for (let index = this.#sightings.length - 1; index >= 0; index--) {
       const sighting = this.#sightings[index]
       if (sighting === undefined) continue
@@ -286,7 +284,7 @@ export class HangupWatch {
   }
 }
 
-/** Those that are no longer unread have heard all they need. */
+/** What is read again needs to hear nothing. */
 function* tell(still: readonly Sighting[]): Generator<void, void> {
   for (const sighting of still) {
     const { unread } = sighting
@@ -307,23 +305,14 @@ function movedAt({ tookAt, gaveAt }: Side): number {
 }
 
 /**
- * Whether its connection was reset. Where bytes came before a reset, libuv tells of an end in its place, as if the peer had sent a
- * FIN. The kernel knows no peer of a connection that was reset, nor of one that both sides have ended.
+ * True if the connection was reset. Where bytes came before a reset, libuv tells of an end in its place, as if the peer had sent a
+ * FIN. The kernel knows no peer of a connection that was reset, nor of a connection that both sides have ended.
  */
 export function wasReset(socket: Socket): boolean {
   return !socket.writableFinished && !hasPeer(socket)
 }
 
-function hasPeer(socket: Socket): boolean {
-  const handle = findHandle(socket)
-  return typeof handle?.getpeername !== 'function' || handle.getpeername({}) >= 0
-}
-
 /** Bytes that the kernel has taken. */
 function countTaken(socket: Socket): number {
-  return socket.bytesWritten - (findHandle(socket)?.writeQueueSize ?? 0)
-}
-
-function findHandle(socket: Socket): Handle | null | undefined {
-  return (socket as Socket & { _handle?: Handle | null })._handle
+  return socket.bytesWritten - countQueued(socket)
 }

@@ -21,7 +21,7 @@ export class SocketRow {
   readonly text: string
   readonly isIpv6: boolean
   readonly ports: number
-  /** The peer has sent a FIN, which may stand behind bytes that nobody has read yet. */
+  /** The peer has sent a FIN, which may stand behind bytes that were not read yet. */
   hasFin: boolean = false
   /** Bytes that the peer has not acknowledged; -1: not known. */
   unacknowledged: number = -1

@@ -40,7 +40,7 @@ export class RequestContext implements AttemptSubject {
   query: string = ''
   /** The path as sent. */
   rawPath: string = ''
-  /** What a trusted proxy says of the client; undefined where nobody is believed, or nothing is said. */
+  /** What a trusted proxy says of the client; undefined where no proxy is trusted, or it says nothing. */
   told: Told | undefined = undefined
   clientAddress: string
   scheme: 'http' | 'https'
@@ -53,7 +53,7 @@ export class RequestContext implements AttemptSubject {
   status: number = 0
   error: GatewayError | undefined = undefined
   tunnel: boolean = false
-  /** Those of its client that are under way; undefined where it does not count as one. */
+  /** The count of its client's requests under way; undefined where the request is not counted. */
   clientRequests: ClientCount | undefined = undefined
   /** Its record was made. */
   isFinished: boolean = false
@@ -88,12 +88,12 @@ export class RequestContext implements AttemptSubject {
     return this.clientAddress === peerAddress ? peerNetwork : findClientNetwork(this.clientAddress)
   }
 
-  /** Whether it asks about the gateway as a whole (RFC 9110 §9.3.7); known when it was examined. */
+  /** True if it asks about the gateway as a whole (RFC 9110 §9.3.7); known once it was examined. */
   get isServerWide(): boolean {
     return this.rawPath === ASTERISK.path
   }
 
-  /** Those of the snapshot; whatever is examined or forwarded has one. */
+  /** The settings of the snapshot. Every request that is examined or forwarded has a snapshot. */
   get settings(): Settings {
     return this.snapshot!.settings
   }
@@ -125,7 +125,7 @@ export class RequestContext implements AttemptSubject {
     return undefined
   }
 
-  /** Takes who the client is from a trusted proxy's word. */
+  /** Takes a trusted proxy's word for who the client is. */
   #believe({ claims }: RequestFields): void {
     const { peerAddress, scheme } = this.exchange.connection
     if (!claims || !isTrustedPeer(peerAddress, this.settings)) return

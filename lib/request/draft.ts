@@ -12,6 +12,7 @@ export class Draft implements UpstreamRequest {
   readonly method: string
   readonly target: string
   readonly authority: string
+  readonly hostSetting: string
   readonly host: string | undefined
   readonly lines: string
   readonly addedLines: string
@@ -21,10 +22,10 @@ export class Draft implements UpstreamRequest {
   readonly upgrade: string | undefined
   readonly authenticatesConnection: boolean
   readonly maxHeaderBytes: number
-  /** Only until somebody has asked the client for its body. */
+  /** True until the client has been asked for its body. */
   expectsContinue: boolean = false
 
-  /** `policy` is that of the route, `upgrade` the protocol that is asked for. */
+  /** `policy` is the route's policy, `upgrade` the protocol that the client asks for. */
   constructor(context: RequestContext, policy: UpstreamPolicy, upgrade: string | undefined) {
     const { exchange, settings, query } = context
     const { lines, host, contentLength, acceptsTrailers, authenticatesConnection } = context.fields!
@@ -34,6 +35,7 @@ export class Draft implements UpstreamRequest {
     this.method = exchange.method
     this.target = context.path!.path + query
     this.authority = context.authority
+    this.hostSetting = policy.host
     this.host = host
     this.lines = lines
     this.addedLines = `X-Request-Id: ${context.id}\r\n${composeForwarded(context, settings)}`

@@ -17,7 +17,7 @@ import { KeptBody } from './kept-body.ts'
 import { mayRepeat } from './retry.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
 
-/** Whoever has the request forwarded. */
+/** The owner of forwarded requests. */
 export type ForwardOwner = {
   readonly deadlines: DeadlineWatch
   readonly isDraining: boolean
@@ -69,7 +69,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
   #isBodyHere = false
   #bodyBegun = false
   #bodyEnded: boolean
-  /** The client holds its body back until somebody has asked for it. */
+  /** The client holds its body back until it is asked for it. */
   #expectsContinue: boolean
   /** Bytes of the body that are awaited before an endpoint is chosen; 0: one has been, or is to be chosen at once. */
   #awaited = 0
@@ -136,7 +136,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
     this.fail(error)
   }
 
-  /** After a bug, wherever the request stands: answered where nothing was, else cut. */
+  /** After a bug: answers the request if nothing was answered yet, and cuts it if something was. */
   breakOff(error: GatewayError): void {
     const { context } = this
     if (context.isFinished) return
@@ -181,7 +181,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
     else {
       exchange.pauseBody()
       this.#isBodyHeld = true
-      // From here on the endpoint is who does not get on.
+      // From here on the endpoint is waited for, not the client.
       if (exchange.isHeadSent) this.#watchAnswer()
       else this.#watchHead()
     }
@@ -405,7 +405,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
 
   // The body, before an endpoint is chosen, and more than once
 
-  /** How much of the body an endpoint need not wait for. Whoever asks with Expect wants to hear of the endpoint first. */
+  /** Bytes of the body that are to come before an endpoint is chosen. A client that sends Expect wants to hear of the endpoint first. */
   #chooseAwaited(): number {
     if (this.#bodyEnded) return 0
     const { contentLength } = this.context.fields!
@@ -542,7 +542,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
 
   onStill(sighting: Sighting): void {
     const { exchange } = this.context
-    // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
+    // A client that has gone answers bytes with a reset; while some are under way, their own time limit counts.
     const hasLeft = sighting.client?.isReset || (exchange.pendingBytes === 0 && sighting.hasClientLeft(HALF_CLOSED_MS))
     if (hasLeft) exchange.abort()
     // What the kernel has of the answer is given up only where the client takes nothing.
@@ -642,7 +642,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
       this.#failClient(` for ${this.#limitMs} ms`)
       return
     }
-    // An endpoint may answer as the request comes: then nobody can tell which of the two is waited for.
+    // An endpoint may answer while the request still comes: then either of the two may be what is waited for.
     const isMutual = this.#limitCode === 'PORTICO_UP_STALLED' && !this.#bodyEnded
     const whose = isMutual && !this.#isBodyHeld ? 'the client and ' : ''
     const attempts = this.#attempts

@@ -21,7 +21,7 @@ import { chooseRequestId } from './request-id.ts'
 import { Tunnel } from './tunnel.ts'
 
 export type HandlerOptions = Readonly<{
-  /** What is served now; undefined before the first configuration. */
+  /** The snapshot in force; undefined before the first configuration. */
   snapshot: () => Snapshot | undefined
   clock: Clock
   onFinish: (record: RequestRecord) => void
@@ -79,7 +79,7 @@ export class RequestHandler implements ForwardOwner {
     }
   }
 
-  /** Nobody would get an answer, nor could an endpoint be told whose request it is. */
+  /** The client is gone: an answer would reach nobody, and no endpoint could be told the client's address. */
   #drop(context: RequestContext): void {
     context.error = new GatewayError('PORTICO_REQ_ABORTED', 'the client had gone before the request was read')
     context.exchange.events = new OwnAnswer(this, context)
@@ -181,7 +181,7 @@ export class RequestHandler implements ForwardOwner {
     }
     context.served = served
     if (served.upstream && served.policy) {
-      new Forward(this, context, served.upstream, served.policy.policy, upgrade).start()
+      new Forward(this, context, served.upstream, served.policy, upgrade).start()
     } else this.fail(context, explainUnavailable(served))
   }
 
@@ -208,8 +208,7 @@ export class RequestHandler implements ForwardOwner {
   }
 }
 
-function explainUnavailable({ route }: ServedRoute): GatewayError {
-  const { action } = route
+function explainUnavailable({ action }: ServedRoute): GatewayError {
   if (action.type === 'forward') return new GatewayError('PORTICO_UP_NO_SERVICE', 'the route has no upstream')
   return new GatewayError(action.code, action.reason)
 }

@@ -50,7 +50,7 @@ export function readAsUpstream(method: string, pieces: readonly Buffer[], fin: b
   let reused = false
   const plain = socket as unknown as Socket
   const peer: Peer = {
-    hostLine: '',
+    hostLine: () => '',
     acquire: (waiter) => {
       connection.lease()
       waiter.onConnection(connection)
@@ -84,6 +84,7 @@ export function readAsUpstream(method: string, pieces: readonly Buffer[], fin: b
     method,
     target: '/',
     authority: 'up.test',
+    hostSetting: 'client',
     host: undefined,
     lines: '',
     addedLines: '',

@@ -4,6 +4,7 @@ import { type Timed, UNWATCHED } from '../../base/deadline.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
 import type { GatewayError } from '../../base/errors.ts'
 import { findUsualPort } from '../../base/hostname.ts'
+import type { EndpointKey } from '../../model/endpoint-key.ts'
 import type { EndpointTrouble, UpstreamKey, UpstreamProtocol } from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
 import { BareCall, type BareEvents } from '../transport/bare-call.ts'
@@ -17,7 +18,7 @@ import { FailureWatch } from './failure-watch.ts'
 import type { Latency } from './latency.ts'
 
 export type EndpointIdentity = Readonly<{
-  key: string
+  key: EndpointKey
   upstream: UpstreamKey
   protocol: UpstreamProtocol
   /** An address. */
@@ -31,7 +32,7 @@ export type EndpointIdentity = Readonly<{
 
 /** Hears at once when an endpoint gets one request more or less. */
 export type LoadObserver = {
-  /** `slot` is the place of the endpoint among the candidates watched, `delta` 1 or -1; `inFlight` has changed already. */
+  /** `slot` is the endpoint's index among the watched candidates, `delta` is 1 or -1; `inFlight` has already changed. */
   onLoad(slot: number, delta: number): void
 }
 
@@ -60,7 +61,7 @@ export class EndpointState implements Timed, Peer {
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
   readonly identity: EndpointIdentity
-  readonly key: string
+  readonly key: EndpointKey
   /** `host:port` */
   readonly label: string
   /** Requests and tunnels it carries now. */
@@ -89,13 +90,14 @@ export class EndpointState implements Timed, Peer {
   #loadSlot = 0
   /** Made at the first failure, unless answers count too: most endpoints never need one. */
   #failureWatch: FailureWatch | undefined = undefined
-  /** The Host line that requests have there; `''` where it is the client's. Holds from `acquire` on. */
-  hostLine: string = ''
   /** All that may be used of the addresses of its name, itself among them, under the newest snapshot; none where there is no other. */
   #siblings: readonly EndpointState[] = NOBODY
   #pool: ConnectionPool | undefined = undefined
-  /** What `#pool` and `hostLine` were made for. */
+  /** What `#pool` was made for. */
   #policy: UpstreamPolicy | undefined = undefined
+  /** The Host line that was last asked for, and by what setting. */
+  #hostSetting = 'client'
+  #hostLine = ''
   #turn = 0
   readonly #surroundings: EndpointSurroundings
 
@@ -175,7 +177,7 @@ export class EndpointState implements Timed, Peer {
     else watch.delete(this)
   }
 
-  /** Tells this observer, and nobody else any more, as `inFlight` changes. */
+  /** From now on tells this observer alone when `inFlight` changes. */
   watchLoad(observer: LoadObserver | undefined, slot: number): void {
     this.#loadObserver = observer
     this.#loadSlot = slot
@@ -212,7 +214,7 @@ export class EndpointState implements Timed, Peer {
   }
 
   /**
-   * Who is asked in its place: itself, unless it could not be connected to of late and there is another address of its name
+   * The endpoint to ask in its place: itself, unless it could not be connected to of late and there is another address of its name
    * that can be, and is not among `tried`.
    */
   prefer(tried: readonly EndpointState[]): EndpointState {
@@ -224,7 +226,7 @@ export class EndpointState implements Timed, Peer {
     return new Http1Call(this, request, events)
   }
 
-  /** A connection whose bytes nobody reads here; nothing happens before its `start`. */
+  /** A bare connection, for L4; nothing happens before its `start`. */
   open(wish: ConnectionWish, events: BareEvents): BareCall {
     return new BareCall(this, wish, events)
   }
@@ -235,7 +237,7 @@ export class EndpointState implements Timed, Peer {
     pool.acquire(waiter, past, isAlone ? NO_OTHERS : this.#chooseOthers(pool))
   }
 
-  /** Whom it trusts may be others: new connections are made as they are to be now, and older ones used only where they are the same. */
+  /** The authorities that it trusts may have changed: new connections use them, and older ones are used only where they are the same. */
   reconsider(): void {
     this.#policy = undefined
   }
@@ -268,13 +270,12 @@ export class EndpointState implements Timed, Peer {
     return this
   }
 
-  /** That of the policy in force. */
+  /** The connections of the policy in force. */
   #usePool(): ConnectionPool {
     const policy = this.#surroundings.policy()
     if (this.#pool !== undefined && policy === this.#policy) return this.#pool
     this.#policy = policy
     const { protocol, serverName, host, port } = this.identity
-    this.hostLine = this.#composeHostLine(policy)
     const tls = protocol === 'https' ? this.#surroundings.tls(policy.sni || serverName) : undefined
     // A stricter policy never uses a connection of a laxer one.
     if (this.#pool === undefined || !isSameTls(this.#pool.target.tls, tls)) {
@@ -284,9 +285,17 @@ export class EndpointState implements Timed, Peer {
     return this.#pool
   }
 
-  #composeHostLine({ host: policy }: UpstreamPolicy): string {
-    if (policy === 'client') return ''
-    if (policy !== 'endpoint') return `Host: ${policy}\r\n`
+  hostLine(setting: string): string {
+    if (setting !== this.#hostSetting) {
+      this.#hostSetting = setting
+      this.#hostLine = this.#composeHostLine(setting)
+    }
+    return this.#hostLine
+  }
+
+  #composeHostLine(setting: string): string {
+    if (setting === 'client') return ''
+    if (setting !== 'endpoint') return `Host: ${setting}\r\n`
     const { protocol, host, port, name } = this.identity
     const authority = printEndpointAddress(name || host, port)
     const isUsual = port === findUsualPort(protocol)
@@ -294,7 +303,7 @@ export class EndpointState implements Timed, Peer {
   }
 
   /**
-   * Who is tried beside `first`. The families take turns, so that one that leads nowhere costs a single delay (RFC 8305 §4);
+   * The pools that are tried beside `first`. The families take turns, so that one that leads nowhere costs a single delay (RFC 8305 §4);
    * those that could not be reached of late come last.
    */
   #chooseOthers(first: ConnectionPool): readonly ConnectionPool[] {

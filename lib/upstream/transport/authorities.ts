@@ -1,4 +1,4 @@
-/** Who is trusted to say who an https endpoint is: the authorities of the system, and those of a file besides. */
+/** The certificate authorities that https endpoints are verified by: those of the system, and of a file besides. */
 import { createHash } from 'node:crypto'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import { readAuthorityFile } from '../../base/authority-file.ts'
@@ -91,7 +91,7 @@ export class Authorities {
       return isOther
     } catch (error) {
       const { cause, message } = error as Error
-      // For want of a descriptor nothing can be told of the file.
+      // Without a free descriptor nothing is known about the file.
       if (isExhaustion(cause)) known.stamp = ''
       else if (message !== fault) {
         known.fault = message

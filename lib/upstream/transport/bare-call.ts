@@ -1,4 +1,4 @@
-/** A connection to an endpoint whose bytes nobody reads here: it is asked for, and its socket given away. */
+/** A bare connection to an endpoint, for L4: it is asked for, and its socket given away. */
 import type { Socket } from 'node:net'
 import { GatewayError } from '../../base/errors.ts'
 import { composeProxyHeader } from '../../base/proxy-protocol.ts'

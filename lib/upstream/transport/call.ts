@@ -16,7 +16,7 @@ export type ClientSide = {
   claimPrivates(): PrivateConnections
 }
 
-/** A connection that somebody wants. */
+/** What kind of connection is wanted. */
 export type ConnectionWish = {
   readonly client: Pick<ClientSide, 'path'>
   /** The PROXY header that the endpoint wants before anything else; no other client may use such a connection. */
@@ -33,6 +33,8 @@ export type UpstreamRequest = ConnectionWish & {
   readonly target: string
   /** What the client asked for; the endpoint may be known under another name. */
   readonly authority: string
+  /** `upstream.host` of the settings: the Host that the endpoint is sent. */
+  readonly hostSetting: string
   /** The Host line among `lines`; undefined: there is none. */
   readonly host: string | undefined
   /** Field lines, latin1, `Name: value\r\n` each: no fields of the hop (RFC 9110 §7.6.1), nor of the framing. */
@@ -53,7 +55,7 @@ export type UpstreamRequest = ConnectionWish & {
   readonly maxHeaderBytes: number
 }
 
-/** What whoever wants a connection hears of it. */
+/** What is told about a connection that is wanted. */
 export type ConnectionEvents = Partial<Victim> & {
   /** The connection leads to another address of the same name than was chosen. */
   onMoved(peer: Peer): void
@@ -69,7 +71,7 @@ export type UpstreamEvents = ConnectionEvents & {
   readonly isRepeatable: boolean
   /** The endpoint takes the request: its body may be written. Comes once more after `onStale`, for all of the body. */
   onReady(): void
-  /** The endpoint closed an idle connection just as it was used again, which is nobody's failure. True sends all of the request again. */
+  /** The endpoint closed an idle connection just as it was used again, which counts as no failure. True sends all of the request again. */
   onStale(): boolean
   /** 100 and 103 alone; names and values in turn. */
   onInformational(status: number, headers: readonly string[]): void
@@ -79,7 +81,7 @@ export type UpstreamEvents = ConnectionEvents & {
   onData(chunk: Buffer): void
   /** The positive end: the message was complete. `trailers` are names and values in turn. */
   onEnd(trailers: readonly string[]): void
-  /** The endpoint answered 101: from here on the socket carries bytes, beginning with `early`; nobody listens to it any more. */
+  /** The endpoint answered 101: from here on the socket carries bytes, beginning with `early`; its listeners are gone. */
   onUpgrade(head: ResponseHead, socket: Socket, early: Buffer): void
   onError(error: GatewayError): void
   /** The request body may flow again. */
@@ -97,7 +99,7 @@ export type UpstreamCall = {
   write(chunk: Buffer, onTaken?: () => void): boolean
   /** Ends the request as complete; `trailers` are names and values in turn. */
   end(trailers: readonly string[]): void
-  /** Sends what is kept back. */
+  /** Sends the head that is kept back. */
   flush(): void
   pause(): void
   resume(): void

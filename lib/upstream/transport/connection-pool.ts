@@ -1,4 +1,4 @@
-/** The connections to one address: reused while they are clean, opened up to a limit; beyond it whoever asks waits for one. HOT */
+/** The connections to one address: reused while they are clean, opened up to a limit; beyond it requests wait for one. HOT */
 import type { Clock } from '../../base/clock.ts'
 import { contain } from '../../base/contain.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../../base/deadline.ts'
@@ -109,7 +109,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       return
     }
     const { maxConnections } = this.#surroundings.policy()
-    // What is left has been idle for too long: the new one is in its place.
+    // The connections that are left have been idle for too long: a new one takes the place of the oldest.
     if (this.size >= maxConnections || (past === 'recent' && this.#idle.length > 0)) this.#closeOldest()
     if (this.size < maxConnections) this.#connect(waiter, others)
     else {
@@ -130,7 +130,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     return undefined
   }
 
-  /** That of the waiter's client, also where a fresh one is asked for: the endpoint knows the client by this one alone. */
+  /** The private connection of the waiter's client, also where a fresh one is asked for: the endpoint knows the client by it alone. */
   #takePrivate({ privates }: Waiter, past: Past): Connection | undefined {
     const connection = privates?.take(this)
     if (connection === undefined || past !== 'recent' || this.#hasPast(connection, past)) return connection
@@ -205,7 +205,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     }
   }
 
-  /** A connection that became free: to who waits longest, else to the idle ones. */
+  /** A connection became free: the request that waits longest gets it; without one it becomes idle. */
   #offer(connection: Connection, now: number): void {
     // The client of a private one may have gone in this turn.
     if (!connection.isUsable || !connection.isKept) {
@@ -286,7 +286,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
         },
         onSocket: (sockets, index) => {
           this.#opening--
-          // Whoever waits has this endpoint counted, but hears of a failure only where all of them fail.
+          // The waiter has this endpoint counted, but hears of a failure only where all of them fail.
           if (index > 0 && failure) this.peer.recordFailure(failure)
           pools[index]!.#adopt(sockets, waiter, preamble === undefined)
           if (index > 0) this.#refill()
@@ -322,7 +322,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   }
 
   #avoid(): void {
-    // It may have been restarted, and so have closed what it had.
+    // It may have been restarted, which closed its connections.
     this.#habit.forget()
     this.#avoidUntil = this.#surroundings.clock.monotonic() + AVOID_MS
   }
@@ -350,7 +350,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     return undefined
   }
 
-  /** Lets go of those whose clients have gone, which else stay until their time is over. */
+  /** Drops waiters whose clients have gone; they would stay until their time is over. */
   #dropCancelled(): void {
     for (let at = this.#queue.length - 1; at >= 0; at--) {
       const { waiter, timer } = this.#queue[at]!

@@ -27,8 +27,8 @@ export type Waiter = Partial<Victim> & {
 
 /** The endpoint that connections lead to. */
 export type Peer = {
-  /** The Host line that requests have there, `''` where it is the client's. Holds from `acquire` on. */
-  readonly hostLine: string
+  /** The Host line that requests have there under this `upstream.host` of the settings, `''` where it is the client's. */
+  hostLine(setting: string): string
   /** Where this address cannot be connected to, the connection leads to another address of its name: see `Connection.owner.peer`. */
   acquire(waiter: Waiter, past: Past): void
   /** A request or tunnel goes there, and is over. */
@@ -74,7 +74,7 @@ export type ConnectionOwner = {
   noteStale(connection: Connection): void
   /** It has carried a whole exchange and may carry another. */
   rest(connection: Connection): void
-  /** An idle one is used, or closed, by whom it belongs to. */
+  /** An idle connection is used again, or closed, by the client that it belongs to. */
   withdraw(connection: Connection): void
   /** Its socket has closed. */
   forget(connection: Connection): void
@@ -97,7 +97,7 @@ export class Connection {
   readonly owner: ConnectionOwner
   /** Whether one request after the other may use it. */
   readonly #isReusable: boolean
-  /** Those of the client whose it alone is. */
+  /** The list of the client that alone may use it; undefined: any client may. */
   #privates: PrivateConnectionList | undefined = undefined
   readonly #transport: Socket
   /** Requests it has carried before this one. */
@@ -135,7 +135,7 @@ export class Connection {
     socket.on('close', this.#onClose)
   }
 
-  /** Whether a failure before any byte of an answer may only mean that the endpoint had closed the idle connection. */
+  /** True if a failure before any byte of an answer may only mean that the endpoint had closed the idle connection. */
   get isStale(): boolean {
     return this.uses > 0 && this.#heard === NOTHING
   }
@@ -318,7 +318,7 @@ export class Connection {
   }
 }
 
-/** A socket that was given away is a stream again; false stops reading until somebody reads from that. */
+/** A socket that was given away is a stream again; false stops reading until the stream is read. */
 function onLentRead(this: unknown, size: number): boolean {
   const socket = this as ConnectionSocket
   const bytes = findLent(size)

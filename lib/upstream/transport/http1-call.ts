@@ -102,7 +102,7 @@ export class Http1Call implements UpstreamCall, Waiter, ConnectionUser {
       this.#events.onMoved(peer)
     }
     if (this.#request.authenticatesConnection) connection.claim(this.#request.client.claimPrivates())
-    this.#head = composeRequestHead(this.#request, peer.hostLine)
+    this.#head = composeRequestHead(this.#request, peer.hostLine(this.#request.hostSetting))
     connection.use(this)
     this.#events.onReady()
   }
@@ -378,7 +378,7 @@ export class Http1Call implements UpstreamCall, Waiter, ConnectionUser {
     this.#events.onError(error)
   }
 
-  /** Whatever was told already: whoever was told has thrown. */
+  /** The events have thrown, so it does not matter what they were told already. */
   breakOff(error: GatewayError): void {
     this.#settled = true
     this.#events.breakOff?.(error)

@@ -5,7 +5,7 @@
 import { findDescriptorLimit, fitSockets } from '../../platform/descriptors.ts'
 import type { Connection, ConnectionOwner, Peer, PrivateConnectionList } from './connection.ts'
 
-/** A browser authenticates with one or two endpoints over a connection; who goes on to more does so anew. */
+/** A browser authenticates with one or two endpoints over a connection; a client that goes on to more authenticates anew. */
 const MAX_CONNECTIONS = 4
 
 export class PrivateConnections implements PrivateConnectionList {

@@ -30,7 +30,9 @@ export function openPool(t: Test, endpoints: readonly EndpointWords[], options: 
   const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
   t.teardown(() => registry.close())
   const { protocol = 'http' } = options
-  return registry.pool(makeUpstream('web', { endpoints, protocol }))
+  const pool = registry.pool(makeUpstream('web', { endpoints, protocol }), settings.upstream)
+  pool.enter()
+  return pool
 }
 
 export class Exchange implements UpstreamEvents {
@@ -151,7 +153,7 @@ export function send(
   const { past = 'any', preamble, ...request } = words
   const exchange = new Exchange(begin)
   const peer: Peer = {
-    hostLine: '',
+    hostLine: () => '',
     acquire: (waiter) => endpoint.acquire(new Witness(waiter, exchange, preamble), past),
     begin: () => {},
     end: () => {},
@@ -164,6 +166,7 @@ export function send(
     method: 'GET',
     target: '/',
     authority: 'up.test',
+    hostSetting: 'client',
     host: undefined,
     lines: '',
     addedLines: '',
