@@ -37,16 +37,6 @@ type Shelf = Readonly<{
 
 const EMPTY_SHELF: Shelf = Object.freeze({ list: Object.freeze([]), byName: new Map() })
 
-/** Makes a set of resources once. */
-export function createResourceSet(
-  resources: readonly Resource[],
-  generation: number,
-  diagnostics: DiagnosticList,
-  refused: readonly Resource[] = [],
-): ResourceSet {
-  return new ResourceStore().update(resources, generation, diagnostics, refused)
-}
-
 /**
  * Makes sets of resources again and again; an unchanged kind keeps its list. Among several resources with one kind, namespace and
  * name the first by file and line is kept (I-41).

@@ -380,7 +380,7 @@ export async function isIgnoredPath(file: string): Promise<boolean> {
 }
 
 /** Identity, size and times of a file. The stamp differs whenever the content may differ. */
-export function printStamp({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+function printStamp({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
   return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`
 }
 

@@ -2,6 +2,7 @@
  * Ingresses and Services that are refused for an error are not served. Their annotations and references are still checked, so that
  * one pass shows all problems. If an Ingress has guards, its routes are claimed, and closed.
  */
+
 import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import { type FieldPath, printPosition } from '../../base/position.ts'
 import type { Ingress, IngressBackend } from '../../kubernetes/resource.ts'
@@ -13,6 +14,7 @@ import { reportProtocol, type TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import type { CertificateBinder } from '../tls/certificate-binding.ts'
 import { type BackendResolver, closeReference, createReference, reportBackend } from './backend.ts'
+import { checkFilters } from './filters.ts'
 import { checkForeignAnnotations, findCanary, findClosingGuards } from './foreign-annotation.ts'
 import { type Claimant, claimRoutes, listReferences } from './host.ts'
 import { pickIngresses } from './ingress-class.ts'
@@ -37,6 +39,7 @@ export function checkRefused(
   for (const ingress of refused) {
     checkAnnotations(ingress, found)
     checkPolicy(ingress, found)
+    checkFilters(ingress, found)
     for (const { index, paths = [] } of ingress.rules) {
       for (const path of paths) checkPath(ingress, index, path, false, found)
     }

@@ -30,7 +30,7 @@ type TlsClaims = Readonly<{
 }>
 
 /** True if a certificate covers a host. Its common name counts only if it has no alternative names. */
-export function coversHost(certificate: Certificate, host: string): boolean {
+function coversHost(certificate: Certificate, host: string): boolean {
   const { subjectAltNames, commonName } = certificate
   const names = subjectAltNames.length > 0 ? subjectAltNames : [commonName.toLowerCase()]
   return names.some((name) => matchesHostPattern(name, host))
