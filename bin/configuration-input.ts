@@ -1,4 +1,4 @@
-/** From flags to what a configuration is read from. */
+/** The inputs of a configuration, from flags. */
 import { existsSync } from 'node:fs'
 import type { ConfigurationInput } from '../lib/control/configuration.ts'
 import { SETTINGS } from '../lib/settings/table.ts'
@@ -6,18 +6,18 @@ import type { Typed } from './flag.ts'
 import { readOverrides } from './setting-flag.ts'
 import { UsageError } from './usage-error.ts'
 
-/** What is piped in at most, bytes: as much as a file may have by default. */
+/** Most bytes of stdin: as many as a file may have by default. */
 const MAX_STDIN = SETTINGS.files.maxBytes.default
 
-/** Where people keep manifests; offered, never read unasked. */
+/** Folders where people keep manifests; they are suggested, never read unasked. */
 const USUAL_PLACES = ['k8s', 'manifests', 'deploy', 'kubernetes']
 
-/** Whether `-f` or `-c` was given. */
+/** True if `-f` or `-c` was given. */
 export function namesInput(typed: Typed): boolean {
   return typed.has('filename') || typed.has('config')
 }
 
-/** Reads stdin where `-f -` asks for it. Throws a UsageError where nothing was named to read. */
+/** Reads stdin if `-f -` asks for it. Throws a UsageError if there is nothing to read. */
 export async function readInput(
   verb: string,
   typed: Typed,
@@ -42,7 +42,7 @@ export async function readInput(
   }
 }
 
-/** Ends with what comes without end. */
+/** Reads stdin up to its limit, so that an endless stream ends. */
 async function readStdin(): Promise<string> {
   const parts: Buffer[] = []
   let size = 0

@@ -1,4 +1,4 @@
-/** The command line's entry: finds the verb, hands it the words after it, and turns the outcome into an exit code. */
+/** The entry of the command line: finds the verb, runs it with the words after it, and sets the exit code. */
 
 import type { StartError } from '../lib/control/start-error.ts'
 import { COMMON_FLAGS, type Command, EXIT } from './command.ts'
@@ -12,7 +12,7 @@ import { VERBS } from './verbs.ts'
 hideToken(process.argv)
 process.exitCode = await runCommandLine(process.argv.slice(2))
 
-/** The list of processes shows all words of the command line to everybody, unless another title stands in their place. */
+/** Replaces the process title if the command line holds a token, since the list of processes is public. */
 function hideToken(words: readonly string[]): void {
   if (words.some((word) => /^(--admin-token(=|$)|(--set=)?admin\.token=)/.test(word))) process.title = 'portico'
 }
@@ -48,7 +48,7 @@ async function runVerb(name: string, words: readonly string[], terminal: Termina
   const { command } = await verb.load()
   const flags = words.includes('--') ? words.slice(0, words.indexOf('--')) : words
   const asksAll = flags.includes('--help-all')
-  // Help is printed even where other words of the line are wrong.
+  // Help is printed even if other words of the line are wrong.
   if (asksAll || flags.includes('--help') || flags.includes('-h')) {
     const { printCommandHelp } = await import('./print/help.ts')
     terminal.print(printCommandHelp(command, asksAll))
@@ -92,7 +92,7 @@ async function tellError(error: unknown, verb: string, terminal: Terminal): Prom
   return EXIT.failure
 }
 
-/** By name, so that this file need not load the gateway. */
+/** Checks by name, so that this file need not load the gateway. */
 function isStartError(error: unknown): error is StartError {
   return error instanceof Error && error.name === 'StartError'
 }

@@ -1,20 +1,20 @@
-/** Where the command line writes: data to stdout, talk to stderr, each with colours only where a person looks on. */
+/** The output of the command line: data on stdout, messages on stderr, with colours on terminals alone. */
 import { type Paint, paintAnsi, paintNothing } from '../lib/base/terminal-text.ts'
 
 export type Terminal = Readonly<{
   /** Data, with a line end added. */
   print(text: string): void
-  /** Talk, with a line end added. */
+  /** A message, with a line end added. */
   tell(text: string): void
   /** Colours for stdout and for stderr. */
   paint: Paint
   paintTalk: Paint
-  /** Columns of stderr; 80 where it is no terminal. */
+  /** The width of stderr in columns; 80 if it is not a terminal. */
   width: number
   environment: NodeJS.ProcessEnv
 }>
 
-/** Takes over stdout and stderr: from here on a reader that has gone away does no harm. */
+/** Takes over stdout and stderr, so that a reader that goes away does no harm. */
 export function createTerminal(noColour: boolean): Terminal {
   const { stdout, stderr, env } = process
   // EPIPE (`portico check | head`) and ENOSPC must never end a gateway that carries traffic.

@@ -1,4 +1,4 @@
-/** `portico demo`: a gateway to look at, with nothing to prepare. */
+/** `portico demo`: a gateway to try, with nothing to prepare. */
 import { join, relative } from 'node:path'
 import type { ConfigurationInput } from '../../lib/control/configuration.ts'
 import { SETTINGS } from '../../lib/settings/table.ts'
@@ -49,7 +49,7 @@ export const command: Command = {
         flags: {
           ...(isImage(environment) ? {} : readLocal(asked, environment)),
           ...(await choosePorts(asked, terminal)),
-          // Whoever looks at the demo reads its requests too, also where they are piped through npm or tee.
+          // People watch the demo's requests, even if the log is piped through npm or tee.
           ...(environment.PORTICO_LOG_FORMAT ? {} : { 'log.format': 'pretty' }),
           ...asked,
           endpoints: backends.endpoints,
@@ -65,7 +65,7 @@ export const command: Command = {
   },
 }
 
-/** Ports that were named, by flag or environment, are taken as they are; the usual ones only where they are free. */
+/** Ports named by flag or environment are taken as they are; the usual ports only if they are free. */
 async function choosePorts(asked: object, { environment, tell }: Terminal): Promise<Record<string, string>> {
   const chosen: Record<string, string> = {}
   if (
@@ -84,7 +84,7 @@ async function choosePorts(asked: object, { environment, tell }: Terminal): Prom
   return chosen
 }
 
-/** What to try, in commands that work when pasted: curl and browsers lead *.localhost here by themselves. */
+/** Commands to try, which work when pasted: curl and browsers resolve *.localhost to this machine by themselves. */
 function printTour({ http, https, admin }: BoundPorts, source: string): string {
   const shop = http === undefined ? '' : printUrl('http', 'shop.localhost', http)
   // In a clone there is no `portico` on the path.

@@ -40,7 +40,7 @@ t.test('Ingresses are got by name, and kinds and names in all the ways of kubect
   t.match(await get('svc', '--no-headers'), /^shop +web [^\n]*\n$/)
   const mixed = await runPortico(['get', 'svc/web', 'two', '-f', 'shop.yaml'], { cwd })
   t.equal(mixed.status, 2)
-  t.match(mixed.stderr, '"two" is no KIND/NAME')
+  t.match(mixed.stderr, '"two" is not KIND/NAME')
 })
 
 /** Its lines as they come; stdout is a pipe. */
@@ -81,7 +81,7 @@ function watch(t: Test, words: readonly string[], cwd?: string) {
 }
 
 for (const flag of ['-w', '--watch']) {
-  t.test(`get ${flag} prints what changes in files, and says what is gone`, async (t) => {
+  t.test(`get ${flag} prints changed rows of files, and names rows that are gone`, async (t) => {
     const cwd = t.testdir({ 'shop.yaml': WEB + ingress('one', 'a.test') })
     const file = join(cwd, 'shop.yaml')
     const write = (text: string) => {
@@ -131,7 +131,7 @@ t.test('get -w ends with its reader', async (t) => {
   t.equal(got.child.exitCode, 0)
 })
 
-t.test('what cannot be watched is told, and the flag is no setting here', async (t) => {
+t.test('stdin and several kinds cannot be watched, and the flag is not a setting here', async (t) => {
   const cwd = t.testdir({ 'shop.yaml': WEB })
   const several = await runPortico(['get', 'svc,ep', '-w', '-f', 'shop.yaml'], { cwd })
   t.equal(several.status, 2)

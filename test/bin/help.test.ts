@@ -66,7 +66,7 @@ for (const { name, load } of VERBS) {
   })
 }
 
-t.test('run --help has the ten flags that everybody needs', async (t) => {
+t.test('run --help has the ten usual flags', async (t) => {
   const { stdout } = await runPortico(['run', '--help'])
   const listed = [...stdout.split('\nexamples')[0]!.matchAll(/^ {2}(?:-\w, | {4})--([a-z-]+)/gm)].map(
     ([, name]) => name,
@@ -77,7 +77,7 @@ t.test('run --help has the ten flags that everybody needs', async (t) => {
   t.ok(stdout.split('\n').length < 50)
 })
 
-t.test('lists say how they are written in one word, and what is written otherwise is refused', async (t) => {
+t.test('help says how to write a list in one word, and other notations are refused', async (t) => {
   const { stdout } = await runPortico(['run', '--help-all'])
   const text = stdout.replace(/\n +/g, ' ')
   t.match(text, '--set trustedProxies=CIDR,CIDR ')

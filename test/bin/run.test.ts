@@ -143,7 +143,7 @@ t.test('SIGHUP reloads', async (t) => {
   )
 })
 
-t.test('a broken edit is told with its place, and what was there goes on being served', async (t) => {
+t.test('a broken edit is reported with its position, and the last good version is served on', async (t) => {
   const port = await startUpstream(t, (_request, response) => response.end('still here'))
   const cwd = t.testdir({ 'shop.yaml': manifest('/', port) })
   const words = ['run', '-f', 'shop.yaml', '--no-watch', '--log-format', 'pretty', '--strict']

@@ -109,7 +109,7 @@ t.test('several questions on a connection, in pieces, and behind an end', async 
   await client.closed
 })
 
-t.test('a long row of questions, whose answers nobody reads at first, is answered whole', async (t) => {
+t.test('a client that sends many questions and reads late gets all answers', async (t) => {
   const { port } = await startServer(t, WEB)
   const client = await connectTcp(port)
   client.socket.pause()

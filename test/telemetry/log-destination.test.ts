@@ -38,7 +38,7 @@ t.test('flush answers at once when nothing waits', async (t) => {
   t.ok(isDone)
 })
 
-t.test('LC-13 what does not fit is dropped and counted, and the log says how much', async (t) => {
+t.test('LC-13 lines that do not fit are dropped and counted, and the log says how many', async (t) => {
   const path = join(t.testdir(), 'log')
   const fd = openSync(path, 'w')
   const destination = new LogDestination({ fd, maxPending: 100 })
@@ -134,7 +134,7 @@ const next = () => {
 next()
 setTimeout(() => {}, 60_000)`
   const [one, two] = ['a', 'b'].map((letter) => writerSource(program(letter)))
-  // The pipe is full most of the time, so that what is too much for it is written in part.
+  // The pipe is full most of the time, so that large writes are written in part.
   const script =
     '("$0" --input-type=module -e "$1" & "$0" --input-type=module -e "$2" & wait) | (sleep 0.5; dd bs=1000 2>/dev/null)'
   const words = ['-c', script, process.execPath, one ?? '', two ?? '']

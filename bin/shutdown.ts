@@ -1,20 +1,20 @@
-/** From the first signal or bug to the exit code: a drain, or an end at once. */
+/** The end of the process, from the first signal or bug to the exit code: a drain, or an immediate exit. */
 import type { Gateway } from '../lib/gateway.ts'
 import { EXIT } from './command.ts'
 import type { Terminal } from './terminal.ts'
 
-/** After a bug the drain gets this long, milliseconds: a broken process must not linger. */
+/** Milliseconds for the drain after a bug: a broken process must not linger. */
 const CRASH_DRAIN_MS = 2_000
-/** One Ctrl-C can come twice, from the terminal and handed on by npm or timeout(1): so close together they are one. */
+/** Milliseconds within which two signals count as one: a Ctrl-C can come from the terminal and again from npm or timeout(1). */
 const SAME_SIGNAL_MS = 100
 
-export type Life = Readonly<{
-  /** From here on signals drain this gateway; resolves to the exit code once it has stopped. `onStop` is called before the drain. */
-  lead(gateway: Gateway, onStop: () => void): Promise<number>
+export type Shutdown = Readonly<{
+  /** Makes signals drain this gateway; resolves to the exit code once it has stopped. `onStop` is called before the drain. */
+  of(gateway: Gateway, onStop: () => void): Promise<number>
 }>
 
-/** Takes over the signals at once, since process 1 of a container has no default for them. */
-export function createLife(terminal: Terminal): Life {
+/** Handles signals at once, since they have no default for process 1 of a container. */
+export function prepareShutdown(terminal: Terminal): Shutdown {
   let gateway: Gateway | undefined
   let stopping = false
   let tellStop = () => {}
@@ -25,7 +25,7 @@ export function createLife(terminal: Terminal): Life {
   })
 
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
-    // Nothing is served yet: there is nothing to wait for.
+    // Before the gateway serves there is nothing to wait for.
     if (!gateway) process.exit(EXIT.ok)
     firstSignalAt ??= performance.now()
     if (stopping) {
@@ -35,7 +35,7 @@ export function createLife(terminal: Terminal): Life {
     }
     stopping = true
     tellStop()
-    // The drain deadline is part of a clean stop (a WebSocket never ends by itself).
+    // A drain that hits its deadline is clean too: a WebSocket never ends by itself.
     await gateway.stop()
     resolve(EXIT.ok)
   }
@@ -53,12 +53,12 @@ export function createLife(terminal: Terminal): Life {
 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.on(signal, () => void stop(signal))
   process.on('SIGHUP', () => void gateway?.reload())
-  // Whoever rotates logs may send it; Node would open its debugger.
+  // Tools that rotate logs may send SIGUSR1, for which Node would open its debugger.
   process.on('SIGUSR1', () => {})
   process.on('uncaughtException', (error) => void crash('uncaught exception', error))
   process.on('unhandledRejection', (reason) => void crash('unhandled rejection', reason))
   return {
-    lead(started, onStop) {
+    of(started, onStop) {
       gateway = started
       tellStop = onStop
       return ended
