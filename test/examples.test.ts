@@ -15,7 +15,6 @@ import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { findFreePorts } from './helpers/free-ports.ts'
 import { keepChild } from './helpers/kept-child.ts'
-import { nodeCommand } from './helpers/node-command.ts'
 import { startPortico } from './helpers/portico.ts'
 
 type Row = { request: string; expected: string }
@@ -301,7 +300,7 @@ function request(command: string, ports: Record<number, number>): Promise<Answer
 }
 
 async function startEcho(t: Test, words: string[]): Promise<ChildProcess> {
-  const child = keepChild(spawn(...nodeCommand(words), { stdio: ['ignore', 'pipe', 'inherit'] }))
+  const child = keepChild(spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] }))
   t.teardown(() => child.kill('SIGKILL'))
   let output = ''
   for await (const chunk of child.stdout) {

@@ -9,7 +9,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { keepChild } from '../helpers/kept-child.ts'
-import { nodeCommand } from '../helpers/node-command.ts'
 
 export type Finished = Readonly<{ status: number | null; stdout: string; stderr: string }>
 
@@ -21,7 +20,7 @@ export type ProcessOptions = Readonly<{ stdin?: string; environment?: NodeJS.Pro
 /** What the tests' own environment sets must not change the outcome. */
 export function cleanEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(PORTICO_|NO_COLOR|FORCE_COLOR|NODE_OPTIONS|TAP)/.test(name),
+    ([name]) => !/^(PORTICO_|NO_COLOR|FORCE_COLOR|NODE_OPTIONS)/.test(name),
   )
   // What a gateway of this user keeps must not change it either.
   return { ...Object.fromEntries(kept), XDG_DATA_HOME: join(tmpdir(), 'portico-no-data'), ...more }
@@ -30,7 +29,7 @@ export function cleanEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEn
 /** Waits for the exit; both streams are read whole. */
 export async function runPortico(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
   const child = keepChild(
-    spawn(...nodeCommand([MAIN, ...words]), {
+    spawn(process.execPath, [MAIN, ...words], {
       stdio: 'pipe',
       env: cleanEnvironment(options.environment),
       ...(options.cwd && { cwd: options.cwd }),
@@ -66,9 +65,8 @@ export async function startGateway(t: Test, words: readonly string[], options: S
   const folder = mkdtempSync(join(tmpdir(), 'portico-bin-'))
   const readyFile = join(folder, 'ready.json')
   const free = ['--http-port', '0', '--https-port', '0', '--admin-port', '0', '--data-dir', folder]
-  const all = [...(options.nodeFlags ?? []), MAIN, ...words, ...free, '--ready-file', readyFile]
-  const [node, args] = nodeCommand(all)
-  const [program = '', ...rest] = limitDescriptors([node, ...args], options.descriptors)
+  const all = [process.execPath, ...(options.nodeFlags ?? []), MAIN, ...words, ...free, '--ready-file', readyFile]
+  const [program = '', ...rest] = limitDescriptors(all, options.descriptors)
   const child = keepChild(
     spawn(program, rest, {
       stdio: 'pipe',
