@@ -1,4 +1,4 @@
-/** Runs the compiled command line as a process of its own, to its end. */
+/** Runs the command line to its end, in this process or in one of its own; starts a gateway. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -8,7 +8,9 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { runCommandLine } from '../../bin/command-line.ts'
 import { keepChild } from '../helpers/kept-child.ts'
+import { TestProcess } from './test-process.ts'
 
 export type Finished = Readonly<{ status: number | null; stdout: string; stderr: string }>
 
@@ -26,8 +28,32 @@ export function cleanEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEn
   return { ...Object.fromEntries(kept), XDG_DATA_HOME: join(tmpdir(), 'portico-no-data'), ...more }
 }
 
-/** Waits for the exit; both streams are read whole. */
-export async function runPortico(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
+let turn: Promise<unknown> = Promise.resolve()
+
+/**
+ * Runs a verb that serves nothing in this process, where that costs no start of Node. One at a time: the working directory is that of
+ * the process.
+ */
+export function runPortico(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
+  const run = turn.then(() => runHere(words, options))
+  turn = run.catch(() => {})
+  return run
+}
+
+async function runHere(words: readonly string[], { stdin, environment, cwd }: ProcessOptions): Promise<Finished> {
+  const host = new TestProcess(words, cleanEnvironment(environment), stdin)
+  const before = process.cwd()
+  if (cwd !== undefined) process.chdir(cwd)
+  try {
+    const status = await runCommandLine(host)
+    return { status, stdout: host.output('stdout'), stderr: host.output('stderr') }
+  } finally {
+    process.chdir(before)
+  }
+}
+
+/** Runs it as a process: waits for the exit, and reads both streams whole. */
+export async function runProcess(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
   const child = keepChild(
     spawn(process.execPath, [MAIN, ...words], {
       stdio: 'pipe',
