@@ -53,7 +53,7 @@ const BUSY_MS = 3_000
 
 const LINUX = process.platform === 'linux'
 // Most of the time is waited.
-t.jobs = 4
+t.jobs = 8
 // What none of the doors of HTTP/1.1 has to do with is tested once, where the fast lane is on.
 t.setTimeout(300_000)
 
