@@ -18,7 +18,7 @@ const { values, positionals } = parseArgs({
     changed: { type: 'boolean', default: false },
     // Most files wait for half of their time.
     jobs: { type: 'string', default: String(Math.ceil(availableParallelism() * 1.5)) },
-    timeout: { type: 'string', default: '120' },
+    timeout: { type: 'string', default: '300' },
   },
 })
 
