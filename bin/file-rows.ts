@@ -64,18 +64,21 @@ export class FileRows implements RowSource {
   }
 }
 
-function listRows(kind: Kind, { model, settings, provenance }: Configuration): readonly unknown[] {
+function listRows(
+  kind: Kind,
+  { model, resources: { locate }, settings, provenance }: Configuration,
+): readonly unknown[] {
   switch (kind) {
     case 'routes':
-      return routesView(model)
+      return routesView(model, locate)
     case 'services':
-      return servicesView(model)
+      return servicesView(model, locate)
     case 'endpoints':
-      return endpointsView(model)
+      return endpointsView(model, locate)
     case 'certificates':
-      return certificatesView(model, Date.now())
+      return certificatesView(model, locate, Date.now())
     case 'listeners':
-      return listenersView(settings, {}, model.listeners)
+      return listenersView(settings, model, locate)
     case 'workers':
       return workersView()
     case 'settings':

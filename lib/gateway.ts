@@ -19,17 +19,18 @@ import { Reloader } from './control/reload.ts'
 import { explainListenError, StartError } from './control/start-error.ts'
 import type { DnsServer } from './dns/server.ts'
 import type { Certificate } from './model/certificate.ts'
+import type { ServedConfiguration } from './model/served.ts'
 import type { EndpointTrouble } from './model/upstream.ts'
 import { HealthObserver } from './observe/health/observer.ts'
 import { ServiceHealth } from './observe/health/service-health.ts'
 import { NameObserver } from './observe/names/observer.ts'
 import { Observation } from './observe/observation.ts'
+import { canBindForWorkers } from './platform/listening-socket.ts'
 import { checkRuntimeFlags } from './platform/runtime-flags.ts'
 import { FileWatch } from './providers/file-watch.ts'
 import { logReloaded, logReloadFailed } from './report/reload-log.ts'
 import type { Reloaded, ReloadFailed } from './report/reloaded.ts'
 import type { Settings } from './settings/table.ts'
-import type { ServedConfiguration } from './snapshot/update.ts'
 import { createLog, flushLog, type Log } from './telemetry/log.ts'
 import { LogDestination } from './telemetry/log-destination.ts'
 import { createMetrics, type Metrics, type ReloadReport } from './telemetry/metrics.ts'
@@ -320,7 +321,10 @@ class GatewayProcess implements Gateway {
       },
     }
     const size = !this.#ownsLog ? 0 : settings.workers === 'auto' ? availableParallelism() : settings.workers
-    if (size === 0) return new (await import('./workers/own-traffic.ts')).OwnTraffic(options)
+    if (size > 0 && !canBindForWorkers) {
+      this.log.warn('this Node does not bind ports for workers: the control process carries the traffic itself')
+    }
+    if (size === 0 || !canBindForWorkers) return new (await import('./workers/own-traffic.ts')).OwnTraffic(options)
     return new (await import('./workers/worker-set.ts')).WorkerSet({ ...options, size })
   }
 

@@ -17,7 +17,8 @@ import { CertificatePicker } from '../lib/downstream/tls/certificate-picker.ts'
 import { DatagramSession } from '../lib/l4/datagram-session.ts'
 import { Relays } from '../lib/l4/relay.ts'
 import { HangupWatch, type Unread } from '../lib/platform/hangup-watch.ts'
-import { Forwarding } from '../lib/request/forward.ts'
+import { Attempts } from '../lib/request/attempts.ts'
+import { Forward } from '../lib/request/forward.ts'
 import { RequestHandler } from '../lib/request/handler.ts'
 import { ClientShares } from '../lib/upstream/choice/client-share.ts'
 import { RequestQueue } from '../lib/upstream/choice/request-queue.ts'
@@ -143,18 +144,18 @@ const CASES: readonly Case[] = [
   ['http1', RequestHandler.prototype, 'handle', 'http', UPGRADE],
   ['http1', RequestHandler.prototype, 'handle', 'http', PLAIN_UPGRADE],
   ['http1', RequestHandler.prototype, 'handle', 'https', UNUSUAL],
-  ['http1', Forwarding.prototype, 'onBodyData', 'http', `${UNUSUAL_POST}|${CHUNKS}`, true],
-  ['http1', Forwarding.prototype, 'onBodyEnd', 'https', `${UNUSUAL_POST}|${CHUNKS}`, true],
+  ['http1', Forward.prototype, 'onBodyData', 'http', `${UNUSUAL_POST}|${CHUNKS}`, true],
+  ['http1', Forward.prototype, 'onBodyEnd', 'https', `${UNUSUAL_POST}|${CHUNKS}`, true],
   // Any door.
-  ['request', Forwarding.prototype, 'start', 'http', GET, true],
-  ['request', Forwarding.prototype, 'start', 'http', UNUSUAL, true],
+  ['request', Forward.prototype, 'start', 'http', GET, true],
+  ['request', Forward.prototype, 'start', 'http', UNUSUAL, true],
   // Endpoints.
-  ['upstream', Forwarding.prototype, 'onConnection', 'http', GET, true],
-  ['upstream', Forwarding.prototype, 'onHead', 'http', GET, true],
-  ['upstream', Forwarding.prototype, 'onData', 'http', GET, true],
-  ['upstream', Forwarding.prototype, 'onEnd', 'http', GET, true],
-  ['upstream', Forwarding.prototype, 'onHead', 'https', UNUSUAL, true],
-  ['upstream', Forwarding.prototype, 'onUpgrade', 'http', UPGRADE, true],
+  ['upstream', Forward.prototype, 'onReady', 'http', GET, true],
+  ['upstream', Forward.prototype, 'onHead', 'http', GET, true],
+  ['upstream', Forward.prototype, 'onData', 'http', GET, true],
+  ['upstream', Forward.prototype, 'onEnd', 'http', GET, true],
+  ['upstream', Forward.prototype, 'onHead', 'https', UNUSUAL, true],
+  ['upstream', Forward.prototype, 'onUpgrade', 'http', UPGRADE, true],
   ['upstream', Connection.prototype, 'lease', 'http', GET, true],
   ['upstream', Http1Call.prototype, 'onBytes', 'http', GET, true],
   ['upstream', FastExchange.prototype, 'end', 'http', GET, true],
@@ -211,9 +212,9 @@ t.test('HTTP/2: a stream ends, its connection goes on', async (t) => {
     })
   for (const [place, prototype, method, body] of [
     ['http2', RequestHandler.prototype, 'handle', undefined],
-    ['http2', Forwarding.prototype, 'onBodyData', 'abc'],
-    ['http2', Forwarding.prototype, 'onBodyEnd', 'abc'],
-    ['http2', Forwarding.prototype, 'endTries', undefined],
+    ['http2', Forward.prototype, 'onBodyData', 'abc'],
+    ['http2', Forward.prototype, 'onBodyEnd', 'abc'],
+    ['http2', Attempts.prototype, 'end', undefined],
     ['upstream', Http2Exchange.prototype, 'end', undefined],
   ] as const) {
     const before = containedAt(gateway, place)

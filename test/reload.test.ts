@@ -5,9 +5,9 @@ import t, { type Test } from 'tap'
 import { systemClock } from '../lib/base/clock.ts'
 import { type Configuration, ConfigurationLoader, loadConfiguration } from '../lib/control/configuration.ts'
 import { Reloader } from '../lib/control/reload.ts'
+import type { ServedConfiguration } from '../lib/model/served.ts'
 import { printChange } from '../lib/report/diff.ts'
 import type { Reloaded, ReloadFailed } from '../lib/report/reloaded.ts'
-import type { ServedConfiguration } from '../lib/snapshot/update.ts'
 
 function appYaml(host: string, port = 3000): string {
   return `apiVersion: v1

@@ -40,7 +40,7 @@ export const command: Command = {
     const input = await readInput(`explain ${word}`, typed, terminal.host)
     const { loadConfiguration } = await import('../../lib/control/configuration.ts')
     const { explainRequest } = await import('../../lib/report/explain.ts')
-    const { listLeftOut } = await import('../../lib/translate/ingress/left-out.ts')
+    const { listLeftOut } = await import('../../lib/report/left-out.ts')
     const { model, settings, resources, diagnostics, files, objects } = await loadConfiguration(input)
     if (countDiagnostics(diagnostics).error > 0) {
       terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
@@ -53,8 +53,11 @@ export const command: Command = {
       leftOut: listLeftOut(resources, diagnostics),
       now: Date.now(),
     })
-    if (output === 'json') terminal.print(JSON.stringify(explanationJson(explanation), undefined, 2))
-    else terminal.print(printExplanation(explanation, settings.upstream, terminal.paint))
+    if (output === 'json') terminal.print(JSON.stringify(explanationJson(explanation, resources.locate), undefined, 2))
+    else
+      terminal.print(
+        printExplanation(explanation, { defaults: settings.upstream, locate: resources.locate }, terminal.paint),
+      )
     const { answer } = explanation
     return answer === undefined || answer.status < 400 ? EXIT.ok : EXIT.failure
   },

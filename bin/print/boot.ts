@@ -152,7 +152,7 @@ function printHostLines({ host, redirectToHttps }: VirtualHost, ports: BoundPort
 
 /** The Service, its first endpoints, and where these came from; or why there are none. */
 function printBackend(model: Model, route: Route, most = 3): [backend: string, endpoints: string, source?: string] {
-  const backend = escapeText(route.backend)
+  const backend = escapeText(route.action.backend)
   if (route.action.type === 'unavailable') {
     return [backend, `${statusOf(route.action.code)}: ${escapeText(route.action.reason)}`]
   }

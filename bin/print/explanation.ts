@@ -1,11 +1,13 @@
 /** Why a URL is served as it is: for people as ux has it, for scripts as JSON. Keys of certificates are in neither. */
 
-import { printPosition, type SourcePosition } from '../../lib/base/position.ts'
+import type { SourcePosition } from '../../lib/base/position.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
+import { type Locate, printRefName } from '../../lib/model/resource-ref.ts'
 import type { Route } from '../../lib/model/route.ts'
 import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
 import type { Explanation, RouteVerdict } from '../../lib/report/explain.ts'
+import { locateField, locateHost, locateRoute, locateService, printPlace } from '../../lib/report/place.ts'
 import { printListenerManner, printListenerName } from '../../lib/report/print.ts'
 import {
   mergePolicy,
@@ -20,14 +22,29 @@ import { alignColumns } from './table.ts'
 const VERDICT_COLOUR: Record<RouteVerdict['verdict'], Colour> = { wins: 'green', no: 'dim', shadowed: 'yellow' }
 const MOST_ENDPOINTS = 10
 
-/** `defaults` are what Services have that say nothing else: `upstream` of the settings. */
-export function printExplanation(explanation: Explanation, defaults: UpstreamPolicy, paint: Paint): string {
+/** `file:line`, dimmed. */
+type PrintLine = (position: SourcePosition | undefined) => string
+
+export type ExplanationGround = Readonly<{
+  /** The policy of Services that have none of their own: `upstream` of the settings. */
+  defaults: UpstreamPolicy
+  /** Finds fields of the manifests. */
+  locate: Locate
+}>
+
+export function printExplanation(
+  explanation: Explanation,
+  { defaults, locate }: ExplanationGround,
+  paint: Paint,
+): string {
+  const printLine: PrintLine = (position) =>
+    paint('dim', position ? escapeText(`${position.file}:${position.line}`) : '')
   const { url, answer } = explanation
   const sections = [
     [paint('bold', `GET ${escapeText(`${url.scheme}://${url.host}${url.path}`)}`)],
-    alignColumns(describeRequest(explanation, paint), 2),
-    alignColumns(describeCandidates(explanation, paint), 3),
-    alignColumns(describeUpstream(explanation, defaults, paint), 2),
+    alignColumns(describeRequest(explanation, locate, printLine), 2),
+    alignColumns(describeCandidates(explanation, locate, printLine, paint), 3),
+    alignColumns(describeUpstream(explanation, defaults, printLine(locateUpstream(explanation, locate))), 2),
     answer ? printAnswer(answer, paint) : [],
   ]
   return sections
@@ -37,49 +54,61 @@ export function printExplanation(explanation: Explanation, defaults: UpstreamPol
 }
 
 /** The path, host and certificate as they are taken. */
-function describeRequest({ path, host, certificate, listener }: Explanation, paint: Paint): string[][] {
+function describeRequest(
+  { path, host, certificate, listener }: Explanation,
+  locate: Locate,
+  printLine: PrintLine,
+): string[][] {
   const rows = [
     ['  path', escapeText(path.normal?.path ?? '(not allowed)'), escapeText(path.notes.join('; '))],
     [
       '  host',
       escapeText(host.hostname ?? '(malformed)'),
-      host.hostname === undefined ? '' : escapeText(host.reason) + printHostPlace(host, paint),
+      host.hostname === undefined ? '' : escapeText(host.reason) + printHostPlace(host, locate, printLine),
     ],
   ]
   if (listener) {
     const name = escapeText(`${listener.kind} ${printListenerName(listener)}, ${printListenerManner(listener)}`)
-    rows.push(['  port', String(listener.port), `${name}  ${printPlace(listener.position, paint)}`])
+    rows.push(['  port', String(listener.port), `${name}  ${printLine(locateField(listener, locate))}`])
   }
   for (const { virtualHost, reason } of host.misses) {
     const name = virtualHost.host === '' ? '*' : virtualHost.host
-    rows.push(['    not', escapeText(name), `${escapeText(reason)}  ${printPlace(virtualHost.position, paint)}`])
+    rows.push(['    not', escapeText(name), `${escapeText(reason)}  ${printLine(locateHost(virtualHost, locate))}`])
   }
   for (const { ingress, reason, position } of host.leftOut) {
-    const name = `${ingress.namespace}/${ingress.name}`
-    rows.push(['    not', escapeText(name), `not served: ${escapeText(reason)}  ${printPlace(position, paint)}`])
+    rows.push([
+      '    not',
+      escapeText(printRefName(ingress)),
+      `not served: ${escapeText(reason)}  ${printLine(position)}`,
+    ])
   }
   if (certificate) {
     const { binding, reason } = certificate
-    const place = binding ? `  ${printPlace(binding.position, paint)}` : ''
+    const place = binding ? `  ${printLine(locateField(binding, locate))}` : ''
     rows.push(['  certificate', escapeText(binding?.certificate?.name ?? 'default'), escapeText(reason) + place])
   }
   return rows
 }
 
-function printHostPlace({ virtualHost }: Explanation['host'], paint: Paint): string {
-  const ingress = virtualHost?.routes[0]?.ingress
-  if (!virtualHost || !ingress) return ''
-  const from = escapeText(`, from Ingress ${ingress.namespace}/${ingress.name}`)
-  return `${from}  ${printPlace(virtualHost.position, paint)}`
+function printHostPlace({ virtualHost }: Explanation['host'], locate: Locate, printLine: PrintLine): string {
+  const owner = virtualHost?.routes[0]?.owner
+  if (!virtualHost || !owner) return ''
+  const from = escapeText(`, from ${owner.kind} ${printRefName(owner)}`)
+  return `${from}  ${printLine(locateHost(virtualHost, locate))}`
 }
 
 /** The winner, then the near misses, each with the place of its rule. */
-function describeCandidates({ candidates, omitted }: Explanation, paint: Paint): string[][] {
+function describeCandidates(
+  { candidates, omitted }: Explanation,
+  locate: Locate,
+  printLine: PrintLine,
+  paint: Paint,
+): string[][] {
   const rows = candidates.map(({ route, verdict, reason }) => [
     `  ${escapeText(printMatch(route))}`,
     paint(VERDICT_COLOUR[verdict], verdict),
-    escapeText(verdict === 'wins' ? `${printIngress(route)}, ${reason}` : reason),
-    printPlace(route.position, paint),
+    escapeText(verdict === 'wins' ? `${printRefName(route.owner)}, ${reason}` : reason),
+    printLine(locateRoute(route, locate)),
   ])
   if (omitted > 0) rows.push([`  … and ${omitted} more`])
   return rows
@@ -89,22 +118,12 @@ function printMatch({ pathType, path }: Route): string {
   return pathType === 'default' ? 'default backend' : `${path || '/'} ${pathType}`
 }
 
-function printIngress({ ingress }: Route): string {
-  return `${ingress.namespace}/${ingress.name}`
-}
-
 /** The Service, its endpoints, and the request one of them would get. */
-function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, paint: Paint): string[][] {
+function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, place: string): string[][] {
   const { winner, upstream, answer } = explanation
-  if (!upstream) return winner ? [['  service', escapeText(winner.backend)]] : []
-  const { service, port, key } = upstream
-  const rows = [
-    [
-      '  service',
-      `${escapeText(key)} → targetPort ${escapeText(String(port.targetPort))}`,
-      printPlace(service.position, paint),
-    ],
-  ]
+  if (!upstream) return winner ? [['  service', escapeText(winner.action.backend)]] : []
+  const { port, key } = upstream
+  const rows = [['  service', `${escapeText(key)} → targetPort ${escapeText(String(port.targetPort))}`, place]]
   for (const [index, endpoint] of upstream.endpoints.slice(0, MOST_ENDPOINTS).entries()) {
     rows.push([
       index === 0 ? '  endpoints' : '',
@@ -188,12 +207,12 @@ function printAnswer(answer: NonNullable<Explanation['answer']>, paint: Paint): 
   ]
 }
 
-function printPlace(position: SourcePosition, paint: Paint): string {
-  return paint('dim', escapeText(`${position.file}:${position.line}`))
+function locateUpstream({ upstream }: Explanation, locate: Locate): SourcePosition | undefined {
+  return upstream && locateService(upstream.service, locate)
 }
 
 /** The same as plain data. */
-export function explanationJson(explanation: Explanation): unknown {
+export function explanationJson(explanation: Explanation, locate: Locate): unknown {
   const { url, answer, path, host, certificate, candidates, omitted, winner, upstream, listener } = explanation
   return {
     url: `${url.scheme}://${url.host}${url.path}`,
@@ -203,39 +222,39 @@ export function explanationJson(explanation: Explanation): unknown {
       hostname: host.hostname,
       matched: host.virtualHost && (host.virtualHost.host || '*'),
       reason: host.reason,
-      source: host.virtualHost && printPosition(host.virtualHost.position),
+      source: host.virtualHost && printPlace(locateHost(host.virtualHost, locate)),
       misses: host.misses.map(({ virtualHost, reason }) => ({
         host: virtualHost.host || '*',
         reason,
-        source: printPosition(virtualHost.position),
+        source: printPlace(locateHost(virtualHost, locate)),
       })),
       leftOut: host.leftOut.map(({ ingress, reason, position }) => ({
-        ingress: `${ingress.namespace}/${ingress.name}`,
+        ingress: printRefName(ingress),
         reason,
-        source: printPosition(position),
+        source: printPlace(position),
       })),
     },
     certificate: certificate && {
       name: certificate.binding?.certificate?.name ?? 'default',
       reason: certificate.reason,
-      source: certificate.binding && printPosition(certificate.binding.position),
+      source: certificate.binding && printPlace(locateField(certificate.binding, locate)),
     },
-    candidates: candidates.map(({ route, verdict, reason }) => ({ ...routeJson(route), verdict, reason })),
+    candidates: candidates.map(({ route, verdict, reason }) => ({ ...routeJson(route, locate), verdict, reason })),
     omitted,
-    winner: winner && routeJson(winner),
+    winner: winner && routeJson(winner, locate),
     listener: listener && {
       name: printListenerName(listener),
       kind: listener.kind,
       layer: listener.layer,
       port: listener.port,
-      source: printPosition(listener.position),
+      source: printPlace(locateField(listener, locate)),
     },
     settings: upstream && { ...upstream.policy, ...winner?.policy },
     upstream: upstream && {
       service: upstream.key,
       targetPort: upstream.port.targetPort,
       protocol: upstream.protocol,
-      source: printPosition(upstream.service.position),
+      source: printPlace(locateUpstream(explanation, locate)),
       endpoints: upstream.endpoints.map((endpoint) => ({
         address: printEndpoint(endpoint),
         weight: endpoint.weight,
@@ -246,12 +265,12 @@ export function explanationJson(explanation: Explanation): unknown {
   }
 }
 
-function routeJson(route: Route) {
+function routeJson(route: Route, locate: Locate) {
   return {
     path: route.path,
     pathType: route.pathType,
-    backend: route.backend,
-    ingress: printIngress(route),
-    source: printPosition(route.position),
+    backend: route.action.backend,
+    ingress: printRefName(route.owner),
+    source: printPlace(locateRoute(route, locate)),
   }
 }

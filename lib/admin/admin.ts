@@ -4,7 +4,9 @@ import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Certificate } from '../model/certificate.ts'
+import type { ServedConfiguration } from '../model/served.ts'
 import { ProbedConnections } from '../observe/health/probed-connections.ts'
+import { openAt } from '../platform/listen.ts'
 import { certificatesView } from '../report/certificate-view.ts'
 import { endpointsView, type StaleAddressCheck } from '../report/endpoint-view.ts'
 import {
@@ -17,7 +19,6 @@ import {
   workersView,
 } from '../report/views.ts'
 import type { Settings } from '../settings/table.ts'
-import type { ServedConfiguration } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -60,12 +61,13 @@ export type AdminListener = {
 type View = (served: ServedConfiguration, state: AdminState, now: number) => unknown
 
 const VIEWS: Readonly<Record<string, View>> = {
-  routes: ({ model }) => routesView(model),
-  services: ({ model }) => servicesView(model),
-  endpoints: ({ model }, { endpoints, whyStale }) => endpointsView(model, endpoints, whyStale),
-  certificates: ({ model }, { defaultCertificate }, now) => certificatesView(model, now, defaultCertificate),
-  listeners: ({ settings, model }, { ports, listenerStates }) =>
-    listenersView(settings, ports, model.listeners, listenerStates),
+  routes: ({ model, locate }) => routesView(model, locate),
+  services: ({ model, locate }) => servicesView(model, locate),
+  endpoints: ({ model, locate }, { endpoints, whyStale }) => endpointsView(model, locate, endpoints, whyStale),
+  certificates: ({ model, locate }, { defaultCertificate }, now) =>
+    certificatesView(model, locate, now, defaultCertificate),
+  listeners: ({ settings, model, locate }, { ports, listenerStates }) =>
+    listenersView(settings, model, locate, ports, listenerStates),
   workers: (_served, { workers }) => workersView(workers),
   diagnostics: ({ diagnostics }) => diagnosticsView(diagnostics),
   settings: ({ settings }) => settingsView(settings),
@@ -101,7 +103,7 @@ export function createAdmin(options: AdminOptions): AdminListener {
   const app = createApp(options)
   return {
     listen: async () => {
-      await app.listen({ host: admin.address, port: admin.port })
+      await openAt(admin.address, (host) => app.listen({ host, port: admin.port }))
       const { address, port } = app.server.address() as AddressInfo
       return { address, port }
     },
@@ -119,7 +121,7 @@ function createApp(options: AdminOptions): FastifyInstance {
   })
   const connections = new ProbedConnections(app.server, clock, ({ url = '' }) => PROBES.has(url.replace(/\?.*/s, '')))
   app.server.on('error', (error) => {
-    // Before that, whoever called `listen` is told.
+    // Until it listens, `listen` rejects with the error.
     if (app.server.listening) log.error({ err: error, listener: 'admin' }, 'listener failed')
   })
 

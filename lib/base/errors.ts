@@ -83,3 +83,12 @@ export class GatewayError extends Error {
     this.retryAfter = retryAfter
   }
 }
+
+/** Longest that a client is told to stay away, seconds. */
+const MAX_RETRY_AFTER = 60
+
+/** `waitMs`: how long it may take until there is room. */
+export function overloaded(why: string, waitMs: number): GatewayError {
+  const seconds = Math.min(Math.max(Math.ceil(waitMs / 1000), 1), MAX_RETRY_AFTER)
+  return new GatewayError('PORTICO_UP_OVERLOADED', why, undefined, seconds)
+}

@@ -1,11 +1,11 @@
 /** From one configuration to the next: waits until changes pause, loads, and puts in force what was loaded. A failure changes nothing. */
 import type { Clock } from '../base/clock.ts'
 import { type Diagnostic, printTrouble } from '../base/diagnostics.ts'
+import type { ServedConfiguration } from '../model/served.ts'
 import { diffModels } from '../report/diff.ts'
 import type { Reloaded, ReloadFailed } from '../report/reloaded.ts'
 import { findRestartSettings, keepRestartSettings } from '../settings/resolve.ts'
 import type { Settings } from '../settings/table.ts'
-import type { ServedConfiguration } from '../snapshot/update.ts'
 import type { Configuration, LoadRequest } from './configuration.ts'
 
 /** A change is taken up when no other follows within this time, milliseconds: the events of one save come closer together. */
@@ -54,13 +54,13 @@ export class Reloader {
 
   constructor(options: ReloaderOptions) {
     const { first, clock } = options
-    const { settings, model, diagnostics } = first
+    const { settings } = first
     this.#options = options
     this.#start = settings
     this.#taken = settings
     this.#loaded = first
     this.#told = first.diagnostics
-    this.#current = Object.freeze({ generation: 1, builtAt: clock.now(), settings, model, diagnostics })
+    this.#current = serve(first, settings, 1, clock.now())
   }
 
   /** What serves now. */
@@ -147,8 +147,7 @@ export class Reloader {
     const { model, diagnostics, kept } = next
     // The same settings stay the same object, so that who compares by identity sees it.
     const settings = next.settings === this.#taken ? previous.settings : keepRestartSettings(this.#start, next.settings)
-    const generation = previous.generation + 1
-    const served = Object.freeze({ generation, builtAt: clock.now(), settings, model, diagnostics })
+    const served = serve(next, settings, previous.generation + 1, clock.now())
     await apply(served)
     const durationMs = clock.monotonic() - began
     this.#current = served
@@ -177,6 +176,16 @@ export class Reloader {
     this.#told = diagnostics
     return diagnostics.filter((diagnostic) => reasons.has(diagnostic) || !told.has(identify(diagnostic)))
   }
+}
+
+/** A loaded configuration as one in force. */
+function serve(
+  { model, diagnostics, resources: { locate } }: Configuration,
+  settings: Settings,
+  generation: number,
+  builtAt: number,
+): ServedConfiguration {
+  return Object.freeze({ generation, builtAt, settings, model, diagnostics, locate })
 }
 
 function countMissing(before: readonly Diagnostic[], after: readonly Diagnostic[]): number {

@@ -70,9 +70,9 @@ export function explainServicePort(
   error: unknown,
   listener: ServiceListener,
 ): Readonly<{ message: string; help: string }> {
-  const { kind, service } = listener
+  const { kind, owner } = listener
   const field = FIELDS[kind]
-  const where = `${field} of Service ${service.namespace}/${service.name}`
+  const where = `${field} of Service ${owner.namespace}/${owner.name}`
   const explained = explain(error, listener, {
     otherAddress: () => `give this machine the address, or change what ${where} comes from`,
     otherPort: `choose another ${where}`,

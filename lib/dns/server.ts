@@ -1,6 +1,7 @@
 /** The cluster's DNS server: one port, UDP and TCP, answered from the zone in force. */
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Model } from '../model/model.ts'
+import type { ServedConfiguration } from '../model/served.ts'
 import { findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
 import type { Settings } from '../settings/table.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -12,15 +13,11 @@ import { TcpDoor, type TcpLimits } from './tcp-door.ts'
 import { UdpDoor } from './udp-door.ts'
 import { type Zone, ZoneBuilder } from './zone.ts'
 
-/** What answers come from. */
-export type DnsConfiguration = Readonly<{
-  /** Milliseconds since the epoch. */
-  builtAt: number
-  settings: Settings
-  model: Pick<Model, 'services' | 'upstreams'>
-}>
+/** What answers are made of. */
+type Source = Pick<ServedConfiguration, 'builtAt' | 'settings'> &
+  Readonly<{ model: Pick<Model, 'services' | 'upstreams'> }>
 
-export type DnsOptions = Readonly<{ log: Log; clock?: Clock; first: DnsConfiguration }>
+export type DnsOptions = Readonly<{ log: Log; clock?: Clock; first: Source }>
 
 /** A free TCP port may be taken for UDP; then another is tried. */
 const PORT_TRIES = 20
@@ -29,7 +26,7 @@ export class DnsServer {
   readonly #clock: Clock
   readonly #builder = new ZoneBuilder()
   readonly #responder: Responder
-  #current: DnsConfiguration
+  #current: Source
   #zone: Zone
   #forwarder: Forwarder | undefined
   #tcp: TcpDoor | undefined
@@ -53,19 +50,28 @@ export class DnsServer {
 
   /** Opens both ports; rejects with Node's error, and nothing left open, where one cannot be had. */
   async start(): Promise<{ port: number }> {
-    const { address } = this.#current.settings.dns
-    try {
-      return await this.#open(address)
-    } catch (error) {
-      await this.close()
-      // `::` is every address, also where the machine has no IPv6.
-      if (address !== '::' || !['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(codeOf(error) ?? '')) throw error
-      return this.#open('0.0.0.0')
+    const { settings } = this.#current
+    const { address, port } = settings.dns
+    for (let tries = 1; ; tries++) {
+      const tcp = await TcpDoor.open(address, port, this.#responder, limitsOf(settings))
+      const bound = tcp.address
+      try {
+        this.#udp = await UdpDoor.open(bound.address, bound.port, this.#responder)
+      } catch (error) {
+        await tcp.close()
+        const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
+        if (port !== 0 || !isTaken || tries === PORT_TRIES) throw error
+        continue
+      }
+      this.#tcp = tcp
+      this.#replaceForwarder()
+      this.#responder.use({ zone: this.#zone, forwarder: this.#forwarder })
+      return { port: bound.port }
     }
   }
 
   /** Answers are made from this from now on. The zone is made again only where something that it is made of changed. */
-  apply(next: DnsConfiguration): void {
+  apply(next: Source): void {
     const before = this.#current
     this.#current = next
     const { dns } = next.settings
@@ -94,26 +100,6 @@ export class DnsServer {
     await Promise.all(doors.map((door) => door?.close()))
   }
 
-  async #open(address: string): Promise<{ port: number }> {
-    const { settings } = this.#current
-    const { port } = settings.dns
-    for (let tries = 1; ; tries++) {
-      const tcp = await TcpDoor.open(address, port, this.#responder, limitsOf(settings))
-      const bound = tcp.address.port
-      try {
-        this.#udp = await UdpDoor.open(address, bound, this.#responder)
-      } catch (error) {
-        await tcp.close()
-        if (port !== 0 || codeOf(error) !== 'EADDRINUSE' || tries === PORT_TRIES) throw error
-        continue
-      }
-      this.#tcp = tcp
-      this.#replaceForwarder()
-      this.#responder.use({ zone: this.#zone, forwarder: this.#forwarder })
-      return { port: bound }
-    }
-  }
-
   #replaceForwarder(): void {
     const { forward } = this.#current.settings.dns
     // What is under way with the one before is left to end.
@@ -128,7 +114,7 @@ export class DnsServer {
     })
   }
 
-  #buildZone({ settings, model, builtAt }: DnsConfiguration): Zone {
+  #buildZone({ settings, model, builtAt }: Source): Zone {
     const { zone, ttl, address } = settings.dns
     return this.#builder.build({ zone, ttl: Math.floor(ttl / 1000), address, builtAt, model })
   }
@@ -136,8 +122,4 @@ export class DnsServer {
 
 function limitsOf({ dns }: Settings): TcpLimits {
   return { connections: Math.min(dns.maxConnections, fitSockets(findDescriptorLimit())), idleMs: dns.idleTimeout }
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException).code
 }

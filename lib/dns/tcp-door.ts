@@ -1,6 +1,6 @@
 /** DNS over TCP (RFC 7766): several questions on a connection, answered as they are ready. */
-import { once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
+import { type BoundAddress, listenOn } from '../platform/listen.ts'
 import { HEADER_BYTES } from './query.ts'
 import type { Responder } from './responder.ts'
 import { frameMessage, splitMessages } from './stream.ts'
@@ -11,7 +11,7 @@ export type TcpLimits = Readonly<{
   idleMs: number
 }>
 
-/** Questions are short; who announces more has other plans. */
+/** Questions are short: a longer message is no question. */
 const MAX_QUERY_BYTES = 4096
 /** Questions of one connection that are answered at once; the others wait in the socket. */
 const MAX_PENDING = 32
@@ -20,6 +20,7 @@ export class TcpDoor {
   readonly #server: Server
   readonly #connections = new Set<Connection>()
   #limits: TcpLimits
+  #address: BoundAddress = { address: '', port: 0 }
 
   private constructor(responder: Responder, limits: TcpLimits) {
     this.#limits = limits
@@ -29,21 +30,19 @@ export class TcpDoor {
       socket.once('close', () => this.#connections.delete(connection))
     })
     this.#server.maxConnections = limits.connections
-    // A connection that could not be taken (EMFILE) concerns nobody else.
+    // A connection that could not be accepted (EMFILE) does not concern the others.
     this.#server.on('error', () => undefined)
   }
 
   /** Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
   static async open(address: string, port: number, responder: Responder, limits: TcpLimits): Promise<TcpDoor> {
     const door = new TcpDoor(responder, limits)
-    const listening = once(door.#server, 'listening')
-    door.#server.listen({ host: address, port })
-    await listening
+    door.#address = await listenOn(door.#server, { address, port })
     return door
   }
 
-  get address(): AddressInfo {
-    return this.#server.address() as AddressInfo
+  get address(): BoundAddress {
+    return this.#address
   }
 
   /** Connections that come from now on have these. */

@@ -1,7 +1,7 @@
 /** DNS over UDP: a packet, a packet back. */
 import { createSocket, type Socket } from 'node:dgram'
-import { once } from 'node:events'
 import { isIPv6 } from 'node:net'
+import { opened } from '../platform/listen.ts'
 import type { Responder } from './responder.ts'
 
 export class UdpDoor {
@@ -17,17 +17,15 @@ export class UdpDoor {
   /** Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
   static async open(address: string, port: number, responder: Responder): Promise<UdpDoor> {
     const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4')
-    const bound = once(socket, 'listening')
-    socket.bind(port, address)
     try {
-      await bound
+      await opened(socket, () => socket.bind(port, address))
     } catch (error) {
       socket.close()
       throw error
     }
     const door = new UdpDoor(socket, responder)
     socket.on('message', (message, { address, port }) => door.#take(message, address, port))
-    // What the network says of earlier answers; nobody waits for it.
+    // Errors that the network reports for earlier answers, which have no use here.
     socket.on('error', () => undefined)
     return door
   }
@@ -45,7 +43,7 @@ export class UdpDoor {
   }
 
   #send(reply: Buffer | undefined, address: string, port: number): void {
-    // Port 0 is nobody's.
+    // Nothing can listen on port 0.
     if (reply !== undefined && port !== 0 && !this.#isClosed) this.#socket.send(reply, port, address, () => undefined)
   }
 }

@@ -1,10 +1,11 @@
-/** Which client connections a process takes, over all its TCP ports: so many at once, and so many of one client. */
+/** Which client connections a process takes over all its TCP ports: a number at once, and a number from one client. */
 import type { Socket } from 'node:net'
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
 import { type DescriptorReserve, findDescriptorLimit, fitConnections, isExhaustion } from '../platform/descriptors.ts'
 import { resetSocket } from '../platform/reset.ts'
+import { findDescriptor } from '../platform/socket-internals.ts'
 import { isTrustedPeer } from '../request/forwarded.ts'
 import { findPeerAddress } from '../request/origin.ts'
 import type { Settings } from '../settings/table.ts'
@@ -34,11 +35,11 @@ const REASONS: Readonly<Record<Refusal, string>> = {
 
 /** A quarter of all connections is the most that one client gets by itself. */
 const CLIENT_SHARE = 4
-/** And so many it gets at the least: a browser opens several. */
+/** The least that one client gets: a browser opens several. */
 const LEAST_OF_CLIENT = 16
 /** How soon idle connections are looked for again after none was found, in milliseconds. */
 const LOOK_MS = 10
-/** Doors know since when a connection is idle to within so much, in milliseconds. */
+/** How exactly doors know since when a connection is idle, in milliseconds. */
 const SLACK_MS = 100
 
 export class Admission {
@@ -47,12 +48,12 @@ export class Admission {
   readonly #most: number
   readonly #sources = new Set<IdleSource>()
   readonly #clients = new PerClient(() => new ClientCount())
-  /** Those that are open, with the count of their client; undefined is none. */
+  /** The open connections, each with the count of its client; undefined: it is not counted. */
   readonly #open = new Map<Socket, ClientCount | undefined>()
-  /** Idle when they were last looked at, the one that is idle longest last. */
+  /** The connections that were idle when they were last looked at; the one that has been idle longest is the last. */
   #idle: (readonly [connection: IdleConnection, since: number])[] = []
   #lookedAt = Number.NEGATIVE_INFINITY
-  /** One for all: an idle connection shall cost little. */
+  /** One listener for all connections, so that an idle one costs little. */
   readonly #onClose: (this: Socket) => void
 
   constructor(options: AdmissionOptions) {
@@ -66,16 +67,16 @@ export class Admission {
     }
   }
 
-  /** The connections of these may be closed where they are idle. */
+  /** Idle connections of this source may be closed to make room. */
   addSource(source: IdleSource): void {
     this.#sources.add(source)
   }
 
-  /** Takes a connection that has an error listener and was just accepted; false: it is refused, and reset. */
+  /** Takes a connection that was just accepted and has an error listener; false: it is refused, and reset. */
   enter(socket: Socket, listener: string, settings: Settings): boolean {
     const { reserve } = this.#options
     reserve.watch(findDescriptor(socket))
-    // First, so that a client who has too many drives nobody else out.
+    // First, so that a client that has too many drives no other out.
     const client = this.#findClient(socket, settings)
     if (this.#hasEnough(client, settings)) return this.#refuse(socket, listener, 'refused_client')
     const isFull = this.#open.size >= this.#most
@@ -89,7 +90,7 @@ export class Admission {
     return true
   }
 
-  /** Of one that was taken: a PROXY header has told whom it comes from. */
+  /** For a connection that was taken, once its PROXY header has named the client; false: it is refused, and reset. */
   enterClient(socket: Socket, listener: string, settings: Settings): boolean {
     const client = this.#findClient(socket, settings)
     if (this.#hasEnough(client, settings)) return this.#refuse(socket, listener, 'refused_client')
@@ -98,20 +99,25 @@ export class Admission {
     return true
   }
 
-  /** Of a server that listens: what went wrong as it accepted. */
+  /**
+   * Of a server that listens: what went wrong as it accepted. Where no descriptor is left, libuv accepts with one of its own and
+   * closes the connection, which nothing here hears of; only where that one is missing too does the error come here. It would be
+   * better to let connections wait in the kernel, but a listening handle cannot be paused: `readStop` has no effect on it (tried
+   * with libuv 1.46), to close it gives the port up, and a handle that the control process sends again needs a descriptor as well.
+   */
   onAcceptError(error: Error, listener: string): void {
     const { reserve, onResult, log } = this.#options
     if (!isExhaustion(error)) {
       log.error({ err: error, listener }, 'listener failed')
       return
     }
-    // With one of those that are released the connection can be accepted, and refused.
+    // With a released descriptor the connection can be accepted, and refused: otherwise the error would come again at once.
     reserve.release()
     onResult(listener, 'refused_descriptors')
     this.#report(undefined, listener, 'refused_descriptors')
   }
 
-  /** Undefined: proxies that are trusted bring many clients. */
+  /** Undefined: the peer is a trusted proxy, which brings many clients. */
   #findClient(socket: Socket, settings: Settings): ClientCount | undefined {
     const address = findPeerAddress(socket)
     const isCounted = address !== '' && !isTrustedPeer(address, settings)
@@ -148,14 +154,14 @@ export class Admission {
     this.#options.log.warn({ listener, ...(peer && { peer }) }, `connections refused: ${REASONS[result]}`)
   }
 
-  /** Closes the connection that has been idle longest, of whichever listener; false: none is. */
+  /** Closes the connection that has been idle longest, of any listener; false: none is idle. */
   #makeRoom(listener: string): boolean {
     const now = this.#options.clock.monotonic()
     for (let looks = 0; looks < 2; looks++) {
       let next = this.#idle.pop()
       while (next !== undefined) {
         const [connection, since] = next
-        // One that was used since then is not among the oldest any more.
+        // A connection that was used since then is not among the oldest any more.
         if (connection.idleSince(now) <= since + SLACK_MS) {
           connection.closeIdle()
           this.#options.onResult(listener, 'made_room')
@@ -179,9 +185,4 @@ export class Admission {
     }
     this.#idle.sort(([, a], [, b]) => b - a)
   }
-}
-
-/** Node tells it of its handles where the system has such numbers. */
-function findDescriptor(socket: Socket): number | undefined {
-  return (socket as Socket & { _handle?: { fd?: number } | null })._handle?.fd
 }

@@ -1,9 +1,9 @@
-/** The open client connections of one listener: each has an error listener from its first tick, and all can be cut at once. */
+/** The open client connections of one port: each has an error listener from its first tick, and all can be cut at once. */
 import type { Socket } from 'node:net'
 
 export class ConnectionSet {
   readonly #sockets = new Set<Socket>()
-  /** One for all: an idle connection shall cost little. */
+  /** One listener for all connections, so that an idle one costs little. */
   readonly #forget: (this: Socket) => void
 
   constructor() {
@@ -17,9 +17,7 @@ export class ConnectionSet {
     return this.#sockets.size
   }
 
-  /** A socket that it has already stays as it is: a replayed upgrade comes as the same connection again. */
   add(socket: Socket): void {
-    if (this.#sockets.has(socket)) return
     socket.on('error', ignoreError)
     socket.on('close', this.#forget)
     this.#sockets.add(socket)
@@ -35,5 +33,5 @@ export class ConnectionSet {
   }
 }
 
-/** A reset that arrives while nobody else listens would end the process; the 'close' event tells all that matters. */
+/** A reset on a socket without an error listener would end the process; the 'close' event tells all that matters. */
 export function ignoreError(): void {}

@@ -3,15 +3,15 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 
 export type IdleConnection = {
-  /** Since when it carries no request, by the monotonic clock; `Infinity` while it carries one, or may be about to. */
+  /** When its last request ended, by the monotonic clock; `Infinity` while it carries a request, or may be about to. */
   idleSince(now: number): number
   closeIdle(): void
 }
 
-/** Has connections some of which are idle. */
+/** Has connections, of which some may be idle. */
 export type IdleSource = { listConnections(): Iterable<IdleConnection> }
 
-/** A connection of a door that hears of each of its requests. */
+/** Counts the requests of one connection, for a door that hears of each. */
 export class RequestWatch implements IdleConnection {
   readonly #clock: Clock
   readonly #close: () => void
@@ -41,13 +41,17 @@ export class RequestWatch implements IdleConnection {
   }
 }
 
-/** Those of one door, by the sockets they came on. */
+/** The watches of all connections of one door, by socket. */
 export class RequestWatches implements IdleSource {
   readonly #watches = new Map<Socket, RequestWatch>()
 
   add(socket: Socket, watch: RequestWatch): void {
     this.#watches.set(socket, watch)
     socket.once('close', () => this.#watches.delete(socket))
+  }
+
+  sockets(): Iterable<Socket> {
+    return this.#watches.keys()
   }
 
   find(socket: Socket): RequestWatch | undefined {

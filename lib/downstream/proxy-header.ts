@@ -1,4 +1,4 @@
-/** The PROXY header at the beginning of a connection: whose is believed, and what becomes of connections that bring none. */
+/** The PROXY header at the beginning of a connection: which peers are believed, and what becomes of connections without one. */
 import type { Socket } from 'node:net'
 import { containAt } from '../base/contain.ts'
 import { MAX_PROXY_HEADER, readProxyOpening } from '../base/proxy-protocol.ts'
@@ -8,19 +8,19 @@ import type { Settings } from '../settings/table.ts'
 import { putBack } from './put-back.ts'
 
 export type ProxyHeaderOptions = Readonly<{
-  /** Of the Service's port that took the connection, if one did. */
+  /** The place of the Service's port that took the connection; undefined: a listener took it. */
   place: string | undefined
-  /** Those in force. */
+  /** The settings in force. */
   settings: Settings
-  /** The connection is as if it had come from whom the header names, and its bytes begin behind that. */
+  /** From here on the connection comes from the client that the header names, and its bytes begin behind the header. It is paused. */
   onHeader: () => void
-  /** The connection is cut. */
+  /** Told before the connection is cut. */
   onRefused: (reason: string) => void
 }>
 
 /**
- * Reads the header of a connection that must have one. Who may say on whose behalf it connects can be anybody, so only
- * `trustedProxies` may: all others are cut before a byte of theirs is read.
+ * Reads the header of a connection that must have one. A header can name any client, so only peers in `trustedProxies` may send
+ * one: a connection of any other peer is cut before a byte of it is read.
  */
 export function receiveProxyHeader(socket: Socket, options: ProxyHeaderOptions): void {
   const { place, settings, onHeader, onRefused } = options

@@ -1,7 +1,7 @@
-/** Bytes that were read of a connection and are for somebody else: back into it, to come first. */
+/** Puts bytes that were read of a connection back into it: they come first for the next reader. */
 import type { Socket } from 'node:net'
 
-/** Nobody listens to it any more; whoever comes next resumes it. */
+/** The connection has no 'data' listener any more. It is paused; the next reader resumes it. */
 export function putBack(socket: Socket, bytes: Buffer): void {
   socket.pause()
   if (bytes.length > 0) socket.unshift(bytes)

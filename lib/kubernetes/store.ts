@@ -3,7 +3,7 @@
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { cutSame } from '../base/list.ts'
 import { compareText } from '../base/order.ts'
-import type { SourcePosition } from '../base/position.ts'
+import type { FieldPath, SourcePosition } from '../base/position.ts'
 import { printResource, type Resource, type ResourceKind } from './resource.ts'
 
 type OfKind<K extends ResourceKind> = Extract<Resource, { kind: K }>
@@ -21,7 +21,11 @@ export type ResourceSet = {
   getRefused<K extends ResourceKind>(kind: K, namespace: string, name: string): OfKind<K> | undefined
   /** How many objects there are in all. */
   readonly size: number
+  /** The position of a field of an object, which may be one that has errors; undefined where there is no such object. */
+  readonly locate: (owner: ResourceName, field: FieldPath) => SourcePosition | undefined
 }
+
+type ResourceName = Readonly<{ kind: string; namespace: string; name: string }>
 
 /** All of one kind. */
 type Shelf = Readonly<{
@@ -119,6 +123,12 @@ class ShelvedResources implements ResourceSet {
     this.#served = served
     this.#refused = refused
     Object.freeze(this)
+  }
+
+  readonly locate = ({ kind, namespace, name }: ResourceName, field: FieldPath): SourcePosition | undefined => {
+    const known = kind as ResourceKind
+    const resource = this.get(known, namespace, name) ?? this.getRefused(known, namespace, name)
+    return resource?.origin.locate(field)
   }
 
   all<K extends ResourceKind>(kind: K): readonly OfKind<K>[] {

@@ -4,8 +4,8 @@ import type { Clock } from '../base/clock.ts'
 import { contain } from '../base/contain.ts'
 import type { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
-import { type BoundAddress, opened } from '../downstream/listen.ts'
 import { listTiers } from '../model/tier.ts'
+import { type BoundAddress, openAt, opened } from '../platform/listen.ts'
 import { normalizePeer } from '../request/origin.ts'
 import type { ServedListener, Snapshot } from '../snapshot/snapshot.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -14,7 +14,6 @@ import type { ByteCounts, ConnectionResult } from '../telemetry/request-counts.t
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import { DatagramSession, MAX_QUEUED_BYTES } from './datagram-session.ts'
-import { pickFor } from './relay.ts'
 
 /** How many sessions a process has, over all its ports, and may have whatever the settings say: each holds a socket. */
 export type SessionBudget = { open: number; readonly most: number }
@@ -23,18 +22,18 @@ export type DatagramPortOptions = Readonly<{
   /** Its key in the snapshot's listeners. */
   place: string
   where: BoundAddress
-  /** The one in force. */
+  /** The snapshot in force. */
   snapshot: () => Snapshot | undefined
   watch: DeadlineWatch
   budget: SessionBudget
   onResult: (listener: string, result: ConnectionResult) => void
-  /** Of a session that has ended. */
+  /** Called with the bytes of a session that has ended. */
   onBytes: (listener: string, bytes: ByteCounts) => void
   clock: Clock
   log: Log
 }>
 
-/** An endpoint that refused is not tried first for so long, milliseconds. */
+/** How long an endpoint that refused is passed over where others are left, in milliseconds. */
 const AVOID_MS = 10_000
 
 export class DatagramPort {
@@ -42,7 +41,7 @@ export class DatagramPort {
   /** The id of the listener there, as last seen. */
   label: string
   readonly #options: DatagramPortOptions
-  #socket: Socket
+  #socket: Socket | undefined
   /** By the client's address and port. */
   readonly #sessions = new Map<string, DatagramSession>()
   /** Until when endpoints that refused are avoided, by the monotonic clock. */
@@ -52,12 +51,11 @@ export class DatagramPort {
   #isClosed = false
 
   constructor(options: DatagramPortOptions) {
-    const { place, where, snapshot, clock } = options
+    const { place, snapshot, clock } = options
     this.place = place
     this.label = snapshot()?.listeners.get(place)?.listener.id ?? place
     this.#options = options
     this.#throttle = new LogThrottle(clock)
-    this.#socket = createSocket(where.address.includes(':') ? 'udp6' : 'udp4')
   }
 
   /** Sessions. */
@@ -68,50 +66,42 @@ export class DatagramPort {
   /** Rejects with Node's error. */
   async listen(): Promise<BoundAddress> {
     const { address, port } = this.#options.where
-    try {
-      await this.#bind(address, port)
-    } catch (error) {
-      // `::` is every address, also where the machine has no IPv6.
-      const { code } = error as NodeJS.ErrnoException
-      if (this.#isClosed || address !== '::' || !['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(code ?? ''))
-        throw error
-      this.#socket = createSocket('udp4')
-      await this.#bind('0.0.0.0', port)
-    }
-    this.#socket.on('message', this.#onDatagram)
-    this.#socket.on('error', (error) =>
-      this.#options.log.error({ err: error, listener: this.label }, 'listener failed'),
-    )
-    const bound = this.#socket.address()
+    const socket = await openAt(address, (host) => this.#bind(host, port))
+    socket.on('message', this.#onDatagram)
+    socket.on('error', (error) => this.#options.log.error({ err: error, listener: this.label }, 'listener failed'))
+    const bound = socket.address()
     return { address: bound.address, port: bound.port }
   }
 
-  /** Begins no session any more; those that it has go on, and answers go back to their clients. */
+  /** Begins no more sessions; open ones go on, and answers go back to their clients. */
   drain(): void {
     this.#isStopping = true
   }
 
-  /** Gives the port up, and its sessions, which cannot go on without it. */
+  /** Gives the port up, and ends its sessions, which cannot go on without it. */
   close(): void {
     this.#isStopping = true
     for (const session of this.#sessions.values()) session.end()
     this.#close()
   }
 
-  async #bind(address: string, port: number): Promise<void> {
-    const socket = this.#socket
+  async #bind(address: string, port: number): Promise<Socket> {
+    if (this.#isClosed) throw new Error('closed while it was opened')
+    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4')
+    this.#socket = socket
     try {
       await opened(socket, () => socket.bind({ address, port, exclusive: true }))
     } catch (error) {
       if (!this.#isClosed) socket.close()
       throw error
     }
+    return socket
   }
 
   #close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#socket.close()
+    this.#socket?.close()
   }
 
   #onDatagram = (datagram: Buffer, client: RemoteInfo): void => {
@@ -129,7 +119,7 @@ export class DatagramPort {
     this.label = served.listener.id
     const key = keyOf(client)
     let session = this.#sessions.get(key)
-    // Sessions of endpoints that are none any more would go to nobody (kube-proxy clears them from conntrack).
+    // The session's endpoint may be gone from the Service, and its datagrams would be lost (kube-proxy clears them from conntrack).
     if (session && session.pool !== served.route.upstream && !this.#goesOn(session, served.route.upstream)) {
       session.end()
       session = undefined
@@ -156,7 +146,7 @@ export class DatagramPort {
       this.#report('datagrams refused: their source is in none of the source ranges', client)
       return undefined
     }
-    // Those that are there stay, as in conntrack: who sends from many addresses drives nobody out.
+    // Open sessions stay, as in conntrack: a client that sends from many addresses drives no other out.
     if (budget.open >= Math.min(inForce.settings.limits.datagramSessions, budget.most)) {
       onResult(listener.id, 'dropped')
       this.#report('datagrams of new clients dropped: limits.datagramSessions is reached', client)
@@ -173,10 +163,10 @@ export class DatagramPort {
       endpoint,
       onReply: (datagram) => {
         this.#noteProgress(session, this.#options.snapshot() ?? inForce)
-        // A client that is not there any more is told of by nobody.
-        if (this.#socket.getSendQueueSize() < MAX_QUEUED_BYTES) {
-          this.#socket.send(datagram, client.port, client.address, ignore)
-        }
+        // Errors are ignored: the session of a client that has gone ends when it has been idle long enough.
+        const socket = this.#socket
+        if (socket && socket.getSendQueueSize() < MAX_QUEUED_BYTES)
+          socket.send(datagram, client.port, client.address, ignore)
       },
       onEnd: (error) => {
         budget.open--
@@ -198,7 +188,7 @@ export class DatagramPort {
     session.deadlineAt = this.#options.clock.monotonic() + idleMs
   }
 
-  /** One that has not refused of late, if there is any. */
+  /** Prefers an endpoint that has not refused of late. */
   #pick(pool: UpstreamPool, clientAddress: string): EndpointState | undefined {
     const now = this.#options.clock.monotonic()
     for (const [endpoint, until] of this.#avoided) if (until <= now) this.#avoided.delete(endpoint)
@@ -215,5 +205,16 @@ export class DatagramPort {
 function keyOf({ address, port }: RemoteInfo): string {
   return `${address} ${port}`
 }
+
+/** The next endpoint for one client that is not among `tried`. */
+function pickFor(
+  pool: UpstreamPool,
+  clientAddress: string,
+  tried: readonly EndpointState[],
+): EndpointState | GatewayError {
+  return pool.pick({ clientAddress, target: '', header: noHeader }, tried)
+}
+
+function noHeader(): undefined {}
 
 function ignore(): void {}

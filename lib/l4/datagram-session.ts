@@ -12,7 +12,7 @@ export type SessionOptions = Readonly<{
   endpoint: EndpointState
   /** From the endpoint, for the client. */
   onReply: (datagram: Buffer) => void
-  /** The session is over, whoever ended it; `error` where the endpoint is the reason. */
+  /** The session is over; `error` where the endpoint is the reason. */
   onEnd: (error: GatewayError | undefined) => void
 }>
 
@@ -21,7 +21,7 @@ const MAX_WAITING = 16
 /** Bytes that a socket may have queued; the next datagram is lost, as on a wire that is full. */
 export const MAX_QUEUED_BYTES = 1_048_576
 
-/** What this machine lacks, of which no endpoint can be blamed. */
+/** Errors of this machine's own, for which no endpoint can be blamed. */
 const OWN_FAULTS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'])
 
 export class DatagramSession implements Timed, Victim {
@@ -83,7 +83,7 @@ export class DatagramSession implements Timed, Victim {
     this.#options.onEnd(error)
   }
 
-  /** After a bug, of which no endpoint can be blamed. */
+  /** After a bug, for which no endpoint can be blamed. */
   breakOff(): void {
     this.end()
   }
@@ -98,7 +98,7 @@ export class DatagramSession implements Timed, Victim {
     this.end()
   }
 
-  /** An endpoint where nobody listens says so by ICMP. */
+  /** A machine where no process has the port says so by ICMP. */
   #fail(error: NodeJS.ErrnoException): void {
     // A datagram that is too large for the way is lost alone.
     if (error.code === 'EMSGSIZE') return

@@ -1,25 +1,27 @@
-/** Connections that nobody reads: each is passed on, byte by byte, to a connection of its own to one endpoint. */
+/** Connections at L4: each is passed on, byte by byte, to a connection of its own to one endpoint. */
 import type { Socket } from 'node:net'
+import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
-import { contain, containing, type Victim } from '../base/contain.ts'
+import { contain, containing } from '../base/contain.ts'
+import type { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
-import { composeProxyHeader, findProxyVersion } from '../base/proxy-protocol.ts'
+import { findProxyVersion } from '../base/proxy-protocol.ts'
 import { hangupWatch, type Sighting, type Unread } from '../platform/hangup-watch.ts'
 import { resetSocket } from '../platform/reset.ts'
+import { type AttemptSubject, Attempts, type AttemptUser } from '../request/attempts.ts'
 import { findPath, findPeerAddress } from '../request/origin.ts'
 import { Tunnel } from '../request/tunnel.ts'
 import type { Settings } from '../settings/table.ts'
 import type { ServedListener } from '../snapshot/snapshot.ts'
 import type { ConnectionRecord } from '../telemetry/record.ts'
-import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
-import type { Connection } from '../upstream/transport/connection.ts'
-import type { Waiter } from '../upstream/transport/connection-pool.ts'
+import type { BareCall, BareEvents } from '../upstream/transport/bare-call.ts'
 
 export type RelayOptions = Readonly<{
   /** Those in force. */
   settings: () => Settings
   clock: Clock
+  deadlines: DeadlineWatch
   /** Called once for each connection. */
   onFinish: (record: ConnectionRecord) => void
 }>
@@ -64,32 +66,28 @@ export class Relays {
   }
 }
 
-/** The next endpoint for one client that is not among `tried`. Connections and UDP sessions both ask here. */
-export function pickFor(
-  pool: UpstreamPool,
-  clientAddress: string,
-  tried: readonly EndpointState[],
-): EndpointState | GatewayError {
-  return pool.pick({ clientAddress, target: '', header: noHeader }, tried)
-}
-
-function noHeader(): undefined {}
-
-class Relay implements Waiter, Unread, Victim {
+class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
   sighting: Sighting | undefined = undefined
-  readonly preamble: Buffer | undefined
+  readonly clock: Clock
+  readonly clientAddress: string
+  readonly clientNetwork: string
+  readonly startedMonotonic: number
+  /** A choice of endpoint has no target to go by: the bytes are not read. */
+  readonly target = ''
+  readonly privates = undefined
+  // Bytes that were sent to an endpoint cannot be sent to another one.
+  readonly isIdempotent = false
+  readonly waitsForClient = false
   readonly #client: Socket
   readonly #served: ServedListener
   readonly #options: RelayOptions
+  /** Those in force when the connection came, as `#served` is. */
+  readonly #timeouts: Settings['timeouts']
   readonly #onFinish: (record: ConnectionRecord) => void
-  readonly #clientAddress: string
-  readonly #startedAt: number
   /** Bytes that were read before the first that is passed on. */
   readonly #startIn: number
-  #tried: readonly EndpointState[] = []
-  /** When the try under way began. */
-  #triedAt = 0
-  #endpoint: EndpointState | undefined
+  #attempts: Attempts | undefined = undefined
+  #call: BareCall | undefined = undefined
   #tunnel: Tunnel | undefined
   #error: GatewayError | undefined
   #isOver = false
@@ -103,18 +101,13 @@ class Relay implements Waiter, Unread, Victim {
     this.#client = client
     this.#served = served
     this.#options = options
+    this.#timeouts = options.settings().timeouts
     this.#onFinish = onFinish
-    this.#clientAddress = findPeerAddress(client)
-    this.#startedAt = options.clock.monotonic()
+    this.clock = options.clock
+    this.clientAddress = findPeerAddress(client)
+    this.clientNetwork = findClientNetwork(this.clientAddress)
+    this.startedMonotonic = options.clock.monotonic()
     this.#startIn = client.bytesRead - client.readableLength
-    const { upstream } = served.route
-    const version = upstream && findProxyVersion(upstream.policy.proxyProtocol)
-    this.preamble = version && composeProxyHeader(version, findPath(client))
-  }
-
-  /** Once it has gone, so may its client, or all others were cut. */
-  get cancelled(): boolean {
-    return this.#isOver
   }
 
   /** The client's first bytes wait in its socket, which reads no further ahead than it may. */
@@ -126,7 +119,92 @@ class Relay implements Waiter, Unread, Victim {
     this.#client.pause()
     this.#client.once('close', this.#onClientGone)
     hangupWatch.add(this)
-    this.#tryNext(undefined)
+    const { upstream } = this.#served.route
+    if (!upstream) {
+      this.fail(new GatewayError('PORTICO_UP_NO_SERVICE', this.#served.listener.upstream))
+      return
+    }
+    this.#attempts = new Attempts(this, this, upstream, upstream.policy, this.#options.deadlines)
+    this.#attempts.begin()
+  }
+
+  destroy(): void {
+    if (this.#tunnel) this.#tunnel.destroy()
+    else this.#client.destroy()
+  }
+
+  // AttemptSubject
+
+  header(): undefined {}
+
+  // AttemptUser
+
+  get canRepeat(): boolean {
+    return this.#tunnel === undefined
+  }
+
+  attempt(endpoint: EndpointState): void {
+    const { policy } = this.#served.route.upstream!
+    const wish = {
+      client: { path: findPath(this.#client) },
+      proxyVersion: findProxyVersion(policy.proxyProtocol),
+      connectTimeout: policy.timeouts.connect || this.#timeouts.connect,
+    }
+    this.#call = endpoint.open(wish, this)
+    this.#call.start()
+  }
+
+  dropAttempt(): void {
+    this.#call?.abort()
+  }
+
+  stalledFor(): number {
+    return 0
+  }
+
+  giveWay(): void {}
+
+  /** The client sees a reset, as from a port that is closed. */
+  fail(error: GatewayError): void {
+    this.#error = error
+    this.#client.off('close', this.#onClientGone)
+    resetSocket(this.#client)
+    this.#finish()
+  }
+
+  /** After a bug. */
+  breakOff(error: GatewayError): void {
+    this.#error = error
+    this.#tunnel?.destroy()
+    this.fail(error)
+  }
+
+  // BareEvents
+
+  onMoved(endpoint: EndpointState): void {
+    this.#attempts!.moveTo(endpoint)
+  }
+
+  onUnreachable(error: GatewayError): void {
+    const attempts = this.#attempts!
+    // A client is to hear at once of an endpoint that refuses, unless another one may take the connection.
+    attempts.failAttempt(error, attempts.givesUp() ? 'connect-failure' : undefined)
+  }
+
+  givesUp(): boolean {
+    return this.#attempts!.givesUp()
+  }
+
+  onSocket(upstream: Socket): void {
+    const attempts = this.#attempts!
+    // An open connection is all that L4 can see of an endpoint's health.
+    attempts.settleAnswer(200, this.clock.monotonic())
+    this.#client.off('close', this.#onClientGone)
+    hangupWatch.delete(this)
+    const timeouts = this.#timeouts
+    const onClose = containing('relay', this, () => this.#finish())
+    const idleMs = this.#served.route.upstream!.policy.timeouts.streamIdle || timeouts.streamIdle
+    this.#tunnel = new Tunnel(this.#client, upstream, idleMs, timeouts, onClose)
   }
 
   // Unread, until there is a tunnel
@@ -144,86 +222,8 @@ class Relay implements Waiter, Unread, Victim {
   }
 
   onStill(sighting: Sighting): void {
-    const { halfClosed } = this.#options.settings().timeouts
+    const { halfClosed } = this.#timeouts
     if (sighting.client?.isReset || sighting.hasClientLeft(halfClosed)) resetSocket(this.#client)
-  }
-
-  destroy(): void {
-    if (this.#tunnel) this.#tunnel.destroy()
-    else this.#client.destroy()
-  }
-
-  /** After a bug. */
-  breakOff(error: GatewayError): void {
-    this.#error = error
-    this.#tunnel?.destroy()
-    this.#fail(error)
-  }
-
-  onConnection(connection: Connection): void {
-    const upstream = connection.detach()
-    if (upstream.destroyed) {
-      this.onConnectionError(new GatewayError('PORTICO_UP_RESET', `${connection.owner.place}: closed at once`))
-      return
-    }
-    const { endpoint } = connection.owner
-    if (endpoint !== this.#endpoint) this.#moveTo(endpoint)
-    // All that can be seen of an endpoint whose bytes nobody reads.
-    endpoint.recordAnswer(200, this.#options.clock.monotonic() - this.#triedAt)
-    this.#client.off('close', this.#onClientGone)
-    hangupWatch.delete(this)
-    const { timeouts } = this.#options.settings()
-    const onClose = containing('relay', this, () => this.#finish())
-    const idleMs = this.#served.route.upstream?.policy.timeouts.streamIdle || timeouts.streamIdle
-    this.#tunnel = new Tunnel(this.#client, upstream, idleMs, timeouts, onClose)
-  }
-
-  givesUp(): boolean {
-    const { upstream } = this.#served.route
-    if (upstream === undefined || this.#tried.length >= upstream.policy.tries) return false
-    return !(pickFor(upstream, this.#clientAddress, this.#tried) instanceof GatewayError)
-  }
-
-  onConnectionError(error: GatewayError): void {
-    this.#endpoint!.recordFailure(error)
-    this.#leaveEndpoint()
-    this.#tryNext(error)
-  }
-
-  #tryNext(previous: GatewayError | undefined): void {
-    const { upstream } = this.#served.route
-    if (previous && upstream && this.#tried.length >= upstream.policy.tries) {
-      this.#fail(previous)
-      return
-    }
-    const picked = upstream
-      ? pickFor(upstream, this.#clientAddress, this.#tried)
-      : new GatewayError('PORTICO_UP_NO_SERVICE', this.#served.listener.upstream)
-    if (picked instanceof GatewayError) {
-      this.#fail(previous ?? picked)
-      return
-    }
-    this.#tried = [...this.#tried, picked]
-    this.#triedAt = this.#options.clock.monotonic()
-    this.#endpoint = picked
-    picked.begin()
-    picked.acquire(this, 'none')
-  }
-
-  /** The connection leads to another address of the same name than was chosen: from here on it counts there. */
-  #moveTo(endpoint: EndpointState): void {
-    this.#leaveEndpoint()
-    endpoint.begin()
-    this.#endpoint = endpoint
-    this.#tried = [...this.#tried.slice(0, -1), endpoint]
-  }
-
-  /** A client hears of it as from a port where nobody listens. */
-  #fail(error: GatewayError): void {
-    this.#error = error
-    this.#client.off('close', this.#onClientGone)
-    resetSocket(this.#client)
-    this.#finish()
   }
 
   #onClientGone = containing('relay', this, () => this.#finish())
@@ -232,23 +232,18 @@ class Relay implements Waiter, Unread, Victim {
     if (this.#isOver) return
     this.#isOver = true
     hangupWatch.delete(this)
-    this.#leaveEndpoint()
+    this.#call?.abort()
+    this.#attempts?.end()
     this.#onFinish({
       listener: this.#served.listener.id,
-      clientAddress: this.#clientAddress,
-      endpoint: this.#tried.at(-1)?.label,
-      tries: this.#tried.length,
+      clientAddress: this.clientAddress,
+      endpoint: this.#attempts?.last?.label,
+      tries: this.#attempts?.count ?? 0,
       bytesIn: this.#client.bytesRead - this.#startIn,
       bytesOut: this.#client.bytesWritten,
-      durationMs: this.#options.clock.monotonic() - this.#startedAt,
+      durationMs: this.clock.monotonic() - this.startedMonotonic,
       error: this.#error?.code,
       detail: this.#error?.detail || undefined,
     })
-  }
-
-  #leaveEndpoint(): void {
-    if (!this.#endpoint) return
-    this.#endpoint.end()
-    this.#endpoint = undefined
   }
 }

@@ -1,142 +1,104 @@
-/** A TCP port of a Service: accepts connections and gives each to what the listener there says now, which may change while it is open. */
-import { createServer, type Server, type Socket } from 'node:net'
-import type { Clock } from '../base/clock.ts'
-import { containingAt } from '../base/contain.ts'
-import type { Admission } from '../downstream/admission.ts'
-import { ConnectionSet } from '../downstream/connection-set.ts'
-import type { HttpFront } from '../downstream/http-front.ts'
-import { type BoundAddress, listenOn } from '../downstream/listen.ts'
-import { receiveProxyHeader } from '../downstream/proxy-header.ts'
+/** A TCP port of a Service: passes each connection on as the listener at its place says, which may change while the port is open. */
+import type { Socket } from 'node:net'
+import type { Doors } from '../downstream/doors.ts'
+import { Port, type PortOptions, type PortUse } from '../downstream/port.ts'
+import type { BoundAddress } from '../platform/listen.ts'
 import { resetSocket } from '../platform/reset.ts'
-import { findPeerAddress, setOrigin } from '../request/origin.ts'
-import type { Snapshot } from '../snapshot/snapshot.ts'
-import type { Log } from '../telemetry/log.ts'
-import { LogThrottle } from '../telemetry/log-throttle.ts'
-import type { ConnectionResult } from '../telemetry/request-counts.ts'
+import { findPeerAddress } from '../request/origin.ts'
+import type { Settings } from '../settings/table.ts'
+import type { ServedListener, Snapshot } from '../snapshot/snapshot.ts'
 import type { Relays } from './relay.ts'
 
-export type StreamPortOptions = Readonly<{
-  /** Its key in the snapshot's listeners. */
-  place: string
-  /** An address and port, or a bound TCP handle of another process. */
-  where: BoundAddress | object
-  /** The one in force. */
-  snapshot: () => Snapshot | undefined
-  /** Of all listeners of the process. */
-  admission: Admission
-  relays: Relays
-  /** What serves HTTP, or HTTPS; undefined where it cannot be had. */
-  front: (tls: boolean) => HttpFront | undefined
-  onResult: (listener: string, result: ConnectionResult) => void
-  clock: Clock
-  log: Log
-}>
+export type StreamPortOptions = PortOptions &
+  Readonly<{
+    /** Its key in the snapshot's listeners. */
+    place: string
+    /** An address and port, or a bound TCP handle of another process. */
+    where: BoundAddress | object
+    /** The snapshot in force. */
+    snapshot: () => Snapshot | undefined
+    relays: Relays
+    /** The doors for HTTP, or HTTPS; undefined where they cannot be had. */
+    doors: (tls: boolean) => Doors | undefined
+  }>
 
-export class StreamPort {
+export class StreamPort implements PortUse {
   readonly place: string
-  /** The id of the listener there, as last seen. */
-  label: string
   readonly #options: StreamPortOptions
-  readonly #server: Server
-  readonly #connections = new ConnectionSet()
-  readonly #throttle: LogThrottle
+  readonly #port: Port
+  #label: string
+  #isStopped = false
 
   constructor(options: StreamPortOptions) {
-    const { place, admission, clock } = options
-    this.place = place
-    this.label = options.snapshot()?.listeners.get(place)?.listener.id ?? place
+    this.place = options.place
     this.#options = options
-    this.#throttle = new LogThrottle(clock)
-    this.#server = createServer(
-      { allowHalfOpen: true, noDelay: true, keepAlive: true },
-      containingAt('accept', this.#accept),
-    )
-    this.#server.on('error', (error) => {
-      // Before that, whoever called `listen` is told.
-      if (this.#server.listening) admission.onAcceptError(error, this.label)
-    })
+    this.#label = this.#served?.listener.id ?? options.place
+    this.#port = new Port(this, options)
+  }
+
+  /** The id of the listener at the place. A stopped port keeps its last one, since the place may belong to another port by then. */
+  get label(): string {
+    if (!this.#isStopped) this.#label = this.#served?.listener.id ?? this.#label
+    return this.#label
+  }
+
+  get settings(): Settings | undefined {
+    return this.#options.snapshot()?.settings
+  }
+
+  get wantsProxyHeader(): boolean {
+    return this.#served?.listener.proxyProtocol ?? false
   }
 
   get connections(): number {
-    return this.#connections.size
+    return this.#port.connections
   }
 
   /** Rejects with Node's error. */
   listen(): Promise<BoundAddress> {
-    return listenOn(this.#server, this.#options.where)
+    return this.#port.listen(this.#options.where)
   }
 
-  /** Takes no more connections. Resolves when those that it has are over. */
+  /** Takes no more connections. Resolves when the open ones have closed. */
   stop(): Promise<void> {
-    return new Promise((resolve) => this.#server.close(() => resolve()))
+    this.#isStopped = true
+    return this.#port.stop()
   }
 
-  /** Cuts what is left. */
+  /** Cuts the open connections. */
   close(): void {
-    this.#server.close()
-    this.#connections.destroy()
+    this.#port.close()
   }
 
-  #accept = (socket: Socket): void => {
-    this.#connections.add(socket)
-    const { admission, snapshot, onResult } = this.#options
-    const inForce = snapshot()
-    const served = inForce?.listeners.get(this.place)
-    if (served) this.label = served.listener.id
-    if (!inForce) {
-      resetSocket(socket)
-      return
-    }
-    if (!admission.enter(socket, this.label, inForce.settings)) return
-    if (!served?.listener.proxyProtocol) {
-      setOrigin(socket, { place: this.place, path: undefined })
-      this.#admit(socket)
-      return
-    }
-    receiveProxyHeader(socket, {
-      place: this.place,
-      settings: inForce.settings,
-      onHeader: () => {
-        if (admission.enterClient(socket, this.label, inForce.settings)) this.#admit(socket)
-      },
-      onRefused: (reason) => {
-        onResult(this.label, 'refused_header')
-        this.#report(socket, reason, 'connections refused: a PROXY header is required')
-      },
-    })
-  }
-
-  /** By what is in force now: while a header was awaited, another configuration may have come. */
-  #admit(socket: Socket): void {
-    const { snapshot, onResult, relays } = this.#options
-    const served = snapshot()?.listeners.get(this.place)
+  /** Asks again for what is in force: while a PROXY header was awaited, another configuration may have come. */
+  serve(socket: Socket): void {
+    const served = this.#served
     if (!served) {
       resetSocket(socket)
       return
     }
+    const { onResult, relays, doors } = this.#options
     const { listener, sources } = served
     if (sources && !sources.has(findPeerAddress(socket))) {
-      onResult(listener.id, 'refused_source')
-      this.#report(socket, 'its address is in none of the source ranges', 'connections refused')
-      resetSocket(socket)
+      const reason = 'its address is in none of the source ranges'
+      this.#port.refuse(socket, 'refused_source', 'connections refused', reason)
       return
     }
     if (listener.layer === 'L4') {
       relays.open(socket, served)
       return
     }
-    const front = this.#options.front(listener.tls)
-    onResult(listener.id, front ? 'served' : 'failed')
-    if (!front) {
+    const found = doors(listener.tls)
+    onResult(listener.id, found ? 'served' : 'failed')
+    if (!found) {
       resetSocket(socket)
       return
     }
-    front.accept(socket)
+    found.accept(socket)
     socket.resume()
   }
 
-  #report(socket: Socket, reason: string, message: string): void {
-    if (!this.#throttle.admit(reason)) return
-    this.#options.log.warn({ listener: this.label, peer: findPeerAddress(socket), reason }, message)
+  get #served(): ServedListener | undefined {
+    return this.#options.snapshot()?.listeners.get(this.place)
   }
 }

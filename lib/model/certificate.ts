@@ -1,5 +1,6 @@
 /** Certificates to serve, and which host gets which. */
-import type { SourcePosition } from '../base/position.ts'
+import type { FieldPath } from '../base/position.ts'
+import type { ResourceRef } from './resource-ref.ts'
 
 /** Checked: it parses, and the key belongs to it. */
 export type Certificate = Readonly<{
@@ -19,7 +20,8 @@ export type Certificate = Readonly<{
   /** Milliseconds since the epoch. */
   notBefore: number
   notAfter: number
-  position?: SourcePosition
+  /** The Secret; undefined of the default certificate. */
+  owner?: ResourceRef
 }>
 
 /** Which certificate a host gets, and why. Routing never looks at SNI (I-29). */
@@ -29,8 +31,10 @@ export type CertificateBinding = Readonly<{
   /** Undefined: this host has a tls section whose Secret cannot be used, so the default certificate is served for `reason`. */
   certificate: Certificate | undefined
   reason: string
-  ingress: Readonly<{ namespace: string; name: string }>
-  position: SourcePosition
+  /** The object that asks for it. */
+  owner: ResourceRef
+  /** Where it does. */
+  field: FieldPath
 }>
 
 const DAY = 86_400_000

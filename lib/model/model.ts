@@ -1,5 +1,4 @@
 /** What is served, whole: the result of translating a ResourceSet. Frozen and printable (report/print). */
-import type { SourcePosition } from '../base/position.ts'
 import type { CertificateBinding } from './certificate.ts'
 import type { Route, ShadowedRoute, VirtualHost } from './route.ts'
 import type { ServiceListener } from './service-listener.ts'
@@ -33,7 +32,6 @@ export type ServiceView = Readonly<{
   upstreams: readonly UpstreamKey[]
   /** Where a balancer in front asks whether there are local endpoints: healthCheckNodePort (S21). */
   healthChecks?: readonly Readonly<{ address: string; port: number }>[]
-  position: SourcePosition
 }>
 
 export type Model = Readonly<{

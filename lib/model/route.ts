@@ -1,20 +1,37 @@
 /** Routes as frozen, printable data: what one Ingress path means. */
 import type { RequestErrorCode } from '../base/errors.ts'
-import type { SourcePosition } from '../base/position.ts'
+import type { FieldPath } from '../base/position.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
+import { printRefName, type ResourceRef } from './resource-ref.ts'
 import type { UpstreamKey } from './upstream.ts'
 
 /** `prefix` is per path element (Kubernetes Prefix); `/foo/` and `/foo` mean the same prefix. `path` is in match form (base/path). */
 export type PathMatch = Readonly<{ type: 'exact' | 'prefix'; path: string }>
 
+/** Routes that refer to the same backend share their action. */
 export type RouteAction =
-  | Readonly<{ type: 'forward'; upstream: UpstreamKey }>
+  | Readonly<{
+      type: 'forward'
+      upstream: UpstreamKey
+      /** What the manifest says, for people: `default/api:80`, `default/api:http`. */
+      backend: string
+    }>
   /** Not to be served, and what requests are answered: a missing Service or port, an unsupported resource, a guard that cannot be honoured. */
-  | Readonly<{ type: 'unavailable'; code: RequestErrorCode; reason: string }>
+  | Readonly<{
+      type: 'unavailable'
+      code: RequestErrorCode
+      reason: string
+      /** As above; also `StorageBucket default/static`. */
+      backend: string
+    }>
 
+/** There may be 100,000 of them: a route holds nothing that its owner or a function of it can tell. */
 export type Route = Readonly<{
-  /** Stable over reloads: `namespace/ingress|host|pathType path`. */
-  id: string
+  /** The object that says so; its routes share the reference. */
+  owner: ResourceRef
+  /** Index of the rule in the owner, and of the path in the rule; both -1 for the owner's default backend. */
+  rule: number
+  item: number
   /** The host of the rule: exact, `*.wildcard`, or `''`. */
   host: string
   match: PathMatch
@@ -23,14 +40,8 @@ export type Route = Readonly<{
   /** The path as written. */
   path: string
   action: RouteAction
-  /** What the backend says, for people: `default/api:80`, `default/api:http`, `StorageBucket default/static`. */
-  backend: string
-  ingress: Readonly<{ namespace: string; name: string }>
-  /** What its Ingress has otherwise than the upstream, where it has anything. */
-  policy?: PolicyOverrides | undefined
-  position: SourcePosition
-  /** Rank among equals: creation time, then namespace/name (lower wins). */
-  createdAt: number | undefined
+  /** The settings that the owner has for its routes, where it has any; its routes share them. */
+  policy?: PolicyOverrides
 }>
 
 export type VirtualHost = Readonly<{
@@ -40,19 +51,38 @@ export type VirtualHost = Readonly<{
   routes: readonly Route[]
   /** HTTP requests are answered 308 to HTTPS (a tls section names this host and redirects are on). */
   redirectToHttps: boolean
-  /** Where the host is first named. */
-  position: SourcePosition
+  /** The object that names the host first, and the index of its rule. */
+  owner: ResourceRef
+  rule: number
 }>
 
 /** A route that lost against another with the same host, path and type; `get routes` and `explain` show it. */
 export type ShadowedRoute = Readonly<{ route: Route; winner: Route }>
 
-/** An Ingress of which nothing is served. */
-export type LeftOut = Readonly<{
-  /** Of its rules; `''` where it speaks for every host. */
-  hosts: readonly string[]
-  ingress: Route['ingress']
-  /** The problem that says why, and where it is. */
-  reason: string
-  position: SourcePosition
-}>
+/** Names a route over reloads: `namespace/ingress|host|pathType path`. */
+export function findRouteId({
+  owner,
+  host,
+  pathType,
+  path,
+}: Pick<Route, 'owner' | 'host' | 'pathType' | 'path'>): string {
+  // Joined, the text is one string; a template would keep it as a tree of its parts.
+  return [printRefName(owner), host, pathType === 'default' ? pathType : `${pathType} ${path}`].join('|')
+}
+
+/** Where the route's path stands in its owner; for a default backend, where that does. */
+export function findPathField({ rule, item }: Pick<Route, 'rule' | 'item'>): FieldPath {
+  return rule < 0 ? DEFAULT_BACKEND : ['spec', 'rules', rule, 'http', 'paths', item, 'path']
+}
+
+/** Where the route's backend stands in its owner. */
+export function findBackendField({ rule, item }: Pick<Route, 'rule' | 'item'>): FieldPath {
+  return rule < 0 ? DEFAULT_BACKEND : ['spec', 'rules', rule, 'http', 'paths', item, 'backend']
+}
+
+/** Where the host stands in the owner that names it first. */
+export function findHostField({ rule }: Pick<VirtualHost, 'rule'>): FieldPath {
+  return ['spec', 'rules', rule, 'host']
+}
+
+const DEFAULT_BACKEND: FieldPath = Object.freeze(['spec', 'defaultBackend'])

@@ -1,6 +1,7 @@
 /** Ports that Services open, as frozen printable data. */
 import { printEndpointAddress } from '../base/endpoint-address.ts'
-import type { SourcePosition } from '../base/position.ts'
+import type { FieldPath } from '../base/position.ts'
+import type { ResourceRef } from './resource-ref.ts'
 import type { UpstreamKey } from './upstream.ts'
 
 /** kubectl's EXTERNAL-IP of a load balancer that has no address. */
@@ -26,8 +27,10 @@ export type ServiceListener = Readonly<{
   sourceRanges: readonly string[]
   /** Connections begin with a PROXY protocol header, v1 or v2. */
   proxyProtocol: boolean
-  service: Readonly<{ namespace: string; name: string }>
-  position: SourcePosition
+  /** The Service. */
+  owner: ResourceRef
+  /** Its port. */
+  field: FieldPath
 }>
 
 /** What a listener takes of the machine, which one alone can have: `TCP [::]:30080`. Listeners may change and keep it. */

@@ -1,6 +1,7 @@
 /** Upstreams: all endpoints of one Service port, with policy, as frozen printable data. */
-import type { SourcePosition } from '../base/position.ts'
+import type { FieldPath } from '../base/position.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
+import type { ResourceRef } from './resource-ref.ts'
 
 /**
  * `namespace/service:port`, where port is the Service port's number; `namespace/service:port/UDP` for a UDP port. With
@@ -9,6 +10,7 @@ import type { PolicyOverrides } from '../settings/service.ts'
 export type UpstreamKey = string & { readonly __brand?: 'UpstreamKey' }
 
 const EXTERNAL = ' (external)'
+const PLAIN = ' plain'
 
 /** The key of a Service port's upstream. */
 export function findUpstreamKey(
@@ -23,9 +25,15 @@ export function findExternalKey(key: UpstreamKey): UpstreamKey {
   return key + EXTERNAL
 }
 
-/** The key of the port's upstream for all other traffic. */
+/** The key of an https upstream where the bytes of its connections are passed on as they come (L4). */
+export function findPlainKey(key: UpstreamKey): UpstreamKey {
+  return key + PLAIN
+}
+
+/** The key of the port's own upstream, of which the others are a part. */
 export function dropScope(key: UpstreamKey): UpstreamKey {
-  return key.endsWith(EXTERNAL) ? key.slice(0, -EXTERNAL.length) : key
+  const spoken = key.endsWith(PLAIN) ? key.slice(0, -PLAIN.length) : key
+  return spoken.endsWith(EXTERNAL) ? spoken.slice(0, -EXTERNAL.length) : spoken
 }
 
 /** How the endpoint is spoken to, from the Service port's appProtocol (S14). */
@@ -88,7 +96,9 @@ export type Endpoint = Readonly<{
   hostname?: string
   nodeName?: string
   zone?: string
-  position?: SourcePosition
+  /** The object that names its address, and where; undefined where the settings do. */
+  owner?: ResourceRef
+  field?: FieldPath
 }>
 
 /** Told by whoever carries traffic: requests to an endpoint failed more than its policy allows (`ejection` in the settings). */
@@ -114,7 +124,7 @@ export type UnresolvedEndpoint = Readonly<{
 
 export type Upstream = Readonly<{
   key: UpstreamKey
-  service: Readonly<{ namespace: string; name: string; type: string; position: SourcePosition }>
+  service: ResourceRef & Readonly<{ type: string }>
   port: Readonly<{ number: number; name: string; targetPort: number | string }>
   /** Of a UDP port; absent: TCP. */
   transport?: 'UDP'

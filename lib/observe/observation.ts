@@ -2,9 +2,9 @@
  * What is observed of endpoints while a configuration is in force, put into the upstreams of its model: data like any other,
  * which reaches the data side as a reload does. Observers follow each other: each sees what the one before made.
  */
+import type { ServedConfiguration } from '../model/served.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
-import type { ServedConfiguration } from '../snapshot/update.ts'
 
 export type Upstreams = ReadonlyMap<UpstreamKey, Upstream>
 

@@ -1,4 +1,4 @@
-/** Whether this process runs in a container, where loopback is not that of the machine. */
+/** Finds out if this process runs in a container, where loopback is not the machine's. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 

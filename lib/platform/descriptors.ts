@@ -1,6 +1,6 @@
 /**
  * File descriptors. The system limits how many a process may have; Node raises the soft limit to the hard one as it starts.
- * Beyond the limit the process can accept, connect and open nothing, and calls throw that otherwise never do.
+ * Beyond the limit the process can accept, connect and open nothing, and calls throw that never do so before.
  */
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { devNull } from 'node:os'
@@ -64,7 +64,7 @@ export class DescriptorReserve {
     this.#retake()
   }
 
-  /** Whether descriptors are so short that nothing more may be accepted. */
+  /** True if descriptors are so short that nothing more may be accepted. */
   get isReleased(): boolean {
     return this.#timer !== undefined
   }

@@ -1,11 +1,12 @@
 /**
- * Sees that a peer has gone where nobody reads from its socket. A stream that waits has its socket taken out of the poll, and
- * is told neither of a FIN nor of a reset; so those that stand still are looked at from outside, now and then, all together.
+ * Sees that a peer has gone whose socket is not read. A stream that waits has its socket taken out of the poll, and hears
+ * neither of a FIN nor of a reset; so the sockets that stand still are looked at from outside, now and then, all together.
  */
 import type { Socket } from 'node:net'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { contain, type Victim } from '../base/contain.ts'
 import { runInSlices } from '../base/slice.ts'
+import { countQueued, hasPeer } from './socket-internals.ts'
 import { readSocketTable, SocketRow } from './socket-table.ts'
 
 /** A connection of a client, with the one to an endpoint that belongs to it, where one of the two may not be read. */
@@ -14,8 +15,6 @@ export type Unread = Partial<Victim> & {
   sighting: Sighting | undefined
   /** False: it leaves the watch. */
   readonly isUnread: boolean
-  /** It heeds no FIN, so the table need not be read for it. */
-  readonly isForResets?: boolean
   /** Undefined: not a socket of its own. */
   readonly clientSocket: Socket | undefined
   /** Undefined: none yet. It may be another one later. */
@@ -41,9 +40,6 @@ const MIN_READ_PAUSE = 1000
 const MAX_READ_PAUSE = 5000
 const BYTES_PER_MS = 3000
 
-/** What can be seen of a TCP or TLS handle besides reading. */
-type Handle = { getpeername?: (into: object) => number; readonly writeQueueSize?: number }
-
 /** One of the two sockets, as it was seen last. Times are by the monotonic clock. */
 export class Side {
   readonly socket: Socket
@@ -57,6 +53,8 @@ export class Side {
   isReset: boolean = false
   /** Bytes that the kernel had already and the peer was seen to take. */
   acknowledged: number = 0
+  /** When bytes were first seen that have come and are not read; `Infinity`: there are none. */
+  unreadAt: number = Number.POSITIVE_INFINITY
   /** Undefined: not asked for yet, or the socket has no peer any more. */
   row: SocketRow | undefined = undefined
   #given: number
@@ -83,12 +81,21 @@ export class Side {
     return this.endedAt !== Number.POSITIVE_INFINITY
   }
 
+  /** Bytes that were written wait for the kernel. */
+  get hasUnsent(): boolean {
+    const { socket } = this
+    return socket.writableLength > 0 || countQueued(socket) > 0
+  }
+
   /** Without the table. */
   look(now: number): void {
     const { socket } = this
     const { bytesRead } = socket
     const taken = countTaken(socket)
-    if (bytesRead !== this.#given) this.gaveAt = now
+    if (bytesRead !== this.#given) {
+      this.gaveAt = now
+      this.unreadAt = Number.POSITIVE_INFINITY
+    }
     if (taken !== this.#taken) this.tookAt = now
     this.#given = bytesRead
     this.#taken = taken
@@ -104,6 +111,8 @@ export class Side {
     const { row } = this
     if (row === undefined) return
     if (row.hasFin) this.#end(now, false)
+    if (row.unread === 0) this.unreadAt = Number.POSITIVE_INFINITY
+    else if (this.unreadAt === Number.POSITIVE_INFINITY) this.unreadAt = now
     if (row.unacknowledged === this.#unacknowledged) return
     if (this.#unacknowledged >= 0) this.tookAt = now
     this.acknowledged += Math.max(0, this.#unacknowledged - row.unacknowledged)
@@ -116,7 +125,7 @@ export class Side {
   }
 }
 
-/** What the watch knows of one that it looks at. */
+/** What the watch has seen of the two sockets of an `Unread`. */
 export class Sighting {
   readonly unread: Unread
   index: number
@@ -141,9 +150,15 @@ export class Sighting {
     return this.now - last
   }
 
-  /** The client has sent its FIN, and nothing has moved since for so long. */
+  /** The client has sent its FIN, and nothing has moved for `ms` milliseconds since. */
   hasClientLeft(ms: number): boolean {
     return this.#isOver(this.client, ms)
+  }
+
+  /** Bytes of the client have not been read for so long, although nothing that was written waits. */
+  isClientUnread(ms: number): boolean {
+    const { client } = this
+    return client !== undefined && this.now - client.unreadAt >= ms && this.stillMs >= ms && !client.hasUnsent
   }
 
   /** The same of the endpoint, FIN or reset. */
@@ -162,7 +177,6 @@ export class Sighting {
   }
 
   findRows(): void {
-    if (this.unread.isForResets) return
     this.client?.findRow()
     this.endpoint?.findRow()
   }
@@ -270,7 +284,7 @@ export class HangupWatch {
   }
 }
 
-/** Those that are no longer unread have heard all they need. */
+/** What is read again needs to hear nothing. */
 function* tell(still: readonly Sighting[]): Generator<void, void> {
   for (const sighting of still) {
     const { unread } = sighting
@@ -291,23 +305,14 @@ function movedAt({ tookAt, gaveAt }: Side): number {
 }
 
 /**
- * Whether its connection was reset. Where bytes came before a reset, libuv tells of an end in its place, as if the peer had sent a
- * FIN. The kernel knows no peer of a connection that was reset, nor of one that both sides have ended.
+ * True if the connection was reset. Where bytes came before a reset, libuv tells of an end in its place, as if the peer had sent a
+ * FIN. The kernel knows no peer of a connection that was reset, nor of a connection that both sides have ended.
  */
 export function wasReset(socket: Socket): boolean {
   return !socket.writableFinished && !hasPeer(socket)
 }
 
-function hasPeer(socket: Socket): boolean {
-  const handle = findHandle(socket)
-  return typeof handle?.getpeername !== 'function' || handle.getpeername({}) >= 0
-}
-
 /** Bytes that the kernel has taken. */
 function countTaken(socket: Socket): number {
-  return socket.bytesWritten - (findHandle(socket)?.writeQueueSize ?? 0)
-}
-
-function findHandle(socket: Socket): Handle | null | undefined {
-  return (socket as Socket & { _handle?: Handle | null })._handle
+  return socket.bytesWritten - countQueued(socket)
 }

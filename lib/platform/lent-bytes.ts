@@ -1,6 +1,6 @@
 /**
  * Bytes that are lent: all plain connections read into one buffer, each read used up before the next, since a buffer for
- * every read costs more than to copy the few bytes that are kept. HOT
+ * every read costs more than a copy of the few bytes that are kept. HOT
  */
 import type { Writable } from 'node:stream'
 
@@ -11,7 +11,7 @@ export const READ_BUFFER: Buffer = Buffer.allocUnsafeSlow(SIZE)
 /** The beginnings of that buffer that are asked for again and again, by their length. */
 const beginnings: (Buffer | undefined)[] = new Array(4096).fill(undefined)
 
-/** What a read of so many bytes has brought. */
+/** The bytes that a read of this size has brought. */
 export function findLent(size: number): Buffer {
   if (size >= beginnings.length) return READ_BUFFER.subarray(0, size)
   beginnings[size] ??= READ_BUFFER.subarray(0, size)
@@ -24,7 +24,7 @@ const MAX_FREE = 64
 
 const free: Buffer[] = []
 
-/** A buffer that holds what one read brings at most; it is to be given back when nobody uses it any more. */
+/** A buffer that holds what one read brings at most; it is to be given back after its last use. */
 export function borrowBuffer(): Buffer {
   return free.pop() ?? Buffer.allocUnsafeSlow(SIZE)
 }
@@ -33,7 +33,7 @@ export function giveBack(buffer: Buffer): void {
   if (free.length < MAX_FREE) free.push(buffer)
 }
 
-/** Whether so many bytes are worth a borrowed buffer, and fit. */
+/** True if this number of bytes is worth a borrowed buffer, and fits. */
 export function fitsBorrowed(length: number): boolean {
   return length >= LARGE && length <= SIZE
 }

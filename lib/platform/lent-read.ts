@@ -4,20 +4,20 @@
  */
 import { Socket } from 'node:net'
 import { READ_BUFFER } from './lent-bytes.ts'
+import { findHandle } from './socket-internals.ts'
 
 /** Told how many bytes have come into the read buffer, which are gone when it returns; false stops reading. */
 export type LentReader = (this: Socket, size: number) => boolean
 
-type Handle = { useUserBuffer?: (buffer: Uint8Array) => void }
 type Parts = { readonly buffer: symbol; readonly callback: symbol }
 
 const parts = findParts()
 
 /** From here on `reader` gets what the socket receives, in place of 'data'; false: it does not. */
 export function lendReads(socket: Socket, reader: LentReader): boolean {
-  const own = socket as Socket & { _handle?: Handle | null; [part: symbol]: unknown }
-  const handle = own._handle
+  const handle = findHandle(socket)
   if (parts === undefined || typeof handle?.useUserBuffer !== 'function') return false
+  const own = socket as Socket & { [part: symbol]: unknown }
   own[parts.buffer] = READ_BUFFER
   own[parts.callback] = reader
   handle.useUserBuffer(READ_BUFFER)

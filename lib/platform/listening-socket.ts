@@ -1,9 +1,10 @@
 /**
- * A port bound by the control process for its workers. It never accepts itself: while a worker is away, connections wait in
- * the kernel's queue for the one that takes its place.
+ * A port bound by the control process for its workers. The control process never accepts: while a worker is away, connections
+ * wait in the kernel's queue for the worker that takes its place.
  */
 import net from 'node:net'
 import { getSystemErrorName } from 'node:util'
+import { openAt } from './listen.ts'
 
 /** A bound TCP socket of Node's own kind, as `ChildProcess.send` and `Server.listen` take it. */
 export type SocketHandle = {
@@ -12,7 +13,7 @@ export type SocketHandle = {
   close(): void
 }
 
-/** What Node's cluster module binds with, too; a number is the negative of an error number. */
+/** Node's cluster module binds with it as well. A number is the negative of an error number. */
 type CreateServerHandle = (
   address: string,
   port: number,
@@ -21,7 +22,10 @@ type CreateServerHandle = (
   flags: number,
 ) => SocketHandle | number
 
-const createServerHandle = (net as unknown as { _createServerHandle: CreateServerHandle })._createServerHandle
+const createServerHandle = (net as { _createServerHandle?: CreateServerHandle })._createServerHandle
+
+/** False: this Node does not bind ports for other processes. */
+export const canBindForWorkers: boolean = typeof createServerHandle === 'function'
 
 /** UV_TCP_REUSEPORT, known from libuv 1.49 on: each worker has a socket of its own, and the kernel spreads connections evenly. */
 const REUSEPORT = 2
@@ -37,16 +41,9 @@ export class ListeningSocket {
     this.#handles = handles
   }
 
-  /** Binds `address` for so many workers; port 0 takes a free one. Throws Node's error: its `code` is EADDRINUSE, EACCES … */
-  static bind(address: string, port: number, workers: number): ListeningSocket {
-    try {
-      return ListeningSocket.#bind(address, port, workers)
-    } catch (error) {
-      // `::` is every address, also where the machine has no IPv6.
-      const { code } = error as NodeJS.ErrnoException
-      if (address !== '::' || !['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(code ?? '')) throw error
-      return ListeningSocket.#bind('0.0.0.0', port, workers)
-    }
+  /** Binds `address` for a number of workers; port 0 takes a free one. Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
+  static bind(address: string, port: number, workers: number): Promise<ListeningSocket> {
+    return openAt(address, (each) => ListeningSocket.#bind(each, port, workers))
   }
 
   static #bind(address: string, port: number, workers: number): ListeningSocket {
@@ -76,6 +73,7 @@ export class ListeningSocket {
 }
 
 function open(address: string, port: number, flags: number): SocketHandle {
+  if (!createServerHandle) throw new Error('this Node does not bind ports for other processes')
   const handle = createServerHandle(address, port, address.includes(':') ? 6 : 4, undefined, flags)
   if (typeof handle === 'number') throw systemError(handle, address, port)
   // Of a port in use libuv tells only now.

@@ -1,7 +1,7 @@
 /** The addresses of this machine. */
 import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os'
 
-/** Those of all interfaces as they are now; none where the system does not say (Android, some sandboxes). */
+/** The addresses of all interfaces as they are now; none where the system does not say (Android, some sandboxes). */
 export function listOwnAddresses(): readonly NetworkInterfaceInfo[] {
   try {
     return Object.values(networkInterfaces()).flatMap((each) => each ?? [])

@@ -21,10 +21,12 @@ export class SocketRow {
   readonly text: string
   readonly isIpv6: boolean
   readonly ports: number
-  /** The peer has sent a FIN, which may stand behind bytes that nobody has read yet. */
+  /** The peer has sent a FIN, which may stand behind bytes that were not read yet. */
   hasFin: boolean = false
   /** Bytes that the peer has not acknowledged; -1: not known. */
   unacknowledged: number = -1
+  /** Bytes that have come and were not read, a FIN counted as one. */
+  unread: number = 0
   /** Another one with the same ports. */
   next: SocketRow | undefined = undefined
 
@@ -90,7 +92,7 @@ function readLine(bytes: Buffer, start: number, end: number, rows: ReadonlyMap<n
   const local = bytes.indexOf(COLON, addresses) + 1
   const remote = local + 5 + (local - addresses)
   // The heading is too short for it.
-  if (addresses === 1 || local === 0 || remote + 16 > end) return
+  if (addresses === 1 || local === 0 || remote + 25 > end) return
   let row = rows.get(readHex(bytes, local, 4) * 0x10000 + readHex(bytes, remote, 4))
   if (row === undefined) return
   const text = bytes.toString('latin1', addresses, remote + 4)
@@ -98,6 +100,7 @@ function readLine(bytes: Buffer, start: number, end: number, rows: ReadonlyMap<n
   if (row === undefined) return
   if (readHex(bytes, remote + 5, 2) === CLOSE_WAIT) row.hasFin = true
   row.unacknowledged = readHex(bytes, remote + 8, 8)
+  row.unread = readHex(bytes, remote + 17, 8)
 }
 
 function readHex(bytes: Buffer, at: number, digits: number): number {

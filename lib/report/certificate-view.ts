@@ -1,9 +1,11 @@
 /** The certificates, as the admin API and `portico get` show them: what each is for, and how long it is good. No keys. */
 import { printIsoTime } from '../base/clock.ts'
 import { compareText } from '../base/order.ts'
-import { printPosition, type SourcePosition } from '../base/position.ts'
+import type { SourcePosition } from '../base/position.ts'
 import { type CertificateBinding, judgeValidity, type Validity } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
+import { type Locate, NAME_FIELD, printRefName } from '../model/resource-ref.ts'
+import { locateField, printPlace } from './place.ts'
 
 export type CertificateRow = Readonly<{
   /** `namespace/secret`; `default` for the default certificate. */
@@ -37,6 +39,7 @@ type ShownCertificate = Omit<NonNullable<CertificateBinding['certificate']>, 'pr
  */
 export function certificatesView(
   model: Model,
+  locate: Locate,
   now: number,
   defaultCertificate?: ShownCertificate,
 ): readonly CertificateRow[] {
@@ -60,8 +63,8 @@ export function certificatesView(
       certificateRow(certificate, now, {
         hosts: bindings.map(({ host }) => host).sort(compareText),
         reason: first.reason,
-        ingress: [...new Set(bindings.map(({ ingress }) => `${ingress.namespace}/${ingress.name}`))].join(', '),
-        position: first.certificate?.position ?? first.position,
+        ingress: [...new Set(bindings.map(({ owner }) => printRefName(owner)))].join(', '),
+        position: first.certificate?.owner ? locate(first.certificate.owner, NAME_FIELD) : locateField(first, locate),
       }),
     )
   }
@@ -99,6 +102,6 @@ function certificateRow(
     hosts: use.hosts,
     reason: use.reason,
     ingress: use.ingress,
-    source: use.position && printPosition(use.position),
+    source: use.position && printPlace(use.position),
   }
 }

@@ -149,17 +149,18 @@ function keyOf({ host, pathType, match }: Route): string {
 }
 
 function describeRoute(model: Model, route: Route, subject: string = subjectOf(route)): Item {
-  const { action, backend } = route
+  const { action } = route
   const upstream = action.type === 'forward' ? model.upstreams.get(action.upstream) : undefined
   const text = printAction(model, route)
   return {
     subject,
     added: text,
-    removed: `→ ${backend}`,
+    removed: `→ ${action.backend}`,
     aspects: [
       {
         name: '',
-        value: action.type === 'forward' ? backend : `${backend} (${statusOf(action.code)} ${action.reason})`,
+        value:
+          action.type === 'forward' ? action.backend : `${action.backend} (${statusOf(action.code)} ${action.reason})`,
       },
       { name: 'endpoints ', value: printEndpoints(upstream?.endpoints ?? []) },
       { name: 'protocol ', value: upstream?.protocol ?? '' },

@@ -2,10 +2,12 @@
 import { printIsoTime, printTime } from '../base/clock.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { compareText } from '../base/order.ts'
-import { printPosition } from '../base/position.ts'
+import { type EndpointKey, findEndpointKey } from '../model/endpoint-key.ts'
 import type { Model } from '../model/model.ts'
-import { dropScope, type Endpoint, type Upstream } from '../model/upstream.ts'
+import type { Locate } from '../model/resource-ref.ts'
+import { dropScope, type Endpoint, type Upstream, type UpstreamKey } from '../model/upstream.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
+import { printPlace } from './place.ts'
 
 export type EndpointRow = Readonly<{
   namespace: string
@@ -48,31 +50,32 @@ export type EndpointRow = Readonly<{
 /** Why nothing is known any more of an address of a name that it had before; undefined where the name has it still. */
 export type StaleAddressCheck = (name: string, address: string) => string | undefined
 
-/** Every endpoint of every upstream, by Service, port and address; the other two are of a running gateway. */
+/** Every endpoint of every upstream, by Service, port and address; figures and `whyStale` are of a running gateway. */
 export function endpointsView(
   model: Model,
+  locate: Locate,
   figures?: Iterable<EndpointFigures>,
   whyStale: StaleAddressCheck = () => undefined,
 ): readonly EndpointRow[] {
-  const live = new Map<string, EndpointFigures>()
+  const live = new Map<EndpointKey, EndpointFigures>()
   for (const each of figures ?? []) {
-    const key = `${dropScope(each.identity.upstream)} ${figuresKey(each.identity)}`
+    const key = figuresKey(each.identity.upstream, each.identity)
     const known = live.get(key)
     live.set(key, known ? addFigures(known, each) : each)
   }
   const rows: EndpointRow[] = []
   for (const upstream of model.upstreams.values()) {
     for (const endpoint of listEndpoints(upstream, model)) {
-      const known = live.get(`${dropScope(upstream.key)} ${figuresKey(endpoint)}`)
+      const known = live.get(figuresKey(upstream.key, endpoint))
       rows.push({
-        ...endpointRow(endpoint, upstream),
+        ...endpointRow(endpoint, upstream, locate),
         ...endpointState(endpoint, upstream, known, whyStale),
         ...(figures && { live: printFigures(known) }),
       })
     }
     for (const { endpoint, code, reason } of upstream.unresolved ?? []) {
       const state = code === 'PORTICO_UP_ADDRESS_DENIED' ? 'denied' : 'unresolved'
-      rows.push({ ...endpointRow(endpoint, upstream), name: endpoint.host, state, reason })
+      rows.push({ ...endpointRow(endpoint, upstream, locate), name: endpoint.host, state, reason })
     }
   }
   return rows.sort(
@@ -89,8 +92,8 @@ export function endpointsView(
 function listEndpoints({ key, scope, endpoints }: Upstream, { upstreams }: Model): readonly Endpoint[] {
   if (scope === undefined) return endpoints
   const inside = upstreams.get(dropScope(key))
-  const known = new Set(inside?.endpoints.map(({ host, port }) => printEndpointAddress(host, port)))
-  return endpoints.filter(({ host, port }) => !known.has(printEndpointAddress(host, port)))
+  const known = new Set(inside?.endpoints.map((endpoint) => figuresKey(key, endpoint)))
+  return endpoints.filter((endpoint) => !known.has(figuresKey(key, endpoint)))
 }
 
 function addFigures(a: EndpointFigures, b: EndpointFigures): EndpointFigures {
@@ -106,13 +109,15 @@ function addFigures(a: EndpointFigures, b: EndpointFigures): EndpointFigures {
   }
 }
 
-function figuresKey({ host, port, name }: Readonly<{ host: string; port: number; name?: string }>): string {
-  return `${printEndpointAddress(host, port)} ${name ?? ''}`
+/** However it is spoken to, and whichever traffic it gets: an endpoint has one row. */
+function figuresKey(upstream: UpstreamKey, endpoint: Pick<Endpoint, 'host' | 'port' | 'name'>): EndpointKey {
+  return findEndpointKey(dropScope(upstream), endpoint)
 }
 
 function endpointRow(
   endpoint: Endpoint,
   { service, port, transport }: Upstream,
+  locate: Locate,
 ): Omit<EndpointRow, 'state' | 'reason' | 'live'> {
   return {
     namespace: service.namespace,
@@ -128,7 +133,7 @@ function endpointRow(
     sourceName: endpoint.sourceName,
     nodeName: endpoint.nodeName,
     zone: endpoint.zone,
-    position: endpoint.position && printPosition(endpoint.position),
+    position: endpoint.owner && endpoint.field && printPlace(locate(endpoint.owner, endpoint.field)),
   }
 }
 

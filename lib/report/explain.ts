@@ -7,12 +7,14 @@ import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
-import type { LeftOut, PathMatch, Route, VirtualHost } from '../model/route.ts'
+import { printRefName } from '../model/resource-ref.ts'
+import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
-import { listTiers } from '../model/tier.ts'
+import { findShortage } from '../model/shortage.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
 import { compileTable, findInHost } from '../routing/table.ts'
+import type { LeftOut } from './left-out.ts'
 
 /** `path` is the request target without its authority: path and query as they would be sent. */
 export type ExplainedUrl = Readonly<{ host: string; path: string; scheme: 'http' | 'https' }>
@@ -130,9 +132,7 @@ function explainListener(
   const answer: Explanation['answer'] =
     listener.layer === 'L7' && path.normal === undefined
       ? { status: 400, code: 'PORTICO_REQ_BAD_PATH', reason: path.notes.join('; ') }
-      : hasUsable(upstream)
-        ? undefined
-        : { status: 503, code: 'PORTICO_UP_NO_ENDPOINTS', reason: `${listener.upstream} has no endpoint ready` }
+      : findLack(listener.upstream, upstream)
   return {
     ...asked,
     answer,
@@ -184,17 +184,19 @@ function findAnswer(
     const { code, reason } = winner.action
     return { status: statusOf(code), code, reason }
   }
-  if (hasUsable(upstream)) return undefined
-  return { status: 503, code: 'PORTICO_UP_NO_ENDPOINTS', reason: `${winner.backend} has no endpoint ready` }
+  return findLack(winner.action.backend, upstream)
+}
+
+/** The answer where there is no endpoint. */
+function findLack(backend: string, upstream: Upstream | undefined): Explanation['answer'] {
+  const shortage = findShortage(upstream)
+  if (!shortage) return undefined
+  const { code, reason } = shortage
+  return { status: statusOf(code), code, reason: `${backend}: ${reason}` }
 }
 
 function describeLeftOut({ ingress, reason, position }: LeftOut): string {
-  const name = `${ingress.namespace}/${ingress.name}`
-  return `Ingress ${name}, which has this host, is not served: ${reason} (${position.file}:${position.line})`
-}
-
-function hasUsable(upstream: Upstream | undefined): boolean {
-  return upstream !== undefined && listTiers(upstream).length > 0
+  return `Ingress ${printRefName(ingress)}, which has this host, is not served: ${reason} (${position.file}:${position.line})`
 }
 
 /** What the normal form changed, or why there is none. */
@@ -321,13 +323,13 @@ function listCandidates(
       misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
       continue
     }
-    const by = `${holder.pathType} ${holder.path || '/'} of ${holder.ingress.namespace}/${holder.ingress.name}`
+    const by = `${holder.pathType} ${holder.path || '/'} of ${printRefName(holder.owner)}`
     misses.push({ route, verdict: 'shadowed', reason: `shadowed by ${by}` })
   }
   const { defaultRoute } = model
   // The default backend of an Ingress can be that of its hosts and that of all others: it is one to whoever wrote it.
   const own = virtualHost?.routes.find((route) => route.pathType === 'default')
-  if (defaultRoute !== undefined && winner !== defaultRoute && !isSameIngress(own, defaultRoute)) {
+  if (defaultRoute !== undefined && winner !== defaultRoute && !isSameOwner(own, defaultRoute)) {
     const reason = own ? 'this host has a default backend of its own' : 'a rule takes the request'
     misses.push({ route: defaultRoute, verdict: 'no', reason })
   }
@@ -340,8 +342,8 @@ function listCandidates(
     : [{ route: winner, verdict: 'wins', reason: describeWin(winner, virtualHost) }, ...sorted]
 }
 
-function isSameIngress(route: Route | undefined, { ingress }: Route): boolean {
-  return route?.ingress.namespace === ingress.namespace && route.ingress.name === ingress.name
+function isSameOwner(route: Route | undefined, { owner: { kind, namespace, name } }: Route): boolean {
+  return route?.owner.kind === kind && route.owner.namespace === namespace && route.owner.name === name
 }
 
 function describeWin(winner: Route, virtualHost: VirtualHost | undefined): string {

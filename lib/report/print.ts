@@ -3,6 +3,7 @@ import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
+import { printRefName } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
 import type { Endpoint } from '../model/upstream.ts'
@@ -13,7 +14,7 @@ export function printModel(model: Model): string {
   lines.push(`default  ${model.defaultRoute === undefined ? '→ 404' : printTarget(model, model.defaultRoute)}`)
   for (const { route, winner } of model.shadowed) {
     lines.push(
-      `shadowed  ${printHostName(route.host)}${printPath(route)} → ${route.backend}  [${printIngress(route)}]  by ${printPath(winner)} → ${winner.backend}  [${printIngress(winner)}]`,
+      `shadowed  ${printHostName(route.host)}${printPath(route)} → ${route.action.backend}  [${printRefName(route.owner)}]  by ${printPath(winner)} → ${winner.action.backend}  [${printRefName(winner.owner)}]`,
     )
   }
   for (const binding of model.certificates) lines.push(printBinding(binding))
@@ -46,10 +47,10 @@ export function printEndpoints(endpoints: readonly Endpoint[]): string {
 /** `→ default/api:80 → 127.0.0.1:9001`, or the status and reason of a route that cannot be served. */
 export function printAction(model: Model, route: Route): string {
   const { action } = route
-  if (action.type === 'unavailable') return `→ ${route.backend} → ${statusOf(action.code)} ${action.reason}`
+  if (action.type === 'unavailable') return `→ ${action.backend} → ${statusOf(action.code)} ${action.reason}`
   const upstream = model.upstreams.get(action.upstream)
   const protocol = upstream === undefined || upstream.protocol === 'http' ? '' : `${upstream.protocol} `
-  return `→ ${route.backend} → ${protocol}${printEndpoints(upstream?.endpoints ?? [])}`
+  return `→ ${action.backend} → ${protocol}${printEndpoints(upstream?.endpoints ?? [])}`
 }
 
 /** `default/web:80/TCP`: the Service's port, whatever address it is opened on. */
@@ -82,11 +83,7 @@ function printTarget(model: Model, route: Route): string {
     route.action.type === 'forward'
       ? [...new Set(model.upstreams.get(route.action.upstream)?.endpoints.map(({ sourceName }) => sourceName))]
       : []
-  return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}  [${printIngress(route)}]`
-}
-
-function printIngress({ ingress }: Route): string {
-  return `${ingress.namespace}/${ingress.name}`
+  return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}  [${printRefName(route.owner)}]`
 }
 
 function printBinding({ host, certificate, reason }: CertificateBinding): string {

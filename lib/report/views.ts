@@ -4,14 +4,16 @@ import type { Diagnostic } from '../base/diagnostics.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
 import { compareText } from '../base/order.ts'
-import { printPosition, type SourcePosition } from '../base/position.ts'
-import { isInGoodHealth } from '../model/health.ts'
+import type { SourcePosition } from '../base/position.ts'
 import type { Model } from '../model/model.ts'
+import { type Locate, printRefName } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener, ServiceListenerKind } from '../model/service-listener.ts'
+import { findShortage } from '../model/shortage.ts'
 import { usableEndpoints } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
+import { locateField, locateRoute, locateService, printPlace } from './place.ts'
 import { printListenerName } from './print.ts'
 
 export type RouteRow = Readonly<{
@@ -117,7 +119,7 @@ export type DiagnosticRow = Readonly<{
 }>
 
 /** Every route in the order in which it is matched; then the default backend, then the routes that lost against another. */
-export function routesView(model: Model): readonly RouteRow[] {
+export function routesView(model: Model, locate: Locate): readonly RouteRow[] {
   const hosts = new Map<string, VirtualHost>()
   for (const host of model.hosts) hosts.set(host.host, host)
   const row = (route: Route, shadowedBy?: Route): RouteRow => {
@@ -126,14 +128,14 @@ export function routesView(model: Model): readonly RouteRow[] {
       host: route.host === '' ? '*' : route.host,
       path: route.path,
       pathType: route.pathType,
-      backend: route.backend,
+      backend: route.action.backend,
       upstream: route.action.type === 'forward' ? route.action.upstream : undefined,
       endpoints: listUsable(upstream),
-      namespace: route.ingress.namespace,
-      ingress: route.ingress.name,
-      ...routeState(route, upstream, shadowedBy),
+      namespace: route.owner.namespace,
+      ingress: route.owner.name,
+      ...routeState(route, upstream, shadowedBy, locate),
       redirectToHttps: hosts.get(route.host)?.redirectToHttps ?? false,
-      source: printPosition(route.position),
+      source: printPlace(locateRoute(route, locate)),
     }
   }
   return [
@@ -147,25 +149,23 @@ function routeState(
   { action }: Route,
   upstream: Upstream | undefined,
   shadowedBy: Route | undefined,
+  locate: Locate,
 ): Pick<RouteRow, 'state' | 'reason'> {
   if (shadowedBy) {
-    const { ingress, position } = shadowedBy
-    const reason = `taken by Ingress ${ingress.namespace}/${ingress.name} at ${printPosition(position)}`
+    const { kind } = shadowedBy.owner
+    const place = printPlace(locateRoute(shadowedBy, locate))
+    const reason = `taken by ${kind} ${printRefName(shadowedBy.owner)} at ${place}`
     return { state: 'shadowed', reason }
   }
   if (action.type === 'unavailable')
     return { state: 'unavailable', reason: `${statusOf(action.code)}: ${action.reason}` }
-  if (upstream && usableEndpoints(upstream).length > 0) return { state: 'served', reason: undefined }
-  const count = upstream?.endpoints.length ?? 0
-  const isBad = upstream?.endpoints.some((endpoint) => endpoint.ready && !isInGoodHealth(endpoint))
-  const what = isBad ? 'ready and in good health' : 'ready'
-  const lost = upstream?.unresolved?.[0]?.reason
-  const why = lost ?? (count === 0 ? 'the service has no endpoints' : `none of its ${count} endpoints is ${what}`)
-  return { state: 'no endpoints', reason: `503: ${why}` }
+  const shortage = findShortage(upstream)
+  if (!shortage) return { state: 'served', reason: undefined }
+  return { state: 'no endpoints', reason: `${statusOf(shortage.code)}: ${shortage.reason}` }
 }
 
 /** Every Service, by namespace and name. */
-export function servicesView(model: Model): readonly ServiceRow[] {
+export function servicesView(model: Model, locate: Locate): readonly ServiceRow[] {
   return model.services
     .map((service) => ({
       namespace: service.namespace,
@@ -180,7 +180,7 @@ export function servicesView(model: Model): readonly ServiceRow[] {
       selector: Object.entries(service.selector)
         .map(([key, value]) => `${key}=${value}`)
         .join(','),
-      source: printPosition(service.position),
+      source: printPlace(locateService(service, locate)),
     }))
     .sort((a, b) => compareText(a.namespace, b.namespace) || compareText(a.name, b.name))
 }
@@ -195,8 +195,9 @@ function listUsable(upstream: Upstream | undefined): readonly string[] {
  */
 export function listenersView(
   settings: Settings,
+  { listeners }: Pick<Model, 'listeners'>,
+  locate: Locate,
   ports: Readonly<{ http?: number; https?: number; admin?: number; dns?: number }> = {},
-  listeners: readonly ServiceListener[] = [],
   states?: ReadonlyMap<string, string>,
 ): readonly ListenerRow[] {
   const { http, https, admin, dns } = settings
@@ -224,13 +225,12 @@ export function listenersView(
         source: undefined,
       }),
     ),
-    ...listeners.map((listener) => serviceListenerRow(listener, states?.get(listener.id) ?? '')),
+    ...listeners.map((listener) => serviceListenerRow(listener, locate, states?.get(listener.id) ?? '')),
   ]
 }
 
-function serviceListenerRow(listener: ServiceListener, state: string): ListenerRow {
-  const { kind, transport, layer, tls, address, port, upstream, sourceRanges, proxyProtocol, position } = listener
-  const { namespace, name } = listener.service
+function serviceListenerRow(listener: ServiceListener, locate: Locate, state: string): ListenerRow {
+  const { kind, transport, layer, tls, address, port, upstream, sourceRanges, proxyProtocol, owner } = listener
   return {
     name: printListenerName(listener),
     kind,
@@ -239,12 +239,12 @@ function serviceListenerRow(listener: ServiceListener, state: string): ListenerR
     protocol: layer === 'L4' ? transport : tls ? 'HTTPS' : 'HTTP',
     layer,
     enabled: true,
-    service: `${namespace}/${name}`,
+    service: printRefName(owner),
     upstream,
     sourceRanges,
     proxyProtocol,
     state,
-    source: printPosition(position),
+    source: printPlace(locateField(listener, locate)),
   }
 }
 
@@ -271,12 +271,12 @@ export function diagnosticsView(diagnostics: readonly Diagnostic[]): readonly Di
     message,
     resource,
     help,
-    ...placeOf(position),
-    notes: notes.map((note) => ({ message: note.message, ...placeOf(note.position) })),
+    ...splitPlace(position),
+    notes: notes.map((note) => ({ message: note.message, ...splitPlace(note.position) })),
   }))
 }
 
-function placeOf(position: SourcePosition | undefined): Pick<DiagnosticRow, 'file' | 'line' | 'column'> {
+function splitPlace(position: SourcePosition | undefined): Pick<DiagnosticRow, 'file' | 'line' | 'column'> {
   return { file: position?.file, line: position?.line, column: position?.column }
 }
 

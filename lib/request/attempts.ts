@@ -1,128 +1,151 @@
 /**
- * Where one request goes: to which endpoint, when all are full into the queue, after a failure to another one, until its time
- * is over. What is sent and what comes back is the forwarder's (forward.ts). HOT
+ * The attempts of one request, or of one connection that nobody reads: which endpoint is asked, the wait in the queue while all
+ * are full, the next endpoint after a failure, and the time limit of all attempts together. What is sent, and what comes back,
+ * is up to the user of the attempts. HOT
  */
+import type { Clock } from '../base/clock.ts'
 import { contain, type Victim } from '../base/contain.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
-import { GatewayError } from '../base/errors.ts'
+import { GatewayError, overloaded } from '../base/errors.ts'
 import type { UpstreamPolicy } from '../settings/service.ts'
 import type { RetryReason } from '../telemetry/record.ts'
 import type { ClientShare, Holder } from '../upstream/choice/client-share.ts'
+import type { PickContext } from '../upstream/choice/pick-context.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { QueuedRequest } from '../upstream/choice/request-queue.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
-import type { RequestContext } from './context.ts'
+import type { PrivateConnections } from '../upstream/transport/private-connections.ts'
 import { Retries } from './retries.ts'
-import { decideRetry, isRetriedStatus, leadsElsewhere } from './retry.ts'
+import { chooseBackoff, isRetriedFailure, isRetriedStatus } from './retry.ts'
+
+/** What attempts are made for. */
+export type AttemptSubject = PickContext & {
+  readonly clock: Clock
+  /** When it came, by the monotonic clock. */
+  readonly startedMonotonic: number
+  /** The client that it counts for, as a network (base/client-network). */
+  readonly clientNetwork: string
+  /** The connections to endpoints that its client alone may use. */
+  readonly privates: PrivateConnections | undefined
+}
+
+/** The side that sends to the endpoint. */
+export type AttemptUser = Victim & {
+  /** Sends to the endpoint. */
+  attempt(endpoint: EndpointState): void
+  /** Lets go of the attempt under way: another one follows. */
+  dropAttempt(): void
+  /** There is no further attempt. */
+  fail(error: GatewayError): void
+  /** True if nothing was answered yet and all that may have been sent can be sent again. */
+  readonly canRepeat: boolean
+  /** True if an endpoint may get it although another one, or the same, perhaps had it already. */
+  readonly isIdempotent: boolean
+  /** True if it is the client that does not get on. */
+  readonly waitsForClient: boolean
+  /** Milliseconds for which its client has kept it waiting; 0 where it waits for the endpoint. */
+  stalledFor(now: number): number
+  /** Its client is too slow for a place that others want. */
+  giveWay(): void
+}
 
 const NOBODY: readonly EndpointState[] = Object.freeze([])
-/** A try that no circuit breaker watches. */
+/** An attempt that no circuit breaker watches. */
 const NO_TICKET = -1
 
-export abstract class Tries implements QueuedRequest, Holder, Victim {
-  readonly context: RequestContext
+export class Attempts implements QueuedRequest, Holder, Timed {
+  /** For the queue. */
   isHeld: boolean = false
-  /** Found as it begins, and after a backoff: one in which there is nothing may be another object by then. */
+  /** Found as it begins, and after a backoff: an empty share may be another object by then. */
   share!: ClientShare
   before: Holder | undefined = undefined
   after: Holder | undefined = undefined
-  /** The whole request is served by it. */
-  protected readonly policy: UpstreamPolicy
-  protected pool: UpstreamPool
-  /** Where the try under way is made. */
-  protected endpoint: EndpointState | undefined = undefined
+  deadlineAt: number = Number.POSITIVE_INFINITY
+  watchIndex: number = UNWATCHED
+  pool: UpstreamPool
+  /** The endpoint of the attempt under way. */
+  endpoint: EndpointState | undefined = undefined
+  /** The last endpoint that was asked. */
+  last: EndpointState | undefined = undefined
+  /** Attempts that were made. */
+  count: number = 0
+  /** Undefined as long as no attempt has failed. */
+  retries: Retries | undefined = undefined
+  readonly #subject: AttemptSubject
+  readonly #user: AttemptUser
+  /** The same for all attempts. */
+  readonly #policy: UpstreamPolicy
   readonly #deadlines: DeadlineWatch
-  /** One for each try. */
+  /** One for each attempt. */
   #tried: readonly EndpointState[] = NOBODY
-  /** When the try under way began, by the monotonic clock. */
+  /** When the attempt under way began, by the monotonic clock. */
   #triedAt: number
-  /** The circuit breaker's, for the try under way. */
+  /** The circuit breaker's, for the attempt under way. */
   #ticket: number = NO_TICKET
   #isWaiting = false
-  /** The endpoint has yet to answer the try under way. */
+  /** The endpoint has yet to answer the attempt under way. */
   #isUnanswered = false
   #backoff: NodeJS.Timeout | undefined = undefined
-  /** The limit of all tries together. */
-  #total: Timed | undefined = undefined
+  /** When all attempts together have to be over. */
+  #limitAt: number = Number.POSITIVE_INFINITY
 
-  constructor(deadlines: DeadlineWatch, context: RequestContext, pool: UpstreamPool, policy: UpstreamPolicy) {
-    this.#deadlines = deadlines
-    this.context = context
+  constructor(
+    subject: AttemptSubject,
+    user: AttemptUser,
+    pool: UpstreamPool,
+    policy: UpstreamPolicy,
+    deadlines: DeadlineWatch,
+  ) {
+    this.#subject = subject
+    this.#user = user
     this.pool = pool
-    this.policy = policy
-    this.#triedAt = context.startedMonotonic
+    this.#policy = policy
+    this.#deadlines = deadlines
+    this.#triedAt = subject.startedMonotonic
   }
 
-  abstract breakOff(error: GatewayError): void
-  /** Has the request sent to the endpoint. */
-  protected abstract connect(endpoint: EndpointState): void
-  /** Whether all that may have been sent of it can be sent again. */
-  protected abstract canRepeat(): boolean
-  /** Whether it is the client that does not get on. */
-  protected abstract get waitsForClient(): boolean
-  /** Lets go of the try under way, and has the client pause. */
-  protected abstract dropTry(): void
-  /** It waits in the queue, `ms` at most. */
-  protected abstract onWait(ms: number): void
-  /** It waits no longer. */
-  protected abstract onWaited(): void
-  /** Beyond what came of its client meanwhile, milliseconds. */
-  abstract stalledFor(now: number): number
-  /** Its client is too slow for a place that others want. */
-  abstract giveWay(): void
-  /** There is no other try. */
-  protected abstract fail(error: GatewayError): void
-
-  /** Has all tries together, and what goes before them, come to an answer in time. */
-  protected limitTries(): void {
-    const { timeout } = this.policy.retry
-    if (timeout > 0) this.#limit(this.context.startedMonotonic + timeout)
+  /** Has all attempts, and what goes before them, come to an answer in time. */
+  limit(): void {
+    const { timeout } = this.#policy.retry
+    if (timeout === 0) return
+    this.#limitAt = this.#subject.startedMonotonic + timeout
+    this.#watch(this.#limitAt)
   }
 
-  /** The first try, or a wait for it. */
-  protected begin(): void {
+  /** The first attempt, or a wait for it. */
+  begin(): void {
     this.#findShare()
-    this.pool.budget.count(this.context.startedMonotonic)
-    // Who came before goes before.
+    this.pool.budget.count(this.#subject.startedMonotonic)
     if (this.pool.queue.isOrdered || !this.#try()) this.#wait()
   }
 
-  onOvertaken(error: GatewayError): void {
-    this.#isWaiting = false
-    this.fail(error)
-  }
-
-  onTurn(): boolean {
-    this.pool = this.pool.latest
-    this.#triedAt = this.context.clock.monotonic()
-    return this.#try()
-  }
-
-  /** Whether another endpoint can be asked in place of the one that is being connected to. */
+  /** True if another endpoint can be asked in place of the one that is being connected to. */
   givesUp(): boolean {
-    const { context, policy, pool } = this
-    return this.canRepeat() && leadsElsewhere({ context, policy, pool, tried: this.#tried })
+    const { tries, retry } = this.#policy
+    if (!this.#user.canRepeat || this.#tried.length >= tries || !isRetriedFailure('connect-failure', retry))
+      return false
+    return this.#hasOther()
   }
 
   /** There is no connection. */
-  protected failConnect(error: GatewayError): void {
-    const isOver = isNobodyThere(error) && this.policy.retry.tryTimeout === 0
+  failConnect(error: GatewayError): void {
+    const isOver = isNobodyThere(error) && this.#policy.retry.tryTimeout === 0
     const mayRepeat = error.retry === 'always' && (!isOver || this.givesUp())
-    this.failTry(error, mayRepeat ? 'connect-failure' : undefined)
+    this.failAttempt(error, mayRepeat ? 'connect-failure' : undefined)
   }
 
-  /** `reason` is undefined where another try is out of the question. */
-  protected failTry(error: GatewayError, reason: RetryReason | undefined): void {
+  /** `reason` is undefined where another attempt is out of the question. */
+  failAttempt(error: GatewayError, reason: RetryReason | undefined): void {
     this.endpoint!.recordFailure(error)
     if (error.fault !== 'gateway') this.#settle(false)
     const delay = reason === undefined ? -1 : this.#decide(reason)
-    if (delay < 0) this.fail(error)
+    if (delay < 0) this.#user.fail(error)
     else this.#tryAgain(reason!, error.detail, delay)
   }
 
-  /** Whether an answer is left aside for another try. `now` by the monotonic clock. */
-  protected retryStatus(status: number, now: number): boolean {
-    if (!isRetriedStatus(status, this.policy.retry)) return false
+  /** True if an answer is left aside for another attempt. `now` by the monotonic clock. */
+  retryStatus(status: number, now: number): boolean {
+    if (!isRetriedStatus(status, this.#policy.retry)) return false
     const delay = this.#decide('status')
     if (delay < 0) return false
     const { label } = this.endpoint!
@@ -131,33 +154,45 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
     return true
   }
 
-  /** The answer goes to the client: there is nothing more to try. */
-  protected settleAnswer(status: number, now: number): void {
-    this.#record(status, now)
-    this.#endLimit()
-    this.context.retries?.end('answered')
+  /** The endpoint is asked once more on a new connection, after an idle one turned out closed. */
+  repeatStale(): void {
+    this.count++
+    this.retries ??= new Retries()
+    this.retries.begin('stale')
   }
 
-  /** Nothing is to be tried any more. */
-  protected endTries(): void {
+  /** The answer goes to the client: there is nothing more to attempt. */
+  settleAnswer(status: number, now: number): void {
+    this.#record(status, now)
+    this.#endLimit()
+    this.retries?.end('answered')
+  }
+
+  /** Nothing is to be attempted any more. */
+  end(): void {
     this.leaveEndpoint()
     this.#endLimit()
     if (this.#isWaiting) this.#leaveQueue()
     if (this.#backoff !== undefined) clearTimeout(this.#backoff)
   }
 
-  /** The connection leads to another address of the same name than was chosen: from here on the try counts there. */
-  protected moveTo(endpoint: EndpointState): void {
+  /** The failure with those of the attempts before it. */
+  explain(error: GatewayError): GatewayError {
+    return this.retries === undefined ? error : this.retries.explain(error)
+  }
+
+  /** The connection leads to another address of the same name than was chosen: from here on the attempt counts there. */
+  moveTo(endpoint: EndpointState): void {
     this.#hear()
     this.endpoint?.end()
     endpoint.begin()
     this.#ask(endpoint)
     this.endpoint = endpoint
-    this.context.endpoint = endpoint
+    this.last = endpoint
     this.#tried = [...this.#tried.slice(0, -1), endpoint]
   }
 
-  protected leaveEndpoint(): void {
+  leaveEndpoint(): void {
     if (!this.endpoint) return
     this.pool.shares.release(this.share, this)
     this.#hear()
@@ -166,6 +201,33 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
     if (this.#ticket === NO_TICKET) return
     this.pool.circuit?.abandon(this.#ticket)
     this.#ticket = NO_TICKET
+  }
+
+  // Holder
+
+  stalledFor(now: number): number {
+    return this.#user.stalledFor(now)
+  }
+
+  giveWay(): void {
+    this.#user.giveWay()
+  }
+
+  breakOff(error: GatewayError): void {
+    this.#user.breakOff(error)
+  }
+
+  // QueuedRequest
+
+  onOvertaken(error: GatewayError): void {
+    this.#isWaiting = false
+    this.#user.fail(error)
+  }
+
+  onTurn(): boolean {
+    this.pool = this.pool.latest
+    this.#triedAt = this.#subject.clock.monotonic()
+    return this.#try()
   }
 
   /** False where all endpoints are full. */
@@ -177,9 +239,9 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
     }
     let ticket = NO_TICKET
     if (circuit !== undefined) {
-      const admitted = circuit.admit(this.context.clock.monotonic())
+      const admitted = circuit.admit(this.#subject.clock.monotonic())
       if (admitted instanceof GatewayError) {
-        this.fail(admitted)
+        this.#user.fail(admitted)
         return true
       }
       ticket = admitted
@@ -191,47 +253,54 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
         this.isHeld = this.pool.hasRoom
         return false
       }
-      this.fail(picked)
+      this.#user.fail(picked)
       return true
     }
     if (this.#isWaiting) {
       this.#leaveQueue()
-      this.onWaited()
+      this.#watch(this.#limitAt)
     }
     this.#ticket = ticket
     this.#tried = this.#tried.length === 0 ? [picked] : [...this.#tried, picked]
     this.endpoint = picked
-    this.context.endpoint = picked
-    this.context.tries++
+    this.last = picked
+    this.count++
     shares.hold(this.share, this)
     picked.begin()
     this.#ask(picked)
-    this.connect(picked)
+    this.#user.attempt(picked)
     return true
   }
 
-  /** The one that the client is known to by its connection; one that was not tried, else not the one that failed last, else whichever there is. */
+  /**
+   * The endpoint that knows the client by its connection; else one that was not tried, else one that did not fail last, else any.
+   */
   #pick(): EndpointState | GatewayError {
-    const { privates } = this.context.exchange.connection
-    const known = privates && this.#tried.length === 0 ? privates.findEndpoint(this.pool) : undefined
+    const subject = this.#subject
+    const { privates } = subject
+    const known = privates && this.#tried.length === 0 ? privates.findPeer<EndpointState>(this.pool) : undefined
     if (known !== undefined) return known
-    const picked = this.pool.pick(this.context, this.#tried)
+    const picked = this.pool.pick(subject, this.#tried)
     const { length } = this.#tried
     if (length === 0 || !(picked instanceof GatewayError)) return picked
-    const other = this.pool.pick(this.context, [this.#tried[length - 1]!])
-    return other instanceof GatewayError ? this.pool.pick(this.context, NOBODY) : other
+    const other = this.pool.pick(subject, [this.#tried[length - 1]!])
+    return other instanceof GatewayError ? this.pool.pick(subject, NOBODY) : other
+  }
+
+  #hasOther(): boolean {
+    return !(this.pool.pick(this.#subject, this.#tried) instanceof GatewayError)
   }
 
   /** Waits until an endpoint has room. */
   #wait(): void {
-    const { maxQueue, queueTimeout } = this.policy
+    const { maxQueue, queueTimeout } = this.#policy
     const refused = this.pool.queue.enter(this, maxQueue, queueTimeout)
     if (refused) {
-      this.fail(refused)
+      this.#user.fail(refused)
       return
     }
     this.#isWaiting = true
-    this.onWait(queueTimeout)
+    if (queueTimeout > 0) this.#watch(Math.min(this.#limitAt, this.#subject.clock.monotonic() + queueTimeout))
   }
 
   #leaveQueue(): void {
@@ -239,18 +308,26 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
     this.#isWaiting = false
   }
 
+  /** Milliseconds until the next attempt; negative: there is none. */
   #decide(reason: RetryReason): number {
-    const { context, policy, pool } = this
-    if (context.exchange.isHeadSent || !this.canRepeat()) return -1
-    return decideRetry({ context, policy, pool, tried: this.#tried, reason })
+    const { tries, retry } = this.#policy
+    if (!this.#user.canRepeat || this.#tried.length >= tries) return -1
+    if (reason !== 'status' && !isRetriedFailure(reason, retry)) return -1
+    const isNothingSent = reason === 'connect-failure'
+    if (!isNothingSent && !this.#user.isIdempotent) return -1
+    // An endpoint that could not be connected to had no work of it, so that the next one only has what was to be done anyway.
+    if (isNothingSent && this.#hasOther()) return 0
+    if (this.pool.budget.take(this.#subject.clock.monotonic(), retry)) return chooseBackoff(this.#tried.length, retry)
+    this.retries ??= new Retries()
+    this.retries.refuse(reason)
+    return -1
   }
 
   #tryAgain(reason: RetryReason, failure: string, delayMs: number): void {
-    const { context } = this
     this.leaveEndpoint()
-    this.dropTry()
-    context.retries ??= new Retries()
-    context.retries.begin(reason, failure)
+    this.#user.dropAttempt()
+    this.retries ??= new Retries()
+    this.retries.begin(reason, failure)
     if (delayMs === 0) this.#onBackoff()
     else this.#backoff = setTimeout(() => this.#onBackoff(), delayMs)
   }
@@ -266,7 +343,7 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
   }
 
   #findShare(): void {
-    this.share = this.pool.shares.find(this.context.clientNetwork)
+    this.share = this.pool.shares.find(this.#subject.clientNetwork)
   }
 
   #ask(endpoint: EndpointState): void {
@@ -288,42 +365,46 @@ export abstract class Tries implements QueuedRequest, Holder, Victim {
 
   #settle(isGood: boolean): void {
     if (this.#ticket === NO_TICKET) return
-    this.pool.circuit?.settle(this.#ticket, isGood, this.context.clock.monotonic())
+    this.pool.circuit?.settle(this.#ticket, isGood, this.#subject.clock.monotonic())
     this.#ticket = NO_TICKET
   }
 
-  #limit(at: number): void {
-    this.#total = {
-      deadlineAt: at,
-      watchIndex: UNWATCHED,
-      onDeadline: () => this.#onLimit(),
-      breakOff: (error) => this.breakOff(error),
-    }
-    this.#deadlines.add(this.#total)
+  #watch(at: number): void {
+    this.deadlineAt = at
+    if (at < Number.POSITIVE_INFINITY) this.#deadlines.add(this)
   }
 
   #endLimit(): void {
-    if (this.#total === undefined) return
-    this.#deadlines.delete(this.#total)
-    this.#total = undefined
+    this.#limitAt = Number.POSITIVE_INFINITY
+    if (this.watchIndex !== UNWATCHED) this.#deadlines.delete(this)
   }
 
-  #onLimit(): void {
+  onDeadline(): void {
+    const now = this.#subject.clock.monotonic()
+    if (this.#isWaiting && now < this.#limitAt) {
+      const { queueTimeout } = this.#policy
+      const why = `${this.pool.upstream.key}: no endpoint had room within ${queueTimeout} ms`
+      this.#user.fail(overloaded(why, queueTimeout))
+      return
+    }
     this.#endLimit()
-    const { timeout } = this.policy.retry
-    if (this.waitsForClient) {
+    const { timeout } = this.#policy.retry
+    if (this.#user.waitsForClient) {
       const why = `the client did not send all of the request body within ${timeout} ms`
-      this.fail(new GatewayError('PORTICO_REQ_TIMEOUT', why))
+      this.#user.fail(new GatewayError('PORTICO_REQ_TIMEOUT', why))
       return
     }
     const place = this.endpoint?.label ?? this.pool.upstream.key
     const error = new GatewayError('PORTICO_UP_HEADERS_TIMEOUT', `${place}: no answer within ${timeout} ms`)
-    if (!this.endpoint) this.fail(error)
-    else this.failTry(error, undefined)
+    if (!this.endpoint) this.#user.fail(error)
+    else this.failAttempt(error, undefined)
   }
 }
 
-/** Nobody was heard at the address, or no way leads there (ARP says so after three seconds): to ask once more would only double the wait. */
+/**
+ * Nothing answered at the address, or no way leads there (ARP says so after three seconds): to ask once more would only double the
+ * wait.
+ */
 function isNobodyThere({ code, cause }: GatewayError): boolean {
   if (code === 'PORTICO_UP_CONNECT_TIMEOUT') return true
   const reason = (cause as NodeJS.ErrnoException | undefined)?.code

@@ -1,6 +1,5 @@
 /** What a client connection is, and what its requests have in common, worked out once. HOT */
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
 import { findClientNetwork } from '../base/client-network.ts'
 import { findUsualPort, parseAuthority } from '../base/hostname.ts'
 import type { ProxyPath } from '../base/proxy-protocol.ts'
@@ -13,7 +12,7 @@ export class ConnectionInfo {
   readonly scheme: 'http' | 'https'
   /** IPv4-mapped addresses as IPv4; `''` once the peer is gone. */
   readonly peerAddress: string
-  /** Whom limits for each client count the peer as. */
+  /** The network that limits for each client count the peer under. */
   readonly peerNetwork: string
   /** The place of the Service's port that took it; undefined: the HTTP or the HTTPS listener. */
   readonly place: string | undefined
@@ -25,8 +24,8 @@ export class ConnectionInfo {
   #isWatching = false
   readonly #localPort: number
   /**
-   * The client's port where it names none with the host: what a PROXY header says, else that of the scheme. The one that
-   * listens here says nothing, since a port mapping may stand before it.
+   * The port that the client connected to, where it names none with the host: the PROXY header's, or the usual one of the
+   * scheme. The port that listens here is no evidence, since a port mapping may stand before it.
    */
   readonly #usualPort: number
   /** X-Forwarded-For, -Proto and X-Real-IP as field lines, where the peer is the client. */
@@ -51,7 +50,7 @@ export class ConnectionInfo {
     this.#forwarded = `X-Forwarded-For: ${peerAddress}\r\nX-Forwarded-Proto: ${scheme}\r\nX-Real-IP: ${peerAddress}\r\n`
   }
 
-  /** The peer had gone before anything was read. */
+  /** True if the peer went away before anything was read. */
   get isLost(): boolean {
     return this.peerAddress === '' && this.socket !== undefined
   }
@@ -115,22 +114,4 @@ export class ConnectionInfo {
     const port = this.#port ?? (authority === '' ? this.#localPort : this.#usualPort)
     this.#lines = flattenText(`${this.#forwarded}X-Forwarded-Port: ${port}\r\n${hostLine}`)
   }
-}
-
-const connections = new WeakMap<Socket, ConnectionInfo>()
-
-/** Goes on with what another door has made for the connection. */
-export function adoptConnection(socket: Socket, connection: ConnectionInfo): void {
-  connections.set(socket, connection)
-  connection.watchSocket()
-}
-
-/** Of a connection of node:http. */
-export function findConnection(socket: Socket): ConnectionInfo {
-  let connection = connections.get(socket)
-  if (!connection) {
-    connection = new ConnectionInfo(socket, socket instanceof TLSSocket ? 'https' : 'http')
-    adoptConnection(socket, connection)
-  }
-  return connection
 }

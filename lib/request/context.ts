@@ -10,16 +10,15 @@ import type { RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings/table.ts'
 import type { ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
-import type { PickContext } from '../upstream/choice/pick-context.ts'
-import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
+import type { PrivateConnections } from '../upstream/transport/private-connections.ts'
+import type { AttemptSubject, Attempts } from './attempts.ts'
 import type { Exchange } from './exchange.ts'
 import { isTrustedPeer, readTold, type Told } from './forwarded.ts'
 import { isServedMethod } from './method.ts'
 import { chooseRequestId } from './request-id.ts'
-import type { Retries } from './retries.ts'
 import { ASTERISK, parseTarget } from './target.ts'
 
-export class RequestContext implements PickContext {
+export class RequestContext implements AttemptSubject {
   readonly exchange: Exchange
   /** Taken once: the whole request is served by it. Undefined before the first configuration. */
   readonly snapshot: Snapshot | undefined
@@ -41,22 +40,20 @@ export class RequestContext implements PickContext {
   query: string = ''
   /** The path as sent. */
   rawPath: string = ''
-  /** What a trusted proxy says of the client; undefined where nobody is believed, or nothing is said. */
+  /** What a trusted proxy says of the client; undefined where no proxy is trusted, or it says nothing. */
   told: Told | undefined = undefined
   clientAddress: string
   scheme: 'http' | 'https'
   served: ServedRoute | undefined = undefined
-  endpoint: EndpointState | undefined = undefined
-  tries: number = 0
-  /** Undefined as long as no try has failed. */
-  retries: Retries | undefined = undefined
+  /** Undefined as long as no endpoint was to be asked. */
+  attempts: Attempts | undefined = undefined
   upstreamMs: number | undefined = undefined
   bytesIn: number = 0
   bytesOut: number = 0
   status: number = 0
   error: GatewayError | undefined = undefined
   tunnel: boolean = false
-  /** Those of its client that are under way; undefined where it does not count as one. */
+  /** The count of its client's requests under way; undefined where the request is not counted. */
   clientRequests: ClientCount | undefined = undefined
   /** Its record was made. */
   isFinished: boolean = false
@@ -71,7 +68,7 @@ export class RequestContext implements PickContext {
     this.scheme = exchange.connection.scheme
   }
 
-  // PickContext
+  // AttemptSubject
 
   get target(): string {
     return this.rawPath + this.query
@@ -81,18 +78,22 @@ export class RequestContext implements PickContext {
     return findField(this.fields!.lines, name)
   }
 
-  /** Whom limits for each client count the request for. */
+  get privates(): PrivateConnections | undefined {
+    return this.exchange.connection.privates
+  }
+
+  /** The client that limits count the request for. */
   get clientNetwork(): string {
     const { peerAddress, peerNetwork } = this.exchange.connection
     return this.clientAddress === peerAddress ? peerNetwork : findClientNetwork(this.clientAddress)
   }
 
-  /** Whether it asks about the gateway as a whole (RFC 9110 §9.3.7); known when it was examined. */
+  /** True if it asks about the gateway as a whole (RFC 9110 §9.3.7); known once it was examined. */
   get isServerWide(): boolean {
     return this.rawPath === ASTERISK.path
   }
 
-  /** Those of the snapshot; whatever is examined or forwarded has one. */
+  /** The settings of the snapshot. Every request that is examined or forwarded has a snapshot. */
   get settings(): Settings {
     return this.snapshot!.settings
   }
@@ -124,7 +125,7 @@ export class RequestContext implements PickContext {
     return undefined
   }
 
-  /** Takes who the client is from a trusted proxy's word. */
+  /** Takes a trusted proxy's word for who the client is. */
   #believe({ claims }: RequestFields): void {
     const { peerAddress, scheme } = this.exchange.connection
     if (!claims || !isTrustedPeer(peerAddress, this.settings)) return
@@ -178,7 +179,7 @@ export class RequestContext implements PickContext {
 
   /** What is known when the request has ended; `complete` is false when the client went away or was cut. */
   record(complete: boolean): RequestRecord {
-    const { exchange, fields } = this
+    const { exchange, fields, attempts } = this
     const { connection } = exchange
     return {
       id: this.id,
@@ -197,11 +198,11 @@ export class RequestContext implements PickContext {
       clientAddress: this.clientAddress,
       userAgent: fields?.userAgent,
       labels: this.served?.labels,
-      endpoint: this.endpoint?.label,
-      tries: this.tries,
-      retries: this.retries?.outcomes,
+      endpoint: attempts?.last?.label,
+      tries: attempts?.count ?? 0,
+      retries: attempts?.retries?.outcomes,
       error: this.error?.code ?? (complete ? undefined : 'PORTICO_REQ_ABORTED'),
-      detail: this.error?.detail || this.retries?.text || undefined,
+      detail: this.error?.detail || attempts?.retries?.text || undefined,
       tunnel: this.tunnel,
     }
   }

@@ -16,7 +16,7 @@ export type BodySink = {
   onBodyEnd(trailers: readonly string[]): void
 }
 
-/** Who serves an exchange hears this of it. */
+/** What an exchange tells its owner. */
 export type ExchangeEvents = Victim & {
   /** Once, perhaps before `end` or `abort` returns: the response is through (`true`), or the client has gone or was cut (`false`). */
   onClose(complete: boolean): void
@@ -28,7 +28,7 @@ export type ExchangeEvents = Victim & {
   onUnread(): void
 }
 
-/** Of an exchange that nobody serves yet. */
+/** The owner of an exchange that is not served yet. */
 export const NOBODY: ExchangeEvents = Object.freeze({
   onClose(): void {},
   onClientDrain(): void {},
@@ -41,7 +41,7 @@ export const NOBODY: ExchangeEvents = Object.freeze({
 export type UpgradeOffer = Readonly<{
   /** Bytes that came behind the head. */
   early: Buffer
-  /** Gives the client's socket away, nobody reading it: from here on nothing is heard of the exchange, nor to be done with it. */
+  /** Gives the client's socket away, unread. The exchange tells nothing afterwards, and must not be used any more. */
   take(): Socket
 }>
 
@@ -64,7 +64,7 @@ export type Exchange = {
   /** The fields, checked and summed up; or why the request is refused. Called once, first of all. */
   readFields(settings: Settings): RequestFields | GatewayError
 
-  /** Who serves it; `NOBODY` at first, and perhaps somebody else later. */
+  /** The owner: `NOBODY` at first; it may change while the exchange is served. */
   events: ExchangeEvents
 
   /** Begins to deliver the body, perhaps some of it before it returns. */
@@ -76,20 +76,26 @@ export type Exchange = {
   sendInterim(status: number, headers: readonly string[]): void
   /** Takes the head; it may be kept back to go out together with what follows, until `flush`. Throws where the protocol cannot carry a field. */
   sendHead(head: AnswerHead): void
-  /** Sends what is kept back: nothing else follows at once. */
+  /** Sends the head that is kept back: nothing else follows at once. */
   flush(): void
-  /** The chunk is lent: what is not used up at once is copied. False: wait for `onClientDrain`. */
+  /** The chunk is lent: bytes that are not written at once are copied. False: wait for `onClientDrain`. */
   write(chunk: Buffer): boolean
   /** Ends the response as complete; `trailers` are names and values in turn. */
   end(trailers: readonly string[]): void
   /** Cuts connection or stream, so that nothing unfinished can be taken for a whole. */
   abort(): void
 
-  /** Nobody reads the connection for now, so it does not tell that the client has gone. */
+  /** True while the connection is not read, so that it does not tell when the client goes away. */
   readonly isUnread: boolean
   readonly isHeadSent: boolean
   /** Bytes accepted by `write` that the connection has not taken yet. */
   readonly pendingBytes: number
+}
+
+/** Serves what the doors bring. */
+export type ExchangeHandler = {
+  /** Serves one request to its end. `upgrade` is the protocol that an eligible upgrade asks for. */
+  handle(exchange: Exchange, upgrade: string | undefined): void
 }
 
 /** The head of an answer; the door adds how the body is framed, and what concerns the connection. */

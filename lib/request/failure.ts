@@ -9,13 +9,13 @@ export type FailureAnswer = Readonly<{
   body: Buffer
 }>
 
-/** What is allowed everywhere; others may be (WebDAV's, say), and CONNECT and TRACE never are. */
+/** The methods that are allowed everywhere. Others may be (WebDAV's, say); CONNECT and TRACE never are. */
 export const ALLOW_LINE = 'Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n'
 
 /** Seconds; sent with 503 of which nothing is known: they are over soon or not at all. */
 const RETRY_AFTER = 1
 
-/** JSON, or HTML for whoever prefers it. Says nothing that the client sent, and no address. `now` in milliseconds since the epoch. */
+/** JSON, or HTML where the client prefers it. Repeats nothing that the client sent, and names no address. `now` in milliseconds since the epoch. */
 export function composeFailure(
   error: GatewayError,
   requestId: string,

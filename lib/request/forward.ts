@@ -1,36 +1,30 @@
-/** Carries one request to an endpoint and the answer back: tries, backpressure both ways, progress limits, failures. HOT */
+/** Carries one request to an endpoint and the answer back: backpressure both ways, progress limits, failures. HOT */
 import type { Socket } from 'node:net'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
-import { composeProxyHeader, findProxyVersion, type ProxyVersion } from '../base/proxy-protocol.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import { HALF_CLOSED_MS, hangupWatch, type Sighting, type Unread } from '../platform/hangup-watch.ts'
 import type { UpstreamPolicy } from '../settings/service.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
-import { overloaded } from '../upstream/choice/request-queue.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import type { UpstreamCall, UpstreamEvents } from '../upstream/transport/call.ts'
-import type { Connection } from '../upstream/transport/connection.ts'
-import type { Waiter } from '../upstream/transport/connection-pool.ts'
-import { sendRequest } from '../upstream/transport/http1-call.ts'
-import type { PrivateConnections } from '../upstream/transport/private-connections.ts'
-import { Tries } from './attempts.ts'
+import { Attempts, type AttemptUser } from './attempts.ts'
 import type { RequestContext } from './context.ts'
+import { Draft } from './draft.ts'
 import type { BodySink, ExchangeEvents } from './exchange.ts'
-import { composeAnswerLines, composeRequestHead, filterHints } from './headers.ts'
+import { composeAnswerLines, filterHints } from './headers.ts'
 import { KeptBody } from './kept-body.ts'
-import { Retries } from './retries.ts'
 import { mayRepeat } from './retry.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
 
-/** Whoever has the request forwarded. */
+/** The owner of forwarded requests. */
 export type ForwardOwner = {
   readonly deadlines: DeadlineWatch
   readonly isDraining: boolean
   /** Answers a request of which nothing was answered yet. */
   fail(context: RequestContext, error: GatewayError): void
-  /** The endpoint switched protocols: `head` is for the client, then bytes flow both ways, until it calls `forwarding.onClose`. */
-  openTunnel(forwarding: Forwarding, head: string, upstream: Socket, early: Buffer): void
+  /** The endpoint switched protocols: `head` is for the client, then bytes flow both ways, until it calls `forward.onClose`. */
+  openTunnel(forward: Forward, head: string, upstream: Socket, early: Buffer): void
   /** The exchange has ended. */
   finish(context: RequestContext, complete: boolean): void
 }
@@ -48,18 +42,23 @@ const CONTINUE_MS = 1000
 /** A client that takes fewer bytes a second has stalled. */
 const LEAST_DOWNLOAD_RATE = 240
 
-export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySink, ExchangeEvents, Timed, Unread {
+export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeEvents, Timed, Unread {
+  readonly context: RequestContext
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
   sighting: Sighting | undefined = undefined
   readonly #owner: ForwardOwner
+  readonly #attempts: Attempts
+  /** The whole request is served by it. */
+  readonly #policy: UpstreamPolicy
   /** The protocol that an upgrade asks for. */
   readonly #upgrade: string | undefined
-  readonly #proxyVersion: ProxyVersion | undefined
-  #connection: Connection | undefined = undefined
+  /** Made with the first attempt. */
+  #draft: Draft | undefined = undefined
+  /** Of the attempt under way. */
   #call: UpstreamCall | undefined = undefined
-  /** The try under way has been given a new connection already. */
-  #triedFresh = false
+  /** The endpoint takes the request. */
+  #isReady = false
   /** Nothing that happens upstream matters any more. */
   #over = false
   /** The endpoint is not read, since the client does not get on. */
@@ -70,7 +69,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   #isBodyHere = false
   #bodyBegun = false
   #bodyEnded: boolean
-  /** The client holds its body back until somebody has asked for it. */
+  /** The client holds its body back until it is asked for it. */
   #expectsContinue: boolean
   /** Bytes of the body that are awaited before an endpoint is chosen; 0: one has been, or is to be chosen at once. */
   #awaited = 0
@@ -89,26 +88,30 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     policy: UpstreamPolicy,
     upgrade: string | undefined,
   ) {
-    super(owner.deadlines, context, pool, policy)
+    this.context = context
     this.#owner = owner
+    this.#policy = policy
     this.#upgrade = upgrade
-    this.#proxyVersion = findProxyVersion(pool.policy.proxyProtocol)
+    this.#attempts = new Attempts(context, this, pool, policy, owner.deadlines)
     const { hasBody, protocol } = context.exchange
     this.#bodyEnded = !hasBody
     this.#expectsContinue = hasBody && protocol !== 'HTTP/1.0' && context.fields!.expect !== undefined
   }
 
   start(): void {
-    this.context.exchange.events = this
+    const { context } = this
+    const { exchange } = context
+    context.attempts = this.#attempts
+    exchange.events = this
     this.#owner.deadlines.add(this)
-    this.limitTries()
+    this.#attempts.limit()
     const awaited = this.#chooseAwaited()
-    if (awaited > this.context.exchange.receivedBytes) this.#awaitBody(awaited)
+    if (awaited > exchange.receivedBytes) this.#awaitBody(awaited)
     else {
-      this.#isBodyHere = awaited > 0 && awaited === this.context.fields!.contentLength
-      this.begin()
+      this.#isBodyHere = awaited > 0 && awaited === context.fields!.contentLength
+      this.#attempts.begin()
     }
-    if (this.context.exchange.isUnread) this.onUnread()
+    if (exchange.isUnread) this.onUnread()
   }
 
   // ExchangeEvents
@@ -116,7 +119,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   onClose(complete: boolean): void {
     try {
       this.#close()
-      this.context.retries?.end('aborted')
+      this.#attempts.retries?.end('aborted')
     } finally {
       this.#owner.finish(this.context, complete)
     }
@@ -133,7 +136,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     this.fail(error)
   }
 
-  /** After a bug, wherever the request stands: answered where nothing was, else cut. */
+  /** After a bug: answers the request if nothing was answered yet, and cuts it if something was. */
   breakOff(error: GatewayError): void {
     const { context } = this
     if (context.isFinished) return
@@ -149,61 +152,6 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
 
   onUnread(): void {
     if (!this.#over) hangupWatch.add(this)
-  }
-
-  // Waiter
-
-  get cancelled(): boolean {
-    return this.#over
-  }
-
-  /** For endpoints that want to hear of the client by PROXY protocol: such a connection is that client's alone. */
-  get preamble(): Buffer | undefined {
-    const proxyVersion = this.#proxyVersion
-    return proxyVersion && composeProxyHeader(proxyVersion, this.context.exchange.connection.path)
-  }
-
-  /** Not where one of them was found closed just now. */
-  get privates(): PrivateConnections | undefined {
-    return this.#triedFresh ? undefined : this.context.exchange.connection.privates
-  }
-
-  get connectTimeout(): number {
-    const { retry, timeouts } = this.policy
-    const limit = timeouts.connect || this.context.settings.timeouts.connect
-    return retry.tryTimeout > 0 && retry.tryTimeout < limit ? retry.tryTimeout : limit
-  }
-
-  onConnection(connection: Connection): void {
-    const { context } = this
-    const { exchange } = context
-    this.#connection = connection
-    if (connection.owner.endpoint !== this.endpoint) this.moveTo(connection.owner.endpoint)
-    if (context.fields!.authenticatesConnection) connection.claim(exchange.connection.claimPrivates())
-    const call = sendRequest(
-      connection,
-      {
-        head: composeRequestHead(context, this.#upgrade, this.endpoint!.hostLine, this.#expectsContinue),
-        method: exchange.method,
-        body: !exchange.hasBody ? 'none' : context.fields!.contentLength === undefined ? 'chunked' : 'counted',
-        upgrade: this.#upgrade,
-        maxHeaderBytes: this.policy.headerBytes,
-      },
-      this,
-    )
-    this.#call = call
-    if (this.#bodyBegun) this.#sendKept(call)
-    else if (this.#bodyEnded) {
-      call.end(NO_TRAILERS)
-      this.#watchHead()
-    } else if (this.#expectsContinue) {
-      call.flush()
-      this.#watch(CONTINUE_MS, 'PORTICO_UP_HEADERS_TIMEOUT')
-    } else this.#readBody()
-  }
-
-  onConnectionError(error: GatewayError): void {
-    this.failConnect(error)
   }
 
   // BodySink
@@ -223,7 +171,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
       this.fail(new GatewayError('PORTICO_REQ_BAD_FRAMING', `more than ${declared} bytes came`))
       return
     }
-    const call = this.#call
+    const call = this.#isReady ? this.#call : undefined
     // What comes of a client that was asked to pause is little, and has to be kept.
     if (call !== undefined && this.#isTooLong(chunk)) this.#dropKept()
     else this.#kept?.add(chunk)
@@ -233,7 +181,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     else {
       exchange.pauseBody()
       this.#isBodyHeld = true
-      // From here on the endpoint is who does not get on.
+      // From here on the endpoint is waited for, not the client.
       if (exchange.isHeadSent) this.#watchAnswer()
       else this.#watchHead()
     }
@@ -258,12 +206,49 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
       this.#leaveBody()
       return
     }
-    if (this.#call === undefined) return
-    this.#call.end(this.#trailers)
+    if (!this.#isReady) return
+    this.#call!.end(this.#trailers)
     if (!context.exchange.isHeadSent) this.#watchHead()
   }
 
   // UpstreamEvents
+
+  onMoved(endpoint: EndpointState): void {
+    this.#attempts.moveTo(endpoint)
+  }
+
+  onUnreachable(error: GatewayError): void {
+    if (this.#over) return
+    this.#call = undefined
+    this.#attempts.failConnect(error)
+  }
+
+  givesUp(): boolean {
+    return this.#attempts.givesUp()
+  }
+
+  onReady(): void {
+    const call = this.#call!
+    this.#isReady = true
+    if (this.#bodyBegun) this.#sendKept(call)
+    else if (this.#bodyEnded) {
+      call.end(NO_TRAILERS)
+      this.#watchHead()
+    } else if (this.#expectsContinue) {
+      call.flush()
+      this.#watch(CONTINUE_MS, 'PORTICO_UP_HEADERS_TIMEOUT')
+    } else this.#readBody()
+  }
+
+  onStale(): boolean {
+    if (this.#over || !this.canRepeat || !this.isIdempotent) return false
+    this.#isReady = false
+    this.deadlineAt = Number.POSITIVE_INFINITY
+    this.#draft!.expectsContinue = this.#expectsContinue
+    this.#attempts.repeatStale()
+    this.#pauseBody()
+    return true
+  }
 
   onDrain(): void {
     const { exchange } = this.context
@@ -288,9 +273,8 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
     const { status } = head
     const now = context.clock.monotonic()
     const upstreamMs = now - context.startedMonotonic
-    if (status >= 400 && (this.#bodyEnded || this.#expectsContinue) && this.retryStatus(status, now)) return
+    if (status >= 400 && (this.#bodyEnded || this.#expectsContinue) && this.#attempts.retryStatus(status, now)) return
     this.#expectsContinue = false
-    if (head.authenticatesConnection) this.#connection!.claim(exchange.connection.claimPrivates())
     const bodiless = status === 204 || status === 304 || exchange.method === 'HEAD'
     try {
       exchange.sendHead({
@@ -303,15 +287,13 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
       })
     } catch (error) {
       // A field that the client's protocol cannot carry.
-      this.failTry(
-        new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.endpoint!.label}: ${String(error)}`, error),
-        undefined,
-      )
+      const why = `${this.#attempts.endpoint!.label}: ${String(error)}`
+      this.#attempts.failAttempt(new GatewayError('PORTICO_UP_BAD_RESPONSE', why, error), undefined)
       return
     }
     context.upstreamMs = upstreamMs
     context.status = status
-    this.settleAnswer(status, now)
+    this.#attempts.settleAnswer(status, now)
     this.#dropKept()
     this.#watchAnswer()
     if (!more) exchange.flush()
@@ -334,7 +316,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   onEnd(trailers: readonly string[]): void {
     if (this.#over) return
     const { exchange } = this.context
-    this.endpoint?.recordEnd()
+    this.#attempts.endpoint?.recordEnd()
     this.#stop()
     this.#call = undefined
     exchange.end(filterTrailers(trailers))
@@ -347,10 +329,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   onUpgrade(head: ResponseHead, socket: Socket, early: Buffer): void {
     const { context } = this
     const now = context.clock.monotonic()
-    this.settleAnswer(101, now)
+    this.#attempts.settleAnswer(101, now)
     context.upstreamMs = now - context.startedMonotonic
     context.status = 101
-    this.endpoint?.recordEnd()
+    this.#attempts.endpoint?.recordEnd()
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#call = undefined
     const lines = this.#composeLines(head, context.upstreamMs)
@@ -361,98 +343,73 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   #composeLines(head: ResponseHead, upstreamMs: number): string {
     const { context } = this
     const lines = composeAnswerLines(head, context.id, context.startedAt + upstreamMs)
-    return lines + this.pool.answerLines(context, this.endpoint!)
+    const { pool, endpoint } = this.#attempts
+    return lines + pool.answerLines(context, endpoint!)
   }
 
   onError(error: GatewayError): void {
     if (this.#over) return
+    const isRetried = error.code === 'PORTICO_UP_RESET' && !this.#call!.hasAnswered
     this.#call = undefined
+    this.#isReady = false
     this.deadlineAt = Number.POSITIVE_INFINITY
-    if (error.code !== 'PORTICO_UP_RESET' || this.#connection!.hasAnswered) this.failTry(error, undefined)
-    else if (this.#isStale()) this.#redial()
-    else this.failTry(error, 'reset')
+    this.#attempts.failAttempt(error, isRetried ? 'reset' : undefined)
   }
 
-  // Tries
-
-  protected override connect(endpoint: EndpointState): void {
-    this.#triedFresh = false
-    // A tunnel keeps its connection for good, so it does not begin on one that may be about to close.
-    const isOnFresh = this.#upgrade !== undefined || this.#proxyVersion !== undefined
-    endpoint.acquire(this, isOnFresh ? 'none' : this.#isRepeatable() ? 'any' : 'recent')
-  }
-
-  /** Whether it can be sent again if the endpoint closes the connection just then, however much of it was sent. */
-  #isRepeatable(): boolean {
+  /** True if it can be sent again where the endpoint closes the connection just then, however much of it was sent. */
+  get isRepeatable(): boolean {
     const { exchange, fields } = this.context
-    if (!exchange.hasBody || this.#expectsContinue) return mayRepeat(exchange.method, this.policy.retry)
+    if (!exchange.hasBody || this.#expectsContinue) return this.isIdempotent
     return fields!.contentLength !== undefined && this.#keepsBody()
   }
 
-  protected override canRepeat(): boolean {
-    return !this.#bodyBegun || this.#kept !== undefined
+  // AttemptUser
+
+  attempt(endpoint: EndpointState): void {
+    this.#draft ??= new Draft(this.context, this.#policy, this.#upgrade)
+    this.#draft.expectsContinue = this.#expectsContinue
+    this.#call = endpoint.call(this.#draft, this)
+    this.#call.start()
   }
 
-  protected override get waitsForClient(): boolean {
-    return this.#limitCode === 'PORTICO_REQ_TIMEOUT' && (this.#call !== undefined || this.#awaited > 0)
+  get canRepeat(): boolean {
+    return !this.context.exchange.isHeadSent && (!this.#bodyBegun || this.#kept !== undefined)
   }
 
-  override stalledFor(now: number): number {
+  get isIdempotent(): boolean {
+    return mayRepeat(this.context.exchange.method, this.#policy.retry)
+  }
+
+  get waitsForClient(): boolean {
+    return this.#limitCode === 'PORTICO_REQ_TIMEOUT' && (this.#isReady || this.#awaited > 0)
+  }
+
+  stalledFor(now: number): number {
     const waits = this.#limitCode === 'PORTICO_REQ_ABORTED' || this.waitsForClient
     // A limit below zero was set in this tick, an endless one is none.
     if (!waits || this.deadlineAt < 0 || this.deadlineAt === Number.POSITIVE_INFINITY) return 0
     return this.#limitMs - (this.deadlineAt - now)
   }
 
-  override giveWay(): void {
+  giveWay(): void {
     this.#failClient(', and others wait for its place at an endpoint')
   }
 
-  protected override dropTry(): void {
+  dropAttempt(): void {
     this.#call?.abort()
     this.#call = undefined
+    this.#isReady = false
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#pauseBody()
-  }
-
-  protected override onWait(ms: number): void {
-    this.#watch(ms, 'PORTICO_UP_OVERLOADED')
-  }
-
-  protected override onWaited(): void {
-    this.deadlineAt = Number.POSITIVE_INFINITY
-  }
-
-  /** The endpoint closed an idle connection just as it was used again: that is nobody's failure. */
-  #isStale(): boolean {
-    const { exchange } = this.context
-    return (
-      !this.#triedFresh &&
-      this.#connection!.isStale &&
-      !exchange.isHeadSent &&
-      this.canRepeat() &&
-      mayRepeat(exchange.method, this.policy.retry)
-    )
-  }
-
-  /** Asks the same endpoint once more, on a new connection; it is still the same try. */
-  #redial(): void {
-    this.#triedFresh = true
-    const { context } = this
-    context.tries++
-    context.retries ??= new Retries()
-    context.retries.begin('stale')
-    this.#pauseBody()
-    this.endpoint!.acquire(this, 'none')
   }
 
   // The body, before an endpoint is chosen, and more than once
 
-  /** How much of the body an endpoint need not wait for. Whoever asks with Expect wants to hear of the endpoint first. */
+  /** Bytes of the body that are to come before an endpoint is chosen. A client that sends Expect wants to hear of the endpoint first. */
   #chooseAwaited(): number {
     if (this.#bodyEnded) return 0
     const { contentLength } = this.context.fields!
-    const { requestBuffering } = this.policy
+    const { requestBuffering } = this.#policy
     if (contentLength === undefined || this.#expectsContinue) return 0
     return contentLength <= requestBuffering ? contentLength : Math.min(requestBuffering, UNDER_WAY_BYTES)
   }
@@ -497,13 +454,12 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   #leaveBody(): void {
     this.#awaited = 0
     this.deadlineAt = Number.POSITIVE_INFINITY
-    this.begin()
+    this.#attempts.begin()
   }
 
   #keepsBody(): boolean {
-    const { tries, retry } = this.policy
-    const { exchange, fields } = this.context
-    return tries > 1 && (fields!.contentLength ?? 0) <= retry.bufferBytes && mayRepeat(exchange.method, retry)
+    const { tries, retry } = this.#policy
+    return tries > 1 && (this.context.fields!.contentLength ?? 0) <= retry.bufferBytes && this.isIdempotent
   }
 
   #dropKept(): void {
@@ -512,7 +468,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   #isTooLong(chunk: Buffer): boolean {
-    return this.#kept !== undefined && this.#kept.length + chunk.length > this.policy.retry.bufferBytes
+    return this.#kept !== undefined && this.#kept.length + chunk.length > this.#policy.retry.bufferBytes
   }
 
   #pauseBody(): void {
@@ -535,10 +491,10 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
 
   // Endings
 
-  protected override fail(failure: GatewayError): void {
+  fail(failure: GatewayError): void {
     if (this.#over) return
     const { context } = this
-    const error = context.retries && !context.exchange.isHeadSent ? context.retries.explain(failure) : failure
+    const error = context.exchange.isHeadSent ? failure : this.#attempts.explain(failure)
     this.#close()
     if (!context.exchange.isHeadSent) {
       // The connection can go on, as where the body was read before.
@@ -553,13 +509,13 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   #stop(): void {
     this.#over = true
     this.deadlineAt = Number.POSITIVE_INFINITY
-    this.leaveEndpoint()
+    this.#attempts.leaveEndpoint()
   }
 
   /** Nothing more is to be done upstream, nor waited for. */
   #close(): void {
     this.#stop()
-    this.endTries()
+    this.#attempts.end()
     this.#owner.deadlines.delete(this)
     this.#dropKept()
     hangupWatch.delete(this)
@@ -581,12 +537,12 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   }
 
   get endpointSocket(): Socket | undefined {
-    return this.#call && this.#connection!.socket
+    return this.#call?.socket
   }
 
   onStill(sighting: Sighting): void {
     const { exchange } = this.context
-    // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
+    // A client that has gone answers bytes with a reset; while some are under way, their own time limit counts.
     const hasLeft = sighting.client?.isReset || (exchange.pendingBytes === 0 && sighting.hasClientLeft(HALF_CLOSED_MS))
     if (hasLeft) exchange.abort()
     // What the kernel has of the answer is given up only where the client takes nothing.
@@ -597,20 +553,20 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
   // Progress
 
   get tunnelIdle(): number {
-    return this.policy.timeouts.tunnelIdle || this.context.settings.timeouts.tunnelIdle
+    return this.#policy.timeouts.tunnelIdle || this.context.settings.timeouts.tunnelIdle
   }
 
   get #responseIdle(): number {
-    return this.policy.timeouts.responseIdle || this.context.settings.timeouts.responseIdle
+    return this.#policy.timeouts.responseIdle || this.context.settings.timeouts.responseIdle
   }
 
   get #requestBodyIdle(): number {
-    return this.policy.timeouts.requestBodyIdle || this.context.settings.timeouts.requestBodyIdle
+    return this.#policy.timeouts.requestBodyIdle || this.context.settings.timeouts.requestBodyIdle
   }
 
   /** Waits for the answer to begin. */
   #watchHead(): void {
-    const { retry, timeouts } = this.policy
+    const { retry, timeouts } = this.#policy
     const limit = timeouts.responseHeaders || this.context.settings.timeouts.responseHeaders
     const { tryTimeout } = retry
     this.#watch(tryTimeout > 0 && tryTimeout < limit ? tryTimeout : limit, 'PORTICO_UP_HEADERS_TIMEOUT')
@@ -677,7 +633,7 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
 
   onDeadline(): void {
     if (this.#limitCode === 'PORTICO_REQ_ABORTED' && this.#hasTakenEnough()) return
-    if (this.#expectsContinue && this.#call !== undefined) {
+    if (this.#expectsContinue && this.#isReady) {
       this.#askForBody()
       return
     }
@@ -686,16 +642,15 @@ export class Forwarding extends Tries implements Waiter, UpstreamEvents, BodySin
       this.#failClient(` for ${this.#limitMs} ms`)
       return
     }
-    if (this.#limitCode === 'PORTICO_UP_OVERLOADED') {
-      this.fail(overloaded(`${this.pool.upstream.key}: no endpoint had room within ${this.#limitMs} ms`, this.#limitMs))
-      return
-    }
-    // An endpoint may answer as the request comes: then nobody can tell which of the two is waited for.
+    // An endpoint may answer while the request still comes: then either of the two may be what is waited for.
     const isMutual = this.#limitCode === 'PORTICO_UP_STALLED' && !this.#bodyEnded
     const whose = isMutual && !this.#isBodyHeld ? 'the client and ' : ''
-    const error = new GatewayError(this.#limitCode, `${whose}${this.endpoint?.label}: nothing for ${this.#limitMs} ms`)
-    const isTry = this.#limitCode === 'PORTICO_UP_HEADERS_TIMEOUT' && this.#limitMs === this.policy.retry.tryTimeout
-    if (error.fault !== 'upstream' || !this.endpoint || isMutual) this.fail(error)
-    else this.failTry(error, isTry && !this.#connection?.hasAnswered ? 'timeout' : undefined)
+    const attempts = this.#attempts
+    const { endpoint } = attempts
+    const error = new GatewayError(this.#limitCode, `${whose}${endpoint?.label}: nothing for ${this.#limitMs} ms`)
+    const isAttempt =
+      this.#limitCode === 'PORTICO_UP_HEADERS_TIMEOUT' && this.#limitMs === this.#policy.retry.tryTimeout
+    if (error.fault !== 'upstream' || !endpoint || isMutual) this.fail(error)
+    else attempts.failAttempt(error, isAttempt && !this.#call?.hasAnswered ? 'timeout' : undefined)
   }
 }

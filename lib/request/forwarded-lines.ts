@@ -30,7 +30,7 @@ function composeChain(context: RequestContext): string {
   const hop = printForwarded(peerAddress, authority, scheme)
   const before = findForwarded(context)
   if (before !== '') return `${before}, ${hop}`
-  // Whoever reads Forwarded alone is to find the same client as in X-Forwarded-For.
+  // An upstream that reads Forwarded alone is to find the same client as in X-Forwarded-For.
   return clientAddress === peerAddress
     ? hop
     : `${printForwarded(clientAddress, told?.authority?.text ?? authority, scheme)}, ${hop}`
@@ -41,7 +41,7 @@ function passForwarded(context: RequestContext): string {
   return believed === '' ? '' : `Forwarded: ${believed}\r\n`
 }
 
-/** What of Forwarded may travel on: what is believed of it, and where X-Forwarded-* counted, what says the same. */
+/** The part of Forwarded that may travel on: the elements that are believed; where X-Forwarded-* counted, only if they say the same. */
 function findForwarded(context: RequestContext): string {
   const { exchange, fields, authority, clientAddress, scheme, settings, told } = context
   if (told === undefined) return ''

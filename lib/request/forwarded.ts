@@ -99,7 +99,7 @@ export function readForwarded(peerAddress: string, field: string, settings: Sett
     scheme = readScheme(proto) ?? scheme
     authority = readAuthority(host) ?? authority
     const address = node === undefined ? undefined : parseNode(node)
-    // Behind `unknown`, an obfuscated name, or nothing at all, nobody knows whose word it is.
+    // Behind `unknown`, an obfuscated name, or nothing at all, the author of the elements is unknown.
     if (address === undefined) break
     clientAddress = address
     addresses.unshift(address)

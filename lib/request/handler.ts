@@ -13,7 +13,7 @@ import type { RequestRecord } from '../telemetry/record.ts'
 import { RequestContext } from './context.ts'
 import { type Exchange, NOBODY } from './exchange.ts'
 import { ALLOW_LINE, composeFailure } from './failure.ts'
-import { Forwarding, type ForwardOwner } from './forward.ts'
+import { Forward, type ForwardOwner } from './forward.ts'
 import { isTrustedPeer } from './forwarded.ts'
 import { composeOwnLines } from './headers.ts'
 import { OwnAnswer } from './own-answer.ts'
@@ -21,7 +21,7 @@ import { chooseRequestId } from './request-id.ts'
 import { Tunnel } from './tunnel.ts'
 
 export type HandlerOptions = Readonly<{
-  /** What is served now; undefined before the first configuration. */
+  /** The snapshot in force; undefined before the first configuration. */
   snapshot: () => Snapshot | undefined
   clock: Clock
   onFinish: (record: RequestRecord) => void
@@ -79,7 +79,7 @@ export class RequestHandler implements ForwardOwner {
     }
   }
 
-  /** Nobody would get an answer, nor could an endpoint be told whose request it is. */
+  /** The client is gone: an answer would reach nobody, and no endpoint could be told the client's address. */
   #drop(context: RequestContext): void {
     context.error = new GatewayError('PORTICO_REQ_ABORTED', 'the client had gone before the request was read')
     context.exchange.events = new OwnAnswer(this, context)
@@ -109,8 +109,8 @@ export class RequestHandler implements ForwardOwner {
     this.#options.onFinish(context.record(complete))
   }
 
-  openTunnel(forwarding: Forwarding, head: string, upstream: Socket, early: Buffer): void {
-    const { context } = forwarding
+  openTunnel(forward: Forward, head: string, upstream: Socket, early: Buffer): void {
+    const { context } = forward
     const offer = context.exchange.offer!
     const { timeouts } = context.settings
     const client = offer.take()
@@ -123,10 +123,10 @@ export class RequestHandler implements ForwardOwner {
       this.#tunnels.delete(tunnel)
       context.bytesIn = tunnel.bytesIn + offer.early.length
       context.bytesOut = tunnel.bytesOut
-      forwarding.onClose(true)
+      forward.onClose(true)
     }
-    const contained = containing('relay', forwarding, onClose)
-    const tunnel = new Tunnel(client, upstream, forwarding.tunnelIdle, timeouts, contained)
+    const contained = containing('relay', forward, onClose)
+    const tunnel = new Tunnel(client, upstream, forward.tunnelIdle, timeouts, contained)
     this.#tunnels.add(tunnel)
   }
 
@@ -181,7 +181,7 @@ export class RequestHandler implements ForwardOwner {
     }
     context.served = served
     if (served.upstream && served.policy) {
-      new Forwarding(this, context, served.upstream, served.policy.policy, upgrade).start()
+      new Forward(this, context, served.upstream, served.policy, upgrade).start()
     } else this.fail(context, explainUnavailable(served))
   }
 
@@ -208,8 +208,7 @@ export class RequestHandler implements ForwardOwner {
   }
 }
 
-function explainUnavailable({ route }: ServedRoute): GatewayError {
-  const { action } = route
+function explainUnavailable({ action }: ServedRoute): GatewayError {
   if (action.type === 'forward') return new GatewayError('PORTICO_UP_NO_SERVICE', 'the route has no upstream')
   return new GatewayError(action.code, action.reason)
 }

@@ -32,7 +32,7 @@ export class KeptBody {
     this.#length = length
   }
 
-  /** Nobody uses its bytes any more. */
+  /** Its bytes are not used any more. */
   drop(): void {
     if (this.#isBorrowed) giveBack(this.#buffer)
     this.#isBorrowed = false

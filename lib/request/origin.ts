@@ -1,4 +1,4 @@
-/** What a socket alone does not tell of where its connection comes from: who a PROXY header names, and which Service's port took it. */
+/** Where a connection comes from, as far as its socket does not tell: the client that a PROXY header names, and the Service's port that took it. */
 import type { Socket } from 'node:net'
 import type { ProxyPath } from '../base/proxy-protocol.ts'
 
@@ -10,19 +10,17 @@ export type Origin = Readonly<{
 }>
 
 const ORIGIN: unique symbol = Symbol('origin')
-/** Node keeps the socket that a TLS connection runs over there. */
-type OriginSocket = Socket & { [ORIGIN]?: Origin; readonly _parent?: OriginSocket | null }
+type OriginSocket = Socket & { [ORIGIN]?: Origin }
 
-/** To be set before anybody asks. */
+/** To be set before anything asks; of a TLS connection as of the one that it runs over. */
 export function setOrigin(socket: Socket, origin: Origin): void {
   const own: OriginSocket = socket
   own[ORIGIN] = origin
 }
 
-/** Of a connection or, over TLS, of what it runs over; undefined for most. */
+/** Undefined for most. */
 export function findOrigin(socket: Socket | undefined): Origin | undefined {
-  const own: OriginSocket | undefined = socket
-  return own?.[ORIGIN] ?? own?._parent?.[ORIGIN]
+  return (socket as OriginSocket | undefined)?.[ORIGIN]
 }
 
 /** The client's address, IPv4-mapped ones as IPv4; `''` once the peer is gone. */

@@ -4,7 +4,7 @@ import type { GatewayError } from '../base/errors.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, ExchangeEvents } from './exchange.ts'
 
-/** Whoever answers. */
+/** The owner of answers. */
 export type AnswerOwner = {
   readonly deadlines: DeadlineWatch
   /** The exchange has ended. */
@@ -48,7 +48,7 @@ export class OwnAnswer implements ExchangeEvents, Timed {
 
   onClientDrain(): void {}
 
-  /** The request is answered already; what is wrong with the rest of it only costs the connection. */
+  /** The request is answered already, so a fault in the rest of it only costs the connection. */
   onBroken(_error: GatewayError): void {
     this.#context.exchange.abort()
   }

@@ -1,12 +1,12 @@
-/** What became of the tries of a request. Nothing here is made for a request that goes well at once. */
+/** What became of the attempts of a request. Nothing here is made for a request that goes well at once. */
 import { GatewayError } from '../base/errors.ts'
 import type { RetryOutcome, RetryReason, RetryResult } from '../telemetry/record.ts'
 
-/** The tries of one request of which at least one failed. */
+/** The attempts of one request of which at least one failed. */
 export class Retries {
-  /** For the metrics: one for each further try that was made, or not allowed. */
+  /** For the metrics: one for each further attempt that was made, or not allowed. */
   readonly outcomes: RetryOutcome[] = []
-  /** Why the try under way is made. */
+  /** Why the attempt under way is made. */
   #reason: RetryReason | undefined = undefined
   readonly #failures: string[] = []
   #isOverBudget = false
@@ -16,20 +16,20 @@ export class Retries {
     return this.#failures.join('; ')
   }
 
-  /** Another try is made; without `failure` where nobody failed. */
+  /** Another attempt is made. `failure` says why the last one failed; undefined: it did not fail. */
   begin(reason: RetryReason, failure?: string): void {
     this.end('failed')
     this.#reason = reason
     if (failure !== undefined) this.#failures.push(failure)
   }
 
-  /** Another try was wanted. */
+  /** Another attempt was wanted. */
   refuse(reason: RetryReason): void {
     this.#isOverBudget = true
     this.outcomes.push({ reason, result: 'over-budget' })
   }
 
-  /** The try under way has ended, where it is not the first. */
+  /** The attempt under way has ended, where it is not the first. */
   end(result: RetryResult): void {
     if (this.#reason === undefined) return
     this.outcomes.push({ reason: this.#reason, result })

@@ -16,7 +16,7 @@ const NOT_IN_TRAILERS = new Set([
   'x-request-id',
 ])
 
-/** Those of a request, names and values in turn; or why it is refused. The decoder of chunks has the same bounds, other doors have none. */
+/** The trailers of a request that travel on, names and values in turn; or why it is refused. The decoder of chunks has the same bounds, other doors have none. */
 export function readTrailers(
   trailers: readonly string[],
   { underscoresInHeaders }: Settings,
@@ -46,7 +46,7 @@ export function readTrailers(
   return kept
 }
 
-/** Those of an endpoint's answer. */
+/** The trailers of an endpoint's answer that travel on. */
 export function filterTrailers(trailers: readonly string[]): readonly string[] {
   if (trailers.length === 0) return trailers
   const kept: string[] = []
@@ -59,6 +59,6 @@ export function filterTrailers(trailers: readonly string[]): readonly string[] {
 function mayTravel(name: string, value: string): boolean {
   const lower = name.toLowerCase()
   if (NOT_IN_TRAILERS.has(lower) || isForwardingClaim(lower)) return false
-  // One that no codec can write would break off a message that is otherwise whole.
+  // A trailer that no codec can write would break off a message that is whole apart from it.
   return isToken(name) && isFieldValue(value)
 }

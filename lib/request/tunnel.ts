@@ -1,4 +1,4 @@
-/** Bytes both ways between a client and an endpoint: after an upgrade, and for connections that nobody reads. */
+/** Bytes both ways between a client and an endpoint: after an upgrade, and for connections at L4. */
 import type { Socket } from 'node:net'
 import { hangupWatch, type Side, type Sighting, type Unread, wasReset } from '../platform/hangup-watch.ts'
 import { resetSocket } from '../platform/reset.ts'
@@ -51,7 +51,7 @@ export class Tunnel implements Unread {
     return clientSocket.readableEnded || endpointSocket.readableEnded
   }
 
-  /** What an endpoint has sent before it went still reaches a client that takes it; what a client has, nobody waits for. */
+  /** Bytes that an endpoint sent before it went away still reach a client that takes them; bytes of a client that went away are dropped. */
   onStill(sighting: Sighting): void {
     const { halfClosed, writeStall } = this.#limits
     const { client, endpoint, now } = sighting

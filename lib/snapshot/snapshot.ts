@@ -1,42 +1,40 @@
 /** The one place where the control side meets the data side: everything a request needs, frozen, swapped whole. */
 
+import { isDeepStrictEqual } from 'node:util'
 import { type AddressSet, createAddressSet } from '../base/cidr.ts'
 import type { Clock } from '../base/clock.ts'
 import { runAtOnce } from '../base/slice.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
-import type { Model } from '../model/model.ts'
-import { placeOf } from '../model/service-listener.ts'
+import { printRefName, type ResourceRef } from '../model/resource-ref.ts'
+import { findRouteId, type PathMatch, type Route, type RouteAction, type VirtualHost } from '../model/route.ts'
+import { placeOf, type ServiceListener } from '../model/service-listener.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
 import { compileHost, type HostRoutes, type RoutingTable } from '../routing/table.ts'
+import { mergePolicy, type PolicyOverrides, type UpstreamPolicy } from '../settings/service.ts'
 import type { Settings } from '../settings/table.ts'
 import type { RouteLabels } from '../telemetry/record.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointRegistry } from '../upstream/choice/registry.ts'
-import { findRoutePolicy, type PolicySource } from '../upstream/choice/route-policy.ts'
-import {
-  diffLive,
-  type LiveHost,
-  type LiveListener,
-  type LiveRoute,
-  listUpstreams,
-  type SnapshotUpdate,
-  selectLive,
-} from './update.ts'
+import { findUpdate, listUpstreams, type SnapshotSource, type SnapshotUpdate } from './update.ts'
 
-/** A route with what serves it; made once at build time. */
+/** A route with its upstream; made once at build time. Of the route itself it has what requests need: there may be 100,000. */
 export type ServedRoute = Readonly<{
-  route: LiveRoute
+  match: PathMatch
+  action: RouteAction
+  overrides: PolicyOverrides | undefined
   /** Undefined where the route's action is `unavailable`. */
   upstream: UpstreamPool | undefined
-  /** How its requests are served there; undefined as the upstream. */
-  policy: PolicySource | undefined
+  /** That of the upstream, with the overrides; undefined as the upstream. */
+  policy: UpstreamPolicy | undefined
   labels: RouteLabels
 }>
 
-/** A port that a Service opens, with what serves it; made once at build time. */
+export type ServedHost = Pick<VirtualHost, 'host' | 'redirectToHttps'> & Readonly<{ routes: readonly ServedRoute[] }>
+
+/** A port that a Service opens, with its route; made once at build time. */
 export type ServedListener = Readonly<{
-  listener: LiveListener
+  listener: ServiceListener
   /** Takes every request and every connection. */
   route: ServedRoute
   /** The clients that are let in; undefined: all. */
@@ -48,7 +46,7 @@ export type Snapshot = Readonly<{
   /** Milliseconds since the epoch. */
   builtAt: number
   settings: Settings
-  table: RoutingTable<ServedRoute, LiveHost>
+  table: RoutingTable<ServedRoute, ServedHost>
   certificates: HostIndex<CertificateBinding>
   /** By place. */
   listeners: ReadonlyMap<string, ServedListener>
@@ -56,10 +54,9 @@ export type Snapshot = Readonly<{
   pools: readonly UpstreamPool[]
 }>
 
-/** A host with its routes as compiled last, and the upstreams these lead to. */
+/** A host as it was compiled last, and the upstreams that its routes lead to. */
 type CompiledHost = {
-  readonly host: LiveHost
-  compiled: HostRoutes<ServedRoute, LiveHost> | undefined
+  routes: HostRoutes<ServedRoute, ServedHost>
   readonly upstreams: ReadonlySet<UpstreamKey>
 }
 
@@ -80,34 +77,34 @@ export class SnapshotBuilder {
   /** Another map where anything in it is another. */
   #listeners: ReadonlyMap<string, ServedListener> = new Map()
   #settings: Settings | undefined
-  #lastIngress: LiveRoute['ingress'] | undefined
+  /** `upstream` of the settings: the same object for as long as it says the same. */
+  #defaults: UpstreamPolicy | undefined
+  /** By the policy of the pool, then by overrides: routes of one owner to one upstream share theirs. */
+  readonly #routePolicies = new WeakMap<UpstreamPolicy, WeakMap<PolicyOverrides, UpstreamPolicy>>()
+  #lastOwner: ResourceRef | undefined
   #lastName = ''
 
   constructor(registry: EndpointRegistry) {
     this.#registry = registry
   }
 
-  /** To be run to its end (base/slice) before another is begun. The registry must know the new settings already. */
+  /** To be run to its end (base/slice) before another is begun. The pools of the snapshot are still to enter. */
   *build(update: SnapshotUpdate): Generator<void, Snapshot> {
     const { generation, builtAt, settings = this.#settings, defaultRoute } = update
     if (!settings) throw new Error('the first update brings the settings')
     const changed = yield* this.#takeUpstreams(update, settings)
-    yield* this.#takeHosts(update)
+    yield* this.#takeHosts(update, changed)
     yield* this.#takeCertificates(update)
     yield* this.#takeListeners(update, changed)
 
-    const hosts = new HostIndex<HostRoutes<ServedRoute, LiveHost>>()
-    let anyHost: HostRoutes<ServedRoute, LiveHost> | undefined
-    const serve = (route: LiveRoute) => this.#serve(route)
-    for (const [name, entry] of this.#hosts) {
-      if (!entry.compiled || intersects(entry.upstreams, changed)) entry.compiled = compileHost(entry.host, serve)
-      if (name === '') anyHost = entry.compiled
-      else hosts.add(name, entry.compiled)
+    const hosts = new HostIndex<HostRoutes<ServedRoute, ServedHost>>()
+    let anyHost: HostRoutes<ServedRoute, ServedHost> | undefined
+    for (const [name, { routes }] of this.#hosts) {
+      if (name === '') anyHost = routes
+      else hosts.add(name, routes)
       yield
     }
-    const fallback = defaultRoute && serve(defaultRoute)
-    // Limits that the settings changed hold from now on, also for whoever waits.
-    if (update.settings) for (const pool of this.#pools.values()) void pool.policy
+    const fallback = defaultRoute && this.#serve(defaultRoute)
     const pools = Object.freeze([...this.#pools.values(), ...this.#plainPools.values()])
     const listeners = this.#listeners
     const table = Object.freeze({ hosts, anyHost, fallback })
@@ -126,18 +123,35 @@ export class SnapshotBuilder {
       yield
     }
     for (const key of removed.upstreams) this.#upstreams.delete(key)
+    if (!isDeepStrictEqual(settings.upstream, this.#defaults)) {
+      this.#defaults = settings.upstream
+      for (const key of this.#upstreams.keys()) changed.add(key)
+    }
     for (const key of changed) {
       this.#pools.delete(key)
+      this.#plainPools.delete(key)
       yield
     }
     this.#settings = settings
     return changed
   }
 
-  *#takeHosts({ hosts, removed }: SnapshotUpdate): Generator<void, void> {
+  /** Compiles the hosts that came, and again those that lead to an upstream that changed. */
+  *#takeHosts({ hosts, removed }: SnapshotUpdate, changed: ReadonlySet<UpstreamKey>): Generator<void, void> {
     for (const name of removed.hosts) this.#hosts.delete(name)
-    for (const host of hosts) {
-      this.#hosts.set(host.host, { host, compiled: undefined, upstreams: listUpstreams(host.routes) })
+    const come = new Set<string>()
+    for (const { host, redirectToHttps, routes } of hosts) {
+      const served = { host, redirectToHttps, routes: routes.map((route) => this.#serve(route)) }
+      this.#hosts.set(host, { routes: compileServed(served), upstreams: listUpstreams(routes) })
+      come.add(host)
+      yield
+    }
+    for (const [name, entry] of changed.size === 0 ? [] : this.#hosts) {
+      if (!come.has(name) && intersects(entry.upstreams, changed)) {
+        const { host, redirectToHttps, routes } = entry.routes.host
+        const served = { host, redirectToHttps, routes: routes.map((route) => this.#serveAgain(route, changed)) }
+        entry.routes = compileServed(served)
+      }
       yield
     }
   }
@@ -156,7 +170,6 @@ export class SnapshotBuilder {
 
   *#takeListeners({ listeners, removed }: SnapshotUpdate, changed: ReadonlySet<UpstreamKey>): Generator<void, void> {
     const next = new Map(this.#listeners)
-    for (const key of changed) this.#plainPools.delete(key)
     for (const place of removed.listeners) next.delete(place)
     for (const listener of listeners) {
       const sources = listener.sourceRanges.length > 0 ? createAddressSet(listener.sourceRanges) : undefined
@@ -173,40 +186,74 @@ export class SnapshotBuilder {
     this.#listeners = next
   }
 
-  #serveListener(listener: LiveListener, sources: AddressSet | undefined): ServedListener {
-    const { kind, upstream: key, service, layer } = listener
+  #serveListener(listener: ServiceListener, sources: AddressSet | undefined): ServedListener {
+    const { kind, upstream: key, layer } = listener
     const upstream = layer === 'L7' ? this.#pool(key) : this.#plainPool(key)
-    const route: LiveRoute = Object.freeze({
-      id: `listener ${kind} ${key}`,
+    const route: ServedRoute = Object.freeze({
       match: ANY_PATH,
-      action: Object.freeze({ type: 'forward', upstream: key }),
-      ingress: service,
+      action: Object.freeze({ type: 'forward', upstream: key, backend: key }),
+      overrides: undefined,
+      upstream,
+      policy: upstream?.policy,
+      labels: Object.freeze({ ingress: '', route: `listener ${kind} ${key}`, upstream: upstream ? key : '' }),
     })
-    const labels = Object.freeze({ ingress: '', route: route.id, upstream: upstream ? key : '' })
-    return Object.freeze({ listener, route: Object.freeze({ route, upstream, policy: upstream, labels }), sources })
+    return Object.freeze({ listener, route, sources })
   }
 
-  #serve(route: LiveRoute): ServedRoute {
-    const { id, action, ingress, policy } = route
-    const upstream = action.type === 'forward' ? this.#pool(action.upstream) : undefined
-    // Routes of one Ingress mostly follow each other: they share its name.
-    if (ingress !== this.#lastIngress) {
-      this.#lastIngress = ingress
-      this.#lastName = `${ingress.namespace}/${ingress.name}`
+  #serve(route: Route): ServedRoute {
+    const { owner, match, action, policy: overrides } = route
+    const upstream = this.#findPool(action)
+    // Routes of one owner mostly follow each other: they share its name.
+    if (owner !== this.#lastOwner) {
+      this.#lastOwner = owner
+      this.#lastName = printRefName(owner)
     }
     const labels = Object.freeze({
       ingress: this.#lastName,
-      route: id,
+      route: findRouteId(route),
       upstream: upstream?.upstream.key ?? '',
     })
-    return Object.freeze({ route, upstream, policy: upstream && findRoutePolicy(upstream, policy), labels })
+    const policy = upstream && this.#resolvePolicy(upstream, overrides)
+    return Object.freeze({ match, action, overrides, upstream, policy, labels })
+  }
+
+  /** The same route, where its upstream changed with its pool as it is now. */
+  #serveAgain(route: ServedRoute, changed: ReadonlySet<UpstreamKey>): ServedRoute {
+    const { action, overrides, labels } = route
+    if (action.type !== 'forward' || !changed.has(action.upstream)) return route
+    const upstream = this.#findPool(action)
+    return Object.freeze({
+      ...route,
+      upstream,
+      policy: upstream && this.#resolvePolicy(upstream, overrides),
+      labels: Object.freeze({ ...labels, upstream: upstream?.upstream.key ?? '' }),
+    })
+  }
+
+  #resolvePolicy({ policy }: UpstreamPool, overrides: PolicyOverrides | undefined): UpstreamPolicy {
+    if (overrides === undefined) return policy
+    let known = this.#routePolicies.get(policy)
+    if (!known) {
+      known = new WeakMap()
+      this.#routePolicies.set(policy, known)
+    }
+    let resolved = known.get(overrides)
+    if (!resolved) {
+      resolved = mergePolicy(policy, overrides)
+      known.set(overrides, resolved)
+    }
+    return resolved
+  }
+
+  #findPool(action: RouteAction): UpstreamPool | undefined {
+    return action.type === 'forward' ? this.#pool(action.upstream) : undefined
   }
 
   #pool(key: UpstreamKey): UpstreamPool | undefined {
     const known = this.#pools.get(key)
     const upstream = this.#upstreams.get(key)
     if (known || !upstream) return known
-    const pool = this.#registry.pool(upstream)
+    const pool = this.#registry.pool(upstream, this.#policyOf(upstream))
     this.#pools.set(key, pool)
     return pool
   }
@@ -216,13 +263,21 @@ export class SnapshotBuilder {
     if (upstream?.protocol !== 'https') return this.#pool(key)
     const known = this.#plainPools.get(key)
     if (known) return known
-    const pool = this.#registry.pool(upstream, true)
+    const pool = this.#registry.pool(upstream, this.#policyOf(upstream), true)
     this.#plainPools.set(key, pool)
     return pool
+  }
+
+  #policyOf({ policy }: Upstream): UpstreamPolicy {
+    return mergePolicy(this.#defaults!, policy)
   }
 }
 
 const ANY_PATH = Object.freeze({ type: 'prefix', path: '/' } as const)
+
+function compileServed(host: ServedHost): HostRoutes<ServedRoute, ServedHost> {
+  return compileHost(Object.freeze(host), (route: ServedRoute) => route)
+}
 
 function intersects<T>(few: ReadonlySet<T>, set: ReadonlySet<T>): boolean {
   if (set.size === 0) return false
@@ -230,12 +285,14 @@ function intersects<T>(few: ReadonlySet<T>, set: ReadonlySet<T>): boolean {
   return false
 }
 
-/** Compiles a model at once, for whoever has no snapshot before it. */
+/** Builds a snapshot at once, without one before it, and puts its pools in force. */
 export function buildSnapshot(
-  input: Readonly<{ generation: number; settings: Settings; model: Model }>,
+  source: Omit<SnapshotSource, 'builtAt'>,
   registry: EndpointRegistry,
   clock: Clock,
 ): Snapshot {
-  const served = { ...input, builtAt: clock.now(), diagnostics: [] }
-  return runAtOnce(new SnapshotBuilder(registry).build(diffLive(undefined, selectLive(served))))
+  const update = findUpdate(undefined, { ...source, builtAt: clock.now() })
+  const snapshot = runAtOnce(new SnapshotBuilder(registry).build(update))
+  for (const pool of snapshot.pools) pool.enter()
+  return snapshot
 }

@@ -1,6 +1,6 @@
 /**
  * From Kubernetes objects to the model of what is served. Whatever cannot be served is reported and left out; the rest
- * stands. What did not change since the last translation is not made again (memo.ts).
+ * stands. What did not change since the last translation is not made again (reuse.ts).
  */
 import type { Clock } from '../base/clock.ts'
 import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'

@@ -1,6 +1,6 @@
 /** What carries the traffic of a gateway: worker processes (workers/worker-set), or this process itself (own-traffic). */
 import type { Settings } from '../settings/table.ts'
-import type { ServedConfiguration } from '../snapshot/update.ts'
+import type { SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { CircuitFigures, WorkerFigures } from '../telemetry/metrics.ts'
 import type { TrafficOptions } from './traffic.ts'
@@ -19,9 +19,9 @@ export type WorkerState = WorkerFigures & Readonly<{ pid: number | undefined; in
 
 export type Carrier = {
   /** Opens the ports and serves. Rejects with a StartError where one cannot be had; what is open then is closed by `close`. */
-  start(first: ServedConfiguration): Promise<TrafficPorts>
+  start(first: SnapshotSource): Promise<TrafficPorts>
   /** Resolves when it is in force everywhere. */
-  apply(next: ServedConfiguration): Promise<void>
+  apply(next: SnapshotSource): Promise<void>
   /** Whether anybody serves. */
   readonly isUp: boolean
   /** Requests and tunnels under way, as last heard. */

@@ -1,9 +1,9 @@
 /** What the control process and its workers say to each other, and how a large update is cut so that no message stalls anybody. */
 import type { RequestErrorCode } from '../base/errors.ts'
 import type { Certificate } from '../model/certificate.ts'
-import type { Endpoint, EndpointTrouble, Upstream, UpstreamKey } from '../model/upstream.ts'
+import type { EndpointTrouble, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
-import type { LiveHost, LiveListener, LiveRoute, SnapshotUpdate } from '../snapshot/update.ts'
+import type { SnapshotUpdate } from '../snapshot/update.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
 import type { CircuitState } from '../upstream/choice/circuit.ts'
 import type { EndpointIdentity } from '../upstream/endpoint/endpoint.ts'
@@ -70,7 +70,7 @@ export type TrafficFigures = Readonly<{
 
 /** Requests, failures and answers since the last time; failures since the last answer; and what is under way now. */
 export type EndpointData = Readonly<{
-  identity: Pick<EndpointIdentity, 'upstream' | 'protocol' | 'host' | 'port'> & Readonly<{ key: string; name?: string }>
+  identity: Pick<EndpointIdentity, 'key' | 'upstream' | 'protocol' | 'host' | 'port'> & Readonly<{ name?: string }>
   inFlight: number
   requests: number
   failures: number
@@ -83,28 +83,21 @@ export type EndpointData = Readonly<{
 const PIECE_WEIGHT = 400
 const CERTIFICATE_WEIGHT = 20
 
-/** An update in pieces of bounded size, at least one. Positions in files and probes, which nobody reads over there, are left out. */
+/** An update in pieces of bounded size, at least one. What is in them is as it was: nothing is copied, left out or changed. */
 export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
-  const { hosts, upstreams, certificates, listeners, removed, settings, defaultRoute, ...rest } = update
-  const empty: SnapshotUpdate = {
-    ...rest,
-    defaultRoute: defaultRoute && pickRoute(defaultRoute),
+  const { hosts, upstreams, certificates, listeners } = update
+  const first = { ...update, hosts: [], upstreams: [], certificates: [], listeners: [] }
+  yield first
+  const empty = {
+    ...first,
     settings: undefined,
-    hosts: [],
-    upstreams: [],
-    certificates: [],
-    listeners: [],
     removed: { hosts: [], upstreams: [], certificates: [], listeners: [] },
   }
-  yield { ...empty, settings, removed }
-  for (const some of group(upstreams, ({ endpoints }) => 1 + endpoints.length)) {
-    yield { ...empty, upstreams: some.map(dropUnread) }
-  }
+  for (const some of group(upstreams, ({ endpoints }) => 1 + endpoints.length)) yield { ...empty, upstreams: some }
   for (const some of group(certificates, () => CERTIFICATE_WEIGHT)) yield { ...empty, certificates: some }
-  for (const some of group(listeners, ({ sourceRanges }) => 1 + sourceRanges.length)) {
-    yield { ...empty, listeners: some.map(dropPosition) }
-  }
-  for (const some of group(hosts, ({ routes }) => 1 + routes.length)) yield { ...empty, hosts: some.map(pickLive) }
+  for (const some of group(listeners, ({ sourceRanges }) => 1 + sourceRanges.length))
+    yield { ...empty, listeners: some }
+  for (const some of group(hosts, ({ routes }) => 1 + routes.length)) yield { ...empty, hosts: some }
 }
 
 /** The whole of what `cutUpdate` cut. */
@@ -130,48 +123,6 @@ function* group<T>(items: readonly T[], weigh: (item: T) => number): Generator<r
     weight = 0
   }
   if (some.length > 0) yield some
-}
-
-/** Equal actions, Ingresses and policies become the same object, which a message holds once, and so does the memory over there. */
-function pickLive({ host, redirectToHttps, routes }: LiveHost): LiveHost {
-  const shared = new Map<string, unknown>()
-  const share = <T extends object>(value: T, key = Object.values(value).join(' ')): T => {
-    const known = shared.get(key) as T | undefined
-    if (known) return known
-    shared.set(key, value)
-    return value
-  }
-  return {
-    host,
-    redirectToHttps,
-    routes: routes.map((route) => {
-      const { id, match, action, ingress, policy } = pickRoute(route)
-      const shared = policy && share(policy, JSON.stringify(policy))
-      return { id, match, action: share(action), ingress: share(ingress), policy: shared }
-    }),
-  }
-}
-
-/** As plain data: a model may compute what it gives, and a message takes only what is there. */
-function pickRoute({ id, match, action, ingress, policy }: LiveRoute): LiveRoute {
-  return { id, match, action, ingress, policy }
-}
-
-function dropUnread(upstream: Upstream): Upstream {
-  const { endpoints, unresolved } = upstream
-  return {
-    ...upstream,
-    endpoints: endpoints.map(pickEndpoint),
-    ...(unresolved && { unresolved: unresolved.map((each) => ({ ...each, endpoint: pickEndpoint(each.endpoint) })) }),
-  }
-}
-
-function pickEndpoint({ position: _, probes: __, ...endpoint }: Endpoint): Endpoint {
-  return endpoint
-}
-
-function dropPosition({ position: _, ...listener }: LiveListener & { position?: unknown }): LiveListener {
-  return listener
 }
 
 const NO_COUNTS: CountsData = {

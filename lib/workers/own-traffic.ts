@@ -1,7 +1,7 @@
 /** A carrier without workers: the process that reads the configuration carries the traffic too. */
 
 import { explainListenError } from '../control/start-error.ts'
-import { diffLive, type LiveConfiguration, type ServedConfiguration, selectLive } from '../snapshot/update.ts'
+import { findUpdate, type SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { CircuitFigures } from '../telemetry/metrics.ts'
 import { type Carrier, type CarrierOptions, listListeners, type TrafficPorts, type WorkerState } from './carrier.ts'
@@ -11,7 +11,7 @@ import { Traffic } from './traffic.ts'
 export class OwnTraffic implements Carrier {
   readonly #options: CarrierOptions
   readonly #traffic: Traffic
-  #live: LiveConfiguration | undefined
+  #served: SnapshotSource | undefined
   readonly #servicePorts: ServicePorts
   #ports: TrafficPorts = {}
 
@@ -23,12 +23,12 @@ export class OwnTraffic implements Carrier {
       },
       close: async (place) => this.#traffic.unlisten(place),
       log: options.log,
-      ...(options.portRetryMs !== undefined && { retryMs: options.portRetryMs }),
+      retryMs: options.portRetryMs,
     })
     this.#traffic = new Traffic({ ...options, httpsPort: () => this.#ports.https })
   }
 
-  async start(first: ServedConfiguration): Promise<TrafficPorts> {
+  async start(first: SnapshotSource): Promise<TrafficPorts> {
     const { settings } = this.#options
     await this.#takeOver(first)
     for (const name of listListeners(settings)) {
@@ -44,16 +44,15 @@ export class OwnTraffic implements Carrier {
     return this.#ports
   }
 
-  async apply(next: ServedConfiguration): Promise<void> {
+  async apply(next: SnapshotSource): Promise<void> {
     await this.#takeOver(next)
     await this.#servicePorts.open(next.model.listeners)
   }
 
-  async #takeOver(next: ServedConfiguration): Promise<void> {
+  async #takeOver(next: SnapshotSource): Promise<void> {
     await this.#servicePorts.giveUp(next.model.listeners)
-    const live = selectLive(next, this.#live)
-    const update = diffLive(this.#live, live)
-    this.#live = live
+    const update = findUpdate(this.#served, next)
+    this.#served = next
     await this.#traffic.apply(update)
   }
 

@@ -1,7 +1,8 @@
-/** The ports that Services open: which of them are had, which are wanted and cannot be had, and the tries to get these. */
+/** The ports that Services open: which of them are open, and why others are not. */
 
 import { explainServicePort } from '../control/start-error.ts'
 import { placeOf, type ServiceListener } from '../model/service-listener.ts'
+import { WantedPorts } from '../platform/wanted-ports.ts'
 import type { Log } from '../telemetry/log.ts'
 
 export type ServicePortsOptions = Readonly<{
@@ -10,27 +11,25 @@ export type ServicePortsOptions = Readonly<{
   close: (place: string) => Promise<void>
   log: Log
   /** Milliseconds until a port that cannot be had is tried again; given by tests. */
-  retryMs?: number
+  retryMs?: number | undefined
 }>
 
-const RETRY_MS = 10_000
-const OPEN = 'open'
-
-/** A Service whose port cannot be had stops nothing else: it is logged once, and tried again for as long as it is wanted. */
 export class ServicePorts {
-  readonly #options: ServicePortsOptions
+  readonly #ports: WantedPorts<ServiceListener>
   #wanted: readonly ServiceListener[] = []
-  /** Places of the listeners in force: while one configuration comes into force, another may be wanted already. */
-  #inForce: ReadonlySet<string> = new Set()
-  readonly #open = new Set<string>()
-  /** By place: why it cannot be had, as it was logged. */
-  readonly #failures = new Map<string, string>()
-  #work: Promise<void> = Promise.resolve()
-  #timer: NodeJS.Timeout | undefined
-  #isStopped = false
 
-  constructor(options: ServicePortsOptions) {
-    this.#options = options
+  constructor({ open, close, log, retryMs }: ServicePortsOptions) {
+    this.#ports = new WantedPorts({
+      open,
+      close,
+      explain: (error, listener) => explainServicePort(error, listener).message,
+      onFailed: (_place, listener, error) => {
+        const { message, help } = explainServicePort(error, listener)
+        log.warn({ listener: listener.id, reason: message, help }, 'port of a Service cannot be opened')
+      },
+      onRecovered: (_place, { id }) => log.info({ listener: id }, 'port of a Service opened'),
+      retryMs,
+    })
   }
 
   /** By id: `open`, or why it is not. */
@@ -41,7 +40,7 @@ export class ServicePorts {
       const place = placeOf(listener)
       const owner = owners.get(place)
       if (owner === undefined) owners.set(place, listener.id)
-      const state = this.#open.has(place) ? OPEN : (this.#failures.get(place) ?? 'not open yet')
+      const state = this.#ports.isOpen(place) ? 'open' : (this.#ports.findFailure(place) ?? 'not open yet')
       states.set(listener.id, owner === undefined ? state : `${owner} has it`)
     }
     return states
@@ -49,78 +48,27 @@ export class ServicePorts {
 
   /** Before a configuration comes into force: gives up what it does not want. */
   giveUp(next: readonly ServiceListener[]): Promise<void> {
-    return this.#then(async () => {
-      this.#wanted = next
-      const places = new Set(next.map(placeOf))
-      for (const place of this.#failures.keys()) if (!places.has(place)) this.#failures.delete(place)
-      for (const place of this.#open) {
-        if (places.has(place)) continue
-        this.#open.delete(place)
-        await this.#options.close(place)
-      }
-    })
+    this.#wanted = next
+    const places = new Map<string, ServiceListener>()
+    for (const listener of next) {
+      const place = placeOf(listener)
+      if (!places.has(place)) places.set(place, listener)
+    }
+    return this.#ports.giveUp(places)
   }
 
   /** When it is in force: opens what it wants beyond what is open. */
   open(inForce: readonly ServiceListener[]): Promise<void> {
-    return this.#then(() => {
-      this.#inForce = new Set(inForce.map(placeOf))
-      return this.#openWanted()
-    })
+    return this.#ports.open(inForce.map(placeOf))
   }
 
   /** What was open is not any more. */
   lose(place: string, error: unknown): Promise<void> {
-    return this.#then(async () => {
-      const listener = this.#wanted.find((each) => placeOf(each) === place)
-      if (!listener || !this.#open.delete(place)) return
-      await this.#options.close(place)
-      this.#fail(listener, error)
-      this.#retryLater()
-    })
+    return this.#ports.lose(place, error)
   }
 
   /** Opens nothing any more. */
   stop(): void {
-    this.#isStopped = true
-    clearTimeout(this.#timer)
-  }
-
-  #then(step: () => Promise<void>): Promise<void> {
-    const done = this.#work.then(step)
-    this.#work = done.catch(() => {})
-    return done
-  }
-
-  async #openWanted(): Promise<void> {
-    const tried = new Set<string>()
-    for (const listener of this.#wanted) {
-      const place = placeOf(listener)
-      if (this.#isStopped || this.#open.has(place) || !this.#inForce.has(place) || tried.has(place)) continue
-      tried.add(place)
-      try {
-        await this.#options.open(place, listener)
-        this.#open.add(place)
-        if (this.#failures.delete(place)) this.#options.log.info({ listener: listener.id }, 'port of a Service opened')
-      } catch (error) {
-        this.#fail(listener, error)
-      }
-    }
-    this.#retryLater()
-  }
-
-  #fail(listener: ServiceListener, error: unknown): void {
-    if (this.#isStopped) return
-    const { message, help } = explainServicePort(error, listener)
-    const place = placeOf(listener)
-    if (this.#failures.get(place) === message) return
-    this.#failures.set(place, message)
-    this.#options.log.warn({ listener: listener.id, reason: message, help }, 'port of a Service cannot be opened')
-  }
-
-  #retryLater(): void {
-    clearTimeout(this.#timer)
-    if (this.#isStopped || this.#failures.size === 0) return
-    this.#timer = setTimeout(() => void this.#then(() => this.#openWanted()), this.#options.retryMs ?? RETRY_MS).unref()
+    this.#ports.stop()
   }
 }

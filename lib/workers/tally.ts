@@ -1,4 +1,5 @@
 /** The figures of all workers, added up. What a worker has told counts for ever, so no total goes back when it dies. */
+import type { EndpointKey } from '../model/endpoint-key.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { RequestCounts } from '../telemetry/request-counts.ts'
 import type { TrafficFigures } from './message.ts'
@@ -17,7 +18,7 @@ export class Tally {
   /** Log lines that could not be written. */
   logLinesDropped = 0
   readonly #counts: RequestCounts
-  readonly #endpoints = new Map<string, EndpointTotal>()
+  readonly #endpoints = new Map<EndpointKey, EndpointTotal>()
 
   constructor(counts: RequestCounts) {
     this.#counts = counts
@@ -51,9 +52,9 @@ export class Tally {
   }
 
   /** Lets go of endpoints that are neither busy nor wanted. */
-  retain(isWanted: (identity: EndpointTotal['identity']) => boolean): void {
-    for (const [key, { identity, inFlight }] of this.#endpoints) {
-      if (inFlight.size === 0 && !isWanted(identity)) this.#endpoints.delete(key)
+  retain(wanted: ReadonlySet<EndpointKey>): void {
+    for (const [key, { inFlight }] of this.#endpoints) {
+      if (inFlight.size === 0 && !wanted.has(key)) this.#endpoints.delete(key)
     }
   }
 

@@ -1,19 +1,20 @@
-/** What one process that carries traffic has: listeners, the data path, the endpoints with their connections, and the snapshot that serves. */
+/** What one process that carries traffic has: listeners, the handler of requests, the endpoints with their connections, and the snapshot that serves. */
 import type { Clock } from '../base/clock.ts'
 import { onContained } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
 import { runInSlices } from '../base/slice.ts'
 import { Admission } from '../downstream/admission.ts'
-import { createHttpFront, type HttpFront, type HttpFrontOptions } from '../downstream/http-front.ts'
-import type { BoundAddress } from '../downstream/listen.ts'
-import { createListener, type Listener } from '../downstream/listener.ts'
-import { createProxy, type Proxy as GatewayProxy } from '../downstream/proxy.ts'
+import { Doors, type DoorsOptions } from '../downstream/doors.ts'
+import { Listener } from '../downstream/listener.ts'
+import type { PortOptions } from '../downstream/port.ts'
 import { DatagramPort, type SessionBudget } from '../l4/datagram-port.ts'
 import { Relays } from '../l4/relay.ts'
 import { StreamPort } from '../l4/stream-port.ts'
 import type { Certificate } from '../model/certificate.ts'
 import type { EndpointTrouble, UpstreamKey } from '../model/upstream.ts'
 import { DescriptorReserve, findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
+import type { BoundAddress } from '../platform/listen.ts'
+import { RequestHandler } from '../request/handler.ts'
 import type { Settings } from '../settings/table.ts'
 import { type Snapshot, SnapshotBuilder } from '../snapshot/snapshot.ts'
 import type { SnapshotUpdate } from '../snapshot/update.ts'
@@ -21,6 +22,7 @@ import { createAccessLog, createConnectionLog } from '../telemetry/access-log.ts
 import { createContainedLog } from '../telemetry/contained-log.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createLoopbackHint } from '../telemetry/loopback-hint.ts'
+import type { RequestRecord } from '../telemetry/record.ts'
 import type { ConnectionResult, RequestCounts } from '../telemetry/request-counts.ts'
 import type { CircuitState } from '../upstream/choice/circuit.ts'
 import { EndpointRegistry } from '../upstream/choice/registry.ts'
@@ -34,9 +36,9 @@ export type TrafficOptions = {
   readonly counts: RequestCounts
   /** The HTTPS listener needs it. */
   readonly defaultCertificate: Certificate | undefined
-  /** What TLS session tickets are sealed with: whoever has the same takes up each other's sessions. */
+  /** Seals TLS session tickets: processes with the same secret resume each other's sessions. */
   readonly ticketSecret: Buffer
-  /** What affinity cookies are signed with: whoever has the same takes each other's. */
+  /** Signs affinity cookies: processes with the same secret accept each other's. */
   readonly affinitySecret: Buffer
   /** The bound HTTPS port, for redirects. */
   readonly httpsPort: () => number | undefined
@@ -55,20 +57,19 @@ export class Traffic {
   readonly #options: TrafficOptions
   readonly #registry: EndpointRegistry
   readonly #builder: SnapshotBuilder
-  readonly #proxy: GatewayProxy
+  readonly #handler: RequestHandler
+  readonly #onFinish: (record: RequestRecord) => void
   readonly #relays: Relays
   readonly #admission: Admission
   readonly #listeners = new Map<ListenerName, Listener>()
   /** Of Services, by place. */
   readonly #ports = new Map<ListenerName, Port>()
-  /** Those that take no more connections and still have some. */
+  /** Ports that take no more connections and still have some. */
   readonly #leaving = new Set<Port>()
-  /** What serves HTTP and HTTPS at ports of Services, as soon as one of them is to. */
-  readonly #fronts = new Map<'http' | 'https', HttpFront>()
+  /** For HTTP and HTTPS at ports of Services, as soon as one of them is to serve it. */
+  readonly #doors = new Map<'http' | 'https', Doors>()
   readonly #watch: DeadlineWatch
   readonly #budget: SessionBudget = { open: 0, most: fitSockets(findDescriptorLimit()) }
-  /** Those of the update being built, as soon as it is. */
-  #settings: Settings
   #snapshot: Snapshot | undefined
   #updates: Promise<void> = Promise.resolve()
   #isDraining = false
@@ -79,7 +80,6 @@ export class Traffic {
   constructor(options: TrafficOptions) {
     const { settings, clock, log, counts, httpsPort, affinitySecret, onTrouble } = options
     this.#options = options
-    this.#settings = settings
     this.#unhear = onContained(createContainedLog(log, counts, clock))
     this.#watch = new DeadlineWatch(clock)
     this.#registry = new EndpointRegistry({
@@ -104,22 +104,24 @@ export class Traffic {
     this.#builder = new SnapshotBuilder(this.#registry)
     const accessLog = createAccessLog(log)
     const hint = createLoopbackHint(log)
-    this.#proxy = createProxy({
+    this.#onFinish = (record) => {
+      counts.observe(record)
+      if (this.#settings.log.access) accessLog(record)
+      hint(record.error, record.endpoint)
+    }
+    this.#handler = new RequestHandler({
       snapshot: () => this.#snapshot,
       clock,
       isDraining: () => this.#isDraining,
       httpsPort,
-      onFinish: (record) => {
-        counts.observe(record)
-        if (this.#settings.log.access) accessLog(record)
-        hint(record.error, record.endpoint)
-      },
+      onFinish: this.#onFinish,
     })
     this.#admission = new Admission({ settings, reserve: this.reserve, onResult: this.#countConnection, clock, log })
     const connectionLog = createConnectionLog(log)
     this.#relays = new Relays({
       settings: () => this.#settings,
       clock,
+      deadlines: this.#watch,
       onFinish: (record) => {
         counts.countConnection(record.listener, record.error ? 'failed' : 'served')
         counts.countBytes(record.listener, record)
@@ -129,6 +131,11 @@ export class Traffic {
     })
   }
 
+  /** Those in force; before the first update, those of the start. */
+  get #settings(): Settings {
+    return this.#snapshot?.settings ?? this.#options.settings
+  }
+
   /** What serves now; undefined before the first update. */
   get snapshot(): Snapshot | undefined {
     return this.#snapshot
@@ -136,18 +143,18 @@ export class Traffic {
 
   /** Requests, tunnels and connections of Services under way. */
   get inFlight(): number {
-    return this.#proxy.inFlight + this.#relays.size
+    return this.#handler.inFlight + this.#relays.size
   }
 
   /** Upgraded connections under way. */
   get tunnels(): number {
-    return this.#proxy.tunnels
+    return this.#handler.tunnels
   }
 
   /** Open client connections by listener, and UDP sessions; ports of Services by the ids of their listeners. */
   connections(): ReadonlyMap<string, number> {
     const counts = new Map<string, number>()
-    for (const { name, connections } of this.#listeners.values()) counts.set(name, connections)
+    for (const { label, connections } of this.#listeners.values()) counts.set(label, connections)
     for (const { label, connections } of [...this.#ports.values(), ...this.#leaving]) {
       counts.set(label, (counts.get(label) ?? 0) + connections)
     }
@@ -179,11 +186,10 @@ export class Traffic {
     if (this.#isDraining) throw new Error('draining')
     if (name !== 'http' && name !== 'https') return this.#listenFor(name, handle)
     const { settings } = this.#options
-    const listener = createListener({
-      ...this.#frontOptions(),
+    const listener = new Listener({
+      ...this.#doorsOptions(),
+      ...this.#portOptions(),
       name,
-      admission: this.#admission,
-      onResult: this.#countConnection,
       current: () => this.#snapshot?.settings ?? settings,
       ...(handle && { handle }),
     })
@@ -210,7 +216,7 @@ export class Traffic {
       if (port instanceof DatagramPort) port.drain()
       else void port.stop()
     }
-    for (const front of this.#fronts.values()) front.drain()
+    for (const doors of this.#doors.values()) doors.drain()
   }
 
   /** Waits for all that is under way to end, `deadlineMs` at most or until `cut`; resolves to the number that are left. */
@@ -221,7 +227,7 @@ export class Traffic {
       this.#cut = resolve
       deadline = setTimeout(resolve, deadlineMs)
     })
-    await Promise.race([Promise.all([this.#proxy.whenIdle(), this.#relays.whenIdle()]), over])
+    await Promise.race([Promise.all([this.#handler.whenIdle(), this.#relays.whenIdle()]), over])
     clearTimeout(deadline)
     return this.inFlight
   }
@@ -235,10 +241,10 @@ export class Traffic {
   async close(): Promise<void> {
     this.drain()
     await this.#updates
-    this.#proxy.closeTunnels()
+    this.#handler.closeTunnels()
     this.#relays.destroy()
     for (const port of [...this.#ports.values(), ...this.#leaving]) port.close()
-    const closing = [...this.#listeners.values(), ...this.#fronts.values()]
+    const closing = [...this.#listeners.values(), ...this.#doors.values()]
     await Promise.all(closing.map((each) => each.close()))
     await this.#registry.close()
     this.reserve.close()
@@ -246,18 +252,10 @@ export class Traffic {
   }
 
   async #listenFor(place: ListenerName, handle: object | undefined): Promise<BoundAddress> {
-    const { clock, log } = this.#options
     const listener = this.#snapshot?.listeners.get(place)?.listener
     if (!listener) throw new Error(`${place} is wanted by no listener in force`)
-    const { address, port: number } = listener
-    const shared = {
-      place,
-      snapshot: () => this.#snapshot,
-      onResult: this.#countConnection,
-      clock,
-      log,
-    }
-    const where = { address, port: number }
+    const where = { address: listener.address, port: listener.port }
+    const shared = { ...this.#portOptions(), place, snapshot: () => this.#snapshot }
     const port =
       listener.transport === 'UDP'
         ? new DatagramPort({
@@ -270,9 +268,8 @@ export class Traffic {
         : new StreamPort({
             ...shared,
             where: handle ?? where,
-            admission: this.#admission,
             relays: this.#relays,
-            front: (tls) => this.#fronts.get(tls ? 'https' : 'http'),
+            doors: (tls) => this.#doors.get(tls ? 'https' : 'http'),
           })
     // At once, so that it can be given up while it is opened.
     this.#ports.set(place, port)
@@ -284,11 +281,17 @@ export class Traffic {
     }
   }
 
-  #frontOptions(): HttpFrontOptions {
+  #portOptions(): PortOptions & { readonly clock: Clock } {
+    const { clock, log } = this.#options
+    return { admission: this.#admission, onResult: this.#countConnection, clock, log }
+  }
+
+  #doorsOptions(): DoorsOptions {
     const { settings, defaultCertificate, ticketSecret, clock, log } = this.#options
     return {
       settings,
-      proxy: this.#proxy,
+      handler: this.#handler,
+      onFinish: this.#onFinish,
       certificates: () => this.#snapshot?.certificates,
       defaultCertificate,
       ticketSecret,
@@ -299,24 +302,22 @@ export class Traffic {
   }
 
   async #apply(update: SnapshotUpdate): Promise<void> {
-    // The registry asks for them while the pools are made.
-    this.#settings = update.settings ?? this.#settings
-    for (const { layer, tls } of update.listeners) if (layer === 'L7') await this.#prepareFront(tls ? 'https' : 'http')
+    for (const { layer, tls } of update.listeners) if (layer === 'L7') await this.#prepareDoors(tls ? 'https' : 'http')
     await runInSlices(this.#swap(update))
   }
 
   /** Connections of a Service's port may come as soon as the listener is in force. */
-  async #prepareFront(scheme: 'http' | 'https'): Promise<void> {
-    if (this.#fronts.has(scheme)) return
+  async #prepareDoors(scheme: 'http' | 'https'): Promise<void> {
+    if (this.#doors.has(scheme)) return
     const { defaultCertificate, log } = this.#options
     if (scheme === 'https' && !defaultCertificate) {
       log.warn('ports of Services that end TLS need the default certificate, which is loaded at the next start')
       return
     }
-    const front = createHttpFront(scheme, this.#frontOptions())
-    await front.ready()
-    this.#admission.addSource(front)
-    this.#fronts.set(scheme, front)
+    const doors = new Doors(scheme, this.#doorsOptions())
+    await doors.ready()
+    this.#admission.addSource(doors)
+    this.#doors.set(scheme, doors)
   }
 
   #countConnection = (listener: string, result: ConnectionResult): void => {
@@ -325,6 +326,10 @@ export class Traffic {
 
   *#swap(update: SnapshotUpdate): Generator<void, void> {
     const snapshot = yield* this.#builder.build(update)
+    for (const pool of snapshot.pools) {
+      pool.enter()
+      yield
+    }
     this.#snapshot = snapshot
     yield* this.#registry.retainInSteps(snapshot.pools)
   }

@@ -1,9 +1,11 @@
 /** All workers of a gateway: starts them, replaces those that die, hands configurations on, and adds up their figures. */
 
 import { explainListenError, StartError } from '../control/start-error.ts'
+import { type EndpointKey, findEndpointKey } from '../model/endpoint-key.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
+import { findPlainKey } from '../model/upstream.ts'
 import { ListeningSocket } from '../platform/listening-socket.ts'
-import { type LiveConfiguration, type ServedConfiguration, selectLive } from '../snapshot/update.ts'
+import { findReached, type SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { CircuitFigures } from '../telemetry/metrics.ts'
 import { type Carrier, type CarrierOptions, listListeners, type TrafficPorts, type WorkerState } from './carrier.ts'
@@ -51,7 +53,7 @@ export class WorkerSet implements Carrier {
   /** Of Services, by place; undefined for UDP, whose sockets the workers bind. */
   readonly #serviceSockets = new Map<string, ListeningSocket | undefined>()
   readonly #servicePorts: ServicePorts
-  #live: LiveConfiguration | undefined
+  #served: SnapshotSource | undefined
   #ticker: NodeJS.Timeout | undefined
   #isStopping = false
 
@@ -62,7 +64,7 @@ export class WorkerSet implements Carrier {
       open: (place, listener) => this.#openPort(place, listener),
       close: (place) => this.#closePort(place),
       log: options.log,
-      ...(options.portRetryMs !== undefined && { retryMs: options.portRetryMs }),
+      retryMs: options.portRetryMs,
     })
     this.#slots = Array.from({ length: options.size }, (_, index) => ({
       number: index + 1,
@@ -75,14 +77,14 @@ export class WorkerSet implements Carrier {
     }))
   }
 
-  async start(first: ServedConfiguration): Promise<TrafficPorts> {
+  async start(first: SnapshotSource): Promise<TrafficPorts> {
     const { settings, size, tickMs = TICK_MS } = this.#options
-    this.#live = selectLive(first)
+    this.#served = first
     await this.#servicePorts.giveUp(first.model.listeners)
     for (const name of listListeners(settings)) {
       const { address, port } = settings[name]
       try {
-        this.#sockets.set(name, ListeningSocket.bind(address, port, size))
+        this.#sockets.set(name, await ListeningSocket.bind(address, port, size))
       } catch (error) {
         throw explainListenError(error, { name, address, port })
       }
@@ -95,23 +97,24 @@ export class WorkerSet implements Carrier {
     return portsOf(this.#sockets)
   }
 
-  async apply(next: ServedConfiguration): Promise<void> {
+  async apply(next: SnapshotSource): Promise<void> {
     await this.#servicePorts.giveUp(next.model.listeners)
     await this.#takeOver(next)
     await this.#servicePorts.open(next.model.listeners)
   }
 
-  async #takeOver(next: ServedConfiguration): Promise<void> {
-    const before = this.#live
-    const live = selectLive(next, before)
-    this.#live = live
-    await Promise.all(this.#slots.map(({ worker }) => worker?.apply(live)))
-    if (live.upstreams === before?.upstreams) return
-    const wanted = new Set<string>()
-    for (const { key, protocol, endpoints } of live.upstreams.values()) {
-      for (const { host, port } of endpoints) wanted.add(`${key} ${protocol} ${host} ${port}`)
+  async #takeOver(next: SnapshotSource): Promise<void> {
+    const before = this.#served?.model
+    this.#served = next
+    const upstreams = findReached(next.model, before)
+    await Promise.all(this.#slots.map(({ worker }) => worker?.apply(next)))
+    if (before && findReached(before) === upstreams) return
+    const wanted = new Set<EndpointKey>()
+    for (const { key, protocol, endpoints } of upstreams.values()) {
+      const keys = protocol === 'https' ? [key, findPlainKey(key)] : [key]
+      for (const endpoint of endpoints) for (const each of keys) wanted.add(findEndpointKey(each, endpoint))
     }
-    this.#tally.retain(({ upstream, protocol, host, port }) => wanted.has(`${upstream} ${protocol} ${host} ${port}`))
+    this.#tally.retain(wanted)
   }
 
   get isUp(): boolean {
@@ -247,14 +250,14 @@ export class WorkerSet implements Carrier {
       onTrouble: (trouble) => this.#options.onTrouble?.(trouble),
     })
     slot.worker = worker
-    const failure = await worker.start(this.#live!)
+    const failure = await worker.start(this.#served!)
     if (failure) {
       const { name, code, message } = failure
       const { address, port } = settings[name]
       return explainListenError(Object.assign(new Error(message), { code }), { name, address, port })
     }
     // Before it served, another configuration may have come into force.
-    if (worker.isServing) await worker.apply(this.#live!)
+    if (worker.isServing) await worker.apply(this.#served!)
     for (const place of this.#serviceSockets.keys()) {
       const failure = worker.isServing ? await this.#listenIn(slot, place) : undefined
       // Others may have it still: all let it go, and it is tried again.
@@ -268,7 +271,7 @@ export class WorkerSet implements Carrier {
   }
 
   async #openPort(place: string, { transport, address, port }: ServiceListener): Promise<void> {
-    const socket = transport === 'TCP' ? ListeningSocket.bind(address, port, this.#slots.length) : undefined
+    const socket = transport === 'TCP' ? await ListeningSocket.bind(address, port, this.#slots.length) : undefined
     this.#serviceSockets.set(place, socket)
     const failures = await Promise.all(this.#slots.map((slot) => this.#listenIn(slot, place)))
     const failure = failures.find((each) => each !== undefined)

@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { EndpointTrouble } from '../model/upstream.ts'
 import type { SocketHandle } from '../platform/listening-socket.ts'
-import { diffLive, type LiveConfiguration } from '../snapshot/update.ts'
+import { findUpdate, type SnapshotSource } from '../snapshot/update.ts'
 import { cutUpdate, type FromWorker, type ListenFailure, type ToWorker, type TrafficFigures } from './message.ts'
 import type { ListenerName } from './traffic.ts'
 
@@ -61,7 +61,8 @@ export class Worker {
   readonly #waiting: Waiting[] = []
   /** What it was asked to listen on. */
   readonly #listening = new Set<ListenerName>()
-  #live: LiveConfiguration | undefined
+  /** As it was last sent. */
+  #served: SnapshotSource | undefined
   #updates: Promise<void> = Promise.resolve()
   #isServing = false
   #isStopping = false
@@ -108,9 +109,9 @@ export class Worker {
   }
 
   /** Resolves when it serves; to a failure where it cannot, and to undefined also when it ends before. */
-  async start(live: LiveConfiguration): Promise<(ListenFailure & { name: 'http' | 'https' }) | undefined> {
+  async start(first: SnapshotSource): Promise<(ListenFailure & { name: 'http' | 'https' }) | undefined> {
     this.#send(this.#options.start)
-    await this.apply(live)
+    await this.apply(first)
     for (const [name, handle] of this.#options.sockets) {
       if (this.#isStopping) return undefined
       const failure = await this.listen(name, handle)
@@ -121,7 +122,7 @@ export class Worker {
   }
 
   /** Resolves when it is in force, or the process has gone. */
-  apply(next: LiveConfiguration): Promise<void> {
+  apply(next: SnapshotSource): Promise<void> {
     this.#updates = this.#updates.then(() => this.#apply(next))
     return this.#updates
   }
@@ -171,9 +172,9 @@ export class Worker {
     return this.#hasEnded ? 0 : ++this.#silentTicks
   }
 
-  async #apply(next: LiveConfiguration): Promise<void> {
-    const update = diffLive(this.#live, next)
-    this.#live = next
+  async #apply(next: SnapshotSource): Promise<void> {
+    const update = findUpdate(this.#served, next)
+    this.#served = next
     let last: ToWorker | undefined
     for (const piece of cutUpdate(update)) {
       if (last) {

@@ -4,7 +4,7 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { type AdminState, createAdmin } from '../../lib/admin/admin.ts'
 import type { Model } from '../../lib/model/model.ts'
-import type { ServedConfiguration } from '../../lib/snapshot/update.ts'
+import type { ServedConfiguration } from '../../lib/model/served.ts'
 import { createMetrics } from '../../lib/telemetry/metrics.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
 import { makeSettings } from '../helpers/settings.ts'
@@ -22,6 +22,8 @@ const model: Model = {
   counts: { resources: 0, ingresses: 0, routes: 0 },
 }
 
+const locate: ServedConfiguration['locate'] = () => undefined
+
 type Answer = { status: number | undefined; headers: Record<string, unknown>; body: string }
 
 async function start(
@@ -31,7 +33,7 @@ async function start(
   refresh = async () => {},
 ) {
   const settings = makeSettings({ 'admin.port': 0, ...changes })
-  const served: ServedConfiguration = { generation: 7, builtAt: 0, settings, model, diagnostics: [] }
+  const served: ServedConfiguration = { generation: 7, builtAt: 0, settings, model, diagnostics: [], locate }
   const current: AdminState = { ready: true, served, ports: { http: 8081 }, ...state }
   const admin = createAdmin({
     settings,
@@ -99,7 +101,7 @@ t.test('/ lists the paths, and each answers JSON', async (t) => {
 
 t.test('listeners of Services are listed with their state', async (t) => {
   const { model: full } = translateText(service('web', 'type: NodePort, ports: [{port: 80, nodePort: 30080}]'))
-  const served = { generation: 7, builtAt: 0, settings: makeSettings(), model: full, diagnostics: [] }
+  const served = { generation: 7, builtAt: 0, settings: makeSettings(), model: full, diagnostics: [], locate }
   const id = 'NodePort default/web:80/TCP [::]:30080'
   const { ask } = await start(t, {}, { served, listenerStates: new Map([[id, 'open']]) })
   t.match(JSON.parse((await ask('/api/v1/listeners')).body)[4], { name: 'default/web:80/TCP', state: 'open' })

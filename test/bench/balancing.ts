@@ -40,7 +40,8 @@ for (const shape of SHAPES) {
       port: 80,
       weight: Math.min(1_000, shape.weightOf?.(index) ?? 1),
     }))
-    const pool = registry.pool(makeUpstream('web', endpoints))
+    const pool = registry.pool(makeUpstream('web', endpoints), settings.upstream)
+    pool.enter()
     const contexts = Array.from({ length: 4_096 }, (_, index): PickContext => {
       const context = { clientAddress: `203.0.${index >> 8}.${index & 255}`, target: `/shop/items/${index}?page=1` }
       const user = `user-${index}`

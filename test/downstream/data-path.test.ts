@@ -1,4 +1,4 @@
-/** The whole data path: real listeners, the real proxy, real upstreams, over HTTP/1, HTTP/1 in TLS, and HTTP/2. */
+/** The whole data path: real listeners, the real handler, real upstreams, over HTTP/1, HTTP/1 in TLS, and HTTP/2. */
 
 import { type IncomingMessage, request as requestHttp } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
@@ -7,8 +7,8 @@ import type { Socket } from 'node:net'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
-import { createListener, type Listener } from '../../lib/downstream/listener.ts'
-import { createProxy } from '../../lib/downstream/proxy.ts'
+import { Listener } from '../../lib/downstream/listener.ts'
+import { RequestHandler } from '../../lib/request/handler.ts'
 import type { Snapshot } from '../../lib/snapshot/snapshot.ts'
 import type { RequestRecord } from '../../lib/telemetry/record.ts'
 import { EndpointRegistry } from '../../lib/upstream/choice/registry.ts'
@@ -49,24 +49,26 @@ async function startPath(t: Test, changes: Readonly<Record<string, unknown>> = {
   load({ upstreams: { web: [upstream.port] }, routes: [{ to: 'web' }] })
   let isDraining = false
   let tlsPort = 0
-  const proxy = createProxy({
+  const onFinish = (record: RequestRecord) => void records.push(record)
+  const handler = new RequestHandler({
     snapshot: () => snapshot,
     clock: systemClock,
-    onFinish: (record) => void records.push(record),
+    onFinish,
     isDraining: () => isDraining,
     httpsPort: () => tlsPort,
   })
   const log = pino({ level: 'silent' })
   const options = {
     settings,
-    proxy,
+    handler,
+    onFinish,
     certificates: () => snapshot.certificates,
     defaultCertificate: await defaultCertificate(),
     ...makeAdmission(settings, log),
     log,
   }
-  const http = createListener({ ...options, name: 'http' })
-  const https = createListener({ ...options, name: 'https' })
+  const http = new Listener({ ...options, name: 'http' })
+  const https = new Listener({ ...options, name: 'https' })
   t.teardown(async () => {
     await Promise.all([http.close(), https.close(), upstream.close()])
     await registry.close()

@@ -3,14 +3,15 @@ import { connect, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import { pino } from 'pino'
 import type { Test } from 'tap'
-import { createListener, type Listener } from '../../lib/downstream/listener.ts'
+import { Listener } from '../../lib/downstream/listener.ts'
 import type { Certificate, CertificateBinding } from '../../lib/model/certificate.ts'
 import { HostIndex } from '../../lib/routing/host-index.ts'
 import type { ConnectionResult } from '../../lib/telemetry/request-counts.ts'
 import { makeAdmission } from '../helpers/admission.ts'
 import { makeModelCertificate } from '../helpers/certificates.ts'
 import { makeSettings } from '../helpers/settings.ts'
-import { EchoProxy } from './echo-proxy.ts'
+import { OWNER } from '../helpers/snapshot.ts'
+import { EchoHandler } from './echo-handler.ts'
 
 export type StartOptions = {
   name?: 'http' | 'https'
@@ -23,7 +24,7 @@ export type StartOptions = {
 
 export type Started = {
   listener: Listener
-  proxy: EchoProxy
+  handler: EchoHandler
   port: number
   /** Every log line, parsed. */
   lines: Record<string, unknown>[]
@@ -40,16 +41,17 @@ export function defaultCertificate(): Promise<Certificate> {
 
 export async function startListener(t: Test, options: StartOptions = {}): Promise<Started> {
   const name = options.name ?? 'http'
-  const proxy = new EchoProxy()
+  const handler = new EchoHandler()
   const lines: Record<string, unknown>[] = []
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
   const settings = makeSettings({ [`${name}.port`]: 0, [`${name}.address`]: '127.0.0.1', ...options.settings })
   const results: Started['results'] = []
-  const listener = createListener({
+  const listener = new Listener({
     name,
     settings,
     ...makeAdmission(settings, log, (_listener, result) => void results.push(result)),
-    proxy,
+    handler,
+    onFinish: handler.onFinish,
     certificates: options.certificates ?? (() => undefined),
     defaultCertificate: await defaultCertificate(),
     ...(options.strictSni && { strictSni: options.strictSni }),
@@ -59,7 +61,7 @@ export async function startListener(t: Test, options: StartOptions = {}): Promis
   })
   t.teardown(() => listener.close())
   const { port } = await listener.listen()
-  return { listener, proxy, port, lines, results }
+  return { listener, handler, port, lines, results }
 }
 
 /** An index of certificates by host, as a snapshot has it. */
@@ -73,8 +75,8 @@ export function indexCertificates(
         host,
         certificate: typeof certificate === 'string' ? undefined : certificate,
         reason: typeof certificate === 'string' ? certificate : 'named by the tls section',
-        ingress: { namespace: 'default', name: 'test' },
-        position: { file: 'test.yaml', line: 1, column: 1, length: 1, excerpt: '' },
+        owner: OWNER,
+        field: ['spec', 'tls', 0, 'hosts', 0],
       },
     ]),
   )

@@ -5,8 +5,10 @@ import { Duplex } from 'node:stream'
 import { isDeepStrictEqual } from 'node:util'
 import { END_TO_END, HOP_BY_HOP } from '../../lib/http1/field-names.ts'
 import type { ResponseHead } from '../../lib/http1/response-head.ts'
-import { Connection } from '../../lib/upstream/transport/connection.ts'
-import { sendRequest } from '../../lib/upstream/transport/http1-call.ts'
+import type { UpstreamRequest } from '../../lib/upstream/transport/call.ts'
+import { Connection, type Peer } from '../../lib/upstream/transport/connection.ts'
+import { Http1Call } from '../../lib/upstream/transport/http1-call.ts'
+import { PrivateConnections } from '../../lib/upstream/transport/private-connections.ts'
 import { makeResponse } from './grammar.ts'
 import { judgeResponse, type ReadResponse } from './llhttp.ts'
 import { mutate } from './mutation.ts'
@@ -47,11 +49,21 @@ export function readAsUpstream(method: string, pieces: readonly Buffer[], fin: b
   socket.on('error', () => {})
   let reused = false
   const plain = socket as unknown as Socket
+  const peer: Peer = {
+    hostLine: () => '',
+    acquire: (waiter) => {
+      connection.lease()
+      waiter.onConnection(connection)
+    },
+    begin: () => {},
+    end: () => {},
+    recordFailure: () => {},
+  }
   const connection = new Connection(
     { socket: plain, transport: plain },
     {
       place: 'fuzz',
-      endpoint: undefined as never,
+      peer,
       rest: () => {
         reused = true
       },
@@ -60,54 +72,68 @@ export function readAsUpstream(method: string, pieces: readonly Buffer[], fin: b
       forget: () => {},
     },
   )
-  connection.lease()
   let head: ResponseHead | undefined
   const chunks: Buffer[] = []
   let result: Reading | string | undefined
   let taken = 0
   let byFin = false
-  const call = sendRequest(
-    connection,
-    {
-      head: `${method} / HTTP/1.1\r\nHost: up.test\r\n\r\n`,
-      method,
-      body: 'none',
-      upgrade: undefined,
-      maxHeaderBytes: MAX_HEADER_BYTES,
+  const request: UpstreamRequest = {
+    client: { path: undefined, privates: undefined, claimPrivates: () => new PrivateConnections() },
+    proxyVersion: undefined,
+    connectTimeout: 1_000,
+    method,
+    target: '/',
+    authority: 'up.test',
+    hostSetting: 'client',
+    host: undefined,
+    lines: '',
+    addedLines: '',
+    contentLength: undefined,
+    hasBody: false,
+    acceptsTrailers: false,
+    expectsContinue: false,
+    upgrade: undefined,
+    authenticatesConnection: false,
+    maxHeaderBytes: MAX_HEADER_BYTES,
+  }
+  const call = new Http1Call(peer, request, {
+    isRepeatable: true,
+    onMoved: () => {},
+    onReady: () => call.end([]),
+    onUnreachable: () => {},
+    givesUp: () => false,
+    onStale: () => false,
+    onInformational: () => {},
+    onHead: (given) => {
+      head = given
     },
-    {
-      onInformational: () => {},
-      onHead: (given) => {
-        head = given
-      },
-      onData: (chunk) => {
-        chunks.push(Buffer.from(chunk))
-      },
-      onEnd: (trailers) => {
-        const { status, reason, lines, contentLength, chunked } = head!
-        result = {
-          status,
-          reason,
-          lines,
-          contentLength,
-          chunked,
-          body: Buffer.concat(chunks),
-          trailers,
-          reused,
-          taken,
-          byFin,
-        }
-      },
-      onUpgrade: () => {
-        result = 'upgrade'
-      },
-      onError: (error) => {
-        result = error.code
-      },
-      onDrain: () => {},
+    onData: (chunk) => {
+      chunks.push(Buffer.from(chunk))
     },
-  )
-  call.end([])
+    onEnd: (trailers) => {
+      const { status, reason, lines, contentLength, chunked } = head!
+      result = {
+        status,
+        reason,
+        lines,
+        contentLength,
+        chunked,
+        body: Buffer.concat(chunks),
+        trailers,
+        reused,
+        taken,
+        byFin,
+      }
+    },
+    onUpgrade: () => {
+      result = 'upgrade'
+    },
+    onError: (error) => {
+      result = error.code
+    },
+    onDrain: () => {},
+  })
+  call.start()
   for (const piece of pieces) {
     if (result !== undefined) break
     taken += piece.length

@@ -6,7 +6,7 @@ import type { Settings } from '../../lib/settings/table.ts'
 import type { Log } from '../../lib/telemetry/log.ts'
 import type { ConnectionResult } from '../../lib/telemetry/request-counts.ts'
 
-/** As `createListener` takes it. */
+/** As `Listener` takes it. */
 export function makeAdmission(
   settings: Settings,
   log: Log,

@@ -1,12 +1,18 @@
-/** A proxy behind plain servers: HTTP/1 and HTTP/1 over TLS, with the fast lane in front, and HTTP/2; on ports of 127.0.0.1, closed with the test. */
-import { createServer as createHttp2Server, createSecureServer } from 'node:http2'
+/** The handler of requests behind plain servers: HTTP/1 and HTTP/1 over TLS, with the fast lane in front, and HTTP/2; on ports of 127.0.0.1, closed with the test. */
+import {
+  createServer as createHttp2Server,
+  createSecureServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import { type AddressInfo, createServer as createNetServer, type Server as NetServer, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import type { Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
 import { FastLane } from '../../lib/downstream/fast-lane/fast-lane.ts'
-import { createHttp1Door } from '../../lib/downstream/http1/http1-door.ts'
-import { createProxy, type Proxy as DataPath } from '../../lib/downstream/proxy.ts'
+import { Http1Door } from '../../lib/downstream/http1/http1-door.ts'
+import { Http2Exchange } from '../../lib/downstream/http2/http2-exchange.ts'
+import { RequestHandler } from '../../lib/request/handler.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import type { Snapshot } from '../../lib/snapshot/snapshot.ts'
 import type { RequestRecord } from '../../lib/telemetry/record.ts'
@@ -17,7 +23,7 @@ import { makeSettings } from './settings.ts'
 import { type EndpointWords, type ModelWords, makeSnapshot } from './snapshot.ts'
 
 export type ProxyServer = {
-  readonly proxy: DataPath
+  readonly proxy: RequestHandler
   readonly registry: EndpointRegistry
   /** HTTP/1, plain. */
   readonly port: number
@@ -55,17 +61,18 @@ export async function startProxy(
   let taken = 0
   let waiters: (() => void)[] = []
   const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
-  const proxy = createProxy({
+  const onFinish = (record: RequestRecord): void => {
+    records.push(record)
+    const waiting = waiters
+    waiters = []
+    for (const resolve of waiting) resolve()
+  }
+  const proxy = new RequestHandler({
     snapshot: () => snapshot,
     clock: systemClock,
     isDraining: () => draining,
     httpsPort: () => options.httpsPort,
-    onFinish(record) {
-      records.push(record)
-      const waiting = waiters
-      waiters = []
-      for (const resolve of waiting) resolve()
-    },
+    onFinish,
   })
   const load: ProxyServer['load'] = (next, changes) => {
     if (changes) settings = makeSettings(changes)
@@ -75,18 +82,21 @@ export async function startProxy(
   if (!options.unready) load(isList(words) ? { upstreams: { web: words }, routes: [{ to: 'web' }] } : words)
 
   const http2Server = createHttp2Server()
-  http2Server.on('stream', proxy.handleStream.bind(proxy))
-  const door = createHttp1Door({ settings, proxy, onRequest: proxy.handleRequest.bind(proxy), clock: systemClock })
+  const serveStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: string[] = []) =>
+    proxy.handle(new Http2Exchange(stream, headers, flags, raw), undefined)
+  http2Server.on('stream', serveStream)
+  const door = new Http1Door({ settings, handler: proxy, onFinish, clock: systemClock })
+  await door.ready()
   t.teardown(() => door.close())
   const createFront = (scheme: 'http' | 'https'): { accept(socket: Socket): void } =>
-    FAST_LANE ? new FastLane({ settings, proxy, clock: systemClock, scheme, handOver: door.accept }) : door
+    FAST_LANE ? new FastLane({ settings, handler: proxy, clock: systemClock, scheme, door }) : door
   const front = createFront('http')
   const plain = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => front.accept(socket))
   const servers: NetServer[] = [plain, http2Server]
   if (options.certificate) {
     const pem = { cert: options.certificate.certificate, key: options.certificate.key }
     const secure = createSecureServer({ ...pem, allowHTTP1: false })
-    secure.on('stream', proxy.handleStream.bind(proxy))
+    secure.on('stream', serveStream)
     const tlsFront = createFront('https')
     const tls = createTlsServer({ ...pem, allowHalfOpen: true }, (socket) =>
       tlsFront.accept(socket.on('error', () => {})),

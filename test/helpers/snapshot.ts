@@ -1,8 +1,8 @@
 /** Models and snapshots from a few words: hosts with paths, each leading to endpoints. */
 import { systemClock } from '../../lib/base/clock.ts'
-import type { SourcePosition } from '../../lib/base/position.ts'
 import type { Model } from '../../lib/model/model.ts'
-import type { Route, VirtualHost } from '../../lib/model/route.ts'
+import type { ResourceRef } from '../../lib/model/resource-ref.ts'
+import type { Route, RouteAction, VirtualHost } from '../../lib/model/route.ts'
 import { placeOf, type ServiceListener } from '../../lib/model/service-listener.ts'
 import type { Endpoint, UnresolvedEndpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../../lib/model/upstream.ts'
 import type { PolicyOverrides } from '../../lib/settings/service.ts'
@@ -10,7 +10,8 @@ import type { Settings } from '../../lib/settings/table.ts'
 import { buildSnapshot, type Snapshot } from '../../lib/snapshot/snapshot.ts'
 import type { EndpointRegistry } from '../../lib/upstream/choice/registry.ts'
 
-export const NOWHERE: SourcePosition = { file: 'test.yaml', line: 1, column: 1, length: 1, excerpt: '' }
+/** The Ingress of all routes. */
+export const OWNER: ResourceRef = Object.freeze({ kind: 'Ingress', namespace: 'default', name: 'test' })
 
 /** A port of 127.0.0.1, `host:port`, or an endpoint with what differs from a ready one of weight 1. */
 export type EndpointWords = number | string | (Partial<Endpoint> & { port: number })
@@ -78,7 +79,7 @@ export function makeUpstream(name: string, words: readonly EndpointWords[] | Ups
   const given: UpstreamWords = isList(words) ? { endpoints: words } : words
   return Object.freeze({
     key: keyOf(name),
-    service: { namespace: 'default', name, type: 'ClusterIP', position: NOWHERE },
+    service: { kind: 'Service', namespace: 'default', name, type: 'ClusterIP' },
     port: { number: 80, name: '', targetPort: 80 },
     protocol: given.protocol ?? 'http',
     endpoints: given.endpoints.map(makeEndpoint),
@@ -100,25 +101,36 @@ function keyOf(name: string): UpstreamKey {
 function makeRoute(words: RouteWords): Route {
   const { host = '', path = '/', type = 'prefix', to, policy } = words
   return {
-    id: `default/test|${host}|${type} ${path}`,
+    owner: OWNER,
+    rule: 0,
+    item: 0,
     host,
     match: { type, path },
     pathType: type === 'exact' ? 'Exact' : 'Prefix',
     path,
-    action:
-      typeof to === 'string'
-        ? { type: 'forward', upstream: keyOf(to) }
-        : {
-            type: 'unavailable',
-            code: to === 404 ? 'PORTICO_REQ_NO_ROUTE' : 'PORTICO_UP_NO_SERVICE',
-            reason: 'as the test wants it',
-          },
-    backend: `default/${to}:80`,
-    ingress: { namespace: 'default', name: 'test' },
-    policy,
-    position: NOWHERE,
-    createdAt: undefined,
+    action: makeAction(to),
+    ...(policy && { policy }),
   }
+}
+
+/** Routes to the same backend share their action, as they do in a translated model. */
+const actions = new Map<string | number, RouteAction>()
+
+function makeAction(to: RouteWords['to']): RouteAction {
+  const known = actions.get(to)
+  if (known) return known
+  const backend = `default/${to}:80`
+  const action: RouteAction =
+    typeof to === 'string'
+      ? { type: 'forward', upstream: keyOf(to), backend }
+      : {
+          type: 'unavailable',
+          code: to === 404 ? 'PORTICO_REQ_NO_ROUTE' : 'PORTICO_UP_NO_SERVICE',
+          reason: 'as the test wants it',
+          backend,
+        }
+  actions.set(to, action)
+  return action
 }
 
 export function makeServiceListener({ to, ...words }: ListenerWords): ServiceListener {
@@ -130,8 +142,8 @@ export function makeServiceListener({ to, ...words }: ListenerWords): ServiceLis
     address: '127.0.0.1',
     sourceRanges: [],
     proxyProtocol: false,
-    service: { namespace: 'default', name: to },
-    position: NOWHERE,
+    owner: { kind: 'Service', namespace: 'default', name: to },
+    field: ['spec', 'ports', 0, 'port'],
     ...words,
   } as const
   return Object.freeze({ ...given, id: `${given.kind} default/${to}:80/${placeOf(given)}`, upstream: keyOf(to) })
@@ -148,7 +160,8 @@ export function makeModel(words: ModelWords): Model {
       host,
       routes: routes.filter((route) => route.host === host).sort(compareRoutes),
       redirectToHttps: words.redirect?.includes(host) ?? false,
-      position: NOWHERE,
+      owner: OWNER,
+      rule: 0,
     }),
   )
   return Object.freeze({

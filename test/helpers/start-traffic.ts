@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { type Clock, systemClock } from '../../lib/base/clock.ts'
 import type { Certificate } from '../../lib/model/certificate.ts'
 import { placeOf } from '../../lib/model/service-listener.ts'
-import { diffLive, type LiveConfiguration, selectLive } from '../../lib/snapshot/update.ts'
+import { findUpdate, type SnapshotSource } from '../../lib/snapshot/update.ts'
 import { type ConnectionResult, RequestCounts } from '../../lib/telemetry/request-counts.ts'
 import { Traffic } from '../../lib/workers/traffic.ts'
 import { makeSettings } from './settings.ts'
@@ -45,18 +45,17 @@ export async function startTraffic(
     httpsPort: () => undefined,
   })
   t.teardown(() => traffic.close())
-  let live: LiveConfiguration | undefined
+  let current: SnapshotSource | undefined
   let generation = 0
   const load = async (next: ModelWords, other = changes) => {
     const model = makeModel(next)
-    const now = { generation: ++generation, builtAt: 0, settings: makeSettings(other), model, diagnostics: [] }
-    const before = live
-    live = selectLive(now, before)
-    await traffic.apply(diffLive(before, live))
+    const before = current
+    current = { generation: ++generation, builtAt: 0, settings: makeSettings(other), model }
+    await traffic.apply(findUpdate(before, current))
   }
   await load(words)
   const ports: Record<string, number> = {}
-  for (const listener of live?.listeners ?? []) {
+  for (const listener of current?.model.listeners ?? []) {
     ports[placeOf(listener)] = (await traffic.listen(placeOf(listener))).port
   }
   return {

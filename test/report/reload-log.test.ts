@@ -2,9 +2,9 @@ import { pino } from 'pino'
 import t from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { loadConfiguration } from '../../lib/control/configuration.ts'
+import type { ServedConfiguration } from '../../lib/model/served.ts'
 import { logReloaded, logReloadFailed } from '../../lib/report/reload-log.ts'
 import type { Reloaded } from '../../lib/report/reloaded.ts'
-import type { ServedConfiguration } from '../../lib/snapshot/update.ts'
 
 function createLog() {
   const lines: Record<string, unknown>[] = []

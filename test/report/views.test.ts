@@ -4,6 +4,7 @@ import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
 import type { CertificateBinding } from '../../lib/model/certificate.ts'
 import type { Model } from '../../lib/model/model.ts'
+import type { Locate, ResourceRef } from '../../lib/model/resource-ref.ts'
 import type { Route } from '../../lib/model/route.ts'
 import type { ServiceListener } from '../../lib/model/service-listener.ts'
 import type { Endpoint, UnresolvedEndpoint, Upstream } from '../../lib/model/upstream.ts'
@@ -16,9 +17,15 @@ import { makeSettings } from '../helpers/settings.ts'
 
 const DAY = 86_400_000
 
+const INGRESS: ResourceRef = { kind: 'Ingress', namespace: 'default', name: 'shop' }
+
 function at(line: number): SourcePosition {
   return { file: 'shop.yaml', line, column: 5, length: 1, excerpt: '' }
 }
+
+/** The last index of a field is its line; where there is none, a Service is asked for. */
+const locate: Locate = ({ name }, field) =>
+  at(field.findLast((step) => typeof step === 'number') ?? (name === 'old' ? 30 : 31))
 
 function endpoint(host: string, changes: Partial<Endpoint> = {}): Endpoint {
   return {
@@ -37,7 +44,7 @@ function endpoint(host: string, changes: Partial<Endpoint> = {}): Endpoint {
 function upstream(name: string, endpoints: readonly Endpoint[]): Upstream {
   return {
     key: `default/${name}:80`,
-    service: { namespace: 'default', name, type: 'ClusterIP', position: at(1) },
+    service: { kind: 'Service', namespace: 'default', name, type: 'ClusterIP' },
     port: { number: 80, name: 'http', targetPort: 'http' },
     protocol: 'http',
     endpoints,
@@ -46,18 +53,22 @@ function upstream(name: string, endpoints: readonly Endpoint[]): Upstream {
   }
 }
 
+const backend = 'default/api:http'
+
+function forward({ key }: Pick<Upstream, 'key'>): Route['action'] {
+  return { type: 'forward', upstream: key, backend }
+}
+
 function route(host: string, path: string, action: Route['action'], line: number): Route {
   return {
-    id: `default/shop|${host}|Prefix ${path}`,
+    owner: INGRESS,
+    rule: 0,
+    item: line,
     host,
     match: { type: 'prefix', path },
     pathType: 'Prefix',
     path,
     action,
-    backend: 'default/api:http',
-    ingress: { namespace: 'default', name: 'shop' },
-    position: at(line),
-    createdAt: undefined,
   }
 }
 
@@ -67,7 +78,7 @@ const old = upstream('old', [
   endpoint('10.0.1.2', { ready: false, serving: false, terminating: true }),
   endpoint('10.0.1.3', { ready: false, serving: false }),
 ])
-const winner = route('shop.test', '/api', { type: 'forward', upstream: api.key }, 10)
+const winner = route('shop.test', '/api', forward(api), 10)
 const model: Model = {
   hosts: [
     {
@@ -77,22 +88,24 @@ const model: Model = {
         route(
           'shop.test',
           '/cart',
-          { type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE', reason: 'no such Service' },
+          { type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE', reason: 'no such Service', backend },
           11,
         ),
       ],
       redirectToHttps: true,
-      position: at(9),
+      owner: INGRESS,
+      rule: 9,
     },
     {
       host: '',
-      routes: [route('', '/', { type: 'forward', upstream: old.key }, 12)],
+      routes: [route('', '/', forward(old), 12)],
       redirectToHttps: false,
-      position: at(9),
+      owner: INGRESS,
+      rule: 9,
     },
   ],
   defaultRoute: undefined,
-  shadowed: [{ route: route('shop.test', '/api', { type: 'forward', upstream: old.key }, 20), winner }],
+  shadowed: [{ route: route('shop.test', '/api', forward(old), 20), winner }],
   upstreams: new Map([old, api].map((each) => [each.key, each])),
   services: [
     {
@@ -109,7 +122,6 @@ const model: Model = {
       ports: [{ name: 'http', port: 80, protocol: 'TCP', targetPort: 'http', nodePort: 30080 }],
       selector: { app: 'old', tier: 'web' },
       upstreams: [old.key],
-      position: at(30),
     },
     {
       namespace: 'default',
@@ -125,7 +137,6 @@ const model: Model = {
       ports: [{ name: 'http', port: 80, protocol: 'TCP', targetPort: 'http', nodePort: undefined }],
       selector: {},
       upstreams: [api.key],
-      position: at(31),
     },
   ],
   certificates: [],
@@ -155,7 +166,7 @@ t.test('addresses of a name show it, and names that lead nowhere have rows of th
     failuresInRow: 0,
     lastFailure: undefined,
   })
-  const rows = endpointsView({ ...model, upstreams: new Map([[named.key, named]]) }, [
+  const rows = endpointsView({ ...model, upstreams: new Map([[named.key, named]]) }, locate, [
     figures('10.0.0.2', 5, name),
     figures('10.0.0.2', 7, ''),
   ])
@@ -167,14 +178,14 @@ t.test('addresses of a name show it, and names that lead nowhere have rows of th
     { address: 'in.test:80', name: 'in.test', state: 'denied', reason: 'in.test: 10.0.0.1 is private' },
   ])
   const none: Upstream = { ...named, endpoints: [] }
-  t.match(routesView({ ...model, upstreams: new Map([[none.key, none]]) })[0], {
+  t.match(routesView({ ...model, upstreams: new Map([[none.key, none]]) }, locate)[0], {
     state: 'no endpoints',
     reason: '503: gone.test: NXDOMAIN',
   })
 })
 
 t.test('routes come in match order, those that lost at the end', async (t) => {
-  const rows = routesView(model)
+  const rows = routesView(model, locate)
   t.match(rows, [
     {
       host: 'shop.test',
@@ -198,10 +209,10 @@ t.test('routes come in match order, those that lost at the end', async (t) => {
 t.test('a route whose Service has no usable endpoint is not called served', async (t) => {
   const none = upstream('none', [])
   const waiting = upstream('waiting', [endpoint('10.0.2.1', { ready: false, serving: false })])
-  const routes = [none, waiting].map(({ key }) => route('shop.test', '/', { type: 'forward', upstream: key }, 10))
-  const host = { host: 'shop.test', routes, redirectToHttps: false, position: at(9) }
+  const routes = [none, waiting].map(({ key }) => route('shop.test', '/', forward({ key }), 10))
+  const host = { host: 'shop.test', routes, redirectToHttps: false, owner: INGRESS, rule: 9 }
   const upstreams = new Map([none, waiting].map((each) => [each.key, each]))
-  t.match(routesView({ ...model, hosts: [host], shadowed: [], upstreams }), [
+  t.match(routesView({ ...model, hosts: [host], shadowed: [], upstreams }, locate), [
     { state: 'no endpoints', reason: '503: the service has no endpoints', endpoints: [] },
     { state: 'no endpoints', reason: '503: none of its 1 endpoints is ready', endpoints: [] },
   ])
@@ -211,23 +222,27 @@ t.test('endpoints that are not in good health say why, and are not among those o
   const bad = (state: 'unhealthy' | 'ejected') => ({ health: { state, reason: 'GET /: 503', since: 0 } })
   const one = upstream('one', [endpoint('10.0.3.1', bad('unhealthy')), endpoint('10.0.3.2', bad('ejected'))])
   const two = upstream('two', [endpoint('10.0.3.1', bad('unhealthy')), endpoint('10.0.3.3')])
-  const routes = [one, two].map(({ key }) => route('shop.test', '/', { type: 'forward', upstream: key }, 10))
-  const host = { host: 'shop.test', routes, redirectToHttps: false, position: at(9) }
+  const routes = [one, two].map(({ key }) => route('shop.test', '/', forward({ key }), 10))
+  const host = { host: 'shop.test', routes, redirectToHttps: false, owner: INGRESS, rule: 9 }
   const show = (...all: (typeof one)[]) => ({
     ...model,
     hosts: [host],
     shadowed: [],
     upstreams: new Map(all.map((each) => [each.key, each])),
   })
-  t.match(endpointsView(show(one)), [
+  t.match(endpointsView(show(one), locate), [
     { state: 'unhealthy', reason: 'GET /: 503', healthSince: '1970-01-01T00:00:00.000Z' },
     { state: 'ejected', reason: 'GET /: 503' },
   ])
-  t.match(routesView(show(one, two)), [
-    { state: 'no endpoints', reason: '503: none of its 2 endpoints is ready and in good health', endpoints: [] },
+  t.match(routesView(show(one, two), locate), [
+    {
+      state: 'no endpoints',
+      reason: '503: none of its 2 ready endpoints is in good health (10.0.3.1:80: GET /: 503)',
+      endpoints: [],
+    },
     { state: 'served', endpoints: ['10.0.3.3:80'] },
   ])
-  t.match(routesView(show({ ...one, inPanic: true }, two)), [{ state: 'served', endpoints: { length: 2 } }, {}])
+  t.match(routesView(show({ ...one, inPanic: true }, two), locate), [{ state: 'served', endpoints: { length: 2 } }, {}])
 })
 
 t.test('an endpoint that the settings deny is listed as such, and not among those of its Service', async (t) => {
@@ -236,10 +251,10 @@ t.test('an endpoint that the settings deny is listed as such, and not among thos
     denied: 'externalName "127.0.0.1" is a loopback address',
   }
   const upstreams = new Map([[denied.key, denied]])
-  t.match(endpointsView({ ...model, upstreams }), [
+  t.match(endpointsView({ ...model, upstreams }, locate), [
     { state: 'denied', reason: 'externalName "127.0.0.1" is a loopback address: not allowed' },
   ])
-  t.same(servicesView({ ...model, upstreams }).find(({ name }) => name === 'old')?.endpoints, [])
+  t.same(servicesView({ ...model, upstreams }, locate).find(({ name }) => name === 'old')?.endpoints, [])
 })
 
 t.test('distant endpoints and backups say what they wait for, and stand behind the others', async (t) => {
@@ -250,8 +265,8 @@ t.test('distant endpoints and backups say what they wait for, and stand behind t
     const web = upstream('api', endpoints)
     const shown = { ...model, upstreams: new Map([[web.key, web]]) }
     return {
-      reasons: endpointsView(shown).map(({ state, reason }) => `${state}: ${reason}`),
-      usable: servicesView(shown).find(({ name }) => name === 'api')?.endpoints,
+      reasons: endpointsView(shown, locate).map(({ state, reason }) => `${state}: ${reason}`),
+      usable: servicesView(shown, locate).find(({ name }) => name === 'api')?.endpoints,
     }
   }
   t.same(show([near, distant, backup]), {
@@ -267,12 +282,16 @@ t.test('distant endpoints and backups say what they wait for, and stand behind t
 })
 
 t.test('the default backend stands behind all hosts', async (t) => {
-  const fallback = { ...route('', '', { type: 'forward', upstream: api.key }, 40), pathType: 'default' as const }
-  t.match(routesView({ ...model, defaultRoute: fallback })[3], { host: '*', pathType: 'default', state: 'served' })
+  const fallback = { ...route('', '', forward(api), 40), pathType: 'default' as const }
+  t.match(routesView({ ...model, defaultRoute: fallback }, locate)[3], {
+    host: '*',
+    pathType: 'default',
+    state: 'served',
+  })
 })
 
 t.test('services come by name, with ports as kubectl prints them', async (t) => {
-  t.match(servicesView(model), [
+  t.match(servicesView(model, locate), [
     { name: 'api', ports: ['80/TCP'], endpoints: ['10.0.0.2:80', '10.0.0.1:80'], selector: '' },
     { name: 'old', ports: ['80:30080/TCP'], endpoints: ['10.0.1.1:80'], selector: 'app=old,tier=web' },
   ])
@@ -287,7 +306,7 @@ t.test('endpoints tell their state and why, and live figures where there are som
     failuresInRow: 0,
     lastFailure: { error: { code: 'PORTICO_UP_RESET' }, at: 0 },
   }
-  t.match(endpointsView(model, [figures]), [
+  t.match(endpointsView(model, locate, [figures]), [
     { service: 'api', address: '10.0.0.1:80', state: 'ready', live: { requests: 9, lastFailure: 'PORTICO_UP_RESET' } },
     {
       service: 'api',
@@ -319,7 +338,7 @@ t.test('an endpoint whose last requests failed is failing, and an address its na
     lastFailure: { error: { code: 'PORTICO_UP_RESET' }, at: 0 },
   })
   const show = (live: readonly EndpointFigures[], whyStale: string | undefined) =>
-    endpointsView({ ...model, upstreams: new Map([[named.key, named]]) }, live, (asked, address) =>
+    endpointsView({ ...model, upstreams: new Map([[named.key, named]]) }, locate, live, (asked, address) =>
       asked === name && address === own.host ? whyStale : undefined,
     ).map(({ state, reason }) => `${state}: ${reason.replace(/\d\d:\d\d:\d\d/, 'TIME')}`)
   t.same(show([figures(own, 8), figures({ host: '10.0.0.2' }, 1), figures({ host: '10.0.0.3' }, 0)], undefined), [
@@ -354,8 +373,8 @@ t.test('certificates stand once with all their hosts; their keys do not', async 
     host,
     certificate,
     reason,
-    ingress: { namespace: 'default', name: 'shop' },
-    position: at(50),
+    owner: INGRESS,
+    field: ['spec', 'tls', 50],
   })
   const bindings = [
     bind('shop.test', shop),
@@ -365,7 +384,7 @@ t.test('certificates stand once with all their hosts; their keys do not', async 
     bind('future.test', future),
     bind('lost.test', undefined, 'Secret default/lost does not exist'),
   ]
-  const rows = certificatesView({ ...model, certificates: bindings }, now, fallback)
+  const rows = certificatesView({ ...model, certificates: bindings }, locate, now, fallback)
   t.match(rows, [
     { name: 'default', state: 'valid', hosts: ['lost.test'], reason: 'Secret default/lost does not exist' },
     { name: 'default/expired.test', state: 'expired', daysLeft: -1 },
@@ -382,7 +401,7 @@ t.test('certificates stand once with all their hosts; their keys do not', async 
   ])
   t.equal(rows.length, 6)
   t.notMatch(JSON.stringify(rows), /PRIVATE KEY/)
-  t.match(certificatesView({ ...model, certificates: bindings }, now)[0], {
+  t.match(certificatesView({ ...model, certificates: bindings }, locate, now)[0], {
     name: 'default',
     notAfter: '',
     state: 'unknown',
@@ -402,8 +421,8 @@ t.test("listeners of Services stand behind the gateway's own, with what is known
     upstream: 'default/api:80',
     sourceRanges: [],
     proxyProtocol: false,
-    service: { namespace: 'default', name: 'api' },
-    position: at(40),
+    owner: { kind: 'Service', namespace: 'default', name: 'api' },
+    field: ['spec', 'ports', 40, 'port'],
     ...changes,
   })
   const udp = listener({ id: 'LoadBalancer default/api:53/UDP 127.0.0.1:53', kind: 'LoadBalancer', transport: 'UDP' })
@@ -414,7 +433,7 @@ t.test("listeners of Services stand behind the gateway's own, with what is known
     listener({ id: 'x default/api:82/TCP y', layer: 'L7', tls: true }),
   ]
   const states = new Map([[udp.id, 'address already in use']])
-  t.match(listenersView(makeSettings(), {}, listeners, states).slice(4), [
+  t.match(listenersView(makeSettings(), { listeners }, locate, {}, states).slice(4), [
     {
       name: 'default/api:80/TCP',
       kind: 'NodePort',
@@ -451,7 +470,7 @@ t.test('of an upstream for traffic from outside only those endpoints are shown t
     lastFailure: undefined,
   }
   const others = { ...figures, identity: { ...figures.identity, upstream: outside.key }, requests: 2 }
-  const rows = endpointsView({ ...model, upstreams }, [figures, others])
+  const rows = endpointsView({ ...model, upstreams }, locate, [figures, others])
   t.same(
     rows.map(({ transport, address, live }) => [transport, address, live?.requests]),
     [
@@ -466,13 +485,13 @@ t.test('of an upstream for traffic from outside only those endpoints are shown t
 
 t.test('listeners show the bound port, settings hide the token, diagnostics are flat', async (t) => {
   const settings = makeSettings({ 'admin.token': 'open sesame', 'https.http2': false })
-  t.match(listenersView(settings, { http: 1234 }), [
+  t.match(listenersView(settings, model, locate, { http: 1234 }), [
     { name: 'http', kind: 'Gateway', port: 1234, enabled: true, state: 'open' },
     { name: 'https', port: 8443, protocol: 'HTTP/1.1', state: '' },
     { name: 'admin', address: '127.0.0.1', port: 9901 },
     { name: 'dns', protocol: 'DNS', address: '127.0.0.1', port: 8053, enabled: false },
   ])
-  t.match(listenersView(makeSettings({ 'https.enabled': false }))[1], { enabled: false, state: 'off' })
+  t.match(listenersView(makeSettings({ 'https.enabled': false }), model, locate)[1], { enabled: false, state: 'off' })
   t.equal(settingsView(settings).admin.token, '[redacted]')
   t.equal(settingsView(makeSettings()).admin.token, '')
   const list = new DiagnosticList()

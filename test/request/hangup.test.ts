@@ -1,8 +1,9 @@
 /** Clients and endpoints that go while the gateway does not read from them: nothing of theirs is held for longer than 5 s. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
-import { connect, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import t, { type Test } from 'tap'
@@ -37,6 +38,23 @@ const NEVER_ACCEPTS = `
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000)
     process.exit()
   })`
+
+/** HTTP/2: an upload under way, and DATA of a stream that was never begun. Node 20 may then neither send its GOAWAY nor read on. */
+const BROKEN = Buffer.concat([
+  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+  Buffer.from('000000040000000000000000040100000000', 'hex'),
+  Buffer.from('000006010400000001838784410161', 'hex'),
+  Buffer.from('00000100000000000164', 'hex'),
+  Buffer.from('00000100000000010564', 'hex'),
+])
+
+/** HTTP/2: windows as large as can be, and a GET. */
+const WIDE_OPEN = Buffer.concat([
+  Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+  Buffer.from('00000604000000000000047fffffff', 'hex'),
+  Buffer.from('0000040800000000007fff0000', 'hex'),
+  Buffer.from('000006010500000001828784410161', 'hex'),
+])
 
 /** How a client leaves. */
 const LEAVE = {
@@ -124,6 +142,24 @@ async function openTunnel(t: Test, port: number): Promise<Socket> {
   client.write(HANDSHAKE)
   await once(client, 'data')
   return client
+}
+
+/** An HTTPS listener before an endpoint that answers nothing. */
+async function startHttps(t: Test) {
+  const endpoint = await startEndpoint(t)
+  const words = { upstreams: { web: [endpoint.port] }, routes: [{ to: 'web' }] }
+  const defaultCertificate = await makeModelCertificate({ names: ['localhost'] }, 'default')
+  const { traffic } = await startTraffic(t, words, { 'https.port': 0 }, { defaultCertificate })
+  const { port } = await traffic.listen('https')
+  return { traffic, port }
+}
+
+async function openTls(port: number) {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+  const secure = connectTls({ socket, ALPNProtocols: ['h2'], rejectUnauthorized: false })
+  for (const each of [socket, secure]) each.on('error', () => {})
+  await once(secure, 'secureConnect')
+  return { socket, secure }
 }
 
 /** Uploads more than anybody takes, over HTTP/2. */
@@ -236,16 +272,9 @@ for (const leaving of LEAVINGS) {
     })
 
     t.test(`connections with requests before many PINGs over TLS, left ${leaving}`, { skip: !LINUX }, async (t) => {
-      const endpoint = await startEndpoint(t)
-      const words = { upstreams: { web: [endpoint.port] }, routes: [{ to: 'web' }] }
-      const defaultCertificate = await makeModelCertificate({ names: ['localhost'] }, 'default')
-      const { traffic } = await startTraffic(t, words, { 'https.port': 0 }, { defaultCertificate })
-      const { port } = await traffic.listen('https')
+      const { traffic, port } = await startHttps(t)
       for (let count = 0; count < 8; count++) {
-        const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-        const secure = connectTls({ socket, ALPNProtocols: ['h2'], rejectUnauthorized: false })
-        for (const each of [socket, secure]) each.on('error', () => {})
-        await once(secure, 'secureConnect')
+        const { socket, secure } = await openTls(port)
         secure.write(PINGS)
         await new Promise(setImmediate)
         LEAVE[leaving](socket)
@@ -254,6 +283,22 @@ for (const leaving of LEAVINGS) {
       t.pass('none is held')
     })
   }
+  t.test(
+    `broken connections of HTTP/2 over TLS with requests under way, left ${leaving}`,
+    { skip: !LINUX },
+    async (t) => {
+      const { traffic, port } = await startHttps(t)
+      for (let count = 0; count < 8; count++) {
+        const { socket, secure } = await openTls(port)
+        secure.write(BROKEN)
+        await sleep(20)
+        LEAVE[leaving](socket)
+      }
+      await until(() => traffic.connections().get('https') === 0 && traffic.inFlight === 0)
+      t.pass('none is held')
+    },
+  )
+
   t.test(`upgrades that are not answered, left ${leaving}`, { skip: !LINUX }, async (t) => {
     const server = await start(t, await startEndpoint(t))
     const clients = await Promise.all(
@@ -575,4 +620,30 @@ t.test('an answer that lasts until the connection ends is not whole where a rese
     t.not((await server.record()).error, undefined)
     client.destroy()
   }
+})
+
+t.test('a client of HTTP/2 over TLS that reads nothing for a while gets all of its answer', async (t) => {
+  const size = 16 * 2 ** 20
+  const endpoint = createHttpServer((_request, response) => response.end(Buffer.alloc(size))).listen(0, '127.0.0.1')
+  await once(endpoint, 'listening')
+  t.teardown(() => endpoint.close())
+  const words = { upstreams: { web: [(endpoint.address() as AddressInfo).port] }, routes: [{ to: 'web' }] }
+  const defaultCertificate = await makeModelCertificate({ names: ['localhost'] }, 'default')
+  const { traffic } = await startTraffic(t, words, { 'https.port': 0 }, { defaultCertificate })
+  const { port } = await traffic.listen('https')
+  const { secure } = await openTls(port)
+  t.teardown(() => secure.destroy())
+  let received = 0
+  secure.on('data', (bytes: Buffer) => {
+    received += bytes.length
+  })
+  secure.pause()
+  secure.write(WIDE_OPEN)
+  await sleep(2_000)
+  secure.write(Buffer.from('0000080600000000000102030405060708', 'hex'))
+  await sleep(2_000)
+  t.equal(traffic.inFlight, 1)
+  secure.resume()
+  await until(() => received > size)
+  t.pass('all of it came')
 })

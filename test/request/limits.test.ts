@@ -140,7 +140,7 @@ t.test('who waits too long is refused', async (t) => {
 t.test('a client that goes leaves its place at once', async (t) => {
   const upstream = await startRawUpstream(() => {})
   t.teardown(() => upstream.close())
-  const settings = { 'upstream.maxRequests': 1, 'upstream.maxQueue': 1 }
+  const settings = { 'upstream.maxRequests': 1, 'upstream.maxQueue': 1, 'upstream.queueTimeout': 10_000 }
   const server = await startProxy(t, [upstream.port], { settings })
   const holder = await sendOne(t, server, get('/holder'))
   const gone = await sendOne(t, server, get('/gone'))

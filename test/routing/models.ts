@@ -4,21 +4,19 @@ import type { Route, VirtualHost } from '../../lib/model/route.ts'
 
 export type RouteLine = readonly [host: string, pathType: Route['pathType'], path: string]
 
-const position = { file: 'test', line: 1, column: 1, length: 1, excerpt: '' }
+const owner = { kind: 'Ingress', namespace: 'default', name: 'web' }
 
 /** A route whose backend tells it apart. */
 export function createRoute([host, pathType, path]: RouteLine, name: string = `${pathType} ${path}`): Route {
   return {
-    id: `${host}|${name}`,
+    owner,
+    rule: 0,
+    item: 0,
     host,
     match: { type: pathType === 'Exact' ? 'exact' : 'prefix', path: pathType === 'default' ? '/' : path },
     pathType,
     path,
-    action: { type: 'forward', upstream: 'default/web:80' },
-    backend: name,
-    ingress: { namespace: 'default', name: 'web' },
-    position,
-    createdAt: undefined,
+    action: { type: 'forward', upstream: 'default/web:80', backend: name },
   }
 }
 
@@ -33,7 +31,8 @@ export function createModel(lines: readonly RouteLine[], defaultRoute?: Route): 
     host,
     routes,
     redirectToHttps: false,
-    position,
+    owner,
+    rule: 0,
   }))
   return {
     hosts,

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { Route } from '../../lib/model/route.ts'
+import { findRouteId } from '../../lib/model/route.ts'
 import { compileTable, findRoute } from '../../lib/routing/table.ts'
 import { createModel, createRoute, type RouteLine } from './models.ts'
 
@@ -90,7 +91,7 @@ const EXAMPLES: readonly (readonly [
 t.test('paths match as the Ingress documentation says', async (t) => {
   for (const [name, rules, path, expected] of EXAMPLES) {
     const lines = rules.map(([type, rule]): RouteLine => ['a.com', type, rule])
-    const table = compileTable(createModel(lines), (route) => route.backend)
+    const table = compileTable(createModel(lines), (route) => route.action.backend)
     t.equal(findRoute(table, 'a.com', path), expected, name)
   }
 })
@@ -105,7 +106,7 @@ t.test('hosts', async (t) => {
     ],
     createRoute(['', 'default', ''], 'fallback'),
   )
-  const table = compileTable(model, (route) => route.backend)
+  const table = compileTable(model, (route) => route.action.backend)
   const find = (host: string, path: string): string | undefined => findRoute(table, host, path)
   t.equal(find('foo.com', '/foo'), 'Prefix /foo', 'I-6 exact')
   t.equal(find('bar.foo.com', '/wildcard'), 'Prefix /wildcard', 'I-7 one label')
@@ -122,7 +123,7 @@ t.test('hosts', async (t) => {
   t.equal(find('', '/any'), 'Prefix /any', 'P11 an empty host is every host')
   t.equal(find('::1', '/any'), 'Prefix /any', 'P8 an address is every host')
   t.equal(find('other.com', '/else'), 'fallback', 'I-17 then the default backend')
-  const bare = compileTable(createModel([['foo.com', 'Prefix', '/foo']]), (route) => route.backend)
+  const bare = compileTable(createModel([['foo.com', 'Prefix', '/foo']]), (route) => route.action.backend)
   t.equal(findRoute(bare, 'foo.com', '/x'), undefined, 'I-24 no default backend anywhere')
   t.equal(findRoute(bare, 'x.com', '/foo'), undefined, 'I-24 unknown host')
 })
@@ -137,7 +138,7 @@ t.test("a host's own default backend takes what its paths leave", async (t) => {
     ],
     createRoute(['', 'default', ''], 'fallback'),
   )
-  const table = compileTable(model, (route) => route.backend)
+  const table = compileTable(model, (route) => route.action.backend)
   t.equal(findRoute(table, 'a.com', '/a/b'), 'Prefix /a')
   t.equal(findRoute(table, 'a.com', '/b'), 'default ')
   t.equal(findRoute(table, 'b.com', '/b'), 'Prefix /', 'a prefix / goes before it')
@@ -150,11 +151,11 @@ t.test('each route is served by one value, made once', async (t) => {
   ])
   const made: string[] = []
   const table = compileTable(model, (route) => {
-    made.push(route.id)
+    made.push(findRouteId(route))
     return { route }
   })
   t.equal(findRoute(table, 'a.com', '/a'), findRoute(table, 'a.com', '/a'))
-  t.same(made, ['a.com|Prefix /a', 'a.com|Exact /a'])
+  t.same(made, ['default/web|a.com|Prefix /a', 'default/web|a.com|Exact /a'])
 })
 
 /** What the specification says, said as slowly as it says it. */

@@ -35,11 +35,11 @@ t.test('a snapshot leads each route to its pool, and each host to its certificat
 
   const routes = snapshot.table.hosts.find('a.test')
   const served = routes?.find('/x')
-  t.match(served?.route.id, 'default/web')
+  t.match(served?.labels, { ingress: 'default/web', route: 'default/web|a.test|Prefix /', upstream: 'default/web:80' })
   t.equal(served?.upstream?.upstream.key, 'default/web:80')
   t.equal(routes?.find('/named/x')?.upstream, served?.upstream, 'one Service port is one pool')
   const unavailable = routes?.find('/gone')
-  t.same([unavailable?.route.action.type, unavailable?.upstream], ['unavailable', undefined])
+  t.same([unavailable?.action.type, unavailable?.upstream], ['unavailable', undefined])
   t.equal(snapshot.table.hosts.find('b.test'), undefined)
 
   t.same(

@@ -16,7 +16,7 @@ function load(name: string): Model {
 
 /** The backend that serves a request; undefined is 404. */
 function route(model: Model, host: string, path: string): string | undefined {
-  const table = compileTable(model, ({ backend }) => backend)
+  const table = compileTable(model, ({ action }) => action.backend)
   return findRoute(table, parseAuthority(host)!.hostname, normalizePath(path, 'keep')!.matchPath)
 }
 

@@ -4,6 +4,8 @@ import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { type Decoded, decodeDocuments } from '../../lib/kubernetes/decode.ts'
 import { createResourceSet, type ResourceSet, ResourceStore } from '../../lib/kubernetes/store.ts'
 import type { Model } from '../../lib/model/model.ts'
+import { findRouteId } from '../../lib/model/route.ts'
+import { locateField, locateHost, locateRoute } from '../../lib/report/place.ts'
 import { printModel } from '../../lib/report/print.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { parseDocuments } from '../../lib/source/document.ts'
@@ -171,17 +173,18 @@ const SETTINGS: readonly Settings[] = [
 ]
 
 /** What a configuration comes to, in words, diagnostics included. */
-function describe(model: Model, diagnostics: DiagnosticList): string {
+function describe(model: Model, { locate }: ResourceSet, diagnostics: DiagnosticList): string {
   const upstreams = [...model.upstreams].map(([name, { endpoints, protocol, denied }]) =>
     JSON.stringify([name, protocol, denied, endpoints]),
   )
   const listeners = model.listeners.map((listener) => JSON.stringify(listener))
   const services = model.services.map((service) => JSON.stringify(service))
-  const routes = model.hosts.flatMap(({ routes, position }) => [
-    JSON.stringify(position),
-    ...routes.map((route) => JSON.stringify([route.id, route.position, route.action, route.createdAt])),
+  const routes = model.hosts.flatMap((host) => [
+    JSON.stringify(locateHost(host, locate)),
+    ...host.routes.map((route) => JSON.stringify([findRouteId(route), locateRoute(route, locate), route])),
   ])
-  const bindings = model.certificates.map((binding) => JSON.stringify([binding.host, binding.reason, binding.position]))
+  const places = [...model.listeners, ...model.certificates].map((each) => JSON.stringify(locateField(each, locate)))
+  const bindings = model.certificates.map((binding) => JSON.stringify([binding.host, binding.reason, binding.owner]))
   return [
     printModel(model),
     ...upstreams,
@@ -189,6 +192,7 @@ function describe(model: Model, diagnostics: DiagnosticList): string {
     ...services,
     ...routes,
     ...bindings,
+    ...places,
     JSON.stringify(model.counts),
     printDiagnostics(diagnostics.sorted()),
   ].join('\n')
@@ -253,14 +257,10 @@ t.test('a model made from the one before is the model made from nothing', { time
         const set: ResourceSet = store.update(resources, index + 1, grown, refused)
         const model = translator.translate(set, { settings, clock: fixedClock }, grown)
         const fresh = new DiagnosticList()
-        const scratch = translate(
-          createResourceSet(resources, 1, fresh, refused),
-          { settings, clock: fixedClock },
-          fresh,
-          allocations,
-        )
-        const expected = describe(scratch, fresh)
-        const actual = describe(model, grown)
+        const freshSet = createResourceSet(resources, 1, fresh, refused)
+        const scratch = translate(freshSet, { settings, clock: fixedClock }, fresh, allocations)
+        const expected = describe(scratch, freshSet, fresh)
+        const actual = describe(model, set, grown)
         if (expected !== actual)
           throw new Error(`after step ${index}:\n--- expected\n${expected}\n--- actual\n${actual}`)
         if (before !== undefined) kept += countKept(before, model)

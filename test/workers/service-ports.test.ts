@@ -47,7 +47,6 @@ function startCarrier(t: Test, create: (options: CarrierOptions) => Carrier) {
     builtAt: 0,
     settings,
     model: makeModel(words),
-    diagnostics: [],
   })
   return {
     carrier,

@@ -42,7 +42,7 @@ async function startWorkers(t: Test, port: number, options: Partial<WorkerSetOpt
   })
   t.teardown(() => workers.close())
   const model = makeModel({ upstreams: { web: [port] }, routes: [{ to: 'web' }] })
-  const ports = await workers.start({ generation: 1, builtAt: 0, settings, model, diagnostics: [] })
+  const ports = await workers.start({ generation: 1, builtAt: 0, settings, model })
   return { workers, lines, http: ports.http ?? 0 }
 }
 

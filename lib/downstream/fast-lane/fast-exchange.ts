@@ -48,7 +48,7 @@ export type ExchangeOwner = Victim & {
   /** For the last write of an answer. */
   readonly onWritten: (error?: Error | null) => void
   noteProgress(): void
-  /** Somebody takes the request's body now. */
+  /** The request's body is wanted now. */
   deliverBody(): void
   /** Reads on, unless enough waits already. */
   updateFlow(): void
@@ -66,7 +66,7 @@ export class FastExchange implements Exchange {
   events: ExchangeEvents = NOBODY
   isHeadSent: boolean = false
   isRequestComplete: boolean
-  /** Whether the connection may carry another request afterwards. */
+  /** True if the connection may carry another request afterwards. */
   keepAlive: boolean
   /** The answer began before the request was complete: the client may still be sending when the connection closes. */
   isEarly: boolean = false
@@ -176,7 +176,7 @@ export class FastExchange implements Exchange {
 
   // The answer
 
-  /** 103 alone, and only with what it is for (RFC 8297): whoever expects a 100 is not in this lane. */
+  /** 103 alone, and only with the fields it is for (RFC 8297): a request that expects a 100 does not come by this lane. */
   sendInterim(status: number, headers: readonly string[]): void {
     if (status !== 103 || this.isHeadSent || this.#over) return
     let links = ''
@@ -212,7 +212,7 @@ export class FastExchange implements Exchange {
     const line = STATUS_LINES.get(status)
     const start =
       line !== undefined && line.reason === head.reason ? line.text : `HTTP/1.1 ${status} ${head.reason}\r\n`
-    // In the order of node:http.
+    // In the order in which node:http writes them.
     const last = contentLength === undefined ? persistence + framing : framing + persistence
     this.#kept = `${start}${head.lines}${last}\r\n`
   }
@@ -289,7 +289,7 @@ export class FastExchange implements Exchange {
   }
 
   abort(): void {
-    // All answers are framed: whatever is cut off is seen to be.
+    // All answers are framed, so the client sees that this one is cut off.
     this.#socket.destroy()
     this.#close(false)
   }
@@ -311,7 +311,7 @@ export class FastExchange implements Exchange {
     this.#close(false)
   }
 
-  /** The last write is asked to tell when it is through, unless that is seen at once or does not matter (`end`). */
+  /** The last write reports when it is through, unless that is seen at once or does not matter (`end`). */
   #put(data: string | Buffer, last: boolean): void {
     const tells = last && (data === '' || (data.length > MAX_KEPT && this.connection.scheme === 'https'))
     if (tells) this.#isTold = true
@@ -320,7 +320,7 @@ export class FastExchange implements Exchange {
     else writeLent(this.#socket, data, callback)
   }
 
-  /** Node says no already to what is large, though the kernel has taken it. */
+  /** Node answers a large write with false even if the kernel has taken all of it. */
   #hasRoom(): boolean {
     if (!this.#socket.writableNeedDrain || this.#socket.writableLength === 0) return true
     this.#drainWanted = true

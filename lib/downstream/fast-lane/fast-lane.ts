@@ -4,47 +4,47 @@ import type { Clock } from '../../base/clock.ts'
 import { DeadlineWatch } from '../../base/deadline.ts'
 import { flattenText } from '../../http1/field-line.ts'
 import type { ScanLimits } from '../../http1/request-scan.ts'
+import type { ExchangeHandler } from '../../request/exchange.ts'
 import type { Settings } from '../../settings/table.ts'
-import type { Proxy as GatewayProxy } from '../proxy.ts'
-import { type Lane, LaneConnection } from './lane-connection.ts'
+import { type Lane, LaneConnection, type NextDoor } from './lane-connection.ts'
 
-export type FastLaneOptions = {
+export type FastLaneOptions = Readonly<{
   settings: Settings
-  proxy: GatewayProxy
+  handler: ExchangeHandler
   clock: Clock
   scheme: 'http' | 'https'
-  /** Takes a connection for the rest of its life, with bytes of it that nobody has understood. */
-  handOver: (socket: Socket, read: Buffer) => void
-}
+  /** Takes what the lane does not. */
+  door: NextDoor
+}>
 
 export class FastLane implements Lane {
-  readonly proxy: GatewayProxy
+  readonly handler: ExchangeHandler
   readonly scheme: 'http' | 'https'
   readonly limits: ScanLimits
   readonly headTimeout: number
   readonly keepAliveTimeout: number
   readonly keepAliveLines: string
-  readonly handOver: (socket: Socket, read: Buffer) => void
+  readonly door: NextDoor
   isDraining: boolean = false
   readonly #watch: DeadlineWatch
   readonly #connections = new Set<LaneConnection>()
 
-  constructor({ settings, proxy, clock, scheme, handOver }: FastLaneOptions) {
+  constructor({ settings, handler, clock, scheme, door }: FastLaneOptions) {
     const { limits, timeouts } = settings
-    this.proxy = proxy
+    this.handler = handler
     this.scheme = scheme
     this.limits = { headerBytes: limits.headerBytes, headerCount: limits.headerCount }
     this.headTimeout = timeouts.requestHeaders
     this.keepAliveTimeout = timeouts.keepAlive
     const seconds = Math.floor(timeouts.keepAlive / 1000)
     this.keepAliveLines = flattenText(`Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n`)
-    this.handOver = handOver
+    this.door = door
     this.#watch = new DeadlineWatch(clock)
   }
 
   /** Takes a connection whose peer may shut down its side alone. */
   accept(socket: Socket): void {
-    // Its 'close' has been told, and would never come.
+    // Its 'close' event has been and would not come again.
     if (socket.destroyed) return
     const connection = new LaneConnection(this, socket)
     this.#connections.add(connection)

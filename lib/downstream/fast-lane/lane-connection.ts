@@ -2,40 +2,50 @@
 import type { Socket } from 'node:net'
 import { contain } from '../../base/contain.ts'
 import { type Timed, UNWATCHED } from '../../base/deadline.ts'
-import { GatewayError } from '../../base/errors.ts'
+import { GatewayError, type RequestErrorCode } from '../../base/errors.ts'
 import { EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../../http1/chunked-decoder.ts'
 import { DECLINED, PARTIAL, type RequestHead, type ScanLimits, scanRequest } from '../../http1/request-scan.ts'
 import { HALF_CLOSED_MS } from '../../platform/hangup-watch.ts'
 import { findLent, READ_BUFFER } from '../../platform/lent-bytes.ts'
 import { lendReads } from '../../platform/lent-read.ts'
-import { adoptConnection, ConnectionInfo } from '../../request/connection-info.ts'
+import { ConnectionInfo } from '../../request/connection-info.ts'
+import type { ExchangeHandler } from '../../request/exchange.ts'
 import type { IdleConnection } from '../idle-connection.ts'
-import type { Proxy as GatewayProxy } from '../proxy.ts'
+import { LINGER_MS } from '../linger.ts'
 import { type ExchangeOwner, FastExchange } from './fast-exchange.ts'
 
-/** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
-const LINGER_MS = 2000
-
-/** A client that has connected and says nothing for so long may have to make room for others, in milliseconds. */
+/** A client that has connected and sends nothing for this time may have to make room for others, in milliseconds. */
 const SILENT_MS = 1000
 
-/** A head that comes in more pieces is left to node:http, which does not begin anew with each. */
+/** A head that comes in more pieces is left to node:http, which does not read it from the start with each piece. */
 const MAX_PIECES = 8
 
-/** From so many bytes on no more is read ahead of the request that is being served. */
+/** When this number of bytes waits behind the request that is being served, no more is read ahead. */
 const ENOUGH_UNREAD = 16_384
-/** Requests that a connection has served in one turn of the event loop, before others have theirs. */
+/** Requests of one connection that are served in one turn of the event loop, before other connections have theirs. */
 const MAX_IN_A_TURN = 16
+
+/** As node:http says it, so that a log tells the same whichever door a connection came to. */
+const LATE = 'Request timeout (ERR_HTTP_REQUEST_TIMEOUT)'
+const CUT_SHORT = 'Invalid EOF state (HPE_INVALID_EOF_STATE)'
 
 const CONNECTION: unique symbol = Symbol('connection')
 type LaneSocket = Socket & { [CONNECTION]?: LaneConnection | undefined }
 
-/** `head`: a head is awaited, or some of it has come. `deaf`: the last answer is under way, what else comes means nothing. */
+/** `head`: a head is awaited, or some of it has come. `deaf`: the last answer is under way, and what comes is dropped. */
 type State = 'head' | 'idle' | 'serving' | 'deaf'
+
+/** The door behind the lane, which reads all of HTTP/1. */
+export type NextDoor = {
+  /** Takes a connection for the rest of its life, with the bytes that the lane could not read, and what the lane has made for it. */
+  accept(socket: Socket, read: Buffer, connection: ConnectionInfo | undefined): void
+  /** Answers for a connection that carries no request, and closes it. */
+  refuse(socket: Socket, failure: GatewayError): void
+}
 
 /** The lane that a connection is in. */
 export type Lane = {
-  readonly proxy: GatewayProxy
+  readonly handler: ExchangeHandler
   readonly scheme: 'http' | 'https'
   readonly limits: ScanLimits
   /** Milliseconds, as the next. */
@@ -44,8 +54,7 @@ export type Lane = {
   /** As node:http writes them. */
   readonly keepAliveLines: string
   readonly isDraining: boolean
-  /** Takes a connection for the rest of its life, with bytes of it that nobody has understood. */
-  readonly handOver: (socket: Socket, read: Buffer) => void
+  readonly door: NextDoor
   /** The connection is the lane's no more. */
   forget(connection: LaneConnection): void
 }
@@ -119,7 +128,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     if (this.#isHalfClosed && this.#exchange) this.deadlineAt = -HALF_CLOSED_MS
   }
 
-  /** Somebody takes the request's body now. */
+  /** The request's body is wanted now. */
   deliverBody(): void {
     const bytes = this.#unread
     if (bytes === undefined || this.#exchange?.isRequestComplete !== false) {
@@ -130,7 +139,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     this.#receiveBody(bytes)
   }
 
-  /** Reads on, unless enough waits already: a little is read ahead, since only who reads notices that the client has gone. */
+  /** Reads on, unless enough waits already: a little is read ahead, since only a socket that is read tells that the client has gone. */
   updateFlow(): void {
     if (this.#isReading) return
     const waits = this.#exchange !== undefined || this.#isScheduled
@@ -150,8 +159,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
       return
     }
     this.#goDeaf()
-    // Closing a socket that still receives makes the kernel send a reset, which may destroy the answer before the
-    // client has read it (nginx's lingering_close).
+    // A client that may still be sending gets time to read the answer (linger).
     if (exchange.isEarly && !this.#isHalfClosed) this.#socket.end()
     else this.#socket.destroySoon()
   }
@@ -163,7 +171,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     if (this.#exchange === undefined && this.#state !== 'deaf' && !this.hasUnread) this.#socket.destroy()
   }
 
-  /** By its time limit, so that nothing need be noted with each request. One that has said nothing yet is about to, for a while. */
+  /** Known from the time limit, so that nothing need be noted with each request. A new connection counts as busy for a while: its request is about to come. */
   idleSince(now: number): number {
     const isSilent = this.#state === 'head' && this.#unread === undefined
     if ((this.#state !== 'idle' && !isSilent) || this.hasUnread || this.#socket.destroyed)
@@ -176,11 +184,11 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
   onDeadline(): void {
     this.deadlineAt = Number.POSITIVE_INFINITY
     if (this.#state === 'head') {
-      this.#fail('ERR_HTTP_REQUEST_TIMEOUT', 'Request timeout')
+      this.#fail('PORTICO_REQ_TIMEOUT', LATE)
     } else if (this.#state === 'idle' || this.#exchange === undefined) {
       this.#socket.destroy()
     } else if (this.#exchange.pendingBytes > 0) {
-      // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
+      // A client that has gone answers bytes with a reset; while bytes are under way, their own time limit counts.
       this.noteProgress()
     } else {
       this.#exchange.abort()
@@ -219,7 +227,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     } else if (this.#isScheduled) {
       // What waits is read first.
     } else if (this.#unread !== undefined) {
-      this.#fail('HPE_INVALID_EOF_STATE', 'Invalid EOF state')
+      this.#fail('PORTICO_REQ_MALFORMED', CUT_SHORT)
     } else {
       this.#goDeaf()
       this.#socket.destroySoon()
@@ -246,7 +254,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     }
   }
 
-  /** For a later turn than that in which the answer before ended. */
+  /** Called in a later turn than the one in which the last answer ended. */
   readOn(): void {
     this.#isScheduled = false
     if (!this.#socket.destroyed && this.#exchange === undefined) this.#readRequests()
@@ -277,7 +285,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
       const bytes = this.#unread
       const head = scanRequest(bytes, 0, this.#lane.limits)
       if (head === PARTIAL && ++this.#pieces < MAX_PIECES) {
-        if (this.#isHalfClosed) this.#fail('HPE_INVALID_EOF_STATE', 'Invalid EOF state')
+        if (this.#isHalfClosed) this.#fail('PORTICO_REQ_MALFORMED', CUT_SHORT)
         else if (this.#state === 'idle') {
           this.#state = 'head'
           this.deadlineAt = -this.#lane.headTimeout
@@ -303,7 +311,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     const exchange = new FastExchange(this, this.#socket, this.#info, head)
     this.#exchange = exchange
     if (!head.keepAlive && exchange.isRequestComplete) this.#ignoreRest()
-    this.#lane.proxy.handleExchange(exchange)
+    this.#lane.handler.handle(exchange, undefined)
   }
 
   #receiveBody(bytes: Buffer): void {
@@ -326,7 +334,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     exchange.break(new GatewayError('PORTICO_REQ_MALFORMED', 'the connection ended inside the request'))
   }
 
-  /** Behind a request that closes the connection, and behind what is broken, nothing means anything (RFC 9112 §9.6). */
+  /** What comes behind a request that closes the connection, or behind a broken one, is dropped (RFC 9112 §9.6). */
   #ignoreRest(): void {
     this.#state = 'deaf'
     this.#unread = undefined
@@ -338,13 +346,13 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     this.#socket.resume()
   }
 
-  /** There is no request to answer through; the proxy does it as for a connection of node:http. */
-  #fail(code: string, message: string): void {
+  /** There is no request to answer; the next door answers as it does for its own connections. */
+  #fail(code: RequestErrorCode, detail: string): void {
     this.#goDeaf()
-    this.#lane.proxy.handleClientError(Object.assign(new Error(message), { code }), this.#socket)
+    this.#lane.door.refuse(this.#socket, new GatewayError(code, detail))
   }
 
-  /** To the door that reads everything, which decides what is wrong with these bytes, if anything is. */
+  /** The next door reads all of HTTP/1, and decides what is wrong with these bytes, if anything is. */
   #handOver(bytes: Buffer): void {
     const socket: LaneSocket = this.#socket
     this.#unread = undefined
@@ -352,8 +360,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     this.#lane.forget(this)
     socket[CONNECTION] = undefined
     socket.off('data', onData).off('end', onEnd).off('drain', onDrain).off('close', onClose)
-    if (this.#info !== undefined) adoptConnection(socket, this.#info)
-    this.#lane.handOver(socket, bytes.buffer === READ_BUFFER.buffer ? Buffer.from(bytes) : bytes)
+    this.#lane.door.accept(socket, bytes.buffer === READ_BUFFER.buffer ? Buffer.from(bytes) : bytes, this.#info)
   }
 }
 
@@ -372,7 +379,7 @@ function readOn(connection: LaneConnection): void {
   }
 }
 
-// Shared by all connections: an idle one shall cost little.
+// Shared by all connections, so that an idle one costs little.
 
 function onData(this: LaneSocket, chunk: Buffer): void {
   const connection = this[CONNECTION]!
@@ -384,8 +391,8 @@ function onData(this: LaneSocket, chunk: Buffer): void {
 }
 
 /**
- * What waits in the stream may not be overtaken, and a socket that was handed over is a stream again. False stops reading until
- * somebody reads from that.
+ * Bytes that wait in the stream may not be overtaken, and a socket that was handed over is an ordinary stream again. False stops
+ * reading until the stream is read.
  */
 function onLentRead(this: LaneSocket, size: number): boolean {
   const bytes = findLent(size)

@@ -9,7 +9,7 @@ import type { RequestFields } from '../../http1/request-fields.ts'
 import { HALF_CLOSED_MS } from '../../platform/hangup-watch.ts'
 import { writeLent } from '../../platform/lent-bytes.ts'
 import { resetSocket } from '../../platform/reset.ts'
-import { type ConnectionInfo, findConnection } from '../../request/connection-info.ts'
+import type { ConnectionInfo } from '../../request/connection-info.ts'
 import {
   type AnswerHead,
   type BodySink,
@@ -20,11 +20,11 @@ import {
   type UpgradeOffer,
 } from '../../request/exchange.ts'
 import { readFields } from '../../request/fields.ts'
-import { findMethod } from '../../request/method.ts'
 import type { Settings } from '../../settings/table.ts'
-
-/** How long a closing connection still takes what the client sends, so that the client can read the answer first. */
-const LINGER_MS = 2000
+import { ignoreError } from '../connection-set.ts'
+import { lingerBeforeClose } from '../linger.ts'
+import { findMethod } from './method.ts'
+import { announcesBody } from './upgrade.ts'
 
 export class Http1Exchange implements Exchange, Victim {
   readonly protocol: Protocol
@@ -42,12 +42,12 @@ export class Http1Exchange implements Exchange, Victim {
   #closed = false
   #closeDelimited = false
   #drainWanted = false
-  /** The head waits for what comes next. */
+  /** The head is kept back, to go out together with what follows. */
   #headKept = false
   #halfClosed: NodeJS.Timeout | undefined
 
   /** `early` are the bytes that came behind the head of an upgrade. */
-  constructor(request: IncomingMessage, response: ServerResponse, early?: Buffer) {
+  constructor(request: IncomingMessage, response: ServerResponse, connection: ConnectionInfo, early?: Buffer) {
     const { socket } = request
     this.request = request
     this.socket = socket
@@ -56,14 +56,11 @@ export class Http1Exchange implements Exchange, Victim {
     this.protocol = request.httpVersion === '1.0' ? 'HTTP/1.0' : 'HTTP/1.1'
     this.method = findMethod(request)
     this.target = request.url!
-    this.connection = findConnection(socket)
-    const { headers } = request
-    this.hasBody =
-      headers['transfer-encoding'] !== undefined ||
-      (headers['content-length'] !== undefined && Number(headers['content-length']) !== 0)
-    request.on('error', ignore)
+    this.connection = connection
+    this.hasBody = announcesBody(request)
+    request.on('error', ignoreError)
     if (!early) socket.on('end', this.#onClientEnd)
-    response.on('error', ignore)
+    response.on('error', ignoreError)
     response.on(
       'finish',
       this.#containing(() => this.#close(true)),
@@ -82,7 +79,7 @@ export class Http1Exchange implements Exchange, Victim {
     return this.#response.headersSent
   }
 
-  /** The socket of an upgrade is nobody's until it is answered, and a body waits until somebody takes it. */
+  /** The socket of an upgrade is not read until the upgrade is answered, and a body is not read until `readBody`. */
   get isUnread(): boolean {
     if (this.#closed) return false
     if (this.offer !== undefined || this.socket.isPaused()) return true
@@ -183,7 +180,7 @@ export class Http1Exchange implements Exchange, Victim {
       response.addTrailers(pairs)
     }
     response.end()
-    // What is left of the request body has no taker; it may not stop the connection.
+    // The rest of the request body is dropped: unread, it would stop the connection.
     if (!this.isRequestComplete) {
       this.request.removeAllListeners('data')
       this.request.resume()
@@ -197,13 +194,13 @@ export class Http1Exchange implements Exchange, Victim {
   }
 
   abort(): void {
-    // A body that ends with the connection is told from a whole one only by a reset.
+    // Where the end of the connection is the end of the body, only a reset tells that the body is not whole.
     if (this.#closeDelimited && this.isHeadSent) resetSocket(this.socket)
     else this.socket.destroy()
     this.#close(false)
   }
 
-  /** The connection with it: nobody knows in which state node:http is. */
+  /** Ends the connection as well, since the state of node:http is not known after a bug. */
   breakOff(error: GatewayError): void {
     try {
       this.events.breakOff(error)
@@ -239,7 +236,7 @@ export class Http1Exchange implements Exchange, Victim {
   }
 
   #onHalfClosed(): void {
-    // Whoever is gone answers bytes with a reset; while some are under way, their own time limit counts.
+    // A client that has gone answers bytes with a reset; while bytes are under way, their own time limit counts.
     if (this.pendingBytes > 0) this.#halfClosed?.refresh()
     else this.abort()
   }
@@ -250,24 +247,5 @@ export class Http1Exchange implements Exchange, Victim {
     clearTimeout(this.#halfClosed)
     this.socket.off('end', this.#onClientEnd)
     this.events.onClose(complete)
-  }
-}
-
-function ignore(): void {}
-
-/**
- * Closing a socket that still receives makes the kernel send a reset, which may destroy the answer before the client
- * has read it. So the connection is half-closed, and read to no purpose for a while (nginx's lingering_close).
- */
-function lingerBeforeClose(socket: Socket): void {
-  let isLingering = false
-  socket.destroySoon = () => {
-    if (isLingering) return
-    isLingering = true
-    socket.end()
-    socket.resume()
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
-    socket.once('end', () => socket.destroy())
-    socket.once('close', () => clearTimeout(timer))
   }
 }

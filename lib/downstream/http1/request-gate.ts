@@ -1,8 +1,8 @@
 /**
  * Lets the requests of a connection through to node:http one at a time. By itself node:http makes all that it has bytes of into
- * requests, reads on whatever waits, and begins with the next answer while one is under way (RFC 9112 §9.3.2). Here what has
- * come behind a request stays bytes, and few of them, until that is answered; and behind the last answer of a connection
- * nothing means anything.
+ * requests, reads on however many wait, and begins the next answer while one is under way (RFC 9112 §9.3.2). Here what has come
+ * behind a request stays a limited number of bytes until that request is answered; and what comes behind the last answer of a
+ * connection is dropped.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -11,9 +11,10 @@ import { CR, LF } from '../../http1/bytes.ts'
 import { ChunkedDecoder, EXTENSIONS_TOO_LARGE, MORE, TRAILERS_TOO_LARGE } from '../../http1/chunked-decoder.ts'
 import { METHOD_TOO_LONG, RequestLine } from '../../http1/request-line.ts'
 import { TabWatch } from '../../http1/tab-watch.ts'
-import { setMethod } from '../../request/method.ts'
+import { type ParserListeners, takeParserListeners } from '../../platform/http-server.ts'
+import { setMethod } from './method.ts'
 
-/** From so many bytes on no more is read ahead. */
+/** When this number of bytes waits, no more is read ahead. */
 const ENOUGH = 16_384
 
 const GATE: unique symbol = Symbol('gate')
@@ -25,14 +26,13 @@ const STAND_IN = Buffer.from('POST')
 /** In the words of node:http's parser, which has none for a method that is too long. */
 type ParserError = Error & { code: string }
 
-/** Told of a body that is none, and of a request line. */
-type OnBroken = (error: ParserError) => void
+/** Told of a request line or a body that cannot be read. */
+type OnBroken = (error: ParserError, socket: Socket) => void
 
 export class RequestGate {
   readonly #socket: GatedSocket
   /** node:http's own listeners. */
-  readonly #parse: (bytes: Buffer) => void
-  readonly #end: () => void
+  readonly #parser: ParserListeners
   readonly #onBroken: OnBroken
   /** Received, and for node:http when its turn comes. */
   #rest: Buffer | undefined = undefined
@@ -52,31 +52,38 @@ export class RequestGate {
   #isEnded: boolean
   #isScheduled = false
   #isPaused = false
-  /** What comes now means nothing any more. */
+  /** What comes now is dropped. */
   #isDeaf = false
-  /** The connection is somebody else's. */
+  /** The connection was released. */
   #isOver = false
 
-  /** For 'connection' of a server of node:http, behind its own listener. */
-  constructor(socket: Socket, onBroken: OnBroken) {
+  private constructor(socket: Socket, parser: ParserListeners, onBroken: OnBroken) {
     this.#socket = socket
+    this.#parser = parser
     this.#onBroken = onBroken
     this.#isEnded = socket.readableEnded
-    this.#parse = takeLast(socket, 'data').bind(socket)
-    this.#end = takeLast(socket, 'end').bind(socket)
     this.#socket[GATE] = this
-    // node:http resumes it for each request; the gate knows better.
+    // node:http resumes the socket for each request, also where the gate wants it paused.
     socket.resume = resumeGated
     // From here on node:http leaves the handle to the stream.
     socket.on('data', onData)
     socket.on('end', onEnd)
   }
 
+  /**
+   * For 'connection' of a server of node:http, behind its own listener. Where this Node reads connections in another way, there is
+   * no gate, and the door cuts a connection whose requests do not wait for each other.
+   */
+  static open(socket: Socket, onBroken: OnBroken): void {
+    const parser = takeParserListeners(socket)
+    if (parser) new RequestGate(socket, parser, onBroken)
+  }
+
   static of(socket: Socket): RequestGate | undefined {
     return (socket as GatedSocket)[GATE]
   }
 
-  /** As much has been read ahead as may be. */
+  /** True if no more may be read ahead. */
   get isFull(): boolean {
     return this.#rest !== undefined && this.#rest.length >= ENOUGH && this.#socket.writable
   }
@@ -97,7 +104,7 @@ export class RequestGate {
     this.#rest = undefined
   }
 
-  /** Gives the connection away to who serves the request, with what has come behind that. */
+  /** Lets the connection go to the handler of `request`; returns what has come behind the request. */
   release(request: IncomingMessage): Buffer | undefined {
     const rest = this.#rest
     this.#name(request)
@@ -148,7 +155,7 @@ export class RequestGate {
       const size = this.#measure(bytes)
       if (size === 0) break
       this.#rest = size < bytes.length ? bytes.subarray(size) : undefined
-      this.#parse(this.#replaceMethod(size < bytes.length ? bytes.subarray(0, size) : bytes))
+      this.#parser.parse(this.#replaceMethod(size < bytes.length ? bytes.subarray(0, size) : bytes))
     }
     if (this.#isOver) return
     if (this.isFull) {
@@ -196,7 +203,7 @@ export class RequestGate {
       start = end - 1
     }
     const end = findHeadEnd(bytes, start)
-    // What may be the first half of its end is not passed without the other.
+    // Bytes that may be the first half of the head's end are not passed without the second half.
     const size = end >= 0 ? end : bytes.length - (this.#isEnded ? 0 : countLineEnd(bytes))
     if (!this.#tabs.read(bytes, start, size)) {
       return this.#refuse(describe('HPE_INVALID_TRANSFER_ENCODING', 'a tab stands behind Transfer-Encoding'))
@@ -210,24 +217,17 @@ export class RequestGate {
 
   #refuse(error: ParserError): 0 {
     this.silence()
-    this.#onBroken(error)
+    this.#onBroken(error, this.#socket)
     return 0
   }
 
   #tellEnd(): void {
     this.#isEnded = false
-    this.#end()
+    this.#parser.end()
   }
 }
 
-/** The listener that was added last, which hears no more. */
-function takeLast(socket: Socket, event: 'data' | 'end'): (bytes?: Buffer) => void {
-  const listener = socket.listeners(event).at(-1) as (bytes?: Buffer) => void
-  socket.off(event, listener)
-  return listener
-}
-
-/** Behind the empty line that ends a head, -1 where there is none. Whether its lines end as they should is node:http's to say. */
+/** The index behind the empty line that ends a head; -1: there is none. node:http decides whether the lines end correctly. */
 function findHeadEnd(bytes: Buffer, from: number): number {
   for (let at = bytes.indexOf(LF, from); at >= 0; at = bytes.indexOf(LF, at + 1)) {
     if (bytes[at + 1] === LF) return at + 2

@@ -9,13 +9,14 @@ import {
 import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import { containAt, containingAt } from '../../base/contain.ts'
-import { hangupWatch, type Unread } from '../../platform/hangup-watch.ts'
+import { HALF_CLOSED_MS, hangupWatch, type Unread } from '../../platform/hangup-watch.ts'
+import type { ExchangeHandler } from '../../request/exchange.ts'
 import { findPeerAddress } from '../../request/origin.ts'
 import type { Settings } from '../../settings/table.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { ignoreError } from '../connection-set.ts'
 import { type IdleSource, RequestWatch, RequestWatches } from '../idle-connection.ts'
-import type { Proxy as GatewayProxy } from '../proxy.ts'
+import { Http2Exchange } from './http2-exchange.ts'
 import { ResetBudget } from './reset-budget.ts'
 
 /** What a client may send unasked, in bytes: on one stream, and on all streams of a connection together. */
@@ -34,14 +35,14 @@ export type Http2Door = IdleSource & {
   drain(): void
 }
 
-export type Http2DoorOptions = { settings: Settings; proxy: GatewayProxy; clock: Clock; log: Log }
+export type Http2DoorOptions = Readonly<{ settings: Settings; handler: ExchangeHandler; clock: Clock; log: Log }>
 
-export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOptions): Http2Door {
+export function createHttp2Door({ settings, handler, clock, log }: Http2DoorOptions): Http2Door {
   const { limits, timeouts } = settings
   const sessions = new Set<ServerHttp2Session>()
   const watches = new RequestWatches()
   let draining = false
-  /** Whose session is being made: a session does not let its own socket be destroyed. */
+  /** The socket of the session that is being made: a session does not let its own socket be destroyed. */
   let accepted: Socket | undefined
 
   const server = createServer({
@@ -50,7 +51,7 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
       initialWindowSize: STREAM_WINDOW,
       maxHeaderListSize: limits.headerBytes,
     },
-    // Twice the limit, so that the proxy can say 431 to what is only a little too much; beyond it the stream is reset.
+    // Twice the limit, so that the handler can say 431 to what is only a little too much; beyond it the stream is reset.
     maxHeaderListPairs: limits.headerCount * 2,
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
@@ -76,31 +77,33 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
     // Only streams count as life: neither PINGs nor a head that never ends keep a connection.
     let timer = setTimeout(close, timeouts.requestHeaders).unref()
     socket.once('close', () => clearTimeout(timer))
-    // A write that fails while the session receives can leave it without any word of the end, and it reads no more.
+    // When a write fails while the session receives, or the connection breaks (Node 20), the session may read no more and never hear of the end.
     const unread: Unread = {
       sighting: undefined,
       get isUnread() {
         return !socket.destroyed && (open > 0 || (unread.sighting?.stillMs ?? 0) < IDLE_WATCH)
       },
-      isForResets: true,
       clientSocket: socket,
       endpointSocket: undefined,
       onStill: (sighting) => {
-        if (!sighting.client?.isReset) return
+        // A client of HTTP/2 that has sent its FIN wants no more, and a session that leaves bytes unread will never read again.
+        const isOver =
+          sighting.client?.isReset || sighting.hasClientLeft(HALF_CLOSED_MS) || sighting.isClientUnread(HALF_CLOSED_MS)
+        if (!isOver) return
         session.destroy()
         socket.destroy()
       },
     }
     hangupWatch.add(unread)
 
-    /** GOAWAY; then the end, also of a session that waits for a head under way. */
+    /** Sends GOAWAY, and soon ends the session, even one that waits for the rest of a head. */
     function close(): void {
       hangupWatch.add(unread)
       session.close()
       timer = setTimeout(end, CLOSE_GRACE).unref()
     }
 
-    /** What has been written still goes out; who neither takes it nor closes its own side is cut. */
+    /** What has been written still goes out; a client that neither takes it nor closes its side is cut. */
     function end(): void {
       session.destroy()
       if (socket.writableFinished) {
@@ -134,7 +137,7 @@ export function createHttp2Door({ settings, proxy, clock, log }: Http2DoorOption
           containAt('http2', thrown, session)
         }
       })
-      proxy.handleStream(stream, headers, flags, rawHeaders)
+      handler.handle(new Http2Exchange(stream, headers, flags, rawHeaders), undefined)
     }
 
     function onStreamClose(stream: ServerHttp2Stream): void {

@@ -73,7 +73,7 @@ export class Http2Exchange implements Exchange, Victim {
   readonly #stream: ServerHttp2Stream
   readonly #scheme: string
   readonly #rawHeaders: readonly string[]
-  /** Then it is an error of the stream, whatever the answer would have been (RFC 9113 §8.1.1). */
+  /** True if the request is malformed: that is an error of the stream, whatever the answer would be (RFC 9113 §8.1.1). */
   #isMalformed = false
   #bodyEnded = false
   #trailers: readonly string[] = []
@@ -121,14 +121,14 @@ export class Http2Exchange implements Exchange, Victim {
     return this.#stream.readableLength
   }
 
-  /** What nghttp2 has taken may still wait there for the connection, and the end of the stream behind it: that counts as one. */
+  /** Bytes that nghttp2 has taken may still wait there for the connection, and the end of the stream behind them: they count as one byte. */
   get pendingBytes(): number {
     const { writableLength } = this.#stream
     return writableLength === 0 && this.#responseEnded && !this.#closed ? 1 : writableLength
   }
 
   readFields(settings: Settings): RequestFields | GatewayError {
-    // As in a target in absolute-form; of CONNECT, which has none, the examination tells.
+    // The same schemes as in a target in absolute-form. CONNECT has none, and is refused later for its method.
     const scheme = this.#scheme
     if (scheme !== 'https' && scheme !== 'http' && scheme !== '') {
       return new GatewayError('PORTICO_REQ_BAD_TARGET', `the scheme ${scheme}`)
@@ -144,7 +144,7 @@ export class Http2Exchange implements Exchange, Victim {
       'data',
       this.#containing((chunk: Buffer) => sink.onBodyData(chunk)),
     )
-    // An empty body has ended without anybody reading it.
+    // An empty body ends without being read.
     if (stream.readableEnded) this.#endBodyLater(sink)
     else stream.on('end', () => this.#onEnd(sink))
   }
@@ -168,7 +168,7 @@ export class Http2Exchange implements Exchange, Victim {
 
   /** The reason has no place in HTTP/2. */
   sendHead(head: AnswerHead): void {
-    // A stream is destroyed in the turn before it tells so.
+    // A stream is destroyed one turn before its 'close' event.
     if (this.#closed || this.#stream.destroyed) return
     if (this.#isMalformed) {
       this.#stream.close(NGHTTP2_PROTOCOL_ERROR)
@@ -218,7 +218,7 @@ export class Http2Exchange implements Exchange, Victim {
     this.#close(false)
   }
 
-  /** The stream alone; what nghttp2 does with the others is not touched. */
+  /** Ends this stream alone; the other streams of the session go on. */
   breakOff(error: GatewayError): void {
     try {
       this.events.breakOff(error)

@@ -2,6 +2,7 @@
 import type { Clock } from '../../base/clock.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
 import { systemTimers, type Timers } from '../../base/timers.ts'
+import { type EndpointKey, findEndpointKey } from '../../model/endpoint-key.ts'
 import { isEligible, isInGoodHealth, isPanic } from '../../model/health.ts'
 import type { Endpoint, EndpointHealth, EndpointTrouble, Upstream, UpstreamKey } from '../../model/upstream.ts'
 import { mergePolicy, type UpstreamPolicy } from '../../settings/service.ts'
@@ -35,8 +36,7 @@ type WatchedUpstream = {
   /** As it was given last; undefined while it is not there. */
   upstream: Upstream | undefined
   policy: UpstreamPolicy
-  /** By `host port name`. */
-  readonly endpoints: Map<string, Watched>
+  readonly endpoints: Map<EndpointKey, Watched>
   isChanged: boolean
   inPanic: boolean
   panics: number
@@ -101,11 +101,13 @@ export class HealthObserver implements UpstreamObserver {
   }
 
   /** Requests to an endpoint fail: it is ejected, where that leaves enough others. Told of one that is out already, does nothing. */
-  report({ upstream: key, host, port, name, reason }: EndpointTrouble): void {
+  report(trouble: EndpointTrouble): void {
+    const { upstream: key, host, port, reason } = trouble
     const upstream = this.#given.get(key)
     const settings = this.#settings
     if (!upstream || !settings) return
-    const endpoint = upstream.endpoints.find((each) => each.host === host && each.port === port && each.name === name)
+    const wanted = findEndpointKey(key, trouble)
+    const endpoint = upstream.endpoints.find((each) => findEndpointKey(key, each) === wanted)
     if (!endpoint) return
     let watched = this.#watched.get(key)
     if (!watched) {
@@ -128,7 +130,7 @@ export class HealthObserver implements UpstreamObserver {
       // Two names may lead to one address, which has one series.
       const told = new Set<string>()
       for (const endpoint of upstream?.endpoints ?? []) {
-        const record = endpoints.get(keyOf(endpoint))?.record
+        const record = endpoints.get(findEndpointKey(key, endpoint))?.record
         if (!record || record.isBlank) continue
         const { health, ejections, successes, failures } = record
         const isHealthy = health === undefined || health.state === 'healthy'
@@ -174,7 +176,7 @@ export class HealthObserver implements UpstreamObserver {
     const present = new Set<Watched>()
     for (const endpoint of upstream.endpoints) {
       const checks = listChecks(upstream, endpoint, watched.policy)
-      if (checks.length === 0 && !watched.endpoints.has(keyOf(endpoint))) continue
+      if (checks.length === 0 && !watched.endpoints.has(findEndpointKey(upstream.key, endpoint))) continue
       const each = this.#endpoint(watched, endpoint)
       each.record.goneAt = undefined
       each.record.watch(checks)
@@ -186,11 +188,14 @@ export class HealthObserver implements UpstreamObserver {
     if (isOff) for (const { record } of watched.endpoints.values()) record.lift('ejection is switched off')
     const eligible = upstream.endpoints.filter(isEligible)
     const [only] = eligible
-    if (only && eligible.length === 1) watched.endpoints.get(keyOf(only))?.record.lift('it is the only endpoint')
+    if (only && eligible.length === 1) {
+      watched.endpoints.get(findEndpointKey(upstream.key, only))?.record.lift('it is the only endpoint')
+    }
   }
 
   #endpoint(watched: WatchedUpstream, endpoint: Endpoint): Watched {
-    const known = watched.endpoints.get(keyOf(endpoint))
+    const key = findEndpointKey(watched.key, endpoint)
+    const known = watched.endpoints.get(key)
     if (known) return known
     const label = printEndpointAddress(endpoint.host, endpoint.port)
     const record: EndpointRecord = new EndpointRecord({
@@ -200,7 +205,7 @@ export class HealthObserver implements UpstreamObserver {
       onFlip: (flip) => this.#takeFlip(watched, label, record, flip),
     })
     const made = { record, endpoint: undefined, health: undefined, result: undefined }
-    watched.endpoints.set(keyOf(endpoint), made)
+    watched.endpoints.set(key, made)
     return made
   }
 
@@ -218,7 +223,7 @@ export class HealthObserver implements UpstreamObserver {
 
   #refuseEjection({ policy, endpoints }: WatchedUpstream, upstream: Upstream, endpoint: Endpoint): string | undefined {
     const { maxShare } = policy.ejection
-    const recordOf = (each: Endpoint) => endpoints.get(keyOf(each))?.record
+    const recordOf = (each: Endpoint) => endpoints.get(findEndpointKey(upstream.key, each))?.record
     const eligible = upstream.endpoints.filter(isEligible)
     if (!eligible.includes(endpoint)) return 'it is not ready'
     if (eligible.length < 2) return 'it is the only endpoint'
@@ -237,7 +242,7 @@ export class HealthObserver implements UpstreamObserver {
     watched.isChanged = false
     let isOther = false
     const endpoints = upstream.endpoints.map((endpoint) => {
-      const each = watched.endpoints.get(keyOf(endpoint))
+      const each = watched.endpoints.get(findEndpointKey(upstream.key, endpoint))
       const made = each ? dress(each, endpoint) : endpoint
       if (made !== endpoint) isOther = true
       return made
@@ -291,10 +296,6 @@ export class HealthObserver implements UpstreamObserver {
 function isChecked({ policy, endpoints }: Upstream, settings: Settings): boolean {
   const check = policy?.['health.check'] ?? settings.upstream.health.check
   return check === 'auto' ? endpoints.some(({ probes }) => probes !== undefined) : check !== 'none'
-}
-
-function keyOf({ host, port, name = '' }: Endpoint): string {
-  return `${host} ${port} ${name}`
 }
 
 /** The same object as the last time for the same endpoint and verdict. */

@@ -13,11 +13,11 @@ const MOST = 256
 const MOST_OF_CLIENT = 64
 /** Answers at once, probes left out: each may be large, and is held until it is taken. */
 const MOST_ANSWERS = 32
-/** Only beyond this, times MOST, one goes whose request could not be read yet. The kernel holds so many, and gives all at once. */
+/** Only beyond this, times MOST, a connection goes whose request could not be read yet. The kernel may hold that many and give all at once. */
 const HARD_FACTOR = 4
 /** A connection that is older and has no request is slow, milliseconds. */
 const YOUNG_MS = 1_000
-/** An answer that is under way for so long is being taken slowly, or not at all, milliseconds. */
+/** An answer that is under way for this time is being taken slowly, or not at all, milliseconds. */
 const SLOW_MS = 1_000
 /** And after this it is cut. */
 const ANSWER_MS = 30_000
@@ -48,7 +48,7 @@ export class ProbedConnections {
     server.on('dropRequest', (_request, socket: Socket) => socket.destroy())
   }
 
-  /** Whether another answer may begin; the oldest that is taken slowly is cut for it. */
+  /** True if another answer may begin; the oldest answer that is taken slowly is cut for it. */
   hasRoomForAnswer(): boolean {
     const answering = [...this.#held.values()].filter(({ state }) => state === 'answering')
     if (answering.length <= MOST_ANSWERS) return true

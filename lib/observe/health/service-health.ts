@@ -8,51 +8,60 @@ import { printEndpointAddress } from '../../base/endpoint-address.ts'
 import type { Model, ServiceView } from '../../model/model.ts'
 import { usableEndpoints } from '../../model/tier.ts'
 import { findExternalKey } from '../../model/upstream.ts'
+import { listenOn } from '../../platform/listen.ts'
+import { WantedPorts } from '../../platform/wanted-ports.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { ProbedConnections } from './probed-connections.ts'
 
 export type ServiceHealthOptions = {
-  /** Whether the gateway takes traffic. */
+  /** True if the gateway takes traffic. */
   readonly isServing: () => boolean
   readonly log: Log
   /** Milliseconds until a port that cannot be had is tried again; given by tests. */
   readonly retryMs?: number
 }
 
+/** A port where a Service is to be asked for. */
+type HealthCheck = Readonly<{ service: ServiceView; address: string; port: number }>
+
 type Port = { readonly server: Server; service: ServiceView; localEndpoints: number }
 
 /** Slow or hostile requests may not cost much, milliseconds. */
 const REQUEST_TIMEOUT = 5000
 const HEAD_TIMEOUT = 2000
-const RETRY_MS = 10_000
 
 /** Holds the ports open that the last model asks for. */
 export class ServiceHealth {
   readonly #options: ServiceHealthOptions
-  readonly #ports = new Map<string, Port>()
-  /** By place: why it cannot be had, as it was logged. */
-  readonly #failures = new Map<string, string>()
+  readonly #ports: WantedPorts<HealthCheck>
+  /** The open ports, by place. */
+  readonly #open = new Map<string, Port>()
   #services: Model['services'] = []
   #upstreams: Model['upstreams'] = new Map()
-  #timer: NodeJS.Timeout | undefined
-  #isClosed = false
 
   constructor(options: ServiceHealthOptions) {
+    const { log, retryMs } = options
     this.#options = options
+    this.#ports = new WantedPorts({
+      open: (place, check) => this.#openPort(place, check),
+      close: (place) => this.#closePort(place),
+      explain: (error) => (error as Error).message,
+      onFailed: (place, { service }, error) =>
+        log.warn(describe(place, service, error), 'health check port cannot be opened'),
+      onRecovered: (place) => log.info({ address: place }, 'health check port opened'),
+      retryMs,
+    })
   }
 
   /** Before a model comes into force: tells of it, and gives up what it does not want, so that Services may have these ports. */
   async prepare({ services, upstreams }: Model): Promise<void> {
     if (services === this.#services && upstreams === this.#upstreams) return
-    const wanted = listPlaces(services)
-    for (const place of this.#failures.keys()) if (!wanted.has(place)) this.#failures.delete(place)
-    const closing: Promise<void>[] = []
-    for (const [place, port] of this.#ports) {
-      const service = wanted.get(place)
-      if (service) Object.assign(port, { service, localEndpoints: countEndpoints(service, upstreams) })
-      else closing.push(this.#close(place, port))
+    const checks = listChecks(services)
+    await this.#ports.giveUp(checks)
+    for (const [place, port] of this.#open) {
+      const { service } = checks.get(place)!
+      Object.assign(port, { service, localEndpoints: countEndpoints(service, upstreams) })
     }
-    await Promise.all(closing)
   }
 
   /** Resolves when all ports are open, or could not be had, which the log tells once: those are tried again. */
@@ -61,61 +70,33 @@ export class ServiceHealth {
     await this.prepare(model)
     this.#services = model.services
     this.#upstreams = model.upstreams
-    await this.#openWanted()
+    await this.#ports.open(listChecks(model.services).keys())
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
-    clearTimeout(this.#timer)
-    await Promise.all([...this.#ports].map(([place, port]) => this.#close(place, port)))
+    this.#ports.stop()
+    await this.#ports.giveUp(new Map())
   }
 
-  async #openWanted(): Promise<void> {
-    const opening: Promise<void>[] = []
-    for (const [place, service] of listPlaces(this.#services)) {
-      if (!this.#ports.has(place)) opening.push(this.#open(place, service, countEndpoints(service, this.#upstreams)))
-    }
-    await Promise.all(opening)
-    clearTimeout(this.#timer)
-    if (this.#isClosed || this.#failures.size === 0) return
-    this.#timer = setTimeout(() => void this.#openWanted(), this.#options.retryMs ?? RETRY_MS).unref()
-  }
-
-  async #open(place: string, service: ServiceView, localEndpoints: number): Promise<void> {
-    const colon = place.lastIndexOf(':')
-    const host = place.slice(0, colon).replace(/^\[|\]$/g, '')
+  async #openPort(place: string, { service, address, port }: HealthCheck): Promise<void> {
     const server = createServer({
       requestTimeout: REQUEST_TIMEOUT,
       headersTimeout: HEAD_TIMEOUT,
       maxHeaderSize: 8192,
     })
     new ProbedConnections(server, systemClock, () => true)
-    const port: Port = { server, service, localEndpoints }
-    server.on('request', (_request, response) => this.#answer(response, port))
-    this.#ports.set(place, port)
-    await new Promise<void>((resolve) => {
-      server.on('error', (error) => {
-        const fields = { err: error, address: place, service: `${service.namespace}/${service.name}` }
-        if (server.listening) this.#options.log.warn(fields, 'health check port failed')
-        else {
-          if (this.#ports.get(place) === port) this.#ports.delete(place)
-          const isTold = this.#failures.get(place) === error.message
-          this.#failures.set(place, error.message)
-          if (!isTold) this.#options.log.warn(fields, 'health check port cannot be opened')
-        }
-        resolve()
-      })
-      server.listen(Number(place.slice(colon + 1)), host, () => {
-        // Given up while it was opened.
-        if (this.#ports.get(place) !== port) server.close()
-        if (this.#failures.delete(place)) this.#options.log.info({ address: place }, 'health check port opened')
-        resolve()
-      })
-    })
+    const open: Port = { server, service, localEndpoints: countEndpoints(service, this.#upstreams) }
+    server.on('request', (_request, response) => this.#answer(response, open))
+    await listenOn(server, { address, port })
+    server.on('error', (error) =>
+      this.#options.log.warn(describe(place, open.service, error), 'health check port failed'),
+    )
+    this.#open.set(place, open)
   }
 
-  async #close(place: string, { server }: Port): Promise<void> {
-    this.#ports.delete(place)
+  async #closePort(place: string): Promise<void> {
+    const { server } = this.#open.get(place)!
+    this.#open.delete(place)
     await new Promise<void>((resolve) => {
       server.close(() => resolve())
       server.closeAllConnections()
@@ -136,13 +117,18 @@ export class ServiceHealth {
   }
 }
 
-/** Who is to be asked for where. */
-function listPlaces(services: Model['services']): ReadonlyMap<string, ServiceView> {
-  const places = new Map<string, ServiceView>()
+function listChecks(services: Model['services']): ReadonlyMap<string, HealthCheck> {
+  const checks = new Map<string, HealthCheck>()
   for (const service of services) {
-    for (const { address, port } of service.healthChecks ?? []) places.set(printEndpointAddress(address, port), service)
+    for (const { address, port } of service.healthChecks ?? []) {
+      checks.set(printEndpointAddress(address, port), { service, address, port })
+    }
   }
-  return places
+  return checks
+}
+
+function describe(place: string, { namespace, name }: ServiceView, error: unknown): object {
+  return { err: error, address: place, service: `${namespace}/${name}` }
 }
 
 /** Addresses that get traffic from outside, whatever port they have. */

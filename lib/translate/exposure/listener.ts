@@ -4,6 +4,7 @@ import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
 import { compareText } from '../../base/order.ts'
 import type { Service } from '../../kubernetes/resource.ts'
+import { createRef } from '../../model/resource-ref.ts'
 import type { ServiceListener } from '../../model/service-listener.ts'
 import { KeyOrder, keepList, Memo, Sieve } from '../reuse.ts'
 import type { ServiceUpstreams, UpstreamSet } from '../service/upstream.ts'
@@ -90,6 +91,7 @@ function makeListeners(
   { openings }: Exposure,
 ): readonly ServiceListener[] {
   const { namespace, name } = service.meta
+  const owner = createRef(service)
   const listeners = openings.map((opening): ServiceListener => {
     const { kind, transport, address, port, servicePort } = opening
     return Object.freeze({
@@ -102,8 +104,8 @@ function makeListeners(
       upstream: findKey(upstreams, opening),
       // As kube-proxy has it: of the addresses of a Service, the load balancer's alone (S20).
       sourceRanges: kind === 'LoadBalancer' ? service.loadBalancerSourceRanges : NO_RANGES,
-      service: Object.freeze({ namespace, name }),
-      position: service.origin.locate(['spec', 'ports', servicePort.index, 'port']),
+      owner,
+      field: Object.freeze(['spec', 'ports', servicePort.index, 'port']),
     })
   })
   return Object.freeze(listeners)

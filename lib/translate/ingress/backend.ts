@@ -1,7 +1,6 @@
 /** Backends of Ingress paths: what a reference to a Service port or another object comes to. */
 import { isDeepStrictEqual } from 'node:util'
 import type { DiagnosticList, DiagnosticNote } from '../../base/diagnostics.ts'
-import type { RequestErrorCode } from '../../base/errors.ts'
 import { findNearest } from '../../base/nearest.ts'
 import type { FieldPath } from '../../base/position.ts'
 import {
@@ -15,6 +14,7 @@ import {
 } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { RouteAction } from '../../model/route.ts'
+import { findShortage } from '../../model/shortage.ts'
 import { Memo } from '../reuse.ts'
 import { printPorts } from '../service/endpoint-override.ts'
 import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
@@ -23,14 +23,14 @@ import { NameIndex, Suggestions } from '../suggestion.ts'
 import { describeClosing, findClosing, hasForeign } from './foreign-annotation.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 
+type UnavailableAction = Extract<RouteAction, { type: 'unavailable' }>
+
 /** What an Ingress refers to; equal keys refer to the same. */
 export type Reference = Readonly<{ key: string; namespace: string; backend: IngressBackend }>
 
 /** What a reference comes to, for all who refer to the same. */
 export type Resolution = Readonly<{
   action: RouteAction
-  /** For people: `default/api:80`. */
-  text: string
   /** Undefined where the action is `unavailable`. */
   target: TranslatedUpstream | undefined
   problem: BackendProblem | undefined
@@ -99,7 +99,7 @@ export function reportEmpty(
   diagnostics: DiagnosticList,
 ): void {
   const { endpoints, key } = upstream
-  const why = endpoints.length > 0 ? `none of its ${endpoints.length} endpoints is ready` : gap
+  const why = endpoints.length === 0 ? gap : findShortage(upstream)?.reason
   const name = `${service.meta.namespace}/${service.meta.name}`
   diagnostics.add('PORTICO_REF_NO_ENDPOINTS', `service "${key}" has no endpoints${why ? `: ${why}` : ''}`, {
     position: ingress.origin.locate([...path, 'service', 'name']),
@@ -150,9 +150,9 @@ export class BackendResolver {
         const target = upstreams.get(port)
         const { denied } = target.upstream
         if (denied !== undefined) return unavailable(text, denied, describeDenial(service, denied))
-        const action = Object.freeze({ type: 'forward', upstream: target.upstream.key } as const)
+        const action = Object.freeze({ type: 'forward', upstream: target.upstream.key, backend: text } as const)
         const annotated = hasForeign(service) ? service : undefined
-        const open = Object.freeze({ action, text, target, problem: undefined, annotated })
+        const open = Object.freeze({ action, target, problem: undefined, annotated })
         const [guard] = annotated === undefined ? [] : findClosing(service, this.#settings)
         return guard === undefined ? open : closeResolution(open, guard)
       })
@@ -211,20 +211,28 @@ function printBackend(namespace: string, { name, port }: IngressServiceBackend):
 }
 
 function unavailable(
-  text: string,
+  backend: string,
   reason: string,
   problem: BackendProblem | undefined,
-  code: RequestErrorCode = 'PORTICO_UP_NO_SERVICE',
+  code: UnavailableAction['code'] = 'PORTICO_UP_NO_SERVICE',
 ): Resolution {
-  const action = Object.freeze({ type: 'unavailable', code, reason } as const)
-  return Object.freeze({ action, text, target: undefined, problem, annotated: undefined })
+  const action: UnavailableAction = Object.freeze({ type: 'unavailable', code, reason, backend })
+  return Object.freeze({ action, target: undefined, problem, annotated: undefined })
 }
 
 /** The same, but no request gets there, since `guard` cannot be honoured. */
 export function closeResolution(resolution: Resolution, guard: ForeignAnnotation): Resolution {
-  const reason = describeClosing(guard)
-  const action = Object.freeze({ type: 'unavailable', code: 'PORTICO_GW_GUARD_UNSUPPORTED', reason } as const)
-  return Object.freeze({ ...resolution, action, target: undefined })
+  return Object.freeze({ ...resolution, action: closeAction(resolution.action, guard), target: undefined })
+}
+
+/** What requests are answered in place of `action`, since `guard` cannot be honoured. */
+export function closeAction({ backend }: RouteAction, guard: ForeignAnnotation): RouteAction {
+  return Object.freeze({
+    type: 'unavailable',
+    code: 'PORTICO_GW_GUARD_UNSUPPORTED',
+    reason: describeClosing(guard),
+    backend,
+  })
 }
 
 function resolveResource(namespace: string, backend: IngressResourceBackend): Resolution {

@@ -2,16 +2,23 @@
 import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import { cutSame } from '../../base/list.ts'
 import { compareText } from '../../base/order.ts'
-import type { FieldPath, SourcePosition } from '../../base/position.ts'
+import type { FieldPath } from '../../base/position.ts'
 import type { Ingress, IngressBackend } from '../../kubernetes/resource.ts'
-import type { Route, ShadowedRoute, VirtualHost } from '../../model/route.ts'
+import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
+import {
+  findBackendField,
+  type Route,
+  type RouteAction,
+  type ShadowedRoute,
+  type VirtualHost,
+} from '../../model/route.ts'
 import { isSameList, keepList, MappedList, Sieve } from '../reuse.ts'
 import type { TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
 import { closeResolution, createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
-import { claimPath, IngressRoute, settleClaims } from './route.ts'
+import { claimDefault, claimPath, closeRoute, settleRoutes } from './route.ts'
 
 /** A route in force whose upstream has no endpoint that can be used. */
 export type Starving = Readonly<{ target: TranslatedUpstream; ingress: Ingress; path: FieldPath }>
@@ -29,13 +36,18 @@ export type TranslatedHosts = Readonly<{
 
 /** What one Ingress claims. */
 export type IngressClaims = Readonly<{
+  owner: ResourceRef
   hosts: readonly HostClaims[]
   /** What its default backend claims on all hosts. */
-  rest: IngressRoute | undefined
+  rest: Route | undefined
+  empty: EmptyTargets
   diagnostics: readonly Diagnostic[]
 }>
 
 export type Claimant = Readonly<{ ingress: Ingress; claims: IngressClaims }>
+
+/** The upstreams without an endpoint that can be used, by the actions of the routes that lead there. */
+type EmptyTargets = ReadonlyMap<RouteAction, TranslatedUpstream>
 
 /** So many hosts are put in their places; more are sorted in. */
 const FEW = 100
@@ -43,13 +55,15 @@ const FEW = 100
 /** What one Ingress claims on one host. */
 type HostClaims = Readonly<{
   host: string
-  routes: readonly IngressRoute[]
+  routes: readonly Route[]
   isSecured: boolean
   /** Closes all routes of the host. */
   guard: ForeignAnnotation | undefined
   /** The first rule of that host. */
   rule: number
   ingress: Ingress
+  owner: ResourceRef
+  empty: EmptyTargets
 }>
 
 type SettledHost = Readonly<{
@@ -94,9 +108,10 @@ export class HostMerger {
     }
     const resting = this.#resting.filter(ingresses)
     const general = resting.flatMap(({ claims }) => (claims.hosts.length === 0 && claims.rest ? [claims.rest] : []))
-    const defaults = settleClaims(general, diagnostics)
-    const last = defaults.claims[0] ?? resting.find(({ claims }) => claims.hosts.length > 0)?.claims.rest
-    if (last !== undefined) starving.push(...findStarving([last]))
+    const owners = resting.map(({ ingress, claims: { owner, empty } }) => ({ ingress, owner, empty }))
+    const defaults = settleRoutes(general, findIngressAmong(owners), diagnostics)
+    const last = defaults.routes[0] ?? resting.find(({ claims }) => claims.hosts.length > 0)?.claims.rest
+    if (last !== undefined) starving.push(...findStarving([last], owners))
     return {
       hosts: Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost)),
       routes: this.#routes,
@@ -209,8 +224,8 @@ export function claimRoutes(
   const find = (backend: IngressBackend): Resolution =>
     resolved.get(createReference(ingress.meta.namespace, backend).key) as Resolution
   const diagnostics = new DiagnosticList()
-  const owner = Object.freeze({ namespace: ingress.meta.namespace, name: ingress.meta.name })
-  const drafts = new Map<string, { routes: IngressRoute[]; rule: number }>()
+  const owner = createRef(ingress)
+  const drafts = new Map<string, { routes: Route[]; rule: number }>()
   for (const rule of ingress.rules) {
     let draft = drafts.get(rule.host)
     if (draft === undefined) {
@@ -223,62 +238,76 @@ export function claimRoutes(
     }
   }
   const { defaultBackend } = ingress
-  let rest: IngressRoute | undefined
+  let rest: Route | undefined
   if (defaultBackend !== undefined) {
     const resolution = find(defaultBackend)
     if (resolution.problem) reportBackend(resolution.problem, ingress, ['spec', 'defaultBackend'], diagnostics)
-    rest = new IngressRoute(ingress, owner, '', undefined, resolution)
-    for (const [host, { routes }] of drafts) routes.push(new IngressRoute(ingress, owner, host, undefined, resolution))
+    rest = claimDefault(ingress, owner, '', resolution)
+    for (const [host, { routes }] of drafts) routes.push(claimDefault(ingress, owner, host, resolution))
   }
-  const hosts = [...drafts].map(([host, draft]) =>
-    Object.freeze({ host, ...draft, isSecured: isSecured(ingress, host), guard: hostGuard, ingress }),
+  const empty = findEmpty([...resolved.values()])
+  const hosts = [...drafts].map(([host, { routes, rule }]) =>
+    Object.freeze({
+      host,
+      // A list that grew has room for more, which a copy has not.
+      routes: Object.freeze(routes.slice()),
+      isSecured: isSecured(ingress, host),
+      guard: hostGuard,
+      rule,
+      ingress,
+      owner,
+      empty,
+    }),
   )
-  return { hosts, rest, diagnostics: keepList(diagnostics.items) }
+  return { owner, hosts, rest, empty, diagnostics: keepList(diagnostics.items) }
+}
+
+const NO_TARGETS: EmptyTargets = new Map()
+
+function findEmpty(resolutions: readonly Resolution[]): EmptyTargets {
+  const empty = resolutions.flatMap(({ action, target }) => (target?.isEmpty ? [[action, target] as const] : []))
+  return empty.length === 0 ? NO_TARGETS : new Map(empty)
+}
+
+/** An Ingress with the reference that its routes have, and those of its targets that are empty. */
+type RouteOwner = Pick<HostClaims, 'ingress' | 'owner' | 'empty'>
+
+/** Finds the Ingress of a route; what is needed for that is made when it is first asked for. */
+function findIngressAmong(owners: readonly RouteOwner[]): (owner: ResourceRef) => Ingress {
+  let known: ReadonlyMap<ResourceRef, Ingress> | undefined
+  return (asked) => {
+    known ??= new Map(owners.map(({ owner, ingress }) => [owner, ingress]))
+    return known.get(asked) as Ingress
+  }
 }
 
 function settle(host: string, claims: readonly HostClaims[], redirectToHttps: boolean): SettledHost {
   const diagnostics = new DiagnosticList()
   const guard = claims.find((one) => one.guard !== undefined)?.guard
-  const routes = claims.length === 1 ? claims[0]!.routes : claims.flatMap((one) => one.routes)
-  const settled = settleClaims(guard === undefined ? routes : routes.map((route) => route.close(guard)), diagnostics)
-  const virtualHost = new ClaimedHost(host, Object.freeze(settled.claims), redirectToHttps, claims[0]!)
+  const claimed = claims.length === 1 ? claims[0]!.routes : claims.flatMap((one) => one.routes)
+  const closed = guard === undefined ? claimed : claimed.map((route) => closeRoute(route, guard))
+  const { routes, shadowed } = settleRoutes(closed, findIngressAmong(claims), diagnostics)
+  const { owner, rule } = claims[0]!
   return {
     claims,
-    virtualHost,
-    shadowed: keepList(settled.shadowed),
-    starving: keepList(findStarving(settled.claims)),
+    virtualHost: Object.freeze({ host, routes: Object.freeze(routes), redirectToHttps, owner, rule }),
+    shadowed: keepList(shadowed),
+    starving: keepList(findStarving(routes, claims)),
     diagnostics: keepList(diagnostics.items),
   }
 }
 
-/** A virtual host that can say where it is first named. */
-class ClaimedHost implements VirtualHost {
-  readonly host: string
-  readonly routes: readonly Route[]
-  readonly redirectToHttps: boolean
-  readonly #first: HostClaims
-
-  constructor(host: string, routes: readonly Route[], redirectToHttps: boolean, first: HostClaims) {
-    this.host = host
-    this.routes = routes
-    this.redirectToHttps = redirectToHttps
-    this.#first = first
-    Object.freeze(this)
-  }
-
-  get position(): SourcePosition {
-    const { ingress, rule } = this.#first
-    return ingress.origin.locate(['spec', 'rules', rule, 'host'])
-  }
-}
-
 /** The first route to each upstream that is empty. */
-function findStarving(routes: readonly IngressRoute[]): readonly Starving[] {
+function findStarving(routes: readonly Route[], owners: readonly RouteOwner[]): readonly Starving[] {
+  const empty = owners.filter((one) => one.empty.size > 0)
+  if (empty.length === 0) return []
+  const targets = new Map(empty.flatMap((one) => [...one.empty]))
+  const ingressOf = findIngressAmong(owners)
   const found = new Map<TranslatedUpstream, Starving>()
   for (const route of routes) {
-    const { target } = route.resolution
-    if (target === undefined || !target.isEmpty || found.has(target)) continue
-    found.set(target, { target, ingress: route.source, path: route.backendPath })
+    const target = targets.get(route.action)
+    if (target === undefined || found.has(target)) continue
+    found.set(target, { target, ingress: ingressOf(route.owner), path: findBackendField(route) })
   }
   return [...found.values()]
 }

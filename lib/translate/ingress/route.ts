@@ -4,130 +4,81 @@ import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { statusOf } from '../../base/errors.ts'
 import { compareText } from '../../base/order.ts'
 import { normalizeRulePath } from '../../base/path.ts'
-import type { FieldPath, SourcePosition } from '../../base/position.ts'
+import { type Ingress, type IngressBackend, type IngressPath, printResource } from '../../kubernetes/resource.ts'
+import type { ResourceRef } from '../../model/resource-ref.ts'
 import {
-  type Ingress,
-  type IngressBackend,
-  type IngressPath,
-  printName,
-  printResource,
-} from '../../kubernetes/resource.ts'
-import type { PathMatch, Route, RouteAction, ShadowedRoute } from '../../model/route.ts'
-import type { PolicyOverrides } from '../../settings/service.ts'
+  findBackendField,
+  findPathField,
+  type PathMatch,
+  type Route,
+  type RouteAction,
+  type ShadowedRoute,
+} from '../../model/route.ts'
 import { readRoutePolicy } from '../service/policy.ts'
-import { closeResolution, type Resolution, reportBackend } from './backend.ts'
+import { closeAction, type Resolution, reportBackend } from './backend.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { explainPattern, findPatternSign, isPattern } from './path-pattern.ts'
 
+type WrittenPath = Pick<IngressPath, 'path' | 'pathType'>
+
 const EVERY_PATH: PathMatch = Object.freeze({ type: 'prefix', path: '/' })
 
-/** A route as an Ingress claims it. There may be very many, so what can be told from the Ingress is not held again. */
-export class IngressRoute implements Route {
-  readonly host: string
-  readonly match: PathMatch
-  readonly ingress: Route['ingress']
-  readonly #resolution: Resolution
-  readonly #ingress: Ingress
-  /** Undefined: the default backend. */
-  readonly #path: IngressPath | undefined
-  readonly #rule: number
-
-  /** `owner` names the Ingress; `rule` and `path` are where the route stands, undefined for its default backend. */
-  constructor(
-    ingress: Ingress,
-    owner: Route['ingress'],
-    host: string,
-    place: Readonly<{ rule: number; path: IngressPath; match: PathMatch }> | undefined,
-    resolution: Resolution,
-  ) {
-    this.host = host
-    this.match = place?.match ?? EVERY_PATH
-    this.ingress = owner
-    this.#resolution = resolution
-    this.#ingress = ingress
-    this.#path = place?.path
-    this.#rule = place?.rule ?? -1
-    Object.freeze(this)
-  }
-
-  get id(): string {
-    const name = printName(this.ingress)
-    return this.#path === undefined
-      ? `${name}|${this.host}|default`
-      : `${name}|${this.host}|${this.pathType} ${this.path}`
-  }
-
-  get pathType(): Route['pathType'] {
-    return this.#path?.pathType ?? 'default'
-  }
-
-  get path(): string {
-    return this.#path?.path ?? ''
-  }
-
-  get action(): RouteAction {
-    return this.#resolution.action
-  }
-
-  get backend(): string {
-    return this.#resolution.text
-  }
-
-  get policy(): PolicyOverrides | undefined {
-    return readRoutePolicy(this.#ingress)
-  }
-
-  get position(): SourcePosition {
-    return this.#ingress.origin.locate(
-      this.#path === undefined ? this.backendPath : [...pathAt(this.#rule, this.#path.index), 'path'],
-    )
-  }
-
-  get createdAt(): number | undefined {
-    return this.#ingress.meta.createdAt
-  }
-
-  /** The same, closed for `guard` where it is not closed already. */
-  close(guard: ForeignAnnotation): IngressRoute {
-    if (isClosed(this)) return this
-    const path = this.#path
-    const match = path && widenMatch(path)
-    const place = path && match && { rule: this.#rule, path, match }
-    return new IngressRoute(this.#ingress, this.ingress, this.host, place, closeResolution(this.#resolution, guard))
-  }
-
-  /** What its backend comes to. */
-  get resolution(): Resolution {
-    return this.#resolution
-  }
-
-  /** The Ingress that claims it. */
-  get source(): Ingress {
-    return this.#ingress
-  }
-
-  /** Where its backend stands in the Ingress. */
-  get backendPath(): FieldPath {
-    return this.#path === undefined ? ['spec', 'defaultBackend'] : [...pathAt(this.#rule, this.#path.index), 'backend']
-  }
+/** The route of an Ingress's default backend on a host; `''` is every host. */
+export function claimDefault(
+  ingress: Ingress,
+  owner: ResourceRef,
+  host: string,
+  { action }: Pick<Resolution, 'action'>,
+): Route {
+  return createRoute(ingress, {
+    owner,
+    rule: -1,
+    item: -1,
+    host,
+    match: EVERY_PATH,
+    pathType: 'default',
+    path: '',
+    action,
+  })
 }
 
-/** What a rule's path claims; undefined, and reported, where no request can match it. */
+/** The route of a rule's path; undefined, and reported, where no request can match it. `owner` names the Ingress. */
 export function claimPath(
   ingress: Ingress,
-  owner: Route['ingress'],
+  owner: ResourceRef,
   rule: Readonly<{ host: string; index: number }>,
   path: IngressPath,
   find: (backend: IngressBackend) => Resolution,
   diagnostics: DiagnosticList,
-): IngressRoute | undefined {
-  const resolution = find(path.backend)
-  const match = checkPath(ingress, rule.index, path, isClosed(resolution), diagnostics)
+): Route | undefined {
+  const { action, problem } = find(path.backend)
+  const match = checkPath(ingress, rule.index, path, isClosed({ action }), diagnostics)
   if (match === undefined) return undefined
-  if (resolution.problem) {
-    reportBackend(resolution.problem, ingress, [...pathAt(rule.index, path.index), 'backend'], diagnostics)
-  }
-  return new IngressRoute(ingress, owner, rule.host, { rule: rule.index, path, match }, resolution)
+  const route = createRoute(ingress, {
+    owner,
+    rule: rule.index,
+    item: path.index,
+    host: rule.host,
+    match,
+    pathType: path.pathType,
+    path: path.path,
+    action,
+  })
+  if (problem) reportBackend(problem, ingress, findBackendField(route), diagnostics)
+  return route
+}
+
+function createRoute(ingress: Ingress, route: Route): Route {
+  const policy = readRoutePolicy(ingress)
+  return Object.freeze(policy === undefined ? route : { ...route, policy })
+}
+
+/** The same route, closed for `guard` where it is not closed already. */
+export function closeRoute(route: Route, guard: ForeignAnnotation): Route {
+  if (isClosed(route)) return route
+  const { pathType, match, action } = route
+  const wider = pathType === 'default' ? match : (widenMatch({ pathType, path: route.path }) ?? match)
+  return Object.freeze({ ...route, match: wider, action: closeAction(action, guard) })
 }
 
 /** What the path of a rule matches, of a closed one too; undefined, and reported, where that is nothing. */
@@ -138,20 +89,19 @@ export function checkPath(
   isClosed: boolean,
   diagnostics: DiagnosticList,
 ): PathMatch | undefined {
-  const at = pathAt(rule, path.index)
   const match = isClosed ? widenMatch(path) : findMatch(path)
   if (match === undefined) {
     diagnostics.add('PORTICO_ROUTE_UNREACHABLE', `path "${path.path}" can never match: no request has this form`, {
-      position: ingress.origin.locate([...at, 'path']),
+      position: ingress.origin.locate(findPathField({ rule, item: path.index })),
       resource: printResource(ingress),
       help: 'requests arrive here with dot segments resolved and well-formed percent-encodings only',
     })
-  } else if (path.pathType === 'ImplementationSpecific') warnOfPattern(path.path, ingress, at, diagnostics)
+  } else if (path.pathType === 'ImplementationSpecific') warnOfPattern(path, ingress, rule, diagnostics)
   return match
 }
 
 /** What the path matches; undefined where no request can. Only ImplementationSpecific may be empty: every path. */
-export function findMatch({ path, pathType }: IngressPath): PathMatch | undefined {
+function findMatch({ path, pathType }: WrittenPath): PathMatch | undefined {
   const normal = normalizeRulePath(path === '' ? '/' : path)
   if (normal === undefined) return undefined
   return Object.freeze({ type: pathType === 'Exact' ? 'exact' : 'prefix', path: normal === path ? path : normal })
@@ -161,14 +111,14 @@ export function findMatch({ path, pathType }: IngressPath): PathMatch | undefine
  * What a closed path matches. Where it is a pattern, no request that it may mean must find its way to another route: it is all
  * below the elements that it begins with.
  */
-export function widenMatch({ path, pathType, ...rest }: IngressPath): PathMatch | undefined {
+function widenMatch({ path, pathType }: WrittenPath): PathMatch | undefined {
   const pattern = path.replace(/^\^/, '')
   const first = findPatternSign(pattern)
-  if (first < 0 || pathType === 'Exact') return findMatch({ path: pattern, pathType, ...rest })
+  if (first < 0 || pathType === 'Exact') return findMatch({ path: pattern, pathType })
   const stem = pattern.slice(0, first)
   const isWhole = /^(?:\((?:\?:)?\/|\$)/.test(pattern.slice(first))
   const parent = isWhole ? stem : stem.slice(0, stem.lastIndexOf('/') + 1)
-  return findMatch({ path: hasAlternatives(pattern) ? '/' : parent, pathType: 'Prefix', ...rest })
+  return findMatch({ path: hasAlternatives(pattern) ? '/' : parent, pathType: 'Prefix' })
 }
 
 /** Outside of groups, where they need not begin alike. */
@@ -186,33 +136,36 @@ function isClosed({ action }: Pick<Route, 'action'>): boolean {
   return action.type === 'unavailable' && action.code === 'PORTICO_GW_GUARD_UNSUPPORTED'
 }
 
-function pathAt(rule: number, path: number): FieldPath {
-  return ['spec', 'rules', rule, 'http', 'paths', path]
-}
-
-/** What is left of claims on one host, in match order, and what lost. */
-export type SettledClaims = Readonly<{ claims: readonly IngressRoute[]; shadowed: readonly ShadowedRoute[] }>
+/** The routes of one host in match order, and those that lost. */
+export type SettledRoutes = Readonly<{ routes: readonly Route[]; shadowed: readonly ShadowedRoute[] }>
 
 /**
  * Settles the claims on one host. They come in order of rank: older Ingresses first, then by namespace/name, then as
  * listed. Of prefixes that mean the same, the one with a trailing slash is the longer (I-15) and Prefix goes before
- * ImplementationSpecific; otherwise the first stays (I-37). A closed pattern loses to none of them.
+ * ImplementationSpecific; otherwise the first stays (I-37). A closed pattern loses to none of them. `ingressOf` is asked
+ * only where routes conflict.
  */
-export function settleClaims(claims: readonly IngressRoute[], diagnostics: DiagnosticList): SettledClaims {
-  const winners = new Map<string, IngressRoute>()
-  const contested: [IngressRoute, string][] = []
+export function settleRoutes(
+  claims: readonly Route[],
+  ingressOf: (owner: ResourceRef) => Ingress,
+  diagnostics: DiagnosticList,
+): SettledRoutes {
+  const winners = new Map<string, Route>()
+  const contested: [Route, string][] = []
   for (const claim of claims) {
     const key = meaningOf(claim)
     const holder = winners.get(key)
     if (holder === undefined || precedence(claim) < precedence(holder)) winners.set(key, claim)
     if (holder !== undefined) contested.push([precedence(claim) < precedence(holder) ? holder : claim, key])
   }
-  const shadowed = contested.map(([loser, key]) => {
-    const winner = winners.get(key)!
-    reportConflict(loser, winner, diagnostics)
-    return Object.freeze({ route: loser, winner })
+  const shadowed = contested.map(([route, key]) => {
+    const conflict = { route, winner: winners.get(key)! }
+    reportConflict(conflict, ingressOf(route.owner), ingressOf(conflict.winner.owner), diagnostics)
+    return Object.freeze(conflict)
   })
-  return { claims: [...winners.values()].sort(compareMatch), shadowed }
+  const isSettled =
+    shadowed.length === 0 && claims.every((claim, at) => at === 0 || compareMatch(claims[at - 1]!, claim) <= 0)
+  return { routes: isSettled ? claims : Object.freeze([...winners.values()].sort(compareMatch)), shadowed }
 }
 
 /** Exact before prefix, longer before shorter, the default backend last. */
@@ -240,51 +193,54 @@ function precedence(route: Route): number {
   return shorter + Number(pathType === 'ImplementationSpecific')
 }
 
-function reportConflict(loser: IngressRoute, winner: IngressRoute, diagnostics: DiagnosticList): void {
-  const route: Route = loser
+function reportConflict(
+  { route, winner }: ShadowedRoute,
+  ingress: Ingress,
+  holder: Ingress,
+  diagnostics: DiagnosticList,
+): void {
   const same = sameAction(route.action, winner.action)
-  const holder = `${printResource(winner.source)}`
   const host = route.host === '' ? 'every host' : `host "${route.host}"`
   const isDefault = route.pathType === 'default'
   const claim = isDefault ? `the default backend of ${host}` : `${host} and path "${route.path}" (${route.pathType})`
-  const rest = winner.source === loser.source ? 'claimed twice in this Ingress' : `already defined in ${holder}`
+  const rest = holder === ingress ? 'claimed twice in this Ingress' : `already defined in ${printResource(holder)}`
   diagnostics.add(
     isDefault ? 'PORTICO_ROUTE_DEFAULT_CONFLICT' : 'PORTICO_ROUTE_CONFLICT',
     `${claim} ${isDefault ? 'is' : 'are'} ${rest}`,
     {
       // Nothing is lost where both lead to the same place.
       ...(same && { severity: 'info' as const }),
-      position: route.position,
-      resource: printResource(loser.source),
+      position: ingress.origin.locate(findPathField(route)),
+      resource: printResource(ingress),
       help: same
         ? 'both lead to the same backend: leave one out'
-        : `${describeLoss(route, winner)}: ${explainPrecedence(route, winner)}`,
+        : `${describeLoss(route, winner)}: ${explainPrecedence(route, winner, ingress, holder)}`,
       notes: [
         {
           message: `${winner.pathType === 'default' ? 'it' : `${winner.pathType} "${winner.path}"`} wins`,
-          position: winner.position,
+          position: holder.origin.locate(findPathField(winner)),
         },
       ],
     },
   )
 }
 
-function describeLoss({ backend: lost }: Route, { action, backend }: Route): string {
+function describeLoss({ action: lost }: Route, { action }: Route): string {
   return action.type === 'forward'
-    ? `requests go to ${backend}, not to ${lost}`
-    : `requests are answered ${statusOf(action.code)} and do not go to ${lost}`
+    ? `requests go to ${action.backend}, not to ${lost.backend}`
+    : `requests are answered ${statusOf(action.code)} and do not go to ${lost.backend}`
 }
 
-function explainPrecedence(loser: Route, winner: Route): string {
+function explainPrecedence(loser: Route, winner: Route, ingress: Ingress, holder: Ingress): string {
   if (precedence(winner) < 0 && precedence(loser) >= 0) return 'a path that is a pattern and closed goes first'
   if (precedence(loser) !== precedence(winner)) {
     return winner.path.endsWith('/') && !loser.path.endsWith('/')
       ? 'the longer path wins'
       : 'Prefix goes before ImplementationSpecific'
   }
-  if (loser.createdAt !== winner.createdAt) return 'the older Ingress wins'
-  const sameIngress = loser.ingress.namespace === winner.ingress.namespace && loser.ingress.name === winner.ingress.name
-  return sameIngress ? 'the first one wins' : 'with equal age the first by namespace/name wins'
+  if (ingress.meta.createdAt !== holder.meta.createdAt) return 'the older Ingress wins'
+  const isSame = printResource(ingress) === printResource(holder)
+  return isSame ? 'the first one wins' : 'with equal age the first by namespace/name wins'
 }
 
 function sameAction(a: RouteAction, b: RouteAction): boolean {
@@ -292,14 +248,19 @@ function sameAction(a: RouteAction, b: RouteAction): boolean {
 }
 
 /** Patterns come from controllers that read ImplementationSpecific as a regular expression or a glob. */
-function warnOfPattern(path: string, ingress: Ingress, at: FieldPath, diagnostics: DiagnosticList): void {
+function warnOfPattern(
+  { path, index }: IngressPath,
+  ingress: Ingress,
+  rule: number,
+  diagnostics: DiagnosticList,
+): void {
   if (!isPattern(path)) return
   diagnostics.add(
     'PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC',
     `path "${path}" is not a pattern here: ImplementationSpecific is matched as Prefix, each character as it is`,
     {
       severity: 'warning',
-      position: ingress.origin.locate([...at, 'path']),
+      position: ingress.origin.locate(findPathField({ rule, item: index })),
       resource: printResource(ingress),
       help: explainPattern(path),
     },

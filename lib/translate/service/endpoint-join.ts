@@ -1,5 +1,6 @@
 /** Endpoints from EndpointSlices, Endpoints objects and Pods: the join of S7 to S13 and the choice of S25 to S32. */
 import { isIPv6 } from 'node:net'
+import type { FieldPath } from '../../base/position.ts'
 import {
   type EndpointSlice,
   type Endpoints,
@@ -10,6 +11,7 @@ import {
   type SliceEndpoint,
   type SlicePort,
 } from '../../kubernetes/resource.ts'
+import { createRef } from '../../model/resource-ref.ts'
 import type { Endpoint } from '../../model/upstream.ts'
 import { describeProbes } from './probe.ts'
 
@@ -41,19 +43,20 @@ export function collectSliceEndpoints(
   for (const slice of slices) {
     const numbers = findPortNumbers(slice.ports, port)
     const sourceName = printResource(slice)
+    const owner = createRef(slice)
     for (const entry of slice.endpoints) {
       const host = entry.addresses[0]
       if (host === undefined) continue
       const pod = pods.get(entry.targetName ?? '')
       const probes = pod?.podIPs.includes(host) ? describeProbes(pod, service) : {}
       for (const number of numbers) {
-        const position = slice.origin.locate(['endpoints', entry.index, 'addresses', 0])
         candidates.push({
           endpoint: {
             ...describeSliceEndpoint(entry, host, number),
             ...probes,
             sourceName,
-            position,
+            owner,
+            field: findAddressField(entry.index),
             ...(slice.backup && { backup: true }),
           },
           family: slice.addressType,
@@ -67,6 +70,14 @@ export function collectSliceEndpoints(
   return choose(candidates, service, place)
 }
 
+/** By index in the slice: slices are alike, and share them. */
+const addressFields: FieldPath[] = []
+
+function findAddressField(index: number): FieldPath {
+  addressFields[index] ??= Object.freeze(['endpoints', index, 'addresses', 0])
+  return addressFields[index]
+}
+
 /** Endpoints v1: addresses times ports within one subset (S30). */
 export function collectEndpoints(
   object: Endpoints,
@@ -75,6 +86,8 @@ export function collectEndpoints(
   place: Place,
 ): readonly Endpoint[] {
   const candidates: Candidate[] = []
+  const sourceName = printResource(object)
+  const owner = createRef(object)
   for (const subset of object.subsets) {
     for (const number of findPortNumbers(subset.ports, port)) {
       for (const field of ['addresses', 'notReadyAddresses'] as const) {
@@ -89,8 +102,9 @@ export function collectEndpoints(
               serving,
               terminating: false,
               source: 'Endpoints',
-              sourceName: printResource(object),
-              position: object.origin.locate(['subsets', subset.index, field, index, 'ip']),
+              sourceName,
+              owner,
+              field: Object.freeze(['subsets', subset.index, field, index, 'ip']),
               ...(address.hostname !== undefined && { hostname: address.hostname }),
             },
             family: isIPv6(address.ip) ? 'IPv6' : 'IPv4',
@@ -104,6 +118,8 @@ export function collectEndpoints(
   }
   return choose(candidates, service, place)
 }
+
+const POD_FIELD: FieldPath = Object.freeze(['status', 'podIP'])
 
 /** Pods whose labels match all of the selector, with the target port each of them has (S8, S16 to S18). */
 export function collectPodEndpoints(
@@ -129,7 +145,8 @@ export function collectPodEndpoints(
         terminating: pod.terminating,
         source: 'Pod',
         sourceName: printResource(pod),
-        position: pod.origin.locate(['status', 'podIP']),
+        owner: createRef(pod),
+        field: POD_FIELD,
         // N13: its hostname is a name under the Service that it names as its subdomain, and under no other.
         ...(pod.hostname !== undefined && pod.subdomain === service.meta.name && { hostname: pod.hostname }),
         ...(other !== undefined && { otherAddress: other }),

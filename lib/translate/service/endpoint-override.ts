@@ -2,8 +2,10 @@
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { type EndpointAddress, parseEndpointAddress, parseEndpointAddresses } from '../../base/endpoint-address.ts'
 import { findNearest } from '../../base/nearest.ts'
+import type { FieldPath } from '../../base/position.ts'
 import { ENDPOINTS_ANNOTATION, type Service, type ServicePort } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
+import { createRef } from '../../model/resource-ref.ts'
 import type { Endpoint, EndpointSource } from '../../model/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 
@@ -58,15 +60,21 @@ export function checkSettingsEndpoints(
   }
 }
 
+const ANNOTATION_FIELD: FieldPath = Object.freeze(['metadata', 'annotations', ENDPOINTS_ANNOTATION])
+
 /** Those of the annotation, for every port of the Service; undefined where it has none. What is wrong with it was reported. */
 export function readAnnotationEndpoints(service: Service): readonly Endpoint[] | undefined {
   const text = service.meta.annotations[ENDPOINTS_ANNOTATION]
   if (text === undefined) return undefined
   const { addresses, problems } = parseEndpointAddresses(text)
   if (addresses.length === 0 && problems.length === 0) return undefined
-  const position = service.origin.locate(['metadata', 'annotations', ENDPOINTS_ANNOTATION])
+  const owner = createRef(service)
   const sourceName = `annotation ${ENDPOINTS_ANNOTATION}`
-  return addresses.map((address) => ({ ...createEndpoint(address, 'annotation', sourceName), position }))
+  return addresses.map((address) => ({
+    ...createEndpoint(address, 'annotation', sourceName),
+    owner,
+    field: ANNOTATION_FIELD,
+  }))
 }
 
 /** `80 (http), 443`, for help texts. */

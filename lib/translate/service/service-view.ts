@@ -101,7 +101,6 @@ function viewService(
     selector: service.selector ?? {},
     upstreams: Object.freeze([...new Set(ports.map((port) => findUpstreamKey(service.meta, port)))]),
     ...(exposure !== undefined && exposure.healthChecks.length > 0 && { healthChecks: listHealthChecks(exposure) }),
-    position: service.origin.locate(['metadata', 'name']),
   })
 }
 

@@ -5,8 +5,10 @@ import ipaddr from 'ipaddr.js'
 import { isPrivateAddress } from '../../base/cidr.ts'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { compareText } from '../../base/order.ts'
-import { type Pod, printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
+import type { FieldPath } from '../../base/position.ts'
+import { type Pod, printName, printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
+import { createRef } from '../../model/resource-ref.ts'
 import { listTiers } from '../../model/tier.ts'
 import {
   type Endpoint,
@@ -109,22 +111,16 @@ export class ServiceUpstreams {
 
   #make(port: ServicePort, isListed: boolean): TranslatedUpstream {
     const service = this.#service
-    const { namespace, name } = service.meta
     const external = service.type === 'ExternalName' && this.#finder.findOverride(service, port) === undefined
     const { allowPrivate: isAllAllowed, allowPrivateFor } = this.#settings.externalNames
-    const allowPrivate = isAllAllowed || allowPrivateFor.includes(`${namespace}/${name}`)
+    const allowPrivate = isAllAllowed || allowPrivateFor.includes(printName(service.meta))
     const found = external
       ? { endpoints: [createExternalEndpoint(service, port)], gap: undefined, commandProbed: undefined }
       : this.#finder.find(service, port)
     this.#commandProbed ??= found.commandProbed
     const upstream: Upstream = Object.freeze({
       key: findUpstreamKey(service.meta, port),
-      service: Object.freeze({
-        namespace,
-        name,
-        type: service.type,
-        position: service.origin.locate(['metadata', 'name']),
-      }),
+      service: Object.freeze({ ...createRef(service), type: service.type }),
       port: Object.freeze({ number: port.port, name: port.name, targetPort: port.targetPort }),
       ...(port.protocol === 'UDP' && { transport: 'UDP' as const }),
       protocol: readAppProtocol(port) ?? 'http',
@@ -238,10 +234,12 @@ function readExternalName(service: Service): string {
   return isIP(name) === 0 && ipaddr.IPv4.isValid(name) ? ipaddr.IPv4.parse(name).toString() : name
 }
 
+const NAME_OF_ANOTHER: FieldPath = Object.freeze(['spec', 'externalName'])
+
 /** Connects to the port the route names (S33), or to its targetPort where that is another number. */
 function createExternalEndpoint(service: Service, port: ServicePort): Endpoint {
   const number = typeof port.targetPort === 'number' ? port.targetPort : port.port
   const address = { host: readExternalName(service), port: number, weight: 1 }
-  const position = service.origin.locate(['spec', 'externalName'])
-  return { ...createEndpoint(address, 'ExternalName', `ExternalName ${service.externalName}`), position }
+  const found = createEndpoint(address, 'ExternalName', `ExternalName ${service.externalName}`)
+  return { ...found, owner: createRef(service), field: NAME_OF_ANOTHER }
 }

@@ -4,10 +4,11 @@ import type { Clock } from '../../base/clock.ts'
 import { type Diagnostic, DiagnosticList, type DiagnosticNote } from '../../base/diagnostics.ts'
 import { matchesHostPattern } from '../../base/hostname.ts'
 import { compareText } from '../../base/order.ts'
-import type { FieldPath } from '../../base/position.ts'
+import type { FieldPath, SourcePosition } from '../../base/position.ts'
 import { type Ingress, type IngressTls, printName, printResource, type Secret } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { Certificate, CertificateBinding } from '../../model/certificate.ts'
+import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
 import { KeyOrder, Memo, Sieve } from '../reuse.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
 import { type ReadSecret, readSecret, reportSecret } from './certificate.ts'
@@ -73,21 +74,25 @@ export class CertificateBinder {
       return { ingress, reads, claims }
     })
     const reported = new Set<ReadSecret>()
-    const bindings = new Map<string, CertificateBinding>()
+    const bindings = new Map<string, Claim>()
     for (const { ingress, reads, claims } of claimed) {
       this.#report(ingress, reads, (section) => section.hosts.length > 0, reported, diagnostics)
       for (const binding of claims.named) {
+        const claim = { ingress, binding }
         const holder = bindings.get(binding.host)
-        if (holder === undefined || (holder.certificate === undefined && binding.certificate !== undefined)) {
-          bindings.set(binding.host, binding)
-        } else if (binding.certificate !== undefined) reportConflict(binding, holder, diagnostics)
+        const isBetter = holder?.binding.certificate === undefined && binding.certificate !== undefined
+        if (holder === undefined || isBetter) bindings.set(binding.host, claim)
+        else if (binding.certificate !== undefined) reportConflict(claim, holder, diagnostics)
       }
     }
     for (const { ingress, reads, claims } of claimed) {
       this.#report(ingress, reads, (section) => section.hosts.length === 0, reported, diagnostics)
-      for (const binding of claims.offered) if (!bindings.has(binding.host)) bindings.set(binding.host, binding)
+      for (const binding of claims.offered) {
+        if (!bindings.has(binding.host)) bindings.set(binding.host, { ingress, binding })
+      }
     }
-    return Object.freeze(this.#order.sort([...bindings.values()], ({ host }) => host))
+    const bound = [...bindings.values()].map(({ binding }) => binding)
+    return Object.freeze(this.#order.sort(bound, ({ host }) => host))
   }
 
   /** Looks the Secrets of Ingresses up that are not served; nothing is bound. */
@@ -193,19 +198,27 @@ function reportMissing(
   }
 }
 
-function reportConflict(loser: CertificateBinding, winner: CertificateBinding, diagnostics: DiagnosticList): void {
-  const { host, certificate, ingress, position } = loser
-  if (winner.certificate!.fingerprint === certificate!.fingerprint) return
+/** A binding with the Ingress that brings it. */
+type Claim = Readonly<{ ingress: Ingress; binding: CertificateBinding }>
+
+function reportConflict(loser: Claim, winner: Claim, diagnostics: DiagnosticList): void {
+  const { host, certificate } = loser.binding
+  const other = winner.binding.certificate!
+  if (other.fingerprint === certificate!.fingerprint) return
   diagnostics.add(
     'PORTICO_TLS_CONFLICT',
-    `host "${host}" already has certificate "${winner.certificate!.name}": "${certificate!.name}" is not served for it`,
+    `host "${host}" already has certificate "${other.name}": "${certificate!.name}" is not served for it`,
     {
-      position,
-      resource: `Ingress ${printName(ingress)}`,
+      position: locateClaim(loser),
+      resource: printResource(loser.ingress),
       help: 'leave the host out of one of the tls sections; the older Ingress wins, then the first by namespace/name',
-      notes: [{ message: `Ingress ${printName(winner.ingress)} wins`, position: winner.position }],
+      notes: [{ message: `${printResource(winner.ingress)} wins`, position: locateClaim(winner) }],
     },
   )
+}
+
+function locateClaim({ ingress, binding }: Claim): SourcePosition {
+  return ingress.origin.locate(binding.field)
 }
 
 /** Collects what the tls sections of one Ingress bring. */
@@ -213,17 +226,19 @@ class HostClaimer {
   readonly named: CertificateBinding[] = []
   readonly offered: CertificateBinding[] = []
   readonly #ingress: Ingress
+  readonly #owner: ResourceRef
   readonly #diagnostics: DiagnosticList
 
   constructor(ingress: Ingress, diagnostics: DiagnosticList) {
     this.#ingress = ingress
+    this.#owner = createRef(ingress)
     this.#diagnostics = diagnostics
   }
 
   name(section: IngressTls, certificate: Certificate | undefined, failure: string | undefined): void {
     for (const [index, host] of section.hosts.entries()) {
       const covered = certificate !== undefined && coversHost(certificate, host)
-      const at = ['spec', 'tls', section.index, 'hosts', index]
+      const at = Object.freeze(['spec', 'tls', section.index, 'hosts', index])
       if (certificate !== undefined && !covered) {
         this.#reportUncovered(`does not cover host "${host}"`, certificate, at)
       }
@@ -238,7 +253,12 @@ class HostClaimer {
     const ingress = this.#ingress
     const hosts = ingress.rules.map((rule) => rule.host)
     const open = hosts.length === 0 || hosts.includes('')
-    const at = ['spec', 'tls', section.index, ...(section.secretName === undefined ? [] : ['secretName'])]
+    const at = Object.freeze([
+      'spec',
+      'tls',
+      section.index,
+      ...(section.secretName === undefined ? [] : ['secretName']),
+    ])
     const reason = `tls of Ingress ${printName(ingress.meta)} names no hosts, and the certificate covers this one`
     let coversAny = false
     for (const host of hosts) {
@@ -256,10 +276,8 @@ class HostClaimer {
     }
   }
 
-  #bind(host: string, certificate: Certificate | undefined, reason: string, at: FieldPath): CertificateBinding {
-    const { namespace, name } = this.#ingress.meta
-    const position = this.#ingress.origin.locate(at)
-    return Object.freeze({ host, certificate, reason, ingress: Object.freeze({ namespace, name }), position })
+  #bind(host: string, certificate: Certificate | undefined, reason: string, field: FieldPath): CertificateBinding {
+    return Object.freeze({ host, certificate, reason, owner: this.#owner, field })
   }
 
   #reportUncovered(what: string, certificate: Certificate, at: FieldPath): void {

@@ -4,6 +4,7 @@ import type { DiagnosticCode, DiagnosticList } from '../../base/diagnostics.ts'
 import type { SourcePosition } from '../../base/position.ts'
 import { printName, printResource, type Secret } from '../../kubernetes/resource.ts'
 import { type Certificate, EXPIRES_SOON_MS } from '../../model/certificate.ts'
+import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
 
 /** A Secret read: a certificate, or why there is none; what its `tls.crt` says of itself, where that can be read. */
 export type ReadSecret = Readonly<{ secret: Secret; problems: readonly CertificateProblem[]; leaf: Leaf | undefined }> &
@@ -49,8 +50,7 @@ export function readSecret(secret: Secret): ReadSecret {
   }
   const [fault] = faults
   if (fault) return { secret, leaf, certificate: undefined, failure: fault.message, problems: faults }
-  const position = secret.origin.locate(['metadata', 'name'])
-  const certificate = describeCertificate(leaf!, chain!, keyPem!, position)
+  const certificate = describeCertificate(leaf!, chain!, keyPem!, createRef(secret))
   return { secret, leaf, certificate, failure: undefined, problems: findWeakness(certificate, chain!.leaf) }
 }
 
@@ -123,7 +123,7 @@ function describeCertificate(
   facts: Leaf,
   { leaf, blocks }: Chain,
   privateKeyPem: string,
-  position: SourcePosition,
+  owner: ResourceRef,
 ): Certificate {
   const certificatePem = `${blocks.join('\n')}\n`
   return Object.freeze({
@@ -134,7 +134,7 @@ function describeCertificate(
     subjectAltNames: Object.freeze(readNames(leaf)),
     issuer: commonName(leaf.issuer),
     selfSigned: leaf.subject === leaf.issuer && leaf.verify(leaf.publicKey),
-    position,
+    owner,
   })
 }
 

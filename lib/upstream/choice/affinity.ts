@@ -1,6 +1,6 @@
 /** Keeps a client with its endpoint, by its address or by a cookie. HOT */
 import type { Clock } from '../../base/clock.ts'
-import { GatewayError } from '../../base/errors.ts'
+import { GatewayError, overloaded } from '../../base/errors.ts'
 import { findCookie } from '../../http1/cookie.ts'
 import type { UpstreamKey } from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
@@ -10,7 +10,6 @@ import { ConsistentHash } from './balancer/consistent-hash.ts'
 import type { Candidate, CandidateTier } from './candidates.ts'
 import type { ClientTable } from './client-table.ts'
 import type { PickContext } from './pick-context.ts'
-import { overloaded } from './request-queue.ts'
 import { type CookieSigner, composeSetCookie, isSame, nameCookie, readId } from './session-cookie.ts'
 
 /** What the lines of an answer may depend on. */

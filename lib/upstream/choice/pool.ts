@@ -1,7 +1,6 @@
-/** One upstream while its snapshot lives: picks an endpoint for each request. HOT */
-import { isDeepStrictEqual } from 'node:util'
-import { GatewayError } from '../../base/errors.ts'
-import { isEligible } from '../../model/health.ts'
+/** One upstream while its snapshot lives: its policy, and the choice of an endpoint for each request. HOT */
+import { GatewayError, overloaded } from '../../base/errors.ts'
+import { findShortage } from '../../model/shortage.ts'
 import type { Upstream, UpstreamKey } from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
 import type { EndpointState } from '../endpoint/endpoint.ts'
@@ -12,49 +11,56 @@ import type { CandidateTier } from './candidates.ts'
 import type { Circuit } from './circuit.ts'
 import type { ClientShares } from './client-share.ts'
 import type { PickContext } from './pick-context.ts'
-import { overloaded, type RequestQueue } from './request-queue.ts'
+import type { RequestQueue } from './request-queue.ts'
 import type { RetryBudget } from './retry-budget.ts'
 import { applySlowStart, noteMembers, stepOf } from './slow-start.ts'
 import type { UpstreamState } from './upstream-state.ts'
 
 export class UpstreamPool {
   readonly upstream: Upstream
+  /** How it is used, without what routes have otherwise. */
+  readonly policy: UpstreamPolicy
   /** Beside `upstream.endpoints`, in the same order. */
   readonly states: readonly EndpointState[]
-  readonly #state: UpstreamState
+  readonly #state: UpstreamState<UpstreamPool>
   readonly #tiers: readonly CandidateTier[]
   /** One for each tier, made when it is first asked for. */
   #balancers: (Balancer | undefined)[] = []
-  #affinity: Affinity | undefined = undefined
-  /** What these were made for. */
-  #policy: UpstreamPolicy | undefined = undefined
+  readonly #affinity: Affinity | undefined
   /** When the weights of a slow start are to be looked at again, by the monotonic clock. */
   #reweighAt = Number.POSITIVE_INFINITY
 
   constructor(
     upstream: Upstream,
+    policy: UpstreamPolicy,
     states: readonly EndpointState[],
     tiers: readonly CandidateTier[],
-    state: UpstreamState,
+    state: UpstreamState<UpstreamPool>,
   ) {
     this.upstream = upstream
+    this.policy = policy
     this.states = states
     this.#state = state
     this.#tiers = tiers
-    state.renew(
-      this,
-      tiers.reduce((count, tier) => count + tier.length, 0),
-    )
+    this.#affinity = this.#createAffinity()
+  }
+
+  /** Comes into force with its snapshot; all that outlives snapshots goes by it from now on. */
+  enter(): void {
+    const state = this.#state
+    if (state.newestPool === this) return
     noteMembers(this.#tiers, state.endpoints, state.clock.monotonic())
+    introduceSiblings(this.#tiers, this.states)
+    for (const endpoint of this.states) endpoint.watchLoad(undefined, 0)
+    state.enter(
+      this,
+      this.#tiers.reduce((count, tier) => count + tier.length, 0),
+    )
   }
 
   /** Under which its state is known; of one upstream there may be two. */
   get key(): UpstreamKey {
     return this.#state.key
-  }
-
-  get policy(): UpstreamPolicy {
-    return this.#state.policy
   }
 
   /** Whether any endpoint that may be picked has room. */
@@ -86,7 +92,7 @@ export class UpstreamPool {
     return this.#state.circuit
   }
 
-  /** The one of the same upstream that was made last: what the endpoints are now. */
+  /** The one of the same upstream that came into force last: what the endpoints are now. */
   get latest(): UpstreamPool {
     return this.#state.newestPool ?? this
   }
@@ -96,7 +102,8 @@ export class UpstreamPool {
    * at all PORTICO_UP_NO_ENDPOINTS, or why their names lead nowhere.
    */
   pick(context: PickContext, tried: readonly EndpointState[]): EndpointState | GatewayError {
-    this.#follow()
+    if (this.#reweighAt < Number.POSITIVE_INFINITY && this.#state.clock.monotonic() >= this.#reweighAt)
+      this.#rebalance()
     const affinity = this.#affinity
     if (affinity !== undefined) {
       const kept = affinity.find(context, tried) ?? affinity.assign(context, tried)
@@ -119,23 +126,7 @@ export class UpstreamPool {
     return undefined
   }
 
-  /** Takes up what has changed in the policy, and with time. */
-  #follow(): void {
-    const state = this.#state
-    const policy = state.policy
-    if (policy !== this.#policy) this.#adopt(policy)
-    if (this.#reweighAt < Number.POSITIVE_INFINITY && state.clock.monotonic() >= this.#reweighAt) this.#rebalance()
-  }
-
-  /** Settings are another object at each reload: only what differs in what this is made of counts. */
-  #adopt(policy: UpstreamPolicy): void {
-    const before = this.#policy
-    this.#policy = policy
-    if (before && isDeepStrictEqual(listChoices(before), listChoices(policy))) return
-    this.#affinity = this.#createAffinity()
-    this.#rebalance()
-  }
-
+  /** The weights of a slow start are others by now. */
   #rebalance(): void {
     this.#balancers = []
     this.#reweighAt = Number.POSITIVE_INFINITY
@@ -178,25 +169,31 @@ export class UpstreamPool {
   }
 
   #explainNone(tried: readonly EndpointState[]): GatewayError {
-    const { key, endpoints, unresolved = [] } = this.upstream
-    const explain = (why: string): GatewayError => new GatewayError('PORTICO_UP_NO_ENDPOINTS', `${key}${why}`)
+    const { key } = this.upstream
     const isFull = this.#tiers.some((tier) => tier.some(({ state }) => !state.takes && !tried.includes(state)))
     if (isFull) return overloaded(`${key}: every endpoint is full`, 0)
-    if (tried.length > 0) return explain(': every endpoint was tried')
-    // A name that may yet lead somewhere says more than one that leads where it must not.
-    const lost = unresolved.find(({ code }) => code === 'PORTICO_UP_NAME_UNRESOLVED') ?? unresolved[0]
-    if (lost) return new GatewayError(lost.code, lost.reason)
-    if (endpoints.length === 0) return explain(' has no endpoints')
-    const eligible = endpoints.filter(isEligible)
-    const [first] = eligible
-    if (!first) return explain(`: none of ${endpoints.length} endpoints is ready with a weight above 0`)
-    const { label } = this.states[endpoints.indexOf(first)]!
-    const why = `${label}: ${first.health?.reason}`
-    return explain(`: none of ${eligible.length} ready endpoints is in good health (${why})`)
+    const shortage = findShortage(this.upstream)
+    if (!shortage) return new GatewayError('PORTICO_UP_NO_ENDPOINTS', `${key}: every endpoint was tried`)
+    const { code, reason } = shortage
+    // A name that leads nowhere says itself which it is.
+    return new GatewayError(code, code === 'PORTICO_UP_NO_ENDPOINTS' ? `${key}: ${reason}` : reason)
   }
 }
 
-/** What affinity and balancers are made of. */
-function listChoices({ balancer, hash, affinity, slowStart }: UpstreamPolicy): readonly unknown[] {
-  return [balancer, hash, affinity, slowStart]
+/** Of the addresses of one name, those that may have requests know of each other. */
+function introduceSiblings(tiers: readonly CandidateTier[], states: readonly EndpointState[]): void {
+  const named = new Map<string, EndpointState[]>()
+  for (const tier of tiers) {
+    for (const { state } of tier) {
+      const { name, port } = state.identity
+      if (name === '') continue
+      const siblings = named.get(`${name} ${port}`)
+      if (siblings) siblings.push(state)
+      else named.set(`${name} ${port}`, [state])
+    }
+  }
+  for (const state of states) {
+    const { name, port } = state.identity
+    if (name !== '') state.meet(named.get(`${name} ${port}`) ?? [])
+  }
 }

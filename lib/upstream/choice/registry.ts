@@ -3,20 +3,27 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import { DeadlineWatch } from '../../base/deadline.ts'
 import { runAtOnce } from '../../base/slice.ts'
-import type { Endpoint, EndpointTrouble, Upstream, UpstreamKey } from '../../model/upstream.ts'
+import { findEndpointKey } from '../../model/endpoint-key.ts'
+import {
+  type Endpoint,
+  type EndpointTrouble,
+  findPlainKey,
+  type Upstream,
+  type UpstreamKey,
+} from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
 import type { Settings } from '../../settings/table.ts'
 import { type EndpointIdentity, EndpointState, type EndpointSurroundings } from '../endpoint/endpoint.ts'
 import { Authorities, type AuthorityNews } from '../transport/authorities.ts'
 import type { UpstreamTls } from '../transport/connect.ts'
 import { IdlePrivates } from '../transport/private-connections.ts'
-import { type CandidateTier, chooseCandidates } from './candidates.ts'
+import { chooseCandidates } from './candidates.ts'
 import type { CircuitFlip, CircuitState } from './circuit.ts'
 import { UpstreamPool } from './pool.ts'
 import { UpstreamState } from './upstream-state.ts'
 
 export type RegistryOptions = {
-  /** The settings in force; read at each use. */
+  /** The settings in force, for connections; read at each use. */
   settings: () => Settings
   clock: Clock
   /** What affinity cookies are signed with: whoever has the same takes each other's. Left out: one of this registry's own. */
@@ -39,7 +46,8 @@ export class EndpointRegistry {
   readonly #onTrouble: (trouble: EndpointTrouble) => void
   readonly #watch: DeadlineWatch
   readonly #affinitySecret: Buffer
-  readonly #upstreams = new Map<UpstreamKey, UpstreamState>()
+  /** By key and protocol: where that changes, no connection is taken over. */
+  readonly #upstreams = new Map<string, UpstreamState<UpstreamPool>>()
   readonly #onCircuit: (flip: CircuitFlip) => void
   readonly #authorities: Authorities
   readonly #idlePrivates = new IdlePrivates()
@@ -58,27 +66,26 @@ export class EndpointRegistry {
   }
 
   /**
-   * A pool over the endpoints' lasting states. `isPlain` is for those who pass bytes on as they come, so that TLS to an https
-   * endpoint is the client's own.
+   * A pool over the endpoints' lasting states, which go by it when it enters. A plain one passes bytes on as they come, so that
+   * TLS to an https endpoint is the client's own.
    */
-  pool(spoken: Upstream, isPlain = false): UpstreamPool {
+  pool(spoken: Upstream, policy: UpstreamPolicy, isPlain = false): UpstreamPool {
     const isOther = isPlain && spoken.protocol === 'https'
     const upstream: Upstream = isOther ? { ...spoken, protocol: 'http' } : spoken
-    const key = isOther ? `${upstream.key} plain` : upstream.key
-    let state = this.#upstreams.get(key)
+    const key = isOther ? findPlainKey(upstream.key) : upstream.key
+    const spokenKey = findSpokenKey(key, upstream)
+    let state = this.#upstreams.get(spokenKey)
     if (!state) {
-      state = new UpstreamState(key, upstream.transport === 'UDP', {
-        settings: this.#settings,
+      state = new UpstreamState<UpstreamPool>(key, upstream.transport === 'UDP', policy, {
         clock: this.#clock,
         affinitySecret: this.#affinitySecret,
         onFlip: this.#onCircuit,
       })
-      this.#upstreams.set(key, state)
+      this.#upstreams.set(spokenKey, state)
     }
-    state.override(upstream.policy)
     const surroundings = this.#surround(state)
     const states = upstream.endpoints.map((endpoint) => {
-      const identity = identify(upstream, endpoint)
+      const identity = identify(key, upstream, endpoint)
       let known = state.endpoints.get(identity.key)
       if (!known) {
         known = new EndpointState(identity, surroundings)
@@ -86,12 +93,7 @@ export class EndpointRegistry {
       }
       return known
     })
-    const tiers = chooseCandidates(upstream, states)
-    introduceSiblings(tiers, states)
-    const pool = new UpstreamPool(upstream, states, tiers, state)
-    // Whoever waits may find room at an endpoint that is new.
-    state.queue.notify()
-    return pool
+    return new UpstreamPool(upstream, policy, states, chooseCandidates(upstream, states), state)
   }
 
   /** Forgets upstreams and endpoints that none of these pools uses: at once if they are idle, else at a later call. */
@@ -102,14 +104,14 @@ export class EndpointRegistry {
   /** The same for many pools, to be run to its end (base/slice) before `pool` is called again. */
   *retainInSteps(pools: Iterable<UpstreamPool>): Generator<void, void> {
     const used = new Set<EndpointState>()
-    const keys = new Set<UpstreamKey>()
+    const keys = new Set<string>()
     for (const pool of pools) {
-      keys.add(pool.key)
+      keys.add(findSpokenKey(pool.key, pool.upstream))
       for (const state of pool.states) used.add(state)
       yield
     }
     const files = new Set<string>()
-    for (const { key, endpoints, policy } of this.#upstreams.values()) {
+    for (const [key, { endpoints, policy }] of this.#upstreams) {
       if (policy.caFile !== '') files.add(policy.caFile)
       for (const state of endpoints.values()) {
         if (used.has(state) || !state.isIdle) continue
@@ -153,7 +155,7 @@ export class EndpointRegistry {
     this.#looker = undefined
   }
 
-  #surround(state: UpstreamState): EndpointSurroundings {
+  #surround(state: UpstreamState<UpstreamPool>): EndpointSurroundings {
     return {
       settings: this.#settings,
       policy: () => state.policy,
@@ -171,32 +173,17 @@ export class EndpointRegistry {
   }
 }
 
+function findSpokenKey(key: UpstreamKey, { protocol }: Upstream): string {
+  return `${key} ${protocol}`
+}
+
 /**
- * What tells endpoints apart. An https endpoint given by address is verified under its Service's DNS name
+ * An endpoint with how it is reached. An https endpoint given by address is verified under its Service's DNS name
  * (`name.namespace.svc`), one given by name under that name.
  */
-function identify(upstream: Upstream, endpoint: Endpoint): EndpointIdentity {
+function identify(key: UpstreamKey, upstream: Upstream, endpoint: Endpoint): EndpointIdentity {
   const { protocol, service } = upstream
   const { host, port, name = '' } = endpoint
   const serverName = protocol === 'https' ? name || `${service.name}.${service.namespace}.svc` : ''
-  const key = `${upstream.key} ${protocol} ${host} ${port} ${name}`
-  return { key, upstream: upstream.key, protocol, host, port, name, serverName }
-}
-
-/** Of the addresses of one name, those that may have requests know of each other. */
-function introduceSiblings(tiers: readonly CandidateTier[], states: readonly EndpointState[]): void {
-  const named = new Map<string, EndpointState[]>()
-  for (const tier of tiers) {
-    for (const { state } of tier) {
-      const { name, port } = state.identity
-      if (name === '') continue
-      const siblings = named.get(`${name} ${port}`)
-      if (siblings) siblings.push(state)
-      else named.set(`${name} ${port}`, [state])
-    }
-  }
-  for (const state of states) {
-    const { name, port } = state.identity
-    if (name !== '') state.meet(named.get(`${name} ${port}`) ?? [])
-  }
+  return { key: findEndpointKey(key, endpoint), upstream: upstream.key, protocol, host, port, name, serverName }
 }

@@ -3,7 +3,7 @@
  * as much take turns; of one client's, the request that came first, or in overload the one that came last.
  */
 import { contain, type Victim } from '../../base/contain.ts'
-import { GatewayError } from '../../base/errors.ts'
+import { type GatewayError, overloaded } from '../../base/errors.ts'
 import type { ClientShare, ClientShares } from './client-share.ts'
 
 /** A request that waits. */
@@ -20,8 +20,6 @@ export type QueuedRequest = Partial<Victim> & {
 
 type Entry = Readonly<{ request: QueuedRequest; since: number; patienceMs: number }>
 
-/** Longest that a client is told to stay away, seconds. */
-const MAX_RETRY_AFTER = 60
 /** Milliseconds between two looks at whether clients that hold too much have requests that only wait for them. */
 const RELIEF_MS = 100
 
@@ -157,10 +155,4 @@ export class RequestQueue {
 /** Below 0 where a request of `a` goes before one of `b`. */
 function compareShares(a: ClientShare, b: ClientShare): number {
   return a.held - b.held || a.lastTurn - b.lastTurn
-}
-
-/** `waitMs`: how long it may take until there is room. */
-export function overloaded(why: string, waitMs: number): GatewayError {
-  const seconds = Math.min(Math.max(Math.ceil(waitMs / 1000), 1), MAX_RETRY_AFTER)
-  return new GatewayError('PORTICO_UP_OVERLOADED', why, undefined, seconds)
 }

@@ -1,20 +1,18 @@
-/** What an upstream remembers from snapshot to snapshot: its endpoints, its rotations, its clients, its policy, and what limits it. HOT */
+/** What an upstream remembers from snapshot to snapshot: its endpoints, its rotations, its clients, and what limits it. HOT */
 import type { Clock } from '../../base/clock.ts'
+import type { EndpointKey } from '../../model/endpoint-key.ts'
 import type { UpstreamKey } from '../../model/upstream.ts'
-import { mergePolicy, type PolicyOverrides, type UpstreamPolicy } from '../../settings/service.ts'
-import type { Settings } from '../../settings/table.ts'
+import type { UpstreamPolicy } from '../../settings/service.ts'
 import type { EndpointState } from '../endpoint/endpoint.ts'
 import { Rotation } from './balancer/round-robin.ts'
 import { Circuit, type CircuitFlip } from './circuit.ts'
 import { ClientShares } from './client-share.ts'
 import { ClientTable } from './client-table.ts'
-import type { UpstreamPool } from './pool.ts'
 import { RequestQueue } from './request-queue.ts'
 import { RetryBudget } from './retry-budget.ts'
 import { CookieSigner } from './session-cookie.ts'
 
 export type UpstreamSurroundings = Readonly<{
-  settings: () => Settings
   clock: Clock
   /** What affinity cookies are signed with. */
   affinitySecret: Buffer
@@ -22,7 +20,8 @@ export type UpstreamSurroundings = Readonly<{
   onFlip: (flip: CircuitFlip) => void
 }>
 
-export class UpstreamState {
+/** `Pool` is the pool of one snapshot (pool.ts). */
+export class UpstreamState<Pool extends Readonly<{ policy: UpstreamPolicy }>> {
   readonly key: UpstreamKey
   readonly clock: Clock
   /** What its clients have of it. */
@@ -34,42 +33,51 @@ export class UpstreamState {
   #clients: ClientTable | undefined = undefined
   #signer: CookieSigner | undefined = undefined
   readonly #affinitySecret: Buffer
-  #newestPool: UpstreamPool | undefined = undefined
+  #newestPool: Pool | undefined = undefined
+  #policy: UpstreamPolicy
   /** Endpoints that may be picked. */
   #candidates = 0
-  /** By their keys: those in use, and those that are still busy. */
-  readonly endpoints: Map<string, EndpointState> = new Map()
-  readonly #settings: () => Settings
+  /** Those in use, and those that are still busy. */
+  readonly endpoints: Map<EndpointKey, EndpointState> = new Map()
   readonly #onFlip: (flip: CircuitFlip) => void
-  #overrides: PolicyOverrides | undefined = undefined
-  /** What `#policy` was made of. */
-  #defaults: UpstreamPolicy | undefined = undefined
-  #policy: UpstreamPolicy | undefined = undefined
   #circuit: Circuit | undefined = undefined
   #capacity = Number.POSITIVE_INFINITY
   /** Sessions of UDP clients are no connections. */
   readonly #isUdp: boolean
 
-  constructor(key: UpstreamKey, isUdp: boolean, { settings, clock, affinitySecret, onFlip }: UpstreamSurroundings) {
+  /** `policy` is that of its first pool. */
+  constructor(
+    key: UpstreamKey,
+    isUdp: boolean,
+    policy: UpstreamPolicy,
+    { clock, affinitySecret, onFlip }: UpstreamSurroundings,
+  ) {
     this.key = key
     this.#isUdp = isUdp
+    this.#policy = policy
     this.clock = clock
     this.queue = new RequestQueue(this.shares, () => clock.monotonic())
-    this.#settings = settings
     this.#onFlip = onFlip
     this.#affinitySecret = affinitySecret
+    this.#limit()
   }
 
-  /** That of the last snapshot that was made, which is or soon will be in force. */
-  get newestPool(): UpstreamPool | undefined {
+  /** The pool that came into force last. */
+  get newestPool(): Pool | undefined {
     return this.#newestPool
   }
 
-  /** `candidates` is the number of its endpoints that may be picked. */
-  renew(pool: UpstreamPool, candidates: number): void {
+  /** Takes up a pool that comes into force; `candidates` is the number of its endpoints that may be picked. */
+  enter(pool: Pool, candidates: number): void {
     this.#newestPool = pool
     this.#candidates = candidates
-    this.#countPlaces()
+    if (pool.policy === this.#policy) this.#countPlaces()
+    else {
+      this.#policy = pool.policy
+      this.#limit()
+    }
+    // Requests that wait may find room at an endpoint that is new, or under another limit.
+    this.queue.notify()
   }
 
   /** Where the rotation of a tier stands. */
@@ -89,14 +97,8 @@ export class UpstreamState {
     return this.#signer
   }
 
-  /** The one in force. */
+  /** The policy in force, for connections, limits and the circuit. Requests have that of their own snapshot. */
   get policy(): UpstreamPolicy {
-    const defaults = this.#settings().upstream
-    if (this.#policy === undefined || defaults !== this.#defaults) {
-      this.#defaults = defaults
-      this.#policy = mergePolicy(defaults, this.#overrides)
-      this.#limit(this.#policy)
-    }
     return this.#policy
   }
 
@@ -105,25 +107,18 @@ export class UpstreamState {
     return this.#circuit
   }
 
-  /** What is otherwise than in the settings from now on. */
-  override(overrides: PolicyOverrides | undefined): void {
-    if (overrides === this.#overrides) return
-    this.#overrides = overrides
-    this.#policy = undefined
-  }
-
   /** An endpoint came. */
   add(endpoint: EndpointState): void {
     endpoint.capacity = this.#capacity
     this.endpoints.set(endpoint.key, endpoint)
   }
 
-  #limit({ circuit, maxConnections, maxRequests }: UpstreamPolicy): void {
+  #limit(): void {
+    const { circuit, maxConnections, maxRequests } = this.#policy
     const most = this.#isUdp ? Number.POSITIVE_INFINITY : maxConnections
     this.#capacity = maxRequests === 0 ? most : Math.min(maxRequests, most)
     for (const endpoint of this.endpoints.values()) endpoint.capacity = this.#capacity
     this.#countPlaces()
-    this.queue.notify()
     if (circuit.errorRate === 0) this.#circuit = undefined
     else if (this.#circuit) this.#circuit.update(circuit)
     else this.#circuit = new Circuit(this.key, circuit, this.#onFlip)

@@ -1,11 +1,11 @@
 /**
  * Finds how many requests at once an endpoint is worth sending, while more come than it can answer. Beyond some number most endpoints
  * answer no more requests a second, only later ones. While requests wait for a full endpoint, the limit goes to the lowest
- * number at which it was seen to answer about as many as it does now. It goes away when nobody waits any more, and where the
+ * number at which it was seen to answer about as many as it does now. It goes away when no request waits any more, and where the
  * endpoint turns out to answer fewer requests for it. HOT
  */
 
-/** What is looked at. */
+/** What one sample sees. */
 export type LoadSample = Readonly<{
   /** By the monotonic clock, milliseconds. */
   now: number
@@ -15,7 +15,7 @@ export type LoadSample = Readonly<{
   answered: number
   /** As many as it may have without this limit. */
   capacity: number
-  /** Somebody waits for a place. */
+  /** Requests wait for a place. */
   isWanted: boolean
   /** It has none to give. */
   isFull: boolean
@@ -51,7 +51,7 @@ export class AdaptiveLimit {
   #rate = 0
   #sampledAt = -1
   #answered = 0
-  /** Samples in a row in which it was full and somebody waited, and in which nobody did. */
+  /** Samples in a row in which it was full and requests waited, and in which none waited. */
   #full = 0
   #free = 0
   /** Answers a second when the limit was set. */

@@ -4,18 +4,21 @@ import { type Timed, UNWATCHED } from '../../base/deadline.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
 import type { GatewayError } from '../../base/errors.ts'
 import { findUsualPort } from '../../base/hostname.ts'
+import type { EndpointKey } from '../../model/endpoint-key.ts'
 import type { EndpointTrouble, UpstreamKey, UpstreamProtocol } from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
-import type { LoadObserver } from '../choice/balancer/load-watch.ts'
-import type { RequestQueue } from '../choice/request-queue.ts'
+import { BareCall, type BareEvents } from '../transport/bare-call.ts'
+import type { ConnectionWish, UpstreamCall, UpstreamEvents, UpstreamRequest } from '../transport/call.ts'
 import type { UpstreamTls } from '../transport/connect.ts'
-import { ConnectionPool, type Past, type PoolSurroundings, type Waiter } from '../transport/connection-pool.ts'
+import type { Past, Peer, Waiter } from '../transport/connection.ts'
+import { ConnectionPool, type PoolSurroundings } from '../transport/connection-pool.ts'
+import { Http1Call } from '../transport/http1-call.ts'
 import { AdaptiveLimit, LEAST_LIMIT, SAMPLE_MS } from './adaptive-limit.ts'
 import { FailureWatch } from './failure-watch.ts'
 import type { Latency } from './latency.ts'
 
 export type EndpointIdentity = Readonly<{
-  key: string
+  key: EndpointKey
   upstream: UpstreamKey
   protocol: UpstreamProtocol
   /** An address. */
@@ -27,10 +30,23 @@ export type EndpointIdentity = Readonly<{
   serverName: string
 }>
 
+/** Hears at once when an endpoint gets one request more or less. */
+export type LoadObserver = {
+  /** `slot` is the place of the endpoint among the candidates watched, `delta` 1 or -1; `inFlight` has changed already. */
+  onLoad(slot: number, delta: number): void
+}
+
+/** Requests that wait for a place at one of the upstream's endpoints. */
+export type PlaceQueue = {
+  /** How many wait. */
+  readonly size: number
+  /** A place may have become free. */
+  notify(): void
+}
+
 export type EndpointSurroundings = PoolSurroundings &
   Readonly<{
-    /** Who waits for a place at one of the upstream's endpoints. */
-    queue: RequestQueue
+    queue: PlaceQueue
     tls: (serverName: string) => UpstreamTls
     onTrouble: (trouble: EndpointTrouble) => void
   }>
@@ -40,12 +56,12 @@ const MAX_OTHERS = 3
 const NO_OTHERS: readonly ConnectionPool[] = Object.freeze([])
 const NOBODY: readonly EndpointState[] = Object.freeze([])
 
-export class EndpointState implements Timed {
+export class EndpointState implements Timed, Peer {
   /** While it has much to do: when its load is looked at. */
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
   readonly identity: EndpointIdentity
-  readonly key: string
+  readonly key: EndpointKey
   /** `host:port` */
   readonly label: string
   /** Requests and tunnels it carries now. */
@@ -74,13 +90,14 @@ export class EndpointState implements Timed {
   #loadSlot = 0
   /** Made at the first failure, unless answers count too: most endpoints never need one. */
   #failureWatch: FailureWatch | undefined = undefined
-  /** The Host line that requests have there; `''` where it is the client's. Holds from `acquire` on. */
-  hostLine: string = ''
   /** All that may be used of the addresses of its name, itself among them, under the newest snapshot; none where there is no other. */
   #siblings: readonly EndpointState[] = NOBODY
   #pool: ConnectionPool | undefined = undefined
-  /** What `#pool` and `hostLine` were made for. */
+  /** What `#pool` was made for. */
   #policy: UpstreamPolicy | undefined = undefined
+  /** The Host line that was last asked for, and by what setting. */
+  #hostSetting = 'client'
+  #hostLine = ''
   #turn = 0
   readonly #surroundings: EndpointSurroundings
 
@@ -160,7 +177,7 @@ export class EndpointState implements Timed {
     else watch.delete(this)
   }
 
-  /** Tells this observer, and nobody else any more, as `inFlight` changes. */
+  /** From now on tells this observer alone when `inFlight` changes. */
   watchLoad(observer: LoadObserver | undefined, slot: number): void {
     this.#loadObserver = observer
     this.#loadSlot = slot
@@ -197,24 +214,30 @@ export class EndpointState implements Timed {
   }
 
   /**
-   * Who is asked in its place: itself, unless it could not be connected to of late and there is another address of its name
+   * The endpoint to ask in its place: itself, unless it could not be connected to of late and there is another address of its name
    * that can be, and is not among `tried`.
    */
   prefer(tried: readonly EndpointState[]): EndpointState {
     return this.#siblings !== NOBODY && this.#pool?.isAvoided ? this.#findReachable(tried) : this
   }
 
-  /**
-   * Where this address cannot be connected to, the connection is one to another address of its name:
-   * `connection.owner.endpoint` tells.
-   */
+  /** A request to be sent there; nothing happens before its `start`. */
+  call(request: UpstreamRequest, events: UpstreamEvents): UpstreamCall {
+    return new Http1Call(this, request, events)
+  }
+
+  /** A bare connection, for L4; nothing happens before its `start`. */
+  open(wish: ConnectionWish, events: BareEvents): BareCall {
+    return new BareCall(this, wish, events)
+  }
+
   acquire(waiter: Waiter, past: Past): void {
     const pool = this.#usePool()
     const isAlone = this.#siblings === NOBODY || pool.hasFree(past)
     pool.acquire(waiter, past, isAlone ? NO_OTHERS : this.#chooseOthers(pool))
   }
 
-  /** Whom it trusts may be others: new connections are made as they are to be now, and older ones used only where they are the same. */
+  /** The authorities that it trusts may have changed: new connections use them, and older ones are used only where they are the same. */
   reconsider(): void {
     this.#policy = undefined
   }
@@ -247,13 +270,12 @@ export class EndpointState implements Timed {
     return this
   }
 
-  /** That of the policy in force. */
+  /** The connections of the policy in force. */
   #usePool(): ConnectionPool {
     const policy = this.#surroundings.policy()
     if (this.#pool !== undefined && policy === this.#policy) return this.#pool
     this.#policy = policy
     const { protocol, serverName, host, port } = this.identity
-    this.hostLine = this.#composeHostLine(policy)
     const tls = protocol === 'https' ? this.#surroundings.tls(policy.sni || serverName) : undefined
     // A stricter policy never uses a connection of a laxer one.
     if (this.#pool === undefined || !isSameTls(this.#pool.target.tls, tls)) {
@@ -263,9 +285,17 @@ export class EndpointState implements Timed {
     return this.#pool
   }
 
-  #composeHostLine({ host: policy }: UpstreamPolicy): string {
-    if (policy === 'client') return ''
-    if (policy !== 'endpoint') return `Host: ${policy}\r\n`
+  hostLine(setting: string): string {
+    if (setting !== this.#hostSetting) {
+      this.#hostSetting = setting
+      this.#hostLine = this.#composeHostLine(setting)
+    }
+    return this.#hostLine
+  }
+
+  #composeHostLine(setting: string): string {
+    if (setting === 'client') return ''
+    if (setting !== 'endpoint') return `Host: ${setting}\r\n`
     const { protocol, host, port, name } = this.identity
     const authority = printEndpointAddress(name || host, port)
     const isUsual = port === findUsualPort(protocol)
@@ -273,7 +303,7 @@ export class EndpointState implements Timed {
   }
 
   /**
-   * Who is tried beside `first`. The families take turns, so that one that leads nowhere costs a single delay (RFC 8305 §4);
+   * The pools that are tried beside `first`. The families take turns, so that one that leads nowhere costs a single delay (RFC 8305 §4);
    * those that could not be reached of late come last.
    */
   #chooseOthers(first: ConnectionPool): readonly ConnectionPool[] {

@@ -1,4 +1,4 @@
-/** Who is trusted to say who an https endpoint is: the authorities of the system, and those of a file besides. */
+/** The certificate authorities that https endpoints are verified by: those of the system, and of a file besides. */
 import { createHash } from 'node:crypto'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import { readAuthorityFile } from '../../base/authority-file.ts'

@@ -2,26 +2,77 @@
 import type { Socket } from 'node:net'
 import type { Victim } from '../../base/contain.ts'
 import type { GatewayError } from '../../base/errors.ts'
+import type { ProxyPath, ProxyVersion } from '../../base/proxy-protocol.ts'
 import type { ResponseHead } from '../../http1/response-head.ts'
+import type { Peer } from './connection.ts'
+import type { PrivateConnections } from './private-connections.ts'
 
-/** A request as it shall stand on the wire. */
-export type UpstreamRequest = Readonly<{
-  /** Request line, all field lines (framing, and for an upgrade `Connection` among them) and the empty line, latin1. */
-  head: string
-  method: string
-  /** How the body is framed, as `head` says: `counted` by a Content-Length, which the forwarder checks. */
-  body: 'none' | 'counted' | 'chunked'
+/** The client's connection, as far as connections to endpoints depend on it. */
+export type ClientSide = {
+  /** Both its ends, for the PROXY protocol; undefined once the client is gone. */
+  readonly path: ProxyPath | undefined
+  /** The connections to endpoints that this client alone may use; undefined as long as there is none. */
+  readonly privates: PrivateConnections | undefined
+  claimPrivates(): PrivateConnections
+}
+
+/** What kind of connection is wanted. */
+export type ConnectionWish = {
+  readonly client: Pick<ClientSide, 'path'>
+  /** The PROXY header that the endpoint wants before anything else; no other client may use such a connection. */
+  readonly proxyVersion: ProxyVersion | undefined
+  /** Most milliseconds to wait until a connection is open or free. */
+  readonly connectTimeout: number
+}
+
+/** A request as it is to reach an endpoint. */
+export type UpstreamRequest = ConnectionWish & {
+  readonly client: ClientSide
+  readonly method: string
+  /** Path and query. */
+  readonly target: string
+  /** What the client asked for; the endpoint may be known under another name. */
+  readonly authority: string
+  /** `upstream.host` of the settings: the Host that the endpoint is sent. */
+  readonly hostSetting: string
+  /** The Host line among `lines`; undefined: there is none. */
+  readonly host: string | undefined
+  /** Field lines, latin1, `Name: value\r\n` each: no fields of the hop (RFC 9110 §7.6.1), nor of the framing. */
+  readonly lines: string
+  /** Field lines that the gateway adds. */
+  readonly addedLines: string
+  /** How much body follows; `undefined` is known by its end alone, or there is none. */
+  readonly contentLength: number | undefined
+  readonly hasBody: boolean
+  readonly acceptsTrailers: boolean
+  /** The endpoint is to say whether it wants the body (RFC 9110 §10.1.1). */
+  readonly expectsContinue: boolean
   /** The protocol that 101 may switch to; undefined where nothing was asked for. */
-  upgrade: string | undefined
+  readonly upgrade: string | undefined
+  /** It authenticates its connection, not itself alone: NTLM, Negotiate (RFC 4559 §6). */
+  readonly authenticatesConnection: boolean
   /** Largest response head, bytes. */
-  maxHeaderBytes: number
-}>
+  readonly maxHeaderBytes: number
+}
 
-/**
- * What the forwarder hears, never before `sendRequest` has returned. After `onEnd`, `onUpgrade` or `onError` nothing more comes,
- * except for `breakOff` where one of them has thrown.
- */
-export type UpstreamEvents = Partial<Victim> & {
+/** What is told about a connection that is wanted. */
+export type ConnectionEvents = Partial<Victim> & {
+  /** The connection leads to another address of the same name than was chosen. */
+  onMoved(peer: Peer): void
+  /** There is no connection; nothing was sent. */
+  onUnreachable(error: GatewayError): void
+  /** Asked where nothing is heard of the endpoint for a while: true gives up, since another endpoint can be tried. */
+  givesUp(): boolean
+}
+
+/** After `onEnd`, `onUpgrade`, `onUnreachable` or `onError` nothing more comes, except for `breakOff` where one of them has thrown. */
+export type UpstreamEvents = ConnectionEvents & {
+  /** True if the request can be sent again, however much of it an endpoint may have had. */
+  readonly isRepeatable: boolean
+  /** The endpoint takes the request: its body may be written. Comes once more after `onStale`, for all of the body. */
+  onReady(): void
+  /** The endpoint closed an idle connection just as it was used again, which counts as no failure. True sends all of the request again. */
+  onStale(): boolean
   /** 100 and 103 alone; names and values in turn. */
   onInformational(status: number, headers: readonly string[]): void
   /** `more`: body bytes or the end follow at once, so that nothing need be sent before them. */
@@ -30,15 +81,17 @@ export type UpstreamEvents = Partial<Victim> & {
   onData(chunk: Buffer): void
   /** The positive end: the message was complete. `trailers` are names and values in turn. */
   onEnd(trailers: readonly string[]): void
-  /** The endpoint answered 101: from here on the socket carries bytes, beginning with `early`; nobody listens to it any more. */
+  /** The endpoint answered 101: from here on the socket carries bytes, beginning with `early`; its listeners are gone. */
   onUpgrade(head: ResponseHead, socket: Socket, early: Buffer): void
   onError(error: GatewayError): void
   /** The request body may flow again. */
   onDrain(): void
 }
 
-/** A request under way. The head is kept back, to go out together with what follows, until the first `write`, `end` or `flush`. */
+/** A request under way. From `onReady` on its head is kept back, to go out together with what follows, until the first `write`, `end` or `flush`. */
 export type UpstreamCall = {
+  /** Asks for a connection; events may come before it returns. */
+  start(): void
   /**
    * The chunk is lent: what is not used up at once is copied. With `onTaken` it is not, and this is called when nobody uses it
    * any more. False: wait for `onDrain`.
@@ -46,10 +99,14 @@ export type UpstreamCall = {
   write(chunk: Buffer, onTaken?: () => void): boolean
   /** Ends the request as complete; `trailers` are names and values in turn. */
   end(trailers: readonly string[]): void
-  /** Sends what is kept back. */
+  /** Sends the head that is kept back. */
   flush(): void
   pause(): void
   resume(): void
-  /** Cuts the connection, so that nothing unfinished can be taken for a whole. Nothing is heard afterwards. */
+  /** Gives the request up: its connection is cut, so that nothing unfinished can be taken for a whole. Nothing is heard afterwards. */
   abort(): void
+  /** Where nothing else shares it: the connection; undefined until there is one. */
+  readonly socket: Socket | undefined
+  /** A byte of an answer has come. */
+  readonly hasAnswered: boolean
 }

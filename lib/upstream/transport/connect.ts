@@ -8,7 +8,7 @@ import { containing, type Victim } from '../../base/contain.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
 import { GatewayError } from '../../base/errors.ts'
 import { isExhaustion } from '../../platform/descriptors.ts'
-import { LENT_READS } from './connection.ts'
+import { type ConnectedSockets, LENT_READS } from './connection.ts'
 
 /** How an https endpoint is spoken to. */
 export type UpstreamTls = Readonly<{
@@ -25,14 +25,7 @@ export type ConnectTarget = Readonly<{
   tls: UpstreamTls | undefined
 }>
 
-export type ConnectedSockets = Readonly<{
-  /** What is read and written. */
-  socket: Socket
-  /** The TCP socket under it; without TLS the same one. */
-  transport: Socket
-}>
-
-/** Who wants the connection; either `onSocket` or `onError` is called, once and later. */
+/** The side that wants the connection; either `onSocket` or `onError` is called, once and later. */
 export type ConnectObserver = {
   /** A connection to the target of this index, TLS handshake included. */
   onSocket(sockets: ConnectedSockets, index: number): void
@@ -46,7 +39,7 @@ export type ConnectObserver = {
 /** RFC 8305 §8: milliseconds before the next address is tried beside those that have not answered. */
 const STAGGER_MS = 250
 
-/** Who has not accepted by then is silent rather than slow, milliseconds: TCP asks a second time (RFC 6298 §2). */
+/** An endpoint that has not accepted by then is silent rather than slow, milliseconds: TCP asks a second time (RFC 6298 §2). */
 const SILENT_MS = 1_000
 
 /** Tries the targets in their order; `timeoutMs` covers all of it. `preamble` is sent before anything else, TLS included. */
@@ -87,7 +80,7 @@ class ConnectRace implements Victim {
 
   onConnected(attempt: Attempt, sockets: ConnectedSockets): void {
     this.#running.delete(attempt)
-    // Whoever was asked earlier and has not answered is slow.
+    // A target that was asked earlier and has not answered is slow.
     for (const slower of this.#running)
       if (slower.index < attempt.index) this.#observer.onFailure(slower.index, undefined)
     this.#stop()
@@ -106,7 +99,7 @@ class ConnectRace implements Victim {
     this.#observer.onError(error)
   }
 
-  /** After a bug, also one of whoever was told of the outcome. */
+  /** After a bug, here or in the observer. */
   breakOff(error: GatewayError): void {
     const isTold = this.#over
     this.#stop()

@@ -1,37 +1,23 @@
-/** The connections to one address: reused while they are clean, opened up to a limit; beyond it whoever asks waits for one. HOT */
+/** The connections to one address: reused while they are clean, opened up to a limit; beyond it requests wait for one. HOT */
 import type { Clock } from '../../base/clock.ts'
-import { contain, type Victim } from '../../base/contain.ts'
+import { contain } from '../../base/contain.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../../base/deadline.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
-import { GatewayError } from '../../base/errors.ts'
+import { GatewayError, overloaded } from '../../base/errors.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
 import type { Settings } from '../../settings/table.ts'
-import { overloaded } from '../choice/request-queue.ts'
-import type { EndpointState } from '../endpoint/endpoint.ts'
-import { type ConnectedSockets, type ConnectTarget, connectEndpoint } from './connect.ts'
-import { Connection, type ConnectionOwner } from './connection.ts'
+import { type ConnectTarget, connectEndpoint } from './connect.ts'
+import {
+  type ConnectedSockets,
+  Connection,
+  type ConnectionOwner,
+  type Past,
+  type Peer,
+  type Waiter,
+} from './connection.ts'
 import { IdleConnections } from './idle-connections.ts'
 import { IdleHabit } from './idle-habit.ts'
-import type { IdlePrivates, PrivateConnections } from './private-connections.ts'
-
-/** What a connection may have behind it: `any` requests, `recent` ones, after which the endpoint has not closed it yet, or `none`. */
-export type Past = 'any' | 'recent' | 'none'
-
-/** Whoever asks for a connection. Exactly one of the two is called, perhaps before `acquire` returns. */
-export type Waiter = Partial<Victim> & {
-  /** True once the answer is of no use any more; a connection that comes later stays in the pool. */
-  readonly cancelled: boolean
-  /** What stands before everything else on the connection, which is then a fresh one that no other client uses afterwards. */
-  readonly preamble?: Buffer | undefined
-  /** Those that are its client's alone, and go before all others. */
-  readonly privates?: PrivateConnections | undefined
-  /** Milliseconds that it waits at most for a connection to be opened, or to become free; undefined: as the settings say. */
-  readonly connectTimeout?: number | undefined
-  /** Asked where nothing is heard of the endpoint for a while: whether another one is to be tried in its place. */
-  givesUp?(): boolean
-  onConnection(connection: Connection): void
-  onConnectionError(error: GatewayError): void
-}
+import type { IdlePrivates } from './private-connections.ts'
 
 export type PoolSurroundings = Readonly<{
   /** The settings in force; read at each use. */
@@ -58,7 +44,7 @@ const AVOID_MS = 10_000
 export class ConnectionPool implements ConnectionOwner, Timed {
   readonly target: ConnectTarget
   readonly place: string
-  readonly endpoint: EndpointState
+  readonly peer: Peer
   /** No idle connection is due before this time. */
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
@@ -76,11 +62,11 @@ export class ConnectionPool implements ConnectionOwner, Timed {
   #avoidUntil = 0
   readonly #habit = new IdleHabit()
 
-  constructor(target: ConnectTarget, surroundings: PoolSurroundings, endpoint: EndpointState) {
+  constructor(target: ConnectTarget, surroundings: PoolSurroundings, peer: Peer) {
     this.target = target
     this.place = printEndpointAddress(target.address, target.port)
     this.#surroundings = surroundings
-    this.endpoint = endpoint
+    this.peer = peer
   }
 
   /** Connections open or being opened, idle ones included. */
@@ -123,7 +109,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
       return
     }
     const { maxConnections } = this.#surroundings.policy()
-    // What is left has been idle for too long: the new one is in its place.
+    // The connections that are left have been idle for too long: a new one takes the place of the oldest.
     if (this.size >= maxConnections || (past === 'recent' && this.#idle.length > 0)) this.#closeOldest()
     if (this.size < maxConnections) this.#connect(waiter, others)
     else {
@@ -144,7 +130,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     return undefined
   }
 
-  /** That of the waiter's client, also where a fresh one is asked for: the endpoint knows the client by this one alone. */
+  /** The private connection of the waiter's client, also where a fresh one is asked for: the endpoint knows the client by it alone. */
   #takePrivate({ privates }: Waiter, past: Past): Connection | undefined {
     const connection = privates?.take(this)
     if (connection === undefined || past !== 'recent' || this.#hasPast(connection, past)) return connection
@@ -219,7 +205,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     }
   }
 
-  /** A connection that became free: to who waits longest, else to the idle ones. */
+  /** A connection became free: the request that waits longest gets it; without one it becomes idle. */
   #offer(connection: Connection, now: number): void {
     // The client of a private one may have gone in this turn.
     if (!connection.isUsable || !connection.isKept) {
@@ -300,8 +286,8 @@ export class ConnectionPool implements ConnectionOwner, Timed {
         },
         onSocket: (sockets, index) => {
           this.#opening--
-          // Whoever waits has this endpoint counted, but hears of a failure only where all of them fail.
-          if (index > 0 && failure) this.endpoint.recordFailure(failure)
+          // The waiter has this endpoint counted, but hears of a failure only where all of them fail.
+          if (index > 0 && failure) this.peer.recordFailure(failure)
           pools[index]!.#adopt(sockets, waiter, preamble === undefined)
           if (index > 0) this.#refill()
         },
@@ -329,14 +315,14 @@ export class ConnectionPool implements ConnectionOwner, Timed {
 
   /** Of an endpoint that was asked beside the one that was chosen. */
   #countFailure(error: GatewayError): void {
-    const { endpoint } = this
-    endpoint.begin()
-    endpoint.recordFailure(error)
-    endpoint.end()
+    const { peer } = this
+    peer.begin()
+    peer.recordFailure(error)
+    peer.end()
   }
 
   #avoid(): void {
-    // It may have been restarted, and so have closed what it had.
+    // It may have been restarted, which closed its connections.
     this.#habit.forget()
     this.#avoidUntil = this.#surroundings.clock.monotonic() + AVOID_MS
   }
@@ -364,7 +350,7 @@ export class ConnectionPool implements ConnectionOwner, Timed {
     return undefined
   }
 
-  /** Lets go of those whose clients have gone, which else stay until their time is over. */
+  /** Drops waiters whose clients have gone; they would stay until their time is over. */
   #dropCancelled(): void {
     for (let at = this.#queue.length - 1; at >= 0; at--) {
       const { waiter, timer } = this.#queue[at]!

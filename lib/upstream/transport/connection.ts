@@ -1,12 +1,58 @@
 /** One socket to an endpoint, leased to one request at a time: hears whatever the socket says, and whether it can be used again. HOT */
 import type { OnReadOpts, Socket } from 'node:net'
 import { contain, type Victim } from '../../base/contain.ts'
+import type { GatewayError } from '../../base/errors.ts'
 import { ChunkedDecoder } from '../../http1/chunked-decoder.ts'
 import { wasReset } from '../../platform/hangup-watch.ts'
 import { findLent, READ_BUFFER } from '../../platform/lent-bytes.ts'
-import type { EndpointState } from '../endpoint/endpoint.ts'
-import type { ConnectedSockets } from './connect.ts'
-import type { PrivateConnections } from './private-connections.ts'
+
+/** What a connection may have behind it: `any` requests, `recent` ones, after which the endpoint has not closed it yet, or `none`. */
+export type Past = 'any' | 'recent' | 'none'
+
+/** A request or tunnel that asks for a connection. Exactly one of the last two is called, perhaps before `acquire` returns. */
+export type Waiter = Partial<Victim> & {
+  /** True once the answer is of no use any more; a connection that comes later stays in the pool. */
+  readonly cancelled: boolean
+  /** Bytes that stand before everything else on the connection, which is then a fresh one that no other client uses afterwards. */
+  readonly preamble?: Buffer | undefined
+  /** The connections that the client alone may use; they go before all others. */
+  readonly privates?: PrivateConnectionList | undefined
+  /** Most milliseconds until a connection is open or free; undefined: as the settings say. */
+  readonly connectTimeout?: number | undefined
+  /** Asked where nothing is heard of the endpoint for a while: whether another one is to be tried in its place. */
+  givesUp?(): boolean
+  onConnection(connection: Connection): void
+  onConnectionError(error: GatewayError): void
+}
+
+/** The endpoint that connections lead to. */
+export type Peer = {
+  /** The Host line that requests have there under this `upstream.host` of the settings, `''` where it is the client's. */
+  hostLine(setting: string): string
+  /** Where this address cannot be connected to, the connection leads to another address of its name: see `Connection.owner.peer`. */
+  acquire(waiter: Waiter, past: Past): void
+  /** A request or tunnel goes there, and is over. */
+  begin(): void
+  end(): void
+  recordFailure(error: GatewayError): void
+}
+
+/** The connections that one client alone may use. */
+export type PrivateConnectionList = {
+  add(connection: Connection): void
+  delete(connection: Connection): void
+  /** True if the connection may wait for another request. */
+  keeps(connection: Connection): boolean
+  /** An idle connection of this owner, which is idle no longer. */
+  take(owner: ConnectionOwner): Connection | undefined
+}
+
+export type ConnectedSockets = Readonly<{
+  /** What is read and written. */
+  socket: Socket
+  /** The TCP socket under it; without TLS the same one. */
+  transport: Socket
+}>
 
 /** What a connection tells the request that it carries. */
 export type ConnectionUser = Partial<Victim> & {
@@ -23,13 +69,12 @@ export type ConnectionUser = Partial<Victim> & {
 export type ConnectionOwner = {
   /** `host:port`, for the log. */
   readonly place: string
-  /** Whose connection it is. */
-  readonly endpoint: EndpointState
+  readonly peer: Peer
   /** The endpoint closed it under a request of which it can have read nothing. */
   noteStale(connection: Connection): void
   /** It has carried a whole exchange and may carry another. */
   rest(connection: Connection): void
-  /** An idle one is used, or closed, by whom it belongs to. */
+  /** An idle connection is used again, or closed, by the client that it belongs to. */
   withdraw(connection: Connection): void
   /** Its socket has closed. */
   forget(connection: Connection): void
@@ -52,8 +97,8 @@ export class Connection {
   readonly owner: ConnectionOwner
   /** Whether one request after the other may use it. */
   readonly #isReusable: boolean
-  /** Those of the client whose it alone is. */
-  #privates: PrivateConnections | undefined = undefined
+  /** The list of the client that alone may use it; undefined: any client may. */
+  #privates: PrivateConnectionList | undefined = undefined
   readonly #transport: Socket
   /** Requests it has carried before this one. */
   uses: number = 0
@@ -90,7 +135,7 @@ export class Connection {
     socket.on('close', this.#onClose)
   }
 
-  /** Whether a failure before any byte of an answer may only mean that the endpoint had closed the idle connection. */
+  /** True if a failure before any byte of an answer may only mean that the endpoint had closed the idle connection. */
   get isStale(): boolean {
     return this.uses > 0 && this.#heard === NOTHING
   }
@@ -155,7 +200,7 @@ export class Connection {
   }
 
   /** From here on it carries the requests of one client connection alone. */
-  claim(privates: PrivateConnections): void {
+  claim(privates: PrivateConnectionList): void {
     if (this.#privates !== undefined) return
     this.#privates = privates
     privates.add(this)
@@ -273,7 +318,7 @@ export class Connection {
   }
 }
 
-/** A socket that was given away is a stream again; false stops reading until somebody reads from that. */
+/** A socket that was given away is a stream again; false stops reading until the stream is read. */
 function onLentRead(this: unknown, size: number): boolean {
   const socket = this as ConnectionSocket
   const bytes = findLent(size)

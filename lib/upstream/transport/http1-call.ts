@@ -1,12 +1,18 @@
-/** HTTP/1.1 to an endpoint: one request on a connection and the response to it: writes the one, reads the other, tells whether both were whole. HOT */
+/**
+ * A request over HTTP/1.1 to an endpoint, and its answer: gets a connection, writes the one and reads the other, and tells whether
+ * both were whole. HOT
+ */
+import type { Socket } from 'node:net'
 import { GatewayError } from '../../base/errors.ts'
+import { composeProxyHeader } from '../../base/proxy-protocol.ts'
 import { type ChunkedDecoder, MORE } from '../../http1/chunked-decoder.ts'
 import { joinLines, splitLines } from '../../http1/field-line.ts'
 import { PartialHead } from '../../http1/partial-head.ts'
 import { type ScannedResponse, scanResponse } from '../../http1/response-scan.ts'
 import { writeLent } from '../../platform/lent-bytes.ts'
 import type { UpstreamCall, UpstreamEvents, UpstreamRequest } from './call.ts'
-import type { Connection, ConnectionUser } from './connection.ts'
+import type { Connection, ConnectionUser, Peer, PrivateConnectionList, Waiter } from './connection.ts'
+import { composeRequestHead } from './http1-head.ts'
 
 /** More interim answers than these are no honest answer. */
 const MAX_INTERIM_ANSWERS = 16
@@ -21,17 +27,16 @@ const COUNTED = 1
 const CHUNKED = 2
 const UNTIL_CLOSE = 3
 
-/** Begins a request on a connection that carries no other. */
-export function sendRequest(connection: Connection, request: UpstreamRequest, events: UpstreamEvents): UpstreamCall {
-  return new Http1Call(connection, request, events)
-}
-
-export class Http1Call implements UpstreamCall, ConnectionUser {
-  readonly #connection: Connection
+export class Http1Call implements UpstreamCall, Waiter, ConnectionUser {
   readonly #request: UpstreamRequest
   readonly #events: UpstreamEvents
+  #peer: Peer
+  /** Undefined until there is one. */
+  #connection: Connection | undefined = undefined
+  /** The endpoint had closed an idle connection: the request has been given a new one. */
+  #isFresh = false
   /** The request's head while it is kept back. */
-  #head: string
+  #head = ''
   #requestSent = false
   /** A write returned false. */
   #full = false
@@ -44,12 +49,67 @@ export class Http1Call implements UpstreamCall, ConnectionUser {
   #keepAlive = false
   #settled = false
 
-  constructor(connection: Connection, request: UpstreamRequest, events: UpstreamEvents) {
-    this.#connection = connection
+  constructor(peer: Peer, request: UpstreamRequest, events: UpstreamEvents) {
+    this.#peer = peer
     this.#request = request
     this.#events = events
-    this.#head = request.head
+  }
+
+  start(): void {
+    const { upgrade, proxyVersion } = this.#request
+    // A tunnel keeps its connection for good, so it does not begin on one that may be about to close.
+    const isAlone = upgrade !== undefined || proxyVersion !== undefined
+    this.#peer.acquire(this, isAlone ? 'none' : this.#events.isRepeatable ? 'any' : 'recent')
+  }
+
+  get socket(): Socket | undefined {
+    return this.#connection?.socket
+  }
+
+  get hasAnswered(): boolean {
+    return this.#connection?.hasAnswered === true
+  }
+
+  // Waiter
+
+  get cancelled(): boolean {
+    return this.#settled
+  }
+
+  get preamble(): Buffer | undefined {
+    const { proxyVersion, client } = this.#request
+    return proxyVersion && composeProxyHeader(proxyVersion, client.path)
+  }
+
+  /** Not where one of them was found closed just now. */
+  get privates(): PrivateConnectionList | undefined {
+    return this.#isFresh ? undefined : this.#request.client.privates
+  }
+
+  get connectTimeout(): number {
+    return this.#request.connectTimeout
+  }
+
+  givesUp(): boolean {
+    return this.#events.givesUp()
+  }
+
+  onConnection(connection: Connection): void {
+    const { peer } = connection.owner
+    this.#connection = connection
+    if (peer !== this.#peer) {
+      this.#peer = peer
+      this.#events.onMoved(peer)
+    }
+    if (this.#request.authenticatesConnection) connection.claim(this.#request.client.claimPrivates())
+    this.#head = composeRequestHead(this.#request, peer.hostLine(this.#request.hostSetting))
     connection.use(this)
+    this.#events.onReady()
+  }
+
+  onConnectionError(error: GatewayError): void {
+    this.#settled = true
+    this.#events.onUnreachable(error)
   }
 
   // UpstreamCall: the request
@@ -60,8 +120,8 @@ export class Http1Call implements UpstreamCall, ConnectionUser {
       return true
     }
     if (chunk.length > 0) {
-      const { socket } = this.#connection
-      const chunked = this.#request.body === 'chunked'
+      const { socket } = this.#connection!
+      const chunked = this.#isChunked
       const before = chunked ? `${this.#takeHead()}${chunk.length.toString(16)}\r\n` : this.#takeHead()
       if (before === '' && onTaken === undefined) writeLent(socket, chunk)
       else if (chunk.length <= MAX_JOINED) {
@@ -85,27 +145,31 @@ export class Http1Call implements UpstreamCall, ConnectionUser {
     if (this.#settled) return
     this.#requestSent = true
     let text = this.#takeHead()
-    if (this.#request.body === 'chunked') text += `0\r\n${joinLines(trailers)}\r\n`
-    if (text !== '') this.#connection.socket.write(text, 'latin1')
+    if (this.#isChunked) text += `0\r\n${joinLines(trailers)}\r\n`
+    if (text !== '') this.#connection!.socket.write(text, 'latin1')
   }
 
   flush(): void {
     if (this.#settled || this.#head === '') return
-    this.#connection.socket.write(this.#takeHead(), 'latin1')
+    this.#connection!.socket.write(this.#takeHead(), 'latin1')
   }
 
   pause(): void {
-    if (!this.#settled) this.#connection.socket.pause()
+    if (!this.#settled) this.#connection?.socket.pause()
   }
 
   resume(): void {
-    if (!this.#settled) this.#connection.socket.resume()
+    if (!this.#settled) this.#connection?.socket.resume()
   }
 
   abort(): void {
     if (this.#settled) return
     this.#settled = true
-    this.#connection.destroy()
+    this.#connection?.destroy()
+  }
+
+  get #isChunked(): boolean {
+    return this.#request.hasBody && this.#request.contentLength === undefined
   }
 
   #takeHead(): string {
@@ -133,7 +197,7 @@ export class Http1Call implements UpstreamCall, ConnectionUser {
   }
 
   onFin(): void {
-    if (this.#expected === UNTIL_CLOSE && this.#connection.hasEndedProperly) this.#finish(NO_FIELDS, false)
+    if (this.#expected === UNTIL_CLOSE && this.#connection!.hasEndedProperly) this.#finish(NO_FIELDS, false)
     else this.#breakOff('the endpoint closed the connection')
   }
 
@@ -182,7 +246,7 @@ export class Http1Call implements UpstreamCall, ConnectionUser {
     // Nothing may follow the end of the connection, yet the response would have to.
     else if (!head.keepAlive) this.#fail(this.#badResponse('an interim answer that closes the connection'))
     else if (status === 100) {
-      if (isLast && this.#interim === 1) this.#connection.noteContinue()
+      if (isLast && this.#interim === 1) this.#connection!.noteContinue()
       this.#events.onInformational(status, NO_FIELDS)
     } else if (status === 103) this.#events.onInformational(status, splitLines(head.lines))
   }
@@ -196,16 +260,18 @@ export class Http1Call implements UpstreamCall, ConnectionUser {
     }
     this.#settled = true
     const early = Buffer.from(bytes.subarray(head.end))
-    this.#events.onUpgrade(head, this.#connection.detach(), early)
+    this.#events.onUpgrade(head, this.#connection!.detach(), early)
   }
 
   /** RFC 9112 §6.3, in its order. */
   #onHead(head: ScannedResponse, bytes: Buffer): void {
     this.#partial = undefined
+    const connection = this.#connection!
     this.#keepAlive = head.keepAlive
+    if (head.authenticatesConnection) connection.claim(this.#request.client.claimPrivates())
     // One second less, since the endpoint's clock started earlier.
     if (head.idleSeconds !== Number.POSITIVE_INFINITY) {
-      this.#connection.idleLimit = Math.max(0, head.idleSeconds - 1) * 1000
+      connection.idleLimit = Math.max(0, head.idleSeconds - 1) * 1000
     }
     const { status, end, contentLength } = head
     const surplus = end < bytes.length
@@ -216,7 +282,7 @@ export class Http1Call implements UpstreamCall, ConnectionUser {
     }
     if (head.chunked) {
       this.#expected = CHUNKED
-      this.#decoder = this.#connection.decoder
+      this.#decoder = this.#connection!.decoder
       this.#decoder.reset()
       this.#onFirstChunks(head, bytes)
       return
@@ -227,7 +293,7 @@ export class Http1Call implements UpstreamCall, ConnectionUser {
     } else {
       this.#expected = UNTIL_CLOSE
       this.#keepAlive = false
-      this.#connection.awaitEnd()
+      connection.awaitEnd()
     }
     this.#events.onHead(head, surplus)
     if (!surplus || this.#settled) return
@@ -276,31 +342,49 @@ export class Http1Call implements UpstreamCall, ConnectionUser {
     if (this.#settled) return
     this.#settled = true
     // An answer before the whole request was sent: the connection can carry no other.
-    if (reusable && this.#keepAlive && this.#requestSent) this.#connection.release()
-    else this.#connection.destroy()
+    if (reusable && this.#keepAlive && this.#requestSent) this.#connection!.release()
+    else this.#connection!.destroy()
     this.#events.onEnd(trailers)
   }
 
   #breakOff(why: string, cause?: Error): void {
-    if (this.#connection.isStale) this.#connection.owner.noteStale(this.#connection)
-    const code = this.#expected === HEAD ? 'PORTICO_UP_RESET' : 'PORTICO_UP_TRUNCATED'
-    this.#fail(new GatewayError(code, `${this.#connection.owner.place}: ${why}`, cause))
+    const connection = this.#connection!
+    const isUnanswered = this.#expected === HEAD
+    if (connection.isStale) {
+      connection.owner.noteStale(connection)
+      if (isUnanswered && !this.#isFresh && !this.#settled && this.#events.onStale()) {
+        this.#sendAgain(connection)
+        return
+      }
+    }
+    const code = isUnanswered ? 'PORTICO_UP_RESET' : 'PORTICO_UP_TRUNCATED'
+    this.#fail(new GatewayError(code, `${connection.owner.place}: ${why}`, cause))
+  }
+
+  /** On a new connection to the same endpoint. */
+  #sendAgain(stale: Connection): void {
+    this.#isFresh = true
+    this.#connection = undefined
+    this.#requestSent = false
+    this.#full = false
+    stale.destroy()
+    this.#peer.acquire(this, 'none')
   }
 
   #fail(error: GatewayError): void {
     if (this.#settled) return
     this.#settled = true
-    this.#connection.destroy()
+    this.#connection!.destroy()
     this.#events.onError(error)
   }
 
-  /** Whatever was told already: whoever was told has thrown. */
+  /** The events have thrown, so it does not matter what they were told already. */
   breakOff(error: GatewayError): void {
     this.#settled = true
     this.#events.breakOff?.(error)
   }
 
   #badResponse(what: string): GatewayError {
-    return new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.#connection.owner.place}: ${what}`)
+    return new GatewayError('PORTICO_UP_BAD_RESPONSE', `${this.#connection!.owner.place}: ${what}`)
   }
 }

@@ -3,14 +3,12 @@
  * connection's alone from its first handshake on, carries that one's later requests, and is closed with it.
  */
 import { findDescriptorLimit, fitSockets } from '../../platform/descriptors.ts'
-import type { UpstreamPool } from '../choice/pool.ts'
-import type { EndpointState } from '../endpoint/endpoint.ts'
-import type { Connection, ConnectionOwner } from './connection.ts'
+import type { Connection, ConnectionOwner, Peer, PrivateConnectionList } from './connection.ts'
 
-/** A browser authenticates with one or two endpoints over a connection; who goes on to more does so anew. */
+/** A browser authenticates with one or two endpoints over a connection; a client that goes on to more authenticates anew. */
 const MAX_CONNECTIONS = 4
 
-export class PrivateConnections {
+export class PrivateConnections implements PrivateConnectionList {
   /** Of the client's connection; those used last at the end. */
   #connections: Connection[] = []
   #isClosed = false
@@ -32,11 +30,11 @@ export class PrivateConnections {
   }
 
   /** The endpoint of this upstream that knows the client already and can be asked at once. */
-  findEndpoint(upstream: UpstreamPool): EndpointState | undefined {
+  findPeer<P extends Peer>(upstream: { offers(peer: P): boolean }): P | undefined {
     for (let at = this.#connections.length - 1; at >= 0; at--) {
       const connection = this.#connections[at]!
-      const { endpoint } = connection.owner
-      if (connection.isIdle && connection.isUsable && upstream.offers(endpoint)) return endpoint
+      const peer = connection.owner.peer as P
+      if (connection.isIdle && connection.isUsable && upstream.offers(peer)) return peer
     }
     return undefined
   }

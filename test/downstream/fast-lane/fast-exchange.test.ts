@@ -114,14 +114,14 @@ t.test('the last answer of a connection says so, and the connection ends behind 
 
 t.test('what follows a request that closes the connection is not served', async (t) => {
   const arrivals = new Arrivals()
-  const { connect, proxy } = await startLane(t, arrivals.serve)
+  const { connect, handler } = await startLane(t, arrivals.serve)
   const client = await connect()
   client.send(`GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n${GET}`)
   const { exchange } = await arrivals.next()
   await client.flush(`${GET}garbage`)
   answer(exchange, 'ok')
   t.match(await ended(client), /^HTTP\/1\.1 200 OK\r\n(?:.+\r\n)+\r\nok$/)
-  t.equal(proxy.seen, 1)
+  t.equal(handler.seen, 1)
 })
 
 t.test('103 comes before the answer; without a Link, or as another status, it does not', async (t) => {

@@ -2,14 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
-import { createListener } from '../../../lib/downstream/listener.ts'
+import { Listener } from '../../../lib/downstream/listener.ts'
 import { makeAdmission } from '../../helpers/admission.ts'
 import { startEchoUpstream } from '../../helpers/echo-upstream.ts'
 import { startProxy } from '../../helpers/proxy-server.ts'
 import { connectRaw, connectRawTls, type RawResponse } from '../../helpers/raw-client.ts'
 import { makeSettings } from '../../helpers/settings.ts'
 import { until } from '../../helpers/until.ts'
-import type { Echo } from '../echo-proxy.ts'
+import type { Echo } from '../echo-handler.ts'
 import { startListener } from '../start-listener.ts'
 import { Arrivals, answer, answerHead, type Observer, startLane } from './start-lane.ts'
 
@@ -60,7 +60,7 @@ const REQUESTS: readonly [string, string, Partial<Echo>][] = [
 
 for (const name of ['http', 'https'] as const) {
   t.test(`${name}: requests split at every byte are read in the lane`, async (t) => {
-    const { port, proxy } = await startListener(t, { name })
+    const { port, handler } = await startListener(t, { name })
     const client = await (name === 'http' ? connectRaw(port) : connectRawTls(port))
     t.teardown(() => client.destroy())
     // Without it each second piece waits for the server's acknowledgement.
@@ -76,7 +76,7 @@ for (const name of ['http', 'https'] as const) {
         sent++
       }
     }
-    t.equal(proxy.exchanges.length, sent)
+    t.equal(handler.inLane, sent)
   })
 
   t.test(`${name}: requests of single bytes are read as well`, async (t) => {
@@ -92,7 +92,7 @@ for (const name of ['http', 'https'] as const) {
   t.test(
     `${name}: pipelined requests are answered in order, and the connection leaves the lane where it must`,
     async (t) => {
-      const { port, proxy, listener } = await startListener(t, { name })
+      const { port, handler, listener } = await startListener(t, { name })
       const client = await (name === 'http' ? connectRaw(port) : connectRawTls(port))
       t.teardown(() => client.destroy())
       const plain = (index: number) => `POST /${index} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi`
@@ -102,8 +102,8 @@ for (const name of ['http', 'https'] as const) {
         const echo = readEcho(await client.response())
         if (echo.url !== `/${index}` || echo.body !== 'hi') t.fail(`answer ${index} is for ${echo.url}`)
       }
-      t.equal(proxy.exchanges.length, 150)
-      t.equal(proxy.seen, 200)
+      t.equal(handler.inLane, 150)
+      t.equal(handler.seen, 200)
       t.equal(listener.connections, 1)
       client.send('GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nearly')
       await client.until((text) => text.endsWith('early'))
@@ -111,7 +111,7 @@ for (const name of ['http', 'https'] as const) {
   )
 
   t.test(`${name}: a connection in the lane leaves it at an Expect, an Upgrade, or what is invalid`, async (t) => {
-    const { port, proxy } = await startListener(t, { name })
+    const { port, handler } = await startListener(t, { name })
     for (const [bytes, expected] of [
       ['POST / HTTP/1.1\r\nHost: a\r\nExpect: x\r\nContent-Length: 2\r\n\r\nhi', /"body":"hi"/],
       ['GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nearly', / 101 .*early$/s],
@@ -120,19 +120,19 @@ for (const name of ['http', 'https'] as const) {
     ] as const) {
       const client = await (name === 'http' ? connectRaw(port) : connectRawTls(port))
       t.teardown(() => client.destroy())
-      const before = proxy.exchanges.length
+      const before = handler.inLane
       client.send(GET)
       t.equal((await client.response()).status, 200)
-      t.equal(proxy.exchanges.length, before + 1)
+      t.equal(handler.inLane, before + 1)
       client.send(bytes)
       await client.until((text) => expected.test(text))
-      t.equal(proxy.exchanges.length, before + 1)
+      t.equal(handler.inLane, before + 1)
     }
   })
 }
 
 t.test('many answers that are ready at once do not pile up on the stack', async (t) => {
-  const { connect, proxy } = await startLane(t, (exchange) => answer(exchange, '.'))
+  const { connect, handler } = await startLane(t, (exchange) => answer(exchange, '.'))
   const client = await connect()
   client.send(GET.repeat(20_000))
   let length = 0
@@ -140,7 +140,7 @@ t.test('many answers that are ready at once do not pile up on the stack', async 
     length += data.length
     client.clear()
   })
-  await until(() => proxy.seen === 20_000)
+  await until(() => handler.seen === 20_000)
   const one = 'HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nKeep-Alive: timeout=75\r\nContent-Length: 1\r\n\r\n.'.length
   await until(() => length === 20_000 * one)
   t.equal(length, 20_000 * one)
@@ -148,7 +148,7 @@ t.test('many answers that are ready at once do not pile up on the stack', async 
 
 t.test('of what is pipelined behind a request no more is read than a few reads bring', async (t) => {
   const arrivals = new Arrivals()
-  const { connect, sockets, proxy } = await startLane(t, arrivals.serve)
+  const { connect, sockets, handler } = await startLane(t, arrivals.serve)
   const client = await connect()
   const text = GET.repeat(1000)
   for (let round = 0; round < 400; round++) client.send(text)
@@ -156,12 +156,12 @@ t.test('of what is pipelined behind a request no more is read than a few reads b
   await until(() => sockets[0]!.isPaused())
   for (let round = 0; round < 100; round++) await turn()
   t.ok(sockets[0]!.bytesRead < 400_000, `${sockets[0]!.bytesRead} of ${text.length * 400} bytes were read`)
-  t.equal(proxy.seen, 1)
-  proxy.serve = (next) => answer(next, 'ok')
+  t.equal(handler.seen, 1)
+  handler.serve = (next) => answer(next, 'ok')
   client.socket.on('data', () => client.clear())
   answer(exchange, 'ok')
-  await until(() => proxy.seen === 400_000)
-  t.equal(proxy.seen, 400_000)
+  await until(() => handler.seen === 400_000)
+  t.equal(handler.seen, 400_000)
 })
 
 t.test('a body that nobody takes is not read; then it comes, with what is behind it', async (t) => {
@@ -253,7 +253,7 @@ t.test('a client that goes on sending after an early answer is cut after a while
 
 t.test('a body that turns out malformed is told once, and answered; bytes behind it mean nothing', async (t) => {
   const arrivals = new Arrivals()
-  const { connect, proxy } = await startLane(t, arrivals.serve)
+  const { connect, handler } = await startLane(t, arrivals.serve)
   const cases = [
     'zz\r\n',
     '5\r\nhelloX\r\n',
@@ -280,7 +280,7 @@ t.test('a body that turns out malformed is told once, and answered; bytes behind
     t.equal(observer.trailers, undefined)
     t.equal(Buffer.concat(observer.chunks).toString().slice(0, 2), 'ok')
   }
-  t.equal(proxy.seen, cases.length)
+  t.equal(handler.seen, cases.length)
 })
 
 t.test('SL-08 a client that has sent its FIN gets its answer as long as that makes progress', async (t) => {
@@ -316,7 +316,7 @@ t.test(
   'what was sent before a FIN is served, however late: a row of requests, a body, and what is broken behind them',
   async (t) => {
     const arrivals = new Arrivals()
-    const { connect, proxy, handedOver } = await startLane(t, arrivals.serve)
+    const { connect, handler, handedOver } = await startLane(t, arrivals.serve)
     const row = await connect({ allowHalfOpen: true })
     row.send(GET.repeat(3)).end()
     for (let index = 0; index < 3; index++) {
@@ -344,7 +344,7 @@ t.test(
     answer(exchange, 'ok')
     await broken.closed
     t.match(broken.text, /^HTTP\/1\.1 200 .*HTTP\/1\.1 400 /s)
-    t.same(proxy.clientErrors, ['HPE_INVALID_EOF_STATE'])
+    t.same(handler.clientErrors, ['PORTICO_REQ_MALFORMED'])
     const unusual = await connect({ allowHalfOpen: true })
     unusual.send(`${GET}PROPFIND /last HTTP/1.1\r\nHost: a\r\n\r\n`).end()
     const last = await arrivals.next()
@@ -357,12 +357,12 @@ t.test(
 
 t.test('a FIN inside a head or a body is no request', async (t) => {
   const arrivals = new Arrivals()
-  const { connect, proxy } = await startLane(t, arrivals.serve)
+  const { connect, handler } = await startLane(t, arrivals.serve)
   const head = await connect({ allowHalfOpen: true })
   head.send('GET / HTTP/1.1\r\nHo').end()
   await head.closed
   t.match(head.text, /^HTTP\/1\.1 400 /)
-  t.same(proxy.clientErrors, ['HPE_INVALID_EOF_STATE'])
+  t.same(handler.clientErrors, ['PORTICO_REQ_MALFORMED'])
   for (const framing of ['Content-Length: 9', 'Transfer-Encoding: chunked']) {
     const body = await connect({ allowHalfOpen: true })
     body.send(`POST / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n`)
@@ -380,7 +380,7 @@ t.test('a FIN inside a head or a body is no request', async (t) => {
 t.test(
   'a head that begins on a used connection must come in time; one that idles is closed without a word',
   async (t) => {
-    const { connect, proxy } = await startLane(t, (exchange) => answer(exchange, 'ok'), {
+    const { connect, handler } = await startLane(t, (exchange) => answer(exchange, 'ok'), {
       'timeouts.requestHeaders': 200,
       'timeouts.keepAlive': 400,
     })
@@ -390,7 +390,7 @@ t.test(
     slow.send('GET / HTTP/1.1\r\n')
     await slow.closed
     t.match(slow.text, /^HTTP\/1\.1 408 /)
-    t.same(proxy.clientErrors, ['ERR_HTTP_REQUEST_TIMEOUT'])
+    t.same(handler.clientErrors, ['PORTICO_REQ_TIMEOUT'])
     const idle = await connect()
     idle.send(GET)
     await idle.response()
@@ -414,7 +414,7 @@ t.test('what leaves the lane has its listeners and limits taken along, and its b
 })
 
 t.test('resets at any byte of requests and answers leave nothing behind', async (t) => {
-  const { port, proxy, listener } = await startListener(t)
+  const { port, handler, listener } = await startListener(t)
   const text = `${REQUESTS.map(([, request]) => request).join('')}PROPFIND / HTTP/1.1\r\nHost: a\r\n\r\n`
   for (let at = 1; at <= text.length; at++) {
     const client = await connectRaw(port)
@@ -424,10 +424,10 @@ t.test('resets at any byte of requests and answers leave nothing behind', async 
     else client.destroy()
   }
   await until(() => listener.connections === 0)
-  t.equal(proxy.inFlight, 0)
+  t.equal(handler.inFlight, 0)
 })
 
-/** Two listeners over one proxy: with the lane, and without it. */
+/** Two listeners over one handler: with the lane, and without it. */
 async function startDoors(t: Test, settings: Readonly<Record<string, unknown>> = {}) {
   const upstream = await startEchoUpstream()
   const path = await startProxy(t, [upstream.port], { settings })
@@ -439,10 +439,11 @@ async function startDoors(t: Test, settings: Readonly<Record<string, unknown>> =
       ...settings,
     })
     const log = pino({ level: 'silent' })
-    const listener = createListener({
+    const listener = new Listener({
       name: 'http',
       settings: own,
-      proxy: path.proxy,
+      handler: path.proxy,
+      onFinish: () => {},
       certificates: () => undefined,
       defaultCertificate: undefined,
       ...makeAdmission(own, log),

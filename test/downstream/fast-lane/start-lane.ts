@@ -1,4 +1,4 @@
-/** A fast lane behind a bare server, with a proxy that each test scripts; the server's own sockets can be looked at. */
+/** A fast lane behind a bare server, with a handler that each test scripts; the server's own sockets can be looked at. */
 import { createServer, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import { systemClock } from '../../../lib/base/clock.ts'
@@ -7,11 +7,11 @@ import { FastLane } from '../../../lib/downstream/fast-lane/fast-lane.ts'
 import type { AnswerHead, BodySink, Exchange, ExchangeEvents } from '../../../lib/request/exchange.ts'
 import { connectRaw, type RawClient } from '../../helpers/raw-client.ts'
 import { makeSettings } from '../../helpers/settings.ts'
-import { EchoProxy } from '../echo-proxy.ts'
+import { EchoHandler } from '../echo-handler.ts'
 
 export type StartedLane = {
   lane: FastLane
-  proxy: EchoProxy
+  handler: EchoHandler
   port: number
   /** Of the server, in the order of connecting. */
   sockets: Socket[]
@@ -25,16 +25,22 @@ export async function startLane(
   serve: ((exchange: Exchange) => void) | undefined,
   changes: Readonly<Record<string, unknown>> = {},
 ): Promise<StartedLane> {
-  const proxy = new EchoProxy()
-  proxy.serve = serve
+  const handler = new EchoHandler()
+  handler.serve = serve
   const sockets: Socket[] = []
   const handedOver: StartedLane['handedOver'] = []
   const lane = new FastLane({
     settings: makeSettings(changes),
-    proxy,
+    handler,
     clock: systemClock,
     scheme: 'http',
-    handOver: (socket, read) => void handedOver.push({ socket, text: read.toString('latin1') }),
+    door: {
+      accept: (socket, read) => void handedOver.push({ socket, text: read.toString('latin1') }),
+      refuse: (socket, { code, status }) => {
+        handler.clientErrors.push(code)
+        socket.end(`HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+      },
+    },
   })
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     socket.on('error', () => {})
@@ -49,7 +55,7 @@ export async function startLane(
   const { port } = server.address() as { port: number }
   return {
     lane,
-    proxy,
+    handler,
     port,
     sockets,
     handedOver,

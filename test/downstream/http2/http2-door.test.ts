@@ -1,4 +1,4 @@
-/** HTTP/2 over TLS: requests reach the proxy, and what one connection may ask for is bounded. */
+/** HTTP/2 over TLS: requests reach the handler, and what one connection may ask for is bounded. */
 import { once } from 'node:events'
 import {
   type ClientHttp2Session,
@@ -10,7 +10,7 @@ import {
 } from 'node:http2'
 import t, { type Test } from 'tap'
 import { until } from '../../helpers/until.ts'
-import type { Echo } from '../echo-proxy.ts'
+import type { Echo } from '../echo-handler.ts'
 import { connectRaw, openTls, type Started, type StartOptions, startListener } from '../start-listener.ts'
 
 type Opened = Started & { session: ClientHttp2Session; gone: number[] }
@@ -73,7 +73,7 @@ function listFrames(bytes: Buffer): { type: number; payload: Buffer }[] {
   return frames
 }
 
-t.test('a stream reaches the proxy as the client sent it, and the connection can be read', async (t) => {
+t.test('a stream reaches the handler as the client sent it, and the connection can be read', async (t) => {
   const { session } = await open(t)
   const { status, body } = await send(
     session,
@@ -87,7 +87,7 @@ t.test('a stream reaches the proxy as the client sent it, and the connection can
 })
 
 t.test('H2-16 the settings say how much is allowed, and streams beyond it are refused', async (t) => {
-  const { session, proxy } = await open(
+  const { session, handler } = await open(
     t,
     { settings: { 'limits.streamsPerConnection': 10, 'limits.headerBytes': 20_000 } },
     { peerMaxConcurrentStreams: 1000 },
@@ -95,20 +95,20 @@ t.test('H2-16 the settings say how much is allowed, and streams beyond it are re
   t.match(session.remoteSettings, { maxConcurrentStreams: 10, maxHeaderListSize: 20_000 })
   // Node's client keeps to the limit it was told; a raw count of what the server holds shows that it is one.
   let release = () => {}
-  proxy.hold = new Promise((resolve) => {
+  handler.hold = new Promise((resolve) => {
     release = resolve
   })
   const answers = Array.from({ length: 30 }, () => send(session, {}))
-  await until(() => proxy.inFlight === 10)
+  await until(() => handler.inFlight === 10)
   await new Promise((resolve) => session.ping(() => resolve(undefined)))
-  t.equal(proxy.inFlight, 10)
+  t.equal(handler.inFlight, 10)
   release()
   for (const answer of await Promise.all(answers)) t.match(answer.status ?? answer.code, /^(200|7)$/)
-  t.ok(proxy.seen >= 10)
+  t.ok(handler.seen >= 10)
 })
 
 t.test('H2-17 rapid reset is stopped within 200 resets, and an honest client goes on', async (t) => {
-  const { session, port, proxy, lines } = await open(t)
+  const { session, port, handler, lines } = await open(t)
   const attacker = await openTls(t, port, { ALPNProtocols: ['h2'] })
   let received = Buffer.alloc(0)
   attacker.on('error', () => {}).on('data', (chunk: Buffer) => (received = Buffer.concat([received, chunk])))
@@ -120,15 +120,15 @@ t.test('H2-17 rapid reset is stopped within 200 resets, and an honest client goe
   await new Promise((resolve) => attacker.once('close', resolve))
   const goaway = listFrames(received).find(({ type }) => type === 7)
   t.equal(goaway?.payload.readUInt32BE(4), constants.NGHTTP2_ENHANCE_YOUR_CALM)
-  t.ok(proxy.seen > 0 && proxy.seen <= 200, `${proxy.seen} reached the proxy`)
-  await until(() => proxy.inFlight === 0)
+  t.ok(handler.seen > 0 && handler.seen <= 200, `${handler.seen} reached the handler`)
+  await until(() => handler.inFlight === 0)
   t.equal(lines.filter(({ msg }) => /too many streams were reset/.test(String(msg))).length, 1)
   t.equal((await send(session, {})).status, 200)
 })
 
 t.test('H2-18 resets that a client provokes from the server are bounded alike', async (t) => {
-  const { session, port, proxy } = await open(t)
-  proxy.hold = new Promise(() => {})
+  const { session, port, handler } = await open(t)
+  handler.hold = new Promise(() => {})
   const attacker = await openTls(t, port, { ALPNProtocols: ['h2'] })
   attacker.on('error', () => {}).resume()
   const head = [0x82, 0x87, 0x84, 0x41, 0x01, 0x61]
@@ -138,30 +138,30 @@ t.test('H2-18 resets that a client provokes from the server are bounded alike', 
   for (let id = 1; id < 4000; id += 2) frames.push(frame(1, 5, id, head), frame(8, 0, id, [0, 0, 0, 0]))
   attacker.write(Buffer.concat(frames))
   await new Promise((resolve) => attacker.once('close', resolve))
-  t.ok(proxy.seen <= 200, `${proxy.seen} reached the proxy`)
-  proxy.hold = undefined
+  t.ok(handler.seen <= 200, `${handler.seen} reached the handler`)
+  handler.hold = undefined
   t.equal((await send(session, {})).status, 200)
 })
 
 t.test('a page left in the middle of a hundred requests does not end the connection', async (t) => {
-  const { session, proxy, gone } = await open(t)
-  proxy.hold = new Promise(() => {})
+  const { session, handler, gone } = await open(t)
+  handler.hold = new Promise(() => {})
   const streams = Array.from({ length: 90 }, () => session.request({ ':path': '/image' }))
   for (const stream of streams) stream.on('error', () => {})
-  await until(() => proxy.inFlight === 90)
+  await until(() => handler.inFlight === 90)
   for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL)
-  await until(() => proxy.inFlight === 0)
-  proxy.hold = undefined
+  await until(() => handler.inFlight === 0)
+  handler.hold = undefined
   t.equal((await send(session, {})).status, 200)
   t.same(gone, [])
 })
 
-t.test('H2-27, H2-28 a head with far too many fields, or too large, never reaches the proxy', async (t) => {
-  const { session, proxy } = await open(t, { settings: { 'limits.headerCount': 20, 'limits.headerBytes': 4096 } })
+t.test('H2-27, H2-28 a head with far too many fields, or too large, never reaches the handler', async (t) => {
+  const { session, handler } = await open(t, { settings: { 'limits.headerCount': 20, 'limits.headerBytes': 4096 } })
   const many = Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`x-${index}`, '1']))
   t.equal((await send(session, many)).code, constants.NGHTTP2_ENHANCE_YOUR_CALM)
   t.equal((await send(session, { 'x-large': 'x'.repeat(5000) })).code, constants.NGHTTP2_ENHANCE_YOUR_CALM)
-  t.equal(proxy.seen, 0)
+  t.equal(handler.seen, 0)
   t.equal((await send(session, { 'x-fine': 'x' })).status, 200)
 })
 
@@ -177,13 +177,15 @@ t.test('H2-29 a connection without streams is closed after the keep-alive time, 
 })
 
 t.test('a stream that is quiet for longer than the keep-alive time keeps its connection', async (t) => {
-  const { session, proxy } = await open(t, { settings: { 'timeouts.keepAlive': 100, 'timeouts.requestHeaders': 100 } })
+  const { session, handler } = await open(t, {
+    settings: { 'timeouts.keepAlive': 100, 'timeouts.requestHeaders': 100 },
+  })
   let release = () => {}
-  proxy.hold = new Promise((resolve) => {
+  handler.hold = new Promise((resolve) => {
     release = resolve
   })
   const answer = send(session, {})
-  await until(() => proxy.inFlight === 1)
+  await until(() => handler.inFlight === 1)
   await new Promise((resolve) => setTimeout(resolve, 300))
   release()
   t.equal((await answer).status, 200)
@@ -200,7 +202,7 @@ t.test('SL-01 a connection that never begins a stream is closed in the time for 
 })
 
 t.test('SL-01 a head that never ends, and a client that does not hang up, are cut', async (t) => {
-  const { port, listener, proxy } = await startListener(t, {
+  const { port, listener, handler } = await startListener(t, {
     name: 'https',
     settings: { 'timeouts.requestHeaders': 200, 'timeouts.keepAlive': 200 },
   })
@@ -220,16 +222,16 @@ t.test('SL-01 a head that never ends, and a client that does not hang up, are cu
     await until(() => listener.connections === 0)
     t.pass(name)
   }
-  t.equal(proxy.seen, 1)
+  t.equal(handler.seen, 1)
 })
 
 t.test('LC-05 a client that reads late gets all of an answer that ends in the drain', async (t) => {
-  const { port, proxy, listener } = await startListener(t, { name: 'https' })
+  const { port, handler, listener } = await startListener(t, { name: 'https' })
   const size = 12_000_000
-  proxy.handleStream = async (stream) => {
-    proxy.seen++
-    stream.respond({ ':status': 200 })
-    stream.end(Buffer.alloc(size))
+  handler.serve = (exchange) => {
+    exchange.sendHead({ status: 200, reason: '', lines: '', contentLength: undefined, close: false, trailers: false })
+    exchange.write(Buffer.alloc(size))
+    exchange.end([])
   }
   const client = await openTls(t, port, { ALPNProtocols: ['h2'] })
   const large = [0x3f, 0xff, 0xff, 0xff]
@@ -241,7 +243,7 @@ t.test('LC-05 a client that reads late gets all of an answer that ends in the dr
       frame(1, 5, 1, [0x82, 0x87, 0x84, 0x41, 0x01, 0x61]),
     ]),
   )
-  await until(() => proxy.seen === 1)
+  await until(() => handler.seen === 1)
   listener.drain()
   // Longer than a connection that is over may stay, in which nothing is read.
   await new Promise((resolve) => setTimeout(resolve, 2500))
@@ -256,13 +258,13 @@ t.test('LC-05 a client that reads late gets all of an answer that ends in the dr
 })
 
 t.test('H2-30 a drain says GOAWAY, lets streams finish, takes no new ones, and closes', async (t) => {
-  const { session, proxy, listener, gone } = await open(t)
+  const { session, handler, listener, gone } = await open(t)
   let release = () => {}
-  proxy.hold = new Promise((resolve) => {
+  handler.hold = new Promise((resolve) => {
     release = resolve
   })
   const answers = Array.from({ length: 10 }, () => send(session, {}))
-  await until(() => proxy.inFlight === 10)
+  await until(() => handler.inFlight === 10)
   const closed = once(session, 'close')
   listener.drain()
   await until(() => gone.length > 0)
@@ -271,7 +273,7 @@ t.test('H2-30 a drain says GOAWAY, lets streams finish, takes no new ones, and c
   release()
   for (const { status } of await Promise.all(answers)) t.equal(status, 200)
   await closed
-  t.equal(proxy.seen, 10)
+  t.equal(handler.seen, 10)
   await listener.close()
 })
 
@@ -297,18 +299,18 @@ t.test('LC-02 an idle connection closes when the drain begins', async (t) => {
 })
 
 t.test('close cuts streams that do not end', async (t) => {
-  const { session, proxy, listener } = await open(t)
-  proxy.hold = new Promise(() => {})
+  const { session, handler, listener } = await open(t)
+  handler.hold = new Promise(() => {})
   const answer = send(session, {})
-  await until(() => proxy.inFlight === 1)
+  await until(() => handler.inFlight === 1)
   await listener.close()
   t.equal((await answer).status, undefined)
   t.equal(listener.connections, 0)
-  await until(() => proxy.inFlight === 0)
+  await until(() => handler.inFlight === 0)
 })
 
 t.test('a client that shuts down its side, in the handshake or in HTTP/2, is let go at once', async (t) => {
-  const { port, listener, proxy } = await startListener(t, { name: 'https' })
+  const { port, listener, handler } = await startListener(t, { name: 'https' })
   const early = await connectRaw(t, port, true)
   await until(() => listener.connections === 1)
   early.socket.end()
@@ -318,7 +320,7 @@ t.test('a client that shuts down its side, in the handshake or in HTTP/2, is let
   late.end()
   await new Promise((resolve) => late.once('close', resolve))
   await until(() => listener.connections === 0)
-  t.equal(proxy.seen, 0)
+  t.equal(handler.seen, 0)
 })
 
 t.test('bytes that are not HTTP/2 close their connection alone', async (t) => {

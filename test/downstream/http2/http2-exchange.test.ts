@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { onContained } from '../../../lib/base/contain.ts'
+import { Http2Exchange } from '../../../lib/downstream/http2/http2-exchange.ts'
 import { type Echo, sha256, startEchoUpstream } from '../../helpers/echo-upstream.ts'
 import { connectH2, connectRawH2, H2, requestH2 } from '../../helpers/h2-client.ts'
 import { startProxy } from '../../helpers/proxy-server.ts'
@@ -122,7 +123,7 @@ t.test('a stream that is over before it is handled is answered nothing, and fail
   const late = createServer()
   late.on('stream', (stream, headers, flags, raw = []) => {
     stream.destroy()
-    server.proxy.handleStream(stream, headers, flags, raw)
+    server.proxy.handle(new Http2Exchange(stream, headers, flags, raw), undefined)
   })
   await new Promise<void>((resolve) => late.listen(0, '127.0.0.1', resolve))
   t.teardown(() => late.close())
@@ -180,7 +181,7 @@ t.test(
     let added: readonly string[] = []
     const lax = createServer()
     lax.on('stream', (stream, headers, flags, raw = []) => {
-      server.proxy.handleStream(stream, headers, flags, [...raw, ...added])
+      server.proxy.handle(new Http2Exchange(stream, headers, flags, [...raw, ...added]), undefined)
     })
     await new Promise<void>((resolve) => lax.listen(0, '127.0.0.1', resolve))
     t.teardown(() => lax.close())

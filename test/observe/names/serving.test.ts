@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { endpointsView } from '../../../lib/report/endpoint-view.ts'
+import type { ServedConfiguration } from '../../../lib/model/served.ts'
+import { type EndpointRow, endpointsView } from '../../../lib/report/endpoint-view.ts'
 import { makeCertificate } from '../../helpers/certificates.ts'
 import { type DnsAnswer, startDnsServer } from '../../helpers/dns-server.ts'
 import { startEchoUpstream } from '../../helpers/echo-upstream.ts'
@@ -60,6 +61,10 @@ async function ask(running: RunningGateway, host = 'web.test'): Promise<string> 
 
 async function askUntil(running: RunningGateway, expected: string): Promise<void> {
   while ((await ask(running)) !== expected) await new Promise((resolve) => setTimeout(resolve, 20))
+}
+
+function listEndpoints({ model, locate }: ServedConfiguration): readonly EndpointRow[] {
+  return endpointsView(model, locate)
 }
 
 t.test('fifty addresses have their even share, and the gateway starts with them', async (t) => {
@@ -132,7 +137,7 @@ t.test('the gateway starts while a name is unresolved: 503 with the reason in th
     refused.some(({ detail }) => detail === 'late.test: there is no such name (NXDOMAIN)'),
     'the reason',
   )
-  t.match(endpointsView(running.gateway.served.model), [
+  t.match(listEndpoints(running.gateway.served), [
     {
       address: `late.test:${port}`,
       name: 'late.test',
@@ -143,7 +148,7 @@ t.test('the gateway starts while a name is unresolved: 503 with the reason in th
   ])
   dns.answers.set('late.test', { addresses: ['127.0.0.2'] })
   await askUntil(running, '127.0.0.2')
-  t.match(endpointsView(running.gateway.served.model), [
+  t.match(listEndpoints(running.gateway.served), [
     { address: `127.0.0.2:${port}`, name: 'late.test', sourceName: 'ExternalName late.test', state: 'ready' },
   ])
 })
@@ -166,11 +171,11 @@ t.test('AD-08 a name that is moved to where it must not lead is refused (DNS reb
     { 'rebind.test': { addresses: ['93.184.216.34'], ttl: 1 } },
     { 'externalNames.allowPrivate': 'false' },
   )
-  t.match(endpointsView(running.gateway.served.model), [{ address: `93.184.216.34:${port}`, state: 'ready' }])
+  t.match(listEndpoints(running.gateway.served), [{ address: `93.184.216.34:${port}`, state: 'ready' }])
   dns.answers.set('rebind.test', { addresses: ['127.0.0.2'], ttl: 1 })
-  while (endpointsView(running.gateway.served.model)[0]?.state === 'ready') await dns.nextQuestion('rebind.test')
+  while (listEndpoints(running.gateway.served)[0]?.state === 'ready') await dns.nextQuestion('rebind.test')
   t.equal(await ask(running), 'PORTICO_UP_ADDRESS_DENIED')
-  t.match(endpointsView(running.gateway.served.model), [
+  t.match(listEndpoints(running.gateway.served), [
     { address: `rebind.test:${port}`, state: 'denied', reason: 'rebind.test: 127.0.0.2 is loopback' },
   ])
   t.match(
@@ -361,7 +366,7 @@ t.test('a family that never comes holds nothing up, and joins when it comes', as
   t.equal(await ask(running), '127.0.0.2')
   dns.answers.set('half.test AAAA', { addresses: ['::1'], ttl: 1 })
   await askUntil(running, '::1')
-  t.match(endpointsView(running.gateway.served.model), [{ address: `127.0.0.2:${port}` }, { address: `[::1]:${port}` }])
+  t.match(listEndpoints(running.gateway.served), [{ address: `127.0.0.2:${port}` }, { address: `[::1]:${port}` }])
 })
 
 t.test('addresses that are kept of a name that is gone are stale in the admin API', async (t) => {

@@ -97,7 +97,7 @@ t.test('all of a listener', async (t) => {
     tls: false,
     upstream: 'default/web:53/UDP',
     proxyProtocol: false,
-    service: { namespace: 'default', name: 'web' },
+    owner: { kind: 'Service', namespace: 'default', name: 'web' },
   }
   const id = 'default/web:53/UDP'
   t.match(listeners, [
@@ -119,7 +119,7 @@ t.test('all of a listener', async (t) => {
     },
     { ...shared, id: `NodePort ${id} [::]:30053`, kind: 'NodePort', address: '::', port: 30_053, sourceRanges: [] },
   ])
-  t.match(listeners[0]?.position, { file: 'in.yaml', line: 4 })
+  t.match(listeners[0], { owner: { kind: 'Service', name: 'web' }, field: ['spec', 'ports', 0, 'port'] })
 })
 
 t.test('externalIPs are off unless the settings say so', async (t) => {
@@ -272,7 +272,7 @@ t.test('what does not change stays the same object', async (t) => {
   const changed = a.replace(':1"', ':2"')
   const moved = world([changed, b, service('c', 'ports: [{port: 82}]')], settings)
   for (const listener of more.model.listeners) {
-    if (listener.service.name !== 'a') t.ok(moved.model.listeners.includes(listener), listener.id)
+    if (listener.owner.name !== 'a') t.ok(moved.model.listeners.includes(listener), listener.id)
   }
   t.same(
     moved.model.listeners.map(({ id }) => id),

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Clock } from '../../../lib/base/clock.ts'
 import { GatewayError } from '../../../lib/base/errors.ts'
-import type { EndpointHealth } from '../../../lib/model/upstream.ts'
+import type { EndpointHealth, Upstream } from '../../../lib/model/upstream.ts'
 import type { PickContext } from '../../../lib/upstream/choice/pick-context.ts'
 import type { UpstreamPool } from '../../../lib/upstream/choice/pool.ts'
 import { EndpointRegistry } from '../../../lib/upstream/choice/registry.ts'
@@ -18,17 +18,28 @@ function by(words: Words = {}): PickContext {
 const NOBODY = by()
 const sick = (state: EndpointHealth['state'] = 'unhealthy'): EndpointHealth => ({ state, reason: 'test', since: 0 })
 
-/** A registry whose clock and settings the test moves. */
+/** A registry whose clock and policy the test moves; pools come into force at once, as at a reload. */
 function makeGround(policy: Readonly<Record<string, unknown>> = {}) {
   const read = (changes: Readonly<Record<string, unknown>>) =>
     makeSettings(Object.fromEntries(Object.entries(changes).map(([name, value]) => [`upstream.${name}`, value])))
   const ground = {
     ms: 1_000_000,
     settings: read(policy),
-    change: (policy: Readonly<Record<string, unknown>>) => {
+    endpoints: [] as readonly EndpointWords[],
+    /** The pool of the same endpoints under another policy. */
+    change: (policy: Readonly<Record<string, unknown>>): UpstreamPool => {
       ground.settings = read(policy)
+      return ground.pool(ground.endpoints)
     },
-    pool: (endpoints: readonly EndpointWords[], name: string = 'web') => registry.pool(makeUpstream(name, endpoints)),
+    pool: (endpoints: readonly EndpointWords[], name: string = 'web'): UpstreamPool => {
+      ground.endpoints = endpoints
+      return ground.enter(makeUpstream(name, endpoints))
+    },
+    enter: (upstream: Upstream): UpstreamPool => {
+      const pool = registry.pool(upstream, ground.settings.upstream)
+      pool.enter()
+      return pool
+    },
   }
   const clock: Clock = { now: () => ground.ms, monotonic: () => ground.ms }
   const registry = new EndpointRegistry({ settings: () => ground.settings, clock, affinitySecret: Buffer.alloc(32, 7) })
@@ -36,8 +47,8 @@ function makeGround(policy: Readonly<Record<string, unknown>> = {}) {
 }
 
 function makePools(endpoints: readonly EndpointWords[]) {
-  const { registry, pool } = makeGround()
-  return { registry, pool: pool(endpoints) }
+  const { registry, pool, enter } = makeGround()
+  return { registry, enter, pool: pool(endpoints) }
 }
 
 function pickPort(pool: UpstreamPool, context: PickContext = NOBODY): number | string {
@@ -88,13 +99,13 @@ t.test('endpoints that are not in good health are not picked', async (t) => {
 })
 
 t.test('in panic health is not looked at', async (t) => {
-  const { registry } = makePools([])
+  const { enter } = makePools([])
   const upstream = makeUpstream('web', [
     { port: 1, ...bad('unhealthy') },
     { port: 2, ...bad('ejected') },
     { port: 3, ready: false },
   ])
-  const pool = registry.pool({ ...upstream, inPanic: true })
+  const pool = enter({ ...upstream, inPanic: true })
   t.same(
     [1, 2, 3].map(() => pickPort(pool)),
     [1, 2, 1],
@@ -108,7 +119,7 @@ t.test('where none is in good health there is none, and the reason says so', asy
   ])
   t.match(pool.pick(NOBODY, []), {
     code: 'PORTICO_UP_NO_ENDPOINTS',
-    detail: 'default/web:80: none of 1 ready endpoints is in good health (127.0.0.1:1: GET /: 503)',
+    detail: 'default/web:80: none of its 1 ready endpoints is in good health (127.0.0.1:1: GET /: 503)',
   })
 })
 
@@ -133,9 +144,9 @@ t.test('endpoints that were tried are not picked again', async (t) => {
 })
 
 t.test('states and rotation outlive a reload, and are forgotten when nobody uses them', async (t) => {
-  const { registry, pool } = makePools([{ port: 1 }, { port: 2 }, { port: 3 }])
+  const { registry, enter, pool } = makePools([{ port: 1 }, { port: 2 }, { port: 3 }])
   t.equal(pickPort(pool), 1)
-  const next = registry.pool(makeUpstream('web', [{ port: 1 }, { port: 2 }, { port: 4 }]))
+  const next = enter(makeUpstream('web', [{ port: 1 }, { port: 2 }, { port: 4 }]))
   t.equal(next.states[0], pool.states[0])
   t.equal(pickPort(next), 2, 'the rotation goes on')
   pool.states[2]!.inFlight++
@@ -175,33 +186,48 @@ t.test('distant endpoints, and after them backups, get something only where nobo
 
 t.test('the balancer follows the settings, also where nothing else changes', async (t) => {
   const ground = makeGround()
-  const pool = ground.pool([{ port: 1 }, { port: 2 }, { port: 3 }])
+  let pool = ground.pool([{ port: 1 }, { port: 2 }, { port: 3 }])
   t.same(pickPorts(pool, 4), [1, 2, 3, 1])
-  ground.change({ balancer: 'hash', 'hash.by': 'header:x-user' })
+  pool = ground.change({ balancer: 'hash', 'hash.by': 'header:x-user' })
   const ann = by({ fields: { 'x-user': 'ann' } })
   t.equal(new Set(pickPorts(pool, 20, ann)).size, 1)
   t.equal(
     new Set(Array.from({ length: 60 }, (_, at) => pickPort(pool, by({ fields: { 'x-user': `u${at}` } })))).size,
     3,
   )
-  ground.change({ balancer: 'hash', 'hash.by': 'path' })
+  pool = ground.change({ balancer: 'hash', 'hash.by': 'path' })
   const paths = (path: string) => pickPorts(pool, 5, by({ target: path }))
   t.equal(new Set([...paths('/a?1'), ...paths('/a?2')]).size, 1)
-  ground.change({ balancer: 'least-requests' })
+  pool = ground.change({ balancer: 'least-requests' })
   pool.states[0]!.begin()
   t.notOk(pickPorts(pool, 20).includes(1))
   pool.states[0]!.end()
   t.ok(pickPorts(pool, 20).includes(1))
-  ground.change({ maxQueue: 7 })
+  pool = ground.change({ maxQueue: 7 })
   t.same(pickPorts(pool, 3).sort(), [1, 2, 3], 'round robin again')
 })
 
-t.test('an unrelated setting disturbs nobody', async (t) => {
-  const ground = makeGround({ balancer: 'least-requests' })
-  const pool = ground.pool([{ port: 1 }, { port: 2 }])
-  const [first, second] = pickPorts(pool, 2)
-  ground.change({ balancer: 'least-requests', tries: 3 })
-  t.same(pickPorts(pool, 4), [first, second, first, second], 'whose turn it is stays the same')
+t.test('an unrelated setting takes no turn away', async (t) => {
+  const ground = makeGround()
+  const pool = ground.pool([{ port: 1 }, { port: 2 }, { port: 3 }])
+  t.same(pickPorts(pool, 2), [1, 2])
+  const after = ground.change({ tries: 3 })
+  t.not(after, pool)
+  t.same(pickPorts(after, 2), [3, 1])
+})
+
+t.test('a pool has its policy for ever; what outlives it follows the one that came into force last', async (t) => {
+  const ground = makeGround({ maxRequests: 2, 'circuit.errorRate': 50 })
+  const old = ground.pool([{ port: 1 }])
+  const circuit = old.circuit
+  ground.settings = makeSettings({ 'upstream.maxRequests': 5, 'upstream.circuit.errorRate': 0 })
+  const next = ground.registry.pool(makeUpstream('web', [{ port: 1 }]), ground.settings.upstream)
+  t.same([old.states[0]!.capacity, old.circuit === circuit], [2, true], 'a pool that has not entered changes nothing')
+  t.equal(old.latest, old)
+  next.enter()
+  t.same([old.policy.maxRequests, next.policy.maxRequests], [2, 5])
+  t.same([old.states[0]!.capacity, old.circuit], [5, undefined])
+  t.same([old.latest, next.latest], [next, next])
 })
 
 t.test('a snapshot that is being left still balances, and takes nothing from the next', async (t) => {
@@ -330,8 +356,7 @@ t.test('ClientIP affinity (S24)', async (t) => {
     const second = pool.pick(client(1), [first as (typeof pool.states)[0]])
     t.not(second, first)
     t.equal(pool.pick(client(1), []), second, 'it stays with whom it was given then')
-    ground.change({ ...policy, 'affinity.onDead': 'refuse' })
-    t.equal(pool.pick(client(1), []), second)
+    t.equal(ground.change({ ...policy, 'affinity.onDead': 'refuse' }).pick(client(1), []), second)
     const left = ground.pool(five.filter(({ port }) => port !== (second as (typeof pool.states)[0]).identity.port))
     t.equal(pickPort(left, client(1)), 'PORTICO_UP_AFFINITY_LOST')
     t.type(pickPort(left, client(99)), 'number', 'who is new gets one')
@@ -432,10 +457,10 @@ t.test('cookie affinity', async (t) => {
       [{ port: 1 }, { port: 2, health: sick() }, { port: 3 }],
     ]) {
       ground.change(policy)
-      const left = ground.pool(endpoints)
+      let left = ground.pool(endpoints)
       t.same(pickPorts(left, 4, by({ cookie })).sort(), [1, 1, 3, 3], 'reassign')
       t.match(linesOf(left, 1, cookie), /^Set-Cookie: sid=/, 'and the answer tells which')
-      ground.change({ ...policy, 'affinity.onDead': 'refuse' })
+      left = ground.change({ ...policy, 'affinity.onDead': 'refuse' })
       t.equal(pickPort(left, by({ cookie })), 'PORTICO_UP_AFFINITY_LOST')
       t.type(pickPort(left), 'number')
     }
@@ -454,10 +479,10 @@ t.test('cookie affinity', async (t) => {
 
   t.test('attributes are as the settings say', async (t) => {
     const ground = makeGround(policy)
-    const pool = start(ground)
+    let pool = start(ground)
     const attributes = (changes: Readonly<Record<string, unknown>>, scheme: 'http' | 'https') => {
       const named = Object.entries(changes).map(([name, value]) => [`affinity.cookie.${name}`, value])
-      ground.change({ ...policy, ...Object.fromEntries(named) })
+      pool = ground.change({ ...policy, ...Object.fromEntries(named) })
       pickPort(pool)
       return linesOf(pool, 1, undefined, scheme)
         .split('\r\n')[0]!
@@ -473,7 +498,7 @@ t.test('cookie affinity', async (t) => {
       attributes({ path: '/shop', domain: 'example.com', maxAge: 90_500, sameSite: 'strict' }, 'http'),
       'Path=/shop; Domain=example.com; Max-Age=91; HttpOnly; SameSite=Strict',
     )
-    ground.change({ 'affinity.type': 'cookie' })
+    pool = ground.change({ 'affinity.type': 'cookie' })
     pickPort(pool)
     const other = ground.pool(three, 'other')
     pickPort(other)

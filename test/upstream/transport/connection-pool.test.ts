@@ -102,7 +102,7 @@ t.test('beyond the limit requests wait in order, for a while', async (t) => {
   const upstream = await startWaiting(t)
   const settings = { 'upstream.maxConnections': 1, 'timeouts.connect': 5_000 }
   const endpoint = openEndpoint(t, upstream.port, { settings })
-  const sent = ['a', 'b', 'c'].map((name) => send(endpoint, { head: `GET /${name} HTTP/1.1\r\nHost: a\r\n\r\n` }))
+  const sent = ['a', 'b', 'c'].map((name) => send(endpoint, { target: `/${name}` }))
   const connection = await upstream.connection(0)
   for (const n of [0, 1, 2]) {
     await connection.head(n + 1)

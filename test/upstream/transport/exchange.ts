@@ -8,9 +8,9 @@ import type { UpstreamPool } from '../../../lib/upstream/choice/pool.ts'
 import { EndpointRegistry } from '../../../lib/upstream/choice/registry.ts'
 import type { EndpointState } from '../../../lib/upstream/endpoint/endpoint.ts'
 import type { UpstreamCall, UpstreamEvents, UpstreamRequest } from '../../../lib/upstream/transport/call.ts'
-import type { Connection } from '../../../lib/upstream/transport/connection.ts'
-import type { Past, Waiter } from '../../../lib/upstream/transport/connection-pool.ts'
-import { sendRequest } from '../../../lib/upstream/transport/http1-call.ts'
+import type { Connection, Past, Peer, Waiter } from '../../../lib/upstream/transport/connection.ts'
+import { Http1Call } from '../../../lib/upstream/transport/http1-call.ts'
+import { PrivateConnections } from '../../../lib/upstream/transport/private-connections.ts'
 import { makeSettings } from '../../helpers/settings.ts'
 import { type EndpointWords, makeUpstream } from '../../helpers/snapshot.ts'
 
@@ -30,11 +30,14 @@ export function openPool(t: Test, endpoints: readonly EndpointWords[], options: 
   const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
   t.teardown(() => registry.close())
   const { protocol = 'http' } = options
-  return registry.pool(makeUpstream('web', { endpoints, protocol }))
+  const pool = registry.pool(makeUpstream('web', { endpoints, protocol }), settings.upstream)
+  pool.enter()
+  return pool
 }
 
-export class Exchange implements Waiter, UpstreamEvents {
-  preamble: Buffer | undefined
+export class Exchange implements UpstreamEvents {
+  readonly isRepeatable = true
+  /** Nobody waits for the connection any more. */
   cancelled = false
   connection: Connection | undefined
   call: UpstreamCall | undefined
@@ -51,12 +54,10 @@ export class Exchange implements Waiter, UpstreamEvents {
   upgraded: { head: ResponseHead; socket: Socket; early: Buffer } | undefined
   /** Names of what was heard, in order. */
   readonly heard: string[] = []
-  readonly #request: UpstreamRequest
   readonly #begin: (exchange: Exchange) => void
   #wake: (() => void)[] = []
 
-  constructor(request: UpstreamRequest, begin: (exchange: Exchange) => void) {
-    this.#request = request
+  constructor(begin: (exchange: Exchange) => void) {
     this.#begin = begin
   }
 
@@ -75,16 +76,25 @@ export class Exchange implements Waiter, UpstreamEvents {
     return this.until(() => this.trailers !== undefined || this.error !== undefined || this.upgraded !== undefined)
   }
 
-  onConnection(connection: Connection): void {
-    this.connection = connection
-    this.call = sendRequest(connection, this.#request, this)
+  onMoved(): void {}
+
+  onReady(): void {
     this.#begin(this)
     this.#hear('connection')
   }
 
-  onConnectionError(error: GatewayError): void {
+  onUnreachable(error: GatewayError): void {
     this.error = error
     this.#hear('connection error')
+  }
+
+  givesUp(): boolean {
+    return false
+  }
+
+  /** What went wrong is told. */
+  onStale(): boolean {
+    return false
   }
 
   onInformational(status: number, headers: readonly string[]): void {
@@ -132,6 +142,8 @@ export class Exchange implements Waiter, UpstreamEvents {
 
 export type RequestWords = Partial<UpstreamRequest> & { past?: Past; preamble?: Buffer }
 
+const CLIENT = { path: undefined, privates: undefined, claimPrivates: () => new PrivateConnections() }
+
 /** Sends a request; `begin` writes its body once there is a connection (by default there is none). */
 export function send(
   endpoint: EndpointState,
@@ -139,18 +151,65 @@ export function send(
   begin: (exchange: Exchange) => void = (exchange) => exchange.call!.end([]),
 ): Exchange {
   const { past = 'any', preamble, ...request } = words
-  const exchange = new Exchange(
-    {
-      head: `${words.method ?? 'GET'} / HTTP/1.1\r\nHost: up.test\r\n\r\n`,
-      method: 'GET',
-      body: 'none',
-      upgrade: undefined,
-      maxHeaderBytes: 65_536,
-      ...request,
-    },
-    begin,
-  )
-  exchange.preamble = preamble
-  endpoint.acquire(exchange, past)
+  const exchange = new Exchange(begin)
+  const peer: Peer = {
+    hostLine: () => '',
+    acquire: (waiter) => endpoint.acquire(new Witness(waiter, exchange, preamble), past),
+    begin: () => {},
+    end: () => {},
+    recordFailure: () => {},
+  }
+  const whole: UpstreamRequest = {
+    client: CLIENT,
+    proxyVersion: undefined,
+    connectTimeout: 10_000,
+    method: 'GET',
+    target: '/',
+    authority: 'up.test',
+    hostSetting: 'client',
+    host: undefined,
+    lines: '',
+    addedLines: '',
+    contentLength: undefined,
+    hasBody: false,
+    acceptsTrailers: false,
+    expectsContinue: false,
+    upgrade: undefined,
+    authenticatesConnection: false,
+    maxHeaderBytes: 65_536,
+    ...request,
+  }
+  exchange.call = new Http1Call(peer, whole, exchange)
+  exchange.call.start()
   return exchange
+}
+
+/** Sees which connection a call gets. */
+class Witness implements Waiter {
+  readonly preamble: Buffer | undefined
+  readonly #waiter: Waiter
+  readonly #exchange: Exchange
+
+  constructor(waiter: Waiter, exchange: Exchange, preamble: Buffer | undefined) {
+    this.#waiter = waiter
+    this.#exchange = exchange
+    this.preamble = preamble
+  }
+
+  get cancelled(): boolean {
+    return this.#exchange.cancelled
+  }
+
+  onConnection(connection: Connection): void {
+    this.#exchange.connection = connection
+    this.#waiter.onConnection(connection)
+  }
+
+  onConnectionError(error: GatewayError): void {
+    this.#waiter.onConnectionError(error)
+  }
+
+  breakOff(error: GatewayError): void {
+    this.#waiter.breakOff?.(error)
+  }
 }

@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap'
+import type { Http1Call } from '../../../lib/upstream/transport/http1-call.ts'
 import { makeCertificate } from '../../helpers/certificates.ts'
 import { answerWith, type RawConnection, startRawUpstream } from '../../helpers/raw-upstream.ts'
 import { type Exchange, openEndpoint, type RequestWords, send } from './exchange.ts'
@@ -233,7 +234,7 @@ t.test('a connection is used again only where the answer allows it', async (t) =
 t.test('the head of a request goes out with what follows, or when it is flushed', async (t) => {
   const { upstream, endpoint } = await startEndpoint(t, () => {})
   const head = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n'
-  const held = send(endpoint, { head, method: 'POST', body: 'counted' }, () => {})
+  const held = send(endpoint, { authority: 'a', method: 'POST', hasBody: true, contentLength: 5 }, () => {})
   const connection = await upstream.connection(0)
   await held.until(({ call }) => call !== undefined)
   await turn()
@@ -255,19 +256,19 @@ t.test('request bodies arrive byte for byte, counted and chunked, small and larg
     const counted = `PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ${plain.length}\r\n\r\n`
     const chunked = 'PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
     const chunks = bodies.map((body) => `${body.length.toString(16)}\r\n${body}\r\n`).join('')
-    for (const [head, body, trailers, wire] of [
-      [counted, 'counted', [], counted + plain],
-      [chunked, 'chunked', [], `${chunked}${chunks}0\r\n\r\n`],
-      [chunked, 'chunked', ['X-T', '1', 'X-U', '2'], `${chunked}${chunks}0\r\nX-T: 1\r\nX-U: 2\r\n\r\n`],
+    for (const [contentLength, trailers, wire] of [
+      [plain.length, [], counted + plain],
+      [undefined, [], `${chunked}${chunks}0\r\n\r\n`],
+      [undefined, ['X-T', '1', 'X-U', '2'], `${chunked}${chunks}0\r\nX-T: 1\r\nX-U: 2\r\n\r\n`],
     ] as const) {
-      const sent = send(endpoint, { head, method: 'PUT', body }, ({ call }) => {
+      const sent = send(endpoint, { authority: 'a', method: 'PUT', hasBody: true, contentLength }, ({ call }) => {
         for (const each of bodies) call!.write(each)
         call!.write(Buffer.alloc(0))
         call!.end(trailers)
       })
       const connection = await upstream.connection(0)
       await connection.until((text) => text.length >= wire.length)
-      t.ok(connection.text === wire, `${body} ${sizes} ${trailers}`)
+      t.ok(connection.text === wire, `${contentLength} ${sizes} ${trailers}`)
       connection.clear()
       connection.send(OK)
       t.equal((await sent.over()).error, undefined)
@@ -281,10 +282,9 @@ t.test('a full connection asks for patience, and says when it is over', async (t
   const { upstream, endpoint } = await startEndpoint(t, (connection) => {
     connection.socket.pause()
   })
-  const head = 'PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
   const chunk = Buffer.alloc(65_536, 'x')
   let written = 0
-  const sent = send(endpoint, { head, method: 'PUT', body: 'chunked' }, ({ call }) => {
+  const sent = send(endpoint, { method: 'PUT', hasBody: true }, ({ call }) => {
     while (call!.write(chunk)) if (++written > 1000) break
   })
   const connection = await upstream.connection(0)
@@ -342,8 +342,8 @@ t.test('an answer before the whole request was sent is told, and costs the conne
     await connection.head()
     connection.send('HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno')
   })
-  const head = 'PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n'
-  const sent = send(endpoint, { head, method: 'PUT', body: 'counted' }, ({ call }) => call!.write(Buffer.from('x')))
+  const request = { method: 'PUT', hasBody: true, contentLength: 1000 }
+  const sent = send(endpoint, request, ({ call }) => call!.write(Buffer.from('x')))
   await sent.over()
   t.match(sent, { error: undefined, body: 'no', head: { status: 413 } })
   t.equal(sent.connection!.socket.destroyed, true)
@@ -365,8 +365,8 @@ t.test('a request on a connection that has closed meanwhile fails, later', async
   while (endpoint.connections > 0) await turn()
   const late = send(endpoint, {}, () => begun())
   await late.until((each) => each.connection !== undefined)
-  begun = () => t.equal(late.error, undefined, 'not before sendRequest has returned')
-  late.onConnection(connection)
+  begun = () => t.equal(late.error, undefined, 'not before the connection was taken')
+  ;(late.call as Http1Call).onConnection(connection)
   t.equal((await late.over()).error?.code, 'PORTICO_UP_RESET')
   t.equal(endpoint.connections, 1, 'it is counted out once')
 })
@@ -455,8 +455,8 @@ t.test('RFC 9112 §9.8 over TLS a body without length needs a close_notify', asy
       )
       t.teardown(() => upstream.close())
       const endpoint = openEndpoint(t, upstream.port, { protocol: 'https', settings })
-      const head = 'PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n'
-      const sent = send(endpoint, { head, method: 'PUT', body: 'counted' }, ({ call }) => call!.flush())
+      const request = { method: 'PUT', hasBody: true, contentLength: 5 }
+      const sent = send(endpoint, request, ({ call }) => call!.flush())
       await sent.until(({ chunks }) => chunks.length > 0)
       await turn()
       sent.call!.write(Buffer.from('heard'))

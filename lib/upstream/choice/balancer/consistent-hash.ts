@@ -1,9 +1,9 @@
 /** The same endpoint for the same key, as long as it is there and not far busier than the others. HOT */
-import type { EndpointState } from '../../endpoint/endpoint.ts'
+import type { EndpointState, LoadObserver } from '../../endpoint/endpoint.ts'
 import type { PickContext } from '../pick-context.ts'
 import { type Balancer, type Candidate, isOpen } from './balancer.ts'
 import type { HashKey } from './hash-key.ts'
-import { type LoadObserver, watchLoad } from './load-watch.ts'
+import { watchLoad } from './load-watch.ts'
 import { Maglev } from './maglev.ts'
 import { type HashTable, Ring } from './ring.ts'
 import { hashText } from './text-hash.ts'

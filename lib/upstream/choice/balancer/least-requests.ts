@@ -1,8 +1,8 @@
 /** The endpoint with the fewest requests under way for its weight; among equals each in its turn. HOT */
-import type { EndpointState } from '../../endpoint/endpoint.ts'
+import type { EndpointState, LoadObserver } from '../../endpoint/endpoint.ts'
 import type { PickContext } from '../pick-context.ts'
 import { type Balancer, type Candidate, isOpen, type RandomSource } from './balancer.ts'
-import { type LoadObserver, watchLoad } from './load-watch.ts'
+import { watchLoad } from './load-watch.ts'
 
 const NONE = -1
 

@@ -1,10 +1,6 @@
-/** Who is told at once when an endpoint gets one request more or less. HOT */
+/** Has a balancer hear of the load of its candidates. HOT */
+import type { LoadObserver } from '../../endpoint/endpoint.ts'
 import type { Candidate } from '../candidates.ts'
-
-export type LoadObserver = {
-  /** `slot` is the place of the endpoint among the candidates watched, `delta` 1 or -1; `inFlight` has changed already. */
-  onLoad(slot: number, delta: number): void
-}
 
 /** From now on this observer hears of these endpoints, and no other. */
 export function watchLoad(candidates: readonly Candidate[], observer: LoadObserver): void {

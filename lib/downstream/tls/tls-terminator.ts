@@ -5,7 +5,8 @@ import { createServer as createSecureServer, type Server, type TLSSocket } from 
 import type { Clock } from '../../base/clock.ts'
 import { containAt, containingAt } from '../../base/contain.ts'
 import type { Certificate, CertificateBinding } from '../../model/certificate.ts'
-import { findPeerAddress } from '../../request/origin.ts'
+import { canFindCarriers, findCarrier } from '../../platform/socket-internals.ts'
+import { findOrigin, findPeerAddress, setOrigin } from '../../request/origin.ts'
 import type { HostIndex } from '../../routing/host-index.ts'
 import type { Settings } from '../../settings/table.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -34,32 +35,34 @@ const ILLEGAL_PARAMETER = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 47])
 const SPEAKS_HTTPS = 'This port speaks HTTPS.\n'
 const PLAIN_HTTP_ANSWER = `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: ${SPEAKS_HTTPS.length}\r\nConnection: close\r\n\r\n${SPEAKS_HTTPS}`
 
-export type TlsFrontOptions = {
+export type TlsTerminatorOptions = Readonly<{
   settings: Settings
   certificates: () => HostIndex<CertificateBinding> | undefined
-  defaultCertificate: Certificate
-  strictSni: () => boolean
-  /** For ticket keys that other processes have too; undefined: Node makes its own. */
-  ticketSecret: Buffer | undefined
+  defaultCertificate: Certificate | undefined
+  /** `settings.https.strictSni` as it is now; left out, as it was at the start. */
+  strictSni?: () => boolean
+  /** For ticket keys that other processes have too; left out, Node makes its own. */
+  ticketSecret?: Buffer
   onHttp1: (socket: TLSSocket) => void
   onHttp2: (socket: TLSSocket) => void
   clock: Clock
   log: Log
-}
+}>
 
 /**
  * Takes connections, reads the ClientHello of each, and gives it to the TLS server of the certificate for that name.
  * One TLS server has one certificate: OpenSSL chooses between certificates of different key types by what the client can
- * verify, whatever name it asked for. So has each its own ticket keys, and no session is resumed under another certificate
- * (TLS-15). Throws when the default certificate cannot be used.
+ * verify, whatever name it asked for. So each server has ticket keys of its own, and no session is resumed under another
+ * certificate (TLS-15). Throws when the default certificate cannot be used.
  */
-export function createTlsFront(options: TlsFrontOptions): (socket: Socket) => void {
-  const { settings, log } = options
+export function createTlsTerminator(options: TlsTerminatorOptions): (socket: Socket) => void {
+  const { settings, defaultCertificate, strictSni = () => settings.https.strictSni, log } = options
   const { handshakeTimeout } = settings.https
+  if (!defaultCertificate) throw new Error('https needs a default certificate')
   const picker = new CertificatePicker({
     certificates: options.certificates,
-    defaultCertificate: options.defaultCertificate,
-    strictSni: options.strictSni,
+    defaultCertificate,
+    strictSni,
     create: (certificate) => createTlsServer(certificate, options),
     clock: options.clock,
     log,
@@ -103,7 +106,14 @@ export function createTlsFront(options: TlsFrontOptions): (socket: Socket) => vo
 
     function pass(server: Server): void {
       clearTimeout(timer)
-      putBack(socket.off('data', read), received)
+      socket.off('data', read)
+      if (findOrigin(socket) && !canFindCarriers()) {
+        // Limits and source ranges would be asked for the wrong client.
+        reportFailure(log, socket, 'this Node does not tell what a TLS connection runs over')
+        socket.destroy()
+        return
+      }
+      putBack(socket, received)
       server.emit('connection', socket)
     }
 
@@ -119,7 +129,7 @@ export function createTlsFront(options: TlsFrontOptions): (socket: Socket) => vo
 /** Never listens: connections are given to it. */
 function createTlsServer(
   { certificatePem, privateKeyPem, fingerprint }: Certificate,
-  options: TlsFrontOptions,
+  options: TlsTerminatorOptions,
 ): Server {
   const { settings, log, ticketSecret, onHttp1, onHttp2 } = options
   const server = createSecureServer(
@@ -136,6 +146,8 @@ function createTlsServer(
     },
     containingAt('tls', (socket: TLSSocket) => {
       socket.on('error', ignoreError)
+      const origin = findOrigin(findCarrier(socket))
+      if (origin) setOrigin(socket, origin)
       if (socket.alpnProtocol === 'h2') {
         onHttp2(socket)
         return
@@ -147,7 +159,7 @@ function createTlsServer(
   )
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
     socket.on('error', ignoreError)
-    reportFailure(log, socket, error.code ?? error.message)
+    reportFailure(log, findCarrier(socket) ?? socket, error.code ?? error.message)
     // Node leaves a connection open whose handshake timed out.
     socket.destroy()
   })

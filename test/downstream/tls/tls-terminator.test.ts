@@ -392,7 +392,7 @@ t.test('H2-31, SL-01, SL-02 HTTP/1 behind TLS keeps its time limits', async (t) 
 t.test(
   'H2-31, SL-07, SL-08 HTTP/1 behind TLS: keep-alive limit, half-closed clients, upgrades, refusals',
   async (t) => {
-    const { port, proxy } = await startListener(t, { name: 'https', settings: { 'timeouts.keepAlive': 1000 } })
+    const { port, handler } = await startListener(t, { name: 'https', settings: { 'timeouts.keepAlive': 1000 } })
     const idle = new RawClient(await openTls(t, port))
     idle.socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
     await idle.closed
@@ -411,21 +411,21 @@ t.test(
     bad.socket.write('GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n')
     await bad.closed
     t.match(bad.received, /^HTTP\/1\.1 400 /)
-    t.equal(proxy.clientErrors.length, 1)
+    t.equal(handler.clientErrors.length, 1)
   },
 )
 
 t.test('LC-01, LC-02 a drain behind TLS: idle connections close, a request in flight is served', async (t) => {
-  const { port, proxy, listener } = await startListener(t, { name: 'https' })
+  const { port, handler, listener } = await startListener(t, { name: 'https' })
   let release = () => {}
-  proxy.hold = new Promise((resolve) => {
+  handler.hold = new Promise((resolve) => {
     release = resolve
   })
   const unused = new RawClient(await openTls(t, port))
   const busy = new RawClient(await openTls(t, port))
   busy.socket.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n')
-  while (proxy.inFlight === 0) await new Promise((resolve) => setImmediate(resolve))
-  proxy.draining = true
+  while (handler.inFlight === 0) await new Promise((resolve) => setImmediate(resolve))
+  handler.draining = true
   listener.drain()
   await unused.closed
   release()

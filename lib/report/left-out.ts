@@ -1,8 +1,18 @@
 /** Ingresses of which nothing is served: refused for an error, or of a class that is not served here. */
-import type { Diagnostic, DiagnosticCode } from '../../base/diagnostics.ts'
-import { type Ingress, printResource } from '../../kubernetes/resource.ts'
-import type { ResourceSet } from '../../kubernetes/store.ts'
-import type { LeftOut } from '../../model/route.ts'
+import type { Diagnostic, DiagnosticCode } from '../base/diagnostics.ts'
+import type { SourcePosition } from '../base/position.ts'
+import type { Ingress } from '../kubernetes/resource.ts'
+import type { ResourceSet } from '../kubernetes/store.ts'
+import { createRef, NAME_FIELD, printRefName, type ResourceRef } from '../model/resource-ref.ts'
+
+export type LeftOut = Readonly<{
+  /** Of its rules; `''` where it speaks for every host. */
+  hosts: readonly string[]
+  ingress: ResourceRef
+  /** The problem that says why, and where it is. */
+  reason: string
+  position: SourcePosition
+}>
 
 const CLASS_CODES: ReadonlySet<DiagnosticCode> = new Set([
   'PORTICO_REF_CLASS_FOREIGN',
@@ -19,16 +29,16 @@ export function listLeftOut(resources: ResourceSet, diagnostics: readonly Diagno
     if ((severity === 'error' || problems === classes) && !problems.has(resource)) problems.set(resource, diagnostic)
   }
   const describe = (ingress: Ingress, problems: ReadonlyMap<string, Diagnostic>): readonly LeftOut[] => {
-    const problem = problems.get(printResource(ingress))
+    const ref = createRef(ingress)
+    const problem = problems.get(`${ref.kind} ${printRefName(ref)}`)
     if (problem === undefined) return []
     const hosts = [...new Set(ingress.rules.map(({ host }) => host))]
-    const { namespace, name } = ingress.meta
     return [
       {
         hosts: ingress.defaultBackend?.name && !hosts.includes('') ? [...hosts, ''] : hosts,
-        ingress: { namespace, name },
+        ingress: ref,
         reason: problem.message,
-        position: problem.position ?? ingress.origin.locate(['metadata', 'name']),
+        position: problem.position ?? ingress.origin.locate(NAME_FIELD),
       },
     ]
   }

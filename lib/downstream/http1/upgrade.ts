@@ -1,7 +1,6 @@
-/** Upgrades (RFC 9110 §7.8): which ones are passed on, and those that are served as if they had none. */
-import type { IncomingMessage, Server } from 'node:http'
-import type { Socket } from 'node:net'
-import { addListed } from './fields.ts'
+/** Upgrades (RFC 9110 §7.8): which ones are passed on, and the requests that are served as if they asked for none. */
+import type { IncomingMessage } from 'node:http'
+import { addListed } from '../../request/fields.ts'
 import { findMethod } from './method.ts'
 
 /** Protocols that concern the hop itself, so they are not for the upstream to decide. */
@@ -15,19 +14,19 @@ const TOKEN = /^[\w!#$%&'*+.^`|~/-]+$/
  */
 export function findUpgrade(request: IncomingMessage): string | undefined {
   const { headers, httpVersion } = request
-  if (httpVersion !== '1.1' || hasBody(request)) return undefined
+  if (httpVersion !== '1.1' || announcesBody(request)) return undefined
   const tokens = (headers.upgrade ?? '').split(',').map((token) => token.trim())
   const websocket = tokens.some((token) => token.toLowerCase() === 'websocket')
   if (websocket) return isWebSocketHandshake(request) ? 'websocket' : undefined
   return tokens.find((token) => TOKEN.test(token) && !HOP_PROTOCOL.test(token))
 }
 
-/** Whether the head announces a body (RFC 9112 §6.3). */
-export function hasBody({ headers }: IncomingMessage): boolean {
+/** True if a body follows the head (RFC 9112 §6.3). */
+export function announcesBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0
 }
 
-/** Whether node:http takes the head for one with an upgrade. */
+/** True if node:http takes the head for one with an upgrade. */
 export function offersUpgrade({ headers }: IncomingMessage): boolean {
   return headers.upgrade !== undefined && /\bupgrade\b/i.test(headers.connection ?? '')
 }
@@ -39,11 +38,8 @@ function isWebSocketHandshake(request: IncomingMessage): boolean {
   return headers['sec-websocket-version'] === '13' && /^[A-Za-z0-9+/]{22}==$/.test(key)
 }
 
-/**
- * Gives a request back to its server as if it had come without Upgrade. node:http has let go of the connection, which so comes
- * once more, and the head with it, in front of what came behind.
- */
-export function replayWithoutUpgrade(request: IncomingMessage, socket: Socket, early: Buffer): void {
+/** The head of a request as if it had been sent without Upgrade. */
+export function composeWithoutUpgrade(request: IncomingMessage): Buffer {
   const { rawHeaders } = request
   let head = `${findMethod(request)} ${request.url} HTTP/${request.httpVersion}\r\n`
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -57,8 +53,5 @@ export function replayWithoutUpgrade(request: IncomingMessage, socket: Socket, e
     }
     head += `${rawHeaders[at]}: ${value}\r\n`
   }
-  const { server } = socket as Socket & { readonly server: Server }
-  server.emit('connection', socket)
-  // Nothing can be put back into a stream whose end was told.
-  socket.emit('data', Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), early]))
+  return Buffer.from(`${head}\r\n`, 'latin1')
 }

@@ -4,30 +4,31 @@ import type { AddressInfo, Server } from 'node:net'
 
 export type BoundAddress = Readonly<{ address: string; port: number }>
 
+/** What the system says where it has no IPv6. */
+const LACKS_IPV6: ReadonlySet<unknown> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'])
+
+/** Opens what `open` opens at `address`. `::` is every address, also where the machine has no IPv6. */
+export async function openAt<T>(address: string, open: (address: string) => T | Promise<T>): Promise<T> {
+  try {
+    return await open(address)
+  } catch (error) {
+    if (address !== '::' || !LACKS_IPV6.has((error as NodeJS.ErrnoException).code)) throw error
+    return open('0.0.0.0')
+  }
+}
+
 /** `where` is an address and port, or a bound TCP handle. Rejects with Node's error: its `code` is EADDRINUSE, EACCES … */
 export async function listenOn(server: Server, where: BoundAddress | object): Promise<BoundAddress> {
-  if (!isAddress(where)) await listen(server, where)
-  else {
-    const { address: host, port } = where
-    try {
-      await listen(server, { host, port })
-    } catch (error) {
-      // `::` is every address, also where the machine has no IPv6.
-      const { code } = error as NodeJS.ErrnoException
-      if (host !== '::' || (code !== 'EAFNOSUPPORT' && code !== 'EADDRNOTAVAIL')) throw error
-      await listen(server, { host: '0.0.0.0', port })
-    }
-  }
+  if (isAddress(where)) {
+    const { address, port } = where
+    await openAt(address, (host) => opened(server, () => server.listen({ host, port })))
+  } else await opened(server, () => server.listen(where))
   const { address, port } = server.address() as AddressInfo
   return { address, port }
 }
 
 function isAddress(where: BoundAddress | object): where is BoundAddress {
   return 'address' in where && 'port' in where
-}
-
-function listen(server: Server, where: object): Promise<void> {
-  return opened(server, () => server.listen(where))
 }
 
 /** Resolves when what `open` begins has led to 'listening'; rejects with its error, or when it is closed before. */

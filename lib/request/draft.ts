@@ -1,0 +1,55 @@
+/** A request as it is to reach the upstream: composed once, and sent with each attempt. HOT */
+import { findProxyVersion, type ProxyVersion } from '../base/proxy-protocol.ts'
+import type { UpstreamPolicy } from '../settings/service.ts'
+import type { ClientSide, UpstreamRequest } from '../upstream/transport/call.ts'
+import type { RequestContext } from './context.ts'
+import { composeForwarded } from './forwarded-lines.ts'
+
+export class Draft implements UpstreamRequest {
+  readonly client: ClientSide
+  readonly proxyVersion: ProxyVersion | undefined
+  readonly connectTimeout: number
+  readonly method: string
+  readonly target: string
+  readonly authority: string
+  readonly hostSetting: string
+  readonly host: string | undefined
+  readonly lines: string
+  readonly addedLines: string
+  readonly contentLength: number | undefined
+  readonly hasBody: boolean
+  readonly acceptsTrailers: boolean
+  readonly upgrade: string | undefined
+  readonly authenticatesConnection: boolean
+  readonly maxHeaderBytes: number
+  /** True until the client has been asked for its body. */
+  expectsContinue: boolean = false
+
+  /** `policy` is the route's policy, `upgrade` the protocol that the client asks for. */
+  constructor(context: RequestContext, policy: UpstreamPolicy, upgrade: string | undefined) {
+    const { exchange, settings, query } = context
+    const { lines, host, contentLength, acceptsTrailers, authenticatesConnection } = context.fields!
+    this.client = exchange.connection
+    this.proxyVersion = findProxyVersion(policy.proxyProtocol)
+    this.connectTimeout = findConnectTimeout(policy, settings.timeouts.connect)
+    this.method = exchange.method
+    this.target = context.path!.path + query
+    this.authority = context.authority
+    this.hostSetting = policy.host
+    this.host = host
+    this.lines = lines
+    this.addedLines = `X-Request-Id: ${context.id}\r\n${composeForwarded(context, settings)}`
+    this.contentLength = contentLength
+    this.hasBody = exchange.hasBody
+    this.acceptsTrailers = acceptsTrailers
+    this.upgrade = upgrade
+    this.authenticatesConnection = authenticatesConnection
+    this.maxHeaderBytes = policy.headerBytes
+  }
+}
+
+/** Milliseconds; `usual` is the limit of the settings. */
+function findConnectTimeout({ retry, timeouts }: UpstreamPolicy, usual: number): number {
+  const limit = timeouts.connect || usual
+  return retry.tryTimeout > 0 && retry.tryTimeout < limit ? retry.tryTimeout : limit
+}
