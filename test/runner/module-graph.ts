@@ -4,13 +4,16 @@ import { join } from 'node:path'
 
 const FOLDERS = ['lib', 'bin', 'test']
 
+/** Strings that are no path of this project, though there is a file of that name: the top-level domain of examples. */
+const WORDS = new Set(['.', 'test'])
+
 /** The inside of a string, in a template up to its first value. */
-const STRING = /(?<=['"`])(?:node:)?[\w./-]+(?=['"`$])/g
+const STRING = /(?<=['"`])[\w./-]+(?=['"`$])/g
 
 type Names = Readonly<{
   /** Modules of the project. */
   modules: readonly string[]
-  /** Files and folders of the project, and built-in modules of Node. */
+  /** Files and folders of the project. */
   others: readonly string[]
 }>
 
@@ -55,16 +58,12 @@ export class ModuleGraph {
     const modules: string[] = []
     const others: string[] = []
     for (const [text] of readFileSync(join(this.#root, module), 'utf8').matchAll(STRING)) {
-      if (text.startsWith('node:')) {
-        others.push(text)
-        continue
-      }
       const path = join(text.startsWith('.') ? join(module, '..') : '', text).replace(/\/$/, '')
       // What runs was compiled beside.
       const source = path.replace(/\.js$/, '.ts')
       if (this.#modules.has(source)) modules.push(source)
-      // Words that happen to be names of files: in tests alone, which do read files of the project.
-      else if (module.startsWith('test/') && path !== '.' && existsSync(join(this.#root, path))) others.push(path)
+      // Tests alone read other files of the project.
+      else if (module.startsWith('test/') && !WORDS.has(path) && existsSync(join(this.#root, path))) others.push(path)
     }
     return { modules, others }
   }
