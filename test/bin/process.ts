@@ -31,8 +31,8 @@ export function cleanEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEn
 let turn: Promise<unknown> = Promise.resolve()
 
 /**
- * Runs a verb that serves nothing in this process, where that costs no start of Node. One at a time: the working directory is that of
- * the process.
+ * Runs a verb that serves nothing in this process, which saves the start of another. Calls run one after the other, since
+ * they share the working directory of the process.
  */
 export function runPortico(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
   const run = turn.then(() => runHere(words, options))
@@ -52,7 +52,7 @@ async function runHere(words: readonly string[], { stdin, environment, cwd }: Pr
   }
 }
 
-/** Runs it as a process: waits for the exit, and reads both streams whole. */
+/** Runs any verb as a process of its own: waits for the exit, and reads both streams whole. */
 export async function runProcess(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
   const child = keepChild(
     spawn(process.execPath, [MAIN, ...words], {

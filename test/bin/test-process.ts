@@ -1,4 +1,4 @@
-/** A process for the command line that is none: what it is given, and what it has written. */
+/** Stands in for the process that the command line runs in: gives it words, environment and stdin, and keeps what it writes. */
 import { PassThrough, Readable } from 'node:stream'
 import type { HostProcess } from '../../bin/host-process.ts'
 
@@ -16,7 +16,7 @@ export class TestProcess implements HostProcess {
     this.stdin = Readable.from(stdin === '' ? [] : [Buffer.from(stdin)])
   }
 
-  /** All that has been written so far, once. */
+  /** What was written since the last call. */
   output(stream: 'stdout' | 'stderr'): string {
     return String(this[stream].read() ?? '')
   }

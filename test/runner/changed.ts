@@ -1,8 +1,8 @@
-/** Which tests a change can make fail. */
+/** Which files have changed, and which tests they can make fail. */
 import { execFileSync } from 'node:child_process'
 import type { ModuleGraph } from './module-graph.ts'
 
-/** What decides how every test is built and run. */
+/** Files on which every test depends. */
 const OF_ALL = new Set(['package-lock.json', 'tsconfig.json'])
 
 /** Tests that reach a changed file, or a folder that holds it. */
@@ -21,7 +21,7 @@ function listFolders(path: string): readonly string[] {
   return parts.map((_, at) => parts.slice(0, at + 1).join('/'))
 }
 
-/** Files that differ from `ref`, those that git does not know yet included. Left out: from where this branch left main. */
+/** Files that differ from `ref`, with those that git does not track yet. The default is the commit at which this branch left main. */
 export function listChanged(ref = findBase()): readonly string[] {
   const differing = git('diff', '--name-only', '--relative', ref)
   return [...differing, ...git('ls-files', '--others', '--exclude-standard')]

@@ -16,7 +16,7 @@ const { values, positionals } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     changed: { type: 'boolean', default: false },
-    // Most files wait for half of their time.
+    // A file waits for about a third of its time.
     jobs: { type: 'string', default: String(Math.ceil(availableParallelism() * 1.5)) },
     timeout: { type: 'string', default: '300' },
   },
@@ -33,7 +33,7 @@ function pickFiles(): readonly string[] {
 }
 
 const files = pickFiles()
-// The longest first, so that none is left for the end.
+// The longest start first, so that none of them runs alone at the end.
 const waiting = files.map((file) => ({ file, ms: expect(file) })).sort((a, b) => a.ms - b.ms)
 const outcomes: FileOutcome[] = []
 

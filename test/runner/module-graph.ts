@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 const FOLDERS = ['lib', 'bin', 'test']
 
-/** Strings that are no path of this project, though there is a file of that name: the top-level domain of examples. */
+/** Strings that are not meant as paths, though such files exist: `test` is a top-level domain in examples. */
 const WORDS = new Set(['.', 'test'])
 
 /** The inside of a string, in a template up to its first value. */
@@ -59,7 +59,7 @@ export class ModuleGraph {
     const others: string[] = []
     for (const [text] of readFileSync(join(this.#root, module), 'utf8').matchAll(STRING)) {
       const path = join(text.startsWith('.') ? join(module, '..') : '', text).replace(/\/$/, '')
-      // What runs was compiled beside.
+      // Tests start compiled modules.
       const source = path.replace(/\.js$/, '.ts')
       if (this.#modules.has(source)) modules.push(source)
       // Tests alone read other files of the project.

@@ -1,11 +1,11 @@
-/** Runs one test file as a process of its own, as `node FILE` does: tap's own runner loads hooks into each, which cost more than most tests. */
+/** Runs one test file as a process of its own, as `node FILE` does. The runner of tap would load hooks into each, which cost more than most tests. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { keepChild } from '../helpers/kept-child.ts'
 import { type Outcome, readTap } from './tap-output.ts'
 
-/** What of the output of a file is shown where it does not end as a test does, characters. */
+/** Characters of the output that are shown where no failed assertion says more. */
 const SHOWN = 4_000
 
 export type FileOutcome = Outcome & Readonly<{ file: string; ms: number }>
@@ -19,7 +19,7 @@ export async function runFile(file: string, module: string, seconds: number): Pr
       env: { ...process.env, TAP_TIMEOUT: String(seconds) },
     }),
   )
-  // A file that never yields cannot end itself; the longest limit that a test sets is five minutes.
+  // A file whose event loop is blocked cannot heed its own time limits, of which the longest is five minutes.
   const limit = setTimeout(() => child.kill('SIGKILL'), (seconds + 300) * 1_000)
   const [stdout, stderr, [code, signal]] = await Promise.all([
     text(child.stdout),
@@ -30,7 +30,7 @@ export async function runFile(file: string, module: string, seconds: number): Pr
   return { file, ms: Math.round(performance.now() - start), ...judge(stdout, stderr, signal ?? code ?? 0) }
 }
 
-/** A file fails, too, that ends before its tests do, that runs no test, or that ends with a code other than 0. */
+/** A file also fails if it ends before its tests do, runs no test, or ends with a code other than 0. */
 export function judge(stdout: string, stderr: string, ending: number | string): Outcome {
   const outcome = readTap(stdout)
   const isWhole = outcome !== undefined && outcome.passed + outcome.failed + outcome.skips.length > 0

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-/** What a file takes that was never measured, milliseconds for each module that it leads to: 140 of them are all but a gateway. */
+/** Milliseconds for each module that a file leads to, where the file was never measured: files that start a gateway lead to most. */
 const GUESS = 7
 
 export class Times {
@@ -33,7 +33,7 @@ function readTimes(path: string): readonly (readonly [string, number])[] {
   try {
     return Object.entries(JSON.parse(readFileSync(path, 'utf8')) as Record<string, number>)
   } catch {
-    // Nothing was measured yet, or what was written is damaged: both are made anew.
+    // The file is missing at the first run; a damaged one is written anew.
     return []
   }
 }
