@@ -1,5 +1,7 @@
 /** One verb's flags: their table, and the reading of what was typed against it. */
 import { parseArgs } from 'node:util'
+import { explainConstant } from '../lib/settings/constants.ts'
+import { flagName } from '../lib/settings/resolve.ts'
 import { suggestName } from './suggestion.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -66,6 +68,8 @@ export function readFlags(words: readonly string[], flags: readonly Flag[]): Typ
 }
 
 function unknownFlag(rawName: string, flags: readonly Flag[]): UsageError {
+  const constant = explainConstant(rawName, flagName)
+  if (constant) return new UsageError(constant.message, constant.help)
   const names = flags.flatMap(({ name, short }) => [`--${name}`, ...(short ? [`-${short}`] : [])])
   return new UsageError(`unknown flag ${rawName}`, suggestName(rawName, names))
 }

@@ -18,13 +18,14 @@ export type RowSource = {
 }
 
 export function listSettings(settings: unknown, source: (name: string) => string): SettingRow[] {
-  return SETTING_LIST.map(({ name, path, leaf }) => {
+  return SETTING_LIST.map((setting) => {
+    const { name, path } = setting
     const value = path.reduce<unknown>((inner, key) => (inner as Record<string, unknown> | undefined)?.[key], settings)
     return {
       name,
       value,
-      text: printSettingValue(leaf, value),
-      default: printSettingValue(leaf, leaf.default),
+      text: printSettingValue(setting, value),
+      default: printSettingValue(setting, setting.default),
       environment: environmentName(name),
       source: source(name),
     }

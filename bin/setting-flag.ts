@@ -1,11 +1,6 @@
 /** Flags made from the settings table: every setting has one, and the frequent ones have a shorter name. */
-import {
-  environmentName,
-  flagName,
-  type NamedSetting,
-  SETTING_LIST,
-  type TypedSetting,
-} from '../lib/settings/resolve.ts'
+import { explainSetting } from '../lib/settings/print.ts'
+import { environmentName, flagName, SETTING_LIST, type TypedSetting } from '../lib/settings/resolve.ts'
 import type { Flag, Typed } from './flag.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -24,75 +19,32 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
   trustedProxies: 'trusted-proxy',
 }
 
-const VALUE_WORDS: Readonly<Record<string, string>> = {
-  string: 'TEXT',
-  strings: 'NAME',
-  integer: 'NUMBER',
-  port: 'PORT',
-  address: 'ADDRESS',
-  duration: 'TIME',
-  bytes: 'SIZE',
-  cidrs: 'CIDR',
-  addresses: 'ADDRESS',
-  addressRanges: 'ADDRESSES',
-  serviceRange: 'CIDR',
-  portRange: 'PORT-PORT',
-  endpoints: 'NS/NAME=HOST:PORT',
-  services: 'NS/NAME:SETTING=VALUE',
-  serviceNames: 'NS/NAME',
-  codes: 'CODE',
-  servers: 'ADDRESS',
-  hostPolicy: 'client|endpoint|HOST',
-  hostname: 'NAME',
-  workers: 'NUMBER|auto',
-  statuses: 'STATUSES',
-}
-
-/** Types whose flags may be given several times, with what stands between the entries of one that is given once. */
-const LISTS: ReadonlyMap<string, ',' | ' '> = new Map([
-  ['strings', ','],
-  ['cidrs', ','],
-  ['addresses', ','],
-  ['addressRanges', ','],
-  ['endpoints', ' '],
-  ['services', ' '],
-  ['serviceNames', ','],
-  ['codes', ','],
-  ['servers', ','],
-])
-/** Characters of a choice that fit on a line with its flag. */
-const MAX_CHOICE = 40
+/** Characters of a value's word that fit on a line with its flag; of a longer choice the text beside the flag has the values. */
+const MAX_WORD = 40
 
 /** One flag of a setting; `listed` is false for the long form of a setting that has a short name. */
-export type SettingFlag = Flag & Readonly<{ setting: string; listed: boolean; separator?: ',' | ' ' }>
+export type SettingFlag = Flag &
+  Readonly<{ setting: string; listed: boolean; advanced: boolean; separator?: ',' | ' ' }>
 
-/** All of them, in the order of the settings table. A boolean has a switch for each way; the one that changes the default is listed. */
-export const SETTING_FLAGS: readonly SettingFlag[] = SETTING_LIST.flatMap(({ name, leaf }) => {
+/** All flags of settings, in the order of the settings table. A boolean has a switch for each way; the one that changes the default is listed. */
+export const SETTING_FLAGS: readonly SettingFlag[] = SETTING_LIST.flatMap((setting) => {
+  const { name, doc, word, separator, advanced = false } = setting
   const long = flagName(name).slice(2)
   const short = SHORT_NAMES[name]
   return (short ? [short, long] : [long]).flatMap((flag, index): SettingFlag[] => {
-    const shared = { setting: name, doc: leaf.doc }
-    if (leaf.type === 'boolean') {
-      const not = `Do not ${leaf.doc.charAt(0).toLowerCase()}${leaf.doc.slice(1)}`
+    const shared = { setting: name, doc, name: flag, listed: index === 0, advanced }
+    if (word === undefined) {
+      const not = `Do not ${doc.charAt(0).toLowerCase()}${doc.slice(1)}`
       return [
-        { ...shared, name: flag, to: 'true', listed: index === 0 && leaf.default === false },
-        { ...shared, doc: not, name: `no-${flag}`, to: 'false', listed: index === 0 && leaf.default === true },
+        { ...shared, to: 'true', listed: index === 0 && setting.default === false },
+        { ...shared, doc: not, name: `no-${flag}`, to: 'false', listed: index === 0 && setting.default === true },
       ]
     }
-    const separator = LISTS.get(leaf.type)
     const list = separator && ({ repeatable: true, separator } as const)
-    return [{ ...shared, ...describeValue(leaf), name: flag, listed: index === 0, ...list }]
+    if (word.length <= MAX_WORD) return [{ ...shared, value: word, ...list }]
+    return [{ ...shared, value: 'NAME', doc: explainSetting(setting), ...list }]
   })
 })
-
-/** Where the choice is too long for the line of the flag, the text beside it has it. */
-function describeValue(leaf: NamedSetting['leaf']): { value: string; doc: string } {
-  if (leaf.type !== 'enum') return { value: VALUE_WORDS[leaf.type] as string, doc: leaf.doc }
-  const value = leaf.values.join('|')
-  return value.length <= MAX_CHOICE
-    ? { value, doc: leaf.doc }
-    : { value: 'NAME', doc: `${leaf.doc} One of ${leaf.values.join(', ')}.` }
-}
 
 /** For settings by their dotted name, as the settings file has them. */
 export const SET_FLAG: Flag = {
@@ -102,7 +54,7 @@ export const SET_FLAG: Flag = {
   doc: 'any setting by its name in the settings file: timeouts.connect=2s; of a list the entries with commas between: trustedProxies=10.0.0.0/8,192.0.2.7',
 }
 
-/** What the flags say, by dotted setting name; checking the values is the settings' own task. */
+/** The values that flags give, by dotted setting name; resolveSettings checks them. */
 export function readOverrides(typed: Typed): Readonly<Record<string, TypedSetting>> {
   const overrides: Record<string, TypedSetting> = {}
   const put = (setting: string, flag: string, values: readonly string[]) => {
@@ -110,7 +62,7 @@ export function readOverrides(typed: Typed): Readonly<Record<string, TypedSettin
     if (last === undefined) return
     const named = SETTING_LIST.find(({ name }) => name === setting)
     const before = overrides[setting]?.value
-    const value = named && isList(named.leaf) ? [...(Array.isArray(before) ? before : []), ...values] : last
+    const value = named?.separator ? [...(Array.isArray(before) ? before : []), ...values] : last
     overrides[setting] = { flag, value }
   }
   for (const { name, setting, to } of typed.flags) {
@@ -120,7 +72,7 @@ export function readOverrides(typed: Typed): Readonly<Record<string, TypedSettin
   for (const pair of typed.values('set')) {
     const equals = pair.indexOf('=')
     if (equals < 1) {
-      // What comes after the name may be a token.
+      // The value after the name may be a token.
       const name = /^[\w.-]*/.exec(pair)![0]
       throw new UsageError(`--set needs a name and a value, not "${name}"`, 'write --set http.port=8080')
     }
@@ -133,8 +85,4 @@ export function readOverrides(typed: Typed): Readonly<Record<string, TypedSettin
 /** The environment variable of a flag's setting. */
 export function environmentOf(flag: SettingFlag): string {
   return environmentName(flag.setting)
-}
-
-function isList(leaf: NamedSetting['leaf']): boolean {
-  return LISTS.has(leaf.type)
 }

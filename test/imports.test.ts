@@ -57,6 +57,31 @@ t.test('only lib/index.ts is a barrel', async (t) => {
   t.same(barrels, [])
 })
 
+t.test('every export of lib and bin is used by lib or bin, not by tests alone', async (t) => {
+  // Each writes a file of config/, which a test holds to it.
+  const generators = ['createSettingsSchema', 'printSettingsFile']
+  // Until tests build snapshots in the way in which a gateway does.
+  const helpers = ['buildSnapshot']
+  const texts = ['lib', 'bin'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => readFileSync(join(folder, name), 'utf8')),
+  )
+  const uses = new Map<string, number>()
+  for (const [word] of [...texts, readFileSync('bin/portico', 'utf8')].join('\n').matchAll(/\w+/g))
+    uses.set(word, (uses.get(word) ?? 0) + 1)
+  const exported = texts.flatMap((text) =>
+    [...text.matchAll(/^export (?:async )?(?:function\*?|const|class|type|interface) (\w+)/gm)].map(
+      ([, name = '']) => name,
+    ),
+  )
+  t.ok(exported.length > 500, 'the exports were found')
+  t.same(
+    exported.filter((name) => uses.get(name) === 1 && ![...generators, ...helpers].includes(name)),
+    [],
+  )
+})
+
 function readRules(text: string): ReadonlyMap<string, Rule> {
   const found = new Map<string, Rule>()
   const section = text.split('## Who may import what')[1]?.split('\n## ')[0] ?? ''

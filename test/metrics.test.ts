@@ -6,17 +6,25 @@ import { createServer as createHttpServer, get, request } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
+import { WebSocket, WebSocketServer } from 'ws'
 import { findFreePorts } from './helpers/free-ports.ts'
 import { type RunningGateway, readMetrics, runGateway } from './helpers/running-gateway.ts'
 import { until } from './helpers/until.ts'
 
-/** Answers each request with 3000 bytes, and takes any upgrade. */
+/** Answers each request with 3000 bytes, and takes any upgrade: a WebSocket as it is, another one as an echo. */
 async function startHttp(t: Test): Promise<number> {
   const server = createHttpServer((incoming, response) => {
     incoming.resume().on('end', () => response.end('x'.repeat(3_000)))
   })
-  server.on('upgrade', (_incoming, socket) => {
+  const webSockets = new WebSocketServer({ noServer: true })
+  server.on('upgrade', (incoming, socket, head) => {
     socket.on('error', () => {})
+    if (incoming.headers.upgrade === 'websocket') {
+      webSockets.handleUpgrade(incoming, socket, head, (webSocket) =>
+        webSocket.on('message', (text) => webSocket.send(text)),
+      )
+      return
+    }
     socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n')
     socket.on('data', (bytes: Buffer) => void socket.write(Buffer.concat([bytes, bytes])))
     socket.on('end', () => socket.end())
@@ -126,6 +134,20 @@ for (const workers of ['0', '1']) {
       [`portico_response_body_bytes_total${web}`]: 6_010,
       portico_tunnels_open: 0,
     })
+
+    const open = async () => {
+      const webSocket = new WebSocket(`ws://127.0.0.1:${running.http}/`)
+      await once(webSocket, 'open')
+      return webSocket
+    }
+    const webSockets = [await open(), await open()]
+    await untilCounted(running, { portico_tunnels_open: 2 })
+    webSockets[0]?.send('hello')
+    t.equal(String((await once(webSockets[0] as WebSocket, 'message'))[0]), 'hello')
+    webSockets[0]?.close()
+    await untilCounted(running, { portico_tunnels_open: 1 })
+    webSockets[1]?.terminate()
+    await untilCounted(running, { portico_tunnels_open: 0 })
 
     const client = connect(port, '127.0.0.1')
     client.write('seventy')

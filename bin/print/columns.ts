@@ -49,6 +49,7 @@ export const ROUTES: View<RouteRow> = {
     { title: 'SOURCE', cell: (row) => row.source },
     { title: 'INGRESS', wide: true, cell: (row) => `${row.namespace}/${row.ingress}` },
     { title: 'HTTP', wide: true, cell: (row) => (row.redirectToHttps ? '308 to https' : 'served') },
+    { title: 'FILTERS', wide: true, optional: true, cell: (row) => row.filters.join('; ') },
     { title: 'REASON', wide: true, cell: (row) => row.reason ?? '' },
   ],
   name: (row) => `route/${row.host}${row.path}`,

@@ -150,8 +150,8 @@ function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, pl
 /** What the Service and the Ingress have otherwise than all. */
 function printOwn(own: PolicyOverrides): string {
   const values = Object.entries(own).map(([name, value]) => {
-    const leaf = SERVICE_SETTINGS_BY_NAME.get(name)?.leaf
-    return `${name}: ${escapeText(leaf ? printSettingValue(leaf, value) : String(value))}`
+    const setting = SERVICE_SETTINGS_BY_NAME.get(name)
+    return `${name}: ${escapeText(setting ? printSettingValue(setting, value) : String(value))}`
   })
   return values.join(', ')
 }

@@ -55,7 +55,18 @@ export function printCommandHelp(command: Command, all: boolean): string {
     '',
     'flags',
     ...printFlags(shown),
-    ...(all && settings.length > 0 ? printSettingFlags(settings) : []),
+    ...(all && settings.length > 0
+      ? [
+          ...printSettingFlags(
+            'settings (flag over environment over file over default)',
+            settings.filter(({ advanced }) => !advanced),
+          ),
+          ...printSettingFlags(
+            'advanced settings (right for almost everybody as they are)',
+            settings.filter(({ advanced }) => advanced),
+          ),
+        ]
+      : []),
     ...(all || settings.length === 0
       ? []
       : ['', `Every setting has a flag: portico ${command.name} --help-all lists them.`]),
@@ -77,10 +88,10 @@ function printFlags(flags: readonly Flag[]): string[] {
   )
 }
 
-function printSettingFlags(flags: readonly SettingFlag[]): string[] {
+function printSettingFlags(title: string, flags: readonly SettingFlag[]): string[] {
   return [
     '',
-    'settings (flag over environment over file over default)',
+    title,
     ...flags.flatMap((flag) => [
       `  ${printFlag(flag)}`,
       ...wrapText(`${flag.doc}${printRepeatable(flag)}`, WIDTH - 8).map((line) => `        ${line}`),
@@ -108,6 +119,6 @@ function isSetting(flag: Flag): flag is SettingFlag {
 function printDefault(flag: SettingFlag): string {
   const variable = environmentOf(flag)
   if (flag.to !== undefined) return `environment ${variable}=${flag.to}`
-  const leaf = SETTING_LIST.find(({ name }) => name === flag.setting)?.leaf
-  return `default ${leaf ? printSettingValue(leaf, leaf.default) : ''}, environment ${variable}`
+  const setting = SETTING_LIST.find(({ name }) => name === flag.setting)
+  return `default ${setting ? printSettingValue(setting, setting.default) : ''}, environment ${variable}`
 }

@@ -1,10 +1,8 @@
-/** A setting's value as it is written in the settings file. */
-import { printBytes, printDuration } from '../../lib/base/measure.ts'
-import type { NamedSetting } from '../../lib/settings/resolve.ts'
+/** A setting's value as `portico get`, `portico explain` and help print it. */
+import type { Setting } from '../../lib/settings/setting.ts'
 
-export function printSettingValue(leaf: NamedSetting['leaf'], value: unknown): string {
-  if (leaf.type === 'duration' && typeof value === 'number') return printDuration(value)
-  if (leaf.type === 'bytes' && typeof value === 'number') return printBytes(value)
-  if (value === '') return '""'
-  return typeof value === 'string' ? value : JSON.stringify(value)
+export function printSettingValue({ write }: Setting, value: unknown): string {
+  const written = write(value)
+  if (written === '') return '""'
+  return typeof written === 'string' ? written : JSON.stringify(written)
 }

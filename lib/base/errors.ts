@@ -45,6 +45,7 @@ export const REQUEST_ERRORS = {
   PORTICO_UP_TRUNCATED: [502, 'upstream', 'never', 'The answer of the service broke off.'],
   PORTICO_UP_STALLED: [504, 'upstream', 'never', 'The answer of the service stalled.'],
   PORTICO_GW_NOT_READY: [503, 'gateway', 'always', 'The gateway has no configuration yet.'],
+  PORTICO_GW_GUARD_INVALID: [503, 'gateway', 'never', 'The service is not available.'],
   PORTICO_GW_GUARD_UNSUPPORTED: [503, 'gateway', 'never', 'The route asks for a check that the gateway cannot make.'],
   PORTICO_GW_DESCRIPTORS: [503, 'gateway', 'never', 'The gateway is overloaded.'],
   PORTICO_GW_UNEXPECTED: [500, 'gateway', 'never', 'The gateway failed.'],

@@ -2,7 +2,7 @@
 
 import type { Diagnostic } from '../base/diagnostics.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
-import { fitConnections } from '../platform/descriptors.ts'
+import { fitConnections, RAISE_LIMIT } from '../platform/descriptors.ts'
 import { flagName } from '../settings/resolve.ts'
 import type { Settings } from '../settings/table.ts'
 
@@ -35,7 +35,7 @@ export function explainShortage(
   const most = asked === 0 ? `${fitting} client connections` : `limits.connections is ${asked}, and ${fitting} are sure`
   return {
     message: `${descriptors} file descriptors: ${most} to each worker`,
-    help: 'raise the hard limit: ulimit -Hn 65536, LimitNOFILE=65536 (systemd), --ulimit nofile=65536 (docker)',
+    help: RAISE_LIMIT,
   }
 }
 

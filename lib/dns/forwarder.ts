@@ -16,8 +16,8 @@ import { splitMessages } from './stream.ts'
 export type ForwarderOptions = Readonly<{
   resolvers: () => Promise<readonly ResolverAddress[]>
   /** Milliseconds that one resolver has. */
-  timeoutMs: () => number
-  maxInFlight: () => number
+  timeoutMs: number
+  maxInFlight: number
 }>
 
 export type Errand = Readonly<{ question: Question; edns: Edns | undefined; checkingDisabled: boolean }>
@@ -45,7 +45,7 @@ export class Forwarder {
 
   /** Rejects where no resolver answers, or too many questions are under way. */
   async ask(errand: Errand): Promise<ForeignAnswer> {
-    if (this.#inFlight >= this.#options.maxInFlight()) throw new Error('too many names are being looked up')
+    if (this.#inFlight >= this.#options.maxInFlight) throw new Error('too many names are being looked up')
     this.#inFlight++
     try {
       return await this.#askAll(errand)
@@ -66,7 +66,7 @@ export class Forwarder {
     let failure: unknown = new Error('no resolver is known')
     for (let round = 0; round < ROUNDS; round++) {
       for (const resolver of resolvers) {
-        const timeoutMs = Math.min(this.#options.timeoutMs(), deadline - performance.now())
+        const timeoutMs = Math.min(this.#options.timeoutMs, deadline - performance.now())
         if (timeoutMs <= 0 || this.#isClosed) break
         try {
           const answer = await this.#askOne(resolver, errand, timeoutMs)

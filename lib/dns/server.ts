@@ -3,13 +3,12 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import type { Model } from '../model/model.ts'
 import type { ServedConfiguration } from '../model/served.ts'
 import { findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
-import type { Settings } from '../settings/table.ts'
 import type { Log } from '../telemetry/log.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
 import { Forwarder } from './forwarder.ts'
 import { Resolvers } from './resolvers.ts'
 import { type Count, Responder } from './responder.ts'
-import { TcpDoor, type TcpLimits } from './tcp-door.ts'
+import { TcpDoor } from './tcp-door.ts'
 import { UdpDoor } from './udp-door.ts'
 import { type Zone, ZoneBuilder } from './zone.ts'
 
@@ -17,7 +16,20 @@ import { type Zone, ZoneBuilder } from './zone.ts'
 type Source = Pick<ServedConfiguration, 'builtAt' | 'settings'> &
   Readonly<{ model: Pick<Model, 'services' | 'upstreams'> }>
 
-export type DnsOptions = Readonly<{ log: Log; clock?: Clock; first: Source }>
+export type DnsLimits = Readonly<{
+  /** TCP connections of clients at once. */
+  connections: number
+  /** Milliseconds after which a TCP connection on which no whole question came is closed. */
+  idleMs: number
+  /** Names that are looked up elsewhere at once; beyond it SERVFAIL. */
+  forwards: number
+  /** Milliseconds in which a resolver must answer. */
+  forwardMs: number
+}>
+
+export type DnsOptions = Readonly<{ log: Log; clock?: Clock; limits?: Partial<DnsLimits>; first: Source }>
+
+const LIMITS: DnsLimits = { connections: 256, idleMs: 10_000, forwards: 512, forwardMs: 2_000 }
 
 /** A free TCP port may be taken for UDP; then another is tried. */
 const PORT_TRIES = 20
@@ -26,14 +38,16 @@ export class DnsServer {
   readonly #clock: Clock
   readonly #builder = new ZoneBuilder()
   readonly #responder: Responder
+  readonly #limits: DnsLimits
   #current: Source
   #zone: Zone
   #forwarder: Forwarder | undefined
   #tcp: TcpDoor | undefined
   #udp: UdpDoor | undefined
 
-  constructor({ log, clock = systemClock, first }: DnsOptions) {
+  constructor({ log, clock = systemClock, limits, first }: DnsOptions) {
     this.#clock = clock
+    this.#limits = { ...LIMITS, ...limits }
     this.#current = first
     this.#zone = this.#buildZone(first)
     const throttle = new LogThrottle(clock)
@@ -50,10 +64,11 @@ export class DnsServer {
 
   /** Opens both ports; rejects with Node's error, and nothing left open, where one cannot be had. */
   async start(): Promise<{ port: number }> {
-    const { settings } = this.#current
-    const { address, port } = settings.dns
+    const { address, port } = this.#current.settings.dns
+    const { connections, idleMs } = this.#limits
+    const limits = { connections: Math.min(connections, fitSockets(findDescriptorLimit())), idleMs }
     for (let tries = 1; ; tries++) {
-      const tcp = await TcpDoor.open(address, port, this.#responder, limitsOf(settings))
+      const tcp = await TcpDoor.open(address, port, this.#responder, limits)
       const bound = tcp.address
       try {
         this.#udp = await UdpDoor.open(bound.address, bound.port, this.#responder)
@@ -82,7 +97,6 @@ export class DnsServer {
       before.settings.dns.ttl === dns.ttl
     if (!isSame) this.#zone = this.#buildZone(next)
     if (String(before.settings.dns.forward) !== String(dns.forward)) this.#replaceForwarder()
-    this.#tcp?.limit(limitsOf(next.settings))
     this.#responder.use({ zone: this.#zone, forwarder: this.#forwarder })
   }
 
@@ -109,8 +123,8 @@ export class DnsServer {
     const resolvers = new Resolvers({ forward, own: { address, port }, clock: this.#clock })
     this.#forwarder = new Forwarder({
       resolvers: () => resolvers.list(),
-      timeoutMs: () => this.#current.settings.dns.forwardTimeout,
-      maxInFlight: () => this.#current.settings.dns.maxForwards,
+      timeoutMs: this.#limits.forwardMs,
+      maxInFlight: this.#limits.forwards,
     })
   }
 
@@ -118,8 +132,4 @@ export class DnsServer {
     const { zone, ttl, address } = settings.dns
     return this.#builder.build({ zone, ttl: Math.floor(ttl / 1000), address, builtAt, model })
   }
-}
-
-function limitsOf({ dns }: Settings): TcpLimits {
-  return { connections: Math.min(dns.maxConnections, fitSockets(findDescriptorLimit())), idleMs: dns.idleTimeout }
 }

@@ -19,13 +19,11 @@ const MAX_PENDING = 32
 export class TcpDoor {
   readonly #server: Server
   readonly #connections = new Set<Connection>()
-  #limits: TcpLimits
   #address: BoundAddress = { address: '', port: 0 }
 
   private constructor(responder: Responder, limits: TcpLimits) {
-    this.#limits = limits
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-      const connection = new Connection(socket, responder, this.#limits.idleMs)
+      const connection = new Connection(socket, responder, limits.idleMs)
       this.#connections.add(connection)
       socket.once('close', () => this.#connections.delete(connection))
     })
@@ -43,12 +41,6 @@ export class TcpDoor {
 
   get address(): BoundAddress {
     return this.#address
-  }
-
-  /** Connections that come from now on have these. */
-  limit(limits: TcpLimits): void {
-    this.#limits = limits
-    this.#server.maxConnections = limits.connections
   }
 
   close(): Promise<void> {

@@ -37,16 +37,6 @@ type Shelf = Readonly<{
 
 const EMPTY_SHELF: Shelf = Object.freeze({ list: Object.freeze([]), byName: new Map() })
 
-/** Puts resources together once. */
-export function createResourceSet(
-  resources: readonly Resource[],
-  generation: number,
-  diagnostics: DiagnosticList,
-  refused: readonly Resource[] = [],
-): ResourceSet {
-  return new ResourceStore().update(resources, generation, diagnostics, refused)
-}
-
 /**
  * Puts resources together again and again; a kind none of which changed keeps its list. Of several resources with one
  * kind, namespace and name the first by file and line is kept.

@@ -2,6 +2,7 @@
 import type { RequestErrorCode } from '../base/errors.ts'
 import type { FieldPath } from '../base/position.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
+import type { FilterConfig } from './filter.ts'
 import { printRefName, type ResourceRef } from './resource-ref.ts'
 import type { UpstreamKey } from './upstream.ts'
 
@@ -42,6 +43,8 @@ export type Route = Readonly<{
   action: RouteAction
   /** The settings that the owner has for its routes, where it has any; its routes share them. */
   policy?: PolicyOverrides
+  /** What is done to its requests, in that order; its owner's routes share them. */
+  filters?: readonly FilterConfig[]
 }>
 
 export type VirtualHost = Readonly<{

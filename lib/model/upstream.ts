@@ -37,7 +37,7 @@ export function dropScope(key: UpstreamKey): UpstreamKey {
 }
 
 /** How the endpoint is spoken to, from the Service port's appProtocol (S14). */
-export type UpstreamProtocol = 'http' | 'https' | 'h2c'
+export type UpstreamProtocol = 'http' | 'https'
 
 export type EndpointSource = 'settings' | 'annotation' | 'EndpointSlice' | 'Endpoints' | 'Pod' | 'ExternalName'
 

@@ -6,7 +6,12 @@ import { closeSync, openSync, readFileSync } from 'node:fs'
 import { devNull } from 'node:os'
 
 /** What a process has open for itself: its log, its ports, event loop, threads, files that it reads, and some to spare. */
-export const OWN_DESCRIPTORS = 64
+const OWN_DESCRIPTORS = 64
+/** With fewer Node cannot load all modules. */
+export const LEAST_DESCRIPTORS = 64
+/** What to do about a limit that is too low. */
+export const RAISE_LIMIT =
+  'raise the hard limit: ulimit -Hn 65536, LimitNOFILE=65536 (systemd), --ulimit nofile=65536 (docker)'
 /** However low the limit is, something is served. */
 const LEAST_CONNECTIONS = 8
 /** Descriptors that are held open so that there are some when there are no others. */

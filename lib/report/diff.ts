@@ -2,6 +2,7 @@
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
 import { cutSame } from '../base/list.ts'
+import { printFilters } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 import type { Route } from '../model/route.ts'
@@ -165,6 +166,7 @@ function describeRoute(model: Model, route: Route, subject: string = subjectOf(r
       { name: 'endpoints ', value: printEndpoints(upstream?.endpoints ?? []) },
       { name: 'protocol ', value: upstream?.protocol ?? '' },
       { name: 'settings ', value: printOverrides({ ...upstream?.policy, ...route.policy }) },
+      { name: 'filters ', value: printFilters(route.filters).join('; ') || 'none' },
     ],
   }
 }

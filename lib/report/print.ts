@@ -1,6 +1,7 @@
 /** A model as text: one line a route, stable, short enough to review. Golden files and reload logs read it. */
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
+import { printFilters } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 import { printRefName } from '../model/resource-ref.ts'
@@ -83,7 +84,8 @@ function printTarget(model: Model, route: Route): string {
     route.action.type === 'forward'
       ? [...new Set(model.upstreams.get(route.action.upstream)?.endpoints.map(({ sourceName }) => sourceName))]
       : []
-  return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}  [${printRefName(route.owner)}]`
+  const filters = printFilters(route.filters).map((filter) => `  {${filter}}`)
+  return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}${filters.join('')}  [${printRefName(route.owner)}]`
 }
 
 function printBinding({ host, certificate, reason }: CertificateBinding): string {

@@ -5,6 +5,7 @@ import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
 import { compareText } from '../base/order.ts'
 import type { SourcePosition } from '../base/position.ts'
+import { printFilters } from '../filters/registry.ts'
 import type { Model } from '../model/model.ts'
 import { type Locate, printRefName } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
@@ -36,6 +37,8 @@ export type RouteRow = Readonly<{
   state: 'served' | 'no endpoints' | 'unavailable' | 'shadowed'
   /** Why it is not served. */
   reason: string | undefined
+  /** What is done to requests and answers, in that order: `headers: request set X-A`. */
+  filters: readonly string[]
   /** HTTP is answered with a redirect to HTTPS. */
   redirectToHttps: boolean
   /** `file:line:column` */
@@ -134,6 +137,7 @@ export function routesView(model: Model, locate: Locate): readonly RouteRow[] {
       namespace: route.owner.namespace,
       ingress: route.owner.name,
       ...routeState(route, upstream, shadowedBy, locate),
+      filters: printFilters(route.filters),
       redirectToHttps: hosts.get(route.host)?.redirectToHttps ?? false,
       source: printPlace(locateRoute(route, locate)),
     }

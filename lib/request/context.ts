@@ -5,8 +5,10 @@ import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
+import type { FilterRequest } from '../filters/spec.ts'
 import { findField } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
+import type { PathMatch } from '../model/route.ts'
 import type { Settings } from '../settings/table.ts'
 import type { ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
@@ -18,7 +20,7 @@ import { isServedMethod } from './method.ts'
 import { chooseRequestId } from './request-id.ts'
 import { ASTERISK, parseTarget } from './target.ts'
 
-export class RequestContext implements AttemptSubject {
+export class RequestContext implements AttemptSubject, FilterRequest {
   readonly exchange: Exchange
   /** Taken once: the whole request is served by it. Undefined before the first configuration. */
   readonly snapshot: Snapshot | undefined
@@ -66,6 +68,25 @@ export class RequestContext implements AttemptSubject {
     this.startedMonotonic = clock.monotonic()
     this.clientAddress = exchange.connection.peerAddress
     this.scheme = exchange.connection.scheme
+  }
+
+  // FilterRequest
+
+  get method(): string {
+    return this.exchange.method
+  }
+
+  get pathname(): string {
+    return this.path!.path
+  }
+
+  get clientAuthority(): string {
+    return this.told?.authority?.text ?? this.authority
+  }
+
+  /** What the route matched it by; known once it was routed. */
+  get match(): PathMatch {
+    return this.served!.match
   }
 
   // AttemptSubject

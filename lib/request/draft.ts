@@ -1,20 +1,21 @@
 /** A request as it is to reach the upstream: composed once, and sent with each attempt. HOT */
 import { findProxyVersion, type ProxyVersion } from '../base/proxy-protocol.ts'
+import type { FilterDraft } from '../filters/spec.ts'
 import type { UpstreamPolicy } from '../settings/service.ts'
 import type { ClientSide, UpstreamRequest } from '../upstream/transport/call.ts'
 import type { RequestContext } from './context.ts'
 import { composeForwarded } from './forwarded-lines.ts'
 
-export class Draft implements UpstreamRequest {
+export class Draft implements UpstreamRequest, FilterDraft {
   readonly client: ClientSide
   readonly proxyVersion: ProxyVersion | undefined
   readonly connectTimeout: number
   readonly method: string
-  readonly target: string
-  readonly authority: string
+  target: string
+  authority: string
   readonly hostSetting: string
   readonly host: string | undefined
-  readonly lines: string
+  lines: string
   readonly addedLines: string
   readonly contentLength: number | undefined
   readonly hasBody: boolean
@@ -45,6 +46,7 @@ export class Draft implements UpstreamRequest {
     this.upgrade = upgrade
     this.authenticatesConnection = authenticatesConnection
     this.maxHeaderBytes = policy.headerBytes
+    context.served!.filters?.changeRequest(this, context)
   }
 }
 

@@ -12,7 +12,7 @@ import { Attempts, type AttemptUser } from './attempts.ts'
 import type { RequestContext } from './context.ts'
 import { Draft } from './draft.ts'
 import type { BodySink, ExchangeEvents } from './exchange.ts'
-import { composeAnswerLines, filterHints } from './headers.ts'
+import { composeAnswerLines, filterAnswer, filterHints } from './headers.ts'
 import { KeptBody } from './kept-body.ts'
 import { mayRepeat } from './retry.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
@@ -342,9 +342,10 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
 
   #composeLines(head: ResponseHead, upstreamMs: number): string {
     const { context } = this
-    const lines = composeAnswerLines(head, context.id, context.startedAt + upstreamMs)
     const { pool, endpoint } = this.#attempts
-    return lines + pool.answerLines(context, endpoint!)
+    const lines =
+      composeAnswerLines(head, context.id, context.startedAt + upstreamMs) + pool.answerLines(context, endpoint!)
+    return filterAnswer(context, head.status, lines)
   }
 
   onError(error: GatewayError): void {

@@ -7,15 +7,17 @@ import { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
 import { printHttpsUrl } from '../base/hostname.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
+import { type FilterAnswer, PendingOutcome } from '../filters/spec.ts'
 import { findHost, findInHost } from '../routing/table.ts'
 import type { ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import { RequestContext } from './context.ts'
 import { type Exchange, NOBODY } from './exchange.ts'
 import { ALLOW_LINE, composeFailure } from './failure.ts'
+import { FilterWait } from './filter-wait.ts'
 import { Forward, type ForwardOwner } from './forward.ts'
 import { isTrustedPeer } from './forwarded.ts'
-import { composeOwnLines } from './headers.ts'
+import { composeOwnLines, filterAnswer } from './headers.ts'
 import { OwnAnswer } from './own-answer.ts'
 import { chooseRequestId } from './request-id.ts'
 import { Tunnel } from './tunnel.ts'
@@ -180,6 +182,45 @@ export class RequestHandler implements ForwardOwner {
       return
     }
     context.served = served
+    const { filters } = served
+    if (filters === undefined || filters.ofRequest.length === 0 || isClosed(served))
+      this.#send(context, served, upgrade)
+    else this.#ask(context, served, upgrade, 0)
+  }
+
+  /** Asks the filters of the route, from one on, whether the request goes on. */
+  #ask(context: RequestContext, served: ServedRoute, upgrade: string | undefined, from: number): void {
+    const filters = served.filters!.ofRequest
+    for (let at = from; at < filters.length; at++) {
+      const outcome = filters[at]!.request(context)
+      if (outcome === undefined) continue
+      if (!(outcome instanceof PendingOutcome)) {
+        this.#conclude(context, outcome)
+        return
+      }
+      new FilterWait(context, outcome, {
+        resume: (found) => {
+          if (found === undefined) this.#ask(context, served, upgrade, at + 1)
+          else this.#conclude(context, found)
+        },
+        fail: (error) => this.fail(context, error),
+        finish: () => this.finish(context, false),
+      }).start()
+      return
+    }
+    this.#send(context, served, upgrade)
+  }
+
+  #conclude(context: RequestContext, outcome: FilterAnswer | GatewayError): void {
+    if (outcome instanceof GatewayError) {
+      this.fail(context, outcome)
+      return
+    }
+    const { status, lines, body } = outcome
+    this.#answer(context, status, composeOwnLines(lines, context.id, this.#options.clock.now()), body, false)
+  }
+
+  #send(context: RequestContext, served: ServedRoute, upgrade: string | undefined): void {
     if (served.upstream && served.policy) {
       new Forward(this, context, served.upstream, served.policy, upgrade).start()
     } else this.fail(context, explainUnavailable(served))
@@ -199,13 +240,19 @@ export class RequestHandler implements ForwardOwner {
     const head = {
       status,
       reason: STATUS_CODES[status] ?? '',
-      lines,
+      lines: filterAnswer(context, status, lines),
       contentLength: body?.length ?? 0,
       close: close || exchange.offer !== undefined || this.isDraining,
       trailers: false,
     }
     new OwnAnswer(this, context).send(head, body)
   }
+}
+
+/** A guard that cannot be honoured refuses all requests, whatever else the route would do with them. */
+function isClosed({ action }: ServedRoute): boolean {
+  if (action.type !== 'unavailable') return false
+  return action.code === 'PORTICO_GW_GUARD_UNSUPPORTED' || action.code === 'PORTICO_GW_GUARD_INVALID'
 }
 
 function explainUnavailable({ action }: ServedRoute): GatewayError {

@@ -2,22 +2,21 @@
  * Resolves the settings: flag over environment over GatewayConfiguration over default. A value that cannot be used is a
  * diagnostic, and the next source down is taken instead.
  */
-import { findAuthorityFault } from '../base/authority-file.ts'
-import { isPrivateAddress } from '../base/cidr.ts'
-import type { DiagnosticDetails, DiagnosticList } from '../base/diagnostics.ts'
+import type { DiagnosticDetails, DiagnosticList, Severity } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
-import { findTokenFault } from '../base/token-file.ts'
 import { PLAIN_KEY, veilOrigin } from '../base/veil.ts'
 import type { SourceDocument } from '../source/document.ts'
-import { isSettingLeaf, type SettingLeaf, type SettingTable } from './leaf.ts'
+import { explainConstant } from './constants.ts'
+import { checkRules } from './rules.ts'
+import { isMapping, type Read, type Setting, type ValueProblem } from './setting.ts'
 import { SETTINGS, type Settings } from './table.ts'
-import { type Read, readSetting } from './value.ts'
+import { isSetting, listSettings, type NamedSetting, type SettingTable } from './tree.ts'
 
 /** Where the value of a setting came from. */
 export type SettingSource = 'flag' | 'environment' | 'file' | 'default'
 
-/** A value with the flag that gave it, as typed: problems name that flag. */
+/** A value with the flag that gave it, as typed, since problems name the flag. */
 export type TypedSetting = Readonly<{ flag: string; value: unknown }>
 
 /** By dotted name (`http.port`), as typed by the person: a string, a list of strings, or a boolean; or a TypedSetting of it. */
@@ -27,11 +26,8 @@ export type SettingOverrides = Readonly<Record<string, unknown>>
 export const SETTINGS_API_VERSION = 'portico.dev/v1alpha1'
 export const SETTINGS_KIND = 'GatewayConfiguration'
 
-/** One setting with its dotted name. */
-export type NamedSetting = Readonly<{ name: string; path: readonly string[]; leaf: SettingLeaf }>
-
 /** Every setting, in the order of the table. */
-export const SETTING_LIST: readonly NamedSetting[] = listSettings(SETTINGS, [])
+export const SETTING_LIST: readonly NamedSetting[] = listSettings(SETTINGS)
 
 const PREFIX = 'PORTICO_'
 
@@ -75,54 +71,57 @@ export function resolveSettings(input: SettingsInput, diagnostics: DiagnosticLis
   reportUnknownFlags(flags, diagnostics)
   reportUnknownVariables(environment, diagnostics)
 
-  for (const { name, path, leaf } of SETTING_LIST) {
-    values.set(name, leaf.default)
+  for (const { name, path, read, default: usual } of SETTING_LIST) {
+    values.set(name, usual)
     provenance.set(name, 'default')
-    const take = (source: SettingSource, label: string, read: Read, details: DiagnosticDetails) => {
-      if ('problems' in read) {
-        for (const problem of read.problems) {
-          const at = [...path, ...problem.at]
-          const where = source === 'file' ? printFieldPath(at) : label
-          diagnostics.add('PORTICO_SET_FIELD_VALUE', `${where}: ${problem.message}`, {
-            ...details,
-            ...(source === 'file' && { position: origin?.locate(at) }),
-            help: problem.help,
-          })
-        }
+    const take = (source: SettingSource, label: string, given: Read, details: DiagnosticDetails) => {
+      const report = (problem: ValueProblem, severity?: Severity) => {
+        const at = [...path, ...problem.at]
+        const where = source === 'file' ? printFieldPath(at) : label
+        diagnostics.add('PORTICO_SET_FIELD_VALUE', `${where}: ${problem.message}`, {
+          ...details,
+          ...(source === 'file' && { position: origin?.locate(at) }),
+          ...(severity && { severity }),
+          help: problem.help,
+        })
+      }
+      if ('problems' in given) {
+        for (const problem of given.problems) report(problem)
         return
       }
-      values.set(name, read.value)
+      for (const remark of given.remarks ?? []) report(remark, 'warning')
+      values.set(name, given.value)
       provenance.set(name, source)
       places.set(name, details)
     }
     if (fields.has(name)) {
       const details = { position: origin?.locate(path) }
-      take('file', name, readSetting(leaf, fields.get(name), 'document', environmentName(name)), details)
+      take('file', name, read(fields.get(name), 'document', environmentName(name)), details)
     }
     const variable = environmentName(name)
     const text = environment[variable]
-    if (text !== undefined && text !== '') take('environment', variable, readSetting(leaf, text, 'text', variable), {})
+    if (text !== undefined && text !== '') take('environment', variable, read(text, 'text', variable), {})
     const typed = Object.hasOwn(flags, name) ? flags[name] : undefined
     if (typed !== undefined) {
       const { flag, value } = isTypedSetting(typed) ? typed : { flag: flagName(name), value: typed }
-      take('flag', flag, readSetting(leaf, value, 'text', variable), {})
+      take('flag', flag, read(value, 'text', variable), {})
     }
   }
-  checkMeaning(values, provenance, places, diagnostics)
+  for (const name of checkRules(values, places, diagnostics)) provenance.set(name, 'default')
   return { settings: nest(SETTINGS, [], values) as Settings, provenance }
 }
 
 /** Dotted names whose value differs and that are read once, at the start. */
 export function findRestartSettings(before: Settings, after: Settings): readonly string[] {
   return SETTING_LIST.filter(
-    ({ leaf, path }) => leaf.restart && JSON.stringify(valueAt(before, path)) !== JSON.stringify(valueAt(after, path)),
+    ({ restart, path }) => restart && JSON.stringify(valueAt(before, path)) !== JSON.stringify(valueAt(after, path)),
   ).map(({ name }) => name)
 }
 
 /** `after`, with the settings that are read once at the start as they were in `before`. */
 export function keepRestartSettings(before: Settings, after: Settings): Settings {
   const values = new Map(
-    SETTING_LIST.map(({ name, leaf, path }) => [name, valueAt(leaf.restart ? before : after, path)] as const),
+    SETTING_LIST.map(({ name, restart, path }) => [name, valueAt(restart ? before : after, path)] as const),
   )
   return nest(SETTINGS, [], values) as Settings
 }
@@ -145,23 +144,16 @@ export function chooseSettingsDocument(
   return first
 }
 
-/** Shows the values of settings that are known and no secret: what is misspelt or misplaced may be a token. */
+/** Shows the values of known settings that are no secrets. The value of a misspelt or misplaced setting may be a token. */
 function veilSettings(origin: Origin): Origin {
   return veilOrigin(origin, (path) => {
     if (path.length === 1 && (path[0] === 'apiVersion' || path[0] === 'kind')) return true
-    let entry: SettingTable | SettingLeaf | undefined = SETTINGS
+    let entry: SettingTable | Setting | undefined = SETTINGS
     for (const step of path) {
-      if (entry === undefined || isSettingLeaf(entry)) break
+      if (entry === undefined || isSetting(entry)) break
       entry = Object.hasOwn(entry, step) ? entry[step] : undefined
     }
-    return entry !== undefined && isSettingLeaf(entry) && !('secret' in entry)
-  })
-}
-
-function listSettings(table: SettingTable, prefix: readonly string[]): NamedSetting[] {
-  return Object.entries(table).flatMap(([key, entry]) => {
-    const path = [...prefix, key]
-    return isSettingLeaf(entry) ? [{ name: path.join('.'), path, leaf: entry }] : listSettings(entry, path)
+    return entry !== undefined && isSetting(entry) && !entry.secret
   })
 }
 
@@ -169,7 +161,7 @@ function nest(table: SettingTable, path: readonly string[], values: ReadonlyMap<
   const out: Record<string, unknown> = {}
   for (const [key, entry] of Object.entries(table)) {
     const at = [...path, key]
-    out[key] = isSettingLeaf(entry) ? freezeDeep(values.get(at.join('.'))) : nest(entry, at, values)
+    out[key] = isSetting(entry) ? freezeDeep(values.get(at.join('.'))) : nest(entry, at, values)
   }
   return Object.freeze(out)
 }
@@ -188,10 +180,6 @@ function valueAt(settings: Settings, path: readonly string[]): unknown {
 
 function isTypedSetting(value: unknown): value is TypedSetting {
   return isMapping(value) && typeof value.flag === 'string'
-}
-
-function isMapping(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** The settings a document holds, by dotted name; unknown fields are reported. */
@@ -216,7 +204,7 @@ function readDocument(document: SourceDocument, diagnostics: DiagnosticList): Ma
       const at = [...path, key]
       const entry = Object.hasOwn(table, key) ? table[key] : undefined
       if (entry === undefined) reportUnknownField(table, at)
-      else if (isSettingLeaf(entry)) found.set(at.join('.'), inner)
+      else if (isSetting(entry)) found.set(at.join('.'), inner)
       else if (isMapping(inner)) walk(entry, inner, at)
       // A group left empty (`http:`) says nothing.
       else if (inner !== null) {
@@ -229,8 +217,15 @@ function readDocument(document: SourceDocument, diagnostics: DiagnosticList): Ma
   }
 
   function reportUnknownField(table: SettingTable, at: FieldPath): void {
+    const constant = explainConstant(at.join('.'))
+    if (constant) {
+      // No error: files that name every setting with its default are common.
+      const details = { severity: 'warning', position: origin.locateKey(at), help: constant.help } as const
+      diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', constant.message, details)
+      return
+    }
     const key = String(at.at(-1))
-    // What has no form of a key may be a value that has slipped.
+    // A text that does not look like a key may be a value in the wrong place, such as a token.
     const name = PLAIN_KEY.test(key) ? key : undefined
     const near = findNearest(key, Object.keys(table))
     const group = at.slice(0, -1).join('.')
@@ -260,6 +255,11 @@ function reportUnknownFlags(flags: SettingOverrides, diagnostics: DiagnosticList
   const known = new Set(SETTING_LIST.map(({ name }) => name))
   for (const name of Object.keys(flags)) {
     if (known.has(name)) continue
+    const constant = explainConstant(name)
+    if (constant) {
+      diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', constant.message, { help: constant.help })
+      continue
+    }
     const near = findNearest(name, known) ?? SETTING_LIST.find(({ path }) => path.at(-1) === name)?.name
     diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `unknown setting "${name}" given by flag`, {
       help: near ? `did you mean ${flagName(near)}?` : 'portico get settings -f FILE lists every setting',
@@ -275,100 +275,13 @@ function reportUnknownVariables(environment: NodeJS.ProcessEnv, diagnostics: Dia
   for (const variable of Object.keys(environment).sort()) {
     const rest = variable.slice(PREFIX.length)
     if (!variable.startsWith(PREFIX) || known.has(rest) || SERVICE_LINK.test(variable)) continue
-    // Without what all share, which would count as likeness.
+    const constant = explainConstant(variable, environmentName)
+    // The prefix, which all share, would count as likeness.
     const near = findNearest(rest, known)
-    diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `environment variable ${variable} names no setting`, {
+    const message = constant?.message ?? `environment variable ${variable} names no setting`
+    diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', message, {
       severity: 'warning',
-      help: near ? `did you mean ${PREFIX}${near}?` : 'unset it, or give it another name',
+      help: constant ? 'unset it' : near ? `did you mean ${PREFIX}${near}?` : 'unset it, or give it another name',
     })
   }
-}
-
-/** What settings must fulfil beyond their type; each that breaks a rule goes back to its default. */
-function checkMeaning(
-  values: Map<string, unknown>,
-  provenance: Map<string, SettingSource>,
-  places: ReadonlyMap<string, DiagnosticDetails>,
-  diagnostics: DiagnosticList,
-): void {
-  const refuse = (name: string, message: string, help: string, fallback: unknown) => {
-    diagnostics.add('PORTICO_SET_FIELD_VALUE', `${name}: ${message}`, { ...places.get(name), help })
-    values.set(name, fallback)
-    provenance.set(name, 'default')
-  }
-  const adminAddress = String(values.get('admin.address'))
-  const hasToken = values.get('admin.token') !== ''
-  const hasTokenFile = values.get('admin.tokenFile') !== ''
-  if (hasToken && hasTokenFile) {
-    refuse('admin.token', 'admin.tokenFile is set as well', 'set one of them', SETTINGS.admin.token.default)
-  }
-  const tokenFile = String(values.get('admin.tokenFile'))
-  const unfit = hasTokenFile && values.get('admin.enabled') === true && findTokenFault(tokenFile)
-  // It keeps its value: without it everybody would be let in.
-  if (unfit) {
-    const help = 'name a file of one line that this user may read'
-    diagnostics.add('PORTICO_SET_FIELD_VALUE', `admin.tokenFile: ${unfit}`, { ...places.get('admin.tokenFile'), help })
-  }
-  if (isPrivateAddress(adminAddress) !== 'loopback' && !hasToken && !hasTokenFile) {
-    refuse(
-      'admin.address',
-      `"${adminAddress}" can be reached from other machines, which needs a token`,
-      'set admin.tokenFile (PORTICO_ADMIN_TOKEN_FILE) or PORTICO_ADMIN_TOKEN, or leave the address at 127.0.0.1',
-      SETTINGS.admin.address.default,
-    )
-  }
-  // Whoever could connect could say who they are.
-  if ((values.get('trustedProxies') as readonly string[]).length === 0) {
-    for (const name of ['http.proxyProtocol', 'https.proxyProtocol']) {
-      if (values.get(name) !== 'required') continue
-      refuse(
-        name,
-        'trustedProxies names nobody whose PROXY header is believed',
-        'set trustedProxies to the addresses of the proxies in front of this port',
-        'none',
-      )
-    }
-  }
-  const caHelp = 'name a PEM file of certificates that this user may read'
-  const caFault = findAuthorityFault(String(values.get('upstream.caFile')))
-  if (caFault) refuse('upstream.caFile', caFault, caHelp, '')
-  for (const [service, { caFile = '' }] of Object.entries(values.get('services') as Settings['services'])) {
-    const fault = findAuthorityFault(String(caFile))
-    if (!fault) continue
-    const details = { ...places.get('services'), help: caHelp }
-    diagnostics.add('PORTICO_SET_FIELD_VALUE', `services: ${service}: caFile: ${fault}`, details)
-  }
-  const zone = String(values.get('dns.zone'))
-  if (!isDomain(zone)) {
-    refuse('dns.zone', `"${zone}" is not a domain name`, 'write it as cluster.local', SETTINGS.dns.zone.default)
-  }
-  const listeners = (['http', 'https', 'admin', 'dns'] as const).filter(
-    (name) => values.get(`${name}.enabled`) === true,
-  )
-  for (const [index, name] of listeners.entries()) {
-    const port = values.get(`${name}.port`)
-    const rival = listeners
-      .slice(0, index)
-      .find((other) => port !== 0 && values.get(`${other}.port`) === port && meet(values, name, other))
-    if (rival)
-      refuse(
-        `${name}.port`,
-        `port ${port} is taken by ${rival}.port`,
-        'give each its own port',
-        SETTINGS[name].port.default,
-      )
-  }
-}
-
-/** A DNS name of labels as hosts have them, with its last dot or without. */
-function isDomain(text: string): boolean {
-  return /^(?=.{1,200}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\.?$/i.test(text)
-}
-
-/** Whether two listeners with the same port would get in each other's way. */
-function meet(values: ReadonlyMap<string, unknown>, a: string, b: string): boolean {
-  const left = values.get(`${a}.address`)
-  const right = values.get(`${b}.address`)
-  // `::` takes IPv4 too, and `0.0.0.0` every IPv4 address.
-  return left === right || [left, right].some((address) => address === '::' || address === '0.0.0.0')
 }

@@ -1,25 +1,30 @@
 /**
- * The settings that a Service can have for itself: all those under `upstream`. On the Service they are annotations
- * (`upstream.health.path` is `portico.dev/health-path`), in the settings they stand under `services`. Those that concern a
- * single request an Ingress can have too, for its own routes.
+ * The settings that a Service can have for itself: all under `upstream`. On the Service they are annotations
+ * (`upstream.health.path` is `portico.dev/health-path`); in the settings they stand under `services`. An Ingress can have those
+ * that concern single requests, for its own routes.
  */
-import { isSettingLeaf, type SettingLeaf, type SettingTable } from './leaf.ts'
-import { SETTINGS, type Settings } from './table.ts'
+import { explainConstant } from './constants.ts'
+import type { Fault } from './setting.ts'
+import { isSetting, listSettings, type NamedSetting, type SettingTable, type Values } from './tree.ts'
+import { UPSTREAM_SETTINGS } from './upstream.ts'
 
 /** How the endpoints of one upstream are chosen among, watched, limited and spoken to. */
-export type UpstreamPolicy = Settings['upstream']
+export type UpstreamPolicy = Values<typeof UPSTREAM_SETTINGS>
 
-/** What a Service, or an Ingress for its routes, has otherwise than all: values by dotted name under `upstream`. */
+/** The values that a Service, or an Ingress for its routes, sets for itself: by dotted name under `upstream`. */
 export type PolicyOverrides = Readonly<Record<string, unknown>>
 
-/** One of them; `name` is dotted and begins under `upstream`. */
-export type ServiceSetting = Readonly<{ name: string; leaf: SettingLeaf; annotation: string }>
+/** One such setting; `name` is dotted and begins under `upstream`. */
+export type ServiceSetting = NamedSetting & Readonly<{ annotation: string }>
 
-/** Of Portico's own annotations. */
+/** Portico's own annotations begin with this. */
 export const ANNOTATION_DOMAIN = 'portico.dev/'
 
 /** In the order of the table. */
-const SERVICE_SETTINGS: readonly ServiceSetting[] = list(SETTINGS.upstream, '')
+const SERVICE_SETTINGS: readonly ServiceSetting[] = listSettings(UPSTREAM_SETTINGS).map((setting) => ({
+  ...setting,
+  annotation: annotationName(setting.name),
+}))
 
 /** By dotted name. */
 export const SERVICE_SETTINGS_BY_NAME: ReadonlyMap<string, ServiceSetting> = new Map(
@@ -31,31 +36,28 @@ export const SERVICE_SETTINGS_BY_ANNOTATION: ReadonlyMap<string, ServiceSetting>
   SERVICE_SETTINGS.map((setting) => [setting.annotation, setting]),
 )
 
-/** `defaults` with what is otherwise; `defaults` itself where nothing is. */
+/** `defaults` with the overrides in their places; without overrides the same object. */
 export function mergePolicy(defaults: UpstreamPolicy, overrides: PolicyOverrides | undefined): UpstreamPolicy {
   if (overrides === undefined) return defaults
-  return merge(SETTINGS.upstream, defaults, overrides, '') as UpstreamPolicy
+  return merge(UPSTREAM_SETTINGS, defaults, overrides, '') as UpstreamPolicy
 }
 
 function merge(table: SettingTable, defaults: object, overrides: PolicyOverrides, prefix: string): object {
   const merged: Record<string, unknown> = { ...defaults }
   for (const [key, entry] of Object.entries(table)) {
     const name = prefix + key
-    if (!isSettingLeaf(entry)) merged[key] = merge(entry, merged[key] as object, overrides, `${name}.`)
+    if (!isSetting(entry)) merged[key] = merge(entry, merged[key] as object, overrides, `${name}.`)
     else if (Object.hasOwn(overrides, name)) merged[key] = overrides[name]
   }
   return Object.freeze(merged)
 }
 
-function list(table: SettingTable, prefix: string): ServiceSetting[] {
-  return Object.entries(table).flatMap(([key, entry]) => {
-    const name = prefix + key
-    if (!isSettingLeaf(entry)) return list(entry, `${name}.`)
-    return [{ name, leaf: entry, annotation: ANNOTATION_DOMAIN + dash(name) }]
-  })
+/** `health.unhealthyThreshold` → `portico.dev/health-unhealthy-threshold` */
+function annotationName(name: string): string {
+  return ANNOTATION_DOMAIN + name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('.', '-')
 }
 
-/** `health.unhealthyThreshold` → `health-unhealthy-threshold` */
-function dash(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('.', '-')
+/** For an annotation that was a setting of Services once and is a constant now. */
+export function explainConstantAnnotation(annotation: string): Fault | undefined {
+  return explainConstant(annotation, (name) => annotationName(name.replace(/^upstream\./, '')))
 }

@@ -2,481 +2,398 @@
  * Every setting, once: its type, default, and what it does. From this table come the `Settings` type, the loader's checks,
  * `config/portico.yaml`, the JSON Schema, and the environment variables (`http.port` is `PORTICO_HTTP_PORT`).
  */
-import type { SettingTable, SettingType } from './leaf.ts'
+import type { SettingTable, Values } from './tree.ts'
+import { address } from './types/address.ts'
+import { addressRanges } from './types/address-ranges.ts'
+import { addresses } from './types/addresses.ts'
+import { boolean } from './types/boolean.ts'
+import { bytes } from './types/bytes.ts'
+import { choice } from './types/choice.ts'
+import { cidrs } from './types/cidrs.ts'
+import { codes } from './types/codes.ts'
+import { duration } from './types/duration.ts'
+import { endpoints } from './types/endpoints.ts'
+import { integer } from './types/integer.ts'
+import { port } from './types/port.ts'
+import { portRange } from './types/port-range.ts'
+import { servers } from './types/servers.ts'
+import { serviceNames } from './types/service-names.ts'
+import { serviceRange } from './types/service-range.ts'
+import { services } from './types/services.ts'
+import { string } from './types/string.ts'
+import { strings } from './types/strings.ts'
+import { workers } from './types/workers.ts'
 import { UPSTREAM_SETTINGS } from './upstream.ts'
-
-/** More processes than any machine has cores for are a slip of the hand. */
-export const MAX_WORKERS = 256
 
 export const SETTINGS = {
   http: {
-    enabled: { type: 'boolean', default: true, restart: true, doc: 'Serve plain HTTP.' },
-    address: {
-      type: 'address',
+    enabled: boolean({ default: true, restart: true, doc: 'Serve plain HTTP.' }),
+    address: address({
       default: '::',
       restart: true,
       doc: 'Address to listen on; "::" is every address, IPv4 and IPv6.',
-    },
-    port: { type: 'port', default: 8080, restart: true, doc: 'Port to listen on; 0 takes a free one.' },
-    proxyProtocol: {
-      type: 'enum',
-      values: ['none', 'required'],
+    }),
+    port: port({ default: 8080, restart: true, doc: 'Port to listen on; 0 takes a free one.' }),
+    proxyProtocol: choice(['none', 'required'], {
       default: 'none',
-      doc: 'Whether every connection begins with a PROXY protocol header, v1 or v2, that names its client; believed of trustedProxies alone, others are cut.',
-    },
+      doc: 'Whether every connection begins with a PROXY protocol header, v1 or v2, that names its client. The headers of peers in trustedProxies alone are believed; other peers are cut.',
+    }),
   },
   https: {
-    enabled: { type: 'boolean', default: true, restart: true, doc: 'Serve HTTPS.' },
-    address: { type: 'address', default: '::', restart: true, doc: 'Address to listen on.' },
-    port: { type: 'port', default: 8443, restart: true, doc: 'Port to listen on; 0 takes a free one.' },
-    proxyProtocol: {
-      type: 'enum',
-      values: ['none', 'required'],
+    enabled: boolean({ default: true, restart: true, doc: 'Serve HTTPS.' }),
+    address: address({ default: '::', restart: true, doc: 'Address to listen on.' }),
+    port: port({ default: 8443, restart: true, doc: 'Port to listen on; 0 takes a free one.' }),
+    proxyProtocol: choice(['none', 'required'], {
       default: 'none',
       doc: 'The same as http.proxyProtocol; the header comes before the TLS handshake.',
-    },
-    redirect: {
-      type: 'boolean',
-      default: true,
-      doc: 'Answer 308 to HTTPS on plain HTTP for hosts that have a tls section.',
-    },
-    redirectPort: {
-      type: 'integer',
+    }),
+    redirect: boolean({ default: true, doc: 'Answer 308 to HTTPS on plain HTTP for hosts that have a tls section.' }),
+    redirectPort: integer({
       default: 0,
       min: 0,
       max: 65535,
-      doc: 'Port to name in that redirect; 0 is the HTTPS port itself. 443 behind a port mapping.',
-    },
-    minVersion: {
-      type: 'enum',
-      values: ['TLSv1.2', 'TLSv1.3'],
+      doc: 'Port that the redirect to HTTPS names; 0 is the HTTPS port itself. Set 443 behind a port mapping.',
+    }),
+    minVersion: choice(['TLSv1.2', 'TLSv1.3'], {
       default: 'TLSv1.2',
       restart: true,
       doc: 'Oldest TLS version accepted.',
-    },
-    strictSni: {
-      type: 'boolean',
+    }),
+    strictSni: boolean({
       default: false,
-      doc: 'Refuse handshakes for names no certificate covers, where otherwise the default certificate is served.',
-    },
-    http2: { type: 'boolean', default: true, restart: true, doc: 'Offer HTTP/2 by ALPN.' },
-    handshakeTimeout: {
-      type: 'duration',
+      doc: 'Refuse handshakes for names that no certificate covers; off, such handshakes get the default certificate.',
+    }),
+    http2: boolean({ default: true, restart: true, doc: 'Offer HTTP/2 by ALPN.' }),
+    handshakeTimeout: duration({
       default: 10_000,
       min: 100,
       restart: true,
-      doc: 'A TLS handshake may take this long.',
-    },
+      advanced: true,
+      doc: 'A TLS handshake is cut after this time.',
+    }),
   },
   admin: {
-    enabled: { type: 'boolean', default: true, restart: true, doc: 'Serve health, metrics and the JSON API.' },
-    address: {
-      type: 'address',
+    enabled: boolean({ default: true, restart: true, doc: 'Serve health, metrics and the JSON API.' }),
+    address: address({
       default: '127.0.0.1',
       restart: true,
-      doc: 'Address of the admin listener; another one than loopback needs a token.',
-    },
-    port: { type: 'port', default: 9901, restart: true, doc: 'Port of the admin listener.' },
-    token: {
-      type: 'string',
+      doc: 'Address of the admin listener; any address but loopback needs a token.',
+    }),
+    port: port({ default: 9901, restart: true, doc: 'Port of the admin listener.' }),
+    token: string({
       default: '',
       restart: true,
       secret: true,
-      doc: 'Bearer token that admin requests must carry (health probes excepted); empty: none. A flag shows in the list of processes: better in the environment, or in admin.tokenFile.',
-    },
-    tokenFile: {
-      type: 'string',
+      doc: 'Bearer token that admin requests must carry, health probes excepted; empty: they need none. The list of processes shows flags: give the token in the environment or in admin.tokenFile.',
+    }),
+    tokenFile: string({
       default: '',
       restart: true,
-      doc: 'File that holds this token, without line breaks around it, in place of admin.token; another token in it counts within a second. While it cannot be read or is empty, nobody gets in.',
-    },
+      doc: 'File that holds the token of admin requests, in place of admin.token; line breaks around the token do not count. A new token in the file counts within a second. While the file is empty or cannot be read, nobody gets in.',
+    }),
   },
   metrics: {
-    endpointSeries: {
-      type: 'integer',
+    endpointSeries: integer({
       default: 1000,
       min: 0,
       max: 100_000,
       restart: true,
-      doc: 'Most endpoints with metrics of their own; the requests of all others are added up under the label "others".',
-    },
+      advanced: true,
+      doc: 'Most endpoints that have metrics of their own; the label "others" adds up the requests of all further endpoints.',
+    }),
   },
   dns: {
-    enabled: {
-      type: 'boolean',
+    enabled: boolean({
       default: false,
       restart: true,
       doc: "Answer the cluster's names over DNS: web.default.svc.cluster.local and the like.",
-    },
-    address: {
-      type: 'address',
+    }),
+    address: address({
       default: '127.0.0.1',
       restart: true,
-      doc: 'Address to answer on, UDP and TCP. Other names are looked up for private addresses alone, whatever it is.',
-    },
-    port: {
-      type: 'port',
-      default: 8053,
-      restart: true,
-      doc: 'Port to answer on; 0 takes a free one, 53 is the usual one.',
-    },
-    zone: { type: 'string', default: 'cluster.local', doc: 'The domain that the names end in.' },
-    ttl: { type: 'duration', default: 5_000, min: 0, max: 3_600_000, doc: 'How long answers may be remembered.' },
-    forward: {
-      type: 'servers',
+      doc: 'Address to answer on, UDP and TCP. On any address, names outside the zone are looked up for clients with private addresses alone.',
+    }),
+    port: port({ default: 8053, restart: true, doc: 'Port to answer on; 0 takes a free one, 53 is the usual one.' }),
+    zone: string({ default: 'cluster.local', doc: 'Domain in which the names of Services end.' }),
+    ttl: duration({
+      default: 5_000,
+      min: 0,
+      max: 3_600_000,
+      advanced: true,
+      doc: 'Clients may remember an answer for this time.',
+    }),
+    forward: servers({
       system: true,
       default: [],
-      doc: 'Where to look other names up: addresses as 192.0.2.1 or 192.0.2.1:5353, or "system" for those in /etc/resolv.conf. Empty: other names are refused.',
-    },
-    forwardTimeout: { type: 'duration', default: 2_000, min: 50, doc: 'One of these must answer within this time.' },
-    maxForwards: {
-      type: 'integer',
-      default: 512,
-      min: 1,
-      max: 10_000,
-      doc: 'Most names looked up there at once; beyond it SERVFAIL.',
-    },
-    maxConnections: { type: 'integer', default: 256, min: 1, doc: 'Most TCP connections of DNS clients at once.' },
-    idleTimeout: {
-      type: 'duration',
-      default: 10_000,
-      min: 100,
-      doc: 'A TCP connection on which no whole question came for this long is closed.',
-    },
+      doc: 'DNS servers that are asked for names outside the zone: addresses as 192.0.2.1 or 192.0.2.1:5353, or "system" for the servers in /etc/resolv.conf. Empty: such names are refused.',
+    }),
   },
   fastLane: {
-    enabled: {
-      type: 'boolean',
+    enabled: boolean({
       default: true,
       restart: true,
-      doc: 'Serve plain HTTP/1.1 requests by a codec of our own, many times faster; off, node:http and Fastify read them all.',
-    },
+      advanced: true,
+      doc: 'Serve plain HTTP/1.1 requests by a codec of our own, many times faster; off, node:http and Fastify read all requests.',
+    }),
   },
-  workers: {
-    type: 'workers',
+  workers: workers({
     default: 1,
     restart: true,
-    doc: 'Processes that carry traffic, beside the one that reads the configuration; "auto" is one for each core, 0 is none: one process does both.',
-  },
-  dataDir: {
-    type: 'string',
+    doc: 'Processes that carry traffic, beside the process that reads the configuration; "auto" is one for each core. With 0 one process does both.',
+  }),
+  dataDir: string({
     default: '',
     restart: true,
-    doc: 'Folder for what must outlive a restart (the default certificate, allocated ports and addresses, the key of affinity cookies); empty: $XDG_DATA_HOME/portico, /data in the container.',
-  },
-  watch: { type: 'boolean', default: true, restart: true, doc: 'Reload when a file changes.' },
-  ingressClasses: {
-    type: 'strings',
+    doc: 'Folder for data that outlives a restart (the default certificate, allocated ports and addresses, the key of affinity cookies); empty: $XDG_DATA_HOME/portico, /data in the container.',
+  }),
+  watch: boolean({ default: true, restart: true, doc: 'Reload when a file changes.' }),
+  ingressClasses: strings({
     default: [],
     doc: 'Serve Ingresses of these class names only, whatever IngressClass objects say; "*" serves all. Empty: the IngressClass objects decide.',
-  },
-  nodeName: {
-    type: 'string',
+  }),
+  nodeName: string({
     default: '',
     doc: 'The node name of this machine, for Local traffic policies and topology hints.',
-  },
-  zone: { type: 'string', default: '', doc: 'The topology zone of this machine.' },
-  endpoints: {
-    type: 'endpoints',
+  }),
+  zone: string({ default: '', doc: 'The topology zone of this machine.' }),
+  endpoints: endpoints({
     default: {},
-    doc: 'Endpoints of Services, over all other sources: "namespace/name[:port]" to a list of "host:port[;weight=N][;backup]".',
-  },
-  services: {
-    type: 'services',
+    doc: 'Endpoints of Services, in place of those from all other sources: "namespace/name[:port]" to a list of "host:port[;weight=N][;backup]".',
+  }),
+  services: services(UPSTREAM_SETTINGS, {
     default: {},
-    doc: 'Settings of single Services, over their annotations and over "upstream": "namespace/name" to any of the settings under "upstream".',
-  },
+    doc: 'Settings of single Services: "namespace/name" to any of the settings under "upstream". They go before the annotations of the Service, and before "upstream".',
+  }),
   nodePorts: {
-    enabled: { type: 'boolean', default: true, doc: 'Open the nodePorts of NodePort and LoadBalancer Services.' },
-    addresses: {
-      type: 'addresses',
+    enabled: boolean({ default: true, doc: 'Open the nodePorts of NodePort and LoadBalancer Services.' }),
+    addresses: addresses({
       default: [],
-      doc: 'Addresses of this machine to open them on; empty: "::", which is every address, IPv4 and IPv6.',
-    },
-    range: {
-      type: 'portRange',
+      doc: 'Addresses of this machine on which nodePorts are opened; empty: "::", which is every address, IPv4 and IPv6.',
+    }),
+    range: portRange({
       default: '30000-32767',
-      doc: 'Where nodePorts may lie, those that are written and those that are allocated.',
-    },
+      doc: 'Range in which nodePorts lie, written ones and allocated ones.',
+    }),
   },
   loadBalancers: {
-    enabled: { type: 'boolean', default: true, doc: 'Open the ports of LoadBalancer Services.' },
-    pool: {
-      type: 'addressRanges',
+    enabled: boolean({ default: true, doc: 'Open the ports of LoadBalancer Services.' }),
+    pool: addressRanges({
       default: [],
-      doc: 'Addresses of this machine that LoadBalancer Services get, one each: "192.0.2.7", "192.0.2.10-192.0.2.20" or "192.0.2.64/28". Empty: they share loadBalancers.address.',
-    },
-    address: {
-      type: 'address',
+      doc: 'Addresses of this machine for LoadBalancer Services, one for each: "192.0.2.7", "192.0.2.10-192.0.2.20" or "192.0.2.64/28". Empty: all share loadBalancers.address.',
+    }),
+    address: address({
       default: '::',
-      doc: 'What they share where there is no pool; "::" is every address of this machine, which EXTERNAL-IP shows as localhost.',
-    },
+      doc: 'Address that all LoadBalancer Services share where there is no pool; "::" is every address of this machine, which EXTERNAL-IP shows as localhost.',
+    }),
   },
   clusterNetwork: {
-    enabled: {
-      type: 'boolean',
+    enabled: boolean({
       default: false,
       doc: 'Give each Service a clusterIP on this machine and open its ports there.',
-    },
-    range: {
-      type: 'serviceRange',
+    }),
+    range: serviceRange({
       default: '127.96.0.0/16',
-      doc: 'Where clusterIPs lie, IPv4 or IPv6. The default is loopback: Linux has all of 127.0.0.0/8; the addresses of another range must be given to the machine first. A clusterIP that is written and lies elsewhere is replaced.',
-    },
+      doc: 'Range of clusterIPs, IPv4 or IPv6. The default is loopback: Linux has all of 127.0.0.0/8. Addresses of another range must be given to the machine first. A clusterIP that is written and lies outside the range is replaced.',
+    }),
   },
   externalIPs: {
-    enabled: {
-      type: 'boolean',
+    enabled: boolean({
       default: false,
-      doc: 'Open the ports of Services on their externalIPs. Off, since whoever may write a Service could take the traffic of any address of this machine (CVE-2020-8554).',
-    },
+      doc: 'Open the ports of Services on their externalIPs. Off by default: anybody who may write a Service could take the traffic of any address of this machine (CVE-2020-8554).',
+    }),
   },
   externalNames: {
-    allowPrivate: {
-      type: 'boolean',
+    allowPrivate: boolean({
       default: false,
       doc: 'Let ExternalName Services lead to loopback, link-local, metadata and private addresses.',
-    },
-    allowPrivateFor: {
-      type: 'serviceNames',
+    }),
+    allowPrivateFor: serviceNames({
       default: [],
-      doc: 'The Services alone, as "namespace/name", that this is allowed to. Not on the Service itself: who writes manifests does not decide what they reach.',
-    },
+      doc: 'Services, as "namespace/name", that may lead to such addresses while allowPrivate is off. No annotation allows it: manifests do not decide what they may reach.',
+    }),
   },
   resolver: {
-    servers: {
-      type: 'servers',
+    servers: servers({
       default: [],
-      doc: 'DNS servers to ask for the names of endpoints, as "address" or "address:port", below the hosts file; empty: those of the system.',
-    },
+      doc: 'DNS servers that are asked for the names of endpoints, after the hosts file, as "address" or "address:port"; empty: the servers of the system.',
+    }),
   },
-  trustedProxies: {
-    type: 'cidrs',
+  trustedProxies: cidrs({
     default: [],
     doc: 'Peers whose X-Forwarded-*, X-Real-IP, Forwarded and PROXY protocol headers are believed (docs/behind-a-proxy.md).',
-  },
-  forwardedHeader: { type: 'boolean', default: false, doc: 'Also send the Forwarded header (RFC 7239).' },
+  }),
+  forwardedHeader: boolean({ default: false, doc: 'Also send the Forwarded header (RFC 7239).' }),
   paths: {
-    encodedSlash: {
-      type: 'enum',
-      values: ['keep', 'reject'],
+    encodedSlash: choice(['keep', 'reject'], {
       default: 'keep',
+      advanced: true,
       doc: 'What to do with %2F and %5C in a path: keep them as data, or answer 400.',
-    },
+    }),
   },
-  underscoresInHeaders: {
-    type: 'enum',
-    values: ['drop', 'reject', 'keep'],
+  underscoresInHeaders: choice(['drop', 'reject', 'keep'], {
     default: 'drop',
     doc: 'What to do with request header names that contain an underscore.',
-  },
+  }),
   limits: {
-    bodyBytes: {
-      type: 'bytes',
+    bodyBytes: bytes({
       default: 0,
       min: 0,
       doc: 'Largest request body; 0 is no limit (bodies are streamed, never held).',
-    },
-    headerBytes: {
-      type: 'bytes',
-      default: 32_768,
-      min: 1024,
-      max: 1_048_576,
-      restart: true,
-      doc: 'Largest request head.',
-    },
-    headerCount: {
-      type: 'integer',
+    }),
+    headerBytes: bytes({ default: 32_768, min: 1024, max: 1_048_576, restart: true, doc: 'Largest request head.' }),
+    headerCount: integer({
       default: 100,
       min: 10,
       max: 1000,
       restart: true,
+      advanced: true,
       doc: 'Most request header fields.',
-    },
-    targetBytes: { type: 'bytes', default: 16_384, min: 256, max: 65_536, doc: 'Longest request target.' },
-    connections: {
-      type: 'integer',
+    }),
+    targetBytes: bytes({ default: 16_384, min: 256, max: 65_536, advanced: true, doc: 'Longest request target.' }),
+    connections: integer({
       default: 0,
       min: 0,
       restart: true,
-      doc: 'Most client connections at once, to each worker, over all its TCP ports; beyond it the longest idle is closed for a new one, and where none is idle the new one is reset. 0 is automatic: nine tenths of half of what the limit of file descriptors (ulimit -n) leaves beyond 64, since a client needs one to an endpoint as well.',
-    },
-    connectionsPerClient: {
-      type: 'integer',
+      doc: 'Most client connections at once in each worker, over all its TCP ports. A further connection takes the place of the one that has been idle longest, and is reset where none is idle. 0 is automatic: nine tenths of half of the file descriptors (ulimit -n) beyond 64, since a client needs one to an endpoint as well.',
+    }),
+    connectionsPerClient: integer({
       default: 0,
       min: 0,
-      doc: 'Most connections of one client address (of IPv6 a /64) at once, to each worker; more are reset. The address a PROXY header names counts; peers in trustedProxies are not counted. 0 is automatic: a quarter of limits.connections, at least 16.',
-    },
-    requestsPerClient: {
-      type: 'integer',
+      doc: 'Most connections of one client address (of one /64 for IPv6) at once in each worker; further ones are reset. The address that a PROXY header names counts; peers in trustedProxies are not counted. 0 is automatic: a quarter of limits.connections, at least 16.',
+    }),
+    requestsPerClient: integer({
       default: 2048,
       min: 0,
-      doc: 'Most requests of one client address at once, in each worker, those that became a WebSocket or another tunnel left out; beyond it 429. IPv6 addresses count by their first 64 bits, addresses of trustedProxies not at all. 0 is no limit.',
-    },
-    uploadRate: {
-      type: 'bytes',
+      doc: 'Most requests of one client address (of one /64 for IPv6) at once in each worker; further ones get 429. WebSockets and other tunnels are not counted, nor are addresses in trustedProxies. 0 is no limit.',
+    }),
+    uploadRate: bytes({
       default: 240,
       min: 0,
+      max: 1_048_576,
+      advanced: true,
       doc: 'Slowest request body, in bytes a second: a client that falls behind this rate by more than timeouts.requestBodyIdle gets 408. 0 is no limit.',
-    },
-    datagramSessions: {
-      type: 'integer',
+    }),
+    datagramSessions: integer({
       default: 4096,
       min: 1,
-      doc: 'Most UDP sessions at once, in each worker, and never more than a quarter of its file descriptors; beyond it datagrams of new clients are dropped.',
-    },
-    streamsPerConnection: {
-      type: 'integer',
+      advanced: true,
+      doc: 'Most UDP sessions at once in each worker, and never more than a quarter of its file descriptors; beyond that, datagrams of new clients are dropped.',
+    }),
+    streamsPerConnection: integer({
       default: 100,
       min: 1,
+      max: 65_535,
       restart: true,
+      advanced: true,
       doc: 'Most HTTP/2 streams at once on a connection.',
-    },
+    }),
   },
   timeouts: {
-    requestHeaders: {
-      type: 'duration',
+    requestHeaders: duration({
       default: 10_000,
       min: 100,
       restart: true,
       doc: 'A request head must arrive within this time.',
-    },
-    requestBodyIdle: { type: 'duration', default: 30_000, min: 100, doc: 'A request body may pause this long.' },
-    keepAlive: {
-      type: 'duration',
+    }),
+    requestBodyIdle: duration({ default: 30_000, min: 100, doc: 'A request body may pause this long.' }),
+    keepAlive: duration({
       default: 75_000,
       min: 100,
       restart: true,
       doc: 'An idle client connection is closed after this time.',
-    },
-    connect: { type: 'duration', default: 5_000, min: 50, doc: 'Connecting to an endpoint may take this long.' },
-    responseHeaders: {
-      type: 'duration',
+    }),
+    connect: duration({ default: 5_000, min: 50, doc: 'Connecting to an endpoint may take this long.' }),
+    responseHeaders: duration({
       default: 60_000,
       min: 100,
       doc: 'An endpoint must begin its answer within this time.',
-    },
-    responseIdle: {
-      type: 'duration',
+    }),
+    responseIdle: duration({
       default: 0,
       min: 0,
       doc: 'An answer may pause this long; 0 is for ever (server-sent events).',
-    },
-    writeStall: {
-      type: 'duration',
+    }),
+    writeStall: duration({
       default: 60_000,
       min: 100,
-      doc: 'A client that takes nothing of its answer for this long, or less than 240 bytes a second, is cut; so is a WebSocket or TCP connection with bytes of which either side takes none.',
-    },
-    halfClosed: {
-      type: 'duration',
+      advanced: true,
+      doc: 'A client that takes nothing of its answer for this long, or less than 240 bytes a second, is cut. So is a WebSocket or TCP connection when one side takes none of the bytes that wait for it.',
+    }),
+    halfClosed: duration({
       default: 3_000,
       min: 1_000,
-      doc: 'Of a WebSocket or TCP connection that one side has ended, the rest is cut when nothing moves for this long.',
-    },
-    upstreamKeepAlive: {
-      type: 'duration',
+      advanced: true,
+      doc: 'When one side has ended a WebSocket or TCP connection, the connection is cut after nothing has moved for this long.',
+    }),
+    upstreamKeepAlive: duration({
       default: 4_000,
       min: 0,
       doc: 'An idle connection to an endpoint is closed after this time.',
-    },
-    tunnelIdle: {
-      type: 'duration',
+    }),
+    tunnelIdle: duration({
       default: 3_600_000,
       min: 0,
       doc: 'A WebSocket or other upgraded connection without traffic is closed after this time; 0 is never.',
-    },
-    streamIdle: {
-      type: 'duration',
+    }),
+    streamIdle: duration({
       default: 3_600_000,
       min: 0,
       doc: "A TCP connection of a Service's port without traffic is closed after this time; 0 is never.",
-    },
-    datagramIdle: {
-      type: 'duration',
+    }),
+    datagramIdle: duration({
       default: 60_000,
       min: 100,
       doc: "A UDP session of a Service's port without traffic is forgotten after this time.",
-    },
-    drain: {
-      type: 'duration',
+    }),
+    drain: duration({
       default: 9_000,
       min: 0,
-      doc: 'After SIGTERM, what is under way may take this long.',
-    },
+      doc: 'After SIGTERM, requests and connections under way may take this long.',
+    }),
   },
   upstream: UPSTREAM_SETTINGS,
   log: {
-    level: {
-      type: 'enum',
-      values: ['debug', 'info', 'warn', 'error', 'silent'],
+    level: choice(['debug', 'info', 'warn', 'error', 'silent'], {
       default: 'info',
       doc: 'Least severe message that is logged.',
-    },
-    format: {
-      type: 'enum',
-      values: ['auto', 'json', 'pretty'],
+    }),
+    format: choice(['auto', 'json', 'pretty'], {
       default: 'auto',
       restart: true,
-      doc: 'auto is pretty on a terminal and JSON otherwise.',
-    },
-    access: { type: 'boolean', default: true, doc: 'Log each request.' },
+      doc: 'auto is pretty on a terminal, and JSON everywhere else.',
+    }),
+    access: boolean({ default: true, doc: 'Log each request.' }),
   },
-  unsupportedGuards: {
-    type: 'enum',
-    values: ['refuse', 'serve'],
+  unsupportedGuards: choice(['refuse', 'serve'], {
     default: 'refuse',
-    doc: 'What becomes of routes whose annotations promise to refuse, check or limit requests in a way that is not supported: refuse answers 503, serve lets every request pass.',
-  },
-  strict: {
-    type: 'boolean',
+    doc: 'What happens to routes whose annotations promise to refuse, check or limit requests in a way that Portico does not support: refuse answers 503, serve lets every request pass.',
+  }),
+  strict: boolean({
     default: false,
     restart: true,
     doc: 'Refuse a configuration with any error or warning, at the start and at reloads.',
-  },
-  ignore: {
-    type: 'codes',
+  }),
+  ignore: codes({
     default: [],
-    doc: 'Codes of problems that are neither told nor counted; what a problem leaves out stays out.',
-  },
+    doc: 'Codes of problems that are neither told nor counted. What a problem leaves out stays out.',
+  }),
   files: {
-    maxBytes: { type: 'bytes', default: 16_777_216, min: 1024, doc: 'Largest manifest file.' },
-    maxCount: { type: 'integer', default: 20_000, min: 1, doc: 'Most files read from folders.' },
+    maxBytes: bytes({
+      default: 16_777_216,
+      min: 1024,
+      max: 268_435_456,
+      advanced: true,
+      doc: 'Largest manifest file.',
+    }),
+    maxCount: integer({
+      default: 20_000,
+      min: 1,
+      max: 1_000_000,
+      advanced: true,
+      doc: 'Most files read from folders.',
+    }),
   },
-} as const satisfies SettingTable
-
-type Values = {
-  boolean: boolean
-  string: string
-  strings: readonly string[]
-  integer: number
-  port: number
-  address: string
-  duration: number
-  bytes: number
-  cidrs: readonly string[]
-  addresses: readonly string[]
-  addressRanges: readonly string[]
-  serviceRange: string
-  portRange: string
-  endpoints: Readonly<Record<string, readonly string[]>>
-  /** By Service, then by dotted name under `upstream`. */
-  services: Readonly<Record<string, Readonly<Record<string, unknown>>>>
-  serviceNames: readonly string[]
-  codes: readonly string[]
-  servers: readonly string[]
-  hostPolicy: string
-  hostname: string
-  workers: number | 'auto'
-  statuses: string
-}
-type Nested<T> = {
-  readonly [K in keyof T]: T[K] extends { type: 'enum'; values: readonly (infer V)[] }
-    ? V
-    : T[K] extends { type: infer S extends SettingType; doc: string }
-      ? Values[S]
-      : Nested<T[K]>
-}
+} satisfies SettingTable
 
 /** All settings, resolved: every field present, durations in milliseconds, sizes in bytes. */
-export type Settings = Nested<typeof SETTINGS>
+export type Settings = Values<typeof SETTINGS>

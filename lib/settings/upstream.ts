@@ -1,406 +1,377 @@
 /** How the endpoints of an upstream are chosen among, watched, limited and spoken to: for all Services, or for one by itself. */
-import type { SettingTable } from './leaf.ts'
+import type { SettingTable } from './tree.ts'
+import { boolean } from './types/boolean.ts'
+import { bytes } from './types/bytes.ts'
+import { choice } from './types/choice.ts'
+import { duration } from './types/duration.ts'
+import { hostPolicy } from './types/host-policy.ts'
+import { hostname } from './types/hostname.ts'
+import { integer } from './types/integer.ts'
+import { port } from './types/port.ts'
+import { statuses } from './types/statuses.ts'
+import { string } from './types/string.ts'
+import { strings } from './types/strings.ts'
 
 /** Field and cookie names are tokens (RFC 9110 §5.6.2). */
 const HASH_BY = "^(client-ip|uri|path|(header|cookie):[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128})$"
 
 export const UPSTREAM_SETTINGS = {
-  balancer: {
-    type: 'enum',
-    values: ['round-robin', 'least-requests', 'power-of-two', 'ewma', 'random', 'hash'],
+  balancer: choice(['round-robin', 'least-requests', 'power-of-two', 'ewma', 'random', 'hash'], {
     default: 'round-robin',
-    doc: 'How an endpoint is chosen: each in turn; the one with the fewest requests under way; the better of two drawn at random, by requests under way (power-of-two) or by these and how fast it answered of late (ewma); at random; or always the same for the same hash.by. All follow the weights. Each worker balances on its own.',
-  },
-  slowStart: {
-    type: 'duration',
+    doc: 'How an endpoint is chosen. round-robin: each in turn; least-requests: the one with the fewest requests under way; power-of-two: two are drawn at random, and the one with fewer requests under way is taken; ewma: the same, where fast answers of late count as well; random: at random; hash: always the same one for the same hash.by. All follow the weights. Each worker balances on its own.',
+  }),
+  slowStart: duration({
     default: 0,
     min: 0,
     max: 3_600_000,
-    doc: 'An endpoint that joins, or comes back to health, gets from a tenth of its share to all of it over this time; 0 is all at once. Not with hash, nor for clients that are held by affinity.',
-  },
+    doc: 'An endpoint that joins, or comes back to health, gets from a tenth of its share to all of it over this time; 0 gives it all at once. Balancer hash and clients that are held by affinity take no notice.',
+  }),
   hash: {
-    by: {
-      type: 'string',
+    by: string({
       default: 'client-ip',
       pattern: HASH_BY,
       form: 'client-ip, uri, path, header:NAME or cookie:NAME',
-      doc: 'What balancer hash goes by: client-ip, uri (path with query), path, header:NAME or cookie:NAME; the client IP where a request has no such header or cookie.',
-    },
-    table: {
-      type: 'enum',
-      values: ['ring', 'maglev'],
+      doc: 'What balancer hash goes by: client-ip, uri (path with query), path, header:NAME or cookie:NAME. A request without that header or cookie goes by its client IP.',
+    }),
+    table: choice(['ring', 'maglev'], {
       default: 'ring',
+      advanced: true,
       doc: 'A ring moves the fewest keys as endpoints come and go; maglev spreads them most evenly.',
-    },
-    boundedLoad: {
-      type: 'integer',
+    }),
+    boundedLoad: integer({
       default: 125,
       min: 0,
       max: 10_000,
-      doc: 'Most requests at once on one endpoint, in percent of the average by weight: what is beyond goes to the next of the table. An endpoint with fewer than 8 is never passed over; 0 is no bound.',
-    },
+      advanced: true,
+      doc: 'Most requests at once on one endpoint, in percent of the average by weight; further ones go to the next endpoint of the table. An endpoint with fewer than 8 requests is never passed over; 0 is no bound.',
+    }),
   },
   affinity: {
-    type: {
-      type: 'enum',
-      values: ['none', 'client-ip', 'cookie'],
+    type: choice(['none', 'client-ip', 'cookie'], {
       default: 'none',
       doc: 'Keep a client with its endpoint: by its address (as sessionAffinity: ClientIP of a Service), or by a cookie that the gateway sets.',
-    },
-    timeout: {
-      type: 'duration',
+    }),
+    timeout: duration({
       default: 10_800_000,
       min: 1_000,
       max: 86_400_000,
-      doc: 'client-ip: forgotten this long after its last request.',
-    },
-    clients: {
-      type: 'integer',
+      doc: 'client-ip: a client is forgotten this long after its last request.',
+    }),
+    clients: integer({
       default: 10_000,
       min: 1,
       max: 1_000_000,
-      doc: 'client-ip: most addresses remembered for one Service port, in each worker; of more, the one used longest ago is forgotten.',
-    },
-    onDead: {
-      type: 'enum',
-      values: ['reassign', 'refuse'],
+      advanced: true,
+      doc: 'client-ip: most client addresses that are remembered for one Service port in each worker; beyond that, the address that was used longest ago is forgotten.',
+    }),
+    onDead: choice(['reassign', 'refuse'], {
       default: 'reassign',
-      doc: 'When the endpoint of a client is gone, unhealthy or cannot be reached: give it another, or answer 503.',
-    },
+      advanced: true,
+      doc: 'What a client gets when its endpoint is gone, unhealthy or cannot be reached: reassign gives it another endpoint, refuse answers 503.',
+    }),
     cookie: {
-      name: {
-        type: 'string',
+      name: string({
         default: '',
         pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]{0,128}$",
         form: 'letters, digits, - and _',
         doc: 'Name of the cookie; empty: portico_ and a number that belongs to the Service port.',
-      },
-      path: {
-        type: 'string',
+      }),
+      path: string({
         default: '/',
         pattern: '^/[!-:<-~]{0,255}$',
         form: 'a path, as /shop',
-        doc: 'Its Path.',
-      },
-      domain: {
-        type: 'string',
+        advanced: true,
+        doc: 'Path of the cookie.',
+      }),
+      domain: string({
         default: '',
         pattern: '^([A-Za-z0-9-]{1,63}(\\.[A-Za-z0-9-]{1,63}){0,30})?$',
         form: 'a host name, as example.com',
-        doc: 'Its Domain; empty: the host of the request alone.',
-      },
-      maxAge: {
-        type: 'duration',
+        advanced: true,
+        doc: 'Domain of the cookie; empty: the host of the request alone.',
+      }),
+      maxAge: duration({
         default: 0,
         min: 0,
-        doc: 'Its Max-Age; 0: until the browser is closed.',
-      },
-      secure: {
-        type: 'enum',
-        values: ['auto', 'always', 'never'],
+        advanced: true,
+        doc: 'Max-Age of the cookie; 0: until the browser is closed.',
+      }),
+      secure: choice(['auto', 'always', 'never'], {
         default: 'auto',
-        doc: 'Its Secure; auto: where the client came by HTTPS.',
-      },
-      httpOnly: { type: 'boolean', default: true, doc: 'Its HttpOnly.' },
-      sameSite: {
-        type: 'enum',
-        values: ['lax', 'strict', 'none', 'unset'],
+        advanced: true,
+        doc: 'Secure of the cookie; auto: for clients that come by HTTPS.',
+      }),
+      httpOnly: boolean({ default: true, advanced: true, doc: 'Its HttpOnly.' }),
+      sameSite: choice(['lax', 'strict', 'none', 'unset'], {
         default: 'lax',
-        doc: 'Its SameSite; none is left out where the cookie is not Secure, since browsers refuse that.',
-      },
+        advanced: true,
+        doc: 'SameSite of the cookie; none is left out of a cookie that is not Secure, since browsers refuse that.',
+      }),
     },
   },
-  tries: {
-    type: 'integer',
+  tries: integer({
     default: 2,
     min: 1,
     max: 10,
     route: true,
-    doc: 'Tries for one request, the first included: at another endpoint where there is one, and only where "retry" lets it be tried again.',
-  },
+    doc: 'Most tries of one request, the first included. A further try goes to another endpoint where there is one, and is made only where "retry" allows it.',
+  }),
   retry: {
-    conditions: {
-      type: 'strings',
+    conditions: strings({
       default: ['connect-failure', 'reset', 'timeout'],
       route: true,
       pattern: '^(connect-failure|reset|timeout|gateway-error|5xx|4\\d\\d|5\\d\\d)$',
       form: 'connect-failure, reset, timeout, gateway-error (502, 503, 504), 5xx, or a status from 400 to 599',
-      doc: 'After what a request is tried again: connect-failure (nothing was sent), reset (nothing was answered), timeout (tryTimeout), gateway-error (502, 503, 504), 5xx, or single statuses. All but the first only for methods that may be repeated.',
-    },
-    methods: {
-      type: 'strings',
+      doc: 'Failures after which a request is tried again: connect-failure (nothing was sent), reset (nothing was answered), timeout (tryTimeout), gateway-error (502, 503, 504), 5xx, or single statuses. Apart from connect-failure they hold only for methods that may be repeated.',
+    }),
+    methods: strings({
       default: [],
       route: true,
       pattern: '^[A-Z][A-Z-]*$',
       form: 'methods in capitals: POST, PATCH',
-      doc: 'Methods that may be sent twice, beside GET, HEAD, OPTIONS, PUT and DELETE: for services that recognise a request they have had.',
-    },
-    bufferBytes: {
-      type: 'bytes',
+      doc: 'Methods that may be sent twice, beside GET, HEAD, OPTIONS, PUT and DELETE: for services that recognise a repeated request.',
+    }),
+    bufferBytes: bytes({
       default: 65_536,
       min: 0,
       max: 16_777_216,
       route: true,
-      doc: 'So much of a request body is kept until the answer begins, so that it can be sent again; longer ones are not repeated. 0 keeps none.',
-    },
-    tryTimeout: {
-      type: 'duration',
+      advanced: true,
+      doc: 'Most bytes of a request body that are kept until the answer begins, so that the body can be sent again; longer bodies are not sent again. 0 keeps none.',
+    }),
+    tryTimeout: duration({
       default: 0,
       min: 0,
       route: true,
-      doc: 'A try must connect, and then must be answered, each within this time; 0 leaves it to the other limits.',
-    },
-    timeout: {
-      type: 'duration',
+      doc: 'A try must connect within this time, and then be answered within this time; 0 leaves it to the other limits.',
+    }),
+    timeout: duration({
       default: 0,
       min: 0,
       route: true,
-      doc: 'An answer must begin within this time, all tries and waits together; 0 is no limit.',
-    },
-    backoff: {
-      type: 'duration',
+      doc: 'An answer must begin within this time, all tries and waits included; 0 is no limit.',
+    }),
+    backoff: duration({
       default: 25,
       min: 1,
       route: true,
-      doc: 'Before another try: a random time up to this, up to twice this before the next, and so on. None before another endpoint is tried because one could not be connected to.',
-    },
-    maxBackoff: {
-      type: 'duration',
+      advanced: true,
+      doc: 'Longest pause before a second try; its length is random. The longest pause doubles before each further try. There is no pause where one endpoint could not be connected to and another one is tried.',
+    }),
+    maxBackoff: duration({
       default: 1_000,
       min: 1,
       route: true,
-      doc: 'Longest time up to which that grows.',
-    },
-    budget: {
-      type: 'integer',
+      advanced: true,
+      doc: 'The longest pause doubles up to this time.',
+    }),
+    budget: integer({
       default: 20,
       min: 0,
       max: 1_000,
-      doc: 'Tries that may be added to the requests of the last ten seconds, in percent, in each worker; those at another endpoint after a connect failure are not counted.',
-    },
-    budgetMinimum: {
-      type: 'integer',
+      advanced: true,
+      doc: 'Most further tries in each worker, in percent of the requests of the last ten seconds; tries at another endpoint after a connect failure are not counted.',
+    }),
+    budgetMinimum: integer({
       default: 10,
       min: 0,
-      doc: 'So many a second are allowed whatever the percentage.',
-    },
+      advanced: true,
+      doc: 'So many further tries a second are allowed whatever the percentage.',
+    }),
   },
   timeouts: {
-    connect: {
-      type: 'duration',
+    connect: duration({
       default: 0,
       min: 0,
       route: true,
-      doc: 'In place of timeouts.connect; 0 is as there.',
-    },
-    responseHeaders: {
-      type: 'duration',
+      doc: 'Goes before timeouts.connect; 0 leaves it to timeouts.connect.',
+    }),
+    responseHeaders: duration({
       default: 0,
       min: 0,
       route: true,
-      doc: 'In place of timeouts.responseHeaders; 0 is as there.',
-    },
-    responseIdle: {
-      type: 'duration',
+      doc: 'Goes before timeouts.responseHeaders; 0 leaves it to timeouts.responseHeaders.',
+    }),
+    responseIdle: duration({
       default: 0,
       min: 0,
       route: true,
-      doc: 'In place of timeouts.responseIdle; 0 is as there.',
-    },
-    requestBodyIdle: {
-      type: 'duration',
+      doc: 'Goes before timeouts.responseIdle; 0 leaves it to timeouts.responseIdle.',
+    }),
+    requestBodyIdle: duration({
       default: 0,
       min: 0,
       route: true,
-      doc: 'In place of timeouts.requestBodyIdle; 0 is as there.',
-    },
-    tunnelIdle: {
-      type: 'duration',
+      doc: 'Goes before timeouts.requestBodyIdle; 0 leaves it to timeouts.requestBodyIdle.',
+    }),
+    tunnelIdle: duration({
       default: 0,
       min: 0,
       route: true,
-      doc: 'In place of timeouts.tunnelIdle; 0 is as there.',
-    },
-    streamIdle: {
-      type: 'duration',
+      doc: 'Goes before timeouts.tunnelIdle; 0 leaves it to timeouts.tunnelIdle.',
+    }),
+    streamIdle: duration({
       default: 0,
       min: 0,
-      doc: 'In place of timeouts.streamIdle; 0 is as there.',
-    },
-    datagramIdle: {
-      type: 'duration',
+      doc: 'Goes before timeouts.streamIdle; 0 leaves it to timeouts.streamIdle.',
+    }),
+    datagramIdle: duration({
       default: 0,
       min: 0,
-      doc: 'In place of timeouts.datagramIdle; 0 is as there.',
-    },
+      doc: 'Goes before timeouts.datagramIdle; 0 leaves it to timeouts.datagramIdle.',
+    }),
   },
-  requestBuffering: {
-    type: 'bytes',
+  requestBuffering: bytes({
     default: 65_536,
     min: 0,
     max: 1_048_576,
     route: true,
-    doc: 'Request bodies with a declared length up to this are read whole before an endpoint is chosen, so that slow clients hold no place there; of longer ones the first 16Ki. Others, and those sent after Expect: 100-continue, are streamed from the start; 0 streams all.',
-  },
-  maxConnections: {
-    type: 'integer',
-    default: 1024,
-    min: 1,
-    doc: 'Most connections to one endpoint, from each worker.',
-  },
-  maxRequests: {
-    type: 'integer',
+    advanced: true,
+    doc: 'Request bodies with a declared length up to this are read whole before an endpoint is chosen, so that slow clients hold no place there; of longer ones the first 16Ki are read. Bodies without a declared length, and bodies sent after Expect: 100-continue, are streamed from the start; 0 streams all.',
+  }),
+  maxConnections: integer({ default: 1024, min: 1, doc: 'Most connections to one endpoint, from each worker.' }),
+  maxRequests: integer({
     default: 0,
     min: 0,
-    doc: 'Most requests at once at one endpoint, from each worker; 0 is as many as maxConnections.',
-  },
-  adaptiveLimit: {
-    type: 'boolean',
+    doc: 'Most requests at once at one endpoint, from each worker; 0 is the same as maxConnections.',
+  }),
+  adaptiveLimit: boolean({
     default: true,
+    advanced: true,
     doc: 'Limit the requests that an overloaded endpoint has at once: while requests wait for it, send it the smallest number with which it was seen to answer as many requests a second. Each worker finds that number for itself; it is never below 16.',
-  },
-  maxQueue: {
-    type: 'integer',
+  }),
+  maxQueue: integer({
     default: 1024,
     min: 0,
-    doc: 'Most requests that wait while all endpoints are full, in each worker; beyond it 503.',
-  },
-  queueTimeout: {
-    type: 'duration',
+    doc: 'Most requests that wait in each worker while all endpoints are full; further ones get 503.',
+  }),
+  queueTimeout: duration({
     default: 1_000,
     min: 1,
-    doc: 'They wait this long; then 503. Requests of clients that hold fewer places go first. When a request has waited half of this time, the newest requests go first.',
-  },
+    doc: 'A request waits this long for an endpoint, then it gets 503. Requests of clients that hold fewer places go first. When a request has waited half of this time, the newest requests go first.',
+  }),
   circuit: {
-    errorRate: {
-      type: 'integer',
+    errorRate: integer({
       default: 0,
       min: 0,
       max: 100,
-      doc: 'From this percentage of failures and answers of 500 and above on, the circuit opens: 503 at once, no endpoint is asked, in each worker for itself. 0 is never.',
-    },
-    minimumRequests: { type: 'integer', default: 20, min: 1, doc: 'So many must have been tried before.' },
-    interval: { type: 'duration', default: 10_000, min: 100, doc: 'The percentage is of the tries of this time.' },
-    openTime: {
-      type: 'duration',
+      doc: 'Percentage of tries within ten seconds that fail or are answered 500 and above: from this percentage on the circuit opens, in each worker for itself. While it is open, requests get 503 at once and no endpoint is asked. 0 is never.',
+    }),
+    minimumRequests: integer({
+      default: 20,
+      min: 1,
+      advanced: true,
+      doc: 'The circuit does not open before so many tries were made within ten seconds.',
+    }),
+    openTime: duration({
       default: 5_000,
       min: 1,
-      doc: 'An open circuit lets requests try the endpoints again after this time; twice as long each time that fails.',
-    },
-    maxOpenTime: { type: 'duration', default: 60_000, min: 1, doc: 'Longest time up to which that grows.' },
-    halfOpenRequests: {
-      type: 'integer',
-      default: 3,
-      min: 1,
-      doc: 'So many try them then: if all are answered well the circuit closes, else it opens again.',
-    },
+      advanced: true,
+      doc: 'After this time an open circuit lets three requests try the endpoints, and closes when all three are answered well. When one is not, the circuit opens again for twice as long, up to a minute.',
+    }),
   },
-  headerBytes: { type: 'bytes', default: 65_536, min: 1024, max: 1_048_576, doc: 'Largest response head.' },
-  proxyProtocol: {
-    type: 'enum',
-    values: ['none', 'v1', 'v2'],
+  headerBytes: bytes({ default: 65_536, min: 1024, max: 1_048_576, advanced: true, doc: 'Largest response head.' }),
+  proxyProtocol: choice(['none', 'v1', 'v2'], {
     default: 'none',
-    doc: 'Tell endpoints of each client by a PROXY protocol header of this version, before everything else on the connection; UDP goes without.',
-  },
-  verifyTls: { type: 'boolean', default: true, doc: 'Verify the certificates of https endpoints.' },
-  caFile: {
-    type: 'string',
+    doc: 'Version of the PROXY protocol header that tells endpoints of each client, before everything else on the connection; UDP goes without.',
+  }),
+  verifyTls: boolean({ default: true, doc: 'Verify the certificates of https endpoints.' }),
+  caFile: string({
     default: '',
-    doc: 'PEM file of authorities trusted for https endpoints, beside the system ones. It is followed: others count within a second, for new connections; while it cannot be used, those that it had before do.',
-  },
-  panicThreshold: {
-    type: 'integer',
+    doc: 'PEM file of authorities that are trusted for https endpoints, beside those of the system. A change of the file counts within a second, for new connections; while the file cannot be used, its last good authorities count.',
+  }),
+  panicThreshold: integer({
     default: 0,
     min: 0,
     max: 100,
-    doc: 'Percent: where fewer of the ready endpoints are in good health, all ready ones get requests; 0 is never (then 503 when none is).',
-  },
+    advanced: true,
+    doc: 'Percentage of the ready endpoints that must be in good health; below it all ready endpoints get requests. 0 is never: requests get 503 when no endpoint is in good health.',
+  }),
   health: {
-    check: {
-      type: 'enum',
-      values: ['auto', 'none', 'http', 'tcp', 'grpc'],
+    check: choice(['auto', 'none', 'http', 'tcp', 'grpc'], {
       default: 'auto',
-      doc: 'How endpoints are asked whether they are well; auto: as the readinessProbe of their Pod says, where there is one.',
-    },
-    path: { type: 'string', default: '/', doc: 'What an http check asks for.' },
-    port: { type: 'port', default: 0, doc: "The port that is asked; 0 is the endpoint's own." },
-    host: { type: 'string', default: '', doc: "The Host of an http check; empty: the endpoint's address." },
-    statuses: { type: 'statuses', default: '200-399', doc: 'Answers to an http check that mean good health.' },
-    service: { type: 'string', default: '', doc: 'The service that a grpc check asks for; empty: the server.' },
-    interval: { type: 'duration', default: 10_000, min: 50, doc: 'Each endpoint is asked so often.' },
-    timeout: {
-      type: 'duration',
+      doc: 'How the health of endpoints is checked; auto: as the readinessProbe of their Pod says, where there is one.',
+    }),
+    path: string({ default: '/', doc: 'Path that an http check asks for.' }),
+    port: port({ default: 0, doc: "Port that is checked; 0 is the endpoint's own." }),
+    host: string({ default: '', doc: "Host of an http check; empty: the endpoint's address." }),
+    statuses: statuses({ default: '200-399', doc: 'Answers to an http check that mean good health.' }),
+    service: string({ default: '', doc: 'Service that a grpc check asks for; empty: the server as a whole.' }),
+    interval: duration({ default: 10_000, min: 50, doc: 'Time between two checks of an endpoint.' }),
+    timeout: duration({
       default: 1_000,
       min: 10,
       max: 300_000,
-      doc: 'No answer within this time is a failure.',
-    },
-    healthyThreshold: {
-      type: 'integer',
+      doc: 'A check without an answer within this time has failed.',
+    }),
+    healthyThreshold: integer({
       default: 1,
       min: 1,
       max: 1000,
-      doc: 'Successes in a row that bring an unhealthy endpoint back.',
-    },
-    unhealthyThreshold: {
-      type: 'integer',
+      doc: 'Successful checks in a row that bring an unhealthy endpoint back.',
+    }),
+    unhealthyThreshold: integer({
       default: 3,
       min: 1,
       max: 1000,
-      doc: 'Failures in a row that take an endpoint out; at the start the first answer decides.',
-    },
+      doc: 'Failed checks in a row that take an endpoint out; at the start the first check decides.',
+    }),
   },
   ejection: {
-    consecutiveFailures: {
-      type: 'integer',
+    consecutiveFailures: integer({
       default: 5,
       min: 0,
-      doc: 'Requests in a row, in one worker, that an endpoint refused, reset, left unanswered or broke off, after which it gets none for a while; 0 is off.',
-    },
-    errorRate: {
-      type: 'integer',
+      doc: 'So many requests in a row, in one worker, that an endpoint refused, reset, left unanswered or broke off eject the endpoint: it gets no requests for a time. 0 is off.',
+    }),
+    errorRate: integer({
       default: 0,
       min: 0,
       max: 100,
-      doc: 'Percent of failures, in one worker, that does the same; 0 is off.',
-    },
-    answers: {
-      type: 'enum',
-      values: ['none', 'gateway', '5xx'],
+      advanced: true,
+      doc: 'Percentage of failed requests, in one worker, that ejects an endpoint as well; 0 is off.',
+    }),
+    answers: choice(['none', 'gateway', '5xx'], {
       default: 'gateway',
+      advanced: true,
       doc: 'Answers that count as failures in the error rate: none, gateway (502, 503 and 504) or all 5xx.',
-    },
-    minimumRequests: { type: 'integer', default: 20, min: 1, doc: 'The error rate of fewer requests says nothing.' },
-    interval: { type: 'duration', default: 10_000, min: 100, doc: 'The error rate is that of so long a time.' },
-    baseTime: {
-      type: 'duration',
+    }),
+    minimumRequests: integer({
+      default: 20,
+      min: 1,
+      advanced: true,
+      doc: 'The error rate counts only from so many requests on.',
+    }),
+    interval: duration({
+      default: 10_000,
+      min: 100,
+      advanced: true,
+      doc: 'Time over which the error rate is counted.',
+    }),
+    baseTime: duration({
       default: 30_000,
       min: 10,
-      doc: 'A first ejection lasts so long, the next twice, then three times as long; each interval without one takes one off.',
-    },
-    maxTime: { type: 'duration', default: 300_000, min: 10, doc: 'No ejection lasts longer.' },
-    maxShare: {
-      type: 'integer',
+      advanced: true,
+      doc: 'Length of the first ejection of an endpoint; the second is twice, the third three times as long. Each interval without an ejection takes one off.',
+    }),
+    maxTime: duration({ default: 300_000, min: 10, advanced: true, doc: 'Longest ejection.' }),
+    maxShare: integer({
       default: 50,
       min: 0,
       max: 100,
-      doc: 'Percent of the endpoints that may be ejected at once, one at least where there are two; never the last one in good health. 0 is none.',
-    },
+      advanced: true,
+      doc: 'Most endpoints that are ejected at once, in percent, but one at least where there are two; the last endpoint in good health is never ejected. 0 is none.',
+    }),
   },
-  host: {
-    type: 'hostPolicy',
+  host: hostPolicy({
     default: 'client',
-    doc: 'The Host that endpoints are sent: "client" is what the client sent, "endpoint" the name (or address) that the endpoint was given by, anything else is sent as it stands. X-Forwarded-Host is always the client\'s.',
-  },
-  sni: {
-    type: 'hostname',
+    doc: 'Host that endpoints are sent. "client": the Host that the client sent; "endpoint": the name or address by which the endpoint was given; any other value is sent as it stands. X-Forwarded-Host is always the Host that the client sent.',
+  }),
+  sni: hostname({
     default: '',
-    doc: 'The name that https endpoints are asked for and that their certificates must have; empty: the name the endpoint was given by, or "service.namespace.svc" for an address.',
-  },
-  addressFamily: {
-    type: 'enum',
-    values: ['auto', 'ipv4', 'ipv6'],
+    doc: 'Name that is asked of https endpoints, and that their certificates must have; empty: the name by which the endpoint was given, or "service.namespace.svc" for an address.',
+  }),
+  addressFamily: choice(['auto', 'ipv4', 'ipv6'], {
     default: 'auto',
-    doc: 'Which addresses of a name are used; auto is both, an address that cannot be connected to giving way to another.',
-  },
-} as const satisfies SettingTable
+    doc: 'Which addresses of a name are used. auto uses both: where one address cannot be connected to, another one is tried.',
+  }),
+} satisfies SettingTable

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type AddressSet, createAddressSet } from '../base/cidr.ts'
 import type { Clock } from '../base/clock.ts'
 import { runAtOnce } from '../base/slice.ts'
+import { type FilterChain, FilterChains } from '../filters/chain.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import { printRefName, type ResourceRef } from '../model/resource-ref.ts'
 import { findRouteId, type PathMatch, type Route, type RouteAction, type VirtualHost } from '../model/route.ts'
@@ -28,6 +29,8 @@ export type ServedRoute = Readonly<{
   /** That of the upstream, with the overrides; undefined as the upstream. */
   policy: UpstreamPolicy | undefined
   labels: RouteLabels
+  /** Undefined: it has no filters. */
+  filters: FilterChain | undefined
 }>
 
 export type ServedHost = Pick<VirtualHost, 'host' | 'redirectToHttps'> & Readonly<{ routes: readonly ServedRoute[] }>
@@ -67,6 +70,7 @@ type CompiledHost = {
  */
 export class SnapshotBuilder {
   readonly #registry: EndpointRegistry
+  readonly #chains: FilterChains
   readonly #hosts = new Map<string, CompiledHost>()
   readonly #upstreams = new Map<UpstreamKey, Upstream>()
   readonly #pools = new Map<UpstreamKey, UpstreamPool>()
@@ -84,8 +88,9 @@ export class SnapshotBuilder {
   #lastOwner: ResourceRef | undefined
   #lastName = ''
 
-  constructor(registry: EndpointRegistry) {
+  constructor(registry: EndpointRegistry, chains: FilterChains) {
     this.#registry = registry
+    this.#chains = chains
   }
 
   /** To be run to its end (base/slice) before another is begun. The pools of the snapshot are still to enter. */
@@ -196,6 +201,7 @@ export class SnapshotBuilder {
       upstream,
       policy: upstream?.policy,
       labels: Object.freeze({ ingress: '', route: `listener ${kind} ${key}`, upstream: upstream ? key : '' }),
+      filters: undefined,
     })
     return Object.freeze({ listener, route, sources })
   }
@@ -214,7 +220,8 @@ export class SnapshotBuilder {
       upstream: upstream?.upstream.key ?? '',
     })
     const policy = upstream && this.#resolvePolicy(upstream, overrides)
-    return Object.freeze({ match, action, overrides, upstream, policy, labels })
+    const filters = route.filters && this.#chains.find(route.filters, this.#lastName)
+    return Object.freeze({ match, action, overrides, upstream, policy, labels, filters })
   }
 
   /** The same route, where its upstream changed with its pool as it is now. */
@@ -292,7 +299,8 @@ export function buildSnapshot(
   clock: Clock,
 ): Snapshot {
   const update = findUpdate(undefined, { ...source, builtAt: clock.now() })
-  const snapshot = runAtOnce(new SnapshotBuilder(registry).build(update))
+  const chains = new FilterChains({ clock, processes: 1, httpsPort: () => 443 })
+  const snapshot = runAtOnce(new SnapshotBuilder(registry, chains).build(update))
   for (const pool of snapshot.pools) pool.enter()
   return snapshot
 }

@@ -80,26 +80,8 @@ const EMPTY_PART: ParsedPart = {
   isRefused: false,
 }
 
-export type ParsedDocuments = {
-  documents: readonly (SourceDocument & { readonly origin: DocumentOrigin })[]
-  broken: boolean
-}
-
-/** Reads all documents of a text; empty ones are left out. */
-export function parseDocuments(source: SourceText, diagnostics: DiagnosticList): ParsedDocuments {
-  const lines = readLines(source)
-  let documents: ParsedDocument[] = []
-  let broken = false
-  for (const part of parseInParts(source)) {
-    if (part.isRefused) documents = []
-    if (part.voided !== undefined) documents = documents.filter(({ index }) => index !== part.voided)
-    documents.push(...part.documents)
-    broken ||= part.broken
-    diagnostics.addAll(part.diagnostics)
-    diagnostics.drop(part.dropped, 'error')
-  }
-  return { documents: placeDocuments(lines, documents, source.inFolder), broken }
-}
+/** A document that knows where it stands. */
+type PlacedDocument = SourceDocument & { readonly origin: DocumentOrigin }
 
 /** Of a text that cannot be read whole, with the reason. */
 export function refuse(source: SourceText, reason: string): ParsedPart {
@@ -202,7 +184,7 @@ export function placeDocuments(
   lines: SourceLines,
   documents: readonly ParsedDocument[],
   inFolder: boolean = false,
-): ParsedDocuments['documents'] {
+): readonly PlacedDocument[] {
   return documents.map(({ value, marks, index, isItem, flaws }) => {
     const origin = new DocumentOrigin(lines, marks)
     return Object.freeze({ value, origin, index, inFolder: inFolder && !isItem, ...(flaws && { flaws }) })

@@ -380,7 +380,7 @@ export async function isPassedOver(file: string): Promise<boolean> {
 }
 
 /** Identity, size and times of what a path leads to. Differs where the content may differ. */
-export function printStamp({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
+function printStamp({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
   return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`
 }
 

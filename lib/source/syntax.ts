@@ -46,8 +46,9 @@ export function parseSyntax(text: string): SyntaxTree {
   const error = strict.errors[0]
   if (!error) return { contents: strict.contents, error }
   if (text.length <= MAX_LENIENT_LENGTH && strict.errors.some(({ message }) => TOO_LITTLE_INDENT.test(message))) {
-    const lenient = parse(text, createLenientLexer())
-    if (lenient.errors.length === 0) return { contents: lenient.contents, error: undefined }
+    const lexer = createLenientLexer()
+    const lenient = lexer && parse(text, lexer)
+    if (lenient?.errors.length === 0) return { contents: lenient.contents, error: undefined }
   }
   // The strict reading stops where a quote was forgotten, the lenient one wherever the next quote stands.
   const opening = NOT_CLOSED.test(error.message) ? findOpening(strict, error.pos[0]) : undefined
@@ -67,16 +68,23 @@ function findOpening(document: Document.Parsed<ParsedNode>, end: number): number
   return opening
 }
 
-/** What the library's lexer has, but does not declare; `indentNext` is how far the further lines must be indented. */
+/** Members of the library's lexer that it does not declare; `indentNext` is how far further lines must be indented. */
 type OpenLexer = { indentNext: number } & Record<'parseQuotedScalar' | 'parseFlowCollection', LexerStep>
 type LexerStep = (this: OpenLexer) => Generator<string, unknown>
 
-/** Reads up to the closing quote or bracket however the lines are indented, in the one pass it reads everything. */
-function createLenientLexer(): Lexer {
+/**
+ * Reads up to the closing quote or bracket however the lines are indented, in the one pass in which it reads everything. The
+ * library has no option for this. To indent the lines of the text before it is read would take a second lexer, since only a
+ * lexer tells a quote that opens a text from one in a comment or a block, and a map of all offsets. Undefined where the library
+ * has other members: manifests are then read strictly.
+ */
+function createLenientLexer(): Lexer | undefined {
   const lexer = new Lexer()
-  const open = lexer as unknown as OpenLexer
-  open.parseQuotedScalar = ignoreIndent(open.parseQuotedScalar)
-  open.parseFlowCollection = ignoreIndent(open.parseFlowCollection)
+  const open = lexer as unknown as Partial<OpenLexer>
+  const { indentNext, parseQuotedScalar, parseFlowCollection } = open
+  if (typeof indentNext !== 'number' || !parseQuotedScalar || !parseFlowCollection) return undefined
+  open.parseQuotedScalar = ignoreIndent(parseQuotedScalar)
+  open.parseFlowCollection = ignoreIndent(parseFlowCollection)
   return lexer
 }
 
@@ -107,10 +115,14 @@ function parse(text: string, lexer: Lexer): Document.Parsed<ParsedNode> {
   return first as Document.Parsed<ParsedNode>
 }
 
-/** Each error costs as much as many values, and the first is told. */
+/**
+ * Each error costs as much as many values, and only the first is told. The library collects all of a document before it hands
+ * anything out; where its undeclared `onError` is missing, the bounds on a text's length and time are left.
+ */
 function limitErrors(composer: Composer<ParsedNode>): void {
-  const open = composer as unknown as { onError: (...args: unknown[]) => void }
+  const open = composer as unknown as { onError?: (...args: unknown[]) => void }
   const { onError } = open
+  if (!onError) return
   let left = MAX_ERRORS
   open.onError = (...args) => {
     if (left-- > 0) onError(...args)

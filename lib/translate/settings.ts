@@ -5,44 +5,30 @@ import type { Settings } from '../settings/table.ts'
 /** Of the gateway's own listeners, what keeps their ports from Services. */
 type OwnListener = Readonly<{ enabled: boolean; address: string; port: number }>
 
-export type TranslationSettings = Pick<
-  Settings,
-  | 'clusterNetwork'
-  | 'endpoints'
-  | 'externalIPs'
-  | 'externalNames'
-  | 'https'
-  | 'ingressClasses'
-  | 'limits'
-  | 'loadBalancers'
-  | 'nodeName'
-  | 'nodePorts'
-  | 'services'
-  | 'timeouts'
-  | 'unsupportedGuards'
-  | 'zone'
-> &
+const NAMES = [
+  'clusterNetwork',
+  'endpoints',
+  'externalIPs',
+  'externalNames',
+  'https',
+  'ingressClasses',
+  'limits',
+  'loadBalancers',
+  'nodeName',
+  'nodePorts',
+  'services',
+  'timeouts',
+  'unsupportedGuards',
+  'zone',
+] as const
+
+export type TranslationSettings = Pick<Settings, (typeof NAMES)[number]> &
   Readonly<{ http: OwnListener; admin: OwnListener; dns: OwnListener }>
 
 /** Those of `settings`; `before`, where they are equal. */
 export function pickSettings(settings: Settings, before: TranslationSettings | undefined): TranslationSettings {
-  const { clusterNetwork, endpoints, externalIPs, externalNames, https, ingressClasses } = settings
-  const { limits, loadBalancers, nodeName, nodePorts, services, timeouts, unsupportedGuards, zone } = settings
   const picked = {
-    clusterNetwork,
-    endpoints,
-    externalIPs,
-    externalNames,
-    https,
-    ingressClasses,
-    limits,
-    loadBalancers,
-    nodeName,
-    nodePorts,
-    services,
-    timeouts,
-    unsupportedGuards,
-    zone,
+    ...(Object.fromEntries(NAMES.map((name) => [name, settings[name]])) as Pick<Settings, (typeof NAMES)[number]>),
     http: pickListener(settings.http),
     admin: pickListener(settings.admin),
     dns: pickListener(settings.dns),

@@ -2,6 +2,7 @@
  * From Kubernetes objects to the model of what is served. Whatever cannot be served is reported and left out; the rest
  * stands. What did not change since the last translation is not made again (reuse.ts).
  */
+
 import type { Clock } from '../base/clock.ts'
 import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { type Ingress, printResource, type Service } from '../kubernetes/resource.ts'
@@ -14,6 +15,7 @@ import { ListenerSet } from './exposure/listener.ts'
 import { checkListenerOptions, wantsProxyHeader, warnOfDistrust } from './exposure/listener-option.ts'
 import { isExposed } from './exposure/node-port.ts'
 import { BackendResolver, type Reference, type Resolution, reportEmpty } from './ingress/backend.ts'
+import { checkFilters } from './ingress/filters.ts'
 import { checkForeignAnnotations, findCanary, findClosing, reportCanary } from './ingress/foreign-annotation.ts'
 import type { ForeignAnnotation } from './ingress/foreign-table.ts'
 import {
@@ -223,6 +225,7 @@ export class Translator {
     const served = new DiagnosticList()
     checkAnnotations(ingress, own)
     checkPolicy(ingress, own)
+    checkFilters(ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {
       ingress,

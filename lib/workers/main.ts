@@ -24,7 +24,15 @@ class WorkerProcess {
   #pieces: SnapshotUpdate[] = []
   #isEnding = false
 
-  constructor({ worker, settings, defaultCertificate, ticketSecret, affinitySecret, httpsPort }: Message<'start'>) {
+  constructor({
+    worker,
+    settings,
+    defaultCertificate,
+    ticketSecret,
+    affinitySecret,
+    processes,
+    httpsPort,
+  }: Message<'start'>) {
     process.title = `portico worker ${worker}`
     const destination = new LogDestination({ fd: STDOUT })
     const counts = new RequestCounts()
@@ -38,6 +46,7 @@ class WorkerProcess {
       ticketSecret,
       // The structured clone of a Buffer is a Uint8Array.
       affinitySecret: Buffer.from(affinitySecret),
+      processes,
       httpsPort: () => httpsPort,
       onTrouble: (trouble) => tell({ type: 'trouble', trouble }),
     })

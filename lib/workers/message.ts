@@ -18,6 +18,7 @@ export type ToWorker =
       defaultCertificate: Certificate | undefined
       ticketSecret: Buffer
       affinitySecret: Buffer
+      processes: number
       httpsPort: number | undefined
     }>
   /** Part of an update; the last part puts it in force, which is answered by `applied`. */

@@ -7,6 +7,7 @@ import { Admission } from '../downstream/admission.ts'
 import { Doors, type DoorsOptions } from '../downstream/doors.ts'
 import { Listener } from '../downstream/listener.ts'
 import type { PortOptions } from '../downstream/port.ts'
+import { FilterChains } from '../filters/chain.ts'
 import { DatagramPort, type SessionBudget } from '../l4/datagram-port.ts'
 import { Relays } from '../l4/relay.ts'
 import { StreamPort } from '../l4/stream-port.ts'
@@ -40,6 +41,8 @@ export type TrafficOptions = {
   readonly ticketSecret: Buffer
   /** Signs affinity cookies: processes with the same secret accept each other's. */
   readonly affinitySecret: Buffer
+  /** Processes that carry traffic: each takes its part of limits that are for all together. */
+  readonly processes?: number
   /** The bound HTTPS port, for redirects. */
   readonly httpsPort: () => number | undefined
   /** Requests to an endpoint fail more often than its policy allows. */
@@ -78,7 +81,7 @@ export class Traffic {
   readonly #unhear: () => void
 
   constructor(options: TrafficOptions) {
-    const { settings, clock, log, counts, httpsPort, affinitySecret, onTrouble } = options
+    const { settings, clock, log, counts, httpsPort, affinitySecret, processes = 1, onTrouble } = options
     this.#options = options
     this.#unhear = onContained(createContainedLog(log, counts, clock))
     this.#watch = new DeadlineWatch(clock)
@@ -101,7 +104,10 @@ export class Traffic {
         else log.warn(fields, `caFile cannot be used: ${left} are trusted`)
       },
     })
-    this.#builder = new SnapshotBuilder(this.#registry)
+    this.#builder = new SnapshotBuilder(
+      this.#registry,
+      new FilterChains({ clock, processes, httpsPort: () => this.#settings.https.redirectPort || httpsPort() || 443 }),
+    )
     const accessLog = createAccessLog(log)
     const hint = createLoopbackHint(log)
     this.#onFinish = (record) => {

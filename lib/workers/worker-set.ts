@@ -243,6 +243,7 @@ export class WorkerSet implements Carrier {
         defaultCertificate,
         ticketSecret,
         affinitySecret,
+        processes: this.#options.size,
         httpsPort: this.#sockets.get('https')?.port,
       },
       sockets: [...this.#sockets].map(([name, socket]) => [name, socket.handle(slot.number - 1)] as const),

@@ -71,31 +71,26 @@ t.test('a switch takes no value', async (t) => {
 
 t.test('every setting has a flag, and the settings accept what it says', async (t) => {
   const folder = t.testdir({ 'ca.pem': rootCertificates[0]!, token: 'secret' })
-  const sample: Record<string, string> = {
-    string: 'x',
-    strings: 'x',
-    integer: '50',
-    port: '8081',
-    address: '127.0.0.1',
-    duration: '30s',
-    bytes: '64Ki',
-    cidrs: '10.0.0.0/8',
-    addresses: '127.0.0.1',
-    addressRanges: '192.0.2.1-192.0.2.9',
-    serviceRange: '10.96.0.0/12',
-    portRange: '30000-30100',
-    endpoints: 'default/web=127.0.0.1:3000',
-    services: 'default/web:tries=3',
-    serviceNames: 'default/web',
-    codes: 'PORTICO_REF_NO_ENDPOINTS',
-    servers: '127.0.0.1:53',
-    hostPolicy: 'endpoint',
-    hostname: 'api.test',
-    workers: 'auto',
-    statuses: '200-399',
+  const samples: Record<string, string> = {
+    TEXT: 'x',
+    NAME: 'x',
+    NUMBER: '50',
+    PORT: '8081',
+    ADDRESS: '127.0.0.1',
+    TIME: '30s',
+    SIZE: '64Ki',
+    CIDR: '10.96.0.0/12',
+    ADDRESSES: '192.0.2.1-192.0.2.9',
+    'PORT-PORT': '30000-30100',
+    'NS/NAME=HOST:PORT': 'default/web=127.0.0.1:3000',
+    'NS/NAME:SETTING=VALUE': 'default/web:tries=3',
+    'NS/NAME': 'default/web',
+    CODE: 'PORTICO_REF_NO_ENDPOINTS',
+    'client|endpoint|HOST': 'endpoint',
+    'NUMBER|auto': 'auto',
+    STATUSES: '200-399',
   }
-  for (const { name, leaf } of SETTING_LIST) {
-    if (name === 'upstream.tries' || name === 'limits.headerCount') sample.integer = '10'
+  for (const { name, word, choices } of SETTING_LIST) {
     const found = SETTING_FLAGS.filter((flag) => flag.setting === name)
     t.equal(found.filter(({ listed }) => listed).length, 1, `${name} is listed once`)
     for (const flag of found) {
@@ -111,9 +106,9 @@ t.test('every setting has a flag, and the settings accept what it says', async (
         'upstream.affinity.cookie.path': '/shop',
         'upstream.retry.conditions': 'reset,503',
         'upstream.retry.methods': 'POST',
+        'upstream.tries': '10',
       }
-      const usual = leaf.type === 'enum' ? leaf.values.at(-1) : sample[leaf.type]
-      const value = given[name] ?? usual
+      const value = given[name] ?? choices?.at(-1) ?? samples[String(word)]
       const words = flag.value ? [`--${flag.name}`, value as string] : [`--${flag.name}`]
       const overrides = readOverrides(readFlags(words, SETTING_FLAGS))
       const diagnostics = new DiagnosticList()
@@ -148,6 +143,12 @@ t.test('a setting that is not there is told with a way to find the name', async 
   t.strictSame(explain('http.prot'), ['did you mean --http-port?'])
   t.strictSame(explain('maxQueue'), ['did you mean --upstream-max-queue?'])
   t.strictSame(explain('foo.bar'), ['portico get settings -f FILE lists every setting'])
+})
+
+t.test('a flag of a setting that became a constant is told with the value it has now', async (t) => {
+  const error = refuse(['--upstream-circuit-half-open-requests=5'])
+  t.equal(error.message, '--upstream-circuit-half-open-requests is no longer a setting: it is always 3')
+  t.equal(error.help, 'take it out')
 })
 
 t.test('the doc of a switch says what the switch does', async (t) => {

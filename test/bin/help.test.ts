@@ -93,11 +93,11 @@ t.test('lists say how they are written in one word, and what is written otherwis
 
 t.test('run --help-all gives each setting with its default and environment variable', async (t) => {
   const { stdout } = await runPortico(['run', '--help-all'])
-  for (const { name, leaf } of SETTING_LIST) {
-    const isSwitch = leaf.type === 'boolean'
-    const words = isSwitch
-      ? `environment ${environmentName(name)}=${!leaf.default}\n`
-      : `, environment ${environmentName(name)}\n`
+  for (const { name, default: usual } of SETTING_LIST) {
+    const words =
+      typeof usual === 'boolean'
+        ? `environment ${environmentName(name)}=${!usual}\n`
+        : `, environment ${environmentName(name)}\n`
     // A line that would be too long goes on below.
     t.match(stdout.replace(/environment\n +PORTICO_/g, 'environment PORTICO_'), words)
   }
@@ -105,6 +105,17 @@ t.test('run --help-all gives each setting with its default and environment varia
   t.match(stdout, /--no-watch\n\s+Do not reload when a file changes\.\n\s+environment PORTICO_WATCH=false\n/)
   t.match(stdout, /--strict\n\s+Refuse .*\n(.*\n)?\s+environment PORTICO_STRICT=true\n/)
   t.match(stdout, /--drain-timeout TIME\n.*\n\s+default 9s, environment PORTICO_TIMEOUTS_DRAIN/)
+})
+
+t.test('run --help-all lists advanced settings last', async (t) => {
+  const { stdout } = await runPortico(['run', '--help-all'])
+  const [usual = '', advanced = ''] = stdout.split('\nadvanced settings (right for almost everybody as they are)\n')
+  t.match(usual, '--http-port')
+  for (const { name, advanced: isAdvanced = false, default: usually } of SETTING_LIST) {
+    const variable = `environment ${environmentName(name)}${typeof usually === 'boolean' ? '=' : '\n'}`
+    const place = (isAdvanced ? advanced : usual).replace(/environment\n +PORTICO_/g, 'environment PORTICO_')
+    t.match(place, variable, name)
+  }
 })
 
 t.test('a mistyped verb gets the nearest one, and exit code 2', async (t) => {
@@ -185,8 +196,20 @@ t.test('the launcher starts the compiled command line', async (t) => {
   mkdirSync(join(folder, 'bin'))
   cpSync('bin/portico', join(folder, 'bin/portico'))
   cpSync('package.json', join(folder, 'package.json'))
+  cpSync('dist/lib/platform', join(folder, 'dist/lib/platform'), { recursive: true })
   writeFileSync(join(folder, 'dist/bin/main.js'), 'console.log(process.argv.slice(2).join(" "))')
   const { stdout } = await launch(folder, 'get', 'routes')
   t.equal(stdout, 'get routes\n')
   rmSync(join(folder, 'dist'), { recursive: true })
+})
+
+t.test('the launcher says so where there are too few file descriptors to load all modules', async (t) => {
+  const [node, words] = nodeCommand(['bin/portico', 'version'])
+  const run = (most: number) => promisify(execFile)('sh', ['-c', `ulimit -n ${most}; exec "$0" "$@"`, node, ...words])
+  await t.rejects(run(40), {
+    code: 1,
+    stdout: '',
+    stderr: /^portico: 40 file descriptors are too few to start, 64 are needed\n {2}raise the hard limit: ulimit -Hn /,
+  })
+  t.match((await run(64)).stdout, /^portico /)
 })

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { readForeignAnswer } from '../../lib/dns/foreign-answer.ts'
 import { makeQuestion } from '../../lib/dns/query.ts'
+import type { DnsLimits } from '../../lib/dns/server.ts'
 import { askUdp, connectTcp, makeQuery, readHeader } from './client.ts'
 import { address, alias, answer, type Behaviour, startFakeResolver } from './fake-resolver.ts'
 import { startServer } from './start-server.ts'
@@ -19,14 +20,17 @@ spec: {type: ExternalName, externalName: partner.example.com}
 
 const giveAddress: Behaviour = ({ message }, reply) => reply(answer(message, [address(HOST, 192, 0, 2, 1)]))
 
+type Forwarding = Partial<DnsLimits> & { readonly forward?: readonly string[] }
+
 /** A server that forwards to a resolver that behaves so. */
-async function startForwarding(t: Test, behave: Behaviour, settings: Readonly<Record<string, unknown>> = {}) {
+async function startForwarding(t: Test, behave: Behaviour, { forward, ...limits }: Forwarding = {}) {
   const resolver = await startFakeResolver(t, behave)
-  const started = await startServer(t, EXTERNAL, {
-    'dns.forward': [`127.0.0.1:${resolver.port}`],
-    'dns.forwardTimeout': 5_000,
-    ...settings,
-  })
+  const started = await startServer(
+    t,
+    EXTERNAL,
+    { 'dns.forward': forward ?? [`127.0.0.1:${resolver.port}`] },
+    { forwardMs: 5_000, ...limits },
+  )
   const client = new promises.Resolver({ timeout: 20_000, tries: 1 })
   client.setServers([`127.0.0.1:${started.port}`])
   return { ...started, resolver, client }
@@ -119,7 +123,7 @@ t.test(
 t.test('a question that is lost is asked again', async (t) => {
   let lost = 1
   const { client } = await startForwarding(t, (asked, reply) => lost-- > 0 || giveAddress(asked, reply), {
-    'dns.forwardTimeout': 300,
+    forwardMs: 300,
   })
   t.same(await client.resolve4(HOST), ['192.0.2.1'])
 })
@@ -135,7 +139,7 @@ t.test('an answer that comes late, to a question given up, is not taken for the 
         reply(answer(message, [address(HOST, 192, 0, 2, 1)]))
       }
     },
-    { 'dns.forwardTimeout': 300 },
+    { forwardMs: 300 },
   )
   t.same(await client.resolve4(HOST), ['192.0.2.1'])
   t.ok(resolver.asked.length > 1)
@@ -159,9 +163,9 @@ for (const [name, behave] of Object.entries<Behaviour>({
 })) {
   t.test(`a resolver that ${name} leaves it to the next`, async (t) => {
     const honest = await startFakeResolver(t, giveAddress)
-    const { client, change, resolver } = await startForwarding(t, behave)
+    const { client, change, resolver } = await startForwarding(t, behave, { forwardMs: 300 })
     const forward = [resolver.port, honest.port].map((port) => `127.0.0.1:${port}`)
-    change(EXTERNAL, { 'dns.forward': forward, 'dns.forwardTimeout': 300 })
+    change(EXTERNAL, { 'dns.forward': forward })
     t.same(await client.resolve4(HOST), ['192.0.2.1'])
   })
 }
@@ -170,13 +174,13 @@ t.test('a resolver that is not there is passed over at once', async (t) => {
   const honest = await startFakeResolver(t, giveAddress)
   const { client } = await startForwarding(t, giveAddress, {
     // tcpmux: nobody has it.
-    'dns.forward': ['127.0.0.1:1', `127.0.0.1:${honest.port}`],
+    forward: ['127.0.0.1:1', `127.0.0.1:${honest.port}`],
   })
   t.same(await client.resolve4(HOST), ['192.0.2.1'])
 })
 
 t.test('where nobody answers it is SERVFAIL, and the log says so once', async (t) => {
-  const { port, lines } = await startForwarding(t, () => undefined, { 'dns.forwardTimeout': 50 })
+  const { port, lines } = await startForwarding(t, () => undefined, { forwardMs: 50 })
   t.equal(readHeader(await askUdp(port, makeQuery(HOST, A))).code, 2)
   t.equal(readHeader(await askUdp(port, makeQuery(HOST, A))).code, 2)
   t.match(lines, [{ msg: 'a name could not be looked up', reason: /did not answer in time/ }])
@@ -201,7 +205,7 @@ t.test('beyond the number that may be under way it is SERVFAIL at once', async (
       replies.push(() => reply(answer(message, [address(HOST, 192, 0, 2, 1)])))
       wake()
     },
-    { 'dns.maxForwards': 2 },
+    { forwards: 2 },
   )
   const client = await connectTcp(port)
   client.send(makeQuery(HOST, A, { id: 1 }), makeQuery(HOST, A, { id: 2 }), makeQuery(HOST, A, { id: 3 }))
@@ -241,7 +245,7 @@ t.test('an ExternalName whose target is not known, or cannot be looked up', asyn
   const name = 'partner.default.svc.cluster.local'
   const unknown = await startForwarding(t, ({ message }, reply) => reply(answer(message, [], 3)))
   t.match(readHeader(await askUdp(unknown.port, makeQuery(name, A))), { code: 3, counts: [1, 1, 0, 0] }, 'RFC 6604')
-  const silent = await startForwarding(t, () => undefined, { 'dns.forwardTimeout': 50 })
+  const silent = await startForwarding(t, () => undefined, { forwardMs: 50 })
   t.equal(readHeader(await askUdp(silent.port, makeQuery(name, A))).code, 2)
 })
 

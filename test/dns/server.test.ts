@@ -123,7 +123,7 @@ t.test('a long row of questions, whose answers nobody reads at first, is answere
 })
 
 t.test('a connection that asks nothing is closed, dripping bytes or not', async (t) => {
-  const { port } = await startServer(t, WEB, { 'dns.idleTimeout': 150 })
+  const { port } = await startServer(t, WEB, {}, { idleMs: 150 })
   const silent = await connectTcp(port)
   const dripping = await connectTcp(port)
   const drip = setInterval(() => dripping.socket.write(Buffer.from([1])), 20)
@@ -141,7 +141,7 @@ t.test('a message of a length that no question has ends its connection', async (
 })
 
 t.test('connections beyond the limit are closed at once', async (t) => {
-  const { port } = await startServer(t, WEB, { 'dns.maxConnections': 2 })
+  const { port } = await startServer(t, WEB, {}, { connections: 2 })
   const held = [await connectTcp(port), await connectTcp(port)]
   for (const [id, client] of held.entries()) {
     client.send(makeQuery(WEB_NAME, 1, { id }))

@@ -1,7 +1,7 @@
 /** A DNS server over manifests given as text, on a free port of 127.0.0.1. */
 import pino from 'pino'
 import type { Test } from 'tap'
-import { DnsServer } from '../../lib/dns/server.ts'
+import { type DnsLimits, DnsServer } from '../../lib/dns/server.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { translateText } from '../translate/manifests.ts'
 
@@ -26,6 +26,7 @@ export async function startServer(
   t: Test,
   manifests: string,
   settings: Readonly<Record<string, unknown>> = {},
+  limits: Partial<DnsLimits> = {},
 ): Promise<StartedServer> {
   const fixed = { 'dns.enabled': true, 'dns.port': 0, ...settings }
   const lines: Record<string, unknown>[] = []
@@ -35,7 +36,7 @@ export async function startServer(
     settings: makeSettings({ ...fixed, ...more }),
     model: translateText(text).model,
   })
-  const server = new DnsServer({ log, first: configure(manifests) })
+  const server = new DnsServer({ log, limits, first: configure(manifests) })
   t.teardown(() => server.close())
   const { port } = await server.start()
   return { server, port, lines, change: (text, more) => server.apply(configure(text, more)) }

@@ -35,7 +35,15 @@ export type Outcome = Readonly<{
 /** What the gateway says of the client's connection and of the request differs from door to door. */
 const OWN_FIELDS = /^(host|x-request-id|x-forwarded-|x-real-ip|transfer-encoding|content-length)/i
 
-export type Doors = { readonly names: readonly string[]; play(door: string, request: DoorRequest): Promise<Outcome> }
+/** An answer as it came: fields as names and values in turn. */
+export type Answer = Readonly<{ status: number; headers: readonly string[]; body: string }>
+
+export type Doors = {
+  readonly names: readonly string[]
+  play(door: string, request: DoorRequest): Promise<Outcome>
+  /** The same, with all of the answer. */
+  ask(door: string, request: DoorRequest): Promise<Partial<Answer> & Pick<Outcome, 'upstream'>>
+}
 
 /** `more`: manifests beside the one route to the endpoint. */
 export async function startDoors(
@@ -52,28 +60,36 @@ export async function startDoors(
       runGateway(t, manifests, { endpoints: { web: [port] }, flags: { 'fastLane.enabled': enabled, ...flags } }),
     ),
   )
-  const doors: Record<string, (request: DoorRequest) => Promise<Omit<Outcome, 'upstream'>>> = {
+  const doors: Record<string, (request: DoorRequest) => Promise<Answer | string>> = {
     lane: (request) => askHttp1(lane!, request, false),
     'lane over TLS': (request) => askHttp1(lane!, request, true),
     'node:http': (request) => askHttp1(node!, request, false),
     'node:http over TLS': (request) => askHttp1(node!, request, true),
     'HTTP/2': (request) => askHttp2(lane!, request),
   }
+  const go = async (door: string, request: DoorRequest) => {
+    const before = recorder.requests.length
+    const answer = await doors[door]!(request)
+    while (lane!.gateway.inFlight + node!.gateway.inFlight > 0 || !recorder.isQuiet) await nextTurn()
+    const upstream = recorder.requests
+      .slice(before)
+      .filter(({ complete }) => complete)
+      .flatMap(({ head, body, trailers }) => [
+        ...head.filter((line) => !OWN_FIELDS.test(line)).map(lowerName),
+        ...(body === '' ? [] : [body]),
+        ...trailers.map(lowerName),
+      ])
+    return { answer, upstream }
+  }
   return {
     names: Object.keys(doors),
     async play(door, request) {
-      const before = recorder.requests.length
-      const outcome = await doors[door]!(request)
-      while (lane!.gateway.inFlight + node!.gateway.inFlight > 0 || !recorder.isQuiet) await nextTurn()
-      const upstream = recorder.requests.slice(before).filter(({ complete }) => complete)
-      return {
-        ...outcome,
-        upstream: upstream.flatMap(({ head, body, trailers }) => [
-          ...head.filter((line) => !OWN_FIELDS.test(line)).map(lowerName),
-          ...(body === '' ? [] : [body]),
-          ...trailers.map(lowerName),
-        ]),
-      }
+      const { answer, upstream } = await go(door, request)
+      return { ...(typeof answer === 'string' ? { answer } : describe(answer)), upstream }
+    },
+    async ask(door, request) {
+      const { answer, upstream } = await go(door, request)
+      return { ...(typeof answer !== 'string' && answer), upstream }
     },
   }
 }
@@ -93,14 +109,14 @@ export function printRequest(request: DoorRequest): string {
   return `${head}Transfer-Encoding: chunked\r\n\r\n${chunk}0\r\n${lines(trailers ?? [])}\r\n`
 }
 
-async function askHttp1(gateway: RunningGateway, request: DoorRequest, tls: boolean) {
+async function askHttp1(gateway: RunningGateway, request: DoorRequest, tls: boolean): Promise<Answer> {
   const client = tls ? await connectRawTls(gateway.https, { servername: 'gw.test' }) : await connectRaw(gateway.http)
   const response = await client.send(printRequest(request)).response({ headOnly: request.method === 'HEAD' })
   client.destroy()
-  return describe(response.status, response.headers, response.body.toString('latin1'))
+  return { status: response.status, headers: response.headers, body: response.body.toString('latin1') }
 }
 
-async function askHttp2(gateway: RunningGateway, request: DoorRequest) {
+async function askHttp2(gateway: RunningGateway, request: DoorRequest): Promise<Answer | string> {
   const { method = 'GET', target = '/a', host = 'gw.test', scheme = 'https', fields = [], body, trailers } = request
   const isConnect = method === 'CONNECT'
   const pseudo: [string, string][] = [[':method', method]]
@@ -117,13 +133,13 @@ async function askHttp2(gateway: RunningGateway, request: DoorRequest) {
   })
   const isAnswered = raw.frames.some(({ type, streamId }) => type === H2.HEADERS && streamId === 1)
   raw.socket.destroy()
-  if (end.type === H2.GOAWAY) return { answer: `GOAWAY ${end.payload.readUInt32BE(4)}` }
-  if (!isAnswered) return { answer: `reset ${end.payload.readUInt32BE()}` }
+  if (end.type === H2.GOAWAY) return `GOAWAY ${end.payload.readUInt32BE(4)}`
+  if (!isAnswered) return `reset ${end.payload.readUInt32BE()}`
   const response = await readAnswer(raw.frames)
-  return describe(response.status, response.rawHeaders, response.body.toString('latin1'))
+  return { status: response.status, headers: response.rawHeaders, body: response.body.toString('latin1') }
 }
 
-function describe(status: number, headers: readonly string[], body: string): Omit<Outcome, 'upstream'> {
+function describe({ status, headers, body }: Answer): Omit<Outcome, 'upstream'> {
   const code = /"code":"(\w+)"/.exec(body)?.[1]
   return {
     answer: status,

@@ -3,9 +3,9 @@ import type { Diagnostic } from '../../lib/base/diagnostics.ts'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { type Decoded, decodeDocuments } from '../../lib/kubernetes/decode.ts'
 import type { Resource, ResourceKind } from '../../lib/kubernetes/resource.ts'
-import { createResourceSet, type ResourceSet } from '../../lib/kubernetes/store.ts'
-import { parseDocuments } from '../../lib/source/document.ts'
+import { type ResourceSet, ResourceStore } from '../../lib/kubernetes/store.ts'
 import { sourceFromText } from '../../lib/source/files.ts'
+import { parseDocuments } from '../helpers/documents.ts'
 
 export type DecodedText = Decoded & {
   readonly set: ResourceSet
@@ -19,7 +19,7 @@ export function decodeText(text: string, name: string = 'web.yaml', inFolder: bo
   const diagnostics = new DiagnosticList()
   const { documents } = parseDocuments({ ...sourceFromText(name, text), inFolder }, diagnostics)
   const decoded = decodeDocuments(documents, diagnostics)
-  const set = createResourceSet(decoded.resources, 1, diagnostics)
+  const set = new ResourceStore().update(decoded.resources, 1, diagnostics, [])
   return { ...decoded, set, diagnostics: diagnostics.items, printed: diagnostics.sorted().map(printLine) }
 }
 

@@ -1,9 +1,9 @@
 import t from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { decodeDocuments } from '../../lib/kubernetes/decode.ts'
-import { createResourceSet } from '../../lib/kubernetes/store.ts'
-import { parseDocuments } from '../../lib/source/document.ts'
+import { ResourceStore } from '../../lib/kubernetes/store.ts'
 import { sourceFromText } from '../../lib/source/files.ts'
+import { parseDocuments } from '../helpers/documents.ts'
 import { decodeText } from './decode-text.ts'
 
 function service(name: string, more: { time?: string; nodePort?: number; protocol?: string } = {}): string {
@@ -29,7 +29,7 @@ t.test('resources are found by kind, namespace and name', async (t) => {
 
 t.test('those with errors stand apart', async (t) => {
   const { resources, refused } = decodeText(`${service('b', { protocol: 'HTTP' })}---\n${service('a')}`)
-  const set = createResourceSet(resources, 1, new DiagnosticList(), refused)
+  const set = new ResourceStore().update(resources, 1, new DiagnosticList(), refused)
   t.same([set.size, set.all('Service').map(({ meta }) => meta.name)], [1, ['a']])
   t.same(
     set.allRefused('Service').map(({ meta }) => meta.name),
@@ -65,7 +65,7 @@ t.test('I-41 of two with one name the first by file and line is kept, in whateve
       const { documents } = parseDocuments(sourceFromText(name, text), diagnostics)
       return decodeDocuments(documents, diagnostics).resources
     })
-    const set = createResourceSet(resources, 1, diagnostics)
+    const set = new ResourceStore().update(resources, 1, diagnostics, [])
     t.equal(set.size, 1)
     t.match(set.get('Service', 'default', 'web')?.origin.locate(['metadata', 'name']), { file: 'a.yaml', line: 3 })
     t.match(diagnostics.sorted(), [

@@ -1,8 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type Diagnostic, DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { printDuration } from '../../lib/base/measure.ts'
+import { createSettingsSchema, printSettingsFile } from '../../lib/settings/print.ts'
 import {
   chooseSettingsDocument,
   environmentName,
@@ -13,8 +14,7 @@ import {
   SETTING_LIST,
   type SettingsInput,
 } from '../../lib/settings/resolve.ts'
-import { createSettingsSchema, printSettingsFile } from '../../lib/settings/schema.ts'
-import { parseDocuments } from '../../lib/source/document.ts'
+import { parseDocuments } from '../helpers/documents.ts'
 
 const HEAD = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
 
@@ -260,6 +260,25 @@ t.test('an unknown setting is an error that names the nearest known one', async 
   ])
 })
 
+t.test('a setting that became a constant is told with the value it has now, wherever it is given', async (t) => {
+  const yaml =
+    'upstream:\n  circuit: {interval: 1s}\nservices:\n  default/web: {tries: 3, circuit: {halfOpenRequests: 1}}\n'
+  const environment = { PORTICO_DNS_MAX_FORWARDS: '1' }
+  const flags = { 'upstream.circuit.maxOpenTime': '2m' }
+  const { settings, diagnostics, lines } = resolve(t, { yaml, environment, flags })
+  t.same(lines, [
+    '4:13 PORTICO_SET_FIELD_UNKNOWN upstream.circuit.interval is no longer a setting: it is always 10s | take it out',
+    'PORTICO_SET_FIELD_UNKNOWN upstream.circuit.maxOpenTime is no longer a setting: it is always 1m | take it out',
+    'PORTICO_SET_FIELD_UNKNOWN PORTICO_DNS_MAX_FORWARDS is no longer a setting: it is always 512 | unset it',
+    '6:55 PORTICO_SET_FIELD_VALUE services[default/web].circuit.halfOpenRequests: upstream.circuit.halfOpenRequests is no longer a setting: it is always 3 | take it out',
+  ])
+  t.same(
+    diagnostics.map(({ severity }) => severity),
+    ['warning', 'error', 'warning', 'warning'],
+  )
+  t.same({ ...settings.services['default/web'] }, { tries: 3 })
+})
+
 t.test('a group left empty says nothing', async (t) => {
   t.same(resolve(t, { yaml: 'http:\n' }).lines, [])
 })
@@ -352,8 +371,8 @@ t.test('a PROXY header that nobody may send is not required', async (t) => {
 })
 
 t.test('CF-12 two listeners on one port are refused', async (t) => {
-  const { settings, lines } = resolve(t, { yaml: 'https: {port: 8080}\n' })
-  t.equal(settings.https.port, 8443)
+  const { settings, provenance, lines } = resolve(t, { yaml: 'https: {port: 8080}\n' })
+  t.same([settings.https.port, provenance.get('https.port')], [8443, 'default'])
   t.same(lines, ['3:15 PORTICO_SET_FIELD_VALUE https.port: port 8080 is taken by http.port | give each its own port'])
   t.same(resolve(t, { yaml: 'http: {port: 0}\nhttps: {port: 0}\nadmin: {port: 0}\n' }).lines, [], 'port 0 is any port')
   const apart = 'http: {port: 9000, address: 127.0.0.1}\nhttps: {port: 9000, address: 127.0.0.2}\n'
@@ -462,6 +481,37 @@ t.test('strings of a certain form: what has another one is reported', async (t) 
   }
   const { lines } = resolve(t, { flags: { 'upstream.affinity.cookie.path': 'shop' } })
   t.match(lines, [/write a path, as \/shop/])
+})
+
+t.test('a type of settings is one file, which the tables alone use', async (t) => {
+  const files = ['lib', 'bin'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => join(folder, name)),
+  )
+  const types: string[] = []
+  const users: string[] = []
+  for (const file of files) {
+    const text = readFileSync(file, 'utf8')
+    if (/\): Setting<.*> \{$/m.test(text) && file !== 'lib/settings/setting.ts') types.push(file)
+    if (/from '[^']*\/types\/[a-z-]+\.ts'/.test(text)) users.push(file)
+  }
+  t.same(users.sort(), ['lib/settings/table.ts', 'lib/settings/upstream.ts'])
+  t.ok(types.length > 20, `${types.length} types`)
+  t.same(
+    types.filter((file) => !file.startsWith('lib/settings/types/')),
+    [],
+  )
+  for (const setting of SETTING_LIST) t.notOk('type' in setting, 'there is no name of a type to compare with')
+})
+
+t.test('what is written of a default reads back as the default, in a document and as text', async (t) => {
+  for (const { name, read, write, default: usual, separator } of SETTING_LIST) {
+    const written = write(usual)
+    t.same(read(written, 'document', ''), { value: usual }, name)
+    const text = Array.isArray(written) ? written.join(separator) : separator === ' ' ? [] : String(written)
+    if (text !== '' || typeof written !== 'object') t.same(read(text, 'text', ''), { value: usual }, `${name} as text`)
+  }
 })
 
 function holdFile(t: Test, name: string, expected: string): void {

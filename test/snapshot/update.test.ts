@@ -2,6 +2,7 @@
 import t from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
 import { runAtOnce } from '../../lib/base/slice.ts'
+import { FilterChains } from '../../lib/filters/chain.ts'
 import type { Model } from '../../lib/model/model.ts'
 import { findRoute } from '../../lib/routing/table.ts'
 import type { Settings } from '../../lib/settings/table.ts'
@@ -85,7 +86,10 @@ t.test('a snapshot takes over hosts and pools of the one before, unless they cha
   let current: Settings = settings
   const registry = new EndpointRegistry({ settings: () => current, clock: systemClock })
   t.teardown(() => registry.close())
-  const builder = new SnapshotBuilder(registry)
+  const builder = new SnapshotBuilder(
+    registry,
+    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443 }),
+  )
   let before: SnapshotSource | undefined
   const build = (next: SnapshotSource) => {
     current = next.settings
@@ -153,7 +157,10 @@ t.test('listeners come, go and change by place, and bring the upstreams that the
 t.test('a listener has another pool where its upstream is another, and the same where not', async (t) => {
   const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
   t.teardown(() => registry.close())
-  const builder = new SnapshotBuilder(registry)
+  const builder = new SnapshotBuilder(
+    registry,
+    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443 }),
+  )
   const listeners = [
     { to: 'one', port: 1 },
     { to: 'two', port: 2 },
@@ -183,7 +190,10 @@ t.test('a listener has another pool where its upstream is another, and the same 
 t.test('policy is resolved once, and is data of its snapshot', async (t) => {
   const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
   t.teardown(() => registry.close())
-  const builder = new SnapshotBuilder(registry)
+  const builder = new SnapshotBuilder(
+    registry,
+    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443 }),
+  )
   const model = makeModel({
     upstreams: { one: { endpoints: [3001], policy: { maxQueue: 7 } }, two: [3002] },
     routes: [

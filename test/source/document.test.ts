@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
-import { parseDocuments, type SourceDocument } from '../../lib/source/document.ts'
+import type { SourceDocument } from '../../lib/source/document.ts'
 import { sourceFromText } from '../../lib/source/files.ts'
+import { parseDocuments } from '../helpers/documents.ts'
 
 function parse(text: string): {
   documents: readonly SourceDocument[]

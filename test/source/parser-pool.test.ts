@@ -1,9 +1,10 @@
 import t, { type Test } from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
-import { joinParts, type ParsedPart, parseDocuments, placeDocuments, readLines } from '../../lib/source/document.ts'
+import { joinParts, type ParsedPart, placeDocuments, readLines } from '../../lib/source/document.ts'
 import { sourceFromText } from '../../lib/source/files.ts'
 import { ParserPool, type ParserPoolOptions } from '../../lib/source/parser-pool.ts'
 import type { SourceText } from '../../lib/source/text.ts'
+import { parseDocuments } from '../helpers/documents.ts'
 
 /** Reading it takes a second at the least. */
 const HOSTILE = '---\na: 1\n'.repeat(90_000)

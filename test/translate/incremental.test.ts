@@ -2,16 +2,16 @@ import fc from 'fast-check'
 import t from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { type Decoded, decodeDocuments } from '../../lib/kubernetes/decode.ts'
-import { createResourceSet, type ResourceSet, ResourceStore } from '../../lib/kubernetes/store.ts'
+import { type ResourceSet, ResourceStore } from '../../lib/kubernetes/store.ts'
 import type { Model } from '../../lib/model/model.ts'
 import { findRouteId } from '../../lib/model/route.ts'
 import { locateField, locateHost, locateRoute } from '../../lib/report/place.ts'
 import { printModel } from '../../lib/report/print.ts'
 import type { Settings } from '../../lib/settings/table.ts'
-import { parseDocuments } from '../../lib/source/document.ts'
 import { sourceFromText } from '../../lib/source/files.ts'
 import { Translator, translate } from '../../lib/translate/translate.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
+import { parseDocuments } from '../helpers/documents.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { fixedClock, printDiagnostics } from './manifests.ts'
 
@@ -257,7 +257,7 @@ t.test('a model made from the one before is the model made from nothing', { time
         const set: ResourceSet = store.update(resources, index + 1, grown, refused)
         const model = translator.translate(set, { settings, clock: fixedClock }, grown)
         const fresh = new DiagnosticList()
-        const freshSet = createResourceSet(resources, 1, fresh, refused)
+        const freshSet = new ResourceStore().update(resources, 1, fresh, refused)
         const scratch = translate(freshSet, { settings, clock: fixedClock }, fresh, allocations)
         const expected = describe(scratch, freshSet, fresh)
         const actual = describe(model, set, grown)

@@ -2,13 +2,13 @@
 import type { Clock } from '../../lib/base/clock.ts'
 import { type Diagnostic, DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { decodeDocuments } from '../../lib/kubernetes/decode.ts'
-import { createResourceSet } from '../../lib/kubernetes/store.ts'
+import { ResourceStore } from '../../lib/kubernetes/store.ts'
 import type { Model } from '../../lib/model/model.ts'
 import { resolveSettings } from '../../lib/settings/resolve.ts'
-import { parseDocuments } from '../../lib/source/document.ts'
 import { sourceFromText } from '../../lib/source/files.ts'
 import type { Allocations } from '../../lib/translate/exposure/allocation.ts'
 import { Translator } from '../../lib/translate/translate.ts'
+import { parseDocuments } from '../helpers/documents.ts'
 
 export type TranslatedText = { model: Model; diagnostics: readonly Diagnostic[]; allocations: Allocations }
 
@@ -30,7 +30,7 @@ export function translateText(text: string, options: TranslateTextOptions = {}):
   const decoded = decodeDocuments(documents, list)
   const document = decoded.settings[0]
   const { settings } = resolveSettings({ environment: {}, flags: {}, ...(document && { document }) }, list)
-  const resources = createResourceSet(decoded.resources, 1, list, decoded.refused)
+  const resources = new ResourceStore().update(decoded.resources, 1, list, decoded.refused)
   const translator = new Translator(allocations)
   const model = translator.translate(resources, { settings, clock, local: new Set(local) }, list)
   return { model, diagnostics: list.sorted(), allocations: translator.allocations }

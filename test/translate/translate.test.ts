@@ -283,6 +283,7 @@ metadata:
     portico.dev/tries: many
     portico.dev/max-queues: "7"
     portico.dev/rewrite: "/x"
+    portico.dev/circuit-max-open-time: 2m
 spec: {ports: [{port: 80}]}
 `)
   t.equal(model.upstreams.get('default/web:80')?.policy, undefined)
@@ -292,6 +293,7 @@ spec: {ports: [{port: 80}]}
       '7 PORTICO_ANN_VALUE portico.dev/tries: "many" is not a whole number | write digits alone',
       '8 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/max-queues" | did you mean "portico.dev/max-queue"?',
       '9 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/rewrite" | known are portico.dev/endpoints and the settings under upstream, as portico.dev/balancer',
+      '10 PORTICO_ANN_UNKNOWN portico.dev/circuit-max-open-time is no longer a setting: it is always 1m | take it out',
     ],
   )
 })

@@ -8,7 +8,7 @@ import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { TranslationSettings } from '../settings.ts'
 
 /** `spec.controller` of the IngressClasses that are Portico's. */
-export const CONTROLLER = 'portico.dev/ingress-controller'
+const CONTROLLER = 'portico.dev/ingress-controller'
 
 const ANNOTATION = 'kubernetes.io/ingress.class'
 

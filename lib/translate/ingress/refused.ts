@@ -2,6 +2,7 @@
  * Ingresses and Services that are refused for an error are not served; their annotations, and what they refer to, are looked
  * at all the same, so that everything wrong shows in one pass. Of their routes those are claimed, closed, that they guard.
  */
+
 import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import { type FieldPath, printPosition } from '../../base/position.ts'
 import type { Ingress, IngressBackend } from '../../kubernetes/resource.ts'
@@ -13,6 +14,7 @@ import { reportProtocol, type TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import type { CertificateBinder } from '../tls/certificate-binding.ts'
 import { type BackendResolver, closeReference, createReference, reportBackend } from './backend.ts'
+import { checkFilters } from './filters.ts'
 import { checkForeignAnnotations, findCanary, findClosing } from './foreign-annotation.ts'
 import { type Claimant, claimRoutes, listReferences } from './host.ts'
 import { pickIngresses } from './ingress-class.ts'
@@ -37,6 +39,7 @@ export function checkRefused(
   for (const ingress of refused) {
     checkAnnotations(ingress, found)
     checkPolicy(ingress, found)
+    checkFilters(ingress, found)
     for (const { index, paths = [] } of ingress.rules) {
       for (const path of paths) checkPath(ingress, index, path, false, found)
     }

@@ -16,6 +16,7 @@ import {
 } from '../../model/route.ts'
 import { readRoutePolicy } from '../service/policy.ts'
 import { closeAction, type Resolution, reportBackend } from './backend.ts'
+import { findBrokenGuard, readFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { explainPattern, findPatternSign, isPattern } from './path-pattern.ts'
 
@@ -70,7 +71,20 @@ export function claimPath(
 
 function createRoute(ingress: Ingress, route: Route): Route {
   const policy = readRoutePolicy(ingress)
-  return Object.freeze(policy === undefined ? route : { ...route, policy })
+  const filters = readFilters(ingress)
+  const broken = findBrokenGuard(ingress)
+  return Object.freeze({
+    ...route,
+    ...(policy && { policy }),
+    ...(filters && { filters }),
+    ...(broken && { action: closeFor(route.action, broken) }),
+  })
+}
+
+/** What requests are answered in place of `action`, since the annotation promises what cannot be kept. */
+function closeFor({ backend }: RouteAction, annotation: string): RouteAction {
+  const reason = `the annotation ${annotation} cannot be used`
+  return Object.freeze({ type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID', reason, backend })
 }
 
 /** The same route, closed for `guard` where it is not closed already. */

@@ -1,4 +1,4 @@
-/** What the appProtocol of a Service port means (S14). */
+/** What the appProtocol of a Service port means (S14). Endpoints are spoken to in HTTP/1.1 alone: h2c, gRPC and unknown ones are reported. */
 import type { ServicePort } from '../../kubernetes/resource.ts'
 import type { UpstreamProtocol } from '../../model/upstream.ts'
 

@@ -1,6 +1,6 @@
 /**
- * What a Service has otherwise than all in how its endpoints are used: `services` of the settings, above its annotations, above
- * what its spec says. Above all is what an Ingress has for its own routes.
+ * The policy that a Service sets for itself: `services` of the settings goes before its annotations, and these before its spec.
+ * The annotations of an Ingress go before all of these, for its own routes.
  */
 import { findAuthorityFault } from '../../base/authority-file.ts'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
@@ -8,10 +8,10 @@ import { findNearest } from '../../base/nearest.ts'
 import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import { type PolicyOverrides, SERVICE_SETTINGS_BY_ANNOTATION, type ServiceSetting } from '../../settings/service.ts'
-import { readSetting, type ValueProblem } from '../../settings/value.ts'
+import type { Read, ValueProblem } from '../../settings/setting.ts'
 import type { TranslationSettings } from '../settings.ts'
 
-/** Undefined where it has nothing of its own. Annotations that cannot be used are left out. */
+/** Undefined where the Service sets nothing. Annotations that cannot be used are left out. */
 export function readPolicy(service: Service, settings: TranslationSettings): PolicyOverrides | undefined {
   const found: Record<string, unknown> = {}
   if (service.sessionAffinity !== undefined) {
@@ -26,13 +26,13 @@ export function readPolicy(service: Service, settings: TranslationSettings): Pol
 /** An Ingress does not change, and its routes are many. */
 const routePolicies = new WeakMap<Ingress, { readonly policy: PolicyOverrides | undefined }>()
 
-/** What the annotations of an Ingress say of its routes; undefined where they say nothing. */
+/** The policy that an Ingress sets for its routes; undefined where it sets nothing. */
 export function readRoutePolicy(ingress: Ingress): PolicyOverrides | undefined {
   let known = routePolicies.get(ingress)
   if (!known) {
     const found: Record<string, unknown> = {}
     for (const { setting, read } of readAnnotations(ingress)) {
-      if (setting.leaf.route && 'value' in read) found[setting.name] = read.value
+      if (setting.route && 'value' in read) found[setting.name] = read.value
     }
     known = { policy: Object.keys(found).length === 0 ? undefined : Object.freeze(found) }
     routePolicies.set(ingress, known)
@@ -43,8 +43,8 @@ export function readRoutePolicy(ingress: Ingress): PolicyOverrides | undefined {
 /** Reports the annotations that cannot be used. */
 export function checkPolicy(resource: Service | Ingress, diagnostics: DiagnosticList): void {
   for (const { setting, read } of readAnnotations(resource)) {
-    // What an Ingress cannot have at all is reported as such (annotation.ts).
-    if (resource.kind === 'Ingress' && !setting.leaf.route) continue
+    // annotation.ts reports the annotations that belong on Services alone.
+    if (resource.kind === 'Ingress' && !setting.route) continue
     for (const { message, help } of findProblems(setting, read)) {
       diagnostics.add('PORTICO_ANN_VALUE', `${setting.annotation}: ${message}`, {
         position: resource.origin.locate(['metadata', 'annotations', setting.annotation]),
@@ -55,10 +55,7 @@ export function checkPolicy(resource: Service | Ingress, diagnostics: Diagnostic
   }
 }
 
-function findProblems(
-  { name }: ServiceSetting,
-  read: ReadAnnotation['read'],
-): readonly Pick<ValueProblem, 'message' | 'help'>[] {
+function findProblems({ name }: ServiceSetting, read: Read): readonly Pick<ValueProblem, 'message' | 'help'>[] {
   if (!('value' in read)) return read.problems
   const fault = name === 'caFile' ? findAuthorityFault(String(read.value)) : undefined
   if (fault === undefined) return []
@@ -85,11 +82,11 @@ export function checkServiceSettings(
   }
 }
 
-type ReadAnnotation = Readonly<{ setting: ServiceSetting; read: ReturnType<typeof readSetting> }>
+type ReadAnnotation = Readonly<{ setting: ServiceSetting; read: Read }>
 
 function* readAnnotations({ meta }: Service | Ingress): Generator<ReadAnnotation> {
   for (const [name, value] of Object.entries(meta.annotations)) {
     const setting = SERVICE_SETTINGS_BY_ANNOTATION.get(name)
-    if (setting) yield { setting, read: readSetting(setting.leaf, value.trim(), 'text', name) }
+    if (setting) yield { setting, read: setting.read(value.trim(), 'text', name) }
   }
 }

@@ -30,7 +30,7 @@ type TlsClaims = Readonly<{
 }>
 
 /** The names a certificate speaks for; the common name only where it has no others. */
-export function coversHost(certificate: Certificate, host: string): boolean {
+function coversHost(certificate: Certificate, host: string): boolean {
   const { subjectAltNames, commonName } = certificate
   const names = subjectAltNames.length > 0 ? subjectAltNames : [commonName.toLowerCase()]
   return names.some((name) => matchesHostPattern(name, host))

@@ -1,6 +1,6 @@
 /**
- * The circuit breaker of one upstream in one process. Closed, it lets all tries through and looks at how many fail; open, none;
- * half-open, a few, which decide.
+ * The circuit breaker of one upstream in one process. Closed, it lets all tries through and counts failures. Open, it lets none
+ * through. Half-open, it lets a few through, and their answers close or open it.
  */
 import { GatewayError } from '../../base/errors.ts'
 import type { UpstreamKey } from '../../model/upstream.ts'
@@ -14,38 +14,55 @@ export type CircuitFlip = Readonly<{ upstream: UpstreamKey; state: CircuitState;
 
 type CircuitPolicy = UpstreamPolicy['circuit']
 
+export type CircuitLimits = Readonly<{
+  /** Failures are counted over this time. */
+  windowMs: number
+  /** Longest time that an open circuit stays open. */
+  maxOpenMs: number
+  /** So many good answers close a half-open circuit. */
+  probes: number
+}>
+
+const LIMITS: CircuitLimits = { windowMs: 10_000, maxOpenMs: 60_000, probes: 3 }
+
 /** Times are milliseconds by the monotonic clock. */
 export class Circuit {
   readonly #key: UpstreamKey
   readonly #onFlip: (flip: CircuitFlip) => void
+  readonly #limits: CircuitLimits
   #policy: CircuitPolicy
   #window: SlidingWindow
   #state: CircuitState = 'closed'
-  /** Which of its states this is: what was let through in another one decides nothing in this. */
+  /** The number of the current state. Tries let through in an earlier state decide nothing now. */
   #era = 0
   #openUntil = 0
   /** How often it opened again since it was closed. */
   #reopened = 0
-  /** Half-open: let through and not heard of yet; answered well. */
+  /** Of a half-open circuit: tries under way, and tries answered well. */
   #probing = 0
   #good = 0
-  /** When the last of them was let through. */
+  /** When the last of these tries was let through. */
   #probedAt = 0
 
-  constructor(key: UpstreamKey, policy: CircuitPolicy, onFlip: (flip: CircuitFlip) => void) {
+  constructor(
+    key: UpstreamKey,
+    policy: CircuitPolicy,
+    onFlip: (flip: CircuitFlip) => void,
+    limits: CircuitLimits = LIMITS,
+  ) {
     this.#key = key
     this.#policy = policy
     this.#onFlip = onFlip
-    this.#window = new SlidingWindow(policy.interval)
+    this.#limits = limits
+    this.#window = new SlidingWindow(limits.windowMs)
   }
 
   get state(): CircuitState {
     return this.#state
   }
 
-  /** Other limits from now on; its state stays. */
+  /** The policy changes; the state stays. */
   update(policy: CircuitPolicy): void {
-    if (policy.interval !== this.#policy.interval) this.#window = new SlidingWindow(policy.interval)
     this.#policy = policy
   }
 
@@ -54,10 +71,9 @@ export class Circuit {
     if (this.#state === 'open' && now >= this.#openUntil) this.#flip('half-open', 'its time is over')
     if (this.#state === 'closed') return this.#era
     if (this.#state === 'open') return this.#refuse(this.#openUntil - now)
-    const { halfOpenRequests, openTime } = this.#policy
-    if (this.#probing + this.#good >= halfOpenRequests) {
-      if (now < this.#probedAt + openTime) return this.#refuse(0)
-      // Clients may take as long as they like over a request: others decide in their place.
+    if (this.#probing + this.#good >= this.#limits.probes) {
+      if (now < this.#probedAt + this.#policy.openTime) return this.#refuse(0)
+      // Slow clients may hold these tries up without end: further tries decide in their place.
       this.#era++
       this.#probing = 0
     }
@@ -73,7 +89,7 @@ export class Circuit {
     else if (this.#state === 'closed') this.#count(isGood, now)
   }
 
-  /** A try ended without telling anything of the upstream. */
+  /** A try ended and says nothing about the upstream. */
   abandon(ticket: number): void {
     if (ticket === this.#era && this.#state === 'half-open') this.#probing--
   }
@@ -97,15 +113,15 @@ export class Circuit {
       return
     }
     this.#good++
-    if (this.#good < this.#policy.halfOpenRequests) return
+    if (this.#good < this.#limits.probes) return
     this.#reopened = 0
-    this.#window = new SlidingWindow(this.#policy.interval)
-    this.#flip('closed', this.#good === 1 ? 'a try was answered well' : `${this.#good} tries were answered well`)
+    this.#window = new SlidingWindow(this.#limits.windowMs)
+    this.#flip('closed', `${this.#good} tries were answered well`)
   }
 
   #open(now: number, why: string): void {
-    const { openTime, maxOpenTime } = this.#policy
-    const time = Math.max(openTime, Math.min(openTime * 2 ** this.#reopened, maxOpenTime))
+    const { openTime } = this.#policy
+    const time = Math.max(openTime, Math.min(openTime * 2 ** this.#reopened, this.#limits.maxOpenMs))
     this.#openUntil = now + time
     this.#flip('open', `${why}; no requests for ${time / 1000} s`)
   }

@@ -1,20 +1,14 @@
 import t from 'tap'
 import { GatewayError } from '../../../lib/base/errors.ts'
-import { Circuit, type CircuitFlip } from '../../../lib/upstream/choice/circuit.ts'
+import { Circuit, type CircuitFlip, type CircuitLimits } from '../../../lib/upstream/choice/circuit.ts'
 
-const POLICY = {
-  errorRate: 50,
-  minimumRequests: 4,
-  interval: 10_000,
-  openTime: 1_000,
-  maxOpenTime: 3_000,
-  halfOpenRequests: 2,
-}
+const POLICY = { errorRate: 50, minimumRequests: 4, openTime: 1_000 }
+const LIMITS: CircuitLimits = { windowMs: 10_000, maxOpenMs: 3_000, probes: 2 }
 
 /** A circuit with a clock that stands still. */
-function open(policy: Partial<typeof POLICY> = {}) {
+function open({ openTime = POLICY.openTime, limits = LIMITS } = {}) {
   const flips: CircuitFlip[] = []
-  const circuit = new Circuit('default/web:80', { ...POLICY, ...policy }, (flip) => flips.push(flip))
+  const circuit = new Circuit('default/web:80', { ...POLICY, openTime }, (flip) => flips.push(flip), limits)
   let now = 100_000
   return {
     circuit,
@@ -114,7 +108,7 @@ t.test('a try of another state decides nothing', async (t) => {
 })
 
 t.test('a probe that was given up leaves its place', async (t) => {
-  const one = open({ halfOpenRequests: 1 })
+  const one = open({ limits: { ...LIMITS, probes: 1 } })
   one.tries(false, false, false, false)
   one.pass(1_000)
   const probe = one.admit() as number
@@ -158,9 +152,29 @@ t.test('a probe that is let through late does not lose what was answered well be
 t.test('other limits hold from then on, and its state stays', async (t) => {
   const one = open()
   one.tries(false, false, false, false)
-  one.circuit.update({ ...POLICY, interval: 1_000, minimumRequests: 1 })
+  one.circuit.update({ ...POLICY, minimumRequests: 1 })
   t.equal(one.circuit.state, 'open')
   one.pass(1_000)
   one.tries(true, true, false)
   t.equal(one.circuit.state, 'open')
 })
+
+t.test(
+  'without limits of its own a circuit counts for ten seconds, opens for a minute at most and asks for three answers',
+  async (t) => {
+    const flips: CircuitFlip[] = []
+    const circuit = new Circuit('default/web:80', { ...POLICY, openTime: 50_000 }, (flip) => flips.push(flip))
+    const fail = (now: number) => circuit.settle(circuit.admit(now) as number, false, now)
+    for (const now of [0, 0, 0, 10_000]) fail(now)
+    t.equal(circuit.state, 'closed', 'the first three are forgotten')
+    for (let count = 0; count < 3; count++) fail(10_000)
+    t.match(flips, [{ state: 'open', reason: /^4 of 4 tries failed; no requests for 50 s$/ }])
+    fail(60_000)
+    t.match(flips.at(-1), { state: 'open', reason: /no requests for 60 s$/ })
+    for (let count = 0; count < 3; count++) {
+      t.not(circuit.state, 'closed')
+      circuit.settle(circuit.admit(120_000) as number, true, 120_000)
+    }
+    t.equal(circuit.state, 'closed')
+  },
+)

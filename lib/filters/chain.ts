@@ -1,0 +1,72 @@
+/** The filters of a route, made once for each snapshot that has them. HOT */
+import type { FilterConfig } from '../model/filter.ts'
+import { findFilter } from './registry.ts'
+import type { Filter, FilterDraft, FilterEnvironment, FilterHead, FilterRequest } from './spec.ts'
+
+type With<Name extends keyof Filter> = Filter & Required<Pick<Filter, Name>>
+
+/** In the order in which they act. */
+export class FilterChain {
+  readonly ofRequest: readonly With<'request'>[]
+  readonly #ofDraft: readonly With<'upstreamRequest'>[]
+  readonly #ofResponse: readonly With<'response'>[]
+
+  constructor(filters: readonly Filter[]) {
+    this.ofRequest = filters.filter((filter): filter is With<'request'> => filter.request !== undefined)
+    this.#ofDraft = filters.filter((filter): filter is With<'upstreamRequest'> => filter.upstreamRequest !== undefined)
+    this.#ofResponse = filters.filter((filter): filter is With<'response'> => filter.response !== undefined)
+  }
+
+  changeRequest(draft: FilterDraft, request: FilterRequest): void {
+    for (const filter of this.#ofDraft) filter.upstreamRequest(draft, request)
+  }
+
+  /** In the opposite order: the filter that acts first on a request has the last word on its answer. */
+  changeResponse(head: FilterHead, request: FilterRequest): void {
+    for (let at = this.#ofResponse.length - 1; at >= 0; at--) this.#ofResponse[at]!.response(head, request)
+  }
+}
+
+export type ChainSurroundings = Omit<FilterEnvironment, 'shared'>
+
+/** Makes chains, and keeps the state of filters over reloads: a chain holds the state of its filters, and the next finds it there. */
+export class FilterChains {
+  readonly #surroundings: ChainSurroundings
+  readonly #chains = new WeakMap<readonly FilterConfig[], FilterChain>()
+  /** By owner and filter. */
+  readonly #states = new Map<string, WeakRef<object>>()
+  #sweepAt = 64
+
+  constructor(surroundings: ChainSurroundings) {
+    this.#surroundings = surroundings
+  }
+
+  /** `owner` names the object whose filters they are. */
+  find(configs: readonly FilterConfig[], owner: string): FilterChain {
+    let chain = this.#chains.get(configs)
+    if (chain === undefined) {
+      chain = new FilterChain(configs.map((config) => this.#create(config, owner)))
+      this.#chains.set(configs, chain)
+    }
+    return chain
+  }
+
+  #create({ name, options }: FilterConfig, owner: string): Filter {
+    const shared = <T extends object>(make: () => T): T => this.#share(`${owner} ${name}`, make)
+    return findFilter(name).create(options, { ...this.#surroundings, shared })
+  }
+
+  #share<T extends object>(key: string, make: () => T): T {
+    const known = this.#states.get(key)?.deref()
+    if (known !== undefined) return known as T
+    const made = make()
+    if (this.#states.size >= this.#sweepAt) this.#sweep()
+    this.#states.set(key, new WeakRef(made))
+    return made
+  }
+
+  #sweep(): void {
+    for (const [key, state] of this.#states) if (state.deref() === undefined) this.#states.delete(key)
+    this.#sweepAt = 64 + 2 * this.#states.size
+  }
+}

@@ -1,0 +1,93 @@
+/** Sets, adds and removes fields of requests and of answers. HOT */
+import { type Field, findNameFault, parseFields, printFields, removeFields } from './field-lines.ts'
+import { type AnnotationReader, defineFilter } from './spec.ts'
+
+type Changes = Readonly<{
+  /** These take the place of fields of the same name. */
+  set: readonly Field[]
+  /** These are added to fields of the same name. */
+  add: readonly Field[]
+  /** Names of fields that are left out. */
+  remove: readonly string[]
+}>
+
+type Options = Readonly<{ request: Changes | undefined; response: Changes | undefined }>
+
+export const HEADERS = defineFilter<Options>({
+  name: 'headers',
+  order: 420,
+  isGuard: false,
+  annotations: {
+    'request-headers-set':
+      'fields that requests have at endpoints in place of others of the same name, one "Name: value" a line',
+    'request-headers-add': 'fields that requests have at endpoints besides, one "Name: value" a line',
+    'request-headers-remove': 'names of fields that endpoints do not see, separated by commas',
+    'response-headers-set': 'fields that answers have in place of others of the same name, one "Name: value" a line',
+    'response-headers-add': 'fields that answers have besides, one "Name: value" a line',
+    'response-headers-remove': 'names of fields that clients do not see, separated by commas',
+  },
+  read(annotations) {
+    const request = readChanges(annotations, 'request')
+    const response = readChanges(annotations, 'response')
+    return request || response ? { request, response } : undefined
+  },
+  print: ({ request, response }) =>
+    [...printChanges('request', request), ...printChanges('response', response)].join(', '),
+  create({ request, response }) {
+    const changeRequest = request && createChange(request)
+    const changeResponse = response && createChange(response)
+    return {
+      ...(changeRequest && {
+        upstreamRequest: (draft) => {
+          draft.lines = changeRequest(draft.lines)
+        },
+      }),
+      ...(changeResponse && {
+        response: (head) => {
+          head.lines = changeResponse(head.lines)
+        },
+      }),
+    }
+  },
+})
+
+function readChanges(annotations: AnnotationReader, side: 'request' | 'response'): Changes | undefined {
+  const set = readFields(annotations, `${side}-headers-set`)
+  const add = readFields(annotations, `${side}-headers-add`)
+  const remove = readNames(annotations, `${side}-headers-remove`)
+  return set || add || remove ? { set: set ?? [], add: add ?? [], remove: remove ?? [] } : undefined
+}
+
+function readFields(annotations: AnnotationReader, name: string): readonly Field[] | undefined {
+  const text = annotations.text(name)
+  const fields = text === undefined ? undefined : parseFields(text)
+  if (typeof fields !== 'string') return fields
+  annotations.refuse(name, fields, 'write one field a line, as in "X-Frame-Options: DENY"')
+  return undefined
+}
+
+function readNames(annotations: AnnotationReader, name: string): readonly string[] | undefined {
+  const names = annotations
+    .text(name)
+    ?.split(/[\s,]+/)
+    .filter((each) => each !== '')
+  const fault = names?.map(findNameFault).find((each) => each !== undefined)
+  if (fault === undefined) return names
+  annotations.refuse(name, fault, 'write names of fields, separated by commas')
+  return undefined
+}
+
+/** What is added stays behind what a client or an endpoint has sent. */
+function createChange({ set, add, remove }: Changes): (lines: string) => string {
+  const gone = new Set([...set.map(([name]) => name), ...remove].map((name) => name.toLowerCase()))
+  const added = printFields([...set, ...add])
+  return (lines) => (gone.size === 0 ? lines : removeFields(lines, gone)) + added
+}
+
+function* printChanges(side: string, changes: Changes | undefined): Generator<string> {
+  if (changes === undefined) return
+  for (const verb of ['set', 'add'] as const) {
+    if (changes[verb].length > 0) yield `${side} ${verb} ${changes[verb].map(([name]) => name).join(' ')}`
+  }
+  if (changes.remove.length > 0) yield `${side} remove ${changes.remove.join(' ')}`
+}

@@ -1,0 +1,25 @@
+/** All filters there are. */
+import type { FilterConfig } from '../model/filter.ts'
+import { HEADERS } from './headers.ts'
+import { REDIRECT } from './redirect.ts'
+import { RESPOND } from './respond.ts'
+import type { FilterSpec } from './spec.ts'
+import { URL_REWRITE } from './url-rewrite.ts'
+
+export const FILTERS: readonly FilterSpec[] = [HEADERS, REDIRECT, RESPOND, URL_REWRITE].sort(
+  (a, b) => a.order - b.order,
+)
+
+const BY_NAME: ReadonlyMap<string, FilterSpec> = new Map(FILTERS.map((spec) => [spec.name, spec]))
+
+/** What each filter does, for people: `headers: request set X-A`. */
+export function printFilters(configs: readonly FilterConfig[] | undefined): readonly string[] {
+  return (configs ?? []).map(({ name, options }) => `${name}: ${findFilter(name).print(options)}`)
+}
+
+/** The spec of a filter; throws where there is none of this name. */
+export function findFilter(name: string): FilterSpec {
+  const spec = BY_NAME.get(name)
+  if (spec === undefined) throw new TypeError(`no filter ${name}`)
+  return spec
+}

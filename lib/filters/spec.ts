@@ -1,0 +1,113 @@
+/** What a filter is: one feature in one file, with one line in the registry. HOT */
+import type { Clock } from '../base/clock.ts'
+import type { GatewayError } from '../base/errors.ts'
+import type { PathMatch } from '../model/route.ts'
+
+/** A request as filters see it; nothing of it can be changed here. */
+export type FilterRequest = {
+  readonly id: string
+  readonly method: string
+  /** As the client knows it: a trusted proxy's word counts. */
+  readonly scheme: 'http' | 'https'
+  /** The host that the client asked for, in normal form, without a port. */
+  readonly clientHostname: string
+  /** The same as it was sent, with a port where it has one. */
+  readonly clientAuthority: string
+  /** The path in the form in which it is matched and forwarded, dot segments resolved. */
+  readonly pathname: string
+  /** `''` or `?…`, as sent. */
+  readonly query: string
+  /** What the route matched it by. */
+  readonly match: PathMatch
+  readonly clientAddress: string
+  /** The network that limits for each client count it under. */
+  readonly clientNetwork: string
+  /** The value of a field, by its lower-case name. */
+  header(name: string): string | undefined
+}
+
+/** The request as it is to reach an endpoint. Filters may change all of it. */
+export type FilterDraft = {
+  /** Path and query, as they stand in the request line. */
+  target: string
+  /** The authority that the endpoint is asked for, unless its Service has a host of its own. */
+  authority: string
+  /** Field lines, latin1, `Name: value\r\n` each; see filters/field-lines. */
+  lines: string
+}
+
+/** The head of an answer, an endpoint's or the gateway's own. Filters may change both. */
+export type FilterHead = {
+  readonly status: number
+  /** Field lines, latin1; none of the framing, none of the hop. */
+  lines: string
+}
+
+/** Answers the request in an endpoint's place. */
+export type FilterAnswer = Readonly<{ status: number; lines: string; body: Buffer | undefined }>
+
+/** Undefined lets the request go on. */
+export type FilterOutcome = FilterAnswer | GatewayError | undefined
+
+/** An outcome that is not known yet. */
+export class PendingOutcome {
+  readonly outcome: Promise<FilterOutcome>
+  /** The client has gone: nothing waits for the outcome any more. */
+  readonly cancel: () => void
+
+  constructor(outcome: Promise<FilterOutcome>, cancel: () => void) {
+    this.outcome = outcome
+    this.cancel = cancel
+  }
+}
+
+/** A filter as it acts on the requests of a route. Functions that are missing cost nothing. */
+export type Filter = {
+  /** Before an endpoint is chosen. */
+  request?(request: FilterRequest): FilterOutcome | PendingOutcome
+  /** Before the request goes to an endpoint; once, however many attempts are made. */
+  upstreamRequest?(draft: FilterDraft, request: FilterRequest): void
+  /** Before an answer goes to the client. */
+  response?(head: FilterHead, request: FilterRequest): void
+}
+
+/** What a filter is made in. */
+export type FilterEnvironment = Readonly<{
+  clock: Clock
+  /** Processes that carry traffic: each takes its part of a limit that is for all together. */
+  processes: number
+  /** The port of HTTPS as clients know it. */
+  httpsPort: () => number
+  /** State that outlives reloads, for as long as the same owner has this filter. */
+  shared: <T extends object>(make: () => T) => T
+}>
+
+/** Reads the annotations of one object, by their names without the domain. */
+export type AnnotationReader = {
+  /** Without white space around it; undefined where there is none. */
+  text(name: string): string | undefined
+  /** Says why an annotation cannot be used; the filter is left out, or closes its routes where it guards. */
+  refuse(name: string, message: string, help: string): void
+}
+
+export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Readonly<Record<string, unknown>>> =
+  Readonly<{
+    name: string
+    /** Filters act in ascending order: 1xx refuse, 2xx redirect, 3xx answer, 4xx change. */
+    order: number
+    /** It promises to refuse requests: where it cannot be used, its routes are closed. */
+    isGuard: boolean
+    /** The names of its annotations, without the domain, each with what it says. */
+    annotations: Readonly<Record<string, string>>
+    /** Undefined where the object has no annotation of this filter. */
+    read: (annotations: AnnotationReader) => Options | undefined
+    /** For people: what it does, in a few words. */
+    print: (options: Options) => string
+    /** Does all that can be done once. */
+    create: (options: Options, environment: FilterEnvironment) => Filter
+  }>
+
+/** Infers the type of the options. */
+export function defineFilter<Options extends Readonly<Record<string, unknown>>>(spec: FilterSpec<Options>): FilterSpec {
+  return spec as unknown as FilterSpec
+}

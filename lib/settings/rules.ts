@@ -1,0 +1,96 @@
+/** Rules that settings follow beyond their types, most of them of several settings together. */
+import { findAuthorityFault } from '../base/authority-file.ts'
+import { isPrivateAddress } from '../base/cidr.ts'
+import type { DiagnosticDetails, DiagnosticList } from '../base/diagnostics.ts'
+import { findTokenFault } from '../base/token-file.ts'
+import { SETTINGS, type Settings } from './table.ts'
+
+/** Gives each setting that breaks a rule its default, in `values`, and returns the names of these. */
+export function checkRules(
+  values: Map<string, unknown>,
+  places: ReadonlyMap<string, DiagnosticDetails>,
+  diagnostics: DiagnosticList,
+): ReadonlySet<string> {
+  const refused = new Set<string>()
+  const refuse = (name: string, message: string, help: string, fallback: unknown) => {
+    diagnostics.add('PORTICO_SET_FIELD_VALUE', `${name}: ${message}`, { ...places.get(name), help })
+    values.set(name, fallback)
+    refused.add(name)
+  }
+  const adminAddress = String(values.get('admin.address'))
+  const hasToken = values.get('admin.token') !== ''
+  const hasTokenFile = values.get('admin.tokenFile') !== ''
+  if (hasToken && hasTokenFile) {
+    refuse('admin.token', 'admin.tokenFile is set as well', 'set one of them', SETTINGS.admin.token.default)
+  }
+  const tokenFile = String(values.get('admin.tokenFile'))
+  const unfit = hasTokenFile && values.get('admin.enabled') === true && findTokenFault(tokenFile)
+  // The setting keeps its value: its default would let everybody in.
+  if (unfit) {
+    const help = 'name a file of one line that this user may read'
+    diagnostics.add('PORTICO_SET_FIELD_VALUE', `admin.tokenFile: ${unfit}`, { ...places.get('admin.tokenFile'), help })
+  }
+  if (isPrivateAddress(adminAddress) !== 'loopback' && !hasToken && !hasTokenFile) {
+    refuse(
+      'admin.address',
+      `"${adminAddress}" can be reached from other machines, which needs a token`,
+      'set admin.tokenFile (PORTICO_ADMIN_TOKEN_FILE) or PORTICO_ADMIN_TOKEN, or leave the address at 127.0.0.1',
+      SETTINGS.admin.address.default,
+    )
+  }
+  // Any client could then name any address as its own.
+  if ((values.get('trustedProxies') as readonly string[]).length === 0) {
+    for (const name of ['http.proxyProtocol', 'https.proxyProtocol']) {
+      if (values.get(name) !== 'required') continue
+      refuse(
+        name,
+        'trustedProxies names nobody whose PROXY header is believed',
+        'set trustedProxies to the addresses of the proxies in front of this port',
+        'none',
+      )
+    }
+  }
+  const caHelp = 'name a PEM file of certificates that this user may read'
+  const caFault = findAuthorityFault(String(values.get('upstream.caFile')))
+  if (caFault) refuse('upstream.caFile', caFault, caHelp, '')
+  for (const [service, { caFile = '' }] of Object.entries(values.get('services') as Settings['services'])) {
+    const fault = findAuthorityFault(String(caFile))
+    if (!fault) continue
+    const details = { ...places.get('services'), help: caHelp }
+    diagnostics.add('PORTICO_SET_FIELD_VALUE', `services: ${service}: caFile: ${fault}`, details)
+  }
+  const zone = String(values.get('dns.zone'))
+  if (!isDomain(zone)) {
+    refuse('dns.zone', `"${zone}" is not a domain name`, 'write it as cluster.local', SETTINGS.dns.zone.default)
+  }
+  const listeners = (['http', 'https', 'admin', 'dns'] as const).filter(
+    (name) => values.get(`${name}.enabled`) === true,
+  )
+  for (const [index, name] of listeners.entries()) {
+    const port = values.get(`${name}.port`)
+    const rival = listeners
+      .slice(0, index)
+      .find((other) => port !== 0 && values.get(`${other}.port`) === port && meet(values, name, other))
+    if (rival)
+      refuse(
+        `${name}.port`,
+        `port ${port} is taken by ${rival}.port`,
+        'give each its own port',
+        SETTINGS[name].port.default,
+      )
+  }
+  return refused
+}
+
+/** A DNS name of labels as hosts have them, with its last dot or without. */
+function isDomain(text: string): boolean {
+  return /^(?=.{1,200}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\.?$/i.test(text)
+}
+
+/** True if two listeners with the same port cannot both be opened. */
+function meet(values: ReadonlyMap<string, unknown>, a: string, b: string): boolean {
+  const left = values.get(`${a}.address`)
+  const right = values.get(`${b}.address`)
+  // `::` takes IPv4 too, and `0.0.0.0` every IPv4 address.
+  return left === right || [left, right].some((address) => address === '::' || address === '0.0.0.0')
+}
