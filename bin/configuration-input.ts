@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import type { ConfigurationInput } from '../lib/control/configuration.ts'
 import { SETTINGS } from '../lib/settings/table.ts'
 import type { Typed } from './flag.ts'
+import type { HostProcess } from './host-process.ts'
 import { readOverrides } from './setting-flag.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -18,11 +19,7 @@ export function namesInput(typed: Typed): boolean {
 }
 
 /** Reads stdin if `-f -` asks for it. Throws a UsageError if there is nothing to read. */
-export async function readInput(
-  verb: string,
-  typed: Typed,
-  environment: NodeJS.ProcessEnv,
-): Promise<ConfigurationInput> {
+export async function readInput(verb: string, typed: Typed, { env, stdin }: HostProcess): Promise<ConfigurationInput> {
   if (!namesInput(typed)) {
     const place = USUAL_PLACES.find((name) => existsSync(name))
     throw new UsageError(
@@ -36,17 +33,17 @@ export async function readInput(
   return {
     sources,
     flags: readOverrides(typed),
-    environment,
+    environment: env,
     ...(config !== undefined && { config }),
-    ...(sources.includes('-') && { stdin: await readStdin() }),
+    ...(sources.includes('-') && { stdin: await readStdin(stdin) }),
   }
 }
 
 /** Reads stdin up to its limit, so that an endless stream ends. */
-async function readStdin(): Promise<string> {
+async function readStdin(stdin: HostProcess['stdin']): Promise<string> {
   const parts: Buffer[] = []
   let size = 0
-  for await (const part of process.stdin as AsyncIterable<Buffer>) {
+  for await (const part of stdin) {
     size += part.length
     if (size > MAX_STDIN) {
       throw new UsageError(

@@ -32,7 +32,7 @@ export async function serve(input: ConfigurationInput, terminal: Terminal, optio
   const ended = shutdown.of(gateway, () => {
     if (readyFile !== undefined) withdrawReadyFile(readyFile)
   })
-  const { people, machines } = findReaders(gateway, printAfterBoot !== undefined)
+  const { people, machines } = findReaders(gateway, terminal, printAfterBoot !== undefined)
   if (people) {
     terminal.tell(printBoot({ ...describeBoot(gateway), now: Date.now(), width: terminal.width }, terminal.paintTalk))
     if (printAfterBoot) terminal.tell(printAfterBoot(gateway))
@@ -53,7 +53,7 @@ export async function serve(input: ConfigurationInput, terminal: Terminal, optio
     throw error
   }
   const code = await ended
-  setTimeout(() => process.exit(code), LINGER_MS).unref()
+  setTimeout(() => terminal.host.exit(code), LINGER_MS).unref()
   return code
 }
 
@@ -61,11 +61,15 @@ export async function serve(input: ConfigurationInput, terminal: Terminal, optio
  * Finds out who reads the output. Tables and excerpts would be noise between the JSON lines of a container, but people may watch the
  * terminal while the log goes to a file. A `guided` run (demo) always has people.
  */
-function findReaders({ configuration }: Gateway, guided: boolean): { people: boolean; machines: boolean } {
+function findReaders(
+  { configuration }: Gateway,
+  { host }: Terminal,
+  guided: boolean,
+): { people: boolean; machines: boolean } {
   const { format } = configuration.settings.log
   if (format !== 'auto') return { people: guided || format === 'pretty', machines: format === 'json' }
-  const people = guided || Boolean(process.stderr.isTTY)
-  return { people, machines: !people || !process.stdout.isTTY }
+  const people = guided || Boolean(host.stderr.isTTY)
+  return { people, machines: !people || !host.stdout.isTTY }
 }
 
 function describeBoot({ configuration, ports, listenerStates }: Gateway) {

@@ -15,6 +15,7 @@ export type Shutdown = Readonly<{
 
 /** Handles signals at once, since they have no default for process 1 of a container. */
 export function prepareShutdown(terminal: Terminal): Shutdown {
+  const { host } = terminal
   let gateway: Gateway | undefined
   let stopping = false
   let tellStop = () => {}
@@ -26,12 +27,12 @@ export function prepareShutdown(terminal: Terminal): Shutdown {
 
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     // Before the gateway serves there is nothing to wait for.
-    if (!gateway) process.exit(EXIT.ok)
+    if (!gateway) return host.exit(EXIT.ok)
     firstSignalAt ??= performance.now()
     if (stopping) {
       if (performance.now() - firstSignalAt < SAME_SIGNAL_MS) return
       terminal.tell(`${signal} again: stopped at once`)
-      process.exit(EXIT.unclean)
+      return host.exit(EXIT.unclean)
     }
     stopping = true
     tellStop()
@@ -43,20 +44,20 @@ export function prepareShutdown(terminal: Terminal): Shutdown {
   const crash = async (kind: string, error: unknown): Promise<void> => {
     const text = error instanceof Error ? error.stack : String(error)
     terminal.tell(`${terminal.paintTalk('red', `portico: ${kind}, a bug: stopping`)}\n${text}`)
-    if (!gateway || stopping) process.exit(EXIT.failure)
+    if (!gateway || stopping) return host.exit(EXIT.failure)
     stopping = true
     tellStop()
-    setTimeout(() => process.exit(EXIT.failure), CRASH_DRAIN_MS).unref()
+    setTimeout(() => host.exit(EXIT.failure), CRASH_DRAIN_MS).unref()
     await gateway.stop()
     resolve(EXIT.failure)
   }
 
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) process.on(signal, () => void stop(signal))
-  process.on('SIGHUP', () => void gateway?.reload())
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const) host.on(signal, () => void stop(signal))
+  host.on('SIGHUP', () => void gateway?.reload())
   // Tools that rotate logs may send SIGUSR1, for which Node would open its debugger.
-  process.on('SIGUSR1', () => {})
-  process.on('uncaughtException', (error) => void crash('uncaught exception', error))
-  process.on('unhandledRejection', (reason) => void crash('unhandled rejection', reason))
+  host.on('SIGUSR1', () => {})
+  host.on('uncaughtException', (error) => void crash('uncaught exception', error))
+  host.on('unhandledRejection', (reason) => void crash('unhandled rejection', reason))
   return {
     of(started, onStop) {
       gateway = started

@@ -33,7 +33,7 @@ export const command: Command = {
   words: NO_WORDS,
   async run(typed, terminal) {
     const output = readOutput(typed, ['text', 'json', 'sarif'])
-    const input = await readInput('check', typed, terminal.environment)
+    const input = await readInput('check', typed, terminal.host)
     const { loadConfiguration } = await import('../../lib/control/configuration.ts')
     const { diagnostics, files, objects, settings } = await loadConfiguration(input)
     const scope = { files, objects }

@@ -41,7 +41,7 @@ export const command: Command = {
     const source = folder.startsWith('..') ? join(PACKAGE_ROOT, 'examples', 'demo') : folder
     const backends = await createDemoBackends()
     try {
-      const { environment } = terminal
+      const { env: environment } = terminal.host
       const asked = readOverrides(typed)
       const input: ConfigurationInput = {
         sources: [source],
@@ -66,18 +66,16 @@ export const command: Command = {
 }
 
 /** Ports named by flag or environment are taken as they are; the usual ports only if they are free. */
-async function choosePorts(asked: object, { environment, tell }: Terminal): Promise<Record<string, string>> {
+async function choosePorts(asked: object, { host, tell }: Terminal): Promise<Record<string, string>> {
   const chosen: Record<string, string> = {}
-  if (
-    !('http.port' in asked || 'https.port' in asked || environment.PORTICO_HTTP_PORT || environment.PORTICO_HTTPS_PORT)
-  ) {
+  if (!('http.port' in asked || 'https.port' in asked || host.env.PORTICO_HTTP_PORT || host.env.PORTICO_HTTPS_PORT)) {
     const usual = [SETTINGS.http.port.default, SETTINGS.https.port.default]
     const [http, https] = (await findFreePorts(usual)) ?? [0, 0]
     if (http !== usual[0]) tell(`ports ${usual.join(' and ')} are in use: taking ${http} and ${https}`)
     chosen['http.port'] = String(http)
     chosen['https.port'] = String(https)
   }
-  if (!('admin.port' in asked || environment.PORTICO_ADMIN_PORT)) {
+  if (!('admin.port' in asked || host.env.PORTICO_ADMIN_PORT)) {
     const [admin] = (await findFreePorts([SETTINGS.admin.port.default])) ?? [0]
     chosen['admin.port'] = String(admin)
   }

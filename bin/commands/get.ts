@@ -78,9 +78,9 @@ export const command: Command = {
 async function openSource(typed: Typed, terminal: Terminal): Promise<RowSource> {
   if (!namesInput(typed)) {
     const { GatewayRows } = await import('../gateway-rows.ts')
-    return new GatewayRows(await findAdmin(typed, terminal.environment))
+    return new GatewayRows(await findAdmin(typed, terminal.host.env))
   }
-  const input = await readInput(`get ${typed.positionals.join(' ')}`, typed, terminal.environment)
+  const input = await readInput(`get ${typed.positionals.join(' ')}`, typed, terminal.host)
   const { FileRows } = await import('../file-rows.ts')
   return new FileRows(input, terminal)
 }
@@ -119,7 +119,7 @@ async function watch(
   terminal: Terminal,
 ): Promise<number> {
   const changed = new ChangedRows(viewOf(asked.kind), readOutput(typed, FORMS), !typed.has('no-headers'))
-  process.stdout.once('error', () => process.exit(EXIT.ok))
+  terminal.host.stdout.once('error', () => terminal.host.exit(EXIT.ok))
   let told = first.talk.join('\n')
   for (let reading = first; ; reading = await source.read([asked.kind])) {
     const talk = reading.talk.join('\n')

@@ -19,7 +19,7 @@ export const command: Command = {
   ],
   words: NO_WORDS,
   async run(typed, terminal) {
-    const admin = await findAdmin(typed, terminal.environment)
+    const admin = await findAdmin(typed, terminal.host.env)
     try {
       const { status, body } = await askAdmin(admin, '/readyz')
       if (status === 200) {

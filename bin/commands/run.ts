@@ -45,9 +45,8 @@ export const command: Command = {
   ],
   words: NO_WORDS,
   async run(typed, terminal) {
-    const { environment } = terminal
-    const read = await readInput('run', typed, environment)
-    const local = typed.has(LOCAL_FLAG.name) ? readLocal(read.flags, environment) : {}
+    const read = await readInput('run', typed, terminal.host)
+    const local = typed.has(LOCAL_FLAG.name) ? readLocal(read.flags, read.environment) : {}
     const input = { ...read, flags: { ...local, ...read.flags } }
     const { serve } = await import('../serve.ts')
     return serve(input, terminal, { readyFile: typed.value('ready-file') })

@@ -9,7 +9,7 @@ import t, { type Test } from 'tap'
 import { createAdmin } from '../../lib/admin/admin.ts'
 import { createMetrics } from '../../lib/telemetry/metrics.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
-import { runPortico, startGateway } from '../bin/process.ts'
+import { runPortico, runProcess, startGateway } from '../bin/process.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { until } from '../helpers/until.ts'
 
@@ -130,7 +130,7 @@ t.test('the command line finds the token by flag and environment too', async (t)
 })
 
 t.test('the gateway does not start if its token file holds no token', async (t) => {
-  const { status, stdout, stderr } = await runPortico(
+  const { status, stdout, stderr } = await runProcess(
     ['run', '-f', '-', '--admin-port', '0', '--http-port', '0', '--https-port', '0'],
     { stdin: MANIFESTS, environment: { PORTICO_ADMIN_TOKEN_FILE: writeToken(t, '') } },
   )

@@ -7,7 +7,6 @@ import t from 'tap'
 import { DIAGNOSTICS } from '../../lib/base/diagnostics.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
 import { keepChild } from '../helpers/kept-child.ts'
-import { nodeCommand } from '../helpers/node-command.ts'
 import { checkGolden } from './golden.ts'
 import { cleanEnvironment, MAIN, runPortico } from './process.ts'
 
@@ -269,7 +268,7 @@ t.test('a reader that goes away early does no harm', async (t) => {
   const many = Array.from({ length: 3000 }, (_, i) => `kind: Nothing${i}\napiVersion: v9\n`).join('---\n')
   const folder = t.testdir({ 'many.yaml': many })
   const child = keepChild(
-    spawn(...nodeCommand([MAIN, 'check', '-f', 'many.yaml']), { cwd: folder, env: cleanEnvironment() }),
+    spawn(process.execPath, [MAIN, 'check', '-f', 'many.yaml'], { cwd: folder, env: cleanEnvironment() }),
   )
   const ended = once(child, 'close')
   const errors = text(child.stderr)

@@ -5,7 +5,6 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { nodeCommand } from '../helpers/node-command.ts'
 import { runGateway } from '../helpers/running-gateway.ts'
 import { cleanEnvironment, MAIN, runPortico } from './process.ts'
 
@@ -45,7 +44,7 @@ t.test('Ingresses are got by name, and kinds and names in all the ways of kubect
 
 /** Its lines as they come; stdout is a pipe. */
 function watch(t: Test, words: readonly string[], cwd?: string) {
-  const child: ChildProcess = spawn(...nodeCommand([MAIN, 'get', ...words]), {
+  const child: ChildProcess = spawn(process.execPath, [MAIN, 'get', ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: cleanEnvironment(),
     ...(cwd && { cwd }),

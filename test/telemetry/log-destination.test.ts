@@ -7,7 +7,6 @@ import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { LogDestination } from '../../lib/telemetry/log-destination.ts'
 import { keepChild } from '../helpers/kept-child.ts'
-import { nodeCommand } from '../helpers/node-command.ts'
 
 function flush(destination: LogDestination): Promise<void> {
   return new Promise((resolve) => destination.flush(resolve))
@@ -76,7 +75,7 @@ function runWriter(program: string) {
 const line = 'x'.repeat(999) + '\\n'
 ${program}`)
   const words = ['--input-type=module', '-e', source]
-  return keepChild(spawn(...nodeCommand(words), { stdio: ['ignore', 'pipe', 'pipe'] }))
+  return keepChild(spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'pipe'] }))
 }
 
 t.test('LC-13 a reader that stalls holds up neither the event loop nor the memory', async (t) => {
