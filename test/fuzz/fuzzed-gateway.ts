@@ -68,6 +68,8 @@ export class FuzzedGateway {
   #isStopping = false
   #fault: string | undefined
   /** Of the requests in the access log, those of the control clients left out. */
+  /** Lines that are not of the log. */
+  readonly #lastWords: string[] = []
   #loggedTries = 0
 
   private constructor(door: Door, process: GatewayProcess, port: number, endpoints: ConnectionEndpoints) {
@@ -146,7 +148,10 @@ export class FuzzedGateway {
   #readLine(line: string): void {
     if (this.#isStopping) return
     if (!line.includes('"service":"default/control:80"')) this.#loggedTries += Number(TRIES.exec(line)?.[1] ?? 0)
-    if (ALARMS.some((alarm) => alarm.test(line))) this.report(`the log says ${line}`)
+    // What a dying process writes itself comes before the line that tells of its end.
+    if (line !== '' && !line.startsWith('{')) this.#lastWords.push(line)
+    if (ALARMS.some((alarm) => alarm.test(line)))
+      this.report([`the log says ${line}`, ...this.#lastWords.slice(-30)].join('\n'))
   }
 
   /** An ordinary client, all along on one connection. */

@@ -90,8 +90,9 @@ export function createHttp2Door({ settings, handler, clock, log }: Http2DoorOpti
         const isOver =
           sighting.client?.isReset || sighting.hasClientLeft(HALF_CLOSED_MS) || sighting.isClientUnread(HALF_CLOSED_MS)
         if (!isOver) return
-        session.destroy()
+        // The socket first: a session that waits for a write that is lost must not try to send a GOAWAY.
         socket.destroy()
+        session.destroy()
       },
     }
     hangupWatch.add(unread)
