@@ -1,9 +1,15 @@
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import { constants } from 'node:http2'
 import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { startGateway } from '../bin/process.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
+import { connectH2 } from '../helpers/h2-client.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { endpointsOf, runGateway, startEchoes } from '../helpers/running-gateway.ts'
 import { until } from '../helpers/until.ts'
@@ -201,7 +207,7 @@ t.test('a kept connection that the auth server has closed costs no request', asy
   t.equal((await ask(doors, 'lane', {})).status, 200)
   const [kept] = auth.sockets
   // The next request is on its way before the gateway has seen the end.
-  kept!.once('data', () => kept!.resetAndDestroy())
+  kept!.prependOnceListener('data', () => kept!.resetAndDestroy())
   const before = auth.asked.length
   t.equal((await ask(doors, 'lane', {})).status, 200)
   t.ok(auth.asked.length > before)
@@ -240,26 +246,53 @@ t.test('a client that leaves takes its question along', async (t) => {
       await until(() => running.gateway.inFlight === 0)
       t.pass(`fast lane ${enabled}, body "${body}": both are gone`)
     }
+    const before = auth.asked.length
+    const session = connectH2(t, running.https, { tls: true })
+    const stream = session.request({ ':path': '/', ':authority': 'a.test' })
+    stream.on('error', () => {})
+    await until(() => auth.asked.length > before)
+    stream.close(constants.NGHTTP2_CANCEL)
+    await until(() => auth.sockets.size === 0)
+    await until(() => running.gateway.inFlight === 0)
+    t.pass('a stream of HTTP/2 is gone, its connection is not')
+    t.notOk(session.destroyed)
   }
 })
 
 t.test('the certificate of an auth server is verified', async (t) => {
-  const { certificate, key } = await makeCertificate({ names: ['localhost'] })
-  let asked = 0
+  const { certificate, key } = await makeCertificate({ names: ['127.0.0.1'] })
+  const count = { connections: 0, asked: 0 }
   const server = createSecureServer({ cert: certificate, key }, (_request, response) => {
-    asked++
+    count.asked++
     response.end()
   })
+  server.on('connection', () => count.connections++)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  const folder = mkdtempSync(join(tmpdir(), 'portico-auth-'))
   t.teardown(() => {
     server.closeAllConnections()
     server.close()
+    rmSync(folder, { recursive: true, force: true })
   })
+  const authority = join(folder, 'authority.pem')
+  const file = join(folder, 'manifests.yaml')
   const { port } = server.address() as AddressInfo
-  const doors = await startFiltered(t, { 'auth-url': `https://localhost:${port}/` })
-  const { status, upstream } = await ask(doors, 'lane', {})
-  t.match({ status, upstream, asked }, { status: 503, upstream: [], asked: 0 })
+  writeFileSync(authority, certificate)
+  writeFileSync(file, manifests({ 'portico.dev/auth-url': `https://127.0.0.1:${port}/` }))
+  const { web } = await startEchoes(t, 'web')
+  const visit = async (environment: Record<string, string>) => {
+    const words = ['run', '-f', file, '--workers', '0', '--endpoints', `default/web=127.0.0.1:${web.port}`]
+    const { ports } = await startGateway(t, words, { environment })
+    const client = await connectRaw(ports.http ?? 0)
+    const { status } = await client.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n').response()
+    client.destroy()
+    return status
+  }
+  t.equal(await visit({}), 503)
+  t.same(count, { connections: 1, asked: 0 })
+  t.equal(await visit({ NODE_EXTRA_CA_CERTS: authority }), 200)
+  t.same(count, { connections: 2, asked: 1 })
 })
 
 t.test('what cannot be used closes the routes', async (t) => {
