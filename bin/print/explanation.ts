@@ -1,8 +1,9 @@
-/** Why a URL is served as it is: for people as ux has it, for scripts as JSON. Keys of certificates are in neither. */
+/** Explains how a URL is served, for people and as JSON. Neither shows keys of certificates. */
 
 import type { SourcePosition } from '../../lib/base/position.ts'
+import { printName } from '../../lib/base/resource-name.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
-import { type Locate, printRefName } from '../../lib/model/resource-ref.ts'
+import type { Locate } from '../../lib/model/resource-ref.ts'
 import type { Route } from '../../lib/model/route.ts'
 import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
@@ -22,11 +23,11 @@ import { alignColumns } from './table.ts'
 const VERDICT_COLOUR: Record<RouteVerdict['verdict'], Colour> = { wins: 'green', no: 'dim', shadowed: 'yellow' }
 const MOST_ENDPOINTS = 10
 
-/** `file:line`, dimmed. */
+/** Prints `file:line`, dimmed. */
 type PrintLine = (position: SourcePosition | undefined) => string
 
-export type ExplanationGround = Readonly<{
-  /** The policy of Services that have none of their own: `upstream` of the settings. */
+export type ExplanationInputs = Readonly<{
+  /** The settings under `upstream`, which hold for Services without their own. */
   defaults: UpstreamPolicy
   /** Finds fields of the manifests. */
   locate: Locate
@@ -34,7 +35,7 @@ export type ExplanationGround = Readonly<{
 
 export function printExplanation(
   explanation: Explanation,
-  { defaults, locate }: ExplanationGround,
+  { defaults, locate }: ExplanationInputs,
   paint: Paint,
 ): string {
   const printLine: PrintLine = (position) =>
@@ -53,7 +54,7 @@ export function printExplanation(
     .join('\n\n')
 }
 
-/** The path, host and certificate as they are taken. */
+/** The path, host and certificate in the form in which they are matched. */
 function describeRequest(
   { path, host, certificate, listener }: Explanation,
   locate: Locate,
@@ -76,11 +77,7 @@ function describeRequest(
     rows.push(['    not', escapeText(name), `${escapeText(reason)}  ${printLine(locateHost(virtualHost, locate))}`])
   }
   for (const { ingress, reason, position } of host.leftOut) {
-    rows.push([
-      '    not',
-      escapeText(printRefName(ingress)),
-      `not served: ${escapeText(reason)}  ${printLine(position)}`,
-    ])
+    rows.push(['    not', escapeText(printName(ingress)), `not served: ${escapeText(reason)}  ${printLine(position)}`])
   }
   if (certificate) {
     const { binding, reason } = certificate
@@ -93,11 +90,11 @@ function describeRequest(
 function printHostPlace({ virtualHost }: Explanation['host'], locate: Locate, printLine: PrintLine): string {
   const owner = virtualHost?.routes[0]?.owner
   if (!virtualHost || !owner) return ''
-  const from = escapeText(`, from ${owner.kind} ${printRefName(owner)}`)
+  const from = escapeText(`, from ${owner.kind} ${printName(owner)}`)
   return `${from}  ${printLine(locateHost(virtualHost, locate))}`
 }
 
-/** The winner, then the near misses, each with the place of its rule. */
+/** The winner, then the near misses, each with the position of its rule. */
 function describeCandidates(
   { candidates, omitted }: Explanation,
   locate: Locate,
@@ -107,7 +104,7 @@ function describeCandidates(
   const rows = candidates.map(({ route, verdict, reason }) => [
     `  ${escapeText(printMatch(route))}`,
     paint(VERDICT_COLOUR[verdict], verdict),
-    escapeText(verdict === 'wins' ? `${printRefName(route.owner)}, ${reason}` : reason),
+    escapeText(verdict === 'wins' ? `${printName(route.owner)}, ${reason}` : reason),
     printLine(locateRoute(route, locate)),
   ])
   if (omitted > 0) rows.push([`  … and ${omitted} more`])
@@ -118,7 +115,7 @@ function printMatch({ pathType, path }: Route): string {
   return pathType === 'default' ? 'default backend' : `${path || '/'} ${pathType}`
 }
 
-/** The Service, its endpoints, and the request one of them would get. */
+/** The Service, its endpoints, and the request as an endpoint would get it. */
 function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, place: string): string[][] {
   const { winner, upstream, answer } = explanation
   if (!upstream) return winner ? [['  service', escapeText(winner.action.backend)]] : []
@@ -147,7 +144,7 @@ function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, pl
   return rows
 }
 
-/** What the Service and the Ingress have otherwise than all. */
+/** The settings in which the Service and the Ingress differ from the defaults. */
 function printOwn(own: PolicyOverrides): string {
   const values = Object.entries(own).map(([name, value]) => {
     const setting = SERVICE_SETTINGS_BY_NAME.get(name)
@@ -173,14 +170,14 @@ function printSent(
   )
 }
 
-/** How one of several is chosen. */
+/** Explains how one of several endpoints is chosen. */
 function printChoice({ balancer, hash, affinity }: UpstreamPolicy): string {
   if (affinity.type !== 'none') return `or another: affinity ${affinity.type} keeps each client with its own`
   if (balancer === 'hash') return `or another: hash of ${escapeText(hash.by)} says which`
   return balancer === 'round-robin' ? 'in turn with the others' : `or another: ${balancer} says which`
 }
 
-/** As the setting `upstream.host` has it. */
+/** The Host that is sent, by the setting `upstream.host`. */
 function printHost(asked: string, host: string, protocol: Upstream['protocol'], next: Endpoint): string {
   if (host === 'client') return asked
   if (host !== 'endpoint') return host
@@ -211,7 +208,7 @@ function locateUpstream({ upstream }: Explanation, locate: Locate): SourcePositi
   return upstream && locateService(upstream.service, locate)
 }
 
-/** The same as plain data. */
+/** The explanation as plain data. */
 export function explanationJson(explanation: Explanation, locate: Locate): unknown {
   const { url, answer, path, host, certificate, candidates, omitted, winner, upstream, listener } = explanation
   return {
@@ -229,7 +226,7 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
         source: printPlace(locateHost(virtualHost, locate)),
       })),
       leftOut: host.leftOut.map(({ ingress, reason, position }) => ({
-        ingress: printRefName(ingress),
+        ingress: printName(ingress),
         reason,
         source: printPlace(position),
       })),
@@ -270,7 +267,7 @@ function routeJson(route: Route, locate: Locate) {
     path: route.path,
     pathType: route.pathType,
     backend: route.action.backend,
-    ingress: printRefName(route.owner),
+    ingress: printName(route.owner),
     source: printPlace(locateRoute(route, locate)),
   }
 }

@@ -1,9 +1,10 @@
-/** Ingresses of which nothing is served: refused for an error, or of a class that is not served here. */
+/** Ingresses that are not served at all: refused for an error, or of a class that is not served here. */
 import type { Diagnostic, DiagnosticCode } from '../base/diagnostics.ts'
 import type { SourcePosition } from '../base/position.ts'
+import { printName } from '../base/resource-name.ts'
 import type { Ingress } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
-import { createRef, NAME_FIELD, printRefName, type ResourceRef } from '../model/resource-ref.ts'
+import { createRef, NAME_FIELD, type ResourceRef } from '../model/resource-ref.ts'
 
 export type LeftOut = Readonly<{
   /** Of its rules; `''` where it speaks for every host. */
@@ -20,7 +21,7 @@ const CLASS_CODES: ReadonlySet<DiagnosticCode> = new Set([
   'PORTICO_REF_CLASS_MISSING',
 ])
 
-/** Each with the first problem that says why; `diagnostics` are those of the same configuration. */
+/** Each left-out Ingress with the first problem that explains it; `diagnostics` are those of the same configuration. */
 export function listLeftOut(resources: ResourceSet, diagnostics: readonly Diagnostic[]): readonly LeftOut[] {
   const [errors, classes] = [new Map<string, Diagnostic>(), new Map<string, Diagnostic>()]
   for (const diagnostic of diagnostics) {
@@ -30,7 +31,7 @@ export function listLeftOut(resources: ResourceSet, diagnostics: readonly Diagno
   }
   const describe = (ingress: Ingress, problems: ReadonlyMap<string, Diagnostic>): readonly LeftOut[] => {
     const ref = createRef(ingress)
-    const problem = problems.get(`${ref.kind} ${printRefName(ref)}`)
+    const problem = problems.get(`${ref.kind} ${printName(ref)}`)
     if (problem === undefined) return []
     const hosts = [...new Set(ingress.rules.map(({ host }) => host))]
     return [

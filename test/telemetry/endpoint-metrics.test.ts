@@ -5,11 +5,11 @@ import { createMetrics } from '../../lib/telemetry/metrics.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
 
 function figures(port: number, counts: Partial<EndpointFigures> = {}): EndpointFigures {
-  const identity = { upstream: 'default/web:80', protocol: 'http', host: '10.0.0.1', port }
+  const identity = { upstream: 'default/web:80', host: '10.0.0.1', port }
   return { identity, inFlight: 0, requests: 0, failures: 0, failuresInRow: 0, lastFailure: undefined, ...counts }
 }
 
-t.test('beyond the limit endpoints are added up, and who has a series keeps it', async (t) => {
+t.test('beyond the limit endpoints are added up, and an endpoint with a series keeps it', async (t) => {
   const metrics = new EndpointMetrics(2)
   const ports = (all: readonly EndpointFigures[]) => metrics.sample(all).map(({ endpoint }) => endpoint)
   t.same(ports([figures(1), figures(2)]), ['10.0.0.1:1', '10.0.0.1:2'])
@@ -34,14 +34,14 @@ t.test('an address that several names lead to, or that is spoken to in several w
     const base = figures(443, { requests })
     return { ...base, identity: { ...base.identity, ...identity } }
   }
-  const all = [spoken({ protocol: 'https' }, 1), spoken({}, 2), spoken({ name: 'a.test' }, 4), figures(80)]
+  const all = [spoken({}, 1), spoken({}, 2), spoken({ name: 'a.test' }, 4), figures(80)]
   t.match(new EndpointMetrics(10).sample(all), [
     { endpoint: '10.0.0.1:443', requests: 7 },
     { endpoint: '10.0.0.1:80', requests: 0 },
   ])
 })
 
-t.test('an endpoint is a series of requests, failures and what is under way', async (t) => {
+t.test('an endpoint has series of requests, failures and requests under way', async (t) => {
   const metrics = createMetrics({ counts: new RequestCounts(), endpointSeries: 10 })
   metrics.watch({
     requestsInFlight: () => 0,
