@@ -1,12 +1,14 @@
 /** All filters there are. */
 import type { FilterConfig } from '../model/filter.ts'
+import { FORWARD_AUTH } from './forward-auth.ts'
 import { HEADERS } from './headers.ts'
+import { RATE_LIMIT } from './rate-limit.ts'
 import { REDIRECT } from './redirect.ts'
 import { RESPOND } from './respond.ts'
 import type { FilterSpec } from './spec.ts'
 import { URL_REWRITE } from './url-rewrite.ts'
 
-export const FILTERS: readonly FilterSpec[] = [HEADERS, REDIRECT, RESPOND, URL_REWRITE].sort(
+export const FILTERS: readonly FilterSpec[] = [FORWARD_AUTH, HEADERS, RATE_LIMIT, REDIRECT, RESPOND, URL_REWRITE].sort(
   (a, b) => a.order - b.order,
 )
 
