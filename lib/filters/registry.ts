@@ -1,9 +1,10 @@
 /** All filters there are. */
 import type { FilterConfig } from '../model/filter.ts'
 import { HEADERS } from './headers.ts'
+import { MAINTENANCE } from './maintenance.ts'
 import type { FilterSpec } from './spec.ts'
 
-export const FILTERS: readonly FilterSpec[] = [HEADERS].sort((a, b) => a.order - b.order)
+export const FILTERS: readonly FilterSpec[] = [HEADERS, MAINTENANCE].sort((a, b) => a.order - b.order)
 
 const BY_NAME: ReadonlyMap<string, FilterSpec> = new Map(FILTERS.map((spec) => [spec.name, spec]))
 
