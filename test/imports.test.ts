@@ -60,8 +60,6 @@ t.test('only lib/index.ts is a barrel', async (t) => {
 t.test('every export of lib and bin is used by lib or bin, not by tests alone', async (t) => {
   // Each writes a file of config/, which a test holds to it.
   const generators = ['createSettingsSchema', 'printSettingsFile']
-  // Until tests build snapshots in the way in which a gateway does.
-  const helpers = ['buildSnapshot']
   const texts = ['lib', 'bin'].flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts'))
@@ -77,7 +75,7 @@ t.test('every export of lib and bin is used by lib or bin, not by tests alone', 
   )
   t.ok(exported.length > 500, 'the exports were found')
   t.same(
-    exported.filter((name) => uses.get(name) === 1 && ![...generators, ...helpers].includes(name)),
+    exported.filter((name) => uses.get(name) === 1 && !generators.includes(name)),
     [],
   )
 })
@@ -166,3 +164,13 @@ function findCircle(edges: ReadonlyMap<string, readonly string[]>): string[] | u
   }
   return undefined
 }
+
+t.test('request/ names no protocol, and no part of Node that speaks one', async (t) => {
+  const named = readdirSync(join(LIB, 'request')).flatMap((name) => {
+    const text = readFileSync(join(LIB, 'request', name), 'utf8').replaceAll(/\/\*[^]*?\*\/|\/\/.*$/gm, '')
+    return [...text.matchAll(/HTTP\/[\d.]+|node:https?2?'|http2|Http[12]\w+/gi)]
+      .map(([found]) => `${name}: ${found}`)
+      .filter((found) => !/STATUS_CODES|node:http'/.test(found))
+  })
+  t.same(named, [])
+})

@@ -1,8 +1,9 @@
 /** Why a URL is served as it is: for people as ux has it, for scripts as JSON. Keys of certificates are in neither. */
 
 import type { SourcePosition } from '../../lib/base/position.ts'
+import { printName } from '../../lib/base/resource-name.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
-import { type Locate, printRefName } from '../../lib/model/resource-ref.ts'
+import type { Locate } from '../../lib/model/resource-ref.ts'
 import type { Route } from '../../lib/model/route.ts'
 import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
@@ -80,11 +81,7 @@ function describeRequest(
     rows.push(['    not', escapeText(name), `${escapeText(reason)}  ${printLine(locateHost(virtualHost, locate))}`])
   }
   for (const { ingress, reason, position } of host.leftOut) {
-    rows.push([
-      '    not',
-      escapeText(printRefName(ingress)),
-      `not served: ${escapeText(reason)}  ${printLine(position)}`,
-    ])
+    rows.push(['    not', escapeText(printName(ingress)), `not served: ${escapeText(reason)}  ${printLine(position)}`])
   }
   if (certificate) {
     const { binding, reason } = certificate
@@ -97,7 +94,7 @@ function describeRequest(
 function printHostPlace({ virtualHost }: Explanation['host'], locate: Locate, printLine: PrintLine): string {
   const owner = virtualHost?.routes[0]?.owner
   if (!virtualHost || !owner) return ''
-  const from = escapeText(`, from ${owner.kind} ${printRefName(owner)}`)
+  const from = escapeText(`, from ${owner.kind} ${printName(owner)}`)
   return `${from}  ${printLine(locateHost(virtualHost, locate))}`
 }
 
@@ -111,7 +108,7 @@ function describeCandidates(
   const rows = candidates.map(({ route, verdict, reason }) => [
     `  ${escapeText(printMatch(route))}`,
     paint(VERDICT_COLOUR[verdict], verdict),
-    escapeText(verdict === 'wins' ? `${printRefName(route.owner)}, ${reason}` : reason),
+    escapeText(verdict === 'wins' ? `${printName(route.owner)}, ${reason}` : reason),
     printLine(locateRoute(route, locate)),
   ])
   if (omitted > 0) rows.push([`  … and ${omitted} more`])
@@ -234,7 +231,7 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
         source: printPlace(locateHost(virtualHost, locate)),
       })),
       leftOut: host.leftOut.map(({ ingress, reason, position }) => ({
-        ingress: printRefName(ingress),
+        ingress: printName(ingress),
         reason,
         source: printPlace(position),
       })),
@@ -276,7 +273,7 @@ function routeJson(route: Route, locate: Locate) {
     path: route.path,
     pathType: route.pathType,
     backend: route.action.backend,
-    ingress: printRefName(route.owner),
+    ingress: printName(route.owner),
     source: printPlace(locateRoute(route, locate)),
   }
 }

@@ -1,8 +1,7 @@
 /** The filters of a route, made once for each snapshot that has them. HOT */
-import type { Clock } from '../base/clock.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import { findFilter } from './registry.ts'
-import type { Filter, FilterDraft, FilterHead, FilterRequest } from './spec.ts'
+import type { Filter, FilterDraft, FilterEnvironment, FilterHead, FilterRequest } from './spec.ts'
 
 type With<Name extends keyof Filter> = Filter & Required<Pick<Filter, Name>>
 
@@ -28,7 +27,7 @@ export class FilterChain {
   }
 }
 
-export type ChainSurroundings = Readonly<{ clock: Clock; processes: number }>
+export type ChainSurroundings = Omit<FilterEnvironment, 'shared'>
 
 /** Makes chains, and keeps the state of filters over reloads: a chain holds the state of its filters, and the next finds it there. */
 export class FilterChains {

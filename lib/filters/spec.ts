@@ -11,8 +11,11 @@ export type FilterRequest = {
   readonly scheme: 'http' | 'https'
   /** The host that the client asked for, in normal form, without a port. */
   readonly clientHostname: string
-  /** The path as it was sent, and `''` or `?…`. */
-  readonly rawPath: string
+  /** The same as it was sent, with a port where it has one. */
+  readonly clientAuthority: string
+  /** The path in the form in which it is matched and forwarded, dot segments resolved. */
+  readonly pathname: string
+  /** `''` or `?…`, as sent. */
   readonly query: string
   /** What the route matched it by. */
   readonly match: PathMatch
@@ -73,6 +76,8 @@ export type FilterEnvironment = Readonly<{
   clock: Clock
   /** Processes that carry traffic: each takes its part of a limit that is for all together. */
   processes: number
+  /** The port of HTTPS as clients know it. */
+  httpsPort: () => number
   /** State that outlives reloads, for as long as the same owner has this filter. */
   shared: <T extends object>(make: () => T) => T
 }>

@@ -56,3 +56,9 @@ function createValueBytes(): Uint8Array {
   marks[0x7f] = 0
   return marks
 }
+
+/** Whether an HTTP/1.1 head can hold the value; what every parser has checked is checked once more where it is written as text. */
+export function isFieldValue(value: string): boolean {
+  for (let at = 0; at < value.length; at++) if (IS_VALUE[value.charCodeAt(at)] !== 1) return false
+  return true
+}

@@ -3,6 +3,7 @@
  * Field names are Kubernetes' own. Objects that break a validation rule never become one of these.
  */
 import type { Origin } from '../base/position.ts'
+import { printName } from '../base/resource-name.ts'
 
 export type Meta = Readonly<{
   /** `''` for cluster-scoped kinds; `default` where the manifest gives none. */
@@ -226,9 +227,4 @@ export type ResourceKind = Resource['kind']
 /** `Kind namespace/name`, or `Kind name` for cluster-scoped ones: how diagnostics name a resource. */
 export function printResource(resource: Readonly<{ kind: string; meta: Pick<Meta, 'namespace' | 'name'> }>): string {
   return `${resource.kind} ${printName(resource.meta)}`
-}
-
-/** `namespace/name`, or `name`. */
-export function printName(meta: Pick<Meta, 'namespace' | 'name'>): string {
-  return meta.namespace === '' ? meta.name : `${meta.namespace}/${meta.name}`
 }

@@ -22,8 +22,3 @@ export function createRef({
 }: Readonly<{ kind: string; meta: Readonly<{ namespace: string; name: string }> }>): ResourceRef {
   return Object.freeze({ kind, namespace, name })
 }
-
-/** `namespace/name`, or `name`. */
-export function printRefName({ namespace, name }: Pick<ResourceRef, 'namespace' | 'name'>): string {
-  return namespace === '' ? name : `${namespace}/${name}`
-}

@@ -1,9 +1,11 @@
 /** Routes as frozen, printable data: what one Ingress path means. */
+
 import type { RequestErrorCode } from '../base/errors.ts'
 import type { FieldPath } from '../base/position.ts'
+import { printName } from '../base/resource-name.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
 import type { FilterConfig } from './filter.ts'
-import { printRefName, type ResourceRef } from './resource-ref.ts'
+import type { ResourceRef } from './resource-ref.ts'
 import type { UpstreamKey } from './upstream.ts'
 
 /** `prefix` is per path element (Kubernetes Prefix); `/foo/` and `/foo` mean the same prefix. `path` is in match form (base/path). */
@@ -70,7 +72,7 @@ export function findRouteId({
   path,
 }: Pick<Route, 'owner' | 'host' | 'pathType' | 'path'>): string {
   // Joined, the text is one string; a template would keep it as a tree of its parts.
-  return [printRefName(owner), host, pathType === 'default' ? pathType : `${pathType} ${path}`].join('|')
+  return [printName(owner), host, pathType === 'default' ? pathType : `${pathType} ${path}`].join('|')
 }
 
 /** Where the route's path stands in its owner; for a default backend, where that does. */

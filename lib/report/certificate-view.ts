@@ -1,10 +1,12 @@
 /** The certificates, as the admin API and `portico get` show them: what each is for, and how long it is good. No keys. */
+
 import { printIsoTime } from '../base/clock.ts'
 import { compareText } from '../base/order.ts'
 import type { SourcePosition } from '../base/position.ts'
+import { printName } from '../base/resource-name.ts'
 import { type CertificateBinding, judgeValidity, type Validity } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
-import { type Locate, NAME_FIELD, printRefName } from '../model/resource-ref.ts'
+import { type Locate, NAME_FIELD } from '../model/resource-ref.ts'
 import { locateField, printPlace } from './place.ts'
 
 export type CertificateRow = Readonly<{
@@ -63,7 +65,7 @@ export function certificatesView(
       certificateRow(certificate, now, {
         hosts: bindings.map(({ host }) => host).sort(compareText),
         reason: first.reason,
-        ingress: [...new Set(bindings.map(({ owner }) => printRefName(owner)))].join(', '),
+        ingress: [...new Set(bindings.map(({ owner }) => printName(owner)))].join(', '),
         position: first.certificate?.owner ? locate(first.certificate.owner, NAME_FIELD) : locateField(first, locate),
       }),
     )

@@ -1,14 +1,15 @@
 /** Why a request is served as it is: which rule wins, what nearly did, and why not. Used by `portico explain`. */
+
 import { isIP } from 'node:net'
 import { printIsoTime } from '../base/clock.ts'
 import { type RequestErrorCode, statusOf } from '../base/errors.ts'
 import { findUsualPort, matchesHostPattern, parseAuthority, printHttpsUrl } from '../base/hostname.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
+import { printName } from '../base/resource-name.ts'
 import { printFilters } from '../filters/registry.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
-import { printRefName } from '../model/resource-ref.ts'
 import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
 import { findShortage } from '../model/shortage.ts'
@@ -201,7 +202,7 @@ function findLack(backend: string, upstream: Upstream | undefined): Explanation[
 }
 
 function describeLeftOut({ ingress, reason, position }: LeftOut): string {
-  return `Ingress ${printRefName(ingress)}, which has this host, is not served: ${reason} (${position.file}:${position.line})`
+  return `Ingress ${printName(ingress)}, which has this host, is not served: ${reason} (${position.file}:${position.line})`
 }
 
 /** What the normal form changed, or why there is none. */
@@ -328,7 +329,7 @@ function listCandidates(
       misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
       continue
     }
-    const by = `${holder.pathType} ${holder.path || '/'} of ${printRefName(holder.owner)}`
+    const by = `${holder.pathType} ${holder.path || '/'} of ${printName(holder.owner)}`
     misses.push({ route, verdict: 'shadowed', reason: `shadowed by ${by}` })
   }
   const { defaultRoute } = model

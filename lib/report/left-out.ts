@@ -1,9 +1,11 @@
 /** Ingresses of which nothing is served: refused for an error, or of a class that is not served here. */
+
 import type { Diagnostic, DiagnosticCode } from '../base/diagnostics.ts'
 import type { SourcePosition } from '../base/position.ts'
+import { printName } from '../base/resource-name.ts'
 import type { Ingress } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
-import { createRef, NAME_FIELD, printRefName, type ResourceRef } from '../model/resource-ref.ts'
+import { createRef, NAME_FIELD, type ResourceRef } from '../model/resource-ref.ts'
 
 export type LeftOut = Readonly<{
   /** Of its rules; `''` where it speaks for every host. */
@@ -30,7 +32,7 @@ export function listLeftOut(resources: ResourceSet, diagnostics: readonly Diagno
   }
   const describe = (ingress: Ingress, problems: ReadonlyMap<string, Diagnostic>): readonly LeftOut[] => {
     const ref = createRef(ingress)
-    const problem = problems.get(`${ref.kind} ${printRefName(ref)}`)
+    const problem = problems.get(`${ref.kind} ${printName(ref)}`)
     if (problem === undefined) return []
     const hosts = [...new Set(ingress.rules.map(({ host }) => host))]
     return [

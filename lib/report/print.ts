@@ -1,10 +1,11 @@
 /** A model as text: one line a route, stable, short enough to review. Golden files and reload logs read it. */
+
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
+import { printName } from '../base/resource-name.ts'
 import { printFilters } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
-import { printRefName } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
 import type { Endpoint } from '../model/upstream.ts'
@@ -15,7 +16,7 @@ export function printModel(model: Model): string {
   lines.push(`default  ${model.defaultRoute === undefined ? '→ 404' : printTarget(model, model.defaultRoute)}`)
   for (const { route, winner } of model.shadowed) {
     lines.push(
-      `shadowed  ${printHostName(route.host)}${printPath(route)} → ${route.action.backend}  [${printRefName(route.owner)}]  by ${printPath(winner)} → ${winner.action.backend}  [${printRefName(winner.owner)}]`,
+      `shadowed  ${printHostName(route.host)}${printPath(route)} → ${route.action.backend}  [${printName(route.owner)}]  by ${printPath(winner)} → ${winner.action.backend}  [${printName(winner.owner)}]`,
     )
   }
   for (const binding of model.certificates) lines.push(printBinding(binding))
@@ -85,7 +86,7 @@ function printTarget(model: Model, route: Route): string {
       ? [...new Set(model.upstreams.get(route.action.upstream)?.endpoints.map(({ sourceName }) => sourceName))]
       : []
   const filters = printFilters(route.filters).map((filter) => `  {${filter}}`)
-  return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}${filters.join('')}  [${printRefName(route.owner)}]`
+  return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}${filters.join('')}  [${printName(route.owner)}]`
 }
 
 function printBinding({ host, certificate, reason }: CertificateBinding): string {

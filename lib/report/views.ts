@@ -5,9 +5,10 @@ import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
 import { compareText } from '../base/order.ts'
 import type { SourcePosition } from '../base/position.ts'
+import { printName } from '../base/resource-name.ts'
 import { printFilters } from '../filters/registry.ts'
 import type { Model } from '../model/model.ts'
-import { type Locate, printRefName } from '../model/resource-ref.ts'
+import type { Locate } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener, ServiceListenerKind } from '../model/service-listener.ts'
 import { findShortage } from '../model/shortage.ts'
@@ -158,7 +159,7 @@ function routeState(
   if (shadowedBy) {
     const { kind } = shadowedBy.owner
     const place = printPlace(locateRoute(shadowedBy, locate))
-    const reason = `taken by ${kind} ${printRefName(shadowedBy.owner)} at ${place}`
+    const reason = `taken by ${kind} ${printName(shadowedBy.owner)} at ${place}`
     return { state: 'shadowed', reason }
   }
   if (action.type === 'unavailable')
@@ -243,7 +244,7 @@ function serviceListenerRow(listener: ServiceListener, locate: Locate, state: st
     protocol: layer === 'L4' ? transport : tls ? 'HTTPS' : 'HTTP',
     layer,
     enabled: true,
-    service: printRefName(owner),
+    service: printName(owner),
     upstream,
     sourceRanges,
     proxyProtocol,

@@ -76,6 +76,14 @@ export class RequestContext implements AttemptSubject, FilterRequest {
     return this.exchange.method
   }
 
+  get pathname(): string {
+    return this.path!.path
+  }
+
+  get clientAuthority(): string {
+    return this.told?.authority?.text ?? this.authority
+  }
+
   /** What the route matched it by; known once it was routed. */
   get match(): PathMatch {
     return this.served!.match
@@ -154,20 +162,19 @@ export class RequestContext implements AttemptSubject, FilterRequest {
     if (!isServedMethod(method)) {
       return new GatewayError('PORTICO_REQ_METHOD_NOT_ALLOWED', method)
     }
-    const http2 = exchange.protocol === 'HTTP/2.0'
     const target = method === 'OPTIONS' && exchange.target === '*' ? ASTERISK : parseTarget(exchange.target)
     // RFC 9113 §8.3.1: `:path` holds no authority.
-    if (!target || (http2 && target.authority !== undefined)) {
+    if (!target || (exchange.hasOwnAuthority && target.authority !== undefined)) {
       return new GatewayError('PORTICO_REQ_BAD_TARGET', exchange.target)
     }
     const authority = target.authority ?? exchange.authority ?? host
-    if (host === '' || authority === '' || (authority === undefined && exchange.protocol !== 'HTTP/1.0')) {
+    if (host === '' || authority === '' || (authority === undefined && exchange.needsAuthority)) {
       return new GatewayError('PORTICO_REQ_BAD_HOST', 'there is none')
     }
     if (host !== undefined && host !== authority) {
       // A Host that the target overrides must still be one (RFC 9112 §3.2).
       if (!parseAuthority(host)) return new GatewayError('PORTICO_REQ_BAD_HOST', host)
-      if (http2 && authority?.toLowerCase() !== host.toLowerCase()) {
+      if (exchange.hasOwnAuthority && authority?.toLowerCase() !== host.toLowerCase()) {
         return new GatewayError('PORTICO_REQ_BAD_HOST', `:authority ${authority}, host ${host}`)
       }
     }

@@ -26,8 +26,8 @@ export class Draft implements UpstreamRequest, FilterDraft {
   /** True until the client has been asked for its body. */
   expectsContinue: boolean = false
 
-  /** `policy` is the route's policy, `upgrade` the protocol that the client asks for. */
-  constructor(context: RequestContext, policy: UpstreamPolicy, upgrade: string | undefined) {
+  /** `policy` is the route's policy. */
+  constructor(context: RequestContext, policy: UpstreamPolicy) {
     const { exchange, settings, query } = context
     const { lines, host, contentLength, acceptsTrailers, authenticatesConnection } = context.fields!
     this.client = exchange.connection
@@ -43,7 +43,7 @@ export class Draft implements UpstreamRequest, FilterDraft {
     this.contentLength = contentLength
     this.hasBody = exchange.hasBody
     this.acceptsTrailers = acceptsTrailers
-    this.upgrade = upgrade
+    this.upgrade = exchange.offer?.protocol
     this.authenticatesConnection = authenticatesConnection
     this.maxHeaderBytes = policy.headerBytes
     context.served!.filters?.changeRequest(this, context)

@@ -4,9 +4,8 @@ import type { Victim } from '../base/contain.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings/table.ts'
+import type { RequestRecord } from '../telemetry/record.ts'
 import type { ConnectionInfo } from './connection-info.ts'
-
-export type Protocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2.0'
 
 /** Receives a request body. */
 export type BodySink = {
@@ -39,14 +38,28 @@ export const NOBODY: ExchangeEvents = Object.freeze({
 
 /** An HTTP/1.1 request that asks for another protocol. */
 export type UpgradeOffer = Readonly<{
+  /** The protocol that is asked for. */
+  protocol: string
   /** Bytes that came behind the head. */
   early: Buffer
-  /** Gives the client's socket away, unread. The exchange tells nothing afterwards, and must not be used any more. */
-  take(): Socket
+  /**
+   * Says that the protocol is switched, and gives the client's socket away, unread. The exchange tells nothing afterwards, and
+   * must not be used any more. `lines` are field lines, latin1.
+   */
+  accept(reason: string, upgrade: string, lines: string): Socket
 }>
 
 export type Exchange = {
-  readonly protocol: Protocol
+  /** As the log names it. */
+  readonly protocol: RequestRecord['protocol']
+  /** The client's connection; undefined where other requests share it, so that it tells nothing of this one. */
+  readonly socket: Socket | undefined
+  /** The client understands 100 (Continue). */
+  readonly canContinue: boolean
+  /** The protocol has a place for the authority outside of fields, so that a Host field can only repeat it. */
+  readonly hasOwnAuthority: boolean
+  /** A request that names no authority is malformed. */
+  readonly needsAuthority: boolean
   readonly connection: ConnectionInfo
   readonly method: string
   /** As sent; HTTP/2: `:path`. */
@@ -94,8 +107,8 @@ export type Exchange = {
 
 /** Serves what the doors bring. */
 export type ExchangeHandler = {
-  /** Serves one request to its end. `upgrade` is the protocol that an eligible upgrade asks for. */
-  handle(exchange: Exchange, upgrade: string | undefined): void
+  /** Serves one request to its end. */
+  handle(exchange: Exchange): void
 }
 
 /** The head of an answer; the door adds how the body is framed, and what concerns the connection. */

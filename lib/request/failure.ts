@@ -31,13 +31,6 @@ export function composeFailure(
   return { status, lines: composeOwnLines(lines, requestId, now), body }
 }
 
-/** The same as raw HTTP/1.1, for connections on which no request could be read. */
-export function composeRawFailure(error: GatewayError, reason: string, requestId: string, now: number): Buffer {
-  const { status, lines, body } = composeFailure(error, requestId, undefined, now)
-  const head = `HTTP/1.1 ${status} ${reason}\r\n${lines}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n`
-  return Buffer.concat([Buffer.from(head, 'latin1'), body])
-}
-
 /** Names text/html, and no JSON before it: what a browser's navigation sends. */
 function prefersHtml(accept: string | undefined): boolean {
   if (accept === undefined) return false

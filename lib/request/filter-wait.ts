@@ -71,8 +71,7 @@ export class FilterWait implements ExchangeEvents, Unread {
   }
 
   get clientSocket(): Socket | undefined {
-    const { exchange } = this.#context
-    return exchange.protocol === 'HTTP/2.0' ? undefined : exchange.connection.socket
+    return this.#context.exchange.socket
   }
 
   get endpointSocket(): undefined {

@@ -23,8 +23,8 @@ export type ForwardOwner = {
   readonly isDraining: boolean
   /** Answers a request of which nothing was answered yet. */
   fail(context: RequestContext, error: GatewayError): void
-  /** The endpoint switched protocols: `head` is for the client, then bytes flow both ways, until it calls `forward.onClose`. */
-  openTunnel(forward: Forward, head: string, upstream: Socket, early: Buffer): void
+  /** The endpoint switched protocols, and the client was told: bytes flow both ways, beginning with `early`, until it calls `forward.onClose`. */
+  openTunnel(forward: Forward, client: Socket, upstream: Socket, early: Buffer): void
   /** The exchange has ended. */
   finish(context: RequestContext, complete: boolean): void
 }
@@ -51,8 +51,6 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
   readonly #attempts: Attempts
   /** The whole request is served by it. */
   readonly #policy: UpstreamPolicy
-  /** The protocol that an upgrade asks for. */
-  readonly #upgrade: string | undefined
   /** Made with the first attempt. */
   #draft: Draft | undefined = undefined
   /** Of the attempt under way. */
@@ -81,21 +79,14 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
   #limitMs = 0
   #limitCode: RequestErrorCode = 'PORTICO_UP_HEADERS_TIMEOUT'
 
-  constructor(
-    owner: ForwardOwner,
-    context: RequestContext,
-    pool: UpstreamPool,
-    policy: UpstreamPolicy,
-    upgrade: string | undefined,
-  ) {
+  constructor(owner: ForwardOwner, context: RequestContext, pool: UpstreamPool, policy: UpstreamPolicy) {
     this.context = context
     this.#owner = owner
     this.#policy = policy
-    this.#upgrade = upgrade
     this.#attempts = new Attempts(context, this, pool, policy, owner.deadlines)
-    const { hasBody, protocol } = context.exchange
+    const { hasBody, canContinue } = context.exchange
     this.#bodyEnded = !hasBody
-    this.#expectsContinue = hasBody && protocol !== 'HTTP/1.0' && context.fields!.expect !== undefined
+    this.#expectsContinue = hasBody && canContinue && context.fields!.expect !== undefined
   }
 
   start(): void {
@@ -336,8 +327,8 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#call = undefined
     const lines = this.#composeLines(head, context.upstreamMs)
-    const text = `HTTP/1.1 101 ${head.reason || 'Switching Protocols'}\r\nConnection: Upgrade\r\nUpgrade: ${head.upgrade}\r\n${lines}\r\n`
-    this.#owner.openTunnel(this, text, socket, early)
+    const client = context.exchange.offer!.accept(head.reason, head.upgrade!, lines)
+    this.#owner.openTunnel(this, client, socket, early)
   }
 
   #composeLines(head: ResponseHead, upstreamMs: number): string {
@@ -367,7 +358,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
   // AttemptUser
 
   attempt(endpoint: EndpointState): void {
-    this.#draft ??= new Draft(this.context, this.#policy, this.#upgrade)
+    this.#draft ??= new Draft(this.context, this.#policy)
     this.#draft.expectsContinue = this.#expectsContinue
     this.#call = endpoint.call(this.#draft, this)
     this.#call.start()
@@ -533,8 +524,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
 
   /** None where many share it: what the others do says nothing. */
   get clientSocket(): Socket | undefined {
-    const { exchange } = this.context
-    return exchange.protocol === 'HTTP/2.0' ? undefined : exchange.connection.socket
+    return this.context.exchange.socket
   }
 
   get endpointSocket(): Socket | undefined {

@@ -67,14 +67,14 @@ export class RequestHandler implements ForwardOwner {
     for (const tunnel of this.#tunnels) tunnel.destroy()
   }
 
-  /** Serves one request to its end. `upgrade` is the protocol that an eligible upgrade asks for. */
-  handle(exchange: Exchange, upgrade: string | undefined): void {
+  /** Serves one request to its end. */
+  handle(exchange: Exchange): void {
     const snapshot = this.#options.snapshot()
     const context = new RequestContext(exchange, snapshot, this.#options.clock)
     this.#inFlight++
     try {
       if (exchange.connection.isLost) this.#drop(context)
-      else if (snapshot) this.#serve(context, snapshot, upgrade)
+      else if (snapshot) this.#serve(context, snapshot)
       else this.fail(context, new GatewayError('PORTICO_GW_NOT_READY'))
     } catch (thrown) {
       contain('request', thrown, new Unbegun(this, context))
@@ -111,14 +111,12 @@ export class RequestHandler implements ForwardOwner {
     this.#options.onFinish(context.record(complete))
   }
 
-  openTunnel(forward: Forward, head: string, upstream: Socket, early: Buffer): void {
+  openTunnel(forward: Forward, client: Socket, upstream: Socket, early: Buffer): void {
     const { context } = forward
     const offer = context.exchange.offer!
     const { timeouts } = context.settings
-    const client = offer.take()
     context.tunnel = true
     this.#leaveClient(context)
-    client.write(head, 'latin1')
     if (early.length > 0) client.write(early)
     if (offer.early.length > 0) upstream.write(offer.early)
     const onClose = () => {
@@ -132,7 +130,7 @@ export class RequestHandler implements ForwardOwner {
     this.#tunnels.add(tunnel)
   }
 
-  #serve(context: RequestContext, { table, listeners }: Snapshot, upgrade: string | undefined): void {
+  #serve(context: RequestContext, { table, listeners }: Snapshot): void {
     const refused = context.examine() ?? this.#enterClient(context)
     if (refused) {
       this.fail(context, refused)
@@ -145,7 +143,7 @@ export class RequestHandler implements ForwardOwner {
     }
     const { place } = context.exchange.connection
     if (place !== undefined) {
-      this.#forward(context, listeners.get(place)?.route, upgrade)
+      this.#forward(context, listeners.get(place)?.route)
       return
     }
     const host = findHost(table, context.hostname)
@@ -154,7 +152,7 @@ export class RequestHandler implements ForwardOwner {
       return
     }
     const served = findInHost(table, host, context.path!.matchPath)
-    this.#forward(context, served, upgrade)
+    this.#forward(context, served)
   }
 
   #enterClient(context: RequestContext): GatewayError | undefined {
@@ -176,20 +174,19 @@ export class RequestHandler implements ForwardOwner {
     context.clientRequests = undefined
   }
 
-  #forward(context: RequestContext, served: ServedRoute | undefined, upgrade: string | undefined): void {
+  #forward(context: RequestContext, served: ServedRoute | undefined): void {
     if (!served) {
       this.fail(context, new GatewayError('PORTICO_REQ_NO_ROUTE'))
       return
     }
     context.served = served
     const { filters } = served
-    if (filters === undefined || filters.ofRequest.length === 0 || isClosed(served))
-      this.#send(context, served, upgrade)
-    else this.#ask(context, served, upgrade, 0)
+    if (filters === undefined || filters.ofRequest.length === 0 || isClosed(served)) this.#send(context, served)
+    else this.#ask(context, served, 0)
   }
 
   /** Asks the filters of the route, from one on, whether the request goes on. */
-  #ask(context: RequestContext, served: ServedRoute, upgrade: string | undefined, from: number): void {
+  #ask(context: RequestContext, served: ServedRoute, from: number): void {
     const filters = served.filters!.ofRequest
     for (let at = from; at < filters.length; at++) {
       const outcome = filters[at]!.request(context)
@@ -200,7 +197,7 @@ export class RequestHandler implements ForwardOwner {
       }
       new FilterWait(context, outcome, {
         resume: (found) => {
-          if (found === undefined) this.#ask(context, served, upgrade, at + 1)
+          if (found === undefined) this.#ask(context, served, at + 1)
           else this.#conclude(context, found)
         },
         fail: (error) => this.fail(context, error),
@@ -208,7 +205,7 @@ export class RequestHandler implements ForwardOwner {
       }).start()
       return
     }
-    this.#send(context, served, upgrade)
+    this.#send(context, served)
   }
 
   #conclude(context: RequestContext, outcome: FilterAnswer | GatewayError): void {
@@ -220,9 +217,9 @@ export class RequestHandler implements ForwardOwner {
     this.#answer(context, status, composeOwnLines(lines, context.id, this.#options.clock.now()), body, false)
   }
 
-  #send(context: RequestContext, served: ServedRoute, upgrade: string | undefined): void {
+  #send(context: RequestContext, served: ServedRoute): void {
     if (served.upstream && served.policy) {
-      new Forward(this, context, served.upstream, served.policy, upgrade).start()
+      new Forward(this, context, served.upstream, served.policy).start()
     } else this.fail(context, explainUnavailable(served))
   }
 

@@ -1,10 +1,9 @@
 /** Trailers that travel on, in either direction. HOT */
 import { GatewayError } from '../base/errors.ts'
-import { isToken } from '../http1/bytes.ts'
+import { isFieldValue, isToken } from '../http1/bytes.ts'
 import { MAX_TRAILER_BYTES, MAX_TRAILERS } from '../http1/chunked-decoder.ts'
 import { END_TO_END, HOP_BY_HOP, isForwardingClaim } from '../http1/field-names.ts'
 import type { Settings } from '../settings/table.ts'
-import { isFieldValue } from './fields.ts'
 
 /** What a trailer may not say (RFC 9110 §6.5.1): framing, routing, identity and how to read the body. */
 const NOT_IN_TRAILERS = new Set([

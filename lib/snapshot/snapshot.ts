@@ -2,11 +2,10 @@
 
 import { isDeepStrictEqual } from 'node:util'
 import { type AddressSet, createAddressSet } from '../base/cidr.ts'
-import type { Clock } from '../base/clock.ts'
-import { runAtOnce } from '../base/slice.ts'
-import { type FilterChain, FilterChains } from '../filters/chain.ts'
+import { printName } from '../base/resource-name.ts'
+import type { FilterChain, FilterChains } from '../filters/chain.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
-import { printRefName, type ResourceRef } from '../model/resource-ref.ts'
+import type { ResourceRef } from '../model/resource-ref.ts'
 import { findRouteId, type PathMatch, type Route, type RouteAction, type VirtualHost } from '../model/route.ts'
 import { placeOf, type ServiceListener } from '../model/service-listener.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
@@ -17,7 +16,7 @@ import type { Settings } from '../settings/table.ts'
 import type { RouteLabels } from '../telemetry/record.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointRegistry } from '../upstream/choice/registry.ts'
-import { findUpdate, listUpstreams, type SnapshotSource, type SnapshotUpdate } from './update.ts'
+import { listUpstreams, type SnapshotUpdate } from './update.ts'
 
 /** A route with its upstream; made once at build time. Of the route itself it has what requests need: there may be 100,000. */
 export type ServedRoute = Readonly<{
@@ -26,7 +25,7 @@ export type ServedRoute = Readonly<{
   overrides: PolicyOverrides | undefined
   /** Undefined where the route's action is `unavailable`. */
   upstream: UpstreamPool | undefined
-  /** That of the upstream, with the overrides; undefined as the upstream. */
+  /** The policy of the pool with the overrides; undefined where there is no pool. */
   policy: UpstreamPolicy | undefined
   labels: RouteLabels
   /** Undefined: it has no filters. */
@@ -212,7 +211,7 @@ export class SnapshotBuilder {
     // Routes of one owner mostly follow each other: they share its name.
     if (owner !== this.#lastOwner) {
       this.#lastOwner = owner
-      this.#lastName = printRefName(owner)
+      this.#lastName = printName(owner)
     }
     const labels = Object.freeze({
       ingress: this.#lastName,
@@ -290,17 +289,4 @@ function intersects<T>(few: ReadonlySet<T>, set: ReadonlySet<T>): boolean {
   if (set.size === 0) return false
   for (const each of few) if (set.has(each)) return true
   return false
-}
-
-/** Builds a snapshot at once, without one before it, and puts its pools in force. */
-export function buildSnapshot(
-  source: Omit<SnapshotSource, 'builtAt'>,
-  registry: EndpointRegistry,
-  clock: Clock,
-): Snapshot {
-  const update = findUpdate(undefined, { ...source, builtAt: clock.now() })
-  const chains = new FilterChains({ clock, processes: 1 })
-  const snapshot = runAtOnce(new SnapshotBuilder(registry, chains).build(update))
-  for (const pool of snapshot.pools) pool.enter()
-  return snapshot
 }

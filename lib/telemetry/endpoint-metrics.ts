@@ -4,7 +4,7 @@ import { printEndpointAddress } from '../base/endpoint-address.ts'
 /** What is counted of an endpoint while it lives. */
 export type EndpointFigures = Readonly<{
   /** `upstream` is `namespace/service:port`. */
-  identity: Readonly<{ upstream: string; protocol: string; host: string; port: number; name?: string }>
+  identity: Readonly<{ upstream: string; host: string; port: number; name?: string }>
   /** Requests and tunnels under way. */
   inFlight: number
   requests: number

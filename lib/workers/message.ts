@@ -71,7 +71,7 @@ export type TrafficFigures = Readonly<{
 
 /** Requests, failures and answers since the last time; failures since the last answer; and what is under way now. */
 export type EndpointData = Readonly<{
-  identity: Pick<EndpointIdentity, 'key' | 'upstream' | 'protocol' | 'host' | 'port'> & Readonly<{ name?: string }>
+  identity: Pick<EndpointIdentity, 'key' | 'upstream' | 'host' | 'port'> & Readonly<{ name?: string }>
   inFlight: number
   requests: number
   failures: number

@@ -66,9 +66,9 @@ export class Reporter {
       ) {
         continue
       }
-      const { key, upstream, protocol, host, port, name } = identity
+      const { key, upstream, host, port, name } = identity
       news.push({
-        identity: { key, upstream, protocol, host, port, name },
+        identity: { key, upstream, host, port, name },
         inFlight,
         requests: requests - told.requests,
         failures: failures - told.failures,

@@ -104,7 +104,10 @@ export class Traffic {
         else log.warn(fields, `caFile cannot be used: ${left} are trusted`)
       },
     })
-    this.#builder = new SnapshotBuilder(this.#registry, new FilterChains({ clock, processes }))
+    this.#builder = new SnapshotBuilder(
+      this.#registry,
+      new FilterChains({ clock, processes, httpsPort: () => this.#settings.https.redirectPort || httpsPort() || 443 }),
+    )
     const accessLog = createAccessLog(log)
     const hint = createLoopbackHint(log)
     this.#onFinish = (record) => {

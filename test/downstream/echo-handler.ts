@@ -30,12 +30,12 @@ export class EchoHandler implements ExchangeHandler {
   /** When set, requests wait for it before they are answered. */
   hold: Promise<void> | undefined
 
-  handle = (exchange: Exchange, upgrade: string | undefined): void => {
+  handle = (exchange: Exchange): void => {
     this.seen++
     this.inFlight++
     if (exchange instanceof FastExchange) this.inLane++
     if (this.serve) this.serve(exchange)
-    else if (upgrade !== undefined) this.#echoBytes(exchange)
+    else if (exchange.offer !== undefined) this.#echoBytes(exchange)
     else new EchoAnswer(this, exchange).start()
   }
 
@@ -45,10 +45,9 @@ export class EchoHandler implements ExchangeHandler {
   }
 
   #echoBytes(exchange: Exchange): void {
-    const { early, take } = exchange.offer!
-    const socket = take()
+    const { early, accept } = exchange.offer!
+    const socket = accept('', 'echo', '')
     socket.on('close', () => this.inFlight--)
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n')
     if (early.length > 0) socket.write(early)
     socket.pipe(socket)
   }

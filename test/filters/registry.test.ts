@@ -106,7 +106,7 @@ const WORDS = [
     '[1]',
     'a=b',
   ],
-  ...['\r\n', '\u2028', '\ud800', 'ä', '💡', '__proto__', 'constructor', 'x'.repeat(5000), 'X-A: b\n'.repeat(500)],
+  ...['\r\n', '\u2028', '\ud800', 'ä', '💡', '__proto__', 'constructor', 'x'.repeat(3000), 'X-A: b\n'.repeat(50)],
 ]
 
 const value = fc.oneof(
@@ -119,22 +119,24 @@ const value = fc.oneof(
 const environment: FilterEnvironment = {
   clock: { now: () => 0, monotonic: () => 0 },
   processes: 2,
+  httpsPort: () => 443,
   shared: (make) => make(),
 }
 
 for (const spec of FILTERS) {
   t.test(`${spec.name} refuses what it cannot use, and takes what it can to another process`, async (t) => {
     const names = Object.keys(spec.annotations)
-    const written = fc.record(Object.fromEntries(names.map((name) => [name, value])), { requiredKeys: [] })
-    for (const name of names) for (const word of WORDS) check(spec, { [name]: word })
+    // More at once would mostly be refused.
+    const written = fc
+      .subarray(names, { maxLength: Math.min(3, names.length) })
+      .chain((some) => fc.record(Object.fromEntries(some.map((name) => [name, value]))))
     let used = 0
-    fc.assert(
-      fc.property(written, (annotations) => {
-        if (check(spec, annotations)) used++
-      }),
-      { numRuns: 2000 },
-    )
-    t.ok(used > 0, `${used} of 2000 were used`)
+    const read = (annotations: Readonly<Record<string, string>>): void => {
+      if (check(spec, annotations)) used++
+    }
+    for (const name of names) for (const word of WORDS) read({ [name]: word })
+    fc.assert(fc.property(written, read), { numRuns: 2000 })
+    t.ok(used > 0, 'some of it can be used')
     t.equal(
       spec.read({ text: () => undefined, refuse: () => t.fail() }),
       undefined,
@@ -144,7 +146,7 @@ for (const spec of FILTERS) {
 }
 
 /** True if the annotations make a filter. */
-function check(spec: FilterSpec, annotations: Readonly<Record<string, string | undefined>>): boolean {
+function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>): boolean {
   const refused: string[] = []
   const claim = (name: string) => {
     if (!Object.hasOwn(spec.annotations, name)) throw new Error(`${name} is not an annotation of ${spec.name}`)

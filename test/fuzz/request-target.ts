@@ -1,10 +1,10 @@
 /** Requests: what the fast lane's codec accepts, llhttp accepts and reads the same. */
 import { isDeepStrictEqual } from 'node:util'
+import { readFields } from '../../lib/downstream/fields.ts'
 import { ChunkedDecoder, MORE } from '../../lib/http1/chunked-decoder.ts'
 import type { RequestFields } from '../../lib/http1/request-fields.ts'
 import { RequestLine } from '../../lib/http1/request-line.ts'
 import { DECLINED, PARTIAL, type RequestHead, scanRequest } from '../../lib/http1/request-scan.ts'
-import { readFields } from '../../lib/request/fields.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { makeRequest } from './grammar.ts'
 import { RequestJudge } from './llhttp.ts'

@@ -83,7 +83,7 @@ export async function startProxy(
 
   const http2Server = createHttp2Server()
   const serveStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, raw: string[] = []) =>
-    proxy.handle(new Http2Exchange(stream, headers, flags, raw), undefined)
+    proxy.handle(new Http2Exchange(stream, headers, flags, raw))
   http2Server.on('stream', serveStream)
   const door = new Http1Door({ settings, handler: proxy, onFinish, clock: systemClock })
   await door.ready()

@@ -1,5 +1,7 @@
 /** Models and snapshots from a few words: hosts with paths, each leading to endpoints. */
-import { systemClock } from '../../lib/base/clock.ts'
+import { type Clock, systemClock } from '../../lib/base/clock.ts'
+import { runAtOnce } from '../../lib/base/slice.ts'
+import { FilterChains } from '../../lib/filters/chain.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { ResourceRef } from '../../lib/model/resource-ref.ts'
 import type { Route, RouteAction, VirtualHost } from '../../lib/model/route.ts'
@@ -7,7 +9,8 @@ import { placeOf, type ServiceListener } from '../../lib/model/service-listener.
 import type { Endpoint, UnresolvedEndpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../../lib/model/upstream.ts'
 import type { PolicyOverrides } from '../../lib/settings/service.ts'
 import type { Settings } from '../../lib/settings/table.ts'
-import { buildSnapshot, type Snapshot } from '../../lib/snapshot/snapshot.ts'
+import { type Snapshot, SnapshotBuilder } from '../../lib/snapshot/snapshot.ts'
+import { findUpdate, type SnapshotSource } from '../../lib/snapshot/update.ts'
 import type { EndpointRegistry } from '../../lib/upstream/choice/registry.ts'
 
 /** The Ingress of all routes. */
@@ -183,4 +186,17 @@ function compareRoutes(a: Route, b: Route): number {
 export function makeSnapshot(words: ModelWords, settings: Settings, registry: EndpointRegistry): Snapshot {
   const model = makeModel(words)
   return buildSnapshot({ generation: 1, settings, model }, registry, systemClock)
+}
+
+/** Builds a snapshot at once, without one before it, and puts its pools in force. */
+export function buildSnapshot(
+  source: Omit<SnapshotSource, 'builtAt'>,
+  registry: EndpointRegistry,
+  clock: Clock,
+): Snapshot {
+  const update = findUpdate(undefined, { ...source, builtAt: clock.now() })
+  const chains = new FilterChains({ clock, processes: 1, httpsPort: () => 443 })
+  const snapshot = runAtOnce(new SnapshotBuilder(registry, chains).build(update))
+  for (const pool of snapshot.pools) pool.enter()
+  return snapshot
 }

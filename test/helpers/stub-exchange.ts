@@ -1,6 +1,7 @@
 /** An exchange without a connection: what the handler does to it is kept, and its client does what a test says. */
 
 import type { GatewayError } from '../../lib/base/errors.ts'
+import { readFields } from '../../lib/downstream/fields.ts'
 import type { RequestFields } from '../../lib/http1/request-fields.ts'
 import { ConnectionInfo } from '../../lib/request/connection-info.ts'
 import {
@@ -9,13 +10,15 @@ import {
   type Exchange,
   type ExchangeEvents,
   NOBODY,
-  type Protocol,
 } from '../../lib/request/exchange.ts'
-import { readFields } from '../../lib/request/fields.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 
 export class StubExchange implements Exchange {
-  readonly protocol: Protocol = 'HTTP/1.1'
+  readonly protocol = 'HTTP/1.1'
+  readonly socket = undefined
+  readonly canContinue = true
+  readonly hasOwnAuthority = false
+  readonly needsAuthority = true
   readonly connection = new ConnectionInfo(undefined, 'http')
   readonly method: string
   readonly target = '/'

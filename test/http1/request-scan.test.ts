@@ -1,8 +1,8 @@
 /** The scanner by itself: what it takes and how it reads it, what it declines, and that it reads as the other doors do. */
 import t from 'tap'
 import { GatewayError } from '../../lib/base/errors.ts'
+import { readFields } from '../../lib/downstream/fields.ts'
 import { DECLINED, PARTIAL, RequestHead, type ScanLimits, scanRequest } from '../../lib/http1/request-scan.ts'
-import { readFields } from '../../lib/request/fields.ts'
 import { makeSettings } from '../helpers/settings.ts'
 
 const LIMITS: ScanLimits = { headerBytes: 32_768, headerCount: 100 }

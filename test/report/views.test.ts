@@ -299,7 +299,7 @@ t.test('services come by name, with ports as kubectl prints them', async (t) => 
 
 t.test('endpoints tell their state and why, and live figures where there are some', async (t) => {
   const figures: EndpointFigures = {
-    identity: { upstream: 'default/api:80', protocol: 'http', host: '10.0.0.1', port: 80 },
+    identity: { upstream: 'default/api:80', host: '10.0.0.1', port: 80 },
     inFlight: 2,
     requests: 9,
     failures: 1,
@@ -330,7 +330,7 @@ t.test('an endpoint whose last requests failed is failing, and an address its na
     endpoint('10.0.0.3'),
   ])
   const figures = (identity: Readonly<{ host: string; name?: string }>, failuresInRow: number): EndpointFigures => ({
-    identity: { upstream: named.key, protocol: 'http', port: 80, ...identity },
+    identity: { upstream: named.key, port: 80, ...identity },
     inFlight: 0,
     requests: 9,
     failures: 8,
@@ -462,7 +462,7 @@ t.test('of an upstream for traffic from outside only those endpoints are shown t
   const udp: Upstream = { ...api, key: `${api.key}/UDP`, transport: 'UDP', endpoints: [endpoint('10.0.0.1')] }
   const upstreams = new Map([api, outside, udp].map((each) => [each.key, each]))
   const figures: EndpointFigures = {
-    identity: { upstream: api.key, protocol: 'http', host: '10.0.0.1', port: 80 },
+    identity: { upstream: api.key, host: '10.0.0.1', port: 80 },
     inFlight: 0,
     requests: 5,
     failures: 0,

@@ -20,7 +20,7 @@ async function startAnswering(t: Tap, answer = OK, settings: Record<string, unkn
 t.test('an answer that is there at once is not flushed piece by piece', async (t) => {
   const { server } = await startAnswering(t)
   const exchange = new StubExchange('GET', [])
-  server.proxy.handle(exchange, undefined)
+  server.proxy.handle(exchange)
   t.match(await server.record(), { status: 200, bytesOut: 2, error: undefined })
   t.same(exchange.done, ['head 200', 'write 2', 'end'])
   t.equal(exchange.body, 'ok')
@@ -36,7 +36,7 @@ t.test('a head whose body is still to come is sent at once', async (t) => {
   t.teardown(() => upstream.close())
   const server = await startProxy(t, [upstream.port])
   const exchange = new StubExchange('GET', [])
-  server.proxy.handle(exchange, undefined)
+  server.proxy.handle(exchange)
   await exchange.until('flush')
   t.same(exchange.done, ['head 200', 'flush'])
   ;(await upstream.connection(0)).send('ok')
@@ -47,7 +47,7 @@ t.test('a head whose body is still to come is sent at once', async (t) => {
 t.test('a body at hand goes to the upstream with its head', async (t) => {
   const { server, upstream } = await startAnswering(t)
   const exchange = new StubExchange('POST', ['Content-Length', '5'], { body: ['hel', 'lo'] })
-  server.proxy.handle(exchange, undefined)
+  server.proxy.handle(exchange)
   t.match(await server.record(), { status: 200, bytesIn: 5 })
   const { text } = await upstream.connection(0)
   t.match(text, /\r\nContent-Length: 5\r\n\r\nhello$/)
@@ -57,7 +57,7 @@ t.test('a body at hand goes to the upstream with its head', async (t) => {
 t.test('a request head does not wait for a body that is not there yet', async (t) => {
   const { server, upstream } = await startAnswering(t)
   const exchange = new StubExchange('POST', ['Transfer-Encoding', 'chunked'], { hasBody: true })
-  server.proxy.handle(exchange, undefined)
+  server.proxy.handle(exchange)
   const connection = await upstream.connection(0)
   t.match(await connection.head(), /\r\nTransfer-Encoding: chunked\r\n\r\n$/)
   exchange.isRequestComplete = true
@@ -75,7 +75,7 @@ t.test('SL-16 a body of another length than declared is refused before a surplus
     t.teardown(() => upstream.close())
     const server = await startProxy(t, [upstream.port], { settings: { 'upstream.requestBuffering': 0 } })
     const exchange = new StubExchange('POST', ['Content-Length', '5'], { body: chunks })
-    server.proxy.handle(exchange, undefined)
+    server.proxy.handle(exchange)
     t.match(await server.record(), { status: 400, error: 'PORTICO_REQ_BAD_FRAMING' }, name)
     t.equal(exchange.head?.close, true, name)
     const connection = await upstream.connection(0)
@@ -87,7 +87,7 @@ t.test('SL-16 a body of another length than declared is refused before a surplus
 t.test('a length is refused where the door says that no body follows', async (t) => {
   const { server, upstream } = await startAnswering(t)
   const exchange = new StubExchange('POST', ['Content-Length', '5'])
-  server.proxy.handle(exchange, undefined)
+  server.proxy.handle(exchange)
   t.match(await server.record(), { status: 400, error: 'PORTICO_REQ_BAD_FRAMING' })
   t.equal(upstream.connections.length, 0)
 })
@@ -95,7 +95,7 @@ t.test('a length is refused where the door says that no body follows', async (t)
 t.test('a body that turns out to be broken is answered, and cancels the upstream request', async (t) => {
   const { server, upstream } = await startAnswering(t)
   const exchange = new StubExchange('POST', ['Transfer-Encoding', 'chunked'], { hasBody: true })
-  server.proxy.handle(exchange, undefined)
+  server.proxy.handle(exchange)
   const connection = await upstream.connection(0)
   exchange.events.onBroken(new GatewayError('PORTICO_REQ_MALFORMED', 'as the test wants it'))
   t.match(await server.record(), { status: 400, error: 'PORTICO_REQ_MALFORMED' })
@@ -106,7 +106,7 @@ t.test('SL-05 a client that takes nothing of a failure is cut', async (t) => {
   const server = await startProxy(t, { routes: [] }, { settings: { 'timeouts.writeStall': 100 } })
   const exchange = new StubExchange('GET', [])
   exchange.pendingBytes = 1
-  server.proxy.handle(exchange, undefined)
+  server.proxy.handle(exchange)
   t.same(exchange.done.slice(-1), ['end'])
   t.match(await server.record(), { status: 404, error: 'PORTICO_REQ_NO_ROUTE' })
   t.same(exchange.done.slice(-1), ['abort'])
@@ -115,7 +115,7 @@ t.test('SL-05 a client that takes nothing of a failure is cut', async (t) => {
 t.test('every request before the first configuration is recorded', async (t) => {
   const server = await startProxy(t, {}, { unready: true })
   const exchange = new StubExchange('HEAD', [])
-  server.proxy.handle(exchange, undefined)
+  server.proxy.handle(exchange)
   t.match(await server.record(), { status: 503, error: 'PORTICO_GW_NOT_READY', method: 'HEAD', labels: undefined })
   t.same(exchange.done, ['head 503', 'end'], 'HEAD has no body')
   t.ok((exchange.head?.contentLength ?? 0) > 0)
@@ -126,7 +126,7 @@ t.test('a request whose client was gone before it was read goes nowhere', async 
   const { server, upstream } = await startAnswering(t)
   const exchange = new StubExchange('GET', [])
   Object.assign(exchange, { connection: new ConnectionInfo(new Socket(), 'http') })
-  server.proxy.handle(exchange, undefined)
+  server.proxy.handle(exchange)
   t.match(await server.record(), { error: 'PORTICO_REQ_ABORTED', status: 499, tries: 0 })
   t.same(exchange.done, ['abort'])
   t.equal(upstream.connections.length, 0)
@@ -145,7 +145,7 @@ t.test('an answer may pause after an upload whose end came while the endpoint to
     settings: { 'timeouts.writeStall': 300, 'upstream.requestBuffering': 0 },
   })
   const exchange = new StubExchange('POST', ['Content-Length', String(length)], { hasBody: true })
-  server.proxy.handle(exchange, undefined)
+  server.proxy.handle(exchange)
   await exchange.until('read')
   for (let sent = 0; sent < length; sent += chunk.length) exchange.sink!.onBodyData(chunk)
   t.ok(exchange.done.includes('pause'), 'the endpoint did not keep up')

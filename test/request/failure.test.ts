@@ -1,6 +1,6 @@
 import t from 'tap'
 import { GatewayError, REQUEST_ERRORS, type RequestErrorCode } from '../../lib/base/errors.ts'
-import { composeFailure, composeRawFailure } from '../../lib/request/failure.ts'
+import { composeFailure } from '../../lib/request/failure.ts'
 
 const error = new GatewayError('PORTICO_UP_CONNECT_REFUSED', '10.0.0.1:80 refused the connection')
 
@@ -29,13 +29,4 @@ t.test('HD-19 no answer tells more than status, code, sentence and id', async (t
     const { status, body } = composeFailure(new GatewayError(code, '10.0.0.1:80 said no'), 'r1', undefined, 0)
     t.same(JSON.parse(body.toString()), { status, code, message: REQUEST_ERRORS[code][3], requestId: 'r1' })
   }
-})
-
-t.test('the raw form is a whole HTTP/1.1 response', async (t) => {
-  const text = composeRawFailure(error, 'Bad Gateway', 'r1', 0).toString()
-  t.match(text, /^HTTP\/1\.1 502 Bad Gateway\r\n/)
-  t.match(text, '\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n')
-  t.match(text, '\r\nConnection: close\r\n')
-  t.match(text, `\r\nContent-Length: ${text.length - text.indexOf('\r\n\r\n') - 4}\r\n`)
-  t.match(text, /\r\n\r\n\{.*\}\n$/)
 })

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
 import { loadConfiguration } from '../../lib/control/configuration.ts'
-import { buildSnapshot } from '../../lib/snapshot/snapshot.ts'
 import { EndpointRegistry } from '../../lib/upstream/choice/registry.ts'
+import { buildSnapshot } from '../helpers/snapshot.ts'
 
 const MANIFESTS = `apiVersion: v1
 kind: Service

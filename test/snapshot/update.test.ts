@@ -86,7 +86,10 @@ t.test('a snapshot takes over hosts and pools of the one before, unless they cha
   let current: Settings = settings
   const registry = new EndpointRegistry({ settings: () => current, clock: systemClock })
   t.teardown(() => registry.close())
-  const builder = new SnapshotBuilder(registry, new FilterChains({ clock: systemClock, processes: 1 }))
+  const builder = new SnapshotBuilder(
+    registry,
+    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443 }),
+  )
   let before: SnapshotSource | undefined
   const build = (next: SnapshotSource) => {
     current = next.settings
@@ -154,7 +157,10 @@ t.test('listeners come, go and change by place, and bring the upstreams that the
 t.test('a listener has another pool where its upstream is another, and the same where not', async (t) => {
   const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
   t.teardown(() => registry.close())
-  const builder = new SnapshotBuilder(registry, new FilterChains({ clock: systemClock, processes: 1 }))
+  const builder = new SnapshotBuilder(
+    registry,
+    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443 }),
+  )
   const listeners = [
     { to: 'one', port: 1 },
     { to: 'two', port: 2 },
@@ -184,7 +190,10 @@ t.test('a listener has another pool where its upstream is another, and the same 
 t.test('policy is resolved once, and is data of its snapshot', async (t) => {
   const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
   t.teardown(() => registry.close())
-  const builder = new SnapshotBuilder(registry, new FilterChains({ clock: systemClock, processes: 1 }))
+  const builder = new SnapshotBuilder(
+    registry,
+    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443 }),
+  )
   const model = makeModel({
     upstreams: { one: { endpoints: [3001], policy: { maxQueue: 7 } }, two: [3002] },
     routes: [

@@ -5,7 +5,7 @@ import { createMetrics } from '../../lib/telemetry/metrics.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
 
 function figures(port: number, counts: Partial<EndpointFigures> = {}): EndpointFigures {
-  const identity = { upstream: 'default/web:80', protocol: 'http', host: '10.0.0.1', port }
+  const identity = { upstream: 'default/web:80', host: '10.0.0.1', port }
   return { identity, inFlight: 0, requests: 0, failures: 0, failuresInRow: 0, lastFailure: undefined, ...counts }
 }
 
@@ -34,7 +34,7 @@ t.test('an address that several names lead to, or that is spoken to in several w
     const base = figures(443, { requests })
     return { ...base, identity: { ...base.identity, ...identity } }
   }
-  const all = [spoken({ protocol: 'https' }, 1), spoken({}, 2), spoken({ name: 'a.test' }, 4), figures(80)]
+  const all = [spoken({}, 1), spoken({}, 2), spoken({ name: 'a.test' }, 4), figures(80)]
   t.match(new EndpointMetrics(10).sample(all), [
     { endpoint: '10.0.0.1:443', requests: 7 },
     { endpoint: '10.0.0.1:80', requests: 0 },

@@ -59,7 +59,12 @@ t.test('everything that a snapshot is made of reaches a worker as it is', async 
     t.same(findComputed(given), [], `${name}: plain data alone`)
   }
   // What the fixtures must hold for this to say something.
-  for (const field of ['hosts.routes.policy', 'upstreams.endpoints.probes', 'upstreams.policy']) {
+  for (const field of [
+    'hosts.routes.policy',
+    'hosts.routes.filters',
+    'upstreams.endpoints.probes',
+    'upstreams.policy',
+  ]) {
     t.ok(
       [...rich].some((found) => found.startsWith(field)),
       field,
@@ -88,7 +93,13 @@ function printSecured(certificate: string, key: string): string {
       {
         apiVersion: 'networking.k8s.io/v1',
         kind: 'Ingress',
-        metadata: { name: 'web', annotations: { 'portico.dev/tries': '3', 'portico.dev/retry-on': '503' } },
+        metadata: {
+          name: 'web',
+          annotations: {
+            'portico.dev/tries': '3',
+            'portico.dev/response-headers-remove': 'Server',
+          },
+        },
         spec: {
           tls: [{ hosts: ['a.test'], secretName: 'own' }],
           defaultBackend: { service: { name: 'web', port: { number: 80 } } },
@@ -142,7 +153,6 @@ t.test('figures in several messages add up to the same', async (t) => {
       identity: {
         key: `http 127.0.0.1 ${port}`,
         upstream: 'default/web:80',
-        protocol: 'http',
         host: '127.0.0.1',
         port,
       },

@@ -13,7 +13,6 @@ function figures(endpoints: readonly Partial<EndpointData>[], requests = 0): Tra
       identity: {
         key: 'http 127.0.0.1 3000',
         upstream: 'default/web:80',
-        protocol: 'http',
         host: '127.0.0.1',
         port: 3000,
       },

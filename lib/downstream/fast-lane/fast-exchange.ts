@@ -10,14 +10,7 @@ import type { RequestFields } from '../../http1/request-fields.ts'
 import type { RequestHead } from '../../http1/request-scan.ts'
 import { writeLent } from '../../platform/lent-bytes.ts'
 import type { ConnectionInfo } from '../../request/connection-info.ts'
-import {
-  type AnswerHead,
-  type BodySink,
-  type Exchange,
-  type ExchangeEvents,
-  NOBODY,
-  type Protocol,
-} from '../../request/exchange.ts'
+import { type AnswerHead, type BodySink, type Exchange, type ExchangeEvents, NOBODY } from '../../request/exchange.ts'
 
 /** Bytes up to which copying into one write costs less than a write of many pieces. */
 const SMALL = 4096
@@ -56,11 +49,15 @@ export type ExchangeOwner = Victim & {
 }
 
 export class FastExchange implements Exchange {
-  readonly protocol: Protocol = 'HTTP/1.1'
+  readonly protocol = 'HTTP/1.1'
   readonly connection: ConnectionInfo
   readonly method: string
   readonly target: string
   readonly authority: undefined = undefined
+  readonly socket: Socket
+  readonly canContinue: boolean = true
+  readonly hasOwnAuthority: boolean = false
+  readonly needsAuthority: boolean = true
   readonly hasBody: boolean
   readonly offer: undefined = undefined
   events: ExchangeEvents = NOBODY
@@ -71,7 +68,6 @@ export class FastExchange implements Exchange {
   /** The answer began before the request was complete: the client may still be sending when the connection closes. */
   isEarly: boolean = false
   readonly owner: ExchangeOwner
-  readonly #socket: Socket
   readonly #fields: RequestFields
   #sink: BodySink | undefined = undefined
   /** Bytes of a counted request body that are still to come. */
@@ -93,7 +89,7 @@ export class FastExchange implements Exchange {
   constructor(owner: ExchangeOwner, socket: Socket, connection: ConnectionInfo, head: RequestHead) {
     const { fields } = head
     this.owner = owner
-    this.#socket = socket
+    this.socket = socket
     this.#fields = fields
     this.#bodyLeft = fields.contentLength ?? 0
     this.connection = connection
@@ -110,11 +106,11 @@ export class FastExchange implements Exchange {
   }
 
   get isUnread(): boolean {
-    return this.#socket.isPaused()
+    return this.socket.isPaused()
   }
 
   get pendingBytes(): number {
-    return this.#kept.length + this.#socket.writableLength
+    return this.#kept.length + this.socket.writableLength
   }
 
   readFields(): RequestFields {
@@ -187,7 +183,7 @@ export class FastExchange implements Exchange {
       else links += links === '' ? headers[at + 1] : `, ${headers[at + 1]}`
     }
     if (links === '') return
-    this.#socket.write(`HTTP/1.1 103 Early Hints\r\nLink: ${links}\r\n${others}\r\n`, 'latin1')
+    this.socket.write(`HTTP/1.1 103 Early Hints\r\nLink: ${links}\r\n${others}\r\n`, 'latin1')
   }
 
   sendHead(head: AnswerHead): void {
@@ -240,10 +236,10 @@ export class FastExchange implements Exchange {
     if (text === '') this.#put(chunk, last)
     else if (chunk.length <= SMALL) this.#put(text + chunk.toString('latin1'), last)
     else {
-      this.#socket.cork()
+      this.socket.cork()
       this.#put(text, false)
       this.#put(chunk, last)
-      this.#socket.uncork()
+      this.socket.uncork()
     }
     return this.#hasRoom()
   }
@@ -257,10 +253,10 @@ export class FastExchange implements Exchange {
       // Also where all is kept: what the turns before brought may still wait.
       return this.#hasRoom()
     }
-    this.#socket.cork()
+    this.socket.cork()
     this.#put(start, false)
     this.#put(chunk, false)
-    this.#socket.uncork()
+    this.socket.uncork()
     this.#kept = '\r\n'
     this.#flushLater()
     return this.#hasRoom()
@@ -282,7 +278,7 @@ export class FastExchange implements Exchange {
     }
     if (this.#isTold) return
     // TLS passes on later what it has taken; a little of it need not hold up a request that is still to come.
-    const left = this.#socket.writableLength
+    const left = this.socket.writableLength
     const isWaitedFor = left > MAX_KEPT || !this.keepAlive || this.connection.scheme === 'http' || this.owner.hasUnread
     if (left === 0 || !isWaitedFor) this.#close(true)
     else this.#put('', true)
@@ -290,7 +286,7 @@ export class FastExchange implements Exchange {
 
   abort(): void {
     // All answers are framed, so the client sees that this one is cut off.
-    this.#socket.destroy()
+    this.socket.destroy()
     this.#close(false)
   }
 
@@ -316,13 +312,13 @@ export class FastExchange implements Exchange {
     const tells = last && (data === '' || (data.length > MAX_KEPT && this.connection.scheme === 'https'))
     if (tells) this.#isTold = true
     const callback = tells ? this.owner.onWritten : undefined
-    if (typeof data === 'string') this.#socket.write(data, 'latin1', callback)
-    else writeLent(this.#socket, data, callback)
+    if (typeof data === 'string') this.socket.write(data, 'latin1', callback)
+    else writeLent(this.socket, data, callback)
   }
 
   /** Node answers a large write with false even if the kernel has taken all of it. */
   #hasRoom(): boolean {
-    if (!this.#socket.writableNeedDrain || this.#socket.writableLength === 0) return true
+    if (!this.socket.writableNeedDrain || this.socket.writableLength === 0) return true
     this.#drainWanted = true
     return false
   }

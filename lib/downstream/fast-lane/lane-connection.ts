@@ -311,7 +311,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
     const exchange = new FastExchange(this, this.#socket, this.#info, head)
     this.#exchange = exchange
     if (!head.keepAlive && exchange.isRequestComplete) this.#ignoreRest()
-    this.#lane.handler.handle(exchange, undefined)
+    this.#lane.handler.handle(exchange)
   }
 
   #receiveBody(bytes: Buffer): void {

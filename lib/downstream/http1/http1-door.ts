@@ -122,7 +122,7 @@ export class Http1Door implements IdleSource {
       }
       // Node drops what came together with an Upgrade that it passes over, so what follows may begin anywhere.
       if (offersUpgrade(request)) response.shouldKeepAlive = false
-      this.#begin(new Http1Exchange(request, response, this.#findConnection(socket)), response, undefined)
+      this.#begin(new Http1Exchange(request, response, this.#findConnection(socket)), response)
     } catch (thrown) {
       this.#contain(thrown, socket)
     }
@@ -148,7 +148,7 @@ export class Http1Door implements IdleSource {
         response.detachSocket(socket)
         socket.destroySoon()
       })
-      this.#begin(new Http1Exchange(request, response, this.#findConnection(socket), early), response, protocol)
+      this.#begin(new Http1Exchange(request, response, this.#findConnection(socket), { protocol, early }), response)
     } catch (thrown) {
       this.#contain(thrown, socket)
     }
@@ -214,11 +214,11 @@ export class Http1Door implements IdleSource {
     return connection
   }
 
-  #begin(exchange: Http1Exchange, response: ServerResponse, upgrade: string | undefined): void {
+  #begin(exchange: Http1Exchange, response: ServerResponse): void {
     const { socket } = exchange
     this.#exchanges.set(socket, exchange)
     response.once('close', () => this.#exchanges.delete(socket))
-    this.#options.handler.handle(exchange, upgrade)
+    this.#options.handler.handle(exchange)
   }
 
   /** The request that is being served hears of it first, so that its record says why. */

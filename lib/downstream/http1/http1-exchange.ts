@@ -16,15 +16,17 @@ import {
   type Exchange,
   type ExchangeEvents,
   NOBODY,
-  type Protocol,
   type UpgradeOffer,
 } from '../../request/exchange.ts'
-import { readFields } from '../../request/fields.ts'
 import type { Settings } from '../../settings/table.ts'
 import { ignoreError } from '../connection-set.ts'
+import { type Protocol, readFields } from '../fields.ts'
 import { lingerBeforeClose } from '../linger.ts'
 import { findMethod } from './method.ts'
 import { announcesBody } from './upgrade.ts'
+
+/** What an upgrade asks for, and the bytes that came behind its head. */
+export type Offered = Pick<UpgradeOffer, 'protocol' | 'early'>
 
 export class Http1Exchange implements Exchange, Victim {
   readonly protocol: Protocol
@@ -32,6 +34,9 @@ export class Http1Exchange implements Exchange, Victim {
   readonly method: string
   readonly target: string
   readonly authority = undefined
+  readonly canContinue: boolean
+  readonly hasOwnAuthority = false
+  readonly needsAuthority: boolean
   readonly hasBody: boolean
   readonly offer: UpgradeOffer | undefined
   events: ExchangeEvents = NOBODY
@@ -46,20 +51,23 @@ export class Http1Exchange implements Exchange, Victim {
   #headKept = false
   #halfClosed: NodeJS.Timeout | undefined
 
-  /** `early` are the bytes that came behind the head of an upgrade. */
-  constructor(request: IncomingMessage, response: ServerResponse, connection: ConnectionInfo, early?: Buffer) {
+  /** `offer` is there for an upgrade. */
+  constructor(request: IncomingMessage, response: ServerResponse, connection: ConnectionInfo, offer?: Offered) {
     const { socket } = request
     this.request = request
     this.socket = socket
     this.#response = response
-    this.offer = early && { early, take: () => this.#take() }
-    this.protocol = request.httpVersion === '1.0' ? 'HTTP/1.0' : 'HTTP/1.1'
+    this.offer = offer && { ...offer, accept: (reason, upgrade, lines) => this.#accept(reason, upgrade, lines) }
+    const isOld = request.httpVersion === '1.0'
+    this.protocol = isOld ? 'HTTP/1.0' : 'HTTP/1.1'
+    this.canContinue = !isOld
+    this.needsAuthority = !isOld
     this.method = findMethod(request)
     this.target = request.url!
     this.connection = connection
     this.hasBody = announcesBody(request)
     request.on('error', ignoreError)
-    if (!early) socket.on('end', this.#onClientEnd)
+    if (!offer) socket.on('end', this.#onClientEnd)
     response.on('error', ignoreError)
     response.on(
       'finish',
@@ -187,9 +195,11 @@ export class Http1Exchange implements Exchange, Victim {
     }
   }
 
-  #take(): Socket {
+  #accept(reason: string, upgrade: string, lines: string): Socket {
     this.#closed = true
     this.#response.detachSocket(this.socket)
+    const line = `HTTP/1.1 101 ${reason || 'Switching Protocols'}\r\nConnection: Upgrade\r\nUpgrade: ${upgrade}\r\n`
+    this.socket.write(`${line}${lines}\r\n`, 'latin1')
     return this.socket
   }
 

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Clock } from '../../base/clock.ts'
 import type { GatewayError } from '../../base/errors.ts'
-import { composeRawFailure } from '../../request/failure.ts'
+import { composeFailure } from '../../request/failure.ts'
 import { findPeerAddress } from '../../request/origin.ts'
 import { createRequestId } from '../../request/request-id.ts'
 import type { RequestRecord } from '../../telemetry/record.ts'
@@ -46,4 +46,11 @@ export function answerRaw(socket: Socket, error: GatewayError, method: string, o
     detail: error.detail || undefined,
     tunnel: false,
   })
+}
+
+/** The same as raw HTTP/1.1, for connections on which no request could be read. */
+export function composeRawFailure(error: GatewayError, reason: string, requestId: string, now: number): Buffer {
+  const { status, lines, body } = composeFailure(error, requestId, undefined, now)
+  const head = `HTTP/1.1 ${status} ${reason}\r\n${lines}Content-Length: ${body.length}\r\nConnection: close\r\n\r\n`
+  return Buffer.concat([Buffer.from(head, 'latin1'), body])
 }

@@ -1,6 +1,6 @@
 /** Upgrades (RFC 9110 §7.8): which ones are passed on, and the requests that are served as if they asked for none. */
 import type { IncomingMessage } from 'node:http'
-import { addListed } from '../../request/fields.ts'
+import { addListed } from '../fields.ts'
 import { findMethod } from './method.ts'
 
 /** Protocols that concern the hop itself, so they are not for the upstream to decide. */

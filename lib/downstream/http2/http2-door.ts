@@ -137,7 +137,7 @@ export function createHttp2Door({ settings, handler, clock, log }: Http2DoorOpti
           containAt('http2', thrown, session)
         }
       })
-      handler.handle(new Http2Exchange(stream, headers, flags, rawHeaders), undefined)
+      handler.handle(new Http2Exchange(stream, headers, flags, rawHeaders))
     }
 
     function onStreamClose(stream: ServerHttp2Stream): void {

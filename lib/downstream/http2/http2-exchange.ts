@@ -16,8 +16,8 @@ import type { RequestFields } from '../../http1/request-fields.ts'
 import { writeLent } from '../../platform/lent-bytes.ts'
 import { ConnectionInfo } from '../../request/connection-info.ts'
 import { type AnswerHead, type BodySink, type Exchange, type ExchangeEvents, NOBODY } from '../../request/exchange.ts'
-import { readFields } from '../../request/fields.ts'
 import type { Settings } from '../../settings/table.ts'
+import { readFields } from '../fields.ts'
 
 const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_NO_ERROR, NGHTTP2_PROTOCOL_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } =
   constants
@@ -67,6 +67,10 @@ export class Http2Exchange implements Exchange, Victim {
   readonly method: string
   readonly target: string
   readonly authority: string | undefined
+  readonly socket = undefined
+  readonly canContinue = true
+  readonly hasOwnAuthority = true
+  readonly needsAuthority = true
   readonly hasBody: boolean
   readonly offer = undefined
   events: ExchangeEvents = NOBODY

@@ -1,8 +1,10 @@
 /** Which clusterIPs Services have where there is a cluster network, as the API server gives them out (V23, S34). */
+
 import { type AddressRange, canonicalAddress, parseServiceRange } from '../../base/address-range.ts'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import type { FieldPath } from '../../base/position.ts'
-import { printName, printResource, type Service } from '../../kubernetes/resource.ts'
+import { printName } from '../../base/resource-name.ts'
+import { printResource, type Service } from '../../kubernetes/resource.ts'
 import { findStaticBand, type Ledger, NumberSpace } from './allocation.ts'
 
 /** Whether a Service has a clusterIP. */

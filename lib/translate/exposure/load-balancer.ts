@@ -1,8 +1,10 @@
 /** Which address a LoadBalancer Service gets here: one of its own from the pool, or, without a pool, the one that all share. */
+
 import { type AddressRange, canonicalAddress, parseAddressRange } from '../../base/address-range.ts'
 import { isPrivateAddress } from '../../base/cidr.ts'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
-import { printName, printResource, type Service } from '../../kubernetes/resource.ts'
+import { printName } from '../../base/resource-name.ts'
+import { printResource, type Service } from '../../kubernetes/resource.ts'
 import { PENDING } from '../../model/service-listener.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { type Ledger, NumberSpace } from './allocation.ts'

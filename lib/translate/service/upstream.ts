@@ -1,4 +1,5 @@
 /** Upstreams: every TCP and UDP port of every Service with its endpoints, each made once and kept while nothing it is made of changes. */
+
 import { isIP } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import ipaddr from 'ipaddr.js'
@@ -6,7 +7,8 @@ import { isPrivateAddress } from '../../base/cidr.ts'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { compareText } from '../../base/order.ts'
 import type { FieldPath } from '../../base/position.ts'
-import { type Pod, printName, printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
+import { printName } from '../../base/resource-name.ts'
+import { type Pod, printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import { createRef } from '../../model/resource-ref.ts'
 import { listTiers } from '../../model/tier.ts'

@@ -1,11 +1,13 @@
 /** Which certificate each host is served with, from the tls sections of all Ingresses (I-27 to I-33). */
+
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../base/clock.ts'
 import { type Diagnostic, DiagnosticList, type DiagnosticNote } from '../../base/diagnostics.ts'
 import { matchesHostPattern } from '../../base/hostname.ts'
 import { compareText } from '../../base/order.ts'
 import type { FieldPath, SourcePosition } from '../../base/position.ts'
-import { type Ingress, type IngressTls, printName, printResource, type Secret } from '../../kubernetes/resource.ts'
+import { printName } from '../../base/resource-name.ts'
+import { type Ingress, type IngressTls, printResource, type Secret } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { Certificate, CertificateBinding } from '../../model/certificate.ts'
 import { createRef, type ResourceRef } from '../../model/resource-ref.ts'

@@ -1,8 +1,10 @@
 /** Certificates from TLS Secrets: read, checked, and reported where something is wrong with them. */
+
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import type { DiagnosticCode, DiagnosticList } from '../../base/diagnostics.ts'
 import type { SourcePosition } from '../../base/position.ts'
-import { printName, printResource, type Secret } from '../../kubernetes/resource.ts'
+import { printName } from '../../base/resource-name.ts'
+import { printResource, type Secret } from '../../kubernetes/resource.ts'
 import { type Certificate, EXPIRES_SOON_MS } from '../../model/certificate.ts'
 import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
 

@@ -18,7 +18,7 @@ import type { UpstreamState } from './upstream-state.ts'
 
 export class UpstreamPool {
   readonly upstream: Upstream
-  /** How it is used, without what routes have otherwise. */
+  /** The settings with the overrides of the Service; a route may have further ones. */
   readonly policy: UpstreamPolicy
   /** Beside `upstream.endpoints`, in the same order. */
   readonly states: readonly EndpointState[]

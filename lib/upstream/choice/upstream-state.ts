@@ -45,7 +45,7 @@ export class UpstreamState<Pool extends Readonly<{ policy: UpstreamPolicy }>> {
   /** Sessions of UDP clients are no connections. */
   readonly #isUdp: boolean
 
-  /** `policy` is that of its first pool. */
+  /** `policy` is the policy of its first pool. */
   constructor(
     key: UpstreamKey,
     isUdp: boolean,

@@ -123,7 +123,7 @@ t.test('a stream that is over before it is handled is answered nothing, and fail
   const late = createServer()
   late.on('stream', (stream, headers, flags, raw = []) => {
     stream.destroy()
-    server.proxy.handle(new Http2Exchange(stream, headers, flags, raw), undefined)
+    server.proxy.handle(new Http2Exchange(stream, headers, flags, raw))
   })
   await new Promise<void>((resolve) => late.listen(0, '127.0.0.1', resolve))
   t.teardown(() => late.close())
@@ -181,7 +181,7 @@ t.test(
     let added: readonly string[] = []
     const lax = createServer()
     lax.on('stream', (stream, headers, flags, raw = []) => {
-      server.proxy.handle(new Http2Exchange(stream, headers, flags, [...raw, ...added]), undefined)
+      server.proxy.handle(new Http2Exchange(stream, headers, flags, [...raw, ...added]))
     })
     await new Promise<void>((resolve) => lax.listen(0, '127.0.0.1', resolve))
     t.teardown(() => lax.close())

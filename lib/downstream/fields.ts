@@ -1,12 +1,14 @@
 /** Reads the fields of a request for the doors that get names and values from Node: checked, summed up, and as the lines that travel on. HOT */
 import { GatewayError } from '../base/errors.ts'
-import { IS_VALUE, isToken } from '../http1/bytes.ts'
+import { isFieldValue, isToken } from '../http1/bytes.ts'
 import { authenticatesConnection } from '../http1/connection-auth.ts'
 import { trimSpace } from '../http1/field-line.ts'
 import { END_TO_END, HOP_BY_HOP, isForwardingClaim, SINGLETONS } from '../http1/field-names.ts'
 import { createClaims, createFields, type ForwardingClaims, type RequestFields } from '../http1/request-fields.ts'
 import type { Settings } from '../settings/table.ts'
-import type { Protocol } from './exchange.ts'
+
+/** As the access log names them. */
+export type Protocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2.0'
 
 /** One bit for each, so that a repetition shows. */
 const SINGLETON_BITS = new Map(SINGLETONS.map((name, index) => [name, 1 << index]))
@@ -163,10 +165,4 @@ export function addListed(listed: Set<string> | undefined, value: string): Set<s
   const names = listed ?? new Set<string>()
   for (const name of value.split(',')) names.add(name.trim().toLowerCase())
   return names
-}
-
-/** Whether an HTTP/1.1 head can hold the value; what every parser has checked is checked once more where it is written as text. */
-export function isFieldValue(value: string): boolean {
-  for (let at = 0; at < value.length; at++) if (IS_VALUE[value.charCodeAt(at)] !== 1) return false
-  return true
 }

@@ -1,8 +1,7 @@
 import t from 'tap'
 import { GatewayError } from '../../lib/base/errors.ts'
+import { type Protocol, readFields } from '../../lib/downstream/fields.ts'
 import type { RequestFields } from '../../lib/http1/request-fields.ts'
-import type { Protocol } from '../../lib/request/exchange.ts'
-import { readFields } from '../../lib/request/fields.ts'
 import { makeSettings } from '../helpers/settings.ts'
 
 /** From lines `Name: value`. */
