@@ -10,18 +10,18 @@ import type { Typed } from './flag.ts'
 import { readOverrides } from './setting-flag.ts'
 import { UsageError } from './usage-error.ts'
 
-/** `token` is `''` where there is none, or where `tokenFault` says why it cannot be had. */
+/** `token` is `''` if there is none, or if it cannot be read: then `tokenFault` gives the reason. */
 export type AdminPlace = Readonly<{ address: string; port: number; token: string; tokenFault: string | undefined }>
 export type AdminAnswer = Readonly<{ status: number; body: string }>
 
-/** No running gateway could be asked; `message` says why in half a line. */
+/** Thrown if no running gateway could be asked; `message` gives the reason in half a line. */
 export class UnreachableError extends Error {}
 
 const TIMEOUT_MS = 2_000
-/** More than any view of a gateway holds. */
+/** More than any view of a gateway needs. */
 const MAX_BODY_BYTES = 256 * 1024 * 1024
 
-/** Where the gateway listens for admin requests, as flags, environment and settings file say. Throws a UsageError for values that cannot be used. */
+/** Finds the gateway's admin address by flags, environment and settings file. Throws a UsageError for values that cannot be used. */
 export async function findAdmin(typed: Typed, environment: NodeJS.ProcessEnv): Promise<AdminPlace> {
   const flags = readOverrides(typed)
   const config = typed.value('config')
@@ -31,7 +31,7 @@ export async function findAdmin(typed: Typed, environment: NodeJS.ProcessEnv): P
   }
   const diagnostics = new DiagnosticList()
   const { settings } = resolveSettings({ flags, environment }, diagnostics)
-  // The token may stay with the gateway: asking needs only the address.
+  // Only the address is needed: the token may be known to the gateway alone.
   const wrong = diagnostics.items.find(
     ({ severity, message }) => severity === 'error' && !/needs a token|^admin\.tokenFile: /.test(message),
   )
@@ -39,7 +39,7 @@ export async function findAdmin(typed: Typed, environment: NodeJS.ProcessEnv): P
   return findPlace(settings)
 }
 
-/** Health is told without a token, so that one which this user may not read need not stop anybody here. */
+/** Health needs no token, so a token file that this user may not read is no failure yet. */
 function findPlace({ admin: { address, port, token, tokenFile } }: Settings): AdminPlace {
   if (tokenFile === '') return { address, port, token, tokenFault: undefined }
   try {
@@ -49,7 +49,7 @@ function findPlace({ admin: { address, port, token, tokenFile } }: Settings): Ad
   }
 }
 
-/** GETs one path. Throws an UnreachableError where no answer comes in time. */
+/** GETs one path. Throws an UnreachableError if no answer comes in time. */
 export function askAdmin(admin: AdminPlace, path: string): Promise<AdminAnswer> {
   const host = reachableAddress(admin.address)
   return new Promise((resolve, reject) => {
@@ -88,7 +88,7 @@ export function askAdmin(admin: AdminPlace, path: string): Promise<AdminAnswer> 
   })
 }
 
-/** A listener on every address is asked over loopback. */
+/** The address to connect to: loopback for a listener on every address. */
 function reachableAddress(address: string): string {
   if (address === '0.0.0.0') return '127.0.0.1'
   return address === '::' ? '::1' : address

@@ -1,4 +1,4 @@
-/** What a verb of the command line is, and the flags that several verbs share. */
+/** The verbs of the command line, and the flags that several verbs share. */
 import type { Flag, Typed } from './flag.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -6,16 +6,16 @@ export type Command = Readonly<{
   name: string
   /** Half a line, for the list of verbs. */
   summary: string
-  /** What stands after the verb, for the usage line: `-f FILE [flags]`. */
+  /** The words after the verb in the usage line: `-f FILE [flags]`. */
   usage: string
-  /** More to know, in lines of at most 80 columns. */
+  /** Further explanation, in lines of at most 80 columns. */
   about?: readonly string[]
   flags: readonly Flag[]
-  /** The flags that everybody needs, by name: its help has these; left out: all that are not of settings. */
+  /** The names of the usual flags, which the help lists; if absent, all flags except those of settings. */
   firstFlags?: readonly string[]
-  /** Commands that work as they stand here, each with what it does. */
+  /** Commands that work as written, each with its explanation. */
   examples: readonly (readonly [command: string, does: string])[]
-  /** How many words may follow besides flags. */
+  /** The number of words allowed besides flags. */
   words: Readonly<{ least: number; most: number; name: string }>
   /** Resolves to the exit code. */
   run(typed: Typed, terminal: Terminal): Promise<number>
@@ -26,14 +26,14 @@ export const EXIT = { ok: 0, failure: 1, usage: 2, unclean: 3, unreachable: 4 } 
 
 export const NO_WORDS = { least: 0, most: 0, name: '' } as const
 
-/** Every verb knows these. */
+/** The flags of every verb. */
 export const COMMON_FLAGS: readonly Flag[] = [
   { name: 'no-color', doc: 'no colours; so does NO_COLOR in the environment' },
   { name: 'help', short: 'h', doc: 'print this' },
-  { name: 'help-all', doc: 'print every flag, those of all settings too' },
+  { name: 'help-all', doc: 'print every flag, with those of all settings' },
 ]
 
-/** Where the configuration is read from. */
+/** The flags that name the configuration. */
 export const INPUT_FLAGS: readonly Flag[] = [
   {
     name: 'filename',

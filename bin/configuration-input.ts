@@ -1,28 +1,25 @@
-/** From flags to what a configuration is read from. */
+/** The inputs of a configuration, from flags. */
 import { existsSync } from 'node:fs'
 import type { ConfigurationInput } from '../lib/control/configuration.ts'
 import { SETTINGS } from '../lib/settings/table.ts'
 import type { Typed } from './flag.ts'
+import type { HostProcess } from './host-process.ts'
 import { readOverrides } from './setting-flag.ts'
 import { UsageError } from './usage-error.ts'
 
-/** What is piped in at most, bytes: as much as a file may have by default. */
+/** Most bytes of stdin: as many as a file may have by default. */
 const MAX_STDIN = SETTINGS.files.maxBytes.default
 
-/** Where people keep manifests; offered, never read unasked. */
+/** Folders where people keep manifests; they are suggested, never read unasked. */
 const USUAL_PLACES = ['k8s', 'manifests', 'deploy', 'kubernetes']
 
-/** Whether `-f` or `-c` was given. */
+/** True if `-f` or `-c` was given. */
 export function namesInput(typed: Typed): boolean {
   return typed.has('filename') || typed.has('config')
 }
 
-/** Reads stdin where `-f -` asks for it. Throws a UsageError where nothing was named to read. */
-export async function readInput(
-  verb: string,
-  typed: Typed,
-  environment: NodeJS.ProcessEnv,
-): Promise<ConfigurationInput> {
+/** Reads stdin if `-f -` asks for it. Throws a UsageError if there is nothing to read. */
+export async function readInput(verb: string, typed: Typed, { env, stdin }: HostProcess): Promise<ConfigurationInput> {
   if (!namesInput(typed)) {
     const place = USUAL_PLACES.find((name) => existsSync(name))
     throw new UsageError(
@@ -36,17 +33,17 @@ export async function readInput(
   return {
     sources,
     flags: readOverrides(typed),
-    environment,
+    environment: env,
     ...(config !== undefined && { config }),
-    ...(sources.includes('-') && { stdin: await readStdin() }),
+    ...(sources.includes('-') && { stdin: await readStdin(stdin) }),
   }
 }
 
-/** Ends with what comes without end. */
-async function readStdin(): Promise<string> {
+/** Reads stdin up to its limit, so that an endless stream ends. */
+async function readStdin(stdin: HostProcess['stdin']): Promise<string> {
   const parts: Buffer[] = []
   let size = 0
-  for await (const part of process.stdin as AsyncIterable<Buffer>) {
+  for await (const part of stdin) {
     size += part.length
     if (size > MAX_STDIN) {
       throw new UsageError(

@@ -1,4 +1,4 @@
-/** Rows of what manifests come to; nothing is started. */
+/** Rows of the configuration that manifests make; nothing is started. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { countDiagnostics } from '../lib/base/diagnostics.ts'
 import { type Configuration, type ConfigurationInput, ConfigurationLoader } from '../lib/control/configuration.ts'
@@ -12,9 +12,9 @@ import { printProblemCount, printProblems } from './print/problems.ts'
 import { listSettings, type Reading, type RowSource } from './row-source.ts'
 import type { Terminal } from './terminal.ts'
 
-/** The parts of one save come closer together, milliseconds. */
+/** Milliseconds to wait for further events of the same save. */
 const HOLD_OFF_MS = 100
-/** What holds the process while nothing happens, milliseconds. */
+/** Milliseconds of the timer that keeps the process alive while nothing happens. */
 const HOLD_MS = 60_000
 
 export class FileRows implements RowSource {

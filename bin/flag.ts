@@ -1,4 +1,4 @@
-/** One verb's flags: their table, and the reading of what was typed against it. */
+/** The flags of a verb, and the reading of a command line by them. */
 import { parseArgs } from 'node:util'
 import { explainConstant } from '../lib/settings/constants.ts'
 import { flagName } from '../lib/settings/resolve.ts'
@@ -17,12 +17,12 @@ export type Flag = Readonly<{
   to?: string
 }>
 
-/** What was typed: the values of each flag in order, and all else. */
+/** A command line that was read: the values of each flag in order, and the other words. */
 export type Typed = Readonly<{
-  /** All that the verb has. */
+  /** All flags of the verb. */
   flags: readonly Flag[]
   has(name: string): boolean
-  /** The last one counts where a flag that is not repeatable was given twice. */
+  /** The last value, if a flag that is not repeatable was given twice. */
   value(name: string): string | undefined
   values(name: string): readonly string[]
   positionals: readonly string[]

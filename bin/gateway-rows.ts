@@ -5,7 +5,7 @@ import { EXIT } from './command.ts'
 import type { Kind } from './kind.ts'
 import { listSettings, type Reading, type RowSource } from './row-source.ts'
 
-/** Between two looks at it, milliseconds. */
+/** Milliseconds between two requests. */
 const LOOK_MS = 1_000
 
 export class GatewayRows implements RowSource {
@@ -31,7 +31,7 @@ export class GatewayRows implements RowSource {
         const value: unknown = JSON.parse(body)
         rows.set(kind, kind === 'settings' ? listSettings(value, () => 'running gateway') : (value as unknown[]))
       } catch (error) {
-        if (error instanceof SyntaxError) return fail(`what listens at ${place} is no Portico`)
+        if (error instanceof SyntaxError) return fail(`the server at ${place} is not Portico`)
         if (!(error instanceof UnreachableError)) throw error
         return fail(
           `no running gateway reached: ${error.message}`,

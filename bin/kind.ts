@@ -1,4 +1,4 @@
-/** The kinds that can be got, and the words that ask for them, as kubectl has them. */
+/** The kinds of `portico get`, and their names, as in kubectl. */
 import {
   CERTIFICATES,
   dropFirst,
@@ -26,7 +26,7 @@ export type Kind = keyof typeof VIEWS
 
 export const KINDS = Object.keys(VIEWS) as readonly Kind[]
 
-/** Other names for them, as kubectl has them for the objects they come from. */
+/** Other names of the kinds: kubectl's names of the objects they come from. */
 export const ALIASES: Readonly<Record<Kind, readonly string[]>> = {
   routes: ['ing', 'ingress', 'ingresses'],
   services: ['svc'],
@@ -37,10 +37,10 @@ export const ALIASES: Readonly<Record<Kind, readonly string[]>> = {
   settings: [],
 }
 
-/** A kind, and the names of the objects that are asked for; all objects of the kind where there is no name. */
+/** A kind, and the names of the objects to list; without a name all objects of the kind. */
 export type Asked = Readonly<{ kind: Kind; names: readonly string[] }>
 
-/** The union of views cannot be told apart; each gets the rows of its own kind. */
+/** The view of a kind. Its rows have no common type, so callers must pass rows of the same kind. */
 export function viewOf(kind: Kind): View<unknown> {
   return VIEWS[kind] as View<unknown>
 }
@@ -55,7 +55,7 @@ export function readAsked([first = '', ...rest]: readonly string[]): readonly As
     const slash = word.indexOf('/')
     if (slash < 1 || slash === word.length - 1) {
       throw new UsageError(
-        `"${word}" is no KIND/NAME`,
+        `"${word}" is not KIND/NAME`,
         'either every word has its kind in front, or the kind is a word',
       )
     }
@@ -68,7 +68,7 @@ export function readAsked([first = '', ...rest]: readonly string[]): readonly As
 function readKind(word: string): Kind {
   const typed = word.toLowerCase()
   const kind = KINDS.find((one) => one === typed || one === `${typed}s` || ALIASES[one].includes(typed))
-  if (!kind) throw new UsageError(`"${word}" cannot be got`, suggestName(word, KINDS) ?? `one of ${KINDS.join(', ')}`)
+  if (!kind) throw new UsageError(`unknown kind "${word}"`, suggestName(word, KINDS) ?? `one of ${KINDS.join(', ')}`)
   return kind
 }
 

@@ -1,4 +1,4 @@
-/** Where this package lies, and its version. */
+/** The folder of this package, and its version. */
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +9,7 @@ const { root, version } = readPackage()
 export const PACKAGE_ROOT: string = root
 export const VERSION: string = version
 
-/** package.json stands above the compiled files, however deep they are. */
+/** Finds package.json in a folder above the compiled files. */
 function readPackage(): { root: string; version: string } {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     try {

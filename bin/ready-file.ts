@@ -1,22 +1,22 @@
-/** The file that tells scripts and tests where a gateway listens. */
+/** The file that tells scripts and tests the gateway's ports. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import type { BoundPorts } from './print/boot.ts'
 
-/** Takes away the file of an earlier run, which would lie. */
+/** Removes the file of an earlier run, which would be wrong. */
 export function removeReadyFile(path: string): void {
   rmSync(path, { force: true })
 }
 
-/** Takes away this process's own file, as soon as it stops; another's that has taken over the name stays. */
+/** Removes this process's file as soon as it stops; a file of another process under the same name stays. */
 export function withdrawReadyFile(path: string): void {
   try {
     if (JSON.parse(readFileSync(path, 'utf8')).pid === process.pid) removeReadyFile(path)
   } catch {
-    // Gone, or no longer readable: there is nothing to take away.
+    // The file is gone or no longer readable, so there is nothing to remove.
   }
 }
 
-/** `{"http":PORT,"https":PORT,"admin":PORT,"dns":PORT,"pid":PID}`, whole or not at all; listeners that are off are left out. */
+/** Writes `{"http":PORT,"https":PORT,"admin":PORT,"dns":PORT,"pid":PID}`, completely or not at all, without listeners that are off. */
 export function writeReadyFile(path: string, ports: BoundPorts): void {
   const { http, https, admin, dns } = ports
   const half = `${path}.${process.pid}`

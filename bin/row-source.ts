@@ -1,19 +1,19 @@
-/** Where the rows that `portico get` prints come from. */
+/** The source of the rows that `portico get` prints. */
 import { environmentName, SETTING_LIST } from '../lib/settings/resolve.ts'
 import type { Kind } from './kind.ts'
 import type { SettingRow } from './print/columns.ts'
 import { printSettingValue } from './print/setting.ts'
 
 export type Reading = Readonly<{
-  /** By kind, in the order they were asked for; a number is the exit code where they cannot be had. */
+  /** The rows by kind, in the order of the command line; or an exit code if they cannot be read. */
   rows: ReadonlyMap<Kind, readonly unknown[]> | number
-  /** What is to be told besides. */
+  /** Further lines for people. */
   talk: readonly string[]
 }>
 
 export type RowSource = {
   read(kinds: readonly Kind[]): Promise<Reading>
-  /** Resolves when another reading may be another. */
+  /** Resolves when the rows may have changed. */
   change(): Promise<void>
 }
 

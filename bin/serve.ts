@@ -1,4 +1,4 @@
-/** A gateway as a process: what it says at its start and at reloads, the ready file, and an exit code. */
+/** A gateway as a process: its output at start and reloads, the ready file, and the exit code. */
 import { performance } from 'node:perf_hooks'
 import { countDiagnostics, countUnserved } from '../lib/base/diagnostics.ts'
 import type { ConfigurationInput } from '../lib/control/configuration.ts'
@@ -6,33 +6,33 @@ import { explainShortage } from '../lib/control/start-error.ts'
 import { createGateway, type Gateway } from '../lib/gateway.ts'
 import { findDescriptorLimit } from '../lib/platform/descriptors.ts'
 import { logDiagnostics, logReloaded, logReloadFailed } from '../lib/report/reload-log.ts'
-import { createLife } from './life.ts'
 import { VERSION } from './package.ts'
 import { printBoot } from './print/boot.ts'
 import { printReloaded, printReloadFailed } from './print/reload.ts'
 import { removeReadyFile, withdrawReadyFile, writeReadyFile } from './ready-file.ts'
+import { prepareShutdown } from './shutdown.ts'
 import type { Terminal } from './terminal.ts'
 
 export type ServeOptions = Readonly<{
   readyFile: string | undefined
-  /** What to say under the boot table. */
+  /** Text below the boot table. */
   printAfterBoot?: (gateway: Gateway) => string
 }>
 
-/** What is still open after the stop (a reader of the log that stalls, a resolver) may hold the process this long, milliseconds. */
+/** Milliseconds for which a stalled reader of the log, or a resolver, may hold the process after the stop. */
 const LINGER_MS = 500
 
-/** Serves until a signal ends it; resolves to the exit code. Throws a StartError where it cannot start. */
+/** Serves until a signal ends it; resolves to the exit code. Throws a StartError if it cannot start. */
 export async function serve(input: ConfigurationInput, terminal: Terminal, options: ServeOptions): Promise<number> {
   const { readyFile, printAfterBoot } = options
-  const life = createLife(terminal)
+  const shutdown = prepareShutdown(terminal)
   if (readyFile !== undefined) removeReadyFile(readyFile)
   const gateway = await createGateway({ ...input, version: VERSION })
   await gateway.start()
-  const ended = life.lead(gateway, () => {
+  const ended = shutdown.of(gateway, () => {
     if (readyFile !== undefined) withdrawReadyFile(readyFile)
   })
-  const { people, machines } = findReaders(gateway, printAfterBoot !== undefined)
+  const { people, machines } = findReaders(gateway, terminal, printAfterBoot !== undefined)
   if (people) {
     terminal.tell(printBoot({ ...describeBoot(gateway), now: Date.now(), width: terminal.width }, terminal.paintTalk))
     if (printAfterBoot) terminal.tell(printAfterBoot(gateway))
@@ -53,24 +53,28 @@ export async function serve(input: ConfigurationInput, terminal: Terminal, optio
     throw error
   }
   const code = await ended
-  setTimeout(() => process.exit(code), LINGER_MS).unref()
+  setTimeout(() => terminal.host.exit(code), LINGER_MS).unref()
   return code
 }
 
 /**
- * Tables and excerpts would be noise between the JSON lines of a container; a person may still look on while these go to
- * a file. What was started to be looked at (`guided`) always speaks to a person.
+ * Finds out who reads the output. Tables and excerpts would be noise between the JSON lines of a container, but people may watch the
+ * terminal while the log goes to a file. A `guided` run (demo) always has people.
  */
-function findReaders({ configuration }: Gateway, guided: boolean): { people: boolean; machines: boolean } {
+function findReaders(
+  { configuration }: Gateway,
+  { host }: Terminal,
+  guided: boolean,
+): { people: boolean; machines: boolean } {
   const { format } = configuration.settings.log
   if (format !== 'auto') return { people: guided || format === 'pretty', machines: format === 'json' }
-  const people = guided || Boolean(process.stderr.isTTY)
-  return { people, machines: !people || !process.stdout.isTTY }
+  const people = guided || Boolean(host.stderr.isTTY)
+  return { people, machines: !people || !host.stdout.isTTY }
 }
 
 function describeBoot({ configuration, ports, listenerStates }: Gateway) {
   const { model, settings, diagnostics, files, objects } = configuration
-  // Counted from the start of the process, as whoever waits for it does.
+  // Counted from the start of the process, as the user experiences it.
   const descriptors = findDescriptorLimit()
   const elapsedMs = performance.now()
   return {

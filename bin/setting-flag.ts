@@ -4,7 +4,7 @@ import { environmentName, flagName, SETTING_LIST, type TypedSetting } from '../l
 import type { Flag, Typed } from './flag.ts'
 import { UsageError } from './usage-error.ts'
 
-/** Names that people type more readily than the one made from the setting's. */
+/** Flags that are easier to type than the setting's name. */
 const SHORT_NAMES: Readonly<Record<string, string>> = {
   'http.enabled': 'http',
   'https.enabled': 'https',
@@ -46,12 +46,12 @@ export const SETTING_FLAGS: readonly SettingFlag[] = SETTING_LIST.flatMap((setti
   })
 })
 
-/** For settings by their dotted name, as the settings file has them. */
+/** Sets a setting by its dotted name. */
 export const SET_FLAG: Flag = {
   name: 'set',
   value: 'NAME=VALUE',
   repeatable: true,
-  doc: 'any setting by its name in the settings file: timeouts.connect=2s; of a list the entries with commas between: trustedProxies=10.0.0.0/8,192.0.2.7',
+  doc: 'any setting by its name in the settings file: timeouts.connect=2s; a list with commas between its entries: trustedProxies=10.0.0.0/8,192.0.2.7',
 }
 
 /** The values that flags give, by dotted setting name; resolveSettings checks them. */

@@ -1,7 +1,7 @@
-/** "did you mean" for what was typed: the beginning of a name, a slip, or its letters in another order. */
+/** "did you mean" for a mistyped word: the beginning of a name, a typing error, or letters in another order. */
 import { findNearest } from '../lib/base/nearest.ts'
 
-/** A sentence that names the nearest name, or undefined where none is near. The dashes of flags count for nothing. */
+/** A sentence with the nearest name; undefined if none is near. The dashes of flags do not count. */
 export function suggestName(typed: string, names: readonly string[]): string | undefined {
   const word = stripDashes(typed.toLowerCase())
   const letters = sortLetters(word)

@@ -1,7 +1,7 @@
-/** The command was typed wrongly: one line and a way out, exit code 2. */
+/** A wrong command line: one line, help, and exit code 2. */
 
 export class UsageError extends Error {
-  /** What to type instead. */
+  /** The right command. */
   readonly help: string | undefined
 
   constructor(message: string, help?: string) {

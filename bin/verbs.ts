@@ -1,4 +1,4 @@
-/** All verbs; each is loaded only when it is typed, since a quick answer must not wait for Fastify. */
+/** All verbs. Each is loaded only when used, so that quick answers need not wait for Fastify. */
 import type { Command } from './command.ts'
 
 export type Verb = Readonly<{ name: string; line: string; load: () => Promise<{ command: Command }> }>

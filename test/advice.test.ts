@@ -28,13 +28,13 @@ for (const [path, help] of [
     (pattern) => [pattern, 'write the paths that it stands for out, each with pathType: Prefix or Exact'] as const,
   ),
 ] as const) {
-  t.test(`#17 instead of the pattern ${path} what means no more than it is advised`, async (t) => {
+  t.test(`the advice for the pattern ${path} matches no more than the pattern`, async (t) => {
     t.ok(isPattern(path))
     t.equal(explainPattern(path), help)
   })
 }
 
-t.test('#17 advice on a pattern takes no time worth telling', async (t) => {
+t.test('advice on a pattern takes little time', async (t) => {
   for (const part of ['(', '(a|', '(.*)', '.*', '\\', '(a|b)', '/*']) {
     const start = performance.now()
     t.type(explainPattern(`/${part.repeat(100_000)}`), 'string')
@@ -51,7 +51,7 @@ spec:
 ---
 `
 
-t.test('#17 no Secret without a certificate is taken for the one that is meant', async (t) => {
+t.test('a Secret without a certificate is never suggested', async (t) => {
   const secret = (data: string): string =>
     `apiVersion: v1\nkind: Secret\nmetadata: {name: shop-tl}\nstringData: {${data}}\n`
   const find = async (data: string): Promise<string | undefined> =>
@@ -65,13 +65,13 @@ for (const [port, help] of [
   ['{number: "80"}', 'write 80 without quotes'],
   ['{name: 80}', 'write number: 80'],
 ] as const) {
-  t.test(`#17 a port ${port} comes with the field that it belongs in`, async (t) => {
+  t.test(`a port ${port} comes with the field that it belongs in`, async (t) => {
     const found = await check(INGRESS.replace('{number: 80}', port))
     t.equal(found.find(({ code }) => code === 'PORTICO_RES_FIELD_TYPE')?.help, help)
   })
 }
 
-t.test('#17 the name of a port in place of its number', async (t) => {
+t.test('a port name in place of its number', async (t) => {
   const [first] = await check('apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: http}]}\n')
   t.equal(first?.help, 'write the number of the port here, and name: http')
 })
@@ -89,7 +89,7 @@ for (const host of [
   '%HOST%',
   '@host@',
 ]) {
-  t.test(`#17 ${host} is told to be a placeholder`, async (t) => {
+  t.test(`${host} is reported as a placeholder`, async (t) => {
     const text = `apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: web}
@@ -111,7 +111,7 @@ for (const [name, bytes, message, help] of [
   ['data', noise, /is binary data, not text$/, /^decrypt or unpack it first, or leave it out$/],
   ['a NUL in text', Buffer.from('kind: Servi\0ce\n'), /a NUL byte is not UTF-8$/, /^save it as UTF-8/],
 ] as const) {
-  t.test(`#17 a file of ${name} is told as what it is`, async (t) => {
+  t.test(`a file of ${name} is reported as such`, async (t) => {
     const file = join(t.testdir(), 'a.yaml')
     writeFileSync(file, bytes)
     const { diagnostics } = await loadConfiguration({ sources: [file], flags: {}, environment: {} })
@@ -120,7 +120,7 @@ for (const [name, bytes, message, help] of [
   })
 }
 
-t.test('#17 a value that SOPS has encrypted is told as one', async (t) => {
+t.test('a value encrypted by SOPS is reported as such', async (t) => {
   const [first] = await check(
     'apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: "ENC[AES256_GCM,data:x,type:str]"}\n',
   )
@@ -177,7 +177,7 @@ for (const [lines, place, message, help] of [
     'write a space between the colon and the value',
   ],
 ] as const) {
-  t.test(`#17 a wrong indentation is shown where it is: ${lines.join(' | ')}`, async (t) => {
+  t.test(`a wrong indentation is shown where it is: ${lines.join(' | ')}`, async (t) => {
     const [first, ...others] = await check(`${SERVICE}${lines.join('\n')}\n`)
     t.match(first, { code: 'PORTICO_YAML_SYNTAX', message, help })
     t.equal(`${first?.position?.line}:${first?.position?.column}`, place)

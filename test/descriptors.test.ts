@@ -67,7 +67,7 @@ async function sawNoDeath(t: Test, gateway: Started): Promise<void> {
 const SLOW = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n'
 const KEPT = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
-t.test('3 what fits is taken, the rest refused, and no timer throws', async (t) => {
+t.test('what fits is taken, the rest refused, and no timer throws', async (t) => {
   const gateway = await start(t)
   const { http, admin } = gateway.ports
   await gateway.says(`${DESCRIPTORS} file descriptors: ${FITTING} client connections to each worker`)
@@ -85,7 +85,7 @@ t.test('3 what fits is taken, the rest refused, and no timer throws', async (t) 
   await until(async () => (await ask(http, '/').catch(() => '')) === '200 ok')
 })
 
-t.test('3 idle connections make room, so that everybody is served', async (t) => {
+t.test('idle connections make room, so that everybody is served', async (t) => {
   const gateway = await start(t)
   const { http, admin } = gateway.ports
   await attack(t, http, 300, 10, KEPT)
@@ -100,7 +100,7 @@ t.test('3 idle connections make room, so that everybody is served', async (t) =>
   await sawNoDeath(t, gateway)
 })
 
-t.test('3 where limits are higher than what the system gives, descriptors run out, and come back', async (t) => {
+t.test('where limits are higher than what the system gives, descriptors run out, and come back', async (t) => {
   const unlimited = ['--limits-connections', '100000', '--limits-connections-per-client', '100000']
   const gateway = await start(t, unlimited)
   const { http, admin } = gateway.ports

@@ -10,18 +10,15 @@ import https from 'node:https'
 import { type AddressInfo, createServer, isIP } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
+import { runPortico } from './bin/process.ts'
 import { findFreePorts } from './helpers/free-ports.ts'
 import { keepChild } from './helpers/kept-child.ts'
-import { nodeCommand } from './helpers/node-command.ts'
 import { startPortico } from './helpers/portico.ts'
 
 type Row = { request: string; expected: string }
 type Answer = { status: number; location: string | undefined; cookie: string | undefined; body: string }
-
-const main = fileURLToPath(new URL('../bin/main.js', import.meta.url))
 
 /** Needs Docker, not a request: `npm run test:external` runs it. */
 const elsewhere = new Set(['docker-compose', 'demo'])
@@ -110,7 +107,7 @@ for (const name of names) {
       // What ends it comes last, and is tried last.
       else if (command === 'kill %1') t.ok(arguments_)
       // Its columns are as wide as the ports that people have.
-      else if (command.startsWith('node bin/portico get')) checkOutputs(t, original)
+      else if (command.startsWith('node bin/portico get')) await checkOutputs(t, original)
       else if (command.includes('make-secret.sh')) {
         if (spawnSync('openssl', ['version']).status !== 0) return t.comment('skipped: openssl is not installed')
         const made = spawnSync('sh', words.slice(0, words.indexOf('>')), { encoding: 'utf8' })
@@ -121,7 +118,7 @@ for (const name of names) {
     if (!arguments_) return t.fail('the README has no run command')
     t.equal(arguments_[1], '--local', 'nothing on a laptop is reachable from the network')
     const inputs = [...arguments_.slice(2), '--set', 'nodePorts.range=20000-29999']
-    const check = spawnSync(process.execPath, [main, 'check', ...inputs], { encoding: 'utf8' })
+    const check = await runPortico(['check', ...inputs])
     t.equal(check.status, 0, check.stdout + check.stderr)
 
     const portico = await startPortico(t, ['run', '--local', ...inputs])
@@ -161,17 +158,12 @@ function readOutput(readme: string, command: string): string {
 }
 
 /** What was allocated on this machine before must not show. */
-function checkOutputs(t: Test, readme: string): void {
+async function checkOutputs(t: Test, readme: string): Promise<void> {
   for (const command of readCommands(readme)) {
-    if (command.startsWith('node bin/portico get'))
-      checkOutput(t, command.split(' ').slice(2), readOutput(readme, command))
+    if (!command.startsWith('node bin/portico get')) continue
+    const { stdout } = await runPortico(command.split(' ').slice(2))
+    t.equal(stdout, readOutput(readme, command), command)
   }
-}
-
-function checkOutput(t: Test, words: readonly string[], expected: string): void {
-  const env = { ...process.env, XDG_DATA_HOME: join(tmpdir(), 'portico-no-data') }
-  const { stdout } = spawnSync(process.execPath, [main, ...words], { encoding: 'utf8', env })
-  t.equal(stdout, expected, words.join(' '))
 }
 
 /** Ports of Services of which the gateway does not say whether they are open. */
@@ -301,7 +293,7 @@ function request(command: string, ports: Record<number, number>): Promise<Answer
 }
 
 async function startEcho(t: Test, words: string[]): Promise<ChildProcess> {
-  const child = keepChild(spawn(...nodeCommand(words), { stdio: ['ignore', 'pipe', 'inherit'] }))
+  const child = keepChild(spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] }))
   t.teardown(() => child.kill('SIGKILL'))
   let output = ''
   for await (const chunk of child.stdout) {

@@ -131,7 +131,7 @@ t.test('an endpoint whose check fails gets no requests until it succeeds again',
 t.test('endpoints that refuse, hang or flap at their check', async (t) => {
   for (const fault of ['stop', 'hang', 'cut', 'reset'] as const) {
     const [one, two] = [await startFaultyServer(t), await startFaultyServer(t)]
-    const annotations = { ...endpointsOf(one.port, two.port), ...CHECK, 'health-timeout': '50ms' }
+    const annotations = { ...endpointsOf(one.port, two.port), ...CHECK, 'health-timeout': '500ms' }
     const { http, lines } = await start(t, serviceYaml(annotations))
     await until(() => one.requests.length > 0)
     // Two failures are below the threshold.

@@ -1,5 +1,5 @@
 /**
- * The rules of Ingress v1 that show on the wire (I-1 to I-41), against a running gateway: which Ingresses count, hosts, paths
+ * The rules of Ingress v1 that show on the wire (docs/semantics.md), against a running gateway: which Ingresses count, hosts, paths
  * with every example of the Kubernetes documentation, backends, TLS, and the merge of several Ingresses.
  */
 import { connect as connectHttp2 } from 'node:http2'

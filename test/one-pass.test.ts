@@ -227,7 +227,7 @@ services:
     ],
   ],
 ] as const) {
-  t.test(`#16 all that is wrong in one pass: ${name}`, async (t) => {
+  t.test(`all problems in one pass: ${name}`, async (t) => {
     t.same([...(await check(text))].toSorted(compare), [...expected].toSorted(compare))
   })
 }
@@ -236,7 +236,7 @@ function compare(a: string, b: string): number {
   return Number.parseInt(a, 10) - Number.parseInt(b, 10) || (a < b ? -1 : Number(a > b))
 }
 
-t.test('#16 a certificate that has expired is told beside the key that is not its own', async (t) => {
+t.test('an expired certificate is reported beside a key that does not match', async (t) => {
   const old = await makeCertificate({
     names: ['a.test'],
     notBefore: new Date('2020-01-01'),

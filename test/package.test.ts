@@ -5,7 +5,6 @@ import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import t from 'tap'
 import { cleanEnvironment } from './bin/process.ts'
-import { nodeCommand } from './helpers/node-command.ts'
 
 type Locked = Readonly<{ dev?: boolean; optional?: boolean; engines?: Readonly<{ node?: string }> }>
 
@@ -39,7 +38,7 @@ t.test('the package that npm pack makes runs beside what it depends on, and noth
     symlinkSync(resolve(path), join(folder, path))
   }
   const run = (...words: string[]) =>
-    execFileSync(...nodeCommand(words), {
+    execFileSync(process.execPath, words, {
       cwd: folder,
       encoding: 'utf8',
       env: cleanEnvironment(),

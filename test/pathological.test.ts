@@ -1,5 +1,5 @@
 /**
- * Every pathological request P1 to P30 against one running gateway, over HTTP/1 as raw bytes and over HTTP/2 (TLS, ALPN)
+ * Every unusual request of docs/semantics.md against one running gateway, over HTTP/1 as raw bytes and over HTTP/2 (TLS, ALPN)
  * where it can be said there: the status, which upstream was reached, and the bytes it received.
  */
 import { constants } from 'node:http2'

@@ -35,14 +35,14 @@ async function report(text: string): Promise<string> {
   return JSON.stringify(diagnostics) + diagnostics.map((item) => printDiagnostic(item)).join('\n')
 }
 
-t.test('#4 no diagnostic shows a value of a Secret or a private key', async (t) => {
+t.test('no diagnostic shows a value of a Secret or a private key', async (t) => {
   for (const text of SECRET_TEXTS) {
     const output = await report(text)
     t.equal(findMark(output), undefined, text)
   }
 })
 
-t.test('#4 nor of one that is damaged', async (t) => {
+t.test('no diagnostic shows a value of a damaged Secret', async (t) => {
   const shown = []
   let told = 0
   for (const text of damaged) {
@@ -55,7 +55,7 @@ t.test('#4 nor of one that is damaged', async (t) => {
   t.ok(told > damaged.length / 2, 'most are told to be damaged')
 })
 
-t.test('#4 no output of any command, page or log shows one', async (t) => {
+t.test('no output of any command, page or log shows a secret', async (t) => {
   const folder = t.testdir({ all: {}, secrets: {} })
   for (const [index, text] of [...SECRET_TEXTS, ...damaged.slice(0, 150)].entries()) {
     writeFileSync(join(folder, 'all', `${index}.yaml`), text)

@@ -1,6 +1,6 @@
 /**
- * The rules of Service, EndpointSlice and Pod that show behind a route (S1 to S38, D6, D14, D15), against a running gateway:
- * which endpoints a Service port comes to, and how they are spoken to.
+ * The rules of Service, EndpointSlice and Pod that show behind a route (docs/semantics.md), against a running gateway:
+ * which endpoints a Service port leads to, and which protocol they are spoken to in.
  */
 import t, { type Test } from 'tap'
 import { makeCertificate } from './helpers/certificates.ts'

@@ -13,9 +13,10 @@ export const command: Command = {
   usage: '-f FILE [-o text|json|sarif] [--strict] [--ignore CODE]',
   about: [
     'Prints each problem with its file, line and column, and what to do about it.',
-    'Exit code 1 with errors: an object, a route or a certificate that is left out.',
-    'With --strict, with warnings too. --ignore CODE leaves the problems of one code',
-    'out, and may be given several times; lib/base/codes.md says what each means.',
+    'Exit code 1 if there are errors: each leaves out an object, a route or a',
+    'certificate; with --strict also if there are warnings. --ignore CODE leaves out',
+    'the problems of one code, and may be given several times; lib/base/codes.md',
+    'explains each code.',
   ],
   flags: [
     ...INPUT_FLAGS,
@@ -32,7 +33,7 @@ export const command: Command = {
   words: NO_WORDS,
   async run(typed, terminal) {
     const output = readOutput(typed, ['text', 'json', 'sarif'])
-    const input = await readInput('check', typed, terminal.environment)
+    const input = await readInput('check', typed, terminal.host)
     const { loadConfiguration } = await import('../../lib/control/configuration.ts')
     const { diagnostics, files, objects, settings } = await loadConfiguration(input)
     const scope = { files, objects }

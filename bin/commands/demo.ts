@@ -1,4 +1,4 @@
-/** `portico demo`: a gateway to look at, with nothing to prepare. */
+/** `portico demo`: a gateway to try, with nothing to prepare. */
 import { join, relative } from 'node:path'
 import type { ConfigurationInput } from '../../lib/control/configuration.ts'
 import { SETTINGS } from '../../lib/settings/table.ts'
@@ -41,7 +41,7 @@ export const command: Command = {
     const source = folder.startsWith('..') ? join(PACKAGE_ROOT, 'examples', 'demo') : folder
     const backends = await createDemoBackends()
     try {
-      const { environment } = terminal
+      const { env: environment } = terminal.host
       const asked = readOverrides(typed)
       const input: ConfigurationInput = {
         sources: [source],
@@ -49,7 +49,7 @@ export const command: Command = {
         flags: {
           ...(isImage(environment) ? {} : readLocal(asked, environment)),
           ...(await choosePorts(asked, terminal)),
-          // Whoever looks at the demo reads its requests too, also where they are piped through npm or tee.
+          // People watch the demo's requests, even if the log is piped through npm or tee.
           ...(environment.PORTICO_LOG_FORMAT ? {} : { 'log.format': 'pretty' }),
           ...asked,
           endpoints: backends.endpoints,
@@ -65,26 +65,24 @@ export const command: Command = {
   },
 }
 
-/** Ports that were named, by flag or environment, are taken as they are; the usual ones only where they are free. */
-async function choosePorts(asked: object, { environment, tell }: Terminal): Promise<Record<string, string>> {
+/** Ports named by flag or environment are taken as they are; the usual ports only if they are free. */
+async function choosePorts(asked: object, { host, tell }: Terminal): Promise<Record<string, string>> {
   const chosen: Record<string, string> = {}
-  if (
-    !('http.port' in asked || 'https.port' in asked || environment.PORTICO_HTTP_PORT || environment.PORTICO_HTTPS_PORT)
-  ) {
+  if (!('http.port' in asked || 'https.port' in asked || host.env.PORTICO_HTTP_PORT || host.env.PORTICO_HTTPS_PORT)) {
     const usual = [SETTINGS.http.port.default, SETTINGS.https.port.default]
     const [http, https] = (await findFreePorts(usual)) ?? [0, 0]
     if (http !== usual[0]) tell(`ports ${usual.join(' and ')} are in use: taking ${http} and ${https}`)
     chosen['http.port'] = String(http)
     chosen['https.port'] = String(https)
   }
-  if (!('admin.port' in asked || environment.PORTICO_ADMIN_PORT)) {
+  if (!('admin.port' in asked || host.env.PORTICO_ADMIN_PORT)) {
     const [admin] = (await findFreePorts([SETTINGS.admin.port.default])) ?? [0]
     chosen['admin.port'] = String(admin)
   }
   return chosen
 }
 
-/** What to try, in commands that work when pasted: curl and browsers lead *.localhost here by themselves. */
+/** Commands to try, which work when pasted: curl and browsers resolve *.localhost to this machine by themselves. */
 function printTour({ http, https, admin }: BoundPorts, source: string): string {
   const shop = http === undefined ? '' : printUrl('http', 'shop.localhost', http)
   // In a clone there is no `portico` on the path.

@@ -1,4 +1,4 @@
-/** `portico explain`: which rule serves a URL, and why not the others. Nothing is started or asked over the network. */
+/** `portico explain`: the rule that serves a URL, and why the others do not. It starts nothing and uses no network. */
 import { countDiagnostics } from '../../lib/base/diagnostics.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
 import { readInput } from '../configuration-input.ts'
@@ -8,7 +8,7 @@ import { printProblemCount } from '../print/problems.ts'
 import { SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
 import { UsageError } from '../usage-error.ts'
 
-/** What was asked about, cut out of the URL without changing a byte of the path. */
+/** The parts of a URL, with every byte of the path unchanged. */
 export type AskedUrl = Readonly<{ scheme: 'http' | 'https'; host: string; path: string }>
 
 const SCHEMES: Readonly<Record<string, 'http' | 'https'>> = { http: 'http', https: 'https', ws: 'http', wss: 'https' }
@@ -18,8 +18,8 @@ export const command: Command = {
   summary: 'say which rule serves a URL, and why the others do not',
   usage: 'URL -f FILE [flags]',
   about: [
-    'Works on the manifests alone: nothing is started, nothing is asked. Exit code 0',
-    'where the URL is served or redirected, 1 where the answer would be an error.',
+    'Works on the manifests alone, and starts nothing. Exit code 0 if the URL is',
+    'served or redirected, 1 if the answer would be an error.',
   ],
   flags: [
     ...INPUT_FLAGS,
@@ -37,7 +37,7 @@ export const command: Command = {
     const output = readOutput(typed, ['text', 'json'])
     const word = typed.positionals[0] as string
     const asked = readUrl(word)
-    const input = await readInput(`explain ${word}`, typed, terminal.environment)
+    const input = await readInput(`explain ${word}`, typed, terminal.host)
     const { loadConfiguration } = await import('../../lib/control/configuration.ts')
     const { explainRequest } = await import('../../lib/report/explain.ts')
     const { listLeftOut } = await import('../../lib/report/left-out.ts')
@@ -63,7 +63,7 @@ export const command: Command = {
   },
 }
 
-/** No URL parser is used: it would resolve and decode the very things that are asked about. */
+/** Splits a URL. A URL parser would resolve and decode the very parts that the user asks about. */
 export function readUrl(word: string): AskedUrl {
   const match = /^(?:([a-z][a-z0-9+.-]*):\/\/)?([^/?#]*)([^#]*)/i.exec(word)
   const [, scheme = 'http', host = '', target = ''] = match ?? []

@@ -1,4 +1,4 @@
-/** `portico get`: what is served, from manifests or from a running gateway. */
+/** `portico get`: lists the objects that a running gateway serves, or that manifests would. */
 import { findAdmin } from '../admin-client.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
 import { namesInput, readInput } from '../configuration-input.ts'
@@ -24,25 +24,25 @@ export const command: Command = {
       2,
     ),
     '',
-    'Several kinds are written KIND,KIND; single things also KIND/NAME. Routes are',
+    'Several kinds are written KIND,KIND; a single object also KIND/NAME. Routes are',
     'named by their host or their Ingress, endpoints and listeners by their Service.',
-    'With -f or -c: what would be served from these files; nothing is started.',
-    'Without: what the gateway running on this machine serves (exit code 4 when none',
-    'is reached), asked at the admin address that flags and environment give.',
+    'With -f or -c it lists what these files would serve, and starts nothing.',
+    'Without them it asks the gateway that runs on this machine, at the admin address',
+    'of flags and environment; exit code 4 if it cannot be reached.',
     'All namespaces are listed unless -n names one. -o json prints the rows of the',
-    'admin API; of settings, one row each, with where its value comes from. -w goes',
-    'on until it is interrupted, and prints each row that is new or has changed; with',
-    '-o json on a line of its own.',
+    'admin API; for settings one row each, with the source of its value. -w goes on',
+    'until it is interrupted, and prints each row that is new or has changed; with',
+    '-o json each row on a line of its own.',
   ],
   flags: [
     ...INPUT_FLAGS,
     { name: 'output', short: 'o', value: 'FORM', doc: 'table, wide, json, yaml or name' },
-    { name: 'watch', short: 'w', doc: 'then print what changes' },
-    { name: 'namespace', short: 'n', value: 'NAME', doc: 'this namespace alone' },
-    { name: 'all-namespaces', short: 'A', doc: 'all namespaces, which is the default' },
+    { name: 'watch', short: 'w', doc: 'go on, and print what changes' },
+    { name: 'namespace', short: 'n', value: 'NAME', doc: 'only this namespace' },
+    { name: 'all-namespaces', short: 'A', doc: 'all namespaces (the default)' },
     { name: 'no-headers', doc: 'no heading over the columns' },
     SET_FLAG,
-    // Whether a gateway watches its files is nothing that can be got otherwise.
+    // Here --watch is a flag of its own.
     ...SETTING_FLAGS.filter(({ setting }) => setting !== 'watch'),
   ],
   examples: [
@@ -78,9 +78,9 @@ export const command: Command = {
 async function openSource(typed: Typed, terminal: Terminal): Promise<RowSource> {
   if (!namesInput(typed)) {
     const { GatewayRows } = await import('../gateway-rows.ts')
-    return new GatewayRows(await findAdmin(typed, terminal.environment))
+    return new GatewayRows(await findAdmin(typed, terminal.host.env))
   }
-  const input = await readInput(`get ${typed.positionals.join(' ')}`, typed, terminal.environment)
+  const input = await readInput(`get ${typed.positionals.join(' ')}`, typed, terminal.host)
   const { FileRows } = await import('../file-rows.ts')
   return new FileRows(input, terminal)
 }
@@ -110,7 +110,7 @@ async function printAll(
   }
 }
 
-/** Goes on until it is interrupted, or nobody reads any more. */
+/** Goes on until it is interrupted, or its reader has gone. */
 async function watch(
   asked: Asked,
   source: RowSource,
@@ -119,13 +119,13 @@ async function watch(
   terminal: Terminal,
 ): Promise<number> {
   const changed = new ChangedRows(viewOf(asked.kind), readOutput(typed, FORMS), !typed.has('no-headers'))
-  process.stdout.once('error', () => process.exit(EXIT.ok))
+  terminal.host.stdout.once('error', () => terminal.host.exit(EXIT.ok))
   let told = first.talk.join('\n')
   for (let reading = first; ; reading = await source.read([asked.kind])) {
     const talk = reading.talk.join('\n')
     if (talk !== told && talk !== '') terminal.tell(talk)
     told = talk
-    // While nothing can be read, what was read last stands.
+    // While nothing can be read, the last rows stay.
     if (typeof reading.rows !== 'number') {
       const { lines, gone } = await changed.print(pickRows(asked, reading, typed))
       for (const line of lines) terminal.print(line)

@@ -8,9 +8,9 @@ export const command: Command = {
   summary: 'ask a running gateway whether it is ready',
   usage: '[--admin-port PORT]',
   about: [
-    'Asks /readyz of the admin listener, at the address that flags, environment and',
-    'settings file give the gateway itself. Exit code 0 when ready, 1 otherwise,',
-    'within two seconds.',
+    'Asks /readyz of the admin listener, at the address set by flags, environment or',
+    'settings file, as for run. Exit code 0 if ready, 1 if not, always within two',
+    'seconds.',
   ],
   flags: [...INPUT_FLAGS.filter(({ name }) => name === 'config'), SET_FLAG, ...SETTING_FLAGS],
   examples: [
@@ -19,7 +19,7 @@ export const command: Command = {
   ],
   words: NO_WORDS,
   async run(typed, terminal) {
-    const admin = await findAdmin(typed, terminal.environment)
+    const admin = await findAdmin(typed, terminal.host.env)
     try {
       const { status, body } = await askAdmin(admin, '/readyz')
       if (status === 200) {

@@ -12,7 +12,7 @@ export const command: Command = {
   usage: '[VERB]',
   flags: [],
   examples: [
-    ['portico help run', 'the flags of run that everybody needs'],
+    ['portico help run', 'the usual flags of run'],
     ['portico help run --help-all', 'every flag of help itself'],
   ],
   words: { least: 0, most: 1, name: 'VERB' },

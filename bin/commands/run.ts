@@ -11,8 +11,8 @@ export const command: Command = {
   about: [
     'Serves until SIGTERM or SIGINT: requests in flight may finish until the drain',
     'deadline, then exit code 0; a second signal stops at once, exit code 3. SIGHUP',
-    'reloads; so does a changed file. --strict refuses what check --strict does not',
-    'let pass; --ignore CODE leaves the problems of one code out.',
+    'reloads; so does a changed file. --strict refuses a configuration with errors',
+    'or warnings; --ignore CODE leaves out the problems of one code.',
   ],
   flags: [
     ...INPUT_FLAGS,
@@ -45,9 +45,8 @@ export const command: Command = {
   ],
   words: NO_WORDS,
   async run(typed, terminal) {
-    const { environment } = terminal
-    const read = await readInput('run', typed, environment)
-    const local = typed.has(LOCAL_FLAG.name) ? readLocal(read.flags, environment) : {}
+    const read = await readInput('run', typed, terminal.host)
+    const local = typed.has(LOCAL_FLAG.name) ? readLocal(read.flags, read.environment) : {}
     const input = { ...read, flags: { ...local, ...read.flags } }
     const { serve } = await import('../serve.ts')
     return serve(input, terminal, { readyFile: typed.value('ready-file') })

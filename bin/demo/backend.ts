@@ -5,14 +5,14 @@ import { PAGE } from './page.ts'
 import { acceptWebSocket } from './web-socket.ts'
 
 export type DemoBackends = Readonly<{
-  /** For the setting `endpoints`: one text for each Service. */
+  /** Values for the setting `endpoints`: one text for each Service. */
   endpoints: readonly string[]
   close(): void
 }>
 
 type Answer = (request: IncomingMessage, response: ServerResponse, name: string) => void
 
-/** Which server stands behind each Service of `examples/demo`, and how many times. */
+/** The servers of each Service of `examples/demo`. */
 const SERVICES: readonly (readonly [service: string, answer: Answer, names: readonly string[]])[] = [
   ['default/web', answerPage, ['web-1']],
   ['default/api', answerApi, ['api-1', 'api-2']],
@@ -25,7 +25,7 @@ const PRODUCTS = [
   { name: 'pediment', price: 310 },
 ]
 
-/** Starts all of them. */
+/** Starts all servers. */
 export async function createDemoBackends(): Promise<DemoBackends> {
   const servers: Server[] = []
   const endpoints: string[] = []
@@ -79,7 +79,7 @@ function answerEvents(response: ServerResponse, name: string): void {
   response.on('close', () => clearInterval(timer))
 }
 
-/** What arrived, as it arrived. The body is counted, not kept. */
+/** Answers with the request as it arrived. The body is counted, not kept. */
 function answerEcho(request: IncomingMessage, response: ServerResponse, name: string): void {
   let bodyBytes = 0
   request.on('data', (chunk: Buffer) => {

@@ -1,10 +1,10 @@
-/** Finds ports that can be opened, for a demo that must not fail where something else already runs. */
+/** Finds free ports, so that the demo works even if the usual ones are taken. */
 import { createServer } from 'node:net'
 
-/** How many pairs after the first are tried. */
+/** The number of pairs tried after the first. */
 const TRIES = 50
 
-/** The first of `port`, `port` + 1, … for which all of `offsets` are free; undefined where none is. */
+/** The ports of `first`, all moved up by the first step with which they are free; undefined if there is none. */
 export async function findFreePorts(first: readonly number[]): Promise<readonly number[] | undefined> {
   for (let step = 0; step < TRIES; step++) {
     const ports = first.map((port) => port + step)
@@ -14,7 +14,7 @@ export async function findFreePorts(first: readonly number[]): Promise<readonly 
   return undefined
 }
 
-/** Free on every address, IPv4 and IPv6. */
+/** True if the port is free on every address, IPv4 and IPv6. */
 async function isFree(port: number): Promise<boolean> {
   return (await canListen(port, '0.0.0.0')) && (await canListen(port, '::'))
 }
@@ -22,7 +22,7 @@ async function isFree(port: number): Promise<boolean> {
 function canListen(port: number, host: string): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()
-    // A machine without IPv6 has nothing there that could be in the way.
+    // On a machine without IPv6 no IPv6 port is taken.
     server.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code !== 'EADDRINUSE' && code !== 'EACCES'))
     server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)))
   })

@@ -1,4 +1,4 @@
-/** The least of a WebSocket server (RFC 6455) that a demo needs: it sends back each short message, and a tick each second. */
+/** A minimal WebSocket server (RFC 6455) for the demo: it sends back each short message, and a tick each second. */
 import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
@@ -44,7 +44,7 @@ export function acceptWebSocket(request: IncomingMessage, socket: Socket, head: 
 
 type Frame = Readonly<{ opcode: number; payload: Buffer; length: number }>
 
-/** The first frame of `bytes`; undefined while it is incomplete; refused when it is fragmented, unmasked or long. */
+/** The first frame of `bytes`; undefined while incomplete; refused if fragmented, unmasked or long. */
 function decodeFrame(bytes: Buffer): Frame | 'refused' | undefined {
   if (bytes.length < 2) return undefined
   const [first = 0, second = 0] = bytes
@@ -60,7 +60,7 @@ function decodeFrame(bytes: Buffer): Frame | 'refused' | undefined {
   return { opcode: first & 0x0f, payload, length }
 }
 
-/** Payloads here are shorter than 64 KiB. */
+/** The payload must be shorter than 64 KiB. */
 function encodeFrame(opcode: number, payload: Buffer): Buffer {
   const head =
     payload.length < 126 ? Buffer.from([0x80 | opcode, payload.length]) : Buffer.from([0x80 | opcode, 126, 0, 0])

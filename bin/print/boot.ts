@@ -1,4 +1,4 @@
-/** The first screen: which URL leads to which Service and endpoints, what certificate is served, and what is wrong. */
+/** The first screen: URLs with their Services, endpoints and certificates, and the problems. */
 
 import { isLoopback } from '../../lib/admin/access.ts'
 import { printCount } from '../../lib/base/count.ts'
@@ -26,21 +26,21 @@ export type Boot = Readonly<{
   settings: Settings
   diagnostics: readonly Diagnostic[]
   ports: BoundPorts
-  /** Of the ports that Services open, by id: `open`, or why it is not. */
+  /** The states of the ports that Services open, by id: `open`, or the reason why it is not. */
   listenerStates: ReadonlyMap<string, string>
   files: number
   objects: number
-  /** File descriptors that a process may have; undefined where that is not known. */
+  /** Most file descriptors of a process; undefined if unknown. */
   descriptors: number | undefined
-  /** From the start of the process. */
+  /** Milliseconds since the start of the process. */
   elapsedMs: number
-  /** Milliseconds since the epoch, for what certificates have left. */
+  /** The present time, in milliseconds since the epoch, for the days that certificates are still valid. */
   now: number
-  /** Columns of the screen: what does not fit is left to `portico get`. */
+  /** The width of the screen in columns. Anything that does not fit is left to `portico get`. */
   width: number
 }>
 
-/** Longer tables are cut, with a pointer to where the rest is. */
+/** Most rows of a table. The last line of a longer one says how to list the rest. */
 const MOST_ROUTES = 50
 const MOST_LISTENERS = 20
 const MOST_PROBLEMS = 20
@@ -150,7 +150,7 @@ function printHostLines({ host, redirectToHttps }: VirtualHost, ports: BoundPort
   return [`  ${[http, https].filter((url) => url !== undefined).join('   ') || name}${aside}`]
 }
 
-/** The Service, its first endpoints, and where these came from; or why there are none. */
+/** The Service, its first endpoints and their source, or the reason why there are none. */
 function printBackend(model: Model, route: Route, most = 3): [backend: string, endpoints: string, source?: string] {
   const backend = escapeText(route.action.backend)
   if (route.action.type === 'unavailable') {
@@ -177,7 +177,7 @@ function printEndpoint({ host, port, weight }: Endpoint): string {
   return printHostPort(escapeText(host), port) + (weight === 1 ? '' : `;weight=${weight}`)
 }
 
-/** The ports that Services open: what to connect to, the Service's port, and its endpoints; or why it cannot be had. */
+/** The ports that Services open: the URL, the Service's port and its endpoints, or the reason why the port is not open. */
 function printServiceListeners(boot: Boot, paint: Paint): string[] {
   const { model, listenerStates, width } = boot
   const { listeners } = model
@@ -205,7 +205,7 @@ function printServiceListeners(boot: Boot, paint: Paint): string[] {
   return [...lines, ...(left > 0 ? [`  … and ${left} more: portico get listeners`] : []), '']
 }
 
-/** The load balancers without an address, each with why. */
+/** The load balancers without an address, each with the reason. */
 function printPending({ model, settings, diagnostics }: Boot, paint: Paint): string[][] {
   const waiting = model.services.filter(({ externalIP }) => externalIP === PENDING)
   return waiting.slice(0, MOST_LISTENERS).map(({ namespace, name, type }) => {
@@ -242,7 +242,7 @@ function printListeners({ model, settings, ports, now }: Boot, paint: Paint): st
   return alignColumns(rows, 4)
 }
 
-/** The ports that others than this machine can connect to. */
+/** The ports that other machines can connect to. */
 function printReachable({ model, settings, ports, listenerStates }: Boot, paint: Paint): string[] {
   const own = (['http', 'https', 'admin', 'dns'] as const).map((name) => [settings[name].address, ports[name]] as const)
   const health = model.services.flatMap(({ healthChecks = [] }) => healthChecks)
@@ -260,7 +260,7 @@ function printReachable({ model, settings, ports, listenerStates }: Boot, paint:
   ]
 }
 
-/** Where the limit is low, or lower than what was asked for. */
+/** Warns if the limit of file descriptors is low, or below the configured number of connections. */
 function printDescriptors({ settings, descriptors }: Boot, paint: Paint): string[] {
   const shortage = explainShortage(settings, descriptors)
   return shortage ? [`  ${paint('yellow', 'limit')}    ${shortage.message}`, `           ${shortage.help}`] : []
@@ -285,12 +285,12 @@ function printCertificates(bindings: readonly CertificateBinding[], now: number)
   return `certificate ${shown.join('; ')}; all others: self-signed default`
 }
 
-/** Most resolvers do not know these names. */
+/** Most resolvers do not know names below localhost. */
 function explainLocalhost(host: string, port: number): string {
   return `*.localhost is known to curl and browsers; others: curl -H 'Host: ${host}' ${printUrl('http', '127.0.0.1', port)}/`
 }
 
-/** How to reach a host whose name leads elsewhere, by a client that can be told to; and the names of this machine by any other. */
+/** Explains how to reach hosts whose names lead elsewhere, and names below localhost with clients that do not know them. */
 function printTrial({ model, ports }: Boot): string[] {
   const named = model.hosts.filter(({ host }) => host !== '' && !host.startsWith('*'))
   const [first] = named

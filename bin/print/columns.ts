@@ -1,9 +1,9 @@
-/** The columns of `portico get`, as kubectl would have them; those marked wide stand in `-o wide` alone. */
+/** The columns of `portico get`, in kubectl's style; columns marked wide appear only with `-o wide`. */
 import type { CertificateRow } from '../../lib/report/certificate-view.ts'
 import type { EndpointRow } from '../../lib/report/endpoint-view.ts'
 import type { ListenerRow, RouteRow, ServiceRow, WorkerRow } from '../../lib/report/views.ts'
 
-/** One setting, its value as the settings file would have it, and where it came from (a running gateway does not say). */
+/** One setting, its value in the notation of the settings file, and the value's source (unknown for a running gateway). */
 export type SettingRow = Readonly<{
   name: string
   value: unknown
@@ -16,24 +16,24 @@ export type SettingRow = Readonly<{
 type Column<Row> = Readonly<{
   title: string
   wide?: true
-  /** Left out where no row has anything to say. */
+  /** True for a column that is left out if it would be empty. */
   optional?: true
   cell: (row: Row, wide: boolean) => string
 }>
 
-/** One kind of thing to list: its columns, and the names it answers to. */
+/** The view of a kind: its columns, and the names of its rows. */
 export type View<Row> = Readonly<{
   columns: readonly Column<Row>[]
-  /** `service/default/api`, for `-o name` and for naming single ones. */
+  /** `service/default/api`, for `-o name` and to name a single row. */
   name: (row: Row) => string
-  /** By what else it can be asked for: what it belongs to. */
+  /** Other names of a row: those of the objects that it belongs to. */
   aliases?: (row: Row) => readonly string[]
   namespace: (row: Row) => string | undefined
 }>
 
 const MEBIBYTE = 1_048_576
 
-/** A name without what stands before its first slash: `default/api` of `service/default/api`. */
+/** Drops the part of a name before its first slash: `default/api` of `service/default/api`. */
 export function dropFirst(name: string): string {
   return name.slice(name.indexOf('/') + 1)
 }
@@ -182,12 +182,12 @@ export function layOutRows<Row>(view: View<Row>, rows: readonly Row[], wide: boo
   return [columns.map(({ title }) => title), ...rows.map((_, index) => columns.map(({ cells }) => cells[index]!))]
 }
 
-/** A name's addresses share its weight, which may leave a fraction. */
+/** Prints a weight, which may be a fraction: the addresses of a name share its weight. */
 function printWeight(weight: number): string {
   return String(Number(weight.toFixed(3)))
 }
 
-/** As kubectl: the first three, and how many there are besides. */
+/** Prints a list like kubectl: the first three values, and the number of the others. */
 function printList(values: readonly string[], wide: boolean): string {
   const most = 3
   if (wide || values.length <= most) return values.join(',')

@@ -1,4 +1,4 @@
-/** Why a URL is served as it is: for people as ux has it, for scripts as JSON. Keys of certificates are in neither. */
+/** Explains how a URL is served, for people and as JSON. Neither shows keys of certificates. */
 
 import type { SourcePosition } from '../../lib/base/position.ts'
 import { printName } from '../../lib/base/resource-name.ts'
@@ -23,11 +23,11 @@ import { alignColumns } from './table.ts'
 const VERDICT_COLOUR: Record<RouteVerdict['verdict'], Colour> = { wins: 'green', no: 'dim', shadowed: 'yellow' }
 const MOST_ENDPOINTS = 10
 
-/** `file:line`, dimmed. */
+/** Prints `file:line`, dimmed. */
 type PrintLine = (position: SourcePosition | undefined) => string
 
-export type ExplanationGround = Readonly<{
-  /** The policy of Services that have none of their own: `upstream` of the settings. */
+export type ExplanationInputs = Readonly<{
+  /** The settings under `upstream`, which hold for Services without their own. */
   defaults: UpstreamPolicy
   /** Finds fields of the manifests. */
   locate: Locate
@@ -35,7 +35,7 @@ export type ExplanationGround = Readonly<{
 
 export function printExplanation(
   explanation: Explanation,
-  { defaults, locate }: ExplanationGround,
+  { defaults, locate }: ExplanationInputs,
   paint: Paint,
 ): string {
   const printLine: PrintLine = (position) =>
@@ -58,7 +58,7 @@ export function printExplanation(
     .join('\n\n')
 }
 
-/** The path, host and certificate as they are taken. */
+/** The path, host and certificate in the form in which they are matched. */
 function describeRequest(
   { path, host, certificate, listener }: Explanation,
   locate: Locate,
@@ -98,7 +98,7 @@ function printHostPlace({ virtualHost }: Explanation['host'], locate: Locate, pr
   return `${from}  ${printLine(locateHost(virtualHost, locate))}`
 }
 
-/** The winner, then the near misses, each with the place of its rule. */
+/** The winner, then the near misses, each with the position of its rule. */
 function describeCandidates(
   { candidates, omitted }: Explanation,
   locate: Locate,
@@ -119,7 +119,7 @@ function printMatch({ pathType, path }: Route): string {
   return pathType === 'default' ? 'default backend' : `${path || '/'} ${pathType}`
 }
 
-/** The Service, its endpoints, and the request one of them would get. */
+/** The Service, its endpoints, and the request as an endpoint would get it. */
 function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, place: string): string[][] {
   const { winner, upstream, answer } = explanation
   if (!upstream) return winner ? [['  service', escapeText(winner.action.backend)]] : []
@@ -148,7 +148,7 @@ function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, pl
   return rows
 }
 
-/** What the Service and the Ingress have otherwise than all. */
+/** The settings in which the Service and the Ingress differ from the defaults. */
 function printOwn(own: PolicyOverrides): string {
   const values = Object.entries(own).map(([name, value]) => {
     const setting = SERVICE_SETTINGS_BY_NAME.get(name)
@@ -175,14 +175,14 @@ function printSent(
   )
 }
 
-/** How one of several is chosen. */
+/** Explains how one of several endpoints is chosen. */
 function printChoice({ balancer, hash, affinity }: UpstreamPolicy): string {
   if (affinity.type !== 'none') return `or another: affinity ${affinity.type} keeps each client with its own`
   if (balancer === 'hash') return `or another: hash of ${escapeText(hash.by)} says which`
   return balancer === 'round-robin' ? 'in turn with the others' : `or another: ${balancer} says which`
 }
 
-/** As the setting `upstream.host` has it. */
+/** The Host that is sent, by the setting `upstream.host`. */
 function printHost(asked: string, host: string, protocol: Upstream['protocol'], next: Endpoint): string {
   if (host === 'client') return asked
   if (host !== 'endpoint') return host
@@ -213,7 +213,7 @@ function locateUpstream({ upstream }: Explanation, locate: Locate): SourcePositi
   return upstream && locateService(upstream.service, locate)
 }
 
-/** The same as plain data. */
+/** The explanation as plain data. */
 export function explanationJson(explanation: Explanation, locate: Locate): unknown {
   const { url, answer, path, host, certificate, candidates, omitted, winner, filters, upstream, listener } = explanation
   return {

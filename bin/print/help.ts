@@ -29,15 +29,15 @@ export function printOverview(version: string): string {
     '  portico run -f k8s/                      serve the manifests in k8s/',
     '  helm template my-app | portico run -f -  serve a chart',
     '',
-    'Flags come after the verb: portico VERB --help lists those that everybody needs,',
-    'portico VERB --help-all every one.',
+    'Flags come after the verb: portico VERB --help lists the usual ones,',
+    'portico VERB --help-all lists all of them.',
     'Exit codes: 0 ok, 1 configuration or start failure, 2 usage, 3 stopped at once',
     'by a second signal, 4 get reached no running gateway.',
     'Documentation: README.md and docs/; every setting: config/portico.yaml',
   ].join('\n')
 }
 
-/** One verb, in lines of at most 80 columns: `all` has every flag, not only those that everybody needs. */
+/** The help of one verb, in lines of at most 80 columns; with every flag if `all`, or the usual ones. */
 export function printCommandHelp(command: Command, all: boolean): string {
   const { firstFlags, flags } = command
   const own = flags.filter((flag) => !isSetting(flag))
@@ -76,12 +76,12 @@ export function printCommandHelp(command: Command, all: boolean): string {
   ].join('\n')
 }
 
-/** What a flag does stands beside it, and goes on below. */
+/** Lists flags with their explanation beside them, continued below. */
 function printFlags(flags: readonly Flag[]): string[] {
   const names = flags.map((flag) => `  ${printFlag(flag)}`)
   const left = Math.max(...names.map(measureText)) + 2
   return flags.flatMap(({ doc, repeatable }, index) =>
-    // The rest is told where the settings are listed.
+    // Only the first sentence: config/portico.yaml has the rest.
     wrapText(doc.replace(/\.( .*)?$/, '') + (repeatable ? '; repeatable' : ''), WIDTH - left).map(
       (line, row) => padText(row === 0 ? (names[index] as string) : '', left) + line,
     ),
@@ -100,7 +100,7 @@ function printSettingFlags(title: string, flags: readonly SettingFlag[]): string
   ]
 }
 
-/** How a list stands in one word, as `--set` and the environment have it. */
+/** Explains the notation of a list in one word, for `--set` and the environment. */
 function printRepeatable({ repeatable, setting, value, separator }: SettingFlag): string {
   if (!repeatable) return ''
   const [one, other] = separator === ' ' ? ["'", "'"] : ['', '']
@@ -115,7 +115,7 @@ function isSetting(flag: Flag): flag is SettingFlag {
   return flag.setting !== undefined
 }
 
-/** The default is what a switch changes: it needs no word. */
+/** The default of a setting; not for a switch, which shows it by what it changes. */
 function printDefault(flag: SettingFlag): string {
   const variable = environmentOf(flag)
   if (flag.to !== undefined) return `environment ${variable}=${flag.to}`

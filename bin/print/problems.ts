@@ -4,7 +4,7 @@ import { countDiagnostics, DIAGNOSTICS, type Diagnostic, type DiagnosticCode } f
 import { printDiagnostic } from '../../lib/base/print-diagnostic.ts'
 import type { Paint } from '../../lib/base/terminal-text.ts'
 
-/** What was read, for the line that sums up. */
+/** The numbers of files and objects read, for the summary. */
 export type ProblemScope = Readonly<{ files: number; objects: number }>
 
 /** Errors and warnings in full; notices on a line each. */

@@ -1,4 +1,4 @@
-/** What a reload changed, or why it changed nothing. */
+/** Prints the changes of a reload, or the reason why it changed nothing. */
 import { printCount } from '../../lib/base/count.ts'
 import { escapeText, type Paint } from '../../lib/base/terminal-text.ts'
 import { printChange } from '../../lib/report/diff.ts'
@@ -8,7 +8,7 @@ import { printProblems } from './problems.ts'
 const MOST_CHANGES = 20
 const MOST_FILES = 3
 
-/** The files, a line for each route that changed, new problems, and the outcome: what is live, what is kept as it was. */
+/** The files, a line for each changed route, new problems, and the outcome: live, or kept as before. */
 export function printReloaded(reloaded: Reloaded, inFlight: number, paint: Paint): string {
   const { files, changes, kept, newDiagnostics, goneDiagnostics, restartSettings, durationMs } = reloaded
   const isNews = changes.length > 0 || kept.length === 0
@@ -19,7 +19,7 @@ export function printReloaded(reloaded: Reloaded, inFlight: number, paint: Paint
   const outcomes = new Set(kept.map(({ text }) => text))
   const problems = newDiagnostics
     .filter(({ severity }) => severity !== 'info')
-    // Said once at the end, not with each problem.
+    // These notes are printed once at the end, not with each problem.
     .map((problem) => ({ ...problem, notes: problem.notes.filter(({ message }) => !outcomes.has(message)) }))
   lines.push(...printProblems(problems, paint))
   for (const name of restartSettings) lines.push(`  ${name} takes effect after a restart`)
@@ -30,7 +30,7 @@ export function printReloaded(reloaded: Reloaded, inFlight: number, paint: Paint
   return lines.join('\n')
 }
 
-/** The problems, and since when what still serves has served. */
+/** The problems, and the time of the configuration that is still served. */
 export function printReloadFailed(failed: ReloadFailed, paint: Paint): string {
   const since = new Date(failed.servingSince).toTimeString().slice(0, 8)
   return [

@@ -1,10 +1,10 @@
-/** The rows of `portico get`, in the forms of `-o`: all at once, or only what is new since the last time. */
+/** The rows of `portico get`, in the forms of `-o`: all rows, or only rows that are new since the last time. */
 import { layOutRows, type View } from './columns.ts'
 import { layOutTable } from './table.ts'
 
 export type RowForm = 'table' | 'wide' | 'json' | 'yaml' | 'name'
 
-/** Of rows of several kinds, each under its kind. */
+/** Prints rows as one document; rows of several kinds stand under the names of their kinds. */
 export async function printDocument(rows: unknown, form: 'json' | 'yaml'): Promise<string> {
   return form === 'json' ? JSON.stringify(rows, undefined, 2) : printYaml(rows)
 }
@@ -13,7 +13,7 @@ async function printYaml(value: unknown): Promise<string> {
   return (await import('yaml')).stringify(value).trimEnd()
 }
 
-/** One line for each; the first is the heading, unless it is not wanted. */
+/** One line for each row; the first line is the heading, unless switched off. */
 export function printLines(
   view: View<unknown>,
   rows: readonly unknown[],
@@ -29,7 +29,7 @@ export class ChangedRows {
   readonly #view: View<unknown>
   readonly #form: RowForm
   readonly #hasHeading: boolean
-  /** What was printed of the rows there are. */
+  /** The printed lines of the present rows. */
   #shown: ReadonlySet<string> = new Set()
   #names: ReadonlySet<string> = new Set()
   #heading = ''
@@ -40,7 +40,7 @@ export class ChangedRows {
     this.#hasHeading = hasHeading
   }
 
-  /** The lines to print, and the names of what is there no more. */
+  /** The lines to print, and the names of rows that are gone. */
   async print(rows: readonly unknown[]): Promise<Readonly<{ lines: readonly string[]; gone: readonly string[] }>> {
     const names = new Set(rows.map((row) => this.#view.name(row)))
     const gone = [...this.#names].filter((name) => !names.has(name))
@@ -63,7 +63,7 @@ export class ChangedRows {
     const cells = layOutRows(this.#view, rows, form === 'wide')
     const [first = '', ...lines] = layOutTable(cells)
     const changed = this.#pick(lines.map((line, index) => [JSON.stringify(cells[index + 1]), line]))
-    // Columns come and go with what there is to say.
+    // Optional columns appear and disappear, and the heading with them.
     const heading = JSON.stringify(cells[0])
     const isNew = heading !== this.#heading && this.#hasHeading
     this.#heading = heading

@@ -1,13 +1,13 @@
-/** Columns as kubectl prints them: capitals on top, three spaces between, nothing drawn. */
+/** Tables like kubectl's: a heading in capitals, three spaces between columns, no lines. */
 import { escapeText, measureText, padText } from '../../lib/base/terminal-text.ts'
 
-/** A line for each row of cells; the first row is the heading. Cells are made safe to print, so they must bring no colours. */
+/** One line for each row of cells; the first row is the heading. Cells are made safe to print, so they must not have colours. */
 export function layOutTable(rows: readonly (readonly string[])[]): string[] {
   const safe = rows.map((row) => row.map((cell) => escapeText(cell === '' ? '<none>' : cell)))
   return alignColumns(safe, 3)
 }
 
-/** Pads each cell to the widest of its column; the last of a row is left as it is, and widens nothing. Cells may bring colours. */
+/** Pads each cell to the width of its column. The last cell of a row is not padded and widens no column. Cells may have colours. */
 export function alignColumns(rows: readonly (readonly string[])[], gap: number): string[] {
   const widths: number[] = []
   for (const row of rows) {

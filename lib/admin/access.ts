@@ -1,4 +1,4 @@
-/** Who may ask the admin listener: holders of its token; without one, only programs that name it by a loopback address. */
+/** Access to the admin listener: requests carry its token or, without a token, name it by a loopback address. */
 import { isPrivateAddress } from '../base/cidr.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import type { AdminToken } from './admin-token.ts'
@@ -11,7 +11,7 @@ export type AdminRequest = Readonly<{
   authorization: string | undefined
 }>
 
-/** Made once; `expected` is undefined where none is asked for. The check returns undefined where the request may be served. */
+/** Makes the check once; `expected` is undefined if no token is asked for. The check returns undefined for an allowed request. */
 export function createAccessCheck(
   address: string,
   expected: Pick<AdminToken, 'fits'> | undefined,
@@ -25,14 +25,14 @@ export function createAccessCheck(
       const isValid = expected.fits(token) && scheme.toLowerCase() === 'bearer'
       return isValid ? undefined : { status: 401, message: 'A bearer token is needed.' }
     }
-    // A web page whose name was made to lead here (DNS rebinding) still sends its own name; it could not send a token.
+    // With DNS rebinding, a web page still sends its own name as Host, and it could not send a token.
     return isLocalName(host, address)
       ? undefined
       : { status: 421, message: 'The admin listener answers to loopback names and addresses only.' }
   }
 }
 
-/** Whether `address` can be reached from this machine alone. */
+/** True if `address` can be reached from this machine alone. */
 export function isLoopback(address: string): boolean {
   return address === 'localhost' || isPrivateAddress(address) === 'loopback'
 }

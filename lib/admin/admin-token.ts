@@ -1,4 +1,4 @@
-/** The token that admin requests must carry: as it is set, or as its file says at the moment. */
+/** The token that admin requests must carry: from the setting, or from its file as it is now. */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import type { Clock } from '../base/clock.ts'
@@ -8,28 +8,28 @@ import { isExhaustion } from '../platform/descriptors.ts'
 import type { Settings } from '../settings/table.ts'
 import type { Log } from '../telemetry/log.ts'
 
-/** How long a look at the file is good for, milliseconds. */
+/** Milliseconds between two checks of the file. */
 const LOOK_MS = 1_000
 const OTHERS_MAY_READ = 0o004
 
 export type TokenOptions = Readonly<{ admin: Settings['admin']; clock: Clock; log: Log }>
 
-/** Whether admin requests must carry a token. */
+/** True if admin requests must carry a token. */
 export function wantsToken({ token, tokenFile }: Settings['admin']): boolean {
   return token !== '' || tokenFile !== ''
 }
 
 export class AdminToken {
   readonly #options: TokenOptions
-  /** Undefined: there is none that fits. */
+  /** Undefined while no token is valid. */
   #expected: Buffer | undefined
-  /** Of the file: what it was like when it was read. */
+  /** The stamp of the file when it was read. */
   #stamp = ''
   #lookedAt: number
-  /** As the log was told last. */
+  /** The fault that was logged last. */
   #fault = ''
 
-  /** Throws an Error where the file holds none. */
+  /** Throws an Error if the file holds no token. */
   constructor(options: TokenOptions) {
     const { admin, clock } = options
     this.#options = options
@@ -38,7 +38,7 @@ export class AdminToken {
     else this.#read(admin.tokenFile, examineFile(admin.tokenFile))
   }
 
-  /** In a time that tells nothing of the token. Nothing fits while the file cannot be read. */
+  /** Compares in constant time. No token fits while the file cannot be read. */
   fits(token: string): boolean {
     this.#look()
     return this.#expected !== undefined && timingSafeEqual(digest(token), this.#expected)
@@ -54,7 +54,7 @@ export class AdminToken {
       if (stampOf(stats) !== this.#stamp) this.#read(admin.tokenFile, stats)
       this.#fault = ''
     } catch (error) {
-      // For want of a descriptor nothing can be told of the file.
+      // Without a free descriptor nothing is known about the file.
       if (isExhaustion((error as Error).cause)) return
       const { message } = error as Error
       this.#expected = undefined
@@ -72,7 +72,7 @@ export class AdminToken {
   }
 }
 
-/** Equal lengths for a comparison whose time tells nothing. */
+/** Digests have equal lengths, which a comparison in constant time needs. */
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }

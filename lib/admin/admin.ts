@@ -1,4 +1,4 @@
-/** The admin listener: health probes, metrics, and the views of what is served, on a Fastify instance of its own. Reads only. */
+/** The admin listener: health probes, metrics, and views of the configuration, on its own Fastify instance. It only reads. */
 
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
@@ -26,15 +26,15 @@ import { createAccessCheck, isLoopback } from './access.ts'
 import { AdminToken, wantsToken } from './admin-token.ts'
 import { AnswerMaker } from './answer-maker.ts'
 
-/** The gateway as it is now. */
+/** The present state of the gateway. */
 export type AdminState = Readonly<{
-  /** May traffic be sent here? False until all ports are open, and from the begin of a drain. */
+  /** True while traffic may be sent here: from the time when all ports are open to the begin of a drain. */
   ready: boolean
-  /** Why not. */
+  /** The reasons why it is not ready. */
   reasons?: readonly string[]
   served: ServedConfiguration | undefined
   ports: Readonly<{ http?: number; https?: number; admin?: number; dns?: number }>
-  /** By the id of a Service's listener: `open`, or why it is not. */
+  /** By the id of a Service's listener: `open`, or the reason why it is not. */
   listenerStates?: ReadonlyMap<string, string>
   endpoints?: Iterable<EndpointFigures>
   whyStale?: StaleAddressCheck
@@ -45,7 +45,7 @@ export type AdminState = Readonly<{
 export type AdminOptions = {
   settings: Settings
   state: () => AdminState
-  /** Awaited before figures are shown, so that they are the newest. */
+  /** Awaited before figures are shown, to make them current. */
   refresh?: () => Promise<void>
   metrics: Pick<Metrics, 'text' | 'contentType'>
   clock?: Clock
@@ -73,10 +73,10 @@ const VIEWS: Readonly<Record<string, View>> = {
   settings: ({ settings }) => settingsView(settings),
 }
 
-/** Those that show figures. */
+/** The views that show figures. */
 const LIVE_VIEWS: ReadonlySet<string> = new Set(['endpoints', 'workers'])
 
-/** Answered to everybody: they tell nothing that is worth protecting, and probes carry no token. */
+/** Answered without a token: they reveal nothing worth protecting, and probes carry no token. */
 const PROBES: ReadonlySet<string> = new Set(['/livez', '/readyz', '/healthz'])
 
 const INDEX = [
@@ -89,12 +89,12 @@ const INDEX = [
   '',
 ].join('\n')
 
-/** Slow or hostile admin requests may not cost anything: a head must come within this time, and the whole request, milliseconds. */
+/** Time limits in milliseconds for a head and for a whole request, so that slow or hostile clients hold nothing up. */
 const HEAD_TIMEOUT = 2000
 const REQUEST_TIMEOUT = 5000
 const CHECK_INTERVAL = 500
 
-/** Throws where `settings.admin` would let anybody on the network in, or names a file that holds no token. */
+/** Throws if `settings.admin` would admit anybody on the network, or names a file without a token. */
 export function createAdmin(options: AdminOptions): AdminListener {
   const { admin } = options.settings
   if (!isLoopback(admin.address) && !wantsToken(admin)) {

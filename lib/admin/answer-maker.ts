@@ -1,6 +1,6 @@
 /**
- * Makes the answers that cost something: one at a time, with a rest as long as each has taken, so that health is answered in
- * between. Who asks while others wait for the same gets what they get, in the same bytes.
+ * Makes expensive answers one at a time, each followed by a pause of the same length, so that health probes are answered in
+ * between. Requests for an answer that others wait for share it.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -8,7 +8,7 @@ export class AnswerMaker {
   readonly #waitedFor = new Map<string, Promise<Buffer>>()
   #last: Promise<unknown> = Promise.resolve()
 
-  /** `prepare` may wait for others; `work` is what costs. */
+  /** `prepare` may wait for other processes; `work` is the expensive part. */
   make(name: string, prepare: () => Promise<void>, work: () => Promise<string> | string): Promise<Buffer> {
     let made = this.#waitedFor.get(name)
     if (!made) {

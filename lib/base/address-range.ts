@@ -1,21 +1,21 @@
-/** IP addresses that may be given out, by their place in one row: single ones, ranges `a-b`, and CIDR ranges. */
+/** IP addresses to give out, numbered in one row: single addresses, ranges `a-b`, and CIDR ranges. */
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 type Part = Readonly<{ first: bigint; size: number; family: 'ipv4' | 'ipv6' }>
 
-/** Of a larger range only the first so many addresses are given out: no machine has as many Services. */
+/** Only this many addresses of a larger range are given out: no machine has that many Services. */
 const MAX_SIZE = 2 ** 32
 
-/** Of so many addresses at most the spelling is remembered. */
+/** Most addresses whose spelling is remembered. */
 const MAX_KNOWN = 131_072
 
-/** Addresses in a row. */
+/** A row of addresses. */
 export class AddressRange {
-  /** How many there are. */
+  /** The number of addresses. */
   readonly size: number
   readonly #parts: readonly Part[]
-  /** Asked for again and again, one reload after the other. */
+  /** Remembered, since every reload asks for the same addresses. */
   readonly #addresses = new Map<number, string>()
   readonly #indexes = new Map<string, number>()
 
@@ -24,7 +24,7 @@ export class AddressRange {
     this.size = parts.reduce((sum, { size }) => sum + size, 0)
   }
 
-  /** The one at `index`, which must be below `size`; canonical. */
+  /** The canonical address at `index`, which must be below `size`. */
   at(index: number): string {
     const known = this.#addresses.get(index)
     if (known !== undefined) return known
@@ -38,7 +38,7 @@ export class AddressRange {
     return address
   }
 
-  /** Where an address stands; undefined: it is none of these. */
+  /** The index of an address; undefined if it is not in the row. */
   indexOf(address: string): number | undefined {
     const known = this.#indexes.get(address)
     if (known !== undefined) return known
@@ -64,7 +64,7 @@ export class AddressRange {
   }
 }
 
-/** Throws a RangeError that says what is wrong with an entry, naming it. */
+/** Throws a RangeError that names the wrong entry and says what is wrong with it. */
 export function parseAddressRange(entries: readonly string[]): AddressRange {
   const parts = entries.map(parsePart)
   for (const [index, part] of parts.entries()) {
@@ -75,8 +75,8 @@ export function parseAddressRange(entries: readonly string[]): AddressRange {
 }
 
 /**
- * The addresses of a CIDR range that a Service may have: without the first, which names the network, and the last of
- * IPv4, which is its broadcast address, as the API server leaves them out. Throws a RangeError where none is left.
+ * The addresses of a CIDR range that a Service may have. Like the API server, it leaves out the first address, which names the
+ * network, and the last of IPv4, the broadcast address. Throws a RangeError if no address is left.
  */
 export function parseServiceRange(cidr: string): AddressRange {
   if (!cidr.includes('/')) throw new RangeError(`"${cidr}" is not a CIDR range`)
@@ -86,7 +86,7 @@ export function parseServiceRange(cidr: string): AddressRange {
   return new AddressRange([{ first: first + 1n, size: usable, family }])
 }
 
-/** The one spelling of an IP address that all compare by; throws for what is none. */
+/** The canonical spelling of an IP address, for comparisons; throws if the text is not an IP address. */
 export function canonicalAddress(address: string): string {
   return print(ipaddr.parse(address))
 }

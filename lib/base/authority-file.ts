@@ -3,11 +3,11 @@ import { X509Certificate } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import { examineFile, findFault, readSmallFile } from './small-file.ts'
 
-/** All authorities of a system are a few hundred kilobytes. */
+/** The authorities of a whole system take a few hundred kilobytes. */
 const MAX_BYTES = 4_194_304
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*(-----END CERTIFICATE-----)?/g
 
-/** Its certificates, one at least. Throws an Error that says why it is no such file: half of one is none. */
+/** The file's certificates, at least one. Throws an Error with the reason if the file is not one of certificates, or is cut short. */
 export function readAuthorityFile(path: string, stats: Stats = examineFile(path)): readonly string[] {
   const found = readSmallFile(path, stats, MAX_BYTES).match(CERTIFICATE) ?? []
   if (found.length === 0) throw new Error(`${path} holds no certificate`)
@@ -21,7 +21,7 @@ export function readAuthorityFile(path: string, stats: Stats = examineFile(path)
   return found
 }
 
-/** Why it is no such file; undefined where it is one. `''` is none at all. */
+/** The reason why the file cannot be used; undefined if it can. `''` names no file and is accepted. */
 export function findAuthorityFault(path: string): string | undefined {
   return path === '' ? undefined : findFault(() => readAuthorityFile(path))
 }

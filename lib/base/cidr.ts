@@ -1,15 +1,15 @@
-/** Sets of IP addresses written as CIDR ranges, and what kind of address one is. */
+/** Sets of IP addresses written as CIDR ranges, and the kinds of private addresses. */
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
-/** Answers whether an address, as a socket reports it, is in the set. */
+/** True if the set contains an address, written as a socket reports it. */
 export type AddressSet = { has(address: string): boolean }
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6
 
 /**
- * Compiles `10.0.0.0/8`, `::1` and the like; throws a RangeError that names the bad entry. An IPv4-mapped IPv6 address
- * is the IPv4 address it holds, on both sides, since dual-stack sockets report IPv4 peers so.
+ * Compiles `10.0.0.0/8`, `::1` and the like; throws a RangeError that names the bad entry. In entries and in peers an
+ * IPv4-mapped IPv6 address counts as its IPv4 address, since dual-stack sockets report IPv4 peers in the mapped form.
  */
 export function createAddressSet(cidrs: readonly string[]): AddressSet {
   const ranges = cidrs.map(parseRange)
@@ -35,9 +35,9 @@ const METADATA = new Set([
 export type PrivateKind = 'loopback' | 'link-local' | 'metadata' | 'private' | 'unspecified' | 'multicast'
 
 /**
- * Why an address is not one of the public internet; undefined for public addresses and for names. Addresses that carry
- * an IPv4 one (mapped, compatible, NAT64, 6to4) count as that one, and the old short, octal and hexadecimal IPv4 forms
- * count too, since resolvers accept them. `metadata` are the clouds' credential services.
+ * The reason why an address is not public; undefined for public addresses and for names. An IPv6 address that carries an IPv4
+ * address (mapped, compatible, NAT64, 6to4) counts as the IPv4 address. The old short, octal and hexadecimal forms of IPv4
+ * are read too, since resolvers accept them. `metadata` are the clouds' credential services.
  */
 export function isPrivateAddress(address: string): PrivateKind | undefined {
   const bare = address.startsWith('[') && address.endsWith(']') ? address.slice(1, -1) : address
@@ -86,7 +86,7 @@ function isMapped(address: Address): address is ipaddr.IPv6 {
   return address.kind() === 'ipv6' && (address as ipaddr.IPv6).isIPv4MappedAddress()
 }
 
-/** The IPv4 address inside an IPv6 one, where there is one. */
+/** The IPv4 address that an IPv6 address carries, if it carries one. */
 function unwrap(address: Address): Address {
   if (address.kind() === 'ipv4') return address
   const parts = (address as ipaddr.IPv6).parts

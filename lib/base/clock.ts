@@ -17,7 +17,7 @@ export function printTime(milliseconds: number): string {
   return new Date(milliseconds).toTimeString().slice(0, 8)
 }
 
-/** ISO 8601, of milliseconds since the epoch; `''` for what is no time. */
+/** ISO 8601, of milliseconds since the epoch; `''` if the number is not a time. */
 export function printIsoTime(milliseconds: number): string {
   return Number.isFinite(milliseconds) ? new Date(milliseconds).toISOString() : ''
 }

@@ -1,10 +1,10 @@
 /**
- * A bug may cost one connection and nothing else. Wherever Node calls this program for one connection, an exception is caught,
- * counted and logged, and the request or the connection that the call was for is ended. HOT
+ * A bug may cost one connection and nothing else. Every call from Node that concerns one connection has its exceptions caught,
+ * counted and logged, and its request or connection ended. HOT
  */
 import { GatewayError } from './errors.ts'
 
-/** Where something was thrown: a label of a metric, so there are few. */
+/** The place of a caught exception. It is a label of a metric, so there are few places. */
 export type Place =
   /** A connection being accepted, or its PROXY header being read. */
   | 'accept'
@@ -18,14 +18,14 @@ export type Place =
   | 'upstream'
   /** A time limit. */
   | 'deadline'
-  /** The turn of a request that waits for an endpoint, or for its next try. */
+  /** The moment when a waiting request gets an endpoint, or its next try. */
   | 'queue'
-  /** A connection, or datagrams, that nobody reads. */
+  /** Traffic at L4: a relayed connection, or datagrams. */
   | 'relay'
 
-/** What can be ended by itself. */
+/** A request or connection that can be ended alone. */
 export type Victim = {
-  /** Ends it, and what depends on it. It is called after a bug, so the state of the victim may be half changed. */
+  /** Ends the victim and everything that depends on it. It is called after a bug, so the victim's state may be half changed. */
   breakOff(error: GatewayError): void
 }
 
@@ -34,13 +34,13 @@ type Listener = (place: Place, error: unknown) => void
 /** One for each `Traffic` of the process. */
 const listeners = new Set<Listener>()
 
-/** Hears of all that is caught in this process, until what it returns is called. */
+/** Reports every exception caught in this process to `listener`, until the returned function is called. */
 export function onContained(listener: Listener): () => void {
   listeners.add(listener)
   return () => listeners.delete(listener)
 }
 
-/** To be called with what was caught. */
+/** Counts and logs a caught exception, and ends its victim. */
 export function contain(place: Place, thrown: unknown, victim: Partial<Victim> | undefined): void {
   report(place, thrown)
   try {
@@ -50,13 +50,13 @@ export function contain(place: Place, thrown: unknown, victim: Partial<Victim> |
   }
 }
 
-/** For what is nothing but a socket or a stream. */
+/** The same for a victim that is a plain socket or stream. */
 export function containAt(place: Place, thrown: unknown, socket: { destroy(): unknown }): void {
   report(place, thrown)
   socket.destroy()
 }
 
-/** `run`, with what it throws contained: for listeners that are not called often. The others catch for themselves. */
+/** Wraps `run` so that its exceptions are contained. It is for listeners that are seldom called; hot code catches by itself. */
 export function containing<Arguments extends unknown[]>(
   place: Place,
   victim: Victim,
@@ -71,7 +71,7 @@ export function containing<Arguments extends unknown[]>(
   }
 }
 
-/** The same for what is called with the socket, or the stream, that it is about. */
+/** The same for a listener whose first argument is the socket or stream concerned. */
 export function containingAt<Arguments extends [{ destroy(): unknown }, ...unknown[]]>(
   place: Place,
   run: (...given: Arguments) => void,
@@ -85,14 +85,14 @@ export function containingAt<Arguments extends [{ destroy(): unknown }, ...unkno
   }
 }
 
-/** What a request says of a bug in its handling. */
+/** The error of a request whose handling hit a bug. */
 export function explain(thrown: unknown): GatewayError {
   const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)
   return new GatewayError('PORTICO_GW_UNEXPECTED', text, thrown)
 }
 
 function report(place: Place, thrown: unknown): void {
-  // A bug may not pass in silence where nobody counts.
+  // Without a listener the bug must still be seen.
   if (listeners.size === 0) console.error(thrown)
   for (const listener of listeners) {
     try {

@@ -1,4 +1,4 @@
-/** Numbers of things in words. */
+/** Counts with their noun. */
 
 /** `1 file`, `2 files` */
 export function printCount(count: number, noun: string): string {

@@ -1,18 +1,18 @@
-/** The folder for what must outlive a restart. */
+/** The folder of the files that must outlive a restart. */
 import { randomUUID } from 'node:crypto'
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 
-/** Where `dataDir` leads when it is empty: the XDG data folder of the user. */
+/** The folder used if `dataDir` is empty: the user's XDG data folder. */
 export function findDataDir(dataDir: string, environment: NodeJS.ProcessEnv): string {
   if (dataDir !== '') return dataDir
   const base = environment.XDG_DATA_HOME
-  // Relative paths in it are to be ignored (XDG Base Directory Specification).
+  // The XDG Base Directory Specification says to ignore a relative path.
   return base?.startsWith('/') ? join(base, 'portico') : join(homedir(), '.local', 'share', 'portico')
 }
 
-/** Puts a file there whole or not at all, for this user alone; makes the folder where it is missing. Throws Node's errors. */
+/** Writes a file completely or not at all, readable by this user alone; makes a missing folder. Throws Node's errors. */
 export async function keepFile(dataDir: string, name: string, text: string): Promise<void> {
   await makeFolder(dataDir)
   const path = join(dataDir, name)
@@ -26,7 +26,7 @@ export async function keepFile(dataDir: string, name: string, text: string): Pro
   }
 }
 
-/** One level at a time: Node's recursive `mkdir` never ends below folders that take no children, such as /proc. */
+/** Makes one level at a time: Node's recursive `mkdir` never returns below a folder that takes no children, such as /proc. */
 async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 })
@@ -35,7 +35,7 @@ async function makeFolder(path: string): Promise<void> {
     if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
     const parent = dirname(path)
     if (code !== 'ENOENT' || parent === path) throw error
-    // A parent that is there and yet ENOENT: it takes no children.
+    // ENOENT below a parent that exists means that the parent takes no children.
     const isMissing = await stat(parent).then(
       () => false,
       () => true,

@@ -2,29 +2,32 @@
 import type { Clock } from './clock.ts'
 import { contain, type Victim } from './contain.ts'
 
-/** Something that may run out of time; it ends by itself where `onDeadline` throws, if it can. */
+/** Something with a time limit. It is broken off if its `onDeadline` throws. */
 export type Timed = Partial<Victim> & {
   /**
-   * When, by the monotonic clock, in milliseconds; `Infinity` is never. A negative number counts from the next tick, so that
-   * nobody need look at the clock: -500 is half a second from then. Set it at will while it is watched.
+   * The deadline on the monotonic clock, in milliseconds; `Infinity` means never. A negative number counts from the next tick,
+   * which spares a look at the clock: -500 is half a second after it. It may be set at any time while watched.
    */
   deadlineAt: number
-  /** For the watch alone: its place among the watched. Begins as `UNWATCHED`. */
+  /** For the watch alone: the index in its list. Begins as `UNWATCHED`. */
   watchIndex: number
-  /** Called after that time, at most one tick late (two where it was counted from the next), at every tick until `deadlineAt` lies ahead again. */
+  /**
+   * Called after the deadline, at most one tick late (two if it was counted from the next tick), and at every tick until
+   * `deadlineAt` lies ahead again.
+   */
   onDeadline(): void
 }
 
-/** The `watchIndex` of what no watch has. */
+/** The `watchIndex` of an object without a watch. */
 export const UNWATCHED: number = -1
 
 /** Milliseconds between two checks. */
 const TICK = 50
 
-/** Watches many; costs nothing while it watches none. */
+/** Watches many deadlines with one timer, which stands still while there are none. */
 export class DeadlineWatch {
   readonly #clock: Clock
-  // No Set: the tables that one leaves behind as it changes keep each other, and what was in them, alive until a full collection.
+  // Not a Set: the tables that a Set leaves behind as it changes keep each other, and their former entries, alive until a full collection.
   readonly #watched: Timed[] = []
   #timer: NodeJS.Timeout | undefined
 
@@ -32,16 +35,16 @@ export class DeadlineWatch {
     this.#clock = clock
   }
 
-  /** What is watched already stays so. */
+  /** Watches `timed`; does nothing if it is watched already. */
   add(timed: Timed): void {
     if (timed.watchIndex !== UNWATCHED) return
     timed.watchIndex = this.#watched.length
     this.#watched.push(timed)
-    // Whatever is watched holds a socket, which keeps the process alive by itself.
+    // Every watched object holds a socket, and sockets keep the process alive.
     this.#timer ??= setInterval(this.#check, TICK).unref()
   }
 
-  /** What is not watched may be given too. */
+  /** Stops watching `timed`; does nothing if it is not watched. */
   delete(timed: Timed): void {
     const index = timed.watchIndex
     if (index === UNWATCHED) return
@@ -61,7 +64,7 @@ export class DeadlineWatch {
       return
     }
     const now = this.#clock.monotonic()
-    // Backwards: `delete` puts the last in the place of the deleted one, and the last was seen already.
+    // Backwards: `delete` moves the last entry into the gap, and the loop has seen the last entry already.
     for (let index = watched.length - 1; index >= 0; index--) {
       const timed = watched[index]
       if (timed === undefined || timed.deadlineAt > now) continue
@@ -71,7 +74,7 @@ export class DeadlineWatch {
   }
 }
 
-/** The others are looked at all the same. */
+/** Contains what `onDeadline` throws, so that the others are still checked. */
 function expire(timed: Timed): void {
   try {
     timed.onDeadline()

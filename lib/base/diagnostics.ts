@@ -1,4 +1,4 @@
-/** What is wrong with what the user wrote: the catalogue of codes, and the list that collects them. Never thrown. */
+/** Problems of the configuration: the catalogue of codes, and the list that collects diagnostics. They are never thrown. */
 import { printCount } from './count.ts'
 import { compareText } from './order.ts'
 import type { SourcePosition } from './position.ts'
@@ -6,8 +6,8 @@ import type { SourcePosition } from './position.ts'
 export type Severity = 'error' | 'warning' | 'info'
 
 /**
- * Every configuration problem Portico can report, with its severity and what it means. An error leaves something out: an object, a
- * route, a certificate. What may be as it is on purpose (endpoints and Secrets that come later, a date) is a warning.
+ * Every configuration problem Portico can report, with its severity and meaning. An error leaves out an object, a route or a
+ * certificate. A state that may be intended (endpoints and Secrets that come later, a date) is a warning.
  * `lib/base/codes.md` lists the same codes for people; a test holds the two together.
  */
 export const DIAGNOSTICS = {
@@ -110,13 +110,13 @@ export const DIAGNOSTICS = {
 
 export type DiagnosticCode = keyof typeof DIAGNOSTICS
 
-/** A pointer that belongs to a diagnostic: "the other one is here". */
+/** A second place that belongs to a diagnostic: "the other one is here". */
 export type DiagnosticNote = Readonly<{ message: string; position?: SourcePosition }>
 
 export type Diagnostic = Readonly<{
   code: DiagnosticCode
   severity: Severity
-  /** What is wrong; lower-case start, no full stop, the API server's wording where it has one. */
+  /** The problem: lower-case start, no full stop, the API server's wording if it has one. */
   message: string
   position?: SourcePosition
   /** The resource as `Kind namespace/name`. */
@@ -131,17 +131,17 @@ export type DiagnosticDetails = {
   resource?: string | undefined
   help?: string | undefined
   notes?: readonly DiagnosticNote[]
-  /** Only where one code has two severities by circumstance. */
+  /** Only for a code whose severity depends on the circumstances. */
   severity?: Severity
 }
 
 /** Collects diagnostics; bounded, since a hostile file could hold millions. */
 export class DiagnosticList {
   readonly items: Diagnostic[] = []
-  /** How many were left out beyond `limit`. */
+  /** The number of diagnostics left out beyond `limit`. */
   dropped: number = 0
   readonly limit: number
-  /** The worst of those. */
+  /** The worst severity among the diagnostics left out. */
   worstDropped: 'error' | 'warning' = 'warning'
 
   constructor(limit: number = 10_000) {
@@ -179,13 +179,13 @@ export class DiagnosticList {
     }
   }
 
-  /** Counts what is left out. */
+  /** Counts diagnostics that are left out. */
   drop(count: number, worst: Severity): void {
     this.dropped += count
     if (count > 0 && worst === 'error') this.worstDropped = 'error'
   }
 
-  /** Says, after the last that is listed, how many more there are in `where`. */
+  /** Adds, behind the last listed diagnostic, how many more there are in `where`. */
   closeList(code: DiagnosticCode, where: string): void {
     if (this.dropped === 0) return
     const { position, resource } = this.items.at(-1) ?? {}
@@ -203,7 +203,7 @@ export class DiagnosticList {
     this.dropped = 0
   }
 
-  /** By file, line, column, then code; those without a position come first. */
+  /** Ordered by file, line, column, then code; diagnostics without a position come first. */
   sorted(): readonly Diagnostic[] {
     return [...this.items].sort(compareDiagnostics)
   }
@@ -221,12 +221,12 @@ function compareDiagnostics(a: Diagnostic, b: Diagnostic): number {
   )
 }
 
-/** How many objects are of kinds that route or guard traffic, and do nothing here. */
+/** The number of objects whose kind routes or guards traffic in a cluster and does nothing here. */
 export function countUnserved(items: readonly Diagnostic[]): number {
   return items.filter(({ code }) => code === 'PORTICO_RES_KIND_UNSERVED').length
 }
 
-/** `2 errors, 1 warning`: what strict does not let pass; undefined where there is neither. */
+/** `2 errors, 1 warning`: the problems that `--strict` refuses; undefined if there are none. */
 export function printTrouble(items: readonly Diagnostic[]): string | undefined {
   const { error, warning } = countDiagnostics(items)
   const parts = [

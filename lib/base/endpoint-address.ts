@@ -5,9 +5,9 @@ export type EndpointAddress = Readonly<{
   /** An IP address without brackets, or a DNS name in lower case without a trailing dot. */
   host: string
   port: number
-  /** 0 to 1000, 1 where none is written; 0 is never picked. */
+  /** 0 to 1000; 1 if none is written. An endpoint of weight 0 is never picked. */
   weight: number
-  /** It gets something only where none without it can be had. */
+  /** A backup gets requests only if no other endpoint can be used. */
   backup?: true
 }>
 
@@ -17,7 +17,7 @@ const FORM = /^(?:\[([^\]]*)\]|([^:[\]\s;/]+)):(\d{1,5})((?:\s*;\s*(?:weight=\d{
 const NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/
 const HELP = 'write host:port, host:port;weight=2, host:port;backup or [::1]:port'
 
-/** Reads one endpoint, or says what is wrong with it. */
+/** Reads one endpoint, or returns the problem with it. */
 export function parseEndpointAddress(text: string): EndpointAddress | EndpointAddressProblem {
   const trimmed = text.trim()
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed)) {
@@ -46,7 +46,7 @@ export function parseEndpointAddress(text: string): EndpointAddress | EndpointAd
   return { host, port: Number(port), weight, ...(/backup/.test(words) && { backup: true }) }
 }
 
-/** Reads several, with commas or line ends between; no problem and no address means that there is no entry. */
+/** Reads several endpoints, separated by commas or line ends. No problem and no address means that the text has no entry. */
 export function parseEndpointAddresses(text: string): {
   addresses: readonly EndpointAddress[]
   problems: readonly EndpointAddressProblem[]
@@ -67,7 +67,7 @@ export function printEndpointAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-/** A last label of digits alone is a misspelt IPv4 address (`127.1`), never a name (RFC 3696 §2). */
+/** A name whose last label is all digits is a misspelt IPv4 address (`127.1`), since no such name exists (RFC 3696 §2). */
 function isName(host: string): boolean {
   return NAME.test(host) && !/(^|\.)(\d+|0x[0-9a-f]+)$/.test(host)
 }

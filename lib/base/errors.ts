@@ -1,4 +1,4 @@
-/** What can go wrong with one request: the catalogue of codes, each with its status, whose fault it is, and whether another try is safe. */
+/** Failures of requests: the catalogue of codes, each with its status, the party at fault, and whether another try is safe. */
 
 /** `downstream`: the client; `upstream`: an endpoint or its Service; `gateway`: Portico itself or its limits. */
 export type Fault = 'downstream' | 'upstream' | 'gateway'
@@ -39,7 +39,7 @@ export const REQUEST_ERRORS = {
   PORTICO_UP_TLS: [502, 'upstream', 'never', 'The connection to the service could not be secured.'],
   PORTICO_UP_RESET: [502, 'upstream', 'idempotent', 'The service closed the connection before answering.'],
   PORTICO_UP_BAD_RESPONSE: [502, 'upstream', 'never', 'The service gave a malformed answer.'],
-  /** Tried again only where a try had less time than an answer may take in all. */
+  /** Tried again only if the try had a time limit of its own (`tryTimeout`), below that of the whole answer. */
   PORTICO_UP_HEADERS_TIMEOUT: [504, 'upstream', 'idempotent', 'The service did not answer in time.'],
   /** The answer had begun: the client's connection or stream is cut, no status can be sent any more. */
   PORTICO_UP_TRUNCATED: [502, 'upstream', 'never', 'The answer of the service broke off.'],
@@ -57,7 +57,7 @@ export function statusOf(code: RequestErrorCode): number {
   return REQUEST_ERRORS[code][0]
 }
 
-/** One request's failure. `detail` is for the log alone and may name addresses; a client sees `sentence`. */
+/** The failure of one request. `detail` is for the log alone and may name addresses; a client sees `sentence`. */
 export class GatewayError extends Error {
   readonly code: RequestErrorCode
   readonly status: number
@@ -65,11 +65,11 @@ export class GatewayError extends Error {
   readonly retry: Retry
   readonly sentence: string
   readonly detail: string
-  /** Seconds after which another request may fare better, where that is known. */
+  /** Seconds until another request may succeed, if that is known. */
   readonly retryAfter: number | undefined
 
   constructor(code: RequestErrorCode, detail: string = '', cause?: unknown, retryAfter?: number) {
-    // Where it was made says nothing of a request's failure, and looking up the stack costs more than the whole answer.
+    // The stack would say nothing about the failure of a request, and capturing it costs more than the whole answer.
     const { stackTraceLimit } = Error
     Error.stackTraceLimit = 0
     super(detail || code, cause === undefined ? undefined : { cause })
@@ -85,10 +85,10 @@ export class GatewayError extends Error {
   }
 }
 
-/** Longest that a client is told to stay away, seconds. */
+/** The largest value of Retry-After, in seconds. */
 const MAX_RETRY_AFTER = 60
 
-/** `waitMs`: how long it may take until there is room. */
+/** `waitMs` is the time until a place may be free. */
 export function overloaded(why: string, waitMs: number): GatewayError {
   const seconds = Math.min(Math.max(Math.ceil(waitMs / 1000), 1), MAX_RETRY_AFTER)
   return new GatewayError('PORTICO_UP_OVERLOADED', why, undefined, seconds)

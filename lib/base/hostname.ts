@@ -1,4 +1,4 @@
-/** Hostnames in normal form, and the two ways a rule can name them: exactly, or by a wildcard for one label. */
+/** Hostnames in normal form, and the patterns that name them: an exact host, or a wildcard for one label. */
 import { isIPv6 } from 'node:net'
 
 export type Authority = {
@@ -7,12 +7,12 @@ export type Authority = {
   readonly port: number | undefined
 }
 
-/** Longest name of the DNS, and one trailing dot. */
+/** The longest name in the DNS, with one trailing dot. */
 const MAX_LENGTH = 254
 
 /**
- * Reads `host [":" port]` (RFC 3986 §3.2) as a Host header or `:authority` carries it; `undefined` means 400. Names may
- * hold letters, digits, `-`, `_` and dots between non-empty labels, so that userinfo, lists and paths are all refused.
+ * Reads `host [":" port]` (RFC 3986 §3.2) of a Host header or `:authority`; `undefined` means 400. Names hold letters, digits,
+ * `-`, `_` and dots between non-empty labels, so that userinfo, lists and paths are all refused.
  */
 export function parseAuthority(authority: string): Authority | undefined {
   if (authority.charCodeAt(0) === 0x5b /* [ */) return parseLiteral(authority)
@@ -24,8 +24,8 @@ export function parseAuthority(authority: string): Authority | undefined {
 }
 
 /**
- * Whether a pattern names a hostname, both in normal form: equal, or `*.suffix` and exactly one label before the suffix
- * (I-7). A pattern that is itself a wildcard is named by the same wildcard.
+ * True if a pattern names a hostname, both in normal form: they are equal, or the pattern is `*.suffix` and the hostname has
+ * exactly one label before the suffix (I-7). A wildcard also names the same wildcard.
  */
 export function matchesHostPattern(pattern: string, hostname: string): boolean {
   if (!pattern.startsWith('*.')) return pattern === hostname
@@ -33,7 +33,7 @@ export function matchesHostPattern(pattern: string, hostname: string): boolean {
   return dot > 0 && hostname.length - dot === pattern.length - 1 && hostname.endsWith(pattern.slice(1))
 }
 
-/** The port of an `https` URL that names none, or of any other of HTTP. */
+/** The port of an `https` or `http` URL that names no port. */
 export function findUsualPort(scheme: string): number {
   return scheme === 'https' ? 443 : 80
 }
@@ -53,7 +53,7 @@ function parseLiteral(authority: string): Authority | undefined {
   return authority.charCodeAt(end + 1) === 0x3a ? withPort(address.toLowerCase(), authority, end + 1) : undefined
 }
 
-/** `colon` is where the port begins, or -1. An empty port is allowed by RFC 3986 §3.2.3 and is no port. */
+/** `colon` is the index of the port's colon, or -1. RFC 3986 §3.2.3 allows an empty port, which means none. */
 function withPort(hostname: string, authority: string, colon: number): Authority | undefined {
   if (colon < 0 || colon === authority.length - 1) return { hostname, port: undefined }
   if (authority.length - colon > 6) return undefined

@@ -1,6 +1,6 @@
-/** Lists of which most did not change: found by identity, without a look into what is in them. */
+/** The changed part of a list most of which is as before. Entries are compared by identity alone. */
 
-/** What stands between the beginning and the end that both lists have in common: most often what one file brought. */
+/** The parts between the beginning and the end that both lists share: most often the entries of one file. */
 export function cutSame<T>(
   before: readonly T[],
   after: readonly T[],

@@ -1,15 +1,15 @@
-/** Durations and sizes as people write them: `500ms`, `1m30s`; `64Ki`. */
+/** Durations (`500ms`, `1m30s`) and sizes (`64Ki`) as people write them. */
 import { MAX_TIMER_MS } from './timers.ts'
 
-/** How an amount is written: digits with a unit behind them. */
+/** The notation of an amount: digits with a unit behind them. */
 export type Measure = Readonly<{
   what: string
   example: string
   units: ReadonlyMap<string, number>
-  /** Whether a number without a unit means something. */
+  /** True if a number may stand without a unit. */
   bare: boolean
   max: number
-  /** Several terms in a row, as in `1m30s`. */
+  /** True if several terms may follow each other, as in `1m30s`. */
   pattern: RegExp
   print(value: number): string
 }>
@@ -69,7 +69,7 @@ export function printBytes(bytes: number): string {
   return String(bytes)
 }
 
-/** Of a text that its pattern takes: milliseconds, bytes. */
+/** The amount in milliseconds or bytes; the text must match the pattern. */
 export function parseMeasure(text: string, { units }: Measure): number {
   let value = 0
   for (const [, digits = '', unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)([A-Za-z]*)/g)) {

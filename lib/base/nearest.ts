@@ -2,8 +2,8 @@
 import { distance } from 'fastest-levenshtein'
 
 /**
- * The nearest of `known`, or undefined where nothing is near enough to be meant. Case counts as no difference; of equally
- * near words the one that begins alike for longer is meant, then the first.
+ * The word of `known` that is nearest to `word`, or undefined if none is near enough. Case makes no difference. Among equally
+ * near words the one with the longest common beginning is taken, then the first.
  */
 export function findNearest(word: string, known: Iterable<string>): string | undefined {
   const lower = word.toLowerCase()
@@ -29,14 +29,14 @@ function countSteps(word: string, other: string): number {
   return isCut(word, other) || isCut(other, word) || isSwap(word, other) ? 1 : distance(word, other)
 }
 
-/** How many letters two words have in common at their beginning. */
+/** The length of the common beginning of two words. */
 function countShared(word: string, other: string): number {
   let length = 0
   while (length < word.length && word[length] === other[length]) length++
   return length
 }
 
-/** Whether two letters that stand side by side have changed places. */
+/** True if two neighbouring letters are swapped. */
 function isSwap(word: string, other: string): boolean {
   if (word.length !== other.length) return false
   let at = 0
@@ -44,7 +44,7 @@ function isSwap(word: string, other: string): boolean {
   return word[at] === other[at + 1] && word[at + 1] === other[at] && word.slice(at + 2) === other.slice(at + 2)
 }
 
-/** Whether one word is the other, cut short. */
+/** True if one word is the beginning of the other. */
 function isCut(short: string, long: string): boolean {
   return short.length >= 4 && long.startsWith(short)
 }

@@ -1,14 +1,14 @@
 /**
- * Paths in normal form. Matching, filters and forwarding all read the result of one call, so what was decided upon is
- * what the upstream gets.
+ * Paths in normal form. Matching, filters and forwarding all read the result of one call, so the path that was checked is the
+ * path that the upstream gets.
  */
 
 export type NormalPath = {
-  /** To forward: dot segments resolved (RFC 3986 §5.2.4), every other byte as it was sent. */
+  /** The form to forward: dot segments resolved (RFC 3986 §5.2.4), every other byte as it was sent. */
   readonly path: string
   /**
-   * To match: `path` with unreserved percent-encodings decoded, all else that RFC 3986 §2 does not allow as a plain
-   * character encoded, hexadecimal digits in upper case, and slashes merged.
+   * The form to match: `path` with unreserved percent-encodings decoded, characters that RFC 3986 §2 does not allow encoded,
+   * hexadecimal digits in upper case, and doubled slashes merged.
    */
   readonly matchPath: string
 }
@@ -17,7 +17,7 @@ const SLASH = 0x2f
 const DOT = 0x2e
 const PERCENT = 0x25
 
-/** What a byte of a path asks for: nothing, encoding for the match form, or refusal. */
+/** The treatment of a byte of a path: kept, encoded in the match form, or refused. */
 const PLAIN = 0
 const ENCODE = 1
 const REFUSE = 2
@@ -30,7 +30,7 @@ function createKinds(): Uint8Array {
     kinds[char.charCodeAt(0)] = PLAIN
   }
   // Control bytes and space break request lines, a backslash is a slash to some servers, `?` and `#` end the path. No URL
-  // holds bytes of 0x80 and above, and what they stand for depends on who reads them.
+  // holds bytes of 0x80 and above, and servers differ in what they take them for.
   for (let byte = 0; byte <= 0x20; byte++) kinds[byte] = REFUSE
   for (const byte of [0x5c, 0x3f, 0x23]) kinds[byte] = REFUSE
   kinds.fill(REFUSE, 0x7f)
@@ -42,7 +42,7 @@ function createKinds(): Uint8Array {
  * begin with `/` or climbs above the root; backslash, space, control bytes, bytes above 0x7E, `#`; `%00`–`%1F` and
  * `%7F`; a malformed percent; overlong UTF-8; a segment that begins with `.;` or `..;`, which servlet containers read as a dot segment.
  * `%2F` and `%5C` are data and never decoded, or refused where `encodedSlash` says so. Other percent-encoded bytes that
- * are not UTF-8 are data too: they are never decoded, so they cannot become something else.
+ * are not UTF-8 are data too and never decoded, so they cannot turn into separators.
  */
 export function normalizePath(raw: string, encodedSlash: 'keep' | 'reject'): NormalPath | undefined {
   if (raw.charCodeAt(0) !== SLASH) return undefined
@@ -62,15 +62,15 @@ export function normalizePath(raw: string, encodedSlash: 'keep' | 'reject'): Nor
 }
 
 /**
- * Brings the path of a rule, as a manifest has it, into the match form of requests; `undefined` where no request can
- * ever have that form. Characters that a URL cannot hold are taken as their UTF-8 percent-encodings.
+ * Brings the path of a manifest's rule into the match form of requests; `undefined` if no request can have that form.
+ * Characters that a URL cannot hold are replaced by their UTF-8 percent-encodings.
  */
 export function normalizeRulePath(path: string): string | undefined {
   const escaped = path.replaceAll(/[\x20?#\\]|[^\x00-\x7f]+/g, (text) =>
     Array.from(Buffer.from(text), encodeByte).join(''),
   )
   const normal = normalizePath(escaped, 'keep')
-  // A dot segment in a rule stands for itself, and requests never hold one.
+  // A dot segment in a rule can never match, since requests have theirs resolved.
   return normal === undefined || normal.path !== escaped ? undefined : normal.matchPath
 }
 
@@ -87,7 +87,7 @@ function hexValue(code: number): number {
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
 }
 
-/** The byte that `%XX` at `at` stands for; -1 where there is none. */
+/** The byte that `%XX` at `at` stands for; -1 if there is no such encoding. */
 function encodedByte(text: string, at: number): number {
   if (text.charCodeAt(at) !== PERCENT) return -1
   const high = hexValue(text.charCodeAt(at + 1))
@@ -105,7 +105,7 @@ function hasAllowedEncodings(text: string, encodedSlash: 'keep' | 'reject'): boo
   return true
 }
 
-/** Whether two bytes begin a longer UTF-8 form of a character than it needs: `%C0%AE` would be a dot to a lax decoder. */
+/** True if two bytes begin an overlong UTF-8 form: a lax decoder would take `%C0%AE` for a dot. */
 function isOverlong(first: number, second: number): boolean {
   if (second < 0x80 || second > 0xbf) return false
   return first <= 0xc1 || (first === 0xe0 && second < 0xa0) || (first === 0xf0 && second < 0x90)

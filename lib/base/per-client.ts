@@ -1,6 +1,6 @@
-/** Something for each client (base/client-network), kept while there is anything in it. HOT */
+/** One entry for each client (base/client-network), kept until it is empty. HOT */
 
-/** So many are looked through for empty ones, the first time. */
+/** The table is swept for empty entries when it first has this many. */
 const FIRST_SWEEP = 64
 
 export class PerClient<T extends { readonly isEmpty: boolean }> {
@@ -12,7 +12,7 @@ export class PerClient<T extends { readonly isEmpty: boolean }> {
     this.#create = create
   }
 
-  /** An empty one may be another object the next time. */
+  /** The client's entry. Do not keep it: once empty it may be replaced by another object. */
   find(client: string): T {
     let found = this.#byClient.get(client)
     if (found === undefined) {
@@ -27,7 +27,7 @@ export class PerClient<T extends { readonly isEmpty: boolean }> {
     return this.#byClient.values()
   }
 
-  /** Into a new table: one from which most was deleted keeps what was in it alive until a full collection. */
+  /** Copies the entries in use into a new table: a table with many deletions keeps the deleted entries alive until a full collection. */
   #sweep(): void {
     const used = [...this.#byClient].filter(([, each]) => !each.isEmpty)
     this.#byClient = new Map(used)
@@ -35,7 +35,7 @@ export class PerClient<T extends { readonly isEmpty: boolean }> {
   }
 }
 
-/** How many of something a client has. */
+/** The counter of one client. */
 export class ClientCount {
   value: number = 0
 

@@ -1,12 +1,12 @@
-/** A range of port numbers as the API server's flag has it: `30000-32767`. */
+/** A range of port numbers in the notation of the API server's flag: `30000-32767`. */
 
 export type PortRange = Readonly<{
   first: number
-  /** It is in the range. */
+  /** The last port of the range. */
   last: number
 }>
 
-/** Reads `first-last`, or a single port; undefined where it is neither, or leads beyond 1 to 65535. */
+/** Reads `first-last` or a single port; undefined if the text is neither, or leaves 1 to 65535. */
 export function parsePortRange(text: string): PortRange | undefined {
   const [, from, to = from] = /^\s*(\d{1,5})\s*(?:-\s*(\d{1,5})\s*)?$/.exec(text) ?? []
   if (from === undefined) return undefined

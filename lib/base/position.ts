@@ -1,4 +1,4 @@
-/** Where something stands in a manifest, and how that place is shown to a person. */
+/** A place in a manifest, and how it is shown to people. */
 
 /** A span on one line of one file. `line` and `column` count from 1, `column` and `length` in UTF-16 units. */
 export type SourcePosition = Readonly<{
@@ -9,21 +9,21 @@ export type SourcePosition = Readonly<{
   length: number
   /** The text of that line, cut to 200 characters around the span. */
   excerpt: string
-  /** Where the span begins in `excerpt`, counted from 1; absent: at `column`, nothing was cut off before it. */
+  /** The column in `excerpt` where the span begins, counted from 1; absent if it is `column`, with nothing cut off before it. */
   excerptColumn?: number
 }>
 
-/** A way into a resource's fields: `['spec', 'rules', 0, 'host']`. */
+/** The path of a field in a resource: `['spec', 'rules', 0, 'host']`. */
 export type FieldPath = readonly (string | number)[]
 
-/** Where a resource came from; it can point at each of its fields. */
+/** The origin of a resource; it finds the position of each field. */
 export type Origin = {
   readonly file: string
   /** Position of the value at `path`, or of its nearest ancestor that exists. */
   locate(path: FieldPath): SourcePosition
   /** Position of the key at `path` (for unknown and duplicate fields), or of the value's nearest ancestor. */
   locateKey(path: FieldPath): SourcePosition
-  /** Whether the value at `path` must not be shown. */
+  /** True if the value at `path` must not be shown. */
   hides(path: FieldPath): boolean
 }
 

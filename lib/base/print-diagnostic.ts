@@ -1,13 +1,13 @@
-/** A diagnostic as a person reads it: place, severity, code, message, then the line with a caret and what to do. */
+/** Prints a diagnostic for people: place, severity, code, message, then the line with a caret, and help. */
 import type { Diagnostic, Severity } from './diagnostics.ts'
 import { printPosition, type SourcePosition } from './position.ts'
 import { type Colour, escapeText, measureText, type Paint, paintNothing } from './terminal-text.ts'
 
 const SEVERITY_COLOUR: Record<Severity, Colour> = { error: 'red', warning: 'yellow', info: 'cyan' }
 const TAB = '    '
-/** Where help and notes stand: under the excerpt's text. */
+/** The indentation of help and notes: they stand under the excerpt's text. */
 const INDENT = ' '.repeat(6)
-/** Help this short stands beside the caret. */
+/** Help of this length or less stands beside the caret. */
 const BESIDE_CARET = 60
 
 /** Prints one diagnostic over several lines, without a line end after the last. */

@@ -1,4 +1,4 @@
-/** The PROXY protocol (haproxy.org/download/3.0/doc/proxy-protocol.txt): its header read, versions 1 and 2, and written. */
+/** Reads and writes headers of the PROXY protocol, versions 1 and 2 (haproxy.org/download/3.0/doc/proxy-protocol.txt). */
 import { isIPv4, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
@@ -6,22 +6,22 @@ export type ProxyVersion = 'v1' | 'v2'
 
 export type SocketAddress = Readonly<{ address: string; port: number }>
 
-/** Who connected to what, as the proxy in front saw it. */
+/** The two ends of a connection, as the proxy in front saw them. */
 export type ProxyPath = Readonly<{ source: SocketAddress; destination: SocketAddress }>
 
 /**
- * `partial`: more bytes are needed. Without a `path` the header says nothing of a client (LOCAL, UNKNOWN, an address that is
- * none of IP), and the connection is the proxy's own.
+ * `partial`: more bytes are needed. A header without a `path` names no client (LOCAL, UNKNOWN, or not an IP address): the
+ * connection is the proxy's own.
  */
 export type ProxyOpening =
   | { readonly kind: 'header'; readonly length: number; readonly path: ProxyPath | undefined }
   | { readonly kind: 'partial' }
   | { readonly kind: 'invalid' }
 
-/** Bytes in which a header must be whole. A TLV may hold a client certificate, so this is far more than addresses take. */
+/** Most bytes of a header. Addresses take few, but a TLV may hold a client certificate. */
 export const MAX_PROXY_HEADER = 16_384
 
-/** §2.1: the longest line, its end included. */
+/** §2.1: the longest line, with its line end. */
 const MAX_LINE = 107
 const V1_START = Buffer.from('PROXY ')
 const V2_START = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
@@ -36,19 +36,19 @@ const TCP6 = 0x21
 const PARTIAL: ProxyOpening = Object.freeze({ kind: 'partial' })
 const INVALID: ProxyOpening = Object.freeze({ kind: 'invalid' })
 
-/** `bytes` is all that has been received so far. */
+/** `bytes` are all bytes received so far. */
 export function readProxyOpening(bytes: Buffer): ProxyOpening {
   if (startsLike(bytes, V1_START)) return readLine(bytes)
   if (startsLike(bytes, V2_START)) return readBinary(bytes)
   return INVALID
 }
 
-/** A header for a connection whose addresses are unknown says so, and the receiver takes those it sees. */
+/** A header for a connection of unknown addresses says that, and its receiver takes the addresses of the socket. */
 export function composeProxyHeader(version: ProxyVersion, path: ProxyPath | undefined): Buffer {
   return version === 'v1' ? composeLine(path) : composeBinary(path)
 }
 
-/** As a setting has it. */
+/** Reads the version from a setting. */
 export function findProxyVersion(setting: ProxyVersion | 'none'): ProxyVersion | undefined {
   return setting === 'none' ? undefined : setting
 }
@@ -64,7 +64,7 @@ function readLine(bytes: Buffer): ProxyOpening {
   const length = end + 2
   const words = bytes.toString('latin1', 0, end).split(' ')
   const [, family, from = '', to = '', fromPort = '', toPort = ''] = words
-  // What follows UNKNOWN means nothing.
+  // The rest of an UNKNOWN line has no meaning.
   if (family === 'UNKNOWN') return { kind: 'header', length, path: undefined }
   const isAddress = family === 'TCP4' ? isIPv4 : family === 'TCP6' ? isPlainIPv6 : undefined
   const source = { address: from, port: readPort(fromPort) }
@@ -74,17 +74,17 @@ function readLine(bytes: Buffer): ProxyOpening {
   return { kind: 'header', length, path: { source: normalize(source), destination: normalize(destination) } }
 }
 
-/** The one spelling, as sockets have it, by which clients are told apart: IPv4 within IPv6 is IPv4. */
+/** The canonical spelling, by which clients are told apart, as sockets have it: an IPv4-mapped address becomes IPv4. */
 function normalize({ address, port }: SocketAddress): SocketAddress {
   return { address: ipaddr.process(address).toString(), port }
 }
 
-/** A zone means something on the machine alone that wrote it. */
+/** Cuts off the zone, which has a meaning only on the machine that wrote it. */
 function isPlainIPv6(text: string): boolean {
   return isIPv6(text) && !text.includes('%')
 }
 
-/** NaN where it is none; zeros in front are forbidden. */
+/** NaN if the text is not a port; leading zeros are forbidden. */
 function readPort(text: string): number {
   const port = /^(0|[1-9]\d{0,4})$/.test(text) ? Number(text) : Number.NaN
   return port > 65_535 ? Number.NaN : port
@@ -116,7 +116,7 @@ function readPath(bytes: Buffer, size: 4 | 16): ProxyPath {
   }
 }
 
-/** §2.2: type, length and value, one after the other, up to the end. */
+/** §2.2: TLVs follow each other up to the end: type, length and value. */
 function areVectors(bytes: Buffer): boolean {
   let at = 0
   while (at + 3 <= bytes.length) at += 3 + bytes.readUInt16BE(at + 1)
@@ -144,7 +144,7 @@ function composeBinary(path: ProxyPath | undefined): Buffer {
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6
 
-/** Both of one family, as the header wants them; undefined where one of them is no address. */
+/** Both addresses in one family, as the header needs them; undefined if one of them is not an IP address. */
 function parsePath({ source, destination }: ProxyPath): readonly [Address, Address] | undefined {
   if (!ipaddr.isValid(source.address) || !ipaddr.isValid(destination.address)) return undefined
   const from = ipaddr.process(withoutZone(source.address))

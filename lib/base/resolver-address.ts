@@ -8,7 +8,7 @@ export const SYSTEM_RESOLVERS = 'system'
 
 const DNS_PORT = 53
 
-/** Undefined where it is none. */
+/** Undefined if the text is not the address of a resolver. */
 export function parseResolverAddress(text: string): ResolverAddress | undefined {
   if (isIPv6(text)) return { address: text, port: DNS_PORT }
   const [, literal, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d{1,5}))?$/.exec(text) ?? []

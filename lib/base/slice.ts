@@ -1,10 +1,10 @@
-/** Long work in steps, so that requests are served in between: what a generator does between two `yield`s is one step. */
+/** Long work in steps, so that requests are served in between. One step is the work of a generator between two `yield`s. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
-/** Work under way gives way to others after this time, milliseconds. */
+/** Milliseconds after which the work pauses for the event loop. */
 const SLICE_MS = 2
 
-/** Does the steps in slices of a few milliseconds; whoever waits for the event loop gets it between two of them. */
+/** Does the steps in slices of a few milliseconds, with the event loop free between two slices. */
 export async function runInSlices<T>(steps: Iterator<void, T>): Promise<T> {
   let end = performance.now() + SLICE_MS
   for (;;) {

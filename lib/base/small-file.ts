@@ -1,26 +1,26 @@
-/** Files that settings name: small regular ones, which are looked at again and again while they are in use. */
+/** Small regular files that settings name. They are checked for changes while they are in use. */
 import { readFileSync, type Stats, statSync } from 'node:fs'
 
-/** Throws an Error that says why it cannot be used, with Node's as its cause. */
+/** Throws an Error that says why the file cannot be used, with Node's error as its cause. */
 export function examineFile(path: string): Stats {
   const stats = perform(path, () => statSync(path))
-  // Reading a pipe or a device would keep this process, and all that it serves.
-  if (!stats.isFile()) throw new Error(`${path} is no file`)
+  // Reading a pipe or a device would block this process, and all its traffic.
+  if (!stats.isFile()) throw new Error(`${path} is not a file`)
   return stats
 }
 
-/** Throws as `examineFile` does, and where it has more than `most` bytes. */
+/** Throws like `examineFile`, and if the file has more than `most` bytes. */
 export function readSmallFile(path: string, { size }: Stats, most: number): string {
   if (size > most) throw new Error(`${path} is too large: more than ${most} bytes`)
   return perform(path, () => readFileSync(path, 'utf8'))
 }
 
-/** Another one where the file may hold something else. */
+/** The file's stamp, which differs as soon as the content may differ. */
 export function stampOf({ dev, ino, size, mtimeMs, ctimeMs, mode }: Stats): string {
   return [dev, ino, size, mtimeMs, ctimeMs, mode].join(' ')
 }
 
-/** What `read` throws, in words. */
+/** The message of the error that `read` throws; undefined if it throws none. */
 export function findFault(read: () => unknown): string | undefined {
   try {
     read()

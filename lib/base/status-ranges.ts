@@ -4,7 +4,7 @@ export type StatusRange = Readonly<{ from: number; to: number }>
 
 const FORM = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/
 
-/** Undefined where the text is no list of ranges. */
+/** Undefined if the text is not a list of ranges. */
 export function parseStatusRanges(text: string): readonly StatusRange[] | undefined {
   const ranges: StatusRange[] = []
   for (const part of text.split(',')) {

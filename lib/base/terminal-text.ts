@@ -1,8 +1,8 @@
-/** Text as a terminal shows it: colours, columns on the screen, and untrusted text made harmless. */
+/** Text for terminals: colours, width on the screen, and untrusted text made harmless. */
 
 export type Colour = 'red' | 'yellow' | 'green' | 'cyan' | 'dim' | 'bold'
 
-/** Puts a colour around text, or leaves it as it is where the output has none. */
+/** Puts a colour around text, unless the output has no colours. */
 export type Paint = (colour: Colour, text: string) => string
 
 const SGR: Record<Colour, readonly [number, number]> = {
@@ -24,7 +24,7 @@ export const paintAnsi: Paint = (colour, text) => {
 /** C0 and C1 controls, and the marks that reorder or hide text (Unicode TR 36 §3.1). */
 const HARMFUL = /[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\p{Surrogate}/gu
 
-/** Makes text from a file or a client safe to print: what could move the cursor or reorder text is shown as an escape. */
+/** Makes text of a file or a client safe to print: characters that move the cursor or reorder text become escapes. */
 export function escapeText(text: string): string {
   return text.replace(HARMFUL, (char) => {
     const code = char.codePointAt(0) as number
@@ -38,7 +38,7 @@ const DOUBLE_WIDTH =
   /^(?:[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97c\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f900}-\u{1f9ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation})$/u
 const ANSI = /\x1b\[[0-9;]*m/g
 
-/** Columns the text takes on the screen; colours take none. */
+/** The width of the text on the screen, in columns; colours take none. */
 export function measureText(text: string): number {
   const plain = text.includes('\x1b') ? text.replace(ANSI, '') : text
   // The common case: every character is one column.
@@ -48,7 +48,7 @@ export function measureText(text: string): number {
   return width
 }
 
-/** Fills with spaces up to `width` columns on the screen. */
+/** Pads with spaces to `width` columns on the screen. */
 export function padText(text: string, width: number): string {
   return text + ' '.repeat(Math.max(0, width - measureText(text)))
 }

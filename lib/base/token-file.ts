@@ -2,10 +2,10 @@
 import type { Stats } from 'node:fs'
 import { examineFile, findFault, readSmallFile } from './small-file.ts'
 
-/** Longer ones are no tokens: somebody named another file. */
+/** A longer file is not a token: the setting names a wrong file. */
 const MAX_BYTES = 4096
 
-/** What the file holds, without white space around it. Throws an Error that says why it is no token. */
+/** The token in the file, without white space around it. Throws an Error that says why the file holds no token. */
 export function readTokenFile(path: string, stats: Stats = examineFile(path)): string {
   const token = readSmallFile(path, stats, MAX_BYTES).trim()
   if (token === '') throw new Error(`${path} holds no token`)
@@ -13,7 +13,7 @@ export function readTokenFile(path: string, stats: Stats = examineFile(path)): s
   return token
 }
 
-/** Why it is no token; undefined where it is one. */
+/** The reason why the file holds no token; undefined if it holds one. */
 export function findTokenFault(path: string): string | undefined {
   return findFault(() => readTokenFile(path))
 }

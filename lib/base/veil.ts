@@ -1,22 +1,22 @@
-/** Places whose lines hold what is not to be shown: the excerpt names the key, and nothing of the value. */
+/** Positions in lines that may hold a secret: the excerpt shows the key and nothing of the value. */
 import type { FieldPath, Origin, SourcePosition } from './position.ts'
 
 const REDACTED = '[redacted]'
 
-/** A key that can be told from a value: as those of Kubernetes and of the settings are. */
+/** A key that cannot be mistaken for a value, like the keys of Kubernetes and of the settings. */
 export const PLAIN_KEY = /^[\w./-]{1,253}$/
 
-/** The key that a line begins with, up to its colon. */
+/** The key at the beginning of a line, up to its colon. */
 const KEY_OF_LINE = /^(?:[ \t]|- )*(["']?)[\w./-]{1,253}\1[ \t]*:(?=[ \t]|$)/
-/** What tells the kind of a document, and nothing else. */
+/** Fields that tell the kind of a document and never hold a secret. */
 const TYPE_LINE = /^(?:apiVersion:[ \t]+["']?(?:[a-z0-9.-]+\/)?v\d\w*["']?|kind:[ \t]+["']?Secret(?:List)?["']?)[ \t]*$/
 
 const QUOTED = /^(["'])(.*)\1$/
 
-/** How a private key begins or ends, in PEM and in the base64 of PEM: what is no certificate is taken for one. */
+/** The first or last line of a PEM block that is not a certificate, and so perhaps a private key; plain or in base64. */
 export const PRIVATE_KEY = /-----(?:BEGIN|END) (?!(?:CERTIFICATE(?: REQUEST)?|PUBLIC KEY)-)|LS0tLS1CRUdJTi/
 
-/** The same place; of its line only the key is shown, and the span itself where `isOpen` and one value. */
+/** The same position, with only the key of its line shown; and the span itself if `isOpen` and the span is a single value. */
 export function veilPosition(position: SourcePosition, isOpen: boolean = false): SourcePosition {
   const { excerpt, column, length, excerptColumn = column } = position
   if (TYPE_LINE.test(excerpt)) return position
@@ -39,13 +39,13 @@ export function veilPosition(position: SourcePosition, isOpen: boolean = false):
   if (at === excerpt.length) return Object.freeze({ ...position, length: 1, excerpt: shown, excerptColumn: 1 })
   const veiled = `${excerpt.slice(0, at)}${REDACTED}`
   if (start <= at) return Object.freeze({ ...position, length: 1, excerpt: veiled })
-  // Where in a value something is would say how it reads.
+  // A position within a value would reveal something of the value.
   const cut = veiled.trimStart()
   const excerptAt = at + 1 - (veiled.length - cut.length)
   return Object.freeze({ ...position, length: 1, excerpt: cut, excerptColumn: excerptAt })
 }
 
-/** The same origin, whose positions show no values but those at paths that are `open`. */
+/** The same origin, whose positions show only the values at paths that are `open`. */
 export function veilOrigin(origin: Origin, isOpen: (path: FieldPath) => boolean): Origin {
   return {
     file: origin.file,
@@ -53,7 +53,7 @@ export function veilOrigin(origin: Origin, isOpen: (path: FieldPath) => boolean)
     locate: (path) => {
       const position = origin.locate(path)
       if (isOpen(path)) return veilPosition(position, true)
-      // Further lines of a value may read like a key.
+      // A later line of a value may look like a key.
       const key = origin.locateKey(path)
       return veilPosition(key.line === position.line ? position : key)
     },
@@ -61,7 +61,7 @@ export function veilOrigin(origin: Origin, isOpen: (path: FieldPath) => boolean)
   }
 }
 
-/** What is one value, rather than the rest of a mapping or list. */
+/** The span of a single value, rather than the rest of a mapping or list. */
 function isScalar(span: string): boolean {
   const text = span.replace(QUOTED, '$2')
   return !/[{}[\]"'#]|:(?:\s|$)/.test(text)

@@ -6,7 +6,7 @@ import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagn
 import { type ResourceSet, ResourceStore } from '../kubernetes/store.ts'
 import type { Model } from '../model/model.ts'
 import { listOwnAddresses } from '../platform/own-addresses.ts'
-import { FileProvider, type Kept, keepLastGood, type Manifests } from '../providers/file.ts'
+import { FileProvider, type Kept, type Manifests, noteLastGood } from '../providers/file.ts'
 import {
   chooseSettingsDocument,
   type ResolvedSettings,
@@ -188,7 +188,7 @@ export class ConfigurationLoader {
       if (!failed) this.#lastGood = { resolved, at: this.#clock.now() }
       return { ...resolved, kept: [] }
     }
-    const kept = keepLastGood(`still using the settings as of ${printTime(this.#lastGood.at)}`, problems.items)
+    const kept = noteLastGood(`still using the settings as of ${printTime(this.#lastGood.at)}`, problems.items)
     diagnostics.addAll(kept.reasons)
     return { ...this.#lastGood.resolved, kept: [kept] }
   }

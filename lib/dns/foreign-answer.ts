@@ -1,4 +1,4 @@
-/** Answers of other resolvers: matched to what was asked, checked to be well formed, and passed on byte for byte. */
+/** Answers of other resolvers: matched to the question, checked to be well formed, and passed on byte for byte. */
 import { FormatError, readName, skipName } from './name.ts'
 import { HEADER_BYTES, type Query, type Question } from './query.ts'
 import { A, AAAA, CNAME, type OwnedRecord } from './record.ts'
@@ -14,8 +14,8 @@ const RECURSION = 0x0180
 const MAX_CHAIN = 16
 
 /**
- * Undefined where it answers something else: another id, another question, or no answer at all. Throws a FormatError where
- * it is the answer and is broken.
+ * Undefined if the bytes do not answer the question: another id, another question, or not an answer. Throws a FormatError for a
+ * malformed answer to the question.
  */
 export function readForeignAnswer(bytes: Buffer, id: number, question: Question): ForeignAnswer | undefined {
   const end = HEADER_BYTES + question.bytes.length
@@ -29,7 +29,7 @@ export function readForeignAnswer(bytes: Buffer, id: number, question: Question)
   return { bytes, code: flags & 0xf, isTruncated: (flags & TRUNCATED) !== 0 }
 }
 
-/** The answer as the client must see it: with its id, and its question as it wrote it. */
+/** The answer for the client: with the client's id, and its question as the client wrote it. */
 export function adaptAnswer({ bytes }: ForeignAnswer, query: Query): Buffer {
   const copy = Buffer.from(bytes)
   copy.writeUInt16BE(query.id, 0)
@@ -38,7 +38,7 @@ export function adaptAnswer({ bytes }: ForeignAnswer, query: Query): Buffer {
   return copy
 }
 
-/** The aliases that begin at `name`, and the addresses they lead to. Names that cannot be sent again end the chain. */
+/** The aliases that begin at the question's name, and the addresses they lead to. A name that cannot be sent again ends the chain. */
 export function collectAddresses({ bytes }: ForeignAnswer, question: Question): readonly OwnedRecord[] {
   const aliases = new Map<string, OwnedRecord & { target: string }>()
   const addresses: OwnedRecord[] = []
@@ -72,7 +72,7 @@ export function collectAddresses({ bytes }: ForeignAnswer, question: Question): 
 
 type Place = Readonly<{ at: number; fixed: number; end: number }>
 
-/** Every record behind the question. Throws a FormatError where one does not end within the message. */
+/** Every record behind the question. Throws a FormatError for a record that does not end within the message. */
 function* walk(bytes: Buffer, start: number): Generator<Place> {
   const count = bytes.readUInt16BE(6) + bytes.readUInt16BE(8) + bytes.readUInt16BE(10)
   let at = start
@@ -86,7 +86,7 @@ function* walk(bytes: Buffer, start: number): Generator<Place> {
   }
 }
 
-/** Byte for byte, but for the case of letters, which some resolvers do not keep. Lengths and types are no letters. */
+/** Compares byte for byte, except for the case of letters in the name, which some resolvers do not keep. */
 function isSameQuestion(a: Buffer, b: Buffer): boolean {
   for (let index = 0; index < b.length; index++) {
     const left = a[index]!

@@ -1,6 +1,6 @@
 /**
- * Looks other names up at the resolvers that are set: over UDP, each time from another port and with another id, then over TCP
- * where the answer did not fit. Nothing is remembered: the resolvers do that.
+ * Looks other names up at the configured resolvers: over UDP, each time from another port and with another id, then over TCP if the
+ * answer did not fit. It caches nothing, since the resolvers do.
  */
 import { randomInt } from 'node:crypto'
 import { createSocket } from 'node:dgram'
@@ -15,26 +15,26 @@ import { splitMessages } from './stream.ts'
 
 export type ForwarderOptions = Readonly<{
   resolvers: () => Promise<readonly ResolverAddress[]>
-  /** Milliseconds that one resolver has. */
+  /** The time limit of one resolver, in milliseconds. */
   timeoutMs: number
   maxInFlight: number
 }>
 
-export type Errand = Readonly<{ question: Question; edns: Edns | undefined; checkingDisabled: boolean }>
+export type ForwardedQuery = Readonly<{ question: Question; edns: Edns | undefined; checkingDisabled: boolean }>
 
-/** Every resolver is asked so many times. */
+/** The number of times that each resolver is asked. */
 const ROUNDS = 2
-/** Clients give up about then, milliseconds. */
+/** Milliseconds after which clients give up. */
 const TOTAL_MS = 5_000
-/** Packets with another id or question: more of them is somebody guessing. */
+/** Most packets with another id or question: more of them are guesses of an attacker. */
 const MAX_STRAYS = 32
-/** What a resolver says of itself rather than of the name: another one may know more. */
+/** RCODEs that concern the resolver and not the name, so that another resolver is asked. */
 const RETRIED: ReadonlySet<number> = new Set([SERVFAIL, NOTIMP, REFUSED])
 const DNSSEC_OK = 0x8000
 
 export class Forwarder {
   readonly #options: ForwarderOptions
-  /** Ends what is under way. */
+  /** Functions that end the look-ups under way. */
   readonly #open = new Set<() => void>()
   #inFlight = 0
   #isClosed = false
@@ -43,12 +43,12 @@ export class Forwarder {
     this.#options = options
   }
 
-  /** Rejects where no resolver answers, or too many questions are under way. */
-  async ask(errand: Errand): Promise<ForeignAnswer> {
+  /** Rejects if no resolver answers, or too many questions are under way. */
+  async ask(query: ForwardedQuery): Promise<ForeignAnswer> {
     if (this.#inFlight >= this.#options.maxInFlight) throw new Error('too many names are being looked up')
     this.#inFlight++
     try {
-      return await this.#askAll(errand)
+      return await this.#askAll(query)
     } finally {
       this.#inFlight--
     }
@@ -59,7 +59,7 @@ export class Forwarder {
     for (const end of [...this.#open]) end()
   }
 
-  async #askAll(errand: Errand): Promise<ForeignAnswer> {
+  async #askAll(query: ForwardedQuery): Promise<ForeignAnswer> {
     const resolvers = await this.#options.resolvers()
     const deadline = performance.now() + TOTAL_MS
     let refusal: ForeignAnswer | undefined
@@ -69,7 +69,7 @@ export class Forwarder {
         const timeoutMs = Math.min(this.#options.timeoutMs, deadline - performance.now())
         if (timeoutMs <= 0 || this.#isClosed) break
         try {
-          const answer = await this.#askOne(resolver, errand, timeoutMs)
+          const answer = await this.#askOne(resolver, query, timeoutMs)
           if (!RETRIED.has(answer.code)) return answer
           refusal = answer
         } catch (error) {
@@ -81,12 +81,17 @@ export class Forwarder {
     throw failure
   }
 
-  async #askOne(resolver: ResolverAddress, errand: Errand, timeoutMs: number): Promise<ForeignAnswer> {
-    const answer = await this.#askOver(askUdp, resolver, errand, timeoutMs)
-    return answer.isTruncated ? this.#askOver(askTcp, resolver, errand, timeoutMs) : answer
+  async #askOne(resolver: ResolverAddress, query: ForwardedQuery, timeoutMs: number): Promise<ForeignAnswer> {
+    const answer = await this.#askOver(askUdp, resolver, query, timeoutMs)
+    return answer.isTruncated ? this.#askOver(askTcp, resolver, query, timeoutMs) : answer
   }
 
-  #askOver(transport: Transport, resolver: ResolverAddress, errand: Errand, timeoutMs: number): Promise<ForeignAnswer> {
+  #askOver(
+    transport: Transport,
+    resolver: ResolverAddress,
+    query: ForwardedQuery,
+    timeoutMs: number,
+  ): Promise<ForeignAnswer> {
     const id = randomInt(0x1_0000)
     return new Promise((resolve, reject) => {
       let strays = 0
@@ -102,19 +107,19 @@ export class Forwarder {
       this.#open.add(abort)
       const take = (message: Buffer): void => {
         try {
-          const answer = readForeignAnswer(message, id, errand.question)
+          const answer = readForeignAnswer(message, id, query.question)
           if (answer !== undefined) settle(() => resolve(answer))
           else if (++strays > MAX_STRAYS) fail(new Error(`answers of ${resolver.address} are being forged`))
         } catch (error) {
           fail(error as Error)
         }
       }
-      const end = transport(resolver, writeErrand(errand, id), take, fail)
+      const end = transport(resolver, writeQuery(query, id), take, fail)
     })
   }
 }
 
-/** Returns what ends it. */
+/** Asks once; returns a function that ends the attempt. */
 type Transport = (
   resolver: ResolverAddress,
   message: Buffer,
@@ -122,7 +127,7 @@ type Transport = (
   fail: (error: Error) => void,
 ) => () => void
 
-/** A connected socket gets packets of that one peer alone, and hears that nobody listens there. */
+/** A connected socket receives packets of its peer alone, and learns that a port is closed. */
 function askUdp(
   { address, port }: ResolverAddress,
   message: Buffer,
@@ -171,8 +176,8 @@ function askTcp(
   }
 }
 
-/** With EDNS where the client has it, so that the answer can be passed on as it is. */
-function writeErrand({ question, edns, checkingDisabled }: Errand, id: number): Buffer {
+/** Writes the question, with EDNS if the client has it, so that the answer can be passed on unchanged. */
+function writeQuery({ question, edns, checkingDisabled }: ForwardedQuery, id: number): Buffer {
   const buffer = Buffer.alloc(HEADER_BYTES + question.bytes.length + 11)
   buffer.writeUInt16BE(id, 0)
   buffer.writeUInt16BE(0x0100 | (checkingDisabled ? 0x0010 : 0), 2)

@@ -1,4 +1,4 @@
-/** Answers a question from the zone: records, or that there are none of the type, or no such name (RFC 1034 §4.3.2, RFC 2308). */
+/** Answers a question from the zone: with records, with none of the type, or with no such name (RFC 1034 §4.3.2, RFC 2308). */
 import { isWithin } from './name.ts'
 import {
   A,
@@ -17,16 +17,16 @@ import type { Zone } from './zone.ts'
 
 export type Found = Omit<Response, 'recursionAvailable'> &
   Readonly<{
-    /** A name outside the zone that the last CNAME leads to, and whose addresses were asked for. */
+    /** The name outside the zone that the last CNAME leads to, if its addresses were asked for. */
     outside: string | undefined
   }>
 
-/** A chain of ExternalNames that is longer goes round in a circle, or may as well. */
+/** A longer chain of ExternalNames counts as a circle. */
 const MAX_CHAIN = 8
-/** Of more targets none is told the addresses: clients ask for the few they need, and a question costs no more than it must. */
+/** With more targets the answer holds no addresses of them: clients ask for the few they need, and the question stays cheap. */
 const MAX_TARGETS = 256
 
-/** `name` is one the zone answers for. `turn` moves the first address on, from one answer to the next. */
+/** The zone must answer for `name`. `turn` rotates the addresses from one answer to the next. */
 export function lookUp(zone: Zone, name: string, type: number, turn: number): Found {
   const answers: OwnedRecord[] = []
   let owner = name
@@ -55,19 +55,19 @@ function findAlias(sets: RecordSets): string | undefined {
   return record?.type === CNAME ? record.name : undefined
 }
 
-/** One set is answer enough to whoever asks for all: the rest would only serve those who forge questions (RFC 8482). */
+/** A question for all types gets one set of records: more would only help forged questions (RFC 8482). */
 function firstSet(sets: RecordSets): readonly RecordData[] | undefined {
   for (const records of sets.values()) return records
   return undefined
 }
 
-/** Clients take the first address: each is first in its turn, as CoreDNS's loadbalance has it. */
+/** Clients take the first address, so each is first in turn, as with CoreDNS's `loadbalance`. */
 function rotate(records: readonly RecordData[], turn: number): readonly RecordData[] {
   const start = turn % records.length
   return start === 0 ? records : [...records.slice(start), ...records.slice(0, start)]
 }
 
-/** The addresses of SRV targets, which spare the client another question. */
+/** The addresses of SRV targets, which save the client another question. */
 function findTargets(zone: Zone, records: readonly RecordData[]): readonly OwnedRecord[] {
   if (records.length > MAX_TARGETS) return []
   const targets = new Set(records.flatMap((record) => (record.type === SRV ? record.target : [])))
@@ -87,7 +87,7 @@ function positive(
   return { code: NOERROR, authoritative: true, answers, authority: [], additional, outside }
 }
 
-/** Says for how long it may be remembered that there is nothing, by the SOA of the zone (RFC 2308 §3). */
+/** A negative answer, with the SOA of the zone, which limits how long it is cached (RFC 2308 §3). */
 function negative(zone: Zone, owner: string, code: number, answers: readonly OwnedRecord[]): Found {
   const name = zone.authorityOf(owner) ?? zone.origin
   const authority = [{ name, ttl: zone.ttl, data: zone.soa }]

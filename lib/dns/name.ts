@@ -5,22 +5,22 @@
 import { isIPv4 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
-/** What breaks the format of a message (RFC 1035 §4). Thrown by readers, and answered with FORMERR. */
+/** A malformed message (RFC 1035 §4). Readers throw it; the answer is FORMERR. */
 export class FormatError extends Error {}
 
-/** Longest name on the wire, the root's zero byte included. */
+/** The longest name on the wire, with the root's zero byte. */
 const MAX_BYTES = 255
 const MAX_LABEL = 63
-/** No honest name has more pointers than labels. */
+/** Most pointers of a name: no honest name has more pointers than labels. */
 const MAX_POINTERS = 127
-/** Two high bits set: what follows is an offset (RFC 1035 §4.1.4). */
+/** The two high bits mark an offset (RFC 1035 §4.1.4). */
 const POINTER = 0xc0
 
 export type ReadName = Readonly<{ name: string; end: number }>
 
 /**
- * Reads a name. With `pointers` it may go on at an earlier place of the message, never at a later one, so that reading
- * ends; without, a pointer is an error. Throws a FormatError.
+ * Reads a name. With `pointers` it may go on at an earlier offset of the message, never at a later one, so that reading ends.
+ * Without `pointers` a pointer is an error. Throws a FormatError.
  */
 export function readName(message: Buffer, start: number, pointers: boolean): ReadName {
   const labels: string[] = []
@@ -53,7 +53,7 @@ export function readName(message: Buffer, start: number, pointers: boolean): Rea
   return { name: labels.join('.'), end: end < 0 ? at + 1 : end }
 }
 
-/** Where the name that begins at `start` ends; what a pointer leads to is not looked at. Throws a FormatError. */
+/** The offset behind the name that begins at `start`. Pointers are not followed. Throws a FormatError. */
 export function skipName(message: Buffer, start: number): number {
   let at = start
   for (;;) {
@@ -67,12 +67,12 @@ export function skipName(message: Buffer, start: number): number {
   }
 }
 
-/** Whether a name, as text without anything escaped, can be sent. Manifests may hold labels that cannot. */
+/** True if a name, as text without escapes, can be sent. Manifests may hold labels that cannot. */
 export function isSendable(name: string): boolean {
   return name.length + 2 <= MAX_BYTES && name.split('.').every((label) => label.length > 0 && label.length <= MAX_LABEL)
 }
 
-/** Whether a name, in its text form, is `zone` or stands below it. */
+/** True if a name, in its text form, is `zone` or lies below it. */
 export function isWithin(name: string, zone: string): boolean {
   return name === zone || (name.endsWith(zone) && name.charAt(name.length - zone.length - 1) === '.')
 }
@@ -84,12 +84,12 @@ export function reverseName(address: string): string {
   return `${[...nibbles].reverse().join('.')}.ip6.arpa`
 }
 
-/** 4 or 16 bytes. */
+/** The 4 or 16 bytes of an address. */
 export function addressBytes(address: string): Uint8Array {
   return Uint8Array.from(ipaddr.parse(address).toByteArray())
 }
 
-/** `10.0.0.1` → `10-0-0-1`: what CoreDNS calls an endpoint without a hostname. */
+/** `10.0.0.1` → `10-0-0-1`: CoreDNS's label for an endpoint without a hostname. */
 export function dashedAddress(address: string): string {
   return address.toLowerCase().replace(/[.:]/g, '-')
 }

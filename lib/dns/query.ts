@@ -1,20 +1,20 @@
 /**
- * Reads queries strictly: whatever a client sends either is one well-formed question or is told what it is not. Of our own,
- * since dns-packet decodes labels as UTF-8 (the case and bytes of a question must come back as they were), does not hold
- * records to their lengths, and has no name compression for answers.
+ * Reads queries strictly: a message either is one well-formed question or is answered with an error. The reader is our own, since
+ * dns-packet decodes labels as UTF-8 (but the bytes of a question must come back unchanged), does not check the lengths of
+ * records, and cannot compress names in answers.
  */
 import { FormatError, readName, skipName } from './name.ts'
 import { BADVERS, FORMERR, NOTIMP, OPT, REFUSED } from './record.ts'
 
 export type Question = Readonly<{
-  /** As text (name.ts). */
+  /** The name as text (name.ts). */
   name: string
   type: number
-  /** Name, type and class as they came: answers repeat them byte for byte, case included. */
+  /** Name, type and class as received: answers repeat them byte for byte, with their case. */
   bytes: Buffer
 }>
 
-/** EDNS(0) of the client (RFC 6891). */
+/** The client's EDNS(0) (RFC 6891). */
 export type Edns = Readonly<{ payload: number; dnssecOk: boolean }>
 
 export type Query = Readonly<{
@@ -22,23 +22,23 @@ export type Query = Readonly<{
   opcode: number
   recursionDesired: boolean
   checkingDisabled: boolean
-  /** Undefined where the query cannot be read so far. */
+  /** Undefined if the query is malformed before the end of its question. */
   question: Question | undefined
   edns: Edns | undefined
 }>
 
-/** `code` is the RCODE of a query that is answered by nothing else. */
+/** `code` is the RCODE of a query that is answered with an error alone. */
 export type ReadQuery = Readonly<{ query: Query; code: number | undefined }>
 
 export const HEADER_BYTES = 12
 const IN = 1
 const FIXED_RECORD_BYTES = 10
-/** Transfers of zones (RFC 5936, RFC 1995): nobody's business. */
+/** Transfers of zones (RFC 5936, RFC 1995), which are refused. */
 const TRANSFERS: ReadonlySet<number> = new Set([251, 252])
-/** QTYPEs beside ANY that name no type of data: mailboxes (RFC 1035 §3.2.3), and what only signs or steers a message. */
+/** QTYPEs beside ANY that name no type of data: mailboxes (RFC 1035 §3.2.3), and types that only sign or control a message. */
 const UNKNOWN_QUESTIONS: ReadonlySet<number> = new Set([249, 250, 253, 254])
 
-/** Undefined: no query, and to be left without an answer, since an answer to an answer could go round for ever. */
+/** Undefined for a message that is not a query. It gets no answer, since answers to answers could go round for ever. */
 export function readQuery(message: Buffer): ReadQuery | undefined {
   if (message.length < HEADER_BYTES) return undefined
   const flags = message.readUInt16BE(2)
@@ -72,7 +72,7 @@ function readBody(message: Buffer, header: Omit<Query, 'question' | 'edns'>): Re
   return { query, code: judge(type, message.readUInt16BE(end + 2)) }
 }
 
-/** A question of our own; `name` as text without anything escaped. */
+/** Makes a question of our own; `name` is text without escapes. */
 export function makeQuestion(name: string, type: number): Question {
   const labels = name.split('.').map((label) => Buffer.from(`${String.fromCharCode(label.length)}${label}`, 'latin1'))
   const end = Buffer.alloc(5)
@@ -87,7 +87,7 @@ function judge(type: number, questionClass: number): number | undefined {
   return TRANSFERS.has(type) ? REFUSED : undefined
 }
 
-/** What follows the question: of all that, only OPT matters. The message ends where its last record does. */
+/** Reads the records behind the question, of which only OPT matters. The message must end with its last record. */
 function readRecords(message: Buffer, start: number): Readonly<{ edns: Edns | undefined; version: number }> {
   const before = message.readUInt16BE(6) + message.readUInt16BE(8)
   const count = before + message.readUInt16BE(10)

@@ -1,4 +1,4 @@
-/** Resource records (RFC 1035 §3.2) of the kinds that the cluster's names have. */
+/** Resource records (RFC 1035 §3.2) of the types that the cluster's names have. */
 
 export const A = 1
 export const NS = 2
@@ -11,7 +11,7 @@ export const SRV = 33
 export const OPT = 41
 export const ANY = 255
 
-/** What a record says. Names are lower case, without the last dot. */
+/** The data of a record. Names are in lower case, without the last dot. */
 export type RecordData =
   | Readonly<{ type: typeof A | typeof AAAA; address: Uint8Array }>
   | Readonly<{ type: typeof CNAME | typeof PTR | typeof NS; name: string }>
@@ -19,10 +19,10 @@ export type RecordData =
   | Readonly<{ type: typeof TXT; text: string }>
   | Readonly<{ type: typeof SOA; primary: string; mailbox: string; serial: number; minimum: number }>
 
-/** All that a name has, by type; empty for a name that only stands above others. */
+/** The records of a name, by type; empty for a name that exists only above other names. */
 export type RecordSets = ReadonlyMap<number, readonly RecordData[]>
 
-/** A record as an answer carries it; `ttl` in seconds. */
+/** A record of an answer; `ttl` is in seconds. */
 export type OwnedRecord = Readonly<{ name: string; ttl: number; data: RecordData }>
 
 /** RCODEs (RFC 1035 §4.1.1); BADVERS (RFC 6891 §9) is larger than the header holds. */
@@ -62,7 +62,7 @@ const CODE_NAMES: ReadonlyMap<number, string> = new Map([
   [BADVERS, 'BADVERS'],
 ])
 
-/** `other` for a type that is not worth a count of its own, so that clients cannot make labels up. */
+/** The type as a label; `other` for all unknown types, so that clients cannot make labels up. */
 export function printType(type: number | undefined): string {
   return (type !== undefined && TYPE_NAMES.get(type)) || 'other'
 }

@@ -1,4 +1,4 @@
-/** The resolvers that other names are looked up at: as the settings name them, or as the system's own file does. */
+/** The resolvers for other names, from the settings or from the system's own file. */
 import { readFile } from 'node:fs/promises'
 import ipaddr from 'ipaddr.js'
 import type { Clock } from '../base/clock.ts'
@@ -6,15 +6,15 @@ import { parseResolverAddress, type ResolverAddress, SYSTEM_RESOLVERS } from '..
 import { listOwnAddresses } from '../platform/own-addresses.ts'
 
 const SYSTEM_FILE = '/etc/resolv.conf'
-/** The file changes with the network that a machine is in; it is read again after this time, milliseconds. */
+/** Milliseconds until the file is read again: it changes with the machine's network. */
 const FRESH_MS = 5_000
-/** As many as resolv.conf(5) may name. */
+/** Most resolvers, as in resolv.conf(5). */
 const MOST = 3
 
 export type ResolversOptions = Readonly<{
-  /** As in the settings. */
+  /** The setting `dns.forward`. */
   forward: readonly string[]
-  /** Where this server itself is: a question sent there would come back for ever. */
+  /** The address of this server: a question sent there would come back for ever. */
   own: ResolverAddress
   clock: Clock
   file?: string
@@ -29,7 +29,7 @@ export class Resolvers {
     this.#options = options
   }
 
-  /** In the order in which they are to be asked; none where all that are named are this server. */
+  /** The resolvers in the order to ask them; empty if all of them are this server. */
   list(): Promise<readonly ResolverAddress[]> {
     const now = this.#options.clock.monotonic()
     if (this.#known === undefined || now - this.#readAt > FRESH_MS) {
@@ -51,7 +51,7 @@ export class Resolvers {
   }
 }
 
-/** The `nameserver` lines (resolv.conf(5)); an interface may stand behind a link-local address. */
+/** Reads the `nameserver` lines (resolv.conf(5)). A link-local address may have an interface behind it. */
 export function parseResolvConf(text: string): readonly ResolverAddress[] {
   return [...text.matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm)].flatMap(
     ([, address = '']) => parseResolverAddress(address) ?? [],
@@ -66,7 +66,7 @@ function isOwn(resolver: ResolverAddress, own: ResolverAddress): boolean {
   return isEverywhere && (address.startsWith('127.') || listOwnAddresses().some((each) => each.address === address))
 }
 
-/** Where a packet for an address goes, in the spelling that sockets and interfaces have: one for no address stays here. */
+/** The destination of packets for an address, in the spelling of sockets and interfaces. The unspecified address leads to this machine. */
 function destinationOf({ address }: ResolverAddress): string {
   const plain = ipaddr.process(address).toString()
   return plain === '0.0.0.0' ? '127.0.0.1' : plain === '::' ? '::1' : plain

@@ -1,4 +1,4 @@
-/** From the bytes of a question to those of its answer: out of the zone, from other resolvers, or a refusal. */
+/** Turns the bytes of a question into the bytes of its answer: from the zone, from other resolvers, or a refusal. */
 import { createAddressSet } from '../base/cidr.ts'
 import { adaptAnswer, collectAddresses } from './foreign-answer.ts'
 import type { Forwarder } from './forwarder.ts'
@@ -10,27 +10,27 @@ import type { Zone } from './zone.ts'
 
 export type Client = Readonly<{ address: string; transport: 'udp' | 'tcp' }>
 
-/** Undefined: nothing is to be sent. */
+/** Undefined if no answer is to be sent. */
 export type Reply = Buffer | undefined
 
 export type Count = Readonly<{ type: string; code: string; count: number }>
 
 export type Catalogue = Readonly<{
   zone: Zone
-  /** Undefined: other names are refused. */
+  /** Undefined if other names are refused. */
   forwarder: Pick<Forwarder, 'ask'> | undefined
 }>
 
-export type ResponderNotes = Readonly<{
-  /** What should never happen; the question is left without an answer then. */
+export type ResponderEvents = Readonly<{
+  /** Called with an unexpected error, after which the question gets no answer. */
   onBug: (error: unknown) => void
-  /** A name could not be looked up elsewhere: SERVFAIL. */
+  /** Called if a name could not be looked up elsewhere; the answer is SERVFAIL. */
   onForwardFailed: (error: Error) => void
 }>
 
 /**
- * Those who may have other names looked up: to answer all the world would lend the server to attacks on others (RFC 5358). Not
- * all that is no plain public address: Teredo, 6to4 and anycast ones are routed through the internet.
+ * The clients that may look other names up: an open resolver would help attacks on others (RFC 5358). Teredo, 6to4 and anycast
+ * addresses are not among them, since they are routed through the internet.
  */
 const TRUSTED = createAddressSet([
   ...['127.0.0.0/8', '10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', '100.64.0.0/10'],
@@ -38,17 +38,17 @@ const TRUSTED = createAddressSet([
 ])
 
 export class Responder {
-  readonly #notes: ResponderNotes
+  readonly #notes: ResponderEvents
   readonly #counts = new Map<string, { type: string; code: string; count: number }>()
   #catalogue: Catalogue
   #turn = 0
 
-  constructor(catalogue: Catalogue, notes: ResponderNotes) {
+  constructor(catalogue: Catalogue, notes: ResponderEvents) {
     this.#catalogue = catalogue
     this.#notes = notes
   }
 
-  /** Questions from now on are answered from this one. */
+  /** Answers all further questions from this catalogue. */
   use(catalogue: Catalogue): void {
     this.#catalogue = catalogue
   }
@@ -57,7 +57,7 @@ export class Responder {
     return this.#counts.values()
   }
 
-  /** At once where nobody else need be asked. */
+  /** Answers at once, unless another resolver must be asked. */
   respond(message: Buffer, client: Client): Reply | Promise<Reply> {
     try {
       const read = readQuery(message)
@@ -101,7 +101,7 @@ export class Responder {
     }
   }
 
-  /** What the alias leads to stands in the same answer, and its RCODE is that of the last name (RFC 6604). */
+  /** Adds the records that an alias leads to. The RCODE is that of the last name (RFC 6604). */
   async #follow(query: Query, { type }: Question, found: Found, limit: number): Promise<Reply> {
     try {
       const question = makeQuestion(found.outside!, type)

@@ -1,31 +1,31 @@
-/** Writes answers: names compressed (RFC 1035 §4.1.4), cut to what the client can take (TC), with EDNS(0) where it had it. */
+/** Writes answers: names compressed (RFC 1035 §4.1.4), cut to the client's limit (TC), with EDNS(0) if the client has it. */
 import { HEADER_BYTES, type Query } from './query.ts'
 import { A, AAAA, CNAME, NOERROR, NS, OPT, type OwnedRecord, PTR, type RecordData, SOA, SRV, TXT } from './record.ts'
 
 export type Response = Readonly<{
-  /** RCODE, 12 bits of it where the client has EDNS. */
+  /** The RCODE: 12 bits if the client has EDNS, or 4. */
   code: number
   authoritative: boolean
   recursionAvailable: boolean
   answers: readonly OwnedRecord[]
   authority: readonly OwnedRecord[]
-  /** Left out, one by one, where they do not fit. */
+  /** Records that do not fit are left out, one by one. */
   additional: readonly OwnedRecord[]
 }>
 
 /**
- * What UDP answers hold at most, whatever the client would take: above it packets are fragmented, and forged questions
- * would bring the one they are forged for more than they cost (DNS Flag Day 2020).
+ * Most bytes of a UDP answer, whatever the client's limit. Larger packets are fragmented, and would amplify attacks with forged
+ * questions (DNS Flag Day 2020).
  */
 const MAX_UDP_BYTES = 1232
 const MIN_UDP_BYTES = 512
 export const MAX_TCP_BYTES = 65_535
 const OPT_BYTES = 11
-/** How far a pointer reaches. */
+/** Pointers reach offsets below this. */
 const POINTER_REACH = 0x4000
 const IN = 1
 
-/** Bytes an answer may have over UDP. */
+/** Most bytes of an answer over UDP. */
 export function udpLimit({ edns }: Query): number {
   return edns === undefined ? MIN_UDP_BYTES : Math.min(Math.max(edns.payload, MIN_UDP_BYTES), MAX_UDP_BYTES)
 }
@@ -35,7 +35,7 @@ export function plainResponse(code: number, recursionAvailable: boolean): Respon
   return { code, authoritative: false, recursionAvailable, answers: [], authority: [], additional: [] }
 }
 
-/** `limit` in bytes. Where the answers do not fit, those that do are sent with TC, and the client asks again over TCP. */
+/** `limit` is in bytes. If the answers do not all fit, the first are sent with TC, and the client asks again over TCP. */
 export function writeResponse(query: Query, response: Response, limit: number): Buffer {
   const writer = new MessageWriter(query.edns ? limit - OPT_BYTES : limit)
   writer.begin(query)
@@ -47,7 +47,7 @@ export function writeResponse(query: Query, response: Response, limit: number): 
   return writer.end(query, response, { answers, authority, additional, isCut })
 }
 
-/** An answer that says no more than that the question must be asked again over TCP. */
+/** An answer without records that makes the client ask again over TCP. */
 export function writeTruncated(query: Query, limit: number): Buffer {
   const writer = new MessageWriter(limit)
   writer.begin(query)
@@ -55,7 +55,7 @@ export function writeTruncated(query: Query, limit: number): Buffer {
   return writer.end(query, plainResponse(NOERROR, true), counts)
 }
 
-/** Thrown where there is no room, and caught before anything is sent. */
+/** Thrown when the message is full, and caught before anything is sent. */
 class NoRoom extends Error {}
 
 type Counts = Readonly<{ answers: number; authority: number; additional: number; isCut: boolean }>
@@ -63,7 +63,7 @@ type Counts = Readonly<{ answers: number; authority: number; additional: number;
 class MessageWriter {
   readonly #buffer: Buffer
   readonly #limit: number
-  /** Where each name, and each end of one, stands. */
+  /** The offset of each name, and of each of its suffixes. */
   readonly #places = new Map<string, number>()
   #at = HEADER_BYTES
 
@@ -78,7 +78,7 @@ class MessageWriter {
     this.#at += question.bytes.copy(this.#buffer, this.#at)
   }
 
-  /** Writes as many as there is room for, each whole; returns how many. */
+  /** Writes as many whole records as fit; returns their number. */
   records(records: readonly OwnedRecord[]): number {
     for (const [index, record] of records.entries()) {
       const before = this.#at
@@ -87,7 +87,7 @@ class MessageWriter {
       } catch (error) {
         if (!(error instanceof NoRoom)) throw error
         this.#at = before
-        // What was remembered of the record that is taken back again.
+        // Forgets the names of the record that did not fit.
         for (const [name, place] of this.#places) if (place >= before) this.#places.delete(name)
         return index
       }
@@ -144,7 +144,7 @@ class MessageWriter {
         this.#uint16(data.priority)
         this.#uint16(data.weight)
         this.#uint16(data.port)
-        // Never compressed (RFC 2782).
+        // The target of an SRV record is never compressed (RFC 2782).
         this.#name(data.target, false)
         break
       case TXT:
@@ -178,7 +178,7 @@ class MessageWriter {
     this.#bytes(Uint8Array.of(0))
   }
 
-  /** Of a name with escapes only its parts behind these can be pointed to. */
+  /** Remembers a name for pointers. A name with escapes can be pointed to only behind its escapes. */
   #mark(name: string, start: number): void {
     let at = start
     for (let rest = name; rest !== ''; ) {
@@ -211,7 +211,7 @@ class MessageWriter {
   }
 }
 
-/** RFC 6891 §6.1: root, type, our payload size, the high bits of the RCODE, version 0, no flags, no options. */
+/** Writes OPT (RFC 6891 §6.1): root, type, our payload size, the high bits of the RCODE, version 0, flags, no options. */
 export function writeOpt(buffer: Buffer, start: number, highCode: number, flags = 0): number {
   let at = buffer.writeUInt8(0, start)
   at = buffer.writeUInt16BE(OPT, at)

@@ -1,4 +1,4 @@
-/** The cluster's DNS server: one port, UDP and TCP, answered from the zone in force. */
+/** The cluster's DNS server: one port, UDP and TCP, which answers from the present zone. */
 import { type Clock, systemClock } from '../base/clock.ts'
 import type { Model } from '../model/model.ts'
 import type { ServedConfiguration } from '../model/served.ts'
@@ -12,7 +12,7 @@ import { TcpDoor } from './tcp-door.ts'
 import { UdpDoor } from './udp-door.ts'
 import { type Zone, ZoneBuilder } from './zone.ts'
 
-/** What answers are made of. */
+/** The inputs of answers. */
 type Source = Pick<ServedConfiguration, 'builtAt' | 'settings'> &
   Readonly<{ model: Pick<Model, 'services' | 'upstreams'> }>
 
@@ -31,7 +31,7 @@ export type DnsOptions = Readonly<{ log: Log; clock?: Clock; limits?: Partial<Dn
 
 const LIMITS: DnsLimits = { connections: 256, idleMs: 10_000, forwards: 512, forwardMs: 2_000 }
 
-/** A free TCP port may be taken for UDP; then another is tried. */
+/** Most tries for a free port: a free TCP port may be taken for UDP. */
 const PORT_TRIES = 20
 
 export class DnsServer {
@@ -62,7 +62,7 @@ export class DnsServer {
     )
   }
 
-  /** Opens both ports; rejects with Node's error, and nothing left open, where one cannot be had. */
+  /** Opens both ports. If one cannot be opened, it rejects with Node's error and leaves nothing open. */
   async start(): Promise<{ port: number }> {
     const { address, port } = this.#current.settings.dns
     const { connections, idleMs } = this.#limits
@@ -85,7 +85,7 @@ export class DnsServer {
     }
   }
 
-  /** Answers are made from this from now on. The zone is made again only where something that it is made of changed. */
+  /** Answers from `next` from now on. The zone is made again only if one of its inputs changed. */
   apply(next: Source): void {
     const before = this.#current
     this.#current = next
@@ -100,7 +100,7 @@ export class DnsServer {
     this.#responder.use({ zone: this.#zone, forwarder: this.#forwarder })
   }
 
-  /** Questions since the start, by type and outcome. */
+  /** The number of questions since the start, by type and RCODE. */
   counts(): Iterable<Count> {
     return this.#responder.counts()
   }
@@ -116,7 +116,7 @@ export class DnsServer {
 
   #replaceForwarder(): void {
     const { forward } = this.#current.settings.dns
-    // What is under way with the one before is left to end.
+    // Look-ups under way end with the former forwarder.
     this.#forwarder = undefined
     if (forward.length === 0 || this.#tcp === undefined) return
     const { address, port } = this.#tcp.address

@@ -1,4 +1,4 @@
-/** The records of one Service, as the Kubernetes DNS specification 1.1.0 has them (N2 to N12 of its rules). */
+/** The records of one Service, by the Kubernetes DNS specification 1.1.0 (N2 to N12). */
 import { isIP, isIPv4 } from 'node:net'
 import { isInGoodHealth } from '../model/health.ts'
 import type { ServiceView } from '../model/model.ts'
@@ -6,17 +6,17 @@ import type { Endpoint, Upstream } from '../model/upstream.ts'
 import { addressBytes, dashedAddress, isSendable } from './name.ts'
 import { A, AAAA, CNAME, type RecordData, type RecordSets, SRV } from './record.ts'
 
-/** The records of a Service, by what stands before its name; `''` is the name itself. */
+/** The records of a Service, by the prefix of its name; `''` is the name itself. */
 export type ServiceRecords = Readonly<{
   names: ReadonlyMap<string, RecordSets>
-  /** Addresses that lead back to a name (PTR). */
+  /** Addresses with the name that their PTR holds. */
   reverse: readonly Readonly<{ address: string; name: string }>[]
 }>
 
-/** What only stands above other names: it exists, and has nothing (RFC 8020). */
+/** The records of a name that exists only above other names (RFC 8020). */
 export const NOTHING: RecordSets = new Map()
 
-/** `name` is the Service's full one; `upstreams` are those of its ports, in their order. */
+/** `name` is the full name of the Service; `upstreams` are those of its ports, in their order. */
 export function makeServiceRecords(
   service: ServiceView,
   upstreams: readonly (Upstream | undefined)[],
@@ -26,7 +26,7 @@ export function makeServiceRecords(
   return new ServiceNames(service, name).make(upstreams)
 }
 
-/** N9. An address in place of a name has no CNAME (S33): the name is there, and has nothing. */
+/** An ExternalName (N9). With an address in place of a name (S33) the name exists and has no records. */
 function makeExternal({ externalName }: ServiceView, name: string): ServiceRecords {
   const target = externalName.toLowerCase().replace(/\.$/, '')
   const isUsable = isSendable(name) && isSendable(target) && isIP(target) === 0
@@ -41,7 +41,7 @@ class ServiceNames {
   readonly #name: string
   readonly #names = new Map<string, Sets>()
   readonly #reverse: { address: string; name: string }[] = []
-  /** What was added: slices repeat addresses (S28), and so do ports. */
+  /** The records so far: slices (S28) and ports may repeat addresses. */
   readonly #seen = new Set<string>()
 
   constructor(service: ServiceView, name: string) {
@@ -54,7 +54,7 @@ class ServiceNames {
     const published = [...upstreams, { endpoints: portless, inPanic: false }].map((list) =>
       (list?.endpoints ?? []).filter((each) => this.#isPublished(each, list?.inPanic ?? false)),
     )
-    // Endpoints have names of their own under every Service, as CoreDNS has it; only those of a headless one are in SRV and PTR.
+    // As with CoreDNS, endpoints have names under every Service; SRV and PTR use them only if the Service is headless.
     for (const endpoint of published.flat()) this.#addEndpoint(endpoint)
     if (clusterIPs.length > 0) {
       for (const address of clusterIPs) {
@@ -74,14 +74,17 @@ class ServiceNames {
     return { names: this.#names, reverse: this.#reverse }
   }
 
-  /** Addresses alone: a name that is still to be resolved has none, and one that takes no traffic is none. */
+  /**
+   * True for endpoints to publish: with an address and not a name, with a weight, and ready and in good health (N5), unless the
+   * Service publishes all (N12).
+   */
   #isPublished(endpoint: Endpoint, inPanic: boolean): boolean {
     const { host, weight, ready } = endpoint
     const isWell = ready && (inPanic || isInGoodHealth(endpoint))
     return isIP(host) !== 0 && weight > 0 && (isWell || this.#service.publishNotReadyAddresses)
   }
 
-  /** N6 and N8. */
+  /** Adds the names of an endpoint (N6, N8). */
   #addEndpoint(endpoint: Endpoint): void {
     for (const address of addressesOf(endpoint)) {
       const label = labelOf(endpoint, address)
@@ -102,7 +105,7 @@ class ServiceNames {
     if (isSendable(name) && this.#isNew(`${address} of ${name}`)) this.#reverse.push({ address, name })
   }
 
-  /** N3 and N7; an unnamed port has none (N10). Weights are shares of a hundred, as CoreDNS gives them. */
+  /** Adds SRV records (N3, N7); an unnamed port has none (N10). As with CoreDNS, weights are shares of a hundred. */
   #addService(port: string, protocol: string, targets: readonly Readonly<{ port: number; target: string }>[]): void {
     if (port === '') return
     const transport = `_${protocol.toLowerCase()}`
@@ -133,7 +136,7 @@ class ServiceNames {
   }
 }
 
-/** In both families where it has them (S32). */
+/** The addresses of an endpoint, in both families if it has them (S32). */
 function addressesOf({ host, otherAddress }: Endpoint): readonly string[] {
   return otherAddress === undefined ? [host] : [host, otherAddress]
 }
@@ -142,7 +145,7 @@ function labelOf({ hostname }: Endpoint, address: string): string {
   return hostname?.toLowerCase() ?? dashedAddress(address)
 }
 
-/** One name for both families where it has a hostname. */
+/** The labels of an endpoint: one for both families if it has a hostname. */
 function labelsOf(endpoint: Endpoint): readonly string[] {
   return [...new Set(addressesOf(endpoint).map((address) => labelOf(endpoint, address)))]
 }

@@ -1,6 +1,6 @@
-/** Messages on a stream, each behind its length in two bytes (RFC 7766 §8). */
+/** Messages on a stream, each after its length in two bytes (RFC 7766 §8). */
 
-/** Those that are whole, at most `most` of them, and the bytes behind. */
+/** The complete messages, at most `most`, and the remaining bytes. */
 export function splitMessages(
   bytes: Buffer,
   most: number = Number.POSITIVE_INFINITY,

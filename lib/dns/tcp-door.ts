@@ -1,4 +1,4 @@
-/** DNS over TCP (RFC 7766): several questions on a connection, answered as they are ready. */
+/** DNS over TCP (RFC 7766): several questions on a connection, each answered as soon as its answer is ready. */
 import { createServer, type Server, type Socket } from 'node:net'
 import { type BoundAddress, listenOn } from '../platform/listen.ts'
 import { HEADER_BYTES } from './query.ts'
@@ -7,13 +7,13 @@ import { frameMessage, splitMessages } from './stream.ts'
 
 export type TcpLimits = Readonly<{
   connections: number
-  /** Milliseconds without a whole question, after which a connection is closed. */
+  /** A connection is closed after so many milliseconds without a complete question. */
   idleMs: number
 }>
 
 /** Questions are short: a longer message is no question. */
 const MAX_QUERY_BYTES = 4096
-/** Questions of one connection that are answered at once; the others wait in the socket. */
+/** Most questions of one connection under way; further ones wait in the socket. */
 const MAX_PENDING = 32
 
 export class TcpDoor {
@@ -49,7 +49,7 @@ export class TcpDoor {
   }
 }
 
-/** What has no header could not be told what it lacks. */
+/** True if a message of this length may be a query: without a complete header it could not even be answered. */
 function isLikely(bytes: number): boolean {
   return bytes >= HEADER_BYTES && bytes <= MAX_QUERY_BYTES
 }
@@ -58,7 +58,7 @@ class Connection {
   readonly #socket: Socket
   readonly #responder: Responder
   readonly #address: string
-  /** Moved on by whole messages alone, so that dripping bytes keeps nothing open. */
+  /** Restarted only by complete messages, so that trickling bytes do not keep the connection open. */
   readonly #idle: NodeJS.Timeout
   #held: Buffer = Buffer.alloc(0)
   #pending = 0
@@ -75,7 +75,7 @@ class Connection {
       this.#hasEnded = true
       this.#finish()
     })
-    // Its close follows.
+    // The `close` event follows.
     socket.on('error', () => undefined)
     socket.on('close', () => clearTimeout(this.#idle))
   }
@@ -89,7 +89,7 @@ class Connection {
     this.#goOn()
   }
 
-  /** Answers what is there, as far as the client takes the answers. */
+  /** Answers the received questions, as far as the client takes the answers. */
   #goOn(): void {
     while (this.#isFree) {
       if (this.#held.length >= 2 && !isLikely(this.#held.readUInt16BE(0))) {
@@ -132,7 +132,7 @@ class Connection {
     this.#socket.write(frameMessage(reply))
   }
 
-  /** A client may end its side behind its last question, and still hears the answer. */
+  /** Ends the connection after the last answer, if the client has ended its side. */
   #finish(): void {
     if (this.#hasEnded && this.#pending === 0 && !this.#socket.isPaused()) this.#socket.end()
   }

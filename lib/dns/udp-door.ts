@@ -1,4 +1,4 @@
-/** DNS over UDP: a packet, a packet back. */
+/** DNS over UDP: one packet for each question, one for its answer. */
 import { createSocket, type Socket } from 'node:dgram'
 import { isIPv6 } from 'node:net'
 import { opened } from '../platform/listen.ts'

@@ -1,4 +1,4 @@
-/** All names of the cluster, made once for each change of the model and looked up by questions. */
+/** All names of the cluster, made once for each change of the model. */
 import { isIP, isIPv4 } from 'node:net'
 import type { Model, ServiceView } from '../model/model.ts'
 import { findUpstreamKey, type Upstream } from '../model/upstream.ts'
@@ -10,13 +10,13 @@ import { makeServiceRecords, NOTHING, type ServiceRecords } from './service-reco
 const SCHEMA_VERSION = '1.1.0'
 
 export type ZoneInput = Readonly<{
-  /** As the settings have it. */
+  /** The setting `dns.zone`. */
   zone: string
   /** Seconds. */
   ttl: number
-  /** The address the server is at; one that stands for all is none. */
+  /** The address of the server; an address that stands for all is not published. */
   address: string
-  /** When the configuration came, milliseconds since the epoch. */
+  /** The time of the configuration, in milliseconds since the epoch. */
   builtAt: number
   model: Pick<Model, 'services' | 'upstreams'>
 }>
@@ -26,19 +26,19 @@ export type Zone = Readonly<{
   /** `cluster.local` */
   origin: string
   ttl: number
-  /** What the name has; undefined: there is no such name. */
+  /** The records of a name; undefined if it does not exist. */
   find(name: string): RecordSets | undefined
-  /** The name of the zone that answers for `name`: ours, or that of a known address in reverse; undefined: none. */
+  /** The zone that answers for `name`: ours, or the reverse zone of a known address; undefined if none does. */
   authorityOf(name: string): string | undefined
   soa: RecordData
 }>
 
-/** While it is being made. */
+/** Reverse records while the zone is being made. */
 type Reverse = Map<string, Map<number, RecordData[]>>
 
 type Services = ReadonlyMap<string, ReadonlyMap<string, ServiceRecords>>
 
-/** Makes zones; the records of a Service are made again only where it or one of its upstreams is another object. */
+/** Makes zones. The records of a Service are made again only if it or one of its upstreams is another object. */
 export class ZoneBuilder {
   #origin = ''
   #known = new WeakMap<
@@ -54,7 +54,7 @@ export class ZoneBuilder {
     const reverse: Reverse = new Map()
     for (const service of model.services) {
       const records = this.#makeRecords(service, model.upstreams)
-      // A headless Service of which nothing is ready has no name (N5).
+      // A headless Service without a ready endpoint has no name (N5).
       if (records.names.size === 0) continue
       let names = services.get(service.namespace)
       if (names === undefined) {
@@ -88,7 +88,7 @@ function addReverse(reverse: Reverse, { address, name }: ServiceRecords['reverse
 type Contents = Readonly<{
   services: Services
   reverse: ReadonlyMap<string, RecordSets>
-  /** Names that are there without any Service, by what stands before the zone. */
+  /** Names that exist without any Service, by their prefix before the zone. */
   fixed: ReadonlyMap<string, RecordSets>
   builtAt: number
 }>
@@ -106,7 +106,7 @@ class ServiceZone implements Zone {
     this.#contents = contents
     const primary = `ns.dns.${origin}`
     const serial = Math.floor(contents.builtAt / 1000) >>> 0
-    // What is not there may be in a moment: negative answers last no longer than the others (RFC 2308 §4).
+    // A missing name may soon exist, so negative answers last no longer than others (RFC 2308 §4).
     this.soa = { type: SOA, primary, mailbox: `hostmaster.${origin}`, serial, minimum: ttl }
     this.#apex = new Map([
       [SOA, [this.soa]],

@@ -1,4 +1,4 @@
-/** Which bytes may stand where in an HTTP/1.1 head (RFC 9110 §5.6.2, §5.5; RFC 9112 §3). HOT */
+/** The bytes that each part of an HTTP/1.1 head may hold (RFC 9110 §5.6.2, §5.5; RFC 9112 §3). HOT */
 
 export const CR = 0x0d
 export const LF = 0x0a
@@ -19,7 +19,7 @@ export function isToken(text: string): boolean {
 /** 1 for the bytes of a field value: visible ones, space, tab and obs-text. */
 export const IS_VALUE: Uint8Array = createValueBytes()
 
-/** Whether `bytes` from `start` spell `word`, which is in lower case and holds letters and `-` alone, in whatever case. */
+/** True if `bytes` from `start` spell `word`, in any case; `word` holds lower-case letters and `-` alone. */
 export function spells(bytes: Buffer, start: number, word: string): boolean {
   for (let at = 0; at < word.length; at++) {
     if ((bytes[start + at]! | 0x20) !== word.charCodeAt(at)) return false
@@ -27,7 +27,7 @@ export function spells(bytes: Buffer, start: number, word: string): boolean {
   return true
 }
 
-/** The number that decimal digits spell; -1 where there is anything else, or nothing. */
+/** The number that decimal digits spell; -1 if there is another byte, or no digit. */
 export function readDigits(bytes: Buffer, start: number, end: number): number {
   if (start >= end) return -1
   let number = 0
@@ -39,7 +39,7 @@ export function readDigits(bytes: Buffer, start: number, end: number): number {
   return number
 }
 
-/** A Content-Length of 1 to 15 digits, so that the number is exact; -1 for all else. */
+/** A Content-Length of 1 to 15 digits, so that the number is exact; -1 for anything longer or malformed. */
 export function readLength(bytes: Buffer, start: number, end: number): number {
   return end - start > 15 ? -1 : readDigits(bytes, start, end)
 }

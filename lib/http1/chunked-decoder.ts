@@ -1,24 +1,24 @@
 /**
- * Undoes chunked transfer coding (RFC 9112 §7.1), strictly and piece by piece: CRLF alone ends a line, no space stands
- * where the grammar has none, every size is exact. What it takes, llhttp takes in strict mode and reads the same. HOT
+ * Decodes chunked transfer coding (RFC 9112 §7.1), strictly and piece by piece: only CRLF ends a line, no space stands where the
+ * grammar has none, every size is exact. llhttp in strict mode accepts every message that this accepts, and reads the same. HOT
  */
 import { COLON, CR, IS_TOKEN, IS_VALUE, LF } from './bytes.ts'
 import { trimSpace } from './field-line.ts'
 
 /** `decode`: all bytes were used, and the message goes on. */
 export const MORE = -1
-/** `decode`: no chunked message; nothing that follows can be trusted. So with the two below. */
+/** `decode`: the message is not chunked correctly, so no later byte can be trusted either. The same holds for the two codes below. */
 export const INVALID = -2
-/** `decode`: more bytes of extensions than anybody needs. */
+/** `decode`: more than MAX_EXTENSION_BYTES of extensions. */
 export const EXTENSIONS_TOO_LARGE = -3
-/** `decode`: more trailers, or bytes of them, than anybody needs. */
+/** `decode`: more than MAX_TRAILERS trailers, or MAX_TRAILER_BYTES of them. */
 export const TRAILERS_TOO_LARGE = -4
 
 /** More hexadecimal digits than these could lose exactness. */
 const MAX_SIZE_DIGITS = 13
-/** Bytes of all extensions of one message (llhttp allows as many to each chunk). */
+/** Most bytes of all extensions of one message (llhttp allows as many for each chunk). */
 const MAX_EXTENSION_BYTES = 16_384
-/** Of all trailers of one message: how many, and their lines. */
+/** Most trailers of one message, and most bytes of their lines. */
 export const MAX_TRAILERS = 100
 export const MAX_TRAILER_BYTES = 16_384
 
@@ -47,14 +47,14 @@ const NO_TRAILERS: readonly string[] = Object.freeze([])
 
 export class ChunkedDecoder {
   /**
-   * The content that the last `decode` found, chunks joined; undefined if none. It shares its memory with `bytes`,
-   * of which `decode` overwrites the part it has read.
+   * The content found by the last `decode`, chunks joined; undefined if there was none. It shares its memory with `bytes`:
+   * `decode` overwrites the part that it has read.
    */
   data: Buffer | undefined = undefined
   /** Names and values in turn; complete when `decode` has found the end. */
   trailers: readonly string[] = NO_TRAILERS
   #state = SIZE
-  /** Of the chunk: digits seen, then bytes missing. */
+  /** The chunk's digits read so far, and its bytes still missing. */
   #digits = 0
   #left = 0
   /** Bytes of the present name or value of an extension. */
@@ -65,7 +65,7 @@ export class ChunkedDecoder {
   #value = ''
   #found: string[] | undefined = undefined
 
-  /** Begins another message. */
+  /** Starts over with another message. */
   reset(): void {
     this.data = undefined
     this.trailers = NO_TRAILERS
@@ -94,7 +94,7 @@ export class ChunkedDecoder {
         case SIZE: {
           const digit = hexDigit(byte)
           if (digit >= 0) {
-            // Zeros in front change nothing.
+            // Leading zeros do not count as digits.
             this.#digits = this.#left === 0 ? 1 : this.#digits + 1
             if (this.#digits > MAX_SIZE_DIGITS) return INVALID
             this.#left = this.#left * 16 + digit
@@ -158,7 +158,7 @@ export class ChunkedDecoder {
     this.#length = 0
   }
 
-  /** One byte of `;name`, `;name=token` or `;name="quoted"`, as often as it comes. */
+  /** Reads one byte of the extensions: `;name`, `;name=token` or `;name="quoted"`, repeated. */
   #readExtension(byte: number): boolean {
     switch (this.#state) {
       case EXTENSION_NAME:
@@ -247,7 +247,7 @@ function hexDigit(byte: number): number {
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1
 }
 
-/** RFC 9110 §5.6.4: what may stand in a quoted string; obs-text is left out, llhttp does not take it there. */
+/** True for a byte of a quoted string (RFC 9110 §5.6.4). obs-text is left out, since llhttp does not accept it there. */
 function isQuotable(byte: number): boolean {
   return byte < 0x7f && IS_VALUE[byte] === 1
 }
@@ -255,7 +255,7 @@ function isQuotable(byte: number): boolean {
 const FRAMING = new Set(['content-length', 'transfer-encoding', 'connection', 'proxy-connection'])
 
 /**
- * The body is framed already, and where the connection goes from here is said: a trailer that says it otherwise is an
+ * True for a field that frames a body or rules its connection. Both are settled before trailers come, so such a trailer is an
  * attack (RFC 9110 §6.5.1).
  */
 function isFraming(name: string): boolean {

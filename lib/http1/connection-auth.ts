@@ -1,6 +1,6 @@
-/** Authentication of a connection instead of a request: whoever sends the next request over it is taken for the same user (RFC 4559 §6). */
+/** Authentication of connections: all further requests over the connection count as the same user's (RFC 4559 §6). */
 
-/** Schemes of this kind, wherever they stand in a list of challenges. Also true of a word of a realm, which costs little. */
+/** Schemes of this kind, anywhere in a list of challenges. A word in a realm matches too, which does no harm. */
 const CHALLENGE = /(?:^|[\s,])(?:ntlm|negotiate)(?=$|[\s,])/i
 const CREDENTIALS = /^(?:ntlm|negotiate)(?=$|\s)/i
 

@@ -1,7 +1,7 @@
 /** The Cookie field of a request (RFC 6265 §4.2.1). HOT */
 import { trimSpace } from './field-line.ts'
 
-/** Value of the first cookie with this name, without quotes around it; undefined where there is none. */
+/** The value of the first cookie with this name, without quotes around it; undefined if there is no such cookie. */
 export function findCookie(field: string | undefined, name: string): string | undefined {
   if (field === undefined) return undefined
   for (let at = field.indexOf(name); at >= 0; at = field.indexOf(name, at + 1)) {
@@ -15,7 +15,7 @@ export function findCookie(field: string | undefined, name: string): string | un
   return undefined
 }
 
-/** Whether only space stands between here and the `;` before, or the beginning. */
+/** True if only white space stands between `start` and the `;` before it, or the beginning of the field. */
 function beginsPair(field: string, start: number): boolean {
   let at = start - 1
   while (at >= 0 && (field.charCodeAt(at) === 0x20 || field.charCodeAt(at) === 0x09)) at--

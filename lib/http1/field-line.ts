@@ -1,6 +1,6 @@
 /** Field lines as text: `Name: value\r\n` each. */
 
-/** Lines as a codec keeps them, as names and values in turn. */
+/** Turns field lines into names and values in turn. */
 export function splitLines(lines: string): string[] {
   const pairs: string[] = []
   for (let at = 0; at < lines.length; ) {
@@ -12,14 +12,14 @@ export function splitLines(lines: string): string[] {
   return pairs
 }
 
-/** Names and values in turn as lines. */
+/** Turns names and values in turn into field lines. */
 export function joinLines(pairs: readonly string[]): string {
   let lines = ''
   for (let at = 0; at + 1 < pairs.length; at += 2) lines += `${pairs[at]}: ${pairs[at + 1]}\r\n`
   return lines
 }
 
-/** Value of the first line with this lower-case name. */
+/** The value of the first line with this lower-case name. */
 export function findField(lines: string, name: string): string | undefined {
   for (let at = 0; at < lines.length; ) {
     const end = lines.indexOf('\r\n', at)
@@ -32,12 +32,12 @@ export function findField(lines: string, name: string): string | undefined {
   return undefined
 }
 
-/** The same latin1 text in one piece: what was put together of many is walked anew each time it is written. */
+/** The same latin1 text in one piece: text joined of many pieces would be walked again at each write. */
 export function flattenText(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1')
 }
 
-/** Without the spaces and tabs around a value (RFC 9110 §5.5); other white space is part of it. */
+/** Cuts the spaces and tabs around a value (RFC 9110 §5.5); other white space belongs to the value. */
 export function trimSpace(value: string): string {
   let start = 0
   let end = value.length

@@ -1,6 +1,6 @@
-/** What header fields mean to a gateway, by their names in lower case. */
+/** Header fields that a gateway treats specially, by their names in lower case. */
 
-/** Fields that concern one connection (RFC 9110 §7.6.1). `Trailer` too: trailers are passed on as they come, not as they were announced. */
+/** Fields that concern one connection (RFC 9110 §7.6.1). `Trailer` is among them, since trailers are passed on whether announced or not. */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
@@ -14,7 +14,7 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'http2-settings',
 ])
 
-/** Naming one of these in `Connection` does not remove it: the other side decides by them. */
+/** Fields that `Connection` cannot remove, since the other side decides by them. */
 export const END_TO_END: ReadonlySet<string> = new Set([
   'host',
   'content-length',
@@ -32,7 +32,7 @@ export const END_TO_END: ReadonlySet<string> = new Set([
   'etag',
 ])
 
-/** Two of these in a request contradict each other, and which one counts differs from server to server. */
+/** Fields that a request may hold only once: of two, servers differ in which one they believe. */
 export const SINGLETONS: readonly string[] = [
   'host',
   'content-length',
@@ -47,7 +47,7 @@ export const SINGLETONS: readonly string[] = [
   'sec-websocket-version',
 ]
 
-/** Names that tell an upstream who the client is, beside `x-forwarded-*`; what a client says in them is no evidence. */
+/** Fields, beside `x-forwarded-*`, that tell an upstream who the client is. A client's own values are not evidence. */
 export const CLAIMS: ReadonlySet<string> = new Set([
   'forwarded',
   'x-real-ip',
@@ -62,7 +62,7 @@ export const CLAIMS: ReadonlySet<string> = new Set([
   'fastly-client-ip',
 ])
 
-/** Whether a field tells an upstream who the client is. */
+/** True if a field tells an upstream who the client is. */
 export function isForwardingClaim(name: string): boolean {
   return name.startsWith('x-forwarded-') || CLAIMS.has(name)
 }

@@ -1,23 +1,23 @@
 /**
- * The Forwarded field of a request (RFC 7239 §4), read from its end: there stands what the nearest proxy has written, and
- * nothing that its own client sent before can make it mean anything else.
+ * The Forwarded field of a request (RFC 7239 §4), read from its end. The last element is the nearest proxy's own, and no text
+ * that the proxy's client sent before it can change its meaning.
  */
 import { trimSpace } from './field-line.ts'
 
-/** What one proxy says of the request it got. */
+/** One proxy's statement about the request it received. */
 export type ForwardedElement = Readonly<{
-  /** Where in the field it begins, behind the comma before it. */
+  /** The index in the field where the element begins, behind the comma before it. */
   start: number
-  /** Values of for, host and proto; undefined where it does not say. */
+  /** The values of `for`, `host` and `proto`; undefined if absent. */
   node: string | undefined
   host: string | undefined
   proto: string | undefined
 }>
 
-/** A pair or none, and what ends it. White space around `;` is not in the grammar, but often written. */
+/** A pair, or nothing, and the `;` or end behind it. White space around `;` is not in the grammar, but often written. */
 const PAIR = /[ \t]*(?:([!#$%&'*+.^_`|~\w-]+)=(?:([!#$%&'*+.^_`|~\w-]+)|"((?:[^"\\]|\\.)*)"))?[ \t]*(;|$)/y
 
-/** The element that ends at `end`; undefined where it is none, so that nothing before it can be read either. */
+/** The element that ends at `end`; undefined if it is malformed, in which case no element before it can be read either. */
 export function readElementBefore(field: string, end: number): ForwardedElement | undefined {
   const start = findStart(field, end)
   return start < 0 ? undefined : readElement(trimSpace(field.slice(start, end)), start)
@@ -40,7 +40,7 @@ function readElement(text: string, start: number): ForwardedElement | undefined 
   return { start, node: values.get('for'), host: values.get('host'), proto: values.get('proto') }
 }
 
-/** Behind the nearest comma before `end` that stands in no quotes; -1 where quotes are not closed. */
+/** The index behind the nearest comma before `end` outside of quotes; -1 if quotes are not closed. */
 function findStart(field: string, end: number): number {
   let at = end - 1
   for (; at >= 0 && field.charAt(at) !== ','; at--) {

@@ -1,12 +1,12 @@
-/** A head that does not come in one read: its pieces joined at linear cost, however small they are. */
+/** A head that arrives in pieces, joined at linear cost, however small the pieces are. */
 
 export class PartialHead {
   #room: Buffer
   #length: number
-  /** How much had come when it was last handed out, to be scanned. */
+  /** The number of bytes at the last scan. */
   #scanned: number
 
-  /** `first` was scanned already. */
+  /** `first` has been scanned already. */
   constructor(first: Buffer) {
     this.#room = Buffer.allocUnsafeSlow(Math.max(2 * first.length, 1024))
     this.#length = first.copy(this.#room)

@@ -1,4 +1,4 @@
-/** The header fields of a request, checked once at the door and summed up for everything behind it; the same for every protocol. HOT */
+/** The header fields of a request, checked and digested once at the door, in the same form for every protocol. HOT */
 
 export type RequestFields = {
   /**
@@ -12,29 +12,29 @@ export type RequestFields = {
   chunked: boolean
   acceptsTrailers: boolean
   expect: string | undefined
-  /** It authenticates its connection, not itself alone: NTLM, Negotiate. */
+  /** True for credentials that authenticate the whole connection: NTLM, Negotiate. */
   authenticatesConnection: boolean
   accept: string | undefined
   userAgent: string | undefined
   requestId: string | undefined
-  /** Undefined where none was sent. */
+  /** Undefined if none was sent. */
   claims: ForwardingClaims | undefined
 }
 
-/** What the peer says about who the client is; believed of trusted proxies alone. */
+/** The peer's statements about who the client is; only trusted proxies are believed. */
 export type ForwardingClaims = {
-  /** All fields of the name joined with `, `; so with `forwarded`. */
+  /** All fields of the name joined with `, `, as in `forwarded`. */
   forwardedFor: string | undefined
   forwardedProto: string | undefined
   forwardedHost: string | undefined
   forwardedPort: string | undefined
   realIp: string | undefined
   forwarded: string | undefined
-  /** The others, which a trusted proxy's request keeps as they were sent, like `RequestFields.lines`. */
+  /** The lines of the other claims, which pass unchanged if a trusted proxy sent them; like `RequestFields.lines`. */
   lines: string
 }
 
-/** Fields of a request that sent none; every door begins with these, so that they all have one shape. */
+/** The fields of a request without any. Every door starts with these, so that all objects have one shape. */
 export function createFields(): RequestFields {
   return {
     lines: '',
@@ -51,7 +51,7 @@ export function createFields(): RequestFields {
   }
 }
 
-/** Claims that say nothing yet. */
+/** Claims without any value. */
 export function createClaims(): ForwardingClaims {
   return {
     forwardedFor: undefined,

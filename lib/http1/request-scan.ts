@@ -1,6 +1,6 @@
 /**
- * Reads the head of an HTTP/1.1 request out of received bytes, in one pass. It takes what is fully valid and plain and declines
- * all else unjudged: what it takes, node:http reads the same way. HOT
+ * Reads the head of an HTTP/1.1 request from received bytes, in one pass. It accepts heads that are fully valid and plain, which
+ * node:http reads the same way, and declines all others without judging them. HOT
  */
 import { COLON, CR, IS_TOKEN, IS_VALUE, LF, readLength, SPACE, spells, TAB } from './bytes.ts'
 import { authenticatesConnection } from './connection-auth.ts'
@@ -14,9 +14,9 @@ export type ScanLimits = Readonly<{
   headerCount: number
 }>
 
-/** The head is valid as far as it has come. */
+/** The head is incomplete, and valid so far. */
 export const PARTIAL = 0
-/** Not for the fast lane: invalid, too large, or merely unusual. */
+/** The head is not for the fast lane: invalid, too large, or merely unusual. */
 export const DECLINED = 1
 
 /** A whole head. */
@@ -25,9 +25,9 @@ export class RequestHead {
   /** In origin-form. */
   readonly target: string
   readonly fields: RequestFields
-  /** Whether the client wants to use the connection again. */
+  /** True if the client wants to use the connection again. */
   readonly keepAlive: boolean
-  /** Where in the bytes the head ends. */
+  /** The index behind the head. */
   readonly end: number
 
   constructor(method: string, target: string, fields: RequestFields, keepAlive: boolean, end: number) {
@@ -39,7 +39,7 @@ export class RequestHead {
   }
 }
 
-/** What a field means to the scan. */
+/** The scan's treatment of a field. */
 type Role =
   | 'decline'
   | 'keep'
@@ -55,7 +55,7 @@ type Role =
 type KnownField = {
   readonly name: string
   readonly role: Role
-  /** One bit for each name that may stand only once, else 0. */
+  /** A bit of its own for each name that may stand only once; 0 for all other names. */
   readonly once: number
 }
 
@@ -69,11 +69,11 @@ const ROLES: Readonly<Record<string, Role>> = {
   'x-request-id': 'requestId',
   authorization: 'authorization',
   expect: 'decline',
-  // `Connection` may name these two, which are options there; as fields they would then belong to the hop.
+  // In `Connection` these two are options, not names of fields. Fields of these names are declined, so that nobody can mix them up.
   close: 'decline',
   'keep-alive': 'decline',
 }
-/** Beside the singletons: repeated they are valid, but their values must be joined. */
+/** Fields that are valid when repeated, but would need their values joined. They are declined then, like singletons. */
 const ONCE_HERE = [
   'connection',
   'x-request-id',
@@ -84,34 +84,34 @@ const ONCE_HERE = [
   'x-real-ip',
   'forwarded',
 ]
-/** Claims that begin so are not in the list of claims by name. */
+/** All fields with this prefix are claims, whether listed by name or not. */
 const CLAIM_PREFIX = 'x-forwarded-'
 const HOP_PREFIX = 'proxy-'
 const CLAIM: KnownField = { name: CLAIM_PREFIX, role: 'claim', once: 0 }
 const DECLINE: KnownField = { name: HOP_PREFIX, role: 'decline', once: 0 }
 
-/** By the length of the name. */
+/** Known fields, indexed by the length of their name. */
 const KNOWN: readonly (readonly KnownField[])[] = listKnown()
 
 const IS_NAME = IS_TOKEN.slice()
-// Whether such names travel on is a setting.
+// Names with an underscore are declined, since a setting decides about them.
 IS_NAME['_'.charCodeAt(0)] = 0
 /** 1 for the bytes of a path and query: visible ASCII without `#`. */
 const IS_TARGET = new Uint8Array(256).fill(1, 0x21, 0x7f)
 IS_TARGET['#'.charCodeAt(0)] = 0
 const SLASH = 0x2f
-/** With which the schemes begin that authenticate a connection. */
+/** The first letter of NTLM and Negotiate, which authenticate connections. */
 const LETTER_N = 0x6e
 const MAX_METHOD = 'OPTIONS'.length
 const VERSION = Buffer.from('HTTP/1.1\r\n')
 const MAX_FIELDS = 1000
 
 /**
- * What of the head travels on, as offsets from its start: pairs of start and end; a line that is not `Name: value` has a
- * negative start (-1 - start of the name, end of the name), and a second pair for its value.
+ * The parts of the head that travel on, as offsets from its start: pairs of start and end. A line that is not spelled
+ * `Name: value` has a negative start (-1 - start of the name, end of the name), and a second pair for its value.
  */
 const kept = new Int32Array(4 * (MAX_FIELDS + 1))
-/** Four offsets for each claim: of name and value. */
+/** Four offsets for each claim: start and end of its name, start and end of its value. */
 const claimed = new Int32Array(4 * MAX_FIELDS)
 
 /** Reads the head that begins at `start`. */
@@ -140,7 +140,7 @@ export function scanRequest(
     if (bytes[at] !== VERSION[byte]) return DECLINED
   }
 
-  /** Where the lines that are kept together begin. */
+  /** The start of the present run of kept lines. */
   let runStart = at
   let keptLength = 0
   let claimedLength = 0
@@ -364,7 +364,7 @@ function findKnown(bytes: Buffer, start: number, length: number): KnownField | u
   return undefined
 }
 
-/** Visible ASCII; whether it names a host is for the request's examination to say. */
+/** True for visible ASCII; base/hostname checks later that it names a host. */
 function isAuthority(bytes: Buffer, start: number, end: number): boolean {
   for (let at = start; at < end; at++) if (bytes[at]! <= SPACE || bytes[at]! >= 0x7f) return false
   return end > start

@@ -9,13 +9,13 @@ export type ResponseHead = {
    * the hop (RFC 9110 §7.6.1) and those that `Connection` lists, Content-Length and X-Request-Id.
    */
   lines: string
-  /** As declared: for HEAD and 304 of a body that does not come. Never together with `chunked`, nor with 1xx and 204. */
+  /** The declared length; after HEAD and in a 304 no such body comes. Never together with `chunked`, 1xx or 204. */
   contentLength: number | undefined
-  /** Only then can trailers follow. */
+  /** True for a chunked body; only such a body can have trailers. */
   chunked: boolean
   hasDate: boolean
   hasServer: boolean
-  /** It asks for authentication that holds for the connection, not for one request: NTLM, Negotiate. */
+  /** True if the response asks for authentication of the whole connection: NTLM, Negotiate. */
   authenticatesConnection: boolean
   /** The value of Upgrade, for 101. */
   upgrade: string | undefined

@@ -1,6 +1,6 @@
 /**
- * Reads the head of a response out of a Buffer in one pass, strictly (RFC 9112 §4-6): what it takes, llhttp takes in strict
- * mode and reads the same; what leaves room for two readings is refused. HOT
+ * Reads the head of a response from a Buffer, strictly and in one pass (RFC 9112 §4-6). llhttp in strict mode accepts every head
+ * that this accepts, and reads the same. A head that allows two readings is refused. HOT
  */
 import { COLON, CR, IS_TOKEN, IS_VALUE, LF, readDigits, readLength, SPACE, spells, TAB } from './bytes.ts'
 import { mayChallengeConnection } from './connection-auth.ts'
@@ -8,10 +8,10 @@ import { joinLines, splitLines, trimSpace } from './field-line.ts'
 import { END_TO_END } from './field-names.ts'
 import type { ResponseHead } from './response-head.ts'
 
-/** More than these many fields are no honest answer. */
+/** Most fields; no honest answer has more. */
 const MAX_FIELDS = 1000
 
-/** A head that was read, and what it says of its connection. */
+/** A complete head, and what it says about its connection. */
 export class ScannedResponse implements ResponseHead {
   status: number
   reason: string
@@ -24,9 +24,9 @@ export class ScannedResponse implements ResponseHead {
   upgrade: string | undefined
   /** Index behind the empty line. */
   end: number
-  /** Whether the endpoint will read another request from this connection. */
+  /** True if the endpoint will read another request from this connection. */
   keepAlive: boolean
-  /** `Keep-Alive: timeout=5`: seconds it may stay idle; `Infinity` where nothing is said. */
+  /** Seconds that the connection may stay idle, from `Keep-Alive: timeout=5`; `Infinity` if absent. */
   idleSeconds: number
 
   constructor(status: number, reason: string, lines: string, end: number, keepAlive: boolean) {
@@ -45,7 +45,7 @@ export class ScannedResponse implements ResponseHead {
   }
 }
 
-/** What the fields of the head under way have said so far. */
+/** The findings about the fields read so far. */
 class Found {
   contentLength: number = -1
   chunked: boolean = false
@@ -53,13 +53,13 @@ class Found {
   hasServer: boolean = false
   authenticatesConnection: boolean = false
   upgrade: string | undefined = undefined
-  /** Connection: keep-alive, Connection: close. */
+  /** `Connection: keep-alive`; `closes`: `Connection: close`. */
   stays: boolean = false
   closes: boolean = false
   idleSeconds: number = Number.POSITIVE_INFINITY
-  /** A kept line has not exactly one space behind its colon, or some behind its value. */
+  /** True if a kept line has not exactly one space behind its colon, or white space behind its value. */
   untidy: boolean = false
-  /** Lower-case names that `Connection` lists beside its own tokens. */
+  /** The field names that `Connection` lists, in lower case, without its own tokens. */
   listed: string[] | undefined = undefined
 
   reset(): void {
@@ -77,14 +77,14 @@ class Found {
   }
 }
 
-/** Nothing here outlives one call of `scanResponse`. */
+/** Shared by all calls of `scanResponse`, which leave nothing in it. */
 const found = new Found()
-/** Where kept lines begin and end, in turn: one pair more than there can be fields. */
+/** Start and end of each run of kept lines, in turn; one pair more than there can be fields. */
 const kept = new Int32Array(2 * (MAX_FIELDS + 1))
 
 /**
- * Reads the head that begins at `start`. Undefined: it is not complete yet (no fault so far). A string says what is wrong
- * with it, for the log. `maxBytes` bounds status line and fields together.
+ * Reads the head that begins at `start`. Returns undefined while it is incomplete and valid so far; a string is the fault, for
+ * the log. `maxBytes` bounds status line and fields together.
  */
 export function scanResponse(bytes: Buffer, start: number, maxBytes: number): ScannedResponse | string | undefined {
   const stop = Math.min(bytes.length, start + maxBytes)
@@ -158,7 +158,7 @@ export function scanResponse(bytes: Buffer, start: number, maxBytes: number): Sc
   }
   if (status < 200 && (found.chunked || found.contentLength > 0)) return `a body behind status ${status}`
   if (status === 204 && (found.chunked || found.contentLength > 0)) {
-    // RFC 9110 §8.6, RFC 9112 §6.1 forbid it; whether a body follows is anybody's guess, so nothing else may.
+    // RFC 9110 §8.6 and RFC 9112 §6.1 forbid it. A body may or may not follow, so the connection is not used again.
     found.closes = true
     found.chunked = false
   }
@@ -180,7 +180,7 @@ const VERSION = 'HTTP/1.'
 const KEEP = 0
 const DROP = 1
 
-/** Whether the line travels on; a string says what is wrong with it. `valueStop` is where its CR stands. */
+/** KEEP if the line travels on, DROP if not; a string is its fault. `valueStop` is the index of the line's CR. */
 function readField(
   bytes: Buffer,
   name: number,
@@ -221,7 +221,7 @@ function readField(
         return KEEP
       }
       if (!spells(bytes, name, 'proxy-connection')) return KEEP
-      // It means nothing (RFC 9112 §C.2.2), but llhttp closes for it, and so may whoever says it.
+      // The field has no meaning (RFC 9112 §C.2.2), but llhttp closes for it, and so may the endpoint that sends it.
       if (/\bclose\b/i.test(readText(bytes, valueStart, valueStop))) found.closes = true
       return DROP
     case 17:
@@ -247,7 +247,7 @@ function readContentLength(bytes: Buffer, start: number, stop: number): typeof D
   return DROP
 }
 
-/** Another coding than chunked was not asked for (no TE is sent), and would be lost when the body is framed anew. */
+/** Only chunked is accepted: no other coding was asked for (no TE is sent), and it would be lost when the body is framed anew. */
 function readTransferEncoding(bytes: Buffer, start: number, stop: number): typeof DROP | string {
   if (found.chunked) return 'a repeated Transfer-Encoding'
   const end = trimSpaces(bytes, start, stop)
@@ -269,7 +269,7 @@ function readConnection(bytes: Buffer, start: number, stop: number): void {
   for (const token of bytes.toString('latin1', start, stop).toLowerCase().split(',')) {
     const name = token.trim()
     if (name === 'close') found.closes = true
-    // Of an HTTP/1.0 answer llhttp believes it with spaces about it alone.
+    // In an HTTP/1.0 answer llhttp believes keep-alive only with nothing but spaces around it.
     else if (name === 'keep-alive') found.stays ||= /^ *keep-alive *$/.test(token)
     else if (name !== '' && !END_TO_END.has(name)) {
       found.listed ??= []
@@ -312,7 +312,7 @@ function isSpace(byte: number): boolean {
   return byte === SPACE || byte === TAB
 }
 
-/** Where the value ends without spaces behind it. A tab stays: llhttp takes none behind a framing value. */
+/** The end of the value without trailing spaces. A trailing tab stays: llhttp accepts none behind a framing value. */
 function trimSpaces(bytes: Buffer, start: number, stop: number): number {
   let end = stop
   while (end > start && bytes[end - 1] === SPACE) end--

@@ -1,18 +1,18 @@
 /**
- * Looks for a tab behind the value of Transfer-Encoding. llhttp refuses such a value, except in a head that asks for an upgrade:
- * there it ignores the field, so that the request seems to have no body. node:http shows the value without the tab. HOT
+ * Finds a tab behind the value of Transfer-Encoding. llhttp refuses such a value, except in a head that asks for an upgrade: there
+ * it ignores the field, and the request seems to have no body. node:http shows the value without the tab. HOT
  */
 import { CR, LF, SPACE, TAB } from './bytes.ts'
 
 const NAME = Buffer.from('transfer-encoding:')
 
 export class TabWatch {
-  /** Bytes of the name that the line under way begins with; -1: it is another one. */
+  /** Matching bytes of `NAME` at the beginning of this line; -1 for a line of another field. */
   #matched = 0
-  /** A tab has come, and behind it nothing but white space. */
+  /** True if the value so far ends in white space with a tab. */
   #endsInTab = false
 
-  /** Reads on in a head from `start` to `end`. False: there is such a tab. */
+  /** Reads on in a head from `start` to `end`. False if there is such a tab. */
   read(bytes: Buffer, start: number, end: number): boolean {
     for (let at = start; at < end; at++) {
       const byte = bytes[at]!

@@ -16,7 +16,7 @@ export function checkAddress(value: string): readonly string[] {
   return canonical === value ? [] : [`must be in canonical form (${JSON.stringify(canonical)})`]
 }
 
-/** What may not be used as an endpoint or external address; call it with a valid address. */
+/** Refuses special addresses, which cannot be endpoints or external addresses. `value` must be a valid address. */
 export function checkNonSpecial(value: string, options: { allowLoopback: boolean }): readonly string[] {
   const address = ipaddr.parse(value)
   const problems: string[] = []

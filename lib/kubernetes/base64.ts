@@ -1,6 +1,6 @@
-/** Base64 as Go's encoding/json reads a []byte: the standard alphabet, padded, line breaks skipped. */
+/** Reads base64 like Go's encoding/json: the standard alphabet, padded, line breaks skipped. */
 
-/** The bytes, or in Go's words what is wrong. */
+/** The bytes, or the problem in Go's words. */
 export function decodeBase64(text: string): Buffer | { problem: string } {
   const content = text.replace(/[\r\n]+/g, '')
   const body = content.replace(/={1,2}$/, '')

@@ -1,4 +1,4 @@
-/** The kinds Kubernetes itself has, by API group: those that are not decoded pass in silence. */
+/** The kinds of Kubernetes itself, by API group. Those that Portico does not decode pass in silence. */
 
 const KINDS: Readonly<Record<string, string>> = {
   '': `Binding ComponentStatus ConfigMap Endpoints Event LimitRange List Namespace Node PersistentVolume
@@ -37,7 +37,7 @@ const KINDS: Readonly<Record<string, string>> = {
   'storagemigration.k8s.io': 'StorageVersionMigration',
 }
 
-/** Configuration files of Kubernetes' own programs, which share the core group's version: kubectl's, the scheduler's. */
+/** Configuration files of kubectl and the scheduler, which have the core group's version. */
 export const TOOL_KINDS: ReadonlySet<string> = new Set(['v1 Config', 'v1 Policy'])
 
 export const BUILT_IN_KINDS: ReadonlyMap<string, ReadonlySet<string>> = new Map(

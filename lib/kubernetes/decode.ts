@@ -1,4 +1,4 @@
-/** From documents to resources: lists are taken apart, each object is checked and decoded, the settings are set aside. */
+/** Turns documents into resources: splits lists, checks and decodes each object, and sets the settings aside. */
 import path from 'node:path'
 import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import type { FieldPath, Origin } from '../base/position.ts'
@@ -8,21 +8,21 @@ import { judgeKind, type KindDecoder } from './kind.ts'
 import { FieldReader } from './reader.ts'
 import { ProblemReport } from './report.ts'
 import type { Resource } from './resource.ts'
-import { isOpen, mayBeSecret } from './secret.ts'
+import { mayBeSecret, mayBeShown } from './secret.ts'
 import { checkShape, isMapping } from './shape.ts'
 import type { UnservedRole } from './unserved.ts'
 
 export type Decoded = {
   readonly resources: readonly Resource[]
-  /** Objects that have errors, as far as they could be read: for checks of what they refer to, never to be served. */
+  /** Objects with errors, as far as they could be read. They are never served; their references are still checked. */
   readonly refused: readonly Resource[]
   /** GatewayConfiguration documents, undecoded. */
   readonly settings: readonly SourceDocument[]
-  /** How many objects there were, those included that are of no concern or could not be used. */
+  /** The number of objects, with those of other kinds and those that cannot be used. */
   readonly objects: number
 }
 
-/** Decodes all objects of `documents`; what has an error is reported and refused. */
+/** Decodes all objects of `documents`; an object with an error is reported and refused. */
 export function decodeDocuments(documents: readonly SourceDocument[], diagnostics: DiagnosticList): Decoded {
   const decoder = new DocumentDecoder(diagnostics)
   for (const document of documents) decoder.decode(document)
@@ -30,7 +30,7 @@ export function decodeDocuments(documents: readonly SourceDocument[], diagnostic
   return Object.freeze({ resources, refused, settings, objects })
 }
 
-/** Problems of one object that are listed. */
+/** Most problems listed for one object. */
 const MAX_PROBLEMS = 100
 
 class DocumentDecoder {
@@ -44,9 +44,11 @@ class DocumentDecoder {
     this.#diagnostics = diagnostics
   }
 
-  /** `isFlawed`: something is wrong with the list that it is an item of. */
+  /** `isFlawed`: the document is an item of a list that has flaws itself. */
   decode(written: SourceDocument, isFlawed: boolean = false): void {
-    const document = mayBeSecret(written.value) ? { ...written, origin: veilOrigin(written.origin, isOpen) } : written
+    const document = mayBeSecret(written.value)
+      ? { ...written, origin: veilOrigin(written.origin, mayBeShown) }
+      : written
     const { value, origin } = document
     if (!isMapping(value)) {
       this.objects++
@@ -107,7 +109,7 @@ class DocumentDecoder {
     })
   }
 
-  /** v1 List, and lists of one kind, whose items need not repeat it. */
+  /** Decodes a v1 List, or a list of one kind, whose items need not repeat the kind. */
   #decodeList(list: SourceDocument, items: readonly unknown[], apiVersion: string | undefined, kind: string): void {
     const itemKind = kind === 'List' ? undefined : kind.slice(0, -'List'.length)
     const { flaws = [] } = list
@@ -121,7 +123,7 @@ class DocumentDecoder {
     }
   }
 
-  /** Of an object that is none of Portico's, they change nothing here. */
+  /** Adds the flaws of an object; they are warnings if Portico does not serve the object. */
   #addFlaws(flaws: readonly Diagnostic[], isServed: boolean): void {
     this.#diagnostics.addAll(isServed ? flaws : flaws.map((flaw) => ({ ...flaw, severity: 'warning' as const })))
   }
@@ -146,13 +148,13 @@ class DocumentDecoder {
     }
   }
 
-  /** A file that was named is meant to be a manifest; in a folder lie other tools' files too. */
+  /** Reports a missing type: an error in a named file, which is meant to be a manifest, but not for another tool's file in a folder. */
   #addMissingType(value: Readonly<Record<string, unknown>>, { origin, inFolder = false }: SourceDocument): void {
     const missing = ['apiVersion', 'kind'].filter((field) => readType(value, field) === undefined)
     const message = missing.map((field) => `${field} not set`).join(', ')
     const other = findOtherFormat(origin.file)
     const hasParts = OBJECT_FIELDS.some((field) => Object.hasOwn(value, field))
-    // JSON is for data of all sorts, which may well have a field named so.
+    // JSON holds data of all sorts, which may have such a field by chance.
     const isData = isJson(origin) && missing.length === 2
     if (inFolder && (other || !hasParts || isData)) {
       if (!isData || hasParts) this.#addForeign(message, origin, other)
@@ -182,7 +184,7 @@ class DocumentDecoder {
     )
   }
 
-  /** `other` is the tool whose file it is, where that is known. */
+  /** `other` is the tool that the file belongs to, if known. */
   #addForeign(message: string, origin: Origin, other: OtherFormat | undefined): void {
     const text = other ? `${other.what}, not a Kubernetes object` : message
     this.#diagnostics.add('PORTICO_RES_NOT_AN_OBJECT', `${text}: left out`, {
@@ -200,9 +202,9 @@ function isServedItem(item: unknown, listVersion: string | undefined, itemKind: 
   return kind !== undefined && apiVersion !== undefined && judgeKind(apiVersion, kind).type === 'decode'
 }
 
-/** What an object has beside its type: a mapping with one of them is likely meant to be one. */
+/** Fields of an object beside its type: a mapping with one of them is likely meant to be an object. */
 const OBJECT_FIELDS = ['metadata', 'spec', 'data'] as const
-const FOREIGN_HELP = 'this is no manifest: keep it out of what -f names'
+const FOREIGN_HELP = 'this is not a manifest: keep it out of the folders that -f names'
 
 function isJson(origin: Origin): boolean {
   return origin.file.toLowerCase().endsWith('.json')
@@ -213,7 +215,7 @@ function readType(value: Readonly<Record<string, unknown>>, field: string): stri
   return typeof text === 'string' && text !== '' ? text : undefined
 }
 
-/** The items of a list; one of a known kind may have none. */
+/** The items of a list; a list of a known kind may lack them. */
 function readItems(
   value: Readonly<Record<string, unknown>>,
   apiVersion: string | undefined,
@@ -226,7 +228,7 @@ function readItems(
   return kind === 'List' || judgeKind(apiVersion, kind.slice(0, -'List'.length)).type !== 'unknown' ? [] : undefined
 }
 
-/** `Kind namespace/name`, as far as it can be told before the object is decoded. */
+/** `Kind namespace/name`, as far as it is known before the object is decoded. */
 function printObject(kind: string, value: unknown): string {
   const metadata = isMapping(value) && isMapping(value.metadata) ? value.metadata : {}
   const { name, namespace } = metadata
@@ -246,7 +248,7 @@ function shiftOrigin(origin: Origin, prefix: FieldPath): Origin {
   }
 }
 
-/** In `help`, FOLDER stands for the folder that the file is in. */
+/** In `help`, FOLDER stands for the folder of the file. */
 type OtherFormat = { what: string; help: string }
 
 const OTHER_FORMATS: readonly (readonly [name: RegExp, format: OtherFormat])[] = [
@@ -263,14 +265,14 @@ const OTHER_FORMATS: readonly (readonly [name: RegExp, format: OtherFormat])[] =
     /^skaffold[^/]*\.ya?ml$/i,
     { what: 'a Skaffold configuration', help: 'render it: skaffold render | portico run -f -' },
   ],
-  [/^(?:docker-)?compose[^/]*\.ya?ml$/i, { what: 'a Compose file', help: 'keep it out of what -f names' }],
+  [/^(?:docker-)?compose[^/]*\.ya?ml$/i, { what: 'a Compose file', help: 'keep it out of the folders that -f names' }],
   [
     /^(?:package|package-lock|tsconfig)\.json$/i,
-    { what: "a Node package's file", help: 'keep it out of what -f names' },
+    { what: "a Node package's file", help: 'keep it out of the folders that -f names' },
   ],
 ]
 
-/** Files known by their names that lie beside manifests. */
+/** Finds the tool of a file, by names of files that often lie beside manifests. */
 function findOtherFormat(file: string): OtherFormat | undefined {
   const { base, dir } = path.parse(file)
   const format = OTHER_FORMATS.find(([pattern]) => pattern.test(base))?.[1]

@@ -105,7 +105,7 @@ function decodeEndpoint(
   })
 }
 
-/** Loopback is welcome: without a cluster it is where endpoints are. */
+/** Loopback is allowed (E3): without a cluster endpoints are there. */
 function checkSliceAddress(address: string, addressType: AddressType): readonly string[] {
   if (addressType === 'FQDN') {
     const name = address.replace(/\.$/, '')

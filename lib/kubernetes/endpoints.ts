@@ -19,7 +19,7 @@ export function decodeEndpoints(root: FieldReader): Endpoints {
   return Object.freeze({ kind: 'Endpoints', meta, origin: root.report.origin, subsets: Object.freeze(subsets) })
 }
 
-/** Loopback is welcome: without a cluster it is where endpoints are. */
+/** Loopback is allowed, as in slices (E3): without a cluster endpoints are there. */
 function decodeAddresses(subset: FieldReader, field: 'addresses' | 'notReadyAddresses'): readonly EndpointsAddress[] {
   const addresses = subset.items(field).map((address) => {
     const ip = address.string('ip') ?? ''

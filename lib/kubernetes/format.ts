@@ -1,4 +1,4 @@
-/** Formats of names and values, as lists of what is wrong in the words of apimachinery's util/validation. */
+/** Checks formats of names and values. Each returns the problems, in the words of apimachinery's util/validation. */
 
 const DNS_LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'
 const DNS_1035_LABEL = '[a-z]([-a-z0-9]*[a-z0-9])?'
@@ -112,13 +112,13 @@ function checkLength(value: string, limit: number): readonly string[] {
   return Buffer.byteLength(value) > limit ? [`must be no more than ${limit} characters`] : []
 }
 
-/** As apimachinery's RegexError prints it, its two blanks before "or" included. */
+/** Prints a rule like apimachinery's RegexError, with its two blanks before "or". */
 function printPattern(rule: string, pattern: string, ...examples: readonly string[]): string {
   const shown = examples.map((example) => `'${example}', `).join(' or ')
   return `${rule} (e.g. ${shown}regex used for validation is '${pattern}')`
 }
 
-/** Long texts fail their length rule in any case; testing them against a pattern would only cost time. */
+/** A very long text breaks the length rule anyway, so it is not tested against the pattern. */
 function matches(pattern: RegExp, value: string): boolean {
   return value.length <= 4096 && pattern.test(value)
 }

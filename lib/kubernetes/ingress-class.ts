@@ -22,7 +22,7 @@ export function decodeIngressClass(root: FieldReader): IngressClass {
   })
 }
 
-/** IsDomainPrefixedPath of apimachinery's util/validation. */
+/** Checks like IsDomainPrefixedPath of apimachinery's util/validation. */
 function checkController(spec: FieldReader, controller: string): void {
   const { report } = spec
   const at = spec.at('controller')

@@ -23,7 +23,7 @@ import type {
 const CLASS_ANNOTATION = 'kubernetes.io/ingress.class'
 const PATH_TYPES: readonly PathType[] = ['Exact', 'ImplementationSpecific', 'Prefix']
 
-/** What differs between v1 and the beta groups. */
+/** The differences between v1 and the beta groups. */
 type Version = {
   readonly defaultBackend: 'defaultBackend' | 'backend'
   readonly defaultPathType: PathType | undefined
@@ -32,7 +32,7 @@ type Version = {
   readonly decodeServiceBackend: (backend: FieldReader) => IngressServiceBackend
 }
 
-const V1: Version = {
+const STABLE: Version = {
   defaultBackend: 'defaultBackend',
   defaultPathType: undefined,
   serviceFields: ['service'],
@@ -46,7 +46,7 @@ const BETA: Version = {
 }
 
 export function decodeIngress(root: FieldReader): Ingress {
-  return decode(root, V1)
+  return decode(root, STABLE)
 }
 
 /** extensions/v1beta1 and networking.k8s.io/v1beta1. */
@@ -96,13 +96,13 @@ function decode(root: FieldReader, version: Version): Ingress {
   })
 }
 
-/** The paths of an Ingress mostly lead to few backends: equal ones are held once. */
+/** Holds equal backends of an Ingress once, since its paths mostly lead to few. */
 class SharedBackends {
   readonly #known: IngressBackend[] = []
 
   find(backend: IngressBackend): IngressBackend {
     const equal = this.#known.find((one) => isSameService(one, backend))
-    // A few are looked through sooner than an index is made.
+    // Searching a few backends is faster than building an index.
     if (equal === undefined && this.#known.length < 8) this.#known.push(backend)
     return equal ?? backend
   }
@@ -164,7 +164,7 @@ function decodePath(path: FieldReader, index: number, version: Version, shared: 
   if (written === undefined) {
     report.required(path.at('pathType'), 'pathType must be specified', { help: 'add pathType: Prefix' })
   } else if (pathType === undefined) report.unsupported(path.at('pathType'), written, PATH_TYPES)
-  // The API server stops at a path without a type (W6); here all that is wrong is said at once.
+  // The API server stops at a path without a type (W6); Portico reports all its problems at once.
   checkPath(path, text, pathType ?? 'ImplementationSpecific')
   const backend = decodeBackend(path.child('backend'), version)
   return Object.freeze({
@@ -223,7 +223,7 @@ function decodeBackend(backend: FieldReader, version: Version): IngressBackend {
   return createServiceBackend('', NO_PORT)
 }
 
-/** What an Ingress that is refused has in place of what it should have. */
+/** Stands in for a missing port, in an Ingress that is refused. */
 const NO_PORT = 0
 
 function createServiceBackend(name: string, port: number | string): IngressServiceBackend {
@@ -260,7 +260,7 @@ function decodeServiceBackend(backend: FieldReader): IngressServiceBackend {
     }
   }
   if (portName !== '' || portNumber !== 0) return createServiceBackend(name, portName || portNumber)
-  // A port of the wrong type is no missing port: that was said where it stands.
+  // A port of the wrong type is not missing: the shape check has reported it.
   if (![port.path, port.at('number'), port.at('name')].some((path) => service.report.isUnusable(path))) {
     service.report.required(backend.path, 'port name or number is required', {
       at: service.has('port') ? port.path : service.path,

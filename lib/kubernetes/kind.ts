@@ -1,4 +1,4 @@
-/** What an apiVersion and kind mean to Portico: decoded, a settings document, of no concern, or a mistake. */
+/** Classifies apiVersion and kind: a kind to decode, settings, a kind to ignore, or a mistake. */
 import { distance } from 'fastest-levenshtein'
 import { BUILT_IN_KINDS, TOOL_KINDS } from './built-in.ts'
 import { decodeConfigMap } from './config-map.ts'
@@ -28,13 +28,13 @@ export type KindVerdict =
   | Readonly<{ type: 'settings' }>
   | Readonly<{ type: 'ignore' }>
   | Readonly<{ type: 'unserved'; role: UnservedRole }>
-  /** `field` is where the mistake is. */
+  /** `field` holds the mistake. */
   | Readonly<{
       type: 'unknown'
       field: 'apiVersion' | 'kind'
       help: string | undefined
       severity: 'error' | 'warning'
-      /** Another tool's file may look like this. */
+      /** True if it may be another tool's file. */
       isForeign?: boolean
     }>
 
@@ -80,7 +80,7 @@ const DECODERS: Readonly<Record<string, KindDecoder>> = {
   'v1 Namespace': { shape: schema.NAMESPACE, decode: decodeNamespace },
 }
 
-/** The version to write for each kind that is decoded. */
+/** The version to write for each decoded kind. */
 const PREFERRED: ReadonlyMap<string, string> = new Map(
   Object.entries(DECODERS)
     .filter(([, decoder]) => !decoder.deprecation)
@@ -106,7 +106,7 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
   const preferred = PREFERRED.get(kind)
   const kinds = BUILT_IN_KINDS.get(group)
   if (kinds) {
-    // A kind that is decoded comes here only with a group or version that does not have it.
+    // A decoded kind comes here only with a wrong group or version.
     if (preferred) return unknown('apiVersion', `write apiVersion: ${preferred}`, 'error')
     if (kinds.has(kind)) return { type: 'ignore' }
     if (group === '' && !/^v\d/.test(apiVersion)) return foreign()
@@ -119,7 +119,7 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
   if (preferred && distance(apiVersion.toLowerCase(), preferred) <= 2) {
     return unknown('apiVersion', `did you mean "${preferred}"?`, 'error')
   }
-  // Custom resources have a domain for a group.
+  // The group of a custom resource is a domain.
   if (group.includes('.')) return { type: 'ignore' }
   if (preferred) return unknown('apiVersion', `write apiVersion: ${preferred}`, 'error')
   const home = findHome(kind)
@@ -137,7 +137,7 @@ function judgeSettings(apiVersion: string, kind: string): KindVerdict {
   return { type: 'unknown', field: 'kind', help: `did you mean "${SETTINGS_KIND}"?`, severity: 'error' }
 }
 
-/** An error where it would be decoded if it were written well: what it serves is missing. */
+/** A mistake; an error if the right spelling would be decoded, since its object would be served. */
 function unknown(
   field: 'apiVersion' | 'kind',
   help: string | undefined,
@@ -150,13 +150,13 @@ function foreign(): KindVerdict {
   return { type: 'unknown', field: 'apiVersion', help: undefined, severity: 'warning', isForeign: true }
 }
 
-/** The API group that has a kind of exactly this name; of several the one in use. */
+/** The API group that has a kind of exactly this name; among several the one in use. */
 function findHome(kind: string): string | undefined {
   const groups = [...BUILT_IN_KINDS].filter(([, kinds]) => kinds.has(kind)).map(([group]) => group)
   return groups.find((group) => group !== 'extensions') ?? groups[0]
 }
 
-/** A kind that differs by case or two letters at most; those that are decoded come first. */
+/** A kind that differs by case or by two letters at most; decoded kinds come first. */
 function findNearKind(kind: string): string | undefined {
   const lower = kind.toLowerCase()
   let nearest: string | undefined

@@ -1,10 +1,10 @@
-/** ObjectMeta: what every object has. */
+/** ObjectMeta: the `metadata` of every object. */
 
 import { checkDnsLabel, checkLabelValue, checkQualifiedName } from './format.ts'
 import type { FieldReader } from './reader.ts'
 import type { Meta } from './resource.ts'
 
-/** All annotations of an object together, in bytes. */
+/** Most bytes of all annotations of an object together. */
 const ANNOTATION_LIMIT = 262_144
 
 export type NameRule = (name: string) => readonly string[]
@@ -27,7 +27,7 @@ export function decodeMeta(root: FieldReader, scope: 'namespaced' | 'cluster', c
   }
   const labels = metadata.stringMap('labels')
   checkLabels(metadata, 'labels', labels)
-  // A guard with a number in place of a text guards all the same.
+  // A number in place of a text is kept as text, so that a guard with it still closes its routes.
   const annotations = metadata.stringMap('annotations', JSON.stringify)
   checkAnnotations(metadata, annotations)
   const createdAt = readCreationTime(metadata)

@@ -1,4 +1,4 @@
-/** Pod: v1, the parts that make it an endpoint. */
+/** Pod: v1, the parts that matter for its endpoints. */
 import { checkDnsSubdomain, checkPortName, checkPortNumber } from './format.ts'
 import { decodeMeta } from './metadata.ts'
 import type { FieldReader } from './reader.ts'
@@ -10,7 +10,7 @@ export function decodePod(root: FieldReader): Pod {
   const spec = root.child('spec')
   const status = root.child('status')
   const containers = spec.items('containers')
-  // Sidecars: init containers that keep running (S8).
+  // Sidecars are init containers that keep running (S8).
   const sidecars = spec.items('initContainers').filter((container) => container.string('restartPolicy') === 'Always')
   const probes: ReadinessProbe[] = []
   const ports = [...containers, ...sidecars].flatMap((container) => {
@@ -62,8 +62,8 @@ function decodeContainerPort(item: FieldReader): ContainerPort {
 }
 
 /**
- * With the API server's defaults. A probe that names no way to probe is none; a port by name is one of the same container.
- * `initialDelaySeconds` means nothing here: the Pod runs already.
+ * Decodes a probe, with the API server's defaults; undefined if it has no action. A named port is a port of the same container.
+ * `initialDelaySeconds` has no meaning here, since the Pod runs already.
  */
 function decodeProbe(probe: FieldReader, ports: readonly ContainerPort[]): ReadinessProbe | undefined {
   const target = readTarget(probe, ports)

@@ -1,6 +1,6 @@
 /**
- * Typed reads of one mapping of a document. A field that is absent, null or of the wrong type reads as undefined: what
- * has the wrong type was reported when the shape was checked.
+ * Typed reads of one mapping of a document. A field that is absent, null or of the wrong type reads as undefined: the check of
+ * shapes has already reported wrong types.
  */
 import type { FieldPath } from '../base/position.ts'
 import type { ProblemReport } from './report.ts'
@@ -24,7 +24,7 @@ export class FieldReader {
     return [...this.path, ...steps]
   }
 
-  /** Whether the field is set, of whatever type. */
+  /** True if the field is set, whatever its type. */
   has(key: string): boolean {
     const value = this.#read(key)
     return value !== undefined && value !== null
@@ -53,7 +53,7 @@ export class FieldReader {
     return this.integer(key) ?? this.string(key)
   }
 
-  /** A nested mapping; one without fields where it is absent. */
+  /** A nested mapping; an absent one reads as a mapping without fields. */
   child(key: string): FieldReader {
     return new FieldReader(this.#read(key), this.at(key), this.report)
   }
@@ -73,8 +73,8 @@ export class FieldReader {
   }
 
   /**
-   * A mapping of strings: whatever their names, its own keys alone. Look one up by a name that no object inherits. What is none,
-   * and was reported, is empty, or what `print` makes of it.
+   * A mapping of strings, with its own keys alone. Never look up a name that objects inherit. A value that is not a string was
+   * reported; it reads as empty, or as `print` turns it into text.
    */
   stringMap(key: string, print: (value: unknown) => string = () => ''): Readonly<Record<string, string>> {
     const value = this.#read(key)

@@ -1,4 +1,4 @@
-/** The problems of one object, in the API server's words (apimachinery's field.Error), each at its place in the text. */
+/** The problems of one object, in the API server's words (apimachinery's field.Error), each with its position in the text. */
 import {
   DIAGNOSTICS,
   type DiagnosticCode,
@@ -10,33 +10,33 @@ import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
 import { PLAIN_KEY, PRIVATE_KEY } from '../base/veil.ts'
 
-/** What templates and people write where a value is still to come. */
+/** Placeholders that templates and people write for a value still to come. */
 const PLACEHOLDER =
   /^<.*>$|<[\w .-]+>|\$\{?\w+|\$\(|\{\{|%\w+%|@\w+@|__\w+__|\b(?:change|replace|fill|put|insert)[-_]?(?:me|this|it|here)\b|\b(?:YOUR|MY)_\w+|\[(?:your|the)[ -_]\w+/i
 const PLACEHOLDER_HELP = 'this is a placeholder: put the value in its place, or render the template first'
 
 export type ProblemDetails = {
   help?: string | undefined
-  /** Where to point, if not at the field's value. */
+  /** The field to point at, if not the one concerned. */
   at?: FieldPath
-  /** Point at the key rather than the value. */
+  /** True to point at the key and not at the value. */
   key?: boolean
-  /** The field as the API server prints it, where that is not its path. */
+  /** The field's name as the API server prints it, if that differs from its path. */
   name?: string
   notes?: readonly DiagnosticNote[]
   severity?: Severity
-  /** The object is used all the same, without what this is about. */
+  /** True if the object is still used, without the field. */
   isUsable?: boolean
 }
 
-/** Collects what is wrong with one object; `failed` once something is an error: the object is then left out. */
+/** Collects the problems of one object. It has `failed` once one is an error: the object is then left out. */
 export class ProblemReport {
   readonly origin: Origin
   /** `Kind namespace/name`. */
   readonly resource: string
   failed = false
   readonly #diagnostics: DiagnosticList
-  /** Fields of the wrong type: rules about what is in them would only mislead. */
+  /** Fields of the wrong type. Rules about their content would only mislead. */
   readonly #unusable = new Set<string>()
 
   constructor(origin: Origin, resource: string, diagnostics: DiagnosticList) {
@@ -57,7 +57,7 @@ export class ProblemReport {
     this.#field('PORTICO_RES_FIELD_VALUE', path, text, isPlaceholder ? { ...details, help: PLACEHOLDER_HELP } : details)
   }
 
-  /** An invalid value that is not to be shown. */
+  /** Reports an invalid value without showing it. */
   malformed(path: FieldPath, detail: string, details: ProblemDetails = {}): void {
     this.#field('PORTICO_RES_FIELD_VALUE', path, `Invalid value${suffix(detail)}`, details)
   }
@@ -76,7 +76,7 @@ export class ProblemReport {
     )
   }
 
-  /** `first` is where the value was seen before. */
+  /** `first` is the path of the earlier equal value. */
   duplicate(path: FieldPath, value: unknown, first: FieldPath): void {
     const notes = [{ message: 'the first one is here', position: this.origin.locate(first) }]
     this.#field('PORTICO_RES_FIELD_VALUE', path, `Duplicate value${this.#show(path, value)}`, { notes })
@@ -95,7 +95,7 @@ export class ProblemReport {
     this.#field('PORTICO_RES_FIELD_VALUE', path, `Too many: ${count}: must have at most ${limit} items`, { key: true })
   }
 
-  /** A value of the wrong type. */
+  /** Reports a value of the wrong type. */
   wrongType(path: FieldPath, value: unknown, expected: string, help?: string): void {
     const shown = cut(this.#show(path, value), 82)
     this.#field('PORTICO_RES_FIELD_TYPE', path, `Invalid value${shown}: ${expected}`, { help })
@@ -107,7 +107,7 @@ export class ProblemReport {
     this.add('PORTICO_RES_FIELD_UNKNOWN', `unknown field "${this.#name(path)}"`, path, { help, key: true })
   }
 
-  /** Whether the field, or one it is in, has the wrong type. */
+  /** True if the field, or a field around it, has the wrong type. */
   isUnusable(path: FieldPath): boolean {
     if (this.#unusable.size === 0) return false
     return path.some((_, index) => this.#unusable.has(printFieldPath(path.slice(0, index + 1))))
@@ -117,7 +117,7 @@ export class ProblemReport {
     const { help, at = path, key = false, notes = [], isUsable = false } = details
     const severity = details.severity ?? DIAGNOSTICS[code][0]
     if (!isUsable && severity === 'error') this.failed = true
-    // Finding a place costs more than all the rest, and nobody would see it.
+    // Finding a position is the most expensive part, and a dropped problem does not need one.
     if (this.#diagnostics.isFull) this.#diagnostics.drop(1, severity)
     else {
       const position = key ? this.origin.locateKey(at) : this.origin.locate(at)
@@ -133,13 +133,13 @@ export class ProblemReport {
     this.add(code, `${details.name ?? this.#name(path)}: ${text}`, path, details)
   }
 
-  /** With a colon before it, where the value at `path` may be shown. */
+  /** The value at `path` behind a colon, or `''` if it must not be shown. */
   #show(path: FieldPath, value: unknown): string {
     const text = this.origin.hides(path) ? '' : printValue(value)
     return text === '' || PRIVATE_KEY.test(text) ? '' : `: ${text}`
   }
 
-  /** What has no form of a key may be a value that has slipped. */
+  /** The field's name; a key that does not look like one may be a misplaced secret value, and is not shown. */
   #name(path: FieldPath): string {
     if (!this.origin.hides(path)) return printFieldPath(path)
     return printFieldPath(path.map((step) => (typeof step === 'number' || PLAIN_KEY.test(step) ? step : '…')))
@@ -150,7 +150,7 @@ function suffix(detail: string): string {
   return detail === '' ? '' : `: ${detail}`
 }
 
-/** Strings in Go's quotes, numbers and booleans bare, all else as JSON. */
+/** Prints strings in Go's quotes, numbers and booleans bare, and all other values as JSON. */
 function printValue(value: unknown): string {
   return cut(JSON.stringify(value) ?? 'null', 1000)
 }

@@ -11,7 +11,7 @@ export type Meta = Readonly<{
   name: string
   labels: Readonly<Record<string, string>>
   annotations: Readonly<Record<string, string>>
-  /** Milliseconds since the epoch; absent in nearly every file. Absent sorts as equal age. */
+  /** Milliseconds since the epoch; absent in nearly every file (D2). */
   createdAt?: number
 }>
 
@@ -24,14 +24,14 @@ export type PathType = 'Exact' | 'Prefix' | 'ImplementationSpecific'
 export type IngressServiceBackend = Readonly<{
   type: 'service'
   name: string
-  /** By number or by name, never both. */
+  /** A number or a name, never both. */
   port: Readonly<{ number: number }> | Readonly<{ name: string }>
 }>
 export type IngressResourceBackend = Readonly<{ type: 'resource'; apiGroup: string; kind: string; name: string }>
 export type IngressBackend = IngressServiceBackend | IngressResourceBackend
 
 export type IngressPath = Readonly<{
-  /** `''` only for ImplementationSpecific: it means every path. */
+  /** `''` occurs only with ImplementationSpecific, and means every path. */
   path: string
   pathType: PathType
   backend: IngressBackend
@@ -41,7 +41,7 @@ export type IngressPath = Readonly<{
 export type IngressRule = Readonly<{
   /** Lower case as validated; `''` is every host; may start with `*.`. */
   host: string
-  /** Undefined where the rule has no `http`: all traffic of the host goes to the default backend. */
+  /** Undefined if the rule has no `http`: all requests of the host then go to the default backend (I-11). */
   paths: readonly IngressPath[] | undefined
   index: number
 }>
@@ -63,7 +63,7 @@ export type IngressClass = ResourceOf<'IngressClass', { controller: string; isDe
 
 /** Portico's own: endpoints of the Service, `host:port` with commas between. */
 export const ENDPOINTS_ANNOTATION = 'portico.dev/endpoints'
-/** Portico's own: "true" on an EndpointSlice whose endpoints are for when no other can be had. */
+/** Portico's own: "true" on an EndpointSlice makes its endpoints backups, used only if no other endpoint can be. */
 export const BACKUP_ANNOTATION = 'portico.dev/backup'
 
 export type Protocol = 'TCP' | 'UDP' | 'SCTP'
@@ -96,19 +96,19 @@ export type Service = ResourceOf<
     externalIPs: readonly string[]
     loadBalancerIP: string | undefined
     loadBalancerClass: string | undefined
-    /** From the field, else from `service.beta.kubernetes.io/load-balancer-source-ranges` (S20). */
+    /** From the field, or if absent from `service.beta.kubernetes.io/load-balancer-source-ranges` (S20). */
     loadBalancerSourceRanges: readonly string[]
     allocateLoadBalancerNodePorts: boolean
     externalTrafficPolicy: 'Cluster' | 'Local'
     internalTrafficPolicy: 'Cluster' | 'Local'
     healthCheckNodePort: number | undefined
-    /** Undefined: none. */
+    /** Undefined means none. */
     sessionAffinity: Readonly<{ type: 'ClientIP'; timeoutSeconds: number }> | undefined
     publishNotReadyAddresses: boolean
     ipFamilies: readonly ('IPv4' | 'IPv6')[]
     ipFamilyPolicy: string | undefined
     trafficDistribution: string | undefined
-    /** status.loadBalancer.ingress, where a manifest carries it. */
+    /** status.loadBalancer.ingress, if the manifest has it. */
     loadBalancerIngress: readonly Readonly<{ ip?: string; hostname?: string }>[]
   }
 >
@@ -167,10 +167,10 @@ export type Endpoints = ResourceOf<
 // ---- v1 Pod
 
 export type ContainerPort = Readonly<{ name: string; containerPort: number; protocol: Protocol }>
-/** The parts of a readinessProbe that the health checks need; `port` is a number also where the manifest names one, 0 where that has none. */
+/** The parts of a readinessProbe that health checks need. A named `port` is resolved to its number, 0 if there is no such port. */
 export type ReadinessProbe = Readonly<{
   type: 'http' | 'tcp' | 'grpc' | 'exec'
-  /** `''` is the address of the Pod. */
+  /** `''` means the address of the Pod. */
   host: string
   path: string
   port: number
@@ -189,7 +189,7 @@ export type Pod = ResourceOf<
     /** status.podIP and podIPs. */
     podIPs: readonly string[]
     phase: string | undefined
-    /** Condition Ready of the status; undefined where the manifest says nothing: taken as ready. */
+    /** The condition Ready of the status; undefined if the manifest has none, which counts as ready. */
     ready: boolean | undefined
     terminating: boolean
     hostname: string | undefined
@@ -197,7 +197,7 @@ export type Pod = ResourceOf<
     nodeName: string | undefined
     /** Containers in order, then init containers with restartPolicy Always (S8). */
     ports: readonly ContainerPort[]
-    /** Of its containers and sidecars: it is ready when all of them succeed. */
+    /** The probes of its containers and sidecars: the Pod is ready if all of them succeed. */
     readinessProbes: readonly ReadinessProbe[]
   }
 >
@@ -224,7 +224,7 @@ export type Resource =
 
 export type ResourceKind = Resource['kind']
 
-/** `Kind namespace/name`, or `Kind name` for cluster-scoped ones: how diagnostics name a resource. */
+/** `Kind namespace/name`, or `Kind name` for cluster-scoped kinds: the name of a resource in diagnostics. */
 export function printResource(resource: Readonly<{ kind: string; meta: Pick<Meta, 'namespace' | 'name'> }>): string {
   return `${resource.kind} ${printName(resource.meta)}`
 }

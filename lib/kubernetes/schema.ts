@@ -1,9 +1,9 @@
-/** The fields of the Kubernetes types Portico decodes, all of them: a field that is not here does not exist. */
+/** All fields of the Kubernetes types that Portico decodes: any other field does not exist. */
 import { list, map, type ObjectShape, object, type Shape } from './shape.ts'
 
 const strings = list('string')
 
-/** Before the name of a port that stands where its number should. */
+/** The help for a port name in the place of a number. */
 const NUMBER_AND_NAME = 'the number of the port here, and name'
 
 const objectReference = object({
@@ -265,7 +265,7 @@ const container = openObject({
   }),
 })
 
-/** Only what Portico reads: the other fields of a Pod are not its to judge. */
+/** Only the fields that Portico reads: it does not judge the other fields of a Pod. */
 export const POD: ObjectShape = openObject({
   metadata,
   spec: openObject({

@@ -1,4 +1,4 @@
-/** Secret: v1. Its values are never shown, in diagnostics' excerpts neither. */
+/** Secret: v1. Its values are never shown, not even in excerpts of diagnostics. */
 import { findNearest } from '../base/nearest.ts'
 import type { FieldPath } from '../base/position.ts'
 import { PLAIN_KEY } from '../base/veil.ts'
@@ -77,8 +77,8 @@ function checkKeys(root: FieldReader): void {
 }
 
 /**
- * Whether an object is a Secret, or may be meant as one: by a kind that is missing or misspelt, or by what it has. What is no
- * object at all may be the rest of one.
+ * True if an object is a Secret or may be meant as one: its kind is missing or misspelt, or its fields look like a Secret's. A value
+ * that is not an object may be a fragment of a Secret.
  */
 export function mayBeSecret(value: unknown): boolean {
   if (!isMapping(value)) return true
@@ -91,8 +91,8 @@ export function mayBeSecret(value: unknown): boolean {
   return findNearest(kind, ['Secret', 'Secrets']) !== undefined
 }
 
-/** What of a Secret may be shown. */
-export function isOpen(path: FieldPath): boolean {
+/** True for fields of a Secret that may be shown. */
+export function mayBeShown(path: FieldPath): boolean {
   const [first, second] = path
   if (path.length === 1) return OPEN_FIELDS.includes(first)
   return first === 'metadata' && (path.length === 2 ? OPEN_METADATA.includes(second) : second === 'labels')

@@ -6,14 +6,14 @@ import type { FieldReader } from './reader.ts'
 const FAMILIES = ['IPv4', 'IPv6']
 const FAMILY_POLICIES = ['SingleStack', 'PreferDualStack', 'RequireDualStack']
 
-/** `clusterIPs` as completed from clusterIP. */
+/** Checks `clusterIPs`, already completed from clusterIP. */
 export function checkServiceAddresses(
   spec: FieldReader,
   clusterIP: string | undefined,
   clusterIPs: readonly string[],
 ): void {
   const { report } = spec
-  // Where clusterIPs is not written, what is wrong with it is wrong with clusterIP.
+  // If only clusterIP is written, problems are reported there.
   const isWritten = spec.has('clusterIPs')
   const at = isWritten ? spec.at('clusterIPs') : spec.at('clusterIP')
   const addInvalid = (detail: string, help?: string): void => {

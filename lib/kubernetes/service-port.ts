@@ -1,4 +1,4 @@
-/** The ports of a Service: defaults, rules, and what may not be there twice. */
+/** The ports of a Service: defaults, rules, and duplicates. */
 import type { FieldPath } from '../base/position.ts'
 import { checkDnsLabel, checkPortName, checkPortNumber, checkQualifiedName } from './format.ts'
 import type { FieldReader } from './reader.ts'
@@ -15,7 +15,7 @@ export function decodeServicePorts(spec: FieldReader, type: ServiceType | undefi
   return ports
 }
 
-/** `TCP` where absent; undefined, reported, where it is none. */
+/** `TCP` if absent; undefined, and reported, if the protocol is unknown. */
 export function decodeProtocol(port: FieldReader): Protocol | undefined {
   const written = port.string('protocol') || 'TCP'
   const protocol = PROTOCOLS.find((known) => known === written)
@@ -23,10 +23,10 @@ export function decodeProtocol(port: FieldReader): Protocol | undefined {
   return protocol
 }
 
-/** Protocols of the layers above have a field of their own. */
+/** The help for a protocol of a higher layer, which belongs in appProtocol. */
 function protocolHelp(written: string): string | undefined {
   const isTcp = /^(?:https?|http[/-]?[12](?:\.[01])?|h2c?|grpcs?|wss?|tls|ssl|mongo|mysql|redis)$/i.test(written)
-  return isTcp ? `did you mean "TCP"? what is spoken over it goes into appProtocol` : undefined
+  return isTcp ? 'did you mean "TCP"? the protocol spoken over it goes into appProtocol' : undefined
 }
 
 function decodePort(port: FieldReader, index: number, needsName: boolean, names: Map<string, FieldPath>): ServicePort {
@@ -55,7 +55,7 @@ function decodePort(port: FieldReader, index: number, needsName: boolean, names:
   return Object.freeze({ name, protocol, port: number, targetPort, nodePort, appProtocol, index })
 }
 
-/** The port itself where absent, 0 or empty (D6). */
+/** The target port: the port itself if absent, 0 or empty (D6). */
 function decodeTargetPort(port: FieldReader, number: number): number | string {
   const target = port.integerOrString('targetPort') || number
   if (target === number) return number
@@ -68,7 +68,7 @@ function decodeTargetPort(port: FieldReader, number: number): number | string {
   return target
 }
 
-/** Their range is a setting, and who has one is decided among all Services: see translate/exposure/node-port. */
+/** Checks within one Service. The range is a setting, and conflicts are settled among all Services: see translate/exposure/node-port. */
 function checkNodePorts(
   items: readonly FieldReader[],
   ports: readonly ServicePort[],

@@ -85,7 +85,7 @@ export function decodeService(root: FieldReader): Service {
   })
 }
 
-/** Entries that are no endpoints are left out, the Service is not. */
+/** Reports malformed entries, which are left out; the Service stays. */
 function checkEndpointsAnnotation(root: FieldReader, annotations: Readonly<Record<string, string>>): void {
   const text = annotations[ENDPOINTS_ANNOTATION]
   if (text === undefined) return
@@ -97,7 +97,7 @@ function checkEndpointsAnnotation(root: FieldReader, annotations: Readonly<Recor
   }
 }
 
-/** clusterIPs where given, else clusterIP alone (D12). */
+/** clusterIPs if given, or clusterIP alone (D12). */
 function readClusterIPs(spec: FieldReader, clusterIP: string | undefined): readonly string[] {
   const given = spec.strings('clusterIPs')
   return given.length > 0 || clusterIP === undefined ? given : [clusterIP]
@@ -159,7 +159,7 @@ function decodeExternalIPs(spec: FieldReader): readonly string[] {
   return addresses
 }
 
-/** The field, else the annotation (S20); entries may be padded with spaces. */
+/** The field or, if absent, the annotation (S20); entries may be padded with spaces. */
 function decodeSourceRanges(
   root: FieldReader,
   spec: FieldReader,

@@ -1,23 +1,23 @@
-/** Shapes of Kubernetes types, and the check of a document against one: wrong types and unknown fields, all of them. */
+/** Shapes of Kubernetes types, and the check that finds all wrong types and unknown fields of a document. */
 import { findNearest } from '../base/nearest.ts'
 import type { FieldPath, SourcePosition } from '../base/position.ts'
 import type { ProblemReport } from './report.ts'
 
-/** `any` is whatever stands there. */
+/** `any` is a value of any type. */
 export type Shape = 'string' | 'int' | 'bool' | 'intOrString' | 'any' | ListShape | MapShape | ObjectShape
 export type ListShape = Readonly<{ type: 'list'; items: Shape }>
-/** Free keys. */
+/** A mapping with any keys. */
 export type MapShape = Readonly<{ type: 'map'; values: Shape }>
 export type ObjectShape = Readonly<{
   type: 'object'
   fields: Readonly<Record<string, Shape>>
-  /** Other fields exist, which are not Portico's to judge. */
+  /** True if the type has further fields, which Portico does not judge. */
   open: boolean
-  /** What to write instead of fields that older versions had. */
+  /** The present forms of fields of older versions. */
   moved: Readonly<Record<string, string>>
-  /** What to write where a bare value stands instead. */
+  /** The form to write in place of a bare value. */
   form: string | undefined
-  /** The field of each that takes the other sort of value: a name where a number is written. */
+  /** For fields of two forms, the form that takes the other type: a name where a number is written. */
   other: Readonly<Record<string, string>>
 }>
 
@@ -44,7 +44,7 @@ class ShapeCheck {
   readonly #root: ObjectShape
   readonly #report: ProblemReport
   readonly #path: (string | number)[] = []
-  /** Where the value that is looked at would be right. */
+  /** The form in which the present value would be right. */
   #other: string | undefined
 
   constructor(root: ObjectShape, report: ProblemReport) {
@@ -118,7 +118,7 @@ class ShapeCheck {
     if (Object.hasOwn(shape.moved, key)) return shape.moved[key]
     const homes = findHomes(this.#root, key)
     const home = homes[0]
-    // A word spelt right that belongs elsewhere is an indentation slip more often than a typing error.
+    // A correct field name in the wrong place is more often an indentation slip than a typing error.
     const belongs = homes.length === 1 && home ? `${key} belongs in ${home}` : undefined
     const nearest = findNearest(key, Object.keys(shape.fields))
     const isPlural = nearest !== undefined && (key === `${nearest}s` || nearest === `${key}s`)
@@ -148,14 +148,14 @@ export function isMapping(value: unknown): value is Readonly<Record<string, unkn
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** A number in quotes only needs to lose them. */
+/** True if the value is of the other type; a quoted number only needs to lose its quotes. */
 function isOtherSort(value: unknown, expected: string): boolean {
   return expected === 'must be an integer'
     ? typeof value === 'string' && !/^-?\d+$/.test(value)
     : Number.isInteger(value)
 }
 
-/** Of a value that is not to be shown. */
+/** The help for a value that must not be shown. */
 function hiddenHelp(expected: string): string | undefined {
   return expected === 'must be a string' ? 'quote it' : undefined
 }
@@ -178,14 +178,14 @@ function mappingHelp(value: unknown): string | undefined {
   return Array.isArray(value) ? 'remove the "- " before its fields' : undefined
 }
 
-/** The scalar as it stands in the text. */
+/** The scalar as written in the text. */
 function writtenText(position: SourcePosition): string | undefined {
   const start = (position.excerptColumn ?? position.column) - 1
   const text = position.excerpt.slice(start, start + position.length)
   return /^[\w.+-]+$/.test(text) ? text : undefined
 }
 
-/** Where in a kind a field of this name exists, as `spec.rules[]`. */
+/** The places in a kind that have a field of this name, such as `spec.rules[]`. */
 function findHomes(root: ObjectShape, key: string): readonly string[] {
   const homes: string[] = []
   const visit = (shape: Shape, path: string): void => {

@@ -11,23 +11,23 @@ type OfKind<K extends ResourceKind> = Extract<Resource, { kind: K }>
 export type ResourceSet = {
   readonly generation: number
   /**
-   * All of one kind, ordered by creation time where given (those without one count as newest), then namespace/name: file
-   * order never decides.
+   * All resources of one kind, ordered by creation time (those without one count as newest), then namespace/name. The order of
+   * files never decides.
    */
   all<K extends ResourceKind>(kind: K): readonly OfKind<K>[]
   get<K extends ResourceKind>(kind: K, namespace: string, name: string): OfKind<K> | undefined
-  /** Those that have errors, in the same order: for checks and messages, never to be served. */
+  /** Resources with errors, in the same order: for checks and messages, never served. */
   allRefused<K extends ResourceKind>(kind: K): readonly OfKind<K>[]
   getRefused<K extends ResourceKind>(kind: K, namespace: string, name: string): OfKind<K> | undefined
-  /** How many objects there are in all. */
+  /** The number of objects. */
   readonly size: number
-  /** The position of a field of an object, which may be one that has errors; undefined where there is no such object. */
+  /** The position of a field of an object, served or refused; undefined if there is no such object. */
   readonly locate: (owner: ResourceName, field: FieldPath) => SourcePosition | undefined
 }
 
 type ResourceName = Readonly<{ kind: string; namespace: string; name: string }>
 
-/** All of one kind. */
+/** All resources of one kind. */
 type Shelf = Readonly<{
   /** Oldest first. */
   list: readonly Resource[]
@@ -38,19 +38,19 @@ type Shelf = Readonly<{
 const EMPTY_SHELF: Shelf = Object.freeze({ list: Object.freeze([]), byName: new Map() })
 
 /**
- * Puts resources together again and again; a kind none of which changed keeps its list. Of several resources with one
- * kind, namespace and name the first by file and line is kept.
+ * Makes sets of resources again and again; an unchanged kind keeps its list. Among several resources with one kind, namespace and
+ * name the first by file and line is kept (I-41).
  */
 export class ResourceStore {
   #known: readonly Resource[] = []
-  /** All that have one kind, namespace and name, most often a single one. */
+  /** The resources with one kind, namespace and name: most often a single one. */
   readonly #groups = new Map<string, readonly Resource[]>()
   /** The keys of groups with more than one. */
   readonly #contested = new Set<string>()
-  /** What is kept of each group, by kind. */
+  /** The kept resource of each group, by kind. */
   readonly #shelves = new Map<ResourceKind, Shelf>()
 
-  /** Equal resources in, an equal set out, whatever the sets before. `refused`, those that have errors, stand apart. */
+  /** Equal resources make an equal set, whatever the sets before. `refused` are resources with errors, kept apart. */
   update(
     resources: readonly Resource[],
     generation: number,
@@ -62,7 +62,7 @@ export class ResourceStore {
     return new ShelvedResources(generation, new Map(this.#shelves), shelve(refused))
   }
 
-  /** Brings groups and shelves up to date with what came and what went. */
+  /** Updates groups and shelves by the resources that were added and removed. */
   #take(resources: readonly Resource[]): void {
     const { gone: left, come: added } = cutSame(this.#known, resources)
     const old = new Set(left)
@@ -148,7 +148,7 @@ function shelve(resources: readonly Resource[]): ReadonlyMap<ResourceKind, Shelf
   return new Map([...byKind].map(([kind, list]) => [kind, changeShelf(EMPTY_SHELF, new Set(), list)]))
 }
 
-/** Another shelf. */
+/** A copy of the shelf, changed. */
 function changeShelf({ list, byName }: Shelf, gone: ReadonlySet<Resource>, come: readonly Resource[]): Shelf {
   const names = new Map(byName)
   const copies = new Map<string, Map<string, Resource>>()
@@ -161,7 +161,7 @@ function changeShelf({ list, byName }: Shelf, gone: ReadonlySet<Resource>, come:
   return Object.freeze({ list: Object.freeze(insertSorted(left, come)), byName: names })
 }
 
-/** A few are put in their places; many are sorted in. */
+/** Inserts a few resources one by one, or sorts once for many. */
 function insertSorted(list: readonly Resource[], come: readonly Resource[]): Resource[] {
   const all = [...list]
   if (come.length > 100) return all.concat(come).sort(compareAge)
@@ -203,7 +203,7 @@ function placeOf(resource: Resource): SourcePosition {
   return resource.origin.locate(['metadata', 'name'])
 }
 
-/** By file and line; most groups have one member, and its place need not be found. */
+/** Sorts by file and line. Most groups have one member, whose position is not looked up. */
 function sortByPlace(resources: Resource[]): readonly Resource[] {
   if (resources.length < 2) return resources
   const placed = resources.map((resource) => ({ resource, place: placeOf(resource) }))

@@ -1,4 +1,4 @@
-/** Kinds that route or guard traffic in a cluster, and do nothing here: whoever brings them along expects what they say. */
+/** Kinds that route or guard traffic in a cluster and do nothing here. They are reported, since users expect their effect. */
 
 export type UnservedRole = 'routes' | 'guards'
 
@@ -7,7 +7,7 @@ const OF_TRAEFIK = {
   guards: 'Middleware MiddlewareTCP TLSOption',
 }
 
-/** By API group, each with the kinds that route and those that guard. */
+/** The kinds that route and the kinds that guard, by API group. */
 const KINDS: Readonly<Record<string, Readonly<Partial<Record<UnservedRole, string>>>>> = {
   'gateway.networking.k8s.io': {
     routes: 'Gateway GRPCRoute HTTPRoute ListenerSet TCPRoute TLSRoute UDPRoute',
@@ -88,7 +88,7 @@ const KINDS: Readonly<Record<string, Readonly<Partial<Record<UnservedRole, strin
   'split.smi-spec.io': { routes: 'TrafficSplit' },
   'access.smi-spec.io': { guards: 'TrafficTarget' },
   'serving.knative.dev': { routes: 'DomainMapping Route Service' },
-  // What in a cluster keeps traffic from Pods, whichever way it comes
+  // Keeps traffic from Pods in a cluster, whichever way it comes
   'networking.k8s.io': { guards: 'NetworkPolicy' },
   extensions: { guards: 'NetworkPolicy' },
   'policy.networking.k8s.io': { guards: 'AdminNetworkPolicy BaselineAdminNetworkPolicy ClusterNetworkPolicy' },
@@ -111,7 +111,7 @@ function listNames(text: string): readonly string[] {
   return text.split(' ').filter((name) => name !== '')
 }
 
-/** What a kind does to traffic in a cluster, and does not here; undefined: nothing of the sort. */
+/** The role that a kind has in a cluster and not here; undefined for all other kinds. */
 export function findUnserved(group: string, kind: string): UnservedRole | undefined {
   return ROLES.get(`${group} ${kind}`)
 }

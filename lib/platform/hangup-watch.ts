@@ -254,7 +254,7 @@ export class HangupWatch {
   *#findStill(): Generator<void, Sighting[]> {
     const now = this.#clock.monotonic()
     const still: Sighting[] = []
-    // Backwards: `delete` puts the last in the place of the deleted one, and the last was seen already.
+    // Backwards: `delete` moves the last entry into the gap, and the loop has seen the last entry already.
     for (let index = this.#sightings.length - 1; index >= 0; index--) {
       const sighting = this.#sightings[index]
       if (sighting === undefined) continue

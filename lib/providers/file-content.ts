@@ -1,4 +1,4 @@
-/** What one file holds: its text parsed and decoded, except for what is known from the text before. */
+/** The content of one file: its text parsed and decoded, except for documents known from the text before. */
 import { setImmediate } from 'node:timers/promises'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { type Decoded, decodeDocuments } from '../kubernetes/decode.ts'
@@ -19,42 +19,42 @@ import { splitDocuments } from '../source/split.ts'
 import type { SourceText } from '../source/text.ts'
 
 export type FileContent = {
-  /** What it was read from; undefined where nothing in it could be kept. */
+  /** The text it was read from; undefined if no document of it can be reused. */
   readonly source: SourceText | undefined
   readonly resources: readonly Resource[]
   readonly refused: readonly Resource[]
   readonly settings: readonly SourceDocument[]
   readonly diagnostics: readonly Diagnostic[]
   readonly objects: number
-  /** Nothing in it had to be left out: an API server would take all of it. */
+  /** True if nothing had to be left out: an API server would accept every object. */
   readonly isGood: boolean
-  /** When this text was first read, milliseconds since the epoch. */
+  /** The time when this text was first read, in milliseconds since the epoch. */
   readonly readAt: number
 }
 
 export type Parser = {
-  /** Documents among `known` need not be read. */
+  /** Documents in `known` may be skipped. */
   parse(source: SourceText, known: UnchangedDocuments): AsyncIterable<ParsedPart>
   close(): Promise<void>
 }
 
-/** As much text as takes less time to read than a thread to start, bytes. */
+/** Text of this size, in bytes, takes less time to read than a thread to start. */
 const INLINE_BYTES = 131_072
-/** A document beyond this may hold others up for longer than that, UTF-16 units. */
+/** A longer document, in UTF-16 units, could block the event loop for longer than that, so a thread reads it. */
 const INLINE_DOCUMENT = 32_768
-/** How long others may have to wait for what is read, milliseconds; one document is the least that is read at a time. */
+/** Milliseconds of reading after which the event loop gets a turn; one document is never interrupted. */
 const SLICE_MS = 5
 
-/** Documents that come from one part of a text. */
+/** The documents of one part of a text. */
 type Entry = Readonly<{
   start: number
-  /** The list that they are items of, by its index. */
+  /** The index of the list whose items they are. */
   list: number | undefined
   decoded: Decoded
   problems: DiagnosticList
 }>
 
-/** Reads a text; what stands in it as it did in the one before is taken over. `take` is to be called where the outcome is used. */
+/** Reads a text; documents that are unchanged since `before` are taken over. Call `take` if the result is used. */
 export async function readContent(
   source: SourceText,
   parser: Parser,
@@ -75,7 +75,7 @@ export async function readContent(
     problems.addAll(part.diagnostics)
     problems.drop(part.dropped, 'error')
     const { documents, list } = part
-    // A parser may have read what is known as well. What is known stands between the others, so these must come one by one.
+    // A parser may have read known documents again. Known documents lie between the others, so these are added one by one.
     const groups = known.size === 0 ? [documents] : documents.map((document) => [document])
     for (const group of groups) {
       const placed = placeDocuments(lines, group, source.inFolder).filter(({ origin }) => !known.has(origin.start))
@@ -92,7 +92,7 @@ export async function readContent(
   return { content: describe(source, entries, broken, readAt), take: () => moveDocuments(source, known) }
 }
 
-/** Of a file that cannot be read. */
+/** The content of a file that cannot be read. */
 export function createEmptyContent(diagnostics: readonly Diagnostic[]): FileContent {
   return {
     source: undefined,
@@ -134,7 +134,7 @@ function describe(source: SourceText, entries: readonly Entry[], broken: boolean
   }
 }
 
-/** Each list once: entries of one part share theirs. */
+/** Each list of problems once, since entries of one part share it. */
 function listProblems(entries: readonly Entry[]): Iterable<DiagnosticList> {
   return new Set(entries.map(({ problems }) => problems))
 }
@@ -143,13 +143,13 @@ function countProblems(entries: readonly Entry[]): number {
   return [...listProblems(entries)].reduce((sum, { items }) => sum + items.length, 0)
 }
 
-/** Threads for as much as is worth them: then nothing that is read, however hostile, holds anything else up. */
+/** Uses threads for larger amounts, so that no text, however hostile, holds up the event loop. */
 export function chooseParser(sizes: readonly number[]): Parser {
   const size = sizes.reduce((sum, bytes) => sum + bytes, 0)
   return size > INLINE_BYTES ? new ParserPool({ size }) : new InlineParser()
 }
 
-/** Reads here what is cheap, whatever it is. */
+/** Reads cheap texts in this thread. */
 class InlineParser implements Parser {
   #pool: ParserPool | undefined
 
@@ -169,14 +169,14 @@ class InlineParser implements Parser {
   }
 }
 
-/** What of the content before stands unchanged in `source`; of what there was something to report nothing is. */
+/** The documents that stand unchanged in `source`, except those with diagnostics. */
 function findKnown(before: FileContent | undefined, source: SourceText): UnchangedDocuments {
   if (before?.source === undefined) return new Map()
   const origins = before.resources.map(({ origin }) => origin)
   return findUnchanged(before.source, source, origins)
 }
 
-/** What is known, as entries in their places. */
+/** Turns known documents into entries. */
 function takeOver(known: UnchangedDocuments, before: readonly Resource[]): Entry[] {
   if (known.size === 0) return []
   const byOrigin = new Map(before.map((resource) => [resource.origin, resource]))

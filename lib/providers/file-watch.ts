@@ -1,28 +1,28 @@
 /**
- * Notices that files changed. A comparison of stamps every two seconds is what is relied on (bind mounts, network file
- * systems and exhausted inotify limits give no events); events of the folders only tell sooner where to look.
+ * Notices changes of files. It relies on comparing stamps every two seconds, since bind mounts, network file systems and
+ * exhausted inotify limits give no events. Events of folders only tell sooner where to look.
  */
 import { type FSWatcher, type Stats, watch } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { isUnsettled, readStamp } from '../source/files.ts'
 
-/** Paths that are looked at together. */
+/** Paths checked in parallel. */
 const BATCH = 128
-/** At most this share of the time goes into looking, where a look is slow. */
+/** A slow check is followed by a pause of this many times its length. */
 const IDLE_FACTOR = 20
 
 export type FileWatchOptions = {
   /**
-   * Something changed, or may have: at `path`, or, where it is left out, anywhere. Comes in bursts. `isWritten`: what stands
-   * there is being written, where otherwise something came, went or was replaced.
+   * Something may have changed: at `path`, or anywhere if `path` is left out. Calls come in bursts. `isWritten`: the file is being
+   * written; if false, an entry was created, removed or replaced.
    */
   readonly onChange: (path?: string, isWritten?: boolean) => void
-  /** Events cannot be had for a folder; changes are still seen, later. Called once. */
+  /** Called once if a folder gives no events; its changes are still noticed, only later. */
   readonly onFallback?: (reason: string) => void
-  /** Milliseconds between looks. */
+  /** Milliseconds between two checks. */
   readonly intervalMs?: number
-  /** Where events come from; given by tests. */
+  /** The source of events; given by tests. */
   readonly watchFolder?: (folder: string, onEvent: (name: string | undefined, isWritten: boolean) => void) => FSWatcher
 }
 
@@ -32,11 +32,11 @@ export class FileWatch {
   readonly #intervalMs: number
   #stamps: ReadonlyMap<string, string> = new Map()
   #takenAt = 0
-  /** Counts calls of `update`: the last one counts. */
+  /** The number of calls of `update`, so that only the last one has an effect. */
   #turn = 0
-  /** By path; a folder that was replaced has another identity, and its old watcher is deaf. */
+  /** The watched folders, by path. A replaced folder has another identity, and its old watcher gets no events. */
   readonly #folders = new Map<string, { readonly identity: string; readonly watcher: FSWatcher }>()
-  /** By path: what its stamp was when the folders were found in which it, or what it leads to, stands. */
+  /** By path: the folders of the path and of its link targets, and the stamp at the time when they were found. */
   readonly #places = new Map<string, { readonly stamp: string; readonly folders: readonly string[] }>()
   #timer: NodeJS.Timeout | undefined
   #looking = false
@@ -48,7 +48,7 @@ export class FileWatch {
     this.#intervalMs = options.intervalMs ?? 2_000
   }
 
-  /** Stamps must have been taken before the content was read, so that no change falls between. */
+  /** The stamps must have been taken before the content was read, so that no change is missed. */
   async update(stamps: ReadonlyMap<string, string>): Promise<void> {
     if (stamps === this.#stamps) return
     this.#stamps = stamps
@@ -75,8 +75,8 @@ export class FileWatch {
   }
 
   /**
-   * The folders in which something must happen for one of the paths to change, with their identities: its own, and that
-   * behind each link. A path that leads to the same thing as the last time leads there through the same folders.
+   * The folders to watch, with their identities: the folder of each path, and the folder of each link's target. A path whose stamp
+   * is unchanged leads through the same folders as the last time.
    */
   async #listFolders(stamps: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
     const fresh = [...stamps.keys()].filter((path) => this.#places.get(path)?.stamp !== stamps.get(path))
@@ -99,7 +99,7 @@ export class FileWatch {
 
   #watchFolder(folder: string, identity: string): void {
     try {
-      // A folder, never a file: events of a file end when it is replaced (rename-over, ConfigMap swap).
+      // Folders are watched, never files: the events of a file end when it is replaced (rename-over, ConfigMap swap).
       const watcher = (this.#options.watchFolder ?? watchFolder)(folder, (name, isWritten) =>
         this.#hint(folder, name, isWritten),
       )
@@ -111,7 +111,7 @@ export class FileWatch {
         void this.#look()
       })
     } catch (error) {
-      // A folder that is not there yet is nothing to tell: its parent, or the next look, finds it.
+      // A missing folder is not reported: events of its parent, or the next check, find it.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#fallBack(error)
     }
   }
@@ -122,7 +122,7 @@ export class FileWatch {
     this.#options.onFallback?.((error as NodeJS.ErrnoException).code ?? String(error))
   }
 
-  /** What befalls the folder itself comes under its own name, or under none. */
+  /** Events about the folder itself come with its own name, or without a name. */
   #hint(folder: string, name: string | undefined, isWritten: boolean): void {
     if (this.#closed) return
     if (name === undefined || name === basename(folder)) this.#options.onChange()
@@ -149,7 +149,7 @@ export class FileWatch {
     for (const [path, stamp] of known) differs ||= now.get(path) !== stamp || isUnsettled(stamp, takenAt)
     this.#looking = false
     if (this.#closed) return
-    // Where `update` came meanwhile, its stamps are newer than these.
+    // If `update` was called meanwhile, its stamps are newer than these.
     const isOutrun = this.#stamps !== known
     if (!isOutrun) {
       this.#stamps = now
@@ -164,17 +164,17 @@ function watchFolder(folder: string, onEvent: (name: string | undefined, isWritt
   return watch(folder, { persistent: false }, (event, name) => onEvent(name ?? undefined, event === 'change'))
 }
 
-/** The path itself where it is a folder, its own folder, and that behind its links. */
+/** The folders of a path: itself if it is a folder, its parent, and the folder of its link target. */
 async function listFoldersOf(path: string): Promise<readonly string[]> {
   const folders = [dirname(path)]
-  // Gone or a dangling link: the folder it stands in is watched.
+  // Without a target (gone, or a dangling link) the parent alone is watched.
   const target = await realpath(path).catch(() => undefined)
   if (target !== undefined) folders.push(dirname(target))
   if (await statFolder(path)) folders.push(path)
   return folders
 }
 
-/** Undefined where it is not there now, or no folder: the look that sees it come updates the list. */
+/** Undefined if there is no folder now; the check that notices it updates the list. */
 async function statFolder(path: string): Promise<Stats | undefined> {
   const status = await stat(path).catch(() => undefined)
   return status?.isDirectory() ? status : undefined

@@ -1,6 +1,6 @@
 /**
- * Reads manifests from files: of all of them the state each time, and what is in those whose state differs; a file whose
- * content is unchanged is neither parsed nor decoded again. A file that can no longer be used keeps its last good version.
+ * Reads manifests from files. Each time it compares the stamps of all files and reads those that differ; a file of unchanged content
+ * is neither parsed nor decoded again. A file that can no longer be used keeps its last good version.
  */
 import { type Clock, printTime } from '../base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
@@ -10,7 +10,7 @@ import {
   type FoundFiles,
   findFiles,
   identifyFolder,
-  isPassedOver,
+  isIgnoredPath,
   isUnsettled,
   readPlainStamp,
   readSize,
@@ -38,27 +38,27 @@ export type FileLimits = Readonly<{ maxBytes: number; maxCount: number }>
 
 type ReadOptions = Readonly<{ maxBytes: number; inFolder: boolean }>
 
-/** What is not used as it is now: its last good version is. */
+/** A source whose last good version is used, because its present version cannot be. */
 export type Kept = Readonly<{
   /** `still serving k8s/shop.yaml as of 14:03:11` */
   text: string
-  /** What is wrong with the present version; the text is the last note of each. */
+  /** The problems of the present version; each has `text` as its last note. */
   reasons: readonly Diagnostic[]
 }>
 
-/** What the files hold now. */
+/** The content of all files. */
 export type Manifests = {
   readonly resources: readonly Resource[]
-  /** Objects with errors, for checks of what they refer to; never to be served. */
+  /** Objects with errors: their references are checked, and they are never served. */
   readonly refused: readonly Resource[]
   /** GatewayConfiguration documents in file order, undecoded. */
   readonly settings: readonly SourceDocument[]
-  /** The reasons of what is kept included. */
+  /** All diagnostics, with the reasons of `kept`. */
   readonly diagnostics: readonly Diagnostic[]
   readonly kept: readonly Kept[]
   readonly files: number
   readonly objects: number
-  /** Files and folders to watch, each with its state from before it was read. */
+  /** Files and folders to watch, each with its stamp from before it was read. */
   readonly stamps: ReadonlyMap<string, string>
   /** Equal fingerprints of one provider mean equal content. */
   readonly fingerprint: string
@@ -75,57 +75,58 @@ type FileState = {
   readonly hash: string
   readonly name: string
   readonly content: FileContent
-  /** Where `content` is from an earlier text than the present one. */
+  /** Set if `content` is that of an earlier text. */
   readonly kept: Kept | undefined
-  /** How it was read and what its stamp was before: equal ones mean equal content. Undefined where the stamp was too young. */
+  /** How it was read, and its stamp from before: if equal, the content is equal. Undefined if the stamp was too young. */
   readonly seen: string | undefined
 }
 
 type FilePlace = Pick<FileState, 'path' | 'inFolder'>
 type Files = ReadonlyMap<string, FileState>
 
-/** Files in order, with what was found about the sources they come from. */
+/** The files in order, with the findings about their sources. */
 type ReadFiles = Readonly<{
   limits: FileLimits
   order: readonly FileState[]
   after: Files
   stamps: ReadonlyMap<string, string>
-  /** Of sources that are gone. */
+  /** The last good versions of sources that are gone. */
   kept: readonly Kept[]
   diagnostics: DiagnosticList
 }>
 
-/** What was read last, to be read again in part. */
+/** The result of the last read, of which the next may renew a part. */
 type LastRead = Readonly<{ limits: FileLimits; order: readonly FileState[]; manifests: Manifests }>
 
-/** What a source last led to; `folder` says which folder that was, where it is one. */
+/** The files that a source last led to; `folder` is the identity of a source that is a folder. */
 type Found = Readonly<{ paths: readonly string[]; folder: string | undefined }>
 
 /** Holds the last good version of each file; calls of `read` must not overlap. */
 export class FileProvider {
   readonly #options: FileProviderOptions
   #files: ReadonlyMap<string, FileState> = new Map()
-  /** By each of `sources`. */
+  /** By source. */
   #found: ReadonlyMap<string, Found> = new Map()
-  /** Undefined where events at paths do not tell all. */
+  /** Undefined if events could miss a change (see `isPlain`). */
   #last: LastRead | undefined
-  /** Counts what was another content than the one before; what was wrong with the last. */
+  /** Counted up whenever content or problems change. */
   #revision = 0
+  /** The problems of the last read. */
   #problems = ''
-  /** Read with the first read of the files. */
+  /** Read together with the first files. */
   #stdin: FileState | undefined
 
   constructor(options: FileProviderOptions) {
     this.#options = options
   }
 
-  /** With `hints` nothing has changed but what is at these paths, as far as is known: most often no other need be looked at. */
+  /** Reads the files. `hints` are the only paths known to have changed, so most often no other path is checked. */
   async read(limits: FileLimits, hints?: ReadonlySet<string>): Promise<Manifests> {
     const quick = hints && (await this.#readHinted(limits, hints))
     return quick ?? this.#readAll(limits)
   }
 
-  /** Undefined where that cannot be told without a look at everything. */
+  /** Reads the hinted paths; undefined if only a check of everything can tell. */
   async #readHinted(limits: FileLimits, hints: ReadonlySet<string>): Promise<Manifests | undefined> {
     const last = this.#last
     if (last?.limits.maxBytes !== limits.maxBytes || last.limits.maxCount !== limits.maxCount) return undefined
@@ -135,7 +136,7 @@ export class FileProvider {
     for (const path of hints) {
       const state = this.#files.get(path)
       if (state === undefined) {
-        if (stamps.has(path) || !(await isPassedOver(path))) return undefined
+        if (stamps.has(path) || !(await isIgnoredPath(path))) return undefined
         continue
       }
       const stamp = await readPlainStamp(path)
@@ -192,7 +193,7 @@ export class FileProvider {
     return this.#finish({ limits, order, after, stamps, kept, diagnostics }, isPlain)
   }
 
-  /** Reads what changed, against what was known of it, into `after`. */
+  /** Reads the changed files into `after`, reusing what is known of them. */
   async #readChanged(
     changed: readonly FilePlace[],
     limits: FileLimits,
@@ -217,7 +218,7 @@ export class FileProvider {
     }
   }
 
-  /** Puts together what was read, and keeps it; `isPlain` where events at paths tell all that happens next. */
+  /** Assembles the result and remembers it. `isPlain`: events name every path that changes next. */
   #finish(read: ReadFiles, isPlain: boolean): Manifests {
     const before = this.#files
     const found = assemble(read, before)
@@ -231,8 +232,8 @@ export class FileProvider {
   }
 
   /**
-   * The files a source leads to. One with which a start would fail keeps those it last led to, and so does an empty folder in
-   * place of another: a volume that is not mounted looks like that. In the same folder somebody has deleted them.
+   * The files that a source leads to. A source that would make a start fail keeps its last files. So does an empty folder in the
+   * place of another folder: that is what an unmounted volume looks like. If the folder is the same, somebody deleted its files.
    */
   async #find(
     source: string,
@@ -289,9 +290,9 @@ export class FileProvider {
     const { hash, name } = source
     const { content, take } = await readContent(source, parser, previous?.content, this.#options.clock.now())
     if (previous && !isEmpty(previous.content)) {
-      // A text that is cut to nothing is one that is just being written.
+      // An empty text is most likely just being written.
       if (source.text.trim() === '') return keepContent(previous, hash, [emptySource(name)])
-      // What an API server refuses leaves the object there as it was.
+      // As with an API server, a refused version leaves the earlier one in force.
       if (!content.isGood && previous.content.isGood) return keepContent(previous, hash, content.diagnostics)
     }
     take()
@@ -312,18 +313,18 @@ export class FileProvider {
   }
 }
 
-/** Nothing is piped in on purpose: whatever should have written manifests has failed. */
+/** Nobody pipes in nothing on purpose: the program that should have written manifests has failed. */
 function demandObjects(content: FileContent): FileContent {
   if (!content.isGood || content.objects > 0) return content
   const problems = new DiagnosticList()
   problems.add('PORTICO_FILE_EMPTY', 'no objects passed on stdin', {
     severity: 'error',
-    help: 'look at what the command before the pipe says',
+    help: 'look at the output of the command before the pipe',
   })
   return { ...content, diagnostics: problems.items, isGood: false }
 }
 
-/** Files read at the same time, and what they hold together, unless it is a single one. */
+/** Most files read at the same time, and most bytes of them together. A single file may be larger. */
 const AT_ONCE = 32
 const BYTES_AT_ONCE = 33_554_432
 
@@ -350,7 +351,7 @@ function assemble(
   }
 }
 
-/** How a file is read and what its stamp was before. */
+/** Describes how a file is read, with its stamp from before. */
 function describeSight(
   { path, inFolder }: FilePlace,
   stamps: ReadonlyMap<string, string>,
@@ -359,7 +360,7 @@ function describeSight(
   return `${stamps.get(path as string)} ${maxBytes} ${inFolder}`
 }
 
-/** Some of them at a time. */
+/** Runs on several items at a time. */
 async function forEachAtOnce<T>(items: readonly T[], sizeOf: (item: T) => number, run: (item: T) => Promise<void>) {
   const running = new Set<Promise<void>>()
   let bytes = 0
@@ -371,7 +372,7 @@ async function forEachAtOnce<T>(items: readonly T[], sizeOf: (item: T) => number
       running.delete(done)
       bytes -= size
     })
-    // One that fails ends all of it, and the others may fail too.
+    // The first failure is thrown below; further failures must not be unhandled rejections.
     done.catch(() => undefined)
     running.add(done)
   }
@@ -394,16 +395,16 @@ function emptySource(name: string): Diagnostic {
 }
 
 function describeKept(name: string, since: number, reasons: readonly Diagnostic[]): Kept {
-  return keepLastGood(`still serving ${name} as of ${printTime(since)}`, reasons)
+  return noteLastGood(`still serving ${name} as of ${printTime(since)}`, reasons)
 }
 
-/** Says with each reason what is done instead. */
-export function keepLastGood(text: string, reasons: readonly Diagnostic[]): Kept {
+/** Adds to each reason a note that the last good version is served. */
+export function noteLastGood(text: string, reasons: readonly Diagnostic[]): Kept {
   const noted = reasons.map((reason) => Object.freeze({ ...reason, notes: [...reason.notes, { message: text }] }))
   return Object.freeze({ text, reasons: noted })
 }
 
-/** Diagnostics belong to the content: a folder that cannot be read any more is news, though the files kept are the same. */
+/** Diagnostics are part of the content: an unreadable folder is a change, even though its files are kept. */
 function printProblems(diagnostics: readonly Diagnostic[]): string {
   return diagnostics.length === 0 ? '' : JSON.stringify(diagnostics.map(({ code, message }) => `${code} ${message}`))
 }

@@ -71,7 +71,7 @@ export type ExplainOptions = Readonly<{
   /** Names that no certificate covers are refused. */
   strictSni?: boolean
   leftOut?: readonly LeftOut[]
-  /** Milliseconds since the epoch, for what certificates have left. */
+  /** The present time, in milliseconds since the epoch, for the days that certificates are still valid. */
   now?: number
 }>
 

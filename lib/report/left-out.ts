@@ -1,5 +1,4 @@
-/** Ingresses of which nothing is served: refused for an error, or of a class that is not served here. */
-
+/** Ingresses that are not served at all: refused for an error, or of a class that is not served here. */
 import type { Diagnostic, DiagnosticCode } from '../base/diagnostics.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printName } from '../base/resource-name.ts'
@@ -22,7 +21,7 @@ const CLASS_CODES: ReadonlySet<DiagnosticCode> = new Set([
   'PORTICO_REF_CLASS_MISSING',
 ])
 
-/** Each with the first problem that says why; `diagnostics` are those of the same configuration. */
+/** Each left-out Ingress with the first problem that explains it; `diagnostics` are those of the same configuration. */
 export function listLeftOut(resources: ResourceSet, diagnostics: readonly Diagnostic[]): readonly LeftOut[] {
   const [errors, classes] = [new Map<string, Diagnostic>(), new Map<string, Diagnostic>()]
   for (const diagnostic of diagnostics) {

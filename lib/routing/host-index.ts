@@ -1,8 +1,8 @@
-/** Finds what belongs to a hostname: exact above one-label wildcard (I-6 to I-8, I-28). Used for routes and for certificates. */
+/** Finds the entry of a hostname: an exact host goes before a one-label wildcard (I-6 to I-8, I-28). For routes and certificates. */
 
 export class HostIndex<T> {
   readonly #exact = new Map<string, T>()
-  /** Keyed by what stands behind `*.`. */
+  /** By the suffix behind `*.`. */
   readonly #wildcard = new Map<string, T>()
 
   /** Keys are exact hostnames or `*.suffix`, in the normal form of base/hostname. */
@@ -10,7 +10,7 @@ export class HostIndex<T> {
     for (const [host, value] of entries) this.add(host, value)
   }
 
-  /** For whoever fills an index step by step; one that is in use is not changed any more. */
+  /** Adds an entry while the index is being built; an index in use is never changed. */
   add(host: string, value: T): void {
     if (host.startsWith('*.')) this.#wildcard.set(host.slice(2), value)
     else this.#exact.set(host, value)

@@ -1,14 +1,14 @@
-/** Finds what belongs to a path: exact above prefix, longer prefix above shorter (I-12 to I-16). Built once, then only read. */
+/** Finds the entry of a path: exact goes before prefix, a longer prefix before a shorter (I-12 to I-16). Built once, then only read. */
 import type { PathMatch } from '../model/route.ts'
 
-/** A path element that some prefix goes through. */
+/** An element in the tree of all prefixes. */
 type Node<T> = { value: T | undefined; children: Map<string, Node<T>> | undefined }
 
 export class PathIndex<T> {
   readonly #exact = new Map<string, T>()
   readonly #root: Node<T> = { value: undefined, children: undefined }
 
-  /** Of two equal matches the first stays: entries come in match order. Paths are in match form (base/path). */
+  /** Entries come in match order: of two equal matches the first stays. Paths are in match form (base/path). */
   constructor(entries: Iterable<readonly [PathMatch, T]>) {
     for (const [match, value] of entries) {
       if (match.type === 'prefix') this.#plant(match.path, value)
@@ -16,7 +16,7 @@ export class PathIndex<T> {
     }
   }
 
-  /** `path` is in match form: it begins with `/` and holds no `//`. Costs the depth of the prefixes it runs along. */
+  /** `path` is in match form: it begins with `/` and holds no `//`. The cost is the depth of the matching prefixes (P36). */
   find(path: string): T | undefined {
     const exact = this.#exact.size === 0 ? undefined : this.#exact.get(path)
     if (exact !== undefined) return exact
@@ -35,7 +35,7 @@ export class PathIndex<T> {
     return found
   }
 
-  /** A slash at the end of a prefix says nothing (I-13). */
+  /** A slash at the end of a prefix has no meaning (I-13). */
   #plant(path: string, value: T): void {
     let node = this.#root
     for (const segment of path.split('/')) {

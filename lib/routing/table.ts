@@ -1,4 +1,4 @@
-/** The compiled routing table: immutable, and a look-up costs the depth of the path, not the number of routes. */
+/** The compiled routing table: immutable. A look-up costs the depth of the path, not the number of routes (P36). */
 import type { Model } from '../model/model.ts'
 import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
 import { HostIndex } from './host-index.ts'
@@ -7,19 +7,19 @@ import { PathIndex } from './path-index.ts'
 /** The routes of one virtual host, compiled. */
 export type HostRoutes<R, H> = {
   readonly host: H
-  /** `path` in match form (base/path). Undefined: the default backend, if any, takes it (I-17). */
+  /** `path` is in match form (base/path). Undefined if no route matches: the default backend then takes the request (I-17). */
   find(path: string): R | undefined
 }
 
 export type RoutingTable<R, H> = {
-  /** Exact host, then wildcard; when neither is known, the routes for every host (I-9, I-10). */
+  /** Exact host, then wildcard. If neither matches, `anyHost` holds the routes for every host (I-9, I-10). */
   readonly hosts: HostIndex<HostRoutes<R, H>>
   readonly anyHost: HostRoutes<R, H> | undefined
-  /** What serves requests that no rule takes (I-22, I-24); undefined: 404. */
+  /** The route of requests that no rule takes (I-22, I-24); undefined means 404. */
   readonly fallback: R | undefined
 }
 
-/** Compiles a model; `serve` makes, once for each route, what a look-up gives back. */
+/** Compiles a model. `serve` is called once for each route, and makes the result of look-ups. */
 export function compileTable<R>(model: Model, serve: (route: Route) => R): RoutingTable<R, VirtualHost> {
   const compiled = model.hosts.map((host) => compileHost<Route, R, VirtualHost>(host, serve))
   return Object.freeze({
@@ -29,14 +29,14 @@ export function compileTable<R>(model: Model, serve: (route: Route) => R): Routi
   })
 }
 
-/** The one host whose routes decide, with `hostname` in the normal form of base; undefined: none names it. */
+/** The host whose routes decide; undefined if none matches. `hostname` is in normal form (base/hostname). */
 export function findHost<R, H>(table: RoutingTable<R, H>, hostname: string): HostRoutes<R, H> | undefined {
   return table.hosts.find(hostname) ?? table.anyHost
 }
 
 /**
- * What serves a path, in match form, of the host that was found. A host that is known answers for all its paths: those of
- * a less specific host are not consulted (I-10), only the default backend.
+ * The route of a path, in match form, within the host that was found. Paths of less specific hosts are not consulted (I-10); only
+ * the default backend can take the request then.
  */
 export function findInHost<R, H>(
   table: RoutingTable<R, H>,
@@ -46,12 +46,12 @@ export function findInHost<R, H>(
   return host?.find(path) ?? table.fallback
 }
 
-/** Both steps, for who needs nothing of the host. */
+/** Finds host and route in one step. */
 export function findRoute<R, H>(table: RoutingTable<R, H>, hostname: string, path: string): R | undefined {
   return findInHost(table, findHost(table, hostname), path)
 }
 
-/** Compiles one host; `serve` makes, once for each route, what a look-up gives back. */
+/** Compiles one host. `serve` is called once for each route, and makes the result of look-ups. */
 export function compileHost<A extends { readonly match: PathMatch }, R, H extends { readonly routes: readonly A[] }>(
   host: H,
   serve: (route: A) => R,

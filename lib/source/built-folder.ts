@@ -1,22 +1,22 @@
-/** Folders that another tool builds: what lies in them is not what is served before kustomize or Helm has made it. */
+/** Folders that kustomize or Helm builds: their files are input of these tools, not manifests to serve. */
 import path from 'node:path'
 import { composeValue } from './compose.ts'
 import { parseSyntax, TooLargeError } from './syntax.ts'
 import type { SourceText } from './text.ts'
 
-/** The files that make a folder one, as kustomize and Helm look for them. */
+/** The files by which kustomize and Helm know such a folder. */
 export const KUSTOMIZATIONS: readonly string[] = ['kustomization.yaml', 'kustomization.yml', 'Kustomization']
 export const CHART = 'Chart.yaml'
-/** Larger ones are not looked into. */
+/** A larger kustomization is not read. */
 export const MAX_KUSTOMIZATION = 262_144
 
 export type BuiltFolder = Readonly<{
-  /** What is to be done with it, of the folder as shown to people. */
+  /** The advice for people; `folder` is the folder's name as shown to them. */
   message: (folder: string) => string
   command: (folder: string) => string
-  /** Nothing in it, or below it, is read. */
+  /** True if no file in the folder, or below it, is read. */
   isLeftOut: boolean
-  /** Absolute paths of what is no manifest by itself. */
+  /** Absolute paths of files that are parts of objects, not manifests. */
   parts: readonly string[]
 }>
 
@@ -27,7 +27,7 @@ export const CHART_FOLDER: BuiltFolder = {
   parts: [],
 }
 
-/** What a kustomization lists; patches and the like are parts of objects. */
+/** The lists of a kustomization. Patches and the like are parts of objects. */
 const LISTED = ['resources', 'bases', 'components']
 const PARTS = [
   'patches',
@@ -42,8 +42,8 @@ const PARTS = [
 ]
 
 /**
- * One that builds on what lies outside of its folder is an overlay, and says nothing without that. The manifests of any other
- * are read as they are.
+ * A kustomization that builds on files outside of its folder is an overlay, which is incomplete without them. The manifests of
+ * all others are read as they are.
  */
 export function readKustomization(folder: string, source: SourceText | undefined): BuiltFolder {
   const value = source ? readMapping(source.text) : {}
@@ -71,7 +71,7 @@ function readMapping(text: string): Readonly<Record<string, unknown>> {
   }
 }
 
-/** Entries are paths, or mappings with one; text of several lines is a patch itself. */
+/** The paths among entries: an entry is a path, a mapping with a path, or an inline patch of several lines. */
 function listPaths(entries: unknown): readonly string[] {
   if (!Array.isArray(entries)) return []
   return entries

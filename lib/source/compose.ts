@@ -4,11 +4,11 @@ import { MAX_DEPTH } from './depth.ts'
 import { MarkBuilder, type MarkData, type Span } from './marks.ts'
 import { resolveScalar } from './scalar.ts'
 
-/** Values an expanded document may have: no object of a cluster has as many, a billion laughs have more. */
+/** Most values of an expanded document: no object of a cluster has as many, a billion laughs have more. */
 const MAX_EXPANDED = 500_000
-/** How many times the values aliases repeat may outnumber those written, beyond a small document's. */
+/** Most values that aliases may repeat for each value written, beyond a small document's. */
 const MAX_EXPANSION = 100
-/** How many keys `<<` may add for each value written, beyond a small document's: adding costs more than repeating. */
+/** Most keys that `<<` may add for each value written, beyond a small document's. Adding costs more than repeating. */
 const MAX_MERGED = 10
 const SMALL = 10_000
 const MAX_DUPLICATES = 20
@@ -21,21 +21,21 @@ export type ComposeProblem = Readonly<{
     | 'PORTICO_YAML_DEPTH'
     | 'PORTICO_YAML_TAG'
   message: string
-  /** What it is about, as written: it comes after the message where it may be shown. */
+  /** The text concerned, as written; it follows the message if it may be shown. */
   subject?: string
   span: Span
   help?: string
-  /** Where the other one is. */
+  /** The span of the first of two duplicates. */
   first?: Span
 }>
 
 export type Composed = Readonly<{ value: unknown; marks: MarkData; problems: readonly ComposeProblem[] }>
 
-/** A value as composed; `size` and `height` count what aliases stand for too. */
+/** A composed value; `size` and `height` count the targets of aliases as well. */
 type Part = { value: unknown; mark: number; size: number; height: number }
 type Mapping = Record<string, unknown>
 
-/** `start` is where the document's text begins in its file. */
+/** `start` is the offset in its file at which the document begins. */
 export function composeValue(root: unknown, start: number): Composed {
   const composer = new ValueComposer(start)
   const part = composer.compose(root, undefined, [start, start])
@@ -48,7 +48,7 @@ class ValueComposer {
   readonly problems: ComposeProblem[] = []
   readonly #start: number
   readonly #anchors: Map<string, Part> = new Map()
-  /** What mappings that are merged give, by their marks. */
+  /** The marks of the keys of merged mappings, by the mark of the mapping. */
   readonly #mergeable: Map<number, ReadonlyMap<string, number>> = new Map()
   #written = 0
   #merged = 0
@@ -144,7 +144,7 @@ class ValueComposer {
     part.value = value
   }
 
-  /** `<<` adds what the mapping does not have itself (YAML 1.1 merge keys; kubectl honours them). */
+  /** `<<` adds the keys that the mapping does not have itself (YAML 1.1 merge keys; kubectl honours them). */
   #merge(merge: Part, value: Mapping, order: Map<string, number>, span: Span): void {
     const isList = Array.isArray(merge.value)
     const sources: readonly unknown[] = isList ? (merge.value as unknown[]) : [merge.value]
@@ -210,7 +210,7 @@ class ValueComposer {
   }
 
   #addDuplicate(key: string, span: Span, items: readonly Pair[]): void {
-    // Each costs a walk over the mapping, so a hostile one is told only the first few.
+    // Each report costs a walk over the mapping, so only the first few duplicates are reported.
     if (this.#duplicates++ >= MAX_DUPLICATES) return
     const first = items.find((item) => isScalar(item.key) && String(item.key.value ?? '') === key)
     this.#add('PORTICO_YAML_DUPLICATE_KEY', 'duplicate key', span, {
@@ -259,25 +259,25 @@ function isAnchored(node: unknown): node is { anchor?: string; tag?: string } {
   return isMap(node) || isSeq(node) || isScalar(node)
 }
 
-/** Keys are strings: one that YAML reads as a boolean or a number is printed again, so that `on` becomes "true". */
+/** Keys are strings: a key that YAML reads as a boolean or number is printed as that value, so `on` becomes "true". */
 function printKey(text: string, isPlain: boolean): string {
   const value = isPlain ? resolveScalar(text) : text
   return typeof value === 'boolean' || Number.isSafeInteger(value) ? String(value) : text
 }
 
-/** A field of its own even by the name that would set the prototype. */
+/** Sets an own field, also for the name `__proto__`, which would set the prototype. */
 function setField(mapping: Mapping, key: string, value: unknown): void {
   if (key !== '__proto__') mapping[key] = value
   else Object.defineProperty(mapping, key, { value, writable: true, enumerable: true, configurable: true })
 }
 
-/** Whether the mapping's marks tell its keys: they stand in the text as they read, quoted or not, and in their order. */
+/** True if marks alone can find the key: the text shows it as it reads, quoted or not, and JavaScript keeps its order. */
 function isAsWritten(node: unknown, key: string, [start, end]: Span): boolean {
   if (!isScalar(node) || String(node.value ?? '') !== key || isWholeNumber(key)) return false
   return end - start === key.length + (node.type === 'PLAIN' ? 0 : 2)
 }
 
-/** Keys like "8080": JavaScript lists them first, whatever the document's order. */
+/** True for keys like "8080", which JavaScript lists first, whatever the document's order. */
 function isWholeNumber(key: string): boolean {
   const first = key.charCodeAt(0)
   return first >= 48 && first <= 57 && /^\d+$/.test(key)

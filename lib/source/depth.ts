@@ -1,14 +1,14 @@
-/** How deep a document nests, found without recursion: the YAML composer would overflow its stack on a hostile one. */
+/** Measures how deep a document nests, without recursion: on a hostile document the YAML composer would overflow its stack. */
 import { Lexer } from 'yaml'
 
 export const MAX_DEPTH = 256
 
-/** Offset of the first bracket, dash or indentation that nests deeper than MAX_DEPTH; undefined: none does. */
+/** Offset of the first bracket, dash or indentation that nests deeper than MAX_DEPTH; undefined if none does. */
 export function findTooDeep(text: string): number | undefined {
   return looksDeep(text) ? measureDepth(text) : undefined
 }
 
-/** Quick and never too low: counts what may nest, in scalars and comments too. */
+/** A quick estimate that is never too low: it counts signs of nesting in scalars and comments too. */
 function looksDeep(text: string): boolean {
   let open = 0
   let prefix = 0
@@ -31,7 +31,7 @@ function looksDeep(text: string): boolean {
   return false
 }
 
-/** From the tokens, where brackets in scalars and comments do not count. */
+/** Measures by tokens, so that brackets in scalars and comments do not count. */
 function measureDepth(text: string): number | undefined {
   let offset = 0
   let open = 0

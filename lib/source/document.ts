@@ -1,4 +1,4 @@
-/** Documents of YAML or JSON text: plain values that know where they stand. */
+/** Reads documents of YAML or JSON text: plain values, with an origin that finds the position of each field. */
 import type { YAMLError } from 'yaml'
 import { type Diagnostic, type DiagnosticCode, type DiagnosticDetails, DiagnosticList } from '../base/diagnostics.ts'
 import type { Origin, SourcePosition } from '../base/position.ts'
@@ -15,33 +15,33 @@ import { parseSyntax, TooLargeError } from './syntax.ts'
 import type { SourceText } from './text.ts'
 
 export type SourceDocument = {
-  /** Plain JavaScript: only the own keys of a mapping are its fields. Aliases share values: never change one. */
+  /** Plain JavaScript. Only the own keys of a mapping are its fields. Aliases share values, so never change one. */
   readonly value: unknown
   readonly origin: Origin
-  /** Counts the documents of one file from 0, empty ones included. */
+  /** The index of the document in its file, from 0, with empty documents counted. */
   readonly index: number
-  /** Its file was not named, and need not be a manifest. */
+  /** True if nobody named the file: it lies in a folder or matches a pattern, so it need not be a manifest. */
   readonly inFolder?: boolean
-  /** What is wrong with it though it can be read: keys that it has twice. Whose object it is decides how bad that is. */
+  /** Problems of a document that can still be read: duplicate keys. The document's kind decides how severe they are. */
   readonly flaws?: readonly Diagnostic[]
 }
 
-/** A template action where a value, an item or a whole line should be. */
+/** A template action in the place of a value, an item or a whole line. */
 const TEMPLATE = /^[ \t]*(?:-[ \t]+)?(?:(?:[\w./-]+|"[^"\n]*"|'[^'\n]*')[ \t]*:[ \t]+)?(?=\{\{)/m
-/** What Helm has beside what every template in Go may have. */
+/** Expressions of Helm that other Go templates do not have. */
 const HELM =
   /\.(?:Values|Release|Chart|Capabilities|Files|Template)\b|\{\{-?[ \t]*(?:include|define|template|toYaml|tpl)[ \t]/
-/** A key that only a manifest has, wherever it stands. */
+/** A key that marks a manifest, anywhere in the text. */
 const TYPE_KEY = /(?:^[ \t]*|[{,][ \t\r\n]*)["']?(?:apiVersion|kind)["']?[ \t]*:/m
 
-/** Objects of one file, in lists too: a file of the largest size has as many where each is an object of the smallest. */
+/** Most objects of one file, lists included. A file of the largest size has as many if all objects are of the smallest size. */
 const MAX_OBJECTS = 100_000
 const TOO_MANY_OBJECTS = `it has more than ${MAX_OBJECTS} objects`
-/** Values of one file: a file of the largest size has fewer where they have names like those of Kubernetes. */
+/** Most values of one file. A file of the largest size has fewer if its keys are like those of Kubernetes. */
 const MAX_VALUES = 2_000_000
-/** Problems of one file that are listed. */
+/** Most problems listed for one file. */
 export const MAX_PROBLEMS = 1_000
-/** A list of this length is read item by item. */
+/** A longer list is read item by item. */
 const LONG_LIST = 131_072
 
 /** A document as plain data: it may come from another thread. */
@@ -49,24 +49,24 @@ export type ParsedDocument = Readonly<{
   value: unknown
   marks: MarkData
   index: number
-  /** It is an item of a list. */
+  /** True for an item of a list. */
   isItem: boolean
   flaws?: readonly Diagnostic[]
 }>
 
-/** Some of what a text holds, in its order. */
+/** A part of a text: some of its documents, in their order. */
 export type ParsedPart = Readonly<{
   documents: readonly ParsedDocument[]
   diagnostics: readonly Diagnostic[]
-  /** Problems beyond those that are listed. */
+  /** The number of problems that are not listed. */
   dropped: number
-  /** A document was not well-formed: the file is then best kept as it was. */
+  /** True if a document is not well-formed; the file's last good version should then stay in force. */
   broken: boolean
-  /** The list whose items these are, by its index: no part has others besides. */
+  /** The index of the list whose items these are; such a part holds no other documents. */
   list: number | undefined
-  /** The items of this list are none: something is wrong with a later one. */
+  /** The index of a list whose items, sent before, do not count, because a later item is broken. */
   voided: number | undefined
-  /** There is more in the text than is read: nothing of it counts but the diagnostics of this part, the last. */
+  /** True if the text exceeds a limit. Only the diagnostics of this part, the last, then count. */
   isRefused: boolean
 }>
 
@@ -83,19 +83,19 @@ const EMPTY_PART: ParsedPart = {
 /** A document that knows where it stands. */
 type PlacedDocument = SourceDocument & { readonly origin: DocumentOrigin }
 
-/** Of a text that cannot be read whole, with the reason. */
+/** The only part of a text that cannot be read, with the reason. */
 export function refuse(source: SourceText, reason: string): ParsedPart {
   const problems = new DiagnosticList()
   problems.add('PORTICO_YAML_LIMIT', `${source.name} cannot be read: ${reason}`, {
-    help: 'split it into several files, or look for what is not meant to be there: long runs of commas, dashes or brackets',
+    help: 'split it into several files, or look for mistakes: long runs of commas, dashes or brackets',
   })
   return { ...EMPTY_PART, diagnostics: problems.items, broken: true, isRefused: true }
 }
 
-/** Documents that are known from an earlier text of the file, by where they begin now. */
+/** Documents known from an earlier text of the file, by the offset where they begin now. */
 export type UnchangedDocuments = ReadonlyMap<number, DocumentOrigin>
 
-/** Those of `known`, documents of `before`, that stand in `source` too, word for word and on the same lines. */
+/** The documents of `known` that stand unchanged in `source`, on the same lines as in `before`. */
 export function findUnchanged(before: SourceText, source: SourceText, known: Iterable<Origin>): UnchangedDocuments {
   const found = new Map<number, DocumentOrigin>()
   if (before.name !== source.name) return found
@@ -114,7 +114,7 @@ export function findUnchanged(before: SourceText, source: SourceText, known: Ite
   return found
 }
 
-/** The documents that have their lines for themselves, with the number of the first. */
+/** The documents that share no line with another, with the number of their first line. */
 function* placeChunks(text: string): Generator<readonly [line: number, chunk: Chunk]> {
   let line = 0
   let next = text.indexOf('\n')
@@ -126,7 +126,7 @@ function* placeChunks(text: string): Generator<readonly [line: number, chunk: Ch
   }
 }
 
-/** Reads one document, or item of a list, at each step, for whoever must not hold up others meanwhile; not those known from before. */
+/** Reads one document, or one item of a list, at each step, so that the caller can pause in between. Skips the documents in `known`. */
 export function* parseInParts(source: SourceText, known?: UnchangedDocuments): Generator<ParsedPart> {
   const parser = new DocumentParser(source)
   let index = 0
@@ -151,24 +151,24 @@ export function* parseInParts(source: SourceText, known?: UnchangedDocuments): G
   if (values === 0 && !parser.broken && !known?.size) yield parser.reportEmpty()
 }
 
-/** Told before any is read. */
+/** Checked before any document is read. */
 function hasTooMany(chunks: Iterable<Chunk>): boolean {
   let count = 0
   for (const _ of chunks) if (++count > MAX_OBJECTS) return true
   return false
 }
 
-/** How many values a part has. */
-export function countPart({ documents }: ParsedPart): number {
+/** The number of values in a part. */
+export function countPartValues({ documents }: ParsedPart): number {
   return documents.reduce((sum, { marks }) => sum + countValues(marks), 0)
 }
 
-/** Whether the part that comes next may be joined to what began with `first`. */
+/** True if `next` may be joined to the parts that began with `first`. */
 export function canJoin(first: ParsedPart, next: ParsedPart): boolean {
   return first.list === next.list && next.voided === undefined && !next.isRefused
 }
 
-/** Parts that follow each other as one. */
+/** Joins consecutive parts into one. */
 export function joinParts(parts: readonly ParsedPart[]): ParsedPart {
   return {
     ...(parts[0] as ParsedPart),
@@ -179,7 +179,7 @@ export function joinParts(parts: readonly ParsedPart[]): ParsedPart {
   }
 }
 
-/** Documents that know where they stand; `lines` are those of the text they were read from. */
+/** Gives documents their origins; `lines` are the lines of their text. */
 export function placeDocuments(
   lines: SourceLines,
   documents: readonly ParsedDocument[],
@@ -191,7 +191,7 @@ export function placeDocuments(
   })
 }
 
-/** Takes documents known from before over into `source`, so that nothing holds the earlier text. */
+/** Moves known documents to `source`, so that nothing refers to the earlier text. */
 export function moveDocuments(source: SourceText, known: UnchangedDocuments): void {
   if (known.size === 0) return
   const lines = readLines(source)
@@ -202,7 +202,7 @@ export function readLines({ name, text }: SourceText): SourceLines {
   return new SourceLines(name, text)
 }
 
-/** What a document holds; or why that cannot be told, and what reports it. */
+/** The content of a document, or a function that reports why it cannot be read. */
 type Outcome = (Omit<ParsedDocument, 'index' | 'isItem'> & { report?: undefined }) | Readonly<{ report: () => void }>
 
 class DocumentParser {
@@ -211,10 +211,10 @@ class DocumentParser {
   readonly #inFolder: boolean
   #problems = new DiagnosticList(MAX_PROBLEMS)
   #templateSeen = false
-  /** What is read now. */
+  /** The document being read. */
   #document: Chunk = { start: 0, end: 0 }
   #judged: { chunk: Chunk; isOther: boolean } | undefined
-  /** Nothing of the values of this document is shown. */
+  /** True if no value of this document may be shown. */
   #veiled: { chunk: Chunk; isVeiled: boolean } | undefined
 
   constructor(source: SourceText) {
@@ -230,7 +230,7 @@ class DocumentParser {
     return this.#part([])
   }
 
-  /** In one part, a long list in one for each item. Throws a TooLargeError. */
+  /** Yields one part, or for a long list one part for each item. Throws a TooLargeError. */
   *read(chunk: Chunk, index: number): Generator<ParsedPart> {
     this.#document = chunk
     const list = chunk.end - chunk.start > LONG_LIST ? this.#splitList(chunk) : undefined
@@ -246,7 +246,7 @@ class DocumentParser {
       if (!report) return
       yield { ...EMPTY_PART, voided: index }
     }
-    // What is wrong with an item may be that it was none: an alias of another, a text that looks like items.
+    // A broken item may be no item at all: an alias of another item, or a text that looks like items.
     const whole = this.#parseWhole(chunk, report)
     if (whole.report) whole.report()
     const isThere = !whole.report && whole.value !== null
@@ -259,7 +259,7 @@ class DocumentParser {
     return { ...EMPTY_PART, documents, diagnostics, dropped, broken: this.broken, list }
   }
 
-  /** The items of a `kind: List`; undefined where it is none, or cannot be told apart. */
+  /** The items of a `kind: List`; undefined if the document is no list, or its items cannot be told apart. */
   #splitList(chunk: Chunk): readonly Chunk[] | undefined {
     const list = splitList(this.#lines.text, chunk)
     if (!list || list.shell.length > LONG_LIST) return undefined
@@ -280,7 +280,7 @@ class DocumentParser {
 
   #parse(chunk: Chunk, form?: 'item'): Outcome {
     const slice = this.#lines.text.slice(chunk.start, chunk.end)
-    // The dash of an item stands where a blank may.
+    // The dash of an item is replaced by a blank, which leaves all columns as they are.
     const text = form === 'item' ? slice.replace(/^( *)-/, '$1 ') : slice
     const tooDeep = findTooDeep(text)
     if (tooDeep !== undefined) {
@@ -290,7 +290,7 @@ class DocumentParser {
     const { contents, error, opening } = parseSyntax(text)
     if (error) return { report: () => this.#addSyntaxError(error, text, chunk, opening) }
     const { value, marks, problems } = composeValue(contents, chunk.start)
-    // Other tools' files have tags of their own.
+    // Files of other tools have custom tags.
     const isTagged = problems.length > 0 && problems.every((problem) => problem.code === 'PORTICO_YAML_TAG')
     if (problems.length === 0 || (isTagged && this.#isOther())) return { value, marks }
     if (problems.every(isFlaw)) {
@@ -318,13 +318,13 @@ class DocumentParser {
     problems.add(code, text, { position: this.#position(...span), help, notes, ...this.#severity() })
   }
 
-  /** What lies in a folder and is another tool's is told gently. */
+  /** A file in a folder that belongs to another tool gets a warning in place of an error. */
   #severity(): Pick<DiagnosticDetails, 'severity'> {
     if (!this.#isOther()) return {}
     return { severity: this.#lines.file.toLowerCase().endsWith('.json') ? 'info' : 'warning' }
   }
 
-  /** One error a document: those after the first are mostly its echoes. */
+  /** Reports one error for each document: the later ones mostly follow from the first. */
   #addSyntaxError(error: YAMLError, text: string, chunk: Chunk, opening: number | undefined): void {
     if (this.#addTemplate(text, chunk)) return
     if (opening !== undefined) {
@@ -333,7 +333,7 @@ class DocumentParser {
       return
     }
     let at = Math.min(error.pos[0], Math.max(0, text.length - 1))
-    // What is missing at the end of a line is shown at its last character.
+    // Something missing at the end of a line is shown at the line's last character.
     while (at > 0 && error.message.startsWith('Missing') && /[\r\n]/.test(text.charAt(at))) at--
     const tab = text.indexOf('\t', at)
     if (error.code === 'TAB_AS_INDENT') {
@@ -351,17 +351,17 @@ class DocumentParser {
     }
   }
 
-  /** Most texts that are no YAML have a line that is indented wrongly, in which the parser sees something else. */
+  /** Most broken YAML has a wrongly indented line, which the parser takes for another fault. */
   #addIndentFault(error: YAMLError, text: string, chunk: Chunk): boolean {
     const fault = INDENT_CODES.has(error.code) ? findIndentFault(text) : undefined
-    // What comes after the place where the parser stopped is not the cause.
+    // A line behind the place where the parser stopped is not the cause.
     if (!fault || countLines(text, fault.start) > countLines(text, error.pos[0]) + 1) return false
     const { start, end, message, help } = fault
     this.#add('PORTICO_YAML_SYNTAX', message, chunk.start + start, { end: chunk.start + end, help })
     return true
   }
 
-  /** Templates are no YAML before they are rendered: say that, once a file, rather than where the parser stumbled. */
+  /** Templates are not YAML before they are rendered. Says that, once for each file, in place of the parser's error. */
   #addTemplate(text: string, chunk: Chunk): boolean {
     const match = TEMPLATE.exec(text)
     if (!match) return false
@@ -380,7 +380,7 @@ class DocumentParser {
     return true
   }
 
-  /** Without the keys of a manifest, what lies in a folder is most likely another tool's. */
+  /** True for a file in a folder without the keys of a manifest: most likely it belongs to another tool. */
   #isOther(): boolean {
     if (!this.#inFolder) return false
     const chunk = this.#document
@@ -419,7 +419,7 @@ class DocumentParser {
   }
 }
 
-/** What a wrong indentation is taken for. */
+/** The parser's errors that a wrong indentation may cause. */
 const INDENT_CODES: ReadonlySet<string> = new Set([
   'BAD_INDENT',
   'BLOCK_AS_IMPLICIT_KEY',
@@ -437,9 +437,9 @@ const SYNTAX_HELP: Readonly<Record<string, string>> = {
   UNEXPECTED_TOKEN: 'check the indentation of this line, and quotes and brackets before it',
 }
 
-/** What is said of a text of which nothing may be shown. */
+/** Messages for a text of which nothing may be shown. */
 const VEILED_WORDS: Readonly<Record<string, string>> = {
-  BAD_INDENT: 'this line is indented otherwise than those around it',
+  BAD_INDENT: 'this line is indented differently from the lines around it',
   BAD_DQ_ESCAPE: 'invalid escape sequence',
   BLOCK_AS_IMPLICIT_KEY: 'a mapping begins within a line',
   MULTILINE_IMPLICIT_KEY: 'a key goes over several lines',
@@ -448,7 +448,7 @@ const VEILED_WORDS: Readonly<Record<string, string>> = {
   UNEXPECTED_TOKEN: 'this cannot stand here',
 }
 
-/** The library's names for what people know by its sign. */
+/** Replaces the library's names for signs by the signs themselves. */
 const PLAIN_WORDS: readonly (readonly [RegExp, string])[] = [
   [/(["'])quote\b/, '$1'],
   [/\bflow-map-start\b/, '{'],
@@ -460,7 +460,7 @@ const PLAIN_WORDS: readonly (readonly [RegExp, string])[] = [
   [/\bat node end\b/, 'after the end of a value'],
 ]
 
-/** A key without its colon, or without the space after it, is a text to the parser. */
+/** Explains a key without its colon, or without the space behind it, which the parser takes for text. */
 function explainKey({ code }: YAMLError, text: string, at: number): readonly [string, string] | undefined {
   if (code !== 'MULTILINE_IMPLICIT_KEY') return undefined
   const word = /^(?:- )*["']?[\w./-]+["']?(:?)(.*)/.exec(text.slice(at, at + 1000))
@@ -470,14 +470,14 @@ function explainKey({ code }: YAMLError, text: string, at: number): readonly [st
     : ['a colon is missing after this key', 'end the key with a colon']
 }
 
-/** The library's words may hold some of the text. */
+/** The library's message may quote the text, so a veiled text gets another message. */
 function explainSyntaxError(error: YAMLError, isVeiled: boolean): readonly [message: string, help: string | undefined] {
   let message = isVeiled ? (VEILED_WORDS[error.code] ?? 'this is not well-formed YAML') : lowerFirst(error.message)
   for (const [pattern, words] of PLAIN_WORDS) message = message.replace(pattern, words)
   return [message, message.startsWith('missing ,') ? 'put a comma before this' : SYNTAX_HELP[error.code]]
 }
 
-/** `sign` is the quote or bracket that is never closed. */
+/** `sign` is the unclosed quote or bracket. */
 function explainOpening(sign: string): readonly [message: string, help: string] {
   if (sign === '{' || sign === '[') {
     const closing = sign === '{' ? '}' : ']'
@@ -495,13 +495,13 @@ function countLines(text: string, end: number): number {
   return count
 }
 
-/** The first word from `at` on, on the same line: what is wrongly indented is a key, not the blanks before it. */
+/** The first word from `at` on, on the same line, so that the caret points at the key and not at the blanks before it. */
 function findWord(text: string, at: number): readonly [start: number, end: number] {
   const [blanks = '', word = ''] = /^( *)([^\s:]*)/.exec(text.slice(at, at + 1000))?.slice(1) ?? []
   return [at + blanks.length, at + blanks.length + Math.max(1, word.length)]
 }
 
-/** Two types are two objects, between which a line of dashes is missing. */
+/** A duplicate key is a flaw, except apiVersion and kind: they show that the `---` between two objects is missing. */
 function isFlaw({ code, subject }: ComposeProblem): boolean {
   return code === 'PORTICO_YAML_DUPLICATE_KEY' && subject !== 'apiVersion' && subject !== 'kind'
 }

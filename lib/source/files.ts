@@ -1,4 +1,4 @@
-/** Finds and reads the files that -f names. Whatever is wrong with one is a diagnostic; the others are still read. */
+/** Finds and reads the files that -f names. A problem with one file is a diagnostic; the others are still read. */
 import { createHash, webcrypto } from 'node:crypto'
 import {
   constants,
@@ -25,29 +25,29 @@ import {
 import { decodeText, type SourceText, toText } from './text.ts'
 
 export type FoundFiles = {
-  /** Absolute, each file once, in the order of the names given and sorted within a folder or glob. */
+  /** Absolute paths, each once, in the order of the given names, and sorted within a folder or glob. */
   readonly paths: readonly string[]
-  /** Those of `paths` that lie in a folder or match a pattern; the others were named. */
+  /** The `paths` that lie in a folder or match a pattern; the others were named. */
   readonly inFolder: ReadonlySet<string>
-  /** The folders whose changes can change what is found: those walked, and those the named files are in. */
+  /** The folders to watch: all that were walked, and those of the named files. */
   readonly watch: readonly string[]
-  /** State of files and folders before anything in them was read, by path; of some of `watch` it is not known. */
+  /** The stamps of files and folders from before they were read, by path; some folders of `watch` have none. */
   readonly stamps: ReadonlyMap<string, string>
   /**
-   * Every file is found under one path alone, and none is missing: no links, no globs, nothing to report. Then an event at a
-   * path tells all there is to tell.
+   * True if every file has a single path and none is missing: no links, no globs, nothing to report. Then an event names every
+   * path whose file may have changed.
    */
   readonly isPlain: boolean
 }
 
-/** Entries of a folder that are looked at together. */
+/** Entries of a folder that are checked in parallel. */
 const BATCH = 128
-/** Entries looked at for each file that may be read. */
+/** Most entries checked, for each file that may be read. */
 const ENTRIES_PER_FILE = 20
-/** More than is hashed here in passing. */
+/** Files beyond this size are hashed in another thread. */
 const LARGE_BYTES = 1_048_576
 
-/** There may be very many to look at: that of node:fs/promises costs twice as much. */
+/** Used for very many files: the `stat` of node:fs/promises costs twice as much. */
 const stat = promisify(statWithCallback)
 
 const MANIFEST = /\.(?:ya?ml|json)$/i
@@ -81,14 +81,14 @@ class FileFinder {
   readonly #stamps: Map<string, string> = new Map()
   /** By device and inode: a file or folder reached twice is read once. */
   readonly #seen: Set<string> = new Set()
-  /** The folder that is walked, its links followed. */
+  /** The real path of the folder being walked. */
   #root = ''
-  /** What other tools build, by folder; undefined of a folder that none does. */
+  /** The built folders among those met; undefined for a folder that no tool builds. */
   readonly #built: Map<string, BuiltFolder | undefined> = new Map()
   /** Absolute paths of parts of objects. */
   readonly #parts: Set<string> = new Set()
   #entries = 0
-  /** How many files were met that look like manifests, read or not. */
+  /** The number of files met that look like manifests, read or not. */
   #candidates = 0
   #full = false
   #isPlain = true
@@ -100,7 +100,7 @@ class FileFinder {
 
   found(): FoundFiles {
     return {
-      // A part may be listed in a folder that comes after its own.
+      // A kustomization may list a part of a folder that was walked before its own.
       paths: this.#paths.filter((file) => !this.#parts.has(file) || !this.#inFolder.has(file)),
       inFolder: this.#inFolder,
       watch: [...this.#watch],
@@ -145,7 +145,7 @@ class FileFinder {
       expandDirectories: false,
       fs: this.#createGlobFiles(path.relative(base, path.resolve(pattern)).includes(path.sep)),
     }).catch(() => [])
-    // Where the pattern itself names no kind of file, what lies beside the manifests is not meant.
+    // A pattern without an extension means manifests alone, not the other files beside them.
     const wanted = /\.[A-Za-z0-9]+$/.test(pattern) ? matches : matches.filter((match) => MANIFEST.test(match))
     this.#watch.add(base)
     for (const match of wanted.sort()) {
@@ -162,7 +162,7 @@ class FileFinder {
     }
   }
 
-  /** What a glob sees of the files: as many entries, and as little beyond the folder, as a walk. */
+  /** The file system that a glob sees, with the same limits as a walk: most entries, and no way out of the folder. */
   #createGlobFiles(hasFolders: boolean): GlobFiles {
     return {
       readdir: (folder: string, options: { withFileTypes: true }, done: Callback<Dirent[]>) => {
@@ -198,7 +198,7 @@ class FileFinder {
     const names = listed.map(({ name }) => name)
     const built = await this.#judgeFolder(folder, names, isNamed)
     if (built?.isLeftOut) return
-    // What is neither a manifest by its name nor a folder or link is not looked at any further.
+    // Only manifests by name, folders and links are checked any further.
     const entries = listed
       .filter(({ name }) => built === undefined || !KUSTOMIZATIONS.includes(name))
       .filter((entry) => !entry.isFile() || MANIFEST.test(entry.name))
@@ -213,7 +213,7 @@ class FileFinder {
     }
   }
 
-  /** Says, once, what another tool builds. */
+  /** Finds out, once for each folder, whether another tool builds it, and reports that. */
   async #judgeFolder(folder: string, names: readonly string[], isNamed: boolean): Promise<BuiltFolder | undefined> {
     if (this.#built.has(folder)) return this.#built.get(folder)
     const name = names.find((each) => each === CHART) ?? KUSTOMIZATIONS.find((each) => names.includes(each))
@@ -231,7 +231,7 @@ class FileFinder {
     return built
   }
 
-  /** Whether what a glob found lies in a folder that is left out, or is what makes a folder one that is built. */
+  /** True if a file found by a glob lies in a folder that is left out, or is itself the file that makes a folder a built one. */
   async #isInLeftOut(base: string, file: string): Promise<boolean> {
     const steps = path.relative(base, path.dirname(file)).split(path.sep)
     for (let count = 0; count <= steps.length; count++) {
@@ -244,7 +244,7 @@ class FileFinder {
     return false
   }
 
-  /** What may be read of a folder's entries, as many as may still be looked at. */
+  /** The entries of a folder, up to the limit of entries. */
   async #list(folder: string): Promise<readonly Dirent[]> {
     const entries: Dirent[] = []
     try {
@@ -268,7 +268,7 @@ class FileFinder {
   async #walkEntry(child: string, entry: Dirent, stats: Stats | Error, ancestors: readonly string[]): Promise<void> {
     const isManifest = MANIFEST.test(entry.name)
     if (stats instanceof Error) {
-      // The entry was listed, so what is missing is the target of a link; it matters only where it would be read.
+      // The entry was listed, so the target of a link is missing. That matters only if the link would be read.
       if (!isManifest) return
       this.#candidates++
       this.#addUnreadable(child, describe(stats))
@@ -277,7 +277,7 @@ class FileFinder {
     } else if (!entry.isSymbolicLink() || (await this.#staysInside(child))) await this.#walk(child, stats, ancestors)
   }
 
-  /** Whether a link to a folder leads to one within the folder that was named; says so where it does not. */
+  /** True if a link leads to a folder within the named folder; reports links that lead out of it. */
   async #staysInside(link: string): Promise<boolean> {
     const target = await realpath(link).catch(() => undefined)
     if (target === undefined) return false
@@ -291,7 +291,7 @@ class FileFinder {
       'PORTICO_FILE_OUTSIDE',
       `${printPath(link)} leads out of the folder, to ${printPath(target)}`,
       {
-        help: `what is there is not read; if it is meant, name it too: -f ${printPath(link)}`,
+        help: `its files are not read; to read them, add -f ${printPath(link)}`,
       },
     )
   }
@@ -322,7 +322,7 @@ class FileFinder {
     })
   }
 
-  /** A file's folder sees it replaced; where the file is a link, its target's folder sees that. */
+  /** Watches a file's folder, which notices a replaced file; for a link the folder of its target as well. */
   async #watchFile(file: string): Promise<void> {
     this.#watch.add(path.dirname(file))
     this.#watch.add(path.dirname(await realpath(file).catch(() => file)))
@@ -351,7 +351,7 @@ async function readBuiltFolder(folder: string, name: string): Promise<BuiltFolde
   return readKustomization(folder, source)
 }
 
-/** Whether an absolute path is that of a folder, or of something in it. */
+/** True if an absolute path is a folder's, or lies in the folder. */
 function isWithin(file: string, folder: string): boolean {
   return file === folder || file.startsWith(folder.endsWith(path.sep) ? folder : `${folder}${path.sep}`)
 }
@@ -360,31 +360,31 @@ function compareNames(a: Dirent, b: Dirent): number {
   return a.name < b.name ? -1 : Number(a.name > b.name)
 }
 
-/** What a folder holds beside its manifests. */
+/** True for entries of a folder that are never manifests. */
 function isSkipped(name: string): boolean {
   return name.startsWith('.') || name === 'node_modules'
 }
 
-/** The stamp of a file with no other name and no link; undefined where something else is there, or nothing. */
+/** The stamp of a regular file with a single name; undefined for anything else, or nothing. */
 export async function readPlainStamp(file: string): Promise<string | undefined> {
   const stats = await lstat(file).catch(() => undefined)
   return stats?.isFile() && stats.nlink === 1 ? printStamp(stats) : undefined
 }
 
-/** Whether no walk of a folder reads what is at a path that it did not read before: no manifest by its name, or nothing at all. */
-export async function isPassedOver(file: string): Promise<boolean> {
+/** True if a walk of the folder would not read a new entry at this path: it is not named like a manifest, or does not exist. */
+export async function isIgnoredPath(file: string): Promise<boolean> {
   const name = path.basename(file)
   if (isSkipped(name)) return true
   const stats = await lstat(file).catch(() => undefined)
   return stats === undefined || (stats.isFile() && !MANIFEST.test(name))
 }
 
-/** Identity, size and times of what a path leads to. Differs where the content may differ. */
+/** Identity, size and times of a file. The stamp differs whenever the content may differ. */
 function printStamp({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
   return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`
 }
 
-/** The same, links followed; where there is nothing, why. */
+/** The stamp of the file that a path leads to, links followed; the error code if there is none. */
 export async function readStamp(file: string): Promise<string> {
   try {
     return printStamp(await stat(file))
@@ -393,13 +393,13 @@ export async function readStamp(file: string): Promise<string> {
   }
 }
 
-/** Which folder a path leads to: another one where a volume was mounted there or is gone. Undefined where it is none. */
+/** The identity of the folder that a path leads to. It changes when a volume is mounted or unmounted. Undefined if there is no folder. */
 export async function identifyFolder(name: string): Promise<string | undefined> {
   const stats = await stat(name).catch(() => undefined)
   return stats?.isDirectory() ? identify(stats) : undefined
 }
 
-/** The size that a stamp tells, bytes; 0 where there was no file. */
+/** The size in a stamp, in bytes; 0 if there was no file. */
 export function readSize(stamp: string): number {
   return Number(stamp.split(' ')[2] ?? 0)
 }
@@ -407,13 +407,13 @@ export function readSize(stamp: string): number {
 /** A file changed again within the granularity of its time stamp would look unchanged. */
 const SETTLE_MS = 2_000
 
-/** Whether a stamp taken at `now` is too young to rely on: a later change may leave it as it is. */
+/** True if a stamp taken at `now` is too young to rely on: another change could leave it the same. */
 export function isUnsettled(stamp: string, now: number): boolean {
   const mtimeMs = stamp.split(' ')[3]
   return mtimeMs !== undefined && Math.abs(now - Number(mtimeMs)) < SETTLE_MS
 }
 
-/** Reads one file; undefined, with a diagnostic, where it cannot be read as text. */
+/** Reads one file; undefined, with a diagnostic, if it cannot be read as text. */
 export async function readSource(
   file: string,
   options: { maxBytes: number; inFolder?: boolean },
@@ -465,7 +465,7 @@ async function readBytes(
   }
 }
 
-/** Undefined where the file has grown beyond the limit since its size was asked. */
+/** Undefined if the file has meanwhile grown beyond the limit. */
 async function readUpTo(
   handle: Awaited<ReturnType<typeof open>>,
   size: number,
@@ -483,7 +483,7 @@ async function readUpTo(
   }
 }
 
-/** Relative to the working directory where that is shorter. */
+/** The path as shown to people: relative to the working directory if that is shorter. */
 function printPath(absolute: string): string {
   const relative = path.relative(process.cwd(), absolute)
   return relative !== '' && relative.length < absolute.length ? relative : absolute
@@ -496,7 +496,7 @@ function globBase(pattern: string): string {
   return parts.slice(0, Math.max(first, 1)).join(path.sep) || path.sep
 }
 
-/** In another thread. */
+/** Hashes in another thread. */
 async function hashAside(bytes: Buffer): Promise<string> {
   return Buffer.from(await webcrypto.subtle.digest('SHA-256', new Uint8Array(bytes))).toString('hex')
 }

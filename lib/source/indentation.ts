@@ -1,4 +1,4 @@
-/** Finds the line of a text whose indentation fits none above it, and says so in plain words: a parser stumbles elsewhere. */
+/** Finds the line whose indentation matches no line above it, and explains that: the parser reports such a fault elsewhere. */
 
 export type IndentFault = Readonly<{
   /** Offsets of the first word of the line. */
@@ -8,11 +8,11 @@ export type IndentFault = Readonly<{
   help: string
 }>
 
-/** A mapping or list that lines may still belong to. */
+/** A mapping or list that may have further lines. */
 type Block = {
   readonly indent: number
   readonly isList: boolean
-  /** Its last entry has no value yet, so that lines may follow that are indented more. */
+  /** True if the last entry has no value yet, so that deeper lines may follow. */
   isOpen: boolean
 }
 
@@ -21,10 +21,10 @@ const BLOCK_TEXT = /^(?:[&!]\S+[ \t]+)*[|>][-+\d]*[ \t]*(?:#.*)?$/
 const NO_VALUE = /^(?:[&!]\S*[ \t]*)*(?:#.*)?$/
 const MULTILINE = /^(?:[&!]\S+[ \t]+)*["'[{]/
 
-/** Undefined where there is none, or where that cannot be told from the lines. */
+/** The first fault; undefined if there is none, or the lines alone cannot tell. */
 export function findIndentFault(text: string): IndentFault | undefined {
   const blocks: Block[] = []
-  /** Lines of a text that are indented more than this are none of the structure. */
+  /** Lines indented more than this belong to a text, not to the structure. */
   let textIndent: number | undefined
   let start = 0
   for (const line of text.split('\n')) {
@@ -37,7 +37,7 @@ export function findIndentFault(text: string): IndentFault | undefined {
     textIndent = undefined
     if (line.slice(0, indent).includes('\t')) return undefined
     const isEntry = /^-(?:[ \t]|$)/.test(content) || KEY.test(content)
-    // Further words of the text before.
+    // The line continues the text before it.
     if (!isEntry) {
       if (blocks.length === 0) return undefined
       continue
@@ -51,14 +51,14 @@ export function findIndentFault(text: string): IndentFault | undefined {
     const value = rest.text.trim()
     const last = blocks.at(-1) as Block
     if (BLOCK_TEXT.test(value)) textIndent = last.indent
-    // Where such a text ends is not looked for.
+    // The end of such a text is not looked for.
     else if (MULTILINE.test(value) && !isClosed(value)) return undefined
     last.isOpen = NO_VALUE.test(value)
   }
   return undefined
 }
 
-/** Closes the blocks that the line is none of; what is wrong where it belongs to none that is left. */
+/** Closes the blocks that the line does not belong to. Returns the fault if it belongs to none of the others. */
 function place(blocks: Block[], indent: number, isItem: boolean): Pick<IndentFault, 'message' | 'help'> | undefined {
   const above = [...new Set(blocks.map((block) => block.indent))]
   let closed: Block | undefined
@@ -100,7 +100,7 @@ function count(spaces: number): string {
   return spaces === 1 ? '1 space' : `${spaces} spaces`
 }
 
-/** Opens what the line begins: `- - a: 1` is two lists and a mapping. */
+/** Opens the blocks that the line begins: `- - a: 1` opens two lists and a mapping. */
 function readEntries(blocks: Block[], content: string, indent: number): { text: string } {
   let at = 0
   for (;;) {
@@ -112,7 +112,7 @@ function readEntries(blocks: Block[], content: string, indent: number): { text: 
     const top = blocks.at(-1)
     if (top?.indent === column && top.isList === (dash !== undefined)) top.isOpen = true
     else {
-      // The key above has this for its value.
+      // This entry is the value of the key above it.
       if (top?.indent === column) top.isOpen = false
       else if (top && at === 0) top.isOpen = false
       blocks.push({ indent: column, isList: dash !== undefined, isOpen: true })

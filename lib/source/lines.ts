@@ -1,4 +1,4 @@
-/** The lines of one text: turns offsets into positions a person can follow. */
+/** The lines of one text: turns offsets into positions for people. */
 import type { SourcePosition } from '../base/position.ts'
 import { PRIVATE_KEY, veilPosition } from '../base/veil.ts'
 import type { Span } from './marks.ts'
@@ -9,7 +9,7 @@ export class SourceLines {
   readonly file: string
   readonly text: string
   #starts: Int32Array | undefined
-  /** The lines from the beginning of each private key to its end. */
+  /** The spans of private keys, in whole lines. */
   #privateKeys: readonly Span[] | undefined
 
   constructor(file: string, text: string) {
@@ -18,8 +18,8 @@ export class SourceLines {
   }
 
   /**
-   * Position of the span `[start, end)`; what goes beyond its first line is left out. The excerpt shows nothing of other
-   * documents or objects on the same line: those outside of `within`.
+   * The position of the span `[start, end)`, cut to its first line. The excerpt shows nothing outside of `within`, so nothing of
+   * other documents or objects on the same line.
    */
   position(start: number, end: number, within?: Span): SourcePosition {
     const line = this.#lineAt(start)
@@ -44,7 +44,7 @@ export class SourceLines {
     return this.#isInPrivateKey(lineStart, lineEnd) ? veilPosition(position) : position
   }
 
-  /** The part of a line that belongs to what stands within `[from, to)`, with the blanks before and a comment after it. */
+  /** The part of a line within `[from, to)`, with the blanks before it and a comment behind it. */
   #cutOthers(lineStart: number, lineEnd: number, start: number, [from, to]: Span): Span {
     const isBefore = from > lineStart && from <= start && !this.#isBlank(lineStart, from, /^[\s-]*$/)
     const isAfter = to < lineEnd && to > start && !this.#isBlank(to, lineEnd, /^[ \t]*(?:#.*)?$/)
@@ -87,7 +87,7 @@ const MAX_PRIVATE_KEYS = 1_000
 const BEGIN = '-----BEGIN'
 const END = '-----END'
 
-/** Of a text with very many all is taken for one. */
+/** The spans of private keys. A text with very many counts as one whole key. */
 function findPrivateKeys(text: string): readonly Span[] {
   const found: Span[] = []
   const pattern = new RegExp(PRIVATE_KEY, 'g')
@@ -100,7 +100,7 @@ function findPrivateKeys(text: string): readonly Span[] {
   return found
 }
 
-/** Where the excerpt of a long line begins, so that the span is in sight. */
+/** The start of the excerpt of a long line, so that the span is in sight. */
 function cutFrom(spanOffset: number, lineLength: number): number {
   if (lineLength <= EXCERPT_LIMIT || spanOffset < EXCERPT_LIMIT / 2) return 0
   return Math.min(spanOffset - EXCERPT_LIMIT / 2, lineLength - EXCERPT_LIMIT)

@@ -1,28 +1,28 @@
 /**
- * Where each value of a document stands: a table in document order, read together with the text, a fraction of the size
- * of the values and of the syntax tree, neither of which is kept.
+ * Marks: the offsets of each value of a document, in a table in document order. Together with the text they answer for positions,
+ * and take a fraction of the memory of the values and the syntax tree, which are not kept.
  */
 import type { FieldPath } from '../base/position.ts'
 
 /**
- * Cells of one value: key start and end (0 where it has none), value start and end, first mark after its children. Places
- * count from 1 at the start of the document, so that those of most documents fit into 16 bits.
+ * The cells of one value: key start and end (0 without a key), value start and end, first mark after its children. Offsets count
+ * from 1 at the start of the document, so that those of most documents fit into 16 bits.
  */
 const STRIDE = 5
 
-/** Lists and mappings with more children than this get an index at the first look at what lies beyond them. */
+/** Lists and mappings with more children than this get an index at the first search beyond them. */
 const INDEXED = 32
 
 export type Span = readonly [start: number, end: number]
 
-/** What a table is made of: plain data, which may come from another thread. */
+/** The content of a table: plain data, which may come from another thread. */
 export type MarkData = Readonly<{
   cells: Uint16Array | Int32Array
-  /** Where the document begins in the text of its file. */
+  /** The offset of the document in the text of its file. */
   start: number
-  /** The mark whose children an alias has, by the mark of the alias; undefined: there is none. */
+  /** The mark of an alias's target, by the mark of the alias; undefined if there are no aliases. */
   aliases: ReadonlyMap<number, number> | undefined
-  /** The children of those mappings whose keys do not stand in the text as they are; undefined: there is none. */
+  /** The children of mappings whose keys differ from the text; undefined if there are none. */
   children: ReadonlyMap<number, ReadonlyMap<string, number>> | undefined
 }>
 
@@ -33,18 +33,18 @@ export function countValues({ cells }: MarkData): number {
 export class MarkTable {
   readonly #data: MarkData
   readonly #text: string
-  /** Of long lists the mark of each item whose index is a multiple of INDEXED. */
+  /** For long lists: the mark of each item whose index is a multiple of INDEXED. */
   #items: Map<number, readonly number[]> | undefined
-  /** Of large mappings the mark of each key. */
+  /** For large mappings: the mark of each key. */
   #keys: Map<number, ReadonlyMap<string, number>> | undefined
 
-  /** `text` is that of the whole file. */
+  /** `text` is the text of the whole file. */
   constructor(data: MarkData, text: string) {
     this.#data = data
     this.#text = text
   }
 
-  /** Follows `path` as far as it goes: the mark reached, and whether that was the whole path. */
+  /** Follows `path` as far as it exists: the mark reached, and whether that is the whole path. */
   find(path: FieldPath): { mark: number; found: boolean } {
     let mark = 0
     for (const step of path) {
@@ -86,7 +86,7 @@ export class MarkTable {
     return -1
   }
 
-  /** Quoted or not: keys that are written otherwise than they read are among the known children. */
+  /** Compares the key in the text, quoted or not. Keys that differ from the text are among the known children. */
   #isKey(mark: number, key: string): boolean {
     const start = this.#place(mark, 0)
     const quotes = this.#place(mark, 1) - start - key.length
@@ -147,7 +147,7 @@ export class MarkBuilder {
   readonly #start: number
   #highest = 0
 
-  /** `start` is where the document begins in the text of its file; no span begins before. */
+  /** `start` is the offset of the document in the text of its file; no span begins before. */
   constructor(start: number) {
     this.#start = start
   }
@@ -164,7 +164,7 @@ export class MarkBuilder {
     this.#cells[mark * STRIDE + 4] = this.#cells.length / STRIDE
   }
 
-  /** The children of `mark` are those of `target`. */
+  /** Gives the alias at `mark` the children of `target`. */
   alias(mark: number, target: number): void {
     this.#aliases.set(mark, target)
   }
@@ -198,8 +198,8 @@ export class MarkBuilder {
   }
 
   /**
-   * For mappings whose keys do not stand in the text as they are (merged, aliased, escaped), or which JavaScript gives in
-   * another order than the document (whole numbers).
+   * For mappings whose keys differ from the text (merged, aliased, escaped), or which JavaScript lists in another order than the
+   * document (whole numbers).
    */
   children(mark: number, children: ReadonlyMap<string, number>): void {
     this.#children.set(mark, children)

@@ -1,4 +1,4 @@
-/** The origin of one document: answers where a field stands from its marks and the text they point into. */
+/** The origin of one document: finds the position of a field by the document's marks and text. */
 import type { FieldPath, Origin, SourcePosition } from '../base/position.ts'
 import type { SourceLines } from './lines.ts'
 import { type MarkData, MarkTable, type Span } from './marks.ts'
@@ -14,12 +14,12 @@ export class DocumentOrigin implements Origin {
     this.#marks = new MarkTable(marks, lines.text)
   }
 
-  /** Where the document begins in the text of its file. */
+  /** The offset of the document in the text of its file. */
   get start(): number {
     return this.#data.start
   }
 
-  /** The same document on the same lines of a later text: what it answers stays, and the earlier text need not. */
+  /** Moves the document to the same lines of a later text. All answers stay the same, and the earlier text can be freed. */
   move(lines: SourceLines, start: number): void {
     this.#lines = lines
     this.#data = { ...this.#data, start }
@@ -33,7 +33,7 @@ export class DocumentOrigin implements Origin {
   locate(path: FieldPath): SourcePosition {
     const { mark, found } = this.#marks.find(path)
     const [start, end] = this.#marks.valueSpan(mark)
-    // An empty value and a missing field are both shown at the key of what is there.
+    // An empty value is shown at its key, a missing field at the key of its nearest ancestor.
     const key = found && end > start ? undefined : this.#marks.keySpan(mark)
     return this.#position(key ?? [start, end], path)
   }
@@ -53,7 +53,7 @@ export class DocumentOrigin implements Origin {
   }
 }
 
-/** The object that a field is in: the document, or an item of a list of objects. */
+/** The path of the object that holds a field: the document, or an item of a list of objects. */
 function objectPath(path: FieldPath): FieldPath {
   let length = 0
   while (path[length] === 'items' && typeof path[length + 1] === 'number') length += 2

@@ -1,14 +1,14 @@
-/** The thread that reads texts for a ParserPool: one at a time, and of each some at a time, as they are asked for. */
+/** The thread that reads texts for a ParserPool: one text at a time, and each part when the pool asks for it. */
 import { parentPort } from 'node:worker_threads'
-import { canJoin, countPart, joinParts, type ParsedPart, parseInParts } from './document.ts'
+import { canJoin, countPartValues, joinParts, type ParsedPart, parseInParts } from './document.ts'
 import type { SourceText } from './text.ts'
 
-/** What is asked: a text's first part, or the next. */
+/** A request: for the first part of a text, or for the next part. */
 export type ThreadRequest = SourceText | 'next'
-/** `part` is missing where there is none after the last. */
+/** `part` is undefined behind the last part. */
 export type ThreadAnswer = Readonly<{ part: ParsedPart | undefined; isLast: boolean }>
 
-/** Values and documents that are sent together: whoever takes them is held up no longer than by a document of this size. */
+/** Most values and documents sent together, so that taking them holds up the receiver no longer than a document of this size. */
 const PART_VALUES = 10_000
 const PART_DOCUMENTS = 500
 
@@ -26,7 +26,7 @@ port.on('message', (request: ThreadRequest) => {
   const answer: ThreadAnswer = ready ?? answers.next().value
   const buffers = (answer.part?.documents ?? []).map(({ marks }) => marks.cells.buffer as ArrayBuffer)
   port.postMessage(answer, buffers)
-  // While that is used, the next is read.
+  // While the receiver uses this part, the next one is read.
   ready = answer.isLast ? undefined : answers.next().value
 })
 
@@ -44,7 +44,7 @@ function* listAnswers(source: SourceText): Generator<ThreadAnswer> {
   for (const part of parseInParts(source)) {
     if (parts[0] && !canJoin(parts[0], part)) yield take(false)
     parts.push(part)
-    values += countPart(part)
+    values += countPartValues(part)
     documents += part.documents.length
     if (values >= PART_VALUES || documents >= PART_DOCUMENTS) yield take(false)
   }

@@ -1,6 +1,6 @@
 /**
- * Reads texts beside each other, in threads: many or large files, and such as would keep a thread busy for ever. For a
- * few small ones a thread is slower to start than they are to read.
+ * Reads texts in parallel threads: many or large files, and files that would keep a thread busy for ever. For a few small files
+ * starting a thread takes longer than reading them.
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
@@ -8,26 +8,26 @@ import { type ParsedPart, refuse } from './document.ts'
 import type { ThreadAnswer, ThreadRequest } from './parse-thread.ts'
 import type { SourceText } from './text.ts'
 
-/** Text that makes another thread worth its start, UTF-16 units or bytes. */
+/** The amount of text that makes another thread worth its start, in UTF-16 units or bytes. */
 const THREAD_SHARE = 524_288
 const MAX_THREADS = 8
-/** A machine many times slower than ours reads a well-meant text in this time, milliseconds: at least, and by length. */
+/** Time limits, in milliseconds, that a well-meant text keeps even on a machine many times slower than usual: a minimum, and more by length. */
 const LIMIT_MS = 10_000
 const LIMIT_MS_PER_MIB = 3_000
 
-/** What reading takes at the same time, at most or for a single text, bytes; and for a sign that may stand between values. */
+/** Most memory, in bytes, of all texts read at the same time; and the estimate for each sign that may separate values. */
 const MEMORY = 234_881_024
 const MEMORY_PER_SIGN = 1_000
-/** Of a thread; more than a document may take by estimate (syntax.ts), for what the estimate does not know of. */
+/** The limits of a thread: more than the estimate (syntax.ts) allows a document, as a margin for its errors. */
 const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 320, maxYoungGenerationSizeMb: 32 }
 
-/** A text that waits for a thread. */
+/** A text waiting for a thread. */
 type Waiting = Readonly<{ memory: number; take: (thread: ParserThread) => void }>
 
 export type ParserPoolOptions = Readonly<{
-  /** How much there is to read in all: so many threads are started as that is worth. */
+  /** The amount of text to read in all, which decides how many threads are started. */
   size: number
-  /** Milliseconds that a text of so many UTF-16 units may take; given by tests. */
+  /** The time limit, in milliseconds, for a text of so many UTF-16 units; given by tests. */
   limit?: (length: number) => number
 }>
 
@@ -44,7 +44,7 @@ export class ParserPool {
     this.#limit = limit
   }
 
-  /** Never rejects: a text that takes more time or memory than it may is refused. All parts are to be taken. */
+  /** Never rejects: a text that exceeds its time or memory is refused. The caller must take all parts. */
   async *parse(source: SourceText): AsyncGenerator<ParsedPart> {
     const memory = Math.min(MEMORY, estimateMemory(source.text))
     const thread = await new Promise<ParserThread>((take) => {
@@ -61,7 +61,7 @@ export class ParserPool {
     }
   }
 
-  /** Ends the threads; nothing may be waiting. */
+  /** Ends the threads; no text may be waiting. */
   async close(): Promise<void> {
     await Promise.all([...this.#threads].map((thread) => thread.end()))
     this.#threads.clear()
@@ -86,7 +86,7 @@ function limitOf(length: number): number {
   return LIMIT_MS + Math.ceil(length / 1_048_576) * LIMIT_MS_PER_MIB
 }
 
-/** Of the document of a text that takes most. */
+/** Estimates the memory of the largest document of a text. */
 function estimateMemory(text: string): number {
   let signs = 0
   let most = 0
@@ -108,7 +108,7 @@ function estimateMemory(text: string): number {
 /** One thread and the text it is reading. */
 class ParserThread {
   isBusy = false
-  /** It has ended, or is about to. */
+  /** True once the thread has ended or is about to. */
   isGone = false
   readonly #worker = new Worker(new URL('./parse-thread.js', import.meta.url), {
     execArgv: [],
@@ -118,7 +118,7 @@ class ParserThread {
 
   constructor() {
     this.#worker.on('message', (answer: ThreadAnswer) => this.#settle?.(answer))
-    // Out of memory, most likely: the text is to blame, and another thread goes on with the others.
+    // Most likely the text took too much memory; another thread goes on with the other texts.
     this.#worker.on('error', (error: NodeJS.ErrnoException) => {
       this.isGone = true
       this.#settle?.(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? 'it takes too much memory' : error.message)
@@ -149,7 +149,7 @@ class ParserThread {
     await this.#worker.terminate()
   }
 
-  /** The answer, or why there is none. */
+  /** The thread's answer, or the reason why there is none. */
   #ask(request: ThreadRequest, leftMs: number, limitMs: number): Promise<ThreadAnswer | string> {
     return new Promise((resolve) => {
       if (this.isGone) {

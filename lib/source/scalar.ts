@@ -1,6 +1,6 @@
 /**
- * What an unquoted scalar means. As kubectl reads it (YAML 1.1 booleans and octal numbers), so that a manifest means
- * here what it means in a cluster.
+ * Reads an unquoted scalar like kubectl does (YAML 1.1 booleans and octal numbers), so that a manifest means the same here as in
+ * a cluster.
  */
 
 const NULL = /^(?:~|null|Null|NULL)?$/
@@ -13,9 +13,9 @@ const FLOAT = /^[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?
 const INFINITE = /^([-+]?)\.(?:inf|Inf|INF)$/
 const NOT_A_NUMBER = /^\.(?:nan|NaN|NAN)$/
 
-/** Null, boolean, number, or the text itself. */
+/** The scalar's value: null, a boolean, a number, or the text itself. */
 export function resolveScalar(text: string): string | number | boolean | null {
-  // Most scalars begin with a letter that none of the special forms has.
+  // Most scalars begin with a letter that no special form begins with.
   const first = text.charCodeAt(0)
   if ((first >= 97 && first <= 122) || (first >= 65 && first <= 90)) {
     if (text.length > 5) return text

@@ -1,15 +1,15 @@
-/** Whether a text that cannot be read as YAML, or not as what it is meant to be, may be a Secret. */
+/** Guesses whether a text that cannot be decoded may be a Secret. */
 import { findNearest } from '../base/nearest.ts'
 
-/** What only Secrets have, private keys, and settings, where a token may stand. */
+/** Signs of Secrets, private keys, and settings, which may hold a token. */
 const SIGN =
   /\bs\w{3,10}Data\b|kubernetes\.io\/(?:basic-auth|dockercfg|dockerconfigjson|service-account-token|ssh-auth|tls)(?![\w-])|bootstrap\.kubernetes\.io\/token|\bOpaque\b|-----(?:BEGIN|END)|LS0tLS1|portico\.dev\/v\d|GatewayConf/i
 const KIND = /\bkind["']?[ \t]*:\s*["']?([A-Za-z]+)/g
-/** Nothing shorter is a secret. */
+/** A value long enough to be a secret. */
 const VALUE = /[^\s:,"'{}[\]]{6,}(?![^\s:,"'{}[\]]|["']?[ \t]*:)/
 const DATA = /\bdata["']?[ \t]*:/
 
-/** Whatever does not say that it is something else may be one: a Secret that is cut in two has a part without a kind. */
+/** A text without a kind may be a Secret too: a Secret cut in two has a part without a kind. */
 export function mayBeSecretText(text: string): boolean {
   if (SIGN.test(text)) return true
   const kinds = Array.from(text.matchAll(KIND), ([, kind]) => kind as string)

@@ -1,12 +1,12 @@
-/** Cuts a text into its YAML documents, so that a broken one hides none of the others. */
+/** Cuts a text into its YAML documents, so that a broken document hides none of the others. */
 
-/** A document's text: `[start, end)` of the file. */
+/** The text of a document: `[start, end)` of the file. */
 export type Chunk = Readonly<{ start: number; end: number }>
 
-/** `---` and `...` at the start of a line end a document wherever they stand, in scalars too (YAML 1.2 §9.1.4). */
+/** `---` and `...` at the start of a line end a document, even in scalars (YAML 1.2 §9.1.4). */
 const MARKER = /^(?:---|\.\.\.)(?=[ \t\r\n]|$)/gm
 
-/** One after the other, so that whoever has enough of them need not have them all. */
+/** Yields one document after the other, so that the caller can stop early. */
 export function* splitDocuments(text: string): Generator<Chunk> {
   for (const chunk of splitMarked(text)) if (chunk.end > chunk.start) yield* splitObjects(text, chunk)
 }
@@ -33,7 +33,7 @@ function* splitMarked(text: string): Generator<Chunk> {
   yield { start, end: text.length }
 }
 
-/** JSON objects written one after the other, as a stream of them is. */
+/** Splits a stream of JSON objects, written one after the other. */
 function* splitObjects(text: string, chunk: Chunk): Generator<Chunk> {
   let start = chunk.start
   for (;;) {
@@ -47,13 +47,13 @@ function* splitObjects(text: string, chunk: Chunk): Generator<Chunk> {
   yield { start, end: chunk.end }
 }
 
-/** What a list holds: where its items stand, and what stands around them. */
+/** The parts of a list: the spans of its items, and the text around them. */
 export type ListParts = Readonly<{ items: readonly Chunk[]; shell: string }>
 
 /**
- * Takes the document of a list apart where that can be told from its lines or brackets, as programs write them: `items:`
- * is a field of its own, and each item begins with a dash at one indentation, or is an object in brackets. Undefined where
- * it cannot be told. What is within quotes or brackets that go over such a line would leave an item broken.
+ * Splits the document of a list by its lines or brackets, in the form that programs write: `items:` is a field of the document,
+ * and each item begins with a dash at one indentation, or is an object in brackets. Undefined if the form is another. Quotes or
+ * brackets that span such a line would leave an item broken.
  */
 export function splitList(text: string, chunk: Chunk): ListParts | undefined {
   const start = skipSpace(text, chunk.start)
@@ -76,7 +76,7 @@ function splitYamlList(text: string, { start, end }: Chunk): ListParts | undefin
   for (let match = NEXT_ITEM.exec(text); match && match.index < end; match = NEXT_ITEM.exec(text)) {
     const [whole, blanks = ''] = match
     const at = match.index + 1 + blanks.length
-    // Sought again from the line's end, which may be the one the match ends with.
+    // The search goes on at the line's end, since the next match may begin with the line end that closes this one.
     NEXT_ITEM.lastIndex = match.index + whole.length - 1
     const isDash = whole.charAt(1 + blanks.length) === '-' && whole.length > 2 + blanks.length
     indent ??= isDash ? blanks.length : undefined
@@ -110,7 +110,7 @@ function splitJsonList(text: string, start: number, limit: number): ListParts | 
   return undefined
 }
 
-/** Offset after the bracket where a list follows the key that ends at `end`. */
+/** Offset behind the opening bracket of a list that follows the key ending at `end`. */
 function findListStart(text: string, end: number): number | undefined {
   const colon = skipSpace(text, end)
   const bracket = skipSpace(text, colon + 1)
@@ -129,7 +129,7 @@ function splitJsonItems(text: string, start: number, from: number, limit: number
   }
 }
 
-/** Offset after the JSON object that begins at `start`; undefined: none does, or it is YAML. */
+/** Offset behind the JSON object that begins at `start`; undefined if there is none, or it is YAML. */
 function findObjectEnd(text: string, start: number, limit: number): number | undefined {
   if (text.charCodeAt(start) !== 123 /* { */) return undefined
   let open = 0
@@ -138,14 +138,14 @@ function findObjectEnd(text: string, start: number, limit: number): number | und
     if (code === 34 /* " */) at = findStringEnd(text, at, limit)
     else if (code === 123 || code === 91 /* [ */) open++
     else if (code === 125 /* } */ || code === 93 /* ] */) open--
-    // Single quotes and comments are YAML's.
+    // Single quotes and comments occur only in YAML.
     else if (code === 39 || code === 35 /* # */) return undefined
     if (open === 0) return at + 1
   }
   return undefined
 }
 
-/** Offset of the quote that closes the string. */
+/** Offset of the closing quote of a string. */
 function findStringEnd(text: string, start: number, limit: number): number {
   for (let at = start + 1; at < limit; at++) {
     const code = text.charCodeAt(at)

@@ -1,4 +1,4 @@
-/** From a file's bytes to its text: UTF-8, with or without a byte order mark; all else is refused with its reason. */
+/** Decodes a file's bytes to text: UTF-8, with or without a byte order mark. All other content is refused with a reason. */
 import { isUtf8 } from 'node:buffer'
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { veilPosition } from '../base/veil.ts'
@@ -7,19 +7,19 @@ import { mayBeSecretText } from './secret-text.ts'
 
 /** The text of a file, or of standard input. */
 export type SourceText = {
-  /** As shown to people: relative to the working directory where that is shorter, or `<stdin>`. */
+  /** The name shown to people: relative to the working directory if that is shorter, or `<stdin>`. */
   readonly name: string
   /** Absolute; undefined for stdin. */
   readonly path: string | undefined
-  /** Its lines end with a line feed, some with a carriage return before it. */
+  /** Lines end with a line feed, with or without a carriage return before it. */
   readonly text: string
   /** SHA-256 of the bytes, hex. */
   readonly hash: string
-  /** Nobody named the file: it lies in a folder or matches a pattern, and need not be a manifest. */
+  /** True if nobody named the file: it lies in a folder or matches a pattern, so it need not be a manifest. */
   readonly inFolder?: boolean
 }
 
-/** Undefined, with a diagnostic, where the bytes are not UTF-8 text. `name` is the file as shown to people. */
+/** Undefined, with a diagnostic, if the bytes are not UTF-8 text. `name` is the file as shown to people. */
 export function decodeText(name: string, bytes: Buffer, diagnostics: DiagnosticList): string | undefined {
   if (isUtf16(bytes)) {
     diagnostics.add('PORTICO_FILE_BINARY', `${name} is UTF-16 text`, { help: 'save it as UTF-8' })
@@ -49,7 +49,7 @@ export function decodeText(name: string, bytes: Buffer, diagnostics: DiagnosticL
   return undefined
 }
 
-/** A carriage return alone ends a line too (YAML 1.2 §5.4); the library knows it with a line feed only. */
+/** Turns a lone carriage return into a line feed: it ends a line too (YAML 1.2 §5.4), which the library does not know. */
 export function toText(content: Buffer): string {
   if (!content.includes(13)) return content.toString('utf8')
   const lines = Buffer.from(content)
@@ -67,15 +67,15 @@ const ENCRYPTED: readonly (readonly [start: string, by: string, help: string])[]
   ['-----BEGIN AGE ENCRYPTED FILE', 'age', 'decrypt it: age -d -i KEY FILE | portico run -f -'],
   ['$ANSIBLE_VAULT;', 'Ansible Vault', 'decrypt it: ansible-vault view FILE | portico run -f -'],
 ]
-/** So many bytes tell whether a file is text with a mistake in it. */
+/** This many bytes tell binary data from text with a mistake in it. */
 const SAMPLE = 1024
 const MANY = 4
 
-/** What is no text at all, and was never meant to be. */
+/** Names the kind of binary data, with help; undefined for text with a mistake in it. */
 function describeData(bytes: Buffer): { what: string; help: string } | undefined {
   const start = bytes.subarray(0, SAMPLE).toString('latin1')
   const odd = start.match(/[\x00-\x08\x0e-\x1f\x7f]/g)?.length ?? 0
-  // Of random bytes every tenth is one.
+  // Every tenth of random bytes is one.
   if (odd < MANY || odd * 20 <= start.length) return undefined
   return { what: 'binary data, not text', help: 'decrypt or unpack it first, or leave it out' }
 }
@@ -88,7 +88,7 @@ function firstBadByte(bytes: Buffer): number | undefined {
   return isUtf8(bytes.subarray(0, limit)) ? limit : firstInvalid(bytes, limit)
 }
 
-/** Halves the range: `[0, low)` is whole characters, and something within `[low, high)` is not. */
+/** Finds the offset by halving the range: `[0, low)` is valid, and `[low, high)` holds an invalid byte. */
 function firstInvalid(bytes: Buffer, limit: number): number {
   let low = 0
   let high = limit

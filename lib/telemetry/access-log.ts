@@ -1,19 +1,22 @@
-/** One log line for each request, and for each connection that nobody reads: JSON fields in lower_snake, or a line for people. What the client sent is bounded and escaped. */
+/**
+ * One log line for each request, and for each connection at L4: JSON fields in lower_snake, or a line for people. Text of the client
+ * is bounded and escaped.
+ */
 
 import type { Logger as Log } from 'pino'
 import { escapeText, type Paint } from '../base/terminal-text.ts'
 import type { ConnectionRecord, RequestRecord } from './record.ts'
 
-/** The constant messages of access lines; the pretty printer knows them by these. */
+/** The constant messages of access lines, by which the pretty printer knows them. */
 export const ACCESS_MESSAGE = 'request'
 export const CONNECTION_MESSAGE = 'connection'
 
-/** Longest texts, in UTF-16 units. */
+/** The longest texts, in UTF-16 units. */
 const MAX_TARGET = 2048
 const MAX_TEXT = 512
 const PLAIN = /^[\x20-\x7e]*$/
 
-/** An access line as it is in the log. Fields that do not apply are left out. */
+/** An access line in the log. Fields that do not apply are left out. */
 export type AccessFields = Readonly<{
   request_id: string
   client: string
@@ -39,7 +42,7 @@ export type AccessFields = Readonly<{
   tunnel: true | undefined
 }>
 
-/** The line of a connection of which only bytes were seen. Fields that do not apply are left out. */
+/** The line of a connection at L4. Fields that do not apply are left out. */
 export type ConnectionFields = Readonly<{
   client: string
   listener: string
@@ -52,7 +55,7 @@ export type ConnectionFields = Readonly<{
   detail: string | undefined
 }>
 
-/** Logs whatever `log`'s level is, unless it is silent: the setting `log.access` decides about access lines. */
+/** Logs at every level of `log` except silent: the setting `log.access` alone decides about access lines. */
 export function createAccessLog(log: Log): (record: RequestRecord) => void {
   const access = log.child({}, { level: 'info' })
   return (record) => {
@@ -60,7 +63,7 @@ export function createAccessLog(log: Log): (record: RequestRecord) => void {
   }
 }
 
-/** The same for connections of which only bytes were seen. */
+/** The same for connections at L4. */
 export function createConnectionLog(log: Log): (record: ConnectionRecord) => void {
   const access = log.child({}, { level: 'info' })
   return ({ listener, clientAddress, endpoint, tries, bytesIn, bytesOut, durationMs, error, detail }) => {

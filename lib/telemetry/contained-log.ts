@@ -1,4 +1,4 @@
-/** What becomes known of a bug that cost one connection: it is counted, and its stack is in the log. */
+/** Counts the bugs that cost one connection, and logs their stacks. */
 import type { Clock } from '../base/clock.ts'
 import type { Place } from '../base/contain.ts'
 import type { Log } from './log.ts'
@@ -13,9 +13,8 @@ export function createContainedLog(
   const throttle = new LogThrottle(clock)
   return (place, error) => {
     counts.countContained(place)
-    // The frame that threw: one bug shall not hide another.
+    // The throwing frame is part of the key, so that one bug does not hide another.
     const frame = error instanceof Error ? error.stack?.split('\n')[1] : ''
-    if (throttle.admit(`${place} ${frame}`))
-      log.error({ err: error, where: place }, 'a bug: the connection that it showed at is cut')
+    if (throttle.admit(`${place} ${frame}`)) log.error({ err: error, where: place }, 'a bug: its connection is cut')
   }
 }

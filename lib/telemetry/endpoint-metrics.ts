@@ -1,7 +1,7 @@
 /** The metrics of endpoints: a bounded number of series, however many endpoints come and go. */
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 
-/** What is counted of an endpoint while it lives. */
+/** The figures of one endpoint while it lives. */
 export type EndpointFigures = Readonly<{
   /** `upstream` is `namespace/service:port`. */
   identity: Readonly<{ upstream: string; host: string; port: number; name?: string }>
@@ -9,7 +9,7 @@ export type EndpointFigures = Readonly<{
   inFlight: number
   requests: number
   failures: number
-  /** Since the last answer. */
+  /** Failures since the last answer. */
   failuresInRow: number
   lastFailure: Readonly<{ error: Readonly<{ code: string }>; at: number }> | undefined
 }>
@@ -22,19 +22,19 @@ export type EndpointSample = Readonly<{
   failures: number
 }>
 
-/** All those that have no series of their own. */
+/** The sample of all endpoints without a series of their own. */
 const OTHERS: EndpointSample = { upstream: 'others', endpoint: 'others', inFlight: 0, requests: 0, failures: 0 }
 
 export class EndpointMetrics {
   readonly #limit: number
-  /** Those that have a series, for as long as they live: a counter that changed its labels would seem to start anew. */
+  /** Endpoints with a series, which they keep as long as they live: a counter under other labels would seem to start anew. */
   #own: ReadonlySet<string> = new Set()
 
   constructor(limit: number) {
     this.#limit = limit
   }
 
-  /** A sample for each endpoint, `limit` at most, those first that had one before; the rest is one sample together. */
+  /** A sample for each endpoint, at most `limit`; endpoints that had a series come first, and the rest shares one sample. */
   sample(figures: Iterable<EndpointFigures>): readonly EndpointSample[] {
     const all = addUp(figures)
     const known = all.filter((each) => this.#own.has(nameOf(each)))
@@ -45,7 +45,7 @@ export class EndpointMetrics {
   }
 }
 
-/** One for each upstream and address: several names, or spoken to in several ways, may lead to one. */
+/** Adds up to one sample for each upstream and address: several names or protocols may lead to one address. */
 function addUp(figures: Iterable<EndpointFigures>): readonly EndpointSample[] {
   const found = new Map<string, EndpointSample>()
   for (const each of figures) {

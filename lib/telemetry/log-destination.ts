@@ -1,12 +1,15 @@
-/** Where log lines go: a file descriptor, written in the background. A full disk, a closed pipe or a reader that stalls costs lines, never traffic (LC-13). */
+/**
+ * The destination of log lines: a file descriptor, written in the background. A full disk, a closed pipe or a stalled reader costs
+ * lines, never traffic (LC-13).
+ */
 import { fstatSync, write } from 'node:fs'
 import { Socket } from 'node:net'
 
-/** Bytes that may wait to be written. */
+/** Most bytes waiting to be written. */
 const MAX_PENDING = 8 * 1024 * 1024
-/** A pipe that is full is tried again after this, in milliseconds. */
+/** Milliseconds until a full pipe is tried again. */
 const RETRY = 50
-/** Bytes that a pipe takes whole or not at all (PIPE_BUF of Linux): lines of processes that share it stay whole, unless one is longer. */
+/** Most bytes that a pipe takes in one piece (PIPE_BUF of Linux), so that lines of several processes stay whole unless longer. */
 const MAX_ATOMIC = 4096
 const LINE_FEED = 0x0a
 
@@ -14,7 +17,7 @@ type Write = (bytes: Buffer, done: (error: NodeJS.ErrnoException | null, written
 
 export type LogDestinationOptions = {
   fd: number
-  /** Most bytes that wait; lines beyond it are dropped. */
+  /** Most bytes waiting to be written; further lines are dropped. */
   maxPending?: number
 }
 
@@ -26,7 +29,7 @@ export class LogDestination {
   #lines: string[] = []
   #pending = 0
   #isWriting = false
-  /** Dropped lines the log does not speak of yet. */
+  /** Dropped lines that the log does not report yet. */
   #unreported = 0
   #isBroken = false
   #waiting: (() => void)[] = []
@@ -47,7 +50,7 @@ export class LogDestination {
     if (!this.#isWriting) this.#writeNext()
   }
 
-  /** Calls `done` when all that was written so far is out or dropped; a stalled reader delays it for ever. */
+  /** Calls `done` when all lines so far are written or dropped; a stalled reader delays it for ever. */
   flush(done: () => void): void {
     if (this.#isWriting) this.#waiting.push(done)
     else done()
@@ -72,7 +75,7 @@ export class LogDestination {
     this.#writeBytes(bytes, count, reported)
   }
 
-  /** `count` lines, after the report of so many dropped ones. */
+  /** Writes `count` lines, behind a report of `reported` dropped ones. */
   #writeBytes(bytes: Buffer, count: number, reported: number): void {
     this.#write(bytes, (error, written) => {
       if (error?.code === 'EAGAIN' || error?.code === 'EBUSY') {
@@ -80,7 +83,7 @@ export class LogDestination {
         return
       }
       if (error) {
-        // Nobody will ever read again; a full disk may become less full.
+        // Only a full disk can recover; all other errors are final.
         if (!['ENOSPC', 'EDQUOT', 'EIO'].includes(error.code ?? '')) this.#isBroken = true
         this.#drop(count)
         this.#unreported += reported
@@ -105,17 +108,17 @@ function isPipe(fd: number): boolean {
     const stat = fstatSync(fd)
     return stat.isFIFO() || stat.isSocket()
   } catch {
-    return false // Closed: each write will say so.
+    return false // A closed descriptor: each write reports it.
   }
 }
 
 /**
- * A pipe is written without blocking: a thread that waits in write(2) for a reader who stalls could not be stopped, and the
- * process would never end. One part after the other, since a stream joins what waits.
+ * Writes a pipe without blocking: a thread that waits in write(2) for a stalled reader could not be stopped, and the process would
+ * never end. It writes one part after the other, since a stream would join waiting parts.
  */
 function pipeWriter(fd: number): Write {
   const socket = new Socket({ fd, readable: false, writable: true })
-  socket.on('error', () => {}) // Each write is told of it.
+  socket.on('error', () => {}) // Each write reports it.
   socket.unref()
   return (bytes, done) => {
     const end = findPartEnd(bytes)
@@ -123,7 +126,7 @@ function pipeWriter(fd: number): Write {
   }
 }
 
-/** Where as many whole lines end as a pipe takes at once. */
+/** The end of the whole lines that a pipe takes at once. */
 function findPartEnd(bytes: Buffer): number {
   if (bytes.length <= MAX_ATOMIC) return bytes.length
   const end = bytes.lastIndexOf(LINE_FEED, MAX_ATOMIC - 1)

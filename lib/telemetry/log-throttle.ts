@@ -1,8 +1,8 @@
-/** Lets one line through for each key and minute, so that a client cannot flood the log with what it repeats. */
+/** Admits one line for each key and minute, so that a client cannot flood the log by repetition. */
 import type { Clock } from '../base/clock.ts'
 
 const PERIOD = 60_000
-/** Keys held at once; with more than this in a minute the rest is left out. */
+/** Most keys in a minute; lines of further keys are left out. */
 const MAX_KEYS = 1024
 
 export class LogThrottle {
@@ -15,7 +15,7 @@ export class LogThrottle {
     this.#from = clock.monotonic()
   }
 
-  /** True when what `key` stands for may be logged now. */
+  /** True if a line with this key may be logged now. */
   admit(key: string): boolean {
     const now = this.#clock.monotonic()
     if (now - this.#from >= PERIOD) {

@@ -1,4 +1,4 @@
-/** The log: pino, JSON lines on stdout; for people on a terminal. */
+/** The log: pino, with JSON lines on stdout, or lines for people on a terminal. */
 import { isatty } from 'node:tty'
 import { type Logger, pino } from 'pino'
 import { prettyFactory } from 'pino-pretty'
@@ -15,7 +15,7 @@ import { LogDestination } from './log-destination.ts'
 
 export type Log = Logger
 
-/** What lines are written to: `write` must not block, `flush` calls back when all is out. */
+/** A receiver of lines: `write` must not block, `flush` calls back when all lines are written. */
 export type LogStream = { write(line: string): void; flush?(done: () => void): void }
 
 export type LogSettings = Readonly<{
@@ -25,14 +25,14 @@ export type LogSettings = Readonly<{
 
 const STDOUT = 1
 
-/** Lines go to `stream`, else to standard output. The level may be changed while running: `log.level = …`. */
+/** Lines go to `stream`, by default standard output. The level may be changed at any time: `log.level = …`. */
 export function createLog(settings: LogSettings, stream: LogStream = new LogDestination({ fd: STDOUT })): Log {
   const isTerminal = isatty(STDOUT)
   const isPretty = settings.format === 'pretty' || (settings.format === 'auto' && isTerminal)
   return pino(
     {
       level: settings.level,
-      base: null, // Process id and host name: whoever collects logs adds its own.
+      base: null, // No process id and host name: collectors of logs add their own.
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
@@ -40,7 +40,7 @@ export function createLog(settings: LogSettings, stream: LogStream = new LogDest
   )
 }
 
-/** Resolves when all lines are out, or after `timeout` milliseconds: to be awaited before the process ends. */
+/** Resolves when all lines are written, or after `timeout` milliseconds. Await it before the process ends. */
 export function flushLog(log: Log, timeout: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, timeout)

@@ -1,4 +1,4 @@
-/** Says once in a container what it means that an endpoint at a loopback address refuses: nobody in the container listens there. */
+/** Explains once, in a container, that an endpoint at a loopback address is the container itself, so that it refuses connections. */
 import { isPrivateAddress } from '../base/cidr.ts'
 import type { DiagnosticCode } from '../base/diagnostics.ts'
 import type { RequestErrorCode } from '../base/errors.ts'
@@ -7,7 +7,7 @@ import type { Log } from './log.ts'
 
 const CODE: DiagnosticCode = 'PORTICO_SVC_LOOPBACK'
 
-/** To be called with how each request and connection ended. */
+/** The returned function must be called at the end of each request and connection. */
 export function createLoopbackHint(
   log: Log,
   isContainer: () => boolean = isInContainer,

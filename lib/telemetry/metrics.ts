@@ -5,7 +5,7 @@ import { type EndpointFigures, EndpointMetrics, type EndpointSample } from './en
 import type { ByteCounts, RequestCounts } from './request-counts.ts'
 import { BUCKETS, type Distribution, type RequestSeries } from './request-series.ts'
 
-/** What a reload brought. */
+/** The configuration after a reload. */
 export type ReloadReport = Readonly<{
   /** Milliseconds since the epoch. */
   at: number
@@ -19,16 +19,16 @@ export type ReloadReport = Readonly<{
 export type WorkerFigures = Readonly<{
   worker: number
   isUp: boolean
-  /** How often another process took its place. */
+  /** How many times another process has replaced it. */
   restarts: number
   generation: number
   residentBytes: number
   heapBytes: number
-  /** User and system time, also of those whose place it took. */
+  /** User and system time, with that of the processes it replaced. */
   cpuSeconds: number
 }>
 
-/** The health of one endpoint: results of its checks, and how often it was ejected. */
+/** The health of one endpoint: results of its checks, and the number of its ejections. */
 export type HealthFigures = Readonly<{
   upstream: string
   endpoint: string
@@ -37,10 +37,10 @@ export type HealthFigures = Readonly<{
   successes: number
   failures: number
 }>
-/** In how many processes the circuit of an upstream is in a state; closed ones are left out. */
+/** The number of processes in which the circuit of an upstream is in a state; closed circuits are left out. */
 export type CircuitFigures = Readonly<{ upstream: string; state: string; count: number }>
 
-/** Figures that others hold; asked for at each scrape. */
+/** Figures held elsewhere and read at each scrape. */
 export type LiveFigures = {
   requestsInFlight: () => number
   tunnelsOpen?: () => number
@@ -49,18 +49,18 @@ export type LiveFigures = {
   logLinesDropped?: () => number
   endpoints?: () => Iterable<EndpointFigures>
   circuits?: () => Iterable<CircuitFigures>
-  /** Left out, or none: the process itself carries the traffic. */
+  /** Absent or empty if the process itself carries the traffic. */
   workers?: () => readonly WorkerFigures[]
-  /** Of the endpoints whose health is watched. */
+  /** The health of each endpoint that is watched. */
   health?: () => Iterable<HealthFigures>
-  /** By upstream. */
+  /** The number of panics, by upstream. */
   panics?: () => Iterable<readonly [upstream: string, count: number]>
-  /** Questions of DNS clients, by type and RCODE; both out of short lists. */
+  /** Questions of DNS clients, by type and RCODE; both come from short lists. */
   dnsRequests?: () => Iterable<Readonly<{ type: string; code: string; count: number }>>
 }
 
 export type Metrics = {
-  /** A configuration was read and taken whole, or not; `report` is what is in force since, if it is another one. */
+  /** Records a reload: `isOk` if it was accepted; `report` describes the new configuration, if it changed. */
   reload(isOk: boolean, report?: ReloadReport): void
   watch(figures: LiveFigures): void
   text(): Promise<string>
@@ -70,16 +70,16 @@ export type Metrics = {
 type Sample = { metricName?: string; labels: Record<string, string | number>; value: number }
 
 export type MetricsOptions = {
-  /** Those of all processes together. */
+  /** The counts of all processes together. */
   readonly counts: RequestCounts
   readonly version?: string
-  /** Most endpoints that have series of their own; left out: none has. */
+  /** Most endpoints with a series of their own; 0 if absent. */
   readonly endpointSeries?: number
 }
 
 type LabelledBytes = readonly (readonly [labels: Readonly<Record<string, string>>, bytes: ByteCounts])[]
 
-/** Gauges of prom-client that Prometheus takes for counters by their names; each is the sum of another metric. */
+/** Gauges of prom-client left out: Prometheus takes them for counters by their names, and each is the sum of another metric. */
 const NAMED_AS_COUNTERS = [
   'nodejs_active_resources_total',
   'nodejs_active_handles_total',
@@ -100,7 +100,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const everySeries = () => [...counts.series()]
 
   function define(type: 'counter' | 'gauge' | 'histogram', name: string, help: string, samples: () => Sample[]): void {
-    // prom-client prints whatever has a name and a `get`; its own classes hash the labels at every increment.
+    // prom-client prints any object with a name and a `get`. Its own classes would hash the labels at every increment.
     const metric = { name, get: async () => ({ name, help, type, values: samples(), aggregator: 'sum' }) }
     registry.registerMetric(metric as unknown as Metric)
   }
@@ -209,7 +209,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   )
 
   const endpoints = new EndpointMetrics(endpointSeries)
-  /** As they were when the text was last asked for. */
+  /** The samples of the last scrape. */
   let endpointSamples: readonly EndpointSample[] = []
   const defineOfEndpoints = (
     type: 'counter' | 'gauge',

@@ -1,14 +1,17 @@
-/** Counts the requests of a process, by route, and the connections at ports of Services. What one process has counted can be taken out and added to the counts of another. HOT */
+/**
+ * Counts the requests of a process by route, and the connections at ports of Services. The counts of one process can be taken out
+ * and added to those of another. HOT
+ */
 import { METHODS } from 'node:http'
 import type { Place } from '../base/contain.ts'
 import { REQUEST_ERRORS, type RequestErrorCode } from '../base/errors.ts'
 import type { RequestRecord, RouteLabels } from './record.ts'
 import { increment, RequestSeries, type SeriesData } from './request-series.ts'
 
-/** Routes told apart; beyond it requests are counted together, so that many reloads cannot fill the memory. */
+/** Most routes counted apart. Requests of further routes are counted together, so that many reloads cannot fill the memory. */
 const MAX_SERIES = 10_000
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
-/** What stands for the routes beyond that number. */
+/** The label of the routes beyond that number. */
 const OTHER = 'other'
 
 /** Counts as plain data. */
@@ -20,41 +23,41 @@ export type CountsData = Readonly<{
   contained: ReadonlyMap<Place, number>
 }>
 
-/** What becomes of a connection, or of a UDP session. Of the HTTP and the HTTPS listener only those are counted that are refused. */
+/** The fate of a connection or UDP session. The HTTP and HTTPS listeners count only refused connections. */
 export type ConnectionResult =
   | 'served'
   /** From an address that `loadBalancerSourceRanges` leaves out. */
   | 'refused_source'
-  /** Without a PROXY header, or from who may not send one. */
+  /** Without a PROXY header, or from a peer that may not send one. */
   | 'refused_header'
   /** No endpoint is ready, or none could be connected to. */
   | 'failed'
   /** Beyond limits.datagramSessions. */
   | 'dropped'
-  /** Beyond limits.connections, and none is idle. */
+  /** Beyond limits.connections, with no idle connection to close. */
   | 'refused_limit'
   /** Beyond limits.connectionsPerClient. */
   | 'refused_client'
-  /** There is no descriptor for it. */
+  /** No file descriptor is left. */
   | 'refused_descriptors'
-  /** An idle one of any listener was closed, so that this listener could take another. */
+  /** An idle connection of any listener was closed to make room on this listener. */
   | 'made_room'
 
 export type ConnectionCounts = ReadonlyMap<ConnectionResult, number>
 
-/** From and to clients. */
+/** Bytes from and to clients. */
 export type ByteCounts = Readonly<{ bytesIn: number; bytesOut: number }>
 
 export class RequestCounts {
   readonly #series = new Map<string, RequestSeries>()
-  /** Labels are made once for each route of a snapshot, so their identity saves building the key. */
+  /** By identity of the labels, which are made once for each route of a snapshot: this saves building the key. */
   readonly #seriesByLabels = new WeakMap<RouteLabels, RequestSeries>()
   readonly #overflow = new RequestSeries(OTHER, OTHER)
-  /** Requests that the gateway answered itself or cut. */
+  /** Requests that the gateway itself answered, or cut. */
   #errors = new Map<RequestErrorCode, number>()
   /** By listener. */
   #connections = new Map<string, Map<ConnectionResult, number>>()
-  /** By listener, of connections and UDP sessions that nobody reads. */
+  /** Bytes of connections at L4 and UDP sessions, by listener. */
   #bytes = new Map<string, { bytesIn: number; bytesOut: number }>()
   /** Bugs that cost one connection. */
   #contained = new Map<Place, number>()
@@ -90,7 +93,7 @@ export class RequestCounts {
     increment(counts, result, by)
   }
 
-  /** As `countConnection`. */
+  /** `listener` comes from configuration, as in `countConnection`. */
   countBytes(listener: string, { bytesIn, bytesOut }: ByteCounts): void {
     const known = this.#bytes.get(listener)
     if (known) {
@@ -120,13 +123,13 @@ export class RequestCounts {
     return this.#errors
   }
 
-  /** Those that have counted something. */
+  /** The series that have counted something. */
   *series(): Iterable<RequestSeries> {
     for (const series of this.#series.values()) if (series.requests.size > 0) yield series
     if (this.#overflow.requests.size > 0) yield this.#overflow
   }
 
-  /** All that was counted since the last call. */
+  /** Takes out all counts since the last call. */
   take(): CountsData {
     const errors = this.#errors
     this.#errors = new Map()
@@ -141,7 +144,7 @@ export class RequestCounts {
     return { series, errors, connections, bytes, contained }
   }
 
-  /** What another process has counted. */
+  /** Adds the counts of another process. */
   add({ series, errors, connections, bytes, contained }: CountsData): void {
     for (const each of series) {
       const isOther = each.ingress === OTHER && each.service === OTHER

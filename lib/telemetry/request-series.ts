@@ -1,6 +1,6 @@
-/** What the metrics know of one route's requests, counted so that a request costs a few additions. HOT */
+/** The counts of one route's requests: a request costs a few additions. HOT */
 
-/** Upper bounds in seconds: those of Prometheus' own clients, with finer ones below and coarser ones above. */
+/** Upper bounds of the buckets in seconds: those of Prometheus' own clients, with finer ones below and coarser ones above. */
 export const BUCKETS: readonly number[] = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ]
@@ -8,9 +8,9 @@ export const BUCKETS: readonly number[] = [
 /** A histogram as plain data. */
 export type DistributionData = Readonly<{ counts: readonly number[]; sum: number }>
 
-/** A histogram: how many values fell into each bucket, and their sum. */
+/** A histogram: the number of values in each bucket, and their sum. */
 export class Distribution {
-  /** One for each bucket, and the last for all above. */
+  /** One count for each bucket, and the last for all larger values. */
   readonly counts: number[] = new Array<number>(BUCKETS.length + 1).fill(0)
   sum = 0
 
@@ -26,7 +26,7 @@ export class Distribution {
     this.sum += sum
   }
 
-  /** All that was observed since the last call. */
+  /** Takes out all values since the last call. */
   take(): DistributionData {
     const taken = { counts: [...this.counts], sum: this.sum }
     this.counts.fill(0)
@@ -55,12 +55,12 @@ export class RequestSeries {
   readonly upstream: Distribution = new Distribution()
   /** By method, then by status. */
   requests: Map<string, Map<number, number>> = new Map()
-  /** From and to clients: bodies, and all of tunnels. */
+  /** Bytes from and to clients: bodies, and all bytes of tunnels. */
   bytesIn = 0
   bytesOut = 0
-  /** By error code, those that are the upstream's fault. */
+  /** Failures of the upstream, by error code. */
   upstreamErrors: Map<string, number> = new Map()
-  /** By reason and result, with a blank between them. */
+  /** By reason and result, joined by a blank. */
   retries: Map<string, number> = new Map()
 
   constructor(ingress: string, service: string) {
@@ -84,7 +84,7 @@ export class RequestSeries {
     for (const [what, count] of retries) increment(this.retries, what, count)
   }
 
-  /** All that was counted since the last call; undefined: nothing. */
+  /** Takes out all counts since the last call; undefined if there are none. */
   take(): SeriesData | undefined {
     const { ingress, service, requests, bytesIn, bytesOut, upstreamErrors, retries } = this
     if (requests.size === 0) return undefined

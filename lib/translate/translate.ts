@@ -12,11 +12,11 @@ import type { Settings } from '../settings/table.ts'
 import { checkAnnotations } from './annotation.ts'
 import { type Allocations, NO_ALLOCATIONS } from './exposure/allocation.ts'
 import { ListenerSet } from './exposure/listener.ts'
-import { checkListenerOptions, wantsProxyHeader, warnOfDistrust } from './exposure/listener-option.ts'
+import { checkListenerOptions, wantsProxyHeader, warnOfUntrustedProxies } from './exposure/listener-option.ts'
 import { isExposed } from './exposure/node-port.ts'
 import { BackendResolver, type Reference, type Resolution, reportEmpty } from './ingress/backend.ts'
 import { checkFilters } from './ingress/filters.ts'
-import { checkForeignAnnotations, findCanary, findClosing, reportCanary } from './ingress/foreign-annotation.ts'
+import { checkForeignAnnotations, findCanary, findClosingGuards, reportCanary } from './ingress/foreign-annotation.ts'
 import type { ForeignAnnotation } from './ingress/foreign-table.ts'
 import {
   type Claimant,
@@ -128,7 +128,7 @@ export class Translator {
     diagnostics.addAll(notes)
     checkSettingsEndpoints(resources, settings, diagnostics)
     checkServiceSettings(resources, settings, diagnostics)
-    warnOfDistrust(this.#behindProxies.filter(services), options.settings.trustedProxies, diagnostics)
+    warnOfUntrustedProxies(this.#behindProxies.filter(services), options.settings.trustedProxies, diagnostics)
     warnOfLocalPolicy(this.#local.filter(services), settings, diagnostics)
     const { clock, local = NO_ADDRESSES } = options
     const plan = this.#listeners.plan(services, { settings, local, now: clock.now() })
@@ -237,7 +237,7 @@ export class Translator {
       claims:
         isResolved && before.settings.unsupportedGuards === settings.unsupportedGuards
           ? before.claims
-          : claimRoutes(ingress, references, resolutions, findClosing(ingress, settings)),
+          : claimRoutes(ingress, references, resolutions, findClosingGuards(ingress, settings)),
       canary: findCanary(ingress),
       notable: keepList(
         resolutions.flatMap(({ target }) => (target !== undefined && isNotable(target) ? [target] : [])),

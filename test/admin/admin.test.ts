@@ -1,4 +1,4 @@
-/** The admin listener over real sockets: probes, metrics, views, and who is let in. */
+/** The admin listener over real sockets: probes, metrics, views, and access. */
 import { type OutgoingHttpHeaders, request } from 'node:http'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
@@ -131,7 +131,7 @@ t.test('figures are the newest whenever they are shown, and workers are listed',
   t.equal(refreshed, 3, 'where no figures are, nobody is asked')
 })
 
-t.test('AD-02 an address others can reach needs a token', async (t) => {
+t.test('AD-02 an address that other machines can reach needs a token', async (t) => {
   for (const address of ['0.0.0.0', '::', '10.0.0.1', 'admin.test']) {
     const settings = makeSettings({ 'admin.address': address })
     const options = { settings, state: () => ({ ready: true, served: undefined, ports: {} }) }

@@ -10,7 +10,7 @@ const ROUTES = 2_000
 /** A probe that takes longer has failed, milliseconds: `portico healthcheck` waits as long. */
 const PROBE_MS = 2_000
 const ATTACK_MS = 1_500
-/** Who was closed comes back after this, milliseconds. */
+/** Milliseconds after which a closed client comes back. */
 const AGAIN_MS = 1_000
 
 /** Enough for an answer of some megabytes. */
@@ -91,7 +91,7 @@ async function probe(port: number, path: string): Promise<number | undefined> {
   return response.statusCode
 }
 
-t.test('7 health is answered beside connections that hold on', async (t) => {
+t.test('health is answered beside connections that stay open', async (t) => {
   const gateway = await startGateway(t, ['run', '-f', '-', '--no-https'], { stdin: MANIFESTS })
   const { admin } = gateway.ports
   for (const [name, clients] of ATTACKS) {

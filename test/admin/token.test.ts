@@ -1,4 +1,4 @@
-/** The token of the admin listener: where it may stand, that a file of it is followed, and that nobody sees it. */
+/** The token of the admin listener: its sources, changes of its file, and that no output shows it. */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import t, { type Test } from 'tap'
 import { createAdmin } from '../../lib/admin/admin.ts'
 import { createMetrics } from '../../lib/telemetry/metrics.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
-import { runPortico, startGateway } from '../bin/process.ts'
+import { runPortico, runProcess, startGateway } from '../bin/process.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { until } from '../helpers/until.ts'
 
@@ -53,7 +53,7 @@ async function ask(port: number, token: string, path = '/metrics'): Promise<numb
   return response.statusCode
 }
 
-t.test('10 the token stands in a file, whose line end does not count; another one in it counts soon', async (t) => {
+t.test('the token is read from a file, without its line end, and a changed token counts soon', async (t) => {
   const file = writeToken(t, `${SECRET}\n`)
   const { ask, lines } = await start(t, file)
   t.equal(await ask(SECRET), 200)
@@ -66,7 +66,7 @@ t.test('10 the token stands in a file, whose line end does not count; another on
   t.same(lines, [])
 })
 
-t.test('10 while the file holds no token nobody gets in, and health is told', async (t) => {
+t.test('while the file holds no token no request is admitted, except health probes', async (t) => {
   const file = writeToken(t, SECRET)
   const { ask, lines } = await start(t, file)
   t.equal(await ask(SECRET), 200)
@@ -84,7 +84,7 @@ t.test('10 while the file holds no token nobody gets in, and health is told', as
   await until(async () => (await ask(SECRET)) === 200)
 })
 
-t.test('10 without a token in the file there is no admin listener', async (t) => {
+t.test('without a token in the file there is no admin listener', async (t) => {
   const folder = t.testdir({ empty: '\n', two: 'a\nb\n', large: 'x'.repeat(5_000) })
   mkdirSync(join(folder, 'folder'))
   execFileSync('mkfifo', [join(folder, 'pipe')])
@@ -93,20 +93,20 @@ t.test('10 without a token in the file there is no admin listener', async (t) =>
     ['empty', /holds no token/],
     ['two', /holds more than one line/],
     ['large', /is too large/],
-    ['folder', /is no file/],
-    ['pipe', /is no file/],
+    ['folder', /is not a file/],
+    ['pipe', /is not a file/],
   ] as const) {
     t.throws(() => create(join(folder, name)), reason, name)
   }
 })
 
-t.test('10 a file that everybody may read is told of', async (t) => {
+t.test('a token file that every user may read is reported', async (t) => {
   const { lines } = create(writeToken(t, SECRET, 0o644))
   t.match(lines, [{ level: 40, msg: 'admin.tokenFile: every user of this machine may read it' }])
   t.same(create(writeToken(t, SECRET, 0o640)).lines, [])
 })
 
-t.test('10 the command line takes the file too, and the environment', async (t) => {
+t.test('the command line finds the token by flag and environment too', async (t) => {
   const file = writeToken(t, `${SECRET}\n`)
   const gateway = await startGateway(t, ['run', '-f', '-', '--no-https', '--admin-token-file', file], {
     stdin: MANIFESTS,
@@ -129,8 +129,8 @@ t.test('10 the command line takes the file too, and the environment', async (t) 
   t.notMatch(stdout + gateway.stdout() + gateway.stderr(), SECRET)
 })
 
-t.test('10 the gateway does not start without the token that it is to have', async (t) => {
-  const { status, stdout, stderr } = await runPortico(
+t.test('the gateway does not start if its token file holds no token', async (t) => {
+  const { status, stdout, stderr } = await runProcess(
     ['run', '-f', '-', '--admin-port', '0', '--http-port', '0', '--https-port', '0'],
     { stdin: MANIFESTS, environment: { PORTICO_ADMIN_TOKEN_FILE: writeToken(t, '') } },
   )
@@ -155,7 +155,7 @@ t.test('check tells of a token file that is missing or unfit, and of the place t
   t.equal((await check()).status, 0)
 })
 
-t.test('10 a token on the command line is hidden from the list of processes, and a better way is named', async (t) => {
+t.test('a token on the command line is hidden from the list of processes, and a better way is named', async (t) => {
   const gateway = await startGateway(t, ['run', '-f', '-', '--no-https', '--admin-token', SECRET], { stdin: MANIFESTS })
   t.notMatch(readFileSync(`/proc/${gateway.child.pid}/cmdline`, 'latin1'), SECRET)
   t.equal(await ask(gateway.ports.admin, SECRET), 200)
@@ -163,7 +163,7 @@ t.test('10 a token on the command line is hidden from the list of processes, and
   t.notMatch(gateway.stdout() + gateway.stderr(), SECRET)
 })
 
-t.test('10 what is wrong with a token is told without the token', async (t) => {
+t.test('faults of a token are logged without the token', async (t) => {
   const settings = `apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\nadmin: {token: ${SECRET}}\n`
   const cwd = t.testdir({ 'portico.yaml': settings, 'number.yaml': settings.replace(SECRET, '7357735') })
   const environment = { PORTICO_ADMIN_TOKEN_FILE: '/nowhere' }

@@ -31,7 +31,7 @@ t.test('addresses, ranges and CIDR ranges in one row', async (t) => {
   t.throws(() => range.at(12), RangeError)
 })
 
-t.test('what is no range is named', async (t) => {
+t.test('the error names the entry that is no range', async (t) => {
   for (const [entries, message] of [
     [['x'], '"x" is not an address, a range or a CIDR range'],
     [['192.0.2.1/33'], '"192.0.2.1/33" is not a CIDR range'],

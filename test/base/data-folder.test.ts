@@ -19,7 +19,7 @@ t.test('a file is put there whole, for this user alone, in a folder that is made
   t.equal(statSync(join(folder, 'x.json')).mode & 0o777, 0o600)
 })
 
-t.test('where it cannot be put, what was there stays', async (t) => {
+t.test('a failed write leaves the earlier file as it was', async (t) => {
   const folder = join(t.testdir(), 'data')
   mkdirSync(join(folder, 'x.json'), { recursive: true })
   await t.rejects(keepFile(folder, 'x.json', 'one'), { code: 'EISDIR' })

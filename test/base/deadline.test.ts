@@ -70,7 +70,7 @@ t.test('adding twice is adding once, and what was taken away is not called', asy
   )
 })
 
-t.test('whoever is called may take away itself and others', async (t) => {
+t.test('a callback may remove itself and others', async (t) => {
   const watch = new DeadlineWatch(clock)
   const all: Waiting[] = Array.from(
     { length: 9 },

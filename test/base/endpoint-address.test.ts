@@ -16,7 +16,7 @@ t.test('an endpoint is host and port, and may have a weight and be a backup', as
   for (const [text, expected] of Object.entries(read)) t.same(parseEndpointAddress(text), expected, text)
 })
 
-t.test('what cannot be an endpoint says why', async (t) => {
+t.test('a text that cannot be an endpoint is refused with a reason', async (t) => {
   const problems = {
     'http://127.0.0.1:80': '"http://127.0.0.1:80" is a URL, not an endpoint',
     '127.0.0.1': '"127.0.0.1" has no port',

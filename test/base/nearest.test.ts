@@ -30,7 +30,7 @@ t.test('a short word is near another by one letter or two swapped ones only', as
   t.equal(findNearest('TPC', ['SCTP', 'TCP', 'UDP']), 'TCP')
 })
 
-t.test('of equally near words the one that begins alike for longer is meant, then the first', async (t) => {
+t.test('among equally near words the longest common beginning wins, then the first', async (t) => {
   for (const fields of [
     ['path', 'pathType'],
     ['pathType', 'path'],

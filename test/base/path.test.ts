@@ -6,25 +6,25 @@ import { normalizePath, normalizeRulePath, splitTarget } from '../../lib/base/pa
 const NORMAL: readonly (readonly [string, string, string, string])[] = [
   ['a plain path is itself', '/foo/bar', '/foo/bar', '/foo/bar'],
   ['the root', '/', '/', '/'],
-  ['P-5 a trailing slash is kept', '/foo/', '/foo/', '/foo/'],
+  ['P5 a trailing slash is kept', '/foo/', '/foo/', '/foo/'],
   ['P1 doubled slashes are merged for matching and forwarded as sent', '//foo', '//foo', '/foo'],
   ['P1 doubled slashes inside and at the end', '/foo//bar//', '/foo//bar//', '/foo/bar/'],
   ['P25 slashes alone are the root', '///', '///', '/'],
   ['P2 an encoded slash is data', '/a%2Fb', '/a%2Fb', '/a%2Fb'],
   ['P2 hexadecimal case does not matter for matching', '/a%2fb', '/a%2fb', '/a%2Fb'],
-  ['P-04 an encoded backslash is data', '/a%5cb', '/a%5cb', '/a%5Cb'],
+  ['P2 an encoded backslash is data', '/a%5cb', '/a%5cb', '/a%5Cb'],
   ['P3 an encoded unreserved character is that character', '/%66oo', '/%66oo', '/foo'],
   ['P3 all four unreserved marks', '/%2D%2e%5F%7Ex', '/%2D%2e%5F%7Ex', '/-._~x'],
   ['P3 reserved characters stay encoded', '/a%3Bb%40', '/a%3Bb%40', '/a%3Bb%40'],
-  ['P-17 an encoded question mark and hash stay encoded', '/a%3fb%23c', '/a%3fb%23c', '/a%3Fb%23c'],
-  ['P-09 percent signs are decoded once at most', '/api/%252e%252e/x', '/api/%252e%252e/x', '/api/%252e%252e/x'],
+  ['P3 an encoded question mark and hash stay encoded', '/a%3fb%23c', '/a%3fb%23c', '/a%3Fb%23c'],
+  ['P3 percent signs are decoded once at most', '/api/%252e%252e/x', '/api/%252e%252e/x', '/api/%252e%252e/x'],
   ['P4 dot segments are resolved for both', '/foo/../bar', '/bar', '/bar'],
   ['P4 one dot', '/foo/./x', '/foo/x', '/foo/x'],
   ['P4 a path that ends in two dots is a folder', '/foo/..', '/', '/'],
   ['P4 a path that ends in one dot is a folder', '/foo/.', '/foo/', '/foo/'],
-  ['P-01 encoded dots are dots', '/api/%2e/admin', '/api/admin', '/api/admin'],
-  ['P-02 every spelling of two dots', '/a/b/c/d/.%2e/%2E./%2e%2E', '/a/', '/a/'],
-  ['P-01 a dot segment at the start', '/./api/admin', '/api/admin', '/api/admin'],
+  ['P4 encoded dots are dots', '/api/%2e/admin', '/api/admin', '/api/admin'],
+  ['P4 every spelling of two dots', '/a/b/c/d/.%2e/%2E./%2e%2E', '/a/', '/a/'],
+  ['P4 a dot segment at the start', '/./api/admin', '/api/admin', '/api/admin'],
   ['an empty segment is a segment to dots (RFC 3986 5.2.4)', '/a//../b', '/a/b', '/a/b'],
   ['what dots uncover is merged for matching', '/a/..//b', '//b', '/b'],
   ['three dots are a name', '/a/.../b', '/a/.../b', '/a/.../b'],
@@ -32,8 +32,8 @@ const NORMAL: readonly (readonly [string, string, string, string])[] = [
   ['only the dots are touched', '/%66/../%67//h', '/%67//h', '/g/h'],
   ['P19 path parameters are ordinary characters', '/foo;a=b', '/foo;a=b', '/foo;a=b'],
   ['P20 plus is a character', '/a+b', '/a+b', '/a+b'],
-  ['P-10 bytes that are not UTF-8 are data', '/%e9t%e9', '/%e9t%e9', '/%E9t%E9'],
-  ['P-11 a full-width slash is never a slash', '/%EF%BC%8Fapi', '/%EF%BC%8Fapi', '/%EF%BC%8Fapi'],
+  ['P33 bytes that are not UTF-8 are data', '/%e9t%e9', '/%e9t%e9', '/%E9t%E9'],
+  ['P33 a full-width slash is never a slash', '/%EF%BC%8Fapi', '/%EF%BC%8Fapi', '/%EF%BC%8Fapi'],
   ['characters a URL cannot hold match their encoding', '/a{b}|"', '/a{b}|"', '/a%7Bb%7D%7C%22'],
 ]
 
@@ -52,27 +52,27 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['P18 a target that begins with a question mark', '?x'],
   ['absolute form', 'http://h/p'],
   ['P3 a malformed percent', '/%zz'],
-  ['P-10 a lone percent', '/%'],
-  ['P-10 a percent with one digit', '/a%2'],
-  ['P-10 %u encoding', '/%u002e'],
+  ['P3 a lone percent', '/%'],
+  ['P3 a percent with one digit', '/a%2'],
+  ['P3 %u encoding', '/%u002e'],
   ['P3 an encoded NUL', '/a%00'],
-  ['P-08 an encoded line end', '/a%0d%0ab'],
-  ['P-08 an encoded tab', '/a%09'],
-  ['P-08 an encoded DEL', '/a%7f'],
-  ['P-10 overlong dots', '/api/%c0%ae%c0%ae/admin'],
-  ['P-10 an overlong slash of three bytes', '/api%e0%80%afadmin'],
-  ['P-10 an overlong slash of four bytes', '/api%f0%80%80%afadmin'],
+  ['P3 an encoded line end', '/a%0d%0ab'],
+  ['P3 an encoded tab', '/a%09'],
+  ['P3 an encoded DEL', '/a%7f'],
+  ['P33 overlong dots', '/api/%c0%ae%c0%ae/admin'],
+  ['P33 an overlong slash of three bytes', '/api%e0%80%afadmin'],
+  ['P33 an overlong slash of four bytes', '/api%f0%80%80%afadmin'],
   ['P4 climbing above the root', '/..'],
   ['P4 climbing above the root later', '/a/../../b'],
   ['P4 climbing with encoded dots', '/%2e%2e/b'],
-  ['P-06 dots with a parameter', '/api/..;/admin'],
-  ['P-06 one dot with a parameter', '/api/.;x/admin'],
-  ['P-06 encoded dots with an encoded semicolon', '/api/%2e.%3B/admin'],
-  ['P-03 a backslash', '/api\\admin'],
+  ['P32 dots with a parameter', '/api/..;/admin'],
+  ['P32 one dot with a parameter', '/api/.;x/admin'],
+  ['P32 encoded dots with an encoded semicolon', '/api/%2e.%3B/admin'],
+  ['P31 a backslash', '/api\\admin'],
   ['P20 a space', '/a b'],
   ['P20 raw UTF-8', '/\xc3\xa9'],
   ['P20 a raw byte of 0x80', '/\x80'],
-  ['P-18 a hash', '/a#b'],
+  ['P35 a hash', '/a#b'],
   ['a NUL', '/a\0'],
   ['a raw line end', '/a\r\nb'],
   ['a raw DEL', '/a\x7f'],
@@ -83,7 +83,7 @@ t.test('a path that could mean two things is refused', async (t) => {
   for (const [name, raw] of REFUSED) t.equal(normalizePath(raw, 'keep'), undefined, name)
 })
 
-t.test('P-04 encoded slashes and backslashes are refused where the setting says so', async (t) => {
+t.test('P2 encoded slashes and backslashes are refused where the setting says so', async (t) => {
   for (const raw of ['/a%2fb', '/a%2Fb', '/a%5cb', '/a%5C']) t.equal(normalizePath(raw, 'reject'), undefined, raw)
   t.same(normalizePath('/a%252f', 'reject'), { path: '/a%252f', matchPath: '/a%252f' })
 })
@@ -135,7 +135,7 @@ const anyPath = fc
   )
   .map((parts) => `/${parts.join('')}`)
 
-t.test('P-26 the forwarded path is in normal form and has the same match form', async (t) => {
+t.test('P37 the forwarded path is in normal form and has the same match form', async (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(anyPath, (raw) => {

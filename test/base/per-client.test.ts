@@ -1,7 +1,7 @@
 import t from 'tap'
 import { PerClient } from '../../lib/base/per-client.ts'
 
-t.test('what is empty is let go, what is not stays the same object', async (t) => {
+t.test('empty entries are dropped, the others stay the same objects', async (t) => {
   let created = 0
   const table = new PerClient(() => {
     created++

@@ -8,7 +8,7 @@ t.test('a range is two ports, or one', async (t) => {
   t.equal(printPortRange({ first: 1, last: 2 }), '1-2')
 })
 
-t.test('what is none', async (t) => {
+t.test('a text that is no list or range is refused', async (t) => {
   for (const text of ['', '0-10', '10-9', '1-65536', '30000+10', 'a-b', '1-2-3', '-5']) {
     t.equal(parsePortRange(text), undefined, text)
   }

@@ -1,9 +1,9 @@
-/** The PROXY header of both versions: what is read is what was written, in any pieces, and nothing else is taken for one. */
+/** The PROXY header of both versions: a written header is read back, in any pieces, and no other bytes are taken for a header. */
 import fc from 'fast-check'
 import t from 'tap'
 import { composeProxyHeader, MAX_PROXY_HEADER, readProxyOpening } from '../../lib/base/proxy-protocol.ts'
 
-const V2 = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
+const SIGNATURE = Buffer.from('\r\n\r\n\0\r\nQUIT\n', 'latin1')
 const path = (from: string, fromPort: number, to: string, toPort: number) => ({
   source: { address: from, port: fromPort },
   destination: { address: to, port: toPort },
@@ -11,7 +11,7 @@ const path = (from: string, fromPort: number, to: string, toPort: number) => ({
 
 /** A header of version 2 from its four fields and what follows them. */
 function binary(command: number, family: number, rest: Buffer, length = rest.length): Buffer {
-  return Buffer.concat([V2, Buffer.from([command, family, length >> 8, length & 255]), rest])
+  return Buffer.concat([SIGNATURE, Buffer.from([command, family, length >> 8, length & 255]), rest])
 }
 
 const INET = Buffer.from([192, 0, 2, 7, 198, 51, 100, 9, 0xc3, 0x50, 0x01, 0xbb])
@@ -54,7 +54,7 @@ t.test('of LOCAL, of no family and of UNIX sockets nothing is believed, and TLVs
   }
 })
 
-t.test('what is no header is refused as soon as that shows', async (t) => {
+t.test('a text that is no header is refused at its first wrong byte', async (t) => {
   const lines = [
     'GET / HTTP/1.1\r\n',
     'PROXX',
@@ -90,7 +90,7 @@ t.test('what is no header is refused as soon as that shows', async (t) => {
     ['TLVs that end inside', binary(0x21, 0x11, Buffer.concat([INET, Buffer.from([4, 0, 2, 1])]))],
     ['half a TLV', binary(0x21, 0x11, Buffer.concat([INET, Buffer.from([4, 0])]))],
     ['longer than allowed', binary(0x21, 0x11, INET, MAX_PROXY_HEADER)],
-    ['another signature', Buffer.concat([V2.subarray(0, 11), Buffer.from('X')])],
+    ['another signature', Buffer.concat([SIGNATURE.subarray(0, 11), Buffer.from('X')])],
   ]
   for (const [name, bytes] of binaries) t.equal(readProxyOpening(bytes).kind, 'invalid', name)
 })
@@ -98,7 +98,7 @@ t.test('what is no header is refused as soon as that shows', async (t) => {
 const address = fc.oneof(fc.ipV4(), fc.ipV6())
 const port = fc.integer({ min: 0, max: 65_535 })
 
-t.test('what is written is read again, in any pieces, and the bytes behind it stay', async (t) => {
+t.test('a written header is read back, in any pieces, and the bytes behind it stay', async (t) => {
   fc.assert(
     fc.property(
       address,
@@ -128,7 +128,7 @@ t.test('what is written is read again, in any pieces, and the bytes behind it st
   t.pass()
 })
 
-t.test('IPv4 and IPv6 in one header become IPv6, and what is no address is not said', async (t) => {
+t.test('IPv4 and IPv6 in one header become IPv6, and an unknown address is left out', async (t) => {
   t.equal(String(composeProxyHeader('v1', path('1.2.3.4', 1, '::1', 2))), 'PROXY TCP6 ::ffff:102:304 ::1 1 2\r\n')
   t.equal(
     String(composeProxyHeader('v1', path('::ffff:1.2.3.4', 1, '5.6.7.8', 2))),
@@ -141,8 +141,8 @@ t.test('IPv4 and IPv6 in one header become IPv6, and what is no address is not s
   }
 })
 
-t.test('no bytes make it throw, and a header that is not whole is never one', async (t) => {
-  const start = fc.constantFrom('', 'PROXY ', 'PROXY TCP4 ', 'PROXY UNKNOWN', V2.toString('latin1'))
+t.test('no bytes make it throw, and an incomplete header is never accepted', async (t) => {
+  const start = fc.constantFrom('', 'PROXY ', 'PROXY TCP4 ', 'PROXY UNKNOWN', SIGNATURE.toString('latin1'))
   const good = composeProxyHeader('v2', path('1.2.3.4', 1, '5.6.7.8', 2))
   const tail = fc.uint8Array({ maxLength: 300 })
   fc.assert(

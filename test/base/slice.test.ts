@@ -10,7 +10,7 @@ function* count(to: number, busyMs = 0): Generator<void, number> {
   return to
 }
 
-t.test('work in slices lets others have their turn, and gives what it returns', async (t) => {
+t.test('work in slices pauses for other work, and returns its result', async (t) => {
   let turns = 0
   let isDone = false
   const turn = () => {
@@ -34,7 +34,7 @@ t.test('work at once needs no turn', async (t) => {
   t.equal(runAtOnce(count(1_000)), 1_000)
 })
 
-t.test('what a step throws comes out', async (t) => {
+t.test('an exception of a step reaches the caller', async (t) => {
   // biome-ignore lint/correctness/useYield: it never gets so far
   const broken = function* (): Generator<void, void> {
     throw new Error('broken by the test')

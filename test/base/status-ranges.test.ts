@@ -9,7 +9,7 @@ t.test('ranges and single statuses, by commas', async (t) => {
   )
 })
 
-t.test('what is none', async (t) => {
+t.test('a text that is no list or range is refused', async (t) => {
   for (const text of ['', '99', '600', '200-', '-200', '300-200', '200;201', '2xx', '200-299,']) {
     t.equal(parseStatusRanges(text), undefined, text)
   }

@@ -39,7 +39,7 @@ t.test('padding fills to columns, and never cuts', async (t) => {
   t.equal(padText('longer', 3), 'longer')
 })
 
-t.test('colours close what they open, and none are written where none are wanted', async (t) => {
+t.test('every colour is closed, and without colours none is written', async (t) => {
   t.equal(paintAnsi('red', 'x'), '\x1b[31mx\x1b[39m')
   t.equal(paintAnsi('red', ''), '')
   t.equal(paintNothing('red', 'x'), 'x')

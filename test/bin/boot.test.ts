@@ -41,7 +41,7 @@ t.test('hosts in match order, wildcards, every host, default backend, weights, m
   checkGolden(t, 'test/fixtures/bin/boot/many-kinds.txt', `${printBoot(await boot(text), paintNothing)}\n`)
 })
 
-t.test('on a narrow screen the table leaves out what portico get tells', async (t) => {
+t.test('on a narrow screen the table leaves out details that portico get shows', async (t) => {
   const text = readFileSync('test/fixtures/bin/boot/many-kinds.yaml', 'utf8')
   const wide = await boot(text)
   const table = (width: number) =>
@@ -117,7 +117,7 @@ endpoints: [{ addresses: ["127.0.0.9"], conditions: { ready: false, serving: tru
   t.match(screen, '\n  any other host   →  default/errors:80  →  127.0.0.9:8080\n')
 })
 
-t.test('ports that others than this machine can connect to are named', async (t) => {
+t.test('ports that other machines can reach are named', async (t) => {
   const service = (setting: string) => `apiVersion: v1
 kind: Service
 metadata: { name: web, annotations: { portico.dev/endpoints: "127.0.0.1:3000" } }
@@ -185,7 +185,7 @@ stringData:
   )
 })
 
-t.test('ports that Services open are shown as what to connect to', async (t) => {
+t.test('ports of Services are shown as URLs', async (t) => {
   const services = (ports: string, name = 'web') => `apiVersion: v1
 kind: Service
 metadata: { name: ${name}, annotations: { portico.dev/endpoints: "127.0.0.1:3000, 127.0.0.1:3001" } }

@@ -7,7 +7,6 @@ import t from 'tap'
 import { DIAGNOSTICS } from '../../lib/base/diagnostics.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
 import { keepChild } from '../helpers/kept-child.ts'
-import { nodeCommand } from '../helpers/node-command.ts'
 import { checkGolden } from './golden.ts'
 import { cleanEnvironment, MAIN, runPortico } from './process.ts'
 
@@ -150,7 +149,7 @@ async function printSecret(): Promise<string> {
   })
 }
 
-t.test('what leaves a route dead or a certificate unused is an error, and the exit code is 1', async (t) => {
+t.test('a dead route or an unused certificate is an error, and the exit code is 1', async (t) => {
   const cases: Readonly<Record<string, readonly [text: string, code: string]>> = {
     'a missing Service': [printIngress({ service: 'wep' }), 'PORTICO_REF_SERVICE_NOT_FOUND'],
     'a missing port': [printIngress({ port: '81' }), 'PORTICO_REF_PORT_NOT_FOUND'],
@@ -214,7 +213,7 @@ t.test('a code that does not exist, or is one of settings, cannot be ignored', a
   t.match((await check('PORTICO_SET_FIELD_VALUE')).stdout, 'cannot be left out')
 })
 
-t.test('a guard is named with its place, and what lets it pass', async (t) => {
+t.test('a guard is reported with its position, and with the setting that lets it pass', async (t) => {
   const folder = t.testdir({
     'app.yaml':
       printIngress({ annotation: 'nginx.ingress.kubernetes.io/whitelist-source-range: 10.0.0.0/8' }) + SERVICE,
@@ -269,7 +268,7 @@ t.test('a reader that goes away early does no harm', async (t) => {
   const many = Array.from({ length: 3000 }, (_, i) => `kind: Nothing${i}\napiVersion: v9\n`).join('---\n')
   const folder = t.testdir({ 'many.yaml': many })
   const child = keepChild(
-    spawn(...nodeCommand([MAIN, 'check', '-f', 'many.yaml']), { cwd: folder, env: cleanEnvironment() }),
+    spawn(process.execPath, [MAIN, 'check', '-f', 'many.yaml'], { cwd: folder, env: cleanEnvironment() }),
   )
   const ended = once(child, 'close')
   const errors = text(child.stderr)

@@ -77,7 +77,7 @@ t.test('a WebSocket echoes text, answers pings and closes', async (t) => {
   t.equal((await closed)[0], 1000)
 })
 
-t.test('what is no WebSocket request, or no well-formed frame, ends the connection', async (t) => {
+t.test('a malformed WebSocket request or frame ends the connection', async (t) => {
   const address = (await start(t)).get('default/api')![0]!
   const [host, port] = address.split(':') as [string, string]
   const read = async (text: string | Buffer) => {

@@ -89,7 +89,7 @@ t.test('the log of the demo is JSON where that is asked for', async (t) => {
   t.match(gateway.stderr(), 'Ctrl-C ends the demo')
 })
 
-/** Listeners on every address answer here too; those of 127.0.0.1 do not. */
+/** Listeners on every address answer here too; listeners on 127.0.0.1 do not. */
 async function isReachable(port: number): Promise<boolean> {
   const asked = request({ host: '127.0.0.2', port, agent: false }).end()
   return await Promise.race([once(asked, 'response').then(() => true), once(asked, 'error').then(() => false)]).catch(
@@ -97,7 +97,7 @@ async function isReachable(port: number): Promise<boolean> {
   )
 }
 
-t.test('the demo listens on loopback alone, but where it is told otherwise or runs in the image', async (t) => {
+t.test('the demo listens on loopback alone, unless an address is named or it runs in the image', async (t) => {
   const [{ ports, stderr }, told, set, image] = await Promise.all([
     startGateway(t, ['demo']),
     startGateway(t, ['demo', '--http-address', '0.0.0.0']),

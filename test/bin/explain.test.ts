@@ -49,7 +49,7 @@ t.test('-o json says the same as data', async (t) => {
   )
 })
 
-t.test('what a Service and an Ingress have for themselves is said', async (t) => {
+t.test('policies of a Service and an Ingress are shown', async (t) => {
   const stdin = `apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: api, annotations: {portico.dev/retry-try-timeout: 2s}}
@@ -121,7 +121,7 @@ t.test('the URL is cut without changing a byte of it', async (t) => {
   for (const [word, expected] of read) t.strictSame(readUrl(word), expected, word)
 })
 
-t.test('what is no URL is a usage error', async (t) => {
+t.test('a word that is no URL is a usage error', async (t) => {
   for (const [url, message] of [
     ['ftp://shop.localhost/', 'ftp:// is not served'],
     ['/api', '"/api" names no host'],
@@ -235,7 +235,7 @@ t.test('of an Ingress that is not served it names the error, or the class, and t
   t.notMatch((await ask('http://d.test/')).stdout, /not served/)
 })
 
-t.test('of a certificate it says when clients refuse it, and why the default one is served', async (t) => {
+t.test('it explains why clients refuse a certificate, and why the default one is served', async (t) => {
   const day = 86_400_000
   const secret = async (name: string, notBefore: number, notAfter: number) => {
     const [from, to] = [new Date(Date.now() + notBefore * day), new Date(Date.now() + notAfter * day)]

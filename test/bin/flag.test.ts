@@ -32,7 +32,7 @@ t.test('flags are read in every usual form', async (t) => {
   t.strictSame(typed.positionals, ['word'])
 })
 
-t.test('the last one counts of a flag given twice', async (t) => {
+t.test('the last value of a repeated flag counts', async (t) => {
   t.equal(readFlags(['--http-port', '1', '--http-port=2'], flags).value('http-port'), '2')
 })
 
@@ -99,7 +99,7 @@ t.test('every setting has a flag, and the settings accept what it says', async (
         'admin.tokenFile': join(folder, 'token'),
         'upstream.caFile': join(folder, 'ca.pem'),
         'dns.forward': 'system',
-        // Needs trustedProxies otherwise.
+        // Other values need trustedProxies.
         'http.proxyProtocol': 'none',
         'https.proxyProtocol': 'none',
         'upstream.hash.by': 'header:X-User',

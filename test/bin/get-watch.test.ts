@@ -5,7 +5,6 @@ import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { nodeCommand } from '../helpers/node-command.ts'
 import { runGateway } from '../helpers/running-gateway.ts'
 import { cleanEnvironment, MAIN, runPortico } from './process.ts'
 
@@ -40,12 +39,12 @@ t.test('Ingresses are got by name, and kinds and names in all the ways of kubect
   t.match(await get('svc', '--no-headers'), /^shop +web [^\n]*\n$/)
   const mixed = await runPortico(['get', 'svc/web', 'two', '-f', 'shop.yaml'], { cwd })
   t.equal(mixed.status, 2)
-  t.match(mixed.stderr, '"two" is no KIND/NAME')
+  t.match(mixed.stderr, '"two" is not KIND/NAME')
 })
 
 /** Its lines as they come; stdout is a pipe. */
 function watch(t: Test, words: readonly string[], cwd?: string) {
-  const child: ChildProcess = spawn(...nodeCommand([MAIN, 'get', ...words]), {
+  const child: ChildProcess = spawn(process.execPath, [MAIN, 'get', ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: cleanEnvironment(),
     ...(cwd && { cwd }),
@@ -81,7 +80,7 @@ function watch(t: Test, words: readonly string[], cwd?: string) {
 }
 
 for (const flag of ['-w', '--watch']) {
-  t.test(`get ${flag} prints what changes in files, and says what is gone`, async (t) => {
+  t.test(`get ${flag} prints changed rows of files, and names rows that are gone`, async (t) => {
     const cwd = t.testdir({ 'shop.yaml': WEB + ingress('one', 'a.test') })
     const file = join(cwd, 'shop.yaml')
     const write = (text: string) => {
@@ -131,7 +130,7 @@ t.test('get -w ends with its reader', async (t) => {
   t.equal(got.child.exitCode, 0)
 })
 
-t.test('what cannot be watched is told, and the flag is no setting here', async (t) => {
+t.test('stdin and several kinds cannot be watched, and the flag is not a setting here', async (t) => {
   const cwd = t.testdir({ 'shop.yaml': WEB })
   const several = await runPortico(['get', 'svc,ep', '-w', '-f', 'shop.yaml'], { cwd })
   t.equal(several.status, 2)

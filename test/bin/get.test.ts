@@ -141,7 +141,7 @@ t.test('kinds go by their singular and by the names kubectl has for them', async
     const { stdout } = await get(kind)
     for (const other of others) t.equal((await get(other)).stdout, stdout, other)
   }
-  t.match((await get('ingres')).stderr, /"ingres" cannot be got\n/)
+  t.match((await get('ingres')).stderr, /unknown kind "ingres"\n/)
 })
 
 t.test('problems of the files are counted on stderr, and do not spoil the data', async (t) => {
@@ -170,7 +170,7 @@ t.test('without files and without a gateway: exit code 4, and how to go on', asy
   t.match(stderr, 'portico get routes -f FILE-OR-FOLDER')
 })
 
-t.test('a gateway that asks for a token, and a server that is none, are told apart', async (t) => {
+t.test('a gateway that asks for a token, and another server, are told apart', async (t) => {
   let answer: readonly [number, string] = [401, '{}']
   const tokens: (string | undefined)[] = []
   const server = createServer((request, response) => {
@@ -189,6 +189,6 @@ t.test('a gateway that asks for a token, and a server that is none, are told apa
     environment: { PORTICO_ADMIN_TOKEN: 'secret' },
   })
   t.equal(other.status, 4)
-  t.match(other.stderr, 'is no Portico')
+  t.match(other.stderr, 'is not Portico')
   t.strictSame(tokens, [undefined, 'Bearer secret'])
 })

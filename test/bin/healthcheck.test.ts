@@ -59,7 +59,7 @@ t.test('a gateway that does not answer is exit code 1 after two seconds', async 
   t.match(stderr, 'does not answer within 2 s')
 })
 
-t.test('one that trickles its answer is not waited for either', async (t) => {
+t.test('an answer that trickles is not waited for', async (t) => {
   const port = await startAdmin(t, (_request, response) => {
     const timer = setInterval(() => response.write('.'), 100)
     response.on('close', () => clearInterval(timer))
@@ -86,7 +86,7 @@ t.test('the settings file says where to ask', async (t) => {
   t.equal((await runPortico(['healthcheck', '-c', 'portico.yaml'], { cwd })).status, 0)
 })
 
-t.test('a port that is none is a usage error', async (t) => {
+t.test('an invalid port is a usage error', async (t) => {
   const { status, stderr } = await runPortico(['healthcheck', '--admin-port', 'http'])
   t.equal(status, 2)
   t.match(stderr, '"http" is not a whole number')

@@ -8,7 +8,6 @@ import { readFlags } from '../../bin/flag.ts'
 import { VERBS } from '../../bin/verbs.ts'
 import { measureText } from '../../lib/base/terminal-text.ts'
 import { environmentName, SETTING_LIST } from '../../lib/settings/resolve.ts'
-import { nodeCommand } from '../helpers/node-command.ts'
 import { runPortico } from './process.ts'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
@@ -66,7 +65,7 @@ for (const { name, load } of VERBS) {
   })
 }
 
-t.test('run --help has the ten flags that everybody needs', async (t) => {
+t.test('run --help has the ten usual flags', async (t) => {
   const { stdout } = await runPortico(['run', '--help'])
   const listed = [...stdout.split('\nexamples')[0]!.matchAll(/^ {2}(?:-\w, | {4})--([a-z-]+)/gm)].map(
     ([, name]) => name,
@@ -77,7 +76,7 @@ t.test('run --help has the ten flags that everybody needs', async (t) => {
   t.ok(stdout.split('\n').length < 50)
 })
 
-t.test('lists say how they are written in one word, and what is written otherwise is refused', async (t) => {
+t.test('help says how to write a list in one word, and other notations are refused', async (t) => {
   const { stdout } = await runPortico(['run', '--help-all'])
   const text = stdout.replace(/\n +/g, ' ')
   t.match(text, '--set trustedProxies=CIDR,CIDR ')
@@ -179,7 +178,7 @@ t.test('version prints the version of the package and of Node', async (t) => {
 
 /** Runs the launcher in `folder`. */
 function launch(folder: string, ...words: string[]): Promise<{ stdout: string }> {
-  return promisify(execFile)(...nodeCommand([join(folder, 'bin/portico'), ...words]))
+  return promisify(execFile)(process.execPath, [join(folder, 'bin/portico'), ...words])
 }
 
 t.test('the launcher says what is missing in a clone that was not built', async (t) => {
@@ -205,8 +204,9 @@ t.test('the launcher starts the compiled command line', async (t) => {
 })
 
 t.test('the launcher says so where there are too few file descriptors to load all modules', async (t) => {
-  const [node, words] = nodeCommand(['bin/portico', 'version'])
-  const run = (most: number) => promisify(execFile)('sh', ['-c', `ulimit -n ${most}; exec "$0" "$@"`, node, ...words])
+  const words = ['bin/portico', 'version']
+  const run = (most: number) =>
+    promisify(execFile)('sh', ['-c', `ulimit -n ${most}; exec "$0" "$@"`, process.execPath, ...words])
   await t.rejects(run(40), {
     code: 1,
     stdout: '',

@@ -1,4 +1,4 @@
-/** Runs the compiled command line as a process of its own, to its end. */
+/** Runs the command line to its end, in this process or in one of its own; starts a gateway. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -8,8 +8,9 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { runCommandLine } from '../../bin/command-line.ts'
 import { keepChild } from '../helpers/kept-child.ts'
-import { nodeCommand } from '../helpers/node-command.ts'
+import { TestProcess } from './test-process.ts'
 
 export type Finished = Readonly<{ status: number | null; stdout: string; stderr: string }>
 
@@ -21,16 +22,40 @@ export type ProcessOptions = Readonly<{ stdin?: string; environment?: NodeJS.Pro
 /** What the tests' own environment sets must not change the outcome. */
 export function cleanEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(PORTICO_|NO_COLOR|FORCE_COLOR|NODE_OPTIONS|TAP)/.test(name),
+    ([name]) => !/^(PORTICO_|NO_COLOR|FORCE_COLOR|NODE_OPTIONS)/.test(name),
   )
   // What a gateway of this user keeps must not change it either.
   return { ...Object.fromEntries(kept), XDG_DATA_HOME: join(tmpdir(), 'portico-no-data'), ...more }
 }
 
-/** Waits for the exit; both streams are read whole. */
-export async function runPortico(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
+let turn: Promise<unknown> = Promise.resolve()
+
+/**
+ * Runs a verb that serves nothing in this process, which saves the start of another. Calls run one after the other, since
+ * they share the working directory of the process.
+ */
+export function runPortico(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
+  const run = turn.then(() => runHere(words, options))
+  turn = run.catch(() => {})
+  return run
+}
+
+async function runHere(words: readonly string[], { stdin, environment, cwd }: ProcessOptions): Promise<Finished> {
+  const host = new TestProcess(words, cleanEnvironment(environment), stdin)
+  const before = process.cwd()
+  if (cwd !== undefined) process.chdir(cwd)
+  try {
+    const status = await runCommandLine(host)
+    return { status, stdout: host.output('stdout'), stderr: host.output('stderr') }
+  } finally {
+    process.chdir(before)
+  }
+}
+
+/** Runs any verb as a process of its own: waits for the exit, and reads both streams whole. */
+export async function runProcess(words: readonly string[], options: ProcessOptions = {}): Promise<Finished> {
   const child = keepChild(
-    spawn(...nodeCommand([MAIN, ...words]), {
+    spawn(process.execPath, [MAIN, ...words], {
       stdio: 'pipe',
       env: cleanEnvironment(options.environment),
       ...(options.cwd && { cwd: options.cwd }),
@@ -66,9 +91,8 @@ export async function startGateway(t: Test, words: readonly string[], options: S
   const folder = mkdtempSync(join(tmpdir(), 'portico-bin-'))
   const readyFile = join(folder, 'ready.json')
   const free = ['--http-port', '0', '--https-port', '0', '--admin-port', '0', '--data-dir', folder]
-  const all = [...(options.nodeFlags ?? []), MAIN, ...words, ...free, '--ready-file', readyFile]
-  const [node, args] = nodeCommand(all)
-  const [program = '', ...rest] = limitDescriptors([node, ...args], options.descriptors)
+  const all = [process.execPath, ...(options.nodeFlags ?? []), MAIN, ...words, ...free, '--ready-file', readyFile]
+  const [program = '', ...rest] = limitDescriptors(all, options.descriptors)
   const child = keepChild(
     spawn(program, rest, {
       stdio: 'pipe',

@@ -84,7 +84,7 @@ t.test('text from files cannot reach the terminal', async (t) => {
   t.notMatch(print({ files: ['\x1b.yaml'], changes }).join(''), /[\x00-\x09\x0b-\x1f]/)
 })
 
-t.test('a reload that failed says why, and since when what serves has served', async (t) => {
+t.test('a failed reload gives its reason, and the time of the configuration that is still served', async (t) => {
   const servingSince = new Date(2026, 0, 2, 14, 3, 11).getTime()
   const failed = { reason: '1 error, and strict is on', newDiagnostics: diagnose(), servingSince, error: undefined }
   t.strictSame(printReloadFailed(failed, paintNothing).split('\n'), [

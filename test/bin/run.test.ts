@@ -9,7 +9,7 @@ import t, { type Test } from 'tap'
 import { isInContainer } from '../../lib/platform/container.ts'
 import { findFreePorts } from '../helpers/free-ports.ts'
 import { until } from '../helpers/until.ts'
-import { runPortico, startGateway } from './process.ts'
+import { runPortico, runProcess, startGateway } from './process.ts'
 
 async function startUpstream(t: Test, answer: RequestListener): Promise<number> {
   const server = createServer(answer)
@@ -143,7 +143,7 @@ t.test('SIGHUP reloads', async (t) => {
   )
 })
 
-t.test('a broken edit is told with its place, and what was there goes on being served', async (t) => {
+t.test('a broken edit is reported with its position, and the last good version is served on', async (t) => {
   const port = await startUpstream(t, (_request, response) => response.end('still here'))
   const cwd = t.testdir({ 'shop.yaml': manifest('/', port) })
   const words = ['run', '-f', 'shop.yaml', '--no-watch', '--log-format', 'pretty', '--strict']
@@ -224,7 +224,7 @@ t.test('a port in use is one clear line with the way out, and exit code 1', asyn
   const cwd = t.testdir({ 'shop.yaml': manifest('/', 1), ready: '{"pid":1}' })
   const words = ['run', '-f', 'shop.yaml', '--http-address', '127.0.0.1', '--http-port', String(port)]
   const free = ['--https-port', '0', '--admin-port', '0', '--data-dir', cwd, '--ready-file', 'ready']
-  const { status, stdout, stderr } = await runPortico([...words, ...free], { cwd })
+  const { status, stdout, stderr } = await runProcess([...words, ...free], { cwd })
   t.equal(status, 1)
   t.notMatch(stdout, /EADDRINUSE|"error"/, 'the log does not say it again')
   t.match(
@@ -265,7 +265,7 @@ t.test('a ready file that cannot be written is told, and nothing goes on serving
   const cwd = t.testdir({ 'shop.yaml': manifest('/', 1) })
   const free = ['--http-port', '0', '--https-port', '0', '--admin-port', '0', '--data-dir', cwd]
   const words = ['run', '-f', 'shop.yaml', '--ready-file', 'nowhere/ready', ...free]
-  const { status, stderr } = await runPortico(words, { cwd })
+  const { status, stderr } = await runProcess(words, { cwd })
   t.equal(status, 1)
   t.match(stderr, /portico: ENOENT.*nowhere\/ready/)
   t.notMatch(stderr, /^ +at /m)
@@ -273,7 +273,7 @@ t.test('a ready file that cannot be written is told, and nothing goes on serving
 
 t.test('a configuration of which nothing is left is refused, with its problems', async (t) => {
   const cwd = t.testdir({ 'shop.yaml': 'kind: [' })
-  const { status, stderr } = await runPortico(['run', '-f', 'shop.yaml', '--http-port', '0'], { cwd })
+  const { status, stderr } = await runProcess(['run', '-f', 'shop.yaml', '--http-port', '0'], { cwd })
   t.equal(status, 1)
   t.match(stderr, /shop\.yaml:1:\d+ {2}error {2}PORTICO_YAML_SYNTAX/)
   t.match(stderr, 'nothing is left to serve')

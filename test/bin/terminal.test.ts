@@ -1,23 +1,6 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { createTerminal } from '../../bin/terminal.ts'
-
-/** Sets what the process's own streams and environment say, for one test. */
-function pretend(t: Test, isTTY: { stdout: boolean; stderr: boolean }, environment: NodeJS.ProcessEnv): void {
-  for (const name of ['stdout', 'stderr'] as const) {
-    const before = Object.getOwnPropertyDescriptor(process[name], 'isTTY')
-    Object.defineProperty(process[name], 'isTTY', { value: isTTY[name], configurable: true, writable: true })
-    t.teardown(() => {
-      if (before) Object.defineProperty(process[name], 'isTTY', before)
-      else Reflect.deleteProperty(process[name], 'isTTY')
-    })
-  }
-  const kept = { ...process.env }
-  for (const name of ['NO_COLOR', 'TERM']) Reflect.deleteProperty(process.env, name)
-  Object.assign(process.env, environment)
-  t.teardown(() => {
-    process.env = kept
-  })
-}
+import { TestProcess } from './test-process.ts'
 
 const cases: readonly (readonly [string, { stdout: boolean; stderr: boolean }, NodeJS.ProcessEnv, boolean, string])[] =
   [
@@ -32,8 +15,9 @@ const cases: readonly (readonly [string, { stdout: boolean; stderr: boolean }, N
 
 for (const [name, isTTY, environment, noColour, expected] of cases) {
   t.test(`colours: ${name}`, async (t) => {
-    pretend(t, isTTY, environment)
-    const { paint, paintTalk } = createTerminal(noColour)
+    const host = new TestProcess([], environment)
+    for (const name of ['stdout', 'stderr'] as const) Object.assign(host[name], { isTTY: isTTY[name] })
+    const { paint, paintTalk } = createTerminal(host, noColour)
     const coloured = [paint, paintTalk].map((one) => one('red', 'x') !== 'x')
     const words = { 'true,true': 'both', 'false,true': 'stderr', 'false,false': 'none' }
     t.equal(words[String(coloured) as keyof typeof words], expected)

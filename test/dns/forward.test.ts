@@ -60,12 +60,12 @@ t.test('the question comes back as the client wrote it, and EDNS is asked for wh
   t.equal(resolver.asked[1]?.message.readUInt16BE(10), 0)
 })
 
-t.test('what the resolver says of a name is what the client hears', async (t) => {
+t.test('the client gets the answer of the resolver', async (t) => {
   const { port } = await startForwarding(t, ({ message }, reply) => reply(answer(message, [], 3)))
   t.match(readHeader(await askUdp(port, makeQuery(HOST, A))), { code: 3, counts: [1, 0, 0, 0] })
 })
 
-t.test('names of the zone never leave, and nobody is asked who did not want to', async (t) => {
+t.test('names of the zone are never forwarded, and no resolver is asked unless configured', async (t) => {
   const { port, resolver } = await startForwarding(t, giveAddress)
   t.equal(readHeader(await askUdp(port, makeQuery('nobody.cluster.local', A))).code, 3)
   t.equal(readHeader(await askUdp(port, makeQuery(HOST, A, { flags: 0 }))).code, 5, 'without RD')
@@ -173,7 +173,7 @@ for (const [name, behave] of Object.entries<Behaviour>({
 t.test('a resolver that is not there is passed over at once', async (t) => {
   const honest = await startFakeResolver(t, giveAddress)
   const { client } = await startForwarding(t, giveAddress, {
-    // tcpmux: nobody has it.
+    // The port of tcpmux, which no machine uses.
     forward: ['127.0.0.1:1', `127.0.0.1:${honest.port}`],
   })
   t.same(await client.resolve4(HOST), ['192.0.2.1'])
@@ -258,7 +258,7 @@ t.test('answers under way end with the server', async (t) => {
   await client.closed
 })
 
-t.test('whatever a resolver sends is refused or read, and nothing else', async () => {
+t.test('any bytes of a resolver are either read or refused', async () => {
   const question = makeQuestion(HOST, A)
   const good = answer(makeQuery(HOST, A, { id: 5 }), [alias(HOST, 'a.test'), address('a.test', 192, 0, 2, 1)])
   fc.assert(

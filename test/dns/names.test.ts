@@ -167,7 +167,7 @@ t.test('names of the cluster', { skip: isDigHere ? false : 'dig is not installed
     t.match(other.authority, [/^10\.0\.96\.10\.in-addr\.arpa\. SOA /])
   })
 
-  t.test('N5: a headless Service has the addresses of what is ready, and no name where nothing is', async (t) => {
+  t.test('N5: a headless Service has the addresses of its ready endpoints, and no name without any', async (t) => {
     t.same(await answers('db.prod.svc.cluster.local A'), [
       'db.prod.svc.cluster.local. A 10.1.0.1',
       'db.prod.svc.cluster.local. A 10.1.0.2',
@@ -177,7 +177,7 @@ t.test('names of the cluster', { skip: isDigHere ? false : 'dig is not installed
     holdNegative(t, await ask('_http._tcp.idle.default.svc.cluster.local SRV'), 'NXDOMAIN', 'nor its ports')
   })
 
-  t.test('N6: endpoints by hostname, else by their address with dashes', async (t) => {
+  t.test('N6: endpoints by hostname or, without one, by their address with dashes', async (t) => {
     t.same(await answers('db-0.db.prod.svc.cluster.local A'), ['db-0.db.prod.svc.cluster.local. A 10.1.0.1'])
     t.same(await answers('db-0.db.prod.svc.cluster.local AAAA'), ['db-0.db.prod.svc.cluster.local. AAAA fd00:1::1'])
     t.same(await answers('10-1-0-2.db.prod.svc.cluster.local A'), ['10-1-0-2.db.prod.svc.cluster.local. A 10.1.0.2'])

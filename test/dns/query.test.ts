@@ -27,7 +27,7 @@ t.test('a question is read with its name as text and its bytes as they came', as
   t.equal(query.question?.bytes.toString('latin1', 1, 4), 'WeB')
 })
 
-t.test('what is no query gets no answer', async (t) => {
+t.test('a message that is no query gets no answer', async (t) => {
   t.equal(codeOf(Buffer.alloc(0)), 'nothing')
   t.equal(codeOf(Buffer.alloc(11)), 'nothing')
   t.equal(
@@ -37,7 +37,7 @@ t.test('what is no query gets no answer', async (t) => {
   )
 })
 
-t.test('what is not well formed is FORMERR', async (t) => {
+t.test('a malformed query is answered with FORMERR', async (t) => {
   const good = makeQuery('web.test', A)
   for (let length = 12; length < good.length; length++) t.equal(codeOf(good.subarray(0, length)), 1, `cut at ${length}`)
   t.equal(codeOf(Buffer.concat([good, Buffer.from([0])])), 1, 'bytes behind the question')

@@ -30,7 +30,7 @@ t.test('other names are looked up for clients of private networks alone', async 
   const nearV6 = ['::1', '::ffff:10.0.0.1', 'fd00::1', 'fe80::1', 'fe80::1%eth0']
   for (const address of [...near, ...nearV6]) t.equal(await codeFor(address), SERVFAIL, address)
   t.equal(asked, near.length + nearV6.length)
-  // Among them what is reserved, yet comes through the internet.
+  // Among them reserved addresses that are routed through the internet.
   const far = ['8.8.8.8', '192.88.99.1', '192.175.48.1', '192.31.196.1', '192.52.193.1', '240.0.0.1']
   const farV6 = [
     '2001:4860::1',

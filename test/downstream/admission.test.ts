@@ -79,7 +79,7 @@ for (const [name, open, changes] of [
   ['over TLS', openSecure, {}],
   ['HTTP/2', openH2, {}],
 ] as const) {
-  t.test(`3 at the limit the connection that is idle longest makes room: ${name}`, async (t) => {
+  t.test(`at the limit the connection that is idle longest makes room: ${name}`, async (t) => {
     const { all, result, traffic } = await start(t, { 'limits.connections': 3, ...changes })
     const [first, second, third] = [await open(t, all), await open(t, all), await open(t, all)]
     await first.ask()
@@ -102,7 +102,7 @@ for (const [name, open, changes] of [
   })
 }
 
-t.test('3 idle connections of one port make room at another; those that are busy never do', async (t) => {
+t.test('idle connections of one port make room at another; those that are busy never do', async (t) => {
   const { all, result, lines } = await start(t, { 'limits.connections': 2 })
   const idle = await openPlain(t, all)
   await idle.ask()
@@ -122,7 +122,7 @@ t.test('3 idle connections of one port make room at another; those that are busy
   t.equal(lines.filter(({ msg }) => msg === 'connections refused: limits.connections is reached').length, 2)
 })
 
-t.test('3 one that has said nothing yet is let be at first, and makes room later', async (t) => {
+t.test('one that has said nothing yet is let be at first, and makes room later', async (t) => {
   const { all, result } = await start(t, { 'limits.connections': 1 })
   const silent = await connectRaw(t, all.http)
   t.equal(await refusal(t, all.http), 'ECONNRESET')
@@ -133,7 +133,7 @@ t.test('3 one that has said nothing yet is let be at first, and makes room later
   t.equal(result('made_room'), 1)
 })
 
-t.test('4 one client has so many connections and no more, over all ports together', async (t) => {
+t.test('one client has so many connections and no more, over all ports together', async (t) => {
   const { all, result, lines } = await start(t, { 'limits.connectionsPerClient': 4 })
   const held = await Promise.all([connectRaw(t, all.http), openTls(t, all.https), connectRaw(t, all.l4)])
   const l7 = connect({ port: all.l7, host: '127.0.0.5', localAddress: '127.0.0.1' })
@@ -158,7 +158,7 @@ t.test('4 one client has so many connections and no more, over all ports togethe
   await next.ask()
 })
 
-t.test('4 who has too many connections drives nobody out', async (t) => {
+t.test('who has too many connections drives nobody out', async (t) => {
   const { all, result } = await start(t, { 'limits.connections': 2, 'limits.connectionsPerClient': 1 })
   const socket = connect({ port: all.http, host: '127.0.0.1', localAddress: '127.0.0.2' })
   t.teardown(() => socket.destroy())
@@ -172,7 +172,7 @@ t.test('4 who has too many connections drives nobody out', async (t) => {
   t.ok(idle.isOpen())
 })
 
-t.test('4 trusted proxies are not counted, and a PROXY header says who is', async (t) => {
+t.test('trusted proxies are not counted, and a PROXY header says who is', async (t) => {
   const { all, result } = await start(t, {
     'limits.connectionsPerClient': 2,
     trustedProxies: ['127.0.0.1/32'],
@@ -202,7 +202,7 @@ t.test('4 trusted proxies are not counted, and a PROXY header says who is', asyn
   t.equal(result('refused_client'), 2)
 })
 
-t.test('3 no connection is counted as closed that is not: one whose pipelined requests wait is not idle', async (t) => {
+t.test('no connection is counted as closed that is not: one whose pipelined requests wait is not idle', async (t) => {
   const { all, result } = await start(t, { 'limits.connections': 8, 'limits.connectionsPerClient': 1000 })
   const pipelined = GET.repeat(200)
   const busy = await Promise.all(Array.from({ length: 8 }, () => connectRaw(t, all.http)))

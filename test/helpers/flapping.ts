@@ -11,7 +11,6 @@ import type { Test } from 'tap'
 import type { EndpointRow } from '../../lib/report/endpoint-view.ts'
 import { findFreePorts } from './free-ports.ts'
 import { keepChild } from './kept-child.ts'
-import { nodeCommand } from './node-command.ts'
 import { startPortico } from './portico.ts'
 
 export type FlappingOptions = Readonly<{
@@ -63,7 +62,7 @@ export async function runFlapping(t: Test, options: FlappingOptions): Promise<Fl
     for (const endpoint of endpoints) endpoint.kill('SIGKILL')
   })
   const start = async (index: number) => {
-    const endpoint = keepChild(spawn(...nodeCommand(['examples/echo.mjs', String(ports[index])]), { stdio: 'pipe' }))
+    const endpoint = keepChild(spawn(process.execPath, ['examples/echo.mjs', String(ports[index])], { stdio: 'pipe' }))
     endpoints[index] = endpoint
     await once(endpoint.stdout, 'data')
   }

@@ -9,7 +9,6 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { keepChild } from './kept-child.ts'
-import { nodeCommand } from './node-command.ts'
 
 /** Beside the compiled tests, so that any Node can run it. */
 const MAIN = fileURLToPath(new URL('../../bin/main.js', import.meta.url))
@@ -53,7 +52,7 @@ export class GatewayProcess {
     const free = ['http', 'https', 'admin'].flatMap((name) => [`--${name}-port`, '0'])
     const kept = ['--data-dir', folder, '--ready-file', readyFile, '--log-format', 'json', '--workers', '1']
     const words = [MAIN, 'run', '-f', file, '-c', join(folder, 'portico.yaml'), ...free, ...kept, ...flags]
-    const child = keepChild(spawn(...nodeCommand(words), { stdio: ['ignore', 'pipe', 'pipe'] }))
+    const child = keepChild(spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'pipe'] }))
     let output = ''
     const note = (chunk: Buffer) => {
       output += chunk

@@ -7,7 +7,6 @@ import t from 'tap'
 import { MAIN } from '../bin/process.ts'
 import { findFreePorts } from './free-ports.ts'
 import { keepChild } from './kept-child.ts'
-import { nodeCommand } from './node-command.ts'
 import { until } from './until.ts'
 
 const HELPER = pathToFileURL(join(import.meta.dirname, 'kept-child.js')).href
@@ -22,7 +21,7 @@ for (const [command, ...words] of ${JSON.stringify(commands)})
 
 function startParent(commands: readonly (readonly string[])[], options: object) {
   const words = ['--input-type=module', '-e', program(commands, options)]
-  return keepChild(spawn(...nodeCommand(words), { stdio: ['ignore', 'pipe', 'inherit'] }))
+  return keepChild(spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'inherit'] }))
 }
 
 async function readPids(parent: ReturnType<typeof startParent>, count: number): Promise<readonly number[]> {

@@ -8,7 +8,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { keepChild } from './kept-child.ts'
-import { nodeCommand } from './node-command.ts'
 
 export type RunningPortico = {
   readonly ports: Readonly<{ http: number; https: number; admin: number; dns?: number }>
@@ -26,7 +25,7 @@ export async function startPortico(t: Test, words: readonly string[]): Promise<R
   const ports = ['http', 'https', 'admin', 'dns'].flatMap((name) => [`--${name}-port`, '0'])
   const free = [...ports, '--data-dir', folder]
   const all = [main, ...words, ...free, '--ready-file', readyFile]
-  const child = keepChild(spawn(...nodeCommand(all), { stdio: ['ignore', 'pipe', 'pipe'] }))
+  const child = keepChild(spawn(process.execPath, all, { stdio: ['ignore', 'pipe', 'pipe'] }))
   let output = ''
   child.stdout.on('data', (chunk) => {
     output += chunk

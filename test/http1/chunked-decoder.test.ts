@@ -45,7 +45,7 @@ t.test('chunks are joined, whatever the pieces they come in', async (t) => {
   }
 })
 
-t.test('what follows the message is neither used nor changed', async (t) => {
+t.test('bytes behind the message are neither used nor changed', async (t) => {
   const decoder = new ChunkedDecoder()
   const bytes = Buffer.from('head3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\nGET / HTTP/1.1', 'latin1')
   const end = decoder.decode(bytes, 4)

@@ -95,7 +95,7 @@ t.test('every beginning of a head is partial', async (t) => {
   }
 })
 
-t.test('what is not plain is declined, as soon as it shows', async (t) => {
+t.test('a head that is not plain is declined at its first unusual byte', async (t) => {
   const texts: Record<string, string> = {
     'HTTP/1.0': 'GET / HTTP/1.0\r\nHost: a\r\n\r\n',
     'HTTP/1.2': 'GET / HTTP/1.2',
@@ -165,7 +165,7 @@ t.test('what is not plain is declined, as soon as it shows', async (t) => {
   for (const [name, text] of Object.entries(texts)) t.equal(scan(text), DECLINED, name)
 })
 
-t.test('no byte slips through where it may not stand', async (t) => {
+t.test('no byte is accepted in a place where it is forbidden', async (t) => {
   const places: [string, (byte: string) => string, (code: number) => boolean][] = [
     ['target', (byte) => head('', 'GET', `/a${byte}b`), (code) => code > 0x20 && code < 0x7f && code !== 0x23],
     [

@@ -14,7 +14,7 @@ export type DecodedText = Decoded & {
   readonly printed: readonly string[]
 }
 
-/** `inFolder`: as a file that nobody named. */
+/** `inFolder`: the file lies in a folder and was not named. */
 export function decodeText(text: string, name: string = 'web.yaml', inFolder: boolean = false): DecodedText {
   const diagnostics = new DiagnosticList()
   const { documents } = parseDocuments({ ...sourceFromText(name, text), inFolder }, diagnostics)

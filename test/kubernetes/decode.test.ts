@@ -122,7 +122,7 @@ for (const [apiVersion, kind, what] of [
   ['serving.knative.dev/v1', 'Service', ROUTES],
   ['networking.k8s.io/v1', 'NetworkPolicy', GUARDS],
 ] as const) {
-  t.test(`${apiVersion} ${kind} is told of: nothing here does what it says`, async (t) => {
+  t.test(`${apiVersion} ${kind} is reported, since it has no effect here`, async (t) => {
     const text = `apiVersion: ${apiVersion}\nkind: ${kind}\nmetadata: {name: A_}\nspec: 1\n`
     const { diagnostics, printed, resources, objects } = decodeText(text)
     t.same(printed, [`2:7 warning kind "${kind}" ${what}`])
@@ -241,7 +241,7 @@ for (const [name, file, text, expected] of [
   ['tags', 'mkdocs.yml', 'a: !ENV b\n', '1:1 info apiVersion not set, kind not set: left out'],
   ['tags of a manifest', 'web.yaml', '{"apiVersion": !x v1, "kind": "Test"}\n', '1:19 unsupported tag "!x"'],
 ] as const) {
-  t.test(`in a folder, ${name} is told gently, what may be a manifest is not`, async (t) => {
+  t.test(`in a folder, ${name} is a warning, and a possible manifest is an error`, async (t) => {
     t.match(decodeText(text, file, true).printed, expected === undefined ? [] : [expected])
     t.equal(decodeText(text, file, true).printed.length, expected === undefined ? 0 : 1)
   })

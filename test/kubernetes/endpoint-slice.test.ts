@@ -5,7 +5,7 @@ import { decodeOne, decodeText } from './decode-text.ts'
 function slice(...fields: readonly string[]): string {
   return `apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web-1}\n${fields.join('\n')}\n`
 }
-const V4 = 'addressType: IPv4'
+const IPV4 = 'addressType: IPv4'
 const IP = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
 
 const rules: readonly (readonly [rule: string, fields: readonly string[], expected: readonly string[]])[] = [
@@ -17,27 +17,27 @@ const rules: readonly (readonly [rule: string, fields: readonly string[], expect
   ],
   [
     'E2 an endpoint has an address',
-    [V4, 'endpoints: [{addresses: []}]'],
+    [IPV4, 'endpoints: [{addresses: []}]'],
     ['5:25 endpoints[0].addresses: Required value: must contain at least 1 address'],
   ],
   [
     'E2 an endpoint has at most 100 addresses',
-    [V4, `endpoints: [{addresses: [${Array(101).fill('10.0.0.1').join(', ')}]}]`],
+    [IPV4, `endpoints: [{addresses: [${Array(101).fill('10.0.0.1').join(', ')}]}]`],
     ['5:14 endpoints[0].addresses: Too many: 101: must have at most 100 items'],
   ],
   [
     'E2 a slice has at most 1000 endpoints',
-    [V4, `endpoints: [${Array(1001).fill('{addresses: [10.0.0.1]}').join(', ')}]`],
+    [IPV4, `endpoints: [${Array(1001).fill('{addresses: [10.0.0.1]}').join(', ')}]`],
     ['5:1 endpoints: Too many: 1001: must have at most 1000 items'],
   ],
   [
     'E2 a slice has at most 100 ports',
-    [V4, `ports: [${Array.from({ length: 101 }, (_, i) => `{name: p${i}}`).join(', ')}]`],
+    [IPV4, `ports: [${Array.from({ length: 101 }, (_, i) => `{name: p${i}}`).join(', ')}]`],
     ['5:1 ports: Too many: 101: must have at most 100 items'],
   ],
   [
     'E3 an address is an IP address in its canonical form',
-    [V4, 'endpoints: [{addresses: [web]}, {addresses: [10.0.0.01]}, {addresses: ["::ffff:10.0.0.1"]}]'],
+    [IPV4, 'endpoints: [{addresses: [web]}, {addresses: [10.0.0.01]}, {addresses: ["::ffff:10.0.0.1"]}]'],
     [
       `5:26 endpoints[0].addresses[0]: Invalid value: "web": ${IP}`,
       '5:46 endpoints[1].addresses[0]: Invalid value: "10.0.0.01": must not have leading 0s',
@@ -46,39 +46,39 @@ const rules: readonly (readonly [rule: string, fields: readonly string[], expect
   ],
   [
     'E3 an address is of the family of its slice',
-    [V4, 'endpoints: [{addresses: ["fd00::1"]}]'],
+    [IPV4, 'endpoints: [{addresses: ["fd00::1"]}]'],
     ['5:26 endpoints[0].addresses[0]: Invalid value: "fd00::1": must be a valid IPv4 address'],
   ],
   [
     'E3 unspecified and link-local addresses are refused',
-    [V4, 'endpoints: [{addresses: [0.0.0.0]}, {addresses: [169.254.169.254]}, {addresses: [224.0.0.5]}]'],
+    [IPV4, 'endpoints: [{addresses: [0.0.0.0]}, {addresses: [169.254.169.254]}, {addresses: [224.0.0.5]}]'],
     [
       '5:26 endpoints[0].addresses[0]: Invalid value: "0.0.0.0": may not be unspecified (0.0.0.0)',
       '5:50 endpoints[1].addresses[0]: Invalid value: "169.254.169.254": may not be in the link-local range (169.254.0.0/16, fe80::/10)',
       '5:82 endpoints[2].addresses[0]: Invalid value: "224.0.0.5": may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)',
     ],
   ],
-  ['E3 loopback addresses are accepted', [V4, 'endpoints: [{addresses: [127.0.0.1]}]'], []],
+  ['E3 loopback addresses are accepted', [IPV4, 'endpoints: [{addresses: [127.0.0.1]}]'], []],
   ['E3 IPv6 loopback too', ['addressType: IPv6', 'endpoints: [{addresses: ["::1"]}]'], []],
   ['S31 FQDN addresses are names', ['addressType: FQDN', 'endpoints: [{addresses: [a.example]}]'], []],
   [
     'E4 port names are unique',
-    [V4, 'ports: [{name: http, port: 80}, {name: http, port: 81}]'],
+    [IPV4, 'ports: [{name: http, port: 80}, {name: http, port: 81}]'],
     ['5:40 ports[1].name: Duplicate value: "http"'],
   ],
   [
     'E4 a port has a known protocol',
-    [V4, 'ports: [{port: 80, protocol: X}]'],
+    [IPV4, 'ports: [{port: 80, protocol: X}]'],
     ['5:30 ports[0].protocol: Unsupported value: "X": supported values: "SCTP", "TCP", "UDP"'],
   ],
   [
     'E4 a hostname is a DNS label',
-    [V4, 'endpoints: [{addresses: [10.0.0.1], hostname: a.b}]'],
+    [IPV4, 'endpoints: [{addresses: [10.0.0.1], hostname: a.b}]'],
     ['5:47 endpoints[0].hostname: Invalid value: "a.b": must not contain dots'],
   ],
   [
     'E4 there are at most eight hints',
-    [V4, `endpoints: [{addresses: [10.0.0.1], hints: {forZones: [${Array(9).fill('{name: a}').join(', ')}]}}]`],
+    [IPV4, `endpoints: [{addresses: [10.0.0.1], hints: {forZones: [${Array(9).fill('{name: a}').join(', ')}]}}]`],
     ['5:45 endpoints[0].hints.forZones: Too many: 9: must have at most 8 items'],
   ],
 ]
@@ -94,7 +94,7 @@ for (const [rule, fields, expected] of rules) {
 t.test('D13 to D15 absent fields have their defaults', async (t) => {
   const decoded = decodeOne(
     'EndpointSlice',
-    slice(V4, 'endpoints: [{addresses: [10.0.0.1]}]', 'ports: [{port: 80}, {name: all}]'),
+    slice(IPV4, 'endpoints: [{addresses: [10.0.0.1]}]', 'ports: [{port: 80}, {name: all}]'),
   )
   t.match(decoded.endpoints[0], { ready: true, serving: true, terminating: false, hintZones: [], index: 0 })
   t.same(decoded.ports[0], { name: '', protocol: 'TCP', port: 80, appProtocol: undefined })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { decodeOne, decodeText, manifest } from './decode-text.ts'
 
-const V1 = 'networking.k8s.io/v1'
+const NETWORKING = 'networking.k8s.io/v1'
 const long = `a.example/${'b'.repeat(241)}`
 
 const rules: readonly (readonly [rule: string, fields: readonly string[], expected: readonly string[]])[] = [
@@ -29,12 +29,12 @@ const rules: readonly (readonly [rule: string, fields: readonly string[], expect
 ]
 
 for (const [rule, fields, expected] of rules) {
-  t.test(rule, async (t) => t.same(decodeText(manifest(V1, 'IngressClass', ...fields)).printed, expected))
+  t.test(rule, async (t) => t.same(decodeText(manifest(NETWORKING, 'IngressClass', ...fields)).printed, expected))
 }
 
 t.test('I-3 only the exact annotation makes a class the default', async (t) => {
   const text = (value: string): string =>
-    `apiVersion: ${V1}\nkind: IngressClass\nmetadata:\n  name: a\n  namespace: dropped\n  annotations: {ingressclass.kubernetes.io/is-default-class: "${value}"}\nspec: {controller: k8s.io/ingress-nginx}\n`
+    `apiVersion: ${NETWORKING}\nkind: IngressClass\nmetadata:\n  name: a\n  namespace: dropped\n  annotations: {ingressclass.kubernetes.io/is-default-class: "${value}"}\nspec: {controller: k8s.io/ingress-nginx}\n`
   t.match(decodeOne('IngressClass', text('true')), {
     isDefault: true,
     controller: 'k8s.io/ingress-nginx',

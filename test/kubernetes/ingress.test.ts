@@ -1,7 +1,7 @@
 import t from 'tap'
 import { decodeOne, decodeText, manifest } from './decode-text.ts'
 
-const V1 = 'networking.k8s.io/v1'
+const NETWORKING = 'networking.k8s.io/v1'
 const SUBDOMAIN =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
 const WILDCARD =
@@ -201,7 +201,7 @@ const rules: readonly (readonly [rule: string, fields: readonly string[], expect
 
 for (const [name, fields, expected] of rules) {
   t.test(name, async (t) => {
-    const { printed, resources } = decodeText(manifest(V1, 'Ingress', ...fields))
+    const { printed, resources } = decodeText(manifest(NETWORKING, 'Ingress', ...fields))
     t.same(printed, expected)
     t.equal(resources.length, expected.length === 0 ? 1 : 0, 'an Ingress with an error is left out')
   })
@@ -209,7 +209,7 @@ for (const [name, fields, expected] of rules) {
 
 t.test('I-2 class field and class annotation agree', async (t) => {
   const text = (annotation: string): string =>
-    `apiVersion: ${V1}\nkind: Ingress\nmetadata:\n  name: web\n  annotations:\n    kubernetes.io/ingress.class: ${annotation}\nspec:\n  ingressClassName: a\n  ${DEFAULT}\n`
+    `apiVersion: ${NETWORKING}\nkind: Ingress\nmetadata:\n  name: web\n  annotations:\n    kubernetes.io/ingress.class: ${annotation}\nspec:\n  ingressClassName: a\n  ${DEFAULT}\n`
   const { printed, diagnostics } = decodeText(text('b'))
   t.same(printed, [
     '6:34 annotations.kubernetes.io/ingress.class: Invalid value: "b": must match `ingressClassName` when both are specified',
@@ -221,7 +221,7 @@ t.test('I-2 class field and class annotation agree', async (t) => {
 t.test('an Ingress is decoded whole', async (t) => {
   const ingress = decodeOne(
     'Ingress',
-    `apiVersion: ${V1}
+    `apiVersion: ${NETWORKING}
 kind: Ingress
 metadata:
   name: web
@@ -320,7 +320,7 @@ t.test('a beta backend is checked as a v1 one is', async (t) => {
 
 t.test('beta fields in a v1 Ingress are unknown, and the v1 form is told', async (t) => {
   const { printed, diagnostics, resources } = decodeText(
-    manifest(V1, 'Ingress', ...path('/', 'Prefix', '{serviceName: web, servicePort: 80}')),
+    manifest(NETWORKING, 'Ingress', ...path('/', 'Prefix', '{serviceName: web, servicePort: 80}')),
   )
   t.same(printed, [
     `10:18 ${PATH}.backend: Invalid value: "": resource or service backend is required`,
@@ -332,7 +332,7 @@ t.test('beta fields in a v1 Ingress are unknown, and the v1 form is told', async
 })
 
 t.test('a misspelt field is a warning with the right word, and the Ingress is used', async (t) => {
-  const { diagnostics, resources } = decodeText(manifest(V1, 'Ingress', DEFAULT, 'ingresClassName: nginx'))
+  const { diagnostics, resources } = decodeText(manifest(NETWORKING, 'Ingress', DEFAULT, 'ingresClassName: nginx'))
   t.match(diagnostics, [
     {
       code: 'PORTICO_RES_FIELD_UNKNOWN',
@@ -347,7 +347,7 @@ t.test('a misspelt field is a warning with the right word, and the Ingress is us
 })
 
 t.test('a field at the wrong depth is told where it belongs', async (t) => {
-  const { diagnostics } = decodeText(manifest(V1, 'Ingress', DEFAULT, 'rules: [{host: a.example, tls: []}]'))
+  const { diagnostics } = decodeText(manifest(NETWORKING, 'Ingress', DEFAULT, 'rules: [{host: a.example, tls: []}]'))
   t.match(diagnostics, [
     { message: 'unknown field "spec.rules[0].tls"', help: 'tls belongs in spec: check the indentation' },
   ])
@@ -355,7 +355,7 @@ t.test('a field at the wrong depth is told where it belongs', async (t) => {
 
 t.test('a port written bare is told its form', async (t) => {
   const { diagnostics, printed } = decodeText(
-    manifest(V1, 'Ingress', ...path('/', 'Prefix', '{service: {name: web, port: 80}}')),
+    manifest(NETWORKING, 'Ingress', ...path('/', 'Prefix', '{service: {name: web, port: 80}}')),
   )
   t.same(printed, [`10:46 ${PATH}.backend.service.port: Invalid value: 80: must be a mapping`])
   t.equal(diagnostics[0]?.help, 'write port: {number: 80} or port: {name: http}')
@@ -364,7 +364,7 @@ t.test('a port written bare is told its form', async (t) => {
 t.test('every problem of an Ingress is told in one pass', async (t) => {
   const { printed } = decodeText(
     manifest(
-      V1,
+      NETWORKING,
       'Ingress',
       'rules:',
       '- host: A',
@@ -387,25 +387,25 @@ t.test('every problem of an Ingress is told in one pass', async (t) => {
 })
 
 t.test('W3 lower case is advised only where it helps', async (t) => {
-  const help = (host: string): unknown => decodeText(manifest(V1, 'Ingress', rule(host))).diagnostics[0]?.help
+  const help = (host: string): unknown => decodeText(manifest(NETWORKING, 'Ingress', rule(host))).diagnostics[0]?.help
   t.equal(help('Foo.com'), 'write it in lower case: foo.com')
   t.equal(help("'*.Foo.com'"), 'write it in lower case: *.foo.com')
   t.equal(help('__A-'), undefined)
 })
 
-t.test('a host or port that is refused comes with what to write instead', async (t) => {
-  const help = (host: string): unknown => decodeText(manifest(V1, 'Ingress', rule(host))).diagnostics[0]?.help
+t.test('a refused host or port comes with a replacement', async (t) => {
+  const help = (host: string): unknown => decodeText(manifest(NETWORKING, 'Ingress', rule(host))).diagnostics[0]?.help
   t.equal(help('SHOP_x.localhost'), 'a host has no underscores: rename it, for example shop-x.localhost')
   const wildcard = 'a wildcard is the whole first label, and stands for one label: *.example.com'
   for (const host of ["'*.*.foo.com'", "'foo.*.com'", "'*foo.com'"]) t.equal(help(host), wildcard, host)
   t.equal(help("'*'"), 'leave host out to serve every host')
   const backend = 'defaultBackend: {service: {name: web, port: {number: 99999}}}'
-  const { diagnostics } = decodeText(manifest(V1, 'Ingress', backend))
+  const { diagnostics } = decodeText(manifest(NETWORKING, 'Ingress', backend))
   t.equal(diagnostics[0]?.help, 'write a port that the Service "web" has')
 })
 
-t.test('W12 a port named twice over is told to keep one', async (t) => {
+t.test('W14 for a port by number and name the help says to keep one', async (t) => {
   const backend = '{service: {name: web, port: {number: 80, name: http}}}'
-  const { diagnostics } = decodeText(manifest(V1, 'Ingress', `defaultBackend: ${backend}`))
+  const { diagnostics } = decodeText(manifest(NETWORKING, 'Ingress', `defaultBackend: ${backend}`))
   t.match(diagnostics, [{ help: 'keep one of name and number' }])
 })

@@ -42,7 +42,7 @@ t.test('E5 a TLS Secret has a certificate and a key', async (t) => {
   t.same(decodeText(secret('data: {tls.crt: aGVsbG8=}')).printed, [], 'an Opaque one need not')
 })
 
-t.test('CF-27 what is no base64 is told at its key, and never shown', async (t) => {
+t.test('CF-27 wrong base64 is reported at its key, and never shown', async (t) => {
   const { diagnostics, printed } = decodeText(
     secret('data:', '  a: hunter2!', '  b: hunter22x', '  c: aGVsbG8', '  d: "-----BEGIN X"'),
   )
@@ -106,7 +106,7 @@ t.test('E5 a Secret holds a mebibyte at most', async (t) => {
   t.same(decodeText(text).printed, ['4:1 data: Too long: may not be more than 1048576 bytes'])
 })
 
-t.test('a value that is no string is to be quoted, unless it is a mapping', async (t) => {
+t.test('a value that is not a string is to be quoted, unless it is a mapping', async (t) => {
   const { diagnostics } = decodeText(secret('stringData: {a: 12345678, b: {c: d}}'))
   t.same(
     diagnostics.map(({ message, help }) => [message, help]),

@@ -311,7 +311,7 @@ t.test('V1 a name is a DNS-1035 label', async (t) => {
   t.same(printed, [`3:18 metadata.name: Invalid value: "1web": ${DNS_1035}`])
 })
 
-t.test('S10 a quoted port is no number', async (t) => {
+t.test('S10 a quoted port number is an error', async (t) => {
   const { diagnostics, printed } = decodeText(manifest('v1', 'Service', 'ports: [{port: "80"}]'))
   t.same(printed, ['5:18 spec.ports[0].port: Invalid value: "80": must be an integer'])
   t.equal(diagnostics[0]?.code, 'PORTICO_RES_FIELD_TYPE')
@@ -356,6 +356,7 @@ t.test('D3 to D12 absent fields have their defaults', async (t) => {
     ports: [{ name: '', protocol: 'TCP', port: 80, targetPort: 80, index: 0 }],
   })
   t.equal(service.sessionAffinity, undefined, 'D4 None')
+  t.equal(service.ipFamilyPolicy, undefined, 'D11 one family')
   t.equal(service.selector, undefined)
   t.equal(service.clusterIP, undefined)
 })
@@ -429,7 +430,7 @@ t.test('all fields of a Service are read', async (t) => {
   t.ok(Object.isFrozen(service) && Object.isFrozen(service.ports) && Object.isFrozen(service.ports[0]))
 })
 
-t.test('a field of the wrong type brings no further errors about what is in it', async (t) => {
+t.test('a field of the wrong type causes no errors about its content', async (t) => {
   const { printed } = decodeText(manifest('v1', 'Service', 'ports: {port: 80}', 'type: [x]'))
   t.same(printed, [
     '5:10 spec.ports: Invalid value: {"port":80}: must be a list',
@@ -437,10 +438,10 @@ t.test('a field of the wrong type brings no further errors about what is in it',
   ])
 })
 
-t.test('V7 what is spoken over TCP is no protocol, but an appProtocol', async (t) => {
+t.test('V7 a protocol that is spoken over TCP is an appProtocol', async (t) => {
   for (const [written, help] of [
-    ['HTTP', 'did you mean "TCP"? what is spoken over it goes into appProtocol'],
-    ['https', 'did you mean "TCP"? what is spoken over it goes into appProtocol'],
+    ['HTTP', 'did you mean "TCP"? the protocol spoken over it goes into appProtocol'],
+    ['https', 'did you mean "TCP"? the protocol spoken over it goes into appProtocol'],
     ['tcp', 'did you mean "TCP"?'],
     ['QUIC', undefined],
   ] as const) {

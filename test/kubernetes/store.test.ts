@@ -27,7 +27,7 @@ t.test('resources are found by kind, namespace and name', async (t) => {
   t.same(set.all('Ingress'), [])
 })
 
-t.test('those with errors stand apart', async (t) => {
+t.test('resources with errors are kept apart', async (t) => {
   const { resources, refused } = decodeText(`${service('b', { protocol: 'HTTP' })}---\n${service('a')}`)
   const set = new ResourceStore().update(resources, 1, new DiagnosticList(), refused)
   t.same([set.size, set.all('Service').map(({ meta }) => meta.name)], [1, ['a']])
@@ -54,7 +54,7 @@ t.test('they are ordered by age, then name, never by file order', async (t) => {
   )
 })
 
-t.test('I-41 of two with one name the first by file and line is kept, in whatever order they come', async (t) => {
+t.test('I-41 of two resources with one name the first by file and line is kept, in any order of input', async (t) => {
   const texts = [
     ['b.yaml', `# moved\n${service('web')}`],
     ['a.yaml', `${service('web')}---\n${service('web')}`],

@@ -35,28 +35,20 @@ t.test('only the want of descriptors is one', async (t) => {
   for (const other of [undefined, new Error('EMFILE'), { code: 'EACCES' }]) t.notOk(isExhaustion(other))
 })
 
-t.test(
-  '3 without a descriptor figures are kept, endpoints are not blamed, and those held back are let go',
-  async (t) => {
-    const program = fileURLToPath(new URL('few-descriptors.js', import.meta.url))
-    const { stdout } = await promisify(execFile)('sh', [
-      '-c',
-      'ulimit -n 128; exec "$0" "$1"',
-      process.execPath,
-      program,
-    ])
-    t.strictSame(JSON.parse(stdout), {
-      limit: 128,
-      fitting: 28,
-      connected: 'PORTICO_GW_DESCRIPTORS',
-      probed: 'nothing',
-      metrics: true,
-      wasHeld: true,
-      kept: true,
-      isReleased: true,
-      measured: true,
-      isStillReleased: true,
-      isHeldAgain: true,
-    })
-  },
-)
+t.test('without a descriptor figures are kept, endpoints are not blamed, and those held back are let go', async (t) => {
+  const program = fileURLToPath(new URL('few-descriptors.js', import.meta.url))
+  const { stdout } = await promisify(execFile)('sh', ['-c', 'ulimit -n 128; exec "$0" "$1"', process.execPath, program])
+  t.strictSame(JSON.parse(stdout), {
+    limit: 128,
+    fitting: 28,
+    connected: 'PORTICO_GW_DESCRIPTORS',
+    probed: 'nothing',
+    metrics: true,
+    wasHeld: true,
+    kept: true,
+    isReleased: true,
+    measured: true,
+    isStillReleased: true,
+    isHeldAgain: true,
+  })
+})

@@ -53,7 +53,7 @@ async function run(t: Test, tree: Tree, ...names: readonly string[]) {
 
 const BASE = 'info PORTICO_FILE_UNBUILT build it: kubectl kustomize k8s/base | portico check -f -'
 
-t.test('#18 overlays and patches are left out, each folder is told once with the command', async (t) => {
+t.test('overlays and patches are left out, and one warning for each folder names the command', async (t) => {
   const { status, services, told } = await run(t, { k8s: TREE }, 'k8s')
   t.same(told, [
     BASE,
@@ -65,26 +65,26 @@ t.test('#18 overlays and patches are left out, each folder is told once with the
   t.equal(status, 0)
 })
 
-t.test('#18 so they are where a pattern finds them', async (t) => {
+t.test('a pattern leaves out the same files', async (t) => {
   const { services, told } = await run(t, { k8s: TREE }, 'k8s/**/*.yaml')
   t.same(services, ['service/default/web'])
   t.equal(told.length, 4)
   t.same(new Set(told.map((line) => line.split(' ')[1])), new Set(['PORTICO_FILE_UNBUILT']))
 })
 
-t.test('#18 an overlay that is named is an error: nothing of it is read', async (t) => {
+t.test('an overlay that is named is an error: nothing of it is read', async (t) => {
   const { status, services, told } = await run(t, { k8s: TREE }, 'k8s/overlays/dev')
   t.same(told, ['error PORTICO_FILE_UNBUILT build it: kubectl kustomize k8s/overlays/dev | portico check -f -'])
   t.same(services, [])
   t.equal(status, 1)
 })
 
-t.test('#18 a file that is named is read, whatever lies beside it', async (t) => {
+t.test('a named file is read, whatever its folder is', async (t) => {
   const { services } = await run(t, { k8s: TREE }, 'k8s/overlays/dev/more.yaml')
   t.same(services, ['service/default/more'])
 })
 
-t.test('#18 a kustomization that cannot be read hides nothing of its folder', async (t) => {
+t.test('a kustomization that cannot be read hides nothing of its folder', async (t) => {
   const { services, told } = await run(
     t,
     { k8s: { base: { 'kustomization.yaml': 'resources: [\n\tx', 'web.yaml': service('web') } } },
@@ -94,7 +94,7 @@ t.test('#18 a kustomization that cannot be read hides nothing of its folder', as
   t.same(told, [BASE])
 })
 
-t.test('#18 a chart of Helm is left out, told once', async (t) => {
+t.test('a Helm chart is left out, with one warning', async (t) => {
   const chart = {
     'Chart.yaml': 'apiVersion: v2\nname: x\nversion: 1.0.0\n',
     'values.yaml': 'host: a.test\n',
@@ -112,7 +112,7 @@ t.test('#18 a chart of Helm is left out, told once', async (t) => {
 
 const OTHER = 'apiVersion: example.com/v1\nkind: Other\nmetadata: {name: x}\nspec: {a: 1, a: 2}\n'
 
-t.test('#18 duplicate keys are errors of what is served, warnings of what is not', async (t) => {
+t.test('duplicate keys are errors in objects that are served, warnings in others', async (t) => {
   const twice = '  a: 1\n  a: 2\n'
   const { told, status } = await run(
     t,
@@ -127,7 +127,7 @@ t.test('#18 duplicate keys are errors of what is served, warnings of what is not
   t.equal(status, 0)
 })
 
-t.test('#18 what is served and has a key twice is refused, with all else that is wrong with it', async (t) => {
+t.test('a served object with a duplicate key is refused, with all its other problems', async (t) => {
   const { told, services, status } = await run(
     t,
     {
@@ -147,7 +147,7 @@ t.test('#18 what is served and has a key twice is refused, with all else that is
   t.equal(status, 1)
 })
 
-t.test('#18 two objects without dashes between them are an error, whatever the first is', async (t) => {
+t.test('two objects without dashes between them are an error, whatever the first is', async (t) => {
   const { told, status } = await run(t, { 'a.yaml': OTHER.replace(', a: 2', '') + service('web') }, '.')
   t.ok(told.includes('error PORTICO_YAML_DUPLICATE_KEY keep one of them; between two objects stands a line with ---'))
   t.equal(status, 1)

@@ -44,7 +44,7 @@ const DOCUMENTS = [
   '{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "j"}, "spec": {"ports": [{"port": 80}]}}',
 ]
 
-t.test('whatever is edited, the outcome and all its places are those of a fresh read', async (t) => {
+t.test('after any edit the result and all positions equal those of a fresh read', async (t) => {
   let kept = 0
   const edit = fc.record({ file: fc.nat(2), slots: fc.array(fc.nat(DOCUMENTS.length - 1), { maxLength: 5 }) })
   await fc.assert(
@@ -89,7 +89,7 @@ t.test('a document on the same lines stays the same object, one that moved does 
   t.match(movedB?.origin.locate(['metadata', 'name']), { line: 9, excerpt: 'metadata: {name: b}' })
 })
 
-t.test('files that come, go and change their names are found by what events named', async (t) => {
+t.test('added, deleted and renamed files are found by the paths of events', async (t) => {
   const folder = createFolder(t)
   const at = (name: string): string => join(folder, name)
   const provider = createProvider(folder)
@@ -108,7 +108,7 @@ t.test('files that come, go and change their names are found by what events name
   t.same(await read('a.yaml'), ['b', 'd'])
 })
 
-t.test('what no walk reads is no reason to look', async (t) => {
+t.test('an event for a path that no walk reads causes no check', async (t) => {
   const folder = createFolder(t)
   writeFileSync(join(folder, 'a.yaml'), printService('a'))
   const provider = createProvider(folder)
@@ -126,7 +126,7 @@ for (const [what, link] of [
   ['links', (from: string, to: string) => symlinkSync(from, to)],
   ['files of several names', (from: string, to: string) => linkSync(from, to)],
 ] as const) {
-  t.test(`CF-19 where there are ${what}, an event makes everything be looked at`, async (t) => {
+  t.test(`CF-19 where there are ${what}, an event causes a check of everything`, async (t) => {
     const folder = createFolder(t)
     const outside = createFolder(t)
     writeFileSync(join(outside, 'a.yaml'), printService('a'))

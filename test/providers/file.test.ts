@@ -81,7 +81,7 @@ t.test('a file written within the granularity of its time stamp is read again', 
   }
 })
 
-t.test('what changed is told by file', async (t) => {
+t.test('changes are listed by file', async (t) => {
   const folder = createFolder(t, { 'a.yaml': serviceYaml('a'), 'b.yaml': serviceYaml('b'), 'c.yaml': serviceYaml('c') })
   const provider = createProvider([folder])
   const first = await provider.read(LIMITS)
@@ -109,7 +109,7 @@ t.test('CF-01 a file with a syntax error keeps its last good version, and says s
   t.same([names(mended), codes(mended)], [['a2', 'b'], []])
 })
 
-t.test('CF-01 what an API server would refuse keeps the last good version of the file as a whole', async (t) => {
+t.test('CF-01 an object that an API server would refuse keeps the last good version of its whole file', async (t) => {
   const ingress = (pathType: string) =>
     'apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i}\n' +
     `spec: {rules: [{http: {paths: [{path: /, ${pathType}, backend: {service: {name: a, port: {number: 80}}}}]}}]}\n`
@@ -211,7 +211,7 @@ t.test('CF-21 a file that cannot be read any more keeps its last good version', 
   }
 })
 
-t.test('CF-20 a folder that is gone, or another and empty, keeps what it held, until it is back', async (t) => {
+t.test('CF-20 a folder that is gone, or replaced by an empty one, keeps its manifests until it is back', async (t) => {
   const parent = createFolder(t, {})
   const folder = join(parent, 'k8s')
   const put = (name: string) => {
@@ -236,7 +236,7 @@ t.test('CF-20 a folder that is gone, or another and empty, keeps what it held, u
   t.same([names(back), codes(back)], [['b'], []])
 })
 
-t.test('the only manifest of a folder is deleted: what it held goes, as it does where others are left', async (t) => {
+t.test('deleting the only manifest of a folder removes its objects, as with other files left', async (t) => {
   const folder = createFolder(t, { 'a.yaml': serviceYaml('a') })
   const provider = createProvider([folder])
   const first = await provider.read(LIMITS)
@@ -249,7 +249,7 @@ t.test('the only manifest of a folder is deleted: what it held goes, as it does 
   t.same(names(await provider.read(LIMITS)), ['b'])
 })
 
-t.test('a pattern that matches nothing any more keeps what it matched', async (t) => {
+t.test('a pattern that no longer matches keeps its last files', async (t) => {
   const folder = createFolder(t, { 'a.yaml': serviceYaml('a') })
   const provider = createProvider([join(folder, '*.yaml')])
   await provider.read(LIMITS)
@@ -288,7 +288,7 @@ t.test('CF-19 a mounted ConfigMap is read through its links, once, and every swa
   }
 })
 
-t.test('what was found is what is to be watched', async (t) => {
+t.test('all files and folders found are to be watched', async (t) => {
   const folder = createFolder(t, { 'a.yaml': serviceYaml('a') })
   mkdirSync(join(folder, 'sub'))
   writeFileSync(join(folder, 'sub', 'b.yaml'), serviceYaml('b'))
@@ -298,7 +298,7 @@ t.test('what was found is what is to be watched', async (t) => {
   }
 })
 
-t.test('CF-31 whatever becomes of a file, reading never throws and the others stay', async (t) => {
+t.test('CF-31 any change of a file makes reading never throw, and the others stay', async (t) => {
   const valid = `${serviceYaml('a')}---\n${serviceYaml('c')}`
   const folder = createFolder(t, { 'a.yaml': valid, 'b.yaml': serviceYaml('b') })
   const provider = createProvider([folder])

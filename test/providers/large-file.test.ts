@@ -1,4 +1,4 @@
-/** Files that want more than any manifest does: they are refused, within bounds, and all else is read. */
+/** Files that need more than any manifest: they are refused, within bounds, and the other files are read. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -64,39 +64,43 @@ for (const [name, text] of Object.entries(FILES)) {
   })
 }
 
-t.test('a list of many objects is read item by item, and is what it is in one', { timeout: 60_000 }, async (t) => {
-  const item = (index: number): string => serviceYaml(`s${index}`).replaceAll(/^/gm, '  ').trim()
-  const items = Array.from({ length: 3_000 }, (_, index) => `- ${item(index)}\n`)
-  const yaml = `apiVersion: v1\nitems:\n${items.join('')}kind: List\nmetadata: {resourceVersion: ""}\n`
-  const objects = items.map((_, index) => ({
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: `s${index}` },
-    spec: { ports: [{ port: 80 }] },
-  }))
-  const json = JSON.stringify({ apiVersion: 'v1', items: objects, kind: 'List' }, undefined, 2)
-  for (const text of [yaml, json]) {
-    const { resources, diagnostics, objects } = await read(text)
-    t.same([resources.length, diagnostics.length, objects], [3_000, 0, 3_000])
-    const last = resources.at(-1)
-    const { line, column, excerpt } = last!.origin.locate(['metadata', 'name'])
-    const written = text.split('\n')
-    t.same([excerpt, line], [written[line - 1], written.findLastIndex((one) => one.includes('s2999')) + 1])
-    t.match(excerpt.slice(column - 1), /^"?s2999/)
-  }
-  const broken = await read(yaml.replace('name: s2000}', 'name: s2000'))
-  t.same([broken.resources.length, broken.diagnostics.length], [0, 1], 'one error leaves all of the list out')
-  t.match(broken.diagnostics, [{ code: 'PORTICO_YAML_SYNTAX', position: { line: 2000 * 4 + 5 } }])
-  const aliased = yaml.replace('metadata: {name: s10}', 'metadata: &m {name: s10}').replace('{name: s11}', '*m')
-  const { resources, diagnostics } = await read(aliased)
-  t.equal(resources.length, 3_000, 'an alias of what stands in another item')
-  t.same(diagnostics, [])
+t.test(
+  'a list of many objects is read item by item, with the same result as in one piece',
+  { timeout: 60_000 },
+  async (t) => {
+    const item = (index: number): string => serviceYaml(`s${index}`).replaceAll(/^/gm, '  ').trim()
+    const items = Array.from({ length: 3_000 }, (_, index) => `- ${item(index)}\n`)
+    const yaml = `apiVersion: v1\nitems:\n${items.join('')}kind: List\nmetadata: {resourceVersion: ""}\n`
+    const objects = items.map((_, index) => ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: `s${index}` },
+      spec: { ports: [{ port: 80 }] },
+    }))
+    const json = JSON.stringify({ apiVersion: 'v1', items: objects, kind: 'List' }, undefined, 2)
+    for (const text of [yaml, json]) {
+      const { resources, diagnostics, objects } = await read(text)
+      t.same([resources.length, diagnostics.length, objects], [3_000, 0, 3_000])
+      const last = resources.at(-1)
+      const { line, column, excerpt } = last!.origin.locate(['metadata', 'name'])
+      const written = text.split('\n')
+      t.same([excerpt, line], [written[line - 1], written.findLastIndex((one) => one.includes('s2999')) + 1])
+      t.match(excerpt.slice(column - 1), /^"?s2999/)
+    }
+    const broken = await read(yaml.replace('name: s2000}', 'name: s2000'))
+    t.same([broken.resources.length, broken.diagnostics.length], [0, 1], 'one error leaves all of the list out')
+    t.match(broken.diagnostics, [{ code: 'PORTICO_YAML_SYNTAX', position: { line: 2000 * 4 + 5 } }])
+    const aliased = yaml.replace('metadata: {name: s10}', 'metadata: &m {name: s10}').replace('{name: s11}', '*m')
+    const { resources, diagnostics } = await read(aliased)
+    t.equal(resources.length, 3_000, 'an alias of what stands in another item')
+    t.same(diagnostics, [])
 
-  async function read(text: string) {
-    const folder = createFolder(t, { 'list.yaml': text })
-    return await new FileProvider({ sources: [folder], clock: systemClock }).read(LIMITS)
-  }
-})
+    async function read(text: string) {
+      const folder = createFolder(t, { 'list.yaml': text })
+      return await new FileProvider({ sources: [folder], clock: systemClock }).read(LIMITS)
+    }
+  },
+)
 
 t.test('problems are told up to a number, and how many more there are', async (t) => {
   const ports = '{port: 0},'.repeat(3_000)

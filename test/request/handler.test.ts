@@ -116,13 +116,13 @@ t.test('what matched is what is forwarded', async (t) => {
     ['P3 /%zz', 400],
     ['P3 /%00', 400],
     ['P19 /api;v=1/admin', 'open', '/api;v=1/admin'],
-    ['P-03 /api\\admin', 400],
-    ['P-06 /api/..;/admin', 400],
-    ['P-09 /api/%252e%252e/admin', 'open', '/api/%252e%252e/admin'],
-    ['P-16 /a?x=/../api/admin&y=%2e%2e', 'open', '/a?x=/../api/admin&y=%2e%2e'],
-    ['P-17 /a%3fb%23', 'open', '/a%3fb%23'],
-    ['P-18 /a#b', 400],
-    ['P-18 /a?b#c', 400],
+    ['P31 /api\\admin', 400],
+    ['P32 /api/..;/admin', 400],
+    ['P3 /api/%252e%252e/admin', 'open', '/api/%252e%252e/admin'],
+    ['P34 /a?x=/../api/admin&y=%2e%2e', 'open', '/a?x=/../api/admin&y=%2e%2e'],
+    ['P3 /a%3fb%23', 'open', '/a%3fb%23'],
+    ['P35 /a#b', 400],
+    ['P35 /a?b#c', 400],
   ]
   for (const [name, expected, forwarded] of cases) {
     const response = await requestRaw(server.port, get(name.slice(name.indexOf(' ') + 1)))

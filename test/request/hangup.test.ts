@@ -10,7 +10,6 @@ import t, { type Test } from 'tap'
 import { makeCertificate, makeModelCertificate } from '../helpers/certificates.ts'
 import { FAST_LANE } from '../helpers/fast-lane.ts'
 import { keepChild } from '../helpers/kept-child.ts'
-import { nodeCommand } from '../helpers/node-command.ts'
 import { type ProxyServerOptions, startProxy } from '../helpers/proxy-server.ts'
 import type { UpstreamWords } from '../helpers/snapshot.ts'
 import { fill, readQueues } from '../helpers/socket-queues.ts'
@@ -72,7 +71,7 @@ const BUSY_MS = 3_000
 
 const LINUX = process.platform === 'linux'
 // Most of the time is waited.
-t.jobs = 4
+t.jobs = 8
 // What none of the doors of HTTP/1.1 has to do with is tested once, where the fast lane is on.
 t.setTimeout(300_000)
 
@@ -112,7 +111,7 @@ function answerWith(text: string): (socket: Socket) => void {
 
 /** A port whose connections all wait to be accepted, more than there may be: the next ones are not answered at all. */
 async function startFullPort(t: Test): Promise<number> {
-  const child = keepChild(spawn(...nodeCommand(['--eval', NEVER_ACCEPTS]), { stdio: ['ignore', 'pipe', 'inherit'] }))
+  const child = keepChild(spawn(process.execPath, ['--eval', NEVER_ACCEPTS], { stdio: ['ignore', 'pipe', 'inherit'] }))
   t.teardown(() => child.kill())
   const [text] = await once(child.stdout, 'data')
   const port = Number(text)

@@ -66,7 +66,7 @@ t.test('an upgrade that says it has no body is passed on as one', async (t) => {
   t.equal((await client.response({ headOnly: true })).status, 101)
 })
 
-t.test('hole 10, WS-02 101 comes only from the upstream; its refusal is relayed', async (t) => {
+t.test('WS-02 101 comes only from the upstream; its refusal is relayed', async (t) => {
   for (const status of ['401 Unauthorized', '403 Forbidden', '404 Not Found', '302 Found', '200 OK']) {
     const { upstream, server } = await startBoth(t)
     const client = await connectRaw(server.port)
@@ -306,7 +306,7 @@ t.test('WS-06 a reader that stops holds up the sender', async (t) => {
   t.match(await server.record(), { tunnel: true })
 })
 
-t.test('hole 4, WS-08 a client that resets ends nothing but its own request', async (t) => {
+t.test('WS-08 a client that resets ends nothing but its own request', async (t) => {
   const { upstream, server } = await startBoth(t)
   const early = await connectRaw(server.port)
   early.send(handshake())

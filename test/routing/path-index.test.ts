@@ -16,7 +16,7 @@ t.test('of two equal matches the first stays', async (t) => {
   t.equal(index.find('/b/c'), 3)
 })
 
-t.test('a prefix inside another holds only what it says', async (t) => {
+t.test('a prefix inside another takes only its own paths', async (t) => {
   const index = new PathIndex([
     [prefix('/a/b/c'), 'abc'],
     [prefix('/a'), 'a'],

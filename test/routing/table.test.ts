@@ -174,7 +174,7 @@ function findNaively(routes: readonly Route[], host: string, path: string): Rout
   return matching.sort((a, b) => rank(b) - rank(a))[0]
 }
 
-t.test('P-27 the table finds what a naive matcher finds', async (t) => {
+t.test('P36 the table finds what a naive matcher finds', async (t) => {
   const segment = fc.constantFrom('a', 'b', 'aa', 'constructor')
   const rulePath = fc
     .tuple(fc.array(segment, { maxLength: 4 }), fc.boolean())
@@ -199,7 +199,7 @@ t.test('P-27 the table finds what a naive matcher finds', async (t) => {
   )
 })
 
-t.test('P-21 a deep path costs its depth once', async (t) => {
+t.test('P36 a deep path costs its depth once', async (t) => {
   const deep = `/${'a/'.repeat(4000)}b`
   const table = compileTable(
     createModel([

@@ -225,7 +225,7 @@ t.test('CF-01 a byte order mark and CRLF line ends are accepted, and count for n
   t.match(documents[1]?.origin.locate(['d']), { line: 5, column: 4 })
 })
 
-t.test('scalars mean what they mean to kubectl', async (t) => {
+t.test('scalars are read like kubectl reads them', async (t) => {
   const { values } = parse(
     'a: [yes, No, on, OFF, y, true, null, ~, 010, 0o10, 0x1f, 1_000, -5, 1e3, .5, 08, 12:30, 2024-01-01, 1.2.3, "on", !!str 1, !!int "7", truely]',
   )
@@ -285,7 +285,7 @@ three: *base
   t.equal(place('three', 'b', 'c'), '1:27')
 })
 
-t.test('positions of keys, values, and of what is not there', async (t) => {
+t.test('positions of keys, values and missing fields', async (t) => {
   const { documents } = parse(
     '---\nmetadata:\n  name: web\n  empty:\nports:\n- port: 80\n  "x": |\n    text\n- {port: 81}\n"8080": {"9": a, b: c}\n',
   )

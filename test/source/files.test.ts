@@ -97,7 +97,7 @@ t.test('globs match manifests, sorted', async (t) => {
   t.same(watch, ['sub'], 'what may match later is watched')
 })
 
-t.test('what does not exist is told, the rest is found', async (t) => {
+t.test('a missing file is reported, and the others are found', async (t) => {
   const root = t.testdir({ 'a.yaml': '', empty: {}, text: { 'a.txt': '' } })
   const { found, printed, watch } = await find(root, 'no.yaml', 'empty', 'text', 'a.yaml')
   t.same(found, ['a.yaml'])

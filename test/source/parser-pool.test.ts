@@ -23,7 +23,7 @@ function open(t: Test, options: ParserPoolOptions): ParserPool {
   return pool
 }
 
-t.test('what threads read is what is read at once, places and diagnostics included', async (t) => {
+t.test('threads read the same values, positions and diagnostics as a single read', async (t) => {
   const pool = open(t, { size: 10_000_000 })
   await Promise.all(
     [...TEXTS, ...TEXTS].map(async (text, index) => {
@@ -39,7 +39,7 @@ t.test('what threads read is what is read at once, places and diagnostics includ
   )
 })
 
-t.test('HD-04 a text that keeps a thread busy is given up, and the others are read', async (t) => {
+t.test('CF-04 a text that keeps a thread busy is given up, and the others are read', async (t) => {
   const pool = open(t, { size: 1, limit: (length) => (length > 1_000 ? 50 : 60_000) })
   const hostile = sourceFromText('hostile.yaml', HOSTILE)
 

@@ -1,4 +1,4 @@
-/** Access lines: their fields, what is escaped and bounded, and how they look to people. */
+/** Access lines: their fields, the escaping and bounds of text, and their form for people. */
 import t from 'tap'
 import { paintNothing } from '../../lib/base/terminal-text.ts'
 import { accessFields, createAccessLog, printAccess } from '../../lib/telemetry/access-log.ts'
@@ -44,7 +44,7 @@ t.test('they are written whatever the level, unless it is silent', async (t) => 
   t.equal(write('silent').length, 0)
 })
 
-t.test('what a client sent can neither forge lines nor fill the disk', async (t) => {
+t.test('text of a client can neither forge lines nor fill the disk', async (t) => {
   const hostile = 'a\r\n{"level":"info"}\x1b[2J\u202e\u2028\x9b'
   const fields = accessFields(
     makeRecord({

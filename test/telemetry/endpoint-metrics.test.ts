@@ -9,7 +9,7 @@ function figures(port: number, counts: Partial<EndpointFigures> = {}): EndpointF
   return { identity, inFlight: 0, requests: 0, failures: 0, failuresInRow: 0, lastFailure: undefined, ...counts }
 }
 
-t.test('beyond the limit endpoints are added up, and who has a series keeps it', async (t) => {
+t.test('beyond the limit endpoints are added up, and an endpoint with a series keeps it', async (t) => {
   const metrics = new EndpointMetrics(2)
   const ports = (all: readonly EndpointFigures[]) => metrics.sample(all).map(({ endpoint }) => endpoint)
   t.same(ports([figures(1), figures(2)]), ['10.0.0.1:1', '10.0.0.1:2'])
@@ -41,7 +41,7 @@ t.test('an address that several names lead to, or that is spoken to in several w
   ])
 })
 
-t.test('an endpoint is a series of requests, failures and what is under way', async (t) => {
+t.test('an endpoint has series of requests, failures and requests under way', async (t) => {
   const metrics = createMetrics({ counts: new RequestCounts(), endpointSeries: 10 })
   metrics.watch({
     requestsInFlight: () => 0,

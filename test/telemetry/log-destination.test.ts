@@ -7,7 +7,6 @@ import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { LogDestination } from '../../lib/telemetry/log-destination.ts'
 import { keepChild } from '../helpers/kept-child.ts'
-import { nodeCommand } from '../helpers/node-command.ts'
 
 function flush(destination: LogDestination): Promise<void> {
   return new Promise((resolve) => destination.flush(resolve))
@@ -38,7 +37,7 @@ t.test('flush answers at once when nothing waits', async (t) => {
   t.ok(isDone)
 })
 
-t.test('LC-13 what does not fit is dropped and counted, and the log says how much', async (t) => {
+t.test('LC-13 lines that do not fit are dropped and counted, and the log says how many', async (t) => {
   const path = join(t.testdir(), 'log')
   const fd = openSync(path, 'w')
   const destination = new LogDestination({ fd, maxPending: 100 })
@@ -76,7 +75,7 @@ function runWriter(program: string) {
 const line = 'x'.repeat(999) + '\\n'
 ${program}`)
   const words = ['--input-type=module', '-e', source]
-  return keepChild(spawn(...nodeCommand(words), { stdio: ['ignore', 'pipe', 'pipe'] }))
+  return keepChild(spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'pipe'] }))
 }
 
 t.test('LC-13 a reader that stalls holds up neither the event loop nor the memory', async (t) => {
@@ -134,7 +133,7 @@ const next = () => {
 next()
 setTimeout(() => {}, 60_000)`
   const [one, two] = ['a', 'b'].map((letter) => writerSource(program(letter)))
-  // The pipe is full most of the time, so that what is too much for it is written in part.
+  // The pipe is full most of the time, so that large writes are written in part.
   const script =
     '("$0" --input-type=module -e "$1" & "$0" --input-type=module -e "$2" & wait) | (sleep 0.5; dd bs=1000 2>/dev/null)'
   const words = ['-c', script, process.execPath, one ?? '', two ?? '']

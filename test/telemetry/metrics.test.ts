@@ -1,4 +1,4 @@
-/** The metrics' text: what is counted under which labels, and that no client can add to them. */
+/** The text of the metrics: the counts and their labels, to which no client can add. */
 import t from 'tap'
 import { createMetrics as createMetricsOf } from '../../lib/telemetry/metrics.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
@@ -129,7 +129,7 @@ t.test('routes beyond the limit are counted together', async (t) => {
   t.match(text, 'portico_requests_total{ingress="other",service="other",method="GET",status="200"} 5')
 })
 
-t.test('reloads, and what the configuration in force holds', async (t) => {
+t.test('reloads, and the content of the present configuration', async (t) => {
   const metrics = createMetrics()
   t.match(await metrics.text(), /^portico_config_last_reload_successful 1$/m)
   metrics.reload(true, {

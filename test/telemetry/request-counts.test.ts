@@ -10,7 +10,7 @@ function send(counts: CountsData): CountsData {
   return deserialize(serialize(counts))
 }
 
-t.test('what several processes have counted is as if one had counted it', async (t) => {
+t.test('counts of several processes add up as if one had counted', async (t) => {
   const records = [
     makeRecord(),
     makeRecord({ method: 'POST', status: 201, durationMs: 70_000 }),
@@ -33,7 +33,7 @@ t.test('what several processes have counted is as if one had counted it', async 
   t.ok((await lines(alone)).length > 20)
 })
 
-t.test('what was taken is not taken again', async (t) => {
+t.test('counts are taken out once', async (t) => {
   const counts = new RequestCounts()
   counts.observe(makeRecord({ status: 502, error: 'PORTICO_UP_RESET' }))
   const first = counts.take()

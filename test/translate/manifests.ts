@@ -36,7 +36,7 @@ export function translateText(text: string, options: TranslateTextOptions = {}):
   return { model, diagnostics: list.sorted(), allocations: translator.allocations }
 }
 
-/** One line for what is wrong, then indented help and notes. */
+/** One line for the problem, then indented help and notes. */
 export function printDiagnostics(diagnostics: readonly Diagnostic[]): string {
   const lines = diagnostics.flatMap(({ code, severity, message, position, resource, help, notes }) => [
     `${place(position)} ${severity} ${code} ${message}${resource ? `  [${resource}]` : ''}`,

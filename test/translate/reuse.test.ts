@@ -32,7 +32,7 @@ t.test('parts are found in whatever order they are asked for', async (t) => {
   t.ok(made >= 4)
 })
 
-t.test('what nobody asks for any more is forgotten', async (t) => {
+t.test('parts that are no longer asked for are forgotten', async (t) => {
   const memo = new Memo<number, object>()
   const first = memo.get(0, [], () => ({}))
   for (let round = 0; round < 2; round++) {
@@ -46,7 +46,7 @@ t.test('what nobody asks for any more is forgotten', async (t) => {
   )
 })
 
-t.test('what is made again and equal stays what it was, where that is asked for', async (t) => {
+t.test('an equal part keeps the earlier object, if asked for', async (t) => {
   const memo = new Memo<string, { text: string }>((a, b) => a.text === b.text)
   const first = memo.get('a', [{}], () => ({ text: 'x' }))
   t.equal(
@@ -92,7 +92,7 @@ t.test('a list is made again where an item is another, and all of it on other co
   t.same(map('', 2), [])
 })
 
-t.test('a sieve holds what passes, in order', async (t) => {
+t.test('a sieve holds the passing items, in order', async (t) => {
   const sieve = new Sieve<number>((item) => item > 9)
   t.same(sieve.filter([1, 10, 2]), [10])
   const found = sieve.filter([1, 10, 3, 4])

@@ -7,14 +7,14 @@ import { fixedClock, printDiagnostics, translateText } from './manifests.ts'
 
 const ROOT = join(process.cwd(), 'test/fixtures/translate')
 
-/** Whether a value and all it holds is frozen; Maps and what they hold are looked into. */
+/** True if a value is frozen with everything in it, Maps included. */
 function isDeeplyFrozen(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (value instanceof Map) return [...value.values()].every(isDeeplyFrozen)
   return Object.isFrozen(value) && Object.values(value).every(isDeeplyFrozen)
 }
 
-t.test('I-40, P-24 the order of documents never decides', async (t) => {
+t.test('I-40 the order of documents never decides', async (t) => {
   for (const name of readdirSync(ROOT)) {
     const text = readFileSync(join(ROOT, name, 'in.yaml'), 'utf8')
     const reversed = text.split('---\n').reverse().join('---\n')
@@ -22,7 +22,7 @@ t.test('I-40, P-24 the order of documents never decides', async (t) => {
   }
 })
 
-t.test('what is translated is frozen', async (t) => {
+t.test('the translated model is frozen', async (t) => {
   for (const name of readdirSync(ROOT)) {
     const { model } = translateText(readFileSync(join(ROOT, name, 'in.yaml'), 'utf8'))
     for (const part of [
@@ -113,7 +113,7 @@ spec: {type: ExternalName, externalName: api.example.com}
   ])
 })
 
-t.test('S33 addresses found for an external name are guarded unless people say otherwise', async (t) => {
+t.test('S33 addresses found for an external name are guarded unless the settings allow them', async (t) => {
   const guarded = (settings: string, annotation: string): boolean | undefined => {
     const text = `
 apiVersion: v1
@@ -153,7 +153,7 @@ spec: {rules: [{host: h${index}.com, http: {paths: [{path: /, pathType: Prefix, 
   t.equal(diagnostics.length, 5, printDiagnostics(diagnostics))
 })
 
-t.test('the model counts what it holds', async (t) => {
+t.test('the model counts its parts', async (t) => {
   const { model } = translateText(readFileSync(join(ROOT, 'default-backends', 'in.yaml'), 'utf8'))
   t.same(model.counts, { resources: 6, ingresses: 3, routes: 6 })
 })
@@ -175,7 +175,7 @@ ${settings}`
   t.equal(denied('', 'portico.dev/endpoints: "127.0.0.1:1"'), undefined)
 })
 
-t.test('what a refused Ingress asks for does not come into the model', async (t) => {
+t.test('nothing of a refused Ingress is in the model', async (t) => {
   const text = `
 apiVersion: v1
 kind: Service
@@ -197,9 +197,11 @@ spec:
   )
 })
 
-t.test('settings of a Service: from the settings, above its annotations, above what all have', async (t) => {
-  const policies = (settings: string) => {
-    const { model, diagnostics } = translateText(`
+t.test(
+  'policy of a Service: `services` in the settings goes before annotations, and these before `upstream`',
+  async (t) => {
+    const policies = (settings: string) => {
+      const { model, diagnostics } = translateText(`
 apiVersion: v1
 kind: Service
 metadata: {name: web, annotations: {portico.dev/tries: "3", portico.dev/max-queue: "7"}}
@@ -214,17 +216,18 @@ apiVersion: portico.dev/v1alpha1
 kind: GatewayConfiguration
 ${settings}
 `)
-    t.same(diagnostics, [])
-    return [...model.upstreams.values()].map(({ policy }) => policy && { ...policy })
-  }
-  t.same(policies(''), [undefined, { tries: 3, maxQueue: 7 }])
-  t.same(policies('services: {default/web: {tries: 4}, default/api: {tries: 1}}'), [
-    { tries: 1 },
-    { tries: 4, maxQueue: 7 },
-  ])
-})
+      t.same(diagnostics, [])
+      return [...model.upstreams.values()].map(({ policy }) => policy && { ...policy })
+    }
+    t.same(policies(''), [undefined, { tries: 3, maxQueue: 7 }])
+    t.same(policies('services: {default/web: {tries: 4}, default/api: {tries: 1}}'), [
+      { tries: 1 },
+      { tries: 4, maxQueue: 7 },
+    ])
+  },
+)
 
-t.test('an Ingress has settings of its own for its routes, those that concern a single request', async (t) => {
+t.test('an Ingress can set, for its routes, what concerns a single request', async (t) => {
   const { model, diagnostics } = translateText(`
 apiVersion: v1
 kind: Service
@@ -282,7 +285,7 @@ metadata:
   annotations:
     portico.dev/tries: many
     portico.dev/max-queues: "7"
-    portico.dev/rewrite: "/x"
+    portico.dev/zzz: "/x"
     portico.dev/circuit-max-open-time: 2m
 spec: {ports: [{port: 80}]}
 `)
@@ -292,7 +295,7 @@ spec: {ports: [{port: 80}]}
     [
       '7 PORTICO_ANN_VALUE portico.dev/tries: "many" is not a whole number | write digits alone',
       '8 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/max-queues" | did you mean "portico.dev/max-queue"?',
-      '9 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/rewrite" | known are portico.dev/endpoints and the settings under upstream, as portico.dev/balancer',
+      '9 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/zzz" | known are portico.dev/endpoints and the settings under upstream, as portico.dev/balancer',
       '10 PORTICO_ANN_UNKNOWN portico.dev/circuit-max-open-time is no longer a setting: it is always 1m | take it out',
     ],
   )

@@ -1,30 +1,30 @@
 /**
- * Numbers and addresses that Services hold without having written them. What was allocated once stays, for as long as its
- * Service is there and some days beyond: a file that breaks for a while must not move everybody's ports. Where nothing is
- * known from before, the name of the Service says where the search begins, so that most come to the same again.
+ * Numbers and addresses that are allocated to Services. An allocation stays as long as its Service, and some days longer: a file
+ * that breaks for a while must not change ports. A new allocation is searched from a number derived from the Service's name, so
+ * that most Services get the same number again even without a record.
  */
 
-/** `goneAt`, in milliseconds since the epoch: its Service was not there any more. */
+/** `goneAt`: the time when its Service disappeared, in milliseconds since the epoch. */
 export type Allocation = Readonly<{ value: string; goneAt?: number }>
 
-/** By what each is for: `NodePort default/web:80`, `ClusterIP default/web`. Values are numbers or addresses, as text. */
+/** Allocations by purpose: `NodePort default/web:80`, `ClusterIP default/web`. Values are numbers or addresses, as text. */
 export type Allocations = ReadonlyMap<string, Allocation>
 
 export type AllocationKind = 'NodePort' | 'ClusterIP' | 'LoadBalancer'
 
 export const NO_ALLOCATIONS: Allocations = new Map()
 
-/** What is allocated to a Service that is gone is kept for it this long. */
+/** Milliseconds for which the allocation of a missing Service is kept. */
 const KEEP_GONE_MS = 7 * 86_400_000
-/** And for so many at most, those that went last. */
+/** Most allocations kept for missing Services: those that disappeared last. */
 const MAX_GONE = 4096
 
-/** Numbers from 0 to `size`, of which those below `band` are for people to write, for as long as there are others. */
+/** Numbers from 0 to `size`. Those below `band` are left for manifests that write them, as long as there are others (S34). */
 export class NumberSpace {
   readonly size: number
   readonly #band: number
   readonly #taken = new Set<number>()
-  /** Searches that found nothing: nothing is given back while numbers are handed out. */
+  /** Searches without a result. They need no repetition, since no number becomes free while numbers are handed out. */
   readonly #exhausted = new Set<number>()
 
   constructor(size: number, band: number) {
@@ -44,7 +44,7 @@ export class NumberSpace {
     this.#taken.add(number)
   }
 
-  /** Takes a free number; one of `reserved` and one of the band only where there is no other. Undefined: none is free. */
+  /** Takes a free number; reserved numbers and those of the band come last. Undefined if none is free. */
   find(key: string, reserved: ReadonlySet<number>): number | undefined {
     const free = (number: number): boolean => !this.#taken.has(number)
     const unreserved = (number: number): boolean => !this.#taken.has(number) && !reserved.has(number)
@@ -72,19 +72,19 @@ export class NumberSpace {
   }
 }
 
-/** How many of the lowest numbers are for those who write them: this part of the space, 16 at least (S34). */
+/** The size of the band of low numbers that is left for manifests: this part of the space, 16 to `most` (S34). */
 export function findStaticBand(size: number, part: number, most: number): number {
   return size <= 16 ? 0 : Math.min(Math.max(16, Math.floor(size / part)), most)
 }
 
-/** How the numbers of a space are written. */
+/** The notation of the numbers of a space. */
 export type Notation = Readonly<{ print: (number: number) => string; parse: (value: string) => number | undefined }>
 
-/** Who holds what: what was known before, and what is so now. */
+/** The record of allocations: the earlier ones, and those of the present configuration. */
 export class Ledger {
   readonly #before: Allocations
   readonly #now = new Map<string, Allocation>()
-  /** How many of `#now` are as they were. */
+  /** The number of unchanged entries in `#now`. */
   #same = 0
 
   constructor(before: Allocations) {
@@ -92,8 +92,8 @@ export class Ledger {
   }
 
   /**
-   * Gives each name a number of its own: the one it had where that is free, then free ones, in the order of the names.
-   * Names that got none are missing in the answer.
+   * Gives each name a number of its own: its earlier number if that is free, or a free one, in the order of the names. Names
+   * without a number are missing in the result.
    */
   allocate(
     kind: AllocationKind,
@@ -127,7 +127,7 @@ export class Ledger {
     return found
   }
 
-  /** What is to be known the next time; the same object as before where it is the same. `now` in milliseconds since the epoch. */
+  /** The allocations to keep for the next time; the same object as before if unchanged. `now` is in milliseconds since the epoch. */
   close(now: number): Allocations {
     if (this.#same === this.#now.size && this.#same === this.#before.size) return this.#before
     const gone: [string, Allocation & { goneAt: number }][] = []
@@ -143,7 +143,7 @@ export class Ledger {
     return new Map([...this.#now, ...gone.slice(0, MAX_GONE)])
   }
 
-  /** What others had who are not there. */
+  /** The numbers reserved for names that are missing at present. */
   #findReserved(kind: AllocationKind, names: ReadonlySet<string>, parse: Notation['parse']): ReadonlySet<number> {
     const reserved = new Set<number>()
     const prefix = `${kind} `
@@ -156,7 +156,7 @@ export class Ledger {
   }
 }
 
-/** FNV-1a of 32 bits, with a last stir that spreads names which differ in their last letter alone. */
+/** FNV-1a of 32 bits, with a final mix that spreads names which differ only in their last letter. */
 function hash(text: string): number {
   let value = 0x811c9dc5
   for (let index = 0; index < text.length; index++) value = Math.imul(value ^ text.charCodeAt(index), 0x01000193)

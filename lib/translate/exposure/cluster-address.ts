@@ -1,5 +1,4 @@
-/** Which clusterIPs Services have where there is a cluster network, as the API server gives them out (V23, S34). */
-
+/** Assigns the clusterIPs of a cluster network, as the API server does (V23, S34). */
 import { type AddressRange, canonicalAddress, parseServiceRange } from '../../base/address-range.ts'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import type { FieldPath } from '../../base/position.ts'
@@ -7,14 +6,14 @@ import { printName } from '../../base/resource-name.ts'
 import { printResource, type Service } from '../../kubernetes/resource.ts'
 import { findStaticBand, type Ledger, NumberSpace } from './allocation.ts'
 
-/** Whether a Service has a clusterIP. */
+/** True if a Service has a clusterIP. */
 export function hasClusterAddress({ type, headless }: Service): boolean {
   return type !== 'ExternalName' && !headless
 }
 
 /**
- * `services` come oldest first. Production manifests carry addresses of a network that this machine is not on: in place of
- * one outside `cidr` the Service gets another, since a port can be opened only on an address that is there.
+ * `services` come oldest first. Production manifests have addresses of a network that this machine is not on. An address outside of
+ * `cidr` is replaced, since ports can be opened only on addresses of this machine.
  */
 export function assignClusterAddresses(
   services: readonly Service[],
@@ -58,7 +57,7 @@ export function assignClusterAddresses(
   return found
 }
 
-/** The last one asked for: it knows how its addresses are spelt. */
+/** The last range used, kept because it remembers the spelling of its addresses. */
 let lastRange: Readonly<{ cidr: string; range: AddressRange }> | undefined
 
 function findRange(cidr: string): AddressRange {
@@ -70,7 +69,7 @@ function nameOf({ meta }: Service): string {
   return printName(meta)
 }
 
-/** The first that is written and lies in the range. */
+/** The first written address that lies in the range. */
 function findWritten({ clusterIPs }: Service, range: AddressRange): number | undefined {
   for (const address of clusterIPs) {
     const index = range.indexOf(address)
@@ -79,7 +78,7 @@ function findWritten({ clusterIPs }: Service, range: AddressRange): number | und
   return undefined
 }
 
-/** The field that is written: clusterIPs, or clusterIP alone. */
+/** The written field: clusterIPs, or clusterIP alone. */
 function locateAddress(service: Service): FieldPath {
   const path = ['spec', 'clusterIPs']
   return service.clusterIPs.length > 1 ? path : ['spec', 'clusterIP']
@@ -108,7 +107,7 @@ function reportReplaced(service: Service, address: string, cidr: string, diagnos
   })
 }
 
-/** Said once: where the range is full there may be thousands. */
+/** Reports once that the range is full, since thousands of Services may lack an address. */
 function reportExhausted([first, ...others]: readonly Service[], cidr: string, diagnostics: DiagnosticList): void {
   if (first === undefined) return
   const more = others.length === 0 ? '' : `; ${others.length} other Services are without one too`
@@ -119,7 +118,7 @@ function reportExhausted([first, ...others]: readonly Service[], cidr: string, d
   })
 }
 
-/** The network has one family; the words are the API server's. */
+/** Reports a Service that asks for a family which the network does not have, in the API server's words. */
 function reportFamilies(service: Service, family: 'IPv4' | 'IPv6', diagnostics: DiagnosticList): void {
   const details = { resource: printResource(service), help: `every clusterIP here is ${family}: clusterNetwork.range` }
   if (service.ipFamilyPolicy === 'RequireDualStack') {

@@ -1,6 +1,6 @@
 /**
- * Where Services are to be reached on this machine: their nodePorts and addresses, and which ports are opened for that. A
- * port that something else has stays closed, which is said; all else of the Service is served.
+ * Plans where Services are reached on this machine: their nodePorts and addresses, and the ports to open. A port that is already
+ * taken stays closed and is reported; the other ports of its Service are served.
  */
 import { canonicalAddress } from '../../base/address-range.ts'
 import type { DiagnosticDetails, DiagnosticList } from '../../base/diagnostics.ts'
@@ -24,19 +24,19 @@ import {
   printPlace,
 } from './port-claims.ts'
 
-/** One port to be opened, and the Service port it leads to. */
+/** A port to open, and the Service port that it leads to. */
 export type Opening = PortPlace &
   Readonly<{ gateway?: undefined; kind: ServiceListenerKind; service: Service; servicePort: ServicePort }>
 
-/** Where one Service is reached. */
+/** The ports and addresses of one Service. */
 export type Exposure = Readonly<{
   nodePorts: NodePorts['ports']
-  /** `''` where it has none on the cluster network, undefined where there is no such network. */
+  /** `''` if it has no address on the cluster network; undefined if there is no such network. */
   clusterIP: string | undefined
-  /** kubectl's EXTERNAL-IP, where Portico is the load balancer. */
+  /** kubectl's EXTERNAL-IP, if Portico is the load balancer. */
   externalIP: string | undefined
   openings: readonly Opening[]
-  /** Where its health is asked for (S21). */
+  /** The ports of its healthCheckNodePort (S21). */
   healthChecks: readonly PortPlace[]
 }>
 
@@ -51,7 +51,7 @@ export function exposeServices(
   return new ExposurePlan(services, settings, diagnostics).make(local, ledger)
 }
 
-/** A port on a clusterIP that could not be had, and how many Services want it. */
+/** A taken port on a clusterIP, and the number of other Services that want it. */
 type Missed = { readonly place: PortPlace; readonly service: Service; readonly path: FieldPath; others: number }
 
 class ExposurePlan {
@@ -61,7 +61,7 @@ class ExposurePlan {
   readonly #claims = new PortClaims()
   readonly #openings = new Map<Service, Opening[]>()
   readonly #healthChecks = new Map<Service, readonly PortPlace[]>()
-  /** Where the gateway itself listens, on one address alone. */
+  /** Addresses on which the gateway itself listens, except those that stand for all. */
   readonly #own: string[] = []
 
   constructor(services: readonly Service[], settings: TranslationSettings, diagnostics: DiagnosticList) {
@@ -70,7 +70,7 @@ class ExposurePlan {
     this.#diagnostics = diagnostics
   }
 
-  // The order says who keeps a port that two want: the gateway, then those that were asked for by number.
+  // The order decides about contested ports: the gateway goes first, then ports that manifests ask for by number.
   make(local: ReadonlySet<string>, ledger: Ledger): ReadonlyMap<Service, Exposure> {
     const { nodePorts, loadBalancers, clusterNetwork, externalIPs } = this.#settings
     this.#claimOwn()
@@ -102,7 +102,7 @@ class ExposurePlan {
       if (!enabled || port === 0) continue
       const address = canonicalAddress(written)
       this.#claims.take({ transport: 'TCP', address, port }, { gateway: name })
-      // On the address of the DNS server load balancers may have every other port.
+      // The DNS server takes its port alone; load balancers may use the other ports of its address.
       if (name === 'dns') this.#claims.take({ transport: 'UDP', address, port }, { gateway: name })
       else if (!isEvery(address)) this.#own.push(address)
     }
@@ -139,7 +139,7 @@ class ExposurePlan {
     this.#healthChecks.set(service, opened)
   }
 
-  /** What EXTERNAL-IP is of each. A Service has all of its ports at its address, or it waits. */
+  /** Opens load balancers and returns their EXTERNAL-IPs. A Service gets all of its ports at one address, or none. */
   #openLoadBalancers(local: ReadonlySet<string>, ledger: Ledger): Map<Service, string> {
     const own = this.#services.filter(isOwnLoadBalancer)
     const services = own.filter((service) => !isLoadBalancerClosed(service, this.#settings, this.#diagnostics))
@@ -180,7 +180,7 @@ class ExposurePlan {
     }
   }
 
-  /** What keeps one Service from a port keeps all from it, most often: then it is said once. */
+  /** Opens ports of the cluster network. Mostly one owner keeps all Services from a port, which is reported once. */
   #openCluster(addresses: ReadonlyMap<Service, string>): void {
     const missed = new Map<PortOwner, Map<string, Missed>>()
     for (const [service, address] of addresses) {
@@ -198,9 +198,8 @@ class ExposurePlan {
     }
     for (const [owner, rows] of missed) {
       for (const { place, service, path, others } of rows.values()) {
-        const those =
-          others === 0 ? 'whoever connects there' : `whoever connects there, or to ${others} other clusterIPs,`
-        this.#reportTaken(service, path, place, owner, `${those} reaches ${describeOwner(owner).name}`, 'ClusterIP')
+        const clients = `clients that connect there${others === 0 ? '' : `, or to ${others} other clusterIPs,`}`
+        this.#reportTaken(service, path, place, owner, `${clients} reach ${describeOwner(owner).name}`, 'ClusterIP')
       }
     }
   }
@@ -230,7 +229,7 @@ class ExposurePlan {
     })
   }
 
-  /** What a cluster would listen to and this gateway does not. */
+  /** Reports ports and addresses that a cluster would open and this gateway does not. */
   #reportUnheard(service: Service): void {
     const { clusterNetwork, externalIPs, loadBalancers } = this.#settings
     const isOpen = isNodePortType(service) || (externalIPs.enabled && service.externalIPs.length > 0)
@@ -259,7 +258,7 @@ class ExposurePlan {
   }
 }
 
-/** Whether a Service is reached where it was before. */
+/** True if two exposures are equal. */
 export function isSameExposure(a: Exposure, b: Exposure): boolean {
   if (a.clusterIP !== b.clusterIP || a.externalIP !== b.externalIP || !isSameList(a.nodePorts, b.nodePorts))
     return false
@@ -277,7 +276,7 @@ function isSamePlace(a: PortPlace, b: PortPlace): boolean {
 
 const NONE: readonly never[] = Object.freeze([])
 
-/** A Service that has the port on every address has it on this one too. */
+/** True if the Service itself has the port on every address, and so on this one. */
 function isAnswered(service: Service, { servicePort }: Opening, owner: PortOwner): boolean {
   return (
     owner.gateway === undefined && owner.servicePort === servicePort && service.loadBalancerSourceRanges.length === 0
@@ -291,7 +290,7 @@ function listOpenings(kind: ServiceListenerKind, service: Service, address: stri
   })
 }
 
-/** Without those that others cover: a socket for every address leaves no port for one of them. */
+/** Drops addresses that others cover: a socket on every address leaves the port of no single address free. */
 function narrowAddresses(addresses: readonly string[]): readonly string[] {
   const canonical = [...new Set(addresses.map(canonicalAddress))]
   if (canonical.length === 0 || canonical.includes('::')) return ['::']

@@ -1,4 +1,4 @@
-/** What a Service says of how its ports are listened on: appProtocol and the annotations portico.dev/layer and accept-proxy-protocol. */
+/** Options of a Service's listeners: appProtocol, and the annotations portico.dev/layer and portico.dev/accept-proxy-protocol. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
 import type { ServiceListener } from '../../model/service-listener.ts'
@@ -7,33 +7,33 @@ import { readAppProtocol } from '../service/app-protocol.ts'
 export const LAYER_ANNOTATION = 'portico.dev/layer'
 export const PROXY_PROTOCOL_ANNOTATION = 'portico.dev/accept-proxy-protocol'
 
-/** How one port is listened on. Values that mean nothing count as not written. */
+/** The options of one port. Unknown values count as absent. */
 export function readListenerOptions(
   service: Service,
   port: ServicePort,
 ): Pick<ServiceListener, 'layer' | 'tls' | 'proxyProtocol'> {
   const { [LAYER_ANNOTATION]: written, [PROXY_PROTOCOL_ANNOTATION]: proxy } = service.meta.annotations
   const spoken = readAppProtocol(port)
-  // What is not HTTP/1.1, h2c and grpc included, passes untouched.
+  // Other protocols than HTTP/1.1, such as h2c and grpc, pass as bytes.
   const isHttp = written === 'L7' || (spoken !== undefined && written !== 'L4')
   const isTcp = port.protocol === 'TCP'
   const layer = isHttp && isTcp ? 'L7' : 'L4'
   return { layer, tls: layer === 'L7' && spoken === 'https', proxyProtocol: isTcp && proxy === 'true' }
 }
 
-/** Whether connections to its ports must begin with a PROXY header. */
+/** True if connections to the Service's ports must begin with a PROXY header. */
 export function wantsProxyHeader({ meta }: Service): boolean {
   return meta.annotations[PROXY_PROTOCOL_ANNOTATION] === 'true'
 }
 
-/** Of the Services that want a PROXY header the first is told, where nobody may send one. */
-export function warnOfDistrust(
+/** Warns at the first Service that wants a PROXY header, if no proxy is trusted to send one. */
+export function warnOfUntrustedProxies(
   [service]: readonly Service[],
   trustedProxies: readonly string[],
   diagnostics: DiagnosticList,
 ): void {
   if (service === undefined || trustedProxies.length > 0) return
-  const why = 'trustedProxies names nobody whose PROXY header is believed, so every connection is cut'
+  const why = 'trustedProxies is empty: no PROXY header is believed, so every connection is cut'
   diagnostics.add('PORTICO_ANN_VALUE', `${PROXY_PROTOCOL_ANNOTATION}: ${why}`, {
     severity: 'warning',
     position: service.origin.locate(['metadata', 'annotations', PROXY_PROTOCOL_ANNOTATION]),
@@ -42,7 +42,7 @@ export function warnOfDistrust(
   })
 }
 
-/** Reports values of the two annotations that mean nothing. */
+/** Reports unknown values of the two annotations. */
 export function checkListenerOptions(service: Service, diagnostics: DiagnosticList): void {
   const { annotations } = service.meta
   for (const [name, values] of [
@@ -54,7 +54,7 @@ export function checkListenerOptions(service: Service, diagnostics: DiagnosticLi
     diagnostics.add('PORTICO_ANN_VALUE', `${name}: ${JSON.stringify(value)} is neither ${values.join(' nor ')}`, {
       position: service.origin.locate(['metadata', 'annotations', name]),
       resource: printResource(service),
-      help: `write "${values[0]}" or "${values[1]}"; this one counts as not written`,
+      help: `write "${values[0]}" or "${values[1]}"; this one counts as absent`,
     })
   }
 }

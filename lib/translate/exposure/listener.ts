@@ -1,4 +1,4 @@
-/** The listeners that Services open, and what is said and shown of where Services are reached. */
+/** The listeners that Services open, with the diagnostics about them. */
 
 import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
@@ -14,11 +14,11 @@ import { type Exposure, exposeServices, isSameExposure, type Opening } from './e
 import { readListenerOptions } from './listener-option.ts'
 import { isExposed } from './node-port.ts'
 
-/** Where all Services are reached. */
+/** The exposures of all Services. */
 type Plan = Readonly<{ exposures: ReadonlyMap<Service, Exposure>; diagnostics: readonly Diagnostic[] }>
 
-/** What the listeners are made of, beside Services. */
-export type ListenerGround = Readonly<{
+/** The inputs of the listeners, beside Services. */
+export type ListenerInputs = Readonly<{
   settings: TranslationSettings
   /** The addresses of this machine, canonical. */
   local: ReadonlySet<string>
@@ -40,13 +40,13 @@ export class ListenerSet {
     this.#allocations = allocations
   }
 
-  /** What is allocated, the next time to be begun with. */
+  /** The present allocations, with which the next translation begins. */
   get allocations(): Allocations {
     return this.#allocations
   }
 
   /** `services` come oldest first. */
-  plan(services: readonly Service[], { settings, local, now }: ListenerGround): Plan {
+  plan(services: readonly Service[], { settings, local, now }: ListenerInputs): Plan {
     const concerned = settings.clusterNetwork.enabled ? services : this.#exposed.filter(services)
     return this.#plans.get('plan', [concerned, settings, local], () => {
       const ledger = new Ledger(this.#allocations)
@@ -55,7 +55,7 @@ export class ListenerSet {
       this.#allocations = ledger.close(now)
       const exposures = new Map<Service, Exposure>()
       for (const [service, exposure] of found) {
-        // Never of the same inputs: whether it is the same, its signature says.
+        // The inputs are new each time; an equal signature says that the listener is the same.
         exposures.set(
           service,
           this.#exposures.get(service, [exposure], () => exposure),
@@ -80,7 +80,7 @@ export class ListenerSet {
   }
 }
 
-/** Traffic from outside has a policy of its own (S21). */
+/** The key of the upstream: traffic from outside has a policy of its own (S21). */
 function findKey(upstreams: ServiceUpstreams, { kind, servicePort }: Opening): string {
   return upstreams.get(servicePort, kind === 'ClusterIP' ? 'internal' : 'external').upstream.key
 }
@@ -102,7 +102,7 @@ function makeListeners(
       address,
       port,
       upstream: findKey(upstreams, opening),
-      // As kube-proxy has it: of the addresses of a Service, the load balancer's alone (S20).
+      // As with kube-proxy, source ranges hold on the load balancer's address alone (S20).
       sourceRanges: kind === 'LoadBalancer' ? service.loadBalancerSourceRanges : NO_RANGES,
       owner,
       field: Object.freeze(['spec', 'ports', servicePort.index, 'port']),

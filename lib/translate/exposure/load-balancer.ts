@@ -1,5 +1,4 @@
-/** Which address a LoadBalancer Service gets here: one of its own from the pool, or, without a pool, the one that all share. */
-
+/** Assigns addresses to LoadBalancer Services: one each from the pool or, without a pool, a shared address. */
 import { type AddressRange, canonicalAddress, parseAddressRange } from '../../base/address-range.ts'
 import { isPrivateAddress } from '../../base/cidr.ts'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
@@ -11,34 +10,34 @@ import { type Ledger, NumberSpace } from './allocation.ts'
 
 const OWN_CLASS = 'portico.dev/'
 
-/** Whether Portico is the load balancer of a Service: a class of another implementation is for that one (S20). */
+/** True if Portico is the load balancer of a Service, and not another implementation that its class names (S20). */
 export function isOwnLoadBalancer({ type, loadBalancerClass }: Service): boolean {
   return type === 'LoadBalancer' && (loadBalancerClass === undefined || loadBalancerClass.startsWith(OWN_CLASS))
 }
 
-/** `used`: addresses of the pool that something else listens on. */
-export type LoadBalancerGround = Readonly<{
+/** `used`: addresses of the pool that have another listener. */
+export type LoadBalancerInputs = Readonly<{
   settings: TranslationSettings['loadBalancers']
   /** The addresses of this machine, canonical. */
   local: ReadonlySet<string>
   used: readonly string[]
 }>
 
-/** `services` are those that Portico balances, oldest first. Those without an address are missing in the answer. */
+/** `services` are the Services that Portico balances, oldest first. Services without an address are missing in the result. */
 export function assignLoadBalancerAddresses(
   services: readonly Service[],
-  ground: LoadBalancerGround,
+  inputs: LoadBalancerInputs,
   ledger: Ledger,
   diagnostics: DiagnosticList,
 ): ReadonlyMap<Service, string> {
-  const { pool } = ground.settings
-  if (pool.length === 0) return shareAddress(services, ground, diagnostics)
-  return assignFromPool(services, parseAddressRange(pool), ground.used, ledger, diagnostics)
+  const { pool } = inputs.settings
+  if (pool.length === 0) return shareAddress(services, inputs, diagnostics)
+  return assignFromPool(services, parseAddressRange(pool), inputs.used, ledger, diagnostics)
 }
 
 function shareAddress(
   services: readonly Service[],
-  { settings, local }: LoadBalancerGround,
+  { settings, local }: LoadBalancerInputs,
   diagnostics: DiagnosticList,
 ): ReadonlyMap<Service, string> {
   const shared = canonicalAddress(settings.address)
@@ -49,7 +48,7 @@ function shareAddress(
       if (asked === undefined || !isAddress(asked)) return [service, shared] as const
       const address = canonicalAddress(asked)
       if (isHere(address)) return [service, address] as const
-      reportReplaced(service, `is no address of this machine: ${printAddress(shared)} is used`, diagnostics)
+      reportReplaced(service, `is not an address of this machine: ${printAddress(shared)} is used`, diagnostics)
       return [service, shared] as const
     }),
   )
@@ -104,7 +103,7 @@ function assignFromPool(
   return found
 }
 
-/** kubectl's EXTERNAL-IP for the address: `localhost` where it is every one, as Docker Desktop has it. */
+/** kubectl's EXTERNAL-IP for the address: `localhost` if it stands for every address, as in Docker Desktop. */
 export function printAddress(address: string): string {
   return address === '::' || address === '0.0.0.0' ? 'localhost' : address
 }

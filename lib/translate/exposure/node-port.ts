@@ -1,4 +1,4 @@
-/** Which nodePorts Services have: those that are written, then those that are allocated, as the API server does it (S34, S35). */
+/** Assigns nodePorts: first the written ones, then allocated ones, as the API server does (S34, S35). */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import type { PortRange } from '../../base/port-range.ts'
 import { parsePortRange, printPortRange } from '../../base/port-range.ts'
@@ -8,30 +8,30 @@ import { findStaticBand, type Ledger, NumberSpace } from './allocation.ts'
 
 /** The nodePorts of one Service. */
 export type NodePorts = Readonly<{
-  /** In the order of its ports; undefined where it has none. */
+  /** In the order of the Service's ports; undefined for a port without one. */
   ports: readonly (number | undefined)[]
-  /** Where a load balancer asks whether there are local endpoints (S21). */
+  /** The healthCheckNodePort, where load balancers ask for local endpoints (S21). */
   healthCheck: number | undefined
 }>
 
-/** Who has a nodePort, and the field that says so. */
+/** The holder of a nodePort, and the field that asks for it. */
 type Holder = Readonly<{ service: Service; path: FieldPath }>
 
 const HEALTH_CHECK_FIELD: FieldPath = ['spec', 'healthCheckNodePort']
 
-/** Whether a Service has nodePorts, or may have some. */
+/** True if a Service can have nodePorts. */
 export function isNodePortType({ type }: Service): boolean {
   return type === 'NodePort' || type === 'LoadBalancer'
 }
 
-/** Whether a Service may open ports where there is no cluster network: whether there is traffic from outside to it (S21). */
+/** True if a Service gets traffic from outside, and so may open ports without a cluster network (S21). */
 export function isExposed(service: Service): boolean {
   return isNodePortType(service) || service.externalIPs.length > 0
 }
 
 /**
- * `services` come oldest first: of two that ask for one nodePort the older has it. With `allocates` off none is given that
- * was not asked for.
+ * `services` come oldest first: of two that ask for one nodePort the older gets it. With `allocates` off only written nodePorts are
+ * assigned.
  */
 export function assignNodePorts(
   services: readonly Service[],
@@ -71,7 +71,7 @@ export function assignNodePorts(
   }
   if (!allocates) return taken
 
-  // A port that asks for a number shares it with the other protocol of the same port, which need not ask then.
+  // A written number also serves the other protocol of the same port, if that has none (S35).
   for (const [service, { ports }] of taken) {
     for (const [index, port] of service.ports.entries()) {
       if (!wantsNumber(service, port)) continue
@@ -121,7 +121,7 @@ function nameOf({ meta }: Service, what: number | 'healthCheck'): string {
   return `${meta.namespace}/${meta.name}:${what}`
 }
 
-/** In the API server's words; for a health check it says them without naming a field. */
+/** Reports in the API server's words, which name no field for a health check. */
 function reportRefused(
   service: Service,
   path: FieldPath,
@@ -144,7 +144,7 @@ function reportRefused(
   })
 }
 
-/** Said once: where the range is full there may be thousands. */
+/** Reports once that the range is full, since thousands of ports may lack a number. */
 function reportExhausted([first, ...others]: readonly Service[], range: PortRange, diagnostics: DiagnosticList): void {
   if (first === undefined) return
   const more = others.length === 0 ? '' : `; ${others.length} other Services are without one too`

@@ -1,9 +1,9 @@
-/** Which ports of which addresses are to be opened by whom: a port that is open on every address leaves none for others. */
+/** The owners of ports on addresses. A port that is open on every address is free on none. */
 import type { SourcePosition } from '../../base/position.ts'
 import { printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
 import type { ServiceListenerKind } from '../../model/service-listener.ts'
 
-/** Who has a port: one of the gateway's own listeners, or a Service for one of its ports or for its health check. */
+/** The owner of a port: a listener of the gateway itself, or a Service for one of its ports or its health check. */
 export type PortOwner =
   | Readonly<{ gateway: 'http' | 'https' | 'admin' | 'dns' }>
   | Readonly<{ gateway?: undefined; kind: ServiceListenerKind; service: Service; servicePort: ServicePort | undefined }>
@@ -11,14 +11,14 @@ export type PortOwner =
 /** One port on one address. */
 export type PortPlace = Readonly<{ transport: 'TCP' | 'UDP'; address: string; port: number }>
 
-/** Who has one port, address by address. */
+/** The owners of one port, by address. */
 type Row = { every: PortOwner | undefined; everyIPv4: PortOwner | undefined; readonly single: Map<string, PortOwner> }
 
-/** Addresses are canonical; `::` is every address of both families, `0.0.0.0` every one of IPv4, as sockets have it. */
+/** Addresses are canonical; as with sockets, `::` is every address of both families, and `0.0.0.0` every address of IPv4. */
 export class PortClaims {
   readonly #rows = new Map<string, Row>()
 
-  /** Who stands in the way. */
+  /** The owner that already has the port; undefined if it is free. */
   find({ transport, address, port }: PortPlace): PortOwner | undefined {
     const row = this.#rows.get(`${transport} ${port}`)
     if (row === undefined) return undefined
@@ -30,7 +30,7 @@ export class PortClaims {
     return row.every ?? (isIPv6 ? undefined : row.everyIPv4) ?? row.single.get(address)
   }
 
-  /** Whoever has a port first keeps it. */
+  /** Gives the port to `owner`, unless it has an owner already. */
   take(place: PortPlace, owner: PortOwner): void {
     const key = `${place.transport} ${place.port}`
     const row = this.#rows.get(key) ?? { every: undefined, everyIPv4: undefined, single: new Map() }
@@ -46,22 +46,22 @@ function firstOf(owners: ReadonlyMap<string, PortOwner>, passes?: (address: stri
   return undefined
 }
 
-/** The settings that say on which addresses ports of a kind are opened. */
+/** The settings with the addresses on which ports of each kind are opened. */
 export const ADDRESS_SETTINGS: Readonly<Record<ServiceListenerKind, string>> = {
   NodePort: 'nodePorts.addresses',
   LoadBalancer: 'loadBalancers.pool',
-  // Said by the Service itself.
+  // The Service itself names the addresses.
   ExternalIP: 'externalIPs',
-  // Each has one already.
+  // Each Service has an address of its own already.
   ClusterIP: '',
 }
 
-/** For people: who it is, where that is said, and what to do for the other who wants the port too. */
+/** Describes an owner to people: its name, its position, and the help for another Service that wants the port. */
 export function describeOwner(owner: PortOwner): {
   name: string
   position: SourcePosition | undefined
   advice: string
-  /** Where it is said on which addresses it listens. */
+  /** The setting with the addresses on which it listens. */
   setting: string
 } {
   if (owner.gateway !== undefined) {
@@ -84,12 +84,12 @@ export function describeOwner(owner: PortOwner): {
   }
 }
 
-/** `80/TCP of 127.0.0.1`; of every address `80/TCP`, as always where it is not to be `whole`. */
+/** `80/TCP of 127.0.0.1`; or `80/TCP` for every address, or if not `whole`. */
 export function printPlace({ transport, address, port }: PortPlace, whole: boolean): string {
   return `${port}/${transport}${whole && !isEvery(address) ? ` of ${address}` : ''}`
 }
 
-/** Whether an address stands for all there are. */
+/** True if an address stands for every address. */
 export function isEvery(address: string): boolean {
   return address === '::' || address === '0.0.0.0'
 }

@@ -1,4 +1,4 @@
-/** Backends of Ingress paths: what a reference to a Service port or another object comes to. */
+/** Backends of Ingress paths: resolves references to Service ports and other objects. */
 import { isDeepStrictEqual } from 'node:util'
 import type { DiagnosticList, DiagnosticNote } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
@@ -20,25 +20,25 @@ import { printPorts } from '../service/endpoint-override.ts'
 import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
-import { describeClosing, findClosing, hasForeign } from './foreign-annotation.ts'
+import { describeClosing, findClosingGuards, hasForeign } from './foreign-annotation.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 
 type UnavailableAction = Extract<RouteAction, { type: 'unavailable' }>
 
-/** What an Ingress refers to; equal keys refer to the same. */
+/** A reference of an Ingress; equal keys mean the same backend. */
 export type Reference = Readonly<{ key: string; namespace: string; backend: IngressBackend }>
 
-/** What a reference comes to, for all who refer to the same. */
+/** The result for a reference, shared by all equal references. */
 export type Resolution = Readonly<{
   action: RouteAction
-  /** Undefined where the action is `unavailable`. */
+  /** Undefined if the action is `unavailable`. */
   target: TranslatedUpstream | undefined
   problem: BackendProblem | undefined
-  /** The Service, where it has annotations of other controllers of which something is to be said. */
+  /** The Service, if it has annotations of other controllers to report. */
   annotated: Service | undefined
 }>
 
-/** What is wrong with a reference, to be reported wherever it stands. */
+/** The problem of a reference, reported wherever the reference stands. */
 export type BackendProblem = Readonly<{
   code:
     | 'PORTICO_REF_RESOURCE_UNSUPPORTED'
@@ -47,10 +47,10 @@ export type BackendProblem = Readonly<{
     | PortProblem['code']
   message: string
   help: string
-  /** The field of the backend that is wrong. */
+  /** The wrong field of the backend. */
   field: FieldPath
   notes: readonly DiagnosticNote[]
-  /** Where it is not the reference that is wrong. */
+  /** Set if the fault is the Service's and not the reference's. */
   service?: Service
 }>
 
@@ -70,7 +70,7 @@ export function createReference(namespace: string, backend: IngressBackend): Ref
   return { key: `${namespace}/${backend.name} ${backend.type} ${what}`, namespace, backend }
 }
 
-/** Reports what is wrong with the backend at `path` of the Ingress. */
+/** Reports the problem of the backend at `path` of the Ingress. */
 export function reportBackend(
   problem: BackendProblem,
   ingress: Ingress,
@@ -91,7 +91,7 @@ export function reportBackend(
   })
 }
 
-/** Reports that a route in force has nothing to go to; `path` leads to its backend. */
+/** Reports that a served route has no endpoints; `path` leads to its backend. */
 export function reportEmpty(
   { upstream, service, gap }: TranslatedUpstream,
   ingress: Ingress,
@@ -121,7 +121,7 @@ export class BackendResolver {
   #names: NameIndex | undefined
   #suggestions = new Suggestions()
 
-  /** What is resolved from now on is looked up in these. */
+  /** Begins a translation: references are looked up in these. */
   begin(resources: ResourceSet, upstreams: UpstreamSet, settings: TranslationSettings): void {
     this.#resources = resources
     this.#upstreams = upstreams
@@ -130,7 +130,7 @@ export class BackendResolver {
     this.#suggestions = new Suggestions()
   }
 
-  /** To be called where all that refers to anything was resolved. */
+  /** Call when all references are resolved: forgets those that no longer occur. */
   sweep(): void {
     this.#resolutions.sweep()
   }
@@ -153,12 +153,12 @@ export class BackendResolver {
         const action = Object.freeze({ type: 'forward', upstream: target.upstream.key, backend: text } as const)
         const annotated = hasForeign(service) ? service : undefined
         const open = Object.freeze({ action, target, problem: undefined, annotated })
-        const [guard] = annotated === undefined ? [] : findClosing(service, this.#settings)
+        const [guard] = annotated === undefined ? [] : findClosingGuards(service, this.#settings)
         return guard === undefined ? open : closeResolution(open, guard)
       })
     }
     const refused = this.#resources.getRefused('Service', namespace, backend.name)
-    // What is suggested instead depends on all Services.
+    // The suggestion depends on all Services.
     return this.#resolutions.get(key, [refused, this.#resources.all('Service')], () => {
       if (isAction(backend)) return describeAction(namespace, backend)
       const reason = `service "${backend.name}" ${refused ? 'has errors' : 'not found'}`
@@ -189,13 +189,13 @@ export class BackendResolver {
   }
 }
 
-/** Looked up again, what is missing is missing in the same way most times. */
+/** True for two failures with the same result: a missing Service mostly stays missing in the same way. */
 function isSameFailure(a: Resolution, b: Resolution): boolean {
   if (a.target !== undefined || b.target !== undefined) return false
   return a.annotated === b.annotated && a.problem?.service === b.problem?.service && isDeepStrictEqual(a, b)
 }
 
-/** What stands behind a reference of an Ingress that is not served, and is closed for `guard`. */
+/** The result for a reference of an Ingress that is not served and whose routes are closed for `guard`. */
 export function closeReference({ namespace, backend }: Reference, guard: ForeignAnnotation): Resolution {
   const text = backend.type === 'resource' ? printObject(namespace, backend) : printBackend(namespace, backend)
   const open = unavailable(text, '', undefined)
@@ -220,12 +220,12 @@ function unavailable(
   return Object.freeze({ action, target: undefined, problem, annotated: undefined })
 }
 
-/** The same, but no request gets there, since `guard` cannot be honoured. */
+/** The same result, closed, since `guard` cannot be honoured. */
 export function closeResolution(resolution: Resolution, guard: ForeignAnnotation): Resolution {
   return Object.freeze({ ...resolution, action: closeAction(resolution.action, guard), target: undefined })
 }
 
-/** What requests are answered in place of `action`, since `guard` cannot be honoured. */
+/** The action of a closed route, in place of `action`, since `guard` cannot be honoured. */
 export function closeAction({ backend }: RouteAction, guard: ForeignAnnotation): RouteAction {
   return Object.freeze({
     type: 'unavailable',
@@ -248,7 +248,7 @@ function resolveResource(namespace: string, backend: IngressResourceBackend): Re
   return unavailable(printObject(namespace, backend), `kind ${full} is not supported`, problem, 'PORTICO_REQ_NO_ROUTE')
 }
 
-/** Of the AWS load balancer: the name is that of an annotation, which holds a redirect, a fixed answer or several Services. */
+/** True for backends of the AWS load balancer whose name is an annotation's, with a redirect, a fixed answer or several Services. */
 function isAction({ port }: IngressServiceBackend): boolean {
   return 'name' in port && port.name === 'use-annotation'
 }
@@ -259,7 +259,7 @@ function describeAction(namespace: string, backend: IngressServiceBackend): Reso
     code: 'PORTICO_REF_SERVICE_NOT_FOUND',
     message,
     field: ['service', 'name'],
-    help: `the route answers 503, since nothing here reads alb.ingress.kubernetes.io/actions.${backend.name}; where it redirects to HTTPS, take the path out: https.redirect does so for hosts with a tls section`,
+    help: `the route answers 503, since nothing here reads alb.ingress.kubernetes.io/actions.${backend.name}; if it redirects to HTTPS, remove the path: https.redirect does so for hosts with a tls section`,
     notes: [],
   })
 }
@@ -297,7 +297,7 @@ function describeDenial(service: Service, denied: string): BackendProblem {
   }
 }
 
-/** The port a backend names (S13), or what is wrong with the name. An ExternalName may be given any number (S33). */
+/** The port that a backend names (S13), or the problem with it. For an ExternalName it may be any number (S33). */
 function findPort(service: Service, backend: IngressServiceBackend): ServicePort | PortProblem {
   const wanted = backend.port
   const matching = service.ports.filter((port) =>
@@ -331,7 +331,7 @@ function findPort(service: Service, backend: IngressServiceBackend): ServicePort
   }
 }
 
-/** A number that is only a targetPort or nodePort, a number written as a name, a name that is nearly right (S13). */
+/** Advice for a number that is only a targetPort or nodePort, a number written as a name, or a misspelt name (S13). */
 function advisePort(service: Service, backend: IngressServiceBackend): string {
   const wanted = 'name' in backend.port ? backend.port.name : backend.port.number
   const number = service.ports.find((port) => String(port.port) === String(wanted))

@@ -1,4 +1,4 @@
-/** What is said of annotations of other Ingress controllers, and whether they close routes. */
+/** Reports annotations of other Ingress controllers, and finds those that close routes. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { TranslationSettings } from '../settings.ts'
@@ -9,10 +9,10 @@ const NGINX: ReadonlySet<string> = new Set(['nginx.ingress.kubernetes.io', 'ingr
 
 const ALB = 'alb.ingress.kubernetes.io'
 const TRAEFIK = 'traefik.ingress.kubernetes.io'
-/** Names of what endpoints are spoken to in. */
+/** Annotations that name the protocol of endpoints. */
 const PROTOCOL = /^(?:backend-protocol(?:-version)?|service\.serversscheme)$/
 
-/** Switches of ingress-nginx that are as good as absent where they are off. */
+/** Switches of ingress-nginx that have no effect when off. */
 const OFF: ReadonlySet<string> = new Set([
   'enable-cors',
   'force-ssl-redirect',
@@ -27,14 +27,14 @@ type Harmless = (value: string, ingress: Ingress, settings: TranslationSettings)
 const isTrue = (value: string): boolean => /^(?:1|t|true)$/i.test(value)
 const isFalse = (value: string): boolean => /^(?:0|f|false)$/i.test(value)
 const redirects = ({ https }: TranslationSettings): boolean => https.enabled && https.redirect
-/** Seconds, of what may take at least as long here. */
+/** True if a time limit in seconds is at most the one that holds here. */
 const isWithin = (value: string, milliseconds: number): boolean =>
   /^\d+s?$/.test(value) && Number.parseInt(value, 10) * 1000 <= milliseconds
-/** No plain HTTP is served. */
+/** True if plain HTTP is never served for the Ingress. */
 const isHttpsAlone = (ingress: Ingress, settings: TranslationSettings): boolean =>
   redirects(settings) && ingress.rules.length > 0 && ingress.rules.every(({ host }) => isSecured(ingress, host))
 
-/** Annotations of ingress-nginx with those of their values that say what happens here anyway. */
+/** Annotations of ingress-nginx, with a test for the values that describe what happens here anyway. */
 const HARMLESS: Readonly<Record<string, Harmless>> = {
   'ssl-redirect': (value, ingress, settings) =>
     ingress.tls.length === 0 || (redirects(settings) ? isTrue(value) : isFalse(value)),
@@ -48,7 +48,7 @@ const HARMLESS: Readonly<Record<string, Harmless>> = {
   'load-balance': (value) => value === 'round_robin',
 }
 
-/** Of the load balancers of AWS, and of Traefik. */
+/** The same for the load balancers of AWS, and for Traefik. */
 const HARMLESS_ELSEWHERE: Readonly<Record<string, Harmless>> = {
   'ssl-redirect': (_value, ingress, settings) => isHttpsAlone(ingress, settings),
   'target-group-attributes': (value) => !/stickiness\.enabled\s*=\s*true/i.test(value),
@@ -57,7 +57,7 @@ const HARMLESS_ELSEWHERE: Readonly<Record<string, Harmless>> = {
   'router.tls': isTrue,
 }
 
-/** What to do instead, where there is something. */
+/** The replacement, if there is one. */
 const INSTEAD: Readonly<Record<string, string>> = {
   affinity: 'write portico.dev/affinity-type: cookie on the Service',
   'session-cookie-name': 'write portico.dev/affinity-cookie-name on the Service',
@@ -72,14 +72,14 @@ const INSTEAD: Readonly<Record<string, string>> = {
   'proxy-next-upstream-timeout': 'write portico.dev/retry-timeout',
   'proxy-next-upstream-tries': 'write portico.dev/tries',
   'ssl-redirect': 'https.redirect in the settings says it for all hosts that a tls section names',
-  'force-ssl-redirect': 'a host is sent to HTTPS where a tls section names it and https.redirect is on',
+  'force-ssl-redirect': 'a host is sent to HTTPS if a tls section names it and https.redirect is on',
 }
 
 const TLS_INSTEAD = 'set appProtocol: https on the port of the Service'
 const HTTP2_INSTEAD =
   'endpoints are spoken to in HTTP/1.1; gRPC passes through a port of the Service itself: type NodePort or LoadBalancer'
 
-/** The same of protocols, by the value in upper case. */
+/** The replacement for a protocol, by the value in upper case. */
 const PROTOCOL_INSTEAD: Readonly<Record<string, string>> = {
   HTTPS: TLS_INSTEAD,
   'H1-SSL': TLS_INSTEAD,
@@ -93,25 +93,25 @@ const PROTOCOL_INSTEAD: Readonly<Record<string, string>> = {
   FCGI: 'endpoints are spoken to in HTTP/1.1: put a web server that speaks FastCGI before them',
 }
 
-/** The annotations that close what `resource` guards; none where the settings let it be served all the same. */
-export function findClosing(
+/** The annotations that close the routes of `resource`; none if the settings let them be served. */
+export function findClosingGuards(
   { kind, meta }: Ingress | Service,
   { unsupportedGuards }: TranslationSettings,
 ): readonly ForeignAnnotation[] {
   return unsupportedGuards === 'serve' ? [] : listGuards(listForeign(kind, meta.annotations))
 }
 
-/** Why a closed route is closed. */
+/** The reason why a route is closed. */
 export function describeClosing({ name }: ForeignAnnotation): string {
   return `"${name}" is a guard that is not honoured here`
 }
 
-/** What says of an Ingress that it only gets a share of another one's requests. */
+/** The annotation that makes an Ingress a canary, which gets only a share of another Ingress's requests. */
 export function findCanary({ kind, meta }: Ingress): ForeignAnnotation | undefined {
   return listForeign(kind, meta.annotations).find((one) => one.kind === 'canary' && isTrue(one.value))
 }
 
-/** Reports an Ingress that is left out since it is a canary. */
+/** Reports a canary, which is left out. */
 export function reportCanary(ingress: Ingress, { name }: ForeignAnnotation, diagnostics: DiagnosticList): void {
   diagnostics.add('PORTICO_ANN_CANARY', 'a canary is not supported: this Ingress serves nothing', {
     position: ingress.origin.locateKey(['metadata', 'annotations', name]),
@@ -120,12 +120,12 @@ export function reportCanary(ingress: Ingress, { name }: ForeignAnnotation, diag
   })
 }
 
-/** Whether anything is to be said of a Service that a route leads to. */
+/** True if a Service has annotations to report when a route leads to it. */
 export function hasForeign({ kind, meta }: Service): boolean {
   return listForeign(kind, meta.annotations).some((one) => one.kind === 'effect' || one.kind === 'guard')
 }
 
-/** Reports those of an Ingress that is served, or of a Service that a route leads to. */
+/** Reports the annotations of a served Ingress, or of a Service that a route leads to. */
 export function checkForeignAnnotations(
   resource: Ingress | Service,
   settings: TranslationSettings,
@@ -145,7 +145,7 @@ export function checkForeignAnnotations(
   }
 }
 
-/** Whether the port of a Service's load balancer is to stay closed, since annotations guard it; they are reported. */
+/** True if the port of a Service's load balancer must stay closed because of guards, which are reported. */
 export function isLoadBalancerClosed(
   service: Service,
   settings: TranslationSettings,
@@ -181,12 +181,12 @@ function describeGuarded({ kind }: Ingress | Service, { isOfHost }: ForeignAnnot
   return `${isOfHost ? 'all routes of the hosts of this Ingress' : 'the routes of this Ingress'} answer 503`
 }
 
-/** A snippet that refuses nothing, and does something else. */
+/** True for a snippet that refuses nothing but has another effect. */
 function isIdleSnippet({ isIdle, key, value }: ForeignAnnotation): boolean {
   return isIdle && value !== '' && /-snippets?$/.test(key)
 }
 
-/** Whether it says what happens here anyway. */
+/** True if the annotation describes what happens here anyway. */
 function isHarmless(
   { domain, key, value }: ForeignAnnotation,
   resource: Ingress | Service,

@@ -1,39 +1,39 @@
-/** Annotations of other Ingress controllers and of clouds, all in one table: on what they stand, and what they promise. */
+/** One table of the annotations of other Ingress controllers and of clouds: the objects that have them, and what they promise. */
 
 /**
- * `guard`: to refuse, check or limit requests. `detail`: how a guard does so. `effect`: another change of requests, answers or
- * routes. `canary`: that the Ingress stands beside another. `none`: nothing that a request would notice.
+ * The promise of an annotation. `guard`: it refuses, checks or limits requests. `detail`: it configures a guard. `effect`: it
+ * changes requests, answers or routes. `canary`: the Ingress stands beside another. `none`: no request would notice it.
  */
 export type ForeignKind = 'guard' | 'detail' | 'effect' | 'canary' | 'none'
 
-/** `LoadBalancer`: the port that a Service of this type opens, whatever an Ingress leads there. */
+/** `LoadBalancer` means the port that a Service of this type opens; requests of routes do not come through it. */
 export type ForeignScope = 'Ingress' | 'Service' | 'LoadBalancer'
 
 type Family = Readonly<{
   domains: readonly string[]
   scopes: readonly ForeignScope[]
-  /** Names that end in `*` stand for all that begin so. Each with the values that guard nothing, beside the empty one. */
+  /** Guards, each with a test for values that guard nothing, beside the empty value. A name with `*` at its end is a prefix. */
   guards: Readonly<Record<string, (value: string) => boolean>>
   details?: readonly string[]
-  /** Guards of a whole host, whichever Ingress a route of it is of. */
+  /** Guards of a whole host: they close its routes of all Ingresses. */
   ofHost?: readonly string[]
   canaries?: readonly string[]
   effects?: readonly string[]
   none?: readonly string[]
-  /** What every other name is. */
+  /** The kind of all other names. */
   rest: 'effect' | 'none'
 }>
 
-/** Any value guards. */
+/** Every value guards. */
 const never = (): boolean => false
 const isFalse = (value: string): boolean => /^(?:0|f|false|off|no|disabled)$/i.test(value)
 const isZero = (value: string): boolean => /^0+$/.test(value)
 const isNone = (value: string): boolean => /^none$/i.test(value)
-/** A list of ranges that lets everybody in. */
-const isEverybody = (value: string): boolean => value.split(/[\s,;]+/).includes('0.0.0.0/0') && !value.includes('!')
+/** True for a list of ranges that admits every client. */
+const admitsEverybody = (value: string): boolean => value.split(/[\s,;]+/).includes('0.0.0.0/0') && !value.includes('!')
 const verifiesNobody = (value: string): boolean => !/verify/i.test(value)
 
-/** What a snippet of nginx may hold that refuses nothing, by the first word of each statement. */
+/** Directives of nginx that refuse nothing; a snippet made of these is harmless. */
 const HARMLESS_DIRECTIVES: ReadonlySet<string> = new Set([
   'access_log',
   'add_header',
@@ -87,8 +87,8 @@ const HARMLESS_DIRECTIVES: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Quotes and comments begin where a word does, as in nginx; a quote may hold the signs that end a statement. What is escaped or
- * stands in a block is not looked into.
+ * True for a snippet that refuses nothing. Quotes and comments begin at the start of a word, as in nginx; a quote may hold signs
+ * that would end a statement. A snippet with escapes or blocks is not examined and counts as a guard.
  */
 const refusesNothing = (snippet: string): boolean =>
   !/[\\{}]/.test(snippet) &&
@@ -98,7 +98,7 @@ const refusesNothing = (snippet: string): boolean =>
     .map((statement) => statement.trim())
     .every((statement) => statement === '' || HARMLESS_DIRECTIVES.has(statement.split(/\s/, 1)[0] as string))
 
-/** The names that ingress-nginx made usual; the controllers beside it took many of them over. */
+/** The guards of ingress-nginx, many of which other controllers took over. */
 const USUAL_GUARDS: Family['guards'] = {
   'auth-type': isNone,
   'auth-url': never,
@@ -107,8 +107,8 @@ const USUAL_GUARDS: Family['guards'] = {
   'auth-*': never,
   'enable-global-auth': isFalse,
   satisfy: never,
-  'whitelist-source-range': isEverybody,
-  'allowlist-source-range': isEverybody,
+  'whitelist-source-range': admitsEverybody,
+  'allowlist-source-range': admitsEverybody,
   'denylist-source-range': never,
   'blacklist-source-range': never,
   'limit-connections': isZero,
@@ -160,10 +160,10 @@ const FAMILIES: readonly Family[] = [
     rest: 'effect',
   },
   {
-    // Of HAProxy, Traefik 1, Contour and Kong.
+    // HAProxy, Traefik 1, Contour and Kong
     domains: ['ingress.kubernetes.io', 'ingress.appscode.com'],
     scopes: ['Ingress', 'Service'],
-    guards: { ...USUAL_GUARDS, whitelist: isEverybody, blacklist: never, 'rate-limit*': never },
+    guards: { ...USUAL_GUARDS, whitelist: admitsEverybody, blacklist: never, 'rate-limit*': never },
     details: USUAL_DETAILS,
     rest: 'effect',
   },
@@ -180,7 +180,7 @@ const FAMILIES: readonly Family[] = [
     },
     details: ['basic-auth-*', 'jwt-*', 'limit-req-*'],
     ofHost: ['server-snippets'],
-    // WebSockets need no leave here.
+    // WebSockets pass here without it.
     none: ['websocket-services'],
     rest: 'effect',
   },
@@ -202,11 +202,11 @@ const FAMILIES: readonly Family[] = [
     scopes: ['Ingress', 'Service'],
     guards: {
       'router.middlewares': never,
-      // What options say of client certificates cannot be told from their name.
+      // The options may ask for client certificates, which their name does not show.
       'router.tls.options': never,
       'auth-*': never,
       'rate-limit': never,
-      'whitelist-source-range': isEverybody,
+      'whitelist-source-range': admitsEverybody,
       'max-conn-amount': never,
     },
     details: ['auth-header-field', 'auth-realm', 'auth-remove-header', 'max-conn-extractor-func'],
@@ -217,8 +217,8 @@ const FAMILIES: readonly Family[] = [
     domains: ['haproxy.org', 'haproxy.com'],
     scopes: ['Ingress', 'Service'],
     guards: {
-      'allow-list': isEverybody,
-      whitelist: isEverybody,
+      'allow-list': admitsEverybody,
+      whitelist: admitsEverybody,
       'deny-list': never,
       blacklist: never,
       'auth-type': isNone,
@@ -226,7 +226,7 @@ const FAMILIES: readonly Family[] = [
       'client-ca': never,
       'client-strict-sni': isFalse,
       'cr-backend': never,
-      // A condition under which alone the Service is chosen.
+      // The Service is chosen only under this condition.
       'route-acl': never,
       'backend-config-snippet': never,
       'frontend-config-snippet': never,
@@ -268,17 +268,17 @@ const FAMILIES: readonly Family[] = [
       'waf-acl-*': isNone,
       'web-acl-id': isNone,
       'shield-advanced-protection': isFalse,
-      'inbound-cidrs': isEverybody,
+      'inbound-cidrs': admitsEverybody,
       'security-groups': never,
       'security-group-prefix-lists': never,
       'frontend-nlb-security-groups': never,
       'mutual-authentication': verifiesNobody,
       'jwt-validation': never,
-      // A condition under which alone a rule holds.
+      // The rule holds only under this condition.
       'conditions.*': never,
     },
     details: ['auth-idp-*', 'auth-on-unauthenticated-request', 'auth-scope', 'auth-session-*'],
-    // Of the ALB of another cloud, which took the prefix.
+    // From the ALB of another cloud, which uses the same prefix.
     canaries: ['canary'],
     effects: [
       'actions.*',
@@ -293,7 +293,7 @@ const FAMILIES: readonly Family[] = [
   {
     domains: ['cloud.google.com', 'beta.cloud.google.com', 'networking.gke.io'],
     scopes: ['Ingress', 'Service'],
-    // What stands in the BackendConfig, Cloud Armor or IAP, cannot be told from its name.
+    // The BackendConfig may use Cloud Armor or IAP, which its name does not show.
     guards: { 'backend-config': never },
     effects: ['app-protocols', 'v1beta1.FrontendConfig'],
     rest: 'none',
@@ -316,11 +316,11 @@ const FAMILIES: readonly Family[] = [
     domains: ['konghq.com', 'plugins.konghq.com'],
     scopes: ['Ingress', 'Service'],
     guards: {
-      // The domain alone was the name that the first versions had.
+      // In the first versions the domain alone was the name.
       '': never,
       plugins: never,
       override: never,
-      // Conditions under which alone a route is chosen.
+      // The route is chosen only under these conditions.
       'headers.*': never,
       methods: never,
       snis: never,
@@ -346,7 +346,7 @@ const FAMILIES: readonly Family[] = [
     scopes: ['Ingress'],
     guards: {
       'skipper-filter': never,
-      // A condition under which alone a route is chosen.
+      // The route is chosen only under this condition.
       'skipper-predicate': never,
       'skipper-routes': never,
       ratelimit: never,
@@ -359,8 +359,8 @@ const FAMILIES: readonly Family[] = [
     domains: ['haproxy.router.openshift.io'],
     scopes: ['Ingress'],
     guards: {
-      ip_whitelist: isEverybody,
-      ip_allowlist: isEverybody,
+      ip_whitelist: admitsEverybody,
+      ip_allowlist: admitsEverybody,
       'rate-limit-connections': isFalse,
       'rate-limit-connections.*': isZero,
       'pod-concurrent-connections': isZero,
@@ -371,7 +371,7 @@ const FAMILIES: readonly Family[] = [
     domains: ['k8s.apisix.apache.org'],
     scopes: ['Ingress'],
     guards: {
-      'allowlist-source-range': isEverybody,
+      'allowlist-source-range': admitsEverybody,
       'blocklist-source-range': never,
       'auth-type': isNone,
       'auth-uri': never,
@@ -391,7 +391,7 @@ const FAMILIES: readonly Family[] = [
     rest: 'none',
   },
   {
-    // It lets nobody in who is not named.
+    // Pomerium admits only users who are named.
     domains: ['ingress.pomerium.io'],
     scopes: ['Ingress'],
     guards: { policy: never, 'allowed_*': never, allow_any_authenticated_user: isFalse },
@@ -411,7 +411,7 @@ const FAMILIES: readonly Family[] = [
     guards: {
       'aws-load-balancer-security-groups': never,
       'aws-load-balancer-security-group-prefix-lists': never,
-      'azure-allowed-ip-ranges': isEverybody,
+      'azure-allowed-ip-ranges': admitsEverybody,
       'azure-allowed-service-tags': never,
       'azure-deny-all-except-load-balancer-source-ranges': isFalse,
       'do-loadbalancer-allow-rules': never,
@@ -428,13 +428,13 @@ const FAMILIES: readonly Family[] = [
   },
 ]
 
-/** A name that is not in the table, a newer or a mistyped one, guards where it reads so. */
+/** A name missing in the table, such as a newer or mistyped one, counts as a guard if it looks like one. */
 const GUARD_NAME =
   /(?:^|[-._])(?:(?:basic-?|external-?|forward-?)?auth(?:entication|orization)?|acl|jwt|oauth2?|oidc|waf|(?:allow|deny|block|white|black)-?list|(?:rate-?)?limit)(?:[-._]|$)/
 
 type Entry = Readonly<{ kind: ForeignKind; isOfHost?: boolean; guardsNothing: (value: string) => boolean }>
 
-/** A family, to look names up in. */
+/** The names of one family. */
 class NameTable {
   readonly scopes: readonly ForeignScope[]
   readonly #rest: Entry
@@ -480,7 +480,7 @@ const TABLES: ReadonlyMap<string, NameTable> = new Map(
   }),
 )
 
-/** With `master`: what the Ingress says holds for those that bring the paths of its host. */
+/** With `master` the annotations of the Ingress hold for the Ingresses that bring the paths of its host. */
 const MERGED = 'nginx.org/mergeable-ingress-type'
 
 /** An annotation of another controller. */
@@ -492,13 +492,13 @@ export type ForeignAnnotation = Readonly<{
   key: string
   value: string
   kind: ForeignKind
-  /** A guard that is written and guards nothing. */
+  /** True for a guard whose value guards nothing. */
   isIdle: boolean
-  /** A guard of all routes of a host. */
+  /** True for a guard of all routes of a host. */
   isOfHost: boolean
 }>
 
-/** Those among the annotations of an object that mean something there, in the order they are written in. */
+/** The annotations of an object that have a meaning for its kind, in their order. */
 export function listForeign(
   scope: ForeignScope,
   annotations: Readonly<Record<string, string>>,
@@ -520,8 +520,8 @@ export function listForeign(
 }
 
 /**
- * What of them is to be honoured before a request may pass. Details guard only where no guard is written that they belong to,
- * one that is off included.
+ * The guards that would have to be honoured before a request may pass. A detail counts as a guard only if its guard is not written,
+ * not even switched off.
  */
 export function listGuards(foreign: readonly ForeignAnnotation[]): readonly ForeignAnnotation[] {
   const written = new Set<string>()

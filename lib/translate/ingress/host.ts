@@ -20,25 +20,25 @@ import { closeResolution, createReference, type Reference, type Resolution, repo
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { claimDefault, claimPath, closeRoute, settleRoutes } from './route.ts'
 
-/** A route in force whose upstream has no endpoint that can be used. */
+/** A served route whose upstream has no usable endpoint. */
 export type Starving = Readonly<{ target: TranslatedUpstream; ingress: Ingress; path: FieldPath }>
 
 export type TranslatedHosts = Readonly<{
   /** Exact hosts, then wildcards, then `''`; each group by name. */
   hosts: readonly VirtualHost[]
-  /** How many routes they have. */
+  /** The number of their routes. */
   routes: number
   defaultRoute: Route | undefined
   shadowed: readonly ShadowedRoute[]
-  /** At least one for each upstream that leaves a route without an endpoint. */
+  /** At least one entry for each upstream that leaves a route without an endpoint. */
   starving: readonly Starving[]
 }>
 
-/** What one Ingress claims. */
+/** The claims of one Ingress. */
 export type IngressClaims = Readonly<{
   owner: ResourceRef
   hosts: readonly HostClaims[]
-  /** What its default backend claims on all hosts. */
+  /** The claim of its default backend on all hosts. */
   rest: Route | undefined
   empty: EmptyTargets
   diagnostics: readonly Diagnostic[]
@@ -46,18 +46,18 @@ export type IngressClaims = Readonly<{
 
 export type Claimant = Readonly<{ ingress: Ingress; claims: IngressClaims }>
 
-/** The upstreams without an endpoint that can be used, by the actions of the routes that lead there. */
+/** The upstreams without a usable endpoint, by the actions of the routes that lead to them. */
 type EmptyTargets = ReadonlyMap<RouteAction, TranslatedUpstream>
 
-/** So many hosts are put in their places; more are sorted in. */
+/** Up to this many changed hosts are inserted one by one; more are sorted at once. */
 const FEW = 100
 
-/** What one Ingress claims on one host. */
+/** The claims of one Ingress on one host. */
 type HostClaims = Readonly<{
   host: string
   routes: readonly Route[]
   isSecured: boolean
-  /** Closes all routes of the host. */
+  /** A guard that closes all routes of the host. */
   guard: ForeignAnnotation | undefined
   /** The first rule of that host. */
   rule: number
@@ -75,10 +75,10 @@ type SettledHost = Readonly<{
 }>
 
 /**
- * Merges Ingresses, given in order of rank. Default backends (I-22): that of an Ingress without rules takes whatever no
- * rule takes; that of an Ingress with rules takes the unmatched paths of this Ingress's own hosts and, where no Ingress
- * without rules has one, also what no host takes. The oldest wins each time (I-23). A rule without `http` sends all of
- * its host there (I-11).
+ * Merges Ingresses, given in order of rank. The default backend of an Ingress without rules takes all requests that no rule takes.
+ * The default backend of an Ingress with rules takes the unmatched requests of that Ingress's hosts; and, if no Ingress without
+ * rules has a default backend, all requests of other hosts (I-22). The oldest wins each time (I-23). A rule without `http` sends
+ * all requests of its host to the default backend (I-11).
  */
 export class HostMerger {
   readonly #noted = new Sieve<Claimant>(({ claims }) => claims.diagnostics.length > 0)
@@ -90,10 +90,10 @@ export class HostMerger {
   readonly #virtualHosts = new MappedList<SettledHost, VirtualHost>()
   #ingresses: readonly Claimant[] = []
   readonly #hosts = new Map<string, SettledHost>()
-  /** The same, in their order. */
+  /** The settled hosts in their order. */
   #settled: readonly SettledHost[] = []
   #routes = 0
-  /** What decides over redirects of all hosts. */
+  /** The inputs that decide about redirects of all hosts. */
   #redirects: readonly unknown[] = []
 
   merge(ingresses: readonly Claimant[], settings: TranslationSettings, diagnostics: DiagnosticList): TranslatedHosts {
@@ -121,7 +121,7 @@ export class HostMerger {
     }
   }
 
-  /** Settles the hosts on which something else is claimed than before, all of them where redirects may differ. */
+  /** Settles the hosts with changed claims, or all hosts if redirects may have changed. */
   #settle(ingresses: readonly Claimant[], redirects: boolean): void {
     const secured = this.#secured.filter(ingresses)
     const isSame = isSameList(this.#redirects, [redirects, secured])
@@ -147,7 +147,7 @@ export class HostMerger {
     if (changed.size > 0) this.#settled = placeHosts(this.#settled, changed, this.#hosts)
   }
 
-  /** What is claimed now on the hosts that these name, in no order. */
+  /** The present claims, in no order, on the hosts that these Ingresses name. */
   #gather(gone: readonly Claimant[], come: readonly Claimant[]): Map<string, HostClaims[]> {
     const left = new Set(gone.flatMap(({ claims }) => claims.hosts))
     const touched = new Map<string, HostClaims[]>()
@@ -164,13 +164,13 @@ export class HostMerger {
   }
 }
 
-/** In the order of `ingresses`, which `ranks` is filled from where it is needed. */
+/** Sorts claims in the order of `ingresses`; fills `ranks` when it is first needed. */
 function sortByRank(claims: HostClaims[], ingresses: readonly Claimant[], ranks: Map<Ingress, number>): void {
   if (ranks.size === 0) for (const [rank, { ingress }] of ingresses.entries()) ranks.set(ingress, rank)
   claims.sort((a, b) => (ranks.get(a.ingress) ?? 0) - (ranks.get(b.ingress) ?? 0))
 }
 
-/** The hosts in their order, which is `before` but for those that are in `changed`, gone or come. */
+/** The hosts in their order: `before`, with the hosts in `changed` replaced, removed or added. */
 function placeHosts(
   before: readonly SettledHost[],
   changed: ReadonlySet<SettledHost | undefined>,
@@ -194,7 +194,7 @@ function placeHosts(
   return placed
 }
 
-/** What the Ingress refers to, each once. */
+/** The references of the Ingress, each once. */
 export function listReferences({ meta, rules, defaultBackend }: Ingress): readonly Reference[] {
   const found = new Map<string, Reference>()
   const add = (backend: IngressBackend): void => {
@@ -206,7 +206,10 @@ export function listReferences({ meta, rules, defaultBackend }: Ingress): readon
   return [...found.values()]
 }
 
-/** What an Ingress claims whose references come to `resolutions`, in the same order; `guards` close all of it, and some of them all that others claim on its hosts. */
+/**
+ * The claims of an Ingress; `resolutions` are in the order of its references. `guards` close all its routes, and some of them the
+ * routes of other Ingresses on its hosts.
+ */
 export function claimRoutes(
   ingress: Ingress,
   references: readonly Reference[],
@@ -249,7 +252,7 @@ export function claimRoutes(
   const hosts = [...drafts].map(([host, { routes, rule }]) =>
     Object.freeze({
       host,
-      // A list that grew has room for more, which a copy has not.
+      // A copy drops the spare room of a list that grew.
       routes: Object.freeze(routes.slice()),
       isSecured: isSecured(ingress, host),
       guard: hostGuard,
@@ -269,10 +272,10 @@ function findEmpty(resolutions: readonly Resolution[]): EmptyTargets {
   return empty.length === 0 ? NO_TARGETS : new Map(empty)
 }
 
-/** An Ingress with the reference that its routes have, and those of its targets that are empty. */
+/** An Ingress with the reference to it that its routes hold, and its targets without endpoints. */
 type RouteOwner = Pick<HostClaims, 'ingress' | 'owner' | 'empty'>
 
-/** Finds the Ingress of a route; what is needed for that is made when it is first asked for. */
+/** Finds the Ingress of a route; the index is made at the first call. */
 function findIngressAmong(owners: readonly RouteOwner[]): (owner: ResourceRef) => Ingress {
   let known: ReadonlyMap<ResourceRef, Ingress> | undefined
   return (asked) => {
@@ -297,7 +300,7 @@ function settle(host: string, claims: readonly HostClaims[], redirectToHttps: bo
   }
 }
 
-/** The first route to each upstream that is empty. */
+/** The first route to each upstream without endpoints. */
 function findStarving(routes: readonly Route[], owners: readonly RouteOwner[]): readonly Starving[] {
   const empty = owners.filter((one) => one.empty.size > 0)
   if (empty.length === 0) return []

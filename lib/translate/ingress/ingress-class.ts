@@ -1,4 +1,4 @@
-/** Which Ingresses are served: those whose class is Portico's (I-1 to I-3). */
+/** Selects the Ingresses to serve, by their class (I-1 to I-3). */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { cutSame } from '../../base/list.ts'
 import { findNearest } from '../../base/nearest.ts'
@@ -7,15 +7,15 @@ import { type Ingress, type IngressClass, printResource } from '../../kubernetes
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { TranslationSettings } from '../settings.ts'
 
-/** `spec.controller` of the IngressClasses that are Portico's. */
+/** `spec.controller` of Portico's IngressClasses. */
 const CONTROLLER = 'portico.dev/ingress-controller'
 
 const ANNOTATION = 'kubernetes.io/ingress.class'
 
 /**
- * Picks the Ingresses to serve, in order of rank. `settings.ingressClasses` decides where given: Ingresses of these class
- * names, all of them with `*`, and those without a class if the default IngressClass is named. Otherwise IngressClass
- * objects decide. With neither, class names are informational and every Ingress is served.
+ * Picks the Ingresses to serve, in order of rank. If given, `settings.ingressClasses` decides: it names the classes to serve, or
+ * all with `*`; an Ingress without a class has the default IngressClass. Without the setting IngressClass objects decide. Without
+ * either, class names only inform and every Ingress is served.
  */
 export function selectIngresses(
   resources: ResourceSet,
@@ -30,7 +30,7 @@ export function selectIngresses(
   return picked
 }
 
-/** The same of any Ingresses. */
+/** The same for any list of Ingresses. */
 export function pickIngresses(
   ingresses: readonly Ingress[],
   resources: ResourceSet,
@@ -45,18 +45,18 @@ export function pickIngresses(
   return ingresses
 }
 
-/** The class an Ingress asks for: the field wins over the deprecated annotation (I-2). */
+/** The class that an Ingress names: the field goes before the deprecated annotation (I-2). */
 function findClassName({ ingressClassName, meta }: Ingress): string | undefined {
   return ingressClassName || meta.annotations[ANNOTATION] || undefined
 }
 
-/** Where the class is named, or the Ingress itself. */
+/** The position of the class's name, or of the Ingress if it names none. */
 function locateClassName({ ingressClassName, meta, origin }: Ingress): SourcePosition {
   if (ingressClassName) return origin.locate(['spec', 'ingressClassName'])
   return origin.locate(meta.annotations[ANNOTATION] ? ['metadata', 'annotations', ANNOTATION] : ['metadata', 'name'])
 }
 
-/** Of several defaults the newest, then the first by name (I-3). */
+/** Among several default classes the newest, then the first by name (I-3). */
 function findDefaultClass(classes: readonly IngressClass[]): IngressClass | undefined {
   const defaults = classes.filter((candidate) => candidate.isDefault)
   defaults.sort((a, b) => (b.meta.createdAt ?? 0) - (a.meta.createdAt ?? 0) || (a.meta.name < b.meta.name ? -1 : 1))
@@ -84,7 +84,7 @@ function isNamed(
   return false
 }
 
-/** Classes among which a mistyped one is looked for: there are a handful, unless someone means harm. */
+/** Most classes compared with a mistyped name: there are a handful, except in hostile input. */
 const MAX_SUGGESTED = 100
 
 function isOwned(ingress: Ingress, resources: ResourceSet, diagnostics: DiagnosticList): boolean {
@@ -118,7 +118,7 @@ function isOwned(ingress: Ingress, resources: ResourceSet, diagnostics: Diagnost
       classes.slice(0, MAX_SUGGESTED).map((candidate) => candidate.meta.name),
     )
     diagnostics.add('PORTICO_REF_CLASS_NOT_FOUND', `ingress class "${wanted}" not found: not served`, {
-      // It may be that of another controller.
+      // Without a similar name it may be another controller's class.
       severity: nearest ? 'error' : 'warning',
       position: locateClassName(ingress),
       resource,
@@ -144,14 +144,14 @@ function reportMissing(ingress: Ingress, diagnostics: DiagnosticList, help: stri
   })
 }
 
-/** The Ingresses that are the first to use a class name. */
+/** Finds the first Ingress that uses each class name. */
 export class ClassUsers {
   #ingresses: readonly Ingress[] = []
   #first: ReadonlyMap<string, Ingress> = new Map()
-  /** All of them stand before this place. */
+  /** All first users have an index below this. */
   #end = 0
 
-  /** By name; all are gone through only where one of these may be another. */
+  /** The first users by class name. All Ingresses are searched only if a first user may have changed. */
   find(ingresses: readonly Ingress[]): ReadonlyMap<string, Ingress> {
     const { start, come } = cutSame(this.#ingresses, ingresses)
     this.#ingresses = ingresses
@@ -169,7 +169,7 @@ export class ClassUsers {
   }
 }
 
-/** Once for each name, where it is first used. */
+/** Reports each class name once, at its first use. */
 function noteClassNames(users: ReadonlyMap<string, Ingress>, diagnostics: DiagnosticList): void {
   for (const [wanted, ingress] of users) {
     diagnostics.add(

@@ -1,26 +1,26 @@
 /**
- * Patterns in paths, as other controllers read them: regular expressions, and globs. Here a path is what it is, letter by
- * letter; advice names the paths that mean the same, and none that mean more.
+ * Patterns in paths: other controllers read them as regular expressions or globs, Portico reads every path literally. The advice
+ * names paths with the same meaning, and never paths that match more.
  */
 
-/** What patterns are made of. */
+/** The signs of a pattern. */
 const PATTERN_SIGN = /[\\^$*()|[\]{}?]|\.\+/
-/** All that comes after an element of the path. */
+/** Patterns for everything below an element of the path. */
 const EVERYTHING_BELOW =
   /(?:\(\/\|\$\)\(\.\*\)|\(\/\|\$\)|\(\/\.\*\)\??|\(\?:\/\.\*\)\?|\/?\(\.[*+]\)|\/?\.[*+]|\/?\*|\/\?\(\.\*\))\$?$/
-/** A path has no more meanings that are worth listing. */
+/** A pattern that stands for more paths is not spelled out. */
 const MAX_PATHS = 8
 
 export function isPattern(path: string): boolean {
   return PATTERN_SIGN.test(path)
 }
 
-/** Where the first sign of a pattern stands; -1: the path is none. */
+/** The index of the first sign of a pattern; -1 if the path is not a pattern. */
 export function findPatternSign(path: string): number {
   return path.search(PATTERN_SIGN)
 }
 
-/** What to write instead. */
+/** The help: what to write in place of the pattern. */
 export function explainPattern(path: string): string {
   const body = path.replace(/^\^/, '')
   const isPrefix = EVERYTHING_BELOW.test(body)
@@ -34,7 +34,7 @@ export function explainPattern(path: string): string {
     : `write a path for each of ${written.join(', ')} with pathType: ${type}`
 }
 
-/** The paths that a pattern of letters and of groups of alternatives stands for; undefined: it has more than that. */
+/** The paths that a pattern of letters and alternatives stands for; undefined for any other pattern. */
 function listPaths(pattern: string): readonly string[] | undefined {
   let paths: readonly string[] = ['']
   for (const [token, escaped, group] of pattern.matchAll(/\\(.)|\((?:\?:)?([^()]*)\)|[\s\S]/g)) {
@@ -42,7 +42,7 @@ function listPaths(pattern: string): readonly string[] | undefined {
     if (group !== undefined) choices = group.split('|')
     else if (escaped !== undefined) choices = [escaped]
     else choices = [token]
-    // The letters that stand for classes when they are escaped: \d, \w.
+    // An escaped letter, such as \d or \w, stands for a class of characters.
     const isPlain = escaped === undefined ? choices.every((choice) => !isPattern(choice)) : !/\w/.test(escaped)
     if (!isPlain) return undefined
     paths = paths.flatMap((path) => choices.map((choice) => path + choice))

@@ -1,6 +1,6 @@
 /**
- * Ingresses and Services that are refused for an error are not served; their annotations, and what they refer to, are looked
- * at all the same, so that everything wrong shows in one pass. Of their routes those are claimed, closed, that they guard.
+ * Ingresses and Services that are refused for an error are not served. Their annotations and references are still checked, so that
+ * one pass shows all problems. If an Ingress has guards, its routes are claimed, and closed.
  */
 
 import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
@@ -15,12 +15,12 @@ import type { TranslationSettings } from '../settings.ts'
 import type { CertificateBinder } from '../tls/certificate-binding.ts'
 import { type BackendResolver, closeReference, createReference, reportBackend } from './backend.ts'
 import { checkFilters } from './filters.ts'
-import { checkForeignAnnotations, findCanary, findClosing } from './foreign-annotation.ts'
+import { checkForeignAnnotations, findCanary, findClosingGuards } from './foreign-annotation.ts'
 import { type Claimant, claimRoutes, listReferences } from './host.ts'
 import { pickIngresses } from './ingress-class.ts'
 import { checkPath } from './route.ts'
 
-/** Reports what is wrong with them beside what `diagnostics` holds already. */
+/** Reports their further problems, beside those in `diagnostics`. */
 export function checkRefused(
   resources: ResourceSet,
   parts: Readonly<{ settings: TranslationSettings; resolver: BackendResolver; binder: CertificateBinder }>,
@@ -51,7 +51,7 @@ export function checkRefused(
     for (const [backend, path] of listBackends(ingress)) {
       if (backend.name === '') continue
       const { target, problem } = resolver.resolve(createReference(ingress.meta.namespace, backend))
-      // A port that is missing or of no type was reported as such.
+      // The check of shapes has reported a port that is missing or has the wrong type.
       const isKnown = backend.type === 'service' && 'number' in backend.port && backend.port.number === 0
       if (problem && !(isKnown && problem.code === 'PORTICO_REF_PORT_NOT_FOUND')) {
         reportBackend(problem, ingress, path, found)
@@ -63,7 +63,7 @@ export function checkRefused(
   binder.check(ingresses, found)
   const known = new Set(diagnostics.items.map(identify))
   const wrong = new Set(diagnostics.items.filter(({ severity }) => severity === 'error').map(placeOf))
-  // A name that is no name leads nowhere either.
+  // A malformed name has been reported, so that no object has it needs no second report.
   diagnostics.addAll(found.items.filter((item) => !known.has(identify(item)) && !wrong.has(placeOf(item))))
 }
 
@@ -71,11 +71,11 @@ export function checkRefused(
 const HOST = /^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/
 
 /**
- * What an Ingress that is refused claims where it has a guard: what it guards must not fall to another Ingress that has none.
- * Undefined where it guards nothing.
+ * The claims of a refused Ingress with a guard: its guarded requests must not fall to another Ingress without a guard. Undefined if
+ * it has no guard.
  */
 export function claimClosed(ingress: Ingress, settings: TranslationSettings): Claimant | undefined {
-  const guards = findClosing(ingress, settings)
+  const guards = findClosingGuards(ingress, settings)
   const [guard] = guards
   if (guard === undefined || findCanary(ingress) !== undefined) return undefined
   const rules = ingress.rules.flatMap((rule) => {
@@ -90,13 +90,13 @@ export function claimClosed(ingress: Ingress, settings: TranslationSettings): Cl
   return { ingress: closed, claims: { ...claimRoutes(closed, references, resolutions, guards), diagnostics: [] } }
 }
 
-/** The host that is meant by one that is no valid host: with a port, in capitals, `*` for all. */
+/** The host meant by an invalid one: with a port, in capitals, or `*` for all hosts. */
 function readHost(host: string): string {
   const plain = host.trim().toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '')
   return plain === '*' ? '' : plain
 }
 
-/** The same of a path; where it climbs, it may mean any. */
+/** The path meant by an invalid one; a path with dot segments may mean any path. */
 function readPath(path: string): string {
   if (/(?:^|\/)\.\.?(?:\/|$)/.test(path)) return '/'
   return path === '' || path.startsWith('/') || path.startsWith('^') ? path : `/${path}`

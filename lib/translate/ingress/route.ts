@@ -1,4 +1,4 @@
-/** Routes of Ingress paths, and which of several with the same meaning wins (I-15, I-37 to I-40). */
+/** Routes of Ingress paths, and the choice among several routes with the same meaning (I-15, I-37 to I-40). */
 
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { statusOf } from '../../base/errors.ts'
@@ -43,7 +43,7 @@ export function claimDefault(
   })
 }
 
-/** The route of a rule's path; undefined, and reported, where no request can match it. `owner` names the Ingress. */
+/** The route of a rule's path; undefined, and reported, if no request can match it. `owner` names the Ingress. */
 export function claimPath(
   ingress: Ingress,
   owner: ResourceRef,
@@ -87,7 +87,7 @@ function closeFor({ backend }: RouteAction, annotation: string): RouteAction {
   return Object.freeze({ type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID', reason, backend })
 }
 
-/** The same route, closed for `guard` where it is not closed already. */
+/** The same route, closed for `guard`; itself if it is closed already. */
 export function closeRoute(route: Route, guard: ForeignAnnotation): Route {
   if (isClosed(route)) return route
   const { pathType, match, action } = route
@@ -95,7 +95,7 @@ export function closeRoute(route: Route, guard: ForeignAnnotation): Route {
   return Object.freeze({ ...route, match: wider, action: closeAction(action, guard) })
 }
 
-/** What the path of a rule matches, of a closed one too; undefined, and reported, where that is nothing. */
+/** The match of a rule's path, closed or not; undefined, and reported, if no request can match it. */
 export function checkPath(
   ingress: Ingress,
   rule: number,
@@ -114,7 +114,7 @@ export function checkPath(
   return match
 }
 
-/** What the path matches; undefined where no request can. Only ImplementationSpecific may be empty: every path. */
+/** The match of a path; undefined if no request can match it. An empty ImplementationSpecific path matches every path. */
 function findMatch({ path, pathType }: WrittenPath): PathMatch | undefined {
   const normal = normalizeRulePath(path === '' ? '/' : path)
   if (normal === undefined) return undefined
@@ -122,8 +122,8 @@ function findMatch({ path, pathType }: WrittenPath): PathMatch | undefined {
 }
 
 /**
- * What a closed path matches. Where it is a pattern, no request that it may mean must find its way to another route: it is all
- * below the elements that it begins with.
+ * The match of a closed path. If the path is a pattern, every request that it may mean must be closed: it then matches all paths
+ * below its literal first elements.
  */
 function widenMatch({ path, pathType }: WrittenPath): PathMatch | undefined {
   const pattern = path.replace(/^\^/, '')
@@ -135,7 +135,7 @@ function widenMatch({ path, pathType }: WrittenPath): PathMatch | undefined {
   return findMatch({ path: hasAlternatives(pattern) ? '/' : parent, pathType: 'Prefix' })
 }
 
-/** Outside of groups, where they need not begin alike. */
+/** True for alternatives outside of groups: they need not have a common beginning. */
 function hasAlternatives(pattern: string): boolean {
   let depth = 0
   for (const sign of pattern) {
@@ -150,13 +150,13 @@ function isClosed({ action }: Pick<Route, 'action'>): boolean {
   return action.type === 'unavailable' && action.code === 'PORTICO_GW_GUARD_UNSUPPORTED'
 }
 
-/** The routes of one host in match order, and those that lost. */
+/** The routes of one host in match order, and the routes that lost. */
 export type SettledRoutes = Readonly<{ routes: readonly Route[]; shadowed: readonly ShadowedRoute[] }>
 
 /**
- * Settles the claims on one host. They come in order of rank: older Ingresses first, then by namespace/name, then as
- * listed. Of prefixes that mean the same, the one with a trailing slash is the longer (I-15) and Prefix goes before
- * ImplementationSpecific; otherwise the first stays (I-37). A closed pattern loses to none of them. `ingressOf` is asked
+ * Settles the claims on one host. They come in order of rank: older Ingresses first, then by namespace/name, then as listed. Among
+ * prefixes with the same meaning, one with a trailing slash is the longer, and Prefix goes before ImplementationSpecific (I-15);
+ * if these are equal too, the first stays (I-37). A closed pattern never loses. `ingressOf` is asked
  * only where routes conflict.
  */
 export function settleRoutes(
@@ -192,7 +192,7 @@ function compareMatch(a: Route, b: Route): number {
   )
 }
 
-/** Equal for routes that match the same requests; a default backend stands for itself. */
+/** A text that is equal for routes that match the same requests. */
 function meaningOf({ pathType, match }: Route): string {
   if (pathType === 'default') return 'default'
   if (match.type === 'exact') return `exact ${match.path}`
@@ -222,7 +222,7 @@ function reportConflict(
     isDefault ? 'PORTICO_ROUTE_DEFAULT_CONFLICT' : 'PORTICO_ROUTE_CONFLICT',
     `${claim} ${isDefault ? 'is' : 'are'} ${rest}`,
     {
-      // Nothing is lost where both lead to the same place.
+      // If both lead to the same upstream, nothing is lost.
       ...(same && { severity: 'info' as const }),
       position: ingress.origin.locate(findPathField(route)),
       resource: printResource(ingress),
@@ -261,7 +261,7 @@ function sameAction(a: RouteAction, b: RouteAction): boolean {
   return a.type === 'forward' && b.type === 'forward' && a.upstream === b.upstream
 }
 
-/** Patterns come from controllers that read ImplementationSpecific as a regular expression or a glob. */
+/** Warns of a pattern: other controllers read ImplementationSpecific as a regular expression or a glob. */
 function warnOfPattern(
   { path, index }: IngressPath,
   ingress: Ingress,

@@ -1,5 +1,4 @@
-/** Which certificate each host is served with, from the tls sections of all Ingresses (I-27 to I-33). */
-
+/** Binds each host to its certificate, from the tls sections of all Ingresses (I-27 to I-33). */
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../base/clock.ts'
 import { type Diagnostic, DiagnosticList, type DiagnosticNote } from '../../base/diagnostics.ts'
@@ -15,7 +14,7 @@ import { KeyOrder, Memo, Sieve } from '../reuse.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
 import { type ReadSecret, readSecret, reportSecret } from './certificate.ts'
 
-/** A Secret that a tls section names and that is not there, or cannot be used. */
+/** A Secret that a tls section names and that is missing or cannot be used. */
 type MissingSecret = Readonly<{
   secret: undefined
   certificate: undefined
@@ -24,14 +23,14 @@ type MissingSecret = Readonly<{
   notes: readonly DiagnosticNote[]
 }>
 
-/** What one Ingress brings: bindings of the hosts it names, and of those it offers a certificate for. */
+/** The claims of one Ingress: bindings of the hosts in its tls sections, and of hosts that it offers a certificate to. */
 type TlsClaims = Readonly<{
   named: readonly CertificateBinding[]
   offered: readonly CertificateBinding[]
   diagnostics: readonly Diagnostic[]
 }>
 
-/** The names a certificate speaks for; the common name only where it has no others. */
+/** True if a certificate covers a host. Its common name counts only if it has no alternative names. */
 function coversHost(certificate: Certificate, host: string): boolean {
   const { subjectAltNames, commonName } = certificate
   const names = subjectAltNames.length > 0 ? subjectAltNames : [commonName.toLowerCase()]
@@ -50,7 +49,7 @@ export class CertificateBinder {
   #names: NameIndex | undefined
   #suggestions = new Suggestions()
 
-  /** Secrets are those of `resources` from now on. */
+  /** Begins a translation with the Secrets of `resources`. */
   begin(resources: ResourceSet, clock: Clock): void {
     this.#resources = resources
     this.#now = clock.now()
@@ -63,10 +62,10 @@ export class CertificateBinder {
   }
 
   /**
-   * Binds hosts, Ingresses given in order of rank: the first that brings a usable certificate for a host wins (I-32). A
-   * host whose tls section has none is bound to the default certificate, with the reason (I-30, I-31). A section without
-   * hosts offers its certificate to those rule hosts of its Ingress that it covers; where a rule has no host, to all
-   * names it covers. Such offers stand behind every host that is named.
+   * Binds hosts. Ingresses come in order of rank: the first with a usable certificate for a host wins (I-32). A host whose tls
+   * section has no usable certificate is bound to the default certificate, with the reason (I-30, I-31). A section without hosts
+   * offers its certificate to those hosts of the Ingress's rules that it covers; if a rule has no host, to all names that it covers.
+   * Hosts that a section names go before such offers.
    */
   bind(ingresses: readonly Ingress[], diagnostics: DiagnosticList): readonly CertificateBinding[] {
     const claimed = this.#secured.filter(ingresses).map((ingress) => {
@@ -97,7 +96,7 @@ export class CertificateBinder {
     return Object.freeze(this.#order.sort(bound, ({ host }) => host))
   }
 
-  /** Looks the Secrets of Ingresses up that are not served; nothing is bound. */
+  /** Checks the Secrets of Ingresses that are not served, and binds nothing. */
   check(ingresses: readonly Ingress[], diagnostics: DiagnosticList): void {
     const reported = new Set<ReadSecret>()
     for (const ingress of ingresses) {
@@ -107,21 +106,21 @@ export class CertificateBinder {
     }
   }
 
-  /** Undefined where the section names no Secret. */
+  /** Undefined if the section names no Secret. */
   #read({ meta }: Ingress, { secretName: name }: IngressTls): ReadSecret | MissingSecret | undefined {
     if (!name) return undefined
     const { namespace } = meta
     const secret = this.#resources.get('Secret', namespace, name)
     if (secret !== undefined) return this.#secrets.get(secret, [], () => readSecret(secret))
     const refused = this.#resources.getRefused('Secret', namespace, name)
-    // What is suggested instead depends on all Secrets.
+    // The suggestion depends on all Secrets.
     return this.#missing.get(`${namespace}/${name}`, [refused, this.#resources.all('Secret')], () =>
       refused ? describeRefused(refused, name) : this.#describeMissing(namespace, name),
     )
   }
 
   #describeMissing(namespace: string, name: string): MissingSecret {
-    // A Secret without a certificate is not what is meant.
+    // Only a Secret with a certificate is worth suggesting.
     this.#names ??= new NameIndex(this.#resources.all('Secret').filter(({ data }) => data.has('tls.crt')))
     const nearest = this.#suggestions.find(name, this.#names.in(namespace))
     const elsewhere = this.#names.namespaceOf(name)
@@ -142,7 +141,7 @@ export class CertificateBinder {
     }
   }
 
-  /** Each Secret once, where it is first used. */
+  /** Reports each Secret once, at its first use. */
   #report(
     ingress: Ingress,
     reads: readonly (ReadSecret | MissingSecret | undefined)[],
@@ -223,7 +222,7 @@ function locateClaim({ ingress, binding }: Claim): SourcePosition {
   return ingress.origin.locate(binding.field)
 }
 
-/** Collects what the tls sections of one Ingress bring. */
+/** Collects the claims of one Ingress's tls sections. */
 class HostClaimer {
   readonly named: CertificateBinding[] = []
   readonly offered: CertificateBinding[] = []

@@ -1,5 +1,4 @@
-/** Certificates from TLS Secrets: read, checked, and reported where something is wrong with them. */
-
+/** Reads and checks certificates of TLS Secrets, and reports their problems. */
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import type { DiagnosticCode, DiagnosticList } from '../../base/diagnostics.ts'
 import type { SourcePosition } from '../../base/position.ts'
@@ -8,7 +7,7 @@ import { printResource, type Secret } from '../../kubernetes/resource.ts'
 import { type Certificate, EXPIRES_SOON_MS } from '../../model/certificate.ts'
 import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
 
-/** A Secret read: a certificate, or why there is none; what its `tls.crt` says of itself, where that can be read. */
+/** A Secret that was read: its certificate, or the reason why it has none; and the data of its `tls.crt`, if readable. */
 export type ReadSecret = Readonly<{ secret: Secret; problems: readonly CertificateProblem[]; leaf: Leaf | undefined }> &
   (Readonly<{ certificate: Certificate; failure: undefined }> | Readonly<{ certificate: undefined; failure: string }>)
 
@@ -59,7 +58,7 @@ export function readSecret(secret: Secret): ReadSecret {
 type Chain = Readonly<{ leaf: X509Certificate; certificates: readonly X509Certificate[]; blocks: readonly string[] }>
 type AddFault = (code: DiagnosticCode, message: string, help: string) => void
 
-/** The leaf first; undefined, and told, where it is no chain of certificates. */
+/** The chain, leaf first; undefined, and reported, if the text is not a chain of certificates. */
 function readChain(name: string, pem: string, add: AddFault): Chain | undefined {
   const blocks = pem.match(PEM_CERTIFICATE) ?? []
   const certificates = blocks.map(parseCertificate).filter((certificate) => certificate !== undefined)
@@ -70,7 +69,7 @@ function readChain(name: string, pem: string, add: AddFault): Chain | undefined 
   return undefined
 }
 
-/** Undefined, and told, where it is no private key. */
+/** Undefined, and reported, if the text is not a private key. */
 function readKey(name: string, keyPem: string, add: AddFault): KeyObject | undefined {
   if (/ENCRYPTED/.test(keyPem)) {
     const help = 'store it without a passphrase: openssl pkey -in tls.key -out plain.key'
@@ -86,7 +85,7 @@ function readKey(name: string, keyPem: string, add: AddFault): KeyObject | undef
   }
 }
 
-/** Reports what is wrong with a Secret. Diagnostics point at its name: an excerpt of its data could show the key. */
+/** Reports the problems of a Secret. They point at its name, since an excerpt of its data could show the key. */
 export function reportSecret(
   { secret, leaf, certificate, problems }: ReadSecret,
   now: number,
@@ -140,7 +139,7 @@ function describeCertificate(
   })
 }
 
-/** An expired certificate is served all the same (E6), unless something else is wrong with it. */
+/** Finds problems of the dates. An expired certificate is still served (E6). */
 function findValidity(
   { commonName: subject, name, notBefore, notAfter }: Leaf,
   now: number,
@@ -175,7 +174,7 @@ function parseCertificate(pem: string): X509Certificate | undefined {
   }
 }
 
-/** The usual accidents: base64 twice, DER, and a file of another kind. */
+/** Explains the usual accidents: base64 twice, DER, or a file of another kind. */
 function describeBadPem(text: string, blocks: number): string {
   if (/^LS0tLS1CRUdJTi/.test(text.trim()))
     return 'it is encoded in base64 twice: once is enough in data, none in stringData'
@@ -196,7 +195,7 @@ function readNames(leaf: X509Certificate): string[] {
   return names
 }
 
-/** CN, else O, else the whole name on one line. */
+/** The CN; without it the O; without both the whole name on one line. */
 function commonName(subject: string): string {
   const fields = (subject ?? '').split('\n')
   const find = (key: string): string | undefined =>

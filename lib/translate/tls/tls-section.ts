@@ -2,7 +2,7 @@
 import { matchesHostPattern } from '../../base/hostname.ts'
 import type { Ingress } from '../../kubernetes/resource.ts'
 
-/** Whether a tls section of the Ingress speaks for one of its hosts; one without hosts speaks for all (I-30). */
+/** True if a tls section of the Ingress covers one of its hosts; a section without hosts covers all of them (I-30). */
 export function isSecured(ingress: Ingress, host: string): boolean {
   return ingress.tls.some(
     (section) => section.hosts.length === 0 || section.hosts.some((pattern) => matchesHostPattern(pattern, host)),

@@ -32,7 +32,7 @@ export type EndpointIdentity = Readonly<{
 
 /** Hears at once when an endpoint gets one request more or less. */
 export type LoadObserver = {
-  /** `slot` is the place of the endpoint among the candidates watched, `delta` 1 or -1; `inFlight` has changed already. */
+  /** `slot` is the endpoint's index among the watched candidates, `delta` is 1 or -1; `inFlight` has already changed. */
   onLoad(slot: number, delta: number): void
 }
 

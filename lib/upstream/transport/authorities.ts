@@ -91,7 +91,7 @@ export class Authorities {
       return isOther
     } catch (error) {
       const { cause, message } = error as Error
-      // For want of a descriptor nothing can be told of the file.
+      // Without a free descriptor nothing is known about the file.
       if (isExhaustion(cause)) known.stamp = ''
       else if (message !== fault) {
         known.fault = message

@@ -217,7 +217,7 @@ t.test(
   },
 )
 
-t.test('hole 2, H2-20 H2-21 H2-22 an upload that is not finished is never delivered as finished', async (t) => {
+t.test('H2-20 H2-21 H2-22 an upload that is not finished is never delivered as finished', async (t) => {
   const upstream = await startRawUpstream(() => {})
   t.teardown(() => upstream.close())
   const server = await startProxy(t, [upstream.port])

@@ -60,7 +60,7 @@ function start(t: Test, isServing = () => true, retryMs = 10_000) {
   return { health, update, lines, told }
 }
 
-t.test('7 connections that say nothing keep nobody from asking', async (t) => {
+t.test('silent connections do not keep others from asking', async (t) => {
   const port = await findFreePort()
   const { update } = start(t)
   await update(port, ['here'])

@@ -5,7 +5,7 @@ import { type Allocations, Ledger, NO_ALLOCATIONS, NumberSpace } from '../../../
 const DAY = 86_400_000
 const NOTATION = { print: String, parse: (value: string) => (/^\d+$/.test(value) ? Number(value) : undefined) }
 
-/** One round: who asks, what is taken by others already, and what comes of it. */
+/** One round: the names that ask, the numbers already taken, and the result. */
 function allocate(
   before: Allocations,
   names: readonly string[],
@@ -38,7 +38,7 @@ t.test('each name has a number of its own, the band comes last', async (t) => {
   t.doesNotThrow(holds)
 })
 
-t.test('what was allocated stays, whoever comes and goes', async (t) => {
+t.test('allocations stay, whatever other Services come and go', async (t) => {
   const holds = () =>
     fc.assert(
       fc.property(fc.array(someNames, { minLength: 2, maxLength: 6 }), (rounds) => {
@@ -58,7 +58,7 @@ t.test('what was allocated stays, whoever comes and goes', async (t) => {
   t.doesNotThrow(holds)
 })
 
-t.test('without what was known, most come to the same: the name says where the search begins', async (t) => {
+t.test('without a record most Services get the same number, since their names start the search', async (t) => {
   const names = Array.from({ length: 200 }, (_, index) => `default/service-${index}:80`)
   const whole = allocate(NO_ALLOCATIONS, names, { size: 2768, band: 86 }).found
   const fewer = allocate(
@@ -71,7 +71,7 @@ t.test('without what was known, most come to the same: the name says where the s
   t.ok([...whole.values()].every((number) => number >= 86))
 })
 
-t.test('one who is gone keeps its number for a week, unless no other is left', async (t) => {
+t.test('a missing Service keeps its number for a week, unless no other number is left', async (t) => {
   const first = allocate(NO_ALLOCATIONS, ['a', 'b'], { now: 5 })
   const number = first.found.get('a') as number
   const away = allocate(first.after, ['b'], { now: 10 })
@@ -116,7 +116,7 @@ t.test('equal allocations are the same object', async (t) => {
   t.equal(allocate(NO_ALLOCATIONS, []).after, NO_ALLOCATIONS)
 })
 
-t.test('of those that are gone, so many are kept: the last', async (t) => {
+t.test('the allocations of the last missing Services are kept, up to a limit', async (t) => {
   const before = new Map(
     Array.from(
       { length: 5000 },

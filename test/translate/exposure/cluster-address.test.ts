@@ -43,7 +43,7 @@ t.test('each Service has an address that it listens on, headless and external on
   t.same(problems, [])
 })
 
-t.test('V23 of two that ask for one address the first by name has it', async (t) => {
+t.test('V23 of two Services that ask for one address the first by name has it', async (t) => {
   const { services, problems, notes, listeners } = reach({
     services: [
       service('b', `clusterIP: 127.96.0.10, clusterIPs: [127.96.0.10], ${PORT}`),
@@ -75,7 +75,7 @@ t.test('an address of another network is replaced, which is said', async (t) => 
   t.same([inside.services, inside.problems], [['a 10.96.0.7 - 80/TCP'], []])
 })
 
-t.test('S34 the lowest addresses are for those who write them, until all others are taken', async (t) => {
+t.test('S34 the lowest addresses are left for manifests that write them, until all others are taken', async (t) => {
   const bands = [65_534, 16, 17, 254, 1024].map((size) => findStaticBand(size, 16, 256))
   t.same(bands, [256, 0, 16, 16, 64])
   const services = Array.from({ length: 32 }, (_, index) => service(`s${index}`, PORT))
@@ -88,7 +88,7 @@ t.test('S34 the lowest addresses are for those who write them, until all others 
   t.same(all.helps, ['widen clusterNetwork.range (127.96.0.0/27); 1 other Services are without one too'])
 })
 
-t.test('the network has one family, which is said where a Service asks for another', async (t) => {
+t.test('the network has one family, and a Service that asks for another is reported', async (t) => {
   const { problems } = reach({
     services: [
       service('a', `ipFamilyPolicy: RequireDualStack, ${PORT}`),
@@ -113,7 +113,7 @@ t.test('a port that is open on every address cannot be opened on a clusterIP too
   const services = ['a', 'b', 'c'].map((name) => service(name, 'ports: [{port: 8080}]'))
   const { problems, notes, helps, listeners } = reach({ services, settings: NETWORK })
   t.match(problems, [
-    /^PORTICO_SVC_PORT_TAKEN port 8080\/TCP of 127\.96\.\d+\.\d+ is taken: whoever connects there, or to 2 other clusterIPs, reaches the http listener of this gateway$/,
+    /^PORTICO_SVC_PORT_TAKEN port 8080\/TCP of 127\.96\.\d+\.\d+ is taken: clients that connect there, or to 2 other clusterIPs, reach the http listener of this gateway$/,
   ])
   t.same(notes, ['the http listener of this gateway has it'])
   t.same(helps, ['give the gateway another port: http.port, or give each an address of its own: http.address'])

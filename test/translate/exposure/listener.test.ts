@@ -61,11 +61,11 @@ t.test('values of the annotations that mean nothing are told, and count as not w
     'PORTICO_ANN_VALUE portico.dev/layer: "L5" is neither L4 nor L7',
     'PORTICO_ANN_VALUE portico.dev/accept-proxy-protocol: "yes" is neither true nor false',
   ])
-  t.equal(helps[0], 'write "L4" or "L7"; this one counts as not written')
+  t.equal(helps[0], 'write "L4" or "L7"; this one counts as absent')
   t.equal(listeners.length, 1)
 })
 
-t.test('a PROXY header that nobody is trusted with is told: every connection would be cut', async (t) => {
+t.test('a required PROXY header without trusted proxies is reported: every connection would be cut', async (t) => {
   const text = ['a', 'b']
     .map((name) =>
       service(
@@ -80,7 +80,7 @@ t.test('a PROXY header that nobody is trusted with is told: every connection wou
       ({ severity, message, resource, help }) => `${severity} ${resource} ${message} | ${help}`,
     )
   t.same(told(''), [
-    'warning Service default/a portico.dev/accept-proxy-protocol: trustedProxies names nobody whose PROXY header is believed, so every connection is cut | set trustedProxies to the addresses of the proxies in front of this port',
+    'warning Service default/a portico.dev/accept-proxy-protocol: trustedProxies is empty: no PROXY header is believed, so every connection is cut | set trustedProxies to the addresses of the proxies in front of this port',
   ])
   t.same(told('trustedProxies: [10.0.0.0/8]'), [])
 })
@@ -122,7 +122,7 @@ t.test('all of a listener', async (t) => {
   t.match(listeners[0], { owner: { kind: 'Service', name: 'web' }, field: ['spec', 'ports', 0, 'port'] })
 })
 
-t.test('externalIPs are off unless the settings say so', async (t) => {
+t.test('S19 externalIPs are off unless the settings say so', async (t) => {
   const services = [
     service('a', 'externalIPs: [192.0.2.1, "2001:db8:0::1"], ports: [{port: 80}]'),
     service('b', 'externalIPs: [192.0.2.1], ports: [{name: x, port: 80}, {name: z, port: 81}]'),
@@ -253,7 +253,7 @@ function createWorld() {
   }
 }
 
-t.test('what does not change stays the same object', async (t) => {
+t.test('unchanged listeners stay the same objects', async (t) => {
   const world = createWorld()
   const settings = makeSettings({ 'clusterNetwork.enabled': true })
   const a = service('a', 'type: NodePort, ports: [{port: 80}]', ', annotations: {portico.dev/endpoints: "127.0.0.1:1"}')

@@ -15,21 +15,28 @@ t.test('without a pool all share the addresses of the machine', async (t) => {
   t.same([one.listeners, one.services], [['LoadBalancer default/a:80/TCP 127.0.0.1:80'], ['a - 127.0.0.1 80/TCP']])
 })
 
-t.test('of two that share and want one port the later waits, and is told who has it', async (t) => {
-  const both =
-    'type: LoadBalancer, allocateLoadBalancerNodePorts: false, ports: [{name: x, port: 80}, {name: z, port: 81}]'
-  for (const services of [
-    [balancer('a', 80), service('b', both)],
-    [service('b', both), balancer('a', 80)],
-  ]) {
-    const reached = reach({ services })
-    t.same(reached.listeners, ['LoadBalancer default/a:80/TCP [::]:80'], 'a Service has all of its ports, or it waits')
-    t.same(reached.services, ['a - localhost 80/TCP', 'b - <pending> 80/TCP,81/TCP'])
-    t.same(reached.problems, ['PORTICO_SVC_PORT_TAKEN port 80/TCP is taken: EXTERNAL-IP is <pending>'])
-    t.match(reached.notes, [/^Service default\/a \(LoadBalancer\) has it \d+:\d+$/])
-    t.same(reached.helps, ['change the port of one, or give each an address of its own: loadBalancers.pool'])
-  }
-})
+t.test(
+  'of two Services that share an address and want one port the later waits, and its diagnostic names the owner',
+  async (t) => {
+    const both =
+      'type: LoadBalancer, allocateLoadBalancerNodePorts: false, ports: [{name: x, port: 80}, {name: z, port: 81}]'
+    for (const services of [
+      [balancer('a', 80), service('b', both)],
+      [service('b', both), balancer('a', 80)],
+    ]) {
+      const reached = reach({ services })
+      t.same(
+        reached.listeners,
+        ['LoadBalancer default/a:80/TCP [::]:80'],
+        'a Service has all of its ports, or it waits',
+      )
+      t.same(reached.services, ['a - localhost 80/TCP', 'b - <pending> 80/TCP,81/TCP'])
+      t.same(reached.problems, ['PORTICO_SVC_PORT_TAKEN port 80/TCP is taken: EXTERNAL-IP is <pending>'])
+      t.match(reached.notes, [/^Service default\/a \(LoadBalancer\) has it \d+:\d+$/])
+      t.same(reached.helps, ['change the port of one, or give each an address of its own: loadBalancers.pool'])
+    }
+  },
+)
 
 t.test('a port of the gateway itself is not for Services', async (t) => {
   const { listeners, services, problems, notes, helps } = reach({
@@ -86,7 +93,7 @@ t.test('from a pool each has an address of its own, the same every time', async 
   t.same(four.helps, ['add addresses to loadBalancers.pool, which has 3'])
 })
 
-t.test('S20 loadBalancerIP is had where it is in the pool', async (t) => {
+t.test('S20 loadBalancerIP is granted if it is in the pool', async (t) => {
   const settings = 'loadBalancers: {pool: [127.0.1.0/30]}'
   const { services, problems, notes } = reach({
     services: [
@@ -110,7 +117,7 @@ t.test('S20 loadBalancerIP is had where it is in the pool', async (t) => {
   t.match(notes, [/^Service default\/b has it \d+:\d+$/])
 })
 
-t.test('S20 without a pool loadBalancerIP is had where it is an address of this machine', async (t) => {
+t.test('S20 without a pool loadBalancerIP is granted if it is an address of this machine', async (t) => {
   const { services, problems } = reach({
     services: [
       balancer('a', 80, ', loadBalancerIP: 127.0.0.9'),
@@ -121,7 +128,9 @@ t.test('S20 without a pool loadBalancerIP is had where it is an address of this 
     local: ['192.0.2.4'],
   })
   t.same(services, ['a - 127.0.0.9 80/TCP', 'b - 192.0.2.4 81/TCP', 'c - localhost 82/TCP', 'd - localhost 83/TCP'])
-  t.same(problems, ['PORTICO_SVC_ADDRESS loadBalancerIP 192.0.2.5 is no address of this machine: localhost is used'])
+  t.same(problems, [
+    'PORTICO_SVC_ADDRESS loadBalancerIP 192.0.2.5 is not an address of this machine: localhost is used',
+  ])
 })
 
 t.test('an address of the pool on which the gateway listens is not given out', async (t) => {
@@ -133,7 +142,7 @@ t.test('an address of the pool on which the gateway listens is not given out', a
   t.same([asked.services, asked.notes], [['a - <pending> 80/TCP'], ['the gateway itself listens there']])
 })
 
-t.test('S20 a class of its own is served, that of another is not', async (t) => {
+t.test('S20 a class of Portico is served, a class of another implementation is not', async (t) => {
   const { services, listeners, problems } = reach({
     services: [
       balancer('a', 80, ', loadBalancerClass: portico.dev/edge'),
@@ -150,7 +159,7 @@ t.test('S20 a class of its own is served, that of another is not', async (t) => 
   )
 })
 
-t.test('off, nothing is opened and what is written is shown', async (t) => {
+t.test('switched off, nothing is opened and written addresses are shown', async (t) => {
   const { services, listeners, problems } = reach({
     services: [balancer('a', 80), balancer('b', 80, ', loadBalancerIP: 192.0.2.1')],
     settings: 'loadBalancers: {enabled: false}',

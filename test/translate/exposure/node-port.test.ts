@@ -30,7 +30,7 @@ t.test(
   },
 )
 
-t.test('V13 the older one has it', async (t) => {
+t.test('V13 of two Services that ask for one nodePort the older has it', async (t) => {
   const { listeners } = reach({
     services: [
       service('a', 'type: NodePort, ports: [{port: 80, nodePort: 30080}]'),
@@ -119,7 +119,7 @@ t.test('S3 a LoadBalancer Service has nodePorts, unless it says no', async (t) =
   )
 })
 
-t.test('what was allocated before comes again; who asks for the number by name comes first', async (t) => {
+t.test('an earlier allocation is repeated, unless a Service writes that number', async (t) => {
   const services = [service('web', 'type: NodePort, ports: [{port: 80}]')]
   const known = new Map([['NodePort default/web:80', { value: '30007' }]])
   const same = reach({ services, allocations: known })

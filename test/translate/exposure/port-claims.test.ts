@@ -4,7 +4,7 @@ import { PortClaims } from '../../../lib/translate/exposure/port-claims.ts'
 const owner = (gateway: 'http' | 'https') => ({ gateway })
 const tcp = (address: string, port = 80) => ({ transport: 'TCP', address, port }) as const
 
-t.test('sockets for every address and for one stand in each others way', async (t) => {
+t.test('a socket on every address and one on a single address exclude each other', async (t) => {
   const taken = ['::', '0.0.0.0', '127.0.0.1', '::1']
   const wanted = ['::', '0.0.0.0', '127.0.0.1', '127.0.0.2', '::1', '::2']
   const table = taken.map((first) => {

@@ -89,7 +89,7 @@ t.test('an idle connection is closed after its time, and not kept at all with 0'
   await (await upstream.connection(1)).ended()
 })
 
-t.test('hole 8 beyond maxConnections requests wait, beyond maxQueue they are refused', async (t) => {
+t.test('OV-06 beyond maxConnections requests wait, beyond maxQueue they are refused', async (t) => {
   const upstream = await startRawUpstream(() => {})
   t.teardown(() => upstream.close())
   const server = await startProxy(t, [upstream.port], {
@@ -127,7 +127,7 @@ t.test('a request that waits too long for an endpoint is refused', async (t) => 
   t.equal(codeOf(await requestRaw(server.port, GET)), 'PORTICO_UP_OVERLOADED')
 })
 
-t.test('hole 6, TLS-20 https endpoints are verified under the name of their Service', async (t) => {
+t.test('TLS-20 https endpoints are verified under the name of their Service', async (t) => {
   const authority = await makeCertificate({ names: ['Test CA'], isAuthority: true })
   const caFile = join(t.testdir({}), 'ca.pem')
   writeFileSync(caFile, authority.certificate)

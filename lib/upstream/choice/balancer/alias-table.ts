@@ -1,13 +1,13 @@
-/** Draws by weight at a cost that does not grow (Vose's alias method). HOT */
+/** Draws by weight at constant cost (Vose's alias method). HOT */
 import type { RandomSource } from './balancer.ts'
 
 export class AliasTable {
   readonly #random: RandomSource
-  /** How much of each place is its own; the rest belongs to its alias. */
+  /** The share of each slot that belongs to its own entry; the rest belongs to its alias. */
   readonly #own: Float64Array
   readonly #alias: Int32Array
 
-  /** All weights are above 0. */
+  /** All weights must be above 0. */
   constructor(weights: readonly number[], random: RandomSource) {
     const size = weights.length
     this.#random = random
@@ -30,11 +30,11 @@ export class AliasTable {
       this.#own[rich] = this.#own[rich]! + this.#own[poor]! - 1
       if (this.#own[rich]! < 1) small.push(large.pop()!)
     }
-    // What is left is full but for the rounding.
+    // The remaining slots would be full without rounding errors.
     for (const at of [...small, ...large]) this.#own[at] = 1
   }
 
-  /** A place, in proportion to the weights; -1 where there is none. */
+  /** Draws an index in proportion to the weights; -1 if the table is empty. */
   draw(): number {
     const size = this.#own.length
     if (size === 0) return -1

@@ -1,4 +1,4 @@
-/** The same endpoint for the same key, as long as it is there and not far busier than the others. HOT */
+/** The same endpoint for the same key, as long as it exists and is not far busier than the others. HOT */
 import type { EndpointState, LoadObserver } from '../../endpoint/endpoint.ts'
 import type { PickContext } from '../pick-context.ts'
 import { type Balancer, type Candidate, isOpen } from './balancer.ts'
@@ -11,17 +11,17 @@ import { hashText } from './text-hash.ts'
 export type ConsistentHashOptions = Readonly<{
   key: HashKey
   table: 'ring' | 'maglev'
-  /** In percent of the average; 0 is no bound. */
+  /** In percent of the average; 0 means no bound. */
   boundedLoad: number
 }>
 
 const SEED = 0x2f0b4c47
-/** Below so many requests at once an endpoint is not passed over: with little traffic the average says nothing. */
+/** With fewer requests at once an endpoint is never passed over: with little traffic the average means nothing. */
 const FREE_LOAD = 8
 
 /**
- * With bounded loads (Mirrokni et al.): no endpoint gets more than `boundedLoad` of the average of all by weight, the request
- * counted; who is passed over keeps all its other keys.
+ * Consistent hashing with bounded loads (Mirrokni et al.): no endpoint gets more than `boundedLoad` of the average load by weight, with
+ * this request counted. An endpoint that is passed over keeps its other keys.
  */
 export class ConsistentHash implements Balancer, LoadObserver {
   readonly #candidates: readonly Candidate[]
@@ -47,11 +47,11 @@ export class ConsistentHash implements Balancer, LoadObserver {
     return this.pickFor(this.#key(context), tried)
   }
 
-  /** The one for this key. */
+  /** The candidate for this key. */
   pickFor(key: string, tried: readonly EndpointState[]): Candidate | undefined {
     const hash = hashText(key, SEED)
     this.#tried = tried
-    // All may be too busy at once where some are passed over for another reason.
+    // If some candidates do not take requests, all others may be too busy.
     const found = this.#table.find(hash, this.#accept)
     const at = found < 0 && this.#factor > 0 ? this.#table.find(hash, this.#acceptBusy) : found
     return this.#candidates[at]

@@ -1,4 +1,4 @@
-/** The balancer that the settings name. */
+/** Creates the balancer that the settings name. */
 import type { Clock } from '../../../base/clock.ts'
 import type { UpstreamPolicy } from '../../../settings/service.ts'
 import type { Balancer, Candidate } from './balancer.ts'

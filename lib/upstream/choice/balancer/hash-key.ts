@@ -1,11 +1,11 @@
-/** What a consistent hash goes by, read from a request. HOT */
+/** The keys of consistent hashing, read from requests. HOT */
 import { findCookie } from '../../../http1/cookie.ts'
 import type { PickContext } from '../pick-context.ts'
 
 /** The key of a request or connection. */
 export type HashKey = (context: PickContext) => string
 
-/** Reads `hash.by` of the settings. Where a request has no such header or cookie, or no target, its client's address counts. */
+/** Reads the setting `hash.by`. The key of a request without the header, cookie or target is its client's address. */
 export function createHashKey(by: string): HashKey {
   const colon = by.indexOf(':')
   const name = by.slice(colon + 1)

@@ -1,4 +1,4 @@
-/** The endpoint with the fewest requests under way for its weight; among equals each in its turn. HOT */
+/** Chooses the endpoint with the fewest requests under way for its weight; equal endpoints take turns. HOT */
 import type { EndpointState, LoadObserver } from '../../endpoint/endpoint.ts'
 import type { PickContext } from '../pick-context.ts'
 import { type Balancer, type Candidate, isOpen, type RandomSource } from './balancer.ts'
@@ -7,17 +7,17 @@ import { watchLoad } from './load-watch.ts'
 const NONE = -1
 
 /**
- * A heap of all candidates, of which `inFlight` moves one at a time: a pick reads the top. Among those that are equally busy it
- * is the one whose last pick is longest ago, measured in what its weight entitles it to (stride scheduling).
+ * A heap of all candidates; each change of `inFlight` moves one of them, and a pick reads the top. Among equally busy candidates the
+ * one whose last pick is longest ago comes first, measured by weight (stride scheduling).
  */
 export class LeastRequests implements Balancer, LoadObserver {
   readonly #candidates: readonly Candidate[]
-  /** Requests under way by weight, as each would have them with one more. */
+  /** The load of each candidate with one more request: requests under way by weight. */
   readonly #load: Float64Array
-  /** When the next turn of each is, where all are equally busy. */
+  /** The time of each candidate's next turn among equally busy ones. */
   readonly #pass: Float64Array
   readonly #heap: Int32Array
-  /** Where in the heap each stands. */
+  /** The index of each candidate in the heap. */
   readonly #place: Int32Array
   #passNow = 0
 
@@ -30,7 +30,7 @@ export class LeastRequests implements Balancer, LoadObserver {
     this.#place = new Int32Array(size)
     for (let slot = 0; slot < size; slot++) {
       this.#load[slot] = this.#loadOf(slot)
-      // Workers and reloads do not all begin with the same endpoint.
+      // A random start, so that workers and reloads do not all begin with the same endpoint.
       this.#pass[slot] = random() / candidates[slot]!.weight
       this.#heap[slot] = slot
       this.#place[slot] = slot
@@ -62,7 +62,7 @@ export class LeastRequests implements Balancer, LoadObserver {
     return state.inFlight / weight
   }
 
-  /** The first below `at`, itself included, that may be chosen. */
+  /** The first candidate at or below `at` in the heap that may be chosen. */
   #findOpen(at: number, tried: readonly EndpointState[]): number {
     const heap = this.#heap
     if (at >= heap.length) return NONE

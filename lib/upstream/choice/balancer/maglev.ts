@@ -1,9 +1,9 @@
-/** Maglev's table (Eisenbud et al., NSDI 2016, §3.4): every endpoint has its share of the places, give or take one. HOT */
+/** Maglev's table (Eisenbud et al., NSDI 2016, §3.4): every endpoint has its share of the slots, give or take one. HOT */
 import type { Candidate } from '../candidates.ts'
 import { type HashTable, rankByKey } from './ring.ts'
 import { hashText, mixBits } from './text-hash.ts'
 
-/** Primes; the large one, which takes ten times as long to fill, where the small one has too few places for each endpoint. */
+/** Sizes of the table, both prime. The large one takes ten times as long to fill, and is for numbers of endpoints too large for the small one. */
 const SMALL = 65_537
 const LARGE = 655_373
 const MAX_IN_SMALL = 2_000
@@ -26,7 +26,7 @@ export class Maglev implements HashTable {
     const first = table[start]!
     if (accept(first)) return first
     const refused = new Set([first])
-    // Other places of the table in an order of the key's own, so that the keys of one endpoint spread over all others.
+    // Visits further slots in an order that depends on the key, so that the keys of one endpoint spread over all others.
     for (let step = 1; step < table.length && refused.size < this.#size; step++) {
       const candidate = table[mixBits(hash + step) % table.length]!
       if (refused.has(candidate)) continue
@@ -37,7 +37,7 @@ export class Maglev implements HashTable {
   }
 }
 
-/** Each in turn takes the next place of its own permutation that is free; one of less than the largest weight takes turns less often. */
+/** Each candidate in turn takes the next free slot of its own permutation. Candidates below the largest weight skip some of their turns. */
 function fill(candidates: readonly Candidate[], size: number): Uint16Array | Uint32Array {
   const free = candidates.length
   const table = (size === SMALL ? new Uint16Array(size) : new Uint32Array(size)).fill(free)

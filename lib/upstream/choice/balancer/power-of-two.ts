@@ -1,4 +1,4 @@
-/** The better of two drawn at random: nearly as even as looking at all, and workers do not flock to the same endpoint. HOT */
+/** The better of two endpoints drawn at random: nearly as even as comparing all, and workers do not all choose the same one. HOT */
 import type { Clock } from '../../../base/clock.ts'
 import type { EndpointState } from '../../endpoint/endpoint.ts'
 import { Latency } from '../../endpoint/latency.ts'
@@ -6,7 +6,7 @@ import type { PickContext } from '../pick-context.ts'
 import type { Balancer, Candidate, RandomSource } from './balancer.ts'
 import { OpenDraw } from './random.ts'
 
-/** Fewer requests under way, one more counted, by weight. */
+/** Chooses the endpoint with fewer requests under way for its weight. */
 export class PowerOfTwo implements Balancer {
   readonly #draw: OpenDraw
 
@@ -22,14 +22,14 @@ export class PowerOfTwo implements Balancer {
   }
 }
 
-/** The draw follows the weights already, so what is compared need only be what a unit of weight carries. */
+/** The load of one unit of weight. The draw already follows the weights. */
 function loadOf({ state, weight }: Candidate): number {
   return state.inFlight / weight
 }
 
 /**
- * The time that an answer of the endpoint takes, as it was of late, times what is under way there with one more (as Finagle's and
- * linkerd's peak EWMA). One of which nothing is known is taken to be as fast as the other.
+ * Chooses by recent response time times requests under way, with one more counted, like the peak EWMA of Finagle and linkerd. An
+ * endpoint without a known time counts as fast as the other.
  */
 export class Ewma implements Balancer {
   readonly #draw: OpenDraw

@@ -1,10 +1,10 @@
-/** At random, in proportion to the weights. HOT */
+/** Chooses at random, in proportion to the weights. HOT */
 import type { EndpointState } from '../../endpoint/endpoint.ts'
 import type { PickContext } from '../pick-context.ts'
 import { AliasTable } from './alias-table.ts'
 import { type Balancer, type Candidate, isOpen, type RandomSource } from './balancer.ts'
 
-/** Draws before the few that may be chosen are looked for one by one. */
+/** After this many draws in vain, candidates are checked one by one. */
 const MAX_DRAWS = 8
 
 export class Random implements Balancer {
@@ -34,7 +34,7 @@ export class OpenDraw {
     this.#random = random
   }
 
-  /** Another one than `but`; undefined where there is none. */
+  /** Draws another candidate than `but`; undefined if there is none. */
   draw(tried: readonly EndpointState[], but: Candidate | undefined): Candidate | undefined {
     const candidates = this.#candidates
     if (candidates.length === 1) return this.#drawOnly(tried, but)

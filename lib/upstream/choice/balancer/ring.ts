@@ -1,39 +1,39 @@
-/** A ring of points: each key belongs to the endpoint whose point is the next at or after its hash (Karger et al.; ketama). HOT */
+/** A ring of points: a key belongs to the endpoint of the next point at or after the key's hash (Karger et al.; ketama). HOT */
 import type { Candidate } from '../candidates.ts'
 import { hashText, mixBits } from './text-hash.ts'
 
-/** Where the candidates stand in an order that depends on the key. */
+/** An order of the candidates that depends on the key. */
 export type HashTable = {
-  /** Visits candidates by number, the one that the key belongs to first, until `accept` takes one; -1 where it takes none. */
+  /** Visits candidates by index, first the owner of the key, until `accept` takes one; -1 if it takes none. */
   find(hash: number, accept: (candidate: number) => boolean): number
 }
 
-/** Points of an endpoint for each unit of weight, and of all together at most: beyond, each has half as many. */
+/** Points of an endpoint for each unit of weight, and most points of all endpoints: beyond, the points are halved. */
 const POINTS = 160
 const MAX_POINTS = 131_072
 const SEED = 0x9e3779b9
 
 export class Ring implements HashTable {
   readonly #size: number
-  /** Ascending, and whose each is. */
+  /** The points in ascending order, and in `#owners` the candidate of each. */
   readonly #points: Uint32Array
   readonly #owners: Uint32Array
 
   constructor(candidates: readonly Candidate[]) {
     this.#size = candidates.length
-    // How many an endpoint has depends on nothing but its weight, so that those that come and go move no others' points.
+    // An endpoint's number of points depends on its weight alone, so that endpoints which come and go do not move points of others.
     let perWeight = POINTS
     const totalWeight = candidates.reduce((total, { weight }) => total + weight, 0)
     while (totalWeight * perWeight > MAX_POINTS) perWeight /= 2
     const counts = candidates.map(({ weight }) => Math.max(1, Math.round(weight * perWeight)))
     const total = counts.reduce((sum, count) => sum + count, 0)
-    // One number for both: sorting numbers is far faster than sorting pairs.
+    // Point and owner are packed into one number: sorting numbers is far faster than sorting pairs.
     const packed = new Float64Array(total)
     const ranks = rankByKey(candidates)
     let at = 0
     candidates.forEach(({ key }, owner) => {
       const base = hashText(key, SEED)
-      // Among equal points the same one wins, in whatever order the candidates come.
+      // The rank makes the same owner win among equal points, whatever the order of the candidates.
       for (let point = 0; point < counts[owner]!; point++) {
         packed[at++] = mixBits(base + Math.imul(point, SEED)) * 2 ** 20 + ranks.rankOf[owner]!
       }
@@ -79,7 +79,7 @@ export class Ring implements HashTable {
   }
 }
 
-/** The order of the candidates that depends on their keys alone: the rank of each, and who has each rank. */
+/** An order of the candidates by their keys alone: the rank of each candidate, and the candidate of each rank. */
 export function rankByKey(candidates: readonly Candidate[]): { rankOf: Uint32Array; byRank: Uint32Array } {
   const byRank = Uint32Array.from(candidates.keys()).sort((one, other) =>
     candidates[one]!.key < candidates[other]!.key ? -1 : 1,

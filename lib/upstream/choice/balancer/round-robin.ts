@@ -1,11 +1,11 @@
-/** Smooth weighted round robin: each pick in proportion to the weights, spread as evenly as they allow. HOT */
+/** Smooth weighted round robin: picks in proportion to the weights, spread as evenly as possible. HOT */
 import type { EndpointState } from '../../endpoint/endpoint.ts'
 import type { PickContext } from '../pick-context.ts'
 import { type Balancer, type Candidate, isOpen } from './balancer.ts'
 
-/** What the rotation of an upstream remembers from pick to pick and from snapshot to snapshot. */
+/** The state of an upstream's rotation, kept from pick to pick and from snapshot to snapshot. */
 export class Rotation {
-  /** How far the current round is, from 0 to 1, and the group (by weight) that had its turn there. */
+  /** The position in the current round, from 0 to 1; `last` is the weight of the group that had its turn there. */
   time: number = 0
   last: number = 0
   /** Picks made within each group, by weight. */
@@ -14,25 +14,25 @@ export class Rotation {
 
 type Turns = { count: number }
 
-/** Candidates of the same weight: they take plain turns, so all of them together are as one of the sum of their weights. */
+/** Candidates of the same weight take plain turns, so a group acts like one candidate with the sum of their weights. */
 type Group = {
   readonly weight: number
   readonly total: number
   readonly members: Candidate[]
-  /** Of its members. */
+  /** The turns of its members. */
   readonly turns: Turns
-  /** Turns it had in the current round, which has `total` of them. */
+  /** The number of turns it had in the current round, out of `total`. */
   count: number
-  /** Where in the round its next turn is; above 1: in the next round. */
+  /** The position in the round of its next turn; above 1 if that is in the next round. */
   due: number
 }
 
 const FIRST = 0
 
 /**
- * A round is as many picks as the sum of the weights. Turn k of a group is due when (k + ½) / total of the round has passed,
- * and whoever is due first is next: over a round every weight is met exactly, and a pick costs the logarithm of the number of
- * different weights.
+ * A round has as many picks as the sum of the weights. Turn k of a group is due when (k + ½) / total of the round has passed, and the
+ * group that is due first is next. Over a round every weight is met exactly. A pick costs the logarithm of the number of different
+ * weights.
  */
 export class RoundRobin implements Balancer {
   readonly #rotation: Rotation
@@ -51,7 +51,7 @@ export class RoundRobin implements Balancer {
 
   pick(_context: PickContext, tried: readonly EndpointState[]): Candidate | undefined {
     if (tried.length > 0) return this.#pickAnother(tried)
-    // Whoever does not take requests gives up the turn, and nobody in particular inherits it.
+    // A candidate that does not take requests loses its turn, and no particular candidate inherits it.
     for (let misses = 0; misses < this.#size; misses++) {
       const candidate = this.#next()
       if (candidate?.state.takes) return candidate
@@ -84,7 +84,7 @@ export class RoundRobin implements Balancer {
     const rotation = this.#rotation
     rotation.time = 0
     rotation.last = 0
-    // All are in the next round together, so their order is as it was.
+    // All groups enter the next round together, so their order stays.
     for (const each of this.#groups) {
       each.count = 0
       each.due = dueOf(each, 0)
@@ -127,7 +127,7 @@ function dueOf({ total }: Group, count: number): number {
   return (count + 0.5) / total
 }
 
-/** The groups as they stand at the time of the rotation: turns that were due before were had. */
+/** The groups at the time of the rotation: turns that were due before count as taken. */
 function group(candidates: readonly Candidate[], { time, last, turns }: Rotation): Group[] {
   const members = new Map<number, Candidate[]>()
   for (const candidate of candidates) {

@@ -1,4 +1,4 @@
-/** A fast hash of text (MurmurHash3, 32 bit, over UTF-16 units): spreads evenly, hides nothing. HOT */
+/** A fast hash of text (MurmurHash3, 32 bit, over UTF-16 units). It spreads evenly and is not a secure hash. HOT */
 
 export function hashText(text: string, seed: number): number {
   let hash = seed
@@ -11,7 +11,7 @@ export function hashText(text: string, seed: number): number {
   return mixBits(hash ^ text.length)
 }
 
-/** A number like another, in which every bit depends on all of its bits. */
+/** Mixes a number, so that every bit of the result depends on all its bits. */
 export function mixBits(value: number): number {
   let mixed = value
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b)

@@ -35,7 +35,7 @@ for (const table of TABLES) {
     }
   })
 
-  t.test(`${table}: whose a key is depends on nothing but who is there`, async () => {
+  t.test(`${table}: the endpoint of a key depends only on the set of endpoints`, async () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.string(), { minLength: 1, maxLength: 12 }), fc.nat(), (names, seed) => {
         const candidates = makeCandidates(Object.fromEntries(names.map((name) => [`x${name}`, 1])))
@@ -48,22 +48,25 @@ for (const table of TABLES) {
     )
   })
 
-  t.test(`${table}: when one goes its keys move and hardly any other; when it returns all is as before`, async (t) => {
-    for (const size of [3, 10, 100]) {
-      const candidates = makeMany(size)
-      const before = assign(create(table, candidates))
-      const left = candidates.filter((_, index) => index !== 1)
-      const after = assign(create(table, left))
-      const owned = before.filter((owner) => owner === 'e1').length
-      const moved = countMoved(before, after)
-      if (table === 'ring') t.equal(moved, owned, 'only its own')
-      else t.ok(moved - owned < KEYS.length * 0.05, `${moved - owned} more than its own ${owned}`)
-      t.ok(moved < (KEYS.length / size) * 1.5 + KEYS.length * 0.05, `${moved} of ${KEYS.length} move with ${size}`)
-      t.same(assign(create(table, candidates)), before)
-    }
-  })
+  t.test(
+    `${table}: when an endpoint goes, its keys move and hardly any others; when it returns, all keys are back`,
+    async (t) => {
+      for (const size of [3, 10, 100]) {
+        const candidates = makeMany(size)
+        const before = assign(create(table, candidates))
+        const left = candidates.filter((_, index) => index !== 1)
+        const after = assign(create(table, left))
+        const owned = before.filter((owner) => owner === 'e1').length
+        const moved = countMoved(before, after)
+        if (table === 'ring') t.equal(moved, owned, 'only its own')
+        else t.ok(moved - owned < KEYS.length * 0.05, `${moved - owned} more than its own ${owned}`)
+        t.ok(moved < (KEYS.length / size) * 1.5 + KEYS.length * 0.05, `${moved} of ${KEYS.length} move with ${size}`)
+        t.same(assign(create(table, candidates)), before)
+      }
+    },
+  )
 
-  t.test(`${table}: the keys of one that takes nothing spread over all others`, async (t) => {
+  t.test(`${table}: the keys of an endpoint that takes no requests spread over all others`, async (t) => {
     const candidates = makeMany(6)
     const balancer = create(table, candidates)
     const before = assign(balancer)
@@ -74,7 +77,7 @@ for (const table of TABLES) {
     t.equal(heirs.size, 5)
   })
 
-  t.test(`${table}: with bounded load nobody has more than its share of what is under way`, async () => {
+  t.test(`${table}: with bounded load no endpoint has more than its share of the requests under way`, async () => {
     fc.assert(
       fc.property(fc.nat(), fc.constantFrom(100, 125, 200), (seed, bound) => {
         const random = createRandom(seed)
@@ -111,7 +114,7 @@ t.test('a bound comes into play with a hot key alone: it overflows to one neighb
   t.equal(Math.max(...unbounded.map(({ state }) => state.inFlight)), 100)
 })
 
-t.test('what a hash goes by', async (t) => {
+t.test('the keys of a hash', async (t) => {
   const fields: Readonly<Record<string, string>> = { 'x-user': 'ann', cookie: 'a=1; sid="s 1"; b=2', 'x-empty': '' }
   const context = { clientAddress: '192.0.2.7', target: '/a/b?c=d', header: (name: string) => fields[name] }
   const cases: [string, string][] = [

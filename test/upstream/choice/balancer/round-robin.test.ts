@@ -89,7 +89,7 @@ t.test('another try does not change whose turn is next', async (t) => {
   t.equal(balancer.pick(NOBODY, [])?.key, 'b')
 })
 
-t.test('one that takes nothing is passed over, and the others share its turns', async (t) => {
+t.test('an endpoint that takes no requests is passed over, and the others share its turns', async (t) => {
   const candidates = makeCandidates({ a: 1, b: 1, c: 1 })
   const balancer = new RoundRobin(candidates, new Rotation())
   candidates[1]!.state.isClosed = true

@@ -1,3 +1,0 @@
-/** The suite of test/balancing.test.ts without the fast lane. */
-import './without-fast-lane.ts'
-import '../balancing.test.ts'

@@ -1,0 +1,21 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { Times } from './times.ts'
+
+t.test('a file is expected to take as long as the last time', async (t) => {
+  const path = join(t.testdir({}), 'deep', 'times.json')
+  const times = new Times(path)
+  times.note('a.test.ts', 70)
+  times.save()
+  t.equal(new Times(path).expect('a.test.ts', new Set()), 70)
+})
+
+t.test('one that was never measured is expected to take the longer the more it leads to', async (t) => {
+  const path = join(t.testdir({}), 'times.json')
+  writeFileSync(path, '{"a.test.ts":')
+  const times = new Times(path)
+  const reach = (count: number) => new Set(Array.from({ length: count }, (_, index) => `lib/${index}.ts`))
+  t.ok(times.expect('a.test.ts', reach(100)) < 1_000)
+  t.ok(times.expect('b.test.ts', reach(300)) > 1_000)
+})
