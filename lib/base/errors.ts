@@ -23,6 +23,7 @@ export const REQUEST_ERRORS = {
   PORTICO_REQ_TARGET_TOO_LONG: [414, 'downstream', 'never', 'The request target is too long.'],
   PORTICO_REQ_EXPECTATION: [417, 'downstream', 'never', 'The expectation cannot be met.'],
   PORTICO_REQ_TOO_MANY: [429, 'downstream', 'never', 'The client has too many requests under way.'],
+  PORTICO_REQ_RATE_LIMITED: [429, 'downstream', 'never', 'The client sends too many requests.'],
   PORTICO_REQ_HEADERS_TOO_LARGE: [431, 'downstream', 'never', 'The request headers are too large.'],
   /** The client went away; 499 is nginx's status for the log alone. */
   PORTICO_REQ_ABORTED: [499, 'downstream', 'never', 'The client closed the request.'],
@@ -47,6 +48,7 @@ export const REQUEST_ERRORS = {
   PORTICO_GW_NOT_READY: [503, 'gateway', 'always', 'The gateway has no configuration yet.'],
   PORTICO_GW_GUARD_INVALID: [503, 'gateway', 'never', 'The service is not available.'],
   PORTICO_GW_GUARD_UNSUPPORTED: [503, 'gateway', 'never', 'The route asks for a check that the gateway cannot make.'],
+  PORTICO_GW_AUTH_UNAVAILABLE: [503, 'gateway', 'never', 'The request cannot be authorized at the moment.'],
   PORTICO_GW_DESCRIPTORS: [503, 'gateway', 'never', 'The gateway is overloaded.'],
   PORTICO_GW_UNEXPECTED: [500, 'gateway', 'never', 'The gateway failed.'],
 } as const satisfies Record<string, readonly [number, Fault, Retry, string]>

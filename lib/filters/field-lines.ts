@@ -21,8 +21,11 @@ const RESERVED = new Set([
 
 export type Field = readonly [name: string, value: string]
 
-/** The lines without the fields of these lower-case names. */
-export function removeFields(lines: string, names: ReadonlySet<string>): string {
+/** Lower-case names of fields. */
+export type FieldNames = Pick<ReadonlySet<string>, 'has'>
+
+/** The lines without the fields of these names. */
+export function removeFields(lines: string, names: FieldNames): string {
   let kept = ''
   let start = 0
   for (let at = 0; at < lines.length; ) {

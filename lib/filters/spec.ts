@@ -22,6 +22,8 @@ export type FilterRequest = {
   readonly clientAddress: string
   /** The network that limits for each client count it under. */
   readonly clientNetwork: string
+  /** Field lines of the client, as they are forwarded where no filter changes them. */
+  readonly lines: string
   /** The value of a field, by its lower-case name. */
   header(name: string): string | undefined
 }
@@ -32,8 +34,10 @@ export type FilterDraft = {
   target: string
   /** The authority that the endpoint is asked for, unless its Service has a host of its own. */
   authority: string
-  /** Field lines, latin1, `Name: value\r\n` each; see filters/field-lines. */
+  /** Field lines of the client, latin1, `Name: value\r\n` each; see filters/field-lines. */
   lines: string
+  /** Field lines that the gateway adds: who the client is, and what a trusted proxy says of it. */
+  addedLines: string
 }
 
 /** The head of an answer, an endpoint's or the gateway's own. Filters may change both. */

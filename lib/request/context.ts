@@ -89,6 +89,10 @@ export class RequestContext implements AttemptSubject, FilterRequest {
     return this.served!.match
   }
 
+  get lines(): string {
+    return this.fields!.lines
+  }
+
   // AttemptSubject
 
   get target(): string {

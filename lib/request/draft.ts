@@ -16,7 +16,7 @@ export class Draft implements UpstreamRequest, FilterDraft {
   readonly hostSetting: string
   readonly host: string | undefined
   lines: string
-  readonly addedLines: string
+  addedLines: string
   readonly contentLength: number | undefined
   readonly hasBody: boolean
   readonly acceptsTrailers: boolean

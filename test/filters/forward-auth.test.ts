@@ -1,0 +1,289 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import t, { type Test } from 'tap'
+import { makeCertificate } from '../helpers/certificates.ts'
+import { connectRaw } from '../helpers/raw-client.ts'
+import { endpointsOf, runGateway, startEchoes } from '../helpers/running-gateway.ts'
+import { until } from '../helpers/until.ts'
+import { ask, startFiltered } from './filtered.ts'
+
+/** An auth server that records what it is asked. */
+async function startAuth(t: Test, answer: RequestListener) {
+  const asked: IncomingMessage[] = []
+  const sockets = new Set<Socket>()
+  const server = createServer((request, response) => {
+    asked.push(request)
+    answer(request, response)
+  })
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const close = async () => {
+    server.closeAllConnections()
+    if (server.listening) await once(server.close(), 'close')
+  }
+  t.teardown(close)
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/verify?app=1`, asked, sockets, close }
+}
+
+t.test('the auth server decides upon what the endpoint gets, and says who the user is', async (t) => {
+  const auth = await startAuth(t, (_request, response) => {
+    response.writeHead(202, ['X-User', 'anna', 'X-Forwarded-Groups', 'a', 'X-Forwarded-Groups', 'b', 'X-Other', 'o'])
+    response.end('welcome')
+  })
+  const doors = await startFiltered(t, {
+    'auth-url': auth.url,
+    'auth-response-headers': 'X-User, X-Forwarded-Groups, X-Absent',
+  })
+  for (const door of doors.names) {
+    const { status, upstream } = await ask(doors, door, {
+      method: 'POST',
+      target: '/public/../admin//x/./y?a=b//c',
+      fields: [
+        ['authorization', 'Bearer t'],
+        ['cookie', 'a=b'],
+        ['cookie', 'c=d'],
+        ['accept', 'text/html'],
+        ['user-agent', 'tester'],
+        ['x-user', 'root'],
+        ['x-absent', 'root'],
+        ['x-forwarded-groups', 'root'],
+        ['x-forwarded-uri', '/public'],
+        ['x-forwarded-method', 'GET'],
+        ['x-mine', 'm'],
+      ],
+      body: 'upload',
+    })
+    t.equal(status, 200, door)
+    t.equal(upstream[0], 'POST /admin//x/y?a=b//c HTTP/1.1')
+    t.same(
+      upstream.filter((line) => /^(x-user|x-absent|x-mine|x-other|authorization)/.test(line)),
+      ['authorization: Bearer t', 'x-mine: m', 'x-user: anna'],
+      door,
+    )
+    t.equal(upstream.at(-1), 'upload')
+    const { method, url, headers, rawHeaders } = auth.asked.at(-1)!
+    t.equal(`${method} ${url}`, 'GET /verify?app=1')
+    t.match(headers, {
+      host: /^127\.0\.0\.1:\d+$/,
+      authorization: 'Bearer t',
+      cookie: 'a=b; c=d',
+      accept: 'text/html',
+      'user-agent': 'tester',
+      'x-forwarded-method': 'POST',
+      'x-forwarded-proto': /TLS|HTTP\/2/.test(door) ? 'https' : 'http',
+      'x-forwarded-host': 'filtered.test',
+      'x-forwarded-uri': '/admin//x/y?a=b//c',
+      'x-forwarded-for': '127.0.0.1',
+    })
+    t.same(
+      Object.keys(headers).filter((name) => /^x-(user|absent|mine)$|^content-|^transfer-/.test(name)),
+      [],
+      'nothing else of the client',
+    )
+    t.equal(rawHeaders.filter((name) => name.toLowerCase() === 'x-forwarded-uri').length, 1)
+  }
+  t.equal(auth.asked.length, doors.names.length, 'one question a request')
+  t.equal(auth.sockets.size, 2, 'the connection of each gateway is kept')
+  await ask(doors, 'lane', { host: 'gw.test' })
+  t.equal(auth.asked.length, doors.names.length, 'other Ingresses do not ask')
+})
+
+t.test('an endpoint gets the fields of the auth server alone, whoever sends them', async (t) => {
+  let groups: string[] = ['X-Forwarded-Groups', 'a', 'X-Forwarded-Groups', 'b', 'X-User', 'anna']
+  const auth = await startAuth(t, (_request, response) => response.writeHead(200, groups).end())
+  const annotations = {
+    'portico.dev/auth-url': auth.url,
+    'portico.dev/auth-response-headers': 'X-Forwarded-Groups, x-user, Authorization',
+  }
+  const running = await runGateway(t, manifests(annotations), {
+    endpoints: endpointsOf(await startEchoes(t, 'web')),
+    // This client is believed; fields with underscores are kept.
+    flags: { trustedProxies: '127.0.0.0/8', underscoresInHeaders: 'keep' },
+  })
+  const send = async () => {
+    const client = await connectRaw(running.http)
+    const fields = 'X-Forwarded-Groups: root\r\nX_User: root\r\nX-User: root\r\nAuthorization: Basic x\r\n'
+    const response = await client
+      .send(`GET / HTTP/1.1\r\nHost: a.test:8080\r\n${fields}X-Forwarded-For: 192.0.2.1\r\n\r\n`)
+      .response()
+    client.destroy()
+    return response.body.toString()
+  }
+  const allowed = await send()
+  t.notMatch(allowed, /root|Basic/)
+  t.match(allowed, /anna/)
+  t.match(auth.asked[0]?.headers, {
+    authorization: 'Basic x',
+    'x-forwarded-for': '192.0.2.1',
+    'x-forwarded-host': 'a.test:8080',
+  })
+  groups = []
+  const bare = await send()
+  t.match(bare, /192\.0\.2\.1/)
+  t.notMatch(bare, /root|Basic|anna/)
+})
+
+t.test('any other answer goes to the client', async (t) => {
+  const auth = await startAuth(t, (request, response) => {
+    if (request.headers.authorization === 'Bearer none') {
+      response.writeHead(401, {
+        'WWW-Authenticate': ['Basic realm="a"', 'Bearer'],
+        'Content-Type': 'text/plain',
+        'X-Internal': 'secret',
+      })
+      response.end('who are you?')
+    } else {
+      const fields = { Location: 'https://login.test/?back=1', 'Set-Cookie': ['a=1', 'b=2'] }
+      response.writeHead(302, fields).end()
+    }
+  })
+  const doors = await startFiltered(t, { 'auth-url': auth.url })
+  for (const door of doors.names) {
+    for (const method of ['GET', 'POST']) {
+      const request = { method, ...(method === 'POST' && { body: 'upload' }) }
+      const refused = await ask(doors, door, { ...request, fields: [['authorization', 'Bearer none']] })
+      t.match(refused, { status: 401, body: 'who are you?', upstream: [] }, `${door} ${method}`)
+      t.same(refused.field('www-authenticate'), ['Basic realm="a"', 'Bearer'])
+      t.same(refused.field('content-type'), ['text/plain'])
+      t.same(refused.field('x-internal'), [])
+      t.equal(refused.field('x-request-id').length, 1)
+      const redirected = await ask(doors, door, request)
+      t.match(redirected, { status: 302, body: '', upstream: [] }, `${door} ${method}`)
+      t.same(redirected.field('location'), ['https://login.test/?back=1'])
+      t.same(redirected.field('set-cookie'), ['a=1', 'b=2'])
+    }
+  }
+})
+
+t.test('without a proper answer in time nothing goes on', async (t) => {
+  const answers: Record<string, RequestListener> = {
+    'too large': (_request, response) => response.end(Buffer.alloc(65_537)),
+    'too large and refused': (_request, response) => response.writeHead(403).end(Buffer.alloc(65_537)),
+    'too many fields': (_request, response) => response.writeHead(200, { 'X-Long': 'x'.repeat(20_000) }).end(),
+    'cut off': (_request, response) => {
+      response.writeHead(200, { 'Content-Length': 10 }).write('half')
+      setTimeout(() => response.destroy(), 20)
+    },
+    'not HTTP': (request) => request.socket.end('NONSENSE\r\n\r\n'),
+    'switched protocols': (request) =>
+      request.socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n'),
+    'not modified': (_request, response) => response.writeHead(304).end(),
+    'without an end': (_request, response) => {
+      response.writeHead(200).write('x')
+    },
+    'without a head': () => {},
+  }
+  let name = ''
+  const auth = await startAuth(t, (request, response) => answers[name]!(request, response))
+  const doors = await startFiltered(t, { 'auth-url': auth.url, 'auth-timeout': '300ms' })
+  const check = async () => {
+    for (const door of ['lane', 'node:http', 'HTTP/2']) {
+      const { status, body, upstream } = await ask(doors, door, { method: 'POST', body: 'upload' })
+      t.match({ status, upstream }, { status: 503, upstream: [] }, `${door}: ${name}`)
+      t.equal(JSON.parse(body).code, 'PORTICO_GW_AUTH_UNAVAILABLE')
+    }
+  }
+  for (name of Object.keys(answers)) await check()
+  await auth.close()
+  name = 'down'
+  await check()
+})
+
+t.test('a kept connection that the auth server has closed costs no request', async (t) => {
+  const auth = await startAuth(t, (_request, response) => response.end())
+  const doors = await startFiltered(t, { 'auth-url': auth.url })
+  t.equal((await ask(doors, 'lane', {})).status, 200)
+  const [kept] = auth.sockets
+  // The next request is on its way before the gateway has seen the end.
+  kept!.once('data', () => kept!.resetAndDestroy())
+  const before = auth.asked.length
+  t.equal((await ask(doors, 'lane', {})).status, 200)
+  t.ok(auth.asked.length > before)
+  t.notOk(auth.sockets.has(kept!))
+})
+
+const manifests = (annotations: Record<string, string>) => `apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: ${JSON.stringify(annotations)}}
+spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`
+
+t.test('a client that leaves takes its question along', async (t) => {
+  const auth = await startAuth(t, () => {})
+  const annotations = { 'portico.dev/auth-url': auth.url, 'portico.dev/auth-timeout': '1m' }
+  for (const enabled of ['true', 'false']) {
+    const running = await runGateway(t, manifests(annotations), {
+      endpoints: endpointsOf(await startEchoes(t, 'web')),
+      flags: { 'fastLane.enabled': enabled },
+    })
+    for (const body of ['', 'half']) {
+      const before = auth.asked.length
+      const client = await connectRaw(running.http)
+      const framing = body === '' ? '' : 'Content-Length: 10\r\n'
+      client.send(`POST / HTTP/1.1\r\nHost: a.test\r\n${framing}\r\n${body}`)
+      await until(() => auth.asked.length > before)
+      t.equal(running.gateway.inFlight, 1)
+      t.equal(auth.sockets.size, 1)
+      client.reset()
+      await until(() => auth.sockets.size === 0)
+      await until(() => running.gateway.inFlight === 0)
+      t.pass(`fast lane ${enabled}, body "${body}": both are gone`)
+    }
+  }
+})
+
+t.test('the certificate of an auth server is verified', async (t) => {
+  const { certificate, key } = await makeCertificate({ names: ['localhost'] })
+  let asked = 0
+  const server = createSecureServer({ cert: certificate, key }, (_request, response) => {
+    asked++
+    response.end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo
+  const doors = await startFiltered(t, { 'auth-url': `https://localhost:${port}/` })
+  const { status, upstream } = await ask(doors, 'lane', {})
+  t.match({ status, upstream, asked }, { status: 503, upstream: [], asked: 0 })
+})
+
+t.test('what cannot be used closes the routes', async (t) => {
+  const url = 'http://127.0.0.1:9/'
+  for (const annotations of [
+    { 'auth-url': '' },
+    { 'auth-url': '/verify' },
+    { 'auth-url': 'ftp://a.test/' },
+    { 'auth-url': 'http://user:secret@a.test/' },
+    { 'auth-url': 'http://a.test/#part' },
+    { 'auth-url': 'http://a.test/ b' },
+    { 'auth-url': url, 'auth-timeout': '0s' },
+    { 'auth-url': url, 'auth-timeout': '5' },
+    { 'auth-url': url, 'auth-timeout': '1h' },
+    { 'auth-url': url, 'auth-response-headers': '' },
+    { 'auth-url': url, 'auth-response-headers': 'X-User, Content-Length' },
+    { 'auth-url': url, 'auth-response-headers': 'X-Forwarded-For' },
+    { 'auth-url': url, 'auth-response-headers': 'X User:' },
+    { 'auth-response-headers': 'X-User' },
+    { 'auth-timeout': '5s' },
+  ]) {
+    const doors = await startFiltered(t, annotations)
+    const { status, body, upstream } = await ask(doors, 'lane', {})
+    t.match({ status, upstream }, { status: 503, upstream: [] }, JSON.stringify(annotations))
+    t.equal(JSON.parse(body).code, 'PORTICO_GW_GUARD_INVALID')
+  }
+})
