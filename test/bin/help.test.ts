@@ -204,9 +204,8 @@ t.test('the launcher starts the compiled command line', async (t) => {
 })
 
 t.test('the launcher says so where there are too few file descriptors to load all modules', async (t) => {
-  const words = ['bin/portico', 'version']
-  const run = (most: number) =>
-    promisify(execFile)('sh', ['-c', `ulimit -n ${most}; exec "$0" "$@"`, process.execPath, ...words])
+  const words = [process.execPath, 'bin/portico', 'version']
+  const run = (most: number) => promisify(execFile)('sh', ['-c', `ulimit -n ${most}; exec "$0" "$@"`, ...words])
   await t.rejects(run(40), {
     code: 1,
     stdout: '',
