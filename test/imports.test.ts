@@ -167,7 +167,7 @@ function findCircle(edges: ReadonlyMap<string, readonly string[]>): string[] | u
 
 t.test('request/ names no protocol, and no part of Node that speaks one', async (t) => {
   const named = readdirSync(join(LIB, 'request')).flatMap((name) => {
-    const text = readFileSync(join(LIB, 'request', name), 'utf8').replaceAll(/\/\*[^]*?\*\/|\/\/.*$/gm, '')
+    const text = readFileSync(join(LIB, 'request', name), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
     return [...text.matchAll(/HTTP\/[\d.]+|node:https?2?'|http2|Http[12]\w+/gi)]
       .map(([found]) => `${name}: ${found}`)
       .filter((found) => !/STATUS_CODES|node:http'/.test(found))

@@ -45,6 +45,10 @@ export function printExplanation(
     [paint('bold', `GET ${escapeText(`${url.scheme}://${url.host}${url.path}`)}`)],
     alignColumns(describeRequest(explanation, locate, printLine), 2),
     alignColumns(describeCandidates(explanation, locate, printLine, paint), 3),
+    alignColumns(
+      explanation.filters.map((filter, index) => [index === 0 ? '  filters' : '', escapeText(filter)]),
+      2,
+    ),
     alignColumns(describeUpstream(explanation, defaults, printLine(locateUpstream(explanation, locate))), 2),
     answer ? printAnswer(answer, paint) : [],
   ]
@@ -154,7 +158,7 @@ function printOwn(own: PolicyOverrides): string {
 }
 
 function printSent(
-  { url, path, listener }: Explanation,
+  { url, path, filters, listener }: Explanation,
   { protocol }: Upstream,
   usable: readonly Endpoint[],
   policy: UpstreamPolicy,
@@ -166,7 +170,8 @@ function printSent(
   const scheme = protocol === 'https' ? 'https' : 'http'
   return (
     `GET ${target} to ${scheme}://${printEndpoint(next)}${choice}, ` +
-    `Host: ${escapeText(printHost(url.host, policy.host, protocol, next))}, X-Forwarded-Proto: ${url.scheme} …`
+    `Host: ${escapeText(printHost(url.host, policy.host, protocol, next))}, X-Forwarded-Proto: ${url.scheme} …` +
+    (filters.length > 0 ? ' (unless the filters answer or change it)' : '')
   )
 }
 
@@ -210,7 +215,7 @@ function locateUpstream({ upstream }: Explanation, locate: Locate): SourcePositi
 
 /** The explanation as plain data. */
 export function explanationJson(explanation: Explanation, locate: Locate): unknown {
-  const { url, answer, path, host, certificate, candidates, omitted, winner, upstream, listener } = explanation
+  const { url, answer, path, host, certificate, candidates, omitted, winner, filters, upstream, listener } = explanation
   return {
     url: `${url.scheme}://${url.host}${url.path}`,
     answer,
@@ -239,6 +244,7 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
     candidates: candidates.map(({ route, verdict, reason }) => ({ ...routeJson(route, locate), verdict, reason })),
     omitted,
     winner: winner && routeJson(winner, locate),
+    filters,
     listener: listener && {
       name: printListenerName(listener),
       kind: listener.kind,

@@ -55,26 +55,22 @@ function readChanges(annotations: AnnotationReader, side: 'request' | 'response'
   const set = readFields(annotations, `${side}-headers-set`)
   const add = readFields(annotations, `${side}-headers-add`)
   const remove = readNames(annotations, `${side}-headers-remove`)
-  return set || add || remove ? { set: set ?? [], add: add ?? [], remove: remove ?? [] } : undefined
+  return set.length + add.length + remove.length > 0 ? { set, add, remove } : undefined
 }
 
-function readFields(annotations: AnnotationReader, name: string): readonly Field[] | undefined {
-  const text = annotations.text(name)
-  const fields = text === undefined ? undefined : parseFields(text)
+function readFields(annotations: AnnotationReader, name: string): readonly Field[] {
+  const fields = parseFields(annotations.text(name) ?? '')
   if (typeof fields !== 'string') return fields
   annotations.refuse(name, fields, 'write one field a line, as in "X-Frame-Options: DENY"')
-  return undefined
+  return []
 }
 
-function readNames(annotations: AnnotationReader, name: string): readonly string[] | undefined {
-  const names = annotations
-    .text(name)
-    ?.split(/[\s,]+/)
-    .filter((each) => each !== '')
-  const fault = names?.map(findNameFault).find((each) => each !== undefined)
+function readNames(annotations: AnnotationReader, name: string): readonly string[] {
+  const names = (annotations.text(name) ?? '').split(/[\s,]+/).filter((each) => each !== '')
+  const fault = names.map(findNameFault).find((each) => each !== undefined)
   if (fault === undefined) return names
   annotations.refuse(name, fault, 'write names of fields, separated by commas')
-  return undefined
+  return []
 }
 
 /** What is added stays behind what a client or an endpoint has sent. */

@@ -1,5 +1,6 @@
 /** Sends clients elsewhere: another scheme, host, port or path, with the query kept. */
 import { findUsualPort, parseAuthority } from '../base/hostname.ts'
+import { readPathOf } from './path-annotation.ts'
 import { replacePrefix } from './path-prefix.ts'
 import { type AnnotationReader, defineFilter, type FilterRequest } from './spec.ts'
 
@@ -111,16 +112,4 @@ function readPath(annotations: AnnotationReader): Options['path'] {
   }
   if (whole !== undefined) return { type: 'whole', value: whole }
   return prefix === undefined ? undefined : { type: 'prefix', value: prefix }
-}
-
-/** A path as URLs have it. */
-export function readPathOf(annotations: AnnotationReader, name: string): string | undefined {
-  const path = annotations.text(name)
-  if (path === undefined || /^\/[\x21-\x22\x24-\x3e\x40-\x7e]*$/.test(path)) return path
-  annotations.refuse(
-    name,
-    `"${path}" is no path`,
-    'write a path that begins with "/", with other characters percent-encoded',
-  )
-  return undefined
 }

@@ -2,15 +2,22 @@
 import type { FilterConfig } from '../model/filter.ts'
 import { FORWARD_AUTH } from './forward-auth.ts'
 import { HEADERS } from './headers.ts'
+import { MAINTENANCE } from './maintenance.ts'
 import { RATE_LIMIT } from './rate-limit.ts'
 import { REDIRECT } from './redirect.ts'
 import { RESPOND } from './respond.ts'
 import type { FilterSpec } from './spec.ts'
 import { URL_REWRITE } from './url-rewrite.ts'
 
-export const FILTERS: readonly FilterSpec[] = [FORWARD_AUTH, HEADERS, RATE_LIMIT, REDIRECT, RESPOND, URL_REWRITE].sort(
-  (a, b) => a.order - b.order,
-)
+export const FILTERS: readonly FilterSpec[] = [
+  FORWARD_AUTH,
+  HEADERS,
+  MAINTENANCE,
+  RATE_LIMIT,
+  REDIRECT,
+  RESPOND,
+  URL_REWRITE,
+].sort((a, b) => a.order - b.order)
 
 const BY_NAME: ReadonlyMap<string, FilterSpec> = new Map(FILTERS.map((spec) => [spec.name, spec]))
 

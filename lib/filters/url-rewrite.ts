@@ -3,8 +3,8 @@ import { RE2JS } from 're2js'
 import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { normalizePath } from '../base/path.ts'
+import { readPathOf } from './path-annotation.ts'
 import { replacePrefix } from './path-prefix.ts'
-import { readPathOf } from './redirect.ts'
 import { type AnnotationReader, defineFilter, type Filter, type FilterRequest } from './spec.ts'
 
 type PathChange =
@@ -105,7 +105,10 @@ function readChange(annotations: AnnotationReader): PathChange | undefined {
 }
 
 function findPatternFault(pattern: string, replacement: string): string | undefined {
-  if (pattern.length > MAX_PATTERN) return `it is longer than ${MAX_PATTERN} characters`
+  if (Math.max(pattern.length, replacement.length) > MAX_PATTERN)
+    return `it or its replacement is longer than ${MAX_PATTERN} characters`
+  if (/[\x00-\x1f\x7f]/.test(pattern + replacement))
+    return 'it or its replacement has control characters, and no path has'
   try {
     RE2JS.compile(pattern).matcher('/').replaceFirst(replacement)
     const groups = RE2JS.compile(pattern).groupCount()

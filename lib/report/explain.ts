@@ -7,6 +7,7 @@ import { findUsualPort, matchesHostPattern, parseAuthority, printHttpsUrl } from
 import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
 import { printName } from '../base/resource-name.ts'
+import { printFilters } from '../filters/registry.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
@@ -52,6 +53,8 @@ export type Explanation = Readonly<{
   /** Candidates beyond the limit. */
   omitted: number
   winner: Route | undefined
+  /** What each filter of the winner does, in the order in which they act on the request. */
+  filters: readonly string[]
   /** Where the winner, or the listener, forwards to. */
   upstream: Upstream | undefined
   /** The port of a Service that the URL names: there no rule is asked. */
@@ -88,7 +91,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     const code = hostname === undefined ? 'PORTICO_REQ_BAD_HOST' : 'PORTICO_REQ_BAD_PATH'
     const reason = hostname === undefined ? `host "${url.host}" is malformed` : notes.join('; ')
     const answer = { status: 400, code, reason } as const
-    return { ...base, answer, candidates: [], omitted: 0, winner: undefined, upstream: undefined }
+    return { ...base, answer, candidates: [], omitted: 0, winner: undefined, filters: [], upstream: undefined }
   }
   const { virtualHost } = host
   const winner = findWinner(model, virtualHost, normal.matchPath)
@@ -100,6 +103,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     candidates: candidates.slice(0, MOST_CANDIDATES),
     omitted: Math.max(0, candidates.length - MOST_CANDIDATES),
     winner,
+    filters: printFilters(winner?.filters),
     upstream,
   }
 }
@@ -148,6 +152,7 @@ function explainListener(
     candidates: [],
     omitted: 0,
     winner: undefined,
+    filters: [],
     upstream,
     listener,
   }

@@ -68,6 +68,37 @@ spec: {ports: [{port: 80}]}
   t.match(stdout, 'settings   balancer: hash, hash.by: header:X-User, retry.tryTimeout: 2s\n')
 })
 
+t.test('the filters of the winning route are said in their order, one a line', async (t) => {
+  const stdin = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: api
+  annotations:
+    portico.dev/response-headers-set: "X-Frame-Options: DENY"
+    portico.dev/maintenance: "true"
+    portico.dev/maintenance-message: Back at ten.
+spec:
+  rules:
+    - http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: api, port: {number: 80}}}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: api, annotations: {portico.dev/endpoints: "10.0.0.1:80"}}
+spec: {ports: [{port: 80}]}
+`
+  const words = ['explain', 'http://a.test/', '-f', '-']
+  const { status, stdout } = await runPortico(words, { stdin })
+  t.equal(status, 0)
+  t.match(
+    stdout,
+    '\n\n  filters  maintenance: 503 "Back at ten."\n           headers: response set X-Frame-Options\n\n',
+  )
+  t.match(stdout, 'X-Forwarded-Proto: http … (unless the filters answer or change it)\n')
+  const json = await runPortico([...words, '-o', 'json'], { stdin })
+  t.same(JSON.parse(json.stdout).filters, ['maintenance: 503 "Back at ten."', 'headers: response set X-Frame-Options'])
+  t.notMatch((await explain('http://shop.localhost/api/orders')).stdout, 'filter')
+})
+
 t.test('settings take part: %2F is refused where they say so', async (t) => {
   t.equal((await explain('http://shop.localhost/a%2Fb')).status, 0)
   t.equal((await explain('http://shop.localhost/a%2Fb', '--paths-encoded-slash', 'reject')).status, 1)

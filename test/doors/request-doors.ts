@@ -135,7 +135,8 @@ async function askHttp2(gateway: RunningGateway, request: DoorRequest): Promise<
   raw.socket.destroy()
   if (end.type === H2.GOAWAY) return `GOAWAY ${end.payload.readUInt32BE(4)}`
   if (!isAnswered) return `reset ${end.payload.readUInt32BE()}`
-  const response = await readAnswer(raw.frames)
+  // HEAD decides that the length is told without a body; all other methods read alike.
+  const response = await readAnswer(raw.frames, method === 'HEAD' ? 'HEAD' : 'GET')
   return { status: response.status, headers: response.rawHeaders, body: response.body.toString('latin1') }
 }
 

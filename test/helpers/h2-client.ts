@@ -200,11 +200,11 @@ export function connectRawH2(port: number, options: { tls?: boolean } = {}): Pro
 }
 
 /** What the frames of a connection say of its first stream, as node's client reads them. */
-export async function readAnswer(frames: readonly H2Frame[]): Promise<H2Response> {
+export async function readAnswer(frames: readonly H2Frame[], method: string = 'GET'): Promise<H2Response> {
   const wire = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
   const session = connectHttp2('http://127.0.0.1', { createConnection: () => wire })
   session.on('error', () => {})
-  const answer = requestH2(session, { ':path': '/' })
+  const answer = requestH2(session, { ':method': method, ':path': '/' })
   for (const frame of frames) wire.push(printFrame(frame))
   const response = await answer
   session.destroy()

@@ -1,0 +1,52 @@
+import t from 'tap'
+import { translateText } from '../translate/manifests.ts'
+import { ask, startFiltered } from './filtered.ts'
+
+t.test('every request is answered 503 at every door, and none reaches an endpoint', async (t) => {
+  const doors = await startFiltered(t, { maintenance: 'true', 'maintenance-message': 'Zurück um zehn.' })
+  const text = Buffer.from('Zurück um zehn.\n').toString('latin1')
+  for (const door of doors.names) {
+    for (const method of ['GET', 'HEAD', 'POST']) {
+      const body = method === 'POST' ? { body: 'b' } : {}
+      const answer = await ask(doors, door, { method, target: '/x', ...body })
+      t.equal(answer.status, 503, `${method}, ${door}`)
+      t.same(answer.field('retry-after'), ['120'])
+      t.same(answer.field('content-type'), ['text/plain; charset=utf-8'])
+      t.equal(answer.body, method === 'HEAD' ? '' : text)
+      t.same(answer.upstream, [])
+    }
+    const { status } = await ask(doors, door, { host: 'gw.test' })
+    t.equal(status, 200, 'other routes are left alone')
+  }
+})
+
+t.test('it is off unless it says "true", and tells what it cannot use', async (t) => {
+  const cases: readonly (readonly [annotations: object, filters: number, message?: RegExp])[] = [
+    [{ maintenance: 'true' }, 1],
+    [{ maintenance: 'true', 'maintenance-message': 'x'.repeat(500) }, 1],
+    [{ maintenance: 'false', 'maintenance-message': 'Back at ten.' }, 0],
+    [{ 'maintenance-message': 'Back at ten.' }, 0],
+    [{ maintenance: 'yes' }, 0, /maintenance: "yes" is neither "true" nor "false"$/],
+    [{ maintenance: 'true', 'maintenance-message': ' ' }, 0, /maintenance-message: it is empty$/],
+    [{ maintenance: 'true', 'maintenance-message': 'x'.repeat(501) }, 0, /it has 501 characters, and 500 are allowed$/],
+  ]
+  for (const [annotations, filters, message] of cases) {
+    const own = Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value])
+    const { model, diagnostics } = translateText(`
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: ${JSON.stringify(Object.fromEntries(own))}}
+spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:80"}}
+spec: {ports: [{port: 80}]}
+`)
+    const label = JSON.stringify(annotations).slice(0, 60)
+    t.equal(model.defaultRoute?.filters?.length ?? 0, filters, label)
+    t.equal(model.defaultRoute?.action.type, 'forward', 'it does not guard')
+    if (message === undefined) t.same(diagnostics, [], label)
+    else t.match(diagnostics, [{ code: 'PORTICO_ANN_VALUE', message }], label)
+  }
+})

@@ -1,0 +1,58 @@
+/** docs/filters.md lists the filters of the registry; docs/adding-a-filter.md shows code that is there. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { FILTERS } from '../../lib/filters/registry.ts'
+import type { FilterSpec } from '../../lib/filters/spec.ts'
+import { ANNOTATION_DOMAIN } from '../../lib/settings/service.ts'
+
+const PAGE = 'docs/filters.md'
+/** What people write of the page, up to the mark after which the list begins. */
+const WRITTEN = /^[\s\S]*?^<!-- filters: .* -->\n/m
+/** By the hundreds of the order. */
+const PHASES = ['refuses', 'redirects', 'answers', 'changes']
+
+t.test('docs/filters.md lists every filter with its annotations and its example', async (t) => {
+  const [written] = WRITTEN.exec(readFileSync(PAGE, 'utf8')) ?? []
+  t.ok(written, 'the page has the mark')
+  const expected = `${written}${printList()}`
+  if (process.env.UPDATE === '1') writeFileSync(PAGE, expected)
+  t.equal(readFileSync(PAGE, 'utf8'), expected, 'UPDATE=1 rewrites the list')
+})
+
+t.test('docs/adding-a-filter.md shows code as its file has it', async (t) => {
+  const page = readFileSync('docs/adding-a-filter.md', 'utf8')
+  const blocks = [...page.matchAll(/^```ts (\S+)\n([\s\S]*?)^```$/gm)]
+  for (const [, file = '', code = ''] of blocks) t.ok(readFileSync(file, 'utf8').includes(code), `${file}: ${code}`)
+  t.ok(blocks.length > 5)
+})
+
+function printList(): string {
+  return [
+    '',
+    '| number | filter | what it does | guard |',
+    '|---|---|---|---|',
+    ...FILTERS.map(({ name, order, isGuard }) => {
+      const phase = PHASES[Math.floor(order / 100) - 1]
+      return `| ${order} | [${name}](#${name}) | ${phase} | ${isGuard ? 'yes: a mistake closes the routes' : 'no'} |`
+    }),
+    ...FILTERS.flatMap(printFilter),
+    '',
+  ].join('\n')
+}
+
+function printFilter({ name, annotations }: FilterSpec): readonly string[] {
+  return [
+    '',
+    `### ${name}`,
+    '',
+    '| annotation | value |',
+    '|---|---|',
+    ...Object.entries(annotations).map(
+      ([annotation, text]) => `| \`${ANNOTATION_DOMAIN}${annotation}\` | ${text.replaceAll('|', '\\|')} |`,
+    ),
+    '',
+    '```yaml',
+    readFileSync(`examples/filters/${name}.yaml`, 'utf8').trimEnd(),
+    '```',
+  ]
+}
