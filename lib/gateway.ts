@@ -69,13 +69,13 @@ export type Gateway = {
   reload(): Promise<void>
   /** Drains and closes: `forced` where requests or tunnels were cut at the deadline. A second call cuts at once. */
   stop(): Promise<'clean' | 'forced'>
-  /** Tells of reloads; whoever listens takes over from the log, which tells of them otherwise. */
+  /** Tells of reloads. The log tells of them only where there is no listener. */
   on<E extends keyof GatewayEvents>(event: E, listener: (...values: GatewayEvents[E]) => void): void
 }
 
 const STDOUT = 1
 const TICKET_SECRET_BYTES = 32
-/** A log that nobody reads may hold up the stop this long, milliseconds. */
+/** A log that is not read may hold up the stop this long, milliseconds. */
 const FLUSH_MS = 500
 
 /** Loads the configuration; throws a StartError where it leaves nothing that may be served. */

@@ -62,7 +62,7 @@ export type Configuration = {
 export type LoadRequest = Readonly<{
   /** Where files may have changed since the last load began; undefined: anywhere. */
   paths: ReadonlySet<string> | undefined
-  /** Translates even where no file changed: the time may matter, or whoever asks wants to see it done. */
+  /** Translates even where no file changed: the time may matter, or a person asked for it. */
   isForced: boolean
 }>
 
@@ -118,7 +118,7 @@ export class ConfigurationLoader {
       })
     }
     const { settings: resolved, provenance, kept: keptSettings } = this.#resolve(document, diagnostics)
-    // Whoever compares two configurations need not look into settings that are equal.
+    // Equal settings stay the same object, so that comparing two configurations is cheap.
     const settings = isDeepStrictEqual(this.#settings, resolved) ? (this.#settings as Settings) : resolved
     this.#settings = settings
     const resources = this.#store.update(manifests.resources, ++this.#generation, diagnostics, manifests.refused)

@@ -1,4 +1,4 @@
-/** Which endpoints of an upstream may get what comes, and who comes before whom. */
+/** The endpoints of an upstream that may get requests, in tiers: a tier is used where no endpoint of the tiers before it can be had. */
 import { isInGoodHealth } from './health.ts'
 import type { Endpoint, Upstream } from './upstream.ts'
 

@@ -101,7 +101,7 @@ export type Endpoint = Readonly<{
   field?: FieldPath
 }>
 
-/** Told by whoever carries traffic: requests to an endpoint failed more than its policy allows (`ejection` in the settings). */
+/** Told by the process that carries traffic: requests to an endpoint failed more than its policy allows (`ejection` in the settings). */
 export type EndpointTrouble = Readonly<{
   upstream: UpstreamKey
   host: string

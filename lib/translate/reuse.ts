@@ -1,6 +1,6 @@
 /**
  * What a reload spares: a part of the model is made again only where something it is made of is another object than the
- * last time. Unchanged parts keep their identity, so whoever compares two models need not look into them.
+ * last time. Unchanged parts keep their identity, so that comparing two models need not look into them.
  */
 
 import { cutSame } from '../base/list.ts'

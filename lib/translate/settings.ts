@@ -25,7 +25,7 @@ const NAMES = [
 export type TranslationSettings = Pick<Settings, (typeof NAMES)[number]> &
   Readonly<{ http: OwnListener; admin: OwnListener; dns: OwnListener }>
 
-/** Those of `settings`; `before`, where they are equal. */
+/** The part of `settings` that a translation depends on; `before`, where it is equal. */
 export function pickSettings(settings: Settings, before: TranslationSettings | undefined): TranslationSettings {
   const picked = {
     ...(Object.fromEntries(NAMES.map((name) => [name, settings[name]])) as Pick<Settings, (typeof NAMES)[number]>),

@@ -26,7 +26,7 @@ export type Carrier = {
   readonly isUp: boolean
   /** Requests and tunnels under way, as last heard. */
   readonly inFlight: number
-  /** Those of them that are tunnels. */
+  /** The tunnels among them. */
   readonly tunnels: number
   readonly logLinesDropped: number
   /** Open client connections and UDP sessions by listener. */

@@ -12,7 +12,7 @@ const STDOUT = 1
 const REPORT_MS = 1_000
 /** Without the control process, and after a bug, requests get this long, milliseconds. */
 const SHORT_DRAIN_MS = 2_000
-/** A log that nobody reads may hold up the end this long, milliseconds. */
+/** A log that is not read may hold up the end this long, milliseconds. */
 const FLUSH_MS = 500
 
 type Message<T extends ToWorker['type']> = Extract<ToWorker, { type: T }>

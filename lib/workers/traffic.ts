@@ -137,7 +137,7 @@ export class Traffic {
     })
   }
 
-  /** Those in force; before the first update, those of the start. */
+  /** The settings in force; before the first update, the settings of the start. */
   get #settings(): Settings {
     return this.#snapshot?.settings ?? this.#options.settings
   }

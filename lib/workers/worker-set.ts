@@ -187,7 +187,7 @@ export class WorkerSet implements Carrier {
   async drain(): Promise<number> {
     this.#stopReplacing()
     const draining = Promise.all(this.#living().map((worker) => worker.drain()))
-    // From now on nobody can connect, and nobody waits in a queue.
+    // From now on no client can connect, and none waits in the kernel's queue.
     this.#closeSockets()
     const counts = (await withDeadline(draining, REFRESH_MS)) ?? []
     return counts.reduce((sum, count) => sum + count, 0)

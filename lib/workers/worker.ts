@@ -39,7 +39,7 @@ const ENTRY = new URL(`./main${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`
  */
 const SPARED = process.allowedNodeEnvironmentFlags.has('--async-context-frame') ? ['--no-async-context-frame'] : []
 
-/** Node's flags for a worker: those of this process, without what is meant for its program alone. */
+/** Node's flags for a worker: the flags of this process, without the ones that name its program. */
 function chooseNodeFlags(flags: readonly string[]): string[] {
   const chosen: string[] = [...SPARED]
   let isProgram = false
@@ -219,7 +219,7 @@ export class Worker {
     }
     const about = 'name' in message ? message.name : undefined
     const index = this.#waiting.findIndex(({ type, name }) => type === message.type && name === about)
-    // Nobody asked one that ends after a bug.
+    // A worker that ends after a bug was not asked to end.
     if (index >= 0) this.#waiting.splice(index, 1)[0]?.resolve(message)
   }
 

@@ -1,4 +1,4 @@
-/** Which checks an endpoint is under: those of its Service's settings, else those of its Pod's readinessProbes. */
+/** Finds the checks of an endpoint: from its Service's settings, or else from its Pod's readinessProbes. */
 import { isIP } from 'node:net'
 import { isPrivateAddress } from '../../base/cidr.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
@@ -7,7 +7,7 @@ import type { Endpoint, EndpointProbe, Upstream } from '../../model/upstream.ts'
 import type { UpstreamPolicy } from '../../settings/service.ts'
 import type { Probe, ProbeTls } from './question.ts'
 
-/** A probe that is made again and again. Equal ones have equal keys: they are made once for all whom they concern. */
+/** A probe that is made again and again. Equal ones have equal keys: they are made once for all endpoints that they concern. */
 export type Check = Readonly<{
   key: string
   probe: Probe

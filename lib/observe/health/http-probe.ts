@@ -74,7 +74,7 @@ function get(probe: HttpProbe, target: URL, signal: AbortSignal): Promise<Answer
         else resolve(answer)
       })
     })
-    // Node tells of a 101 by this alone, and of nothing at all where nobody listens.
+    // Node tells of a 101 by this event alone, and drops it where it has no listener.
     request.on('upgrade', ({ statusCode = 0 }, socket) => {
       socket.destroy()
       resolve({ status: statusCode, location: undefined })

@@ -211,7 +211,7 @@ export class HealthObserver implements UpstreamObserver {
 
   #takeFlip(watched: WatchedUpstream, endpoint: string, record: EndpointRecord, { type, reason }: HealthFlip): void {
     watched.isChanged = true
-    // Nobody asks any more how an endpoint does that is not there.
+    // The health of an endpoint that is gone is of no use any more.
     if (record.goneAt !== undefined) return
     const fields = { upstream: watched.key, endpoint, reason }
     if (type === 'unhealthy') this.#log.warn(fields, 'endpoint is unhealthy: it gets no new requests')

@@ -5,7 +5,7 @@ import type { Check } from './check.ts'
 import { runProbe } from './probe.ts'
 import type { ProbeResult } from './question.ts'
 
-/** Whom a check concerns. */
+/** The endpoints that a check concerns. */
 export type CheckListener = {
   /** After each result. */
   onResult(check: RunningCheck, isOk: boolean): void
@@ -86,7 +86,7 @@ export class CheckSchedule {
   /** Calls `run` as soon as there is room. */
   async enter(run: () => Promise<void>): Promise<void> {
     if (this.#running < MAX_RUNNING) this.#running++
-    // Whoever leaves hands the place over.
+    // A check that leaves hands its place over.
     else await new Promise<void>((resolve) => this.#waiting.push(resolve))
     try {
       await run()

@@ -43,7 +43,7 @@ export const MAX_ADDRESSES = 256
 /** Names that are asked for at a time, and how many of them may be such as failed before: these must not hold up the others. */
 const MAX_PARALLEL = 16
 const MAX_PARALLEL_RETRIES = 3
-/** Names of which one family is known and the other is waited for: so many hold up nobody. */
+/** At most so many names may wait for their second address family without holding up others. */
 const MAX_LATE = 64
 /** A time is lengthened by up to this share, so that names do not stay in step. */
 const JITTER = 0.1
@@ -113,7 +113,7 @@ export class NameWatch {
     for (const entry of this.#entries.values()) this.#enqueue(entry)
   }
 
-  /** Where it leads is nobody who answers: it is asked for before its time, unless that was done just now. */
+  /** Nothing answers at its addresses: it is looked up before its time, unless that was done just now. */
   doubt(name: string): void {
     const entry = this.#entries.get(name)
     if (entry === undefined || entry.isAsking || performance.now() - entry.askedAt < this.#times.minTtl) return

@@ -3,7 +3,7 @@ import { findNearest } from '../../base/nearest.ts'
 import type { Fault, Setting, SettingFacts } from '../setting.ts'
 import { createList } from './list.ts'
 
-/** Codes of diagnostics, those of settings left out. */
+/** Codes of diagnostics, except for the codes of settings. */
 export function codes(facts: SettingFacts<readonly string[]>): Setting<readonly string[]> {
   return createList(facts, { what: 'a list of codes', word: 'CODE', check: checkCode })
 }

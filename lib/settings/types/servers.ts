@@ -2,7 +2,7 @@ import { parseResolverAddress, SYSTEM_RESOLVERS } from '../../base/resolver-addr
 import type { Setting, SettingFacts } from '../setting.ts'
 import { createList } from './list.ts'
 
-/** Addresses of DNS servers. With `system` the word "system" may stand for those of the system. */
+/** Addresses of DNS servers. With `system` the word "system" may stand for the system's servers. */
 export function servers({
   system = false,
   ...facts

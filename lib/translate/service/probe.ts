@@ -2,7 +2,7 @@
 import type { Pod, ReadinessProbe, Service } from '../../kubernetes/resource.ts'
 import type { EndpointProbe } from '../../model/upstream.ts'
 
-/** Nobody waits longer; and probes that hang hold up others (observe/health/schedule). */
+/** Longer time limits make no sense, and probes that hang hold up others (observe/health/schedule). */
 const MAX_SECONDS = 86_400
 const MAX_TIMEOUT_SECONDS = 300
 const MAX_RESULTS = 1_000

@@ -29,7 +29,7 @@ type AffinityPolicy = UpstreamPolicy['affinity']
 /** By number of the tier. */
 type Place = Readonly<{ candidate: Candidate; tier: number }>
 
-/** Whether one of a tier before can be had, for which whoever was given something less is to come back. */
+/** True if an endpoint of an earlier tier can be had again, so that clients that were given a later one come back. */
 function isSurpassed(tiers: readonly CandidateTier[], tier: number, tried: readonly EndpointState[]): boolean {
   for (let before = 0; before < tier; before++) if (tiers[before]!.some((each) => isOpen(each, tried))) return true
   return false

@@ -13,7 +13,7 @@ export type Holder = Victim & {
   giveWay(): void
 }
 
-/** A client that holds this part of all places gets another one only where nobody else wants it. */
+/** A client that holds this part of all places gets another one only where no other client wants it. */
 const FAIR_PART = 4
 /** This part of all places is left to clients that hold less than their fair part. */
 const RESERVED_PART = 16

@@ -26,7 +26,7 @@ export type RegistryOptions = {
   /** The settings in force, for connections; read at each use. */
   settings: () => Settings
   clock: Clock
-  /** What affinity cookies are signed with: whoever has the same takes each other's. Left out: one of this registry's own. */
+  /** The secret that affinity cookies are signed with: processes that share it accept each other's cookies. Left out: a secret of this registry alone. */
   affinitySecret?: Buffer
   /** Requests to an endpoint fail more often than its policy allows. */
   onTrouble?: (trouble: EndpointTrouble) => void

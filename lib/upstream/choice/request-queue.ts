@@ -10,7 +10,7 @@ import type { ClientShare, ClientShares } from './client-share.ts'
 export type QueuedRequest = Partial<Victim> & {
   /** Its client's. */
   readonly share: ClientShare
-  /** At its last turn others had room, but not the one endpoint that it is held by, or its client: whoever is behind goes before. */
+  /** True if at its last turn its own endpoint, or its client's share, had no room although others had: requests behind it go first. */
   readonly isHeld: boolean
   /** An endpoint may have a place: takes it and leaves the queue, or gives false and stays. */
   onTurn(): boolean
@@ -41,7 +41,7 @@ export class RequestQueue {
     this.#now = now
   }
 
-  /** Whether somebody waits who goes before all that come now. */
+  /** True if requests queued earlier must go first. */
   get isOrdered(): boolean {
     if (this.size > 0)
       for (const request of this.#waiting.keys()) if (!request.isHeld && this.#shares.admits(request.share)) return true
@@ -59,7 +59,7 @@ export class RequestQueue {
     return undefined
   }
 
-  /** Whoever does not wait may leave too. */
+  /** A request that does not wait may be given too. */
   leave(request: QueuedRequest): void {
     if (!this.#waiting.delete(request)) return
     if (--request.share.waiting === 0) this.#clients--
@@ -69,7 +69,7 @@ export class RequestQueue {
     this.#relief = undefined
   }
 
-  /** A place may have become free. Whoever waits is asked at the end of this turn: by then its connection can be used again. */
+  /** A place may have become free. Waiting requests are asked at the end of this turn, when its connection can be used again. */
   notify(): void {
     if (this.size === 0) return
     // Behind what each connection that was given back has put there for itself.
@@ -122,7 +122,7 @@ export class RequestQueue {
 
   /** Lets a request into a full queue in the place of the newest one of the client that has most there, if that is more. */
   #overtake({ share }: QueuedRequest, now: number): boolean {
-    // Nobody has more than all have on average where this one has so many.
+    // A client that has the average or more overtakes no other.
     if (this.size === 0 || share.waiting * this.#clients >= this.size) return false
     let newest: QueuedRequest | undefined
     for (const request of this.#waiting.keys()) {
