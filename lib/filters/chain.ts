@@ -1,5 +1,6 @@
 /** The filters of a route, made once for each snapshot that has them. HOT */
 import type { FilterConfig } from '../model/filter.ts'
+import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
 import type { Filter, FilterDraft, FilterEnvironment, FilterHead, FilterRequest } from './spec.ts'
 
@@ -11,10 +12,25 @@ export class FilterChain {
   readonly #ofDraft: readonly With<'upstreamRequest'>[]
   readonly #ofResponse: readonly With<'response'>[]
 
+  readonly #requestNames: readonly FieldNames[]
+  readonly #responseNames: readonly FieldNames[]
+
   constructor(filters: readonly Filter[]) {
+    this.#requestNames = filters.flatMap(({ requestNames }) => requestNames ?? [])
+    this.#responseNames = filters.flatMap(({ responseNames }) => responseNames ?? [])
     this.ofRequest = filters.filter((filter): filter is With<'request'> => filter.request !== undefined)
     this.#ofDraft = filters.filter((filter): filter is With<'upstreamRequest'> => filter.upstreamRequest !== undefined)
     this.#ofResponse = filters.filter((filter): filter is With<'response'> => filter.response !== undefined)
+  }
+
+  /** The client's trailers that no filter answers for, names and values in turn. */
+  filterRequestTrailers(trailers: readonly string[]): readonly string[] {
+    return dropNamed(trailers, this.#requestNames)
+  }
+
+  /** The same of an endpoint. */
+  filterResponseTrailers(trailers: readonly string[]): readonly string[] {
+    return dropNamed(trailers, this.#responseNames)
   }
 
   changeRequest(draft: FilterDraft, request: FilterRequest): void {
@@ -25,6 +41,17 @@ export class FilterChain {
   changeResponse(head: FilterHead, request: FilterRequest): void {
     for (let at = this.#ofResponse.length - 1; at >= 0; at--) this.#ofResponse[at]!.response(head, request)
   }
+}
+
+/** Names with underscores mean to some servers what those with hyphens do. */
+function dropNamed(trailers: readonly string[], names: readonly FieldNames[]): readonly string[] {
+  if (trailers.length === 0 || names.length === 0) return trailers
+  const kept: string[] = []
+  for (let at = 0; at + 1 < trailers.length; at += 2) {
+    const name = trailers[at]!.toLowerCase().replaceAll('_', '-')
+    if (!names.some((each) => each.has(name))) kept.push(trailers[at]!, trailers[at + 1]!)
+  }
+  return kept
 }
 
 export type ChainSurroundings = Omit<FilterEnvironment, 'shared'>

@@ -91,6 +91,9 @@ export const FORWARD_AUTH = defineFilter<Options>({
     const granted = new WeakMap<FilterRequest, string>()
     return {
       request(request) {
+        if (request.header(QUESTION) !== undefined) {
+          return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', 'auth-url leads back to a route that asks it')
+        }
         const call = new AuthCall(server, request)
         const outcome = call.run((answer) => {
           if (names !== undefined) granted.set(request, pickFields(answer, names))
@@ -98,6 +101,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
         return new PendingOutcome(outcome, () => call.abort('the client has gone'))
       },
       ...(names !== undefined && {
+        requestNames: names,
         upstreamRequest: (draft, request) => {
           draft.lines = removeFields(draft.lines, names) + (granted.get(request) ?? '')
           draft.addedLines = removeFields(draft.addedLines, names)
@@ -106,6 +110,9 @@ export const FORWARD_AUTH = defineFilter<Options>({
     }
   },
 })
+
+/** Marks a question to an auth server: where it comes back to a route that asks, there would be no end of questions. */
+const QUESTION = 'x-portico-auth-question'
 
 /** Where to ask, and the connections that are kept for it. */
 class AuthServer {
@@ -162,7 +169,7 @@ class AuthCall {
         return undefined
       }
       // 304 tells of a copy that nobody has asked about.
-      if (status === 304 || status > 599) throw new Error(`status ${status}`)
+      if (status < 200 || status === 304 || status > 599) throw new Error(`status ${status}`)
       return { status, lines: pickFields(answer, REFUSED_WITH), body }
     } catch (thrown) {
       const why = this.#aborted ?? (thrown as Error).message
@@ -203,7 +210,7 @@ class AuthCall {
 /** Names and values in turn. */
 function composeHeaders(host: string, request: FilterRequest): string[] {
   const { method, scheme, clientAuthority, pathname, query, clientAddress, lines } = request
-  const headers = ['Host', host]
+  const headers = ['Host', host, QUESTION, '1']
   headers.push('X-Forwarded-Method', method, 'X-Forwarded-Proto', scheme, 'X-Forwarded-Host', clientAuthority)
   // What the endpoint gets is what the auth server decides upon, with dot segments resolved.
   headers.push('X-Forwarded-Uri', pathname + query, 'X-Forwarded-For', clientAddress)

@@ -1,5 +1,5 @@
 /** Sets, adds and removes fields of requests and of answers. HOT */
-import { type Field, findNameFault, parseFields, printFields, removeFields } from './field-lines.ts'
+import { type Field, type FieldNames, findNameFault, parseFields, printFields, removeFields } from './field-lines.ts'
 import { type AnnotationReader, defineFilter } from './spec.ts'
 
 type Changes = Readonly<{
@@ -38,13 +38,16 @@ export const HEADERS = defineFilter<Options>({
     const changeResponse = response && createChange(response)
     return {
       ...(changeRequest && {
+        requestNames: changeRequest.names,
         upstreamRequest: (draft) => {
-          draft.lines = changeRequest(draft.lines)
+          draft.lines = changeRequest.apply(draft.lines)
+          draft.addedLines = removeFields(draft.addedLines, changeRequest.names)
         },
       }),
       ...(changeResponse && {
+        responseNames: changeResponse.names,
         response: (head) => {
-          head.lines = changeResponse(head.lines)
+          head.lines = changeResponse.apply(head.lines)
         },
       }),
     }
@@ -74,10 +77,14 @@ function readNames(annotations: AnnotationReader, name: string): readonly string
 }
 
 /** What is added stays behind what a client or an endpoint has sent. */
-function createChange({ set, add, remove }: Changes): (lines: string) => string {
-  const gone = new Set([...set.map(([name]) => name), ...remove].map((name) => name.toLowerCase()))
+function createChange({
+  set,
+  add,
+  remove,
+}: Changes): Readonly<{ names: FieldNames; apply: (lines: string) => string }> {
+  const names = new Set([...set.map(([name]) => name), ...remove].map((name) => name.toLowerCase()))
   const added = printFields([...set, ...add])
-  return (lines) => (gone.size === 0 ? lines : removeFields(lines, gone)) + added
+  return { names, apply: (lines) => (names.size === 0 ? lines : removeFields(lines, names)) + added }
 }
 
 function* printChanges(side: string, changes: Changes | undefined): Generator<string> {

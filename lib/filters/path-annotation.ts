@@ -4,7 +4,7 @@ import type { AnnotationReader } from './spec.ts'
 /** A path as URLs have it. */
 export function readPathOf(annotations: AnnotationReader, name: string): string | undefined {
   const path = annotations.text(name)
-  if (path === undefined || /^\/[\x21-\x22\x24-\x3e\x40-\x7e]*$/.test(path)) return path
+  if (path === undefined || /^\/[\w\-.~!$&'()*+,;=:@%/]*$/.test(path)) return path
   annotations.refuse(
     name,
     `"${path}" is no path`,

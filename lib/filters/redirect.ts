@@ -72,6 +72,8 @@ function composeLocation(options: Options, request: FilterRequest, httpsPort: ()
   const newPath = choosePath(options.path, request)
   if (newScheme === scheme && newHost === clientHostname && newPort === oldPort && newPath === pathname)
     return undefined
+  // A client of HTTP/1.0 may name no host; it stays where it is.
+  if (newHost === '') return newPath + query
   const port = newPort === findUsualPort(newScheme) ? '' : `:${newPort}`
   return `${newScheme}://${newHost.includes(':') ? `[${newHost}]` : newHost}${port}${newPath}${query}`
 }

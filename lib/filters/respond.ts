@@ -5,6 +5,7 @@ import { defineFilter } from './spec.ts'
 type Options = Readonly<{ status: number; fields: readonly Field[]; body: string; type: string }>
 
 const PLAIN = 'text/plain; charset=utf-8'
+const OWN = new Set(['content-type', 'date', 'server'])
 /** Statuses that have no body (RFC 9110 §6.4.1). */
 const BODILESS = new Set([204, 205, 304])
 
@@ -33,6 +34,11 @@ export const RESPOND = defineFilter<Options>({
     const fields = parseFields(headers ?? '')
     if (typeof fields === 'string') {
       annotations.refuse('respond-headers', fields, 'write one field a line, as in "Cache-Control: no-store"')
+      return undefined
+    }
+    if (fields.some(([name]) => OWN.has(name.toLowerCase()))) {
+      const help = "portico.dev/respond-content-type says what the body is; Date and Server are the gateway's"
+      annotations.refuse('respond-headers', 'Content-Type, Date and Server do not belong here', help)
       return undefined
     }
     const typeLine = parseFields(`Content-Type: ${type ?? PLAIN}`)

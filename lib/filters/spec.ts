@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { PathMatch } from '../model/route.ts'
+import type { FieldNames } from './field-lines.ts'
 
 /** A request as filters see it; nothing of it can be changed here. */
 export type FilterRequest = {
@@ -15,6 +16,8 @@ export type FilterRequest = {
   readonly clientAuthority: string
   /** The path in the form in which it is matched and forwarded, dot segments resolved. */
   readonly pathname: string
+  /** The same in the form that routes are matched by: encodings of plain characters decoded, doubled slashes merged. */
+  readonly matchPath: string
   /** `''` or `?…`, as sent. */
   readonly query: string
   /** What the route matched it by. */
@@ -69,6 +72,10 @@ export class PendingOutcome {
 export type Filter = {
   /** Before an endpoint is chosen. */
   request?(request: FilterRequest): FilterOutcome | PendingOutcome
+  /** Fields that the filter answers for: the client's trailers may not say them. */
+  requestNames?: FieldNames
+  /** The same of an endpoint's trailers. */
+  responseNames?: FieldNames
   /** Before the request goes to an endpoint; once, however many attempts are made. */
   upstreamRequest?(draft: FilterDraft, request: FilterRequest): void
   /** Before an answer goes to the client. */

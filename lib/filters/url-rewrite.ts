@@ -15,6 +15,8 @@ type Options = Readonly<{ host: string | undefined; path: PathChange | undefined
 
 /** Characters. */
 const MAX_PATTERN = 1_000
+/** Of all repetitions of an expression together: its time grows with them. */
+const MAX_REPEATS = 1_000
 
 export const URL_REWRITE = defineFilter<Options>({
   name: 'url-rewrite',
@@ -61,17 +63,20 @@ function createRewrite(change: PathChange): Filter {
   const pattern = RE2JS.compile(change.pattern)
   const rewritten = new WeakMap<FilterRequest, string>()
   return {
-    /** What comes of a replacement need not be a path: then the request is refused before it goes anywhere. */
+    /** A path that a replacement makes must be one already: dot segments in it would lead out of where it is to lead. */
     request(request) {
-      const path = normalizePath(pattern.matcher(request.pathname).replaceFirst(change.replacement), 'keep')
-      if (path === undefined) {
+      const matcher = pattern.matcher(request.matchPath)
+      if (!matcher.find()) return undefined
+      const path = matcher.reset().replaceFirst(change.replacement)
+      if (normalizePath(path, 'keep')?.path !== path) {
         return new GatewayError('PORTICO_REQ_BAD_PATH', 'what the rewriting of the path came to is no path')
       }
-      rewritten.set(request, path.path)
+      rewritten.set(request, path)
       return undefined
     },
     upstreamRequest(draft, request) {
-      draft.target = rewritten.get(request)! + request.query
+      const path = rewritten.get(request)
+      if (path !== undefined) draft.target = path + request.query
     },
   }
 }
@@ -109,6 +114,9 @@ function findPatternFault(pattern: string, replacement: string): string | undefi
     return `it or its replacement is longer than ${MAX_PATTERN} characters`
   if (/[\x00-\x1f\x7f]/.test(pattern + replacement))
     return 'it or its replacement has control characters, and no path has'
+  let repeats = 0
+  for (const [, least = 0, most] of pattern.matchAll(/\{(\d+)(?:,(\d*))?\}/g)) repeats += Number(most || least)
+  if (repeats > MAX_REPEATS) return `its repetitions add up to more than ${MAX_REPEATS}`
   try {
     RE2JS.compile(pattern).matcher('/').replaceFirst(replacement)
     const groups = RE2JS.compile(pattern).groupCount()

@@ -80,6 +80,10 @@ export class RequestContext implements AttemptSubject, FilterRequest {
     return this.path!.path
   }
 
+  get matchPath(): string {
+    return this.path!.matchPath
+  }
+
   get clientAuthority(): string {
     return this.told?.authority?.text ?? this.authority
   }

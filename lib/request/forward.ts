@@ -192,7 +192,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
       return
     }
     this.#bodyEnded = true
-    if (declared === undefined) this.#trailers = kept
+    if (declared === undefined) this.#trailers = context.served!.filters?.filterRequestTrailers(kept) ?? kept
     if (this.#awaited > 0) {
       this.#leaveBody()
       return
@@ -310,7 +310,8 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
     this.#attempts.endpoint?.recordEnd()
     this.#stop()
     this.#call = undefined
-    exchange.end(filterTrailers(trailers))
+    const kept = filterTrailers(trailers)
+    exchange.end(this.context.served!.filters?.filterResponseTrailers(kept) ?? kept)
     if (this.context.isFinished || exchange.pendingBytes === 0) return
     this.#isAnswerHeld = true
     hangupWatch.add(this)

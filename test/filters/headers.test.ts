@@ -40,3 +40,28 @@ t.test('fields of requests and of answers are set, added and removed, at every d
     t.ok(plain.upstream.includes('x-secret: s'))
   }
 })
+
+t.test('what the gateway itself says of the client, and trailers, are changed like all else', async (t) => {
+  const doors = await startFiltered(t, {
+    'request-headers-set': 'X-Real-IP: 9.9.9.9',
+    'request-headers-remove': 'X-Debug',
+  })
+  for (const door of doors.names) {
+    const { upstream } = await ask(doors, door, {
+      method: 'POST',
+      body: 'b',
+      fields: [['te', 'trailers']],
+      trailers: [
+        ['x-debug', '1'],
+        ['x_debug', '1'],
+        ['x-real-ip', '1.1.1.1'],
+        ['x-kept', '1'],
+      ],
+    })
+    t.same(
+      upstream.filter((line) => /debug|x-kept/.test(line)),
+      ['x-kept: 1'],
+      door,
+    )
+  }
+})

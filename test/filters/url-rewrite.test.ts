@@ -18,8 +18,19 @@ const cases: readonly (readonly [
     '/',
     { '/users/42/posts?x': '/posts/of/42?x', '/users/x/posts': '/users/x/posts' },
   ],
-  // What comes of it is a path in its normal form, or the request is refused.
-  [{ 'rewrite-regex': '^/a/(.*)$', 'rewrite-replacement': '/$1/../b' }, '/', { '/a/x': '/b', '/a/x/y': '/x/b' }],
+  // The expression sees the path as routes do.
+  [
+    { 'rewrite-regex': '^/v1/(.*)$', 'rewrite-replacement': '/public/$1' },
+    '/v1',
+    { '/%761/x': '/public/x', '//v1/x': '/public/x', '/v1/a%2Fb': '/public/a%2Fb' },
+  ],
+  // A path that a replacement makes leads nowhere else.
+  [
+    { 'rewrite-regex': '^/v1(.*)$', 'rewrite-replacement': '/api/$1' },
+    '/',
+    { '/v1../secret': 400, '/v1/x': '/api//x' },
+  ],
+  [{ 'rewrite-regex': '^/a/(.*)$', 'rewrite-replacement': '/$1/../b' }, '/', { '/a/x': 400, '/a/x/y': 400 }],
   [{ 'rewrite-regex': '^/a(.*)$', 'rewrite-replacement': '/../..$1' }, '/', { '/a/x': 400, '/b': '/b' }],
   [{ 'rewrite-regex': '^/a(.*)$', 'rewrite-replacement': 'http:$1' }, '/', { '/a/x': 400 }],
   [{ 'rewrite-regex': '^/a$', 'rewrite-replacement': '/b c' }, '/', { '/a': 400 }],
@@ -50,6 +61,7 @@ t.test('what cannot be used is left out', async (t) => {
     { 'rewrite-regex': '(?=a)', 'rewrite-replacement': '/' },
     { 'rewrite-regex': '^/(a)$', 'rewrite-replacement': '/$2' },
     { 'rewrite-regex': 'a'.repeat(1_001), 'rewrite-replacement': '/' },
+    { 'rewrite-regex': '(?:.{0,900})(?:.{0,900})z$', 'rewrite-replacement': '/' },
     { 'rewrite-regex': 'a' },
     { 'rewrite-replacement': '/a' },
     { 'rewrite-path': '/a', 'rewrite-prefix': '/b' },

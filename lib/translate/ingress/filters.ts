@@ -17,6 +17,12 @@ type Read = Readonly<{
 /** An Ingress does not change, and its routes are many. */
 const known = new WeakMap<Ingress, Read>()
 
+const GUARD_ANNOTATIONS: ReadonlySet<string> = new Set(
+  FILTERS.filter(({ isGuard }) => isGuard).flatMap(({ annotations }) =>
+    Object.keys(annotations).map((name) => ANNOTATION_DOMAIN + name),
+  ),
+)
+
 const NONE: Read = Object.freeze({ filters: undefined, refusals: [] })
 
 /** All its routes share the list. */
@@ -27,6 +33,11 @@ export function readFilters(ingress: Ingress): readonly FilterConfig[] | undefin
 /** The annotation of a filter that promises to refuse requests and cannot be used, so that the routes are closed; undefined: none. */
 export function findBrokenGuard(ingress: Ingress): string | undefined {
   return read(ingress).refusals.find(({ spec }) => spec.isGuard)?.annotation
+}
+
+/** The first annotation of a filter that guards, whatever it says; undefined: there is none. */
+export function findGuard({ meta }: Ingress): string | undefined {
+  return Object.keys(meta.annotations).find((name) => GUARD_ANNOTATIONS.has(name))
 }
 
 /** Reports the annotations that cannot be used. */

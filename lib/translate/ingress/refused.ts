@@ -14,8 +14,9 @@ import { reportProtocol, type TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import type { CertificateBinder } from '../tls/certificate-binding.ts'
 import { type BackendResolver, closeReference, createReference, reportBackend } from './backend.ts'
-import { checkFilters } from './filters.ts'
+import { checkFilters, findGuard } from './filters.ts'
 import { checkForeignAnnotations, findCanary, findClosingGuards } from './foreign-annotation.ts'
+import type { ForeignAnnotation } from './foreign-table.ts'
 import { type Claimant, claimRoutes, listReferences } from './host.ts'
 import { pickIngresses } from './ingress-class.ts'
 import { checkPath } from './route.ts'
@@ -75,7 +76,8 @@ const HOST = /^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/
  * it has no guard.
  */
 export function claimClosed(ingress: Ingress, settings: TranslationSettings): Claimant | undefined {
-  const guards = findClosingGuards(ingress, settings)
+  const own = findGuard(ingress)
+  const guards = [...findClosingGuards(ingress, settings), ...(own === undefined ? [] : [describeOwnGuard(own)])]
   const [guard] = guards
   if (guard === undefined || findCanary(ingress) !== undefined) return undefined
   const rules = ingress.rules.flatMap((rule) => {
@@ -88,6 +90,12 @@ export function claimClosed(ingress: Ingress, settings: TranslationSettings): Cl
   const references = listReferences(closed)
   const resolutions = references.map((reference) => closeReference(reference, guard))
   return { ingress: closed, claims: { ...claimRoutes(closed, references, resolutions, guards), diagnostics: [] } }
+}
+
+/** A guard of Portico's own, as the others are. */
+function describeOwnGuard(name: string): ForeignAnnotation {
+  const [domain = '', key = ''] = name.split('/')
+  return { name, domain, key, value: '', kind: 'guard', isIdle: false, isOfHost: false }
 }
 
 /** The host meant by an invalid one: with a port, in capitals, or `*` for all hosts. */

@@ -4,6 +4,7 @@ import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { statusOf } from '../../base/errors.ts'
 import { compareText } from '../../base/order.ts'
 import { normalizeRulePath } from '../../base/path.ts'
+import { findFilter } from '../../filters/registry.ts'
 import { type Ingress, type IngressBackend, type IngressPath, printResource } from '../../kubernetes/resource.ts'
 import type { ResourceRef } from '../../model/resource-ref.ts'
 import {
@@ -213,7 +214,8 @@ function reportConflict(
   holder: Ingress,
   diagnostics: DiagnosticList,
 ): void {
-  const same = sameAction(route.action, winner.action)
+  const guard = findLostGuard(route, winner)
+  const same = guard === undefined && sameAction(route.action, winner.action)
   const host = route.host === '' ? 'every host' : `host "${route.host}"`
   const isDefault = route.pathType === 'default'
   const claim = isDefault ? `the default backend of ${host}` : `${host} and path "${route.path}" (${route.pathType})`
@@ -224,11 +226,12 @@ function reportConflict(
     {
       // If both lead to the same upstream, nothing is lost.
       ...(same && { severity: 'info' as const }),
+      ...(guard !== undefined && { severity: 'error' as const }),
       position: ingress.origin.locate(findPathField(route)),
       resource: printResource(ingress),
       help: same
         ? 'both lead to the same backend: leave one out'
-        : `${describeLoss(route, winner)}: ${explainPrecedence(route, winner, ingress, holder)}`,
+        : `${describeLoss(route, winner)}${guard === undefined ? '' : `, and its ${guard} guards nothing`}: ${explainPrecedence(route, winner, ingress, holder)}`,
       notes: [
         {
           message: `${winner.pathType === 'default' ? 'it' : `${winner.pathType} "${winner.path}"`} wins`,
@@ -255,6 +258,12 @@ function explainPrecedence(loser: Route, winner: Route, ingress: Ingress, holder
   if (ingress.meta.createdAt !== holder.meta.createdAt) return 'the older Ingress wins'
   const isSame = printResource(ingress) === printResource(holder)
   return isSame ? 'the first one wins' : 'with equal age the first by namespace/name wins'
+}
+
+/** A filter that guards the route and not the one that takes its place. */
+function findLostGuard({ filters = [] }: Route, winner: Route): string | undefined {
+  const kept = new Set((winner.filters ?? []).map((filter) => JSON.stringify(filter)))
+  return filters.find((filter) => findFilter(filter.name).isGuard && !kept.has(JSON.stringify(filter)))?.name
 }
 
 function sameAction(a: RouteAction, b: RouteAction): boolean {
