@@ -64,7 +64,10 @@ function readChanges(annotations: AnnotationReader, side: 'request' | 'response'
 function readFields(annotations: AnnotationReader, name: string): readonly Field[] {
   const fields = parseFields(annotations.text(name) ?? '')
   if (typeof fields !== 'string') return fields
-  annotations.refuse(name, fields, 'write one field a line, as in "X-Frame-Options: DENY"')
+  const help = fields.endsWith('by the gateway itself')
+    ? 'leave it out; portico.dev/rewrite-host changes the host'
+    : 'write one field a line, as in "X-Frame-Options: DENY"'
+  annotations.refuse(name, fields, help)
   return []
 }
 

@@ -42,7 +42,8 @@ export const REDIRECT = defineFilter<Options>({
     if (Object.values(target).some((each) => each !== undefined)) {
       return { code: Number(written ?? DEFAULT_CODE), ...target }
     }
-    if (written !== undefined) {
+    const isAlone = !['scheme', 'host', 'port', 'path', 'prefix'].some((name) => annotations.text(`redirect-${name}`))
+    if (written !== undefined && isAlone) {
       annotations.refuse('redirect-code', 'nothing says where to', 'add portico.dev/redirect-host, -path or another')
     }
     return undefined

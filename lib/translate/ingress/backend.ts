@@ -15,6 +15,7 @@ import {
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { RouteAction } from '../../model/route.ts'
 import { findShortage } from '../../model/shortage.ts'
+import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { Memo } from '../reuse.ts'
 import { printPorts } from '../service/endpoint-override.ts'
 import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
@@ -227,10 +228,11 @@ export function closeResolution(resolution: Resolution, guard: ForeignAnnotation
 
 /** The action of a closed route, in place of `action`, since `guard` cannot be honoured. */
 export function closeAction({ backend }: RouteAction, guard: ForeignAnnotation): RouteAction {
+  const isOwn = `${guard.domain}/` === ANNOTATION_DOMAIN
   return Object.freeze({
     type: 'unavailable',
-    code: 'PORTICO_GW_GUARD_UNSUPPORTED',
-    reason: describeClosing(guard),
+    code: isOwn ? 'PORTICO_GW_GUARD_INVALID' : 'PORTICO_GW_GUARD_UNSUPPORTED',
+    reason: isOwn ? `the Ingress is refused, and with it its ${guard.name}` : describeClosing(guard),
     backend,
   })
 }

@@ -148,7 +148,8 @@ function hasAlternatives(pattern: string): boolean {
 }
 
 function isClosed({ action }: Pick<Route, 'action'>): boolean {
-  return action.type === 'unavailable' && action.code === 'PORTICO_GW_GUARD_UNSUPPORTED'
+  if (action.type !== 'unavailable') return false
+  return action.code === 'PORTICO_GW_GUARD_UNSUPPORTED' || action.code === 'PORTICO_GW_GUARD_INVALID'
 }
 
 /** The routes of one host in match order, and the routes that lost. */
