@@ -54,8 +54,8 @@ export type VirtualHost = Readonly<{
   host: string
   /** In match order: exact before prefix, longer before shorter. Holds the host's own default backend last, if it has one. */
   routes: readonly Route[]
-  /** HTTP requests are answered 308 to HTTPS (a tls section names this host and redirects are on). */
-  redirectToHttps: boolean
+  /** What is done to its requests before a route is found, in that order; hosts share them. */
+  filters?: readonly FilterConfig[]
   /** The object that names the host first, and the index of its rule. */
   owner: ResourceRef
   rule: number

@@ -2,7 +2,7 @@
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
 import { cutSame } from '../base/list.ts'
-import { printFilters } from '../filters/registry.ts'
+import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 import type { Route } from '../model/route.ts'
@@ -98,13 +98,13 @@ function describe(model: Model, same: ReadonlySet<unknown>): Map<string, Item> {
   const items = new Map<string, Item>()
   for (const virtualHost of model.hosts) {
     if (same.has(virtualHost)) continue
-    const { host, routes, redirectToHttps } = virtualHost
+    const { host, routes } = virtualHost
     for (const route of routes) items.set(keyOf(route), describeRoute(model, route))
     items.set(`host ${host}`, {
       subject: host === '' ? '*' : host,
       added: undefined,
       removed: undefined,
-      aspects: [{ name: 'plain HTTP ', value: redirectToHttps ? 'redirected to https' : 'served' }],
+      aspects: [{ name: 'plain HTTP ', value: redirectsToHttps(virtualHost) ? 'redirected to https' : 'served' }],
     })
   }
   if (model.defaultRoute !== undefined)

@@ -6,7 +6,7 @@ import { printName } from '../base/resource-name.ts'
 import type { FilterChain, FilterChains } from '../filters/chain.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
-import { findRouteId, type PathMatch, type Route, type RouteAction, type VirtualHost } from '../model/route.ts'
+import { findRouteId, type PathMatch, type Route, type RouteAction } from '../model/route.ts'
 import { placeOf, type ServiceListener } from '../model/service-listener.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
@@ -33,7 +33,12 @@ export type ServedRoute = Readonly<{
   filters: FilterChain | undefined
 }>
 
-export type ServedHost = Pick<VirtualHost, 'host' | 'redirectToHttps'> & Readonly<{ routes: readonly ServedRoute[] }>
+export type ServedHost = Readonly<{
+  host: string
+  /** They act before a route is found; undefined: there are none. */
+  filters: FilterChain | undefined
+  routes: readonly ServedRoute[]
+}>
 
 /** A port that a Service opens, with its route; made once at build time. */
 export type ServedListener = Readonly<{
@@ -143,17 +148,17 @@ export class SnapshotBuilder {
   *#takeHosts({ hosts, removed }: SnapshotUpdate, changed: ReadonlySet<UpstreamKey>): Generator<void, void> {
     for (const name of removed.hosts) this.#hosts.delete(name)
     const come = new Set<string>()
-    for (const { host, redirectToHttps, routes } of hosts) {
-      const served = { host, redirectToHttps, routes: routes.map((route) => this.#serve(route)) }
+    for (const { host, filters: configs, routes } of hosts) {
+      const filters = configs && this.#chains.find(configs, `host ${host}`)
+      const served = { host, filters, routes: routes.map((route) => this.#serve(route)) }
       this.#hosts.set(host, { routes: compileServed(served), upstreams: listUpstreams(routes) })
       come.add(host)
       yield
     }
     for (const [name, entry] of changed.size === 0 ? [] : this.#hosts) {
       if (!come.has(name) && intersects(entry.upstreams, changed)) {
-        const { host, redirectToHttps, routes } = entry.routes.host
-        const served = { host, redirectToHttps, routes: routes.map((route) => this.#serveAgain(route, changed)) }
-        entry.routes = compileServed(served)
+        const { host } = entry.routes
+        entry.routes = compileServed({ ...host, routes: host.routes.map((route) => this.#serveAgain(route, changed)) })
       }
       yield
     }

@@ -1,7 +1,7 @@
-/** The filters of an Ingress's routes, from its annotations. */
+/** The filters of an Ingress's routes, from its annotations, and those of hosts. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { FILTERS } from '../../filters/registry.ts'
-import type { AnnotationReader, FilterSpec } from '../../filters/spec.ts'
+import type { AnnotationReader, FilterSpec, HostFacts } from '../../filters/spec.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
@@ -28,6 +28,15 @@ const NONE: Read = Object.freeze({ filters: undefined, refusals: [] })
 /** All its routes share the list. */
 export function readFilters(ingress: Ingress): readonly FilterConfig[] | undefined {
   return read(ingress).filters
+}
+
+/** In the order in which they act; undefined: none. */
+export function readHostFilters(host: HostFacts): readonly FilterConfig[] | undefined {
+  const filters = FILTERS.flatMap(({ name, ofHosts }) => {
+    const options = ofHosts?.read(host)
+    return options === undefined ? [] : [Object.freeze({ name, options: Object.freeze(options) })]
+  })
+  return filters.length === 0 ? undefined : Object.freeze(filters)
 }
 
 /** The annotation of a filter that promises to refuse requests and cannot be used, so that the routes are closed; undefined: none. */
@@ -73,7 +82,7 @@ function readAll({ meta }: Ingress): Read {
         refusals.push({ spec, annotation: ANNOTATION_DOMAIN + name, message, help })
       },
     }
-    const options = spec.read(reader)
+    const options = spec.read?.(reader)
     // A filter that is half understood might do what nobody meant.
     if (options !== undefined && refusals.length === before) filters.push(Object.freeze({ name: spec.name, options }))
   }
