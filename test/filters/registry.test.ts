@@ -143,7 +143,7 @@ for (const spec of FILTERS) {
     fc.assert(fc.property(written, readOne), { numRuns: 2000 })
     t.ok(used > 0, 'some of it can be used')
     t.equal(
-      read({ text: () => undefined, refuse: () => t.fail() }),
+      read({ text: () => undefined, content: () => undefined, refuse: () => t.fail() }),
       undefined,
       'without annotations there is no filter',
     )
@@ -160,6 +160,13 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
     text(name) {
       claim(name)
       return annotations[name]?.trim()
+    },
+    content(name) {
+      claim(name)
+      const reference = annotations[name]?.trim()
+      if (reference?.includes('/')) return { source: reference, bytes: '\u00ff\u0000' }
+      if (reference !== undefined) refused.push(name)
+      return undefined
     },
     refuse(name, message, help) {
       claim(name)
