@@ -151,7 +151,7 @@ export class RequestHandler implements ForwardOwner {
       this.#redirectToHttps(context)
       return
     }
-    const served = findInHost(table, host, context.path!.matchPath)
+    const served = findInHost(table, host, context.path!.matchPath, context)
     this.#forward(context, served)
   }
 
