@@ -6,7 +6,7 @@ import { printName } from '../base/resource-name.ts'
 import type { FilterChain, FilterChains } from '../filters/chain.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
-import { findRouteId, type PathMatch, type Route, type RouteAction } from '../model/route.ts'
+import { findRouteId, type Route, type RouteAction, type RouteMatch } from '../model/route.ts'
 import { placeOf, type ServiceListener } from '../model/service-listener.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
@@ -21,7 +21,7 @@ import { listUpstreams, type SnapshotUpdate } from './update.ts'
 
 /** A route with its upstream; made once at build time. Of the route itself it has what requests need: there may be 100,000. */
 export type ServedRoute = Readonly<{
-  match: PathMatch
+  match: RouteMatch
   action: RouteAction
   overrides: PolicyOverrides | undefined
   /** Undefined where the route's action is `unavailable`. */
