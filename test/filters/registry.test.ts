@@ -13,6 +13,7 @@ import {
   SERVICE_SETTINGS_BY_ANNOTATION,
 } from '../../lib/settings/service.ts'
 import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from '../../lib/translate/exposure/listener-option.ts'
+import { parseReference } from '../../lib/translate/ingress/content.ts'
 
 const FOLDER = 'lib/filters'
 const registry = readFileSync(join(FOLDER, 'registry.ts'), 'utf8')
@@ -164,8 +165,9 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
     content(name) {
       claim(name)
       const reference = annotations[name]?.trim()
-      if (reference?.includes('/')) return { source: reference, bytes: '\u00ff\u0000' }
-      if (reference !== undefined) refused.push(name)
+      if (reference === undefined) return undefined
+      if (parseReference(reference)) return { source: reference, bytes: '\u00ff\u0000' }
+      refused.push(name)
       return undefined
     },
     refuse(name, message, help) {
