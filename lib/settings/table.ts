@@ -261,7 +261,7 @@ export const SETTINGS = {
     connectionsPerClient: integer({
       default: 0,
       min: 0,
-      doc: 'Most connections of one client address (of one /64 for IPv6) at once in each worker; further ones are reset. The address that a PROXY header names counts; peers in trustedProxies are not counted. 0 is automatic: a quarter of limits.connections, at least 16.',
+      doc: 'Most connections of one client address (of one /64 for IPv6) at once in each worker. A further connection takes the place of the connection of this client that has been idle longest, and is reset where none is idle. The address that a PROXY header names counts; peers in trustedProxies are not counted. 0 is automatic: a quarter of limits.connections, at least 16.',
     }),
     requestsPerClient: integer({
       default: 2048,
