@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { PathMatch } from '../model/route.ts'
+import type { AnnotationForm } from './annotation-form.ts'
 import type { FieldNames } from './field-lines.ts'
 
 /** A request as filters see it; nothing of it can be changed here. */
@@ -111,6 +112,14 @@ export type AnnotationReader = {
   refuse(name: string, message: string, help: string): void
 }
 
+/** An annotation of a filter. */
+export type AnnotationSpec = Readonly<{
+  /** For people: what it says. */
+  about: string
+  /** Undefined: any text. */
+  form?: AnnotationForm
+}>
+
 export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Readonly<Record<string, unknown>>> =
   Readonly<{
     name: string
@@ -118,9 +127,9 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
     order: number
     /** It promises to refuse requests: where it cannot be used, its routes are closed. */
     isGuard: boolean
-    /** The names of its annotations, without the domain, each with what it says. */
-    annotations: Readonly<Record<string, string>>
-    /** Undefined where the object has no annotation of this filter. */
+    /** By their names without the domain. */
+    annotations: Readonly<Record<string, AnnotationSpec>>
+    /** Undefined if the object has no annotation of this filter. Values have their forms (readFilter). */
     read: (annotations: AnnotationReader) => Options | undefined
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
@@ -131,4 +140,31 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
 /** Infers the type of the options. */
 export function defineFilter<Options extends Readonly<Record<string, unknown>>>(spec: FilterSpec<Options>): FilterSpec {
   return spec as unknown as FilterSpec
+}
+
+/** The options of a filter; undefined if it has no annotation, or one that cannot be used, which is refused then. */
+export function readFilter(
+  spec: FilterSpec,
+  annotations: AnnotationReader,
+): Readonly<Record<string, unknown>> | undefined {
+  let isRefused = false
+  const refuse = (name: string, message: string, help: string): void => {
+    isRefused = true
+    annotations.refuse(name, message, help)
+  }
+  for (const [name, { form }] of Object.entries(spec.annotations)) {
+    const text = annotations.text(name)
+    if (form !== undefined && text !== undefined && !form.pattern.test(text)) {
+      refuse(name, form.describeFault(text), form.help)
+    }
+  }
+  if (isRefused) return undefined
+  const content = (name: string): Content | undefined => {
+    const found = annotations.content(name)
+    isRefused ||= found === undefined && annotations.text(name) !== undefined
+    return found
+  }
+  const options = spec.read({ text: (name) => annotations.text(name), content, refuse })
+  // A filter that is half understood might do what nobody meant.
+  return isRefused ? undefined : options
 }

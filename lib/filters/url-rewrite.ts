@@ -3,7 +3,7 @@ import { RE2JS } from 're2js'
 import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { normalizePath } from '../base/path.ts'
-import { readPathOf } from './path-annotation.ts'
+import { type AnnotationForm, AUTHORITY, PATH } from './annotation-form.ts'
 import { replacePrefix } from './path-prefix.ts'
 import { type AnnotationReader, defineFilter, type Filter, type FilterRequest } from './spec.ts'
 
@@ -13,8 +13,21 @@ type PathChange =
 
 type Options = Readonly<{ host: string | undefined; path: PathChange | undefined }>
 
-/** Characters. */
-const MAX_PATTERN = 1_000
+const PATTERN: AnnotationForm = {
+  pattern: /^(?!\s)[^\x00-\x1f\x7f]{1,1000}$/,
+  describeFault: (text) =>
+    text.length > 1_000
+      ? 'it is longer than 1000 characters'
+      : text === ''
+        ? 'it is empty'
+        : 'it has control characters, and no path has',
+  help: 'write an expression of RE2, as in "^/api/(.*)$"',
+}
+const REPLACEMENT: AnnotationForm = {
+  ...PATTERN,
+  pattern: /^[^\x00-\x1f\x7f]{0,1000}$/,
+  help: 'write a path, as in "/v1/$1"',
+}
 /** Of all repetitions of an expression together: its time grows with them. */
 const MAX_REPEATS = 1_000
 
@@ -23,11 +36,14 @@ export const URL_REWRITE = defineFilter<Options>({
   order: 410,
   isGuard: false,
   annotations: {
-    'rewrite-host': 'the host, or host:port, that endpoints are asked for',
-    'rewrite-path': 'the whole path',
-    'rewrite-prefix': 'takes the place of the part of the path that the route matches',
-    'rewrite-regex': 'a regular expression (RE2) that is looked for in the path',
-    'rewrite-replacement': 'takes the place of what rewrite-regex finds; $1 is its first group',
+    'rewrite-host': { about: 'the host, or host:port, that endpoints are asked for', form: AUTHORITY },
+    'rewrite-path': { about: 'the whole path', form: PATH },
+    'rewrite-prefix': { about: 'takes the place of the part of the path that the route matches', form: PATH },
+    'rewrite-regex': { about: 'a regular expression (RE2) that is looked for in the path', form: PATTERN },
+    'rewrite-replacement': {
+      about: 'takes the place of what rewrite-regex finds; $1 is its first group',
+      form: REPLACEMENT,
+    },
   },
   read(annotations) {
     const host = annotations.text('rewrite-host')
@@ -82,8 +98,8 @@ function createRewrite(change: PathChange): Filter {
 }
 
 function readChange(annotations: AnnotationReader): PathChange | undefined {
-  const whole = readPathOf(annotations, 'rewrite-path')
-  const prefix = readPathOf(annotations, 'rewrite-prefix')
+  const whole = annotations.text('rewrite-path')
+  const prefix = annotations.text('rewrite-prefix')
   const pattern = annotations.text('rewrite-regex')
   const replacement = annotations.text('rewrite-replacement')
   const changes: PathChange[] = []
@@ -110,10 +126,6 @@ function readChange(annotations: AnnotationReader): PathChange | undefined {
 }
 
 function findPatternFault(pattern: string, replacement: string): string | undefined {
-  if (Math.max(pattern.length, replacement.length) > MAX_PATTERN)
-    return `it or its replacement is longer than ${MAX_PATTERN} characters`
-  if (/[\x00-\x1f\x7f]/.test(pattern + replacement))
-    return 'it or its replacement has control characters, and no path has'
   let repeats = 0
   for (const [, least = 0, most] of pattern.matchAll(/\{(\d+)(?:,(\d*))?\}/g)) repeats += Number(most || least)
   if (repeats > MAX_REPEATS) return `its repetitions add up to more than ${MAX_REPEATS}`

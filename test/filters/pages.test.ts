@@ -48,7 +48,7 @@ function printFilter({ name, annotations }: FilterSpec): readonly string[] {
     '| annotation | value |',
     '|---|---|',
     ...Object.entries(annotations).map(
-      ([annotation, text]) => `| \`${ANNOTATION_DOMAIN}${annotation}\` | ${text.replaceAll('|', '\\|')} |`,
+      ([annotation, { about }]) => `| \`${ANNOTATION_DOMAIN}${annotation}\` | ${about.replaceAll('|', '\\|')} |`,
     ),
     '',
     '```yaml',

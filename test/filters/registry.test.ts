@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { FILTERS } from '../../lib/filters/registry.ts'
-import type { FilterEnvironment, FilterSpec } from '../../lib/filters/spec.ts'
+import { type FilterEnvironment, type FilterSpec, readFilter } from '../../lib/filters/spec.ts'
 import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION } from '../../lib/kubernetes/resource.ts'
 import {
   ANNOTATION_DOMAIN,
@@ -151,7 +151,7 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
   const claim = (name: string) => {
     if (!Object.hasOwn(spec.annotations, name)) throw new Error(`${name} is not an annotation of ${spec.name}`)
   }
-  const options = spec.read({
+  const options = readFilter(spec, {
     text(name) {
       claim(name)
       return annotations[name]?.trim()

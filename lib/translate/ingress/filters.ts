@@ -2,11 +2,11 @@
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
 import { FILTERS } from '../../filters/registry.ts'
-import type { Content, FilterSpec } from '../../filters/spec.ts'
+import { type Content, type FilterSpec, readFilter } from '../../filters/spec.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
-import { type ConfigMapName, type ContentFinder, type ContentProblem, parseReference } from './content.ts'
+import type { ConfigMapName, ContentFinder, ContentProblem } from './content.ts'
 
 type Refusal = Readonly<{ spec: FilterSpec; annotation: string }> & ContentProblem
 
@@ -84,7 +84,6 @@ function readAll({ meta }: Ingress, contents: ContentFinder | undefined): Ingres
   const refusals: Refusal[] = []
   const configMaps: UsedConfigMap[] = []
   for (const spec of FILTERS) {
-    const before = refusals.length
     const text = (name: string): string | undefined => annotations[ANNOTATION_DOMAIN + name]?.trim()
     const add = (name: string, problem: ContentProblem): void => {
       refusals.push({ spec, annotation: ANNOTATION_DOMAIN + name, ...problem })
@@ -94,25 +93,16 @@ function readAll({ meta }: Ingress, contents: ContentFinder | undefined): Ingres
     const content = (name: string): Content | undefined => {
       const written = text(name)
       if (written === undefined || contents === undefined) return undefined
-      const reference = parseReference(written)
-      if (reference === undefined) {
-        refuse(
-          name,
-          `"${written}" names no key of a ConfigMap`,
-          'write the ConfigMap and the key, as in "pages/sorry.html"',
-        )
-        return undefined
-      }
-      const configMap = { namespace, name: reference.name }
+      const [owner = '', key = ''] = written.split('/')
+      const configMap = { namespace, name: owner }
       configMaps.push({ ...configMap, input: contents.findInput(configMap) })
-      const found = contents.find(configMap, reference.key)
+      const found = contents.find(configMap, key)
       if ('bytes' in found) return found
       add(name, found)
       return undefined
     }
-    const options = spec.read({ text, content, refuse })
-    // A filter that is half understood might do what nobody meant.
-    if (options !== undefined && refusals.length === before) filters.push(freezeDeep({ name: spec.name, options }))
+    const options = readFilter(spec, { text, content, refuse })
+    if (options !== undefined) filters.push(freezeDeep({ name: spec.name, options }))
   }
   if (filters.length + refusals.length + configMaps.length === 0) return NONE
   return { filters: filters.length === 0 ? undefined : Object.freeze(filters), refusals, configMaps }
