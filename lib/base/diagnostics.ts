@@ -13,7 +13,7 @@ export type Severity = 'error' | 'warning' | 'info'
 export const DIAGNOSTICS = {
   // Reading files
   PORTICO_FILE_NOT_FOUND: ['error', 'a path given with -f or -c does not exist, or a glob matches nothing'],
-  PORTICO_FILE_UNREADABLE: ['error', 'a file or folder cannot be read'],
+  PORTICO_FILE_UNREADABLE: ['error', 'a file, a folder or another provider cannot be read'],
   PORTICO_FILE_TOO_LARGE: ['error', 'a file is larger than the limit'],
   PORTICO_FILE_BINARY: ['error', 'a file is not text'],
   PORTICO_FILE_LOOP: ['warning', 'a folder link leads back to a folder already read'],

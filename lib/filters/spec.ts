@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { PathMatch } from '../model/route.ts'
+import type { Settings } from '../settings/table.ts'
 import type { AnnotationForm } from './annotation-form.ts'
 import type { FieldNames } from './field-lines.ts'
 
@@ -21,7 +22,9 @@ export type FilterRequest = {
   readonly matchPath: string
   /** `''` or `?…`, as sent. */
   readonly query: string
-  /** What the route matched it by. */
+  /** Path and query as sent. */
+  readonly target: string
+  /** What the route matched it by; unknown to the filters of a host, which act before a route is found. */
   readonly match: PathMatch
   readonly clientAddress: string
   /** The network that limits for each client count it under. */
@@ -71,7 +74,7 @@ export class PendingOutcome {
 
 /** A filter as it acts on the requests of a route. Functions that are missing cost nothing. */
 export type Filter = {
-  /** Before an endpoint is chosen. */
+  /** Before an endpoint is chosen; of a filter of hosts: before a route is found. Filters of hosts have no other function. */
   request?(request: FilterRequest): FilterOutcome | PendingOutcome
   /** Fields that the filter answers for: the client's trailers may not say them. */
   requestNames?: FieldNames
@@ -120,6 +123,13 @@ export type AnnotationSpec = Readonly<{
   form?: AnnotationForm
 }>
 
+/** What is known of a host when its filters are read. */
+export type HostFacts = Readonly<{
+  /** A tls section names it. */
+  isSecured: boolean
+  https: Pick<Settings['https'], 'enabled' | 'redirect' | 'redirectPort'>
+}>
+
 export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Readonly<Record<string, unknown>>> =
   Readonly<{
     name: string
@@ -129,13 +139,27 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
     isGuard: boolean
     /** By their names without the domain. */
     annotations: Readonly<Record<string, AnnotationSpec>>
-    /** Undefined if the object has no annotation of this filter. Values have their forms (readFilter). */
-    read: (annotations: AnnotationReader) => Options | undefined
+    /**
+     * Undefined if the object has no annotation of this filter. Values have their forms (readFilter). A filter without annotations
+     * has no such function.
+     */
+    read?: (annotations: AnnotationReader) => Options | undefined
+    /** It acts on whole hosts. */
+    ofHosts?: HostFilterSpec<Options>
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
     /** Does all that can be done once. */
     create: (options: Options, environment: FilterEnvironment) => Filter
   }>
+
+export type HostFilterSpec<Options> = Readonly<{
+  /** For people: which hosts have it. */
+  text: string
+  /** Undefined where the host is not to have the filter. */
+  read: (host: HostFacts) => Options | undefined
+  /** Reports say of its hosts that plain HTTP is sent to HTTPS. */
+  redirectsToHttps: boolean
+}>
 
 /** Infers the type of the options. */
 export function defineFilter<Options extends Readonly<Record<string, unknown>>>(spec: FilterSpec<Options>): FilterSpec {
@@ -147,6 +171,7 @@ export function readFilter(
   spec: FilterSpec,
   annotations: AnnotationReader,
 ): Readonly<Record<string, unknown>> | undefined {
+  if (spec.read === undefined) return undefined
   let isRefused = false
   const refuse = (name: string, message: string, help: string): void => {
     isRefused = true

@@ -1,8 +1,8 @@
 /** Changes the URL that an endpoint is asked for: the host, and the path as a whole, by its prefix, or by a regular expression. HOT */
-import { RE2JS } from 're2js'
 import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { normalizePath } from '../base/path.ts'
+import { compilePattern, findPatternFault } from '../base/pattern.ts'
 import { type AnnotationForm, AUTHORITY, PATH } from './annotation-form.ts'
 import { replacePrefix } from './path-prefix.ts'
 import { type AnnotationReader, defineFilter, type Filter, type FilterRequest } from './spec.ts'
@@ -15,21 +15,15 @@ type Options = Readonly<{ host: string | undefined; path: PathChange | undefined
 
 const PATTERN: AnnotationForm = {
   pattern: /^(?!\s)[^\x00-\x1f\x7f]{1,1000}$/,
-  describeFault: (text) =>
-    text.length > 1_000
-      ? 'it is longer than 1000 characters'
-      : text === ''
-        ? 'it is empty'
-        : 'it has control characters, and no path has',
+  describeFault: (text) => findPatternFault(text) ?? 'it is empty',
   help: 'write an expression of RE2, as in "^/api/(.*)$"',
 }
 const REPLACEMENT: AnnotationForm = {
-  ...PATTERN,
   pattern: /^[^\x00-\x1f\x7f]{0,1000}$/,
+  describeFault: ({ length }) =>
+    length > 1_000 ? 'it is longer than 1000 characters' : 'it has control characters, and no path has',
   help: 'write a path, as in "/v1/$1"',
 }
-/** Of all repetitions of an expression together: its time grows with them. */
-const MAX_REPEATS = 1_000
 
 export const URL_REWRITE = defineFilter<Options>({
   name: 'url-rewrite',
@@ -66,17 +60,16 @@ export const URL_REWRITE = defineFilter<Options>({
   },
 })
 
-/** Expressions of users run in linear time: V8's own engine for that needs a flag of the process, RE2 in JavaScript nothing. */
 function createRewrite(change: PathChange): Filter {
   if (change.type !== 'regex') {
     const { type, value } = change
     return {
-      upstreamRequest(draft, { pathname, match, query }) {
-        draft.target = (type === 'whole' ? value : replacePrefix(pathname, match, value)) + query
+      upstreamRequest(draft, request) {
+        draft.target = (type === 'whole' ? value : replacePrefix(request, value)) + request.query
       },
     }
   }
-  const pattern = RE2JS.compile(change.pattern)
+  const pattern = compilePattern(change.pattern)
   const rewritten = new WeakMap<FilterRequest, string>()
   return {
     /** A path that a replacement makes must be one already: dot segments in it would lead out of where it is to lead. */
@@ -106,9 +99,8 @@ function readChange(annotations: AnnotationReader): PathChange | undefined {
   if (whole !== undefined) changes.push({ type: 'whole', value: whole })
   if (prefix !== undefined) changes.push({ type: 'prefix', value: prefix })
   if (pattern !== undefined && replacement !== undefined) {
-    const fault = findPatternFault(pattern, replacement)
-    if (fault !== undefined)
-      annotations.refuse('rewrite-regex', fault, 'write an expression of RE2, as in "^/api/(.*)$"')
+    const fault = findFault(pattern, replacement)
+    if (fault !== undefined) annotations.refuse('rewrite-regex', fault, PATTERN.help)
     changes.push({ type: 'regex', pattern, replacement })
   } else if (pattern !== undefined) {
     annotations.refuse('rewrite-regex', 'rewrite-replacement is missing', 'say what takes the place of the part found')
@@ -125,15 +117,16 @@ function readChange(annotations: AnnotationReader): PathChange | undefined {
   return changes[0]
 }
 
-function findPatternFault(pattern: string, replacement: string): string | undefined {
-  let repeats = 0
-  for (const [, least = 0, most] of pattern.matchAll(/\{(\d+)(?:,(\d*))?\}/g)) repeats += Number(most || least)
-  if (repeats > MAX_REPEATS) return `its repetitions add up to more than ${MAX_REPEATS}`
+function findFault(pattern: string, replacement: string): string | undefined {
+  const fault = findPatternFault(pattern)
+  if (fault !== undefined) return fault
+  const compiled = compilePattern(pattern)
+  const groups = compiled.groupCount()
+  const highest = Math.max(0, ...[...replacement.matchAll(/\$(\d)/g)].map(([, group]) => Number(group)))
+  if (highest > groups) return `it has ${groups} groups, and the replacement names $${highest}`
   try {
-    RE2JS.compile(pattern).matcher('/').replaceFirst(replacement)
-    const groups = RE2JS.compile(pattern).groupCount()
-    const highest = Math.max(0, ...[...replacement.matchAll(/\$(\d)/g)].map(([, group]) => Number(group)))
-    return highest > groups ? `it has ${groups} groups, and the replacement names $${highest}` : undefined
+    compiled.matcher('/').replaceFirst(replacement)
+    return undefined
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }

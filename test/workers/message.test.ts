@@ -76,6 +76,7 @@ t.test('everything that a snapshot is made of reaches a worker as it is', async 
   for (const field of [
     'hosts.routes.policy',
     'hosts.routes.filters',
+    'hosts.filters',
     'upstreams.endpoints.probes',
     'upstreams.policy',
   ]) {

@@ -1,8 +1,8 @@
-/** The filters of an Ingress's routes, from its annotations. */
+/** The filters of an Ingress's routes, from its annotations, and those of hosts. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
 import { FILTERS } from '../../filters/registry.ts'
-import { type Content, type FilterSpec, readFilter } from '../../filters/spec.ts'
+import { type Content, type FilterSpec, type HostFacts, readFilter } from '../../filters/spec.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
@@ -47,6 +47,15 @@ export function resolveFilters(ingress: Ingress, contents: ContentFinder): Ingre
 /** All its routes share the list. */
 export function readFilters(ingress: Ingress): readonly FilterConfig[] | undefined {
   return read(ingress).filters
+}
+
+/** In the order in which they act; undefined: none. */
+export function readHostFilters(host: HostFacts): readonly FilterConfig[] | undefined {
+  const filters = FILTERS.flatMap(({ name, ofHosts }) => {
+    const options = ofHosts?.read(host)
+    return options === undefined ? [] : [Object.freeze({ name, options: Object.freeze(options) })]
+  })
+  return filters.length === 0 ? undefined : Object.freeze(filters)
 }
 
 /** The annotation of a filter that promises to refuse requests and cannot be used, so that the routes are closed; undefined: none. */
