@@ -59,6 +59,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
   name: 'forward-auth',
   order: 130,
   isGuard: true,
+  dependsOn: 'the answer of its auth server',
   annotations: {
     'auth-url': {
       about:

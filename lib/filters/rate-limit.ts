@@ -24,6 +24,7 @@ export const RATE_LIMIT = defineFilter<Options>({
   name: 'rate-limit',
   order: 110,
   isGuard: true,
+  dependsOn: 'the number of earlier requests',
   annotations: {
     'rate-limit': {
       about:

@@ -146,6 +146,11 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
     read?: (annotations: AnnotationReader) => Options | undefined
     /** It acts on whole hosts. */
     ofHosts?: HostFilterSpec<Options>
+    /**
+     * For people: what decides, beside the request and the options, as in "the answer of its auth server". `portico explain` does
+     * not play such a filter. Undefined: nothing else decides, and `request` never waits.
+     */
+    dependsOn?: string
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
     /** Does all that can be done once. */

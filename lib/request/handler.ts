@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { contain, containing, type Victim } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
-import { GatewayError } from '../base/errors.ts'
+import { GatewayError, isClosedBy } from '../base/errors.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
 import type { FilterChain } from '../filters/chain.ts'
 import { type FilterAnswer, PendingOutcome } from '../filters/spec.ts'
@@ -181,7 +181,8 @@ export class RequestHandler implements ForwardOwner {
     }
     context.served = served
     const { filters } = served
-    if (filters === undefined || filters.ofRequest.length === 0 || isClosed(served)) this.#send(context, served)
+    const isClosed = served.action.type === 'unavailable' && isClosedBy(served.action.code)
+    if (filters === undefined || filters.ofRequest.length === 0 || isClosed) this.#send(context, served)
     else this.#ask(context, filters, 0, undefined)
   }
 
@@ -237,12 +238,6 @@ export class RequestHandler implements ForwardOwner {
     }
     new OwnAnswer(this, context).send(head, body)
   }
-}
-
-/** A guard that cannot be honoured refuses all requests, whatever else the route would do with them. */
-function isClosed({ action }: ServedRoute): boolean {
-  if (action.type !== 'unavailable') return false
-  return action.code === 'PORTICO_GW_GUARD_UNSUPPORTED' || action.code === 'PORTICO_GW_GUARD_INVALID'
 }
 
 function explainUnavailable({ action }: ServedRoute): GatewayError {

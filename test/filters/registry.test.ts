@@ -6,7 +6,13 @@ import fc from 'fast-check'
 import t from 'tap'
 import { CONFIG_MAP_KEY } from '../../lib/filters/annotation-form.ts'
 import { FILTERS } from '../../lib/filters/registry.ts'
-import { type FilterEnvironment, type FilterSpec, readFilter } from '../../lib/filters/spec.ts'
+import {
+  type FilterEnvironment,
+  type FilterRequest,
+  type FilterSpec,
+  PendingOutcome,
+  readFilter,
+} from '../../lib/filters/spec.ts'
 import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION } from '../../lib/kubernetes/resource.ts'
 import {
   ANNOTATION_DOMAIN,
@@ -124,6 +130,23 @@ const environment: FilterEnvironment = {
   shared: (make) => make(),
 }
 
+const REQUEST: FilterRequest = {
+  id: '1',
+  method: 'GET',
+  scheme: 'http',
+  clientHostname: 'a.test',
+  clientAuthority: 'a.test',
+  pathname: '/a/b',
+  matchPath: '/a/b',
+  query: '?c',
+  target: '/a/b?c',
+  match: { type: 'prefix', path: '/a' },
+  clientAddress: '127.0.0.1',
+  clientNetwork: '127.0.0.1',
+  lines: '',
+  header: () => undefined,
+}
+
 for (const spec of FILTERS) {
   const { read } = spec
   t.equal(read !== undefined, Object.keys(spec.annotations).length > 0, `${spec.name} reads annotations if it has any`)
@@ -211,6 +234,9 @@ function useOptions(spec: FilterSpec, options: Readonly<Record<string, unknown>>
   if (/[\r\n]/.test(printed)) throw new Error('it is printed in more than one line')
   const filter = spec.create(sent, environment)
   if (!filter.request && !filter.upstreamRequest && !filter.response) throw new Error('the filter does nothing')
+  if (spec.dependsOn === undefined && filter.request?.(REQUEST) instanceof PendingOutcome) {
+    throw new Error('the filter waits, and its spec does not say what for')
+  }
 }
 
 function findDuplicates<T>(values: readonly T[]): readonly T[] {
