@@ -85,7 +85,10 @@ export const DIAGNOSTICS = {
   ],
   PORTICO_SVC_UNHEARD: ['info', 'something of a Service is not listened on that would be in a cluster'],
   // Annotations
-  PORTICO_ANN_UNKNOWN: ['warning', 'an unknown annotation under portico.dev/'],
+  PORTICO_ANN_UNKNOWN: [
+    'warning',
+    'an unknown annotation under portico.dev/; an error where it seems to mean a guard, whose routes are closed',
+  ],
   PORTICO_ANN_VALUE: ['error', 'an annotation has a value that cannot be used'],
   PORTICO_ANN_UNSUPPORTED: ['warning', 'an annotation of another controller has no effect here'],
   PORTICO_ANN_GUARD_UNSUPPORTED: [

@@ -66,6 +66,31 @@ export const ANNOTATIONS: ReadonlyMap<string, KnownAnnotation> = new Map([
 ])
 
 const NAMES: readonly string[] = [...ANNOTATIONS.keys()].map((name) => name.slice(ANNOTATION_DOMAIN.length))
+const GUARD_NAMES: readonly string[] = FILTERS.filter(({ isGuard }) => isGuard).flatMap((spec) =>
+  Object.keys(spec.annotations),
+)
+
+/**
+ * The annotation of a guard that an unknown annotation seems to mean, so that the routes of its Ingress are closed; undefined: none.
+ * A part of the name is enough, as in `portico.dev/basic-auth`.
+ */
+export function findMeantGuard(name: string): string | undefined {
+  if (!name.startsWith(ANNOTATION_DOMAIN) || ANNOTATIONS.has(name) || explainConstantAnnotation(name)) return undefined
+  const nearest = findMeant(name)
+  return nearest !== undefined && GUARD_NAMES.includes(nearest) ? ANNOTATION_DOMAIN + nearest : undefined
+}
+
+/** The known name that an unknown annotation seems to mean, without the domain, which all share and which would count as likeness. */
+function findMeant(name: string): string | undefined {
+  const own = name.slice(ANNOTATION_DOMAIN.length)
+  const nearest = findNearest(own, NAMES)
+  if (nearest !== undefined) return nearest
+  const words = own.split('-')
+  return words
+    .flatMap((word, at) => [words.slice(at).join('-'), word])
+    .map((part) => findNearest(part, GUARD_NAMES))
+    .find((guard) => guard !== undefined)
+}
 
 /** Reports annotations under portico.dev/ that mean nothing where they stand. */
 export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList): void {
@@ -80,18 +105,19 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
       diagnostics.add('PORTICO_ANN_UNKNOWN', constant.message, details)
       continue
     }
-    // The domain, which all share, would count as likeness.
-    const nearest = findNearest(name.slice(ANNOTATION_DOMAIN.length), NAMES)
+    const nearest = kinds ? undefined : findMeant(name)
+    const isGuard = resource.kind === 'Ingress' && findMeantGuard(name) !== undefined
     diagnostics.add(
       'PORTICO_ANN_UNKNOWN',
       kinds ? `annotation "${name}" means nothing on ${resource.kind}` : `unknown annotation "${name}"`,
       {
+        ...(isGuard && { severity: 'error' as const }),
         position,
         resource: printResource(resource),
         help: kinds
           ? `it belongs on ${kinds.join(' or ')}`
           : nearest
-            ? `did you mean "${ANNOTATION_DOMAIN}${nearest}"?`
+            ? `did you mean "${ANNOTATION_DOMAIN}${nearest}"?${isGuard ? ' until then the routes of this Ingress answer 503' : ''}`
             : `known are ${ENDPOINTS_ANNOTATION} and the settings under upstream, as portico.dev/balancer`,
       },
     )

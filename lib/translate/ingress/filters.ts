@@ -6,6 +6,7 @@ import { type Content, type FilterSpec, type HostFacts, readFilter } from '../..
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
+import { findMeantGuard } from '../annotation.ts'
 import type { ConfigMapName, ContentFinder, ContentProblem } from './content.ts'
 
 type Refusal = Readonly<{ spec: FilterSpec; annotation: string }> & ContentProblem
@@ -18,6 +19,8 @@ export type IngressFilters = Readonly<{
   /** In the order in which they act; undefined: none. */
   filters: readonly FilterConfig[] | undefined
   refusals: readonly Refusal[]
+  /** An unknown annotation that seems to mean a guard; undefined: there is none. */
+  misspeltGuard: string | undefined
   configMaps: readonly UsedConfigMap[]
 }>
 
@@ -30,7 +33,12 @@ const GUARD_ANNOTATIONS: ReadonlySet<string> = new Set(
   ),
 )
 
-const NONE: IngressFilters = Object.freeze({ filters: undefined, refusals: [], configMaps: [] })
+const NONE: IngressFilters = Object.freeze({
+  filters: undefined,
+  refusals: [],
+  misspeltGuard: undefined,
+  configMaps: [],
+})
 
 /**
  * Reads the filters of an Ingress with the contents of ConfigMaps that they have now. The same object for as long as all of that
@@ -58,14 +66,15 @@ export function readHostFilters(host: HostFacts): readonly FilterConfig[] | unde
   return filters.length === 0 ? undefined : Object.freeze(filters)
 }
 
-/** The annotation of a filter that promises to refuse requests and cannot be used, so that the routes are closed; undefined: none. */
+/** The annotation that promises to refuse requests and cannot be used, so that the routes are closed; undefined: none. */
 export function findBrokenGuard(ingress: Ingress): string | undefined {
-  return read(ingress).refusals.find(({ spec }) => spec.isGuard)?.annotation
+  const { refusals, misspeltGuard } = read(ingress)
+  return refusals.find(({ spec }) => spec.isGuard)?.annotation ?? misspeltGuard
 }
 
-/** The first annotation of a filter that guards, whatever it says; undefined: there is none. */
+/** The first annotation of a filter that guards, whatever it says and misspelt or not; undefined: there is none. */
 export function findGuard({ meta }: Ingress): string | undefined {
-  return Object.keys(meta.annotations).find((name) => GUARD_ANNOTATIONS.has(name))
+  return Object.keys(meta.annotations).find((name) => GUARD_ANNOTATIONS.has(name) || findMeantGuard(name) !== undefined)
 }
 
 /** Reports the annotations that cannot be used. */
@@ -113,6 +122,7 @@ function readAll({ meta }: Ingress, contents: ContentFinder | undefined): Ingres
     const options = readFilter(spec, { text, content, refuse })
     if (options !== undefined) filters.push(freezeDeep({ name: spec.name, options }))
   }
-  if (filters.length + refusals.length + configMaps.length === 0) return NONE
-  return { filters: filters.length === 0 ? undefined : Object.freeze(filters), refusals, configMaps }
+  const misspeltGuard = Object.keys(annotations).find((name) => findMeantGuard(name) !== undefined)
+  if (filters.length + refusals.length + configMaps.length === 0 && misspeltGuard === undefined) return NONE
+  return { filters: filters.length === 0 ? undefined : Object.freeze(filters), refusals, misspeltGuard, configMaps }
 }
