@@ -18,11 +18,15 @@ const PATTERN: AnnotationForm = {
   describeFault: (text) => findPatternFault(text) ?? 'it is empty',
   help: 'write an expression of RE2, as in "^/api/(.*)$"',
 }
+/** Groups are `$1` and `$<name>`, and `$$` is `$`: of what other languages write for groups, nothing would take the place. */
 const REPLACEMENT: AnnotationForm = {
-  pattern: /^[^\x00-\x1f\x7f]{0,1000}$/,
-  describeFault: ({ length }) =>
-    length > 1_000 ? 'it is longer than 1000 characters' : 'it has control characters, and no path has',
-  help: 'write a path, as in "/v1/$1"',
+  pattern: /^(?:\$\$|\$(?![${0])|[^$\x00-\x1f\x7f]){0,1000}$/,
+  describeFault: (text) => {
+    if (text.length > 1_000) return 'it is longer than 1000 characters'
+    if (/[\x00-\x1f\x7f]/.test(text)) return 'it has control characters, and no path has'
+    return `"${/\$0|\$\{[^}]*\}?/.exec(text)?.[0] ?? text}" names no group`
+  },
+  help: 'write a path with $1 for the first group, $<name> for one with a name and $& for all that is found, as in "/v1/$1"',
 }
 
 export const URL_REWRITE = defineFilter<Options>({
@@ -122,14 +126,14 @@ function findFault(pattern: string, replacement: string): string | undefined {
   if (fault !== undefined) return fault
   const compiled = compilePattern(pattern)
   const groups = compiled.groupCount()
-  const highest = Math.max(0, ...[...replacement.matchAll(/\$(\d)/g)].map(([, group]) => Number(group)))
-  if (highest > groups) return `it has ${groups} groups, and the replacement names $${highest}`
-  try {
-    compiled.matcher('/').replaceFirst(replacement)
-    return undefined
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+  for (const [written, number, name] of replacement.matchAll(/\$(?:\$|(\d)|<([^>]*)>)/g)) {
+    if (number !== undefined && Number(number) > groups)
+      return `it has ${groups} groups, and the replacement names ${written}`
+    if (name !== undefined && !Object.hasOwn(compiled.namedGroups(), name)) {
+      return `it has no group "${name}", and the replacement names ${written}`
+    }
   }
+  return undefined
 }
 
 function printPath(path: PathChange | undefined): readonly string[] {
