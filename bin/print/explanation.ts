@@ -1,5 +1,6 @@
 /** Explains how a URL is served, for people and as JSON. Neither shows keys of certificates. */
 
+import { parseAuthority } from '../../lib/base/hostname.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
 import { printName } from '../../lib/base/resource-name.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
@@ -56,7 +57,7 @@ export function printExplanation(
 
 /** The path, host and certificate in the form in which they are matched. */
 function describeRequest(
-  { path, host, certificate, listener }: Explanation,
+  { url, path, host, certificate, listener, portFault }: Explanation,
   locate: Locate,
   printLine: PrintLine,
 ): string[][] {
@@ -71,6 +72,9 @@ function describeRequest(
   if (listener) {
     const name = escapeText(`${listener.kind} ${printListenerName(listener)}, ${printListenerManner(listener)}`)
     rows.push(['  port', String(listener.port), `${name}  ${printLine(locateField(listener, locate))}`])
+  }
+  if (portFault !== undefined) {
+    rows.push(['  port', String(parseAuthority(url.host)?.port ?? ''), escapeText(portFault)])
   }
   for (const { virtualHost, reason } of host.misses) {
     const name = virtualHost.host === '' ? '*' : virtualHost.host
@@ -235,6 +239,7 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
     sent,
     upstream,
     listener,
+    portFault,
   } = explanation
   return {
     url: `${url.scheme}://${url.host}${url.path}`,
@@ -274,6 +279,7 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
       port: listener.port,
       source: printPlace(locateField(listener, locate)),
     },
+    portFault,
     settings: upstream && joinOverrides(upstream.policy, winner?.policy),
     upstream: upstream && {
       service: upstream.key,

@@ -74,6 +74,8 @@ export type Explanation = Readonly<{
   upstream: Upstream | undefined
   /** The port of a Service that the URL names: there no rule is asked. */
   listener?: ServiceListener
+  /** Why the port of the URL is not one that serves its scheme. */
+  portFault?: string
 }>
 
 const MOST_CANDIDATES = 20
@@ -88,6 +90,8 @@ export type ExplainOptions = Readonly<{
   encodedSlash?: 'keep' | 'reject'
   /** The port that redirects to HTTPS name; 0 or left out: not known before the start. */
   httpsPort?: number
+  /** The ports of the HTTP and HTTPS listeners; undefined where a listener is off, 0 where its port is not known before the start. */
+  ports?: Readonly<Record<ExplainedUrl['scheme'], number | undefined>>
   /** Names that no certificate covers are refused. */
   strictSni?: boolean
   leftOut?: readonly LeftOut[]
@@ -106,7 +110,8 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const host = explainHost(model, hostname, options.leftOut ?? [])
   const certificate =
     url.scheme === 'https' && hostname !== undefined ? explainCertificate(model, hostname, options) : undefined
-  const base = { url, path: { normal, query, notes }, host, certificate }
+  const portFault = findPortFault(model, url, options)
+  const base = { url, path: { normal, query, notes }, host, certificate, ...(portFault !== undefined && { portFault }) }
   if (normal === undefined || hostname === undefined) {
     const code = hostname === undefined ? 'PORTICO_REQ_BAD_HOST' : 'PORTICO_REQ_BAD_PATH'
     const reason = hostname === undefined ? `host "${url.host}" is malformed` : notes.join('; ')
@@ -145,6 +150,23 @@ function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): Ser
   return (
     found.find(({ address }) => isEvery(address)) ?? (isIP(hostname) === 0 && found.length === 1 ? found[0] : undefined)
   )
+}
+
+/** A port that is mapped to a listener, as containers have it, is not known here. */
+function findPortFault(
+  { listeners }: Model,
+  { host, scheme }: ExplainedUrl,
+  { ports, httpsPort }: ExplainOptions,
+): string | undefined {
+  if (ports === undefined) return undefined
+  const own = ports[scheme]
+  const asked = parseAuthority(host)?.port
+  if (own === undefined) return `${scheme} is off in the settings: nothing serves it`
+  if (asked === undefined || own === 0 || asked === own || (scheme === 'https' && asked === httpsPort)) return undefined
+  if (listeners.some(({ transport, port }) => transport === 'TCP' && port === asked)) return undefined
+  const other = scheme === 'http' ? 'https' : 'http'
+  if (asked === ports[other]) return `this is the port of ${other}; ${scheme} has ${own}`
+  return `no listener has this port; explained as if it led to that of ${scheme}, ${own}`
 }
 
 function isEvery(address: string): boolean {

@@ -332,3 +332,33 @@ t.test('it explains why clients refuse a certificate, and why the default one is
     /no tls section names this host: the handshake is refused/,
   )
 })
+
+t.test('a port that nothing listens at is told, and one of a Service is not', async (t) => {
+  const fault = async (url: string, ...words: string[]) =>
+    / {2}port {2,}(\d* *\S.*)$/m.exec((await explainServices(url, ...words)).stdout)?.[1]
+  t.match(await fault('http://web.test:9999/'), /^9999 +no listener has this port; explained as .* of http, 8080$/)
+  t.match(await fault('http://web.test:8443/'), /^8443 +this is the port of https; http has 8080$/)
+  t.match(await fault('https://web.test/', '--no-https'), /^https is off in the settings: nothing serves it$/)
+  t.match(await fault('http://web.test:30081/'), /^30081 +NodePort default\/api/)
+  for (const url of ['http://web.test/', 'http://web.test:8080/', 'https://web.test:8443/']) {
+    t.equal(await fault(url), undefined, url)
+  }
+  t.equal(await fault('https://web.test:443/', '--https-redirect-port', '443'), undefined)
+  t.equal(await fault('http://web.test:9999/', '--http-port', '0'), undefined)
+  const { portFault } = JSON.parse((await explainServices('http://web.test:9999/', '-o', 'json')).stdout)
+  t.match(portFault, /^no listener has this port/)
+})
+
+t.test('a host that a canary alone names says so', async (t) => {
+  const stdin = `${WEB}---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: share, annotations: {nginx.ingress.kubernetes.io/canary: "true"}}
+spec: {${rules('can.test')}}
+`
+  const { status, stdout } = await runPortico(['explain', 'http://can.test/', '-f', '-'], { stdin })
+  t.equal(status, 1)
+  const reason = 'not served: a canary is not supported: this Ingress serves nothing'
+  t.match(stdout, `not  default/share  ${reason}  <stdin>:8\n`)
+  t.match(stdout, `; Ingress default/share, which has this host, is ${reason} (<stdin>:8)\n`)
+})
