@@ -32,7 +32,7 @@ export type TranslatedHosts = Readonly<{
   routes: number
   defaultRoute: Route | undefined
   shadowed: readonly ShadowedRoute[]
-  /** At least one entry for each upstream that leaves a route without an endpoint. */
+  /** At least one entry for each Ingress and each upstream that leaves a route of it without an endpoint. */
   starving: readonly Starving[]
 }>
 
@@ -320,19 +320,23 @@ function settle(
   }
 }
 
-/** The first route to each upstream without endpoints. */
+/** The first route of each Ingress to each upstream without endpoints. */
 function findStarving(routes: readonly Route[], owners: readonly RouteOwner[]): readonly Starving[] {
   const empty = owners.filter((one) => one.empty.size > 0)
   if (empty.length === 0) return []
   const targets = new Map(empty.flatMap((one) => [...one.empty]))
   const ingressOf = findIngressAmong(owners)
-  const found = new Map<TranslatedUpstream, Starving>()
+  const found: Starving[] = []
+  const known = new Map<TranslatedUpstream, Set<ResourceRef>>()
   for (const route of routes) {
     const target = targets.get(route.action)
-    if (target === undefined || found.has(target)) continue
-    found.set(target, { target, ingress: ingressOf(route.owner), path: findBackendField(route) })
+    if (target === undefined) continue
+    const owners = known.get(target) ?? new Set()
+    if (owners.has(route.owner)) continue
+    known.set(target, owners.add(route.owner))
+    found.push({ target, ingress: ingressOf(route.owner), path: findBackendField(route) })
   }
-  return [...found.values()]
+  return found
 }
 
 /** Exact hosts, then wildcards, then `''`; each group by name. */
