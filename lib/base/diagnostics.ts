@@ -100,6 +100,7 @@ export const DIAGNOSTICS = {
   PORTICO_ROUTE_CONFLICT: ['error', 'two rules claim the same host, path and path type'],
   PORTICO_ROUTE_DEFAULT_CONFLICT: ['error', 'two Ingresses claim the default backend'],
   PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC: ['info', 'an ImplementationSpecific path is matched as Prefix'],
+  PORTICO_ROUTE_REDIRECT_LOOP: ['warning', 'clients of a route are redirected to the same host without end'],
   PORTICO_ROUTE_UNREACHABLE: ['error', 'a route can never match'],
   // Certificates
   PORTICO_TLS_CERTIFICATE_INVALID: ['error', 'a TLS Secret does not hold a usable certificate and key'],

@@ -1,9 +1,47 @@
 /** What filters do with one request, told without sending it; `portico explain` asks for it. */
 import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
+import type { NormalPath } from '../base/path.ts'
 import { findField } from '../http1/field-line.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import { findFilter } from './registry.ts'
 import { type FilterDraft, type FilterEnvironment, type FilterRequest, PendingOutcome } from './spec.ts'
+
+/** A request that is not sent. `target` is path and query as sent; a method, fields and a client have usual values where they are left out. */
+export type PlayedRequest = Readonly<{
+  scheme: 'http' | 'https'
+  /** With a port where it has one. */
+  authority: string
+  /** The host of it in normal form. */
+  hostname: string
+  path: NormalPath
+  query: string
+  target: string
+  method?: string
+  fields?: ReadonlyMap<string, string>
+  client?: string
+}>
+
+/** The request as filters and conditions see it. A route is yet to be found. */
+export function describeRequest(request: PlayedRequest): FilterRequest {
+  const { scheme, authority, hostname, path, query, target } = request
+  const { method = 'GET', fields = new Map<string, string>(), client = '127.0.0.1' } = request
+  return {
+    id: '',
+    method,
+    scheme,
+    clientHostname: hostname,
+    clientAuthority: authority,
+    pathname: path.path,
+    matchPath: path.matchPath,
+    query,
+    target,
+    match: { type: 'prefix', path: '/' },
+    clientAddress: client,
+    clientNetwork: client,
+    lines: [...fields].map(([name, value]) => `${name}: ${value}\r\n`).join(''),
+    header: (name) => fields.get(name),
+  }
+}
 
 export type PlayedAnswer = Readonly<{
   status: number

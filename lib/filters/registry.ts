@@ -42,6 +42,11 @@ export function redirectsToHttps({ filters = [] }: Pick<VirtualHost, 'filters'>)
   return filters.some(({ name }) => findFilter(name).ofHosts?.redirectsToHttps)
 }
 
+/** The first filter that sends clients elsewhere, by its order; undefined: there is none. */
+export function findRedirect(configs: readonly FilterConfig[] | undefined): FilterSpec | undefined {
+  return configs?.map(({ name }) => findFilter(name)).find(({ order }) => order >= 200 && order < 300)
+}
+
 /** The spec of a filter; throws where there is none of this name. */
 export function findFilter(name: string): FilterSpec {
   const spec = BY_NAME.get(name)

@@ -7,7 +7,7 @@ import { findUsualPort, matchesHostPattern, parseAuthority } from '../base/hostn
 import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
 import { printName } from '../base/resource-name.ts'
-import { type Play, type PlayedAnswer, playFilters } from '../filters/play.ts'
+import { describeRequest, type Play, type PlayedAnswer, playFilters } from '../filters/play.ts'
 import { describeFilters } from '../filters/registry.ts'
 import type { FilterDraft, FilterRequest } from '../filters/spec.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
@@ -84,8 +84,6 @@ const MOST_HOSTS = 5
 /** Where no rule is asked. */
 const NOTHING_ASKED = { candidates: [], omitted: 0, winner: undefined, filters: [], notPlayed: [], upstream: undefined }
 
-type PlayedRequest = FilterRequest & RoutedRequest
-
 export type ExplainOptions = Readonly<{
   encodedSlash?: 'keep' | 'reject'
   /** The port that redirects to HTTPS name; 0 or left out: not known before the start. */
@@ -118,7 +116,8 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     return { ...base, ...NOTHING_ASKED, answer: { status: 400, code, reason }, sent: describeSent(url, normal, query) }
   }
   const { virtualHost } = host
-  const request = describeRequest(url, hostname, normal)
+  const { host: authority, path: target, ...asked } = url
+  const request = describeRequest({ ...asked, authority, hostname, path: normal, query, target })
   const winner = findWinner(model, virtualHost, normal.matchPath, request)
   const candidates = listCandidates(model, virtualHost, normal.matchPath, winner)
   const upstream = winner?.action.type === 'forward' ? model.upstreams.get(winner.action.upstream) : undefined
@@ -204,26 +203,6 @@ function explainListener(
 
 function describeSent(url: ExplainedUrl, normal: NormalPath | undefined, query: string): Explanation['sent'] {
   return { target: (normal?.path ?? '') + query, authority: url.host }
-}
-
-function describeRequest(url: ExplainedUrl, hostname: string, { path, matchPath }: NormalPath): PlayedRequest {
-  const { host, scheme, method = 'GET', fields = new Map(), client = '127.0.0.1' } = url
-  return {
-    id: '',
-    method,
-    scheme,
-    clientHostname: hostname,
-    clientAuthority: host,
-    pathname: path,
-    matchPath,
-    query: splitTarget(url.path).query,
-    target: url.path,
-    match: { type: 'prefix', path: '/' },
-    clientAddress: client,
-    clientNetwork: client,
-    lines: [...fields].map(([name, value]) => `${name}: ${value}\r\n`).join(''),
-    header: (name) => fields.get(name),
-  }
 }
 
 /** The filters of the host, and then of the route unless a guard has closed it. */

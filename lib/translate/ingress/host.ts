@@ -20,6 +20,7 @@ import { isSecured } from '../tls/tls-section.ts'
 import { closeResolution, createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
 import { readHostFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
+import { reportRedirectLoops } from './redirect-loop.ts'
 import { claimDefault, claimPath, closeRoute, settleRoutes } from './route.ts'
 
 /** A served route whose upstream has no usable endpoint. */
@@ -311,9 +312,11 @@ function settle(
   const closed = guard === undefined ? claimed : claimed.map((route) => closeRoute(route, guard))
   const { routes, shadowed } = settleRoutes(closed, findIngressAmong(claims), diagnostics)
   const { owner, rule } = claims[0]!
+  const virtualHost = Object.freeze({ host, routes: Object.freeze(routes), ...(filters && { filters }), owner, rule })
+  reportRedirectLoops(virtualHost, findIngressAmong(claims), diagnostics)
   return {
     claims,
-    virtualHost: Object.freeze({ host, routes: Object.freeze(routes), ...(filters && { filters }), owner, rule }),
+    virtualHost,
     shadowed: keepList(shadowed),
     starving: keepList(findStarving(routes, claims)),
     diagnostics: keepList(diagnostics.items),
