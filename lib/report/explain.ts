@@ -9,9 +9,10 @@ import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
 import { printName } from '../base/resource-name.ts'
 import { printFilters } from '../filters/registry.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
+import { isServiceListener, type Listener, type ServiceListener } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
 import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
-import type { ServiceListener } from '../model/service-listener.ts'
+import { findIngressTable, findTable, type RouteTable } from '../model/route-table.ts'
 import { findShortage } from '../model/shortage.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
@@ -82,8 +83,10 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const hostname = parseAuthority(url.host)?.hostname
   const notes = describePath(rawPath, normal)
   const listener = findListener(model, url)
-  if (listener) return explainListener(model, listener, { url, path: { normal, query, notes } })
-  const host = explainHost(model, hostname, options.leftOut ?? [])
+  if (listener && isServiceListener(listener))
+    return explainListener(model, listener, { url, path: { normal, query, notes } })
+  const table = (listener && findTable(model.tables, listener.table)) ?? findIngressTable(model)
+  const host = explainHost(table, hostname, options.leftOut ?? [])
   const certificate =
     url.scheme === 'https' && hostname !== undefined ? explainCertificate(model, hostname, options) : undefined
   const base = { url, path: { normal, query, notes }, host, certificate }
@@ -94,8 +97,8 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     return { ...base, answer, candidates: [], omitted: 0, winner: undefined, filters: [], upstream: undefined }
   }
   const { virtualHost } = host
-  const winner = findWinner(model, virtualHost, normal.matchPath)
-  const candidates = listCandidates(model, virtualHost, normal.matchPath, winner)
+  const winner = findWinner(table, virtualHost, normal.matchPath)
+  const candidates = listCandidates(table, virtualHost, normal.matchPath, winner)
   const upstream = winner?.action.type === 'forward' ? model.upstreams.get(winner.action.upstream) : undefined
   return {
     ...base,
@@ -109,7 +112,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
 }
 
 /** A port that is written decides, and on a Service's own address the usual one too. */
-function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): ServiceListener | undefined {
+function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): Listener | undefined {
   const authority = parseAuthority(host)
   if (authority === undefined) return undefined
   const { hostname, port } = authority
@@ -159,9 +162,9 @@ function explainListener(
 }
 
 /** The compiled table decides here as it does for traffic. */
-function findWinner(model: Model, virtualHost: VirtualHost | undefined, path: string): Route | undefined {
+function findWinner(whole: RouteTable, virtualHost: VirtualHost | undefined, path: string): Route | undefined {
   const hosts = virtualHost === undefined ? [] : [{ ...virtualHost, host: '' }]
-  const table = compileTable({ ...model, hosts }, (route) => route)
+  const table = compileTable({ ...whole, hosts }, (route) => route)
   return findInHost(table, table.anyHost, path)
 }
 
@@ -231,11 +234,15 @@ function describeBadPath(raw: string): string {
   return 'the path climbs above the root'
 }
 
-function explainHost(model: Model, hostname: string | undefined, leftOut: readonly LeftOut[]): Explanation['host'] {
+function explainHost(
+  { hosts }: RouteTable,
+  hostname: string | undefined,
+  leftOut: readonly LeftOut[],
+): Explanation['host'] {
   if (hostname === undefined) return { hostname, virtualHost: undefined, reason: 'malformed', misses: [], leftOut: [] }
-  const index = new HostIndex(model.hosts.filter(({ host }) => host !== '').map((host) => [host.host, host]))
+  const index = new HostIndex(hosts.filter(({ host }) => host !== '').map((host) => [host.host, host]))
   const named = index.find(hostname)
-  const virtualHost = named ?? model.hosts.find(({ host }) => host === '')
+  const virtualHost = named ?? hosts.find(({ host }) => host === '')
   const reason =
     named === undefined
       ? virtualHost === undefined
@@ -248,7 +255,7 @@ function explainHost(model: Model, hostname: string | undefined, leftOut: readon
     hostname,
     virtualHost,
     reason,
-    misses: findHostMisses(model.hosts, hostname, named),
+    misses: findHostMisses(hosts, hostname, named),
     leftOut: leftOut.filter(({ hosts }) => hosts.some((host) => host === '' || matchesHostPattern(host, hostname))),
   }
 }
@@ -314,7 +321,7 @@ function printDay(milliseconds: number): string {
 
 /** Every route that had a say, the winner first and then by how much of the path it shares. */
 function listCandidates(
-  model: Model,
+  { defaultRoute, shadowed }: RouteTable,
   virtualHost: VirtualHost | undefined,
   path: string,
   winner: Route | undefined,
@@ -323,7 +330,7 @@ function listCandidates(
   for (const route of virtualHost?.routes ?? []) {
     if (route !== winner) misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
   }
-  for (const { route, winner: holder } of model.shadowed) {
+  for (const { route, winner: holder } of shadowed) {
     if (virtualHost === undefined || route.host !== virtualHost.host || route.pathType === 'default') continue
     if (!matchesPath(route.match, path)) {
       misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
@@ -332,7 +339,6 @@ function listCandidates(
     const by = `${holder.pathType} ${holder.path || '/'} of ${printName(holder.owner)}`
     misses.push({ route, verdict: 'shadowed', reason: `shadowed by ${by}` })
   }
-  const { defaultRoute } = model
   // The default backend of an Ingress can be that of its hosts and that of all others: it is one to whoever wrote it.
   const own = virtualHost?.routes.find((route) => route.pathType === 'default')
   if (defaultRoute !== undefined && winner !== defaultRoute && !isSameOwner(own, defaultRoute)) {

@@ -7,10 +7,10 @@ import { compareText } from '../base/order.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printName } from '../base/resource-name.ts'
 import { printFilters } from '../filters/registry.ts'
+import { isServiceListener, type Listener, type ServiceListenerKind } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
 import type { Locate } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
-import type { ServiceListener, ServiceListenerKind } from '../model/service-listener.ts'
 import { findShortage } from '../model/shortage.ts'
 import { usableEndpoints } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
@@ -69,7 +69,7 @@ export type ListenerRow = Readonly<{
   /** The bound port where known, else the configured one. */
   port: number
   protocol: string
-  layer: ServiceListener['layer']
+  layer: Listener['layer']
   enabled: boolean
   /** `namespace/name`; undefined for the gateway's own. */
   service: string | undefined
@@ -125,7 +125,7 @@ export type DiagnosticRow = Readonly<{
 /** Every route in the order in which it is matched; then the default backend, then the routes that lost against another. */
 export function routesView(model: Model, locate: Locate): readonly RouteRow[] {
   const hosts = new Map<string, VirtualHost>()
-  for (const host of model.hosts) hosts.set(host.host, host)
+  for (const table of model.tables) for (const host of table.hosts) hosts.set(host.host, host)
   const row = (route: Route, shadowedBy?: Route): RouteRow => {
     const upstream = route.action.type === 'forward' ? model.upstreams.get(route.action.upstream) : undefined
     return {
@@ -143,11 +143,11 @@ export function routesView(model: Model, locate: Locate): readonly RouteRow[] {
       source: printPlace(locateRoute(route, locate)),
     }
   }
-  return [
-    ...model.hosts.flatMap((host) => host.routes.map((route) => row(route))),
-    ...(model.defaultRoute ? [row(model.defaultRoute)] : []),
-    ...model.shadowed.map(({ route, winner }) => row(route, winner)),
-  ]
+  return model.tables.flatMap((table) => [
+    ...table.hosts.flatMap((host) => host.routes.map((route) => row(route))),
+    ...(table.defaultRoute ? [row(table.defaultRoute)] : []),
+    ...table.shadowed.map(({ route, winner }) => row(route, winner)),
+  ])
 }
 
 function routeState(
@@ -195,8 +195,8 @@ function listUsable(upstream: Upstream | undefined): readonly string[] {
 }
 
 /**
- * The gateway's own listeners, then those of Services, by their ids. `ports` are those of its own that are really bound;
- * `states` say of a Service's listener, by id, that it is `open` or why it is not.
+ * The gateway's own listeners, first those of the settings, then those of Services, by their ids. `ports` are those of the settings
+ * that are really bound; `states` say of other listeners, by id, that they are `open` or why they are not.
  */
 export function listenersView(
   settings: Settings,
@@ -230,26 +230,29 @@ export function listenersView(
         source: undefined,
       }),
     ),
-    ...listeners.map((listener) => serviceListenerRow(listener, locate, states?.get(listener.id) ?? '')),
+    ...listeners
+      .filter(({ id }) => !own.some(({ name }) => name === id))
+      .map((listener) => listenerRow(listener, locate, states?.get(listener.id) ?? '')),
   ]
 }
 
-function serviceListenerRow(listener: ServiceListener, locate: Locate, state: string): ListenerRow {
-  const { kind, transport, layer, tls, address, port, upstream, sourceRanges, proxyProtocol, owner } = listener
+function listenerRow(listener: Listener, locate: Locate, state: string): ListenerRow {
+  const { kind, transport, layer, tls, address, port, sourceRanges, proxyProtocol } = listener
+  const service = isServiceListener(listener) ? listener : undefined
   return {
-    name: printListenerName(listener),
+    name: service ? printListenerName(service) : listener.id,
     kind,
     address,
     port,
     protocol: layer === 'L4' ? transport : tls ? 'HTTPS' : 'HTTP',
     layer,
     enabled: true,
-    service: printName(owner),
-    upstream,
+    service: service && printName(service.owner),
+    upstream: service?.upstream,
     sourceRanges,
     proxyProtocol,
     state,
-    source: printPlace(locateField(listener, locate)),
+    source: service && printPlace(locateField(service, locate)),
   }
 }
 

@@ -130,7 +130,7 @@ export class RequestHandler implements ForwardOwner {
     this.#tunnels.add(tunnel)
   }
 
-  #serve(context: RequestContext, { table, listeners }: Snapshot): void {
+  #serve(context: RequestContext, { listeners }: Snapshot): void {
     const refused = context.examine() ?? this.#enterClient(context)
     if (refused) {
       this.fail(context, refused)
@@ -141,9 +141,9 @@ export class RequestHandler implements ForwardOwner {
       this.#answer(context, 200, lines, undefined, false)
       return
     }
-    const { place } = context.exchange.connection
-    if (place !== undefined) {
-      this.#forward(context, listeners.get(place)?.route)
+    const table = listeners.get(context.exchange.connection.place)?.table
+    if (table === undefined) {
+      this.#forward(context, undefined)
       return
     }
     const host = findHost(table, context.hostname)

@@ -36,12 +36,13 @@ t.test('a large update is cut into messages of bounded size, and is whole when j
 
 t.test('a message holds parts of the model as they are', async (t) => {
   const joined = joinUpdate([...cutUpdate(update)])
-  t.ok(joined.hosts.every((host, index) => host === model.hosts[index]))
+  const [table] = model.tables
+  t.ok(joined.tables[0]?.hosts.every((host, index) => host === table?.hosts[index]))
   t.equal(joined.upstreams[0], model.upstreams.get('default/web:80'))
 })
 
 t.test('what is one object in the model is one object in a message', async (t) => {
-  const [host] = send(update).hosts
+  const [host] = send(update).tables[0]!.hosts
   t.equal(host?.routes[0]?.action, host?.routes[1]?.action)
   t.equal(host?.routes[0]?.owner, host?.routes[1]?.owner)
 })
@@ -60,8 +61,8 @@ t.test('everything that a snapshot is made of reaches a worker as it is', async 
   }
   // What the fixtures must hold for this to say something.
   for (const field of [
-    'hosts.routes.policy',
-    'hosts.routes.filters',
+    'tables.hosts.routes.policy',
+    'tables.hosts.routes.filters',
     'upstreams.endpoints.probes',
     'upstreams.policy',
   ]) {
@@ -70,7 +71,11 @@ t.test('everything that a snapshot is made of reaches a worker as it is', async 
       field,
     )
   }
-  for (const field of ['listeners.sourceRanges', 'certificates.certificate.privateKeyPem', 'defaultRoute.action']) {
+  for (const field of [
+    'listeners.sourceRanges',
+    'certificates.certificate.privateKeyPem',
+    'tables.defaultRoute.action',
+  ]) {
     t.ok(
       [...rich].some((found) => found.startsWith(field)),
       field,
@@ -132,10 +137,13 @@ function findComputed(value: unknown, path = ''): readonly string[] {
 }
 
 t.test('an update that takes away says so once', async (t) => {
-  const removed = { hosts: ['a.test'], upstreams: [], certificates: ['b.test'], listeners: ['TCP [::]:30080'] }
-  const pieces = [...cutUpdate({ ...update, removed })]
+  const removed = { tables: ['old'], upstreams: [], certificates: ['b.test'], listeners: ['TCP [::]:30080'] }
+  const tables = update.tables.map((table) => ({ ...table, removed: ['a.test'] }))
+  const pieces = [...cutUpdate({ ...update, tables, removed })]
   t.same(joinUpdate(pieces).removed, removed)
-  t.equal(pieces.filter((piece) => piece.removed.hosts.length > 0).length, 1)
+  t.same(joinUpdate(pieces).tables[0]?.removed, ['a.test'])
+  t.equal(pieces.filter((piece) => piece.removed.tables.length > 0).length, 1)
+  t.equal(pieces.filter((piece) => piece.tables.some((table) => table.removed.length > 0)).length, 1)
 })
 
 t.test('figures in several messages add up to the same', async (t) => {

@@ -41,9 +41,9 @@ async function startWorkers(t: Test, port: number, options: Partial<WorkerSetOpt
     ...options,
   })
   t.teardown(() => workers.close())
-  const model = makeModel({ upstreams: { web: [port] }, routes: [{ to: 'web' }] })
-  const ports = await workers.start({ generation: 1, builtAt: 0, settings, model })
-  return { workers, lines, http: ports.http ?? 0 }
+  const model = makeModel({ upstreams: { web: [port] }, routes: [{ to: 'web' }] }, settings)
+  await workers.start({ generation: 1, builtAt: 0, settings, model })
+  return { workers, lines, http: workers.ports.http ?? 0 }
 }
 
 async function startUpstream(t: Test): Promise<number> {

@@ -2,7 +2,7 @@ import t from 'tap'
 import { DiagnosticList } from '../../../lib/base/diagnostics.ts'
 import { decodeDocuments } from '../../../lib/kubernetes/decode.ts'
 import { type ResourceSet, ResourceStore } from '../../../lib/kubernetes/store.ts'
-import type { ServiceListener } from '../../../lib/model/service-listener.ts'
+import { isServiceListener, type ServiceListener } from '../../../lib/model/listener.ts'
 import type { Settings } from '../../../lib/settings/table.ts'
 import { sourceFromText } from '../../../lib/source/files.ts'
 import { Translator } from '../../../lib/translate/translate.ts'
@@ -14,7 +14,7 @@ import { reach, service } from '../service-text.ts'
 const GATEWAY = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
 
 function listen(text: string, settings = ''): readonly ServiceListener[] {
-  return translateText(`${text}---\n${GATEWAY}${settings}\n`).model.listeners
+  return translateText(`${text}---\n${GATEWAY}${settings}\n`).model.listeners.filter(isServiceListener)
 }
 
 function manner({ layer, tls, proxyProtocol }: ServiceListener): string {
@@ -165,7 +165,7 @@ function findTargets(policies: string, settings: string): Record<string, string>
     `${service('web', spec)}---\n${SLICE}---\n${GATEWAY}clusterNetwork: {enabled: true}\n${settings}\n`,
   )
   return Object.fromEntries(
-    model.listeners.map(({ kind, upstream }) => {
+    model.listeners.filter(isServiceListener).map(({ kind, upstream }) => {
       const hosts = model.upstreams.get(upstream)?.endpoints.map(({ host }) => host)
       return [kind, `${upstream} ${hosts?.join()}`]
     }),
@@ -271,7 +271,7 @@ t.test('unchanged listeners stay the same objects', async (t) => {
 
   const changed = a.replace(':1"', ':2"')
   const moved = world([changed, b, service('c', 'ports: [{port: 82}]')], settings)
-  for (const listener of more.model.listeners) {
+  for (const listener of more.model.listeners.filter(isServiceListener)) {
     if (listener.owner.name !== 'a') t.ok(moved.model.listeners.includes(listener), listener.id)
   }
   t.same(

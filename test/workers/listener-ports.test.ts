@@ -1,4 +1,4 @@
-/** Ports that Services open, over starts and reloads, by one process and by workers: opened, kept, given up, and tried again. */
+/** The ports of listeners, over starts and reloads, by one process and by workers: opened, kept, given up, and tried again. */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
@@ -46,7 +46,7 @@ function startCarrier(t: Test, create: (options: CarrierOptions) => Carrier) {
     generation: ++generation,
     builtAt: 0,
     settings,
-    model: makeModel(words),
+    model: makeModel(words, settings),
   })
   return {
     carrier,
