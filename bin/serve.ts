@@ -74,7 +74,7 @@ function findReaders(
 }
 
 function describeBoot({ configuration, ports, listenerStates }: Gateway) {
-  const { model, settings, diagnostics, files, objects } = configuration
+  const { model, settings, diagnostics, sources, files, objects } = configuration
   // Counted from the start of the process, as the user experiences it.
   const descriptors = findDescriptorLimit()
   const elapsedMs = performance.now()
@@ -83,6 +83,7 @@ function describeBoot({ configuration, ports, listenerStates }: Gateway) {
     model,
     settings,
     diagnostics,
+    sources,
     files,
     objects,
     ports,

@@ -2,13 +2,14 @@
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
 import { cutSame } from '../base/list.ts'
-import { printFilters } from '../filters/registry.ts'
+import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import { isServiceListener, type ServiceListener } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import { findTable, type RouteTable } from '../model/route-table.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
+import { joinOverrides } from '../settings/policy.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
 import { printAction, printEndpoints, printForwarding, printListenerManner, printListenerName } from './print.ts'
 
@@ -124,13 +125,13 @@ function describeTable(model: Model, table: RouteTable, same: ReadonlySet<unknow
   const { name, hosts, defaultRoute } = table
   for (const virtualHost of hosts) {
     if (same.has(virtualHost)) continue
-    const { host, routes, redirectToHttps } = virtualHost
+    const { host, routes } = virtualHost
     for (const route of routes) items.set(`${name} ${keyOf(route)}`, describeRoute(model, route))
     items.set(`${name} host ${host}`, {
       subject: host === '' ? '*' : host,
       added: undefined,
       removed: undefined,
-      aspects: [{ name: 'plain HTTP ', value: redirectToHttps ? 'redirected to https' : 'served' }],
+      aspects: [{ name: 'plain HTTP ', value: redirectsToHttps(virtualHost) ? 'redirected to https' : 'served' }],
     })
   }
   if (defaultRoute !== undefined) items.set(`${name} default`, describeRoute(model, defaultRoute, 'any other request'))
@@ -184,7 +185,7 @@ function describeRoute(model: Model, route: Route, subject: string = subjectOf(r
       },
       { name: 'endpoints ', value: printEndpoints(upstream?.endpoints ?? []) },
       { name: 'protocol ', value: upstream?.protocol ?? '' },
-      { name: 'settings ', value: printOverrides({ ...upstream?.policy, ...route.policy }) },
+      { name: 'settings ', value: printOverrides(joinOverrides(upstream?.policy, route.policy)) },
       { name: 'filters ', value: printFilters(route.filters).join('; ') || 'none' },
     ],
   }

@@ -6,11 +6,12 @@ import { statusOf } from '../base/errors.ts'
 import { compareText } from '../base/order.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printName } from '../base/resource-name.ts'
-import { printFilters } from '../filters/registry.ts'
+import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import { isServiceListener, type Listener, type ServiceListenerKind } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
 import type { Locate } from '../model/resource-ref.ts'
-import type { Route, VirtualHost } from '../model/route.ts'
+import type { Route } from '../model/route.ts'
+import type { RouteTable } from '../model/route-table.ts'
 import { findShortage } from '../model/shortage.ts'
 import { usableEndpoints } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
@@ -124,8 +125,11 @@ export type DiagnosticRow = Readonly<{
 
 /** Every route in the order in which it is matched; then the default backend, then the routes that lost against another. */
 export function routesView(model: Model, locate: Locate): readonly RouteRow[] {
-  const hosts = new Map<string, VirtualHost>()
-  for (const table of model.tables) for (const host of table.hosts) hosts.set(host.host, host)
+  return model.tables.flatMap((table) => tableRows(model, table, locate))
+}
+
+function tableRows(model: Model, { hosts, defaultRoute, shadowed }: RouteTable, locate: Locate): readonly RouteRow[] {
+  const redirected = new Set(hosts.filter(redirectsToHttps).map(({ host }) => host))
   const row = (route: Route, shadowedBy?: Route): RouteRow => {
     const upstream = route.action.type === 'forward' ? model.upstreams.get(route.action.upstream) : undefined
     return {
@@ -139,15 +143,15 @@ export function routesView(model: Model, locate: Locate): readonly RouteRow[] {
       ingress: route.owner.name,
       ...routeState(route, upstream, shadowedBy, locate),
       filters: printFilters(route.filters),
-      redirectToHttps: hosts.get(route.host)?.redirectToHttps ?? false,
+      redirectToHttps: redirected.has(route.host),
       source: printPlace(locateRoute(route, locate)),
     }
   }
-  return model.tables.flatMap((table) => [
-    ...table.hosts.flatMap((host) => host.routes.map((route) => row(route))),
-    ...(table.defaultRoute ? [row(table.defaultRoute)] : []),
-    ...table.shadowed.map(({ route, winner }) => row(route, winner)),
-  ])
+  return [
+    ...hosts.flatMap((host) => host.routes.map((route) => row(route))),
+    ...(defaultRoute ? [row(defaultRoute)] : []),
+    ...shadowed.map(({ route, winner }) => row(route, winner)),
+  ]
 }
 
 function routeState(

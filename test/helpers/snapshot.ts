@@ -2,6 +2,7 @@
 import { type Clock, systemClock } from '../../lib/base/clock.ts'
 import { runAtOnce } from '../../lib/base/slice.ts'
 import { FilterChains } from '../../lib/filters/chain.ts'
+import type { FilterConfig } from '../../lib/model/filter.ts'
 import { type GatewayListener, placeOf, type ServiceListener } from '../../lib/model/listener.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { ResourceRef } from '../../lib/model/resource-ref.ts'
@@ -49,8 +50,11 @@ export type ListenerWords = Readonly<{ to: string; port: number }> & Partial<Omi
 
 export type TableWords = Readonly<{
   routes?: readonly RouteWords[]
-  /** Hosts whose HTTP requests are sent to HTTPS. */
+  /** Hosts whose HTTP requests are sent to HTTPS, and the port where it is not that of HTTPS. */
   redirect?: readonly string[]
+  redirectPort?: number
+  /** Of hosts that are not redirected. */
+  hostFilters?: Readonly<Record<string, readonly FilterConfig[]>>
   /** The default backend. */
   fallback?: string
 }>
@@ -186,14 +190,20 @@ function makeOwnListeners(settings: Settings | undefined): readonly GatewayListe
     .map((id) => makeGatewayListener(id, { proxyProtocol: settings?.[id].proxyProtocol === 'required' }))
 }
 
-function makeTable(name: string, { routes: words = [], redirect = [], fallback }: TableWords): RouteTable {
+function makeTable(
+  name: string,
+  { routes: words = [], redirect = [], redirectPort, hostFilters, fallback }: TableWords,
+): RouteTable {
   const routes = words.map(makeRoute)
   const names = new Set([...routes.map((route) => route.host), ...redirect])
   const hosts = [...names].map(
     (host): VirtualHost => ({
       host,
       routes: routes.filter((route) => route.host === host).sort(compareRoutes),
-      redirectToHttps: redirect.includes(host),
+      ...(hostFilters?.[host] && { filters: hostFilters[host] }),
+      ...(redirect.includes(host) && {
+        filters: [{ name: 'https-redirect', options: { port: redirectPort } }],
+      }),
       owner: OWNER,
       rule: 0,
     }),
@@ -239,7 +249,7 @@ export function buildSnapshot(
   clock: Clock,
 ): Snapshot {
   const update = findUpdate(undefined, { ...source, builtAt: clock.now() })
-  const chains = new FilterChains({ clock, processes: 1, httpsPort: () => 443 })
+  const chains = new FilterChains({ clock, processes: 1, httpsPort: () => 8443 })
   const snapshot = runAtOnce(new SnapshotBuilder(registry, chains).build(update))
   for (const pool of snapshot.pools) pool.enter()
   return snapshot

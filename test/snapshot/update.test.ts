@@ -10,6 +10,7 @@ import type { Settings } from '../../lib/settings/table.ts'
 import { type ServedTable, type Snapshot, SnapshotBuilder } from '../../lib/snapshot/snapshot.ts'
 import { findReached, findUpdate, type SnapshotSource } from '../../lib/snapshot/update.ts'
 import { EndpointRegistry } from '../../lib/upstream/choice/registry.ts'
+import { BARE } from '../helpers/routed-request.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { makeModel, makeUpstream, OWNER } from '../helpers/snapshot.ts'
 
@@ -123,11 +124,11 @@ t.test('a snapshot takes over hosts and pools of the one before, unless they cha
   t.equal(tableOf(third).hosts.find('a.test'), tableOf(first).hosts.find('a.test'), 'leads to the other upstream alone')
   t.not(tableOf(third).hosts.find('b.test'), tableOf(first).hosts.find('b.test'))
   const port = (host: string, path: string) =>
-    findRoute(tableOf(third), host, path)?.upstream?.upstream.endpoints[0]?.port
+    findRoute(tableOf(third), host, path, BARE)?.upstream?.upstream.endpoints[0]?.port
   t.same([port('b.test', '/'), port('b.test', '/one'), port('c.test', '/none')], [3009, 3001, undefined])
   t.equal(tableOf(third).fallback?.upstream?.upstream.endpoints[0]?.port, 3009)
   t.equal(
-    findRoute(tableOf(first), 'b.test', '/')?.upstream?.upstream.endpoints[0]?.port,
+    findRoute(tableOf(first), 'b.test', '/', BARE)?.upstream?.upstream.endpoints[0]?.port,
     3002,
     'requests that began before are not touched',
   )
@@ -227,7 +228,7 @@ t.test('policy is resolved once, and is data of its snapshot', async (t) => {
   const build = (before: SnapshotSource | undefined, after: SnapshotSource) =>
     runAtOnce(builder.build(findUpdate(before, after)))
   const policyOf = (snapshot: ReturnType<typeof build>, host: string, path = '/') => {
-    const { tries, maxQueue } = findRoute(tableOf(snapshot), host, path)!.policy!
+    const { tries, maxQueue } = findRoute(tableOf(snapshot), host, path, BARE)!.policy!
     return [tries, maxQueue]
   }
   const one = inForce(1, model, makeSettings({ 'upstream.tries': 2, 'upstream.maxQueue': 5 }))
