@@ -1,7 +1,7 @@
 /** Why the gateway does not start, in one line with the way out. */
 
 import type { Diagnostic } from '../base/diagnostics.ts'
-import { isServiceListener, type Listener, type ServiceListener } from '../model/listener.ts'
+import type { Listener, ServiceListener } from '../model/listener.ts'
 import { fitConnections, RAISE_LIMIT } from '../platform/descriptors.ts'
 import { flagName } from '../settings/resolve.ts'
 import type { Settings } from '../settings/table.ts'
@@ -68,9 +68,10 @@ export function explainListenError(error: unknown, listener: ListenerAddress): u
 
 /** The same of any listener; errors of another kind say what they say. */
 export function explainListenerPort(error: unknown, listener: Listener): Readonly<{ message: string; help: string }> {
-  const explained = isServiceListener(listener)
-    ? explainServicePort(error, listener)
-    : explainListenError(error, { ...listener, name: listener.id })
+  const explained =
+    listener.kind === 'Gateway'
+      ? explainListenError(error, { ...listener, name: listener.id })
+      : explainServicePort(error, listener)
   if (explained instanceof StartError) return explained
   return { message: error instanceof Error ? error.message : String(error), help: '' }
 }

@@ -183,11 +183,19 @@ export function makeGatewayListener(id: string, words: Partial<GatewayListener> 
   })
 }
 
-/** The listeners of the settings, on free ports; `http` and `https` are their places. */
-function makeOwnListeners(settings: Settings | undefined): readonly GatewayListener[] {
+const ownListeners = new Map<string, GatewayListener>()
+
+/** The listeners of the settings, on free ports; `http` and `https` are their places. The same objects in all models. */
+function listOwnListeners(settings: Settings | undefined): readonly GatewayListener[] {
   return (['https', 'http'] as const)
     .filter((id) => settings?.[id].enabled ?? true)
-    .map((id) => makeGatewayListener(id, { proxyProtocol: settings?.[id].proxyProtocol === 'required' }))
+    .map((id) => {
+      const proxyProtocol = settings?.[id].proxyProtocol === 'required'
+      const key = `${id} ${proxyProtocol}`
+      const listener = ownListeners.get(key) ?? makeGatewayListener(id, { proxyProtocol })
+      ownListeners.set(key, listener)
+      return listener
+    })
 }
 
 function makeTable(
@@ -225,7 +233,7 @@ export function makeModel(words: ModelWords, settings?: Settings): Model {
     services: [],
     certificates: [],
     listeners: [
-      ...makeOwnListeners(settings),
+      ...listOwnListeners(settings),
       ...own.map(([id, given]) => makeGatewayListener(id, given)),
       ...(words.listeners ?? []).map(makeServiceListener),
     ],

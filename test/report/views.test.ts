@@ -230,8 +230,7 @@ t.test('endpoints that are not in good health say why, and are not among those o
   const host = { host: 'shop.test', routes, owner: INGRESS, rule: 9 }
   const show = (...all: (typeof one)[]) => ({
     ...model,
-    hosts: [host],
-    shadowed: [],
+    tables: [{ name: INGRESS_TABLE, hosts: [host], defaultRoute: undefined, shadowed: [] }],
     upstreams: new Map(all.map((each) => [each.key, each])),
   })
   t.match(endpointsView(show(one), locate), [
