@@ -257,7 +257,10 @@ t.test('a problem is told once, and that it is gone', async (t) => {
 
 t.test('LC-07 settings follow a reload; those read at the start are named, once, and stay as they were', async (t) => {
   const { reloader, folder, outcomes } = await createReloader(t)
-  putSettings(folder, 'http: {port: 9999, proxyProtocol: required}\nhttps: {enabled: false}\ntimeouts: {connect: 1s}\n')
+  putSettings(
+    folder,
+    'trustedProxies: [10.0.0.0/8]\nhttp: {port: 9999, proxyProtocol: required}\nhttps: {enabled: false}\ntimeouts: {connect: 1s}\n',
+  )
   await reloader.reload()
   await reloader.reload()
   t.same(

@@ -15,12 +15,8 @@ import { makeSettings } from '../helpers/settings.ts'
 import { type ModelWords, makeModel } from '../helpers/snapshot.ts'
 import { until } from '../helpers/until.ts'
 
-const settings = makeSettings({
-  'http.port': 0,
-  'http.address': '127.0.0.1',
-  'https.enabled': false,
-  'log.level': 'silent',
-})
+/** Without listeners of the settings. */
+const settings = makeSettings({ 'http.enabled': false, 'https.enabled': false, 'log.level': 'silent' })
 
 const KINDS: readonly [name: string, create: (options: CarrierOptions) => Carrier][] = [
   ['one process', (options) => new OwnTraffic(options)],
@@ -268,7 +264,7 @@ t.test('requests and connections of workers are added up by listener', async (t)
   const greeter = await startGreeter(t, 'hello')
   const [port = 0] = await findPorts(1)
   const { carrier, start } = startCarrier(t, (options) => new WorkerSet({ ...options, size: 2 }))
-  await start({ upstreams: { web: [greeter.port] }, listeners: [{ to: 'web', port }] })
+  await start({ upstreams: { web: [greeter.port] }, own: { http: {} }, listeners: [{ to: 'web', port }] })
   const clients = await Promise.all(Array.from({ length: 10 }, () => connectRaw(port)))
   await Promise.all(clients.map((client) => client.until((text) => text === 'hello')))
   await carrier.refresh()
