@@ -1,5 +1,5 @@
 /** What of a configuration reaches the data side, and that what did not change is not touched there. */
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
 import { runAtOnce } from '../../lib/base/slice.ts'
 import { FilterChains } from '../../lib/filters/chain.ts'
@@ -42,6 +42,24 @@ function withTable(model: Model, change: (table: RouteTable) => Partial<RouteTab
 /** What the listener `http` serves. */
 function tableOf(snapshot: Snapshot): ServedTable {
   return snapshot.listeners.get('http')!.table
+}
+
+/** Builds one snapshot from the other. */
+function startBuilder(t: Test): (next: SnapshotSource) => Snapshot {
+  let current: Settings = settings
+  const registry = new EndpointRegistry({ settings: () => current, clock: systemClock })
+  t.teardown(() => registry.close())
+  const builder = new SnapshotBuilder(
+    registry,
+    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443 }),
+  )
+  let before: SnapshotSource | undefined
+  return (next) => {
+    current = next.settings
+    const snapshot = runAtOnce(builder.build(findUpdate(before, next)))
+    before = next
+    return snapshot
+  }
 }
 
 t.test('of nothing an update is everything that requests need', async (t) => {
@@ -97,20 +115,7 @@ t.test('an upstream goes when no route leads to it any more, and certificates by
 })
 
 t.test('a snapshot takes over hosts and pools of the one before, unless they changed', async (t) => {
-  let current: Settings = settings
-  const registry = new EndpointRegistry({ settings: () => current, clock: systemClock })
-  t.teardown(() => registry.close())
-  const builder = new SnapshotBuilder(
-    registry,
-    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443 }),
-  )
-  let before: SnapshotSource | undefined
-  const build = (next: SnapshotSource) => {
-    current = next.settings
-    const snapshot = runAtOnce(builder.build(findUpdate(before, next)))
-    before = next
-    return snapshot
-  }
+  const build = startBuilder(t)
   const first = build(inForce(1, base))
   const second = build(inForce(2, base))
   t.equal(second.generation, 2)
@@ -141,6 +146,59 @@ t.test('a snapshot takes over hosts and pools of the one before, unless they cha
   )
   t.equal(tableOf(fewer).hosts.find('b.test'), undefined)
   t.equal(fewer.pools.length, 1)
+})
+
+t.test('listeners share tables, and a table of which nothing changed stays the same object', async (t) => {
+  const words = {
+    upstreams: { one: [3001], two: [3002] },
+    routes: [{ host: 'a.test', to: 'one' }],
+    own: { side: { table: 'side' }, other: { table: 'side', port: 9000 } },
+  }
+  const model = makeModel({ ...words, tables: { side: { routes: [{ host: 'a.test', to: 'two' }], fallback: 'two' } } })
+  const [ingress, side] = model.tables as [RouteTable, RouteTable]
+  const build = startBuilder(t)
+  const first = inForce(1, model)
+  const before = build(first)
+  const tableAt = (snapshot: Snapshot, place: string) => snapshot.listeners.get(place)?.table
+  t.equal(tableAt(before, 'https'), tableAt(before, 'http'))
+  t.equal(tableAt(before, 'TCP 127.0.0.1:9000'), tableAt(before, 'side'))
+  t.not(tableAt(before, 'side'), tableAt(before, 'http'))
+
+  const [, changed] = makeModel({ ...words, tables: { side: { routes: [{ host: 'b.test', to: 'two' }] } } }).tables
+  const second = inForce(2, { ...model, tables: [ingress, changed!] })
+  t.match(findUpdate(first, second), {
+    tables: [{ name: 'side', hosts: [{ host: 'b.test' }], removed: ['a.test'], defaultRoute: undefined }],
+    upstreams: [],
+    listeners: [],
+    removed: { tables: [], upstreams: [], listeners: [] },
+  })
+  t.equal(findUpdate(first, second).tables.length, 1)
+  const after = build(second)
+  t.equal(after.listeners.get('http'), before.listeners.get('http'))
+  t.equal(after.listeners.get('https'), before.listeners.get('https'))
+  t.not(tableAt(after, 'side'), tableAt(before, 'side'))
+  t.equal(tableAt(after, 'TCP 127.0.0.1:9000'), tableAt(after, 'side'))
+  t.equal(tableAt(after, 'side')?.hosts.find('a.test'), undefined)
+  t.equal(tableAt(after, 'side')?.fallback, undefined)
+
+  const upstreams = new Map(model.upstreams).set('default/two:80', makeUpstream('two', [3009]))
+  const moved = build(inForce(3, { ...model, tables: [ingress, changed!], upstreams }))
+  t.equal(tableAt(moved, 'http'), tableAt(before, 'http'), 'no route of it leads to the changed upstream')
+  t.not(tableAt(moved, 'side')?.hosts.find('b.test'), tableAt(after, 'side')?.hosts.find('b.test'))
+
+  const third = inForce(3, { ...model, tables: [ingress, changed!], upstreams })
+  const last = inForce(4, { ...third.model, tables: [ingress], listeners: first.model.listeners })
+  t.match(findUpdate(third, last), { tables: [], removed: { tables: ['side'], upstreams: ['default/two:80'] } })
+  const gone = build(last)
+  t.equal(tableAt(gone, 'http'), tableAt(before, 'http'))
+  t.same(
+    [tableAt(gone, 'side')?.anyHost, tableAt(gone, 'side')?.fallback],
+    [undefined, undefined],
+    'nothing is left of it',
+  )
+  t.equal(tableAt(gone, 'side')?.hosts.find('b.test'), undefined)
+  const again = build(inForce(5, { ...third.model, tables: [ingress, side] }))
+  t.equal(tableAt(again, 'side')?.hosts.find('a.test')?.host.routes.length, 1)
 })
 
 t.test('listeners come, go and change by place, and bring the upstreams that they lead to', async (t) => {
