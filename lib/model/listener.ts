@@ -61,14 +61,15 @@ export function isGatewayListener(listener: Listener): listener is GatewayListen
 }
 
 /**
- * Names what a listener takes of the machine, which one listener alone can have: `TCP [::]:30080`. Another listener may come
- * to the same place. A listener that takes a free port shares it with nobody: its id is its place.
+ * Names what a listener takes of the machine, which one listener alone can have: `TCP [::]:30080`. Over a reload a place may
+ * go to another listener. A listener of the gateway that takes a free port shares it with nobody: its id is its place.
  */
 export function placeOf({
+  kind,
   id,
   transport,
   address,
   port,
-}: Pick<Listener, 'id' | 'transport' | 'address' | 'port'>): string {
-  return port === 0 ? id : `${transport} ${printEndpointAddress(address, port)}`
+}: Pick<Listener, 'kind' | 'id' | 'transport' | 'address' | 'port'>): string {
+  return kind === 'Gateway' && port === 0 ? id : `${transport} ${printEndpointAddress(address, port)}`
 }

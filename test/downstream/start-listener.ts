@@ -22,7 +22,7 @@ export type DoorsAtPortOptions = DoorsOptions &
     name: 'http' | 'https'
     /** Left out, it has the listener alone. */
     snapshot?: () => Snapshot
-    /** A bound TCP handle to listen on, in place of a free port. */
+    /** A bound TCP handle to listen on, in place of address and port of the settings. */
     handle?: object
   }
 
@@ -34,12 +34,13 @@ export class DoorsAtPort {
   constructor(options: DoorsAtPortOptions) {
     const { name, settings, admission, handle } = options
     this.#doors = new Doors(name, options)
-    const listener = makeGatewayListener(name, { proxyProtocol: settings[name].proxyProtocol === 'required' })
+    const { address, port, proxyProtocol } = settings[name]
+    const listener = makeGatewayListener(name, { proxyProtocol: proxyProtocol === 'required' })
     const snapshot = { settings, listeners: new Map([[name, { listener, sources: undefined }]]) }
     this.#port = new StreamPort({
       ...options,
       place: name,
-      where: handle ?? { address: '127.0.0.1', port: 0 },
+      where: handle ?? { address, port },
       snapshot: options.snapshot ?? (() => snapshot as unknown as Snapshot),
       relays: undefined as never,
       doors: () => this.#doors,
@@ -99,7 +100,7 @@ export async function startListener(t: Test, options: StartOptions = {}): Promis
   const handler = new EchoHandler()
   const lines: Record<string, unknown>[] = []
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
-  const settings = makeSettings(options.settings)
+  const settings = makeSettings({ [`${name}.port`]: 0, [`${name}.address`]: '127.0.0.1', ...options.settings })
   const results: Started['results'] = []
   const listener = new DoorsAtPort({
     name,

@@ -47,7 +47,7 @@ export async function startTraffic(
   let current: SnapshotSource | undefined
   let generation = 0
   const load = async (next: ModelWords, other = changes) => {
-    const settings = makeSettings(other)
+    const settings = makeSettings({ 'https.enabled': given.defaultCertificate !== undefined, ...other })
     const before = current
     current = { generation: ++generation, builtAt: 0, settings, model: makeModel(next, settings) }
     await traffic.apply(findUpdate(before, current))
