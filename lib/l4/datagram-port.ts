@@ -120,11 +120,8 @@ export class DatagramPort {
     const key = keyOf(client)
     let session = this.#sessions.get(key)
     // The session's endpoint may be gone from the Service, and its datagrams would be lost (kube-proxy clears them from conntrack).
-    if (
-      session &&
-      session.pool !== served.table.fallback?.upstream &&
-      !this.#goesOn(session, served.table.fallback?.upstream)
-    ) {
+    const pool = served.table.fallback?.upstream
+    if (session && session.pool !== pool && !this.#goesOn(session, pool)) {
       session.end()
       session = undefined
     }

@@ -49,6 +49,17 @@ t.test('long texts of filters are spread over messages, and stand in each of the
   t.same(send(given).tables[0]?.hosts, hosts)
 })
 
+t.test('tables are joined by name, those too of which no host changed', async (t) => {
+  const [table] = update.tables
+  const [first, ...others] = table!.hosts
+  const tables = [
+    { ...table!, hosts: others },
+    { ...table!, name: 'bare', hosts: [], removed: ['old.test'] },
+    { ...table!, name: 'side', hosts: [first!], defaultRoute: first!.routes[0] },
+  ]
+  t.same(send({ ...update, tables }), { ...update, tables })
+})
+
 t.test('a message holds parts of the model as they are', async (t) => {
   const joined = joinUpdate([...cutUpdate(update)])
   const [table] = model.tables
