@@ -78,6 +78,13 @@ t.test('run --help has the ten usual flags', async (t) => {
   t.ok(stdout.split('\n').length < 50)
 })
 
+t.test('verbs that read manifests say how to name endpoints, and check says how to be strict', async (t) => {
+  for (const verb of ['run', 'check', 'explain', 'get']) {
+    t.match((await runPortico([verb, '--help'])).stdout, / --endpoints NS/, verb)
+  }
+  t.match((await runPortico(['check', '--help'])).stdout, /\n {6}--strict /)
+})
+
 t.test('help says how to write a list in one word, and other notations are refused', async (t) => {
   const { stdout } = await runPortico(['run', '--help-all'])
   const text = stdout.replace(/\n +/g, ' ')

@@ -3,8 +3,10 @@ import t from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { type Decoded, decodeDocuments } from '../../lib/kubernetes/decode.ts'
 import { type ResourceSet, ResourceStore } from '../../lib/kubernetes/store.ts'
+import { isServiceListener } from '../../lib/model/listener.ts'
 import type { Model } from '../../lib/model/model.ts'
 import { findRouteId } from '../../lib/model/route.ts'
+import { findIngressTable } from '../../lib/model/route-table.ts'
 import { locateField, locateHost, locateRoute } from '../../lib/report/place.ts'
 import { printModel } from '../../lib/report/print.ts'
 import type { Settings } from '../../lib/settings/table.ts'
@@ -186,11 +188,13 @@ function describe(model: Model, { locate }: ResourceSet, diagnostics: Diagnostic
   )
   const listeners = model.listeners.map((listener) => JSON.stringify(listener))
   const services = model.services.map((service) => JSON.stringify(service))
-  const routes = model.hosts.flatMap((host) => [
+  const routes = findIngressTable(model).hosts.flatMap((host) => [
     JSON.stringify(locateHost(host, locate)),
     ...host.routes.map((route) => JSON.stringify([findRouteId(route), locateRoute(route, locate), route])),
   ])
-  const places = [...model.listeners, ...model.certificates].map((each) => JSON.stringify(locateField(each, locate)))
+  const places = [...model.listeners.filter(isServiceListener), ...model.certificates].map((each) =>
+    JSON.stringify(locateField(each, locate)),
+  )
   const bindings = model.certificates.map((binding) => JSON.stringify([binding.host, binding.reason, binding.owner]))
   return [
     printModel(model),
@@ -281,14 +285,16 @@ t.test('a model made from the one before is the model made from nothing', { time
 
 function countKept(before: Model, after: Model): number {
   const old = new Set<unknown>([
-    ...before.hosts,
+    ...before.tables,
+    ...findIngressTable(before).hosts,
     ...before.upstreams.values(),
     ...before.certificates,
     ...before.services,
     ...before.listeners,
   ])
   const now = [
-    ...after.hosts,
+    ...after.tables,
+    ...findIngressTable(after).hosts,
     ...after.upstreams.values(),
     ...after.certificates,
     ...after.services,
