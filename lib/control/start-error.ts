@@ -1,8 +1,9 @@
 /** Why the gateway does not start, in one line with the way out. */
 
 import type { Diagnostic } from '../base/diagnostics.ts'
+import { isExhaustion, RAISE_LIMIT } from '../base/exhaustion.ts'
 import type { Listener, ServiceListener } from '../model/listener.ts'
-import { fitConnections, RAISE_LIMIT } from '../platform/descriptors.ts'
+import { fitConnections } from '../platform/descriptors.ts'
 import { flagName } from '../settings/resolve.ts'
 import type { Settings } from '../settings/table.ts'
 
@@ -100,6 +101,9 @@ function explain(
   { address, port }: Readonly<{ address: string; port: number }>,
   way: Way,
 ): StartError | undefined {
+  if (isExhaustion(error)) {
+    return new StartError(`no file descriptor is left to open port ${port} with`, RAISE_LIMIT, { cause: error })
+  }
   switch ((error as NodeJS.ErrnoException | undefined)?.code) {
     case 'EADDRINUSE':
       return new StartError(`port ${port} is already in use on ${address}`, `stop what uses it, or ${way.otherPort}`, {

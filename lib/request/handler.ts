@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { contain, containing, type Victim } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
-import { GatewayError } from '../base/errors.ts'
+import { GatewayError, isClosedBy } from '../base/errors.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
 import type { FilterChain } from '../filters/chain.ts'
 import { type FilterAnswer, PendingOutcome } from '../filters/spec.ts'
@@ -177,7 +177,8 @@ export class RequestHandler implements ForwardOwner {
     }
     context.served = served
     const { filters } = served
-    if (filters === undefined || filters.ofRequest.length === 0 || isClosed(served)) this.#send(context, served)
+    const isClosed = served.action.type === 'unavailable' && isClosedBy(served.action.code)
+    if (filters === undefined || filters.ofRequest.length === 0 || isClosed) this.#send(context, served)
     else this.#ask(context, filters, 0, undefined)
   }
 
@@ -238,12 +239,6 @@ export class RequestHandler implements ForwardOwner {
 /** The routes of the listener that took the connection; undefined: no listener in force has its place, or none took it. */
 function findTable({ snapshot, exchange }: RequestContext): ServedTable | undefined {
   return snapshot!.listeners.get(exchange.connection.place)?.table
-}
-
-/** A guard that cannot be honoured refuses all requests, whatever else the route would do with them. */
-function isClosed({ action }: ServedRoute): boolean {
-  if (action.type !== 'unavailable') return false
-  return action.code === 'PORTICO_GW_GUARD_UNSUPPORTED' || action.code === 'PORTICO_GW_GUARD_INVALID'
 }
 
 function explainUnavailable({ action }: ServedRoute): GatewayError {

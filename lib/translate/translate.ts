@@ -286,13 +286,21 @@ function dropCanaries(
   })
 }
 
-/** Reports, once for each upstream, a route in force that has nothing to go to. */
+/** Reports, once for each upstream, the first route in force that has nothing to go to, and the other Ingresses that have one. */
 function reportStarving(starving: readonly Starving[], diagnostics: DiagnosticList): void {
-  const reported = new Set<TranslatedUpstream>()
-  for (const { target, ingress, path } of starving) {
-    if (reported.has(target)) continue
-    reported.add(target)
-    reportEmpty(target, ingress, path, diagnostics)
+  const routes = new Map<TranslatedUpstream, Map<Ingress, Starving>>()
+  for (const one of starving) {
+    const known = routes.get(one.target) ?? new Map<Ingress, Starving>()
+    if (!known.has(one.ingress)) routes.set(one.target, known.set(one.ingress, one))
+  }
+  for (const [target, ofIngresses] of routes) {
+    const [first, ...others] = ofIngresses.values()
+    reportEmpty(
+      target,
+      first!,
+      others.map(({ ingress }) => ingress),
+      diagnostics,
+    )
   }
 }
 

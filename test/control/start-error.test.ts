@@ -48,5 +48,9 @@ t.test('of a Service the way out is in its manifest', async (t) => {
     help: /another port of Service default\/web$/,
   })
   t.match(explain('EADDRNOTAVAIL'), { message: 'this machine has no address 192.0.2.1', help: /^give this machine/ })
-  t.match(explain('EMFILE'), { message: 'bind EMFILE', help: '' })
+  t.match(explain('EMFILE'), {
+    message: 'no file descriptor is left to open port 80 with',
+    help: /^raise the hard limit/,
+  })
+  t.match(explain('ENODEV'), { message: 'bind ENODEV', help: '' })
 })

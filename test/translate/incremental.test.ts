@@ -104,7 +104,7 @@ ${pick(['', '', '  ingressClassName: portico\n', '  ingressClassName: other\n'],
 function printService(number: number, seed: number): string {
   const spec = pick(
     [
-      `selector: {app: p${seed % 2}}, ports: [{name: http, port: 80, appProtocol: ${pick(['http', 'gopher', 'https'], seed, 4)}}]`,
+      `selector: {app: p${seed % 2}${pick(['', ', tier: web'], seed, 5)}}, ports: [{name: http, port: 80, appProtocol: ${pick(['http', 'gopher', 'https'], seed, 4)}}]`,
       'ports: [{name: http, port: 80}, {name: dns, port: 53, protocol: UDP}]',
       `type: NodePort, ports: [{port: 80, nodePort: 3000${seed % 2}}]`,
       'type: ExternalName, externalName: localhost',
@@ -128,7 +128,7 @@ function printService(number: number, seed: number): string {
 function printSlice(number: number, seed: number): string {
   return `${printMeta('EndpointSlice', `e${number}`, seed).replace('metadata:\n', `metadata:\n  labels: {kubernetes.io/service-name: s${seed % 4}}\n`)}addressType: IPv4
 ports: [{name: http, port: 8080}]
-endpoints: [{addresses: [10.0.0.${(seed % 5) + 1}], conditions: {ready: ${pick(['true', 'false'], seed, 3)}}}]
+endpoints: [{addresses: [10.${pick(['0', '2'], seed, 4)}.0.${(seed % 5) + 1}], targetRef: {kind: Pod, name: p${seed % 3}}, conditions: {ready: ${pick(['true', 'false'], seed, 3)}}}]
 `
 }
 
@@ -137,7 +137,7 @@ function printLooseEndpoints(number: number, seed: number): string {
 }
 
 function printPod(number: number, seed: number): string {
-  return `${printMeta('Pod', `p${number}`, seed).replace('metadata:\n', `metadata:\n  labels: {app: p${seed % 2}}\n`)}spec: {containers: [{name: main, image: x, ports: [{containerPort: 80}]}]}
+  return `${printMeta('Pod', `p${number}`, seed).replace('metadata:\n', `metadata:\n  labels: {app: p${seed % 2}${pick(['', ', tier: web'], seed, 2)}}\n`)}spec: {containers: [{name: main, image: x, ports: [{containerPort: 80}]${pick(['', ', readinessProbe: {tcpSocket: {port: 80}}'], seed, 3)}}]}
 status: {podIP: 10.2.0.${(seed % 5) + 1}}
 `
 }

@@ -293,3 +293,28 @@ spec: {ports: [{port: 80}]}
     ],
   )
 })
+
+t.test('a Service without endpoints is reported once, with every Ingress whose routes lead to it', async (t) => {
+  const ingress = (name: string, hosts: readonly string[]) => `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: ${name}}
+spec:
+  rules: [${hosts.map((host) => `{host: ${host}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}`)}]
+---`
+  const service = '\napiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n'
+  const report = (...ingresses: string[]) =>
+    translateText(ingresses.join('') + service).diagnostics.map(({ code, resource, help }) => [
+      code,
+      resource,
+      help?.slice(0, help.indexOf(';')),
+    ])
+  const code = 'PORTICO_REF_NO_ENDPOINTS'
+  t.same(report(ingress('a', ['a.test', 'b.test'])), [[code, 'Ingress default/a', 'the route answers 503']])
+  const others = Array.from({ length: 7 }, (_, at) => ingress(`b${at}`, [`b${at}.test`]))
+  t.same(report(ingress('a', ['a.test', 'c.test']), others[0]!, others[1]!), [
+    [code, 'Ingress default/a', 'the route answers 503, and so do routes of Ingress default/b0, default/b1'],
+  ])
+  const [[, , help] = []] = report(ingress('a', ['a.test']), ...others)
+  t.match(help, /default\/b3, default\/b4 and 2 more$/)
+})

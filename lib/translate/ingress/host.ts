@@ -21,6 +21,7 @@ import { isSecured } from '../tls/tls-section.ts'
 import { closeResolution, createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
 import { readHostFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
+import { reportRedirectLoops } from './redirect-loop.ts'
 import { claimDefault, claimPath, closeRoute, settleRoutes } from './route.ts'
 
 /** A served route whose upstream has no usable endpoint. */
@@ -30,7 +31,7 @@ export type TranslatedHosts = Readonly<{
   table: RouteTable
   /** The number of routes of its hosts. */
   routes: number
-  /** At least one entry for each upstream that leaves a route without an endpoint. */
+  /** At least one entry for each Ingress and each upstream that leaves a route of it without an endpoint. */
   starving: readonly Starving[]
 }>
 
@@ -320,28 +321,34 @@ function settle(
   const closed = guard === undefined ? claimed : claimed.map((route) => closeRoute(route, guard))
   const { routes, shadowed } = settleRoutes(closed, findIngressAmong(claims), diagnostics)
   const { owner, rule } = claims[0]!
+  const virtualHost = Object.freeze({ host, routes: Object.freeze(routes), ...(filters && { filters }), owner, rule })
+  reportRedirectLoops(virtualHost, findIngressAmong(claims), diagnostics)
   return {
     claims,
-    virtualHost: Object.freeze({ host, routes: Object.freeze(routes), ...(filters && { filters }), owner, rule }),
+    virtualHost,
     shadowed: keepList(shadowed),
     starving: keepList(findStarving(routes, claims)),
     diagnostics: keepList(diagnostics.items),
   }
 }
 
-/** The first route to each upstream without endpoints. */
+/** The first route of each Ingress to each upstream without endpoints. */
 function findStarving(routes: readonly Route[], owners: readonly RouteOwner[]): readonly Starving[] {
   const empty = owners.filter((one) => one.empty.size > 0)
   if (empty.length === 0) return []
   const targets = new Map(empty.flatMap((one) => [...one.empty]))
   const ingressOf = findIngressAmong(owners)
-  const found = new Map<TranslatedUpstream, Starving>()
+  const found: Starving[] = []
+  const known = new Map<TranslatedUpstream, Set<ResourceRef>>()
   for (const route of routes) {
     const target = targets.get(route.action)
-    if (target === undefined || found.has(target)) continue
-    found.set(target, { target, ingress: ingressOf(route.owner), path: findBackendField(route) })
+    if (target === undefined) continue
+    const owners = known.get(target) ?? new Set()
+    if (owners.has(route.owner)) continue
+    known.set(target, owners.add(route.owner))
+    found.push({ target, ingress: ingressOf(route.owner), path: findBackendField(route) })
   }
-  return [...found.values()]
+  return found
 }
 
 /** Exact hosts, then wildcards, then `''`; each group by name. */
