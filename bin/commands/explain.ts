@@ -46,11 +46,10 @@ export const command: Command = {
     if (countDiagnostics(diagnostics).error > 0) {
       terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
     }
-    const { paths, http, https } = settings
+    const { paths, https } = settings
     const explanation = explainRequest(model, asked, {
       encodedSlash: paths.encodedSlash,
       httpsPort: https.redirectPort || https.port,
-      ports: { http: http.enabled ? http.port : undefined, https: https.enabled ? https.port : undefined },
       strictSni: https.strictSni,
       leftOut: listLeftOut(resources, diagnostics),
       now: Date.now(),

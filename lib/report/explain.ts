@@ -11,9 +11,10 @@ import { describeRequest, type Play, type PlayedAnswer, playFilters } from '../f
 import { describeFilters } from '../filters/registry.ts'
 import type { FilterDraft, FilterRequest } from '../filters/spec.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
+import { isGatewayListener, isServiceListener, type Listener, type ServiceListener } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
 import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
-import type { ServiceListener } from '../model/service-listener.ts'
+import { findIngressTable, findTable, type RouteTable } from '../model/route-table.ts'
 import { findShortage } from '../model/shortage.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
@@ -88,8 +89,6 @@ export type ExplainOptions = Readonly<{
   encodedSlash?: 'keep' | 'reject'
   /** The port that redirects to HTTPS name; 0 or left out: not known before the start. */
   httpsPort?: number
-  /** The ports of the HTTP and HTTPS listeners; undefined where a listener is off, 0 where its port is not known before the start. */
-  ports?: Readonly<Record<ExplainedUrl['scheme'], number | undefined>>
   /** Names that no certificate covers are refused. */
   strictSni?: boolean
   leftOut?: readonly LeftOut[]
@@ -104,8 +103,10 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const hostname = parseAuthority(url.host)?.hostname
   const notes = describePath(rawPath, normal)
   const listener = findListener(model, url)
-  if (listener) return explainListener(model, listener, { url, path: { normal, query, notes } })
-  const host = explainHost(model, hostname, options.leftOut ?? [])
+  if (listener && isServiceListener(listener))
+    return explainListener(model, listener, { url, path: { normal, query, notes } })
+  const table = (listener && findTable(model.tables, listener.table)) ?? findIngressTable(model)
+  const host = explainHost(table, hostname, options.leftOut ?? [])
   const certificate =
     url.scheme === 'https' && hostname !== undefined ? explainCertificate(model, hostname, options) : undefined
   const portFault = findPortFault(model, url, options)
@@ -118,8 +119,8 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const { virtualHost } = host
   const { host: authority, path: target, ...asked } = url
   const request = describeRequest({ ...asked, authority, hostname, path: normal, query, target })
-  const winner = findWinner(model, virtualHost, normal.matchPath, request)
-  const candidates = listCandidates(model, virtualHost, normal.matchPath, winner)
+  const winner = findWinner(table, virtualHost, normal.matchPath, request)
+  const candidates = listCandidates(table, virtualHost, normal.matchPath, winner)
   const upstream = winner?.action.type === 'forward' ? model.upstreams.get(winner.action.upstream) : undefined
   const draft = { ...describeSent(url, normal, query), lines: request.lines, addedLines: '' }
   const { answer, notPlayed } = playAll(virtualHost, winner, request, draft, options.httpsPort ?? 0)
@@ -137,7 +138,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
 }
 
 /** A port that is written decides, and on a Service's own address the usual one too. */
-function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): ServiceListener | undefined {
+function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): Listener | undefined {
   const authority = parseAuthority(host)
   if (authority === undefined) return undefined
   const { hostname, port } = authority
@@ -155,17 +156,20 @@ function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): Ser
 function findPortFault(
   { listeners }: Model,
   { host, scheme }: ExplainedUrl,
-  { ports, httpsPort }: ExplainOptions,
+  { httpsPort }: ExplainOptions,
 ): string | undefined {
-  if (ports === undefined) return undefined
-  const own = ports[scheme]
-  const asked = parseAuthority(host)?.port
+  const gateway = listeners.filter(isGatewayListener)
+  if (gateway.length === 0) return undefined
+  const serving = gateway.filter(({ tls }) => tls === (scheme === 'https'))
+  const [own] = serving
   if (own === undefined) return `${scheme} is off in the settings: nothing serves it`
-  if (asked === undefined || own === 0 || asked === own || (scheme === 'https' && asked === httpsPort)) return undefined
-  if (listeners.some(({ transport, port }) => transport === 'TCP' && port === asked)) return undefined
-  const other = scheme === 'http' ? 'https' : 'http'
-  if (asked === ports[other]) return `this is the port of ${other}; ${scheme} has ${own}`
-  return `no listener has this port; explained as if it led to that of ${scheme}, ${own}`
+  const asked = parseAuthority(host)?.port
+  if (asked === undefined || (scheme === 'https' && asked === httpsPort)) return undefined
+  if (serving.some(({ port }) => port === asked || port === 0)) return undefined
+  if (listeners.some((one) => isServiceListener(one) && one.transport === 'TCP' && one.port === asked)) return undefined
+  if (gateway.some(({ port }) => port === asked))
+    return `this is the port of ${scheme === 'http' ? 'https' : 'http'}; ${scheme} has ${own.port}`
+  return `no listener has this port; explained as if it led to that of ${scheme}, ${own.port}`
 }
 
 function isEvery(address: string): boolean {
@@ -225,13 +229,13 @@ function isClosed({ action }: Route): boolean {
 
 /** The compiled table decides here as it does for traffic. */
 function findWinner(
-  model: Model,
+  whole: RouteTable,
   virtualHost: VirtualHost | undefined,
   path: string,
   request: RoutedRequest,
 ): Route | undefined {
   const hosts = virtualHost === undefined ? [] : [{ ...virtualHost, host: '' }]
-  const table = compileTable({ ...model, hosts }, (route) => route)
+  const table = compileTable({ ...whole, hosts }, (route) => route)
   return findInHost(table, table.anyHost, path, request)
 }
 
@@ -290,11 +294,15 @@ function describeBadPath(raw: string): string {
   return 'the path climbs above the root'
 }
 
-function explainHost(model: Model, hostname: string | undefined, leftOut: readonly LeftOut[]): Explanation['host'] {
+function explainHost(
+  { hosts }: RouteTable,
+  hostname: string | undefined,
+  leftOut: readonly LeftOut[],
+): Explanation['host'] {
   if (hostname === undefined) return { hostname, virtualHost: undefined, reason: 'malformed', misses: [], leftOut: [] }
-  const index = new HostIndex(model.hosts.filter(({ host }) => host !== '').map((host) => [host.host, host]))
+  const index = new HostIndex(hosts.filter(({ host }) => host !== '').map((host) => [host.host, host]))
   const named = index.find(hostname)
-  const virtualHost = named ?? model.hosts.find(({ host }) => host === '')
+  const virtualHost = named ?? hosts.find(({ host }) => host === '')
   const reason =
     named === undefined
       ? virtualHost === undefined
@@ -307,7 +315,7 @@ function explainHost(model: Model, hostname: string | undefined, leftOut: readon
     hostname,
     virtualHost,
     reason,
-    misses: findHostMisses(model.hosts, hostname, named),
+    misses: findHostMisses(hosts, hostname, named),
     leftOut: leftOut.filter(({ hosts }) => hosts.some((host) => host === '' || matchesHostPattern(host, hostname))),
   }
 }
@@ -373,7 +381,7 @@ function printDay(milliseconds: number): string {
 
 /** Every route that had a say, the winner first and then by how much of the path it shares. */
 function listCandidates(
-  model: Model,
+  { defaultRoute, shadowed }: RouteTable,
   virtualHost: VirtualHost | undefined,
   path: string,
   winner: Route | undefined,
@@ -382,7 +390,7 @@ function listCandidates(
   for (const route of virtualHost?.routes ?? []) {
     if (route !== winner) misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
   }
-  for (const { route, winner: holder } of model.shadowed) {
+  for (const { route, winner: holder } of shadowed) {
     if (virtualHost === undefined || route.host !== virtualHost.host || route.pathType === 'default') continue
     if (!matchesPath(route.match, path)) {
       misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
@@ -391,7 +399,6 @@ function listCandidates(
     const by = `${holder.pathType} ${holder.path || '/'} of ${printName(holder.owner)}`
     misses.push({ route, verdict: 'shadowed', reason: `shadowed by ${by}` })
   }
-  const { defaultRoute } = model
   // The default backend of an Ingress can be that of its hosts and that of all others: it is one to whoever wrote it.
   const own = virtualHost?.routes.find((route) => route.pathType === 'default')
   if (defaultRoute !== undefined && winner !== defaultRoute && !isSameOwner(own, defaultRoute)) {

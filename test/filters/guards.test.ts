@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { FILTERS } from '../../lib/filters/registry.ts'
+import { findIngressTable } from '../../lib/model/route-table.ts'
 import { findMeantGuard } from '../../lib/translate/annotation.ts'
 import { type DoorRequest, startDoors } from '../doors/request-doors.ts'
 import { translateText } from '../translate/manifests.ts'
@@ -115,7 +116,7 @@ t.test('a refused Ingress with a misspelt guard keeps its paths, closed', async 
   const manifests =
     printIngress('a', 'a.test', '/admin', `${GUARDED}, foo/bar: 1`) + printIngress('b', 'a.test', '/', '')
   const { model } = translateText(manifests)
-  const [admin] = model.hosts.find(({ host }) => host === 'a.test')?.routes ?? []
+  const [admin] = findIngressTable(model).hosts.find(({ host }) => host === 'a.test')?.routes ?? []
   t.match(admin, { path: '/admin', action: { code: 'PORTICO_GW_GUARD_INVALID' } })
 })
 
@@ -125,7 +126,7 @@ t.test('a guard on a Service, where no filter is read, closes the routes to it',
   const route = (name: string, annotations: string) => {
     const ingress = printIngress(name, `${name}.test`, '/', '').replace('name: web', `name: ${name}`)
     const { model, diagnostics } = translateText(ingress + service(name, annotations))
-    const action = model.hosts[0]?.routes[0]?.action
+    const action = findIngressTable(model).hosts[0]?.routes[0]?.action
     return [
       action?.type === 'unavailable' && action.code,
       ...diagnostics.map(({ severity, help }) => `${severity}: ${help}`),

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { findIngressTable } from '../../lib/model/route-table.ts'
 import { printModel } from '../../lib/report/print.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
 import { fixedClock, printDiagnostics, translateText } from './manifests.ts'
@@ -25,15 +26,7 @@ t.test('I-40 the order of documents never decides', async (t) => {
 t.test('the translated model is frozen', async (t) => {
   for (const name of readdirSync(ROOT)) {
     const { model } = translateText(readFileSync(join(ROOT, name, 'in.yaml'), 'utf8'))
-    for (const part of [
-      'hosts',
-      'defaultRoute',
-      'shadowed',
-      'upstreams',
-      'certificates',
-      'listeners',
-      'counts',
-    ] as const) {
+    for (const part of ['tables', 'upstreams', 'certificates', 'listeners', 'counts'] as const) {
       t.ok(isDeeplyFrozen(model[part]), `${name}: ${part}`)
     }
   }
@@ -148,7 +141,7 @@ spec: {rules: [{host: h${index}.com, http: {paths: [{path: /, pathType: Prefix, 
     )
     .join('---')
   const { model, diagnostics } = translateText(text)
-  for (const { host, routes } of model.hosts)
+  for (const { host, routes } of findIngressTable(model).hosts)
     t.match(routes[0]?.action, { type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE' }, host)
   t.equal(diagnostics.length, 5, printDiagnostics(diagnostics))
 })
@@ -190,7 +183,7 @@ spec:
   rules: [{host: a.test, http: {paths: [{path: x, pathType: Prefix, backend: {service: {name: out, port: {number: 8081}}}}]}}]
 `
   const { model, diagnostics } = translateText(text)
-  t.same([model.hosts, model.certificates, [...model.upstreams.keys()]], [[], [], []])
+  t.same([findIngressTable(model).hosts, model.certificates, [...model.upstreams.keys()]], [[], [], []])
   t.same(
     diagnostics.map(({ code }) => code),
     ['PORTICO_REF_SECRET_NOT_FOUND', 'PORTICO_RES_FIELD_VALUE'],
@@ -258,13 +251,13 @@ metadata: {name: plain}
 spec:
   defaultBackend: {service: {name: web, port: {number: 80}}}
 `)
-  const [longer, shorter] = model.hosts[0]!.routes
+  const [longer, shorter] = findIngressTable(model).hosts[0]!.routes
   t.same(
     { ...longer?.policy },
     { tries: 4, 'retry.conditions': ['connect-failure', '503'], 'timeouts.responseHeaders': 2_000 },
   )
   t.equal(longer?.policy, shorter?.policy, 'one object for all of them')
-  t.equal(model.defaultRoute?.policy, undefined)
+  t.equal(findIngressTable(model).defaultRoute?.policy, undefined)
   t.same(
     diagnostics
       .filter(({ code }) => code.startsWith('PORTICO_ANN'))

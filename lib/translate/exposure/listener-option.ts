@@ -1,7 +1,7 @@
 /** Options of a Service's listeners: appProtocol, and the annotations portico.dev/layer and portico.dev/accept-proxy-protocol. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
-import type { ServiceListener } from '../../model/service-listener.ts'
+import type { ServiceListener } from '../../model/listener.ts'
 import { readAppProtocol } from '../service/app-protocol.ts'
 
 export const LAYER_ANNOTATION = 'portico.dev/layer'

@@ -13,6 +13,7 @@ import {
   type ShadowedRoute,
   type VirtualHost,
 } from '../../model/route.ts'
+import { INGRESS_TABLE, type RouteTable } from '../../model/route-table.ts'
 import { isSameList, keepList, MappedList, Sieve } from '../reuse.ts'
 import type { TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
@@ -27,12 +28,9 @@ import { claimDefault, claimPath, closeRoute, settleRoutes } from './route.ts'
 export type Starving = Readonly<{ target: TranslatedUpstream; ingress: Ingress; path: FieldPath }>
 
 export type TranslatedHosts = Readonly<{
-  /** Exact hosts, then wildcards, then `''`; each group by name. */
-  hosts: readonly VirtualHost[]
-  /** The number of their routes. */
+  table: RouteTable
+  /** The number of routes of its hosts. */
   routes: number
-  defaultRoute: Route | undefined
-  shadowed: readonly ShadowedRoute[]
   /** At least one entry for each Ingress and each upstream that leaves a route of it without an endpoint. */
   starving: readonly Starving[]
 }>
@@ -99,6 +97,7 @@ export class HostMerger {
   /** The settled hosts in their order. */
   #settled: readonly SettledHost[] = []
   #routes = 0
+  #table: RouteTable | undefined
   /** What decides about the filters of all hosts. */
   #filterInputs: readonly unknown[] = []
   #filters: HostFilters = { secured: undefined, others: undefined }
@@ -119,13 +118,23 @@ export class HostMerger {
     const defaults = settleRoutes(general, findIngressAmong(owners), diagnostics)
     const last = defaults.routes[0] ?? resting.find(({ claims }) => claims.hosts.length > 0)?.claims.rest
     if (last !== undefined) starving.push(...findStarving([last], owners))
-    return {
-      hosts: Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost)),
-      routes: this.#routes,
-      defaultRoute: last,
-      shadowed: Object.freeze([...shadowed, ...defaults.shadowed]),
-      starving,
-    }
+    const hosts = Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost))
+    const table = this.#keepTable(hosts, last, [...shadowed, ...defaults.shadowed])
+    return { table, routes: this.#routes, starving }
+  }
+
+  /** The table from before, where it is the same. */
+  #keepTable(
+    hosts: RouteTable['hosts'],
+    defaultRoute: Route | undefined,
+    shadowed: RouteTable['shadowed'],
+  ): RouteTable {
+    const before = this.#table
+    const isSame =
+      before?.hosts === hosts && before.defaultRoute === defaultRoute && isSameList(before.shadowed, shadowed)
+    if (isSame) return before
+    this.#table = Object.freeze({ name: INGRESS_TABLE, hosts, defaultRoute, shadowed: Object.freeze(shadowed) })
+    return this.#table
   }
 
   /** Settles the hosts with changed claims, or all hosts if their filters may have changed. */
