@@ -16,6 +16,8 @@ export type Place =
   | 'request'
   /** A connection to an endpoint, from the first attempt on. */
   | 'upstream'
+  /** A body that the stream of a filter transforms. */
+  | 'filter'
   /** A time limit. */
   | 'deadline'
   /** The moment when a waiting request gets an endpoint, or its next try. */

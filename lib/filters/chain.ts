@@ -1,8 +1,9 @@
 /** The filters of a route, made once for each snapshot that has them. HOT */
+import type { Duplex } from 'node:stream'
 import type { FilterConfig } from '../model/filter.ts'
 import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
-import type { Filter, FilterDraft, FilterEnvironment, FilterHead, FilterRequest } from './spec.ts'
+import type { Filter, FilterBodyHead, FilterDraft, FilterEnvironment, FilterHead, FilterRequest } from './spec.ts'
 
 type With<Name extends keyof Filter> = Filter & Required<Pick<Filter, Name>>
 
@@ -11,7 +12,8 @@ export class FilterChain {
   readonly ofRequest: readonly With<'request'>[]
   readonly #ofDraft: readonly With<'upstreamRequest'>[]
   readonly #ofResponse: readonly With<'response'>[]
-
+  readonly #ofRequestBody: readonly With<'requestBody'>[]
+  readonly #ofResponseBody: readonly With<'responseBody'>[]
   readonly #requestNames: readonly FieldNames[]
   readonly #responseNames: readonly FieldNames[]
 
@@ -21,6 +23,13 @@ export class FilterChain {
     this.ofRequest = filters.filter((filter): filter is With<'request'> => filter.request !== undefined)
     this.#ofDraft = filters.filter((filter): filter is With<'upstreamRequest'> => filter.upstreamRequest !== undefined)
     this.#ofResponse = filters.filter((filter): filter is With<'response'> => filter.response !== undefined)
+    this.#ofRequestBody = filters.filter((filter): filter is With<'requestBody'> => filter.requestBody !== undefined)
+    this.#ofResponseBody = filters.filter((filter): filter is With<'responseBody'> => filter.responseBody !== undefined)
+  }
+
+  /** True if a filter may transform bodies of requests. */
+  get transformsRequests(): boolean {
+    return this.#ofRequestBody.length > 0
   }
 
   /** The client's trailers that no filter answers for, names and values in turn. */
@@ -41,6 +50,33 @@ export class FilterChain {
   changeResponse(head: FilterHead, request: FilterRequest): void {
     for (let at = this.#ofResponse.length - 1; at >= 0; at--) this.#ofResponse[at]!.response(head, request)
   }
+
+  /** The streams that the body passes, in that order; undefined: none. */
+  transformRequest(draft: FilterDraft, request: FilterRequest): readonly Duplex[] | undefined {
+    return collect(this.#ofRequestBody.length, (at) => this.#ofRequestBody[at]!.requestBody(draft, request))
+  }
+
+  /** The same of an answer, whose filters act in the opposite order. */
+  transformResponse(head: FilterBodyHead, request: FilterRequest): readonly Duplex[] | undefined {
+    const filters = this.#ofResponseBody
+    if (filters.length === 0) return undefined
+    return collect(filters.length, (at) => filters[filters.length - 1 - at]!.responseBody(head, request))
+  }
+}
+
+/** If one filter throws, the streams of those before it are of no use. */
+function collect(count: number, ask: (at: number) => Duplex | undefined): readonly Duplex[] | undefined {
+  const streams: Duplex[] = []
+  try {
+    for (let at = 0; at < count; at++) {
+      const stream = ask(at)
+      if (stream !== undefined) streams.push(stream)
+    }
+  } catch (thrown) {
+    for (const stream of streams) stream.destroy()
+    throw thrown
+  }
+  return streams.length === 0 ? undefined : streams
 }
 
 /** Names with underscores mean to some servers what those with hyphens do. */

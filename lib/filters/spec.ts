@@ -1,4 +1,5 @@
 /** What a filter is: one feature in one file, with one line in the registry. HOT */
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { PathMatch } from '../model/route.ts'
@@ -53,6 +54,12 @@ export type FilterHead = {
   lines: string
 }
 
+/** The same head once no filter changes it any more, of an answer that has a body. */
+export type FilterBodyHead = FilterHead & {
+  /** Bytes of the body as it comes; undefined: not known. */
+  readonly contentLength: number | undefined
+}
+
 /** Answers the request in an endpoint's place. */
 export type FilterAnswer = Readonly<{ status: number; lines: string; body: Buffer | undefined }>
 
@@ -83,6 +90,13 @@ export type Filter = {
   upstreamRequest?(draft: FilterDraft, request: FilterRequest): void
   /** Before an answer goes to the client. */
   response?(head: FilterHead, request: FilterRequest): void
+  /**
+   * Asked once for each request that has a body, after `upstreamRequest`: the stream that the body passes, which answers for
+   * its fields; undefined leaves the body as it is. It passes once, however many attempts are made, and goes on in chunks.
+   */
+  requestBody?(draft: FilterDraft, request: FilterRequest): Duplex | undefined
+  /** The same of an answer that has a body, after `response`. Answers to HEAD, and 204 and 304, have none. */
+  responseBody?(head: FilterBodyHead, request: FilterRequest): Duplex | undefined
 }
 
 /** What a filter is made in. */

@@ -1,6 +1,7 @@
 /** An answer that the gateway itself makes: a failure or a redirect, sent whole and watched until the client has taken it. */
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import type { GatewayError } from '../base/errors.ts'
+import { beginAnswer } from './answer.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, ExchangeEvents } from './exchange.ts'
 
@@ -29,13 +30,13 @@ export class OwnAnswer implements ExchangeEvents, Timed {
     const context = this.#context
     const { exchange } = context
     exchange.events = this
-    exchange.sendHead(head)
+    const answer = beginAnswer(context, head)
     if (body && exchange.method !== 'HEAD') {
-      context.bytesOut = body.length
-      exchange.write(body)
+      if (answer === exchange) context.bytesOut = body.length
+      answer.write(body)
     }
-    exchange.end([])
-    if (context.isFinished || exchange.pendingBytes === 0) return
+    answer.end([])
+    if (context.isFinished || answer.pendingBytes === 0) return
     const stall = context.snapshot?.settings.timeouts.writeStall ?? DEFAULT_STALL
     this.deadlineAt = -stall
     this.#owner.deadlines.add(this)

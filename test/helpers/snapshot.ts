@@ -1,7 +1,8 @@
 /** Models and snapshots from a few words: hosts with paths, each leading to endpoints. */
 import { type Clock, systemClock } from '../../lib/base/clock.ts'
 import { runAtOnce } from '../../lib/base/slice.ts'
-import { FilterChains } from '../../lib/filters/chain.ts'
+import { FilterChain, FilterChains } from '../../lib/filters/chain.ts'
+import type { Filter } from '../../lib/filters/spec.ts'
 import type { FilterConfig } from '../../lib/model/filter.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { ResourceRef } from '../../lib/model/resource-ref.ts'
@@ -58,6 +59,8 @@ export type ModelWords = Readonly<{
   /** The default backend. */
   fallback?: string
   listeners?: readonly ListenerWords[]
+  /** Act on all routes. */
+  filters?: readonly Filter[]
 }>
 
 export function makeEndpoint(words: EndpointWords): Endpoint {
@@ -160,7 +163,8 @@ export function makeModel(words: ModelWords): Model {
   const upstreams = new Map<UpstreamKey, Upstream>()
   for (const [name, given] of Object.entries(words.upstreams ?? {}))
     upstreams.set(keyOf(name), makeUpstream(name, given))
-  const routes = (words.routes ?? []).map(makeRoute)
+  const filters = words.filters && { filters: [] }
+  const routes = (words.routes ?? []).map((route) => ({ ...makeRoute(route), ...filters }))
   const names = new Set([...routes.map((route) => route.host), ...(words.redirect ?? [])])
   const hosts = [...names].map(
     (host): VirtualHost => ({
@@ -192,7 +196,8 @@ function compareRoutes(a: Route, b: Route): number {
 
 export function makeSnapshot(words: ModelWords, settings: Settings, registry: EndpointRegistry): Snapshot {
   const model = makeModel(words)
-  return buildSnapshot({ generation: 1, settings, model }, registry, systemClock)
+  const chains = words.filters && ({ find: () => new FilterChain(words.filters!) } as Partial<FilterChains>)
+  return buildSnapshot({ generation: 1, settings, model }, registry, systemClock, chains as FilterChains | undefined)
 }
 
 /** Builds a snapshot at once, without one before it, and puts its pools in force. */
@@ -200,9 +205,9 @@ export function buildSnapshot(
   source: Omit<SnapshotSource, 'builtAt'>,
   registry: EndpointRegistry,
   clock: Clock,
+  chains: FilterChains = new FilterChains({ clock, processes: 1, httpsPort: () => 8443 }),
 ): Snapshot {
   const update = findUpdate(undefined, { ...source, builtAt: clock.now() })
-  const chains = new FilterChains({ clock, processes: 1, httpsPort: () => 8443 })
   const snapshot = runAtOnce(new SnapshotBuilder(registry, chains).build(update))
   for (const pool of snapshot.pools) pool.enter()
   return snapshot
