@@ -29,7 +29,8 @@ export type Boot = Readonly<{
   ports: BoundPorts
   /** The states of the ports that Services open, by id: `open`, or the reason why it is not. */
   listenerStates: ReadonlyMap<string, string>
-  files: number
+  /** What was read: `3 files, stdin`. */
+  sources: string
   objects: number
   /** Most file descriptors of a process; undefined if unknown. */
   descriptors: number | undefined
@@ -80,11 +81,11 @@ function printFallback(model: Model): string {
   return model.defaultRoute ? printBackend(model, model.defaultRoute).slice(0, 2).join('  →  ') : '404'
 }
 
-function printTitle({ version, files, objects, diagnostics, elapsedMs }: Boot, paint: Paint): string {
+function printTitle({ version, sources, objects, diagnostics, elapsedMs }: Boot, paint: Paint): string {
   const { error, warning } = countDiagnostics(diagnostics)
   const unserved = countUnserved(diagnostics)
   const facts = [
-    printCount(files, 'file'),
+    escapeText(sources),
     printCount(objects, 'object'),
     ...(unserved > 0 ? [paint('yellow', `${unserved} of kinds that are not served`)] : []),
     ...(error > 0 ? [paint('red', printCount(error, 'error'))] : []),

@@ -110,10 +110,20 @@ export type FilterEnvironment = Readonly<{
   shared: <T extends object>(make: () => T) => T
 }>
 
+/** A text that an annotation refers to and that stands in an object of its own. */
+export type Content = Readonly<{
+  /** For people: `pages/sorry.html`, the object and the key in it. */
+  source: string
+  /** One character a byte (latin1), 1 MiB at most. */
+  bytes: string
+}>
+
 /** Reads the annotations of one object, by their names without the domain. */
 export type AnnotationReader = {
   /** Without white space around it; undefined where there is none. */
   text(name: string): string | undefined
+  /** What the annotation refers to; undefined where there is none, or where it is not there, which is refused then. */
+  content(name: string): Content | undefined
   /** Says why an annotation cannot be used; the filter is left out, or closes its routes where it guards. */
   refuse(name: string, message: string, help: string): void
 }

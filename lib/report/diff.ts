@@ -8,6 +8,7 @@ import type { Model } from '../model/model.ts'
 import type { Route } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
+import { joinOverrides } from '../settings/policy.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
 import { printAction, printEndpoints, printForwarding, printListenerManner, printListenerName } from './print.ts'
 
@@ -165,7 +166,7 @@ function describeRoute(model: Model, route: Route, subject: string = subjectOf(r
       },
       { name: 'endpoints ', value: printEndpoints(upstream?.endpoints ?? []) },
       { name: 'protocol ', value: upstream?.protocol ?? '' },
-      { name: 'settings ', value: printOverrides({ ...upstream?.policy, ...route.policy }) },
+      { name: 'settings ', value: printOverrides(joinOverrides(upstream?.policy, route.policy)) },
       { name: 'filters ', value: printFilters(route.filters).join('; ') || 'none' },
     ],
   }

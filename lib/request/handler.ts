@@ -152,7 +152,7 @@ export class RequestHandler implements ForwardOwner {
   }
 
   #route(context: RequestContext, table: Snapshot['table'], host: FoundHost | undefined): void {
-    this.#forward(context, findInHost(table, host, context.path!.matchPath))
+    this.#forward(context, findInHost(table, host, context.path!.matchPath, context))
   }
 
   #enterClient(context: RequestContext): GatewayError | undefined {

@@ -13,6 +13,7 @@ import {
   SERVICE_SETTINGS_BY_ANNOTATION,
 } from '../../lib/settings/service.ts'
 import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from '../../lib/translate/exposure/listener-option.ts'
+import { parseReference } from '../../lib/translate/ingress/content.ts'
 
 const FOLDER = 'lib/filters'
 const registry = readFileSync(join(FOLDER, 'registry.ts'), 'utf8')
@@ -143,7 +144,7 @@ for (const spec of FILTERS) {
     fc.assert(fc.property(written, readOne), { numRuns: 2000 })
     t.ok(used > 0, 'some of it can be used')
     t.equal(
-      read({ text: () => undefined, refuse: () => t.fail() }),
+      read({ text: () => undefined, content: () => undefined, refuse: () => t.fail() }),
       undefined,
       'without annotations there is no filter',
     )
@@ -160,6 +161,14 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
     text(name) {
       claim(name)
       return annotations[name]?.trim()
+    },
+    content(name) {
+      claim(name)
+      const reference = annotations[name]?.trim()
+      if (reference === undefined) return undefined
+      if (parseReference(reference)) return { source: reference, bytes: '\u00ff\u0000' }
+      refused.push(name)
+      return undefined
     },
     refuse(name, message, help) {
       claim(name)

@@ -7,6 +7,7 @@ import { normalizePath } from '../../lib/base/path.ts'
 import type { Model } from '../../lib/model/model.ts'
 import { HostIndex } from '../../lib/routing/host-index.ts'
 import { compileTable, findRoute } from '../../lib/routing/table.ts'
+import { BARE } from '../helpers/routed-request.ts'
 import { translateText } from './manifests.ts'
 
 function load(name: string): Model {
@@ -17,7 +18,7 @@ function load(name: string): Model {
 /** The backend that serves a request; undefined is 404. */
 function route(model: Model, host: string, path: string): string | undefined {
   const table = compileTable(model, ({ action }) => action.backend)
-  return findRoute(table, parseAuthority(host)!.hostname, normalizePath(path, 'keep')!.matchPath)
+  return findRoute(table, parseAuthority(host)!.hostname, normalizePath(path, 'keep')!.matchPath, BARE)
 }
 
 t.test('default_backend: whatever the host, path and method', async (t) => {
