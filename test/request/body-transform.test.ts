@@ -304,7 +304,7 @@ t.test('a stream that fails refuses the request, and the endpoint sees it cut', 
     client.send(last)
     t.equal((await client.response()).status, status)
     client.destroy()
-    await connection.closed
+    await connection.ended()
     t.equal(dechunk(connection.received), undefined, 'the body has no end')
     t.match(await server.record(), { status, error })
     checkIdle(t, server)
@@ -329,7 +329,7 @@ t.test('who leaves takes the streams along', async (t) => {
   await connection.until((text) => text.includes('\r\n\r\n3\r\n') || text.includes('\r\n\r\n1\r\n'))
   writer.reset()
   await until(() => streams.length === 2 && streams[1]!.destroyed)
-  await connection.closed
+  await connection.ended()
   t.equal(dechunk(connection.received), undefined, 'the endpoint sees no end')
   await until(() => server.proxy.inFlight === 0)
   checkIdle(t, server)
