@@ -16,7 +16,7 @@ export type Place =
   | 'request'
   /** A connection to an endpoint, from the first attempt on. */
   | 'upstream'
-  /** A body that the stream of a filter transforms. */
+  /** A filter at an answer of the gateway, or the stream that a body passes. */
   | 'filter'
   /** A time limit. */
   | 'deadline'

@@ -1,9 +1,16 @@
 /** The filters of a route, made once for each snapshot that has them. HOT */
-import type { Duplex } from 'node:stream'
 import type { FilterConfig } from '../model/filter.ts'
 import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
-import type { Filter, FilterBodyHead, FilterDraft, FilterEnvironment, FilterHead, FilterRequest } from './spec.ts'
+import type {
+  Filter,
+  FilterBodyHead,
+  FilterDraft,
+  FilterEnvironment,
+  FilterHead,
+  FilterRequest,
+  StreamMaker,
+} from './spec.ts'
 
 type With<Name extends keyof Filter> = Filter & Required<Pick<Filter, Name>>
 
@@ -51,32 +58,27 @@ export class FilterChain {
     for (let at = this.#ofResponse.length - 1; at >= 0; at--) this.#ofResponse[at]!.response(head, request)
   }
 
-  /** The streams that the body passes, in that order; undefined: none. */
-  transformRequest(draft: FilterDraft, request: FilterRequest): readonly Duplex[] | undefined {
-    return collect(this.#ofRequestBody.length, (at) => this.#ofRequestBody[at]!.requestBody(draft, request))
+  /** Makers of the streams that the body passes, in that order; undefined: there are none. */
+  transformRequest(draft: FilterDraft, request: FilterRequest): readonly StreamMaker[] | undefined {
+    const makers: StreamMaker[] = []
+    for (const filter of this.#ofRequestBody) {
+      const maker = filter.requestBody(draft, request)
+      if (maker !== undefined) makers.push(maker)
+    }
+    return makers.length === 0 ? undefined : makers
   }
 
   /** The same of an answer, whose filters act in the opposite order. */
-  transformResponse(head: FilterBodyHead, request: FilterRequest): readonly Duplex[] | undefined {
+  transformResponse(head: FilterBodyHead, request: FilterRequest): readonly StreamMaker[] | undefined {
     const filters = this.#ofResponseBody
     if (filters.length === 0) return undefined
-    return collect(filters.length, (at) => filters[filters.length - 1 - at]!.responseBody(head, request))
-  }
-}
-
-/** If one filter throws, the streams of those before it are of no use. */
-function collect(count: number, ask: (at: number) => Duplex | undefined): readonly Duplex[] | undefined {
-  const streams: Duplex[] = []
-  try {
-    for (let at = 0; at < count; at++) {
-      const stream = ask(at)
-      if (stream !== undefined) streams.push(stream)
+    const makers: StreamMaker[] = []
+    for (let at = filters.length - 1; at >= 0; at--) {
+      const maker = filters[at]!.responseBody(head, request)
+      if (maker !== undefined) makers.push(maker)
     }
-  } catch (thrown) {
-    for (const stream of streams) stream.destroy()
-    throw thrown
+    return makers.length === 0 ? undefined : makers
   }
-  return streams.length === 0 ? undefined : streams
 }
 
 /** Names with underscores mean to some servers what those with hyphens do. */

@@ -1,5 +1,5 @@
-/** Gives endpoints the bodies of requests without their gzip coding. HOT */
-import { createGunzip } from 'node:zlib'
+/** Gives endpoints the bodies of requests as they were before the client compressed them. HOT */
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { GatewayError } from '../base/errors.ts'
 import { BYTES, parseMeasure, printBytes } from '../base/measure.ts'
 import { isTransformForbidden } from './content-coding.ts'
@@ -13,43 +13,50 @@ type Options = Readonly<{ limit: number }>
 const USUAL_LIMIT = 16 * 1024 ** 2
 const HIGHEST_LIMIT = 16 * 1024 ** 3
 
+/** By the names of the codings (RFC 9110 §8.4.1, RFC 7932). */
+const ENGINES = new Map([
+  ['gzip', createGunzip],
+  ['x-gzip', createGunzip],
+  ['deflate', createInflate],
+  ['br', createBrotliDecompress],
+])
 const CODING = new Set(['content-encoding'])
-/** Digests of the bytes as the client sends them: an endpoint could not check others. */
-const DIGESTS = ['content-digest', 'content-md5', 'digest', 'repr-digest']
 
 export const DECOMPRESS = defineFilter<Options>({
   name: 'decompress',
   order: 404,
   isGuard: false,
   annotations: {
-    'decompress-requests':
-      '`"true"`: endpoints get bodies that clients have compressed with gzip as they were before; other codings go on as they are; `"false"` does nothing',
+    decompress:
+      '`"true"`: endpoints get bodies of requests that are compressed with gzip, deflate or br as they were before, without Content-Encoding; other codings, and bodies with a digest or `Cache-Control: no-transform`, go on as they are; `"false"` does nothing',
     'decompress-limit': `the most bytes that a body may become; larger ones are answered 413 (\`${printBytes(USUAL_LIMIT)}\`)`,
   },
   read(annotations) {
-    const text = annotations.text('decompress-requests')
+    const text = annotations.text('decompress')
     const limit = readLimit(annotations)
     if (text !== undefined && text !== 'true' && text !== 'false')
-      annotations.refuse('decompress-requests', `"${text}" is neither "true" nor "false"`, 'write "true" or "false"')
+      annotations.refuse('decompress', `"${text}" is neither "true" nor "false"`, 'write "true" or "false"')
     return text === 'true' ? { limit } : undefined
   },
-  print: ({ limit }) => `gzip of requests, up to ${printBytes(limit)}`,
+  print: ({ limit }) => `requests, up to ${printBytes(limit)}`,
   create: ({ limit }) => ({
     requestBody(draft) {
       const coding = joinValues(draft.lines, 'content-encoding')?.toLowerCase()
-      if (coding !== 'gzip' && coding !== 'x-gzip') return undefined
-      const isVouchedFor = DIGESTS.some((name) => joinValues(draft.lines, name) !== undefined)
-      if (isVouchedFor || isTransformForbidden(draft.lines)) return undefined
+      if (coding === undefined) return undefined
+      const createEngine = ENGINES.get(coding)
+      if (createEngine === undefined || isTransformForbidden(draft.lines)) return undefined
       draft.lines = removeFields(draft.lines, CODING)
-      let bytes = 0
-      return createZlibStream(createGunzip(), {
-        check: (chunk) => {
-          bytes += chunk.length
-          const why = `the body is more than ${limit} bytes once it is decompressed`
-          return bytes > limit ? new GatewayError('PORTICO_REQ_TOO_LARGE', why) : undefined
-        },
-        explain: ({ message }) => new GatewayError('PORTICO_REQ_BAD_CODING', `gzip: ${message}`),
-      })
+      return () => {
+        let bytes = 0
+        return createZlibStream(createEngine(), {
+          check: (chunk) => {
+            bytes += chunk.length
+            if (bytes <= limit) return undefined
+            return new GatewayError('PORTICO_REQ_TOO_LARGE', `more than ${limit} bytes once it is decompressed`)
+          },
+          explain: ({ message }) => new GatewayError('PORTICO_REQ_BAD_CODING', `${coding}: ${message}`),
+        })
+      }
     },
   }),
 })

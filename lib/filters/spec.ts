@@ -54,7 +54,10 @@ export type FilterHead = {
   lines: string
 }
 
-/** The same head once no filter changes it any more, of an answer that has a body. */
+/** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
+export type StreamMaker = () => Duplex
+
+/** The head of an answer that has a body, after all `response` functions. */
 export type FilterBodyHead = FilterHead & {
   /** Bytes of the body as it comes; undefined: not known. */
   readonly contentLength: number | undefined
@@ -91,12 +94,15 @@ export type Filter = {
   /** Before an answer goes to the client. */
   response?(head: FilterHead, request: FilterRequest): void
   /**
-   * Asked once for each request that has a body, after `upstreamRequest`: the stream that the body passes, which answers for
-   * its fields; undefined leaves the body as it is. It passes once, however many attempts are made, and goes on in chunks.
+   * For each request that has a body, after `upstreamRequest`: undefined leaves the body as it is. Else the filter has made the
+   * field lines agree with what the body becomes. The body passes once, however many attempts are made, and goes on in chunks.
    */
-  requestBody?(draft: FilterDraft, request: FilterRequest): Duplex | undefined
-  /** The same of an answer that has a body, after `response`. Answers to HEAD, and 204 and 304, have none. */
-  responseBody?(head: FilterBodyHead, request: FilterRequest): Duplex | undefined
+  requestBody?(draft: FilterDraft, request: FilterRequest): StreamMaker | undefined
+  /**
+   * The same of an answer, after `response`. It is asked for HEAD too, so that the fields are those of GET, and no stream is made
+   * then; it is not asked where there is no body: 204, 304, or a length of 0.
+   */
+  responseBody?(head: FilterBodyHead, request: FilterRequest): StreamMaker | undefined
 }
 
 /** What a filter is made in. */

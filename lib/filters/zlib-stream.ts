@@ -1,13 +1,13 @@
 /** node:zlib as the stream that a body passes. HOT */
 import { Duplex } from 'node:stream'
-import { constants, type Gunzip, type Gzip } from 'node:zlib'
+import type { BrotliCompress, BrotliDecompress, Gunzip, Gzip, Inflate } from 'node:zlib'
 
 /** Bytes that wait at each of its ends. */
 const WAITING_BYTES = 16_384
 
 export type ZlibStreamOptions = Readonly<{
-  /** After so many milliseconds without input, what came before is passed on; undefined: the engine holds nothing back. */
-  flushAfter?: number
+  /** After so many milliseconds without input, what came before is passed on, by a flush of this kind; undefined: the engine holds nothing back. */
+  flush?: Readonly<{ after: number; kind: number }>
   /** Sees all that comes out; an error ends the stream. */
   check?: (chunk: Buffer) => Error | undefined
   /** What an error of the engine means. */
@@ -15,8 +15,11 @@ export type ZlibStreamOptions = Readonly<{
 }>
 
 /** The engine belongs to the stream, and ends with it. */
-export function createZlibStream(engine: Gzip | Gunzip, options: ZlibStreamOptions): Duplex {
-  const { flushAfter, check, explain = (error) => error } = options
+export function createZlibStream(
+  engine: Gzip | BrotliCompress | Gunzip | Inflate | BrotliDecompress,
+  options: ZlibStreamOptions,
+): Duplex {
+  const { flush, check, explain = (error) => error } = options
   let isInputEnded = false
   let idle: NodeJS.Timeout | undefined
   const stream = new Duplex({
@@ -27,8 +30,8 @@ export function createZlibStream(engine: Gzip | Gunzip, options: ZlibStreamOptio
       engine.write(chunk, (error) => {
         if (!error) done()
       })
-      if (flushAfter === undefined) return
-      if (idle === undefined) idle = setTimeout(() => engine.flush(constants.Z_SYNC_FLUSH), flushAfter)
+      if (flush === undefined) return
+      if (idle === undefined) idle = setTimeout(() => engine.flush(flush.kind), flush.after)
       else idle.refresh()
     },
     final(done) {

@@ -1,12 +1,15 @@
 /** How every answer begins, an endpoint's and the gateway's own: the filters of its route change the head, and may transform the body. HOT */
-import type { Duplex } from 'node:stream'
 import type { GatewayError } from '../base/errors.ts'
+import type { StreamMaker } from '../filters/spec.ts'
 import { BodyTransform, type TransformEvents } from './body-transform.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, Exchange, ExchangeEvents } from './exchange.ts'
 
 /** Takes the body of an answer. */
 export type AnswerSink = Pick<Exchange, 'write' | 'end' | 'pendingBytes'>
+
+/** A head that the filters of the route have seen. */
+export type FilteredHead = AnswerHead & Readonly<{ bodyStreams?: readonly StreamMaker[] }>
 
 /** The field lines after the filters of the route, for an answer that switches protocols. */
 export function filterSwitch(context: RequestContext, lines: string): string {
@@ -15,31 +18,25 @@ export function filterSwitch(context: RequestContext, lines: string): string {
   return head.lines
 }
 
-/** Sends the head. Throws where the client's protocol cannot carry a field. */
-export function beginAnswer(context: RequestContext, head: AnswerHead): AnswerSink {
-  const { exchange } = context
+/** The head after the filters of the route. */
+export function filterHead(context: RequestContext, head: AnswerHead): FilteredHead {
   const filters = context.served?.filters
-  if (filters === undefined) {
-    exchange.sendHead(head)
-    return exchange
-  }
+  if (filters === undefined) return head
   const { status, contentLength } = head
   const changed = { status, lines: head.lines, contentLength }
   filters.changeResponse(changed, context)
-  const isBodiless = contentLength === 0 || status === 204 || status === 304 || exchange.method === 'HEAD'
-  const streams = isBodiless ? undefined : filters.transformResponse(changed, context)
+  const isBodiless = contentLength === 0 || status === 204 || status === 304
+  const makers = isBodiless ? undefined : filters.transformResponse(changed, context)
   const { lines } = changed
-  if (streams === undefined) {
-    exchange.sendHead({ ...head, lines })
-    return exchange
-  }
-  try {
-    exchange.sendHead({ ...head, lines, contentLength: undefined })
-  } catch (error) {
-    for (const stream of streams) stream.destroy()
-    throw error
-  }
-  return new TransformedAnswer(context, streams)
+  if (makers === undefined) return { ...head, lines }
+  // The length is not known. An answer to HEAD must not declare another than GET would (RFC 9110 §8.6).
+  const transformed = { ...head, lines, contentLength: undefined }
+  return context.exchange.method === 'HEAD' ? transformed : { ...transformed, bodyStreams: makers }
+}
+
+/** What takes the body, once the head has been sent. */
+export function openAnswerBody(context: RequestContext, { bodyStreams }: FilteredHead): AnswerSink {
+  return bodyStreams === undefined ? context.exchange : new TransformedAnswer(context, bodyStreams)
 }
 
 /** The body of an answer that filters transform: it stands between the exchange and its owner. */
@@ -50,12 +47,12 @@ class TransformedAnswer implements AnswerSink, ExchangeEvents, TransformEvents {
   readonly #transform: BodyTransform
   #trailers: readonly string[] = []
 
-  constructor(context: RequestContext, streams: readonly Duplex[]) {
+  constructor(context: RequestContext, makers: readonly StreamMaker[]) {
     const { exchange } = context
     this.#context = context
     this.#exchange = exchange
     this.#owner = exchange.events
-    this.#transform = new BodyTransform(streams, this)
+    this.#transform = new BodyTransform(makers, this)
     exchange.events = this
   }
 

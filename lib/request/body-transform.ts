@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream'
 import { containing, explain, type Victim } from '../base/contain.ts'
 import { GatewayError } from '../base/errors.ts'
+import type { StreamMaker } from '../filters/spec.ts'
 import type { Exchange } from './exchange.ts'
 
 /** What comes out of a transform. */
@@ -20,11 +21,11 @@ export class BodyTransform {
   readonly #first: Duplex
   readonly #last: Duplex
   readonly #events: TransformEvents
-  #isInputEnded = false
   #isOver = false
 
-  /** `streams` are at least one, in the order in which the bytes pass them. */
-  constructor(streams: readonly Duplex[], events: TransformEvents) {
+  /** `makers` are at least one, in the order in which the bytes pass their streams. */
+  constructor(makers: readonly StreamMaker[], events: TransformEvents) {
+    const streams = makeStreams(makers)
     const last = streams[streams.length - 1]!
     this.#streams = streams
     this.#first = streams[0]!
@@ -54,7 +55,6 @@ export class BodyTransform {
   }
 
   end(): void {
-    this.#isInputEnded = true
     if (!this.#isOver) this.#first.end()
   }
 
@@ -80,9 +80,9 @@ export class BodyTransform {
     stream.on(name, listener as (...given: unknown[]) => void)
   }
 
-  /** Input that is still to come may be cut, and what came of it before must not look whole. */
+  /** Input that a stream has not taken may be cut yet, or its bytes be missing: what came of it before must not look whole. */
   #onEnd(): void {
-    if (!this.#isInputEnded) {
+    if (this.#streams.some(({ writableEnded, writableLength }) => !writableEnded || writableLength > 0)) {
       this.#fail(new Error('the stream of a filter ended before its input'))
       return
     }
@@ -100,6 +100,18 @@ export class BodyTransform {
   }
 }
 
+/** If one maker throws, the streams of those before it are of no use. */
+function makeStreams(makers: readonly StreamMaker[]): readonly Duplex[] {
+  const streams: Duplex[] = []
+  try {
+    for (const make of makers) streams.push(make())
+  } catch (thrown) {
+    for (const stream of streams) stream.destroy()
+    throw thrown
+  }
+  return streams
+}
+
 /** The side that sends a request body on. */
 export type BodyTaker = Victim & {
   /** Takes a chunk of the body as it is after the filters. */
@@ -115,10 +127,10 @@ export class TransformedBody implements TransformEvents {
   readonly #exchange: Exchange
   readonly #taker: BodyTaker
 
-  constructor(streams: readonly Duplex[], exchange: Exchange, taker: BodyTaker) {
+  constructor(makers: readonly StreamMaker[], exchange: Exchange, taker: BodyTaker) {
     this.#exchange = exchange
     this.#taker = taker
-    this.#transform = new BodyTransform(streams, this)
+    this.#transform = new BodyTransform(makers, this)
   }
 
   /** A chunk of the client's. False: the client is held. */

@@ -9,7 +9,7 @@ import type { UpstreamPolicy } from '../settings/service.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import type { UpstreamCall, UpstreamEvents } from '../upstream/transport/call.ts'
-import { type AnswerSink, beginAnswer, filterSwitch } from './answer.ts'
+import { type AnswerSink, filterHead, filterSwitch, openAnswerBody } from './answer.ts'
 import { Attempts, type AttemptUser } from './attempts.ts'
 import { type BodyTaker, TransformedBody } from './body-transform.ts'
 import type { RequestContext } from './context.ts'
@@ -286,15 +286,16 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     if (status >= 400 && (this.#bodyEnded || this.#expectsContinue) && this.#attempts.retryStatus(status, now)) return
     this.#expectsContinue = false
     const bodiless = status === 204 || status === 304 || exchange.method === 'HEAD'
+    const filtered = filterHead(context, {
+      status,
+      reason: head.reason,
+      lines: this.#composeLines(head, upstreamMs),
+      contentLength: head.contentLength,
+      close: this.#owner.isDraining || exchange.offer !== undefined,
+      trailers: head.chunked && !bodiless,
+    })
     try {
-      this.#answer = beginAnswer(context, {
-        status,
-        reason: head.reason,
-        lines: this.#composeLines(head, upstreamMs),
-        contentLength: head.contentLength,
-        close: this.#owner.isDraining || exchange.offer !== undefined,
-        trailers: head.chunked && !bodiless,
-      })
+      exchange.sendHead(filtered)
     } catch (error) {
       // A field that the client's protocol cannot carry.
       const why = `${this.#attempts.endpoint!.label}: ${String(error)}`
@@ -306,6 +307,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     this.#attempts.settleAnswer(status, now)
     this.#dropKept()
     this.#watchAnswer()
+    this.#answer = openAnswerBody(context, filtered)
     if (!more) exchange.flush()
   }
 
@@ -421,10 +423,10 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     const { context } = this
     const draft = new Draft(context, this.#policy)
     this.#draft = draft
-    const streams = filters.transformRequest(draft, context)
-    if (streams === undefined) return
+    const makers = filters.transformRequest(draft, context)
+    if (makers === undefined) return
     draft.contentLength = undefined
-    this.#transformed = new TransformedBody(streams, context.exchange, this)
+    this.#transformed = new TransformedBody(makers, context.exchange, this)
   }
 
   /** Bytes of the body that the endpoint is to get; undefined: not known, or there is none. */
@@ -540,6 +542,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
 
   #stop(): void {
     this.#over = true
+    this.#transformed?.destroy()
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#attempts.leaveEndpoint()
   }
@@ -551,7 +554,6 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     this.#owner.deadlines.delete(this)
     this.#dropKept()
     hangupWatch.delete(this)
-    this.#transformed?.destroy()
     this.#call?.abort()
     this.#call = undefined
   }

@@ -1,7 +1,8 @@
 /** An answer that the gateway itself makes: a failure or a redirect, sent whole and watched until the client has taken it. */
+import { contain } from '../base/contain.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import type { GatewayError } from '../base/errors.ts'
-import { beginAnswer } from './answer.ts'
+import { filterHead, openAnswerBody } from './answer.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, ExchangeEvents } from './exchange.ts'
 
@@ -27,10 +28,21 @@ export class OwnAnswer implements ExchangeEvents, Timed {
   }
 
   send(head: AnswerHead, body: Buffer | undefined): void {
+    this.#context.exchange.events = this
+    try {
+      this.#begin(head, body)
+    } catch (thrown) {
+      // Another answer would pass the same filters.
+      contain('filter', thrown, this)
+    }
+  }
+
+  #begin(head: AnswerHead, body: Buffer | undefined): void {
     const context = this.#context
     const { exchange } = context
-    exchange.events = this
-    const answer = beginAnswer(context, head)
+    const filtered = filterHead(context, head)
+    exchange.sendHead(filtered)
+    const answer = openAnswerBody(context, filtered)
     if (body && exchange.method !== 'HEAD') {
       if (answer === exchange) context.bytesOut = body.length
       answer.write(body)
