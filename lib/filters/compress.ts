@@ -1,17 +1,24 @@
 /** Compresses the answers that it makes smaller, for the clients that understand it. HOT */
 import { constants, createBrotliCompress, createGzip } from 'node:zlib'
+import { printBytes } from '../base/measure.ts'
 import { chooseCoding, DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
 import { joinValues, removeFields } from './field-lines.ts'
+import { readSize } from './size-annotation.ts'
 import { defineFilter, type FilterHead, type StreamMaker } from './spec.ts'
 import { createZlibStream } from './zlib-stream.ts'
 
 type Coding = 'br' | 'gzip'
 
-/** The codings that may be used, the preferred one first. */
-type Options = Readonly<{ codings: readonly Coding[] }>
+type Options = Readonly<{
+  /** The codings that may be used, the preferred one first. */
+  codings: readonly Coding[]
+  /** Bytes: shorter answers go as they are. */
+  minSize: number
+}>
 
 /** Below it the fields and the format itself take what compression saves. */
-const LEAST_BYTES = 1024
+const USUAL_MIN_SIZE = 1024
+const HIGHEST_MIN_SIZE = 1024 ** 3
 /** Of both codings: beyond it each percent costs much time. */
 const LEVEL = 4
 /** Brotli remembers 2 to this power bytes; its usual 22 takes megabytes for each answer. */
@@ -45,15 +52,19 @@ export const COMPRESS = defineFilter<Options>({
   order: 402,
   isGuard: false,
   annotations: {
-    compress: `\`"true"\` (\`gzip\`), or \`gzip\` and \`br\`, the preferred one first: answers with text, JSON, JavaScript, XML or WebAssembly of at least ${LEAST_BYTES} bytes, or of unknown length, are compressed for clients that accept it; not those that are coded already, have a digest or \`Cache-Control: no-transform\`, are a range, or are \`text/event-stream\`. Their ETags become weak. \`"false"\` does nothing`,
+    compress:
+      '`"true"` (`gzip`), or `gzip` and `br`, the preferred one first: answers with text, JSON, JavaScript, XML or WebAssembly are compressed for clients that accept it; not those that are coded already, have a digest or `Cache-Control: no-transform`, are a range, or are `text/event-stream`. Their ETags become weak. `"false"` does nothing',
+    'compress-min-size': `answers with fewer bytes go as they are (\`${printBytes(USUAL_MIN_SIZE)}\`); those of unknown length are compressed`,
   },
   read(annotations) {
     const text = annotations.text('compress')
+    // A size may stay where compression is off, for the next time.
+    const minSize = readSize(annotations, 'compress-min-size', USUAL_MIN_SIZE, HIGHEST_MIN_SIZE)
     if (text === undefined || text === 'false') return undefined
-    if (text === 'true') return { codings: ['gzip'] }
+    if (text === 'true') return { codings: ['gzip'], minSize }
     const names = text.split(',').map((name) => name.trim())
     const codings = names.filter((name): name is Coding => name === 'gzip' || name === 'br')
-    if (codings.length === names.length && new Set(names).size === names.length) return { codings }
+    if (codings.length === names.length && new Set(names).size === names.length) return { codings, minSize }
     annotations.refuse(
       'compress',
       `"${text}" is neither "true" nor "false" nor a list of codings`,
@@ -61,8 +72,8 @@ export const COMPRESS = defineFilter<Options>({
     )
     return undefined
   },
-  print: ({ codings }) => codings.join(', '),
-  create: ({ codings }) => ({
+  print: ({ codings, minSize }) => `${codings.join(', ')} from ${printBytes(minSize)}`,
+  create: ({ codings, minSize }) => ({
     responseNames: DIGEST_NAMES,
     response(head, request) {
       if (head.status !== 304) return
@@ -72,8 +83,8 @@ export const COMPRESS = defineFilter<Options>({
       if (tag !== undefined && joinValues(request.lines, 'if-none-match')?.includes(`W/${tag}`)) weakenTag(head)
     },
     responseBody(head, request) {
-      const { contentLength = LEAST_BYTES, status } = head
-      if (contentLength < LEAST_BYTES || status === 206 || !isCompressible(head.lines)) return undefined
+      const { contentLength = minSize, status } = head
+      if (contentLength < minSize || status === 206 || !isCompressible(head.lines)) return undefined
       addVary(head)
       if (joinValues(request.lines, 'range') !== undefined || isTransformForbidden(request.lines)) return undefined
       const coding = chooseCoding(joinValues(request.lines, 'accept-encoding'), codings)

@@ -1,10 +1,11 @@
 /** Gives endpoints the bodies of requests as they were before the client compressed them. HOT */
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { GatewayError } from '../base/errors.ts'
-import { BYTES, parseMeasure, printBytes } from '../base/measure.ts'
+import { printBytes } from '../base/measure.ts'
 import { isTransformForbidden } from './content-coding.ts'
 import { joinValues, removeFields } from './field-lines.ts'
-import { type AnnotationReader, defineFilter } from './spec.ts'
+import { readSize } from './size-annotation.ts'
+import { defineFilter } from './spec.ts'
 import { createZlibStream } from './zlib-stream.ts'
 
 /** The most bytes that a body may become. */
@@ -33,7 +34,8 @@ export const DECOMPRESS = defineFilter<Options>({
   },
   read(annotations) {
     const text = annotations.text('decompress')
-    const limit = readLimit(annotations)
+    // A limit may stay where decompression is off, for the next time.
+    const limit = readSize(annotations, 'decompress-limit', USUAL_LIMIT, HIGHEST_LIMIT)
     if (text !== undefined && text !== 'true' && text !== 'false')
       annotations.refuse('decompress', `"${text}" is neither "true" nor "false"`, 'write "true" or "false"')
     return text === 'true' ? { limit } : undefined
@@ -60,14 +62,3 @@ export const DECOMPRESS = defineFilter<Options>({
     },
   }),
 })
-
-/** A limit may stay where decompression is off, for the next time. */
-function readLimit(annotations: AnnotationReader): number {
-  const text = annotations.text('decompress-limit')
-  if (text === undefined) return USUAL_LIMIT
-  const limit = BYTES.pattern.test(text) ? parseMeasure(text, BYTES) : 0
-  if (Number.isInteger(limit) && limit >= 1 && limit <= HIGHEST_LIMIT) return limit
-  const message = `"${text}" is no size from 1 byte to ${printBytes(HIGHEST_LIMIT)}`
-  annotations.refuse('decompress-limit', message, BYTES.example)
-  return USUAL_LIMIT
-}
