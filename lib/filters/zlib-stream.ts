@@ -6,7 +6,7 @@ import type { BrotliCompress, BrotliDecompress, Gunzip, Gzip, Inflate } from 'no
 const WAITING_BYTES = 16_384
 
 export type ZlibStreamOptions = Readonly<{
-  /** After so many milliseconds without input, what came before is passed on, by a flush of this kind; undefined: the engine holds nothing back. */
+  /** A flush of this kind passes on what has come, so many milliseconds after the first byte of it; undefined: the engine holds nothing back. */
   flush?: Readonly<{ after: number; kind: number }>
   /** Sees all that comes out; an error ends the stream. */
   check?: (chunk: Buffer) => Error | undefined
@@ -21,7 +21,7 @@ export function createZlibStream(
 ): Duplex {
   const { flush, check, explain = (error) => error } = options
   let isInputEnded = false
-  let idle: NodeJS.Timeout | undefined
+  let timer: NodeJS.Timeout | undefined
   const stream = new Duplex({
     readableHighWaterMark: WAITING_BYTES,
     writableHighWaterMark: WAITING_BYTES,
@@ -31,12 +31,14 @@ export function createZlibStream(
         if (!error) done()
       })
       if (flush === undefined) return
-      if (idle === undefined) idle = setTimeout(() => engine.flush(flush.kind), flush.after)
-      else idle.refresh()
+      timer ??= setTimeout(() => {
+        timer = undefined
+        engine.flush(flush.kind)
+      }, flush.after)
     },
     final(done) {
       isInputEnded = true
-      clearTimeout(idle)
+      clearTimeout(timer)
       engine.end()
       done()
     },
@@ -44,7 +46,7 @@ export function createZlibStream(
       engine.resume()
     },
     destroy(error, done) {
-      clearTimeout(idle)
+      clearTimeout(timer)
       engine.destroy()
       done(error)
     },

@@ -195,6 +195,27 @@ function readChunks(received: Buffer): Buffer {
   return Buffer.concat(pieces)
 }
 
+t.test('small pieces that come all the time arrive while they come', async (t) => {
+  const { client, connection } = await startStreaming(t)
+  connection.send(`HTTP/1.1 200 OK\r\n${JSON_TYPE}Transfer-Encoding: chunked\r\n\r\n`)
+  const sending = setInterval(() => connection.send(toChunk('1,')), 4)
+  t.teardown(() => clearInterval(sending))
+  const engine = createGunzip()
+  t.teardown(() => engine.destroy())
+  let seen = 0
+  engine.on('data', (piece: Buffer) => {
+    seen += piece.length
+  })
+  let written = 0
+  await until(() => {
+    const whole = readChunks(client.received)
+    engine.write(whole.subarray(written))
+    written = whole.length
+    return seen > 20
+  })
+  t.pass('though the endpoint never waits')
+})
+
 t.test('events are not compressed, and arrive at once', async (t) => {
   const { client, connection } = await startStreaming(t)
   connection.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n')
