@@ -1,9 +1,10 @@
 /** Compresses the answers that it makes smaller, for the clients that understand it. HOT */
 import { constants, createBrotliCompress, createGzip } from 'node:zlib'
 import { printBytes } from '../base/measure.ts'
+import { matching } from './annotation-form.ts'
 import { chooseCoding, DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
 import { joinValues, removeFields } from './field-lines.ts'
-import { readSize } from './size-annotation.ts'
+import { readSize, SIZE } from './size-annotation.ts'
 import { defineFilter, type FilterHead, type StreamMaker } from './spec.ts'
 import { createZlibStream } from './zlib-stream.ts'
 
@@ -52,9 +53,19 @@ export const COMPRESS = defineFilter<Options>({
   order: 402,
   isGuard: false,
   annotations: {
-    compress:
-      '`"true"` (`gzip`), or `gzip` and `br`, the preferred one first: answers with text, JSON, JavaScript, XML or WebAssembly are compressed for clients that accept it; not those that are coded already, have a digest or `Cache-Control: no-transform`, are a range, or are `text/event-stream`. Their ETags become weak. `"false"` does nothing',
-    'compress-min-size': `answers with fewer bytes go as they are (\`${printBytes(USUAL_MIN_SIZE)}\`); those of unknown length are compressed`,
+    compress: {
+      about:
+        '`"true"` (`gzip`), or `gzip` and `br`, the preferred one first: answers with text, JSON, JavaScript, XML or WebAssembly are compressed for clients that accept it; not those that are coded already, have a digest or `Cache-Control: no-transform`, are a range, or are `text/event-stream`. Their ETags become weak. `"false"` does nothing',
+      form: matching(
+        /^(?:true|false|gzip|br|gzip\s*,\s*br|br\s*,\s*gzip)$/,
+        'is neither "true" nor "false" nor a list of codings',
+        'write "true", "gzip", "br", or both as in "br, gzip"',
+      ),
+    },
+    'compress-min-size': {
+      about: `answers with fewer bytes go as they are (\`${printBytes(USUAL_MIN_SIZE)}\`); those of unknown length are compressed`,
+      form: SIZE,
+    },
   },
   read(annotations) {
     const text = annotations.text('compress')
@@ -62,15 +73,7 @@ export const COMPRESS = defineFilter<Options>({
     const minSize = readSize(annotations, 'compress-min-size', USUAL_MIN_SIZE, HIGHEST_MIN_SIZE)
     if (text === undefined || text === 'false') return undefined
     if (text === 'true') return { codings: ['gzip'], minSize }
-    const names = text.split(',').map((name) => name.trim())
-    const codings = names.filter((name): name is Coding => name === 'gzip' || name === 'br')
-    if (codings.length === names.length && new Set(names).size === names.length) return { codings, minSize }
-    annotations.refuse(
-      'compress',
-      `"${text}" is neither "true" nor "false" nor a list of codings`,
-      'write "true", "gzip", "br", or both as in "br, gzip"',
-    )
-    return undefined
+    return { codings: text.split(',').map((coding) => coding.trim() as Coding), minSize }
   },
   print: ({ codings, minSize }) => `${codings.join(', ')} from ${printBytes(minSize)}`,
   create: ({ codings, minSize }) => ({

@@ -2,9 +2,10 @@
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { GatewayError } from '../base/errors.ts'
 import { printBytes } from '../base/measure.ts'
+import { oneOf } from './annotation-form.ts'
 import { isTransformForbidden } from './content-coding.ts'
 import { joinValues, removeFields } from './field-lines.ts'
-import { readSize } from './size-annotation.ts'
+import { readSize, SIZE } from './size-annotation.ts'
 import { defineFilter } from './spec.ts'
 import { createZlibStream } from './zlib-stream.ts'
 
@@ -28,17 +29,20 @@ export const DECOMPRESS = defineFilter<Options>({
   order: 404,
   isGuard: false,
   annotations: {
-    decompress:
-      '`"true"`: endpoints get bodies of requests that are compressed with gzip, deflate or br as they were before, without Content-Encoding; other codings, and bodies with a digest or `Cache-Control: no-transform`, go on as they are; `"false"` does nothing',
-    'decompress-limit': `the most bytes that a body may become; larger ones are answered 413 (\`${printBytes(USUAL_LIMIT)}\`)`,
+    decompress: {
+      about:
+        '`"true"`: endpoints get bodies of requests that are compressed with gzip, deflate or br as they were before, without Content-Encoding; other codings, and bodies with a digest or `Cache-Control: no-transform`, go on as they are; `"false"` does nothing',
+      form: oneOf(['true', 'false']),
+    },
+    'decompress-limit': {
+      about: `the most bytes that a body may become; larger ones are answered 413 (\`${printBytes(USUAL_LIMIT)}\`)`,
+      form: SIZE,
+    },
   },
   read(annotations) {
-    const text = annotations.text('decompress')
     // A limit may stay where decompression is off, for the next time.
     const limit = readSize(annotations, 'decompress-limit', USUAL_LIMIT, HIGHEST_LIMIT)
-    if (text !== undefined && text !== 'true' && text !== 'false')
-      annotations.refuse('decompress', `"${text}" is neither "true" nor "false"`, 'write "true" or "false"')
-    return text === 'true' ? { limit } : undefined
+    return annotations.text('decompress') === 'true' ? { limit } : undefined
   },
   print: ({ limit }) => `requests, up to ${printBytes(limit)}`,
   create: ({ limit }) => ({

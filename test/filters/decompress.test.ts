@@ -1,5 +1,6 @@
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import t from 'tap'
+import { findIngressTable } from '../../lib/model/route-table.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { startRawUpstream } from '../helpers/raw-upstream.ts'
 import { runGateway } from '../helpers/running-gateway.ts'
@@ -145,7 +146,7 @@ metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:80"}}
 spec: {ports: [{port: 80}]}
 `)
     const label = JSON.stringify(annotations)
-    t.same(model.defaultRoute?.filters?.[0]?.options, options, label)
+    t.same(findIngressTable(model).defaultRoute?.filters?.[0]?.options, options, label)
     if (message === undefined) t.same(diagnostics, [], label)
     else t.match(diagnostics, [{ code: 'PORTICO_ANN_VALUE', message }], label)
   }
