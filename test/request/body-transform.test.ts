@@ -224,6 +224,24 @@ t.test('what has no body is left alone', async (t) => {
   t.same(streams, [])
 })
 
+t.test('what follows a switch of protocols is left alone', async (t) => {
+  const { filter, streams } = createFilter(() => flip(false))
+  const { server } = await startWith(t, [filter], async (connection) => {
+    await connection.head()
+    connection.clear()
+    connection.send('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n')
+    await connection.until((text) => text.length === 4)
+    connection.send(connection.received)
+  })
+  const client = await connectRaw(server.port)
+  client.send('GET / HTTP/1.1\r\nHost: gw.test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n')
+  t.equal((await client.response({ headOnly: true })).status, 101)
+  client.send('ping')
+  await client.until((text) => text === 'ping')
+  client.destroy()
+  t.same(streams, [])
+})
+
 t.test('answers of the gateway itself pass too', async (t) => {
   const { filter, streams } = createFilter(() => flip(false), ['responseBody'])
   const body = Buffer.from('y'.repeat(300_000))
