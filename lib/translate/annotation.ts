@@ -80,6 +80,20 @@ export function findMeantGuard(name: string): string | undefined {
   return nearest !== undefined && GUARD_NAMES.includes(nearest) ? ANNOTATION_DOMAIN + nearest : undefined
 }
 
+/**
+ * An annotation that promises to guard and cannot: a misspelt one, or one on a Service, where no filter is read. The routes of the
+ * Ingress, or to the Service, are closed. Undefined: there is none.
+ */
+export function findIdleGuard({ kind, meta }: Resource): string | undefined {
+  return Object.keys(meta.annotations).find((name) => isIdleGuard(kind, name))
+}
+
+function isIdleGuard(kind: string, name: string): boolean {
+  if (kind !== 'Ingress' && kind !== 'Service') return false
+  const isKnown = kind === 'Service' && GUARD_NAMES.some((guard) => name === ANNOTATION_DOMAIN + guard)
+  return isKnown || findMeantGuard(name) !== undefined
+}
+
 /** The known name that an unknown annotation seems to mean, without the domain, which all share and which would count as likeness. */
 function findMeant(name: string): string | undefined {
   const own = name.slice(ANNOTATION_DOMAIN.length)
@@ -106,7 +120,9 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
       continue
     }
     const nearest = kinds ? undefined : findMeant(name)
-    const isGuard = resource.kind === 'Ingress' && findMeantGuard(name) !== undefined
+    const isGuard = isIdleGuard(resource.kind, name)
+    const routes = resource.kind === 'Ingress' ? 'the routes of this Ingress' : 'the routes to this Service'
+    const outcome = isGuard ? `until then ${routes} answer 503` : ''
     diagnostics.add(
       'PORTICO_ANN_UNKNOWN',
       kinds ? `annotation "${name}" means nothing on ${resource.kind}` : `unknown annotation "${name}"`,
@@ -115,9 +131,9 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
         position,
         resource: printResource(resource),
         help: kinds
-          ? `it belongs on ${kinds.join(' or ')}`
+          ? `it belongs on ${kinds.join(' or ')}${isGuard ? `; ${outcome}` : ''}`
           : nearest
-            ? `did you mean "${ANNOTATION_DOMAIN}${nearest}"?${isGuard ? ' until then the routes of this Ingress answer 503' : ''}`
+            ? `did you mean "${ANNOTATION_DOMAIN}${nearest}"?${isGuard ? ` ${outcome}` : ''}`
             : `known are ${ENDPOINTS_ANNOTATION} and the settings under upstream, as portico.dev/balancer`,
       },
     )
