@@ -26,6 +26,21 @@ export type Field = readonly [name: string, value: string]
 /** Lower-case names of fields. */
 export type FieldNames = Pick<ReadonlySet<string>, 'has'>
 
+/** The values of all fields of this lower-case name, in one list (RFC 9110 §5.3); undefined: there is none. */
+export function joinValues(lines: string, name: string): string | undefined {
+  let joined: string | undefined
+  for (let at = 0; at < lines.length; ) {
+    const end = lines.indexOf('\r\n', at)
+    const colon = at + name.length
+    if (lines.charCodeAt(colon) === 0x3a && lines.slice(at, colon).toLowerCase() === name) {
+      const value = lines.slice(colon + 1, end).trim()
+      joined = joined === undefined ? value : `${joined}, ${value}`
+    }
+    at = end + 2
+  }
+  return joined
+}
+
 /** The lines without the fields of these names. */
 export function removeFields(lines: string, names: FieldNames): string {
   let kept = ''

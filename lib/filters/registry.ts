@@ -1,6 +1,8 @@
 /** All filters there are. */
 import type { FilterConfig } from '../model/filter.ts'
 import type { VirtualHost } from '../model/route.ts'
+import { COMPRESS } from './compress.ts'
+import { DECOMPRESS } from './decompress.ts'
 import { FORWARD_AUTH } from './forward-auth.ts'
 import { HEADERS } from './headers.ts'
 import { HTTPS_REDIRECT } from './https-redirect.ts'
@@ -12,6 +14,8 @@ import type { FilterSpec } from './spec.ts'
 import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
+  COMPRESS,
+  DECOMPRESS,
   FORWARD_AUTH,
   HEADERS,
   HTTPS_REDIRECT,

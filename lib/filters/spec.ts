@@ -1,4 +1,5 @@
 /** What a filter is: one feature in one file, with one line in the registry. HOT */
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { PathMatch } from '../model/route.ts'
@@ -54,6 +55,15 @@ export type FilterHead = {
   lines: string
 }
 
+/** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
+export type StreamMaker = () => Duplex
+
+/** The head of an answer that has a body, after all `response` functions. */
+export type FilterBodyHead = FilterHead & {
+  /** Bytes of the body as it comes; undefined: not known. */
+  readonly contentLength: number | undefined
+}
+
 /** Answers the request in an endpoint's place. */
 export type FilterAnswer = Readonly<{ status: number; lines: string; body: Buffer | undefined }>
 
@@ -84,6 +94,16 @@ export type Filter = {
   upstreamRequest?(draft: FilterDraft, request: FilterRequest): void
   /** Before an answer goes to the client. */
   response?(head: FilterHead, request: FilterRequest): void
+  /**
+   * For each request that has a body, after `upstreamRequest`: undefined leaves the body as it is. Else the filter has made the
+   * field lines agree with what the body becomes. The body passes once, however many attempts are made, and goes on in chunks.
+   */
+  requestBody?(draft: FilterDraft, request: FilterRequest): StreamMaker | undefined
+  /**
+   * The same of an answer, after `response`. It is asked for HEAD too, so that the fields are those of GET, and no stream is made
+   * then; it is not asked where there is no body: 204, 304, or a length of 0.
+   */
+  responseBody?(head: FilterBodyHead, request: FilterRequest): StreamMaker | undefined
 }
 
 /** What a filter is made in. */

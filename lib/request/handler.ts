@@ -17,7 +17,7 @@ import { ALLOW_LINE, composeFailure } from './failure.ts'
 import { FilterWait } from './filter-wait.ts'
 import { Forward, type ForwardOwner } from './forward.ts'
 import { isTrustedPeer } from './forwarded.ts'
-import { composeOwnLines, filterAnswer } from './headers.ts'
+import { composeOwnLines } from './headers.ts'
 import { OwnAnswer } from './own-answer.ts'
 import { chooseRequestId } from './request-id.ts'
 import { Tunnel } from './tunnel.ts'
@@ -226,7 +226,7 @@ export class RequestHandler implements ForwardOwner {
     const head = {
       status,
       reason: STATUS_CODES[status] ?? '',
-      lines: filterAnswer(context, status, lines),
+      lines,
       contentLength: body?.length ?? 0,
       close: close || exchange.offer !== undefined || this.isDraining,
       trailers: false,

@@ -1,7 +1,8 @@
 /** Models and snapshots from a few words: hosts with paths, each leading to endpoints. */
 import { type Clock, systemClock } from '../../lib/base/clock.ts'
 import { runAtOnce } from '../../lib/base/slice.ts'
-import { FilterChains } from '../../lib/filters/chain.ts'
+import { FilterChain, FilterChains } from '../../lib/filters/chain.ts'
+import type { Filter } from '../../lib/filters/spec.ts'
 import type { FilterConfig } from '../../lib/model/filter.ts'
 import { type GatewayListener, placeOf, type ServiceListener } from '../../lib/model/listener.ts'
 import type { Model } from '../../lib/model/model.ts'
@@ -66,6 +67,8 @@ export type ModelWords = TableWords &
     /** Further tables, by name. */
     tables?: Readonly<Record<string, TableWords>>
     listeners?: readonly ListenerWords[]
+    /** Act on all routes. */
+    filters?: readonly Filter[]
     /** Further listeners of the gateway, by id, each with what differs from a plain one on a free port of 127.0.0.1. */
     own?: Readonly<Record<string, Partial<GatewayListener>>>
   }>
@@ -201,8 +204,9 @@ function listOwnListeners(settings: Settings | undefined): readonly GatewayListe
 function makeTable(
   name: string,
   { routes: words = [], redirect = [], redirectPort, hostFilters, fallback }: TableWords,
+  isFiltered: boolean,
 ): RouteTable {
-  const routes = words.map(makeRoute)
+  const routes = words.map((route) => ({ ...makeRoute(route), ...(isFiltered && { filters: [] }) }))
   const names = new Set([...routes.map((route) => route.host), ...redirect])
   const hosts = [...names].map(
     (host): VirtualHost => ({
@@ -228,7 +232,7 @@ export function makeModel(words: ModelWords, settings?: Settings): Model {
   const tables = Object.entries({ [INGRESS_TABLE]: words, ...words.tables })
   const own = Object.entries(words.own ?? {})
   return Object.freeze({
-    tables: tables.map(([name, given]) => makeTable(name, given)),
+    tables: tables.map(([name, given]) => makeTable(name, given, words.filters !== undefined)),
     upstreams,
     services: [],
     certificates: [],
@@ -247,7 +251,8 @@ function compareRoutes(a: Route, b: Route): number {
 
 export function makeSnapshot(words: ModelWords, settings: Settings, registry: EndpointRegistry): Snapshot {
   const model = makeModel(words, settings)
-  return buildSnapshot({ generation: 1, settings, model }, registry, systemClock)
+  const chains = words.filters && ({ find: () => new FilterChain(words.filters!) } as Partial<FilterChains>)
+  return buildSnapshot({ generation: 1, settings, model }, registry, systemClock, chains as FilterChains | undefined)
 }
 
 /** Builds a snapshot at once, without one before it, and puts its pools in force. */
@@ -255,9 +260,9 @@ export function buildSnapshot(
   source: Omit<SnapshotSource, 'builtAt'>,
   registry: EndpointRegistry,
   clock: Clock,
+  chains: FilterChains = new FilterChains({ clock, processes: 1, httpsPort: () => 8443 }),
 ): Snapshot {
   const update = findUpdate(undefined, { ...source, builtAt: clock.now() })
-  const chains = new FilterChains({ clock, processes: 1, httpsPort: () => 8443 })
   const snapshot = runAtOnce(new SnapshotBuilder(registry, chains).build(update))
   for (const pool of snapshot.pools) pool.enter()
   return snapshot
