@@ -13,6 +13,7 @@ import type { Route, VirtualHost } from '../../lib/model/route.ts'
 import { PENDING, type ServiceListener } from '../../lib/model/service-listener.ts'
 import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint } from '../../lib/model/upstream.ts'
+import { printConditions } from '../../lib/report/print.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { printHostPort } from '../admin-client.ts'
 import { printProblems } from './problems.ts'
@@ -125,7 +126,7 @@ function layOutHosts({ model, ports }: Boot, { gap, endpoints: most, source }: F
     for (const route of host.routes.slice(0, left)) {
       const [backend, endpoints, from = ''] = printBackend(model, route, most)
       const path = route.pathType === 'default' ? 'otherwise' : escapeText(route.path || '/')
-      const type = route.pathType === 'default' ? '' : route.pathType
+      const type = `${route.pathType === 'default' ? '' : route.pathType}${printShort(printConditions(route))}`
       const cells = [`    ${path}`, type, `${arrow}  ${backend}`, `${arrow}  ${endpoints}`]
       lines.push(source ? [...cells, paint('dim', from)] : cells)
     }
@@ -137,6 +138,13 @@ function layOutHosts({ model, ports }: Boot, { gap, endpoints: most, source }: F
   )
   let next = 0
   return lines.map((line) => (typeof line === 'string' ? line : (aligned[next++] as string)))
+}
+
+/** The only condition, or how many there are. */
+function printShort(conditions: readonly string[]): string {
+  const [first] = conditions
+  if (first === undefined) return ''
+  return ` if ${conditions.length === 1 ? escapeText(first) : `${conditions.length} conditions`}`
 }
 
 function printHostLines({ host, redirectToHttps }: VirtualHost, ports: BoundPorts, paint: Paint): string[] {

@@ -9,7 +9,7 @@ import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
 import type { Explanation, RouteVerdict } from '../../lib/report/explain.ts'
 import { locateField, locateHost, locateRoute, locateService, printPlace } from '../../lib/report/place.ts'
-import { printListenerManner, printListenerName } from '../../lib/report/print.ts'
+import { printConditions, printListenerManner, printListenerName } from '../../lib/report/print.ts'
 import {
   mergePolicy,
   type PolicyOverrides,
@@ -42,7 +42,7 @@ export function printExplanation(
     paint('dim', position ? escapeText(`${position.file}:${position.line}`) : '')
   const { url, answer } = explanation
   const sections = [
-    [paint('bold', `GET ${escapeText(`${url.scheme}://${url.host}${url.path}`)}`)],
+    [paint('bold', `${escapeText(url.method ?? 'GET')} ${escapeText(`${url.scheme}://${url.host}${url.path}`)}`)],
     alignColumns(describeRequest(explanation, locate, printLine), 2),
     alignColumns(describeCandidates(explanation, locate, printLine, paint), 3),
     alignColumns(
@@ -169,7 +169,7 @@ function printSent(
   const target = escapeText(`${path.normal?.path ?? ''}${path.query}`)
   const scheme = protocol === 'https' ? 'https' : 'http'
   return (
-    `GET ${target} to ${scheme}://${printEndpoint(next)}${choice}, ` +
+    `${escapeText(url.method ?? 'GET')} ${target} to ${scheme}://${printEndpoint(next)}${choice}, ` +
     `Host: ${escapeText(printHost(url.host, policy.host, protocol, next))}, X-Forwarded-Proto: ${url.scheme} …` +
     (filters.length > 0 ? ' (unless the filters answer or change it)' : '')
   )
@@ -272,6 +272,7 @@ function routeJson(route: Route, locate: Locate) {
   return {
     path: route.path,
     pathType: route.pathType,
+    conditions: printConditions(route),
     backend: route.action.backend,
     ingress: printName(route.owner),
     source: printPlace(locateRoute(route, locate)),

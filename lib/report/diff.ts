@@ -9,7 +9,14 @@ import type { Route } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
-import { printAction, printEndpoints, printForwarding, printListenerManner, printListenerName } from './print.ts'
+import {
+  printAction,
+  printConditions,
+  printEndpoints,
+  printForwarding,
+  printListenerManner,
+  printListenerName,
+} from './print.ts'
 
 export type ModelChange = Readonly<{
   type: 'added' | 'removed' | 'changed'
@@ -146,7 +153,8 @@ function printOverrides(overrides: PolicyOverrides = {}): string {
 
 /** The same place, whichever Ingress defines it. */
 function keyOf({ host, pathType, match }: Route): string {
-  return `route ${host} ${pathType === 'default' ? 'default' : match.type} ${match.path}`
+  const { type, path, conditions } = match
+  return `route ${host} ${pathType === 'default' ? 'default' : type} ${path} ${JSON.stringify(conditions ?? {})}`
 }
 
 function describeRoute(model: Model, route: Route, subject: string = subjectOf(route)): Item {
@@ -166,14 +174,18 @@ function describeRoute(model: Model, route: Route, subject: string = subjectOf(r
       { name: 'endpoints ', value: printEndpoints(upstream?.endpoints ?? []) },
       { name: 'protocol ', value: upstream?.protocol ?? '' },
       { name: 'settings ', value: printOverrides({ ...upstream?.policy, ...route.policy }) },
+      { name: 'priority ', value: String(route.match.priority ?? 0) },
       { name: 'filters ', value: printFilters(route.filters).join('; ') || 'none' },
     ],
   }
 }
 
-function subjectOf({ host, pathType, path }: Route): string {
+function subjectOf(route: Route): string {
+  const { host, pathType, path } = route
+  const { priority: _, ...match } = route.match
+  const conditions = printConditions({ match }).map((condition) => `  if ${condition}`)
   const place = `${host === '' ? '*' : host}${pathType === 'default' ? '' : path === '' ? '/' : path}`
-  return `${place}  ${pathType}`
+  return `${place}  ${pathType}${conditions.join('')}`
 }
 
 /** A certificate renewed under its old name is another one: its fingerprint tells. */

@@ -6,6 +6,7 @@ import { type RequestErrorCode, statusOf } from '../base/errors.ts'
 import { findUsualPort, matchesHostPattern, parseAuthority, printHttpsUrl } from '../base/hostname.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
+import { compileBeginning } from '../base/pattern.ts'
 import { printName } from '../base/resource-name.ts'
 import { printFilters } from '../filters/registry.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
@@ -15,9 +16,10 @@ import type { ServiceListener } from '../model/service-listener.ts'
 import { findShortage } from '../model/shortage.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
-import type { RoutedRequest } from '../routing/predicates.ts'
+import { compileConditions, type RoutedRequest } from '../routing/predicates.ts'
 import { compileTable, findInHost } from '../routing/table.ts'
 import type { LeftOut } from './left-out.ts'
+import { printConditions } from './print.ts'
 
 /** `path` is the request target without its authority: path and query as they would be sent. */
 export type ExplainedUrl = Readonly<{
@@ -105,8 +107,9 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     return { ...base, answer, candidates: [], omitted: 0, winner: undefined, filters: [], upstream: undefined }
   }
   const { virtualHost } = host
-  const winner = findWinner(model, virtualHost, normal.matchPath, describeRequest(url, query))
-  const candidates = listCandidates(model, virtualHost, normal.matchPath, winner)
+  const asked: Asked = { path: normal.matchPath, request: describeRequest(url, query) }
+  const winner = findWinner(model, virtualHost, asked)
+  const candidates = listCandidates(model, virtualHost, asked, winner)
   const upstream = winner?.action.type === 'forward' ? model.upstreams.get(winner.action.upstream) : undefined
   return {
     ...base,
@@ -169,17 +172,15 @@ function explainListener(
   }
 }
 
+/** A request as routes see it within a host. */
+type Asked = Readonly<{ path: string; request: RoutedRequest }>
+
 function describeRequest({ method = 'GET', fields, client = '127.0.0.1' }: ExplainedUrl, query: string): RoutedRequest {
   return { method, query, clientAddress: client, header: (name) => fields?.get(name) }
 }
 
 /** The compiled table decides here as it does for traffic. */
-function findWinner(
-  model: Model,
-  virtualHost: VirtualHost | undefined,
-  path: string,
-  request: RoutedRequest,
-): Route | undefined {
+function findWinner(model: Model, virtualHost: VirtualHost | undefined, { path, request }: Asked): Route | undefined {
   const hosts = virtualHost === undefined ? [] : [{ ...virtualHost, host: '' }]
   const table = compileTable({ ...model, hosts }, (route) => route)
   return findInHost(table, table.anyHost, path, request)
@@ -336,17 +337,17 @@ function printDay(milliseconds: number): string {
 function listCandidates(
   model: Model,
   virtualHost: VirtualHost | undefined,
-  path: string,
+  asked: Asked,
   winner: Route | undefined,
 ): readonly RouteVerdict[] {
   const misses: RouteVerdict[] = []
   for (const route of virtualHost?.routes ?? []) {
-    if (route !== winner) misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
+    if (route !== winner) misses.push({ route, verdict: 'no', reason: describeMiss(route, asked, winner) })
   }
   for (const { route, winner: holder } of model.shadowed) {
     if (virtualHost === undefined || route.host !== virtualHost.host || route.pathType === 'default') continue
-    if (!matchesPath(route.match, path)) {
-      misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
+    if (!matchesPath(route.match, asked.path) || findFailed(route, asked.request) !== undefined) {
+      misses.push({ route, verdict: 'no', reason: describeMiss(route, asked, winner) })
       continue
     }
     const by = `${holder.pathType} ${holder.path || '/'} of ${printName(holder.owner)}`
@@ -360,7 +361,7 @@ function listCandidates(
     misses.push({ route: defaultRoute, verdict: 'no', reason })
   }
   const sorted = misses
-    .map((verdict) => [verdict, sharedLength(verdict.route.match.path, path)] as const)
+    .map((verdict) => [verdict, sharedLength(verdict.route.match, asked.path)] as const)
     .sort(([, a], [, b]) => b - a)
     .map(([verdict]) => verdict)
   return winner === undefined
@@ -373,17 +374,45 @@ function isSameOwner(route: Route | undefined, { owner: { kind, namespace, name 
 }
 
 function describeWin(winner: Route, virtualHost: VirtualHost | undefined): string {
+  const conditions = printConditions(winner)
+  const all = conditions.length === 0 ? '' : `; ${conditions.join(', ')}`
   if (winner.pathType === 'default') {
     return virtualHost === undefined || winner.host !== virtualHost.host || !virtualHost.routes.includes(winner)
       ? 'default backend: no rule takes the request'
-      : 'default backend of this host: no path matches'
+      : `default backend of this host: no path matches${all}`
   }
-  return winner.match.type === 'exact' ? 'equals the path' : 'longest matching prefix'
+  const { type } = winner.match
+  if (type === 'regex') return `the path begins with what it stands for${all}`
+  return `${type === 'exact' ? 'equals the path' : 'longest matching prefix'}${all}`
 }
 
-function describeMiss(route: Route, path: string, winner: Route | undefined): string {
-  if (route.pathType === 'default') return 'a path of this host matches'
+/** The first condition that does not hold. */
+function findFailed({ match }: Route, request: RoutedRequest): string | undefined {
+  return compileConditions(match.conditions).find(({ holds }) => !holds(request))?.text
+}
+
+function describeFailed(failed: string, { clientAddress }: RoutedRequest): string {
+  return `does not hold: ${failed}${failed.startsWith('client ') ? ` (the client is ${clientAddress})` : ''}`
+}
+
+/** Why a route does not take a request whose path it matches and whose conditions hold: the winner goes before it. */
+function describeLater({ match }: Route, winner: Route): string {
+  const { type, path, priority, conditions } = winner.match
+  if ((priority ?? 0) !== (match.priority ?? 0)) return `priority ${priority ?? 0} goes before ${match.priority ?? 0}`
+  if (type === match.type && stemOf(path) === stemOf(match.path) && conditions !== match.conditions) {
+    return 'the same path with conditions goes before it'
+  }
+  if (type === 'exact') return 'an Exact path goes before a prefix'
+  return type === 'regex' ? 'a longer regular expression matches' : 'a longer prefix matches'
+}
+
+function describeMiss(route: Route, { path, request }: Asked, winner: Route | undefined): string {
   const { type, path: wanted } = route.match
+  const failed = findFailed(route, request)
+  if (failed !== undefined && matchesPath(route.match, path)) return describeFailed(failed, request)
+  if (route.pathType === 'default') return 'a path of this host matches'
+  if (winner !== undefined && matchesPath(route.match, path)) return describeLater(route, winner)
+  if (type === 'regex') return `"${path}" does not begin with what the regular expression stands for`
   if (type === 'exact') {
     if (path === `${wanted}/` || wanted === `${path}/`)
       return `"${path}" differs by the slash at its end: Exact is exact`
@@ -392,9 +421,6 @@ function describeMiss(route: Route, path: string, winner: Route | undefined): st
     return `path is "${path}"`
   }
   const stem = stemOf(wanted)
-  if (matchesPath(route.match, path)) {
-    return winner?.match.type === 'exact' ? 'an Exact path goes before a prefix' : 'a longer prefix matches'
-  }
   if (path.startsWith(stem)) {
     const end = path.indexOf('/', stem.length)
     const element = path.slice(0, end < 0 ? undefined : end)
@@ -412,13 +438,16 @@ function stemOf(path: string): string {
 
 function matchesPath(match: PathMatch, path: string): boolean {
   if (match.type === 'exact') return path === match.path
+  if (match.type === 'regex') return compileBeginning(match.path).test(path)
   const stem = stemOf(match.path)
   return path === stem || path.startsWith(`${stem}/`)
 }
 
-function sharedLength(a: string, b: string): number {
-  const most = Math.min(a.length, b.length)
+/** How much of the path the route has in common with it. */
+function sharedLength(match: PathMatch, path: string): number {
+  if (match.type === 'regex' && matchesPath(match, path)) return path.length
+  const most = Math.min(match.path.length, path.length)
   let length = 0
-  while (length < most && a.charCodeAt(length) === b.charCodeAt(length)) length++
+  while (length < most && match.path.charCodeAt(length) === path.charCodeAt(length)) length++
   return length
 }

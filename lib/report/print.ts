@@ -9,6 +9,7 @@ import type { Model } from '../model/model.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
 import type { Endpoint } from '../model/upstream.ts'
+import { compileConditions } from '../routing/predicates.ts'
 
 /** Prints hosts in match order, the default backend, what is shadowed, certificates and listeners; private keys never. */
 export function printModel(model: Model): string {
@@ -16,7 +17,11 @@ export function printModel(model: Model): string {
   lines.push(`default  ${model.defaultRoute === undefined ? '→ 404' : printTarget(model, model.defaultRoute)}`)
   for (const { route, winner } of model.shadowed) {
     lines.push(
-      `shadowed  ${printHostName(route.host)}${printPath(route)} → ${route.action.backend}  [${printName(route.owner)}]  by ${printPath(winner)} → ${winner.action.backend}  [${printName(winner.owner)}]`,
+      `shadowed  ${printHostName(route.host)}${printPath(route)}${printConditions(route)
+        .map((condition) => `  if ${condition}`)
+        .join(
+          '',
+        )} → ${route.action.backend}  [${printName(route.owner)}]  by ${printPath(winner)} → ${winner.action.backend}  [${printName(winner.owner)}]`,
     )
   }
   for (const binding of model.certificates) lines.push(printBinding(binding))
@@ -27,6 +32,17 @@ export function printModel(model: Model): string {
 /** `Prefix /api`, or `default`. */
 export function printPath(route: Route): string {
   return route.pathType === 'default' ? 'default' : `${route.pathType} ${route.path === '' ? '/' : route.path}`
+}
+
+/** What a route asks of requests besides host and path, for people: `header x-env: staging`, `priority 10`. */
+export function printConditions({ match }: Pick<Route, 'match'>): readonly string[] {
+  const { type, conditions, priority } = match
+  return [
+    ...(type === 'regex' ? ['regular expression'] : []),
+    ...compileConditions(conditions).map(({ text }) => text),
+    ...(conditions?.isIncomplete ? ['what cannot be read'] : []),
+    ...(priority === undefined ? [] : [`priority ${priority}`]),
+  ]
 }
 
 /** `*` for the host of rules without one. */
@@ -86,7 +102,8 @@ function printTarget(model: Model, route: Route): string {
       ? [...new Set(model.upstreams.get(route.action.upstream)?.endpoints.map(({ sourceName }) => sourceName))]
       : []
   const filters = printFilters(route.filters).map((filter) => `  {${filter}}`)
-  return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}${filters.join('')}  [${printName(route.owner)}]`
+  const conditions = printConditions(route).map((condition) => `  if ${condition}`)
+  return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}${conditions.join('')}${filters.join('')}  [${printName(route.owner)}]`
 }
 
 function printBinding({ host, certificate, reason }: CertificateBinding): string {

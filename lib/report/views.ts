@@ -16,13 +16,15 @@ import { usableEndpoints } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import { locateField, locateRoute, locateService, printPlace } from './place.ts'
-import { printListenerName } from './print.ts'
+import { printConditions, printListenerName } from './print.ts'
 
 export type RouteRow = Readonly<{
   /** Exact, `*.wildcard`, or `*` for every host. */
   host: string
   path: string
   pathType: Route['pathType']
+  /** What it asks of requests besides host and path: `header x-env: staging`. Rows of one host are in the order in which routes are tried. */
+  conditions: readonly string[]
   /** As the manifest says it: `default/api:http`. */
   backend: string
   /** `namespace/service:port` as resolved; undefined where the backend cannot be served. */
@@ -132,6 +134,7 @@ export function routesView(model: Model, locate: Locate): readonly RouteRow[] {
       host: route.host === '' ? '*' : route.host,
       path: route.path,
       pathType: route.pathType,
+      conditions: printConditions(route),
       backend: route.action.backend,
       upstream: route.action.type === 'forward' ? route.action.upstream : undefined,
       endpoints: listUsable(upstream),

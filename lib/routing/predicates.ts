@@ -3,6 +3,7 @@ import { createAddressSet } from '../base/cidr.ts'
 import { compilePattern } from '../base/pattern.ts'
 import { findParameter } from '../base/query.ts'
 import { findCookie } from '../http1/cookie.ts'
+import { HOP_BY_HOP, isForwardingClaim } from '../http1/field-names.ts'
 import type { RouteConditions, ValueCondition } from '../model/conditions.ts'
 
 /** A request as conditions see it. */
@@ -14,6 +15,15 @@ export type RoutedRequest = {
   readonly clientAddress: string
   /** Value of the first field with this lower-case name. */
   header(name: string): string | undefined
+}
+
+/** Fields that are the hop's or the gateway's own, so that conditions cannot be about them. */
+const UNSEEN: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'host', 'x-request-id'])
+
+/** Why no condition can be about the field with this lower-case name; undefined: one can. */
+export function findUnseen(name: string): string | undefined {
+  if (UNSEEN.has(name)) return `${name} concerns the connection or the gateway, and no condition sees it`
+  return isForwardingClaim(name) ? `${name} is a claim about the client, and no condition sees it` : undefined
 }
 
 export type Predicate = Readonly<{

@@ -5,6 +5,7 @@ import { FILTERS } from '../filters/registry.ts'
 import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
 import { ANNOTATION_DOMAIN, explainConstantAnnotation, SERVICE_SETTINGS_BY_ANNOTATION } from '../settings/service.ts'
 import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from './exposure/listener-option.ts'
+import { MATCH_ANNOTATIONS } from './ingress/match.ts'
 
 /** Each annotation with the kinds it stands on. */
 const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
@@ -18,6 +19,7 @@ const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
     ANNOTATION_DOMAIN + name,
     ['Ingress'],
   ]),
+  ...MATCH_ANNOTATIONS.map((name): [string, string[]] => [ANNOTATION_DOMAIN + name, ['Ingress']]),
   [LAYER_ANNOTATION, ['Service']],
   [PROXY_PROTOCOL_ANNOTATION, ['Service']],
 ])

@@ -27,6 +27,7 @@ import {
   type Starving,
 } from './ingress/host.ts'
 import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-class.ts'
+import { checkMatch } from './ingress/match.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
@@ -226,6 +227,7 @@ export class Translator {
     checkAnnotations(ingress, own)
     checkPolicy(ingress, own)
     checkFilters(ingress, own)
+    checkMatch(ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {
       ingress,

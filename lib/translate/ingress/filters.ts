@@ -75,7 +75,8 @@ function readAll({ meta }: Ingress): Read {
     }
     const options = spec.read(reader)
     // A filter that is half understood might do what nobody meant.
-    if (options !== undefined && refusals.length === before) filters.push(Object.freeze({ name: spec.name, options }))
+    if (options !== undefined && refusals.length === before)
+      filters.push(Object.freeze({ name: spec.name, options: Object.freeze(options) }))
   }
   if (filters.length === 0 && refusals.length === 0) return NONE
   return { filters: filters.length === 0 ? undefined : Object.freeze(filters), refusals }

@@ -18,7 +18,7 @@ import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
 import { closeResolution, createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
-import { claimDefault, claimPath, closeRoute, settleRoutes } from './route.ts'
+import { claimDefault, claimPath, claimRest, closeRoute, settleRoutes } from './route.ts'
 
 /** A served route whose upstream has no usable endpoint. */
 export type Starving = Readonly<{ target: TranslatedUpstream; ingress: Ingress; path: FieldPath }>
@@ -245,8 +245,11 @@ export function claimRoutes(
   if (defaultBackend !== undefined) {
     const resolution = find(defaultBackend)
     if (resolution.problem) reportBackend(resolution.problem, ingress, ['spec', 'defaultBackend'], diagnostics)
-    rest = claimDefault(ingress, owner, '', resolution)
-    for (const [host, { routes }] of drafts) routes.push(claimDefault(ingress, owner, host, resolution))
+    rest = claimRest(ingress, owner, resolution, diagnostics)
+    for (const [host, { routes }] of drafts) {
+      const route = claimDefault(ingress, owner, host, resolution)
+      if (route !== undefined) routes.push(route)
+    }
   }
   const empty = findEmpty([...resolved.values()])
   const hosts = [...drafts].map(([host, { routes, rule }]) =>
