@@ -67,8 +67,8 @@ export type VirtualHost = Readonly<{
   host: string
   /** In order of rank (routing/rank): the host's own default backends are the last. */
   routes: readonly Route[]
-  /** HTTP requests are answered 308 to HTTPS (a tls section names this host and redirects are on). */
-  redirectToHttps: boolean
+  /** What is done to its requests before a route is found, in that order; hosts share them. */
+  filters?: readonly FilterConfig[]
   /** The object that names the host first, and the index of its rule. */
   owner: ResourceRef
   rule: number

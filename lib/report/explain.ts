@@ -8,7 +8,7 @@ import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
 import { compileBeginning } from '../base/pattern.ts'
 import { printName } from '../base/resource-name.ts'
-import { printFilters } from '../filters/registry.ts'
+import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
@@ -192,7 +192,7 @@ function findRedirect(
   virtualHost: VirtualHost | undefined,
   port = 0,
 ): Explanation['answer'] {
-  if (scheme !== 'http' || !virtualHost?.redirectToHttps) return undefined
+  if (scheme !== 'http' || virtualHost === undefined || !redirectsToHttps(virtualHost)) return undefined
   const reason = 'a tls section names this host: plain HTTP is sent to HTTPS'
   return { status: 308, code: undefined, reason, ...(port > 0 && { location: printHttpsUrl(hostname, port, path) }) }
 }

@@ -45,8 +45,8 @@ t.test('host_rules', async (t) => {
   t.equal(find('foo.com'), undefined, 'host_rules 6: not the suffix itself')
   t.equal(find('FOO.bar.com.:8443'), 'default/foo-bar-com:http', 'P7, P9: case, port and last dot do not matter')
   const hosts = new HostIndex(model.hosts.map((host) => [host.host, host]))
-  t.equal(hosts.find('foo.bar.com')?.redirectToHttps, true, 'a host with a tls section is redirected')
-  t.equal(hosts.find('bar.foo.com')?.redirectToHttps, false, 'one without is not')
+  t.match(hosts.find('foo.bar.com')?.filters, [{ name: 'https-redirect' }], 'a host with a tls section is redirected')
+  t.equal(hosts.find('bar.foo.com')?.filters, undefined, 'one without is not')
 })
 
 t.test('ingress_class: an Ingress of a class that does not exist is not served', async (t) => {
