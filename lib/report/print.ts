@@ -40,7 +40,7 @@ export function printConditions({ match }: Pick<Route, 'match'>): readonly strin
   return [
     ...(type === 'regex' ? ['regular expression'] : []),
     ...compileConditions(conditions).map(({ text }) => text),
-    ...(conditions?.isIncomplete ? ['what cannot be read'] : []),
+    ...(conditions?.unread ? ['what cannot be read'] : []),
     ...(priority === undefined ? [] : [`priority ${priority}`]),
   ]
 }

@@ -255,10 +255,7 @@ export function claimRoutes(
     const resolution = find(defaultBackend)
     if (resolution.problem) reportBackend(resolution.problem, ingress, ['spec', 'defaultBackend'], diagnostics)
     rest = claimRest(ingress, owner, resolution, diagnostics)
-    for (const [host, { routes }] of drafts) {
-      const route = claimDefault(ingress, owner, host, resolution)
-      if (route !== undefined) routes.push(route)
-    }
+    for (const [host, { routes }] of drafts) routes.push(claimDefault(ingress, owner, host, resolution))
   }
   const empty = findEmpty([...resolved.values()])
   const hosts = [...drafts].map(([host, { routes, rule }]) =>

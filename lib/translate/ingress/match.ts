@@ -46,9 +46,9 @@ export type IngressMatch = Readonly<{
   priority: number | undefined
   /** Paths of type ImplementationSpecific are regular expressions. */
   hasPatterns: boolean
-  /** The first annotation that cannot be used, with the domain: its routes are left out, or closed. */
+  /** The first annotation that cannot be used, with the domain: its routes are closed. */
   broken: string | undefined
-  /** If an annotation or a path cannot be used, its routes are closed: left out, they would let requests through that it refuses. */
+  /** If an annotation or a path cannot be used, its routes go before others: behind them, they would let requests through that it refuses. */
   guards: boolean
 }>
 
@@ -71,7 +71,7 @@ export function checkMatch(ingress: Ingress, diagnostics: DiagnosticList): void 
   const { match, refusals } = read(ingress)
   for (const { annotation, message, help } of refusals) {
     const name = ANNOTATION_DOMAIN + annotation
-    const outcome = match.guards ? 'answer 503' : 'take no requests'
+    const outcome = match.guards ? 'answer 503' : 'answer 503 where no other route of their paths takes a request'
     diagnostics.add('PORTICO_ANN_VALUE', `${name}: ${message}`, {
       position: ingress.origin.locate(['metadata', 'annotations', name]),
       resource: printResource(ingress),
@@ -92,15 +92,18 @@ function read(ingress: Ingress): Readonly<{ match: IngressMatch; refusals: reado
 function readAll(ingress: Ingress): Readonly<{ match: IngressMatch; refusals: readonly Refusal[] }> {
   const reader = new MatchReader(ingress.meta.annotations)
   const conditions = reader.readConditions()
-  const written = reader.readPriority()
+  const priority = reader.readPriority()
   const hasPatterns = reader.readPathType()
   const { refusals } = reader
   const isRefused = (name: MatchAnnotation): boolean => refusals.some(({ annotation }) => annotation === name)
   const broken = refusals[0] && ANNOTATION_DOMAIN + refusals[0].annotation
   const guards = findGuard(ingress) !== undefined || isRefused(ADDRESSES)
-  // A closed route stays before all that it may have been meant to go before.
-  const priority = guards && isRefused('priority') ? MAX_PRIORITY : written
-  return { match: Object.freeze({ conditions, priority, hasPatterns, broken, guards }), refusals }
+  if (broken === undefined)
+    return { match: Object.freeze({ conditions, priority, hasPatterns, broken, guards }), refusals }
+  const closed = Object.freeze({ ...conditions, unread: guards ? 'guard' : 'other' } as const)
+  // A guard stays before all that it may have been meant to go before.
+  const rank = guards ? (isRefused('priority') ? MAX_PRIORITY : priority) : undefined
+  return { match: Object.freeze({ conditions: closed, priority: rank, hasPatterns, broken, guards }), refusals }
 }
 
 class MatchReader {
@@ -113,20 +116,17 @@ class MatchReader {
 
   /** In one form for all that means the same. */
   readConditions(): RouteConditions | undefined {
-    const before = this.refusals.length
     const methods = this.#readMethods()
     const headers = this.#readLines('match-headers', checkHeader)
     const query = this.#readLines('match-query', checkParameter)
     const cookies = this.#readLines('match-cookies', checkCookie)
     const clientAddresses = this.#readAddresses()
-    const isIncomplete = this.refusals.length > before
     const conditions: RouteConditions = {
       ...(methods && { methods }),
       ...(headers && { headers }),
       ...(query && { query }),
       ...(cookies && { cookies }),
       ...(clientAddresses && { clientAddresses }),
-      ...(isIncomplete && { isIncomplete }),
     }
     return Object.keys(conditions).length === 0 ? undefined : Object.freeze(conditions)
   }

@@ -28,14 +28,13 @@ type WrittenPath = Pick<IngressPath, 'path' | 'pathType'>
 
 const EVERY_PATH: PathMatch = Object.freeze({ type: 'prefix', path: '/' })
 
-/** The route of an Ingress's default backend on a host, `''` being every host; undefined if it is left out. */
+/** The route of an Ingress's default backend on a host; `''` is every host. */
 export function claimDefault(
   ingress: Ingress,
   owner: ResourceRef,
   host: string,
   { action }: Pick<Resolution, 'action'>,
-): Route | undefined {
-  if (isLeftOut(readMatch(ingress), action)) return undefined
+): Route {
   return createRoute(ingress, {
     owner,
     rule: -1,
@@ -72,7 +71,7 @@ export function claimRest(
   return claimDefault(ingress, owner, '', { action: closeFor(action, reason) })
 }
 
-/** The route of a rule's path; undefined, and reported, if no request can match it, or what it matches cannot be read. */
+/** The route of a rule's path; undefined, and reported, if no request can match it, or if its expression has a fault. */
 export function claimPath(
   ingress: Ingress,
   owner: ResourceRef,
@@ -84,14 +83,13 @@ export function claimPath(
   const { action, problem } = find(path.backend)
   const reading = readMatch(ingress)
   const isFaulty = findFaultyPattern(reading, path) !== undefined
-  const isLost = reading.broken !== undefined || isFaulty
-  const match = checkPath(ingress, rule.index, path, isClosed({ action }) || (isLost && reading.guards), diagnostics)
+  const isLost = reading.broken !== undefined || (isFaulty && reading.guards)
+  const match = checkPath(ingress, rule.index, path, isClosed({ action }) || isLost, diagnostics)
   if (match === undefined) return undefined
   if (problem) {
     const field = findBackendField({ rule: rule.index, item: path.index })
     reportBackend(problem, ingress, field, diagnostics)
   }
-  if (isLeftOut(reading, action)) return undefined
   return createRoute(ingress, {
     owner,
     rule: rule.index,
@@ -104,16 +102,11 @@ export function claimPath(
   })
 }
 
-/** True for routes that would take requests which an annotation, which cannot be read, was to keep away. Guards are closed. */
-function isLeftOut({ broken, guards }: IngressMatch, action: RouteAction): boolean {
-  return broken !== undefined && !guards && !isClosed({ action })
-}
-
 function createRoute(ingress: Ingress, route: Route): Route {
   const policy = readRoutePolicy(ingress)
   const filters = readFilters(ingress)
-  const { broken: lost, guards, conditions, priority } = readMatch(ingress)
-  const broken = findBrokenGuard(ingress) ?? (guards ? lost : undefined)
+  const { broken: unread, conditions, priority } = readMatch(ingress)
+  const broken = findBrokenGuard(ingress) ?? unread
   return Object.freeze({
     ...route,
     match: extendMatch(route.match, conditions, priority),
