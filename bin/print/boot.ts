@@ -15,6 +15,7 @@ import { PENDING, type ServiceListener } from '../../lib/model/service-listener.
 import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint } from '../../lib/model/upstream.ts'
 import { printConditions } from '../../lib/report/print.ts'
+import { describeShares } from '../../lib/report/shares.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { printHostPort } from '../admin-client.ts'
 import { printProblems } from './problems.ts'
@@ -163,12 +164,11 @@ function printHostLines(virtualHost: VirtualHost, ports: BoundPorts, paint: Pain
 
 /** The Service, its first endpoints and their source, or the reason why there are none. */
 function printBackend(model: Model, route: Route, most = 3): [backend: string, endpoints: string, source?: string] {
-  const backend = escapeText(route.action.backend)
-  if (route.action.type === 'unavailable') {
-    return [backend, `${statusOf(route.action.code)}: ${escapeText(route.action.reason)}`]
-  }
-  const upstream = model.upstreams.get(route.action.upstream)
-  const endpoints = upstream ? usableEndpoints(upstream) : []
+  const { action } = route
+  const backend = escapeText(action.backend)
+  if (action.type === 'unavailable') return [backend, `${statusOf(action.code)}: ${escapeText(action.reason)}`]
+  const shares = describeShares(model, action).filter(({ weight }) => weight > 0)
+  const endpoints = shares.flatMap(({ upstream }) => (upstream ? usableEndpoints(upstream) : []))
   if (endpoints.length === 0) return [backend, '503: no endpoint is ready']
   const sources = [...new Set(endpoints.map(({ sourceName }) => sourceName))]
   return [

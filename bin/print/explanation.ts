@@ -1,5 +1,6 @@
 /** Explains how a URL is served, for people and as JSON. Neither shows keys of certificates. */
 
+import { statusOf } from '../../lib/base/errors.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
 import { printName } from '../../lib/base/resource-name.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
@@ -10,6 +11,7 @@ import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
 import type { Explanation, RouteVerdict } from '../../lib/report/explain.ts'
 import { locateField, locateHost, locateRoute, locateService, printPlace } from '../../lib/report/place.ts'
 import { printConditions, printListenerManner, printListenerName } from '../../lib/report/print.ts'
+import { type DescribedShare, printWeight } from '../../lib/report/shares.ts'
 import { joinOverrides, resolvePolicy } from '../../lib/settings/policy.ts'
 import { type PolicyOverrides, SERVICE_SETTINGS_BY_NAME, type UpstreamPolicy } from '../../lib/settings/service.ts'
 import { printHostPort } from '../admin-client.ts'
@@ -117,7 +119,9 @@ function printMatch({ pathType, path }: Route): string {
 
 /** The Service, its endpoints, and the request as an endpoint would get it. */
 function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, place: string): string[][] {
-  const { winner, upstream, answer } = explanation
+  const { winner, upstream, shares, answer } = explanation
+  if (shares.length > 0)
+    return shares.map((share, index) => [index === 0 ? '  one of' : '', ...describeShare(share, shares)])
   if (!upstream) return winner ? [['  service', escapeText(winner.action.backend)]] : []
   const { port, key } = upstream
   const rows = [['  service', `${escapeText(key)} → targetPort ${escapeText(String(port.targetPort))}`, place]]
@@ -146,6 +150,16 @@ function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, pl
       printSent(explanation, upstream, usable, resolvePolicy(defaults, upstream.policy, winner?.policy)),
     ])
   return rows
+}
+
+/** A backend of several: `default/web:80`, `90 of 100`, and its endpoints or why it has none. */
+function describeShare(share: DescribedShare, shares: readonly DescribedShare[]): string[] {
+  const { action, upstream, lack } = share
+  const endpoints = upstream ? usableEndpoints(upstream).map(printEndpoint) : []
+  const shown = endpoints.slice(0, MOST_ENDPOINTS).join(', ')
+  const more = endpoints.length > MOST_ENDPOINTS ? `, … and ${endpoints.length - MOST_ENDPOINTS} more` : ''
+  const target = lack ? `${statusOf(lack.code)} ${lack.code}: ${escapeText(lack.reason)}` : shown + more
+  return [escapeText(action.backend), `${printWeight(share, shares)}  → ${target}`]
 }
 
 /** The settings in which the Service and the Ingress differ from the defaults. */
@@ -215,7 +229,8 @@ function locateUpstream({ upstream }: Explanation, locate: Locate): SourcePositi
 
 /** The explanation as plain data. */
 export function explanationJson(explanation: Explanation, locate: Locate): unknown {
-  const { url, answer, path, host, certificate, candidates, omitted, winner, filters, upstream, listener } = explanation
+  const { url, answer, path, host, certificate, candidates, omitted, winner, filters, upstream, shares, listener } =
+    explanation
   return {
     url: `${url.scheme}://${url.host}${url.path}`,
     answer,
@@ -252,6 +267,16 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
       port: listener.port,
       source: printPlace(locateField(listener, locate)),
     },
+    ...(shares.length > 0 && {
+      shares: shares.map(({ weight, action, upstream, lack }) => ({
+        backend: action.backend,
+        weight,
+        service: upstream?.key,
+        endpoints: upstream ? usableEndpoints(upstream).map(printEndpoint) : [],
+        code: lack?.code,
+        reason: lack?.reason,
+      })),
+    }),
     settings: upstream && joinOverrides(upstream.policy, winner?.policy),
     upstream: upstream && {
       service: upstream.key,

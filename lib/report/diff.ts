@@ -5,9 +5,9 @@ import { cutSame } from '../base/list.ts'
 import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
-import type { Route } from '../model/route.ts'
+import type { BackendAction, Route, RouteAction, Share } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
-import type { UpstreamKey } from '../model/upstream.ts'
+import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { joinOverrides } from '../settings/policy.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
 import {
@@ -18,6 +18,7 @@ import {
   printListenerManner,
   printListenerName,
 } from './print.ts'
+import { describeShares } from './shares.ts'
 
 export type ModelChange = Readonly<{
   type: 'added' | 'removed' | 'changed'
@@ -94,11 +95,18 @@ function findSame(before: Model, after: Model): ReadonlySet<unknown> {
     for (const [key, upstream] of after.upstreams) if (before.upstreams.get(key) !== upstream) upstreams.add(key)
     for (const key of before.upstreams.keys()) if (!after.upstreams.has(key)) upstreams.add(key)
   }
-  const isTouched = ({ action }: Route): boolean => action.type === 'forward' && upstreams.has(action.upstream)
+  const isTouched = ({ action }: Route): boolean =>
+    action.type === 'split'
+      ? action.shares.some((share) => leadsTo(upstreams, share.action))
+      : leadsTo(upstreams, action)
   const old = new Set<unknown>([...before.hosts, ...before.certificates, ...before.listeners])
   const listeners = after.listeners.filter((listener) => old.has(listener) && !upstreams.has(listener.upstream))
   const hosts = after.hosts.filter((host) => old.has(host) && !(upstreams.size > 0 && host.routes.some(isTouched)))
   return new Set<unknown>([...hosts, ...listeners, ...after.certificates.filter((binding) => old.has(binding))])
+}
+
+function leadsTo(upstreams: ReadonlySet<UpstreamKey>, action: BackendAction): boolean {
+  return action.type === 'forward' && upstreams.has(action.upstream)
 }
 
 function describe(model: Model, same: ReadonlySet<unknown>): Map<string, Item> {
@@ -160,25 +168,32 @@ function keyOf({ host, pathType, match }: Route): string {
 
 function describeRoute(model: Model, route: Route, subject: string = subjectOf(route)): Item {
   const { action } = route
-  const upstream = action.type === 'forward' ? model.upstreams.get(action.upstream) : undefined
+  const shares = describeShares(model, action)
+  const upstreams = shares.flatMap(({ upstream }) => (upstream ? [upstream] : []))
+  const list = (print: (upstream: Upstream) => string): string => [...new Set(upstreams.map(print))].join(' | ')
   const text = printAction(model, route)
   return {
     subject,
     added: text,
     removed: `→ ${action.backend}`,
     aspects: [
+      { name: '', value: shares.map((share) => printBackend(share, action)).join(', ') },
+      { name: 'endpoints ', value: list(({ endpoints }) => printEndpoints(endpoints)) || printEndpoints([]) },
+      { name: 'protocol ', value: list(({ protocol }) => protocol) },
       {
-        name: '',
+        name: 'settings ',
         value:
-          action.type === 'forward' ? action.backend : `${action.backend} (${statusOf(action.code)} ${action.reason})`,
+          list(({ policy }) => printOverrides(joinOverrides(policy, route.policy))) || printOverrides(route.policy),
       },
-      { name: 'endpoints ', value: printEndpoints(upstream?.endpoints ?? []) },
-      { name: 'protocol ', value: upstream?.protocol ?? '' },
-      { name: 'settings ', value: printOverrides(joinOverrides(upstream?.policy, route.policy)) },
       { name: 'priority ', value: String(route.match.priority ?? 0) },
       { name: 'filters ', value: printFilters(route.filters).join('; ') || 'none' },
     ],
   }
+}
+
+function printBackend({ weight, action }: Share, of: RouteAction): string {
+  const text = of.type === 'split' ? `${action.backend}=${weight}` : action.backend
+  return action.type === 'forward' ? text : `${text} (${statusOf(action.code)} ${action.reason})`
 }
 
 function subjectOf(route: Route): string {

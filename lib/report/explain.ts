@@ -20,6 +20,7 @@ import { compileConditions, type RoutedRequest } from '../routing/predicates.ts'
 import { compileTable, findInHost } from '../routing/table.ts'
 import type { LeftOut } from './left-out.ts'
 import { printConditions } from './print.ts'
+import { type DescribedShare, describeShares } from './shares.ts'
 
 /** `path` is the request target without its authority: path and query as they would be sent. */
 export type ExplainedUrl = Readonly<{
@@ -68,8 +69,10 @@ export type Explanation = Readonly<{
   winner: Route | undefined
   /** What each filter of the winner does, in the order in which they act on the request. */
   filters: readonly string[]
-  /** Where the winner, or the listener, forwards to. */
+  /** Where the winner, or the listener, forwards to; undefined where that is one of `shares`. */
   upstream: Upstream | undefined
+  /** The backends of the winner where it has several: which one a request goes to is known when it comes. */
+  shares: readonly DescribedShare[]
   /** The port of a Service that the URL names: there no rule is asked. */
   listener?: ServiceListener
 }>
@@ -104,21 +107,32 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     const code = hostname === undefined ? 'PORTICO_REQ_BAD_HOST' : 'PORTICO_REQ_BAD_PATH'
     const reason = hostname === undefined ? `host "${url.host}" is malformed` : notes.join('; ')
     const answer = { status: 400, code, reason } as const
-    return { ...base, answer, candidates: [], omitted: 0, winner: undefined, filters: [], upstream: undefined }
+    return {
+      ...base,
+      answer,
+      candidates: [],
+      omitted: 0,
+      winner: undefined,
+      filters: [],
+      upstream: undefined,
+      shares: [],
+    }
   }
   const { virtualHost } = host
   const asked: Asked = { path: normal.matchPath, request: describeRequest(url, query) }
   const winner = findWinner(model, virtualHost, asked)
   const candidates = listCandidates(model, virtualHost, asked, winner)
-  const upstream = winner?.action.type === 'forward' ? model.upstreams.get(winner.action.upstream) : undefined
+  const shares = winner === undefined ? [] : describeShares(model, winner.action)
+  const isSplit = winner?.action.type === 'split'
   return {
     ...base,
-    answer: findRedirect(url, hostname, virtualHost, options.httpsPort) ?? findAnswer(host, winner, upstream),
+    answer: findRedirect(url, hostname, virtualHost, options.httpsPort) ?? findAnswer(host, shares),
     candidates: candidates.slice(0, MOST_CANDIDATES),
     omitted: Math.max(0, candidates.length - MOST_CANDIDATES),
     winner,
     filters: printFilters(winner?.filters),
-    upstream,
+    upstream: isSplit ? undefined : shares[0]?.upstream,
+    shares: isSplit ? shares : [],
   }
 }
 
@@ -168,6 +182,7 @@ function explainListener(
     winner: undefined,
     filters: [],
     upstream,
+    shares: [],
     listener,
   }
 }
@@ -199,19 +214,18 @@ function findRedirect(
 
 function findAnswer(
   { virtualHost, leftOut: [lost] }: Explanation['host'],
-  winner: Route | undefined,
-  upstream: Upstream | undefined,
+  shares: readonly DescribedShare[],
 ): Explanation['answer'] {
-  if (winner === undefined) {
+  if (shares.length === 0) {
     const reason = virtualHost === undefined ? 'no rule has this host' : 'no path of this host matches'
     const whole = `${reason}, and there is no default backend${lost ? `; ${describeLeftOut(lost)}` : ''}`
     return { status: 404, code: 'PORTICO_REQ_NO_ROUTE', reason: whole }
   }
-  if (winner.action.type === 'unavailable') {
-    const { code, reason } = winner.action
-    return { status: statusOf(code), code, reason }
-  }
-  return findLack(winner.action.backend, upstream)
+  const active = shares.filter(({ weight }) => weight > 0)
+  const [{ action, lack }] = active as [DescribedShare]
+  if (active.some((share) => share.lack === undefined) || lack === undefined) return undefined
+  const { code, reason } = lack
+  return { status: statusOf(code), code, reason: action.type === 'forward' ? `${action.backend}: ${reason}` : reason }
 }
 
 /** The answer where there is no endpoint. */

@@ -10,6 +10,7 @@ import type { Route, VirtualHost } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
 import type { Endpoint } from '../model/upstream.ts'
 import { compileConditions } from '../routing/predicates.ts'
+import { type DescribedShare, describeShares } from './shares.ts'
 
 /** Prints hosts in match order, the default backend, what is shadowed, certificates and listeners; private keys never. */
 export function printModel(model: Model): string {
@@ -62,13 +63,22 @@ export function printEndpoints(endpoints: readonly Endpoint[]): string {
   return endpoints.length === 0 ? 'no endpoints' : endpoints.map(printEndpoint).join(', ')
 }
 
-/** `→ default/api:80 → 127.0.0.1:9001`, or the status and reason of a route that cannot be served. */
-export function printAction(model: Model, route: Route): string {
-  const { action } = route
-  if (action.type === 'unavailable') return `→ ${action.backend} → ${statusOf(action.code)} ${action.reason}`
-  const upstream = model.upstreams.get(action.upstream)
+/**
+ * `→ default/api:80 → 127.0.0.1:9001`, or the status and reason of a route that cannot be served. Of several backends:
+ * `→ default/api:80=9 → 127.0.0.1:9001 | default/next:80=1 → 127.0.0.1:9002`.
+ */
+export function printAction(model: Model, { action }: Route): string {
+  const isSplit = action.type === 'split'
+  const shares = describeShares(model, action).map(
+    (share) => `${share.action.backend}${isSplit ? `=${share.weight}` : ''} → ${printShareTarget(share)}`,
+  )
+  return `→ ${shares.join(' | ')}`
+}
+
+function printShareTarget({ action, upstream }: DescribedShare): string {
+  if (action.type === 'unavailable') return `${statusOf(action.code)} ${action.reason}`
   const protocol = upstream === undefined || upstream.protocol === 'http' ? '' : `${upstream.protocol} `
-  return `→ ${action.backend} → ${protocol}${printEndpoints(upstream?.endpoints ?? [])}`
+  return `${protocol}${printEndpoints(upstream?.endpoints ?? [])}`
 }
 
 /** `default/web:80/TCP`: the Service's port, whatever address it is opened on. */
@@ -97,10 +107,8 @@ function printHost(model: Model, host: VirtualHost): string[] {
 }
 
 function printTarget(model: Model, route: Route): string {
-  const sources =
-    route.action.type === 'forward'
-      ? [...new Set(model.upstreams.get(route.action.upstream)?.endpoints.map(({ sourceName }) => sourceName))]
-      : []
+  const endpoints = describeShares(model, route.action).flatMap(({ upstream }) => upstream?.endpoints ?? [])
+  const sources = [...new Set(endpoints.map(({ sourceName }) => sourceName))]
   const filters = printFilters(route.filters).map((filter) => `  {${filter}}`)
   const conditions = printConditions(route).map((condition) => `  if ${condition}`)
   return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}${conditions.join('')}${filters.join('')}  [${printName(route.owner)}]`

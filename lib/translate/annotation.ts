@@ -6,6 +6,7 @@ import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION, printResource, type Resource }
 import { ANNOTATION_DOMAIN, explainConstantAnnotation, SERVICE_SETTINGS_BY_ANNOTATION } from '../settings/service.ts'
 import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from './exposure/listener-option.ts'
 import { MATCH_ANNOTATIONS } from './ingress/match.ts'
+import { SPLIT_ANNOTATION } from './ingress/split.ts'
 
 /** Each annotation with the kinds it stands on. */
 const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
@@ -20,6 +21,7 @@ const KNOWN: ReadonlyMap<string, readonly string[]> = new Map([
     ['Ingress'],
   ]),
   ...MATCH_ANNOTATIONS.map((name): [string, string[]] => [ANNOTATION_DOMAIN + name, ['Ingress']]),
+  [SPLIT_ANNOTATION, ['Ingress']],
   [LAYER_ANNOTATION, ['Service']],
   [PROXY_PROTOCOL_ANNOTATION, ['Service']],
 ])

@@ -30,6 +30,7 @@ import {
 import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-class.ts'
 import { checkMatch } from './ingress/match.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
+import { checkSplit } from './ingress/split.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
 import { checkPolicy, checkServiceSettings } from './service/policy.ts'
@@ -243,6 +244,7 @@ export class Translator {
     checkPolicy(ingress, own)
     checkFilters(ingress, own)
     checkMatch(ingress, own)
+    checkSplit(ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {
       ingress,
@@ -293,10 +295,10 @@ function dropCanaries(
 /** Reports, once for each upstream, a route in force that has nothing to go to. */
 function reportStarving(starving: readonly Starving[], diagnostics: DiagnosticList): void {
   const reported = new Set<TranslatedUpstream>()
-  for (const { target, ingress, path } of starving) {
+  for (const { target, ingress, route } of starving) {
     if (reported.has(target)) continue
     reported.add(target)
-    reportEmpty(target, ingress, path, diagnostics)
+    reportEmpty(target, ingress, route, diagnostics)
   }
 }
 

@@ -81,7 +81,7 @@ const CASES: readonly (readonly [name: string, request: DoorRequest, answer: str
   ['a list of clients that cannot be read lets nobody past', { target: '/inner' }, 'PORTICO_GW_GUARD_INVALID'],
 ]
 
-t.test('at every door the first route whose conditions hold serves', async (t) => {
+t.test('I-62, I-63 at every door the first route whose conditions hold serves', async (t) => {
   const doors = await startDoors(t, { trustedProxies: '127.0.0.0/8' }, ROUTES)
   for (const door of doors.names) {
     for (const [name, asked, expected] of CASES) {

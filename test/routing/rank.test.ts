@@ -51,7 +51,7 @@ const ORDERS: Readonly<Record<string, readonly Route[]>> = {
     .concat(make({ type: 'prefix', path: '/', conditions: { methods: ['GET'], unread: 'other' } })),
 }
 
-t.test('routes are in the order that people are told', async (t) => {
+t.test('I-62 routes are in the order that people are told', async (t) => {
   for (const [name, routes] of Object.entries(ORDERS)) {
     for (const [at, route] of routes.entries()) {
       for (const later of routes.slice(at + 1)) {

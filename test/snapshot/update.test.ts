@@ -4,7 +4,7 @@ import { systemClock } from '../../lib/base/clock.ts'
 import { runAtOnce } from '../../lib/base/slice.ts'
 import { FilterChains } from '../../lib/filters/chain.ts'
 import type { Model } from '../../lib/model/model.ts'
-import { findRoute } from '../../lib/routing/table.ts'
+import { findInHost, findRoute } from '../../lib/routing/table.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { SnapshotBuilder } from '../../lib/snapshot/snapshot.ts'
 import { findReached, findUpdate, type SnapshotSource } from '../../lib/snapshot/update.ts'
@@ -29,6 +29,10 @@ const base = makeModel({
   ],
   fallback: 'two',
 })
+
+function createBuilder(registry: EndpointRegistry): SnapshotBuilder {
+  return new SnapshotBuilder(registry, new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443 }))
+}
 
 /** The model with the hosts that `change` gives in place of its own; the others stay the same objects. */
 function withHosts(model: Model, change: (hosts: Model['hosts']) => Model['hosts']): Model {
@@ -87,10 +91,7 @@ t.test('a snapshot takes over hosts and pools of the one before, unless they cha
   let current: Settings = settings
   const registry = new EndpointRegistry({ settings: () => current, clock: systemClock })
   t.teardown(() => registry.close())
-  const builder = new SnapshotBuilder(
-    registry,
-    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443 }),
-  )
+  const builder = createBuilder(registry)
   let before: SnapshotSource | undefined
   const build = (next: SnapshotSource) => {
     current = next.settings
@@ -112,7 +113,7 @@ t.test('a snapshot takes over hosts and pools of the one before, unless they cha
   const port = (host: string, path: string) =>
     findRoute(third.table, host, path, BARE)?.upstream?.upstream.endpoints[0]?.port
   t.same([port('b.test', '/'), port('b.test', '/one'), port('c.test', '/none')], [3009, 3001, undefined])
-  t.equal(third.table.fallback?.upstream?.upstream.endpoints[0]?.port, 3009)
+  t.equal(findInHost(third.table, undefined, '/', BARE)?.upstream?.upstream.endpoints[0]?.port, 3009)
   t.equal(
     findRoute(first.table, 'b.test', '/', BARE)?.upstream?.upstream.endpoints[0]?.port,
     3002,
@@ -127,6 +128,39 @@ t.test('a snapshot takes over hosts and pools of the one before, unless they cha
   )
   t.equal(fewer.table.hosts.find('b.test'), undefined)
   t.equal(fewer.pools.length, 1)
+})
+
+t.test('the shares of a route go on where they were when an upstream of it changed', async (t) => {
+  const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
+  t.teardown(() => registry.close())
+  const builder = createBuilder(registry)
+  const forward = (name: string) => ({ type: 'forward', upstream: `default/${name}:80`, backend: name }) as const
+  const shares = [
+    { weight: 3, action: forward('one') },
+    { weight: 1, action: forward('two') },
+  ]
+  const plain = makeModel({ upstreams: { one: [3001], two: [3002] }, routes: [{ host: 'a.test', to: 'one' }] })
+  const model = withHosts(plain, ([host]) => [
+    {
+      ...host!,
+      routes: host!.routes.map((route) => ({ ...route, action: { type: 'split', shares, backend: 'both' } })),
+    },
+  ])
+  t.same([...findReached(model).keys()].sort(), ['default/one:80', 'default/two:80'], 'all backends are reached')
+  let last: SnapshotSource | undefined
+  const ports: (number | undefined)[] = []
+  for (let generation = 1; generation <= 200; generation++) {
+    const port = 4000 + (generation % 2)
+    const upstreams = new Map(model.upstreams).set('default/two:80', makeUpstream('two', [port]))
+    const next = inForce(generation, { ...model, upstreams })
+    const { table } = runAtOnce(builder.build(findUpdate(last, next)))
+    last = next
+    const picked = findRoute(table, 'a.test', '/', BARE)?.upstream?.upstream.endpoints[0]?.port
+    if (picked !== 3001) t.equal(picked, port, 'the pool in force')
+    ports.push(picked)
+  }
+  const number = ports.filter((port) => port === 3001).length
+  t.ok(Math.abs(number - 150) <= 3, `${number} of 200: chance alone would be off by more`)
 })
 
 t.test('listeners come, go and change by place, and bring the upstreams that they lead to', async (t) => {

@@ -22,6 +22,7 @@ import { type Claimant, claimRoutes, listReferences } from './host.ts'
 import { pickIngresses } from './ingress-class.ts'
 import { checkMatch, findClientMatch } from './match.ts'
 import { checkPath } from './route.ts'
+import { checkSplit } from './split.ts'
 
 /** Reports their further problems, beside those in `diagnostics`. */
 export function checkRefused(
@@ -50,6 +51,7 @@ export function checkRefused(
     resolveFilters(ingress, contents)
     checkFilters(ingress, found)
     checkMatch(ingress, found)
+    checkSplit(ingress, found)
     for (const { index, paths = [] } of ingress.rules) {
       for (const path of paths) checkPath(ingress, index, path, false, found)
     }

@@ -18,23 +18,21 @@ import {
 } from '../../model/route.ts'
 import { compareRank } from '../../routing/rank.ts'
 import { readRoutePolicy } from '../service/policy.ts'
-import { closeAction, type Resolution, reportBackend } from './backend.ts'
+import { type BackendProblem, closeAction, reportBackend } from './backend.ts'
 import { findBrokenGuard, readFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { type IngressMatch, readMatch } from './match.ts'
 import { explainPattern, findPatternSign, isPattern } from './path-pattern.ts'
+
+/** What a backend of the Ingress comes to. */
+export type Claim = Readonly<{ action: RouteAction; problem: BackendProblem | undefined }>
 
 type WrittenPath = Pick<IngressPath, 'path' | 'pathType'>
 
 const EVERY_PATH: PathMatch = Object.freeze({ type: 'prefix', path: '/' })
 
 /** The route of an Ingress's default backend on a host; `''` is every host. */
-export function claimDefault(
-  ingress: Ingress,
-  owner: ResourceRef,
-  host: string,
-  { action }: Pick<Resolution, 'action'>,
-): Route {
+export function claimDefault(ingress: Ingress, owner: ResourceRef, host: string, action: RouteAction): Route {
   return createRoute(ingress, {
     owner,
     rule: -1,
@@ -54,11 +52,11 @@ export function claimDefault(
 export function claimRest(
   ingress: Ingress,
   owner: ResourceRef,
-  { action }: Pick<Resolution, 'action'>,
+  action: RouteAction,
   diagnostics: DiagnosticList,
 ): Route | undefined {
   const { conditions, guards } = readMatch(ingress)
-  if (conditions === undefined) return claimDefault(ingress, owner, '', { action })
+  if (conditions === undefined) return claimDefault(ingress, owner, '', action)
   if (ingress.rules.length === 0) {
     diagnostics.add('PORTICO_ROUTE_DEFAULT_CONDITIONS', 'a default backend for all hosts cannot have conditions', {
       position: ingress.origin.locate(['spec', 'defaultBackend']),
@@ -68,7 +66,7 @@ export function claimRest(
   }
   if (!guards) return undefined
   const reason = 'a default backend for all hosts cannot have conditions'
-  return claimDefault(ingress, owner, '', { action: closeFor(action, reason) })
+  return claimDefault(ingress, owner, '', closeFor(action, reason))
 }
 
 /** The route of a rule's path; undefined, and reported, if no request can match it, or if its expression has a fault. */
@@ -77,7 +75,7 @@ export function claimPath(
   owner: ResourceRef,
   rule: Readonly<{ host: string; index: number }>,
   path: IngressPath,
-  find: (backend: IngressBackend) => Resolution,
+  find: (backend: IngressBackend) => Claim,
   diagnostics: DiagnosticList,
 ): Route | undefined {
   const { action, problem } = find(path.backend)
@@ -305,9 +303,9 @@ function reportConflict(
 }
 
 function describeLoss({ action: lost }: Route, { action }: Route): string {
-  return action.type === 'forward'
-    ? `requests go to ${action.backend}, not to ${lost.backend}`
-    : `requests are answered ${statusOf(action.code)} and do not go to ${lost.backend}`
+  return action.type === 'unavailable'
+    ? `requests are answered ${statusOf(action.code)} and do not go to ${lost.backend}`
+    : `requests go to ${action.backend}, not to ${lost.backend}`
 }
 
 function explainPrecedence(loser: Route, winner: Route, ingress: Ingress, holder: Ingress): string {
@@ -330,6 +328,7 @@ function findLostGuard({ filters = [] }: Route, winner: Route): string | undefin
 }
 
 function sameAction(a: RouteAction, b: RouteAction): boolean {
+  if (a.type === 'split') return b.type === 'split' && a.backend === b.backend
   return a.type === 'forward' && b.type === 'forward' && a.upstream === b.upstream
 }
 
