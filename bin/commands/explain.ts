@@ -29,7 +29,11 @@ export const command: Command = {
     { name: 'output', short: 'o', value: 'text|json', doc: 'how to print' },
     { name: 'method', short: 'X', value: 'METHOD', doc: 'the method of the request; GET if it is left out' },
     { name: 'header', short: 'H', value: 'NAME: VALUE', repeatable: true, doc: 'a header field of the request' },
-    { name: 'client', value: 'ADDRESS', doc: 'the address of the client; 127.0.0.1 if it is left out' },
+    {
+      name: 'client',
+      value: 'ADDRESS',
+      doc: 'the address of the client, as trusted proxies give it; 127.0.0.1 if it is left out',
+    },
     SET_FLAG,
     ...SETTING_FLAGS,
   ],
@@ -70,7 +74,7 @@ export const command: Command = {
   },
 }
 
-/** What the flags say of the request; the last of two fields of one name counts. */
+/** What the flags say of the request. Of several fields with one name the first counts, as it does for conditions. */
 function readRequest(typed: Typed): Pick<ExplainedUrl, 'method' | 'fields' | 'client'> {
   const method = typed.value('method')
   const client = typed.value('client')
@@ -83,9 +87,9 @@ function readRequest(typed: Typed): Pick<ExplainedUrl, 'method' | 'fields' | 'cl
     return [text.slice(0, colon).trim().toLowerCase(), text.slice(colon + 1).trim()]
   })
   return {
-    ...(method !== undefined && { method: method.toUpperCase() }),
+    ...(method !== undefined && { method }),
     ...(client !== undefined && { client }),
-    fields: new Map(fields),
+    fields: new Map(fields.reverse()),
   }
 }
 

@@ -90,8 +90,8 @@ function describeRequest(
 }
 
 function printHostPlace({ virtualHost }: Explanation['host'], locate: Locate, printLine: PrintLine): string {
-  const owner = virtualHost?.routes[0]?.owner
-  if (!virtualHost || !owner) return ''
+  if (!virtualHost) return ''
+  const { owner } = virtualHost
   const from = escapeText(`, from ${owner.kind} ${printName(owner)}`)
   return `${from}  ${printLine(locateHost(virtualHost, locate))}`
 }

@@ -11,12 +11,12 @@ import { printName } from '../base/resource-name.ts'
 import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
-import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
+import type { PathMatch, Route, RouteMatch, VirtualHost } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
 import { findShortage } from '../model/shortage.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
-import { compileConditions, type RoutedRequest } from '../routing/predicates.ts'
+import { compileConditions, type Predicate, type RoutedRequest } from '../routing/predicates.ts'
 import { compileTable, findInHost } from '../routing/table.ts'
 import type { LeftOut } from './left-out.ts'
 import { printConditions } from './print.ts'
@@ -375,7 +375,7 @@ function listCandidates(
     misses.push({ route: defaultRoute, verdict: 'no', reason })
   }
   const sorted = misses
-    .map((verdict) => [verdict, sharedLength(verdict.route.match, asked.path)] as const)
+    .map((verdict) => [verdict, findNearness(verdict.route.match, asked.path)] as const)
     .sort(([, a], [, b]) => b - a)
     .map(([verdict]) => verdict)
   return winner === undefined
@@ -401,20 +401,23 @@ function describeWin(winner: Route, virtualHost: VirtualHost | undefined): strin
 }
 
 /** The first condition that does not hold. */
-function findFailed({ match }: Route, request: RoutedRequest): string | undefined {
-  return compileConditions(match.conditions).find(({ holds }) => !holds(request))?.text
+function findFailed({ match }: Route, request: RoutedRequest): Predicate | undefined {
+  return compileConditions(match.conditions).find(({ holds }) => !holds(request))
 }
 
-function describeFailed(failed: string, { clientAddress }: RoutedRequest): string {
-  return `does not hold: ${failed}${failed.startsWith('client ') ? ` (the client is ${clientAddress})` : ''}`
+function describeFailed({ text, seen }: Predicate, request: RoutedRequest): string {
+  const found = seen(request)
+  return `does not hold: ${text} (${found === undefined ? 'there is none' : `it is "${found}"`})`
 }
 
 /** Why a route does not take a request whose path it matches and whose conditions hold: the winner goes before it. */
 function describeLater({ match }: Route, winner: Route): string {
   const { type, path, priority, conditions } = winner.match
+  if (match.conditions?.unread === 'other')
+    return 'its conditions cannot be read: other routes of its path go before it'
   if ((priority ?? 0) !== (match.priority ?? 0)) return `priority ${priority ?? 0} goes before ${match.priority ?? 0}`
   if (type === match.type && stemOf(path) === stemOf(match.path) && conditions !== match.conditions) {
-    return 'the same path with conditions goes before it'
+    return `the same path with ${match.conditions === undefined ? '' : 'other '}conditions goes before it`
   }
   if (type === 'exact') return 'an Exact path goes before a prefix'
   return type === 'regex' ? 'a longer regular expression matches' : 'a longer prefix matches'
@@ -457,9 +460,9 @@ function matchesPath(match: PathMatch, path: string): boolean {
   return path === stem || path.startsWith(`${stem}/`)
 }
 
-/** How much of the path the route has in common with it. */
-function sharedLength(match: PathMatch, path: string): number {
-  if (match.type === 'regex' && matchesPath(match, path)) return path.length
+/** How much of the path the route has in common with it; all of it where only a condition or another route stands in the way. */
+function findNearness(match: RouteMatch, path: string): number {
+  if ((match.type === 'regex' || match.conditions !== undefined) && matchesPath(match, path)) return path.length
   const most = Math.min(match.path.length, path.length)
   let length = 0
   while (length < most && match.path.charCodeAt(length) === path.charCodeAt(length)) length++

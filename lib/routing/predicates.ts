@@ -30,6 +30,8 @@ export type Predicate = Readonly<{
   /** For people: `header x-env: staging`. */
   text: string
   holds: (request: RoutedRequest) => boolean
+  /** What of the request the condition is about, for people; undefined: it is not there. */
+  seen: (request: RoutedRequest) => string | undefined
 }>
 
 /** Routes of one owner share their conditions, and hosts are compiled again and again. */
@@ -59,7 +61,11 @@ function listPredicates(conditions: RouteConditions): readonly Predicate[] {
   const predicates: Predicate[] = []
   if (methods !== undefined) {
     const set = new Set(methods)
-    predicates.push({ text: `method ${methods.join(', ')}`, holds: ({ method }) => set.has(method) })
+    predicates.push({
+      text: `method ${methods.join(', ')}`,
+      holds: ({ method }) => set.has(method),
+      seen: ({ method }) => method,
+    })
   }
   for (const condition of headers) {
     const { name } = condition
@@ -76,7 +82,11 @@ function listPredicates(conditions: RouteConditions): readonly Predicate[] {
   if (clientAddresses !== undefined) {
     const set = createAddressSet(clientAddresses)
     const text = `client ${clientAddresses.join(', ')}`
-    predicates.push({ text, holds: ({ clientAddress }) => set.has(clientAddress) })
+    predicates.push({
+      text,
+      holds: ({ clientAddress }) => set.has(clientAddress),
+      seen: ({ clientAddress }) => clientAddress,
+    })
   }
   return predicates
 }
@@ -84,26 +94,26 @@ function listPredicates(conditions: RouteConditions): readonly Predicate[] {
 function createPredicate(
   what: string,
   condition: ValueCondition,
-  find: (request: RoutedRequest) => string | undefined,
+  seen: (request: RoutedRequest) => string | undefined,
 ): Predicate {
   const { name, type } = condition
   switch (type) {
     case 'present':
-      return { text: `${what} ${name}`, holds: (request) => find(request) !== undefined }
+      return { text: `${what} ${name}`, seen, holds: (request) => seen(request) !== undefined }
     case 'absent':
-      return { text: `${what} !${name}`, holds: (request) => find(request) === undefined }
+      return { text: `${what} !${name}`, seen, holds: (request) => seen(request) === undefined }
     case 'exact': {
       const { value } = condition
-      return { text: `${what} ${name}: ${value}`, holds: (request) => find(request) === value }
+      return { text: `${what} ${name}: ${value}`, seen, holds: (request) => seen(request) === value }
     }
     case 'regex': {
       const { value } = condition
       const pattern = compilePattern(value)
       const holds = (request: RoutedRequest): boolean => {
-        const found = find(request)
+        const found = seen(request)
         return found !== undefined && pattern.testExact(found)
       }
-      return { text: `${what} ${name}: ~${value}`, holds }
+      return { text: `${what} ${name}: ~${value}`, seen, holds }
     }
   }
 }
