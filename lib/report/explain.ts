@@ -455,7 +455,7 @@ function stemOf(path: string): string {
 
 function matchesPath(match: PathMatch, path: string): boolean {
   if (match.type === 'exact') return path === match.path
-  if (match.type === 'regex') return compileBeginning(match.path).test(path)
+  if (match.type === 'regex') return compileBeginning(match).test(path)
   const stem = stemOf(match.path)
   return path === stem || path.startsWith(`${stem}/`)
 }

@@ -14,13 +14,13 @@ export class Split<R> {
   readonly weights: readonly number[]
   /** Where the part of each value ends within the range. */
   readonly #ends: readonly number[]
-  #position: number
+  #point: number
 
   /** Weights are not negative, and at least one is positive. The picks go on from those of `before`. */
   constructor(values: readonly R[], weights: readonly number[], before?: Split<R>) {
     this.values = values
     this.weights = weights
-    this.#position = before === undefined ? Math.floor(Math.random() * RANGE) : before.#position
+    this.#point = before === undefined ? Math.floor(Math.random() * RANGE) : before.#point
     const total = weights.reduce((sum, weight) => sum + weight, 0)
     let sum = 0
     this.#ends = weights.map((weight) => {
@@ -30,9 +30,9 @@ export class Split<R> {
   }
 
   pick(): R {
-    this.#position = (this.#position + STEP) >>> 0
+    this.#point = (this.#point + STEP) >>> 0
     let at = 0
-    while (this.#position >= this.#ends[at]!) at++
+    while (this.#point >= this.#ends[at]!) at++
     return this.values[at]!
   }
 }
