@@ -100,6 +100,21 @@ t.test('I-62, I-63 at every door the first route whose conditions hold serves', 
   t.match(await doors.ask('HTTP/2', crumbs), { body: 'cookies' }, 'HTTP/2 sends cookies one by one')
 })
 
+t.test('an upgrade is a request like others', async (t) => {
+  const doors = await startDoors(t, {}, ROUTES)
+  const upgrade = [
+    ['connection', 'upgrade'],
+    ['upgrade', 'websocket'],
+    ['sec-websocket-version', '13'],
+    ['sec-websocket-key', 'dGhlIHNhbXBsZSBub25jZQ=='],
+  ] as const
+  for (const door of doors.names.filter((name) => name !== 'HTTP/2')) {
+    t.match(await doors.ask(door, { host: HOST, fields: upgrade }), { status: 200, body: 'plain' }, door)
+    const fields = [...upgrade, ['x-env', 'dev-1']] as const
+    t.match(await doors.ask(door, { host: HOST, fields }), { status: 200, body: 'expression' }, door)
+  }
+})
+
 t.test('a peer that is not trusted says nothing of the client', async (t) => {
   const doors = await startDoors(t, {}, ROUTES)
   for (const door of doors.names) {

@@ -21,7 +21,15 @@ import {
 } from './backend.ts'
 import { readHostFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
-import { type Claim, claimDefault, claimPath, claimRest, closeRoute, settleRoutes } from './route.ts'
+import {
+  claimDefault,
+  claimPath,
+  claimRest,
+  closeRoute,
+  isClosed,
+  type ResolvedBackend,
+  settleRoutes,
+} from './route.ts'
 import { divideBackend, SPLIT_ANNOTATION, type WeightedBackend } from './split.ts'
 
 /** A served route that leads to an upstream without a usable endpoint. */
@@ -241,23 +249,23 @@ export function claimRoutes(
   const resolve = (backend: IngressBackend): Resolution =>
     resolved.get(createReference(ingress.meta.namespace, backend).key) as Resolution
   const diagnostics = new DiagnosticList()
-  const divided = new Map<Resolution, Claim>()
+  const divided = new Map<Resolution, ResolvedBackend>()
   const reported = new Set<BackendProblem>()
-  const find = (backend: IngressBackend): Claim => {
+  const find = (backend: IngressBackend): ResolvedBackend => {
     const resolution = resolve(backend)
     const shares = guard === undefined ? divideBackend(ingress, backend) : undefined
     if (shares === undefined) return resolution
-    let claim = divided.get(resolution)
-    if (claim === undefined) {
-      claim = { action: split(shares, resolve), problem: undefined }
-      divided.set(resolution, claim)
+    let found = divided.get(resolution)
+    if (found === undefined) {
+      found = { action: split(shares, resolve), problem: undefined }
+      divided.set(resolution, found)
       for (const share of shares) {
         const { problem } = resolve(share.backend)
         if (problem && !reported.has(problem)) reportShare(problem, share.weight, ingress, diagnostics)
         if (problem) reported.add(problem)
       }
     }
-    return claim
+    return found
   }
   const owner = createRef(ingress)
   const drafts = new Map<string, { routes: Route[]; rule: number }>()
@@ -297,10 +305,15 @@ export function claimRoutes(
   return { owner, hosts, rest, empty, diagnostics: keepList(diagnostics.items) }
 }
 
-/** The action of a route whose requests are divided; weights of 0 alone leave nobody to answer. */
+/**
+ * The action of a route whose requests are divided. A guard of one of its Services closes the route, as it does where there is no other
+ * Service; where all weights are 0 nobody answers.
+ */
 function split(shares: readonly WeightedBackend[], resolve: (backend: IngressBackend) => Resolution): RouteAction {
   const all = shares.map(({ backend, weight }) => Object.freeze({ weight, action: resolve(backend).action }))
   const backend = all.map(({ weight, action }) => `${action.backend}=${weight}`).join(', ')
+  const closed = all.find(isClosed)?.action
+  if (closed !== undefined) return Object.freeze({ ...closed, backend })
   if (all.some(({ weight }) => weight > 0)) return Object.freeze({ type: 'split', shares: Object.freeze(all), backend })
   const reason = `all weights of ${SPLIT_ANNOTATION} are 0`
   return Object.freeze({ type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE', reason, backend })

@@ -25,7 +25,7 @@ import { type IngressMatch, readMatch } from './match.ts'
 import { explainPattern, findPatternSign, isPattern } from './path-pattern.ts'
 
 /** What a backend of the Ingress comes to. */
-export type Claim = Readonly<{ action: RouteAction; problem: BackendProblem | undefined }>
+export type ResolvedBackend = Readonly<{ action: RouteAction; problem: BackendProblem | undefined }>
 
 type WrittenPath = Pick<IngressPath, 'path' | 'pathType'>
 
@@ -75,7 +75,7 @@ export function claimPath(
   owner: ResourceRef,
   rule: Readonly<{ host: string; index: number }>,
   path: IngressPath,
-  find: (backend: IngressBackend) => Claim,
+  find: (backend: IngressBackend) => ResolvedBackend,
   diagnostics: DiagnosticList,
 ): Route | undefined {
   const { action, problem } = find(path.backend)
@@ -204,7 +204,8 @@ function hasAlternatives(pattern: string): boolean {
   return false
 }
 
-function isClosed({ action }: Pick<Route, 'action'>): boolean {
+/** True for what answers 503 to all requests, since it promises what cannot be kept. */
+export function isClosed({ action }: Pick<Route, 'action'>): boolean {
   if (action.type !== 'unavailable') return false
   return action.code === 'PORTICO_GW_GUARD_UNSUPPORTED' || action.code === 'PORTICO_GW_GUARD_INVALID'
 }
