@@ -1,6 +1,7 @@
 /** Explains how a URL is served, for people and as JSON. Neither shows keys of certificates. */
 
 import { statusOf } from '../../lib/base/errors.ts'
+import { parseAuthority } from '../../lib/base/hostname.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
 import { printName } from '../../lib/base/resource-name.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
@@ -48,7 +49,7 @@ export function printExplanation(
       2,
     ),
     alignColumns(describeUpstream(explanation, defaults, printLine(locateUpstream(explanation, locate))), 2),
-    answer ? printAnswer(answer, paint) : [],
+    answer ? printAnswer(answer, printCondition(explanation), paint) : [],
   ]
   return sections
     .filter((lines) => lines.length > 0)
@@ -58,7 +59,7 @@ export function printExplanation(
 
 /** The path, host and certificate in the form in which they are matched. */
 function describeRequest(
-  { path, host, certificate, listener }: Explanation,
+  { url, path, host, certificate, listener, portFault }: Explanation,
   locate: Locate,
   printLine: PrintLine,
 ): string[][] {
@@ -73,6 +74,9 @@ function describeRequest(
   if (listener) {
     const name = escapeText(`${listener.kind} ${printListenerName(listener)}, ${printListenerManner(listener)}`)
     rows.push(['  port', String(listener.port), `${name}  ${printLine(locateField(listener, locate))}`])
+  }
+  if (portFault !== undefined) {
+    rows.push(['  port', String(parseAuthority(url.host)?.port ?? ''), escapeText(portFault)])
   }
   for (const { virtualHost, reason } of host.misses) {
     const name = virtualHost.host === '' ? '*' : virtualHost.host
@@ -172,21 +176,27 @@ function printOwn(own: PolicyOverrides): string {
 }
 
 function printSent(
-  { url, path, filters, listener }: Explanation,
+  explanation: Explanation,
   { protocol }: Upstream,
   usable: readonly Endpoint[],
   policy: UpstreamPolicy,
 ): string {
+  const { url, listener, sent } = explanation
   const next = usable[0] as Endpoint
   const choice = usable.length > 1 ? ` (${printChoice(policy)})` : ''
   if (listener?.layer === 'L4') return `the bytes of each connection to ${printEndpoint(next)}${choice}`
-  const target = escapeText(`${path.normal?.path ?? ''}${path.query}`)
   const scheme = protocol === 'https' ? 'https' : 'http'
   return (
-    `${escapeText(url.method ?? 'GET')} ${target} to ${scheme}://${printEndpoint(next)}${choice}, ` +
-    `Host: ${escapeText(printHost(url.host, policy.host, protocol, next))}, X-Forwarded-Proto: ${url.scheme} …` +
-    (filters.length > 0 ? ' (unless the filters answer or change it)' : '')
+    `${escapeText(url.method ?? 'GET')} ${escapeText(sent.target)} to ${scheme}://${printEndpoint(next)}${choice}, ` +
+    `Host: ${escapeText(printHost(sent.authority, policy.host, protocol, next))}, X-Forwarded-Proto: ${url.scheme} …` +
+    printCondition(explanation)
   )
+}
+
+/** Filters that are not played may refuse the request. */
+function printCondition({ notPlayed }: Explanation): string {
+  if (notPlayed.length === 0) return ''
+  return `, if ${notPlayed.join(' and ')} ${notPlayed.length === 1 ? 'lets' : 'let'} it go on`
 }
 
 /** Explains how one of several endpoints is chosen. */
@@ -214,11 +224,11 @@ function printState({ ready, serving, terminating, weight }: Endpoint): string {
   return weight === 1 ? state : `${state}, weight ${weight}`
 }
 
-function printAnswer(answer: NonNullable<Explanation['answer']>, paint: Paint): string[] {
+function printAnswer(answer: NonNullable<Explanation['answer']>, condition: string, paint: Paint): string[] {
   const { status, code, reason, location } = answer
   const number = paint(status < 400 ? 'yellow' : 'red', String(status))
   return [
-    `  answer  ${number}${code ? ` ${code}` : ''}: ${escapeText(reason)}`,
+    `  answer  ${number}${code ? ` ${code}` : ''}: ${escapeText(reason)}${condition}`,
     ...(location === undefined ? [] : [`          Location: ${escapeText(location)}`]),
   ]
 }
@@ -229,8 +239,23 @@ function locateUpstream({ upstream }: Explanation, locate: Locate): SourcePositi
 
 /** The explanation as plain data. */
 export function explanationJson(explanation: Explanation, locate: Locate): unknown {
-  const { url, answer, path, host, certificate, candidates, omitted, winner, filters, upstream, shares, listener } =
-    explanation
+  const {
+    url,
+    answer,
+    path,
+    host,
+    certificate,
+    candidates,
+    omitted,
+    winner,
+    filters,
+    notPlayed,
+    sent,
+    upstream,
+    shares,
+    listener,
+    portFault,
+  } = explanation
   return {
     url: `${url.scheme}://${url.host}${url.path}`,
     answer,
@@ -260,6 +285,8 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
     omitted,
     winner: winner && routeJson(winner, locate),
     filters,
+    notPlayed,
+    sends: answer || listener?.layer === 'L4' ? undefined : { target: sent.target },
     listener: listener && {
       name: printListenerName(listener),
       kind: listener.kind,
@@ -277,6 +304,7 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
         reason: lack?.reason,
       })),
     }),
+    portFault,
     settings: upstream && joinOverrides(upstream.policy, winner?.policy),
     upstream: upstream && {
       service: upstream.key,

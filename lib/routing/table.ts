@@ -1,6 +1,6 @@
 /** The compiled routing table: immutable. A look-up costs the depth of the path, not the number of routes (P36). */
-import type { Model } from '../model/model.ts'
 import type { Route, RouteMatch, VirtualHost } from '../model/route.ts'
+import type { RouteTable } from '../model/route-table.ts'
 import { HostIndex } from './host-index.ts'
 import { PathIndex } from './path-index.ts'
 import type { RoutedRequest } from './predicates.ts'
@@ -19,16 +19,22 @@ export type RoutingTable<R, H> = {
   readonly hosts: HostIndex<HostRoutes<R, H>>
   readonly anyHost: HostRoutes<R, H> | undefined
   /** The route of requests that no rule takes (I-22, I-24); undefined means 404. */
-  readonly fallback: R | Split<R> | undefined
+  readonly fallback: R | undefined
+  /** In place of `fallback`, where it has several values for a share of the requests each. */
+  readonly fallbacks: Split<R> | undefined
 }
 
-/** Compiles a model. `serve` is called once for each route, and makes the result of look-ups. */
-export function compileTable<R>(model: Model, serve: (route: Route) => R): RoutingTable<R, VirtualHost> {
-  const compiled = model.hosts.map((host) => compileHost<Route, R, VirtualHost>(host, serve))
+/** Compiles a table. `serve` is called once for each route, and makes the result of look-ups. */
+export function compileTable<R>(
+  { hosts, defaultRoute }: Pick<RouteTable, 'hosts' | 'defaultRoute'>,
+  serve: (route: Route) => R,
+): RoutingTable<R, VirtualHost> {
+  const compiled = hosts.map((host) => compileHost<Route, R, VirtualHost>(host, serve))
   return Object.freeze({
     hosts: new HostIndex(compiled.filter(({ host }) => host.host !== '').map((routes) => [routes.host.host, routes])),
     anyHost: compiled.find(({ host }) => host.host === ''),
-    fallback: model.defaultRoute && serve(model.defaultRoute),
+    fallback: defaultRoute && serve(defaultRoute),
+    fallbacks: undefined,
   })
 }
 
@@ -47,7 +53,7 @@ export function findInHost<R, H>(
   path: string,
   request: RoutedRequest,
 ): R | undefined {
-  return host?.find(path, request) ?? pick(table.fallback)
+  return host?.find(path, request) ?? table.fallbacks?.pick() ?? table.fallback
 }
 
 /** Finds host and route in one step. */

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { DiagnosticList, DiagnosticNote } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
 import type { FieldPath } from '../../base/position.ts'
+import { printName } from '../../base/resource-name.ts'
 import {
   type Ingress,
   type IngressBackend,
@@ -32,6 +33,9 @@ import type { ForeignAnnotation } from './foreign-table.ts'
 import { SPLIT_ANNOTATION } from './split.ts'
 
 const SPLIT_FIELD: FieldPath = Object.freeze(['metadata', 'annotations', SPLIT_ANNOTATION])
+
+/** Ingresses that one warning names. */
+const MOST_INGRESSES = 5
 
 /** A reference of an Ingress; equal keys mean the same backend. */
 export type Reference = Readonly<{ key: string; namespace: string; backend: IngressBackend }>
@@ -114,26 +118,33 @@ export function reportShare(
   reportBackend({ ...problem, message, help, field: [] }, ingress, SPLIT_FIELD, diagnostics)
 }
 
-/** Reports that a served route has no endpoints, or that one of its backends has none. */
+/** Reports that a served route has no endpoints, or that one of its backends has none. `others` have such routes too. */
 export function reportEmpty(
   { upstream, service, gap }: TranslatedUpstream,
-  ingress: Ingress,
-  route: Route,
+  { ingress, route }: Readonly<{ ingress: Ingress; route: Route }>,
+  others: readonly Ingress[],
   diagnostics: DiagnosticList,
 ): void {
   const isShare = route.action.type === 'split'
   const { endpoints, key } = upstream
   const why = endpoints.length === 0 ? gap : findShortage(upstream)?.reason
+  const too = others.length === 0 ? '' : `, and so do routes of Ingress ${printIngresses(others)}`
   const name = `${service.meta.namespace}/${service.meta.name}`
   diagnostics.add('PORTICO_REF_NO_ENDPOINTS', `service "${key}" has no endpoints${why ? `: ${why}` : ''}`, {
     position: ingress.origin.locate(isShare ? SPLIT_FIELD : [...findBackendField(route), 'service', 'name']),
     resource: printResource(ingress),
     help:
-      `${isShare ? 'its share of the requests is answered' : 'the route answers'} 503; say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +
+      `${isShare ? 'its share of the requests is answered' : 'the route answers'} 503${too}; say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +
       `or endpoints: {"${name}": ["127.0.0.1:3000"]} in the settings, ` +
       'or the annotation portico.dev/endpoints: "127.0.0.1:3000" on the Service, or an EndpointSlice',
     notes: [{ message: 'the Service is here', position: service.origin.locate(['metadata', 'name']) }],
   })
+}
+
+function printIngresses(ingresses: readonly Ingress[]): string {
+  const names = ingresses.slice(0, MOST_INGRESSES).map(({ meta }) => printName(meta))
+  const more = ingresses.length - names.length
+  return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
 /** Resolves references. */

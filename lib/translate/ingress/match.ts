@@ -7,23 +7,9 @@ import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { RouteConditions, ValueCondition } from '../../model/conditions.ts'
 import { findUnseen } from '../../routing/predicates.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
+import { findMeantCondition } from '../annotation.ts'
 import { findGuard } from './filters.ts'
-
-/** Without the domain. */
-export const MATCH_ANNOTATIONS = [
-  'match-methods',
-  'match-headers',
-  'match-query',
-  'match-cookies',
-  'match-client-addresses',
-  'priority',
-  'path-type',
-] as const
-
-type MatchAnnotation = (typeof MATCH_ANNOTATIONS)[number]
-
-/** A client that is kept away must not come in because of a mistake. */
-const ADDRESSES: MatchAnnotation = 'match-client-addresses'
+import { ADDRESSES, type MatchAnnotation } from './match-annotation.ts'
 
 /** Conditions of one annotation, methods or ranges. */
 const MAX_ENTRIES = 100
@@ -62,8 +48,9 @@ export function readMatch(ingress: Ingress): IngressMatch {
 
 /** The annotation that says which clients the routes take, to be closed where they cannot be served; undefined: there is none. */
 export function findClientMatch({ meta }: Ingress): string | undefined {
-  const name = ANNOTATION_DOMAIN + ADDRESSES
-  return Object.hasOwn(meta.annotations, name) ? name : undefined
+  return Object.keys(meta.annotations).find(
+    (name) => name === ANNOTATION_DOMAIN + ADDRESSES || findMeantCondition(name) === ADDRESSES,
+  )
 }
 
 /** Reports the annotations that cannot be used. */
@@ -96,8 +83,13 @@ function readAll(ingress: Ingress): Readonly<{ match: IngressMatch; refusals: re
   const hasPatterns = reader.readPathType()
   const { refusals } = reader
   const isRefused = (name: MatchAnnotation): boolean => refusals.some(({ annotation }) => annotation === name)
-  const broken = refusals[0] && ANNOTATION_DOMAIN + refusals[0].annotation
-  const guards = findGuard(ingress) !== undefined || isRefused(ADDRESSES)
+  // A condition that is misspelt would not be asked for (annotation.ts reports it).
+  const misspelt = Object.keys(ingress.meta.annotations).filter((name) => findMeantCondition(name) !== undefined)
+  const broken = refusals[0] ? ANNOTATION_DOMAIN + refusals[0].annotation : misspelt[0]
+  const guards =
+    findGuard(ingress) !== undefined ||
+    isRefused(ADDRESSES) ||
+    misspelt.some((name) => findMeantCondition(name) === ADDRESSES)
   if (broken === undefined)
     return { match: Object.freeze({ conditions, priority, hasPatterns, broken, guards }), refusals }
   const closed = Object.freeze({ ...conditions, unread: guards ? 'guard' : 'other' } as const)

@@ -7,6 +7,7 @@ import {
   printResource,
 } from '../../kubernetes/resource.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
+import { describeText } from '../annotation-schema.ts'
 
 export const SPLIT_ANNOTATION = `${ANNOTATION_DOMAIN}split`
 
@@ -30,6 +31,11 @@ export type WeightedBackend = Readonly<{ backend: IngressServiceBackend; weight:
 
 type Refusal = Readonly<{ message: string; help: string }>
 type SplitReading = Readonly<{ shares: readonly WrittenShare[]; refusal: Refusal | undefined }>
+
+export const SPLIT_SCHEMA = describeText(
+  'Services of this namespace with their weights, as in web=90, web-next=10: they share the requests of the routes to one of them.',
+  '^[^\\s,:=]+(?::[^\\s,:=]+)?=\\d{1,7}(?:[\\s,]+[^\\s,:=]+(?::[^\\s,:=]+)?=\\d{1,7})*$',
+)
 
 const HELP = 'write Services of this namespace with their weights, as in "web=90, web-next=10"'
 const UNDIVIDED = 'until then requests go to the backends of the paths'
