@@ -87,7 +87,7 @@ export const DIAGNOSTICS = {
   // Annotations
   PORTICO_ANN_UNKNOWN: [
     'warning',
-    'an unknown annotation under portico.dev/; an error where it seems to mean a guard, whose routes are closed',
+    'an unknown annotation under portico.dev/; an error where it means a guard, whose routes are closed',
   ],
   PORTICO_ANN_VALUE: ['error', 'an annotation has a value that cannot be used'],
   PORTICO_ANN_UNSUPPORTED: ['warning', 'an annotation of another controller has no effect here'],

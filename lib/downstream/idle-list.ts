@@ -4,10 +4,11 @@ import type { Clock } from '../base/clock.ts'
 import { findCarrier } from '../platform/socket-internals.ts'
 import type { IdleConnection, IdleSource } from './idle-connection.ts'
 
-/** How soon idle connections are looked for again after none was found, in milliseconds. */
-const LOOK_MS = 10
-/** The same as a multiple of the time that the last look took: of all time at most a twentieth goes into looks. */
-const LOOK_RATIO = 20
+/** How soon idle connections are looked for again after none was found: ten times as long as the last look took, in milliseconds. */
+const LOOK_RATIO = 10
+const LEAST_PAUSE_MS = 10
+/** A machine that is busy with something else makes looks seem long. */
+const MOST_PAUSE_MS = 100
 /** How exactly doors know since when a connection is idle, in milliseconds. */
 const SLACK_MS = 100
 /** Connections that were found are remembered this long, in milliseconds: they may have been closed since. */
@@ -23,7 +24,7 @@ export class IdleList<C> {
   #all: Found = []
   readonly #byClient = new Map<C, Found>()
   #lookedAt = Number.NEGATIVE_INFINITY
-  #pause = LOOK_MS
+  #pause = LEAST_PAUSE_MS
   #timer: NodeJS.Timeout | undefined
 
   /** `clientOf` gets connections as they were accepted, not the TLS connections that run over them. */
@@ -72,7 +73,8 @@ export class IdleList<C> {
       else this.#byClient.set(client, [each])
     }
     this.#lookedAt = now
-    this.#pause = Math.max(LOOK_MS, LOOK_RATIO * (this.#clock.monotonic() - now))
+    const tookMs = this.#clock.monotonic() - now
+    this.#pause = Math.min(Math.max(LEAST_PAUSE_MS, LOOK_RATIO * tookMs), MOST_PAUSE_MS)
     this.#timer = setTimeout(() => this.#forget(), KEEP_MS).unref()
   }
 

@@ -177,8 +177,7 @@ export class RequestHandler implements ForwardOwner {
     }
     context.served = served
     const { filters } = served
-    const isClosed = served.action.type === 'unavailable' && isClosedBy(served.action.code)
-    if (filters === undefined || filters.ofRequest.length === 0 || isClosed) this.#send(context, served)
+    if (filters === undefined || filters.ofRequest.length === 0 || isClosed(served)) this.#send(context, served)
     else this.#ask(context, filters, 0, undefined)
   }
 
@@ -234,6 +233,10 @@ export class RequestHandler implements ForwardOwner {
     }
     new OwnAnswer(this, context).send(head, body)
   }
+}
+
+function isClosed({ action }: ServedRoute): boolean {
+  return action.type === 'unavailable' && isClosedBy(action.code)
 }
 
 /** The routes of the listener that took the connection; undefined: no listener in force has its place, or none took it. */

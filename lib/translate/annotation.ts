@@ -92,6 +92,20 @@ export function findMeantCondition(name: string): MatchAnnotation | undefined {
   return nearest !== undefined && isCondition(nearest) ? nearest : undefined
 }
 
+/**
+ * An annotation that promises to guard and cannot: a misspelt one, or one on a Service, where no filter is read. The routes of the
+ * Ingress, or to the Service, are closed. Undefined: there is none.
+ */
+export function findIdleGuard({ kind, meta }: Resource): string | undefined {
+  return Object.keys(meta.annotations).find((name) => isIdleGuard(kind, name))
+}
+
+function isIdleGuard(kind: string, name: string): boolean {
+  if (kind !== 'Ingress' && kind !== 'Service') return false
+  const isKnown = kind === 'Service' && GUARD_NAMES.some((guard) => name === ANNOTATION_DOMAIN + guard)
+  return isKnown || findMeantGuard(name) !== undefined
+}
+
 /** The known name that an unknown annotation seems to mean, without the domain, which all share and which would count as likeness. */
 function findMeant(name: string): string | undefined {
   if (!name.startsWith(ANNOTATION_DOMAIN) || ANNOTATIONS.has(name) || explainConstantAnnotation(name)) return undefined
@@ -120,7 +134,9 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
     }
     const nearest = findMeant(name)
     const isMissed =
-      resource.kind === 'Ingress' && nearest !== undefined && (GUARD_NAMES.includes(nearest) || isCondition(nearest))
+      isIdleGuard(resource.kind, name) || (resource.kind === 'Ingress' && findMeantCondition(name) !== undefined)
+    const routes = resource.kind === 'Ingress' ? 'the routes of this Ingress' : 'the routes to this Service'
+    const outcome = isMissed ? `until then ${routes} answer 503` : ''
     diagnostics.add(
       'PORTICO_ANN_UNKNOWN',
       kinds ? `annotation "${name}" means nothing on ${resource.kind}` : `unknown annotation "${name}"`,
@@ -129,9 +145,9 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
         position,
         resource: printResource(resource),
         help: kinds
-          ? `it belongs on ${kinds.join(' or ')}`
+          ? `it belongs on ${kinds.join(' or ')}${isMissed ? `; ${outcome}` : ''}`
           : nearest
-            ? `did you mean "${ANNOTATION_DOMAIN}${nearest}"?${isMissed ? ' until then the routes of this Ingress answer 503' : ''}`
+            ? `did you mean "${ANNOTATION_DOMAIN}${nearest}"?${isMissed ? ` ${outcome}` : ''}`
             : `known are ${ENDPOINTS_ANNOTATION} and the settings under upstream, as portico.dev/balancer`,
       },
     )

@@ -22,8 +22,8 @@ export type DoorsAtPortOptions = DoorsOptions &
     name: 'http' | 'https'
     /** Left out, it has the listener alone. */
     snapshot?: () => Snapshot
-    /** A bound TCP handle to listen on, in place of address and port of the settings. */
-    handle?: object
+    /** An address and port, or a bound TCP handle; left out, a free port of 127.0.0.1. */
+    where?: BoundAddress | object
   }
 
 /** The listener `http` or `https` as a process has it that carries traffic. */
@@ -32,15 +32,14 @@ export class DoorsAtPort {
   readonly #port: StreamPort
 
   constructor(options: DoorsAtPortOptions) {
-    const { name, settings, admission, handle } = options
+    const { name, settings, admission, where = { address: '127.0.0.1', port: 0 } } = options
     this.#doors = new Doors(name, options)
-    const { address, port, proxyProtocol } = settings[name]
-    const listener = makeGatewayListener(name, { proxyProtocol: proxyProtocol === 'required' })
+    const listener = makeGatewayListener(name, { proxyProtocol: settings[name].proxyProtocol === 'required' })
     const snapshot = { settings, listeners: new Map([[name, { listener, sources: undefined }]]) }
     this.#port = new StreamPort({
       ...options,
       place: name,
-      where: handle ?? { address, port },
+      where,
       snapshot: options.snapshot ?? (() => snapshot as unknown as Snapshot),
       relays: undefined as never,
       doors: () => this.#doors,
@@ -111,7 +110,7 @@ export async function startListener(t: Test, options: StartOptions = {}): Promis
     certificates: options.certificates ?? (() => undefined),
     defaultCertificate: await defaultCertificate(),
     ...(options.strictSni && { strictSni: options.strictSni }),
-    ...(options.handle && { handle: options.handle }),
+    where: options.handle ?? { address: settings[name].address, port: settings[name].port },
     ...(options.ticketSecret && { ticketSecret: options.ticketSecret }),
     log,
   })

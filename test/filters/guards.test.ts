@@ -119,3 +119,27 @@ t.test('a refused Ingress with a misspelt guard keeps its paths, closed', async 
   const [admin] = findIngressTable(model).hosts.find(({ host }) => host === 'a.test')?.routes ?? []
   t.match(admin, { path: '/admin', action: { code: 'PORTICO_GW_GUARD_INVALID' } })
 })
+
+t.test('a guard on a Service, where no filter is read, closes the routes to it', async (t) => {
+  const service = (name: string, annotations: string) =>
+    `---\napiVersion: v1\nkind: Service\nmetadata: {name: ${name}, annotations: {portico.dev/endpoints: "127.0.0.1:1"${annotations}}}\nspec: {ports: [{port: 80}]}\n`
+  const route = (name: string, annotations: string) => {
+    const ingress = printIngress(name, `${name}.test`, '/', '').replace('name: web', `name: ${name}`)
+    const { model, diagnostics } = translateText(ingress + service(name, annotations))
+    const action = findIngressTable(model).hosts[0]?.routes[0]?.action
+    return [
+      action?.type === 'unavailable' && action.code,
+      ...diagnostics.map(({ severity, help }) => `${severity}: ${help}`),
+    ]
+  }
+  const outcome = 'until then the routes to this Service answer 503'
+  t.same(route('known', ', portico.dev/rate-limit: "1/s"'), [
+    'PORTICO_GW_GUARD_INVALID',
+    `error: it belongs on Ingress; ${outcome}`,
+  ])
+  t.same(route('misspelt', ', portico.dev/rate-limti: "1/s"'), [
+    'PORTICO_GW_GUARD_INVALID',
+    `error: did you mean "portico.dev/rate-limit"? ${outcome}`,
+  ])
+  t.same(route('other', ', portico.dev/maintenance: "true"'), [false, 'warning: it belongs on Ingress'])
+})

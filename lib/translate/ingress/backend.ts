@@ -23,6 +23,7 @@ import {
 } from '../../model/route.ts'
 import { findShortage } from '../../model/shortage.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
+import { findIdleGuard } from '../annotation.ts'
 import { Memo } from '../reuse.ts'
 import { printPorts } from '../service/endpoint-override.ts'
 import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
@@ -187,6 +188,11 @@ export class BackendResolver {
         if (denied !== undefined) return unavailable(text, denied, describeDenial(service, denied))
         const action = Object.freeze({ type: 'forward', upstream: target.upstream.key, backend: text } as const)
         const annotated = hasForeign(service) ? service : undefined
+        const idle = findIdleGuard(service)
+        if (idle !== undefined) {
+          const reason = `the annotation ${idle} of the Service cannot be used`
+          return Object.freeze({ ...unavailable(text, reason, undefined, 'PORTICO_GW_GUARD_INVALID'), annotated })
+        }
         const open = Object.freeze({ action, target, problem: undefined, annotated })
         const [guard] = annotated === undefined ? [] : findClosingGuards(service, this.#settings)
         return guard === undefined ? open : closeResolution(open, guard)

@@ -6,7 +6,7 @@ import { type Content, type FilterSpec, type HostFacts, readFilter } from '../..
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
-import { findMeantGuard } from '../annotation.ts'
+import { findIdleGuard, findMeantGuard } from '../annotation.ts'
 import type { ConfigMapName, ContentFinder, ContentProblem } from './content.ts'
 
 type Refusal = Readonly<{ spec: FilterSpec; annotation: string }> & ContentProblem
@@ -95,8 +95,8 @@ function read(ingress: Ingress): IngressFilters {
 }
 
 /** Without `contents` there are none: an Ingress that is refused has no use for them. */
-function readAll({ meta }: Ingress, contents: ContentFinder | undefined): IngressFilters {
-  const { annotations, namespace } = meta
+function readAll(ingress: Ingress, contents: ContentFinder | undefined): IngressFilters {
+  const { annotations, namespace } = ingress.meta
   if (!Object.keys(annotations).some((name) => name.startsWith(ANNOTATION_DOMAIN))) return NONE
   const filters: FilterConfig[] = []
   const refusals: Refusal[] = []
@@ -122,7 +122,7 @@ function readAll({ meta }: Ingress, contents: ContentFinder | undefined): Ingres
     const options = readFilter(spec, { text, content, refuse })
     if (options !== undefined) filters.push(freezeDeep({ name: spec.name, options }))
   }
-  const misspeltGuard = Object.keys(annotations).find((name) => findMeantGuard(name) !== undefined)
+  const misspeltGuard = findIdleGuard(ingress)
   if (filters.length + refusals.length + configMaps.length === 0 && misspeltGuard === undefined) return NONE
   return { filters: filters.length === 0 ? undefined : Object.freeze(filters), refusals, misspeltGuard, configMaps }
 }
