@@ -124,8 +124,7 @@ function printMatch({ pathType, path }: Route): string {
 /** The Service, its endpoints, and the request as an endpoint would get it. */
 function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, place: string): string[][] {
   const { winner, upstream, shares, answer } = explanation
-  if (shares.length > 0)
-    return shares.map((share, index) => [index === 0 ? '  one of' : '', ...describeShare(share, shares)])
+  if (shares.length > 0) return describeShares(explanation)
   if (!upstream) return winner ? [['  service', escapeText(winner.action.backend)]] : []
   const { port, key } = upstream
   const rows = [['  service', `${escapeText(key)} → targetPort ${escapeText(String(port.targetPort))}`, place]]
@@ -153,6 +152,15 @@ function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, pl
       '  sends',
       printSent(explanation, upstream, usable, resolvePolicy(defaults, upstream.policy, winner?.policy)),
     ])
+  return rows
+}
+
+/** The backends among which a request is divided, and what one of them would get. */
+function describeShares(explanation: Explanation): string[][] {
+  const { url, shares, sent, answer } = explanation
+  const rows = shares.map((share, index) => [index === 0 ? '  one of' : '', ...describeShare(share, shares)])
+  const request = `${escapeText(url.method ?? 'GET')} ${escapeText(sent.target)}`
+  if (answer === undefined) rows.push(['  sends', `${request} to one of them${printCondition(explanation)}`])
   return rows
 }
 
