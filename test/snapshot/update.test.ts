@@ -153,7 +153,7 @@ t.test('the shares of a route go on where they were when an upstream of it chang
   const build = startBuilder(t)
   const forward = (name: string) => ({ type: 'forward', upstream: `default/${name}:80`, backend: name }) as const
   const shares = [
-    { weight: 3, action: forward('one') },
+    { weight: 1, action: forward('one') },
     { weight: 1, action: forward('two') },
   ]
   const plain = makeModel({ upstreams: { one: [3001], two: [3002] }, routes: [{ host: 'a.test', to: 'one' }] })
@@ -171,8 +171,9 @@ t.test('the shares of a route go on where they were when an upstream of it chang
     if (picked !== 3001) t.equal(picked, port, 'the pool in force')
     ports.push(picked)
   }
-  const number = ports.filter((port) => port === 3001).length
-  t.ok(Math.abs(number - 150) <= 3, `${number} of 200: chance alone would be off by more`)
+  // Were each snapshot to begin anywhere, chance would pick one backend three times in a row within few of them.
+  const picks = ports.map((port) => (port === 3001 ? 'a' : 'b')).join('')
+  t.notMatch(picks, /aaa|bbb/)
 })
 
 t.test('listeners share tables, and a table of which nothing changed stays the same object', async (t) => {
