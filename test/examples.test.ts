@@ -236,6 +236,11 @@ async function checkRow(
     )
     return
   }
+  if (/ or \d{5}\b/.test(row.expected)) {
+    const { port } = JSON.parse((await request(code, ports)).body) as { port: number }
+    t.ok(weights.map((match) => Number(match[1])).includes(port), label)
+    return
+  }
   const expected = weights.flatMap((match) => Array(match[2] === 'three times' ? 3 : 1).fill(Number(match[1]))).sort()
   const seen: number[] = []
   for (const _ of expected) {

@@ -15,6 +15,8 @@ import type { Route, VirtualHost } from '../../lib/model/route.ts'
 import { findIngressTable } from '../../lib/model/route-table.ts'
 import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint } from '../../lib/model/upstream.ts'
+import { printConditions } from '../../lib/report/print.ts'
+import { describeShares } from '../../lib/report/shares.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { printHostPort } from '../admin-client.ts'
 import { printProblems } from './problems.ts'
@@ -130,7 +132,7 @@ function layOutHosts({ model, ports }: Boot, { gap, endpoints: most, source }: F
     for (const route of host.routes.slice(0, left)) {
       const [backend, endpoints, from = ''] = printBackend(model, route, most)
       const path = route.pathType === 'default' ? 'otherwise' : escapeText(route.path || '/')
-      const type = route.pathType === 'default' ? '' : route.pathType
+      const type = `${route.pathType === 'default' ? '' : route.pathType}${printShort(printConditions(route))}`
       const cells = [`    ${path}`, type, `${arrow}  ${backend}`, `${arrow}  ${endpoints}`]
       lines.push(source ? [...cells, paint('dim', from)] : cells)
     }
@@ -142,6 +144,13 @@ function layOutHosts({ model, ports }: Boot, { gap, endpoints: most, source }: F
   )
   let next = 0
   return lines.map((line) => (typeof line === 'string' ? line : (aligned[next++] as string)))
+}
+
+/** The only condition, or how many there are. */
+function printShort(conditions: readonly string[]): string {
+  const [first] = conditions
+  if (first === undefined) return ''
+  return ` if ${conditions.length === 1 ? escapeText(first) : `${conditions.length} conditions`}`
 }
 
 function printHostLines(virtualHost: VirtualHost, ports: BoundPorts, paint: Paint): string[] {
@@ -158,12 +167,11 @@ function printHostLines(virtualHost: VirtualHost, ports: BoundPorts, paint: Pain
 
 /** The Service, its first endpoints and their source, or the reason why there are none. */
 function printBackend(model: Model, route: Route, most = 3): [backend: string, endpoints: string, source?: string] {
-  const backend = escapeText(route.action.backend)
-  if (route.action.type === 'unavailable') {
-    return [backend, `${statusOf(route.action.code)}: ${escapeText(route.action.reason)}`]
-  }
-  const upstream = model.upstreams.get(route.action.upstream)
-  const endpoints = upstream ? usableEndpoints(upstream) : []
+  const { action } = route
+  const backend = escapeText(action.backend)
+  if (action.type === 'unavailable') return [backend, `${statusOf(action.code)}: ${escapeText(action.reason)}`]
+  const shares = describeShares(model, action).filter(({ weight }) => weight > 0)
+  const endpoints = shares.flatMap(({ upstream }) => (upstream ? usableEndpoints(upstream) : []))
   if (endpoints.length === 0) return [backend, '503: no endpoint is ready']
   const sources = [...new Set(endpoints.map(({ sourceName }) => sourceName))]
   return [

@@ -1,5 +1,6 @@
 /** Explains how a URL is served, for people and as JSON. Neither shows keys of certificates. */
 
+import { statusOf } from '../../lib/base/errors.ts'
 import { parseAuthority } from '../../lib/base/hostname.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
 import { printName } from '../../lib/base/resource-name.ts'
@@ -10,7 +11,8 @@ import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
 import type { Explanation, RouteVerdict } from '../../lib/report/explain.ts'
 import { locateField, locateHost, locateRoute, locateService, printPlace } from '../../lib/report/place.ts'
-import { printListenerManner, printListenerName } from '../../lib/report/print.ts'
+import { printConditions, printListenerManner, printListenerName } from '../../lib/report/print.ts'
+import { type DescribedShare, printWeight } from '../../lib/report/shares.ts'
 import { joinOverrides, resolvePolicy } from '../../lib/settings/policy.ts'
 import { type PolicyOverrides, SERVICE_SETTINGS_BY_NAME, type UpstreamPolicy } from '../../lib/settings/service.ts'
 import { printHostPort } from '../admin-client.ts'
@@ -39,7 +41,7 @@ export function printExplanation(
     paint('dim', position ? escapeText(`${position.file}:${position.line}`) : '')
   const { url, answer } = explanation
   const sections = [
-    [paint('bold', `GET ${escapeText(`${url.scheme}://${url.host}${url.path}`)}`)],
+    [paint('bold', `${escapeText(url.method ?? 'GET')} ${escapeText(`${url.scheme}://${url.host}${url.path}`)}`)],
     alignColumns(describeRequest(explanation, locate, printLine), 2),
     alignColumns(describeCandidates(explanation, locate, printLine, paint), 3),
     alignColumns(
@@ -92,8 +94,8 @@ function describeRequest(
 }
 
 function printHostPlace({ virtualHost }: Explanation['host'], locate: Locate, printLine: PrintLine): string {
-  const owner = virtualHost?.routes[0]?.owner
-  if (!virtualHost || !owner) return ''
+  if (!virtualHost) return ''
+  const { owner } = virtualHost
   const from = escapeText(`, from ${owner.kind} ${printName(owner)}`)
   return `${from}  ${printLine(locateHost(virtualHost, locate))}`
 }
@@ -121,7 +123,8 @@ function printMatch({ pathType, path }: Route): string {
 
 /** The Service, its endpoints, and the request as an endpoint would get it. */
 function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, place: string): string[][] {
-  const { winner, upstream, answer } = explanation
+  const { winner, upstream, shares, answer } = explanation
+  if (shares.length > 0) return describeShares(explanation)
   if (!upstream) return winner ? [['  service', escapeText(winner.action.backend)]] : []
   const { port, key } = upstream
   const rows = [['  service', `${escapeText(key)} → targetPort ${escapeText(String(port.targetPort))}`, place]]
@@ -152,6 +155,25 @@ function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, pl
   return rows
 }
 
+/** The backends among which a request is divided, and what one of them would get. */
+function describeShares(explanation: Explanation): string[][] {
+  const { url, shares, sent, answer } = explanation
+  const rows = shares.map((share, index) => [index === 0 ? '  one of' : '', ...describeShare(share, shares)])
+  const request = `${escapeText(url.method ?? 'GET')} ${escapeText(sent.target)}`
+  if (answer === undefined) rows.push(['  sends', `${request} to one of them${printCondition(explanation)}`])
+  return rows
+}
+
+/** A backend of several: `default/web:80`, `90 of 100`, and its endpoints or why it has none. */
+function describeShare(share: DescribedShare, shares: readonly DescribedShare[]): string[] {
+  const { action, upstream, lack } = share
+  const endpoints = upstream ? usableEndpoints(upstream).map(printEndpoint) : []
+  const shown = endpoints.slice(0, MOST_ENDPOINTS).join(', ')
+  const more = endpoints.length > MOST_ENDPOINTS ? `, … and ${endpoints.length - MOST_ENDPOINTS} more` : ''
+  const target = lack ? `${statusOf(lack.code)} ${lack.code}: ${escapeText(lack.reason)}` : shown + more
+  return [escapeText(action.backend), `${printWeight(share, shares)}  → ${target}`]
+}
+
 /** The settings in which the Service and the Ingress differ from the defaults. */
 function printOwn(own: PolicyOverrides): string {
   const values = Object.entries(own).map(([name, value]) => {
@@ -173,7 +195,7 @@ function printSent(
   if (listener?.layer === 'L4') return `the bytes of each connection to ${printEndpoint(next)}${choice}`
   const scheme = protocol === 'https' ? 'https' : 'http'
   return (
-    `GET ${escapeText(sent.target)} to ${scheme}://${printEndpoint(next)}${choice}, ` +
+    `${escapeText(url.method ?? 'GET')} ${escapeText(sent.target)} to ${scheme}://${printEndpoint(next)}${choice}, ` +
     `Host: ${escapeText(printHost(sent.authority, policy.host, protocol, next))}, X-Forwarded-Proto: ${url.scheme} …` +
     printCondition(explanation)
   )
@@ -238,6 +260,7 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
     notPlayed,
     sent,
     upstream,
+    shares,
     listener,
     portFault,
   } = explanation
@@ -279,6 +302,16 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
       port: listener.port,
       source: printPlace(locateField(listener, locate)),
     },
+    ...(shares.length > 0 && {
+      shares: shares.map(({ weight, action, upstream, lack }) => ({
+        backend: action.backend,
+        weight,
+        service: upstream?.key,
+        endpoints: upstream ? usableEndpoints(upstream).map(printEndpoint) : [],
+        code: lack?.code,
+        reason: lack?.reason,
+      })),
+    }),
     portFault,
     settings: upstream && joinOverrides(upstream.policy, winner?.policy),
     upstream: upstream && {
@@ -300,6 +333,7 @@ function routeJson(route: Route, locate: Locate) {
   return {
     path: route.path,
     pathType: route.pathType,
+    conditions: printConditions(route),
     backend: route.action.backend,
     ingress: printName(route.owner),
     source: printPlace(locateRoute(route, locate)),

@@ -97,9 +97,11 @@ export const DIAGNOSTICS = {
   ],
   PORTICO_ANN_CANARY: ['warning', 'a canary Ingress is not served'],
   // Routes
-  PORTICO_ROUTE_CONFLICT: ['error', 'two rules claim the same host, path and path type'],
+  PORTICO_ROUTE_CONFLICT: ['error', 'two rules claim the same host, path, path type and conditions'],
   PORTICO_ROUTE_DEFAULT_CONFLICT: ['error', 'two Ingresses claim the default backend'],
   PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC: ['info', 'an ImplementationSpecific path is matched as Prefix'],
+  PORTICO_ROUTE_DEFAULT_CONDITIONS: ['error', 'a default backend for all hosts has conditions'],
+  PORTICO_ROUTE_PATTERN: ['error', 'a path that should be a regular expression is none'],
   PORTICO_ROUTE_REDIRECT_LOOP: ['warning', 'clients of a route are redirected to the same host without end'],
   PORTICO_ROUTE_UNREACHABLE: ['error', 'a route can never match'],
   // Certificates

@@ -6,12 +6,20 @@ import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import { isServiceListener, type ServiceListener } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
-import type { Route, VirtualHost } from '../model/route.ts'
+import type { BackendAction, Route, RouteAction, Share, VirtualHost } from '../model/route.ts'
 import { findTable, type RouteTable } from '../model/route-table.ts'
-import type { UpstreamKey } from '../model/upstream.ts'
+import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { joinOverrides } from '../settings/policy.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
-import { printAction, printEndpoints, printForwarding, printListenerManner, printListenerName } from './print.ts'
+import {
+  printAction,
+  printConditions,
+  printEndpoints,
+  printForwarding,
+  printListenerManner,
+  printListenerName,
+} from './print.ts'
+import { describeShares } from './shares.ts'
 
 export type ModelChange = Readonly<{
   type: 'added' | 'removed' | 'changed'
@@ -95,13 +103,20 @@ function findSame(before: Model, after: Model): ReadonlySet<unknown> {
     for (const [key, upstream] of after.upstreams) if (before.upstreams.get(key) !== upstream) upstreams.add(key)
     for (const key of before.upstreams.keys()) if (!after.upstreams.has(key)) upstreams.add(key)
   }
-  const isTouched = ({ action }: Route): boolean => action.type === 'forward' && upstreams.has(action.upstream)
+  const isTouched = ({ action }: Route): boolean =>
+    action.type === 'split'
+      ? action.shares.some((share) => leadsTo(upstreams, share.action))
+      : leadsTo(upstreams, action)
   const old = new Set<unknown>([...listHosts(before), ...before.certificates, ...before.listeners])
   const listeners = after.listeners
     .filter(isServiceListener)
     .filter((listener) => old.has(listener) && !upstreams.has(listener.upstream))
   const hosts = listHosts(after).filter((host) => old.has(host) && !(upstreams.size > 0 && host.routes.some(isTouched)))
   return new Set<unknown>([...hosts, ...listeners, ...after.certificates.filter((binding) => old.has(binding))])
+}
+
+function leadsTo(upstreams: ReadonlySet<UpstreamKey>, action: BackendAction): boolean {
+  return action.type === 'forward' && upstreams.has(action.upstream)
 }
 
 function listHosts({ tables }: Model): readonly VirtualHost[] {
@@ -166,34 +181,46 @@ function printOverrides(overrides: PolicyOverrides = {}): string {
 
 /** The same place, whichever Ingress defines it. */
 function keyOf({ host, pathType, match }: Route): string {
-  return `route ${host} ${pathType === 'default' ? 'default' : match.type} ${match.path}`
+  const { type, path, conditions } = match
+  return `route ${host} ${pathType === 'default' ? 'default' : type} ${path} ${JSON.stringify(conditions ?? {})}`
 }
 
 function describeRoute(model: Model, route: Route, subject: string = subjectOf(route)): Item {
   const { action } = route
-  const upstream = action.type === 'forward' ? model.upstreams.get(action.upstream) : undefined
+  const shares = describeShares(model, action)
+  const upstreams = shares.flatMap(({ upstream }) => (upstream ? [upstream] : []))
+  const list = (print: (upstream: Upstream) => string): string => [...new Set(upstreams.map(print))].join(' | ')
   const text = printAction(model, route)
   return {
     subject,
     added: text,
     removed: `→ ${action.backend}`,
     aspects: [
+      { name: '', value: shares.map((share) => printBackend(share, action)).join(', ') },
+      { name: 'endpoints ', value: list(({ endpoints }) => printEndpoints(endpoints)) || printEndpoints([]) },
+      { name: 'protocol ', value: list(({ protocol }) => protocol) },
       {
-        name: '',
+        name: 'settings ',
         value:
-          action.type === 'forward' ? action.backend : `${action.backend} (${statusOf(action.code)} ${action.reason})`,
+          list(({ policy }) => printOverrides(joinOverrides(policy, route.policy))) || printOverrides(route.policy),
       },
-      { name: 'endpoints ', value: printEndpoints(upstream?.endpoints ?? []) },
-      { name: 'protocol ', value: upstream?.protocol ?? '' },
-      { name: 'settings ', value: printOverrides(joinOverrides(upstream?.policy, route.policy)) },
+      { name: 'priority ', value: String(route.match.priority ?? 0) },
       { name: 'filters ', value: printFilters(route.filters).join('; ') || 'none' },
     ],
   }
 }
 
-function subjectOf({ host, pathType, path }: Route): string {
+function printBackend({ weight, action }: Share, of: RouteAction): string {
+  const text = of.type === 'split' ? `${action.backend}=${weight}` : action.backend
+  return action.type === 'forward' ? text : `${text} (${statusOf(action.code)} ${action.reason})`
+}
+
+function subjectOf(route: Route): string {
+  const { host, pathType, path } = route
+  const { priority: _, ...match } = route.match
+  const conditions = printConditions({ match }).map((condition) => `  if ${condition}`)
   const place = `${host === '' ? '*' : host}${pathType === 'default' ? '' : path === '' ? '/' : path}`
-  return `${place}  ${pathType}`
+  return `${place}  ${pathType}${conditions.join('')}`
 }
 
 /** A certificate renewed under its old name is another one: its fingerprint tells. */

@@ -12,31 +12,33 @@ import type { Model } from '../model/model.ts'
 import type { Locate } from '../model/resource-ref.ts'
 import type { Route } from '../model/route.ts'
 import type { RouteTable } from '../model/route-table.ts'
-import { findShortage } from '../model/shortage.ts'
 import { usableEndpoints } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import { locateField, locateRoute, locateService, printPlace } from './place.ts'
-import { printListenerName } from './print.ts'
+import { printConditions, printListenerName } from './print.ts'
+import { type DescribedShare, describeShares, printWeight } from './shares.ts'
 
 export type RouteRow = Readonly<{
   /** Exact, `*.wildcard`, or `*` for every host. */
   host: string
   path: string
   pathType: Route['pathType']
-  /** As the manifest says it: `default/api:http`. */
+  /** What it asks of requests besides host and path: `header x-env: staging`. Rows of one host are in the order in which routes are tried. */
+  conditions: readonly string[]
+  /** As the manifest says it: `default/api:http`; of several `default/api:http=90, default/next:http=10`. */
   backend: string
-  /** `namespace/service:port` as resolved; undefined where the backend cannot be served. */
+  /** `namespace/service:port` as resolved; undefined where the backend cannot be served, or where there are several. */
   upstream: string | undefined
   /** `host:port` of the endpoints that may get requests. */
   endpoints: readonly string[]
   namespace: string
   ingress: string
   /**
-   * `served`; `no endpoints` (answers 503 until there are some); `unavailable` (answers 503 or 404); or `shadowed`
-   * (another route took its place).
+   * `served`; `partly served` (one backend of several has no endpoints or is unavailable); `no endpoints` (answers 503 until there
+   * are some); `unavailable` (answers 503 or 404); or `shadowed` (another route took its place).
    */
-  state: 'served' | 'no endpoints' | 'unavailable' | 'shadowed'
+  state: 'served' | 'partly served' | 'no endpoints' | 'unavailable' | 'shadowed'
   /** Why it is not served. */
   reason: string | undefined
   /** What is done to requests and answers, in that order: `headers: request set X-A`. */
@@ -131,17 +133,18 @@ export function routesView(model: Model, locate: Locate): readonly RouteRow[] {
 function tableRows(model: Model, { hosts, defaultRoute, shadowed }: RouteTable, locate: Locate): readonly RouteRow[] {
   const redirected = new Set(hosts.filter(redirectsToHttps).map(({ host }) => host))
   const row = (route: Route, shadowedBy?: Route): RouteRow => {
-    const upstream = route.action.type === 'forward' ? model.upstreams.get(route.action.upstream) : undefined
+    const shares = describeShares(model, route.action)
     return {
       host: route.host === '' ? '*' : route.host,
       path: route.path,
       pathType: route.pathType,
+      conditions: printConditions(route),
       backend: route.action.backend,
       upstream: route.action.type === 'forward' ? route.action.upstream : undefined,
-      endpoints: listUsable(upstream),
+      endpoints: shares.flatMap(({ weight, upstream }) => (weight > 0 ? listUsable(upstream) : [])),
       namespace: route.owner.namespace,
       ingress: route.owner.name,
-      ...routeState(route, upstream, shadowedBy, locate),
+      ...routeState(shares, shadowedBy, locate),
       filters: printFilters(route.filters),
       redirectToHttps: redirected.has(route.host),
       source: printPlace(locateRoute(route, locate)),
@@ -155,8 +158,7 @@ function tableRows(model: Model, { hosts, defaultRoute, shadowed }: RouteTable, 
 }
 
 function routeState(
-  { action }: Route,
-  upstream: Upstream | undefined,
+  shares: readonly DescribedShare[],
   shadowedBy: Route | undefined,
   locate: Locate,
 ): Pick<RouteRow, 'state' | 'reason'> {
@@ -166,11 +168,15 @@ function routeState(
     const reason = `taken by ${kind} ${printName(shadowedBy.owner)} at ${place}`
     return { state: 'shadowed', reason }
   }
-  if (action.type === 'unavailable')
-    return { state: 'unavailable', reason: `${statusOf(action.code)}: ${action.reason}` }
-  const shortage = findShortage(upstream)
-  if (!shortage) return { state: 'served', reason: undefined }
-  return { state: 'no endpoints', reason: `${statusOf(shortage.code)}: ${shortage.reason}` }
+  const active = shares.filter(({ weight }) => weight > 0)
+  const lacking = active.find(({ lack }) => lack !== undefined)
+  if (lacking?.lack === undefined) return { state: 'served', reason: undefined }
+  const reason = `${statusOf(lacking.lack.code)}: ${lacking.lack.reason}`
+  if (active.some(({ lack }) => lack === undefined)) {
+    const share = `${printWeight(lacking, shares)} to ${lacking.action.backend}`
+    return { state: 'partly served', reason: `${share} are answered ${reason}` }
+  }
+  return { state: lacking.action.type === 'unavailable' ? 'unavailable' : 'no endpoints', reason }
 }
 
 /** Every Service, by namespace and name. */

@@ -7,9 +7,10 @@ import type { FilterChain, FilterChains } from '../filters/chain.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import { isServiceListener, type Listener, placeOf, type ServiceListener } from '../model/listener.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
-import { findRouteId, type Route, type RouteAction, type RouteMatch } from '../model/route.ts'
+import { type BackendAction, findRouteId, type Route, type RouteMatch } from '../model/route.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
+import { Split } from '../routing/split.ts'
 import { compileHost, type HostRoutes, type RoutingTable } from '../routing/table.ts'
 import { resolvePolicy } from '../settings/policy.ts'
 import type { PolicyOverrides, UpstreamPolicy } from '../settings/service.ts'
@@ -22,7 +23,7 @@ import { listUpstreams, type SnapshotUpdate, type TableUpdate } from './update.t
 /** A route with its upstream; made once at build time. Of the route itself it has what requests need: there may be 100,000. */
 export type ServedRoute = Readonly<{
   match: RouteMatch
-  action: RouteAction
+  action: BackendAction
   overrides: PolicyOverrides | undefined
   /** Undefined where the route's action is `unavailable`. */
   upstream: UpstreamPool | undefined
@@ -33,11 +34,22 @@ export type ServedRoute = Readonly<{
   filters: FilterChain | undefined
 }>
 
+/** A route with several backends: each is a route of its own, and gets its share of the requests. */
+class SplitRoute extends Split<ServedRoute> {
+  readonly match: RouteMatch
+
+  /** `before` is the same route with other pools. */
+  constructor(match: RouteMatch, routes: readonly ServedRoute[], weights: readonly number[], before?: SplitRoute) {
+    super(routes, weights, before)
+    this.match = match
+  }
+}
+
 export type ServedHost = Readonly<{
   host: string
   /** They act before a route is found; undefined: there are none. */
   filters: FilterChain | undefined
-  routes: readonly ServedRoute[]
+  routes: readonly (ServedRoute | SplitRoute)[]
 }>
 
 export type ServedTable = RoutingTable<ServedRoute, ServedHost>
@@ -66,7 +78,7 @@ export type Snapshot = Readonly<{
 /** A table as it was compiled last, with what it is compiled of. */
 type CompiledTable = {
   readonly hosts: Map<string, CompiledHost>
-  fallback: ServedRoute | undefined
+  fallback: ServedRoute | SplitRoute | undefined
   table: ServedTable
 }
 
@@ -247,8 +259,16 @@ export class SnapshotBuilder {
     return Object.freeze({ ...EMPTY_TABLE, fallback })
   }
 
-  #serve(route: Route): ServedRoute {
-    const { owner, match, action, policy: overrides } = route
+  #serve(route: Route): ServedRoute | SplitRoute {
+    const { action, match } = route
+    if (action.type !== 'split') return this.#serveBackend(route, action)
+    const routes = action.shares.map((share) => this.#serveBackend(route, share.action))
+    const weights = action.shares.map(({ weight }) => weight)
+    return new SplitRoute(match, routes, weights)
+  }
+
+  #serveBackend(route: Route, action: BackendAction): ServedRoute {
+    const { owner, match, policy: overrides } = route
     const upstream = this.#findPool(action)
     // Routes of one owner mostly follow each other: they share its name.
     if (owner !== this.#lastOwner) {
@@ -266,7 +286,14 @@ export class SnapshotBuilder {
   }
 
   /** The same route, where its upstream changed with its pool as it is now. */
-  #serveAgain(route: ServedRoute, changed: ReadonlySet<UpstreamKey>): ServedRoute {
+  #serveAgain(route: ServedRoute | SplitRoute, changed: ReadonlySet<UpstreamKey>): ServedRoute | SplitRoute {
+    if (!(route instanceof SplitRoute)) return this.#serveBackendAgain(route, changed)
+    const routes = route.values.map((each) => this.#serveBackendAgain(each, changed))
+    if (routes.every((each, at) => each === route.values[at])) return route
+    return new SplitRoute(route.match, routes, route.weights, route)
+  }
+
+  #serveBackendAgain(route: ServedRoute, changed: ReadonlySet<UpstreamKey>): ServedRoute {
     const { action, overrides, labels } = route
     if (action.type !== 'forward' || !changed.has(action.upstream)) return route
     const upstream = this.#findPool(action)
@@ -278,7 +305,7 @@ export class SnapshotBuilder {
     })
   }
 
-  #findPool(action: RouteAction): UpstreamPool | undefined {
+  #findPool(action: BackendAction): UpstreamPool | undefined {
     return action.type === 'forward' ? this.#pool(action.upstream) : undefined
   }
 
@@ -313,6 +340,7 @@ const EMPTY_TABLE: ServedTable = Object.freeze({
   hosts: new HostIndex<HostRoutes<ServedRoute, ServedHost>>(),
   anyHost: undefined,
   fallback: undefined,
+  fallbacks: undefined,
 })
 
 function* indexTable({ hosts: compiled, fallback }: CompiledTable): Generator<void, ServedTable> {
@@ -323,11 +351,12 @@ function* indexTable({ hosts: compiled, fallback }: CompiledTable): Generator<vo
     else hosts.add(name, routes)
     yield
   }
-  return Object.freeze({ hosts, anyHost, fallback })
+  const [only, several] = fallback instanceof SplitRoute ? [undefined, fallback] : [fallback, undefined]
+  return Object.freeze({ hosts, anyHost, fallback: only, fallbacks: several })
 }
 
 function compileServed(host: ServedHost): HostRoutes<ServedRoute, ServedHost> {
-  return compileHost(Object.freeze(host), (route: ServedRoute) => route)
+  return compileHost(Object.freeze(host), (route: ServedRoute | SplitRoute) => route)
 }
 
 function intersects<T>(few: ReadonlySet<T>, set: ReadonlySet<T>): boolean {

@@ -6,7 +6,7 @@ import { cutSame } from '../base/list.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import { isServiceListener, type Listener, placeOf } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
-import type { Route, VirtualHost } from '../model/route.ts'
+import { listShares, type Route, type VirtualHost } from '../model/route.ts'
 import { findTable, type RouteTable } from '../model/route-table.ts'
 import type { ServedConfiguration } from '../model/served.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
@@ -161,7 +161,10 @@ function findUpstreams(host: VirtualHost): ReadonlySet<UpstreamKey> {
 /** The keys of the upstreams that routes lead to. */
 export function listUpstreams(routes: readonly Pick<Route, 'action'>[]): ReadonlySet<UpstreamKey> {
   const keys = new Set<UpstreamKey>()
-  for (const { action } of routes) if (action.type === 'forward') keys.add(action.upstream)
+  for (const { action } of routes) {
+    if (action.type === 'forward') keys.add(action.upstream)
+    else for (const share of listShares(action)) if (share.action.type === 'forward') keys.add(share.action.upstream)
+  }
   return keys
 }
 

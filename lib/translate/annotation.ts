@@ -7,6 +7,8 @@ import { ANNOTATION_DOMAIN, explainConstantAnnotation, SERVICE_SETTINGS_BY_ANNOT
 import type { Schema } from '../settings/setting.ts'
 import { describeChoices, describeSetting, describeText } from './annotation-schema.ts'
 import { LAYER_ANNOTATION, LAYERS, PROXY_PROTOCOL_ANNOTATION } from './exposure/listener-option.ts'
+import { isCondition, MATCH_ANNOTATIONS, type MatchAnnotation } from './ingress/match-annotation.ts'
+import { SPLIT_ANNOTATION, SPLIT_SCHEMA } from './ingress/split.ts'
 
 type KnownAnnotation = Readonly<{
   /** On which it stands. */
@@ -46,6 +48,11 @@ export const ANNOTATIONS: ReadonlyMap<string, KnownAnnotation> = new Map([
       },
     ],
   ),
+  ...Object.entries(MATCH_ANNOTATIONS).map(([name, schema]): [string, KnownAnnotation] => [
+    ANNOTATION_DOMAIN + name,
+    { kinds: ['Ingress'], schema },
+  ]),
+  [SPLIT_ANNOTATION, { kinds: ['Ingress'], schema: SPLIT_SCHEMA }],
   [
     LAYER_ANNOTATION,
     {
@@ -75,9 +82,14 @@ const GUARD_NAMES: readonly string[] = FILTERS.filter(({ isGuard }) => isGuard).
  * A part of the name is enough, as in `portico.dev/basic-auth`.
  */
 export function findMeantGuard(name: string): string | undefined {
-  if (!name.startsWith(ANNOTATION_DOMAIN) || ANNOTATIONS.has(name) || explainConstantAnnotation(name)) return undefined
   const nearest = findMeant(name)
   return nearest !== undefined && GUARD_NAMES.includes(nearest) ? ANNOTATION_DOMAIN + nearest : undefined
+}
+
+/** The condition, without the domain, that an unknown annotation seems to mean; undefined: none. */
+export function findMeantCondition(name: string): MatchAnnotation | undefined {
+  const nearest = findMeant(name)
+  return nearest !== undefined && isCondition(nearest) ? nearest : undefined
 }
 
 /**
@@ -96,6 +108,7 @@ function isIdleGuard(kind: string, name: string): boolean {
 
 /** The known name that an unknown annotation seems to mean, without the domain, which all share and which would count as likeness. */
 function findMeant(name: string): string | undefined {
+  if (!name.startsWith(ANNOTATION_DOMAIN) || ANNOTATIONS.has(name) || explainConstantAnnotation(name)) return undefined
   const own = name.slice(ANNOTATION_DOMAIN.length)
   const nearest = findNearest(own, NAMES)
   if (nearest !== undefined) return nearest
@@ -119,21 +132,22 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
       diagnostics.add('PORTICO_ANN_UNKNOWN', constant.message, details)
       continue
     }
-    const nearest = kinds ? undefined : findMeant(name)
-    const isGuard = isIdleGuard(resource.kind, name)
+    const nearest = findMeant(name)
+    const isMissed =
+      isIdleGuard(resource.kind, name) || (resource.kind === 'Ingress' && findMeantCondition(name) !== undefined)
     const routes = resource.kind === 'Ingress' ? 'the routes of this Ingress' : 'the routes to this Service'
-    const outcome = isGuard ? `until then ${routes} answer 503` : ''
+    const outcome = isMissed ? `until then ${routes} answer 503` : ''
     diagnostics.add(
       'PORTICO_ANN_UNKNOWN',
       kinds ? `annotation "${name}" means nothing on ${resource.kind}` : `unknown annotation "${name}"`,
       {
-        ...(isGuard && { severity: 'error' as const }),
+        ...(isMissed && { severity: 'error' as const }),
         position,
         resource: printResource(resource),
         help: kinds
-          ? `it belongs on ${kinds.join(' or ')}${isGuard ? `; ${outcome}` : ''}`
+          ? `it belongs on ${kinds.join(' or ')}${isMissed ? `; ${outcome}` : ''}`
           : nearest
-            ? `did you mean "${ANNOTATION_DOMAIN}${nearest}"?${isGuard ? ` ${outcome}` : ''}`
+            ? `did you mean "${ANNOTATION_DOMAIN}${nearest}"?${isMissed ? ` ${outcome}` : ''}`
             : `known are ${ENDPOINTS_ANNOTATION} and the settings under upstream, as portico.dev/balancer`,
       },
     )

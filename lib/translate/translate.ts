@@ -28,7 +28,9 @@ import {
   type Starving,
 } from './ingress/host.ts'
 import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-class.ts'
+import { checkMatch } from './ingress/match.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
+import { checkSplit } from './ingress/split.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
 import { checkPolicy, checkServiceSettings } from './service/policy.ts'
@@ -239,6 +241,8 @@ export class Translator {
     checkAnnotations(ingress, own)
     checkPolicy(ingress, own)
     checkFilters(ingress, own)
+    checkMatch(ingress, own)
+    checkSplit(ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {
       ingress,

@@ -31,6 +31,68 @@ for (const [name, url, status] of cases) {
   })
 }
 
+const SHOP = 'http://shop.localhost'
+const routed: readonly (readonly [name: string, words: readonly string[]])[] = [
+  ['conditions-fail', [`${SHOP}/x`]],
+  ['conditions-hold', [`${SHOP}/x`, '-X', 'POST', '-H', 'X-Beta: 12', '-H', 'x-beta: no', '--header', 'X-Other:']],
+  ['condition-value', [`${SHOP}/x`, '-H', 'X-Beta: no']],
+  ['condition-method', [`${SHOP}/x`, '--method', 'PUT', '-H', 'X-Beta: 1']],
+  ['client', [`${SHOP}/x`, '--client', '10.1.2.3']],
+  ['longer-path', [`${SHOP}/cart/1`, '-H', 'X-Beta: 1']],
+  ['expression', [`${SHOP}/v12/x`]],
+  ['no-expression', [`${SHOP}/v/x`]],
+]
+
+for (const [name, words] of routed) {
+  t.test(`explain ${words.join(' ')}`, async (t) => {
+    const finished = await runPortico(['explain', ...words, '-f', 'routing.yaml'], { cwd })
+    t.equal(finished.status, 0)
+    checkGolden(t, join(cwd, `${name}.txt`), finished.stdout)
+  })
+}
+
+t.test('-o json tells conditions and shares as data', async (t) => {
+  const words = ['explain', `${SHOP}/x`, '--client', '10.1.2.3', '-f', 'routing.yaml', '-o', 'json']
+  const explanation = JSON.parse((await runPortico(words, { cwd })).stdout)
+  t.match(explanation, {
+    winner: { conditions: ['client 10.0.0.0/8'], backend: 'default/next:80=1, default/lost:80=1' },
+    shares: [
+      { backend: 'default/next:80', weight: 1, service: 'default/next:80', endpoints: ['127.0.0.1:3001'] },
+      { backend: 'default/lost:80', weight: 1, endpoints: [], code: 'PORTICO_UP_NO_SERVICE' },
+    ],
+  })
+  t.notOk('upstream' in explanation)
+})
+
+t.test('a share of a split that nobody answers is no failure, all of them are', async (t) => {
+  const stdin = (split: string) => `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: {portico.dev/split: "${split}"}}
+spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:3000"}}
+spec: {ports: [{port: 80}]}
+`
+  const run = (split: string) => runPortico(['explain', 'http://a.test/', '-f', '-'], { stdin: stdin(split) })
+  t.equal((await run('web=1, lost=1')).status, 0)
+  const lost = await run('web=0, lost=1')
+  t.equal(lost.status, 1)
+  t.match(lost.stdout, 'answer  503 PORTICO_UP_NO_SERVICE: service "lost" not found')
+})
+
+t.test('a request that cannot be is a usage error', async (t) => {
+  for (const [words, message] of [
+    [['-H', 'X-Beta'], '"X-Beta" is no header field'],
+    [['--client', 'here'], '"here" is no IP address'],
+  ] as const) {
+    const { status, stderr } = await explain(SHOP, ...words)
+    t.equal(status, 2)
+    t.match(stderr, message)
+  }
+})
+
 t.test('-o json says the same as data', async (t) => {
   const { status, stdout } = await explain('https://shop.localhost/api/../carts?x=1', '-o', 'json')
   t.equal(status, 0)

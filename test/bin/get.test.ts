@@ -32,6 +32,12 @@ for (const kind of ['routes', 'services', 'endpoints', 'certificates', 'listener
   })
 }
 
+t.test('get routes prints the order in which routes are tried, with conditions and shares', async (t) => {
+  const words = ['get', 'routes', '-f', '../explain/routing.yaml']
+  checkGolden(t, join(cwd, 'routing.txt'), (await runPortico(words, { cwd })).stdout)
+  checkGolden(t, join(cwd, 'routing-wide.txt'), (await runPortico([...words, '-o', 'wide'], { cwd })).stdout)
+})
+
 t.test(
   'get settings gives each value and where it came from: flag over environment over file over default',
   async (t) => {

@@ -4,8 +4,9 @@ import { systemClock } from '../../lib/base/clock.ts'
 import { runAtOnce } from '../../lib/base/slice.ts'
 import { FilterChains } from '../../lib/filters/chain.ts'
 import type { Model } from '../../lib/model/model.ts'
+import type { Route } from '../../lib/model/route.ts'
 import { findIngressTable, INGRESS_TABLE, type RouteTable } from '../../lib/model/route-table.ts'
-import { findRoute } from '../../lib/routing/table.ts'
+import { findInHost, findRoute } from '../../lib/routing/table.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { type ServedTable, type Snapshot, SnapshotBuilder } from '../../lib/snapshot/snapshot.ts'
 import { findReached, findUpdate, type SnapshotSource } from '../../lib/snapshot/update.ts'
@@ -131,7 +132,7 @@ t.test('a snapshot takes over hosts and pools of the one before, unless they cha
   const port = (host: string, path: string) =>
     findRoute(tableOf(third), host, path, BARE)?.upstream?.upstream.endpoints[0]?.port
   t.same([port('b.test', '/'), port('b.test', '/one'), port('c.test', '/none')], [3009, 3001, undefined])
-  t.equal(tableOf(third).fallback?.upstream?.upstream.endpoints[0]?.port, 3009)
+  t.equal(findInHost(tableOf(third), undefined, '/', BARE)?.upstream?.upstream.endpoints[0]?.port, 3009)
   t.equal(
     findRoute(tableOf(first), 'b.test', '/', BARE)?.upstream?.upstream.endpoints[0]?.port,
     3002,
@@ -146,6 +147,33 @@ t.test('a snapshot takes over hosts and pools of the one before, unless they cha
   )
   t.equal(tableOf(fewer).hosts.find('b.test'), undefined)
   t.equal(fewer.pools.length, 1)
+})
+
+t.test('the shares of a route go on where they were when an upstream of it changed', async (t) => {
+  const build = startBuilder(t)
+  const forward = (name: string) => ({ type: 'forward', upstream: `default/${name}:80`, backend: name }) as const
+  const shares = [
+    { weight: 1, action: forward('one') },
+    { weight: 1, action: forward('two') },
+  ]
+  const plain = makeModel({ upstreams: { one: [3001], two: [3002] }, routes: [{ host: 'a.test', to: 'one' }] })
+  const divide = (route: Route): Route => ({ ...route, action: { type: 'split', shares, backend: 'both' } })
+  const model = withTable(plain, ({ hosts }) => ({
+    hosts: hosts.map((host) => ({ ...host, routes: host.routes.map(divide) })),
+  }))
+  t.same([...findReached(model).keys()].sort(), ['default/one:80', 'default/two:80'], 'all backends are reached')
+  const ports: (number | undefined)[] = []
+  for (let generation = 1; generation <= 200; generation++) {
+    const port = 4000 + (generation % 2)
+    const upstreams = new Map(model.upstreams).set('default/two:80', makeUpstream('two', [port]))
+    const table = tableOf(build(inForce(generation, { ...model, upstreams })))
+    const picked = findRoute(table, 'a.test', '/', BARE)?.upstream?.upstream.endpoints[0]?.port
+    if (picked !== 3001) t.equal(picked, port, 'the pool in force')
+    ports.push(picked)
+  }
+  // Were each snapshot to begin anywhere, chance would pick one backend three times in a row within few of them.
+  const picks = ports.map((port) => (port === 3001 ? 'a' : 'b')).join('')
+  t.notMatch(picks, /aaa|bbb/)
 })
 
 t.test('listeners share tables, and a table of which nothing changed stays the same object', async (t) => {

@@ -14,7 +14,13 @@ import {
   type ServicePort,
 } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
-import type { RouteAction } from '../../model/route.ts'
+import {
+  type BackendAction,
+  findBackendField,
+  type Route,
+  type RouteAction,
+  type UnavailableAction,
+} from '../../model/route.ts'
 import { findShortage } from '../../model/shortage.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { findIdleGuard } from '../annotation.ts'
@@ -25,18 +31,19 @@ import type { TranslationSettings } from '../settings.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
 import { describeClosing, findClosingGuards, hasForeign } from './foreign-annotation.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
+import { SPLIT_ANNOTATION } from './split.ts'
+
+const SPLIT_FIELD: FieldPath = Object.freeze(['metadata', 'annotations', SPLIT_ANNOTATION])
 
 /** Ingresses that one warning names. */
 const MOST_INGRESSES = 5
-
-type UnavailableAction = Extract<RouteAction, { type: 'unavailable' }>
 
 /** A reference of an Ingress; equal keys mean the same backend. */
 export type Reference = Readonly<{ key: string; namespace: string; backend: IngressBackend }>
 
 /** The result for a reference, shared by all equal references. */
 export type Resolution = Readonly<{
-  action: RouteAction
+  action: BackendAction
   /** Undefined if the action is `unavailable`. */
   target: TranslatedUpstream | undefined
   problem: BackendProblem | undefined
@@ -97,22 +104,38 @@ export function reportBackend(
   })
 }
 
-/** Reports that a served route has no endpoints; `path` leads to its backend. `others` have such routes too. */
+/** Reports the problem of one backend of several. */
+export function reportShare(
+  problem: BackendProblem,
+  weight: number,
+  ingress: Ingress,
+  diagnostics: DiagnosticList,
+): void {
+  const help =
+    weight === 0
+      ? 'its weight is 0, so that no request needs it'
+      : problem.help.replace('the route answers', 'its share of the requests is answered')
+  const message = problem.service === undefined ? `${SPLIT_ANNOTATION}: ${problem.message}` : problem.message
+  reportBackend({ ...problem, message, help, field: [] }, ingress, SPLIT_FIELD, diagnostics)
+}
+
+/** Reports that a served route has no endpoints, or that one of its backends has none. `others` have such routes too. */
 export function reportEmpty(
   { upstream, service, gap }: TranslatedUpstream,
-  { ingress, path }: Readonly<{ ingress: Ingress; path: FieldPath }>,
+  { ingress, route }: Readonly<{ ingress: Ingress; route: Route }>,
   others: readonly Ingress[],
   diagnostics: DiagnosticList,
 ): void {
+  const isShare = route.action.type === 'split'
   const { endpoints, key } = upstream
   const why = endpoints.length === 0 ? gap : findShortage(upstream)?.reason
   const too = others.length === 0 ? '' : `, and so do routes of Ingress ${printIngresses(others)}`
   const name = `${service.meta.namespace}/${service.meta.name}`
   diagnostics.add('PORTICO_REF_NO_ENDPOINTS', `service "${key}" has no endpoints${why ? `: ${why}` : ''}`, {
-    position: ingress.origin.locate([...path, 'service', 'name']),
+    position: ingress.origin.locate(isShare ? SPLIT_FIELD : [...findBackendField(route), 'service', 'name']),
     resource: printResource(ingress),
     help:
-      `the route answers 503${too}; say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +
+      `${isShare ? 'its share of the requests is answered' : 'the route answers'} 503${too}; say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +
       `or endpoints: {"${name}": ["127.0.0.1:3000"]} in the settings, ` +
       'or the annotation portico.dev/endpoints: "127.0.0.1:3000" on the Service, or an EndpointSlice',
     notes: [{ message: 'the Service is here', position: service.origin.locate(['metadata', 'name']) }],
@@ -244,7 +267,7 @@ export function closeResolution(resolution: Resolution, guard: ForeignAnnotation
 }
 
 /** The action of a closed route, in place of `action`, since `guard` cannot be honoured. */
-export function closeAction({ backend }: RouteAction, guard: ForeignAnnotation): RouteAction {
+export function closeAction({ backend }: RouteAction, guard: ForeignAnnotation): UnavailableAction {
   const isOwn = `${guard.domain}/` === ANNOTATION_DOMAIN
   return Object.freeze({
     type: 'unavailable',
