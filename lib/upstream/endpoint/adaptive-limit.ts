@@ -12,7 +12,7 @@ export type LoadSample = Readonly<{
   now: number
   /** Requests that were sent and not answered yet. */
   unanswered: number
-  /** Requests that were answered, or will not be, in all. */
+  /** Requests that were answered, in all. A request whose client has gone is not: it would make the endpoint seem quicker than it is. */
   answered: number
   /** Milliseconds that the quickest answer since the last sample took; `Infinity` where none came. */
   quickestMs: number
@@ -56,17 +56,22 @@ const FEWER = 0.7
 const MUCH_FEWER = 0.5
 /** After so many samples an endpoint that is new to load does not get faster any more. */
 const USED_TO_LOAD = 50
-/** What is left of the most answers a second after a sample: half in half a minute. */
-const BEST_LEFT = 0.998
+/** What is left of the most answers a second after a sample: half in seven seconds. */
+const BEST_LEFT = 0.99
 /** So many samples in a row say something. */
 const ENOUGH = 3
+/** After so many samples the average holds little of the first. */
+const SETTLED = 6
+/** A limit that cost nothing in so many samples in a row was right; one that cost answers in so many in a row is right no longer. */
+const PROVEN = 20
 /** So many samples long a higher limit is tried at least, and that often. */
 const TRIAL = 8
 const TRIAL_EVERY = 100
 /** A higher limit is worth it where it brings this much more. */
 const MORE = 1.15
-/** A limit that cost answers is not set again so soon, milliseconds. */
-const SPARED_MS = 60_000
+/** A limit that cost answers is not set again so soon; twice as long each time that it did so in a row, milliseconds. */
+const SPARED_MS = 2_000
+const MOST_SPARED_MS = 60_000
 /** Weight of the newest sample in an average. */
 const WEIGHT = 0.3
 
@@ -80,8 +85,8 @@ export class AdaptiveLimit {
   #best = 0
   /** Samples that were taken. */
   #seen = 0
-  /** The next sample is the first after a pause. */
-  #isFresh = true
+  /** Samples since the last pause. */
+  #since = 0
   #sampledAt = Number.NEGATIVE_INFINITY
   #answered = 0
   /** Undefined after a pause. */
@@ -97,8 +102,12 @@ export class AdaptiveLimit {
   /** Answers a second when the limit was set. */
   #rateBefore = 0
   #samplesSince = 0
+  /** Samples in a row in which the limit cost answers, and in which it cost none; PROVEN of the latter stay until it is given up. */
+  #costly = 0
+  #good = 0
   #trial: Trial | undefined = undefined
   #sparedUntil = 0
+  #sparedMs = SPARED_MS
 
   /** To be called about every SAMPLE_MS while there is much to do; `value` holds from then on. */
   sample({ now, unanswered, answered, quickestMs, capacity, isWanted, isFull }: LoadSample): void {
@@ -112,9 +121,10 @@ export class AdaptiveLimit {
       return
     }
     const rate = (done * 1000) / elapsed
-    this.#rate = this.#isFresh ? rate : this.#rate + WEIGHT * (rate - this.#rate)
-    this.#isFresh = false
-    this.#best = Math.max(this.#rate, this.#best * BEST_LEFT)
+    this.#rate = this.#since === 0 ? rate : this.#rate + WEIGHT * (rate - this.#rate)
+    this.#best *= BEST_LEFT
+    // A few samples may be those of a burst.
+    if (++this.#since > SETTLED) this.#best = Math.max(this.#best, this.#rate)
     this.#seen++
     const level = Math.floor(Math.log2(Math.max(unanswered, 1)))
     const known = this.#rates[level]
@@ -153,7 +163,7 @@ export class AdaptiveLimit {
   }
 
   #pause(): void {
-    this.#isFresh = true
+    this.#since = 0
     this.#base = undefined
     this.#heard = 0
     this.#quickestMs = Number.POSITIVE_INFINITY
@@ -188,7 +198,7 @@ export class AdaptiveLimit {
     const isUnknown = this.#rates[current - 1] === undefined
     const limit = isUnknown && level === current ? unanswered / 2 : 2 ** (level + 1)
     if (level < 0 || limit > unanswered / 2) return false
-    if (this.value === Number.POSITIVE_INFINITY) this.#rateBefore = this.#rate
+    if (this.value === Number.POSITIVE_INFINITY) this.#rateBefore = Math.max(this.#rate, this.#best * ABOUT)
     this.#set(Math.max(LEAST_LIMIT, Math.ceil(limit)))
     return true
   }
@@ -200,17 +210,27 @@ export class AdaptiveLimit {
 
   #follow(now: number, unanswered: number, capacity: number): void {
     this.#samplesSince++
-    if (this.#trial) {
+    const isCostly = this.#full > ENOUGH && this.#rate < this.#rateBefore * FEWER
+    this.#costly = isCostly ? this.#costly + 1 : 0
+    if (this.#good < PROVEN) this.#good = this.#rate < this.#rateBefore * ABOUT ? 0 : this.#good + 1
+    if (isCostly) {
+      // A limit that was right before is not given up at once: the endpoint may only stand still.
+      if (this.#good < PROVEN || this.#costly >= PROVEN) this.#release(now)
+    } else if (this.#trial) {
       if (this.#samplesSince >= this.#trial.samples) this.#judge(this.#trial)
-    } else if (this.#full > ENOUGH && this.#rate < this.#rateBefore * FEWER) {
-      // What was seen before holds no longer.
-      this.#rates = []
-      this.#sparedUntil = now + SPARED_MS
-      this.#set(Number.POSITIVE_INFINITY)
     } else if (this.#free >= ENOUGH) this.#raise(capacity)
     else if (this.#full < 2 * ENOUGH) return
     else if (this.#rate < this.#rateBefore * ABOUT) this.#tryMore()
     else if (!this.#goFurther(unanswered) && this.#samplesSince >= TRIAL_EVERY) this.#tryMore()
+  }
+
+  /** What was seen before holds no longer. */
+  #release(now: number): void {
+    this.#rates = []
+    this.#trial = undefined
+    this.#sparedUntil = now + this.#sparedMs
+    this.#sparedMs = Math.min(2 * this.#sparedMs, MOST_SPARED_MS)
+    this.#set(Number.POSITIVE_INFINITY)
   }
 
   #tryMore(): void {
@@ -222,7 +242,10 @@ export class AdaptiveLimit {
 
   #judge({ limit, rate }: Trial): void {
     this.#trial = undefined
-    if (this.#rate < rate * MORE) this.#set(limit)
+    if (this.#rate >= rate * MORE) return
+    // The lower limit was right.
+    this.#sparedMs = SPARED_MS
+    this.#set(limit)
   }
 
   #raise(capacity: number): void {
@@ -231,6 +254,7 @@ export class AdaptiveLimit {
   }
 
   #set(limit: number): void {
+    if (this.value === Number.POSITIVE_INFINITY) this.#good = 0
     this.value = limit
     this.#samplesSince = 0
     this.#full = 0

@@ -72,7 +72,6 @@ export class EndpointState implements Timed, Peer {
   #unanswered = 0
   /** As many of them as it is worth asking at once. */
   #askLimit = Number.POSITIVE_INFINITY
-  #answered = 0
   /** Milliseconds that the quickest answer took since its load was last looked at. */
   #quickestMs = Number.POSITIVE_INFINITY
   /** Made when its load is first looked at; undefined where the policy wants none. */
@@ -154,7 +153,6 @@ export class EndpointState implements Timed, Peer {
   /** That request is answered, or will not be. */
   hear(): void {
     this.#unanswered--
-    this.#answered++
     if (this.#askLimit === Number.POSITIVE_INFINITY) return
     const { queue } = this.#surroundings
     if (queue.size > 0) queue.notify()
@@ -168,7 +166,7 @@ export class EndpointState implements Timed, Peer {
     this.#adaptiveLimit?.sample({
       now,
       unanswered: this.#unanswered,
-      answered: this.#answered,
+      answered: this.answers,
       quickestMs: this.#quickestMs,
       capacity: this.capacity,
       isWanted: queue.size > 0,

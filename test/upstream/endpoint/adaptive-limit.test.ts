@@ -172,6 +172,30 @@ t.test('an endpoint asked three times too much never gets seconds of work, and a
   }
 })
 
+t.test('an overloaded endpoint that stands still now and then', async (t) => {
+  for (const ms of [200, 400, 800]) {
+    const load = new Load()
+    const work = exponential(20)
+    const endpoint = workers(8, (now) => {
+      const into = now % 5000
+      return now > 16_000 && into < ms ? ms - into : work()
+    })
+    workOn(load, endpoint)
+    const { good } = load.run(endpoint, 1200, 30, createRandom())
+    const possible = (400 * (5000 - ms)) / 5000
+    t.ok(good > 0.85 * possible, `${ms} ms: ${good} of ${possible}`)
+  }
+})
+
+t.test('an endpoint that answers a tenth of what it did is found out within a quarter of a minute', async (t) => {
+  const load = new Load()
+  const endpoint = workers(8, (now) => (now < 20_000 ? 2 : 20))
+  load.run(endpoint, 3900, 20, createRandom())
+  load.run(endpoint, 1200, 15, createRandom())
+  const { good } = load.run(endpoint, 1200, 20, createRandom())
+  t.ok(good > 0.9 * 400, `${good} of 400`)
+})
+
 t.test('a flood fills it at once, but not for long', async (t) => {
   const load = new Load()
   const endpoint = workers(8, exponential(20))
