@@ -56,8 +56,8 @@ const FEWER = 0.7
 const MUCH_FEWER = 0.5
 /** After so many samples an endpoint that is new to load does not get faster any more. */
 const USED_TO_LOAD = 50
-/** What is left of the most answers a second after a sample: half in seven seconds. */
-const BEST_LEFT = 0.99
+/** What is left of the most answers a second after a sample: half in five seconds. */
+const BEST_LEFT = 0.985
 /** So many samples in a row say something. */
 const ENOUGH = 3
 /** After so many samples the average holds little of the first. */
@@ -71,7 +71,7 @@ const TRIAL_EVERY = 100
 const MORE = 1.15
 /** A limit that cost answers is not set again so soon; twice as long each time that it did so in a row, milliseconds. */
 const SPARED_MS = 2_000
-const MOST_SPARED_MS = 60_000
+const MOST_SPARED_MS = 8_000
 /** Weight of the newest sample in an average. */
 const WEIGHT = 0.3
 
