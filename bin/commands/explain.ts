@@ -27,6 +27,7 @@ export const command: Command = {
     SET_FLAG,
     ...SETTING_FLAGS,
   ],
+  firstFlags: ['filename', 'config', 'output', 'endpoints', 'ingress-class', 'https-port', 'set'],
   examples: [
     ['portico explain https://shop.localhost/api -f k8s/', 'by host and path'],
     ['portico explain http://localhost:30080/ -f k8s/', 'by the port of a Service: a nodePort and the like'],

@@ -165,6 +165,8 @@ export const SETTING_VIEW: View<SettingRow> = {
     { title: 'ENVIRONMENT', wide: true, cell: (row) => row.environment },
   ],
   name: (row) => `setting/${row.name}`,
+  // `upstream` and `upstream.retry` name all settings under them.
+  aliases: ({ name }) => [...name.matchAll(/\./g)].map(({ index }) => name.slice(0, index)),
   namespace: () => undefined,
 }
 

@@ -1,5 +1,6 @@
 /** Explains how a URL is served, for people and as JSON. Neither shows keys of certificates. */
 
+import { parseAuthority } from '../../lib/base/hostname.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
 import { printName } from '../../lib/base/resource-name.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
@@ -46,7 +47,7 @@ export function printExplanation(
       2,
     ),
     alignColumns(describeUpstream(explanation, defaults, printLine(locateUpstream(explanation, locate))), 2),
-    answer ? printAnswer(answer, paint) : [],
+    answer ? printAnswer(answer, printCondition(explanation), paint) : [],
   ]
   return sections
     .filter((lines) => lines.length > 0)
@@ -56,7 +57,7 @@ export function printExplanation(
 
 /** The path, host and certificate in the form in which they are matched. */
 function describeRequest(
-  { path, host, certificate, listener }: Explanation,
+  { url, path, host, certificate, listener, portFault }: Explanation,
   locate: Locate,
   printLine: PrintLine,
 ): string[][] {
@@ -71,6 +72,9 @@ function describeRequest(
   if (listener) {
     const name = escapeText(`${listener.kind} ${printListenerName(listener)}, ${printListenerManner(listener)}`)
     rows.push(['  port', String(listener.port), `${name}  ${printLine(locateField(listener, locate))}`])
+  }
+  if (portFault !== undefined) {
+    rows.push(['  port', String(parseAuthority(url.host)?.port ?? ''), escapeText(portFault)])
   }
   for (const { virtualHost, reason } of host.misses) {
     const name = virtualHost.host === '' ? '*' : virtualHost.host
@@ -158,21 +162,27 @@ function printOwn(own: PolicyOverrides): string {
 }
 
 function printSent(
-  { url, path, filters, listener }: Explanation,
+  explanation: Explanation,
   { protocol }: Upstream,
   usable: readonly Endpoint[],
   policy: UpstreamPolicy,
 ): string {
+  const { url, listener, sent } = explanation
   const next = usable[0] as Endpoint
   const choice = usable.length > 1 ? ` (${printChoice(policy)})` : ''
   if (listener?.layer === 'L4') return `the bytes of each connection to ${printEndpoint(next)}${choice}`
-  const target = escapeText(`${path.normal?.path ?? ''}${path.query}`)
   const scheme = protocol === 'https' ? 'https' : 'http'
   return (
-    `GET ${target} to ${scheme}://${printEndpoint(next)}${choice}, ` +
-    `Host: ${escapeText(printHost(url.host, policy.host, protocol, next))}, X-Forwarded-Proto: ${url.scheme} …` +
-    (filters.length > 0 ? ' (unless the filters answer or change it)' : '')
+    `GET ${escapeText(sent.target)} to ${scheme}://${printEndpoint(next)}${choice}, ` +
+    `Host: ${escapeText(printHost(sent.authority, policy.host, protocol, next))}, X-Forwarded-Proto: ${url.scheme} …` +
+    printCondition(explanation)
   )
+}
+
+/** Filters that are not played may refuse the request. */
+function printCondition({ notPlayed }: Explanation): string {
+  if (notPlayed.length === 0) return ''
+  return `, if ${notPlayed.join(' and ')} ${notPlayed.length === 1 ? 'lets' : 'let'} it go on`
 }
 
 /** Explains how one of several endpoints is chosen. */
@@ -200,11 +210,11 @@ function printState({ ready, serving, terminating, weight }: Endpoint): string {
   return weight === 1 ? state : `${state}, weight ${weight}`
 }
 
-function printAnswer(answer: NonNullable<Explanation['answer']>, paint: Paint): string[] {
+function printAnswer(answer: NonNullable<Explanation['answer']>, condition: string, paint: Paint): string[] {
   const { status, code, reason, location } = answer
   const number = paint(status < 400 ? 'yellow' : 'red', String(status))
   return [
-    `  answer  ${number}${code ? ` ${code}` : ''}: ${escapeText(reason)}`,
+    `  answer  ${number}${code ? ` ${code}` : ''}: ${escapeText(reason)}${condition}`,
     ...(location === undefined ? [] : [`          Location: ${escapeText(location)}`]),
   ]
 }
@@ -215,7 +225,22 @@ function locateUpstream({ upstream }: Explanation, locate: Locate): SourcePositi
 
 /** The explanation as plain data. */
 export function explanationJson(explanation: Explanation, locate: Locate): unknown {
-  const { url, answer, path, host, certificate, candidates, omitted, winner, filters, upstream, listener } = explanation
+  const {
+    url,
+    answer,
+    path,
+    host,
+    certificate,
+    candidates,
+    omitted,
+    winner,
+    filters,
+    notPlayed,
+    sent,
+    upstream,
+    listener,
+    portFault,
+  } = explanation
   return {
     url: `${url.scheme}://${url.host}${url.path}`,
     answer,
@@ -245,6 +270,8 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
     omitted,
     winner: winner && routeJson(winner, locate),
     filters,
+    notPlayed,
+    sends: answer || listener?.layer === 'L4' ? undefined : { target: sent.target },
     listener: listener && {
       name: printListenerName(listener),
       kind: listener.kind,
@@ -252,6 +279,7 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
       port: listener.port,
       source: printPlace(locateField(listener, locate)),
     },
+    portFault,
     settings: upstream && joinOverrides(upstream.policy, winner?.policy),
     upstream: upstream && {
       service: upstream.key,

@@ -59,6 +59,11 @@ export function statusOf(code: RequestErrorCode): number {
   return REQUEST_ERRORS[code][0]
 }
 
+/** True if a guard that cannot be honoured has closed the route: it refuses all requests, whatever else it would do with them. */
+export function isClosedBy(code: RequestErrorCode): boolean {
+  return code === 'PORTICO_GW_GUARD_UNSUPPORTED' || code === 'PORTICO_GW_GUARD_INVALID'
+}
+
 /** The failure of one request. `detail` is for the log alone and may name addresses; a client sees `sentence`. */
 export class GatewayError extends Error {
   readonly code: RequestErrorCode

@@ -2,7 +2,7 @@
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** A value in one line (RFC 9110 §5.5), without white space around it. */
-const VALUE = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/
+export const VALUE = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/
 
 /** Fields of the hop and of the framing, which the gateway itself writes (RFC 9110 §7.6.1). */
 const RESERVED = new Set([
@@ -49,6 +49,11 @@ export function printFields(fields: readonly Field[]): string {
 export function findNameFault(name: string): string | undefined {
   if (!TOKEN.test(name)) return `"${name}" is no name of a field`
   return RESERVED.has(name.toLowerCase()) ? `${name} is written by the gateway itself` : undefined
+}
+
+/** Names that stand in a text, separated by commas or white space. */
+export function splitNames(text: string): readonly string[] {
+  return text.split(/[\s,]+/).filter((each) => each !== '')
 }
 
 /** `Name: value` in each line of a text, or why one of them is none. Empty lines are passed over. */

@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { PathMatch } from '../model/route.ts'
 import type { Settings } from '../settings/table.ts'
+import type { AnnotationForm } from './annotation-form.ts'
 import type { FieldNames } from './field-lines.ts'
 
 /** A request as filters see it; nothing of it can be changed here. */
@@ -114,6 +115,14 @@ export type AnnotationReader = {
   refuse(name: string, message: string, help: string): void
 }
 
+/** An annotation of a filter. */
+export type AnnotationSpec = Readonly<{
+  /** For people: what it says. */
+  about: string
+  /** Undefined: any text. */
+  form?: AnnotationForm
+}>
+
 /** What is known of a host when its filters are read. */
 export type HostFacts = Readonly<{
   /** A tls section names it. */
@@ -128,12 +137,20 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
     order: number
     /** It promises to refuse requests: where it cannot be used, its routes are closed. */
     isGuard: boolean
-    /** The names of its annotations, without the domain, each with what it says. */
-    annotations: Readonly<Record<string, string>>
-    /** Undefined where the object has no annotation of this filter. A filter without annotations has no such function. */
+    /** By their names without the domain. */
+    annotations: Readonly<Record<string, AnnotationSpec>>
+    /**
+     * Undefined if the object has no annotation of this filter. Values have their forms (readFilter). A filter without annotations
+     * has no such function.
+     */
     read?: (annotations: AnnotationReader) => Options | undefined
     /** It acts on whole hosts. */
     ofHosts?: HostFilterSpec<Options>
+    /**
+     * For people: what decides, beside the request and the options, as in "the answer of its auth server". `portico explain` does
+     * not play such a filter. Undefined: nothing else decides, and `request` never waits.
+     */
+    dependsOn?: string
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
     /** Does all that can be done once. */
@@ -152,4 +169,32 @@ export type HostFilterSpec<Options> = Readonly<{
 /** Infers the type of the options. */
 export function defineFilter<Options extends Readonly<Record<string, unknown>>>(spec: FilterSpec<Options>): FilterSpec {
   return spec as unknown as FilterSpec
+}
+
+/** The options of a filter; undefined if it has no annotation, or one that cannot be used, which is refused then. */
+export function readFilter(
+  spec: FilterSpec,
+  annotations: AnnotationReader,
+): Readonly<Record<string, unknown>> | undefined {
+  if (spec.read === undefined) return undefined
+  let isRefused = false
+  const refuse = (name: string, message: string, help: string): void => {
+    isRefused = true
+    annotations.refuse(name, message, help)
+  }
+  for (const [name, { form }] of Object.entries(spec.annotations)) {
+    const text = annotations.text(name)
+    if (form !== undefined && text !== undefined && !form.pattern.test(text)) {
+      refuse(name, form.describeFault(text), form.help)
+    }
+  }
+  if (isRefused) return undefined
+  const content = (name: string): Content | undefined => {
+    const found = annotations.content(name)
+    isRefused ||= found === undefined && annotations.text(name) !== undefined
+    return found
+  }
+  const options = spec.read({ text: (name) => annotations.text(name), content, refuse })
+  // A filter that is half understood might do what nobody meant.
+  return isRefused ? undefined : options
 }

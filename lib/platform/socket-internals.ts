@@ -35,8 +35,8 @@ export function countQueued(socket: Socket): number {
 
 type Layered = { readonly _parent?: Socket | null }
 
-/** The connection that a TLS connection runs over; undefined where it is not known. */
-export function findCarrier(socket: TLSSocket): Socket | undefined {
+/** The connection that a TLS connection runs over; undefined where it is not known, and for a connection without TLS. */
+export function findCarrier(socket: Socket): Socket | undefined {
   return (socket as Layered)._parent ?? undefined
 }
 

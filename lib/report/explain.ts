@@ -2,16 +2,19 @@
 
 import { isIP } from 'node:net'
 import { printIsoTime } from '../base/clock.ts'
-import { type RequestErrorCode, statusOf } from '../base/errors.ts'
-import { findUsualPort, matchesHostPattern, parseAuthority, printHttpsUrl } from '../base/hostname.ts'
+import { isClosedBy, statusOf } from '../base/errors.ts'
+import { findUsualPort, matchesHostPattern, parseAuthority } from '../base/hostname.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
 import { printName } from '../base/resource-name.ts'
-import { printFilters, redirectsToHttps } from '../filters/registry.ts'
+import { describeRequest, type Play, type PlayedAnswer, playFilters } from '../filters/play.ts'
+import { describeFilters } from '../filters/registry.ts'
+import type { FilterDraft, FilterRequest } from '../filters/spec.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
+import { isGatewayListener, isServiceListener, type Listener, type ServiceListener } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
 import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
-import type { ServiceListener } from '../model/service-listener.ts'
+import { findIngressTable, findTable, type RouteTable } from '../model/route-table.ts'
 import { findShortage } from '../model/shortage.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
@@ -41,10 +44,8 @@ export type RouteVerdict = Readonly<{
 
 export type Explanation = Readonly<{
   url: ExplainedUrl
-  /** The answer if Portico gives it itself: an error with its code, or a redirect with its Location. */
-  answer:
-    | Readonly<{ status: number; code: RequestErrorCode | undefined; reason: string; location?: string }>
-    | undefined
+  /** The answer if Portico gives it itself: an error with its code, or what a filter answers. */
+  answer: PlayedAnswer | undefined
   path: Readonly<{ normal: NormalPath | undefined; query: string; notes: readonly string[] }>
   host: Readonly<{
     /** Undefined: malformed. */
@@ -64,16 +65,25 @@ export type Explanation = Readonly<{
   /** Candidates beyond the limit. */
   omitted: number
   winner: Route | undefined
-  /** What each filter of the winner does, in the order in which they act on the request. */
+  /** What each filter of the host and of the winner does, in the order in which they act on the request. */
   filters: readonly string[]
+  /** Names of filters that may refuse the request before it comes so far. */
+  notPlayed: readonly string[]
+  /** What an endpoint is asked. */
+  sent: Pick<FilterDraft, 'target' | 'authority'>
   /** Where the winner, or the listener, forwards to. */
   upstream: Upstream | undefined
   /** The port of a Service that the URL names: there no rule is asked. */
   listener?: ServiceListener
+  /** Why the port of the URL is not one that serves its scheme. */
+  portFault?: string
 }>
 
 const MOST_CANDIDATES = 20
 const MOST_HOSTS = 5
+
+/** Where no rule is asked. */
+const NOTHING_ASKED = { candidates: [], omitted: 0, winner: undefined, filters: [], notPlayed: [], upstream: undefined }
 
 export type ExplainOptions = Readonly<{
   encodedSlash?: 'keep' | 'reject'
@@ -93,34 +103,42 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const hostname = parseAuthority(url.host)?.hostname
   const notes = describePath(rawPath, normal)
   const listener = findListener(model, url)
-  if (listener) return explainListener(model, listener, { url, path: { normal, query, notes } })
-  const host = explainHost(model, hostname, options.leftOut ?? [])
+  if (listener && isServiceListener(listener))
+    return explainListener(model, listener, { url, path: { normal, query, notes } })
+  const table = (listener && findTable(model.tables, listener.table)) ?? findIngressTable(model)
+  const host = explainHost(table, hostname, options.leftOut ?? [])
   const certificate =
     url.scheme === 'https' && hostname !== undefined ? explainCertificate(model, hostname, options) : undefined
-  const base = { url, path: { normal, query, notes }, host, certificate }
+  const portFault = findPortFault(model, url, options)
+  const base = { url, path: { normal, query, notes }, host, certificate, ...(portFault !== undefined && { portFault }) }
   if (normal === undefined || hostname === undefined) {
     const code = hostname === undefined ? 'PORTICO_REQ_BAD_HOST' : 'PORTICO_REQ_BAD_PATH'
     const reason = hostname === undefined ? `host "${url.host}" is malformed` : notes.join('; ')
-    const answer = { status: 400, code, reason } as const
-    return { ...base, answer, candidates: [], omitted: 0, winner: undefined, filters: [], upstream: undefined }
+    return { ...base, ...NOTHING_ASKED, answer: { status: 400, code, reason }, sent: describeSent(url, normal, query) }
   }
   const { virtualHost } = host
-  const winner = findWinner(model, virtualHost, normal.matchPath, describeRequest(url, query))
-  const candidates = listCandidates(model, virtualHost, normal.matchPath, winner)
+  const { host: authority, path: target, ...asked } = url
+  const request = describeRequest({ ...asked, authority, hostname, path: normal, query, target })
+  const winner = findWinner(table, virtualHost, normal.matchPath, request)
+  const candidates = listCandidates(table, virtualHost, normal.matchPath, winner)
   const upstream = winner?.action.type === 'forward' ? model.upstreams.get(winner.action.upstream) : undefined
+  const draft = { ...describeSent(url, normal, query), lines: request.lines, addedLines: '' }
+  const { answer, notPlayed } = playAll(virtualHost, winner, request, draft, options.httpsPort ?? 0)
   return {
     ...base,
-    answer: findRedirect(url, hostname, virtualHost, options.httpsPort) ?? findAnswer(host, winner, upstream),
+    answer: answer ?? findAnswer(host, winner, upstream),
     candidates: candidates.slice(0, MOST_CANDIDATES),
     omitted: Math.max(0, candidates.length - MOST_CANDIDATES),
     winner,
-    filters: printFilters(winner?.filters),
+    filters: describeFilters([...(virtualHost?.filters ?? []), ...(winner?.filters ?? [])]),
+    notPlayed,
+    sent: draft,
     upstream,
   }
 }
 
 /** A port that is written decides, and on a Service's own address the usual one too. */
-function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): ServiceListener | undefined {
+function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): Listener | undefined {
   const authority = parseAuthority(host)
   if (authority === undefined) return undefined
   const { hostname, port } = authority
@@ -132,6 +150,26 @@ function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): Ser
   return (
     found.find(({ address }) => isEvery(address)) ?? (isIP(hostname) === 0 && found.length === 1 ? found[0] : undefined)
   )
+}
+
+/** A port that is mapped to a listener, as containers have it, is not known here. */
+function findPortFault(
+  { listeners }: Model,
+  { host, scheme }: ExplainedUrl,
+  { httpsPort }: ExplainOptions,
+): string | undefined {
+  const gateway = listeners.filter(isGatewayListener)
+  if (gateway.length === 0) return undefined
+  const serving = gateway.filter(({ tls }) => tls === (scheme === 'https'))
+  const [own] = serving
+  if (own === undefined) return `${scheme} is off in the settings: nothing serves it`
+  const asked = parseAuthority(host)?.port
+  if (asked === undefined || (scheme === 'https' && asked === httpsPort)) return undefined
+  if (serving.some(({ port }) => port === asked || port === 0)) return undefined
+  if (listeners.some((one) => isServiceListener(one) && one.transport === 'TCP' && one.port === asked)) return undefined
+  if (gateway.some(({ port }) => port === asked))
+    return `this is the port of ${scheme === 'http' ? 'https' : 'http'}; ${scheme} has ${own.port}`
+  return `no listener has this port; explained as if it led to that of ${scheme}, ${own.port}`
 }
 
 function isEvery(address: string): boolean {
@@ -160,40 +198,45 @@ function explainListener(
       leftOut: [],
     },
     certificate: undefined,
-    candidates: [],
-    omitted: 0,
-    winner: undefined,
-    filters: [],
+    ...NOTHING_ASKED,
+    sent: describeSent(url, path.normal, path.query),
     upstream,
     listener,
   }
 }
 
-function describeRequest({ method = 'GET', fields, client = '127.0.0.1' }: ExplainedUrl, query: string): RoutedRequest {
-  return { method, query, clientAddress: client, header: (name) => fields?.get(name) }
+function describeSent(url: ExplainedUrl, normal: NormalPath | undefined, query: string): Explanation['sent'] {
+  return { target: (normal?.path ?? '') + query, authority: url.host }
+}
+
+/** The filters of the host, and then of the route unless a guard has closed it. */
+function playAll(
+  virtualHost: VirtualHost | undefined,
+  winner: Route | undefined,
+  request: FilterRequest,
+  draft: FilterDraft,
+  httpsPort: number,
+): Play {
+  const ofHost = playFilters(virtualHost?.filters ?? [], request, draft, httpsPort)
+  if (ofHost.answer !== undefined || winner === undefined || isClosed(winner)) return ofHost
+  const ofRoute = playFilters(winner.filters ?? [], { ...request, match: winner.match }, draft, httpsPort)
+  return { ...ofRoute, notPlayed: [...ofHost.notPlayed, ...ofRoute.notPlayed] }
+}
+
+function isClosed({ action }: Route): boolean {
+  return action.type === 'unavailable' && isClosedBy(action.code)
 }
 
 /** The compiled table decides here as it does for traffic. */
 function findWinner(
-  model: Model,
+  whole: RouteTable,
   virtualHost: VirtualHost | undefined,
   path: string,
   request: RoutedRequest,
 ): Route | undefined {
   const hosts = virtualHost === undefined ? [] : [{ ...virtualHost, host: '' }]
-  const table = compileTable({ ...model, hosts }, (route) => route)
+  const table = compileTable({ ...whole, hosts }, (route) => route)
   return findInHost(table, table.anyHost, path, request)
-}
-
-function findRedirect(
-  { scheme, path }: ExplainedUrl,
-  hostname: string,
-  virtualHost: VirtualHost | undefined,
-  port = 0,
-): Explanation['answer'] {
-  if (scheme !== 'http' || virtualHost === undefined || !redirectsToHttps(virtualHost)) return undefined
-  const reason = 'a tls section names this host: plain HTTP is sent to HTTPS'
-  return { status: 308, code: undefined, reason, ...(port > 0 && { location: printHttpsUrl(hostname, port, path) }) }
 }
 
 function findAnswer(
@@ -251,11 +294,15 @@ function describeBadPath(raw: string): string {
   return 'the path climbs above the root'
 }
 
-function explainHost(model: Model, hostname: string | undefined, leftOut: readonly LeftOut[]): Explanation['host'] {
+function explainHost(
+  { hosts }: RouteTable,
+  hostname: string | undefined,
+  leftOut: readonly LeftOut[],
+): Explanation['host'] {
   if (hostname === undefined) return { hostname, virtualHost: undefined, reason: 'malformed', misses: [], leftOut: [] }
-  const index = new HostIndex(model.hosts.filter(({ host }) => host !== '').map((host) => [host.host, host]))
+  const index = new HostIndex(hosts.filter(({ host }) => host !== '').map((host) => [host.host, host]))
   const named = index.find(hostname)
-  const virtualHost = named ?? model.hosts.find(({ host }) => host === '')
+  const virtualHost = named ?? hosts.find(({ host }) => host === '')
   const reason =
     named === undefined
       ? virtualHost === undefined
@@ -268,7 +315,7 @@ function explainHost(model: Model, hostname: string | undefined, leftOut: readon
     hostname,
     virtualHost,
     reason,
-    misses: findHostMisses(model.hosts, hostname, named),
+    misses: findHostMisses(hosts, hostname, named),
     leftOut: leftOut.filter(({ hosts }) => hosts.some((host) => host === '' || matchesHostPattern(host, hostname))),
   }
 }
@@ -334,7 +381,7 @@ function printDay(milliseconds: number): string {
 
 /** Every route that had a say, the winner first and then by how much of the path it shares. */
 function listCandidates(
-  model: Model,
+  { defaultRoute, shadowed }: RouteTable,
   virtualHost: VirtualHost | undefined,
   path: string,
   winner: Route | undefined,
@@ -343,7 +390,7 @@ function listCandidates(
   for (const route of virtualHost?.routes ?? []) {
     if (route !== winner) misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
   }
-  for (const { route, winner: holder } of model.shadowed) {
+  for (const { route, winner: holder } of shadowed) {
     if (virtualHost === undefined || route.host !== virtualHost.host || route.pathType === 'default') continue
     if (!matchesPath(route.match, path)) {
       misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
@@ -352,7 +399,6 @@ function listCandidates(
     const by = `${holder.pathType} ${holder.path || '/'} of ${printName(holder.owner)}`
     misses.push({ route, verdict: 'shadowed', reason: `shadowed by ${by}` })
   }
-  const { defaultRoute } = model
   // The default backend of an Ingress can be that of its hosts and that of all others: it is one to whoever wrote it.
   const own = virtualHost?.routes.find((route) => route.pathType === 'default')
   if (defaultRoute !== undefined && winner !== defaultRoute && !isSameOwner(own, defaultRoute)) {

@@ -5,23 +5,37 @@ import { statusOf } from '../base/errors.ts'
 import { printName } from '../base/resource-name.ts'
 import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
+import { isServiceListener, placeOf, type ServiceListener } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
-import type { ServiceListener } from '../model/service-listener.ts'
+import type { RouteTable } from '../model/route-table.ts'
 import type { Endpoint } from '../model/upstream.ts'
 
-/** Prints hosts in match order, the default backend, what is shadowed, certificates and listeners; private keys never. */
+/**
+ * Prints hosts in match order, the default backend, what is shadowed, certificates and the listeners of Services; private keys
+ * never. With several tables, each has its name above it, and the listeners of the gateway are printed with the names of theirs.
+ */
 export function printModel(model: Model): string {
-  const lines = model.hosts.flatMap((host) => printHost(model, host))
-  lines.push(`default  ${model.defaultRoute === undefined ? '→ 404' : printTarget(model, model.defaultRoute)}`)
-  for (const { route, winner } of model.shadowed) {
+  const { tables, certificates, listeners } = model
+  const isOne = tables.length === 1
+  const lines = tables.flatMap((table) => [...(isOne ? [] : [`table ${table.name}`]), ...printTable(model, table)])
+  for (const binding of certificates) lines.push(printBinding(binding))
+  for (const listener of listeners) {
+    if (isServiceListener(listener)) lines.push(`listener ${listener.id} ${printForwarding(model, listener)}`)
+    else if (!isOne) lines.push(`listener ${listener.id} ${placeOf(listener)} → table ${listener.table}`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function printTable(model: Model, { hosts, defaultRoute, shadowed }: RouteTable): readonly string[] {
+  const lines = hosts.flatMap((host) => printHost(model, host))
+  lines.push(`default  ${defaultRoute === undefined ? '→ 404' : printTarget(model, defaultRoute)}`)
+  for (const { route, winner } of shadowed) {
     lines.push(
       `shadowed  ${printHostName(route.host)}${printPath(route)} → ${route.action.backend}  [${printName(route.owner)}]  by ${printPath(winner)} → ${winner.action.backend}  [${printName(winner.owner)}]`,
     )
   }
-  for (const binding of model.certificates) lines.push(printBinding(binding))
-  for (const listener of model.listeners) lines.push(`listener ${listener.id} ${printForwarding(model, listener)}`)
-  return `${lines.join('\n')}\n`
+  return lines
 }
 
 /** `Prefix /api`, or `default`. */

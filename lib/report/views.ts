@@ -7,10 +7,11 @@ import { compareText } from '../base/order.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printName } from '../base/resource-name.ts'
 import { printFilters, redirectsToHttps } from '../filters/registry.ts'
+import { isServiceListener, type Listener, type ServiceListenerKind } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
 import type { Locate } from '../model/resource-ref.ts'
 import type { Route } from '../model/route.ts'
-import type { ServiceListener, ServiceListenerKind } from '../model/service-listener.ts'
+import type { RouteTable } from '../model/route-table.ts'
 import { findShortage } from '../model/shortage.ts'
 import { usableEndpoints } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
@@ -69,7 +70,7 @@ export type ListenerRow = Readonly<{
   /** The bound port where known, else the configured one. */
   port: number
   protocol: string
-  layer: ServiceListener['layer']
+  layer: Listener['layer']
   enabled: boolean
   /** `namespace/name`; undefined for the gateway's own. */
   service: string | undefined
@@ -124,7 +125,11 @@ export type DiagnosticRow = Readonly<{
 
 /** Every route in the order in which it is matched; then the default backend, then the routes that lost against another. */
 export function routesView(model: Model, locate: Locate): readonly RouteRow[] {
-  const redirected = new Set(model.hosts.filter(redirectsToHttps).map(({ host }) => host))
+  return model.tables.flatMap((table) => tableRows(model, table, locate))
+}
+
+function tableRows(model: Model, { hosts, defaultRoute, shadowed }: RouteTable, locate: Locate): readonly RouteRow[] {
+  const redirected = new Set(hosts.filter(redirectsToHttps).map(({ host }) => host))
   const row = (route: Route, shadowedBy?: Route): RouteRow => {
     const upstream = route.action.type === 'forward' ? model.upstreams.get(route.action.upstream) : undefined
     return {
@@ -143,9 +148,9 @@ export function routesView(model: Model, locate: Locate): readonly RouteRow[] {
     }
   }
   return [
-    ...model.hosts.flatMap((host) => host.routes.map((route) => row(route))),
-    ...(model.defaultRoute ? [row(model.defaultRoute)] : []),
-    ...model.shadowed.map(({ route, winner }) => row(route, winner)),
+    ...hosts.flatMap((host) => host.routes.map((route) => row(route))),
+    ...(defaultRoute ? [row(defaultRoute)] : []),
+    ...shadowed.map(({ route, winner }) => row(route, winner)),
   ]
 }
 
@@ -194,8 +199,8 @@ function listUsable(upstream: Upstream | undefined): readonly string[] {
 }
 
 /**
- * The gateway's own listeners, then those of Services, by their ids. `ports` are those of its own that are really bound;
- * `states` say of a Service's listener, by id, that it is `open` or why it is not.
+ * The gateway's own listeners, first those of the settings, then those of Services, by their ids. `ports` are those of the settings
+ * that are really bound; `states` say of other listeners, by id, that they are `open` or why they are not.
  */
 export function listenersView(
   settings: Settings,
@@ -229,26 +234,29 @@ export function listenersView(
         source: undefined,
       }),
     ),
-    ...listeners.map((listener) => serviceListenerRow(listener, locate, states?.get(listener.id) ?? '')),
+    ...listeners
+      .filter(({ id }) => !own.some(({ name }) => name === id))
+      .map((listener) => listenerRow(listener, locate, states?.get(listener.id) ?? '')),
   ]
 }
 
-function serviceListenerRow(listener: ServiceListener, locate: Locate, state: string): ListenerRow {
-  const { kind, transport, layer, tls, address, port, upstream, sourceRanges, proxyProtocol, owner } = listener
+function listenerRow(listener: Listener, locate: Locate, state: string): ListenerRow {
+  const { kind, transport, layer, tls, address, port, sourceRanges, proxyProtocol } = listener
+  const service = isServiceListener(listener) ? listener : undefined
   return {
-    name: printListenerName(listener),
+    name: service ? printListenerName(service) : listener.id,
     kind,
     address,
     port,
     protocol: layer === 'L4' ? transport : tls ? 'HTTPS' : 'HTTP',
     layer,
     enabled: true,
-    service: printName(owner),
-    upstream,
+    service: service && printName(service.owner),
+    upstream: service?.upstream,
     sourceRanges,
     proxyProtocol,
     state,
-    source: printPlace(locateField(listener, locate)),
+    source: service && printPlace(locateField(service, locate)),
   }
 }
 

@@ -1,6 +1,6 @@
 /** The compiled routing table: immutable. A look-up costs the depth of the path, not the number of routes (P36). */
-import type { Model } from '../model/model.ts'
 import type { Route, RouteMatch, VirtualHost } from '../model/route.ts'
+import type { RouteTable } from '../model/route-table.ts'
 import { HostIndex } from './host-index.ts'
 import { PathIndex } from './path-index.ts'
 import type { RoutedRequest } from './predicates.ts'
@@ -21,13 +21,16 @@ export type RoutingTable<R, H> = {
   readonly fallback: R | undefined
 }
 
-/** Compiles a model. `serve` is called once for each route, and makes the result of look-ups. */
-export function compileTable<R>(model: Model, serve: (route: Route) => R): RoutingTable<R, VirtualHost> {
-  const compiled = model.hosts.map((host) => compileHost<Route, R, VirtualHost>(host, serve))
+/** Compiles a table. `serve` is called once for each route, and makes the result of look-ups. */
+export function compileTable<R>(
+  { hosts, defaultRoute }: Pick<RouteTable, 'hosts' | 'defaultRoute'>,
+  serve: (route: Route) => R,
+): RoutingTable<R, VirtualHost> {
+  const compiled = hosts.map((host) => compileHost<Route, R, VirtualHost>(host, serve))
   return Object.freeze({
     hosts: new HostIndex(compiled.filter(({ host }) => host.host !== '').map((routes) => [routes.host.host, routes])),
     anyHost: compiled.find(({ host }) => host.host === ''),
-    fallback: model.defaultRoute && serve(model.defaultRoute),
+    fallback: defaultRoute && serve(defaultRoute),
   })
 }
 

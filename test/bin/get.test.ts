@@ -62,6 +62,16 @@ admin: { token: very-secret }
     t.strictSame(rows.get('log.level'), ['warn', 'flag'])
     t.strictSame(rows.get('admin.token'), ['[redacted]', 'file'])
     t.notMatch(stdout, 'very-secret')
+    const named = async (...names: string[]) => {
+      const found = await runPortico([...words, '-o', 'name', ...names], { cwd: folder, environment })
+      return [found.status, ...found.stdout.trim().split('\n')]
+    }
+    t.same(await named('dns', 'http.port'), [
+      0,
+      ...[...rows.keys()].filter((name) => /^dns\.|^http\.port$/.test(name)).map((name) => `setting/${name}`),
+    ])
+    t.ok((await named('upstream.retry')).includes('setting/upstream.retry.budget'))
+    t.same(await named('upstr'), [1, ''])
   },
 )
 

@@ -13,6 +13,7 @@ import {
   type ShadowedRoute,
   type VirtualHost,
 } from '../../model/route.ts'
+import { INGRESS_TABLE, type RouteTable } from '../../model/route-table.ts'
 import { isSameList, keepList, MappedList, Sieve } from '../reuse.ts'
 import type { TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
@@ -20,19 +21,17 @@ import { isSecured } from '../tls/tls-section.ts'
 import { closeResolution, createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
 import { readHostFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
+import { reportRedirectLoops } from './redirect-loop.ts'
 import { claimDefault, claimPath, closeRoute, settleRoutes } from './route.ts'
 
 /** A served route whose upstream has no usable endpoint. */
 export type Starving = Readonly<{ target: TranslatedUpstream; ingress: Ingress; path: FieldPath }>
 
 export type TranslatedHosts = Readonly<{
-  /** Exact hosts, then wildcards, then `''`; each group by name. */
-  hosts: readonly VirtualHost[]
-  /** The number of their routes. */
+  table: RouteTable
+  /** The number of routes of its hosts. */
   routes: number
-  defaultRoute: Route | undefined
-  shadowed: readonly ShadowedRoute[]
-  /** At least one entry for each upstream that leaves a route without an endpoint. */
+  /** At least one entry for each Ingress and each upstream that leaves a route of it without an endpoint. */
   starving: readonly Starving[]
 }>
 
@@ -98,6 +97,7 @@ export class HostMerger {
   /** The settled hosts in their order. */
   #settled: readonly SettledHost[] = []
   #routes = 0
+  #table: RouteTable | undefined
   /** What decides about the filters of all hosts. */
   #filterInputs: readonly unknown[] = []
   #filters: HostFilters = { secured: undefined, others: undefined }
@@ -118,13 +118,23 @@ export class HostMerger {
     const defaults = settleRoutes(general, findIngressAmong(owners), diagnostics)
     const last = defaults.routes[0] ?? resting.find(({ claims }) => claims.hosts.length > 0)?.claims.rest
     if (last !== undefined) starving.push(...findStarving([last], owners))
-    return {
-      hosts: Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost)),
-      routes: this.#routes,
-      defaultRoute: last,
-      shadowed: Object.freeze([...shadowed, ...defaults.shadowed]),
-      starving,
-    }
+    const hosts = Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost))
+    const table = this.#keepTable(hosts, last, [...shadowed, ...defaults.shadowed])
+    return { table, routes: this.#routes, starving }
+  }
+
+  /** The table from before, where it is the same. */
+  #keepTable(
+    hosts: RouteTable['hosts'],
+    defaultRoute: Route | undefined,
+    shadowed: RouteTable['shadowed'],
+  ): RouteTable {
+    const before = this.#table
+    const isSame =
+      before?.hosts === hosts && before.defaultRoute === defaultRoute && isSameList(before.shadowed, shadowed)
+    if (isSame) return before
+    this.#table = Object.freeze({ name: INGRESS_TABLE, hosts, defaultRoute, shadowed: Object.freeze(shadowed) })
+    return this.#table
   }
 
   /** Settles the hosts with changed claims, or all hosts if their filters may have changed. */
@@ -311,28 +321,34 @@ function settle(
   const closed = guard === undefined ? claimed : claimed.map((route) => closeRoute(route, guard))
   const { routes, shadowed } = settleRoutes(closed, findIngressAmong(claims), diagnostics)
   const { owner, rule } = claims[0]!
+  const virtualHost = Object.freeze({ host, routes: Object.freeze(routes), ...(filters && { filters }), owner, rule })
+  reportRedirectLoops(virtualHost, findIngressAmong(claims), diagnostics)
   return {
     claims,
-    virtualHost: Object.freeze({ host, routes: Object.freeze(routes), ...(filters && { filters }), owner, rule }),
+    virtualHost,
     shadowed: keepList(shadowed),
     starving: keepList(findStarving(routes, claims)),
     diagnostics: keepList(diagnostics.items),
   }
 }
 
-/** The first route to each upstream without endpoints. */
+/** The first route of each Ingress to each upstream without endpoints. */
 function findStarving(routes: readonly Route[], owners: readonly RouteOwner[]): readonly Starving[] {
   const empty = owners.filter((one) => one.empty.size > 0)
   if (empty.length === 0) return []
   const targets = new Map(empty.flatMap((one) => [...one.empty]))
   const ingressOf = findIngressAmong(owners)
-  const found = new Map<TranslatedUpstream, Starving>()
+  const found: Starving[] = []
+  const known = new Map<TranslatedUpstream, Set<ResourceRef>>()
   for (const route of routes) {
     const target = targets.get(route.action)
-    if (target === undefined || found.has(target)) continue
-    found.set(target, { target, ingress: ingressOf(route.owner), path: findBackendField(route) })
+    if (target === undefined) continue
+    const owners = known.get(target) ?? new Set()
+    if (owners.has(route.owner)) continue
+    known.set(target, owners.add(route.owner))
+    found.push({ target, ingress: ingressOf(route.owner), path: findBackendField(route) })
   }
-  return [...found.values()]
+  return found
 }
 
 /** Exact hosts, then wildcards, then `''`; each group by name. */

@@ -1,7 +1,7 @@
 /** Routes of Ingress paths, and the choice among several routes with the same meaning (I-15, I-37 to I-40). */
 
 import type { DiagnosticList } from '../../base/diagnostics.ts'
-import { statusOf } from '../../base/errors.ts'
+import { isClosedBy, statusOf } from '../../base/errors.ts'
 import { normalizeRulePath } from '../../base/path.ts'
 import { findFilter } from '../../filters/registry.ts'
 import { type Ingress, type IngressBackend, type IngressPath, printResource } from '../../kubernetes/resource.ts'
@@ -148,8 +148,7 @@ function hasAlternatives(pattern: string): boolean {
 }
 
 function isClosed({ action }: Pick<Route, 'action'>): boolean {
-  if (action.type !== 'unavailable') return false
-  return action.code === 'PORTICO_GW_GUARD_UNSUPPORTED' || action.code === 'PORTICO_GW_GUARD_INVALID'
+  return action.type === 'unavailable' && isClosedBy(action.code)
 }
 
 /** The routes of one host in match order, and the routes that lost. */
