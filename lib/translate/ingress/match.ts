@@ -7,7 +7,7 @@ import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { RouteConditions, ValueCondition } from '../../model/conditions.ts'
 import { findUnseen } from '../../routing/predicates.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
-import { findMeantCondition } from '../annotation.ts'
+import { findMeantRestriction, type Restriction } from '../annotation.ts'
 import { findGuard } from './filters.ts'
 import { ADDRESSES, type MatchAnnotation } from './match-annotation.ts'
 
@@ -49,7 +49,7 @@ export function readMatch(ingress: Ingress): IngressMatch {
 /** The annotation that says which clients the routes take, to be closed where they cannot be served; undefined: there is none. */
 export function findClientMatch({ meta }: Ingress): string | undefined {
   return Object.keys(meta.annotations).find(
-    (name) => name === ANNOTATION_DOMAIN + ADDRESSES || findMeantCondition(name) === ADDRESSES,
+    (name) => name === ANNOTATION_DOMAIN + ADDRESSES || findMeantRestriction(name) === 'clients',
   )
 }
 
@@ -84,12 +84,11 @@ function readAll(ingress: Ingress): Readonly<{ match: IngressMatch; refusals: re
   const { refusals } = reader
   const isRefused = (name: MatchAnnotation): boolean => refusals.some(({ annotation }) => annotation === name)
   // A condition that is misspelt would not be asked for (annotation.ts reports it).
-  const misspelt = Object.keys(ingress.meta.annotations).filter((name) => findMeantCondition(name) !== undefined)
-  const broken = refusals[0] ? ANNOTATION_DOMAIN + refusals[0].annotation : misspelt[0]
-  const guards =
-    findGuard(ingress) !== undefined ||
-    isRefused(ADDRESSES) ||
-    misspelt.some((name) => findMeantCondition(name) === ADDRESSES)
+  const names = Object.keys(ingress.meta.annotations)
+  const find = (kind: Restriction): string | undefined => names.find((name) => findMeantRestriction(name) === kind)
+  const clients = find('clients')
+  const broken = refusals[0] ? ANNOTATION_DOMAIN + refusals[0].annotation : (clients ?? find('condition'))
+  const guards = findGuard(ingress) !== undefined || isRefused(ADDRESSES) || clients !== undefined
   if (broken === undefined)
     return { match: Object.freeze({ conditions, priority, hasPatterns, broken, guards }), refusals }
   const closed = Object.freeze({ ...conditions, unread: guards ? 'guard' : 'other' } as const)
