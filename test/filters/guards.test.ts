@@ -209,3 +209,58 @@ t.test('the help of an unknown annotation names what its kind takes', async (t) 
     t.equal(help(`portico.dev/${name}`), `did you mean "portico.dev/match-client-addresses"?${outcome}`)
   }
 })
+
+t.test(
+  'annotations that stand in the wrong place are an error, and a guard among them closes the routes',
+  async (t) => {
+    const print = (metadata: string, rest: string, spec: string) => `---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: a${metadata}}
+${rest}
+spec: {${spec}rules: [{host: a.test, http: {paths: [{path: /admin, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`
+    const play = (text: string) => {
+      const { model, diagnostics } = translateText(text + printIngress('b', 'a.test', '/', ''))
+      const [first] = findIngressTable(model).hosts[0]?.routes ?? []
+      const found = diagnostics.filter(({ code }) => code === 'PORTICO_RES_FIELD_UNKNOWN')
+      return { path: first?.path, action: first?.action.type, found }
+    }
+    const guards = [
+      'portico.dev/auth-url: "http://127.0.0.1:1/"',
+      'portico.dev/match-client-addresses: 10.0.0.0/8',
+      'nginx.ingress.kubernetes.io/limit-rps: "1"',
+      'portico.dev/rate-limti: 1',
+    ]
+    for (const guard of guards) {
+      const places: readonly (readonly [text: string, help: RegExp])[] = [
+        [
+          print(`, anotations: {${guard}}`, '', ''),
+          /^did you mean "annotations"\? until then the Ingress is not served/,
+        ],
+        [print(`, annotation: {${guard}}`, '', ''), /^did you mean "annotations"\?/],
+        [print(`, Annotations: {${guard}}`, '', ''), /^did you mean "annotations"\?/],
+        [print(`, ${guard}`, '', ''), /^an annotation belongs under metadata.annotations;/],
+        [print('', `annotations: {${guard}}`, ''), /^annotations belongs under metadata;/],
+        [print('', '', `annotations: {${guard}}, `), /^annotations belongs under metadata;/],
+      ]
+      for (const [text, help] of places) {
+        const { path, action, found } = play(text)
+        t.match({ path, action }, { path: '/admin', action: 'unavailable' }, text)
+        t.match(found, [{ severity: 'error', help }], text)
+      }
+    }
+    const other = play(print(', anotations: {team: x}', '', ''))
+    t.match(other, { path: '/admin', action: 'unavailable', found: [{ severity: 'warning' }] })
+    t.match(other.found, [{ help: 'did you mean "annotations"?' }], 'nobody reads it: the Ingress is served')
+    const unguarded = play(print(', anotations: {portico.dev/tries: "2"}', '', ''))
+    t.match(unguarded, { path: '/', found: [{ severity: 'error' }] }, 'without a guard its paths are free')
+  },
+)
+
+t.test('a Service with annotations in the wrong place gets no requests', async (t) => {
+  const service =
+    '---\napiVersion: v1\nkind: Service\nmetadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:1"}}\nannotations: {portico.dev/auth-url: x}\nspec: {ports: [{port: 80}]}\n'
+  const { model } = translateText(service + printIngress('a', 'a.test', '/', ''))
+  t.match(findIngressTable(model).hosts[0]?.routes, [{ action: { type: 'unavailable' } }])
+})
