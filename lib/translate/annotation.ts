@@ -147,12 +147,11 @@ function findMeaning(name: string): Meaning | undefined {
   const own = findOwnName(name)
   if (own === undefined || ANNOTATIONS.has(name) || explainConstantAnnotation(name)) return undefined
   const plain = own.replace(/([a-z0-9])(?=[A-Z])/g, '$1-').toLowerCase()
-  const nearest = findNearest(plain, NAMES)
-  const near = nearest === undefined ? [] : [nearest]
+  const alike = findNearest(plain, NAMES)
+  const near = findEquivalents(plain) ?? (alike === undefined ? [] : [alike])
+  const [nearest] = near
   const restriction = nearest === undefined ? undefined : restrictionOf(nearest)
-  if (isUsualGuard(plain)) {
-    return { restriction: 'guard', nearest: findEquivalents(plain) ?? (restriction === 'guard' ? near : []) }
-  }
+  if (isUsualGuard(plain)) return { restriction: 'guard', nearest: restriction === undefined ? [] : near }
   if (restriction !== undefined) return { restriction, nearest: near }
   if (CLIENTS.test(plain) || CLIENTS_MATCHED.test(plain)) return { restriction: 'clients', nearest: [ADDRESSES] }
   if (plain.startsWith('match')) return { restriction: 'condition', nearest: near }
@@ -201,7 +200,7 @@ function explainUnknown(kind: string, name: string): string {
   const { restriction, nearest = [] } = findMeaning(name) ?? {}
   // One that stands on this kind is more likely to be meant.
   const here = NAMES.filter((one) => ANNOTATIONS.get(ANNOTATION_DOMAIN + one)?.kinds.includes(kind))
-  const own = restriction === undefined ? findNearest(findOwnName(name) ?? name, here) : undefined
+  const own = restriction === undefined && nearest.length < 2 ? findNearest(findOwnName(name) ?? name, here) : undefined
   const meant = own === undefined ? nearest : [own]
   if (meant.length === 0) return TAKES[kind] ?? 'nothing under portico.dev/ has a meaning here'
   const question = `did you mean ${meant.map((one) => `"${ANNOTATION_DOMAIN}${one}"`).join(' and ')}?`
