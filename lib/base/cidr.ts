@@ -23,6 +23,19 @@ export function createAddressSet(cidrs: readonly string[]): AddressSet {
   }
 }
 
+/**
+ * The one text for all ranges with the same addresses: `10.0.0.1/8` is `10.0.0.0/8`. `hasHostBits`: the address written is not the first
+ * of its range. Throws as `createAddressSet` does.
+ */
+export function normalizeRange(cidr: string): Readonly<{ range: string; hasHostBits: boolean }> {
+  const [address, bits] = parseRange(cidr)
+  const bytes = address.toByteArray()
+  const first = bytes.map((byte, at) => byte & (0xff00 >> Math.min(8, Math.max(0, bits - 8 * at))))
+  const text = ipaddr.fromByteArray(first).toString()
+  const isWhole = bits === 8 * bytes.length
+  return { range: isWhole ? text : `${text}/${bits}`, hasHostBits: first.some((byte, at) => byte !== bytes[at]) }
+}
+
 const METADATA = new Set([
   '169.254.169.254',
   '169.254.170.2',

@@ -97,6 +97,10 @@ export const DIAGNOSTICS = {
   ],
   PORTICO_ANN_CANARY: ['warning', 'a canary Ingress is not served'],
   // Routes
+  PORTICO_ROUTE_ADDRESS_FALLS_THROUGH: [
+    'warning',
+    "a condition on clients' addresses changes nothing: other clients are served the same by another route",
+  ],
   PORTICO_ROUTE_CONFLICT: ['error', 'two rules claim the same host, path, path type and conditions'],
   PORTICO_ROUTE_DEFAULT_CONFLICT: ['error', 'two Ingresses claim the default backend'],
   PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC: ['info', 'an ImplementationSpecific path is matched as Prefix'],

@@ -28,8 +28,9 @@ export function decodeMeta(root: FieldReader, scope: 'namespaced' | 'cluster', c
   const labels = metadata.stringMap('labels')
   checkLabels(metadata, 'labels', labels)
   // A number in place of a text is kept as text, so that a guard with it still closes its routes.
-  const annotations = metadata.stringMap('annotations', JSON.stringify)
-  checkAnnotations(metadata, annotations)
+  const written = metadata.stringMap('annotations', JSON.stringify)
+  checkAnnotations(metadata, written)
+  const annotations = { ...report.stray, ...written }
   const createdAt = readCreationTime(metadata)
   return Object.freeze({
     namespace,

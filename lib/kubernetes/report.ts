@@ -35,6 +35,7 @@ export class ProblemReport {
   /** `Kind namespace/name`. */
   readonly resource: string
   failed = false
+  readonly #stray: (readonly [name: string, value: string])[] = []
   readonly #diagnostics: DiagnosticList
   /** Fields of the wrong type. Rules about their content would only mislead. */
   readonly #unusable = new Set<string>()
@@ -105,6 +106,29 @@ export class ProblemReport {
   /** Strict decoding names unknown fields; the object is used without them. */
   unknownField(path: FieldPath, help: string | undefined): void {
     this.add('PORTICO_RES_FIELD_UNKNOWN', `unknown field "${this.#name(path)}"`, path, { help, key: true })
+  }
+
+  /**
+   * Reports annotations that stand where nobody reads them. They may guard, so that the object cannot be used without them; what it
+   * is closed for is found in `stray`.
+   */
+  strayAnnotations(
+    path: FieldPath,
+    found: readonly (readonly [name: string, value: string])[],
+    help: string = '',
+  ): void {
+    this.#stray.push(...found)
+    const end = help === '' ? '' : `${help}${help.endsWith('?') ? ' ' : '; '}`
+    this.add('PORTICO_RES_FIELD_UNKNOWN', `unknown field "${this.#name(path)}" holds annotations`, path, {
+      help: `${end}until then the ${this.resource.split(' ', 1)[0]} is not served`,
+      key: true,
+      severity: 'error',
+    })
+  }
+
+  /** The annotations so reported. */
+  get stray(): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#stray)
   }
 
   /** True if the field, or a field around it, has the wrong type. */

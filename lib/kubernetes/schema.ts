@@ -116,7 +116,7 @@ function ingressRules(backend: ObjectShape): Shape {
   )
 }
 
-export const INGRESS: ObjectShape = kind({
+export const INGRESS: ObjectShape = guardedKind({
   spec: object(
     {
       ingressClassName: 'string',
@@ -130,7 +130,7 @@ export const INGRESS: ObjectShape = kind({
 })
 
 /** extensions/v1beta1 and networking.k8s.io/v1beta1 */
-export const BETA_INGRESS: ObjectShape = kind({
+export const BETA_INGRESS: ObjectShape = guardedKind({
   spec: object({
     ingressClassName: 'string',
     backend: betaIngressBackend,
@@ -147,7 +147,7 @@ export const INGRESS_CLASS: ObjectShape = kind({
   }),
 })
 
-export const SERVICE: ObjectShape = kind({
+export const SERVICE: ObjectShape = guardedKind({
   spec: object({
     ports: list(
       object(
@@ -285,6 +285,10 @@ export const POD: ObjectShape = openObject({
 
 function kind(fields: Readonly<Record<string, Shape>>): ObjectShape {
   return object({ apiVersion: 'string', kind: 'string', metadata, ...fields })
+}
+
+function guardedKind(fields: Readonly<Record<string, Shape>>): ObjectShape {
+  return { ...kind(fields), isGuarded: true }
 }
 
 function openObject(fields: Readonly<Record<string, Shape>>): ObjectShape {

@@ -2,6 +2,7 @@
 import { findNearest } from '../base/nearest.ts'
 import type { FieldPath, SourcePosition } from '../base/position.ts'
 import type { ProblemReport } from './report.ts'
+import { findStrayAnnotations, isLikeAnnotations } from './stray-annotations.ts'
 
 /** `any` is a value of any type. */
 export type Shape = 'string' | 'int' | 'bool' | 'intOrString' | 'any' | ListShape | MapShape | ObjectShape
@@ -19,6 +20,8 @@ export type ObjectShape = Readonly<{
   form: string | undefined
   /** For fields of two forms, the form that takes the other type: a name where a number is written. */
   other: Readonly<Record<string, string>>
+  /** True for a kind whose annotations may keep requests away. */
+  isGuarded: boolean
 }>
 
 export function list(items: Shape): ListShape {
@@ -32,7 +35,7 @@ export function object(
   more: Partial<Pick<ObjectShape, 'open' | 'moved' | 'form' | 'other'>> = {},
 ): ObjectShape {
   const { open = false, moved = {}, form, other = {} } = more
-  return { type: 'object', fields, open, moved, form, other }
+  return { type: 'object', fields, open, moved, form, other, isGuarded: false }
 }
 
 /** Reports every field of `value` that has the wrong type or does not exist. Null is "not set" everywhere. */
@@ -99,7 +102,7 @@ class ShapeCheck {
       if (Object.hasOwn(shape.fields, key)) {
         this.#other = Object.hasOwn(shape.other, key) ? shape.other[key] : undefined
         this.#checkChild(key, item, shape.fields[key] as Shape)
-      } else if (!shape.open) this.#addUnknown(key, shape)
+      } else if (!shape.open) this.#addUnknown(key, item, shape)
     }
   }
 
@@ -109,13 +112,17 @@ class ShapeCheck {
     this.#path.pop()
   }
 
-  #addUnknown(key: string, shape: ObjectShape): void {
+  #addUnknown(key: string, value: unknown, shape: ObjectShape): void {
     const path = [...this.#path, key]
-    this.#report.unknownField(path, this.#unknownHelp(key, shape))
+    const stray = this.#root.isGuarded ? findStrayAnnotations(key, value) : undefined
+    if (stray === undefined) this.#report.unknownField(path, this.#unknownHelp(key, shape))
+    else this.#report.strayAnnotations(path, stray, this.#unknownHelp(key, shape))
   }
 
   #unknownHelp(key: string, shape: ObjectShape): string | undefined {
     if (Object.hasOwn(shape.moved, key)) return shape.moved[key]
+    if (key.includes('/')) return 'an annotation belongs under metadata.annotations'
+    if (isLikeAnnotations(key) && this.#path[0] !== 'metadata') return 'annotations belongs under metadata'
     const homes = findHomes(this.#root, key)
     const home = homes[0]
     // A correct field name in the wrong place is more often an indentation slip than a typing error.

@@ -7,7 +7,9 @@ import { ANNOTATION_DOMAIN, explainConstantAnnotation, SERVICE_SETTINGS_BY_ANNOT
 import type { Schema } from '../settings/setting.ts'
 import { describeChoices, describeSetting, describeText } from './annotation-schema.ts'
 import { LAYER_ANNOTATION, LAYERS, PROXY_PROTOCOL_ANNOTATION } from './exposure/listener-option.ts'
-import { isCondition, MATCH_ANNOTATIONS, type MatchAnnotation } from './ingress/match-annotation.ts'
+import { findEquivalents } from './ingress/equivalent.ts'
+import { isUsualGuard, looksLikeGuard } from './ingress/foreign-table.ts'
+import { ADDRESSES, isCondition, MATCH_ANNOTATIONS } from './ingress/match-annotation.ts'
 import { SPLIT_ANNOTATION, SPLIT_SCHEMA } from './ingress/split.ts'
 
 type KnownAnnotation = Readonly<{
@@ -78,53 +80,98 @@ const GUARD_NAMES: readonly string[] = FILTERS.filter(({ isGuard }) => isGuard).
 )
 
 /**
- * The annotation of a guard that an unknown annotation seems to mean, so that the routes of its Ingress are closed; undefined: none.
- * A part of the name is enough, as in `portico.dev/basic-auth`.
+ * How an annotation keeps requests away from routes: as a guard, which refuses them, as the condition on clients' addresses, or as
+ * another condition.
  */
-export function findMeantGuard(name: string): string | undefined {
-  const nearest = findMeant(name)
-  return nearest !== undefined && GUARD_NAMES.includes(nearest) ? ANNOTATION_DOMAIN + nearest : undefined
+export type Restriction = 'guard' | 'clients' | 'condition'
+
+/** What an unknown annotation seems to mean. */
+type Meaning = Readonly<{
+  restriction: Restriction | undefined
+  /** The known annotations nearest to it, without the domain. */
+  nearest: readonly string[]
+}>
+
+/** Words for the addresses of clients, alone or behind `match-`. */
+const CLIENTS =
+  /(?:^|[-._])(?:client|source|src|remote|peer)s?[-._]?(?:ip|addr|address|range|cidr|network)(?:e?s)?(?:[-._]|$)|(?:^|[-._])(?:allow|deny|block|ban|trust)(?:ed)?[-._]?(?:from|ip|source|addr|client|cidr|range)/
+const CLIENTS_MATCHED = /^match.*(?:\b|_)(?:ips?|addr\w*|cidrs?|ranges?|clients?|sources?|remote|peers?)(?:\b|_)/
+
+/**
+ * How an unknown annotation seems to restrict routes. One that is misspelt, has the name of another controller's guard, or begins as
+ * conditions do counts, under a domain near to Portico's too: without it the routes would take more. Undefined: it does not.
+ */
+export function findMeantRestriction(name: string): Restriction | undefined {
+  return findMeaning(name)?.restriction
 }
 
-/** The condition, without the domain, that an unknown annotation seems to mean; undefined: none. */
-export function findMeantCondition(name: string): MatchAnnotation | undefined {
-  const nearest = findMeant(name)
-  return nearest !== undefined && isCondition(nearest) ? nearest : undefined
+/** True for an annotation under portico.dev/, or under a domain that is a misspelling of it. */
+export function isOwnAnnotation(name: string): boolean {
+  return findOwnName(name) !== undefined
 }
 
 /**
- * An annotation that promises to guard and cannot: a misspelt one, or one on a Service, where no filter is read. The routes of the
- * Ingress, or to the Service, are closed. Undefined: there is none.
+ * An annotation that promises to guard and cannot: on an Ingress one that is misspelt; on a Service every guard and condition, since
+ * none is read there. The routes of the Ingress, or to the Service, are closed. Undefined: there is none.
  */
 export function findIdleGuard({ kind, meta }: Resource): string | undefined {
-  return Object.keys(meta.annotations).find((name) => isIdleGuard(kind, name))
+  return Object.keys(meta.annotations).find((name) => {
+    const lost = findLostRestriction(kind, name)
+    return lost === 'guard' || (lost !== undefined && kind === 'Service')
+  })
 }
 
-function isIdleGuard(kind: string, name: string): boolean {
-  if (kind !== 'Ingress' && kind !== 'Service') return false
-  const isKnown = kind === 'Service' && GUARD_NAMES.some((guard) => name === ANNOTATION_DOMAIN + guard)
-  return isKnown || findMeantGuard(name) !== undefined
+/** How an annotation would restrict routes, and does not where it stands. */
+function findLostRestriction(kind: string, name: string): Restriction | undefined {
+  if (kind !== 'Ingress' && kind !== 'Service') return undefined
+  const isMisplaced = kind === 'Service' && name.startsWith(ANNOTATION_DOMAIN)
+  return findMeantRestriction(name) ?? (isMisplaced ? restrictionOf(name.slice(ANNOTATION_DOMAIN.length)) : undefined)
 }
 
-/** The known name that an unknown annotation seems to mean, without the domain, which all share and which would count as likeness. */
-function findMeant(name: string): string | undefined {
-  if (!name.startsWith(ANNOTATION_DOMAIN) || ANNOTATIONS.has(name) || explainConstantAnnotation(name)) return undefined
-  const own = name.slice(ANNOTATION_DOMAIN.length)
-  const nearest = findNearest(own, NAMES)
-  if (nearest !== undefined) return nearest
-  const words = own.split('-')
-  return words
+function restrictionOf(known: string): Restriction | undefined {
+  if (GUARD_NAMES.includes(known)) return 'guard'
+  if (known === ADDRESSES) return 'clients'
+  return isCondition(known) ? 'condition' : undefined
+}
+
+/** The name without the domain, which all share and which would count as likeness. */
+function findOwnName(name: string): string | undefined {
+  if (name.startsWith(ANNOTATION_DOMAIN)) return name.slice(ANNOTATION_DOMAIN.length)
+  const end = name.indexOf('/') + 1
+  const isNear = Math.abs(end - ANNOTATION_DOMAIN.length) <= 2 && findNearest(name.slice(0, end), [ANNOTATION_DOMAIN])
+  return isNear ? name.slice(end) : undefined
+}
+
+/** Undefined for a known annotation, and for one of another domain. */
+function findMeaning(name: string): Meaning | undefined {
+  const own = findOwnName(name)
+  if (own === undefined || ANNOTATIONS.has(name) || explainConstantAnnotation(name)) return undefined
+  const plain = own.replace(/([a-z0-9])(?=[A-Z])/g, '$1-').toLowerCase()
+  const alike = findNearest(plain, NAMES)
+  const near = findEquivalents(plain) ?? (alike === undefined ? [] : [alike])
+  const [nearest] = near
+  const restriction = nearest === undefined ? undefined : restrictionOf(nearest)
+  if (isUsualGuard(plain)) return { restriction: 'guard', nearest: restriction === undefined ? [] : near }
+  if (restriction !== undefined) return { restriction, nearest: near }
+  if (CLIENTS.test(plain) || CLIENTS_MATCHED.test(plain)) return { restriction: 'clients', nearest: [ADDRESSES] }
+  if (plain.startsWith('match')) return { restriction: 'condition', nearest: near }
+  if (nearest !== undefined) return { restriction: undefined, nearest: near }
+  const words = plain.split('-')
+  const guard = words
     .flatMap((word, at) => [words.slice(at).join('-'), word])
     .map((part) => findNearest(part, GUARD_NAMES))
-    .find((guard) => guard !== undefined)
+    .find((one) => one !== undefined)
+  if (guard !== undefined) return { restriction: 'guard', nearest: [guard] }
+  return { restriction: looksLikeGuard(plain) ? 'guard' : undefined, nearest: [] }
 }
 
-/** Reports annotations under portico.dev/ that mean nothing where they stand. */
+/** Reports annotations under portico.dev/, or under a domain near to it, that mean nothing where they stand. */
 export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList): void {
+  const { kind } = resource
   for (const name of Object.keys(resource.meta.annotations)) {
-    if (!name.startsWith(ANNOTATION_DOMAIN)) continue
+    if (!isOwnAnnotation(name)) continue
     const kinds = ANNOTATIONS.get(name)?.kinds
-    if (kinds?.includes(resource.kind)) continue
+    if (kinds?.includes(kind)) continue
     const position = resource.origin.locateKey(['metadata', 'annotations', name])
     const constant = explainConstantAnnotation(name)
     if (constant) {
@@ -132,26 +179,41 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
       diagnostics.add('PORTICO_ANN_UNKNOWN', constant.message, details)
       continue
     }
-    const nearest = findMeant(name)
-    const isMissed =
-      isIdleGuard(resource.kind, name) || (resource.kind === 'Ingress' && findMeantCondition(name) !== undefined)
-    const routes = resource.kind === 'Ingress' ? 'the routes of this Ingress' : 'the routes to this Service'
-    const outcome = isMissed ? `until then ${routes} answer 503` : ''
+    const isMissed = findLostRestriction(kind, name) !== undefined
+    const help = kinds ? `it belongs on ${kinds.join(' or ')}` : explainUnknown(kind, name)
+    const routes = kind === 'Ingress' ? 'the routes of this Ingress' : 'the routes to this Service'
+    const outcome = `${help.endsWith('?') ? ' ' : '; '}until then ${routes} answer 503`
     diagnostics.add(
       'PORTICO_ANN_UNKNOWN',
-      kinds ? `annotation "${name}" means nothing on ${resource.kind}` : `unknown annotation "${name}"`,
+      kinds ? `annotation "${name}" means nothing on ${kind}` : `unknown annotation "${name}"`,
       {
         ...(isMissed && { severity: 'error' as const }),
         position,
         resource: printResource(resource),
-        help: kinds
-          ? `it belongs on ${kinds.join(' or ')}${isMissed ? `; ${outcome}` : ''}`
-          : nearest
-            ? `did you mean "${ANNOTATION_DOMAIN}${nearest}"?${isMissed ? ` ${outcome}` : ''}`
-            : `known are ${ENDPOINTS_ANNOTATION} and the settings under upstream, as portico.dev/balancer`,
+        help: isMissed ? help + outcome : help,
       },
     )
   }
+}
+
+function explainUnknown(kind: string, name: string): string {
+  const { restriction, nearest = [] } = findMeaning(name) ?? {}
+  // One that stands on this kind is more likely to be meant.
+  const here = NAMES.filter((one) => ANNOTATIONS.get(ANNOTATION_DOMAIN + one)?.kinds.includes(kind))
+  const own = restriction === undefined && nearest.length < 2 ? findNearest(findOwnName(name) ?? name, here) : undefined
+  const meant = own === undefined ? nearest : [own]
+  if (meant.length === 0) return TAKES[kind] ?? 'nothing under portico.dev/ has a meaning here'
+  const question = `did you mean ${meant.map((one) => `"${ANNOTATION_DOMAIN}${one}"`).join(' and ')}?`
+  const kinds = ANNOTATIONS.get(ANNOTATION_DOMAIN + meant[0])?.kinds ?? []
+  return kinds.includes(kind) ? question : `${question} It belongs on ${kinds.join(' or ')}`
+}
+
+/** What a kind takes, for annotations that are not like any. */
+const TAKES: Readonly<Record<string, string>> = {
+  Ingress:
+    'an Ingress takes filters, as portico.dev/redirect-host (docs/filters.md), conditions, as portico.dev/match-headers (docs/routing.md), and limits, as portico.dev/tries (docs/retries-and-limits.md)',
+  Service: `a Service takes ${ENDPOINTS_ANNOTATION} and the settings under upstream, as portico.dev/balancer (docs/balancing.md)`,
+  EndpointSlice: `an EndpointSlice takes ${BACKUP_ANNOTATION}`,
 }
 
 /**

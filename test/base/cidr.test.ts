@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createAddressSet, isPrivateAddress } from '../../lib/base/cidr.ts'
+import { createAddressSet, isPrivateAddress, normalizeRange } from '../../lib/base/cidr.ts'
 
 t.test('an address set holds the addresses of its ranges', async (t) => {
   const set = createAddressSet(['10.0.0.0/8', '192.168.1.7', 'fd00::/8', ' 172.16.0.0/12 '])
@@ -84,4 +84,17 @@ t.test('an address that is not public says why', async (t) => {
   for (const address of ['8.8.8.8', '2606:4700::1111', '64:ff9b::808:808', 'example.com', '', 'localhost']) {
     t.equal(isPrivateAddress(address), undefined, address)
   }
+})
+
+t.test('equal ranges have one text', async (t) => {
+  const range = (text: string) => normalizeRange(text)
+  t.same(range('10.0.0.0/8'), { range: '10.0.0.0/8', hasHostBits: false })
+  t.same(range('10.1.2.3/8'), { range: '10.0.0.0/8', hasHostBits: true })
+  t.same(range('10.1.2.3/23'), { range: '10.1.2.0/23', hasHostBits: true })
+  t.same(range('10.1.2.3/32'), { range: '10.1.2.3', hasHostBits: false })
+  t.same(range('::ffff:10.1.2.3/104'), { range: '10.0.0.0/8', hasHostBits: true })
+  t.same(range('255.255.255.255/0'), { range: '0.0.0.0/0', hasHostBits: true })
+  t.same(range('FD00:0::1/9'), { range: 'fd00::/9', hasHostBits: true })
+  t.same(range('::1'), { range: '::1', hasHostBits: false })
+  t.throws(() => range('10.0.0.0/33'), RangeError)
 })

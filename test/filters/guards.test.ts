@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { FILTERS } from '../../lib/filters/registry.ts'
 import { findIngressTable } from '../../lib/model/route-table.ts'
-import { findMeantGuard } from '../../lib/translate/annotation.ts'
+import { findMeantRestriction } from '../../lib/translate/annotation.ts'
 import { type DoorRequest, startDoors } from '../doors/request-doors.ts'
 import { translateText } from '../translate/manifests.ts'
 import { ask, startFiltered } from './filtered.ts'
@@ -86,7 +86,7 @@ t.test('one wrong letter, or words around it, do not open what a guard closes', 
       return name.slice(0, index) + letter + name.slice(index + cut)
     })
     .filter((name) => !known.has(name))
-  fc.assert(fc.property(edit, (name) => findMeantGuard(`portico.dev/${name}`) !== undefined))
+  fc.assert(fc.property(edit, (name) => findMeantRestriction(`portico.dev/${name}`) === 'guard'))
   for (const name of [
     'forward-auht-url',
     'forward-auth',
@@ -95,7 +95,7 @@ t.test('one wrong letter, or words around it, do not open what a guard closes', 
     'RateLimit',
     'rate-limit-per-client',
   ]) {
-    t.ok(findMeantGuard(`portico.dev/${name}`), name)
+    t.equal(findMeantRestriction(`portico.dev/${name}`), 'guard', name)
   }
   for (const name of [
     'redirect-hots',
@@ -106,10 +106,10 @@ t.test('one wrong letter, or words around it, do not open what a guard closes', 
     'foo',
     'respond-statuss',
   ]) {
-    t.notOk(findMeantGuard(`portico.dev/${name}`), name)
+    t.notOk(findMeantRestriction(`portico.dev/${name}`), name)
   }
-  for (const name of known) t.notOk(findMeantGuard(`portico.dev/${name}`), name)
-  t.notOk(findMeantGuard('nginx.ingress.kubernetes.io/auth-ulr'), 'another domain')
+  for (const name of known) t.notOk(findMeantRestriction(`portico.dev/${name}`), name)
+  t.notOk(findMeantRestriction('nginx.ingress.kubernetes.io/auth-ulr'), 'another domain')
 })
 
 t.test('a refused Ingress with a misspelt guard keeps its paths, closed', async (t) => {
@@ -139,7 +139,128 @@ t.test('a guard on a Service, where no filter is read, closes the routes to it',
   ])
   t.same(route('misspelt', ', portico.dev/rate-limti: "1/s"'), [
     'PORTICO_GW_GUARD_INVALID',
-    `error: did you mean "portico.dev/rate-limit"? ${outcome}`,
+    `error: did you mean "portico.dev/rate-limit"? It belongs on Ingress; ${outcome}`,
   ])
   t.same(route('other', ', portico.dev/maintenance: "true"'), [false, 'warning: it belongs on Ingress'])
+})
+
+t.test('a name that can only mean a guard or a condition closes the routes, whatever it is called', async (t) => {
+  const service = (annotations: string) =>
+    `---\napiVersion: v1\nkind: Service\nmetadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:1", ${annotations}}}\nspec: {ports: [{port: 80}]}\n`
+  const isClosed = (manifests: string): boolean => {
+    const action = findIngressTable(translateText(manifests).model).hosts[0]?.routes[0]?.action
+    return action?.type === 'unavailable' && action.code === 'PORTICO_GW_GUARD_INVALID'
+  }
+  const wrong = [
+    'portico.dev/match-client-ip',
+    'portico.dev/match-ip',
+    'portico.dev/match-source-range',
+    'portico.dev/match-host',
+    'portico.dev/match-path',
+    'portico.dev/matchHeaders',
+    'portico.dev/mach-methods',
+    'portico.dev/client-addresses',
+    'portico.dev/clientIPs',
+    'portico.dev/allow-source-range',
+    'portico.dev/whitelist-source-range',
+    'portico.dev/denylist-source-range',
+    'portico.dev/denylist',
+    'portico.dev/limit-rps',
+    'portico.dev/limit-connections',
+    'portico.dev/auth-type',
+    'portico.dev/auth-tls-secret',
+    'portico.dev/auth-secret',
+    'portico.dev/jwt-key',
+    'portico.deb/auth-url',
+    'Portico.dev/rate-limit',
+    'portico.io/match-client-addresses',
+  ]
+  for (const name of wrong) {
+    t.ok(isClosed(service('') + printIngress('a', 'a.test', '/', `${name}: x`)), `${name} on an Ingress`)
+    t.ok(isClosed(service(`${name}: x`) + printIngress('a', 'a.test', '/', '')), `${name} on a Service`)
+  }
+  for (const name of ['match-client-addresses', 'match-headers', 'match-methods', 'auth-url']) {
+    const text = service(`portico.dev/${name}: x`) + printIngress('a', 'a.test', '/', '')
+    t.ok(isClosed(text), `${name} on a Service, where it is not read`)
+  }
+  for (const name of [
+    'portico.dev/foo',
+    'portico.deb/maintenance',
+    'portico.dev/adaptive-limits',
+    'acme.test/match-x',
+  ]) {
+    t.notOk(isClosed(service(`${name}: x`) + printIngress('a', 'a.test', '/', `${name}: x`)), name)
+  }
+})
+
+t.test('the help of an unknown annotation names what its kind takes', async (t) => {
+  const help = (name: string) =>
+    translateText(printIngress('a', 'a.test', '/', `${name}: x`)).diagnostics.find(
+      ({ code }) => code === 'PORTICO_ANN_UNKNOWN',
+    )?.help
+  const outcome = ' until then the routes of this Ingress answer 503'
+  t.match(help('portico.dev/unlike'), /^an Ingress takes filters.*docs\/filters\.md.*docs\/routing\.md/)
+  t.equal(help('portico.dev/redirect-hots'), 'did you mean "portico.dev/redirect-host"?')
+  t.equal(help('portico.dev/balancr'), 'did you mean "portico.dev/balancer"? It belongs on Service')
+  t.equal(help('portico.deb/compress'), 'did you mean "portico.dev/compress"?')
+  t.equal(help('portico.dev/limit-rps'), `did you mean "portico.dev/rate-limit"?${outcome}`)
+  t.equal(help('portico.dev/auth-type'), `did you mean "portico.dev/auth-url"?${outcome}`)
+  for (const name of ['match-ip', 'client-addresses', 'whitelist-source-range', 'allow-source-range']) {
+    t.equal(help(`portico.dev/${name}`), `did you mean "portico.dev/match-client-addresses"?${outcome}`)
+  }
+})
+
+t.test(
+  'annotations that stand in the wrong place are an error, and a guard among them closes the routes',
+  async (t) => {
+    const print = (metadata: string, rest: string, spec: string) => `---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: a${metadata}}
+${rest}
+spec: {${spec}rules: [{host: a.test, http: {paths: [{path: /admin, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`
+    const play = (text: string) => {
+      const { model, diagnostics } = translateText(text + printIngress('b', 'a.test', '/', ''))
+      const [first] = findIngressTable(model).hosts[0]?.routes ?? []
+      const found = diagnostics.filter(({ code }) => code === 'PORTICO_RES_FIELD_UNKNOWN')
+      return { path: first?.path, action: first?.action.type, found }
+    }
+    const guards = [
+      'portico.dev/auth-url: "http://127.0.0.1:1/"',
+      'portico.dev/match-client-addresses: 10.0.0.0/8',
+      'nginx.ingress.kubernetes.io/limit-rps: "1"',
+      'portico.dev/rate-limti: 1',
+    ]
+    for (const guard of guards) {
+      const places: readonly (readonly [text: string, help: RegExp])[] = [
+        [
+          print(`, anotations: {${guard}}`, '', ''),
+          /^did you mean "annotations"\? until then the Ingress is not served/,
+        ],
+        [print(`, annotation: {${guard}}`, '', ''), /^did you mean "annotations"\?/],
+        [print(`, Annotations: {${guard}}`, '', ''), /^did you mean "annotations"\?/],
+        [print(`, ${guard}`, '', ''), /^an annotation belongs under metadata.annotations;/],
+        [print('', `annotations: {${guard}}`, ''), /^annotations belongs under metadata;/],
+        [print('', '', `annotations: {${guard}}, `), /^annotations belongs under metadata;/],
+      ]
+      for (const [text, help] of places) {
+        const { path, action, found } = play(text)
+        t.match({ path, action }, { path: '/admin', action: 'unavailable' }, text)
+        t.match(found, [{ severity: 'error', help }], text)
+      }
+    }
+    const other = play(print(', anotations: {team: x}', '', ''))
+    t.match(other, { path: '/admin', action: 'unavailable', found: [{ severity: 'warning' }] })
+    t.match(other.found, [{ help: 'did you mean "annotations"?' }], 'nobody reads it: the Ingress is served')
+    const unguarded = play(print(', anotations: {portico.dev/tries: "2"}', '', ''))
+    t.match(unguarded, { path: '/', found: [{ severity: 'error' }] }, 'without a guard its paths are free')
+  },
+)
+
+t.test('a Service with annotations in the wrong place gets no requests', async (t) => {
+  const service =
+    '---\napiVersion: v1\nkind: Service\nmetadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:1"}}\nannotations: {portico.dev/auth-url: x}\nspec: {ports: [{port: 80}]}\n'
+  const { model } = translateText(service + printIngress('a', 'a.test', '/', ''))
+  t.match(findIngressTable(model).hosts[0]?.routes, [{ action: { type: 'unavailable' } }])
 })

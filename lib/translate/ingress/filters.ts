@@ -6,7 +6,7 @@ import { type Content, type FilterSpec, type HostFacts, readFilter } from '../..
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
-import { findIdleGuard, findMeantGuard } from '../annotation.ts'
+import { findIdleGuard, findMeantRestriction, isOwnAnnotation } from '../annotation.ts'
 import type { ConfigMapName, ContentFinder, ContentProblem } from './content.ts'
 
 type Refusal = Readonly<{ spec: FilterSpec; annotation: string }> & ContentProblem
@@ -74,7 +74,9 @@ export function findBrokenGuard(ingress: Ingress): string | undefined {
 
 /** The first annotation of a filter that guards, whatever it says and misspelt or not; undefined: there is none. */
 export function findGuard({ meta }: Ingress): string | undefined {
-  return Object.keys(meta.annotations).find((name) => GUARD_ANNOTATIONS.has(name) || findMeantGuard(name) !== undefined)
+  return Object.keys(meta.annotations).find(
+    (name) => GUARD_ANNOTATIONS.has(name) || findMeantRestriction(name) === 'guard',
+  )
 }
 
 /** Reports the annotations that cannot be used. */
@@ -97,7 +99,7 @@ function read(ingress: Ingress): IngressFilters {
 /** Without `contents` there are none: an Ingress that is refused has no use for them. */
 function readAll(ingress: Ingress, contents: ContentFinder | undefined): IngressFilters {
   const { annotations, namespace } = ingress.meta
-  if (!Object.keys(annotations).some((name) => name.startsWith(ANNOTATION_DOMAIN))) return NONE
+  if (!Object.keys(annotations).some(isOwnAnnotation)) return NONE
   const filters: FilterConfig[] = []
   const refusals: Refusal[] = []
   const configMaps: UsedConfigMap[] = []

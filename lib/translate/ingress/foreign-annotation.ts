@@ -1,8 +1,10 @@
 /** Reports annotations of other Ingress controllers, and finds those that close routes. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
+import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
+import { findWrittenEquivalent, printEquivalents } from './equivalent.ts'
 import { type ForeignAnnotation, listForeign, listGuards } from './foreign-table.ts'
 
 const NGINX: ReadonlySet<string> = new Set(['nginx.ingress.kubernetes.io', 'ingress.kubernetes.io'])
@@ -72,6 +74,10 @@ const INSTEAD: Readonly<Record<string, string>> = {
   'proxy-next-upstream-timeout': 'write portico.dev/retry-timeout',
   'proxy-next-upstream-tries': 'write portico.dev/tries',
   'ssl-redirect': 'https.redirect in the settings says it for all hosts that a tls section names',
+  'app-root': 'write an Ingress with path: /, pathType: Exact and portico.dev/redirect-path',
+  'from-to-www-redirect': 'write an Ingress with the other host and portico.dev/redirect-host',
+  'use-regex': 'write portico.dev/path-type: regex, and give pathType: ImplementationSpecific to the paths',
+  'x-forwarded-prefix': 'write portico.dev/request-headers-set: "X-Forwarded-Prefix: /prefix"',
   'force-ssl-redirect': 'a host is sent to HTTPS if a tls section names it and https.redirect is on',
 }
 
@@ -116,8 +122,18 @@ export function reportCanary(ingress: Ingress, { name }: ForeignAnnotation, diag
   diagnostics.add('PORTICO_ANN_CANARY', 'a canary is not supported: this Ingress serves nothing', {
     position: ingress.origin.locateKey(['metadata', 'annotations', name]),
     resource: printResource(ingress),
-    help: 'all requests go to the Ingress it stands beside; to divide them, write the Services with their weights there: portico.dev/split: "SERVICE=90, CANARY=10"',
+    help: explainCanary(Object.keys(ingress.meta.annotations)),
   })
+}
+
+function explainCanary(names: readonly string[]): string {
+  const has = (end: string): boolean => names.some((name) => name.endsWith(`/canary-${end}`))
+  const conditions = ['header', 'cookie'].filter((what) => has(`by-${what}`)).map((what) => `match-${what}s`)
+  const divide =
+    'all requests go to the Ingress it stands beside; to divide them, write the Services with their weights there: portico.dev/split: "SERVICE=90, CANARY=10"'
+  if (conditions.length === 0) return divide
+  const written = conditions.map((name) => ANNOTATION_DOMAIN + name).join(' or ')
+  return `${divide}; to choose by what a request says, write ${written} here and remove canary (docs/routing.md)`
 }
 
 /** True if a Service has annotations to report when a route leads to it. */
@@ -139,7 +155,7 @@ export function checkForeignAnnotations(
       diagnostics.add('PORTICO_ANN_UNSUPPORTED', `annotation "${one.name}" has no effect here`, {
         position: resource.origin.locateKey(['metadata', 'annotations', one.name]),
         resource: printResource(resource),
-        help: findInstead(one),
+        help: explainWritten(resource, one) ?? findInstead(one),
       })
     }
   }
@@ -166,14 +182,37 @@ function reportGuard(
   diagnostics: DiagnosticList,
 ): void {
   const isRefused = unsupportedGuards === 'refuse'
+  const written = explainWritten(resource, guard)
+  const instead = resource.kind === 'Ingress' ? findGuardInstead(guard) : undefined
+  const serve = 'to let everything pass: unsupportedGuards: serve in the settings'
   diagnostics.add('PORTICO_ANN_GUARD_UNSUPPORTED', `annotation ${describeClosing(guard)}`, {
     ...(!isRefused && { severity: 'warning' as const }),
     position: resource.origin.locateKey(['metadata', 'annotations', guard.name]),
     resource: printResource(resource),
-    help: isRefused
-      ? `${outcome}, since nothing here checks, limits or refuses in its place; to let everything pass: unsupportedGuards: serve in the settings`
-      : 'everything passes unguarded, since unsupportedGuards is serve: nothing here checks, limits or refuses in its place',
+    help: written
+      ? `${written}${isRefused ? `; until then ${outcome}` : ''}`
+      : isRefused
+        ? instead
+          ? `${outcome}; ${instead} in its place; or ${serve}`
+          : `${outcome}, since nothing here checks, limits or refuses in its place; ${serve}`
+        : `everything passes unguarded, since unsupportedGuards is serve: ${instead ? `${instead} in its place` : 'nothing here checks, limits or refuses in its place'}`,
   })
+}
+
+/** The help where Portico's own annotation for the same stands beside it. */
+function explainWritten({ kind, meta }: Ingress | Service, { key }: ForeignAnnotation): string | undefined {
+  const written = kind === 'Ingress' ? findWrittenEquivalent(key, meta.annotations) : undefined
+  return written && `remove this annotation: ${written} stands in its place`
+}
+
+/** Guards that name filters, or are written as such. */
+const NAMES_FILTERS =
+  /^(?:router\.middlewares|policies|plugins|(?:configuration|server)-snippet|(?:location|server)-snippets)$/
+
+function findGuardInstead({ key }: ForeignAnnotation): string | undefined {
+  const equivalents = printEquivalents(key)
+  if (equivalents !== undefined) return `write ${equivalents}`
+  return NAMES_FILTERS.test(key) ? 'write filters (docs/filters.md)' : undefined
 }
 
 function describeGuarded({ kind }: Ingress | Service, { isOfHost }: ForeignAnnotation): string {
@@ -209,5 +248,7 @@ function findInstead({ domain, key, value }: ForeignAnnotation): string | undefi
   }
   if (key === 'target-group-attributes') return INSTEAD.affinity
   if (key === 'ingress.allow-http' || (domain === ALB && key === 'ssl-redirect')) return INSTEAD['force-ssl-redirect']
-  return NGINX.has(domain) && Object.hasOwn(INSTEAD, key) ? INSTEAD[key] : undefined
+  if (NGINX.has(domain) && Object.hasOwn(INSTEAD, key)) return INSTEAD[key]
+  const equivalents = printEquivalents(key)
+  return equivalents && `write ${equivalents}`
 }

@@ -463,9 +463,13 @@ class NameTable {
   }
 
   find(name: string): Entry {
-    const known = this.#whole.get(name) ?? this.#beginnings.find(([beginning]) => name.startsWith(beginning))?.[1]
+    const known = this.findKnown(name)
     if (known !== undefined) return known
-    return GUARD_NAME.test(name) ? { kind: 'guard', guardsNothing: isFalse } : this.#rest
+    return looksLikeGuard(name) ? { kind: 'guard', guardsNothing: isFalse } : this.#rest
+  }
+
+  findKnown(name: string): Entry | undefined {
+    return this.#whole.get(name) ?? this.#beginnings.find(([beginning]) => name.startsWith(beginning))?.[1]
   }
 }
 
@@ -479,6 +483,17 @@ const TABLES: ReadonlyMap<string, NameTable> = new Map(
     return family.domains.map((domain) => [domain, table] as const)
   }),
 )
+
+/** True for a guard, or a detail of one, that many controllers have by this name, which is without a domain. */
+export function isUsualGuard(name: string): boolean {
+  const kind = TABLES.get('ingress.kubernetes.io')?.findKnown(name)?.kind
+  return kind === 'guard' || kind === 'detail'
+}
+
+/** True for a name, without a domain, of which a guard is likely. */
+export function looksLikeGuard(name: string): boolean {
+  return GUARD_NAME.test(name)
+}
 
 /** With `master` the annotations of the Ingress hold for the Ingresses that bring the paths of its host. */
 const MERGED = 'nginx.org/mergeable-ingress-type'

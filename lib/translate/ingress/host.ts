@@ -20,6 +20,7 @@ import {
   reportBackend,
   reportShare,
 } from './backend.ts'
+import { reportFallThrough } from './fall-through.ts'
 import { readHostFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { reportRedirectLoops } from './redirect-loop.ts'
@@ -368,6 +369,7 @@ function settle(
   const { owner, rule } = claims[0]!
   const virtualHost = Object.freeze({ host, routes: Object.freeze(routes), ...(filters && { filters }), owner, rule })
   reportRedirectLoops(virtualHost, findIngressAmong(claims), diagnostics)
+  reportFallThrough(virtualHost, findIngressAmong(claims), diagnostics)
   return {
     claims,
     virtualHost,

@@ -1,13 +1,15 @@
 /** Which requests the routes of an Ingress take, besides those of a host and a path: annotations under portico.dev/. */
-import { createAddressSet } from '../../base/cidr.ts'
+import { METHODS } from 'node:http'
+import { normalizeRange } from '../../base/cidr.ts'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
+import { findNearest } from '../../base/nearest.ts'
 import { compareText } from '../../base/order.ts'
 import { findPatternFault } from '../../base/pattern.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { RouteConditions, ValueCondition } from '../../model/conditions.ts'
 import { findUnseen } from '../../routing/predicates.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
-import { findMeantCondition } from '../annotation.ts'
+import { findMeantRestriction, type Restriction } from '../annotation.ts'
 import { findGuard } from './filters.ts'
 import { ADDRESSES, type MatchAnnotation } from './match-annotation.ts'
 
@@ -17,13 +19,21 @@ const MAX_ENTRIES = 100
 const MAX_VALUE = 1_000
 const MAX_PRIORITY = 1_000_000
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+/** A token without the signs by which a list or a pattern may be meant. */
+const METHOD = /^[!#$%&'+\-.^_`~0-9A-Z]+$/
 /** The first sign of a name would be read as "absent". */
 const NAME = /^(?!!)[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** What a request can hold in a field, and compares equal in a manifest. */
 const VISIBLE = /^[\x20-\x7e]*$/
 
 type Refusal = Readonly<{ annotation: MatchAnnotation; message: string; help: string }>
+
+type Reading = Readonly<{
+  match: IngressMatch
+  refusals: readonly Refusal[]
+  /** What is used, and hardly meant so. */
+  doubts: readonly Refusal[]
+}>
 
 export type IngressMatch = Readonly<{
   /** Undefined: none. */
@@ -39,7 +49,7 @@ export type IngressMatch = Readonly<{
 }>
 
 /** An Ingress does not change, and its routes are many. */
-const known = new WeakMap<Ingress, Readonly<{ match: IngressMatch; refusals: readonly Refusal[] }>>()
+const known = new WeakMap<Ingress, Reading>()
 
 /** All its routes share the result. */
 export function readMatch(ingress: Ingress): IngressMatch {
@@ -49,13 +59,22 @@ export function readMatch(ingress: Ingress): IngressMatch {
 /** The annotation that says which clients the routes take, to be closed where they cannot be served; undefined: there is none. */
 export function findClientMatch({ meta }: Ingress): string | undefined {
   return Object.keys(meta.annotations).find(
-    (name) => name === ANNOTATION_DOMAIN + ADDRESSES || findMeantCondition(name) === ADDRESSES,
+    (name) => name === ANNOTATION_DOMAIN + ADDRESSES || findMeantRestriction(name) === 'clients',
   )
 }
 
 /** Reports the annotations that cannot be used. */
 export function checkMatch(ingress: Ingress, diagnostics: DiagnosticList): void {
-  const { match, refusals } = read(ingress)
+  const { match, refusals, doubts } = read(ingress)
+  for (const { annotation, message, help } of doubts) {
+    const name = ANNOTATION_DOMAIN + annotation
+    diagnostics.add('PORTICO_ANN_VALUE', `${name}: ${message}`, {
+      severity: 'warning',
+      position: ingress.origin.locate(['metadata', 'annotations', name]),
+      resource: printResource(ingress),
+      help,
+    })
+  }
   for (const { annotation, message, help } of refusals) {
     const name = ANNOTATION_DOMAIN + annotation
     const outcome = match.guards ? 'answer 503' : 'answer 503 where no other route of their paths takes a request'
@@ -67,7 +86,7 @@ export function checkMatch(ingress: Ingress, diagnostics: DiagnosticList): void 
   }
 }
 
-function read(ingress: Ingress): Readonly<{ match: IngressMatch; refusals: readonly Refusal[] }> {
+function read(ingress: Ingress): Reading {
   let found = known.get(ingress)
   if (found === undefined) {
     found = readAll(ingress)
@@ -76,31 +95,37 @@ function read(ingress: Ingress): Readonly<{ match: IngressMatch; refusals: reado
   return found
 }
 
-function readAll(ingress: Ingress): Readonly<{ match: IngressMatch; refusals: readonly Refusal[] }> {
+function readAll(ingress: Ingress): Reading {
   const reader = new MatchReader(ingress.meta.annotations)
   const conditions = reader.readConditions()
   const priority = reader.readPriority()
   const hasPatterns = reader.readPathType()
-  const { refusals } = reader
+  const { refusals, doubts } = reader
+  const types = ingress.rules.flatMap(({ paths = [] }) => paths.map(({ pathType }) => pathType))
+  if (hasPatterns && !types.includes('ImplementationSpecific')) {
+    const message = 'no path of this Ingress has pathType ImplementationSpecific, so that none is a regular expression'
+    const help = 'give pathType: ImplementationSpecific to the paths that are regular expressions'
+    doubts.push({ annotation: 'path-type', message, help })
+  }
   const isRefused = (name: MatchAnnotation): boolean => refusals.some(({ annotation }) => annotation === name)
   // A condition that is misspelt would not be asked for (annotation.ts reports it).
-  const misspelt = Object.keys(ingress.meta.annotations).filter((name) => findMeantCondition(name) !== undefined)
-  const broken = refusals[0] ? ANNOTATION_DOMAIN + refusals[0].annotation : misspelt[0]
-  const guards =
-    findGuard(ingress) !== undefined ||
-    isRefused(ADDRESSES) ||
-    misspelt.some((name) => findMeantCondition(name) === ADDRESSES)
+  const names = Object.keys(ingress.meta.annotations)
+  const find = (kind: Restriction): string | undefined => names.find((name) => findMeantRestriction(name) === kind)
+  const clients = find('clients')
+  const broken = refusals[0] ? ANNOTATION_DOMAIN + refusals[0].annotation : (clients ?? find('condition'))
+  const guards = findGuard(ingress) !== undefined || isRefused(ADDRESSES) || clients !== undefined
   if (broken === undefined)
-    return { match: Object.freeze({ conditions, priority, hasPatterns, broken, guards }), refusals }
+    return { match: Object.freeze({ conditions, priority, hasPatterns, broken, guards }), refusals, doubts }
   const closed = Object.freeze({ ...conditions, unread: guards ? 'guard' : 'other' } as const)
   // A guard stays before all that it may have been meant to go before.
   const rank = guards ? (isRefused('priority') ? MAX_PRIORITY : priority) : undefined
-  return { match: Object.freeze({ conditions: closed, priority: rank, hasPatterns, broken, guards }), refusals }
+  return { match: Object.freeze({ conditions: closed, priority: rank, hasPatterns, broken, guards }), refusals, doubts }
 }
 
 class MatchReader {
   readonly #annotations: Readonly<Record<string, string>>
   readonly refusals: Refusal[] = []
+  readonly doubts: Refusal[] = []
 
   constructor(annotations: Readonly<Record<string, string>>) {
     this.#annotations = annotations
@@ -142,23 +167,36 @@ class MatchReader {
   }
 
   #readMethods(): readonly string[] | undefined {
-    const methods = this.#readList('match-methods', 'write methods, as in "GET, HEAD"')
-    const wrong = methods?.find((method) => !TOKEN.test(method))
-    if (wrong !== undefined)
-      this.#refuse('match-methods', `"${wrong}" is no method`, 'write methods, as in "GET, HEAD"')
-    return methods && sortUnique(methods.map((method) => method.toUpperCase()))
+    const help = 'write methods, as in "GET, HEAD"'
+    const methods = this.#readList('match-methods', help)?.map((method) => method.toUpperCase())
+    const wrong = methods?.find((method) => !METHOD.test(method))
+    if (wrong !== undefined) this.#refuse('match-methods', `"${wrong}" is no method`, help)
+    else {
+      const strange = methods?.find((method) => !METHODS.includes(method))
+      const nearest = strange && findNearest(strange, METHODS)
+      const advice = nearest ? `did you mean "${nearest}"?` : 'leave it so if clients send it'
+      if (strange) this.#doubt('match-methods', `"${strange}" is no usual method`, advice)
+    }
+    return methods && sortUnique(methods)
   }
 
   #readAddresses(): readonly string[] | undefined {
     const help = 'write addresses or CIDR ranges, as in "10.0.0.0/8, fd00::/8"'
     const ranges = this.#readList(ADDRESSES, help)
     try {
-      createAddressSet(ranges ?? [])
+      return ranges && sortUnique(ranges.map((range) => this.#readRange(range)))
     } catch (error) {
       this.#refuse(ADDRESSES, (error as RangeError).message, help)
       return undefined
     }
-    return ranges && sortUnique(ranges)
+  }
+
+  #readRange(written: string): string {
+    const { range, hasHostBits } = normalizeRange(written)
+    if (hasHostBits) {
+      this.#doubt(ADDRESSES, `"${written}" means all of ${range}`, `write ${range}, or the address alone`)
+    }
+    return range
   }
 
   #readList(annotation: MatchAnnotation, help: string): readonly string[] | undefined {
@@ -199,6 +237,10 @@ class MatchReader {
 
   #text(annotation: MatchAnnotation): string | undefined {
     return this.#annotations[ANNOTATION_DOMAIN + annotation]?.trim()
+  }
+
+  #doubt(annotation: MatchAnnotation, message: string, help: string): void {
+    this.doubts.push({ annotation, message, help })
   }
 
   #refuse(annotation: MatchAnnotation, message: string, help: string): void {

@@ -327,7 +327,8 @@ function findLostGuard({ filters = [] }: Route, winner: Route): string | undefin
   return filters.find((filter) => findFilter(filter.name).isGuard && !kept.has(JSON.stringify(filter)))?.name
 }
 
-function sameAction(a: RouteAction, b: RouteAction): boolean {
+/** True if both forward requests to the same backends. */
+export function sameAction(a: RouteAction, b: RouteAction): boolean {
   if (a.type === 'split') return b.type === 'split' && a.backend === b.backend
   return a.type === 'forward' && b.type === 'forward' && a.upstream === b.upstream
 }

@@ -1,0 +1,62 @@
+/** Portico's own annotations that do what annotations of other controllers do, on the same Ingress. */
+import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
+
+/** By the other's name without its domain: the names of Portico's annotations of an Ingress, without the domain. */
+const EQUIVALENTS: Readonly<Record<string, readonly string[]>> = {
+  'auth-response-headers': ['auth-response-headers'],
+  'auth-type': ['auth-url'],
+  'auth-uri': ['auth-url'],
+  'auth-url': ['auth-url'],
+  'allow-list': ['match-client-addresses'],
+  'allowlist-source-range': ['match-client-addresses'],
+  'whitelist-source-range': ['match-client-addresses'],
+  ip_allowlist: ['match-client-addresses'],
+  ip_whitelist: ['match-client-addresses'],
+  whitelist: ['match-client-addresses'],
+  'limit-burst-multiplier': ['rate-limit-burst'],
+  'limit-req-rate': ['rate-limit'],
+  'limit-rpm': ['rate-limit'],
+  'limit-rps': ['rate-limit'],
+  'rate-limit': ['rate-limit'],
+  'rate-limit-requests': ['rate-limit'],
+  'permanent-redirect': ['redirect-host', 'redirect-path', 'redirect-code'],
+  'permanent-redirect-code': ['redirect-code'],
+  'temporal-redirect': ['redirect-host', 'redirect-path'],
+  'temporal-redirect-code': ['redirect-code'],
+  'rewrite-target': ['rewrite-regex', 'rewrite-replacement'],
+  'use-regex': ['path-type'],
+  'proxy-request-buffering': ['request-buffering'],
+  'canary-by-cookie': ['match-cookies'],
+  'canary-by-header': ['match-headers'],
+  'canary-weight': ['split'],
+  'router.priority': ['priority'],
+  methods: ['match-methods'],
+}
+
+/** Filters that have several annotations, of which any may be the one that was chosen. */
+const SEVERAL = /^(?:redirect|rewrite)-/
+
+/** The names, without the domain, with which `key` is written here; undefined: there are none. */
+export function findEquivalents(key: string): readonly string[] | undefined {
+  return Object.hasOwn(EQUIVALENTS, key) ? EQUIVALENTS[key] : undefined
+}
+
+/** An equivalent of `key` that is among the annotations of the Ingress; undefined: there is none. */
+export function findWrittenEquivalent(key: string, annotations: Readonly<Record<string, string>>): string | undefined {
+  const equivalents = findEquivalents(key) ?? []
+  const beginnings = equivalents.flatMap((one) => SEVERAL.exec(one)?.[0] ?? [])
+  return Object.keys(annotations).find((name) => {
+    if (!name.startsWith(ANNOTATION_DOMAIN)) return false
+    const own = name.slice(ANNOTATION_DOMAIN.length)
+    return equivalents.includes(own) || beginnings.some((beginning) => own.startsWith(beginning))
+  })
+}
+
+/** `portico.dev/a and portico.dev/b`, and the page where conditions are described; undefined: there is no equivalent. */
+export function printEquivalents(key: string): string | undefined {
+  const names = findEquivalents(key)?.map((name) => ANNOTATION_DOMAIN + name)
+  if (names === undefined) return undefined
+  const last = names.at(-1) ?? ''
+  const text = names.length === 1 ? last : `${names.slice(0, -1).join(', ')} and ${last}`
+  return last.startsWith(`${ANNOTATION_DOMAIN}match-`) ? `${text} (docs/routing.md)` : text
+}
