@@ -1,7 +1,9 @@
 /** `portico explain`: the rule that serves a URL, and why the others do not. It starts nothing and uses no network. */
 import { isIP } from 'node:net'
 import { countDiagnostics } from '../../lib/base/diagnostics.ts'
+import { GatewayError } from '../../lib/base/errors.ts'
 import type { ExplainedUrl } from '../../lib/report/explain.ts'
+import type { Settings } from '../../lib/settings/table.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
 import { readInput } from '../configuration-input.ts'
 import type { Typed } from '../flag.ts'
@@ -32,7 +34,7 @@ export const command: Command = {
     {
       name: 'client',
       value: 'ADDRESS',
-      doc: 'the address of the client, as trusted proxies give it; 127.0.0.1 if it is left out',
+      doc: 'the address that the connection comes from; 127.0.0.1 if it is left out',
     },
     SET_FLAG,
     ...SETTING_FLAGS,
@@ -59,7 +61,8 @@ export const command: Command = {
   async run(typed, terminal) {
     const output = readOutput(typed, ['text', 'json'])
     const word = typed.positionals[0] as string
-    const asked = { ...readUrl(word), ...readRequest(typed) }
+    const asked = readUrl(word)
+    const sent = readRequest(typed)
     const input = await readInput(`explain ${word}`, typed, terminal.host)
     const { loadConfiguration } = await import('../../lib/control/configuration.ts')
     const { explainRequest } = await import('../../lib/report/explain.ts')
@@ -69,13 +72,17 @@ export const command: Command = {
       terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
     }
     const { paths, https } = settings
-    const explanation = explainRequest(model, asked, {
-      encodedSlash: paths.encodedSlash,
-      httpsPort: https.redirectPort || https.port,
-      strictSni: https.strictSni,
-      leftOut: listLeftOut(resources, diagnostics),
-      now: Date.now(),
-    })
+    const explanation = explainRequest(
+      model,
+      { ...asked, ...(await examineRequest(sent, settings)) },
+      {
+        encodedSlash: paths.encodedSlash,
+        httpsPort: https.redirectPort || https.port,
+        strictSni: https.strictSni,
+        leftOut: listLeftOut(resources, diagnostics),
+        now: Date.now(),
+      },
+    )
     if (output === 'json') terminal.print(JSON.stringify(explanationJson(explanation, resources.locate), undefined, 2))
     else
       terminal.print(
@@ -86,22 +93,59 @@ export const command: Command = {
   },
 }
 
-/** What the flags say of the request. Of several fields with one name the first counts, as it does for conditions. */
-function readRequest(typed: Typed): Pick<ExplainedUrl, 'method' | 'fields' | 'client'> {
+/** A request as the flags give it. */
+type SentRequest = Readonly<{
+  method: string | undefined
+  /** Names and values in turn. */
+  headers: readonly string[]
+  /** The address that the connection comes from. */
+  peer: string
+}>
+
+function readRequest(typed: Typed): SentRequest {
   const method = typed.value('method')
-  const client = typed.value('client')
-  if (client !== undefined && isIP(client) === 0) {
-    throw new UsageError(`"${client}" is no IP address`, 'write one as in --client 10.0.0.1')
+  const peer = typed.value('client') ?? '127.0.0.1'
+  if (isIP(peer) === 0) throw new UsageError(`"${peer}" is no IP address`, 'write one as in --client 10.0.0.1')
+  return { method, headers: typed.values('header').flatMap(readField), peer }
+}
+
+/** As curl reads it: `Name;` is a field without a value, and `Name:` a field that is not sent. */
+function readField(text: string): readonly string[] {
+  const [, name, value, end] = /^\s*([^\s:;]+)\s*(?::(.*)|(;)\s*)$/s.exec(text) ?? []
+  if (name === undefined) throw new UsageError(`"${text}" is no header field`, "write one as in -H 'X-Env: staging'")
+  const written = end === undefined ? value!.trim() : ''
+  // Fields are kept as the bytes that are sent.
+  return end === undefined && written === '' ? [] : [name, Buffer.from(written).toString('latin1')]
+}
+
+/** Reads the request by the functions of the gateway, so that the same is refused and believed. */
+async function examineRequest(
+  { method, headers, peer }: SentRequest,
+  settings: Settings,
+): Promise<Pick<ExplainedUrl, 'method' | 'authority' | 'lines' | 'client' | 'told'>> {
+  const { isServedMethod } = await import('../../lib/request/method.ts')
+  const { isTrustedPeer, readTold } = await import('../../lib/request/forwarded.ts')
+  const { readFields } = await import('../../lib/downstream/fields.ts')
+  if (method !== undefined && !isServedMethod(method)) {
+    throw new UsageError(`"${method}" is no method that is served`, 'write one as in -X POST')
   }
-  const fields = typed.values('header').map((text): [string, string] => {
-    const colon = text.indexOf(':')
-    if (colon <= 0) throw new UsageError(`"${text}" is no header field`, "write one as in -H 'X-Env: staging'")
-    return [text.slice(0, colon).trim().toLowerCase(), text.slice(colon + 1).trim()]
-  })
+  const fields = readFields(headers, 'HTTP/1.1', settings)
+  if (fields instanceof GatewayError) {
+    const { status, code, detail } = fields
+    throw new UsageError(`a request with these fields is refused: ${detail}`, `the answer is ${status} ${code}`)
+  }
+  const { host: authority, lines, claims } = fields
+  const request = { ...(method !== undefined && { method }), ...(authority !== undefined && { authority }), lines }
+  if (claims === undefined) return { ...request, client: peer }
+  if (!isTrustedPeer(peer, settings)) {
+    const reason = `fields that say who the client is are not believed: trustedProxies does not name ${peer}`
+    return { ...request, client: peer, told: { scheme: undefined, authority: undefined, reason } }
+  }
+  const { clientAddress, scheme, authority: asked } = readTold(peer, claims, settings)
   return {
-    ...(method !== undefined && { method }),
-    ...(client !== undefined && { client }),
-    fields: new Map(fields.reverse()),
+    ...request,
+    client: clientAddress,
+    told: { scheme, authority: asked, reason: `as the trusted proxy ${peer} says` },
   }
 }
 

@@ -78,6 +78,7 @@ function describeRequest(
   if (portFault !== undefined) {
     rows.push(['  port', String(parseAuthority(url.host)?.port ?? ''), escapeText(portFault)])
   }
+  if (url.told) rows.push(['  client', escapeText(url.client ?? ''), escapeText(url.told.reason)])
   for (const { virtualHost, reason } of host.misses) {
     const name = virtualHost.host === '' ? '*' : virtualHost.host
     rows.push(['    not', escapeText(name), `${escapeText(reason)}  ${printLine(locateHost(virtualHost, locate))}`])
@@ -196,7 +197,7 @@ function printSent(
   const scheme = protocol === 'https' ? 'https' : 'http'
   return (
     `${escapeText(url.method ?? 'GET')} ${escapeText(sent.target)} to ${scheme}://${printEndpoint(next)}${choice}, ` +
-    `Host: ${escapeText(printHost(sent.authority, policy.host, protocol, next))}, X-Forwarded-Proto: ${url.scheme} …` +
+    `Host: ${escapeText(printHost(sent.authority, policy.host, protocol, next))}, X-Forwarded-Proto: ${url.told?.scheme ?? url.scheme} …` +
     printCondition(explanation)
   )
 }
@@ -266,6 +267,7 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
   } = explanation
   return {
     url: `${url.scheme}://${url.host}${url.path}`,
+    ...(url.told && { client: { address: url.client, reason: url.told.reason } }),
     answer,
     path: { forwarded: path.normal?.path, matched: path.normal?.matchPath, query: path.query, notes: path.notes },
     host: {

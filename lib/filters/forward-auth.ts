@@ -4,6 +4,7 @@ import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { GatewayError } from '../base/errors.ts'
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import { joinLines, splitLines } from '../http1/field-line.ts'
+import { END_TO_END, HOP_BY_HOP } from '../http1/field-names.ts'
 import { type AnnotationForm, FIELD_NAMES, matching } from './annotation-form.ts'
 import { type FieldNames, findNameFault, removeFields, splitNames } from './field-lines.ts'
 import { type AnnotationReader, defineFilter, type FilterOutcome, type FilterRequest, PendingOutcome } from './spec.ts'
@@ -16,17 +17,18 @@ type Options = Readonly<{
   timeout: number
 }>
 
-/** Fields of the client that the auth server gets. */
-const ASKED_WITH = new Set(['authorization', 'cookie', 'accept', 'user-agent'])
-/** Fields of an answer that refuses, which the client gets. */
-const REFUSED_WITH = new Set([
-  'cache-control',
-  'content-encoding',
-  'content-type',
-  'location',
-  'retry-after',
-  'set-cookie',
-  'www-authenticate',
+/**
+ * Fields of the client that the auth server does not get: the request has no body there, and an answer that depends on a copy or on
+ * a range (RFC 9110 §13, §14) would be no answer to the question.
+ */
+const NOT_ASKED_WITH = /^(?:host|range|content-.*|if-.*)$/
+/** Fields of an answer that refuses, which the client does not get: those of the hop, the framing, and what the gateway writes itself. */
+const NOT_REFUSED_WITH: ReadonlySet<string> = new Set([
+  ...HOP_BY_HOP,
+  'content-length',
+  'date',
+  'server',
+  'x-request-id',
 ])
 /** The gateway itself writes these to say who the client is. */
 const OWN = new Set([
@@ -50,9 +52,12 @@ const MAX_IDLE_MS = 30_000
 
 /** A URL may hold a secret, and is never shown. */
 const URL_FORM: AnnotationForm = {
-  pattern: /^https?:\/\/[\x21-\x7e]{1,2040}$/,
-  describeFault: () => 'this is no URL of an auth server',
-  help: 'write http:// or https:// with a host and a path, without a user or a fragment',
+  pattern: /^https?:\/\/(?:(?!\$[a-z_{])[\x21-\x7e]){1,2040}$/,
+  describeFault: (text) =>
+    /\$[a-z_{]/.test(text)
+      ? 'a variable stands in it, as nginx has them, and nothing takes the place of one'
+      : 'this is no URL of an auth server',
+  help: 'write http:// or https:// with a host and a path, without a user or a fragment; X-Forwarded-Host and X-Forwarded-Uri tell the auth server what was asked for',
 }
 
 export const FORWARD_AUTH = defineFilter<Options>({
@@ -63,7 +68,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
   annotations: {
     'auth-url': {
       about:
-        'the URL of an auth server that is asked before a request is forwarded: 2xx lets it go on, the client gets any other answer, and 503 where there is none',
+        'the URL of an auth server that is asked before a request is forwarded: 2xx lets it go on, the client gets any other answer, and 503 where there is none. The question is a GET with the fields of the client and X-Forwarded-Method, -Proto, -Host, -Uri and -For.',
       form: URL_FORM,
     },
     'auth-response-headers': {
@@ -184,7 +189,7 @@ class AuthCall {
       }
       // 304 tells of a copy that nobody has asked about.
       if (status < 200 || status === 304 || status > 599) throw new Error(`status ${status}`)
-      return { status, lines: pickFields(answer, REFUSED_WITH), body }
+      return { status, lines: pickFields(answer, { has: findRefusing(answer) }), body }
     } catch (thrown) {
       const why = this.#aborted ?? (thrown as Error).message
       return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', `auth server: ${why}`, thrown)
@@ -230,7 +235,7 @@ function composeHeaders(host: string, request: FilterRequest): string[] {
   headers.push('X-Forwarded-Uri', pathname + query, 'X-Forwarded-For', clientAddress)
   const sent = splitLines(lines)
   for (let at = 0; at < sent.length; at += 2) {
-    if (ASKED_WITH.has(sent[at]!.toLowerCase())) headers.push(sent[at]!, sent[at + 1]!)
+    if (!NOT_ASKED_WITH.test(hyphenate(sent[at]!))) headers.push(sent[at]!, sent[at + 1]!)
   }
   return headers
 }
@@ -242,6 +247,12 @@ function pickFields({ rawHeaders }: IncomingMessage, names: FieldNames): string 
     if (names.has(rawHeaders[at]!.toLowerCase())) picked.push(rawHeaders[at]!, rawHeaders[at + 1]!)
   }
   return joinLines(picked)
+}
+
+/** Says of the lower-case name of a field of an answer that refuses whether the client gets it. */
+function findRefusing({ headers }: IncomingMessage): (name: string) => boolean {
+  const listed = new Set(headers.connection?.split(',').map((name) => name.trim().toLowerCase()))
+  return (name) => !NOT_REFUSED_WITH.has(name) && (END_TO_END.has(name) || !listed.has(name))
 }
 
 async function readBody(answer: IncomingMessage): Promise<Buffer | undefined> {

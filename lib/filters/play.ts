@@ -17,14 +17,15 @@ export type PlayedRequest = Readonly<{
   query: string
   target: string
   method?: string
-  fields?: ReadonlyMap<string, string>
+  /** Field lines of the client; see filters/field-lines. */
+  lines?: string
   client?: string
 }>
 
 /** The request as filters and conditions see it. A route is yet to be found. */
 export function describeRequest(request: PlayedRequest): FilterRequest {
   const { scheme, authority, hostname, path, query, target } = request
-  const { method = 'GET', fields = new Map<string, string>(), client = '127.0.0.1' } = request
+  const { method = 'GET', lines = '', client = '127.0.0.1' } = request
   return {
     id: '',
     method,
@@ -38,8 +39,8 @@ export function describeRequest(request: PlayedRequest): FilterRequest {
     match: { type: 'prefix', path: '/' },
     clientAddress: client,
     clientNetwork: client,
-    lines: [...fields].map(([name, value]) => `${name}: ${value}\r\n`).join(''),
-    header: (name) => fields.get(name),
+    lines,
+    header: (name) => findField(lines, name),
   }
 }
 

@@ -26,7 +26,8 @@ export const REDIRECT = defineFilter<Options>({
     'redirect-scheme': { about: 'http or https', form: oneOf(['http', 'https']) },
     'redirect-host': { about: 'the host that clients are sent to', form: AUTHORITY },
     'redirect-port': {
-      about: 'the port; left out, the usual one where scheme or host are given, else the client keeps its own',
+      about:
+        'the port. Where it is left out, clients keep the port that they asked for, unless redirect-scheme changes the scheme or stands beside redirect-host: then it is 443 or 80, and for https without redirect-host the port that HTTPS has here',
       form: matching(PORT, 'is no port', 'write a number from 1 to 65535'),
     },
     'redirect-path': { about: 'the whole path', form: PATH },
@@ -71,10 +72,8 @@ function composeLocation(options: Options, request: FilterRequest, httpsPort: ()
   const own = parseAuthority(request.clientAuthority)
   const newScheme = options.scheme ?? scheme
   const newHost = options.host ?? clientHostname
-  const isElsewhere = options.scheme !== undefined || options.host !== undefined
-  const usual = newScheme === 'https' && options.host === undefined ? httpsPort() : findUsualPort(newScheme)
-  const oldPort = own?.port ?? (scheme === 'https' ? httpsPort() : findUsualPort('http'))
-  const newPort = options.port ?? (isElsewhere ? usual : oldPort)
+  const oldPort = own?.port ?? findUsualPort(scheme)
+  const newPort = options.port ?? choosePort(options, scheme, oldPort, httpsPort)
   const newPath = choosePath(options.path, request)
   if (newScheme === scheme && newHost === clientHostname && newPort === oldPort && newPath === pathname)
     return undefined
@@ -82,6 +81,17 @@ function composeLocation(options: Options, request: FilterRequest, httpsPort: ()
   if (newHost === '') return newPath + query
   const port = newPort === findUsualPort(newScheme) ? '' : `:${newPort}`
   return `${newScheme}://${newHost.includes(':') ? `[${newHost}]` : newHost}${port}${newPath}${query}`
+}
+
+/** As in Gateway API (HTTPRequestRedirectFilter, `port`), where the port of HTTPS on this very host is known besides. */
+function choosePort(
+  { scheme, host }: Options,
+  oldScheme: FilterRequest['scheme'],
+  oldPort: number,
+  httpsPort: () => number,
+): number {
+  if (scheme === undefined || (scheme === oldScheme && host === undefined)) return oldPort
+  return scheme === 'https' && host === undefined ? httpsPort() : findUsualPort(scheme)
 }
 
 function choosePath(path: Options['path'], request: FilterRequest): string {

@@ -27,15 +27,25 @@ import { type DescribedShare, describeShares } from './shares.ts'
 
 /** `path` is the request target without its authority: path and query as they would be sent. */
 export type ExplainedUrl = Readonly<{
+  /** Where the client connects to. */
   host: string
   path: string
   scheme: 'http' | 'https'
   /** GET if it is left out. */
   method?: string
-  /** Header fields, by lower-case names. */
-  fields?: ReadonlyMap<string, string>
-  /** The client's address; 127.0.0.1 if it is left out. */
+  /** The Host field; the host above if it is left out. */
+  authority?: string
+  /** The other header fields as they travel on (http1/request-fields). */
+  lines?: string
+  /** The client's address, where a trusted proxy counts as the client's word; 127.0.0.1 if it is left out. */
   client?: string
+  /** What fields say of the client and of its request, and whether that is believed; left out: they say nothing. */
+  told?: Readonly<{
+    scheme: 'http' | 'https' | undefined
+    authority: Readonly<{ text: string; hostname: string }> | undefined
+    /** For people. */
+    reason: string
+  }>
 }>
 
 export type RouteVerdict = Readonly<{
@@ -113,25 +123,36 @@ export type ExplainOptions = Readonly<{
 export function explainRequest(model: Model, url: ExplainedUrl, options: ExplainOptions = {}): Explanation {
   const { path: rawPath, query } = splitTarget(url.path)
   const normal = normalizePath(rawPath, options.encodedSlash ?? 'keep')
-  const hostname = parseAuthority(url.host)?.hostname
+  const authority = url.authority ?? url.host
+  const hostname = authority === '' ? undefined : parseAuthority(authority)?.hostname
   const notes = describePath(rawPath, normal)
   const listener = findListener(model, url)
   if (listener && isServiceListener(listener))
     return explainListener(model, listener, { url, path: { normal, query, notes } })
   const table = (listener && findTable(model.tables, listener.table)) ?? findIngressTable(model)
   const host = explainHost(table, hostname, options.leftOut ?? [])
+  const serverName = parseAuthority(url.host)?.hostname
   const certificate =
-    url.scheme === 'https' && hostname !== undefined ? explainCertificate(model, hostname, options) : undefined
+    url.scheme === 'https' && serverName !== undefined ? explainCertificate(model, serverName, options) : undefined
   const portFault = findPortFault(model, url, options)
   const base = { url, path: { normal, query, notes }, host, certificate, ...(portFault !== undefined && { portFault }) }
   if (normal === undefined || hostname === undefined) {
     const code = hostname === undefined ? 'PORTICO_REQ_BAD_HOST' : 'PORTICO_REQ_BAD_PATH'
-    const reason = hostname === undefined ? `host "${url.host}" is malformed` : notes.join('; ')
+    const reason = hostname === undefined ? `host "${authority}" is malformed` : notes.join('; ')
     return { ...base, ...NOTHING_ASKED, answer: { status: 400, code, reason }, sent: describeSent(url, normal, query) }
   }
   const { virtualHost } = host
-  const { host: authority, path: target, ...asked } = url
-  const request = describeRequest({ ...asked, authority, hostname, path: normal, query, target })
+  const { told, path: target, ...asked } = url
+  const client = { scheme: told?.scheme ?? url.scheme, ...(told?.authority ?? { text: authority, hostname }) }
+  const request = describeRequest({
+    ...asked,
+    scheme: client.scheme,
+    authority: client.text,
+    hostname: client.hostname,
+    path: normal,
+    query,
+    target,
+  })
   const winner = findWinner(table, virtualHost, normal.matchPath, request)
   const candidates = listCandidates(table, virtualHost, { path: normal.matchPath, request }, winner)
   const shares = winner === undefined ? [] : describeShares(model, winner.action)
@@ -206,7 +227,7 @@ function explainListener(
     ...asked,
     answer,
     host: {
-      hostname: parseAuthority(url.host)?.hostname,
+      hostname: parseAuthority(url.authority ?? url.host)?.hostname,
       virtualHost: undefined,
       reason: 'not looked at: the port is one of a Service',
       misses: [],
@@ -224,7 +245,7 @@ function explainListener(
 type Asked = Readonly<{ path: string; request: RoutedRequest }>
 
 function describeSent(url: ExplainedUrl, normal: NormalPath | undefined, query: string): Explanation['sent'] {
-  return { target: (normal?.path ?? '') + query, authority: url.host }
+  return { target: (normal?.path ?? '') + query, authority: url.authority ?? url.host }
 }
 
 /** The filters of the host, and then of the route unless a guard has closed it. */

@@ -85,12 +85,69 @@ spec: {ports: [{port: 80}]}
 t.test('a request that cannot be is a usage error', async (t) => {
   for (const [words, message] of [
     [['-H', 'X-Beta'], '"X-Beta" is no header field'],
+    [['-X', 'G T'], '"G T" is no method that is served'],
+    [['-X', 'TRACE'], '"TRACE" is no method that is served'],
+    [['-H', 'Authorization: a', '-H', 'authorization: b'], 'is refused: authorization is repeated'],
     [['--client', 'here'], '"here" is no IP address'],
   ] as const) {
     const { status, stderr } = await explain(SHOP, ...words)
     t.equal(status, 2)
     t.match(stderr, message)
   }
+})
+
+t.test('the Host field says which host is asked, and the URL where the client connects to', async (t) => {
+  const explain = async (...words: string[]) => {
+    const { status, stdout } = await runPortico(['explain', ...words, '-f', 'shop.yaml'], { cwd })
+    return { status, stdout }
+  }
+  const named = await explain('-H', 'Host: shop.localhost', 'http://127.0.0.1/api')
+  t.equal(named.status, 0)
+  t.match(named.stdout, 'host  shop.localhost  exact')
+  t.match(named.stdout, 'Host: shop.localhost')
+  t.equal((await explain('-H', 'Host;', 'http://shop.localhost/api')).status, 1, 'an empty one is none')
+  const secure = await explain('-H', 'host: shop.localhost', 'https://127.0.0.1/api')
+  t.match(secure.stdout, 'certificate  default         no tls section names this host', 'SNI is that of the URL')
+})
+
+t.test('fields without a value are written as for curl', async (t) => {
+  const words = [`${SHOP}/x`, '-f', '-', '-o', 'json']
+  const stdin = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: {portico.dev/match-headers: X-Beta}}
+spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`
+  const isTaken = async (field: string) =>
+    JSON.parse((await runPortico(['explain', ...words, '-H', field], { stdin })).stdout).winner !== undefined
+  t.equal(await isTaken('X-Beta;'), true)
+  t.equal(await isTaken('X-Beta:'), false, 'curl does not send this one')
+})
+
+t.test('fields that say who the client is count where a trusted proxy sends them', async (t) => {
+  const explain = async (...words: string[]) => {
+    const { stdout } = await runPortico(['explain', `${SHOP}/x`, ...words, '-f', 'routing.yaml', '-o', 'json'], { cwd })
+    const { client, winner } = JSON.parse(stdout)
+    return [client?.address, client?.reason, winner.ingress]
+  }
+  const claim = ['-H', 'X-Forwarded-For: 10.1.2.3, 192.0.2.1']
+  const trust = ['--trusted-proxies', '127.0.0.0/8,192.0.2.1']
+  t.same(await explain(...claim, ...trust), ['10.1.2.3', 'as the trusted proxy 127.0.0.1 says', 'default/office'])
+  const forwarded = ['-H', 'Forwarded: for=10.1.2.3;proto=https']
+  t.same(await explain(...forwarded, ...trust), ['10.1.2.3', 'as the trusted proxy 127.0.0.1 says', 'default/office'])
+  const reason = (peer: string) =>
+    `fields that say who the client is are not believed: trustedProxies does not name ${peer}`
+  t.same(await explain(...claim), ['127.0.0.1', reason('127.0.0.1'), 'default/shop'])
+  t.same(await explain(...claim, ...trust, '--client', '198.51.100.7'), [
+    '198.51.100.7',
+    reason('198.51.100.7'),
+    'default/shop',
+  ])
+  t.same(await explain('--client', '10.0.0.1'), [undefined, undefined, 'default/office'])
+  const { stdout } = await runPortico(
+    ['explain', `${SHOP}/cart`, ...claim, '-H', 'X-Forwarded-Proto: https', ...trust, '-f', 'routing.yaml'],
+    { cwd },
+  )
+  t.match(stdout, 'client  10.1.2.3        as the trusted proxy 127.0.0.1 says')
 })
 
 t.test('-o json says the same as data', async (t) => {

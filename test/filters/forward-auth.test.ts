@@ -62,7 +62,13 @@ t.test('the auth server decides upon what the endpoint gets, and says who the us
         ['x-forwarded-uri', '/public'],
         ['x-forwarded-method', 'GET'],
         ['x-mine', 'm'],
-      ],
+        ['content-type', 'text/plain'],
+        ['content-encoding', 'gzip'],
+        ['if-none-match', '"a"'],
+        ['range', 'bytes=0-1'],
+        ['x-hop', 'h'],
+        ['connection', 'x-hop'],
+      ].filter(([name]) => door !== 'HTTP/2' || (name !== 'connection' && name !== 'x-hop')) as [string, string][],
       body: 'upload',
     })
     t.equal(status, 200, door)
@@ -87,11 +93,13 @@ t.test('the auth server decides upon what the endpoint gets, and says who the us
       'x-forwarded-uri': '/admin//x/y?a=b//c',
       'x-forwarded-for': '127.0.0.1',
     })
+    t.match(headers, { 'x-mine': 'm', 'x-user': 'root', 'x-forwarded-groups': undefined }, 'all end-to-end fields')
     t.same(
-      Object.keys(headers).filter((name) => /^x-(user|absent|mine)$|^content-|^transfer-/.test(name)),
+      Object.keys(headers).filter((name) => /^(?:content|transfer|if)-|^(?:range|x-hop|expect|te)$/.test(name)),
       [],
-      'nothing else of the client',
+      'nothing of the body, of the hop, of copies and ranges',
     )
+    t.equal(rawHeaders.filter((name) => name.toLowerCase() === 'host').length, 1)
     t.equal(rawHeaders.filter((name) => name.toLowerCase() === 'x-forwarded-uri').length, 1)
   }
   t.equal(auth.asked.length, doors.names.length, 'one question a request')
@@ -141,7 +149,13 @@ t.test('any other answer goes to the client', async (t) => {
       response.writeHead(401, {
         'WWW-Authenticate': ['Basic realm="a"', 'Bearer'],
         'Content-Type': 'text/plain',
-        'X-Internal': 'secret',
+        'X-Reason': 'unknown',
+        'X-Request-Id': 'mine',
+        Server: 'auth',
+        'X-Hop': 'h',
+        Connection: 'x-hop, content-type',
+        'Keep-Alive': 'timeout=777',
+        'Proxy-Authenticate': 'Basic',
       })
       response.end('who are you?')
     } else {
@@ -157,7 +171,13 @@ t.test('any other answer goes to the client', async (t) => {
       t.match(refused, { status: 401, body: 'who are you?', upstream: [] }, `${door} ${method}`)
       t.same(refused.field('www-authenticate'), ['Basic realm="a"', 'Bearer'])
       t.same(refused.field('content-type'), ['text/plain'])
-      t.same(refused.field('x-internal'), [])
+      t.same(refused.field('x-reason'), ['unknown'])
+      for (const name of ['x-hop', 'proxy-authenticate', 'transfer-encoding']) {
+        t.same(refused.field(name), [], name)
+      }
+      t.notSame(refused.field('keep-alive'), ['timeout=777'])
+      t.same(refused.field('server'), ['portico'])
+      t.notSame(refused.field('x-request-id'), ['mine'])
       t.equal(refused.field('x-request-id').length, 1)
       const redirected = await ask(doors, door, request)
       t.match(redirected, { status: 302, body: '', upstream: [] }, `${door} ${method}`)
@@ -304,6 +324,8 @@ t.test('what cannot be used closes the routes', async (t) => {
     { 'auth-url': 'http://user:secret@a.test/' },
     { 'auth-url': 'http://a.test/#part' },
     { 'auth-url': 'http://a.test/ b' },
+    { 'auth-url': 'http://a.test/verify?host=$host' },
+    { 'auth-url': 'http://$http_host/verify' },
     { 'auth-url': url, 'auth-timeout': '0s' },
     { 'auth-url': url, 'auth-timeout': '5' },
     { 'auth-url': url, 'auth-timeout': '1h' },

@@ -1,4 +1,7 @@
 import t from 'tap'
+import { describeRequest, playFilters } from '../../lib/filters/play.ts'
+import { findFilter } from '../../lib/filters/registry.ts'
+import { readFilter } from '../../lib/filters/spec.ts'
 import { translateText } from '../translate/manifests.ts'
 import { ask, HOST, startFiltered } from './filtered.ts'
 
@@ -54,6 +57,50 @@ for (const [annotations, path, target, location, code = 302] of cases) {
     }
   })
 }
+
+t.test('the port is the one that the client asked for, or that of the scheme', async (t) => {
+  const HTTPS_PORT = 8443
+  const rows: readonly (readonly [
+    annotations: Readonly<Record<string, string>>,
+    asked: string,
+    location: string | undefined,
+  ])[] = [
+    [{ host: 'www.a.test' }, 'http://a.test/', 'http://www.a.test/'],
+    [{ host: 'www.a.test' }, 'http://a.test:8080/', 'http://www.a.test:8080/'],
+    [{ host: 'www.a.test' }, 'https://a.test/', 'https://www.a.test/'],
+    [{ host: 'www.a.test' }, 'https://a.test:9443/', 'https://www.a.test:9443/'],
+    [{ host: 'a.test' }, 'http://a.test:8080/', undefined],
+    [{ scheme: 'https' }, 'http://a.test/', 'https://a.test:8443/'],
+    [{ scheme: 'https' }, 'http://a.test:8080/', 'https://a.test:8443/'],
+    [{ scheme: 'https' }, 'https://a.test:8443/', undefined],
+    [{ scheme: 'https' }, 'https://a.test/', undefined],
+    [{ scheme: 'https', path: '/b' }, 'https://a.test:9443/', 'https://a.test:9443/b'],
+    [{ scheme: 'http' }, 'https://a.test:8443/', 'http://a.test/'],
+    [{ scheme: 'http' }, 'http://a.test:8080/', undefined],
+    [{ scheme: 'https', host: 'www.a.test' }, 'http://a.test:8080/', 'https://www.a.test/'],
+    [{ scheme: 'https', host: 'www.a.test' }, 'https://a.test:8443/', 'https://www.a.test/'],
+    [{ scheme: 'http', host: 'www.a.test' }, 'http://a.test:8080/', 'http://www.a.test/'],
+    [{ path: '/b' }, 'http://a.test:8080/', 'http://a.test:8080/b'],
+    [{ path: '/b' }, 'https://a.test/', 'https://a.test/b'],
+    [{ port: '8000' }, 'http://a.test:8080/', 'http://a.test:8000/'],
+    [{ port: '8000' }, 'http://a.test:8000/', undefined],
+    [{ port: '443', scheme: 'https' }, 'http://a.test:8080/', 'https://a.test/'],
+  ]
+  for (const [annotations, asked, location] of rows) {
+    const options = readFilter(findFilter('redirect'), {
+      text: (name) => annotations[name.slice('redirect-'.length)],
+      content: () => undefined,
+      refuse: (name, message) => t.fail(`${name}: ${message}`),
+    })!
+    const [scheme = '', authority = ''] = asked.slice(0, -1).split('://') as ['http' | 'https', string]
+    const path = { path: '/', matchPath: '/' }
+    const hostname = 'a.test'
+    const request = describeRequest({ scheme: scheme as 'http', authority, hostname, path, query: '', target: '/' })
+    const draft = { target: '/', authority, lines: '', addedLines: '' }
+    const { answer } = playFilters([{ name: 'redirect', options }], request, draft, HTTPS_PORT)
+    t.equal(answer?.location, location, `${JSON.stringify(annotations)} ${asked}`)
+  }
+})
 
 t.test('what cannot be used is left out, and the route served', async (t) => {
   for (const annotations of [

@@ -111,7 +111,8 @@ spec: {rules: [{host: a.test, http: {paths: [{path: "${path}", pathType: ${type}
     ].join(''),
   )
   const ask = (path: string, fields: Readonly<Record<string, string>> = {}) => {
-    const url = { host: 'a.test', path, scheme: 'http', fields: new Map(Object.entries(fields)) } as const
+    const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`)
+    const url = { host: 'a.test', path, scheme: 'http', lines: lines.join('') } as const
     return explainRequest(model, url).candidates.map(({ route, reason }) => `${route.owner.name}: ${reason}`)
   }
   t.same(ask('/x'), [
