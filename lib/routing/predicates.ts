@@ -13,7 +13,7 @@ export type RoutedRequest = {
   readonly query: string
   /** IP address; a trusted proxy's word counts. */
   readonly clientAddress: string
-  /** Value of the first field with this lower-case name. */
+  /** Value of the first field with this lower-case name; of `cookie`, all of them joined by `; `. */
   header(name: string): string | undefined
 }
 

@@ -144,8 +144,10 @@ class MatchReader {
   #readMethods(): readonly string[] | undefined {
     const methods = this.#readList('match-methods', 'write methods, as in "GET, HEAD"')
     const wrong = methods?.find((method) => !TOKEN.test(method))
-    if (wrong !== undefined)
+    if (wrong !== undefined) {
       this.#refuse('match-methods', `"${wrong}" is no method`, 'write methods, as in "GET, HEAD"')
+      return undefined
+    }
     return methods && sortUnique(methods.map((method) => method.toUpperCase()))
   }
 
