@@ -61,6 +61,11 @@ export function normalizePath(raw: string, encodedSlash: 'keep' | 'reject'): Nor
   return path === undefined ? undefined : { path, matchPath: encodeForMatch(path) }
 }
 
+/** True for a path in the form to forward, without a query: no dot segment in it leads elsewhere. */
+export function isNormalPath(path: string): boolean {
+  return normalizePath(path, 'keep')?.path === path
+}
+
 /**
  * Brings the path of a manifest's rule into the match form of requests; `undefined` if no request can have that form.
  * Characters that a URL cannot hold are replaced by their UTF-8 percent-encodings.

@@ -3,7 +3,7 @@ import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { GatewayError } from '../base/errors.ts'
 import { printBytes } from '../base/measure.ts'
 import { oneOf } from './annotation-form.ts'
-import { isTransformForbidden } from './content-coding.ts'
+import { DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
 import { joinValues, removeFields } from './field-lines.ts'
 import { readSize, SIZE } from './size-annotation.ts'
 import { defineFilter } from './spec.ts'
@@ -46,6 +46,7 @@ export const DECOMPRESS = defineFilter<Options>({
   },
   print: ({ limit }) => `requests, up to ${printBytes(limit)}`,
   create: ({ limit }) => ({
+    requestNames: DIGEST_NAMES,
     requestBody(draft) {
       const coding = joinValues(draft.lines, 'content-encoding')?.toLowerCase()
       if (coding === undefined) return undefined

@@ -1,4 +1,5 @@
 /** Changes of field lines, latin1, `Name: value\r\n` each. HOT */
+import { joinFields } from '../http1/field-line.ts'
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** A value in one line (RFC 9110 §5.5), without white space around it. */
@@ -28,17 +29,7 @@ export type FieldNames = Pick<ReadonlySet<string>, 'has'>
 
 /** The values of all fields of this lower-case name, in one list (RFC 9110 §5.3); undefined: there is none. */
 export function joinValues(lines: string, name: string): string | undefined {
-  let joined: string | undefined
-  for (let at = 0; at < lines.length; ) {
-    const end = lines.indexOf('\r\n', at)
-    const colon = at + name.length
-    if (lines.charCodeAt(colon) === 0x3a && lines.slice(at, colon).toLowerCase() === name) {
-      const value = lines.slice(colon + 1, end).trim()
-      joined = joined === undefined ? value : `${joined}, ${value}`
-    }
-    at = end + 2
-  }
-  return joined
+  return joinFields(lines, name, ', ')
 }
 
 /** The lines without the fields of these names. */

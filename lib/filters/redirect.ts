@@ -1,5 +1,7 @@
 /** Sends clients elsewhere: another scheme, host, port or path, with the query kept. */
+import { GatewayError } from '../base/errors.ts'
 import { findUsualPort, parseAuthority } from '../base/hostname.ts'
+import { isNormalPath } from '../base/path.ts'
 import { AUTHORITY, matching, oneOf, PATH } from './annotation-form.ts'
 import { replacePrefix } from './path-prefix.ts'
 import { type AnnotationReader, defineFilter, type FilterRequest } from './spec.ts'
@@ -58,7 +60,12 @@ export const REDIRECT = defineFilter<Options>({
     `${code} to ${scheme ?? '*'}://${host ?? '*'}${port === undefined ? '' : `:${port}`}${path === undefined ? '' : path.type === 'whole' ? path.value : `${path.value}/…`}`,
   create: (options, { httpsPort }) => ({
     request(request) {
-      const location = composeLocation(options, request, httpsPort)
+      const newPath = choosePath(options.path, request)
+      // Where an expression ends inside an element, the rest of it may become a dot segment.
+      if (options.path?.type === 'prefix' && !isNormalPath(newPath)) {
+        return new GatewayError('PORTICO_REQ_BAD_PATH', 'what the redirect made of the path is no path')
+      }
+      const location = composeLocation(options, request, newPath, httpsPort)
       // A client that is where it would be sent to would go round and round.
       if (location === undefined) return undefined
       return { status: options.code, lines: `Location: ${location}\r\n`, body: undefined }
@@ -67,14 +74,18 @@ export const REDIRECT = defineFilter<Options>({
 })
 
 /** Undefined where the request asks for that very URL. */
-function composeLocation(options: Options, request: FilterRequest, httpsPort: () => number): string | undefined {
+function composeLocation(
+  options: Options,
+  request: FilterRequest,
+  newPath: string,
+  httpsPort: () => number,
+): string | undefined {
   const { scheme, clientHostname, pathname, query } = request
   const own = parseAuthority(request.clientAuthority)
   const newScheme = options.scheme ?? scheme
   const newHost = options.host ?? clientHostname
   const oldPort = own?.port ?? findUsualPort(scheme)
   const newPort = options.port ?? choosePort(options, scheme, oldPort, httpsPort)
-  const newPath = choosePath(options.path, request)
   if (newScheme === scheme && newHost === clientHostname && newPort === oldPort && newPath === pathname)
     return undefined
   // A client of HTTP/1.0 may name no host; it stays where it is.

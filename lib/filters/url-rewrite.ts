@@ -1,14 +1,15 @@
 /** Changes the URL that an endpoint is asked for: the host, and the path as a whole, by its prefix, or by a regular expression. HOT */
 import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
-import { normalizePath } from '../base/path.ts'
+import { isNormalPath } from '../base/path.ts'
 import { compilePattern, findPatternFault } from '../base/pattern.ts'
 import { type AnnotationForm, AUTHORITY, PATH } from './annotation-form.ts'
 import { replacePrefix } from './path-prefix.ts'
 import { type AnnotationReader, defineFilter, type Filter, type FilterRequest } from './spec.ts'
 
 type PathChange =
-  | Readonly<{ type: 'whole' | 'prefix'; value: string }>
+  | Readonly<{ type: 'whole'; value: string }>
+  | Readonly<{ type: 'prefix'; value: string }>
   | Readonly<{ type: 'regex'; pattern: string; replacement: string }>
 
 type Options = Readonly<{ host: string | undefined; path: PathChange | undefined }>
@@ -65,23 +66,21 @@ export const URL_REWRITE = defineFilter<Options>({
 })
 
 function createRewrite(change: PathChange): Filter {
-  if (change.type !== 'regex') {
-    const { type, value } = change
+  if (change.type === 'whole') {
     return {
-      upstreamRequest(draft, request) {
-        draft.target = (type === 'whole' ? value : replacePrefix(request, value)) + request.query
+      upstreamRequest(draft, { query }) {
+        draft.target = change.value + query
       },
     }
   }
-  const pattern = compilePattern(change.pattern)
+  const rewrite = createPathRewrite(change)
   const rewritten = new WeakMap<FilterRequest, string>()
   return {
-    /** A path that a replacement makes must be one already: dot segments in it would lead out of where it is to lead. */
+    /** A path that a rewriting makes must be one already: dot segments in it would lead out of where it is to lead. */
     request(request) {
-      const matcher = pattern.matcher(request.matchPath)
-      if (!matcher.find()) return undefined
-      const path = matcher.reset().replaceFirst(change.replacement)
-      if (normalizePath(path, 'keep')?.path !== path) {
+      const path = rewrite(request)
+      if (path === undefined) return undefined
+      if (!isNormalPath(path)) {
         return new GatewayError('PORTICO_REQ_BAD_PATH', 'what the rewriting of the path came to is no path')
       }
       rewritten.set(request, path)
@@ -91,6 +90,18 @@ function createRewrite(change: PathChange): Filter {
       const path = rewritten.get(request)
       if (path !== undefined) draft.target = path + request.query
     },
+  }
+}
+
+/** What makes the new path of a request; of undefined it stays as it is. */
+function createPathRewrite(
+  change: Exclude<PathChange, { type: 'whole' }>,
+): (request: FilterRequest) => string | undefined {
+  if (change.type === 'prefix') return (request) => replacePrefix(request, change.value)
+  const pattern = compilePattern(change.pattern)
+  return ({ matchPath }) => {
+    const matcher = pattern.matcher(matchPath)
+    return matcher.find() ? matcher.reset().replaceFirst(change.replacement) : undefined
   }
 }
 

@@ -32,6 +32,21 @@ export function findField(lines: string, name: string): string | undefined {
   return undefined
 }
 
+/** The values of all fields of this lower-case name, with `separator` between them; undefined: there is none. */
+export function joinFields(lines: string, name: string, separator: string): string | undefined {
+  let joined: string | undefined
+  for (let at = 0; at < lines.length; ) {
+    const end = lines.indexOf('\r\n', at)
+    const colon = at + name.length
+    if (lines.charCodeAt(colon) === 0x3a && lines.slice(at, colon).toLowerCase() === name) {
+      const value = trimSpace(lines.slice(colon + 1, end))
+      joined = joined === undefined ? value : joined + separator + value
+    }
+    at = end + 2
+  }
+  return joined
+}
+
 /** The same latin1 text in one piece: text joined of many pieces would be walked again at each write. */
 export function flattenText(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1')

@@ -524,7 +524,7 @@ function stemOf(path: string): string {
 
 function matchesPath(match: PathMatch, path: string): boolean {
   if (match.type === 'exact') return path === match.path
-  if (match.type === 'regex') return compileBeginning(match).test(path)
+  if (match.type === 'regex') return compileBeginning(match).begins(path)
   const stem = stemOf(match.path)
   return path === stem || path.startsWith(`${stem}/`)
 }

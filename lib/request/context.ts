@@ -6,7 +6,7 @@ import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
 import type { FilterRequest } from '../filters/spec.ts'
-import { findField } from '../http1/field-line.ts'
+import { findField, joinFields } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { PathMatch } from '../model/route.ts'
 import type { RoutedRequest } from '../routing/predicates.ts'
@@ -105,7 +105,9 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   }
 
   header(name: string): string | undefined {
-    return findField(this.fields!.lines, name)
+    const { lines } = this.fields!
+    // Cookies may come in several fields, and HTTP/2 joins them so (RFC 9113 §8.2.3).
+    return name === 'cookie' ? joinFields(lines, name, '; ') : findField(lines, name)
   }
 
   get privates(): PrivateConnections | undefined {

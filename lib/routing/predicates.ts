@@ -1,6 +1,6 @@
 /** Conditions of routes, compiled: what is asked of each request. HOT */
 import { createAddressSet } from '../base/cidr.ts'
-import { compilePattern } from '../base/pattern.ts'
+import { Pattern } from '../base/pattern.ts'
 import { findParameter } from '../base/query.ts'
 import { findCookie } from '../http1/cookie.ts'
 import { HOP_BY_HOP, isForwardingClaim } from '../http1/field-names.ts'
@@ -13,7 +13,7 @@ export type RoutedRequest = {
   readonly query: string
   /** IP address; a trusted proxy's word counts. */
   readonly clientAddress: string
-  /** Value of the first field with this lower-case name. */
+  /** Value of the first field with this lower-case name; of `cookie`, all of them joined by `; `. */
   header(name: string): string | undefined
 }
 
@@ -108,10 +108,10 @@ function createPredicate(
     }
     case 'regex': {
       const { value } = condition
-      const pattern = compilePattern(value)
+      const pattern = new Pattern(value)
       const holds = (request: RoutedRequest): boolean => {
         const found = seen(request)
-        return found !== undefined && pattern.testExact(found)
+        return found !== undefined && pattern.describes(found)
       }
       return { text: `${what} ${name}: ~${value}`, seen, holds }
     }

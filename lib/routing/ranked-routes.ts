@@ -1,5 +1,5 @@
 /** The routes of a host of which some have conditions, a priority or a regular expression. Built once, then only read. HOT */
-import { compileBeginning } from '../base/pattern.ts'
+import { compileBeginning, type Pattern } from '../base/pattern.ts'
 import type { PathMatch, RouteMatch } from '../model/route.ts'
 import { PathIndex } from './path-index.ts'
 import { compileConditions, holdsAll, type Predicate, type RoutedRequest } from './predicates.ts'
@@ -7,7 +7,7 @@ import { compileConditions, holdsAll, type Predicate, type RoutedRequest } from 
 /** A route, by its place in the order of rank. */
 type Candidate = Readonly<{ place: number; predicates: readonly Predicate[] }>
 
-type Pattern = Candidate & Readonly<{ expression: ReturnType<typeof compileBeginning> }>
+type PatternCandidate = Candidate & Readonly<{ pattern: Pattern }>
 
 /** The candidates of one path, in order of rank. */
 type Group = { readonly candidates: Candidate[]; readonly match: PathMatch; wider: Group | undefined }
@@ -22,17 +22,17 @@ export class RankedRoutes<R> {
   /** Places of the plain routes: among them the path that matches best is the first by rank. */
   readonly #plain: PathIndex<number>
   readonly #groups: PathIndex<Group>
-  readonly #patterns: readonly Pattern[]
+  readonly #patterns: readonly PatternCandidate[]
 
   /** Routes with their matches, in order of rank. */
   constructor(entries: readonly (readonly [RouteMatch, R])[]) {
     const plain: [PathMatch, number][] = []
     const groups = new Map<string, Group>()
-    const patterns: Pattern[] = []
+    const patterns: PatternCandidate[] = []
     for (const [place, [match]] of entries.entries()) {
       const candidate = { place, predicates: compileConditions(match.conditions) }
       if (isPlain(match)) plain.push([match, place])
-      else if (match.type === 'regex') patterns.push({ ...candidate, expression: compileBeginning(match) })
+      else if (match.type === 'regex') patterns.push({ ...candidate, pattern: compileBeginning(match) })
       else findGroup(groups, match).candidates.push(candidate)
     }
     this.#routes = entries.map(([, route]) => route)
@@ -50,9 +50,9 @@ export class RankedRoutes<R> {
         if (holdsAll(predicates, request)) best = place
       }
     }
-    for (const { place, predicates, expression } of this.#patterns) {
+    for (const { place, predicates, pattern } of this.#patterns) {
       if (place >= best) break
-      if (expression.test(path) && holdsAll(predicates, request)) best = place
+      if (pattern.begins(path) && holdsAll(predicates, request)) best = place
     }
     return this.#routes[best]
   }

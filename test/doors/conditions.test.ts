@@ -41,6 +41,8 @@ const ROUTES = [
   nameItself('unread-beside', { 'match-headers': 'X-Env: ~(' }, '/'),
   nameItself('inner', { 'match-client-addresses': '10.0.0.0/8, nobody' }, '/inner'),
   nameItself('inner-plain', {}, '/inner'),
+  nameItself('methods-guard', { 'match-methods': 'GET; HEAD', 'rate-limit': '9/s' }, '/guarded'),
+  nameItself('methods-open', {}, '/guarded'),
 ].join('')
 
 /** What the answer to each request holds: the name of an Ingress, or a code. */
@@ -79,6 +81,7 @@ const CASES: readonly (readonly [name: string, request: DoorRequest, answer: str
   ['what cannot be read is closed', { target: '/unread/x' }, 'PORTICO_GW_GUARD_INVALID'],
   ['and closed for all', { target: '/unread/x', fields: [['x-env', '(']] }, 'PORTICO_GW_GUARD_INVALID'],
   ['a list of clients that cannot be read lets nobody past', { target: '/inner' }, 'PORTICO_GW_GUARD_INVALID'],
+  ['a list of methods that cannot be read neither', { target: '/guarded' }, 'PORTICO_GW_GUARD_INVALID'],
 ]
 
 t.test('I-62, I-63 at every door the first route whose conditions hold serves', async (t) => {
@@ -97,7 +100,9 @@ t.test('I-62, I-63 at every door the first route whose conditions hold serves', 
       ['cookie', 'beta=1'],
     ],
   }
-  t.match(await doors.ask('HTTP/2', crumbs), { body: 'cookies' }, 'HTTP/2 sends cookies one by one')
+  for (const door of doors.names) {
+    t.match(await doors.ask(door, crumbs), { body: 'cookies' }, `${door}: cookies may come in several fields`)
+  }
 })
 
 t.test('an upgrade is a request like others', async (t) => {

@@ -23,6 +23,7 @@ export function startFiltered(
   path: string = '/',
   more: string = '',
   answers: Readonly<Record<string, Answer>> = {},
+  pathType: 'Prefix' | 'ImplementationSpecific' = 'Prefix',
 ): Promise<Doors> {
   const own = Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value])
   return startDoors(
@@ -32,7 +33,7 @@ export function startFiltered(
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: filtered, annotations: ${JSON.stringify(Object.fromEntries(own))}}
-spec: {rules: [{host: ${HOST}, http: {paths: [{path: "${path}", pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+spec: {rules: [{host: ${HOST}, http: {paths: [{path: "${path}", pathType: ${pathType}, backend: {service: {name: web, port: {number: 80}}}}]}}]}
 ---
 ${more}
 `,

@@ -102,6 +102,18 @@ t.test('the port is the one that the client asked for, or that of the scheme', a
   }
 })
 
+t.test('a redirect-prefix makes no dot segment of what an expression leaves of an element', async (t) => {
+  const annotations = { 'path-type': 'regex', 'redirect-prefix': '/public' }
+  const doors = await startFiltered(t, annotations, '/v[0-9]+', '', {}, 'ImplementationSpecific')
+  for (const door of doors.names) {
+    for (const target of ['/v1../admin', '/v1%2e%2e/admin', '/v1.']) {
+      const { status, upstream } = await ask(doors, door, { target })
+      t.match({ status, upstream }, { status: 400, upstream: [] }, `${door} ${target}`)
+    }
+    t.match((await ask(doors, door, { target: '/v1.x' })).field('location')[0], /\/public\/\.x$/, door)
+  }
+})
+
 t.test('what cannot be used is left out, and the route served', async (t) => {
   for (const annotations of [
     { 'redirect-code': '302' },

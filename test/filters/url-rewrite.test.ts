@@ -55,6 +55,23 @@ for (const [annotations, path, targets] of cases) {
   })
 }
 
+t.test('a rewrite-prefix makes no dot segment of what an expression leaves of an element', async (t) => {
+  const annotations = { 'path-type': 'regex', 'rewrite-prefix': '/public/' }
+  const doors = await startFiltered(t, annotations, '/v[0-9]+', '', {}, 'ImplementationSpecific')
+  for (const door of doors.names) {
+    for (const target of ['/v1../admin', '/v1%2e%2e/admin', '/v1.', '/v1..', '/v1./x', '/v1..;/x']) {
+      const { status, upstream } = await ask(doors, door, { target })
+      t.match({ status, upstream }, { status: 400, upstream: [] }, `${door} ${target}`)
+    }
+    for (const [target, expected] of [
+      ['/v1/x?y', '/public/x?y'],
+      ['/v1.x', '/public/.x'],
+    ] as const) {
+      t.equal((await ask(doors, door, { target })).upstream[0], `GET ${expected} HTTP/1.1`, `${door} ${target}`)
+    }
+  }
+})
+
 t.test('an expression of any kind takes linear time', async (t) => {
   const doors = await startFiltered(t, { 'rewrite-regex': '^/(a+)+$', 'rewrite-replacement': '/b' })
   const target = `/${'a'.repeat(5_000)}!`

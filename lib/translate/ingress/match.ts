@@ -170,13 +170,14 @@ class MatchReader {
     const help = 'write methods, as in "GET, HEAD"'
     const methods = this.#readList('match-methods', help)?.map((method) => method.toUpperCase())
     const wrong = methods?.find((method) => !METHOD.test(method))
-    if (wrong !== undefined) this.#refuse('match-methods', `"${wrong}" is no method`, help)
-    else {
-      const strange = methods?.find((method) => !METHODS.includes(method))
-      const nearest = strange && findNearest(strange, METHODS)
-      const advice = nearest ? `did you mean "${nearest}"?` : 'leave it so if clients send it'
-      if (strange) this.#doubt('match-methods', `"${strange}" is no usual method`, advice)
+    if (wrong !== undefined) {
+      this.#refuse('match-methods', `"${wrong}" is no method`, help)
+      return undefined
     }
+    const strange = methods?.find((method) => !METHODS.includes(method))
+    const nearest = strange && findNearest(strange, METHODS)
+    const advice = nearest ? `did you mean "${nearest}"?` : 'leave it so if clients send it'
+    if (strange) this.#doubt('match-methods', `"${strange}" is no usual method`, advice)
     return methods && sortUnique(methods)
   }
 
