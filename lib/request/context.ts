@@ -5,6 +5,7 @@ import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
+import { parseParameters } from '../base/query.ts'
 import type { FilterRequest } from '../filters/spec.ts'
 import { findField } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
@@ -60,6 +61,8 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   clientRequests: ClientCount | undefined = undefined
   /** Its record was made. */
   isFinished: boolean = false
+  /** Of the query; undefined until one was asked for. */
+  #parameters: ReadonlyMap<string, string> | undefined = undefined
 
   constructor(exchange: Exchange, snapshot: Snapshot | undefined, clock: Clock) {
     this.exchange = exchange
@@ -106,6 +109,11 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
 
   header(name: string): string | undefined {
     return findField(this.fields!.lines, name)
+  }
+
+  parameter(name: string): string | undefined {
+    this.#parameters ??= parseParameters(this.query)
+    return this.#parameters.get(name)
   }
 
   get privates(): PrivateConnections | undefined {
