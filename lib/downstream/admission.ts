@@ -2,11 +2,12 @@
 import type { Socket } from 'node:net'
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
+import { containAt } from '../base/contain.ts'
 import { isExhaustion } from '../base/exhaustion.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
 import { type DescriptorReserve, findDescriptorLimit, fitConnections } from '../platform/descriptors.ts'
 import { resetSocket } from '../platform/reset.ts'
-import { findDescriptor } from '../platform/socket-internals.ts'
+import { findCarrier, findDescriptor } from '../platform/socket-internals.ts'
 import { isTrustedPeer } from '../request/forwarded.ts'
 import { findPeerAddress } from '../request/origin.ts'
 import type { Settings } from '../settings/table.ts'
@@ -14,7 +15,7 @@ import type { Log } from '../telemetry/log.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
 import type { ConnectionResult } from '../telemetry/request-counts.ts'
 import type { IdleSource } from './idle-connection.ts'
-import { IdleList } from './idle-list.ts'
+import { type Idle, IdleList } from './idle-list.ts'
 
 export type AdmissionOptions = Readonly<{
   /** As they are at the start. */
@@ -27,6 +28,17 @@ export type AdmissionOptions = Readonly<{
 }>
 
 type Refusal = Extract<ConnectionResult, 'refused_limit' | 'refused_client' | 'refused_descriptors'>
+
+/** A connection that needs the place of another one. */
+type Newcomer = Readonly<{
+  socket: Socket
+  listener: string
+  settings: Settings
+  /** Its client, where that has enough connections: the place must be one of its own. */
+  client: ClientCount | undefined
+  /** What becomes of it if there is no place. */
+  refusal: Refusal
+}>
 
 /** What the log says of each. */
 const REASONS: Readonly<Record<Refusal, string>> = {
@@ -44,7 +56,7 @@ export class Admission {
   readonly #throttle: LogThrottle
   readonly #most: number
   readonly #clients = new PerClient(() => new ClientCount())
-  /** The open connections, each with the count of its client; undefined: it is not counted. */
+  /** The open connections without those that are to be closed for others, each with the count of its client; undefined: it is not counted. */
   readonly #open = new Map<Socket, ClientCount | undefined>()
   readonly #idle: IdleList<ClientCount>
   /** One listener for all connections, so that an idle one costs little. */
@@ -67,7 +79,10 @@ export class Admission {
     this.#idle.addSource(source)
   }
 
-  /** Takes a connection that was just accepted and has an error listener; false: it is refused, and reset. */
+  /**
+   * Takes a connection that was just accepted and has an error listener; false: it is refused, and reset. That may also happen soon
+   * after it was taken, where the connections that were idle then all have got requests in the same turn.
+   */
   enter(socket: Socket, listener: string, settings: Settings): boolean {
     const { reserve } = this.#options
     reserve.watch(findDescriptor(socket))
@@ -75,9 +90,10 @@ export class Admission {
     const isFull = this.#open.size >= this.#most
     if (client !== undefined && this.#hasEnough(client, settings)) {
       // A client that has too many drives no other out.
-      if (!this.#makeRoom(listener, client)) return this.#refuse(socket, listener, 'refused_client')
-    } else if ((isFull || reserve.isReleased) && !this.#makeRoom(listener)) {
-      return this.#refuse(socket, listener, isFull ? 'refused_limit' : 'refused_descriptors')
+      if (!this.#makeRoom({ socket, listener, settings, client, refusal: 'refused_client' })) return false
+    } else if (isFull || reserve.isReleased) {
+      const refusal = isFull ? 'refused_limit' : 'refused_descriptors'
+      if (!this.#makeRoom({ socket, listener, settings, client: undefined, refusal })) return false
     }
     this.#count(socket, client)
     socket.on('close', this.#onClose)
@@ -87,8 +103,8 @@ export class Admission {
   /** For a connection that was taken, once its PROXY header has named the client; false: it is refused, and reset. */
   enterClient(socket: Socket, listener: string, settings: Settings): boolean {
     const client = this.#findClient(socket, settings)
-    if (client !== undefined && this.#hasEnough(client, settings) && !this.#makeRoom(listener, client)) {
-      return this.#refuse(socket, listener, 'refused_client')
+    if (client !== undefined && this.#hasEnough(client, settings)) {
+      if (!this.#makeRoom({ socket, listener, settings, client, refusal: 'refused_client' })) return false
     }
     this.#leave(socket)
     this.#count(socket, client)
@@ -136,12 +152,10 @@ export class Admission {
     if (client !== undefined) client.value--
   }
 
-  /** Always false. */
-  #refuse(socket: Socket, listener: string, result: Refusal): false {
-    this.#report(findPeerAddress(socket), listener, result)
-    this.#options.onResult(listener, result)
+  #refuse({ socket, listener, refusal }: Newcomer): void {
+    this.#report(findPeerAddress(socket), listener, refusal)
+    this.#options.onResult(listener, refusal)
     resetSocket(socket)
-    return false
   }
 
   #report(peer: string | undefined, listener: string, result: Refusal): void {
@@ -149,10 +163,51 @@ export class Admission {
     this.#options.log.warn({ listener, ...(peer && { peer }) }, `connections refused: ${REASONS[result]}`)
   }
 
-  /** Closes the connection that has been idle longest, of any listener, and with `client` of this client alone; false: none is idle. */
-  #makeRoom(listener: string, client?: ClientCount): boolean {
-    const isMade = this.#idle.closeOldest(client)
-    if (isMade) this.#options.onResult(listener, 'made_room')
-    return isMade
+  /**
+   * Gives `newcomer` the place of the connection that has been idle longest, of any listener; false: none is idle, and the newcomer
+   * is refused. The place is free at once; the connection is closed when all that came in this turn has been read, unless
+   * that is a request.
+   */
+  #makeRoom(newcomer: Newcomer): boolean {
+    const oldest = this.#takeOldest(newcomer)
+    if (oldest === undefined) {
+      this.#refuse(newcomer)
+      return false
+    }
+    setImmediate(() => {
+      try {
+        this.#closeFor(newcomer, oldest)
+      } catch (thrown) {
+        containAt('accept', thrown, newcomer.socket)
+      }
+    })
+    return true
   }
+
+  #takeOldest({ client }: Newcomer): Idle | undefined {
+    const oldest = this.#idle.takeOldest(client)
+    if (oldest !== undefined) this.#leave(findAccepted(oldest))
+    return oldest
+  }
+
+  #closeFor(newcomer: Newcomer, taken: Idle): void {
+    const { listener, settings } = newcomer
+    for (let oldest: Idle | undefined = taken; oldest !== undefined; oldest = this.#takeOldest(newcomer)) {
+      if (this.#idle.close(oldest)) {
+        this.#options.onResult(listener, 'made_room')
+        return
+      }
+      const [{ socket }] = oldest
+      if (socket.destroyed) return
+      const accepted = findAccepted(oldest)
+      this.#count(accepted, this.#findClient(accepted, settings))
+    }
+    this.#leave(newcomer.socket)
+    this.#refuse(newcomer)
+  }
+}
+
+/** The connection as it was accepted. */
+function findAccepted([{ socket }]: Idle): Socket {
+  return findCarrier(socket) ?? socket
 }

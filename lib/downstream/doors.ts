@@ -35,6 +35,7 @@ export class Doors implements IdleSource {
   readonly accept: (socket: Socket) => void
   readonly #http1: Http1Door
   readonly #doors: readonly (IdleSource & { drain(): void })[]
+  readonly #sources: readonly IdleSource[]
 
   /** Throws when the default certificate cannot be used. */
   constructor(scheme: 'http' | 'https', options: DoorsOptions) {
@@ -48,12 +49,15 @@ export class Doors implements IdleSource {
     if (scheme === 'http') {
       this.accept = accept
       this.#doors = doors
+      this.#sources = doors
       return
     }
     // HTTP/1 and HTTP/2 are separate servers behind one TLS server, so that HTTP/1 keeps all of Node's checks.
     const http2 = createHttp2Door({ ...options, clock })
-    this.accept = createTlsTerminator({ ...options, clock, onHttp1: accept, onHttp2: http2.accept })
+    const terminator = createTlsTerminator({ ...options, clock, onHttp1: accept, onHttp2: http2.accept })
+    this.accept = (socket) => terminator.accept(socket)
     this.#doors = [...doors, http2]
+    this.#sources = [...this.#doors, terminator]
   }
 
   /** Before this resolves, no connection may come. */
@@ -62,7 +66,7 @@ export class Doors implements IdleSource {
   }
 
   *listConnections(): Iterable<IdleConnection> {
-    for (const door of this.#doors) yield* door.listConnections()
+    for (const source of this.#sources) yield* source.listConnections()
   }
 
   /** Closes connections that carry no request; the others when they have answered theirs. */

@@ -2,10 +2,16 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 
+/** A client that has connected and sends nothing for this time may have to make room for others, in milliseconds. */
+export const SILENT_MS = 1000
+
 export type IdleConnection = {
   /** As its door has it: a TLS connection where TLS is terminated. */
   readonly socket: Socket
-  /** When its last request ended, by the monotonic clock; `Infinity` while it carries a request, or may be about to. */
+  /**
+   * When its last request ended, or it was accepted if it has carried none, by the monotonic clock; `Infinity` while it carries or
+   * receives a request, or may be about to.
+   */
   idleSince(now: number): number
   closeIdle(): void
 }
@@ -13,36 +19,46 @@ export type IdleConnection = {
 /** Has connections, of which some may be idle. */
 export type IdleSource = { listConnections(): Iterable<IdleConnection> }
 
+export type RequestWatchOptions = Readonly<{
+  clock: Clock
+  /** True if part of the next request has come. `now` is of the monotonic clock. */
+  isReceiving: (now: number) => boolean
+  close: () => void
+}>
+
 /** Counts the requests of one connection, for a door that hears of each. */
 export class RequestWatch implements IdleConnection {
   readonly socket: Socket
-  readonly #clock: Clock
-  readonly #close: () => void
+  readonly #options: RequestWatchOptions
   #open = 0
-  #since = Number.POSITIVE_INFINITY
+  #isNew = true
+  #since: number
 
-  constructor(socket: Socket, clock: Clock, close: () => void) {
+  constructor(socket: Socket, options: RequestWatchOptions) {
     this.socket = socket
-    this.#clock = clock
-    this.#close = close
+    this.#options = options
+    this.#since = options.clock.monotonic()
   }
 
   begin(): void {
     this.#open++
-    this.#since = Number.POSITIVE_INFINITY
+    this.#isNew = false
   }
 
   end(): void {
-    if (--this.#open === 0) this.#since = this.#clock.monotonic()
+    if (--this.#open === 0) this.#since = this.#options.clock.monotonic()
   }
 
-  idleSince(): number {
-    return this.socket.destroyed ? Number.POSITIVE_INFINITY : this.#since
+  idleSince(now: number): number {
+    // One that takes no more answers is being closed.
+    const isBusy = this.#open > 0 || !this.socket.writable || this.#options.isReceiving(now)
+    // The first request of a new connection is about to come.
+    return isBusy || (this.#isNew && now - this.#since < SILENT_MS) ? Number.POSITIVE_INFINITY : this.#since
   }
 
   closeIdle(): void {
-    this.#since = Number.POSITIVE_INFINITY
-    this.#close()
+    this.begin()
+    this.#options.close()
   }
 }
 
@@ -54,6 +70,10 @@ export class RequestWatches implements IdleSource {
     const { socket } = watch
     this.#watches.set(socket, watch)
     socket.once('close', () => this.#watches.delete(socket))
+  }
+
+  delete(socket: Socket): void {
+    this.#watches.delete(socket)
   }
 
   sockets(): Iterable<Socket> {

@@ -14,8 +14,11 @@ const SLACK_MS = 100
 /** Connections that were found are remembered this long, in milliseconds: they may have been closed since. */
 const KEEP_MS = 1_000
 
+/** A connection, and since when it is idle. */
+export type Idle = readonly [connection: IdleConnection, since: number]
+
 /** The connection that has been idle longest is the last. */
-type Found = (readonly [connection: IdleConnection, since: number])[]
+type Found = Idle[]
 
 export class IdleList<C> {
   readonly #clock: Clock
@@ -23,6 +26,7 @@ export class IdleList<C> {
   readonly #sources = new Set<IdleSource>()
   #all: Found = []
   readonly #byClient = new Map<C, Found>()
+  readonly #taken = new Set<IdleConnection>()
   #lookedAt = Number.NEGATIVE_INFINITY
   #pause = 0
   #timer: NodeJS.Timeout | undefined
@@ -37,22 +41,31 @@ export class IdleList<C> {
     this.#sources.add(source)
   }
 
-  /** Closes the connection that has been idle longest, with `client` of this client alone; false: none is idle. */
-  closeOldest(client?: C): boolean {
+  /** Takes out the connection that has been idle longest, with `client` of this client alone, for `close`; undefined: none is idle. */
+  takeOldest(client?: C): Idle | undefined {
     const now = this.#clock.monotonic()
     for (let looks = 0; looks < 2; looks++) {
       const found = client === undefined ? this.#all : (this.#byClient.get(client) ?? [])
       for (let next = found.pop(); next !== undefined; next = found.pop()) {
-        const [connection, since] = next
+        const [connection] = next
         // A connection that was used since then is not among the oldest any more.
-        if (connection.idleSince(now) > since + SLACK_MS) continue
-        connection.closeIdle()
-        return true
+        if (this.#taken.has(connection) || isUsed(next, now)) continue
+        this.#taken.add(connection)
+        return next
       }
-      if (now - this.#lookedAt < this.#pause) return false
+      if (now - this.#lookedAt < this.#pause) return undefined
       this.#look(now)
     }
-    return false
+    return undefined
+  }
+
+  /** Closes a connection that was taken; false: it was used meanwhile, and stays. */
+  close(taken: Idle): boolean {
+    const [connection] = taken
+    this.#taken.delete(connection)
+    if (isUsed(taken, this.#clock.monotonic())) return false
+    connection.closeIdle()
+    return true
   }
 
   #look(now: number): void {
@@ -84,4 +97,8 @@ export class IdleList<C> {
     this.#all = []
     this.#byClient.clear()
   }
+}
+
+function isUsed([connection, since]: Idle, now: number): boolean {
+  return connection.idleSince(now) > since + SLACK_MS
 }

@@ -1,6 +1,7 @@
 /** What filters do with one request, told without sending it; `portico explain` asks for it. */
 import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
 import type { NormalPath } from '../base/path.ts'
+import { parseParameters } from '../base/query.ts'
 import { findField } from '../http1/field-line.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import { findFilter } from './registry.ts'
@@ -41,6 +42,7 @@ export function describeRequest(request: PlayedRequest): FilterRequest {
     clientNetwork: client,
     lines,
     header: (name) => findField(lines, name),
+    parameter: (name) => parseParameters(query).get(name),
   }
 }
 

@@ -34,6 +34,8 @@ export type FilterRequest = {
   readonly lines: string
   /** The value of a field, by its lower-case name. */
   header(name: string): string | undefined
+  /** The value of a parameter of the query, decoded. */
+  parameter(name: string): string | undefined
 }
 
 /** The request as it is to reach an endpoint. Filters may change all of it. */

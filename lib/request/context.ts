@@ -5,6 +5,7 @@ import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
+import { parseParameters } from '../base/query.ts'
 import type { FilterRequest } from '../filters/spec.ts'
 import { findField, joinFields } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
@@ -60,6 +61,8 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   clientRequests: ClientCount | undefined = undefined
   /** Its record was made. */
   isFinished: boolean = false
+  /** Of the query; undefined until one was asked for. */
+  #parameters: ReadonlyMap<string, string> | undefined = undefined
 
   constructor(exchange: Exchange, snapshot: Snapshot | undefined, clock: Clock) {
     this.exchange = exchange
@@ -108,6 +111,11 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     const { lines } = this.fields!
     // Cookies may come in several fields, and HTTP/2 joins them so (RFC 9113 §8.2.3).
     return name === 'cookie' ? joinFields(lines, name, '; ') : findField(lines, name)
+  }
+
+  parameter(name: string): string | undefined {
+    this.#parameters ??= parseParameters(this.query)
+    return this.#parameters.get(name)
   }
 
   get privates(): PrivateConnections | undefined {

@@ -1,7 +1,6 @@
 /** Conditions of routes, compiled: what is asked of each request. HOT */
 import { createAddressSet } from '../base/cidr.ts'
 import { Pattern } from '../base/pattern.ts'
-import { findParameter } from '../base/query.ts'
 import { findCookie } from '../http1/cookie.ts'
 import { HOP_BY_HOP, isForwardingClaim } from '../http1/field-names.ts'
 import type { RouteConditions, ValueCondition } from '../model/conditions.ts'
@@ -9,12 +8,12 @@ import type { RouteConditions, ValueCondition } from '../model/conditions.ts'
 /** A request as conditions see it. */
 export type RoutedRequest = {
   readonly method: string
-  /** `''` or `?…`, as sent. */
-  readonly query: string
   /** IP address; a trusted proxy's word counts. */
   readonly clientAddress: string
   /** Value of the first field with this lower-case name; of `cookie`, all of them joined by `; `. */
   header(name: string): string | undefined
+  /** Value of the first parameter of the query with this name, decoded; `''` where it has none. */
+  parameter(name: string): string | undefined
 }
 
 /** Fields that are the hop's or the gateway's own, so that conditions cannot be about them. */
@@ -73,7 +72,7 @@ function listPredicates(conditions: RouteConditions): readonly Predicate[] {
   }
   for (const condition of query) {
     const { name } = condition
-    predicates.push(createPredicate('query', condition, (request) => findParameter(request.query, name)))
+    predicates.push(createPredicate('query', condition, (request) => request.parameter(name)))
   }
   for (const condition of cookies) {
     const { name } = condition

@@ -55,7 +55,9 @@ export class Memo<K, V> {
     if (this.#entries.size > this.#asked + Math.min(this.#asked / 16, SLACK)) {
       for (const [key, { round }] of this.#entries) if (round !== this.#round) this.#entries.delete(key)
     }
-    if (this.#last !== undefined) this.#last.next = undefined
+    // A round that asked for nothing leaves nothing to begin the next with.
+    if (this.#last === undefined) this.#first = undefined
+    else this.#last.next = undefined
     this.#round++
     this.#asked = 0
     this.#last = undefined

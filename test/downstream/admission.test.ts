@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startEchoUpstream } from '../helpers/echo-upstream.ts'
-import { connectH2, requestH2 } from '../helpers/h2-client.ts'
+import { connectH2, connectRawH2, H2, requestH2 } from '../helpers/h2-client.ts'
 import type { StartedTraffic } from '../helpers/start-traffic.ts'
 import { startTraffic } from '../helpers/start-traffic.ts'
 import { until } from '../helpers/until.ts'
@@ -154,16 +154,146 @@ t.test('idle connections of one port make room at another; those that are busy n
   t.equal(lines.filter(({ msg }) => msg === 'connections refused: limits.connections is reached').length, 2)
 })
 
-t.test('one that has said nothing yet is let be at first, and makes room later', async (t) => {
-  const { all, result } = await start(t, { 'limits.connections': 1 })
-  const silent = await connectRaw(t, all.http)
-  t.equal(await refusal(t, all.http), 'ECONNRESET')
-  await sleep(1200)
-  const next = await openPlain(t, all)
-  await next.ask()
-  await silent.closed
-  t.equal(result('made_room'), 1)
-})
+/** Connections that have carried no request. */
+const SILENT: readonly (readonly [string, (t: Test, ports: Ports) => Promise<Socket>, Record<string, unknown>])[] = [
+  ['in the fast lane', async (t, { http }) => (await connectRaw(t, http)).socket, {}],
+  ['by node:http', async (t, { http }) => (await connectRaw(t, http)).socket, { 'fastLane.enabled': false }],
+  ['before the TLS handshake', async (t, { https }) => (await connectRaw(t, https)).socket, {}],
+  ['behind the TLS handshake', (t, { https }) => openTls(t, https), {}],
+  ['behind the TLS handshake, by node:http', (t, { https }) => openTls(t, https), { 'fastLane.enabled': false }],
+  [
+    'behind the preface of HTTP/2',
+    async (t, { https }) => {
+      const client = await connectRawH2(https, { tls: true })
+      t.teardown(() => client.socket.destroy())
+      await client.find(({ type, flags }) => type === H2.SETTINGS && flags === H2.ACK)
+      return client.socket
+    },
+    {},
+  ],
+]
+
+for (const [name, open, changes] of SILENT) {
+  t.test(`one that has said nothing yet is let be at first, and makes room later: ${name}`, async (t) => {
+    const { all, result } = await start(t, { 'limits.connections': 1, ...changes })
+    const silent = await open(t, all)
+    const closed = once(silent, 'close')
+    t.equal(await refusal(t, all.http), 'ECONNRESET')
+    await sleep(1200)
+    const next = await openPlain(t, all)
+    await next.ask()
+    silent.resume()
+    await closed
+    t.equal(result('made_room'), 1)
+  })
+}
+
+const HALF_GET = GET.slice(0, 20)
+for (const [name, open, changes] of DOORS) {
+  if (open === openH2) continue
+  const connectTo = async (t: Test, all: Ports) =>
+    open === openPlain ? connectRaw(t, all.http) : new RawClient(await openTls(t, all.https))
+  t.test(`one that receives a request is not idle: ${name}`, async (t) => {
+    const { all, result } = await start(t, { 'limits.connections': 2, ...changes })
+    const [later, behind] = [await connectTo(t, all), await connectTo(t, all)]
+    await keep(later).ask()
+    // The beginning of the second request comes behind the first one.
+    behind.socket.write(UPLOAD)
+    await sleep(20)
+    behind.socket.write(`12345${HALF_GET}`)
+    await behind.until(/\r\n\r\n/)
+    await sleep(APART_MS)
+    later.socket.write(HALF_GET)
+    await sleep(50)
+    t.equal(await refusal(t, all.http), 'ECONNRESET')
+    for (const client of [later, behind]) {
+      client.received = ''
+      client.socket.write(GET.slice(20))
+      t.match(await client.until(/\r\n\r\n/), /^HTTP\/1\.1 200 /)
+    }
+    t.same([result('made_room'), result('refused_limit')], [0, 1])
+  })
+}
+
+t.test(
+  'one that receives a request is not idle for a while, and its GOAWAY never names that request: HTTP/2',
+  async (t) => {
+    const { all, result } = await start(t, { 'limits.connections': 1 })
+    const client = await connectRawH2(all.https, { tls: true })
+    t.teardown(() => client.socket.destroy())
+    const fields = [
+      [':method', 'GET'],
+      [':scheme', 'https'],
+      [':path', '/'],
+      [':authority', 'a.test'],
+    ] as const
+    client.headers(1, fields, true)
+    await client.find(({ streamId, flags }) => streamId === 1 && (flags & H2.END_STREAM) !== 0)
+    await sleep(APART_MS)
+    // A literal field without its value.
+    client.frame(H2.HEADERS, H2.END_STREAM, 3, Buffer.of(0, 1, 0x61))
+    await sleep(50)
+    t.equal(await refusal(t, all.http), 'ECONNRESET')
+    await sleep(1200)
+    await (await openPlain(t, all)).ask()
+    const goaway = await client.find(({ type }) => type === H2.GOAWAY)
+    t.equal(goaway.payload.readUInt32BE(0), 1)
+    await client.closed
+    const goaways = client.frames.filter(({ type }) => type === H2.GOAWAY)
+    for (const { payload } of goaways) t.equal(payload.readUInt32BE(0), 1)
+    t.equal(result('made_room'), 1)
+  },
+)
+
+/** Opens a connection and then writes, before the gateway hears of either. */
+async function connectAndWrite(t: Test, port: number, write: () => void): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  socket.on('error', () => {})
+  await new Promise<void>((resolve) => process.nextTick(resolve))
+  write()
+  return socket
+}
+
+for (const [name, open, changes] of DOORS) {
+  if (open === openH2) continue
+  const connectTo = async (t: Test, all: Ports) =>
+    open === openPlain ? connectRaw(t, all.http) : new RawClient(await openTls(t, all.https))
+  t.test(`a request that came in the same turn as a connection at the limit is answered: ${name}`, async (t) => {
+    const { all, result, traffic } = await start(t, { 'limits.connections': 2, ...changes })
+    const [oldest, other] = [await connectTo(t, all), await connectTo(t, all)]
+    await keep(oldest).ask()
+    await sleep(APART_MS)
+    await keep(other).ask()
+    await sleep(APART_MS)
+    oldest.received = ''
+    const newcomer = await connectAndWrite(t, all.http, () => oldest.socket.write(GET))
+    t.match(await oldest.until(/\r\n\r\n/), /^HTTP\/1\.1 200 /)
+    await other.closed
+    t.same([result('made_room'), newcomer.destroyed], [1, false])
+    const count = () => [...traffic.connections().values()].reduce((sum, each) => sum + each, 0)
+    await until(() => count() === 2)
+
+    await sleep(APART_MS)
+    newcomer.destroy()
+    await until(() => count() === 1)
+    const [busy] = [await connectTo(t, all)]
+    busy.socket.write(UPLOAD)
+    await until(() => traffic.inFlight === 1)
+    oldest.received = ''
+    const refused = await connectAndWrite(t, all.http, () => oldest.socket.write(UPLOAD))
+    await new Promise((resolve) => refused.once('close', resolve))
+    t.same([result('made_room'), result('refused_limit')], [1, 1])
+    oldest.socket.write('12345')
+    busy.socket.write('12345')
+    for (const client of [oldest, busy]) t.match(await client.until(/\r\n\r\n/), /^HTTP\/1\.1 200 /)
+    // Both have their places again.
+    await sleep(APART_MS)
+    await keep(await connectRaw(t, all.http)).ask()
+    await until(() => count() === 2)
+    t.same([result('made_room'), result('refused_limit')], [2, 1])
+  })
+}
 
 t.test('one client has so many connections and no more, over all ports together', async (t) => {
   const { all, result, lines, traffic } = await start(t, { 'limits.connectionsPerClient': 4 })

@@ -145,6 +145,7 @@ const REQUEST: FilterRequest = {
   clientNetwork: '127.0.0.1',
   lines: '',
   header: () => undefined,
+  parameter: () => undefined,
 }
 
 for (const spec of FILTERS) {

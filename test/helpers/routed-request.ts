@@ -1,4 +1,5 @@
 /** Requests as conditions of routes see them. */
+import { parseParameters } from '../../lib/base/query.ts'
 import type { RoutedRequest } from '../../lib/routing/predicates.ts'
 
 export type RequestWords = Readonly<{
@@ -10,11 +11,12 @@ export type RequestWords = Readonly<{
 }>
 
 export function makeRoutedRequest({ method = 'GET', query = '', client = '127.0.0.1', fields = {} }: RequestWords) {
+  const parameters = parseParameters(query)
   const request: RoutedRequest = {
     method,
-    query,
     clientAddress: client,
     header: (name) => (Object.hasOwn(fields, name) ? fields[name] : undefined),
+    parameter: (name) => parameters.get(name),
   }
   return request
 }

@@ -46,6 +46,20 @@ t.test('parts that are no longer asked for are forgotten', async (t) => {
   )
 })
 
+t.test('what was forgotten in a round that asked for nothing is made once', async (t) => {
+  const memo = new Memo<string, object>()
+  const ask = (key: string) => memo.get(key, [], () => ({}))
+  const first = ask('a')
+  ask('b')
+  memo.sweep()
+  memo.sweep()
+  const again = ask('a')
+  t.not(again, first)
+  t.equal(ask('a'), again)
+  memo.sweep()
+  t.equal(ask('a'), again)
+})
+
 t.test('an equal part keeps the earlier object, if asked for', async (t) => {
   const memo = new Memo<string, { text: string }>((a, b) => a.text === b.text)
   const first = memo.get('a', [{}], () => ({ text: 'x' }))

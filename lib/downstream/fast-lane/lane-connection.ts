@@ -10,12 +10,9 @@ import { findLent, READ_BUFFER } from '../../platform/lent-bytes.ts'
 import { lendReads } from '../../platform/lent-read.ts'
 import { ConnectionInfo } from '../../request/connection-info.ts'
 import type { ExchangeHandler } from '../../request/exchange.ts'
-import type { IdleConnection } from '../idle-connection.ts'
+import { type IdleConnection, SILENT_MS } from '../idle-connection.ts'
 import { LINGER_MS } from '../linger.ts'
 import { type ExchangeOwner, FastExchange } from './fast-exchange.ts'
-
-/** A client that has connected and sends nothing for this time may have to make room for others, in milliseconds. */
-const SILENT_MS = 1000
 
 /** A head that comes in more pieces is left to node:http, which does not read it from the start with each piece. */
 const MAX_PIECES = 8

@@ -44,6 +44,8 @@ export class RequestGate {
   /** Of the head under way; it is over from there to the head's end. */
   readonly #line = new RequestLine()
   readonly #tabs = new TabWatch()
+  /** Some of a head has come, and not its end. */
+  #isInHead = false
   /** Of the head that node:http was given last, where another stands in for it. */
   #method: string | undefined = undefined
   /** Where in the bytes that go on next it ends; -1: not there. */
@@ -86,6 +88,11 @@ export class RequestGate {
   /** True if no more may be read ahead. */
   get isFull(): boolean {
     return this.#rest !== undefined && this.#rest.length >= ENOUGH && this.#socket.writable
+  }
+
+  /** True if part of a request has come that node:http has not read whole. */
+  get isReceiving(): boolean {
+    return this.#rest !== undefined || this.#isInHead
   }
 
   /** node:http has read a request: the next has to wait until this one is answered. */
@@ -193,6 +200,7 @@ export class RequestGate {
 
   #measureHead(bytes: Buffer): number {
     const line = this.#line
+    this.#isInHead = true
     let start = 0
     if (!line.isOver) {
       const end = line.read(bytes, 0)
@@ -209,6 +217,7 @@ export class RequestGate {
       return this.#refuse(describe('HPE_INVALID_TRANSFER_ENCODING', 'a tab stands behind Transfer-Encoding'))
     }
     if (end >= 0) {
+      this.#isInHead = false
       this.#method = line.unknownMethod
       line.reset()
     }

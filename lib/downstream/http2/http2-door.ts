@@ -15,7 +15,7 @@ import { findPeerAddress } from '../../request/origin.ts'
 import type { Settings } from '../../settings/table.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { ignoreError } from '../connection-set.ts'
-import { type IdleSource, RequestWatch, RequestWatches } from '../idle-connection.ts'
+import { type IdleSource, RequestWatch, RequestWatches, SILENT_MS } from '../idle-connection.ts'
 import { Http2Exchange } from './http2-exchange.ts'
 import { ResetBudget } from './reset-budget.ts'
 
@@ -71,9 +71,16 @@ export function createHttp2Door({ settings, handler, clock, log }: Http2DoorOpti
 
   function guardSession(session: ServerHttp2Session, socket: Socket): void {
     const resets = new ResetBudget(clock)
-    const watch = new RequestWatch(socket, clock, () => session.destroy())
+    const watch = new RequestWatch(socket, { clock, isReceiving, close: closeIdle })
     watches.add(watch)
     let open = 0
+    let lastStream = 0
+    /** Bytes that hold no head under way, as far as is known. */
+    let settled = socket.bytesRead
+    let changedAt = Number.NEGATIVE_INFINITY
+    // A client that says no more than the protocol demands receives nothing.
+    session.on('remoteSettings', settle)
+    session.on('localSettings', settle)
     // Only streams count as life: neither PINGs nor a head that never ends keep a connection.
     let timer = setTimeout(close, timeouts.requestHeaders).unref()
     socket.once('close', () => clearTimeout(timer))
@@ -96,6 +103,29 @@ export function createHttp2Door({ settings, handler, clock, log }: Http2DoorOpti
       },
     }
     hangupWatch.add(unread)
+
+    function settle(): void {
+      settled = socket.bytesRead
+    }
+
+    /** The session tells of whole heads alone, so that other bytes may be the beginning of one, for a while. */
+    function isReceiving(now: number): boolean {
+      if (socket.bytesRead !== settled) {
+        settle()
+        changedAt = now
+      }
+      return now - changedAt < SILENT_MS
+    }
+
+    /** By itself the session's GOAWAY would also name a stream whose head is not whole, and its client could not ask again (RFC 9113 §6.8). */
+    function closeIdle(): void {
+      if (session.destroyed) {
+        socket.destroy()
+        return
+      }
+      if (lastStream > 0) session.goaway(constants.NGHTTP2_NO_ERROR, lastStream)
+      session.destroy()
+    }
 
     /** Sends GOAWAY, and soon ends the session, even one that waits for the rest of a head. */
     function close(): void {
@@ -128,6 +158,7 @@ export function createHttp2Door({ settings, handler, clock, log }: Http2DoorOpti
     ): void {
       stream.on('error', ignoreError)
       open++
+      lastStream = stream.id ?? lastStream
       watch.begin()
       hangupWatch.add(unread)
       clearTimeout(timer)
@@ -144,6 +175,7 @@ export function createHttp2Door({ settings, handler, clock, log }: Http2DoorOpti
     function onStreamClose(stream: ServerHttp2Stream): void {
       open--
       watch.end()
+      settle()
       if (!stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR) resets.restore()
       else if (!session.destroyed && !resets.spend()) {
         log.warn({ peer: findPeerAddress(socket) }, 'HTTP/2 connection closed: too many streams were reset')

@@ -11,6 +11,7 @@ import type { HostIndex } from '../../routing/host-index.ts'
 import type { Settings } from '../../settings/table.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { ignoreError } from '../connection-set.ts'
+import { type IdleSource, RequestWatch, RequestWatches } from '../idle-connection.ts'
 import { putBack } from '../put-back.ts'
 import { CertificatePicker } from './certificate-picker.ts'
 import { MAX_OPENING, readOpening } from './client-hello.ts'
@@ -35,6 +36,9 @@ const ILLEGAL_PARAMETER = Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 47])
 const SPEAKS_HTTPS = 'This port speaks HTTPS.\n'
 const PLAIN_HTTP_ANSWER = `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: ${SPEAKS_HTTPS.length}\r\nConnection: close\r\n\r\n${SPEAKS_HTTPS}`
 
+/** Its connections are idle as long as nothing has come. */
+export type TlsTerminator = IdleSource & { accept(socket: Socket): void }
+
 export type TlsTerminatorOptions = Readonly<{
   settings: Settings
   certificates: () => HostIndex<CertificateBinding> | undefined
@@ -55,8 +59,8 @@ export type TlsTerminatorOptions = Readonly<{
  * verify, whatever name it asked for. So each server has ticket keys of its own, and no session is resumed under another
  * certificate (TLS-15). Throws when the default certificate cannot be used.
  */
-export function createTlsTerminator(options: TlsTerminatorOptions): (socket: Socket) => void {
-  const { settings, defaultCertificate, strictSni = () => settings.https.strictSni, log } = options
+export function createTlsTerminator(options: TlsTerminatorOptions): TlsTerminator {
+  const { settings, defaultCertificate, strictSni = () => settings.https.strictSni, clock, log } = options
   const { handshakeTimeout } = settings.https
   if (!defaultCertificate) throw new Error('https needs a default certificate')
   const picker = new CertificatePicker({
@@ -64,11 +68,12 @@ export function createTlsTerminator(options: TlsTerminatorOptions): (socket: Soc
     defaultCertificate,
     strictSni,
     create: (certificate) => createTlsServer(certificate, options),
-    clock: options.clock,
+    clock,
     log,
   })
+  const watches = new RequestWatches()
 
-  return containingAt('tls', (socket: Socket) => {
+  const accept = containingAt('tls', (socket: Socket) => {
     // A client that shuts down its side in the handshake has gone.
     socket.allowHalfOpen = false
     let received: Buffer = Buffer.alloc(0)
@@ -79,6 +84,7 @@ export function createTlsTerminator(options: TlsTerminatorOptions): (socket: Soc
     }, handshakeTimeout)
     socket.once('close', () => clearTimeout(timer))
     socket.on('data', read)
+    watches.add(new RequestWatch(socket, { clock, isReceiving: () => false, close: () => socket.destroy() }))
 
     function read(chunk: Buffer): void {
       try {
@@ -89,6 +95,7 @@ export function createTlsTerminator(options: TlsTerminatorOptions): (socket: Soc
     }
 
     function examine(chunk: Buffer): void {
+      if (received.length === 0) watches.delete(socket)
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
       const opening = readOpening(received)
       if (opening.kind === 'partial') {
@@ -119,6 +126,7 @@ export function createTlsTerminator(options: TlsTerminatorOptions): (socket: Soc
       socket.end(answer)
     }
   })
+  return { accept, listConnections: () => watches.listConnections() }
 }
 
 /** Never listens: connections are given to it. */
