@@ -212,7 +212,7 @@ function explainUnknown(kind: string, name: string): string {
 const TAKES: Readonly<Record<string, string>> = {
   Ingress:
     'an Ingress takes filters, as portico.dev/redirect-host (docs/filters.md), conditions, as portico.dev/match-headers (docs/routing.md), and limits, as portico.dev/tries (docs/retries-and-limits.md)',
-  Service: `a Service takes ${ENDPOINTS_ANNOTATION} and the settings under upstream, as portico.dev/balancer (docs/balancing.md)`,
+  Service: `known are ${ENDPOINTS_ANNOTATION} and the settings under upstream, as portico.dev/balancer`,
   EndpointSlice: `an EndpointSlice takes ${BACKUP_ANNOTATION}`,
 }
 
