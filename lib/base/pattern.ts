@@ -9,6 +9,9 @@ const MAX_PATTERN = 1_000
 /** Of all repetitions of an expression together: its time grows with them. */
 const MAX_REPEATS = 1_000
 
+/** What other kinds of expressions have. */
+const FOREIGN = /\(\?<?[=!]|\\[1-9]|\\k</
+
 /** Why an expression cannot be used; undefined: it can. */
 export function findPatternFault(pattern: string): string | undefined {
   if (pattern.length > MAX_PATTERN) return `it is longer than ${MAX_PATTERN} characters`
@@ -20,6 +23,8 @@ export function findPatternFault(pattern: string): string | undefined {
     RE2JS.compile(pattern)
     return undefined
   } catch (error) {
+    const [foreign] = FOREIGN.exec(pattern) ?? []
+    if (foreign !== undefined) return `it has "${foreign}", and RE2 has no look-around and no back-references`
     return error instanceof Error ? error.message : String(error)
   }
 }
