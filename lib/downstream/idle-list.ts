@@ -4,11 +4,11 @@ import type { Clock } from '../base/clock.ts'
 import { findCarrier } from '../platform/socket-internals.ts'
 import type { IdleConnection, IdleSource } from './idle-connection.ts'
 
-/** How soon idle connections are looked for again after none was found: ten times as long as the last look took, in milliseconds. */
-const LOOK_RATIO = 10
-const LEAST_PAUSE_MS = 10
-/** A machine that is busy with something else makes looks seem long. */
-const MOST_PAUSE_MS = 100
+/**
+ * How soon idle connections are looked for again, in milliseconds for each connection that was looked at: about ten times as long
+ * as it takes. The clock is not asked how long a look took, since a busy machine makes it seem long.
+ */
+const PAUSE_MS = 0.01
 /** How exactly doors know since when a connection is idle, in milliseconds. */
 const SLACK_MS = 100
 /** Connections that were found are remembered this long, in milliseconds: they may have been closed since. */
@@ -24,7 +24,7 @@ export class IdleList<C> {
   #all: Found = []
   readonly #byClient = new Map<C, Found>()
   #lookedAt = Number.NEGATIVE_INFINITY
-  #pause = LEAST_PAUSE_MS
+  #pause = 0
   #timer: NodeJS.Timeout | undefined
 
   /** `clientOf` gets connections as they were accepted, not the TLS connections that run over them. */
@@ -57,8 +57,10 @@ export class IdleList<C> {
 
   #look(now: number): void {
     this.#forget()
+    let count = 0
     for (const source of this.#sources) {
       for (const connection of source.listConnections()) {
+        count++
         const since = connection.idleSince(now)
         if (since <= now) this.#all.push([connection, since])
       }
@@ -73,8 +75,7 @@ export class IdleList<C> {
       else this.#byClient.set(client, [each])
     }
     this.#lookedAt = now
-    const tookMs = this.#clock.monotonic() - now
-    this.#pause = Math.min(Math.max(LEAST_PAUSE_MS, LOOK_RATIO * tookMs), MOST_PAUSE_MS)
+    this.#pause = count * PAUSE_MS
     this.#timer = setTimeout(() => this.#forget(), KEEP_MS).unref()
   }
 
