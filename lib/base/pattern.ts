@@ -14,6 +14,9 @@ const MAX_REPEATS = 1_000
  */
 const MAX_INSTRUCTIONS = 200
 
+/** What other kinds of expressions have. */
+const FOREIGN = /\(\?<?[=!]|\\[1-9]|\\k</
+
 /** Why an expression cannot be used; undefined: it can. */
 export function findPatternFault(pattern: string): string | undefined {
   if (pattern.length > MAX_PATTERN) return `it is longer than ${MAX_PATTERN} characters`
@@ -27,6 +30,8 @@ export function findPatternFault(pattern: string): string | undefined {
       return `it comes to ${size} instructions, more than ${MAX_INSTRUCTIONS}: shorten it, or its repetitions, which multiply where they are nested`
     }
   } catch (error) {
+    const [foreign] = FOREIGN.exec(pattern) ?? []
+    if (foreign !== undefined) return `it has "${foreign}", and RE2 has no look-around and no back-references`
     return error instanceof Error ? error.message : String(error)
   }
   try {

@@ -65,6 +65,7 @@ export const COMPRESS = defineFilter<Options>({
     'compress-min-size': {
       about: `answers with fewer bytes go as they are (\`${printBytes(USUAL_MIN_SIZE)}\`); those of unknown length are compressed`,
       form: SIZE,
+      needs: 'compress',
     },
   },
   read(annotations) {

@@ -37,6 +37,7 @@ export const DECOMPRESS = defineFilter<Options>({
     'decompress-limit': {
       about: `the most bytes that a body may become; larger ones are answered 413 (\`${printBytes(USUAL_LIMIT)}\`)`,
       form: SIZE,
+      needs: 'decompress',
     },
   },
   read(annotations) {

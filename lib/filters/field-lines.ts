@@ -22,6 +22,20 @@ const RESERVED = new Set([
   'x-request-id',
 ])
 
+/** The gateway itself writes these to say who the client is. */
+export const CLIENT_FIELDS: ReadonlySet<string> = new Set([
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-proto',
+  'x-real-ip',
+])
+
+/** Variables of nginx, which stand in values that were written for ingress-nginx. */
+const VARIABLE =
+  /\$\{?(?:arg_|args\b|best_http_|binary_|body_|cookie_|document_|geoip|host\b|hostname\b|http_|is_args|msec\b|namespace\b|proxy_|query_string|realip_|remote_|req_id|request|scheme\b|sent_|server_|service_|ssl_|status\b|the_real_ip|time_|upstream_|uri\b)\w*\}?/
+
 export type Field = readonly [name: string, value: string]
 
 /** Lower-case names of fields. */
@@ -75,6 +89,9 @@ export function parseFields(text: string): readonly Field[] | string {
     const fault = findNameFault(name)
     if (fault !== undefined) return fault
     if (value !== '' && !VALUE.test(value)) return `the value of ${name} has characters that a field cannot have`
+    const [variable] = VARIABLE.exec(value) ?? []
+    if (variable !== undefined)
+      return `the value of ${name} has "${variable}", and nothing takes the place of variables`
     fields.push([name, value])
   }
   return fields

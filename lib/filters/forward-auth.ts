@@ -6,7 +6,7 @@ import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import { joinLines, splitLines } from '../http1/field-line.ts'
 import { END_TO_END, HOP_BY_HOP } from '../http1/field-names.ts'
 import { type AnnotationForm, FIELD_NAMES, matching } from './annotation-form.ts'
-import { type FieldNames, findNameFault, removeFields, splitNames } from './field-lines.ts'
+import { CLIENT_FIELDS, type FieldNames, findNameFault, removeFields, splitNames } from './field-lines.ts'
 import { type AnnotationReader, defineFilter, type FilterOutcome, type FilterRequest, PendingOutcome } from './spec.ts'
 
 type Options = Readonly<{
@@ -30,16 +30,6 @@ const NOT_REFUSED_WITH: ReadonlySet<string> = new Set([
   'server',
   'x-request-id',
 ])
-/** The gateway itself writes these to say who the client is. */
-const OWN = new Set([
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-forwarded-proto',
-  'x-real-ip',
-])
-
 const DEFAULT_TIMEOUT_MS = 5_000
 const MAX_TIMEOUT_MS = 300_000
 const MAX_NAMES = 64
@@ -75,21 +65,19 @@ export const FORWARD_AUTH = defineFilter<Options>({
       about:
         'names of fields, separated by commas, that endpoints get as the auth server sent them, and never from the client',
       form: FIELD_NAMES,
+      needs: 'auth-url',
     },
     'auth-timeout': {
       about: 'how long an answer may take; 5s where it is left out',
       form: matching(DURATION.pattern, 'is no time from 1ms to 5m', DURATION.example),
+      needs: 'auth-url',
     },
   },
   read(annotations) {
     const written = annotations.text('auth-url')
     const copied = readNames(annotations)
     const timeout = readTimeout(annotations)
-    if (written === undefined) {
-      const alone = copied ? 'auth-response-headers' : timeout ? 'auth-timeout' : undefined
-      if (alone) annotations.refuse(alone, 'there is no auth server', 'add portico.dev/auth-url')
-      return undefined
-    }
+    if (written === undefined) return undefined
     const url = parseUrl(written)
     if (url === undefined) {
       annotations.refuse('auth-url', URL_FORM.describeFault(written), URL_FORM.help)
@@ -287,7 +275,7 @@ function readNames(annotations: AnnotationReader): readonly string[] | undefined
   const text = annotations.text('auth-response-headers')
   if (text === undefined) return undefined
   const names = splitNames(text)
-  const own = names.find((name) => OWN.has(hyphenate(name)))
+  const own = names.find((name) => CLIENT_FIELDS.has(hyphenate(name)))
   const fault =
     names.length > MAX_NAMES
       ? `it names more than ${MAX_NAMES} fields`

@@ -1,6 +1,7 @@
 /** Sets, adds and removes fields of requests and of answers. HOT */
 import { FIELD_NAMES, FIELDS } from './annotation-form.ts'
 import {
+  CLIENT_FIELDS,
   type Field,
   type FieldNames,
   findNameFault,
@@ -28,7 +29,8 @@ export const HEADERS = defineFilter<Options>({
   isGuard: false,
   annotations: {
     'request-headers-set': {
-      about: 'fields that requests have at endpoints in place of others of the same name, one "Name: value" a line',
+      about:
+        'fields that requests have at endpoints in place of others of the same name, one "Name: value" a line; X-Forwarded-*, Forwarded and X-Real-IP too, which then say what stands here',
       form: FIELDS,
     },
     'request-headers-add': {
@@ -86,12 +88,21 @@ function readChanges(annotations: AnnotationReader, side: 'request' | 'response'
 
 function readFields(annotations: AnnotationReader, name: string): readonly Field[] {
   const fields = parseFields(annotations.text(name) ?? '')
-  if (typeof fields !== 'string') return fields
-  const help = fields.endsWith('by the gateway itself')
-    ? 'leave it out; portico.dev/rewrite-host changes the host'
-    : FIELDS.help
-  annotations.refuse(name, fields, help)
+  if (typeof fields !== 'string') {
+    const twice = name === 'request-headers-add' && fields.find(([each]) => CLIENT_FIELDS.has(each.toLowerCase()))
+    if (!twice) return fields
+    const fault = `${twice[0]} is there already, and endpoints differ in which of two they believe`
+    annotations.refuse(name, fault, 'portico.dev/request-headers-set puts another in its place')
+    return []
+  }
+  annotations.refuse(name, fields, explainFault(name, fields))
   return []
+}
+
+function explainFault(name: string, fault: string): string {
+  if (!fault.endsWith('by the gateway itself')) return FIELDS.help
+  const isHost = name.startsWith('request-') && /^host /i.test(fault)
+  return isHost ? 'leave it out; portico.dev/rewrite-host changes the host' : 'leave it out'
 }
 
 function readNames(annotations: AnnotationReader, name: string): readonly string[] {

@@ -28,11 +28,13 @@ export const MAINTENANCE = defineFilter<Options>({
     'maintenance-message': {
       about: `the text of that answer, at most 500 characters (\`${USUAL_MESSAGE}\`)`,
       form: MESSAGE,
+      needs: 'maintenance',
     },
     'maintenance-message-from': {
       about:
         'a ConfigMap in the namespace of the Ingress and a key in its data or binaryData, as in pages/maintenance.html: the answer is what stands there',
       form: CONFIG_MAP_KEY,
+      needs: 'maintenance',
     },
   },
   read(annotations) {

@@ -35,16 +35,13 @@ export const RATE_LIMIT = defineFilter<Options>({
       about:
         'how many of these requests may come at once; where it is left out, as many as the limit allows in a second, and at least 1',
       form: matching(new RegExp(`^${COUNT}$`), 'is no number of requests', 'write a number from 1 to 1000000'),
+      needs: 'rate-limit',
     },
   },
   read(annotations) {
     const rate = annotations.text('rate-limit')
     const burst = annotations.text('rate-limit-burst')
-    if (rate === undefined) {
-      const help = 'add portico.dev/rate-limit, as in "100/s"'
-      if (burst !== undefined) annotations.refuse('rate-limit-burst', 'there is no limit beside it', help)
-      return undefined
-    }
+    if (rate === undefined) return undefined
     const [digits, unit] = rate.split('/') as [string, string]
     const count = Number(digits)
     const period = PERIODS.get(unit)!

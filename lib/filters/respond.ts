@@ -23,7 +23,7 @@ export const RESPOND = defineFilter<Options>({
   isGuard: false,
   annotations: {
     'respond-status': {
-      about: 'the status of the answer, from 200 to 599',
+      about: 'the status of the answer, from 200 to 599; 200 where it is left out',
       form: matching(/^[2-5]\d\d$/, 'is no status of an answer', 'write a number from 200 to 599'),
     },
     'respond-body': { about: 'its body' },

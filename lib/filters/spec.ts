@@ -143,6 +143,8 @@ export type AnnotationSpec = Readonly<{
   about: string
   /** Undefined: any text. */
   form?: AnnotationForm
+  /** The name of the annotation beside which alone it says something; undefined: it says something by itself. */
+  needs?: string
 }>
 
 /** What is known of a host when its filters are read. */
@@ -204,8 +206,11 @@ export function readFilter(
     isRefused = true
     annotations.refuse(name, message, help)
   }
-  for (const [name, { form }] of Object.entries(spec.annotations)) {
+  for (const [name, { form, needs }] of Object.entries(spec.annotations)) {
     const text = annotations.text(name)
+    if (text !== undefined && needs !== undefined && annotations.text(needs) === undefined) {
+      refuse(name, `it says nothing without ${needs}`, `add portico.dev/${needs}, or leave it out`)
+    }
     if (form !== undefined && text !== undefined && !form.pattern.test(text)) {
       refuse(name, form.describeFault(text), form.help)
     }

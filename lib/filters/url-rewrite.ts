@@ -114,8 +114,9 @@ function readChange(annotations: AnnotationReader): PathChange | undefined {
   if (whole !== undefined) changes.push({ type: 'whole', value: whole })
   if (prefix !== undefined) changes.push({ type: 'prefix', value: prefix })
   if (pattern !== undefined && replacement !== undefined) {
-    const fault = findFault(pattern, replacement)
+    const fault = findPatternFault(pattern)
     if (fault !== undefined) annotations.refuse('rewrite-regex', fault, PATTERN.help)
+    else checkGroups(annotations, pattern, replacement)
     changes.push({ type: 'regex', pattern, replacement })
   } else if (pattern !== undefined) {
     annotations.refuse('rewrite-regex', 'rewrite-replacement is missing', 'say what takes the place of the part found')
@@ -132,19 +133,25 @@ function readChange(annotations: AnnotationReader): PathChange | undefined {
   return changes[0]
 }
 
-function findFault(pattern: string, replacement: string): string | undefined {
-  const fault = findPatternFault(pattern)
-  if (fault !== undefined) return fault
+/** Refuses a replacement that names a group which the expression does not have. */
+function checkGroups(annotations: AnnotationReader, pattern: string, replacement: string): void {
   const compiled = compilePattern(pattern)
   const groups = compiled.groupCount()
   for (const [written, number, name] of replacement.matchAll(/\$(?:\$|(\d)|<([^>]*)>)/g)) {
-    if (number !== undefined && Number(number) > groups)
-      return `it has ${groups} groups, and the replacement names ${written}`
-    if (name !== undefined && !Object.hasOwn(compiled.namedGroups(), name)) {
-      return `it has no group "${name}", and the replacement names ${written}`
-    }
+    const isMissing =
+      number === undefined
+        ? name !== undefined && !Object.hasOwn(compiled.namedGroups(), name)
+        : Number(number) > groups
+    if (!isMissing) continue
+    const has = groups === 0 ? 'no groups' : groups === 1 ? 'one group' : `${groups} groups`
+    const fault = `${written} names no group of rewrite-regex, which has ${has}`
+    annotations.refuse(
+      'rewrite-replacement',
+      fault,
+      'put parentheses around what it is to stand for, as in "^/api/(.*)$"',
+    )
+    return
   }
-  return undefined
 }
 
 function printPath(path: PathChange | undefined): readonly string[] {

@@ -179,9 +179,10 @@ function checkPath(reader: FieldReader, path: string, pathType: PathType): void 
   const at = reader.at('path')
   const isSpecific = pathType === 'ImplementationSpecific'
   if (!path.startsWith('/') && !(isSpecific && path === '')) {
-    reader.report.invalid(at, path, 'must be an absolute path', {
-      help: `begin it with a slash: ${JSON.stringify(`/${path}`)}`,
-    })
+    const help = path.startsWith('^/')
+      ? 'leave the "^" out: every path is matched from its beginning'
+      : `begin it with a slash: ${JSON.stringify(`/${path}`)}`
+    reader.report.invalid(at, path, 'must be an absolute path', { help })
   }
   if (isSpecific) return
   for (const sequence of ['//', '/./', '/../', '%2f', '%2F']) {

@@ -19,10 +19,10 @@ export type RoutedRequest = {
 /** Fields that are the hop's or the gateway's own, so that conditions cannot be about them. */
 const UNSEEN: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'host', 'x-request-id'])
 
-/** Why no condition can be about the field with this lower-case name; undefined: one can. */
+/** Why no condition can be about the field with this lower-case name, to follow its name; undefined: one can. */
 export function findUnseen(name: string): string | undefined {
-  if (UNSEEN.has(name)) return `${name} concerns the connection or the gateway, and no condition sees it`
-  return isForwardingClaim(name) ? `${name} is a claim about the client, and no condition sees it` : undefined
+  if (UNSEEN.has(name)) return 'concerns the connection or the gateway, and no condition sees it'
+  return isForwardingClaim(name) ? 'is a claim about the client, and no condition sees it' : undefined
 }
 
 export type Predicate = Readonly<{

@@ -4,7 +4,7 @@ import { compileBeginning, compilePattern, findPatternFault, Pattern } from '../
 t.test('an expression that cannot be used says why', async (t) => {
   t.equal(findPatternFault('^/v[0-9]+/(.*)$'), undefined)
   t.match(findPatternFault('('), /missing closing/)
-  t.match(findPatternFault('(a)\\1'), /invalid escape/, 'RE2 has no references back')
+  t.match(findPatternFault('(a)\\1'), /RE2 has no/, 'RE2 has no references back')
   t.match(findPatternFault('a'.repeat(1001)), /longer than 1000/)
   t.match(findPatternFault('a{600}b{2,600}'), /repetitions add up to more than 1000/)
   t.match(findPatternFault('a\nb'), /control characters/)

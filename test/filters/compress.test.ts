@@ -291,7 +291,7 @@ t.test('it is off unless it says what to do, and tells what it cannot use', asyn
       { codings: ['br', 'gzip'], minSize: 2048 },
     ],
     [{ compress: 'false', 'compress-min-size': '1' }, undefined],
-    [{ 'compress-min-size': '1' }, undefined],
+    [{ 'compress-min-size': '1' }, undefined, /it says nothing without compress$/],
     [{ compress: 'gzip, gzip' }, undefined, /"gzip, gzip" is neither "true" nor "false" nor a list of codings$/],
     [{ compress: 'deflate' }, undefined, /"deflate" is neither/],
     [{ compress: '' }, undefined, /"" is neither/],

@@ -132,7 +132,7 @@ t.test('it is off unless it says "true", and tells what it cannot use', async (t
     [{ decompress: 'true' }, { limit: 16 * 1024 ** 2 }],
     [{ decompress: 'true', 'decompress-limit': '1Gi' }, { limit: 1024 ** 3 }],
     [{ decompress: 'false', 'decompress-limit': '1Mi' }, undefined],
-    [{ 'decompress-limit': '1Mi' }, undefined],
+    [{ 'decompress-limit': '1Mi' }, undefined, /it says nothing without decompress$/],
     [{ decompress: 'gzip' }, undefined, /decompress: "gzip" is neither "true" nor "false"$/],
     [{ decompress: 'true', 'decompress-limit': '0' }, undefined, /"0" is no size from 1 byte to 16Gi$/],
     [{ decompress: 'true', 'decompress-limit': '17Gi' }, undefined, /"17Gi" is no size/],

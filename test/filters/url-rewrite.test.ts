@@ -104,8 +104,8 @@ t.test('a replacement that names no group says what to write', async (t) => {
   for (const [replacement, message] of [
     [`/a\${x}`, `"\${x}" names no group`],
     ['/$0', '"$0" names no group'],
-    ['/$<x>', 'it has no group "x", and the replacement names $<x>'],
-    ['/$3', 'it has 2 groups, and the replacement names $3'],
+    ['/$<x>', 'rewrite-replacement: $<x> names no group of rewrite-regex, which has 2 groups'],
+    ['/$3', 'rewrite-replacement: $3 names no group of rewrite-regex, which has 2 groups'],
   ] as const) {
     const { diagnostics } = translateText(`
 apiVersion: networking.k8s.io/v1

@@ -219,9 +219,11 @@ class MatchReader {
     if (written === undefined || !this.#hasGoodLength(annotation, written, help)) return undefined
     const conditions: ValueCondition[] = []
     for (const line of written) {
-      const condition = parseCondition(line, annotation === 'match-headers')
+      const condition = parseCondition(line)
       const fault = findFault(condition) ?? check(condition.name, 'value' in condition ? condition.value : undefined)
-      if (fault === undefined) conditions.push(condition)
+      // Names of fields are the same in any case.
+      const name = annotation === 'match-headers' ? condition.name.toLowerCase() : condition.name
+      if (fault === undefined) conditions.push(Object.freeze({ ...condition, name }))
       else {
         this.#refuse(annotation, fault, help)
         return undefined
@@ -250,23 +252,21 @@ class MatchReader {
 }
 
 /** `Name: value` is equal to the value, `Name: ~expression` described by it as a whole, `Name` there, `!Name` not there. */
-function parseCondition(line: string, isField: boolean): ValueCondition {
-  const nameOf = (text: string): string => (isField ? text.trim().toLowerCase() : text.trim())
+function parseCondition(line: string): ValueCondition {
   const colon = line.indexOf(':')
   if (colon < 0) {
     const isAbsent = line.startsWith('!')
-    return Object.freeze({ name: nameOf(isAbsent ? line.slice(1) : line), type: isAbsent ? 'absent' : 'present' })
+    return { name: (isAbsent ? line.slice(1) : line).trim(), type: isAbsent ? 'absent' : 'present' }
   }
-  const name = nameOf(line.slice(0, colon))
+  const name = line.slice(0, colon).trim()
   const value = line.slice(colon + 1).trim()
-  return value.startsWith('~')
-    ? Object.freeze({ name, type: 'regex', value: value.slice(1).trim() })
-    : Object.freeze({ name, type: 'exact', value })
+  return value.startsWith('~') ? { name, type: 'regex', value: value.slice(1).trim() } : { name, type: 'exact', value }
 }
 
 function findFault(condition: ValueCondition): string | undefined {
   if (condition.type !== 'exact' && condition.type !== 'regex') return undefined
   const { name, type, value } = condition
+  if (name.startsWith('!')) return `"${name}" says that there is none, and takes no value`
   if (value.length > MAX_VALUE) return `the value of ${name} is longer than ${MAX_VALUE} characters`
   const fault = type === 'regex' ? findPatternFault(value) : undefined
   return fault && `the expression of ${name}: ${fault}`
@@ -274,7 +274,8 @@ function findFault(condition: ValueCondition): string | undefined {
 
 function checkHeader(name: string, value: string = ''): string | undefined {
   if (!NAME.test(name)) return `"${name}" is no name of a field`
-  return findUnseen(name) ?? checkVisible(name, value)
+  const unseen = findUnseen(name.toLowerCase())
+  return unseen === undefined ? checkVisible(name, value) : `${name} ${unseen}`
 }
 
 function checkCookie(name: string, value: string = ''): string | undefined {

@@ -75,8 +75,11 @@ export function checkRefused(
   binder.check(ingresses, found)
   const known = new Set(diagnostics.items.map(identify))
   const wrong = new Set(diagnostics.items.filter(({ severity }) => severity === 'error').map(placeOf))
-  // A malformed name has been reported, so that no object has it needs no second report.
-  diagnostics.addAll(found.items.filter((item) => !known.has(identify(item)) && !wrong.has(placeOf(item))))
+  // A malformed name has been reported, so that no object has it needs no second report. A number without quotes may be wrong with
+  // quotes too.
+  const isNew = (item: Diagnostic) => !known.has(identify(item))
+  const isFurther = (item: Diagnostic) => item.code === 'PORTICO_ANN_VALUE' || !wrong.has(placeOf(item))
+  diagnostics.addAll(found.items.filter((item) => isNew(item) && isFurther(item)))
 }
 
 /** A host that requests may name. */

@@ -18,6 +18,8 @@ const MAX_WEIGHT = 1_000_000
 
 /** `name=weight`, or `name:port=weight` with the number or the name of a port of the Service. */
 const ENTRY = /^([^\s,:=]+)(?::([^\s,:=]+))?=(\d{1,7})$/
+/** The same of a name that a Service may have, as JSON Schema has it. */
+const GOOD_ENTRY = '[^\\s,:=/A-Z]+(?::[^\\s,:=]+)?=\\d{1,7}'
 
 type WrittenShare = Readonly<{
   name: string
@@ -34,7 +36,7 @@ type SplitReading = Readonly<{ shares: readonly WrittenShare[]; refusal: Refusal
 
 export const SPLIT_SCHEMA = describeText(
   'Services of this namespace with their weights, as in web=90, web-next=10: they share the requests of the routes to one of them.',
-  '^[^\\s,:=]+(?::[^\\s,:=]+)?=\\d{1,7}(?:[\\s,]+[^\\s,:=]+(?::[^\\s,:=]+)?=\\d{1,7})*$',
+  `^[\\s,]*${GOOD_ENTRY}(?:[\\s,]+${GOOD_ENTRY})*[\\s,]*$`,
 )
 
 const HELP = 'write Services of this namespace with their weights, as in "web=90, web-next=10"'
@@ -90,9 +92,9 @@ function read(ingress: Ingress): SplitReading {
 }
 
 function parse(text: string): SplitReading {
-  const refuse = (message: string): SplitReading => ({
+  const refuse = (message: string, help: string = HELP): SplitReading => ({
     shares: [],
-    refusal: { message, help: `${HELP}; ${UNDIVIDED}` },
+    refusal: { message, help: `${help}; ${UNDIVIDED}` },
   })
   const entries = text.split(/[\s,]+/).filter((entry) => entry !== '')
   if (entries.length === 0) return refuse('it says nothing')
@@ -101,6 +103,8 @@ function parse(text: string): SplitReading {
   for (const entry of entries) {
     const [, name, port, digits] = ENTRY.exec(entry) ?? []
     if (name === undefined) return refuse(`"${entry}" is no Service with a weight`)
+    const nameHelp = explainName(name)
+    if (nameHelp !== undefined) return refuse(`"${name}" is no name of a Service`, nameHelp)
     const weight = Number(digits)
     if (weight > MAX_WEIGHT) return refuse(`the weight of ${name} is more than ${MAX_WEIGHT}`)
     if (shares.some((share) => share.name === name)) return refuse(`it names ${name} twice`)
@@ -109,6 +113,14 @@ function parse(text: string): SplitReading {
   const help = `write a weight that is not 0, as in "${shares[0]!.name}=1"; until then these requests are answered 503`
   const isNothing = shares.every(({ weight }) => weight === 0)
   return { shares, refusal: isNothing ? { message: 'all its weights are 0', help } : undefined }
+}
+
+/** What to write in place of a name that no Service can have; undefined: one can. */
+function explainName(name: string): string | undefined {
+  if (name.includes('/'))
+    return `leave the namespace out: the Services are in that of the Ingress: write ${name.slice(name.lastIndexOf('/') + 1)}`
+  if (/[A-Z]/.test(name)) return `names of Services are in lower case: write ${name.toLowerCase()}`
+  return undefined
 }
 
 function parsePort(text: string | undefined): WrittenShare['port'] {
