@@ -15,7 +15,8 @@ import { ADDRESSES, type MatchAnnotation } from './match-annotation.ts'
 const MAX_ENTRIES = 100
 /** Characters of a value. */
 const MAX_VALUE = 1_000
-const MAX_PRIORITY = 1_000_000
+/** The highest there is: what has it goes first. */
+export const MAX_PRIORITY = 1_000_000
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** The first sign of a name would be read as "absent". */
