@@ -13,6 +13,8 @@ const TRIES = /,"tries":(\d+)/
 /** Of the control client: no answer within this time is none, milliseconds. */
 const CONTROL_MS = 15_000
 const CONTROL_PAUSE_MS = 50
+/** Half of `timeouts.keepAlive` below. */
+const CONTROL_KEPT_MS = 1_000
 /** Longer than any time limit of the settings below, milliseconds. */
 const QUIET_MS = 30_000
 
@@ -67,9 +69,9 @@ export class FuzzedGateway {
   readonly #controls: readonly Promise<void>[]
   #isStopping = false
   #fault: string | undefined
-  /** Of the requests in the access log, those of the control clients left out. */
   /** Lines that are not of the log. */
   readonly #lastWords: string[] = []
+  /** Of the requests in the access log, those of the control clients left out. */
   #loggedTries = 0
 
   private constructor(door: Door, process: GatewayProcess, port: number, endpoints: ConnectionEndpoints) {
@@ -154,17 +156,22 @@ export class FuzzedGateway {
       this.report([`the log says ${line}`, ...this.#lastWords.slice(-30)].join('\n'))
   }
 
-  /** An ordinary client, all along on one connection. */
+  /** An ordinary client, all along on one connection, unless a busy machine has left it idle for so long that the gateway may close it. */
   async #control(transport: 'http' | 'https'): Promise<void> {
     let client: RawClient | undefined
     const connect = transport === 'http' ? connectRaw : connectRawTls
     try {
-      client = await connect(this.ports[transport])
+      let answeredAt = 0
       for (let at = 0; !this.#isStopping; at++) {
+        if (client === undefined || performance.now() - answeredAt > CONTROL_KEPT_MS) {
+          client?.destroy()
+          client = await connect(this.ports[transport])
+        }
         const path = `/control/${transport}/${at}`
         client.send(`GET ${path} HTTP/1.1\r\nHost: control.test\r\n\r\n`)
         const { status, body } = await client.response({ timeoutMs: CONTROL_MS })
         if (status !== 200 || body.toString() !== `GET ${path} 0`) throw new Error(`${status} ${body.toString()}`)
+        answeredAt = performance.now()
         await sleep(CONTROL_PAUSE_MS)
       }
     } catch (error) {
