@@ -51,6 +51,7 @@ export const REQUEST_ERRORS = {
   PORTICO_GW_GUARD_UNSUPPORTED: [503, 'gateway', 'never', 'The route asks for a check that the gateway cannot make.'],
   PORTICO_GW_AUTH_UNAVAILABLE: [503, 'gateway', 'never', 'The request cannot be authorized at the moment.'],
   PORTICO_GW_DESCRIPTORS: [503, 'gateway', 'never', 'The gateway is overloaded.'],
+  PORTICO_GW_OVERLOADED: [503, 'gateway', 'never', 'The gateway is overloaded.'],
   PORTICO_GW_UNEXPECTED: [500, 'gateway', 'never', 'The gateway failed.'],
 } as const satisfies Record<string, readonly [number, Fault, Retry, string]>
 

@@ -1,7 +1,16 @@
 /** Gives endpoints the bodies of requests as they were before the client compressed them. HOT */
-import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import { Duplex } from 'node:stream'
+import {
+  type BrotliDecompress,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  type Gunzip,
+  type Inflate,
+} from 'node:zlib'
 import { GatewayError } from '../base/errors.ts'
 import { printBytes } from '../base/measure.ts'
+import { ClientCount, PerClient } from '../base/per-client.ts'
 import { oneOf } from './annotation-form.ts'
 import { DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
 import { joinValues, removeFields } from './field-lines.ts'
@@ -15,14 +24,34 @@ type Options = Readonly<{ limit: number }>
 const USUAL_LIMIT = 16 * 1024 ** 2
 const HIGHEST_LIMIT = 16 * 1024 ** 3
 
+/** What a decoder of brotli remembers at most is 2 to this power bytes: a body of 14 bytes may ask for 16 MiB. */
+const BROTLI_WINDOW = 22
+
+type Coding = Readonly<{
+  createEngine: () => Gunzip | Inflate | BrotliDecompress
+  /** Bytes that its decoder takes, about. */
+  cost: number
+  /** Why a body that begins so is not decompressed. */
+  checkBeginning?: (chunk: Buffer) => Error | undefined
+}>
+
+const GZIP: Coding = { createEngine: createGunzip, cost: 96 * 1024 }
 /** By the names of the codings (RFC 9110 §8.4.1, RFC 7932). */
-const ENGINES = new Map([
-  ['gzip', createGunzip],
-  ['x-gzip', createGunzip],
-  ['deflate', createInflate],
-  ['br', createBrotliDecompress],
+const CODINGS: ReadonlyMap<string, Coding> = new Map([
+  ['gzip', GZIP],
+  ['x-gzip', GZIP],
+  ['deflate', { createEngine: createInflate, cost: GZIP.cost }],
+  ['br', { createEngine: createBrotliDecompress, cost: 2 ** BROTLI_WINDOW, checkBeginning: checkWindow }],
 ])
-const CODING = new Set(['content-encoding'])
+
+/** Bytes that the decoders of a process may take together, and those of one client. */
+const MOST_MEMORY = 256 * 1024 ** 2
+const MOST_MEMORY_OF_CLIENT = MOST_MEMORY / 4
+
+let memory = 0
+const memoryOfClients = new PerClient(() => new ClientCount())
+
+const CODING_NAMES = new Set(['content-encoding'])
 
 export const DECOMPRESS = defineFilter<Options>({
   name: 'decompress',
@@ -48,23 +77,59 @@ export const DECOMPRESS = defineFilter<Options>({
   print: ({ limit }) => `requests, up to ${printBytes(limit)}`,
   create: ({ limit }) => ({
     requestNames: DIGEST_NAMES,
-    requestBody(draft) {
-      const coding = joinValues(draft.lines, 'content-encoding')?.toLowerCase()
-      if (coding === undefined) return undefined
-      const createEngine = ENGINES.get(coding)
-      if (createEngine === undefined || isTransformForbidden(draft.lines)) return undefined
-      draft.lines = removeFields(draft.lines, CODING)
+    requestBody(draft, { clientNetwork }) {
+      const name = joinValues(draft.lines, 'content-encoding')?.toLowerCase()
+      if (name === undefined) return undefined
+      const coding = CODINGS.get(name)
+      if (coding === undefined || isTransformForbidden(draft.lines)) return undefined
+      draft.lines = removeFields(draft.lines, CODING_NAMES)
       return () => {
+        const fault = reserve(coding, clientNetwork)
+        if (fault !== undefined) return new Duplex().destroy(fault)
         let bytes = 0
-        return createZlibStream(createEngine(), {
+        const stream = createZlibStream(coding.createEngine(), {
+          ...(coding.checkBeginning && { checkBeginning: coding.checkBeginning }),
           check: (chunk) => {
             bytes += chunk.length
             if (bytes <= limit) return undefined
             return new GatewayError('PORTICO_REQ_TOO_LARGE', `more than ${limit} bytes once it is decompressed`)
           },
-          explain: ({ message }) => new GatewayError('PORTICO_REQ_BAD_CODING', `${coding}: ${message}`),
+          explain: ({ message }) => new GatewayError('PORTICO_REQ_BAD_CODING', `${name}: ${message}`),
         })
+        return stream.once('close', () => release(coding, clientNetwork))
       }
     },
   }),
 })
+
+/** Why there is no room for a decoder; else it is taken. */
+function reserve({ cost }: Coding, client: string): GatewayError | undefined {
+  const ofClient = memoryOfClients.find(client)
+  if (ofClient.value + cost > MOST_MEMORY_OF_CLIENT) {
+    return new GatewayError(
+      'PORTICO_REQ_TOO_MANY',
+      'too many bodies of the client are being decompressed',
+      undefined,
+      1,
+    )
+  }
+  if (memory + cost > MOST_MEMORY) {
+    return new GatewayError('PORTICO_GW_OVERLOADED', 'too many bodies are being decompressed', undefined, 1)
+  }
+  ofClient.value += cost
+  memory += cost
+  return undefined
+}
+
+function release({ cost }: Coding, client: string): void {
+  memoryOfClients.find(client).value -= cost
+  memory -= cost
+}
+
+/** The size of the window stands in the first bits (RFC 7932 §9.1). */
+function checkWindow(chunk: Buffer): Error | undefined {
+  const first = chunk[0]!
+  const window = (first & 1) === 1 ? 17 + ((first >> 1) & 7) : 16
+  if (window <= BROTLI_WINDOW) return undefined
+  return new GatewayError('PORTICO_REQ_BAD_CODING', `br: its window is larger than 2^${BROTLI_WINDOW} bytes`)
+}

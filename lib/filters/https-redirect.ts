@@ -11,7 +11,7 @@ export const HTTPS_REDIRECT = defineFilter<Options>({
   isGuard: false,
   annotations: {},
   ofHosts: {
-    text: 'The hosts that a `tls` section names, while `https.redirect` is on. `https.redirectPort` says which port they are sent to.',
+    text: 'The hosts of rules that a `tls` section names, while `https.redirect` is on; of a rule for `*.example.com`, a section that names `*.example.com`. `https.redirectPort` says which port they are sent to.',
     read: ({ isSecured, https }) =>
       isSecured && https.enabled && https.redirect ? { port: https.redirectPort || undefined } : undefined,
     redirectsToHttps: true,

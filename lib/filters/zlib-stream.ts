@@ -8,6 +8,8 @@ const WAITING_BYTES = 16_384
 export type ZlibStreamOptions = Readonly<{
   /** A flush of this kind passes on what has come, so many milliseconds after the first byte of it; undefined: the engine holds nothing back. */
   flush?: Readonly<{ after: number; kind: number }>
+  /** Sees the first bytes that go in, one at least; an error ends the stream. */
+  checkBeginning?: (chunk: Buffer) => Error | undefined
   /** Sees all that comes out; an error ends the stream. */
   check?: (chunk: Buffer) => Error | undefined
   /** What an error of the engine means. */
@@ -20,12 +22,21 @@ export function createZlibStream(
   options: ZlibStreamOptions,
 ): Duplex {
   const { flush, check, explain = (error) => error } = options
+  let { checkBeginning } = options
   let isInputEnded = false
   let timer: NodeJS.Timeout | undefined
   const stream = new Duplex({
     readableHighWaterMark: WAITING_BYTES,
     writableHighWaterMark: WAITING_BYTES,
     write(chunk: Buffer, _encoding, done) {
+      if (checkBeginning !== undefined && chunk.length > 0) {
+        const fault = checkBeginning(chunk)
+        checkBeginning = undefined
+        if (fault !== undefined) {
+          done(fault)
+          return
+        }
+      }
       // After a fault `done` is not called: the event says it.
       engine.write(chunk, (error) => {
         if (!error) done()

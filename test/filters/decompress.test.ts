@@ -1,4 +1,5 @@
-import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
+import { setTimeout } from 'node:timers/promises'
+import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib'
 import t from 'tap'
 import { findIngressTable } from '../../lib/model/route-table.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
@@ -125,6 +126,67 @@ spec: {rules: [{host: ${HOST}, http: {paths: [{path: /, pathType: Prefix, backen
     t.ok(connection.received.length < 1.5 * 1024 ** 2, `${connection.received.length} bytes`)
     t.notOk(connection.text.endsWith('\r\n0\r\n\r\n'), 'the endpoint sees that it is cut')
   }
+})
+
+t.test('decoders of brotli take little memory, of one client and together', async (t) => {
+  const upstream = await startRawUpstream(() => {})
+  t.teardown(() => upstream.close())
+  const manifests = `
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: {portico.dev/decompress: "true"}}
+spec: {rules: [{host: ${HOST}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`
+  const gateway = await runGateway(t, manifests, {
+    endpoints: { web: [upstream.port] },
+    flags: { workers: '0', trustedProxies: '127.0.0.0/8' },
+  })
+  const compress = (window: number): Buffer =>
+    brotliCompressSync(Buffer.alloc(15 * 1024 ** 2, 'a'), {
+      params: { [constants.BROTLI_PARAM_LGWIN]: window, [constants.BROTLI_PARAM_QUALITY]: 5 },
+    })
+  /** Sends all of a body but its end. */
+  const begin = async (client: string, body: Buffer) => {
+    const connection = await connectRaw(gateway.http)
+    t.teardown(() => connection.destroy())
+    connection.send(
+      `POST / HTTP/1.1\r\nHost: ${HOST}\r\nX-Forwarded-For: ${client}\r\nContent-Encoding: br\r\nContent-Length: 1000\r\n\r\n`,
+    )
+    connection.send(body.subarray(0, -1))
+    return connection
+  }
+  for (const window of [23, 24]) {
+    const refused = await begin('203.0.113.1', compress(window))
+    const answer = await refused.response()
+    t.equal(answer.status, 400)
+    t.match(answer.body.toString('latin1'), /PORTICO_REQ_BAD_CODING/, `a window of 2^${window}`)
+  }
+  const body = compress(22)
+  /** Has 20 bodies under way: the codes of those that are refused, once they are as many as expected. */
+  const fill = async (client: string, expected: number): Promise<ReadonlySet<string>> => {
+    const codes: string[] = []
+    for (let count = 0; count < 20; count++) {
+      const connection = await begin(client, body)
+      void connection.response().then(
+        (answer) => codes.push(/PORTICO_\w+/.exec(answer.body.toString('latin1'))?.[0] ?? String(answer.status)),
+        () => {},
+      )
+    }
+    for (let waits = 0; waits < 100 && codes.length < expected; waits++) await setTimeout(100)
+    await setTimeout(200)
+    t.equal(codes.length, expected, client)
+    return new Set(codes)
+  }
+  const before = process.memoryUsage().rss
+  for (const last of [1, 2, 3, 4]) t.same([...(await fill(`203.0.113.${last}`, 4))], ['PORTICO_REQ_TOO_MANY'])
+  t.same([...(await fill('203.0.113.5', 20))], ['PORTICO_GW_OVERLOADED'])
+  const grown = process.memoryUsage().rss - before
+  t.ok(grown < 400 * 1024 ** 2, `${grown} bytes`)
 })
 
 t.test('it is off unless it says "true", and tells what it cannot use', async (t) => {

@@ -17,7 +17,8 @@ import { ADDRESSES, type MatchAnnotation } from './match-annotation.ts'
 const MAX_ENTRIES = 100
 /** Characters of a value. */
 const MAX_VALUE = 1_000
-const MAX_PRIORITY = 1_000_000
+/** The highest there is: what has it goes first. */
+export const MAX_PRIORITY = 1_000_000
 
 /** A token without the signs by which a list or a pattern may be meant. */
 const METHOD = /^[!#$%&'+\-.^_`~0-9A-Z]+$/

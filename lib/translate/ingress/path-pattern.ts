@@ -20,6 +20,15 @@ export function findPatternSign(path: string): number {
   return path.search(PATTERN_SIGN)
 }
 
+/** What all paths begin with that an expression without alternatives stands for. */
+export function findPatternStem(expression: string): string {
+  const first = findPatternSign(expression)
+  const stem = first < 0 ? expression : expression.slice(0, first)
+  const isLastCertain = first < 0 || !/[*?{]/.test(expression[first]!)
+  // A percent-encoding may go on in a class.
+  return (isLastCertain ? stem : stem.slice(0, -1)).replace(/%[\da-f]?$/i, '')
+}
+
 /** The help: what to write in place of the pattern. */
 export function explainPattern(path: string): string {
   const body = path.replace(/^\^/, '')

@@ -21,8 +21,8 @@ import { readRoutePolicy } from '../service/policy.ts'
 import { type BackendProblem, closeAction, reportBackend } from './backend.ts'
 import { findBrokenGuard, readFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
-import { type IngressMatch, readMatch } from './match.ts'
-import { explainPattern, findPatternSign, isPattern } from './path-pattern.ts'
+import { type IngressMatch, MAX_PRIORITY, readMatch } from './match.ts'
+import { explainPattern, findPatternSign, findPatternStem, isPattern } from './path-pattern.ts'
 
 /** What a backend of the Ingress comes to. */
 export type ResolvedBackend = Readonly<{ action: RouteAction; problem: BackendProblem | undefined }>
@@ -88,7 +88,7 @@ export function claimPath(
     const field = findBackendField({ rule: rule.index, item: path.index })
     reportBackend(problem, ingress, field, diagnostics)
   }
-  return createRoute(ingress, {
+  const route: Route = {
     owner,
     rule: rule.index,
     item: path.index,
@@ -97,13 +97,20 @@ export function claimPath(
     pathType: path.pathType,
     path: path.path,
     action: isFaulty ? closeFor(action, 'the path is no regular expression') : action,
-  })
+  }
+  // Nobody knows how long a path that cannot be read is: a guard goes before all that it may mean.
+  const goesFirst = isFaulty && (reading.guards || isClosed({ action }))
+  return createRoute(ingress, route, goesFirst ? MAX_PRIORITY : reading.priority)
 }
 
-function createRoute(ingress: Ingress, route: Route): Route {
+function createRoute(
+  ingress: Ingress,
+  route: Route,
+  priority: number | undefined = readMatch(ingress).priority,
+): Route {
   const policy = readRoutePolicy(ingress)
   const filters = readFilters(ingress)
-  const { broken: unread, conditions, priority } = readMatch(ingress)
+  const { broken: unread, conditions } = readMatch(ingress)
   const broken = findBrokenGuard(ingress) ?? unread
   return Object.freeze({
     ...route,
@@ -154,6 +161,7 @@ export function checkPath(
     return isClosed ? widenMatch(path) : undefined
   }
   if (reading.hasPatterns && path.pathType === 'ImplementationSpecific') {
+    checkPatternForm(ingress, rule, path, diagnostics)
     return Object.freeze({ type: 'regex', path: path.path })
   }
   const match = isClosed ? widenMatch(path) : findMatch(path)
@@ -165,6 +173,27 @@ export function checkPath(
     })
   } else if (path.pathType === 'ImplementationSpecific') warnOfPattern(path, ingress, rule, diagnostics)
   return match
+}
+
+/** Reports an expression that begins with what no path in match form begins with. A dot may stand for any character. */
+function checkPatternForm(
+  ingress: Ingress,
+  rule: number,
+  { path, index }: IngressPath,
+  diagnostics: DiagnosticList,
+): void {
+  const stem = hasAlternatives(path) ? '' : findPatternStem(path)
+  const sample = stem.replaceAll('.', 'x')
+  if (!stem.startsWith('/') || normalizeRulePath(sample) === sample) return
+  const normal = normalizeRulePath(stem)
+  diagnostics.add('PORTICO_ROUTE_UNREACHABLE', `path "${path}" can never match: no request has this form`, {
+    position: ingress.origin.locate(findPathField({ rule, item: index })),
+    resource: printResource(ingress),
+    help:
+      normal === undefined
+        ? 'requests arrive here with dot segments resolved and well-formed percent-encodings only'
+        : `write ${normal} in place of ${stem}: expressions see paths in their normal form`,
+  })
 }
 
 /** Why the path is no regular expression where it should be one; undefined: it is, or need not be. */
