@@ -6,7 +6,7 @@ import { Times } from './times.ts'
 t.test('a file is expected to take as long as the last time', async (t) => {
   const path = join(t.testdir({}), 'deep', 'times.json')
   const times = new Times(path)
-  times.note('a.test.ts', 70)
+  times.note('a.test.ts', { ms: 70, cpuMs: 40 })
   times.save()
   t.equal(new Times(path).expect('a.test.ts', new Set()), 70)
 })
