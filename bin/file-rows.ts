@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { countDiagnostics } from '../lib/base/diagnostics.ts'
 import { type Configuration, type ConfigurationInput, ConfigurationLoader } from '../lib/control/configuration.ts'
-import { FileWatch } from '../lib/providers/file-watch.ts'
+import type { Watch } from '../lib/providers/provider.ts'
 import { certificatesView } from '../lib/report/certificate-view.ts'
 import { endpointsView } from '../lib/report/endpoint-view.ts'
 import { listenersView, routesView, servicesView, settingsView, workersView } from '../lib/report/views.ts'
@@ -20,8 +20,7 @@ const HOLD_MS = 60_000
 export class FileRows implements RowSource {
   readonly #loader: ConfigurationLoader
   readonly #paint: Terminal['paintTalk']
-  #watch: FileWatch | undefined
-  #stamps: Configuration['stamps'] = new Map()
+  #watch: Watch | undefined
   #isChanged = false
   #wake = () => {}
 
@@ -32,8 +31,7 @@ export class FileRows implements RowSource {
 
   async read(kinds: readonly Kind[]): Promise<Reading> {
     this.#isChanged = false
-    const configuration = await this.#loader.load({ paths: undefined, isForced: true })
-    this.#stamps = configuration.stamps
+    const configuration = await this.#loader.load()
     const { diagnostics, files, objects } = configuration
     const { error, warning } = countDiagnostics(diagnostics)
     if (error > 0 && objects === 0 && kinds.some((kind) => kind !== 'settings')) {
@@ -46,8 +44,7 @@ export class FileRows implements RowSource {
   }
 
   async change(): Promise<void> {
-    this.#watch ??= new FileWatch({ onChange: () => this.#note() })
-    await this.#watch.update(this.#stamps)
+    this.#watch ??= await this.#loader.watch({ onChange: () => this.#note(), onTrouble: () => {} })
     const hold = setInterval(() => {}, HOLD_MS)
     while (!this.#isChanged) {
       await new Promise<void>((resolve) => {

@@ -73,7 +73,7 @@ function findReaders(
 }
 
 function describeBoot({ configuration, ports, listenerStates }: Gateway) {
-  const { model, settings, diagnostics, files, objects } = configuration
+  const { model, settings, diagnostics, sources, files, objects } = configuration
   // Counted from the start of the process, as the user experiences it.
   const descriptors = findDescriptorLimit()
   const elapsedMs = performance.now()
@@ -82,6 +82,7 @@ function describeBoot({ configuration, ports, listenerStates }: Gateway) {
     model,
     settings,
     diagnostics,
+    sources,
     files,
     objects,
     ports,

@@ -27,7 +27,7 @@ import { NameObserver } from './observe/names/observer.ts'
 import { Observation } from './observe/observation.ts'
 import { canBindForWorkers } from './platform/listening-socket.ts'
 import { checkRuntimeFlags } from './platform/runtime-flags.ts'
-import { FileWatch } from './providers/file-watch.ts'
+import type { Watch } from './providers/provider.ts'
 import { logReloaded, logReloadFailed } from './report/reload-log.ts'
 import type { Reloaded, ReloadFailed } from './report/reloaded.ts'
 import type { Settings } from './settings/table.ts'
@@ -125,7 +125,9 @@ class GatewayProcess implements Gateway {
   readonly #observation: Observation
   #health: HealthObserver | undefined
   #names: NameObserver | undefined
-  readonly #watch: FileWatch | undefined
+  readonly #loader: ConfigurationLoader
+  /** Set while changes are watched. */
+  #watch: Watch | undefined
   readonly #keeper: AllocationKeeper
   readonly #serviceHealth: ServiceHealth
   #carrier: Carrier | undefined
@@ -163,7 +165,7 @@ class GatewayProcess implements Gateway {
       panics: () => this.#health?.panics() ?? [],
       dnsRequests: () => this.#dns?.counts() ?? [],
     })
-    this.#watch = settings.watch ? this.#createWatch() : undefined
+    this.#loader = loader
     this.#keeper = new AllocationKeeper(
       configuration.recalled,
       (allocations) => writeAllocations(settings, input.environment, allocations),
@@ -176,10 +178,7 @@ class GatewayProcess implements Gateway {
       apply: (served) => this.#observation.apply(served),
       clock: this.#clock,
       first: configuration,
-      onLoaded: ({ stamps, allocations }) => {
-        void this.#watch?.update(stamps)
-        this.#keeper.keep(allocations)
-      },
+      onLoaded: ({ allocations }) => this.#keeper.keep(allocations),
       onReloaded: (result) => this.#finishReload(result),
       onFailed: (failure) => this.#failReload(failure),
     })
@@ -229,7 +228,7 @@ class GatewayProcess implements Gateway {
     // What was observed while the ports were opened.
     if (this.served !== first) await this.#apply(this.served)
     this.#metrics.reload(true, describeConfiguration(this.served))
-    await this.#watch?.update(this.configuration.stamps)
+    if (this.#settings.watch) await this.#startWatch()
   }
 
   reload(): Promise<void> {
@@ -338,7 +337,7 @@ class GatewayProcess implements Gateway {
 
   async #drain(): Promise<'clean' | 'forced'> {
     this.#state = 'draining'
-    this.#watch?.close()
+    this.#closeWatch()
     const inFlight = (await this.#carrier?.drain()) ?? 0
     let left = 0
     if (inFlight > 0) {
@@ -355,7 +354,7 @@ class GatewayProcess implements Gateway {
 
   async #close(): Promise<void> {
     this.#state = 'stopped'
-    this.#watch?.close()
+    this.#closeWatch()
     this.#observation.close()
     // A reload may be waiting for a worker that hangs: the end of the workers ends it too.
     await Promise.all([this.#reloader.close(), this.#carrier?.close()])
@@ -363,12 +362,18 @@ class GatewayProcess implements Gateway {
     await Promise.all([this.#admin?.close(), this.#dns?.close()])
   }
 
-  #createWatch(): FileWatch {
-    return new FileWatch({
-      onChange: (path, isWritten) => this.#reloader.trigger(path, isWritten),
-      onFallback: (reason) =>
-        this.log.warn({ reason }, 'no events for some folders: changes of files there are seen within seconds'),
+  async #startWatch(): Promise<void> {
+    const watch = await this.#loader.watch({
+      onChange: (isWritten) => this.#reloader.trigger(isWritten),
+      onTrouble: (message, reason) => this.log.warn({ reason }, message),
     })
+    if (this.#state === 'running') this.#watch = watch
+    else watch.close()
+  }
+
+  #closeWatch(): void {
+    this.#watch?.close()
+    this.#watch = undefined
   }
 
   get #isServing(): boolean {

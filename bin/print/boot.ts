@@ -7,6 +7,7 @@ import { statusOf } from '../../lib/base/errors.ts'
 import type { Paint } from '../../lib/base/terminal-text.ts'
 import { escapeText, measureText } from '../../lib/base/terminal-text.ts'
 import { explainShortage } from '../../lib/control/start-error.ts'
+import { redirectsToHttps } from '../../lib/filters/registry.ts'
 import type { CertificateBinding } from '../../lib/model/certificate.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Route, VirtualHost } from '../../lib/model/route.ts'
@@ -28,7 +29,8 @@ export type Boot = Readonly<{
   ports: BoundPorts
   /** The states of the ports that Services open, by id: `open`, or the reason why it is not. */
   listenerStates: ReadonlyMap<string, string>
-  files: number
+  /** What was read: `3 files, stdin`. */
+  sources: string
   objects: number
   /** Most file descriptors of a process; undefined if unknown. */
   descriptors: number | undefined
@@ -79,11 +81,11 @@ function printFallback(model: Model): string {
   return model.defaultRoute ? printBackend(model, model.defaultRoute).slice(0, 2).join('  →  ') : '404'
 }
 
-function printTitle({ version, files, objects, diagnostics, elapsedMs }: Boot, paint: Paint): string {
+function printTitle({ version, sources, objects, diagnostics, elapsedMs }: Boot, paint: Paint): string {
   const { error, warning } = countDiagnostics(diagnostics)
   const unserved = countUnserved(diagnostics)
   const facts = [
-    printCount(files, 'file'),
+    escapeText(sources),
     printCount(objects, 'object'),
     ...(unserved > 0 ? [paint('yellow', `${unserved} of kinds that are not served`)] : []),
     ...(error > 0 ? [paint('red', printCount(error, 'error'))] : []),
@@ -139,12 +141,13 @@ function layOutHosts({ model, ports }: Boot, { gap, endpoints: most, source }: F
   return lines.map((line) => (typeof line === 'string' ? line : (aligned[next++] as string)))
 }
 
-function printHostLines({ host, redirectToHttps }: VirtualHost, ports: BoundPorts, paint: Paint): string[] {
+function printHostLines(virtualHost: VirtualHost, ports: BoundPorts, paint: Paint): string[] {
+  const { host } = virtualHost
   const name = host === '' ? 'localhost' : host
   const http = ports.http === undefined ? undefined : paint('cyan', printUrl('http', name, ports.http))
   const https = ports.https === undefined ? undefined : paint('cyan', printUrl('https', name, ports.https))
   const aside = host === '' ? '   (any host)' : ''
-  if (redirectToHttps && http !== undefined && https !== undefined) {
+  if (redirectsToHttps(virtualHost) && http !== undefined && https !== undefined) {
     return [`  ${http}   ${paint('dim', '→')}  308 to https`, `  ${https}${aside}`]
   }
   return [`  ${[http, https].filter((url) => url !== undefined).join('   ') || name}${aside}`]
@@ -296,10 +299,10 @@ function printTrial({ model, ports }: Boot): string[] {
   const [first] = named
   if (!first) return []
   const locals = named.filter(({ host }) => host.endsWith('.localhost'))
-  const local = locals.find(({ redirectToHttps }) => !redirectToHttps) ?? locals[0]
+  const local = locals.find((host) => !redirectsToHttps(host)) ?? locals[0]
   if (local) return ports.http === undefined ? [] : ['', `  names    ${explainLocalhost(local.host, ports.http)}`]
   if (named.some(({ host }) => host === 'localhost')) return []
-  const scheme = ports.http === undefined || (first.redirectToHttps && ports.https !== undefined) ? 'https' : 'http'
+  const scheme = ports.http === undefined || (redirectsToHttps(first) && ports.https !== undefined) ? 'https' : 'http'
   const port = ports[scheme]
   if (port === undefined) return []
   const served = first.routes.find((route) => route.pathType !== 'default' && printBackend(model, route).length === 3)

@@ -10,12 +10,8 @@ import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
 import type { Explanation, RouteVerdict } from '../../lib/report/explain.ts'
 import { locateField, locateHost, locateRoute, locateService, printPlace } from '../../lib/report/place.ts'
 import { printListenerManner, printListenerName } from '../../lib/report/print.ts'
-import {
-  mergePolicy,
-  type PolicyOverrides,
-  SERVICE_SETTINGS_BY_NAME,
-  type UpstreamPolicy,
-} from '../../lib/settings/service.ts'
+import { joinOverrides, resolvePolicy } from '../../lib/settings/policy.ts'
+import { type PolicyOverrides, SERVICE_SETTINGS_BY_NAME, type UpstreamPolicy } from '../../lib/settings/service.ts'
 import { printHostPort } from '../admin-client.ts'
 import { printSettingValue } from './setting.ts'
 import { alignColumns } from './table.ts'
@@ -140,11 +136,15 @@ function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, pl
   const more = upstream.endpoints.length - MOST_ENDPOINTS
   if (more > 0) rows.push(['', `… and ${more} more`])
   if (upstream.endpoints.length === 0) rows.push(['  endpoints', 'none'])
-  const own = { ...upstream.policy, ...winner?.policy }
+  const own = joinOverrides(upstream.policy, winner?.policy)
   if (Object.keys(own).length > 0) rows.push(['  settings', printOwn(own)])
   // Round robin begins anywhere; the first is as good an example as any.
   const usable = answer ? [] : usableEndpoints(upstream)
-  if (usable.length > 0) rows.push(['  sends', printSent(explanation, upstream, usable, mergePolicy(defaults, own))])
+  if (usable.length > 0)
+    rows.push([
+      '  sends',
+      printSent(explanation, upstream, usable, resolvePolicy(defaults, upstream.policy, winner?.policy)),
+    ])
   return rows
 }
 
@@ -252,7 +252,7 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
       port: listener.port,
       source: printPlace(locateField(listener, locate)),
     },
-    settings: upstream && { ...upstream.policy, ...winner?.policy },
+    settings: upstream && joinOverrides(upstream.policy, winner?.policy),
     upstream: upstream && {
       service: upstream.key,
       targetPort: upstream.port.targetPort,

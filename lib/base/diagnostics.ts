@@ -13,7 +13,7 @@ export type Severity = 'error' | 'warning' | 'info'
 export const DIAGNOSTICS = {
   // Reading files
   PORTICO_FILE_NOT_FOUND: ['error', 'a path given with -f or -c does not exist, or a glob matches nothing'],
-  PORTICO_FILE_UNREADABLE: ['error', 'a file or folder cannot be read'],
+  PORTICO_FILE_UNREADABLE: ['error', 'a file, a folder or another provider cannot be read'],
   PORTICO_FILE_TOO_LARGE: ['error', 'a file is larger than the limit'],
   PORTICO_FILE_BINARY: ['error', 'a file is not text'],
   PORTICO_FILE_LOOP: ['warning', 'a folder link leads back to a folder already read'],
@@ -55,6 +55,7 @@ export const DIAGNOSTICS = {
   PORTICO_REF_SERVICE_NOT_FOUND: ['error', 'an Ingress names a Service that does not exist'],
   PORTICO_REF_PORT_NOT_FOUND: ['error', 'an Ingress names a port that the Service does not have'],
   PORTICO_REF_SECRET_NOT_FOUND: ['warning', 'a tls section names a Secret that does not exist'],
+  PORTICO_REF_CONFIG_MAP_NOT_FOUND: ['error', 'an annotation names a ConfigMap, or a key of one, that does not exist'],
   PORTICO_REF_CLASS_NOT_FOUND: [
     'warning',
     'an Ingress names an IngressClass that does not exist; an error where one has nearly that name',

@@ -25,6 +25,8 @@ export type Origin = {
   locateKey(path: FieldPath): SourcePosition
   /** True if the value at `path` must not be shown. */
   hides(path: FieldPath): boolean
+  /** The plain value at `path`, read from the text again, since values are not kept; undefined if there is none, or it is hidden. */
+  read(path: FieldPath): unknown
 }
 
 /** Prints a field path as the API server does: `spec.ports[0].nodePort`, `data[tls.crt]`. */

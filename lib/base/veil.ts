@@ -58,6 +58,7 @@ export function veilOrigin(origin: Origin, isOpen: (path: FieldPath) => boolean)
       return veilPosition(key.line === position.line ? position : key)
     },
     locateKey: (path) => veilPosition(origin.locateKey(path)),
+    read: (path) => (isOpen(path) ? origin.read(path) : undefined),
   }
 }
 

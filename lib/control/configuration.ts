@@ -1,4 +1,4 @@
-/** A configuration whole, from files to Model: what `check`, `explain` and `get` show, and what the gateway serves. */
+/** A configuration whole, from providers to Model: what `check`, `explain` and `get` show, and what the gateway serves. */
 import { isDeepStrictEqual } from 'node:util'
 import { canonicalAddress } from '../base/address-range.ts'
 import { type Clock, printTime, systemClock } from '../base/clock.ts'
@@ -6,7 +6,11 @@ import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagn
 import { type ResourceSet, ResourceStore } from '../kubernetes/store.ts'
 import type { Model } from '../model/model.ts'
 import { listOwnAddresses } from '../platform/own-addresses.ts'
-import { FileProvider, type Kept, type Manifests, noteLastGood } from '../providers/file.ts'
+import { FileProvider } from '../providers/files/file-provider.ts'
+import { type Kept, noteLastGood } from '../providers/kept.ts'
+import { MergedProvider } from '../providers/merged-provider.ts'
+import type { ChangeListener, Manifests, Provider, Watch } from '../providers/provider.ts'
+import { TextProvider } from '../providers/text-provider.ts'
 import {
   chooseSettingsDocument,
   type ResolvedSettings,
@@ -28,6 +32,8 @@ export type ConfigurationInput = {
   readonly config?: string
   /** The text read for `-`. */
   readonly stdin?: string
+  /** Providers of an embedding program, beside files and stdin. */
+  readonly providers?: readonly Provider[]
   readonly flags: SettingOverrides
   readonly environment: NodeJS.ProcessEnv
   readonly clock?: Clock
@@ -49,24 +55,20 @@ export type Configuration = {
   readonly diagnostics: readonly Diagnostic[]
   /** Files and settings whose last good version is in force; the reasons stand among the diagnostics. */
   readonly kept: readonly Kept[]
+  /** What was read, for people: `3 files, stdin`. */
+  readonly sources: string
   readonly files: number
   readonly objects: number
   /** Files that came, went or changed since the configuration before this one. */
   readonly changed: readonly string[]
-  /** State of the files before they were read, by path: what a FileWatch compares. */
-  readonly stamps: ReadonlyMap<string, string>
   /** Equal fingerprints mean that nothing changed. */
   readonly fingerprint: string
 }
 
 export type LoadRequest = Readonly<{
-  /** Where files may have changed since the last load began; undefined: anywhere. */
-  paths: ReadonlySet<string> | undefined
-  /** Translates even where no file changed: the time may matter, or a person asked for it. */
+  /** Looks at everything, and translates even if nothing changed: the time may matter, or a person asked for it. */
   isForced: boolean
 }>
-
-const EVERYTHING: LoadRequest = Object.freeze({ paths: undefined, isForced: true })
 
 /** Reads everything once. Never throws for what the user wrote: see `diagnostics`. */
 export function loadConfiguration(input: ConfigurationInput): Promise<Configuration> {
@@ -77,7 +79,7 @@ export function loadConfiguration(input: ConfigurationInput): Promise<Configurat
 export class ConfigurationLoader {
   readonly #input: ConfigurationInput
   readonly #clock: Clock
-  readonly #provider: FileProvider
+  readonly #provider: Provider
   readonly #store = new ResourceStore()
   #translator: Translator | undefined
   #recalled: Allocations = NO_ALLOCATIONS
@@ -91,20 +93,18 @@ export class ConfigurationLoader {
   constructor(input: ConfigurationInput) {
     this.#input = input
     this.#clock = input.clock ?? systemClock
-    const { config, sources, stdin } = input
-    this.#provider = new FileProvider({
-      sources: config === undefined ? sources : [config, ...sources.filter((source) => source !== config)],
-      stdin,
-      clock: this.#clock,
-    })
+    this.#provider = new MergedProvider(listProviders(input, this.#clock), this.#clock)
   }
 
-  async load({ paths, isForced }: LoadRequest = EVERYTHING): Promise<Configuration> {
-    const manifests = await this.#read(paths)
+  /** Tells the listener that a `load` may now come to something else. Resolves when all providers are watched. */
+  watch(listener: ChangeListener): Promise<Watch> {
+    return this.#provider.watch(listener)
+  }
+
+  async load({ isForced }: LoadRequest = { isForced: true }): Promise<Configuration> {
+    const manifests = await this.#read(isForced)
     const last = this.#last
-    if (!isForced && last?.fingerprint === manifests.fingerprint) {
-      return { ...last, changed: manifests.changed, stamps: manifests.stamps }
-    }
+    if (!isForced && last?.fingerprint === manifests.fingerprint) return { ...last, changed: manifests.changed }
     const diagnostics = new DiagnosticList()
     diagnostics.addAll(manifests.diagnostics)
     const document = chooseSettingsDocument(manifests.settings, diagnostics)
@@ -130,7 +130,7 @@ export class ConfigurationLoader {
     const model = this.#translator.translate(resources, { settings, clock: this.#clock, local }, diagnostics)
     const { allocations } = this.#translator
     diagnostics.closeList('PORTICO_RES_MORE', 'the configuration')
-    const { files, objects, changed, stamps, fingerprint } = manifests
+    const { files, objects, changed, fingerprint } = manifests
     this.#last = {
       settings,
       provenance,
@@ -140,10 +140,10 @@ export class ConfigurationLoader {
       recalled: this.#recalled,
       diagnostics: dropIgnored(diagnostics.sorted(), settings.ignore),
       kept: [...manifests.kept, ...keptSettings],
+      sources: this.#provider.describe(),
       files,
       objects,
       changed,
-      stamps,
       fingerprint,
     }
     return this.#last
@@ -162,15 +162,15 @@ export class ConfigurationLoader {
   }
 
   /** The limits on files may stand in one of these very files: then they are read again under those. */
-  async #read(hints: ReadonlySet<string> | undefined): Promise<Manifests> {
+  async #read(isForced: boolean): Promise<Manifests> {
     const { environment, flags } = this.#input
     const findLimits = (document?: SourceDocument) =>
       resolveSettings({ document, environment, flags }, new DiagnosticList()).settings.files
     const limits = this.#lastGood?.resolved.settings.files ?? findLimits()
-    const manifests = await this.#provider.read(limits, hints)
+    const manifests = await this.#provider.read({ limits, isForced })
     const wanted = findLimits(manifests.settings[0])
     if (wanted.maxBytes === limits.maxBytes && wanted.maxCount === limits.maxCount) return manifests
-    const again = await this.#provider.read(wanted)
+    const again = await this.#provider.read({ limits: wanted, isForced: true })
     return { ...again, changed: [...new Set([...manifests.changed, ...again.changed])] }
   }
 
@@ -192,6 +192,22 @@ export class ConfigurationLoader {
     diagnostics.addAll(kept.reasons)
     return { ...this.#lastGood.resolved, kept: [kept] }
   }
+}
+
+/** The providers that an input asks for. */
+function listProviders({ config, sources, stdin = '', providers = [] }: ConfigurationInput, clock: Clock): Provider[] {
+  const files = new Set([...(config === undefined ? [] : [config]), ...sources.filter((source) => source !== '-')])
+  return [
+    ...(files.size > 0 ? [new FileProvider({ sources: [...files], clock })] : []),
+    ...(sources.includes('-') ? [new TextProvider({ name: 'stdin', text: stdin, clock, ifEmpty: NO_OUTPUT })] : []),
+    ...providers,
+  ]
+}
+
+/** Nobody pipes in nothing on purpose: the program that should have written manifests has failed. */
+const NO_OUTPUT = {
+  message: 'no objects passed on stdin',
+  help: 'look at the output of the command before the pipe',
 }
 
 function dropIgnored(diagnostics: readonly Diagnostic[], codes: readonly string[]): readonly Diagnostic[] {

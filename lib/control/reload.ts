@@ -43,13 +43,9 @@ export class Reloader {
   #running: Promise<void> | undefined
   #queued: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
-  /** What was written in place, and not replaced since. */
-  readonly #written = new Set<string>()
   #firstChangeAt: number | undefined
   /** The next load counts even if nothing changed. */
   #always = false
-  /** Where something changed since the last load began; undefined: anywhere. */
-  #paths: Set<string> | undefined = new Set()
   #closed = false
 
   constructor(options: ReloaderOptions) {
@@ -68,17 +64,13 @@ export class Reloader {
     return this.#current
   }
 
-  /** Something changed, at `path` or anywhere: reloads after a pause. `isWritten`: what stands there is being written in place. */
-  trigger(path?: string, isWritten = false): void {
+  /** Reloads after a pause, since something changed. `isWritten`: a file is being written in place. */
+  trigger(isWritten = false): void {
     if (this.#closed) return
-    if (path !== undefined && isWritten) this.#written.add(path)
-    else if (path !== undefined) this.#written.delete(path)
-    if (path === undefined) this.#paths = undefined
-    else this.#paths?.add(path)
     const now = this.#options.clock.monotonic()
     this.#firstChangeAt ??= now
     clearTimeout(this.#timer)
-    const holdOff = this.#written.size > 0 ? WRITE_HOLD_OFF_MS : HOLD_OFF_MS
+    const holdOff = isWritten ? WRITE_HOLD_OFF_MS : HOLD_OFF_MS
     const delay = Math.min(holdOff, Math.max(0, this.#firstChangeAt + MAX_HOLD_OFF_MS - now))
     this.#timer = setTimeout(() => void this.#enqueue(false), delay)
   }
@@ -98,7 +90,6 @@ export class Reloader {
   #enqueue(always: boolean): Promise<void> {
     clearTimeout(this.#timer)
     this.#firstChangeAt = undefined
-    this.#written.clear()
     this.#always ||= always
     this.#queued ??= this.#runNext()
     return this.#queued
@@ -108,9 +99,8 @@ export class Reloader {
     await this.#running
     this.#queued = undefined
     if (this.#closed) return
-    const request = { paths: this.#always ? undefined : this.#paths, isForced: this.#always }
+    const request = { isForced: this.#always }
     this.#always = false
-    this.#paths = new Set()
     this.#running = this.#run(request).finally(() => {
       this.#running = undefined
     })
@@ -134,7 +124,6 @@ export class Reloader {
         reloaded = await this.#swap(before, next, began)
       }
     } catch (error) {
-      this.#paths = undefined
       this.#fail(error instanceof Error ? error.message : String(error), [], error)
     }
     // Outside the try: what goes wrong in the telling is no failed reload.

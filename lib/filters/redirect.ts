@@ -79,9 +79,9 @@ function composeLocation(options: Options, request: FilterRequest, httpsPort: ()
   return `${newScheme}://${newHost.includes(':') ? `[${newHost}]` : newHost}${port}${newPath}${query}`
 }
 
-function choosePath(path: Options['path'], { pathname, match }: FilterRequest): string {
-  if (path === undefined) return pathname
-  return path.type === 'whole' ? path.value : replacePrefix(pathname, match, path.value)
+function choosePath(path: Options['path'], request: FilterRequest): string {
+  if (path === undefined) return request.pathname
+  return path.type === 'whole' ? path.value : replacePrefix(request, path.value)
 }
 
 function readScheme(annotations: AnnotationReader): Options['scheme'] {

@@ -1,8 +1,15 @@
-/** Answers in an endpoint's place: a status, fields, and a body that stands in the manifest. */
+/** Answers in an endpoint's place: a status, fields, and a body from the annotation or from a ConfigMap. */
+import { findMediaType, printContent } from './content-body.ts'
 import { type Field, parseFields, printFields } from './field-lines.ts'
-import { defineFilter } from './spec.ts'
+import { type Content, defineFilter } from './spec.ts'
 
-type Options = Readonly<{ status: number; fields: readonly Field[]; body: string; type: string }>
+type Options = Readonly<{
+  status: number
+  fields: readonly Field[]
+  /** A text of the annotation, or a ConfigMap's; undefined: no body. */
+  body: string | Content | undefined
+  type: string
+}>
 
 const PLAIN = 'text/plain; charset=utf-8'
 const OWN = new Set(['content-type', 'date', 'server'])
@@ -16,20 +23,28 @@ export const RESPOND = defineFilter<Options>({
   annotations: {
     'respond-status': 'the status of the answer, from 200 to 599',
     'respond-body': 'its body',
-    'respond-content-type': `what the body is; ${PLAIN} where it is left out`,
+    'respond-body-from':
+      'a ConfigMap in the namespace of the Ingress and a key in its data or binaryData, as in pages/sorry.html: the body is what stands there',
+    'respond-content-type': `what the body is; where it is left out, the ending of the key decides, as .html or .json, else ${PLAIN}`,
     'respond-headers': 'its fields, one "Name: value" a line',
   },
   read(annotations) {
     const written = annotations.text('respond-status')
-    const body = annotations.text('respond-body')
+    const inline = annotations.text('respond-body')
+    const from = annotations.text('respond-body-from')
     const headers = annotations.text('respond-headers')
     const type = annotations.text('respond-content-type')
-    if (written === undefined && body === undefined && headers === undefined && type === undefined) return undefined
+    if ([written, inline, from, headers, type].every((each) => each === undefined)) return undefined
+    const content = annotations.content('respond-body-from')
+    if (inline !== undefined && from !== undefined) {
+      annotations.refuse('respond-body-from', 'respond-body says the body already', 'leave one of them out')
+    }
     const status = /^[2-5]\d\d$/.test(written ?? '200') ? Number(written ?? 200) : undefined
     if (status === undefined) {
       annotations.refuse('respond-status', `"${written}" is no status of an answer`, 'write a number from 200 to 599')
-    } else if (body !== undefined && BODILESS.has(status)) {
-      annotations.refuse('respond-body', `an answer ${status} has no body`, 'leave it out, or choose another status')
+    } else if ((inline ?? from) !== undefined && BODILESS.has(status)) {
+      const name = inline === undefined ? 'respond-body-from' : 'respond-body'
+      annotations.refuse(name, `an answer ${status} has no body`, 'leave it out, or choose another status')
     }
     const fields = parseFields(headers ?? '')
     if (typeof fields === 'string') {
@@ -50,13 +65,22 @@ export const RESPOND = defineFilter<Options>({
       )
       return undefined
     }
-    return { status: status ?? 200, fields, body: body ?? '', type: type ?? PLAIN }
+    // What stands in a ConfigMap and cannot be had is refused.
+    if (from !== undefined && content === undefined) return undefined
+    const usualType = content && findMediaType(content)
+    return { status: status ?? 200, fields, body: content ?? inline, type: type ?? usualType ?? PLAIN }
   },
-  print: ({ status, body }) => (body === '' ? String(status) : `${status} with ${Buffer.byteLength(body)} bytes`),
+  print: ({ status, body }) => [String(status), ...printBody(body)].join(' with '),
   create({ status, fields, body, type }) {
-    const bytes = body === '' ? undefined : Buffer.from(body)
-    const lines = (bytes === undefined ? '' : printFields([['Content-Type', type]])) + printFields(fields)
-    const answer = Object.freeze({ status, lines, body: bytes })
+    const bytes = typeof body === 'string' ? Buffer.from(body) : body && Buffer.from(body.bytes, 'latin1')
+    const hasBody = bytes !== undefined && bytes.length > 0
+    const lines = (hasBody ? printFields([['Content-Type', type]]) : '') + printFields(fields)
+    const answer = Object.freeze({ status, lines, body: hasBody ? bytes : undefined })
     return { request: () => answer }
   },
 })
+
+function printBody(body: Options['body']): readonly string[] {
+  if (body === undefined || body === '') return []
+  return [typeof body === 'string' ? `${Buffer.byteLength(body)} bytes` : printContent(body)]
+}

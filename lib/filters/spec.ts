@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { PathMatch } from '../model/route.ts'
+import type { Settings } from '../settings/table.ts'
 import type { FieldNames } from './field-lines.ts'
 
 /** A request as filters see it; nothing of it can be changed here. */
@@ -20,7 +21,9 @@ export type FilterRequest = {
   readonly matchPath: string
   /** `''` or `?…`, as sent. */
   readonly query: string
-  /** What the route matched it by. */
+  /** Path and query as sent. */
+  readonly target: string
+  /** What the route matched it by; unknown to the filters of a host, which act before a route is found. */
   readonly match: PathMatch
   readonly clientAddress: string
   /** The network that limits for each client count it under. */
@@ -70,7 +73,7 @@ export class PendingOutcome {
 
 /** A filter as it acts on the requests of a route. Functions that are missing cost nothing. */
 export type Filter = {
-  /** Before an endpoint is chosen. */
+  /** Before an endpoint is chosen; of a filter of hosts: before a route is found. Filters of hosts have no other function. */
   request?(request: FilterRequest): FilterOutcome | PendingOutcome
   /** Fields that the filter answers for: the client's trailers may not say them. */
   requestNames?: FieldNames
@@ -93,13 +96,30 @@ export type FilterEnvironment = Readonly<{
   shared: <T extends object>(make: () => T) => T
 }>
 
+/** A text that an annotation refers to and that stands in an object of its own. */
+export type Content = Readonly<{
+  /** For people: `pages/sorry.html`, the object and the key in it. */
+  source: string
+  /** One character a byte (latin1), 1 MiB at most. */
+  bytes: string
+}>
+
 /** Reads the annotations of one object, by their names without the domain. */
 export type AnnotationReader = {
   /** Without white space around it; undefined where there is none. */
   text(name: string): string | undefined
+  /** What the annotation refers to; undefined where there is none, or where it is not there, which is refused then. */
+  content(name: string): Content | undefined
   /** Says why an annotation cannot be used; the filter is left out, or closes its routes where it guards. */
   refuse(name: string, message: string, help: string): void
 }
+
+/** What is known of a host when its filters are read. */
+export type HostFacts = Readonly<{
+  /** A tls section names it. */
+  isSecured: boolean
+  https: Pick<Settings['https'], 'enabled' | 'redirect' | 'redirectPort'>
+}>
 
 export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Readonly<Record<string, unknown>>> =
   Readonly<{
@@ -110,13 +130,24 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
     isGuard: boolean
     /** The names of its annotations, without the domain, each with what it says. */
     annotations: Readonly<Record<string, string>>
-    /** Undefined where the object has no annotation of this filter. */
-    read: (annotations: AnnotationReader) => Options | undefined
+    /** Undefined where the object has no annotation of this filter. A filter without annotations has no such function. */
+    read?: (annotations: AnnotationReader) => Options | undefined
+    /** It acts on whole hosts. */
+    ofHosts?: HostFilterSpec<Options>
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
     /** Does all that can be done once. */
     create: (options: Options, environment: FilterEnvironment) => Filter
   }>
+
+export type HostFilterSpec<Options> = Readonly<{
+  /** For people: which hosts have it. */
+  text: string
+  /** Undefined where the host is not to have the filter. */
+  read: (host: HostFacts) => Options | undefined
+  /** Reports say of its hosts that plain HTTP is sent to HTTPS. */
+  redirectsToHttps: boolean
+}>
 
 /** Infers the type of the options. */
 export function defineFilter<Options extends Readonly<Record<string, unknown>>>(spec: FilterSpec<Options>): FilterSpec {

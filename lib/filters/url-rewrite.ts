@@ -1,8 +1,8 @@
 /** Changes the URL that an endpoint is asked for: the host, and the path as a whole, by its prefix, or by a regular expression. HOT */
-import { RE2JS } from 're2js'
 import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { normalizePath } from '../base/path.ts'
+import { compilePattern, findPatternFault } from '../base/pattern.ts'
 import { readPathOf } from './path-annotation.ts'
 import { replacePrefix } from './path-prefix.ts'
 import { type AnnotationReader, defineFilter, type Filter, type FilterRequest } from './spec.ts'
@@ -14,9 +14,7 @@ type PathChange =
 type Options = Readonly<{ host: string | undefined; path: PathChange | undefined }>
 
 /** Characters. */
-const MAX_PATTERN = 1_000
-/** Of all repetitions of an expression together: its time grows with them. */
-const MAX_REPEATS = 1_000
+const MAX_REPLACEMENT = 1_000
 
 export const URL_REWRITE = defineFilter<Options>({
   name: 'url-rewrite',
@@ -50,17 +48,16 @@ export const URL_REWRITE = defineFilter<Options>({
   },
 })
 
-/** Expressions of users run in linear time: V8's own engine for that needs a flag of the process, RE2 in JavaScript nothing. */
 function createRewrite(change: PathChange): Filter {
   if (change.type !== 'regex') {
     const { type, value } = change
     return {
-      upstreamRequest(draft, { pathname, match, query }) {
-        draft.target = (type === 'whole' ? value : replacePrefix(pathname, match, value)) + query
+      upstreamRequest(draft, request) {
+        draft.target = (type === 'whole' ? value : replacePrefix(request, value)) + request.query
       },
     }
   }
-  const pattern = RE2JS.compile(change.pattern)
+  const pattern = compilePattern(change.pattern)
   const rewritten = new WeakMap<FilterRequest, string>()
   return {
     /** A path that a replacement makes must be one already: dot segments in it would lead out of where it is to lead. */
@@ -90,7 +87,7 @@ function readChange(annotations: AnnotationReader): PathChange | undefined {
   if (whole !== undefined) changes.push({ type: 'whole', value: whole })
   if (prefix !== undefined) changes.push({ type: 'prefix', value: prefix })
   if (pattern !== undefined && replacement !== undefined) {
-    const fault = findPatternFault(pattern, replacement)
+    const fault = findFault(pattern, replacement)
     if (fault !== undefined)
       annotations.refuse('rewrite-regex', fault, 'write an expression of RE2, as in "^/api/(.*)$"')
     changes.push({ type: 'regex', pattern, replacement })
@@ -109,19 +106,18 @@ function readChange(annotations: AnnotationReader): PathChange | undefined {
   return changes[0]
 }
 
-function findPatternFault(pattern: string, replacement: string): string | undefined {
-  if (Math.max(pattern.length, replacement.length) > MAX_PATTERN)
-    return `it or its replacement is longer than ${MAX_PATTERN} characters`
-  if (/[\x00-\x1f\x7f]/.test(pattern + replacement))
-    return 'it or its replacement has control characters, and no path has'
-  let repeats = 0
-  for (const [, least = 0, most] of pattern.matchAll(/\{(\d+)(?:,(\d*))?\}/g)) repeats += Number(most || least)
-  if (repeats > MAX_REPEATS) return `its repetitions add up to more than ${MAX_REPEATS}`
+function findFault(pattern: string, replacement: string): string | undefined {
+  const fault = findPatternFault(pattern)
+  if (fault !== undefined) return fault
+  if (replacement.length > MAX_REPLACEMENT) return `its replacement is longer than ${MAX_REPLACEMENT} characters`
+  if (/[\x00-\x1f\x7f]/.test(replacement)) return 'its replacement has control characters, and no path has'
+  const compiled = compilePattern(pattern)
+  const groups = compiled.groupCount()
+  const highest = Math.max(0, ...[...replacement.matchAll(/\$(\d)/g)].map(([, group]) => Number(group)))
+  if (highest > groups) return `it has ${groups} groups, and the replacement names $${highest}`
   try {
-    RE2JS.compile(pattern).matcher('/').replaceFirst(replacement)
-    const groups = RE2JS.compile(pattern).groupCount()
-    const highest = Math.max(0, ...[...replacement.matchAll(/\$(\d)/g)].map(([, group]) => Number(group)))
-    return highest > groups ? `it has ${groups} groups, and the replacement names $${highest}` : undefined
+    compiled.matcher('/').replaceFirst(replacement)
+    return undefined
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }

@@ -245,6 +245,7 @@ function shiftOrigin(origin: Origin, prefix: FieldPath): Origin {
     locate: (at) => origin.locate([...prefix, ...at]),
     locateKey: (at) => origin.locateKey([...prefix, ...at]),
     hides: (at) => origin.hides([...prefix, ...at]),
+    read: (at) => origin.read([...prefix, ...at]),
   }
 }
 

@@ -205,10 +205,8 @@ export type Pod = ResourceOf<
 // ---- v1 Secret, ConfigMap, Namespace
 
 export type Secret = ResourceOf<'Secret', { type: string; data: ReadonlyMap<string, Buffer> }>
-export type ConfigMap = ResourceOf<
-  'ConfigMap',
-  { data: ReadonlyMap<string, string>; binaryData: ReadonlyMap<string, Buffer> }
->
+/** Its values may be large and are seldom needed: `readContent` reads them from the text again. */
+export type ConfigMap = ResourceOf<'ConfigMap', { keys: ReadonlyMap<string, 'data' | 'binaryData'> }>
 export type Namespace = ResourceOf<'Namespace', object>
 
 export type Resource =

@@ -4,12 +4,25 @@ import type { RequestErrorCode } from '../base/errors.ts'
 import type { FieldPath } from '../base/position.ts'
 import { printName } from '../base/resource-name.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
+import type { RouteConditions } from './conditions.ts'
 import type { FilterConfig } from './filter.ts'
 import type { ResourceRef } from './resource-ref.ts'
 import type { UpstreamKey } from './upstream.ts'
 
-/** `prefix` is per path element (Kubernetes Prefix); `/foo/` and `/foo` mean the same prefix. `path` is in match form (base/path). */
-export type PathMatch = Readonly<{ type: 'exact' | 'prefix'; path: string }>
+/**
+ * `prefix` is per path element (Kubernetes Prefix); `/foo/` and `/foo` mean the same prefix. `path` is in match form (base/path). Of
+ * `regex` it is the expression that the match form of a request's path begins with (base/pattern).
+ */
+export type PathMatch = Readonly<{ type: 'exact' | 'prefix' | 'regex'; path: string }>
+
+/** The requests that a route takes, if none that goes before it does (routing/rank). */
+export type RouteMatch = PathMatch &
+  Readonly<{
+    /** Undefined: every request to the path. */
+    conditions?: RouteConditions
+    /** Undefined: 0. Never 0 otherwise. */
+    priority?: number
+  }>
 
 /** Routes that refer to the same backend share their action. */
 export type RouteAction =
@@ -37,7 +50,7 @@ export type Route = Readonly<{
   item: number
   /** The host of the rule: exact, `*.wildcard`, or `''`. */
   host: string
-  match: PathMatch
+  match: RouteMatch
   /** As the manifest has it, for people: `Prefix`, `Exact`, `ImplementationSpecific`, or `default` for a default backend. */
   pathType: 'Exact' | 'Prefix' | 'ImplementationSpecific' | 'default'
   /** The path as written. */
@@ -52,16 +65,16 @@ export type Route = Readonly<{
 export type VirtualHost = Readonly<{
   /** Exact name, `*.suffix`, or `''` for every other host. */
   host: string
-  /** In match order: exact before prefix, longer before shorter. Holds the host's own default backend last, if it has one. */
+  /** In order of rank (routing/rank): the host's own default backends are the last. */
   routes: readonly Route[]
-  /** HTTP requests are answered 308 to HTTPS (a tls section names this host and redirects are on). */
-  redirectToHttps: boolean
+  /** What is done to its requests before a route is found, in that order; hosts share them. */
+  filters?: readonly FilterConfig[]
   /** The object that names the host first, and the index of its rule. */
   owner: ResourceRef
   rule: number
 }>
 
-/** A route that lost against another with the same host, path and type; `get routes` and `explain` show it. */
+/** A route that lost against another with the same host, path, type and conditions; `get routes` and `explain` show it. */
 export type ShadowedRoute = Readonly<{ route: Route; winner: Route }>
 
 /** Names a route over reloads: `namespace/ingress|host|pathType path`. */

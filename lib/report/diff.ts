@@ -2,12 +2,13 @@
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
 import { cutSame } from '../base/list.ts'
-import { printFilters } from '../filters/registry.ts'
+import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 import type { Route } from '../model/route.ts'
 import type { ServiceListener } from '../model/service-listener.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
+import { joinOverrides } from '../settings/policy.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
 import { printAction, printEndpoints, printForwarding, printListenerManner, printListenerName } from './print.ts'
 
@@ -97,13 +98,13 @@ function describe(model: Model, same: ReadonlySet<unknown>): Map<string, Item> {
   const items = new Map<string, Item>()
   for (const virtualHost of model.hosts) {
     if (same.has(virtualHost)) continue
-    const { host, routes, redirectToHttps } = virtualHost
+    const { host, routes } = virtualHost
     for (const route of routes) items.set(keyOf(route), describeRoute(model, route))
     items.set(`host ${host}`, {
       subject: host === '' ? '*' : host,
       added: undefined,
       removed: undefined,
-      aspects: [{ name: 'plain HTTP ', value: redirectToHttps ? 'redirected to https' : 'served' }],
+      aspects: [{ name: 'plain HTTP ', value: redirectsToHttps(virtualHost) ? 'redirected to https' : 'served' }],
     })
   }
   if (model.defaultRoute !== undefined)
@@ -165,7 +166,7 @@ function describeRoute(model: Model, route: Route, subject: string = subjectOf(r
       },
       { name: 'endpoints ', value: printEndpoints(upstream?.endpoints ?? []) },
       { name: 'protocol ', value: upstream?.protocol ?? '' },
-      { name: 'settings ', value: printOverrides({ ...upstream?.policy, ...route.policy }) },
+      { name: 'settings ', value: printOverrides(joinOverrides(upstream?.policy, route.policy)) },
       { name: 'filters ', value: printFilters(route.filters).join('; ') || 'none' },
     ],
   }

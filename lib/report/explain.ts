@@ -7,7 +7,7 @@ import { findUsualPort, matchesHostPattern, parseAuthority, printHttpsUrl } from
 import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
 import { printName } from '../base/resource-name.ts'
-import { printFilters } from '../filters/registry.ts'
+import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
@@ -15,11 +15,22 @@ import type { ServiceListener } from '../model/service-listener.ts'
 import { findShortage } from '../model/shortage.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
+import type { RoutedRequest } from '../routing/predicates.ts'
 import { compileTable, findInHost } from '../routing/table.ts'
 import type { LeftOut } from './left-out.ts'
 
 /** `path` is the request target without its authority: path and query as they would be sent. */
-export type ExplainedUrl = Readonly<{ host: string; path: string; scheme: 'http' | 'https' }>
+export type ExplainedUrl = Readonly<{
+  host: string
+  path: string
+  scheme: 'http' | 'https'
+  /** GET if it is left out. */
+  method?: string
+  /** Header fields, by lower-case names. */
+  fields?: ReadonlyMap<string, string>
+  /** The client's address; 127.0.0.1 if it is left out. */
+  client?: string
+}>
 
 export type RouteVerdict = Readonly<{
   route: Route
@@ -94,7 +105,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     return { ...base, answer, candidates: [], omitted: 0, winner: undefined, filters: [], upstream: undefined }
   }
   const { virtualHost } = host
-  const winner = findWinner(model, virtualHost, normal.matchPath)
+  const winner = findWinner(model, virtualHost, normal.matchPath, describeRequest(url, query))
   const candidates = listCandidates(model, virtualHost, normal.matchPath, winner)
   const upstream = winner?.action.type === 'forward' ? model.upstreams.get(winner.action.upstream) : undefined
   return {
@@ -158,11 +169,20 @@ function explainListener(
   }
 }
 
+function describeRequest({ method = 'GET', fields, client = '127.0.0.1' }: ExplainedUrl, query: string): RoutedRequest {
+  return { method, query, clientAddress: client, header: (name) => fields?.get(name) }
+}
+
 /** The compiled table decides here as it does for traffic. */
-function findWinner(model: Model, virtualHost: VirtualHost | undefined, path: string): Route | undefined {
+function findWinner(
+  model: Model,
+  virtualHost: VirtualHost | undefined,
+  path: string,
+  request: RoutedRequest,
+): Route | undefined {
   const hosts = virtualHost === undefined ? [] : [{ ...virtualHost, host: '' }]
   const table = compileTable({ ...model, hosts }, (route) => route)
-  return findInHost(table, table.anyHost, path)
+  return findInHost(table, table.anyHost, path, request)
 }
 
 function findRedirect(
@@ -171,7 +191,7 @@ function findRedirect(
   virtualHost: VirtualHost | undefined,
   port = 0,
 ): Explanation['answer'] {
-  if (scheme !== 'http' || !virtualHost?.redirectToHttps) return undefined
+  if (scheme !== 'http' || virtualHost === undefined || !redirectsToHttps(virtualHost)) return undefined
   const reason = 'a tls section names this host: plain HTTP is sent to HTTPS'
   return { status: 308, code: undefined, reason, ...(port > 0 && { location: printHttpsUrl(hostname, port, path) }) }
 }

@@ -3,7 +3,7 @@
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
 import { printName } from '../base/resource-name.ts'
-import { printFilters } from '../filters/registry.ts'
+import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { Model } from '../model/model.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
@@ -74,7 +74,7 @@ export function printForwarding(model: Model, listener: ServiceListener): string
 }
 
 function printHost(model: Model, host: VirtualHost): string[] {
-  const title = `host ${host.host === '' ? '*' : host.host}${host.redirectToHttps ? '  redirects to https' : ''}`
+  const title = `host ${host.host === '' ? '*' : host.host}${redirectsToHttps(host) ? '  redirects to https' : ''}`
   const paths = host.routes.map(printPath)
   const width = Math.min(40, Math.max(0, ...paths.map((path) => path.length)))
   return [title, ...host.routes.map((route, index) => `  ${paths[index]!.padEnd(width)}  ${printTarget(model, route)}`)]

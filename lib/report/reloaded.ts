@@ -1,7 +1,7 @@
 /** What there is to tell of a reload. */
 import type { Diagnostic } from '../base/diagnostics.ts'
 import type { ServedConfiguration } from '../model/served.ts'
-import type { Kept } from '../providers/file.ts'
+import type { Kept } from '../providers/kept.ts'
 import type { ModelChange } from './diff.ts'
 
 /** What a reload changed. */

@@ -6,10 +6,10 @@ import { statusOf } from '../base/errors.ts'
 import { compareText } from '../base/order.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printName } from '../base/resource-name.ts'
-import { printFilters } from '../filters/registry.ts'
+import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import type { Model } from '../model/model.ts'
 import type { Locate } from '../model/resource-ref.ts'
-import type { Route, VirtualHost } from '../model/route.ts'
+import type { Route } from '../model/route.ts'
 import type { ServiceListener, ServiceListenerKind } from '../model/service-listener.ts'
 import { findShortage } from '../model/shortage.ts'
 import { usableEndpoints } from '../model/tier.ts'
@@ -124,8 +124,7 @@ export type DiagnosticRow = Readonly<{
 
 /** Every route in the order in which it is matched; then the default backend, then the routes that lost against another. */
 export function routesView(model: Model, locate: Locate): readonly RouteRow[] {
-  const hosts = new Map<string, VirtualHost>()
-  for (const host of model.hosts) hosts.set(host.host, host)
+  const redirected = new Set(model.hosts.filter(redirectsToHttps).map(({ host }) => host))
   const row = (route: Route, shadowedBy?: Route): RouteRow => {
     const upstream = route.action.type === 'forward' ? model.upstreams.get(route.action.upstream) : undefined
     return {
@@ -139,7 +138,7 @@ export function routesView(model: Model, locate: Locate): readonly RouteRow[] {
       ingress: route.owner.name,
       ...routeState(route, upstream, shadowedBy, locate),
       filters: printFilters(route.filters),
-      redirectToHttps: hosts.get(route.host)?.redirectToHttps ?? false,
+      redirectToHttps: redirected.has(route.host),
       source: printPlace(locateRoute(route, locate)),
     }
   }

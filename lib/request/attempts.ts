@@ -224,6 +224,10 @@ export class Attempts implements QueuedRequest, Holder, Timed {
     this.#user.fail(error)
   }
 
+  /**
+   * A request that has waited goes by the endpoints that are in force now, not by those of its snapshot, which may have gone
+   * meanwhile, and it may go to new ones. Its policy (attempts, time limits) stays that of its snapshot.
+   */
   onTurn(): boolean {
     this.pool = this.pool.latest
     this.#triedAt = this.#subject.clock.monotonic()

@@ -9,6 +9,7 @@ import type { FilterRequest } from '../filters/spec.ts'
 import { findField } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { PathMatch } from '../model/route.ts'
+import type { RoutedRequest } from '../routing/predicates.ts'
 import type { Settings } from '../settings/table.ts'
 import type { ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
@@ -20,7 +21,7 @@ import { isServedMethod } from './method.ts'
 import { chooseRequestId } from './request-id.ts'
 import { ASTERISK, parseTarget } from './target.ts'
 
-export class RequestContext implements AttemptSubject, FilterRequest {
+export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequest {
   readonly exchange: Exchange
   /** Taken once: the whole request is served by it. Undefined before the first configuration. */
   readonly snapshot: Snapshot | undefined

@@ -5,11 +5,11 @@ import type { Clock } from '../base/clock.ts'
 import { contain, containing, type Victim } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError } from '../base/errors.ts'
-import { printHttpsUrl } from '../base/hostname.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
+import type { FilterChain } from '../filters/chain.ts'
 import { type FilterAnswer, PendingOutcome } from '../filters/spec.ts'
-import { findHost, findInHost } from '../routing/table.ts'
-import type { ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
+import { findHost, findInHost, type HostRoutes } from '../routing/table.ts'
+import type { ServedHost, ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import { RequestContext } from './context.ts'
 import { type Exchange, NOBODY } from './exchange.ts'
@@ -28,9 +28,9 @@ export type HandlerOptions = Readonly<{
   clock: Clock
   onFinish: (record: RequestRecord) => void
   isDraining: () => boolean
-  /** Port of the HTTPS listener, for redirects. */
-  httpsPort: () => number | undefined
 }>
+
+type FoundHost = HostRoutes<ServedRoute, ServedHost>
 
 export class RequestHandler implements ForwardOwner {
   readonly deadlines: DeadlineWatch
@@ -147,12 +147,12 @@ export class RequestHandler implements ForwardOwner {
       return
     }
     const host = findHost(table, context.hostname)
-    if (host?.host.redirectToHttps && context.scheme === 'http') {
-      this.#redirectToHttps(context)
-      return
-    }
-    const served = findInHost(table, host, context.path!.matchPath)
-    this.#forward(context, served)
+    if (host?.host.filters === undefined) this.#route(context, table, host)
+    else this.#ask(context, host.host.filters, 0, host)
+  }
+
+  #route(context: RequestContext, table: Snapshot['table'], host: FoundHost | undefined): void {
+    this.#forward(context, findInHost(table, host, context.path!.matchPath, context))
   }
 
   #enterClient(context: RequestContext): GatewayError | undefined {
@@ -182,12 +182,12 @@ export class RequestHandler implements ForwardOwner {
     context.served = served
     const { filters } = served
     if (filters === undefined || filters.ofRequest.length === 0 || isClosed(served)) this.#send(context, served)
-    else this.#ask(context, served, 0)
+    else this.#ask(context, filters, 0, undefined)
   }
 
-  /** Asks the filters of the route, from one on, whether the request goes on. */
-  #ask(context: RequestContext, served: ServedRoute, from: number): void {
-    const filters = served.filters!.ofRequest
+  /** Asks the filters, from one on, whether the request goes on; `host` is there where they are those of the host. */
+  #ask(context: RequestContext, chain: FilterChain, from: number, host: FoundHost | undefined): void {
+    const filters = chain.ofRequest
     for (let at = from; at < filters.length; at++) {
       const outcome = filters[at]!.request(context)
       if (outcome === undefined) continue
@@ -197,7 +197,7 @@ export class RequestHandler implements ForwardOwner {
       }
       new FilterWait(context, outcome, {
         resume: (found) => {
-          if (found === undefined) this.#ask(context, served, at + 1)
+          if (found === undefined) this.#ask(context, chain, at + 1, host)
           else this.#conclude(context, found)
         },
         fail: (error) => this.fail(context, error),
@@ -205,7 +205,8 @@ export class RequestHandler implements ForwardOwner {
       }).start()
       return
     }
-    this.#send(context, served)
+    if (host !== undefined) this.#route(context, context.snapshot!.table, host)
+    else this.#send(context, context.served!)
   }
 
   #conclude(context: RequestContext, outcome: FilterAnswer | GatewayError): void {
@@ -221,14 +222,6 @@ export class RequestHandler implements ForwardOwner {
     if (served.upstream && served.policy) {
       new Forward(this, context, served.upstream, served.policy).start()
     } else this.fail(context, explainUnavailable(served))
-  }
-
-  #redirectToHttps(context: RequestContext): void {
-    const { https } = context.settings
-    const port = https.redirectPort || this.#options.httpsPort() || 443
-    const location = printHttpsUrl(context.clientHostname, port, context.rawPath + context.query)
-    const lines = composeOwnLines(`Location: ${location}\r\n`, context.id, this.#options.clock.now())
-    this.#answer(context, 308, lines, undefined, false)
   }
 
   #answer(context: RequestContext, status: number, lines: string, body: Buffer | undefined, close: boolean): void {

@@ -1,14 +1,16 @@
 /** The compiled routing table: immutable. A look-up costs the depth of the path, not the number of routes (P36). */
 import type { Model } from '../model/model.ts'
-import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
+import type { Route, RouteMatch, VirtualHost } from '../model/route.ts'
 import { HostIndex } from './host-index.ts'
 import { PathIndex } from './path-index.ts'
+import type { RoutedRequest } from './predicates.ts'
+import { isPlain, RankedRoutes } from './ranked-routes.ts'
 
 /** The routes of one virtual host, compiled. */
 export type HostRoutes<R, H> = {
   readonly host: H
   /** `path` is in match form (base/path). Undefined if no route matches: the default backend then takes the request (I-17). */
-  find(path: string): R | undefined
+  find(path: string, request: RoutedRequest): R | undefined
 }
 
 export type RoutingTable<R, H> = {
@@ -42,20 +44,34 @@ export function findInHost<R, H>(
   table: RoutingTable<R, H>,
   host: HostRoutes<R, H> | undefined,
   path: string,
+  request: RoutedRequest,
 ): R | undefined {
-  return host?.find(path) ?? table.fallback
+  return host?.find(path, request) ?? table.fallback
 }
 
 /** Finds host and route in one step. */
-export function findRoute<R, H>(table: RoutingTable<R, H>, hostname: string, path: string): R | undefined {
-  return findInHost(table, findHost(table, hostname), path)
+export function findRoute<R, H>(
+  table: RoutingTable<R, H>,
+  hostname: string,
+  path: string,
+  request: RoutedRequest,
+): R | undefined {
+  return findInHost(table, findHost(table, hostname), path, request)
 }
 
-/** Compiles one host. `serve` is called once for each route, and makes the result of look-ups. */
-export function compileHost<A extends { readonly match: PathMatch }, R, H extends { readonly routes: readonly A[] }>(
+/**
+ * Compiles one host, whose routes come in order of rank. `serve` is called once for each route, and makes the result of look-ups. Where
+ * paths alone decide, nothing else is looked at.
+ */
+export function compileHost<A extends { readonly match: RouteMatch }, R, H extends { readonly routes: readonly A[] }>(
   host: H,
   serve: (route: A) => R,
 ): HostRoutes<R, H> {
-  const paths = new PathIndex(host.routes.map((route) => [route.match, serve(route)] as const))
+  const entries = host.routes.map((route) => [route.match, serve(route)] as const)
+  if (!entries.every(([match]) => isPlain(match))) {
+    const routes = new RankedRoutes(entries)
+    return Object.freeze({ host, find: (path: string, request: RoutedRequest) => routes.find(path, request) })
+  }
+  const paths = new PathIndex(entries)
   return Object.freeze({ host, find: (path: string) => paths.find(path) })
 }

@@ -3,6 +3,7 @@
  * diagnostic, and the next source down is taken instead.
  */
 import type { DiagnosticDetails, DiagnosticList, Severity } from '../base/diagnostics.ts'
+import { freezeDeep } from '../base/freeze.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
 import { PLAIN_KEY, veilOrigin } from '../base/veil.ts'
@@ -164,14 +165,6 @@ function nest(table: SettingTable, path: readonly string[], values: ReadonlyMap<
     out[key] = isSetting(entry) ? freezeDeep(values.get(at.join('.'))) : nest(entry, at, values)
   }
   return Object.freeze(out)
-}
-
-function freezeDeep(value: unknown): unknown {
-  if (typeof value === 'object' && value !== null) {
-    for (const inner of Object.values(value)) freezeDeep(inner)
-    Object.freeze(value)
-  }
-  return value
 }
 
 function valueAt(settings: Settings, path: readonly string[]): unknown {

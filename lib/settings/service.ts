@@ -5,7 +5,7 @@
  */
 import { explainConstant } from './constants.ts'
 import type { Fault } from './setting.ts'
-import { isSetting, listSettings, type NamedSetting, type SettingTable, type Values } from './tree.ts'
+import { listSettings, type NamedSetting, type Values } from './tree.ts'
 import { UPSTREAM_SETTINGS } from './upstream.ts'
 
 /** How the endpoints of one upstream are chosen among, watched, limited and spoken to. */
@@ -35,22 +35,6 @@ export const SERVICE_SETTINGS_BY_NAME: ReadonlyMap<string, ServiceSetting> = new
 export const SERVICE_SETTINGS_BY_ANNOTATION: ReadonlyMap<string, ServiceSetting> = new Map(
   SERVICE_SETTINGS.map((setting) => [setting.annotation, setting]),
 )
-
-/** `defaults` with the overrides in their places; without overrides the same object. */
-export function mergePolicy(defaults: UpstreamPolicy, overrides: PolicyOverrides | undefined): UpstreamPolicy {
-  if (overrides === undefined) return defaults
-  return merge(UPSTREAM_SETTINGS, defaults, overrides, '') as UpstreamPolicy
-}
-
-function merge(table: SettingTable, defaults: object, overrides: PolicyOverrides, prefix: string): object {
-  const merged: Record<string, unknown> = { ...defaults }
-  for (const [key, entry] of Object.entries(table)) {
-    const name = prefix + key
-    if (!isSetting(entry)) merged[key] = merge(entry, merged[key] as object, overrides, `${name}.`)
-    else if (Object.hasOwn(overrides, name)) merged[key] = overrides[name]
-  }
-  return Object.freeze(merged)
-}
 
 /** `health.unhealthyThreshold` → `portico.dev/health-unhealthy-threshold` */
 function annotationName(name: string): string {

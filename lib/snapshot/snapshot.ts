@@ -6,12 +6,13 @@ import { printName } from '../base/resource-name.ts'
 import type { FilterChain, FilterChains } from '../filters/chain.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
-import { findRouteId, type PathMatch, type Route, type RouteAction, type VirtualHost } from '../model/route.ts'
+import { findRouteId, type Route, type RouteAction, type RouteMatch } from '../model/route.ts'
 import { placeOf, type ServiceListener } from '../model/service-listener.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
 import { compileHost, type HostRoutes, type RoutingTable } from '../routing/table.ts'
-import { mergePolicy, type PolicyOverrides, type UpstreamPolicy } from '../settings/service.ts'
+import { resolvePolicy } from '../settings/policy.ts'
+import type { PolicyOverrides, UpstreamPolicy } from '../settings/service.ts'
 import type { Settings } from '../settings/table.ts'
 import type { RouteLabels } from '../telemetry/record.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
@@ -20,7 +21,7 @@ import { listUpstreams, type SnapshotUpdate } from './update.ts'
 
 /** A route with its upstream; made once at build time. Of the route itself it has what requests need: there may be 100,000. */
 export type ServedRoute = Readonly<{
-  match: PathMatch
+  match: RouteMatch
   action: RouteAction
   overrides: PolicyOverrides | undefined
   /** Undefined where the route's action is `unavailable`. */
@@ -32,7 +33,12 @@ export type ServedRoute = Readonly<{
   filters: FilterChain | undefined
 }>
 
-export type ServedHost = Pick<VirtualHost, 'host' | 'redirectToHttps'> & Readonly<{ routes: readonly ServedRoute[] }>
+export type ServedHost = Readonly<{
+  host: string
+  /** They act before a route is found; undefined: there are none. */
+  filters: FilterChain | undefined
+  routes: readonly ServedRoute[]
+}>
 
 /** A port that a Service opens, with its route; made once at build time. */
 export type ServedListener = Readonly<{
@@ -82,8 +88,6 @@ export class SnapshotBuilder {
   #settings: Settings | undefined
   /** `upstream` of the settings: the same object for as long as it says the same. */
   #defaults: UpstreamPolicy | undefined
-  /** By the policy of the pool, then by overrides: routes of one owner to one upstream share theirs. */
-  readonly #routePolicies = new WeakMap<UpstreamPolicy, WeakMap<PolicyOverrides, UpstreamPolicy>>()
   #lastOwner: ResourceRef | undefined
   #lastName = ''
 
@@ -144,17 +148,17 @@ export class SnapshotBuilder {
   *#takeHosts({ hosts, removed }: SnapshotUpdate, changed: ReadonlySet<UpstreamKey>): Generator<void, void> {
     for (const name of removed.hosts) this.#hosts.delete(name)
     const come = new Set<string>()
-    for (const { host, redirectToHttps, routes } of hosts) {
-      const served = { host, redirectToHttps, routes: routes.map((route) => this.#serve(route)) }
+    for (const { host, filters: configs, routes } of hosts) {
+      const filters = configs && this.#chains.find(configs, `host ${host}`)
+      const served = { host, filters, routes: routes.map((route) => this.#serve(route)) }
       this.#hosts.set(host, { routes: compileServed(served), upstreams: listUpstreams(routes) })
       come.add(host)
       yield
     }
     for (const [name, entry] of changed.size === 0 ? [] : this.#hosts) {
       if (!come.has(name) && intersects(entry.upstreams, changed)) {
-        const { host, redirectToHttps, routes } = entry.routes.host
-        const served = { host, redirectToHttps, routes: routes.map((route) => this.#serveAgain(route, changed)) }
-        entry.routes = compileServed(served)
+        const { host } = entry.routes
+        entry.routes = compileServed({ ...host, routes: host.routes.map((route) => this.#serveAgain(route, changed)) })
       }
       yield
     }
@@ -218,7 +222,7 @@ export class SnapshotBuilder {
       route: findRouteId(route),
       upstream: upstream?.upstream.key ?? '',
     })
-    const policy = upstream && this.#resolvePolicy(upstream, overrides)
+    const policy = upstream && this.#policyOf(upstream.upstream, overrides)
     const filters = route.filters && this.#chains.find(route.filters, this.#lastName)
     return Object.freeze({ match, action, overrides, upstream, policy, labels, filters })
   }
@@ -231,24 +235,9 @@ export class SnapshotBuilder {
     return Object.freeze({
       ...route,
       upstream,
-      policy: upstream && this.#resolvePolicy(upstream, overrides),
+      policy: upstream && this.#policyOf(upstream.upstream, overrides),
       labels: Object.freeze({ ...labels, upstream: upstream?.upstream.key ?? '' }),
     })
-  }
-
-  #resolvePolicy({ policy }: UpstreamPool, overrides: PolicyOverrides | undefined): UpstreamPolicy {
-    if (overrides === undefined) return policy
-    let known = this.#routePolicies.get(policy)
-    if (!known) {
-      known = new WeakMap()
-      this.#routePolicies.set(policy, known)
-    }
-    let resolved = known.get(overrides)
-    if (!resolved) {
-      resolved = mergePolicy(policy, overrides)
-      known.set(overrides, resolved)
-    }
-    return resolved
   }
 
   #findPool(action: RouteAction): UpstreamPool | undefined {
@@ -274,8 +263,8 @@ export class SnapshotBuilder {
     return pool
   }
 
-  #policyOf({ policy }: Upstream): UpstreamPolicy {
-    return mergePolicy(this.#defaults!, policy)
+  #policyOf({ policy }: Upstream, routeOverrides?: PolicyOverrides | undefined): UpstreamPolicy {
+    return resolvePolicy(this.#defaults!, policy, routeOverrides)
   }
 }
 

@@ -53,19 +53,14 @@ const stat = promisify(statWithCallback)
 const MANIFEST = /\.(?:ya?ml|json)$/i
 const GLOB = /[*?[\]{}!]/
 
-/**
- * Finds files, folders (recursive: *.yaml, *.yml, *.json; no hidden ones, no node_modules) and globs. `-` is skipped: it
- * stands for stdin.
- */
+/** Finds files, folders (recursive: *.yaml, *.yml, *.json; no hidden ones, no node_modules) and globs. */
 export async function findFiles(
   names: readonly string[],
   limits: { maxCount: number },
   diagnostics: DiagnosticList,
 ): Promise<FoundFiles> {
   const finder = new FileFinder(limits.maxCount, diagnostics)
-  for (const name of names) {
-    if (name !== '-') await finder.find(name)
-  }
+  for (const name of names) await finder.find(name)
   return finder.found()
 }
 
@@ -428,7 +423,7 @@ export async function readSource(
   return text === undefined ? undefined : Object.freeze({ name, path: file, text, hash, inFolder })
 }
 
-/** A source without a file: stdin, or a test. */
+/** A source without a file, such as stdin. */
 export function sourceFromText(name: string, text: string): SourceText {
   const bytes = Buffer.from(text.startsWith('\uFEFF') ? text.slice(1) : text)
   return Object.freeze({ name, path: undefined, text: toText(bytes), hash: hashOf(text) })

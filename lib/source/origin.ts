@@ -1,7 +1,9 @@
 /** The origin of one document: finds the position of a field by the document's marks and text. */
 import type { FieldPath, Origin, SourcePosition } from '../base/position.ts'
+import { composeValue } from './compose.ts'
 import type { SourceLines } from './lines.ts'
 import { type MarkData, MarkTable, type Span } from './marks.ts'
+import { parseSyntax } from './syntax.ts'
 
 export class DocumentOrigin implements Origin {
   #lines: SourceLines
@@ -46,6 +48,18 @@ export class DocumentOrigin implements Origin {
 
   hides(): boolean {
     return false
+  }
+
+  read(path: FieldPath): unknown {
+    const [, end] = this.#marks.valueSpan(0)
+    // An item of a list stands behind its dash.
+    const text = this.#lines.text.slice(this.start, end).replace(/^( *)-(?=\s)/, '$1 ')
+    let value: unknown = composeValue(parseSyntax(text).contents, 0).value
+    for (const step of path) {
+      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined
+      value = (value as Record<string | number, unknown>)[step]
+    }
+    return value
   }
 
   #position([start, end]: Span, path: FieldPath): SourcePosition {

@@ -5,11 +5,11 @@ import { veilPosition } from '../base/veil.ts'
 import { SourceLines } from './lines.ts'
 import { mayBeSecretText } from './secret-text.ts'
 
-/** The text of a file, or of standard input. */
+/** The text of a file, or a text in memory. */
 export type SourceText = {
-  /** The name shown to people: relative to the working directory if that is shorter, or `<stdin>`. */
+  /** The name shown to people: relative to the working directory if that is shorter; in angle brackets for a text in memory. */
   readonly name: string
-  /** Absolute; undefined for stdin. */
+  /** Absolute; undefined for a text in memory. */
   readonly path: string | undefined
   /** Lines end with a line feed, with or without a carriage return before it. */
   readonly text: string

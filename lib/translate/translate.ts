@@ -15,7 +15,8 @@ import { ListenerSet } from './exposure/listener.ts'
 import { checkListenerOptions, wantsProxyHeader, warnOfUntrustedProxies } from './exposure/listener-option.ts'
 import { isExposed } from './exposure/node-port.ts'
 import { BackendResolver, type Reference, type Resolution, reportEmpty } from './ingress/backend.ts'
-import { checkFilters } from './ingress/filters.ts'
+import { ContentFinder } from './ingress/content.ts'
+import { checkFilters, type IngressFilters, resolveFilters } from './ingress/filters.ts'
 import { checkForeignAnnotations, findCanary, findClosingGuards, reportCanary } from './ingress/foreign-annotation.ts'
 import type { ForeignAnnotation } from './ingress/foreign-table.ts'
 import {
@@ -59,6 +60,7 @@ type TranslatedIngress = Readonly<{
   references: readonly Reference[]
   /** In the order of `references`. */
   resolutions: readonly Resolution[]
+  filters: IngressFilters
   claims: IngressClaims
   /** What makes it a canary, which is not served. */
   canary: ForeignAnnotation | undefined
@@ -91,6 +93,7 @@ export class Translator {
   readonly #concerned = new Sieve<TranslatedIngress>(
     ({ served, notable, annotated }) => served.length + notable.length + annotated.length > 0,
   )
+  readonly #reading = new Sieve<TranslatedIngress>(({ filters }) => filters.configMaps.length > 0)
   readonly #canaries = new Sieve<TranslatedIngress>(({ canary }) => canary !== undefined)
   readonly #behindProxies = new Sieve<Service>(wantsProxyHeader)
   readonly #local = new Sieve<Service>((service) => findLocalPolicy(service) !== undefined)
@@ -101,11 +104,13 @@ export class Translator {
   readonly #classUsers = new ClassUsers()
   readonly #upstreams = new UpstreamSet()
   readonly #resolver = new BackendResolver()
+  readonly #contents = new ContentFinder()
   readonly #merger = new HostMerger()
   readonly #binder = new CertificateBinder()
   readonly #views = new ServiceViews()
   readonly #listeners: ListenerSet
   #settings: TranslationSettings | undefined
+  #translated: readonly TranslatedIngress[] = []
 
   /** Ports and addresses that were allocated before stay with their Services. */
   constructor(allocations: Allocations = NO_ALLOCATIONS) {
@@ -134,7 +139,11 @@ export class Translator {
     const plan = this.#listeners.plan(services, { settings, local, now: clock.now() })
     diagnostics.addAll(plan.diagnostics)
 
-    const targetable = [services, resources.allRefused('Service'), ...this.#upstreams.sources]
+    this.#contents.begin(resources)
+    const read = this.#reading
+      .filter(this.#translated)
+      .flatMap(({ filters }) => filters.configMaps.map((one) => this.#contents.findInput(one)))
+    const targetable = [services, resources.allRefused('Service'), ...this.#upstreams.sources, ...read]
     let isNewGround = false
     const ground = this.#ground.get('ground', targetable, () => {
       isNewGround = true
@@ -144,6 +153,7 @@ export class Translator {
     const translated = this.#ingresses.map(all, [ground], (ingress, before) =>
       this.#translateIngress(ingress, settings, before),
     )
+    this.#translated = translated
     for (const { diagnostics: own } of this.#noted.filter(translated)) diagnostics.addAll(own)
     const chosen = selectIngresses(resources, settings, this.#classUsers, diagnostics)
     const ingresses = dropCanaries(chosen, this.#canaries.filter(translated), diagnostics)
@@ -164,7 +174,11 @@ export class Translator {
     reportStarving(starving, diagnostics)
     this.#binder.begin(resources, clock)
     const certificates = this.#binder.bind(ingresses, diagnostics)
-    checkRefused(resources, { settings, resolver: this.#resolver, binder: this.#binder }, diagnostics)
+    checkRefused(
+      resources,
+      { settings, resolver: this.#resolver, contents: this.#contents, binder: this.#binder },
+      diagnostics,
+    )
     const model = Object.freeze({
       hosts,
       defaultRoute,
@@ -219,7 +233,8 @@ export class Translator {
   ): TranslatedIngress {
     const references = before?.references ?? listReferences(ingress)
     const resolutions = references.map((reference) => this.#resolver.resolve(reference))
-    const isResolved = before !== undefined && isSameList(before.resolutions, resolutions)
+    const filters = resolveFilters(ingress, this.#contents)
+    const isResolved = before !== undefined && before.filters === filters && isSameList(before.resolutions, resolutions)
     if (isResolved && before.settings === settings) return before
     const own = new DiagnosticList()
     const served = new DiagnosticList()
@@ -234,6 +249,7 @@ export class Translator {
       served: keepList(served.items),
       references,
       resolutions,
+      filters,
       claims:
         isResolved && before.settings.unsupportedGuards === settings.unsupportedGuards
           ? before.claims

@@ -1,6 +1,8 @@
 /** What the control process and its workers say to each other, and how a large update is cut so that no message stalls anybody. */
 import type { RequestErrorCode } from '../base/errors.ts'
 import type { Certificate } from '../model/certificate.ts'
+import type { FilterConfig } from '../model/filter.ts'
+import type { VirtualHost } from '../model/route.ts'
 import type { EndpointTrouble, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import type { SnapshotUpdate } from '../snapshot/update.ts'
@@ -83,6 +85,8 @@ export type EndpointData = Readonly<{
 /** Of routes, endpoints and the like, so many make a message: well below a millisecond of work at the other end. */
 const PIECE_WEIGHT = 400
 const CERTIFICATE_WEIGHT = 20
+/** Options of filters may hold long texts. */
+const CHARACTERS_PER_WEIGHT = 16_384
 
 /** An update in pieces of bounded size, at least one. What is in them is as it was: nothing is copied, left out or changed. */
 export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
@@ -98,7 +102,7 @@ export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
   for (const some of group(certificates, () => CERTIFICATE_WEIGHT)) yield { ...empty, certificates: some }
   for (const some of group(listeners, ({ sourceRanges }) => 1 + sourceRanges.length))
     yield { ...empty, listeners: some }
-  for (const some of group(hosts, ({ routes }) => 1 + routes.length)) yield { ...empty, hosts: some }
+  for (const some of group(hosts, createHostScale())) yield { ...empty, hosts: some }
 }
 
 /** The whole of what `cutUpdate` cut. */
@@ -112,12 +116,35 @@ export function joinUpdate(pieces: readonly SnapshotUpdate[]): SnapshotUpdate {
   }
 }
 
-function* group<T>(items: readonly T[], weigh: (item: T) => number): Generator<readonly T[]> {
+/** Weighs the hosts of a message. A body that many routes answer with is one object, and weighs once in each message. */
+function createHostScale(): (host: VirtualHost, isFirst: boolean) => number {
+  const weighed = new Set<readonly FilterConfig[]>()
+  return ({ routes }, isFirst) => {
+    if (isFirst) weighed.clear()
+    let weight = 1 + routes.length
+    for (const { filters } of routes) {
+      if (filters === undefined || weighed.has(filters)) continue
+      weighed.add(filters)
+      for (const { options } of filters) weight += countCharacters(options) / CHARACTERS_PER_WEIGHT
+    }
+    return weight
+  }
+}
+
+/** Characters of the texts in a plain value. */
+function countCharacters(value: unknown): number {
+  if (typeof value === 'string') return value.length
+  if (typeof value !== 'object' || value === null) return 0
+  return Object.values(value).reduce<number>((sum, inner) => sum + countCharacters(inner), 0)
+}
+
+/** Items in groups of bounded weight; `isFirst` is true for the first item of a group. */
+function* group<T>(items: readonly T[], weigh: (item: T, isFirst: boolean) => number): Generator<readonly T[]> {
   let some: T[] = []
   let weight = 0
   for (const item of items) {
     some.push(item)
-    weight += weigh(item)
+    weight += weigh(item, some.length === 1)
     if (weight < PIECE_WEIGHT) continue
     yield some
     some = []

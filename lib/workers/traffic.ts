@@ -119,7 +119,6 @@ export class Traffic {
       snapshot: () => this.#snapshot,
       clock,
       isDraining: () => this.#isDraining,
-      httpsPort,
       onFinish: this.#onFinish,
     })
     this.#admission = new Admission({ settings, reserve: this.reserve, onResult: this.#countConnection, clock, log })

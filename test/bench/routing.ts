@@ -2,6 +2,7 @@
 import { parseAuthority } from '../../lib/base/hostname.ts'
 import { normalizePath } from '../../lib/base/path.ts'
 import { compileTable, findRoute } from '../../lib/routing/table.ts'
+import { BARE } from '../helpers/routed-request.ts'
 import { createModel, type RouteLine } from '../routing/models.ts'
 
 const ROUNDS = 5
@@ -40,11 +41,11 @@ for (const shape of SHAPES) {
     const urls = Array.from({ length: Math.min(count, 1_000) }, (_, index) =>
       shape.url(Math.floor((index * count) / Math.min(count, 1_000))),
     )
-    const lookup = measure(urls, (host, path) => findRoute(table, host, path))
+    const lookup = measure(urls, (host, path) => findRoute(table, host, path, BARE))
     const whole = measure(urls, (host, path) => {
       const normal = normalizePath(path, 'keep')
       const authority = parseAuthority(host)
-      return normal && authority && findRoute(table, authority.hostname, normal.matchPath)
+      return normal && authority && findRoute(table, authority.hostname, normal.matchPath, BARE)
     })
     console.log(
       `${shape.name.padEnd(28)} ${String(count).padStart(7)} routes  look-up ${lookup.toFixed(0).padStart(4)} ns  ` +

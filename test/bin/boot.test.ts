@@ -12,7 +12,7 @@ import { startGateway } from './process.ts'
 const DAY = 86_400_000
 
 async function boot(stdin: string, more: Partial<Boot> = {}, flags: Record<string, string> = {}): Promise<Boot> {
-  const { model, settings, diagnostics, files, objects } = await loadConfiguration({
+  const { model, settings, diagnostics, sources, objects } = await loadConfiguration({
     sources: ['-'],
     stdin,
     flags,
@@ -24,7 +24,7 @@ async function boot(stdin: string, more: Partial<Boot> = {}, flags: Record<strin
     model,
     settings,
     diagnostics,
-    files,
+    sources,
     objects,
     ports,
     listenerStates: new Map(),
@@ -270,7 +270,7 @@ spec: { type: LoadBalancer, allocateLoadBalancerNodePorts: false, ports: [{port:
 
 t.test('nothing but problems is still a screen', async (t) => {
   const screen = printBoot(await boot('kind: ['), paintNothing)
-  t.match(screen, 'portico 1.2.3   1 file, 0 objects, 1 error   ready in 184 ms')
+  t.match(screen, 'portico 1.2.3   stdin, 0 objects, 1 error   ready in 184 ms')
   t.match(screen, '\n  any other host   →  404\n')
   t.match(screen, 'PORTICO_YAML_SYNTAX')
 })

@@ -63,6 +63,23 @@ t.test('stdin is one of the sources', async (t) => {
   )
 })
 
+t.test('stdin without an object is an error', async (t) => {
+  for (const text of ['', '\n', '---\n# Source: empty chart\n', 'apiVersion: v1\nkind: List\nitems: []\n']) {
+    const { diagnostics } = await load({ sources: ['-'], stdin: text })
+    t.match(
+      diagnostics,
+      [{ code: 'PORTICO_FILE_EMPTY', severity: 'error', message: 'no objects passed on stdin' }],
+      JSON.stringify(text),
+    )
+    t.equal(diagnostics.length, 1)
+  }
+  for (const text of ['Error: chart not found\n', 'no such file\n']) {
+    const { diagnostics } = await load({ sources: ['-'], stdin: text })
+    t.match(diagnostics, [{ code: 'PORTICO_RES_NOT_AN_OBJECT', severity: 'error' }], text)
+    t.equal(diagnostics.length, 1)
+  }
+})
+
 t.test('what is served of a configuration has no literal for nothing', async (t) => {
   const { model } = await load({ sources: ['-'], stdin: SERVICE })
   t.match(model.services, [{ clusterIP: '', externalIP: '' }])

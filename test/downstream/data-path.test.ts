@@ -49,14 +49,12 @@ async function startPath(t: Test, changes: Readonly<Record<string, unknown>> = {
   }
   load({ upstreams: { web: [upstream.port] }, routes: [{ to: 'web' }] })
   let isDraining = false
-  let tlsPort = 0
   const onFinish = (record: RequestRecord) => void records.push(record)
   const handler = new RequestHandler({
     snapshot: () => snapshot,
     clock: systemClock,
     onFinish,
     isDraining: () => isDraining,
-    httpsPort: () => tlsPort,
   })
   const log = pino({ level: 'silent' })
   const options = {
@@ -75,7 +73,7 @@ async function startPath(t: Test, changes: Readonly<Record<string, unknown>> = {
     await registry.close()
   })
   const { port } = await http.listen()
-  tlsPort = (await https.listen()).port
+  const tlsPort = (await https.listen()).port
   return {
     http,
     https,
@@ -187,20 +185,6 @@ t.test('what a client gets wrong is answered by the proxy, and is in the records
       t.equal(path.records.length, before + 1, `${name}, ${transport}: one record`)
     }
   }
-})
-
-t.test('a host with a tls section is sent to the HTTPS port that is really bound', async (t) => {
-  const path = await startPath(t)
-  path.load({
-    upstreams: { web: [path.upstreamPort] },
-    routes: [{ host: 'shop.test', to: 'web' }],
-    redirect: ['shop.test'],
-  })
-  const client = await connectRaw(path.port)
-  t.teardown(() => client.destroy())
-  const answer = await client.send('GET /a?b HTTP/1.1\r\nHost: shop.test\r\n\r\n').response()
-  t.equal(answer.status, 308)
-  t.equal(answer.header('location'), `https://shop.test:${path.tlsPort}/a?b`)
 })
 
 t.test('ordinary clients on kept-alive connections: thousands of requests, no failure', async (t) => {

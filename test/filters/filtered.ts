@@ -15,11 +15,12 @@ export type Filtered = Readonly<{
   upstream: readonly string[]
 }>
 
-/** `annotations` by their names without the domain, on an Ingress of HOST whose one path is `path`. */
+/** `annotations` by their names without the domain, on an Ingress of HOST whose one path is `path`; `more` are further manifests. */
 export function startFiltered(
   t: Test,
   annotations: Readonly<Record<string, string>>,
   path: string = '/',
+  more: string = '',
 ): Promise<Doors> {
   const own = Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value])
   return startDoors(
@@ -31,6 +32,7 @@ kind: Ingress
 metadata: {name: filtered, annotations: ${JSON.stringify(Object.fromEntries(own))}}
 spec: {rules: [{host: ${HOST}, http: {paths: [{path: "${path}", pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
 ---
+${more}
 `,
   )
 }

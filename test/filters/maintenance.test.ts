@@ -20,6 +20,28 @@ t.test('every request is answered 503 at every door, and none reaches an endpoin
   }
 })
 
+t.test('the answer may stand in a ConfigMap', async (t) => {
+  const pages = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: pages}\ndata: {off.html: <p>later</p>}\n'
+  const doors = await startFiltered(
+    t,
+    { maintenance: 'true', 'maintenance-message-from': 'pages/off.html' },
+    '/',
+    pages,
+  )
+  for (const door of doors.names) {
+    const { status, field, body } = await ask(doors, door, {})
+    t.same([status, body, field('retry-after')], [503, '<p>later</p>', ['120']], door)
+    t.same(field('content-type'), ['text/html; charset=utf-8'])
+  }
+  for (const more of [
+    { 'maintenance-message-from': 'pages/on' },
+    { 'maintenance-message-from': 'pages/off.html', 'maintenance-message': 'x' },
+  ]) {
+    const without = await startFiltered(t, { maintenance: 'true', ...more }, '/', pages)
+    t.equal((await ask(without, 'lane', {})).status, 200, 'the filter is left out')
+  }
+})
+
 t.test('it is off unless it says "true", and tells what it cannot use', async (t) => {
   const cases: readonly (readonly [annotations: object, filters: number, message?: RegExp])[] = [
     [{ maintenance: 'true' }, 1],

@@ -40,17 +40,18 @@ function printList(): string {
   ].join('\n')
 }
 
-function printFilter({ name, annotations }: FilterSpec): readonly string[] {
+function printFilter({ name, annotations, ofHosts }: FilterSpec): readonly string[] {
+  const hasAnnotations = Object.keys(annotations).length > 0
   return [
     '',
     `### ${name}`,
     '',
-    '| annotation | value |',
-    '|---|---|',
+    ...(ofHosts ? [ofHosts.text, ''] : []),
+    ...(hasAnnotations ? ['| annotation | value |', '|---|---|'] : []),
     ...Object.entries(annotations).map(
       ([annotation, text]) => `| \`${ANNOTATION_DOMAIN}${annotation}\` | ${text.replaceAll('|', '\\|')} |`,
     ),
-    '',
+    ...(hasAnnotations ? [''] : []),
     '```yaml',
     readFileSync(`examples/filters/${name}.yaml`, 'utf8').trimEnd(),
     '```',

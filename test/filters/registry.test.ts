@@ -13,6 +13,7 @@ import {
   SERVICE_SETTINGS_BY_ANNOTATION,
 } from '../../lib/settings/service.ts'
 import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from '../../lib/translate/exposure/listener-option.ts'
+import { parseReference } from '../../lib/translate/ingress/content.ts'
 
 const FOLDER = 'lib/filters'
 const registry = readFileSync(join(FOLDER, 'registry.ts'), 'utf8')
@@ -124,6 +125,11 @@ const environment: FilterEnvironment = {
 }
 
 for (const spec of FILTERS) {
+  const { read } = spec
+  t.equal(read !== undefined, Object.keys(spec.annotations).length > 0, `${spec.name} reads annotations if it has any`)
+  t.ok(read || spec.ofHosts, `${spec.name} is of routes or of hosts`)
+  if (spec.ofHosts) checkOfHosts(spec, spec.ofHosts)
+  if (read === undefined) continue
   t.test(`${spec.name} refuses what it cannot use, and takes what it can to another process`, async (t) => {
     const names = Object.keys(spec.annotations)
     // More at once would mostly be refused.
@@ -131,14 +137,14 @@ for (const spec of FILTERS) {
       .subarray(names, { maxLength: Math.min(3, names.length) })
       .chain((some) => fc.record(Object.fromEntries(some.map((name) => [name, value]))))
     let used = 0
-    const read = (annotations: Readonly<Record<string, string>>): void => {
+    const readOne = (annotations: Readonly<Record<string, string>>): void => {
       if (check(spec, annotations)) used++
     }
-    for (const name of names) for (const word of WORDS) read({ [name]: word })
-    fc.assert(fc.property(written, read), { numRuns: 2000 })
+    for (const name of names) for (const word of WORDS) readOne({ [name]: word })
+    fc.assert(fc.property(written, readOne), { numRuns: 2000 })
     t.ok(used > 0, 'some of it can be used')
     t.equal(
-      spec.read({ text: () => undefined, refuse: () => t.fail() }),
+      read({ text: () => undefined, content: () => undefined, refuse: () => t.fail() }),
       undefined,
       'without annotations there is no filter',
     )
@@ -151,10 +157,18 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
   const claim = (name: string) => {
     if (!Object.hasOwn(spec.annotations, name)) throw new Error(`${name} is not an annotation of ${spec.name}`)
   }
-  const options = spec.read({
+  const options = spec.read?.({
     text(name) {
       claim(name)
       return annotations[name]?.trim()
+    },
+    content(name) {
+      claim(name)
+      const reference = annotations[name]?.trim()
+      if (reference === undefined) return undefined
+      if (parseReference(reference)) return { source: reference, bytes: '\u00ff\u0000' }
+      refused.push(name)
+      return undefined
     },
     refuse(name, message, help) {
       claim(name)
@@ -163,6 +177,31 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
     },
   })
   if (options === undefined || refused.length > 0) return false
+  useOptions(spec, options)
+  return true
+}
+
+/** Of the settings that it may go by, all are tried. */
+function checkOfHosts(spec: FilterSpec, { read, text }: NonNullable<FilterSpec['ofHosts']>): void {
+  t.test(`${spec.name} acts on whole hosts`, async (t) => {
+    t.not(text, '')
+    const each = [false, true]
+    const options = each
+      .flatMap((isSecured) => each.map((redirect) => ({ isSecured, redirect })))
+      .flatMap(({ isSecured, redirect }) =>
+        [0, 443].map((redirectPort) => read({ isSecured, https: { enabled: true, redirect, redirectPort } })),
+      )
+      .filter((some) => some !== undefined)
+    t.ok(options.length > 0)
+    for (const some of options) {
+      useOptions(spec, some)
+      t.same(Object.keys(spec.create(some, environment)), ['request'], 'hosts have no other function of filters')
+    }
+  })
+}
+
+/** Throws where the options cannot be sent, printed or used. */
+function useOptions(spec: FilterSpec, options: Readonly<Record<string, unknown>>): void {
   // Options go to workers as messages.
   const sent = structuredClone(options)
   if (!isDeepStrictEqual(sent, options)) throw new Error('the options are not plain data')
@@ -171,7 +210,6 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
   if (/[\r\n]/.test(printed)) throw new Error('it is printed in more than one line')
   const filter = spec.create(sent, environment)
   if (!filter.request && !filter.upstreamRequest && !filter.response) throw new Error('the filter does nothing')
-  return true
 }
 
 function findDuplicates<T>(values: readonly T[]): readonly T[] {

@@ -43,7 +43,6 @@ export type ProxyServer = {
 export type ProxyServerOptions = {
   settings?: Readonly<Record<string, unknown>>
   certificate?: Pem
-  httpsPort?: number
   /** No snapshot until `load` is called. */
   unready?: boolean
 }
@@ -71,7 +70,6 @@ export async function startProxy(
     snapshot: () => snapshot,
     clock: systemClock,
     isDraining: () => draining,
-    httpsPort: () => options.httpsPort,
     onFinish,
   })
   const load: ProxyServer['load'] = (next, changes) => {

@@ -129,7 +129,10 @@ export class RawClient {
         return parsed.response
       }
       const left = deadline - Date.now()
-      if (this.hasEnded || left <= 0) throw new Error(`no response in ${JSON.stringify(this.text.slice(0, 500))}`)
+      if (this.hasEnded || left <= 0) {
+        const why = this.hasEnded ? 'the connection ended' : 'the time is over'
+        throw new Error(`${why}, and there is no response in ${JSON.stringify(this.text.slice(0, 500))}`)
+      }
       await this.#change(left)
     }
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { TLSSocket } from 'node:tls'
 import type { Test } from 'tap'
-import { createGateway, type Gateway } from '../../lib/index.ts'
+import { createGateway, type Gateway, type Provider } from '../../lib/index.ts'
 import type { Log } from '../../lib/telemetry/log.ts'
 import { makeCertificate } from './certificates.ts'
 import { type Echo, type EchoUpstream, startEchoUpstream } from './echo-upstream.ts'
@@ -45,13 +45,13 @@ export type RunningOptions = {
   log?: Log
 }
 
-/** `sources` are more files to read, as given with `-f`. */
+/** `sources` are more files to read, as given with `-f`; `providers` are read beside the files. */
 export async function runGateway(
   t: Test,
   manifests: string,
-  options: RunningOptions & { sources?: readonly string[] } = {},
+  options: RunningOptions & { sources?: readonly string[]; providers?: readonly Provider[] } = {},
 ): Promise<RunningGateway> {
-  const { endpoints = {}, flags = {}, sources = [], log } = options
+  const { endpoints = {}, flags = {}, sources = [], providers = [], log } = options
   const folder = mkdtempSync(join(tmpdir(), 'portico-running-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const file = join(folder, 'manifests.yaml')
@@ -62,6 +62,7 @@ export async function runGateway(
   const address = '127.0.0.1'
   const gateway = await createGateway({
     sources: [file, ...sources],
+    providers,
     environment: {},
     ...(log && { log }),
     flags: {

@@ -2,6 +2,7 @@
 import { type Clock, systemClock } from '../../lib/base/clock.ts'
 import { runAtOnce } from '../../lib/base/slice.ts'
 import { FilterChains } from '../../lib/filters/chain.ts'
+import type { FilterConfig } from '../../lib/model/filter.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { ResourceRef } from '../../lib/model/resource-ref.ts'
 import type { Route, RouteAction, VirtualHost } from '../../lib/model/route.ts'
@@ -49,8 +50,11 @@ export type ListenerWords = Readonly<{ to: string; port: number }> & Partial<Omi
 export type ModelWords = Readonly<{
   upstreams?: Readonly<Record<string, readonly EndpointWords[] | UpstreamWords>>
   routes?: readonly RouteWords[]
-  /** Hosts whose HTTP requests are sent to HTTPS. */
+  /** Hosts whose HTTP requests are sent to HTTPS, and the port where it is not that of HTTPS. */
   redirect?: readonly string[]
+  redirectPort?: number
+  /** Of hosts that are not redirected. */
+  hostFilters?: Readonly<Record<string, readonly FilterConfig[]>>
   /** The default backend. */
   fallback?: string
   listeners?: readonly ListenerWords[]
@@ -162,7 +166,10 @@ export function makeModel(words: ModelWords): Model {
     (host): VirtualHost => ({
       host,
       routes: routes.filter((route) => route.host === host).sort(compareRoutes),
-      redirectToHttps: words.redirect?.includes(host) ?? false,
+      ...(words.hostFilters?.[host] && { filters: words.hostFilters[host] }),
+      ...(words.redirect?.includes(host) && {
+        filters: [{ name: 'https-redirect', options: { port: words.redirectPort } }],
+      }),
       owner: OWNER,
       rule: 0,
     }),
@@ -195,7 +202,7 @@ export function buildSnapshot(
   clock: Clock,
 ): Snapshot {
   const update = findUpdate(undefined, { ...source, builtAt: clock.now() })
-  const chains = new FilterChains({ clock, processes: 1, httpsPort: () => 443 })
+  const chains = new FilterChains({ clock, processes: 1, httpsPort: () => 8443 })
   const snapshot = runAtOnce(new SnapshotBuilder(registry, chains).build(update))
   for (const pool of snapshot.pools) pool.enter()
   return snapshot

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { readContent } from '../../lib/kubernetes/config-map.ts'
 import { decodeOne, decodeText } from './decode-text.ts'
 
 function configMap(...metadata: readonly string[]): string {
@@ -96,5 +97,6 @@ t.test('CF-06 they are labels and data like any other', async (t) => {
   const decoded = decodeOne('ConfigMap', `${configMap('name: a', 'labels: {constructor: x}')}data: {toString: z}\n`)
   t.equal(decoded.meta.labels.constructor as unknown, 'x')
   t.same(Object.keys(decoded.meta.labels), ['constructor'])
-  t.equal(decoded.data.get('toString'), 'z')
+  t.equal(readContent(decoded, 'toString')?.toString(), 'z')
+  t.equal(readContent(decoded, 'constructor'), undefined)
 })

@@ -92,14 +92,13 @@ const model: Model = {
           11,
         ),
       ],
-      redirectToHttps: true,
+      filters: [{ name: 'https-redirect', options: { port: undefined } }],
       owner: INGRESS,
       rule: 9,
     },
     {
       host: '',
       routes: [route('', '/', forward(old), 12)],
-      redirectToHttps: false,
       owner: INGRESS,
       rule: 9,
     },
@@ -210,7 +209,7 @@ t.test('a route whose Service has no usable endpoint is not called served', asyn
   const none = upstream('none', [])
   const waiting = upstream('waiting', [endpoint('10.0.2.1', { ready: false, serving: false })])
   const routes = [none, waiting].map(({ key }) => route('shop.test', '/', forward({ key }), 10))
-  const host = { host: 'shop.test', routes, redirectToHttps: false, owner: INGRESS, rule: 9 }
+  const host = { host: 'shop.test', routes, owner: INGRESS, rule: 9 }
   const upstreams = new Map([none, waiting].map((each) => [each.key, each]))
   t.match(routesView({ ...model, hosts: [host], shadowed: [], upstreams }, locate), [
     { state: 'no endpoints', reason: '503: the service has no endpoints', endpoints: [] },
@@ -223,7 +222,7 @@ t.test('endpoints that are not in good health say why, and are not among those o
   const one = upstream('one', [endpoint('10.0.3.1', bad('unhealthy')), endpoint('10.0.3.2', bad('ejected'))])
   const two = upstream('two', [endpoint('10.0.3.1', bad('unhealthy')), endpoint('10.0.3.3')])
   const routes = [one, two].map(({ key }) => route('shop.test', '/', forward({ key }), 10))
-  const host = { host: 'shop.test', routes, redirectToHttps: false, owner: INGRESS, rule: 9 }
+  const host = { host: 'shop.test', routes, owner: INGRESS, rule: 9 }
   const show = (...all: (typeof one)[]) => ({
     ...model,
     hosts: [host],

@@ -258,8 +258,13 @@ t.test('the redirect to HTTPS goes by what is believed', async (t) => {
   const start = (trustedProxies: readonly string[]) =>
     startProxy(
       t,
-      { upstreams: { web: [echo.port] }, routes: [{ host: 'app.test', to: 'web' }], redirect: ['app.test'] },
-      { settings: { trustedProxies, 'https.redirectPort': 443 } },
+      {
+        upstreams: { web: [echo.port] },
+        routes: [{ host: 'app.test', to: 'web' }],
+        redirect: ['app.test'],
+        redirectPort: 443,
+      },
+      { settings: { trustedProxies } },
     )
   const trusting = await start(TRUSTED)
   const strict = await start(STRANGER)

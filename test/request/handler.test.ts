@@ -1,3 +1,5 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { startEchoUpstream } from '../helpers/echo-upstream.ts'
 import { startProxy } from '../helpers/proxy-server.ts'
@@ -236,7 +238,7 @@ t.test('a host with a tls section is redirected to HTTPS', async (t) => {
     ],
     redirect: ['shop.test', '*.wild.test'],
   }
-  const server = await startProxy(t, words, { httpsPort: 8443 })
+  const server = await startProxy(t, words)
   const cases: [string, string, string][] = [
     ['shop.test', '/api?x=%20', 'https://shop.test:8443/api?x=%20'],
     ['Shop.test:8080', '/unmatched/../x', 'https://shop.test:8443/unmatched/../x'],
@@ -250,12 +252,44 @@ t.test('a host with a tls section is redirected to HTTPS', async (t) => {
     t.ok(response.header('x-request-id'))
   }
   t.equal((await requestRaw(server.port, get('/', 'plain.test'))).status, 200)
-  server.load(words, { 'https.redirectPort': 443 })
+  server.load({ ...words, redirectPort: 443 })
   const mapped = await requestRaw(server.port, get('/', 'shop.test'))
   t.equal(mapped.header('location'), 'https://shop.test/', 'the port to name can be set')
   server.load(words, { trustedProxies: ['127.0.0.0/8'] })
   const ended = await requestRaw(server.port, get('/api', 'shop.test', 'X-Forwarded-Proto: https\r\n'))
   t.equal(ended.status, 200, 'not when a trusted proxy has ended TLS already')
+})
+
+t.test('the filters of a host are asked before a route is found, and may wait', async (t) => {
+  const echo = await startEchoUpstream()
+  t.teardown(() => echo.close())
+  const asked: string[] = []
+  let answer = (): void => {}
+  const auth = createServer((request, response) => {
+    asked.push(String(request.headers['x-forwarded-uri']))
+    answer = () => response.writeHead(request.headers['x-forwarded-uri'] === '/refused' ? 403 : 200).end()
+    if (request.headers['x-forwarded-uri'] !== '/left') answer()
+  })
+  await new Promise<void>((resolve) => auth.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => auth.close().closeAllConnections())
+  const { port } = auth.address() as AddressInfo
+  const options = { url: `http://127.0.0.1:${port}/`, copied: [], timeout: 5000 }
+  const server = await startProxy(t, {
+    upstreams: { web: [echo.port] },
+    routes: [{ host: 'shop.test', path: '/api', to: 'web' }],
+    hostFilters: { 'shop.test': [{ name: 'forward-auth', options }] },
+  })
+  t.equal((await requestRaw(server.port, get('/api', 'shop.test'))).status, 200, 'it goes on, to the route')
+  t.equal((await requestRaw(server.port, get('/none', 'shop.test'))).status, 404, 'or to none')
+  t.equal((await requestRaw(server.port, get('/refused', 'shop.test'))).status, 403, 'it is answered where no route is')
+  t.same(asked, ['/api', '/none', '/refused'])
+  const client = await connectRaw(server.port)
+  client.send(get('/left', 'shop.test'))
+  while (asked.length < 4) await new Promise((resolve) => setImmediate(resolve))
+  client.destroy()
+  while (server.records.length < 4) await new Promise((resolve) => setImmediate(resolve))
+  t.equal(server.records[3]?.error, 'PORTICO_REQ_ABORTED', 'the client leaves meanwhile')
+  answer()
 })
 
 t.test('round robin over ten endpoints reaches each of them ten times in a hundred requests', async (t) => {

@@ -61,6 +61,26 @@ t.test('one queue for all endpoints: the first that came is the first that goes,
   clients[1]!.destroy()
 })
 
+t.test('a request that waits goes to an endpoint that came meanwhile, under its own policy', async (t) => {
+  const [gone, come] = [await startRawUpstream(() => {}), await startRawUpstream(() => {})]
+  t.teardown(() => Promise.all([gone.close(), come.close()]))
+  const limits = { 'upstream.maxRequests': 1, 'upstream.queueTimeout': 60_000 }
+  const server = await startProxy(t, [gone.port], { settings: { ...limits, 'upstream.tries': 1 } })
+  const holder = await sendOne(t, server, get('/holder'))
+  await (await gone.connection(0)).head()
+  const waiting = await sendOne(t, server, get('/waiting'))
+  server.load({ upstreams: { web: [come.port] }, routes: [{ to: 'web' }] }, { ...limits, 'upstream.tries': 3 })
+  const connection = await come.connection(0)
+  t.match(await connection.head(), /GET \/waiting /, 'no place became free at the endpoint that is gone')
+  connection.socket.destroy()
+  t.equal((await waiting.response()).status, 502)
+  t.match(await server.record(), { status: 502, tries: 1 }, 'the newer snapshot would try again')
+  const held = await gone.connection(0)
+  held.send(OK)
+  t.equal((await holder.response()).status, 200)
+  checkIdle(t, server)
+})
+
 t.test('who waits for an endpoint of its own holds up nobody who takes any', async (t) => {
   const [a, b] = [await startRawUpstream(() => {}), await startRawUpstream(() => {})]
   t.teardown(() => Promise.all([a.close(), b.close()]))

@@ -30,7 +30,6 @@ export function createModel(lines: readonly RouteLine[], defaultRoute?: Route): 
   const hosts: VirtualHost[] = [...byHost].map(([host, routes]) => ({
     host,
     routes,
-    redirectToHttps: false,
     owner,
     rule: 0,
   }))

@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Route } from '../../lib/model/route.ts'
 import { findRouteId } from '../../lib/model/route.ts'
 import { compileTable, findRoute } from '../../lib/routing/table.ts'
+import { BARE } from '../helpers/routed-request.ts'
 import { createModel, createRoute, type RouteLine } from './models.ts'
 
 /** The examples of the Ingress documentation (4.3): rules, path, what matches. */
@@ -92,7 +93,7 @@ t.test('paths match as the Ingress documentation says', async (t) => {
   for (const [name, rules, path, expected] of EXAMPLES) {
     const lines = rules.map(([type, rule]): RouteLine => ['a.com', type, rule])
     const table = compileTable(createModel(lines), (route) => route.action.backend)
-    t.equal(findRoute(table, 'a.com', path), expected, name)
+    t.equal(findRoute(table, 'a.com', path, BARE), expected, name)
   }
 })
 
@@ -107,7 +108,7 @@ t.test('hosts', async (t) => {
     createRoute(['', 'default', ''], 'fallback'),
   )
   const table = compileTable(model, (route) => route.action.backend)
-  const find = (host: string, path: string): string | undefined => findRoute(table, host, path)
+  const find = (host: string, path: string): string | undefined => findRoute(table, host, path, BARE)
   t.equal(find('foo.com', '/foo'), 'Prefix /foo', 'I-6 exact')
   t.equal(find('bar.foo.com', '/wildcard'), 'Prefix /wildcard', 'I-7 one label')
   t.equal(find('a_b.foo.com', '/wildcard'), 'Prefix /wildcard', 'P17 an underscore')
@@ -124,8 +125,8 @@ t.test('hosts', async (t) => {
   t.equal(find('::1', '/any'), 'Prefix /any', 'P8 an address is every host')
   t.equal(find('other.com', '/else'), 'fallback', 'I-17 then the default backend')
   const bare = compileTable(createModel([['foo.com', 'Prefix', '/foo']]), (route) => route.action.backend)
-  t.equal(findRoute(bare, 'foo.com', '/x'), undefined, 'I-24 no default backend anywhere')
-  t.equal(findRoute(bare, 'x.com', '/foo'), undefined, 'I-24 unknown host')
+  t.equal(findRoute(bare, 'foo.com', '/x', BARE), undefined, 'I-24 no default backend anywhere')
+  t.equal(findRoute(bare, 'x.com', '/foo', BARE), undefined, 'I-24 unknown host')
 })
 
 t.test("a host's own default backend takes what its paths leave", async (t) => {
@@ -139,9 +140,9 @@ t.test("a host's own default backend takes what its paths leave", async (t) => {
     createRoute(['', 'default', ''], 'fallback'),
   )
   const table = compileTable(model, (route) => route.action.backend)
-  t.equal(findRoute(table, 'a.com', '/a/b'), 'Prefix /a')
-  t.equal(findRoute(table, 'a.com', '/b'), 'default ')
-  t.equal(findRoute(table, 'b.com', '/b'), 'Prefix /', 'a prefix / goes before it')
+  t.equal(findRoute(table, 'a.com', '/a/b', BARE), 'Prefix /a')
+  t.equal(findRoute(table, 'a.com', '/b', BARE), 'default ')
+  t.equal(findRoute(table, 'b.com', '/b', BARE), 'Prefix /', 'a prefix / goes before it')
 })
 
 t.test('each route is served by one value, made once', async (t) => {
@@ -154,7 +155,7 @@ t.test('each route is served by one value, made once', async (t) => {
     made.push(findRouteId(route))
     return { route }
   })
-  t.equal(findRoute(table, 'a.com', '/a'), findRoute(table, 'a.com', '/a'))
+  t.equal(findRoute(table, 'a.com', '/a', BARE), findRoute(table, 'a.com', '/a', BARE))
   t.same(made, ['default/web|a.com|Prefix /a', 'default/web|a.com|Exact /a'])
 })
 
@@ -192,7 +193,7 @@ t.test('P36 the table finds what a naive matcher finds', async (t) => {
         const model = createModel(rules)
         const routes = model.hosts.flatMap((one) => one.routes)
         const table = compileTable(model, (route) => route)
-        return requests.every(([name, path]) => findRoute(table, name, path) === findNaively(routes, name, path))
+        return requests.every(([name, path]) => findRoute(table, name, path, BARE) === findNaively(routes, name, path))
       }),
       { numRuns: 10_000 },
     ),
@@ -208,6 +209,6 @@ t.test('P36 a deep path costs its depth once', async (t) => {
     ]),
     (route) => route.match.path,
   )
-  t.equal(findRoute(table, 'a.com', deep), deep)
-  t.equal(findRoute(table, 'a.com', `${deep}c`), '/')
+  t.equal(findRoute(table, 'a.com', deep, BARE), deep)
+  t.equal(findRoute(table, 'a.com', `${deep}c`, BARE), '/')
 })

@@ -2,6 +2,7 @@ import t from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
 import { loadConfiguration } from '../../lib/control/configuration.ts'
 import { EndpointRegistry } from '../../lib/upstream/choice/registry.ts'
+import { BARE } from '../helpers/routed-request.ts'
 import { buildSnapshot } from '../helpers/snapshot.ts'
 
 const MANIFESTS = `apiVersion: v1
@@ -34,11 +35,11 @@ t.test('a snapshot leads each route to its pool, and each host to its certificat
   const snapshot = buildSnapshot({ settings, model, generation: 7 }, registry, clock)
 
   const routes = snapshot.table.hosts.find('a.test')
-  const served = routes?.find('/x')
+  const served = routes?.find('/x', BARE)
   t.match(served?.labels, { ingress: 'default/web', route: 'default/web|a.test|Prefix /', upstream: 'default/web:80' })
   t.equal(served?.upstream?.upstream.key, 'default/web:80')
-  t.equal(routes?.find('/named/x')?.upstream, served?.upstream, 'one Service port is one pool')
-  const unavailable = routes?.find('/gone')
+  t.equal(routes?.find('/named/x', BARE)?.upstream, served?.upstream, 'one Service port is one pool')
+  const unavailable = routes?.find('/gone', BARE)
   t.same([unavailable?.action.type, unavailable?.upstream], ['unavailable', undefined])
   t.equal(snapshot.table.hosts.find('b.test'), undefined)
 

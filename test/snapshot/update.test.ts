@@ -9,6 +9,7 @@ import type { Settings } from '../../lib/settings/table.ts'
 import { SnapshotBuilder } from '../../lib/snapshot/snapshot.ts'
 import { findReached, findUpdate, type SnapshotSource } from '../../lib/snapshot/update.ts'
 import { EndpointRegistry } from '../../lib/upstream/choice/registry.ts'
+import { BARE } from '../helpers/routed-request.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { makeModel, makeUpstream, OWNER } from '../helpers/snapshot.ts'
 
@@ -108,11 +109,12 @@ t.test('a snapshot takes over hosts and pools of the one before, unless they cha
   const third = build(inForce(3, moved))
   t.equal(third.table.hosts.find('a.test'), first.table.hosts.find('a.test'), 'leads to the other upstream alone')
   t.not(third.table.hosts.find('b.test'), first.table.hosts.find('b.test'))
-  const port = (host: string, path: string) => findRoute(third.table, host, path)?.upstream?.upstream.endpoints[0]?.port
+  const port = (host: string, path: string) =>
+    findRoute(third.table, host, path, BARE)?.upstream?.upstream.endpoints[0]?.port
   t.same([port('b.test', '/'), port('b.test', '/one'), port('c.test', '/none')], [3009, 3001, undefined])
   t.equal(third.table.fallback?.upstream?.upstream.endpoints[0]?.port, 3009)
   t.equal(
-    findRoute(first.table, 'b.test', '/')?.upstream?.upstream.endpoints[0]?.port,
+    findRoute(first.table, 'b.test', '/', BARE)?.upstream?.upstream.endpoints[0]?.port,
     3002,
     'requests that began before are not touched',
   )
@@ -206,7 +208,7 @@ t.test('policy is resolved once, and is data of its snapshot', async (t) => {
   const build = (before: SnapshotSource | undefined, after: SnapshotSource) =>
     runAtOnce(builder.build(findUpdate(before, after)))
   const policyOf = (snapshot: ReturnType<typeof build>, host: string, path = '/') => {
-    const { tries, maxQueue } = findRoute(snapshot.table, host, path)!.policy!
+    const { tries, maxQueue } = findRoute(snapshot.table, host, path, BARE)!.policy!
     return [tries, maxQueue]
   }
   const one = inForce(1, model, makeSettings({ 'upstream.tries': 2, 'upstream.maxQueue': 5 }))

@@ -24,7 +24,7 @@ async function find(
   ...names: readonly string[]
 ): Promise<{ found: string[]; watch: string[]; printed: string[] }> {
   const diagnostics = new DiagnosticList()
-  const absolute = names.map((name) => (name === '-' ? name : path.join(root, name)))
+  const absolute = names.map((name) => path.join(root, name))
   const { paths, watch } = await findFiles(absolute, LIMITS, diagnostics)
   const relative = (file: string): string => path.relative(root, file)
   const printed = diagnostics.items.map(({ code, message }) => `${code} ${message.replaceAll(printable(root), 'ROOT')}`)
@@ -69,7 +69,7 @@ t.test('a folder is walked in order, hidden files and other kinds left out', asy
 
 t.test('names come in the order given, each file once', async (t) => {
   const root = t.testdir({ 'a.yaml': '', 'b.yaml': '', sub: { 'c.yaml': '' }, '.h.yaml': '', 'any.txt': '' })
-  t.same((await find(root, 'sub', '-', 'b.yaml', '.', 'b.yaml', 'sub')).found, ['sub/c.yaml', 'b.yaml', 'a.yaml'])
+  t.same((await find(root, 'sub', 'b.yaml', '.', 'b.yaml', 'sub')).found, ['sub/c.yaml', 'b.yaml', 'a.yaml'])
   t.same(
     (await find(root, '.h.yaml', 'any.txt')).found,
     ['.h.yaml', 'any.txt'],

@@ -1,9 +1,7 @@
 /** What a text costs grows with its length, whatever it holds: twice the text, about twice the time. */
 import t from 'tap'
-import { systemClock } from '../../lib/base/clock.ts'
-import { FileProvider } from '../../lib/providers/file.ts'
+import { TextProvider } from '../../lib/providers/text-provider.ts'
 
-const LIMITS = { maxBytes: 16_777_216, maxCount: 100 }
 /** Those of a quadratic cost are four times as much. */
 const MOST = 2.5
 
@@ -38,7 +36,7 @@ const SHAPES: Readonly<Record<string, (length: number) => string>> = {
 /** Processor time of this process, its threads included, milliseconds. */
 async function measure(text: string): Promise<number> {
   const before = process.cpuUsage()
-  await new FileProvider({ sources: ['-'], stdin: text, clock: systemClock }).read(LIMITS)
+  await new TextProvider({ name: 'text', text }).read()
   const { user, system } = process.cpuUsage(before)
   return (user + system) / 1000
 }

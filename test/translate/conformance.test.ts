@@ -7,6 +7,7 @@ import { normalizePath } from '../../lib/base/path.ts'
 import type { Model } from '../../lib/model/model.ts'
 import { HostIndex } from '../../lib/routing/host-index.ts'
 import { compileTable, findRoute } from '../../lib/routing/table.ts'
+import { BARE } from '../helpers/routed-request.ts'
 import { translateText } from './manifests.ts'
 
 function load(name: string): Model {
@@ -17,7 +18,7 @@ function load(name: string): Model {
 /** The backend that serves a request; undefined is 404. */
 function route(model: Model, host: string, path: string): string | undefined {
   const table = compileTable(model, ({ action }) => action.backend)
-  return findRoute(table, parseAuthority(host)!.hostname, normalizePath(path, 'keep')!.matchPath)
+  return findRoute(table, parseAuthority(host)!.hostname, normalizePath(path, 'keep')!.matchPath, BARE)
 }
 
 t.test('default_backend: whatever the host, path and method', async (t) => {
@@ -44,8 +45,8 @@ t.test('host_rules', async (t) => {
   t.equal(find('foo.com'), undefined, 'host_rules 6: not the suffix itself')
   t.equal(find('FOO.bar.com.:8443'), 'default/foo-bar-com:http', 'P7, P9: case, port and last dot do not matter')
   const hosts = new HostIndex(model.hosts.map((host) => [host.host, host]))
-  t.equal(hosts.find('foo.bar.com')?.redirectToHttps, true, 'a host with a tls section is redirected')
-  t.equal(hosts.find('bar.foo.com')?.redirectToHttps, false, 'one without is not')
+  t.match(hosts.find('foo.bar.com')?.filters, [{ name: 'https-redirect' }], 'a host with a tls section is redirected')
+  t.equal(hosts.find('bar.foo.com')?.filters, undefined, 'one without is not')
 })
 
 t.test('ingress_class: an Ingress of a class that does not exist is not served', async (t) => {

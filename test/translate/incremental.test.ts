@@ -35,6 +35,7 @@ const PRINTERS: readonly ((number: number, seed: number) => string)[] = [
   printSecret,
   printClass,
   printLooseEndpoints,
+  printConfigMap,
 ]
 
 function printMeta(kind: string, name: string, seed: number, more: readonly string[] = []): string {
@@ -79,6 +80,7 @@ function printIngress(number: number, seed: number): string {
       seed,
       6,
     ),
+    pick(['', '', 'portico.dev/respond-body-from: c0/a', 'portico.dev/respond-body-from: c1/a'], seed, 7),
   ])}spec:
 ${pick(['', '', '  ingressClassName: portico\n', '  ingressClassName: other\n'], seed, 3)}${pick(['', `  defaultBackend: ${backend(2)}\n`], seed, 4)}${pick(
   [
@@ -153,6 +155,11 @@ ${indent(pem)}
   tls.key: |
 ${indent(key)}
 `
+}
+
+function printConfigMap(number: number, seed: number): string {
+  const content = pick(['data: {a: one}', 'data: {a: two}', 'data: {b: one}', 'binaryData: {a: "?"}'], seed, 2)
+  return `${printMeta('ConfigMap', `c${number % 2}`, seed)}${content}\n`
 }
 
 function printClass(number: number, seed: number): string {

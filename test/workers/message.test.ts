@@ -34,6 +34,20 @@ t.test('a large update is cut into messages of bounded size, and is whole when j
   t.same(joinUpdate(messages.map((message) => deserialize(message))), update)
 })
 
+t.test('long texts of filters are spread over messages, and stand in each of them once', async (t) => {
+  const bodies = Array.from({ length: 4 }, (_, index) => String(index).repeat(1_048_576))
+  const lists = bodies.map((body) => [{ name: 'respond', options: { body } }])
+  const hosts = model.hosts.map((host, index) => ({
+    ...host,
+    routes: host.routes.map((route) => ({ ...route, filters: lists[index % 2 === 0 ? 0 : index % 4]! })),
+  }))
+  const given = { ...update, hosts }
+  const messages = [...cutUpdate(given)].map((piece) => serialize(piece))
+  for (const { length } of messages) t.ok(length < 3_300_000, `${length} bytes`)
+  t.ok(messages.length > 7 && messages.length < 30, `${messages.length} messages`)
+  t.same(send(given).hosts, hosts)
+})
+
 t.test('a message holds parts of the model as they are', async (t) => {
   const joined = joinUpdate([...cutUpdate(update)])
   t.ok(joined.hosts.every((host, index) => host === model.hosts[index]))
@@ -62,6 +76,7 @@ t.test('everything that a snapshot is made of reaches a worker as it is', async 
   for (const field of [
     'hosts.routes.policy',
     'hosts.routes.filters',
+    'hosts.filters',
     'upstreams.endpoints.probes',
     'upstreams.policy',
   ]) {

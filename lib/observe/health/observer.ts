@@ -5,7 +5,8 @@ import { systemTimers, type Timers } from '../../base/timers.ts'
 import { type EndpointKey, findEndpointKey } from '../../model/endpoint-key.ts'
 import { isEligible, isInGoodHealth, isPanic } from '../../model/health.ts'
 import type { Endpoint, EndpointHealth, EndpointTrouble, Upstream, UpstreamKey } from '../../model/upstream.ts'
-import { mergePolicy, type UpstreamPolicy } from '../../settings/service.ts'
+import { resolvePolicy, resolveValue } from '../../settings/policy.ts'
+import type { UpstreamPolicy } from '../../settings/service.ts'
 import type { Settings } from '../../settings/table.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { HealthFigures } from '../../telemetry/metrics.ts'
@@ -171,7 +172,7 @@ export class HealthObserver implements UpstreamObserver {
   /** Takes in what the upstream is now. */
   #refresh(watched: WatchedUpstream, upstream: Upstream, settings: Settings): void {
     watched.upstream = upstream
-    watched.policy = mergePolicy(settings.upstream, upstream.policy)
+    watched.policy = resolvePolicy(settings.upstream, upstream.policy)
     watched.isChanged = true
     const present = new Set<Watched>()
     for (const endpoint of upstream.endpoints) {
@@ -294,7 +295,7 @@ export class HealthObserver implements UpstreamObserver {
 
 /** Whether any endpoint may be under a check; cheap, since most are not. */
 function isChecked({ policy, endpoints }: Upstream, settings: Settings): boolean {
-  const check = policy?.['health.check'] ?? settings.upstream.health.check
+  const check = resolveValue(settings.upstream.health.check, policy, 'health.check')
   return check === 'auto' ? endpoints.some(({ probes }) => probes !== undefined) : check !== 'none'
 }
 

@@ -1,6 +1,6 @@
 /** Puts the addresses of names into the upstreams of a configuration, and follows them while it is in force. */
 import type { Upstream, UpstreamKey } from '../../model/upstream.ts'
-import { mergePolicy } from '../../settings/service.ts'
+import { resolveValue } from '../../settings/policy.ts'
 import type { Settings } from '../../settings/table.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { UpstreamObserver, Upstreams } from '../observation.ts'
@@ -137,7 +137,7 @@ export class NameObserver implements UpstreamObserver {
 
   #expand(source: Upstream, settings: Settings, before: Expanded | undefined): Expanded {
     const answers = this.#namesOf(source).map((name) => this.#watch.get(name))
-    const family = mergePolicy(settings.upstream, source.policy).addressFamily
+    const family = resolveValue(settings.upstream.addressFamily, source.policy, 'addressFamily')
     const isSame =
       before?.source === source &&
       before.family === family &&

@@ -1,21 +1,28 @@
-/** The filters of an Ingress's routes, from its annotations. */
+/** The filters of an Ingress's routes, from its annotations, and those of hosts. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
+import { freezeDeep } from '../../base/freeze.ts'
 import { FILTERS } from '../../filters/registry.ts'
-import type { AnnotationReader, FilterSpec } from '../../filters/spec.ts'
+import type { Content, FilterSpec, HostFacts } from '../../filters/spec.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
+import { type ConfigMapName, type ContentFinder, type ContentProblem, parseReference } from './content.ts'
 
-type Refusal = Readonly<{ spec: FilterSpec; annotation: string; message: string; help: string }>
+type Refusal = Readonly<{ spec: FilterSpec; annotation: string }> & ContentProblem
 
-type Read = Readonly<{
+/** A ConfigMap that annotations refer to, with the input on which its contents depend. */
+export type UsedConfigMap = ConfigMapName & Readonly<{ input: unknown }>
+
+/** What the annotations of an Ingress come to. */
+export type IngressFilters = Readonly<{
   /** In the order in which they act; undefined: none. */
   filters: readonly FilterConfig[] | undefined
   refusals: readonly Refusal[]
+  configMaps: readonly UsedConfigMap[]
 }>
 
 /** An Ingress does not change, and its routes are many. */
-const known = new WeakMap<Ingress, Read>()
+const known = new WeakMap<Ingress, IngressFilters>()
 
 const GUARD_ANNOTATIONS: ReadonlySet<string> = new Set(
   FILTERS.filter(({ isGuard }) => isGuard).flatMap(({ annotations }) =>
@@ -23,11 +30,32 @@ const GUARD_ANNOTATIONS: ReadonlySet<string> = new Set(
   ),
 )
 
-const NONE: Read = Object.freeze({ filters: undefined, refusals: [] })
+const NONE: IngressFilters = Object.freeze({ filters: undefined, refusals: [], configMaps: [] })
+
+/**
+ * Reads the filters of an Ingress with the contents of ConfigMaps that they have now. The same object for as long as all of that
+ * is the same; the functions below answer from it until this is called again.
+ */
+export function resolveFilters(ingress: Ingress, contents: ContentFinder): IngressFilters {
+  const before = known.get(ingress)
+  if (before?.configMaps.every((one) => contents.findInput(one) === one.input)) return before
+  const read = readAll(ingress, contents)
+  known.set(ingress, read)
+  return read
+}
 
 /** All its routes share the list. */
 export function readFilters(ingress: Ingress): readonly FilterConfig[] | undefined {
   return read(ingress).filters
+}
+
+/** In the order in which they act; undefined: none. */
+export function readHostFilters(host: HostFacts): readonly FilterConfig[] | undefined {
+  const filters = FILTERS.flatMap(({ name, ofHosts }) => {
+    const options = ofHosts?.read(host)
+    return options === undefined ? [] : [Object.freeze({ name, options: Object.freeze(options) })]
+  })
+  return filters.length === 0 ? undefined : Object.freeze(filters)
 }
 
 /** The annotation of a filter that promises to refuse requests and cannot be used, so that the routes are closed; undefined: none. */
@@ -42,41 +70,59 @@ export function findGuard({ meta }: Ingress): string | undefined {
 
 /** Reports the annotations that cannot be used. */
 export function checkFilters(ingress: Ingress, diagnostics: DiagnosticList): void {
-  for (const { spec, annotation, message, help } of read(ingress).refusals) {
-    diagnostics.add('PORTICO_ANN_VALUE', `${annotation}: ${message}`, {
+  for (const { spec, annotation, code, message, help, notes } of read(ingress).refusals) {
+    const end = help.endsWith('?') ? ' ' : '; '
+    diagnostics.add(code, `${annotation}: ${message}`, {
       position: ingress.origin.locate(['metadata', 'annotations', annotation]),
       resource: printResource(ingress),
-      help: spec.isGuard ? `${help}; until then the routes of this Ingress answer 503` : help,
+      help: `${help}${end}${spec.isGuard ? 'until then the routes of this Ingress answer 503' : `until then requests pass without ${spec.name}`}`,
+      notes,
     })
   }
 }
 
-function read(ingress: Ingress): Read {
-  let found = known.get(ingress)
-  if (found === undefined) {
-    found = readAll(ingress)
-    known.set(ingress, found)
-  }
-  return found
+function read(ingress: Ingress): IngressFilters {
+  return known.get(ingress) ?? readAll(ingress, undefined)
 }
 
-function readAll({ meta }: Ingress): Read {
-  const { annotations } = meta
+/** Without `contents` there are none: an Ingress that is refused has no use for them. */
+function readAll({ meta }: Ingress, contents: ContentFinder | undefined): IngressFilters {
+  const { annotations, namespace } = meta
   if (!Object.keys(annotations).some((name) => name.startsWith(ANNOTATION_DOMAIN))) return NONE
   const filters: FilterConfig[] = []
   const refusals: Refusal[] = []
+  const configMaps: UsedConfigMap[] = []
   for (const spec of FILTERS) {
     const before = refusals.length
-    const reader: AnnotationReader = {
-      text: (name) => annotations[ANNOTATION_DOMAIN + name]?.trim(),
-      refuse: (name, message, help) => {
-        refusals.push({ spec, annotation: ANNOTATION_DOMAIN + name, message, help })
-      },
+    const text = (name: string): string | undefined => annotations[ANNOTATION_DOMAIN + name]?.trim()
+    const add = (name: string, problem: ContentProblem): void => {
+      refusals.push({ spec, annotation: ANNOTATION_DOMAIN + name, ...problem })
     }
-    const options = spec.read(reader)
+    const refuse = (name: string, message: string, help: string): void =>
+      add(name, { code: 'PORTICO_ANN_VALUE', message, help, notes: [] })
+    const content = (name: string): Content | undefined => {
+      const written = text(name)
+      if (written === undefined || contents === undefined) return undefined
+      const reference = parseReference(written)
+      if (reference === undefined) {
+        refuse(
+          name,
+          `"${written}" names no key of a ConfigMap`,
+          'write the ConfigMap and the key, as in "pages/sorry.html"',
+        )
+        return undefined
+      }
+      const configMap = { namespace, name: reference.name }
+      configMaps.push({ ...configMap, input: contents.findInput(configMap) })
+      const found = contents.find(configMap, reference.key)
+      if ('bytes' in found) return found
+      add(name, found)
+      return undefined
+    }
+    const options = spec.read?.({ text, content, refuse })
     // A filter that is half understood might do what nobody meant.
-    if (options !== undefined && refusals.length === before) filters.push(Object.freeze({ name: spec.name, options }))
+    if (options !== undefined && refusals.length === before) filters.push(freezeDeep({ name: spec.name, options }))
   }
-  if (filters.length === 0 && refusals.length === 0) return NONE
-  return { filters: filters.length === 0 ? undefined : Object.freeze(filters), refusals }
+  if (filters.length + refusals.length + configMaps.length === 0) return NONE
+  return { filters: filters.length === 0 ? undefined : Object.freeze(filters), refusals, configMaps }
 }

@@ -4,6 +4,7 @@ import { cutSame } from '../../base/list.ts'
 import { compareText } from '../../base/order.ts'
 import type { FieldPath } from '../../base/position.ts'
 import type { Ingress, IngressBackend } from '../../kubernetes/resource.ts'
+import type { FilterConfig } from '../../model/filter.ts'
 import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
 import {
   findBackendField,
@@ -17,6 +18,7 @@ import type { TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
 import { closeResolution, createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
+import { readHostFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { claimDefault, claimPath, closeRoute, settleRoutes } from './route.ts'
 
@@ -66,6 +68,9 @@ type HostClaims = Readonly<{
   empty: EmptyTargets
 }>
 
+/** The filters of the hosts that a tls section names, and of all others. */
+type HostFilters = Readonly<Record<'secured' | 'others', readonly FilterConfig[] | undefined>>
+
 type SettledHost = Readonly<{
   claims: readonly HostClaims[]
   virtualHost: VirtualHost
@@ -93,12 +98,13 @@ export class HostMerger {
   /** The settled hosts in their order. */
   #settled: readonly SettledHost[] = []
   #routes = 0
-  /** The inputs that decide about redirects of all hosts. */
-  #redirects: readonly unknown[] = []
+  /** What decides about the filters of all hosts. */
+  #filterInputs: readonly unknown[] = []
+  #filters: HostFilters = { secured: undefined, others: undefined }
 
   merge(ingresses: readonly Claimant[], settings: TranslationSettings, diagnostics: DiagnosticList): TranslatedHosts {
     for (const { claims } of this.#noted.filter(ingresses)) diagnostics.addAll(claims.diagnostics)
-    this.#settle(ingresses, settings.https.enabled && settings.https.redirect)
+    this.#settle(ingresses, settings)
     const shadowed: ShadowedRoute[] = []
     const starving: Starving[] = []
     for (const one of this.#contested.filter(this.#settled)) {
@@ -121,11 +127,13 @@ export class HostMerger {
     }
   }
 
-  /** Settles the hosts with changed claims, or all hosts if redirects may have changed. */
-  #settle(ingresses: readonly Claimant[], redirects: boolean): void {
+  /** Settles the hosts with changed claims, or all hosts if their filters may have changed. */
+  #settle(ingresses: readonly Claimant[], { https }: TranslationSettings): void {
     const secured = this.#secured.filter(ingresses)
-    const isSame = isSameList(this.#redirects, [redirects, secured])
-    this.#redirects = [redirects, secured]
+    const inputs = [secured, https.enabled, https.redirect, https.redirectPort]
+    const isSame = isSameList(this.#filterInputs, inputs)
+    if (!isSameList(this.#filterInputs.slice(1), inputs.slice(1))) this.#filters = readAllHostFilters(https)
+    this.#filterInputs = inputs
     const { gone, come } = cutSame(this.#ingresses, ingresses)
     this.#ingresses = ingresses
     const names = new Set(secured.flatMap(({ ingress }) => ingress.tls.flatMap(({ hosts }) => hosts)))
@@ -136,9 +144,10 @@ export class HostMerger {
     for (const [host, claims] of touched) {
       if (claims.length > 1) sortByRank(claims, ingresses, ranks)
       const before = this.#hosts.get(host)
-      const redirect = redirects && (names.has(host) || claims.some(({ isSecured }) => isSecured))
-      if (before && before.virtualHost.redirectToHttps === redirect && isSameList(before.claims, claims)) continue
-      const next = claims.length === 0 ? undefined : settle(host, claims, redirect)
+      const isHostSecured = names.has(host) || claims.some(({ isSecured }) => isSecured)
+      const filters = isHostSecured ? this.#filters.secured : this.#filters.others
+      if (before && before.virtualHost.filters === filters && isSameList(before.claims, claims)) continue
+      const next = claims.length === 0 ? undefined : settle(host, claims, filters)
       this.#routes += (next?.virtualHost.routes.length ?? 0) - (before?.virtualHost.routes.length ?? 0)
       if (next) this.#hosts.set(host, next)
       else this.#hosts.delete(host)
@@ -284,7 +293,18 @@ function findIngressAmong(owners: readonly RouteOwner[]): (owner: ResourceRef) =
   }
 }
 
-function settle(host: string, claims: readonly HostClaims[], redirectToHttps: boolean): SettledHost {
+function readAllHostFilters(https: TranslationSettings['https']): HostFilters {
+  return {
+    secured: readHostFilters({ isSecured: true, https }),
+    others: readHostFilters({ isSecured: false, https }),
+  }
+}
+
+function settle(
+  host: string,
+  claims: readonly HostClaims[],
+  filters: readonly FilterConfig[] | undefined,
+): SettledHost {
   const diagnostics = new DiagnosticList()
   const guard = claims.find((one) => one.guard !== undefined)?.guard
   const claimed = claims.length === 1 ? claims[0]!.routes : claims.flatMap((one) => one.routes)
@@ -293,7 +313,7 @@ function settle(host: string, claims: readonly HostClaims[], redirectToHttps: bo
   const { owner, rule } = claims[0]!
   return {
     claims,
-    virtualHost: Object.freeze({ host, routes: Object.freeze(routes), redirectToHttps, owner, rule }),
+    virtualHost: Object.freeze({ host, routes: Object.freeze(routes), ...(filters && { filters }), owner, rule }),
     shadowed: keepList(shadowed),
     starving: keepList(findStarving(routes, claims)),
     diagnostics: keepList(diagnostics.items),

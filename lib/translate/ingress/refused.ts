@@ -14,7 +14,8 @@ import { reportProtocol, type TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import type { CertificateBinder } from '../tls/certificate-binding.ts'
 import { type BackendResolver, closeReference, createReference, reportBackend } from './backend.ts'
-import { checkFilters, findGuard } from './filters.ts'
+import type { ContentFinder } from './content.ts'
+import { checkFilters, findGuard, resolveFilters } from './filters.ts'
 import { checkForeignAnnotations, findCanary, findClosingGuards } from './foreign-annotation.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { type Claimant, claimRoutes, listReferences } from './host.ts'
@@ -24,13 +25,18 @@ import { checkPath } from './route.ts'
 /** Reports their further problems, beside those in `diagnostics`. */
 export function checkRefused(
   resources: ResourceSet,
-  parts: Readonly<{ settings: TranslationSettings; resolver: BackendResolver; binder: CertificateBinder }>,
+  parts: Readonly<{
+    settings: TranslationSettings
+    resolver: BackendResolver
+    contents: ContentFinder
+    binder: CertificateBinder
+  }>,
   diagnostics: DiagnosticList,
 ): void {
   const refused = resources.allRefused('Ingress')
   const services = resources.allRefused('Service')
   if (refused.length === 0 && services.length === 0) return
-  const { settings, resolver, binder } = parts
+  const { settings, resolver, contents, binder } = parts
   const found = new DiagnosticList()
   for (const service of services) {
     checkAnnotations(service, found)
@@ -40,6 +46,7 @@ export function checkRefused(
   for (const ingress of refused) {
     checkAnnotations(ingress, found)
     checkPolicy(ingress, found)
+    resolveFilters(ingress, contents)
     checkFilters(ingress, found)
     for (const { index, paths = [] } of ingress.rules) {
       for (const path of paths) checkPath(ingress, index, path, false, found)

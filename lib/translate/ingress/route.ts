@@ -2,7 +2,6 @@
 
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { statusOf } from '../../base/errors.ts'
-import { compareText } from '../../base/order.ts'
 import { normalizeRulePath } from '../../base/path.ts'
 import { findFilter } from '../../filters/registry.ts'
 import { type Ingress, type IngressBackend, type IngressPath, printResource } from '../../kubernetes/resource.ts'
@@ -15,6 +14,7 @@ import {
   type RouteAction,
   type ShadowedRoute,
 } from '../../model/route.ts'
+import { compareRank } from '../../routing/rank.ts'
 import { readRoutePolicy } from '../service/policy.ts'
 import { closeAction, type Resolution, reportBackend } from './backend.ts'
 import { findBrokenGuard, readFilters } from './filters.ts'
@@ -180,25 +180,16 @@ export function settleRoutes(
     return Object.freeze(conflict)
   })
   const isSettled =
-    shadowed.length === 0 && claims.every((claim, at) => at === 0 || compareMatch(claims[at - 1]!, claim) <= 0)
-  return { routes: isSettled ? claims : Object.freeze([...winners.values()].sort(compareMatch)), shadowed }
-}
-
-/** Exact before prefix, longer before shorter, the default backend last. */
-function compareMatch(a: Route, b: Route): number {
-  return (
-    Number(a.pathType === 'default') - Number(b.pathType === 'default') ||
-    Number(a.match.type === 'prefix') - Number(b.match.type === 'prefix') ||
-    b.match.path.length - a.match.path.length ||
-    compareText(a.match.path, b.match.path)
-  )
+    shadowed.length === 0 && claims.every((claim, at) => at === 0 || compareRank(claims[at - 1]!, claim) <= 0)
+  return { routes: isSettled ? claims : Object.freeze([...winners.values()].sort(compareRank)), shadowed }
 }
 
 /** A text that is equal for routes that match the same requests. */
 function meaningOf({ pathType, match }: Route): string {
-  if (pathType === 'default') return 'default'
-  if (match.type === 'exact') return `exact ${match.path}`
-  return `prefix ${match.path.endsWith('/') ? match.path.slice(0, -1) : match.path}`
+  const { type, path, conditions } = match
+  const asked = conditions === undefined ? '' : ` ${JSON.stringify(conditions)}`
+  if (pathType === 'default') return `default${asked}`
+  return `${type} ${type === 'prefix' && path.endsWith('/') ? path.slice(0, -1) : path}${asked}`
 }
 
 function precedence(route: Route): number {

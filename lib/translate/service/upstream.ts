@@ -19,6 +19,7 @@ import {
   type Upstream,
   type UpstreamKey,
 } from '../../model/upstream.ts'
+import { resolveValue } from '../../settings/policy.ts'
 import type { PolicyOverrides } from '../../settings/service.ts'
 import { isExposed } from '../exposure/node-port.ts'
 import { KeyOrder, Memo } from '../reuse.ts'
@@ -98,7 +99,7 @@ export class ServiceUpstreams {
   reportCommandProbe(defaultCheck: string, diagnostics: DiagnosticList): void {
     const service = this.#service
     const pod = this.#commandProbed
-    if (pod === undefined || (this.#policy?.['health.check'] ?? defaultCheck) !== 'auto') return
+    if (pod === undefined || resolveValue(defaultCheck, this.#policy, 'health.check') !== 'auto') return
     diagnostics.add(
       'PORTICO_REF_PROBE_COMMAND',
       'the readinessProbe of its Pods is a command, which only a kubelet can run: they count as ready',

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { EndpointProbe } from '../../../lib/model/upstream.ts'
 import { listChecks } from '../../../lib/observe/health/check.ts'
-import { mergePolicy } from '../../../lib/settings/service.ts'
+import { resolvePolicy } from '../../../lib/settings/policy.ts'
 import { makeSettings } from '../../helpers/settings.ts'
 import { makeUpstream, type UpstreamWords } from '../../helpers/snapshot.ts'
 
@@ -21,7 +21,7 @@ const PROBE: EndpointProbe = {
 
 function list(words: UpstreamWords, changes: Record<string, unknown> = {}) {
   const upstream = makeUpstream('web', words)
-  const policy = mergePolicy(makeSettings(changes).upstream, upstream.policy)
+  const policy = resolvePolicy(makeSettings(changes).upstream, upstream.policy)
   return upstream.endpoints.flatMap((endpoint) => listChecks(upstream, endpoint, policy))
 }
 
@@ -109,11 +109,15 @@ t.test('names, and addresses that no request may go to, are not asked', async (t
   t.same(list({ endpoints: [80], policy, guardAddresses: true }), [])
   t.equal(list({ endpoints: ['93.184.216.34:80'], policy, guardAddresses: true }).length, 1)
   const upstream = makeUpstream('web', { endpoints: [80], policy })
-  const merged = mergePolicy(makeSettings().upstream, policy)
+  const merged = resolvePolicy(makeSettings().upstream, policy)
   t.same(listChecks({ ...upstream, denied: 'loopback' }, upstream.endpoints[0]!, merged), [])
   t.same(listChecks({ ...upstream, transport: 'UDP' }, upstream.endpoints[0]!, merged), [])
   t.match(
-    listChecks({ ...upstream, transport: 'UDP' }, upstream.endpoints[0]!, mergePolicy(merged, { 'health.port': 8080 })),
+    listChecks(
+      { ...upstream, transport: 'UDP' },
+      upstream.endpoints[0]!,
+      resolvePolicy(merged, { 'health.port': 8080 }),
+    ),
     [{ probe: { port: 8080 } }],
   )
 })

@@ -235,8 +235,8 @@ t.test('I-32 a host of a tls section without a rule routes nothing', async (t) =
   const result = translateAll(ingress('web', '{hosts: [a.com], secretName: tls}', ['b.com']), tlsSecret('tls', pem))
   t.same(bindings(result), ['a.com → default/tls'])
   t.same(
-    result.model.hosts.map(({ host, redirectToHttps }) => `${host} ${redirectToHttps}`),
-    ['b.com false'],
+    result.model.hosts.map(({ host, filters }) => ({ host, filters })),
+    [{ host: 'b.com', filters: undefined }],
   )
 })
 

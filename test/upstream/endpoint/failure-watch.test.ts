@@ -1,13 +1,13 @@
 import t from 'tap'
 import { GatewayError, type RequestErrorCode } from '../../../lib/base/errors.ts'
-import { mergePolicy } from '../../../lib/settings/service.ts'
+import { resolvePolicy } from '../../../lib/settings/policy.ts'
 import { FailureWatch } from '../../../lib/upstream/endpoint/failure-watch.ts'
 import { FakeTime } from '../../helpers/fake-time.ts'
 import { makeSettings } from '../../helpers/settings.ts'
 
 function startWatch(policy: Record<string, unknown> = {}) {
   const time = new FakeTime()
-  const merged = mergePolicy(makeSettings().upstream, policy)
+  const merged = resolvePolicy(makeSettings().upstream, policy)
   const troubles: string[] = []
   const watch = new FailureWatch(
     time,

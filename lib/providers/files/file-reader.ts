@@ -2,10 +2,8 @@
  * Reads manifests from files. Each time it compares the stamps of all files and reads those that differ; a file of unchanged content
  * is neither parsed nor decoded again. A file that can no longer be used keeps its last good version.
  */
-import { type Clock, printTime } from '../base/clock.ts'
-import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
-import type { Resource } from '../kubernetes/resource.ts'
-import type { SourceDocument } from '../source/document.ts'
+import type { Clock } from '../../base/clock.ts'
+import { countDiagnostics, type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import {
   type FoundFiles,
   findFiles,
@@ -16,70 +14,35 @@ import {
   readSize,
   readSource,
   readStamp,
-  sourceFromText,
-} from '../source/files.ts'
-import {
-  chooseParser,
-  createEmptyContent,
-  type FileContent,
-  isEmpty,
-  type Parser,
-  readContent,
-} from './file-content.ts'
+} from '../../source/files.ts'
+import { chooseParser, createEmptyContent, type Parser } from '../content.ts'
+import { describeKept, type Kept } from '../kept.ts'
+import type { FileLimits, Manifests } from '../provider.ts'
+import { isUsable, keepVersion, readVersion, type Version } from '../version.ts'
 
-export type FileProviderOptions = {
-  /** What `-f` names, in order; `-` stands for `stdin`. */
-  readonly sources: readonly string[]
-  readonly stdin?: string | undefined
-  readonly clock: Clock
-}
-
-export type FileLimits = Readonly<{ maxBytes: number; maxCount: number }>
+export type FileReaderOptions = Readonly<{
+  /** Files, folders and globs, in order. */
+  sources: readonly string[]
+  clock: Clock
+}>
 
 type ReadOptions = Readonly<{ maxBytes: number; inFolder: boolean }>
 
-/** A source whose last good version is used, because its present version cannot be. */
-export type Kept = Readonly<{
-  /** `still serving k8s/shop.yaml as of 14:03:11` */
-  text: string
-  /** The problems of the present version; each has `text` as its last note. */
-  reasons: readonly Diagnostic[]
-}>
-
 /** The content of all files. */
-export type Manifests = {
-  readonly resources: readonly Resource[]
-  /** Objects with errors: their references are checked, and they are never served. */
-  readonly refused: readonly Resource[]
-  /** GatewayConfiguration documents in file order, undecoded. */
-  readonly settings: readonly SourceDocument[]
-  /** All diagnostics, with the reasons of `kept`. */
-  readonly diagnostics: readonly Diagnostic[]
-  readonly kept: readonly Kept[]
-  readonly files: number
-  readonly objects: number
-  /** Files and folders to watch, each with its stamp from before it was read. */
-  readonly stamps: ReadonlyMap<string, string>
-  /** Equal fingerprints of one provider mean equal content. */
-  readonly fingerprint: string
-  /** Names of files that came, went or changed since the last call, as shown to people. */
-  readonly changed: readonly string[]
-}
+export type FileManifests = Manifests &
+  Readonly<{
+    /** Files and folders to watch, each with its stamp from before it was read. */
+    stamps: ReadonlyMap<string, string>
+  }>
 
 /** One file as it was last read. */
-type FileState = {
-  /** Undefined for stdin. */
-  readonly path: string | undefined
-  readonly inFolder: boolean
-  /** Hash of the text, or the reason why there is none. */
-  readonly hash: string
-  readonly name: string
-  readonly content: FileContent
-  /** Set if `content` is that of an earlier text. */
-  readonly kept: Kept | undefined
-  /** How it was read, and its stamp from before: if equal, the content is equal. Undefined if the stamp was too young. */
-  readonly seen: string | undefined
-}
+type FileState = Version &
+  Readonly<{
+    path: string
+    inFolder: boolean
+    /** How it was read, and its stamp from before: if equal, the content is equal. Undefined if the stamp was too young. */
+    seen: string | undefined
+  }>
 
 type FilePlace = Pick<FileState, 'path' | 'inFolder'>
 type Files = ReadonlyMap<string, FileState>
@@ -96,14 +59,14 @@ type ReadFiles = Readonly<{
 }>
 
 /** The result of the last read, of which the next may renew a part. */
-type LastRead = Readonly<{ limits: FileLimits; order: readonly FileState[]; manifests: Manifests }>
+type LastRead = Readonly<{ limits: FileLimits; order: readonly FileState[]; manifests: FileManifests }>
 
 /** The files that a source last led to; `folder` is the identity of a source that is a folder. */
 type Found = Readonly<{ paths: readonly string[]; folder: string | undefined }>
 
 /** Holds the last good version of each file; calls of `read` must not overlap. */
-export class FileProvider {
-  readonly #options: FileProviderOptions
+export class FileReader {
+  readonly #options: FileReaderOptions
   #files: ReadonlyMap<string, FileState> = new Map()
   /** By source. */
   #found: ReadonlyMap<string, Found> = new Map()
@@ -113,24 +76,23 @@ export class FileProvider {
   #revision = 0
   /** The problems of the last read. */
   #problems = ''
-  /** Read together with the first files. */
-  #stdin: FileState | undefined
 
-  constructor(options: FileProviderOptions) {
+  constructor(options: FileReaderOptions) {
     this.#options = options
   }
 
   /** Reads the files. `hints` are the only paths known to have changed, so most often no other path is checked. */
-  async read(limits: FileLimits, hints?: ReadonlySet<string>): Promise<Manifests> {
+  async read(limits: FileLimits, hints?: ReadonlySet<string>): Promise<FileManifests> {
     const quick = hints && (await this.#readHinted(limits, hints))
     return quick ?? this.#readAll(limits)
   }
 
   /** Reads the hinted paths; undefined if only a check of everything can tell. */
-  async #readHinted(limits: FileLimits, hints: ReadonlySet<string>): Promise<Manifests | undefined> {
+  async #readHinted(limits: FileLimits, hints: ReadonlySet<string>): Promise<FileManifests | undefined> {
     const last = this.#last
     if (last?.limits.maxBytes !== limits.maxBytes || last.limits.maxCount !== limits.maxCount) return undefined
     const { order, manifests } = last
+    if (hints.size === 0) return { ...manifests, changed: [] }
     const stamps = new Map(manifests.stamps)
     const touched: FileState[] = []
     for (const path of hints) {
@@ -147,11 +109,11 @@ export class FileProvider {
     const after = new Map(this.#files)
     const changed = touched.filter((state) => state.seen !== describeSight(state, stamps, limits))
     await this.#readChanged(changed, limits, stamps, after)
-    const next = order.map((state) => (state.path !== undefined && after.get(state.path)) || state)
+    const next = order.map((state) => after.get(state.path) ?? state)
     return this.#finish({ limits, order: next, after, stamps, kept: [], diagnostics: new DiagnosticList() }, true)
   }
 
-  async #readAll(limits: FileLimits): Promise<Manifests> {
+  async #readAll(limits: FileLimits): Promise<FileManifests> {
     const diagnostics = new DiagnosticList()
     const before = this.#files
     const after = new Map<string, FileState>()
@@ -162,11 +124,6 @@ export class FileProvider {
     let isPlain = true
 
     for (const source of this.#options.sources) {
-      if (source === '-') {
-        this.#stdin ??= await this.#readStdin()
-        order.push(this.#stdin)
-        continue
-      }
       const {
         paths,
         inFolder,
@@ -201,17 +158,16 @@ export class FileProvider {
     after: Map<string, FileState>,
   ): Promise<void> {
     const now = Date.now()
-    const stampOf = ({ path }: FilePlace): string => stamps.get(path as string) as string
+    const stampOf = ({ path }: FilePlace): string => stamps.get(path) as string
     const parser = chooseParser(changed.map((place) => readSize(stampOf(place))))
     try {
       const sizeOf = (place: FilePlace): number => Math.min(readSize(stampOf(place)), limits.maxBytes)
       await forEachAtOnce(changed, sizeOf, async (place) => {
-        const path = place.path as string
-        const { inFolder } = place
+        const { path, inFolder } = place
         const options = { maxBytes: limits.maxBytes, inFolder }
-        const state = await this.#readFile(path, options, this.#files.get(path), parser)
+        const version = await this.#readFile(path, options, this.#files.get(path), parser)
         const seen = isUnsettled(stampOf(place), now) ? undefined : describeSight(place, stamps, limits)
-        after.set(path, { ...state, inFolder, seen })
+        after.set(path, { ...version, path, inFolder, seen })
       })
     } finally {
       await parser.close()
@@ -219,7 +175,7 @@ export class FileProvider {
   }
 
   /** Assembles the result and remembers it. `isPlain`: events name every path that changes next. */
-  #finish(read: ReadFiles, isPlain: boolean): Manifests {
+  #finish(read: ReadFiles, isPlain: boolean): FileManifests {
     const before = this.#files
     const found = assemble(read, before)
     const problems = printProblems(found.diagnostics)
@@ -270,58 +226,20 @@ export class FileProvider {
     options: ReadOptions,
     previous: FileState | undefined,
     parser: Parser,
-  ): Promise<FileState> {
+  ): Promise<Version> {
     const problems = new DiagnosticList()
-    const place = { path, inFolder: options.inFolder }
     const source = await readSource(path, options, problems)
     if (!source) {
       const hash = JSON.stringify(problems.items.map(({ message }) => message))
-      if (previous && !isEmpty(previous.content)) return keepContent(previous, hash, problems.items)
-      return {
-        ...place,
-        hash,
-        name: previous?.name ?? path,
-        content: createEmptyContent(problems.items),
-        kept: undefined,
-        seen: undefined,
-      }
+      if (previous && isUsable(previous)) return keepVersion(previous, hash, problems.items)
+      return { hash, name: previous?.name ?? path, content: createEmptyContent(problems.items), kept: undefined }
     }
-    if (previous?.hash === source.hash) return previous
-    const { hash, name } = source
-    const { content, take } = await readContent(source, parser, previous?.content, this.#options.clock.now())
-    if (previous && !isEmpty(previous.content)) {
-      // An empty text is most likely just being written.
-      if (source.text.trim() === '') return keepContent(previous, hash, [emptySource(name)])
-      // As with an API server, a refused version leaves the earlier one in force.
-      if (!content.isGood && previous.content.isGood) return keepContent(previous, hash, content.diagnostics)
+    // An empty text is most likely just being written.
+    if (previous && isUsable(previous) && previous.hash !== source.hash && source.text.trim() === '') {
+      return keepVersion(previous, source.hash, [emptySource(source.name)])
     }
-    take()
-    return { ...place, hash, name, content, kept: undefined, seen: undefined }
+    return readVersion(source, parser, previous, this.#options.clock.now())
   }
-
-  async #readStdin(): Promise<FileState> {
-    const source = sourceFromText('<stdin>', this.#options.stdin ?? '')
-    const { name, hash, text } = source
-    const parser = chooseParser([text.length])
-    try {
-      const { content } = await readContent(source, parser, undefined, this.#options.clock.now())
-      const place = { path: undefined, inFolder: false }
-      return { ...place, hash, name, content: demandObjects(content), kept: undefined, seen: undefined }
-    } finally {
-      await parser.close()
-    }
-  }
-}
-
-/** Nobody pipes in nothing on purpose: the program that should have written manifests has failed. */
-function demandObjects(content: FileContent): FileContent {
-  if (!content.isGood || content.objects > 0) return content
-  const problems = new DiagnosticList()
-  problems.add('PORTICO_FILE_EMPTY', 'no objects passed on stdin', {
-    severity: 'error',
-    help: 'look at the output of the command before the pipe',
-  })
-  return { ...content, diagnostics: problems.items, isGood: false }
 }
 
 /** Most files read at the same time, and most bytes of them together. A single file may be larger. */
@@ -331,7 +249,7 @@ const BYTES_AT_ONCE = 33_554_432
 function assemble(
   { order, after, stamps, kept: keptSources, diagnostics }: ReadFiles,
   before: Files,
-): Omit<Manifests, 'fingerprint'> {
+): Omit<FileManifests, 'fingerprint'> {
   const kept = [...keptSources]
   for (const { content, kept: keptFile } of order) {
     diagnostics.addAll(content.diagnostics)
@@ -357,7 +275,7 @@ function describeSight(
   stamps: ReadonlyMap<string, string>,
   { maxBytes }: FileLimits,
 ): string {
-  return `${stamps.get(path as string)} ${maxBytes} ${inFolder}`
+  return `${stamps.get(path)} ${maxBytes} ${inFolder}`
 }
 
 /** Runs on several items at a time. */
@@ -379,29 +297,10 @@ async function forEachAtOnce<T>(items: readonly T[], sizeOf: (item: T) => number
   await Promise.all(running)
 }
 
-/** The last good version, with the reasons why the present one is not used. */
-function keepContent(
-  { path, inFolder, name, content }: FileState,
-  hash: string,
-  reasons: readonly Diagnostic[],
-): FileState {
-  return { path, inFolder, hash, name, content, kept: describeKept(name, content.readAt, reasons), seen: undefined }
-}
-
 function emptySource(name: string): Diagnostic {
   const list = new DiagnosticList()
   list.add('PORTICO_FILE_EMPTY', `${name} holds no manifest any more`)
   return list.items[0] as Diagnostic
-}
-
-function describeKept(name: string, since: number, reasons: readonly Diagnostic[]): Kept {
-  return noteLastGood(`still serving ${name} as of ${printTime(since)}`, reasons)
-}
-
-/** Adds to each reason a note that the last good version is served. */
-export function noteLastGood(text: string, reasons: readonly Diagnostic[]): Kept {
-  const noted = reasons.map((reason) => Object.freeze({ ...reason, notes: [...reason.notes, { message: text }] }))
-  return Object.freeze({ text, reasons: noted })
 }
 
 /** Diagnostics are part of the content: an unreadable folder is a change, even though its files are kept. */

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { systemClock } from '../../lib/base/clock.ts'
-import { FileProvider } from '../../lib/providers/file.ts'
+import { systemClock } from '../../../lib/base/clock.ts'
+import { FileReader } from '../../../lib/providers/files/file-reader.ts'
 
 const LIMITS = { maxBytes: 16_777_216, maxCount: 100 }
 const LENGTH = 15_000_000
@@ -38,7 +38,7 @@ const residentMiB = (): number => process.resourceUsage().maxRSS / 1024
 for (const [name, text] of Object.entries(FILES)) {
   t.test(`${name}: refused, and the last good version stays`, { timeout: 120_000 }, async (t) => {
     const folder = createFolder(t, { 'a.yaml': serviceYaml('a'), 'big.yaml': serviceYaml('big') })
-    const provider = new FileProvider({ sources: [folder], clock: systemClock })
+    const provider = new FileReader({ sources: [folder], clock: systemClock })
     await provider.read(LIMITS)
     writeFileSync(join(folder, 'big.yaml'), text)
     writeFileSync(join(folder, 'a.yaml'), serviceYaml('a', 81))
@@ -97,7 +97,7 @@ t.test(
 
     async function read(text: string) {
       const folder = createFolder(t, { 'list.yaml': text })
-      return await new FileProvider({ sources: [folder], clock: systemClock }).read(LIMITS)
+      return await new FileReader({ sources: [folder], clock: systemClock }).read(LIMITS)
     }
   },
 )
@@ -108,7 +108,7 @@ t.test('problems are told up to a number, and how many more there are', async (t
     'a.yaml': `apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [${ports}]}\n`,
     'b.yaml': `${serviceYaml('b', 0)}---\n`.repeat(3_000),
   })
-  const { diagnostics } = await new FileProvider({ sources: [folder], clock: systemClock }).read(LIMITS)
+  const { diagnostics } = await new FileReader({ sources: [folder], clock: systemClock }).read(LIMITS)
   const inFile = (name: string) => diagnostics.filter(({ position }) => position?.file.endsWith(name))
   t.equal(inFile('a.yaml').length, 101)
   t.match(inFile('a.yaml').at(-1), { code: 'PORTICO_RES_MORE', severity: 'error', resource: 'Service default/a' })

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { systemClock } from '../../lib/base/clock.ts'
-import { FileProvider, type Manifests } from '../../lib/providers/file.ts'
+import { systemClock } from '../../../lib/base/clock.ts'
+import { type FileManifests, FileReader } from '../../../lib/providers/files/file-reader.ts'
 
 const LIMITS = { maxBytes: 100_000, maxCount: 100 }
 
@@ -16,8 +16,8 @@ function createFolder(t: Test): string {
   return folder
 }
 
-function createProvider(folder: string): FileProvider {
-  return new FileProvider({ sources: [folder], clock: systemClock })
+function createProvider(folder: string): FileReader {
+  return new FileReader({ sources: [folder], clock: systemClock })
 }
 
 function printService(name: string, more = ''): string {
@@ -25,8 +25,8 @@ function printService(name: string, more = ''): string {
 }
 
 /** What was read, in words: each object with its places. */
-function describe({ resources, refused, diagnostics, files, objects }: Manifests): unknown {
-  const place = ({ kind, meta, origin }: Manifests['resources'][number]) =>
+function describe({ resources, refused, diagnostics, files, objects }: FileManifests): unknown {
+  const place = ({ kind, meta, origin }: FileManifests['resources'][number]) =>
     [kind, meta.name, origin.locate(['metadata', 'name']), origin.locate(['spec', 'ports', 0, 'port'])] as const
   return [resources.map(place), refused.map(place), diagnostics, files, objects]
 }
@@ -75,7 +75,7 @@ t.test('a document on the same lines stays the same object, one that moved does 
   const folder = createFolder(t)
   const path = join(folder, 'a.yaml')
   const provider = createProvider(folder)
-  const write = (...documents: string[]): Promise<Manifests> => {
+  const write = (...documents: string[]): Promise<FileManifests> => {
     writeFileSync(path, documents.join('---\n'))
     return provider.read(LIMITS, new Set([path]))
   }

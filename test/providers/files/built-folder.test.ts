@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { runPortico } from '../bin/process.ts'
+import { runPortico } from '../../bin/process.ts'
 
 function service(name: string, more: string = ''): string {
   return `apiVersion: v1

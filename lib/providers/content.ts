@@ -1,4 +1,4 @@
-/** The content of one file: its text parsed and decoded, except for documents known from the text before. */
+/** The content of one text: parsed and decoded, except for documents known from the text before. */
 import { setImmediate } from 'node:timers/promises'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { type Decoded, decodeDocuments } from '../kubernetes/decode.ts'
@@ -18,7 +18,7 @@ import { ParserPool } from '../source/parser-pool.ts'
 import { splitDocuments } from '../source/split.ts'
 import type { SourceText } from '../source/text.ts'
 
-export type FileContent = {
+export type Content = {
   /** The text it was read from; undefined if no document of it can be reused. */
   readonly source: SourceText | undefined
   readonly resources: readonly Resource[]
@@ -58,9 +58,9 @@ type Entry = Readonly<{
 export async function readContent(
   source: SourceText,
   parser: Parser,
-  before: FileContent | undefined,
+  before: Content | undefined,
   readAt: number,
-): Promise<Readonly<{ content: FileContent; take: () => void }>> {
+): Promise<Readonly<{ content: Content; take: () => void }>> {
   const known = findKnown(before, source)
   const lines = readLines(source)
   let entries = takeOver(known, before?.resources ?? [])
@@ -93,7 +93,7 @@ export async function readContent(
 }
 
 /** The content of a file that cannot be read. */
-export function createEmptyContent(diagnostics: readonly Diagnostic[]): FileContent {
+export function createEmptyContent(diagnostics: readonly Diagnostic[]): Content {
   return {
     source: undefined,
     resources: [],
@@ -106,11 +106,11 @@ export function createEmptyContent(diagnostics: readonly Diagnostic[]): FileCont
   }
 }
 
-export function isEmpty(content: FileContent): boolean {
+export function isEmpty(content: Content): boolean {
   return content.resources.length === 0 && content.settings.length === 0
 }
 
-function describe(source: SourceText, entries: readonly Entry[], broken: boolean, readAt: number): FileContent {
+function describe(source: SourceText, entries: readonly Entry[], broken: boolean, readAt: number): Content {
   const all = new DiagnosticList(MAX_PROBLEMS)
   for (const problems of listProblems(entries)) {
     all.addAll(problems.items)
@@ -170,7 +170,7 @@ class InlineParser implements Parser {
 }
 
 /** The documents that stand unchanged in `source`, except those with diagnostics. */
-function findKnown(before: FileContent | undefined, source: SourceText): UnchangedDocuments {
+function findKnown(before: Content | undefined, source: SourceText): UnchangedDocuments {
   if (before?.source === undefined) return new Map()
   const origins = before.resources.map(({ origin }) => origin)
   return findUnchanged(before.source, source, origins)

@@ -2,8 +2,8 @@ import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, uti
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { systemClock } from '../../lib/base/clock.ts'
-import { FileProvider, type Manifests } from '../../lib/providers/file.ts'
+import { systemClock } from '../../../lib/base/clock.ts'
+import { type FileManifests, FileReader } from '../../../lib/providers/files/file-reader.ts'
 
 const LIMITS = { maxBytes: 100_000, maxCount: 100 }
 
@@ -14,19 +14,19 @@ function createFolder(t: Test, files: Record<string, string>): string {
   return folder
 }
 
-function createProvider(sources: readonly string[], stdin?: string): FileProvider {
-  return new FileProvider({ sources, stdin, clock: systemClock })
+function createProvider(sources: readonly string[]): FileReader {
+  return new FileReader({ sources, clock: systemClock })
 }
 
 function serviceYaml(name: string): string {
   return `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}}\nspec: {ports: [{port: 80}]}\n`
 }
 
-function names(manifests: Manifests): string[] {
+function names(manifests: FileManifests): string[] {
   return manifests.resources.map(({ meta }) => meta.name)
 }
 
-function codes(manifests: Manifests): string[] {
+function codes(manifests: FileManifests): string[] {
   return manifests.diagnostics.filter(({ severity }) => severity !== 'info').map(({ code }) => code)
 }
 
@@ -35,9 +35,9 @@ t.test('all sources are read, a file that two of them name once', async (t) => {
     'a.yaml': serviceYaml('a'),
     'b.yaml': `${serviceYaml('b')}---\n${serviceYaml('c')}`,
   })
-  const manifests = await createProvider([folder, join(folder, 'a.yaml'), '-'], serviceYaml('d')).read(LIMITS)
-  t.same(names(manifests), ['a', 'b', 'c', 'd'])
-  t.same([manifests.files, manifests.objects, codes(manifests)], [3, 4, []])
+  const manifests = await createProvider([folder, join(folder, 'a.yaml')]).read(LIMITS)
+  t.same(names(manifests), ['a', 'b', 'c'])
+  t.same([manifests.files, manifests.objects, codes(manifests)], [2, 3, []])
 })
 
 t.test('CF-26 an unchanged file is not decoded again, and the fingerprint stays', async (t) => {
@@ -149,23 +149,6 @@ t.test('objects with errors are refused, and the rest of a file that never was g
   writeFileSync(join(folder, 'a.yaml'), `${broken('a')}---\n${serviceYaml('c')}`)
   const second = await provider.read(LIMITS)
   t.same([names(second), second.kept], [['c'], []])
-})
-
-t.test('stdin without an object is an error', async (t) => {
-  for (const text of ['', '\n', '---\n# Source: empty chart\n', 'apiVersion: v1\nkind: List\nitems: []\n']) {
-    const manifests = await createProvider(['-'], text).read(LIMITS)
-    t.match(
-      manifests.diagnostics,
-      [{ code: 'PORTICO_FILE_EMPTY', severity: 'error', message: 'no objects passed on stdin' }],
-      JSON.stringify(text),
-    )
-    t.equal(manifests.diagnostics.length, 1)
-  }
-  for (const text of ['Error: chart not found\n', 'no such file\n']) {
-    const { diagnostics } = await createProvider(['-'], text).read(LIMITS)
-    t.match(diagnostics, [{ code: 'PORTICO_RES_NOT_AN_OBJECT', severity: 'error' }], text)
-    t.equal(diagnostics.length, 1)
-  }
 })
 
 t.test(

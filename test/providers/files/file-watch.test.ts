@@ -2,8 +2,8 @@ import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, uti
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { FileWatch, type FileWatchOptions } from '../../lib/providers/file-watch.ts'
-import { readStamp } from '../../lib/source/files.ts'
+import { FileWatch, type FileWatchOptions } from '../../../lib/providers/files/file-watch.ts'
+import { readStamp } from '../../../lib/source/files.ts'
 
 const NEVER = 3_600_000
 

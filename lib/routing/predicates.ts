@@ -1,0 +1,99 @@
+/** Conditions of routes, compiled: what is asked of each request. HOT */
+import { createAddressSet } from '../base/cidr.ts'
+import { compilePattern } from '../base/pattern.ts'
+import { findParameter } from '../base/query.ts'
+import { findCookie } from '../http1/cookie.ts'
+import type { RouteConditions, ValueCondition } from '../model/conditions.ts'
+
+/** A request as conditions see it. */
+export type RoutedRequest = {
+  readonly method: string
+  /** `''` or `?…`, as sent. */
+  readonly query: string
+  /** IP address; a trusted proxy's word counts. */
+  readonly clientAddress: string
+  /** Value of the first field with this lower-case name. */
+  header(name: string): string | undefined
+}
+
+export type Predicate = Readonly<{
+  /** For people: `header x-env: staging`. */
+  text: string
+  holds: (request: RoutedRequest) => boolean
+}>
+
+/** Routes of one owner share their conditions, and hosts are compiled again and again. */
+const compiled = new WeakMap<RouteConditions, readonly Predicate[]>()
+
+const ALWAYS: readonly Predicate[] = Object.freeze([])
+
+/** All of them must hold. */
+export function compileConditions(conditions: RouteConditions | undefined): readonly Predicate[] {
+  if (conditions === undefined) return ALWAYS
+  let predicates = compiled.get(conditions)
+  if (predicates === undefined) {
+    predicates = Object.freeze(listPredicates(conditions))
+    compiled.set(conditions, predicates)
+  }
+  return predicates
+}
+
+export function holdsAll(predicates: readonly Predicate[], request: RoutedRequest): boolean {
+  for (let at = 0; at < predicates.length; at++) if (!predicates[at]!.holds(request)) return false
+  return true
+}
+
+/** What costs least is asked first. */
+function listPredicates(conditions: RouteConditions): readonly Predicate[] {
+  const { methods, headers = [], query = [], cookies = [], clientAddresses } = conditions
+  const predicates: Predicate[] = []
+  if (methods !== undefined) {
+    const set = new Set(methods)
+    predicates.push({ text: `method ${methods.join(', ')}`, holds: ({ method }) => set.has(method) })
+  }
+  for (const condition of headers) {
+    const { name } = condition
+    predicates.push(createPredicate('header', condition, (request) => request.header(name)))
+  }
+  for (const condition of query) {
+    const { name } = condition
+    predicates.push(createPredicate('query', condition, (request) => findParameter(request.query, name)))
+  }
+  for (const condition of cookies) {
+    const { name } = condition
+    predicates.push(createPredicate('cookie', condition, (request) => findCookie(request.header('cookie'), name)))
+  }
+  if (clientAddresses !== undefined) {
+    const set = createAddressSet(clientAddresses)
+    const text = `client ${clientAddresses.join(', ')}`
+    predicates.push({ text, holds: ({ clientAddress }) => set.has(clientAddress) })
+  }
+  return predicates
+}
+
+function createPredicate(
+  what: string,
+  condition: ValueCondition,
+  find: (request: RoutedRequest) => string | undefined,
+): Predicate {
+  const { name, type } = condition
+  switch (type) {
+    case 'present':
+      return { text: `${what} ${name}`, holds: (request) => find(request) !== undefined }
+    case 'absent':
+      return { text: `${what} !${name}`, holds: (request) => find(request) === undefined }
+    case 'exact': {
+      const { value } = condition
+      return { text: `${what} ${name}: ${value}`, holds: (request) => find(request) === value }
+    }
+    case 'regex': {
+      const { value } = condition
+      const pattern = compilePattern(value)
+      const holds = (request: RoutedRequest): boolean => {
+        const found = find(request)
+        return found !== undefined && pattern.testExact(found)
+      }
+      return { text: `${what} ${name}: ~${value}`, holds }
+    }
+  }
+}
