@@ -1,5 +1,6 @@
 /** The command line: finds the verb, hands it the words after it, and turns the outcome into an exit code. */
 
+import { isExhaustion, RAISE_LIMIT } from '../lib/base/exhaustion.ts'
 import type { StartError } from '../lib/control/start-error.ts'
 import { COMMON_FLAGS, type Command, EXIT } from './command.ts'
 import { readFlags } from './flag.ts'
@@ -85,6 +86,10 @@ async function tellError(error: unknown, verb: string, terminal: Terminal): Prom
       `${red('portico:')} ${error.message}${error.help ? `\n  ${error.help.replaceAll('\n', '\n  ')}` : ''}`,
     )
     return error.exitCode
+  }
+  if (isExhaustion(error)) {
+    terminal.tell(`${red('portico:')} no file descriptor is left: ${(error as Error).message}\n  ${RAISE_LIMIT}`)
+    return EXIT.failure
   }
   const isSystem = error instanceof Error && 'syscall' in error
   const text = error instanceof Error ? (isSystem ? error.message : error.stack) : String(error)

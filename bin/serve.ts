@@ -4,6 +4,7 @@ import { countDiagnostics, countUnserved } from '../lib/base/diagnostics.ts'
 import type { ConfigurationInput } from '../lib/control/configuration.ts'
 import { explainShortage } from '../lib/control/start-error.ts'
 import { createGateway, type Gateway } from '../lib/gateway.ts'
+import { findIngressTable } from '../lib/model/route-table.ts'
 import { findDescriptorLimit } from '../lib/platform/descriptors.ts'
 import { logDiagnostics, logReloaded, logReloadFailed } from '../lib/report/reload-log.ts'
 import { VERSION } from './package.ts'
@@ -104,7 +105,7 @@ function logBoot(gateway: Gateway): void {
       files,
       objects,
       unserved: countUnserved(diagnostics),
-      hosts: model.hosts.length,
+      hosts: findIngressTable(model).hosts.length,
       routes: model.counts.routes,
       errors: error,
       warnings: warning,

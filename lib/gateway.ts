@@ -19,6 +19,7 @@ import { Reloader } from './control/reload.ts'
 import { explainListenError, StartError } from './control/start-error.ts'
 import type { DnsServer } from './dns/server.ts'
 import type { Certificate } from './model/certificate.ts'
+import { isServiceListener } from './model/listener.ts'
 import type { ServedConfiguration } from './model/served.ts'
 import type { EndpointTrouble } from './model/upstream.ts'
 import { HealthObserver } from './observe/health/observer.ts'
@@ -58,7 +59,7 @@ export type Gateway = {
   readonly served: ServedConfiguration
   /** Bound ports, from `start` on. */
   readonly ports: GatewayPorts
-  /** The ports that Services open, by the ids of their listeners: `open`, or why it is not. */
+  /** By the ids of listeners: `open`, or why its port is not. */
   readonly listenerStates: ReadonlyMap<string, string>
   readonly log: Log
   /** Requests and tunnels that are being served. */
@@ -101,7 +102,10 @@ function refuseUnusable({ settings, model, diagnostics }: Configuration): void {
   }
   if (countDiagnostics(diagnostics).error === 0) return
   const hasNames = settings.dns.enabled && model.services.length > 0
-  const isServed = model.hosts.length > 0 || model.defaultRoute || model.listeners.length > 0 || hasNames
+  const isServed =
+    model.tables.some(({ hosts, defaultRoute }) => hosts.length > 0 || defaultRoute) ||
+    model.listeners.some(isServiceListener) ||
+    hasNames
   if (!isServed) {
     throw new StartError(`${trouble} in the configuration, and nothing is left to serve`, help, { diagnostics })
   }
@@ -134,7 +138,8 @@ class GatewayProcess implements Gateway {
   #admin: AdminListener | undefined
   #dns: DnsServer | undefined
   #defaultCertificate: Certificate | undefined
-  #ports: GatewayPorts = {}
+  /** Those that serve no traffic. */
+  #ports: Pick<GatewayPorts, 'admin' | 'dns'> = {}
   #state: State = 'created'
   #stopping: Promise<'clean' | 'forced'> | undefined
   /** A second stop was asked for. */
@@ -204,7 +209,7 @@ class GatewayProcess implements Gateway {
   }
 
   get ports(): GatewayPorts {
-    return this.#ports
+    return { ...this.#carrier?.ports, ...this.#ports }
   }
 
   get listenerStates(): ReadonlyMap<string, string> {
@@ -256,14 +261,13 @@ class GatewayProcess implements Gateway {
       }
     }
     const folder = findDataDir(settings.dataDir, this.#environment)
-    if (settings.https.enabled || this.served.model.listeners.some(({ tls }) => tls)) {
+    if (this.served.model.listeners.some(({ tls }) => tls)) {
       this.#defaultCertificate = await loadDefaultCertificate(folder, this.#clock, this.log)
     }
     this.#carrier = await this.#createCarrier(await loadKeptSecret(folder, 'affinity.key', this.log))
     await this.#observation.prepare()
     const first = this.served
-    const ports = await this.#carrier.start(first)
-    this.#ports = { ...ports, ...this.#ports }
+    await this.#carrier.start(first)
     this.#health?.start()
     await this.#serviceHealth.update(this.served.model)
     if (settings.dns.enabled) await this.#openDns()
@@ -386,7 +390,7 @@ class GatewayProcess implements Gateway {
       ready: this.#isServing,
       ...(this.#state === 'running' && !isUp && { reasons: ['no worker serves'] }),
       served: this.served,
-      ports: this.#ports,
+      ports: this.ports,
       listenerStates: this.listenerStates,
       endpoints: this.#carrier?.endpoints() ?? [],
       whyStale: (name, address) => this.#names?.whyStale(name, address),

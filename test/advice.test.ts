@@ -25,7 +25,11 @@ for (const [path, help] of [
   ['/(.*)', 'write path: / with pathType: Prefix'],
   ['/*', 'write path: / with pathType: Prefix'],
   ...['/(?!admin).*', '/v[0-9]+/users', '/\\d+', '/(a|(b|c))', '/a(b)?/c', '/(a|b)(c|d)(e|f)(g|h)', '/[^/]+/x'].map(
-    (pattern) => [pattern, 'write the paths that it stands for out, each with pathType: Prefix or Exact'] as const,
+    (pattern) =>
+      [
+        pattern,
+        'write the paths that it stands for out, each with pathType: Prefix or Exact; or have it matched as a regular expression: portico.dev/path-type: regex',
+      ] as const,
   ),
 ] as const) {
   t.test(`the advice for the pattern ${path} matches no more than the pattern`, async (t) => {

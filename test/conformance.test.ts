@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { findIngressTable } from '../lib/model/route-table.ts'
 import { findAll } from './helpers/raw-client.ts'
 import {
   endpointsOf,
@@ -94,7 +95,7 @@ t.test('ingress_class: an Ingress of a class that does not exist is never served
   await running.gateway.reload()
   t.equal((await visit(running, 'http://a.com/')).status, 404, 'nor after a reload')
   t.same(upstreams.web.requests, [])
-  t.same(running.gateway.served.model.hosts, [])
+  t.same(findIngressTable(running.gateway.served.model).hosts, [])
   const codes = running.gateway.configuration.diagnostics.map(({ code }) => code)
   t.ok(codes.includes('PORTICO_REF_CLASS_NOT_FOUND'), 'and its author is told')
 })

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { systemClock } from '../lib/base/clock.ts'
 import { type Configuration, ConfigurationLoader, loadConfiguration } from '../lib/control/configuration.ts'
 import { Reloader } from '../lib/control/reload.ts'
+import { findIngressTable } from '../lib/model/route-table.ts'
 import type { ServedConfiguration } from '../lib/model/served.ts'
 import { printChange } from '../lib/report/diff.ts'
 import type { Reloaded, ReloadFailed } from '../lib/report/reloaded.ts'
@@ -28,6 +29,10 @@ spec:
 `
 }
 
+function putSettings(folder: string, text: string): void {
+  writeFileSync(join(folder, 'portico.yaml'), `apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n${text}`)
+}
+
 /** A reloader over one real file; `gate` may hold a load back. */
 async function createReloader(t: Test, flags: Record<string, string> = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'portico-reload-'))
@@ -44,13 +49,13 @@ async function createReloader(t: Test, flags: Record<string, string> = {}) {
     apply: async (served) => void applied.push(served),
     clock: systemClock,
     first,
-    load: async (): Promise<Configuration> => {
+    load: async (request): Promise<Configuration> => {
       load.count++
       load.most = Math.max(load.most, ++load.running)
       try {
         await gate
         if (load.fail) throw new Error('broken by the test')
-        return await loader.load()
+        return await loader.load({ ...request, isForced: true })
       } finally {
         load.running--
       }
@@ -81,7 +86,7 @@ async function createReloader(t: Test, flags: Record<string, string> = {}) {
       })
       return open
     },
-    hosts: () => reloader.current.model.hosts.map(({ host }) => host),
+    hosts: () => findIngressTable(reloader.current.model).hosts.map(({ host }) => host),
   }
 }
 
@@ -100,7 +105,7 @@ t.test('a change is taken up after a pause, and told as a diff of routes', async
   t.match(reloaded?.files, [/app\.yaml$/])
   t.match(reloaded?.changes.map(printChange), [/^- a\.test/, /^\+ b\.test/])
   t.ok(reloader.current.generation > before.generation)
-  t.same(before.model.hosts[0]?.host, 'a.test', 'what was in force before is not touched')
+  t.same(findIngressTable(before.model).hosts[0]?.host, 'a.test', 'what was in force before is not touched')
 })
 
 t.test('CF-26 the same content makes no reload, unless one is asked for', async (t) => {
@@ -149,24 +154,14 @@ t.test('reloads asked for at the same time are one', async (t) => {
 })
 
 t.test('settings that did not change stay the same object, also those that were read at the start', async (t) => {
-  const first = await loadConfiguration({ sources: [], flags: {}, environment: {} })
-  const later = { ...first, settings: { ...first.settings, workers: 7 } }
-  const loads = [later, { ...later }, { ...first }]
-  const reloader = new Reloader({
-    load: async () => loads.shift() ?? first,
-    apply: async () => {},
-    clock: systemClock,
-    first,
-    onReloaded: () => {},
-    onFailed: () => {},
-  })
-  await reloader.reload()
+  const { reloader, folder } = await createReloader(t)
   const { settings } = reloader.current
-  t.equal(settings.workers, first.settings.workers, 'read at the start')
+  putSettings(folder, 'workers: 7\n')
   await reloader.reload()
-  t.equal(reloader.current.settings, settings)
+  t.equal(reloader.current.settings, settings, 'read at the start')
+  putSettings(folder, 'workers: 7\ntimeouts: {connect: 1s}\n')
   await reloader.reload()
-  t.not(reloader.current.settings, settings)
+  t.same([reloader.current.settings.workers, reloader.current.settings.timeouts.connect], [settings.workers, 1_000])
 })
 
 t.test('what cannot be put in force changes nothing', async (t) => {
@@ -262,23 +257,31 @@ t.test('a problem is told once, and that it is gone', async (t) => {
 
 t.test('LC-07 settings follow a reload; those read at the start are named, once, and stay as they were', async (t) => {
   const { reloader, folder, outcomes } = await createReloader(t)
-  const put = (text: string) =>
-    writeFileSync(join(folder, 'portico.yaml'), `apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n${text}`)
-  put('http: {port: 9999}\ntimeouts: {connect: 1s}\n')
+  putSettings(
+    folder,
+    'trustedProxies: [10.0.0.0/8]\nhttp: {port: 9999, proxyProtocol: required}\nhttps: {enabled: false}\ntimeouts: {connect: 1s}\n',
+  )
   await reloader.reload()
   await reloader.reload()
   t.same(
     (outcomes as Reloaded[]).map(({ restartSettings }) => restartSettings),
-    [['http.port'], []],
+    [['http.port', 'https.enabled'], []],
   )
-  const { settings } = reloader.current
+  const { settings, model } = reloader.current
   t.same([settings.http.port, settings.timeouts.connect], [8080, 1_000])
+  t.match(
+    model.listeners,
+    [
+      { id: 'https', port: 8443, proxyProtocol: false },
+      { id: 'http', port: 8080, proxyProtocol: true },
+    ],
+    'the model is translated with them',
+  )
 })
 
 t.test('settings with an error leave those in force that were there before', async (t) => {
   const { reloader, folder, outcomes } = await createReloader(t)
-  const put = (text: string) =>
-    writeFileSync(join(folder, 'portico.yaml'), `apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n${text}`)
+  const put = (text: string) => putSettings(folder, text)
   put('timeouts: {connect: 1s}\nhttps: {redirect: false}\n')
   await reloader.reload()
   put('timeouts: {connect: 1y}\nhttps: {redirect: true}\n')

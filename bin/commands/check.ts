@@ -24,6 +24,7 @@ export const command: Command = {
     SET_FLAG,
     ...SETTING_FLAGS,
   ],
+  firstFlags: ['filename', 'config', 'output', 'endpoints', 'ingress-class', 'strict', 'ignore', 'set'],
   examples: [
     ['portico check -f k8s/', 'a folder and all below it'],
     ['helm template my-app | portico check -f -', 'a rendered chart'],

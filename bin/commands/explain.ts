@@ -1,7 +1,10 @@
 /** `portico explain`: the rule that serves a URL, and why the others do not. It starts nothing and uses no network. */
+import { isIP } from 'node:net'
 import { countDiagnostics } from '../../lib/base/diagnostics.ts'
+import type { ExplainedUrl } from '../../lib/report/explain.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
 import { readInput } from '../configuration-input.ts'
+import type { Typed } from '../flag.ts'
 import { readOutput } from '../output.ts'
 import { explanationJson, printExplanation } from '../print/explanation.ts'
 import { printProblemCount } from '../print/problems.ts'
@@ -24,19 +27,39 @@ export const command: Command = {
   flags: [
     ...INPUT_FLAGS,
     { name: 'output', short: 'o', value: 'text|json', doc: 'how to print' },
+    { name: 'method', short: 'X', value: 'METHOD', doc: 'the method of the request; GET if it is left out' },
+    { name: 'header', short: 'H', value: 'NAME: VALUE', repeatable: true, doc: 'a header field of the request' },
+    {
+      name: 'client',
+      value: 'ADDRESS',
+      doc: 'the address of the client, as trusted proxies give it; 127.0.0.1 if it is left out',
+    },
     SET_FLAG,
     ...SETTING_FLAGS,
+  ],
+  firstFlags: [
+    'filename',
+    'config',
+    'output',
+    'method',
+    'header',
+    'client',
+    'endpoints',
+    'ingress-class',
+    'https-port',
+    'set',
   ],
   examples: [
     ['portico explain https://shop.localhost/api -f k8s/', 'by host and path'],
     ['portico explain http://localhost:30080/ -f k8s/', 'by the port of a Service: a nodePort and the like'],
+    ["portico explain -X POST -H 'X-Env: staging' shop.localhost/ -f k8s/", 'as for curl'],
     ["portico explain 'shop.localhost/a/../b?x=1' -f k8s/ -o json", 'for scripts; http:// where no scheme is given'],
   ],
   words: { least: 1, most: 1, name: 'URL' },
   async run(typed, terminal) {
     const output = readOutput(typed, ['text', 'json'])
     const word = typed.positionals[0] as string
-    const asked = readUrl(word)
+    const asked = { ...readUrl(word), ...readRequest(typed) }
     const input = await readInput(`explain ${word}`, typed, terminal.host)
     const { loadConfiguration } = await import('../../lib/control/configuration.ts')
     const { explainRequest } = await import('../../lib/report/explain.ts')
@@ -61,6 +84,25 @@ export const command: Command = {
     const { answer } = explanation
     return answer === undefined || answer.status < 400 ? EXIT.ok : EXIT.failure
   },
+}
+
+/** What the flags say of the request. Of several fields with one name the first counts, as it does for conditions. */
+function readRequest(typed: Typed): Pick<ExplainedUrl, 'method' | 'fields' | 'client'> {
+  const method = typed.value('method')
+  const client = typed.value('client')
+  if (client !== undefined && isIP(client) === 0) {
+    throw new UsageError(`"${client}" is no IP address`, 'write one as in --client 10.0.0.1')
+  }
+  const fields = typed.values('header').map((text): [string, string] => {
+    const colon = text.indexOf(':')
+    if (colon <= 0) throw new UsageError(`"${text}" is no header field`, "write one as in -H 'X-Env: staging'")
+    return [text.slice(0, colon).trim().toLowerCase(), text.slice(colon + 1).trim()]
+  })
+  return {
+    ...(method !== undefined && { method }),
+    ...(client !== undefined && { client }),
+    fields: new Map(fields.reverse()),
+  }
 }
 
 /** Splits a URL. A URL parser would resolve and decode the very parts that the user asks about. */

@@ -25,7 +25,8 @@ export const command: Command = {
     ),
     '',
     'Several kinds are written KIND,KIND; a single object also KIND/NAME. Routes are',
-    'named by their host or their Ingress, endpoints and listeners by their Service.',
+    'named by their host or their Ingress, endpoints and listeners by their Service,',
+    'and settings also by their group, as in upstream.',
     'With -f or -c it lists what these files would serve, and starts nothing.',
     'Without them it asks the gateway that runs on this machine, at the admin address',
     'of flags and environment; exit code 4 if it cannot be reached.',
@@ -44,6 +45,10 @@ export const command: Command = {
     SET_FLAG,
     // Here --watch is a flag of its own.
     ...SETTING_FLAGS.filter(({ setting }) => setting !== 'watch'),
+  ],
+  firstFlags: [
+    ...['filename', 'config', 'output', 'watch', 'namespace', 'all-namespaces', 'no-headers'],
+    ...['endpoints', 'ingress-class', 'admin-port', 'set'],
   ],
   examples: [
     ['portico get routes -f k8s/', 'in the order in which they are tried'],

@@ -9,11 +9,14 @@ import { escapeText, measureText } from '../../lib/base/terminal-text.ts'
 import { explainShortage } from '../../lib/control/start-error.ts'
 import { redirectsToHttps } from '../../lib/filters/registry.ts'
 import type { CertificateBinding } from '../../lib/model/certificate.ts'
+import { isServiceListener, PENDING, type ServiceListener } from '../../lib/model/listener.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Route, VirtualHost } from '../../lib/model/route.ts'
-import { PENDING, type ServiceListener } from '../../lib/model/service-listener.ts'
+import { findIngressTable } from '../../lib/model/route-table.ts'
 import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint } from '../../lib/model/upstream.ts'
+import { printConditions } from '../../lib/report/print.ts'
+import { describeShares } from '../../lib/report/shares.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { printHostPort } from '../admin-client.ts'
 import { printProblems } from './problems.ts'
@@ -78,7 +81,8 @@ export function printUrl(scheme: 'http' | 'https', host: string, port: number): 
 
 /** The last line of the table, for hosts that no rule names. */
 function printFallback(model: Model): string {
-  return model.defaultRoute ? printBackend(model, model.defaultRoute).slice(0, 2).join('  →  ') : '404'
+  const { defaultRoute } = findIngressTable(model)
+  return defaultRoute ? printBackend(model, defaultRoute).slice(0, 2).join('  →  ') : '404'
 }
 
 function printTitle({ version, sources, objects, diagnostics, elapsedMs }: Boot, paint: Paint): string {
@@ -100,9 +104,10 @@ function printHosts(boot: Boot, paint: Paint): string[] {
   const forms = FORMS.map((form) => layOutHosts(boot, form, paint))
   const fits = (lines: readonly string[]) => lines.every((line) => measureText(line) <= boot.width)
   const out = [...(forms.find(fits) ?? (forms.at(-1) as string[]))]
-  const routes = model.hosts.reduce((sum, host) => sum + host.routes.length, 0)
+  const { hosts } = findIngressTable(model)
+  const routes = hosts.reduce((sum, host) => sum + host.routes.length, 0)
   if (routes > MOST_ROUTES) out.push(`  … and ${routes - MOST_ROUTES} more: portico get routes`)
-  if (!model.hosts.some(({ host }) => host === '')) {
+  if (!hosts.some(({ host }) => host === '')) {
     out.push(`  any other host   ${paint('dim', '→')}  ${printFallback(model)}`)
   }
   return out
@@ -121,13 +126,13 @@ function layOutHosts({ model, ports }: Boot, { gap, endpoints: most, source }: F
   const arrow = paint('dim', '→')
   const lines: (string | readonly string[])[] = []
   let left = MOST_ROUTES
-  for (const host of model.hosts) {
+  for (const host of findIngressTable(model).hosts) {
     if (left <= 0) break
     lines.push(...printHostLines(host, ports, paint))
     for (const route of host.routes.slice(0, left)) {
       const [backend, endpoints, from = ''] = printBackend(model, route, most)
       const path = route.pathType === 'default' ? 'otherwise' : escapeText(route.path || '/')
-      const type = route.pathType === 'default' ? '' : route.pathType
+      const type = `${route.pathType === 'default' ? '' : route.pathType}${printShort(printConditions(route))}`
       const cells = [`    ${path}`, type, `${arrow}  ${backend}`, `${arrow}  ${endpoints}`]
       lines.push(source ? [...cells, paint('dim', from)] : cells)
     }
@@ -139,6 +144,13 @@ function layOutHosts({ model, ports }: Boot, { gap, endpoints: most, source }: F
   )
   let next = 0
   return lines.map((line) => (typeof line === 'string' ? line : (aligned[next++] as string)))
+}
+
+/** The only condition, or how many there are. */
+function printShort(conditions: readonly string[]): string {
+  const [first] = conditions
+  if (first === undefined) return ''
+  return ` if ${conditions.length === 1 ? escapeText(first) : `${conditions.length} conditions`}`
 }
 
 function printHostLines(virtualHost: VirtualHost, ports: BoundPorts, paint: Paint): string[] {
@@ -155,12 +167,11 @@ function printHostLines(virtualHost: VirtualHost, ports: BoundPorts, paint: Pain
 
 /** The Service, its first endpoints and their source, or the reason why there are none. */
 function printBackend(model: Model, route: Route, most = 3): [backend: string, endpoints: string, source?: string] {
-  const backend = escapeText(route.action.backend)
-  if (route.action.type === 'unavailable') {
-    return [backend, `${statusOf(route.action.code)}: ${escapeText(route.action.reason)}`]
-  }
-  const upstream = model.upstreams.get(route.action.upstream)
-  const endpoints = upstream ? usableEndpoints(upstream) : []
+  const { action } = route
+  const backend = escapeText(action.backend)
+  if (action.type === 'unavailable') return [backend, `${statusOf(action.code)}: ${escapeText(action.reason)}`]
+  const shares = describeShares(model, action).filter(({ weight }) => weight > 0)
+  const endpoints = shares.flatMap(({ upstream }) => (upstream ? usableEndpoints(upstream) : []))
   if (endpoints.length === 0) return [backend, '503: no endpoint is ready']
   const sources = [...new Set(endpoints.map(({ sourceName }) => sourceName))]
   return [
@@ -183,7 +194,7 @@ function printEndpoint({ host, port, weight }: Endpoint): string {
 /** The ports that Services open: the URL, the Service's port and its endpoints, or the reason why the port is not open. */
 function printServiceListeners(boot: Boot, paint: Paint): string[] {
   const { model, listenerStates, width } = boot
-  const { listeners } = model
+  const listeners = model.listeners.filter(isServiceListener)
   const pending = printPending(boot, paint)
   if (listeners.length + pending.length === 0) return []
   const arrow = paint('dim', '→')
@@ -249,7 +260,9 @@ function printListeners({ model, settings, ports, now }: Boot, paint: Paint): st
 function printReachable({ model, settings, ports, listenerStates }: Boot, paint: Paint): string[] {
   const own = (['http', 'https', 'admin', 'dns'] as const).map((name) => [settings[name].address, ports[name]] as const)
   const health = model.services.flatMap(({ healthChecks = [] }) => healthChecks)
-  const listeners = model.listeners.filter(({ id }) => (listenerStates.get(id) ?? 'open') === 'open')
+  const listeners = model.listeners
+    .filter(isServiceListener)
+    .filter(({ id }) => (listenerStates.get(id) ?? 'open') === 'open')
   const opened = [...listeners, ...health].map(({ address, port }) => [address, port] as const)
   const open = [...own, ...opened].flatMap(([address, port]) =>
     port === undefined || isLoopback(address) ? [] : [port],
@@ -295,7 +308,7 @@ function explainLocalhost(host: string, port: number): string {
 
 /** Explains how to reach hosts whose names lead elsewhere, and names below localhost with clients that do not know them. */
 function printTrial({ model, ports }: Boot): string[] {
-  const named = model.hosts.filter(({ host }) => host !== '' && !host.startsWith('*'))
+  const named = findIngressTable(model).hosts.filter(({ host }) => host !== '' && !host.startsWith('*'))
   const [first] = named
   if (!first) return []
   const locals = named.filter(({ host }) => host.endsWith('.localhost'))

@@ -43,6 +43,7 @@ export const ROUTES: View<RouteRow> = {
     { title: 'HOST', cell: (row) => row.host },
     { title: 'PATH', cell: (row) => row.path || '/' },
     { title: 'TYPE', cell: (row) => row.pathType },
+    { title: 'CONDITIONS', optional: true, cell: (row) => row.conditions.join('; ') },
     { title: 'BACKEND', cell: (row) => row.backend },
     { title: 'ENDPOINTS', cell: (row, wide) => printList(row.endpoints, wide) },
     { title: 'STATE', cell: (row) => row.state },
@@ -165,6 +166,8 @@ export const SETTING_VIEW: View<SettingRow> = {
     { title: 'ENVIRONMENT', wide: true, cell: (row) => row.environment },
   ],
   name: (row) => `setting/${row.name}`,
+  // `upstream` and `upstream.retry` name all settings under them.
+  aliases: ({ name }) => [...name.matchAll(/\./g)].map(({ index }) => name.slice(0, index)),
   namespace: () => undefined,
 }
 

@@ -1,5 +1,7 @@
 /** Explains how a URL is served, for people and as JSON. Neither shows keys of certificates. */
 
+import { statusOf } from '../../lib/base/errors.ts'
+import { parseAuthority } from '../../lib/base/hostname.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
 import { printName } from '../../lib/base/resource-name.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
@@ -9,7 +11,8 @@ import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
 import type { Explanation, RouteVerdict } from '../../lib/report/explain.ts'
 import { locateField, locateHost, locateRoute, locateService, printPlace } from '../../lib/report/place.ts'
-import { printListenerManner, printListenerName } from '../../lib/report/print.ts'
+import { printConditions, printListenerManner, printListenerName } from '../../lib/report/print.ts'
+import { type DescribedShare, printWeight } from '../../lib/report/shares.ts'
 import { joinOverrides, resolvePolicy } from '../../lib/settings/policy.ts'
 import { type PolicyOverrides, SERVICE_SETTINGS_BY_NAME, type UpstreamPolicy } from '../../lib/settings/service.ts'
 import { printHostPort } from '../admin-client.ts'
@@ -38,7 +41,7 @@ export function printExplanation(
     paint('dim', position ? escapeText(`${position.file}:${position.line}`) : '')
   const { url, answer } = explanation
   const sections = [
-    [paint('bold', `GET ${escapeText(`${url.scheme}://${url.host}${url.path}`)}`)],
+    [paint('bold', `${escapeText(url.method ?? 'GET')} ${escapeText(`${url.scheme}://${url.host}${url.path}`)}`)],
     alignColumns(describeRequest(explanation, locate, printLine), 2),
     alignColumns(describeCandidates(explanation, locate, printLine, paint), 3),
     alignColumns(
@@ -46,7 +49,7 @@ export function printExplanation(
       2,
     ),
     alignColumns(describeUpstream(explanation, defaults, printLine(locateUpstream(explanation, locate))), 2),
-    answer ? printAnswer(answer, paint) : [],
+    answer ? printAnswer(answer, printCondition(explanation), paint) : [],
   ]
   return sections
     .filter((lines) => lines.length > 0)
@@ -56,7 +59,7 @@ export function printExplanation(
 
 /** The path, host and certificate in the form in which they are matched. */
 function describeRequest(
-  { path, host, certificate, listener }: Explanation,
+  { url, path, host, certificate, listener, portFault }: Explanation,
   locate: Locate,
   printLine: PrintLine,
 ): string[][] {
@@ -71,6 +74,9 @@ function describeRequest(
   if (listener) {
     const name = escapeText(`${listener.kind} ${printListenerName(listener)}, ${printListenerManner(listener)}`)
     rows.push(['  port', String(listener.port), `${name}  ${printLine(locateField(listener, locate))}`])
+  }
+  if (portFault !== undefined) {
+    rows.push(['  port', String(parseAuthority(url.host)?.port ?? ''), escapeText(portFault)])
   }
   for (const { virtualHost, reason } of host.misses) {
     const name = virtualHost.host === '' ? '*' : virtualHost.host
@@ -88,8 +94,8 @@ function describeRequest(
 }
 
 function printHostPlace({ virtualHost }: Explanation['host'], locate: Locate, printLine: PrintLine): string {
-  const owner = virtualHost?.routes[0]?.owner
-  if (!virtualHost || !owner) return ''
+  if (!virtualHost) return ''
+  const { owner } = virtualHost
   const from = escapeText(`, from ${owner.kind} ${printName(owner)}`)
   return `${from}  ${printLine(locateHost(virtualHost, locate))}`
 }
@@ -117,7 +123,8 @@ function printMatch({ pathType, path }: Route): string {
 
 /** The Service, its endpoints, and the request as an endpoint would get it. */
 function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, place: string): string[][] {
-  const { winner, upstream, answer } = explanation
+  const { winner, upstream, shares, answer } = explanation
+  if (shares.length > 0) return describeShares(explanation)
   if (!upstream) return winner ? [['  service', escapeText(winner.action.backend)]] : []
   const { port, key } = upstream
   const rows = [['  service', `${escapeText(key)} → targetPort ${escapeText(String(port.targetPort))}`, place]]
@@ -148,6 +155,25 @@ function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, pl
   return rows
 }
 
+/** The backends among which a request is divided, and what one of them would get. */
+function describeShares(explanation: Explanation): string[][] {
+  const { url, shares, sent, answer } = explanation
+  const rows = shares.map((share, index) => [index === 0 ? '  one of' : '', ...describeShare(share, shares)])
+  const request = `${escapeText(url.method ?? 'GET')} ${escapeText(sent.target)}`
+  if (answer === undefined) rows.push(['  sends', `${request} to one of them${printCondition(explanation)}`])
+  return rows
+}
+
+/** A backend of several: `default/web:80`, `90 of 100`, and its endpoints or why it has none. */
+function describeShare(share: DescribedShare, shares: readonly DescribedShare[]): string[] {
+  const { action, upstream, lack } = share
+  const endpoints = upstream ? usableEndpoints(upstream).map(printEndpoint) : []
+  const shown = endpoints.slice(0, MOST_ENDPOINTS).join(', ')
+  const more = endpoints.length > MOST_ENDPOINTS ? `, … and ${endpoints.length - MOST_ENDPOINTS} more` : ''
+  const target = lack ? `${statusOf(lack.code)} ${lack.code}: ${escapeText(lack.reason)}` : shown + more
+  return [escapeText(action.backend), `${printWeight(share, shares)}  → ${target}`]
+}
+
 /** The settings in which the Service and the Ingress differ from the defaults. */
 function printOwn(own: PolicyOverrides): string {
   const values = Object.entries(own).map(([name, value]) => {
@@ -158,21 +184,27 @@ function printOwn(own: PolicyOverrides): string {
 }
 
 function printSent(
-  { url, path, filters, listener }: Explanation,
+  explanation: Explanation,
   { protocol }: Upstream,
   usable: readonly Endpoint[],
   policy: UpstreamPolicy,
 ): string {
+  const { url, listener, sent } = explanation
   const next = usable[0] as Endpoint
   const choice = usable.length > 1 ? ` (${printChoice(policy)})` : ''
   if (listener?.layer === 'L4') return `the bytes of each connection to ${printEndpoint(next)}${choice}`
-  const target = escapeText(`${path.normal?.path ?? ''}${path.query}`)
   const scheme = protocol === 'https' ? 'https' : 'http'
   return (
-    `GET ${target} to ${scheme}://${printEndpoint(next)}${choice}, ` +
-    `Host: ${escapeText(printHost(url.host, policy.host, protocol, next))}, X-Forwarded-Proto: ${url.scheme} …` +
-    (filters.length > 0 ? ' (unless the filters answer or change it)' : '')
+    `${escapeText(url.method ?? 'GET')} ${escapeText(sent.target)} to ${scheme}://${printEndpoint(next)}${choice}, ` +
+    `Host: ${escapeText(printHost(sent.authority, policy.host, protocol, next))}, X-Forwarded-Proto: ${url.scheme} …` +
+    printCondition(explanation)
   )
+}
+
+/** Filters that are not played may refuse the request. */
+function printCondition({ notPlayed }: Explanation): string {
+  if (notPlayed.length === 0) return ''
+  return `, if ${notPlayed.join(' and ')} ${notPlayed.length === 1 ? 'lets' : 'let'} it go on`
 }
 
 /** Explains how one of several endpoints is chosen. */
@@ -200,11 +232,11 @@ function printState({ ready, serving, terminating, weight }: Endpoint): string {
   return weight === 1 ? state : `${state}, weight ${weight}`
 }
 
-function printAnswer(answer: NonNullable<Explanation['answer']>, paint: Paint): string[] {
+function printAnswer(answer: NonNullable<Explanation['answer']>, condition: string, paint: Paint): string[] {
   const { status, code, reason, location } = answer
   const number = paint(status < 400 ? 'yellow' : 'red', String(status))
   return [
-    `  answer  ${number}${code ? ` ${code}` : ''}: ${escapeText(reason)}`,
+    `  answer  ${number}${code ? ` ${code}` : ''}: ${escapeText(reason)}${condition}`,
     ...(location === undefined ? [] : [`          Location: ${escapeText(location)}`]),
   ]
 }
@@ -215,7 +247,23 @@ function locateUpstream({ upstream }: Explanation, locate: Locate): SourcePositi
 
 /** The explanation as plain data. */
 export function explanationJson(explanation: Explanation, locate: Locate): unknown {
-  const { url, answer, path, host, certificate, candidates, omitted, winner, filters, upstream, listener } = explanation
+  const {
+    url,
+    answer,
+    path,
+    host,
+    certificate,
+    candidates,
+    omitted,
+    winner,
+    filters,
+    notPlayed,
+    sent,
+    upstream,
+    shares,
+    listener,
+    portFault,
+  } = explanation
   return {
     url: `${url.scheme}://${url.host}${url.path}`,
     answer,
@@ -245,6 +293,8 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
     omitted,
     winner: winner && routeJson(winner, locate),
     filters,
+    notPlayed,
+    sends: answer || listener?.layer === 'L4' ? undefined : { target: sent.target },
     listener: listener && {
       name: printListenerName(listener),
       kind: listener.kind,
@@ -252,6 +302,17 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
       port: listener.port,
       source: printPlace(locateField(listener, locate)),
     },
+    ...(shares.length > 0 && {
+      shares: shares.map(({ weight, action, upstream, lack }) => ({
+        backend: action.backend,
+        weight,
+        service: upstream?.key,
+        endpoints: upstream ? usableEndpoints(upstream).map(printEndpoint) : [],
+        code: lack?.code,
+        reason: lack?.reason,
+      })),
+    }),
+    portFault,
     settings: upstream && joinOverrides(upstream.policy, winner?.policy),
     upstream: upstream && {
       service: upstream.key,
@@ -272,6 +333,7 @@ function routeJson(route: Route, locate: Locate) {
   return {
     path: route.path,
     pathType: route.pathType,
+    conditions: printConditions(route),
     backend: route.action.backend,
     ingress: printName(route.owner),
     source: printPlace(locateRoute(route, locate)),

@@ -2,9 +2,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Stats } from 'node:fs'
 import type { Clock } from '../base/clock.ts'
+import { isExhaustion } from '../base/exhaustion.ts'
 import { examineFile, stampOf } from '../base/small-file.ts'
 import { readTokenFile } from '../base/token-file.ts'
-import { isExhaustion } from '../platform/descriptors.ts'
 import type { Settings } from '../settings/table.ts'
 import type { Log } from '../telemetry/log.ts'
 

@@ -16,6 +16,8 @@ export type Place =
   | 'request'
   /** A connection to an endpoint, from the first attempt on. */
   | 'upstream'
+  /** A filter at an answer of the gateway, or the stream that a body passes. */
+  | 'filter'
   /** A time limit. */
   | 'deadline'
   /** The moment when a waiting request gets an endpoint, or its next try. */

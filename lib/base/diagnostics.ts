@@ -85,7 +85,10 @@ export const DIAGNOSTICS = {
   ],
   PORTICO_SVC_UNHEARD: ['info', 'something of a Service is not listened on that would be in a cluster'],
   // Annotations
-  PORTICO_ANN_UNKNOWN: ['warning', 'an unknown annotation under portico.dev/'],
+  PORTICO_ANN_UNKNOWN: [
+    'warning',
+    'an unknown annotation under portico.dev/; an error where it means a guard, whose routes are closed',
+  ],
   PORTICO_ANN_VALUE: ['error', 'an annotation has a value that cannot be used'],
   PORTICO_ANN_UNSUPPORTED: ['warning', 'an annotation of another controller has no effect here'],
   PORTICO_ANN_GUARD_UNSUPPORTED: [
@@ -94,9 +97,12 @@ export const DIAGNOSTICS = {
   ],
   PORTICO_ANN_CANARY: ['warning', 'a canary Ingress is not served'],
   // Routes
-  PORTICO_ROUTE_CONFLICT: ['error', 'two rules claim the same host, path and path type'],
+  PORTICO_ROUTE_CONFLICT: ['error', 'two rules claim the same host, path, path type and conditions'],
   PORTICO_ROUTE_DEFAULT_CONFLICT: ['error', 'two Ingresses claim the default backend'],
   PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC: ['info', 'an ImplementationSpecific path is matched as Prefix'],
+  PORTICO_ROUTE_DEFAULT_CONDITIONS: ['error', 'a default backend for all hosts has conditions'],
+  PORTICO_ROUTE_PATTERN: ['error', 'a path that should be a regular expression is none'],
+  PORTICO_ROUTE_REDIRECT_LOOP: ['warning', 'clients of a route are redirected to the same host without end'],
   PORTICO_ROUTE_UNREACHABLE: ['error', 'a route can never match'],
   // Certificates
   PORTICO_TLS_CERTIFICATE_INVALID: ['error', 'a TLS Secret does not hold a usable certificate and key'],

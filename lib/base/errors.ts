@@ -16,6 +16,7 @@ export const REQUEST_ERRORS = {
   PORTICO_REQ_BAD_HOST: [400, 'downstream', 'never', 'The Host header is missing or malformed.'],
   PORTICO_REQ_BAD_HEADER: [400, 'downstream', 'never', 'A request header is malformed or repeated.'],
   PORTICO_REQ_BAD_FRAMING: [400, 'downstream', 'never', 'The request body is not framed correctly.'],
+  PORTICO_REQ_BAD_CODING: [400, 'downstream', 'never', 'The request body cannot be decompressed.'],
   PORTICO_REQ_NO_ROUTE: [404, 'downstream', 'never', 'No route matches this host and path.'],
   PORTICO_REQ_METHOD_NOT_ALLOWED: [405, 'downstream', 'never', 'This method is not allowed here.'],
   PORTICO_REQ_TIMEOUT: [408, 'downstream', 'never', 'The request did not arrive in time.'],
@@ -57,6 +58,11 @@ export type RequestErrorCode = keyof typeof REQUEST_ERRORS
 
 export function statusOf(code: RequestErrorCode): number {
   return REQUEST_ERRORS[code][0]
+}
+
+/** True if a guard that cannot be honoured has closed the route: it refuses all requests, whatever else it would do with them. */
+export function isClosedBy(code: RequestErrorCode): boolean {
+  return code === 'PORTICO_GW_GUARD_UNSUPPORTED' || code === 'PORTICO_GW_GUARD_INVALID'
 }
 
 /** The failure of one request. `detail` is for the log alone and may name addresses; a client sees `sentence`. */

@@ -29,7 +29,15 @@ export function compilePattern(pattern: string): RE2JS {
   return RE2JS.compile(pattern)
 }
 
-/** The same, for texts that begin with what it stands for. */
-export function compileBeginning(pattern: string): RE2JS {
-  return RE2JS.compile(`^(?:${pattern})`)
+/** By the object that holds the expression: hosts are compiled again and again, and an expression remembers what it found out. */
+const beginnings = new WeakMap<Readonly<{ path: string }>, RE2JS>()
+
+/** Compiles `path`, an expression without a fault, for texts that begin with what it stands for. */
+export function compileBeginning(match: Readonly<{ path: string }>): RE2JS {
+  let expression = beginnings.get(match)
+  if (expression === undefined) {
+    expression = RE2JS.compile(`^(?:${match.path})`)
+    beginnings.set(match, expression)
+  }
+  return expression
 }

@@ -13,6 +13,7 @@ import type { ChangeListener, Manifests, Provider, Watch } from '../providers/pr
 import { TextProvider } from '../providers/text-provider.ts'
 import {
   chooseSettingsDocument,
+  keepRestartSettings,
   type ResolvedSettings,
   resolveSettings,
   SETTINGS_KIND,
@@ -42,7 +43,10 @@ export type ConfigurationInput = {
 }
 
 export type Configuration = {
+  /** What the model was translated with, and what is to be in force. */
   readonly settings: Settings
+  /** The settings as loaded: they differ from `settings` where a change takes effect after a restart. */
+  readonly written: Settings
   /** Where each setting's value came from, by dotted name. */
   readonly provenance: ReadonlyMap<string, SettingSource>
   readonly resources: ResourceSet
@@ -68,6 +72,8 @@ export type Configuration = {
 export type LoadRequest = Readonly<{
   /** Looks at everything, and translates even if nothing changed: the time may matter, or a person asked for it. */
   isForced: boolean
+  /** The settings at the start: those that are read once stay as they are here. Undefined: this load is a start. */
+  start?: Settings
 }>
 
 /** Reads everything once. Never throws for what the user wrote: see `diagnostics`. */
@@ -87,7 +93,6 @@ export class ConfigurationLoader {
   #local: ReadonlySet<string> = new Set()
   #generation = 0
   #last: Configuration | undefined
-  #settings: Settings | undefined
   #lastGood: { readonly resolved: ResolvedSettings; readonly at: number } | undefined
 
   constructor(input: ConfigurationInput) {
@@ -101,7 +106,7 @@ export class ConfigurationLoader {
     return this.#provider.watch(listener)
   }
 
-  async load({ isForced }: LoadRequest = { isForced: true }): Promise<Configuration> {
+  async load({ isForced, start }: LoadRequest = { isForced: true }): Promise<Configuration> {
     const manifests = await this.#read(isForced)
     const last = this.#last
     if (!isForced && last?.fingerprint === manifests.fingerprint) return { ...last, changed: manifests.changed }
@@ -118,9 +123,8 @@ export class ConfigurationLoader {
       })
     }
     const { settings: resolved, provenance, kept: keptSettings } = this.#resolve(document, diagnostics)
-    // Equal settings stay the same object, so that comparing two configurations is cheap.
-    const settings = isDeepStrictEqual(this.#settings, resolved) ? (this.#settings as Settings) : resolved
-    this.#settings = settings
+    const written = keepSettings(last?.written, resolved)
+    const settings = start ? keepSettings(last?.settings, keepRestartSettings(start, written)) : written
     const resources = this.#store.update(manifests.resources, ++this.#generation, diagnostics, manifests.refused)
     if (this.#translator === undefined) {
       this.#recalled = await this.#recall(settings)
@@ -133,6 +137,7 @@ export class ConfigurationLoader {
     const { files, objects, changed, fingerprint } = manifests
     this.#last = {
       settings,
+      written,
       provenance,
       resources,
       model,
@@ -208,6 +213,11 @@ function listProviders({ config, sources, stdin = '', providers = [] }: Configur
 const NO_OUTPUT = {
   message: 'no objects passed on stdin',
   help: 'look at the output of the command before the pipe',
+}
+
+/** Equal settings stay the same object, so that comparing two configurations is cheap. */
+function keepSettings(before: Settings | undefined, after: Settings): Settings {
+  return before !== undefined && isDeepStrictEqual(before, after) ? before : after
 }
 
 function dropIgnored(diagnostics: readonly Diagnostic[], codes: readonly string[]): readonly Diagnostic[] {

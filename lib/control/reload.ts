@@ -4,7 +4,7 @@ import { type Diagnostic, printTrouble } from '../base/diagnostics.ts'
 import type { ServedConfiguration } from '../model/served.ts'
 import { diffModels } from '../report/diff.ts'
 import type { Reloaded, ReloadFailed } from '../report/reloaded.ts'
-import { findRestartSettings, keepRestartSettings } from '../settings/resolve.ts'
+import { findRestartSettings } from '../settings/resolve.ts'
 import type { Settings } from '../settings/table.ts'
 import type { Configuration, LoadRequest } from './configuration.ts'
 
@@ -31,11 +31,9 @@ export type ReloaderOptions = {
 /** Holds the configuration in force; loads never overlap, and the last change wins. */
 export class Reloader {
   readonly #options: ReloaderOptions
-  /** The settings that are read once count as they were here. */
+  /** The settings of the start. */
   readonly #start: Settings
   #current: ServedConfiguration
-  /** The settings in force, as they were loaded. */
-  #taken: Settings
   /** As last loaded, whether it could be served or not. */
   #loaded: Configuration
   /** What was last told to the user. */
@@ -50,13 +48,11 @@ export class Reloader {
 
   constructor(options: ReloaderOptions) {
     const { first, clock } = options
-    const { settings } = first
     this.#options = options
-    this.#start = settings
-    this.#taken = settings
+    this.#start = first.settings
     this.#loaded = first
     this.#told = first.diagnostics
-    this.#current = serve(first, settings, 1, clock.now())
+    this.#current = serve(first, 1, clock.now())
   }
 
   /** What serves now. */
@@ -99,7 +95,7 @@ export class Reloader {
     await this.#running
     this.#queued = undefined
     if (this.#closed) return
-    const request = { isForced: this.#always }
+    const request = { isForced: this.#always, start: this.#start }
     this.#always = false
     this.#running = this.#run(request).finally(() => {
       this.#running = undefined
@@ -134,13 +130,10 @@ export class Reloader {
     const { apply, clock } = this.#options
     const previous = this.#current
     const { model, diagnostics, kept } = next
-    // The same settings stay the same object, so that who compares by identity sees it.
-    const settings = next.settings === this.#taken ? previous.settings : keepRestartSettings(this.#start, next.settings)
-    const served = serve(next, settings, previous.generation + 1, clock.now())
+    const served = serve(next, previous.generation + 1, clock.now())
     await apply(served)
     const durationMs = clock.monotonic() - began
     this.#current = served
-    this.#taken = next.settings
     const goneDiagnostics = countMissing(this.#told, diagnostics)
     return {
       served,
@@ -149,7 +142,7 @@ export class Reloader {
       kept,
       newDiagnostics: this.#tell(next),
       goneDiagnostics,
-      restartSettings: findRestartSettings(before.settings, next.settings),
+      restartSettings: findRestartSettings(before.written, next.written),
       durationMs,
     }
   }
@@ -169,8 +162,7 @@ export class Reloader {
 
 /** A loaded configuration as one in force. */
 function serve(
-  { model, diagnostics, resources: { locate } }: Configuration,
-  settings: Settings,
+  { settings, model, diagnostics, resources: { locate } }: Configuration,
   generation: number,
   builtAt: number,
 ): ServedConfiguration {

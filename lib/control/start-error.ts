@@ -1,8 +1,9 @@
 /** Why the gateway does not start, in one line with the way out. */
 
 import type { Diagnostic } from '../base/diagnostics.ts'
-import type { ServiceListener } from '../model/service-listener.ts'
-import { fitConnections, RAISE_LIMIT } from '../platform/descriptors.ts'
+import { isExhaustion, RAISE_LIMIT } from '../base/exhaustion.ts'
+import type { Listener, ServiceListener } from '../model/listener.ts'
+import { fitConnections } from '../platform/descriptors.ts'
 import { flagName } from '../settings/resolve.ts'
 import type { Settings } from '../settings/table.ts'
 
@@ -39,7 +40,8 @@ export function explainShortage(
   }
 }
 
-export type ListenerAddress = Readonly<{ name: 'http' | 'https' | 'admin' | 'dns'; address: string; port: number }>
+/** A listener of the gateway itself; the settings below its name have its address and port. */
+export type ListenerAddress = Readonly<{ name: string; address: string; port: number }>
 
 /** Where another address and another port are set, in words. */
 type Way = Readonly<{
@@ -65,21 +67,26 @@ export function explainListenError(error: unknown, listener: ListenerAddress): u
   )
 }
 
-/** The same of a port that a Service opens; errors of another kind say what they say. */
-export function explainServicePort(
-  error: unknown,
-  listener: ServiceListener,
-): Readonly<{ message: string; help: string }> {
+/** The same of any listener; errors of another kind say what they say. */
+export function explainListenerPort(error: unknown, listener: Listener): Readonly<{ message: string; help: string }> {
+  const explained =
+    listener.kind === 'Gateway'
+      ? explainListenError(error, { ...listener, name: listener.id })
+      : explainServicePort(error, listener)
+  if (explained instanceof StartError) return explained
+  return { message: error instanceof Error ? error.message : String(error), help: '' }
+}
+
+function explainServicePort(error: unknown, listener: ServiceListener): StartError | undefined {
   const { kind, owner } = listener
   const field = FIELDS[kind]
   const where = `${field} of Service ${owner.namespace}/${owner.name}`
-  const explained = explain(error, listener, {
+  return explain(error, listener, {
     otherAddress: () => `give this machine the address, or change what ${where} comes from`,
     otherPort: `choose another ${where}`,
     anotherPort: `choose another ${where}`,
     highPort: `another ${where}`,
   })
-  return explained ?? { message: error instanceof Error ? error.message : String(error), help: '' }
 }
 
 const FIELDS: Readonly<Record<ServiceListener['kind'], string>> = {
@@ -94,6 +101,9 @@ function explain(
   { address, port }: Readonly<{ address: string; port: number }>,
   way: Way,
 ): StartError | undefined {
+  if (isExhaustion(error)) {
+    return new StartError(`no file descriptor is left to open port ${port} with`, RAISE_LIMIT, { cause: error })
+  }
   switch ((error as NodeJS.ErrnoException | undefined)?.code) {
     case 'EADDRINUSE':
       return new StartError(`port ${port} is already in use on ${address}`, `stop what uses it, or ${way.otherPort}`, {

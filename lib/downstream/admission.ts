@@ -2,8 +2,9 @@
 import type { Socket } from 'node:net'
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
+import { isExhaustion } from '../base/exhaustion.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
-import { type DescriptorReserve, findDescriptorLimit, fitConnections, isExhaustion } from '../platform/descriptors.ts'
+import { type DescriptorReserve, findDescriptorLimit, fitConnections } from '../platform/descriptors.ts'
 import { resetSocket } from '../platform/reset.ts'
 import { findDescriptor } from '../platform/socket-internals.ts'
 import { isTrustedPeer } from '../request/forwarded.ts'
@@ -12,7 +13,8 @@ import type { Settings } from '../settings/table.ts'
 import type { Log } from '../telemetry/log.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
 import type { ConnectionResult } from '../telemetry/request-counts.ts'
-import type { IdleConnection, IdleSource } from './idle-connection.ts'
+import type { IdleSource } from './idle-connection.ts'
+import { IdleList } from './idle-list.ts'
 
 export type AdmissionOptions = Readonly<{
   /** As they are at the start. */
@@ -37,22 +39,14 @@ const REASONS: Readonly<Record<Refusal, string>> = {
 const CLIENT_SHARE = 4
 /** The least that one client gets: a browser opens several. */
 const LEAST_OF_CLIENT = 16
-/** How soon idle connections are looked for again after none was found, in milliseconds. */
-const LOOK_MS = 10
-/** How exactly doors know since when a connection is idle, in milliseconds. */
-const SLACK_MS = 100
-
 export class Admission {
   readonly #options: AdmissionOptions
   readonly #throttle: LogThrottle
   readonly #most: number
-  readonly #sources = new Set<IdleSource>()
   readonly #clients = new PerClient(() => new ClientCount())
   /** The open connections, each with the count of its client; undefined: it is not counted. */
   readonly #open = new Map<Socket, ClientCount | undefined>()
-  /** The connections that were idle when they were last looked at; the one that has been idle longest is the last. */
-  #idle: (readonly [connection: IdleConnection, since: number])[] = []
-  #lookedAt = Number.NEGATIVE_INFINITY
+  readonly #idle: IdleList<ClientCount>
   /** One listener for all connections, so that an idle one costs little. */
   readonly #onClose: (this: Socket) => void
 
@@ -60,6 +54,7 @@ export class Admission {
     const { settings, clock } = options
     this.#options = options
     this.#throttle = new LogThrottle(clock)
+    this.#idle = new IdleList(clock, (socket) => this.#open.get(socket))
     this.#most = settings.limits.connections || fitConnections(findDescriptorLimit())
     const leave = (socket: Socket) => this.#leave(socket)
     this.#onClose = function () {
@@ -69,22 +64,21 @@ export class Admission {
 
   /** Idle connections of this source may be closed to make room. */
   addSource(source: IdleSource): void {
-    this.#sources.add(source)
+    this.#idle.addSource(source)
   }
 
   /** Takes a connection that was just accepted and has an error listener; false: it is refused, and reset. */
   enter(socket: Socket, listener: string, settings: Settings): boolean {
     const { reserve } = this.#options
     reserve.watch(findDescriptor(socket))
-    // First, so that a client that has too many drives no other out.
     const client = this.#findClient(socket, settings)
-    if (this.#hasEnough(client, settings)) return this.#refuse(socket, listener, 'refused_client')
     const isFull = this.#open.size >= this.#most
-    if (isFull || reserve.isReleased) {
-      if (!this.#makeRoom(listener)) {
-        return this.#refuse(socket, listener, isFull ? 'refused_limit' : 'refused_descriptors')
-      }
-    } else if (this.#idle.length > 0) this.#idle = []
+    if (client !== undefined && this.#hasEnough(client, settings)) {
+      // A client that has too many drives no other out.
+      if (!this.#makeRoom(listener, client)) return this.#refuse(socket, listener, 'refused_client')
+    } else if ((isFull || reserve.isReleased) && !this.#makeRoom(listener)) {
+      return this.#refuse(socket, listener, isFull ? 'refused_limit' : 'refused_descriptors')
+    }
     this.#count(socket, client)
     socket.on('close', this.#onClose)
     return true
@@ -93,7 +87,9 @@ export class Admission {
   /** For a connection that was taken, once its PROXY header has named the client; false: it is refused, and reset. */
   enterClient(socket: Socket, listener: string, settings: Settings): boolean {
     const client = this.#findClient(socket, settings)
-    if (this.#hasEnough(client, settings)) return this.#refuse(socket, listener, 'refused_client')
+    if (client !== undefined && this.#hasEnough(client, settings) && !this.#makeRoom(listener, client)) {
+      return this.#refuse(socket, listener, 'refused_client')
+    }
     this.#leave(socket)
     this.#count(socket, client)
     return true
@@ -124,8 +120,7 @@ export class Admission {
     return isCounted ? this.#clients.find(findClientNetwork(address)) : undefined
   }
 
-  #hasEnough(client: ClientCount | undefined, { limits }: Settings): boolean {
-    if (client === undefined) return false
+  #hasEnough(client: ClientCount, { limits }: Settings): boolean {
     const most = limits.connectionsPerClient || Math.max(LEAST_OF_CLIENT, Math.floor(this.#most / CLIENT_SHARE))
     return client.value >= most
   }
@@ -154,35 +149,10 @@ export class Admission {
     this.#options.log.warn({ listener, ...(peer && { peer }) }, `connections refused: ${REASONS[result]}`)
   }
 
-  /** Closes the connection that has been idle longest, of any listener; false: none is idle. */
-  #makeRoom(listener: string): boolean {
-    const now = this.#options.clock.monotonic()
-    for (let looks = 0; looks < 2; looks++) {
-      let next = this.#idle.pop()
-      while (next !== undefined) {
-        const [connection, since] = next
-        // A connection that was used since then is not among the oldest any more.
-        if (connection.idleSince(now) <= since + SLACK_MS) {
-          connection.closeIdle()
-          this.#options.onResult(listener, 'made_room')
-          return true
-        }
-        next = this.#idle.pop()
-      }
-      if (now - this.#lookedAt < LOOK_MS) return false
-      this.#look(now)
-    }
-    return false
-  }
-
-  #look(now: number): void {
-    this.#lookedAt = now
-    for (const source of this.#sources) {
-      for (const connection of source.listConnections()) {
-        const since = connection.idleSince(now)
-        if (since <= now) this.#idle.push([connection, since])
-      }
-    }
-    this.#idle.sort(([, a], [, b]) => b - a)
+  /** Closes the connection that has been idle longest, of any listener, and with `client` of this client alone; false: none is idle. */
+  #makeRoom(listener: string, client?: ClientCount): boolean {
+    const isMade = this.#idle.closeOldest(client)
+    if (isMade) this.#options.onResult(listener, 'made_room')
+    return isMade
   }
 }

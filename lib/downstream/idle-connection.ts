@@ -3,6 +3,8 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 
 export type IdleConnection = {
+  /** As its door has it: a TLS connection where TLS is terminated. */
+  readonly socket: Socket
   /** When its last request ended, by the monotonic clock; `Infinity` while it carries a request, or may be about to. */
   idleSince(now: number): number
   closeIdle(): void
@@ -13,12 +15,14 @@ export type IdleSource = { listConnections(): Iterable<IdleConnection> }
 
 /** Counts the requests of one connection, for a door that hears of each. */
 export class RequestWatch implements IdleConnection {
+  readonly socket: Socket
   readonly #clock: Clock
   readonly #close: () => void
   #open = 0
   #since = Number.POSITIVE_INFINITY
 
-  constructor(clock: Clock, close: () => void) {
+  constructor(socket: Socket, clock: Clock, close: () => void) {
+    this.socket = socket
     this.#clock = clock
     this.#close = close
   }
@@ -33,10 +37,11 @@ export class RequestWatch implements IdleConnection {
   }
 
   idleSince(): number {
-    return this.#since
+    return this.socket.destroyed ? Number.POSITIVE_INFINITY : this.#since
   }
 
   closeIdle(): void {
+    this.#since = Number.POSITIVE_INFINITY
     this.#close()
   }
 }
@@ -45,7 +50,8 @@ export class RequestWatch implements IdleConnection {
 export class RequestWatches implements IdleSource {
   readonly #watches = new Map<Socket, RequestWatch>()
 
-  add(socket: Socket, watch: RequestWatch): void {
+  add(watch: RequestWatch): void {
+    const { socket } = watch
     this.#watches.set(socket, watch)
     socket.once('close', () => this.#watches.delete(socket))
   }

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { containingAt } from '../base/contain.ts'
 import { type BoundAddress, listenOn } from '../platform/listen.ts'
 import { resetSocket } from '../platform/reset.ts'
-import { findPeerAddress, setOrigin } from '../request/origin.ts'
+import { findPeerAddress, type Origin, setOrigin } from '../request/origin.ts'
 import type { Settings } from '../settings/table.ts'
 import type { Log } from '../telemetry/log.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
@@ -25,8 +25,8 @@ export type PortOptions = Readonly<{
 export type PortUse = {
   /** What logs and metrics call the port. */
   readonly label: string
-  /** The place (model/service-listener) of a Service's port; undefined: the HTTP or the HTTPS listener. */
-  readonly place: string | undefined
+  /** The place (model/listener) of the listener. */
+  readonly place: string
   /** The settings in force; undefined: there are none yet, and connections are reset. */
   readonly settings: Settings | undefined
   /** True if connections begin with a PROXY header. */
@@ -41,9 +41,12 @@ export class Port {
   readonly #server: Server
   readonly #connections = new ConnectionSet()
   readonly #throttle: LogThrottle
+  /** Of connections without a PROXY header. */
+  readonly #origin: Origin
 
   constructor(use: PortUse, options: PortOptions) {
     this.#use = use
+    this.#origin = Object.freeze({ place: use.place, path: undefined })
     this.#options = options
     this.#throttle = new LogThrottle(options.clock ?? systemClock)
     // Half open: a client that sends FIN after its request still gets its answer (SL-08).
@@ -87,7 +90,7 @@ export class Port {
   #accept = (socket: Socket): void => {
     this.#connections.add(socket)
     const use = this.#use
-    const { settings, place } = use
+    const { settings } = use
     if (settings === undefined) {
       resetSocket(socket)
       return
@@ -97,7 +100,7 @@ export class Port {
       this.#receiveHeader(socket, settings)
       return
     }
-    if (place !== undefined) setOrigin(socket, { place, path: undefined })
+    setOrigin(socket, this.#origin)
     use.serve(socket)
   }
 

@@ -8,8 +8,8 @@ import type { Settings } from '../settings/table.ts'
 import { putBack } from './put-back.ts'
 
 export type ProxyHeaderOptions = Readonly<{
-  /** The place of the Service's port that took the connection; undefined: a listener took it. */
-  place: string | undefined
+  /** The place (model/listener) of the listener that took the connection. */
+  place: string
   /** The settings in force. */
   settings: Settings
   /** From here on the connection comes from the client that the header names, and its bytes begin behind the header. It is paused. */

@@ -2,7 +2,15 @@
 import type { FilterConfig } from '../model/filter.ts'
 import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
-import type { Filter, FilterDraft, FilterEnvironment, FilterHead, FilterRequest } from './spec.ts'
+import type {
+  Filter,
+  FilterBodyHead,
+  FilterDraft,
+  FilterEnvironment,
+  FilterHead,
+  FilterRequest,
+  StreamMaker,
+} from './spec.ts'
 
 type With<Name extends keyof Filter> = Filter & Required<Pick<Filter, Name>>
 
@@ -11,7 +19,8 @@ export class FilterChain {
   readonly ofRequest: readonly With<'request'>[]
   readonly #ofDraft: readonly With<'upstreamRequest'>[]
   readonly #ofResponse: readonly With<'response'>[]
-
+  readonly #ofRequestBody: readonly With<'requestBody'>[]
+  readonly #ofResponseBody: readonly With<'responseBody'>[]
   readonly #requestNames: readonly FieldNames[]
   readonly #responseNames: readonly FieldNames[]
 
@@ -21,6 +30,13 @@ export class FilterChain {
     this.ofRequest = filters.filter((filter): filter is With<'request'> => filter.request !== undefined)
     this.#ofDraft = filters.filter((filter): filter is With<'upstreamRequest'> => filter.upstreamRequest !== undefined)
     this.#ofResponse = filters.filter((filter): filter is With<'response'> => filter.response !== undefined)
+    this.#ofRequestBody = filters.filter((filter): filter is With<'requestBody'> => filter.requestBody !== undefined)
+    this.#ofResponseBody = filters.filter((filter): filter is With<'responseBody'> => filter.responseBody !== undefined)
+  }
+
+  /** True if a filter may transform bodies of requests. */
+  get transformsRequests(): boolean {
+    return this.#ofRequestBody.length > 0
   }
 
   /** The client's trailers that no filter answers for, names and values in turn. */
@@ -40,6 +56,28 @@ export class FilterChain {
   /** In the opposite order: the filter that acts first on a request has the last word on its answer. */
   changeResponse(head: FilterHead, request: FilterRequest): void {
     for (let at = this.#ofResponse.length - 1; at >= 0; at--) this.#ofResponse[at]!.response(head, request)
+  }
+
+  /** Makers of the streams that the body passes, in that order; undefined: there are none. */
+  transformRequest(draft: FilterDraft, request: FilterRequest): readonly StreamMaker[] | undefined {
+    const makers: StreamMaker[] = []
+    for (const filter of this.#ofRequestBody) {
+      const maker = filter.requestBody(draft, request)
+      if (maker !== undefined) makers.push(maker)
+    }
+    return makers.length === 0 ? undefined : makers
+  }
+
+  /** The same of an answer, whose filters act in the opposite order. */
+  transformResponse(head: FilterBodyHead, request: FilterRequest): readonly StreamMaker[] | undefined {
+    const filters = this.#ofResponseBody
+    if (filters.length === 0) return undefined
+    const makers: StreamMaker[] = []
+    for (let at = filters.length - 1; at >= 0; at--) {
+      const maker = filters[at]!.responseBody(head, request)
+      if (maker !== undefined) makers.push(maker)
+    }
+    return makers.length === 0 ? undefined : makers
   }
 }
 

@@ -2,7 +2,7 @@
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** A value in one line (RFC 9110 §5.5), without white space around it. */
-const VALUE = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/
+export const VALUE = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/
 
 /** Fields of the hop and of the framing, which the gateway itself writes (RFC 9110 §7.6.1). */
 const RESERVED = new Set([
@@ -25,6 +25,21 @@ export type Field = readonly [name: string, value: string]
 
 /** Lower-case names of fields. */
 export type FieldNames = Pick<ReadonlySet<string>, 'has'>
+
+/** The values of all fields of this lower-case name, in one list (RFC 9110 §5.3); undefined: there is none. */
+export function joinValues(lines: string, name: string): string | undefined {
+  let joined: string | undefined
+  for (let at = 0; at < lines.length; ) {
+    const end = lines.indexOf('\r\n', at)
+    const colon = at + name.length
+    if (lines.charCodeAt(colon) === 0x3a && lines.slice(at, colon).toLowerCase() === name) {
+      const value = lines.slice(colon + 1, end).trim()
+      joined = joined === undefined ? value : `${joined}, ${value}`
+    }
+    at = end + 2
+  }
+  return joined
+}
 
 /** The lines without the fields of these names. */
 export function removeFields(lines: string, names: FieldNames): string {
@@ -49,6 +64,11 @@ export function printFields(fields: readonly Field[]): string {
 export function findNameFault(name: string): string | undefined {
   if (!TOKEN.test(name)) return `"${name}" is no name of a field`
   return RESERVED.has(name.toLowerCase()) ? `${name} is written by the gateway itself` : undefined
+}
+
+/** Names that stand in a text, separated by commas or white space. */
+export function splitNames(text: string): readonly string[] {
+  return text.split(/[\s,]+/).filter((each) => each !== '')
 }
 
 /** `Name: value` in each line of a text, or why one of them is none. Empty lines are passed over. */

@@ -4,7 +4,8 @@ import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { GatewayError } from '../base/errors.ts'
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import { joinLines, splitLines } from '../http1/field-line.ts'
-import { type FieldNames, findNameFault, removeFields } from './field-lines.ts'
+import { type AnnotationForm, FIELD_NAMES, matching } from './annotation-form.ts'
+import { type FieldNames, findNameFault, removeFields, splitNames } from './field-lines.ts'
 import { type AnnotationReader, defineFilter, type FilterOutcome, type FilterRequest, PendingOutcome } from './spec.ts'
 
 type Options = Readonly<{
@@ -39,7 +40,6 @@ const OWN = new Set([
 
 const DEFAULT_TIMEOUT_MS = 5_000
 const MAX_TIMEOUT_MS = 300_000
-const MAX_URL_BYTES = 2_048
 const MAX_NAMES = 64
 const MAX_BODY_BYTES = 65_536
 
@@ -48,18 +48,33 @@ const MAX_CONNECTIONS = 256
 const MAX_IDLE_CONNECTIONS = 16
 const MAX_IDLE_MS = 30_000
 
-const NAMES_HELP = 'write names of fields, separated by commas'
+/** A URL may hold a secret, and is never shown. */
+const URL_FORM: AnnotationForm = {
+  pattern: /^https?:\/\/[\x21-\x7e]{1,2040}$/,
+  describeFault: () => 'this is no URL of an auth server',
+  help: 'write http:// or https:// with a host and a path, without a user or a fragment',
+}
 
 export const FORWARD_AUTH = defineFilter<Options>({
   name: 'forward-auth',
   order: 130,
   isGuard: true,
+  dependsOn: 'the answer of its auth server',
   annotations: {
-    'auth-url':
-      'the URL of an auth server that is asked before a request is forwarded: 2xx lets it go on, the client gets any other answer, and 503 where there is none',
-    'auth-response-headers':
-      'names of fields, separated by commas, that endpoints get as the auth server sent them, and never from the client',
-    'auth-timeout': 'how long an answer may take; 5s where it is left out',
+    'auth-url': {
+      about:
+        'the URL of an auth server that is asked before a request is forwarded: 2xx lets it go on, the client gets any other answer, and 503 where there is none',
+      form: URL_FORM,
+    },
+    'auth-response-headers': {
+      about:
+        'names of fields, separated by commas, that endpoints get as the auth server sent them, and never from the client',
+      form: FIELD_NAMES,
+    },
+    'auth-timeout': {
+      about: 'how long an answer may take; 5s where it is left out',
+      form: matching(DURATION.pattern, 'is no time from 1ms to 5m', DURATION.example),
+    },
   },
   read(annotations) {
     const written = annotations.text('auth-url')
@@ -72,8 +87,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
     }
     const url = parseUrl(written)
     if (url === undefined) {
-      const help = 'write http:// or https:// with a host and a path, without a user or a fragment'
-      annotations.refuse('auth-url', 'this is no URL of an auth server', help)
+      annotations.refuse('auth-url', URL_FORM.describeFault(written), URL_FORM.help)
       return undefined
     }
     return { url, copied: copied ?? [], timeout: timeout ?? DEFAULT_TIMEOUT_MS }
@@ -253,34 +267,30 @@ function hyphenate(name: string): string {
 
 /** Undefined where it is none of an auth server. */
 function parseUrl(text: string): string | undefined {
-  if (text.length > MAX_URL_BYTES || !/^https?:\/\/[\x21-\x7e]+$/.test(text) || !URL.canParse(text)) return undefined
+  if (!URL.canParse(text)) return undefined
   const { username, password, hash, href } = new URL(text)
   return username + password + hash === '' ? href : undefined
 }
 
 function readNames(annotations: AnnotationReader): readonly string[] | undefined {
-  const names = annotations
-    .text('auth-response-headers')
-    ?.split(/[\s,]+/)
-    .filter((each) => each !== '')
-  if (names === undefined) return undefined
+  const text = annotations.text('auth-response-headers')
+  if (text === undefined) return undefined
+  const names = splitNames(text)
   const own = names.find((name) => OWN.has(hyphenate(name)))
   const fault =
-    names.length === 0
-      ? 'it names no field'
-      : names.length > MAX_NAMES
-        ? `it names more than ${MAX_NAMES} fields`
-        : own !== undefined
-          ? `${own} is written by the gateway itself`
-          : names.map(findNameFault).find((each) => each !== undefined)
-  if (fault !== undefined) annotations.refuse('auth-response-headers', fault, NAMES_HELP)
+    names.length > MAX_NAMES
+      ? `it names more than ${MAX_NAMES} fields`
+      : own !== undefined
+        ? `${own} is written by the gateway itself`
+        : names.map(findNameFault).find((each) => each !== undefined)
+  if (fault !== undefined) annotations.refuse('auth-response-headers', fault, FIELD_NAMES.help)
   return names
 }
 
 function readTimeout(annotations: AnnotationReader): number | undefined {
   const text = annotations.text('auth-timeout')
   if (text === undefined) return undefined
-  const timeout = DURATION.pattern.test(text) ? parseMeasure(text, DURATION) : 0
+  const timeout = parseMeasure(text, DURATION)
   if (timeout >= 1 && timeout <= MAX_TIMEOUT_MS) return timeout
   annotations.refuse('auth-timeout', `"${text}" is no time from 1ms to 5m`, DURATION.example)
   return undefined

@@ -1,5 +1,14 @@
 /** Sets, adds and removes fields of requests and of answers. HOT */
-import { type Field, type FieldNames, findNameFault, parseFields, printFields, removeFields } from './field-lines.ts'
+import { FIELD_NAMES, FIELDS } from './annotation-form.ts'
+import {
+  type Field,
+  type FieldNames,
+  findNameFault,
+  parseFields,
+  printFields,
+  removeFields,
+  splitNames,
+} from './field-lines.ts'
 import { type AnnotationReader, defineFilter } from './spec.ts'
 
 type Changes = Readonly<{
@@ -18,13 +27,27 @@ export const HEADERS = defineFilter<Options>({
   order: 420,
   isGuard: false,
   annotations: {
-    'request-headers-set':
-      'fields that requests have at endpoints in place of others of the same name, one "Name: value" a line',
-    'request-headers-add': 'fields that requests have at endpoints besides, one "Name: value" a line',
-    'request-headers-remove': 'names of fields that endpoints do not see, separated by commas',
-    'response-headers-set': 'fields that answers have in place of others of the same name, one "Name: value" a line',
-    'response-headers-add': 'fields that answers have besides, one "Name: value" a line',
-    'response-headers-remove': 'names of fields that clients do not see, separated by commas',
+    'request-headers-set': {
+      about: 'fields that requests have at endpoints in place of others of the same name, one "Name: value" a line',
+      form: FIELDS,
+    },
+    'request-headers-add': {
+      about: 'fields that requests have at endpoints besides, one "Name: value" a line',
+      form: FIELDS,
+    },
+    'request-headers-remove': {
+      about: 'names of fields that endpoints do not see, separated by commas',
+      form: FIELD_NAMES,
+    },
+    'response-headers-set': {
+      about: 'fields that answers have in place of others of the same name, one "Name: value" a line',
+      form: FIELDS,
+    },
+    'response-headers-add': { about: 'fields that answers have besides, one "Name: value" a line', form: FIELDS },
+    'response-headers-remove': {
+      about: 'names of fields that clients do not see, separated by commas',
+      form: FIELD_NAMES,
+    },
   },
   read(annotations) {
     const request = readChanges(annotations, 'request')
@@ -66,16 +89,16 @@ function readFields(annotations: AnnotationReader, name: string): readonly Field
   if (typeof fields !== 'string') return fields
   const help = fields.endsWith('by the gateway itself')
     ? 'leave it out; portico.dev/rewrite-host changes the host'
-    : 'write one field a line, as in "X-Frame-Options: DENY"'
+    : FIELDS.help
   annotations.refuse(name, fields, help)
   return []
 }
 
 function readNames(annotations: AnnotationReader, name: string): readonly string[] {
-  const names = (annotations.text(name) ?? '').split(/[\s,]+/).filter((each) => each !== '')
+  const names = splitNames(annotations.text(name) ?? '')
   const fault = names.map(findNameFault).find((each) => each !== undefined)
   if (fault === undefined) return names
-  annotations.refuse(name, fault, 'write names of fields, separated by commas')
+  annotations.refuse(name, fault, FIELD_NAMES.help)
   return []
 }
 

@@ -16,7 +16,8 @@ export const HTTPS_REDIRECT = defineFilter<Options>({
       isSecured && https.enabled && https.redirect ? { port: https.redirectPort || undefined } : undefined,
     redirectsToHttps: true,
   },
-  print: ({ port }) => `308 to https://*${port === undefined ? '' : `:${port}`}`,
+  print: ({ port }) =>
+    `308 of plain HTTP to https://*${port === undefined ? '' : `:${port}`}, since a tls section names the host`,
   create: ({ port }, { httpsPort }) => ({
     request(request) {
       if (request.scheme === 'https') return undefined

@@ -1,4 +1,5 @@
 /** Answers 503 while the endpoints are worked on. HOT */
+import { type AnnotationForm, CONFIG_MAP_KEY, oneOf } from './annotation-form.ts'
 import { findMediaType, printContent } from './content-body.ts'
 import { type AnnotationReader, type Content, defineFilter, type FilterAnswer } from './spec.ts'
 
@@ -7,8 +8,11 @@ type Options = Readonly<{ message: string | Content }>
 const PLAIN = 'text/plain; charset=utf-8'
 
 const USUAL_MESSAGE = 'This service is under maintenance.'
-/** In UTF-16 code units. */
-const LONGEST_MESSAGE = 500
+const MESSAGE: AnnotationForm = {
+  pattern: /^(?!\s)[\s\S]{1,500}$/,
+  describeFault: ({ length }) => (length === 0 ? 'it is empty' : `it has ${length} characters, and 500 are allowed`),
+  help: 'write a sentence, or leave it out',
+}
 /** In seconds. */
 const RETRY_AFTER = 120
 
@@ -17,15 +21,23 @@ export const MAINTENANCE = defineFilter<Options>({
   order: 305,
   isGuard: false,
   annotations: {
-    maintenance: '`"true"`: every request is answered 503, and none reaches an endpoint; `"false"` does nothing',
-    'maintenance-message': `the text of that answer, at most ${LONGEST_MESSAGE} characters (\`${USUAL_MESSAGE}\`)`,
-    'maintenance-message-from':
-      'a ConfigMap in the namespace of the Ingress and a key in its data or binaryData, as in pages/maintenance.html: the answer is what stands there',
+    maintenance: {
+      about: '`"true"`: every request is answered 503, and none reaches an endpoint; `"false"` does nothing',
+      form: oneOf(['true', 'false']),
+    },
+    'maintenance-message': {
+      about: `the text of that answer, at most 500 characters (\`${USUAL_MESSAGE}\`)`,
+      form: MESSAGE,
+    },
+    'maintenance-message-from': {
+      about:
+        'a ConfigMap in the namespace of the Ingress and a key in its data or binaryData, as in pages/maintenance.html: the answer is what stands there',
+      form: CONFIG_MAP_KEY,
+    },
   },
   read(annotations) {
-    const isOn = readSwitch(annotations)
     const message = readMessage(annotations)
-    return isOn && message !== undefined ? { message } : undefined
+    return annotations.text('maintenance') === 'true' && message !== undefined ? { message } : undefined
   },
   print: ({ message }) => `503 ${typeof message === 'string' ? JSON.stringify(message) : printContent(message)}`,
   create({ message }) {
@@ -40,13 +52,6 @@ export const MAINTENANCE = defineFilter<Options>({
   },
 })
 
-function readSwitch(annotations: AnnotationReader): boolean {
-  const text = annotations.text('maintenance')
-  if (text !== undefined && text !== 'true' && text !== 'false')
-    annotations.refuse('maintenance', `"${text}" is neither "true" nor "false"`, 'write "true" or "false"')
-  return text === 'true'
-}
-
 /** A message may stay where maintenance is off, for the next time. Undefined where its ConfigMap is not there. */
 function readMessage(annotations: AnnotationReader): string | Content | undefined {
   const text = annotations.text('maintenance-message')
@@ -54,11 +59,6 @@ function readMessage(annotations: AnnotationReader): string | Content | undefine
     const message = 'maintenance-message says the text already'
     if (text !== undefined) annotations.refuse('maintenance-message-from', message, 'leave one of them out')
     return annotations.content('maintenance-message-from')
-  }
-  if (text === '') annotations.refuse('maintenance-message', 'it is empty', 'write a sentence, or leave it out')
-  if (text !== undefined && text.length > LONGEST_MESSAGE) {
-    const message = `it has ${text.length} characters, and ${LONGEST_MESSAGE} are allowed`
-    annotations.refuse('maintenance-message', message, 'write a shorter one')
   }
   return text ?? USUAL_MESSAGE
 }

@@ -19,7 +19,7 @@ export function replacePrefix(
 function findRest(path: string, matchPath: string, match: FilterRequest['match']): string {
   if (match.type === 'exact') return ''
   if (match.type === 'prefix') return path.slice(findEnd(path, match.path))
-  const matcher = compileBeginning(match.path).matcher(matchPath)
+  const matcher = compileBeginning(match).matcher(matchPath)
   return matcher.find() ? matchPath.slice(matcher.end()) : ''
 }
 

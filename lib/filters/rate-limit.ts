@@ -1,6 +1,7 @@
 /** Limits how many requests a client may send in a time: GCRA, one number a client. HOT */
 import { GatewayError } from '../base/errors.ts'
-import { type AnnotationReader, defineFilter } from './spec.ts'
+import { matching } from './annotation-form.ts'
+import { defineFilter } from './spec.ts'
 
 /** So many requests in so many milliseconds, and so many of them at once. */
 type Options = Readonly<{ count: number; period: number; burst: number }>
@@ -12,7 +13,8 @@ const PERIODS: ReadonlyMap<string, number> = new Map([
 ])
 
 const HELP = 'write requests a second, minute or hour, as in "100/s", "600/m" or "10/h"'
-const MAX_COUNT = 1_000_000
+/** From 1 to 1,000,000. */
+const COUNT = '0*(?:[1-9]\\d{0,5}|1000000)'
 /** Clients in each of two tables. */
 const MAX_CLIENTS = 50_000
 /** Milliseconds; sums of fractions of milliseconds are never wrong by so much. */
@@ -22,28 +24,31 @@ export const RATE_LIMIT = defineFilter<Options>({
   name: 'rate-limit',
   order: 110,
   isGuard: true,
+  dependsOn: 'the number of earlier requests',
   annotations: {
-    'rate-limit':
-      'how many requests each client may send to the routes of the Ingress, as in 100/s, 600/m or 10/h; others are answered with 429. Each of several processes that carry traffic takes an equal part of the limit.',
-    'rate-limit-burst':
-      'how many of these requests may come at once; where it is left out, as many as the limit allows in a second, and at least 1',
+    'rate-limit': {
+      about:
+        'how many requests each client may send to the routes of the Ingress, as in 100/s, 600/m or 10/h; others are answered with 429. Each of several processes that carry traffic takes an equal part of the limit.',
+      form: matching(new RegExp(`^${COUNT}/[smh]$`), 'is no rate', HELP),
+    },
+    'rate-limit-burst': {
+      about:
+        'how many of these requests may come at once; where it is left out, as many as the limit allows in a second, and at least 1',
+      form: matching(new RegExp(`^${COUNT}$`), 'is no number of requests', 'write a number from 1 to 1000000'),
+    },
   },
   read(annotations) {
-    const text = annotations.text('rate-limit')
-    const burstText = annotations.text('rate-limit-burst')
-    if (text === undefined) {
-      if (burstText !== undefined) annotations.refuse('rate-limit-burst', 'there is no limit beside it', HELP)
+    const rate = annotations.text('rate-limit')
+    const burst = annotations.text('rate-limit-burst')
+    if (rate === undefined) {
+      const help = 'add portico.dev/rate-limit, as in "100/s"'
+      if (burst !== undefined) annotations.refuse('rate-limit-burst', 'there is no limit beside it', help)
       return undefined
     }
-    const [, digits = '', unit = ''] = /^(\d+)\/([smh])$/.exec(text) ?? []
-    const count = readCount(digits)
-    const period = PERIODS.get(unit)
-    if (count === undefined || period === undefined) {
-      annotations.refuse('rate-limit', `"${text}" is no rate`, HELP)
-      return undefined
-    }
-    const burst = burstText === undefined ? findUsualBurst(count, period) : readBurst(annotations, burstText)
-    return burst === undefined ? undefined : { count, period, burst }
+    const [digits, unit] = rate.split('/') as [string, string]
+    const count = Number(digits)
+    const period = PERIODS.get(unit)!
+    return { count, period, burst: burst === undefined ? findUsualBurst(count, period) : Number(burst) }
   },
   print: ({ count, period, burst }) => {
     const unit = [...PERIODS].find(([, each]) => each === period)![0]
@@ -63,23 +68,6 @@ export const RATE_LIMIT = defineFilter<Options>({
     }
   },
 })
-
-function readCount(digits: string): number | undefined {
-  const count = digits.length > 0 && digits.length <= 7 ? Number(digits) : 0
-  return count >= 1 && count <= MAX_COUNT ? count : undefined
-}
-
-function readBurst(annotations: AnnotationReader, text: string): number | undefined {
-  const burst = readCount(/^\d+$/.exec(text)?.[0] ?? '')
-  if (burst === undefined) {
-    annotations.refuse(
-      'rate-limit-burst',
-      `"${text}" is no number of requests`,
-      `write a number from 1 to ${MAX_COUNT}`,
-    )
-  }
-  return burst
-}
 
 function findUsualBurst(count: number, period: number): number {
   return Math.max(1, Math.floor((count * 1000) / period))

@@ -1,6 +1,6 @@
 /** Sends clients elsewhere: another scheme, host, port or path, with the query kept. */
 import { findUsualPort, parseAuthority } from '../base/hostname.ts'
-import { readPathOf } from './path-annotation.ts'
+import { AUTHORITY, matching, oneOf, PATH } from './annotation-form.ts'
 import { replacePrefix } from './path-prefix.ts'
 import { type AnnotationReader, defineFilter, type FilterRequest } from './spec.ts'
 
@@ -13,37 +13,42 @@ type Options = Readonly<{
   path: Readonly<{ type: 'whole' | 'prefix'; value: string }> | undefined
 }>
 
-const CODES = new Set(['301', '302', '303', '307', '308'])
+const CODES = ['301', '302', '303', '307', '308']
 const DEFAULT_CODE = 302
+/** From 1 to 65535. */
+const PORT = /^(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/
 
 export const REDIRECT = defineFilter<Options>({
   name: 'redirect',
   order: 210,
   isGuard: false,
   annotations: {
-    'redirect-scheme': 'http or https',
-    'redirect-host': 'the host that clients are sent to',
-    'redirect-port': 'the port; left out, the usual one where scheme or host are given, else the client keeps its own',
-    'redirect-path': 'the whole path',
-    'redirect-prefix': 'takes the place of the part of the path that the route matches',
-    'redirect-code': '301, 302, 303, 307 or 308; 302 where it is left out',
+    'redirect-scheme': { about: 'http or https', form: oneOf(['http', 'https']) },
+    'redirect-host': { about: 'the host that clients are sent to', form: AUTHORITY },
+    'redirect-port': {
+      about: 'the port; left out, the usual one where scheme or host are given, else the client keeps its own',
+      form: matching(PORT, 'is no port', 'write a number from 1 to 65535'),
+    },
+    'redirect-path': { about: 'the whole path', form: PATH },
+    'redirect-prefix': { about: 'takes the place of the part of the path that the route matches', form: PATH },
+    'redirect-code': {
+      about: '301, 302, 303, 307 or 308; 302 where it is left out',
+      form: oneOf(CODES, 'is no code of a redirect'),
+    },
   },
   read(annotations) {
-    const written = annotations.text('redirect-code')
-    if (written !== undefined && !CODES.has(written)) {
-      annotations.refuse('redirect-code', `"${written}" is no code of a redirect`, 'write 301, 302, 303, 307 or 308')
-    }
+    const code = annotations.text('redirect-code')
+    const port = annotations.text('redirect-port')
     const target = {
-      scheme: readScheme(annotations),
+      scheme: annotations.text('redirect-scheme') as Options['scheme'],
       host: readHost(annotations),
-      port: readPort(annotations),
+      port: port === undefined ? undefined : Number(port),
       path: readPath(annotations),
     }
     if (Object.values(target).some((each) => each !== undefined)) {
-      return { code: Number(written ?? DEFAULT_CODE), ...target }
+      return { code: Number(code ?? DEFAULT_CODE), ...target }
     }
-    const isAlone = !['scheme', 'host', 'port', 'path', 'prefix'].some((name) => annotations.text(`redirect-${name}`))
-    if (written !== undefined && isAlone) {
+    if (code !== undefined && annotations.text('redirect-host') === undefined) {
       annotations.refuse('redirect-code', 'nothing says where to', 'add portico.dev/redirect-host, -path or another')
     }
     return undefined
@@ -84,13 +89,6 @@ function choosePath(path: Options['path'], request: FilterRequest): string {
   return path.type === 'whole' ? path.value : replacePrefix(request, path.value)
 }
 
-function readScheme(annotations: AnnotationReader): Options['scheme'] {
-  const scheme = annotations.text('redirect-scheme')
-  if (scheme === undefined || scheme === 'http' || scheme === 'https') return scheme
-  annotations.refuse('redirect-scheme', `"${scheme}" is neither http nor https`, 'write http or https')
-  return undefined
-}
-
 function readHost(annotations: AnnotationReader): string | undefined {
   const host = annotations.text('redirect-host')
   const parsed = host === undefined ? undefined : parseAuthority(host)
@@ -99,17 +97,9 @@ function readHost(annotations: AnnotationReader): string | undefined {
   return undefined
 }
 
-function readPort(annotations: AnnotationReader): number | undefined {
-  const port = annotations.text('redirect-port')
-  if (port === undefined) return undefined
-  if (/^[1-9]\d{0,4}$/.test(port) && Number(port) < 65_536) return Number(port)
-  annotations.refuse('redirect-port', `"${port}" is no port`, 'write a number from 1 to 65535')
-  return undefined
-}
-
 function readPath(annotations: AnnotationReader): Options['path'] {
-  const whole = readPathOf(annotations, 'redirect-path')
-  const prefix = readPathOf(annotations, 'redirect-prefix')
+  const whole = annotations.text('redirect-path')
+  const prefix = annotations.text('redirect-prefix')
   if (whole !== undefined && prefix !== undefined) {
     annotations.refuse('redirect-prefix', 'redirect-path says the whole path already', 'leave one of them out')
   }

@@ -1,6 +1,8 @@
 /** All filters there are. */
 import type { FilterConfig } from '../model/filter.ts'
 import type { VirtualHost } from '../model/route.ts'
+import { COMPRESS } from './compress.ts'
+import { DECOMPRESS } from './decompress.ts'
 import { FORWARD_AUTH } from './forward-auth.ts'
 import { HEADERS } from './headers.ts'
 import { HTTPS_REDIRECT } from './https-redirect.ts'
@@ -12,6 +14,8 @@ import type { FilterSpec } from './spec.ts'
 import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
+  COMPRESS,
+  DECOMPRESS,
   FORWARD_AUTH,
   HEADERS,
   HTTPS_REDIRECT,
@@ -29,9 +33,22 @@ export function printFilters(configs: readonly FilterConfig[] | undefined): read
   return (configs ?? []).map(({ name, options }) => `${name}: ${findFilter(name).print(options)}`)
 }
 
+/** The same, and which of them `portico explain` does not play. */
+export function describeFilters(configs: readonly FilterConfig[]): readonly string[] {
+  return printFilters(configs).map((text, at) => {
+    const { dependsOn } = findFilter(configs[at]!.name)
+    return dependsOn === undefined ? text : `${text} (not played: ${dependsOn} decides)`
+  })
+}
+
 /** True if a filter of the host sends plain HTTP to HTTPS. */
 export function redirectsToHttps({ filters = [] }: Pick<VirtualHost, 'filters'>): boolean {
   return filters.some(({ name }) => findFilter(name).ofHosts?.redirectsToHttps)
+}
+
+/** The first filter that sends clients elsewhere, by its order; undefined: there is none. */
+export function findRedirect(configs: readonly FilterConfig[] | undefined): FilterSpec | undefined {
+  return configs?.map(({ name }) => findFilter(name)).find(({ order }) => order >= 200 && order < 300)
 }
 
 /** The spec of a filter; throws where there is none of this name. */

@@ -1,6 +1,7 @@
 /** Answers in an endpoint's place: a status, fields, and a body from the annotation or from a ConfigMap. */
+import { CONFIG_MAP_KEY, FIELDS, matching } from './annotation-form.ts'
 import { findMediaType, printContent } from './content-body.ts'
-import { type Field, parseFields, printFields } from './field-lines.ts'
+import { type Field, parseFields, printFields, VALUE } from './field-lines.ts'
 import { type Content, defineFilter } from './spec.ts'
 
 type Options = Readonly<{
@@ -21,12 +22,21 @@ export const RESPOND = defineFilter<Options>({
   order: 310,
   isGuard: false,
   annotations: {
-    'respond-status': 'the status of the answer, from 200 to 599',
-    'respond-body': 'its body',
-    'respond-body-from':
-      'a ConfigMap in the namespace of the Ingress and a key in its data or binaryData, as in pages/sorry.html: the body is what stands there',
-    'respond-content-type': `what the body is; where it is left out, the ending of the key decides, as .html or .json, else ${PLAIN}`,
-    'respond-headers': 'its fields, one "Name: value" a line',
+    'respond-status': {
+      about: 'the status of the answer, from 200 to 599',
+      form: matching(/^[2-5]\d\d$/, 'is no status of an answer', 'write a number from 200 to 599'),
+    },
+    'respond-body': { about: 'its body' },
+    'respond-body-from': {
+      about:
+        'a ConfigMap in the namespace of the Ingress and a key in its data or binaryData, as in pages/sorry.html: the body is what stands there',
+      form: CONFIG_MAP_KEY,
+    },
+    'respond-content-type': {
+      about: `what the body is; where it is left out, the ending of the key decides, as .html or .json, else ${PLAIN}`,
+      form: matching(VALUE, 'is no media type', 'write one as in "text/html; charset=utf-8"'),
+    },
+    'respond-headers': { about: 'its fields, one "Name: value" a line', form: FIELDS },
   },
   read(annotations) {
     const written = annotations.text('respond-status')
@@ -39,16 +49,14 @@ export const RESPOND = defineFilter<Options>({
     if (inline !== undefined && from !== undefined) {
       annotations.refuse('respond-body-from', 'respond-body says the body already', 'leave one of them out')
     }
-    const status = /^[2-5]\d\d$/.test(written ?? '200') ? Number(written ?? 200) : undefined
-    if (status === undefined) {
-      annotations.refuse('respond-status', `"${written}" is no status of an answer`, 'write a number from 200 to 599')
-    } else if ((inline ?? from) !== undefined && BODILESS.has(status)) {
+    const status = Number(written ?? 200)
+    if ((inline ?? from) !== undefined && BODILESS.has(status)) {
       const name = inline === undefined ? 'respond-body-from' : 'respond-body'
       annotations.refuse(name, `an answer ${status} has no body`, 'leave it out, or choose another status')
     }
     const fields = parseFields(headers ?? '')
     if (typeof fields === 'string') {
-      annotations.refuse('respond-headers', fields, 'write one field a line, as in "Cache-Control: no-store"')
+      annotations.refuse('respond-headers', fields, FIELDS.help)
       return undefined
     }
     if (fields.some(([name]) => OWN.has(name.toLowerCase()))) {
@@ -56,19 +64,8 @@ export const RESPOND = defineFilter<Options>({
       annotations.refuse('respond-headers', 'Content-Type, Date and Server do not belong here', help)
       return undefined
     }
-    const typeLine = parseFields(`Content-Type: ${type ?? PLAIN}`)
-    if (typeof typeLine === 'string' || type?.includes('\n')) {
-      annotations.refuse(
-        'respond-content-type',
-        `"${type}" is no media type`,
-        'write one as in "text/html; charset=utf-8"',
-      )
-      return undefined
-    }
-    // What stands in a ConfigMap and cannot be had is refused.
-    if (from !== undefined && content === undefined) return undefined
     const usualType = content && findMediaType(content)
-    return { status: status ?? 200, fields, body: content ?? inline, type: type ?? usualType ?? PLAIN }
+    return { status, fields, body: content ?? inline, type: type ?? usualType ?? PLAIN }
   },
   print: ({ status, body }) => [String(status), ...printBody(body)].join(' with '),
   create({ status, fields, body, type }) {

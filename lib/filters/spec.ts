@@ -1,8 +1,10 @@
 /** What a filter is: one feature in one file, with one line in the registry. HOT */
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { PathMatch } from '../model/route.ts'
 import type { Settings } from '../settings/table.ts'
+import type { AnnotationForm } from './annotation-form.ts'
 import type { FieldNames } from './field-lines.ts'
 
 /** A request as filters see it; nothing of it can be changed here. */
@@ -53,6 +55,15 @@ export type FilterHead = {
   lines: string
 }
 
+/** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
+export type StreamMaker = () => Duplex
+
+/** The head of an answer that has a body, after all `response` functions. */
+export type FilterBodyHead = FilterHead & {
+  /** Bytes of the body as it comes; undefined: not known. */
+  readonly contentLength: number | undefined
+}
+
 /** Answers the request in an endpoint's place. */
 export type FilterAnswer = Readonly<{ status: number; lines: string; body: Buffer | undefined }>
 
@@ -83,6 +94,16 @@ export type Filter = {
   upstreamRequest?(draft: FilterDraft, request: FilterRequest): void
   /** Before an answer goes to the client. */
   response?(head: FilterHead, request: FilterRequest): void
+  /**
+   * For each request that has a body, after `upstreamRequest`: undefined leaves the body as it is. Else the filter has made the
+   * field lines agree with what the body becomes. The body passes once, however many attempts are made, and goes on in chunks.
+   */
+  requestBody?(draft: FilterDraft, request: FilterRequest): StreamMaker | undefined
+  /**
+   * The same of an answer, after `response`. It is asked for HEAD too, so that the fields are those of GET, and no stream is made
+   * then; it is not asked where there is no body: 204, 304, or a length of 0.
+   */
+  responseBody?(head: FilterBodyHead, request: FilterRequest): StreamMaker | undefined
 }
 
 /** What a filter is made in. */
@@ -114,6 +135,14 @@ export type AnnotationReader = {
   refuse(name: string, message: string, help: string): void
 }
 
+/** An annotation of a filter. */
+export type AnnotationSpec = Readonly<{
+  /** For people: what it says. */
+  about: string
+  /** Undefined: any text. */
+  form?: AnnotationForm
+}>
+
 /** What is known of a host when its filters are read. */
 export type HostFacts = Readonly<{
   /** A tls section names it. */
@@ -128,12 +157,20 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
     order: number
     /** It promises to refuse requests: where it cannot be used, its routes are closed. */
     isGuard: boolean
-    /** The names of its annotations, without the domain, each with what it says. */
-    annotations: Readonly<Record<string, string>>
-    /** Undefined where the object has no annotation of this filter. A filter without annotations has no such function. */
+    /** By their names without the domain. */
+    annotations: Readonly<Record<string, AnnotationSpec>>
+    /**
+     * Undefined if the object has no annotation of this filter. Values have their forms (readFilter). A filter without annotations
+     * has no such function.
+     */
     read?: (annotations: AnnotationReader) => Options | undefined
     /** It acts on whole hosts. */
     ofHosts?: HostFilterSpec<Options>
+    /**
+     * For people: what decides, beside the request and the options, as in "the answer of its auth server". `portico explain` does
+     * not play such a filter. Undefined: nothing else decides, and `request` never waits.
+     */
+    dependsOn?: string
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
     /** Does all that can be done once. */
@@ -152,4 +189,32 @@ export type HostFilterSpec<Options> = Readonly<{
 /** Infers the type of the options. */
 export function defineFilter<Options extends Readonly<Record<string, unknown>>>(spec: FilterSpec<Options>): FilterSpec {
   return spec as unknown as FilterSpec
+}
+
+/** The options of a filter; undefined if it has no annotation, or one that cannot be used, which is refused then. */
+export function readFilter(
+  spec: FilterSpec,
+  annotations: AnnotationReader,
+): Readonly<Record<string, unknown>> | undefined {
+  if (spec.read === undefined) return undefined
+  let isRefused = false
+  const refuse = (name: string, message: string, help: string): void => {
+    isRefused = true
+    annotations.refuse(name, message, help)
+  }
+  for (const [name, { form }] of Object.entries(spec.annotations)) {
+    const text = annotations.text(name)
+    if (form !== undefined && text !== undefined && !form.pattern.test(text)) {
+      refuse(name, form.describeFault(text), form.help)
+    }
+  }
+  if (isRefused) return undefined
+  const content = (name: string): Content | undefined => {
+    const found = annotations.content(name)
+    isRefused ||= found === undefined && annotations.text(name) !== undefined
+    return found
+  }
+  const options = spec.read({ text: (name) => annotations.text(name), content, refuse })
+  // A filter that is half understood might do what nobody meant.
+  return isRefused ? undefined : options
 }

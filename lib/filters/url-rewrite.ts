@@ -3,7 +3,7 @@ import { GatewayError } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { normalizePath } from '../base/path.ts'
 import { compilePattern, findPatternFault } from '../base/pattern.ts'
-import { readPathOf } from './path-annotation.ts'
+import { type AnnotationForm, AUTHORITY, PATH } from './annotation-form.ts'
 import { replacePrefix } from './path-prefix.ts'
 import { type AnnotationReader, defineFilter, type Filter, type FilterRequest } from './spec.ts'
 
@@ -13,19 +13,35 @@ type PathChange =
 
 type Options = Readonly<{ host: string | undefined; path: PathChange | undefined }>
 
-/** Characters. */
-const MAX_REPLACEMENT = 1_000
+const PATTERN: AnnotationForm = {
+  pattern: /^(?!\s)[^\x00-\x1f\x7f]{1,1000}$/,
+  describeFault: (text) => findPatternFault(text) ?? 'it is empty',
+  help: 'write an expression of RE2, as in "^/api/(.*)$"',
+}
+/** Groups are `$1` and `$<name>`, and `$$` is `$`: of what other languages write for groups, nothing would take the place. */
+const REPLACEMENT: AnnotationForm = {
+  pattern: /^(?:\$\$|\$(?![${0])|[^$\x00-\x1f\x7f]){0,1000}$/,
+  describeFault: (text) => {
+    if (text.length > 1_000) return 'it is longer than 1000 characters'
+    if (/[\x00-\x1f\x7f]/.test(text)) return 'it has control characters, and no path has'
+    return `"${/\$0|\$\{[^}]*\}?/.exec(text)?.[0] ?? text}" names no group`
+  },
+  help: 'write a path with $1 for the first group, $<name> for one with a name and $& for all that is found, as in "/v1/$1"',
+}
 
 export const URL_REWRITE = defineFilter<Options>({
   name: 'url-rewrite',
   order: 410,
   isGuard: false,
   annotations: {
-    'rewrite-host': 'the host, or host:port, that endpoints are asked for',
-    'rewrite-path': 'the whole path',
-    'rewrite-prefix': 'takes the place of the part of the path that the route matches',
-    'rewrite-regex': 'a regular expression (RE2) that is looked for in the path',
-    'rewrite-replacement': 'takes the place of what rewrite-regex finds; $1 is its first group',
+    'rewrite-host': { about: 'the host, or host:port, that endpoints are asked for', form: AUTHORITY },
+    'rewrite-path': { about: 'the whole path', form: PATH },
+    'rewrite-prefix': { about: 'takes the place of the part of the path that the route matches', form: PATH },
+    'rewrite-regex': { about: 'a regular expression (RE2) that is looked for in the path', form: PATTERN },
+    'rewrite-replacement': {
+      about: 'takes the place of what rewrite-regex finds; $1 is its first group',
+      form: REPLACEMENT,
+    },
   },
   read(annotations) {
     const host = annotations.text('rewrite-host')
@@ -79,8 +95,8 @@ function createRewrite(change: PathChange): Filter {
 }
 
 function readChange(annotations: AnnotationReader): PathChange | undefined {
-  const whole = readPathOf(annotations, 'rewrite-path')
-  const prefix = readPathOf(annotations, 'rewrite-prefix')
+  const whole = annotations.text('rewrite-path')
+  const prefix = annotations.text('rewrite-prefix')
   const pattern = annotations.text('rewrite-regex')
   const replacement = annotations.text('rewrite-replacement')
   const changes: PathChange[] = []
@@ -88,8 +104,7 @@ function readChange(annotations: AnnotationReader): PathChange | undefined {
   if (prefix !== undefined) changes.push({ type: 'prefix', value: prefix })
   if (pattern !== undefined && replacement !== undefined) {
     const fault = findFault(pattern, replacement)
-    if (fault !== undefined)
-      annotations.refuse('rewrite-regex', fault, 'write an expression of RE2, as in "^/api/(.*)$"')
+    if (fault !== undefined) annotations.refuse('rewrite-regex', fault, PATTERN.help)
     changes.push({ type: 'regex', pattern, replacement })
   } else if (pattern !== undefined) {
     annotations.refuse('rewrite-regex', 'rewrite-replacement is missing', 'say what takes the place of the part found')
@@ -109,18 +124,16 @@ function readChange(annotations: AnnotationReader): PathChange | undefined {
 function findFault(pattern: string, replacement: string): string | undefined {
   const fault = findPatternFault(pattern)
   if (fault !== undefined) return fault
-  if (replacement.length > MAX_REPLACEMENT) return `its replacement is longer than ${MAX_REPLACEMENT} characters`
-  if (/[\x00-\x1f\x7f]/.test(replacement)) return 'its replacement has control characters, and no path has'
   const compiled = compilePattern(pattern)
   const groups = compiled.groupCount()
-  const highest = Math.max(0, ...[...replacement.matchAll(/\$(\d)/g)].map(([, group]) => Number(group)))
-  if (highest > groups) return `it has ${groups} groups, and the replacement names $${highest}`
-  try {
-    compiled.matcher('/').replaceFirst(replacement)
-    return undefined
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+  for (const [written, number, name] of replacement.matchAll(/\$(?:\$|(\d)|<([^>]*)>)/g)) {
+    if (number !== undefined && Number(number) > groups)
+      return `it has ${groups} groups, and the replacement names ${written}`
+    if (name !== undefined && !Object.hasOwn(compiled.namedGroups(), name)) {
+      return `it has no group "${name}", and the replacement names ${written}`
+    }
   }
+  return undefined
 }
 
 function printPath(path: PathChange | undefined): readonly string[] {

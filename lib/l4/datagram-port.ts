@@ -120,7 +120,8 @@ export class DatagramPort {
     const key = keyOf(client)
     let session = this.#sessions.get(key)
     // The session's endpoint may be gone from the Service, and its datagrams would be lost (kube-proxy clears them from conntrack).
-    if (session && session.pool !== served.route.upstream && !this.#goesOn(session, served.route.upstream)) {
+    const pool = served.table.fallback?.upstream
+    if (session && session.pool !== pool && !this.#goesOn(session, pool)) {
       session.end()
       session = undefined
     }
@@ -139,7 +140,7 @@ export class DatagramPort {
 
   #open(key: string, client: RemoteInfo, served: ServedListener, inForce: Snapshot): DatagramSession | undefined {
     const { budget, watch, onResult, onBytes } = this.#options
-    const { listener, sources, route } = served
+    const { listener, sources, table } = served
     if (this.#isStopping) return undefined
     if (sources && !sources.has(client.address)) {
       onResult(listener.id, 'refused_source')
@@ -152,7 +153,7 @@ export class DatagramPort {
       this.#report('datagrams of new clients dropped: limits.datagramSessions is reached', client)
       return undefined
     }
-    const pool = route.upstream
+    const pool = table.fallback?.upstream
     const endpoint = pool && this.#pick(pool, normalizePeer(client.address))
     if (!endpoint) {
       onResult(listener.id, 'failed')

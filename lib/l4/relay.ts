@@ -12,7 +12,7 @@ import { type AttemptSubject, Attempts, type AttemptUser } from '../request/atte
 import { findPath, findPeerAddress } from '../request/origin.ts'
 import { Tunnel } from '../request/tunnel.ts'
 import type { Settings } from '../settings/table.ts'
-import type { ServedListener } from '../snapshot/snapshot.ts'
+import type { ServedListener, ServedRoute } from '../snapshot/snapshot.ts'
 import type { ConnectionRecord } from '../telemetry/record.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import type { BareCall, BareEvents } from '../upstream/transport/bare-call.ts'
@@ -79,9 +79,10 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
   readonly isIdempotent = false
   readonly waitsForClient = false
   readonly #client: Socket
-  readonly #served: ServedListener
+  readonly #listener: string
+  readonly #route: ServedRoute | undefined
   readonly #options: RelayOptions
-  /** Those in force when the connection came, as `#served` is. */
+  /** Those in force when the connection came, as `#route` is. */
   readonly #timeouts: Settings['timeouts']
   readonly #onFinish: (record: ConnectionRecord) => void
   /** Bytes that were read before the first that is passed on. */
@@ -99,7 +100,8 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
     onFinish: (record: ConnectionRecord) => void,
   ) {
     this.#client = client
-    this.#served = served
+    this.#listener = served.listener.id
+    this.#route = served.table.fallback
     this.#options = options
     this.#timeouts = options.settings().timeouts
     this.#onFinish = onFinish
@@ -119,9 +121,9 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
     this.#client.pause()
     this.#client.once('close', this.#onClientGone)
     hangupWatch.add(this)
-    const { upstream } = this.#served.route
+    const upstream = this.#route?.upstream
     if (!upstream) {
-      this.fail(new GatewayError('PORTICO_UP_NO_SERVICE', this.#served.listener.upstream))
+      this.fail(new GatewayError('PORTICO_UP_NO_SERVICE', this.#route?.action.backend))
       return
     }
     this.#attempts = new Attempts(this, this, upstream, upstream.policy, this.#options.deadlines)
@@ -144,7 +146,7 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
   }
 
   attempt(endpoint: EndpointState): void {
-    const { policy } = this.#served.route.upstream!
+    const { policy } = this.#route!.upstream!
     const wish = {
       client: { path: findPath(this.#client) },
       proxyVersion: findProxyVersion(policy.proxyProtocol),
@@ -203,7 +205,7 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
     hangupWatch.delete(this)
     const timeouts = this.#timeouts
     const onClose = containing('relay', this, () => this.#finish())
-    const idleMs = this.#served.route.upstream!.policy.timeouts.streamIdle || timeouts.streamIdle
+    const idleMs = this.#route!.upstream!.policy.timeouts.streamIdle || timeouts.streamIdle
     this.#tunnel = new Tunnel(this.#client, upstream, idleMs, timeouts, onClose)
   }
 
@@ -235,7 +237,7 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
     this.#call?.abort()
     this.#attempts?.end()
     this.#onFinish({
-      listener: this.#served.listener.id,
+      listener: this.#listener,
       clientAddress: this.clientAddress,
       endpoint: this.#attempts?.last?.label,
       tries: this.#attempts?.count ?? 0,

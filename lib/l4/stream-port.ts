@@ -1,7 +1,8 @@
-/** A TCP port of a Service: passes each connection on as the listener at its place says, which may change while the port is open. */
+/** The TCP port of a listener: gives each connection to the doors, or passes it on, as the listener at its place says, which may change while the port is open. */
 import type { Socket } from 'node:net'
 import type { Doors } from '../downstream/doors.ts'
 import { Port, type PortOptions, type PortUse } from '../downstream/port.ts'
+import { isServiceListener } from '../model/listener.ts'
 import type { BoundAddress } from '../platform/listen.ts'
 import { resetSocket } from '../platform/reset.ts'
 import { findPeerAddress } from '../request/origin.ts'
@@ -89,7 +90,7 @@ export class StreamPort implements PortUse {
       return
     }
     const found = doors(listener.tls)
-    onResult(listener.id, found ? 'served' : 'failed')
+    if (isServiceListener(listener)) onResult(listener.id, found ? 'served' : 'failed')
     if (!found) {
       resetSocket(socket)
       return

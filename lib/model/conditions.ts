@@ -14,6 +14,9 @@ export type RouteConditions = Readonly<{
   cookies?: readonly ValueCondition[]
   /** CIDRs. */
   clientAddresses?: readonly string[]
-  /** There is a further condition, which cannot be read: its route is closed, and goes before others of the same path. */
-  isIncomplete?: true
+  /**
+   * What the owner says of its requests cannot be read, so that the route is closed. If it guards, it goes before all others of its
+   * path: nothing gets past it. If it does not, it goes after them: they are served as if it were not there.
+   */
+  unread?: 'guard' | 'other'
 }>

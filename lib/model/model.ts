@@ -1,7 +1,7 @@
 /** What is served, whole: the result of translating a ResourceSet. Frozen and printable (report/print). */
 import type { CertificateBinding } from './certificate.ts'
-import type { Route, ShadowedRoute, VirtualHost } from './route.ts'
-import type { ServiceListener } from './service-listener.ts'
+import type { Listener } from './listener.ts'
+import type { RouteTable } from './route-table.ts'
 import type { Endpoint, Upstream, UpstreamKey } from './upstream.ts'
 
 /** A Service as `get services` shows it. */
@@ -35,16 +35,13 @@ export type ServiceView = Readonly<{
 }>
 
 export type Model = Readonly<{
-  /** Exact hosts, then wildcards, then `''`; each group by name. */
-  hosts: readonly VirtualHost[]
-  /** The default backend for requests that no rule takes; undefined: 404. */
-  defaultRoute: Route | undefined
-  shadowed: readonly ShadowedRoute[]
+  /** What listeners serve. */
+  tables: readonly RouteTable[]
   /** Those that a route refers to and all other TCP and UDP ports of known Services. */
   upstreams: ReadonlyMap<UpstreamKey, Upstream>
   services: readonly ServiceView[]
-  /** The ports that Services open, in the order of their ids. */
-  listeners: readonly ServiceListener[]
+  /** The gateway's own, HTTPS first; then the ports that Services open, in the order of their ids. */
+  listeners: readonly Listener[]
   certificates: readonly CertificateBinding[]
   /** How many objects were read, and how many Ingresses are served. */
   counts: Readonly<{ resources: number; ingresses: number; routes: number }>

@@ -24,22 +24,42 @@ export type RouteMatch = PathMatch &
     priority?: number
   }>
 
-/** Routes that refer to the same backend share their action. */
-export type RouteAction =
-  | Readonly<{
-      type: 'forward'
-      upstream: UpstreamKey
-      /** What the manifest says, for people: `default/api:80`, `default/api:http`. */
-      backend: string
-    }>
-  /** Not to be served, and what requests are answered: a missing Service or port, an unsupported resource, a guard that cannot be honoured. */
-  | Readonly<{
-      type: 'unavailable'
-      code: RequestErrorCode
-      reason: string
-      /** As above; also `StorageBucket default/static`. */
-      backend: string
-    }>
+export type ForwardAction = Readonly<{
+  type: 'forward'
+  upstream: UpstreamKey
+  /** What the manifest says, for people: `default/api:80`, `default/api:http`. */
+  backend: string
+}>
+
+/** Not to be served, and what requests are answered: a missing Service or port, an unsupported resource, a guard that cannot be honoured. */
+export type UnavailableAction = Readonly<{
+  type: 'unavailable'
+  code: RequestErrorCode
+  reason: string
+  /** As above; also `StorageBucket default/static`. */
+  backend: string
+}>
+
+/** What the requests to one backend come to. */
+export type BackendAction = ForwardAction | UnavailableAction
+
+/** A backend of several, and how many of the requests it gets: `weight` of the sum of all weights. */
+export type Share = Readonly<{
+  /** A whole number; 0: none. */
+  weight: number
+  action: BackendAction
+}>
+
+/** Each request goes to one of several backends. At least one weight is not 0. */
+export type SplitAction = Readonly<{
+  type: 'split'
+  shares: readonly Share[]
+  /** `default/web:80=90, default/next:80=10`. */
+  backend: string
+}>
+
+/** Routes that refer to the same backend share their action. Redirects and fixed answers are filters, not actions. */
+export type RouteAction = BackendAction | SplitAction
 
 /** There may be 100,000 of them: a route holds nothing that its owner or a function of it can tell. */
 export type Route = Readonly<{
@@ -86,6 +106,11 @@ export function findRouteId({
 }: Pick<Route, 'owner' | 'host' | 'pathType' | 'path'>): string {
   // Joined, the text is one string; a template would keep it as a tree of its parts.
   return [printName(owner), host, pathType === 'default' ? pathType : `${pathType} ${path}`].join('|')
+}
+
+/** The backends of a route and their weights; most routes have one. */
+export function listShares(action: RouteAction): readonly Share[] {
+  return action.type === 'split' ? action.shares : [{ weight: 1, action }]
 }
 
 /** Where the route's path stands in its owner; for a default backend, where that does. */

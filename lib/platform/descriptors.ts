@@ -4,23 +4,18 @@
  */
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { devNull } from 'node:os'
+import { isExhaustion } from '../base/exhaustion.ts'
 
 /** What a process has open for itself: its log, its ports, event loop, threads, files that it reads, and some to spare. */
 const OWN_DESCRIPTORS = 64
-/** With fewer Node cannot load all modules. */
-export const LEAST_DESCRIPTORS = 64
-/** What to do about a limit that is too low. */
-export const RAISE_LIMIT =
-  'raise the hard limit: ulimit -Hn 65536, LimitNOFILE=65536 (systemd), --ulimit nofile=65536 (docker)'
+/** With fewer Node cannot load all modules: it opens many of them at once. */
+export const LEAST_DESCRIPTORS = 128
 /** However low the limit is, something is served. */
 const LEAST_CONNECTIONS = 8
 /** Descriptors that are held open so that there are some when there are no others. */
 const HELD = 8
 /** How soon they are taken back, in milliseconds, and how often that is tried. */
 const RETAKE_MS = 200
-
-/** Errors that say that there are no more: of this process, or of the whole machine. */
-const EXHAUSTED: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE'])
 
 let limit: { readonly most: number | undefined } | undefined
 
@@ -42,10 +37,6 @@ export function fitConnections(limit: number | undefined): number {
 /** Sockets of another kind (UDP sessions, connections of DNS clients): a quarter of the limit, so that some are left for all else. */
 export function fitSockets(limit: number | undefined): number {
   return limit === undefined ? Number.POSITIVE_INFINITY : Math.floor(limit / 4)
-}
-
-export function isExhaustion(error: unknown): boolean {
-  return EXHAUSTED.has((error as NodeJS.ErrnoException | undefined)?.code)
 }
 
 function readLimit(): number | undefined {

@@ -35,21 +35,37 @@ export function countQueued(socket: Socket): number {
 
 type Layered = { readonly _parent?: Socket | null }
 
-/** The connection that a TLS connection runs over; undefined where it is not known. */
-export function findCarrier(socket: TLSSocket): Socket | undefined {
-  return (socket as Layered)._parent ?? undefined
-}
+/** Where this Node does not tell what a TLS connection runs over, by both ends, which no two open connections have in common. */
+const carriers = new Map<string, Socket>()
 
 let knowsCarriers: boolean | undefined
+
+/** To be told of a connection before TLS runs over it. */
+export function keepCarrier(carrier: Socket): void {
+  if (canFindCarriers() || carrier.remoteAddress === undefined) return
+  const ends = describeEnds(carrier)
+  carriers.set(ends, carrier)
+  carrier.once('close', () => carriers.delete(ends))
+}
+
+/** The connection that a TLS connection runs over; undefined for one without TLS, and where it is not known once its peer has gone. */
+export function findCarrier(socket: Socket): Socket | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined
+  return (socket as Layered)._parent ?? carriers.get(describeEnds(socket))
+}
 
 /** False: this Node does not tell the connection that a TLS connection runs over. */
 export function canFindCarriers(): boolean {
   if (knowsCarriers === undefined) {
     const carrier = new Socket()
     const probe = new TLSSocket(carrier)
-    knowsCarriers = findCarrier(probe) === carrier
+    knowsCarriers = (probe as Layered)._parent === carrier
     probe.destroy()
     carrier.destroy()
   }
   return knowsCarriers
+}
+
+function describeEnds({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 }

@@ -4,13 +4,22 @@ import { statusOf } from '../base/errors.ts'
 import { cutSame } from '../base/list.ts'
 import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
+import { isServiceListener, type ServiceListener } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
-import type { Route } from '../model/route.ts'
-import type { ServiceListener } from '../model/service-listener.ts'
-import type { UpstreamKey } from '../model/upstream.ts'
+import type { BackendAction, Route, RouteAction, Share, VirtualHost } from '../model/route.ts'
+import { findTable, type RouteTable } from '../model/route-table.ts'
+import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { joinOverrides } from '../settings/policy.ts'
 import type { PolicyOverrides } from '../settings/service.ts'
-import { printAction, printEndpoints, printForwarding, printListenerManner, printListenerName } from './print.ts'
+import {
+  printAction,
+  printConditions,
+  printEndpoints,
+  printForwarding,
+  printListenerManner,
+  printListenerName,
+} from './print.ts'
+import { describeShares } from './shares.ts'
 
 export type ModelChange = Readonly<{
   type: 'added' | 'removed' | 'changed'
@@ -52,13 +61,20 @@ export function diffModels(whole: Model, wholeAfter: Model): readonly ModelChang
 function narrow(before: Model, after: Model): readonly [before: Model, after: Model] {
   // Where an upstream is another, any host may lead to it.
   if (before.upstreams !== after.upstreams) return [before, after]
-  const hosts = cutSame(before.hosts, after.hosts)
   const certificates = cutSame(before.certificates, after.certificates)
   const listeners = cutSame(before.listeners, after.listeners)
   return [
-    { ...before, hosts: hosts.gone, certificates: certificates.gone, listeners: listeners.gone },
-    { ...after, hosts: hosts.come, certificates: certificates.come, listeners: listeners.come },
+    { ...before, tables: cutTables(before, after), certificates: certificates.gone, listeners: listeners.gone },
+    { ...after, tables: cutTables(after, before), certificates: certificates.come, listeners: listeners.come },
   ]
+}
+
+/** The tables without the hosts that those of the other model have too. */
+function cutTables({ tables }: Model, other: Model): readonly RouteTable[] {
+  return tables.map((table) => {
+    const { gone } = cutSame(table.hosts, findTable(other.tables, table.name)?.hosts ?? [])
+    return { ...table, hosts: gone }
+  })
 }
 
 /** `+ shop.localhost/cart  Prefix → default/card:80 → 127.0.0.1:9100` */
@@ -87,35 +103,53 @@ function findSame(before: Model, after: Model): ReadonlySet<unknown> {
     for (const [key, upstream] of after.upstreams) if (before.upstreams.get(key) !== upstream) upstreams.add(key)
     for (const key of before.upstreams.keys()) if (!after.upstreams.has(key)) upstreams.add(key)
   }
-  const isTouched = ({ action }: Route): boolean => action.type === 'forward' && upstreams.has(action.upstream)
-  const old = new Set<unknown>([...before.hosts, ...before.certificates, ...before.listeners])
-  const listeners = after.listeners.filter((listener) => old.has(listener) && !upstreams.has(listener.upstream))
-  const hosts = after.hosts.filter((host) => old.has(host) && !(upstreams.size > 0 && host.routes.some(isTouched)))
+  const isTouched = ({ action }: Route): boolean =>
+    action.type === 'split'
+      ? action.shares.some((share) => leadsTo(upstreams, share.action))
+      : leadsTo(upstreams, action)
+  const old = new Set<unknown>([...listHosts(before), ...before.certificates, ...before.listeners])
+  const listeners = after.listeners
+    .filter(isServiceListener)
+    .filter((listener) => old.has(listener) && !upstreams.has(listener.upstream))
+  const hosts = listHosts(after).filter((host) => old.has(host) && !(upstreams.size > 0 && host.routes.some(isTouched)))
   return new Set<unknown>([...hosts, ...listeners, ...after.certificates.filter((binding) => old.has(binding))])
 }
 
+function leadsTo(upstreams: ReadonlySet<UpstreamKey>, action: BackendAction): boolean {
+  return action.type === 'forward' && upstreams.has(action.upstream)
+}
+
+function listHosts({ tables }: Model): readonly VirtualHost[] {
+  return tables.flatMap(({ hosts }) => hosts)
+}
+
+/** The listeners of the gateway itself are settings, whose changes others tell. */
 function describe(model: Model, same: ReadonlySet<unknown>): Map<string, Item> {
   const items = new Map<string, Item>()
-  for (const virtualHost of model.hosts) {
+  for (const table of model.tables) describeTable(model, table, same, items)
+  for (const binding of model.certificates) {
+    if (!same.has(binding)) items.set(`certificate ${binding.host}`, describeCertificate(binding))
+  }
+  for (const listener of model.listeners.filter(isServiceListener)) {
+    if (!same.has(listener)) items.set(keyOfListener(listener), describeListener(model, listener))
+  }
+  return items
+}
+
+function describeTable(model: Model, table: RouteTable, same: ReadonlySet<unknown>, items: Map<string, Item>): void {
+  const { name, hosts, defaultRoute } = table
+  for (const virtualHost of hosts) {
     if (same.has(virtualHost)) continue
     const { host, routes } = virtualHost
-    for (const route of routes) items.set(keyOf(route), describeRoute(model, route))
-    items.set(`host ${host}`, {
+    for (const route of routes) items.set(`${name} ${keyOf(route)}`, describeRoute(model, route))
+    items.set(`${name} host ${host}`, {
       subject: host === '' ? '*' : host,
       added: undefined,
       removed: undefined,
       aspects: [{ name: 'plain HTTP ', value: redirectsToHttps(virtualHost) ? 'redirected to https' : 'served' }],
     })
   }
-  if (model.defaultRoute !== undefined)
-    items.set('default', describeRoute(model, model.defaultRoute, 'any other request'))
-  for (const binding of model.certificates) {
-    if (!same.has(binding)) items.set(`certificate ${binding.host}`, describeCertificate(binding))
-  }
-  for (const listener of model.listeners) {
-    if (!same.has(listener)) items.set(keyOfListener(listener), describeListener(model, listener))
-  }
-  return items
+  if (defaultRoute !== undefined) items.set(`${name} default`, describeRoute(model, defaultRoute, 'any other request'))
 }
 
 /** On one address the port may change. */
@@ -147,34 +181,46 @@ function printOverrides(overrides: PolicyOverrides = {}): string {
 
 /** The same place, whichever Ingress defines it. */
 function keyOf({ host, pathType, match }: Route): string {
-  return `route ${host} ${pathType === 'default' ? 'default' : match.type} ${match.path}`
+  const { type, path, conditions } = match
+  return `route ${host} ${pathType === 'default' ? 'default' : type} ${path} ${JSON.stringify(conditions ?? {})}`
 }
 
 function describeRoute(model: Model, route: Route, subject: string = subjectOf(route)): Item {
   const { action } = route
-  const upstream = action.type === 'forward' ? model.upstreams.get(action.upstream) : undefined
+  const shares = describeShares(model, action)
+  const upstreams = shares.flatMap(({ upstream }) => (upstream ? [upstream] : []))
+  const list = (print: (upstream: Upstream) => string): string => [...new Set(upstreams.map(print))].join(' | ')
   const text = printAction(model, route)
   return {
     subject,
     added: text,
     removed: `→ ${action.backend}`,
     aspects: [
+      { name: '', value: shares.map((share) => printBackend(share, action)).join(', ') },
+      { name: 'endpoints ', value: list(({ endpoints }) => printEndpoints(endpoints)) || printEndpoints([]) },
+      { name: 'protocol ', value: list(({ protocol }) => protocol) },
       {
-        name: '',
+        name: 'settings ',
         value:
-          action.type === 'forward' ? action.backend : `${action.backend} (${statusOf(action.code)} ${action.reason})`,
+          list(({ policy }) => printOverrides(joinOverrides(policy, route.policy))) || printOverrides(route.policy),
       },
-      { name: 'endpoints ', value: printEndpoints(upstream?.endpoints ?? []) },
-      { name: 'protocol ', value: upstream?.protocol ?? '' },
-      { name: 'settings ', value: printOverrides(joinOverrides(upstream?.policy, route.policy)) },
+      { name: 'priority ', value: String(route.match.priority ?? 0) },
       { name: 'filters ', value: printFilters(route.filters).join('; ') || 'none' },
     ],
   }
 }
 
-function subjectOf({ host, pathType, path }: Route): string {
+function printBackend({ weight, action }: Share, of: RouteAction): string {
+  const text = of.type === 'split' ? `${action.backend}=${weight}` : action.backend
+  return action.type === 'forward' ? text : `${text} (${statusOf(action.code)} ${action.reason})`
+}
+
+function subjectOf(route: Route): string {
+  const { host, pathType, path } = route
+  const { priority: _, ...match } = route.match
+  const conditions = printConditions({ match }).map((condition) => `  if ${condition}`)
   const place = `${host === '' ? '*' : host}${pathType === 'default' ? '' : path === '' ? '/' : path}`
-  return `${place}  ${pathType}`
+  return `${place}  ${pathType}${conditions.join('')}`
 }
 
 /** A certificate renewed under its old name is another one: its fingerprint tells. */

@@ -2,22 +2,28 @@
 
 import { isIP } from 'node:net'
 import { printIsoTime } from '../base/clock.ts'
-import { type RequestErrorCode, statusOf } from '../base/errors.ts'
-import { findUsualPort, matchesHostPattern, parseAuthority, printHttpsUrl } from '../base/hostname.ts'
+import { isClosedBy, statusOf } from '../base/errors.ts'
+import { findUsualPort, matchesHostPattern, parseAuthority } from '../base/hostname.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
+import { compileBeginning } from '../base/pattern.ts'
 import { printName } from '../base/resource-name.ts'
-import { printFilters, redirectsToHttps } from '../filters/registry.ts'
+import { describeRequest, type Play, type PlayedAnswer, playFilters } from '../filters/play.ts'
+import { describeFilters } from '../filters/registry.ts'
+import type { FilterDraft, FilterRequest } from '../filters/spec.ts'
 import { type Certificate, type CertificateBinding, judgeValidity } from '../model/certificate.ts'
+import { isGatewayListener, isServiceListener, type Listener, type ServiceListener } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
-import type { PathMatch, Route, VirtualHost } from '../model/route.ts'
-import type { ServiceListener } from '../model/service-listener.ts'
+import type { PathMatch, Route, RouteMatch, VirtualHost } from '../model/route.ts'
+import { findIngressTable, findTable, type RouteTable } from '../model/route-table.ts'
 import { findShortage } from '../model/shortage.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
-import type { RoutedRequest } from '../routing/predicates.ts'
+import { compileConditions, type Predicate, type RoutedRequest } from '../routing/predicates.ts'
 import { compileTable, findInHost } from '../routing/table.ts'
 import type { LeftOut } from './left-out.ts'
+import { printConditions } from './print.ts'
+import { type DescribedShare, describeShares } from './shares.ts'
 
 /** `path` is the request target without its authority: path and query as they would be sent. */
 export type ExplainedUrl = Readonly<{
@@ -41,10 +47,8 @@ export type RouteVerdict = Readonly<{
 
 export type Explanation = Readonly<{
   url: ExplainedUrl
-  /** The answer if Portico gives it itself: an error with its code, or a redirect with its Location. */
-  answer:
-    | Readonly<{ status: number; code: RequestErrorCode | undefined; reason: string; location?: string }>
-    | undefined
+  /** The answer if Portico gives it itself: an error with its code, or what a filter answers. */
+  answer: PlayedAnswer | undefined
   path: Readonly<{ normal: NormalPath | undefined; query: string; notes: readonly string[] }>
   host: Readonly<{
     /** Undefined: malformed. */
@@ -64,16 +68,35 @@ export type Explanation = Readonly<{
   /** Candidates beyond the limit. */
   omitted: number
   winner: Route | undefined
-  /** What each filter of the winner does, in the order in which they act on the request. */
+  /** What each filter of the host and of the winner does, in the order in which they act on the request. */
   filters: readonly string[]
-  /** Where the winner, or the listener, forwards to. */
+  /** Names of filters that may refuse the request before it comes so far. */
+  notPlayed: readonly string[]
+  /** What an endpoint is asked. */
+  sent: Pick<FilterDraft, 'target' | 'authority'>
+  /** Where the winner, or the listener, forwards to; undefined where that is one of `shares`. */
   upstream: Upstream | undefined
+  /** The backends of the winner where it has several: which one a request goes to is known when it comes. */
+  shares: readonly DescribedShare[]
   /** The port of a Service that the URL names: there no rule is asked. */
   listener?: ServiceListener
+  /** Why the port of the URL is not one that serves its scheme. */
+  portFault?: string
 }>
 
 const MOST_CANDIDATES = 20
 const MOST_HOSTS = 5
+
+/** Where no rule is asked. */
+const NOTHING_ASKED = {
+  candidates: [],
+  omitted: 0,
+  winner: undefined,
+  filters: [],
+  notPlayed: [],
+  upstream: undefined,
+  shares: [],
+}
 
 export type ExplainOptions = Readonly<{
   encodedSlash?: 'keep' | 'reject'
@@ -93,34 +116,44 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const hostname = parseAuthority(url.host)?.hostname
   const notes = describePath(rawPath, normal)
   const listener = findListener(model, url)
-  if (listener) return explainListener(model, listener, { url, path: { normal, query, notes } })
-  const host = explainHost(model, hostname, options.leftOut ?? [])
+  if (listener && isServiceListener(listener))
+    return explainListener(model, listener, { url, path: { normal, query, notes } })
+  const table = (listener && findTable(model.tables, listener.table)) ?? findIngressTable(model)
+  const host = explainHost(table, hostname, options.leftOut ?? [])
   const certificate =
     url.scheme === 'https' && hostname !== undefined ? explainCertificate(model, hostname, options) : undefined
-  const base = { url, path: { normal, query, notes }, host, certificate }
+  const portFault = findPortFault(model, url, options)
+  const base = { url, path: { normal, query, notes }, host, certificate, ...(portFault !== undefined && { portFault }) }
   if (normal === undefined || hostname === undefined) {
     const code = hostname === undefined ? 'PORTICO_REQ_BAD_HOST' : 'PORTICO_REQ_BAD_PATH'
     const reason = hostname === undefined ? `host "${url.host}" is malformed` : notes.join('; ')
-    const answer = { status: 400, code, reason } as const
-    return { ...base, answer, candidates: [], omitted: 0, winner: undefined, filters: [], upstream: undefined }
+    return { ...base, ...NOTHING_ASKED, answer: { status: 400, code, reason }, sent: describeSent(url, normal, query) }
   }
   const { virtualHost } = host
-  const winner = findWinner(model, virtualHost, normal.matchPath, describeRequest(url, query))
-  const candidates = listCandidates(model, virtualHost, normal.matchPath, winner)
-  const upstream = winner?.action.type === 'forward' ? model.upstreams.get(winner.action.upstream) : undefined
+  const { host: authority, path: target, ...asked } = url
+  const request = describeRequest({ ...asked, authority, hostname, path: normal, query, target })
+  const winner = findWinner(table, virtualHost, normal.matchPath, request)
+  const candidates = listCandidates(table, virtualHost, { path: normal.matchPath, request }, winner)
+  const shares = winner === undefined ? [] : describeShares(model, winner.action)
+  const isSplit = winner?.action.type === 'split'
+  const draft = { ...describeSent(url, normal, query), lines: request.lines, addedLines: '' }
+  const { answer, notPlayed } = playAll(virtualHost, winner, request, draft, options.httpsPort ?? 0)
   return {
     ...base,
-    answer: findRedirect(url, hostname, virtualHost, options.httpsPort) ?? findAnswer(host, winner, upstream),
+    answer: answer ?? findAnswer(host, shares),
     candidates: candidates.slice(0, MOST_CANDIDATES),
     omitted: Math.max(0, candidates.length - MOST_CANDIDATES),
     winner,
-    filters: printFilters(winner?.filters),
-    upstream,
+    filters: describeFilters([...(virtualHost?.filters ?? []), ...(winner?.filters ?? [])]),
+    notPlayed,
+    sent: draft,
+    upstream: isSplit ? undefined : shares[0]?.upstream,
+    shares: isSplit ? shares : [],
   }
 }
 
 /** A port that is written decides, and on a Service's own address the usual one too. */
-function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): ServiceListener | undefined {
+function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): Listener | undefined {
   const authority = parseAuthority(host)
   if (authority === undefined) return undefined
   const { hostname, port } = authority
@@ -132,6 +165,26 @@ function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): Ser
   return (
     found.find(({ address }) => isEvery(address)) ?? (isIP(hostname) === 0 && found.length === 1 ? found[0] : undefined)
   )
+}
+
+/** A port that is mapped to a listener, as containers have it, is not known here. */
+function findPortFault(
+  { listeners }: Model,
+  { host, scheme }: ExplainedUrl,
+  { httpsPort }: ExplainOptions,
+): string | undefined {
+  const gateway = listeners.filter(isGatewayListener)
+  if (gateway.length === 0) return undefined
+  const serving = gateway.filter(({ tls }) => tls === (scheme === 'https'))
+  const [own] = serving
+  if (own === undefined) return `${scheme} is off in the settings: nothing serves it`
+  const asked = parseAuthority(host)?.port
+  if (asked === undefined || (scheme === 'https' && asked === httpsPort)) return undefined
+  if (serving.some(({ port }) => port === asked || port === 0)) return undefined
+  if (listeners.some((one) => isServiceListener(one) && one.transport === 'TCP' && one.port === asked)) return undefined
+  if (gateway.some(({ port }) => port === asked))
+    return `this is the port of ${scheme === 'http' ? 'https' : 'http'}; ${scheme} has ${own.port}`
+  return `no listener has this port; explained as if it led to that of ${scheme}, ${own.port}`
 }
 
 function isEvery(address: string): boolean {
@@ -160,57 +213,64 @@ function explainListener(
       leftOut: [],
     },
     certificate: undefined,
-    candidates: [],
-    omitted: 0,
-    winner: undefined,
-    filters: [],
+    ...NOTHING_ASKED,
+    sent: describeSent(url, path.normal, path.query),
     upstream,
     listener,
   }
 }
 
-function describeRequest({ method = 'GET', fields, client = '127.0.0.1' }: ExplainedUrl, query: string): RoutedRequest {
-  return { method, query, clientAddress: client, header: (name) => fields?.get(name) }
+/** A request as routes see it within a host. */
+type Asked = Readonly<{ path: string; request: RoutedRequest }>
+
+function describeSent(url: ExplainedUrl, normal: NormalPath | undefined, query: string): Explanation['sent'] {
+  return { target: (normal?.path ?? '') + query, authority: url.host }
+}
+
+/** The filters of the host, and then of the route unless a guard has closed it. */
+function playAll(
+  virtualHost: VirtualHost | undefined,
+  winner: Route | undefined,
+  request: FilterRequest,
+  draft: FilterDraft,
+  httpsPort: number,
+): Play {
+  const ofHost = playFilters(virtualHost?.filters ?? [], request, draft, httpsPort)
+  if (ofHost.answer !== undefined || winner === undefined || isClosed(winner)) return ofHost
+  const ofRoute = playFilters(winner.filters ?? [], { ...request, match: winner.match }, draft, httpsPort)
+  return { ...ofRoute, notPlayed: [...ofHost.notPlayed, ...ofRoute.notPlayed] }
+}
+
+function isClosed({ action }: Route): boolean {
+  return action.type === 'unavailable' && isClosedBy(action.code)
 }
 
 /** The compiled table decides here as it does for traffic. */
 function findWinner(
-  model: Model,
+  whole: RouteTable,
   virtualHost: VirtualHost | undefined,
   path: string,
   request: RoutedRequest,
 ): Route | undefined {
   const hosts = virtualHost === undefined ? [] : [{ ...virtualHost, host: '' }]
-  const table = compileTable({ ...model, hosts }, (route) => route)
+  const table = compileTable({ ...whole, hosts }, (route) => route)
   return findInHost(table, table.anyHost, path, request)
-}
-
-function findRedirect(
-  { scheme, path }: ExplainedUrl,
-  hostname: string,
-  virtualHost: VirtualHost | undefined,
-  port = 0,
-): Explanation['answer'] {
-  if (scheme !== 'http' || virtualHost === undefined || !redirectsToHttps(virtualHost)) return undefined
-  const reason = 'a tls section names this host: plain HTTP is sent to HTTPS'
-  return { status: 308, code: undefined, reason, ...(port > 0 && { location: printHttpsUrl(hostname, port, path) }) }
 }
 
 function findAnswer(
   { virtualHost, leftOut: [lost] }: Explanation['host'],
-  winner: Route | undefined,
-  upstream: Upstream | undefined,
+  shares: readonly DescribedShare[],
 ): Explanation['answer'] {
-  if (winner === undefined) {
+  if (shares.length === 0) {
     const reason = virtualHost === undefined ? 'no rule has this host' : 'no path of this host matches'
     const whole = `${reason}, and there is no default backend${lost ? `; ${describeLeftOut(lost)}` : ''}`
     return { status: 404, code: 'PORTICO_REQ_NO_ROUTE', reason: whole }
   }
-  if (winner.action.type === 'unavailable') {
-    const { code, reason } = winner.action
-    return { status: statusOf(code), code, reason }
-  }
-  return findLack(winner.action.backend, upstream)
+  const active = shares.filter(({ weight }) => weight > 0)
+  const [{ action, lack }] = active as [DescribedShare]
+  if (active.some((share) => share.lack === undefined) || lack === undefined) return undefined
+  const { code, reason } = lack
+  return { status: statusOf(code), code, reason: action.type === 'forward' ? `${action.backend}: ${reason}` : reason }
 }
 
 /** The answer where there is no endpoint. */
@@ -251,11 +311,15 @@ function describeBadPath(raw: string): string {
   return 'the path climbs above the root'
 }
 
-function explainHost(model: Model, hostname: string | undefined, leftOut: readonly LeftOut[]): Explanation['host'] {
+function explainHost(
+  { hosts }: RouteTable,
+  hostname: string | undefined,
+  leftOut: readonly LeftOut[],
+): Explanation['host'] {
   if (hostname === undefined) return { hostname, virtualHost: undefined, reason: 'malformed', misses: [], leftOut: [] }
-  const index = new HostIndex(model.hosts.filter(({ host }) => host !== '').map((host) => [host.host, host]))
+  const index = new HostIndex(hosts.filter(({ host }) => host !== '').map((host) => [host.host, host]))
   const named = index.find(hostname)
-  const virtualHost = named ?? model.hosts.find(({ host }) => host === '')
+  const virtualHost = named ?? hosts.find(({ host }) => host === '')
   const reason =
     named === undefined
       ? virtualHost === undefined
@@ -268,7 +332,7 @@ function explainHost(model: Model, hostname: string | undefined, leftOut: readon
     hostname,
     virtualHost,
     reason,
-    misses: findHostMisses(model.hosts, hostname, named),
+    misses: findHostMisses(hosts, hostname, named),
     leftOut: leftOut.filter(({ hosts }) => hosts.some((host) => host === '' || matchesHostPattern(host, hostname))),
   }
 }
@@ -334,25 +398,24 @@ function printDay(milliseconds: number): string {
 
 /** Every route that had a say, the winner first and then by how much of the path it shares. */
 function listCandidates(
-  model: Model,
+  { defaultRoute, shadowed }: RouteTable,
   virtualHost: VirtualHost | undefined,
-  path: string,
+  asked: Asked,
   winner: Route | undefined,
 ): readonly RouteVerdict[] {
   const misses: RouteVerdict[] = []
   for (const route of virtualHost?.routes ?? []) {
-    if (route !== winner) misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
+    if (route !== winner) misses.push({ route, verdict: 'no', reason: describeMiss(route, asked, winner) })
   }
-  for (const { route, winner: holder } of model.shadowed) {
+  for (const { route, winner: holder } of shadowed) {
     if (virtualHost === undefined || route.host !== virtualHost.host || route.pathType === 'default') continue
-    if (!matchesPath(route.match, path)) {
-      misses.push({ route, verdict: 'no', reason: describeMiss(route, path, winner) })
+    if (!matchesPath(route.match, asked.path) || findFailed(route, asked.request) !== undefined) {
+      misses.push({ route, verdict: 'no', reason: describeMiss(route, asked, winner) })
       continue
     }
     const by = `${holder.pathType} ${holder.path || '/'} of ${printName(holder.owner)}`
     misses.push({ route, verdict: 'shadowed', reason: `shadowed by ${by}` })
   }
-  const { defaultRoute } = model
   // The default backend of an Ingress can be that of its hosts and that of all others: it is one to whoever wrote it.
   const own = virtualHost?.routes.find((route) => route.pathType === 'default')
   if (defaultRoute !== undefined && winner !== defaultRoute && !isSameOwner(own, defaultRoute)) {
@@ -360,7 +423,7 @@ function listCandidates(
     misses.push({ route: defaultRoute, verdict: 'no', reason })
   }
   const sorted = misses
-    .map((verdict) => [verdict, sharedLength(verdict.route.match.path, path)] as const)
+    .map((verdict) => [verdict, findNearness(verdict.route.match, asked.path)] as const)
     .sort(([, a], [, b]) => b - a)
     .map(([verdict]) => verdict)
   return winner === undefined
@@ -373,17 +436,48 @@ function isSameOwner(route: Route | undefined, { owner: { kind, namespace, name 
 }
 
 function describeWin(winner: Route, virtualHost: VirtualHost | undefined): string {
+  const conditions = printConditions(winner)
+  const all = conditions.length === 0 ? '' : `; ${conditions.join(', ')}`
   if (winner.pathType === 'default') {
     return virtualHost === undefined || winner.host !== virtualHost.host || !virtualHost.routes.includes(winner)
       ? 'default backend: no rule takes the request'
-      : 'default backend of this host: no path matches'
+      : `default backend of this host: no path matches${all}`
   }
-  return winner.match.type === 'exact' ? 'equals the path' : 'longest matching prefix'
+  const { type } = winner.match
+  if (type === 'regex') return `the path begins with what it stands for${all}`
+  return `${type === 'exact' ? 'equals the path' : 'longest matching prefix'}${all}`
 }
 
-function describeMiss(route: Route, path: string, winner: Route | undefined): string {
-  if (route.pathType === 'default') return 'a path of this host matches'
+/** The first condition that does not hold. */
+function findFailed({ match }: Route, request: RoutedRequest): Predicate | undefined {
+  return compileConditions(match.conditions).find(({ holds }) => !holds(request))
+}
+
+function describeFailed({ text, seen }: Predicate, request: RoutedRequest): string {
+  const found = seen(request)
+  return `does not hold: ${text} (${found === undefined ? 'there is none' : `it is "${found}"`})`
+}
+
+/** Why a route does not take a request whose path it matches and whose conditions hold: the winner goes before it. */
+function describeLater({ match }: Route, winner: Route): string {
+  const { type, path, priority, conditions } = winner.match
+  if (match.conditions?.unread === 'other')
+    return 'its conditions cannot be read: other routes of its path go before it'
+  if ((priority ?? 0) !== (match.priority ?? 0)) return `priority ${priority ?? 0} goes before ${match.priority ?? 0}`
+  if (type === match.type && stemOf(path) === stemOf(match.path) && conditions !== match.conditions) {
+    return `the same path with ${match.conditions === undefined ? '' : 'other '}conditions goes before it`
+  }
+  if (type === 'exact') return 'an Exact path goes before a prefix'
+  return type === 'regex' ? 'a longer regular expression matches' : 'a longer prefix matches'
+}
+
+function describeMiss(route: Route, { path, request }: Asked, winner: Route | undefined): string {
   const { type, path: wanted } = route.match
+  const failed = findFailed(route, request)
+  if (failed !== undefined && matchesPath(route.match, path)) return describeFailed(failed, request)
+  if (route.pathType === 'default') return 'a path of this host matches'
+  if (winner !== undefined && matchesPath(route.match, path)) return describeLater(route, winner)
+  if (type === 'regex') return `"${path}" does not begin with what the regular expression stands for`
   if (type === 'exact') {
     if (path === `${wanted}/` || wanted === `${path}/`)
       return `"${path}" differs by the slash at its end: Exact is exact`
@@ -392,9 +486,6 @@ function describeMiss(route: Route, path: string, winner: Route | undefined): st
     return `path is "${path}"`
   }
   const stem = stemOf(wanted)
-  if (matchesPath(route.match, path)) {
-    return winner?.match.type === 'exact' ? 'an Exact path goes before a prefix' : 'a longer prefix matches'
-  }
   if (path.startsWith(stem)) {
     const end = path.indexOf('/', stem.length)
     const element = path.slice(0, end < 0 ? undefined : end)
@@ -412,13 +503,16 @@ function stemOf(path: string): string {
 
 function matchesPath(match: PathMatch, path: string): boolean {
   if (match.type === 'exact') return path === match.path
+  if (match.type === 'regex') return compileBeginning(match).test(path)
   const stem = stemOf(match.path)
   return path === stem || path.startsWith(`${stem}/`)
 }
 
-function sharedLength(a: string, b: string): number {
-  const most = Math.min(a.length, b.length)
+/** How much of the path the route has in common with it; all of it where only a condition or another route stands in the way. */
+function findNearness(match: RouteMatch, path: string): number {
+  if ((match.type === 'regex' || match.conditions !== undefined) && matchesPath(match, path)) return path.length
+  const most = Math.min(match.path.length, path.length)
   let length = 0
-  while (length < most && a.charCodeAt(length) === b.charCodeAt(length)) length++
+  while (length < most && match.path.charCodeAt(length) === path.charCodeAt(length)) length++
   return length
 }

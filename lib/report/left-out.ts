@@ -1,4 +1,4 @@
-/** Ingresses that are not served at all: refused for an error, or of a class that is not served here. */
+/** Ingresses that are not served at all: refused for an error, a canary, or of a class that is not served here. */
 import type { Diagnostic, DiagnosticCode } from '../base/diagnostics.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printName } from '../base/resource-name.ts'
@@ -15,19 +15,21 @@ export type LeftOut = Readonly<{
   position: SourcePosition
 }>
 
-const CLASS_CODES: ReadonlySet<DiagnosticCode> = new Set([
+/** Codes of problems that leave out an Ingress without an error. */
+const UNSERVED_CODES: ReadonlySet<DiagnosticCode> = new Set([
   'PORTICO_REF_CLASS_FOREIGN',
   'PORTICO_REF_CLASS_NOT_FOUND',
   'PORTICO_REF_CLASS_MISSING',
+  'PORTICO_ANN_CANARY',
 ])
 
 /** Each left-out Ingress with the first problem that explains it; `diagnostics` are those of the same configuration. */
 export function listLeftOut(resources: ResourceSet, diagnostics: readonly Diagnostic[]): readonly LeftOut[] {
-  const [errors, classes] = [new Map<string, Diagnostic>(), new Map<string, Diagnostic>()]
+  const [errors, unserved] = [new Map<string, Diagnostic>(), new Map<string, Diagnostic>()]
   for (const diagnostic of diagnostics) {
     const { resource = '', severity, code } = diagnostic
-    const problems = CLASS_CODES.has(code) ? classes : errors
-    if ((severity === 'error' || problems === classes) && !problems.has(resource)) problems.set(resource, diagnostic)
+    const problems = UNSERVED_CODES.has(code) ? unserved : errors
+    if ((severity === 'error' || problems === unserved) && !problems.has(resource)) problems.set(resource, diagnostic)
   }
   const describe = (ingress: Ingress, problems: ReadonlyMap<string, Diagnostic>): readonly LeftOut[] => {
     const ref = createRef(ingress)
@@ -45,6 +47,6 @@ export function listLeftOut(resources: ResourceSet, diagnostics: readonly Diagno
   }
   return [
     ...resources.allRefused('Ingress').flatMap((ingress) => describe(ingress, errors)),
-    ...resources.all('Ingress').flatMap((ingress) => describe(ingress, classes)),
+    ...resources.all('Ingress').flatMap((ingress) => describe(ingress, unserved)),
   ]
 }

@@ -1,9 +1,9 @@
 /** Where parts of a model stand in the manifests. */
 import { printPosition, type SourcePosition } from '../base/position.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
+import type { ServiceListener } from '../model/listener.ts'
 import { type Locate, NAME_FIELD, type ResourceRef } from '../model/resource-ref.ts'
 import { findHostField, findPathField, type Route, type VirtualHost } from '../model/route.ts'
-import type { ServiceListener } from '../model/service-listener.ts'
 
 /** The path of a route. */
 export function locateRoute(route: Route, locate: Locate): SourcePosition | undefined {

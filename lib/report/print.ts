@@ -5,28 +5,59 @@ import { statusOf } from '../base/errors.ts'
 import { printName } from '../base/resource-name.ts'
 import { printFilters, redirectsToHttps } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
+import { isServiceListener, placeOf, type ServiceListener } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
-import type { ServiceListener } from '../model/service-listener.ts'
+import type { RouteTable } from '../model/route-table.ts'
 import type { Endpoint } from '../model/upstream.ts'
+import { compileConditions } from '../routing/predicates.ts'
+import { type DescribedShare, describeShares } from './shares.ts'
 
-/** Prints hosts in match order, the default backend, what is shadowed, certificates and listeners; private keys never. */
+/**
+ * Prints hosts in match order, the default backend, what is shadowed, certificates and the listeners of Services; private keys
+ * never. With several tables, each has its name above it, and the listeners of the gateway are printed with the names of theirs.
+ */
 export function printModel(model: Model): string {
-  const lines = model.hosts.flatMap((host) => printHost(model, host))
-  lines.push(`default  ${model.defaultRoute === undefined ? '→ 404' : printTarget(model, model.defaultRoute)}`)
-  for (const { route, winner } of model.shadowed) {
+  const { tables, certificates, listeners } = model
+  const isOne = tables.length === 1
+  const lines = tables.flatMap((table) => [...(isOne ? [] : [`table ${table.name}`]), ...printTable(model, table)])
+  for (const binding of certificates) lines.push(printBinding(binding))
+  for (const listener of listeners) {
+    if (isServiceListener(listener)) lines.push(`listener ${listener.id} ${printForwarding(model, listener)}`)
+    else if (!isOne) lines.push(`listener ${listener.id} ${placeOf(listener)} → table ${listener.table}`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function printTable(model: Model, { hosts, defaultRoute, shadowed }: RouteTable): readonly string[] {
+  const lines = hosts.flatMap((host) => printHost(model, host))
+  lines.push(`default  ${defaultRoute === undefined ? '→ 404' : printTarget(model, defaultRoute)}`)
+  for (const { route, winner } of shadowed) {
     lines.push(
-      `shadowed  ${printHostName(route.host)}${printPath(route)} → ${route.action.backend}  [${printName(route.owner)}]  by ${printPath(winner)} → ${winner.action.backend}  [${printName(winner.owner)}]`,
+      `shadowed  ${printHostName(route.host)}${printPath(route)}${printConditions(route)
+        .map((condition) => `  if ${condition}`)
+        .join(
+          '',
+        )} → ${route.action.backend}  [${printName(route.owner)}]  by ${printPath(winner)} → ${winner.action.backend}  [${printName(winner.owner)}]`,
     )
   }
-  for (const binding of model.certificates) lines.push(printBinding(binding))
-  for (const listener of model.listeners) lines.push(`listener ${listener.id} ${printForwarding(model, listener)}`)
-  return `${lines.join('\n')}\n`
+  return lines
 }
 
 /** `Prefix /api`, or `default`. */
 export function printPath(route: Route): string {
   return route.pathType === 'default' ? 'default' : `${route.pathType} ${route.path === '' ? '/' : route.path}`
+}
+
+/** What a route asks of requests besides host and path, for people: `header x-env: staging`, `priority 10`. */
+export function printConditions({ match }: Pick<Route, 'match'>): readonly string[] {
+  const { type, conditions, priority } = match
+  return [
+    ...(type === 'regex' ? ['regular expression'] : []),
+    ...compileConditions(conditions).map(({ text }) => text),
+    ...(conditions?.unread ? ['what cannot be read'] : []),
+    ...(priority === undefined ? [] : [`priority ${priority}`]),
+  ]
 }
 
 /** `*` for the host of rules without one. */
@@ -46,13 +77,22 @@ export function printEndpoints(endpoints: readonly Endpoint[]): string {
   return endpoints.length === 0 ? 'no endpoints' : endpoints.map(printEndpoint).join(', ')
 }
 
-/** `→ default/api:80 → 127.0.0.1:9001`, or the status and reason of a route that cannot be served. */
-export function printAction(model: Model, route: Route): string {
-  const { action } = route
-  if (action.type === 'unavailable') return `→ ${action.backend} → ${statusOf(action.code)} ${action.reason}`
-  const upstream = model.upstreams.get(action.upstream)
+/**
+ * `→ default/api:80 → 127.0.0.1:9001`, or the status and reason of a route that cannot be served. Of several backends:
+ * `→ default/api:80=9 → 127.0.0.1:9001 | default/next:80=1 → 127.0.0.1:9002`.
+ */
+export function printAction(model: Model, { action }: Route): string {
+  const isSplit = action.type === 'split'
+  const shares = describeShares(model, action).map(
+    (share) => `${share.action.backend}${isSplit ? `=${share.weight}` : ''} → ${printShareTarget(share)}`,
+  )
+  return `→ ${shares.join(' | ')}`
+}
+
+function printShareTarget({ action, upstream }: DescribedShare): string {
+  if (action.type === 'unavailable') return `${statusOf(action.code)} ${action.reason}`
   const protocol = upstream === undefined || upstream.protocol === 'http' ? '' : `${upstream.protocol} `
-  return `→ ${action.backend} → ${protocol}${printEndpoints(upstream?.endpoints ?? [])}`
+  return `${protocol}${printEndpoints(upstream?.endpoints ?? [])}`
 }
 
 /** `default/web:80/TCP`: the Service's port, whatever address it is opened on. */
@@ -81,12 +121,11 @@ function printHost(model: Model, host: VirtualHost): string[] {
 }
 
 function printTarget(model: Model, route: Route): string {
-  const sources =
-    route.action.type === 'forward'
-      ? [...new Set(model.upstreams.get(route.action.upstream)?.endpoints.map(({ sourceName }) => sourceName))]
-      : []
+  const endpoints = describeShares(model, route.action).flatMap(({ upstream }) => upstream?.endpoints ?? [])
+  const sources = [...new Set(endpoints.map(({ sourceName }) => sourceName))]
   const filters = printFilters(route.filters).map((filter) => `  {${filter}}`)
-  return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}${filters.join('')}  [${printName(route.owner)}]`
+  const conditions = printConditions(route).map((condition) => `  if ${condition}`)
+  return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}${conditions.join('')}${filters.join('')}  [${printName(route.owner)}]`
 }
 
 function printBinding({ host, certificate, reason }: CertificateBinding): string {

@@ -7,35 +7,38 @@ import { compareText } from '../base/order.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printName } from '../base/resource-name.ts'
 import { printFilters, redirectsToHttps } from '../filters/registry.ts'
+import { isServiceListener, type Listener, type ServiceListenerKind } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
 import type { Locate } from '../model/resource-ref.ts'
 import type { Route } from '../model/route.ts'
-import type { ServiceListener, ServiceListenerKind } from '../model/service-listener.ts'
-import { findShortage } from '../model/shortage.ts'
+import type { RouteTable } from '../model/route-table.ts'
 import { usableEndpoints } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import { locateField, locateRoute, locateService, printPlace } from './place.ts'
-import { printListenerName } from './print.ts'
+import { printConditions, printListenerName } from './print.ts'
+import { type DescribedShare, describeShares, printWeight } from './shares.ts'
 
 export type RouteRow = Readonly<{
   /** Exact, `*.wildcard`, or `*` for every host. */
   host: string
   path: string
   pathType: Route['pathType']
-  /** As the manifest says it: `default/api:http`. */
+  /** What it asks of requests besides host and path: `header x-env: staging`. Rows of one host are in the order in which routes are tried. */
+  conditions: readonly string[]
+  /** As the manifest says it: `default/api:http`; of several `default/api:http=90, default/next:http=10`. */
   backend: string
-  /** `namespace/service:port` as resolved; undefined where the backend cannot be served. */
+  /** `namespace/service:port` as resolved; undefined where the backend cannot be served, or where there are several. */
   upstream: string | undefined
   /** `host:port` of the endpoints that may get requests. */
   endpoints: readonly string[]
   namespace: string
   ingress: string
   /**
-   * `served`; `no endpoints` (answers 503 until there are some); `unavailable` (answers 503 or 404); or `shadowed`
-   * (another route took its place).
+   * `served`; `partly served` (one backend of several has no endpoints or is unavailable); `no endpoints` (answers 503 until there
+   * are some); `unavailable` (answers 503 or 404); or `shadowed` (another route took its place).
    */
-  state: 'served' | 'no endpoints' | 'unavailable' | 'shadowed'
+  state: 'served' | 'partly served' | 'no endpoints' | 'unavailable' | 'shadowed'
   /** Why it is not served. */
   reason: string | undefined
   /** What is done to requests and answers, in that order: `headers: request set X-A`. */
@@ -69,7 +72,7 @@ export type ListenerRow = Readonly<{
   /** The bound port where known, else the configured one. */
   port: number
   protocol: string
-  layer: ServiceListener['layer']
+  layer: Listener['layer']
   enabled: boolean
   /** `namespace/name`; undefined for the gateway's own. */
   service: string | undefined
@@ -124,34 +127,38 @@ export type DiagnosticRow = Readonly<{
 
 /** Every route in the order in which it is matched; then the default backend, then the routes that lost against another. */
 export function routesView(model: Model, locate: Locate): readonly RouteRow[] {
-  const redirected = new Set(model.hosts.filter(redirectsToHttps).map(({ host }) => host))
+  return model.tables.flatMap((table) => tableRows(model, table, locate))
+}
+
+function tableRows(model: Model, { hosts, defaultRoute, shadowed }: RouteTable, locate: Locate): readonly RouteRow[] {
+  const redirected = new Set(hosts.filter(redirectsToHttps).map(({ host }) => host))
   const row = (route: Route, shadowedBy?: Route): RouteRow => {
-    const upstream = route.action.type === 'forward' ? model.upstreams.get(route.action.upstream) : undefined
+    const shares = describeShares(model, route.action)
     return {
       host: route.host === '' ? '*' : route.host,
       path: route.path,
       pathType: route.pathType,
+      conditions: printConditions(route),
       backend: route.action.backend,
       upstream: route.action.type === 'forward' ? route.action.upstream : undefined,
-      endpoints: listUsable(upstream),
+      endpoints: shares.flatMap(({ weight, upstream }) => (weight > 0 ? listUsable(upstream) : [])),
       namespace: route.owner.namespace,
       ingress: route.owner.name,
-      ...routeState(route, upstream, shadowedBy, locate),
+      ...routeState(shares, shadowedBy, locate),
       filters: printFilters(route.filters),
       redirectToHttps: redirected.has(route.host),
       source: printPlace(locateRoute(route, locate)),
     }
   }
   return [
-    ...model.hosts.flatMap((host) => host.routes.map((route) => row(route))),
-    ...(model.defaultRoute ? [row(model.defaultRoute)] : []),
-    ...model.shadowed.map(({ route, winner }) => row(route, winner)),
+    ...hosts.flatMap((host) => host.routes.map((route) => row(route))),
+    ...(defaultRoute ? [row(defaultRoute)] : []),
+    ...shadowed.map(({ route, winner }) => row(route, winner)),
   ]
 }
 
 function routeState(
-  { action }: Route,
-  upstream: Upstream | undefined,
+  shares: readonly DescribedShare[],
   shadowedBy: Route | undefined,
   locate: Locate,
 ): Pick<RouteRow, 'state' | 'reason'> {
@@ -161,11 +168,15 @@ function routeState(
     const reason = `taken by ${kind} ${printName(shadowedBy.owner)} at ${place}`
     return { state: 'shadowed', reason }
   }
-  if (action.type === 'unavailable')
-    return { state: 'unavailable', reason: `${statusOf(action.code)}: ${action.reason}` }
-  const shortage = findShortage(upstream)
-  if (!shortage) return { state: 'served', reason: undefined }
-  return { state: 'no endpoints', reason: `${statusOf(shortage.code)}: ${shortage.reason}` }
+  const active = shares.filter(({ weight }) => weight > 0)
+  const lacking = active.find(({ lack }) => lack !== undefined)
+  if (lacking?.lack === undefined) return { state: 'served', reason: undefined }
+  const reason = `${statusOf(lacking.lack.code)}: ${lacking.lack.reason}`
+  if (active.some(({ lack }) => lack === undefined)) {
+    const share = `${printWeight(lacking, shares)} to ${lacking.action.backend}`
+    return { state: 'partly served', reason: `${share} are answered ${reason}` }
+  }
+  return { state: lacking.action.type === 'unavailable' ? 'unavailable' : 'no endpoints', reason }
 }
 
 /** Every Service, by namespace and name. */
@@ -194,8 +205,8 @@ function listUsable(upstream: Upstream | undefined): readonly string[] {
 }
 
 /**
- * The gateway's own listeners, then those of Services, by their ids. `ports` are those of its own that are really bound;
- * `states` say of a Service's listener, by id, that it is `open` or why it is not.
+ * The gateway's own listeners, first those of the settings, then those of Services, by their ids. `ports` are those of the settings
+ * that are really bound; `states` say of other listeners, by id, that they are `open` or why they are not.
  */
 export function listenersView(
   settings: Settings,
@@ -229,26 +240,29 @@ export function listenersView(
         source: undefined,
       }),
     ),
-    ...listeners.map((listener) => serviceListenerRow(listener, locate, states?.get(listener.id) ?? '')),
+    ...listeners
+      .filter(({ id }) => !own.some(({ name }) => name === id))
+      .map((listener) => listenerRow(listener, locate, states?.get(listener.id) ?? '')),
   ]
 }
 
-function serviceListenerRow(listener: ServiceListener, locate: Locate, state: string): ListenerRow {
-  const { kind, transport, layer, tls, address, port, upstream, sourceRanges, proxyProtocol, owner } = listener
+function listenerRow(listener: Listener, locate: Locate, state: string): ListenerRow {
+  const { kind, transport, layer, tls, address, port, sourceRanges, proxyProtocol } = listener
+  const service = isServiceListener(listener) ? listener : undefined
   return {
-    name: printListenerName(listener),
+    name: service ? printListenerName(service) : listener.id,
     kind,
     address,
     port,
     protocol: layer === 'L4' ? transport : tls ? 'HTTPS' : 'HTTP',
     layer,
     enabled: true,
-    service: printName(owner),
-    upstream,
+    service: service && printName(service.owner),
+    upstream: service?.upstream,
     sourceRanges,
     proxyProtocol,
     state,
-    source: printPlace(locateField(listener, locate)),
+    source: service && printPlace(locateField(service, locate)),
   }
 }
 

@@ -158,7 +158,8 @@ export class Attempts implements QueuedRequest, Holder, Timed {
   repeatStale(): void {
     this.count++
     this.retries ??= new Retries()
-    this.retries.begin('stale')
+    this.retries.plan('stale')
+    this.retries.begin()
   }
 
   /** The answer goes to the client: there is nothing more to attempt. */
@@ -178,7 +179,7 @@ export class Attempts implements QueuedRequest, Holder, Timed {
 
   /** The failure with those of the attempts before it. */
   explain(error: GatewayError): GatewayError {
-    return this.retries === undefined ? error : this.retries.explain(error)
+    return this.retries === undefined ? error : this.retries.explain(error, this.count)
   }
 
   /** The connection leads to another address of the same name than was chosen: from here on the attempt counts there. */
@@ -269,6 +270,7 @@ export class Attempts implements QueuedRequest, Holder, Timed {
     this.endpoint = picked
     this.last = picked
     this.count++
+    this.retries?.begin()
     shares.hold(this.share, this)
     picked.begin()
     this.#ask(picked)
@@ -331,7 +333,7 @@ export class Attempts implements QueuedRequest, Holder, Timed {
     this.leaveEndpoint()
     this.#user.dropAttempt()
     this.retries ??= new Retries()
-    this.retries.begin(reason, failure)
+    this.retries.plan(reason, failure)
     if (delayMs === 0) this.#onBackoff()
     else this.#backoff = setTimeout(() => this.#onBackoff(), delayMs)
   }

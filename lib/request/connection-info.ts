@@ -14,8 +14,8 @@ export class ConnectionInfo {
   readonly peerAddress: string
   /** The network that limits for each client count the peer under. */
   readonly peerNetwork: string
-  /** The place of the Service's port that took it; undefined: the HTTP or the HTTPS listener. */
-  readonly place: string | undefined
+  /** The place (model/listener) of the listener that took it; `''` where none did. */
+  readonly place: string
   /** Undefined: it is gone. */
   readonly socket: Socket | undefined
   /** The connections to endpoints that are this one's alone; undefined as long as none is. */
@@ -43,7 +43,7 @@ export class ConnectionInfo {
     this.scheme = scheme
     this.peerAddress = peerAddress
     this.peerNetwork = findClientNetwork(peerAddress)
-    this.place = origin?.place
+    this.place = origin?.place ?? ''
     this.socket = socket
     this.#localPort = toldPort ?? socket?.localPort ?? 0
     this.#usualPort = toldPort ?? findUsualPort(scheme)

@@ -17,7 +17,7 @@ export class Draft implements UpstreamRequest, FilterDraft {
   readonly host: string | undefined
   lines: string
   addedLines: string
-  readonly contentLength: number | undefined
+  contentLength: number | undefined
   readonly hasBody: boolean
   readonly acceptsTrailers: boolean
   readonly upgrade: string | undefined

@@ -2,17 +2,20 @@
 import type { Socket } from 'node:net'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
+import type { FilterChain } from '../filters/chain.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import { HALF_CLOSED_MS, hangupWatch, type Sighting, type Unread } from '../platform/hangup-watch.ts'
 import type { UpstreamPolicy } from '../settings/service.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import type { UpstreamCall, UpstreamEvents } from '../upstream/transport/call.ts'
+import { type AnswerSink, filterHead, filterSwitch, openAnswerBody } from './answer.ts'
 import { Attempts, type AttemptUser } from './attempts.ts'
+import { type BodyTaker, TransformedBody } from './body-transform.ts'
 import type { RequestContext } from './context.ts'
 import { Draft } from './draft.ts'
-import type { BodySink, ExchangeEvents } from './exchange.ts'
-import { composeAnswerLines, filterAnswer, filterHints } from './headers.ts'
+import type { BodySink, Exchange, ExchangeEvents } from './exchange.ts'
+import { composeAnswerLines, filterHints } from './headers.ts'
 import { KeptBody } from './kept-body.ts'
 import { mayRepeat } from './retry.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
@@ -42,7 +45,7 @@ const CONTINUE_MS = 1000
 /** A client that takes fewer bytes a second has stalled. */
 const LEAST_DOWNLOAD_RATE = 240
 
-export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeEvents, Timed, Unread {
+export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker, ExchangeEvents, Timed, Unread {
   readonly context: RequestContext
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
@@ -51,7 +54,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
   readonly #attempts: Attempts
   /** The whole request is served by it. */
   readonly #policy: UpstreamPolicy
-  /** Made with the first attempt. */
+  /** Made with the first attempt, or before the body is read where filters transform it. */
   #draft: Draft | undefined = undefined
   /** Of the attempt under way. */
   #call: UpstreamCall | undefined = undefined
@@ -74,6 +77,10 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
   /** What came of the body, as long as all of it can be sent, or sent again. */
   #kept: KeptBody | undefined = undefined
   #trailers: readonly string[] = NO_TRAILERS
+  /** Where filters transform the body that the client sends. */
+  #transformed: TransformedBody | undefined = undefined
+  /** Takes the body of the answer. */
+  #answer: AnswerSink
   /** Bytes that the client was seen to take when it was last looked at. */
   #takenBefore = 0
   #limitMs = 0
@@ -84,6 +91,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
     this.#owner = owner
     this.#policy = policy
     this.#attempts = new Attempts(context, this, pool, policy, owner.deadlines)
+    this.#answer = context.exchange
     const { hasBody, canContinue } = context.exchange
     this.#bodyEnded = !hasBody
     this.#expectsContinue = hasBody && canContinue && context.fields!.expect !== undefined
@@ -96,6 +104,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
     exchange.events = this
     this.#owner.deadlines.add(this)
     this.#attempts.limit()
+    if (context.served!.filters?.transformsRequests && exchange.hasBody) this.#transformBody(context.served!.filters)
     const awaited = this.#chooseAwaited()
     if (awaited > exchange.receivedBytes) this.#awaitBody(awaited)
     else {
@@ -151,8 +160,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
     const { context } = this
     context.bytesIn += chunk.length
     if (this.#over) return
-    const { settings, exchange } = context
-    const limit = settings.limits.bodyBytes
+    const limit = context.settings.limits.bodyBytes
     if (limit > 0 && context.bytesIn > limit) {
       this.fail(new GatewayError('PORTICO_REQ_TOO_LARGE', `more than ${limit} bytes`))
       return
@@ -162,20 +170,8 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
       this.fail(new GatewayError('PORTICO_REQ_BAD_FRAMING', `more than ${declared} bytes came`))
       return
     }
-    const call = this.#isReady ? this.#call : undefined
-    // What comes of a client that was asked to pause is little, and has to be kept.
-    if (call !== undefined && this.#isTooLong(chunk)) this.#dropKept()
-    else this.#kept?.add(chunk)
-    if (call === undefined) {
-      if (this.#awaited > 0) this.#noteBody(chunk.length)
-    } else if (call.write(chunk)) this.#progress(chunk.length)
-    else {
-      exchange.pauseBody()
-      this.#isBodyHeld = true
-      // From here on the endpoint is waited for, not the client.
-      if (exchange.isHeadSent) this.#watchAnswer()
-      else this.#watchHead()
-    }
+    if (this.#transformed === undefined) this.takeBody(chunk)
+    else if (this.#transformed.write(chunk) && !this.#isBodyHeld) this.#progress(chunk.length)
   }
 
   onBodyEnd(trailers: readonly string[]): void {
@@ -191,15 +187,38 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
       this.fail(kept)
       return
     }
-    this.#bodyEnded = true
     if (declared === undefined) this.#trailers = context.served!.filters?.filterRequestTrailers(kept) ?? kept
+    if (this.#transformed === undefined) this.endBody()
+    else this.#transformed.end()
+  }
+
+  // BodyTaker: the body as the endpoint is to get it
+
+  takeBody(chunk: Buffer): void {
+    const call = this.#isReady ? this.#call : undefined
+    // What comes of a client that was asked to pause is little, and has to be kept.
+    if (call !== undefined && this.#isTooLong(chunk)) this.#dropKept()
+    else this.#kept?.add(chunk)
+    if (call === undefined) {
+      if (this.#awaited > 0) this.#noteBody(chunk.length)
+    } else if (!call.write(chunk)) {
+      this.#bodySource.pauseBody()
+      this.#isBodyHeld = true
+      // From here on the endpoint is waited for, not the client.
+      if (this.context.exchange.isHeadSent) this.#watchAnswer()
+      else this.#watchHead()
+    } else if (this.#transformed === undefined) this.#progress(chunk.length)
+  }
+
+  endBody(): void {
+    this.#bodyEnded = true
     if (this.#awaited > 0) {
       this.#leaveBody()
       return
     }
     if (!this.#isReady) return
     this.#call!.end(this.#trailers)
-    if (!context.exchange.isHeadSent) this.#watchHead()
+    if (!this.context.exchange.isHeadSent) this.#watchHead()
   }
 
   // UpstreamEvents
@@ -248,7 +267,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
     if (exchange.isHeadSent) this.#watchAnswer()
     if (this.#bodyEnded) return
     if (!exchange.isHeadSent) this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
-    exchange.resumeBody()
+    this.#bodySource.resumeBody()
   }
 
   onInformational(status: number, headers: readonly string[]): void {
@@ -267,15 +286,16 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
     if (status >= 400 && (this.#bodyEnded || this.#expectsContinue) && this.#attempts.retryStatus(status, now)) return
     this.#expectsContinue = false
     const bodiless = status === 204 || status === 304 || exchange.method === 'HEAD'
+    const filtered = filterHead(context, {
+      status,
+      reason: head.reason,
+      lines: this.#composeLines(head, upstreamMs),
+      contentLength: head.contentLength,
+      close: this.#owner.isDraining || exchange.offer !== undefined,
+      trailers: head.chunked && !bodiless,
+    })
     try {
-      exchange.sendHead({
-        status,
-        reason: head.reason,
-        lines: this.#composeLines(head, upstreamMs),
-        contentLength: head.contentLength,
-        close: this.#owner.isDraining || exchange.offer !== undefined,
-        trailers: head.chunked && !bodiless,
-      })
+      exchange.sendHead(filtered)
     } catch (error) {
       // A field that the client's protocol cannot carry.
       const why = `${this.#attempts.endpoint!.label}: ${String(error)}`
@@ -287,15 +307,17 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
     this.#attempts.settleAnswer(status, now)
     this.#dropKept()
     this.#watchAnswer()
+    this.#answer = openAnswerBody(context, filtered)
     if (!more) exchange.flush()
   }
 
   onData(chunk: Buffer): void {
     if (this.#over) return
     const { context } = this
-    const { exchange } = context
-    context.bytesOut += chunk.length
-    if (exchange.write(chunk) || exchange.pendingBytes < HELD_BYTES) this.#progress(0)
+    const answer = this.#answer
+    // What filters make of the bytes is counted where it comes out.
+    if (answer === context.exchange) context.bytesOut += chunk.length
+    if (answer.write(chunk) || answer.pendingBytes < HELD_BYTES) this.#progress(0)
     else {
       this.#call!.pause()
       this.#isAnswerHeld = true
@@ -306,13 +328,13 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
 
   onEnd(trailers: readonly string[]): void {
     if (this.#over) return
-    const { exchange } = this.context
+    const answer = this.#answer
     this.#attempts.endpoint?.recordEnd()
     this.#stop()
     this.#call = undefined
     const kept = filterTrailers(trailers)
-    exchange.end(this.context.served!.filters?.filterResponseTrailers(kept) ?? kept)
-    if (this.context.isFinished || exchange.pendingBytes === 0) return
+    answer.end(this.context.served!.filters?.filterResponseTrailers(kept) ?? kept)
+    if (this.context.isFinished || answer.pendingBytes === 0) return
     this.#isAnswerHeld = true
     hangupWatch.add(this)
     this.#watchClient()
@@ -327,7 +349,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
     this.#attempts.endpoint?.recordEnd()
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#call = undefined
-    const lines = this.#composeLines(head, context.upstreamMs)
+    const lines = filterSwitch(context, this.#composeLines(head, context.upstreamMs))
     const client = context.exchange.offer!.accept(head.reason, head.upgrade!, lines)
     this.#owner.openTunnel(this, client, socket, early)
   }
@@ -335,9 +357,8 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
   #composeLines(head: ResponseHead, upstreamMs: number): string {
     const { context } = this
     const { pool, endpoint } = this.#attempts
-    const lines =
-      composeAnswerLines(head, context.id, context.startedAt + upstreamMs) + pool.answerLines(context, endpoint!)
-    return filterAnswer(context, head.status, lines)
+    const lines = composeAnswerLines(head, context.id, context.startedAt + upstreamMs)
+    return lines + pool.answerLines(context, endpoint!)
   }
 
   onError(error: GatewayError): void {
@@ -351,9 +372,8 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
 
   /** True if it can be sent again where the endpoint closes the connection just then, however much of it was sent. */
   get isRepeatable(): boolean {
-    const { exchange, fields } = this.context
-    if (!exchange.hasBody || this.#expectsContinue) return this.isIdempotent
-    return fields!.contentLength !== undefined && this.#keepsBody()
+    if (!this.context.exchange.hasBody || this.#expectsContinue) return this.isIdempotent
+    return this.#bodyLength !== undefined && this.#keepsBody()
   }
 
   // AttemptUser
@@ -398,19 +418,40 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
 
   // The body, before an endpoint is chosen, and more than once
 
+  /** Has the filters say what the body passes. Its length is not known then, so that it goes on in chunks. */
+  #transformBody(filters: FilterChain): void {
+    const { context } = this
+    const draft = new Draft(context, this.#policy)
+    this.#draft = draft
+    const makers = filters.transformRequest(draft, context)
+    if (makers === undefined) return
+    draft.contentLength = undefined
+    this.#transformed = new TransformedBody(makers, context.exchange, this)
+  }
+
+  /** Bytes of the body that the endpoint is to get; undefined: not known, or there is none. */
+  get #bodyLength(): number | undefined {
+    return this.#transformed === undefined ? this.context.fields!.contentLength : undefined
+  }
+
+  /** Gives the body, and is held where the endpoint does not get on. */
+  get #bodySource(): Pick<Exchange, 'pauseBody' | 'resumeBody'> {
+    return this.#transformed ?? this.context.exchange
+  }
+
   /** Bytes of the body that are to come before an endpoint is chosen. A client that sends Expect wants to hear of the endpoint first. */
   #chooseAwaited(): number {
     if (this.#bodyEnded) return 0
-    const { contentLength } = this.context.fields!
+    const length = this.#bodyLength
     const { requestBuffering } = this.#policy
-    if (contentLength === undefined || this.#expectsContinue) return 0
-    return contentLength <= requestBuffering ? contentLength : Math.min(requestBuffering, UNDER_WAY_BYTES)
+    if (length === undefined || this.#expectsContinue) return 0
+    return length <= requestBuffering ? length : Math.min(requestBuffering, UNDER_WAY_BYTES)
   }
 
   #awaitBody(bytes: number): void {
     this.#awaited = bytes
     this.#bodyBegun = true
-    this.#kept = new KeptBody(this.context.fields!.contentLength ?? 0)
+    this.#kept = new KeptBody(this.#bodyLength ?? 0)
     this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
     this.context.exchange.readBody(this)
   }
@@ -424,11 +465,10 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
 
   /** Sends it on as it comes. */
   #readBody(): void {
-    const { exchange, fields } = this.context
     this.#bodyBegun = true
-    if (this.#keepsBody()) this.#kept = new KeptBody(fields!.contentLength ?? 0)
+    if (this.#keepsBody()) this.#kept = new KeptBody(this.#bodyLength ?? 0)
     this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
-    exchange.readBody(this)
+    this.context.exchange.readBody(this)
     this.#call?.flush()
   }
 
@@ -452,7 +492,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
 
   #keepsBody(): boolean {
     const { tries, retry } = this.#policy
-    return tries > 1 && (this.context.fields!.contentLength ?? 0) <= retry.bufferBytes && this.isIdempotent
+    return tries > 1 && (this.#bodyLength ?? 0) <= retry.bufferBytes && this.isIdempotent
   }
 
   #dropKept(): void {
@@ -465,7 +505,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
   }
 
   #pauseBody(): void {
-    if (this.#bodyBegun && !this.#bodyEnded) this.context.exchange.pauseBody()
+    if (this.#bodyBegun && !this.#bodyEnded) this.#bodySource.pauseBody()
   }
 
   #sendKept(call: UpstreamCall): void {
@@ -473,12 +513,13 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
     const isForGood = !this.#keepsBody()
     if (isForGood) this.#kept = undefined
     const hasRoom = call.write(kept.bytes, isForGood ? () => kept.drop() : undefined)
+    this.#isBodyHeld = !hasRoom
     if (this.#bodyEnded) call.end(this.#trailers)
     else call.flush()
     if (this.#bodyEnded || !hasRoom) this.#watchHead()
     else {
       this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
-      this.context.exchange.resumeBody()
+      this.#bodySource.resumeBody()
     }
   }
 
@@ -501,6 +542,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, ExchangeE
 
   #stop(): void {
     this.#over = true
+    this.#transformed?.destroy()
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#attempts.leaveEndpoint()
   }

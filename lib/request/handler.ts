@@ -4,12 +4,12 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { contain, containing, type Victim } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
-import { GatewayError } from '../base/errors.ts'
+import { GatewayError, isClosedBy } from '../base/errors.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
 import type { FilterChain } from '../filters/chain.ts'
 import { type FilterAnswer, PendingOutcome } from '../filters/spec.ts'
 import { findHost, findInHost, type HostRoutes } from '../routing/table.ts'
-import type { ServedHost, ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
+import type { ServedHost, ServedRoute, ServedTable, Snapshot } from '../snapshot/snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import { RequestContext } from './context.ts'
 import { type Exchange, NOBODY } from './exchange.ts'
@@ -17,7 +17,7 @@ import { ALLOW_LINE, composeFailure } from './failure.ts'
 import { FilterWait } from './filter-wait.ts'
 import { Forward, type ForwardOwner } from './forward.ts'
 import { isTrustedPeer } from './forwarded.ts'
-import { composeOwnLines, filterAnswer } from './headers.ts'
+import { composeOwnLines } from './headers.ts'
 import { OwnAnswer } from './own-answer.ts'
 import { chooseRequestId } from './request-id.ts'
 import { Tunnel } from './tunnel.ts'
@@ -74,7 +74,7 @@ export class RequestHandler implements ForwardOwner {
     this.#inFlight++
     try {
       if (exchange.connection.isLost) this.#drop(context)
-      else if (snapshot) this.#serve(context, snapshot)
+      else if (snapshot) this.#serve(context)
       else this.fail(context, new GatewayError('PORTICO_GW_NOT_READY'))
     } catch (thrown) {
       contain('request', thrown, new Unbegun(this, context))
@@ -130,7 +130,7 @@ export class RequestHandler implements ForwardOwner {
     this.#tunnels.add(tunnel)
   }
 
-  #serve(context: RequestContext, { table, listeners }: Snapshot): void {
+  #serve(context: RequestContext): void {
     const refused = context.examine() ?? this.#enterClient(context)
     if (refused) {
       this.fail(context, refused)
@@ -141,18 +141,14 @@ export class RequestHandler implements ForwardOwner {
       this.#answer(context, 200, lines, undefined, false)
       return
     }
-    const { place } = context.exchange.connection
-    if (place !== undefined) {
-      this.#forward(context, listeners.get(place)?.route)
-      return
-    }
-    const host = findHost(table, context.hostname)
+    const table = findTable(context)
+    const host = table && findHost(table, context.hostname)
     if (host?.host.filters === undefined) this.#route(context, table, host)
     else this.#ask(context, host.host.filters, 0, host)
   }
 
-  #route(context: RequestContext, table: Snapshot['table'], host: FoundHost | undefined): void {
-    this.#forward(context, findInHost(table, host, context.path!.matchPath, context))
+  #route(context: RequestContext, table: ServedTable | undefined, host: FoundHost | undefined): void {
+    this.#forward(context, table && findInHost(table, host, context.path!.matchPath, context))
   }
 
   #enterClient(context: RequestContext): GatewayError | undefined {
@@ -205,7 +201,7 @@ export class RequestHandler implements ForwardOwner {
       }).start()
       return
     }
-    if (host !== undefined) this.#route(context, context.snapshot!.table, host)
+    if (host !== undefined) this.#route(context, findTable(context), host)
     else this.#send(context, context.served!)
   }
 
@@ -230,7 +226,7 @@ export class RequestHandler implements ForwardOwner {
     const head = {
       status,
       reason: STATUS_CODES[status] ?? '',
-      lines: filterAnswer(context, status, lines),
+      lines,
       contentLength: body?.length ?? 0,
       close: close || exchange.offer !== undefined || this.isDraining,
       trailers: false,
@@ -239,10 +235,13 @@ export class RequestHandler implements ForwardOwner {
   }
 }
 
-/** A guard that cannot be honoured refuses all requests, whatever else the route would do with them. */
 function isClosed({ action }: ServedRoute): boolean {
-  if (action.type !== 'unavailable') return false
-  return action.code === 'PORTICO_GW_GUARD_UNSUPPORTED' || action.code === 'PORTICO_GW_GUARD_INVALID'
+  return action.type === 'unavailable' && isClosedBy(action.code)
+}
+
+/** The routes of the listener that took the connection; undefined: no listener in force has its place, or none took it. */
+function findTable({ snapshot, exchange }: RequestContext): ServedTable | undefined {
+  return snapshot!.listeners.get(exchange.connection.place)?.table
 }
 
 function explainUnavailable({ action }: ServedRoute): GatewayError {

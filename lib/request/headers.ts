@@ -1,6 +1,5 @@
 /** The field lines of answers: those of endpoints, and of the gateway itself. HOT */
 import type { ResponseHead } from '../http1/response-head.ts'
-import type { RequestContext } from './context.ts'
 import { printDate } from './date.ts'
 
 /** The field lines of an upstream's answer as the client gets them; `now` in milliseconds since the epoch. */
@@ -23,13 +22,4 @@ export function filterHints(headers: readonly string[]): readonly string[] {
     if (name === 'link' || name === 'content-security-policy') kept.push(headers[at]!, headers[at + 1]!)
   }
   return kept
-}
-
-/** The field lines of an answer after the filters of its route; every answer passes here, the gateway's own too. */
-export function filterAnswer(context: RequestContext, status: number, lines: string): string {
-  const filters = context.served?.filters
-  if (filters === undefined) return lines
-  const head = { status, lines }
-  filters.changeResponse(head, context)
-  return head.lines
 }

@@ -1,10 +1,10 @@
-/** Where a connection comes from, as far as its socket does not tell: the client that a PROXY header names, and the Service's port that took it. */
+/** What a socket does not tell of its connection: the listener that took it, and the client that a PROXY header names. */
 import type { Socket } from 'node:net'
 import type { ProxyPath } from '../base/proxy-protocol.ts'
 
 export type Origin = Readonly<{
-  /** The place (model/service-listener) of the Service's port; undefined: the HTTP or the HTTPS listener. */
-  place: string | undefined
+  /** The place (model/listener) of the listener. */
+  place: string
   /** From a PROXY header, in place of the socket's own ends. */
   path: ProxyPath | undefined
 }>
@@ -18,7 +18,7 @@ export function setOrigin(socket: Socket, origin: Origin): void {
   own[ORIGIN] = origin
 }
 
-/** Undefined for most. */
+/** Undefined of a connection that came through no port. */
 export function findOrigin(socket: Socket | undefined): Origin | undefined {
   return (socket as OriginSocket | undefined)?.[ORIGIN]
 }

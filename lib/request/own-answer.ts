@@ -1,6 +1,8 @@
 /** An answer that the gateway itself makes: a failure or a redirect, sent whole and watched until the client has taken it. */
+import { contain } from '../base/contain.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import type { GatewayError } from '../base/errors.ts'
+import { filterHead, openAnswerBody } from './answer.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, ExchangeEvents } from './exchange.ts'
 
@@ -26,16 +28,27 @@ export class OwnAnswer implements ExchangeEvents, Timed {
   }
 
   send(head: AnswerHead, body: Buffer | undefined): void {
+    this.#context.exchange.events = this
+    try {
+      this.#begin(head, body)
+    } catch (thrown) {
+      // Another answer would pass the same filters.
+      contain('filter', thrown, this)
+    }
+  }
+
+  #begin(head: AnswerHead, body: Buffer | undefined): void {
     const context = this.#context
     const { exchange } = context
-    exchange.events = this
-    exchange.sendHead(head)
+    const filtered = filterHead(context, head)
+    exchange.sendHead(filtered)
+    const answer = openAnswerBody(context, filtered)
     if (body && exchange.method !== 'HEAD') {
-      context.bytesOut = body.length
-      exchange.write(body)
+      if (answer === exchange) context.bytesOut = body.length
+      answer.write(body)
     }
-    exchange.end([])
-    if (context.isFinished || exchange.pendingBytes === 0) return
+    answer.end([])
+    if (context.isFinished || answer.pendingBytes === 0) return
     const stall = context.snapshot?.settings.timeouts.writeStall ?? DEFAULT_STALL
     this.deadlineAt = -stall
     this.#owner.deadlines.add(this)

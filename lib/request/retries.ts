@@ -4,10 +4,12 @@ import type { RetryOutcome, RetryReason, RetryResult } from '../telemetry/record
 
 /** The attempts of one request of which at least one failed. */
 export class Retries {
-  /** For the metrics: one for each further attempt that was made, or not allowed. */
+  /** For the metrics: one for each further attempt that was made or not allowed, none for an attempt that never began. */
   readonly outcomes: RetryOutcome[] = []
-  /** Why the attempt under way is made. */
+  /** Why the attempt under way is made; undefined: it is the first, or there is none. */
   #reason: RetryReason | undefined = undefined
+  /** Why the next attempt is to be made. */
+  #nextReason: RetryReason | undefined = undefined
   readonly #failures: string[] = []
   #isOverBudget = false
 
@@ -16,11 +18,17 @@ export class Retries {
     return this.#failures.join('; ')
   }
 
-  /** Another attempt is made. `failure` says why the last one failed; undefined: it did not fail. */
-  begin(reason: RetryReason, failure?: string): void {
+  /** Another attempt is to be made. `failure` says why the last one failed; undefined: it did not fail. */
+  plan(reason: RetryReason, failure?: string): void {
     this.end('failed')
-    this.#reason = reason
+    this.#nextReason = reason
     if (failure !== undefined) this.#failures.push(failure)
+  }
+
+  /** The attempt that was planned begins, after its pause and its wait for an endpoint. */
+  begin(): void {
+    this.#reason = this.#nextReason
+    this.#nextReason = undefined
   }
 
   /** Another attempt was wanted. */
@@ -36,12 +44,11 @@ export class Retries {
     this.#reason = undefined
   }
 
-  /** The last failure with those before it. */
-  explain(error: GatewayError): GatewayError {
+  /** The last failure with those before it, in `tries` attempts. */
+  explain(error: GatewayError, tries: number): GatewayError {
     this.end('failed')
-    const { length } = this.#failures
     const all = [...this.#failures, error.detail].join('; ')
-    const count = length === 0 ? '' : ` (${length + 1} tries)`
+    const count = tries === 1 ? '' : ` (${tries} tries)`
     const budget = this.#isOverBudget ? ' (not tried again: over the retry budget)' : ''
     return new GatewayError(error.code, `${all}${count}${budget}`, error, error.retryAfter)
   }

@@ -3,6 +3,7 @@ import { createAddressSet } from '../base/cidr.ts'
 import { compilePattern } from '../base/pattern.ts'
 import { findParameter } from '../base/query.ts'
 import { findCookie } from '../http1/cookie.ts'
+import { HOP_BY_HOP, isForwardingClaim } from '../http1/field-names.ts'
 import type { RouteConditions, ValueCondition } from '../model/conditions.ts'
 
 /** A request as conditions see it. */
@@ -16,10 +17,21 @@ export type RoutedRequest = {
   header(name: string): string | undefined
 }
 
+/** Fields that are the hop's or the gateway's own, so that conditions cannot be about them. */
+const UNSEEN: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'host', 'x-request-id'])
+
+/** Why no condition can be about the field with this lower-case name; undefined: one can. */
+export function findUnseen(name: string): string | undefined {
+  if (UNSEEN.has(name)) return `${name} concerns the connection or the gateway, and no condition sees it`
+  return isForwardingClaim(name) ? `${name} is a claim about the client, and no condition sees it` : undefined
+}
+
 export type Predicate = Readonly<{
   /** For people: `header x-env: staging`. */
   text: string
   holds: (request: RoutedRequest) => boolean
+  /** What of the request the condition is about, for people; undefined: it is not there. */
+  seen: (request: RoutedRequest) => string | undefined
 }>
 
 /** Routes of one owner share their conditions, and hosts are compiled again and again. */
@@ -49,7 +61,11 @@ function listPredicates(conditions: RouteConditions): readonly Predicate[] {
   const predicates: Predicate[] = []
   if (methods !== undefined) {
     const set = new Set(methods)
-    predicates.push({ text: `method ${methods.join(', ')}`, holds: ({ method }) => set.has(method) })
+    predicates.push({
+      text: `method ${methods.join(', ')}`,
+      holds: ({ method }) => set.has(method),
+      seen: ({ method }) => method,
+    })
   }
   for (const condition of headers) {
     const { name } = condition
@@ -66,7 +82,11 @@ function listPredicates(conditions: RouteConditions): readonly Predicate[] {
   if (clientAddresses !== undefined) {
     const set = createAddressSet(clientAddresses)
     const text = `client ${clientAddresses.join(', ')}`
-    predicates.push({ text, holds: ({ clientAddress }) => set.has(clientAddress) })
+    predicates.push({
+      text,
+      holds: ({ clientAddress }) => set.has(clientAddress),
+      seen: ({ clientAddress }) => clientAddress,
+    })
   }
   return predicates
 }
@@ -74,26 +94,26 @@ function listPredicates(conditions: RouteConditions): readonly Predicate[] {
 function createPredicate(
   what: string,
   condition: ValueCondition,
-  find: (request: RoutedRequest) => string | undefined,
+  seen: (request: RoutedRequest) => string | undefined,
 ): Predicate {
   const { name, type } = condition
   switch (type) {
     case 'present':
-      return { text: `${what} ${name}`, holds: (request) => find(request) !== undefined }
+      return { text: `${what} ${name}`, seen, holds: (request) => seen(request) !== undefined }
     case 'absent':
-      return { text: `${what} !${name}`, holds: (request) => find(request) === undefined }
+      return { text: `${what} !${name}`, seen, holds: (request) => seen(request) === undefined }
     case 'exact': {
       const { value } = condition
-      return { text: `${what} ${name}: ${value}`, holds: (request) => find(request) === value }
+      return { text: `${what} ${name}: ${value}`, seen, holds: (request) => seen(request) === value }
     }
     case 'regex': {
       const { value } = condition
       const pattern = compilePattern(value)
       const holds = (request: RoutedRequest): boolean => {
-        const found = find(request)
+        const found = seen(request)
         return found !== undefined && pattern.testExact(found)
       }
-      return { text: `${what} ${name}: ~${value}`, holds }
+      return { text: `${what} ${name}: ~${value}`, seen, holds }
     }
   }
 }

@@ -32,13 +32,19 @@ function compareExact(a: Ranked, b: Ranked): number {
 /** What a client cannot choose goes before what it can: a header is no way past a route for its address. */
 function compareConditions(a: RouteConditions, b: RouteConditions): number {
   return (
-    compareMore(a.isIncomplete, b.isIncomplete) ||
+    orderOf(a) - orderOf(b) ||
     compareMore(a.clientAddresses, b.clientAddresses) ||
     compareMore(a.methods, b.methods) ||
     countOf(b.headers) - countOf(a.headers) ||
     countOf(b.query) - countOf(a.query) ||
     countOf(b.cookies) - countOf(a.cookies)
   )
+}
+
+/** Routes that are closed since their conditions cannot be read. */
+function orderOf({ unread }: RouteConditions): number {
+  if (unread === undefined) return 0
+  return unread === 'guard' ? -1 : 1
 }
 
 /** What there is goes before what there is not. */

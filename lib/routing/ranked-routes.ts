@@ -12,9 +12,6 @@ type Pattern = Candidate & Readonly<{ expression: ReturnType<typeof compileBegin
 /** The candidates of one path, in order of rank. */
 type Group = { readonly candidates: Candidate[]; readonly match: PathMatch; wider: Group | undefined }
 
-/** Hosts are compiled again and again, and an expression remembers what it found out. */
-const expressions = new WeakMap<PathMatch, ReturnType<typeof compileBeginning>>()
-
 /** True for a route that only its path decides about. */
 export function isPlain({ type, conditions, priority }: RouteMatch): boolean {
   return type !== 'regex' && conditions === undefined && priority === undefined
@@ -35,7 +32,7 @@ export class RankedRoutes<R> {
     for (const [place, [match]] of entries.entries()) {
       const candidate = { place, predicates: compileConditions(match.conditions) }
       if (isPlain(match)) plain.push([match, place])
-      else if (match.type === 'regex') patterns.push({ ...candidate, expression: compilePath(match) })
+      else if (match.type === 'regex') patterns.push({ ...candidate, expression: compileBeginning(match) })
       else findGroup(groups, match).candidates.push(candidate)
     }
     this.#routes = entries.map(([, route]) => route)
@@ -59,15 +56,6 @@ export class RankedRoutes<R> {
     }
     return this.#routes[best]
   }
-}
-
-function compilePath(match: PathMatch): ReturnType<typeof compileBeginning> {
-  let expression = expressions.get(match)
-  if (expression === undefined) {
-    expression = compileBeginning(match.path)
-    expressions.set(match, expression)
-  }
-  return expression
 }
 
 /** A slash at the end of a prefix has no meaning (I-13). */

@@ -1,10 +1,11 @@
 /** The compiled routing table: immutable. A look-up costs the depth of the path, not the number of routes (P36). */
-import type { Model } from '../model/model.ts'
 import type { Route, RouteMatch, VirtualHost } from '../model/route.ts'
+import type { RouteTable } from '../model/route-table.ts'
 import { HostIndex } from './host-index.ts'
 import { PathIndex } from './path-index.ts'
 import type { RoutedRequest } from './predicates.ts'
 import { isPlain, RankedRoutes } from './ranked-routes.ts'
+import { Split } from './split.ts'
 
 /** The routes of one virtual host, compiled. */
 export type HostRoutes<R, H> = {
@@ -19,15 +20,21 @@ export type RoutingTable<R, H> = {
   readonly anyHost: HostRoutes<R, H> | undefined
   /** The route of requests that no rule takes (I-22, I-24); undefined means 404. */
   readonly fallback: R | undefined
+  /** In place of `fallback`, where it has several values for a share of the requests each. */
+  readonly fallbacks: Split<R> | undefined
 }
 
-/** Compiles a model. `serve` is called once for each route, and makes the result of look-ups. */
-export function compileTable<R>(model: Model, serve: (route: Route) => R): RoutingTable<R, VirtualHost> {
-  const compiled = model.hosts.map((host) => compileHost<Route, R, VirtualHost>(host, serve))
+/** Compiles a table. `serve` is called once for each route, and makes the result of look-ups. */
+export function compileTable<R>(
+  { hosts, defaultRoute }: Pick<RouteTable, 'hosts' | 'defaultRoute'>,
+  serve: (route: Route) => R,
+): RoutingTable<R, VirtualHost> {
+  const compiled = hosts.map((host) => compileHost<Route, R, VirtualHost>(host, serve))
   return Object.freeze({
     hosts: new HostIndex(compiled.filter(({ host }) => host.host !== '').map((routes) => [routes.host.host, routes])),
     anyHost: compiled.find(({ host }) => host.host === ''),
-    fallback: model.defaultRoute && serve(model.defaultRoute),
+    fallback: defaultRoute && serve(defaultRoute),
+    fallbacks: undefined,
   })
 }
 
@@ -37,8 +44,8 @@ export function findHost<R, H>(table: RoutingTable<R, H>, hostname: string): Hos
 }
 
 /**
- * The route of a path, in match form, within the host that was found. Paths of less specific hosts are not consulted (I-10); only
- * the default backend can take the request then.
+ * The route of a path, in match form, within the host that was found; of several values of a route the one that is picked for this
+ * request. Paths of less specific hosts are not consulted (I-10); only the default backend can take the request then.
  */
 export function findInHost<R, H>(
   table: RoutingTable<R, H>,
@@ -46,7 +53,7 @@ export function findInHost<R, H>(
   path: string,
   request: RoutedRequest,
 ): R | undefined {
-  return host?.find(path, request) ?? table.fallback
+  return host?.find(path, request) ?? table.fallbacks?.pick() ?? table.fallback
 }
 
 /** Finds host and route in one step. */
@@ -60,18 +67,31 @@ export function findRoute<R, H>(
 }
 
 /**
- * Compiles one host, whose routes come in order of rank. `serve` is called once for each route, and makes the result of look-ups. Where
- * paths alone decide, nothing else is looked at.
+ * Compiles one host, whose routes come in order of rank. `serve` is called once for each route, and makes the result of look-ups, or
+ * several results for a share of the requests each. Where paths alone decide, nothing else is looked at.
  */
 export function compileHost<A extends { readonly match: RouteMatch }, R, H extends { readonly routes: readonly A[] }>(
   host: H,
-  serve: (route: A) => R,
+  serve: (route: A) => R | Split<R>,
 ): HostRoutes<R, H> {
   const entries = host.routes.map((route) => [route.match, serve(route)] as const)
-  if (!entries.every(([match]) => isPlain(match))) {
-    const routes = new RankedRoutes(entries)
-    return Object.freeze({ host, find: (path: string, request: RoutedRequest) => routes.find(path, request) })
+  const find = compileFind(entries)
+  // Hosts without such routes pay nothing for them.
+  if (!entries.some(([, served]) => served instanceof Split)) return Object.freeze({ host, find: find as Find<R> })
+  return Object.freeze({ host, find: (path: string, request: RoutedRequest) => pick(find(path, request)) })
+}
+
+type Find<R> = (path: string, request: RoutedRequest) => R | undefined
+
+function compileFind<R>(entries: readonly (readonly [RouteMatch, R])[]): Find<R> {
+  if (entries.every(([match]) => isPlain(match))) {
+    const paths = new PathIndex(entries)
+    return (path) => paths.find(path)
   }
-  const paths = new PathIndex(entries)
-  return Object.freeze({ host, find: (path: string) => paths.find(path) })
+  const routes = new RankedRoutes(entries)
+  return (path, request) => routes.find(path, request)
+}
+
+function pick<R>(found: R | Split<R> | undefined): R | undefined {
+  return found instanceof Split ? found.pick() : found
 }

@@ -2,6 +2,7 @@
  * Every setting, once: its type, default, and what it does. From this table come the `Settings` type, the loader's checks,
  * `config/portico.yaml`, the JSON Schema, and the environment variables (`http.port` is `PORTICO_HTTP_PORT`).
  */
+import { TOKEN_FORM } from '../base/token-file.ts'
 import type { SettingTable, Values } from './tree.ts'
 import { address } from './types/address.ts'
 import { addressRanges } from './types/address-ranges.ts'
@@ -84,6 +85,7 @@ export const SETTINGS = {
       default: '',
       restart: true,
       secret: true,
+      ...TOKEN_FORM,
       doc: 'Bearer token that admin requests must carry, health probes excepted; empty: they need none. The list of processes shows flags: give the token in the environment or in admin.tokenFile.',
     }),
     tokenFile: string({
@@ -259,7 +261,7 @@ export const SETTINGS = {
     connectionsPerClient: integer({
       default: 0,
       min: 0,
-      doc: 'Most connections of one client address (of one /64 for IPv6) at once in each worker; further ones are reset. The address that a PROXY header names counts; peers in trustedProxies are not counted. 0 is automatic: a quarter of limits.connections, at least 16.',
+      doc: 'Most connections of one client address (of one /64 for IPv6) at once in each worker. A further connection takes the place of the connection of this client that has been idle longest, and is reset where none is idle. The address that a PROXY header names counts; peers in trustedProxies are not counted. 0 is automatic: a quarter of limits.connections, at least 16.',
     }),
     requestsPerClient: integer({
       default: 2048,

@@ -5,11 +5,12 @@ import { type AddressSet, createAddressSet } from '../base/cidr.ts'
 import { printName } from '../base/resource-name.ts'
 import type { FilterChain, FilterChains } from '../filters/chain.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
+import { isServiceListener, type Listener, placeOf, type ServiceListener } from '../model/listener.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
-import { findRouteId, type Route, type RouteAction, type RouteMatch } from '../model/route.ts'
-import { placeOf, type ServiceListener } from '../model/service-listener.ts'
+import { type BackendAction, findRouteId, type Route, type RouteMatch } from '../model/route.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
+import { Split } from '../routing/split.ts'
 import { compileHost, type HostRoutes, type RoutingTable } from '../routing/table.ts'
 import { resolvePolicy } from '../settings/policy.ts'
 import type { PolicyOverrides, UpstreamPolicy } from '../settings/service.ts'
@@ -17,12 +18,12 @@ import type { Settings } from '../settings/table.ts'
 import type { RouteLabels } from '../telemetry/record.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointRegistry } from '../upstream/choice/registry.ts'
-import { listUpstreams, type SnapshotUpdate } from './update.ts'
+import { listUpstreams, type SnapshotUpdate, type TableUpdate } from './update.ts'
 
 /** A route with its upstream; made once at build time. Of the route itself it has what requests need: there may be 100,000. */
 export type ServedRoute = Readonly<{
   match: RouteMatch
-  action: RouteAction
+  action: BackendAction
   overrides: PolicyOverrides | undefined
   /** Undefined where the route's action is `unavailable`. */
   upstream: UpstreamPool | undefined
@@ -33,18 +34,31 @@ export type ServedRoute = Readonly<{
   filters: FilterChain | undefined
 }>
 
+/** A route with several backends: each is a route of its own, and gets its share of the requests. */
+class SplitRoute extends Split<ServedRoute> {
+  readonly match: RouteMatch
+
+  /** `before` is the same route with other pools. */
+  constructor(match: RouteMatch, routes: readonly ServedRoute[], weights: readonly number[], before?: SplitRoute) {
+    super(routes, weights, before)
+    this.match = match
+  }
+}
+
 export type ServedHost = Readonly<{
   host: string
   /** They act before a route is found; undefined: there are none. */
   filters: FilterChain | undefined
-  routes: readonly ServedRoute[]
+  routes: readonly (ServedRoute | SplitRoute)[]
 }>
 
-/** A port that a Service opens, with its route; made once at build time. */
+export type ServedTable = RoutingTable<ServedRoute, ServedHost>
+
+/** Made once at build time. */
 export type ServedListener = Readonly<{
-  listener: ServiceListener
-  /** Takes every request and every connection. */
-  route: ServedRoute
+  listener: Listener
+  /** Its own, or one that it shares. Of a Service's port, a table of one route that takes every request and every connection. */
+  table: ServedTable
   /** The clients that are let in; undefined: all. */
   sources: AddressSet | undefined
 }>
@@ -54,13 +68,19 @@ export type Snapshot = Readonly<{
   /** Milliseconds since the epoch. */
   builtAt: number
   settings: Settings
-  table: RoutingTable<ServedRoute, ServedHost>
   certificates: HostIndex<CertificateBinding>
   /** By place. */
   listeners: ReadonlyMap<string, ServedListener>
   /** The pools that a route or a listener of this snapshot leads to. */
   pools: readonly UpstreamPool[]
 }>
+
+/** A table as it was compiled last, with what it is compiled of. */
+type CompiledTable = {
+  readonly hosts: Map<string, CompiledHost>
+  fallback: ServedRoute | SplitRoute | undefined
+  table: ServedTable
+}
 
 /** A host as it was compiled last, and the upstreams that its routes lead to. */
 type CompiledHost = {
@@ -69,14 +89,14 @@ type CompiledHost = {
 }
 
 /**
- * Builds one snapshot from the other: hosts and pools that an update leaves alone are taken over as they are, so a change of
+ * Builds one snapshot from the other: tables, hosts and pools that an update leaves alone are taken over as they are, so a change of
  * one file costs little among 100,000 routes. Pools come from the registry, so that what is known of an endpoint outlives
  * them.
  */
 export class SnapshotBuilder {
   readonly #registry: EndpointRegistry
   readonly #chains: FilterChains
-  readonly #hosts = new Map<string, CompiledHost>()
+  readonly #tables = new Map<string, CompiledTable>()
   readonly #upstreams = new Map<UpstreamKey, Upstream>()
   readonly #pools = new Map<UpstreamKey, UpstreamPool>()
   /** Of https upstreams, for those who pass bytes on. */
@@ -98,25 +118,15 @@ export class SnapshotBuilder {
 
   /** To be run to its end (base/slice) before another is begun. The pools of the snapshot are still to enter. */
   *build(update: SnapshotUpdate): Generator<void, Snapshot> {
-    const { generation, builtAt, settings = this.#settings, defaultRoute } = update
+    const { generation, builtAt, settings = this.#settings } = update
     if (!settings) throw new Error('the first update brings the settings')
     const changed = yield* this.#takeUpstreams(update, settings)
-    yield* this.#takeHosts(update, changed)
+    yield* this.#takeTables(update, changed)
     yield* this.#takeCertificates(update)
     yield* this.#takeListeners(update, changed)
-
-    const hosts = new HostIndex<HostRoutes<ServedRoute, ServedHost>>()
-    let anyHost: HostRoutes<ServedRoute, ServedHost> | undefined
-    for (const [name, { routes }] of this.#hosts) {
-      if (name === '') anyHost = routes
-      else hosts.add(name, routes)
-      yield
-    }
-    const fallback = defaultRoute && this.#serve(defaultRoute)
     const pools = Object.freeze([...this.#pools.values(), ...this.#plainPools.values()])
-    const listeners = this.#listeners
-    const table = Object.freeze({ hosts, anyHost, fallback })
-    return Object.freeze({ generation, builtAt, settings, table, certificates: this.#certificates, listeners, pools })
+    const [certificates, listeners] = [this.#certificates, this.#listeners]
+    return Object.freeze({ generation, builtAt, settings, certificates, listeners, pools })
   }
 
   /** The keys whose pool is another one now, or none. */
@@ -144,24 +154,51 @@ export class SnapshotBuilder {
     return changed
   }
 
-  /** Compiles the hosts that came, and again those that lead to an upstream that changed. */
-  *#takeHosts({ hosts, removed }: SnapshotUpdate, changed: ReadonlySet<UpstreamKey>): Generator<void, void> {
-    for (const name of removed.hosts) this.#hosts.delete(name)
-    const come = new Set<string>()
+  /** Compiles what came, and again what leads to an upstream that changed. A table of which nothing did stays the same object. */
+  *#takeTables({ tables, removed }: SnapshotUpdate, changed: ReadonlySet<UpstreamKey>): Generator<void, void> {
+    for (const name of removed.tables) this.#tables.delete(name)
+    for (const { name } of tables) {
+      if (!this.#tables.has(name)) this.#tables.set(name, { hosts: new Map(), fallback: undefined, table: EMPTY_TABLE })
+    }
+    const updates = new Map(tables.map((update) => [update.name, update]))
+    for (const [name, compiled] of this.#tables) {
+      const { fallback } = compiled
+      const update = updates.get(name)
+      if (update) this.#dropHosts(compiled, update)
+      const isTouched = yield* this.#compileAgain(compiled, changed)
+      if (update) yield* this.#compileNew(compiled, update)
+      else compiled.fallback = fallback && this.#serveAgain(fallback, changed)
+      if (update || isTouched || compiled.fallback !== fallback) compiled.table = yield* indexTable(compiled)
+    }
+  }
+
+  #dropHosts(compiled: CompiledTable, { hosts, removed }: TableUpdate): void {
+    for (const name of removed) compiled.hosts.delete(name)
+    for (const { host } of hosts) compiled.hosts.delete(host)
+  }
+
+  *#compileNew(compiled: CompiledTable, { hosts, defaultRoute }: TableUpdate): Generator<void, void> {
     for (const { host, filters: configs, routes } of hosts) {
       const filters = configs && this.#chains.find(configs, `host ${host}`)
       const served = { host, filters, routes: routes.map((route) => this.#serve(route)) }
-      this.#hosts.set(host, { routes: compileServed(served), upstreams: listUpstreams(routes) })
-      come.add(host)
+      compiled.hosts.set(host, { routes: compileServed(served), upstreams: listUpstreams(routes) })
       yield
     }
-    for (const [name, entry] of changed.size === 0 ? [] : this.#hosts) {
-      if (!come.has(name) && intersects(entry.upstreams, changed)) {
+    compiled.fallback = defaultRoute && this.#serve(defaultRoute)
+  }
+
+  /** Compiles the hosts that lead to an upstream that changed; true if there are any. */
+  *#compileAgain({ hosts }: CompiledTable, changed: ReadonlySet<UpstreamKey>): Generator<void, boolean> {
+    let isAny = false
+    for (const entry of changed.size === 0 ? [] : hosts.values()) {
+      if (intersects(entry.upstreams, changed)) {
         const { host } = entry.routes
         entry.routes = compileServed({ ...host, routes: host.routes.map((route) => this.#serveAgain(route, changed)) })
+        isAny = true
       }
       yield
     }
+    return isAny
   }
 
   *#takeCertificates({ certificates, removed }: SnapshotUpdate): Generator<void, void> {
@@ -185,19 +222,32 @@ export class SnapshotBuilder {
       yield
     }
     const plain = new Set<UpstreamKey>()
-    for (const { listener } of next.values()) if (listener.layer === 'L4') plain.add(listener.upstream)
+    for (const { listener } of next.values()) {
+      if (isServiceListener(listener) && listener.layer === 'L4') plain.add(listener.upstream)
+    }
     for (const key of this.#plainPools.keys()) if (!plain.has(key)) this.#plainPools.delete(key)
-    for (const [place, { listener, sources }] of changed.size === 0 ? [] : next) {
-      if (changed.has(listener.upstream)) next.set(place, this.#serveListener(listener, sources))
+    for (const [place, { listener, table, sources }] of next) {
+      const isOther = isServiceListener(listener)
+        ? changed.has(listener.upstream)
+        : table !== this.#findTable(listener.table)
+      if (isOther) next.set(place, this.#serveListener(listener, sources))
       yield
     }
     this.#listeners = next
   }
 
-  #serveListener(listener: ServiceListener, sources: AddressSet | undefined): ServedListener {
-    const { kind, upstream: key, layer } = listener
+  #serveListener(listener: Listener, sources: AddressSet | undefined): ServedListener {
+    const table = isServiceListener(listener) ? this.#serveService(listener) : this.#findTable(listener.table)
+    return Object.freeze({ listener, table, sources })
+  }
+
+  #findTable(name: string): ServedTable {
+    return this.#tables.get(name)?.table ?? EMPTY_TABLE
+  }
+
+  #serveService({ kind, upstream: key, layer }: ServiceListener): ServedTable {
     const upstream = layer === 'L7' ? this.#pool(key) : this.#plainPool(key)
-    const route: ServedRoute = Object.freeze({
+    const fallback: ServedRoute = Object.freeze({
       match: ANY_PATH,
       action: Object.freeze({ type: 'forward', upstream: key, backend: key }),
       overrides: undefined,
@@ -206,11 +256,19 @@ export class SnapshotBuilder {
       labels: Object.freeze({ ingress: '', route: `listener ${kind} ${key}`, upstream: upstream ? key : '' }),
       filters: undefined,
     })
-    return Object.freeze({ listener, route, sources })
+    return Object.freeze({ ...EMPTY_TABLE, fallback })
   }
 
-  #serve(route: Route): ServedRoute {
-    const { owner, match, action, policy: overrides } = route
+  #serve(route: Route): ServedRoute | SplitRoute {
+    const { action, match } = route
+    if (action.type !== 'split') return this.#serveBackend(route, action)
+    const routes = action.shares.map((share) => this.#serveBackend(route, share.action))
+    const weights = action.shares.map(({ weight }) => weight)
+    return new SplitRoute(match, routes, weights)
+  }
+
+  #serveBackend(route: Route, action: BackendAction): ServedRoute {
+    const { owner, match, policy: overrides } = route
     const upstream = this.#findPool(action)
     // Routes of one owner mostly follow each other: they share its name.
     if (owner !== this.#lastOwner) {
@@ -228,7 +286,14 @@ export class SnapshotBuilder {
   }
 
   /** The same route, where its upstream changed with its pool as it is now. */
-  #serveAgain(route: ServedRoute, changed: ReadonlySet<UpstreamKey>): ServedRoute {
+  #serveAgain(route: ServedRoute | SplitRoute, changed: ReadonlySet<UpstreamKey>): ServedRoute | SplitRoute {
+    if (!(route instanceof SplitRoute)) return this.#serveBackendAgain(route, changed)
+    const routes = route.values.map((each) => this.#serveBackendAgain(each, changed))
+    if (routes.every((each, at) => each === route.values[at])) return route
+    return new SplitRoute(route.match, routes, route.weights, route)
+  }
+
+  #serveBackendAgain(route: ServedRoute, changed: ReadonlySet<UpstreamKey>): ServedRoute {
     const { action, overrides, labels } = route
     if (action.type !== 'forward' || !changed.has(action.upstream)) return route
     const upstream = this.#findPool(action)
@@ -240,7 +305,7 @@ export class SnapshotBuilder {
     })
   }
 
-  #findPool(action: RouteAction): UpstreamPool | undefined {
+  #findPool(action: BackendAction): UpstreamPool | undefined {
     return action.type === 'forward' ? this.#pool(action.upstream) : undefined
   }
 
@@ -270,8 +335,28 @@ export class SnapshotBuilder {
 
 const ANY_PATH = Object.freeze({ type: 'prefix', path: '/' } as const)
 
+/** Answers 404. */
+const EMPTY_TABLE: ServedTable = Object.freeze({
+  hosts: new HostIndex<HostRoutes<ServedRoute, ServedHost>>(),
+  anyHost: undefined,
+  fallback: undefined,
+  fallbacks: undefined,
+})
+
+function* indexTable({ hosts: compiled, fallback }: CompiledTable): Generator<void, ServedTable> {
+  const hosts = new HostIndex<HostRoutes<ServedRoute, ServedHost>>()
+  let anyHost: HostRoutes<ServedRoute, ServedHost> | undefined
+  for (const [name, { routes }] of compiled) {
+    if (name === '') anyHost = routes
+    else hosts.add(name, routes)
+    yield
+  }
+  const [only, several] = fallback instanceof SplitRoute ? [undefined, fallback] : [fallback, undefined]
+  return Object.freeze({ hosts, anyHost, fallback: only, fallbacks: several })
+}
+
 function compileServed(host: ServedHost): HostRoutes<ServedRoute, ServedHost> {
-  return compileHost(Object.freeze(host), (route: ServedRoute) => route)
+  return compileHost(Object.freeze(host), (route: ServedRoute | SplitRoute) => route)
 }
 
 function intersects<T>(few: ReadonlySet<T>, set: ReadonlySet<T>): boolean {

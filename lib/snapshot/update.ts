@@ -4,27 +4,38 @@
  */
 import { cutSame } from '../base/list.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
+import { isServiceListener, type Listener, placeOf } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
-import type { Route, VirtualHost } from '../model/route.ts'
+import { listShares, type Route, type VirtualHost } from '../model/route.ts'
+import { findTable, type RouteTable } from '../model/route-table.ts'
 import type { ServedConfiguration } from '../model/served.ts'
-import { placeOf, type ServiceListener } from '../model/service-listener.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
+
+/** What is to become of one table. */
+export type TableUpdate = Readonly<{
+  name: string
+  /** Always there, if the table has one. */
+  defaultRoute: Route | undefined
+  /** New ones, and those that replace one of the same name. */
+  hosts: readonly VirtualHost[]
+  /** Names of hosts that go. */
+  removed: readonly string[]
+}>
 
 export type SnapshotUpdate = Readonly<{
   generation: number
   builtAt: number
   /** Undefined: the settings are those from before. */
   settings: Settings | undefined
-  /** Always there, if the model has one. */
-  defaultRoute: Route | undefined
-  /** New ones, and those that replace one of the same name. */
-  hosts: readonly VirtualHost[]
+  /** Those that differ, each with what differs. */
+  tables: readonly TableUpdate[]
+  /** New ones, and those that replace one of the same name; so are the rest. */
   upstreams: readonly Upstream[]
   certificates: readonly CertificateBinding[]
-  listeners: readonly ServiceListener[]
+  listeners: readonly Listener[]
   removed: Readonly<{
-    hosts: readonly string[]
+    tables: readonly string[]
     /** Their places. */
     listeners: readonly string[]
     upstreams: readonly UpstreamKey[]
@@ -39,7 +50,7 @@ export type SnapshotSource = Pick<ServedConfiguration, 'generation' | 'builtAt' 
 export function findUpdate(before: SnapshotSource | undefined, after: SnapshotSource): SnapshotUpdate {
   const { generation, builtAt, settings, model } = after
   const old = before?.model
-  const hosts = diffLists(old?.hosts, model.hosts, ({ host }) => host)
+  const tables = diffLists(old?.tables, model.tables, ({ name }) => name)
   const listeners = diffLists(old && listPlaced(old), listPlaced(model), placeOf)
   const certificates = diffLists(old?.certificates, model.certificates, ({ host }) => host)
   const upstreams = diffUpstreams(old && findReached(old), findReached(model, old))
@@ -47,18 +58,22 @@ export function findUpdate(before: SnapshotSource | undefined, after: SnapshotSo
     generation,
     builtAt,
     settings: settings === before?.settings ? undefined : settings,
-    defaultRoute: model.defaultRoute,
-    hosts: hosts.changed,
+    tables: tables.changed.map((table) => findTableUpdate(findTable(old?.tables ?? [], table.name), table)),
     upstreams: upstreams.changed,
     certificates: certificates.changed,
     listeners: listeners.changed,
     removed: {
-      hosts: hosts.removed,
+      tables: tables.removed,
       upstreams: upstreams.removed,
       certificates: certificates.removed,
       listeners: listeners.removed,
     },
   }
+}
+
+function findTableUpdate(before: RouteTable | undefined, { name, hosts, defaultRoute }: RouteTable): TableUpdate {
+  const { changed, removed } = diffLists(before?.hosts, hosts, ({ host }) => host)
+  return { name, defaultRoute, hosts: changed, removed }
 }
 
 type ReachedUpstreams = ReadonlyMap<UpstreamKey, Upstream>
@@ -78,7 +93,7 @@ export function findReached(model: Model, before?: Model): ReachedUpstreams {
 
 function selectUpstreams(model: Model): ReachedUpstreams {
   const selected = new Map<UpstreamKey, Upstream>()
-  for (const key of findAllUpstreams(model.hosts, model.defaultRoute, listPlaced(model))) {
+  for (const key of findAllUpstreams(model.tables, listPlaced(model))) {
     const upstream = model.upstreams.get(key)
     if (upstream) selected.set(key, upstream)
   }
@@ -88,20 +103,29 @@ function selectUpstreams(model: Model): ReachedUpstreams {
 /** True if the hosts and listeners that came lead where those led that went, and nothing else changed. */
 function leadsToSame(before: Model, after: Model): boolean {
   if (before.upstreams !== after.upstreams) return false
-  const { gone, come } = cutSame(before.hosts, after.hosts)
   const listeners = cutSame(listPlaced(before), listPlaced(after))
-  const old = findAllUpstreams(gone, before.defaultRoute, listeners.gone)
-  const now = findAllUpstreams(come, after.defaultRoute, listeners.come)
+  const old = findAllUpstreams(cutTables(before.tables, after.tables), listeners.gone)
+  const now = findAllUpstreams(cutTables(after.tables, before.tables), listeners.come)
   return old.size === now.size && [...old].every((key) => now.has(key))
 }
 
-/** The listeners that have their places, by list: of several at one place the first has it. */
-const placed = new WeakMap<Model['listeners'], readonly ServiceListener[]>()
+type Routes = Pick<RouteTable, 'hosts' | 'defaultRoute'>
 
-function listPlaced({ listeners }: Model): readonly ServiceListener[] {
+/** The tables without the hosts that those of the same names in `others` have too. */
+function cutTables(tables: readonly RouteTable[], others: readonly RouteTable[]): readonly Routes[] {
+  return tables.map(({ name, hosts, defaultRoute }) => {
+    const { gone } = cutSame(hosts, findTable(others, name)?.hosts ?? [])
+    return { hosts: gone, defaultRoute }
+  })
+}
+
+/** The listeners that have their places, by list: of several at one place the first has it. */
+const placed = new WeakMap<Model['listeners'], readonly Listener[]>()
+
+function listPlaced({ listeners }: Model): readonly Listener[] {
   let found = placed.get(listeners)
   if (!found) {
-    const places = new Map<string, ServiceListener>()
+    const places = new Map<string, Listener>()
     for (const listener of listeners) {
       const place = placeOf(listener)
       if (!places.has(place)) places.set(place, listener)
@@ -112,15 +136,13 @@ function listPlaced({ listeners }: Model): readonly ServiceListener[] {
   return found
 }
 
-function findAllUpstreams(
-  hosts: readonly VirtualHost[],
-  defaultRoute: Route | undefined,
-  listeners: readonly ServiceListener[],
-): Set<UpstreamKey> {
+function findAllUpstreams(tables: readonly Routes[], listeners: readonly Listener[]): Set<UpstreamKey> {
   const found = new Set<UpstreamKey>()
-  for (const host of hosts) for (const key of findUpstreams(host)) found.add(key)
-  if (defaultRoute) for (const key of listUpstreams([defaultRoute])) found.add(key)
-  for (const { upstream } of listeners) found.add(upstream)
+  for (const { hosts, defaultRoute } of tables) {
+    for (const host of hosts) for (const key of findUpstreams(host)) found.add(key)
+    if (defaultRoute) for (const key of listUpstreams([defaultRoute])) found.add(key)
+  }
+  for (const { upstream } of listeners.filter(isServiceListener)) found.add(upstream)
   return found
 }
 
@@ -139,7 +161,10 @@ function findUpstreams(host: VirtualHost): ReadonlySet<UpstreamKey> {
 /** The keys of the upstreams that routes lead to. */
 export function listUpstreams(routes: readonly Pick<Route, 'action'>[]): ReadonlySet<UpstreamKey> {
   const keys = new Set<UpstreamKey>()
-  for (const { action } of routes) if (action.type === 'forward') keys.add(action.upstream)
+  for (const { action } of routes) {
+    if (action.type === 'forward') keys.add(action.upstream)
+    else for (const share of listShares(action)) if (share.action.type === 'forward') keys.add(share.action.upstream)
+  }
   return keys
 }
 

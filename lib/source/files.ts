@@ -14,6 +14,7 @@ import path from 'node:path'
 import { promisify } from 'node:util'
 import { type GlobOptions, glob } from 'tinyglobby'
 import { DiagnosticList } from '../base/diagnostics.ts'
+import { isExhaustion, RAISE_LIMIT } from '../base/exhaustion.ts'
 import {
   type BuiltFolder,
   CHART,
@@ -248,7 +249,7 @@ class FileFinder {
         if (!isSkipped(entry.name)) entries.push(entry)
       }
     } catch (error) {
-      this.#addUnreadable(folder, describe(error as Error))
+      this.#addFailure(folder, error as Error)
     }
     return entries
   }
@@ -266,7 +267,7 @@ class FileFinder {
       // The entry was listed, so the target of a link is missing. That matters only if the link would be read.
       if (!isManifest) return
       this.#candidates++
-      this.#addUnreadable(child, describe(stats))
+      this.#addFailure(child, stats)
     } else if (!stats.isDirectory()) {
       if (isManifest) this.#addFile(child, stats, true)
     } else if (!entry.isSymbolicLink() || (await this.#staysInside(child))) await this.#walk(child, stats, ancestors)
@@ -294,7 +295,9 @@ class FileFinder {
   #addFile(file: string, stats: Stats, inFolder: boolean): void {
     this.#candidates++
     if (!stats.isFile()) {
-      this.#addUnreadable(file, `is a ${describeType(stats)}, not a file`)
+      this.#diagnostics.add('PORTICO_FILE_UNREADABLE', `${printPath(file)} is a ${describeType(stats)}, not a file`, {
+        help: stats.isFIFO() ? 'pipe it in: … | portico run -f -' : undefined,
+      })
       return
     }
     if (stats.nlink > 1) this.#isPlain = false
@@ -328,15 +331,13 @@ class FileFinder {
       return await stat(file)
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code
-      if (code !== 'ENOENT' && code !== 'ENOTDIR') this.#addUnreadable(file, describe(error as Error))
+      if (code !== 'ENOENT' && code !== 'ENOTDIR') this.#addFailure(file, error as Error)
       return undefined
     }
   }
 
-  #addUnreadable(file: string, why: string): void {
-    this.#diagnostics.add('PORTICO_FILE_UNREADABLE', `${printPath(file)} ${why}`, {
-      help: why.includes('FIFO') ? 'pipe it in: … | portico run -f -' : undefined,
-    })
+  #addFailure(file: string, error: Error): void {
+    addFailure(this.#diagnostics, printPath(file), error)
   }
 }
 
@@ -455,7 +456,7 @@ async function readBytes(
       await handle.close()
     }
   } catch (error) {
-    diagnostics.add('PORTICO_FILE_UNREADABLE', `${name} ${describe(error as Error)}`)
+    addFailure(diagnostics, name, error as Error)
     return undefined
   }
 }
@@ -508,6 +509,12 @@ function identify(stats: Stats): string {
   return `${stats.dev}:${stats.ino}`
 }
 
+function addFailure(diagnostics: DiagnosticList, name: string, error: Error): void {
+  diagnostics.add('PORTICO_FILE_UNREADABLE', `${name} ${describe(error)}`, {
+    help: isExhaustion(error) ? RAISE_LIMIT : undefined,
+  })
+}
+
 function describe(error: NodeJS.ErrnoException): string {
   switch (error.code) {
     case 'EACCES':
@@ -519,6 +526,9 @@ function describe(error: NodeJS.ErrnoException): string {
       return 'cannot be read: its links lead in a circle'
     case 'ENXIO':
       return 'is a socket, not a file'
+    case 'EMFILE':
+    case 'ENFILE':
+      return 'cannot be read: no file descriptor is left'
     default:
       return `cannot be read: ${error.code ?? error.message}`
   }

@@ -47,7 +47,7 @@ export type RequestRecord = Readonly<{
   /** `host:port` of the endpoint that answered or was tried last. */
   endpoint: string | undefined
   tries: number
-  /** The results of tries after the first; undefined if there were none. */
+  /** The results of tries after the first, and of those that the budget did not allow; undefined or empty if there were none. */
   retries: readonly RetryOutcome[] | undefined
   /** Set for every answer of the gateway itself, and for answers that broke off. */
   error: RequestErrorCode | undefined

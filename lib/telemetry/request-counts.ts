@@ -36,7 +36,7 @@ export type ConnectionResult =
   | 'dropped'
   /** Beyond limits.connections, with no idle connection to close. */
   | 'refused_limit'
-  /** Beyond limits.connectionsPerClient. */
+  /** Beyond limits.connectionsPerClient, with no idle connection of the client to close. */
   | 'refused_client'
   /** No file descriptor is left. */
   | 'refused_descriptors'

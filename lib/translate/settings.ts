@@ -2,14 +2,15 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Settings } from '../settings/table.ts'
 
-/** Of the gateway's own listeners, what keeps their ports from Services. */
-type OwnListener = Readonly<{ enabled: boolean; address: string; port: number }>
+/** Of the gateway's own ports, what keeps them from Services. */
+type OwnPort = Readonly<{ enabled: boolean; address: string; port: number }>
 
 const NAMES = [
   'clusterNetwork',
   'endpoints',
   'externalIPs',
   'externalNames',
+  'http',
   'https',
   'ingressClasses',
   'limits',
@@ -22,20 +23,18 @@ const NAMES = [
   'zone',
 ] as const
 
-export type TranslationSettings = Pick<Settings, (typeof NAMES)[number]> &
-  Readonly<{ http: OwnListener; admin: OwnListener; dns: OwnListener }>
+export type TranslationSettings = Pick<Settings, (typeof NAMES)[number]> & Readonly<{ admin: OwnPort; dns: OwnPort }>
 
 /** The part of `settings` that a translation depends on; `before`, where it is equal. */
 export function pickSettings(settings: Settings, before: TranslationSettings | undefined): TranslationSettings {
   const picked = {
     ...(Object.fromEntries(NAMES.map((name) => [name, settings[name]])) as Pick<Settings, (typeof NAMES)[number]>),
-    http: pickListener(settings.http),
-    admin: pickListener(settings.admin),
-    dns: pickListener(settings.dns),
+    admin: pickPort(settings.admin),
+    dns: pickPort(settings.dns),
   }
   return before !== undefined && isDeepStrictEqual(before, picked) ? before : picked
 }
 
-function pickListener({ enabled, address, port }: OwnListener): OwnListener {
+function pickPort({ enabled, address, port }: OwnPort): OwnPort {
   return { enabled, address, port }
 }

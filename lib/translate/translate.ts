@@ -28,7 +28,9 @@ import {
   type Starving,
 } from './ingress/host.ts'
 import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-class.ts'
+import { checkMatch } from './ingress/match.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
+import { checkSplit } from './ingress/split.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
 import { checkPolicy, checkServiceSettings } from './service/policy.ts'
@@ -170,7 +172,7 @@ export class Translator {
     for (const target of targets) reportProtocol(target, diagnostics)
     const closed = this.#closeRefused(resources, settings)
     const claimants = closed.length === 0 ? served : [...served, ...closed]
-    const { hosts, routes, defaultRoute, shadowed, starving } = this.#merger.merge(claimants, settings, diagnostics)
+    const { table, routes, starving } = this.#merger.merge(claimants, settings, diagnostics)
     reportStarving(starving, diagnostics)
     this.#binder.begin(resources, clock)
     const certificates = this.#binder.bind(ingresses, diagnostics)
@@ -180,17 +182,15 @@ export class Translator {
       diagnostics,
     )
     const model = Object.freeze({
-      hosts,
-      defaultRoute,
-      shadowed,
+      tables: Object.freeze([table]),
       upstreams: this.#upstreams.all(upstreams, targets),
       services: this.#views.view(services, upstreams, targets, plan.exposures),
-      listeners: this.#listeners.list(plan, this.#upstreams),
+      listeners: this.#listeners.list(plan, this.#upstreams, settings),
       certificates,
       counts: Object.freeze({
         resources: resources.size,
         ingresses: ingresses.length,
-        routes: routes + (defaultRoute === undefined ? 0 : 1),
+        routes: routes + (table.defaultRoute === undefined ? 0 : 1),
       }),
     })
     // On the ground from before only what is new was asked for.
@@ -241,6 +241,8 @@ export class Translator {
     checkAnnotations(ingress, own)
     checkPolicy(ingress, own)
     checkFilters(ingress, own)
+    checkMatch(ingress, own)
+    checkSplit(ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {
       ingress,
@@ -288,13 +290,21 @@ function dropCanaries(
   })
 }
 
-/** Reports, once for each upstream, a route in force that has nothing to go to. */
+/** Reports, once for each upstream, the first route in force that has nothing to go to, and the other Ingresses that have one. */
 function reportStarving(starving: readonly Starving[], diagnostics: DiagnosticList): void {
-  const reported = new Set<TranslatedUpstream>()
-  for (const { target, ingress, path } of starving) {
-    if (reported.has(target)) continue
-    reported.add(target)
-    reportEmpty(target, ingress, path, diagnostics)
+  const routes = new Map<TranslatedUpstream, Map<Ingress, Starving>>()
+  for (const one of starving) {
+    const known = routes.get(one.target) ?? new Map<Ingress, Starving>()
+    if (!known.has(one.ingress)) routes.set(one.target, known.set(one.ingress, one))
+  }
+  for (const [target, ofIngresses] of routes) {
+    const [first, ...others] = ofIngresses.values()
+    reportEmpty(
+      target,
+      first!,
+      others.map(({ ingress }) => ingress),
+      diagnostics,
+    )
   }
 }
 

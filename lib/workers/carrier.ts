@@ -1,25 +1,25 @@
 /** What carries the traffic of a gateway: worker processes (workers/worker-set), or this process itself (own-traffic). */
-import type { Settings } from '../settings/table.ts'
 import type { SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { CircuitFigures, WorkerFigures } from '../telemetry/metrics.ts'
 import type { TrafficOptions } from './traffic.ts'
 
-export type CarrierOptions = Omit<TrafficOptions, 'httpsPort'> & {
+export type CarrierOptions = TrafficOptions & {
   /** By this process. */
   readonly logLinesDropped: () => number
-  /** Milliseconds until a Service's port that cannot be had is tried again; given by tests. */
+  /** Milliseconds until a port that cannot be had is tried again; given by tests. */
   readonly portRetryMs?: number
 }
-
-export type TrafficPorts = Readonly<{ http?: number; https?: number }>
 
 /** A worker as people see it. */
 export type WorkerState = WorkerFigures & Readonly<{ pid: number | undefined; inFlight: number; connections: number }>
 
 export type Carrier = {
-  /** Opens the ports and serves. Rejects with a StartError where one cannot be had; what is open then is closed by `close`. */
-  start(first: SnapshotSource): Promise<TrafficPorts>
+  /**
+   * Opens the ports and serves. Rejects with a StartError where a port of the gateway itself cannot be had; what is open then
+   * is closed by `close`.
+   */
+  start(first: SnapshotSource): Promise<void>
   /** Resolves when it is in force everywhere. */
   apply(next: SnapshotSource): Promise<void>
   /** Whether anybody serves. */
@@ -31,7 +31,9 @@ export type Carrier = {
   readonly logLinesDropped: number
   /** Open client connections and UDP sessions by listener. */
   connections(): Iterable<readonly [string, number]>
-  /** The ports that Services open, by the ids of their listeners: `open`, or why it cannot be had. */
+  /** The open ports of the gateway itself, by the ids of its listeners. */
+  readonly ports: Readonly<Record<string, number>>
+  /** By the ids of listeners: `open`, or why its port cannot be had. */
   listeners(): ReadonlyMap<string, string>
   endpoints(): Iterable<EndpointFigures>
   /** The circuits that are not closed. */
@@ -46,9 +48,4 @@ export type Carrier = {
   /** Ends the wait of `finish`. */
   cut(): void
   close(): Promise<void>
-}
-
-/** The listeners that the settings ask for, HTTPS first: a redirect names its port, which must be known before plain HTTP serves. */
-export function listListeners({ http, https }: Settings): readonly ('http' | 'https')[] {
-  return [...(https.enabled ? (['https'] as const) : []), ...(http.enabled ? (['http'] as const) : [])]
 }

@@ -24,15 +24,7 @@ class WorkerProcess {
   #pieces: SnapshotUpdate[] = []
   #isEnding = false
 
-  constructor({
-    worker,
-    settings,
-    defaultCertificate,
-    ticketSecret,
-    affinitySecret,
-    processes,
-    httpsPort,
-  }: Message<'start'>) {
+  constructor({ worker, settings, defaultCertificate, ticketSecret, affinitySecret, processes }: Message<'start'>) {
     process.title = `portico worker ${worker}`
     const destination = new LogDestination({ fd: STDOUT })
     const counts = new RequestCounts()
@@ -47,7 +39,6 @@ class WorkerProcess {
       // The structured clone of a Buffer is a Uint8Array.
       affinitySecret: Buffer.from(affinitySecret),
       processes,
-      httpsPort: () => httpsPort,
       onTrouble: (trouble) => tell({ type: 'trouble', trouble }),
     })
     this.#reporter = new Reporter(this.#traffic, counts, destination)
@@ -66,8 +57,8 @@ class WorkerProcess {
         void this.#listen(message, handle)
         return
       case 'unlisten':
-        this.#traffic.unlisten(message.name)
-        tell({ type: 'unlistened', name: message.name })
+        this.#traffic.unlisten(message.place)
+        tell({ type: 'unlistened', place: message.place })
         return
       case 'report':
         this.#report()
@@ -123,13 +114,13 @@ class WorkerProcess {
     tell({ type: 'applied', generation: update.generation, inFlight: this.#traffic.inFlight })
   }
 
-  async #listen({ name }: Message<'listen'>, handle: object | undefined): Promise<void> {
+  async #listen({ place }: Message<'listen'>, handle: object | undefined): Promise<void> {
     try {
-      await this.#traffic.listen(name, handle)
-      tell({ type: 'listening', name, failure: undefined })
+      await this.#traffic.listen(place, handle)
+      tell({ type: 'listening', place, failure: undefined })
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
-      tell({ type: 'listening', name, failure: { code, message } })
+      tell({ type: 'listening', place, failure: { code, message } })
     }
   }
 

@@ -9,7 +9,6 @@ import type { SnapshotUpdate } from '../snapshot/update.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
 import type { CircuitState } from '../upstream/choice/circuit.ts'
 import type { EndpointIdentity } from '../upstream/endpoint/endpoint.ts'
-import type { ListenerName } from './traffic.ts'
 
 export type ToWorker =
   /** The first, once. */
@@ -21,14 +20,13 @@ export type ToWorker =
       ticketSecret: Buffer
       affinitySecret: Buffer
       processes: number
-      httpsPort: number | undefined
     }>
   /** Part of an update; the last part puts it in force, which is answered by `applied`. */
   | Readonly<{ type: 'update'; piece: SnapshotUpdate; isLast: boolean }>
   /** Comes with a bound socket, unless it is for UDP; answered by `listening`. */
-  | Readonly<{ type: 'listen'; name: ListenerName }>
+  | Readonly<{ type: 'listen'; place: string }>
   /** Takes no more connections there; answered by `unlistened`. */
-  | Readonly<{ type: 'unlisten'; name: ListenerName }>
+  | Readonly<{ type: 'unlisten'; place: string }>
   /** Answered by `reported`. */
   | Readonly<{ type: 'report' }>
   /** Answered by `draining`. */
@@ -40,8 +38,8 @@ export type ToWorker =
 export type FromWorker =
   | Readonly<{ type: 'applied'; generation: number; inFlight: number }>
   /** `failure` is Node's error, where the socket cannot be listened on. */
-  | Readonly<{ type: 'listening'; name: ListenerName; failure: ListenFailure | undefined }>
-  | Readonly<{ type: 'unlistened'; name: ListenerName }>
+  | Readonly<{ type: 'listening'; place: string; failure: ListenFailure | undefined }>
+  | Readonly<{ type: 'unlistened'; place: string }>
   /** At each `report`, and every second. */
   | Readonly<{ type: 'figures'; figures: TrafficFigures }>
   | Readonly<{ type: 'reported' }>
@@ -90,26 +88,38 @@ const CHARACTERS_PER_WEIGHT = 16_384
 
 /** An update in pieces of bounded size, at least one. What is in them is as it was: nothing is copied, left out or changed. */
 export function* cutUpdate(update: SnapshotUpdate): Generator<SnapshotUpdate> {
-  const { hosts, upstreams, certificates, listeners } = update
-  const first = { ...update, hosts: [], upstreams: [], certificates: [], listeners: [] }
-  yield first
+  const { tables, upstreams, certificates, listeners } = update
+  const heads = tables.map((table) => ({ ...table, hosts: [] }))
+  yield { ...update, tables: heads, upstreams: [], certificates: [], listeners: [] }
   const empty = {
-    ...first,
+    ...update,
     settings: undefined,
-    removed: { hosts: [], upstreams: [], certificates: [], listeners: [] },
+    tables: [],
+    upstreams: [],
+    certificates: [],
+    listeners: [],
+    removed: { tables: [], upstreams: [], certificates: [], listeners: [] },
   }
   for (const some of group(upstreams, ({ endpoints }) => 1 + endpoints.length)) yield { ...empty, upstreams: some }
   for (const some of group(certificates, () => CERTIFICATE_WEIGHT)) yield { ...empty, certificates: some }
   for (const some of group(listeners, ({ sourceRanges }) => 1 + sourceRanges.length))
     yield { ...empty, listeners: some }
-  for (const some of group(hosts, createHostScale())) yield { ...empty, hosts: some }
+  for (const { name, hosts } of tables) {
+    const rest = { name, defaultRoute: undefined, removed: [] }
+    for (const some of group(hosts, createHostScale())) {
+      yield { ...empty, tables: [{ ...rest, hosts: some }] }
+    }
+  }
 }
 
 /** The whole of what `cutUpdate` cut. */
 export function joinUpdate(pieces: readonly SnapshotUpdate[]): SnapshotUpdate {
+  const first = pieces[0]!
+  const hosts = new Map(first.tables.map(({ name }) => [name, [] as VirtualHost[]]))
+  for (const { tables } of pieces) for (const table of tables) hosts.get(table.name)?.push(...table.hosts)
   return {
-    ...pieces[0]!,
-    hosts: pieces.flatMap(({ hosts }) => hosts),
+    ...first,
+    tables: first.tables.map((table) => ({ ...table, hosts: hosts.get(table.name)! })),
     upstreams: pieces.flatMap(({ upstreams }) => upstreams),
     certificates: pieces.flatMap(({ certificates }) => certificates),
     listeners: pieces.flatMap(({ listeners }) => listeners),

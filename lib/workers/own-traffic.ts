@@ -1,56 +1,41 @@
 /** A carrier without workers: the process that reads the configuration carries the traffic too. */
-
-import { explainListenError } from '../control/start-error.ts'
 import { findUpdate, type SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { CircuitFigures } from '../telemetry/metrics.ts'
-import { type Carrier, type CarrierOptions, listListeners, type TrafficPorts, type WorkerState } from './carrier.ts'
-import { ServicePorts } from './service-ports.ts'
+import type { Carrier, CarrierOptions, WorkerState } from './carrier.ts'
+import { ListenerPorts } from './listener-ports.ts'
 import { Traffic } from './traffic.ts'
 
 export class OwnTraffic implements Carrier {
   readonly #options: CarrierOptions
   readonly #traffic: Traffic
   #served: SnapshotSource | undefined
-  readonly #servicePorts: ServicePorts
-  #ports: TrafficPorts = {}
+  readonly #ports: ListenerPorts
 
   constructor(options: CarrierOptions) {
     this.#options = options
-    this.#servicePorts = new ServicePorts({
-      open: async (place) => {
-        await this.#traffic.listen(place)
-      },
+    this.#ports = new ListenerPorts({
+      open: async (place) => (await this.#traffic.listen(place)).port,
       close: async (place) => this.#traffic.unlisten(place),
       log: options.log,
       retryMs: options.portRetryMs,
     })
-    this.#traffic = new Traffic({ ...options, httpsPort: () => this.#ports.https })
+    this.#traffic = new Traffic(options)
   }
 
-  async start(first: SnapshotSource): Promise<TrafficPorts> {
-    const { settings } = this.#options
+  async start(first: SnapshotSource): Promise<void> {
     await this.#takeOver(first)
-    for (const name of listListeners(settings)) {
-      const { address, port } = settings[name]
-      try {
-        const bound = await this.#traffic.listen(name)
-        this.#ports = { ...this.#ports, [name]: bound.port }
-      } catch (error) {
-        throw explainListenError(error, { name, address, port })
-      }
-    }
-    await this.#servicePorts.open(first.model.listeners)
-    return this.#ports
+    await this.#ports.openOwn()
+    await this.#ports.open(first.model.listeners)
   }
 
   async apply(next: SnapshotSource): Promise<void> {
     await this.#takeOver(next)
-    await this.#servicePorts.open(next.model.listeners)
+    await this.#ports.open(next.model.listeners)
   }
 
   async #takeOver(next: SnapshotSource): Promise<void> {
-    await this.#servicePorts.giveUp(next.model.listeners)
+    await this.#ports.giveUp(next.model.listeners)
     const update = findUpdate(this.#served, next)
     this.#served = next
     await this.#traffic.apply(update)
@@ -74,8 +59,12 @@ export class OwnTraffic implements Carrier {
     return this.#traffic.connections()
   }
 
+  get ports(): Readonly<Record<string, number>> {
+    return this.#ports.own()
+  }
+
   listeners(): ReadonlyMap<string, string> {
-    return this.#servicePorts.states()
+    return this.#ports.states()
   }
 
   endpoints(): Iterable<EndpointFigures> {
@@ -93,7 +82,7 @@ export class OwnTraffic implements Carrier {
   async refresh(): Promise<void> {}
 
   async drain(): Promise<number> {
-    this.#servicePorts.stop()
+    this.#ports.stop()
     this.#traffic.drain()
     return this.#traffic.inFlight
   }
@@ -107,7 +96,7 @@ export class OwnTraffic implements Carrier {
   }
 
   close(): Promise<void> {
-    this.#servicePorts.stop()
+    this.#ports.stop()
     return this.#traffic.close()
   }
 }

@@ -1,17 +1,16 @@
-/** What one process that carries traffic has: listeners, the handler of requests, the endpoints with their connections, and the snapshot that serves. */
+/** What one process that carries traffic has: ports, the handler of requests, the endpoints with their connections, and the snapshot that serves. */
 import type { Clock } from '../base/clock.ts'
 import { onContained } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
 import { runInSlices } from '../base/slice.ts'
 import { Admission } from '../downstream/admission.ts'
-import { Doors, type DoorsOptions } from '../downstream/doors.ts'
-import { Listener } from '../downstream/listener.ts'
-import type { PortOptions } from '../downstream/port.ts'
+import { Doors } from '../downstream/doors.ts'
 import { FilterChains } from '../filters/chain.ts'
 import { DatagramPort, type SessionBudget } from '../l4/datagram-port.ts'
 import { Relays } from '../l4/relay.ts'
 import { StreamPort } from '../l4/stream-port.ts'
 import type { Certificate } from '../model/certificate.ts'
+import type { Listener } from '../model/listener.ts'
 import type { EndpointTrouble, UpstreamKey } from '../model/upstream.ts'
 import { DescriptorReserve, findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
 import type { BoundAddress } from '../platform/listen.ts'
@@ -35,7 +34,7 @@ export type TrafficOptions = {
   readonly clock: Clock
   readonly log: Log
   readonly counts: RequestCounts
-  /** The HTTPS listener needs it. */
+  /** Listeners that end TLS need it. */
   readonly defaultCertificate: Certificate | undefined
   /** Seals TLS session tickets: processes with the same secret resume each other's sessions. */
   readonly ticketSecret: Buffer
@@ -43,14 +42,9 @@ export type TrafficOptions = {
   readonly affinitySecret: Buffer
   /** Processes that carry traffic: each takes its part of limits that are for all together. */
   readonly processes?: number
-  /** The bound HTTPS port, for redirects. */
-  readonly httpsPort: () => number | undefined
   /** Requests to an endpoint fail more often than its policy allows. */
   readonly onTrouble?: (trouble: EndpointTrouble) => void
 }
-
-/** `http`, `https`, or the place (model/service-listener) of a Service's port. */
-export type ListenerName = string
 
 type Port = StreamPort | DatagramPort
 
@@ -64,16 +58,17 @@ export class Traffic {
   readonly #onFinish: (record: RequestRecord) => void
   readonly #relays: Relays
   readonly #admission: Admission
-  readonly #listeners = new Map<ListenerName, Listener>()
-  /** Of Services, by place. */
-  readonly #ports = new Map<ListenerName, Port>()
+  /** By place. */
+  readonly #ports = new Map<string, Port>()
   /** Ports that take no more connections and still have some. */
   readonly #leaving = new Set<Port>()
-  /** For HTTP and HTTPS at ports of Services, as soon as one of them is to serve it. */
+  /** As soon as a listener is to serve HTTP, or HTTPS. */
   readonly #doors = new Map<'http' | 'https', Doors>()
   readonly #watch: DeadlineWatch
   readonly #budget: SessionBudget = { open: 0, most: fitSockets(findDescriptorLimit()) }
   #snapshot: Snapshot | undefined
+  /** The bound port of the listener `https`, for redirects. */
+  #httpsPort: number | undefined
   #updates: Promise<void> = Promise.resolve()
   #isDraining = false
   #cut: () => void = () => {}
@@ -81,7 +76,8 @@ export class Traffic {
   readonly #unhear: () => void
 
   constructor(options: TrafficOptions) {
-    const { settings, clock, log, counts, httpsPort, affinitySecret, processes = 1, onTrouble } = options
+    const { settings, clock, log, counts, affinitySecret, processes = 1, onTrouble } = options
+    const httpsPort = () => this.#httpsPort
     this.#options = options
     this.#unhear = onContained(createContainedLog(log, counts, clock))
     this.#watch = new DeadlineWatch(clock)
@@ -156,10 +152,9 @@ export class Traffic {
     return this.#handler.tunnels
   }
 
-  /** Open client connections by listener, and UDP sessions; ports of Services by the ids of their listeners. */
+  /** Open client connections, and UDP sessions, by the ids of listeners. */
   connections(): ReadonlyMap<string, number> {
     const counts = new Map<string, number>()
-    for (const { label, connections } of this.#listeners.values()) counts.set(label, connections)
     for (const { label, connections } of [...this.#ports.values(), ...this.#leaving]) {
       counts.set(label, (counts.get(label) ?? 0) + connections)
     }
@@ -184,26 +179,28 @@ export class Traffic {
   }
 
   /**
-   * Opens a port, of a Service once its listener is in force; with `handle`, a bound socket of another process. Rejects with
-   * Node's error.
+   * Opens the port of the listener in force at a place; with `handle`, a bound socket of another process. Rejects with Node's
+   * error.
    */
-  async listen(name: ListenerName, handle?: object): Promise<BoundAddress> {
+  async listen(place: string, handle?: object): Promise<BoundAddress> {
     if (this.#isDraining) throw new Error('draining')
-    if (name !== 'http' && name !== 'https') return this.#listenFor(name, handle)
-    const { settings } = this.#options
-    const listener = new Listener({
-      ...this.#doorsOptions(),
-      ...this.#portOptions(),
-      name,
-      current: () => this.#snapshot?.settings ?? settings,
-      ...(handle && { handle }),
-    })
-    this.#listeners.set(name, listener)
-    return listener.listen()
+    const listener = this.#snapshot?.listeners.get(place)?.listener
+    if (!listener) throw new Error(`${place} is wanted by no listener in force`)
+    const port = this.#createPort(place, listener, handle)
+    // At once, so that it can be given up while it is opened.
+    this.#ports.set(place, port)
+    try {
+      const bound = await port.listen()
+      if (listener.id === 'https') this.#httpsPort = bound.port
+      return bound
+    } catch (error) {
+      if (this.#ports.get(place) === port) this.#ports.delete(place)
+      throw error
+    }
   }
 
-  /** Takes no more connections at a Service's port; those that it has go on, UDP sessions end. */
-  unlisten(place: ListenerName): void {
+  /** Takes no more connections at a place; those that it has go on, UDP sessions end. */
+  unlisten(place: string): void {
     const port = this.#ports.get(place)
     this.#ports.delete(place)
     if (port instanceof DatagramPort) port.close()
@@ -216,7 +213,6 @@ export class Traffic {
   /** Takes no more connections, closes those that are idle, and lets requests end. */
   drain(): void {
     this.#isDraining = true
-    for (const listener of this.#listeners.values()) listener.drain()
     for (const port of this.#ports.values()) {
       if (port instanceof DatagramPort) port.drain()
       else void port.stop()
@@ -249,51 +245,47 @@ export class Traffic {
     this.#handler.closeTunnels()
     this.#relays.destroy()
     for (const port of [...this.#ports.values(), ...this.#leaving]) port.close()
-    const closing = [...this.#listeners.values(), ...this.#doors.values()]
-    await Promise.all(closing.map((each) => each.close()))
+    await Promise.all([...this.#doors.values()].map((doors) => doors.close()))
     await this.#registry.close()
     this.reserve.close()
     this.#unhear()
   }
 
-  async #listenFor(place: ListenerName, handle: object | undefined): Promise<BoundAddress> {
-    const listener = this.#snapshot?.listeners.get(place)?.listener
-    if (!listener) throw new Error(`${place} is wanted by no listener in force`)
-    const where = { address: listener.address, port: listener.port }
-    const shared = { ...this.#portOptions(), place, snapshot: () => this.#snapshot }
-    const port =
-      listener.transport === 'UDP'
-        ? new DatagramPort({
-            ...shared,
-            where,
-            watch: this.#watch,
-            budget: this.#budget,
-            onBytes: (label, bytes) => this.#options.counts.countBytes(label, bytes),
-          })
-        : new StreamPort({
-            ...shared,
-            where: handle ?? where,
-            relays: this.#relays,
-            doors: (tls) => this.#doors.get(tls ? 'https' : 'http'),
-          })
-    // At once, so that it can be given up while it is opened.
-    this.#ports.set(place, port)
-    try {
-      return await port.listen()
-    } catch (error) {
-      if (this.#ports.get(place) === port) this.#ports.delete(place)
-      throw error
-    }
+  #createPort(place: string, { transport, address, port }: Listener, handle: object | undefined): Port {
+    const { clock, log, counts } = this.#options
+    const where = { address, port }
+    const shared = { place, snapshot: () => this.#snapshot, onResult: this.#countConnection, clock, log }
+    return transport === 'UDP'
+      ? new DatagramPort({
+          ...shared,
+          where,
+          watch: this.#watch,
+          budget: this.#budget,
+          onBytes: (label, bytes) => counts.countBytes(label, bytes),
+        })
+      : new StreamPort({
+          ...shared,
+          where: handle ?? where,
+          admission: this.#admission,
+          relays: this.#relays,
+          doors: (tls) => this.#doors.get(tls ? 'https' : 'http'),
+        })
   }
 
-  #portOptions(): PortOptions & { readonly clock: Clock } {
-    const { clock, log } = this.#options
-    return { admission: this.#admission, onResult: this.#countConnection, clock, log }
+  async #apply(update: SnapshotUpdate): Promise<void> {
+    for (const { layer, tls } of update.listeners) if (layer === 'L7') await this.#prepareDoors(tls ? 'https' : 'http')
+    await runInSlices(this.#swap(update))
   }
 
-  #doorsOptions(): DoorsOptions {
+  /** Connections may come as soon as the listener is in force. */
+  async #prepareDoors(scheme: 'http' | 'https'): Promise<void> {
+    if (this.#doors.has(scheme)) return
     const { settings, defaultCertificate, ticketSecret, clock, log } = this.#options
-    return {
+    if (scheme === 'https' && !defaultCertificate) {
+      log.warn('ports of Services that end TLS need the default certificate, which is loaded at the next start')
+      return
+    }
+    const doors = new Doors(scheme, {
       settings,
       handler: this.#handler,
       onFinish: this.#onFinish,
@@ -303,23 +295,7 @@ export class Traffic {
       strictSni: () => this.#settings.https.strictSni,
       clock,
       log,
-    }
-  }
-
-  async #apply(update: SnapshotUpdate): Promise<void> {
-    for (const { layer, tls } of update.listeners) if (layer === 'L7') await this.#prepareDoors(tls ? 'https' : 'http')
-    await runInSlices(this.#swap(update))
-  }
-
-  /** Connections of a Service's port may come as soon as the listener is in force. */
-  async #prepareDoors(scheme: 'http' | 'https'): Promise<void> {
-    if (this.#doors.has(scheme)) return
-    const { defaultCertificate, log } = this.#options
-    if (scheme === 'https' && !defaultCertificate) {
-      log.warn('ports of Services that end TLS need the default certificate, which is loaded at the next start')
-      return
-    }
-    const doors = new Doors(scheme, this.#doorsOptions())
+    })
     await doors.ready()
     this.#admission.addSource(doors)
     this.#doors.set(scheme, doors)

@@ -2,14 +2,14 @@
 
 import { explainListenError, StartError } from '../control/start-error.ts'
 import { type EndpointKey, findEndpointKey } from '../model/endpoint-key.ts'
-import type { ServiceListener } from '../model/service-listener.ts'
+import { isGatewayListener, type Listener, placeOf } from '../model/listener.ts'
 import { findPlainKey } from '../model/upstream.ts'
 import { ListeningSocket } from '../platform/listening-socket.ts'
 import { findReached, type SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
 import type { CircuitFigures } from '../telemetry/metrics.ts'
-import { type Carrier, type CarrierOptions, listListeners, type TrafficPorts, type WorkerState } from './carrier.ts'
-import { ServicePorts } from './service-ports.ts'
+import type { Carrier, CarrierOptions, WorkerState } from './carrier.ts'
+import { ListenerPorts } from './listener-ports.ts'
 import { Tally } from './tally.ts'
 import { type Ending, Worker } from './worker.ts'
 
@@ -49,10 +49,9 @@ export class WorkerSet implements Carrier {
   readonly #options: WorkerSetOptions
   readonly #slots: readonly Slot[]
   readonly #tally: Tally
-  readonly #sockets = new Map<'http' | 'https', ListeningSocket>()
-  /** Of Services, by place; undefined for UDP, whose sockets the workers bind. */
-  readonly #serviceSockets = new Map<string, ListeningSocket | undefined>()
-  readonly #servicePorts: ServicePorts
+  /** By place; undefined for UDP, whose sockets the workers bind. */
+  readonly #sockets = new Map<string, ListeningSocket | undefined>()
+  readonly #ports: ListenerPorts
   #served: SnapshotSource | undefined
   #ticker: NodeJS.Timeout | undefined
   #isStopping = false
@@ -60,7 +59,7 @@ export class WorkerSet implements Carrier {
   constructor(options: WorkerSetOptions) {
     this.#options = options
     this.#tally = new Tally(options.counts)
-    this.#servicePorts = new ServicePorts({
+    this.#ports = new ListenerPorts({
       open: (place, listener) => this.#openPort(place, listener),
       close: (place) => this.#closePort(place),
       log: options.log,
@@ -77,30 +76,23 @@ export class WorkerSet implements Carrier {
     }))
   }
 
-  async start(first: SnapshotSource): Promise<TrafficPorts> {
-    const { settings, size, tickMs = TICK_MS } = this.#options
+  async start(first: SnapshotSource): Promise<void> {
+    const { tickMs = TICK_MS } = this.#options
     this.#served = first
-    await this.#servicePorts.giveUp(first.model.listeners)
-    for (const name of listListeners(settings)) {
-      const { address, port } = settings[name]
-      try {
-        this.#sockets.set(name, await ListeningSocket.bind(address, port, size))
-      } catch (error) {
-        throw explainListenError(error, { name, address, port })
-      }
-    }
+    await this.#ports.giveUp(first.model.listeners)
+    // Before there are workers: a start that fails costs little.
+    await this.#ports.openOwn()
     const failures = await Promise.all(this.#slots.map((slot) => this.#begin(slot)))
     for (const failure of failures) if (failure !== undefined) throw failure
     for (const slot of this.#slots) this.#watch(slot)
     this.#ticker = setInterval(() => this.#tick(), tickMs)
-    await this.#servicePorts.open(first.model.listeners)
-    return portsOf(this.#sockets)
+    await this.#ports.open(first.model.listeners)
   }
 
   async apply(next: SnapshotSource): Promise<void> {
-    await this.#servicePorts.giveUp(next.model.listeners)
+    await this.#ports.giveUp(next.model.listeners)
     await this.#takeOver(next)
-    await this.#servicePorts.open(next.model.listeners)
+    await this.#ports.open(next.model.listeners)
   }
 
   async #takeOver(next: SnapshotSource): Promise<void> {
@@ -134,7 +126,7 @@ export class WorkerSet implements Carrier {
   }
 
   connections(): Iterable<readonly [string, number]> {
-    const sums = new Map<string, number>([...this.#sockets.keys()].map((name) => [name, 0]))
+    const sums = new Map<string, number>(Object.keys(this.ports).map((name) => [name, 0]))
     for (const { worker } of this.#slots) {
       for (const [name, count] of Object.entries(worker?.figures?.connections ?? {})) {
         sums.set(name, (sums.get(name) ?? 0) + count)
@@ -143,8 +135,12 @@ export class WorkerSet implements Carrier {
     return sums
   }
 
+  get ports(): Readonly<Record<string, number>> {
+    return this.#ports.own()
+  }
+
   listeners(): ReadonlyMap<string, string> {
-    return this.#servicePorts.states()
+    return this.#ports.states()
   }
 
   endpoints(): Iterable<EndpointFigures> {
@@ -220,21 +216,21 @@ export class WorkerSet implements Carrier {
 
   #stopReplacing(): void {
     this.#isStopping = true
-    this.#servicePorts.stop()
+    this.#ports.stop()
     clearInterval(this.#ticker)
     for (const { timer } of this.#slots) clearTimeout(timer)
   }
 
   #closeSockets(): void {
-    for (const socket of [...this.#sockets.values(), ...this.#serviceSockets.values()]) socket?.close()
+    for (const socket of this.#sockets.values()) socket?.close()
     this.#sockets.clear()
-    this.#serviceSockets.clear()
   }
 
   /** Starts a process in this place; resolves when it serves, or to why it does not. */
   async #begin(slot: Slot): Promise<unknown> {
     const { settings, defaultCertificate, ticketSecret, affinitySecret, clock } = this.#options
     slot.startedAt = clock.monotonic()
+    const own = new Map(this.#served!.model.listeners.filter(isGatewayListener).map((each) => [placeOf(each), each]))
     const worker = new Worker({
       start: {
         type: 'start',
@@ -244,25 +240,27 @@ export class WorkerSet implements Carrier {
         ticketSecret,
         affinitySecret,
         processes: this.#options.size,
-        httpsPort: this.#sockets.get('https')?.port,
       },
-      sockets: [...this.#sockets].map(([name, socket]) => [name, socket.handle(slot.number - 1)] as const),
+      sockets: [...own.keys()].flatMap((place) => {
+        const handle = this.#sockets.get(place)?.handle(slot.number - 1)
+        return handle ? [[place, handle] as const] : []
+      }),
       onFigures: (figures) => this.#tally.add(worker, figures),
       onTrouble: (trouble) => this.#options.onTrouble?.(trouble),
     })
     slot.worker = worker
     const failure = await worker.start(this.#served!)
     if (failure) {
-      const { name, code, message } = failure
-      const { address, port } = settings[name]
-      return explainListenError(Object.assign(new Error(message), { code }), { name, address, port })
+      const { place, code, message } = failure
+      const { id, address, port } = own.get(place)!
+      return explainListenError(Object.assign(new Error(message), { code }), { name: id, address, port })
     }
     // Before it served, another configuration may have come into force.
     if (worker.isServing) await worker.apply(this.#served!)
-    for (const place of this.#serviceSockets.keys()) {
+    for (const place of this.#sockets.keys()) {
       const failure = worker.isServing ? await this.#listenIn(slot, place) : undefined
       // Others may have it still: all let it go, and it is tried again.
-      if (failure) void this.#servicePorts.lose(place, failure)
+      if (failure) void this.#ports.lose(place, failure)
     }
     if (worker.isServing) return undefined
     return new StartError(
@@ -271,26 +269,26 @@ export class WorkerSet implements Carrier {
     )
   }
 
-  async #openPort(place: string, { transport, address, port }: ServiceListener): Promise<void> {
+  async #openPort(place: string, { transport, address, port }: Listener): Promise<number> {
     const socket = transport === 'TCP' ? await ListeningSocket.bind(address, port, this.#slots.length) : undefined
-    this.#serviceSockets.set(place, socket)
+    this.#sockets.set(place, socket)
     const failures = await Promise.all(this.#slots.map((slot) => this.#listenIn(slot, place)))
     const failure = failures.find((each) => each !== undefined)
-    if (!failure) return
+    if (!failure) return socket?.port ?? port
     await this.#closePort(place)
     throw failure
   }
 
   async #closePort(place: string): Promise<void> {
-    this.#serviceSockets.get(place)?.close()
-    this.#serviceSockets.delete(place)
+    this.#sockets.get(place)?.close()
+    this.#sockets.delete(place)
     await Promise.all(this.#living().map((worker) => worker.unlisten(place)))
   }
 
-  /** Has the worker in this place take connections at a Service's port, if it is to. One that begins later is asked when it serves. */
+  /** Has the worker in this place take connections at a port, if it is to. One that begins later is asked when it serves. */
   async #listenIn({ number, worker }: Slot, place: string): Promise<Error | undefined> {
-    if (!worker?.isServing || !this.#serviceSockets.has(place)) return undefined
-    const socket = this.#serviceSockets.get(place)
+    if (!worker?.isServing || !this.#sockets.has(place)) return undefined
+    const socket = this.#sockets.get(place)
     if (!socket && number - 1 !== chooseDatagramWorker(place, this.#slots.length)) return undefined
     const failure = await worker.listen(place, socket?.handle(number - 1))
     return failure && Object.assign(new Error(failure.message), { code: failure.code })
@@ -340,10 +338,6 @@ export class WorkerSet implements Carrier {
       worker.kill()
     }
   }
-}
-
-function portsOf(sockets: ReadonlyMap<'http' | 'https', ListeningSocket>): TrafficPorts {
-  return Object.fromEntries([...sockets].map(([name, { port }]) => [name, port]))
 }
 
 /** Datagrams of a client must all come to one process. Places are spread over the workers, each staying with the same one. */

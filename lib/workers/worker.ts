@@ -5,15 +5,14 @@ import type { EndpointTrouble } from '../model/upstream.ts'
 import type { SocketHandle } from '../platform/listening-socket.ts'
 import { findUpdate, type SnapshotSource } from '../snapshot/update.ts'
 import { cutUpdate, type FromWorker, type ListenFailure, type ToWorker, type TrafficFigures } from './message.ts'
-import type { ListenerName } from './traffic.ts'
 
 /** `error` is why the system gave no process at all. */
 export type Ending = Readonly<{ code: number | null; signal: NodeJS.Signals | null; error?: string }>
 
 export type WorkerOptions = {
   readonly start: Extract<ToWorker, { type: 'start' }>
-  /** Without these it does not serve. */
-  readonly sockets: readonly (readonly ['http' | 'https', SocketHandle])[]
+  /** By place. Without these it does not serve. */
+  readonly sockets: readonly (readonly [place: string, SocketHandle])[]
   readonly onFigures: (figures: TrafficFigures) => void
   readonly onTrouble: (trouble: EndpointTrouble) => void
 }
@@ -25,8 +24,8 @@ const OWN_FLAG = /^--(inspect|input-type|watch|test)\b/
 type Reply<T extends FromWorker['type']> = Extract<FromWorker, { type: T }>
 type Waiting = {
   readonly type: FromWorker['type']
-  /** Of the listener that it is about, if it is about one. */
-  readonly name: ListenerName | undefined
+  /** The one that it is about, if it is about one. */
+  readonly place: string | undefined
   readonly resolve: (reply: FromWorker | undefined) => void
 }
 
@@ -57,10 +56,10 @@ export class Worker {
   readonly ended: Promise<Ending>
   readonly #child: ChildProcess
   readonly #options: WorkerOptions
-  /** Replies of a kind come in the order of what they answer, those about a listener in the order for that one. */
+  /** Replies of a kind come in the order of what they answer, those about a place in the order for that one. */
   readonly #waiting: Waiting[] = []
-  /** What it was asked to listen on. */
-  readonly #listening = new Set<ListenerName>()
+  /** The places where it was asked to listen. */
+  readonly #listening = new Set<string>()
   /** As it was last sent. */
   #served: SnapshotSource | undefined
   #updates: Promise<void> = Promise.resolve()
@@ -109,13 +108,13 @@ export class Worker {
   }
 
   /** Resolves when it serves; to a failure where it cannot, and to undefined also when it ends before. */
-  async start(first: SnapshotSource): Promise<(ListenFailure & { name: 'http' | 'https' }) | undefined> {
+  async start(first: SnapshotSource): Promise<(ListenFailure & { place: string }) | undefined> {
     this.#send(this.#options.start)
     await this.apply(first)
-    for (const [name, handle] of this.#options.sockets) {
+    for (const [place, handle] of this.#options.sockets) {
       if (this.#isStopping) return undefined
-      const failure = await this.listen(name, handle)
-      if (failure) return { name, ...failure }
+      const failure = await this.listen(place, handle)
+      if (failure) return { place, ...failure }
     }
     this.#isServing = !this.#hasEnded && !this.#isStopping
     return undefined
@@ -128,17 +127,17 @@ export class Worker {
   }
 
   /** Resolves when it takes connections there, to a failure where it cannot; at once where it was asked before. */
-  async listen(name: ListenerName, handle: SocketHandle | undefined): Promise<ListenFailure | undefined> {
-    if (this.#listening.has(name)) return undefined
-    this.#listening.add(name)
-    const reply = await this.#ask({ type: 'listen', name }, 'listening', handle)
-    if (reply?.failure) this.#listening.delete(name)
+  async listen(place: string, handle: SocketHandle | undefined): Promise<ListenFailure | undefined> {
+    if (this.#listening.has(place)) return undefined
+    this.#listening.add(place)
+    const reply = await this.#ask({ type: 'listen', place }, 'listening', handle)
+    if (reply?.failure) this.#listening.delete(place)
     return reply?.failure
   }
 
   /** Resolves when it takes no more connections there. */
-  async unlisten(name: ListenerName): Promise<void> {
-    if (this.#listening.delete(name)) await this.#ask({ type: 'unlisten', name }, 'unlistened')
+  async unlisten(place: string): Promise<void> {
+    if (this.#listening.delete(place)) await this.#ask({ type: 'unlisten', place }, 'unlistened')
   }
 
   /** Resolves when the newest figures are here, or the process has gone. */
@@ -190,8 +189,8 @@ export class Worker {
   #ask<T extends FromWorker['type']>(message: ToWorker, type: T, handle?: SocketHandle): Promise<Reply<T> | undefined> {
     if (this.#hasEnded) return Promise.resolve(undefined)
     return new Promise((resolve) => {
-      const name = 'name' in message ? message.name : undefined
-      this.#waiting.push({ type, name, resolve: resolve as Waiting['resolve'] })
+      const place = 'place' in message ? message.place : undefined
+      this.#waiting.push({ type, place, resolve: resolve as Waiting['resolve'] })
       this.#send(message, handle)
     })
   }
@@ -217,8 +216,8 @@ export class Worker {
       this.#generation = message.generation
       this.#inFlight = message.inFlight
     }
-    const about = 'name' in message ? message.name : undefined
-    const index = this.#waiting.findIndex(({ type, name }) => type === message.type && name === about)
+    const about = 'place' in message ? message.place : undefined
+    const index = this.#waiting.findIndex(({ type, place }) => type === message.type && place === about)
     // A worker that ends after a bug was not asked to end.
     if (index >= 0) this.#waiting.splice(index, 1)[0]?.resolve(message)
   }

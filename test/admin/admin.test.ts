@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { type AdminState, createAdmin } from '../../lib/admin/admin.ts'
 import type { Model } from '../../lib/model/model.ts'
+import { INGRESS_TABLE } from '../../lib/model/route-table.ts'
 import type { ServedConfiguration } from '../../lib/model/served.ts'
 import { createMetrics } from '../../lib/telemetry/metrics.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
@@ -12,9 +13,7 @@ import { translateText } from '../translate/manifests.ts'
 import { service } from '../translate/service-text.ts'
 
 const model: Model = {
-  hosts: [],
-  defaultRoute: undefined,
-  shadowed: [],
+  tables: [{ name: INGRESS_TABLE, hosts: [], defaultRoute: undefined, shadowed: [] }],
   upstreams: new Map(),
   services: [],
   certificates: [],

@@ -139,20 +139,67 @@ t.test('the gateway does not start if its token file holds no token', async (t) 
   t.notMatch(stdout, /ready/)
 })
 
-t.test('check tells of a token file that is missing or unfit, and of the place that names it', async (t) => {
-  const settings = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\nadmin:\n  tokenFile: token\n'
-  const cwd = t.testdir({ 'portico.yaml': settings })
-  const check = () => runPortico(['check', '-c', 'portico.yaml'], { cwd })
-  t.match(await check(), {
-    status: 1,
-    stdout: /portico\.yaml:4:\d+ .*admin\.tokenFile: token cannot be read \(ENOENT\)/,
-  })
-  writeFileSync(join(cwd, 'token'), `${SECRET}\n${SECRET}`)
-  const lines = await check()
-  t.match(lines, { status: 1, stdout: /admin\.tokenFile: token holds more than one line/ })
-  t.notMatch(lines.stdout + lines.stderr, SECRET)
-  writeFileSync(join(cwd, 'token'), SECRET)
-  t.equal((await check()).status, 0)
+t.test(
+  'check tells of a token file that is missing, unreadable or unfit, and of the place that names it',
+  async (t) => {
+    const settings = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\nadmin:\n  tokenFile: token\n'
+    const cwd = t.testdir({ 'portico.yaml': settings })
+    const check = () => runPortico(['check', '-c', 'portico.yaml'], { cwd })
+    t.match(await check(), {
+      status: 1,
+      stdout: /portico\.yaml:4:\d+ .*admin\.tokenFile: token cannot be read \(ENOENT\)/,
+    })
+    mkdirSync(join(cwd, 'token'))
+    t.match(await check(), { status: 1, stdout: /portico\.yaml:4:\d+ .*admin\.tokenFile: token is not a file/ })
+    rmSync(join(cwd, 'token'), { recursive: true })
+    writeFileSync(join(cwd, 'token'), `${SECRET}\n${SECRET}`)
+    const lines = await check()
+    t.match(lines, { status: 1, stdout: /admin\.tokenFile: token holds more than one line/ })
+    t.notMatch(lines.stdout + lines.stderr, SECRET)
+    writeFileSync(join(cwd, 'token'), SECRET)
+    t.equal((await check()).status, 0)
+  },
+)
+
+t.test('a token that no header can carry is refused by check and at the start, and is not printed', async (t) => {
+  const file = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\nadmin:\n  token: "TOKEN"\n'
+  for (const [written, token] of [
+    ['\\t', '\t'],
+    ['\\x7f', '\x7f'],
+    ['\\x1b', '\x1b'],
+    ['\u00e9', '\u00e9'],
+  ] as const) {
+    const own = `${SECRET}${token}${SECRET}`
+    const cwd = t.testdir({
+      'portico.yaml': file.replace('TOKEN', `${SECRET}${written}${SECRET}`),
+      token: own,
+    })
+    const inFile = await runPortico(['check', '-c', 'portico.yaml'], { cwd })
+    t.match(inFile, { status: 1, stdout: /portico\.yaml:4:\d+ .*admin\.token: the value cannot stand here/ })
+    const words = ['check', '-f', '-']
+    const inEnvironment = await runPortico(words, { stdin: MANIFESTS, environment: { PORTICO_ADMIN_TOKEN: own } })
+    t.match(inEnvironment, { status: 1, stdout: /PORTICO_ADMIN_TOKEN: the value cannot stand here/ })
+    const inTokenFile = await runPortico([...words, '--admin-token-file', 'token'], { stdin: MANIFESTS, cwd })
+    t.match(inTokenFile, {
+      status: 1,
+      stdout: /admin\.tokenFile: token holds a character that no HTTP field can carry/,
+    })
+    const asking = await runPortico(['get', 'services', '--admin-token', own])
+    t.match(asking, { status: 2, stderr: /--admin-token: the value cannot stand here/ })
+    for (const { stdout, stderr } of [inFile, inEnvironment, inTokenFile, asking]) {
+      t.notMatch(stdout + stderr, SECRET)
+      t.notMatch(stdout + stderr, /a bug/)
+    }
+  }
+  const free = ['--admin-port', '0', '--http-port', '0', '--no-https']
+  for (const token of [' ', `${SECRET} `, `${SECRET}\t${SECRET}`]) {
+    const environment = { PORTICO_ADMIN_TOKEN: token }
+    const start = await runProcess(['run', '-f', '-', ...free], { stdin: MANIFESTS, environment })
+    t.match(start, { status: 1, stdout: '', stderr: /PORTICO_ADMIN_TOKEN: the value cannot stand here/ })
+    t.notMatch(start.stderr, SECRET)
+  }
+  const plain = await runPortico(['check', '-f', '-', '--admin-token', `${SECRET} a:b/c=`], { stdin: MANIFESTS })
+  t.equal(plain.status, 0, plain.stdout)
 })
 
 t.test('a token on the command line is hidden from the list of processes, and a better way is named', async (t) => {

@@ -3,7 +3,7 @@ import { parseAuthority } from '../../lib/base/hostname.ts'
 import { normalizePath } from '../../lib/base/path.ts'
 import { compileTable, findRoute } from '../../lib/routing/table.ts'
 import { BARE } from '../helpers/routed-request.ts'
-import { createModel, type RouteLine } from '../routing/models.ts'
+import { createTable, type RouteLine } from '../routing/models.ts'
 
 const ROUNDS = 5
 const LOOKUPS = 1_000_000
@@ -34,7 +34,7 @@ const SHAPES: readonly Shape[] = [
 for (const shape of SHAPES) {
   for (const count of [10, 1_000, 100_000]) {
     const lines = Array.from({ length: count }, (_, index) => shape.line(index))
-    const model = createModel(lines)
+    const model = createTable(lines)
     const built = performance.now()
     const table = compileTable(model, (route) => route)
     const compileMs = performance.now() - built

@@ -41,6 +41,11 @@ t.test('hosts in match order, wildcards, every host, default backend, weights, m
   checkGolden(t, 'test/fixtures/bin/boot/many-kinds.txt', `${printBoot(await boot(text), paintNothing)}\n`)
 })
 
+t.test('conditions and weights of routes', async (t) => {
+  const text = readFileSync('test/fixtures/bin/explain/routing.yaml', 'utf8')
+  checkGolden(t, 'test/fixtures/bin/boot/routing.txt', `${printBoot(await boot(text), paintNothing)}\n`)
+})
+
 t.test('on a narrow screen the table leaves out details that portico get shows', async (t) => {
   const text = readFileSync('test/fixtures/bin/boot/many-kinds.yaml', 'utf8')
   const wide = await boot(text)

@@ -31,6 +31,68 @@ for (const [name, url, status] of cases) {
   })
 }
 
+const SHOP = 'http://shop.localhost'
+const routed: readonly (readonly [name: string, words: readonly string[]])[] = [
+  ['conditions-fail', [`${SHOP}/x`]],
+  ['conditions-hold', [`${SHOP}/x`, '-X', 'POST', '-H', 'X-Beta: 12', '-H', 'x-beta: no', '--header', 'X-Other:']],
+  ['condition-value', [`${SHOP}/x`, '-H', 'X-Beta: no']],
+  ['condition-method', [`${SHOP}/x`, '--method', 'PUT', '-H', 'X-Beta: 1']],
+  ['client', [`${SHOP}/x`, '--client', '10.1.2.3']],
+  ['longer-path', [`${SHOP}/cart/1`, '-H', 'X-Beta: 1']],
+  ['expression', [`${SHOP}/v12/x`]],
+  ['no-expression', [`${SHOP}/v/x`]],
+]
+
+for (const [name, words] of routed) {
+  t.test(`explain ${words.join(' ')}`, async (t) => {
+    const finished = await runPortico(['explain', ...words, '-f', 'routing.yaml'], { cwd })
+    t.equal(finished.status, 0)
+    checkGolden(t, join(cwd, `${name}.txt`), finished.stdout)
+  })
+}
+
+t.test('-o json tells conditions and shares as data', async (t) => {
+  const words = ['explain', `${SHOP}/x`, '--client', '10.1.2.3', '-f', 'routing.yaml', '-o', 'json']
+  const explanation = JSON.parse((await runPortico(words, { cwd })).stdout)
+  t.match(explanation, {
+    winner: { conditions: ['client 10.0.0.0/8'], backend: 'default/next:80=1, default/lost:80=1' },
+    shares: [
+      { backend: 'default/next:80', weight: 1, service: 'default/next:80', endpoints: ['127.0.0.1:3001'] },
+      { backend: 'default/lost:80', weight: 1, endpoints: [], code: 'PORTICO_UP_NO_SERVICE' },
+    ],
+  })
+  t.notOk('upstream' in explanation)
+})
+
+t.test('a share of a split that nobody answers is no failure, all of them are', async (t) => {
+  const stdin = (split: string) => `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: {portico.dev/split: "${split}"}}
+spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:3000"}}
+spec: {ports: [{port: 80}]}
+`
+  const run = (split: string) => runPortico(['explain', 'http://a.test/', '-f', '-'], { stdin: stdin(split) })
+  t.equal((await run('web=1, lost=1')).status, 0)
+  const lost = await run('web=0, lost=1')
+  t.equal(lost.status, 1)
+  t.match(lost.stdout, 'answer  503 PORTICO_UP_NO_SERVICE: service "lost" not found')
+})
+
+t.test('a request that cannot be is a usage error', async (t) => {
+  for (const [words, message] of [
+    [['-H', 'X-Beta'], '"X-Beta" is no header field'],
+    [['--client', 'here'], '"here" is no IP address'],
+  ] as const) {
+    const { status, stderr } = await explain(SHOP, ...words)
+    t.equal(status, 2)
+    t.match(stderr, message)
+  }
+})
+
 t.test('-o json says the same as data', async (t) => {
   const { status, stdout } = await explain('https://shop.localhost/api/../carts?x=1', '-o', 'json')
   t.equal(status, 0)
@@ -68,35 +130,92 @@ spec: {ports: [{port: 80}]}
   t.match(stdout, 'settings   balancer: hash, hash.by: header:X-User, retry.tryTimeout: 2s\n')
 })
 
-t.test('the filters of the winning route are said in their order, one a line', async (t) => {
+/** An Ingress whose filters are played, with this YAML in place of its annotations. */
+function explainFiltered(url: string, annotations: string, ...words: string[]): Promise<Finished> {
   const stdin = `apiVersion: networking.k8s.io/v1
 kind: Ingress
-metadata:
-  name: api
-  annotations:
-    portico.dev/response-headers-set: "X-Frame-Options: DENY"
-    portico.dev/maintenance: "true"
-    portico.dev/maintenance-message: Back at ten.
+metadata: {name: api, annotations: {${annotations}}}
 spec:
+  tls: [{hosts: [secure.test]}]
   rules:
-    - http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: api, port: {number: 80}}}}]}
+    - http: {paths: [{path: /api, pathType: Prefix, backend: {service: {name: api, port: {number: 80}}}}]}
+    - host: secure.test
+      http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: api, port: {number: 80}}}}]}
 ---
 apiVersion: v1
 kind: Service
 metadata: {name: api, annotations: {portico.dev/endpoints: "10.0.0.1:80"}}
 spec: {ports: [{port: 80}]}
 `
-  const words = ['explain', 'http://a.test/', '-f', '-']
-  const { status, stdout } = await runPortico(words, { stdin })
-  t.equal(status, 0)
-  t.match(
-    stdout,
-    '\n\n  filters  maintenance: 503 "Back at ten."\n           headers: response set X-Frame-Options\n\n',
-  )
-  t.match(stdout, 'X-Forwarded-Proto: http … (unless the filters answer or change it)\n')
-  const json = await runPortico([...words, '-o', 'json'], { stdin })
-  t.same(JSON.parse(json.stdout).filters, ['maintenance: 503 "Back at ten."', 'headers: response set X-Frame-Options'])
+  return runPortico(['explain', url, '-f', '-', ...words], { stdin })
+}
+
+t.test('filters are said in their order, one a line, and the answer of one of them is the answer', async (t) => {
+  const maintenance =
+    'portico.dev/maintenance: "true", portico.dev/maintenance-message: Back at ten., portico.dev/response-headers-set: "X-A: b"'
+  const { status, stdout } = await explainFiltered('http://a.test/api', maintenance)
+  t.equal(status, 1)
+  t.match(stdout, '\n\n  filters  maintenance: 503 "Back at ten."\n           headers: response set X-A\n\n')
+  t.match(stdout, /\n\n {2}answer {2}503: the filter maintenance answers\n$/)
+  t.notMatch(stdout, 'sends')
+  const json = JSON.parse((await explainFiltered('http://a.test/api', maintenance, '-o', 'json')).stdout)
+  t.match(json, { answer: { status: 503 }, filters: ['maintenance: 503 "Back at ten."', 'headers: response set X-A'] })
+  t.same(json.notPlayed, [])
+  t.equal(json.sends, undefined)
   t.notMatch((await explain('http://shop.localhost/api/orders')).stdout, 'filter')
+})
+
+t.test('a redirect has its Location, those of hosts too, where no path matches as well', async (t) => {
+  const redirect =
+    'portico.dev/redirect-host: b.test, portico.dev/redirect-prefix: /v2, portico.dev/redirect-code: "301"'
+  const found = await explainFiltered('http://a.test/api/x?y=z', redirect)
+  t.equal(found.status, 0)
+  t.match(found.stdout, 'answer  301: the filter redirect answers\n          Location: http://b.test/v2/x?y=z\n')
+  const secured = await explainFiltered('http://secure.test/none/../%61?x', redirect, '--https-port', '8443')
+  t.match(
+    secured.stdout,
+    'filters  https-redirect: 308 of plain HTTP to https://*, since a tls section names the host\n',
+  )
+  t.match(secured.stdout, 'Location: https://secure.test:8443/none/../%61?x\n')
+  const port = await explainFiltered('http://secure.test/', redirect, '--https-port', '0')
+  t.match(port.stdout, 'answer  308: the filter https-redirect answers\n')
+  t.notMatch(port.stdout, 'Location')
+  const own = await explainFiltered('https://b.test/v2', redirect)
+  t.match(own.stdout, /answer {2}404 PORTICO_REQ_NO_ROUTE/, 'the route is not that of the filters')
+})
+
+t.test('a rewritten request is said as an endpoint gets it, and one that is refused as such', async (t) => {
+  const rewrite =
+    'portico.dev/rewrite-regex: ^/api(/.*)$, portico.dev/rewrite-replacement: $1, portico.dev/rewrite-host: b.test'
+  const { status, stdout } = await explainFiltered('http://a.test/api/x?y', rewrite)
+  t.equal(status, 0)
+  t.match(stdout, 'sends      GET /x?y to http://10.0.0.1:80, Host: b.test, X-Forwarded-Proto: http …\n')
+  const refused = await explainFiltered('http://a.test/api/%2e%2e/api/.%2f', rewrite)
+  t.equal(refused.status, 0, refused.stdout)
+  const broken = await explainFiltered(
+    'http://a.test/api/..x',
+    'portico.dev/rewrite-regex: ^/api/, portico.dev/rewrite-replacement: /a/../',
+  )
+  t.equal(broken.status, 1)
+  t.match(broken.stdout, 'answer  400 PORTICO_REQ_BAD_PATH: the filter url-rewrite refuses it: ')
+})
+
+t.test('what the request does not decide is not played, and named', async (t) => {
+  const guards = 'portico.dev/auth-url: "http://127.0.0.1:1/x", portico.dev/rate-limit: 5/m'
+  const { status, stdout } = await explainFiltered('http://a.test/api', guards)
+  t.equal(status, 0)
+  t.match(stdout, 'rate-limit: 5/m a client, 1 at once (not played: the number of earlier requests decides)\n')
+  t.match(stdout, 'within 5s (not played: the answer of its auth server decides)\n')
+  t.match(stdout, 'X-Forwarded-Proto: http …, if rate-limit and forward-auth let it go on\n')
+  const both = await explainFiltered('http://a.test/api', `${guards}, portico.dev/respond-status: "204"`)
+  t.match(both.stdout, 'answer  204: the filter respond answers, if rate-limit and forward-auth let it go on\n')
+  const json = JSON.parse((await explainFiltered('http://a.test/api', guards, '-o', 'json')).stdout)
+  t.same([json.notPlayed, json.sends], [['rate-limit', 'forward-auth'], { target: '/api' }])
+  const closed = await explainFiltered(
+    'http://a.test/api',
+    `${guards}, portico.dev/auth-timeout: none, portico.dev/respond-status: "204"`,
+  )
+  t.match(closed.stdout, /answer {2}503 PORTICO_GW_GUARD_INVALID: .*\n$/, 'filters of a closed route do not act')
 })
 
 t.test('settings take part: %2F is refused where they say so', async (t) => {
@@ -274,4 +393,34 @@ t.test('it explains why clients refuse a certificate, and why the default one is
     await ask('none', '--set', 'https.strictSni=true'),
     /no tls section names this host: the handshake is refused/,
   )
+})
+
+t.test('a port that nothing listens at is told, and one of a Service is not', async (t) => {
+  const fault = async (url: string, ...words: string[]) =>
+    / {2}port {2,}(\d* *\S.*)$/m.exec((await explainServices(url, ...words)).stdout)?.[1]
+  t.match(await fault('http://web.test:9999/'), /^9999 +no listener has this port; explained as .* of http, 8080$/)
+  t.match(await fault('http://web.test:8443/'), /^8443 +this is the port of https; http has 8080$/)
+  t.match(await fault('https://web.test/', '--no-https'), /^https is off in the settings: nothing serves it$/)
+  t.match(await fault('http://web.test:30081/'), /^30081 +NodePort default\/api/)
+  for (const url of ['http://web.test/', 'http://web.test:8080/', 'https://web.test:8443/']) {
+    t.equal(await fault(url), undefined, url)
+  }
+  t.equal(await fault('https://web.test:443/', '--https-redirect-port', '443'), undefined)
+  t.equal(await fault('http://web.test:9999/', '--http-port', '0'), undefined)
+  const { portFault } = JSON.parse((await explainServices('http://web.test:9999/', '-o', 'json')).stdout)
+  t.match(portFault, /^no listener has this port/)
+})
+
+t.test('a host that a canary alone names says so', async (t) => {
+  const stdin = `${WEB}---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: share, annotations: {nginx.ingress.kubernetes.io/canary: "true"}}
+spec: {${rules('can.test')}}
+`
+  const { status, stdout } = await runPortico(['explain', 'http://can.test/', '-f', '-'], { stdin })
+  t.equal(status, 1)
+  const reason = 'not served: a canary is not supported: this Ingress serves nothing'
+  t.match(stdout, `not  default/share  ${reason}  <stdin>:8\n`)
+  t.match(stdout, `; Ingress default/share, which has this host, is ${reason} (<stdin>:8)\n`)
 })

@@ -32,6 +32,12 @@ for (const kind of ['routes', 'services', 'endpoints', 'certificates', 'listener
   })
 }
 
+t.test('get routes prints the order in which routes are tried, with conditions and shares', async (t) => {
+  const words = ['get', 'routes', '-f', '../explain/routing.yaml']
+  checkGolden(t, join(cwd, 'routing.txt'), (await runPortico(words, { cwd })).stdout)
+  checkGolden(t, join(cwd, 'routing-wide.txt'), (await runPortico([...words, '-o', 'wide'], { cwd })).stdout)
+})
+
 t.test(
   'get settings gives each value and where it came from: flag over environment over file over default',
   async (t) => {
@@ -62,6 +68,16 @@ admin: { token: very-secret }
     t.strictSame(rows.get('log.level'), ['warn', 'flag'])
     t.strictSame(rows.get('admin.token'), ['[redacted]', 'file'])
     t.notMatch(stdout, 'very-secret')
+    const named = async (...names: string[]) => {
+      const found = await runPortico([...words, '-o', 'name', ...names], { cwd: folder, environment })
+      return [found.status, ...found.stdout.trim().split('\n')]
+    }
+    t.same(await named('dns', 'http.port'), [
+      0,
+      ...[...rows.keys()].filter((name) => /^dns\.|^http\.port$/.test(name)).map((name) => `setting/${name}`),
+    ])
+    t.ok((await named('upstream.retry')).includes('setting/upstream.retry.budget'))
+    t.same(await named('upstr'), [1, ''])
   },
 )
 

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { COMMON_FLAGS } from '../../bin/command.ts'
@@ -8,6 +9,7 @@ import { readFlags } from '../../bin/flag.ts'
 import { VERBS } from '../../bin/verbs.ts'
 import { measureText } from '../../lib/base/terminal-text.ts'
 import { environmentName, SETTING_LIST } from '../../lib/settings/resolve.ts'
+import { ONE_ROUTE } from '../helpers/running-gateway.ts'
 import { runPortico } from './process.ts'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
@@ -74,6 +76,13 @@ t.test('run --help has the ten usual flags', async (t) => {
   t.same(listed.slice(-2), ['help', 'help-all'])
   for (const name of ['filename', 'config', 'endpoints', 'http-port', 'local', 'set']) t.ok(listed.includes(name), name)
   t.ok(stdout.split('\n').length < 50)
+})
+
+t.test('verbs that read manifests say how to name endpoints, and check says how to be strict', async (t) => {
+  for (const verb of ['run', 'check', 'explain', 'get']) {
+    t.match((await runPortico([verb, '--help'])).stdout, / --endpoints NS/, verb)
+  }
+  t.match((await runPortico(['check', '--help'])).stdout, /\n {6}--strict /)
 })
 
 t.test('help says how to write a list in one word, and other notations are refused', async (t) => {
@@ -196,20 +205,52 @@ t.test('the launcher starts the compiled command line', async (t) => {
   mkdirSync(join(folder, 'bin'))
   cpSync('bin/portico', join(folder, 'bin/portico'))
   cpSync('package.json', join(folder, 'package.json'))
-  cpSync('dist/lib/platform', join(folder, 'dist/lib/platform'), { recursive: true })
+  for (const part of ['platform', 'base']) {
+    cpSync(`dist/lib/${part}`, join(folder, 'dist/lib', part), { recursive: true })
+  }
   writeFileSync(join(folder, 'dist/bin/main.js'), 'console.log(process.argv.slice(2).join(" "))')
   const { stdout } = await launch(folder, 'get', 'routes')
   t.equal(stdout, 'get routes\n')
   rmSync(join(folder, 'dist'), { recursive: true })
 })
 
+/** Runs the launcher with `most` file descriptors, of which it inherits so many that are in use. */
+function runWithin(most: number, inherited: number, ...words: string[]) {
+  const take = `i=10; while [ $i -lt ${10 + inherited} ]; do eval "exec $i</dev/null"; i=$((i+1)); done`
+  const line = `${take}; ulimit -n ${most}; exec "$0" "$@"`
+  return promisify(execFile)('bash', ['-c', line, process.execPath, 'bin/portico', ...words])
+}
+
 t.test('the launcher says so where there are too few file descriptors to load all modules', async (t) => {
-  const words = [process.execPath, 'bin/portico', 'version']
-  const run = (most: number) => promisify(execFile)('sh', ['-c', `ulimit -n ${most}; exec "$0" "$@"`, ...words])
-  await t.rejects(run(40), {
+  await t.rejects(runWithin(127, 0, 'version'), {
     code: 1,
     stdout: '',
-    stderr: /^portico: 40 file descriptors are too few to start, 64 are needed\n {2}raise the hard limit: ulimit -Hn /,
+    stderr:
+      /^portico: 127 file descriptors are too few to start, 128 are needed\n {2}raise the hard limit: ulimit -Hn /,
   })
-  t.match((await run(64)).stdout, /^portico /)
+})
+
+t.test('with the fewest file descriptors a gateway starts', async (t) => {
+  const folder = t.testdir({ 'a.yaml': ONE_ROUTE })
+  const ready = join(folder, 'ready.json')
+  const ports = ['--http-port', '0', '--admin-port', '0', '--no-https', '--ready-file', ready]
+  const run = runWithin(128, 0, 'run', '-f', join(folder, 'a.yaml'), ...ports)
+  t.teardown(() => run.child.kill('SIGKILL'))
+  const ended = run.catch((error) => error)
+  while (!existsSync(ready) && run.child.exitCode === null) await sleep(20)
+  run.child.kill('SIGTERM')
+  t.match(await ended, { stdout: /128 file descriptors: 28 client connections/, stderr: '' })
+  t.equal(run.child.exitCode, 0)
+})
+
+t.test('where other descriptors use the limit up, the start ends in one line with the way out', async (t) => {
+  const file = join(t.testdir({ 'a.yaml': ONE_ROUTE }), 'a.yaml')
+  // From the first modules to the last, which are loaded one after the other as they are needed.
+  for (const inherited of [106, 100, 90, 80]) {
+    const run = runWithin(128, inherited, 'run', '-f', file, '--http-port', '0', '--admin-port', '0', '--no-https')
+    t.teardown(() => run.child.kill('SIGKILL'))
+    const { code, stdout, stderr } = await run.catch((error) => error)
+    t.strictSame([code, stdout], [1, ''], `${inherited} are in use`)
+    t.match(stderr, /^portico: no file descriptor is left: EMFILE: .*\n {2}raise the hard limit: .*\n$/)
+  }
 })

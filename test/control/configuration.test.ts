@@ -8,6 +8,7 @@ import {
   hasSettingErrors,
   loadConfiguration,
 } from '../../lib/control/configuration.ts'
+import { findIngressTable } from '../../lib/model/route-table.ts'
 
 const SETTINGS = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
 const SERVICE = 'apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n'
@@ -43,7 +44,7 @@ t.test('manifests and settings become a model', async (t) => {
     [],
   )
   t.same(
-    model.hosts.map(({ host }) => host),
+    findIngressTable(model).hosts.map(({ host }) => host),
     ['a.test'],
   )
   t.match(model.upstreams.get('default/web:80')?.endpoints, [{ host: '127.0.0.1', port: 3000, source: 'settings' }])
@@ -56,7 +57,7 @@ t.test('stdin is one of the sources', async (t) => {
     sources: ['-'],
     stdin: `${SERVICE}---\n${INGRESS.replace('web, port', 'wab, port')}`,
   })
-  t.equal(model.hosts.length, 1)
+  t.equal(findIngressTable(model).hosts.length, 1)
   t.match(
     diagnostics.find(({ code }) => code === 'PORTICO_REF_SERVICE_NOT_FOUND'),
     { position: { file: '<stdin>' } },
@@ -154,5 +155,5 @@ t.test('a generation counts the loads, a fingerprint tells whether they differ',
 
 t.test('nothing to read is no failure', async (t) => {
   const { model, diagnostics } = await load({ sources: [createFolder(t, {})] })
-  t.same([model.hosts.length, diagnostics.some(({ severity }) => severity === 'error')], [0, false])
+  t.same([findIngressTable(model).hosts.length, diagnostics.some(({ severity }) => severity === 'error')], [0, false])
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { explainListenError, explainServicePort, StartError } from '../../lib/control/start-error.ts'
+import { explainListenError, explainListenerPort, StartError } from '../../lib/control/start-error.ts'
 import { makeServiceListener } from '../helpers/snapshot.ts'
 
 const CASES: [code: string, port: number, message: string, help: RegExp][] = [
@@ -38,7 +38,7 @@ t.test('an error of another kind stays what it is', async (t) => {
 
 t.test('of a Service the way out is in its manifest', async (t) => {
   const listener = makeServiceListener({ to: 'web', port: 80, kind: 'LoadBalancer', address: '192.0.2.1' })
-  const explain = (code: string) => explainServicePort(Object.assign(new Error(`bind ${code}`), { code }), listener)
+  const explain = (code: string) => explainListenerPort(Object.assign(new Error(`bind ${code}`), { code }), listener)
   t.match(explain('EADDRINUSE'), {
     message: 'port 80 is already in use on 192.0.2.1',
     help: 'stop what uses it, or choose another port of Service default/web',
@@ -48,5 +48,9 @@ t.test('of a Service the way out is in its manifest', async (t) => {
     help: /another port of Service default\/web$/,
   })
   t.match(explain('EADDRNOTAVAIL'), { message: 'this machine has no address 192.0.2.1', help: /^give this machine/ })
-  t.match(explain('EMFILE'), { message: 'bind EMFILE', help: '' })
+  t.match(explain('EMFILE'), {
+    message: 'no file descriptor is left to open port 80 with',
+    help: /^raise the hard limit/,
+  })
+  t.match(explain('ENODEV'), { message: 'bind ENODEV', help: '' })
 })

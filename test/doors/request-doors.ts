@@ -4,7 +4,7 @@ import { connectRawH2, H2, readAnswer } from '../helpers/h2-client.ts'
 import { connectRaw, connectRawTls, findAll } from '../helpers/raw-client.ts'
 import { makeSecretYaml, ONE_ROUTE, type RunningGateway, runGateway } from '../helpers/running-gateway.ts'
 import { until } from '../helpers/until.ts'
-import { Recorder } from './recorder.ts'
+import { type Answer as EndpointAnswer, Recorder } from './recorder.ts'
 
 type Pairs = readonly (readonly [name: string, value: string])[]
 
@@ -45,13 +45,14 @@ export type Doors = {
   ask(door: string, request: DoorRequest): Promise<Partial<Answer> & Pick<Outcome, 'upstream'>>
 }
 
-/** `more`: manifests beside the one route to the endpoint. */
+/** `more`: manifests beside the one route to the endpoint, whose answers are `answers` by path. */
 export async function startDoors(
   t: Test,
   flags: Readonly<Record<string, string>> = {},
   more: string = '',
+  answers: Readonly<Record<string, EndpointAnswer>> = {},
 ): Promise<Doors> {
-  const recorder = new Recorder({})
+  const recorder = new Recorder(answers)
   const port = await recorder.start()
   t.teardown(() => recorder.close())
   const manifests = ONE_ROUTE + more + (await makeSecretYaml('secure', ['gw.test']))
@@ -125,7 +126,7 @@ async function askHttp2(gateway: RunningGateway, request: DoorRequest): Promise<
   const hasBody = body !== undefined || trailers !== undefined
   const raw = await connectRawH2(gateway.https, { tls: true })
   raw.headers(1, [...pseudo, ...fields], !hasBody)
-  if (hasBody) raw.data(1, body ?? '', trailers === undefined)
+  if (hasBody) raw.data(1, Buffer.from(body ?? '', 'latin1'), trailers === undefined)
   if (trailers) raw.headers(1, trailers, true)
   const end = await raw.find(({ type, flags, streamId }) => {
     if (type === H2.GOAWAY) return true

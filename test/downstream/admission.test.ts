@@ -10,6 +10,8 @@ import { startTraffic } from '../helpers/start-traffic.ts'
 import { until } from '../helpers/until.ts'
 import { connectRaw, defaultCertificate, openTls, RawClient } from './start-listener.ts'
 
+/** Begins a request that stays under way. */
+const UPLOAD = 'POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\n'
 const GET = 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n'
 /** Doors tell idle connections apart to within less than this, milliseconds. */
 const APART_MS = 250
@@ -73,12 +75,15 @@ async function refusal(t: Test, port: number, from = '127.0.0.1', to = '127.0.0.
   return error?.code
 }
 
-for (const [name, open, changes] of [
+const DOORS = [
   ['plain, in the fast lane', openPlain, {}],
   ['plain, by node:http', openPlain, { 'fastLane.enabled': false }],
   ['over TLS', openSecure, {}],
+  ['over TLS, by node:http', openSecure, { 'fastLane.enabled': false }],
   ['HTTP/2', openH2, {}],
-] as const) {
+] as const
+
+for (const [name, open, changes] of DOORS) {
   t.test(`at the limit the connection that is idle longest makes room: ${name}`, async (t) => {
     const { all, result, traffic } = await start(t, { 'limits.connections': 3, ...changes })
     const [first, second, third] = [await open(t, all), await open(t, all), await open(t, all)]
@@ -102,12 +107,39 @@ for (const [name, open, changes] of [
   })
 }
 
+for (const [name, open, changes] of DOORS) {
+  t.test(`a client with enough connections gets another in place of its own longest idle one: ${name}`, async (t) => {
+    const { all, result } = await start(t, { 'limits.connectionsPerClient': 2, ...changes })
+    const socket = connect({ port: all.http, host: '127.0.0.1', localAddress: '127.0.0.2' })
+    t.teardown(() => socket.destroy())
+    const other = keep(new RawClient(socket))
+    await other.ask()
+    await sleep(APART_MS)
+    const [first, second] = [await open(t, all), await open(t, all)]
+    await second.ask()
+    await sleep(APART_MS)
+    await first.ask()
+    const third = await open(t, all)
+    await third.ask()
+    await until(() => !second.isOpen())
+    const fourth = await open(t, all)
+    await fourth.ask()
+    await until(() => !first.isOpen())
+    t.same(
+      [other, third, fourth].map((each) => each.isOpen()),
+      [true, true, true],
+      'the connection of another client has been idle for longer, and stays',
+    )
+    t.same([result('made_room'), result('refused_client')], [2, 0])
+  })
+}
+
 t.test('idle connections of one port make room at another; those that are busy never do', async (t) => {
   const { all, result, lines } = await start(t, { 'limits.connections': 2 })
   const idle = await openPlain(t, all)
   await idle.ask()
   const busy = await connectRaw(t, all.http)
-  busy.socket.write('POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\n')
+  busy.socket.write(UPLOAD)
   await sleep(APART_MS)
   const other = await connectRaw(t, all.l4)
   other.socket.write(GET)
@@ -134,12 +166,12 @@ t.test('one that has said nothing yet is let be at first, and makes room later',
 })
 
 t.test('one client has so many connections and no more, over all ports together', async (t) => {
-  const { all, result, lines } = await start(t, { 'limits.connectionsPerClient': 4 })
+  const { all, result, lines, traffic } = await start(t, { 'limits.connectionsPerClient': 4 })
   const held = await Promise.all([connectRaw(t, all.http), openTls(t, all.https), connectRaw(t, all.l4)])
   const l7 = connect({ port: all.l7, host: '127.0.0.5', localAddress: '127.0.0.1' })
   t.teardown(() => l7.destroy())
-  l7.write(GET)
-  await once(l7, 'data')
+  l7.write(UPLOAD)
+  await until(() => traffic.inFlight === 1)
   for (const port of [all.http, all.https, all.l4]) t.equal(await refusal(t, port), 'ECONNRESET')
   t.equal(await refusal(t, all.l7, '127.0.0.1', '127.0.0.5'), 'ECONNRESET')
   t.equal(result('refused_client'), 4)
@@ -164,7 +196,8 @@ t.test('who has too many connections drives nobody out', async (t) => {
   t.teardown(() => socket.destroy())
   const idle = keep(new RawClient(socket))
   await idle.ask()
-  await (await openPlain(t, all)).ask()
+  const busy = await connectRaw(t, all.http)
+  busy.socket.write(UPLOAD)
   await sleep(APART_MS)
   for (let count = 0; count < 5; count++) t.equal(await refusal(t, all.http), 'ECONNRESET')
   t.equal(result('refused_client'), 5)
@@ -200,6 +233,29 @@ t.test('trusted proxies are not counted, and a PROXY header says who is', async 
   t.equal(await bring('2001:db8::ffff:0:0:1'), 'ECONNRESET', 'a client of IPv6 has its /64')
   t.equal(await bring('2001:db8:0:1::1'), 'taken')
   t.equal(result('refused_client'), 2)
+})
+
+t.test('a client that a PROXY header names gets another connection in place of its own idle one', async (t) => {
+  const { all, result } = await start(t, {
+    'limits.connectionsPerClient': 1,
+    trustedProxies: ['127.0.0.1/32'],
+    'http.proxyProtocol': 'required',
+  })
+  const bring = async (source: string): Promise<RawClient> => {
+    const client = await connectRaw(t, all.http)
+    client.socket.write(`PROXY TCP4 ${source} 192.0.2.9 40000 80\r\n${GET}`)
+    await client.until(/\r\n\r\n/)
+    return client
+  }
+  const [one, other] = [await bring('192.0.2.1'), await bring('192.0.2.2')]
+  await sleep(APART_MS)
+  const next = await bring('192.0.2.2')
+  await other.closed
+  t.same(
+    [one, next].map(({ socket }) => socket.destroyed),
+    [false, false],
+  )
+  t.same([result('made_room'), result('refused_client')], [1, 0])
 })
 
 t.test('no connection is counted as closed that is not: one whose pipelined requests wait is not idle', async (t) => {

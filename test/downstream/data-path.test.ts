@@ -7,7 +7,6 @@ import type { Socket } from 'node:net'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
-import { Listener } from '../../lib/downstream/listener.ts'
 import { RequestHandler } from '../../lib/request/handler.ts'
 import type { Snapshot } from '../../lib/snapshot/snapshot.ts'
 import type { RequestRecord } from '../../lib/telemetry/record.ts'
@@ -19,11 +18,11 @@ import { connectRaw, connectRawTls, findAll, type RawClient } from '../helpers/r
 import { makeSettings } from '../helpers/settings.ts'
 import { type ModelWords, makeSnapshot } from '../helpers/snapshot.ts'
 import { until } from '../helpers/until.ts'
-import { defaultCertificate } from './start-listener.ts'
+import { DoorsAtPort, defaultCertificate } from './start-listener.ts'
 
 type Path = {
-  http: Listener
-  https: Listener
+  http: DoorsAtPort
+  https: DoorsAtPort
   port: number
   tlsPort: number
   upstreamPort: number
@@ -34,13 +33,7 @@ type Path = {
 
 async function startPath(t: Test, changes: Readonly<Record<string, unknown>> = {}): Promise<Path> {
   const upstream = await startEchoUpstream()
-  const settings = makeSettings({
-    'http.port': 0,
-    'http.address': '127.0.0.1',
-    'https.port': 0,
-    'https.address': '127.0.0.1',
-    ...changes,
-  })
+  const settings = makeSettings(changes)
   const registry = new EndpointRegistry({ settings: () => settings, clock: systemClock })
   const records: RequestRecord[] = []
   let snapshot: Snapshot
@@ -61,13 +54,14 @@ async function startPath(t: Test, changes: Readonly<Record<string, unknown>> = {
     settings,
     handler,
     onFinish,
+    snapshot: () => snapshot,
     certificates: () => snapshot.certificates,
     defaultCertificate: await defaultCertificate(),
     ...makeAdmission(settings, log),
     log,
   }
-  const http = new Listener({ ...options, name: 'http' })
-  const https = new Listener({ ...options, name: 'https' })
+  const http = new DoorsAtPort({ ...options, name: 'http' })
+  const https = new DoorsAtPort({ ...options, name: 'https' })
   t.teardown(async () => {
     await Promise.all([http.close(), https.close(), upstream.close()])
     await registry.close()

@@ -1,17 +1,72 @@
-/** Starts a listener on a free loopback port for a test, and speaks to it byte by byte. */
+/** Opens the port of a listener for a test, with doors behind it, and speaks to it byte by byte. */
 import { connect, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import { pino } from 'pino'
 import type { Test } from 'tap'
-import { Listener } from '../../lib/downstream/listener.ts'
+import { Doors, type DoorsOptions } from '../../lib/downstream/doors.ts'
+import type { PortOptions } from '../../lib/downstream/port.ts'
+import { StreamPort } from '../../lib/l4/stream-port.ts'
 import type { Certificate, CertificateBinding } from '../../lib/model/certificate.ts'
+import type { BoundAddress } from '../../lib/platform/listen.ts'
 import { HostIndex } from '../../lib/routing/host-index.ts'
+import type { Snapshot } from '../../lib/snapshot/snapshot.ts'
 import type { ConnectionResult } from '../../lib/telemetry/request-counts.ts'
 import { makeAdmission } from '../helpers/admission.ts'
 import { makeModelCertificate } from '../helpers/certificates.ts'
 import { makeSettings } from '../helpers/settings.ts'
-import { OWNER } from '../helpers/snapshot.ts'
+import { makeGatewayListener, OWNER } from '../helpers/snapshot.ts'
 import { EchoHandler } from './echo-handler.ts'
+
+export type DoorsAtPortOptions = DoorsOptions &
+  PortOptions & {
+    name: 'http' | 'https'
+    /** Left out, it has the listener alone. */
+    snapshot?: () => Snapshot
+    /** An address and port, or a bound TCP handle; left out, a free port of 127.0.0.1. */
+    where?: BoundAddress | object
+  }
+
+/** The listener `http` or `https` as a process has it that carries traffic. */
+export class DoorsAtPort {
+  readonly #doors: Doors
+  readonly #port: StreamPort
+
+  constructor(options: DoorsAtPortOptions) {
+    const { name, settings, admission, where = { address: '127.0.0.1', port: 0 } } = options
+    this.#doors = new Doors(name, options)
+    const listener = makeGatewayListener(name, { proxyProtocol: settings[name].proxyProtocol === 'required' })
+    const snapshot = { settings, listeners: new Map([[name, { listener, sources: undefined }]]) }
+    this.#port = new StreamPort({
+      ...options,
+      place: name,
+      where,
+      snapshot: options.snapshot ?? (() => snapshot as unknown as Snapshot),
+      relays: undefined as never,
+      doors: () => this.#doors,
+    })
+    admission.addSource(this.#doors)
+  }
+
+  get connections(): number {
+    return this.#port.connections
+  }
+
+  async listen(): Promise<BoundAddress> {
+    await this.#doors.ready()
+    return this.#port.listen()
+  }
+
+  drain(): void {
+    void this.#port.stop()
+    this.#doors.drain()
+  }
+
+  async close(): Promise<void> {
+    this.drain()
+    this.#port.close()
+    await this.#doors.close()
+  }
+}
 
 export type StartOptions = {
   name?: 'http' | 'https'
@@ -23,7 +78,7 @@ export type StartOptions = {
 }
 
 export type Started = {
-  listener: Listener
+  listener: DoorsAtPort
   handler: EchoHandler
   port: number
   /** Every log line, parsed. */
@@ -46,7 +101,7 @@ export async function startListener(t: Test, options: StartOptions = {}): Promis
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) })
   const settings = makeSettings({ [`${name}.port`]: 0, [`${name}.address`]: '127.0.0.1', ...options.settings })
   const results: Started['results'] = []
-  const listener = new Listener({
+  const listener = new DoorsAtPort({
     name,
     settings,
     ...makeAdmission(settings, log, (_listener, result) => void results.push(result)),
@@ -55,7 +110,7 @@ export async function startListener(t: Test, options: StartOptions = {}): Promis
     certificates: options.certificates ?? (() => undefined),
     defaultCertificate: await defaultCertificate(),
     ...(options.strictSni && { strictSni: options.strictSni }),
-    ...(options.handle && { handle: options.handle }),
+    where: options.handle ?? { address: settings[name].address, port: settings[name].port },
     ...(options.ticketSecret && { ticketSecret: options.ticketSecret }),
     log,
   })

@@ -1,5 +1,6 @@
 /** Requests to an Ingress that has annotations of filters, through all doors. */
 import type { Test } from 'tap'
+import type { Answer } from '../doors/recorder.ts'
 import { type DoorRequest, type Doors, startDoors } from '../doors/request-doors.ts'
 import { findAll } from '../helpers/raw-client.ts'
 
@@ -15,12 +16,13 @@ export type Filtered = Readonly<{
   upstream: readonly string[]
 }>
 
-/** `annotations` by their names without the domain, on an Ingress of HOST whose one path is `path`; `more` are further manifests. */
+/** `annotations` by their names without the domain, on an Ingress of HOST whose one path is `path`; `more` are further manifests, `answers` those of the endpoint by path. */
 export function startFiltered(
   t: Test,
   annotations: Readonly<Record<string, string>>,
   path: string = '/',
   more: string = '',
+  answers: Readonly<Record<string, Answer>> = {},
 ): Promise<Doors> {
   const own = Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value])
   return startDoors(
@@ -34,6 +36,7 @@ spec: {rules: [{host: ${HOST}, http: {paths: [{path: "${path}", pathType: Prefix
 ---
 ${more}
 `,
+    answers,
   )
 }
 

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { findIngressTable } from '../../lib/model/route-table.ts'
 import { translateText } from '../translate/manifests.ts'
 import { ask, startFiltered } from './filtered.ts'
 
@@ -66,8 +67,9 @@ metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:80"}}
 spec: {ports: [{port: 80}]}
 `)
     const label = JSON.stringify(annotations).slice(0, 60)
-    t.equal(model.defaultRoute?.filters?.length ?? 0, filters, label)
-    t.equal(model.defaultRoute?.action.type, 'forward', 'it does not guard')
+    const { defaultRoute } = findIngressTable(model)
+    t.equal(defaultRoute?.filters?.length ?? 0, filters, label)
+    t.equal(defaultRoute?.action.type, 'forward', 'it does not guard')
     if (message === undefined) t.same(diagnostics, [], label)
     else t.match(diagnostics, [{ code: 'PORTICO_ANN_VALUE', message }], label)
   }

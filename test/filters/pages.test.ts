@@ -49,7 +49,7 @@ function printFilter({ name, annotations, ofHosts }: FilterSpec): readonly strin
     ...(ofHosts ? [ofHosts.text, ''] : []),
     ...(hasAnnotations ? ['| annotation | value |', '|---|---|'] : []),
     ...Object.entries(annotations).map(
-      ([annotation, text]) => `| \`${ANNOTATION_DOMAIN}${annotation}\` | ${text.replaceAll('|', '\\|')} |`,
+      ([annotation, { about }]) => `| \`${ANNOTATION_DOMAIN}${annotation}\` | ${about.replaceAll('|', '\\|')} |`,
     ),
     ...(hasAnnotations ? [''] : []),
     '```yaml',

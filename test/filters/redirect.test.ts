@@ -1,4 +1,5 @@
 import t from 'tap'
+import { translateText } from '../translate/manifests.ts'
 import { ask, HOST, startFiltered } from './filtered.ts'
 
 const cases: readonly (readonly [
@@ -69,4 +70,53 @@ t.test('what cannot be used is left out, and the route served', async (t) => {
     const doors = await startFiltered(t, annotations)
     t.equal((await ask(doors, 'lane', {})).status, 200, JSON.stringify(annotations))
   }
+})
+
+t.test('a redirect that leads back to itself is told, and one that ends is not', async (t) => {
+  const find = (annotations: Readonly<Record<string, string>>, path = '/a', host = 'a.test', tls = '') => {
+    const own = Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value])
+    const { diagnostics } = translateText(`
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: ${JSON.stringify(Object.fromEntries(own))}}
+spec:
+  tls: [${tls}]
+  rules:
+    - host: "${host}"
+      http: {paths: [{path: ${path}, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: zz-plain}
+spec: {rules: [{host: "${host}", http: {paths: [{path: /a/open, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:80"}}
+spec: {ports: [{port: 80}]}
+`)
+    return diagnostics.filter(({ code }) => code === 'PORTICO_ROUTE_REDIRECT_LOOP').map(({ message }) => message)
+  }
+  const endless = 'clients are redirected without end: '
+  t.same(find({ 'redirect-prefix': '/a/b' }), [
+    `${endless}http://a.test/a → http://a.test/a/b → http://a.test/a/b/b → …`,
+  ])
+  t.same(find({ 'redirect-prefix': '/v1' }, '/', '*.a.test'), [
+    `${endless}http://any.a.test/ → http://any.a.test/v1/ → http://any.a.test/v1/v1/ → …`,
+  ])
+  t.same(find({ 'redirect-scheme': 'http' }, '/', 'a.test', '{hosts: [a.test]}'), [
+    `${endless}http://a.test/ → https://a.test/ → http://a.test/ → …`,
+  ])
+  for (const annotations of [
+    { 'redirect-prefix': '/b' },
+    { 'redirect-path': '/a/x' },
+    { 'redirect-host': 'a.test' },
+    { 'redirect-host': 'b.test', 'redirect-prefix': '/a/b' },
+    { 'redirect-prefix': '/a/open' },
+    { 'redirect-scheme': 'https' },
+    { 'redirect-port': '8443', 'redirect-scheme': 'https', 'redirect-host': 'a.test' },
+  ]) {
+    t.same(find(annotations), [], JSON.stringify(annotations))
+  }
+  t.same(find({ 'redirect-scheme': 'https' }, '/', 'a.test', '{hosts: [a.test]}'), [])
 })

@@ -4,8 +4,15 @@ import { basename, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
+import { CONFIG_MAP_KEY } from '../../lib/filters/annotation-form.ts'
 import { FILTERS } from '../../lib/filters/registry.ts'
-import type { FilterEnvironment, FilterSpec } from '../../lib/filters/spec.ts'
+import {
+  type FilterEnvironment,
+  type FilterRequest,
+  type FilterSpec,
+  PendingOutcome,
+  readFilter,
+} from '../../lib/filters/spec.ts'
 import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION } from '../../lib/kubernetes/resource.ts'
 import {
   ANNOTATION_DOMAIN,
@@ -13,7 +20,6 @@ import {
   SERVICE_SETTINGS_BY_ANNOTATION,
 } from '../../lib/settings/service.ts'
 import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from '../../lib/translate/exposure/listener-option.ts'
-import { parseReference } from '../../lib/translate/ingress/content.ts'
 
 const FOLDER = 'lib/filters'
 const registry = readFileSync(join(FOLDER, 'registry.ts'), 'utf8')
@@ -124,6 +130,23 @@ const environment: FilterEnvironment = {
   shared: (make) => make(),
 }
 
+const REQUEST: FilterRequest = {
+  id: '1',
+  method: 'GET',
+  scheme: 'http',
+  clientHostname: 'a.test',
+  clientAuthority: 'a.test',
+  pathname: '/a/b',
+  matchPath: '/a/b',
+  query: '?c',
+  target: '/a/b?c',
+  match: { type: 'prefix', path: '/a' },
+  clientAddress: '127.0.0.1',
+  clientNetwork: '127.0.0.1',
+  lines: '',
+  header: () => undefined,
+}
+
 for (const spec of FILTERS) {
   const { read } = spec
   t.equal(read !== undefined, Object.keys(spec.annotations).length > 0, `${spec.name} reads annotations if it has any`)
@@ -157,7 +180,7 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
   const claim = (name: string) => {
     if (!Object.hasOwn(spec.annotations, name)) throw new Error(`${name} is not an annotation of ${spec.name}`)
   }
-  const options = spec.read?.({
+  const options = readFilter(spec, {
     text(name) {
       claim(name)
       return annotations[name]?.trim()
@@ -166,7 +189,8 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
       claim(name)
       const reference = annotations[name]?.trim()
       if (reference === undefined) return undefined
-      if (parseReference(reference)) return { source: reference, bytes: '\u00ff\u0000' }
+      if (!CONFIG_MAP_KEY.pattern.test(reference)) throw new Error(`${name}: "${reference}" is looked for`)
+      if (reference.length % 2 === 0) return { source: reference, bytes: '\u00ff\u0000' }
       refused.push(name)
       return undefined
     },
@@ -209,7 +233,11 @@ function useOptions(spec: FilterSpec, options: Readonly<Record<string, unknown>>
   if (printed === '' || printed !== spec.print(options)) throw new Error(`printed "${printed}"`)
   if (/[\r\n]/.test(printed)) throw new Error('it is printed in more than one line')
   const filter = spec.create(sent, environment)
-  if (!filter.request && !filter.upstreamRequest && !filter.response) throw new Error('the filter does nothing')
+  const functions = ['request', 'upstreamRequest', 'response', 'requestBody', 'responseBody'] as const
+  if (functions.every((name) => filter[name] === undefined)) throw new Error('the filter does nothing')
+  if (spec.dependsOn === undefined && filter.request?.(REQUEST) instanceof PendingOutcome) {
+    throw new Error('the filter waits, and its spec does not say what for')
+  }
 }
 
 function findDuplicates<T>(values: readonly T[]): readonly T[] {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { translateText } from '../translate/manifests.ts'
 import { ask, startFiltered } from './filtered.ts'
 
 const cases: readonly (readonly [
@@ -17,6 +18,11 @@ const cases: readonly (readonly [
     { 'rewrite-regex': '^/users/(\\d+)/(.*)$', 'rewrite-replacement': '/$2/of/$1' },
     '/',
     { '/users/42/posts?x': '/posts/of/42?x', '/users/x/posts': '/users/x/posts' },
+  ],
+  [
+    { 'rewrite-regex': '^/(?P<first>a)/(b)$', 'rewrite-replacement': '/$<first>$$0$$2$2$&$metadata' },
+    '/',
+    { '/a/b': '/a$0$2b/a/b$metadata' },
   ],
   // The expression sees the path as routes do.
   [
@@ -60,6 +66,10 @@ t.test('what cannot be used is left out', async (t) => {
     { 'rewrite-regex': '(', 'rewrite-replacement': '/' },
     { 'rewrite-regex': '(?=a)', 'rewrite-replacement': '/' },
     { 'rewrite-regex': '^/(a)$', 'rewrite-replacement': '/$2' },
+    { 'rewrite-regex': '^/(x)$', 'rewrite-replacement': `/a\${1}` },
+    { 'rewrite-regex': '^/(x)$', 'rewrite-replacement': '/a$0' },
+    { 'rewrite-regex': '^/(x)$', 'rewrite-replacement': '/a$<n>' },
+    { 'rewrite-regex': '^/(?P<n>x)$', 'rewrite-replacement': '/a$<m>' },
     { 'rewrite-regex': 'a'.repeat(1_001), 'rewrite-replacement': '/' },
     { 'rewrite-regex': '(?:.{0,900})(?:.{0,900})z$', 'rewrite-replacement': '/' },
     { 'rewrite-regex': 'a' },
@@ -70,5 +80,25 @@ t.test('what cannot be used is left out', async (t) => {
   ]) {
     const doors = await startFiltered(t, annotations)
     t.equal((await ask(doors, 'lane', { target: '/x' })).upstream[0], 'GET /x HTTP/1.1', JSON.stringify(annotations))
+  }
+})
+
+t.test('a replacement that names no group says what to write', async (t) => {
+  for (const [replacement, message] of [
+    [`/a\${x}`, `"\${x}" names no group`],
+    ['/$0', '"$0" names no group'],
+    ['/$<x>', 'it has no group "x", and the replacement names $<x>'],
+    ['/$3', 'it has 2 groups, and the replacement names $3'],
+  ] as const) {
+    const { diagnostics } = translateText(`
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: web
+  annotations: {portico.dev/rewrite-regex: ^/(a)/(b)$, portico.dev/rewrite-replacement: '${replacement}'}
+spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
+`)
+    const found = diagnostics.find(({ code }) => code === 'PORTICO_ANN_VALUE')?.message
+    t.ok(found?.endsWith(message), String(found))
   }
 })

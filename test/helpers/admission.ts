@@ -1,4 +1,4 @@
-/** What lets client connections in, for a test that has listeners alone. */
+/** What lets client connections in, for a test that has ports alone. */
 import { systemClock } from '../../lib/base/clock.ts'
 import { Admission } from '../../lib/downstream/admission.ts'
 import { DescriptorReserve } from '../../lib/platform/descriptors.ts'
@@ -6,7 +6,7 @@ import type { Settings } from '../../lib/settings/table.ts'
 import type { Log } from '../../lib/telemetry/log.ts'
 import type { ConnectionResult } from '../../lib/telemetry/request-counts.ts'
 
-/** As `Listener` takes it. */
+/** As ports take it. */
 export function makeAdmission(
   settings: Settings,
   log: Log,

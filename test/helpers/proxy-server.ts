@@ -13,6 +13,7 @@ import { FastLane } from '../../lib/downstream/fast-lane/fast-lane.ts'
 import { Http1Door } from '../../lib/downstream/http1/http1-door.ts'
 import { Http2Exchange } from '../../lib/downstream/http2/http2-exchange.ts'
 import { RequestHandler } from '../../lib/request/handler.ts'
+import { setOrigin } from '../../lib/request/origin.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import type { Snapshot } from '../../lib/snapshot/snapshot.ts'
 import type { RequestRecord } from '../../lib/telemetry/record.ts'
@@ -90,6 +91,9 @@ export async function startProxy(
     FAST_LANE ? new FastLane({ settings, handler: proxy, clock: systemClock, scheme, door }) : door
   const front = createFront('http')
   const plain = createNetServer({ allowHalfOpen: true, noDelay: true }, (socket) => front.accept(socket))
+  // As the ports of listeners do.
+  const takeOver = (place: string) => (socket: Socket) => setOrigin(socket, { place, path: undefined })
+  for (const server of [plain, http2Server]) server.prependListener('connection', takeOver('http'))
   const servers: NetServer[] = [plain, http2Server]
   if (options.certificate) {
     const pem = { cert: options.certificate.certificate, key: options.certificate.key }
@@ -99,6 +103,7 @@ export async function startProxy(
     const tls = createTlsServer({ ...pem, allowHalfOpen: true }, (socket) =>
       tlsFront.accept(socket.on('error', () => {})),
     )
+    for (const server of [tls, secure]) server.prependListener('secureConnection', takeOver('https'))
     servers.push(tls, secure)
   }
   const sockets = new Set<{ destroy(): void }>()

@@ -1,12 +1,14 @@
 /** Models and snapshots from a few words: hosts with paths, each leading to endpoints. */
 import { type Clock, systemClock } from '../../lib/base/clock.ts'
 import { runAtOnce } from '../../lib/base/slice.ts'
-import { FilterChains } from '../../lib/filters/chain.ts'
+import { FilterChain, FilterChains } from '../../lib/filters/chain.ts'
+import type { Filter } from '../../lib/filters/spec.ts'
 import type { FilterConfig } from '../../lib/model/filter.ts'
+import { type GatewayListener, placeOf, type ServiceListener } from '../../lib/model/listener.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { ResourceRef } from '../../lib/model/resource-ref.ts'
 import type { Route, RouteAction, VirtualHost } from '../../lib/model/route.ts'
-import { placeOf, type ServiceListener } from '../../lib/model/service-listener.ts'
+import { INGRESS_TABLE, type RouteTable } from '../../lib/model/route-table.ts'
 import type { Endpoint, UnresolvedEndpoint, Upstream, UpstreamKey, UpstreamProtocol } from '../../lib/model/upstream.ts'
 import type { PolicyOverrides } from '../../lib/settings/service.ts'
 import type { Settings } from '../../lib/settings/table.ts'
@@ -47,8 +49,7 @@ export type RouteWords = Readonly<{
 /** A port that a Service opens, with what differs from a NodePort on 127.0.0.1 that passes TCP on to anybody. */
 export type ListenerWords = Readonly<{ to: string; port: number }> & Partial<Omit<ServiceListener, 'id' | 'upstream'>>
 
-export type ModelWords = Readonly<{
-  upstreams?: Readonly<Record<string, readonly EndpointWords[] | UpstreamWords>>
+export type TableWords = Readonly<{
   routes?: readonly RouteWords[]
   /** Hosts whose HTTP requests are sent to HTTPS, and the port where it is not that of HTTPS. */
   redirect?: readonly string[]
@@ -57,8 +58,20 @@ export type ModelWords = Readonly<{
   hostFilters?: Readonly<Record<string, readonly FilterConfig[]>>
   /** The default backend. */
   fallback?: string
-  listeners?: readonly ListenerWords[]
 }>
+
+/** `routes`, `redirect` and `fallback` are those of the Ingresses. */
+export type ModelWords = TableWords &
+  Readonly<{
+    upstreams?: Readonly<Record<string, readonly EndpointWords[] | UpstreamWords>>
+    /** Further tables, by name. */
+    tables?: Readonly<Record<string, TableWords>>
+    listeners?: readonly ListenerWords[]
+    /** Act on all routes. */
+    filters?: readonly Filter[]
+    /** Further listeners of the gateway, by id, each with what differs from a plain one on a free port of 127.0.0.1. */
+    own?: Readonly<Record<string, Partial<GatewayListener>>>
+  }>
 
 export function makeEndpoint(words: EndpointWords): Endpoint {
   const given: Partial<Endpoint> = typeof words === 'object' ? words : parseAddress(words)
@@ -153,36 +166,82 @@ export function makeServiceListener({ to, ...words }: ListenerWords): ServiceLis
     field: ['spec', 'ports', 0, 'port'],
     ...words,
   } as const
-  return Object.freeze({ ...given, id: `${given.kind} default/${to}:80/${placeOf(given)}`, upstream: keyOf(to) })
+  const id = `${given.kind} default/${to}:80/${placeOf({ ...given, id: '' })}`
+  return Object.freeze({ ...given, id, upstream: keyOf(to) })
 }
 
-export function makeModel(words: ModelWords): Model {
-  const upstreams = new Map<UpstreamKey, Upstream>()
-  for (const [name, given] of Object.entries(words.upstreams ?? {}))
-    upstreams.set(keyOf(name), makeUpstream(name, given))
-  const routes = (words.routes ?? []).map(makeRoute)
-  const names = new Set([...routes.map((route) => route.host), ...(words.redirect ?? [])])
+export function makeGatewayListener(id: string, words: Partial<GatewayListener> = {}): GatewayListener {
+  return Object.freeze({
+    kind: 'Gateway',
+    id,
+    transport: 'TCP',
+    layer: 'L7',
+    tls: id === 'https',
+    address: '127.0.0.1',
+    port: 0,
+    sourceRanges: [],
+    proxyProtocol: false,
+    table: INGRESS_TABLE,
+    ...words,
+  })
+}
+
+const ownListeners = new Map<string, GatewayListener>()
+
+/** The listeners of the settings, on free ports; `http` and `https` are their places. The same objects in all models. */
+function listOwnListeners(settings: Settings | undefined): readonly GatewayListener[] {
+  return (['https', 'http'] as const)
+    .filter((id) => settings?.[id].enabled ?? true)
+    .map((id) => {
+      const proxyProtocol = settings?.[id].proxyProtocol === 'required'
+      const key = `${id} ${proxyProtocol}`
+      const listener = ownListeners.get(key) ?? makeGatewayListener(id, { proxyProtocol })
+      ownListeners.set(key, listener)
+      return listener
+    })
+}
+
+function makeTable(
+  name: string,
+  { routes: words = [], redirect = [], redirectPort, hostFilters, fallback }: TableWords,
+  isFiltered: boolean,
+): RouteTable {
+  const routes = words.map((route) => ({ ...makeRoute(route), ...(isFiltered && { filters: [] }) }))
+  const names = new Set([...routes.map((route) => route.host), ...redirect])
   const hosts = [...names].map(
     (host): VirtualHost => ({
       host,
       routes: routes.filter((route) => route.host === host).sort(compareRoutes),
-      ...(words.hostFilters?.[host] && { filters: words.hostFilters[host] }),
-      ...(words.redirect?.includes(host) && {
-        filters: [{ name: 'https-redirect', options: { port: words.redirectPort } }],
+      ...(hostFilters?.[host] && { filters: hostFilters[host] }),
+      ...(redirect.includes(host) && {
+        filters: [{ name: 'https-redirect', options: { port: redirectPort } }],
       }),
       owner: OWNER,
       rule: 0,
     }),
   )
+  const defaultRoute = fallback === undefined ? undefined : makeRoute({ to: fallback })
+  return Object.freeze({ name, hosts, defaultRoute, shadowed: [] })
+}
+
+/** `settings` say which listeners the gateway has; left out, both. */
+export function makeModel(words: ModelWords, settings?: Settings): Model {
+  const upstreams = new Map<UpstreamKey, Upstream>()
+  for (const [name, given] of Object.entries(words.upstreams ?? {}))
+    upstreams.set(keyOf(name), makeUpstream(name, given))
+  const tables = Object.entries({ [INGRESS_TABLE]: words, ...words.tables })
+  const own = Object.entries(words.own ?? {})
   return Object.freeze({
-    hosts,
-    defaultRoute: words.fallback === undefined ? undefined : makeRoute({ to: words.fallback }),
-    shadowed: [],
+    tables: tables.map(([name, given]) => makeTable(name, given, words.filters !== undefined)),
     upstreams,
     services: [],
     certificates: [],
-    listeners: (words.listeners ?? []).map(makeServiceListener),
-    counts: { resources: 0, ingresses: 1, routes: routes.length },
+    listeners: [
+      ...listOwnListeners(settings),
+      ...own.map(([id, given]) => makeGatewayListener(id, given)),
+      ...(words.listeners ?? []).map(makeServiceListener),
+    ],
+    counts: { resources: 0, ingresses: 1, routes: words.routes?.length ?? 0 },
   })
 }
 
@@ -191,8 +250,9 @@ function compareRoutes(a: Route, b: Route): number {
 }
 
 export function makeSnapshot(words: ModelWords, settings: Settings, registry: EndpointRegistry): Snapshot {
-  const model = makeModel(words)
-  return buildSnapshot({ generation: 1, settings, model }, registry, systemClock)
+  const model = makeModel(words, settings)
+  const chains = words.filters && ({ find: () => new FilterChain(words.filters!) } as Partial<FilterChains>)
+  return buildSnapshot({ generation: 1, settings, model }, registry, systemClock, chains as FilterChains | undefined)
 }
 
 /** Builds a snapshot at once, without one before it, and puts its pools in force. */
@@ -200,9 +260,9 @@ export function buildSnapshot(
   source: Omit<SnapshotSource, 'builtAt'>,
   registry: EndpointRegistry,
   clock: Clock,
+  chains: FilterChains = new FilterChains({ clock, processes: 1, httpsPort: () => 8443 }),
 ): Snapshot {
   const update = findUpdate(undefined, { ...source, builtAt: clock.now() })
-  const chains = new FilterChains({ clock, processes: 1, httpsPort: () => 8443 })
   const snapshot = runAtOnce(new SnapshotBuilder(registry, chains).build(update))
   for (const pool of snapshot.pools) pool.enter()
   return snapshot

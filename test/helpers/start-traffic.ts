@@ -3,7 +3,7 @@ import { pino } from 'pino'
 import type { Test } from 'tap'
 import { type Clock, systemClock } from '../../lib/base/clock.ts'
 import type { Certificate } from '../../lib/model/certificate.ts'
-import { placeOf } from '../../lib/model/service-listener.ts'
+import { isServiceListener, placeOf } from '../../lib/model/listener.ts'
 import { findUpdate, type SnapshotSource } from '../../lib/snapshot/update.ts'
 import { type ConnectionResult, RequestCounts } from '../../lib/telemetry/request-counts.ts'
 import { Traffic } from '../../lib/workers/traffic.ts'
@@ -15,9 +15,9 @@ export type StartedTraffic = {
   readonly counts: RequestCounts
   /** Every log line, parsed. */
   readonly lines: Record<string, unknown>[]
-  /** Bound ports by place. */
+  /** The bound ports of Services, by place. */
   readonly ports: Record<string, number>
-  /** Of the only listener. */
+  /** Of the only Service. */
   readonly port: number
   /** Puts another configuration in force; opens and closes nothing. */
   load(words: ModelWords, changes?: Readonly<Record<string, unknown>>): Promise<void>
@@ -42,20 +42,19 @@ export async function startTraffic(
     defaultCertificate: given.defaultCertificate,
     ticketSecret: Buffer.alloc(32),
     affinitySecret: Buffer.alloc(32),
-    httpsPort: () => undefined,
   })
   t.teardown(() => traffic.close())
   let current: SnapshotSource | undefined
   let generation = 0
   const load = async (next: ModelWords, other = changes) => {
-    const model = makeModel(next)
+    const settings = makeSettings({ 'https.enabled': given.defaultCertificate !== undefined, ...other })
     const before = current
-    current = { generation: ++generation, builtAt: 0, settings: makeSettings(other), model }
+    current = { generation: ++generation, builtAt: 0, settings, model: makeModel(next, settings) }
     await traffic.apply(findUpdate(before, current))
   }
   await load(words)
   const ports: Record<string, number> = {}
-  for (const listener of current?.model.listeners ?? []) {
+  for (const listener of current?.model.listeners.filter(isServiceListener) ?? []) {
     ports[placeOf(listener)] = (await traffic.listen(placeOf(listener))).port
   }
   return {

@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { DescriptorReserve, fitConnections, fitSockets, isExhaustion } from '../../lib/platform/descriptors.ts'
+import { isExhaustion, RAISE_LIMIT } from '../../lib/base/exhaustion.ts'
+import { DescriptorReserve, fitConnections, fitSockets } from '../../lib/platform/descriptors.ts'
 import { until } from '../helpers/until.ts'
 
 t.test('what fits leaves as many for endpoints, and some for the process itself', async (t) => {
@@ -43,6 +44,14 @@ t.test('without a descriptor figures are kept, endpoints are not blamed, and tho
     limit: 128,
     fitting: 28,
     connected: 'PORTICO_GW_DESCRIPTORS',
+    bound: { name: 'StartError', message: 'no file descriptor is left to open port 80 with', help: RAISE_LIMIT },
+    read: [
+      {
+        code: 'PORTICO_FILE_UNREADABLE',
+        message: 'cannot be read: no file descriptor is left',
+        help: RAISE_LIMIT,
+      },
+    ],
     probed: 'nothing',
     metrics: true,
     wasHeld: true,

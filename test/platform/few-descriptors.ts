@@ -2,8 +2,12 @@
 import { closeSync, openSync } from 'node:fs'
 import { devNull } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { DiagnosticList } from '../../lib/base/diagnostics.ts'
+import { explainListenError, type StartError } from '../../lib/control/start-error.ts'
 import { runProbe } from '../../lib/observe/health/probe.ts'
 import { DescriptorReserve, findDescriptorLimit, fitConnections } from '../../lib/platform/descriptors.ts'
+import { ListeningSocket } from '../../lib/platform/listening-socket.ts'
+import { readSource } from '../../lib/source/files.ts'
 import type { LogDestination } from '../../lib/telemetry/log-destination.ts'
 import { createMetrics } from '../../lib/telemetry/metrics.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
@@ -40,11 +44,28 @@ function connect(): Promise<string> {
   })
 }
 
+async function bind(): Promise<unknown> {
+  try {
+    return await ListeningSocket.bind('127.0.0.1', 0, 1)
+  } catch (error) {
+    const { name, message, help } = explainListenError(error, { name: 'http', address: '::', port: 80 }) as StartError
+    return { name, message, help }
+  }
+}
+
+async function read(): Promise<unknown> {
+  const problems = new DiagnosticList()
+  await readSource(process.argv[1] ?? '', { maxBytes: 1_000_000 }, problems)
+  return problems.items.map(({ code, message, help }) => ({ code, message: message.replace(/^.*js /, ''), help }))
+}
+
 takeAll()
 const said = {
   limit: findDescriptorLimit(),
   fitting: fitConnections(findDescriptorLimit()),
   connected: await connect(),
+  bound: await bind(),
+  read: await read(),
   probed: (await runProbe({ type: 'tcp', address: '127.0.0.1', port: 9 }, 1_000, new AbortController())) ?? 'nothing',
   metrics: (await metrics.text()).includes('portico_build_info'),
   wasHeld: !reserve.isReleased,

@@ -8,6 +8,7 @@ import {
   TextProvider,
   type Watch,
 } from '../../lib/index.ts'
+import { findIngressTable } from '../../lib/model/route-table.ts'
 import { endpointsOf, type RunningGateway, runGateway, startEchoes, visit } from '../helpers/running-gateway.ts'
 
 function printRoute(host: string, service: string): string {
@@ -92,7 +93,7 @@ t.test('resources of a program are served beside files, change, and stay while t
   t.same([changed.files, changed.kept], [['<registry>'], []])
   t.same([await ask('shop.test'), await ask('cart.test'), await ask('pay.test')], ['shop', 'cart', 'pay'])
   const { model, locate } = running.gateway.served
-  const route = model.hosts.find(({ host }) => host === 'pay.test')?.routes[0]
+  const route = findIngressTable(model).hosts.find(({ host }) => host === 'pay.test')?.routes[0]
   t.match(locate(route?.owner as never, ['metadata', 'name']), { file: '<registry>', line: 7 })
 
   const failed = await reloaded(running, () => registry.set('', 'connection refused'))

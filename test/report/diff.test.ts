@@ -64,6 +64,29 @@ t.test('settings of a Service, or of an Ingress for its routes, that changed', a
   t.same(compare(balanced, text), ['~ a.com/  Prefix settings balancer=ewma → as for all'])
 })
 
+t.test('weights, conditions and priorities that changed', async (t) => {
+  const write = (annotations: Readonly<Record<string, string>>): string =>
+    print({}).replace('{name: shop}', `{name: shop, annotations: ${JSON.stringify(annotations)}}`)
+  const compare = (before: Readonly<Record<string, string>>, after: Readonly<Record<string, string>>) =>
+    diffModels(translateText(write(before)).model, translateText(write(after)).model).map(printChange)
+  const split = (text: string) => ({ 'portico.dev/split': text })
+  t.same(compare(split('web=90, api=10'), split('web=50, api=50')), [
+    '~ a.com/  Prefix default/web:80=90, default/api:80=10 → default/web:80=50, default/api:80=50',
+  ])
+  t.same(compare({}, split('web=1, gone=1')), [
+    '~ a.com/  Prefix default/web:80 → default/web:80=1, default/gone:80=1 (503 service "gone" not found)',
+  ])
+  const moved = translateText(write(split('web=1, api=1')).replace('127.0.0.1:9002', '127.0.0.1:9003')).model
+  t.same(diffModels(translateText(write(split('web=1, api=1'))).model, moved).map(printChange), [
+    '~ a.com/  Prefix endpoints 127.0.0.1:9000 | 127.0.0.1:9001, 127.0.0.1:9002 → 127.0.0.1:9000 | 127.0.0.1:9001, 127.0.0.1:9003',
+  ])
+  t.same(compare({}, { 'portico.dev/match-methods': 'GET' }), [
+    '- a.com/  Prefix → default/web:80',
+    '+ a.com/  Prefix  if method GET → default/web:80 → 127.0.0.1:9000',
+  ])
+  t.same(compare({}, { 'portico.dev/priority': '5' }), ['~ a.com/  Prefix priority 0 → 5'])
+})
+
 t.test('a route that leads elsewhere is one change', async (t) => {
   t.same(changes({}, { paths: [['/', 'api']] }), ['~ a.com/  Prefix default/web:80 → default/api:80'])
   t.same(changes({}, { paths: [['/', 'gone']] }), [

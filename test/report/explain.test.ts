@@ -93,6 +93,46 @@ t.test('a miss says what is different', async (t) => {
   t.equal(reason('/Login', '/Login'), 'equals the path')
 })
 
+t.test('a miss of a route of the same path says which condition fails, or why another goes before it', async (t) => {
+  const ingress = (name: string, annotations: string, type = 'Prefix', path = '/'): string => `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: ${name}, annotations: {${annotations}}}
+spec: {rules: [{host: a.test, http: {paths: [{path: "${path}", pathType: ${type}, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+---`
+  const { model } = translateText(
+    [
+      ingress('plain', ''),
+      ingress('beta', 'portico.dev/match-headers: "X-Beta: yes"'),
+      ingress('cookie', 'portico.dev/match-cookies: beta'),
+      ingress('unread', 'portico.dev/match-headers: "X-Beta: ~("'),
+      ingress('urgent', 'portico.dev/priority: "1", portico.dev/match-query: urgent'),
+      ingress('same', 'portico.dev/match-query: urgent'),
+    ].join(''),
+  )
+  const ask = (path: string, fields: Readonly<Record<string, string>> = {}) => {
+    const url = { host: 'a.test', path, scheme: 'http', fields: new Map(Object.entries(fields)) } as const
+    return explainRequest(model, url).candidates.map(({ route, reason }) => `${route.owner.name}: ${reason}`)
+  }
+  t.same(ask('/x'), [
+    'plain: longest matching prefix',
+    'urgent: does not hold: query urgent (there is none)',
+    'beta: does not hold: header x-beta: yes (there is none)',
+    'cookie: does not hold: cookie beta (there is none)',
+    'unread: its conditions cannot be read: other routes of its path go before it',
+    'same: does not hold: query urgent (there is none)',
+  ])
+  t.same(ask('/x', { 'x-beta': 'yes', cookie: 'a=1; beta=2' }).slice(0, 3), [
+    'beta: longest matching prefix; header x-beta: yes',
+    'urgent: does not hold: query urgent (there is none)',
+    'cookie: the same path with other conditions goes before it',
+  ])
+  t.same(ask('/x?urgent').slice(0, 2), [
+    'urgent: longest matching prefix; query urgent, priority 1',
+    'beta: does not hold: header x-beta: yes (there is none)',
+  ])
+})
+
 t.test('what Portico answers itself is said', async (t) => {
   t.match(explain('shop.localhost', '/', 'http').answer, { status: 308, code: undefined, location: undefined })
   t.match(explain('shop.localhost', '/cart').answer, {

@@ -3,10 +3,11 @@ import t from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
 import type { CertificateBinding } from '../../lib/model/certificate.ts'
+import type { ServiceListener } from '../../lib/model/listener.ts'
 import type { Model } from '../../lib/model/model.ts'
 import type { Locate, ResourceRef } from '../../lib/model/resource-ref.ts'
 import type { Route } from '../../lib/model/route.ts'
-import type { ServiceListener } from '../../lib/model/service-listener.ts'
+import { INGRESS_TABLE, type RouteTable } from '../../lib/model/route-table.ts'
 import type { Endpoint, UnresolvedEndpoint, Upstream } from '../../lib/model/upstream.ts'
 import { certificatesView } from '../../lib/report/certificate-view.ts'
 import { endpointsView } from '../../lib/report/endpoint-view.ts'
@@ -79,7 +80,8 @@ const old = upstream('old', [
   endpoint('10.0.1.3', { ready: false, serving: false }),
 ])
 const winner = route('shop.test', '/api', forward(api), 10)
-const model: Model = {
+const table: RouteTable = {
+  name: INGRESS_TABLE,
   hosts: [
     {
       host: 'shop.test',
@@ -105,6 +107,9 @@ const model: Model = {
   ],
   defaultRoute: undefined,
   shadowed: [{ route: route('shop.test', '/api', forward(old), 20), winner }],
+}
+const model: Model = {
+  tables: [table],
   upstreams: new Map([old, api].map((each) => [each.key, each])),
   services: [
     {
@@ -211,7 +216,7 @@ t.test('a route whose Service has no usable endpoint is not called served', asyn
   const routes = [none, waiting].map(({ key }) => route('shop.test', '/', forward({ key }), 10))
   const host = { host: 'shop.test', routes, owner: INGRESS, rule: 9 }
   const upstreams = new Map([none, waiting].map((each) => [each.key, each]))
-  t.match(routesView({ ...model, hosts: [host], shadowed: [], upstreams }, locate), [
+  t.match(routesView({ ...model, tables: [{ ...table, hosts: [host], shadowed: [] }], upstreams }, locate), [
     { state: 'no endpoints', reason: '503: the service has no endpoints', endpoints: [] },
     { state: 'no endpoints', reason: '503: none of its 1 endpoints is ready', endpoints: [] },
   ])
@@ -225,8 +230,7 @@ t.test('endpoints that are not in good health say why, and are not among those o
   const host = { host: 'shop.test', routes, owner: INGRESS, rule: 9 }
   const show = (...all: (typeof one)[]) => ({
     ...model,
-    hosts: [host],
-    shadowed: [],
+    tables: [{ name: INGRESS_TABLE, hosts: [host], defaultRoute: undefined, shadowed: [] }],
     upstreams: new Map(all.map((each) => [each.key, each])),
   })
   t.match(endpointsView(show(one), locate), [
@@ -282,7 +286,7 @@ t.test('distant endpoints and backups say what they wait for, and stand behind t
 
 t.test('the default backend stands behind all hosts', async (t) => {
   const fallback = { ...route('', '', forward(api), 40), pathType: 'default' as const }
-  t.match(routesView({ ...model, defaultRoute: fallback }, locate)[3], {
+  t.match(routesView({ ...model, tables: [{ ...table, defaultRoute: fallback }] }, locate)[3], {
     host: '*',
     pathType: 'default',
     state: 'served',

@@ -119,7 +119,9 @@ t.test('bodies of all lengths around the limits come through, whatever pieces th
 
 t.test('requests of a client that has more go behind those of one that has less', async (t) => {
   const upstream = await startTold(t)
-  const server = await startProxy(t, [upstream.port], { settings: { ...CLIENTS, 'upstream.maxRequests': 1 } })
+  // Requests that have waited for half of this would turn the order round.
+  const settings = { ...CLIENTS, 'upstream.maxRequests': 1, 'upstream.queueTimeout': 60_000 }
+  const server = await startProxy(t, [upstream.port], { settings })
   for (const path of ['/a0', '/a1', '/a2', '/a3']) await sendOne(t, server, get(1, path))
   await sendOne(t, server, get(2, '/b0'))
   await sendOne(t, server, get(3, '/c0'))

@@ -36,10 +36,31 @@ const inTurn =
   (_request: unknown, index: number): Fault =>
     faults[index] ?? 'ok'
 
-/** Nothing may be counted as under way once all requests have ended. */
+/** Nothing may be counted as under way once all requests have ended; of each, log and metrics tell of as many tries. */
 function checkIdle(t: Test, server: ProxyServer): void {
+  for (const { tries, retries = [], detail = '' } of server.records) {
+    const made = retries.filter(({ result }) => result !== 'over-budget')
+    t.equal(made.length, Math.max(0, tries - 1), 'a result for each try after the first')
+    const [, told = tries] = / \((\d+) tries\)/.exec(detail) ?? []
+    t.equal(Number(told), tries)
+  }
   t.equal(server.proxy.inFlight, 0, 'no request is under way')
   for (const state of server.registry.states()) t.equal(state.inFlight, 0, `none at ${state.label}`)
+}
+
+const LONG_BACKOFF = {
+  'upstream.tries': 10,
+  'upstream.retry.backoff': 100_000,
+  'upstream.retry.maxBackoff': 100_000,
+}
+
+/** Any time up to the backoff may be drawn, a very short one too. */
+function holdBackoff(t: Test): void {
+  const { random } = Math
+  Math.random = () => 0.9
+  t.teardown(() => {
+    Math.random = random
+  })
 }
 
 t.test('a reset before the answer is tried again for methods that may be repeated', async (t) => {
@@ -435,25 +456,28 @@ t.test('tries are apart by a random time that doubles', async (t) => {
   t.ok(Math.max(...drawn) > 40 && Math.min(...drawn) < 10, 'over all of the range')
 })
 
-t.test('a client that goes away stops everything', async (t) => {
-  // Any time up to the backoff may be drawn, a very short one too.
-  const { random } = Math
-  Math.random = () => 0.9
-  t.teardown(() => {
-    Math.random = random
-  })
-  const settings = {
-    'upstream.tries': 10,
-    'upstream.retry.backoff': 100_000,
-    'upstream.retry.maxBackoff': 100_000,
-  }
+t.test('a try that was planned and never began is counted nowhere', async (t) => {
+  holdBackoff(t)
   const upstream = await startFaultyUpstream(t, () => 'reset')
+  const settings = { ...LONG_BACKOFF, 'upstream.retry.timeout': 200 }
   const server = await startProxy(t, [upstream.port], { settings })
+  t.equal((await requestRaw(server.port, GET)).status, 504)
+  const { tries, retries, detail } = await server.record()
+  t.same([tries, retries], [1, []])
+  t.match(detail, /ECONNRESET; /, 'why another was wanted')
+  t.notMatch(detail, /tries/)
+  checkIdle(t, server)
+})
+
+t.test('a client that goes away stops everything', async (t) => {
+  holdBackoff(t)
+  const upstream = await startFaultyUpstream(t, () => 'reset')
+  const server = await startProxy(t, [upstream.port], { settings: LONG_BACKOFF })
   const client = await connectRaw(server.port)
   client.send(GET)
   await until(() => [...server.registry.states()][0]!.failures > 0)
   client.destroy()
-  t.match(await server.record(), { status: 499, retries: [{ reason: 'reset', result: 'aborted' }] })
+  t.match(await server.record(), { status: 499, tries: 1, retries: { length: 0 } }, 'the second try never began')
   t.equal(upstream.heads, 1)
   checkIdle(t, server)
 })

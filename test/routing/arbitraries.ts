@@ -22,7 +22,7 @@ const conditions: fc.Arbitrary<RouteConditions> = fc.record(
     query: values,
     cookies: values,
     clientAddresses: fc.constantFrom(['127.0.0.0/8'], ['10.0.0.0/8', '::1/128']),
-    isIncomplete: fc.constant(true as const),
+    unread: fc.constantFrom('guard' as const, 'other' as const),
   },
   { requiredKeys: [] },
 )

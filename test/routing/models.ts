@@ -1,6 +1,6 @@
-/** Models for routing tests, from lines of host, path type and path. */
-import type { Model } from '../../lib/model/model.ts'
+/** Tables for routing tests, from lines of host, path type and path. */
 import type { Route, VirtualHost } from '../../lib/model/route.ts'
+import { INGRESS_TABLE, type RouteTable } from '../../lib/model/route-table.ts'
 
 export type RouteLine = readonly [host: string, pathType: Route['pathType'], path: string]
 
@@ -20,7 +20,7 @@ export function createRoute([host, pathType, path]: RouteLine, name: string = `$
   }
 }
 
-export function createModel(lines: readonly RouteLine[], defaultRoute?: Route): Model {
+export function createTable(lines: readonly RouteLine[], defaultRoute?: Route): RouteTable {
   const byHost = new Map<string, Route[]>()
   for (const line of lines) {
     const routes = byHost.get(line[0])
@@ -33,14 +33,5 @@ export function createModel(lines: readonly RouteLine[], defaultRoute?: Route): 
     owner,
     rule: 0,
   }))
-  return {
-    hosts,
-    defaultRoute,
-    shadowed: [],
-    upstreams: new Map(),
-    services: [],
-    certificates: [],
-    listeners: [],
-    counts: { resources: 0, ingresses: 1, routes: lines.length },
-  }
+  return { name: INGRESS_TABLE, hosts, defaultRoute, shadowed: [] }
 }

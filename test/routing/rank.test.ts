@@ -30,7 +30,7 @@ const ORDERS: Readonly<Record<string, readonly Route[]>> = {
   ],
   'conditions of one path': (
     [
-      { isIncomplete: true },
+      { unread: 'guard' },
       { clientAddresses: ['10.0.0.0/8'] },
       { methods: ['GET'], headers: [{ name: 'a', type: 'present' }] },
       { methods: ['GET'] },
@@ -47,10 +47,11 @@ const ORDERS: Readonly<Record<string, readonly Route[]>> = {
     ] satisfies RouteConditions[]
   )
     .map((conditions) => make({ type: 'prefix', path: '/', conditions }))
-    .concat(make({ type: 'prefix', path: '/' })),
+    .concat(make({ type: 'prefix', path: '/' }))
+    .concat(make({ type: 'prefix', path: '/', conditions: { methods: ['GET'], unread: 'other' } })),
 }
 
-t.test('routes are in the order that people are told', async (t) => {
+t.test('I-62 routes are in the order that people are told', async (t) => {
   for (const [name, routes] of Object.entries(ORDERS)) {
     for (const [at, route] of routes.entries()) {
       for (const later of routes.slice(at + 1)) {

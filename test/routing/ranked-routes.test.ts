@@ -7,15 +7,15 @@ import { compareRank } from '../../lib/routing/rank.ts'
 import { compileTable, findRoute } from '../../lib/routing/table.ts'
 import { makeRoutedRequest } from '../helpers/routed-request.ts'
 import { somePath, someRequest, someRoutes } from './arbitraries.ts'
-import { createModel, createRoute } from './models.ts'
+import { createRoute, createTable } from './models.ts'
 
 type Asked = ReturnType<typeof someRequest.generate>['value']
 
 /** The table of one host with these routes. */
 function compile(routes: readonly Route[]) {
-  const model = createModel([['a.com', 'Prefix', '/']])
-  const hosts = [{ ...model.hosts[0]!, routes: [...routes].sort(compareRank) }]
-  return compileTable({ ...model, hosts }, (route) => route)
+  const whole = createTable([['a.com', 'Prefix', '/']])
+  const hosts = [{ ...whole.hosts[0]!, routes: [...routes].sort(compareRank) }]
+  return compileTable({ ...whole, hosts }, (route) => route)
 }
 
 /** What the documentation says, said as slowly as it says it. */
@@ -69,14 +69,14 @@ t.test(
   async (t) => {
     const beta = { headers: [{ name: 'x-beta', type: 'present' }] } as const
     const conditional = createRoute(['a.com', 'Prefix', '/shop'], 'beta')
-    const model = createModel([['a.com', 'Prefix', '/x']], createRoute(['', 'default', ''], 'fallback'))
+    const whole = createTable([['a.com', 'Prefix', '/x']], createRoute(['', 'default', ''], 'fallback'))
     const routes = [
       { ...conditional, match: { ...conditional.match, conditions: beta } },
       createRoute(['a.com', 'Prefix', '/shop/cart'], 'cart'),
       createRoute(['a.com', 'Exact', '/'], 'home'),
     ]
     const table = compileTable(
-      { ...model, hosts: [{ ...model.hosts[0]!, routes: routes.sort(compareRank) }] },
+      { ...whole, hosts: [{ ...whole.hosts[0]!, routes: routes.sort(compareRank) }] },
       (route) => route.action.backend,
     )
     const withBeta = makeRoutedRequest({ fields: { 'x-beta': '' } })

@@ -4,7 +4,7 @@ import type { Route } from '../../lib/model/route.ts'
 import { findRouteId } from '../../lib/model/route.ts'
 import { compileTable, findRoute } from '../../lib/routing/table.ts'
 import { BARE } from '../helpers/routed-request.ts'
-import { createModel, createRoute, type RouteLine } from './models.ts'
+import { createRoute, createTable, type RouteLine } from './models.ts'
 
 /** The examples of the Ingress documentation (4.3): rules, path, what matches. */
 const EXAMPLES: readonly (readonly [
@@ -92,13 +92,13 @@ const EXAMPLES: readonly (readonly [
 t.test('paths match as the Ingress documentation says', async (t) => {
   for (const [name, rules, path, expected] of EXAMPLES) {
     const lines = rules.map(([type, rule]): RouteLine => ['a.com', type, rule])
-    const table = compileTable(createModel(lines), (route) => route.action.backend)
+    const table = compileTable(createTable(lines), (route) => route.action.backend)
     t.equal(findRoute(table, 'a.com', path, BARE), expected, name)
   }
 })
 
 t.test('hosts', async (t) => {
-  const model = createModel(
+  const model = createTable(
     [
       ['foo.com', 'Prefix', '/foo'],
       ['*.foo.com', 'Prefix', '/wildcard'],
@@ -124,13 +124,13 @@ t.test('hosts', async (t) => {
   t.equal(find('', '/any'), 'Prefix /any', 'P11 an empty host is every host')
   t.equal(find('::1', '/any'), 'Prefix /any', 'P8 an address is every host')
   t.equal(find('other.com', '/else'), 'fallback', 'I-17 then the default backend')
-  const bare = compileTable(createModel([['foo.com', 'Prefix', '/foo']]), (route) => route.action.backend)
+  const bare = compileTable(createTable([['foo.com', 'Prefix', '/foo']]), (route) => route.action.backend)
   t.equal(findRoute(bare, 'foo.com', '/x', BARE), undefined, 'I-24 no default backend anywhere')
   t.equal(findRoute(bare, 'x.com', '/foo', BARE), undefined, 'I-24 unknown host')
 })
 
 t.test("a host's own default backend takes what its paths leave", async (t) => {
-  const model = createModel(
+  const model = createTable(
     [
       ['a.com', 'Prefix', '/a'],
       ['a.com', 'default', ''],
@@ -146,7 +146,7 @@ t.test("a host's own default backend takes what its paths leave", async (t) => {
 })
 
 t.test('each route is served by one value, made once', async (t) => {
-  const model = createModel([
+  const model = createTable([
     ['a.com', 'Prefix', '/a'],
     ['a.com', 'Exact', '/a'],
   ])
@@ -190,7 +190,7 @@ t.test('P36 the table finds what a naive matcher finds', async (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(lines, fc.array(request, { minLength: 1, maxLength: 4 }), (rules, requests) => {
-        const model = createModel(rules)
+        const model = createTable(rules)
         const routes = model.hosts.flatMap((one) => one.routes)
         const table = compileTable(model, (route) => route)
         return requests.every(([name, path]) => findRoute(table, name, path, BARE) === findNaively(routes, name, path))
@@ -203,7 +203,7 @@ t.test('P36 the table finds what a naive matcher finds', async (t) => {
 t.test('P36 a deep path costs its depth once', async (t) => {
   const deep = `/${'a/'.repeat(4000)}b`
   const table = compileTable(
-    createModel([
+    createTable([
       ['a.com', 'Prefix', '/'],
       ['a.com', 'Prefix', deep],
     ]),

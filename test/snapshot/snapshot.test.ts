@@ -34,14 +34,16 @@ t.test('a snapshot leads each route to its pool, and each host to its certificat
   const clock = { ...systemClock, now: () => 1234 }
   const snapshot = buildSnapshot({ settings, model, generation: 7 }, registry, clock)
 
-  const routes = snapshot.table.hosts.find('a.test')
+  const { table } = snapshot.listeners.get('TCP [::]:8080')!
+  t.equal(snapshot.listeners.get('TCP [::]:8443')?.table, table, 'one table for both listeners')
+  const routes = table.hosts.find('a.test')
   const served = routes?.find('/x', BARE)
   t.match(served?.labels, { ingress: 'default/web', route: 'default/web|a.test|Prefix /', upstream: 'default/web:80' })
   t.equal(served?.upstream?.upstream.key, 'default/web:80')
   t.equal(routes?.find('/named/x', BARE)?.upstream, served?.upstream, 'one Service port is one pool')
   const unavailable = routes?.find('/gone', BARE)
   t.same([unavailable?.action.type, unavailable?.upstream], ['unavailable', undefined])
-  t.equal(snapshot.table.hosts.find('b.test'), undefined)
+  t.equal(table.hosts.find('b.test'), undefined)
 
   t.same(
     snapshot.pools.map(({ upstream }) => upstream.key),

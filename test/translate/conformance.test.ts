@@ -5,6 +5,7 @@ import t from 'tap'
 import { parseAuthority } from '../../lib/base/hostname.ts'
 import { normalizePath } from '../../lib/base/path.ts'
 import type { Model } from '../../lib/model/model.ts'
+import { findIngressTable } from '../../lib/model/route-table.ts'
 import { HostIndex } from '../../lib/routing/host-index.ts'
 import { compileTable, findRoute } from '../../lib/routing/table.ts'
 import { BARE } from '../helpers/routed-request.ts'
@@ -17,7 +18,7 @@ function load(name: string): Model {
 
 /** The backend that serves a request; undefined is 404. */
 function route(model: Model, host: string, path: string): string | undefined {
-  const table = compileTable(model, ({ action }) => action.backend)
+  const table = compileTable(findIngressTable(model), ({ action }) => action.backend)
   return findRoute(table, parseAuthority(host)!.hostname, normalizePath(path, 'keep')!.matchPath, BARE)
 }
 
@@ -44,7 +45,7 @@ t.test('host_rules', async (t) => {
   t.equal(find('baz.bar.foo.com'), undefined, 'host_rules 5: one label only')
   t.equal(find('foo.com'), undefined, 'host_rules 6: not the suffix itself')
   t.equal(find('FOO.bar.com.:8443'), 'default/foo-bar-com:http', 'P7, P9: case, port and last dot do not matter')
-  const hosts = new HostIndex(model.hosts.map((host) => [host.host, host]))
+  const hosts = new HostIndex(findIngressTable(model).hosts.map((host) => [host.host, host]))
   t.match(hosts.find('foo.bar.com')?.filters, [{ name: 'https-redirect' }], 'a host with a tls section is redirected')
   t.equal(hosts.find('bar.foo.com')?.filters, undefined, 'one without is not')
 })

@@ -3,8 +3,10 @@ import t from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { type Decoded, decodeDocuments } from '../../lib/kubernetes/decode.ts'
 import { type ResourceSet, ResourceStore } from '../../lib/kubernetes/store.ts'
+import { isServiceListener } from '../../lib/model/listener.ts'
 import type { Model } from '../../lib/model/model.ts'
 import { findRouteId } from '../../lib/model/route.ts'
+import { findIngressTable } from '../../lib/model/route-table.ts'
 import { locateField, locateHost, locateRoute } from '../../lib/report/place.ts'
 import { printModel } from '../../lib/report/print.ts'
 import type { Settings } from '../../lib/settings/table.ts'
@@ -102,7 +104,7 @@ ${pick(['', '', '  ingressClassName: portico\n', '  ingressClassName: other\n'],
 function printService(number: number, seed: number): string {
   const spec = pick(
     [
-      `selector: {app: p${seed % 2}}, ports: [{name: http, port: 80, appProtocol: ${pick(['http', 'gopher', 'https'], seed, 4)}}]`,
+      `selector: {app: p${seed % 2}${pick(['', ', tier: web'], seed, 5)}}, ports: [{name: http, port: 80, appProtocol: ${pick(['http', 'gopher', 'https'], seed, 4)}}]`,
       'ports: [{name: http, port: 80}, {name: dns, port: 53, protocol: UDP}]',
       `type: NodePort, ports: [{port: 80, nodePort: 3000${seed % 2}}]`,
       'type: ExternalName, externalName: localhost',
@@ -126,7 +128,7 @@ function printService(number: number, seed: number): string {
 function printSlice(number: number, seed: number): string {
   return `${printMeta('EndpointSlice', `e${number}`, seed).replace('metadata:\n', `metadata:\n  labels: {kubernetes.io/service-name: s${seed % 4}}\n`)}addressType: IPv4
 ports: [{name: http, port: 8080}]
-endpoints: [{addresses: [10.0.0.${(seed % 5) + 1}], conditions: {ready: ${pick(['true', 'false'], seed, 3)}}}]
+endpoints: [{addresses: [10.${pick(['0', '2'], seed, 4)}.0.${(seed % 5) + 1}], targetRef: {kind: Pod, name: p${seed % 3}}, conditions: {ready: ${pick(['true', 'false'], seed, 3)}}}]
 `
 }
 
@@ -135,7 +137,7 @@ function printLooseEndpoints(number: number, seed: number): string {
 }
 
 function printPod(number: number, seed: number): string {
-  return `${printMeta('Pod', `p${number}`, seed).replace('metadata:\n', `metadata:\n  labels: {app: p${seed % 2}}\n`)}spec: {containers: [{name: main, image: x, ports: [{containerPort: 80}]}]}
+  return `${printMeta('Pod', `p${number}`, seed).replace('metadata:\n', `metadata:\n  labels: {app: p${seed % 2}${pick(['', ', tier: web'], seed, 2)}}\n`)}spec: {containers: [{name: main, image: x, ports: [{containerPort: 80}]${pick(['', ', readinessProbe: {tcpSocket: {port: 80}}'], seed, 3)}}]}
 status: {podIP: 10.2.0.${(seed % 5) + 1}}
 `
 }
@@ -186,11 +188,13 @@ function describe(model: Model, { locate }: ResourceSet, diagnostics: Diagnostic
   )
   const listeners = model.listeners.map((listener) => JSON.stringify(listener))
   const services = model.services.map((service) => JSON.stringify(service))
-  const routes = model.hosts.flatMap((host) => [
+  const routes = findIngressTable(model).hosts.flatMap((host) => [
     JSON.stringify(locateHost(host, locate)),
     ...host.routes.map((route) => JSON.stringify([findRouteId(route), locateRoute(route, locate), route])),
   ])
-  const places = [...model.listeners, ...model.certificates].map((each) => JSON.stringify(locateField(each, locate)))
+  const places = [...model.listeners.filter(isServiceListener), ...model.certificates].map((each) =>
+    JSON.stringify(locateField(each, locate)),
+  )
   const bindings = model.certificates.map((binding) => JSON.stringify([binding.host, binding.reason, binding.owner]))
   return [
     printModel(model),
@@ -281,14 +285,16 @@ t.test('a model made from the one before is the model made from nothing', { time
 
 function countKept(before: Model, after: Model): number {
   const old = new Set<unknown>([
-    ...before.hosts,
+    ...before.tables,
+    ...findIngressTable(before).hosts,
     ...before.upstreams.values(),
     ...before.certificates,
     ...before.services,
     ...before.listeners,
   ])
   const now = [
-    ...after.hosts,
+    ...after.tables,
+    ...findIngressTable(after).hosts,
     ...after.upstreams.values(),
     ...after.certificates,
     ...after.services,

@@ -1,4 +1,5 @@
 /** Services as short YAML, and what a translation says of where they are reached. */
+import { isServiceListener } from '../../lib/model/listener.ts'
 import type { Allocations } from '../../lib/translate/exposure/allocation.ts'
 import { type TranslateTextOptions, translateText } from './manifests.ts'
 
@@ -6,7 +7,7 @@ import { type TranslateTextOptions, translateText } from './manifests.ts'
 export type Services = Readonly<{ services: readonly string[]; settings?: string }> & TranslateTextOptions
 
 export type Reached = Readonly<{
-  /** `NodePort default/web:80/TCP [::]:30080` */
+  /** Of Services: `NodePort default/web:80/TCP [::]:30080` */
   listeners: readonly string[]
   /** `web TYPE CLUSTER-IP EXTERNAL-IP PORT(S)` */
   services: readonly string[]
@@ -26,7 +27,7 @@ export function reach({ services, settings = '', ...options }: Services): Reache
   const configuration = `apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n${settings}\n`
   const { model, diagnostics, allocations } = translateText([...services, configuration].join('---\n'), options)
   return {
-    listeners: model.listeners.map(({ id }) => id),
+    listeners: model.listeners.filter(isServiceListener).map(({ id }) => id),
     services: model.services.map(({ name, clusterIP, externalIP, ports }) => {
       const shown = ports.map(({ port, nodePort, protocol }) => `${port}${nodePort ? `:${nodePort}` : ''}/${protocol}`)
       return [name, clusterIP || '-', externalIP || '-', shown.join()].join(' ')

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { findIngressTable } from '../../lib/model/route-table.ts'
 import { printModel } from '../../lib/report/print.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
 import { fixedClock, printDiagnostics, translateText } from './manifests.ts'
@@ -25,15 +26,7 @@ t.test('I-40 the order of documents never decides', async (t) => {
 t.test('the translated model is frozen', async (t) => {
   for (const name of readdirSync(ROOT)) {
     const { model } = translateText(readFileSync(join(ROOT, name, 'in.yaml'), 'utf8'))
-    for (const part of [
-      'hosts',
-      'defaultRoute',
-      'shadowed',
-      'upstreams',
-      'certificates',
-      'listeners',
-      'counts',
-    ] as const) {
+    for (const part of ['tables', 'upstreams', 'certificates', 'listeners', 'counts'] as const) {
       t.ok(isDeeplyFrozen(model[part]), `${name}: ${part}`)
     }
   }
@@ -148,7 +141,7 @@ spec: {rules: [{host: h${index}.com, http: {paths: [{path: /, pathType: Prefix, 
     )
     .join('---')
   const { model, diagnostics } = translateText(text)
-  for (const { host, routes } of model.hosts)
+  for (const { host, routes } of findIngressTable(model).hosts)
     t.match(routes[0]?.action, { type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE' }, host)
   t.equal(diagnostics.length, 5, printDiagnostics(diagnostics))
 })
@@ -190,7 +183,7 @@ spec:
   rules: [{host: a.test, http: {paths: [{path: x, pathType: Prefix, backend: {service: {name: out, port: {number: 8081}}}}]}}]
 `
   const { model, diagnostics } = translateText(text)
-  t.same([model.hosts, model.certificates, [...model.upstreams.keys()]], [[], [], []])
+  t.same([findIngressTable(model).hosts, model.certificates, [...model.upstreams.keys()]], [[], [], []])
   t.same(
     diagnostics.map(({ code }) => code),
     ['PORTICO_REF_SECRET_NOT_FOUND', 'PORTICO_RES_FIELD_VALUE'],
@@ -258,13 +251,13 @@ metadata: {name: plain}
 spec:
   defaultBackend: {service: {name: web, port: {number: 80}}}
 `)
-  const [longer, shorter] = model.hosts[0]!.routes
+  const [longer, shorter] = findIngressTable(model).hosts[0]!.routes
   t.same(
     { ...longer?.policy },
     { tries: 4, 'retry.conditions': ['connect-failure', '503'], 'timeouts.responseHeaders': 2_000 },
   )
   t.equal(longer?.policy, shorter?.policy, 'one object for all of them')
-  t.equal(model.defaultRoute?.policy, undefined)
+  t.equal(findIngressTable(model).defaultRoute?.policy, undefined)
   t.same(
     diagnostics
       .filter(({ code }) => code.startsWith('PORTICO_ANN'))
@@ -299,4 +292,29 @@ spec: {ports: [{port: 80}]}
       '10 PORTICO_ANN_UNKNOWN portico.dev/circuit-max-open-time is no longer a setting: it is always 1m | take it out',
     ],
   )
+})
+
+t.test('a Service without endpoints is reported once, with every Ingress whose routes lead to it', async (t) => {
+  const ingress = (name: string, hosts: readonly string[]) => `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: ${name}}
+spec:
+  rules: [${hosts.map((host) => `{host: ${host}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}`)}]
+---`
+  const service = '\napiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n'
+  const report = (...ingresses: string[]) =>
+    translateText(ingresses.join('') + service).diagnostics.map(({ code, resource, help }) => [
+      code,
+      resource,
+      help?.slice(0, help.indexOf(';')),
+    ])
+  const code = 'PORTICO_REF_NO_ENDPOINTS'
+  t.same(report(ingress('a', ['a.test', 'b.test'])), [[code, 'Ingress default/a', 'the route answers 503']])
+  const others = Array.from({ length: 7 }, (_, at) => ingress(`b${at}`, [`b${at}.test`]))
+  t.same(report(ingress('a', ['a.test', 'c.test']), others[0]!, others[1]!), [
+    [code, 'Ingress default/a', 'the route answers 503, and so do routes of Ingress default/b0, default/b1'],
+  ])
+  const [[, , help] = []] = report(ingress('a', ['a.test']), ...others)
+  t.match(help, /default\/b3, default\/b4 and 2 more$/)
 })

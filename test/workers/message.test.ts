@@ -37,25 +37,38 @@ t.test('a large update is cut into messages of bounded size, and is whole when j
 t.test('long texts of filters are spread over messages, and stand in each of them once', async (t) => {
   const bodies = Array.from({ length: 4 }, (_, index) => String(index).repeat(1_048_576))
   const lists = bodies.map((body) => [{ name: 'respond', options: { body } }])
-  const hosts = model.hosts.map((host, index) => ({
+  const [table] = update.tables
+  const hosts = table!.hosts.map((host, index) => ({
     ...host,
     routes: host.routes.map((route) => ({ ...route, filters: lists[index % 2 === 0 ? 0 : index % 4]! })),
   }))
-  const given = { ...update, hosts }
+  const given = { ...update, tables: [{ ...table!, hosts }] }
   const messages = [...cutUpdate(given)].map((piece) => serialize(piece))
   for (const { length } of messages) t.ok(length < 3_300_000, `${length} bytes`)
   t.ok(messages.length > 7 && messages.length < 30, `${messages.length} messages`)
-  t.same(send(given).hosts, hosts)
+  t.same(send(given).tables[0]?.hosts, hosts)
+})
+
+t.test('tables are joined by name, those too of which no host changed', async (t) => {
+  const [table] = update.tables
+  const [first, ...others] = table!.hosts
+  const tables = [
+    { ...table!, hosts: others },
+    { ...table!, name: 'bare', hosts: [], removed: ['old.test'] },
+    { ...table!, name: 'side', hosts: [first!], defaultRoute: first!.routes[0] },
+  ]
+  t.same(send({ ...update, tables }), { ...update, tables })
 })
 
 t.test('a message holds parts of the model as they are', async (t) => {
   const joined = joinUpdate([...cutUpdate(update)])
-  t.ok(joined.hosts.every((host, index) => host === model.hosts[index]))
+  const [table] = model.tables
+  t.ok(joined.tables[0]?.hosts.every((host, index) => host === table?.hosts[index]))
   t.equal(joined.upstreams[0], model.upstreams.get('default/web:80'))
 })
 
 t.test('what is one object in the model is one object in a message', async (t) => {
-  const [host] = send(update).hosts
+  const [host] = send(update).tables[0]!.hosts
   t.equal(host?.routes[0]?.action, host?.routes[1]?.action)
   t.equal(host?.routes[0]?.owner, host?.routes[1]?.owner)
 })
@@ -74,9 +87,9 @@ t.test('everything that a snapshot is made of reaches a worker as it is', async 
   }
   // What the fixtures must hold for this to say something.
   for (const field of [
-    'hosts.routes.policy',
-    'hosts.routes.filters',
-    'hosts.filters',
+    'tables.hosts.routes.policy',
+    'tables.hosts.routes.filters',
+    'tables.hosts.filters',
     'upstreams.endpoints.probes',
     'upstreams.policy',
   ]) {
@@ -85,7 +98,11 @@ t.test('everything that a snapshot is made of reaches a worker as it is', async 
       field,
     )
   }
-  for (const field of ['listeners.sourceRanges', 'certificates.certificate.privateKeyPem', 'defaultRoute.action']) {
+  for (const field of [
+    'listeners.sourceRanges',
+    'certificates.certificate.privateKeyPem',
+    'tables.defaultRoute.action',
+  ]) {
     t.ok(
       [...rich].some((found) => found.startsWith(field)),
       field,
@@ -147,10 +164,13 @@ function findComputed(value: unknown, path = ''): readonly string[] {
 }
 
 t.test('an update that takes away says so once', async (t) => {
-  const removed = { hosts: ['a.test'], upstreams: [], certificates: ['b.test'], listeners: ['TCP [::]:30080'] }
-  const pieces = [...cutUpdate({ ...update, removed })]
+  const removed = { tables: ['old'], upstreams: [], certificates: ['b.test'], listeners: ['TCP [::]:30080'] }
+  const tables = update.tables.map((table) => ({ ...table, removed: ['a.test'] }))
+  const pieces = [...cutUpdate({ ...update, tables, removed })]
   t.same(joinUpdate(pieces).removed, removed)
-  t.equal(pieces.filter((piece) => piece.removed.hosts.length > 0).length, 1)
+  t.same(joinUpdate(pieces).tables[0]?.removed, ['a.test'])
+  t.equal(pieces.filter((piece) => piece.removed.tables.length > 0).length, 1)
+  t.equal(pieces.filter((piece) => piece.tables.some((table) => table.removed.length > 0)).length, 1)
 })
 
 t.test('figures in several messages add up to the same', async (t) => {

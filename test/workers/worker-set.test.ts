@@ -11,22 +11,24 @@ import { pathToFileURL } from 'node:url'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
+import type { GatewayListener } from '../../lib/model/listener.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
 import { WorkerSet, type WorkerSetOptions } from '../../lib/workers/worker-set.ts'
 import { startGateway } from '../bin/process.ts'
 import { keepChild } from '../helpers/kept-child.ts'
 import { makeSettings } from '../helpers/settings.ts'
-import { makeModel } from '../helpers/snapshot.ts'
+import { makeGatewayListener, makeModel } from '../helpers/snapshot.ts'
 import { until } from '../helpers/until.ts'
 
-const settings = makeSettings({
-  'http.port': 0,
-  'http.address': '127.0.0.1',
-  'https.enabled': false,
-  'log.level': 'silent',
-})
+const settings = makeSettings({ 'log.level': 'silent' })
 
-async function startWorkers(t: Test, port: number, options: Partial<WorkerSetOptions> = {}) {
+/** `http` is the only listener. */
+async function startWorkers(
+  t: Test,
+  port: number,
+  options: Partial<WorkerSetOptions> = {},
+  http: GatewayListener = makeGatewayListener('http'),
+) {
   const lines: Record<string, unknown>[] = []
   const workers = new WorkerSet({
     size: 1,
@@ -41,9 +43,9 @@ async function startWorkers(t: Test, port: number, options: Partial<WorkerSetOpt
     ...options,
   })
   t.teardown(() => workers.close())
-  const model = makeModel({ upstreams: { web: [port] }, routes: [{ to: 'web' }] })
-  const ports = await workers.start({ generation: 1, builtAt: 0, settings, model })
-  return { workers, lines, http: ports.http ?? 0 }
+  const model = { ...makeModel({ upstreams: { web: [port] }, routes: [{ to: 'web' }] }), listeners: [http] }
+  await workers.start({ generation: 1, builtAt: 0, settings, model })
+  return { workers, lines, http: workers.ports.http ?? 0 }
 }
 
 async function startUpstream(t: Test): Promise<number> {
@@ -134,8 +136,8 @@ t.test('CPU time of a place does not go back when another process takes it', asy
 
 t.test('workers that cannot listen refuse the start with the reason', async (t) => {
   const first = await startWorkers(t, 1)
-  const taken = makeSettings({ 'http.port': first.http, 'http.address': '127.0.0.1', 'https.enabled': false })
-  await t.rejects(startWorkers(t, 1, { settings: taken, size: 2 }), { message: /^port \d+ is already in use/ })
+  const busy = makeGatewayListener('http', { port: first.http })
+  await t.rejects(startWorkers(t, 1, { size: 2 }, busy), { message: /^port \d+ is already in use/ })
 })
 
 const MANIFEST = (port: number) => `apiVersion: networking.k8s.io/v1

@@ -166,6 +166,10 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
 
   // For the lane
 
+  get socket(): Socket {
+    return this.#socket
+  }
+
   /** Closes the connection if it carries no request and has not begun to receive one. */
   closeIdle(): void {
     if (this.#exchange === undefined && this.#state !== 'deaf' && !this.hasUnread) this.#socket.destroy()

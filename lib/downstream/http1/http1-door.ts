@@ -95,7 +95,7 @@ export class Http1Door implements IdleSource {
   /** For a new connection, and again for a connection whose request is replayed without its upgrade. */
   #onConnection = (socket: Socket): void => {
     if (!this.#watches.find(socket)) {
-      this.#watches.add(socket, new RequestWatch(this.#options.clock, () => socket.destroy()))
+      this.#watches.add(new RequestWatch(socket, this.#options.clock, () => socket.destroy()))
     }
     RequestGate.open(socket, this.#onClientError)
   }

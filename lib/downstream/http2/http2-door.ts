@@ -71,8 +71,8 @@ export function createHttp2Door({ settings, handler, clock, log }: Http2DoorOpti
 
   function guardSession(session: ServerHttp2Session, socket: Socket): void {
     const resets = new ResetBudget(clock)
-    const watch = new RequestWatch(clock, () => session.destroy())
-    watches.add(socket, watch)
+    const watch = new RequestWatch(socket, clock, () => session.destroy())
+    watches.add(watch)
     let open = 0
     // Only streams count as life: neither PINGs nor a head that never ends keep a connection.
     let timer = setTimeout(close, timeouts.requestHeaders).unref()

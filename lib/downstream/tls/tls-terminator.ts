@@ -5,7 +5,7 @@ import { createServer as createSecureServer, type Server, type TLSSocket } from 
 import type { Clock } from '../../base/clock.ts'
 import { containAt, containingAt } from '../../base/contain.ts'
 import type { Certificate, CertificateBinding } from '../../model/certificate.ts'
-import { canFindCarriers, findCarrier } from '../../platform/socket-internals.ts'
+import { findCarrier, keepCarrier } from '../../platform/socket-internals.ts'
 import { findOrigin, findPeerAddress, setOrigin } from '../../request/origin.ts'
 import type { HostIndex } from '../../routing/host-index.ts'
 import type { Settings } from '../../settings/table.ts'
@@ -107,12 +107,7 @@ export function createTlsTerminator(options: TlsTerminatorOptions): (socket: Soc
     function pass(server: Server): void {
       clearTimeout(timer)
       socket.off('data', read)
-      if (findOrigin(socket) && !canFindCarriers()) {
-        // Limits and source ranges would be asked for the wrong client.
-        reportFailure(log, socket, 'this Node does not tell what a TLS connection runs over')
-        socket.destroy()
-        return
-      }
+      keepCarrier(socket)
       putBack(socket, received)
       server.emit('connection', socket)
     }
@@ -146,7 +141,13 @@ function createTlsServer(
     },
     containingAt('tls', (socket: TLSSocket) => {
       socket.on('error', ignoreError)
-      const origin = findOrigin(findCarrier(socket))
+      const carrier = findCarrier(socket)
+      if (carrier === undefined) {
+        // Its peer has gone, and nothing else says which listener took it, and for which client.
+        socket.destroy()
+        return
+      }
+      const origin = findOrigin(carrier)
       if (origin) setOrigin(socket, origin)
       if (socket.alpnProtocol === 'h2') {
         onHttp2(socket)

@@ -13,6 +13,11 @@ const MAX_BODY_BYTES = 10_240
 const MAX_HEAD_BYTES = 16_384
 const authorities = new Authorities()
 
+/** Forgets the authorities of all other files, each of which costs memory. */
+export function retainAuthorities(files: ReadonlySet<string>): void {
+  authorities.retain(files)
+}
+
 /** Rejects with Node's error, or the reason of `signal`. */
 export async function askHttp(probe: HttpProbe, signal: AbortSignal): Promise<ProbeResult> {
   let target = targetOf(probe)

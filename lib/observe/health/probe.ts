@@ -1,5 +1,5 @@
 /** One question to one endpoint: is it well? */
-import { isExhaustion } from '../../platform/descriptors.ts'
+import { isExhaustion } from '../../base/exhaustion.ts'
 import { askGrpc, printGrpc } from './grpc-probe.ts'
 import { askHttp } from './http-probe.ts'
 import type { Probe, ProbeResult } from './question.ts'

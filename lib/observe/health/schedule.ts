@@ -2,6 +2,7 @@
 import { type Clock, printTime } from '../../base/clock.ts'
 import type { Timers } from '../../base/timers.ts'
 import type { Check } from './check.ts'
+import { retainAuthorities } from './http-probe.ts'
 import { runProbe } from './probe.ts'
 import type { ProbeResult } from './question.ts'
 
@@ -31,6 +32,7 @@ export class CheckSchedule {
   readonly #waiting: (() => void)[] = []
   #running = 0
   #isStarted = false
+  #isSweeping = false
   /** Checks that wait for their first turn. */
   #fresh = 0
 
@@ -66,6 +68,15 @@ export class CheckSchedule {
     if (running.listeners.size > 0) return
     running.stop()
     this.#checks.delete(running.check.key)
+    if (findCaFile(running.check) === '' || this.#isSweeping) return
+    this.#isSweeping = true
+    // Once for all checks that leave together, and after those that join in their place.
+    setImmediate(() => this.#sweep())
+  }
+
+  #sweep(): void {
+    this.#isSweeping = false
+    retainAuthorities(new Set([...this.#checks.values()].map(({ check }) => findCaFile(check))))
   }
 
   close(): void {
@@ -96,6 +107,10 @@ export class CheckSchedule {
       else this.#running--
     }
   }
+}
+
+function findCaFile({ probe }: Check): string {
+  return (probe.type === 'http' && probe.tls?.caFile) || ''
 }
 
 /** One check while it is made. */

@@ -10,9 +10,12 @@ import {
 } from '../setting.ts'
 import { checkRange, describeRange, type Range } from './range.ts'
 
-export function integer({ min, max, ...facts }: SettingFacts<number> & Range): Setting<number> {
+/** Of an int32, as the numbers of Kubernetes are: nothing here counts further, so a larger number is a slip. */
+const MAX_INTEGER = 2_147_483_647
+
+export function integer({ min, max = MAX_INTEGER, ...facts }: SettingFacts<number> & Range): Setting<number> {
   return createSetting(facts, {
-    read: (raw, form) => readInteger(raw, form, min ?? Number.MIN_SAFE_INTEGER, max ?? Number.MAX_SAFE_INTEGER),
+    read: (raw, form) => readInteger(raw, form, min ?? -MAX_INTEGER, max),
     schema: { type: 'integer', ...describeRange(min, max) },
     word: 'NUMBER',
   })

@@ -14,7 +14,7 @@ export function string({ pattern, form, ...facts }: SettingFacts<string> & Parti
         return refuse('variables are not replaced in this file', help)
       }
       if (/[\0\r\n]/.test(raw)) return refuse('must be one line', 'remove the line break')
-      const fault = textForm && checkForm(raw, textForm)
+      const fault = textForm && checkForm(raw, textForm, facts.secret)
       return fault ? refuse(fault.message, fault.help) : { value: raw }
     },
     schema: { type: 'string', ...(pattern !== undefined && { pattern }) },
@@ -22,7 +22,7 @@ export function string({ pattern, form, ...facts }: SettingFacts<string> & Parti
   })
 }
 
-export function checkForm(text: string, { pattern, form }: TextForm): Fault | undefined {
+export function checkForm(text: string, { pattern, form }: TextForm, secret: boolean = false): Fault | undefined {
   if (new RegExp(pattern).test(text)) return undefined
-  return { message: `${show(text)} cannot stand here`, help: `write ${form}` }
+  return { message: `${secret ? 'the value' : show(text)} cannot stand here`, help: `write ${form}` }
 }

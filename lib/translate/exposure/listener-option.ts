@@ -1,10 +1,11 @@
 /** Options of a Service's listeners: appProtocol, and the annotations portico.dev/layer and portico.dev/accept-proxy-protocol. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
-import type { ServiceListener } from '../../model/service-listener.ts'
+import type { ServiceListener } from '../../model/listener.ts'
 import { readAppProtocol } from '../service/app-protocol.ts'
 
 export const LAYER_ANNOTATION = 'portico.dev/layer'
+export const LAYERS = ['L4', 'L7']
 export const PROXY_PROTOCOL_ANNOTATION = 'portico.dev/accept-proxy-protocol'
 
 /** The options of one port. Unknown values count as absent. */
@@ -46,11 +47,11 @@ export function warnOfUntrustedProxies(
 export function checkListenerOptions(service: Service, diagnostics: DiagnosticList): void {
   const { annotations } = service.meta
   for (const [name, values] of [
-    [LAYER_ANNOTATION, ['L4', 'L7']],
+    [LAYER_ANNOTATION, LAYERS],
     [PROXY_PROTOCOL_ANNOTATION, ['true', 'false']],
-  ] as const) {
+  ] as [string, readonly string[]][]) {
     const value = annotations[name]
-    if (value === undefined || (values as readonly string[]).includes(value)) continue
+    if (value === undefined || values.includes(value)) continue
     diagnostics.add('PORTICO_ANN_VALUE', `${name}: ${JSON.stringify(value)} is neither ${values.join(' nor ')}`, {
       position: service.origin.locate(['metadata', 'annotations', name]),
       resource: printResource(service),

@@ -1,16 +1,17 @@
-/** The listeners that Services open, with the diagnostics about them. */
+/** All listeners, and the diagnostics about those that Services open. */
 
 import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
 import { compareText } from '../../base/order.ts'
 import type { Service } from '../../kubernetes/resource.ts'
+import type { GatewayListener, Listener, ServiceListener } from '../../model/listener.ts'
 import { createRef } from '../../model/resource-ref.ts'
-import type { ServiceListener } from '../../model/service-listener.ts'
 import { KeyOrder, keepList, Memo, Sieve } from '../reuse.ts'
 import type { ServiceUpstreams, UpstreamSet } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { type Allocations, Ledger } from './allocation.ts'
 import { type Exposure, exposeServices, isSameExposure, type Opening } from './exposure.ts'
+import { GATEWAY_LISTENERS, makeGatewayListener } from './gateway-listener.ts'
 import { readListenerOptions } from './listener-option.ts'
 import { isExposed } from './node-port.ts'
 
@@ -31,8 +32,9 @@ export class ListenerSet {
   readonly #exposed = new Sieve<Service>(isExposed)
   readonly #plans = new Memo<'plan', Plan>()
   readonly #exposures = new Memo<Service, Exposure>(isSameExposure)
+  readonly #own = new Memo<GatewayListener['id'], GatewayListener>()
   readonly #listeners = new Memo<Service, readonly ServiceListener[]>()
-  readonly #all = new Memo<'all', readonly ServiceListener[]>()
+  readonly #all = new Memo<'all', readonly Listener[]>()
   readonly #order = new KeyOrder(compareText)
   #allocations: Allocations
 
@@ -66,8 +68,12 @@ export class ListenerSet {
     })
   }
 
-  /** In the order of their ids. */
-  list({ exposures }: Plan, upstreams: UpstreamSet): readonly ServiceListener[] {
+  /** The gateway's own, then those of Services in the order of their ids. */
+  list({ exposures }: Plan, upstreams: UpstreamSet, settings: TranslationSettings): readonly Listener[] {
+    const own = GATEWAY_LISTENERS.filter((id) => settings[id].enabled).map((id) => {
+      const { address, port, proxyProtocol } = settings[id]
+      return this.#own.get(id, [address, port, proxyProtocol], () => makeGatewayListener(id, settings[id]))
+    })
     const lists: (readonly ServiceListener[])[] = []
     for (const [service, exposure] of exposures) {
       if (exposure.openings.length === 0) continue
@@ -76,7 +82,9 @@ export class ListenerSet {
       lists.push(this.#listeners.get(service, inputs, () => makeListeners(service, own, exposure)))
     }
     this.#listeners.sweep()
-    return this.#all.get('all', lists, () => Object.freeze(this.#order.sort(lists.flat(), ({ id }) => id)))
+    return this.#all.get('all', [...own, ...lists], () =>
+      Object.freeze([...own, ...this.#order.sort(lists.flat(), ({ id }) => id)]),
+    )
   }
 }
 

@@ -4,7 +4,7 @@ import { isPrivateAddress } from '../../base/cidr.ts'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { printName } from '../../base/resource-name.ts'
 import { printResource, type Service } from '../../kubernetes/resource.ts'
-import { PENDING } from '../../model/service-listener.ts'
+import { PENDING } from '../../model/listener.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { type Ledger, NumberSpace } from './allocation.ts'
 

@@ -1,7 +1,7 @@
 /** The owners of ports on addresses. A port that is open on every address is free on none. */
 import type { SourcePosition } from '../../base/position.ts'
 import { printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
-import type { ServiceListenerKind } from '../../model/service-listener.ts'
+import type { ServiceListenerKind } from '../../model/listener.ts'
 
 /** The owner of a port: a listener of the gateway itself, or a Service for one of its ports or its health check. */
 export type PortOwner =

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { DiagnosticList, DiagnosticNote } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
 import type { FieldPath } from '../../base/position.ts'
+import { printName } from '../../base/resource-name.ts'
 import {
   type Ingress,
   type IngressBackend,
@@ -13,9 +14,16 @@ import {
   type ServicePort,
 } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
-import type { RouteAction } from '../../model/route.ts'
+import {
+  type BackendAction,
+  findBackendField,
+  type Route,
+  type RouteAction,
+  type UnavailableAction,
+} from '../../model/route.ts'
 import { findShortage } from '../../model/shortage.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
+import { findIdleGuard } from '../annotation.ts'
 import { Memo } from '../reuse.ts'
 import { printPorts } from '../service/endpoint-override.ts'
 import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
@@ -23,15 +31,19 @@ import type { TranslationSettings } from '../settings.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
 import { describeClosing, findClosingGuards, hasForeign } from './foreign-annotation.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
+import { SPLIT_ANNOTATION } from './split.ts'
 
-type UnavailableAction = Extract<RouteAction, { type: 'unavailable' }>
+const SPLIT_FIELD: FieldPath = Object.freeze(['metadata', 'annotations', SPLIT_ANNOTATION])
+
+/** Ingresses that one warning names. */
+const MOST_INGRESSES = 5
 
 /** A reference of an Ingress; equal keys mean the same backend. */
 export type Reference = Readonly<{ key: string; namespace: string; backend: IngressBackend }>
 
 /** The result for a reference, shared by all equal references. */
 export type Resolution = Readonly<{
-  action: RouteAction
+  action: BackendAction
   /** Undefined if the action is `unavailable`. */
   target: TranslatedUpstream | undefined
   problem: BackendProblem | undefined
@@ -92,25 +104,48 @@ export function reportBackend(
   })
 }
 
-/** Reports that a served route has no endpoints; `path` leads to its backend. */
-export function reportEmpty(
-  { upstream, service, gap }: TranslatedUpstream,
+/** Reports the problem of one backend of several. */
+export function reportShare(
+  problem: BackendProblem,
+  weight: number,
   ingress: Ingress,
-  path: FieldPath,
   diagnostics: DiagnosticList,
 ): void {
+  const help =
+    weight === 0
+      ? 'its weight is 0, so that no request needs it'
+      : problem.help.replace('the route answers', 'its share of the requests is answered')
+  const message = problem.service === undefined ? `${SPLIT_ANNOTATION}: ${problem.message}` : problem.message
+  reportBackend({ ...problem, message, help, field: [] }, ingress, SPLIT_FIELD, diagnostics)
+}
+
+/** Reports that a served route has no endpoints, or that one of its backends has none. `others` have such routes too. */
+export function reportEmpty(
+  { upstream, service, gap }: TranslatedUpstream,
+  { ingress, route }: Readonly<{ ingress: Ingress; route: Route }>,
+  others: readonly Ingress[],
+  diagnostics: DiagnosticList,
+): void {
+  const isShare = route.action.type === 'split'
   const { endpoints, key } = upstream
   const why = endpoints.length === 0 ? gap : findShortage(upstream)?.reason
+  const too = others.length === 0 ? '' : `, and so do routes of Ingress ${printIngresses(others)}`
   const name = `${service.meta.namespace}/${service.meta.name}`
   diagnostics.add('PORTICO_REF_NO_ENDPOINTS', `service "${key}" has no endpoints${why ? `: ${why}` : ''}`, {
-    position: ingress.origin.locate([...path, 'service', 'name']),
+    position: ingress.origin.locate(isShare ? SPLIT_FIELD : [...findBackendField(route), 'service', 'name']),
     resource: printResource(ingress),
     help:
-      `the route answers 503; say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +
+      `${isShare ? 'its share of the requests is answered' : 'the route answers'} 503${too}; say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +
       `or endpoints: {"${name}": ["127.0.0.1:3000"]} in the settings, ` +
       'or the annotation portico.dev/endpoints: "127.0.0.1:3000" on the Service, or an EndpointSlice',
     notes: [{ message: 'the Service is here', position: service.origin.locate(['metadata', 'name']) }],
   })
+}
+
+function printIngresses(ingresses: readonly Ingress[]): string {
+  const names = ingresses.slice(0, MOST_INGRESSES).map(({ meta }) => printName(meta))
+  const more = ingresses.length - names.length
+  return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
 /** Resolves references. */
@@ -153,6 +188,11 @@ export class BackendResolver {
         if (denied !== undefined) return unavailable(text, denied, describeDenial(service, denied))
         const action = Object.freeze({ type: 'forward', upstream: target.upstream.key, backend: text } as const)
         const annotated = hasForeign(service) ? service : undefined
+        const idle = findIdleGuard(service)
+        if (idle !== undefined) {
+          const reason = `the annotation ${idle} of the Service cannot be used`
+          return Object.freeze({ ...unavailable(text, reason, undefined, 'PORTICO_GW_GUARD_INVALID'), annotated })
+        }
         const open = Object.freeze({ action, target, problem: undefined, annotated })
         const [guard] = annotated === undefined ? [] : findClosingGuards(service, this.#settings)
         return guard === undefined ? open : closeResolution(open, guard)
@@ -227,7 +267,7 @@ export function closeResolution(resolution: Resolution, guard: ForeignAnnotation
 }
 
 /** The action of a closed route, in place of `action`, since `guard` cannot be honoured. */
-export function closeAction({ backend }: RouteAction, guard: ForeignAnnotation): RouteAction {
+export function closeAction({ backend }: RouteAction, guard: ForeignAnnotation): UnavailableAction {
   const isOwn = `${guard.domain}/` === ANNOTATION_DOMAIN
   return Object.freeze({
     type: 'unavailable',

@@ -18,14 +18,6 @@ export type ContentProblem = Readonly<{
   notes: readonly DiagnosticNote[]
 }>
 
-const FORM = /^([a-z0-9](?:[-.a-z0-9]*[a-z0-9])?)\/([-._a-zA-Z0-9]+)$/
-
-/** The ConfigMap and the key that a reference names; undefined if it does not have the form `name/key`. */
-export function parseReference(text: string): Readonly<{ name: string; key: string }> | undefined {
-  const [, name, key] = FORM.exec(text) ?? []
-  return name === undefined || key === undefined ? undefined : { name, key }
-}
-
 /** Looks contents up. */
 export class ContentFinder {
   #resources!: ResourceSet

@@ -2,11 +2,12 @@
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
 import { FILTERS } from '../../filters/registry.ts'
-import type { Content, FilterSpec, HostFacts } from '../../filters/spec.ts'
+import { type Content, type FilterSpec, type HostFacts, readFilter } from '../../filters/spec.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
-import { type ConfigMapName, type ContentFinder, type ContentProblem, parseReference } from './content.ts'
+import { findIdleGuard, findMeantGuard } from '../annotation.ts'
+import type { ConfigMapName, ContentFinder, ContentProblem } from './content.ts'
 
 type Refusal = Readonly<{ spec: FilterSpec; annotation: string }> & ContentProblem
 
@@ -18,6 +19,8 @@ export type IngressFilters = Readonly<{
   /** In the order in which they act; undefined: none. */
   filters: readonly FilterConfig[] | undefined
   refusals: readonly Refusal[]
+  /** An unknown annotation that seems to mean a guard; undefined: there is none. */
+  misspeltGuard: string | undefined
   configMaps: readonly UsedConfigMap[]
 }>
 
@@ -30,7 +33,12 @@ const GUARD_ANNOTATIONS: ReadonlySet<string> = new Set(
   ),
 )
 
-const NONE: IngressFilters = Object.freeze({ filters: undefined, refusals: [], configMaps: [] })
+const NONE: IngressFilters = Object.freeze({
+  filters: undefined,
+  refusals: [],
+  misspeltGuard: undefined,
+  configMaps: [],
+})
 
 /**
  * Reads the filters of an Ingress with the contents of ConfigMaps that they have now. The same object for as long as all of that
@@ -58,14 +66,15 @@ export function readHostFilters(host: HostFacts): readonly FilterConfig[] | unde
   return filters.length === 0 ? undefined : Object.freeze(filters)
 }
 
-/** The annotation of a filter that promises to refuse requests and cannot be used, so that the routes are closed; undefined: none. */
+/** The annotation that promises to refuse requests and cannot be used, so that the routes are closed; undefined: none. */
 export function findBrokenGuard(ingress: Ingress): string | undefined {
-  return read(ingress).refusals.find(({ spec }) => spec.isGuard)?.annotation
+  const { refusals, misspeltGuard } = read(ingress)
+  return refusals.find(({ spec }) => spec.isGuard)?.annotation ?? misspeltGuard
 }
 
-/** The first annotation of a filter that guards, whatever it says; undefined: there is none. */
+/** The first annotation of a filter that guards, whatever it says and misspelt or not; undefined: there is none. */
 export function findGuard({ meta }: Ingress): string | undefined {
-  return Object.keys(meta.annotations).find((name) => GUARD_ANNOTATIONS.has(name))
+  return Object.keys(meta.annotations).find((name) => GUARD_ANNOTATIONS.has(name) || findMeantGuard(name) !== undefined)
 }
 
 /** Reports the annotations that cannot be used. */
@@ -86,14 +95,13 @@ function read(ingress: Ingress): IngressFilters {
 }
 
 /** Without `contents` there are none: an Ingress that is refused has no use for them. */
-function readAll({ meta }: Ingress, contents: ContentFinder | undefined): IngressFilters {
-  const { annotations, namespace } = meta
+function readAll(ingress: Ingress, contents: ContentFinder | undefined): IngressFilters {
+  const { annotations, namespace } = ingress.meta
   if (!Object.keys(annotations).some((name) => name.startsWith(ANNOTATION_DOMAIN))) return NONE
   const filters: FilterConfig[] = []
   const refusals: Refusal[] = []
   const configMaps: UsedConfigMap[] = []
   for (const spec of FILTERS) {
-    const before = refusals.length
     const text = (name: string): string | undefined => annotations[ANNOTATION_DOMAIN + name]?.trim()
     const add = (name: string, problem: ContentProblem): void => {
       refusals.push({ spec, annotation: ANNOTATION_DOMAIN + name, ...problem })
@@ -103,26 +111,18 @@ function readAll({ meta }: Ingress, contents: ContentFinder | undefined): Ingres
     const content = (name: string): Content | undefined => {
       const written = text(name)
       if (written === undefined || contents === undefined) return undefined
-      const reference = parseReference(written)
-      if (reference === undefined) {
-        refuse(
-          name,
-          `"${written}" names no key of a ConfigMap`,
-          'write the ConfigMap and the key, as in "pages/sorry.html"',
-        )
-        return undefined
-      }
-      const configMap = { namespace, name: reference.name }
+      const [owner = '', key = ''] = written.split('/')
+      const configMap = { namespace, name: owner }
       configMaps.push({ ...configMap, input: contents.findInput(configMap) })
-      const found = contents.find(configMap, reference.key)
+      const found = contents.find(configMap, key)
       if ('bytes' in found) return found
       add(name, found)
       return undefined
     }
-    const options = spec.read?.({ text, content, refuse })
-    // A filter that is half understood might do what nobody meant.
-    if (options !== undefined && refusals.length === before) filters.push(freezeDeep({ name: spec.name, options }))
+    const options = readFilter(spec, { text, content, refuse })
+    if (options !== undefined) filters.push(freezeDeep({ name: spec.name, options }))
   }
-  if (filters.length + refusals.length + configMaps.length === 0) return NONE
-  return { filters: filters.length === 0 ? undefined : Object.freeze(filters), refusals, configMaps }
+  const misspeltGuard = findIdleGuard(ingress)
+  if (filters.length + refusals.length + configMaps.length === 0 && misspeltGuard === undefined) return NONE
+  return { filters: filters.length === 0 ? undefined : Object.freeze(filters), refusals, misspeltGuard, configMaps }
 }

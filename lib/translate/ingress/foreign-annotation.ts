@@ -116,7 +116,7 @@ export function reportCanary(ingress: Ingress, { name }: ForeignAnnotation, diag
   diagnostics.add('PORTICO_ANN_CANARY', 'a canary is not supported: this Ingress serves nothing', {
     position: ingress.origin.locateKey(['metadata', 'annotations', name]),
     resource: printResource(ingress),
-    help: 'all requests go to the Ingress it stands beside; to share them out, give endpoints of one Service weights: portico.dev/endpoints: "HOST:PORT;weight=9, HOST:PORT;weight=1"',
+    help: 'all requests go to the Ingress it stands beside; to divide them, write the Services with their weights there: portico.dev/split: "SERVICE=90, CANARY=10"',
   })
 }
 

@@ -2,37 +2,46 @@
 import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import { cutSame } from '../../base/list.ts'
 import { compareText } from '../../base/order.ts'
-import type { FieldPath } from '../../base/position.ts'
 import type { Ingress, IngressBackend } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
-import {
-  findBackendField,
-  type Route,
-  type RouteAction,
-  type ShadowedRoute,
-  type VirtualHost,
-} from '../../model/route.ts'
+import { listShares, type Route, type RouteAction, type ShadowedRoute, type VirtualHost } from '../../model/route.ts'
+import { INGRESS_TABLE, type RouteTable } from '../../model/route-table.ts'
 import { isSameList, keepList, MappedList, Sieve } from '../reuse.ts'
 import type { TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
-import { closeResolution, createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
+import {
+  type BackendProblem,
+  closeResolution,
+  createReference,
+  type Reference,
+  type Resolution,
+  reportBackend,
+  reportShare,
+} from './backend.ts'
 import { readHostFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
-import { claimDefault, claimPath, closeRoute, settleRoutes } from './route.ts'
+import { reportRedirectLoops } from './redirect-loop.ts'
+import {
+  claimDefault,
+  claimPath,
+  claimRest,
+  closeRoute,
+  isClosed,
+  type ResolvedBackend,
+  settleRoutes,
+} from './route.ts'
+import { divideBackend, SPLIT_ANNOTATION, type WeightedBackend } from './split.ts'
 
-/** A served route whose upstream has no usable endpoint. */
-export type Starving = Readonly<{ target: TranslatedUpstream; ingress: Ingress; path: FieldPath }>
+/** A served route that leads to an upstream without a usable endpoint. */
+export type Starving = Readonly<{ target: TranslatedUpstream; ingress: Ingress; route: Route }>
 
 export type TranslatedHosts = Readonly<{
-  /** Exact hosts, then wildcards, then `''`; each group by name. */
-  hosts: readonly VirtualHost[]
-  /** The number of their routes. */
+  table: RouteTable
+  /** The number of routes of its hosts. */
   routes: number
-  defaultRoute: Route | undefined
-  shadowed: readonly ShadowedRoute[]
-  /** At least one entry for each upstream that leaves a route without an endpoint. */
+  /** At least one entry for each Ingress and each upstream that leaves a route of it without an endpoint. */
   starving: readonly Starving[]
 }>
 
@@ -98,6 +107,7 @@ export class HostMerger {
   /** The settled hosts in their order. */
   #settled: readonly SettledHost[] = []
   #routes = 0
+  #table: RouteTable | undefined
   /** What decides about the filters of all hosts. */
   #filterInputs: readonly unknown[] = []
   #filters: HostFilters = { secured: undefined, others: undefined }
@@ -118,13 +128,23 @@ export class HostMerger {
     const defaults = settleRoutes(general, findIngressAmong(owners), diagnostics)
     const last = defaults.routes[0] ?? resting.find(({ claims }) => claims.hosts.length > 0)?.claims.rest
     if (last !== undefined) starving.push(...findStarving([last], owners))
-    return {
-      hosts: Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost)),
-      routes: this.#routes,
-      defaultRoute: last,
-      shadowed: Object.freeze([...shadowed, ...defaults.shadowed]),
-      starving,
-    }
+    const hosts = Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost))
+    const table = this.#keepTable(hosts, last, [...shadowed, ...defaults.shadowed])
+    return { table, routes: this.#routes, starving }
+  }
+
+  /** The table from before, where it is the same. */
+  #keepTable(
+    hosts: RouteTable['hosts'],
+    defaultRoute: Route | undefined,
+    shadowed: RouteTable['shadowed'],
+  ): RouteTable {
+    const before = this.#table
+    const isSame =
+      before?.hosts === hosts && before.defaultRoute === defaultRoute && isSameList(before.shadowed, shadowed)
+    if (isSame) return before
+    this.#table = Object.freeze({ name: INGRESS_TABLE, hosts, defaultRoute, shadowed: Object.freeze(shadowed) })
+    return this.#table
   }
 
   /** Settles the hosts with changed claims, or all hosts if their filters may have changed. */
@@ -204,11 +224,14 @@ function placeHosts(
 }
 
 /** The references of the Ingress, each once. */
-export function listReferences({ meta, rules, defaultBackend }: Ingress): readonly Reference[] {
+export function listReferences(ingress: Ingress): readonly Reference[] {
+  const { meta, rules, defaultBackend } = ingress
   const found = new Map<string, Reference>()
   const add = (backend: IngressBackend): void => {
     const reference = createReference(meta.namespace, backend)
-    if (!found.has(reference.key)) found.set(reference.key, reference)
+    if (found.has(reference.key)) return
+    found.set(reference.key, reference)
+    for (const share of divideBackend(ingress, backend) ?? []) add(share.backend)
   }
   for (const { paths = [] } of rules) for (const path of paths) add(path.backend)
   if (defaultBackend !== undefined) add(defaultBackend)
@@ -233,9 +256,27 @@ export function claimRoutes(
       return [key, guard === undefined ? open : closeResolution(open, guard)]
     }),
   )
-  const find = (backend: IngressBackend): Resolution =>
+  const resolve = (backend: IngressBackend): Resolution =>
     resolved.get(createReference(ingress.meta.namespace, backend).key) as Resolution
   const diagnostics = new DiagnosticList()
+  const divided = new Map<Resolution, ResolvedBackend>()
+  const reported = new Set<BackendProblem>()
+  const find = (backend: IngressBackend): ResolvedBackend => {
+    const resolution = resolve(backend)
+    const shares = guard === undefined ? divideBackend(ingress, backend) : undefined
+    if (shares === undefined) return resolution
+    let found = divided.get(resolution)
+    if (found === undefined) {
+      found = { action: split(shares, resolve), problem: undefined }
+      divided.set(resolution, found)
+      for (const share of shares) {
+        const { problem } = resolve(share.backend)
+        if (problem && !reported.has(problem)) reportShare(problem, share.weight, ingress, diagnostics)
+        if (problem) reported.add(problem)
+      }
+    }
+    return found
+  }
   const owner = createRef(ingress)
   const drafts = new Map<string, { routes: Route[]; rule: number }>()
   for (const rule of ingress.rules) {
@@ -252,10 +293,10 @@ export function claimRoutes(
   const { defaultBackend } = ingress
   let rest: Route | undefined
   if (defaultBackend !== undefined) {
-    const resolution = find(defaultBackend)
-    if (resolution.problem) reportBackend(resolution.problem, ingress, ['spec', 'defaultBackend'], diagnostics)
-    rest = claimDefault(ingress, owner, '', resolution)
-    for (const [host, { routes }] of drafts) routes.push(claimDefault(ingress, owner, host, resolution))
+    const { action, problem } = find(defaultBackend)
+    if (problem) reportBackend(problem, ingress, ['spec', 'defaultBackend'], diagnostics)
+    rest = claimRest(ingress, owner, action, diagnostics)
+    for (const [host, { routes }] of drafts) routes.push(claimDefault(ingress, owner, host, action))
   }
   const empty = findEmpty([...resolved.values()])
   const hosts = [...drafts].map(([host, { routes, rule }]) =>
@@ -272,6 +313,20 @@ export function claimRoutes(
     }),
   )
   return { owner, hosts, rest, empty, diagnostics: keepList(diagnostics.items) }
+}
+
+/**
+ * The action of a route whose requests are divided. A guard of one of its Services closes the route, as it does where there is no other
+ * Service; where all weights are 0 nobody answers.
+ */
+function split(shares: readonly WeightedBackend[], resolve: (backend: IngressBackend) => Resolution): RouteAction {
+  const all = shares.map(({ backend, weight }) => Object.freeze({ weight, action: resolve(backend).action }))
+  const backend = all.map(({ weight, action }) => `${action.backend}=${weight}`).join(', ')
+  const closed = all.find(isClosed)?.action
+  if (closed !== undefined) return Object.freeze({ ...closed, backend })
+  if (all.some(({ weight }) => weight > 0)) return Object.freeze({ type: 'split', shares: Object.freeze(all), backend })
+  const reason = `all weights of ${SPLIT_ANNOTATION} are 0`
+  return Object.freeze({ type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE', reason, backend })
 }
 
 const NO_TARGETS: EmptyTargets = new Map()
@@ -311,28 +366,36 @@ function settle(
   const closed = guard === undefined ? claimed : claimed.map((route) => closeRoute(route, guard))
   const { routes, shadowed } = settleRoutes(closed, findIngressAmong(claims), diagnostics)
   const { owner, rule } = claims[0]!
+  const virtualHost = Object.freeze({ host, routes: Object.freeze(routes), ...(filters && { filters }), owner, rule })
+  reportRedirectLoops(virtualHost, findIngressAmong(claims), diagnostics)
   return {
     claims,
-    virtualHost: Object.freeze({ host, routes: Object.freeze(routes), ...(filters && { filters }), owner, rule }),
+    virtualHost,
     shadowed: keepList(shadowed),
     starving: keepList(findStarving(routes, claims)),
     diagnostics: keepList(diagnostics.items),
   }
 }
 
-/** The first route to each upstream without endpoints. */
+/** The first route of each Ingress to each upstream without endpoints. */
 function findStarving(routes: readonly Route[], owners: readonly RouteOwner[]): readonly Starving[] {
   const empty = owners.filter((one) => one.empty.size > 0)
   if (empty.length === 0) return []
   const targets = new Map(empty.flatMap((one) => [...one.empty]))
   const ingressOf = findIngressAmong(owners)
-  const found = new Map<TranslatedUpstream, Starving>()
+  const found: Starving[] = []
+  const known = new Map<TranslatedUpstream, Set<ResourceRef>>()
   for (const route of routes) {
-    const target = targets.get(route.action)
-    if (target === undefined || found.has(target)) continue
-    found.set(target, { target, ingress: ingressOf(route.owner), path: findBackendField(route) })
+    for (const { weight, action } of listShares(route.action)) {
+      const target = weight === 0 ? undefined : targets.get(action)
+      if (target === undefined) continue
+      const owners = known.get(target) ?? new Set()
+      if (owners.has(route.owner)) continue
+      known.set(target, owners.add(route.owner))
+      found.push({ target, ingress: ingressOf(route.owner), route })
+    }
   }
-  return [...found.values()]
+  return found
 }
 
 /** Exact hosts, then wildcards, then `''`; each group by name. */

@@ -1,6 +1,6 @@
 /**
- * Patterns in paths: other controllers read them as regular expressions or globs, Portico reads every path literally. The advice
- * names paths with the same meaning, and never paths that match more.
+ * Patterns in paths: other controllers read them as regular expressions or globs, Portico reads every path literally unless it is told
+ * otherwise. The advice names paths with the same meaning, and never paths that match more.
  */
 
 /** The signs of a pattern. */
@@ -26,7 +26,9 @@ export function explainPattern(path: string): string {
   const isPrefix = EVERYTHING_BELOW.test(body)
   const stem = isPrefix ? body.replace(EVERYTHING_BELOW, '') : body.replace(/\/\?\$$/, '').replace(/\$$/, '')
   const paths = listPaths(stem)
-  if (paths === undefined) return 'write the paths that it stands for out, each with pathType: Prefix or Exact'
+  if (paths === undefined) {
+    return 'write the paths that it stands for out, each with pathType: Prefix or Exact; or have it matched as a regular expression: portico.dev/path-type: regex'
+  }
   const type = isPrefix || !body.endsWith('$') ? 'Prefix' : 'Exact'
   const written = paths.map((each) => (each === '' ? '/' : each))
   return written.length === 1

@@ -20,7 +20,9 @@ import { checkForeignAnnotations, findCanary, findClosingGuards } from './foreig
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { type Claimant, claimRoutes, listReferences } from './host.ts'
 import { pickIngresses } from './ingress-class.ts'
+import { checkMatch, findClientMatch } from './match.ts'
 import { checkPath } from './route.ts'
+import { checkSplit } from './split.ts'
 
 /** Reports their further problems, beside those in `diagnostics`. */
 export function checkRefused(
@@ -48,6 +50,8 @@ export function checkRefused(
     checkPolicy(ingress, found)
     resolveFilters(ingress, contents)
     checkFilters(ingress, found)
+    checkMatch(ingress, found)
+    checkSplit(ingress, found)
     for (const { index, paths = [] } of ingress.rules) {
       for (const path of paths) checkPath(ingress, index, path, false, found)
     }
@@ -83,7 +87,7 @@ const HOST = /^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/
  * it has no guard.
  */
 export function claimClosed(ingress: Ingress, settings: TranslationSettings): Claimant | undefined {
-  const own = findGuard(ingress)
+  const own = findGuard(ingress) ?? findClientMatch(ingress)
   const guards = [...findClosingGuards(ingress, settings), ...(own === undefined ? [] : [describeOwnGuard(own)])]
   const [guard] = guards
   if (guard === undefined || findCanary(ingress) !== undefined) return undefined

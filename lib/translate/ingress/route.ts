@@ -1,8 +1,9 @@
 /** Routes of Ingress paths, and the choice among several routes with the same meaning (I-15, I-37 to I-40). */
 
 import type { DiagnosticList } from '../../base/diagnostics.ts'
-import { statusOf } from '../../base/errors.ts'
+import { isClosedBy, statusOf } from '../../base/errors.ts'
 import { normalizeRulePath } from '../../base/path.ts'
+import { findPatternFault } from '../../base/pattern.ts'
 import { findFilter } from '../../filters/registry.ts'
 import { type Ingress, type IngressBackend, type IngressPath, printResource } from '../../kubernetes/resource.ts'
 import type { ResourceRef } from '../../model/resource-ref.ts'
@@ -12,26 +13,26 @@ import {
   type PathMatch,
   type Route,
   type RouteAction,
+  type RouteMatch,
   type ShadowedRoute,
 } from '../../model/route.ts'
 import { compareRank } from '../../routing/rank.ts'
 import { readRoutePolicy } from '../service/policy.ts'
-import { closeAction, type Resolution, reportBackend } from './backend.ts'
+import { type BackendProblem, closeAction, reportBackend } from './backend.ts'
 import { findBrokenGuard, readFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
+import { type IngressMatch, readMatch } from './match.ts'
 import { explainPattern, findPatternSign, isPattern } from './path-pattern.ts'
+
+/** What a backend of the Ingress comes to. */
+export type ResolvedBackend = Readonly<{ action: RouteAction; problem: BackendProblem | undefined }>
 
 type WrittenPath = Pick<IngressPath, 'path' | 'pathType'>
 
 const EVERY_PATH: PathMatch = Object.freeze({ type: 'prefix', path: '/' })
 
 /** The route of an Ingress's default backend on a host; `''` is every host. */
-export function claimDefault(
-  ingress: Ingress,
-  owner: ResourceRef,
-  host: string,
-  { action }: Pick<Resolution, 'action'>,
-): Route {
+export function claimDefault(ingress: Ingress, owner: ResourceRef, host: string, action: RouteAction): Route {
   return createRoute(ingress, {
     owner,
     rule: -1,
@@ -44,19 +45,50 @@ export function claimDefault(
   })
 }
 
-/** The route of a rule's path; undefined, and reported, if no request can match it. `owner` names the Ingress. */
+/**
+ * The route of an Ingress's default backend for requests that no rule of any Ingress takes. They have one place to go to, so with
+ * conditions it takes none of them; where it guards, it is closed for all of them.
+ */
+export function claimRest(
+  ingress: Ingress,
+  owner: ResourceRef,
+  action: RouteAction,
+  diagnostics: DiagnosticList,
+): Route | undefined {
+  const { conditions, guards } = readMatch(ingress)
+  if (conditions === undefined) return claimDefault(ingress, owner, '', action)
+  if (ingress.rules.length === 0) {
+    diagnostics.add('PORTICO_ROUTE_DEFAULT_CONDITIONS', 'a default backend for all hosts cannot have conditions', {
+      position: ingress.origin.locate(['spec', 'defaultBackend']),
+      resource: printResource(ingress),
+      help: `write a rule with path: / and pathType: Prefix in its place; until then it ${guards ? 'answers 503' : 'takes no requests'}`,
+    })
+  }
+  if (!guards) return undefined
+  const reason = 'a default backend for all hosts cannot have conditions'
+  return claimDefault(ingress, owner, '', closeFor(action, reason))
+}
+
+/** The route of a rule's path; undefined, and reported, if no request can match it, or if its expression has a fault. */
 export function claimPath(
   ingress: Ingress,
   owner: ResourceRef,
   rule: Readonly<{ host: string; index: number }>,
   path: IngressPath,
-  find: (backend: IngressBackend) => Resolution,
+  find: (backend: IngressBackend) => ResolvedBackend,
   diagnostics: DiagnosticList,
 ): Route | undefined {
   const { action, problem } = find(path.backend)
-  const match = checkPath(ingress, rule.index, path, isClosed({ action }), diagnostics)
+  const reading = readMatch(ingress)
+  const isFaulty = findFaultyPattern(reading, path) !== undefined
+  const isLost = reading.broken !== undefined || (isFaulty && reading.guards)
+  const match = checkPath(ingress, rule.index, path, isClosed({ action }) || isLost, diagnostics)
   if (match === undefined) return undefined
-  const route = createRoute(ingress, {
+  if (problem) {
+    const field = findBackendField({ rule: rule.index, item: path.index })
+    reportBackend(problem, ingress, field, diagnostics)
+  }
+  return createRoute(ingress, {
     owner,
     rule: rule.index,
     item: path.index,
@@ -64,27 +96,31 @@ export function claimPath(
     match,
     pathType: path.pathType,
     path: path.path,
-    action,
+    action: isFaulty ? closeFor(action, 'the path is no regular expression') : action,
   })
-  if (problem) reportBackend(problem, ingress, findBackendField(route), diagnostics)
-  return route
 }
 
 function createRoute(ingress: Ingress, route: Route): Route {
   const policy = readRoutePolicy(ingress)
   const filters = readFilters(ingress)
-  const broken = findBrokenGuard(ingress)
+  const { broken: unread, conditions, priority } = readMatch(ingress)
+  const broken = findBrokenGuard(ingress) ?? unread
   return Object.freeze({
     ...route,
+    match: extendMatch(route.match, conditions, priority),
     ...(policy && { policy }),
     ...(filters && { filters }),
-    ...(broken && { action: closeFor(route.action, broken) }),
+    ...(broken && { action: closeFor(route.action, `the annotation ${broken} cannot be used`) }),
   })
 }
 
-/** What requests are answered in place of `action`, since the annotation promises what cannot be kept. */
-function closeFor({ backend }: RouteAction, annotation: string): RouteAction {
-  const reason = `the annotation ${annotation} cannot be used`
+function extendMatch(match: PathMatch, conditions: RouteMatch['conditions'], priority: number | undefined): RouteMatch {
+  if (conditions === undefined && priority === undefined) return match
+  return Object.freeze({ ...match, ...(conditions && { conditions }), ...(priority !== undefined && { priority }) })
+}
+
+/** What requests are answered in place of `action`, since the Ingress promises what cannot be kept. */
+function closeFor({ backend }: RouteAction, reason: string): RouteAction {
   return Object.freeze({ type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID', reason, backend })
 }
 
@@ -92,7 +128,10 @@ function closeFor({ backend }: RouteAction, annotation: string): RouteAction {
 export function closeRoute(route: Route, guard: ForeignAnnotation): Route {
   if (isClosed(route)) return route
   const { pathType, match, action } = route
-  const wider = pathType === 'default' ? match : (widenMatch({ pathType, path: route.path }) ?? match)
+  const isKnown = pathType === 'default' || match.type === 'regex'
+  const wider = isKnown
+    ? match
+    : extendMatch(widenMatch({ pathType, path: route.path }) ?? match, match.conditions, match.priority)
   return Object.freeze({ ...route, match: wider, action: closeAction(action, guard) })
 }
 
@@ -104,6 +143,19 @@ export function checkPath(
   isClosed: boolean,
   diagnostics: DiagnosticList,
 ): PathMatch | undefined {
+  const reading = readMatch(ingress)
+  const fault = findFaultyPattern(reading, path)
+  if (fault !== undefined) {
+    diagnostics.add('PORTICO_ROUTE_PATTERN', `path "${path.path}" is no regular expression: ${fault}`, {
+      position: ingress.origin.locate(findPathField({ rule, item: path.index })),
+      resource: printResource(ingress),
+      help: `write an expression of RE2, as in "/v[0-9]+/"; until then the route ${reading.guards || isClosed ? 'answers 503' : 'takes no requests'}`,
+    })
+    return isClosed ? widenMatch(path) : undefined
+  }
+  if (reading.hasPatterns && path.pathType === 'ImplementationSpecific') {
+    return Object.freeze({ type: 'regex', path: path.path })
+  }
   const match = isClosed ? widenMatch(path) : findMatch(path)
   if (match === undefined) {
     diagnostics.add('PORTICO_ROUTE_UNREACHABLE', `path "${path.path}" can never match: no request has this form`, {
@@ -113,6 +165,11 @@ export function checkPath(
     })
   } else if (path.pathType === 'ImplementationSpecific') warnOfPattern(path, ingress, rule, diagnostics)
   return match
+}
+
+/** Why the path is no regular expression where it should be one; undefined: it is, or need not be. */
+function findFaultyPattern({ hasPatterns }: IngressMatch, { path, pathType }: WrittenPath): string | undefined {
+  return hasPatterns && pathType === 'ImplementationSpecific' ? findPatternFault(path) : undefined
 }
 
 /** The match of a path; undefined if no request can match it. An empty ImplementationSpecific path matches every path. */
@@ -147,9 +204,9 @@ function hasAlternatives(pattern: string): boolean {
   return false
 }
 
-function isClosed({ action }: Pick<Route, 'action'>): boolean {
-  if (action.type !== 'unavailable') return false
-  return action.code === 'PORTICO_GW_GUARD_UNSUPPORTED' || action.code === 'PORTICO_GW_GUARD_INVALID'
+/** True for what answers 503 to all requests, since it promises what cannot be kept. */
+export function isClosed({ action }: Pick<Route, 'action'>): boolean {
+  return action.type === 'unavailable' && isClosedBy(action.code)
 }
 
 /** The routes of one host in match order, and the routes that lost. */
@@ -157,8 +214,8 @@ export type SettledRoutes = Readonly<{ routes: readonly Route[]; shadowed: reado
 
 /**
  * Settles the claims on one host. They come in order of rank: older Ingresses first, then by namespace/name, then as listed. Among
- * prefixes with the same meaning, one with a trailing slash is the longer, and Prefix goes before ImplementationSpecific (I-15);
- * if these are equal too, the first stays (I-37). A closed pattern never loses. `ingressOf` is asked
+ * routes with the same meaning, a higher priority goes first; one with a trailing slash is the longer, and Prefix goes before
+ * ImplementationSpecific (I-15); if these are equal too, the first stays (I-37). A closed pattern never loses. `ingressOf` is asked
  * only where routes conflict.
  */
 export function settleRoutes(
@@ -171,8 +228,9 @@ export function settleRoutes(
   for (const claim of claims) {
     const key = meaningOf(claim)
     const holder = winners.get(key)
-    if (holder === undefined || precedence(claim) < precedence(holder)) winners.set(key, claim)
-    if (holder !== undefined) contested.push([precedence(claim) < precedence(holder) ? holder : claim, key])
+    const goesFirst = holder === undefined || comparePrecedence(claim, holder) < 0
+    if (goesFirst) winners.set(key, claim)
+    if (holder !== undefined) contested.push([goesFirst ? holder : claim, key])
   }
   const shadowed = contested.map(([route, key]) => {
     const conflict = { route, winner: winners.get(key)! }
@@ -192,12 +250,22 @@ function meaningOf({ pathType, match }: Route): string {
   return `${type} ${type === 'prefix' && path.endsWith('/') ? path.slice(0, -1) : path}${asked}`
 }
 
-function precedence(route: Route): number {
-  const { pathType, match, path } = route
-  if (pathType !== 'Exact' && isClosed(route) && isPattern(path)) return -1
-  if (match.type === 'exact' || pathType === 'default') return 0
-  const shorter = match.path.endsWith('/') ? 0 : 2
-  return shorter + Number(pathType === 'ImplementationSpecific')
+/** Of routes with one meaning; negative where `a` goes first. */
+function comparePrecedence(a: Route, b: Route): number {
+  return (
+    Number(isClosedPattern(b)) - Number(isClosedPattern(a)) ||
+    (b.match.priority ?? 0) - (a.match.priority ?? 0) ||
+    shortness(a) - shortness(b)
+  )
+}
+
+function isClosedPattern(route: Route): boolean {
+  return route.pathType !== 'Exact' && isClosed(route) && isPattern(route.path)
+}
+
+function shortness({ pathType, match }: Route): number {
+  if (match.type !== 'prefix' || pathType === 'default') return 0
+  return (match.path.endsWith('/') ? 0 : 2) + Number(pathType === 'ImplementationSpecific')
 }
 
 function reportConflict(
@@ -235,14 +303,15 @@ function reportConflict(
 }
 
 function describeLoss({ action: lost }: Route, { action }: Route): string {
-  return action.type === 'forward'
-    ? `requests go to ${action.backend}, not to ${lost.backend}`
-    : `requests are answered ${statusOf(action.code)} and do not go to ${lost.backend}`
+  return action.type === 'unavailable'
+    ? `requests are answered ${statusOf(action.code)} and do not go to ${lost.backend}`
+    : `requests go to ${action.backend}, not to ${lost.backend}`
 }
 
 function explainPrecedence(loser: Route, winner: Route, ingress: Ingress, holder: Ingress): string {
-  if (precedence(winner) < 0 && precedence(loser) >= 0) return 'a path that is a pattern and closed goes first'
-  if (precedence(loser) !== precedence(winner)) {
+  if (isClosedPattern(winner) && !isClosedPattern(loser)) return 'a path that is a pattern and closed goes first'
+  if (winner.match.priority !== loser.match.priority) return 'the higher priority wins'
+  if (shortness(loser) !== shortness(winner)) {
     return winner.path.endsWith('/') && !loser.path.endsWith('/')
       ? 'the longer path wins'
       : 'Prefix goes before ImplementationSpecific'
@@ -259,6 +328,7 @@ function findLostGuard({ filters = [] }: Route, winner: Route): string | undefin
 }
 
 function sameAction(a: RouteAction, b: RouteAction): boolean {
+  if (a.type === 'split') return b.type === 'split' && a.backend === b.backend
   return a.type === 'forward' && b.type === 'forward' && a.upstream === b.upstream
 }
 

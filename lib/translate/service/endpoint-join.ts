@@ -15,6 +15,15 @@ import { createRef } from '../../model/resource-ref.ts'
 import type { Endpoint } from '../../model/upstream.ts'
 import { describeProbes } from './probe.ts'
 
+/** What the join asks of a Service, beside the objects that it joins. */
+export type EndpointPolicy = Pick<
+  Service,
+  'publishNotReadyAddresses' | 'internalTrafficPolicy' | 'trafficDistribution' | 'ipFamilies' | 'ipFamilyPolicy'
+>
+
+/** What Pods have to listen on. */
+export type TargetPort = Pick<ServicePort, 'protocol' | 'targetPort'>
+
 /** Where this gateway stands; `''` where it was not told. */
 export type Place = Readonly<{ nodeName: string; zone: string }>
 
@@ -34,7 +43,7 @@ type Candidate = Readonly<{
  */
 export function collectSliceEndpoints(
   slices: readonly EndpointSlice[],
-  service: Service,
+  policy: EndpointPolicy,
   port: ServicePort,
   place: Place,
   pods: ReadonlyMap<string, Pod>,
@@ -48,7 +57,7 @@ export function collectSliceEndpoints(
       const host = entry.addresses[0]
       if (host === undefined) continue
       const pod = pods.get(entry.targetName ?? '')
-      const probes = pod?.podIPs.includes(host) ? describeProbes(pod, service) : {}
+      const probes = pod?.podIPs.includes(host) ? describeProbes(pod, policy) : {}
       for (const number of numbers) {
         candidates.push({
           endpoint: {
@@ -67,7 +76,7 @@ export function collectSliceEndpoints(
       }
     }
   }
-  return choose(candidates, service, place)
+  return choose(candidates, policy, place)
 }
 
 /** By index in the slice: slices are alike, and share them. */
@@ -81,7 +90,7 @@ function findAddressField(index: number): FieldPath {
 /** Endpoints v1: addresses times ports within one subset (S30). */
 export function collectEndpoints(
   object: Endpoints,
-  service: Service,
+  policy: EndpointPolicy,
   port: ServicePort,
   place: Place,
 ): readonly Endpoint[] {
@@ -98,7 +107,7 @@ export function collectEndpoints(
               host: address.ip,
               port: number,
               weight: 1,
-              ready: serving || service.publishNotReadyAddresses,
+              ready: serving || policy.publishNotReadyAddresses,
               serving,
               terminating: false,
               source: 'Endpoints',
@@ -116,42 +125,45 @@ export function collectEndpoints(
       }
     }
   }
-  return choose(candidates, service, place)
+  return choose(candidates, policy, place)
 }
 
 const POD_FIELD: FieldPath = Object.freeze(['status', 'podIP'])
 
-/** Pods whose labels match all of the selector, with the target port each of them has (S8, S16 to S18). */
+/**
+ * The Pods that a Service selects, with the target port each of them has (S8, S18). `subdomain` is the name of the Service: the
+ * hostname of a Pod is a name under the Service that the Pod names as its subdomain, and under no other (N13).
+ */
 export function collectPodEndpoints(
   pods: readonly Pod[],
-  service: Service,
-  port: ServicePort,
+  policy: EndpointPolicy,
+  port: TargetPort,
   place: Place,
+  subdomain: string | undefined,
 ): readonly Endpoint[] {
   const candidates: Candidate[] = []
   for (const pod of pods) {
-    const host = pickAddress(pod.podIPs, service)
+    const host = pickAddress(pod.podIPs, policy)
     const number = findTargetPort(pod, port)
     if (host === undefined || number === undefined) continue
-    const other = isDualStack(service) ? pod.podIPs.find((each) => isIPv6(each) !== isIPv6(host)) : undefined
+    const other = isDualStack(policy) ? pod.podIPs.find((each) => isIPv6(each) !== isIPv6(host)) : undefined
     const serving = pod.ready ?? true
     candidates.push({
       endpoint: {
         host,
         port: number,
         weight: 1,
-        ready: service.publishNotReadyAddresses || (serving && !pod.terminating),
+        ready: policy.publishNotReadyAddresses || (serving && !pod.terminating),
         serving,
         terminating: pod.terminating,
         source: 'Pod',
         sourceName: printResource(pod),
         owner: createRef(pod),
         field: POD_FIELD,
-        // N13: its hostname is a name under the Service that it names as its subdomain, and under no other.
-        ...(pod.hostname !== undefined && pod.subdomain === service.meta.name && { hostname: pod.hostname }),
+        ...(subdomain !== undefined && pod.subdomain === subdomain && pod.hostname && { hostname: pod.hostname }),
         ...(other !== undefined && { otherAddress: other }),
         ...(pod.nodeName !== undefined && { nodeName: pod.nodeName }),
-        ...describeProbes(pod, service),
+        ...describeProbes(pod, policy),
       },
       family: isIPv6(host) ? 'IPv6' : 'IPv4',
       target: pod.meta.name,
@@ -159,18 +171,7 @@ export function collectPodEndpoints(
       hintZones: [],
     })
   }
-  return choose(candidates, service, place)
-}
-
-/** Whether a Service selects a Pod; an empty selector selects none (S16), and a finished Pod is no endpoint (S17). */
-export function selectsPod(service: Service, pod: Pod): boolean {
-  const selector = Object.entries(service.selector ?? {})
-  return (
-    selector.length > 0 &&
-    pod.phase !== 'Succeeded' &&
-    pod.phase !== 'Failed' &&
-    selector.every(([key, value]) => pod.meta.labels[key] === value)
-  )
+  return choose(candidates, policy, place)
 }
 
 function describeSliceEndpoint(entry: SliceEndpoint, host: string, port: number): Omit<Endpoint, 'sourceName'> {
@@ -211,29 +212,29 @@ function indexPorts(ports: readonly SlicePort[]): ReadonlyMap<string, readonly n
 }
 
 /** A number holds for every Pod; a name is the container port of that name and protocol (S8, S9). */
-function findTargetPort(pod: Pod, port: ServicePort): number | undefined {
+function findTargetPort(pod: Pod, port: TargetPort): number | undefined {
   if (typeof port.targetPort === 'number') return port.targetPort
   return pod.ports.find(({ name, protocol }) => name === port.targetPort && protocol === port.protocol)?.containerPort
 }
 
-function preferredFamily(service: Service): 'IPv4' | 'IPv6' {
-  return service.ipFamilies[0] ?? 'IPv4'
+function preferredFamily({ ipFamilies }: EndpointPolicy): 'IPv4' | 'IPv6' {
+  return ipFamilies[0] ?? 'IPv4'
 }
 
-function pickAddress(addresses: readonly string[], service: Service): string | undefined {
-  const wanted = preferredFamily(service)
+function pickAddress(addresses: readonly string[], policy: EndpointPolicy): string | undefined {
+  const wanted = preferredFamily(policy)
   return addresses.find((address) => (isIPv6(address) ? 'IPv6' : 'IPv4') === wanted) ?? addresses[0]
 }
 
 /** D11: a headless Service without a selector is, but it has no Pods either. */
-function isDualStack({ ipFamilies, ipFamilyPolicy }: Service): boolean {
+function isDualStack({ ipFamilies, ipFamilyPolicy }: EndpointPolicy): boolean {
   return ipFamilies.length > 1 || ipFamilyPolicy === 'PreferDualStack' || ipFamilyPolicy === 'RequireDualStack'
 }
 
-function choose(candidates: readonly Candidate[], service: Service, place: Place): readonly Endpoint[] {
-  const distinct = removeRepeats(removeOtherFamily(candidates, preferredFamily(service)))
-  const local = applyLocalPolicy(distinct, service, place)
-  return applyDistribution(applyHints(local, place), service, place).map(({ endpoint }) => endpoint)
+function choose(candidates: readonly Candidate[], policy: EndpointPolicy, place: Place): readonly Endpoint[] {
+  const distinct = removeRepeats(removeOtherFamily(candidates, preferredFamily(policy)))
+  const local = applyLocalPolicy(distinct, policy, place)
+  return applyDistribution(applyHints(local, place), policy, place).map(({ endpoint }) => endpoint)
 }
 
 /** Of a target with addresses of both families, one family stays (S32), and knows the address of the other. */
@@ -267,8 +268,12 @@ function removeRepeats(candidates: readonly Candidate[]): readonly Candidate[] {
 }
 
 /** S22; without a node name `Local` means nothing (S23). */
-function applyLocalPolicy(candidates: readonly Candidate[], service: Service, place: Place): readonly Candidate[] {
-  if (service.internalTrafficPolicy !== 'Local' || place.nodeName === '') return candidates
+function applyLocalPolicy(
+  candidates: readonly Candidate[],
+  { internalTrafficPolicy }: EndpointPolicy,
+  place: Place,
+): readonly Candidate[] {
+  if (internalTrafficPolicy !== 'Local' || place.nodeName === '') return candidates
   return candidates.filter(({ endpoint }) => endpoint.nodeName === place.nodeName)
 }
 
@@ -293,8 +298,11 @@ function applyHints(candidates: readonly Candidate[], place: Place): readonly Ca
  * S25: a cluster's controller makes hints of the preference, which count where there are any. Without one the preference itself
  * counts, by where endpoints are: the same node before the same zone before all.
  */
-function applyDistribution(candidates: readonly Candidate[], service: Service, place: Place): readonly Candidate[] {
-  const { trafficDistribution } = service
+function applyDistribution(
+  candidates: readonly Candidate[],
+  { trafficDistribution }: EndpointPolicy,
+  place: Place,
+): readonly Candidate[] {
   if (trafficDistribution === undefined) return candidates
   if (candidates.some(({ hintNodes, hintZones }) => hintNodes.length > 0 || hintZones.length > 0)) return candidates
   const ready = candidates.filter(({ endpoint }) => endpoint.ready)

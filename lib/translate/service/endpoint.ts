@@ -1,6 +1,7 @@
 /** The endpoints of a Service port: the first source that knows the Service wins. */
 import type { EndpointSlice, Endpoints, Pod, Service, ServicePort } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
+import { listTiers } from '../../model/tier.ts'
 import type { Endpoint } from '../../model/upstream.ts'
 import { isSameList, Memo } from '../reuse.ts'
 import type { TranslationSettings } from '../settings.ts'
@@ -8,14 +9,18 @@ import {
   collectEndpoints,
   collectPodEndpoints,
   collectSliceEndpoints,
+  type EndpointPolicy,
   type Place,
-  selectsPod,
 } from './endpoint-join.ts'
 import { findSettingsEndpoints, readAnnotationEndpoints } from './endpoint-override.ts'
+import { PodIndex } from './pod-index.ts'
 import { isProbedByCommand } from './probe.ts'
 
 export type FoundEndpoints = Readonly<{
+  /** Frozen, with its endpoints; it may be the list of another Service as well. */
   endpoints: readonly Endpoint[]
+  /** True if no endpoint of them can be used. */
+  isEmpty: boolean
   /** Where there is no endpoint although some source knows the Service, what that source lacks. */
   gap: string | undefined
   /** A Pod among them whose readiness only a command inside it tells. */
@@ -38,8 +43,10 @@ export class EndpointFinder {
   #onlySettings: readonly unknown[] = []
   #place!: Place
   #sources!: Sources
-  /** By the list of a namespace, then by name. */
-  readonly #podsByName = new WeakMap<readonly Pod[], ReadonlyMap<string, Pod>>()
+  /** By namespace. */
+  readonly #podIndexes = new Memo<string, PodIndex>()
+  /** By the Pods that are selected, then by all else that their endpoints depend on. */
+  readonly #ofPods = new WeakMap<readonly Pod[], Map<string, FoundEndpoints>>()
 
   /** Answers from these from now on. */
   begin(resources: ResourceSet, settings: TranslationSettings): void {
@@ -74,11 +81,20 @@ export class EndpointFinder {
   }
 
   /** All that the endpoints of a Service depend on beside the Service itself. */
-  findSources({ meta }: Service): readonly unknown[] {
+  findSources(service: Service): readonly unknown[] {
+    const { meta } = service
     const { slices, endpoints, pods } = this.#sources
     if (slices.size === 0 && endpoints.size === 0 && pods.size === 0) return this.#onlySettings
     const name = `${meta.namespace}/${meta.name}`
-    return [this.#settings, slices.get(name), endpoints.get(name), pods.get(meta.namespace)]
+    const own = slices.get(name)
+    const object = own === undefined ? endpoints.get(name) : undefined
+    const index = this.#indexPods(service)
+    return [this.#settings, own, object, own ? index.listTargets(own) : object ? undefined : index.select(service)]
+  }
+
+  /** To be called where the sources of all Services were asked for. */
+  sweep(): void {
+    this.#podIndexes.sweep()
   }
 
   /** By hand in the settings or the annotation: what people write stands above what the cluster knew. */
@@ -88,33 +104,47 @@ export class EndpointFinder {
 
   find(service: Service, port: ServicePort): FoundEndpoints {
     const override = this.findOverride(service, port)
-    if (override !== undefined) return { endpoints: override, gap: 'the list written for it is empty' }
+    if (override !== undefined) return createFound(override, 'the list written for it is empty')
     const name = `${service.meta.namespace}/${service.meta.name}`
     const slices = this.#sources.slices.get(name)
     if (slices !== undefined) {
-      const endpoints = collectSliceEndpoints(slices, service, port, this.#place, this.#listPods(service))
-      return { endpoints, gap: `no EndpointSlice of it has an endpoint for ${describePort(port)}` }
+      const { byName } = this.#indexPods(service)
+      const endpoints = collectSliceEndpoints(slices, service, port, this.#place, byName)
+      return createFound(endpoints, `no EndpointSlice of it has an endpoint for ${describePort(port)}`)
     }
     const object = this.#sources.endpoints.get(name)
     if (object !== undefined) {
       const endpoints = collectEndpoints(object, service, port, this.#place)
-      return { endpoints, gap: `its Endpoints object has no address for ${describePort(port)}` }
+      return createFound(endpoints, `its Endpoints object has no address for ${describePort(port)}`)
     }
-    const pods = (this.#sources.pods.get(service.meta.namespace) ?? []).filter((pod) => selectsPod(service, pod))
-    const endpoints = collectPodEndpoints(pods, service, port, this.#place)
-    const commandProbed = service.publishNotReadyAddresses ? undefined : pods.find(isProbedByCommand)
-    return { endpoints, gap: pods.length === 0 ? undefined : describePods(pods, port), commandProbed }
+    return this.#findOfPods(service, port)
   }
 
-  /** Those of its namespace. */
-  #listPods({ meta }: Service): ReadonlyMap<string, Pod> {
-    const pods = this.#sources.pods.get(meta.namespace) ?? NO_PODS
-    let named = this.#podsByName.get(pods)
-    if (!named) {
-      named = new Map(pods.map((pod) => [pod.meta.name, pod]))
-      this.#podsByName.set(pods, named)
+  /** Services that select the same Pods, and take them alike, share their endpoints: n Services of n Pods are no n² of them. */
+  #findOfPods(service: Service, { protocol, targetPort }: ServicePort): FoundEndpoints {
+    const index = this.#indexPods(service)
+    const pods = index.select(service)
+    const policy = pickPolicy(service)
+    const subdomain = index.hasSubdomain(service.meta.name) ? service.meta.name : undefined
+    const key = JSON.stringify([protocol, targetPort, this.#place, policy, subdomain])
+    const ofPods = this.#ofPods.get(pods) ?? new Map<string, FoundEndpoints>()
+    this.#ofPods.set(pods, ofPods)
+    let found = ofPods.get(key)
+    if (!found) {
+      found = createFound(
+        collectPodEndpoints(pods, policy, { protocol, targetPort }, this.#place, subdomain),
+        pods.length === 0 ? undefined : describePods(pods, targetPort),
+        policy.publishNotReadyAddresses ? undefined : pods.find(isProbedByCommand),
+      )
+      ofPods.set(key, found)
     }
-    return named
+    return found
+  }
+
+  /** The Pods of its namespace. */
+  #indexPods({ meta: { namespace } }: Service): PodIndex {
+    const pods = this.#sources.pods.get(namespace) ?? NO_PODS
+    return this.#podIndexes.get(namespace, [pods], (before) => new PodIndex(pods, before))
   }
 
   #index<T>(name: keyof Sources, objects: unknown, make: () => ReadonlyMap<string, T>): ReadonlyMap<string, T> {
@@ -122,14 +152,29 @@ export class EndpointFinder {
   }
 }
 
+export function createFound(endpoints: readonly Endpoint[], gap?: string, commandProbed?: Pod): FoundEndpoints {
+  const isEmpty = listTiers({ endpoints }).length === 0
+  return { endpoints: Object.freeze(endpoints.map((endpoint) => Object.freeze(endpoint))), isEmpty, gap, commandProbed }
+}
+
+function pickPolicy({
+  publishNotReadyAddresses,
+  internalTrafficPolicy,
+  trafficDistribution,
+  ipFamilies,
+  ipFamilyPolicy,
+}: Service): EndpointPolicy {
+  return { publishNotReadyAddresses, internalTrafficPolicy, trafficDistribution, ipFamilies, ipFamilyPolicy }
+}
+
 function describePort(port: ServicePort): string {
   return port.name === '' ? 'an unnamed port' : `port "${port.name}"`
 }
 
-function describePods(pods: readonly Pod[], port: ServicePort): string {
+function describePods(pods: readonly Pod[], targetPort: string | number): string {
   const addressed = pods.filter((pod) => pod.podIPs.length > 0).length
   if (addressed === 0) return `no Pod it selects (${pods.length}) has a podIP in its status`
-  return `no Pod it selects (${pods.length}) has a container port named "${port.targetPort}"`
+  return `no Pod it selects (${pods.length}) has a container port named "${targetPort}"`
 }
 
 /** A group with the same members as `before` is the one from before. */

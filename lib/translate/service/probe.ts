@@ -8,8 +8,11 @@ const MAX_TIMEOUT_SECONDS = 300
 const MAX_RESULTS = 1_000
 
 /** Of a Pod behind a Service; none where the Service wants its Pods ready or not (publishNotReadyAddresses). */
-export function describeProbes(pod: Pod, service: Service): Readonly<{ probes?: readonly EndpointProbe[] }> {
-  if (service.publishNotReadyAddresses) return {}
+export function describeProbes(
+  pod: Pod,
+  { publishNotReadyAddresses }: Pick<Service, 'publishNotReadyAddresses'>,
+): Readonly<{ probes?: readonly EndpointProbe[] }> {
+  if (publishNotReadyAddresses) return {}
   const probes = pod.readinessProbes.flatMap((probe) => describeProbe(probe) ?? [])
   return probes.length === 0 ? {} : { probes: Object.freeze(probes) }
 }

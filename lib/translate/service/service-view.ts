@@ -1,8 +1,8 @@
 /** Services as `get services` shows them, in kubectl's words. */
 import { compareText } from '../../base/order.ts'
 import type { Service } from '../../kubernetes/resource.ts'
+import { PENDING } from '../../model/listener.ts'
 import type { ServiceView } from '../../model/model.ts'
-import { PENDING } from '../../model/service-listener.ts'
 import { type Endpoint, findUpstreamKey } from '../../model/upstream.ts'
 import type { Exposure } from '../exposure/exposure.ts'
 import { isSameList, KeyOrder, Memo } from '../reuse.ts'

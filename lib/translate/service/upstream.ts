@@ -11,7 +11,6 @@ import { printName } from '../../base/resource-name.ts'
 import { type Pod, printResource, type Service, type ServicePort } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import { createRef } from '../../model/resource-ref.ts'
-import { listTiers } from '../../model/tier.ts'
 import {
   type Endpoint,
   findExternalKey,
@@ -25,7 +24,7 @@ import { isExposed } from '../exposure/node-port.ts'
 import { KeyOrder, Memo } from '../reuse.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { APP_PROTOCOLS, readAppProtocol } from './app-protocol.ts'
-import { EndpointFinder } from './endpoint.ts'
+import { createFound, EndpointFinder } from './endpoint.ts'
 import { createEndpoint } from './endpoint-override.ts'
 import { readPolicy } from './policy.ts'
 
@@ -117,9 +116,7 @@ export class ServiceUpstreams {
     const external = service.type === 'ExternalName' && this.#finder.findOverride(service, port) === undefined
     const { allowPrivate: isAllAllowed, allowPrivateFor } = this.#settings.externalNames
     const allowPrivate = isAllAllowed || allowPrivateFor.includes(printName(service.meta))
-    const found = external
-      ? { endpoints: [createExternalEndpoint(service, port)], gap: undefined, commandProbed: undefined }
-      : this.#finder.find(service, port)
+    const found = external ? createFound([createExternalEndpoint(service, port)]) : this.#finder.find(service, port)
     this.#commandProbed ??= found.commandProbed
     const upstream: Upstream = Object.freeze({
       key: findUpstreamKey(service.meta, port),
@@ -127,13 +124,12 @@ export class ServiceUpstreams {
       port: Object.freeze({ number: port.port, name: port.name, targetPort: port.targetPort }),
       ...(port.protocol === 'UDP' && { transport: 'UDP' as const }),
       protocol: readAppProtocol(port) ?? 'http',
-      endpoints: Object.freeze(found.endpoints.map((endpoint) => Object.freeze(endpoint))),
+      endpoints: found.endpoints,
       denied: external && !allowPrivate ? findDenial(service) : undefined,
       guardAddresses: external && !allowPrivate,
       policy: this.#policy,
     })
-    const isEmpty = listTiers(upstream).length === 0
-    return Object.freeze({ upstream, service, port, gap: found.gap, isListed, isEmpty })
+    return Object.freeze({ upstream, service, port, gap: found.gap, isListed, isEmpty: found.isEmpty })
   }
 
   /** The two policies differ, and to a gateway that knows its node that makes a difference (S21 to S23). */
@@ -148,10 +144,9 @@ export class ServiceUpstreams {
         ...listed.upstream,
         key: findExternalKey(listed.upstream.key),
         scope: 'external',
-        endpoints: Object.freeze(found.endpoints.map((endpoint) => Object.freeze(endpoint))),
+        endpoints: found.endpoints,
       })
-      const isEmpty = listTiers(upstream).length === 0
-      this.#external.set(listed, Object.freeze({ ...listed, upstream, gap: found.gap, isEmpty }))
+      this.#external.set(listed, Object.freeze({ ...listed, upstream, gap: found.gap, isEmpty: found.isEmpty }))
     }
   }
 }
@@ -178,6 +173,7 @@ export class UpstreamSet {
   /** To be called where all Services were asked for. */
   sweep(): void {
     this.#services.sweep()
+    this.#finder.sweep()
   }
 
   of(service: Service): ServiceUpstreams {

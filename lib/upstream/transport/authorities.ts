@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto'
 import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import { readAuthorityFile } from '../../base/authority-file.ts'
+import { isExhaustion } from '../../base/exhaustion.ts'
 import { examineFile, stampOf } from '../../base/small-file.ts'
-import { isExhaustion } from '../../platform/descriptors.ts'
 
 const MIN_TLS_VERSION = 'TLSv1.2'
 

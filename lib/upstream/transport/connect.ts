@@ -7,7 +7,7 @@ import { type ConnectionOptions, connect as connectTls, type SecureContext, type
 import { containing, type Victim } from '../../base/contain.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
 import { GatewayError } from '../../base/errors.ts'
-import { isExhaustion } from '../../platform/descriptors.ts'
+import { isExhaustion } from '../../base/exhaustion.ts'
 import { type ConnectedSockets, LENT_READS } from './connection.ts'
 
 /** How an https endpoint is spoken to. */

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
-import { Listener } from '../../../lib/downstream/listener.ts'
 import { makeAdmission } from '../../helpers/admission.ts'
 import { startEchoUpstream } from '../../helpers/echo-upstream.ts'
 import { startProxy } from '../../helpers/proxy-server.ts'
@@ -10,7 +9,7 @@ import { connectRaw, connectRawTls, type RawResponse } from '../../helpers/raw-c
 import { makeSettings } from '../../helpers/settings.ts'
 import { until } from '../../helpers/until.ts'
 import type { Echo } from '../echo-handler.ts'
-import { startListener } from '../start-listener.ts'
+import { DoorsAtPort, startListener } from '../start-listener.ts'
 import { Arrivals, answer, answerHead, type Observer, startLane } from './start-lane.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
@@ -433,13 +432,11 @@ async function startDoors(t: Test, settings: Readonly<Record<string, unknown>> =
   const path = await startProxy(t, [upstream.port], { settings })
   const start = async (enabled: boolean) => {
     const own = makeSettings({
-      'http.port': 0,
-      'http.address': '127.0.0.1',
       'fastLane.enabled': enabled,
       ...settings,
     })
     const log = pino({ level: 'silent' })
-    const listener = new Listener({
+    const listener = new DoorsAtPort({
       name: 'http',
       settings: own,
       handler: path.proxy,

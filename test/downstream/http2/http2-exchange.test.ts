@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import t from 'tap'
 import { onContained } from '../../../lib/base/contain.ts'
 import { Http2Exchange } from '../../../lib/downstream/http2/http2-exchange.ts'
+import { setOrigin } from '../../../lib/request/origin.ts'
 import { type Echo, sha256, startEchoUpstream } from '../../helpers/echo-upstream.ts'
 import { connectH2, connectRawH2, H2, requestH2 } from '../../helpers/h2-client.ts'
 import { startProxy } from '../../helpers/proxy-server.ts'
@@ -180,6 +181,7 @@ t.test(
     const { echo, server } = await startEchoing(t)
     let added: readonly string[] = []
     const lax = createServer()
+    lax.prependListener('connection', (socket) => setOrigin(socket, { place: 'http', path: undefined }))
     lax.on('stream', (stream, headers, flags, raw = []) => {
       server.proxy.handle(new Http2Exchange(stream, headers, flags, [...raw, ...added]))
     })

@@ -1,6 +1,13 @@
+import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Check } from '../../../lib/observe/health/check.ts'
+import type { HttpProbe } from '../../../lib/observe/health/question.ts'
 import { CheckSchedule, type RunningCheck } from '../../../lib/observe/health/schedule.ts'
+import { makeCertificate } from '../../helpers/certificates.ts'
 import { FakeTime } from '../../helpers/fake-time.ts'
 import { until } from '../../helpers/until.ts'
 import { startFaultyServer } from './faulty-server.ts'
@@ -166,4 +173,36 @@ t.test('what is joined before the start begins with it', async (t) => {
   schedule.start()
   time.advance(0)
   await until(() => listener.results.length === 1)
+})
+
+t.test('authorities of a file are forgotten with the last check that goes by it', async (t) => {
+  const pem = await makeCertificate({ names: ['web.test'] })
+  const server = createServer({ key: pem.key, cert: pem.certificate }, (_request, response) => response.end())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close().closeAllConnections())
+  const caFile = join(t.testdir({ 'ca.pem': pem.certificate }), 'ca.pem')
+  const plain = makeCheck((server.address() as AddressInfo).port)
+  const probe = { ...plain.probe, tls: { serverName: 'web.test', verify: true, caFile } } as HttpProbe
+  const checks = ['first', 'second'].map((key) => ({ ...plain, key, probe }))
+  const { time, schedule } = startSchedule(t)
+  const ask = async (check: Check): Promise<[() => void, boolean | undefined]> => {
+    const listener = new Listener()
+    const running = schedule.join(check, listener)
+    time.advance(1_000)
+    await until(() => listener.results.length === 1)
+    return [() => schedule.leave(running, listener), running.isHealthy]
+  }
+  const [[leaveFirst, first], [leaveSecond, second]] = [await ask(checks[0]!), await ask(checks[1]!)]
+  t.same([first, second], [true, true])
+  rmSync(caFile)
+  leaveFirst()
+  await new Promise(setImmediate)
+  const [leaveThird, third] = await ask(checks[0]!)
+  t.equal(third, true, 'the last good ones, while another check goes by them')
+  leaveSecond()
+  leaveThird()
+  await new Promise(setImmediate)
+  const [, fourth] = await ask(checks[0]!)
+  t.equal(fourth, false)
 })

@@ -2,7 +2,7 @@ import t from 'tap'
 import { DiagnosticList } from '../../../lib/base/diagnostics.ts'
 import { decodeDocuments } from '../../../lib/kubernetes/decode.ts'
 import { type ResourceSet, ResourceStore } from '../../../lib/kubernetes/store.ts'
-import type { ServiceListener } from '../../../lib/model/service-listener.ts'
+import { isServiceListener, type ServiceListener } from '../../../lib/model/listener.ts'
 import type { Settings } from '../../../lib/settings/table.ts'
 import { sourceFromText } from '../../../lib/source/files.ts'
 import { Translator } from '../../../lib/translate/translate.ts'
@@ -14,7 +14,7 @@ import { reach, service } from '../service-text.ts'
 const GATEWAY = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
 
 function listen(text: string, settings = ''): readonly ServiceListener[] {
-  return translateText(`${text}---\n${GATEWAY}${settings}\n`).model.listeners
+  return translateText(`${text}---\n${GATEWAY}${settings}\n`).model.listeners.filter(isServiceListener)
 }
 
 function manner({ layer, tls, proxyProtocol }: ServiceListener): string {
@@ -165,7 +165,7 @@ function findTargets(policies: string, settings: string): Record<string, string>
     `${service('web', spec)}---\n${SLICE}---\n${GATEWAY}clusterNetwork: {enabled: true}\n${settings}\n`,
   )
   return Object.fromEntries(
-    model.listeners.map(({ kind, upstream }) => {
+    model.listeners.filter(isServiceListener).map(({ kind, upstream }) => {
       const hosts = model.upstreams.get(upstream)?.endpoints.map(({ host }) => host)
       return [kind, `${upstream} ${hosts?.join()}`]
     }),
@@ -271,7 +271,7 @@ t.test('unchanged listeners stay the same objects', async (t) => {
 
   const changed = a.replace(':1"', ':2"')
   const moved = world([changed, b, service('c', 'ports: [{port: 82}]')], settings)
-  for (const listener of more.model.listeners) {
+  for (const listener of more.model.listeners.filter(isServiceListener)) {
     if (listener.owner.name !== 'a') t.ok(moved.model.listeners.includes(listener), listener.id)
   }
   t.same(
@@ -292,7 +292,7 @@ t.test('a Service that breaks for a while has its ports again when it is mended'
   const a = service('a', 'type: NodePort, ports: [{port: 80}]')
   const before = world([a], settings).model.listeners.map(({ id }) => id)
   const others = Array.from({ length: 50 }, (_, index) => service(`x${index}`, 'type: NodePort, ports: [{port: 80}]'))
-  t.equal(world(others, settings).model.listeners.length, 50)
+  t.equal(world(others, settings).model.listeners.filter(isServiceListener).length, 50)
   const after = world([a, ...others], settings).model.listeners.map(({ id }) => id)
   t.ok(before.every((id) => after.includes(id)))
 })
@@ -307,10 +307,10 @@ t.test('of 20,000 Services a change of one makes one listener', { timeout: 120_0
     ),
   )
   const first = world(texts, settings)
-  t.equal(first.model.listeners.length, 22_000)
+  t.equal(first.model.listeners.filter(isServiceListener).length, 22_000)
   const began = performance.now()
   const next = world([...texts.slice(0, -1), service('s19999', 'ports: [{port: 91}]')], settings)
   t.comment(`${Math.round(performance.now() - began)} ms`)
   const old = new Set(first.model.listeners)
-  t.equal(next.model.listeners.filter((listener) => old.has(listener)).length, 21_999)
+  t.equal(next.model.listeners.filter(isServiceListener).filter((listener) => old.has(listener)).length, 21_999)
 })

@@ -3,6 +3,7 @@ import { generate } from 'selfsigned'
 import t from 'tap'
 import type { Diagnostic } from '../../../lib/base/diagnostics.ts'
 import type { Model } from '../../../lib/model/model.ts'
+import { findIngressTable } from '../../../lib/model/route-table.ts'
 import { makeCertificate, type Pem } from '../../helpers/certificates.ts'
 import { fixedClock, translateText } from '../manifests.ts'
 
@@ -235,7 +236,7 @@ t.test('I-32 a host of a tls section without a rule routes nothing', async (t) =
   const result = translateAll(ingress('web', '{hosts: [a.com], secretName: tls}', ['b.com']), tlsSecret('tls', pem))
   t.same(bindings(result), ['a.com → default/tls'])
   t.same(
-    result.model.hosts.map(({ host, filters }) => ({ host, filters })),
+    findIngressTable(result.model).hosts.map(({ host, filters }) => ({ host, filters })),
     [{ host: 'b.com', filters: undefined }],
   )
 })

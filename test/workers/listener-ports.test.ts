@@ -1,61 +1,13 @@
-/** Ports that Services open, over starts and reloads, by one process and by workers: opened, kept, given up, and tried again. */
+/** The ports of listeners, over starts and reloads, by one process and by workers: opened, kept, given up, and tried again. */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
-import { pino } from 'pino'
 import t, { type Test } from 'tap'
-import { systemClock } from '../../lib/base/clock.ts'
-import { RequestCounts } from '../../lib/telemetry/request-counts.ts'
-import type { Carrier, CarrierOptions } from '../../lib/workers/carrier.ts'
-import { OwnTraffic } from '../../lib/workers/own-traffic.ts'
 import { WorkerSet } from '../../lib/workers/worker-set.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { startRawUpstream } from '../helpers/raw-upstream.ts'
-import { makeSettings } from '../helpers/settings.ts'
-import { type ModelWords, makeModel } from '../helpers/snapshot.ts'
+import { CARRIERS, startCarrier } from '../helpers/start-carrier.ts'
 import { until } from '../helpers/until.ts'
-
-const settings = makeSettings({
-  'http.port': 0,
-  'http.address': '127.0.0.1',
-  'https.enabled': false,
-  'log.level': 'silent',
-})
-
-const KINDS: readonly [name: string, create: (options: CarrierOptions) => Carrier][] = [
-  ['one process', (options) => new OwnTraffic(options)],
-  ['two workers', (options) => new WorkerSet({ ...options, size: 2 })],
-]
-
-function startCarrier(t: Test, create: (options: CarrierOptions) => Carrier) {
-  const lines: Record<string, unknown>[] = []
-  const carrier = create({
-    settings,
-    clock: systemClock,
-    log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line)) }),
-    counts: new RequestCounts(),
-    defaultCertificate: undefined,
-    ticketSecret: Buffer.alloc(32),
-    affinitySecret: Buffer.alloc(32),
-    logLinesDropped: () => 0,
-    portRetryMs: 50,
-  })
-  t.teardown(() => carrier.close())
-  let generation = 0
-  const serve = (words: ModelWords) => ({
-    generation: ++generation,
-    builtAt: 0,
-    settings,
-    model: makeModel(words),
-  })
-  return {
-    carrier,
-    lines,
-    start: (words: ModelWords) => carrier.start(serve(words)),
-    apply: (words: ModelWords) => carrier.apply(serve(words)),
-    warnings: () => lines.filter(({ level }) => level === 40),
-  }
-}
 
 /** Ports that were free a moment ago. */
 async function findPorts(count: number): Promise<number[]> {
@@ -94,7 +46,7 @@ async function askUdp(port: number, text: string): Promise<string> {
   return String(answer)
 }
 
-for (const [kind, create] of KINDS) {
+for (const [kind, create] of CARRIERS) {
   t.test(`${kind}: a reload opens what is new, gives up what is gone, and leaves alone what stays`, async (t) => {
     const [one, two] = [await startGreeter(t, 'one'), await startGreeter(t, 'two')]
     const upstreams = { one: [one.port], two: [two.port] }
@@ -268,7 +220,7 @@ t.test('requests and connections of workers are added up by listener', async (t)
   const greeter = await startGreeter(t, 'hello')
   const [port = 0] = await findPorts(1)
   const { carrier, start } = startCarrier(t, (options) => new WorkerSet({ ...options, size: 2 }))
-  await start({ upstreams: { web: [greeter.port] }, listeners: [{ to: 'web', port }] })
+  await start({ upstreams: { web: [greeter.port] }, own: { http: {} }, listeners: [{ to: 'web', port }] })
   const clients = await Promise.all(Array.from({ length: 10 }, () => connectRaw(port)))
   await Promise.all(clients.map((client) => client.until((text) => text === 'hello')))
   await carrier.refresh()

@@ -1,0 +1,66 @@
+/** What values of an annotation look like. The same forms are in the JSON Schema for editors, so that both refuse the same. */
+import { findNameFault, parseFields, splitNames } from './field-lines.ts'
+
+export type AnnotationForm = Readonly<{
+  /** Without flags; white space around a value does not count. */
+  pattern: RegExp
+  /** The only values, if they are few. */
+  choices?: readonly string[]
+  /** What is wrong with a value that does not match. */
+  describeFault: (text: string) => string
+  /** What to write. */
+  help: string
+}>
+
+/** `what` is said of other values, as in "is no code of a redirect". */
+export function matching(pattern: RegExp, what: string, help: string): AnnotationForm {
+  return { pattern, describeFault: (text) => `"${text}" ${what}`, help }
+}
+
+export function oneOf(choices: readonly string[], what?: string): AnnotationForm {
+  const quoted = choices.map((choice) => `"${choice}"`)
+  const list = (word: string): string => `${quoted.slice(0, -1).join(', ')} ${word} ${quoted.at(-1)}`
+  const form = matching(
+    new RegExp(`^(?:${choices.join('|')})$`),
+    what ?? `is neither ${list('nor')}`,
+    `write ${list('or')}`,
+  )
+  return { ...form, choices }
+}
+
+/** A path as URLs have it. */
+export const PATH = matching(
+  /^\/[\w\-.~!$&'()*+,;=:@%/]*$/,
+  'is no path',
+  'write a path that begins with "/", with other characters percent-encoded',
+)
+
+/** A host, with or without a port; the filter itself checks the rest. */
+export const AUTHORITY = matching(/^[^\s/?#@]+$/, 'is no host', 'write a host without scheme and path')
+
+/** `name/key` */
+export const CONFIG_MAP_KEY = matching(
+  /^[a-z0-9](?:[-.a-z0-9]*[a-z0-9])?\/[-._a-zA-Z0-9]+$/,
+  'names no key of a ConfigMap',
+  'write the ConfigMap and the key, as in "pages/sorry.html"',
+)
+
+/** `Name: value` in each line. */
+export const FIELDS: AnnotationForm = {
+  pattern: /^(?:[^\S\n]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\n]*)?(?:\n|$))+$/,
+  describeFault: (text) => {
+    const fault = parseFields(text)
+    return typeof fault === 'string' ? fault : 'these are no fields'
+  },
+  help: 'write one field a line, as in "X-Frame-Options: DENY"',
+}
+
+/** Names of fields, separated by commas or white space. */
+export const FIELD_NAMES: AnnotationForm = {
+  pattern: /^[\s,]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[\s,]+[!#$%&'*+\-.^_`|~0-9A-Za-z]+)*[\s,]*$/,
+  describeFault: (text) =>
+    splitNames(text)
+      .map(findNameFault)
+      .find((fault) => fault !== undefined) ?? 'it names no field',
+  help: 'write names of fields, separated by commas',
+}

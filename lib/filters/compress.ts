@@ -1,0 +1,125 @@
+/** Compresses the answers that it makes smaller, for the clients that understand it. HOT */
+import { constants, createBrotliCompress, createGzip } from 'node:zlib'
+import { printBytes } from '../base/measure.ts'
+import { matching } from './annotation-form.ts'
+import { chooseCoding, DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
+import { joinValues, removeFields } from './field-lines.ts'
+import { readSize, SIZE } from './size-annotation.ts'
+import { defineFilter, type FilterHead, type StreamMaker } from './spec.ts'
+import { createZlibStream } from './zlib-stream.ts'
+
+type Coding = 'br' | 'gzip'
+
+type Options = Readonly<{
+  /** The codings that may be used, the preferred one first. */
+  codings: readonly Coding[]
+  /** Bytes: shorter answers go as they are. */
+  minSize: number
+}>
+
+/** Below it the fields and the format itself take what compression saves. */
+const USUAL_MIN_SIZE = 1024
+const HIGHEST_MIN_SIZE = 1024 ** 3
+/** Of both codings: beyond it each percent costs much time. */
+const LEVEL = 4
+/** Brotli remembers 2 to this power bytes; its usual 22 takes megabytes for each answer. */
+const BROTLI_WINDOW = 18
+/** Each takes up to a megabyte of a process; answers beyond go as they are. */
+const MOST_AT_ONCE = 128
+/** Milliseconds. What an endpoint sends piece by piece, a client gets piece by piece. */
+const FLUSH_AFTER = 20
+
+const MAKERS: Readonly<Record<Coding, StreamMaker>> = {
+  br: () =>
+    createZlibStream(
+      createBrotliCompress({
+        params: { [constants.BROTLI_PARAM_QUALITY]: LEVEL, [constants.BROTLI_PARAM_LGWIN]: BROTLI_WINDOW },
+      }),
+      { flush: { after: FLUSH_AFTER, kind: constants.BROTLI_OPERATION_FLUSH } },
+    ),
+  gzip: () =>
+    createZlibStream(createGzip({ level: LEVEL }), { flush: { after: FLUSH_AFTER, kind: constants.Z_SYNC_FLUSH } }),
+}
+
+/** Events are to arrive at once, each alone; gRPC compresses by itself. */
+const COMPRESSIBLE =
+  /^(?:text\/(?!event-stream\b)|application\/(?:javascript|json|manifest|wasm|x-javascript|x-ndjson|xml)\b|(?!application\/grpc)[^;]+\+(?:json|xml)\b)/i
+const RANGES = new Set(['accept-ranges'])
+
+let atOnce = 0
+
+export const COMPRESS = defineFilter<Options>({
+  name: 'compress',
+  order: 402,
+  isGuard: false,
+  annotations: {
+    compress: {
+      about:
+        '`"true"` (`gzip`), or `gzip` and `br`, the preferred one first: answers with text, JSON, JavaScript, XML or WebAssembly are compressed for clients that accept it; not those that are coded already, have a digest or `Cache-Control: no-transform`, are a range, or are `text/event-stream`. Their ETags become weak. `"false"` does nothing',
+      form: matching(
+        /^(?:true|false|gzip|br|gzip\s*,\s*br|br\s*,\s*gzip)$/,
+        'is neither "true" nor "false" nor a list of codings',
+        'write "true", "gzip", "br", or both as in "br, gzip"',
+      ),
+    },
+    'compress-min-size': {
+      about: `answers with fewer bytes go as they are (\`${printBytes(USUAL_MIN_SIZE)}\`); those of unknown length are compressed`,
+      form: SIZE,
+    },
+  },
+  read(annotations) {
+    const text = annotations.text('compress')
+    // A size may stay where compression is off, for the next time.
+    const minSize = readSize(annotations, 'compress-min-size', USUAL_MIN_SIZE, HIGHEST_MIN_SIZE)
+    if (text === undefined || text === 'false') return undefined
+    if (text === 'true') return { codings: ['gzip'], minSize }
+    return { codings: text.split(',').map((coding) => coding.trim() as Coding), minSize }
+  },
+  print: ({ codings, minSize }) => `${codings.join(', ')} from ${printBytes(minSize)}`,
+  create: ({ codings, minSize }) => ({
+    responseNames: DIGEST_NAMES,
+    response(head, request) {
+      if (head.status !== 304) return
+      addVary(head)
+      const tag = joinValues(head.lines, 'etag')
+      // The client has what was compressed: a strong validator would not select it (RFC 9111 §4.3.4).
+      if (tag !== undefined && joinValues(request.lines, 'if-none-match')?.includes(`W/${tag}`)) weakenTag(head)
+    },
+    responseBody(head, request) {
+      const { contentLength = minSize, status } = head
+      if (contentLength < minSize || status === 206 || !isCompressible(head.lines)) return undefined
+      addVary(head)
+      if (joinValues(request.lines, 'range') !== undefined || isTransformForbidden(request.lines)) return undefined
+      const coding = chooseCoding(joinValues(request.lines, 'accept-encoding'), codings)
+      if (coding === undefined || atOnce >= MOST_AT_ONCE) return undefined
+      weakenTag(head)
+      head.lines = `${removeFields(head.lines, RANGES)}Content-Encoding: ${coding}\r\n`
+      return () => {
+        const stream = MAKERS[coding]()
+        atOnce++
+        return stream.once('close', () => {
+          atOnce--
+        })
+      }
+    },
+  }),
+})
+
+function isCompressible(lines: string): boolean {
+  const type = joinValues(lines, 'content-type')
+  if (type === undefined || !COMPRESSIBLE.test(type)) return false
+  if (joinValues(lines, 'content-encoding') !== undefined) return false
+  return joinValues(lines, 'content-range') === undefined && !isTransformForbidden(lines)
+}
+
+/** Caches must not give one client what another one asked for (RFC 9110 §12.5.5). */
+function addVary(head: FilterHead): void {
+  const vary = joinValues(head.lines, 'vary')
+  if (vary === undefined || !/(?:^|[\s,])(?:\*|accept-encoding)(?:$|[\s,])/i.test(vary))
+    head.lines += 'Vary: Accept-Encoding\r\n'
+}
+
+/** The bytes are others, and mean the same (RFC 9110 §8.8.1). */
+function weakenTag(head: FilterHead): void {
+  head.lines = head.lines.replace(/^(etag:[ \t]*)(?=")/im, '$1W/')
+}

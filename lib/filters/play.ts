@@ -1,0 +1,103 @@
+/** What filters do with one request, told without sending it; `portico explain` asks for it. */
+import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
+import type { NormalPath } from '../base/path.ts'
+import { findField } from '../http1/field-line.ts'
+import type { FilterConfig } from '../model/filter.ts'
+import { findFilter } from './registry.ts'
+import { type FilterDraft, type FilterEnvironment, type FilterRequest, PendingOutcome } from './spec.ts'
+
+/** A request that is not sent. `target` is path and query as sent; a method, fields and a client have usual values where they are left out. */
+export type PlayedRequest = Readonly<{
+  scheme: 'http' | 'https'
+  /** With a port where it has one. */
+  authority: string
+  /** The host of it in normal form. */
+  hostname: string
+  path: NormalPath
+  query: string
+  target: string
+  method?: string
+  fields?: ReadonlyMap<string, string>
+  client?: string
+}>
+
+/** The request as filters and conditions see it. A route is yet to be found. */
+export function describeRequest(request: PlayedRequest): FilterRequest {
+  const { scheme, authority, hostname, path, query, target } = request
+  const { method = 'GET', fields = new Map<string, string>(), client = '127.0.0.1' } = request
+  return {
+    id: '',
+    method,
+    scheme,
+    clientHostname: hostname,
+    clientAuthority: authority,
+    pathname: path.path,
+    matchPath: path.matchPath,
+    query,
+    target,
+    match: { type: 'prefix', path: '/' },
+    clientAddress: client,
+    clientNetwork: client,
+    lines: [...fields].map(([name, value]) => `${name}: ${value}\r\n`).join(''),
+    header: (name) => fields.get(name),
+  }
+}
+
+export type PlayedAnswer = Readonly<{
+  status: number
+  /** Undefined: the filter answers as it is meant to. */
+  code: RequestErrorCode | undefined
+  reason: string
+  location?: string
+}>
+
+export type Play = Readonly<{
+  /** Undefined: the request goes on. */
+  answer: PlayedAnswer | undefined
+  /** Names of the filters before the answer that were not played: something else than the request decides what they do. */
+  notPlayed: readonly string[]
+}>
+
+/**
+ * Plays the filters on the request; if it goes on, `draft` becomes what an endpoint is asked. `httpsPort` is 0 if the port is not
+ * known before the start: an answer that names it has no location.
+ */
+export function playFilters(
+  configs: readonly FilterConfig[],
+  request: FilterRequest,
+  draft: FilterDraft,
+  httpsPort: number,
+): Play {
+  let isPortMissing = false
+  const environment: FilterEnvironment = {
+    clock: { now: () => 0, monotonic: () => 0 },
+    processes: 1,
+    httpsPort: () => {
+      isPortMissing ||= httpsPort === 0
+      return httpsPort
+    },
+    shared: (make) => make(),
+  }
+  const played = configs.map(({ name, options }) => {
+    const { create, dependsOn } = findFilter(name)
+    return { name, filter: dependsOn === undefined ? create(options, environment) : undefined }
+  })
+  const notPlayed: string[] = []
+  for (const { name, filter } of played) {
+    const outcome = filter?.request?.(request)
+    if (filter === undefined || outcome instanceof PendingOutcome) notPlayed.push(name)
+    else if (outcome instanceof GatewayError) {
+      const { status, code, detail } = outcome
+      return { answer: { status, code, reason: `the filter ${name} refuses it: ${detail}` }, notPlayed }
+    } else if (outcome !== undefined) {
+      const { status, lines } = outcome
+      const head = { status, lines }
+      for (const { filter } of played.toReversed()) filter?.response?.(head, request)
+      const location = isPortMissing ? undefined : findField(head.lines, 'location')
+      const reason = `the filter ${name} answers`
+      return { answer: { status, code: undefined, reason, ...(location !== undefined && { location }) }, notPlayed }
+    }
+  }
+  for (const { filter } of played) filter?.upstreamRequest?.(draft, request)
+  return { answer: undefined, notPlayed }
+}

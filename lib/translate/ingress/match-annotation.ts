@@ -1,0 +1,32 @@
+/** The annotations that say which requests the routes of an Ingress take: their names without the domain, and what their values are. */
+import type { Schema } from '../../settings/setting.ts'
+import { describeChoices, describeText } from '../annotation-schema.ts'
+
+const LINES = 'one a line: "name: value", "name: ~expression", "name" or "!name"'
+
+export const MATCH_ANNOTATIONS = {
+  'match-methods': describeText('Methods, as in GET, HEAD: the routes take requests that have one of them.'),
+  'match-headers': describeText(
+    `Conditions on header fields, ${LINES}: the routes take requests that meet all of them.`,
+  ),
+  'match-query': describeText(`Conditions on parameters, ${LINES}: the routes take requests that meet all of them.`),
+  'match-cookies': describeText(`Conditions on cookies, ${LINES}: the routes take requests that meet all of them.`),
+  'match-client-addresses': describeText(
+    'Addresses and CIDR ranges, as in 10.0.0.0/8, fd00::/8: the routes take requests of these clients.',
+  ),
+  priority: describeText(
+    'Which routes go first: those with the higher number, from -1000000 to 1000000; 0 where it is left out.',
+    '^[+-]?\\d{1,7}$',
+  ),
+  'path-type': describeChoices('Paths of type ImplementationSpecific are regular expressions (RE2).', ['regex']),
+} as const satisfies Readonly<Record<string, Schema>>
+
+export type MatchAnnotation = keyof typeof MATCH_ANNOTATIONS
+
+/** A client that is kept away must not come in because of a mistake. */
+export const ADDRESSES = 'match-client-addresses' satisfies MatchAnnotation
+
+/** Without them the routes would take more requests than they are to. */
+export function isCondition(name: string): name is MatchAnnotation {
+  return name.startsWith('match-') && Object.hasOwn(MATCH_ANNOTATIONS, name)
+}

@@ -1,0 +1,323 @@
+import { brotliDecompressSync, createGunzip, gunzipSync } from 'node:zlib'
+import t, { type Test } from 'tap'
+import { chooseCoding } from '../../lib/filters/content-coding.ts'
+import { findIngressTable } from '../../lib/model/route-table.ts'
+import type { Answer } from '../doors/recorder.ts'
+import { connectRaw } from '../helpers/raw-client.ts'
+import { type RawConnection, startRawUpstream } from '../helpers/raw-upstream.ts'
+import { runGateway } from '../helpers/running-gateway.ts'
+import { until } from '../helpers/until.ts'
+import { translateText } from '../translate/manifests.ts'
+import { ask, type Filtered, HOST, startFiltered } from './filtered.ts'
+
+const TEXT = 'Portico compresses this sentence. '.repeat(100)
+const JSON_TYPE = 'Content-Type: application/json\r\n'
+
+function answer(lines: string, body: string = TEXT, status: string = '200 OK'): Answer {
+  return { pieces: [`HTTP/1.1 ${status}\r\n${lines}Content-Length: ${body.length}\r\n\r\n${body}`] }
+}
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'latin1')
+const gunzip = ({ body }: Filtered): string => gunzipSync(bytes(body)).toString('latin1')
+const GZIP = { fields: [['accept-encoding', 'gzip']] as const }
+
+t.test('an answer is compressed for those that accept it, at every door', async (t) => {
+  const lines = `${JSON_TYPE}ETag: "v1"\r\nAccept-Ranges: bytes\r\nVary: Origin\r\n`
+  const chunks = ['400', TEXT.slice(0, 1024), TEXT.slice(1024).length.toString(16), TEXT.slice(1024)]
+  const chunked = `HTTP/1.1 200 OK\r\n${lines}Trailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n${chunks.join('\r\n')}\r\n0\r\nX-Sum: 7\r\n\r\n`
+  const doors = await startFiltered(t, { compress: 'br, gzip' }, '/', '', {
+    '/': answer(lines),
+    '/chunked': { pieces: [chunked.slice(0, 300), chunked.slice(300, 1500), chunked.slice(1500)] },
+    '/close': { pieces: [`HTTP/1.1 200 OK\r\n${lines}\r\n${TEXT}`], ending: 'fin' },
+  })
+  for (const door of doors.names) {
+    for (const target of ['/', '/chunked', '/close']) {
+      const label = `${target}, ${door}`
+      const zipped = await ask(doors, door, { target, ...GZIP })
+      t.equal(zipped.status, 200, label)
+      t.equal(gunzip(zipped), TEXT, label)
+      t.ok(zipped.body.length < TEXT.length / 10)
+      t.same(zipped.field('content-encoding'), ['gzip'])
+      t.same(zipped.field('etag'), ['W/"v1"'])
+      t.same(zipped.field('vary'), ['Origin', 'Accept-Encoding'])
+      t.same([zipped.field('content-length'), zipped.field('accept-ranges')], [[], []])
+      t.ok(zipped.upstream.includes('accept-encoding: gzip'), 'the endpoint may compress by itself')
+      const best = await ask(doors, door, { target, fields: [['accept-encoding', 'gzip, br']] })
+      t.same(best.field('content-encoding'), ['br'])
+      t.equal(brotliDecompressSync(bytes(best.body)).toString('latin1'), TEXT)
+      const plain = await ask(doors, door, { target })
+      t.equal(plain.body, TEXT, label)
+      t.same([plain.field('content-encoding'), plain.field('etag')], [[], ['"v1"']])
+      t.same(plain.field('vary'), ['Origin', 'Accept-Encoding'], 'caches must tell them apart')
+      const head = await ask(doors, door, { method: 'HEAD', target, ...GZIP })
+      t.same([head.body, head.field('content-encoding'), head.field('etag')], ['', ['gzip'], ['W/"v1"']], 'HEAD')
+      t.same(head.field('content-length'), [])
+    }
+  }
+  const other = await ask(doors, 'lane', { host: 'gw.test', ...GZIP })
+  t.same(other.field('content-encoding'), [], 'other routes are left alone')
+})
+
+t.test('what compression does not fit is left alone', async (t) => {
+  const cases: Readonly<Record<string, Answer>> = {
+    '/coded': answer(`${JSON_TYPE}Content-Encoding: br\r\n`),
+    '/no-transform': answer(`${JSON_TYPE}Cache-Control: public, No-Transform\r\n`),
+    '/digest': answer(`${JSON_TYPE}Repr-Digest: sha-256=:AAAA:\r\n`),
+    '/range': answer(`${JSON_TYPE}Content-Range: bytes 0-3399/9000\r\n`, TEXT, '206 Partial Content'),
+    '/short': answer(JSON_TYPE, TEXT.slice(0, 1023)),
+    '/image': answer('Content-Type: image/png\r\n'),
+    '/grpc': answer('Content-Type: application/grpc+json\r\n'),
+    '/untyped': answer(''),
+  }
+  const doors = await startFiltered(t, { compress: 'true' }, '/', '', { ...cases, '/fits': answer(JSON_TYPE) })
+  for (const [target, { pieces }] of Object.entries(cases)) {
+    const { body, field } = await ask(doors, 'lane', { target, ...GZIP })
+    t.equal(body, pieces[0]!.split('\r\n\r\n')[1], target)
+    t.same(field('content-encoding'), target === '/coded' ? ['br'] : [])
+    t.same(field('vary'), [], target)
+  }
+  for (const fields of [
+    [...GZIP.fields, ['range', 'bytes=0-9']],
+    [...GZIP.fields, ['cache-control', 'no-transform']],
+    [['accept-encoding', 'gzip;q=0']],
+    [['accept-encoding', 'br']],
+  ] as const) {
+    const { body, field } = await ask(doors, 'lane', { target: '/fits', fields })
+    t.equal(body, TEXT, fields.join(' '))
+    t.same(field('vary'), ['Accept-Encoding'])
+  }
+})
+
+t.test('a client that revalidates what it got compressed is told of the same tag', async (t) => {
+  const doors = await startFiltered(t, { compress: 'true' }, '/', '', {
+    '/same': { pieces: ['HTTP/1.1 304 Not Modified\r\nETag: "v1"\r\n\r\n'] },
+  })
+  for (const [sent, tag] of [
+    ['W/"v1"', 'W/"v1"'],
+    ['"v1"', '"v1"'],
+    ['W/"v0", W/"v1"', 'W/"v1"'],
+  ] as const) {
+    const { status, field } = await ask(doors, 'lane', { target: '/same', fields: [['if-none-match', sent]] })
+    t.same([status, field('etag'), field('vary')], [304, [tag], ['Accept-Encoding']], sent)
+  }
+})
+
+t.test('answers of the gateway and of other filters are compressed too, from the size that is set', async (t) => {
+  const doors = await startFiltered(t, {
+    compress: 'gzip',
+    'compress-min-size': '100',
+    'respond-status': '403',
+    'respond-body': TEXT,
+  })
+  for (const door of doors.names) {
+    const refused = await ask(doors, door, GZIP)
+    t.same([refused.status, refused.field('content-encoding'), gunzip(refused)], [403, ['gzip'], TEXT.trim()], door)
+  }
+})
+
+const REQUEST = `GET / HTTP/1.1\r\nHost: ${HOST}\r\nAccept-Encoding: gzip\r\n\r\n`
+
+/** The port of a gateway before an endpoint that behaves so. */
+async function startGateway(
+  t: Test,
+  workers: string,
+  annotations: object,
+  behave: (connection: RawConnection) => void | Promise<void>,
+): Promise<number> {
+  const upstream = await startRawUpstream(behave)
+  t.teardown(() => upstream.close())
+  const manifests = `
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: ${JSON.stringify(annotations)}}
+spec: {rules: [{host: ${HOST}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`
+  const gateway = await runGateway(t, manifests, { endpoints: { web: [upstream.port] }, flags: { workers } })
+  return gateway.http
+}
+
+/** A client that has sent a request, and the connection on which the endpoint got it. */
+async function startStreaming(t: Test, workers: string = '0') {
+  let found: ((connection: RawConnection) => void) | undefined
+  const arrival = new Promise<RawConnection>((resolve) => {
+    found = resolve
+  })
+  const port = await startGateway(t, workers, { 'portico.dev/compress': 'true' }, (each) => found?.(each))
+  const client = await connectRaw(port)
+  t.teardown(() => client.destroy())
+  client.send(REQUEST)
+  const connection = await arrival
+  await connection.head()
+  return { client, connection }
+}
+
+const toChunk = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`
+
+t.test('what an endpoint sends piece by piece arrives piece by piece, with workers too', async (t) => {
+  for (const workers of ['0', '2']) {
+    const { client, connection } = await startStreaming(t, workers)
+    connection.send('HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n')
+    let seen = ''
+    const engine = createGunzip().on('data', (chunk: Buffer) => {
+      seen += chunk
+    })
+    t.teardown(() => engine.destroy())
+    let written = 0
+    for (const line of ['{"a":1}\n', '{"a":2}\n', '{"a":3}\n']) {
+      connection.send(toChunk(line))
+      await until(() => {
+        const whole = readChunks(client.received)
+        engine.write(whole.subarray(written))
+        written = whole.length
+        return seen.endsWith(line)
+      })
+    }
+    t.equal(seen, '{"a":1}\n{"a":2}\n{"a":3}\n', `${workers} workers`)
+    connection.send('0\r\n\r\n')
+    t.ok((await client.response()).complete)
+  }
+})
+
+/** What has come of a chunked body; its last chunk may be missing. */
+function readChunks(received: Buffer): Buffer {
+  const pieces: Buffer[] = []
+  for (let at = received.indexOf('\r\n\r\n') + 4; at > 3; ) {
+    const end = received.indexOf('\r\n', at)
+    const size = Number.parseInt(received.toString('latin1', at, end), 16)
+    if (!(size > 0) || received.length < end + 2 + size + 2) break
+    pieces.push(received.subarray(end + 2, end + 2 + size))
+    at = end + 2 + size + 2
+  }
+  return Buffer.concat(pieces)
+}
+
+t.test('small pieces that come all the time arrive while they come', async (t) => {
+  const { client, connection } = await startStreaming(t)
+  connection.send(`HTTP/1.1 200 OK\r\n${JSON_TYPE}Transfer-Encoding: chunked\r\n\r\n`)
+  const sending = setInterval(() => connection.send(toChunk('1,')), 4)
+  t.teardown(() => clearInterval(sending))
+  const engine = createGunzip()
+  t.teardown(() => engine.destroy())
+  let seen = 0
+  engine.on('data', (piece: Buffer) => {
+    seen += piece.length
+  })
+  let written = 0
+  await until(() => {
+    const whole = readChunks(client.received)
+    engine.write(whole.subarray(written))
+    written = whole.length
+    return seen > 20
+  })
+  t.pass('though the endpoint never waits')
+})
+
+t.test('events are not compressed, and arrive at once', async (t) => {
+  const { client, connection } = await startStreaming(t)
+  connection.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n')
+  for (const event of ['data: 1\n\n', 'data: 2\n\n']) {
+    connection.send(toChunk(event))
+    await client.until((text) => text.endsWith(toChunk(event)))
+  }
+  t.notMatch(client.text, /content-encoding/i)
+})
+
+t.test('an answer that is cut while it is compressed is seen to be cut', async (t) => {
+  const { client, connection } = await startStreaming(t)
+  connection.send(`HTTP/1.1 200 OK\r\n${JSON_TYPE}Content-Length: 9000\r\n\r\n${TEXT}`)
+  await client.until((text) => text.includes('gzip'))
+  connection.socket.resetAndDestroy()
+  await until(() => client.hasEnded)
+  t.equal((await client.response()).complete, false)
+})
+
+t.test('as many answers are compressed at once as memory is meant for, and all are served', async (t) => {
+  const ask = async (): Promise<string> => {
+    const client = await connectRaw(port)
+    t.teardown(() => client.destroy())
+    clients.push(client)
+    client.send(REQUEST)
+    return client.until((text) => text.includes('\r\n\r\n'))
+  }
+  const clients: { destroy(): void }[] = []
+  const port = await startGateway(t, '0', { 'portico.dev/compress': 'true' }, async (each) => {
+    await each.head()
+    each.send(`HTTP/1.1 200 OK\r\n${JSON_TYPE}Transfer-Encoding: chunked\r\n\r\n${toChunk('[')}`)
+  })
+  const heads = await Promise.all(Array.from({ length: 140 }, ask))
+  t.equal(heads.filter((head) => /content-encoding: gzip/i.test(head)).length, 128)
+  for (const client of clients) client.destroy()
+  await until(async () => /content-encoding: gzip/i.test(await ask()))
+  t.pass('there is room again')
+})
+
+t.test('the coding is the one that the client prefers, of equal ones the first', async (t) => {
+  const cases: readonly (readonly [accepted: string | undefined, coding: string | undefined])[] = [
+    [undefined, undefined],
+    ['', undefined],
+    ['gzip', 'gzip'],
+    ['x-gzip', 'gzip'],
+    ['GZIP , deflate', 'gzip'],
+    ['gzip, br', 'br'],
+    ['br;q=0.5, gzip', 'gzip'],
+    ['br;q=0.5, gzip;q=0.5', 'br'],
+    ['*', 'br'],
+    ['br;q=0, *', 'gzip'],
+    ['gzip;q=0.5, identity', undefined],
+    ['gzip;q=0.5, identity;q=0.5', 'gzip'],
+    ['identity;q=0', undefined],
+    ['gzip;q=2', undefined],
+    ['gzip;q=', undefined],
+    ['gzip;level=1', undefined],
+    ['gzip; q=0.001', 'gzip'],
+    ['gzip;q=0.000', undefined],
+    ['zstd, deflate', undefined],
+    [',,;;=,', undefined],
+  ]
+  for (const [accepted, coding] of cases) t.equal(chooseCoding(accepted, ['br', 'gzip']), coding, String(accepted))
+  t.equal(chooseCoding('br, gzip', ['gzip', 'br']), 'gzip')
+})
+
+t.test('it is off unless it says what to do, and tells what it cannot use', async (t) => {
+  const cases: readonly (readonly [annotations: object, options: object | undefined, message?: RegExp])[] = [
+    [{ compress: 'true' }, { codings: ['gzip'], minSize: 1024 }],
+    [
+      { compress: 'br,gzip', 'compress-min-size': '2Ki' },
+      { codings: ['br', 'gzip'], minSize: 2048 },
+    ],
+    [{ compress: 'false', 'compress-min-size': '1' }, undefined],
+    [{ 'compress-min-size': '1' }, undefined],
+    [{ compress: 'gzip, gzip' }, undefined, /"gzip, gzip" is neither "true" nor "false" nor a list of codings$/],
+    [{ compress: 'deflate' }, undefined, /"deflate" is neither/],
+    [{ compress: '' }, undefined, /"" is neither/],
+    [
+      { compress: 'true', 'compress-min-size': '0' },
+      undefined,
+      /compress-min-size: "0" is no size from 1 byte to 1Gi$/,
+    ],
+    [{ compress: 'true', 'compress-min-size': 'many' }, undefined, /"many" is no size$/],
+  ]
+  for (const [annotations, options, message] of cases) {
+    const own = Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value])
+    const { model, diagnostics } = translateText(`
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: ${JSON.stringify(Object.fromEntries(own))}}
+spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:80"}}
+spec: {ports: [{port: 80}]}
+`)
+    const label = JSON.stringify(annotations)
+    t.same(findIngressTable(model).defaultRoute?.filters?.[0]?.options, options, label)
+    if (message === undefined) t.same(diagnostics, [], label)
+    else t.match(diagnostics, [{ code: 'PORTICO_ANN_VALUE', message }], label)
+  }
+})

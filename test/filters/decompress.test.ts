@@ -1,0 +1,153 @@
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
+import t from 'tap'
+import { findIngressTable } from '../../lib/model/route-table.ts'
+import { connectRaw } from '../helpers/raw-client.ts'
+import { startRawUpstream } from '../helpers/raw-upstream.ts'
+import { runGateway } from '../helpers/running-gateway.ts'
+import { translateText } from '../translate/manifests.ts'
+import { ask, HOST, startFiltered } from './filtered.ts'
+
+const TEXT = 'Portico decompresses this sentence. '.repeat(50)
+const CODINGS = { gzip: gzipSync, 'x-gzip': gzipSync, deflate: deflateSync, br: brotliCompressSync }
+
+const latin1 = (bytes: Buffer): string => bytes.toString('latin1')
+const post = (coding: string, body: string) =>
+  ({ method: 'POST', fields: [['content-encoding', coding]], body }) as const
+
+t.test('an endpoint gets the body as it was before, at every door', async (t) => {
+  const doors = await startFiltered(t, { decompress: 'true' })
+  for (const door of doors.names) {
+    for (const [coding, compress] of Object.entries(CODINGS)) {
+      const body = latin1(compress(TEXT))
+      const { status, upstream } = await ask(doors, door, { ...post(coding, body), trailers: [['x-sum', '7']] })
+      t.equal(status, 200, `${coding}, ${door}`)
+      t.same(upstream, ['POST /a HTTP/1.1', TEXT, 'x-sum: 7'])
+    }
+    const whole = latin1(gzipSync(TEXT))
+    for (const [coding, fields] of [
+      ['zstd', []],
+      ['gzip, br', []],
+      ['identity', []],
+      ['gzip', [['content-digest', 'sha-256=:AAAA:']]],
+      ['gzip', [['cache-control', 'no-transform']]],
+    ] as const) {
+      const request = { ...post(coding, whole), fields: [...post(coding, whole).fields, ...fields] }
+      const { status, upstream } = await ask(doors, door, request)
+      t.equal(status, 200)
+      t.same(upstream.slice(1, 2), [`content-encoding: ${coding}`], `${coding} goes on as it is, ${door}`)
+      t.equal(upstream.at(-1), whole)
+    }
+    const none = await ask(doors, door, { fields: [['content-encoding', 'gzip']] })
+    t.same(none.upstream, ['GET /a HTTP/1.1', 'content-encoding: gzip'], 'there is no body')
+    const plain = await ask(doors, door, { method: 'POST', body: 'abc' })
+    t.equal(plain.upstream.at(-1), 'abc')
+    const other = await ask(doors, door, { ...post('gzip', whole), host: 'gw.test' })
+    t.equal(other.upstream.at(-1), whole, 'other routes are left alone')
+  }
+})
+
+t.test('a body that is none is refused', async (t) => {
+  const doors = await startFiltered(t, { decompress: 'true' })
+  const whole = gzipSync(TEXT)
+  const damaged = Buffer.from(whole)
+  damaged[whole.length - 6]! ^= 1
+  const bodies = {
+    'no gzip': 'abc',
+    cut: latin1(whole.subarray(0, -4)),
+    'a wrong checksum': latin1(damaged),
+    'more behind it': `${latin1(whole)}abc`,
+  }
+  for (const door of doors.names) {
+    for (const [name, body] of Object.entries(bodies)) {
+      const { status, body: text, upstream } = await ask(doors, door, post('gzip', body))
+      t.equal(status, 400, `${name}, ${door}`)
+      t.match(text, /"code":"PORTICO_REQ_BAD_CODING"/)
+      t.same(upstream, [], 'no endpoint gets a whole request')
+    }
+    for (const [coding, compress] of Object.entries(CODINGS)) {
+      // Zero bytes behind it are passed over by gzip itself.
+      const answer = await ask(doors, door, post(coding, `${latin1(compress(TEXT))}\0\0`))
+      t.equal(answer.status, 400, `more behind ${coding}, ${door}`)
+    }
+    t.equal((await ask(doors, door, post('deflate', 'abc'))).status, 400)
+    t.equal((await ask(doors, door, post('br', 'abc\u00ff'))).status, 400)
+  }
+})
+
+t.test('a body may become as large as the limit, and a bomb is stopped early', async (t) => {
+  const doors = await startFiltered(t, { decompress: 'true', 'decompress-limit': '100k' })
+  for (const door of doors.names) {
+    for (const [size, status] of [
+      [100_000, 200],
+      [100_001, 413],
+    ] as const) {
+      const answer = await ask(doors, door, post('gzip', latin1(gzipSync('a'.repeat(size)))))
+      t.equal(answer.status, status, `${size}, ${door}`)
+      if (status === 413) t.match(answer.body, /"code":"PORTICO_REQ_TOO_LARGE"/)
+    }
+  }
+})
+
+t.test('of a bomb no more comes out than is needed to see what it is', async (t) => {
+  const upstream = await startRawUpstream(() => {})
+  t.teardown(() => upstream.close())
+  const manifests = `
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: {portico.dev/decompress: "true", portico.dev/decompress-limit: 1Mi}}
+spec: {rules: [{host: ${HOST}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`
+  const bomb = gzipSync(Buffer.alloc(300 * 1024 ** 2))
+  for (const workers of ['0', '1']) {
+    const gateway = await runGateway(t, manifests, { endpoints: { web: [upstream.port] }, flags: { workers } })
+    const client = await connectRaw(gateway.http)
+    const begun = process.hrtime.bigint()
+    client.send(`POST / HTTP/1.1\r\nHost: ${HOST}\r\nContent-Encoding: gzip\r\nContent-Length: ${bomb.length}\r\n\r\n`)
+    client.send(bomb)
+    t.equal((await client.response()).status, 413)
+    const ms = Number(process.hrtime.bigint() - begun) / 1e6
+    t.ok(ms < 2000, `${ms} ms`)
+    client.destroy()
+  }
+  for (const connection of upstream.connections) {
+    await connection.ended()
+    t.ok(connection.received.length < 1.5 * 1024 ** 2, `${connection.received.length} bytes`)
+    t.notOk(connection.text.endsWith('\r\n0\r\n\r\n'), 'the endpoint sees that it is cut')
+  }
+})
+
+t.test('it is off unless it says "true", and tells what it cannot use', async (t) => {
+  const cases: readonly (readonly [annotations: object, options: object | undefined, message?: RegExp])[] = [
+    [{ decompress: 'true' }, { limit: 16 * 1024 ** 2 }],
+    [{ decompress: 'true', 'decompress-limit': '1Gi' }, { limit: 1024 ** 3 }],
+    [{ decompress: 'false', 'decompress-limit': '1Mi' }, undefined],
+    [{ 'decompress-limit': '1Mi' }, undefined],
+    [{ decompress: 'gzip' }, undefined, /decompress: "gzip" is neither "true" nor "false"$/],
+    [{ decompress: 'true', 'decompress-limit': '0' }, undefined, /"0" is no size from 1 byte to 16Gi$/],
+    [{ decompress: 'true', 'decompress-limit': '17Gi' }, undefined, /"17Gi" is no size/],
+    [{ decompress: 'true', 'decompress-limit': '1.5' }, undefined, /"1.5" is no size/],
+  ]
+  for (const [annotations, options, message] of cases) {
+    const own = Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value])
+    const { model, diagnostics } = translateText(`
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: ${JSON.stringify(Object.fromEntries(own))}}
+spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:80"}}
+spec: {ports: [{port: 80}]}
+`)
+    const label = JSON.stringify(annotations)
+    t.same(findIngressTable(model).defaultRoute?.filters?.[0]?.options, options, label)
+    if (message === undefined) t.same(diagnostics, [], label)
+    else t.match(diagnostics, [{ code: 'PORTICO_ANN_VALUE', message }], label)
+  }
+})
