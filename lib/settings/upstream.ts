@@ -238,7 +238,7 @@ export const UPSTREAM_SETTINGS = {
   adaptiveLimit: boolean({
     default: true,
     advanced: true,
-    doc: 'Limit the requests that an overloaded endpoint has at once: while requests wait for it, send it the smallest number with which it was seen to answer as many requests a second. Each worker finds that number for itself; it is never below 16.',
+    doc: 'Limit the requests that an overloaded endpoint has at once: while it answers no more requests a second than with fewer of them, only later, or while requests wait for it, send it the smallest number with which it was seen to answer as many. Each worker finds that number for itself; it is never below 16.',
   }),
   maxQueue: integer({
     default: 1024,

@@ -72,7 +72,8 @@ export class EndpointState implements Timed, Peer {
   #unanswered = 0
   /** As many of them as it is worth asking at once. */
   #askLimit = Number.POSITIVE_INFINITY
-  #answered = 0
+  /** Milliseconds that the quickest answer took since its load was last looked at. */
+  #quickestMs = Number.POSITIVE_INFINITY
   /** Made when its load is first looked at; undefined where the policy wants none. */
   #adaptiveLimit: AdaptiveLimit | undefined = undefined
   requests: number = 0
@@ -145,14 +146,13 @@ export class EndpointState implements Timed, Peer {
   /** A request is sent there that it is to answer. */
   ask(): void {
     if (++this.#unanswered < LEAST_LIMIT || this.watchIndex !== UNWATCHED) return
-    this.deadlineAt = -SAMPLE_MS
+    this.deadlineAt = 0
     this.#surroundings.watch.add(this)
   }
 
   /** That request is answered, or will not be. */
   hear(): void {
     this.#unanswered--
-    this.#answered++
     if (this.#askLimit === Number.POSITIVE_INFINITY) return
     const { queue } = this.#surroundings
     if (queue.size > 0) queue.notify()
@@ -161,19 +161,22 @@ export class EndpointState implements Timed, Peer {
   /** Looks at how much it has to do. */
   onDeadline(): void {
     const { clock, policy, queue, watch } = this.#surroundings
+    const now = clock.monotonic()
     this.#adaptiveLimit = policy().adaptiveLimit ? (this.#adaptiveLimit ?? new AdaptiveLimit()) : undefined
     this.#adaptiveLimit?.sample({
-      now: clock.monotonic(),
+      now,
       unanswered: this.#unanswered,
-      answered: this.#answered,
+      answered: this.answers,
+      quickestMs: this.#quickestMs,
       capacity: this.capacity,
       isWanted: queue.size > 0,
       isFull: !this.takes,
     })
+    this.#quickestMs = Number.POSITIVE_INFINITY
     const before = this.#askLimit
     this.#askLimit = this.#adaptiveLimit?.value ?? Number.POSITIVE_INFINITY
     if (this.#askLimit > before) queue.notify()
-    if (this.#unanswered >= LEAST_LIMIT || this.#askLimit < Number.POSITIVE_INFINITY) this.deadlineAt = -SAMPLE_MS
+    if (this.#unanswered >= LEAST_LIMIT || this.#askLimit < Number.POSITIVE_INFINITY) this.deadlineAt = now + SAMPLE_MS
     else watch.delete(this)
   }
 
@@ -192,6 +195,7 @@ export class EndpointState implements Timed, Peer {
   /** It answered: status, and milliseconds from the try to the head of the answer. */
   recordAnswer(status: number, ms: number): void {
     this.recordReply()
+    if (ms < this.#quickestMs) this.#quickestMs = ms
     this.latency?.answer(status, ms)
     if (this.#failureWatch !== undefined || this.#surroundings.policy().ejection.errorRate > 0) {
       this.#watchFailures().answer(status)
