@@ -12,11 +12,11 @@ export type Place =
   | 'lane'
   | 'http1'
   | 'http2'
-  /** The beginning of a request, of any door. */
+  /** The beginning of a request, of any door, and the gateway's own answer to it. */
   | 'request'
   /** A connection to an endpoint, from the first attempt on. */
   | 'upstream'
-  /** A filter at an answer of the gateway, or the stream that a body passes. */
+  /** The stream of a filter that a body passes. */
   | 'filter'
   /** A time limit. */
   | 'deadline'

@@ -33,7 +33,7 @@ export class OwnAnswer implements ExchangeEvents, Timed {
       this.#begin(head, body)
     } catch (thrown) {
       // Another answer would pass the same filters.
-      contain('filter', thrown, this)
+      contain('request', thrown, this)
     }
   }
 

@@ -19,7 +19,8 @@ export class StubExchange implements Exchange {
   readonly canContinue = true
   readonly hasOwnAuthority = false
   readonly needsAuthority = true
-  readonly connection = new ConnectionInfo(undefined, 'http')
+  /** As the listener `http` takes it. */
+  readonly connection: ConnectionInfo = Object.assign(new ConnectionInfo(undefined, 'http'), { place: 'http' })
   readonly method: string
   readonly target = '/'
   readonly authority = undefined
