@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { readForeignAnswer } from '../../lib/dns/foreign-answer.ts'
 import { makeQuestion } from '../../lib/dns/query.ts'
 import type { DnsLimits } from '../../lib/dns/server.ts'
+import { until } from '../helpers/until.ts'
 import { askUdp, connectTcp, makeQuery, readHeader } from './client.ts'
 import { address, alias, answer, type Behaviour, startFakeResolver } from './fake-resolver.ts'
 import { startServer } from './start-server.ts'
@@ -253,7 +254,7 @@ t.test('answers under way end with the server', async (t) => {
   const { server, port, resolver } = await startForwarding(t, () => undefined)
   const client = await connectTcp(port)
   client.send(makeQuery(HOST, A))
-  while (resolver.asked.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => resolver.asked.length !== 0)
   await server.close()
   await client.closed
 })

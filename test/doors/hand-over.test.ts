@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { startProxy } from '../helpers/proxy-server.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
+import { until } from '../helpers/until.ts'
 
 const SIZE = 2_000_000
 
@@ -49,7 +50,7 @@ t.test(
       )
       client.socket.write(body)
     }
-    while (client.socket.bytesWritten < 100_000) await new Promise((resolve) => setTimeout(resolve, 5))
+    await until(() => client.socket.bytesWritten >= 100_000)
     // So much is on its way that some of it waits in the gateway.
     await new Promise((resolve) => setTimeout(resolve, 100))
     answerFirst()

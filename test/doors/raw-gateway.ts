@@ -1,8 +1,8 @@
 /** A gateway with one route to an upstream that is played byte by byte, and what it must have left behind in the end: nothing. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { type RawConnection, type RawUpstream, startRawUpstream } from '../helpers/raw-upstream.ts'
 import { ONE_ROUTE, type RunningGateway, readMetrics, runGateway } from '../helpers/running-gateway.ts'
+import { until } from '../helpers/until.ts'
 
 export type RawGateway = { readonly running: RunningGateway; readonly upstream: RawUpstream }
 
@@ -27,10 +27,10 @@ export async function startRawGateway(
 
 /** Nothing is in flight, and no connection stays open on either side. */
 export async function expectNothingOpen(t: Test, { running, upstream }: RawGateway): Promise<void> {
-  while (running.gateway.inFlight > 0) await nextTurn()
+  await until(() => running.gateway.inFlight === 0)
   t.equal(running.gateway.inFlight, 0)
   await Promise.all(upstream.connections.map(({ closed }) => closed))
   t.pass('all connections to the upstream are closed')
-  while (!(await readMetrics(running)).includes('portico_connections{listener="http"} 0\n')) await nextTurn()
+  await until(async () => (await readMetrics(running)).includes('portico_connections{listener="http"} 0\n'))
   t.pass('all connections of clients are closed')
 }

@@ -1,9 +1,9 @@
 /** One request through every door: the fast lane and node:http, plain and over TLS, and HTTP/2; and what came of it. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Test } from 'tap'
 import { connectRawH2, H2, readAnswer } from '../helpers/h2-client.ts'
 import { connectRaw, connectRawTls, findAll } from '../helpers/raw-client.ts'
 import { makeSecretYaml, ONE_ROUTE, type RunningGateway, runGateway } from '../helpers/running-gateway.ts'
+import { until } from '../helpers/until.ts'
 import { type Answer as EndpointAnswer, Recorder } from './recorder.ts'
 
 type Pairs = readonly (readonly [name: string, value: string])[]
@@ -71,7 +71,7 @@ export async function startDoors(
   const go = async (door: string, request: DoorRequest) => {
     const before = recorder.requests.length
     const answer = await doors[door]!(request)
-    while (lane!.gateway.inFlight + node!.gateway.inFlight > 0 || !recorder.isQuiet) await nextTurn()
+    await until(() => lane!.gateway.inFlight + node!.gateway.inFlight === 0 && recorder.isQuiet)
     const upstream = recorder.requests
       .slice(before)
       .filter(({ complete }) => complete)

@@ -5,6 +5,7 @@ import { pino } from 'pino'
 import type { Test } from 'tap'
 import { connectRaw, connectRawTls, parseResponse, type RawClient } from '../helpers/raw-client.ts'
 import { makeSecretYaml, type RunningGateway, readMetrics, runGateway } from '../helpers/running-gateway.ts'
+import { until } from '../helpers/until.ts'
 import type { ClientCase } from './client-cases.ts'
 import { type Recorded, Recorder } from './recorder.ts'
 import { UPSTREAM_ANSWERS } from './upstream-answers.ts'
@@ -111,7 +112,7 @@ export async function play(side: Side, { pieces, ending, headOnly = false }: Cli
   if (client.hasEnded) client.end()
   else client.socket.once('end', () => client.end())
   await client.closed
-  while (running.gateway.inFlight > 0 || !recorder.isQuiet) await nextTurn()
+  await until(() => running.gateway.inFlight === 0 && recorder.isQuiet)
   const { answers, rest } = readAnswers(client.received, headOnly)
   // Behind a FIN the lane says that the connection closes; node:http does not look.
   if (ending === 'fin') for (const answer of answers) answer.fields = withoutPersistence(answer.fields)

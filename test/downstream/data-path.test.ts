@@ -17,6 +17,7 @@ import { connectH2, requestH2 } from '../helpers/h2-client.ts'
 import { connectRaw, connectRawTls, findAll, type RawClient } from '../helpers/raw-client.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { type ModelWords, makeSnapshot } from '../helpers/snapshot.ts'
+import { until } from '../helpers/until.ts'
 import { DoorsAtPort, defaultCertificate } from './start-listener.ts'
 
 type Path = {
@@ -174,7 +175,7 @@ t.test('what a client gets wrong is answered by the proxy, and is in the records
       client.send(bytes)
       t.equal((await client.response()).status, status, `${name}, ${transport}`)
       client.destroy()
-      while (path.records.length === before) await new Promise((resolve) => setImmediate(resolve))
+      await until(() => path.records.length !== before)
       t.equal(path.records.length, before + 1, `${name}, ${transport}: one record`)
     }
   }
@@ -211,7 +212,7 @@ t.test('LC-01, H2-30 a drain: what is in flight ends well, and is told that it i
   for (const [, client] of clients) client.send('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe')
   const stream = session.request({ ':method': 'POST', ':path': '/' }, { endStream: false })
   stream.write('he')
-  while (path.http.connections + path.https.connections < 3) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => path.http.connections + path.https.connections >= 3)
   await new Promise((resolve) => session.ping(resolve))
   for (const [, client] of clients) await client.flush('l')
   path.drain()

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, METHODS, request } from 'node:http'
 import net, { connect } from 'node:net'
 import t from 'tap'
+import { until } from '../helpers/until.ts'
 import type { Echo } from './echo-handler.ts'
 import { connectRaw, startListener } from './start-listener.ts'
 
@@ -195,7 +196,7 @@ t.test('a client that shuts down its side without a request is let go at once', 
     else client.socket.end(bytes)
     await client.closed
   }
-  while (listener.connections > 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => listener.connections === 0)
   t.equal(listener.connections, 0)
 })
 
@@ -207,7 +208,7 @@ t.test('LC-01 a request in flight when the drain begins is served, with Connecti
   })
   const client = await connectRaw(t, port)
   client.socket.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n')
-  while (handler.inFlight === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => handler.inFlight !== 0)
   handler.draining = true
   listener.drain()
   t.equal(client.received, '')
@@ -228,7 +229,7 @@ t.test('LC-02 idle connections, used before or not, close when the drain begins'
   used.socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   await used.until(/\}$/)
   const unused = await connectRaw(t, port)
-  while (listener.connections < 2) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => listener.connections >= 2)
   listener.drain()
   await Promise.all([used.closed, unused.closed])
   t.equal(unused.received, '')
@@ -252,7 +253,7 @@ t.test('close cuts what does not end by itself, and counts fall to none', async 
   handler.hold = new Promise(() => {})
   const client = await connectRaw(t, port)
   client.socket.write('GET /never HTTP/1.1\r\nHost: a\r\n\r\n')
-  while (handler.inFlight === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => handler.inFlight !== 0)
   t.equal(listener.connections, 1)
   await listener.close()
   await client.closed
@@ -269,7 +270,7 @@ t.test('OV-01 connections beyond the limit are reset, and the log says so once',
   const { port, listener, lines, results } = await startListener(t, { settings: { 'limits.connections': 2 } })
   const first = await connectRaw(t, port)
   await connectRaw(t, port)
-  while (listener.connections < 2) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => listener.connections >= 2)
   for (let index = 0; index < 3; index++) {
     const [error] = await once(connect(port, '127.0.0.1'), 'error')
     t.match(error, { code: 'ECONNRESET' })

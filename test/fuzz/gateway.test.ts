@@ -1,5 +1,6 @@
 /** The fuzzer of whole gateways, for a few seconds; and that it sees what it looks for. */
 import t from 'tap'
+import { until } from '../helpers/until.ts'
 import { matchSightings } from './connection-judge.ts'
 import { makePlan } from './connection-plan.ts'
 import { GatewayFuzz } from './gateway-fuzz.ts'
@@ -31,7 +32,7 @@ t.test('a worker that ends is a fault', async (t) => {
     onStart: async ([lane]) => {
       const [pid] = await lane!.workers()
       process.kill(pid!, 'SIGKILL')
-      while (lane!.fault === undefined) await new Promise((resolve) => setTimeout(resolve, 20))
+      await until(() => lane!.fault !== undefined)
     },
   }).run()
   t.match(failure, /^seed 2: .*(worker ended unexpectedly|was not served)/)

@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { isExhaustion, RAISE_LIMIT } from '../../lib/base/exhaustion.ts'
 import { DescriptorReserve, fitConnections, fitSockets } from '../../lib/platform/descriptors.ts'
+import { until } from '../helpers/until.ts'
 
 t.test('what fits leaves as many for endpoints, and some for the process itself', async (t) => {
   for (const [limit, connections, sessions] of [
@@ -27,7 +28,7 @@ t.test('a descriptor near the limit has the reserve let go until there is enough
   t.notOk(reserve.isReleased)
   reserve.watch(1024 - 32)
   t.ok(reserve.isReleased)
-  while (reserve.isReleased) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until(() => !reserve.isReleased)
 })
 
 t.test('only the want of descriptors is one', async (t) => {

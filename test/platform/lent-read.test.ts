@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import t from 'tap'
 import { findLent } from '../../lib/platform/lent-bytes.ts'
 import { lendReads } from '../../lib/platform/lent-read.ts'
+import { until } from '../helpers/until.ts'
 
 t.test('an accepted connection tells its reader what came, and its end', async (t) => {
   const heard: string[] = []
@@ -20,7 +21,7 @@ t.test('an accepted connection tells its reader what came, and its end', async (
   socket.on('data', () => t.fail('nothing comes as a stream'))
   t.equal(lendReads(socket, hear), true)
   client.write('one')
-  while (heard.length === 0) await new Promise(setImmediate)
+  await until(() => heard.length !== 0)
   client.end('two')
   await once(socket, 'end')
   t.equal(heard.join(''), 'onetwo')

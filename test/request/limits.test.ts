@@ -5,10 +5,10 @@ import { connectH2, requestH2 } from '../helpers/h2-client.ts'
 import { type ProxyServer, startProxy } from '../helpers/proxy-server.ts'
 import { connectRaw, type RawClient, requestRaw } from '../helpers/raw-client.ts'
 import { startRawUpstream } from '../helpers/raw-upstream.ts'
+import { until } from '../helpers/until.ts'
 
 const get = (path = '/') => `GET ${path} HTTP/1.1\r\nHost: gw.test\r\n\r\n`
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
-const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
 /** Sends on a connection of its own and waits until the gateway has it. */
 async function sendOne(t: Test, server: ProxyServer, bytes: string): Promise<RawClient> {
@@ -16,7 +16,7 @@ async function sendOne(t: Test, server: ProxyServer, bytes: string): Promise<Raw
   const client = await connectRaw(server.port)
   t.teardown(() => client.destroy())
   client.send(bytes)
-  while (server.proxy.inFlight === before) await turn()
+  await until(() => server.proxy.inFlight !== before)
   return client
 }
 
@@ -327,7 +327,7 @@ t.test('a half-open circuit keeps its place for the next where a client goes awa
   await upstream.until(({ heads }) => heads === 4)
   t.equal((await requestRaw(server.port, get())).status, 503)
   for (const probe of probes) probe.destroy()
-  while (server.proxy.inFlight > 0) await turn()
+  await until(() => server.proxy.inFlight === 0)
   answer = 'ok'
   for (let n = 0; n < 3; n++) t.equal((await requestRaw(server.port, get())).status, 200)
   t.same([...server.registry.circuits()], [])

@@ -7,6 +7,7 @@ import { connectH2, requestH2 } from '../helpers/h2-client.ts'
 import { type ProxyServer, startProxy } from '../helpers/proxy-server.ts'
 import { connectRaw, requestRaw } from '../helpers/raw-client.ts'
 import { answerWith, type RawConnection, startRawUpstream } from '../helpers/raw-upstream.ts'
+import { until } from '../helpers/until.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: gw.test\r\n\r\n'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -474,7 +475,7 @@ t.test('a client that goes away stops everything', async (t) => {
   const server = await startProxy(t, [upstream.port], { settings: LONG_BACKOFF })
   const client = await connectRaw(server.port)
   client.send(GET)
-  while ([...server.registry.states()][0]!.failures === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => [...server.registry.states()][0]!.failures > 0)
   client.destroy()
   t.match(await server.record(), { status: 499, tries: 1, retries: { length: 0 } }, 'the second try never began')
   t.equal(upstream.heads, 1)

@@ -6,7 +6,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
@@ -92,7 +92,7 @@ t.test('a successor that dies as soon as it serves is not told as one that took 
   const { workers, lines } = await startWorkers(t, await startUpstream(t))
   for (let death = 1; death <= 3; death++) {
     // At once, before it has said that what it serves is up to date.
-    while (!workers.isUp) await nextTurn()
+    await until(() => workers.isUp)
     process.kill(workers.workers()[0]?.pid ?? 0, 'SIGKILL')
     await until(() => workers.workers()[0]?.restarts === death)
   }

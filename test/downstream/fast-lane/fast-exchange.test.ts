@@ -1,6 +1,7 @@
 /** The fast lane's answers, byte by byte: framing, what is kept back, backpressure, endings. */
 import t from 'tap'
 import type { RawClient } from '../../helpers/raw-client.ts'
+import { until } from '../../helpers/until.ts'
 import { Arrivals, answer, answerHead, startLane } from './start-lane.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
@@ -239,7 +240,7 @@ t.test('a client that takes nothing stops an answer of small chunks too, each in
   t.ok(written < most, 'it stopped before the end')
   t.ok(exchange.pendingBytes < 1024 * 1024, 'little waits')
   client.socket.resume()
-  while (observer.drains === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => observer.drains !== 0)
   exchange.end([])
   t.equal(await observer.closed, true)
 })

@@ -6,6 +6,7 @@ import { type ConnectionOptions, connect as connectTls, type SecureVersion, type
 import t, { type Test } from 'tap'
 import type { Certificate } from '../../../lib/model/certificate.ts'
 import { type KeyType, makeCertificate, makeModelCertificate, toModelCertificate } from '../../helpers/certificates.ts'
+import { until } from '../../helpers/until.ts'
 import { connectRaw, indexCertificates, openTls, RawClient, startListener } from '../start-listener.ts'
 
 const exact = await makeModelCertificate({ names: ['shop.test'] })
@@ -357,7 +358,7 @@ t.test('TLS-18 a handshake that stalls is cut', async (t) => {
   spoken.pause()
   connectTls({ socket: spoken }).on('error', () => {})
   await Promise.all([silent.closed, half.closed, mute.closed])
-  while (listener.connections > 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => listener.connections === 0)
   t.equal(listener.connections, 0)
 })
 
@@ -424,7 +425,7 @@ t.test('LC-01, LC-02 a drain behind TLS: idle connections close, a request in fl
   const unused = new RawClient(await openTls(t, port))
   const busy = new RawClient(await openTls(t, port))
   busy.socket.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n')
-  while (handler.inFlight === 0) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => handler.inFlight !== 0)
   handler.draining = true
   listener.drain()
   await unused.closed

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { MAX_ADDRESSES, type NameTimes, NameWatch } from '../../../lib/observe/names/name-watch.ts'
 import type { Resolution } from '../../../lib/observe/names/resolver.ts'
 import { createMemoryLog, type MemoryLog } from '../../helpers/memory-log.ts'
+import { until } from '../../helpers/until.ts'
 
 // What the watch waits for holds no process.
 const hold = setInterval(() => {}, 1_000)
@@ -170,7 +171,7 @@ t.test('what is known first is used; what comes late joins, and is no change whe
   const take = async (resolution: Resolution) => {
     const taken = finish
     taken(resolution)
-    while (finish === taken) await new Promise((resolve) => setTimeout(resolve, 5))
+    await until(() => finish !== taken)
   }
   watch.retain(new Set(['a.test']))
   await watch.settle(5_000)

@@ -9,6 +9,7 @@ import { type DnsAnswer, startDnsServer } from '../../helpers/dns-server.ts'
 import { startEchoUpstream } from '../../helpers/echo-upstream.ts'
 import { createMemoryLog } from '../../helpers/memory-log.ts'
 import { type RunningGateway, runGateway, visit } from '../../helpers/running-gateway.ts'
+import { until } from '../../helpers/until.ts'
 
 /** Echoes of one port on these addresses, each with its address as its name. */
 async function startAt(t: Test, ...addresses: readonly string[]) {
@@ -60,7 +61,7 @@ async function ask(running: RunningGateway, host = 'web.test'): Promise<string> 
 }
 
 async function askUntil(running: RunningGateway, expected: string): Promise<void> {
-  while ((await ask(running)) !== expected) await new Promise((resolve) => setTimeout(resolve, 20))
+  await until(async () => (await ask(running)) === expected)
 }
 
 function listEndpoints({ model, locate }: ServedConfiguration): readonly EndpointRow[] {
@@ -388,5 +389,5 @@ t.test('addresses that are kept of a name that is gone are stale in the admin AP
   const reason = 'left.test: there is no such name (NXDOMAIN); this is what it had before'
   t.match(await show(), [{ address: `127.0.0.2:${port}`, state: 'stale', reason }])
   dns.answers.set('left.test', { addresses: ['127.0.0.2'], ttl: 60 })
-  while ((await show())[0]!.state !== 'ready') await new Promise((resolve) => setTimeout(resolve, 50))
+  await until(async () => (await show())[0]!.state === 'ready')
 })

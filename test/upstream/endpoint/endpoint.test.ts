@@ -8,6 +8,7 @@ import { startProxy } from '../../helpers/proxy-server.ts'
 import { connectRaw, requestRaw } from '../../helpers/raw-client.ts'
 import { answerWith, startRawUpstream } from '../../helpers/raw-upstream.ts'
 import { makeEndpoint } from '../../helpers/snapshot.ts'
+import { until } from '../../helpers/until.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: gw.test\r\n\r\n'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -104,7 +105,7 @@ t.test('OV-06 beyond maxConnections requests wait, beyond maxQueue they are refu
   await (await upstream.connection(1)).head()
   await first.head()
   clients[2]!.send(GET)
-  while (server.proxy.inFlight < 3) await new Promise((resolve) => setImmediate(resolve))
+  await until(() => server.proxy.inFlight >= 3)
   const refused = await requestRaw(server.port, GET)
   t.equal(refused.status, 503)
   t.equal(codeOf(refused), 'PORTICO_UP_OVERLOADED')

@@ -6,6 +6,7 @@ import { ConnectionPool } from '../../../lib/upstream/transport/connection-pool.
 import { IdlePrivates, PrivateConnections } from '../../../lib/upstream/transport/private-connections.ts'
 import { answerWith, type RawConnection, startRawUpstream } from '../../helpers/raw-upstream.ts'
 import { makeSettings } from '../../helpers/settings.ts'
+import { until } from '../../helpers/until.ts'
 import { openEndpoint, send } from './exchange.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -56,7 +57,7 @@ t.test('the connection used last is used next, so that the others may go', async
   t.equal(endpoint.connections, 1)
   await last.ended()
   t.equal(upstream.connections.length, 3)
-  while (endpoint.connections > 0) await turn()
+  await until(() => endpoint.connections === 0)
 })
 
 t.test('an idle connection that the endpoint ends or resets is let go', async (t) => {
@@ -71,7 +72,7 @@ t.test('an idle connection that the endpoint ends or resets is let go', async (t
     await turn()
     t.equal(endpoint.connections, 1)
     part(upstream.connections[0]!)
-    while (endpoint.connections > 0) await turn()
+    await until(() => endpoint.connections === 0)
     t.equal(endpoint.isIdle, true)
     t.equal((await send(endpoint).over()).body, 'ok')
   }
@@ -87,14 +88,14 @@ t.test('many idle connections go at once, and none is lost count of', async (t) 
   t.equal(endpoint.isIdle, true)
   await turn()
   for (const [n, { socket }] of upstream.connections.entries()) if (n % 3 !== 0) socket.destroy()
-  while (endpoint.connections > 100) await turn()
+  await until(() => endpoint.connections <= 100)
   t.equal(endpoint.connections, 100)
   t.equal(endpoint.isIdle, true)
   const again = send(endpoint)
   await again.until(({ connection }) => connection !== undefined)
   t.equal(again.connection!.uses, 1)
   endpoint.close()
-  while (endpoint.connections > 1) await turn()
+  await until(() => endpoint.connections <= 1)
   t.equal(again.error, undefined, 'a leased one ends with its request')
 })
 
@@ -193,7 +194,7 @@ t.test('a connection with a preamble begins with it, and is used once', async (t
   const gone = send(endpoint, { past: 'none', preamble: Buffer.from('PROXY UNKNOWN\r\n') })
   gone.cancelled = true
   await upstream.connection(2)
-  while (!endpoint.isIdle) await turn()
+  await until(() => endpoint.isIdle)
   t.equal((await send(endpoint).over()).body, 'ok')
   t.notMatch(upstream.connections[2]?.text, /GET/, 'not even where its request was given up')
 })
@@ -205,7 +206,7 @@ t.test('a connection that comes after its request was given up stays for the nex
   const gone = send(endpoint)
   gone.cancelled = true
   await upstream.connection(0)
-  while (!endpoint.isIdle) await turn()
+  await until(() => endpoint.isIdle)
   await turn()
   t.equal((await send(endpoint).over()).body, 'ok')
   t.equal(upstream.connections.length, 1)

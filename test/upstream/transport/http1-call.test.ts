@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import type { Http1Call } from '../../../lib/upstream/transport/http1-call.ts'
 import { makeCertificate } from '../../helpers/certificates.ts'
 import { answerWith, type RawConnection, startRawUpstream } from '../../helpers/raw-upstream.ts'
+import { until } from '../../helpers/until.ts'
 import { type Exchange, openEndpoint, type RequestWords, send } from './exchange.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -362,7 +363,7 @@ t.test('a request on a connection that has closed meanwhile fails, later', async
   await first.until(({ connection }) => connection !== undefined)
   const connection = first.connection!
   first.call!.abort()
-  while (endpoint.connections > 0) await turn()
+  await until(() => endpoint.connections === 0)
   const late = send(endpoint, {}, () => begun())
   await late.until((each) => each.connection !== undefined)
   begun = () => t.equal(late.error, undefined, 'not before the connection was taken')
@@ -485,7 +486,7 @@ t.test('over TLS a reset breaks the answer off', async (t) => {
     if (bytes !== '') await sent.until(({ head }) => head !== undefined)
     upstream.transports[0]!.resetAndDestroy()
     t.equal((await sent.over()).error?.code, code)
-    while (endpoint.connections > 0) await turn()
+    await until(() => endpoint.connections === 0)
   }
 })
 

@@ -1,20 +1,30 @@
-/** Runs one test file as a process of its own, as `node FILE` does. The runner of tap would load hooks into each, which cost more than most tests. */
+/** Runs test files in a process of their own. The runner of tap would load hooks into each, which cost more than most tests. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { keepChild } from '../helpers/kept-child.ts'
+import { type Cost, readCosts } from './cost.ts'
 import { type Outcome, readTap } from './tap-output.ts'
 
 /** Characters of the output that are shown where no failed assertion says more. */
 const SHOWN = 4_000
 
-export type FileOutcome = Outcome & Readonly<{ file: string; ms: number }>
+const RUN_MODULE = fileURLToPath(new URL('./run-module.js', import.meta.url))
 
-/** `seconds` is the time limit of each test in it that sets none itself. `module` is the compiled file. */
-export async function runFile(file: string, module: string, seconds: number): Promise<FileOutcome> {
-  const start = performance.now()
+export type FilesOutcome = Outcome &
+  Readonly<{
+    /** The files that ran in one process. */
+    files: readonly string[]
+    /** By file. */
+    costs: ReadonlyMap<string, Cost>
+  }>
+
+/** `seconds` is the time limit of each test that sets none itself. */
+export async function runFiles(files: readonly string[], seconds: number): Promise<FilesOutcome> {
+  const modules = files.map((file) => `dist/${file.replace(/\.ts$/, '.js')}`)
   const child = keepChild(
-    spawn(process.execPath, ['--enable-source-maps', module], {
+    spawn(process.execPath, ['--enable-source-maps', RUN_MODULE, ...modules], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, TAP_TIMEOUT: String(seconds) },
     }),
@@ -27,7 +37,13 @@ export async function runFile(file: string, module: string, seconds: number): Pr
     once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>,
   ])
   clearTimeout(limit)
-  return { file, ms: Math.round(performance.now() - start), ...judge(stdout, stderr, signal ?? code ?? 0) }
+  const byModule = readCosts(stdout)
+  const costs = new Map<string, Cost>()
+  for (const [index, file] of files.entries()) {
+    const cost = byModule.get(modules[index]!)
+    if (cost) costs.set(file, cost)
+  }
+  return { files, costs, ...judge(stdout, stderr, signal ?? code ?? 0) }
 }
 
 /** A file also fails if it ends before its tests do, runs no test, or ends with a code other than 0. */

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { judge } from './run-file.ts'
+import { judge } from './run-files.ts'
 
 const SUMMARY = '# { total: 3, pass: 2, fail: 1 }\n'
 const FAILING = `TAP version 14
