@@ -5,6 +5,7 @@ import { startFaultyUpstream } from './helpers/faulty-upstream.ts'
 import { connectRaw, requestRaw } from './helpers/raw-client.ts'
 import { startRawUpstream } from './helpers/raw-upstream.ts'
 import { readMetrics, runGateway } from './helpers/running-gateway.ts'
+import { until } from './helpers/until.ts'
 
 const get = (path = '/') => `GET ${path} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n`
 
@@ -145,21 +146,29 @@ t.test('GETs outlive endpoints that are killed and come back', async (t) => {
   const gateway = await runGateway(t, manifests({}), { endpoints: { web: upstreams.map(({ port }) => port) } })
   let isOver = false
   const statuses = new Map<number, number>()
-  const walk = async () => {
+  const answers = Array.from({ length: 8 }, () => 0)
+  const walk = async (_: number, walker: number) => {
     const client = await connectRaw(gateway.http)
     t.teardown(() => client.destroy())
     while (!isOver) {
       const { status } = await client.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n').response()
       statuses.set(status, (statuses.get(status) ?? 0) + 1)
+      answers[walker]!++
     }
   }
-  const walks = Array.from({ length: 8 }, walk)
+  const walks = answers.map(walk)
+  // A request has two tries: on a busy machine it could meet two kills, if each did not wait for the requests of the one before.
+  const goOn = async () => {
+    const before = [...answers]
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    await until(() => answers.every((count, walker) => count > before[walker]!))
+  }
   for (let round = 0; round < 9; round++) {
     const victim = upstreams[round % 3]!
     await victim.kill()
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await goOn()
     await victim.open()
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    await goOn()
   }
   isOver = true
   await Promise.all(walks)

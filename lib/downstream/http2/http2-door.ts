@@ -124,7 +124,8 @@ export function createHttp2Door({ settings, handler, clock, log }: Http2DoorOpti
         return
       }
       if (lastStream > 0) session.goaway(constants.NGHTTP2_NO_ERROR, lastStream)
-      session.destroy()
+      // A GOAWAY names no later stream than the one before it, which goes out first.
+      setImmediate(() => session.destroy())
     }
 
     /** Sends GOAWAY, and soon ends the session, even one that waits for the rest of a head. */
