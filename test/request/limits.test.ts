@@ -1,6 +1,6 @@
 /** How many requests an upstream and its endpoints get at once, who waits, and who is refused; over real sockets. */
 import t, { type Test } from 'tap'
-import { startFaultyUpstream } from '../helpers/faulty-upstream.ts'
+import { type FaultyUpstream, startFaultyUpstream } from '../helpers/faulty-upstream.ts'
 import { connectH2, requestH2 } from '../helpers/h2-client.ts'
 import { type ProxyServer, startProxy } from '../helpers/proxy-server.ts'
 import { connectRaw, type RawClient, requestRaw } from '../helpers/raw-client.ts'
@@ -26,13 +26,20 @@ function checkIdle(t: Test, server: ProxyServer): void {
 }
 
 t.test('an endpoint never has more requests than it may, whatever comes', async (t) => {
-  const start = () =>
-    startFaultyUpstream(t, async () => {
-      await new Promise((resolve) => setTimeout(resolve, 3))
+  const upstreams: FaultyUpstream[] = []
+  const start = async () => {
+    const upstream = await startFaultyUpstream(t, async () => {
+      // None answers before all have as many as they may, however slowly the clients come.
+      do await new Promise((resolve) => setTimeout(resolve, 3))
+      while (upstreams.some(({ peak }) => peak < 3))
       return 'ok' as const
     })
+    upstreams.push(upstream)
+    return upstream
+  }
   const [a, b] = [await start(), await start()]
-  const server = await startProxy(t, [a.port, b.port], { settings: { 'upstream.maxRequests': 3 } })
+  const settings = { 'upstream.maxRequests': 3, 'upstream.queueTimeout': 60_000 }
+  const server = await startProxy(t, [a.port, b.port], { settings })
   const answers = await Promise.all(Array.from({ length: 200 }, () => requestRaw(server.port, get())))
   t.ok(answers.every(({ status }) => status === 200))
   t.equal(a.peak, 3)
