@@ -39,6 +39,19 @@ export function fitSockets(limit: number | undefined): number {
   return limit === undefined ? Number.POSITIVE_INFINITY : Math.floor(limit / 4)
 }
 
+/**
+ * Throws EMFILE or ENFILE where less is left than a process needs for itself. It is asked before modules are loaded:
+ * where Node cannot open a package's `package.json` it says that there is no such package.
+ */
+export function requireOwnDescriptors(): void {
+  const taken: number[] = []
+  try {
+    while (taken.length < OWN_DESCRIPTORS) taken.push(openSync(devNull, 'r'))
+  } finally {
+    for (const descriptor of taken) closeSync(descriptor)
+  }
+}
+
 function readLimit(): number | undefined {
   try {
     const [, soft = ''] = /^Max open files +(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? []

@@ -245,8 +245,7 @@ t.test('with the fewest file descriptors a gateway starts', async (t) => {
 
 t.test('where other descriptors use the limit up, the start ends in one line with the way out', async (t) => {
   const file = join(t.testdir({ 'a.yaml': ONE_ROUTE }), 'a.yaml')
-  // From the first modules to the last, which are loaded one after the other as they are needed.
-  for (const inherited of [106, 100, 90, 80]) {
+  for (const inherited of [106, 100, 90, 80, 60]) {
     const run = runWithin(128, inherited, 'run', '-f', file, '--http-port', '0', '--admin-port', '0', '--no-https')
     t.teardown(() => run.child.kill('SIGKILL'))
     const { code, stdout, stderr } = await run.catch((error) => error)
