@@ -1,7 +1,7 @@
 /** Resources from a text in memory: standard input, or manifests that a program makes. */
 import { type Clock, systemClock } from '../base/clock.ts'
 import { DiagnosticList } from '../base/diagnostics.ts'
-import { sourceFromText } from '../source/files.ts'
+import { sourceFromText } from '../source/read-source.ts'
 import { type Content, chooseParser } from './content.ts'
 import type { ChangeListener, Manifests, Provider, Watch } from './provider.ts'
 import { readVersion, type Version } from './version.ts'

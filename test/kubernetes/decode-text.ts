@@ -4,7 +4,7 @@ import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { type Decoded, decodeDocuments } from '../../lib/kubernetes/decode.ts'
 import type { Resource, ResourceKind } from '../../lib/kubernetes/resource.ts'
 import { type ResourceSet, ResourceStore } from '../../lib/kubernetes/store.ts'
-import { sourceFromText } from '../../lib/source/files.ts'
+import { sourceFromText } from '../../lib/source/read-source.ts'
 import { parseDocuments } from '../helpers/documents.ts'
 
 export type DecodedText = Decoded & {

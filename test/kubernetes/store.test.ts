@@ -2,7 +2,7 @@ import t from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { decodeDocuments } from '../../lib/kubernetes/decode.ts'
 import { ResourceStore } from '../../lib/kubernetes/store.ts'
-import { sourceFromText } from '../../lib/source/files.ts'
+import { sourceFromText } from '../../lib/source/read-source.ts'
 import { parseDocuments } from '../helpers/documents.ts'
 import { decodeText } from './decode-text.ts'
 

@@ -7,7 +7,7 @@ import { explainListenError, type StartError } from '../../lib/control/start-err
 import { runProbe } from '../../lib/observe/health/probe.ts'
 import { DescriptorReserve, findDescriptorLimit, fitConnections } from '../../lib/platform/descriptors.ts'
 import { ListeningSocket } from '../../lib/platform/listening-socket.ts'
-import { readSource } from '../../lib/source/files.ts'
+import { readSource } from '../../lib/source/read-source.ts'
 import type { LogDestination } from '../../lib/telemetry/log-destination.ts'
 import { createMetrics } from '../../lib/telemetry/metrics.ts'
 import { RequestCounts } from '../../lib/telemetry/request-counts.ts'

@@ -3,7 +3,7 @@ import t from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
 import type { SourceDocument } from '../../lib/source/document.ts'
-import { sourceFromText } from '../../lib/source/files.ts'
+import { sourceFromText } from '../../lib/source/read-source.ts'
 import { parseDocuments } from '../helpers/documents.ts'
 
 function parse(text: string): {

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import t from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
-import { findFiles, readSource, sourceFromText } from '../../lib/source/files.ts'
+import { findFiles } from '../../lib/source/file-finder.ts'
+import { readSource, sourceFromText } from '../../lib/source/read-source.ts'
 
 const LIMITS = { maxCount: 1000, maxBytes: 1024 * 1024 }
 

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
 import { DiagnosticList } from '../../lib/base/diagnostics.ts'
 import { joinParts, type ParsedPart, placeDocuments, readLines } from '../../lib/source/document.ts'
-import { sourceFromText } from '../../lib/source/files.ts'
 import { ParserPool, type ParserPoolOptions } from '../../lib/source/parser-pool.ts'
+import { sourceFromText } from '../../lib/source/read-source.ts'
 import type { SourceText } from '../../lib/source/text.ts'
 import { parseDocuments } from '../helpers/documents.ts'
 

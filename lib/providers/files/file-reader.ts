@@ -4,17 +4,9 @@
  */
 import type { Clock } from '../../base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
-import {
-  type FoundFiles,
-  findFiles,
-  identifyFolder,
-  isIgnoredPath,
-  isUnsettled,
-  readPlainStamp,
-  readSize,
-  readSource,
-  readStamp,
-} from '../../source/files.ts'
+import { type FoundFiles, findFiles, isIgnoredPath } from '../../source/file-finder.ts'
+import { readSource } from '../../source/read-source.ts'
+import { identifyFolder, isUnsettled, readPlainStamp, readSize, readStamp } from '../../source/stamp.ts'
 import { chooseParser, createEmptyContent, type Parser } from '../content.ts'
 import { describeKept, type Kept } from '../kept.ts'
 import type { FileLimits, Manifests } from '../provider.ts'

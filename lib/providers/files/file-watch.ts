@@ -5,7 +5,7 @@
 import { type FSWatcher, type Stats, watch } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { isUnsettled, readStamp } from '../../source/files.ts'
+import { isUnsettled, readStamp } from '../../source/stamp.ts'
 
 /** Paths checked in parallel. */
 const BATCH = 128

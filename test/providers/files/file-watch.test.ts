@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { FileWatch, type FileWatchOptions } from '../../../lib/providers/files/file-watch.ts'
-import { readStamp } from '../../../lib/source/files.ts'
+import { readStamp } from '../../../lib/source/stamp.ts'
 
 const NEVER = 3_600_000
 

@@ -1,20 +1,9 @@
-/** Finds and reads the files that -f names. A problem with one file is a diagnostic; the others are still read. */
-import { createHash, webcrypto } from 'node:crypto'
-import {
-  constants,
-  type Dirent,
-  readdir,
-  realpath as resolveLink,
-  type Stats,
-  statSync,
-  stat as statWithCallback,
-} from 'node:fs'
-import { lstat, open, opendir, realpath } from 'node:fs/promises'
+/** Finds the files that -f names. A problem with one of them is a diagnostic; the others are still found. */
+import { type Dirent, readdir, realpath as resolveLink, type Stats, statSync } from 'node:fs'
+import { lstat, opendir, realpath } from 'node:fs/promises'
 import path from 'node:path'
-import { promisify } from 'node:util'
 import { type GlobOptions, glob } from 'tinyglobby'
 import { DiagnosticList } from '../base/diagnostics.ts'
-import { isExhaustion, RAISE_LIMIT } from '../base/exhaustion.ts'
 import {
   type BuiltFolder,
   CHART,
@@ -23,7 +12,9 @@ import {
   MAX_KUSTOMIZATION,
   readKustomization,
 } from './built-folder.ts'
-import { decodeText, type SourceText, toText } from './text.ts'
+import { readSource } from './read-source.ts'
+import { identify, printStamp, stat } from './stamp.ts'
+import { addUnreadable, describeType, printPath } from './unreadable.ts'
 
 export type FoundFiles = {
   /** Absolute paths, each once, in the order of the given names, and sorted within a folder or glob. */
@@ -45,11 +36,6 @@ export type FoundFiles = {
 const BATCH = 128
 /** Most entries checked, for each file that may be read. */
 const ENTRIES_PER_FILE = 20
-/** Files beyond this size are hashed in another thread. */
-const LARGE_BYTES = 1_048_576
-
-/** Used for very many files: the `stat` of node:fs/promises costs twice as much. */
-const stat = promisify(statWithCallback)
 
 const MANIFEST = /\.(?:ya?ml|json)$/i
 const GLOB = /[*?[\]{}!]/
@@ -337,7 +323,7 @@ class FileFinder {
   }
 
   #addFailure(file: string, error: Error): void {
-    addFailure(this.#diagnostics, printPath(file), error)
+    addUnreadable(this.#diagnostics, printPath(file), error)
   }
 }
 
@@ -361,128 +347,12 @@ function isSkipped(name: string): boolean {
   return name.startsWith('.') || name === 'node_modules'
 }
 
-/** The stamp of a regular file with a single name; undefined for anything else, or nothing. */
-export async function readPlainStamp(file: string): Promise<string | undefined> {
-  const stats = await lstat(file).catch(() => undefined)
-  return stats?.isFile() && stats.nlink === 1 ? printStamp(stats) : undefined
-}
-
 /** True if a walk of the folder would not read a new entry at this path: it is not named like a manifest, or does not exist. */
 export async function isIgnoredPath(file: string): Promise<boolean> {
   const name = path.basename(file)
   if (isSkipped(name)) return true
   const stats = await lstat(file).catch(() => undefined)
   return stats === undefined || (stats.isFile() && !MANIFEST.test(name))
-}
-
-/** Identity, size and times of a file. The stamp differs whenever the content may differ. */
-function printStamp({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string {
-  return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`
-}
-
-/** The stamp of the file that a path leads to, links followed; the error code if there is none. */
-export async function readStamp(file: string): Promise<string> {
-  try {
-    return printStamp(await stat(file))
-  } catch (error) {
-    return String((error as NodeJS.ErrnoException).code)
-  }
-}
-
-/** The identity of the folder that a path leads to. It changes when a volume is mounted or unmounted. Undefined if there is no folder. */
-export async function identifyFolder(name: string): Promise<string | undefined> {
-  const stats = await stat(name).catch(() => undefined)
-  return stats?.isDirectory() ? identify(stats) : undefined
-}
-
-/** The size in a stamp, in bytes; 0 if there was no file. */
-export function readSize(stamp: string): number {
-  return Number(stamp.split(' ')[2] ?? 0)
-}
-
-/** A file changed again within the granularity of its time stamp would look unchanged. */
-const SETTLE_MS = 2_000
-
-/** True if a stamp taken at `now` is too young to rely on: another change could leave it the same. */
-export function isUnsettled(stamp: string, now: number): boolean {
-  const mtimeMs = stamp.split(' ')[3]
-  return mtimeMs !== undefined && Math.abs(now - Number(mtimeMs)) < SETTLE_MS
-}
-
-/** Reads one file; undefined, with a diagnostic, if it cannot be read as text. */
-export async function readSource(
-  file: string,
-  options: { maxBytes: number; inFolder?: boolean },
-  diagnostics: DiagnosticList,
-): Promise<SourceText | undefined> {
-  const { maxBytes, inFolder = false } = options
-  const name = printPath(file)
-  const bytes = await readBytes(file, name, maxBytes, diagnostics)
-  if (!bytes) return undefined
-  const hash = bytes.length > LARGE_BYTES ? await hashAside(bytes) : hashOf(bytes)
-  const text = decodeText(name, bytes, diagnostics)
-  return text === undefined ? undefined : Object.freeze({ name, path: file, text, hash, inFolder })
-}
-
-/** A source without a file, such as stdin. */
-export function sourceFromText(name: string, text: string): SourceText {
-  const bytes = Buffer.from(text.startsWith('\uFEFF') ? text.slice(1) : text)
-  return Object.freeze({ name, path: undefined, text: toText(bytes), hash: hashOf(text) })
-}
-
-async function readBytes(
-  file: string,
-  name: string,
-  maxBytes: number,
-  diagnostics: DiagnosticList,
-): Promise<Buffer | undefined> {
-  try {
-    // Non-blocking, since opening a FIFO that was put in the file's place would wait for its writer.
-    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
-    try {
-      const stats = await handle.stat()
-      if (!stats.isFile()) {
-        diagnostics.add('PORTICO_FILE_UNREADABLE', `${name} is a ${describeType(stats)}, not a file`)
-        return undefined
-      }
-      const bytes = stats.size > maxBytes ? undefined : await readUpTo(handle, stats.size, maxBytes)
-      if (!bytes) {
-        diagnostics.add('PORTICO_FILE_TOO_LARGE', `${name} is larger than ${printBytes(maxBytes)}`, {
-          help: 'split it, or raise files.maxBytes',
-        })
-      }
-      return bytes
-    } finally {
-      await handle.close()
-    }
-  } catch (error) {
-    addFailure(diagnostics, name, error as Error)
-    return undefined
-  }
-}
-
-/** Undefined if the file has meanwhile grown beyond the limit. */
-async function readUpTo(
-  handle: Awaited<ReturnType<typeof open>>,
-  size: number,
-  maxBytes: number,
-): Promise<Buffer | undefined> {
-  const parts: Buffer[] = []
-  let total = 0
-  for (;;) {
-    const part = Buffer.allocUnsafe(Math.max(4096, size - total + 1))
-    const { bytesRead } = await handle.read(part, 0, part.length, null)
-    if (bytesRead === 0) return Buffer.concat(parts, total)
-    parts.push(part.subarray(0, bytesRead))
-    total += bytesRead
-    if (total > maxBytes) return undefined
-  }
-}
-
-/** The path as shown to people: relative to the working directory if that is shorter. */
-function printPath(absolute: string): string {
-  const relative = path.relative(process.cwd(), absolute)
-  return relative !== '' && relative.length < absolute.length ? relative : absolute
 }
 
 /** The deepest folder a pattern names without wildcards. */
@@ -492,55 +362,6 @@ function globBase(pattern: string): string {
   return parts.slice(0, Math.max(first, 1)).join(path.sep) || path.sep
 }
 
-/** Hashes in another thread. */
-async function hashAside(bytes: Buffer): Promise<string> {
-  return Buffer.from(await webcrypto.subtle.digest('SHA-256', new Uint8Array(bytes))).toString('hex')
-}
-
-function hashOf(bytes: Buffer | string): string {
-  return createHash('sha256').update(bytes).digest('hex')
-}
-
 function toError(error: Error): Error {
   return error
-}
-
-function identify(stats: Stats): string {
-  return `${stats.dev}:${stats.ino}`
-}
-
-function addFailure(diagnostics: DiagnosticList, name: string, error: Error): void {
-  diagnostics.add('PORTICO_FILE_UNREADABLE', `${name} ${describe(error)}`, {
-    help: isExhaustion(error) ? RAISE_LIMIT : undefined,
-  })
-}
-
-function describe(error: NodeJS.ErrnoException): string {
-  switch (error.code) {
-    case 'EACCES':
-    case 'EPERM':
-      return 'cannot be read: permission denied'
-    case 'ENOENT':
-      return 'cannot be read: it does not exist, or is a link to nothing'
-    case 'ELOOP':
-      return 'cannot be read: its links lead in a circle'
-    case 'ENXIO':
-      return 'is a socket, not a file'
-    case 'EMFILE':
-    case 'ENFILE':
-      return 'cannot be read: no file descriptor is left'
-    default:
-      return `cannot be read: ${error.code ?? error.message}`
-  }
-}
-
-function describeType(stats: Stats): string {
-  if (stats.isDirectory()) return 'folder'
-  if (stats.isFIFO()) return 'FIFO'
-  if (stats.isSocket()) return 'socket'
-  return 'device'
-}
-
-function printBytes(bytes: number): string {
-  return bytes % 1_048_576 === 0 ? `${bytes / 1_048_576} MiB` : `${bytes} bytes`
 }
