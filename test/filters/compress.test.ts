@@ -1,14 +1,12 @@
 import { brotliDecompressSync, createGunzip, gunzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { chooseCoding } from '../../lib/filters/content-coding.ts'
-import { findIngressTable } from '../../lib/model/route-table.ts'
 import type { Answer } from '../doors/recorder.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { type RawConnection, startRawUpstream } from '../helpers/raw-upstream.ts'
 import { runGateway } from '../helpers/running-gateway.ts'
 import { until } from '../helpers/until.ts'
-import { translateText } from '../translate/manifests.ts'
-import { ask, type Filtered, HOST, startFiltered } from './filtered.ts'
+import { ask, type Filtered, HOST, printFiltered, startFiltered, translateFiltered } from './filtered.ts'
 
 const TEXT = 'Portico compresses this sentence. '.repeat(100)
 const JSON_TYPE = 'Content-Type: application/json\r\n'
@@ -121,22 +119,11 @@ const REQUEST = `GET / HTTP/1.1\r\nHost: ${HOST}\r\nAccept-Encoding: gzip\r\n\r\
 async function startGateway(
   t: Test,
   workers: string,
-  annotations: object,
   behave: (connection: RawConnection) => void | Promise<void>,
 ): Promise<number> {
   const upstream = await startRawUpstream(behave)
   t.teardown(() => upstream.close())
-  const manifests = `
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web, annotations: ${JSON.stringify(annotations)}}
-spec: {rules: [{host: ${HOST}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
-`
+  const manifests = printFiltered({ compress: 'true' })
   const gateway = await runGateway(t, manifests, { endpoints: { web: [upstream.port] }, flags: { workers } })
   return gateway.http
 }
@@ -147,7 +134,7 @@ async function startStreaming(t: Test, workers: string = '0') {
   const arrival = new Promise<RawConnection>((resolve) => {
     found = resolve
   })
-  const port = await startGateway(t, workers, { 'portico.dev/compress': 'true' }, (each) => found?.(each))
+  const port = await startGateway(t, workers, (each) => found?.(each))
   const client = await connectRaw(port)
   t.teardown(() => client.destroy())
   client.send(REQUEST)
@@ -245,7 +232,7 @@ t.test('as many answers are compressed at once as memory is meant for, and all a
     return client.until((text) => text.includes('\r\n\r\n'))
   }
   const clients: { destroy(): void }[] = []
-  const port = await startGateway(t, '0', { 'portico.dev/compress': 'true' }, async (each) => {
+  const port = await startGateway(t, '0', async (each) => {
     await each.head()
     each.send(`HTTP/1.1 200 OK\r\n${JSON_TYPE}Transfer-Encoding: chunked\r\n\r\n${toChunk('[')}`)
   })
@@ -303,20 +290,9 @@ t.test('it is off unless it says what to do, and tells what it cannot use', asyn
     [{ compress: 'true', 'compress-min-size': 'many' }, undefined, /"many" is no size$/],
   ]
   for (const [annotations, options, message] of cases) {
-    const own = Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value])
-    const { model, diagnostics } = translateText(`
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web, annotations: ${JSON.stringify(Object.fromEntries(own))}}
-spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:80"}}
-spec: {ports: [{port: 80}]}
-`)
+    const { route, diagnostics } = translateFiltered(annotations)
     const label = JSON.stringify(annotations)
-    t.same(findIngressTable(model).defaultRoute?.filters?.[0]?.options, options, label)
+    t.same(route?.filters?.[0]?.options, options, label)
     if (message === undefined) t.same(diagnostics, [], label)
     else t.match(diagnostics, [{ code: 'PORTICO_ANN_VALUE', message }], label)
   }

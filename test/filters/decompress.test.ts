@@ -1,12 +1,10 @@
 import { setTimeout } from 'node:timers/promises'
 import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib'
 import t from 'tap'
-import { findIngressTable } from '../../lib/model/route-table.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { startRawUpstream } from '../helpers/raw-upstream.ts'
 import { runGateway } from '../helpers/running-gateway.ts'
-import { translateText } from '../translate/manifests.ts'
-import { ask, HOST, startFiltered } from './filtered.ts'
+import { ask, HOST, printFiltered, startFiltered, translateFiltered } from './filtered.ts'
 
 const TEXT = 'Portico decompresses this sentence. '.repeat(50)
 const CODINGS = { gzip: gzipSync, 'x-gzip': gzipSync, deflate: deflateSync, br: brotliCompressSync }
@@ -98,17 +96,7 @@ t.test('a body may become as large as the limit, and a bomb is stopped early', a
 t.test('of a bomb no more comes out than is needed to see what it is', async (t) => {
   const upstream = await startRawUpstream(() => {})
   t.teardown(() => upstream.close())
-  const manifests = `
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web, annotations: {portico.dev/decompress: "true", portico.dev/decompress-limit: 1Mi}}
-spec: {rules: [{host: ${HOST}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
-`
+  const manifests = printFiltered({ decompress: 'true', 'decompress-limit': '1Mi' })
   const bomb = gzipSync(Buffer.alloc(300 * 1024 ** 2))
   for (const workers of ['0', '1']) {
     const gateway = await runGateway(t, manifests, { endpoints: { web: [upstream.port] }, flags: { workers } })
@@ -132,17 +120,7 @@ t.test('decoders of brotli take little memory, of one client and together', asyn
   // The endpoint keeps nothing: what it has read is no memory of a decoder.
   const upstream = await startRawUpstream(({ socket }) => void socket.removeAllListeners('data').resume())
   t.teardown(() => upstream.close())
-  const manifests = `
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web, annotations: {portico.dev/decompress: "true"}}
-spec: {rules: [{host: ${HOST}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
-`
+  const manifests = printFiltered({ decompress: 'true' })
   const gateway = await runGateway(t, manifests, {
     endpoints: { web: [upstream.port] },
     flags: { workers: '0', trustedProxies: '127.0.0.0/8' },
@@ -202,20 +180,9 @@ t.test('it is off unless it says "true", and tells what it cannot use', async (t
     [{ decompress: 'true', 'decompress-limit': '1.5' }, undefined, /"1.5" is no size/],
   ]
   for (const [annotations, options, message] of cases) {
-    const own = Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value])
-    const { model, diagnostics } = translateText(`
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web, annotations: ${JSON.stringify(Object.fromEntries(own))}}
-spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:80"}}
-spec: {ports: [{port: 80}]}
-`)
+    const { route, diagnostics } = translateFiltered(annotations)
     const label = JSON.stringify(annotations)
-    t.same(findIngressTable(model).defaultRoute?.filters?.[0]?.options, options, label)
+    t.same(route?.filters?.[0]?.options, options, label)
     if (message === undefined) t.same(diagnostics, [], label)
     else t.match(diagnostics, [{ code: 'PORTICO_ANN_VALUE', message }], label)
   }

@@ -13,7 +13,7 @@ import { connectH2 } from '../helpers/h2-client.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { endpointsOf, runGateway, startEchoes } from '../helpers/running-gateway.ts'
 import { until } from '../helpers/until.ts'
-import { ask, startFiltered } from './filtered.ts'
+import { ask, printFiltered, startFiltered } from './filtered.ts'
 
 /** An auth server that records what it is asked. */
 async function startAuth(t: Test, answer: RequestListener) {
@@ -112,10 +112,10 @@ t.test('an endpoint gets the fields of the auth server alone, whoever sends them
   let groups: string[] = ['X-Forwarded-Groups', 'a', 'X-Forwarded-Groups', 'b', 'X-User', 'anna']
   const auth = await startAuth(t, (_request, response) => response.writeHead(200, groups).end())
   const annotations = {
-    'portico.dev/auth-url': auth.url,
-    'portico.dev/auth-response-headers': 'X-Forwarded-Groups, x-user, Authorization',
+    'auth-url': auth.url,
+    'auth-response-headers': 'X-Forwarded-Groups, x-user, Authorization',
   }
-  const running = await runGateway(t, manifests(annotations), {
+  const running = await runGateway(t, printFiltered(annotations), {
     endpoints: endpointsOf(await startEchoes(t, 'web')),
     // This client is believed; fields with underscores are kept.
     flags: { trustedProxies: '127.0.0.0/8', underscoresInHeaders: 'keep' },
@@ -234,22 +234,11 @@ t.test('a kept connection that the auth server has closed costs no request', asy
   t.notOk(auth.sockets.has(kept!))
 })
 
-const manifests = (annotations: Record<string, string>) => `apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web, annotations: ${JSON.stringify(annotations)}}
-spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
-`
-
 t.test('a client that leaves takes its question along', async (t) => {
   const auth = await startAuth(t, () => {})
-  const annotations = { 'portico.dev/auth-url': auth.url, 'portico.dev/auth-timeout': '1m' }
+  const annotations = { 'auth-url': auth.url, 'auth-timeout': '1m' }
   for (const enabled of ['true', 'false']) {
-    const running = await runGateway(t, manifests(annotations), {
+    const running = await runGateway(t, printFiltered(annotations), {
       endpoints: endpointsOf(await startEchoes(t, 'web')),
       flags: { 'fastLane.enabled': enabled },
     })
@@ -299,7 +288,7 @@ t.test('the certificate of an auth server is verified', async (t) => {
   const file = join(folder, 'manifests.yaml')
   const { port } = server.address() as AddressInfo
   writeFileSync(authority, certificate)
-  writeFileSync(file, manifests({ 'portico.dev/auth-url': `https://127.0.0.1:${port}/` }))
+  writeFileSync(file, printFiltered({ 'auth-url': `https://127.0.0.1:${port}/` }))
   const { web } = await startEchoes(t, 'web')
   const visit = async (environment: Record<string, string>) => {
     const words = ['run', '-f', file, '--workers', '0', '--endpoints', `default/web=127.0.0.1:${web.port}`]

@@ -1,7 +1,5 @@
 import t from 'tap'
-import { findIngressTable } from '../../lib/model/route-table.ts'
-import { translateText } from '../translate/manifests.ts'
-import { ask, startFiltered } from './filtered.ts'
+import { ask, startFiltered, translateFiltered } from './filtered.ts'
 
 t.test('every request is answered 503 at every door, and none reaches an endpoint', async (t) => {
   const doors = await startFiltered(t, { maintenance: 'true', 'maintenance-message': 'Zurück um zehn.' })
@@ -54,22 +52,10 @@ t.test('it is off unless it says "true", and tells what it cannot use', async (t
     [{ maintenance: 'true', 'maintenance-message': 'x'.repeat(501) }, 0, /it has 501 characters, and 500 are allowed$/],
   ]
   for (const [annotations, filters, message] of cases) {
-    const own = Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value])
-    const { model, diagnostics } = translateText(`
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web, annotations: ${JSON.stringify(Object.fromEntries(own))}}
-spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:80"}}
-spec: {ports: [{port: 80}]}
-`)
+    const { route, diagnostics } = translateFiltered(annotations)
     const label = JSON.stringify(annotations).slice(0, 60)
-    const { defaultRoute } = findIngressTable(model)
-    t.equal(defaultRoute?.filters?.length ?? 0, filters, label)
-    t.equal(defaultRoute?.action.type, 'forward', 'it does not guard')
+    t.equal(route?.filters?.length ?? 0, filters, label)
+    t.equal(route?.action.type, 'forward', 'it does not guard')
     if (message === undefined) t.same(diagnostics, [], label)
     else t.match(diagnostics, [{ code: 'PORTICO_ANN_VALUE', message }], label)
   }

@@ -4,7 +4,7 @@ import type { FilterRequest } from '../../lib/filters/spec.ts'
 import { FakeTime } from '../helpers/fake-time.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { endpointsOf, runGateway, startEchoes } from '../helpers/running-gateway.ts'
-import { ask, startFiltered } from './filtered.ts'
+import { ask, printFiltered, startFiltered } from './filtered.ts'
 
 /** What the filter says to requests of clients, by name: undefined, or the seconds to wait. */
 function createLimit(options: { count: number; period: number; burst: number }, processes = 1) {
@@ -113,19 +113,8 @@ t.test('requests above the rate are answered with 429 at every door, and never r
   t.same(statuses, { lane: [200, 200, 200, 200, 200, 429, 429, 429], node: [200, 200, 200, 200, 200, 429, 429] })
 })
 
-const manifests = (annotations: Record<string, string>) => `apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {ports: [{port: 80}]}
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web, annotations: ${JSON.stringify(annotations)}}
-spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
-`
-
 async function start(t: Test, annotations: Record<string, string>, flags: Record<string, string> = {}) {
-  const running = await runGateway(t, manifests(annotations), {
+  const running = await runGateway(t, printFiltered(annotations), {
     endpoints: endpointsOf(await startEchoes(t, 'web')),
     flags,
   })
@@ -142,20 +131,20 @@ async function start(t: Test, annotations: Record<string, string>, flags: Record
 }
 
 t.test('what a client has used stays used over reloads', async (t) => {
-  const limit = { 'portico.dev/rate-limit': '1/h', 'portico.dev/rate-limit-burst': '2' }
+  const limit = { 'rate-limit': '1/h', 'rate-limit-burst': '2' }
   const { running, ask } = await start(t, limit)
   t.same([await ask('127.0.0.1'), await ask('127.0.0.1'), await ask('127.0.0.1')], [200, 200, 429])
-  await running.change(manifests({ ...limit, 'portico.dev/request-headers-set': 'X-A: b' }))
+  await running.change(printFiltered({ ...limit, 'request-headers-set': 'X-A: b' }))
   t.equal(await ask('127.0.0.1'), 429)
   t.equal(await ask('127.0.0.2'), 200, 'another client')
-  await running.change(manifests({}))
+  await running.change(printFiltered({}))
   t.equal(await ask('127.0.0.1'), 200, 'without the limit')
 })
 
 t.test('workers share the limit', async (t) => {
   const { ask } = await start(
     t,
-    { 'portico.dev/rate-limit': '4/h', 'portico.dev/rate-limit-burst': '4' },
+    { 'rate-limit': '4/h', 'rate-limit-burst': '4' },
     { workers: '2', 'https.enabled': 'false' },
   )
   let passed = 0

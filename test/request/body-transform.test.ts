@@ -19,6 +19,15 @@ import { until } from '../helpers/until.ts'
 
 /** Of 64 KiB each: more than the kernel holds of two connections. */
 const PIECES = 500
+
+/** Sends chunks as fast as they are read; after each, how many it were. */
+async function* sendPieces(socket: Socket): AsyncGenerator<number> {
+  const piece = chunk([randomBytes(65_536)]).subarray(0, -5)
+  for (let count = 1; count <= PIECES && !socket.destroyed; count++) {
+    yield count
+    if (!socket.write(piece)) await new Promise((resolve) => socket.once('drain', resolve))
+  }
+}
 const GET = 'GET / HTTP/1.1\r\nHost: gw.test\r\n\r\n'
 
 /** Every byte is another one, and the pieces are others: after a while, or at once. */
@@ -468,11 +477,7 @@ t.test('a client that does not read holds the streams, and they hold the endpoin
   const { server } = await startWith(t, [filter], async (connection) => {
     await connection.head()
     connection.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
-    const piece = chunk([randomBytes(65_536)]).subarray(0, -5)
-    while (given < PIECES && !connection.isClosed) {
-      given++
-      if (!connection.socket.write(piece)) await new Promise((resolve) => connection.socket.once('drain', resolve))
-    }
+    for await (const count of sendPieces(connection.socket)) given = count
     connection.send('0\r\n\r\n')
   })
   const client = await connectRaw(server.port)
@@ -522,11 +527,7 @@ t.test('a stream of HTTP/2 that is not read holds the endpoint, and is held by o
     }
     await connection.head()
     connection.send('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
-    const piece = chunk([randomBytes(65_536)]).subarray(0, -5)
-    while (given < PIECES && !connection.isClosed) {
-      given++
-      if (!connection.socket.write(piece)) await new Promise((resolve) => connection.socket.once('drain', resolve))
-    }
+    for await (const count of sendPieces(connection.socket)) given = count
     connection.socket.end('0\r\n\r\n')
   })
   const session = connectH2(t, server.h2Port)

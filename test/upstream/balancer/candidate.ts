@@ -1,11 +1,11 @@
 /** Candidates of real endpoint states, by name and weight, and what balancers are asked with. */
-import { systemClock } from '../../../lib/base/clock.ts'
+import { type Clock, systemClock } from '../../../lib/base/clock.ts'
 import { DeadlineWatch } from '../../../lib/base/deadline.ts'
 import type { Candidate } from '../../../lib/upstream/choice/candidates.ts'
 import { ClientShares } from '../../../lib/upstream/choice/client-share.ts'
 import type { PickContext } from '../../../lib/upstream/choice/pick-context.ts'
 import { RequestQueue } from '../../../lib/upstream/choice/request-queue.ts'
-import { EndpointState } from '../../../lib/upstream/endpoint/endpoint.ts'
+import { EndpointState, type PlaceQueue } from '../../../lib/upstream/endpoint/endpoint.ts'
 import { IdlePrivates } from '../../../lib/upstream/transport/private-connections.ts'
 import { makeSettings } from '../../helpers/settings.ts'
 
@@ -25,6 +25,15 @@ export class SwitchedState extends EndpointState {
 export type TestCandidate = Candidate & { readonly state: SwitchedState }
 
 export function makeCandidate(key: string, weight: number = 1): TestCandidate {
+  return { key, weight, state: makeState(key) }
+}
+
+/** No connection of it is ever opened. */
+export function makeState(
+  key: string,
+  clock: Clock = systemClock,
+  queue: PlaceQueue = new RequestQueue(new ClientShares(), () => clock.monotonic()),
+): SwitchedState {
   const identity = {
     key,
     upstream: 'default/web:80',
@@ -34,19 +43,18 @@ export function makeCandidate(key: string, weight: number = 1): TestCandidate {
     name: '',
     serverName: '',
   } as const
-  const state = new SwitchedState(identity, {
+  return new SwitchedState(identity, {
     settings: () => settings,
     policy: () => settings.upstream,
-    clock: systemClock,
-    watch: new DeadlineWatch(systemClock),
+    clock,
+    watch: new DeadlineWatch(clock),
     idlePrivates: new IdlePrivates(),
-    queue: new RequestQueue(new ClientShares(), () => systemClock.monotonic()),
+    queue,
     onTrouble: () => {},
     tls: () => {
       throw new Error('nothing is connected to')
     },
   })
-  return { key, weight, state }
 }
 
 /** `{a: 1, b: 2}`: by name and weight. */

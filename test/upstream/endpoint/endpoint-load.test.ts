@@ -1,16 +1,11 @@
 /** What an endpoint takes for its load, by a clock that is set by hand. */
 import t from 'tap'
-import { DeadlineWatch } from '../../../lib/base/deadline.ts'
 import { SAMPLE_MS } from '../../../lib/upstream/endpoint/adaptive-limit.ts'
-import { EndpointState } from '../../../lib/upstream/endpoint/endpoint.ts'
-import { IdlePrivates } from '../../../lib/upstream/transport/private-connections.ts'
-import { makeSettings } from '../../helpers/settings.ts'
+import { makeState } from '../balancer/candidate.ts'
 
 const CAPACITY = 1024
 /** Requests that it answers from one look to the next. */
 const ANSWERS = 40
-
-const settings = makeSettings()
 
 t.test(
   'requests whose clients leave do not make an endpoint seem quicker: it is found overloaded as soon',
@@ -18,27 +13,7 @@ t.test(
     let now = 1000
     const clock = { now: () => now, monotonic: () => now }
     const queue = { size: 0, notify: () => {} }
-    const identity = {
-      key: 'e',
-      upstream: 'default/web:80',
-      protocol: 'http',
-      host: '127.0.0.1',
-      port: 1,
-      name: '',
-      serverName: '',
-    } as const
-    const endpoint = new EndpointState(identity, {
-      settings: () => settings,
-      policy: () => settings.upstream,
-      clock,
-      watch: new DeadlineWatch(clock),
-      idlePrivates: new IdlePrivates(),
-      queue,
-      onTrouble: () => {},
-      tls: () => {
-        throw new Error('nothing is connected to')
-      },
-    })
+    const endpoint = makeState('e', clock, queue)
     endpoint.capacity = CAPACITY
     let unanswered = 0
     /** From one look to the next: some come, some are answered, some leave. */
