@@ -7,7 +7,7 @@ import { isExhaustion } from '../base/exhaustion.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
 import { type DescriptorReserve, findDescriptorLimit, fitConnections } from '../platform/descriptors.ts'
 import { resetSocket } from '../platform/reset.ts'
-import { findCarrier, findDescriptor } from '../platform/socket-internals.ts'
+import { findAccepted, findDescriptor } from '../platform/socket-internals.ts'
 import { isTrustedPeer } from '../request/forwarded.ts'
 import { findPeerAddress } from '../request/origin.ts'
 import type { Settings } from '../settings/table.ts'
@@ -51,6 +51,7 @@ const REASONS: Readonly<Record<Refusal, string>> = {
 const CLIENT_SHARE = 4
 /** The least that one client gets: a browser opens several. */
 const LEAST_OF_CLIENT = 16
+
 export class Admission {
   readonly #options: AdmissionOptions
   readonly #throttle: LogThrottle
@@ -186,7 +187,7 @@ export class Admission {
 
   #takeOldest({ client }: Newcomer): Idle | undefined {
     const oldest = this.#idle.takeOldest(client)
-    if (oldest !== undefined) this.#leave(findAccepted(oldest))
+    if (oldest !== undefined) this.#leave(findAccepted(oldest[0].socket))
     return oldest
   }
 
@@ -199,15 +200,10 @@ export class Admission {
       }
       const [{ socket }] = oldest
       if (socket.destroyed) return
-      const accepted = findAccepted(oldest)
+      const accepted = findAccepted(socket)
       this.#count(accepted, this.#findClient(accepted, settings))
     }
     this.#leave(newcomer.socket)
     this.#refuse(newcomer)
   }
-}
-
-/** The connection as it was accepted. */
-function findAccepted([{ socket }]: Idle): Socket {
-  return findCarrier(socket) ?? socket
 }

@@ -1,7 +1,7 @@
 /** The connections of all doors that may be closed to make room. To look at every connection costs time, so it is done seldom. */
 import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
-import { findCarrier } from '../platform/socket-internals.ts'
+import { findAccepted } from '../platform/socket-internals.ts'
 import type { IdleConnection, IdleSource } from './idle-connection.ts'
 
 /**
@@ -80,8 +80,7 @@ export class IdleList<C> {
     }
     this.#all.sort(([, a], [, b]) => b - a)
     for (const each of this.#all) {
-      const { socket } = each[0]
-      const client = this.#clientOf(findCarrier(socket) ?? socket)
+      const client = this.#clientOf(findAccepted(each[0].socket))
       if (client === undefined) continue
       const found = this.#byClient.get(client)
       if (found) found.push(each)

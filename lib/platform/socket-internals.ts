@@ -54,6 +54,11 @@ export function findCarrier(socket: Socket): Socket | undefined {
   return (socket as Layered)._parent ?? carriers.get(describeEnds(socket))
 }
 
+/** The connection as it was accepted: the one that a TLS connection runs over, or this one. */
+export function findAccepted(socket: Socket): Socket {
+  return findCarrier(socket) ?? socket
+}
+
 /** False: this Node does not tell the connection that a TLS connection runs over. */
 export function canFindCarriers(): boolean {
   if (knowsCarriers === undefined) {

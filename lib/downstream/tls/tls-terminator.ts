@@ -5,7 +5,7 @@ import { createServer as createSecureServer, type Server, type TLSSocket } from 
 import type { Clock } from '../../base/clock.ts'
 import { containAt, containingAt } from '../../base/contain.ts'
 import type { Certificate, CertificateBinding } from '../../model/certificate.ts'
-import { findCarrier, keepCarrier } from '../../platform/socket-internals.ts'
+import { findAccepted, findCarrier, keepCarrier } from '../../platform/socket-internals.ts'
 import { findOrigin, findPeerAddress, setOrigin } from '../../request/origin.ts'
 import type { HostIndex } from '../../routing/host-index.ts'
 import type { Settings } from '../../settings/table.ts'
@@ -168,7 +168,7 @@ function createTlsServer(
   )
   server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
     socket.on('error', ignoreError)
-    reportFailure(log, findCarrier(socket) ?? socket, error.code ?? error.message)
+    reportFailure(log, findAccepted(socket), error.code ?? error.message)
     // Node leaves a connection open whose handshake timed out.
     socket.destroy()
   })
