@@ -61,7 +61,7 @@ export function statusOf(code: RequestErrorCode): number {
   return REQUEST_ERRORS[code][0]
 }
 
-/** True if a guard that cannot be honoured has closed the route: it refuses all requests, whatever else it would do with them. */
+/** True if the route is closed, since a guard of it cannot be honoured: all its requests are refused. */
 export function isClosedBy(code: RequestErrorCode): boolean {
   return code === 'PORTICO_GW_GUARD_UNSUPPORTED' || code === 'PORTICO_GW_GUARD_INVALID'
 }

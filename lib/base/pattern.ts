@@ -1,6 +1,6 @@
 /**
- * Regular expressions that users write. They run in linear time, whatever the text: V8's own engine for that needs a flag of the
- * process, RE2 in JavaScript needs nothing.
+ * Regular expressions that users write. They are run by re2js, an engine without backtracking, whose time grows in proportion to
+ * the length of the text. V8 has such an engine too, but only behind a flag of the whole process.
  */
 import { RE2JS } from 're2js'
 

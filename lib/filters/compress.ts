@@ -63,7 +63,7 @@ export const COMPRESS = defineFilter<Options>({
       ),
     },
     'compress-min-size': {
-      about: `answers with fewer bytes go as they are (\`${printBytes(USUAL_MIN_SIZE)}\`); those of unknown length are compressed`,
+      about: `answers with fewer bytes are not compressed (\`${printBytes(USUAL_MIN_SIZE)}\`); answers of unknown length are`,
       form: SIZE,
       needs: 'compress',
     },
