@@ -11,6 +11,7 @@ import { IdleCores } from './idle-cores.ts'
 import { ModuleGraph } from './module-graph.ts'
 import { type FilesOutcome, runFiles } from './run-files.ts'
 import { group } from './sharing.ts'
+import { namePlaces } from './source-places.ts'
 import { Times } from './times.ts'
 
 const QUICK_MS = 1_000
@@ -59,7 +60,7 @@ async function runGroup(group: readonly string[]): Promise<void> {
   if (outcome.failed > 0 && group.length > 1) waiting.push(...group.map((file) => [file]))
   outcomes.push(outcome)
   if (outcome.failed === 0) for (const [file, cost] of outcome.costs) times.note(file, cost)
-  for (const failure of outcome.failures) console.log(`\nnot ok ${group.join(', ')} > ${failure}`)
+  for (const failure of outcome.failures) console.log(`\nnot ok ${group.join(', ')} > ${namePlaces(failure)}`)
 }
 
 /** Milliseconds between two looks at the cores. */

@@ -24,7 +24,7 @@ export type FilesOutcome = Outcome &
 export async function runFiles(files: readonly string[], seconds: number): Promise<FilesOutcome> {
   const modules = files.map((file) => `dist/${file.replace(/\.ts$/, '.js')}`)
   const child = keepChild(
-    spawn(process.execPath, ['--enable-source-maps', RUN_MODULE, ...modules], {
+    spawn(process.execPath, [RUN_MODULE, ...modules], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, TAP_TIMEOUT: String(seconds) },
     }),

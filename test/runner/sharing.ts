@@ -1,17 +1,21 @@
 /**
- * Which test files run in one process: a process costs a third of a second of CPU before its first test. A file shares one if it
- * is small, starts no gateway and no process, sets nothing for all tests of the process, and measures nothing of it.
+ * Which test files run in one process: a process costs half a second of CPU, and with a gateway in it a whole one, before its
+ * first test. A file shares one if it is not long, starts no process, sets nothing for all tests of the process, and measures
+ * nothing of it.
  */
 
 /** What makes a file need a process of its own: a setting of the root test, and what belongs to all of the process. */
 const OWN =
   /^t\.(?!test\()|\bprocess\.(cpuUsage|memoryUsage|resourceUsage|kill|on|once|emit|chdir|exitCode)\b|\bprocess\.env\.\w+ =|\bfrom 'node:(diagnostics_channel|worker_threads)'|\bgc\(/m
 
-/** Modules, of which each starts processes, or is the whole gateway, or a door that another environment chooses. */
-const LARGE = ['lib/gateway.ts', 'test/helpers/kept-child.ts', 'test/doors/without-fast-lane.ts']
+/** What starts processes. */
+const PROCESSES = 'test/helpers/kept-child.ts'
 
-/** Milliseconds up to which a file is small. */
-const SMALL_MS = 1_000
+/** What sets the door of all listeners of a process. */
+const NODE_DOOR = 'test/doors/without-fast-lane.ts'
+
+/** Milliseconds up to which a file shares a process, and a group gets one more file. */
+const SHORT_MS = 5_000
 
 export type Candidate = Readonly<{
   file: string
@@ -23,13 +27,30 @@ export type Candidate = Readonly<{
 }>
 
 export function canShare({ text, reach, ms }: Candidate): boolean {
-  return ms < SMALL_MS && !OWN.test(text) && !LARGE.some((module) => reach.has(module))
+  return ms < SHORT_MS && !OWN.test(text) && !reach.has(PROCESSES)
 }
 
-/** Those that may, in groups of up to `size`; each of the others alone. */
+/** Those that may share a process, in groups of up to `size`; each of the others alone. */
 export function group(candidates: readonly Candidate[], size: number): readonly (readonly Candidate[])[] {
-  const shared = candidates.filter(canShare)
-  const groups = candidates.filter((each) => !shared.includes(each)).map((each) => [each])
-  for (let at = 0; at < shared.length; at += size) groups.push(shared.slice(at, at + size))
+  const groups: Candidate[][] = []
+  const open = new Map<string, { files: Candidate[]; ms: number }>()
+  for (const candidate of candidates) {
+    const files = [candidate]
+    if (!canShare(candidate)) {
+      groups.push(files)
+      continue
+    }
+    const { reach, ms } = candidate
+    // Files with a gateway are no burden for those that load little.
+    const kind = `${reach.has(NODE_DOOR)} ${reach.has('lib/gateway.ts')}`
+    const last = open.get(kind)
+    if (last !== undefined && last.files.length < size && last.ms < SHORT_MS) {
+      last.files.push(candidate)
+      last.ms += ms
+    } else {
+      open.set(kind, { files, ms })
+      groups.push(files)
+    }
+  }
   return groups
 }
