@@ -2,7 +2,6 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import { chmod, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { generate } from 'selfsigned'
 import type { Clock } from '../base/clock.ts'
 import { keepFile } from '../base/data-folder.ts'
 import type { Certificate } from '../model/certificate.ts'
@@ -75,6 +74,8 @@ function decode(pem: string): DefaultCertificate {
 }
 
 async function makePem(clock: Clock): Promise<string> {
+  // Most starts find the certificate of an earlier one, and this package has two hundred files to load.
+  const { generate } = await import('selfsigned')
   const now = clock.now()
   const { cert, private: key } = await generate([{ name: 'commonName', value: COMMON_NAME }], {
     keyType: 'ec',

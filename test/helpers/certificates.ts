@@ -1,6 +1,6 @@
 /** Certificates for tests, made on the spot with selfsigned: an authority, leaves it signs, any names and dates. */
 import { createHash, generateKeyPairSync, randomBytes, sign, X509Certificate } from 'node:crypto'
-import { type CertificateField, generate, type SelfsignedOptions } from 'selfsigned'
+import type { CertificateField, SelfsignedOptions } from 'selfsigned'
 import type { Certificate } from '../../lib/model/certificate.ts'
 
 export type Pem = Readonly<{ certificate: string; key: string }>
@@ -44,6 +44,8 @@ export async function makeCertificate(request: CertificateRequest): Promise<Pem>
     ],
   }
   if (issuer) options.ca = { key: issuer.key, cert: issuer.certificate }
+  // Most files that lead here make none, and this package is large.
+  const { generate } = await import('selfsigned')
   const made = await generate(attributes, options)
   return { certificate: made.cert, key: made.private }
 }

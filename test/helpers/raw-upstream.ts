@@ -5,14 +5,15 @@ import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 export class RawConnection {
   readonly socket: Socket
   readonly closed: Promise<void>
-  #received: Buffer = Buffer.alloc(0)
+  /** One piece, once it was asked for. */
+  #received: Buffer[] = []
   #onChange: (() => void)[] = []
   #isClosed = false
 
   constructor(socket: Socket) {
     this.socket = socket
     socket.on('data', (chunk: Buffer) => {
-      this.#received = Buffer.concat([this.#received, chunk])
+      this.#received.push(chunk)
       this.#changed()
     })
     socket.on('error', () => {})
@@ -27,11 +28,12 @@ export class RawConnection {
   }
 
   get received(): Buffer {
-    return this.#received
+    if (this.#received.length !== 1) this.#received = [Buffer.concat(this.#received)]
+    return this.#received[0]!
   }
 
   get text(): string {
-    return this.#received.toString('latin1')
+    return this.received.toString('latin1')
   }
 
   get isClosed(): boolean {
@@ -65,7 +67,7 @@ export class RawConnection {
   }
 
   clear(): void {
-    this.#received = Buffer.alloc(0)
+    this.#received = []
   }
 
   #changed(): void {

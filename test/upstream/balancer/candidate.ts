@@ -25,15 +25,15 @@ export class SwitchedState extends EndpointState {
 export type TestCandidate = Candidate & { readonly state: SwitchedState }
 
 export function makeCandidate(key: string, weight: number = 1): TestCandidate {
-  return { key, weight, state: makeState(key) }
+  return { key, weight, state: new SwitchedState(...describeState(key)) }
 }
 
-/** No connection of it is ever opened. */
-export function makeState(
+/** What a state of an endpoint is made with that nothing is connected to. */
+export function describeState(
   key: string,
   clock: Clock = systemClock,
   queue: PlaceQueue = new RequestQueue(new ClientShares(), () => clock.monotonic()),
-): SwitchedState {
+): ConstructorParameters<typeof EndpointState> {
   const identity = {
     key,
     upstream: 'default/web:80',
@@ -43,7 +43,7 @@ export function makeState(
     name: '',
     serverName: '',
   } as const
-  return new SwitchedState(identity, {
+  const surroundings = {
     settings: () => settings,
     policy: () => settings.upstream,
     clock,
@@ -54,7 +54,8 @@ export function makeState(
     tls: () => {
       throw new Error('nothing is connected to')
     },
-  })
+  }
+  return [identity, surroundings]
 }
 
 /** `{a: 1, b: 2}`: by name and weight. */

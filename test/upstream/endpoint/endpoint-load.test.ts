@@ -1,7 +1,8 @@
 /** What an endpoint takes for its load, by a clock that is set by hand. */
 import t from 'tap'
 import { SAMPLE_MS } from '../../../lib/upstream/endpoint/adaptive-limit.ts'
-import { makeState } from '../balancer/candidate.ts'
+import { EndpointState } from '../../../lib/upstream/endpoint/endpoint.ts'
+import { describeState } from '../balancer/candidate.ts'
 
 const CAPACITY = 1024
 /** Requests that it answers from one look to the next. */
@@ -13,7 +14,7 @@ t.test(
     let now = 1000
     const clock = { now: () => now, monotonic: () => now }
     const queue = { size: 0, notify: () => {} }
-    const endpoint = makeState('e', clock, queue)
+    const endpoint = new EndpointState(...describeState('e', clock, queue))
     endpoint.capacity = CAPACITY
     let unanswered = 0
     /** From one look to the next: some come, some are answered, some leave. */
