@@ -2,6 +2,7 @@
 import type { FilterConfig } from '../model/filter.ts'
 import type { VirtualHost } from '../model/route.ts'
 import { COMPRESS } from './compress.ts'
+import { CORS } from './cors.ts'
 import { DECOMPRESS } from './decompress.ts'
 import { FORWARD_AUTH } from './forward-auth.ts'
 import { HEADERS } from './headers.ts'
@@ -15,6 +16,7 @@ import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
   COMPRESS,
+  CORS,
   DECOMPRESS,
   FORWARD_AUTH,
   HEADERS,
