@@ -1,7 +1,7 @@
 /** One request as everything behind the door sees it: checked once, in one canonical form. HOT */
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
-import { GatewayError } from '../base/errors.ts'
+import { GatewayError, tooLarge } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
@@ -156,13 +156,18 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
       return new GatewayError('PORTICO_REQ_EXPECTATION', fields.expect)
     }
     const length = fields.contentLength
-    if (length !== undefined && length > 0) {
-      if (!exchange.hasBody) return new GatewayError('PORTICO_REQ_BAD_FRAMING', `0 of ${length} bytes came`)
-      if (limits.bodyBytes > 0 && length > limits.bodyBytes) {
-        return new GatewayError('PORTICO_REQ_TOO_LARGE', `Content-Length ${length}`)
-      }
+    if (length !== undefined && length > 0 && !exchange.hasBody) {
+      return new GatewayError('PORTICO_REQ_BAD_FRAMING', `0 of ${length} bytes came`)
     }
     return undefined
+  }
+
+  /** Why a body of so many bytes is refused; undefined: it is not. What the limit is depends on the route. */
+  refuseBody(bytes: number): GatewayError | undefined {
+    const ofRoute = this.served?.policy?.bodyLimit ?? 0
+    const limit = ofRoute || this.settings.limits.bodyBytes
+    if (limit === 0 || bytes <= limit) return undefined
+    return tooLarge(limit, `more than ${ofRoute === 0 ? 'limits.bodyBytes' : 'upstream.bodyLimit'} (${limit} bytes)`)
   }
 
   /** Takes a trusted proxy's word for who the client is. */

@@ -160,9 +160,9 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     const { context } = this
     context.bytesIn += chunk.length
     if (this.#over) return
-    const limit = context.settings.limits.bodyBytes
-    if (limit > 0 && context.bytesIn > limit) {
-      this.fail(new GatewayError('PORTICO_REQ_TOO_LARGE', `more than ${limit} bytes`))
+    const refused = context.refuseBody(context.bytesIn)
+    if (refused) {
+      this.fail(refused)
       return
     }
     const declared = context.fields!.contentLength

@@ -176,6 +176,12 @@ export class RequestHandler implements ForwardOwner {
       return
     }
     context.served = served
+    // Before any filter, so that none waits for a request that is refused all the same.
+    const refused = context.refuseBody(context.fields!.contentLength ?? 0)
+    if (refused) {
+      this.fail(context, refused)
+      return
+    }
     const { filters } = served
     if (filters === undefined || filters.ofRequest.length === 0 || isClosed(served)) this.#send(context, served)
     else this.#ask(context, filters, 0, undefined)

@@ -221,6 +221,12 @@ export const UPSTREAM_SETTINGS = {
       doc: 'Goes before timeouts.datagramIdle; 0 leaves it to timeouts.datagramIdle.',
     }),
   },
+  bodyLimit: bytes({
+    default: 0,
+    min: 0,
+    route: true,
+    doc: 'Largest request body; goes before limits.bodyBytes, and may be larger. 0 leaves it to limits.bodyBytes.',
+  }),
   requestBuffering: bytes({
     default: 65_536,
     min: 0,

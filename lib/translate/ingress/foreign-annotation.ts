@@ -67,7 +67,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
   'load-balance': 'write portico.dev/balancer on the Service',
   'upstream-hash-by': 'write portico.dev/balancer: hash and portico.dev/hash-by on the Service',
   'upstream-vhost': 'write portico.dev/host on the Service',
-  'proxy-body-size': 'limits.bodyBytes in the settings limits the bodies of all requests',
+  'proxy-body-size': 'write portico.dev/body-limit',
   'proxy-connect-timeout': 'write portico.dev/timeouts-connect',
   'proxy-read-timeout': 'write portico.dev/timeouts-response-headers',
   'proxy-next-upstream': 'write portico.dev/retry-conditions',
