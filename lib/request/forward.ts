@@ -103,12 +103,12 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     context.attempts = this.#attempts
     exchange.events = this
     this.#owner.deadlines.add(this)
-    this.#attempts.limit()
     if (context.served!.filters?.transformsRequests && exchange.hasBody) this.#transformBody(context.served!.filters)
     const awaited = this.#chooseAwaited()
     if (awaited > exchange.receivedBytes) this.#awaitBody(awaited)
     else {
       this.#isBodyHere = awaited > 0 && awaited === context.fields!.contentLength
+      if (this.#bodyEnded || this.#isBodyHere) this.#attempts.limit(false)
       this.#attempts.begin()
     }
     if (exchange.isUnread) this.onUnread()
@@ -212,6 +212,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
 
   endBody(): void {
     this.#bodyEnded = true
+    if (!this.context.exchange.isHeadSent) this.#attempts.limit(true)
     if (this.#awaited > 0) {
       this.#leaveBody()
       return
@@ -393,12 +394,12 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     return mayRepeat(this.context.exchange.method, this.#policy.retry)
   }
 
-  get waitsForClient(): boolean {
+  get #waitsForClient(): boolean {
     return this.#limitCode === 'PORTICO_REQ_TIMEOUT' && (this.#isReady || this.#awaited > 0)
   }
 
   stalledFor(now: number): number {
-    const waits = this.#limitCode === 'PORTICO_REQ_ABORTED' || this.waitsForClient
+    const waits = this.#limitCode === 'PORTICO_REQ_ABORTED' || this.#waitsForClient
     // A limit below zero was set in this tick, an endless one is none.
     if (!waits || this.deadlineAt < 0 || this.deadlineAt === Number.POSITIVE_INFINITY) return 0
     return this.#limitMs - (this.deadlineAt - now)
@@ -672,7 +673,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
       return
     }
     this.deadlineAt = Number.POSITIVE_INFINITY
-    if (this.#limitCode === 'PORTICO_REQ_ABORTED' || this.waitsForClient) {
+    if (this.#limitCode === 'PORTICO_REQ_ABORTED' || this.#waitsForClient) {
       this.#failClient(` for ${this.#limitMs} ms`)
       return
     }
