@@ -1,11 +1,9 @@
 /** Answers 503 while the endpoints are worked on. HOT */
 import { type AnnotationForm, CONFIG_MAP_KEY, oneOf } from './annotation-form.ts'
-import { findMediaType, printContent } from './content-body.ts'
+import { findMediaType, PLAIN, printContent } from './content-body.ts'
 import { type AnnotationReader, type Content, defineFilter, type FilterAnswer } from './spec.ts'
 
 type Options = Readonly<{ message: string | Content }>
-
-const PLAIN = 'text/plain; charset=utf-8'
 
 const USUAL_MESSAGE = 'This service is under maintenance.'
 const MESSAGE: AnnotationForm = {

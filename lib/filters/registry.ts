@@ -2,7 +2,9 @@
 import type { FilterConfig } from '../model/filter.ts'
 import type { VirtualHost } from '../model/route.ts'
 import { COMPRESS } from './compress.ts'
+import { CORS } from './cors.ts'
 import { DECOMPRESS } from './decompress.ts'
+import { ERROR_PAGES } from './error-pages.ts'
 import { FORWARD_AUTH } from './forward-auth.ts'
 import { HEADERS } from './headers.ts'
 import { HTTPS_REDIRECT } from './https-redirect.ts'
@@ -16,7 +18,9 @@ import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
   COMPRESS,
+  CORS,
   DECOMPRESS,
+  ERROR_PAGES,
   FORWARD_AUTH,
   HEADERS,
   HTTPS_REDIRECT,

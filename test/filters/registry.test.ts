@@ -234,7 +234,7 @@ function useOptions(spec: FilterSpec, options: Readonly<Record<string, unknown>>
   if (printed === '' || printed !== spec.print(options)) throw new Error(`printed "${printed}"`)
   if (/[\r\n]/.test(printed)) throw new Error('it is printed in more than one line')
   const filter = spec.create(sent, environment)
-  const functions = ['request', 'upstreamRequest', 'response', 'requestBody', 'responseBody'] as const
+  const functions = ['request', 'upstreamRequest', 'errorPage', 'response', 'requestBody', 'responseBody'] as const
   if (functions.every((name) => filter[name] === undefined)) throw new Error('the filter does nothing')
   if (spec.dependsOn === undefined && filter.request?.(REQUEST) instanceof PendingOutcome) {
     throw new Error('the filter waits, and its spec does not say what for')

@@ -110,8 +110,7 @@ function readAll(ingress: Ingress, contents: ContentFinder | undefined): Ingress
     }
     const refuse = (name: string, message: string, help: string): void =>
       add(name, { code: 'PORTICO_ANN_VALUE', message, help, notes: [] })
-    const content = (name: string): Content | undefined => {
-      const written = text(name)
+    const content = (name: string, written: string | undefined = text(name)): Content | undefined => {
       if (written === undefined || contents === undefined) return undefined
       const [owner = '', key = ''] = written.split('/')
       const configMap = { namespace, name: owner }
