@@ -10,6 +10,7 @@ import { MAINTENANCE } from './maintenance.ts'
 import { RATE_LIMIT } from './rate-limit.ts'
 import { REDIRECT } from './redirect.ts'
 import { RESPOND } from './respond.ts'
+import { SECURITY_HEADERS } from './security-headers.ts'
 import type { FilterSpec } from './spec.ts'
 import { URL_REWRITE } from './url-rewrite.ts'
 
@@ -23,6 +24,7 @@ export const FILTERS: readonly FilterSpec[] = [
   RATE_LIMIT,
   REDIRECT,
   RESPOND,
+  SECURITY_HEADERS,
   URL_REWRITE,
 ].sort((a, b) => a.order - b.order)
 

@@ -7,6 +7,15 @@ import type { Settings } from '../settings/table.ts'
 import type { AnnotationForm } from './annotation-form.ts'
 import type { FieldNames } from './field-lines.ts'
 
+/** What a connection over TLS came to. */
+export type TlsFacts = Readonly<{
+  /** As OpenSSL names it: `TLSv1.3`. */
+  version: string
+  cipher: string
+  /** The host of SNI as the client sent it; `''` where it sent none. */
+  serverName: string
+}>
+
 /** A request as filters see it; nothing of it can be changed here. */
 export type FilterRequest = {
   readonly id: string
@@ -27,6 +36,12 @@ export type FilterRequest = {
   readonly target: string
   /** What the route matched it by; unknown to the filters of a host, which act before a route is found. */
   readonly match: PathMatch
+  /** `HTTP/1.1`, as the log names it. */
+  readonly protocol: string
+  /** When it came, in milliseconds since the epoch. */
+  readonly startedAt: number
+  /** Of the client's own connection; undefined where that is plain. */
+  readonly tls: TlsFacts | undefined
   readonly clientAddress: string
   /** The network that limits for each client count it under. */
   readonly clientNetwork: string
