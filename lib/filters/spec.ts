@@ -190,11 +190,20 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
      * not play such a filter. Undefined: nothing else decides, and `request` never waits.
      */
     dependsOn?: string
+    /** What the manifests must have for a redirect of an Ingress with this host to act as it is meant to; undefined: nothing. */
+    findNeeds?: (options: Options, host: string) => FilterNeeds | undefined
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
     /** Does all that can be done once. */
     create: (options: Options, environment: FilterEnvironment) => Filter
   }>
+
+export type FilterNeeds = Readonly<{
+  /** The filter sends clients of one host to the other. */
+  hosts?: Readonly<{ from: string; to: string }>
+  /** Other paths than this one pass. */
+  path?: string
+}>
 
 export type HostFilterSpec<Options> = Readonly<{
   /** For people: which hosts have it. */
