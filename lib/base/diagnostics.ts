@@ -106,6 +106,7 @@ export const DIAGNOSTICS = {
   PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC: ['info', 'an ImplementationSpecific path is matched as Prefix'],
   PORTICO_ROUTE_DEFAULT_CONDITIONS: ['error', 'a default backend for all hosts has conditions'],
   PORTICO_ROUTE_PATTERN: ['error', 'a path that should be a regular expression is none'],
+  PORTICO_ROUTE_REDIRECT_INCOMPLETE: ['warning', 'a redirect lacks a host, a path or a certificate that it needs'],
   PORTICO_ROUTE_REDIRECT_LOOP: ['warning', 'clients of a route are redirected to the same host without end'],
   PORTICO_ROUTE_UNREACHABLE: ['error', 'a route can never match'],
   // Certificates

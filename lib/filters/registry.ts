@@ -12,8 +12,9 @@ import { MAINTENANCE } from './maintenance.ts'
 import { RATE_LIMIT } from './rate-limit.ts'
 import { REDIRECT } from './redirect.ts'
 import { RESPOND } from './respond.ts'
+import { SECURITY_HEADERS } from './security-headers.ts'
 import { SOURCE_RANGE } from './source-range.ts'
-import type { FilterSpec } from './spec.ts'
+import type { FilterNeeds, FilterSpec, FilterSpec } from './spec.ts'
 import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
@@ -29,6 +30,7 @@ export const FILTERS: readonly FilterSpec[] = [
   REDIRECT,
   RESPOND,
   SOURCE_RANGE,
+  SECURITY_HEADERS,
   URL_REWRITE,
 ].sort((a, b) => a.order - b.order)
 
@@ -55,6 +57,13 @@ export function redirectsToHttps({ filters = [] }: Pick<VirtualHost, 'filters'>)
 /** The first filter that sends clients elsewhere, by its order; undefined: there is none. */
 export function findRedirect(configs: readonly FilterConfig[] | undefined): FilterSpec | undefined {
   return configs?.map(({ name }) => findFilter(name)).find(({ order }) => order >= 200 && order < 300)
+}
+
+/** What the redirect among the filters needs to act on a host; undefined: nothing, or there is no redirect. */
+export function findRedirectNeeds(configs: readonly FilterConfig[], host: string): FilterNeeds | undefined {
+  const spec = findRedirect(configs)
+  const config = configs.find(({ name }) => name === spec?.name)
+  return config && spec?.findNeeds?.(config.options, host)
 }
 
 /** The spec of a filter; throws where there is none of this name. */
