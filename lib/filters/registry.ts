@@ -16,7 +16,7 @@ import { REDIRECT } from './redirect.ts'
 import { RESPOND } from './respond.ts'
 import { SECURITY_HEADERS } from './security-headers.ts'
 import { SOURCE_RANGE } from './source-range.ts'
-import type { FilterNeeds, FilterSpec, FilterSpec } from './spec.ts'
+import type { FilterNeeds, FilterSpec } from './spec.ts'
 import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
@@ -31,8 +31,8 @@ export const FILTERS: readonly FilterSpec[] = [
   RATE_LIMIT,
   REDIRECT,
   RESPOND,
-  SOURCE_RANGE,
   SECURITY_HEADERS,
+  SOURCE_RANGE,
   URL_REWRITE,
 ].sort((a, b) => a.order - b.order)
 
