@@ -1,4 +1,5 @@
 /** The filters of a route, made once for each snapshot that has them. HOT */
+import { printName } from '../base/resource-name.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
@@ -118,18 +119,19 @@ export class FilterChains {
     this.#surroundings = surroundings
   }
 
-  /** `owner` names the object whose filters they are. */
-  find(configs: readonly FilterConfig[], owner: string): FilterChain {
+  /** `host` is the host whose filters they are; undefined: they are of routes, and say themselves whose they are. */
+  find(configs: readonly FilterConfig[], host?: string): FilterChain {
     let chain = this.#chains.get(configs)
     if (chain === undefined) {
-      chain = new FilterChain(configs.map((config) => this.#create(config, owner)))
+      chain = new FilterChain(configs.map((config) => this.#create(config, host)))
       this.#chains.set(configs, chain)
     }
     return chain
   }
 
-  #create({ name, options }: FilterConfig, owner: string): Filter {
-    const shared = <T extends object>(make: () => T): T => this.#share(`${owner} ${name}`, make)
+  #create({ name, options, owner }: FilterConfig, host: string | undefined): Filter {
+    const whose = owner === undefined ? `host ${host}` : `${owner.kind} ${printName(owner)}`
+    const shared = <T extends object>(make: () => T): T => this.#share(`${whose} ${name}`, make)
     return findFilter(name).create(options, { ...this.#surroundings, shared })
   }
 

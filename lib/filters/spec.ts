@@ -7,6 +7,15 @@ import type { Settings } from '../settings/table.ts'
 import type { AnnotationForm } from './annotation-form.ts'
 import type { FieldNames } from './field-lines.ts'
 
+/** What a connection over TLS came to. */
+export type TlsFacts = Readonly<{
+  /** As OpenSSL names it: `TLSv1.3`. */
+  version: string
+  cipher: string
+  /** The host of SNI as the client sent it; `''` where it sent none. */
+  serverName: string
+}>
+
 /** A request as filters see it; nothing of it can be changed here. */
 export type FilterRequest = {
   readonly id: string
@@ -27,6 +36,12 @@ export type FilterRequest = {
   readonly target: string
   /** What the route matched it by; unknown to the filters of a host, which act before a route is found. */
   readonly match: PathMatch
+  /** `HTTP/1.1`, as the log names it. */
+  readonly protocol: string
+  /** When it came, in milliseconds since the epoch. */
+  readonly startedAt: number
+  /** Of the client's own connection; undefined where that is plain. */
+  readonly tls: TlsFacts | undefined
   readonly clientAddress: string
   /** The network that limits for each client count it under. */
   readonly clientNetwork: string
@@ -190,11 +205,20 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
      * not play such a filter. Undefined: nothing else decides, and `request` never waits.
      */
     dependsOn?: string
+    /** What the manifests must have for a redirect of an Ingress with this host to act as it is meant to; undefined: nothing. */
+    findNeeds?: (options: Options, host: string) => FilterNeeds | undefined
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
     /** Does all that can be done once. */
     create: (options: Options, environment: FilterEnvironment) => Filter
   }>
+
+export type FilterNeeds = Readonly<{
+  /** The filter sends clients of one host to the other. */
+  hosts?: Readonly<{ from: string; to: string }>
+  /** Other paths than this one pass. */
+  path?: string
+}>
 
 export type HostFilterSpec<Options> = Readonly<{
   /** For people: which hosts have it. */
