@@ -79,7 +79,25 @@ t.test('names, orders and annotations are unique, and no annotation is one of a 
 
 /** Words that readers look for, so that more is reached than the first refusal. */
 const WORDS = [
-  ...['true', 'false', 'on', '', ' ', '0', '1', '-1', '1.5', '1e9', '301', '503', '999', '99999999999999999999'],
+  ...[
+    'true',
+    'false',
+    'on',
+    '',
+    ' ',
+    '0',
+    '1',
+    '-1',
+    '1.5',
+    '1e9',
+    '301',
+    '404',
+    '503',
+    '5xx',
+    '404=a/b',
+    '999',
+    '99999999999999999999',
+  ],
   ...['10/s', '5/m', '1/h', '5s', '10m', '1h', '64Ki', '1Mi', 'GET', 'http', 'https', 'client', 'address', 'prefix'],
   ...[
     '/',
