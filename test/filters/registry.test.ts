@@ -207,9 +207,8 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
       claim(name)
       return annotations[name]?.trim()
     },
-    content(name) {
+    content(name, reference = annotations[name]?.trim()) {
       claim(name)
-      const reference = annotations[name]?.trim()
       if (reference === undefined) return undefined
       if (!CONFIG_MAP_KEY.pattern.test(reference)) throw new Error(`${name}: "${reference}" is looked for`)
       if (reference.length % 2 === 0) return { source: reference, bytes: '\u00ff\u0000' }
