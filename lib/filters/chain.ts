@@ -4,6 +4,7 @@ import type { FilterConfig } from '../model/filter.ts'
 import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
 import type {
+  AskedPage,
   ErrorPage,
   Filter,
   FilterBodyHead,
@@ -63,7 +64,7 @@ export class FilterChain {
   }
 
   /** The first page that a filter has for the error. */
-  findErrorPage(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | undefined {
+  findErrorPage(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | AskedPage | undefined {
     for (const filter of this.#ofErrors) {
       const page = filter.errorPage(status, isOwn, request)
       if (page !== undefined) return page

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { PathMatch } from '../model/route.ts'
+import type { UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import type { AnnotationForm } from './annotation-form.ts'
 import type { FieldNames } from './field-lines.ts'
@@ -79,6 +80,9 @@ export type ErrorPage = Readonly<{
   body: Buffer
 }>
 
+/** A Service that is asked for the page. */
+export type AskedPage = Readonly<{ upstream: UpstreamKey }>
+
 /** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
 export type StreamMaker = () => Duplex
 
@@ -120,7 +124,7 @@ export type Filter = {
    * The page for an answer from 400 to 599, an endpoint's or an error of the gateway itself (`isOwn`); undefined: its body is left as it
    * is. The status is kept. Answers of other filters are what was asked for, and have no page. All `response` functions follow.
    */
-  errorPage?(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | undefined
+  errorPage?(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | AskedPage | undefined
   /** Before an answer goes to the client. */
   response?(head: FilterHead, request: FilterRequest): void
   /**
@@ -163,6 +167,11 @@ export type AnnotationReader = {
    * not there, which is refused then.
    */
   content(name: string, reference?: string): Content | undefined
+  /**
+   * The upstream of the Service that the annotation names, as `name` for its first port or `name:port`; undefined where there is none,
+   * or where it is not there, which is refused then.
+   */
+  upstream(name: string): UpstreamKey | undefined
   /** Says why an annotation cannot be used; the filter is left out, or closes its routes where it guards. */
   refuse(name: string, message: string, help: string): void
 }
@@ -255,12 +264,16 @@ export function readFilter(
     }
   }
   if (isRefused) return undefined
-  const content = (name: string, reference?: string): Content | undefined => {
-    const found = annotations.content(name, reference)
+  const find = <T>(found: T | undefined, name: string): T | undefined => {
     isRefused ||= found === undefined && annotations.text(name) !== undefined
     return found
   }
-  const options = spec.read({ text: (name) => annotations.text(name), content, refuse })
+  const options = spec.read({
+    text: (name) => annotations.text(name),
+    content: (name, reference) => find(annotations.content(name, reference), name),
+    upstream: (name) => find(annotations.upstream(name), name),
+    refuse,
+  })
   // A filter that is half understood might do what nobody meant.
   return isRefused ? undefined : options
 }

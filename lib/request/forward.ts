@@ -9,14 +9,16 @@ import type { UpstreamPolicy } from '../settings/service.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import type { UpstreamCall, UpstreamEvents } from '../upstream/transport/call.ts'
-import { type AnswerSink, filterHead, filterSwitch, openAnswerBody } from './answer.ts'
+import { type AnswerSink, filterHead, filterSwitch, findAsked, openAnswerBody } from './answer.ts'
 import { Attempts, type AttemptUser } from './attempts.ts'
 import { type BodyTaker, TransformedBody } from './body-transform.ts'
 import type { RequestContext } from './context.ts'
 import { Draft } from './draft.ts'
 import type { BodySink, Exchange, ExchangeEvents } from './exchange.ts'
 import { composeAnswerLines, filterHints } from './headers.ts'
+import { HeldError } from './held-error.ts'
 import { KeptBody } from './kept-body.ts'
+import type { ErrorAnswer } from './page-call.ts'
 import { mayRepeat } from './retry.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
 
@@ -26,6 +28,8 @@ export type ForwardOwner = {
   readonly isDraining: boolean
   /** Answers a request of which nothing was answered yet. */
   fail(context: RequestContext, error: GatewayError): void
+  /** Answers with an endpoint's error, of which nothing was answered yet. */
+  answerError(context: RequestContext, error: ErrorAnswer): void
   /** The endpoint switched protocols, and the client was told: bytes flow both ways, beginning with `early`, until it calls `forward.onClose`. */
   openTunnel(forward: Forward, client: Socket, upstream: Socket, early: Buffer): void
   /** The exchange has ended. */
@@ -285,6 +289,10 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     const now = context.clock.monotonic()
     const upstreamMs = now - context.startedMonotonic
     if (status >= 400 && (this.#bodyEnded || this.#expectsContinue) && this.#attempts.retryStatus(status, now)) return
+    if (status >= 400 && this.#bodyEnded && findAsked(context, status) !== undefined) {
+      this.#holdError(head, now)
+      return
+    }
     this.#expectsContinue = false
     const bodiless = status === 204 || status === 304 || exchange.method === 'HEAD'
     const filtered = filterHead(context, {
@@ -310,6 +318,22 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     this.#watchAnswer()
     this.#answer = openAnswerBody(context, filtered)
     if (!more) exchange.flush()
+  }
+
+  /** Keeps an error until it is whole, since a page may take its place, or it may have to go out after all. */
+  #holdError(head: ResponseHead, now: number): void {
+    const { context } = this
+    context.upstreamMs = now - context.startedMonotonic
+    this.#attempts.settleAnswer(head.status, now)
+    this.#dropKept()
+    this.#watchAnswer()
+    const lines = this.#composeLines(head, context.upstreamMs)
+    this.#answer = new HeldError((body) => {
+      this.#close()
+      const { status, contentLength } = head
+      const isHead = context.exchange.method === 'HEAD'
+      this.#owner.answerError(context, { status, lines, body, ...(isHead && { contentLength }) })
+    })
   }
 
   onData(chunk: Buffer): void {

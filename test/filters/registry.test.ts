@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import { CONFIG_MAP_KEY } from '../../lib/filters/annotation-form.ts'
+import { CONFIG_MAP_KEY, SERVICE_PORT } from '../../lib/filters/annotation-form.ts'
 import { FILTERS } from '../../lib/filters/registry.ts'
 import {
   type FilterEnvironment,
@@ -189,7 +189,7 @@ for (const spec of FILTERS) {
     fc.assert(fc.property(written, readOne), { numRuns: 2000 })
     t.ok(used > 0, 'some of it can be used')
     t.equal(
-      read({ text: () => undefined, content: () => undefined, refuse: () => t.fail() }),
+      read({ text: () => undefined, content: () => undefined, upstream: () => undefined, refuse: () => t.fail() }),
       undefined,
       'without annotations there is no filter',
     )
@@ -212,6 +212,15 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
       if (reference === undefined) return undefined
       if (!CONFIG_MAP_KEY.pattern.test(reference)) throw new Error(`${name}: "${reference}" is looked for`)
       if (reference.length % 2 === 0) return { source: reference, bytes: '\u00ff\u0000' }
+      refused.push(name)
+      return undefined
+    },
+    upstream(name) {
+      claim(name)
+      const reference = annotations[name]?.trim()
+      if (reference === undefined) return undefined
+      if (!SERVICE_PORT.pattern.test(reference)) throw new Error(`${name}: "${reference}" is looked for`)
+      if (reference.length % 2 === 0) return `default/${reference}`
       refused.push(name)
       return undefined
     },
