@@ -130,6 +130,9 @@ const WORDS = [
     '{}',
     '[1]',
     'a=b',
+    '404=pages/404.html, 5xx',
+    '404=pages/404.html',
+    'errors:8080',
   ],
   ...['\r\n', '\u2028', '\ud800', 'ä', '💡', '__proto__', 'constructor', 'x'.repeat(3000), 'X-A: b\n'.repeat(50)],
 ]
