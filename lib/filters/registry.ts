@@ -2,6 +2,7 @@
 import type { FilterConfig } from '../model/filter.ts'
 import type { VirtualHost } from '../model/route.ts'
 import { COMPRESS } from './compress.ts'
+import { CONCURRENCY_LIMIT } from './concurrency-limit.ts'
 import { DECOMPRESS } from './decompress.ts'
 import { FORWARD_AUTH } from './forward-auth.ts'
 import { HEADERS } from './headers.ts'
@@ -16,6 +17,7 @@ import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
   COMPRESS,
+  CONCURRENCY_LIMIT,
   DECOMPRESS,
   FORWARD_AUTH,
   HEADERS,
