@@ -13,6 +13,8 @@ const EQUIVALENTS: Readonly<Record<string, readonly string[]>> = {
   ip_allowlist: ['match-client-addresses'],
   ip_whitelist: ['match-client-addresses'],
   whitelist: ['match-client-addresses'],
+  'limit-connections': ['concurrency-limit'],
+  'limit-whitelist': ['rate-limit-exempt'],
   'limit-burst-multiplier': ['rate-limit-burst'],
   'limit-req-rate': ['rate-limit'],
   'limit-rpm': ['rate-limit'],
