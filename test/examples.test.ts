@@ -283,6 +283,7 @@ function request(command: string, ports: Record<number, number>): Promise<Answer
   const headers: Record<string, string> = command.includes(' --compressed ') ? { 'Accept-Encoding': 'gzip, br' } : {}
   const [, piped] = /^printf (\S+) \\?\| gzip \\?\| /.exec(command) ?? []
   for (const match of command.matchAll(/-H '([^:]+): (.*?)'/g)) headers[match[1]!] = match[2]!
+  const [, localAddress] = / --interface (\S+) /.exec(command) ?? []
   const url = new URL(command.split(' ').at(-1)!)
   const port = ports[Number(url.port)]
   const options = {
@@ -295,6 +296,7 @@ function request(command: string, ports: Record<number, number>): Promise<Answer
     ...(isIP(url.hostname) === 0 && { servername: url.hostname }),
     rejectUnauthorized: false,
     agent: false as const,
+    ...(localAddress !== undefined && { localAddress }),
   }
   return new Promise((resolve, reject) => {
     const call = (url.protocol === 'https:' ? https : http).request(options, async (response) => {

@@ -2,7 +2,7 @@
 import { createAddressSet } from '../base/cidr.ts'
 import { printRanges, RANGES, readRanges } from './address-ranges.ts'
 import { type AnnotationForm, CONFIG_MAP_KEY, matching, oneOf } from './annotation-form.ts'
-import { findMediaType, printContent } from './content-body.ts'
+import { findMediaType, PLAIN, printContent } from './content-body.ts'
 import { VALUE } from './field-lines.ts'
 import { type AnnotationReader, type Content, defineFilter, type FilterAnswer } from './spec.ts'
 
@@ -13,8 +13,6 @@ type Options = Readonly<{
   /** Ranges whose clients are served; undefined: none. */
   allow: readonly string[] | undefined
 }>
-
-const PLAIN = 'text/plain; charset=utf-8'
 
 const USUAL_MESSAGE = 'This service is under maintenance.'
 const MESSAGE: AnnotationForm = {

@@ -79,6 +79,13 @@ export type FilterHead = {
   lines: string
 }
 
+/** Takes the place of the body of an answer that is an error. */
+export type ErrorPage = Readonly<{
+  /** Field lines that describe the body; those of the answer that do so are dropped. */
+  lines: string
+  body: Buffer
+}>
+
 /** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
 export type StreamMaker = () => Duplex
 
@@ -116,6 +123,11 @@ export type Filter = {
   responseNames?: FieldNames
   /** Before the request goes to an endpoint; once, however many attempts are made. */
   upstreamRequest?(draft: FilterDraft, request: FilterRequest): void
+  /**
+   * The page for an answer from 400 to 599, an endpoint's or an error of the gateway itself (`isOwn`); undefined: its body is left as it
+   * is. The status is kept. Answers of other filters are what was asked for, and have no page. All `response` functions follow.
+   */
+  errorPage?(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | undefined
   /** Before an answer goes to the client. */
   response?(head: FilterHead, request: FilterRequest): void
   /**
@@ -153,8 +165,11 @@ export type Content = Readonly<{
 export type AnnotationReader = {
   /** Without white space around it; undefined where there is none. */
   text(name: string): string | undefined
-  /** What the annotation refers to; undefined where there is none, or where it is not there, which is refused then. */
-  content(name: string): Content | undefined
+  /**
+   * What the annotation refers to, or `reference`, which is a part of it (`name/key`); undefined where there is none, or where it is
+   * not there, which is refused then.
+   */
+  content(name: string, reference?: string): Content | undefined
   /** Says why an annotation cannot be used; the filter is left out, or closes its routes where it guards. */
   refuse(name: string, message: string, help: string): void
 }
@@ -247,8 +262,8 @@ export function readFilter(
     }
   }
   if (isRefused) return undefined
-  const content = (name: string): Content | undefined => {
-    const found = annotations.content(name)
+  const content = (name: string, reference?: string): Content | undefined => {
+    const found = annotations.content(name, reference)
     isRefused ||= found === undefined && annotations.text(name) !== undefined
     return found
   }

@@ -45,7 +45,7 @@ export const ANNOTATIONS: ReadonlyMap<string, KnownAnnotation> = new Map([
     ([name, { about, form }]): [string, KnownAnnotation] => [
       ANNOTATION_DOMAIN + name,
       {
-        kinds: ['Ingress'],
+        kinds: ['Ingress', 'Service'],
         schema: form?.choices ? describeChoices(about, form.choices) : describeText(about, form?.pattern.source),
       },
     ],
@@ -92,9 +92,10 @@ type Meaning = Readonly<{
   nearest: readonly string[]
 }>
 
-/** Words for the addresses of clients, alone or behind `match-`. */
+/** Words for the addresses of clients, alone or behind `match-`; and those for clients that are kept out. */
 const CLIENTS =
-  /(?:^|[-._])(?:client|source|src|remote|peer)s?[-._]?(?:ip|addr|address|range|cidr|network)(?:e?s)?(?:[-._]|$)|(?:^|[-._])(?:allow|deny|block|ban|trust)(?:ed)?[-._]?(?:from|ip|source|addr|client|cidr|range)/
+  /(?:^|[-._])(?:client|source|src|remote|peer)s?[-._]?(?:ip|addr|address|range|cidr|network)(?:e?s)?(?:[-._]|$)|(?:^|[-._])(?:allow|deny|block|ban|trust)(?:ed)?[-._]?(?:from|ip|source|addr|client|cidr|range)|^(?!.*limit).*(?:allow|deny|block|white|black)-?list/
+const DENIED = /(?:^|[-._])(?:deny|block|ban|black)/
 const CLIENTS_MATCHED = /^match.*(?:\b|_)(?:ips?|addr\w*|cidrs?|ranges?|clients?|sources?|remote|peers?)(?:\b|_)/
 
 /**
@@ -111,8 +112,8 @@ export function isOwnAnnotation(name: string): boolean {
 }
 
 /**
- * An annotation that promises to guard and cannot: on an Ingress one that is misspelt; on a Service every guard and condition, since
- * none is read there. The routes of the Ingress, or to the Service, are closed. Undefined: there is none.
+ * An annotation that promises to guard and cannot: one that is misspelt, and on a Service every condition, since none is read there.
+ * The routes of the Ingress, or to the Service, are closed. Undefined: there is none.
  */
 export function findIdleGuard({ kind, meta }: Resource): string | undefined {
   return Object.keys(meta.annotations).find((name) => {
@@ -124,8 +125,9 @@ export function findIdleGuard({ kind, meta }: Resource): string | undefined {
 /** How an annotation would restrict routes, and does not where it stands. */
 function findLostRestriction(kind: string, name: string): Restriction | undefined {
   if (kind !== 'Ingress' && kind !== 'Service') return undefined
-  const isMisplaced = kind === 'Service' && name.startsWith(ANNOTATION_DOMAIN)
-  return findMeantRestriction(name) ?? (isMisplaced ? restrictionOf(name.slice(ANNOTATION_DOMAIN.length)) : undefined)
+  const kinds = ANNOTATIONS.get(name)?.kinds
+  if (kinds === undefined) return findMeantRestriction(name)
+  return kinds.includes(kind) ? undefined : restrictionOf(name.slice(ANNOTATION_DOMAIN.length))
 }
 
 function restrictionOf(known: string): Restriction | undefined {
@@ -152,8 +154,11 @@ function findMeaning(name: string): Meaning | undefined {
   const [nearest] = near
   const restriction = nearest === undefined ? undefined : restrictionOf(nearest)
   if (isUsualGuard(plain)) return { restriction: 'guard', nearest: restriction === undefined ? [] : near }
+  if (CLIENTS_MATCHED.test(plain)) return { restriction: 'clients', nearest: [ADDRESSES] }
   if (restriction !== undefined) return { restriction, nearest: near }
-  if (CLIENTS.test(plain) || CLIENTS_MATCHED.test(plain)) return { restriction: 'clients', nearest: [ADDRESSES] }
+  if (CLIENTS.test(plain)) {
+    return { restriction: 'guard', nearest: [DENIED.test(plain) ? 'deny-source-range' : 'allow-source-range'] }
+  }
   if (plain.startsWith('match')) return { restriction: 'condition', nearest: near }
   if (nearest !== undefined) return { restriction: undefined, nearest: near }
   const words = plain.split('-')
@@ -212,7 +217,7 @@ function explainUnknown(kind: string, name: string): string {
 const TAKES: Readonly<Record<string, string>> = {
   Ingress:
     'an Ingress takes filters, as portico.dev/redirect-host (docs/filters.md), conditions, as portico.dev/match-headers (docs/routing.md), and limits, as portico.dev/tries (docs/retries-and-limits.md)',
-  Service: `known are ${ENDPOINTS_ANNOTATION} and the settings under upstream, as portico.dev/balancer`,
+  Service: `a Service takes ${ENDPOINTS_ANNOTATION}, the settings under upstream, as portico.dev/balancer, and filters, as portico.dev/maintenance (docs/filters.md)`,
   EndpointSlice: `an EndpointSlice takes ${BACKUP_ANNOTATION}`,
 }
 

@@ -71,7 +71,7 @@ const faults: readonly (readonly [annotations: Annotations, at: string, message:
   [
     { 'request-headers-set': 'X-Client: $remote_addr' },
     'request-headers-set',
-    `X-Client: nothing takes the place of $remote_addr; write \${client.address}`,
+    'nothing takes the place of $remote_addr; write $',
     '',
   ],
   [

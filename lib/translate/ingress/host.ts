@@ -21,7 +21,15 @@ import {
   reportShare,
 } from './backend.ts'
 import { reportFallThrough } from './fall-through.ts'
-import { readHostFilters } from './filters.ts'
+import {
+  findClash,
+  joinShares,
+  mergeLayers,
+  reportOverridden,
+  reportUneven,
+  type SplitFilter,
+} from './filter-layers.ts'
+import { type FilterMention, readHostFilters, readMentions } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { reportRedirectLoops } from './redirect-loop.ts'
 import { hasRedirectNeeds, reportRedirectNeeds } from './redirect-needs.ts'
@@ -271,21 +279,32 @@ export function claimRoutes(
   const resolve = (backend: IngressBackend): Resolution =>
     resolved.get(createReference(ingress.meta.namespace, backend).key) as Resolution
   const diagnostics = new DiagnosticList()
-  const divided = new Map<Resolution, ResolvedBackend>()
+  const own = readMentions(ingress)
+  const backends = new Map<Resolution, ResolvedBackend>()
   const reported = new Set<BackendProblem>()
+  const overridden = new Set<FilterMention>()
+  const divide = (shares: readonly WeightedBackend[]): ResolvedBackend => {
+    for (const share of shares) {
+      const { problem } = resolve(share.backend)
+      if (problem && !reported.has(problem)) reportShare(problem, share.weight, ingress, diagnostics)
+      if (problem) reported.add(problem)
+    }
+    const asked = shares.filter(({ weight }) => weight > 0).map((share) => resolve(share.backend))
+    const forwarding = asked.filter(({ action }) => action.type === 'forward')
+    const { mentions, uneven } = joinShares(forwarding.map(({ layers }) => mergeLayers(layers)))
+    const counted = uneven.filter(({ name }) => !own.has(name))
+    reportUneven(counted, ingress, SPLIT_ANNOTATION, diagnostics)
+    return { action: split(shares, resolve, findClash(counted)), problem: undefined, layers: [mentions] }
+  }
   const find = (backend: IngressBackend): ResolvedBackend => {
     const resolution = resolve(backend)
-    const shares = guard === undefined ? divideBackend(ingress, backend) : undefined
-    if (shares === undefined) return resolution
-    let found = divided.get(resolution)
+    let found = backends.get(resolution)
     if (found === undefined) {
-      found = { action: split(shares, resolve), problem: undefined }
-      divided.set(resolution, found)
-      for (const share of shares) {
-        const { problem } = resolve(share.backend)
-        if (problem && !reported.has(problem)) reportShare(problem, share.weight, ingress, diagnostics)
-        if (problem) reported.add(problem)
-      }
+      const shares = guard === undefined ? divideBackend(ingress, backend) : undefined
+      const { action, problem, layers } = shares === undefined ? resolution : divide(shares)
+      found = { action, problem, layers: [own, ...layers] }
+      reportOverridden(found.layers, ingress, overridden, diagnostics)
+      backends.set(resolution, found)
     }
     return found
   }
@@ -305,10 +324,10 @@ export function claimRoutes(
   const { defaultBackend } = ingress
   let rest: Route | undefined
   if (defaultBackend !== undefined) {
-    const { action, problem } = find(defaultBackend)
-    if (problem) reportBackend(problem, ingress, ['spec', 'defaultBackend'], diagnostics)
-    rest = claimRest(ingress, owner, action, diagnostics)
-    for (const [host, { routes }] of drafts) routes.push(claimDefault(ingress, owner, host, action))
+    const backend = find(defaultBackend)
+    if (backend.problem) reportBackend(backend.problem, ingress, ['spec', 'defaultBackend'], diagnostics)
+    rest = claimRest(ingress, owner, backend, diagnostics)
+    for (const [host, { routes }] of drafts) routes.push(claimDefault(ingress, owner, host, backend))
   }
   const empty = findEmpty([...resolved.values()])
   const hosts = [...drafts].map(([host, { routes, rule }]) =>
@@ -328,14 +347,22 @@ export function claimRoutes(
 }
 
 /**
- * The action of a route whose requests are divided. A guard of one of its Services closes the route, as it does where there is no other
- * Service; where all weights are 0 nobody answers.
+ * The action of a route whose requests are divided. A guard of one of its Services that cannot be used closes the route, as it does
+ * where there is no other Service, and so does `clash`; where all weights are 0 nobody answers.
  */
-function split(shares: readonly WeightedBackend[], resolve: (backend: IngressBackend) => Resolution): RouteAction {
+function split(
+  shares: readonly WeightedBackend[],
+  resolve: (backend: IngressBackend) => Resolution,
+  clash: SplitFilter | undefined,
+): RouteAction {
   const all = shares.map(({ backend, weight }) => Object.freeze({ weight, action: resolve(backend).action }))
   const backend = all.map(({ weight, action }) => `${action.backend}=${weight}`).join(', ')
   const closed = all.find(isClosed)?.action
   if (closed !== undefined) return Object.freeze({ ...closed, backend })
+  if (clash !== undefined) {
+    const reason = `its Services have different ${clash.name}`
+    return Object.freeze({ type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID', reason, backend })
+  }
   if (all.some(({ weight }) => weight > 0)) return Object.freeze({ type: 'split', shares: Object.freeze(all), backend })
   const reason = `all weights of ${SPLIT_ANNOTATION} are 0`
   return Object.freeze({ type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE', reason, backend })

@@ -3,17 +3,19 @@ import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { matchesHostPattern } from '../../base/hostname.ts'
 import { findRedirectNeeds } from '../../filters/registry.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
+import type { FilterConfig } from '../../model/filter.ts'
 import type { Route } from '../../model/route.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { isSecured } from '../tls/tls-section.ts'
-import { readFilters } from './filters.ts'
+import { listFilters } from './filter-layers.ts'
+import { readMentions } from './filters.ts'
 
 /** The routes of an Ingress on one host. */
 type ClaimedHost = Readonly<{ host: string; routes: readonly Route[] }>
 
 /** True if the Ingress has a redirect that needs something. */
 export function hasRedirectNeeds(ingress: Ingress): boolean {
-  return findRedirectNeeds(readFilters(ingress) ?? [], '') !== undefined
+  return findRedirectNeeds(listOwn(ingress), '') !== undefined
 }
 
 /** Reports what is missing, each thing once. `isServed`: a rule of any Ingress takes requests to the host. */
@@ -23,7 +25,7 @@ export function reportRedirectNeeds(
   isServed: (host: string) => boolean,
   diagnostics: DiagnosticList,
 ): void {
-  const filters = readFilters(ingress) ?? []
+  const filters = listOwn(ingress)
   const reported = new Set<string>()
   const report = (annotation: string, message: string, help: string): void => {
     if (reported.has(message)) return
@@ -64,4 +66,9 @@ export function reportRedirectNeeds(
       report('redirect-www', message, `name ${one} beside ${other}, with a certificate that covers both`)
     }
   }
+}
+
+/** The filters in its own annotations. */
+function listOwn(ingress: Ingress): readonly FilterConfig[] {
+  return listFilters(readMentions(ingress)) ?? []
 }

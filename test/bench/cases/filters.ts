@@ -33,6 +33,8 @@ const FILTERS: Readonly<Record<string, (bench: Bench) => Annotations>> = {
     'rate-limit': '1000000/s, 1000000/s, 1000000/s',
     'rate-limit-by': 'client, header:User-Agent, all',
   }),
+  'source-range': () => ({ 'allow-source-range': '10.0.0.0/8, 127.0.0.0/8' }),
+  cors: () => ({ 'cors-allow-origins': '*' }),
   'concurrency-limit': () => ({ 'concurrency-limit': '1000' }),
   'maintenance-allow': () => ({ maintenance: 'true', 'maintenance-allow': '10.0.0.0/8, 127.0.0.0/8' }),
   compress: () => ({ compress: 'true' }),
