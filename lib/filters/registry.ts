@@ -4,6 +4,7 @@ import type { FilterConfig } from '../model/filter.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import { COMPRESS } from './compress.ts'
+import { CONCURRENCY_LIMIT } from './concurrency-limit.ts'
 import { CORS } from './cors.ts'
 import { DECOMPRESS } from './decompress.ts'
 import { ERROR_PAGES } from './error-pages.ts'
@@ -21,6 +22,7 @@ import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
   COMPRESS,
+  CONCURRENCY_LIMIT,
   CORS,
   DECOMPRESS,
   ERROR_PAGES,

@@ -43,6 +43,8 @@ export type FilterRequest = {
   readonly startedAt: number
   /** Of the client's own connection; undefined where that is plain. */
   readonly tls: TlsFacts | undefined
+  /** Names the route over reloads, with its host: `shop.example.com/cart`; unknown to the filters of a host. */
+  readonly route: string
   readonly clientAddress: string
   /** The network that limits for each client count it under. */
   readonly clientNetwork: string
@@ -52,7 +54,12 @@ export type FilterRequest = {
   header(name: string): string | undefined
   /** The value of a parameter of the query, decoded. */
   parameter(name: string): string | undefined
+  /** Releases the lease once the request has ended, however it ends: answered, refused, broken off, or when its tunnel is closed. */
+  holdToEnd(lease: Lease): void
 }
+
+/** Something that a request holds while it is under way. */
+export type Lease = { release(): void }
 
 /** The request as it is to reach an endpoint. Filters may change all of it. */
 export type FilterDraft = {

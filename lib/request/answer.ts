@@ -75,15 +75,14 @@ function putPage(head: AnswerHead, page: ErrorPage): FilteredHead {
 }
 
 function applyFilters(filters: FilterChain, context: RequestContext, head: FilteredHead): FilteredHead {
-  const { status, contentLength } = head
-  const changed = { status, lines: head.lines, contentLength }
+  const changed = { ...head }
   filters.changeResponse(changed, context)
+  const { status, contentLength } = head
   const isBodiless = contentLength === 0 || status === 204 || status === 304
   const makers = isBodiless ? undefined : filters.transformResponse(changed, context)
-  const { lines } = changed
-  if (makers === undefined) return { ...head, lines }
+  if (makers === undefined) return changed
   // The length is not known. An answer to HEAD must not declare another than GET would (RFC 9110 §8.6).
-  const transformed = { ...head, lines, contentLength: undefined }
+  const transformed = { ...changed, contentLength: undefined }
   return context.exchange.method === 'HEAD' ? transformed : { ...transformed, bodyStreams: makers }
 }
 

@@ -6,7 +6,7 @@ import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
 import { parseParameters } from '../base/query.ts'
-import type { FilterRequest, TlsFacts } from '../filters/spec.ts'
+import type { FilterRequest, Lease, TlsFacts } from '../filters/spec.ts'
 import { findField, joinFields } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { PathMatch } from '../model/route.ts'
@@ -63,6 +63,8 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   isFinished: boolean = false
   /** Of the query; undefined until one was asked for. */
   #parameters: ReadonlyMap<string, string> | undefined = undefined
+  /** What filters hold for it; undefined: nothing. */
+  #leases: Lease[] | undefined = undefined
 
   constructor(exchange: Exchange, snapshot: Snapshot | undefined, clock: Clock) {
     this.exchange = exchange
@@ -103,6 +105,22 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   /** What the route matched it by; known once it was routed. */
   get match(): PathMatch {
     return this.served!.match
+  }
+
+  get route(): string {
+    return this.served!.labels.route
+  }
+
+  holdToEnd(lease: Lease): void {
+    this.#leases ??= []
+    this.#leases.push(lease)
+  }
+
+  /** Lets go of what filters hold for the request. */
+  releaseLeases(): void {
+    if (this.#leases === undefined) return
+    for (const lease of this.#leases) lease.release()
+    this.#leases = undefined
   }
 
   get lines(): string {

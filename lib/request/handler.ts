@@ -125,6 +125,7 @@ export class RequestHandler implements ForwardOwner {
     context.isFinished = true
     this.#inFlight--
     this.#leaveClient(context)
+    context.releaseLeases()
     if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
     this.#options.onFinish(context.record(complete))
   }

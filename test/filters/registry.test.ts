@@ -165,11 +165,13 @@ const REQUEST: FilterRequest = {
   protocol: 'HTTP/1.1',
   startedAt: 0,
   tls: undefined,
+  route: 'a.test/a',
   clientAddress: '127.0.0.1',
   clientNetwork: '127.0.0.1',
   lines: '',
   header: () => undefined,
   parameter: () => undefined,
+  holdToEnd: (lease) => lease.release(),
 }
 
 for (const spec of FILTERS) {

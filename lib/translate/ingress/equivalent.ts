@@ -14,6 +14,8 @@ const EQUIVALENTS: Readonly<Record<string, readonly string[]>> = {
   'auth-type': ['auth-url'],
   'auth-uri': ['auth-url'],
   'auth-url': ['auth-url'],
+  'limit-connections': ['concurrency-limit'],
+  'limit-whitelist': ['rate-limit-exempt'],
   'allow-list': ['allow-source-range'],
   'allowlist-source-range': ['allow-source-range'],
   'blacklist-source-range': ['deny-source-range'],
