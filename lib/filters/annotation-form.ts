@@ -45,6 +45,13 @@ export const CONFIG_MAP_KEY = matching(
   'write the ConfigMap and the key, as in "pages/sorry.html"',
 )
 
+/** A Secret, by its name alone. */
+export const SECRET_NAME = matching(
+  /^[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/,
+  'names no Secret',
+  'write the name of a Secret in the namespace of the Ingress',
+)
+
 /** `Name: value` in each line. */
 export const FIELDS: AnnotationForm = {
   pattern: /^(?:[^\S\n]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\n]*)?(?:\n|$))+$/,

@@ -1,6 +1,8 @@
 /** All filters there are. */
+import { createHmac, randomBytes } from 'node:crypto'
 import type { FilterConfig } from '../model/filter.ts'
 import type { VirtualHost } from '../model/route.ts'
+import { BASIC_AUTH } from './basic-auth.ts'
 import { COMPRESS } from './compress.ts'
 import { DECOMPRESS } from './decompress.ts'
 import { FORWARD_AUTH } from './forward-auth.ts'
@@ -15,6 +17,7 @@ import type { FilterSpec } from './spec.ts'
 import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
+  BASIC_AUTH,
   COMPRESS,
   DECOMPRESS,
   FORWARD_AUTH,
@@ -35,7 +38,19 @@ export function printFilters(configs: readonly FilterConfig[] | undefined): read
   return (configs ?? []).map(({ name, options }) => `${name}: ${findFilter(name).print(options)}`)
 }
 
-/** The same, and which of them `portico explain` does not play. */
+const MARK_KEY = randomBytes(32)
+
+/** A mark of what must not be shown of the filters, `basic-auth 1a2b3c4d`: it is another where that is another, and in each process. */
+export function markSecrets(configs: readonly FilterConfig[] = []): string {
+  const marks = configs.flatMap(({ name, options }) => {
+    const secret = findFilter(name).secret?.(options)
+    if (secret === undefined) return []
+    return `${name} ${createHmac('sha256', MARK_KEY).update(secret).digest('hex').slice(0, 8)}`
+  })
+  return marks.join(', ') || 'none'
+}
+
+/** What each filter does, and which of them `portico explain` does not play. */
 export function describeFilters(configs: readonly FilterConfig[]): readonly string[] {
   return printFilters(configs).map((text, at) => {
     const { dependsOn } = findFilter(configs[at]!.name)

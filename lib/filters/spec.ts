@@ -127,12 +127,21 @@ export type Content = Readonly<{
   bytes: string
 }>
 
+/** A Secret that an annotation refers to. Its values go to workers, in options of a filter, and are shown nowhere. */
+export type SecretContent = Readonly<{
+  name: string
+  /** By key; one character a byte (latin1). */
+  values: Readonly<Record<string, string>>
+}>
+
 /** Reads the annotations of one object, by their names without the domain. */
 export type AnnotationReader = {
   /** Without white space around it; undefined where there is none. */
   text(name: string): string | undefined
   /** What the annotation refers to; undefined where there is none, or where it is not there, which is refused then. */
   content(name: string): Content | undefined
+  /** The same of a Secret that the annotation names. */
+  secret(name: string): SecretContent | undefined
   /** Says why an annotation cannot be used; the filter is left out, or closes its routes where it guards. */
   refuse(name: string, message: string, help: string): void
 }
@@ -177,6 +186,8 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
     dependsOn?: string
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
+    /** What of the options must not be shown, in one text: reports say that it has changed. Undefined: nothing. */
+    secret?: (options: Options) => string
     /** Does all that can be done once. */
     create: (options: Options, environment: FilterEnvironment) => Filter
   }>
@@ -216,12 +227,18 @@ export function readFilter(
     }
   }
   if (isRefused) return undefined
-  const content = (name: string): Content | undefined => {
-    const found = annotations.content(name)
+  /** What is not there has been refused. */
+  const find = <T>(read: (name: string) => T | undefined, name: string): T | undefined => {
+    const found = read(name)
     isRefused ||= found === undefined && annotations.text(name) !== undefined
     return found
   }
-  const options = spec.read({ text: (name) => annotations.text(name), content, refuse })
+  const options = spec.read({
+    text: (name) => annotations.text(name),
+    content: (name) => find((each) => annotations.content(each), name),
+    secret: (name) => find((each) => annotations.secret(each), name),
+    refuse,
+  })
   // A filter that is half understood might do what nobody meant.
   return isRefused ? undefined : options
 }

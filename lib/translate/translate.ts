@@ -95,7 +95,7 @@ export class Translator {
   readonly #concerned = new Sieve<TranslatedIngress>(
     ({ served, notable, annotated }) => served.length + notable.length + annotated.length > 0,
   )
-  readonly #reading = new Sieve<TranslatedIngress>(({ filters }) => filters.configMaps.length > 0)
+  readonly #reading = new Sieve<TranslatedIngress>(({ filters }) => filters.contents.length > 0)
   readonly #canaries = new Sieve<TranslatedIngress>(({ canary }) => canary !== undefined)
   readonly #behindProxies = new Sieve<Service>(wantsProxyHeader)
   readonly #local = new Sieve<Service>((service) => findLocalPolicy(service) !== undefined)
@@ -144,7 +144,7 @@ export class Translator {
     this.#contents.begin(resources)
     const read = this.#reading
       .filter(this.#translated)
-      .flatMap(({ filters }) => filters.configMaps.map((one) => this.#contents.findInput(one)))
+      .flatMap(({ filters }) => filters.contents.map((one) => this.#contents.findInput(one)))
     const targetable = [services, resources.allRefused('Service'), ...this.#upstreams.sources, ...read]
     let isNewGround = false
     const ground = this.#ground.get('ground', targetable, () => {

@@ -205,7 +205,9 @@ t.test('the help of an unknown annotation names what its kind takes', async (t) 
   t.equal(help('portico.dev/balancr'), 'did you mean "portico.dev/balancer"? It belongs on Service')
   t.equal(help('portico.deb/compress'), 'did you mean "portico.dev/compress"?')
   t.equal(help('portico.dev/limit-rps'), `did you mean "portico.dev/rate-limit"?${outcome}`)
-  t.equal(help('portico.dev/auth-type'), `did you mean "portico.dev/auth-url"?${outcome}`)
+  for (const name of ['auth-type', 'auth-secret', 'basic-auth', 'basic-auth-sercet']) {
+    t.equal(help(`portico.dev/${name}`), `did you mean "portico.dev/basic-auth-secret"?${outcome}`)
+  }
   const meant = {
     'match-client-addresses': ['match-ip', 'match-source-range'],
     'allow-source-range': ['client-addresses', 'whitelist-source-range', 'allow-ips', 'ip-whitelist', 'clientIPs'],

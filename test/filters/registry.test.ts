@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import { CONFIG_MAP_KEY } from '../../lib/filters/annotation-form.ts'
+import { CONFIG_MAP_KEY, SECRET_NAME } from '../../lib/filters/annotation-form.ts'
 import { FILTERS } from '../../lib/filters/registry.ts'
 import {
   type FilterEnvironment,
@@ -123,6 +123,9 @@ const value = fc.oneof(
   { weight: 1, arbitrary: fc.string({ unit: 'grapheme-ascii', maxLength: 40 }) },
 )
 
+/** What a Secret may hold: the users of an htpasswd file, or something else. */
+const SECRETS = ['\u00ff\u0000', '', `alice:{SHA}${'A'.repeat(27)}=\n`, 'alice:secret']
+
 const environment: FilterEnvironment = {
   clock: { now: () => 0, monotonic: () => 0 },
   processes: 2,
@@ -168,7 +171,7 @@ for (const spec of FILTERS) {
     fc.assert(fc.property(written, readOne), { numRuns: 2000 })
     t.ok(used > 0, 'some of it can be used')
     t.equal(
-      read({ text: () => undefined, content: () => undefined, refuse: () => t.fail() }),
+      read({ text: () => undefined, content: () => undefined, secret: () => undefined, refuse: () => t.fail() }),
       undefined,
       'without annotations there is no filter',
     )
@@ -192,6 +195,16 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
       if (reference === undefined) return undefined
       if (!CONFIG_MAP_KEY.pattern.test(reference)) throw new Error(`${name}: "${reference}" is looked for`)
       if (reference.length % 2 === 0) return { source: reference, bytes: '\u00ff\u0000' }
+      refused.push(name)
+      return undefined
+    },
+    secret(name) {
+      claim(name)
+      const secret = annotations[name]?.trim()
+      if (secret === undefined) return undefined
+      if (!SECRET_NAME.pattern.test(secret)) throw new Error(`${name}: "${secret}" is looked for`)
+      if (secret.length % 2 === 0)
+        return { name: secret, values: { auth: SECRETS[(secret.length / 2) % SECRETS.length]! } }
       refused.push(name)
       return undefined
     },

@@ -4,7 +4,14 @@ import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 /** By the other's name without its domain: the names of Portico's annotations of an Ingress, without the domain. */
 const EQUIVALENTS: Readonly<Record<string, readonly string[]>> = {
   'auth-response-headers': ['auth-response-headers'],
-  'auth-type': ['auth-url'],
+  'auth-basic': ['basic-auth-secret'],
+  'auth-realm': ['basic-auth-realm'],
+  'auth-secret': ['basic-auth-secret'],
+  'auth-secret-type': ['basic-auth-secret-type'],
+  'auth-type': ['basic-auth-secret'],
+  'basic-auth': ['basic-auth-secret'],
+  'basic-auth-realm': ['basic-auth-realm'],
+  'basic-auth-secret': ['basic-auth-secret'],
   'auth-uri': ['auth-url'],
   'auth-url': ['auth-url'],
   'allow-list': ['allow-source-range'],

@@ -2,17 +2,17 @@
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
 import { FILTERS } from '../../filters/registry.ts'
-import { type Content, type FilterSpec, type HostFacts, readFilter } from '../../filters/spec.ts'
+import { type Content, type FilterSpec, type HostFacts, readFilter, type SecretContent } from '../../filters/spec.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { findIdleGuard, findMeantRestriction, isOwnAnnotation } from '../annotation.ts'
-import type { ConfigMapName, ContentFinder, ContentProblem } from './content.ts'
+import type { ContentFinder, ContentName, ContentProblem } from './content.ts'
 
 type Refusal = Readonly<{ spec: FilterSpec; annotation: string }> & ContentProblem
 
-/** A ConfigMap that annotations refer to, with the input on which its contents depend. */
-export type UsedConfigMap = ConfigMapName & Readonly<{ input: unknown }>
+/** A ConfigMap or Secret that annotations refer to, with the input on which its contents depend. */
+export type UsedContent = ContentName & Readonly<{ input: unknown }>
 
 /** What the annotations of an Ingress come to. */
 export type IngressFilters = Readonly<{
@@ -21,7 +21,7 @@ export type IngressFilters = Readonly<{
   refusals: readonly Refusal[]
   /** An unknown annotation that seems to mean a guard; undefined: there is none. */
   misspeltGuard: string | undefined
-  configMaps: readonly UsedConfigMap[]
+  contents: readonly UsedContent[]
 }>
 
 /** An Ingress does not change, and its routes are many. */
@@ -37,16 +37,16 @@ const NONE: IngressFilters = Object.freeze({
   filters: undefined,
   refusals: [],
   misspeltGuard: undefined,
-  configMaps: [],
+  contents: [],
 })
 
 /**
- * Reads the filters of an Ingress with the contents of ConfigMaps that they have now. The same object for as long as all of that
+ * Reads the filters of an Ingress with the contents of ConfigMaps and Secrets that they have now. The same object for as long as all of that
  * is the same; the functions below answer from it until this is called again.
  */
 export function resolveFilters(ingress: Ingress, contents: ContentFinder): IngressFilters {
   const before = known.get(ingress)
-  if (before?.configMaps.every((one) => contents.findInput(one) === one.input)) return before
+  if (before?.contents.every((one) => contents.findInput(one) === one.input)) return before
   const read = readAll(ingress, contents)
   known.set(ingress, read)
   return read
@@ -84,6 +84,7 @@ export function checkFilters(ingress: Ingress, diagnostics: DiagnosticList): voi
   for (const { spec, annotation, code, message, help, notes } of read(ingress).refusals) {
     const end = help.endsWith('?') ? ' ' : '; '
     diagnostics.add(code, `${annotation}: ${message}`, {
+      severity: 'error',
       position: ingress.origin.locate(['metadata', 'annotations', annotation]),
       resource: printResource(ingress),
       help: `${help}${end}${spec.isGuard ? 'until then the routes of this Ingress answer 503' : `until then requests pass without ${spec.name}`}`,
@@ -102,7 +103,7 @@ function readAll(ingress: Ingress, contents: ContentFinder | undefined): Ingress
   if (!Object.keys(annotations).some(isOwnAnnotation)) return NONE
   const filters: FilterConfig[] = []
   const refusals: Refusal[] = []
-  const configMaps: UsedConfigMap[] = []
+  const used: UsedContent[] = []
   for (const spec of FILTERS) {
     const text = (name: string): string | undefined => annotations[ANNOTATION_DOMAIN + name]?.trim()
     const add = (name: string, problem: ContentProblem): void => {
@@ -110,21 +111,32 @@ function readAll(ingress: Ingress, contents: ContentFinder | undefined): Ingress
     }
     const refuse = (name: string, message: string, help: string): void =>
       add(name, { code: 'PORTICO_ANN_VALUE', message, help, notes: [] })
+    const use = (name: ContentName): void => {
+      used.push({ ...name, input: contents?.findInput(name) })
+    }
     const content = (name: string): Content | undefined => {
       const written = text(name)
       if (written === undefined || contents === undefined) return undefined
       const [owner = '', key = ''] = written.split('/')
-      const configMap = { namespace, name: owner }
-      configMaps.push({ ...configMap, input: contents.findInput(configMap) })
-      const found = contents.find(configMap, key)
+      use({ kind: 'ConfigMap', namespace, name: owner })
+      const found = contents.find(namespace, owner, key)
       if ('bytes' in found) return found
       add(name, found)
       return undefined
     }
-    const options = readFilter(spec, { text, content, refuse })
+    const secret = (name: string): SecretContent | undefined => {
+      const owner = text(name)
+      if (owner === undefined || contents === undefined) return undefined
+      use({ kind: 'Secret', namespace, name: owner })
+      const found = contents.findSecret(namespace, owner)
+      if ('values' in found) return found
+      add(name, found)
+      return undefined
+    }
+    const options = readFilter(spec, { text, content, secret, refuse })
     if (options !== undefined) filters.push(freezeDeep({ name: spec.name, options }))
   }
   const misspeltGuard = findIdleGuard(ingress)
-  if (filters.length + refusals.length + configMaps.length === 0 && misspeltGuard === undefined) return NONE
-  return { filters: filters.length === 0 ? undefined : Object.freeze(filters), refusals, misspeltGuard, configMaps }
+  if (filters.length + refusals.length + used.length === 0 && misspeltGuard === undefined) return NONE
+  return { filters: filters.length === 0 ? undefined : Object.freeze(filters), refusals, misspeltGuard, contents: used }
 }
