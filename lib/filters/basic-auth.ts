@@ -89,7 +89,7 @@ export const BASIC_AUTH = defineFilter<Options>({
       return undefined
     }
     return {
-      request(request) {
+      check(request) {
         const token = readToken(request.header('authorization'))
         if (token === undefined) return refuse('there are no credentials')
         const known = logins.find(token)

@@ -11,12 +11,13 @@ import type {
   FilterRequest,
   StreamMaker,
 } from './spec.ts'
+import { listSteps, type Step } from './steps.ts'
 
 type With<Name extends keyof Filter> = Filter & Required<Pick<Filter, Name>>
 
 /** In the order in which they act. */
 export class FilterChain {
-  readonly ofRequest: readonly With<'request'>[]
+  readonly ofRequest: readonly Step[]
   readonly #ofDraft: readonly With<'upstreamRequest'>[]
   readonly #ofResponse: readonly With<'response'>[]
   readonly #ofRequestBody: readonly With<'requestBody'>[]
@@ -27,7 +28,7 @@ export class FilterChain {
   constructor(filters: readonly Filter[]) {
     this.#requestNames = filters.flatMap(({ requestNames }) => requestNames ?? [])
     this.#responseNames = filters.flatMap(({ responseNames }) => responseNames ?? [])
-    this.ofRequest = filters.filter((filter): filter is With<'request'> => filter.request !== undefined)
+    this.ofRequest = listSteps(filters)
     this.#ofDraft = filters.filter((filter): filter is With<'upstreamRequest'> => filter.upstreamRequest !== undefined)
     this.#ofResponse = filters.filter((filter): filter is With<'response'> => filter.response !== undefined)
     this.#ofRequestBody = filters.filter((filter): filter is With<'requestBody'> => filter.requestBody !== undefined)

@@ -106,9 +106,10 @@ export const FORWARD_AUTH = defineFilter<Options>({
     const granted = new WeakMap<FilterRequest, string>()
     return {
       request(request) {
-        if (request.header(QUESTION) !== undefined) {
-          return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', 'auth-url leads back to a route that asks it')
-        }
+        if (request.header(QUESTION) === undefined) return undefined
+        return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', 'auth-url leads back to a route that asks it')
+      },
+      check(request) {
         const call = new AuthCall(server, request)
         const outcome = call.run((answer) => {
           if (names !== undefined) granted.set(request, pickFields(answer, names))

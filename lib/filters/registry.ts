@@ -12,6 +12,7 @@ import { MAINTENANCE } from './maintenance.ts'
 import { RATE_LIMIT } from './rate-limit.ts'
 import { REDIRECT } from './redirect.ts'
 import { RESPOND } from './respond.ts'
+import { SATISFY } from './satisfy.ts'
 import { SOURCE_RANGE } from './source-range.ts'
 import type { FilterSpec } from './spec.ts'
 import { URL_REWRITE } from './url-rewrite.ts'
@@ -27,6 +28,7 @@ export const FILTERS: readonly FilterSpec[] = [
   RATE_LIMIT,
   REDIRECT,
   RESPOND,
+  SATISFY,
   SOURCE_RANGE,
   URL_REWRITE,
 ].sort((a, b) => a.order - b.order)

@@ -79,7 +79,7 @@ t.test('names, orders and annotations are unique, and no annotation is one of a 
 
 /** Words that readers look for, so that more is reached than the first refusal. */
 const WORDS = [
-  ...['true', 'false', 'on', '', ' ', '0', '1', '-1', '1.5', '1e9', '301', '503', '999', '99999999999999999999'],
+  ...['true', 'false', 'on', 'any', '', ' ', '0', '1', '-1', '1.5', '1e9', '301', '503', '999', '99999999999999999999'],
   ...['10/s', '5/m', '1/h', '5s', '10m', '1h', '64Ki', '1Mi', 'GET', 'http', 'https', 'client', 'address', 'prefix'],
   ...[
     '/',
@@ -247,9 +247,18 @@ function useOptions(spec: FilterSpec, options: Readonly<Record<string, unknown>>
   if (printed === '' || printed !== spec.print(options)) throw new Error(`printed "${printed}"`)
   if (/[\r\n]/.test(printed)) throw new Error('it is printed in more than one line')
   const filter = spec.create(sent, environment)
-  const functions = ['request', 'upstreamRequest', 'response', 'requestBody', 'responseBody'] as const
+  const functions = [
+    'request',
+    'check',
+    'joinsChecks',
+    'upstreamRequest',
+    'response',
+    'requestBody',
+    'responseBody',
+  ] as const
   if (functions.every((name) => filter[name] === undefined)) throw new Error('the filter does nothing')
-  if (spec.dependsOn === undefined && filter.request?.(REQUEST) instanceof PendingOutcome) {
+  const ask = spec.dependsOn === undefined ? [filter.request, filter.check] : []
+  if (ask.some((each) => each?.(REQUEST) instanceof PendingOutcome)) {
     throw new Error('the filter waits, and its spec does not say what for')
   }
 }

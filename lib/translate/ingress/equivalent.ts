@@ -37,6 +37,7 @@ const EQUIVALENTS: Readonly<Record<string, readonly string[]>> = {
   'temporal-redirect': ['redirect-host', 'redirect-path'],
   'temporal-redirect-code': ['redirect-code'],
   'rewrite-target': ['rewrite-regex', 'rewrite-replacement'],
+  satisfy: ['satisfy'],
   'use-regex': ['path-type'],
   'proxy-request-buffering': ['request-buffering'],
   'canary-by-cookie': ['match-cookies'],
