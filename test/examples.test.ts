@@ -215,8 +215,10 @@ async function checkRow(
   if (redirect) {
     const answer = await request(code, ports)
     t.equal(answer.status, Number(redirect[1]), label)
-    const location = redirect[2]!.replace(/:(8080|8443)/, (_, port: string) => `:${ports[Number(port)]}`)
-    t.equal(answer.headers.location, location, label)
+    const written = redirect[2]!
+    const location = written.replace(/:(8080|8443)/, (_, port: string) => `:${ports[Number(port)]}`)
+    // The port that the client named may be kept.
+    t.ok([written, location].includes(answer.headers.location ?? ''), `${label}: ${answer.headers.location}`)
     return
   }
   if (/^\d{3}\b(?!\d)/.test(row.expected) && Number.parseInt(row.expected, 10) < 600) {

@@ -106,9 +106,18 @@ export const DIAGNOSTICS = {
   ],
   PORTICO_ROUTE_CONFLICT: ['error', 'two rules claim the same host, path, path type and conditions'],
   PORTICO_ROUTE_DEFAULT_CONFLICT: ['error', 'two Ingresses claim the default backend'],
+  PORTICO_ROUTE_FILTER_OVERRIDDEN: [
+    'info',
+    'a filter does not act on routes, since a more specific object has the same filter',
+  ],
+  PORTICO_ROUTE_FILTER_UNEVEN: [
+    'warning',
+    'Services among which requests are divided do not have the same filters; an error where that closes the routes, information where a guard acts on all of them',
+  ],
   PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC: ['info', 'an ImplementationSpecific path is matched as Prefix'],
   PORTICO_ROUTE_DEFAULT_CONDITIONS: ['error', 'a default backend for all hosts has conditions'],
   PORTICO_ROUTE_PATTERN: ['error', 'a path that should be a regular expression is none'],
+  PORTICO_ROUTE_REDIRECT_INCOMPLETE: ['warning', 'a redirect lacks a host, a path or a certificate that it needs'],
   PORTICO_ROUTE_REDIRECT_LOOP: ['warning', 'clients of a route are redirected to the same host without end'],
   PORTICO_ROUTE_UNREACHABLE: ['error', 'a route can never match'],
   // Certificates

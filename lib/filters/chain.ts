@@ -1,8 +1,10 @@
 /** The filters of a route, made once for each snapshot that has them. HOT */
+import { printName } from '../base/resource-name.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
 import type {
+  ErrorPage,
   Filter,
   FilterBodyHead,
   FilterDraft,
@@ -20,6 +22,7 @@ export class FilterChain {
   readonly ofRequest: readonly Step[]
   readonly #ofDraft: readonly With<'upstreamRequest'>[]
   readonly #ofResponse: readonly With<'response'>[]
+  readonly #ofErrors: readonly With<'errorPage'>[]
   readonly #ofRequestBody: readonly With<'requestBody'>[]
   readonly #ofResponseBody: readonly With<'responseBody'>[]
   readonly #requestNames: readonly FieldNames[]
@@ -31,6 +34,7 @@ export class FilterChain {
     this.ofRequest = listSteps(filters)
     this.#ofDraft = filters.filter((filter): filter is With<'upstreamRequest'> => filter.upstreamRequest !== undefined)
     this.#ofResponse = filters.filter((filter): filter is With<'response'> => filter.response !== undefined)
+    this.#ofErrors = filters.filter((filter): filter is With<'errorPage'> => filter.errorPage !== undefined)
     this.#ofRequestBody = filters.filter((filter): filter is With<'requestBody'> => filter.requestBody !== undefined)
     this.#ofResponseBody = filters.filter((filter): filter is With<'responseBody'> => filter.responseBody !== undefined)
   }
@@ -57,6 +61,15 @@ export class FilterChain {
   /** In the opposite order: the filter that acts first on a request has the last word on its answer. */
   changeResponse(head: FilterHead, request: FilterRequest): void {
     for (let at = this.#ofResponse.length - 1; at >= 0; at--) this.#ofResponse[at]!.response(head, request)
+  }
+
+  /** The first page that a filter has for the error. */
+  findErrorPage(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | undefined {
+    for (const filter of this.#ofErrors) {
+      const page = filter.errorPage(status, isOwn, request)
+      if (page !== undefined) return page
+    }
+    return undefined
   }
 
   /** Makers of the streams that the body passes, in that order; undefined: there are none. */
@@ -107,18 +120,19 @@ export class FilterChains {
     this.#surroundings = surroundings
   }
 
-  /** `owner` names the object whose filters they are. */
-  find(configs: readonly FilterConfig[], owner: string): FilterChain {
+  /** `host` is the host whose filters they are; undefined: they are of routes, and say themselves whose they are. */
+  find(configs: readonly FilterConfig[], host?: string): FilterChain {
     let chain = this.#chains.get(configs)
     if (chain === undefined) {
-      chain = new FilterChain(configs.map((config) => this.#create(config, owner)))
+      chain = new FilterChain(configs.map((config) => this.#create(config, host)))
       this.#chains.set(configs, chain)
     }
     return chain
   }
 
-  #create({ name, options }: FilterConfig, owner: string): Filter {
-    const shared = <T extends object>(make: () => T): T => this.#share(`${owner} ${name}`, make)
+  #create({ name, options, owner }: FilterConfig, host: string | undefined): Filter {
+    const whose = owner === undefined ? `host ${host}` : `${owner.kind} ${printName(owner)}`
+    const shared = <T extends object>(make: () => T): T => this.#share(`${whose} ${name}`, make)
     return findFilter(name).create(options, { ...this.#surroundings, shared })
   }
 

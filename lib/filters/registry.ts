@@ -1,10 +1,14 @@
 /** All filters there are. */
 import { createHmac, randomBytes } from 'node:crypto'
+import { printName } from '../base/resource-name.ts'
 import type { FilterConfig } from '../model/filter.ts'
-import type { VirtualHost } from '../model/route.ts'
+import type { ResourceRef } from '../model/resource-ref.ts'
+import type { Route, VirtualHost } from '../model/route.ts'
 import { BASIC_AUTH } from './basic-auth.ts'
 import { COMPRESS } from './compress.ts'
+import { CORS } from './cors.ts'
 import { DECOMPRESS } from './decompress.ts'
+import { ERROR_PAGES } from './error-pages.ts'
 import { FORWARD_AUTH } from './forward-auth.ts'
 import { HEADERS } from './headers.ts'
 import { HTTPS_REDIRECT } from './https-redirect.ts'
@@ -13,14 +17,17 @@ import { RATE_LIMIT } from './rate-limit.ts'
 import { REDIRECT } from './redirect.ts'
 import { RESPOND } from './respond.ts'
 import { SATISFY } from './satisfy.ts'
+import { SECURITY_HEADERS } from './security-headers.ts'
 import { SOURCE_RANGE } from './source-range.ts'
-import type { FilterSpec } from './spec.ts'
+import type { FilterNeeds, FilterSpec } from './spec.ts'
 import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
   BASIC_AUTH,
   COMPRESS,
+  CORS,
   DECOMPRESS,
+  ERROR_PAGES,
   FORWARD_AUTH,
   HEADERS,
   HTTPS_REDIRECT,
@@ -29,15 +36,19 @@ export const FILTERS: readonly FilterSpec[] = [
   REDIRECT,
   RESPOND,
   SATISFY,
+  SECURITY_HEADERS,
   SOURCE_RANGE,
   URL_REWRITE,
 ].sort((a, b) => a.order - b.order)
 
 const BY_NAME: ReadonlyMap<string, FilterSpec> = new Map(FILTERS.map((spec) => [spec.name, spec]))
 
-/** What each filter does, for people: `headers: request set X-A`. */
-export function printFilters(configs: readonly FilterConfig[] | undefined): readonly string[] {
-  return (configs ?? []).map(({ name, options }) => `${name}: ${findFilter(name).print(options)}`)
+/**
+ * What each filter does, for people: `headers: request set X-A`, with the object that has it where that is not the owner of the route:
+ * `headers: request set X-A (Service default/web)`.
+ */
+export function printFilters({ filters = [], owner }: Pick<Route, 'filters' | 'owner'>): readonly string[] {
+  return filters.map((config) => printFilter(config) + printOwner(config, owner))
 }
 
 const MARK_KEY = randomBytes(32)
@@ -52,11 +63,24 @@ export function markSecrets(configs: readonly FilterConfig[] = []): string {
   return marks.join(', ') || 'none'
 }
 
-/** What each filter does, and which of them `portico explain` does not play. */
-export function describeFilters(configs: readonly FilterConfig[]): readonly string[] {
-  return printFilters(configs).map((text, at) => {
-    const { dependsOn } = findFilter(configs[at]!.name)
-    return dependsOn === undefined ? text : `${text} (not played: ${dependsOn} decides)`
+function printFilter({ name, options }: FilterConfig): string {
+  return `${name}: ${findFilter(name).print(options)}`
+}
+
+function printOwner({ owner }: FilterConfig, routeOwner: ResourceRef | undefined): string {
+  if (owner === undefined || (owner.kind === routeOwner?.kind && printName(owner) === printName(routeOwner))) return ''
+  return ` (${owner.kind} ${printName(owner)})`
+}
+
+/** The filters of the host and then those of the route, with the objects that have them, and which of them `portico explain` does not play. */
+export function describeFilters(
+  host: Pick<VirtualHost, 'filters'> | undefined,
+  route: Pick<Route, 'filters' | 'owner'> | undefined,
+): readonly string[] {
+  return [...(host?.filters ?? []), ...(route?.filters ?? [])].map((config) => {
+    const { dependsOn } = findFilter(config.name)
+    const played = dependsOn === undefined ? '' : ` (not played: ${dependsOn} decides)`
+    return printFilter(config) + printOwner(config, route?.owner) + played
   })
 }
 
@@ -68,6 +92,13 @@ export function redirectsToHttps({ filters = [] }: Pick<VirtualHost, 'filters'>)
 /** The first filter that sends clients elsewhere, by its order; undefined: there is none. */
 export function findRedirect(configs: readonly FilterConfig[] | undefined): FilterSpec | undefined {
   return configs?.map(({ name }) => findFilter(name)).find(({ order }) => order >= 200 && order < 300)
+}
+
+/** What the redirect among the filters needs to act on a host; undefined: nothing, or there is no redirect. */
+export function findRedirectNeeds(configs: readonly FilterConfig[], host: string): FilterNeeds | undefined {
+  const spec = findRedirect(configs)
+  const config = configs.find(({ name }) => name === spec?.name)
+  return config && spec?.findNeeds?.(config.options, host)
 }
 
 /** The spec of a filter; throws where there is none of this name. */

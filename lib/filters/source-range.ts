@@ -1,23 +1,11 @@
 /** Lets clients in, or keeps them out, by their addresses. HOT */
-import { createAddressSet, normalizeRange } from '../base/cidr.ts'
+import { createAddressSet } from '../base/cidr.ts'
 import { GatewayError } from '../base/errors.ts'
-import type { AnnotationForm } from './annotation-form.ts'
-import { splitNames } from './field-lines.ts'
-import { type AnnotationReader, defineFilter } from './spec.ts'
+import { printRanges, RANGES, readRanges } from './address-ranges.ts'
+import { defineFilter } from './spec.ts'
 
 /** Ranges in normal form; undefined: the list is not there. */
 type Options = Readonly<{ deny: readonly string[] | undefined; allow: readonly string[] | undefined }>
-
-const MAX_RANGES = 20_000
-/** Most ranges that are printed. */
-const MAX_PRINTED = 5
-
-/** Addresses and CIDR ranges, separated by commas or white space; the filter itself checks each. */
-const RANGES: AnnotationForm = {
-  pattern: /^[\s,]*[0-9A-Fa-f:.]+(?:\/\d{1,3})?(?:[\s,]+[0-9A-Fa-f:.]+(?:\/\d{1,3})?)*[\s,]*$/,
-  describeFault: (text) => findFault(splitNames(text)) ?? 'it names no address',
-  help: 'write addresses and CIDR ranges with commas between, as in "10.0.0.0/8, 2001:db8::1"',
-}
 
 export const SOURCE_RANGE = defineFilter<Options>({
   name: 'source-range',
@@ -60,33 +48,4 @@ export const SOURCE_RANGE = defineFilter<Options>({
 
 function refuse(address: string, why: string): GatewayError {
   return new GatewayError('PORTICO_REQ_CLIENT_DENIED', `${address} ${why}`)
-}
-
-function readRanges(annotations: AnnotationReader, name: string): readonly string[] | undefined {
-  const text = annotations.text(name)
-  if (text === undefined) return undefined
-  const ranges = splitNames(text)
-  const fault = ranges.length > MAX_RANGES ? `it has more than ${MAX_RANGES} ranges` : findFault(ranges)
-  if (fault !== undefined) {
-    annotations.refuse(name, fault, RANGES.help)
-    return undefined
-  }
-  return [...new Set(ranges.map((each) => normalizeRange(each).range))]
-}
-
-/** What is wrong with the first range that is none. */
-function findFault(ranges: readonly string[]): string | undefined {
-  for (const range of ranges) {
-    try {
-      normalizeRange(range)
-    } catch (thrown) {
-      return (thrown as RangeError).message
-    }
-  }
-  return undefined
-}
-
-function printRanges(ranges: readonly string[]): string {
-  const more = ranges.length - MAX_PRINTED
-  return ranges.slice(0, MAX_PRINTED).join(' ') + (more > 0 ? ` and ${more} more` : '')
 }

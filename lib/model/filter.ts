@@ -1,9 +1,13 @@
+import type { ResourceRef } from './resource-ref.ts'
+
 /** A feature that is applied to the requests of a route. */
 export type FilterConfig = Readonly<{
   /** Its spec's (filters/registry). */
   name: string
   /** Plain data that its spec has read and checked. */
   options: FilterOptions
+  /** The object that says so: what the filter remembers is of all routes that have it from there. Undefined: a filter of hosts. */
+  owner?: ResourceRef
 }>
 
 export type FilterOptions = Readonly<Record<string, unknown>>

@@ -205,7 +205,7 @@ function describeRoute(model: Model, route: Route, subject: string = subjectOf(r
           list(({ policy }) => printOverrides(joinOverrides(policy, route.policy))) || printOverrides(route.policy),
       },
       { name: 'priority ', value: String(route.match.priority ?? 0) },
-      { name: 'filters ', value: printFilters(route.filters).join('; ') || 'none' },
+      { name: 'filters ', value: printFilters(route).join('; ') || 'none' },
       { name: 'secrets of filters ', value: markSecrets(route.filters) },
     ],
   }

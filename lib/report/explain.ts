@@ -165,7 +165,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     candidates: candidates.slice(0, MOST_CANDIDATES),
     omitted: Math.max(0, candidates.length - MOST_CANDIDATES),
     winner,
-    filters: describeFilters([...(virtualHost?.filters ?? []), ...(winner?.filters ?? [])]),
+    filters: describeFilters(virtualHost, winner),
     notPlayed,
     sent: draft,
     upstream: isSplit ? undefined : shares[0]?.upstream,

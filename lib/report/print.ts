@@ -123,7 +123,7 @@ function printHost(model: Model, host: VirtualHost): string[] {
 function printTarget(model: Model, route: Route): string {
   const endpoints = describeShares(model, route.action).flatMap(({ upstream }) => upstream?.endpoints ?? [])
   const sources = [...new Set(endpoints.map(({ sourceName }) => sourceName))]
-  const filters = printFilters(route.filters).map((filter) => `  {${filter}}`)
+  const filters = printFilters(route).map((filter) => `  {${filter}}`)
   const conditions = printConditions(route).map((condition) => `  if ${condition}`)
   return `${printAction(model, route)}${sources.length === 0 ? '' : `  (${sources.join(', ')})`}${conditions.join('')}${filters.join('')}  [${printName(route.owner)}]`
 }

@@ -145,7 +145,7 @@ function tableRows(model: Model, { hosts, defaultRoute, shadowed }: RouteTable, 
       namespace: route.owner.namespace,
       ingress: route.owner.name,
       ...routeState(shares, shadowedBy, locate),
-      filters: printFilters(route.filters),
+      filters: printFilters(route),
       redirectToHttps: redirected.has(route.host),
       source: printPlace(locateRoute(route, locate)),
     }

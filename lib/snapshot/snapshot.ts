@@ -179,7 +179,7 @@ export class SnapshotBuilder {
 
   *#compileNew(compiled: CompiledTable, { hosts, defaultRoute }: TableUpdate): Generator<void, void> {
     for (const { host, filters: configs, routes } of hosts) {
-      const filters = configs && this.#chains.find(configs, `host ${host}`)
+      const filters = configs && this.#chains.find(configs, host)
       const served = { host, filters, routes: routes.map((route) => this.#serve(route)) }
       compiled.hosts.set(host, { routes: compileServed(served), upstreams: listUpstreams(routes) })
       yield
@@ -281,7 +281,7 @@ export class SnapshotBuilder {
       upstream: upstream?.upstream.key ?? '',
     })
     const policy = upstream && this.#policyOf(upstream.upstream, overrides)
-    const filters = route.filters && this.#chains.find(route.filters, this.#lastName)
+    const filters = route.filters && this.#chains.find(route.filters)
     return Object.freeze({ match, action, overrides, upstream, policy, labels, filters })
   }
 

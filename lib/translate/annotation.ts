@@ -45,7 +45,7 @@ export const ANNOTATIONS: ReadonlyMap<string, KnownAnnotation> = new Map([
     ([name, { about, form }]): [string, KnownAnnotation] => [
       ANNOTATION_DOMAIN + name,
       {
-        kinds: ['Ingress'],
+        kinds: ['Ingress', 'Service'],
         schema: form?.choices ? describeChoices(about, form.choices) : describeText(about, form?.pattern.source),
       },
     ],
@@ -112,8 +112,8 @@ export function isOwnAnnotation(name: string): boolean {
 }
 
 /**
- * An annotation that promises to guard and cannot: on an Ingress one that is misspelt; on a Service every guard and condition, since
- * none is read there. The routes of the Ingress, or to the Service, are closed. Undefined: there is none.
+ * An annotation that promises to guard and cannot: one that is misspelt, and on a Service every condition, since none is read there.
+ * The routes of the Ingress, or to the Service, are closed. Undefined: there is none.
  */
 export function findIdleGuard({ kind, meta }: Resource): string | undefined {
   return Object.keys(meta.annotations).find((name) => {
@@ -125,8 +125,9 @@ export function findIdleGuard({ kind, meta }: Resource): string | undefined {
 /** How an annotation would restrict routes, and does not where it stands. */
 function findLostRestriction(kind: string, name: string): Restriction | undefined {
   if (kind !== 'Ingress' && kind !== 'Service') return undefined
-  const isMisplaced = kind === 'Service' && name.startsWith(ANNOTATION_DOMAIN)
-  return findMeantRestriction(name) ?? (isMisplaced ? restrictionOf(name.slice(ANNOTATION_DOMAIN.length)) : undefined)
+  const kinds = ANNOTATIONS.get(name)?.kinds
+  if (kinds === undefined) return findMeantRestriction(name)
+  return kinds.includes(kind) ? undefined : restrictionOf(name.slice(ANNOTATION_DOMAIN.length))
 }
 
 function restrictionOf(known: string): Restriction | undefined {
@@ -216,7 +217,7 @@ function explainUnknown(kind: string, name: string): string {
 const TAKES: Readonly<Record<string, string>> = {
   Ingress:
     'an Ingress takes filters, as portico.dev/redirect-host (docs/filters.md), conditions, as portico.dev/match-headers (docs/routing.md), and limits, as portico.dev/tries (docs/retries-and-limits.md)',
-  Service: `known are ${ENDPOINTS_ANNOTATION} and the settings under upstream, as portico.dev/balancer`,
+  Service: `a Service takes ${ENDPOINTS_ANNOTATION}, the settings under upstream, as portico.dev/balancer, and filters, as portico.dev/maintenance (docs/filters.md)`,
   EndpointSlice: `an EndpointSlice takes ${BACKUP_ANNOTATION}`,
 }
 

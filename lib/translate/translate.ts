@@ -16,7 +16,7 @@ import { checkListenerOptions, wantsProxyHeader, warnOfUntrustedProxies } from '
 import { isExposed } from './exposure/node-port.ts'
 import { BackendResolver, type Reference, type Resolution, reportEmpty } from './ingress/backend.ts'
 import { ContentFinder } from './ingress/content.ts'
-import { checkFilters, type IngressFilters, resolveFilters } from './ingress/filters.ts'
+import { checkFilters, type OwnFilters, resolveFilters } from './ingress/filters.ts'
 import { checkForeignAnnotations, findCanary, findClosingGuards, reportCanary } from './ingress/foreign-annotation.ts'
 import type { ForeignAnnotation } from './ingress/foreign-table.ts'
 import {
@@ -62,7 +62,7 @@ type TranslatedIngress = Readonly<{
   references: readonly Reference[]
   /** In the order of `references`. */
   resolutions: readonly Resolution[]
-  filters: IngressFilters
+  filters: OwnFilters
   claims: IngressClaims
   /** What makes it a canary, which is not served. */
   canary: ForeignAnnotation | undefined
@@ -97,6 +97,9 @@ export class Translator {
   )
   readonly #reading = new Sieve<TranslatedIngress>(({ filters }) => filters.contents.length > 0)
   readonly #canaries = new Sieve<TranslatedIngress>(({ canary }) => canary !== undefined)
+  readonly #readingServices = new Sieve<Service>(
+    (service) => resolveFilters(service, this.#contents).contents.length > 0,
+  )
   readonly #behindProxies = new Sieve<Service>(wantsProxyHeader)
   readonly #local = new Sieve<Service>((service) => findLocalPolicy(service) !== undefined)
   readonly #services = new Memo<'services', TranslatedServices>()
@@ -130,8 +133,16 @@ export class Translator {
     this.#settings = settings
     const services = resources.all('Service')
     this.#upstreams.begin(resources, settings)
-    this.#resolver.begin(resources, this.#upstreams, settings)
-    const { diagnostics: notes, upstreams } = this.#translateServices(services, options.settings.upstream.health.check)
+    this.#contents.begin(resources)
+    this.#resolver.begin(resources, this.#upstreams, settings, this.#contents)
+    const ofServices = this.#readingServices
+      .filter(services)
+      .flatMap((service) => this.#findInputs(resolveFilters(service, this.#contents)))
+    const { diagnostics: notes, upstreams } = this.#translateServices(
+      services,
+      ofServices,
+      options.settings.upstream.health.check,
+    )
     diagnostics.addAll(notes)
     checkSettingsEndpoints(resources, settings, diagnostics)
     checkServiceSettings(resources, settings, diagnostics)
@@ -141,11 +152,9 @@ export class Translator {
     const plan = this.#listeners.plan(services, { settings, local, now: clock.now() })
     diagnostics.addAll(plan.diagnostics)
 
-    this.#contents.begin(resources)
-    const read = this.#reading
-      .filter(this.#translated)
-      .flatMap(({ filters }) => filters.contents.map((one) => this.#contents.findInput(one)))
-    const targetable = [services, resources.allRefused('Service'), ...this.#upstreams.sources, ...read]
+    const ofIngresses = this.#reading.filter(this.#translated).flatMap(({ filters }) => this.#findInputs(filters))
+    const refusedServices = resources.allRefused('Service')
+    const targetable = [services, refusedServices, ...this.#upstreams.sources, ...ofServices, ...ofIngresses]
     let isNewGround = false
     const ground = this.#ground.get('ground', targetable, () => {
       isNewGround = true
@@ -208,8 +217,19 @@ export class Translator {
     return closed.filter((one, index) => one !== undefined && picked.has(refused[index] as Ingress)) as Claimant[]
   }
 
-  #translateServices(services: readonly Service[], healthCheck: string): TranslatedServices {
-    return this.#services.get('services', [services, healthCheck, ...this.#upstreams.sources], () => {
+  /** What the contents depend on that filters refer to. */
+  #findInputs({ contents }: OwnFilters): readonly unknown[] {
+    return contents.map((one) => this.#contents.findInput(one))
+  }
+
+  /** `contents` is what their filters depend on. */
+  #translateServices(
+    services: readonly Service[],
+    contents: readonly unknown[],
+    healthCheck: string,
+  ): TranslatedServices {
+    const inputs = [services, healthCheck, ...this.#upstreams.sources, ...contents]
+    return this.#services.get('services', inputs, () => {
       const diagnostics: Diagnostic[] = []
       const probed = new DiagnosticList()
       const upstreams = services.map((service) => {
@@ -265,10 +285,11 @@ export class Translator {
   }
 
   #noteService(service: Service): readonly Diagnostic[] {
-    return this.#serviceNotes.get(service, [], () => {
+    return this.#serviceNotes.get(service, [resolveFilters(service, this.#contents)], () => {
       const own = new DiagnosticList()
       checkAnnotations(service, own)
       checkPolicy(service, own)
+      checkFilters(service, own)
       checkListenerOptions(service, own)
       return keepList(own.items)
     })

@@ -45,20 +45,22 @@ export type Doors = {
   ask(door: string, request: DoorRequest): Promise<Partial<Answer> & Pick<Outcome, 'upstream'>>
 }
 
-/** `more`: manifests beside the one route to the endpoint, whose answers are `answers` by path. */
+/** `more`: manifests beside the one route to the endpoint, whose answers are `answers` by path; `services` of them lead to it too. */
 export async function startDoors(
   t: Test,
   flags: Readonly<Record<string, string>> = {},
   more: string = '',
   answers: Readonly<Record<string, EndpointAnswer>> = {},
+  services: readonly string[] = [],
 ): Promise<Doors> {
   const recorder = new Recorder(answers)
   const port = await recorder.start()
   t.teardown(() => recorder.close())
+  const endpoints = Object.fromEntries(['web', ...services].map((name) => [name, [port]]))
   const manifests = ONE_ROUTE + more + (await makeSecretYaml('secure', ['gw.test']))
   const [lane, node] = await Promise.all(
     ['true', 'false'].map((enabled) =>
-      runGateway(t, manifests, { endpoints: { web: [port] }, flags: { 'fastLane.enabled': enabled, ...flags } }),
+      runGateway(t, manifests, { endpoints, flags: { 'fastLane.enabled': enabled, ...flags } }),
     ),
   )
   const doors: Record<string, (request: DoorRequest) => Promise<Answer | string>> = {

@@ -208,7 +208,7 @@ t.test('what cannot be used closes the routes, and nothing of the Secret is told
       secret,
       printSecret('users', { auth: 'x' }).replace('{name: users}', '{name: users, namespace: other}'),
       /Secret "users" not found/,
-      /^it is in namespace "other", but an Ingress reaches its own namespace only/,
+      /^it is in namespace "other", and only objects of that namespace reach it/,
     ],
     [secret, printSecret('users', { Auth: `TOPSECRET:${SHA}` }), /Secret "users" has no key "auth"$/, /auth-map/],
     [

@@ -120,7 +120,7 @@ t.test('a refused Ingress with a misspelt guard keeps its paths, closed', async 
   t.match(admin, { path: '/admin', action: { code: 'PORTICO_GW_GUARD_INVALID' } })
 })
 
-t.test('a guard on a Service, where no filter is read, closes the routes to it', async (t) => {
+t.test('a misspelt guard, or a condition, on a Service closes the routes to it', async (t) => {
   const service = (name: string, annotations: string) =>
     `---\napiVersion: v1\nkind: Service\nmetadata: {name: ${name}, annotations: {portico.dev/endpoints: "127.0.0.1:1"${annotations}}}\nspec: {ports: [{port: 80}]}\n`
   const route = (name: string, annotations: string) => {
@@ -133,15 +133,16 @@ t.test('a guard on a Service, where no filter is read, closes the routes to it',
     ]
   }
   const outcome = 'until then the routes to this Service answer 503'
-  t.same(route('known', ', portico.dev/rate-limit: "1/s"'), [
+  t.same(route('known', ', portico.dev/rate-limit: "1/s"'), [false])
+  t.same(route('misspelt', ', portico.dev/rate-limti: "1/s"'), [
+    'PORTICO_GW_GUARD_INVALID',
+    `error: did you mean "portico.dev/rate-limit"? ${outcome}`,
+  ])
+  t.same(route('condition', ', portico.dev/match-methods: GET'), [
     'PORTICO_GW_GUARD_INVALID',
     `error: it belongs on Ingress; ${outcome}`,
   ])
-  t.same(route('misspelt', ', portico.dev/rate-limti: "1/s"'), [
-    'PORTICO_GW_GUARD_INVALID',
-    `error: did you mean "portico.dev/rate-limit"? It belongs on Ingress; ${outcome}`,
-  ])
-  t.same(route('other', ', portico.dev/maintenance: "true"'), [false, 'warning: it belongs on Ingress'])
+  t.same(route('other', ', portico.dev/priority: "1"'), [false, 'warning: it belongs on Ingress'])
 })
 
 t.test('a name that can only mean a guard or a condition closes the routes, whatever it is called', async (t) => {
@@ -182,7 +183,7 @@ t.test('a name that can only mean a guard or a condition closes the routes, what
   }
   for (const name of ['match-client-addresses', 'match-headers', 'match-methods', 'auth-url', 'allow-source-range']) {
     const text = service(`portico.dev/${name}: x`) + printIngress('a', 'a.test', '/', '')
-    t.ok(isClosed(text), `${name} on a Service, where it is not read`)
+    t.ok(isClosed(text), `${name} on a Service, where it is not read, or no URL`)
   }
   for (const name of [
     'portico.dev/foo',

@@ -169,8 +169,8 @@ for (const spec of FILTERS.filter(({ read }) => read)) {
       fc.assert(fc.property(value, compare), { numRuns: 300 })
     }
     t.notOk(
-      isValid('Service', { [`${ANNOTATION_DOMAIN}${Object.keys(spec.annotations)[0]}`]: '1' }),
-      'on Ingresses alone',
+      isValid('EndpointSlice', { [`${ANNOTATION_DOMAIN}${Object.keys(spec.annotations)[0]}`]: '1' }),
+      'on Ingresses and Services alone',
     )
   })
 }

@@ -122,7 +122,19 @@ function printService(number: number, seed: number): string {
     seed,
     2,
   )
-  return `${printMeta('Service', `s${number}`, seed, [endpoints, pick(['', '', '', 'konghq.com/plugins: key-auth', 'konghq.com/path: /x'], seed, 6)])}spec: {${spec}}\n`
+  const filters = pick(
+    [
+      '',
+      '',
+      'portico.dev/respond-body-from: c0/a',
+      'portico.dev/rate-limit: 1/s',
+      'portico.dev/rate-limit: none',
+      'portico.dev/respond-status: "204", portico.dev/rate-limit: 2/s',
+    ],
+    seed,
+    7,
+  )
+  return `${printMeta('Service', `s${number}`, seed, [endpoints, filters, pick(['', '', '', 'konghq.com/plugins: key-auth', 'konghq.com/path: /x'], seed, 6)])}spec: {${spec}}\n`
 }
 
 function printSlice(number: number, seed: number): string {

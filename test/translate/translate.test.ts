@@ -288,7 +288,7 @@ spec: {ports: [{port: 80}]}
     [
       '7 PORTICO_ANN_VALUE portico.dev/tries: "many" is not a whole number | write digits alone',
       '8 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/max-queues" | did you mean "portico.dev/max-queue"?',
-      '9 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/zzz" | known are portico.dev/endpoints and the settings under upstream, as portico.dev/balancer',
+      '9 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/zzz" | a Service takes portico.dev/endpoints, the settings under upstream, as portico.dev/balancer, and filters, as portico.dev/maintenance (docs/filters.md)',
       '10 PORTICO_ANN_UNKNOWN portico.dev/circuit-max-open-time is no longer a setting: it is always 1m | take it out',
     ],
   )

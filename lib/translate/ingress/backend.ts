@@ -23,17 +23,20 @@ import {
 } from '../../model/route.ts'
 import { findShortage } from '../../model/shortage.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
-import { findIdleGuard } from '../annotation.ts'
 import { Memo } from '../reuse.ts'
 import { printPorts } from '../service/endpoint-override.ts'
 import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
+import type { ContentFinder } from './content.ts'
+import { type FilterMentions, findBrokenGuard, resolveFilters } from './filters.ts'
 import { describeClosing, findClosingGuards, hasForeign } from './foreign-annotation.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { SPLIT_ANNOTATION } from './split.ts'
 
 const SPLIT_FIELD: FieldPath = Object.freeze(['metadata', 'annotations', SPLIT_ANNOTATION])
+
+const NO_LAYERS: readonly FilterMentions[] = Object.freeze([])
 
 /** Ingresses that one warning names. */
 const MOST_INGRESSES = 5
@@ -49,6 +52,8 @@ export type Resolution = Readonly<{
   problem: BackendProblem | undefined
   /** The Service, if it has annotations of other controllers to report. */
   annotated: Service | undefined
+  /** What is said of filters on the Service, the most specific first. */
+  layers: readonly FilterMentions[]
 }>
 
 /** The problem of a reference, reported wherever the reference stands. */
@@ -154,14 +159,16 @@ export class BackendResolver {
   #resources!: ResourceSet
   #upstreams!: UpstreamSet
   #settings!: TranslationSettings
+  #contents!: ContentFinder
   #names: NameIndex | undefined
   #suggestions = new Suggestions()
 
   /** Begins a translation: references are looked up in these. */
-  begin(resources: ResourceSet, upstreams: UpstreamSet, settings: TranslationSettings): void {
+  begin(resources: ResourceSet, upstreams: UpstreamSet, settings: TranslationSettings, contents: ContentFinder): void {
     this.#resources = resources
     this.#upstreams = upstreams
     this.#settings = settings
+    this.#contents = contents
     this.#names = undefined
     this.#suggestions = new Suggestions()
   }
@@ -179,7 +186,8 @@ export class BackendResolver {
     const service = this.#resources.get('Service', namespace, backend.name)
     if (service !== undefined) {
       const upstreams = this.#upstreams.of(service)
-      return this.#resolutions.get(key, [upstreams, this.#settings.unsupportedGuards], () => {
+      const { mentions } = resolveFilters(service, this.#contents)
+      return this.#resolutions.get(key, [upstreams, mentions, this.#settings.unsupportedGuards], () => {
         const text = printBackend(namespace, backend)
         const port = findPort(service, backend)
         if ('code' in port) return unavailable(text, port.message, describePortProblem(service, backend, port))
@@ -188,12 +196,13 @@ export class BackendResolver {
         if (denied !== undefined) return unavailable(text, denied, describeDenial(service, denied))
         const action = Object.freeze({ type: 'forward', upstream: target.upstream.key, backend: text } as const)
         const annotated = hasForeign(service) ? service : undefined
-        const idle = findIdleGuard(service)
-        if (idle !== undefined) {
-          const reason = `the annotation ${idle} of the Service cannot be used`
+        const broken = findBrokenGuard(service)
+        if (broken !== undefined) {
+          const reason = `the annotation ${broken} of the Service cannot be used`
           return Object.freeze({ ...unavailable(text, reason, undefined, 'PORTICO_GW_GUARD_INVALID'), annotated })
         }
-        const open = Object.freeze({ action, target, problem: undefined, annotated })
+        const layers = mentions.size === 0 ? NO_LAYERS : [mentions]
+        const open = Object.freeze({ action, target, problem: undefined, annotated, layers })
         const [guard] = annotated === undefined ? [] : findClosingGuards(service, this.#settings)
         return guard === undefined ? open : closeResolution(open, guard)
       })
@@ -258,7 +267,7 @@ function unavailable(
   code: UnavailableAction['code'] = 'PORTICO_UP_NO_SERVICE',
 ): Resolution {
   const action: UnavailableAction = Object.freeze({ type: 'unavailable', code, reason, backend })
-  return Object.freeze({ action, target: undefined, problem, annotated: undefined })
+  return Object.freeze({ action, target: undefined, problem, annotated: undefined, layers: NO_LAYERS })
 }
 
 /** The same result, closed, since `guard` cannot be honoured. */

@@ -76,7 +76,7 @@ export class ContentFinder {
       help: nearest
         ? `did you mean "${nearest}"?`
         : elsewhere !== undefined
-          ? `it is in namespace "${elsewhere}", but an Ingress reaches its own namespace only`
+          ? `it is in namespace "${elsewhere}", and only objects of that namespace reach it`
           : 'add it to the manifests',
       notes: pointer
         ? [

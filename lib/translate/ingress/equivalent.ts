@@ -3,6 +3,13 @@ import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 
 /** By the other's name without its domain: the names of Portico's annotations of an Ingress, without the domain. */
 const EQUIVALENTS: Readonly<Record<string, readonly string[]>> = {
+  'cors-allow-credentials': ['cors-allow-credentials'],
+  'cors-allow-headers': ['cors-allow-headers'],
+  'cors-allow-methods': ['cors-allow-methods'],
+  'cors-allow-origin': ['cors-allow-origins'],
+  'cors-expose-headers': ['cors-expose-headers'],
+  'cors-max-age': ['cors-max-age'],
+  'enable-cors': ['cors-allow-origins'],
   'auth-response-headers': ['auth-response-headers'],
   'auth-basic': ['basic-auth-secret'],
   'auth-realm': ['basic-auth-realm'],

@@ -3,9 +3,11 @@ import { isDeepStrictEqual } from 'node:util'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { RouteConditions } from '../../model/conditions.ts'
+import type { FilterConfig } from '../../model/filter.ts'
 import type { ResourceRef } from '../../model/resource-ref.ts'
 import { findPathField, type Route, type VirtualHost } from '../../model/route.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
+import { isSameFilter } from './filter-layers.ts'
 import { ADDRESSES } from './match-annotation.ts'
 import { sameAction } from './route.ts'
 
@@ -71,13 +73,17 @@ function isImplied(asked: RouteConditions, given: RouteConditions): boolean {
   return Object.entries(asked).every(([name, value]) => isDeepStrictEqual(value, given[name as keyof RouteConditions]))
 }
 
+function hasSameFilters(some: readonly FilterConfig[], others: readonly FilterConfig[]): boolean {
+  return some.length === others.length && some.every((filter, at) => isSameFilter(filter, others[at]!))
+}
+
 function servesTheSame(a: Route, b: Route): boolean {
   // What a filter makes of a path may depend on the path of the route.
   const isSameFiltered = a.filters === undefined || a.match.path === b.match.path
   return (
     sameAction(a.action, b.action) &&
     isSameFiltered &&
-    isDeepStrictEqual(a.filters, b.filters) &&
+    hasSameFilters(a.filters ?? [], b.filters ?? []) &&
     isDeepStrictEqual(a.policy, b.policy)
   )
 }

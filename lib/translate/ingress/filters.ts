@@ -1,10 +1,12 @@
-/** The filters of an Ingress's routes, from its annotations, and those of hosts. */
+/** The filters that an Ingress or a Service has in its annotations, and those of hosts. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
+import type { FieldPath } from '../../base/position.ts'
 import { FILTERS } from '../../filters/registry.ts'
 import { type Content, type FilterSpec, type HostFacts, readFilter, type SecretContent } from '../../filters/spec.ts'
-import { type Ingress, printResource } from '../../kubernetes/resource.ts'
+import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
+import { createRef } from '../../model/resource-ref.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { findIdleGuard, findMeantRestriction, isOwnAnnotation } from '../annotation.ts'
 import type { ContentFinder, ContentName, ContentProblem } from './content.ts'
@@ -14,18 +16,32 @@ type Refusal = Readonly<{ spec: FilterSpec; annotation: string }> & ContentProbl
 /** A ConfigMap or Secret that annotations refer to, with the input on which its contents depend. */
 export type UsedContent = ContentName & Readonly<{ input: unknown }>
 
-/** What the annotations of an Ingress come to. */
-export type IngressFilters = Readonly<{
-  /** In the order in which they act; undefined: none. */
-  filters: readonly FilterConfig[] | undefined
+/** The objects that filters are written on. */
+export type FilterOwner = Ingress | Service
+
+/** What an object says of one filter. */
+export type FilterMention = Readonly<{
+  /** Undefined: the filter does nothing there, or cannot be used. */
+  config: FilterConfig | undefined
+  owner: FilterOwner
+  /** Where the owner first speaks of the filter. */
+  field: FieldPath
+}>
+
+/** By the names of the filters that an object speaks of. */
+export type FilterMentions = ReadonlyMap<string, FilterMention>
+
+/** What the annotations of an object come to. */
+export type OwnFilters = Readonly<{
+  mentions: FilterMentions
   refusals: readonly Refusal[]
   /** An unknown annotation that seems to mean a guard; undefined: there is none. */
   misspeltGuard: string | undefined
   contents: readonly UsedContent[]
 }>
 
-/** An Ingress does not change, and its routes are many. */
-const known = new WeakMap<Ingress, IngressFilters>()
+/** An object does not change, and its routes are many. */
+const known = new WeakMap<FilterOwner, OwnFilters>()
 
 const GUARD_ANNOTATIONS: ReadonlySet<string> = new Set(
   FILTERS.filter(({ isGuard }) => isGuard).flatMap(({ annotations }) =>
@@ -33,28 +49,30 @@ const GUARD_ANNOTATIONS: ReadonlySet<string> = new Set(
   ),
 )
 
-const NONE: IngressFilters = Object.freeze({
-  filters: undefined,
+export const NO_MENTIONS: FilterMentions = new Map()
+
+const NONE: OwnFilters = Object.freeze({
+  mentions: NO_MENTIONS,
   refusals: [],
   misspeltGuard: undefined,
   contents: [],
 })
 
 /**
- * Reads the filters of an Ingress with the contents of ConfigMaps and Secrets that they have now. The same object for as long as all of that
+ * Reads the filters of an object with the contents of ConfigMaps and Secrets that they have now. The same result for as long as all of that
  * is the same; the functions below answer from it until this is called again.
  */
-export function resolveFilters(ingress: Ingress, contents: ContentFinder): IngressFilters {
-  const before = known.get(ingress)
+export function resolveFilters(owner: FilterOwner, contents: ContentFinder): OwnFilters {
+  const before = known.get(owner)
   if (before?.contents.every((one) => contents.findInput(one) === one.input)) return before
-  const read = readAll(ingress, contents)
-  known.set(ingress, read)
+  const read = readAll(owner, contents)
+  known.set(owner, read)
   return read
 }
 
-/** All its routes share the list. */
-export function readFilters(ingress: Ingress): readonly FilterConfig[] | undefined {
-  return read(ingress).filters
+/** What the object says of filters. */
+export function readMentions(owner: FilterOwner): FilterMentions {
+  return read(owner).mentions
 }
 
 /** In the order in which they act; undefined: none. */
@@ -67,8 +85,8 @@ export function readHostFilters(host: HostFacts): readonly FilterConfig[] | unde
 }
 
 /** The annotation that promises to refuse requests and cannot be used, so that the routes are closed; undefined: none. */
-export function findBrokenGuard(ingress: Ingress): string | undefined {
-  const { refusals, misspeltGuard } = read(ingress)
+export function findBrokenGuard(owner: FilterOwner): string | undefined {
+  const { refusals, misspeltGuard } = read(owner)
   return refusals.find(({ spec }) => spec.isGuard)?.annotation ?? misspeltGuard
 }
 
@@ -80,28 +98,30 @@ export function findGuard({ meta }: Ingress): string | undefined {
 }
 
 /** Reports the annotations that cannot be used. */
-export function checkFilters(ingress: Ingress, diagnostics: DiagnosticList): void {
-  for (const { spec, annotation, code, message, help, notes } of read(ingress).refusals) {
+export function checkFilters(owner: FilterOwner, diagnostics: DiagnosticList): void {
+  const routes = owner.kind === 'Ingress' ? 'the routes of this Ingress' : 'the routes to this Service'
+  for (const { spec, annotation, code, message, help, notes } of read(owner).refusals) {
     const end = help.endsWith('?') ? ' ' : '; '
     diagnostics.add(code, `${annotation}: ${message}`, {
       severity: 'error',
-      position: ingress.origin.locate(['metadata', 'annotations', annotation]),
-      resource: printResource(ingress),
-      help: `${help}${end}${spec.isGuard ? 'until then the routes of this Ingress answer 503' : `until then requests pass without ${spec.name}`}`,
+      position: owner.origin.locate(['metadata', 'annotations', annotation]),
+      resource: printResource(owner),
+      help: `${help}${end}${spec.isGuard ? `until then ${routes} answer 503` : `until then requests pass without ${spec.name}`}`,
       notes,
     })
   }
 }
 
-function read(ingress: Ingress): IngressFilters {
-  return known.get(ingress) ?? readAll(ingress, undefined)
+function read(owner: FilterOwner): OwnFilters {
+  return known.get(owner) ?? readAll(owner, undefined)
 }
 
-/** Without `contents` there are none: an Ingress that is refused has no use for them. */
-function readAll(ingress: Ingress, contents: ContentFinder | undefined): IngressFilters {
-  const { annotations, namespace } = ingress.meta
+/** Without `contents` there are none: an object that is refused has no use for them. */
+function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFilters {
+  const { annotations, namespace } = owner.meta
   if (!Object.keys(annotations).some(isOwnAnnotation)) return NONE
-  const filters: FilterConfig[] = []
+  const mentions = new Map<string, FilterMention>()
+  const ref = createRef(owner)
   const refusals: Refusal[] = []
   const used: UsedContent[] = []
   for (const spec of FILTERS) {
@@ -114,29 +134,31 @@ function readAll(ingress: Ingress, contents: ContentFinder | undefined): Ingress
     const use = (name: ContentName): void => {
       used.push({ ...name, input: contents?.findInput(name) })
     }
-    const content = (name: string): Content | undefined => {
-      const written = text(name)
+    const content = (name: string, written: string | undefined = text(name)): Content | undefined => {
       if (written === undefined || contents === undefined) return undefined
-      const [owner = '', key = ''] = written.split('/')
-      use({ kind: 'ConfigMap', namespace, name: owner })
-      const found = contents.find(namespace, owner, key)
+      const [object = '', key = ''] = written.split('/')
+      use({ kind: 'ConfigMap', namespace, name: object })
+      const found = contents.find(namespace, object, key)
       if ('bytes' in found) return found
       add(name, found)
       return undefined
     }
     const secret = (name: string): SecretContent | undefined => {
-      const owner = text(name)
-      if (owner === undefined || contents === undefined) return undefined
-      use({ kind: 'Secret', namespace, name: owner })
-      const found = contents.findSecret(namespace, owner)
+      const object = text(name)
+      if (object === undefined || contents === undefined) return undefined
+      use({ kind: 'Secret', namespace, name: object })
+      const found = contents.findSecret(namespace, object)
       if ('values' in found) return found
       add(name, found)
       return undefined
     }
     const options = readFilter(spec, { text, content, secret, refuse })
-    if (options !== undefined) filters.push(freezeDeep({ name: spec.name, options }))
+    const [first] = Object.keys(spec.annotations).filter((name) => text(name) !== undefined)
+    if (first === undefined) continue
+    const config = options && freezeDeep({ name: spec.name, options, owner: ref })
+    mentions.set(spec.name, { config, owner, field: ['metadata', 'annotations', ANNOTATION_DOMAIN + first] })
   }
-  const misspeltGuard = findIdleGuard(ingress)
-  if (filters.length + refusals.length + used.length === 0 && misspeltGuard === undefined) return NONE
-  return { filters: filters.length === 0 ? undefined : Object.freeze(filters), refusals, misspeltGuard, contents: used }
+  const misspeltGuard = findIdleGuard(owner)
+  if (mentions.size === 0 && misspeltGuard === undefined) return NONE
+  return { mentions, refusals, misspeltGuard, contents: used }
 }

@@ -2,9 +2,10 @@
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
+import { ANNOTATIONS } from '../annotation.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
-import { findWrittenEquivalent, printEquivalents } from './equivalent.ts'
+import { findEquivalents, findWrittenEquivalent, printEquivalents } from './equivalent.ts'
 import { type ForeignAnnotation, listForeign, listGuards } from './foreign-table.ts'
 
 const NGINX: ReadonlySet<string> = new Set(['nginx.ingress.kubernetes.io', 'ingress.kubernetes.io'])
@@ -183,7 +184,7 @@ function reportGuard(
 ): void {
   const isRefused = unsupportedGuards === 'refuse'
   const written = explainWritten(resource, guard)
-  const instead = resource.kind === 'Ingress' ? findGuardInstead(guard) : undefined
+  const instead = findGuardInstead(resource, guard)
   const serve = 'to let everything pass: unsupportedGuards: serve in the settings'
   diagnostics.add('PORTICO_ANN_GUARD_UNSUPPORTED', `annotation ${describeClosing(guard)}`, {
     ...(!isRefused && { severity: 'warning' as const }),
@@ -201,7 +202,8 @@ function reportGuard(
 
 /** The help where Portico's own annotation for the same stands beside it. */
 function explainWritten({ kind, meta }: Ingress | Service, { key }: ForeignAnnotation): string | undefined {
-  const written = kind === 'Ingress' ? findWrittenEquivalent(key, meta.annotations) : undefined
+  const written = findWrittenEquivalent(key, meta.annotations)
+  if (written !== undefined && !ANNOTATIONS.get(written)?.kinds.includes(kind)) return undefined
   return written && `remove this annotation: ${written} stands in its place`
 }
 
@@ -209,8 +211,10 @@ function explainWritten({ kind, meta }: Ingress | Service, { key }: ForeignAnnot
 const NAMES_FILTERS =
   /^(?:router\.middlewares|policies|plugins|(?:configuration|server)-snippet|(?:location|server)-snippets)$/
 
-function findGuardInstead({ key }: ForeignAnnotation): string | undefined {
-  const equivalents = printEquivalents(key)
+function findGuardInstead({ kind }: Ingress | Service, { key }: ForeignAnnotation): string | undefined {
+  const names = findEquivalents(key) ?? []
+  const isHere = names.every((name) => ANNOTATIONS.get(ANNOTATION_DOMAIN + name)?.kinds.includes(kind))
+  const equivalents = isHere ? printEquivalents(key) : undefined
   if (equivalents !== undefined) return `write ${equivalents}`
   return NAMES_FILTERS.test(key) ? 'write filters (docs/filters.md)' : undefined
 }

@@ -21,9 +21,18 @@ import {
   reportShare,
 } from './backend.ts'
 import { reportFallThrough } from './fall-through.ts'
-import { readHostFilters } from './filters.ts'
+import {
+  findClash,
+  joinShares,
+  mergeLayers,
+  reportOverridden,
+  reportUneven,
+  type SplitFilter,
+} from './filter-layers.ts'
+import { type FilterMention, readHostFilters, readMentions } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { reportRedirectLoops } from './redirect-loop.ts'
+import { hasRedirectNeeds, reportRedirectNeeds } from './redirect-needs.ts'
 import {
   claimDefault,
   claimPath,
@@ -99,6 +108,7 @@ export class HostMerger {
   readonly #noted = new Sieve<Claimant>(({ claims }) => claims.diagnostics.length > 0)
   readonly #secured = new Sieve<Claimant>(({ ingress }) => ingress.tls.length > 0)
   readonly #resting = new Sieve<Claimant>(({ claims }) => claims.rest !== undefined)
+  readonly #redirecting = new Sieve<Claimant>(({ ingress }) => hasRedirectNeeds(ingress))
   readonly #contested = new Sieve<SettledHost>(
     ({ diagnostics, shadowed, starving }) => diagnostics.length + shadowed.length + starving.length > 0,
   )
@@ -123,6 +133,10 @@ export class HostMerger {
       shadowed.push(...one.shadowed)
       starving.push(...one.starving)
     }
+    const isServed = (host: string): boolean => this.#isServed(host)
+    for (const { ingress, claims } of this.#redirecting.filter(ingresses)) {
+      reportRedirectNeeds(ingress, claims.hosts, isServed, diagnostics)
+    }
     const resting = this.#resting.filter(ingresses)
     const general = resting.flatMap(({ claims }) => (claims.hosts.length === 0 && claims.rest ? [claims.rest] : []))
     const owners = resting.map(({ ingress, claims: { owner, empty } }) => ({ ingress, owner, empty }))
@@ -132,6 +146,11 @@ export class HostMerger {
     const hosts = Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost))
     const table = this.#keepTable(hosts, last, [...shadowed, ...defaults.shadowed])
     return { table, routes: this.#routes, starving }
+  }
+
+  #isServed(host: string): boolean {
+    const hosts = this.#hosts
+    return hosts.has(host) || hosts.has(`*${host.slice(host.indexOf('.'))}`) || hosts.has('')
   }
 
   /** The table from before, where it is the same. */
@@ -260,21 +279,32 @@ export function claimRoutes(
   const resolve = (backend: IngressBackend): Resolution =>
     resolved.get(createReference(ingress.meta.namespace, backend).key) as Resolution
   const diagnostics = new DiagnosticList()
-  const divided = new Map<Resolution, ResolvedBackend>()
+  const own = readMentions(ingress)
+  const backends = new Map<Resolution, ResolvedBackend>()
   const reported = new Set<BackendProblem>()
+  const overridden = new Set<FilterMention>()
+  const divide = (shares: readonly WeightedBackend[]): ResolvedBackend => {
+    for (const share of shares) {
+      const { problem } = resolve(share.backend)
+      if (problem && !reported.has(problem)) reportShare(problem, share.weight, ingress, diagnostics)
+      if (problem) reported.add(problem)
+    }
+    const asked = shares.filter(({ weight }) => weight > 0).map((share) => resolve(share.backend))
+    const forwarding = asked.filter(({ action }) => action.type === 'forward')
+    const { mentions, uneven } = joinShares(forwarding.map(({ layers }) => mergeLayers(layers)))
+    const counted = uneven.filter(({ name }) => !own.has(name))
+    reportUneven(counted, ingress, SPLIT_ANNOTATION, diagnostics)
+    return { action: split(shares, resolve, findClash(counted)), problem: undefined, layers: [mentions] }
+  }
   const find = (backend: IngressBackend): ResolvedBackend => {
     const resolution = resolve(backend)
-    const shares = guard === undefined ? divideBackend(ingress, backend) : undefined
-    if (shares === undefined) return resolution
-    let found = divided.get(resolution)
+    let found = backends.get(resolution)
     if (found === undefined) {
-      found = { action: split(shares, resolve), problem: undefined }
-      divided.set(resolution, found)
-      for (const share of shares) {
-        const { problem } = resolve(share.backend)
-        if (problem && !reported.has(problem)) reportShare(problem, share.weight, ingress, diagnostics)
-        if (problem) reported.add(problem)
-      }
+      const shares = guard === undefined ? divideBackend(ingress, backend) : undefined
+      const { action, problem, layers } = shares === undefined ? resolution : divide(shares)
+      found = { action, problem, layers: [own, ...layers] }
+      reportOverridden(found.layers, ingress, overridden, diagnostics)
+      backends.set(resolution, found)
     }
     return found
   }
@@ -294,10 +324,10 @@ export function claimRoutes(
   const { defaultBackend } = ingress
   let rest: Route | undefined
   if (defaultBackend !== undefined) {
-    const { action, problem } = find(defaultBackend)
-    if (problem) reportBackend(problem, ingress, ['spec', 'defaultBackend'], diagnostics)
-    rest = claimRest(ingress, owner, action, diagnostics)
-    for (const [host, { routes }] of drafts) routes.push(claimDefault(ingress, owner, host, action))
+    const backend = find(defaultBackend)
+    if (backend.problem) reportBackend(backend.problem, ingress, ['spec', 'defaultBackend'], diagnostics)
+    rest = claimRest(ingress, owner, backend, diagnostics)
+    for (const [host, { routes }] of drafts) routes.push(claimDefault(ingress, owner, host, backend))
   }
   const empty = findEmpty([...resolved.values()])
   const hosts = [...drafts].map(([host, { routes, rule }]) =>
@@ -317,14 +347,22 @@ export function claimRoutes(
 }
 
 /**
- * The action of a route whose requests are divided. A guard of one of its Services closes the route, as it does where there is no other
- * Service; where all weights are 0 nobody answers.
+ * The action of a route whose requests are divided. A guard of one of its Services that cannot be used closes the route, as it does
+ * where there is no other Service, and so does `clash`; where all weights are 0 nobody answers.
  */
-function split(shares: readonly WeightedBackend[], resolve: (backend: IngressBackend) => Resolution): RouteAction {
+function split(
+  shares: readonly WeightedBackend[],
+  resolve: (backend: IngressBackend) => Resolution,
+  clash: SplitFilter | undefined,
+): RouteAction {
   const all = shares.map(({ backend, weight }) => Object.freeze({ weight, action: resolve(backend).action }))
   const backend = all.map(({ weight, action }) => `${action.backend}=${weight}`).join(', ')
   const closed = all.find(isClosed)?.action
   if (closed !== undefined) return Object.freeze({ ...closed, backend })
+  if (clash !== undefined) {
+    const reason = `its Services have different ${clash.name}`
+    return Object.freeze({ type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID', reason, backend })
+  }
   if (all.some(({ weight }) => weight > 0)) return Object.freeze({ type: 'split', shares: Object.freeze(all), backend })
   const reason = `all weights of ${SPLIT_ANNOTATION} are 0`
   return Object.freeze({ type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE', reason, backend })

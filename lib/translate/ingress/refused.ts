@@ -43,6 +43,8 @@ export function checkRefused(
   for (const service of services) {
     checkAnnotations(service, found)
     checkPolicy(service, found)
+    resolveFilters(service, contents)
+    checkFilters(service, found)
     checkListenerOptions(service, found)
   }
   for (const ingress of refused) {
