@@ -1,6 +1,7 @@
 /** The filters of a route, made once for each snapshot that has them. HOT */
 import { printName } from '../base/resource-name.ts'
 import type { FilterConfig } from '../model/filter.ts'
+import type { ResourceRef } from '../model/resource-ref.ts'
 import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
 import type {
@@ -28,10 +29,11 @@ export class FilterChain {
   readonly #requestNames: readonly FieldNames[]
   readonly #responseNames: readonly FieldNames[]
 
-  constructor(filters: readonly Filter[]) {
+  /** `owners` are the objects of the filters, in their order. */
+  constructor(filters: readonly Filter[], owners?: readonly (ResourceRef | undefined)[]) {
     this.#requestNames = filters.flatMap(({ requestNames }) => requestNames ?? [])
     this.#responseNames = filters.flatMap(({ responseNames }) => responseNames ?? [])
-    this.ofRequest = listSteps(filters)
+    this.ofRequest = listSteps(filters, owners)
     this.#ofDraft = filters.filter((filter): filter is With<'upstreamRequest'> => filter.upstreamRequest !== undefined)
     this.#ofResponse = filters.filter((filter): filter is With<'response'> => filter.response !== undefined)
     this.#ofErrors = filters.filter((filter): filter is With<'errorPage'> => filter.errorPage !== undefined)
@@ -124,7 +126,11 @@ export class FilterChains {
   find(configs: readonly FilterConfig[], host?: string): FilterChain {
     let chain = this.#chains.get(configs)
     if (chain === undefined) {
-      chain = new FilterChain(configs.map((config) => this.#create(config, host)))
+      const filters = configs.map((config) => this.#create(config, host))
+      chain = new FilterChain(
+        filters,
+        configs.map(({ owner }) => owner),
+      )
       this.#chains.set(configs, chain)
     }
     return chain

@@ -94,7 +94,8 @@ export function playFilters(
     names.set(played, name)
     return played
   })
-  for (const { request: ask, filters: asked } of listSteps(filters)) {
+  const owners = configs.map(({ owner }) => owner)
+  for (const { request: ask, filters: asked } of listSteps(filters, owners)) {
     const outcome = ask(request)
     const own = asked.map((filter) => names.get(filter)!)
     if (outcome instanceof PendingOutcome) notPlayed.push(...own.filter((name) => isUnknown(name, notPlayed)))

@@ -111,11 +111,11 @@ export type Filter = {
   /** Before an endpoint is chosen; of a filter of hosts: before a route is found. Filters of hosts have no other function. */
   request?(request: FilterRequest): FilterOutcome | PendingOutcome
   /**
-   * The same, after `request`, of a filter that asks who the client is. Where a filter joins the checks, the first that lets the request
-   * go on is enough, and the others are not asked.
+   * The same, after `request`, of a filter that asks who the client is. Where a filter of the same object joins the checks, the
+   * first that lets the request go on is enough, and the others are not asked.
    */
   check?(request: FilterRequest): FilterOutcome | PendingOutcome
-  /** One check of the route is enough. */
+  /** One check of the same object is enough. */
   joinsChecks?: boolean
   /** Fields that the filter answers for: the client's trailers may not say them. */
   requestNames?: FieldNames

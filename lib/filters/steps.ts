@@ -1,5 +1,6 @@
 /** What is asked of a request before it goes on, in order. HOT */
 import type { GatewayError } from '../base/errors.ts'
+import type { ResourceRef } from '../model/resource-ref.ts'
 import { type Filter, type FilterAnswer, type FilterOutcome, type FilterRequest, PendingOutcome } from './spec.ts'
 
 type Ask = (request: FilterRequest) => FilterOutcome | PendingOutcome
@@ -10,10 +11,17 @@ export type Step = Readonly<{
   filters: readonly Filter[]
 }>
 
-/** Where a filter joins the checks, they are one step in the place of the first of them. */
-export function listSteps(filters: readonly Filter[]): readonly Step[] {
-  const checking = filters.filter(({ check }) => check !== undefined)
-  const isJoined = checking.length > 1 && filters.some(({ joinsChecks }) => joinsChecks)
+/**
+ * Where a filter joins the checks, those of its own object are one step in the place of the first of them: what another object promises
+ * to check stays promised. `owners` are the objects of the filters, in their order.
+ */
+export function listSteps(
+  filters: readonly Filter[],
+  owners: readonly (ResourceRef | undefined)[] = [],
+): readonly Step[] {
+  const joining = filters.findIndex(({ joinsChecks }) => joinsChecks)
+  const checking = filters.filter(({ check }, at) => check !== undefined && isSame(owners[at], owners[joining]))
+  const isJoined = joining >= 0 && checking.length > 1
   const joined: Step = {
     request: joinChecks(checking.map((filter) => (request) => filter.check!(request))),
     filters: checking,
@@ -21,10 +29,15 @@ export function listSteps(filters: readonly Filter[]): readonly Step[] {
   return filters.flatMap((filter) => {
     const steps: Step[] = []
     if (filter.request) steps.push({ request: (request) => filter.request!(request), filters: [filter] })
-    if (filter.check && !isJoined) steps.push({ request: (request) => filter.check!(request), filters: [filter] })
+    if (filter.check && !(isJoined && checking.includes(filter)))
+      steps.push({ request: (request) => filter.check!(request), filters: [filter] })
     if (isJoined && filter === checking[0]) steps.push(joined)
     return steps
   })
+}
+
+function isSame(a: ResourceRef | undefined, b: ResourceRef | undefined): boolean {
+  return a?.kind === b?.kind && a?.namespace === b?.namespace && a?.name === b?.name
 }
 
 /** Lets a request go on if one of the checks does; each is asked only if those before it refuse. */

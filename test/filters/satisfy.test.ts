@@ -185,6 +185,31 @@ t.test('portico explain plays an address that is enough, and names what it canno
   t.match(await explain('127.0.0.66'), { answer: null, notPlayed: ['basic-auth'] })
 })
 
+t.test('any: what another object promises to check is checked', async (t) => {
+  const service = `apiVersion: v1
+kind: Service
+metadata: {name: other, annotations: {portico.dev/endpoints: "127.0.0.1:1", portico.dev/allow-source-range: 10.0.0.0/8}}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: other, annotations: {portico.dev/satisfy: any, portico.dev/basic-auth-secret: users}}
+spec: {rules: [{host: other.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: other, port: {number: 80}}}}]}}]}
+---
+`
+  const doors = await startDoors(t, { trustedProxies: '127.0.0.0/8' }, `---\n${service}${USERS}---\n`)
+  const statuses = { [INSIDE]: [401, 502], [OUTSIDE]: [403, 403] }
+  for (const door of doors.names) {
+    for (const [client, [without, withPassword]] of Object.entries(statuses)) {
+      const from = ['x-forwarded-for', client] as const
+      const send = async (fields: readonly (readonly [string, string])[]) =>
+        (await ask(doors, door, { host: 'other.test', fields })).status
+      t.equal(await send([from]), without, `${door} ${client}`)
+      t.equal(await send([from, ['authorization', ALICE]]), withPassword, `${door} ${client} with a password`)
+    }
+  }
+})
+
 /** A check whose outcome comes later. */
 function createLate() {
   let settle: (outcome: FilterOutcome) => void = () => {}
