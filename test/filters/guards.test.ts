@@ -37,6 +37,25 @@ t.test('an Ingress that is refused for an error and has a guard keeps its paths,
   }
 })
 
+t.test('every annotation of every guard closes the routes where it cannot be used, at every door', async (t) => {
+  const guards = FILTERS.filter(({ isGuard }) => isGuard)
+  const names = guards.flatMap(({ annotations }) => Object.keys(annotations))
+  for (const name of ['rate-limit', 'forward-auth', 'source-range', 'basic-auth', 'satisfy']) {
+    t.ok(
+      guards.some((guard) => guard.name === name),
+      `${name} is a guard`,
+    )
+  }
+  const manifests = names.map((name, at) => printIngress(`g${at}`, `${name}.test`, '/', `portico.dev/${name}: "?!"`))
+  const doors = await startDoors(t, {}, `${manifests.join('')}---\n`)
+  for (const door of doors.names) {
+    for (const name of names) {
+      const outcome = await doors.play(door, { host: `${name}.test` })
+      t.match(outcome, { answer: 503, code: 'PORTICO_GW_GUARD_INVALID', upstream: [] }, `${door} ${name}`)
+    }
+  }
+})
+
 t.test('a guarded path that another Ingress has already is an error that names the guard', async (t) => {
   const service =
     'apiVersion: v1\nkind: Service\nmetadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:1"}}\nspec: {ports: [{port: 80}]}\n'
