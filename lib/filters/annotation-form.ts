@@ -52,6 +52,13 @@ export const SERVICE_PORT: AnnotationForm = matching(
   'write the name of a Service, with a port where the first is not meant, as in "errors:8080"',
 )
 
+/** A Secret, by its name alone. */
+export const SECRET_NAME = matching(
+  /^[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/,
+  'names no Secret',
+  'write the name of a Secret in the namespace of the Ingress',
+)
+
 /** `Name: value` in each line. */
 export const FIELDS: AnnotationForm = {
   pattern: /^(?:[^\S\n]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\n]*)?(?:\n|$))+$/,

@@ -6,7 +6,15 @@ import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import { joinLines, splitLines } from '../http1/field-line.ts'
 import { END_TO_END, HOP_BY_HOP } from '../http1/field-names.ts'
 import { type AnnotationForm, FIELD_NAMES, matching } from './annotation-form.ts'
-import { CLIENT_FIELDS, type FieldNames, findNameFault, removeFields, splitNames } from './field-lines.ts'
+import {
+  CLIENT_FIELDS,
+  createNames,
+  type FieldNames,
+  findNameFault,
+  hyphenate,
+  removeFields,
+  splitNames,
+} from './field-lines.ts'
 import { type AnnotationReader, defineFilter, type FilterOutcome, type FilterRequest, PendingOutcome } from './spec.ts'
 
 type Options = Readonly<{
@@ -98,9 +106,10 @@ export const FORWARD_AUTH = defineFilter<Options>({
     const granted = new WeakMap<FilterRequest, string>()
     return {
       request(request) {
-        if (request.header(QUESTION) !== undefined) {
-          return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', 'auth-url leads back to a route that asks it')
-        }
+        if (request.header(QUESTION) === undefined) return undefined
+        return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', 'auth-url leads back to a route that asks it')
+      },
+      check(request) {
         const call = new AuthCall(server, request)
         const outcome = call.run((answer) => {
           if (names !== undefined) granted.set(request, pickFields(answer, names))
@@ -252,16 +261,6 @@ async function readBody(answer: IncomingMessage): Promise<Buffer | undefined> {
     chunks.push(chunk)
   }
   return bytes === 0 ? undefined : Buffer.concat(chunks)
-}
-
-/** Servers after the CGI model take an underscore in a name for a hyphen. */
-function createNames(names: readonly string[]): FieldNames {
-  const known = new Set(names.map(hyphenate))
-  return { has: (name) => known.has(hyphenate(name)) }
-}
-
-function hyphenate(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-')
 }
 
 /** Undefined where it is none of an auth server. */

@@ -121,6 +121,13 @@ export class PendingOutcome {
 export type Filter = {
   /** Before an endpoint is chosen; of a filter of hosts: before a route is found. Filters of hosts have no other function. */
   request?(request: FilterRequest): FilterOutcome | PendingOutcome
+  /**
+   * The same, after `request`, of a filter that asks who the client is. Where a filter of the same object joins the checks, the
+   * first that lets the request go on is enough, and the others are not asked.
+   */
+  check?(request: FilterRequest): FilterOutcome | PendingOutcome
+  /** One check of the same object is enough. */
+  joinsChecks?: boolean
   /** Fields that the filter answers for: the client's trailers may not say them. */
   requestNames?: FieldNames
   /** The same of an endpoint's trailers. */
@@ -165,6 +172,13 @@ export type Content = Readonly<{
   bytes: string
 }>
 
+/** A Secret that an annotation refers to. Its values go to workers, in options of a filter, and are shown nowhere. */
+export type SecretContent = Readonly<{
+  name: string
+  /** By key; one character a byte (latin1). */
+  values: Readonly<Record<string, string>>
+}>
+
 /** Reads the annotations of one object, by their names without the domain. */
 export type AnnotationReader = {
   /** Without white space around it; undefined where there is none. */
@@ -179,6 +193,8 @@ export type AnnotationReader = {
    * or where it is not there, which is refused then.
    */
   upstream(name: string): UpstreamKey | undefined
+  /** The same of a Secret that the annotation names. */
+  secret(name: string): SecretContent | undefined
   /** Says why an annotation cannot be used; the filter is left out, or closes its routes where it guards. */
   refuse(name: string, message: string, help: string): void
 }
@@ -225,6 +241,8 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
     findNeeds?: (options: Options, host: string) => FilterNeeds | undefined
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
+    /** What of the options must not be shown, in one text: reports say that it has changed. Undefined: nothing. */
+    secret?: (options: Options) => string
     /** Does all that can be done once. */
     create: (options: Options, environment: FilterEnvironment) => Filter
   }>
@@ -271,14 +289,16 @@ export function readFilter(
     }
   }
   if (isRefused) return undefined
-  const find = <T>(found: T | undefined, name: string): T | undefined => {
+  /** What is not there has been refused. */
+  const keep = <T>(found: T | undefined, name: string): T | undefined => {
     isRefused ||= found === undefined && annotations.text(name) !== undefined
     return found
   }
   const options = spec.read({
     text: (name) => annotations.text(name),
-    content: (name, reference) => find(annotations.content(name, reference), name),
-    upstream: (name) => find(annotations.upstream(name), name),
+    content: (name, reference) => keep(annotations.content(name, reference), name),
+    upstream: (name) => keep(annotations.upstream(name), name),
+    secret: (name) => keep(annotations.secret(name), name),
     refuse,
   })
   // A filter that is half understood might do what nobody meant.

@@ -156,6 +156,7 @@ for (const spec of FILTERS.filter(({ read }) => read)) {
           text: (asked) => (asked === name ? text.trim() : undefined),
           content,
           upstream: content,
+          secret: content,
           refuse,
         })
         const passes = isValid('Ingress', { [ANNOTATION_DOMAIN + name]: text })

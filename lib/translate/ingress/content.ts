@@ -1,16 +1,22 @@
-/** What annotations refer to in the namespace of their object: contents of ConfigMaps as `name/key`, and Services. */
+/** What annotations refer to in the namespace of their object: contents of ConfigMaps as `name/key`, Secrets and Services. */
 import type { DiagnosticCode, DiagnosticNote } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
-import type { Content } from '../../filters/spec.ts'
+import type { Content, SecretContent } from '../../filters/spec.ts'
 import { readContent } from '../../kubernetes/config-map.ts'
-import type { ConfigMap, Service } from '../../kubernetes/resource.ts'
+import type { ConfigMap, Secret, Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import { findUpstreamKey, type UpstreamKey } from '../../model/upstream.ts'
 import { printPorts } from '../service/endpoint-override.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
 
 /** An object that is referred to, whether it exists or not. */
-export type ContentName = Readonly<{ kind: 'ConfigMap' | 'Service'; namespace: string; name: string }>
+export type ContentName = Readonly<{ kind: 'ConfigMap' | 'Secret' | 'Service'; namespace: string; name: string }>
+
+const NOT_FOUND = {
+  ConfigMap: 'PORTICO_REF_CONFIG_MAP_NOT_FOUND',
+  Secret: 'PORTICO_REF_SECRET_NOT_FOUND',
+  Service: 'PORTICO_REF_SERVICE_NOT_FOUND',
+} as const
 
 /** Why there is no content. */
 export type ContentProblem = Readonly<{
@@ -18,6 +24,7 @@ export type ContentProblem = Readonly<{
     DiagnosticCode,
     | 'PORTICO_ANN_VALUE'
     | 'PORTICO_REF_CONFIG_MAP_NOT_FOUND'
+    | 'PORTICO_REF_SECRET_NOT_FOUND'
     | 'PORTICO_REF_SERVICE_NOT_FOUND'
     | 'PORTICO_REF_PORT_NOT_FOUND'
   >
@@ -65,8 +72,13 @@ export class ContentFinder {
     return listed === undefined ? describeMissingPort(found, port) : findUpstreamKey(found.meta, listed)
   }
 
+  findSecret(namespace: string, name: string): SecretContent | ContentProblem {
+    const found = this.#resources.get('Secret', namespace, name)
+    return found === undefined ? this.#describeMissing({ kind: 'Secret', namespace, name }) : readSecret(found)
+  }
+
   #describeMissing({ kind, namespace, name }: ContentName): ContentProblem {
-    const code = kind === 'Service' ? 'PORTICO_REF_SERVICE_NOT_FOUND' : 'PORTICO_REF_CONFIG_MAP_NOT_FOUND'
+    const code = NOT_FOUND[kind]
     const refused = this.#resources.getRefused(kind, namespace, name)
     if (refused !== undefined) {
       const notes = [{ message: 'it is here', position: refused.origin.locate(['metadata', 'name']) }]
@@ -96,6 +108,13 @@ export class ContentFinder {
           ]
         : [],
     }
+  }
+}
+
+function readSecret({ meta, data }: Secret): SecretContent {
+  return {
+    name: meta.name,
+    values: Object.fromEntries([...data].map(([key, bytes]) => [key, bytes.toString('latin1')])),
   }
 }
 

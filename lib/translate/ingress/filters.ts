@@ -3,7 +3,7 @@ import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
 import type { FieldPath } from '../../base/position.ts'
 import { FILTERS } from '../../filters/registry.ts'
-import { type Content, type FilterSpec, type HostFacts, readFilter } from '../../filters/spec.ts'
+import { type Content, type FilterSpec, type HostFacts, readFilter, type SecretContent } from '../../filters/spec.ts'
 import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { createRef } from '../../model/resource-ref.ts'
@@ -60,7 +60,7 @@ const NONE: OwnFilters = Object.freeze({
 })
 
 /**
- * Reads the filters of an object with the contents of ConfigMaps that they have now. The same result for as long as all of that
+ * Reads the filters of an object with the contents of ConfigMaps and Secrets that they have now. The same result for as long as all of that
  * is the same; the functions below answer from it until this is called again.
  */
 export function resolveFilters(owner: FilterOwner, contents: ContentFinder): OwnFilters {
@@ -104,6 +104,7 @@ export function checkFilters(owner: FilterOwner, diagnostics: DiagnosticList): v
   for (const { spec, annotation, code, message, help, notes } of read(owner).refusals) {
     const end = help.endsWith('?') ? ' ' : '; '
     diagnostics.add(code, `${annotation}: ${message}`, {
+      severity: 'error',
       position: owner.origin.locate(['metadata', 'annotations', annotation]),
       resource: printResource(owner),
       help: `${help}${end}${spec.isGuard ? `until then ${routes} answer 503` : `until then requests pass without ${spec.name}`}`,
@@ -154,7 +155,16 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
       else add(name, found)
       return typeof found === 'string' ? found : undefined
     }
-    const options = readFilter(spec, { text, content, upstream, refuse })
+    const secret = (name: string): SecretContent | undefined => {
+      const object = text(name)
+      if (object === undefined || contents === undefined) return undefined
+      use({ kind: 'Secret', namespace, name: object })
+      const found = contents.findSecret(namespace, object)
+      if ('values' in found) return found
+      add(name, found)
+      return undefined
+    }
+    const options = readFilter(spec, { text, content, upstream, secret, refuse })
     const [first] = Object.keys(spec.annotations).filter((name) => text(name) !== undefined)
     if (first === undefined) continue
     const config =
