@@ -39,7 +39,22 @@ const VARIABLE =
 export type Field = readonly [name: string, value: string]
 
 /** Lower-case names of fields. */
-export type FieldNames = Pick<ReadonlySet<string>, 'has'>
+export type FieldNames = Pick<ReadonlySet<string>, 'has'> & {
+  /** True at the lengths that a name may have; undefined: any. Most names of requests need not be looked up then. */
+  readonly lengths?: readonly boolean[]
+}
+
+/** Servers after the CGI model take an underscore in a name for a hyphen. */
+export function createNames(names: readonly string[]): FieldNames {
+  const known = new Set(names.map(hyphenate))
+  const lengths: boolean[] = Array(Math.max(...names.map(({ length }) => length)) + 1).fill(false)
+  for (const { length } of names) lengths[length] = true
+  return { has: (name) => known.has(hyphenate(name)), lengths }
+}
+
+export function hyphenate(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-')
+}
 
 /** The values of all fields of this lower-case name, in one list (RFC 9110 §5.3); undefined: there is none. */
 export function joinValues(lines: string, name: string): string | undefined {
@@ -48,11 +63,13 @@ export function joinValues(lines: string, name: string): string | undefined {
 
 /** The lines without the fields of these names. */
 export function removeFields(lines: string, names: FieldNames): string {
+  const { lengths } = names
   let kept = ''
   let start = 0
   for (let at = 0; at < lines.length; ) {
     const end = lines.indexOf('\r\n', at) + 2
-    if (names.has(lines.slice(at, lines.indexOf(':', at)).toLowerCase())) {
+    const colon = lines.indexOf(':', at)
+    if ((lengths === undefined || lengths[colon - at]) && names.has(lines.slice(at, colon).toLowerCase())) {
       kept += lines.slice(start, at)
       start = end
     }

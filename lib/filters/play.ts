@@ -82,6 +82,7 @@ export function playFilters(
       isPortMissing ||= httpsPort === 0
       return httpsPort
     },
+    warn: () => {},
     shared: (make) => make(),
   }
   const played = configs.map(({ name, options }) => {

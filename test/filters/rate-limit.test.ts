@@ -15,6 +15,7 @@ function createLimit(options: { count: number; period: number; burst: number }, 
       clock: time,
       processes,
       httpsPort: () => 443,
+      warn: () => {},
       shared: <T extends object>(create: () => T) => {
         states[0] ??= create()
         return states[0] as T
