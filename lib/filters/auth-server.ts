@@ -80,6 +80,8 @@ export class AuthServer {
   ask(request: FilterRequest): AuthCall {
     const { method, sent, timeout } = this.#options
     const headers = composeHeaders(this.url.host, request, sent)
+    // A method that usually has a body says that it has none (RFC 9110 §8.6).
+    if (method.startsWith('P')) headers.push('Content-Length', '0')
     const send = () => (this.#isSecure ? requestHttps : requestHttp)(this.url, { method, agent: this.#agent, headers })
     const question = new Question(send)
     return { answer: question.run(timeout), cancel: () => question.abort('the client has gone') }

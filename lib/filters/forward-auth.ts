@@ -118,6 +118,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
     },
     'auth-signin': {
       about:
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: the variables are those of the annotation.
         'a URL, or a path, to which a client is redirected (302) where the auth server answers 401; a parameter says where to come back to. `${request.host}`, `${request.authority}` and `${request.scheme}` may stand in it',
       form: SIGN_IN_FORM,
       needs: 'auth-url',
