@@ -40,10 +40,13 @@ export const DIAGNOSTICS = {
   ],
   PORTICO_RES_KIND_UNSERVED: ['warning', 'a kind that routes or guards traffic in a cluster does nothing here'],
   PORTICO_RES_KIND_DEPRECATED: ['warning', 'a beta API group was converted'],
-  PORTICO_RES_FIELD_UNKNOWN: ['warning', 'a field does not exist in the schema'],
+  PORTICO_RES_FIELD_UNKNOWN: ['warning', 'a field does not exist in the schema; an error in a RoutePolicy'],
   PORTICO_RES_FIELD_TYPE: ['error', 'a field has the wrong type'],
   PORTICO_RES_FIELD_REQUIRED: ['error', 'a required field is missing'],
-  PORTICO_RES_FIELD_VALUE: ['error', "a value breaks one of the API server's validation rules"],
+  PORTICO_RES_FIELD_VALUE: [
+    'error',
+    "a value breaks one of the API server's validation rules, or cannot be used in a RoutePolicy",
+  ],
   PORTICO_RES_DUPLICATE: ['error', 'two objects have the same kind, namespace and name'],
   PORTICO_RES_MORE: ['error', 'there is more wrong than is listed; a warning where nothing of it is an error'],
   // Settings
@@ -56,6 +59,7 @@ export const DIAGNOSTICS = {
   PORTICO_REF_PORT_NOT_FOUND: ['error', 'an Ingress names a port that the Service does not have'],
   PORTICO_REF_SECRET_NOT_FOUND: ['warning', 'a tls section names a Secret that does not exist'],
   PORTICO_REF_CONFIG_MAP_NOT_FOUND: ['error', 'an annotation names a ConfigMap, or a key of one, that does not exist'],
+  PORTICO_REF_TARGET_NOT_FOUND: ['error', 'a RoutePolicy targets an object, or a section of one, that does not exist'],
   PORTICO_REF_CLASS_NOT_FOUND: [
     'warning',
     'an Ingress names an IngressClass that does not exist; an error where one has nearly that name',
@@ -114,6 +118,10 @@ export const DIAGNOSTICS = {
   PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC: ['info', 'an ImplementationSpecific path is matched as Prefix'],
   PORTICO_ROUTE_DEFAULT_CONDITIONS: ['error', 'a default backend for all hosts has conditions'],
   PORTICO_ROUTE_PATTERN: ['error', 'a path that should be a regular expression is none'],
+  PORTICO_ROUTE_POLICY_CONFLICT: [
+    'warning',
+    'two RoutePolicies of equal rank have the same filter for one target; an error where it guards',
+  ],
   PORTICO_ROUTE_REDIRECT_LOOP: ['warning', 'clients of a route are redirected to the same host without end'],
   PORTICO_ROUTE_UNREACHABLE: ['error', 'a route can never match'],
   // Certificates

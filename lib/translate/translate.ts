@@ -32,6 +32,7 @@ import { checkMatch } from './ingress/match.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
 import { checkSplit } from './ingress/split.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
+import { findSections, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
 import { checkPolicy, checkServiceSettings } from './service/policy.ts'
 import { ServiceViews } from './service/service-view.ts'
@@ -63,6 +64,7 @@ type TranslatedIngress = Readonly<{
   /** In the order of `references`. */
   resolutions: readonly Resolution[]
   filters: OwnFilters
+  policies: TargetPolicies
   claims: IngressClaims
   /** What makes it a canary, which is not served. */
   canary: ForeignAnnotation | undefined
@@ -110,6 +112,7 @@ export class Translator {
   readonly #upstreams = new UpstreamSet()
   readonly #resolver = new BackendResolver()
   readonly #contents = new ContentFinder()
+  readonly #policies = new PolicyAttachments()
   readonly #merger = new HostMerger()
   readonly #binder = new CertificateBinder()
   readonly #views = new ServiceViews()
@@ -134,7 +137,9 @@ export class Translator {
     const services = resources.all('Service')
     this.#upstreams.begin(resources, settings)
     this.#contents.begin(resources)
-    this.#resolver.begin(resources, this.#upstreams, settings, this.#contents)
+    this.#policies.begin(resources, this.#contents)
+    this.#policies.check(diagnostics)
+    this.#resolver.begin(resources, this.#upstreams, settings, this.#contents, this.#policies)
     const ofServices = this.#readingServices
       .filter(services)
       .flatMap((service) => this.#findInputs(resolveFilters(service, this.#contents)))
@@ -154,7 +159,14 @@ export class Translator {
 
     const ofIngresses = this.#reading.filter(this.#translated).flatMap(({ filters }) => this.#findInputs(filters))
     const refusedServices = resources.allRefused('Service')
-    const targetable = [services, refusedServices, ...this.#upstreams.sources, ...ofServices, ...ofIngresses]
+    const targetable = [
+      services,
+      refusedServices,
+      ...this.#upstreams.sources,
+      ...this.#policies.inputs,
+      ...ofServices,
+      ...ofIngresses,
+    ]
     let isNewGround = false
     const ground = this.#ground.get('ground', targetable, () => {
       isNewGround = true
@@ -187,7 +199,13 @@ export class Translator {
     const certificates = this.#binder.bind(ingresses, diagnostics)
     checkRefused(
       resources,
-      { settings, resolver: this.#resolver, contents: this.#contents, binder: this.#binder },
+      {
+        settings,
+        resolver: this.#resolver,
+        contents: this.#contents,
+        policies: this.#policies,
+        binder: this.#binder,
+      },
       diagnostics,
     )
     const model = Object.freeze({
@@ -211,7 +229,10 @@ export class Translator {
   /** What is claimed by Ingresses that are refused and guard something. */
   #closeRefused(resources: ResourceSet, settings: TranslationSettings): readonly Claimant[] {
     const refused = resources.allRefused('Ingress')
-    const closed = this.#refused.map(refused, [settings.unsupportedGuards], (ingress) => claimClosed(ingress, settings))
+    const inputs = [settings.unsupportedGuards, ...this.#policies.inputs]
+    const closed = this.#refused.map(refused, inputs, (ingress) =>
+      claimClosed(ingress, settings, this.#policies.of(ingress)),
+    )
     if (closed.every((one) => one === undefined)) return []
     const picked = new Set(pickIngresses(refused, resources, settings, new DiagnosticList()))
     return closed.filter((one, index) => one !== undefined && picked.has(refused[index] as Ingress)) as Claimant[]
@@ -254,14 +275,20 @@ export class Translator {
     const references = before?.references ?? listReferences(ingress)
     const resolutions = references.map((reference) => this.#resolver.resolve(reference))
     const filters = resolveFilters(ingress, this.#contents)
-    const isResolved = before !== undefined && before.filters === filters && isSameList(before.resolutions, resolutions)
+    const policies = this.#policies.of(ingress)
+    const isResolved =
+      before !== undefined &&
+      before.filters === filters &&
+      before.policies === policies &&
+      isSameList(before.resolutions, resolutions)
     if (isResolved && before.settings === settings) return before
     const own = new DiagnosticList()
     const served = new DiagnosticList()
+    const found = findSections(ingress, policies, own)
     checkAnnotations(ingress, own)
     checkPolicy(ingress, own)
     checkFilters(ingress, own)
-    checkMatch(ingress, own)
+    checkMatch(ingress, found.whole.guards, own)
     checkSplit(ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {
@@ -272,10 +299,11 @@ export class Translator {
       references,
       resolutions,
       filters,
+      policies,
       claims:
         isResolved && before.settings.unsupportedGuards === settings.unsupportedGuards
           ? before.claims
-          : claimRoutes(ingress, references, resolutions, findClosingGuards(ingress, settings)),
+          : claimRoutes(ingress, references, resolutions, findClosingGuards(ingress, settings), found),
       canary: findCanary(ingress),
       notable: keepList(
         resolutions.flatMap(({ target }) => (target !== undefined && isNotable(target) ? [target] : [])),

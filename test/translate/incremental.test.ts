@@ -38,6 +38,8 @@ const PRINTERS: readonly ((number: number, seed: number) => string)[] = [
   printClass,
   printLooseEndpoints,
   printConfigMap,
+  printPolicy,
+  printPolicy,
 ]
 
 function printMeta(kind: string, name: string, seed: number, more: readonly string[] = []): string {
@@ -174,6 +176,39 @@ ${indent(key)}
 function printConfigMap(number: number, seed: number): string {
   const content = pick(['data: {a: one}', 'data: {a: two}', 'data: {b: one}', 'binaryData: {a: "?"}'], seed, 2)
   return `${printMeta('ConfigMap', `c${number % 2}`, seed)}${content}\n`
+}
+
+function printPolicy(number: number, seed: number): string {
+  const target = (turn: number): string =>
+    pick(
+      [
+        `{kind: Ingress, name: i${(seed + turn) % 4}}`,
+        `{kind: Service, name: s${(seed + turn) % 4}}`,
+        `{kind: Ingress, name: i${(seed + turn) % 4}, sectionName: a.test}`,
+        `{kind: Ingress, name: i${(seed + turn) % 4}, sectionName: ${pick(['a.test/api', '"*"', 'w.b.test/', 'd.test'], seed, turn + 1)}}`,
+        '{kind: Gateway, name: x}',
+      ],
+      seed,
+      turn,
+    )
+  const options = pick(
+    [
+      'rateLimit: 1/s',
+      'rateLimit: 2/s, respondStatus: 204',
+      'rateLimit: none',
+      'rateLimti: 1/s',
+      'respondBodyFrom: c0/a',
+      'compress: [br, gzip]',
+      'foo: 1',
+    ],
+    seed,
+    4,
+  )
+  const meta = printMeta('RoutePolicy', `p${number}`, seed).replace(
+    'apiVersion: v1',
+    'apiVersion: portico.dev/v1alpha1',
+  )
+  return `${meta}spec: {targetRefs: [${target(2)}, ${target(3)}], ${options}}\n`
 }
 
 function printClass(number: number, seed: number): string {

@@ -1,23 +1,31 @@
-/** The filters that an Ingress or a Service has in its annotations, and those of hosts. */
+/** The filters that an Ingress or a Service has in its annotations and a RoutePolicy in its options, and those of hosts. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
 import type { FieldPath } from '../../base/position.ts'
 import { FILTERS } from '../../filters/registry.ts'
 import { type Content, type FilterSpec, type HostFacts, readFilter } from '../../filters/spec.ts'
-import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
+import { type Ingress, printResource, type RoutePolicy, type Service } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { createRef } from '../../model/resource-ref.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { findIdleGuard, findMeantRestriction, isOwnAnnotation } from '../annotation.ts'
+import { findOptionName, OPTIONS, readOption, renameAnnotations } from '../route-policy/option.ts'
+import { findLostOption } from '../route-policy/unknown-option.ts'
 import type { ConfigMapName, ContentFinder, ContentProblem } from './content.ts'
 
-type Refusal = Readonly<{ spec: FilterSpec; annotation: string }> & ContentProblem
+type Refusal = Readonly<{
+  spec: FilterSpec
+  /** For people: `portico.dev/rate-limit`, or of a policy `spec.rateLimit`. */
+  label: string
+  field: FieldPath
+}> &
+  ContentProblem
 
 /** A ConfigMap that annotations refer to, with the input on which its contents depend. */
 export type UsedConfigMap = ConfigMapName & Readonly<{ input: unknown }>
 
 /** The objects that filters are written on. */
-export type FilterOwner = Ingress | Service
+export type FilterOwner = Ingress | Service | RoutePolicy
 
 /** What an object says of one filter. */
 export type FilterMention = Readonly<{
@@ -31,11 +39,11 @@ export type FilterMention = Readonly<{
 /** By the names of the filters that an object speaks of. */
 export type FilterMentions = ReadonlyMap<string, FilterMention>
 
-/** What the annotations of an object come to. */
+/** What the annotations, or options, of an object come to. */
 export type OwnFilters = Readonly<{
   mentions: FilterMentions
   refusals: readonly Refusal[]
-  /** An unknown annotation that seems to mean a guard; undefined: there is none. */
+  /** An unknown annotation, or option, that seems to mean a guard; undefined: there is none. */
   misspeltGuard: string | undefined
   configMaps: readonly UsedConfigMap[]
 }>
@@ -84,10 +92,15 @@ export function readHostFilters(host: HostFacts): readonly FilterConfig[] | unde
   return filters.length === 0 ? undefined : Object.freeze(filters)
 }
 
-/** The annotation that promises to refuse requests and cannot be used, so that the routes are closed; undefined: none. */
+/** What promises to refuse requests and cannot be used, so that the routes are closed: an annotation or an option; undefined: none. */
 export function findBrokenGuard(owner: FilterOwner): string | undefined {
   const { refusals, misspeltGuard } = read(owner)
-  return refusals.find(({ spec }) => spec.isGuard)?.annotation ?? misspeltGuard
+  return refusals.find(({ spec }) => spec.isGuard)?.label ?? misspeltGuard
+}
+
+/** True if the object speaks of a filter that guards, whatever it says of it. */
+export function isGuarding({ mentions, misspeltGuard }: OwnFilters): boolean {
+  return misspeltGuard !== undefined || FILTERS.some(({ name, isGuard }) => isGuard && mentions.has(name))
 }
 
 /** The first annotation of a filter that guards, whatever it says and misspelt or not; undefined: there is none. */
@@ -97,13 +110,19 @@ export function findGuard({ meta }: Ingress): string | undefined {
   )
 }
 
-/** Reports the annotations that cannot be used. */
+const ROUTES: Readonly<Record<FilterOwner['kind'], string>> = {
+  Ingress: 'the routes of this Ingress',
+  Service: 'the routes to this Service',
+  RoutePolicy: 'the routes of its targets',
+}
+
+/** Reports the annotations, or options, that cannot be used. */
 export function checkFilters(owner: FilterOwner, diagnostics: DiagnosticList): void {
-  const routes = owner.kind === 'Ingress' ? 'the routes of this Ingress' : 'the routes to this Service'
-  for (const { spec, annotation, code, message, help, notes } of read(owner).refusals) {
+  const routes = ROUTES[owner.kind]
+  for (const { spec, label, field, code, message, help, notes } of read(owner).refusals) {
     const end = help.endsWith('?') ? ' ' : '; '
-    diagnostics.add(code, `${annotation}: ${message}`, {
-      position: owner.origin.locate(['metadata', 'annotations', annotation]),
+    diagnostics.add(code, `${label}: ${message}`, {
+      position: owner.origin.locate(field),
       resource: printResource(owner),
       help: `${help}${end}${spec.isGuard ? `until then ${routes} answer 503` : `until then requests pass without ${spec.name}`}`,
       notes,
@@ -115,21 +134,77 @@ function read(owner: FilterOwner): OwnFilters {
   return known.get(owner) ?? readAll(owner, undefined)
 }
 
+/** How an object writes what filters read by the names of annotations without the domain. */
+type Writing = Readonly<{
+  text: (name: string) => string | undefined
+  label: (name: string) => string
+  field: (name: string) => FieldPath
+  /** The code of a value that cannot be used. */
+  code: ContentProblem['code']
+  /** What is said of annotations, in the words of the object. */
+  rename: (text: string) => string
+  /** Why there is no text for a value. */
+  findFault: (name: string) => Pick<ContentProblem, 'message' | 'help'> | undefined
+}>
+
+function describeAnnotations(annotations: Readonly<Record<string, string>>): Writing {
+  return {
+    text: (name) => annotations[ANNOTATION_DOMAIN + name]?.trim(),
+    label: (name) => ANNOTATION_DOMAIN + name,
+    field: (name) => ['metadata', 'annotations', ANNOTATION_DOMAIN + name],
+    code: 'PORTICO_ANN_VALUE',
+    rename: (text) => text,
+    findFault: () => undefined,
+  }
+}
+
+function describeOptions(options: Readonly<Record<string, unknown>>): Writing {
+  const find = (name: string) => {
+    const option = findOptionName(name)
+    return Object.hasOwn(options, option) ? readOption(options[option], OPTIONS.get(option)) : undefined
+  }
+  return {
+    text: (name) => {
+      const found = find(name)
+      // A value without a text is refused; it speaks of the filter all the same.
+      return typeof found === 'object' ? '' : found
+    },
+    label: (name) => `spec.${findOptionName(name)}`,
+    field: (name) => ['spec', findOptionName(name)],
+    code: 'PORTICO_RES_FIELD_VALUE',
+    rename: renameAnnotations,
+    findFault: (name) => {
+      const found = find(name)
+      return typeof found === 'object' ? found : undefined
+    },
+  }
+}
+
+function describeWriting(owner: FilterOwner): Writing | undefined {
+  if (owner.kind === 'RoutePolicy') return describeOptions(owner.options)
+  const { annotations } = owner.meta
+  return Object.keys(annotations).some(isOwnAnnotation) ? describeAnnotations(annotations) : undefined
+}
+
 /** Without `contents` there are none: an object that is refused has no use for them. */
 function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFilters {
-  const { annotations, namespace } = owner.meta
-  if (!Object.keys(annotations).some(isOwnAnnotation)) return NONE
+  const writing = describeWriting(owner)
+  if (writing === undefined) return NONE
+  const { namespace } = owner.meta
+  const { text } = writing
   const mentions = new Map<string, FilterMention>()
   const ref = createRef(owner)
   const refusals: Refusal[] = []
   const configMaps: UsedConfigMap[] = []
   for (const spec of FILTERS) {
-    const text = (name: string): string | undefined => annotations[ANNOTATION_DOMAIN + name]?.trim()
+    const names = Object.keys(spec.annotations)
+    const [first] = names.filter((name) => text(name) !== undefined)
+    if (first === undefined) continue
     const add = (name: string, problem: ContentProblem): void => {
-      refusals.push({ spec, annotation: ANNOTATION_DOMAIN + name, ...problem })
+      refusals.push({ spec, label: writing.label(name), field: writing.field(name), ...problem })
     }
     const refuse = (name: string, message: string, help: string): void =>
-      add(name, { code: 'PORTICO_ANN_VALUE', message, help, notes: [] })
+      add(name, { code: writing.code, message: writing.rename(message), help: writing.rename(help), notes: [] })
     const content = (name: string): Content | undefined => {
       const written = text(name)
       if (written === undefined || contents === undefined) return undefined
@@ -141,13 +216,16 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
       add(name, found)
       return undefined
     }
-    const options = readFilter(spec, { text, content, refuse })
-    const [first] = Object.keys(spec.annotations).filter((name) => text(name) !== undefined)
-    if (first === undefined) continue
+    const before = refusals.length
+    for (const name of names) {
+      const fault = writing.findFault(name)
+      if (fault !== undefined) refuse(name, fault.message, fault.help)
+    }
+    const options = refusals.length === before ? readFilter(spec, { text, content, refuse }) : undefined
     const config = options && freezeDeep({ name: spec.name, options, owner: ref })
-    mentions.set(spec.name, { config, owner, field: ['metadata', 'annotations', ANNOTATION_DOMAIN + first] })
+    mentions.set(spec.name, { config, owner, field: writing.field(first) })
   }
-  const misspeltGuard = findIdleGuard(owner)
+  const misspeltGuard = owner.kind === 'RoutePolicy' ? findLostOption(owner) : findIdleGuard(owner)
   if (mentions.size === 0 && misspeltGuard === undefined) return NONE
   return { mentions, refusals, misspeltGuard, configMaps }
 }
