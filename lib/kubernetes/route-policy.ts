@@ -6,16 +6,21 @@ import type { PolicyTarget, RoutePolicy } from './resource.ts'
 
 /** As in policies of Gateway API. */
 const MAX_TARGETS = 16
+/** Many more than there are options: it bounds what an object can cost. */
+const MAX_OPTIONS = 1_000
 /** The API group of each kind that may be targeted. */
 const GROUPS: Readonly<Record<PolicyTarget['kind'], string>> = { Ingress: 'networking.k8s.io', Service: '' }
+const KINDS = Object.keys(GROUPS) as PolicyTarget['kind'][]
 const OWN_FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
 
 export function decodeRoutePolicy(root: FieldReader): RoutePolicy {
   const { report } = root
   const meta = decodeMeta(root, 'namespaced', checkDnsSubdomain)
   const spec = root.child('spec')
-  const items = spec.items('targetRefs')
-  if (items.length === 0) {
+  const written = spec.items('targetRefs')
+  // The older form of such policies, which is refused: what guards closes its target all the same.
+  const items = written.length === 0 && spec.has('targetRef') ? [spec.child('targetRef')] : written
+  if (written.length === 0) {
     report.required(spec.at('targetRefs'), '', {
       help: 'add targetRefs: [{group: networking.k8s.io, kind: Ingress, name: …}]',
     })
@@ -30,7 +35,9 @@ export function decodeRoutePolicy(root: FieldReader): RoutePolicy {
     else report.duplicate(item.path, target.name, spec.at('targetRefs', first.index))
   }
   // Options outside of spec are refused, and may guard all the same.
-  const options = Object.freeze({ ...root.rest(OWN_FIELDS), ...spec.rest(['targetRefs']) })
+  const fields = Object.entries({ ...root.rest(OWN_FIELDS), ...spec.rest(['targetRefs']) })
+  if (fields.length > MAX_OPTIONS) report.tooMany(spec.path, fields.length, MAX_OPTIONS)
+  const options = Object.freeze(Object.fromEntries(fields.slice(0, MAX_OPTIONS)))
   return Object.freeze({
     kind: 'RoutePolicy',
     meta,
@@ -46,9 +53,10 @@ function decodeTarget(item: FieldReader, index: number): PolicyTarget | undefine
   if (name === '') report.required(item.at('name'))
   else for (const problem of checkDnsSubdomain(name)) report.invalid(item.at('name'), name, problem)
   const written = item.string('kind') ?? ''
-  const kind = (Object.keys(GROUPS) as PolicyTarget['kind'][]).find((one) => one === written)
+  // Another case is refused, and leaves no doubt about the target.
+  const kind = KINDS.find((one) => one.toLowerCase() === written.toLowerCase())
   if (written === '') report.required(item.at('kind'))
-  else if (kind === undefined) report.unsupported(item.at('kind'), written, Object.keys(GROUPS))
+  else if (kind !== written) report.unsupported(item.at('kind'), written, KINDS)
   if (kind === undefined) return undefined
   const group = item.string('group') ?? GROUPS[kind]
   if (group !== GROUPS[kind]) report.unsupported(item.at('group'), group, [GROUPS[kind]])

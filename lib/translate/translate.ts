@@ -16,7 +16,7 @@ import { checkListenerOptions, wantsProxyHeader, warnOfUntrustedProxies } from '
 import { isExposed } from './exposure/node-port.ts'
 import { BackendResolver, type Reference, type Resolution, reportEmpty } from './ingress/backend.ts'
 import { ContentFinder } from './ingress/content.ts'
-import { checkFilters, type OwnFilters, resolveFilters } from './ingress/filters.ts'
+import { checkFilters, checkOwnPorts, type OwnFilters, resolveFilters } from './ingress/filters.ts'
 import { checkForeignAnnotations, findCanary, findClosingGuards, reportCanary } from './ingress/foreign-annotation.ts'
 import type { ForeignAnnotation } from './ingress/foreign-table.ts'
 import {
@@ -249,7 +249,7 @@ export class Translator {
     contents: readonly unknown[],
     healthCheck: string,
   ): TranslatedServices {
-    const inputs = [services, healthCheck, ...this.#upstreams.sources, ...contents]
+    const inputs = [services, healthCheck, ...this.#upstreams.sources, ...this.#policies.inputs, ...contents]
     return this.#services.get('services', inputs, () => {
       const diagnostics: Diagnostic[] = []
       const probed = new DiagnosticList()
@@ -313,11 +313,14 @@ export class Translator {
   }
 
   #noteService(service: Service): readonly Diagnostic[] {
-    return this.#serviceNotes.get(service, [resolveFilters(service, this.#contents)], () => {
+    const filters = resolveFilters(service, this.#contents)
+    const policies = this.#policies.of(service)
+    return this.#serviceNotes.get(service, [filters, policies], () => {
       const own = new DiagnosticList()
       checkAnnotations(service, own)
       checkPolicy(service, own)
       checkFilters(service, own)
+      checkOwnPorts(service, [filters.mentions, policies.mentions], own)
       checkListenerOptions(service, own)
       return keepList(own.items)
     })

@@ -73,6 +73,23 @@ t.test('a field beside spec is an error, and counts among the options', async (t
   t.match(refused, [{ kind: 'RoutePolicy', options: { rateLimit: '1/s' } }])
 })
 
+t.test('of a target that is refused for its form, what it means is kept', async (t) => {
+  const targets = (spec: string) => {
+    const { refused, printed } = decodeText(`${HEAD}spec: {${spec}, rateLimit: 1/s}\n`)
+    return [printed.length, refused.flatMap((one) => (one.kind === 'RoutePolicy' ? one.targets : []))]
+  }
+  const shop = [{ kind: 'Ingress', name: 'shop', section: undefined, index: 0 }]
+  t.same(targets('targetRef: {kind: Ingress, name: shop}'), [1, shop])
+  t.same(targets('targetRefs: [{kind: ingress, name: shop}]'), [1, shop])
+})
+
+t.test('an object with thousands of fields is refused', async (t) => {
+  const fields = Array.from({ length: 2000 }, (_, at) => `f${at}: 1`).join(', ')
+  const { printed, refused } = decodeText(`${HEAD}spec: {targetRefs: [${INGRESS}], ${fields}}\n`)
+  t.same(printed, ['4:1 spec: Too many: 2000: must have at most 1000 items'])
+  t.match(refused, [{ kind: 'RoutePolicy' }])
+})
+
 t.test('more than 16 targets are refused', async (t) => {
   const targets = Array.from({ length: 17 }, (_, at) => `{kind: Service, name: s${at}}`)
   t.same(check(targets.slice(1).join(', ')), [])

@@ -235,6 +235,13 @@ t.test('a policy that is refused closes its targets if it guards, and is left ou
   t.equal(on(printPolicy('p', wrong, { rateLimit: '1/s' }), other), GUARD_INVALID, 'whatever another policy says')
 })
 
+t.test('a policy of the older form, with targetRef, closes its target if it guards', async (t) => {
+  const policy = printPolicy('p', SHOP, { rateLimit: '1/s' }).replace(/targetRefs: \[(.*)\]/, 'targetRef: $1')
+  const { routes, said } = play(printService(), printIngress(), policy)
+  t.equal(routes['b.test/'], GUARD_INVALID)
+  t.match(said.join('\n'), /unknown field "spec.targetRef" \| did you mean "targetRefs"\?/)
+})
+
 t.test('an Ingress that is refused and has a policy that guards keeps its paths, closed', async (t) => {
   const open = printIngress()
     .replace('name: shop', 'name: open')

@@ -9,6 +9,7 @@ import type { FilterConfig } from '../../model/filter.ts'
 import { createRef } from '../../model/resource-ref.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { findIdleGuard, findMeantRestriction, isOwnAnnotation } from '../annotation.ts'
+import { isExposed } from '../exposure/node-port.ts'
 import { findOptionName, OPTIONS, readOption, renameAnnotations } from '../route-policy/option.ts'
 import { findLostOption } from '../route-policy/unknown-option.ts'
 import type { ConfigMapName, ContentFinder, ContentProblem } from './content.ts'
@@ -108,6 +109,24 @@ export function findGuard({ meta }: Ingress): string | undefined {
   return Object.keys(meta.annotations).find(
     (name) => GUARD_ANNOTATIONS.has(name) || findMeantRestriction(name) === 'guard',
   )
+}
+
+/**
+ * Reports a guard of a Service that clients of its own ports pass by, since filters act on routes of Ingresses alone. `layers` are
+ * what is said of its filters.
+ */
+export function checkOwnPorts(service: Service, layers: readonly FilterMentions[], diagnostics: DiagnosticList): void {
+  const found = layers.flatMap((layer) => FILTERS.flatMap(({ name, isGuard }) => (isGuard && layer.get(name)) || []))
+  const guard = found.find(({ config }) => config !== undefined)
+  if (guard?.config === undefined || !isExposed(service)) return
+  const { owner, field, config } = guard
+  const why = `${config.name} does not guard the ports of ${printResource(service)} itself: it acts on routes to it`
+  diagnostics.add('PORTICO_SVC_UNGUARDED', why, {
+    position: owner.origin.locate(field),
+    resource: printResource(owner),
+    help: 'make it type: ClusterIP without externalIPs, or let what stands before its ports guard them',
+    notes: [{ message: 'the Service is here', position: service.origin.locate(['spec', 'type']) }],
+  })
 }
 
 const ROUTES: Readonly<Record<FilterOwner['kind'], string>> = {

@@ -6,6 +6,8 @@ import { isMapping } from '../../settings/setting.ts'
 import { ANNOTATIONS, findLostRestriction, findMeantNames } from '../annotation.ts'
 import { findAnnotationName, findOptionName, OPTIONS } from './option.ts'
 
+const FIELDS: readonly string[] = ['targetRefs', ...OPTIONS.keys()]
+
 /**
  * An unknown field, as in `spec.rateLimti`, that seems to guard, or to be a condition, so that the routes of the targets are closed;
  * undefined: there is none.
@@ -41,9 +43,9 @@ function explainUnknown(option: string): string {
   const kinds = ANNOTATIONS.get(annotation)?.kinds
   const isHyphened = OPTIONS.has(findOptionName(option))
   if (kinds !== undefined && !isHyphened) return `it belongs on ${kinds.join(' or ')}, as the annotation ${annotation}`
-  const near = isHyphened ? findOptionName(option) : findNearest(option, OPTIONS.keys())
+  const near = isHyphened ? findOptionName(option) : findNearest(option, FIELDS)
   const meant = near === undefined ? findMeantNames(annotation).map(findOptionName) : [near]
-  const known = meant.filter((name) => OPTIONS.has(name))
+  const known = meant.filter((name) => FIELDS.includes(name))
   if (known.length > 0) return `did you mean ${known.map((name) => `"${name}"`).join(' and ')}?`
   return 'a RoutePolicy takes targetRefs and options of filters, as rateLimit (docs/filters.md)'
 }
