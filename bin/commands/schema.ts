@@ -2,7 +2,7 @@
 import { createSettingsSchema } from '../../lib/settings/print.ts'
 import type { Schema } from '../../lib/settings/setting.ts'
 import { createAnnotationsSchema } from '../../lib/translate/annotation.ts'
-import { createRoutePolicySchema } from '../../lib/translate/route-policy/policy-schema.ts'
+import { createRoutePolicySchema, describeOptions } from '../../lib/translate/route-policy/policy-schema.ts'
 import { type Command, EXIT } from '../command.ts'
 import { alignColumns } from '../print/table.ts'
 import { suggestName } from '../suggestion.ts'
@@ -11,7 +11,7 @@ import { UsageError } from '../usage-error.ts'
 type PrintedSchema = Readonly<{ of: string; create: () => Schema }>
 
 const SCHEMAS: Readonly<Record<string, PrintedSchema>> = {
-  settings: { of: 'settings: kind GatewayConfiguration', create: createSettingsSchema },
+  settings: { of: 'settings: kind GatewayConfiguration', create: () => createSettingsSchema(describeOptions()) },
   annotations: {
     of: 'annotations under portico.dev/ on Ingresses, Services and EndpointSlices',
     create: createAnnotationsSchema,

@@ -33,6 +33,7 @@ import { checkRefused, claimClosed } from './ingress/refused.ts'
 import { checkSplit } from './ingress/split.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
 import { findSections, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
+import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
 import { checkPolicy, checkServiceSettings } from './service/policy.ts'
 import { ServiceViews } from './service/service-view.ts'
@@ -65,6 +66,7 @@ type TranslatedIngress = Readonly<{
   resolutions: readonly Resolution[]
   filters: OwnFilters
   policies: TargetPolicies
+  defaults: DefaultFilters
   claims: IngressClaims
   /** What makes it a canary, which is not served. */
   canary: ForeignAnnotation | undefined
@@ -229,7 +231,7 @@ export class Translator {
   /** What is claimed by Ingresses that are refused and guard something. */
   #closeRefused(resources: ResourceSet, settings: TranslationSettings): readonly Claimant[] {
     const refused = resources.allRefused('Ingress')
-    const inputs = [settings.unsupportedGuards, ...this.#policies.inputs]
+    const inputs = [settings.unsupportedGuards, settings.routes, ...this.#policies.inputs]
     const closed = this.#refused.map(refused, inputs, (ingress) =>
       claimClosed(ingress, settings, this.#policies.of(ingress)),
     )
@@ -276,8 +278,10 @@ export class Translator {
     const resolutions = references.map((reference) => this.#resolver.resolve(reference))
     const filters = resolveFilters(ingress, this.#contents)
     const policies = this.#policies.of(ingress)
+    const defaults = readDefaults(settings.routes)
     const isResolved =
       before !== undefined &&
+      before.defaults === defaults &&
       before.filters === filters &&
       before.policies === policies &&
       isSameList(before.resolutions, resolutions)
@@ -300,10 +304,11 @@ export class Translator {
       resolutions,
       filters,
       policies,
+      defaults,
       claims:
         isResolved && before.settings.unsupportedGuards === settings.unsupportedGuards
           ? before.claims
-          : claimRoutes(ingress, references, resolutions, findClosingGuards(ingress, settings), found),
+          : claimRoutes(ingress, references, resolutions, findClosingGuards(ingress, settings), found, defaults),
       canary: findCanary(ingress),
       notable: keepList(
         resolutions.flatMap(({ target }) => (target !== undefined && isNotable(target) ? [target] : [])),

@@ -222,6 +222,8 @@ const SETTINGS: readonly Settings[] = [
   makeSettings({ 'https.redirect': false }),
   makeSettings({ ingressClasses: ['portico'] }),
   makeSettings({ unsupportedGuards: 'serve' }),
+  makeSettings({ routes: { compress: true, rateLimit: '9/s' } }),
+  makeSettings({ routes: { rateLimit: '9' } }),
   makeSettings({ endpoints: { 'x/s0': ['127.0.0.1:9999'], 'x/nobody': ['127.0.0.1:1'] } }),
   makeSettings({ nodeName: 'here', 'externalNames.allowPrivate': true }),
   makeSettings({ 'clusterNetwork.enabled': true, 'externalIPs.enabled': true, nodeName: 'here' }),

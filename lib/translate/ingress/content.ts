@@ -12,7 +12,10 @@ export type ConfigMapName = Readonly<{ namespace: string; name: string }>
 
 /** Why there is no content. */
 export type ContentProblem = Readonly<{
-  code: Extract<DiagnosticCode, 'PORTICO_ANN_VALUE' | 'PORTICO_RES_FIELD_VALUE' | 'PORTICO_REF_CONFIG_MAP_NOT_FOUND'>
+  code: Extract<
+    DiagnosticCode,
+    'PORTICO_ANN_VALUE' | 'PORTICO_RES_FIELD_VALUE' | 'PORTICO_SET_FIELD_VALUE' | 'PORTICO_REF_CONFIG_MAP_NOT_FOUND'
+  >
   message: string
   help: string
   notes: readonly DiagnosticNote[]

@@ -1,7 +1,7 @@
 /** The filters that an Ingress or a Service has in its annotations and a RoutePolicy in its options, and those of hosts. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
-import type { FieldPath } from '../../base/position.ts'
+import type { FieldPath, SourcePosition } from '../../base/position.ts'
 import { FILTERS } from '../../filters/registry.ts'
 import { type Content, type FilterSpec, type HostFacts, readFilter } from '../../filters/spec.ts'
 import { type Ingress, printResource, type RoutePolicy, type Service } from '../../kubernetes/resource.ts'
@@ -25,8 +25,17 @@ type Refusal = Readonly<{
 /** A ConfigMap that annotations refer to, with the input on which its contents depend. */
 export type UsedConfigMap = ConfigMapName & Readonly<{ input: unknown }>
 
-/** The objects that filters are written on. */
-export type FilterOwner = Ingress | Service | RoutePolicy
+/** The filters that the settings have for all routes. */
+export type RouteDefaults = Readonly<{
+  kind: 'Setting'
+  meta: Readonly<{ namespace: ''; name: string }>
+  options: Readonly<Record<string, unknown>>
+  /** Finds nothing where the settings stand in no document. */
+  origin: Readonly<{ locate: (field: FieldPath) => SourcePosition | undefined }>
+}>
+
+/** The objects that filters are written on, and the settings. */
+export type FilterOwner = Ingress | Service | RoutePolicy | RouteDefaults
 
 /** What an object says of one filter. */
 export type FilterMention = Readonly<{
@@ -133,6 +142,7 @@ const ROUTES: Readonly<Record<FilterOwner['kind'], string>> = {
   Ingress: 'the routes of this Ingress',
   Service: 'the routes to this Service',
   RoutePolicy: 'the routes of its targets',
+  Setting: 'all routes',
 }
 
 /** Reports the annotations, or options, that cannot be used. */
@@ -142,7 +152,7 @@ export function checkFilters(owner: FilterOwner, diagnostics: DiagnosticList): v
     const end = help.endsWith('?') ? ' ' : '; '
     diagnostics.add(code, `${label}: ${message}`, {
       position: owner.origin.locate(field),
-      resource: printResource(owner),
+      ...(owner.kind !== 'Setting' && { resource: printResource(owner) }),
       help: `${help}${end}${spec.isGuard ? `until then ${routes} answer 503` : `until then requests pass without ${spec.name}`}`,
       notes,
     })
@@ -177,7 +187,12 @@ function describeAnnotations(annotations: Readonly<Record<string, string>>): Wri
   }
 }
 
-function describeOptions(options: Readonly<Record<string, unknown>>): Writing {
+/** `prefix` is the field that has the options. */
+function describeOptions(
+  options: Readonly<Record<string, unknown>>,
+  prefix: string,
+  code: ContentProblem['code'],
+): Writing {
   const find = (name: string) => {
     const option = findOptionName(name)
     return Object.hasOwn(options, option) ? readOption(options[option], OPTIONS.get(option)) : undefined
@@ -188,9 +203,9 @@ function describeOptions(options: Readonly<Record<string, unknown>>): Writing {
       // A value without a text is refused; it speaks of the filter all the same.
       return typeof found === 'object' ? '' : found
     },
-    label: (name) => `spec.${findOptionName(name)}`,
-    field: (name) => ['spec', findOptionName(name)],
-    code: 'PORTICO_RES_FIELD_VALUE',
+    label: (name) => `${prefix}.${findOptionName(name)}`,
+    field: (name) => [prefix, findOptionName(name)],
+    code,
     rename: renameAnnotations,
     findFault: (name) => {
       const found = find(name)
@@ -200,7 +215,8 @@ function describeOptions(options: Readonly<Record<string, unknown>>): Writing {
 }
 
 function describeWriting(owner: FilterOwner): Writing | undefined {
-  if (owner.kind === 'RoutePolicy') return describeOptions(owner.options)
+  if (owner.kind === 'RoutePolicy') return describeOptions(owner.options, 'spec', 'PORTICO_RES_FIELD_VALUE')
+  if (owner.kind === 'Setting') return describeOptions(owner.options, 'routes', 'PORTICO_SET_FIELD_VALUE')
   const { annotations } = owner.meta
   return Object.keys(annotations).some(isOwnAnnotation) ? describeAnnotations(annotations) : undefined
 }
@@ -226,6 +242,9 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
       add(name, { code: writing.code, message: writing.rename(message), help: writing.rename(help), notes: [] })
     const content = (name: string): Content | undefined => {
       const written = text(name)
+      if (written !== undefined && owner.kind === 'Setting') {
+        refuse(name, 'the settings cannot refer to an object', 'write the text itself, or a RoutePolicy')
+      }
       if (written === undefined || contents === undefined) return undefined
       const [object = '', key = ''] = written.split('/')
       const configMap = { namespace, name: object }
@@ -244,7 +263,7 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
     const config = options && freezeDeep({ name: spec.name, options, owner: ref })
     mentions.set(spec.name, { config, owner, field: writing.field(first) })
   }
-  const misspeltGuard = owner.kind === 'RoutePolicy' ? findLostOption(owner) : findIdleGuard(owner)
+  const misspeltGuard = 'options' in owner ? findLostOption(owner) : findIdleGuard(owner)
   if (mentions.size === 0 && misspeltGuard === undefined) return NONE
   return { mentions, refusals, misspeltGuard, configMaps }
 }

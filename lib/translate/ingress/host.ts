@@ -9,6 +9,7 @@ import { listShares, type Route, type RouteAction, type ShadowedRoute, type Virt
 import { INGRESS_TABLE, type RouteTable } from '../../model/route-table.ts'
 import { isSameList, keepList, MappedList, Sieve } from '../reuse.ts'
 import type { IngressPolicies } from '../route-policy/attachment.ts'
+import type { DefaultFilters } from '../route-policy/default-options.ts'
 import type { TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
@@ -235,10 +236,11 @@ export function claimRoutes(
   resolutions: readonly Resolution[],
   guards: readonly ForeignAnnotation[],
   policies: IngressPolicies,
+  defaults: DefaultFilters,
 ): IngressClaims {
   const hostGuard = guards.find(({ isOfHost }) => isOfHost)
   const diagnostics = new DiagnosticList()
-  const backends = new RouteBackends(ingress, references, resolutions, guards[0], policies, diagnostics)
+  const backends = new RouteBackends(ingress, references, resolutions, guards[0], policies, defaults, diagnostics)
   const owner = createRef(ingress)
   const drafts = new Map<string, { routes: Route[]; rule: number }>()
   for (const rule of ingress.rules) {

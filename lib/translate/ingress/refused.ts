@@ -11,6 +11,7 @@ import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { checkAnnotations } from '../annotation.ts'
 import { checkListenerOptions } from '../exposure/listener-option.ts'
 import type { PolicyAttachments, TargetPolicies } from '../route-policy/attachment.ts'
+import { readDefaults } from '../route-policy/default-options.ts'
 import { checkPolicy } from '../service/policy.ts'
 import { reportProtocol, type TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
@@ -120,7 +121,14 @@ export function claimClosed(
   return {
     ingress: closed,
     claims: {
-      ...claimRoutes(closed, references, resolutions, guards, { whole: policies, sections: [] }),
+      ...claimRoutes(
+        closed,
+        references,
+        resolutions,
+        guards,
+        { whole: policies, sections: [] },
+        readDefaults(settings.routes),
+      ),
       diagnostics: [],
     },
   }

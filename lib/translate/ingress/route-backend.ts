@@ -3,6 +3,7 @@ import type { DiagnosticList } from '../../base/diagnostics.ts'
 import type { Ingress, IngressBackend } from '../../kubernetes/resource.ts'
 import type { RouteAction } from '../../model/route.ts'
 import type { Attached, IngressPolicies } from '../route-policy/attachment.ts'
+import type { DefaultFilters } from '../route-policy/default-options.ts'
 import {
   type BackendProblem,
   closeResolution,
@@ -42,6 +43,7 @@ export class RouteBackends {
   readonly #ingress: Ingress
   readonly #guard: ForeignAnnotation | undefined
   readonly #policies: IngressPolicies
+  readonly #defaults: DefaultFilters
   readonly #diagnostics: DiagnosticList
   readonly #own: FilterMentions
   readonly #broken: string | undefined
@@ -59,11 +61,13 @@ export class RouteBackends {
     resolutions: readonly Resolution[],
     guard: ForeignAnnotation | undefined,
     policies: IngressPolicies,
+    defaults: DefaultFilters,
     diagnostics: DiagnosticList,
   ) {
     this.#ingress = ingress
     this.#guard = guard
     this.#policies = policies
+    this.#defaults = defaults
     this.#diagnostics = diagnostics
     this.#own = readMentions(ingress)
     const broken = findBrokenGuard(ingress)
@@ -108,8 +112,9 @@ export class RouteBackends {
     const said = policies.map(({ mentions }) => mentions)
     const all = [...said.slice(0, near), this.#own, ...said.slice(near), ...layers]
     reportOverridden(all, this.#ingress, this.#overridden, this.#diagnostics)
-    const broken = this.#broken ?? policies.find((one) => one.broken !== undefined)?.broken
-    return { action, problem, layers: all, broken, guards: policies.some(({ guards }) => guards) }
+    const broken = this.#broken ?? [...policies, this.#defaults].find((one) => one.broken !== undefined)?.broken
+    const guards = policies.some((one) => one.guards)
+    return { action, problem, layers: [...all, this.#defaults.mentions], broken, guards }
   }
 
   #findTarget(backend: IngressBackend): Target {

@@ -31,9 +31,6 @@ const TARGET: Schema = {
 
 /** JSON Schema (2020-12) of a RoutePolicy; other kinds pass, so that it may stand for files with several. */
 export function createRoutePolicySchema(): Schema {
-  const options = FILTERS.flatMap(({ annotations }) =>
-    Object.entries(annotations).map(([name, { form }]) => [findOptionName(name), describeOption(name, form)] as const),
-  )
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     $id: 'https://portico.dev/schema/v1alpha1/route-policy.json',
@@ -56,7 +53,7 @@ export function createRoutePolicySchema(): Schema {
               minItems: 1,
               maxItems: 16,
             },
-            ...Object.fromEntries(options),
+            ...describeOptions(),
           },
           required: ['targetRefs'],
           additionalProperties: false,
@@ -67,6 +64,14 @@ export function createRoutePolicySchema(): Schema {
       additionalProperties: false,
     },
   }
+}
+
+/** JSON Schemas of all options, by their names. */
+export function describeOptions(): Readonly<Record<string, Schema>> {
+  const options = FILTERS.flatMap(({ annotations }) =>
+    Object.entries(annotations).map(([name, { form }]) => [findOptionName(name), describeOption(name, form)] as const),
+  )
+  return Object.fromEntries(options)
 }
 
 /** What the annotation takes, and the values of YAML that mean the same. */

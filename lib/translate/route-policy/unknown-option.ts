@@ -12,18 +12,22 @@ const FIELDS: readonly string[] = ['targetRefs', ...OPTIONS.keys()]
  * An unknown field, as in `spec.rateLimti`, that seems to guard, or to be a condition, so that the routes of the targets are closed;
  * undefined: there is none.
  */
-export function findLostOption({ options }: RoutePolicy): string | undefined {
-  const lost = Object.keys(options).find((option) => !OPTIONS.has(option) && isLost(option))
+export function findLostOption({ options }: Pick<RoutePolicy, 'options'>): string | undefined {
+  const lost = listUnknownOptions(options).find(isLost)
   return lost === undefined ? undefined : `spec.${lost}`
+}
+
+export function listUnknownOptions(options: Readonly<Record<string, unknown>>): readonly string[] {
+  return Object.keys(options).filter((option) => !OPTIONS.has(option))
 }
 
 /** Reports the unknown fields. */
 export function checkOptions(policy: RoutePolicy, diagnostics: DiagnosticList): void {
-  const unknown = Object.keys(policy.options).filter((option) => !OPTIONS.has(option))
+  const unknown = listUnknownOptions(policy.options)
   // The check of shapes reports those beside `spec`.
   const written = unknown.length === 0 ? undefined : policy.origin.read(['spec'])
   for (const option of isMapping(written) ? unknown.filter((one) => Object.hasOwn(written, one)) : []) {
-    const help = explainUnknown(option)
+    const help = explainUnknownOption(option)
     const end = help.endsWith('?') ? ' ' : '; '
     diagnostics.add('PORTICO_RES_FIELD_UNKNOWN', `unknown field "spec.${option}"`, {
       severity: 'error',
@@ -38,7 +42,8 @@ function isLost(option: string): boolean {
   return findLostRestriction('RoutePolicy', findAnnotationName(option)) !== undefined
 }
 
-function explainUnknown(option: string): string {
+/** What to write in place of a field that is no option. */
+export function explainUnknownOption(option: string): string {
   const annotation = findAnnotationName(option)
   const kinds = ANNOTATIONS.get(annotation)?.kinds
   const isHyphened = OPTIONS.has(findOptionName(option))
@@ -47,5 +52,5 @@ function explainUnknown(option: string): string {
   const meant = near === undefined ? findMeantNames(annotation).map(findOptionName) : [near]
   const known = meant.filter((name) => FIELDS.includes(name))
   if (known.length > 0) return `did you mean ${known.map((name) => `"${name}"`).join(' and ')}?`
-  return 'a RoutePolicy takes targetRefs and options of filters, as rateLimit (docs/filters.md)'
+  return 'options of filters stand here, as rateLimit (docs/route-policies.md)'
 }
