@@ -9,16 +9,16 @@ type Address = ipaddr.IPv4 | ipaddr.IPv6
 
 /**
  * Compiles `10.0.0.0/8`, `::1` and the like; throws a RangeError that names the bad entry. In entries and in peers an
- * IPv4-mapped IPv6 address counts as its IPv4 address, since dual-stack sockets report IPv4 peers in the mapped form.
+ * IPv4-mapped IPv6 address counts as its IPv4 address, since dual-stack sockets report IPv4 peers in the mapped form. The time of
+ * a look-up grows with the logarithm of the number of ranges.
  */
 export function createAddressSet(cidrs: readonly string[]): AddressSet {
-  const ranges = cidrs.map(parseRange)
-  if (ranges.length === 0) return { has: () => false }
+  const spans = joinSpans(cidrs.map((cidr) => findSpan(...parseRange(cidr))))
+  if (spans.length === 0) return { has: () => false }
   return {
     has(address) {
-      const parsed = parseAddress(address)
-      if (parsed === undefined) return false
-      return ranges.some(([network, bits]) => network.kind() === parsed.kind() && parsed.match(network, bits))
+      const bytes = parseBytes(address)
+      return bytes !== undefined && isInSpans(spans, encode(bytes))
     },
   }
 }
@@ -30,10 +30,52 @@ export function createAddressSet(cidrs: readonly string[]): AddressSet {
 export function normalizeRange(cidr: string): Readonly<{ range: string; hasHostBits: boolean }> {
   const [address, bits] = parseRange(cidr)
   const bytes = address.toByteArray()
-  const first = bytes.map((byte, at) => byte & (0xff00 >> Math.min(8, Math.max(0, bits - 8 * at))))
+  const first = bytes.map((byte, at) => byte & maskOf(bits, at))
   const text = ipaddr.fromByteArray(first).toString()
   const isWhole = bits === 8 * bytes.length
   return { range: isWhole ? text : `${text}/${bits}`, hasHostBits: first.some((byte, at) => byte !== bytes[at]) }
+}
+
+/** The bits of the byte at `at` that belong to the prefix. */
+function maskOf(bits: number, at: number): number {
+  return (0xff00 >> Math.min(8, Math.max(0, bits - 8 * at))) & 0xff
+}
+
+/** The first and the last address of a range, encoded. */
+type Span = readonly [first: string, last: string]
+
+/** A character for each byte, so that texts compare as their addresses do; the length before them keeps the families apart. */
+function encode(bytes: readonly number[]): string {
+  return String.fromCharCode(bytes.length, ...bytes)
+}
+
+function findSpan(address: Address, bits: number): Span {
+  const bytes = address.toByteArray()
+  const first = bytes.map((byte, at) => byte & maskOf(bits, at))
+  const last = bytes.map((byte, at) => byte | (maskOf(bits, at) ^ 0xff))
+  return [encode(first), encode(last)]
+}
+
+/** In order, none within another. */
+function joinSpans(spans: readonly Span[]): readonly Span[] {
+  const joined: Span[] = []
+  for (const span of spans.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) {
+    const before = joined.at(-1)
+    if (before === undefined || before[1] < span[0]) joined.push(span)
+    else if (before[1] < span[1]) joined[joined.length - 1] = [before[0], span[1]]
+  }
+  return joined
+}
+
+function isInSpans(spans: readonly Span[], address: string): boolean {
+  let low = 0
+  let high = spans.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (spans[middle]![0] <= address) low = middle + 1
+    else high = middle
+  }
+  return low > 0 && address <= spans[low - 1]![1]
 }
 
 const METADATA = new Set([
@@ -89,10 +131,12 @@ function parseRange(text: string): readonly [Address, number] {
   return [parsed, bits]
 }
 
-function parseAddress(text: string): Address | undefined {
-  if (isIP(text) === 0) return undefined
+function parseBytes(text: string): readonly number[] | undefined {
+  const family = isIP(text)
+  if (family === 0) return undefined
+  if (family === 4) return text.split('.').map(Number)
   const parsed = ipaddr.parse(text)
-  return isMapped(parsed) ? parsed.toIPv4Address() : parsed
+  return isMapped(parsed) ? parsed.toIPv4Address().toByteArray() : parsed.toByteArray()
 }
 
 function isMapped(address: Address): address is ipaddr.IPv6 {

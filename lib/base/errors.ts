@@ -17,6 +17,7 @@ export const REQUEST_ERRORS = {
   PORTICO_REQ_BAD_HEADER: [400, 'downstream', 'never', 'A request header is malformed or repeated.'],
   PORTICO_REQ_BAD_FRAMING: [400, 'downstream', 'never', 'The request body is not framed correctly.'],
   PORTICO_REQ_BAD_CODING: [400, 'downstream', 'never', 'The request body cannot be decompressed.'],
+  PORTICO_REQ_CLIENT_DENIED: [403, 'downstream', 'never', 'The address of the client is not allowed here.'],
   PORTICO_REQ_NO_ROUTE: [404, 'downstream', 'never', 'No route matches this host and path.'],
   PORTICO_REQ_METHOD_NOT_ALLOWED: [405, 'downstream', 'never', 'This method is not allowed here.'],
   PORTICO_REQ_TIMEOUT: [408, 'downstream', 'never', 'The request did not arrive in time.'],

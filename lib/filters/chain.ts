@@ -4,6 +4,7 @@ import type { FilterConfig } from '../model/filter.ts'
 import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
 import type {
+  ErrorPage,
   Filter,
   FilterBodyHead,
   FilterDraft,
@@ -20,6 +21,7 @@ export class FilterChain {
   readonly ofRequest: readonly With<'request'>[]
   readonly #ofDraft: readonly With<'upstreamRequest'>[]
   readonly #ofResponse: readonly With<'response'>[]
+  readonly #ofErrors: readonly With<'errorPage'>[]
   readonly #ofRequestBody: readonly With<'requestBody'>[]
   readonly #ofResponseBody: readonly With<'responseBody'>[]
   readonly #requestNames: readonly FieldNames[]
@@ -31,6 +33,7 @@ export class FilterChain {
     this.ofRequest = filters.filter((filter): filter is With<'request'> => filter.request !== undefined)
     this.#ofDraft = filters.filter((filter): filter is With<'upstreamRequest'> => filter.upstreamRequest !== undefined)
     this.#ofResponse = filters.filter((filter): filter is With<'response'> => filter.response !== undefined)
+    this.#ofErrors = filters.filter((filter): filter is With<'errorPage'> => filter.errorPage !== undefined)
     this.#ofRequestBody = filters.filter((filter): filter is With<'requestBody'> => filter.requestBody !== undefined)
     this.#ofResponseBody = filters.filter((filter): filter is With<'responseBody'> => filter.responseBody !== undefined)
   }
@@ -57,6 +60,15 @@ export class FilterChain {
   /** In the opposite order: the filter that acts first on a request has the last word on its answer. */
   changeResponse(head: FilterHead, request: FilterRequest): void {
     for (let at = this.#ofResponse.length - 1; at >= 0; at--) this.#ofResponse[at]!.response(head, request)
+  }
+
+  /** The first page that a filter has for the error. */
+  findErrorPage(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | undefined {
+    for (const filter of this.#ofErrors) {
+      const page = filter.errorPage(status, isOwn, request)
+      if (page !== undefined) return page
+    }
+    return undefined
   }
 
   /** Makers of the streams that the body passes, in that order; undefined: there are none. */

@@ -6,6 +6,7 @@ import { chooseCoding, DIGEST_NAMES, isTransformForbidden } from './content-codi
 import { joinValues, removeFields } from './field-lines.ts'
 import { readSize, SIZE } from './size-annotation.ts'
 import { defineFilter, type FilterHead, type StreamMaker } from './spec.ts'
+import { addVary } from './vary.ts'
 import { createZlibStream } from './zlib-stream.ts'
 
 type Coding = 'br' | 'gzip'
@@ -84,7 +85,7 @@ export const COMPRESS = defineFilter<Options>({
     responseNames: DIGEST_NAMES,
     response(head, request) {
       if (head.status !== 304) return
-      addVary(head)
+      addVary(head, 'Accept-Encoding')
       const tag = joinValues(head.lines, 'etag')
       // The client has what was compressed: a strong validator would not select it (RFC 9111 §4.3.4).
       if (tag !== undefined && joinValues(request.lines, 'if-none-match')?.includes(`W/${tag}`)) weakenTag(head)
@@ -92,7 +93,7 @@ export const COMPRESS = defineFilter<Options>({
     responseBody(head, request) {
       const { contentLength = minSize, status } = head
       if (contentLength < minSize || status === 206 || !isCompressible(head.lines)) return undefined
-      addVary(head)
+      addVary(head, 'Accept-Encoding')
       if (joinValues(request.lines, 'range') !== undefined || isTransformForbidden(request.lines)) return undefined
       const coding = chooseCoding(joinValues(request.lines, 'accept-encoding'), codings)
       if (coding === undefined || atOnce >= MOST_AT_ONCE) return undefined
@@ -114,13 +115,6 @@ function isCompressible(lines: string): boolean {
   if (type === undefined || !COMPRESSIBLE.test(type)) return false
   if (joinValues(lines, 'content-encoding') !== undefined) return false
   return joinValues(lines, 'content-range') === undefined && !isTransformForbidden(lines)
-}
-
-/** Caches must not give one client what another one asked for (RFC 9110 §12.5.5). */
-function addVary(head: FilterHead): void {
-  const vary = joinValues(head.lines, 'vary')
-  if (vary === undefined || !/(?:^|[\s,])(?:\*|accept-encoding)(?:$|[\s,])/i.test(vary))
-    head.lines += 'Vary: Accept-Encoding\r\n'
 }
 
 /** The bytes are others, and mean the same (RFC 9110 §8.8.1). */

@@ -2,6 +2,9 @@
 import { createHash } from 'node:crypto'
 import type { Content } from './spec.ts'
 
+/** Of a text that nothing says more of. */
+export const PLAIN: string = 'text/plain; charset=utf-8'
+
 /** By the ending of the key. */
 const TYPES: ReadonlyMap<string, string> = new Map([
   ['css', 'text/css; charset=utf-8'],

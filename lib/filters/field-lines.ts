@@ -76,8 +76,14 @@ export function splitNames(text: string): readonly string[] {
   return text.split(/[\s,]+/).filter((each) => each !== '')
 }
 
-/** `Name: value` in each line of a text, or why one of them is none. Empty lines are passed over. */
-export function parseFields(text: string): readonly Field[] | string {
+/**
+ * `Name: value` in each line of a text, or why one of them is none. Empty lines are passed over. `findFault` says what is wrong
+ * with a value that may have variables.
+ */
+export function parseFields(
+  text: string,
+  findFault: (value: string) => string | undefined = refuseVariables,
+): readonly Field[] | string {
   const fields: Field[] = []
   for (const line of text.split('\n')) {
     const written = line.trim()
@@ -89,10 +95,19 @@ export function parseFields(text: string): readonly Field[] | string {
     const fault = findNameFault(name)
     if (fault !== undefined) return fault
     if (value !== '' && !VALUE.test(value)) return `the value of ${name} has characters that a field cannot have`
-    const [variable] = VARIABLE.exec(value) ?? []
-    if (variable !== undefined)
-      return `the value of ${name} has "${variable}", and nothing takes the place of variables`
+    const valueFault = findFault(value)
+    if (valueFault !== undefined) return `the value of ${name}: ${valueFault}`
     fields.push([name, value])
   }
   return fields
+}
+
+function refuseVariables(value: string): string | undefined {
+  const variable = /\$\{[^}]*\}?/.exec(value)?.[0] ?? findForeignVariable(value)
+  return variable === undefined ? undefined : `nothing takes the place of the variable ${variable} here`
+}
+
+/** The first variable of nginx in a value; undefined: there is none. */
+export function findForeignVariable(value: string): string | undefined {
+  return VARIABLE.exec(value)?.[0]
 }

@@ -10,7 +10,8 @@ import {
   removeFields,
   splitNames,
 } from './field-lines.ts'
-import { type AnnotationReader, defineFilter } from './spec.ts'
+import { compileTemplate, findTemplateFault, type Template } from './field-template.ts'
+import { type AnnotationReader, defineFilter, type FilterRequest } from './spec.ts'
 
 type Changes = Readonly<{
   /** These take the place of fields of the same name. */
@@ -64,15 +65,15 @@ export const HEADERS = defineFilter<Options>({
     return {
       ...(changeRequest && {
         requestNames: changeRequest.names,
-        upstreamRequest: (draft) => {
-          draft.lines = changeRequest.apply(draft.lines)
+        upstreamRequest: (draft, request) => {
+          draft.lines = changeRequest.apply(draft.lines, request)
           draft.addedLines = removeFields(draft.addedLines, changeRequest.names)
         },
       }),
       ...(changeResponse && {
         responseNames: changeResponse.names,
-        response: (head) => {
-          head.lines = changeResponse.apply(head.lines)
+        response: (head, request) => {
+          head.lines = changeResponse.apply(head.lines, request)
         },
       }),
     }
@@ -87,7 +88,7 @@ function readChanges(annotations: AnnotationReader, side: 'request' | 'response'
 }
 
 function readFields(annotations: AnnotationReader, name: string): readonly Field[] {
-  const fields = parseFields(annotations.text(name) ?? '')
+  const fields = parseFields(annotations.text(name) ?? '', findTemplateFault)
   if (typeof fields !== 'string') {
     const twice = name === 'request-headers-add' && fields.find(([each]) => CLIENT_FIELDS.has(each.toLowerCase()))
     if (!twice) return fields
@@ -113,15 +114,32 @@ function readNames(annotations: AnnotationReader, name: string): readonly string
   return []
 }
 
+type Change = Readonly<{ names: FieldNames; apply: (lines: string, request: FilterRequest) => string }>
+
 /** What is added stays behind what a client or an endpoint has sent. */
-function createChange({
-  set,
-  add,
-  remove,
-}: Changes): Readonly<{ names: FieldNames; apply: (lines: string) => string }> {
+function createChange({ set, add, remove }: Changes): Change {
   const names = new Set([...set.map(([name]) => name), ...remove].map((name) => name.toLowerCase()))
-  const added = printFields([...set, ...add])
-  return { names, apply: (lines) => (names.size === 0 ? lines : removeFields(lines, names)) + added }
+  const added = [...set, ...add].map(compileField)
+  const fixed = added.every((line) => typeof line === 'string') ? added.join('') : undefined
+  const print = (request: FilterRequest): string => {
+    let text = ''
+    for (const line of added) text += typeof line === 'string' ? line : line(request)
+    return text
+  }
+  return {
+    names,
+    apply: (lines, request) => (names.size === 0 ? lines : removeFields(lines, names)) + (fixed ?? print(request)),
+  }
+}
+
+/** A field line. One whose variables all have nothing to say is left out. */
+function compileField([name, value]: Field): Template {
+  const template = compileTemplate(value)
+  if (typeof template === 'string') return printFields([[name, template]])
+  return (request) => {
+    const text = template(request)
+    return text === '' ? '' : `${name}: ${text}\r\n`
+  }
 }
 
 function* printChanges(side: string, changes: Changes | undefined): Generator<string> {

@@ -1,11 +1,18 @@
 /** Answers 503 while the endpoints are worked on. HOT */
-import { type AnnotationForm, CONFIG_MAP_KEY, oneOf } from './annotation-form.ts'
-import { findMediaType, printContent } from './content-body.ts'
+import { createAddressSet } from '../base/cidr.ts'
+import { printRanges, RANGES, readRanges } from './address-ranges.ts'
+import { type AnnotationForm, CONFIG_MAP_KEY, matching, oneOf } from './annotation-form.ts'
+import { findMediaType, PLAIN, printContent } from './content-body.ts'
+import { VALUE } from './field-lines.ts'
 import { type AnnotationReader, type Content, defineFilter, type FilterAnswer } from './spec.ts'
 
-type Options = Readonly<{ message: string | Content }>
-
-const PLAIN = 'text/plain; charset=utf-8'
+type Options = Readonly<{
+  message: string | Content
+  /** The media type of the message. */
+  type: string
+  /** Ranges whose clients are served; undefined: none. */
+  allow: readonly string[] | undefined
+}>
 
 const USUAL_MESSAGE = 'This service is under maintenance.'
 const MESSAGE: AnnotationForm = {
@@ -36,21 +43,36 @@ export const MAINTENANCE = defineFilter<Options>({
       form: CONFIG_MAP_KEY,
       needs: 'maintenance',
     },
+    'maintenance-content-type': {
+      about: `what the message is; where it is left out, the ending of the key decides, as .html or .json, else ${PLAIN}`,
+      form: matching(VALUE, 'is no media type', 'write one as in "text/html; charset=utf-8"'),
+      needs: 'maintenance',
+    },
+    'maintenance-allow': {
+      about: 'addresses and CIDR ranges, with commas between, whose clients are served meanwhile',
+      form: RANGES,
+      needs: 'maintenance',
+    },
   },
   read(annotations) {
     const message = readMessage(annotations)
-    return annotations.text('maintenance') === 'true' && message !== undefined ? { message } : undefined
+    const allow = readRanges(annotations, 'maintenance-allow')
+    if (annotations.text('maintenance') !== 'true' || message === undefined) return undefined
+    const usualType = (typeof message === 'string' ? undefined : findMediaType(message)) ?? PLAIN
+    return { message, type: annotations.text('maintenance-content-type') ?? usualType, allow }
   },
-  print: ({ message }) => `503 ${typeof message === 'string' ? JSON.stringify(message) : printContent(message)}`,
-  create({ message }) {
+  print: ({ message, allow }) =>
+    `503 ${typeof message === 'string' ? JSON.stringify(message) : printContent(message)}${allow ? `, but not to ${printRanges(allow)}` : ''}`,
+  create({ message, type, allow }) {
     const isText = typeof message === 'string'
-    const type = isText ? PLAIN : (findMediaType(message) ?? PLAIN)
     const answer: FilterAnswer = {
       status: 503,
       lines: `Content-Type: ${type}\r\nRetry-After: ${RETRY_AFTER}\r\n`,
       body: isText ? Buffer.from(`${message}\n`) : Buffer.from(message.bytes, 'latin1'),
     }
-    return { request: () => answer }
+    if (allow === undefined) return { request: () => answer }
+    const served = createAddressSet(allow)
+    return { request: ({ clientAddress }) => (served.has(clientAddress) ? undefined : answer) }
   },
 })
 

@@ -1,4 +1,5 @@
-/** Sends clients elsewhere: another scheme, host, port or path, with the query kept. */
+/** Sends clients elsewhere: another scheme, host, port or path. */
+import { isIPv4 } from 'node:net'
 import { GatewayError } from '../base/errors.ts'
 import { findUsualPort, parseAuthority } from '../base/hostname.ts'
 import { isNormalPath } from '../base/path.ts'
@@ -10,13 +11,17 @@ type Options = Readonly<{
   code: number
   scheme: 'http' | 'https' | undefined
   host: string | undefined
+  /** In place of a host: the one that clients ask for, without `www.` or with it. */
+  www: 'to-apex' | 'to-www' | undefined
   port: number | undefined
-  /** The whole path, or what takes the place of the part that the route matched. */
-  path: Readonly<{ type: 'whole' | 'prefix'; value: string }> | undefined
+  /** The whole path, what takes the place of the part that the route matched, or what takes the place of `/` alone. */
+  path: Readonly<{ type: 'whole' | 'prefix' | 'root'; value: string }> | undefined
+  keepsQuery: boolean
 }>
 
 const CODES = ['301', '302', '303', '307', '308']
 const DEFAULT_CODE = 302
+const WWW = 'www.'
 /** From 1 to 65535. */
 const PORT = /^(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/
 
@@ -34,6 +39,16 @@ export const REDIRECT = defineFilter<Options>({
     },
     'redirect-path': { about: 'the whole path', form: PATH },
     'redirect-prefix': { about: 'takes the place of the part of the path that the route matches', form: PATH },
+    'redirect-www': {
+      about:
+        '`to-apex` sends clients of `www.example.com` to `example.com`, `to-www` the other way round; clients of the other host pass. Both hosts need a rule, and for HTTPS a certificate',
+      form: oneOf(['to-apex', 'to-www']),
+    },
+    'app-root': { about: 'the path that clients are sent to who ask for `/`; other paths pass', form: PATH },
+    'redirect-query': {
+      about: '`keep` or `drop`: what becomes of the query; `keep` where it is left out',
+      form: oneOf(['keep', 'drop']),
+    },
     'redirect-code': {
       about: '301, 302, 303, 307 or 308; 302 where it is left out',
       form: oneOf(CODES, 'is no code of a redirect'),
@@ -45,19 +60,29 @@ export const REDIRECT = defineFilter<Options>({
     const target = {
       scheme: annotations.text('redirect-scheme') as Options['scheme'],
       host: readHost(annotations),
+      www: annotations.text('redirect-www') as Options['www'],
       port: port === undefined ? undefined : Number(port),
       path: readPath(annotations),
     }
-    if (Object.values(target).some((each) => each !== undefined)) {
-      return { code: Number(code ?? DEFAULT_CODE), ...target }
+    if (target.host !== undefined && target.www !== undefined) {
+      annotations.refuse('redirect-www', 'redirect-host says the whole host already', 'leave one of them out')
     }
-    if (code !== undefined && annotations.text('redirect-host') === undefined) {
-      annotations.refuse('redirect-code', 'nothing says where to', 'add portico.dev/redirect-host, -path or another')
+    const query = annotations.text('redirect-query')
+    if (Object.values(target).some((each) => each !== undefined)) {
+      return { code: Number(code ?? DEFAULT_CODE), ...target, keepsQuery: query !== 'drop' }
+    }
+    const idle = code !== undefined ? 'redirect-code' : query !== undefined ? 'redirect-query' : undefined
+    if (idle !== undefined && annotations.text('redirect-host') === undefined) {
+      annotations.refuse(idle, 'nothing says where to', 'add portico.dev/redirect-host, -path or another')
     }
     return undefined
   },
-  print: ({ code, scheme, host, port, path }) =>
-    `${code} to ${scheme ?? '*'}://${host ?? '*'}${port === undefined ? '' : `:${port}`}${path === undefined ? '' : path.type === 'whole' ? path.value : `${path.value}/…`}`,
+  print: (options) =>
+    `${options.code} ${printSource(options)}to ${options.scheme ?? '*'}://${printHost(options)}${options.port === undefined ? '' : `:${options.port}`}${printPath(options)}`,
+  findNeeds: ({ www, path }, host) =>
+    www === undefined && path?.type !== 'root'
+      ? undefined
+      : { ...(www && { hosts: pairHosts(www, host) }), ...(path?.type === 'root' && { path: '/' }) },
   create: (options, { httpsPort }) => ({
     request(request) {
       const newPath = choosePath(options.path, request)
@@ -80,10 +105,11 @@ function composeLocation(
   newPath: string,
   httpsPort: () => number,
 ): string | undefined {
-  const { scheme, clientHostname, pathname, query } = request
+  const { scheme, clientHostname, pathname } = request
+  const query = options.keepsQuery ? request.query : ''
   const own = parseAuthority(request.clientAuthority)
   const newScheme = options.scheme ?? scheme
-  const newHost = options.host ?? clientHostname
+  const newHost = options.host ?? (options.www ? changeWww(options.www, clientHostname) : clientHostname)
   const oldPort = own?.port ?? findUsualPort(scheme)
   const newPort = options.port ?? choosePort(options, scheme, oldPort, httpsPort)
   if (newScheme === scheme && newHost === clientHostname && newPort === oldPort && newPath === pathname)
@@ -106,8 +132,21 @@ function choosePort(
 }
 
 function choosePath(path: Options['path'], request: FilterRequest): string {
-  if (path === undefined) return request.pathname
-  return path.type === 'whole' ? path.value : replacePrefix(request, path.value)
+  if (path === undefined || (path.type === 'root' && request.pathname !== '/')) return request.pathname
+  return path.type === 'prefix' ? replacePrefix(request, path.value) : path.value
+}
+
+/** A host with nothing behind `www.`, and an address, stay as they are. */
+function changeWww(www: 'to-apex' | 'to-www', host: string): string {
+  if (host.startsWith(WWW)) return www === 'to-apex' && host.length > WWW.length ? host.slice(WWW.length) : host
+  const isName = host !== '' && !host.includes(':') && !isIPv4(host)
+  return www === 'to-www' && isName ? WWW + host : host
+}
+
+/** The two hosts of which one leads to the other, where a rule has one of them. */
+function pairHosts(www: 'to-apex' | 'to-www', host: string): Readonly<{ from: string; to: string }> {
+  const apex = changeWww('to-apex', host)
+  return www === 'to-apex' ? { from: WWW + apex, to: apex } : { from: apex, to: WWW + apex }
 }
 
 function readHost(annotations: AnnotationReader): string | undefined {
@@ -121,9 +160,32 @@ function readHost(annotations: AnnotationReader): string | undefined {
 function readPath(annotations: AnnotationReader): Options['path'] {
   const whole = annotations.text('redirect-path')
   const prefix = annotations.text('redirect-prefix')
+  const root = annotations.text('app-root')
   if (whole !== undefined && prefix !== undefined) {
     annotations.refuse('redirect-prefix', 'redirect-path says the whole path already', 'leave one of them out')
   }
+  if (root !== undefined && (whole ?? prefix) !== undefined) {
+    const name = whole === undefined ? 'redirect-prefix' : 'redirect-path'
+    annotations.refuse('app-root', `${name} redirects every path already`, 'leave one of them out')
+  }
+  if (root === '/') annotations.refuse('app-root', 'it leads from / to /', 'write another path')
   if (whole !== undefined) return { type: 'whole', value: whole }
-  return prefix === undefined ? undefined : { type: 'prefix', value: prefix }
+  if (prefix !== undefined) return { type: 'prefix', value: prefix }
+  return root === undefined ? undefined : { type: 'root', value: root }
+}
+
+/** Which requests, where not all of them. */
+function printSource({ www, path }: Options): string {
+  const host = www === 'to-apex' ? 'www.*' : www === 'to-www' ? '* without www.' : ''
+  if (path?.type !== 'root') return host === '' ? '' : `of ${host} `
+  return host === '' ? 'of / ' : `of ${host} and / `
+}
+
+function printHost({ host, www }: Options): string {
+  return host ?? (www === 'to-www' ? 'www.*' : '*')
+}
+
+function printPath({ path }: Options): string {
+  if (path === undefined) return ''
+  return path.type === 'prefix' ? `${path.value}/…` : path.value
 }

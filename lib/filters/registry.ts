@@ -4,7 +4,9 @@ import type { FilterConfig } from '../model/filter.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import { COMPRESS } from './compress.ts'
+import { CORS } from './cors.ts'
 import { DECOMPRESS } from './decompress.ts'
+import { ERROR_PAGES } from './error-pages.ts'
 import { FORWARD_AUTH } from './forward-auth.ts'
 import { HEADERS } from './headers.ts'
 import { HTTPS_REDIRECT } from './https-redirect.ts'
@@ -12,12 +14,16 @@ import { MAINTENANCE } from './maintenance.ts'
 import { RATE_LIMIT } from './rate-limit.ts'
 import { REDIRECT } from './redirect.ts'
 import { RESPOND } from './respond.ts'
-import type { FilterSpec } from './spec.ts'
+import { SECURITY_HEADERS } from './security-headers.ts'
+import { SOURCE_RANGE } from './source-range.ts'
+import type { FilterNeeds, FilterSpec } from './spec.ts'
 import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
   COMPRESS,
+  CORS,
   DECOMPRESS,
+  ERROR_PAGES,
   FORWARD_AUTH,
   HEADERS,
   HTTPS_REDIRECT,
@@ -25,6 +31,8 @@ export const FILTERS: readonly FilterSpec[] = [
   RATE_LIMIT,
   REDIRECT,
   RESPOND,
+  SECURITY_HEADERS,
+  SOURCE_RANGE,
   URL_REWRITE,
 ].sort((a, b) => a.order - b.order)
 
@@ -68,6 +76,13 @@ export function redirectsToHttps({ filters = [] }: Pick<VirtualHost, 'filters'>)
 /** The first filter that sends clients elsewhere, by its order; undefined: there is none. */
 export function findRedirect(configs: readonly FilterConfig[] | undefined): FilterSpec | undefined {
   return configs?.map(({ name }) => findFilter(name)).find(({ order }) => order >= 200 && order < 300)
+}
+
+/** What the redirect among the filters needs to act on a host; undefined: nothing, or there is no redirect. */
+export function findRedirectNeeds(configs: readonly FilterConfig[], host: string): FilterNeeds | undefined {
+  const spec = findRedirect(configs)
+  const config = configs.find(({ name }) => name === spec?.name)
+  return config && spec?.findNeeds?.(config.options, host)
 }
 
 /** The spec of a filter; throws where there is none of this name. */

@@ -1,6 +1,6 @@
 /** Answers in an endpoint's place: a status, fields, and a body from the annotation or from a ConfigMap. */
 import { CONFIG_MAP_KEY, FIELDS, matching } from './annotation-form.ts'
-import { findMediaType, printContent } from './content-body.ts'
+import { findMediaType, PLAIN, printContent } from './content-body.ts'
 import { type Field, parseFields, printFields, VALUE } from './field-lines.ts'
 import { type Content, defineFilter } from './spec.ts'
 
@@ -12,7 +12,6 @@ type Options = Readonly<{
   type: string
 }>
 
-const PLAIN = 'text/plain; charset=utf-8'
 const OWN = new Set(['content-type', 'date', 'server'])
 /** Statuses that have no body (RFC 9110 §6.4.1). */
 const BODILESS = new Set([204, 205, 304])

@@ -7,6 +7,15 @@ import type { Settings } from '../settings/table.ts'
 import type { AnnotationForm } from './annotation-form.ts'
 import type { FieldNames } from './field-lines.ts'
 
+/** What a connection over TLS came to. */
+export type TlsFacts = Readonly<{
+  /** As OpenSSL names it: `TLSv1.3`. */
+  version: string
+  cipher: string
+  /** The host of SNI as the client sent it; `''` where it sent none. */
+  serverName: string
+}>
+
 /** A request as filters see it; nothing of it can be changed here. */
 export type FilterRequest = {
   readonly id: string
@@ -27,6 +36,12 @@ export type FilterRequest = {
   readonly target: string
   /** What the route matched it by; unknown to the filters of a host, which act before a route is found. */
   readonly match: PathMatch
+  /** `HTTP/1.1`, as the log names it. */
+  readonly protocol: string
+  /** When it came, in milliseconds since the epoch. */
+  readonly startedAt: number
+  /** Of the client's own connection; undefined where that is plain. */
+  readonly tls: TlsFacts | undefined
   readonly clientAddress: string
   /** The network that limits for each client count it under. */
   readonly clientNetwork: string
@@ -56,6 +71,13 @@ export type FilterHead = {
   /** Field lines, latin1; none of the framing, none of the hop. */
   lines: string
 }
+
+/** Takes the place of the body of an answer that is an error. */
+export type ErrorPage = Readonly<{
+  /** Field lines that describe the body; those of the answer that do so are dropped. */
+  lines: string
+  body: Buffer
+}>
 
 /** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
 export type StreamMaker = () => Duplex
@@ -94,6 +116,11 @@ export type Filter = {
   responseNames?: FieldNames
   /** Before the request goes to an endpoint; once, however many attempts are made. */
   upstreamRequest?(draft: FilterDraft, request: FilterRequest): void
+  /**
+   * The page for an answer from 400 to 599, an endpoint's or an error of the gateway itself (`isOwn`); undefined: its body is left as it
+   * is. The status is kept. Answers of other filters are what was asked for, and have no page. All `response` functions follow.
+   */
+  errorPage?(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | undefined
   /** Before an answer goes to the client. */
   response?(head: FilterHead, request: FilterRequest): void
   /**
@@ -131,8 +158,11 @@ export type Content = Readonly<{
 export type AnnotationReader = {
   /** Without white space around it; undefined where there is none. */
   text(name: string): string | undefined
-  /** What the annotation refers to; undefined where there is none, or where it is not there, which is refused then. */
-  content(name: string): Content | undefined
+  /**
+   * What the annotation refers to, or `reference`, which is a part of it (`name/key`); undefined where there is none, or where it is
+   * not there, which is refused then.
+   */
+  content(name: string, reference?: string): Content | undefined
   /** Says why an annotation cannot be used; the filter is left out, or closes its routes where it guards. */
   refuse(name: string, message: string, help: string): void
 }
@@ -175,11 +205,20 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
      * not play such a filter. Undefined: nothing else decides, and `request` never waits.
      */
     dependsOn?: string
+    /** What the manifests must have for a redirect of an Ingress with this host to act as it is meant to; undefined: nothing. */
+    findNeeds?: (options: Options, host: string) => FilterNeeds | undefined
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
     /** Does all that can be done once. */
     create: (options: Options, environment: FilterEnvironment) => Filter
   }>
+
+export type FilterNeeds = Readonly<{
+  /** The filter sends clients of one host to the other. */
+  hosts?: Readonly<{ from: string; to: string }>
+  /** Other paths than this one pass. */
+  path?: string
+}>
 
 export type HostFilterSpec<Options> = Readonly<{
   /** For people: which hosts have it. */
@@ -216,8 +255,8 @@ export function readFilter(
     }
   }
   if (isRefused) return undefined
-  const content = (name: string): Content | undefined => {
-    const found = annotations.content(name)
+  const content = (name: string, reference?: string): Content | undefined => {
+    const found = annotations.content(name, reference)
     isRefused ||= found === undefined && annotations.text(name) !== undefined
     return found
   }

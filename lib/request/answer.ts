@@ -1,6 +1,8 @@
 /** How every answer begins, an endpoint's and the gateway's own: the filters of its route change the head, and may transform the body. HOT */
 import type { GatewayError } from '../base/errors.ts'
-import type { StreamMaker } from '../filters/spec.ts'
+import type { FilterChain } from '../filters/chain.ts'
+import { removeFields } from '../filters/field-lines.ts'
+import type { ErrorPage, StreamMaker } from '../filters/spec.ts'
 import { BodyTransform, type TransformEvents } from './body-transform.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, Exchange, ExchangeEvents } from './exchange.ts'
@@ -9,7 +11,26 @@ import type { AnswerHead, Exchange, ExchangeEvents } from './exchange.ts'
 export type AnswerSink = Pick<Exchange, 'write' | 'end' | 'pendingBytes'>
 
 /** A head that the filters of the route have seen. */
-export type FilteredHead = AnswerHead & Readonly<{ bodyStreams?: readonly StreamMaker[] }>
+export type FilteredHead = AnswerHead & Readonly<{ page?: ErrorPage; bodyStreams?: readonly StreamMaker[] }>
+
+/** Fields that describe a body, and not the one that a page puts in its place (RFC 9110 §8, §14). */
+const OF_BODY: ReadonlySet<string> = new Set([
+  'accept-ranges',
+  'content-digest',
+  'content-disposition',
+  'content-encoding',
+  'content-language',
+  'content-location',
+  'content-md5',
+  'content-range',
+  'content-type',
+  'digest',
+  'etag',
+  'last-modified',
+  'repr-digest',
+])
+/** Bytes of the body in whose place a page stands that are read so that the endpoint's connection can be kept; beyond, it is given up. */
+const DROPPED_BYTES = 65_536
 
 /** The field lines after the filters of the route, for an answer that switches protocols. */
 export function filterSwitch(context: RequestContext, lines: string): string {
@@ -22,6 +43,22 @@ export function filterSwitch(context: RequestContext, lines: string): string {
 export function filterHead(context: RequestContext, head: AnswerHead): FilteredHead {
   const filters = context.served?.filters
   if (filters === undefined) return head
+  const page = head.status < 400 ? undefined : findErrorPage(filters, head.status, context)
+  return page === undefined ? applyFilters(filters, context, head) : applyFilters(filters, context, putPage(head, page))
+}
+
+/** Answers of filters have neither an error nor attempts. */
+function findErrorPage(filters: FilterChain, status: number, context: RequestContext): ErrorPage | undefined {
+  const isOwn = context.error !== undefined
+  return isOwn || context.attempts !== undefined ? filters.findErrorPage(status, isOwn, context) : undefined
+}
+
+function putPage(head: AnswerHead, page: ErrorPage): FilteredHead {
+  const lines = removeFields(head.lines, OF_BODY) + page.lines
+  return { ...head, lines, contentLength: page.body.length, trailers: false, page }
+}
+
+function applyFilters(filters: FilterChain, context: RequestContext, head: FilteredHead): FilteredHead {
   const { status, contentLength } = head
   const changed = { status, lines: head.lines, contentLength }
   filters.changeResponse(changed, context)
@@ -34,9 +71,43 @@ export function filterHead(context: RequestContext, head: AnswerHead): FilteredH
   return context.exchange.method === 'HEAD' ? transformed : { ...transformed, bodyStreams: makers }
 }
 
-/** What takes the body, once the head has been sent. */
-export function openAnswerBody(context: RequestContext, { bodyStreams }: FilteredHead): AnswerSink {
-  return bodyStreams === undefined ? context.exchange : new TransformedAnswer(context, bodyStreams)
+/** Begins the body of an answer whose head has been sent. */
+export function openAnswerBody(context: RequestContext, { page, bodyStreams }: FilteredHead): AnswerSink {
+  const { exchange } = context
+  const sink = bodyStreams === undefined ? exchange : new TransformedAnswer(context, bodyStreams)
+  if (page === undefined) return sink
+  if (exchange.method !== 'HEAD') {
+    if (sink === exchange) context.bytesOut = page.body.length
+    sink.write(page.body)
+  }
+  return new ReplacedBody(sink)
+}
+
+/** Drops the body in whose place a page stands. */
+class ReplacedBody implements AnswerSink {
+  readonly #sink: AnswerSink
+  #droppedBytes = 0
+  #hasEnded = false
+
+  constructor(sink: AnswerSink) {
+    this.#sink = sink
+  }
+
+  get pendingBytes(): number {
+    return this.#sink.pendingBytes
+  }
+
+  write(chunk: Buffer): boolean {
+    this.#droppedBytes += chunk.length
+    if (this.#droppedBytes > DROPPED_BYTES) this.end()
+    return true
+  }
+
+  end(): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    this.#sink.end([])
+  }
 }
 
 /** The body of an answer that filters transform: it stands between the exchange and its owner. */

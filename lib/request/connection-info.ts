@@ -1,8 +1,10 @@
 /** What a client connection is, and what its requests have in common, worked out once. HOT */
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { findClientNetwork } from '../base/client-network.ts'
 import { findUsualPort, parseAuthority } from '../base/hostname.ts'
 import type { ProxyPath } from '../base/proxy-protocol.ts'
+import type { TlsFacts } from '../filters/spec.ts'
 import { flattenText } from '../http1/field-line.ts'
 import { PrivateConnections } from '../upstream/transport/private-connections.ts'
 import { findOrigin, findPath, normalizePeer } from './origin.ts'
@@ -35,6 +37,7 @@ export class ConnectionInfo {
   #hostname: string | undefined = undefined
   #port: number | undefined = undefined
   #lines: string = ''
+  #tls: TlsFacts | undefined = undefined
 
   constructor(socket: Socket | undefined, scheme: 'http' | 'https') {
     const origin = findOrigin(socket)
@@ -58,6 +61,12 @@ export class ConnectionInfo {
   /** Both its ends; undefined once the peer is gone. */
   get path(): ProxyPath | undefined {
     return findPath(this.socket)
+  }
+
+  /** Undefined of a plain connection, and where the connection was gone before anybody asked. */
+  get tls(): TlsFacts | undefined {
+    if (this.#tls === undefined && this.scheme === 'https') this.#tls = readTls(this.socket as TLSSocket | undefined)
+    return this.#tls
   }
 
   claimPrivates(): PrivateConnections {
@@ -113,5 +122,16 @@ export class ConnectionInfo {
     const hostLine = authority === '' ? '' : `X-Forwarded-Host: ${authority}\r\n`
     const port = this.#port ?? (authority === '' ? this.#localPort : this.#usualPort)
     this.#lines = flattenText(`${this.#forwarded}X-Forwarded-Port: ${port}\r\n${hostLine}`)
+  }
+}
+
+/** The socket of a session of HTTP/2 tells nothing once the session is closed. */
+function readTls(socket: TLSSocket | undefined): TlsFacts | undefined {
+  if (socket === undefined || socket.destroyed) return undefined
+  const { servername } = socket
+  return {
+    version: socket.getProtocol() ?? '',
+    cipher: socket.getCipher()?.name ?? '',
+    serverName: typeof servername === 'string' ? servername : '',
   }
 }

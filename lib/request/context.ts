@@ -6,7 +6,7 @@ import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
 import { parseParameters } from '../base/query.ts'
-import type { FilterRequest } from '../filters/spec.ts'
+import type { FilterRequest, TlsFacts } from '../filters/spec.ts'
 import { findField, joinFields } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { PathMatch } from '../model/route.ts'
@@ -78,6 +78,14 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
 
   get method(): string {
     return this.exchange.method
+  }
+
+  get protocol(): string {
+    return this.exchange.protocol
+  }
+
+  get tls(): TlsFacts | undefined {
+    return this.exchange.connection.tls
   }
 
   get pathname(): string {

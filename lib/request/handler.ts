@@ -227,7 +227,7 @@ export class RequestHandler implements ForwardOwner {
       status,
       reason: STATUS_CODES[status] ?? '',
       lines,
-      contentLength: body?.length ?? 0,
+      contentLength: isBodiless(status) ? undefined : (body?.length ?? 0),
       close: close || exchange.offer !== undefined || this.isDraining,
       trailers: false,
     }
@@ -237,6 +237,11 @@ export class RequestHandler implements ForwardOwner {
 
 function isClosed({ action }: ServedRoute): boolean {
   return action.type === 'unavailable' && isClosedBy(action.code)
+}
+
+/** Such an answer has neither a body nor a length of its own (RFC 9110 §8.6). */
+function isBodiless(status: number): boolean {
+  return status === 204 || status === 304
 }
 
 /** The routes of the listener that took the connection; undefined: no listener in force has its place, or none took it. */

@@ -92,9 +92,10 @@ type Meaning = Readonly<{
   nearest: readonly string[]
 }>
 
-/** Words for the addresses of clients, alone or behind `match-`. */
+/** Words for the addresses of clients, alone or behind `match-`; and those for clients that are kept out. */
 const CLIENTS =
-  /(?:^|[-._])(?:client|source|src|remote|peer)s?[-._]?(?:ip|addr|address|range|cidr|network)(?:e?s)?(?:[-._]|$)|(?:^|[-._])(?:allow|deny|block|ban|trust)(?:ed)?[-._]?(?:from|ip|source|addr|client|cidr|range)/
+  /(?:^|[-._])(?:client|source|src|remote|peer)s?[-._]?(?:ip|addr|address|range|cidr|network)(?:e?s)?(?:[-._]|$)|(?:^|[-._])(?:allow|deny|block|ban|trust)(?:ed)?[-._]?(?:from|ip|source|addr|client|cidr|range)|^(?!.*limit).*(?:allow|deny|block|white|black)-?list/
+const DENIED = /(?:^|[-._])(?:deny|block|ban|black)/
 const CLIENTS_MATCHED = /^match.*(?:\b|_)(?:ips?|addr\w*|cidrs?|ranges?|clients?|sources?|remote|peers?)(?:\b|_)/
 
 /**
@@ -158,8 +159,11 @@ function findMeaning(name: string): Meaning | undefined {
   const [nearest] = near
   const restriction = nearest === undefined ? undefined : restrictionOf(nearest)
   if (isUsualGuard(plain)) return { restriction: 'guard', nearest: restriction === undefined ? [] : near }
+  if (CLIENTS_MATCHED.test(plain)) return { restriction: 'clients', nearest: [ADDRESSES] }
   if (restriction !== undefined) return { restriction, nearest: near }
-  if (CLIENTS.test(plain) || CLIENTS_MATCHED.test(plain)) return { restriction: 'clients', nearest: [ADDRESSES] }
+  if (CLIENTS.test(plain)) {
+    return { restriction: 'guard', nearest: [DENIED.test(plain) ? 'deny-source-range' : 'allow-source-range'] }
+  }
   if (plain.startsWith('match')) return { restriction: 'condition', nearest: near }
   if (nearest !== undefined) return { restriction: undefined, nearest: near }
   const words = plain.split('-')

@@ -18,6 +18,66 @@ t.test('HD-04 an IPv4-mapped peer is in an IPv4 range', async (t) => {
   t.notOk(createAddressSet(['::/0']).has('10.0.0.1'), 'every IPv6 address is no IPv4 address')
 })
 
+t.test('ranges that overlap, touch or lie within each other hold what each of them holds', async (t) => {
+  const ranges = [
+    '10.0.0.0/8',
+    '10.1.0.0/16',
+    '10.1.2.3',
+    '11.0.0.0/8',
+    '255.255.255.255',
+    '::/8',
+    '0.0.0.0/32',
+    'ff00::/8',
+  ]
+  const sets = ranges.map((range) => createAddressSet([range]))
+  const all = createAddressSet(ranges.toReversed())
+  const addresses = [
+    '0.0.0.0',
+    '0.0.0.1',
+    '9.255.255.255',
+    '10.0.0.0',
+    '10.1.2.3',
+    '10.2.0.0',
+    '11.255.255.255',
+    '12.0.0.0',
+  ]
+  for (const address of [
+    ...addresses,
+    '255.255.255.254',
+    '255.255.255.255',
+    '::',
+    '::1',
+    'ff::1',
+    '100::',
+    'ff02::1',
+    'fe80::1%eth0',
+  ]) {
+    t.equal(
+      all.has(address),
+      sets.some((set) => set.has(address)),
+      address,
+    )
+  }
+  t.ok(createAddressSet(['fe80::/10']).has('fe80::1%eth0'), 'with a zone')
+})
+
+t.test('a look-up among 20,000 ranges takes about as long as among two', async (t) => {
+  const list = (count: number) => Array.from({ length: count }, (_, at) => `10.${at >> 8}.${at & 255}.0/25`)
+  const measure = (count: number): number => {
+    const set = createAddressSet(list(count))
+    let best = Number.POSITIVE_INFINITY
+    for (let round = 0; round < 5; round++) {
+      const { user } = process.cpuUsage()
+      for (let at = 0; at < 20_000; at++) set.has('10.70.5.200')
+      best = Math.min(best, process.cpuUsage().user - user)
+    }
+    return best
+  }
+  measure(2)
+  const [few, many] = [measure(2), measure(20_000)]
+  t.ok(many < 10 * few, `${few} µs and ${many} µs`)
+})
+
 t.test('an empty set holds nothing', async (t) => {
   t.notOk(createAddressSet([]).has('127.0.0.1'))
 })

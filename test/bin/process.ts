@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { runCommandLine } from '../../bin/command-line.ts'
+import { giveCertificate } from '../helpers/kept-certificate.ts'
 import { keepChild } from '../helpers/kept-child.ts'
 import { TestProcess } from './test-process.ts'
 
@@ -90,6 +91,7 @@ export type StartOptions = ProcessOptions &
 export async function startGateway(t: Test, words: readonly string[], options: StartOptions = {}): Promise<Started> {
   const folder = mkdtempSync(join(tmpdir(), 'portico-bin-'))
   const readyFile = join(folder, 'ready.json')
+  await giveCertificate(folder)
   const free = ['--http-port', '0', '--https-port', '0', '--admin-port', '0', '--data-dir', folder]
   const all = [process.execPath, ...(options.nodeFlags ?? []), MAIN, ...words, ...free, '--ready-file', readyFile]
   const [program = '', ...rest] = limitDescriptors(all, options.descriptors)

@@ -194,7 +194,8 @@ t.test('a name that can only mean a guard or a condition closes the routes, what
     'portico.dev/mach-methods',
     'portico.dev/client-addresses',
     'portico.dev/clientIPs',
-    'portico.dev/allow-source-range',
+    'portico.dev/allow-source-ranges',
+    'portico.dev/ip-allowlist',
     'portico.dev/whitelist-source-range',
     'portico.dev/denylist-source-range',
     'portico.dev/denylist',
@@ -212,7 +213,7 @@ t.test('a name that can only mean a guard or a condition closes the routes, what
     t.ok(isClosed(service('') + printIngress('a', 'a.test', '/', `${name}: x`)), `${name} on an Ingress`)
     t.ok(isClosed(service(`${name}: x`) + printIngress('a', 'a.test', '/', '')), `${name} on a Service`)
   }
-  for (const name of ['match-client-addresses', 'match-headers', 'match-methods', 'auth-url']) {
+  for (const name of ['match-client-addresses', 'match-headers', 'match-methods', 'auth-url', 'allow-source-range']) {
     const text = service(`portico.dev/${name}: x`) + printIngress('a', 'a.test', '/', '')
     t.ok(isClosed(text), `${name} on a Service, where it is not read, or no URL`)
   }
@@ -238,8 +239,13 @@ t.test('the help of an unknown annotation names what its kind takes', async (t) 
   t.equal(help('portico.deb/compress'), 'did you mean "portico.dev/compress"?')
   t.equal(help('portico.dev/limit-rps'), `did you mean "portico.dev/rate-limit"?${outcome}`)
   t.equal(help('portico.dev/auth-type'), `did you mean "portico.dev/auth-url"?${outcome}`)
-  for (const name of ['match-ip', 'client-addresses', 'whitelist-source-range', 'allow-source-range']) {
-    t.equal(help(`portico.dev/${name}`), `did you mean "portico.dev/match-client-addresses"?${outcome}`)
+  const meant = {
+    'match-client-addresses': ['match-ip', 'match-source-range'],
+    'allow-source-range': ['client-addresses', 'whitelist-source-range', 'allow-ips', 'ip-whitelist', 'clientIPs'],
+    'deny-source-range': ['denylist', 'blacklist-source-range', 'block-cidrs', 'deny-from', 'ban-ips'],
+  }
+  for (const [name, others] of Object.entries(meant)) {
+    for (const other of others) t.equal(help(`portico.dev/${other}`), `did you mean "portico.dev/${name}"?${outcome}`)
   }
 })
 

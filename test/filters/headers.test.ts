@@ -1,5 +1,10 @@
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
 import t from 'tap'
-import { ask, startFiltered } from './filtered.ts'
+import { findFilter } from '../../lib/filters/registry.ts'
+import type { FilterRequest } from '../../lib/filters/spec.ts'
+import { FakeTime } from '../helpers/fake-time.ts'
+import { ask, HOST, startFiltered, translateFiltered } from './filtered.ts'
 
 t.test('fields of requests and of answers are set, added and removed, at every door', async (t) => {
   const doors = await startFiltered(t, {
@@ -63,5 +68,89 @@ t.test('what the gateway itself says of the client, and trailers, are changed li
       ['x-kept: 1'],
       door,
     )
+  }
+})
+
+t.test('variables stand in values, at every door', async (t) => {
+  const doors = await startFiltered(t, {
+    'request-headers-set': `X-A: \${client.address}|\${request.method}|\${request.scheme}|\${request.host}|\${request.authority}\nX-B: \${request.path}|\${request.query}|\${request.target}|$\${x}$1\nX-Tls: \${tls.version} \${tls.cipher}\nX-Sni: \${tls.server-name}\nX-Time: t=\${request.time}\nX-Protocol: \${request.protocol}`,
+    'response-headers-add': `X-Id: \${request.id}`,
+  })
+  for (const door of doors.names) {
+    const fields = [
+      ['x-sni', 'forged'],
+      ['x-request-id', 'abc.1'],
+    ] as const
+    const host = `${HOST}:81`
+    const { upstream, field } = await ask(doors, door, { host, target: '/x/../y?a=%0d%0aX:1&b', fields })
+    const scheme = door.includes('TLS') || door === 'HTTP/2' ? 'https' : 'http'
+    const find = (name: string) => upstream.filter((line) => line.startsWith(`${name}: `))
+    t.same(find('x-a'), [`x-a: 127.0.0.1|GET|${scheme}|${HOST}|${host}`], door)
+    t.same(find('x-b'), [`x-b: /y|a=%0d%0aX:1&b|/x/../y?a=%0d%0aX:1&b|\${x}$1`], door)
+    if (scheme === 'http') t.same([find('x-tls'), find('x-sni')], [[], []], `${door}: nothing to say, nothing forged`)
+    else {
+      t.match(find('x-tls'), [/^x-tls: TLSv1\.[23] [A-Z][A-Z0-9_-]+$/], door)
+      t.same(find('x-sni'), door === 'HTTP/2' ? [] : ['x-sni: gw.test'], door)
+    }
+    t.match(find('x-time'), [/^x-time: t=\d{13}$/], door)
+    t.same(find('x-protocol'), [door === 'HTTP/2' ? 'x-protocol: HTTP/2.0' : 'x-protocol: HTTP/1.1'], door)
+    t.same(field('x-id'), ['abc.1'], door)
+  }
+})
+
+t.test('whatever a variable stands for, its field stays in one line', async () => {
+  const filter = findFilter('headers').create(
+    {
+      request: {
+        set: [['X-A', `<\${tls.server-name}>`]],
+        add: [],
+        remove: [],
+      },
+    },
+    { clock: new FakeTime(), processes: 1, httpsPort: () => 443, shared: (make) => make() },
+  )
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary', maxLength: 20 }), (serverName) => {
+      const draft = { target: '/', authority: 'a', lines: '', addedLines: '' }
+      filter.upstreamRequest!(draft, { tls: { version: '', cipher: '', serverName } } as FilterRequest)
+      return /^X-A: <[\x21-\x7e]*>\r\n$/.test(draft.lines)
+    }),
+  )
+})
+
+t.test('a variable that does not exist is told, with what was meant, and every documented one exists', async (t) => {
+  const refuse = (value: string) => translateFiltered({ 'request-headers-set': `X-A: ${value}` })
+  const cases = [
+    [`\${client.adress}`, /: there is no variable \$\{client\.adress\}; did you mean \$\{client\.address\}\?$/],
+    [`a \${remote_addr}`, /there is no variable \$\{remote_addr\}; did you mean \$\{client\.address\}\?$/],
+    ['$request_id', /nothing takes the place of \$request_id; write \$\{request\.id\}$/],
+    ['$geoip_city', /nothing takes the place of \$geoip_city$/],
+    [`\${nothing.alike.at.all}`, /there are client\.address, request\.authority, /],
+    [`\${`, /"\$\{" has no end; /],
+    [`\${request.id`, /"\$\{request\.id" has no end/],
+  ] as const
+  for (const [value, message] of cases) {
+    const { route, diagnostics } = refuse(value)
+    t.match(diagnostics, [{ code: 'PORTICO_ANN_VALUE', message, position: { line: 4 } }], value)
+    t.match(route, { filters: undefined, action: { type: 'forward' } })
+  }
+  const { diagnostics } = translateFiltered({ 'respond-headers': `X-A: \${request.id}` })
+  t.match(diagnostics, [{ message: /nothing takes the place of the variable \$\{request\.id\} here/ }])
+  const documented = [...readFileSync('docs/filters.md', 'utf8').matchAll(/^\| `(\$\{[a-z.-]+\})` \|/gm)]
+  t.equal(documented.length, 14)
+  for (const [, variable] of documented) t.same(refuse(variable!).diagnostics, [], `${variable}`)
+})
+
+t.test('fields of answers are hidden, whether an endpoint or the gateway answers', async (t) => {
+  const answer = 'HTTP/1.1 200 OK\r\nX-Powered-By: php\r\nServer: php\r\nContent-Length: 2\r\n\r\nok'
+  for (const more of [{}, { maintenance: 'true' }]) {
+    const annotations = { 'response-headers-remove': 'Server, X-Powered-By', ...more }
+    const doors = await startFiltered(t, annotations, '/', '', { '/': { pieces: [answer] } })
+    for (const door of doors.names) {
+      for (const target of ['/', '/a']) {
+        const { status, field } = await ask(doors, door, { target })
+        t.same([field('server'), field('x-powered-by')], [[], []], `${door} ${status}`)
+      }
+    }
   }
 })

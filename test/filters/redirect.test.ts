@@ -1,9 +1,17 @@
 import t from 'tap'
+import { parseAuthority } from '../../lib/base/hostname.ts'
 import { describeRequest, playFilters } from '../../lib/filters/play.ts'
 import { findFilter } from '../../lib/filters/registry.ts'
 import { readFilter } from '../../lib/filters/spec.ts'
 import { translateText } from '../translate/manifests.ts'
 import { ask, HOST, startFiltered } from './filtered.ts'
+
+/** Another Ingress with the same redirect. */
+const WWW_RULE = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: www, annotations: {portico.dev/redirect-www: to-apex, portico.dev/redirect-code: "308"}}
+spec: {rules: [{host: www.${HOST}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`
 
 const cases: readonly (readonly [
   annotations: Readonly<Record<string, string>>,
@@ -33,6 +41,23 @@ const cases: readonly (readonly [
   [{ 'redirect-prefix': '/' }, '/old', '//old//a', 'SCHEME://HOST//a'],
   [{ 'redirect-prefix': '/' }, '/old', '/old', 'SCHEME://HOST/'],
   [{ 'redirect-path': '/here' }, '/', '/here', undefined],
+  [{ 'redirect-path': '/here', 'redirect-query': 'drop' }, '/', '/b?c', 'SCHEME://HOST/here'],
+  [
+    { 'redirect-path': '/here', 'redirect-query': 'keep', 'redirect-code': '303' },
+    '/',
+    '/b?c',
+    'SCHEME://HOST/here?c',
+    303,
+  ],
+  [{ 'redirect-host': 'new.test', 'redirect-code': '307' }, '/', '/b', 'SCHEME://new.test/b', 307],
+  [{ 'app-root': '/app' }, '/', '/?x=1', 'SCHEME://HOST/app?x=1'],
+  [{ 'app-root': '/app' }, '/', '/.', 'SCHEME://HOST/app'],
+  [{ 'app-root': '/app', 'redirect-query': 'drop', 'redirect-code': '308' }, '/', '/?x=1', 'SCHEME://HOST/app', 308],
+  [{ 'app-root': '/app' }, '/', '/app', undefined],
+  [{ 'app-root': '/app' }, '/', '/b', undefined],
+  [{ 'redirect-www': 'to-apex' }, '/', '/b', undefined],
+  [{ 'redirect-www': 'to-www' }, '/', '/b?c', 'SCHEME://www.HOST/b?c'],
+  [{ 'redirect-www': 'to-www', 'app-root': '/app', 'redirect-code': '301' }, '/', '/', 'SCHEME://www.HOST/app', 301],
 ]
 
 for (const [annotations, path, target, location, code = 302] of cases) {
@@ -85,16 +110,28 @@ t.test('the port is the one that the client asked for, or that of the scheme', a
     [{ port: '8000' }, 'http://a.test:8080/', 'http://a.test:8000/'],
     [{ port: '8000' }, 'http://a.test:8000/', undefined],
     [{ port: '443', scheme: 'https' }, 'http://a.test:8080/', 'https://a.test/'],
+    [{ www: 'to-apex' }, 'http://www.a.test/', 'http://a.test/'],
+    [{ www: 'to-apex' }, 'https://www.a.test:8443/', 'https://a.test:8443/'],
+    [{ www: 'to-apex', scheme: 'https' }, 'http://www.a.test/', 'https://a.test:8443/'],
+    [{ www: 'to-apex', 'app-root': '/app' }, 'http://www.a.test/', 'http://a.test/app'],
+    [{ www: 'to-apex', 'app-root': '/app' }, 'http://a.test/', 'http://a.test/app'],
+    [{ www: 'to-apex' }, 'http://a.test/', undefined],
+    [{ www: 'to-apex' }, 'http://wwwa.test/', undefined],
+    [{ www: 'to-apex' }, 'http://www.www.a.test/', 'http://www.a.test/'],
+    [{ www: 'to-www' }, 'http://a.test:8080/', 'http://www.a.test:8080/'],
+    [{ www: 'to-www' }, 'http://www.a.test/', undefined],
+    [{ www: 'to-www' }, 'http://127.0.0.1:8080/', undefined],
+    [{ www: 'to-www' }, 'http://[::1]:8080/', undefined],
   ]
   for (const [annotations, asked, location] of rows) {
     const options = readFilter(findFilter('redirect'), {
-      text: (name) => annotations[name.slice('redirect-'.length)],
+      text: (name) => annotations[name.replace(/^redirect-/, '')],
       content: () => undefined,
       refuse: (name, message) => t.fail(`${name}: ${message}`),
     })!
     const [scheme = '', authority = ''] = asked.slice(0, -1).split('://') as ['http' | 'https', string]
     const path = { path: '/', matchPath: '/' }
-    const hostname = 'a.test'
+    const { hostname } = parseAuthority(authority)!
     const request = describeRequest({ scheme: scheme as 'http', authority, hostname, path, query: '', target: '/' })
     const draft = { target: '/', authority, lines: '', addedLines: '' }
     const { answer } = playFilters([{ name: 'redirect', options }], request, draft, HTTPS_PORT)
@@ -125,6 +162,14 @@ t.test('what cannot be used is left out, and the route served', async (t) => {
     { 'redirect-path': 'a' },
     { 'redirect-path': '/a\r\nSet-Cookie: a=b' },
     { 'redirect-path': '/a', 'redirect-prefix': '/b' },
+    { 'redirect-path': '/a', 'app-root': '/b' },
+    { 'redirect-prefix': '/a', 'app-root': '/b' },
+    { 'redirect-host': 'new.test', 'redirect-www': 'to-apex' },
+    { 'redirect-www': 'true' },
+    { 'redirect-query': 'drop' },
+    { 'redirect-query': 'no', 'redirect-host': 'new.test' },
+    { 'app-root': '/' },
+    { 'app-root': 'app' },
   ]) {
     const doors = await startFiltered(t, annotations)
     t.equal((await ask(doors, 'lane', {})).status, 200, JSON.stringify(annotations))
@@ -178,4 +223,62 @@ spec: {ports: [{port: 80}]}
     t.same(find(annotations), [], JSON.stringify(annotations))
   }
   t.same(find({ 'redirect-scheme': 'https' }, '/', 'a.test', '{hosts: [a.test]}'), [])
+})
+
+t.test('what a redirect needs and does not have is told', async (t) => {
+  const service =
+    'apiVersion: v1\nkind: Service\nmetadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:1"}}\nspec: {ports: [{port: 80}]}\n'
+  const find = (
+    annotations: Readonly<Record<string, string>>,
+    hosts: readonly string[],
+    { path = '/', tls = '[]', more = '' } = {},
+  ) => {
+    const own = Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value])
+    const rules = hosts.map(
+      (host) =>
+        `{host: "${host}", http: {paths: [{path: ${path}, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}`,
+    )
+    const { diagnostics } = translateText(
+      `${service}${more}---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web, annotations: ${JSON.stringify(Object.fromEntries(own))}}\nspec: {tls: ${tls}, rules: [${rules.join(', ')}]}\n`,
+    )
+    return diagnostics.filter(({ code }) => code === 'PORTICO_ROUTE_REDIRECT_INCOMPLETE')
+  }
+  const www = { 'redirect-www': 'to-apex' }
+  const both = ['a.test', 'www.a.test']
+  t.same(find(www, both), [])
+  t.match(find(www, ['a.test']), [
+    {
+      message: /no rule of the Ingress has the host www\.a\.test, so nobody/,
+      help: /add a rule for www\.a\.test/,
+      position: {},
+    },
+  ])
+  t.match(find(www, ['www.a.test']), [{ message: /clients of www\.a\.test are sent to a\.test, which no rule has$/ }])
+  t.match(find({ 'redirect-www': 'to-www' }, ['a.test']), [{ message: /sent to www\.a\.test, which no rule has$/ }])
+  t.same(find(www, ['*.a.test', 'a.test']), [], 'the wildcard takes www')
+  t.same(find(www, ['']), [], 'all hosts')
+  const other = `---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: apex}\nspec: {rules: [{host: a.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}\n`
+  t.same(find(www, ['www.a.test'], { more: other }), [], 'the other host may be of another Ingress')
+  t.same(find(www, both, { tls: '[{hosts: [a.test, www.a.test]}]' }), [])
+  t.match(find(www, both, { tls: '[{hosts: [a.test]}]' }), [
+    {
+      message: /no tls section of the Ingress names www\.a\.test, so browsers/,
+      help: /name www\.a\.test beside a\.test/,
+    },
+  ])
+  t.match(find({ 'app-root': '/app' }, ['a.test'], { path: '/app' }), [
+    { message: /app-root: no path of the Ingress takes \/, so nobody is redirected$/ },
+  ])
+  t.same(find({ 'app-root': '/app' }, ['a.test']), [])
+  t.same(find({ 'redirect-host': 'b.test' }, ['a.test']), [])
+})
+
+t.test('clients of www go to the apex at every door, whose clients pass', async (t) => {
+  const doors = await startFiltered(t, { 'redirect-www': 'to-apex', 'redirect-code': '308' }, '/', WWW_RULE)
+  for (const door of doors.names) {
+    const scheme = /TLS|HTTP\/2/.test(door) ? 'https' : 'http'
+    const { status, field } = await ask(doors, door, { host: `www.${HOST}:81`, target: '/a?b' })
+    t.same([status, field('location')], [308, [`${scheme}://${HOST}:81/a?b`]], door)
+    t.equal((await ask(doors, door, { target: '/a?b' })).status, 200, door)
+  }
 })

@@ -79,7 +79,25 @@ t.test('names, orders and annotations are unique, and no annotation is one of a 
 
 /** Words that readers look for, so that more is reached than the first refusal. */
 const WORDS = [
-  ...['true', 'false', 'on', '', ' ', '0', '1', '-1', '1.5', '1e9', '301', '503', '999', '99999999999999999999'],
+  ...[
+    'true',
+    'false',
+    'on',
+    '',
+    ' ',
+    '0',
+    '1',
+    '-1',
+    '1.5',
+    '1e9',
+    '301',
+    '404',
+    '503',
+    '5xx',
+    '404=a/b',
+    '999',
+    '99999999999999999999',
+  ],
   ...['10/s', '5/m', '1/h', '5s', '10m', '1h', '64Ki', '1Mi', 'GET', 'http', 'https', 'client', 'address', 'prefix'],
   ...[
     '/',
@@ -141,6 +159,9 @@ const REQUEST: FilterRequest = {
   query: '?c',
   target: '/a/b?c',
   match: { type: 'prefix', path: '/a' },
+  protocol: 'HTTP/1.1',
+  startedAt: 0,
+  tls: undefined,
   clientAddress: '127.0.0.1',
   clientNetwork: '127.0.0.1',
   lines: '',
@@ -186,9 +207,8 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
       claim(name)
       return annotations[name]?.trim()
     },
-    content(name) {
+    content(name, reference = annotations[name]?.trim()) {
       claim(name)
-      const reference = annotations[name]?.trim()
       if (reference === undefined) return undefined
       if (!CONFIG_MAP_KEY.pattern.test(reference)) throw new Error(`${name}: "${reference}" is looked for`)
       if (reference.length % 2 === 0) return { source: reference, bytes: '\u00ff\u0000' }
@@ -234,7 +254,7 @@ function useOptions(spec: FilterSpec, options: Readonly<Record<string, unknown>>
   if (printed === '' || printed !== spec.print(options)) throw new Error(`printed "${printed}"`)
   if (/[\r\n]/.test(printed)) throw new Error('it is printed in more than one line')
   const filter = spec.create(sent, environment)
-  const functions = ['request', 'upstreamRequest', 'response', 'requestBody', 'responseBody'] as const
+  const functions = ['request', 'upstreamRequest', 'errorPage', 'response', 'requestBody', 'responseBody'] as const
   if (functions.every((name) => filter[name] === undefined)) throw new Error('the filter does nothing')
   if (spec.dependsOn === undefined && filter.request?.(REQUEST) instanceof PendingOutcome) {
     throw new Error('the filter waits, and its spec does not say what for')

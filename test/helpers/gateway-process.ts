@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { giveCertificate } from './kept-certificate.ts'
 import { keepChild } from './kept-child.ts'
 
 /** Beside the compiled tests, so that any Node can run it. */
@@ -47,6 +48,7 @@ export class GatewayProcess {
   static async start(manifests: string, settings: string, flags: readonly string[] = []): Promise<GatewayProcess> {
     const folder = mkdtempSync(join(tmpdir(), 'portico-process-'))
     const [file, readyFile] = [join(folder, 'manifests.yaml'), join(folder, 'ready.json')]
+    await giveCertificate(folder)
     writeFileSync(file, manifests)
     writeFileSync(join(folder, 'portico.yaml'), settings)
     const free = ['http', 'https', 'admin'].flatMap((name) => [`--${name}-port`, '0'])

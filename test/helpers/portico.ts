@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { giveCertificate } from './kept-certificate.ts'
 import { keepChild } from './kept-child.ts'
 
 export type RunningPortico = {
@@ -22,6 +23,7 @@ const main = fileURLToPath(new URL('../../bin/main.js', import.meta.url))
 export async function startPortico(t: Test, words: readonly string[]): Promise<RunningPortico> {
   const folder = mkdtempSync(join(tmpdir(), 'portico-run-'))
   const readyFile = join(folder, 'ready.json')
+  await giveCertificate(folder)
   const ports = ['http', 'https', 'admin', 'dns'].flatMap((name) => [`--${name}-port`, '0'])
   const free = [...ports, '--data-dir', folder]
   const all = [main, ...words, ...free, '--ready-file', readyFile]

@@ -11,6 +11,7 @@ import type { Log } from '../../lib/telemetry/log.ts'
 import { makeCertificate } from './certificates.ts'
 import { type Echo, type EchoUpstream, startEchoUpstream } from './echo-upstream.ts'
 import { FAST_LANE } from './fast-lane.ts'
+import { giveCertificate } from './kept-certificate.ts'
 import { connectRaw, connectRawTls, type RawResponse } from './raw-client.ts'
 
 /** Everything goes to the one Service `web`. */
@@ -56,6 +57,7 @@ export async function runGateway(
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const file = join(folder, 'manifests.yaml')
   writeFileSync(file, manifests)
+  await giveCertificate(join(folder, 'data'))
   const overrides = Object.entries(endpoints).map(
     ([service, ports]) => `default/${service}=${ports.map((port) => `127.0.0.1:${port}`).join(',')}`,
   )

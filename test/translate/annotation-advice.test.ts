@@ -68,7 +68,12 @@ const faults: readonly (readonly [annotations: Annotations, at: string, message:
     'leave it out; until',
   ],
   [{ 'request-headers-set': 'Host: a' }, 'request-headers-set', 'Host is written', 'rewrite-host changes the host'],
-  [{ 'request-headers-set': 'X-Client: $remote_addr' }, 'request-headers-set', 'X-Client has "$remote_addr"', ''],
+  [
+    { 'request-headers-set': 'X-Client: $remote_addr' },
+    'request-headers-set',
+    'nothing takes the place of $remote_addr; write $',
+    '',
+  ],
   [
     { 'request-headers-add': 'X-Forwarded-For: 1.2.3.4' },
     'request-headers-add',

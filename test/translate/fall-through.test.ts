@@ -35,7 +35,7 @@ t.test('other clients get to the same Service by the next route', async (t) => {
     resource: 'Ingress default/i0',
     message:
       'match-client-addresses keeps nobody away from "/admin": path "/" of Ingress default/i1 serves all other clients the same',
-    help: /portico\.dev\/respond-status: "403" \(docs\/routing\.md\)/,
+    help: /portico\.dev\/allow-source-range/,
   })
   t.match(find(admin, { path: '/admin' }), [{ severity: 'warning' }], 'the same path')
   t.match(find(admin, { path: '/admin', pathType: 'Exact' }), [{ severity: 'warning' }])

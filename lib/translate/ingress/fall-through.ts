@@ -39,7 +39,7 @@ export function reportFallThrough(
       {
         position: ingress.origin.locateKey(['metadata', 'annotations', ANNOTATION_DOMAIN + ADDRESSES]),
         resource: printResource(ingress),
-        help: `to refuse them, add an Ingress with this host and path, without conditions, and with portico.dev/respond-status: "403" (docs/routing.md)`,
+        help: 'to refuse them, write portico.dev/allow-source-range in its place (docs/filters.md)',
         notes: [{ message: 'they go here', position: holder.origin.locate(findPathField(next)) }],
       },
     )

@@ -240,8 +240,7 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
     }
     const refuse = (name: string, message: string, help: string): void =>
       add(name, { code: writing.code, message: writing.rename(message), help: writing.rename(help), notes: [] })
-    const content = (name: string): Content | undefined => {
-      const written = text(name)
+    const content = (name: string, written: string | undefined = text(name)): Content | undefined => {
       if (written !== undefined && owner.kind === 'Setting') {
         refuse(name, 'the settings cannot refer to an object', 'write the text itself, or a RoutePolicy')
       }

@@ -18,6 +18,7 @@ import { reportFallThrough } from './fall-through.ts'
 import { readHostFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { reportRedirectLoops } from './redirect-loop.ts'
+import { hasRedirectNeeds, reportRedirectNeeds } from './redirect-needs.ts'
 import { claimDefault, claimPath, claimRest, closeRoute, settleRoutes } from './route.ts'
 import { type RouteBackend, RouteBackends } from './route-backend.ts'
 import { divideBackend } from './split.ts'
@@ -86,6 +87,7 @@ export class HostMerger {
   readonly #noted = new Sieve<Claimant>(({ claims }) => claims.diagnostics.length > 0)
   readonly #secured = new Sieve<Claimant>(({ ingress }) => ingress.tls.length > 0)
   readonly #resting = new Sieve<Claimant>(({ claims }) => claims.rest !== undefined)
+  readonly #redirecting = new Sieve<Claimant>(({ ingress }) => hasRedirectNeeds(ingress))
   readonly #contested = new Sieve<SettledHost>(
     ({ diagnostics, shadowed, starving }) => diagnostics.length + shadowed.length + starving.length > 0,
   )
@@ -110,6 +112,10 @@ export class HostMerger {
       shadowed.push(...one.shadowed)
       starving.push(...one.starving)
     }
+    const isServed = (host: string): boolean => this.#isServed(host)
+    for (const { ingress, claims } of this.#redirecting.filter(ingresses)) {
+      reportRedirectNeeds(ingress, claims.hosts, isServed, diagnostics)
+    }
     const resting = this.#resting.filter(ingresses)
     const general = resting.flatMap(({ claims }) => (claims.hosts.length === 0 && claims.rest ? [claims.rest] : []))
     const owners = resting.map(({ ingress, claims: { owner, empty } }) => ({ ingress, owner, empty }))
@@ -119,6 +125,11 @@ export class HostMerger {
     const hosts = Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost))
     const table = this.#keepTable(hosts, last, [...shadowed, ...defaults.shadowed])
     return { table, routes: this.#routes, starving }
+  }
+
+  #isServed(host: string): boolean {
+    const hosts = this.#hosts
+    return hosts.has(host) || hosts.has(`*${host.slice(host.indexOf('.'))}`) || hosts.has('')
   }
 
   /** The table from before, where it is the same. */

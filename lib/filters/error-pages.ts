@@ -1,0 +1,117 @@
+/** Puts pages in the place of the bodies of errors, by their status. HOT */
+import { matching, oneOf } from './annotation-form.ts'
+import { findMediaType, PLAIN, printContent } from './content-body.ts'
+import { VALUE } from './field-lines.ts'
+import { type AnnotationReader, type Content, defineFilter, type ErrorPage } from './spec.ts'
+
+/** A page for statuses from one to another. */
+type PageOption = Readonly<{ from: number; to: number; body: string | Content; type: string }>
+
+type Options = Readonly<{
+  pages: readonly PageOption[]
+  /** Answers of endpoints are left as they are. */
+  isOwnAlone: boolean
+}>
+
+const MAX_ITEMS = 50
+
+const STATUSES = '(?:[45]\\d\\d(?:-[45]\\d\\d)?|[45]xx)'
+const KEY = '[a-z0-9](?:[-.a-z0-9]*[a-z0-9])?/[-._a-zA-Z0-9]+'
+const ITEM = `${STATUSES}(?:=${KEY})?`
+const HELP = 'write statuses with their pages, as in "404=pages/404.html, 5xx=pages/down.html"'
+
+export const ERROR_PAGES = defineFilter<Options>({
+  name: 'error-pages',
+  order: 490,
+  isGuard: false,
+  annotations: {
+    'error-pages': {
+      about:
+        'the errors that have pages, separated by commas: a status (`404`), a range (`502-504`) or a class (`5xx`), each with the ConfigMap, in the namespace of the Ingress, and the key of its page, as in `404=pages/404.html, 5xx=pages/down.html`. What names fewer statuses goes first. The status of the answer is kept',
+      form: {
+        ...matching(new RegExp(`^[\\s,]*${ITEM}(?:[\\s,]+${ITEM})*[\\s,]*$`), 'is no list of pages', HELP),
+        structure: 'list',
+      },
+    },
+    'error-pages-body': {
+      about: 'the page of the errors that `error-pages` gives none of their own, as in `error-pages: 404,5xx`',
+      needs: 'error-pages',
+    },
+    'error-pages-content-type': {
+      about: `what error-pages-body is (\`${PLAIN}\`); the ending of its key says what a page of a ConfigMap is`,
+      form: matching(VALUE, 'is no media type', 'write one as in "text/html; charset=utf-8"'),
+      needs: 'error-pages-body',
+    },
+    'error-pages-for': {
+      about:
+        '`all` errors, those that endpoints answer with too, or those of the `gateway` alone (`all`); answers of other filters, as of `respond`, are left as they are',
+      form: oneOf(['all', 'gateway']),
+      needs: 'error-pages',
+    },
+  },
+  read(annotations) {
+    const text = annotations.text('error-pages')
+    if (text === undefined) return undefined
+    const items = text.split(/[\s,]+/).filter((each) => each !== '')
+    if (items.length > MAX_ITEMS) {
+      annotations.refuse('error-pages', `it has ${items.length} items, and ${MAX_ITEMS} are allowed`, 'leave some out')
+      return undefined
+    }
+    const pages = items.flatMap((item) => readPage(annotations, item) ?? [])
+    if (annotations.text('error-pages-body') !== undefined && items.every((item) => item.includes('='))) {
+      const fault = 'each error has a page in error-pages already'
+      annotations.refuse('error-pages-body', fault, 'leave it out, or name a status without "=" in error-pages')
+    }
+    return { pages, isOwnAlone: annotations.text('error-pages-for') === 'gateway' }
+  },
+  print: ({ pages, isOwnAlone }) =>
+    `${pages.map(printPage).join(', ')}${isOwnAlone ? ', for errors of the gateway' : ''}`,
+  create({ pages, isOwnAlone }) {
+    const byStatus = new Map<number, ErrorPage>()
+    // What names fewer statuses is written over what names more; of equal ones the first stays.
+    for (const { from, to, body, type } of [...pages].reverse().sort((a, b) => b.to - b.from - (a.to - a.from))) {
+      const page = {
+        lines: `Content-Type: ${type}\r\n`,
+        body: typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.bytes, 'latin1'),
+      }
+      for (let status = from; status <= to; status++) byStatus.set(status, page)
+    }
+    return {
+      errorPage: (status, isOwn) => (isOwn || !isOwnAlone ? byStatus.get(status) : undefined),
+    }
+  },
+})
+
+/** Undefined where the item has no page, which is refused then. */
+function readPage(annotations: AnnotationReader, item: string): PageOption | undefined {
+  const [statuses = '', reference] = item.split('=')
+  const [from, to] = readStatuses(statuses)
+  if (to < from) {
+    annotations.refuse('error-pages', `"${statuses}" ends before it begins`, HELP)
+    return undefined
+  }
+  if (reference !== undefined) {
+    const body = annotations.content('error-pages', reference)
+    return body && { from, to, body, type: findMediaType(body) ?? PLAIN }
+  }
+  const body = annotations.text('error-pages-body')
+  if (body === undefined) {
+    const help = `write ${statuses}=pages/sorry.html for a ConfigMap and its key, or the page in portico.dev/error-pages-body`
+    annotations.refuse('error-pages', `"${statuses}" has no page`, help)
+    return undefined
+  }
+  return { from, to, body, type: annotations.text('error-pages-content-type') ?? PLAIN }
+}
+
+/** The first and the last status. */
+function readStatuses(text: string): readonly [number, number] {
+  if (text.endsWith('xx')) return [Number(`${text[0]}00`), Number(`${text[0]}99`)]
+  const [from, to = from] = text.split('-').map(Number)
+  return [from!, to!]
+}
+
+function printPage({ from, to, body }: PageOption): string {
+  const isClass = from % 100 === 0 && to === from + 99
+  const statuses = isClass ? `${from / 100}xx` : from === to ? String(from) : `${from}-${to}`
+  return `${statuses} ${typeof body === 'string' ? `${Buffer.byteLength(body)} bytes` : printContent(body)}`
+}

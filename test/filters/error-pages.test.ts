@@ -1,0 +1,200 @@
+import { gunzipSync } from 'node:zlib'
+import t from 'tap'
+import type { Answer } from '../doors/recorder.ts'
+import { connectRaw } from '../helpers/raw-client.ts'
+import { startRawUpstream } from '../helpers/raw-upstream.ts'
+import { runGateway } from '../helpers/running-gateway.ts'
+import { ask, printFiltered, startFiltered, translateFiltered } from './filtered.ts'
+
+const PAGES = `apiVersion: v1
+kind: ConfigMap
+metadata: {name: pages}
+data:
+  404.html: "<h1>Nicht gefunden: ü</h1>"
+  down.json: '{"down": true}'
+`
+const NOT_FOUND = Buffer.from('<h1>Nicht gefunden: ü</h1>').toString('latin1')
+const HTML = ['text/html; charset=utf-8']
+
+function answer(status: string, lines: string, body: string): Answer {
+  return { pieces: [`HTTP/1.1 ${status}\r\n${lines}Content-Length: ${body.length}\r\n\r\n`, body] }
+}
+
+const OWN_FIELDS =
+  'Content-Type: text/plain\r\nContent-Encoding: gzip\r\nETag: "a"\r\nAccept-Ranges: bytes\r\nContent-Disposition: attachment\r\nX-Kept: k\r\nWWW-Authenticate: Basic\r\n'
+
+t.test('errors of endpoints get pages by their status, at every door', async (t) => {
+  const large = 'x'.repeat(300_000)
+  const doors = await startFiltered(
+    t,
+    { 'error-pages': '5xx=pages/down.json, 404=pages/404.html\n410-411', 'error-pages-body': 'gone' },
+    '/',
+    PAGES,
+    {
+      '/404': answer('404 Not Found', OWN_FIELDS, 'secret stack'),
+      '/empty': answer('404 Not Found', '', ''),
+      '/chunked': {
+        pieces: [
+          'HTTP/1.1 404 Not Found\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+          '0\r\nX-Sum: 1\r\n\r\n',
+        ],
+      },
+      '/large': answer('404 Not Found', '', large),
+      '/close': { pieces: ['HTTP/1.1 404 Not Found\r\n\r\nuntil the end'], ending: 'fin' },
+      '/410': answer('410 Gone', '', 'x'),
+      '/503': answer('503 Service Unavailable', 'Retry-After: 7\r\n', 'x'),
+      '/403': answer('403 Forbidden', 'Content-Type: text/plain\r\n', 'own'),
+      '/200': answer('200 OK', '', 'fine'),
+    },
+  )
+  for (const door of doors.names) {
+    for (const target of ['/404', '/empty', '/chunked', '/large', '/close', '/404']) {
+      for (const method of ['GET', 'POST'] as const) {
+        const { status, body, field } = await ask(doors, door, {
+          target,
+          method,
+          ...(method === 'POST' && { body: 'b' }),
+        })
+        const label = `${method} ${target}, ${door}`
+        t.same([status, body, field('content-type')], [404, NOT_FOUND, HTML], label)
+        t.same(field('content-length'), [String(NOT_FOUND.length)], label)
+        t.same([field('transfer-encoding'), field('trailer'), field('x-sum')], [[], [], []], label)
+      }
+    }
+    const full = await ask(doors, door, { target: '/404' })
+    t.same([full.field('x-kept'), full.field('www-authenticate')], [['k'], ['Basic']])
+    for (const name of ['content-encoding', 'etag', 'accept-ranges', 'content-disposition'])
+      t.same(full.field(name), [], `${name} describes the other body`)
+    const head = await ask(doors, door, { target: '/404', method: 'HEAD' })
+    t.same([head.status, head.body, head.field('content-type')], [404, '', HTML], `HEAD, ${door}`)
+    t.same(head.field('content-length'), [String(NOT_FOUND.length)], `HEAD, ${door}`)
+    t.match(await ask(doors, door, { target: '/410' }), { status: 410, body: 'gone' })
+    const down = await ask(doors, door, { target: '/503' })
+    t.same([down.status, down.body, down.field('content-type')], [503, '{"down": true}', ['application/json']])
+    t.same(down.field('retry-after'), ['7'])
+    t.match(await ask(doors, door, { target: '/403' }), { status: 403, body: 'own' }, 'without a page')
+    t.match(await ask(doors, door, { target: '/200' }), { status: 200, body: 'fine' })
+    t.match(await ask(doors, door, { target: '/404', host: 'gw.test' }), { status: 404, body: 'secret stack' })
+  }
+})
+
+t.test('errors of the gateway get them, alone where that is asked for; answers of other filters do not', async (t) => {
+  const guard = { 'auth-url': 'http://127.0.0.1:1/', 'error-pages-for': 'gateway' }
+  const guarded = await startFiltered(
+    t,
+    { 'error-pages': '4xx,5xx=pages/down.json,503=pages/404.html', 'error-pages-body': 'b', ...guard },
+    '/',
+    PAGES,
+  )
+  for (const door of guarded.names) {
+    const { status, body, field } = await ask(guarded, door, {})
+    t.same([status, body, field('content-type')], [503, NOT_FOUND, HTML], door)
+    t.same([field('retry-after'), field('cache-control'), field('x-request-id').length], [['1'], ['no-store'], 1], door)
+    const head = await ask(guarded, door, { method: 'HEAD' })
+    t.same([head.body, head.field('content-length')], ['', [String(NOT_FOUND.length)]], door)
+  }
+  const own = { '/404': answer('404 Not Found', '', 'own') }
+  const alone = await startFiltered(
+    t,
+    { 'error-pages': '404', 'error-pages-body': 'b', 'error-pages-for': 'gateway' },
+    '/',
+    '',
+    own,
+  )
+  t.equal((await ask(alone, 'lane', { target: '/404' })).body, 'own')
+  const asked = { 'respond-status': '404', 'respond-body': 'asked for', 'error-pages': '404', 'error-pages-body': 'b' }
+  t.equal((await ask(await startFiltered(t, asked), 'lane', {})).body, 'asked for')
+})
+
+t.test('no endpoint can be reached', async (t) => {
+  const pages = { 'error-pages': '5xx', 'error-pages-body': '<p>', 'error-pages-content-type': 'text/html' }
+  const running = await runGateway(t, printFiltered(pages), { endpoints: { web: [1] } })
+  const client = await connectRaw(running.http)
+  for (let count = 0; count < 2; count++) {
+    const { status, headers, body } = await client.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n').response()
+    t.same([status, body.toString(), headers.includes('text/html')], [502, '<p>', true])
+  }
+  client.destroy()
+})
+
+t.test('other filters act on the page', async (t) => {
+  const doors = await startFiltered(
+    t,
+    {
+      'error-pages': '404',
+      'error-pages-body': 'long '.repeat(1000),
+      compress: 'true',
+      'response-headers-set': 'Content-Type: text/css',
+      'cors-allow-origins': '*',
+    },
+    '/',
+    '',
+    { '/404': answer('404 Not Found', 'Content-Type: image/png\r\n', 'x') },
+  )
+  for (const door of doors.names) {
+    const { body, field } = await ask(doors, door, { target: '/404', fields: [['accept-encoding', 'gzip']] })
+    t.equal(gunzipSync(Buffer.from(body, 'latin1')).toString(), 'long '.repeat(1000).trim(), door)
+    t.same([field('content-type'), field('access-control-allow-origin')], [['text/css'], ['*']])
+  }
+})
+
+t.test('the connection to the endpoint is kept, unless the body goes on and on', async (t) => {
+  const endless = 'HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n'
+  let connections = 0
+  const upstream = await startRawUpstream(async (connection) => {
+    connections++
+    for (;;) {
+      const head = await connection.head()
+      if (head === undefined || head === '') return
+      connection.clear()
+      if (head.includes('/endless')) {
+        connection.send(endless)
+        const chunk = `8000\r\n${'x'.repeat(0x8000)}\r\n`
+        while (!connection.socket.destroyed) {
+          connection.send(chunk)
+          await new Promise((resolve) => setTimeout(resolve, 5))
+        }
+        return
+      }
+      connection.send('HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\n')
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      connection.send('own')
+    }
+  })
+  t.teardown(() => upstream.close())
+  const manifests = printFiltered({ 'error-pages': '404', 'error-pages-body': 'page' })
+  const running = await runGateway(t, manifests, { endpoints: { web: [upstream.port] } })
+  const client = await connectRaw(running.http)
+  for (const path of ['/a', '/b', '/endless', '/c', '/d']) {
+    const { status, body } = await client.send(`GET ${path} HTTP/1.1\r\nHost: a.test\r\n\r\n`).response()
+    t.same([status, body.toString()], [404, 'page'], path)
+  }
+  t.equal(connections, 2)
+  client.destroy()
+})
+
+t.test('what cannot be used is refused, and errors pass as they are', (t) => {
+  const cases: readonly [Record<string, string>, RegExp][] = [
+    [{ 'error-pages': '404' }, /"404" has no page/],
+    [{ 'error-pages': '404=pages/404.html' }, /ConfigMap "pages" not found/],
+    [{ 'error-pages': '200', 'error-pages-body': 'x' }, /no list of pages/],
+    [{ 'error-pages': '6xx', 'error-pages-body': 'x' }, /no list of pages/],
+    [{ 'error-pages': '504-502', 'error-pages-body': 'x' }, /ends before it begins/],
+    [{ 'error-pages': '' }, /no list of pages/],
+    [{ 'error-pages': '404,'.repeat(51), 'error-pages-body': 'x' }, /51 items/],
+    [{ 'error-pages': '404', 'error-pages-body': 'x', 'error-pages-for': 'none' }, /neither/],
+    [{ 'error-pages-body': 'x' }, /nothing without error-pages/],
+    [{ 'error-pages': '404', 'error-pages-body': 'x', 'error-pages-content-type': 'a\nb' }, /no media type/],
+  ]
+  for (const [annotations, message] of cases) {
+    const { route, diagnostics } = translateFiltered(annotations)
+    t.match(
+      diagnostics[0],
+      { message, help: /until then requests pass without error-pages/ },
+      JSON.stringify(annotations),
+    )
+    t.ok(diagnostics[0]?.position)
+    t.match(route, { filters: undefined, action: { type: 'forward' } })
+  }
+  t.end()
+})
