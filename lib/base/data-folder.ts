@@ -42,6 +42,7 @@ async function makeFolder(path: string): Promise<void> {
     )
     if (!isMissing) throw error
     await makeFolder(parent)
-    await mkdir(path, { mode: 0o700 })
+    // Another process may have made it meanwhile.
+    await makeFolder(path)
   }
 }
