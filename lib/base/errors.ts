@@ -1,4 +1,5 @@
 /** Failures of requests: the catalogue of codes, each with its status, the party at fault, and whether another try is safe. */
+import { printBytes } from './measure.ts'
 
 /** `downstream`: the client; `upstream`: an endpoint or its Service; `gateway`: Portico itself or its limits. */
 export type Fault = 'downstream' | 'upstream' | 'gateway'
@@ -81,13 +82,20 @@ export class GatewayError extends Error {
   /** Field lines that its answer has besides. */
   readonly lines: string
 
-  constructor(code: RequestErrorCode, detail: string = '', cause?: unknown, retryAfter?: number, lines: string = '') {
+  constructor(
+    code: RequestErrorCode,
+    detail: string = '',
+    cause?: unknown,
+    retryAfter?: number,
+    lines: string = '',
+    sentence: string = REQUEST_ERRORS[code][3],
+  ) {
     // The stack would say nothing about the failure of a request, and capturing it costs more than the whole answer.
     const { stackTraceLimit } = Error
     Error.stackTraceLimit = 0
     super(detail || code, cause === undefined ? undefined : { cause })
     Error.stackTraceLimit = stackTraceLimit
-    const [status, fault, retry, sentence] = REQUEST_ERRORS[code]
+    const [status, fault, retry] = REQUEST_ERRORS[code]
     this.code = code
     this.status = status
     this.fault = fault
@@ -106,4 +114,10 @@ const MAX_RETRY_AFTER = 60
 export function overloaded(why: string, waitMs: number): GatewayError {
   const seconds = Math.min(Math.max(Math.ceil(waitMs / 1000), 1), MAX_RETRY_AFTER)
   return new GatewayError('PORTICO_UP_OVERLOADED', why, undefined, seconds)
+}
+
+/** A body of more than `limit` bytes: the client is told the limit. */
+export function tooLarge(limit: number, detail: string): GatewayError {
+  const sentence = `The request body is too large: it may have ${printBytes(limit)} bytes.`
+  return new GatewayError('PORTICO_REQ_TOO_LARGE', detail, undefined, undefined, undefined, sentence)
 }

@@ -5,6 +5,7 @@ import type { ResourceRef } from '../model/resource-ref.ts'
 import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
 import type {
+  AskedPage,
   ErrorPage,
   Filter,
   FilterBodyHead,
@@ -66,7 +67,7 @@ export class FilterChain {
   }
 
   /** The first page that a filter has for the error. */
-  findErrorPage(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | undefined {
+  findErrorPage(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | AskedPage | undefined {
     for (const filter of this.#ofErrors) {
       const page = filter.errorPage(status, isOwn, request)
       if (page !== undefined) return page

@@ -42,11 +42,13 @@ export function describeRequest(request: PlayedRequest): FilterRequest {
     protocol: 'HTTP/1.1',
     startedAt: 0,
     tls: undefined,
+    route: '',
     clientAddress: client,
     clientNetwork: client,
     lines,
     header: (name) => findField(lines, name),
     parameter: (name) => parseParameters(query).get(name),
+    holdToEnd: (lease) => lease.release(),
   }
 }
 

@@ -6,6 +6,7 @@ import type { ResourceRef } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
 import { BASIC_AUTH } from './basic-auth.ts'
 import { COMPRESS } from './compress.ts'
+import { CONCURRENCY_LIMIT } from './concurrency-limit.ts'
 import { CORS } from './cors.ts'
 import { DECOMPRESS } from './decompress.ts'
 import { ERROR_PAGES } from './error-pages.ts'
@@ -25,6 +26,7 @@ import { URL_REWRITE } from './url-rewrite.ts'
 export const FILTERS: readonly FilterSpec[] = [
   BASIC_AUTH,
   COMPRESS,
+  CONCURRENCY_LIMIT,
   CORS,
   DECOMPRESS,
   ERROR_PAGES,

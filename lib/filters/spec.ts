@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { PathMatch } from '../model/route.ts'
+import type { UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import type { AnnotationForm } from './annotation-form.ts'
 import type { FieldNames } from './field-lines.ts'
@@ -42,6 +43,8 @@ export type FilterRequest = {
   readonly startedAt: number
   /** Of the client's own connection; undefined where that is plain. */
   readonly tls: TlsFacts | undefined
+  /** Names the route over reloads, with its host: `shop.example.com/cart`; unknown to the filters of a host. */
+  readonly route: string
   readonly clientAddress: string
   /** The network that limits for each client count it under. */
   readonly clientNetwork: string
@@ -51,7 +54,12 @@ export type FilterRequest = {
   header(name: string): string | undefined
   /** The value of a parameter of the query, decoded. */
   parameter(name: string): string | undefined
+  /** Releases the lease once the request has ended, however it ends: answered, refused, broken off, or when its tunnel is closed. */
+  holdToEnd(lease: Lease): void
 }
+
+/** Something that a request holds while it is under way. */
+export type Lease = { release(): void }
 
 /** The request as it is to reach an endpoint. Filters may change all of it. */
 export type FilterDraft = {
@@ -78,6 +86,9 @@ export type ErrorPage = Readonly<{
   lines: string
   body: Buffer
 }>
+
+/** A Service that is asked for the page. */
+export type AskedPage = Readonly<{ upstream: UpstreamKey }>
 
 /** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
 export type StreamMaker = () => Duplex
@@ -127,7 +138,7 @@ export type Filter = {
    * The page for an answer from 400 to 599, an endpoint's or an error of the gateway itself (`isOwn`); undefined: its body is left as it
    * is. The status is kept. Answers of other filters are what was asked for, and have no page. All `response` functions follow.
    */
-  errorPage?(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | undefined
+  errorPage?(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | AskedPage | undefined
   /** Before an answer goes to the client. */
   response?(head: FilterHead, request: FilterRequest): void
   /**
@@ -177,6 +188,11 @@ export type AnnotationReader = {
    * not there, which is refused then.
    */
   content(name: string, reference?: string): Content | undefined
+  /**
+   * The upstream of the Service that the annotation names, as `name` for its first port or `name:port`; undefined where there is none,
+   * or where it is not there, which is refused then.
+   */
+  upstream(name: string): UpstreamKey | undefined
   /** The same of a Secret that the annotation names. */
   secret(name: string): SecretContent | undefined
   /** Says why an annotation cannot be used; the filter is left out, or closes its routes where it guards. */
@@ -281,6 +297,7 @@ export function readFilter(
   const options = spec.read({
     text: (name) => annotations.text(name),
     content: (name, reference) => keep(annotations.content(name, reference), name),
+    upstream: (name) => keep(annotations.upstream(name), name),
     secret: (name) => keep(annotations.secret(name), name),
     refuse,
   })

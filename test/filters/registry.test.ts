@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import { CONFIG_MAP_KEY, SECRET_NAME } from '../../lib/filters/annotation-form.ts'
+import { CONFIG_MAP_KEY, SECRET_NAME, SERVICE_PORT } from '../../lib/filters/annotation-form.ts'
 import { FILTERS } from '../../lib/filters/registry.ts'
 import {
   type FilterEnvironment,
@@ -131,6 +131,9 @@ const WORDS = [
     '{}',
     '[1]',
     'a=b',
+    '404=pages/404.html, 5xx',
+    '404=pages/404.html',
+    'errors:8080',
   ],
   ...['\r\n', '\u2028', '\ud800', 'ä', '💡', '__proto__', 'constructor', 'x'.repeat(3000), 'X-A: b\n'.repeat(50)],
 ]
@@ -166,11 +169,13 @@ const REQUEST: FilterRequest = {
   protocol: 'HTTP/1.1',
   startedAt: 0,
   tls: undefined,
+  route: 'a.test/a',
   clientAddress: '127.0.0.1',
   clientNetwork: '127.0.0.1',
   lines: '',
   header: () => undefined,
   parameter: () => undefined,
+  holdToEnd: (lease) => lease.release(),
 }
 
 for (const spec of FILTERS) {
@@ -193,7 +198,13 @@ for (const spec of FILTERS) {
     fc.assert(fc.property(written, readOne), { numRuns: 2000 })
     t.ok(used > 0, 'some of it can be used')
     t.equal(
-      read({ text: () => undefined, content: () => undefined, secret: () => undefined, refuse: () => t.fail() }),
+      read({
+        text: () => undefined,
+        content: () => undefined,
+        upstream: () => undefined,
+        secret: () => undefined,
+        refuse: () => t.fail(),
+      }),
       undefined,
       'without annotations there is no filter',
     )
@@ -216,6 +227,15 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
       if (reference === undefined) return undefined
       if (!CONFIG_MAP_KEY.pattern.test(reference)) throw new Error(`${name}: "${reference}" is looked for`)
       if (reference.length % 2 === 0) return { source: reference, bytes: '\u00ff\u0000' }
+      refused.push(name)
+      return undefined
+    },
+    upstream(name) {
+      claim(name)
+      const reference = annotations[name]?.trim()
+      if (reference === undefined) return undefined
+      if (!SERVICE_PORT.pattern.test(reference)) throw new Error(`${name}: "${reference}" is looked for`)
+      if (reference.length % 2 === 0) return `default/${reference}`
       refused.push(name)
       return undefined
     },

@@ -1,20 +1,32 @@
-/** Contents of ConfigMaps, which annotations refer to as `name/key`, and of Secrets, by name; in the namespace of their object. */
+/** What annotations refer to in the namespace of their object: contents of ConfigMaps as `name/key`, Secrets and Services. */
 import type { DiagnosticCode, DiagnosticNote } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
 import type { Content, SecretContent } from '../../filters/spec.ts'
 import { readContent } from '../../kubernetes/config-map.ts'
-import type { ConfigMap, Secret } from '../../kubernetes/resource.ts'
+import type { ConfigMap, Secret, Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
+import { findUpstreamKey, type UpstreamKey } from '../../model/upstream.ts'
+import { printPorts } from '../service/endpoint-override.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
 
 /** An object that is referred to, whether it exists or not. */
-export type ContentName = Readonly<{ kind: 'ConfigMap' | 'Secret'; namespace: string; name: string }>
+export type ContentName = Readonly<{ kind: 'ConfigMap' | 'Secret' | 'Service'; namespace: string; name: string }>
+
+const NOT_FOUND = {
+  ConfigMap: 'PORTICO_REF_CONFIG_MAP_NOT_FOUND',
+  Secret: 'PORTICO_REF_SECRET_NOT_FOUND',
+  Service: 'PORTICO_REF_SERVICE_NOT_FOUND',
+} as const
 
 /** Why there is no content. */
 export type ContentProblem = Readonly<{
   code: Extract<
     DiagnosticCode,
-    'PORTICO_ANN_VALUE' | 'PORTICO_REF_CONFIG_MAP_NOT_FOUND' | 'PORTICO_REF_SECRET_NOT_FOUND'
+    | 'PORTICO_ANN_VALUE'
+    | 'PORTICO_REF_CONFIG_MAP_NOT_FOUND'
+    | 'PORTICO_REF_SECRET_NOT_FOUND'
+    | 'PORTICO_REF_SERVICE_NOT_FOUND'
+    | 'PORTICO_REF_PORT_NOT_FOUND'
   >
   message: string
   help: string
@@ -51,13 +63,22 @@ export class ContentFinder {
     return { source: `${name}/${key}`, bytes: bytes.toString('latin1') }
   }
 
+  /** The upstream of a port, by its number or name; `port` undefined: the first that the Service lists. */
+  findUpstream(namespace: string, name: string, port: string | undefined): UpstreamKey | ContentProblem {
+    const found = this.#resources.get('Service', namespace, name)
+    if (found === undefined) return this.#describeMissing({ kind: 'Service', namespace, name })
+    const ports = found.ports.filter(({ protocol }) => protocol === 'TCP')
+    const listed = ports.find((one) => port === undefined || one.name === port || String(one.port) === port)
+    return listed === undefined ? describeMissingPort(found, port) : findUpstreamKey(found.meta, listed)
+  }
+
   findSecret(namespace: string, name: string): SecretContent | ContentProblem {
     const found = this.#resources.get('Secret', namespace, name)
     return found === undefined ? this.#describeMissing({ kind: 'Secret', namespace, name }) : readSecret(found)
   }
 
   #describeMissing({ kind, namespace, name }: ContentName): ContentProblem {
-    const code = kind === 'Secret' ? 'PORTICO_REF_SECRET_NOT_FOUND' : 'PORTICO_REF_CONFIG_MAP_NOT_FOUND'
+    const code = NOT_FOUND[kind]
     const refused = this.#resources.getRefused(kind, namespace, name)
     if (refused !== undefined) {
       const notes = [{ message: 'it is here', position: refused.origin.locate(['metadata', 'name']) }]
@@ -109,5 +130,15 @@ function describeMissingKey({ meta, keys, origin }: ConfigMap, key: string): Con
         ? 'it has no keys: add one under data'
         : `its first keys are ${known.slice(0, 5).join(', ')}`,
     notes: [{ message: 'the ConfigMap is here', position: origin.locate(['metadata', 'name']) }],
+  }
+}
+
+function describeMissingPort(service: Service, port: string | undefined): ContentProblem {
+  const { meta, ports, origin } = service
+  return {
+    code: 'PORTICO_REF_PORT_NOT_FOUND',
+    message: port === undefined ? `Service "${meta.name}" lists no port` : `Service "${meta.name}" has no port ${port}`,
+    help: ports.length === 0 ? 'add one to the Service' : `its ports are ${printPorts(service)}`,
+    notes: [{ message: 'the Service is here', position: origin.locate(['metadata', 'name']) }],
   }
 }

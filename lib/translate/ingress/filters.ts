@@ -7,14 +7,15 @@ import { type Content, type FilterSpec, type HostFacts, readFilter, type SecretC
 import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { createRef } from '../../model/resource-ref.ts'
+import type { UpstreamKey } from '../../model/upstream.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { findIdleGuard, findMeantRestriction, isOwnAnnotation } from '../annotation.ts'
 import type { ContentFinder, ContentName, ContentProblem } from './content.ts'
 
 type Refusal = Readonly<{ spec: FilterSpec; annotation: string }> & ContentProblem
 
-/** A ConfigMap or Secret that annotations refer to, with the input on which its contents depend. */
-export type UsedContent = ContentName & Readonly<{ input: unknown }>
+/** An object that annotations refer to, with the input on which its contents depend. */
+type UsedContent = ContentName & Readonly<{ input: unknown }>
 
 /** The objects that filters are written on. */
 export type FilterOwner = Ingress | Service
@@ -131,8 +132,8 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
     }
     const refuse = (name: string, message: string, help: string): void =>
       add(name, { code: 'PORTICO_ANN_VALUE', message, help, notes: [] })
-    const use = (name: ContentName): void => {
-      used.push({ ...name, input: contents?.findInput(name) })
+    const use = (object: ContentName): void => {
+      used.push({ ...object, input: contents?.findInput(object) })
     }
     const content = (name: string, written: string | undefined = text(name)): Content | undefined => {
       if (written === undefined || contents === undefined) return undefined
@@ -143,6 +144,17 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
       add(name, found)
       return undefined
     }
+    const upstreams: UpstreamKey[] = []
+    const upstream = (name: string): UpstreamKey | undefined => {
+      const written = text(name)
+      if (written === undefined || contents === undefined) return undefined
+      const [service = '', port] = written.split(':')
+      use({ kind: 'Service', namespace, name: service })
+      const found = contents.findUpstream(namespace, service, port)
+      if (typeof found === 'string') upstreams.push(found)
+      else add(name, found)
+      return typeof found === 'string' ? found : undefined
+    }
     const secret = (name: string): SecretContent | undefined => {
       const object = text(name)
       if (object === undefined || contents === undefined) return undefined
@@ -152,10 +164,11 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
       add(name, found)
       return undefined
     }
-    const options = readFilter(spec, { text, content, secret, refuse })
+    const options = readFilter(spec, { text, content, upstream, secret, refuse })
     const [first] = Object.keys(spec.annotations).filter((name) => text(name) !== undefined)
     if (first === undefined) continue
-    const config = options && freezeDeep({ name: spec.name, options, owner: ref })
+    const config =
+      options && freezeDeep({ name: spec.name, options, owner: ref, ...(upstreams.length > 0 && { upstreams }) })
     mentions.set(spec.name, { config, owner, field: ['metadata', 'annotations', ANNOTATION_DOMAIN + first] })
   }
   const misspeltGuard = findIdleGuard(owner)
