@@ -22,6 +22,7 @@ const EQUIVALENTS: Readonly<Record<string, readonly string[]>> = {
   'auth-uri': ['auth-url'],
   'auth-url': ['auth-url'],
   'limit-connections': ['concurrency-limit'],
+  'limit-allowlist': ['rate-limit-exempt'],
   'limit-whitelist': ['rate-limit-exempt'],
   'allow-list': ['allow-source-range'],
   'allowlist-source-range': ['allow-source-range'],
