@@ -2,7 +2,7 @@
 import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
 import type { NormalPath } from '../base/path.ts'
 import { parseParameters } from '../base/query.ts'
-import { findField } from '../http1/field-line.ts'
+import { findField, findRequestField } from '../http1/field-line.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import { findFilter } from './registry.ts'
 import { type Filter, type FilterDraft, type FilterEnvironment, type FilterRequest, PendingOutcome } from './spec.ts'
@@ -46,7 +46,7 @@ export function describeRequest(request: PlayedRequest): FilterRequest {
     clientAddress: client,
     clientNetwork: client,
     lines,
-    header: (name) => findField(lines, name),
+    header: (name) => findRequestField(lines, name),
     parameter: (name) => parseParameters(query).get(name),
     holdToEnd: (lease) => lease.release(),
   }
@@ -85,6 +85,7 @@ export function playFilters(
       isPortMissing ||= httpsPort === 0
       return httpsPort
     },
+    warn: () => {},
     shared: (make) => make(),
   }
   const names = new Map<Filter, string>()

@@ -160,6 +160,8 @@ export type FilterEnvironment = Readonly<{
   processes: number
   /** The port of HTTPS as clients know it. */
   httpsPort: () => number
+  /** Tells in the log what operators should know; the same text once a minute. */
+  warn: (message: string) => void
   /** State that outlives reloads, for as long as the same owner has this filter. */
   shared: <T extends object>(make: () => T) => T
 }>

@@ -7,7 +7,7 @@ import { type NormalPath, normalizePath } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
 import { parseParameters } from '../base/query.ts'
 import type { FilterRequest, Lease, TlsFacts } from '../filters/spec.ts'
-import { findField, joinFields } from '../http1/field-line.ts'
+import { findRequestField } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { PathMatch } from '../model/route.ts'
 import type { RoutedRequest } from '../routing/predicates.ts'
@@ -134,9 +134,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   }
 
   header(name: string): string | undefined {
-    const { lines } = this.fields!
-    // Cookies may come in several fields, and HTTP/2 joins them so (RFC 9113 §8.2.3).
-    return name === 'cookie' ? joinFields(lines, name, '; ') : findField(lines, name)
+    return findRequestField(this.fields!.lines, name)
   }
 
   parameter(name: string): string | undefined {

@@ -20,6 +20,7 @@ function createLimit(first: Rate, processes = 1, ...others: readonly Rate[]) {
         clock: time,
         processes,
         httpsPort: () => 443,
+        warn: () => {},
         shared: <T extends object>(create: () => T) => {
           states[0] ??= create()
           return states[0] as T

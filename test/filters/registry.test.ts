@@ -152,6 +152,7 @@ const environment: FilterEnvironment = {
   clock: { now: () => 0, monotonic: () => 0 },
   processes: 2,
   httpsPort: () => 443,
+  warn: () => {},
   shared: (make) => make(),
 }
 
