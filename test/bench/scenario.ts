@@ -8,6 +8,8 @@ export type ScenarioRoute = Readonly<{
 }>
 
 export type Scenario = Readonly<{
+  /** Of Portico alone: more manifests. */
+  manifests?: string
   /** Every path is a prefix, and every one leads to the one upstream. */
   routes: readonly ScenarioRoute[]
   /** `host:port` each. */

@@ -55,12 +55,13 @@ class Manifests {
   }
 
   write(scenario: Scenario): void {
-    const { routes, endpoints, tls } = scenario
+    const { routes, endpoints, tls, manifests } = scenario
     for (let at = 0; at < routes.length; at += INGRESSES_PER_FILE) {
       const documents = routes.slice(at, at + INGRESSES_PER_FILE).map((route) => printIngress(route, tls))
       this.#put(`ingress-${at / INGRESSES_PER_FILE}.yaml`, documents.join('---\n'))
     }
     this.#put('service.yaml', printService(endpoints))
+    if (manifests !== undefined) this.#put('more.yaml', manifests)
   }
 
   #put(name: string, text: string): void {

@@ -18,6 +18,18 @@ const PLAIN: Metric = { key: 'plainMicros', label: 'without', digits: 1, ratio: 
 const FILTERED: Metric = { ...CPU_PER_REQUEST, label: 'with', ratio: false }
 const METRICS = [ADDED, PLAIN, FILTERED, FAILURES, OTHERS]
 
+/** The password "secret", by bcrypt of cost 10. */
+const USERS = `apiVersion: v1
+kind: Secret
+metadata: {name: users}
+stringData: {auth: "alice:$2y$10$Fj/MBxyXAObWKMcXQ1sb6uI3E6sFEu3jb69GF/BFCks/ZH/6k27.O"}
+`
+/** Those that filters ask for; the route without a filter gets them too. */
+const FIELDS = [
+  ['Origin', 'https://app.example.com'],
+  ['Authorization', `Basic ${Buffer.from('alice:secret').toString('base64')}`],
+] as const
+
 /** A line for each: the end of the case's id, and the annotations. */
 const FILTERS: Readonly<Record<string, (bench: Bench) => Annotations>> = {
   none: () => ({}),
@@ -34,7 +46,8 @@ const FILTERS: Readonly<Record<string, (bench: Bench) => Annotations>> = {
     'rate-limit-by': 'client, header:User-Agent, all',
   }),
   'source-range': () => ({ 'allow-source-range': '10.0.0.0/8, 127.0.0.0/8' }),
-  cors: () => ({ 'cors-allow-origins': '*' }),
+  cors: () => ({ 'cors-allow-origins': 'https://app.example.com' }),
+  'basic-auth': () => ({ 'basic-auth-secret': 'users' }),
   'concurrency-limit': () => ({ 'concurrency-limit': '1000' }),
   'maintenance-allow': () => ({ maintenance: 'true', 'maintenance-allow': '10.0.0.0/8, 127.0.0.0/8' }),
   compress: () => ({ compress: 'true' }),
@@ -52,6 +65,7 @@ export const FILTER_CASES: readonly Case[] = Object.entries(FILTERS).map(([name,
       Object.entries(annotationsOf(bench)).map(([key, value]) => [`portico.dev/${key}`, value]),
     )
     const scenario = createScenario([`127.0.0.1:${bench.backend.httpPort}`], {
+      manifests: USERS,
       routes: [
         { host: PLAIN_HOST, paths: ['/'] },
         { host: FILTERED_HOST, paths: ['/'], annotations },
@@ -63,6 +77,7 @@ export const FILTER_CASES: readonly Case[] = Object.entries(FILTERS).map(([name,
         {
           origin: `http://127.0.0.1:${place.http}`,
           connections: CONNECTIONS,
+          fields: FIELDS,
           seconds,
           targets: [[host, '/shop/cart']],
         },

@@ -12,6 +12,8 @@ export type WrkLoad = Readonly<{
   seconds: number
   /** Hosts and paths that the requests take turns on. */
   targets: readonly (readonly [host: string, path: string])[]
+  /** Fields beside those of a browser. */
+  fields?: readonly (readonly [name: string, value: string])[]
   /** Bytes of a POST's body; a GET where left out. */
   bodyBytes?: number
   /** A new connection for each request. */
@@ -57,8 +59,9 @@ export function printHead(method: string, host: string, path: string): string {
 }
 
 /** Whole requests, made once; 1,000 of them are as many as it takes for none to stay in a cache. */
-function printScript({ targets, bodyBytes, closing }: WrkLoad): string {
-  const rest = `${closing ? 'Connection: close\r\n' : ''}${bodyBytes === undefined ? '' : `Content-Length: ${bodyBytes}\r\n`}\r\n`
+function printScript({ targets, fields = [], bodyBytes, closing }: WrkLoad): string {
+  const more = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  const rest = `${more}${closing ? 'Connection: close\r\n' : ''}${bodyBytes === undefined ? '' : `Content-Length: ${bodyBytes}\r\n`}\r\n`
   const method = bodyBytes === undefined ? 'GET' : 'POST'
   const heads = targets.map(([host, path]) => JSON.stringify(printHead(method, host, path) + rest))
   return `local requests = {${heads.join(',\n')}}
