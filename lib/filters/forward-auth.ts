@@ -215,9 +215,10 @@ export const FORWARD_AUTH = defineFilter<Options>({
     }
     return {
       request(request) {
-        if (request.header(QUESTION) !== undefined) {
-          return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', 'auth-url leads back to a route that asks it')
-        }
+        if (request.header(QUESTION) === undefined) return undefined
+        return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', 'auth-url leads back to a route that asks it')
+      },
+      check(request) {
         const found = cache === undefined ? server.ask(request) : cache.find(request, () => server.ask(request))
         if ('status' in found) return decide(request, found)
         const outcome = found.answer.then((answer) => decide(request, answer), giveUp)

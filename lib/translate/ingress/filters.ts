@@ -3,18 +3,19 @@ import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
 import type { FieldPath } from '../../base/position.ts'
 import { FILTERS } from '../../filters/registry.ts'
-import { type Content, type FilterSpec, type HostFacts, readFilter } from '../../filters/spec.ts'
+import { type Content, type FilterSpec, type HostFacts, readFilter, type SecretContent } from '../../filters/spec.ts'
 import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { createRef } from '../../model/resource-ref.ts'
+import type { UpstreamKey } from '../../model/upstream.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { findIdleGuard, findMeantRestriction, isOwnAnnotation } from '../annotation.ts'
-import type { ConfigMapName, ContentFinder, ContentProblem } from './content.ts'
+import type { ContentFinder, ContentName, ContentProblem } from './content.ts'
 
 type Refusal = Readonly<{ spec: FilterSpec; annotation: string }> & ContentProblem
 
-/** A ConfigMap that annotations refer to, with the input on which its contents depend. */
-export type UsedConfigMap = ConfigMapName & Readonly<{ input: unknown }>
+/** An object that annotations refer to, with the input on which its contents depend. */
+type UsedContent = ContentName & Readonly<{ input: unknown }>
 
 /** The objects that filters are written on. */
 export type FilterOwner = Ingress | Service
@@ -37,7 +38,7 @@ export type OwnFilters = Readonly<{
   refusals: readonly Refusal[]
   /** An unknown annotation that seems to mean a guard; undefined: there is none. */
   misspeltGuard: string | undefined
-  configMaps: readonly UsedConfigMap[]
+  contents: readonly UsedContent[]
 }>
 
 /** An object does not change, and its routes are many. */
@@ -55,16 +56,16 @@ const NONE: OwnFilters = Object.freeze({
   mentions: NO_MENTIONS,
   refusals: [],
   misspeltGuard: undefined,
-  configMaps: [],
+  contents: [],
 })
 
 /**
- * Reads the filters of an object with the contents of ConfigMaps that they have now. The same result for as long as all of that
+ * Reads the filters of an object with the contents of ConfigMaps and Secrets that they have now. The same result for as long as all of that
  * is the same; the functions below answer from it until this is called again.
  */
 export function resolveFilters(owner: FilterOwner, contents: ContentFinder): OwnFilters {
   const before = known.get(owner)
-  if (before?.configMaps.every((one) => contents.findInput(one) === one.input)) return before
+  if (before?.contents.every((one) => contents.findInput(one) === one.input)) return before
   const read = readAll(owner, contents)
   known.set(owner, read)
   return read
@@ -103,6 +104,7 @@ export function checkFilters(owner: FilterOwner, diagnostics: DiagnosticList): v
   for (const { spec, annotation, code, message, help, notes } of read(owner).refusals) {
     const end = help.endsWith('?') ? ' ' : '; '
     diagnostics.add(code, `${annotation}: ${message}`, {
+      severity: 'error',
       position: owner.origin.locate(['metadata', 'annotations', annotation]),
       resource: printResource(owner),
       help: `${help}${end}${spec.isGuard ? `until then ${routes} answer 503` : `until then requests pass without ${spec.name}`}`,
@@ -122,7 +124,7 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
   const mentions = new Map<string, FilterMention>()
   const ref = createRef(owner)
   const refusals: Refusal[] = []
-  const configMaps: UsedConfigMap[] = []
+  const used: UsedContent[] = []
   for (const spec of FILTERS) {
     const text = (name: string): string | undefined => annotations[ANNOTATION_DOMAIN + name]?.trim()
     const add = (name: string, problem: ContentProblem): void => {
@@ -130,23 +132,46 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
     }
     const refuse = (name: string, message: string, help: string): void =>
       add(name, { code: 'PORTICO_ANN_VALUE', message, help, notes: [] })
+    const use = (object: ContentName): void => {
+      used.push({ ...object, input: contents?.findInput(object) })
+    }
     const content = (name: string, written: string | undefined = text(name)): Content | undefined => {
       if (written === undefined || contents === undefined) return undefined
       const [object = '', key = ''] = written.split('/')
-      const configMap = { namespace, name: object }
-      configMaps.push({ ...configMap, input: contents.findInput(configMap) })
-      const found = contents.find(configMap, key)
+      use({ kind: 'ConfigMap', namespace, name: object })
+      const found = contents.find(namespace, object, key)
       if ('bytes' in found) return found
       add(name, found)
       return undefined
     }
-    const options = readFilter(spec, { text, content, refuse })
+    const upstreams: UpstreamKey[] = []
+    const upstream = (name: string): UpstreamKey | undefined => {
+      const written = text(name)
+      if (written === undefined || contents === undefined) return undefined
+      const [service = '', port] = written.split(':')
+      use({ kind: 'Service', namespace, name: service })
+      const found = contents.findUpstream(namespace, service, port)
+      if (typeof found === 'string') upstreams.push(found)
+      else add(name, found)
+      return typeof found === 'string' ? found : undefined
+    }
+    const secret = (name: string): SecretContent | undefined => {
+      const object = text(name)
+      if (object === undefined || contents === undefined) return undefined
+      use({ kind: 'Secret', namespace, name: object })
+      const found = contents.findSecret(namespace, object)
+      if ('values' in found) return found
+      add(name, found)
+      return undefined
+    }
+    const options = readFilter(spec, { text, content, upstream, secret, refuse })
     const [first] = Object.keys(spec.annotations).filter((name) => text(name) !== undefined)
     if (first === undefined) continue
-    const config = options && freezeDeep({ name: spec.name, options, owner: ref })
+    const config =
+      options && freezeDeep({ name: spec.name, options, owner: ref, ...(upstreams.length > 0 && { upstreams }) })
     mentions.set(spec.name, { config, owner, field: ['metadata', 'annotations', ANNOTATION_DOMAIN + first] })
   }
   const misspeltGuard = findIdleGuard(owner)
   if (mentions.size === 0 && misspeltGuard === undefined) return NONE
-  return { mentions, refusals, misspeltGuard, configMaps }
+  return { mentions, refusals, misspeltGuard, contents: used }
 }
