@@ -22,6 +22,11 @@ export const VERBS: readonly Verb[] = [
     line: 'ask a running gateway whether it is ready',
     load: () => import('./commands/healthcheck.ts'),
   },
+  {
+    name: 'schema',
+    line: 'print a JSON Schema for editors',
+    load: () => import('./commands/schema.ts'),
+  },
   { name: 'version', line: 'print the version', load: () => import('./commands/version.ts') },
   { name: 'help', line: 'explain a verb: portico help run', load: () => import('./commands/help.ts') },
 ]

@@ -40,10 +40,13 @@ export const DIAGNOSTICS = {
   ],
   PORTICO_RES_KIND_UNSERVED: ['warning', 'a kind that routes or guards traffic in a cluster does nothing here'],
   PORTICO_RES_KIND_DEPRECATED: ['warning', 'a beta API group was converted'],
-  PORTICO_RES_FIELD_UNKNOWN: ['warning', 'a field does not exist in the schema'],
+  PORTICO_RES_FIELD_UNKNOWN: ['warning', 'a field does not exist in the schema; an error in a RoutePolicy'],
   PORTICO_RES_FIELD_TYPE: ['error', 'a field has the wrong type'],
   PORTICO_RES_FIELD_REQUIRED: ['error', 'a required field is missing'],
-  PORTICO_RES_FIELD_VALUE: ['error', "a value breaks one of the API server's validation rules"],
+  PORTICO_RES_FIELD_VALUE: [
+    'error',
+    "a value breaks one of the API server's validation rules, or cannot be used in a RoutePolicy",
+  ],
   PORTICO_RES_DUPLICATE: ['error', 'two objects have the same kind, namespace and name'],
   PORTICO_RES_MORE: ['error', 'there is more wrong than is listed; a warning where nothing of it is an error'],
   // Settings
@@ -59,6 +62,7 @@ export const DIAGNOSTICS = {
     'a tls section names a Secret that does not exist; an error where an annotation names it, whose filter guards',
   ],
   PORTICO_REF_CONFIG_MAP_NOT_FOUND: ['error', 'an annotation names a ConfigMap, or a key of one, that does not exist'],
+  PORTICO_REF_TARGET_NOT_FOUND: ['error', 'a RoutePolicy targets an object, or a section of one, that does not exist'],
   PORTICO_REF_CLASS_NOT_FOUND: [
     'warning',
     'an Ingress names an IngressClass that does not exist; an error where one has nearly that name',
@@ -86,6 +90,7 @@ export const DIAGNOSTICS = {
     'warning',
     'in a container an endpoint at a loopback address refuses: that is the container itself',
   ],
+  PORTICO_SVC_UNGUARDED: ['warning', 'a guard of a Service does not guard its own ports, which are open to clients'],
   PORTICO_SVC_UNHEARD: ['info', 'something of a Service is not listened on that would be in a cluster'],
   // Annotations
   PORTICO_ANN_UNKNOWN: [
@@ -117,6 +122,10 @@ export const DIAGNOSTICS = {
   PORTICO_ROUTE_IMPLEMENTATION_SPECIFIC: ['info', 'an ImplementationSpecific path is matched as Prefix'],
   PORTICO_ROUTE_DEFAULT_CONDITIONS: ['error', 'a default backend for all hosts has conditions'],
   PORTICO_ROUTE_PATTERN: ['error', 'a path that should be a regular expression is none'],
+  PORTICO_ROUTE_POLICY_CONFLICT: [
+    'warning',
+    'two RoutePolicies of equal rank have the same filter for one target; an error where it guards',
+  ],
   PORTICO_ROUTE_REDIRECT_INCOMPLETE: ['warning', 'a redirect lacks a host, a path or a certificate that it needs'],
   PORTICO_ROUTE_REDIRECT_LOOP: ['warning', 'clients of a route are redirected to the same host without end'],
   PORTICO_ROUTE_UNREACHABLE: ['error', 'a route can never match'],

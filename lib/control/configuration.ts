@@ -19,10 +19,12 @@ import {
   SETTINGS_KIND,
   type SettingOverrides,
   type SettingSource,
+  veilSettings,
 } from '../settings/resolve.ts'
 import type { Settings } from '../settings/table.ts'
 import type { SourceDocument } from '../source/document.ts'
 import { type Allocations, NO_ALLOCATIONS } from '../translate/exposure/allocation.ts'
+import { checkDefaults } from '../translate/route-policy/default-options.ts'
 import { Translator } from '../translate/translate.ts'
 import { findAllocationFile, readAllocations } from './allocations.ts'
 
@@ -187,6 +189,9 @@ export class ConfigurationLoader {
     const { environment, flags } = this.#input
     const problems = new DiagnosticList()
     const resolved = resolveSettings({ document, environment, flags }, problems)
+    const isInFile = resolved.provenance.get('routes') === 'file'
+    const origin = isInFile && document ? veilSettings(document.origin) : undefined
+    checkDefaults(resolved.settings.routes, origin, problems)
     const failed = countDiagnostics(problems.items).error > 0
     if (!failed || !this.#lastGood) {
       diagnostics.addAll(problems.items)

@@ -13,6 +13,7 @@ export const RANGES: AnnotationForm = {
   pattern: /^[\s,]*[0-9A-Fa-f:.]+(?:\/\d{1,3})?(?:[\s,]+[0-9A-Fa-f:.]+(?:\/\d{1,3})?)*[\s,]*$/,
   describeFault: (text) => findFault(splitNames(text)) ?? 'it names no address',
   help: 'write addresses and CIDR ranges with commas between, as in "10.0.0.0/8, 2001:db8::1"',
+  structure: 'list',
 }
 
 /** Ranges in normal form, each once; undefined where there is no annotation, or one that is refused. */

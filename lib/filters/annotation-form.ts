@@ -10,6 +10,11 @@ export type AnnotationForm = Readonly<{
   describeFault: (text: string) => string
   /** What to write. */
   help: string
+  /**
+   * How a RoutePolicy may write it beside a text: a list of texts without commas and white space, which the annotation separates by
+   * commas; or fields, a mapping of names and values, which the annotation has one a line. Undefined: as a text, a number or a boolean.
+   */
+  structure?: 'list' | 'fields'
 }>
 
 /** `what` is said of other values, as in "is no code of a redirect". */
@@ -67,6 +72,7 @@ export const FIELDS: AnnotationForm = {
     return typeof fault === 'string' ? fault : 'these are no fields'
   },
   help: 'write one field a line, as in "X-Frame-Options: DENY"',
+  structure: 'fields',
 }
 
 /** Names of fields, separated by commas or white space. */
@@ -77,4 +83,5 @@ export const FIELD_NAMES: AnnotationForm = {
       .map(findNameFault)
       .find((fault) => fault !== undefined) ?? 'it names no field',
   help: 'write names of fields, separated by commas',
+  structure: 'list',
 }

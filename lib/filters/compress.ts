@@ -57,11 +57,14 @@ export const COMPRESS = defineFilter<Options>({
     compress: {
       about:
         '`"true"` (`gzip`), or `gzip` and `br`, the preferred one first: answers with text, JSON, JavaScript, XML or WebAssembly are compressed for clients that accept it; not those that are coded already, have a digest or `Cache-Control: no-transform`, are a range, or are `text/event-stream`. Their ETags become weak. `"false"` does nothing',
-      form: matching(
-        /^(?:true|false|gzip|br|gzip\s*,\s*br|br\s*,\s*gzip)$/,
-        'is neither "true" nor "false" nor a list of codings',
-        'write "true", "gzip", "br", or both as in "br, gzip"',
-      ),
+      form: {
+        ...matching(
+          /^(?:true|false|gzip|br|gzip\s*,\s*br|br\s*,\s*gzip)$/,
+          'is neither "true" nor "false" nor a list of codings',
+          'write "true", "gzip", "br", or both as in "br, gzip"',
+        ),
+        structure: 'list',
+      },
     },
     'compress-min-size': {
       about: `answers with fewer bytes are not compressed (\`${printBytes(USUAL_MIN_SIZE)}\`); answers of unknown length are`,

@@ -57,6 +57,7 @@ const ORIGINS: AnnotationForm = {
     return wrong === undefined ? 'it names no origin' : explainOrigin(wrong)
   },
   help: ORIGIN_HELP,
+  structure: 'list',
 }
 const ORIGIN_PATTERN: AnnotationForm = {
   pattern: /^(?!\s)[^\x00-\x1f\x7f]{1,1000}$/,
@@ -64,11 +65,14 @@ const ORIGIN_PATTERN: AnnotationForm = {
   help: 'write an expression of RE2 for the whole origin, as in "https://pr-[0-9]+\\.example\\.com"',
 }
 const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
-const METHODS = matching(
-  new RegExp(`^[\\s,]*${TOKEN}(?:[\\s,]+${TOKEN})*[\\s,]*$`),
-  'names no methods',
-  'write methods in capitals, separated by commas, as in "GET, PUT", or "*"',
-)
+const METHODS: AnnotationForm = {
+  ...matching(
+    new RegExp(`^[\\s,]*${TOKEN}(?:[\\s,]+${TOKEN})*[\\s,]*$`),
+    'names no methods',
+    'write methods in capitals, separated by commas, as in "GET, PUT", or "*"',
+  ),
+  structure: 'list',
+}
 const NAME_LIST = new RegExp(`^${TOKEN}(?:[ \\t]*,[ \\t]*${TOKEN})*$`)
 
 const NAMES: ReadonlySet<string> = new Set([

@@ -31,7 +31,10 @@ export const ERROR_PAGES = defineFilter<Options>({
     'error-pages': {
       about:
         'the errors that have pages, separated by commas: a status (`404`), a range (`502-504`) or a class (`5xx`), each with the ConfigMap, in the namespace of the Ingress, and the key of its page, as in `404=pages/404.html, 5xx=pages/down.html`. What names fewer statuses goes first. The status of the answer is kept',
-      form: matching(new RegExp(`^[\\s,]*${ITEM}(?:[\\s,]+${ITEM})*[\\s,]*$`), 'is no list of pages', HELP),
+      form: {
+        ...matching(new RegExp(`^[\\s,]*${ITEM}(?:[\\s,]+${ITEM})*[\\s,]*$`), 'is no list of pages', HELP),
+        structure: 'list',
+      },
     },
     'error-pages-body': {
       about: 'the page of the errors that `error-pages` gives none of their own, as in `error-pages: 404,5xx`',

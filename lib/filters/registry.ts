@@ -71,7 +71,8 @@ function printFilter({ name, options }: FilterConfig): string {
 
 function printOwner({ owner }: FilterConfig, routeOwner: ResourceRef | undefined): string {
   if (owner === undefined || (owner.kind === routeOwner?.kind && printName(owner) === printName(routeOwner))) return ''
-  return ` (${owner.kind} ${printName(owner)})`
+  // The settings have no namespace.
+  return owner.namespace === '' ? ' (settings)' : ` (${owner.kind} ${printName(owner)})`
 }
 
 /** The filters of the host and then those of the route, with the objects that have them, and which of them `portico explain` does not play. */

@@ -1,5 +1,6 @@
 /** Classifies apiVersion and kind: a kind to decode, settings, a kind to ignore, or a mistake. */
 import { distance } from 'fastest-levenshtein'
+import { findNearest } from '../base/nearest.ts'
 import { BUILT_IN_KINDS, TOOL_KINDS } from './built-in.ts'
 import { decodeConfigMap } from './config-map.ts'
 import { decodeBetaEndpointSlice, decodeEndpointSlice } from './endpoint-slice.ts'
@@ -10,6 +11,7 @@ import { decodeNamespace } from './namespace.ts'
 import { decodePod } from './pod.ts'
 import type { FieldReader } from './reader.ts'
 import type { Resource } from './resource.ts'
+import { decodeRoutePolicy } from './route-policy.ts'
 import * as schema from './schema.ts'
 import { decodeSecret } from './secret.ts'
 import { decodeService } from './service.ts'
@@ -77,6 +79,7 @@ const DECODERS: Readonly<Record<string, KindDecoder>> = {
   'v1 Pod': { shape: schema.POD, decode: decodePod },
   'v1 Secret': { shape: schema.SECRET, decode: decodeSecret },
   'v1 ConfigMap': { shape: schema.CONFIG_MAP, decode: decodeConfigMap },
+  'portico.dev/v1alpha1 RoutePolicy': { shape: schema.ROUTE_POLICY, decode: decodeRoutePolicy },
   'v1 Namespace': { shape: schema.NAMESPACE, decode: decodeNamespace },
 }
 
@@ -88,9 +91,10 @@ const PREFERRED: ReadonlyMap<string, string> = new Map(
     .map(([apiVersion, kind]) => [kind, apiVersion]),
 )
 
-const SETTINGS_GROUP = 'portico.dev'
-const SETTINGS_VERSION = 'portico.dev/v1alpha1'
+const OWN_GROUP = 'portico.dev'
+const OWN_VERSION = 'portico.dev/v1alpha1'
 const SETTINGS_KIND = 'GatewayConfiguration'
+const OWN_KINDS = [SETTINGS_KIND, 'RoutePolicy']
 
 /** Groups whose kinds are settled; the others may gain kinds with each release of Kubernetes. */
 const SETTLED_GROUPS: ReadonlySet<string> = new Set(['', 'apps', 'batch', 'extensions', 'policy', 'autoscaling'])
@@ -100,7 +104,7 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
   if (Object.hasOwn(DECODERS, name)) return { type: 'decode', decoder: DECODERS[name] as KindDecoder }
   if (TOOL_KINDS.has(name)) return { type: 'ignore' }
   const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
-  if (group === SETTINGS_GROUP || kind === SETTINGS_KIND) return judgeSettings(apiVersion, kind)
+  if (group === OWN_GROUP || kind === SETTINGS_KIND) return judgeOwn(apiVersion, kind)
   const role = findUnserved(group, kind)
   if (role !== undefined) return { type: 'unserved', role }
   const preferred = PREFERRED.get(kind)
@@ -128,13 +132,14 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
   return near ? unknown('apiVersion', suggest(near)) : foreign()
 }
 
-function judgeSettings(apiVersion: string, kind: string): KindVerdict {
-  if (apiVersion === SETTINGS_VERSION && kind === SETTINGS_KIND) return { type: 'settings' }
-  if (kind === SETTINGS_KIND) {
-    const help = `write apiVersion: ${SETTINGS_VERSION}`
-    return { type: 'unknown', field: 'apiVersion', help, severity: 'error' }
+function judgeOwn(apiVersion: string, kind: string): KindVerdict {
+  if (apiVersion === OWN_VERSION && kind === SETTINGS_KIND) return { type: 'settings' }
+  if (OWN_KINDS.includes(kind)) {
+    return { type: 'unknown', field: 'apiVersion', help: `write apiVersion: ${OWN_VERSION}`, severity: 'error' }
   }
-  return { type: 'unknown', field: 'kind', help: `did you mean "${SETTINGS_KIND}"?`, severity: 'error' }
+  const nearest = findNearest(kind, OWN_KINDS)
+  const help = nearest === undefined ? `the kinds are ${OWN_KINDS.join(' and ')}` : `did you mean "${nearest}"?`
+  return { type: 'unknown', field: 'kind', help, severity: 'error' }
 }
 
 /** A mistake; an error if the right spelling would be decoded, since its object would be served. */

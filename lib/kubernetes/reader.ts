@@ -85,6 +85,14 @@ export class FieldReader {
     return entries.length === 0 ? NO_STRINGS : Object.fromEntries(entries)
   }
 
+  /** The fields that are set and not among these, as they are written. */
+  rest(known: readonly string[]): Readonly<Record<string, unknown>> {
+    const others = Object.entries(this.#fields).filter(
+      ([key, value]) => !known.includes(key) && value !== null && value !== undefined,
+    )
+    return Object.fromEntries(others)
+  }
+
   #read(key: string): unknown {
     return Object.hasOwn(this.#fields, key) ? this.#fields[key] : undefined
   }

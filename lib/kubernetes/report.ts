@@ -103,9 +103,13 @@ export class ProblemReport {
     this.#unusable.add(printFieldPath(path))
   }
 
-  /** Strict decoding names unknown fields; the object is used without them. */
-  unknownField(path: FieldPath, help: string | undefined): void {
-    this.add('PORTICO_RES_FIELD_UNKNOWN', `unknown field "${this.#name(path)}"`, path, { help, key: true })
+  /** Strict decoding names unknown fields; the object is used without them, unless they are an error. */
+  unknownField(path: FieldPath, help: string | undefined, isError: boolean): void {
+    this.add('PORTICO_RES_FIELD_UNKNOWN', `unknown field "${this.#name(path)}"`, path, {
+      help,
+      key: true,
+      ...(isError && { severity: 'error' }),
+    })
   }
 
   /**

@@ -209,6 +209,27 @@ export type Secret = ResourceOf<'Secret', { type: string; data: ReadonlyMap<stri
 export type ConfigMap = ResourceOf<'ConfigMap', { keys: ReadonlyMap<string, 'data' | 'binaryData'> }>
 export type Namespace = ResourceOf<'Namespace', object>
 
+// ---- portico.dev/v1alpha1 RoutePolicy
+
+export type PolicyTarget = Readonly<{
+  /** Of the namespace of the policy. */
+  kind: 'Ingress' | 'Service'
+  name: string
+  /** `host` or `host/path` of an Ingress; undefined: all of the object. */
+  section: string | undefined
+  /** Index in the manifest. */
+  index: number
+}>
+
+export type RoutePolicy = ResourceOf<
+  'RoutePolicy',
+  {
+    targets: readonly PolicyTarget[]
+    /** The other fields of `spec`, as they are written: options of filters. */
+    options: Readonly<Record<string, unknown>>
+  }
+>
+
 export type Resource =
   | Ingress
   | IngressClass
@@ -219,6 +240,7 @@ export type Resource =
   | Secret
   | ConfigMap
   | Namespace
+  | RoutePolicy
 
 export type ResourceKind = Resource['kind']
 

@@ -241,6 +241,22 @@ export const NAMESPACE: ObjectShape = kind({
   }),
 })
 
+/** The options of filters stand in `spec`; who knows the filters judges them (translate/route-policy/option). */
+export const ROUTE_POLICY: ObjectShape = {
+  ...kind({
+    spec: openObject({
+      targetRefs: list(
+        object(
+          { group: 'string', kind: 'string', name: 'string', sectionName: 'string' },
+          { moved: { namespace: 'leave it out: a policy targets objects of its own namespace' } },
+        ),
+      ),
+    }),
+    status: 'any',
+  }),
+  isOwn: true,
+}
+
 const container = openObject({
   name: 'string',
   restartPolicy: 'string',

@@ -22,6 +22,8 @@ export type ObjectShape = Readonly<{
   other: Readonly<Record<string, string>>
   /** True for a kind whose annotations may keep requests away. */
   isGuarded: boolean
+  /** True for a kind of Portico's own: what does not exist is an error there, since no later version has it. */
+  isOwn: boolean
 }>
 
 export function list(items: Shape): ListShape {
@@ -35,7 +37,7 @@ export function object(
   more: Partial<Pick<ObjectShape, 'open' | 'moved' | 'form' | 'other'>> = {},
 ): ObjectShape {
   const { open = false, moved = {}, form, other = {} } = more
-  return { type: 'object', fields, open, moved, form, other, isGuarded: false }
+  return { type: 'object', fields, open, moved, form, other, isGuarded: false, isOwn: false }
 }
 
 /** Reports every field of `value` that has the wrong type or does not exist. Null is "not set" everywhere. */
@@ -115,7 +117,7 @@ class ShapeCheck {
   #addUnknown(key: string, value: unknown, shape: ObjectShape): void {
     const path = [...this.#path, key]
     const stray = this.#root.isGuarded ? findStrayAnnotations(key, value) : undefined
-    if (stray === undefined) this.#report.unknownField(path, this.#unknownHelp(key, shape))
+    if (stray === undefined) this.#report.unknownField(path, this.#unknownHelp(key, shape), this.#root.isOwn)
     else this.#report.strayAnnotations(path, stray, this.#unknownHelp(key, shape))
   }
 

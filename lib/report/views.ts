@@ -14,7 +14,7 @@ import type { Route } from '../model/route.ts'
 import type { RouteTable } from '../model/route-table.ts'
 import { usableEndpoints } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
-import type { Settings } from '../settings/table.ts'
+import { SETTINGS, type Settings } from '../settings/table.ts'
 import { locateField, locateRoute, locateService, printPlace } from './place.ts'
 import { printConditions, printListenerName } from './print.ts'
 import { type DescribedShare, describeShares, printWeight } from './shares.ts'
@@ -300,5 +300,7 @@ function splitPlace(position: SourcePosition | undefined): Pick<DiagnosticRow, '
 
 /** The settings in force, with what is secret hidden (AD-07). */
 export function settingsView(settings: Settings): Settings {
-  return { ...settings, admin: { ...settings.admin, token: settings.admin.token === '' ? '' : '[redacted]' } }
+  const { admin, routes } = settings
+  const token = admin.token === '' ? '' : '[redacted]'
+  return { ...settings, admin: { ...admin, token }, routes: SETTINGS.routes.write(routes) as Settings['routes'] }
 }

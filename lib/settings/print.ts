@@ -4,9 +4,9 @@ import type { Schema, Setting } from './setting.ts'
 import { SETTINGS } from './table.ts'
 import { describeTable, isSetting, type SettingTable } from './tree.ts'
 
-/** JSON Schema (2020-12) of a GatewayConfiguration. */
-export function createSettingsSchema(): Schema {
-  const { properties, ...rest } = describeTable(SETTINGS)
+/** JSON Schema (2020-12) of a GatewayConfiguration; `options` are those that may stand under `routes`. */
+export function createSettingsSchema(options: Readonly<Record<string, Schema>>): Schema {
+  const { properties, ...rest } = describeTable(SETTINGS) as Schema & { properties: Record<string, Schema> }
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     $id: 'https://portico.dev/schema/v1alpha1/gateway-configuration.json',
@@ -16,7 +16,8 @@ export function createSettingsSchema(): Schema {
       apiVersion: { const: SETTINGS_API_VERSION },
       kind: { const: SETTINGS_KIND },
       metadata: { type: 'object' },
-      ...(properties as object),
+      ...properties,
+      routes: { ...properties.routes, additionalProperties: false, properties: options },
     },
     required: ['apiVersion', 'kind'],
   }

@@ -146,7 +146,7 @@ export function chooseSettingsDocument(
 }
 
 /** Shows the values of known settings that are no secrets. The value of a misspelt or misplaced setting may be a token. */
-function veilSettings(origin: Origin): Origin {
+export function veilSettings(origin: Origin): Origin {
   return veilOrigin(origin, (path) => {
     if (path.length === 1 && (path[0] === 'apiVersion' || path[0] === 'kind')) return true
     let entry: SettingTable | Setting | undefined = SETTINGS

@@ -15,6 +15,7 @@ import { codes } from './types/codes.ts'
 import { duration } from './types/duration.ts'
 import { endpoints } from './types/endpoints.ts'
 import { integer } from './types/integer.ts'
+import { options } from './types/options.ts'
 import { port } from './types/port.ts'
 import { portRange } from './types/port-range.ts'
 import { servers } from './types/servers.ts'
@@ -165,6 +166,10 @@ export const SETTINGS = {
   services: services(UPSTREAM_SETTINGS, {
     default: {},
     doc: 'Settings of single Services: "namespace/name" to any of the settings under "upstream". They go before the annotations of the Service, and before "upstream".',
+  }),
+  routes: options({
+    default: {},
+    doc: 'Filters of all routes, as a RoutePolicy has them under spec: rateLimit: 100/s. Whatever an Ingress, a Service or a RoutePolicy says of a filter goes before them.',
   }),
   nodePorts: {
     enabled: boolean({ default: true, doc: 'Open the nodePorts of NodePort and LoadBalancer Services.' }),

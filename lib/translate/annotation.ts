@@ -106,6 +106,11 @@ export function findMeantRestriction(name: string): Restriction | undefined {
   return findMeaning(name)?.restriction
 }
 
+/** The names, without the domain, of the annotations that an unknown one seems to mean. */
+export function findMeantNames(name: string): readonly string[] {
+  return findMeaning(name)?.nearest ?? []
+}
+
 /** True for an annotation under portico.dev/, or under a domain that is a misspelling of it. */
 export function isOwnAnnotation(name: string): boolean {
   return findOwnName(name) !== undefined
@@ -122,9 +127,9 @@ export function findIdleGuard({ kind, meta }: Resource): string | undefined {
   })
 }
 
-/** How an annotation would restrict routes, and does not where it stands. */
-function findLostRestriction(kind: string, name: string): Restriction | undefined {
-  if (kind !== 'Ingress' && kind !== 'Service') return undefined
+/** How an annotation would restrict routes, and does not where it stands; of a RoutePolicy: how one of the name of an unknown field would. */
+export function findLostRestriction(kind: string, name: string): Restriction | undefined {
+  if (kind !== 'Ingress' && kind !== 'Service' && kind !== 'RoutePolicy') return undefined
   const kinds = ANNOTATIONS.get(name)?.kinds
   if (kinds === undefined) return findMeantRestriction(name)
   return kinds.includes(kind) ? undefined : restrictionOf(name.slice(ANNOTATION_DOMAIN.length))

@@ -16,7 +16,7 @@ import { checkListenerOptions, wantsProxyHeader, warnOfUntrustedProxies } from '
 import { isExposed } from './exposure/node-port.ts'
 import { BackendResolver, type Reference, type Resolution, reportEmpty } from './ingress/backend.ts'
 import { ContentFinder } from './ingress/content.ts'
-import { checkFilters, type OwnFilters, resolveFilters } from './ingress/filters.ts'
+import { checkFilters, checkOwnPorts, type OwnFilters, resolveFilters } from './ingress/filters.ts'
 import { checkForeignAnnotations, findCanary, findClosingGuards, reportCanary } from './ingress/foreign-annotation.ts'
 import type { ForeignAnnotation } from './ingress/foreign-table.ts'
 import {
@@ -32,6 +32,8 @@ import { checkMatch } from './ingress/match.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
 import { checkSplit } from './ingress/split.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
+import { findSections, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
+import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
 import { checkPolicy, checkServiceSettings } from './service/policy.ts'
 import { ServiceViews } from './service/service-view.ts'
@@ -63,6 +65,8 @@ type TranslatedIngress = Readonly<{
   /** In the order of `references`. */
   resolutions: readonly Resolution[]
   filters: OwnFilters
+  policies: TargetPolicies
+  defaults: DefaultFilters
   claims: IngressClaims
   /** What makes it a canary, which is not served. */
   canary: ForeignAnnotation | undefined
@@ -110,6 +114,7 @@ export class Translator {
   readonly #upstreams = new UpstreamSet()
   readonly #resolver = new BackendResolver()
   readonly #contents = new ContentFinder()
+  readonly #policies = new PolicyAttachments()
   readonly #merger = new HostMerger()
   readonly #binder = new CertificateBinder()
   readonly #views = new ServiceViews()
@@ -134,7 +139,9 @@ export class Translator {
     const services = resources.all('Service')
     this.#upstreams.begin(resources, settings)
     this.#contents.begin(resources)
-    this.#resolver.begin(resources, this.#upstreams, settings, this.#contents)
+    this.#policies.begin(resources, this.#contents)
+    this.#policies.check(diagnostics)
+    this.#resolver.begin(resources, this.#upstreams, settings, this.#contents, this.#policies)
     const ofServices = this.#readingServices
       .filter(services)
       .flatMap((service) => this.#findInputs(resolveFilters(service, this.#contents)))
@@ -154,7 +161,14 @@ export class Translator {
 
     const ofIngresses = this.#reading.filter(this.#translated).flatMap(({ filters }) => this.#findInputs(filters))
     const refusedServices = resources.allRefused('Service')
-    const targetable = [services, refusedServices, ...this.#upstreams.sources, ...ofServices, ...ofIngresses]
+    const targetable = [
+      services,
+      refusedServices,
+      ...this.#upstreams.sources,
+      ...this.#policies.inputs,
+      ...ofServices,
+      ...ofIngresses,
+    ]
     let isNewGround = false
     const ground = this.#ground.get('ground', targetable, () => {
       isNewGround = true
@@ -187,7 +201,13 @@ export class Translator {
     const certificates = this.#binder.bind(ingresses, diagnostics)
     checkRefused(
       resources,
-      { settings, resolver: this.#resolver, contents: this.#contents, binder: this.#binder },
+      {
+        settings,
+        resolver: this.#resolver,
+        contents: this.#contents,
+        policies: this.#policies,
+        binder: this.#binder,
+      },
       diagnostics,
     )
     const model = Object.freeze({
@@ -211,7 +231,10 @@ export class Translator {
   /** What is claimed by Ingresses that are refused and guard something. */
   #closeRefused(resources: ResourceSet, settings: TranslationSettings): readonly Claimant[] {
     const refused = resources.allRefused('Ingress')
-    const closed = this.#refused.map(refused, [settings.unsupportedGuards], (ingress) => claimClosed(ingress, settings))
+    const inputs = [settings.unsupportedGuards, settings.routes, ...this.#policies.inputs]
+    const closed = this.#refused.map(refused, inputs, (ingress) =>
+      claimClosed(ingress, settings, this.#policies.of(ingress)),
+    )
     if (closed.every((one) => one === undefined)) return []
     const picked = new Set(pickIngresses(refused, resources, settings, new DiagnosticList()))
     return closed.filter((one, index) => one !== undefined && picked.has(refused[index] as Ingress)) as Claimant[]
@@ -228,7 +251,7 @@ export class Translator {
     contents: readonly unknown[],
     healthCheck: string,
   ): TranslatedServices {
-    const inputs = [services, healthCheck, ...this.#upstreams.sources, ...contents]
+    const inputs = [services, healthCheck, ...this.#upstreams.sources, ...this.#policies.inputs, ...contents]
     return this.#services.get('services', inputs, () => {
       const diagnostics: Diagnostic[] = []
       const probed = new DiagnosticList()
@@ -254,14 +277,22 @@ export class Translator {
     const references = before?.references ?? listReferences(ingress)
     const resolutions = references.map((reference) => this.#resolver.resolve(reference))
     const filters = resolveFilters(ingress, this.#contents)
-    const isResolved = before !== undefined && before.filters === filters && isSameList(before.resolutions, resolutions)
+    const policies = this.#policies.of(ingress)
+    const defaults = readDefaults(settings.routes)
+    const isResolved =
+      before !== undefined &&
+      before.defaults === defaults &&
+      before.filters === filters &&
+      before.policies === policies &&
+      isSameList(before.resolutions, resolutions)
     if (isResolved && before.settings === settings) return before
     const own = new DiagnosticList()
     const served = new DiagnosticList()
+    const found = findSections(ingress, policies, own)
     checkAnnotations(ingress, own)
     checkPolicy(ingress, own)
     checkFilters(ingress, own)
-    checkMatch(ingress, own)
+    checkMatch(ingress, found.whole.guards, own)
     checkSplit(ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {
@@ -272,10 +303,12 @@ export class Translator {
       references,
       resolutions,
       filters,
+      policies,
+      defaults,
       claims:
         isResolved && before.settings.unsupportedGuards === settings.unsupportedGuards
           ? before.claims
-          : claimRoutes(ingress, references, resolutions, findClosingGuards(ingress, settings)),
+          : claimRoutes(ingress, references, resolutions, findClosingGuards(ingress, settings), found, defaults),
       canary: findCanary(ingress),
       notable: keepList(
         resolutions.flatMap(({ target }) => (target !== undefined && isNotable(target) ? [target] : [])),
@@ -285,11 +318,14 @@ export class Translator {
   }
 
   #noteService(service: Service): readonly Diagnostic[] {
-    return this.#serviceNotes.get(service, [resolveFilters(service, this.#contents)], () => {
+    const filters = resolveFilters(service, this.#contents)
+    const policies = this.#policies.of(service)
+    return this.#serviceNotes.get(service, [filters, policies], () => {
       const own = new DiagnosticList()
       checkAnnotations(service, own)
       checkPolicy(service, own)
       checkFilters(service, own)
+      checkOwnPorts(service, [filters.mentions, policies.mentions], own)
       checkListenerOptions(service, own)
       return keepList(own.items)
     })

@@ -85,6 +85,7 @@ t.test('every setting has a flag, and the settings accept what it says', async (
     'NS/NAME=HOST:PORT': 'default/web=127.0.0.1:3000',
     'NS/NAME:SETTING=VALUE': 'default/web:tries=3',
     'NS/NAME': 'default/web',
+    'OPTION=VALUE': 'rateLimit=100/s',
     CODE: 'PORTICO_REF_NO_ENDPOINTS',
     'client|endpoint|HOST': 'endpoint',
     'NUMBER|auto': 'auto',

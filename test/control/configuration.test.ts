@@ -8,7 +8,9 @@ import {
   hasSettingErrors,
   loadConfiguration,
 } from '../../lib/control/configuration.ts'
+import { printFilters } from '../../lib/filters/registry.ts'
 import { findIngressTable } from '../../lib/model/route-table.ts'
+import { settingsView } from '../../lib/report/views.ts'
 
 const SETTINGS = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
 const SERVICE = 'apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n'
@@ -156,4 +158,90 @@ t.test('a generation counts the loads, a fingerprint tells whether they differ',
 t.test('nothing to read is no failure', async (t) => {
   const { model, diagnostics } = await load({ sources: [createFolder(t, {})] })
   t.same([findIngressTable(model).hosts.length, diagnostics.some(({ severity }) => severity === 'error')], [0, false])
+})
+
+t.test('filters of all routes in the settings act where no object speaks of them', async (t) => {
+  const guarded = INGRESS.replaceAll('web}\nspec', 'other, annotations: {portico.dev/rate-limit: 1/s}}\nspec').replace(
+    'a.test',
+    'b.test',
+  )
+  const folder = createFolder(t, {
+    'all.yaml': `${SERVICE}---\n${INGRESS}---\n${guarded}`,
+    'portico.yaml': `${SETTINGS}routes: {rateLimit: 9/s, responseHeadersSet: {X-A: b}}\n`,
+  })
+  const { model, diagnostics } = await load({ sources: [folder] })
+  t.same(
+    diagnostics.filter(({ code }) => code !== 'PORTICO_REF_NO_ENDPOINTS'),
+    [],
+  )
+  const headers = 'headers: response set X-A (settings)'
+  t.same(
+    findIngressTable(model).hosts.map(({ routes }) => printFilters(routes[0]!)),
+    [
+      ['rate-limit: 9/s a client, 9 at once (settings)', headers],
+      ['rate-limit: 1/s a client, 1 at once', headers],
+    ],
+  )
+})
+
+t.test('an option under routes that cannot be used is an error of the settings, at its place', async (t) => {
+  const folder = createFolder(t, { 'all.yaml': `${SERVICE}---\n${INGRESS}` })
+  const options = [
+    'rateLimit: 9',
+    'rateLimti: 9/s',
+    'respondBodyFrom: pages/a',
+    'targetRefs: []',
+    'compress: {br: true}',
+  ]
+  const text = `${SETTINGS}routes:\n${options.map((option) => `  ${option}\n`).join('')}`
+  writeFileSync(join(folder, 'portico.yaml'), text)
+  const { model, diagnostics } = await load({ sources: [folder] })
+  t.ok(hasSettingErrors(diagnostics), 'Portico does not start')
+  t.match(
+    diagnostics
+      .filter(({ code }) => code.startsWith('PORTICO_SET_'))
+      .map(({ position, message, help }) => `${position?.line}:${position?.column} ${message} | ${help}`),
+    [
+      '4:14 routes.rateLimit: "9" is no rate | write requests a second',
+      '5:3 unknown setting "rateLimti" in routes | did you mean "rateLimit"?',
+      '6:20 routes.respondBodyFrom: the settings cannot refer to an object | write the text itself',
+      '7:3 unknown setting "targetRefs" in routes',
+      '8:13 routes.compress: it cannot be a mapping',
+    ],
+  )
+  t.match(
+    findIngressTable(model).hosts[0]?.routes[0]?.action,
+    { code: 'PORTICO_GW_GUARD_INVALID' },
+    'a guard among them',
+  )
+  const flags = await load({ sources: [join(folder, 'all.yaml')], flags: { routes: 'rateLimit=9' } })
+  t.match(
+    flags.diagnostics.filter(({ code }) => code.startsWith('PORTICO_SET_')),
+    [{ message: 'routes.rateLimit: "9" is no rate', position: undefined }],
+  )
+})
+
+t.test('at a reload the settings from before stay in force where an option under routes cannot be used', async (t) => {
+  const folder = createFolder(t, { 'all.yaml': `${SERVICE}---\n${INGRESS}` })
+  const write = (rate: string) =>
+    writeFileSync(join(folder, 'portico.yaml'), `${SETTINGS}routes: {rateLimit: ${rate}}\n`)
+  const loader = new ConfigurationLoader({ sources: [folder], flags: {}, environment: {} })
+  const find = async () => {
+    const { model, kept } = await loader.load()
+    return [printFilters(findIngressTable(model).hosts[0]!.routes[0]!)[0], kept.length]
+  }
+  write('9/s')
+  t.same(await find(), ['rate-limit: 9/s a client, 9 at once (settings)', 0])
+  write('9')
+  t.same(await find(), ['rate-limit: 9/s a client, 9 at once (settings)', 1])
+  write('8/s')
+  t.same(await find(), ['rate-limit: 8/s a client, 8 at once (settings)', 0])
+})
+
+t.test('the query of a URL under routes is never printed', async (t) => {
+  const routes = { authUrl: 'http://127.0.0.1:1/?secret=hunter2', rateLimit: '1/s' }
+  t.same(settingsView({ ...(await load({})).settings, routes }).routes, {
+    authUrl: 'http://127.0.0.1:1/?…',
+    rateLimit: '1/s',
+  })
 })

@@ -4,6 +4,7 @@ import t from 'tap'
 import { FILTERS } from '../../lib/filters/registry.ts'
 import { findIngressTable } from '../../lib/model/route-table.ts'
 import { findMeantRestriction } from '../../lib/translate/annotation.ts'
+import { findOptionName } from '../../lib/translate/route-policy/option.ts'
 import { type DoorRequest, startDoors } from '../doors/request-doors.ts'
 import { translateText } from '../translate/manifests.ts'
 import { ask, startFiltered } from './filtered.ts'
@@ -137,6 +138,37 @@ t.test('a refused Ingress with a misspelt guard keeps its paths, closed', async 
   const { model } = translateText(manifests)
   const [admin] = findIngressTable(model).hosts.find(({ host }) => host === 'a.test')?.routes ?? []
   t.match(admin, { path: '/admin', action: { code: 'PORTICO_GW_GUARD_INVALID' } })
+})
+
+t.test('every guard that has a value it cannot use closes its routes, wherever it is written', async (t) => {
+  const wrong = '\u00a7 wrong'
+  const guards = FILTERS.filter(({ isGuard }) => isGuard).flatMap(({ annotations }) =>
+    Object.entries(annotations).flatMap(([name, { form }]) =>
+      form === undefined || form.pattern.test(wrong) ? [] : [name],
+    ),
+  )
+  t.ok(guards.length > 3)
+  const service = (annotations: string) =>
+    `---\napiVersion: v1\nkind: Service\nmetadata: {name: web, annotations: {${annotations}}}\nspec: {ports: [{port: 80}]}\n`
+  const policy = (target: string, option: string) =>
+    `---\napiVersion: portico.dev/v1alpha1\nkind: RoutePolicy\nmetadata: {name: p}\nspec: {targetRefs: [${target}], ${option}}\n`
+  const ingress = '{group: networking.k8s.io, kind: Ingress, name: a}'
+  for (const name of guards) {
+    const annotation = `portico.dev/${name}: "${wrong}"`
+    const option = `${findOptionName(name)}: "${wrong}"`
+    const open = printIngress('a', 'a.test', '/', '')
+    const places = [
+      service('') + printIngress('a', 'a.test', '/', annotation),
+      service(annotation) + open,
+      service('') + open + policy(ingress, option),
+      service('') + open + policy(ingress.replace('}', ', sectionName: a.test/}'), option),
+      service('') + open + policy('{kind: Service, name: web}', option),
+    ]
+    for (const text of places) {
+      const action = findIngressTable(translateText(text).model).hosts[0]?.routes[0]?.action
+      t.match(action, { type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID' }, text)
+    }
+  }
 })
 
 t.test('a misspelt guard, or a condition, on a Service closes the routes to it', async (t) => {

@@ -121,6 +121,20 @@ t.test('where both have the same filter, the one of the Service is told as overr
   t.same(rest, [], 'where both are alike nothing is lost')
 })
 
+t.test('a guard of a Service whose own ports are open is told', async (t) => {
+  const exposed = (annotations: Annotations) =>
+    printService('web', annotations).replace('spec: {', 'spec: {type: NodePort, ') + printIngress('a', 'web')
+  const told = (text: string) => translate(text).diagnostics.map(({ code, message }) => `${code} ${message}`)
+  const why =
+    'PORTICO_SVC_UNGUARDED rate-limit does not guard the ports of Service default/web itself: it acts on routes to it'
+  t.same(told(exposed({ 'rate-limit': '1/s' })), [why])
+  t.same(told(exposed({ compress: 'true' })), [], 'other filters promise nothing')
+  t.same(told(printService('web', { 'rate-limit': '1/s' }) + printIngress('a', 'web')), [], 'a ClusterIP')
+  const policy =
+    '---\napiVersion: portico.dev/v1alpha1\nkind: RoutePolicy\nmetadata: {name: p}\nspec: {targetRefs: [{kind: Service, name: web}], rateLimit: 1/s}\n'
+  t.same(told(exposed({}) + policy), [why])
+})
+
 t.test('reports name the Service that a filter comes from', async (t) => {
   const { route } = translate(
     printService('web', { compress: 'true' }) + printIngress('a', 'web', { 'rate-limit': '1/s' }),

@@ -14,6 +14,7 @@ import {
   SETTING_LIST,
   type SettingsInput,
 } from '../../lib/settings/resolve.ts'
+import { describeOptions } from '../../lib/translate/route-policy/policy-schema.ts'
 import { parseDocuments } from '../helpers/documents.ts'
 
 const HEAD = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
@@ -69,6 +70,19 @@ t.test('names of flags and environment variables follow from the name of the set
   t.equal(flagName('nodePorts.range'), '--node-ports-range')
   t.equal(flagName('https.redirectPort'), '--https-redirect-port')
   t.equal(new Set(SETTING_LIST.map(({ name }) => environmentName(name))).size, SETTING_LIST.length)
+})
+
+t.test('options of all routes are read from the file and from text', async (t) => {
+  const { settings, lines } = resolve(t, { yaml: 'routes: {rateLimit: 1/s, redirectCode: 301, compress: null}\n' })
+  t.same([settings.routes, lines], [{ rateLimit: '1/s', redirectCode: 301 }, []])
+  const text = { flags: { routes: ['rateLimit=1/s', 'authUrl=http://a.test/?b=c'] } }
+  t.same(resolve(t, text).settings.routes, { rateLimit: '1/s', authUrl: 'http://a.test/?b=c' })
+  t.same(resolve(t, { environment: { PORTICO_ROUTES: 'rateLimit=1/s compress=true' } }).settings.routes, {
+    rateLimit: '1/s',
+    compress: 'true',
+  })
+  t.match(resolve(t, { yaml: 'routes: [a]\n' }).lines, [/routes: must be a mapping of options/])
+  t.match(resolve(t, { flags: { routes: 'rateLimit' } }).lines, [/--routes: "rateLimit" is no option/])
 })
 
 t.test('an empty environment variable says nothing', async (t) => {
@@ -420,7 +434,11 @@ t.test('config/portico.yaml holds every setting with its default, and reads back
 })
 
 t.test('config/portico.schema.json is the JSON Schema of the same table', async (t) => {
-  holdFile(t, 'config/portico.schema.json', `${JSON.stringify(createSettingsSchema(), undefined, 2)}\n`)
+  holdFile(
+    t,
+    'config/portico.schema.json',
+    `${JSON.stringify(createSettingsSchema(describeOptions()), undefined, 2)}\n`,
+  )
 })
 
 t.test('items of a list are held to their form; numbers need no quotes', async (t) => {

@@ -38,6 +38,8 @@ const PRINTERS: readonly ((number: number, seed: number) => string)[] = [
   printClass,
   printLooseEndpoints,
   printConfigMap,
+  printPolicy,
+  printPolicy,
 ]
 
 function printMeta(kind: string, name: string, seed: number, more: readonly string[] = []): string {
@@ -176,6 +178,39 @@ function printConfigMap(number: number, seed: number): string {
   return `${printMeta('ConfigMap', `c${number % 2}`, seed)}${content}\n`
 }
 
+function printPolicy(number: number, seed: number): string {
+  const target = (turn: number): string =>
+    pick(
+      [
+        `{kind: Ingress, name: i${(seed + turn) % 4}}`,
+        `{kind: Service, name: s${(seed + turn) % 4}}`,
+        `{kind: Ingress, name: i${(seed + turn) % 4}, sectionName: a.test}`,
+        `{kind: Ingress, name: i${(seed + turn) % 4}, sectionName: ${pick(['a.test/api', '"*"', 'w.b.test/', 'd.test'], seed, turn + 1)}}`,
+        '{kind: Gateway, name: x}',
+      ],
+      seed,
+      turn,
+    )
+  const options = pick(
+    [
+      'rateLimit: 1/s',
+      'rateLimit: 2/s, respondStatus: 204',
+      'rateLimit: none',
+      'rateLimti: 1/s',
+      'respondBodyFrom: c0/a',
+      'compress: [br, gzip]',
+      'foo: 1',
+    ],
+    seed,
+    4,
+  )
+  const meta = printMeta('RoutePolicy', `p${number}`, seed).replace(
+    'apiVersion: v1',
+    'apiVersion: portico.dev/v1alpha1',
+  )
+  return `${meta}spec: {targetRefs: [${target(2)}, ${target(3)}], ${options}}\n`
+}
+
 function printClass(number: number, seed: number): string {
   const isDefault = pick(['', 'ingressclass.kubernetes.io/is-default-class: "true"'], seed, 2)
   return `${printMeta('IngressClass', pick(['portico', 'other'], number, 0), seed, [isDefault])}spec: {controller: ${pick(['portico.dev/ingress-controller', 'nginx.test/x'], seed, 3)}}\n`
@@ -187,6 +222,8 @@ const SETTINGS: readonly Settings[] = [
   makeSettings({ 'https.redirect': false }),
   makeSettings({ ingressClasses: ['portico'] }),
   makeSettings({ unsupportedGuards: 'serve' }),
+  makeSettings({ routes: { compress: true, rateLimit: '9/s' } }),
+  makeSettings({ routes: { rateLimit: '9' } }),
   makeSettings({ endpoints: { 'x/s0': ['127.0.0.1:9999'], 'x/nobody': ['127.0.0.1:1'] } }),
   makeSettings({ nodeName: 'here', 'externalNames.allowPrivate': true }),
   makeSettings({ 'clusterNetwork.enabled': true, 'externalIPs.enabled': true, nodeName: 'here' }),

@@ -1,6 +1,7 @@
 /** Backends of Ingress paths: resolves references to Service ports and other objects. */
 import { isDeepStrictEqual } from 'node:util'
 import type { DiagnosticList, DiagnosticNote } from '../../base/diagnostics.ts'
+import { isClosedBy } from '../../base/errors.ts'
 import { findNearest } from '../../base/nearest.ts'
 import type { FieldPath } from '../../base/position.ts'
 import { printName } from '../../base/resource-name.ts'
@@ -24,6 +25,7 @@ import {
 import { findShortage } from '../../model/shortage.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { Memo } from '../reuse.ts'
+import type { PolicyAttachments } from '../route-policy/attachment.ts'
 import { printPorts } from '../service/endpoint-override.ts'
 import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
@@ -160,15 +162,23 @@ export class BackendResolver {
   #upstreams!: UpstreamSet
   #settings!: TranslationSettings
   #contents!: ContentFinder
+  #policies!: PolicyAttachments
   #names: NameIndex | undefined
   #suggestions = new Suggestions()
 
   /** Begins a translation: references are looked up in these. */
-  begin(resources: ResourceSet, upstreams: UpstreamSet, settings: TranslationSettings, contents: ContentFinder): void {
+  begin(
+    resources: ResourceSet,
+    upstreams: UpstreamSet,
+    settings: TranslationSettings,
+    contents: ContentFinder,
+    policies: PolicyAttachments,
+  ): void {
     this.#resources = resources
     this.#upstreams = upstreams
     this.#settings = settings
     this.#contents = contents
+    this.#policies = policies
     this.#names = undefined
     this.#suggestions = new Suggestions()
   }
@@ -186,8 +196,9 @@ export class BackendResolver {
     const service = this.#resources.get('Service', namespace, backend.name)
     if (service !== undefined) {
       const upstreams = this.#upstreams.of(service)
-      const { mentions } = resolveFilters(service, this.#contents)
-      return this.#resolutions.get(key, [upstreams, mentions, this.#settings.unsupportedGuards], () => {
+      const own = resolveFilters(service, this.#contents)
+      const policies = this.#policies.of(service)
+      return this.#resolutions.get(key, [upstreams, own, policies, this.#settings.unsupportedGuards], () => {
         const text = printBackend(namespace, backend)
         const port = findPort(service, backend)
         if ('code' in port) return unavailable(text, port.message, describePortProblem(service, backend, port))
@@ -197,11 +208,11 @@ export class BackendResolver {
         const action = Object.freeze({ type: 'forward', upstream: target.upstream.key, backend: text } as const)
         const annotated = hasForeign(service) ? service : undefined
         const broken = findBrokenGuard(service)
-        if (broken !== undefined) {
-          const reason = `the annotation ${broken} of the Service cannot be used`
+        const reason = broken ? `the annotation ${broken} of the Service cannot be used` : policies.broken
+        if (reason !== undefined) {
           return Object.freeze({ ...unavailable(text, reason, undefined, 'PORTICO_GW_GUARD_INVALID'), annotated })
         }
-        const layers = mentions.size === 0 ? NO_LAYERS : [mentions]
+        const layers = [own.mentions, policies.mentions].filter(({ size }) => size > 0)
         const open = Object.freeze({ action, target, problem: undefined, annotated, layers })
         const [guard] = annotated === undefined ? [] : findClosingGuards(service, this.#settings)
         return guard === undefined ? open : closeResolution(open, guard)
@@ -273,6 +284,11 @@ function unavailable(
 /** The same result, closed, since `guard` cannot be honoured. */
 export function closeResolution(resolution: Resolution, guard: ForeignAnnotation): Resolution {
   return Object.freeze({ ...resolution, action: closeAction(resolution.action, guard), target: undefined })
+}
+
+/** True for what answers 503 to all requests, since it promises what cannot be kept. */
+export function isClosed({ action }: Pick<Route, 'action'>): boolean {
+  return action.type === 'unavailable' && isClosedBy(action.code)
 }
 
 /** The action of a closed route, in place of `action`, since `guard` cannot be honoured. */

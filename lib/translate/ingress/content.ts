@@ -23,6 +23,8 @@ export type ContentProblem = Readonly<{
   code: Extract<
     DiagnosticCode,
     | 'PORTICO_ANN_VALUE'
+    | 'PORTICO_RES_FIELD_VALUE'
+    | 'PORTICO_SET_FIELD_VALUE'
     | 'PORTICO_REF_CONFIG_MAP_NOT_FOUND'
     | 'PORTICO_REF_SECRET_NOT_FOUND'
     | 'PORTICO_REF_SERVICE_NOT_FOUND'

@@ -3,7 +3,8 @@
  * that speaks of a filter decides about it, and no other layer changes a part of it.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { DiagnosticList } from '../../base/diagnostics.ts'
+import type { DiagnosticList, DiagnosticNote } from '../../base/diagnostics.ts'
+import type { SourcePosition } from '../../base/position.ts'
 import { FILTERS } from '../../filters/registry.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
@@ -117,10 +118,7 @@ export function reportUneven(
         position: ingress.origin.locate(['metadata', 'annotations', field]),
         resource: printResource(ingress),
         help: `write it on the Ingress, or the same on each Service; ${outcome}`,
-        notes: mentions.map((one) => ({
-          message: `${name} of ${printResource(one.owner)} is here`,
-          position: locate(one),
-        })),
+        notes: mentions.map((one) => pointTo(one, `${name} of ${printResource(one.owner)} is here`)),
       },
     )
   }
@@ -149,13 +147,18 @@ export function reportOverridden(
           position: locate(winner),
           resource: printResource(winner.owner),
           help: 'the more specific one acts as a whole: write all of it there, or leave it out there',
-          notes: [{ message: 'the other one is here', position: locate(mention) }],
+          notes: [pointTo(mention, 'the other one is here')],
         },
       )
     }
   }
 }
 
-function locate({ owner, field }: FilterMention) {
+function pointTo(mention: FilterMention, message: string): DiagnosticNote {
+  const position = locate(mention)
+  return { message, ...(position && { position }) }
+}
+
+function locate({ owner, field }: FilterMention): SourcePosition | undefined {
   return owner.origin.locate(field)
 }

@@ -8,41 +8,20 @@ import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
 import { listShares, type Route, type RouteAction, type ShadowedRoute, type VirtualHost } from '../../model/route.ts'
 import { INGRESS_TABLE, type RouteTable } from '../../model/route-table.ts'
 import { isSameList, keepList, MappedList, Sieve } from '../reuse.ts'
+import type { IngressPolicies } from '../route-policy/attachment.ts'
+import type { DefaultFilters } from '../route-policy/default-options.ts'
 import type { TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
-import {
-  type BackendProblem,
-  closeResolution,
-  createReference,
-  type Reference,
-  type Resolution,
-  reportBackend,
-  reportShare,
-} from './backend.ts'
+import { createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
 import { reportFallThrough } from './fall-through.ts'
-import {
-  findClash,
-  joinShares,
-  mergeLayers,
-  reportOverridden,
-  reportUneven,
-  type SplitFilter,
-} from './filter-layers.ts'
-import { type FilterMention, readHostFilters, readMentions } from './filters.ts'
+import { readHostFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { reportRedirectLoops } from './redirect-loop.ts'
 import { hasRedirectNeeds, reportRedirectNeeds } from './redirect-needs.ts'
-import {
-  claimDefault,
-  claimPath,
-  claimRest,
-  closeRoute,
-  isClosed,
-  type ResolvedBackend,
-  settleRoutes,
-} from './route.ts'
-import { divideBackend, SPLIT_ANNOTATION, type WeightedBackend } from './split.ts'
+import { claimDefault, claimPath, claimRest, closeRoute, settleRoutes } from './route.ts'
+import { type RouteBackend, RouteBackends } from './route-backend.ts'
+import { divideBackend } from './split.ts'
 
 /** A served route that leads to an upstream without a usable endpoint. */
 export type Starving = Readonly<{ target: TranslatedUpstream; ingress: Ingress; route: Route }>
@@ -267,47 +246,12 @@ export function claimRoutes(
   references: readonly Reference[],
   resolutions: readonly Resolution[],
   guards: readonly ForeignAnnotation[],
+  policies: IngressPolicies,
+  defaults: DefaultFilters,
 ): IngressClaims {
-  const [guard] = guards
   const hostGuard = guards.find(({ isOfHost }) => isOfHost)
-  const resolved = new Map(
-    references.map(({ key }, index) => {
-      const open = resolutions[index] as Resolution
-      return [key, guard === undefined ? open : closeResolution(open, guard)]
-    }),
-  )
-  const resolve = (backend: IngressBackend): Resolution =>
-    resolved.get(createReference(ingress.meta.namespace, backend).key) as Resolution
   const diagnostics = new DiagnosticList()
-  const own = readMentions(ingress)
-  const backends = new Map<Resolution, ResolvedBackend>()
-  const reported = new Set<BackendProblem>()
-  const overridden = new Set<FilterMention>()
-  const divide = (shares: readonly WeightedBackend[]): ResolvedBackend => {
-    for (const share of shares) {
-      const { problem } = resolve(share.backend)
-      if (problem && !reported.has(problem)) reportShare(problem, share.weight, ingress, diagnostics)
-      if (problem) reported.add(problem)
-    }
-    const asked = shares.filter(({ weight }) => weight > 0).map((share) => resolve(share.backend))
-    const forwarding = asked.filter(({ action }) => action.type === 'forward')
-    const { mentions, uneven } = joinShares(forwarding.map(({ layers }) => mergeLayers(layers)))
-    const counted = uneven.filter(({ name }) => !own.has(name))
-    reportUneven(counted, ingress, SPLIT_ANNOTATION, diagnostics)
-    return { action: split(shares, resolve, findClash(counted)), problem: undefined, layers: [mentions] }
-  }
-  const find = (backend: IngressBackend): ResolvedBackend => {
-    const resolution = resolve(backend)
-    let found = backends.get(resolution)
-    if (found === undefined) {
-      const shares = guard === undefined ? divideBackend(ingress, backend) : undefined
-      const { action, problem, layers } = shares === undefined ? resolution : divide(shares)
-      found = { action, problem, layers: [own, ...layers] }
-      reportOverridden(found.layers, ingress, overridden, diagnostics)
-      backends.set(resolution, found)
-    }
-    return found
-  }
+  const backends = new RouteBackends(ingress, references, resolutions, guards[0], policies, defaults, diagnostics)
   const owner = createRef(ingress)
   const drafts = new Map<string, { routes: Route[]; rule: number }>()
   for (const rule of ingress.rules) {
@@ -317,19 +261,21 @@ export function claimRoutes(
       drafts.set(rule.host, draft)
     }
     for (const path of rule.paths ?? []) {
-      const route = claimPath(ingress, owner, rule, path, find, diagnostics)
+      const backend = backends.find(path.backend, rule.host, path.path)
+      const route = claimPath(ingress, owner, rule, path, backend, diagnostics)
       if (route !== undefined) draft.routes.push(route)
     }
   }
   const { defaultBackend } = ingress
   let rest: Route | undefined
   if (defaultBackend !== undefined) {
-    const backend = find(defaultBackend)
+    const find = (host: string): RouteBackend => backends.find(defaultBackend, host, undefined)
+    const backend = find('')
     if (backend.problem) reportBackend(backend.problem, ingress, ['spec', 'defaultBackend'], diagnostics)
     rest = claimRest(ingress, owner, backend, diagnostics)
-    for (const [host, { routes }] of drafts) routes.push(claimDefault(ingress, owner, host, backend))
+    for (const [host, { routes }] of drafts) routes.push(claimDefault(ingress, owner, host, find(host)))
   }
-  const empty = findEmpty([...resolved.values()])
+  const empty = findEmpty(backends.resolutions)
   const hosts = [...drafts].map(([host, { routes, rule }]) =>
     Object.freeze({
       host,
@@ -344,28 +290,6 @@ export function claimRoutes(
     }),
   )
   return { owner, hosts, rest, empty, diagnostics: keepList(diagnostics.items) }
-}
-
-/**
- * The action of a route whose requests are divided. A guard of one of its Services that cannot be used closes the route, as it does
- * where there is no other Service, and so does `clash`; where all weights are 0 nobody answers.
- */
-function split(
-  shares: readonly WeightedBackend[],
-  resolve: (backend: IngressBackend) => Resolution,
-  clash: SplitFilter | undefined,
-): RouteAction {
-  const all = shares.map(({ backend, weight }) => Object.freeze({ weight, action: resolve(backend).action }))
-  const backend = all.map(({ weight, action }) => `${action.backend}=${weight}`).join(', ')
-  const closed = all.find(isClosed)?.action
-  if (closed !== undefined) return Object.freeze({ ...closed, backend })
-  if (clash !== undefined) {
-    const reason = `its Services have different ${clash.name}`
-    return Object.freeze({ type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID', reason, backend })
-  }
-  if (all.some(({ weight }) => weight > 0)) return Object.freeze({ type: 'split', shares: Object.freeze(all), backend })
-  const reason = `all weights of ${SPLIT_ANNOTATION} are 0`
-  return Object.freeze({ type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE', reason, backend })
 }
 
 const NO_TARGETS: EmptyTargets = new Map()

@@ -51,10 +51,12 @@ export type IngressMatch = Readonly<{
 
 /** An Ingress does not change, and its routes are many. */
 const known = new WeakMap<Ingress, Reading>()
+/** The same of those that a policy guards. */
+const knownGuarded = new WeakMap<Ingress, Reading>()
 
-/** All its routes share the result. */
-export function readMatch(ingress: Ingress): IngressMatch {
-  return read(ingress).match
+/** Routes share the result; `isGuarded`: a policy guards them. */
+export function readMatch(ingress: Ingress, isGuarded: boolean): IngressMatch {
+  return read(ingress, isGuarded).match
 }
 
 /** The annotation that says which clients the routes take, to be closed where they cannot be served; undefined: there is none. */
@@ -65,8 +67,8 @@ export function findClientMatch({ meta }: Ingress): string | undefined {
 }
 
 /** Reports the annotations that cannot be used. */
-export function checkMatch(ingress: Ingress, diagnostics: DiagnosticList): void {
-  const { match, refusals, doubts } = read(ingress)
+export function checkMatch(ingress: Ingress, isGuarded: boolean, diagnostics: DiagnosticList): void {
+  const { match, refusals, doubts } = read(ingress, isGuarded)
   for (const { annotation, message, help } of doubts) {
     const name = ANNOTATION_DOMAIN + annotation
     diagnostics.add('PORTICO_ANN_VALUE', `${name}: ${message}`, {
@@ -87,16 +89,17 @@ export function checkMatch(ingress: Ingress, diagnostics: DiagnosticList): void 
   }
 }
 
-function read(ingress: Ingress): Reading {
-  let found = known.get(ingress)
+function read(ingress: Ingress, isGuarded: boolean): Reading {
+  const readings = isGuarded ? knownGuarded : known
+  let found = readings.get(ingress)
   if (found === undefined) {
-    found = readAll(ingress)
-    known.set(ingress, found)
+    found = readAll(ingress, isGuarded)
+    readings.set(ingress, found)
   }
   return found
 }
 
-function readAll(ingress: Ingress): Reading {
+function readAll(ingress: Ingress, isGuarded: boolean): Reading {
   const reader = new MatchReader(ingress.meta.annotations)
   const conditions = reader.readConditions()
   const priority = reader.readPriority()
@@ -114,7 +117,7 @@ function readAll(ingress: Ingress): Reading {
   const find = (kind: Restriction): string | undefined => names.find((name) => findMeantRestriction(name) === kind)
   const clients = find('clients')
   const broken = refusals[0] ? ANNOTATION_DOMAIN + refusals[0].annotation : (clients ?? find('condition'))
-  const guards = findGuard(ingress) !== undefined || isRefused(ADDRESSES) || clients !== undefined
+  const guards = isGuarded || findGuard(ingress) !== undefined || isRefused(ADDRESSES) || clients !== undefined
   if (broken === undefined)
     return { match: Object.freeze({ conditions, priority, hasPatterns, broken, guards }), refusals, doubts }
   const closed = Object.freeze({ ...conditions, unread: guards ? 'guard' : 'other' } as const)

@@ -7,8 +7,11 @@ import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import { type FieldPath, printPosition } from '../../base/position.ts'
 import type { Ingress, IngressBackend } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
+import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { checkAnnotations } from '../annotation.ts'
 import { checkListenerOptions } from '../exposure/listener-option.ts'
+import type { PolicyAttachments, TargetPolicies } from '../route-policy/attachment.ts'
+import { readDefaults } from '../route-policy/default-options.ts'
 import { checkPolicy } from '../service/policy.ts'
 import { reportProtocol, type TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
@@ -31,6 +34,7 @@ export function checkRefused(
     settings: TranslationSettings
     resolver: BackendResolver
     contents: ContentFinder
+    policies: PolicyAttachments
     binder: CertificateBinder
   }>,
   diagnostics: DiagnosticList,
@@ -52,7 +56,7 @@ export function checkRefused(
     checkPolicy(ingress, found)
     resolveFilters(ingress, contents)
     checkFilters(ingress, found)
-    checkMatch(ingress, found)
+    checkMatch(ingress, parts.policies.of(ingress).guards, found)
     checkSplit(ingress, found)
     for (const { index, paths = [] } of ingress.rules) {
       for (const path of paths) checkPath(ingress, index, path, false, found)
@@ -91,9 +95,18 @@ const HOST = /^(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?$/
  * The claims of a refused Ingress with a guard: its guarded requests must not fall to another Ingress without a guard. Undefined if
  * it has no guard.
  */
-export function claimClosed(ingress: Ingress, settings: TranslationSettings): Claimant | undefined {
+export function claimClosed(
+  ingress: Ingress,
+  settings: TranslationSettings,
+  policies: TargetPolicies,
+): Claimant | undefined {
   const own = findGuard(ingress) ?? findClientMatch(ingress)
-  const guards = [...findClosingGuards(ingress, settings), ...(own === undefined ? [] : [describeOwnGuard(own)])]
+  const isAttached = [policies, ...policies.sections].some(({ guards }) => guards)
+  const guards = [
+    ...findClosingGuards(ingress, settings),
+    ...(own === undefined ? [] : [describeOwnGuard(own)]),
+    ...(isAttached ? [{ ...describeOwnGuard(ANNOTATION_DOMAIN), name: 'RoutePolicy' }] : []),
+  ]
   const [guard] = guards
   if (guard === undefined || findCanary(ingress) !== undefined) return undefined
   const rules = ingress.rules.flatMap((rule) => {
@@ -105,7 +118,20 @@ export function claimClosed(ingress: Ingress, settings: TranslationSettings): Cl
   const closed: Ingress = Object.freeze({ ...ingress, rules, tls: [] })
   const references = listReferences(closed)
   const resolutions = references.map((reference) => closeReference(reference, guard))
-  return { ingress: closed, claims: { ...claimRoutes(closed, references, resolutions, guards), diagnostics: [] } }
+  return {
+    ingress: closed,
+    claims: {
+      ...claimRoutes(
+        closed,
+        references,
+        resolutions,
+        guards,
+        { whole: policies, sections: [] },
+        readDefaults(settings.routes),
+      ),
+      diagnostics: [],
+    },
+  }
 }
 
 /** A guard of Portico's own, as the others are. */

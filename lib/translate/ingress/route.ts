@@ -1,11 +1,11 @@
 /** Routes of Ingress paths, and the choice among several routes with the same meaning (I-15, I-37 to I-40). */
 
 import type { DiagnosticList } from '../../base/diagnostics.ts'
-import { isClosedBy, statusOf } from '../../base/errors.ts'
+import { statusOf } from '../../base/errors.ts'
 import { normalizeRulePath } from '../../base/path.ts'
 import { findPatternFault } from '../../base/pattern.ts'
 import { findFilter } from '../../filters/registry.ts'
-import { type Ingress, type IngressBackend, type IngressPath, printResource } from '../../kubernetes/resource.ts'
+import { type Ingress, type IngressPath, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import type { ResourceRef } from '../../model/resource-ref.ts'
 import {
@@ -19,28 +19,19 @@ import {
 } from '../../model/route.ts'
 import { compareRank } from '../../routing/rank.ts'
 import { readRoutePolicy } from '../service/policy.ts'
-import { type BackendProblem, closeAction, reportBackend } from './backend.ts'
+import { closeAction, isClosed, reportBackend } from './backend.ts'
 import { isSameFilter, listFilters, mergeLayers } from './filter-layers.ts'
-import { type FilterMentions, findBrokenGuard } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { type IngressMatch, MAX_PRIORITY, readMatch } from './match.ts'
 import { explainPattern, findPatternSign, findPatternStem, isPattern } from './path-pattern.ts'
-
-/** What a backend of the Ingress comes to. */
-export type ResolvedBackend = Readonly<{
-  action: RouteAction
-  problem: BackendProblem | undefined
-  /** What is said of the filters of its routes, the most specific first. */
-  layers: readonly FilterMentions[]
-}>
+import type { RouteBackend } from './route-backend.ts'
 
 type WrittenPath = Pick<IngressPath, 'path' | 'pathType'>
 
 const EVERY_PATH: PathMatch = Object.freeze({ type: 'prefix', path: '/' })
 
 /** The route of an Ingress's default backend on a host; `''` is every host. */
-export function claimDefault(ingress: Ingress, owner: ResourceRef, host: string, backend: ResolvedBackend): Route {
-  const { action, layers } = backend
+export function claimDefault(ingress: Ingress, owner: ResourceRef, host: string, backend: RouteBackend): Route {
   const route: Route = {
     owner,
     rule: -1,
@@ -49,9 +40,9 @@ export function claimDefault(ingress: Ingress, owner: ResourceRef, host: string,
     match: EVERY_PATH,
     pathType: 'default',
     path: '',
-    action,
+    action: backend.action,
   }
-  return createRoute(ingress, route, layers)
+  return createRoute(ingress, route, backend, readMatch(ingress, backend.guards).priority)
 }
 
 /**
@@ -61,10 +52,10 @@ export function claimDefault(ingress: Ingress, owner: ResourceRef, host: string,
 export function claimRest(
   ingress: Ingress,
   owner: ResourceRef,
-  backend: ResolvedBackend,
+  backend: RouteBackend,
   diagnostics: DiagnosticList,
 ): Route | undefined {
-  const { conditions, guards } = readMatch(ingress)
+  const { conditions, guards } = readMatch(ingress, backend.guards)
   if (conditions === undefined) return claimDefault(ingress, owner, '', backend)
   if (ingress.rules.length === 0) {
     diagnostics.add('PORTICO_ROUTE_DEFAULT_CONDITIONS', 'a default backend for all hosts cannot have conditions', {
@@ -84,11 +75,11 @@ export function claimPath(
   owner: ResourceRef,
   rule: Readonly<{ host: string; index: number }>,
   path: IngressPath,
-  find: (backend: IngressBackend) => ResolvedBackend,
+  backend: RouteBackend,
   diagnostics: DiagnosticList,
 ): Route | undefined {
-  const { action, problem, layers } = find(path.backend)
-  const reading = readMatch(ingress)
+  const { action, problem } = backend
+  const reading = readMatch(ingress, backend.guards)
   const isFaulty = findFaultyPattern(reading, path) !== undefined
   const isLost = reading.broken !== undefined || (isFaulty && reading.guards)
   const match = checkPath(ingress, rule.index, path, isClosed({ action }) || isLost, diagnostics)
@@ -109,19 +100,19 @@ export function claimPath(
   }
   // Nobody knows how long a path that cannot be read is: a guard goes before all that it may mean.
   const goesFirst = isFaulty && (reading.guards || isClosed({ action }))
-  return createRoute(ingress, route, layers, goesFirst ? MAX_PRIORITY : reading.priority)
+  return createRoute(ingress, route, backend, goesFirst ? MAX_PRIORITY : reading.priority)
 }
 
 function createRoute(
   ingress: Ingress,
   route: Route,
-  layers: readonly FilterMentions[],
-  priority: number | undefined = readMatch(ingress).priority,
+  { layers, broken: guard, guards }: RouteBackend,
+  priority: number | undefined,
 ): Route {
   const policy = readRoutePolicy(ingress)
   const filters = listFilters(mergeLayers(layers))
-  const { broken: unread, conditions } = readMatch(ingress)
-  const broken = findBrokenGuard(ingress) ?? unread
+  const { broken: unread, conditions } = readMatch(ingress, guards)
+  const reason = guard ?? (unread && `the annotation ${unread} cannot be used`)
   const { owner, rule, item, host, pathType, path } = route
   // With a spread, V8 gives each frozen object a hidden class of its own, which takes 290 bytes.
   const made: { -readonly [Field in keyof Route]: Route[Field] } = {
@@ -132,7 +123,7 @@ function createRoute(
     match: extendMatch(route.match, conditions, priority),
     pathType,
     path,
-    action: broken ? closeFor(route.action, `the annotation ${broken} cannot be used`) : route.action,
+    action: reason ? closeFor(route.action, reason) : route.action,
   }
   if (policy) made.policy = policy
   if (filters) made.filters = filters
@@ -168,7 +159,7 @@ export function checkPath(
   isClosed: boolean,
   diagnostics: DiagnosticList,
 ): PathMatch | undefined {
-  const reading = readMatch(ingress)
+  const reading = readMatch(ingress, false)
   const fault = findFaultyPattern(reading, path)
   if (fault !== undefined) {
     diagnostics.add('PORTICO_ROUTE_PATTERN', `path "${path.path}" is no regular expression: ${fault}`, {
@@ -249,11 +240,6 @@ function hasAlternatives(pattern: string): boolean {
     else if (sign === '|' && depth === 0) return true
   }
   return false
-}
-
-/** True for what answers 503 to all requests, since it promises what cannot be kept. */
-export function isClosed({ action }: Pick<Route, 'action'>): boolean {
-  return action.type === 'unavailable' && isClosedBy(action.code)
 }
 
 /** The routes of one host in match order, and the routes that lost. */

@@ -1,0 +1,97 @@
+/** The JSON Schema of a RoutePolicy: its options are those of all filters. */
+import type { AnnotationForm } from '../../filters/annotation-form.ts'
+import { FILTERS } from '../../filters/registry.ts'
+import type { Schema } from '../../settings/setting.ts'
+import { ANNOTATIONS } from '../annotation.ts'
+import { findAnnotationName, findOptionName } from './option.ts'
+
+/** Texts that YAML has as numbers, of which a form takes some if it takes numbers at all. */
+const NUMBERS = ['0', '1', '20', '301', '404', '8080', '1000000']
+
+const TARGET: Schema = {
+  type: 'object',
+  properties: {
+    group: {
+      description: 'networking.k8s.io of an Ingress, empty of a Service; may be left out.',
+      type: 'string',
+      enum: ['networking.k8s.io', ''],
+    },
+    kind: { description: 'What the policy acts on.', type: 'string', enum: ['Ingress', 'Service'] },
+    name: { description: 'Its name, in the namespace of the policy.', type: 'string', minLength: 1 },
+    sectionName: {
+      description:
+        'Of an Ingress: a host, or a host and a path as in shop.example.com/api; "*" for rules without a host. Left out: all of it.',
+      type: 'string',
+      minLength: 1,
+    },
+  },
+  required: ['kind', 'name'],
+  additionalProperties: false,
+}
+
+/** JSON Schema (2020-12) of a RoutePolicy; other kinds pass, so that it may stand for files with several. */
+export function createRoutePolicySchema(): Schema {
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    $id: 'https://portico.dev/schema/v1alpha1/route-policy.json',
+    title: 'Portico RoutePolicy',
+    type: ['object', 'null'],
+    if: { properties: { kind: { const: 'RoutePolicy' } }, required: ['kind'] },
+    // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
+    then: {
+      properties: {
+        apiVersion: { const: 'portico.dev/v1alpha1' },
+        kind: { const: 'RoutePolicy' },
+        metadata: { type: 'object' },
+        spec: {
+          type: 'object',
+          properties: {
+            targetRefs: {
+              description: 'What the policy acts on.',
+              type: 'array',
+              items: TARGET,
+              minItems: 1,
+              maxItems: 16,
+            },
+            ...describeOptions(),
+          },
+          required: ['targetRefs'],
+          additionalProperties: false,
+        },
+        status: {},
+      },
+      required: ['apiVersion', 'kind', 'metadata', 'spec'],
+      additionalProperties: false,
+    },
+  }
+}
+
+/** JSON Schemas of all options, by their names. */
+export function describeOptions(): Readonly<Record<string, Schema>> {
+  const options = FILTERS.flatMap(({ annotations }) =>
+    Object.entries(annotations).map(([name, { form }]) => [findOptionName(name), describeOption(name, form)] as const),
+  )
+  return Object.fromEntries(options)
+}
+
+/** What the annotation takes, and the values of YAML that mean the same. */
+function describeOption(name: string, form: AnnotationForm | undefined): Schema {
+  const { description, ...text } = ANNOTATIONS.get(findAnnotationName(findOptionName(name)))!.schema
+  const takes = (sample: string): boolean => form === undefined || form.pattern.test(sample)
+  const numbers = form?.choices?.map(Number).filter((choice) => !Number.isNaN(choice)) ?? []
+  const scalar = { type: ['string', 'number', 'boolean'] }
+  const alternatives: readonly Schema[] = [
+    text,
+    ...(numbers.length > 0 ? [{ enum: numbers }] : NUMBERS.some(takes) ? [{ type: 'number' }] : []),
+    ...(takes('true') ? [{ type: 'boolean' }] : []),
+    ...(form?.structure === 'list' ? [{ type: 'array', items: scalar, minItems: 1 }] : []),
+    ...(form?.structure === 'fields'
+      ? [
+          { type: 'array', items: scalar },
+          { type: 'object', additionalProperties: { anyOf: [scalar, { type: 'array', items: scalar }] } },
+        ]
+      : []),
+    { type: 'null' },
+  ]
+  return { description, anyOf: alternatives }
+}

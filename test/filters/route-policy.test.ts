@@ -1,0 +1,79 @@
+/** RoutePolicies act on requests at every door, and follow a change of the manifests. */
+import t from 'tap'
+import { startDoors } from '../doors/request-doors.ts'
+import { connectRaw, findAll } from '../helpers/raw-client.ts'
+import { endpointsOf, ONE_ROUTE, runGateway, startEchoes } from '../helpers/running-gateway.ts'
+
+const BACKEND = 'backend: {service: {name: web, port: {number: 80}}}'
+const INGRESS = `---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop}
+spec:
+  rules:
+    - {host: a.test, http: {paths: [{path: /, pathType: Prefix, ${BACKEND}}, {path: /admin, pathType: Prefix, ${BACKEND}}]}}
+    - {host: b.test, http: {paths: [{path: /, pathType: Prefix, ${BACKEND}}]}}
+`
+const printPolicy = (name: string, section: string, options: string) => `---
+apiVersion: portico.dev/v1alpha1
+kind: RoutePolicy
+metadata: {name: ${name}}
+spec: {targetRefs: [{group: networking.k8s.io, kind: Ingress, name: shop${section}}], ${options}}
+`
+
+t.test('at every door a policy acts on its targets, and on nothing else', async (t) => {
+  const more = [
+    INGRESS,
+    printPolicy('all', '', 'responseHeadersSet: {X-By: all}'),
+    printPolicy('host', ', sectionName: a.test', 'rewritePrefix: /base'),
+    printPolicy('admin', ', sectionName: a.test/admin', 'respondStatus: 403, respondBody: no'),
+    '---\n',
+  ]
+  const doors = await startDoors(t, {}, more.join(''))
+  for (const door of doors.names) {
+    const ask = async (host: string, target: string) => {
+      const { status, headers = [], upstream } = await doors.ask(door, { host, target })
+      return [status, findAll(headers, 'x-by'), upstream]
+    }
+    t.same(await ask('a.test', '/x'), [200, ['all'], ['GET /base/x HTTP/1.1']], door)
+    t.same(await ask('a.test', '/admin/x'), [403, ['all'], []], door)
+    t.same(await ask('b.test', '/x'), [200, ['all'], ['GET /x HTTP/1.1']], door)
+    t.same(await ask('gw.test', '/x'), [200, [], ['GET /x HTTP/1.1']], door)
+  }
+})
+
+t.test('a guard that cannot be used closes its targets at every door', async (t) => {
+  const doors = await startDoors(
+    t,
+    {},
+    `${INGRESS}${printPolicy('bad', ', sectionName: a.test/admin', 'rateLimit: 10')}---\n`,
+  )
+  for (const door of doors.names) {
+    const play = (target: string) => doors.play(door, { host: 'a.test', target })
+    t.match(await play('/admin'), { answer: 503, code: 'PORTICO_GW_GUARD_INVALID', upstream: [] }, door)
+    t.match(await play('/else'), { answer: 200 }, door)
+  }
+})
+
+t.test('a change of a policy acts on the requests after it, and what its limit has counted stays', async (t) => {
+  const echoes = await startEchoes(t, 'web')
+  const limit = (options: string) => ONE_ROUTE + INGRESS + printPolicy('limit', '', `rateLimit: 2/h, ${options}`)
+  const gateway = await runGateway(t, limit('rateLimitBurst: 2'), { endpoints: endpointsOf(echoes) })
+  const ask = async () => {
+    const client = await connectRaw(gateway.http)
+    const { status, headers } = await client.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n').response()
+    client.destroy()
+    return [status, ...findAll(headers, 'x-by')]
+  }
+  t.same(await ask(), [200])
+  await gateway.change(limit('rateLimitBurst: 2, responseHeadersSet: {X-By: policy}'))
+  t.same(
+    [await ask(), await ask()],
+    [
+      [200, 'policy'],
+      [429, 'policy'],
+    ],
+  )
+  await gateway.change(ONE_ROUTE + INGRESS)
+  t.same(await ask(), [200], 'without the policy')
+})
