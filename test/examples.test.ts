@@ -283,6 +283,7 @@ function request(command: string, ports: Record<number, number>): Promise<Answer
   const headers: Record<string, string> = command.includes(' --compressed ') ? { 'Accept-Encoding': 'gzip, br' } : {}
   const [, piped] = /^printf (\S+) \\?\| gzip \\?\| /.exec(command) ?? []
   for (const match of command.matchAll(/-H '([^:]+): (.*?)'/g)) headers[match[1]!] = match[2]!
+  const [, credentials] = / -u (\S+) /.exec(command) ?? []
   const [, localAddress] = / --interface (\S+) /.exec(command) ?? []
   const url = new URL(command.split(' ').at(-1)!)
   const port = ports[Number(url.port)]
@@ -296,6 +297,7 @@ function request(command: string, ports: Record<number, number>): Promise<Answer
     ...(isIP(url.hostname) === 0 && { servername: url.hostname }),
     rejectUnauthorized: false,
     agent: false as const,
+    ...(credentials !== undefined && { auth: credentials }),
     ...(localAddress !== undefined && { localAddress }),
   }
   return new Promise((resolve, reject) => {

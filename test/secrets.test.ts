@@ -1,5 +1,8 @@
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { get, type IncomingMessage } from 'node:http'
 import { join } from 'node:path'
+import { text as textOf } from 'node:stream/consumers'
 import t from 'tap'
 import { printDiagnostic } from '../lib/base/print-diagnostic.ts'
 import { loadConfiguration } from '../lib/control/configuration.ts'
@@ -92,4 +95,79 @@ t.test('no output of any command, page or log shows a secret', async (t) => {
   }
   await until(() => output().length > before && output().includes('again-'))
   t.equal(findMark(output()), undefined, 'the log of the start and of a reload')
+})
+
+t.test('users, hashes and passwords of basic-auth are shown nowhere', async (t) => {
+  const folder = t.testdir({ before: {}, after: {} })
+  const user = `${MARK}user`
+  const print = (type: string, data: object) => `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: {portico.dev/basic-auth-secret: users, portico.dev/basic-auth-secret-type: ${type}}}
+spec: {rules: [{host: a.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:1"}}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: users}
+stringData: ${JSON.stringify(data)}
+`
+  /** Of "…pass" and "…new"; the salt is the mark. */
+  const old = `$6$${MARK}$e/ScKpBp9UGgr5YX4veyFw4tx9458g7hNd1Fqkmxgr3BqvexLKmp4zVWLyPLzw.CSqmwevicCJMl/cch2NXEn.`
+  const changed = `$5$${MARK}$X872jIt/SH/hCOsXfQBlwwG.0TQXiTPu3ZZvm6DiJ84`
+  const file = join(folder, 'before', 'web.yaml')
+  writeFileSync(file, print('auth-file', { auth: `${user}:${old}\n` }))
+  const wrong = [
+    print('auth-file', { auth: `${user}:${changed.slice(1)}\n` }),
+    print('auth-file', { auth: MARK }),
+    print('auth-file', { auth: `${user}:${old}\n${user}:${changed}` }),
+    print('auth-file', { [MARK]: old }),
+    print('auth-map', { [user]: MARK }),
+  ]
+  for (const [index, text] of wrong.entries()) {
+    const output = await report(text)
+    t.match(output, /PORTICO_ANN_VALUE/)
+    // The list of keys of a Secret is no list of its values, and here they are users.
+    t.equal(findMark(output), undefined, `${index}`)
+  }
+  const commands = [
+    ...['text', 'json', 'sarif'].map((form) => ['check', '-o', form]),
+    ['explain', 'http://a.test/'],
+    ['explain', 'http://a.test/', '-H', `Authorization: Basic ${Buffer.from(`${user}:x`).toString('base64')}`],
+    ['explain', 'http://a.test/', '-o', 'json'],
+    ...['routes', 'services', 'settings'].map((what) => ['get', what, '-o', 'json']),
+    ['get', 'routes', '-o', 'wide'],
+  ]
+  for (const words of commands) {
+    const { stdout, stderr } = await runPortico([...words, '-f', 'before'], { cwd: folder })
+    t.not(stdout.length + stderr.length, 0, words.join(' '))
+    t.equal(findMark(stdout + stderr), undefined, words.join(' '))
+  }
+  const { ports, output } = await startPortico(t, ['run', '-f', join(folder, 'before'), '--log-level', 'debug'])
+  const ask = async (password: string): Promise<number> => {
+    const authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+    const request = get({
+      port: ports.http,
+      host: '127.0.0.1',
+      headers: { Host: 'a.test', Authorization: authorization },
+    })
+    const [answer] = (await once(request, 'response')) as [IncomingMessage]
+    t.equal(findMark(JSON.stringify(answer.headers) + (await textOf(answer))), undefined)
+    return answer.statusCode!
+  }
+  // The endpoint is not there: who comes in is answered 502.
+  t.same([await ask('wrong'), await ask(`${MARK}pass`)], [401, 502])
+  writeFileSync(file, print('auth-map', { [user]: changed }))
+  await until(() => output().includes('secrets of filters basic-auth'))
+  t.same([await ask(`${MARK}pass`), await ask(`${MARK}new`)], [401, 502])
+  writeFileSync(file, print('auth-file', { [user]: changed }))
+  await until(() => output().includes('has no key'))
+  t.equal(await ask(`${MARK}new`), 503)
+  for (const path of ['/', '/metrics', ...['diagnostics', 'routes', 'services'].map((name) => `/api/v1/${name}`)]) {
+    t.equal(findMark(await (await fetch(`http://127.0.0.1:${ports.admin}${path}`)).text()), undefined, path)
+  }
+  t.equal(findMark(output()), undefined, 'the logs of the start, of requests and of reloads')
 })

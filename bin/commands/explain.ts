@@ -3,6 +3,7 @@ import { isIP } from 'node:net'
 import { countDiagnostics } from '../../lib/base/diagnostics.ts'
 import { GatewayError } from '../../lib/base/errors.ts'
 import type { ExplainedUrl } from '../../lib/report/explain.ts'
+import type { ClientTrail } from '../../lib/request/client-trail.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { type Command, EXIT, INPUT_FLAGS } from '../command.ts'
 import { readInput } from '../configuration-input.ts'
@@ -31,10 +32,16 @@ export const command: Command = {
     { name: 'output', short: 'o', value: 'text|json', doc: 'how to print' },
     { name: 'method', short: 'X', value: 'METHOD', doc: 'the method of the request; GET if it is left out' },
     { name: 'header', short: 'H', value: 'NAME: VALUE', repeatable: true, doc: 'a header field of the request' },
+    { name: 'cookie', value: 'NAME=VALUE', repeatable: true, doc: 'a cookie of the request' },
     {
       name: 'client',
       value: 'ADDRESS',
-      doc: 'the address that the connection comes from; 127.0.0.1 if it is left out',
+      doc: 'the address of a client that connects by itself; 127.0.0.1 if it is left out',
+    },
+    {
+      name: 'peer',
+      value: 'ADDRESS',
+      doc: 'the address of a proxy that connects for the client, which -H tells: says which address that comes to, and why',
     },
     SET_FLAG,
     ...SETTING_FLAGS,
@@ -45,7 +52,9 @@ export const command: Command = {
     'output',
     'method',
     'header',
+    'cookie',
     'client',
+    'peer',
     'endpoints',
     'ingress-class',
     'https-port',
@@ -55,6 +64,7 @@ export const command: Command = {
     ['portico explain https://shop.localhost/api -f k8s/', 'by host and path'],
     ['portico explain http://localhost:30080/ -f k8s/', 'by the port of a Service: a nodePort and the like'],
     ["portico explain -X POST -H 'X-Env: staging' shop.localhost/ -f k8s/", 'as for curl'],
+    ["portico explain a.localhost --peer ::1 -H 'X-Real-IP: 192.0.2.7' -f k8s/", 'the client behind a proxy'],
     ["portico explain 'shop.localhost/a/../b?x=1' -f k8s/ -o json", 'for scripts; http:// where no scheme is given'],
   ],
   words: { least: 1, most: 1, name: 'URL' },
@@ -72,9 +82,10 @@ export const command: Command = {
       terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
     }
     const { paths, https } = settings
+    const { request, trail } = await examineRequest(sent, settings)
     const explanation = explainRequest(
       model,
-      { ...asked, ...(await examineRequest(sent, settings)) },
+      { ...asked, ...request },
       {
         encodedSlash: paths.encodedSlash,
         httpsPort: https.redirectPort || https.port,
@@ -83,15 +94,19 @@ export const command: Command = {
         now: Date.now(),
       },
     )
-    if (output === 'json') terminal.print(JSON.stringify(explanationJson(explanation, resources.locate), undefined, 2))
+    if (output === 'json')
+      terminal.print(JSON.stringify(explanationJson(explanation, { locate: resources.locate, trail }), undefined, 2))
     else
       terminal.print(
-        printExplanation(explanation, { defaults: settings.upstream, locate: resources.locate }, terminal.paint),
+        printExplanation(explanation, { defaults: settings.upstream, locate: resources.locate, trail }, terminal.paint),
       )
     const { answer } = explanation
     return answer === undefined || answer.status < 400 ? EXIT.ok : EXIT.failure
   },
 }
+
+/** Without white space around it, and without the semicolon that parts cookies. */
+const COOKIE = /^[^\s=;,]+=(?:[^\s;](?:[^;]*[^\s;])?)?$/
 
 /** A request as the flags give it. */
 type SentRequest = Readonly<{
@@ -100,13 +115,35 @@ type SentRequest = Readonly<{
   headers: readonly string[]
   /** The address that the connection comes from. */
   peer: string
+  /** The answer is to say who the client is, even if no field names one. */
+  asksForClient: boolean
 }>
 
 function readRequest(typed: Typed): SentRequest {
   const method = typed.value('method')
-  const peer = typed.value('client') ?? '127.0.0.1'
-  if (isIP(peer) === 0) throw new UsageError(`"${peer}" is no IP address`, 'write one as in --client 10.0.0.1')
-  return { method, headers: typed.values('header').flatMap(readField), peer }
+  const client = typed.value('client')
+  const proxy = typed.value('peer')
+  if (client !== undefined && proxy !== undefined) {
+    const help = "behind a proxy a field names the client, as in --peer 10.0.0.1 -H 'X-Forwarded-For: 192.0.2.7'"
+    throw new UsageError('--client connects by itself, and --peer for another', help)
+  }
+  const peer = proxy ?? client ?? '127.0.0.1'
+  if (isIP(peer) === 0) {
+    const flag = proxy === undefined ? '--client' : '--peer'
+    throw new UsageError(`"${peer}" is no IP address`, `write one as in ${flag} 10.0.0.1`)
+  }
+  const headers = typed.values('header').flatMap(readField)
+  return {
+    method,
+    headers: [...headers, ...typed.values('cookie').flatMap(readCookie)],
+    peer,
+    asksForClient: proxy !== undefined,
+  }
+}
+
+function readCookie(text: string): readonly string[] {
+  if (!COOKIE.test(text)) throw new UsageError(`"${text}" is no cookie`, "write one as in --cookie 'session=abc'")
+  return ['Cookie', Buffer.from(text).toString('latin1')]
 }
 
 /** As curl reads it: `Name;` is a field without a value, and `Name:` a field that is not sent. */
@@ -118,13 +155,19 @@ function readField(text: string): readonly string[] {
   return end === undefined && written === '' ? [] : [name, Buffer.from(written).toString('latin1')]
 }
 
+type ExaminedRequest = Readonly<{
+  request: Pick<ExplainedUrl, 'method' | 'authority' | 'lines' | 'client' | 'told'>
+  /** Undefined: neither a flag nor a field asks for it. */
+  trail: ClientTrail | undefined
+}>
+
 /** Reads the request by the functions of the gateway, so that the same is refused and believed. */
 async function examineRequest(
-  { method, headers, peer }: SentRequest,
+  { method, headers, peer, asksForClient }: SentRequest,
   settings: Settings,
-): Promise<Pick<ExplainedUrl, 'method' | 'authority' | 'lines' | 'client' | 'told'>> {
+): Promise<ExaminedRequest> {
   const { isServedMethod } = await import('../../lib/request/method.ts')
-  const { isTrustedPeer, readTold } = await import('../../lib/request/forwarded.ts')
+  const { traceClient } = await import('../../lib/request/client-trail.ts')
   const { readFields } = await import('../../lib/downstream/fields.ts')
   if (method !== undefined && !isServedMethod(method)) {
     throw new UsageError(`"${method}" is no method that is served`, 'write one as in -X POST')
@@ -135,17 +178,17 @@ async function examineRequest(
     throw new UsageError(`a request with these fields is refused: ${detail}`, `the answer is ${status} ${code}`)
   }
   const { host: authority, lines, claims } = fields
-  const request = { ...(method !== undefined && { method }), ...(authority !== undefined && { authority }), lines }
-  if (claims === undefined) return { ...request, client: peer }
-  if (!isTrustedPeer(peer, settings)) {
-    const reason = `fields that say who the client is are not believed: trustedProxies does not name ${peer}`
-    return { ...request, client: peer, told: { scheme: undefined, authority: undefined, reason } }
-  }
-  const { clientAddress, scheme, authority: asked } = readTold(peer, claims, settings)
+  const trail = traceClient(peer, claims, settings)
+  const { address: client, told } = trail
   return {
-    ...request,
-    client: clientAddress,
-    told: { scheme, authority: asked, reason: `as the trusted proxy ${peer} says` },
+    request: {
+      ...(method !== undefined && { method }),
+      ...(authority !== undefined && { authority }),
+      lines,
+      client,
+      ...(told && { told }),
+    },
+    trail: asksForClient || claims !== undefined ? trail : undefined,
   }
 }
 

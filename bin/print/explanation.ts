@@ -13,6 +13,7 @@ import type { Explanation, RouteVerdict } from '../../lib/report/explain.ts'
 import { locateField, locateHost, locateRoute, locateService, printPlace } from '../../lib/report/place.ts'
 import { printConditions, printListenerManner, printListenerName } from '../../lib/report/print.ts'
 import { type DescribedShare, printWeight } from '../../lib/report/shares.ts'
+import type { ClientTrail } from '../../lib/request/client-trail.ts'
 import { joinOverrides, resolvePolicy } from '../../lib/settings/policy.ts'
 import { type PolicyOverrides, SERVICE_SETTINGS_BY_NAME, type UpstreamPolicy } from '../../lib/settings/service.ts'
 import { printHostPort } from '../admin-client.ts'
@@ -21,6 +22,8 @@ import { alignColumns } from './table.ts'
 
 const VERDICT_COLOUR: Record<RouteVerdict['verdict'], Colour> = { wins: 'green', no: 'dim', shadowed: 'yellow' }
 const MOST_ENDPOINTS = 10
+/** Characters of a field of a client's. */
+const MOST_OF_FIELD = 60
 
 /** Prints `file:line`, dimmed. */
 type PrintLine = (position: SourcePosition | undefined) => string
@@ -30,11 +33,13 @@ export type ExplanationInputs = Readonly<{
   defaults: UpstreamPolicy
   /** Finds fields of the manifests. */
   locate: Locate
+  /** Undefined: nothing was asked or said of the client. */
+  trail: ClientTrail | undefined
 }>
 
 export function printExplanation(
   explanation: Explanation,
-  { defaults, locate }: ExplanationInputs,
+  { defaults, locate, trail }: ExplanationInputs,
   paint: Paint,
 ): string {
   const printLine: PrintLine = (position) =>
@@ -43,6 +48,7 @@ export function printExplanation(
   const sections = [
     [paint('bold', `${escapeText(url.method ?? 'GET')} ${escapeText(`${url.scheme}://${url.host}${url.path}`)}`)],
     alignColumns(describeRequest(explanation, locate, printLine), 2),
+    trail ? alignColumns(describeTrail(trail), 2) : [],
     alignColumns(describeCandidates(explanation, locate, printLine, paint), 3),
     alignColumns(
       explanation.filters.map((filter, index) => [index === 0 ? '  filters' : '', escapeText(filter)]),
@@ -78,7 +84,6 @@ function describeRequest(
   if (portFault !== undefined) {
     rows.push(['  port', String(parseAuthority(url.host)?.port ?? ''), escapeText(portFault)])
   }
-  if (url.told) rows.push(['  client', escapeText(url.client ?? ''), escapeText(url.told.reason)])
   for (const { virtualHost, reason } of host.misses) {
     const name = virtualHost.host === '' ? '*' : virtualHost.host
     rows.push(['    not', escapeText(name), `${escapeText(reason)}  ${printLine(locateHost(virtualHost, locate))}`])
@@ -92,6 +97,18 @@ function describeRequest(
     rows.push(['  certificate', escapeText(binding?.certificate?.name ?? 'default'), escapeText(reason) + place])
   }
   return rows
+}
+
+/** The client's address, then each step towards it and each field that does not count. */
+function describeTrail({ address, reason, steps }: ClientTrail): string[][] {
+  return [
+    ['  client', escapeText(address), escapeText(reason)],
+    ...steps.map(({ source, text, verdict, reason }) => [
+      `    ${source}`,
+      escapeText(text.length > MOST_OF_FIELD ? `…${text.slice(-MOST_OF_FIELD)}` : text),
+      escapeText(`${verdict}: ${reason}`),
+    ]),
+  ]
 }
 
 function printHostPlace({ virtualHost }: Explanation['host'], locate: Locate, printLine: PrintLine): string {
@@ -247,7 +264,10 @@ function locateUpstream({ upstream }: Explanation, locate: Locate): SourcePositi
 }
 
 /** The explanation as plain data. */
-export function explanationJson(explanation: Explanation, locate: Locate): unknown {
+export function explanationJson(
+  explanation: Explanation,
+  { locate, trail }: Pick<ExplanationInputs, 'locate' | 'trail'>,
+): unknown {
   const {
     url,
     answer,
@@ -267,7 +287,7 @@ export function explanationJson(explanation: Explanation, locate: Locate): unkno
   } = explanation
   return {
     url: `${url.scheme}://${url.host}${url.path}`,
-    ...(url.told && { client: { address: url.client, reason: url.told.reason } }),
+    ...(trail && { client: { address: trail.address, reason: trail.reason, steps: trail.steps } }),
     answer,
     path: { forwarded: path.normal?.path, matched: path.normal?.matchPath, query: path.query, notes: path.notes },
     host: {

@@ -57,7 +57,10 @@ export const DIAGNOSTICS = {
   // References
   PORTICO_REF_SERVICE_NOT_FOUND: ['error', 'an Ingress names a Service that does not exist'],
   PORTICO_REF_PORT_NOT_FOUND: ['error', 'an Ingress names a port that the Service does not have'],
-  PORTICO_REF_SECRET_NOT_FOUND: ['warning', 'a tls section names a Secret that does not exist'],
+  PORTICO_REF_SECRET_NOT_FOUND: [
+    'warning',
+    'a tls section names a Secret that does not exist; an error where an annotation names it, whose filter guards',
+  ],
   PORTICO_REF_CONFIG_MAP_NOT_FOUND: ['error', 'an annotation names a ConfigMap, or a key of one, that does not exist'],
   PORTICO_REF_TARGET_NOT_FOUND: ['error', 'a RoutePolicy targets an object, or a section of one, that does not exist'],
   PORTICO_REF_CLASS_NOT_FOUND: [

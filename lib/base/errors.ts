@@ -1,4 +1,5 @@
 /** Failures of requests: the catalogue of codes, each with its status, the party at fault, and whether another try is safe. */
+import { printBytes } from './measure.ts'
 
 /** `downstream`: the client; `upstream`: an endpoint or its Service; `gateway`: Portico itself or its limits. */
 export type Fault = 'downstream' | 'upstream' | 'gateway'
@@ -17,6 +18,7 @@ export const REQUEST_ERRORS = {
   PORTICO_REQ_BAD_HEADER: [400, 'downstream', 'never', 'A request header is malformed or repeated.'],
   PORTICO_REQ_BAD_FRAMING: [400, 'downstream', 'never', 'The request body is not framed correctly.'],
   PORTICO_REQ_BAD_CODING: [400, 'downstream', 'never', 'The request body cannot be decompressed.'],
+  PORTICO_REQ_UNAUTHORIZED: [401, 'downstream', 'never', 'A valid user name and password are needed.'],
   PORTICO_REQ_CLIENT_DENIED: [403, 'downstream', 'never', 'The address of the client is not allowed here.'],
   PORTICO_REQ_NO_ROUTE: [404, 'downstream', 'never', 'No route matches this host and path.'],
   PORTICO_REQ_METHOD_NOT_ALLOWED: [405, 'downstream', 'never', 'This method is not allowed here.'],
@@ -77,14 +79,23 @@ export class GatewayError extends Error {
   readonly detail: string
   /** Seconds until another request may succeed, if that is known. */
   readonly retryAfter: number | undefined
+  /** Field lines that its answer has besides. */
+  readonly lines: string
 
-  constructor(code: RequestErrorCode, detail: string = '', cause?: unknown, retryAfter?: number) {
+  constructor(
+    code: RequestErrorCode,
+    detail: string = '',
+    cause?: unknown,
+    retryAfter?: number,
+    lines: string = '',
+    sentence: string = REQUEST_ERRORS[code][3],
+  ) {
     // The stack would say nothing about the failure of a request, and capturing it costs more than the whole answer.
     const { stackTraceLimit } = Error
     Error.stackTraceLimit = 0
     super(detail || code, cause === undefined ? undefined : { cause })
     Error.stackTraceLimit = stackTraceLimit
-    const [status, fault, retry, sentence] = REQUEST_ERRORS[code]
+    const [status, fault, retry] = REQUEST_ERRORS[code]
     this.code = code
     this.status = status
     this.fault = fault
@@ -92,6 +103,7 @@ export class GatewayError extends Error {
     this.sentence = sentence
     this.detail = detail
     this.retryAfter = retryAfter
+    this.lines = lines
   }
 }
 
@@ -102,4 +114,10 @@ const MAX_RETRY_AFTER = 60
 export function overloaded(why: string, waitMs: number): GatewayError {
   const seconds = Math.min(Math.max(Math.ceil(waitMs / 1000), 1), MAX_RETRY_AFTER)
   return new GatewayError('PORTICO_UP_OVERLOADED', why, undefined, seconds)
+}
+
+/** A body of more than `limit` bytes: the client is told the limit. */
+export function tooLarge(limit: number, detail: string): GatewayError {
+  const sentence = `The request body is too large: it may have ${printBytes(limit)} bytes.`
+  return new GatewayError('PORTICO_REQ_TOO_LARGE', detail, undefined, undefined, undefined, sentence)
 }

@@ -18,7 +18,8 @@ export class PerClient<T extends { readonly isEmpty: boolean }> {
     if (found === undefined) {
       if (this.#byClient.size >= this.#sweepAt) this.#sweep()
       found = this.#create()
-      this.#byClient.set(client, found)
+      // A text cut out of the head of a request would keep the whole head.
+      this.#byClient.set(Buffer.from(client, 'latin1').toString('latin1'), found)
     }
     return found
   }

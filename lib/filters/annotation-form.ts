@@ -50,6 +50,20 @@ export const CONFIG_MAP_KEY = matching(
   'write the ConfigMap and the key, as in "pages/sorry.html"',
 )
 
+/** `name`, or `name:port` with the port's number or name. */
+export const SERVICE_PORT: AnnotationForm = matching(
+  /^[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?(?::(?:[1-9]\d{0,4}|[a-z0-9-]{1,15}))?$/,
+  'names no Service',
+  'write the name of a Service, with a port where the first is not meant, as in "errors:8080"',
+)
+
+/** A Secret, by its name alone. */
+export const SECRET_NAME = matching(
+  /^[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/,
+  'names no Secret',
+  'write the name of a Secret in the namespace of the Ingress',
+)
+
 /** `Name: value` in each line. */
 export const FIELDS: AnnotationForm = {
   pattern: /^(?:[^\S\n]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\n]*)?(?:\n|$))+$/,

@@ -1,9 +1,11 @@
 /** The filters of a route, made once for each snapshot that has them. HOT */
 import { printName } from '../base/resource-name.ts'
 import type { FilterConfig } from '../model/filter.ts'
+import type { ResourceRef } from '../model/resource-ref.ts'
 import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
 import type {
+  AskedPage,
   ErrorPage,
   Filter,
   FilterBodyHead,
@@ -13,12 +15,13 @@ import type {
   FilterRequest,
   StreamMaker,
 } from './spec.ts'
+import { listSteps, type Step } from './steps.ts'
 
 type With<Name extends keyof Filter> = Filter & Required<Pick<Filter, Name>>
 
 /** In the order in which they act. */
 export class FilterChain {
-  readonly ofRequest: readonly With<'request'>[]
+  readonly ofRequest: readonly Step[]
   readonly #ofDraft: readonly With<'upstreamRequest'>[]
   readonly #ofResponse: readonly With<'response'>[]
   readonly #ofErrors: readonly With<'errorPage'>[]
@@ -27,10 +30,11 @@ export class FilterChain {
   readonly #requestNames: readonly FieldNames[]
   readonly #responseNames: readonly FieldNames[]
 
-  constructor(filters: readonly Filter[]) {
+  /** `owners` are the objects of the filters, in their order. */
+  constructor(filters: readonly Filter[], owners?: readonly (ResourceRef | undefined)[]) {
     this.#requestNames = filters.flatMap(({ requestNames }) => requestNames ?? [])
     this.#responseNames = filters.flatMap(({ responseNames }) => responseNames ?? [])
-    this.ofRequest = filters.filter((filter): filter is With<'request'> => filter.request !== undefined)
+    this.ofRequest = listSteps(filters, owners)
     this.#ofDraft = filters.filter((filter): filter is With<'upstreamRequest'> => filter.upstreamRequest !== undefined)
     this.#ofResponse = filters.filter((filter): filter is With<'response'> => filter.response !== undefined)
     this.#ofErrors = filters.filter((filter): filter is With<'errorPage'> => filter.errorPage !== undefined)
@@ -63,7 +67,7 @@ export class FilterChain {
   }
 
   /** The first page that a filter has for the error. */
-  findErrorPage(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | undefined {
+  findErrorPage(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | AskedPage | undefined {
     for (const filter of this.#ofErrors) {
       const page = filter.errorPage(status, isOwn, request)
       if (page !== undefined) return page
@@ -123,7 +127,11 @@ export class FilterChains {
   find(configs: readonly FilterConfig[], host?: string): FilterChain {
     let chain = this.#chains.get(configs)
     if (chain === undefined) {
-      chain = new FilterChain(configs.map((config) => this.#create(config, host)))
+      const filters = configs.map((config) => this.#create(config, host))
+      chain = new FilterChain(
+        filters,
+        configs.map(({ owner }) => owner),
+      )
       this.#chains.set(configs, chain)
     }
     return chain

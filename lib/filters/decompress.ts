@@ -8,7 +8,7 @@ import {
   type Gunzip,
   type Inflate,
 } from 'node:zlib'
-import { GatewayError } from '../base/errors.ts'
+import { GatewayError, tooLarge } from '../base/errors.ts'
 import { printBytes } from '../base/measure.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
 import { oneOf } from './annotation-form.ts'
@@ -92,7 +92,7 @@ export const DECOMPRESS = defineFilter<Options>({
           check: (chunk) => {
             bytes += chunk.length
             if (bytes <= limit) return undefined
-            return new GatewayError('PORTICO_REQ_TOO_LARGE', `more than ${limit} bytes once it is decompressed`)
+            return tooLarge(limit, `more than ${limit} bytes once it is decompressed`)
           },
           explain: ({ message }) => new GatewayError('PORTICO_REQ_BAD_CODING', `${name}: ${message}`),
         })

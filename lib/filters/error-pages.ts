@@ -1,14 +1,17 @@
 /** Puts pages in the place of the bodies of errors, by their status. HOT */
-import { matching, oneOf } from './annotation-form.ts'
+import type { UpstreamKey } from '../model/upstream.ts'
+import { matching, oneOf, SERVICE_PORT } from './annotation-form.ts'
 import { findMediaType, PLAIN, printContent } from './content-body.ts'
 import { VALUE } from './field-lines.ts'
-import { type AnnotationReader, type Content, defineFilter, type ErrorPage } from './spec.ts'
+import { type AnnotationReader, type AskedPage, type Content, defineFilter, type ErrorPage } from './spec.ts'
 
-/** A page for statuses from one to another. */
-type PageOption = Readonly<{ from: number; to: number; body: string | Content; type: string }>
+/** A page for statuses from one to another; without a body it is the Service's. */
+type PageOption = Readonly<{ from: number; to: number; body: string | Content | undefined; type: string }>
 
 type Options = Readonly<{
   pages: readonly PageOption[]
+  /** The Service's that is asked for pages; undefined: there is none. */
+  upstream: UpstreamKey | undefined
   /** Answers of endpoints are left as they are. */
   isOwnAlone: boolean
 }>
@@ -42,6 +45,12 @@ export const ERROR_PAGES = defineFilter<Options>({
       form: matching(VALUE, 'is no media type', 'write one as in "text/html; charset=utf-8"'),
       needs: 'error-pages-body',
     },
+    'error-pages-service': {
+      about:
+        'the Service that is asked for these pages in place of error-pages-body, `name` for its first port or `name:port`, as ingress-nginx does: `GET /` with `X-Code`, `X-Format`, `X-Original-URI`, `X-Namespace`, `X-Ingress-Name`, `X-Service-Name`, `X-Service-Port` and `X-Request-ID`',
+      form: SERVICE_PORT,
+      needs: 'error-pages',
+    },
     'error-pages-for': {
       about:
         '`all` errors, those that endpoints answer with too, or those of the `gateway` alone (`all`); answers of other filters, as of `respond`, are left as they are',
@@ -58,29 +67,39 @@ export const ERROR_PAGES = defineFilter<Options>({
       return undefined
     }
     const pages = items.flatMap((item) => readPage(annotations, item) ?? [])
-    if (annotations.text('error-pages-body') !== undefined && items.every((item) => item.includes('='))) {
+    const upstream = annotations.upstream('error-pages-service')
+    const [one, other] = ['error-pages-body', 'error-pages-service'].filter(
+      (each) => annotations.text(each) !== undefined,
+    )
+    if (other !== undefined) annotations.refuse(other, `${one} has the page already`, 'leave one of them out')
+    if (one !== undefined && items.every((item) => item.includes('='))) {
       const fault = 'each error has a page in error-pages already'
-      annotations.refuse('error-pages-body', fault, 'leave it out, or name a status without "=" in error-pages')
+      annotations.refuse(one, fault, 'leave it out, or name a status without "=" in error-pages')
     }
-    return { pages, isOwnAlone: annotations.text('error-pages-for') === 'gateway' }
+    return { pages, upstream, isOwnAlone: annotations.text('error-pages-for') === 'gateway' }
   },
-  print: ({ pages, isOwnAlone }) =>
-    `${pages.map(printPage).join(', ')}${isOwnAlone ? ', for errors of the gateway' : ''}`,
-  create({ pages, isOwnAlone }) {
-    const byStatus = new Map<number, ErrorPage>()
+  print: ({ pages, upstream, isOwnAlone }) =>
+    `${pages.map((page) => printPage(page, upstream)).join(', ')}${isOwnAlone ? ', for errors of the gateway' : ''}`,
+  create({ pages, upstream, isOwnAlone }) {
+    const byStatus = new Map<number, ErrorPage | AskedPage>()
+    const asked = upstream && { upstream }
     // What names fewer statuses is written over what names more; of equal ones the first stays.
     for (const { from, to, body, type } of [...pages].reverse().sort((a, b) => b.to - b.from - (a.to - a.from))) {
-      const page = {
-        lines: `Content-Type: ${type}\r\n`,
-        body: typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.bytes, 'latin1'),
-      }
-      for (let status = from; status <= to; status++) byStatus.set(status, page)
+      const page = body === undefined ? asked : createPage(body, type)
+      if (page !== undefined) for (let status = from; status <= to; status++) byStatus.set(status, page)
     }
     return {
       errorPage: (status, isOwn) => (isOwn || !isOwnAlone ? byStatus.get(status) : undefined),
     }
   },
 })
+
+function createPage(body: string | Content, type: string): ErrorPage {
+  return {
+    lines: `Content-Type: ${type}\r\n`,
+    body: typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.bytes, 'latin1'),
+  }
+}
 
 /** Undefined where the item has no page, which is refused then. */
 function readPage(annotations: AnnotationReader, item: string): PageOption | undefined {
@@ -95,8 +114,8 @@ function readPage(annotations: AnnotationReader, item: string): PageOption | und
     return body && { from, to, body, type: findMediaType(body) ?? PLAIN }
   }
   const body = annotations.text('error-pages-body')
-  if (body === undefined) {
-    const help = `write ${statuses}=pages/sorry.html for a ConfigMap and its key, or the page in portico.dev/error-pages-body`
+  if (body === undefined && annotations.text('error-pages-service') === undefined) {
+    const help = `write ${statuses}=pages/sorry.html for a ConfigMap and its key, the page in portico.dev/error-pages-body, or a Service that is asked in portico.dev/error-pages-service`
     annotations.refuse('error-pages', `"${statuses}" has no page`, help)
     return undefined
   }
@@ -110,8 +129,9 @@ function readStatuses(text: string): readonly [number, number] {
   return [from!, to!]
 }
 
-function printPage({ from, to, body }: PageOption): string {
+function printPage({ from, to, body }: PageOption, upstream: UpstreamKey | undefined): string {
   const isClass = from % 100 === 0 && to === from + 99
   const statuses = isClass ? `${from / 100}xx` : from === to ? String(from) : `${from}-${to}`
+  if (body === undefined) return `${statuses} from ${upstream}`
   return `${statuses} ${typeof body === 'string' ? `${Buffer.byteLength(body)} bytes` : printContent(body)}`
 }

@@ -39,7 +39,22 @@ const VARIABLE =
 export type Field = readonly [name: string, value: string]
 
 /** Lower-case names of fields. */
-export type FieldNames = Pick<ReadonlySet<string>, 'has'>
+export type FieldNames = Pick<ReadonlySet<string>, 'has'> & {
+  /** True at the lengths that a name may have; undefined: any. Most names of requests need not be looked up then. */
+  readonly lengths?: readonly boolean[]
+}
+
+/** Servers after the CGI model take an underscore in a name for a hyphen. */
+export function createNames(names: readonly string[]): FieldNames {
+  const known = new Set(names.map(hyphenate))
+  const lengths: boolean[] = Array(Math.max(...names.map(({ length }) => length)) + 1).fill(false)
+  for (const { length } of names) lengths[length] = true
+  return { has: (name) => known.has(hyphenate(name)), lengths }
+}
+
+export function hyphenate(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-')
+}
 
 /** The values of all fields of this lower-case name, in one list (RFC 9110 §5.3); undefined: there is none. */
 export function joinValues(lines: string, name: string): string | undefined {
@@ -48,17 +63,58 @@ export function joinValues(lines: string, name: string): string | undefined {
 
 /** The lines without the fields of these names. */
 export function removeFields(lines: string, names: FieldNames): string {
+  const { lengths } = names
   let kept = ''
   let start = 0
   for (let at = 0; at < lines.length; ) {
     const end = lines.indexOf('\r\n', at) + 2
-    if (names.has(lines.slice(at, lines.indexOf(':', at)).toLowerCase())) {
+    const colon = lines.indexOf(':', at)
+    if ((lengths === undefined || lengths[colon - at]) && names.has(lines.slice(at, colon).toLowerCase())) {
       kept += lines.slice(start, at)
       start = end
     }
     at = end
   }
   return start === 0 ? lines : kept + lines.slice(start)
+}
+
+/** The same for names that are known beforehand: lines that have none of them cost a tenth. */
+export function createRemover(names: Iterable<string>): (lines: string) => string {
+  const list = [...names]
+  if (list.length === 0) return (lines) => lines
+  return (lines) => {
+    let kept = ''
+    let start = 0
+    for (let at = 0; at < lines.length; ) {
+      const end = lines.indexOf('\n', at) + 1
+      if (findNamed(lines, at, list) >= 0) {
+        kept += lines.slice(start, at)
+        start = end
+      }
+      at = end
+    }
+    return start === 0 ? lines : kept + lines.slice(start)
+  }
+}
+
+/** Which of these lower-case names have a field: bit n for the nth of 31 at most. */
+export function markPresent(lines: string, names: readonly string[]): number {
+  let marks = 0
+  for (let at = 0; at < lines.length; at = lines.indexOf('\n', at) + 1) {
+    const named = findNamed(lines, at, names)
+    if (named >= 0) marks |= 1 << named
+  }
+  return marks
+}
+
+/** Which of these lower-case names the field at `at` has; -1: none. */
+function findNamed(lines: string, at: number, names: readonly string[]): number {
+  for (let named = 0; named < names.length; named++) {
+    const name = names[named]!
+    const colon = at + name.length
+    if (lines.charCodeAt(colon) === 0x3a && lines.slice(at, colon).toLowerCase() === name) return named
+  }
+  return -1
 }
 
 export function printFields(fields: readonly Field[]): string {

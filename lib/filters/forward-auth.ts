@@ -1,27 +1,39 @@
-/** Asks an auth server whether a request may go on, as Traefik's forwardAuth does. */
-import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
-import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+/** Asks an auth server whether a request may go on, as ingress-nginx and Traefik do. */
 import { GatewayError } from '../base/errors.ts'
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
-import { joinLines, splitLines } from '../http1/field-line.ts'
 import { END_TO_END, HOP_BY_HOP } from '../http1/field-names.ts'
-import { type AnnotationForm, FIELD_NAMES, matching } from './annotation-form.ts'
-import { CLIENT_FIELDS, type FieldNames, findNameFault, removeFields, splitNames } from './field-lines.ts'
+import { type AnnotationForm, FIELD_NAMES, matching, oneOf } from './annotation-form.ts'
+import { AuthCache, type AuthCacheOptions } from './auth-cache.ts'
+import { type AuthAnswer, type AuthFailure, AuthServer, pickFields, QUESTION } from './auth-server.ts'
+import { CLIENT_FIELDS, createNames, findNameFault, hyphenate, removeFields, splitNames } from './field-lines.ts'
+import { compileTemplate } from './field-template.ts'
 import { type AnnotationReader, defineFilter, type FilterOutcome, type FilterRequest, PendingOutcome } from './spec.ts'
 
 type Options = Readonly<{
   url: string
+  method: string
+  /** Names of the client's fields that the auth server gets; undefined: all of them. */
+  sent: readonly string[] | undefined
   /** Names of fields that the upstream request gets from the answer of the auth server. */
   copied: readonly string[]
   /** Milliseconds. */
   timeout: number
+  /** Where clients without a login are sent; undefined: they get the answer of the auth server. */
+  signIn: SignIn | undefined
+  /** Cookies of the auth server reach the client whatever the status of the answer is. */
+  alwaysSetsCookies: boolean
+  cache: AuthCacheOptions | undefined
+  /** Requests go on where the auth server cannot be reached. */
+  failsOpen: boolean
 }>
 
-/**
- * Fields of the client that the auth server does not get: the request has no body there, and an answer that depends on a copy or on
- * a range (RFC 9110 §13, §14) would be no answer to the question.
- */
-const NOT_ASKED_WITH = /^(?:host|range|content-.*|if-.*)$/
+type SignIn = Readonly<{
+  /** A URL or path, as a template. */
+  location: string
+  /** The parameter that says where the client came from. */
+  parameter: string
+}>
+
 /** Fields of an answer that refuses, which the client does not get: those of the hop, the framing, and what the gateway writes itself. */
 const NOT_REFUSED_WITH: ReadonlySet<string> = new Set([
   ...HOP_BY_HOP,
@@ -30,15 +42,17 @@ const NOT_REFUSED_WITH: ReadonlySet<string> = new Set([
   'server',
   'x-request-id',
 ])
+const SET_COOKIE: ReadonlySet<string> = new Set(['set-cookie'])
+/** As in ingress-nginx. */
+const COOKIE_STATUSES: ReadonlySet<number> = new Set([200, 201, 204, 206, 301, 302, 303, 304, 307, 308])
 const DEFAULT_TIMEOUT_MS = 5_000
 const MAX_TIMEOUT_MS = 300_000
 const MAX_NAMES = 64
-const MAX_BODY_BYTES = 65_536
-
-/** Connections to one auth server; requests beyond wait for one within their time limit. */
-const MAX_CONNECTIONS = 256
-const MAX_IDLE_CONNECTIONS = 16
-const MAX_IDLE_MS = 30_000
+const MAX_KEY_PARTS = 8
+const MAX_CACHE_MS = 86_400_000
+/** As in ingress-nginx. */
+const DEFAULT_DURATIONS = '200 202 401 5m'
+const DEFAULT_PARAMETER = 'rd'
 
 /** A URL may hold a secret, and is never shown. */
 const URL_FORM: AnnotationForm = {
@@ -49,6 +63,25 @@ const URL_FORM: AnnotationForm = {
       : 'this is no URL of an auth server',
   help: 'write http:// or https:// with a host and a path, without a user or a fragment; X-Forwarded-Host and X-Forwarded-Uri tell the auth server what was asked for',
 }
+const SIGN_IN_FORM: AnnotationForm = {
+  pattern:
+    /^(?:https?:\/\/|\/(?!\/))(?:\$\{request\.(?:authority|host|scheme)\}|(?!\$[a-z_{])[\x21-\x5b\x5d-\x7e]){1,2040}$/,
+  describeFault: (text) =>
+    /\$[a-z_{]/.test(text) ? 'it has a variable that has no meaning here' : 'this is no URL and no path',
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the variables are those of the annotation.
+  help: 'write http:// or https:// or a path that begins with "/"; ${request.host}, ${request.authority} and ${request.scheme} may stand in it, and the parameter that says where to come back to is added',
+}
+const KEY_PART = "(?:client|method|path|(?:header|cookie):[!#$%&'*+\\-.^_`|~0-9A-Za-z]{1,100})"
+const KEY_HELP =
+  'write "header:NAME" or "cookie:NAME", and beside them "client", "method" or "path", with commas between'
+const KEY_FORM = matching(new RegExp(`^${KEY_PART}(?:\\s*,\\s*${KEY_PART})*$`), 'is no key', KEY_HELP)
+const DURATIONS = '(?:[2-4]\\d\\d\\s+)+(?:\\d+(?:\\.\\d+)?(?:ms|s|m|h))+'
+const DURATIONS_HELP = 'write statuses from 200 to 499 and a time behind them, as in "200 202 5m, 401 10s"'
+const DURATIONS_FORM = matching(
+  new RegExp(`^${DURATIONS}(?:\\s*,\\s*${DURATIONS})*$`),
+  'names no statuses with a time',
+  DURATIONS_HELP,
+)
 
 export const FORWARD_AUTH = defineFilter<Options>({
   name: 'forward-auth',
@@ -58,8 +91,19 @@ export const FORWARD_AUTH = defineFilter<Options>({
   annotations: {
     'auth-url': {
       about:
-        'the URL of an auth server that is asked before a request is forwarded: 2xx lets it go on, the client gets any other answer, and 503 where there is none. The question is a GET with the fields of the client and X-Forwarded-Method, -Proto, -Host, -Uri and -For.',
+        'the URL of an auth server that is asked before a request is forwarded: 2xx lets it go on, the client gets any other answer, and 503 where there is none. The question has the fields of the client, and says in X-Forwarded-* and X-Original-* what was asked for',
       form: URL_FORM,
+    },
+    'auth-method': {
+      about: 'the method of the question (`GET`)',
+      form: oneOf(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']),
+      needs: 'auth-url',
+    },
+    'auth-request-headers': {
+      about:
+        'names of the fields of the client that the auth server gets, separated by commas; all where it is left out',
+      form: FIELD_NAMES,
+      needs: 'auth-url',
     },
     'auth-response-headers': {
       about:
@@ -72,196 +116,171 @@ export const FORWARD_AUTH = defineFilter<Options>({
       form: matching(DURATION.pattern, 'is no time from 1ms to 5m', DURATION.example),
       needs: 'auth-url',
     },
+    'auth-signin': {
+      about:
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: the variables are those of the annotation.
+        'a URL, or a path, to which a client is redirected (302) where the auth server answers 401; a parameter says where to come back to. `${request.host}`, `${request.authority}` and `${request.scheme}` may stand in it',
+      form: SIGN_IN_FORM,
+      needs: 'auth-url',
+    },
+    'auth-signin-redirect-param': {
+      about: 'the name of that parameter (`rd`). A URL that has it already stays as it is',
+      form: matching(/^[\w.~-]{1,64}$/, 'is no name of a parameter', 'write letters, digits, "-", "." and "_"'),
+      needs: 'auth-signin',
+    },
+    'auth-always-set-cookie': {
+      about:
+        '`"true"`: cookies that the auth server sets reach the client even where the endpoint answers with an error; else with 200, 201, 204, 206, 301, 302, 303, 304, 307 and 308',
+      form: oneOf(['true', 'false']),
+      needs: 'auth-url',
+    },
+    'auth-cache-key': {
+      about:
+        'what decides upon the answer of the auth server, which is kept then: `header:NAME` and `cookie:NAME` for the credentials, beside them `client`, `method` and `path` (with the query), with commas between. Nothing is kept where it is left out',
+      form: KEY_FORM,
+      needs: 'auth-url',
+    },
+    'auth-cache-duration': {
+      about: 'how long answers are kept, by their status (`200 202 401 5m`), as in `200 202 5m, 401 10s`; at most 24h',
+      form: DURATIONS_FORM,
+      needs: 'auth-cache-key',
+    },
+    'auth-failure': {
+      about:
+        'what becomes of requests where the auth server cannot be reached: `closed` answers 503, `open` lets them go on',
+      form: oneOf(['closed', 'open']),
+      needs: 'auth-url',
+    },
   },
   read(annotations) {
     const written = annotations.text('auth-url')
-    const copied = readNames(annotations)
-    const timeout = readTimeout(annotations)
+    const options = {
+      method: annotations.text('auth-method') ?? 'GET',
+      sent: readNames(annotations, 'auth-request-headers', false),
+      copied: readNames(annotations, 'auth-response-headers', true) ?? [],
+      timeout: readTimeout(annotations) ?? DEFAULT_TIMEOUT_MS,
+      signIn: readSignIn(annotations),
+      alwaysSetsCookies: annotations.text('auth-always-set-cookie') === 'true',
+      cache: readCache(annotations),
+      failsOpen: annotations.text('auth-failure') === 'open',
+    }
     if (written === undefined) return undefined
     const url = parseUrl(written)
-    if (url === undefined) {
-      annotations.refuse('auth-url', URL_FORM.describeFault(written), URL_FORM.help)
-      return undefined
-    }
-    return { url, copied: copied ?? [], timeout: timeout ?? DEFAULT_TIMEOUT_MS }
+    if (url !== undefined) return { url, ...options }
+    annotations.refuse('auth-url', URL_FORM.describeFault(written), URL_FORM.help)
+    return undefined
   },
-  print({ url, copied, timeout }) {
+  print({ url, method, sent, copied, timeout, signIn, cache, failsOpen }) {
     // A query may hold a secret.
     const { origin, pathname } = new URL(url)
-    const fields = copied.length === 0 ? '' : `, takes ${copied.join(' ')} from it`
-    return `asks ${origin}${pathname} within ${printDuration(timeout)}${fields}`
+    return [
+      `asks ${method === 'GET' ? '' : `${method} `}${origin}${pathname} within ${printDuration(timeout)}`,
+      ...(sent === undefined ? [] : [`tells it ${sent.join(' ')}`]),
+      ...(copied.length === 0 ? [] : [`takes ${copied.join(' ')} from it`]),
+      ...(signIn === undefined ? [] : [`401 goes to ${cutQuery(signIn.location)}`]),
+      ...(cache === undefined ? [] : [`keeps ${printDurations(cache)} by ${cache.key.join(' ')}`]),
+      ...(failsOpen ? ['lets requests pass where it cannot be reached'] : []),
+    ].join(', ')
   },
-  create({ url, copied, timeout }) {
-    const server = new AuthServer(url, timeout)
+  create(options, { clock, shared, warn }) {
+    const { url, method, sent, copied, timeout, signIn, alwaysSetsCookies, failsOpen } = options
+    const server = new AuthServer({ url, method, sent: sent && createNames(sent), timeout })
     const names = copied.length === 0 ? undefined : createNames(copied)
-    /** Field lines that requests on their way are to have. */
-    const granted = new WeakMap<FilterRequest, string>()
+    const cache = options.cache && shared(() => new KeptCache()).find(options.cache, url + method + sent, clock)
+    const locate = signIn && createLocator(signIn)
+    /** Field lines that requests on their way, and their answers, are to have. */
+    const granted = new WeakMap<FilterRequest, Readonly<{ lines: string; cookies: string }>>()
+
+    const decide = (request: FilterRequest, answer: AuthAnswer): FilterOutcome => {
+      const { status, body } = answer
+      const cookies = pickFields(answer, SET_COOKIE)
+      if (status >= 200 && status <= 299) {
+        const lines = names === undefined ? '' : pickFields(answer, names)
+        if (lines !== '' || cookies !== '') granted.set(request, { lines, cookies })
+        return undefined
+      }
+      if (status === 401 && locate !== undefined) {
+        const lines = `Location: ${locate(request)}\r\nCache-Control: no-store\r\n${cookies}`
+        return { status: 302, lines, body: undefined }
+      }
+      return { status, lines: pickFields(answer, { has: findRefusing(answer) }), body }
+    }
+    const giveUp = (failure: AuthFailure): FilterOutcome => {
+      if (!failsOpen || !failure.isUnreached) {
+        return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', `auth server: ${failure.message}`, failure)
+      }
+      const { origin, pathname } = server.url
+      warn(`the auth server ${origin}${pathname} cannot be reached, and requests go on unasked: ${failure.message}`)
+      return undefined
+    }
     return {
       request(request) {
-        if (request.header(QUESTION) !== undefined) {
-          return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', 'auth-url leads back to a route that asks it')
-        }
-        const call = new AuthCall(server, request)
-        const outcome = call.run((answer) => {
-          if (names !== undefined) granted.set(request, pickFields(answer, names))
-        })
-        return new PendingOutcome(outcome, () => call.abort('the client has gone'))
+        if (request.header(QUESTION) === undefined) return undefined
+        return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', 'auth-url leads back to a route that asks it')
+      },
+      check(request) {
+        const found = cache === undefined ? server.ask(request) : cache.find(request, () => server.ask(request))
+        if ('status' in found) return decide(request, found)
+        const outcome = found.answer.then((answer) => decide(request, answer), giveUp)
+        return new PendingOutcome(outcome, found.cancel)
       },
       ...(names !== undefined && {
         requestNames: names,
         upstreamRequest: (draft, request) => {
-          draft.lines = removeFields(draft.lines, names) + (granted.get(request) ?? '')
+          draft.lines = removeFields(draft.lines, names) + (granted.get(request)?.lines ?? '')
           draft.addedLines = removeFields(draft.addedLines, names)
         },
       }),
+      response(head, request) {
+        const cookies = granted.get(request)?.cookies
+        if (cookies && (alwaysSetsCookies || COOKIE_STATUSES.has(head.status))) head.lines += cookies
+      },
     }
   },
 })
 
-/** Marks a question to an auth server: where it comes back to a route that asks, there would be no end of questions. */
-const QUESTION = 'x-portico-auth-question'
+/** The cache of a filter over reloads, as long as these ask the same. */
+class KeptCache {
+  #cache: AuthCache | undefined
+  #question = ''
 
-/** Where to ask, and the connections that are kept for it. */
-class AuthServer {
-  readonly url: URL
-  readonly timeout: number
-  readonly #agent: HttpAgent
-
-  constructor(url: string, timeout: number) {
-    this.url = new URL(url)
-    this.timeout = timeout
-    const options = {
-      keepAlive: true,
-      maxSockets: MAX_CONNECTIONS,
-      maxFreeSockets: MAX_IDLE_CONNECTIONS,
-      timeout: MAX_IDLE_MS,
+  find(options: AuthCacheOptions, asked: string, clock: ConstructorParameters<typeof AuthCache>[1]): AuthCache {
+    const question = JSON.stringify([options, asked])
+    if (this.#cache === undefined || this.#question !== question) {
+      this.#cache = new AuthCache(options, clock)
+      this.#question = question
     }
-    this.#agent = this.#isSecure ? new HttpsAgent({ ...options, rejectUnauthorized: true }) : new HttpAgent(options)
-  }
-
-  get #isSecure(): boolean {
-    return this.url.protocol === 'https:'
-  }
-
-  /** `headers` are names and values in turn. */
-  send(headers: readonly string[]): ClientRequest {
-    return (this.#isSecure ? requestHttps : requestHttp)(this.url, { agent: this.#agent, headers })
+    return this.#cache
   }
 }
 
-/** One question to the auth server. */
-class AuthCall {
-  readonly #server: AuthServer
-  readonly #headers: readonly string[]
-  #request: ClientRequest | undefined
-  /** Why nothing waits for the answer any more; undefined: it is waited for. */
-  #aborted: string | undefined
-
-  constructor(server: AuthServer, request: FilterRequest) {
-    this.#server = server
-    this.#headers = composeHeaders(server.url.host, request)
-  }
-
-  /** `onGranted` hears of an answer that lets the request go on. */
-  async run(onGranted: (answer: IncomingMessage) => void): Promise<FilterOutcome> {
-    const { timeout } = this.#server
-    const timer = setTimeout(() => this.abort(`no answer within ${printDuration(timeout)}`), timeout)
-    try {
-      const answer = await this.#ask()
-      const body = await readBody(answer)
-      if (this.#aborted !== undefined) throw new Error(this.#aborted)
-      const status = answer.statusCode!
-      if (status >= 200 && status <= 299) {
-        onGranted(answer)
-        return undefined
-      }
-      // 304 tells of a copy that nobody has asked about.
-      if (status < 200 || status === 304 || status > 599) throw new Error(`status ${status}`)
-      return { status, lines: pickFields(answer, { has: findRefusing(answer) }), body }
-    } catch (thrown) {
-      const why = this.#aborted ?? (thrown as Error).message
-      return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', `auth server: ${why}`, thrown)
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  abort(why: string): void {
-    this.#aborted = why
-    this.#request?.destroy(new Error(why))
-  }
-
-  async #ask(): Promise<IncomingMessage> {
-    for (;;) {
-      try {
-        return await this.#send()
-      } catch (thrown) {
-        // The server may have closed a kept connection just then. Each time one kept connection fewer is left.
-        if (this.#aborted !== undefined || !this.#request?.reusedSocket) throw thrown
-      }
-    }
-  }
-
-  #send(): Promise<IncomingMessage> {
-    return new Promise((resolve, reject) => {
-      const request = this.#server.send(this.#headers)
-      this.#request = request
-      request.on('response', resolve)
-      request.on('error', reject)
-      request.on('close', () => reject(new Error('the connection was closed')))
-      request.end()
-    })
+/** Says where a client signs in, and comes back from to what it asked for. */
+function createLocator({ location, parameter }: SignIn): (request: FilterRequest) => string {
+  const template = compileTemplate(location)
+  const write = (request: FilterRequest): string => (typeof template === 'string' ? template : template(request))
+  const query = location.indexOf('?') < 0 ? undefined : location.slice(location.indexOf('?') + 1)
+  if (query?.split('&').some((each) => each.split('=')[0] === parameter)) return write
+  const separator = query === undefined ? '?' : query === '' || query.endsWith('&') ? '' : '&'
+  return (request) => {
+    const { scheme, clientAuthority, target } = request
+    const asked = encodeBytes(`${scheme}://${clientAuthority}${target}`)
+    return `${write(request)}${separator}${parameter}=${asked}`
   }
 }
 
-/** Names and values in turn. */
-function composeHeaders(host: string, request: FilterRequest): string[] {
-  const { method, scheme, clientAuthority, pathname, query, clientAddress, lines } = request
-  const headers = ['Host', host, QUESTION, '1']
-  headers.push('X-Forwarded-Method', method, 'X-Forwarded-Proto', scheme, 'X-Forwarded-Host', clientAuthority)
-  // What the endpoint gets is what the auth server decides upon, with dot segments resolved.
-  headers.push('X-Forwarded-Uri', pathname + query, 'X-Forwarded-For', clientAddress)
-  const sent = splitLines(lines)
-  for (let at = 0; at < sent.length; at += 2) {
-    if (!NOT_ASKED_WITH.test(hyphenate(sent[at]!))) headers.push(sent[at]!, sent[at + 1]!)
-  }
-  return headers
-}
-
-/** The fields of these names as lines. */
-function pickFields({ rawHeaders }: IncomingMessage, names: FieldNames): string {
-  const picked: string[] = []
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    if (names.has(rawHeaders[at]!.toLowerCase())) picked.push(rawHeaders[at]!, rawHeaders[at + 1]!)
-  }
-  return joinLines(picked)
+/** One character a byte, percent-encoded where it may not stand in a parameter. */
+function encodeBytes(text: string): string {
+  return text.replace(/[^\w.~-]/g, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
 }
 
 /** Says of the lower-case name of a field of an answer that refuses whether the client gets it. */
-function findRefusing({ headers }: IncomingMessage): (name: string) => boolean {
-  const listed = new Set(headers.connection?.split(',').map((name) => name.trim().toLowerCase()))
-  return (name) => !NOT_REFUSED_WITH.has(name) && (END_TO_END.has(name) || !listed.has(name))
-}
-
-async function readBody(answer: IncomingMessage): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of answer as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > MAX_BODY_BYTES) throw new Error(`an answer of more than ${MAX_BODY_BYTES} bytes`)
-    chunks.push(chunk)
+function findRefusing(answer: AuthAnswer): (name: string) => boolean {
+  const listed = new Set<string>()
+  for (let at = 0; at < answer.fields.length; at += 2) {
+    if (answer.fields[at]!.toLowerCase() !== 'connection') continue
+    for (const name of answer.fields[at + 1]!.split(',')) listed.add(name.trim().toLowerCase())
   }
-  return bytes === 0 ? undefined : Buffer.concat(chunks)
-}
-
-/** Servers after the CGI model take an underscore in a name for a hyphen. */
-function createNames(names: readonly string[]): FieldNames {
-  const known = new Set(names.map(hyphenate))
-  return { has: (name) => known.has(hyphenate(name)) }
-}
-
-function hyphenate(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-')
+  return (name) => !NOT_REFUSED_WITH.has(name) && (END_TO_END.has(name) || !listed.has(name))
 }
 
 /** Undefined where it is none of an auth server. */
@@ -271,18 +290,19 @@ function parseUrl(text: string): string | undefined {
   return username + password + hash === '' ? href : undefined
 }
 
-function readNames(annotations: AnnotationReader): readonly string[] | undefined {
-  const text = annotations.text('auth-response-headers')
+/** Names of fields; `areWritten` in the request to the endpoint. */
+function readNames(annotations: AnnotationReader, name: string, areWritten: boolean): readonly string[] | undefined {
+  const text = annotations.text(name)
   if (text === undefined) return undefined
   const names = splitNames(text)
-  const own = names.find((name) => CLIENT_FIELDS.has(hyphenate(name)))
+  const own = areWritten ? names.find((each) => CLIENT_FIELDS.has(hyphenate(each))) : undefined
   const fault =
     names.length > MAX_NAMES
       ? `it names more than ${MAX_NAMES} fields`
       : own !== undefined
         ? `${own} is written by the gateway itself`
         : names.map(findNameFault).find((each) => each !== undefined)
-  if (fault !== undefined) annotations.refuse('auth-response-headers', fault, FIELD_NAMES.help)
+  if (fault !== undefined) annotations.refuse(name, fault, FIELD_NAMES.help)
   return names
 }
 
@@ -293,4 +313,53 @@ function readTimeout(annotations: AnnotationReader): number | undefined {
   if (timeout >= 1 && timeout <= MAX_TIMEOUT_MS) return timeout
   annotations.refuse('auth-timeout', `"${text}" is no time from 1ms to 5m`, DURATION.example)
   return undefined
+}
+
+function readSignIn(annotations: AnnotationReader): SignIn | undefined {
+  const location = annotations.text('auth-signin')
+  if (location === undefined) return undefined
+  const plain = location.replace(/\$\{[^}]*\}/g, 'a')
+  const url = plain.startsWith('/') ? `http://a${plain}` : plain
+  if (parseUrl(url) === undefined) {
+    annotations.refuse('auth-signin', 'this is no URL and no path', SIGN_IN_FORM.help)
+    return undefined
+  }
+  return { location, parameter: annotations.text('auth-signin-redirect-param') ?? DEFAULT_PARAMETER }
+}
+
+function readCache(annotations: AnnotationReader): AuthCacheOptions | undefined {
+  const text = annotations.text('auth-cache-key')
+  if (text === undefined) return undefined
+  const key = text.split(',').map((each) => each.trim())
+  const header = key.find((each) => each.startsWith('header:'))?.slice('header:'.length)
+  const fault =
+    key.length > MAX_KEY_PARTS
+      ? `it has more than ${MAX_KEY_PARTS} parts`
+      : !key.some((each) => each.includes(':'))
+        ? 'it names no credential, so all users would share one answer'
+        : header !== undefined && CLIENT_FIELDS.has(hyphenate(header))
+          ? `${header} says who the client is`
+          : undefined
+  if (fault !== undefined) annotations.refuse('auth-cache-key', fault, KEY_HELP)
+  const durations = readDurations(annotations.text('auth-cache-duration') ?? DEFAULT_DURATIONS)
+  const wrong = durations.find(([, duration]) => duration < 1 || duration > MAX_CACHE_MS)
+  if (wrong !== undefined) annotations.refuse('auth-cache-duration', 'a time is not from 1ms to 24h', DURATIONS_HELP)
+  return { key, durations }
+}
+
+function readDurations(text: string): readonly (readonly [number, number])[] {
+  return text.split(',').flatMap((group) => {
+    const words = group.trim().split(/\s+/)
+    const duration = parseMeasure(words.at(-1) ?? '', DURATION)
+    return words.slice(0, -1).map((status) => [Number(status), duration] as const)
+  })
+}
+
+function printDurations({ durations }: AuthCacheOptions): string {
+  return durations.map(([status, duration]) => `${status} for ${printDuration(duration)}`).join(', ')
+}
+
+/** A query may hold a secret. */
+function cutQuery(location: string): string {
+  return location.split('?', 1)[0]!
 }

@@ -1,13 +1,13 @@
 /** Sets, adds and removes fields of requests and of answers. HOT */
+import { isForwardingClaim } from '../http1/field-names.ts'
 import { FIELD_NAMES, FIELDS } from './annotation-form.ts'
 import {
   CLIENT_FIELDS,
+  createRemover,
   type Field,
-  type FieldNames,
   findNameFault,
   parseFields,
   printFields,
-  removeFields,
   splitNames,
 } from './field-lines.ts'
 import { compileTemplate, findTemplateFault, type Template } from './field-template.ts'
@@ -62,16 +62,18 @@ export const HEADERS = defineFilter<Options>({
   create({ request, response }) {
     const changeRequest = request && createChange(request)
     const changeResponse = response && createChange(response)
+    // The gateway adds no other fields that can be changed.
+    const changesClaims = changeRequest?.names.some(isForwardingClaim)
     return {
       ...(changeRequest && {
-        requestNames: changeRequest.names,
+        requestNames: new Set(changeRequest.names),
         upstreamRequest: (draft, request) => {
           draft.lines = changeRequest.apply(draft.lines, request)
-          draft.addedLines = removeFields(draft.addedLines, changeRequest.names)
+          if (changesClaims) draft.addedLines = changeRequest.strip(draft.addedLines)
         },
       }),
       ...(changeResponse && {
-        responseNames: changeResponse.names,
+        responseNames: new Set(changeResponse.names),
         response: (head, request) => {
           head.lines = changeResponse.apply(head.lines, request)
         },
@@ -114,11 +116,18 @@ function readNames(annotations: AnnotationReader, name: string): readonly string
   return []
 }
 
-type Change = Readonly<{ names: FieldNames; apply: (lines: string, request: FilterRequest) => string }>
+type Change = Readonly<{
+  /** In lower case. */
+  names: readonly string[]
+  /** The lines without the fields that are set or removed. */
+  strip: (lines: string) => string
+  apply: (lines: string, request: FilterRequest) => string
+}>
 
 /** What is added stays behind what a client or an endpoint has sent. */
 function createChange({ set, add, remove }: Changes): Change {
-  const names = new Set([...set.map(([name]) => name), ...remove].map((name) => name.toLowerCase()))
+  const names = [...set.map(([name]) => name), ...remove].map((name) => name.toLowerCase())
+  const strip = createRemover(names)
   const added = [...set, ...add].map(compileField)
   const fixed = added.every((line) => typeof line === 'string') ? added.join('') : undefined
   const print = (request: FilterRequest): string => {
@@ -128,7 +137,8 @@ function createChange({ set, add, remove }: Changes): Change {
   }
   return {
     names,
-    apply: (lines, request) => (names.size === 0 ? lines : removeFields(lines, names)) + (fixed ?? print(request)),
+    strip,
+    apply: (lines, request) => strip(lines) + (fixed ?? print(request)),
   }
 }
 

@@ -25,11 +25,20 @@ function findRest(path: string, matchPath: string, match: FilterRequest['match']
 /** Where the elements of the prefix end in the path. */
 function findEnd(path: string, prefix: string): number {
   let at = 0
-  for (const element of prefix.split('/')) {
-    if (element === '') continue
-    while (path[at] === '/') at++
-    const end = path.indexOf('/', at)
-    at = end < 0 ? path.length : end
+  let start = 0
+  while (start < prefix.length) {
+    const end = prefix.indexOf('/', start)
+    const next = end < 0 ? prefix.length : end
+    if (next > start) at = skipElement(path, at)
+    start = next + 1
   }
   return at
+}
+
+/** Where the element behind the slashes at `at` ends. */
+function skipElement(path: string, at: number): number {
+  let start = at
+  while (path.charCodeAt(start) === 0x2f) start++
+  const end = path.indexOf('/', start)
+  return end < 0 ? path.length : end
 }

@@ -2,10 +2,11 @@
 import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
 import type { NormalPath } from '../base/path.ts'
 import { parseParameters } from '../base/query.ts'
-import { findField } from '../http1/field-line.ts'
+import { findField, findRequestField } from '../http1/field-line.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import { findFilter } from './registry.ts'
-import { type FilterDraft, type FilterEnvironment, type FilterRequest, PendingOutcome } from './spec.ts'
+import { type Filter, type FilterDraft, type FilterEnvironment, type FilterRequest, PendingOutcome } from './spec.ts'
+import { listSteps } from './steps.ts'
 
 /** A request that is not sent. `target` is path and query as sent; a method, fields and a client have usual values where they are left out. */
 export type PlayedRequest = Readonly<{
@@ -41,11 +42,13 @@ export function describeRequest(request: PlayedRequest): FilterRequest {
     protocol: 'HTTP/1.1',
     startedAt: 0,
     tls: undefined,
+    route: '',
     clientAddress: client,
     clientNetwork: client,
     lines,
-    header: (name) => findField(lines, name),
+    header: (name) => findRequestField(lines, name),
     parameter: (name) => parseParameters(query).get(name),
+    holdToEnd: (lease) => lease.release(),
   }
 }
 
@@ -82,28 +85,50 @@ export function playFilters(
       isPortMissing ||= httpsPort === 0
       return httpsPort
     },
+    warn: () => {},
     shared: (make) => make(),
   }
-  const played = configs.map(({ name, options }) => {
-    const { create, dependsOn } = findFilter(name)
-    return { name, filter: dependsOn === undefined ? create(options, environment) : undefined }
-  })
+  const names = new Map<Filter, string>()
   const notPlayed: string[] = []
-  for (const { name, filter } of played) {
-    const outcome = filter?.request?.(request)
-    if (filter === undefined || outcome instanceof PendingOutcome) notPlayed.push(name)
+  const filters = configs.map(({ name, options }) => {
+    const { create, dependsOn } = findFilter(name)
+    const filter = create(options, environment)
+    const played = dependsOn === undefined ? filter : hideOutcomes(filter)
+    names.set(played, name)
+    return played
+  })
+  const owners = configs.map(({ owner }) => owner)
+  for (const { request: ask, filters: asked } of listSteps(filters, owners)) {
+    const outcome = ask(request)
+    const own = asked.map((filter) => names.get(filter)!)
+    if (outcome instanceof PendingOutcome) notPlayed.push(...own.filter((name) => isUnknown(name, notPlayed)))
     else if (outcome instanceof GatewayError) {
       const { status, code, detail } = outcome
-      return { answer: { status, code, reason: `the filter ${name} refuses it: ${detail}` }, notPlayed }
+      return { answer: { status, code, reason: `the filter ${own.join(' or ')} refuses it: ${detail}` }, notPlayed }
     } else if (outcome !== undefined) {
       const { status, lines } = outcome
       const head = { status, lines }
-      for (const { filter } of played.toReversed()) filter?.response?.(head, request)
+      for (const filter of filters.toReversed()) filter.response?.(head, request)
       const location = isPortMissing ? undefined : findField(head.lines, 'location')
-      const reason = `the filter ${name} answers`
+      const reason = `the filter ${own.join(' or ')} answers`
       return { answer: { status, code: undefined, reason, ...(location !== undefined && { location }) }, notPlayed }
     }
   }
-  for (const { filter } of played) filter?.upstreamRequest?.(draft, request)
+  for (const filter of filters) filter.upstreamRequest?.(draft, request)
   return { answer: undefined, notPlayed }
+}
+
+function isUnknown(name: string, told: readonly string[]): boolean {
+  return findFilter(name).dependsOn !== undefined && !told.includes(name)
+}
+
+const NEVER = new PendingOutcome(new Promise(() => {}), () => {})
+
+/** A filter of which nobody knows what it would say. */
+function hideOutcomes({ request, check, joinsChecks }: Filter): Filter {
+  return {
+    ...(request && { request: () => NEVER }),
+    ...(check && { check: () => NEVER }),
+    ...(joinsChecks && { joinsChecks }),
+  }
 }

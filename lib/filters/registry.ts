@@ -1,9 +1,12 @@
 /** All filters there are. */
+import { createHmac, randomBytes } from 'node:crypto'
 import { printName } from '../base/resource-name.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
+import { BASIC_AUTH } from './basic-auth.ts'
 import { COMPRESS } from './compress.ts'
+import { CONCURRENCY_LIMIT } from './concurrency-limit.ts'
 import { CORS } from './cors.ts'
 import { DECOMPRESS } from './decompress.ts'
 import { ERROR_PAGES } from './error-pages.ts'
@@ -14,13 +17,16 @@ import { MAINTENANCE } from './maintenance.ts'
 import { RATE_LIMIT } from './rate-limit.ts'
 import { REDIRECT } from './redirect.ts'
 import { RESPOND } from './respond.ts'
+import { SATISFY } from './satisfy.ts'
 import { SECURITY_HEADERS } from './security-headers.ts'
 import { SOURCE_RANGE } from './source-range.ts'
 import type { FilterNeeds, FilterSpec } from './spec.ts'
 import { URL_REWRITE } from './url-rewrite.ts'
 
 export const FILTERS: readonly FilterSpec[] = [
+  BASIC_AUTH,
   COMPRESS,
+  CONCURRENCY_LIMIT,
   CORS,
   DECOMPRESS,
   ERROR_PAGES,
@@ -31,6 +37,7 @@ export const FILTERS: readonly FilterSpec[] = [
   RATE_LIMIT,
   REDIRECT,
   RESPOND,
+  SATISFY,
   SECURITY_HEADERS,
   SOURCE_RANGE,
   URL_REWRITE,
@@ -44,6 +51,18 @@ const BY_NAME: ReadonlyMap<string, FilterSpec> = new Map(FILTERS.map((spec) => [
  */
 export function printFilters({ filters = [], owner }: Pick<Route, 'filters' | 'owner'>): readonly string[] {
   return filters.map((config) => printFilter(config) + printOwner(config, owner))
+}
+
+const MARK_KEY = randomBytes(32)
+
+/** A mark of what must not be shown of the filters, `basic-auth 1a2b3c4d`: it is another where that is another, and in each process. */
+export function markSecrets(configs: readonly FilterConfig[] = []): string {
+  const marks = configs.flatMap(({ name, options }) => {
+    const secret = findFilter(name).secret?.(options)
+    if (secret === undefined) return []
+    return `${name} ${createHmac('sha256', MARK_KEY).update(secret).digest('hex').slice(0, 8)}`
+  })
+  return marks.join(', ') || 'none'
 }
 
 function printFilter({ name, options }: FilterConfig): string {

@@ -1,6 +1,6 @@
 /** Has browsers be careful with answers: a set of security fields, and HSTS (RFC 6797). HOT */
 import { matching, oneOf } from './annotation-form.ts'
-import { type Field, joinValues, printFields, removeFields } from './field-lines.ts'
+import { createRemover, type Field, markPresent, printFields } from './field-lines.ts'
 import { type AnnotationReader, defineFilter } from './spec.ts'
 
 type Options = Readonly<{
@@ -29,7 +29,6 @@ const PRESETS: Readonly<Record<'true' | 'strict', readonly Field[]>> = {
   ],
 }
 const HSTS = 'strict-transport-security'
-const HSTS_NAMES = new Set([HSTS])
 /** Seconds; the list of browsers (hstspreload.org) takes no host with less. */
 const LEAST_PRELOADED = 31_536_000
 
@@ -78,24 +77,36 @@ export const SECURITY_HEADERS = defineFilter<Options>({
       ...(overrides ? ['also where endpoints send them'] : []),
     ].join(', '),
   create({ preset, hsts, overrides }) {
-    const fields = (preset === undefined ? [] : PRESETS[preset]).map(prepare)
-    const secure = hsts === undefined ? undefined : prepare(['Strict-Transport-Security', hsts])
-    const names = new Set(fields.map(({ name }) => name))
+    const plain = preset === undefined ? [] : PRESETS[preset]
+    const secure: readonly Field[] = hsts === undefined ? plain : [...plain, ['Strict-Transport-Security', hsts]]
+    const addPlain = createAddition(plain, overrides)
+    const addSecure = createAddition(secure, overrides)
+    const removeHsts = createRemover([HSTS])
     return {
       response(head, { scheme }) {
-        if (overrides) head.lines = removeFields(head.lines, names)
-        for (const { name, line } of fields) if (joinValues(head.lines, name) === undefined) head.lines += line
-        if (secure === undefined) return
+        if (scheme === 'https') head.lines = addSecure(head.lines)
         // A browser must not be told over plain HTTP, where anybody may be heard (RFC 6797 §7.2).
-        if (overrides || scheme === 'http') head.lines = removeFields(head.lines, HSTS_NAMES)
-        if (scheme === 'https' && joinValues(head.lines, HSTS) === undefined) head.lines += secure.line
+        else head.lines = addPlain(hsts === undefined ? head.lines : removeHsts(head.lines))
       },
     }
   },
 })
 
-function prepare(field: Field): Readonly<{ name: string; line: string }> {
-  return { name: field[0].toLowerCase(), line: printFields([field]) }
+/** Adds the fields, in place of those that are there, or only where there are none. */
+function createAddition(fields: readonly Field[], overrides: boolean): (lines: string) => string {
+  const names = fields.map(([name]) => name.toLowerCase())
+  if (overrides) {
+    const added = printFields(fields)
+    const remove = createRemover(names)
+    return (lines) => remove(lines) + added
+  }
+  /** By the fields that are present: an endpoint mostly sends the same. */
+  const missing: string[] = []
+  return (lines) => {
+    const present = markPresent(lines, names)
+    missing[present] ??= printFields(fields.filter((_, at) => (present & (1 << at)) === 0))
+    return lines + missing[present]
+  }
 }
 
 /** In the spelling of RFC 6797 §6.1. */

@@ -33,11 +33,15 @@ export const SOURCE_RANGE = defineFilter<Options>({
     const denied = deny && createAddressSet(deny)
     const allowed = allow && createAddressSet(allow)
     return {
-      request({ clientAddress }) {
-        if (denied?.has(clientAddress)) return refuse(clientAddress, 'is in deny-source-range')
-        if (allowed && !allowed.has(clientAddress)) return refuse(clientAddress, 'is not in allow-source-range')
-        return undefined
-      },
+      // Who is kept out stays out, whatever other checks say.
+      ...(denied && {
+        request: ({ clientAddress }) =>
+          denied.has(clientAddress) ? refuse(clientAddress, 'is in deny-source-range') : undefined,
+      }),
+      ...(allowed && {
+        check: ({ clientAddress }) =>
+          allowed.has(clientAddress) ? undefined : refuse(clientAddress, 'is not in allow-source-range'),
+      }),
     }
   },
 })

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from '../base/clock.ts'
 import type { GatewayError } from '../base/errors.ts'
 import type { PathMatch } from '../model/route.ts'
+import type { UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import type { AnnotationForm } from './annotation-form.ts'
 import type { FieldNames } from './field-lines.ts'
@@ -42,6 +43,8 @@ export type FilterRequest = {
   readonly startedAt: number
   /** Of the client's own connection; undefined where that is plain. */
   readonly tls: TlsFacts | undefined
+  /** Names the route over reloads, with its host: `shop.example.com/cart`; unknown to the filters of a host. */
+  readonly route: string
   readonly clientAddress: string
   /** The network that limits for each client count it under. */
   readonly clientNetwork: string
@@ -51,7 +54,12 @@ export type FilterRequest = {
   header(name: string): string | undefined
   /** The value of a parameter of the query, decoded. */
   parameter(name: string): string | undefined
+  /** Releases the lease once the request has ended, however it ends: answered, refused, broken off, or when its tunnel is closed. */
+  holdToEnd(lease: Lease): void
 }
+
+/** Something that a request holds while it is under way. */
+export type Lease = { release(): void }
 
 /** The request as it is to reach an endpoint. Filters may change all of it. */
 export type FilterDraft = {
@@ -78,6 +86,9 @@ export type ErrorPage = Readonly<{
   lines: string
   body: Buffer
 }>
+
+/** A Service that is asked for the page. */
+export type AskedPage = Readonly<{ upstream: UpstreamKey }>
 
 /** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
 export type StreamMaker = () => Duplex
@@ -110,6 +121,13 @@ export class PendingOutcome {
 export type Filter = {
   /** Before an endpoint is chosen; of a filter of hosts: before a route is found. Filters of hosts have no other function. */
   request?(request: FilterRequest): FilterOutcome | PendingOutcome
+  /**
+   * The same, after `request`, of a filter that asks who the client is. Where a filter of the same object joins the checks, the
+   * first that lets the request go on is enough, and the others are not asked.
+   */
+  check?(request: FilterRequest): FilterOutcome | PendingOutcome
+  /** One check of the same object is enough. */
+  joinsChecks?: boolean
   /** Fields that the filter answers for: the client's trailers may not say them. */
   requestNames?: FieldNames
   /** The same of an endpoint's trailers. */
@@ -120,7 +138,7 @@ export type Filter = {
    * The page for an answer from 400 to 599, an endpoint's or an error of the gateway itself (`isOwn`); undefined: its body is left as it
    * is. The status is kept. Answers of other filters are what was asked for, and have no page. All `response` functions follow.
    */
-  errorPage?(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | undefined
+  errorPage?(status: number, isOwn: boolean, request: FilterRequest): ErrorPage | AskedPage | undefined
   /** Before an answer goes to the client. */
   response?(head: FilterHead, request: FilterRequest): void
   /**
@@ -142,6 +160,8 @@ export type FilterEnvironment = Readonly<{
   processes: number
   /** The port of HTTPS as clients know it. */
   httpsPort: () => number
+  /** Tells in the log what operators should know; the same text once a minute. */
+  warn: (message: string) => void
   /** State that outlives reloads, for as long as the same owner has this filter. */
   shared: <T extends object>(make: () => T) => T
 }>
@@ -154,6 +174,13 @@ export type Content = Readonly<{
   bytes: string
 }>
 
+/** A Secret that an annotation refers to. Its values go to workers, in options of a filter, and are shown nowhere. */
+export type SecretContent = Readonly<{
+  name: string
+  /** By key; one character a byte (latin1). */
+  values: Readonly<Record<string, string>>
+}>
+
 /** Reads the annotations of one object, by their names without the domain. */
 export type AnnotationReader = {
   /** Without white space around it; undefined where there is none. */
@@ -163,6 +190,13 @@ export type AnnotationReader = {
    * not there, which is refused then.
    */
   content(name: string, reference?: string): Content | undefined
+  /**
+   * The upstream of the Service that the annotation names, as `name` for its first port or `name:port`; undefined where there is none,
+   * or where it is not there, which is refused then.
+   */
+  upstream(name: string): UpstreamKey | undefined
+  /** The same of a Secret that the annotation names. */
+  secret(name: string): SecretContent | undefined
   /** Says why an annotation cannot be used; the filter is left out, or closes its routes where it guards. */
   refuse(name: string, message: string, help: string): void
 }
@@ -209,6 +243,8 @@ export type FilterSpec<Options extends Readonly<Record<string, unknown>> = Reado
     findNeeds?: (options: Options, host: string) => FilterNeeds | undefined
     /** For people: what it does, in a few words. */
     print: (options: Options) => string
+    /** What of the options must not be shown, in one text: reports say that it has changed. Undefined: nothing. */
+    secret?: (options: Options) => string
     /** Does all that can be done once. */
     create: (options: Options, environment: FilterEnvironment) => Filter
   }>
@@ -255,12 +291,18 @@ export function readFilter(
     }
   }
   if (isRefused) return undefined
-  const content = (name: string, reference?: string): Content | undefined => {
-    const found = annotations.content(name, reference)
+  /** What is not there has been refused. */
+  const keep = <T>(found: T | undefined, name: string): T | undefined => {
     isRefused ||= found === undefined && annotations.text(name) !== undefined
     return found
   }
-  const options = spec.read({ text: (name) => annotations.text(name), content, refuse })
+  const options = spec.read({
+    text: (name) => annotations.text(name),
+    content: (name, reference) => keep(annotations.content(name, reference), name),
+    upstream: (name) => keep(annotations.upstream(name), name),
+    secret: (name) => keep(annotations.secret(name), name),
+    refuse,
+  })
   // A filter that is half understood might do what nobody meant.
   return isRefused ? undefined : options
 }

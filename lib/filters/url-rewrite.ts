@@ -74,20 +74,25 @@ function createRewrite(change: PathChange): Filter {
     }
   }
   const rewrite = createPathRewrite(change)
-  const rewritten = new WeakMap<FilterRequest, string>()
+  /** What the request that was asked about last came to: mostly it is the next one to be sent. */
+  let last: FilterRequest | undefined
+  let rewritten: string | undefined
   return {
     /** A path that a rewriting makes must be one already: dot segments in it would lead out of where it is to lead. */
     request(request) {
+      // What follows a prefix are whole elements of a path.
+      if (change.type === 'prefix' && request.match.type !== 'regex') return undefined
       const path = rewrite(request)
-      if (path === undefined) return undefined
-      if (!isNormalPath(path)) {
+      if (path !== undefined && !isNormalPath(path)) {
         return new GatewayError('PORTICO_REQ_BAD_PATH', 'what the rewriting of the path came to is no path')
       }
-      rewritten.set(request, path)
+      last = request
+      rewritten = path
       return undefined
     },
     upstreamRequest(draft, request) {
-      const path = rewritten.get(request)
+      const path = request === last ? rewritten : rewrite(request)
+      last = undefined
       if (path !== undefined) draft.target = path + request.query
     },
   }
@@ -100,8 +105,9 @@ function createPathRewrite(
   if (change.type === 'prefix') return (request) => replacePrefix(request, change.value)
   const pattern = compilePattern(change.pattern)
   return ({ matchPath }) => {
-    const matcher = pattern.matcher(matchPath)
-    return matcher.find() ? matcher.reset().replaceFirst(change.replacement) : undefined
+    // To ask first whether there is something to replace would search twice.
+    const path = pattern.matcher(matchPath).replaceFirst(change.replacement)
+    return path === matchPath ? undefined : path
   }
 }
 

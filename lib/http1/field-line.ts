@@ -47,6 +47,11 @@ export function joinFields(lines: string, name: string, separator: string): stri
   return joined
 }
 
+/** The value of a field of a request, by its lower-case name. Cookies may come in several fields, and HTTP/2 joins them so (RFC 9113 §8.2.3). */
+export function findRequestField(lines: string, name: string): string | undefined {
+  return name === 'cookie' ? joinFields(lines, name, '; ') : findField(lines, name)
+}
+
 /** The same latin1 text in one piece: text joined of many pieces would be walked again at each write. */
 export function flattenText(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1')

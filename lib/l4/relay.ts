@@ -77,7 +77,6 @@ class Relay implements AttemptSubject, AttemptUser, BareEvents, Unread {
   readonly privates = undefined
   // Bytes that were sent to an endpoint cannot be sent to another one.
   readonly isIdempotent = false
-  readonly waitsForClient = false
   readonly #client: Socket
   readonly #listener: string
   readonly #route: ServedRoute | undefined

@@ -1,4 +1,5 @@
 import type { ResourceRef } from './resource-ref.ts'
+import type { UpstreamKey } from './upstream.ts'
 
 /** A feature that is applied to the requests of a route. */
 export type FilterConfig = Readonly<{
@@ -8,6 +9,8 @@ export type FilterConfig = Readonly<{
   options: FilterOptions
   /** The object that says so: what the filter remembers is of all routes that have it from there. Undefined: a filter of hosts. */
   owner?: ResourceRef
+  /** The upstreams that it asks; undefined: none. */
+  upstreams?: readonly UpstreamKey[]
 }>
 
 export type FilterOptions = Readonly<Record<string, unknown>>

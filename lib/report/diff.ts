@@ -2,7 +2,7 @@
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
 import { cutSame } from '../base/list.ts'
-import { printFilters, redirectsToHttps } from '../filters/registry.ts'
+import { markSecrets, printFilters, redirectsToHttps } from '../filters/registry.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import { isServiceListener, type ServiceListener } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
@@ -206,6 +206,7 @@ function describeRoute(model: Model, route: Route, subject: string = subjectOf(r
       },
       { name: 'priority ', value: String(route.match.priority ?? 0) },
       { name: 'filters ', value: printFilters(route).join('; ') || 'none' },
+      { name: 'secrets of filters ', value: markSecrets(route.filters) },
     ],
   }
 }

@@ -37,14 +37,12 @@ export type ExplainedUrl = Readonly<{
   authority?: string
   /** The other header fields as they travel on (http1/request-fields). */
   lines?: string
-  /** The client's address, where a trusted proxy counts as the client's word; 127.0.0.1 if it is left out. */
+  /** The client's address, as a trusted proxy tells it where there is one; 127.0.0.1 if it is left out. */
   client?: string
-  /** What fields say of the client and of its request, and whether that is believed; left out: they say nothing. */
+  /** What a trusted proxy says of the client's request; left out: nothing. */
   told?: Readonly<{
     scheme: 'http' | 'https' | undefined
     authority: Readonly<{ text: string; hostname: string }> | undefined
-    /** For people. */
-    reason: string
   }>
 }>
 

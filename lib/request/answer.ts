@@ -2,7 +2,8 @@
 import type { GatewayError } from '../base/errors.ts'
 import type { FilterChain } from '../filters/chain.ts'
 import { removeFields } from '../filters/field-lines.ts'
-import type { ErrorPage, StreamMaker } from '../filters/spec.ts'
+import type { AskedPage, ErrorPage, StreamMaker } from '../filters/spec.ts'
+import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import { BodyTransform, type TransformEvents } from './body-transform.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, Exchange, ExchangeEvents } from './exchange.ts'
@@ -43,31 +44,45 @@ export function filterSwitch(context: RequestContext, lines: string): string {
 export function filterHead(context: RequestContext, head: AnswerHead): FilteredHead {
   const filters = context.served?.filters
   if (filters === undefined) return head
-  const page = head.status < 400 ? undefined : findErrorPage(filters, head.status, context)
-  return page === undefined ? applyFilters(filters, context, head) : applyFilters(filters, context, putPage(head, page))
+  const page = head.status < 400 ? undefined : findPage(filters, head.status, context)
+  // One that is asked for stands in the answer already, or could not be had.
+  const isThere = page !== undefined && 'body' in page
+  return applyFilters(filters, context, isThere ? putPage(head, page) : head)
 }
 
 /** Answers of filters have neither an error nor attempts. */
-function findErrorPage(filters: FilterChain, status: number, context: RequestContext): ErrorPage | undefined {
+function findPage(filters: FilterChain, status: number, context: RequestContext): ErrorPage | AskedPage | undefined {
   const isOwn = context.error !== undefined
   return isOwn || context.attempts !== undefined ? filters.findErrorPage(status, isOwn, context) : undefined
 }
 
+/** The pool that is to be asked for the page of an error; undefined: there is none to be asked. */
+export function findAsked(context: RequestContext, status: number): UpstreamPool | undefined {
+  const { served } = context
+  if (status < 400 || served?.asked === undefined) return undefined
+  const page = findPage(served.filters!, status, context)
+  return page !== undefined && 'upstream' in page ? served.asked.get(page.upstream) : undefined
+}
+
+/** The field lines of an answer whose body a page replaces. */
+export function putLines(lines: string, page: Pick<ErrorPage, 'lines'>): string {
+  return removeFields(lines, OF_BODY) + page.lines
+}
+
 function putPage(head: AnswerHead, page: ErrorPage): FilteredHead {
-  const lines = removeFields(head.lines, OF_BODY) + page.lines
+  const lines = putLines(head.lines, page)
   return { ...head, lines, contentLength: page.body.length, trailers: false, page }
 }
 
 function applyFilters(filters: FilterChain, context: RequestContext, head: FilteredHead): FilteredHead {
-  const { status, contentLength } = head
-  const changed = { status, lines: head.lines, contentLength }
+  const changed = { ...head }
   filters.changeResponse(changed, context)
+  const { status, contentLength } = head
   const isBodiless = contentLength === 0 || status === 204 || status === 304
   const makers = isBodiless ? undefined : filters.transformResponse(changed, context)
-  const { lines } = changed
-  if (makers === undefined) return { ...head, lines }
+  if (makers === undefined) return changed
   // The length is not known. An answer to HEAD must not declare another than GET would (RFC 9110 §8.6).
-  const transformed = { ...head, lines, contentLength: undefined }
+  const transformed = { ...changed, contentLength: undefined }
   return context.exchange.method === 'HEAD' ? transformed : { ...transformed, bodyStreams: makers }
 }
 

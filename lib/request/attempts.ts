@@ -41,8 +41,6 @@ export type AttemptUser = Victim & {
   readonly canRepeat: boolean
   /** True if an endpoint may get it although another one, or the same, perhaps had it already. */
   readonly isIdempotent: boolean
-  /** True if it is the client that does not get on. */
-  readonly waitsForClient: boolean
   /** Milliseconds for which its client has kept it waiting; 0 where it waits for the endpoint. */
   stalledFor(now: number): number
   /** Its client is too slow for a place that others want. */
@@ -104,12 +102,17 @@ export class Attempts implements QueuedRequest, Holder, Timed {
     this.#triedAt = subject.startedMonotonic
   }
 
-  /** Has all attempts, and what goes before them, come to an answer in time. */
-  limit(): void {
-    const { timeout } = this.#policy.retry
-    if (timeout === 0) return
-    this.#limitAt = this.#subject.startedMonotonic + timeout
-    this.#watch(this.#limitAt)
+  /**
+   * Has all attempts together come to an answer in time: since the request came, with what went before the attempts, or from now on,
+   * if all of its body has come only now.
+   */
+  limit(isFromNowOn: boolean): void {
+    const { request } = this.#policy.timeouts
+    if (request === 0 || this.#limitAt < Number.POSITIVE_INFINITY) return
+    const { clock, startedMonotonic } = this.#subject
+    this.#limitAt = request + (isFromNowOn ? clock.monotonic() : startedMonotonic)
+    // A wait in the queue may have to end before.
+    this.#watch(Math.min(this.deadlineAt, this.#limitAt))
   }
 
   /** The first attempt, or a wait for it. */
@@ -394,14 +397,9 @@ export class Attempts implements QueuedRequest, Holder, Timed {
       return
     }
     this.#endLimit()
-    const { timeout } = this.#policy.retry
-    if (this.#user.waitsForClient) {
-      const why = `the client did not send all of the request body within ${timeout} ms`
-      this.#user.fail(new GatewayError('PORTICO_REQ_TIMEOUT', why))
-      return
-    }
     const place = this.endpoint?.label ?? this.pool.upstream.key
-    const error = new GatewayError('PORTICO_UP_HEADERS_TIMEOUT', `${place}: no answer within ${timeout} ms`)
+    const why = `${place}: no answer within ${this.#policy.timeouts.request} ms`
+    const error = new GatewayError('PORTICO_UP_HEADERS_TIMEOUT', why)
     if (!this.endpoint) this.#user.fail(error)
     else this.failAttempt(error, undefined)
   }

@@ -125,13 +125,17 @@ export class ConnectionInfo {
   }
 }
 
-/** The socket of a session of HTTP/2 tells nothing once the session is closed. */
+/** The socket of a session of HTTP/2 throws whatever it is asked once the session is closed. */
 function readTls(socket: TLSSocket | undefined): TlsFacts | undefined {
-  if (socket === undefined || socket.destroyed) return undefined
-  const { servername } = socket
-  return {
-    version: socket.getProtocol() ?? '',
-    cipher: socket.getCipher()?.name ?? '',
-    serverName: typeof servername === 'string' ? servername : '',
+  try {
+    if (socket === undefined || socket.destroyed) return undefined
+    const { servername } = socket
+    return {
+      version: socket.getProtocol() ?? '',
+      cipher: socket.getCipher()?.name ?? '',
+      serverName: typeof servername === 'string' ? servername : '',
+    }
+  } catch {
+    return undefined
   }
 }

@@ -1,13 +1,13 @@
 /** One request as everything behind the door sees it: checked once, in one canonical form. HOT */
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
-import { GatewayError } from '../base/errors.ts'
+import { GatewayError, tooLarge } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
 import { parseParameters } from '../base/query.ts'
-import type { FilterRequest, TlsFacts } from '../filters/spec.ts'
-import { findField, joinFields } from '../http1/field-line.ts'
+import type { FilterRequest, Lease, TlsFacts } from '../filters/spec.ts'
+import { findRequestField } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { PathMatch } from '../model/route.ts'
 import type { RoutedRequest } from '../routing/predicates.ts'
@@ -63,6 +63,8 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   isFinished: boolean = false
   /** Of the query; undefined until one was asked for. */
   #parameters: ReadonlyMap<string, string> | undefined = undefined
+  /** What filters hold for it; undefined: nothing. */
+  #leases: Lease[] | undefined = undefined
 
   constructor(exchange: Exchange, snapshot: Snapshot | undefined, clock: Clock) {
     this.exchange = exchange
@@ -105,6 +107,22 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     return this.served!.match
   }
 
+  get route(): string {
+    return this.served!.labels.route
+  }
+
+  holdToEnd(lease: Lease): void {
+    this.#leases ??= []
+    this.#leases.push(lease)
+  }
+
+  /** Lets go of what filters hold for the request. */
+  releaseLeases(): void {
+    if (this.#leases === undefined) return
+    for (const lease of this.#leases) lease.release()
+    this.#leases = undefined
+  }
+
   get lines(): string {
     return this.fields!.lines
   }
@@ -116,9 +134,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   }
 
   header(name: string): string | undefined {
-    const { lines } = this.fields!
-    // Cookies may come in several fields, and HTTP/2 joins them so (RFC 9113 §8.2.3).
-    return name === 'cookie' ? joinFields(lines, name, '; ') : findField(lines, name)
+    return findRequestField(this.fields!.lines, name)
   }
 
   parameter(name: string): string | undefined {
@@ -164,13 +180,18 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
       return new GatewayError('PORTICO_REQ_EXPECTATION', fields.expect)
     }
     const length = fields.contentLength
-    if (length !== undefined && length > 0) {
-      if (!exchange.hasBody) return new GatewayError('PORTICO_REQ_BAD_FRAMING', `0 of ${length} bytes came`)
-      if (limits.bodyBytes > 0 && length > limits.bodyBytes) {
-        return new GatewayError('PORTICO_REQ_TOO_LARGE', `Content-Length ${length}`)
-      }
+    if (length !== undefined && length > 0 && !exchange.hasBody) {
+      return new GatewayError('PORTICO_REQ_BAD_FRAMING', `0 of ${length} bytes came`)
     }
     return undefined
+  }
+
+  /** Why a body of so many bytes is refused; undefined: it is not. What the limit is depends on the route. */
+  refuseBody(bytes: number): GatewayError | undefined {
+    const ofRoute = this.served?.policy?.bodyLimit ?? 0
+    const limit = ofRoute || this.settings.limits.bodyBytes
+    if (limit === 0 || bytes <= limit) return undefined
+    return tooLarge(limit, `more than ${ofRoute === 0 ? 'limits.bodyBytes' : 'upstream.bodyLimit'} (${limit} bytes)`)
   }
 
   /** Takes a trusted proxy's word for who the client is. */

@@ -51,7 +51,7 @@ export class Draft implements UpstreamRequest, FilterDraft {
 }
 
 /** Milliseconds; `usual` is the limit of the settings. */
-function findConnectTimeout({ retry, timeouts }: UpstreamPolicy, usual: number): number {
+export function findConnectTimeout({ retry, timeouts }: UpstreamPolicy, usual: number): number {
   const limit = timeouts.connect || usual
   return retry.tryTimeout > 0 && retry.tryTimeout < limit ? retry.tryTimeout : limit
 }

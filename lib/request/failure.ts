@@ -28,6 +28,7 @@ export function composeFailure(
   let lines = `Content-Type: ${html ? 'text/html' : 'application/json'}; charset=utf-8\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n`
   if (status === 503 || status === 429) lines += `Retry-After: ${error.retryAfter ?? RETRY_AFTER}\r\n`
   if (status === 405) lines += ALLOW_LINE
+  lines += error.lines
   return { status, lines: composeOwnLines(lines, requestId, now), body }
 }
 

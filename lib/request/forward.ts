@@ -9,14 +9,16 @@ import type { UpstreamPolicy } from '../settings/service.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import type { UpstreamCall, UpstreamEvents } from '../upstream/transport/call.ts'
-import { type AnswerSink, filterHead, filterSwitch, openAnswerBody } from './answer.ts'
+import { type AnswerSink, filterHead, filterSwitch, findAsked, openAnswerBody } from './answer.ts'
 import { Attempts, type AttemptUser } from './attempts.ts'
 import { type BodyTaker, TransformedBody } from './body-transform.ts'
 import type { RequestContext } from './context.ts'
 import { Draft } from './draft.ts'
 import type { BodySink, Exchange, ExchangeEvents } from './exchange.ts'
 import { composeAnswerLines, filterHints } from './headers.ts'
+import { HeldError } from './held-error.ts'
 import { KeptBody } from './kept-body.ts'
+import type { ErrorAnswer } from './page-call.ts'
 import { mayRepeat } from './retry.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
 
@@ -26,6 +28,8 @@ export type ForwardOwner = {
   readonly isDraining: boolean
   /** Answers a request of which nothing was answered yet. */
   fail(context: RequestContext, error: GatewayError): void
+  /** Answers with an endpoint's error, of which nothing was answered yet. */
+  answerError(context: RequestContext, error: ErrorAnswer): void
   /** The endpoint switched protocols, and the client was told: bytes flow both ways, beginning with `early`, until it calls `forward.onClose`. */
   openTunnel(forward: Forward, client: Socket, upstream: Socket, early: Buffer): void
   /** The exchange has ended. */
@@ -103,12 +107,12 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     context.attempts = this.#attempts
     exchange.events = this
     this.#owner.deadlines.add(this)
-    this.#attempts.limit()
     if (context.served!.filters?.transformsRequests && exchange.hasBody) this.#transformBody(context.served!.filters)
     const awaited = this.#chooseAwaited()
     if (awaited > exchange.receivedBytes) this.#awaitBody(awaited)
     else {
       this.#isBodyHere = awaited > 0 && awaited === context.fields!.contentLength
+      if (this.#bodyEnded || this.#isBodyHere) this.#attempts.limit(false)
       this.#attempts.begin()
     }
     if (exchange.isUnread) this.onUnread()
@@ -160,9 +164,9 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     const { context } = this
     context.bytesIn += chunk.length
     if (this.#over) return
-    const limit = context.settings.limits.bodyBytes
-    if (limit > 0 && context.bytesIn > limit) {
-      this.fail(new GatewayError('PORTICO_REQ_TOO_LARGE', `more than ${limit} bytes`))
+    const refused = context.refuseBody(context.bytesIn)
+    if (refused) {
+      this.fail(refused)
       return
     }
     const declared = context.fields!.contentLength
@@ -212,6 +216,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
 
   endBody(): void {
     this.#bodyEnded = true
+    if (!this.context.exchange.isHeadSent) this.#attempts.limit(true)
     if (this.#awaited > 0) {
       this.#leaveBody()
       return
@@ -284,6 +289,10 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     const now = context.clock.monotonic()
     const upstreamMs = now - context.startedMonotonic
     if (status >= 400 && (this.#bodyEnded || this.#expectsContinue) && this.#attempts.retryStatus(status, now)) return
+    if (status >= 400 && this.#bodyEnded && findAsked(context, status) !== undefined) {
+      this.#holdError(head, now)
+      return
+    }
     this.#expectsContinue = false
     const bodiless = status === 204 || status === 304 || exchange.method === 'HEAD'
     const filtered = filterHead(context, {
@@ -309,6 +318,22 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     this.#watchAnswer()
     this.#answer = openAnswerBody(context, filtered)
     if (!more) exchange.flush()
+  }
+
+  /** Keeps an error until it is whole, since a page may take its place, or it may have to go out after all. */
+  #holdError(head: ResponseHead, now: number): void {
+    const { context } = this
+    context.upstreamMs = now - context.startedMonotonic
+    this.#attempts.settleAnswer(head.status, now)
+    this.#dropKept()
+    this.#watchAnswer()
+    const lines = this.#composeLines(head, context.upstreamMs)
+    this.#answer = new HeldError((body) => {
+      this.#close()
+      const { status, contentLength } = head
+      const isHead = context.exchange.method === 'HEAD'
+      this.#owner.answerError(context, { status, lines, body, ...(isHead && { contentLength }) })
+    })
   }
 
   onData(chunk: Buffer): void {
@@ -393,12 +418,12 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     return mayRepeat(this.context.exchange.method, this.#policy.retry)
   }
 
-  get waitsForClient(): boolean {
+  get #waitsForClient(): boolean {
     return this.#limitCode === 'PORTICO_REQ_TIMEOUT' && (this.#isReady || this.#awaited > 0)
   }
 
   stalledFor(now: number): number {
-    const waits = this.#limitCode === 'PORTICO_REQ_ABORTED' || this.waitsForClient
+    const waits = this.#limitCode === 'PORTICO_REQ_ABORTED' || this.#waitsForClient
     // A limit below zero was set in this tick, an endless one is none.
     if (!waits || this.deadlineAt < 0 || this.deadlineAt === Number.POSITIVE_INFINITY) return 0
     return this.#limitMs - (this.deadlineAt - now)
@@ -672,7 +697,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
       return
     }
     this.deadlineAt = Number.POSITIVE_INFINITY
-    if (this.#limitCode === 'PORTICO_REQ_ABORTED' || this.waitsForClient) {
+    if (this.#limitCode === 'PORTICO_REQ_ABORTED' || this.#waitsForClient) {
       this.#failClient(` for ${this.#limitMs} ms`)
       return
     }

@@ -33,6 +33,13 @@ export type Told = Readonly<{
   forwarded: string
 }>
 
+/** An entry of X-Forwarded-For, or an element of Forwarded, that was read for the client's address. */
+export type Hop = Readonly<{
+  text: string
+  /** Undefined: it cannot be read, and nothing before it counts. */
+  address: string | undefined
+}>
+
 const trustedBySettings = new WeakMap<Settings, AddressSet>()
 
 /** Whether what this peer says of its client is believed. */
@@ -48,15 +55,15 @@ export function isTrustedPeer(peerAddress: string, settings: Settings): boolean 
 
 /**
  * What a trusted peer says. One family of fields counts, never a part of each: most proxies write X-Forwarded-* and leave
- * a Forwarded of their own client as it came.
+ * a Forwarded of their own client as it came. `hops` gets the entries that were read, the peer's own first.
  */
-export function readTold(peerAddress: string, claims: ForwardingClaims, settings: Settings): Told {
+export function readTold(peerAddress: string, claims: ForwardingClaims, settings: Settings, hops?: Hop[]): Told {
   return hasXForwarded(claims)
-    ? readXForwarded(peerAddress, claims, settings)
-    : readForwarded(peerAddress, claims.forwarded ?? '', settings)
+    ? readXForwarded(peerAddress, claims, settings, hops)
+    : readForwarded(peerAddress, claims.forwarded ?? '', settings, hops)
 }
 
-function hasXForwarded({
+export function hasXForwarded({
   forwardedFor,
   forwardedProto,
   forwardedHost,
@@ -66,11 +73,11 @@ function hasXForwarded({
   return (forwardedFor ?? forwardedProto ?? forwardedHost ?? forwardedPort ?? realIp) !== undefined
 }
 
-function readXForwarded(peerAddress: string, claims: ForwardingClaims, settings: Settings): Told {
+function readXForwarded(peerAddress: string, claims: ForwardingClaims, settings: Settings, hops?: Hop[]): Told {
   const { forwardedFor, forwardedProto, forwardedHost, forwardedPort, realIp } = claims
   const chain = forwardedFor ?? (realIp !== undefined && isIP(realIp) !== 0 ? realIp : undefined)
   return {
-    clientAddress: findClientAddress(peerAddress, chain, settings),
+    clientAddress: findClientAddress(peerAddress, chain, settings, hops),
     scheme: readScheme(findLast(forwardedProto)),
     authority: readAuthority(findLast(forwardedHost)),
     port: readPort(findLast(forwardedPort)),
@@ -83,7 +90,7 @@ function readXForwarded(peerAddress: string, claims: ForwardingClaims, settings:
  * Each element tells of the request that its proxy got. The one before was written by the address that this one names, so
  * it counts if that is a trusted proxy too; what is said nearer to the client counts for more.
  */
-export function readForwarded(peerAddress: string, field: string, settings: Settings): Told {
+export function readForwarded(peerAddress: string, field: string, settings: Settings, hops?: Hop[]): Told {
   const addresses: string[] = []
   let clientAddress = peerAddress
   let scheme: Scheme | undefined
@@ -99,6 +106,7 @@ export function readForwarded(peerAddress: string, field: string, settings: Sett
     scheme = readScheme(proto) ?? scheme
     authority = readAuthority(host) ?? authority
     const address = node === undefined ? undefined : parseNode(node)
+    hops?.push({ text: node ?? '', address })
     // Behind `unknown`, an obfuscated name, or nothing at all, the author of the elements is unknown.
     if (address === undefined) break
     clientAddress = address
@@ -110,12 +118,18 @@ export function readForwarded(peerAddress: string, field: string, settings: Sett
 }
 
 /** The right-most address of X-Forwarded-For that is no trusted proxy; the peer itself when none is readable. */
-export function findClientAddress(peerAddress: string, forwardedFor: string | undefined, settings: Settings): string {
+export function findClientAddress(
+  peerAddress: string,
+  forwardedFor: string | undefined,
+  settings: Settings,
+  hops?: Hop[],
+): string {
   if (forwardedFor === undefined) return peerAddress
   const entries = forwardedFor.slice(-MAX_FORWARDED_BYTES).split(',').slice(-MAX_FORWARDED_ENTRIES)
   let client = peerAddress
   for (let at = entries.length - 1; at >= 0; at--) {
     const address = parseForwardedAddress(entries[at]!)
+    hops?.push({ text: entries[at]!, address })
     // Behind something unreadable nothing can be believed.
     if (address === undefined) return client
     client = address

@@ -11,6 +11,7 @@ import { type FilterAnswer, PendingOutcome } from '../filters/spec.ts'
 import { findHost, findInHost, type HostRoutes } from '../routing/table.ts'
 import type { ServedHost, ServedRoute, ServedTable, Snapshot } from '../snapshot/snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
+import { findAsked } from './answer.ts'
 import { RequestContext } from './context.ts'
 import { type Exchange, NOBODY } from './exchange.ts'
 import { ALLOW_LINE, composeFailure } from './failure.ts'
@@ -19,6 +20,7 @@ import { Forward, type ForwardOwner } from './forward.ts'
 import { isTrustedPeer } from './forwarded.ts'
 import { composeOwnLines } from './headers.ts'
 import { OwnAnswer } from './own-answer.ts'
+import { askForPage, type ErrorAnswer } from './page-call.ts'
 import { chooseRequestId } from './request-id.ts'
 import { Tunnel } from './tunnel.ts'
 
@@ -98,8 +100,24 @@ export class RequestHandler implements ForwardOwner {
       return
     }
     const now = this.#options.clock.now()
-    const { status, lines, body } = composeFailure(error, context.id, context.fields?.accept, now)
-    this.#answer(context, status, lines, body, mustClose(error))
+    const failure = composeFailure(error, context.id, context.fields?.accept, now)
+    if (mustClose(error)) this.#answer(context, failure, true)
+    else this.answerError(context, failure)
+  }
+
+  /** Answers an error, with the page of a Service where one is asked for it. */
+  answerError(context: RequestContext, error: ErrorAnswer): void {
+    const pool = findAsked(context, error.status)
+    if (pool === undefined) {
+      this.#answer(context, error, false)
+      return
+    }
+    const pending = askForPage(context, pool, error, this.deadlines)
+    new FilterWait(context, pending, {
+      resume: (found) => this.#answer(context, (found as ErrorAnswer | undefined) ?? error, false),
+      fail: () => this.#answer(context, error, true),
+      finish: () => this.finish(context, false),
+    }).start()
   }
 
   finish(context: RequestContext, complete: boolean): void {
@@ -107,6 +125,7 @@ export class RequestHandler implements ForwardOwner {
     context.isFinished = true
     this.#inFlight--
     this.#leaveClient(context)
+    context.releaseLeases()
     if (this.#inFlight === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
     this.#options.onFinish(context.record(complete))
   }
@@ -138,7 +157,7 @@ export class RequestHandler implements ForwardOwner {
     }
     if (context.isServerWide) {
       const lines = composeOwnLines(ALLOW_LINE, context.id, this.#options.clock.now())
-      this.#answer(context, 200, lines, undefined, false)
+      this.#answer(context, { status: 200, lines, body: undefined }, false)
       return
     }
     const table = findTable(context)
@@ -176,6 +195,12 @@ export class RequestHandler implements ForwardOwner {
       return
     }
     context.served = served
+    // Before any filter, so that none waits for a request that is refused all the same.
+    const refused = context.refuseBody(context.fields!.contentLength ?? 0)
+    if (refused) {
+      this.fail(context, refused)
+      return
+    }
     const { filters } = served
     if (filters === undefined || filters.ofRequest.length === 0 || isClosed(served)) this.#send(context, served)
     else this.#ask(context, filters, 0, undefined)
@@ -210,8 +235,8 @@ export class RequestHandler implements ForwardOwner {
       this.fail(context, outcome)
       return
     }
-    const { status, lines, body } = outcome
-    this.#answer(context, status, composeOwnLines(lines, context.id, this.#options.clock.now()), body, false)
+    const lines = composeOwnLines(outcome.lines, context.id, this.#options.clock.now())
+    this.#answer(context, { ...outcome, lines }, false)
   }
 
   #send(context: RequestContext, served: ServedRoute): void {
@@ -220,14 +245,19 @@ export class RequestHandler implements ForwardOwner {
     } else this.fail(context, explainUnavailable(served))
   }
 
-  #answer(context: RequestContext, status: number, lines: string, body: Buffer | undefined, close: boolean): void {
+  #answer(context: RequestContext, answer: ErrorAnswer, close: boolean): void {
     const { exchange } = context
+    const { status, lines, body } = answer
     context.status = status
     const head = {
       status,
       reason: STATUS_CODES[status] ?? '',
       lines,
-      contentLength: isBodiless(status) ? undefined : (body?.length ?? 0),
+      contentLength: isBodiless(status)
+        ? undefined
+        : 'contentLength' in answer
+          ? answer.contentLength
+          : (body?.length ?? 0),
       close: close || exchange.offer !== undefined || this.isDraining,
       trailers: false,
     }

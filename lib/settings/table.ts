@@ -245,7 +245,7 @@ export const SETTINGS = {
     bodyBytes: bytes({
       default: 0,
       min: 0,
-      doc: 'Largest request body; 0 is no limit (bodies are streamed, never held).',
+      doc: 'Largest request body; 0 is no limit (bodies are streamed, never held). upstream.bodyLimit goes before it.',
     }),
     headerBytes: bytes({ default: 32_768, min: 1024, max: 1_048_576, restart: true, doc: 'Largest request head.' }),
     headerCount: integer({

@@ -145,12 +145,6 @@ export const UPSTREAM_SETTINGS = {
       route: true,
       doc: 'A try must connect within this time, and then be answered within this time; 0 leaves it to the other limits.',
     }),
-    timeout: duration({
-      default: 0,
-      min: 0,
-      route: true,
-      doc: 'An answer must begin within this time, all tries and waits included; 0 is no limit.',
-    }),
     backoff: duration({
       default: 25,
       min: 1,
@@ -180,6 +174,12 @@ export const UPSTREAM_SETTINGS = {
     }),
   },
   timeouts: {
+    request: duration({
+      default: 0,
+      min: 0,
+      route: true,
+      doc: 'An answer must begin within this time after the request has come, all waits and tries included; else it is 504. The time that the body of the request takes is not counted, and an answer that has begun is not cut: requestBodyIdle, responseIdle and tunnelIdle limit these. 0 is no limit.',
+    }),
     connect: duration({
       default: 0,
       min: 0,
@@ -221,6 +221,12 @@ export const UPSTREAM_SETTINGS = {
       doc: 'Goes before timeouts.datagramIdle; 0 leaves it to timeouts.datagramIdle.',
     }),
   },
+  bodyLimit: bytes({
+    default: 0,
+    min: 0,
+    route: true,
+    doc: 'Largest request body; goes before limits.bodyBytes, and may be larger. 0 leaves it to limits.bodyBytes.',
+  }),
   requestBuffering: bytes({
     default: 65_536,
     min: 0,

@@ -18,7 +18,7 @@ import type { Settings } from '../settings/table.ts'
 import type { RouteLabels } from '../telemetry/record.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointRegistry } from '../upstream/choice/registry.ts'
-import { listUpstreams, type SnapshotUpdate, type TableUpdate } from './update.ts'
+import { listAsked, listUpstreams, type SnapshotUpdate, type TableUpdate } from './update.ts'
 
 /** A route with its upstream; made once at build time. Of the route itself it has what requests need: there may be 100,000. */
 export type ServedRoute = Readonly<{
@@ -32,7 +32,11 @@ export type ServedRoute = Readonly<{
   labels: RouteLabels
   /** Undefined: it has no filters. */
   filters: FilterChain | undefined
+  /** The pools of the upstreams that its filters ask; undefined: they ask none. */
+  asked: AskedPools | undefined
 }>
+
+type AskedPools = ReadonlyMap<UpstreamKey, UpstreamPool | undefined>
 
 /** A route with several backends: each is a route of its own, and gets its share of the requests. */
 class SplitRoute extends Split<ServedRoute> {
@@ -255,6 +259,7 @@ export class SnapshotBuilder {
       policy: upstream?.policy,
       labels: Object.freeze({ ingress: '', route: `listener ${kind} ${key}`, upstream: upstream ? key : '' }),
       filters: undefined,
+      asked: undefined,
     })
     return Object.freeze({ ...EMPTY_TABLE, fallback })
   }
@@ -282,7 +287,8 @@ export class SnapshotBuilder {
     })
     const policy = upstream && this.#policyOf(upstream.upstream, overrides)
     const filters = route.filters && this.#chains.find(route.filters)
-    return Object.freeze({ match, action, overrides, upstream, policy, labels, filters })
+    const asked = this.#findAsked(listAsked(route.filters))
+    return Object.freeze({ match, action, overrides, upstream, policy, labels, filters, asked })
   }
 
   /** The same route, where its upstream changed with its pool as it is now. */
@@ -295,14 +301,22 @@ export class SnapshotBuilder {
 
   #serveBackendAgain(route: ServedRoute, changed: ReadonlySet<UpstreamKey>): ServedRoute {
     const { action, overrides, labels } = route
-    if (action.type !== 'forward' || !changed.has(action.upstream)) return route
+    const keys = [...(route.asked?.keys() ?? [])]
+    const isChanged = action.type === 'forward' && changed.has(action.upstream)
+    if (!isChanged && !keys.some((key) => changed.has(key))) return route
     const upstream = this.#findPool(action)
+    const asked = this.#findAsked(keys)
     return Object.freeze({
       ...route,
       upstream,
+      asked,
       policy: upstream && this.#policyOf(upstream.upstream, overrides),
       labels: Object.freeze({ ...labels, upstream: upstream?.upstream.key ?? '' }),
     })
+  }
+
+  #findAsked(keys: readonly UpstreamKey[]): AskedPools | undefined {
+    return keys.length === 0 ? undefined : new Map(keys.map((key) => [key, this.#pool(key)]))
   }
 
   #findPool(action: BackendAction): UpstreamPool | undefined {

@@ -4,6 +4,7 @@
  */
 import { cutSame } from '../base/list.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
+import type { FilterConfig } from '../model/filter.ts'
 import { isServiceListener, type Listener, placeOf } from '../model/listener.ts'
 import type { Model } from '../model/model.ts'
 import { listShares, type Route, type VirtualHost } from '../model/route.ts'
@@ -146,6 +147,8 @@ function findAllUpstreams(tables: readonly Routes[], listeners: readonly Listene
   return found
 }
 
+const NO_KEYS: readonly UpstreamKey[] = Object.freeze([])
+
 /** A host is the same object for as long as it does not change, and most do not. */
 const knownUpstreams = new WeakMap<VirtualHost, ReadonlySet<UpstreamKey>>()
 
@@ -158,14 +161,21 @@ function findUpstreams(host: VirtualHost): ReadonlySet<UpstreamKey> {
   return found
 }
 
-/** The keys of the upstreams that routes lead to. */
-export function listUpstreams(routes: readonly Pick<Route, 'action'>[]): ReadonlySet<UpstreamKey> {
+/** The keys of the upstreams that routes lead to, and of those that their filters ask. */
+export function listUpstreams(routes: readonly Pick<Route, 'action' | 'filters'>[]): ReadonlySet<UpstreamKey> {
   const keys = new Set<UpstreamKey>()
-  for (const { action } of routes) {
+  for (const { action, filters } of routes) {
+    for (const key of listAsked(filters)) keys.add(key)
     if (action.type === 'forward') keys.add(action.upstream)
     else for (const share of listShares(action)) if (share.action.type === 'forward') keys.add(share.action.upstream)
   }
   return keys
+}
+
+/** The keys of the upstreams that filters ask. */
+export function listAsked(filters: readonly FilterConfig[] | undefined): readonly UpstreamKey[] {
+  if (filters === undefined || filters.every(({ upstreams }) => upstreams === undefined)) return NO_KEYS
+  return filters.flatMap(({ upstreams }) => upstreams ?? NO_KEYS)
 }
 
 type Changes<T> = Readonly<{ changed: readonly T[]; removed: readonly string[] }>

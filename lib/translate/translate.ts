@@ -99,10 +99,10 @@ export class Translator {
   readonly #concerned = new Sieve<TranslatedIngress>(
     ({ served, notable, annotated }) => served.length + notable.length + annotated.length > 0,
   )
-  readonly #reading = new Sieve<TranslatedIngress>(({ filters }) => filters.configMaps.length > 0)
+  readonly #reading = new Sieve<TranslatedIngress>(({ filters }) => filters.contents.length > 0)
   readonly #canaries = new Sieve<TranslatedIngress>(({ canary }) => canary !== undefined)
   readonly #readingServices = new Sieve<Service>(
-    (service) => resolveFilters(service, this.#contents).configMaps.length > 0,
+    (service) => resolveFilters(service, this.#contents).contents.length > 0,
   )
   readonly #behindProxies = new Sieve<Service>(wantsProxyHeader)
   readonly #local = new Sieve<Service>((service) => findLocalPolicy(service) !== undefined)
@@ -241,8 +241,8 @@ export class Translator {
   }
 
   /** What the contents depend on that filters refer to. */
-  #findInputs({ configMaps }: OwnFilters): readonly unknown[] {
-    return configMaps.map((one) => this.#contents.findInput(one))
+  #findInputs({ contents }: OwnFilters): readonly unknown[] {
+    return contents.map((one) => this.#contents.findInput(one))
   }
 
   /** `contents` is what their filters depend on. */

@@ -21,6 +21,7 @@ import type { SnapshotUpdate } from '../snapshot/update.ts'
 import { createAccessLog, createConnectionLog } from '../telemetry/access-log.ts'
 import { createContainedLog } from '../telemetry/contained-log.ts'
 import type { Log } from '../telemetry/log.ts'
+import { LogThrottle } from '../telemetry/log-throttle.ts'
 import { createLoopbackHint } from '../telemetry/loopback-hint.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { ConnectionResult, RequestCounts } from '../telemetry/request-counts.ts'
@@ -100,9 +101,17 @@ export class Traffic {
         else log.warn(fields, `caFile cannot be used: ${left} are trusted`)
       },
     })
+    const warnings = new LogThrottle(clock)
     this.#builder = new SnapshotBuilder(
       this.#registry,
-      new FilterChains({ clock, processes, httpsPort: () => this.#settings.https.redirectPort || httpsPort() || 443 }),
+      new FilterChains({
+        clock,
+        processes,
+        httpsPort: () => this.#settings.https.redirectPort || httpsPort() || 443,
+        warn: (message) => {
+          if (warnings.admit(message)) log.warn({ worker_pid: process.pid }, message)
+        },
+      }),
     )
     const accessLog = createAccessLog(log)
     const hint = createLoopbackHint(log)

@@ -16,6 +16,7 @@ import { findPortico } from './candidates/portico.ts'
 import { findTraefik } from './candidates/traefik.ts'
 import type { Bench, Case } from './case.ts'
 import { ATTACK_CASES } from './cases/attacks.ts'
+import { FILTER_CASES } from './cases/filters.ts'
 import { HTTP_CASES } from './cases/http.ts'
 import { IDLE_CASE } from './cases/idle.ts'
 import { LATENCY_CASE } from './cases/latency.ts'
@@ -25,7 +26,14 @@ import { canPin, killAll } from './child.ts'
 import { type CaseResult, printCase, printTogether, summarize } from './report.ts'
 import { BACKEND_PORTS, measureCase } from './suite.ts'
 
-const BENCH_CASES: readonly Case[] = [...HTTP_CASES, IDLE_CASE, LATENCY_CASE, ...WORKER_CASES, ...SCALE_CASES]
+const BENCH_CASES: readonly Case[] = [
+  ...HTTP_CASES,
+  IDLE_CASE,
+  LATENCY_CASE,
+  ...WORKER_CASES,
+  ...SCALE_CASES,
+  ...FILTER_CASES,
+]
 const PEERS = { nginx: findNginx, haproxy: findHaproxy, caddy: findCaddy, envoy: findEnvoy, traefik: findTraefik }
 
 const { values: flags } = parseArgs({
@@ -123,7 +131,8 @@ async function main(): Promise<void> {
     // After each case: a run that is cut short keeps what it has.
     if (flags.json !== undefined) writeJson(flags.json, results, missing)
   }
-  if (flags.attacks) console.log(printTogether(results))
+  const rows = flags.attacks ? results : results.filter(({ id }) => FILTER_CASES.some((each) => each.id === id))
+  if (rows.length > 1) console.log(printTogether(rows))
   process.exit()
 }
 

@@ -1,6 +1,11 @@
 /** What a candidate is asked to serve: the same for all of them. */
 
-export type ScenarioRoute = Readonly<{ host: string; paths: readonly string[] }>
+export type ScenarioRoute = Readonly<{
+  host: string
+  paths: readonly string[]
+  /** Of Portico alone: annotations of the Ingress. */
+  annotations?: Readonly<Record<string, string>>
+}>
 
 export type Scenario = Readonly<{
   /** Every path is a prefix, and every one leads to the one upstream. */

@@ -38,6 +38,16 @@ const routed: readonly (readonly [name: string, words: readonly string[]])[] = [
   ['condition-value', [`${SHOP}/x`, '-H', 'X-Beta: no']],
   ['condition-method', [`${SHOP}/x`, '--method', 'PUT', '-H', 'X-Beta: 1']],
   ['client', [`${SHOP}/x`, '--client', '10.1.2.3']],
+  [
+    'peer',
+    [
+      `${SHOP}/x`,
+      ...['--peer', '10.0.0.1', '--trusted-proxies', '10.0.0.0/8,192.168.0.0/16'],
+      ...['-H', 'X-Forwarded-For: 6.6.6.6, 192.0.2.7, 192.168.1.1:80', '-H', 'X-Real-IP: 1.1.1.1'],
+      ...['-H', 'X-Forwarded-Proto: http, https', '-H', 'X-Forwarded-Host: a b', '-H', 'Forwarded: for=1.1.1.1'],
+    ],
+  ],
+  ['peer-untrusted', [`${SHOP}/x`, '--peer', '10.0.0.1', '-H', 'X-Forwarded-For: 192.0.2.7']],
   ['longer-path', [`${SHOP}/cart/1`, '-H', 'X-Beta: 1']],
   ['expression', [`${SHOP}/v12/x`]],
   ['no-expression', [`${SHOP}/v/x`]],
@@ -89,6 +99,10 @@ t.test('a request that cannot be is a usage error', async (t) => {
     [['-X', 'TRACE'], '"TRACE" is no method that is served'],
     [['-H', 'Authorization: a', '-H', 'authorization: b'], 'is refused: authorization is repeated'],
     [['--client', 'here'], '"here" is no IP address'],
+    [['--peer', 'here'], '"here" is no IP address'],
+    [['--peer', '10.0.0.1', '--client', '10.0.0.2'], '--client connects by itself, and --peer for another'],
+    [['--cookie', 'session'], '"session" is no cookie'],
+    [['--cookie', 'a=b; c=d'], '"a=b; c=d" is no cookie'],
   ] as const) {
     const { status, stderr } = await explain(SHOP, ...words)
     t.equal(status, 2)
@@ -131,9 +145,16 @@ t.test('fields that say who the client is count where a trusted proxy sends them
   }
   const claim = ['-H', 'X-Forwarded-For: 10.1.2.3, 192.0.2.1']
   const trust = ['--trusted-proxies', '127.0.0.0/8,192.0.2.1']
-  t.same(await explain(...claim, ...trust), ['10.1.2.3', 'as the trusted proxy 127.0.0.1 says', 'default/office'])
+  const leftMost = (field: string) => `the left-most address of ${field} that is read: trustedProxies names all`
+  const first = (field: string) => `the right-most address of ${field} that trustedProxies does not name`
+  t.same(await explain(...claim, ...trust), ['10.1.2.3', first('X-Forwarded-For'), 'default/office'])
+  t.same(await explain(...claim, '--trusted-proxies', '127.0.0.1,192.0.2.1,10.0.0.0/8'), [
+    '10.1.2.3',
+    leftMost('X-Forwarded-For'),
+    'default/office',
+  ])
   const forwarded = ['-H', 'Forwarded: for=10.1.2.3;proto=https']
-  t.same(await explain(...forwarded, ...trust), ['10.1.2.3', 'as the trusted proxy 127.0.0.1 says', 'default/office'])
+  t.same(await explain(...forwarded, ...trust), ['10.1.2.3', first('Forwarded'), 'default/office'])
   const reason = (peer: string) =>
     `fields that say who the client is are not believed: trustedProxies does not name ${peer}`
   t.same(await explain(...claim), ['127.0.0.1', reason('127.0.0.1'), 'default/shop'])
@@ -143,11 +164,39 @@ t.test('fields that say who the client is count where a trusted proxy sends them
     'default/shop',
   ])
   t.same(await explain('--client', '10.0.0.1'), [undefined, undefined, 'default/office'])
-  const { stdout } = await runPortico(
-    ['explain', `${SHOP}/cart`, ...claim, '-H', 'X-Forwarded-Proto: https', ...trust, '-f', 'routing.yaml'],
-    { cwd },
-  )
-  t.match(stdout, 'client  10.1.2.3        as the trusted proxy 127.0.0.1 says')
+  t.same(await explain('--peer', '10.0.0.1'), [
+    '10.0.0.1',
+    'the connection comes from it, and no field names another',
+    'default/office',
+  ])
+  const words = ['explain', `${SHOP}/x`, ...claim, ...trust, '-f', 'routing.yaml', '-o', 'json']
+  t.same(JSON.parse((await runPortico(words, { cwd })).stdout).client.steps, [
+    { source: 'peer', text: '127.0.0.1', verdict: 'trusted', reason: 'trustedProxies names 127.0.0.0/8' },
+    { source: 'X-Forwarded-For', text: '192.0.2.1', verdict: 'trusted', reason: 'trustedProxies names 192.0.2.1' },
+    { source: 'X-Forwarded-For', text: '10.1.2.3', verdict: 'client', reason: 'trustedProxies does not name 10.1.2.3' },
+  ])
+})
+
+t.test('what a trusted proxy says of the scheme decides on the redirect to HTTPS', async (t) => {
+  const explain = async (...words: string[]) =>
+    (await runPortico(['explain', 'http://secure.localhost/login', ...words, '-f', 'shop.yaml'], { cwd })).stdout
+  const said = ['--peer', '10.0.0.1', '-H', 'X-Forwarded-Proto: https']
+  t.match(await explain(...said), 'answer  308')
+  t.notMatch(await explain(...said, '--trusted-proxies', '10.0.0.1'), 'answer  308')
+})
+
+t.test('--cookie adds a cookie, and several stand together with those of -H', async (t) => {
+  const stdin = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: {portico.dev/match-cookies: "beta: yes\\ngroup: a\\nplan: x"}}
+spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`
+  const isTaken = async (...words: string[]) => {
+    const { stdout } = await runPortico(['explain', `${SHOP}/x`, '-f', '-', '-o', 'json', ...words], { stdin })
+    return JSON.parse(stdout).winner !== undefined
+  }
+  t.equal(await isTaken('--cookie', 'beta=yes', '-H', 'Cookie: group=a', '--cookie', 'plan=x'), true)
+  t.equal(await isTaken('--cookie', 'beta=yes', '--cookie', 'plan=x'), false)
 })
 
 t.test('-o json says the same as data', async (t) => {

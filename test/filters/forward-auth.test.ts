@@ -1,41 +1,21 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import type { RequestListener } from 'node:http'
 import { constants } from 'node:http2'
 import { createServer as createSecureServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { startGateway } from '../bin/process.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
 import { connectH2 } from '../helpers/h2-client.ts'
+import { createMemoryLog } from '../helpers/memory-log.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { endpointsOf, runGateway, startEchoes } from '../helpers/running-gateway.ts'
 import { until } from '../helpers/until.ts'
-import { ask, printFiltered, startFiltered } from './filtered.ts'
-
-/** An auth server that records what it is asked. */
-async function startAuth(t: Test, answer: RequestListener) {
-  const asked: IncomingMessage[] = []
-  const sockets = new Set<Socket>()
-  const server = createServer((request, response) => {
-    asked.push(request)
-    answer(request, response)
-  })
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const close = async () => {
-    server.closeAllConnections()
-    if (server.listening) await once(server.close(), 'close')
-  }
-  t.teardown(close)
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/verify?app=1`, asked, sockets, close }
-}
+import { startAuth } from './auth-server.ts'
+import { ask, printFiltered, startFiltered, translateFiltered } from './filtered.ts'
 
 t.test('the auth server decides upon what the endpoint gets, and says who the user is', async (t) => {
   const auth = await startAuth(t, (_request, response) => {
@@ -324,10 +304,251 @@ t.test('what cannot be used closes the routes', async (t) => {
     { 'auth-url': url, 'auth-response-headers': 'X User:' },
     { 'auth-response-headers': 'X-User' },
     { 'auth-timeout': '5s' },
+    { 'auth-url': url, 'auth-method': 'TRACE' },
+    { 'auth-url': url, 'auth-method': 'get' },
+    { 'auth-url': url, 'auth-request-headers': 'X User:' },
+    { 'auth-url': url, 'auth-request-headers': 'Host' },
+    { 'auth-url': url, 'auth-signin': 'login' },
+    { 'auth-url': url, 'auth-signin': '//evil.test/' },
+    { 'auth-url': url, 'auth-signin': 'javascript:x' },
+    { 'auth-url': url, 'auth-signin': 'https://user:secret@a.test/' },
+    { 'auth-url': url, 'auth-signin': 'https://a.test/#part' },
+    { 'auth-url': url, 'auth-signin': 'https://$host/login' },
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the value of an annotation.
+    { 'auth-url': url, 'auth-signin': 'https://a.test/?rd=${request.target}' },
+    { 'auth-url': url, 'auth-signin': '/login', 'auth-signin-redirect-param': 'a=b' },
+    { 'auth-url': url, 'auth-signin-redirect-param': 'rd' },
+    { 'auth-signin': '/login' },
+    { 'auth-url': url, 'auth-always-set-cookie': 'yes' },
+    { 'auth-url': url, 'auth-cache-key': 'client' },
+    { 'auth-url': url, 'auth-cache-key': 'path, method' },
+    { 'auth-url': url, 'auth-cache-key': '$cookie_session' },
+    { 'auth-url': url, 'auth-cache-key': 'header:X-Forwarded-For' },
+    { 'auth-url': url, 'auth-cache-key': Array(9).fill('header:A').join() },
+    { 'auth-url': url, 'auth-cache-key': 'header:Authorization', 'auth-cache-duration': '5m' },
+    { 'auth-url': url, 'auth-cache-key': 'header:Authorization', 'auth-cache-duration': '200 25h' },
+    { 'auth-url': url, 'auth-cache-key': 'header:Authorization', 'auth-cache-duration': '200 0s' },
+    { 'auth-url': url, 'auth-cache-key': 'header:Authorization', 'auth-cache-duration': '500 5m' },
+    { 'auth-url': url, 'auth-cache-duration': '200 5m' },
+    { 'auth-url': url, 'auth-failure': 'ignore' },
   ]) {
-    const doors = await startFiltered(t, annotations)
-    const { status, body, upstream } = await ask(doors, 'lane', {})
-    t.match({ status, upstream }, { status: 503, upstream: [] }, JSON.stringify(annotations))
+    const { route, diagnostics } = translateFiltered(annotations)
+    t.match(route?.action, { type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID' }, JSON.stringify(annotations))
+    t.match(diagnostics[0], { code: 'PORTICO_ANN_VALUE', severity: 'error', help: /\w/ }, JSON.stringify(annotations))
+    t.notMatch(JSON.stringify(diagnostics.map(({ message, help }) => [message, help])), 'secret')
+  }
+  const doors = await startFiltered(t, { 'auth-url': url, 'auth-failure': 'ignore' })
+  for (const door of doors.names) {
+    const { status, body, upstream } = await ask(doors, door, {})
+    t.match({ status, upstream }, { status: 503, upstream: [] }, door)
     t.equal(JSON.parse(body).code, 'PORTICO_GW_GUARD_INVALID')
   }
+})
+
+t.test(
+  'an auth server is told what was asked for in the fields of ingress-nginx and of oauth2-proxy too',
+  async (t) => {
+    const auth = await startAuth(t, (_request, response) => response.end())
+    const doors = await startFiltered(t, { 'auth-url': auth.url, 'auth-request-headers': 'X-Mine, Cookie, X-Scheme' })
+    for (const door of doors.names) {
+      const { status, upstream } = await ask(doors, door, {
+        method: 'PUT',
+        target: '/a/../b?c=%2F',
+        fields: [
+          ['x-mine', 'm'],
+          ['x-other', 'o'],
+          ['cookie', 'a=b'],
+          ['authorization', 'Bearer t'],
+          ['x-original-uri', '/public'],
+          ['x-original-method', 'GET'],
+          ['x-auth-request-redirect', 'https://evil.test/'],
+          ['x-scheme', 'ftp'],
+        ],
+      })
+      t.equal(status, 200, door)
+      const scheme = /TLS|HTTP\/2/.test(door) ? 'https' : 'http'
+      const { headers, rawHeaders } = auth.asked.at(-1)!
+      t.match(headers, {
+        'x-original-url': `${scheme}://filtered.test/b?c=%2F`,
+        'x-original-uri': '/b?c=%2F',
+        'x-original-method': 'PUT',
+        'x-auth-request-redirect': '/b?c=%2F',
+        'x-scheme': scheme,
+        'x-real-ip': '127.0.0.1',
+        'x-request-id': /\w/,
+        'x-mine': 'm',
+        cookie: 'a=b',
+      })
+      for (const name of ['authorization', 'x-other']) t.notOk(name in headers, name)
+      const names = rawHeaders.filter((_each, at) => at % 2 === 0).map((each) => each.toLowerCase())
+      t.equal(new Set(names).size, names.length, 'no field twice, whatever a client sends')
+      t.ok(upstream.includes('authorization: Bearer t'), 'the endpoint gets all fields of the client')
+    }
+  },
+)
+
+t.test('the method of the question is the one that auth-method says', async (t) => {
+  const auth = await startAuth(t, (request, response) =>
+    response.writeHead(request.method === 'HEAD' ? 403 : 204).end(),
+  )
+  for (const method of ['HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+    const doors = await startFiltered(t, { 'auth-url': auth.url, 'auth-method': method })
+    const { status } = await ask(doors, 'lane', { method: 'POST', body: 'upload' })
+    t.equal(status, method === 'HEAD' ? 403 : 200, method)
+    t.equal(auth.asked.at(-1)?.method, method)
+    t.notOk(auth.asked.at(-1)?.headers['transfer-encoding'])
+    t.match(auth.asked.at(-1)?.headers['content-length'] ?? '0', '0', 'no body')
+  }
+})
+
+t.test('a client without a login is sent to sign in, and told where to come back to', async (t) => {
+  let status = 401
+  const auth = await startAuth(t, (_request, response) => {
+    response.writeHead(status, { 'Set-Cookie': ['csrf=1', 'b=2'], 'X-Reason': 'unknown', 'Content-Type': 'text/html' })
+    response.end('who are you?')
+  })
+  const doors = await startFiltered(t, { 'auth-url': auth.url, 'auth-signin': 'https://login.test/start' })
+  for (const door of doors.names) {
+    const scheme = /TLS|HTTP\/2/.test(door) ? 'https' : 'http'
+    const redirected = await ask(doors, door, {
+      method: 'POST',
+      target: '/a/?b=c&rd=https://evil.test',
+      body: 'upload',
+    })
+    t.match(redirected, { status: 302, body: '', upstream: [] }, door)
+    const [location = ''] = redirected.field('location')
+    t.equal(
+      location,
+      `https://login.test/start?rd=${encodeURIComponent(`${scheme}://filtered.test/a/?b=c&rd=https://evil.test`)}`,
+    )
+    t.same([...new URL(location).searchParams.keys()], ['rd'], 'nothing of the request becomes another parameter')
+    t.same(redirected.field('set-cookie'), ['csrf=1', 'b=2'], 'as the cookie that a login begins with')
+    t.same(redirected.field('cache-control'), ['no-store'])
+    t.same(redirected.field('x-reason'), [])
+  }
+  status = 403
+  const refused = await ask(doors, 'lane', {})
+  t.match(refused, { status: 403, body: 'who are you?' }, 'a client that has logged in would come back at once')
+  t.same(refused.field('set-cookie'), ['csrf=1', 'b=2'])
+})
+
+t.test(
+  'the URL to sign in at may be a path, have a query or variables, and name the parameter otherwise',
+  async (t) => {
+    const auth = await startAuth(t, (_request, response) => response.writeHead(401).end())
+    const back = 'http%3A%2F%2Ffiltered.test%2Fx'
+    const cases: readonly (readonly [string, string | undefined, string])[] = [
+      ['/oauth2/start', undefined, `/oauth2/start?rd=${back}`],
+      ['https://a.test/?app=1', undefined, `https://a.test/?app=1&rd=${back}`],
+      ['https://a.test/?', 'return.to', `https://a.test/?return.to=${back}`],
+      ['https://a.test/?rd=%2Fhome', undefined, 'https://a.test/?rd=%2Fhome'],
+      ['https://a.test/?rd=%2Fhome', 'to', `https://a.test/?rd=%2Fhome&to=${back}`],
+      ['https://a.test/?ard=1', undefined, `https://a.test/?ard=1&rd=${back}`],
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the value of an annotation.
+      ['${request.scheme}://${request.host}', undefined, ''],
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the value of an annotation.
+      ['https://${request.authority}/oauth2/start', undefined, `https://filtered.test/oauth2/start?rd=${back}`],
+    ]
+    for (const [signIn, parameter, expected] of cases) {
+      const annotations = {
+        'auth-url': auth.url,
+        'auth-signin': signIn,
+        ...(parameter && { 'auth-signin-redirect-param': parameter }),
+      }
+      if (expected === '') {
+        t.match(translateFiltered(annotations).diagnostics[0], { code: 'PORTICO_ANN_VALUE' }, signIn)
+        continue
+      }
+      const doors = await startFiltered(t, annotations)
+      t.same((await ask(doors, 'lane', { target: '/x' })).field('location'), [expected], signIn)
+    }
+  },
+)
+
+const answer = (status: number) => ({
+  pieces: [`HTTP/1.1 ${status} X\r\nContent-Length: 0\r\nSet-Cookie: own=1\r\n\r\n`],
+})
+
+t.test(
+  'cookies of the auth server reach the client, with errors of the endpoint only where that is asked for',
+  async (t) => {
+    const auth = await startAuth(t, (_request, response) => {
+      response.writeHead(200, { 'Set-Cookie': ['session=new; Path=/', 'b=2'], 'X-Other': 'o' }).end()
+    })
+    const answers = { '/ok': answer(200), '/moved': answer(302), '/error': answer(500), '/none': answer(404) }
+    for (const always of ['false', 'true']) {
+      const annotations = { 'auth-url': auth.url, 'auth-always-set-cookie': always }
+      const doors = await startFiltered(t, annotations, '/', '', answers)
+      for (const door of doors.names) {
+        for (const target of Object.keys(answers)) {
+          const answer = await ask(doors, door, { target })
+          const isSet = always === 'true' || target === '/ok' || target === '/moved'
+          const cookies = isSet ? ['own=1', 'session=new; Path=/', 'b=2'] : ['own=1']
+          t.same(answer.field('set-cookie'), cookies, `${door} ${target} always ${always}`)
+          t.same(answer.field('x-other'), [])
+        }
+      }
+    }
+  },
+)
+
+t.test('auth-failure: open lets requests go on where the server cannot be reached, and only there', async (t) => {
+  const listeners: Record<string, readonly [status: number, listener: RequestListener]> = {
+    refuses: [403, (_request, response) => response.writeHead(403).end()],
+    fails: [500, (_request, response) => response.writeHead(500).end()],
+    'does not answer': [200, () => {}],
+    'closes the connection': [200, (request) => request.socket.destroy()],
+    'answers no HTTP': [503, (request) => request.socket.end('NONSENSE\r\n\r\n')],
+    'answers too much': [503, (_request, response) => response.end(Buffer.alloc(65_537))],
+    'has too many fields': [
+      503,
+      (_request, response) => response.writeHead(200, { 'X-Long': 'x'.repeat(20_000) }).end(),
+    ],
+    'does not end': [503, (_request, response) => response.writeHead(200).write('x')],
+    'says 304': [503, (_request, response) => response.writeHead(304).end()],
+    'switches protocols': [
+      503,
+      (request) => request.socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n'),
+    ],
+  }
+  let name = ''
+  const auth = await startAuth(t, (request, response) => listeners[name]![1](request, response))
+  const annotations = {
+    'auth-url': auth.url,
+    'auth-timeout': '300ms',
+    'auth-failure': 'open',
+    'auth-response-headers': 'X-User',
+  }
+  const doors = await startFiltered(t, annotations)
+  const check = async (expected: number) => {
+    for (const door of ['lane', 'node:http', 'HTTP/2']) {
+      const { status, upstream } = await ask(doors, door, { fields: [['x-user', 'root']] })
+      t.equal(status, expected, `${door}: ${name}`)
+      t.notMatch(upstream.join(), 'root', 'a client does not say who it is')
+    }
+  }
+  for (name of Object.keys(listeners)) await check(listeners[name]![0])
+  await auth.close()
+  name = 'is down'
+  await check(200)
+})
+
+t.test('the log tells that requests go on unasked, once a minute and without the query of the URL', async (t) => {
+  const auth = await startAuth(t, () => {})
+  await auth.close()
+  const log = createMemoryLog()
+  const manifests = printFiltered({ 'auth-url': `${auth.url}&key=secret`, 'auth-failure': 'open' })
+  const running = await runGateway(t, manifests, { endpoints: endpointsOf(await startEchoes(t, 'web')), log })
+  for (let count = 0; count < 3; count++) {
+    const client = await connectRaw(running.http)
+    t.equal((await client.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n').response()).status, 200)
+    client.destroy()
+  }
+  const told = log.lines('warn').filter(({ msg }) => msg.includes('unasked'))
+  t.equal(told.length, 1)
+  t.match(
+    told[0]?.msg,
+    /^the auth server http:\/\/127\.0\.0\.1:\d+\/verify cannot be reached, and requests go on unasked: /,
+  )
+  t.notMatch(JSON.stringify(['info', 'warn', 'error'].map((level) => log.lines(level as 'info'))), 'secret')
 })

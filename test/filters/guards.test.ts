@@ -38,6 +38,25 @@ t.test('an Ingress that is refused for an error and has a guard keeps its paths,
   }
 })
 
+t.test('every annotation of every guard closes the routes where it cannot be used, at every door', async (t) => {
+  const guards = FILTERS.filter(({ isGuard }) => isGuard)
+  const names = guards.flatMap(({ annotations }) => Object.keys(annotations))
+  for (const name of ['rate-limit', 'forward-auth', 'source-range', 'basic-auth', 'satisfy']) {
+    t.ok(
+      guards.some((guard) => guard.name === name),
+      `${name} is a guard`,
+    )
+  }
+  const manifests = names.map((name, at) => printIngress(`g${at}`, `${name}.test`, '/', `portico.dev/${name}: "?!"`))
+  const doors = await startDoors(t, {}, `${manifests.join('')}---\n`)
+  for (const door of doors.names) {
+    for (const name of names) {
+      const outcome = await doors.play(door, { host: `${name}.test` })
+      t.match(outcome, { answer: 503, code: 'PORTICO_GW_GUARD_INVALID', upstream: [] }, `${door} ${name}`)
+    }
+  }
+})
+
 t.test('a guarded path that another Ingress has already is an error that names the guard', async (t) => {
   const service =
     'apiVersion: v1\nkind: Service\nmetadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:1"}}\nspec: {ports: [{port: 80}]}\n'
@@ -238,7 +257,9 @@ t.test('the help of an unknown annotation names what its kind takes', async (t) 
   t.equal(help('portico.dev/balancr'), 'did you mean "portico.dev/balancer"? It belongs on Service')
   t.equal(help('portico.deb/compress'), 'did you mean "portico.dev/compress"?')
   t.equal(help('portico.dev/limit-rps'), `did you mean "portico.dev/rate-limit"?${outcome}`)
-  t.equal(help('portico.dev/auth-type'), `did you mean "portico.dev/auth-url"?${outcome}`)
+  for (const name of ['auth-type', 'auth-secret', 'basic-auth', 'basic-auth-sercet']) {
+    t.equal(help(`portico.dev/${name}`), `did you mean "portico.dev/basic-auth-secret"?${outcome}`)
+  }
   const meant = {
     'match-client-addresses': ['match-ip', 'match-source-range'],
     'allow-source-range': ['client-addresses', 'whitelist-source-range', 'allow-ips', 'ip-whitelist', 'clientIPs'],

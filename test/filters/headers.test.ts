@@ -107,7 +107,7 @@ t.test('whatever a variable stands for, its field stays in one line', async () =
         remove: [],
       },
     },
-    { clock: new FakeTime(), processes: 1, httpsPort: () => 443, shared: (make) => make() },
+    { clock: new FakeTime(), processes: 1, httpsPort: () => 443, warn: () => {}, shared: (make) => make() },
   )
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 20 }), (serverName) => {

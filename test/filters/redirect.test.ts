@@ -127,6 +127,8 @@ t.test('the port is the one that the client asked for, or that of the scheme', a
     const options = readFilter(findFilter('redirect'), {
       text: (name) => annotations[name.replace(/^redirect-/, '')],
       content: () => undefined,
+      upstream: () => undefined,
+      secret: () => undefined,
       refuse: (name, message) => t.fail(`${name}: ${message}`),
     })!
     const [scheme = '', authority = ''] = asked.slice(0, -1).split('://') as ['http' | 'https', string]

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
-import { CONFIG_MAP_KEY } from '../../lib/filters/annotation-form.ts'
+import { CONFIG_MAP_KEY, SECRET_NAME, SERVICE_PORT } from '../../lib/filters/annotation-form.ts'
 import { FILTERS } from '../../lib/filters/registry.ts'
 import {
   type FilterEnvironment,
@@ -83,6 +83,7 @@ const WORDS = [
     'true',
     'false',
     'on',
+    'any',
     '',
     ' ',
     '0',
@@ -130,6 +131,9 @@ const WORDS = [
     '{}',
     '[1]',
     'a=b',
+    '404=pages/404.html, 5xx',
+    '404=pages/404.html',
+    'errors:8080',
   ],
   ...['\r\n', '\u2028', '\ud800', 'ä', '💡', '__proto__', 'constructor', 'x'.repeat(3000), 'X-A: b\n'.repeat(50)],
 ]
@@ -141,10 +145,14 @@ const value = fc.oneof(
   { weight: 1, arbitrary: fc.string({ unit: 'grapheme-ascii', maxLength: 40 }) },
 )
 
+/** What a Secret may hold: the users of an htpasswd file, or something else. */
+const SECRETS = ['\u00ff\u0000', '', `alice:{SHA}${'A'.repeat(27)}=\n`, 'alice:secret']
+
 const environment: FilterEnvironment = {
   clock: { now: () => 0, monotonic: () => 0 },
   processes: 2,
   httpsPort: () => 443,
+  warn: () => {},
   shared: (make) => make(),
 }
 
@@ -162,11 +170,13 @@ const REQUEST: FilterRequest = {
   protocol: 'HTTP/1.1',
   startedAt: 0,
   tls: undefined,
+  route: 'a.test/a',
   clientAddress: '127.0.0.1',
   clientNetwork: '127.0.0.1',
   lines: '',
   header: () => undefined,
   parameter: () => undefined,
+  holdToEnd: (lease) => lease.release(),
 }
 
 for (const spec of FILTERS) {
@@ -189,7 +199,13 @@ for (const spec of FILTERS) {
     fc.assert(fc.property(written, readOne), { numRuns: 2000 })
     t.ok(used > 0, 'some of it can be used')
     t.equal(
-      read({ text: () => undefined, content: () => undefined, refuse: () => t.fail() }),
+      read({
+        text: () => undefined,
+        content: () => undefined,
+        upstream: () => undefined,
+        secret: () => undefined,
+        refuse: () => t.fail(),
+      }),
       undefined,
       'without annotations there is no filter',
     )
@@ -212,6 +228,25 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
       if (reference === undefined) return undefined
       if (!CONFIG_MAP_KEY.pattern.test(reference)) throw new Error(`${name}: "${reference}" is looked for`)
       if (reference.length % 2 === 0) return { source: reference, bytes: '\u00ff\u0000' }
+      refused.push(name)
+      return undefined
+    },
+    upstream(name) {
+      claim(name)
+      const reference = annotations[name]?.trim()
+      if (reference === undefined) return undefined
+      if (!SERVICE_PORT.pattern.test(reference)) throw new Error(`${name}: "${reference}" is looked for`)
+      if (reference.length % 2 === 0) return `default/${reference}`
+      refused.push(name)
+      return undefined
+    },
+    secret(name) {
+      claim(name)
+      const secret = annotations[name]?.trim()
+      if (secret === undefined) return undefined
+      if (!SECRET_NAME.pattern.test(secret)) throw new Error(`${name}: "${secret}" is looked for`)
+      if (secret.length % 2 === 0)
+        return { name: secret, values: { auth: SECRETS[(secret.length / 2) % SECRETS.length]! } }
       refused.push(name)
       return undefined
     },
@@ -254,9 +289,19 @@ function useOptions(spec: FilterSpec, options: Readonly<Record<string, unknown>>
   if (printed === '' || printed !== spec.print(options)) throw new Error(`printed "${printed}"`)
   if (/[\r\n]/.test(printed)) throw new Error('it is printed in more than one line')
   const filter = spec.create(sent, environment)
-  const functions = ['request', 'upstreamRequest', 'errorPage', 'response', 'requestBody', 'responseBody'] as const
+  const functions = [
+    'request',
+    'check',
+    'joinsChecks',
+    'upstreamRequest',
+    'errorPage',
+    'response',
+    'requestBody',
+    'responseBody',
+  ] as const
   if (functions.every((name) => filter[name] === undefined)) throw new Error('the filter does nothing')
-  if (spec.dependsOn === undefined && filter.request?.(REQUEST) instanceof PendingOutcome) {
+  const ask = spec.dependsOn === undefined ? [filter.request, filter.check] : []
+  if (ask.some((each) => each?.(REQUEST) instanceof PendingOutcome)) {
     throw new Error('the filter waits, and its spec does not say what for')
   }
 }

@@ -260,7 +260,7 @@ export function buildSnapshot(
   source: Omit<SnapshotSource, 'builtAt'>,
   registry: EndpointRegistry,
   clock: Clock,
-  chains: FilterChains = new FilterChains({ clock, processes: 1, httpsPort: () => 8443 }),
+  chains: FilterChains = new FilterChains({ clock, processes: 1, httpsPort: () => 8443, warn: () => {} }),
 ): Snapshot {
   const update = findUpdate(undefined, { ...source, builtAt: clock.now() })
   const snapshot = runAtOnce(new SnapshotBuilder(registry, chains).build(update))

@@ -278,7 +278,7 @@ t.test('all tries together have a limit', async (t) => {
   const settings = {
     'upstream.tries': 10,
     'upstream.retry.tryTimeout': 100,
-    'upstream.retry.timeout': 350,
+    'upstream.timeouts.request': 350,
     'upstream.retry.backoff': 1,
   }
   const server = await startProxy(t, [slow.port], { settings })
@@ -290,7 +290,7 @@ t.test('all tries together have a limit', async (t) => {
   const refused = await startProxy(t, [await findClosedPort()], {
     settings: {
       'upstream.tries': 10,
-      'upstream.retry.timeout': 150,
+      'upstream.timeouts.request': 150,
       'upstream.retry.backoff': 60_000,
       'upstream.retry.maxBackoff': 60_000,
     },
@@ -300,32 +300,29 @@ t.test('all tries together have a limit', async (t) => {
   checkIdle(t, refused)
 })
 
-t.test(
-  'an endpoint is not blamed for a client that is still sending when the limit of the tries is over',
-  async (t) => {
-    const upstream = await startFaultyUpstream(t, () => 'ok')
-    const server = await startProxy(t, [upstream.port], {
-      settings: {
-        'upstream.retry.timeout': 100,
-        'upstream.ejection.consecutiveFailures': 1,
-        'upstream.circuit.errorRate': 1,
-        'upstream.circuit.minimumRequests': 1,
-      },
-    })
-    const client = await connectRaw(server.port)
-    const response = await client.send('POST / HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 9\r\n\r\nabc').response()
-    t.equal(response.status, 408)
-    t.equal(JSON.parse(response.body.toString()).code, 'PORTICO_REQ_TIMEOUT')
-    t.match(await server.record(), { error: 'PORTICO_REQ_TIMEOUT', detail: /^the client did not send all/ })
-    t.same(
-      [...server.registry.states()].map(({ failures }) => failures),
-      [0],
-    )
-    t.same([...server.registry.circuits()], [])
-    t.equal((await requestRaw(server.port, GET)).status, 200)
-    checkIdle(t, server)
-  },
-)
+t.test('an endpoint is not blamed for a client that stops sending', async (t) => {
+  const upstream = await startFaultyUpstream(t, () => 'ok')
+  const server = await startProxy(t, [upstream.port], {
+    settings: {
+      'timeouts.requestBodyIdle': 100,
+      'upstream.ejection.consecutiveFailures': 1,
+      'upstream.circuit.errorRate': 1,
+      'upstream.circuit.minimumRequests': 1,
+    },
+  })
+  const client = await connectRaw(server.port)
+  const response = await client.send('POST / HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 9\r\n\r\nabc').response()
+  t.equal(response.status, 408)
+  t.equal(JSON.parse(response.body.toString()).code, 'PORTICO_REQ_TIMEOUT')
+  t.match(await server.record(), { error: 'PORTICO_REQ_TIMEOUT', detail: /^the client sent too little/ })
+  t.same(
+    [...server.registry.states()].map(({ failures }) => failures),
+    [0],
+  )
+  t.same([...server.registry.circuits()], [])
+  t.equal((await requestRaw(server.port, GET)).status, 200)
+  checkIdle(t, server)
+})
 
 t.test('an endpoint that answers as the request comes is not blamed for a client that stops', async (t) => {
   const upstream = await startRawUpstream(async (connection) => {
@@ -347,11 +344,45 @@ t.test('an endpoint that answers as the request comes is not blamed for a client
   checkIdle(t, server)
 })
 
-t.test('the limit of the tries ends with the head of the answer', async (t) => {
+t.test('the time that a body takes is not counted in the limit of a request, and what follows is', async (t) => {
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 300))
+  for (const [name, settings, framing, parts] of [
+    ['a short body', {}, 'Content-Length: 9', ['abc', 'defghi']],
+    ['one that is streamed', { 'upstream.requestBuffering': 0 }, 'Content-Length: 9', ['abc', 'defghi']],
+    ['chunks', {}, 'Transfer-Encoding: chunked', ['3\r\nabc\r\n', '0\r\n\r\n']],
+    ['a long body', {}, 'Content-Length: 100000', ['x'.repeat(50_000), 'x'.repeat(50_000)]],
+  ] as const) {
+    for (const answer of ['ok', 'hang'] as const) {
+      const upstream = await startFaultyUpstream(t, () => answer)
+      const server = await startProxy(t, [upstream.port], {
+        settings: { 'upstream.timeouts.request': 150, ...settings },
+      })
+      const client = await connectRaw(server.port)
+      client.send(`POST / HTTP/1.1\r\nHost: gw.test\r\n${framing}\r\n\r\n${parts[0]}`)
+      await pause()
+      t.equal(client.text, '', `${name}: nothing is over`)
+      const { status, body } = await client.send(parts[1]).response()
+      t.equal(status, answer === 'ok' ? 200 : 504, `${name}, ${answer}`)
+      if (answer === 'hang') t.match(body.toString(), /PORTICO_UP_HEADERS_TIMEOUT/)
+      client.destroy()
+      checkIdle(t, server)
+    }
+  }
+  // A body that is here with its head has not kept anybody waiting.
+  const slow = await startFaultyUpstream(t, () => 'hang')
+  const settings = { 'upstream.timeouts.request': 150, 'upstream.tries': 10, 'upstream.retry.tryTimeout': 60 }
+  const server = await startProxy(t, [slow.port], { settings: { ...settings, 'upstream.retry.methods': 'POST' } })
+  const post = 'POST / HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 3\r\n\r\nabc'
+  t.equal((await requestRaw(server.port, post)).status, 504)
+  t.match(await server.record(), { detail: /no answer within 150 ms/ })
+  checkIdle(t, server)
+})
+
+t.test('the limit of a request ends with the head of the answer', async (t) => {
   const upstream = await startRawUpstream(() => {})
   t.teardown(() => upstream.close())
   const server = await startProxy(t, [upstream.port], {
-    settings: { 'upstream.retry.timeout': 150, 'upstream.retry.tryTimeout': 150 },
+    settings: { 'upstream.timeouts.request': 150, 'upstream.retry.tryTimeout': 150 },
   })
   const client = await connectRaw(server.port)
   client.send(GET)
@@ -459,7 +490,7 @@ t.test('tries are apart by a random time that doubles', async (t) => {
 t.test('a try that was planned and never began is counted nowhere', async (t) => {
   holdBackoff(t)
   const upstream = await startFaultyUpstream(t, () => 'reset')
-  const settings = { ...LONG_BACKOFF, 'upstream.retry.timeout': 200 }
+  const settings = { ...LONG_BACKOFF, 'upstream.timeouts.request': 200 }
   const server = await startProxy(t, [upstream.port], { settings })
   t.equal((await requestRaw(server.port, GET)).status, 504)
   const { tries, retries, detail } = await server.record()

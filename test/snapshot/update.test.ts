@@ -52,7 +52,7 @@ function startBuilder(t: Test): (next: SnapshotSource) => Snapshot {
   t.teardown(() => registry.close())
   const builder = new SnapshotBuilder(
     registry,
-    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443 }),
+    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443, warn: () => {} }),
   )
   let before: SnapshotSource | undefined
   return (next) => {
@@ -264,7 +264,7 @@ t.test('a listener has another pool where its upstream is another, and the same 
   t.teardown(() => registry.close())
   const builder = new SnapshotBuilder(
     registry,
-    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443 }),
+    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443, warn: () => {} }),
   )
   const listeners = [
     { to: 'one', port: 1 },
@@ -300,7 +300,7 @@ t.test('policy is resolved once, and is data of its snapshot', async (t) => {
   t.teardown(() => registry.close())
   const builder = new SnapshotBuilder(
     registry,
-    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443 }),
+    new FilterChains({ clock: systemClock, processes: 1, httpsPort: () => 443, warn: () => {} }),
   )
   const model = makeModel({
     upstreams: { one: { endpoints: [3001], policy: { maxQueue: 7 } }, two: [3002] },

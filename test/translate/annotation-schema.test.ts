@@ -152,7 +152,13 @@ for (const spec of FILTERS.filter(({ read }) => read)) {
         const refused: string[] = []
         const refuse = (of: string, message: string) => refused.push(`${of} ${message}`)
         const content = () => undefined
-        readFilter(spec, { text: (asked) => (asked === name ? text.trim() : undefined), content, refuse })
+        readFilter(spec, {
+          text: (asked) => (asked === name ? text.trim() : undefined),
+          content,
+          upstream: content,
+          secret: content,
+          refuse,
+        })
         const passes = isValid('Ingress', { [ANNOTATION_DOMAIN + name]: text })
         if (form === undefined && !passes) throw new Error(`${name} takes any text`)
         const isFormed = form === undefined || form.pattern.test(text.trim())

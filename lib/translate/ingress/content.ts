@@ -1,20 +1,34 @@
-/** Contents of ConfigMaps, which annotations refer to as `name/key`, in the namespace of their object. */
+/** What annotations refer to in the namespace of their object: contents of ConfigMaps as `name/key`, Secrets and Services. */
 import type { DiagnosticCode, DiagnosticNote } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
-import type { Content } from '../../filters/spec.ts'
+import type { Content, SecretContent } from '../../filters/spec.ts'
 import { readContent } from '../../kubernetes/config-map.ts'
-import type { ConfigMap } from '../../kubernetes/resource.ts'
+import type { ConfigMap, Secret, Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
+import { findUpstreamKey, type UpstreamKey } from '../../model/upstream.ts'
+import { printPorts } from '../service/endpoint-override.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
 
-/** A ConfigMap that is referred to, whether it exists or not. */
-export type ConfigMapName = Readonly<{ namespace: string; name: string }>
+/** An object that is referred to, whether it exists or not. */
+export type ContentName = Readonly<{ kind: 'ConfigMap' | 'Secret' | 'Service'; namespace: string; name: string }>
+
+const NOT_FOUND = {
+  ConfigMap: 'PORTICO_REF_CONFIG_MAP_NOT_FOUND',
+  Secret: 'PORTICO_REF_SECRET_NOT_FOUND',
+  Service: 'PORTICO_REF_SERVICE_NOT_FOUND',
+} as const
 
 /** Why there is no content. */
 export type ContentProblem = Readonly<{
   code: Extract<
     DiagnosticCode,
-    'PORTICO_ANN_VALUE' | 'PORTICO_RES_FIELD_VALUE' | 'PORTICO_SET_FIELD_VALUE' | 'PORTICO_REF_CONFIG_MAP_NOT_FOUND'
+    | 'PORTICO_ANN_VALUE'
+    | 'PORTICO_RES_FIELD_VALUE'
+    | 'PORTICO_SET_FIELD_VALUE'
+    | 'PORTICO_REF_CONFIG_MAP_NOT_FOUND'
+    | 'PORTICO_REF_SECRET_NOT_FOUND'
+    | 'PORTICO_REF_SERVICE_NOT_FOUND'
+    | 'PORTICO_REF_PORT_NOT_FOUND'
   >
   message: string
   help: string
@@ -24,49 +38,64 @@ export type ContentProblem = Readonly<{
 /** Looks contents up. */
 export class ContentFinder {
   #resources!: ResourceSet
-  #names: NameIndex | undefined
+  readonly #names = new Map<ContentName['kind'], NameIndex>()
   #suggestions = new Suggestions()
 
   /** Begins a translation: contents are looked up in these. */
   begin(resources: ResourceSet): void {
     this.#resources = resources
-    this.#names = undefined
+    this.#names.clear()
     this.#suggestions = new Suggestions()
   }
 
-  /** The input on which all contents of a ConfigMap depend: if it does not exist, a suggestion depends on all others. */
-  findInput({ namespace, name }: ConfigMapName): unknown {
+  /** The input on which all contents of an object depend: if it does not exist, a suggestion depends on all others. */
+  findInput({ kind, namespace, name }: ContentName): unknown {
     return (
-      this.#resources.get('ConfigMap', namespace, name) ??
-      this.#resources.getRefused('ConfigMap', namespace, name) ??
-      this.#resources.all('ConfigMap')
+      this.#resources.get(kind, namespace, name) ??
+      this.#resources.getRefused(kind, namespace, name) ??
+      this.#resources.all(kind)
     )
   }
 
-  find(configMap: ConfigMapName, key: string): Content | ContentProblem {
-    const found = this.#resources.get('ConfigMap', configMap.namespace, configMap.name)
-    if (found === undefined) return this.#describeMissing(configMap)
+  find(namespace: string, name: string, key: string): Content | ContentProblem {
+    const found = this.#resources.get('ConfigMap', namespace, name)
+    if (found === undefined) return this.#describeMissing({ kind: 'ConfigMap', namespace, name })
     const bytes = readContent(found, key)
     if (bytes === undefined) return describeMissingKey(found, key)
-    return { source: `${configMap.name}/${key}`, bytes: bytes.toString('latin1') }
+    return { source: `${name}/${key}`, bytes: bytes.toString('latin1') }
   }
 
-  #describeMissing({ namespace, name }: ConfigMapName): ContentProblem {
-    const code = 'PORTICO_REF_CONFIG_MAP_NOT_FOUND'
-    const refused = this.#resources.getRefused('ConfigMap', namespace, name)
+  /** The upstream of a port, by its number or name; `port` undefined: the first that the Service lists. */
+  findUpstream(namespace: string, name: string, port: string | undefined): UpstreamKey | ContentProblem {
+    const found = this.#resources.get('Service', namespace, name)
+    if (found === undefined) return this.#describeMissing({ kind: 'Service', namespace, name })
+    const ports = found.ports.filter(({ protocol }) => protocol === 'TCP')
+    const listed = ports.find((one) => port === undefined || one.name === port || String(one.port) === port)
+    return listed === undefined ? describeMissingPort(found, port) : findUpstreamKey(found.meta, listed)
+  }
+
+  findSecret(namespace: string, name: string): SecretContent | ContentProblem {
+    const found = this.#resources.get('Secret', namespace, name)
+    return found === undefined ? this.#describeMissing({ kind: 'Secret', namespace, name }) : readSecret(found)
+  }
+
+  #describeMissing({ kind, namespace, name }: ContentName): ContentProblem {
+    const code = NOT_FOUND[kind]
+    const refused = this.#resources.getRefused(kind, namespace, name)
     if (refused !== undefined) {
       const notes = [{ message: 'it is here', position: refused.origin.locate(['metadata', 'name']) }]
-      return { code, message: `ConfigMap "${name}" has errors`, help: 'mend the ConfigMap', notes }
+      return { code, message: `${kind} "${name}" has errors`, help: `mend the ${kind}`, notes }
     }
-    this.#names ??= new NameIndex(this.#resources.all('ConfigMap'))
-    const nearest = this.#suggestions.find(name, this.#names.in(namespace))
-    const elsewhere = this.#names.namespaceOf(name)
+    const names = this.#names.get(kind) ?? new NameIndex(this.#resources.all(kind))
+    this.#names.set(kind, names)
+    const nearest = this.#suggestions.find(name, names.in(namespace))
+    const elsewhere = names.namespaceOf(name)
     const pointer = nearest
-      ? this.#resources.get('ConfigMap', namespace, nearest)
-      : this.#resources.get('ConfigMap', elsewhere ?? '', name)
+      ? this.#resources.get(kind, namespace, nearest)
+      : this.#resources.get(kind, elsewhere ?? '', name)
     return {
       code,
-      message: `ConfigMap "${name}" not found in namespace "${namespace}"`,
+      message: `${kind} "${name}" not found in namespace "${namespace}"`,
       help: nearest
         ? `did you mean "${nearest}"?`
         : elsewhere !== undefined
@@ -75,12 +104,19 @@ export class ContentFinder {
       notes: pointer
         ? [
             {
-              message: `ConfigMap "${pointer.meta.name}" is here`,
+              message: `${kind} "${pointer.meta.name}" is here`,
               position: pointer.origin.locate(['metadata', 'name']),
             },
           ]
         : [],
     }
+  }
+}
+
+function readSecret({ meta, data }: Secret): SecretContent {
+  return {
+    name: meta.name,
+    values: Object.fromEntries([...data].map(([key, bytes]) => [key, bytes.toString('latin1')])),
   }
 }
 
@@ -96,5 +132,15 @@ function describeMissingKey({ meta, keys, origin }: ConfigMap, key: string): Con
         ? 'it has no keys: add one under data'
         : `its first keys are ${known.slice(0, 5).join(', ')}`,
     notes: [{ message: 'the ConfigMap is here', position: origin.locate(['metadata', 'name']) }],
+  }
+}
+
+function describeMissingPort(service: Service, port: string | undefined): ContentProblem {
+  const { meta, ports, origin } = service
+  return {
+    code: 'PORTICO_REF_PORT_NOT_FOUND',
+    message: port === undefined ? `Service "${meta.name}" lists no port` : `Service "${meta.name}" has no port ${port}`,
+    help: ports.length === 0 ? 'add one to the Service' : `its ports are ${printPorts(service)}`,
+    notes: [{ message: 'the Service is here', position: origin.locate(['metadata', 'name']) }],
   }
 }

@@ -3,16 +3,17 @@ import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
 import type { FieldPath, SourcePosition } from '../../base/position.ts'
 import { FILTERS } from '../../filters/registry.ts'
-import { type Content, type FilterSpec, type HostFacts, readFilter } from '../../filters/spec.ts'
+import { type Content, type FilterSpec, type HostFacts, readFilter, type SecretContent } from '../../filters/spec.ts'
 import { type Ingress, printResource, type RoutePolicy, type Service } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { createRef } from '../../model/resource-ref.ts'
+import type { UpstreamKey } from '../../model/upstream.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { findIdleGuard, findMeantRestriction, isOwnAnnotation } from '../annotation.ts'
 import { isExposed } from '../exposure/node-port.ts'
 import { findOptionName, OPTIONS, readOption, renameAnnotations } from '../route-policy/option.ts'
 import { findLostOption } from '../route-policy/unknown-option.ts'
-import type { ConfigMapName, ContentFinder, ContentProblem } from './content.ts'
+import type { ContentFinder, ContentName, ContentProblem } from './content.ts'
 
 type Refusal = Readonly<{
   spec: FilterSpec
@@ -22,8 +23,8 @@ type Refusal = Readonly<{
 }> &
   ContentProblem
 
-/** A ConfigMap that annotations refer to, with the input on which its contents depend. */
-export type UsedConfigMap = ConfigMapName & Readonly<{ input: unknown }>
+/** An object that annotations refer to, with the input on which its contents depend. */
+type UsedContent = ContentName & Readonly<{ input: unknown }>
 
 /** The filters that the settings have for all routes. */
 export type RouteDefaults = Readonly<{
@@ -55,7 +56,7 @@ export type OwnFilters = Readonly<{
   refusals: readonly Refusal[]
   /** An unknown annotation, or option, that seems to mean a guard; undefined: there is none. */
   misspeltGuard: string | undefined
-  configMaps: readonly UsedConfigMap[]
+  contents: readonly UsedContent[]
 }>
 
 /** An object does not change, and its routes are many. */
@@ -73,16 +74,16 @@ const NONE: OwnFilters = Object.freeze({
   mentions: NO_MENTIONS,
   refusals: [],
   misspeltGuard: undefined,
-  configMaps: [],
+  contents: [],
 })
 
 /**
- * Reads the filters of an object with the contents of ConfigMaps that they have now. The same result for as long as all of that
+ * Reads the filters of an object with the contents of ConfigMaps and Secrets that they have now. The same result for as long as all of that
  * is the same; the functions below answer from it until this is called again.
  */
 export function resolveFilters(owner: FilterOwner, contents: ContentFinder): OwnFilters {
   const before = known.get(owner)
-  if (before?.configMaps.every((one) => contents.findInput(one) === one.input)) return before
+  if (before?.contents.every((one) => contents.findInput(one) === one.input)) return before
   const read = readAll(owner, contents)
   known.set(owner, read)
   return read
@@ -151,6 +152,7 @@ export function checkFilters(owner: FilterOwner, diagnostics: DiagnosticList): v
   for (const { spec, label, field, code, message, help, notes } of read(owner).refusals) {
     const end = help.endsWith('?') ? ' ' : '; '
     diagnostics.add(code, `${label}: ${message}`, {
+      severity: 'error',
       position: owner.origin.locate(field),
       ...(owner.kind !== 'Setting' && { resource: printResource(owner) }),
       help: `${help}${end}${spec.isGuard ? `until then ${routes} answer 503` : `until then requests pass without ${spec.name}`}`,
@@ -230,7 +232,7 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
   const mentions = new Map<string, FilterMention>()
   const ref = createRef(owner)
   const refusals: Refusal[] = []
-  const configMaps: UsedConfigMap[] = []
+  const used: UsedContent[] = []
   for (const spec of FILTERS) {
     const names = Object.keys(spec.annotations)
     const [first] = names.filter((name) => text(name) !== undefined)
@@ -240,16 +242,43 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
     }
     const refuse = (name: string, message: string, help: string): void =>
       add(name, { code: writing.code, message: writing.rename(message), help: writing.rename(help), notes: [] })
+    const use = (object: ContentName): void => {
+      used.push({ ...object, input: contents?.findInput(object) })
+    }
+    /** The settings have no namespace to look into. */
+    const refuseInSettings = (name: string): void => {
+      if (owner.kind !== 'Setting' || text(name) === undefined) return
+      refuse(name, 'the settings cannot refer to an object', 'write the text itself, or a RoutePolicy')
+    }
     const content = (name: string, written: string | undefined = text(name)): Content | undefined => {
-      if (written !== undefined && owner.kind === 'Setting') {
-        refuse(name, 'the settings cannot refer to an object', 'write the text itself, or a RoutePolicy')
-      }
+      refuseInSettings(name)
       if (written === undefined || contents === undefined) return undefined
       const [object = '', key = ''] = written.split('/')
-      const configMap = { namespace, name: object }
-      configMaps.push({ ...configMap, input: contents.findInput(configMap) })
-      const found = contents.find(configMap, key)
+      use({ kind: 'ConfigMap', namespace, name: object })
+      const found = contents.find(namespace, object, key)
       if ('bytes' in found) return found
+      add(name, found)
+      return undefined
+    }
+    const upstreams: UpstreamKey[] = []
+    const upstream = (name: string): UpstreamKey | undefined => {
+      refuseInSettings(name)
+      const written = text(name)
+      if (written === undefined || contents === undefined) return undefined
+      const [service = '', port] = written.split(':')
+      use({ kind: 'Service', namespace, name: service })
+      const found = contents.findUpstream(namespace, service, port)
+      if (typeof found === 'string') upstreams.push(found)
+      else add(name, found)
+      return typeof found === 'string' ? found : undefined
+    }
+    const secret = (name: string): SecretContent | undefined => {
+      refuseInSettings(name)
+      const object = text(name)
+      if (object === undefined || contents === undefined) return undefined
+      use({ kind: 'Secret', namespace, name: object })
+      const found = contents.findSecret(namespace, object)
+      if ('values' in found) return found
       add(name, found)
       return undefined
     }
@@ -258,11 +287,13 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
       const fault = writing.findFault(name)
       if (fault !== undefined) refuse(name, fault.message, fault.help)
     }
-    const options = refusals.length === before ? readFilter(spec, { text, content, refuse }) : undefined
-    const config = options && freezeDeep({ name: spec.name, options, owner: ref })
+    const options =
+      refusals.length === before ? readFilter(spec, { text, content, upstream, secret, refuse }) : undefined
+    const config =
+      options && freezeDeep({ name: spec.name, options, owner: ref, ...(upstreams.length > 0 && { upstreams }) })
     mentions.set(spec.name, { config, owner, field: writing.field(first) })
   }
   const misspeltGuard = 'options' in owner ? findLostOption(owner) : findIdleGuard(owner)
   if (mentions.size === 0 && misspeltGuard === undefined) return NONE
-  return { mentions, refusals, misspeltGuard, configMaps }
+  return { mentions, refusals, misspeltGuard, contents: used }
 }

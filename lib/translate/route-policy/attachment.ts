@@ -55,7 +55,7 @@ export const NO_POLICIES: TargetPolicies = Object.freeze({ ...NOTHING, sections:
 
 /** Finds policies by their targets; what did not change stays the same object. */
 export class PolicyAttachments {
-  readonly #reading = new Sieve<RoutePolicy>((policy) => resolveFilters(policy, this.#contents).configMaps.length > 0)
+  readonly #reading = new Sieve<RoutePolicy>((policy) => resolveFilters(policy, this.#contents).contents.length > 0)
   readonly #all = new Memo<'all', ReadonlyMap<string, TargetPolicies>>()
   readonly #targets = new Memo<string, TargetPolicies>()
   readonly #notes = new Memo<RoutePolicy, readonly Diagnostic[]>()
@@ -73,7 +73,7 @@ export class PolicyAttachments {
     const refused = resources.allRefused('RoutePolicy')
     const read = this.#reading
       .filter(policies)
-      .flatMap((policy) => resolveFilters(policy, contents).configMaps.map((one) => contents.findInput(one)))
+      .flatMap((policy) => resolveFilters(policy, contents).contents.map((one) => contents.findInput(one)))
     this.#inputs = [policies, refused, ...read]
     this.#byTarget = this.#all.get('all', this.#inputs, () => this.#attach(policies, refused))
   }

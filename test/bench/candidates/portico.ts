@@ -73,7 +73,7 @@ class Manifests {
   }
 }
 
-function printIngress({ host, paths }: ScenarioRoute, tls: boolean): string {
+function printIngress({ host, paths, annotations = {} }: ScenarioRoute, tls: boolean): string {
   const lines = paths.map(
     (path) => `          - path: ${path}
             pathType: Prefix
@@ -84,6 +84,7 @@ function printIngress({ host, paths }: ScenarioRoute, tls: boolean): string {
 kind: Ingress
 metadata:
   name: ${host}
+  annotations: ${JSON.stringify(annotations)}
 spec:
 ${tls ? `  tls: [{ hosts: [${host}], secretName: bench }]\n` : ''}  rules:
     - host: ${host}

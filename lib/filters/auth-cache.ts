@@ -1,0 +1,160 @@
+/** Keeps answers of an auth server for a time, and asks once for all requests with one key that come meanwhile. */
+import { createHash } from 'node:crypto'
+import type { Clock } from '../base/clock.ts'
+import { findCookie } from '../http1/cookie.ts'
+import { type AuthAnswer, type AuthCall, pickFields } from './auth-server.ts'
+import type { FilterRequest } from './spec.ts'
+
+export type AuthCacheOptions = Readonly<{
+  /** `client`, `method`, `path`, `header:NAME` or `cookie:NAME` each; at least one of the last two. */
+  key: readonly string[]
+  /** Statuses, and for how many milliseconds an answer with one of them is kept. */
+  durations: readonly (readonly [status: number, milliseconds: number])[]
+}>
+
+const MAX_ANSWERS = 10_000
+const MAX_BYTES = 16_777_216
+/** What an answer takes beside its own text. */
+const OVERHEAD_BYTES = 256
+
+type Kept = Readonly<{ answer: AuthAnswer; bytes: number; until: number }>
+
+/** A question whose answer several requests wait for. */
+type Shared = { readonly call: AuthCall; waiting: number }
+
+type KeyPart = (request: FilterRequest) => string | undefined
+
+export class AuthCache {
+  readonly #durations: ReadonlyMap<number, number>
+  readonly #credentials: readonly KeyPart[]
+  readonly #others: readonly KeyPart[]
+  readonly #knowsAuthorization: boolean
+  readonly #knowsCookies: boolean
+  readonly #clock: Clock
+  /** By key; the oldest first. */
+  readonly #kept = new Map<string, Kept>()
+  readonly #shared = new Map<string, Shared>()
+  #bytes = 0
+
+  constructor({ key, durations }: AuthCacheOptions, clock: Clock) {
+    this.#durations = new Map(durations)
+    this.#credentials = key.filter((each) => each.includes(':')).map(createCredential)
+    this.#others = key.filter((each) => !each.includes(':')).map((each) => OTHERS[each as keyof typeof OTHERS])
+    this.#knowsAuthorization = key.some((each) => each.toLowerCase() === 'header:authorization')
+    this.#knowsCookies = key.some((each) => each.startsWith('cookie:') || each.toLowerCase() === 'header:cookie')
+    this.#clock = clock
+  }
+
+  /** A kept answer, or a question that others may wait for as well; `ask` puts it to the server. */
+  find(request: FilterRequest, ask: () => AuthCall): AuthAnswer | AuthCall {
+    const key = this.#findKey(request)
+    if (key === undefined) return ask()
+    const kept = this.#kept.get(key)
+    if (kept !== undefined) {
+      if (kept.until > this.#clock.monotonic()) return kept.answer
+      this.#drop(key, kept)
+    }
+    const shared = this.#shared.get(key)
+    return shared === undefined ? this.#begin(key, ask()) : this.#join(key, shared, ask)
+  }
+
+  /**
+   * Undefined: the answer must not be kept, nor one that was kept be used. That is so where the request has credentials that the key
+   * does not name, or none of those that it names: requests with other credentials would be taken for the same.
+   */
+  #findKey(request: FilterRequest): string | undefined {
+    if (!this.#knowsAuthorization && request.header('authorization') !== undefined) return undefined
+    if (!this.#knowsCookies && request.header('cookie') !== undefined) return undefined
+    const credentials = this.#credentials.map((find) => find(request))
+    if (credentials.every((each) => each === undefined)) return undefined
+    const parts = [request.clientHostname, ...credentials, ...this.#others.map((find) => find(request))]
+    // Clients do not decide how long a key is, and credentials are not kept.
+    return createHash('sha256')
+      .update(JSON.stringify(parts.map((each) => each ?? null)))
+      .digest('base64')
+  }
+
+  #begin(key: string, call: AuthCall): AuthCall {
+    const shared: Shared = { call, waiting: 1 }
+    this.#shared.set(key, shared)
+    const end = () => {
+      if (this.#shared.get(key) === shared) this.#shared.delete(key)
+    }
+    const answer = call.answer.then(
+      (answer) => {
+        end()
+        this.#keep(key, answer)
+        return answer
+      },
+      (thrown) => {
+        end()
+        throw thrown
+      },
+    )
+    return { answer, cancel: () => this.#leave(key, shared) }
+  }
+
+  #join(key: string, shared: Shared, ask: () => AuthCall): AuthCall {
+    let own: AuthCall | undefined
+    let hasLeft = false
+    shared.waiting++
+    const answer = shared.call.answer.then((answer) => {
+      if (hasLeft || isShareable(answer)) return answer
+      own = ask()
+      return own.answer
+    })
+    const cancel = () => {
+      hasLeft = true
+      own?.cancel()
+      this.#leave(key, shared)
+    }
+    return { answer, cancel }
+  }
+
+  #leave(key: string, shared: Shared): void {
+    if (--shared.waiting > 0) return
+    if (this.#shared.get(key) === shared) this.#shared.delete(key)
+    shared.call.cancel()
+  }
+
+  #keep(key: string, answer: AuthAnswer): void {
+    const duration = this.#durations.get(answer.status)
+    if (duration === undefined || !isShareable(answer)) return
+    const bytes = answer.fields.reduce((sum, each) => sum + each.length, OVERHEAD_BYTES + (answer.body?.length ?? 0))
+    const before = this.#kept.get(key)
+    if (before !== undefined) this.#drop(key, before)
+    this.#kept.set(key, { answer, bytes, until: this.#clock.monotonic() + duration })
+    this.#bytes += bytes
+    for (const [oldest, kept] of this.#kept) {
+      if (this.#kept.size <= MAX_ANSWERS && this.#bytes <= MAX_BYTES) break
+      this.#drop(oldest, kept)
+    }
+  }
+
+  #drop(key: string, { bytes }: Kept): void {
+    this.#kept.delete(key)
+    this.#bytes -= bytes
+  }
+}
+
+const OTHERS = {
+  client: ({ clientAddress }: FilterRequest) => clientAddress,
+  method: ({ method }: FilterRequest) => method,
+  path: ({ pathname, query }: FilterRequest) => pathname + query,
+}
+
+function createCredential(part: string): KeyPart {
+  const colon = part.indexOf(':')
+  const name = part.slice(colon + 1)
+  if (part.startsWith('cookie:')) return (request) => findCookie(request.header('cookie'), name)
+  const lowerName = name.toLowerCase()
+  return (request) => request.header(lowerName)
+}
+
+/** A cookie is for the client that asked, and a server may say that its answer is for one request alone. */
+function isShareable(answer: AuthAnswer): boolean {
+  return pickFields(answer, SET_COOKIE) === '' && !/\bno-store\b/i.test(pickFields(answer, CACHE_CONTROL))
+}
+
+const SET_COOKIE: ReadonlySet<string> = new Set(['set-cookie'])
+const CACHE_CONTROL: ReadonlySet<string> = new Set(['cache-control'])

@@ -1,0 +1,163 @@
+/** Lets requests in that have the name and the password of a user (RFC 7617), as an htpasswd file in a Secret has them. HOT */
+import { GatewayError } from '../base/errors.ts'
+import { matching, oneOf, SECRET_NAME } from './annotation-form.ts'
+import { CLIENT_FIELDS, createNames, findNameFault, hyphenate, removeFields } from './field-lines.ts'
+import { parseHtpasswd, readUserMap, type User } from './htpasswd.ts'
+import { type LoginOutcome, Logins } from './logins.ts'
+import { type AnnotationReader, defineFilter, type FilterRequest, PendingOutcome } from './spec.ts'
+
+type Options = Readonly<{
+  secret: string
+  /** Never printed. */
+  users: readonly User[]
+  realm: string
+  /** The field that tells endpoints the user. */
+  userField: string
+  keepsAuthorization: boolean
+}>
+
+const USUAL_REALM = 'Restricted'
+const USUAL_FIELD = 'X-Forwarded-User'
+
+export const BASIC_AUTH = defineFilter<Options>({
+  name: 'basic-auth',
+  order: 125,
+  isGuard: true,
+  dependsOn: 'the password of a user',
+  annotations: {
+    'basic-auth-secret': {
+      about:
+        'a Secret in the namespace of the Ingress with the users and the hashes of their passwords: bcrypt, apr1 (MD5), SHA-1, SHA-256-crypt or SHA-512-crypt, as `htpasswd` and `openssl passwd` make them. Other clients are answered 401.',
+      form: SECRET_NAME,
+    },
+    'basic-auth-secret-type': {
+      about:
+        '`auth-file`: the Secret has a file of htpasswd under the key `auth`; `auth-map`: each of its keys is a user, with the hash as value (`auth-file`)',
+      form: oneOf(['auth-file', 'auth-map']),
+      needs: 'basic-auth-secret',
+    },
+    'basic-auth-realm': {
+      about: `what browsers show where they ask for the password (\`${USUAL_REALM}\`)`,
+      form: matching(/^[\x21-\x7e][\x20-\x7e]{0,199}$/, 'is no realm', 'write up to 200 characters of ASCII'),
+      needs: 'basic-auth-secret',
+    },
+    'basic-auth-user-header': {
+      about: `the field in which endpoints get the name of the user, and never from the client (\`${USUAL_FIELD}\`)`,
+      form: matching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/, 'is no name of a field', `write one, as in ${USUAL_FIELD}`),
+      needs: 'basic-auth-secret',
+    },
+    'basic-auth-keep-authorization': {
+      about: '`"true"`: endpoints get the field `Authorization`, with the password; `"false"`: they do not (`"false"`)',
+      form: oneOf(['true', 'false']),
+      needs: 'basic-auth-secret',
+    },
+  },
+  read(annotations) {
+    const secret = annotations.text('basic-auth-secret')
+    if (secret === undefined) return undefined
+    const users = readUsers(annotations)
+    const userField = readField(annotations)
+    if (users === undefined) return undefined
+    return {
+      secret,
+      users,
+      realm: annotations.text('basic-auth-realm') ?? USUAL_REALM,
+      userField,
+      keepsAuthorization: annotations.text('basic-auth-keep-authorization') === 'true',
+    }
+  },
+  print({ secret, users, realm, userField, keepsAuthorization }) {
+    const kept = keepsAuthorization ? ', keeps Authorization' : ''
+    const count = users.length === 1 ? 'the user' : `one of ${users.length} users`
+    return `asks for ${count} of Secret ${secret}, realm ${JSON.stringify(realm)}, tells ${userField}${kept}`
+  },
+  secret: ({ users }) => printUsers(users),
+  create({ users: listed, realm, userField, keepsAuthorization }, { shared }) {
+    const logins = findLogins(
+      shared<Holder>(() => ({ logins: undefined })),
+      listed,
+    )
+    const challenge = `WWW-Authenticate: Basic realm="${realm.replaceAll(/["\\]/g, '\\$&')}", charset="UTF-8"\r\n`
+    const refuse = (why: string): GatewayError =>
+      new GatewayError('PORTICO_REQ_UNAUTHORIZED', why, undefined, undefined, challenge)
+    const names = createNames(keepsAuthorization ? [userField] : [userField, 'authorization'])
+    /** Of requests on their way. */
+    const users = new WeakMap<FilterRequest, string>()
+    const conclude = (request: FilterRequest, found: LoginOutcome): GatewayError | undefined => {
+      if (typeof found !== 'string') return found ?? refuse('the credentials are wrong')
+      users.set(request, found)
+      return undefined
+    }
+    return {
+      check(request) {
+        const token = readToken(request.header('authorization'))
+        if (token === undefined) return refuse('there are no credentials')
+        const known = logins.find(token)
+        if (known !== undefined) return conclude(request, known)
+        const checked = logins.check(token, request.clientNetwork)
+        if (typeof checked !== 'object' || checked instanceof GatewayError) return conclude(request, checked)
+        return new PendingOutcome(
+          checked.outcome.then((found) => conclude(request, found)),
+          checked.leave,
+        )
+      },
+      requestNames: names,
+      upstreamRequest(draft, request) {
+        const user = users.get(request)
+        const line = user === undefined ? '' : `${userField}: ${user}\r\n`
+        draft.lines = removeFields(draft.lines, names) + line
+        draft.addedLines = removeFields(draft.addedLines, names)
+      },
+    }
+  },
+})
+
+/** Outlives reloads, so that an unchanged Secret costs nobody another check. */
+type Holder = { logins: Logins | undefined }
+
+/** Requests that began before the Secret changed keep the users of then. */
+function findLogins(holder: Holder, users: readonly User[]): Logins {
+  const text = printUsers(users)
+  if (holder.logins?.text !== text) holder.logins = new Logins(users, text)
+  return holder.logins
+}
+
+function printUsers(users: readonly User[]): string {
+  return users.map((user) => user.join(':')).join('\n')
+}
+
+/** The credentials in base64; undefined: there are none. */
+function readToken(authorization: string | undefined): string | undefined {
+  if (authorization === undefined || authorization.slice(0, 6).toLowerCase() !== 'basic ') return undefined
+  return authorization.slice(6).trim()
+}
+
+function readUsers(annotations: AnnotationReader): readonly User[] | undefined {
+  const secret = annotations.secret('basic-auth-secret')
+  if (secret === undefined) return undefined
+  const { name, values } = secret
+  const isMap = annotations.text('basic-auth-secret-type') === 'auth-map'
+  const file = isMap || !Object.hasOwn(values, 'auth') ? undefined : values.auth
+  if (!isMap && file === undefined) {
+    const help = 'put a file of htpasswd under it, or write portico.dev/basic-auth-secret-type: auth-map'
+    annotations.refuse('basic-auth-secret', `Secret "${name}" has no key "auth"`, help)
+    return undefined
+  }
+  const users = file === undefined ? readUserMap(values) : parseHtpasswd(file)
+  if (typeof users !== 'string') return users
+  const message = `${file === undefined ? '' : 'the key "auth" of '}Secret "${name}": ${users}`
+  annotations.refuse(
+    'basic-auth-secret',
+    message,
+    'make each line with htpasswd -nB USER, or the hash with openssl passwd -6',
+  )
+  return undefined
+}
+
+function readField(annotations: AnnotationReader): string {
+  const name = annotations.text('basic-auth-user-header') ?? USUAL_FIELD
+  const fault =
+    findNameFault(name) ?? (CLIENT_FIELDS.has(hyphenate(name)) ? `${name} is written by the gateway itself` : undefined)
+  if (fault !== undefined) annotations.refuse('basic-auth-user-header', fault, `write another, as in ${USUAL_FIELD}`)
+  return name
+}

@@ -1,0 +1,35 @@
+/** The body of an endpoint's error, kept while a page is asked for. */
+import type { AnswerSink } from './answer.ts'
+
+/** A longer one is not kept: where there is no page either, the error goes out without a body. */
+const MAX_BYTES = 65_536
+
+export class HeldError implements AnswerSink {
+  readonly pendingBytes: number = 0
+  readonly #onWhole: (body: Buffer | undefined) => void
+  readonly #chunks: Buffer[] = []
+  #bytes = 0
+  #isOver = false
+
+  /** `onWhole` is called once, when the body is whole, or without it when it is too long. */
+  constructor(onWhole: (body: Buffer | undefined) => void) {
+    this.#onWhole = onWhole
+  }
+
+  write(chunk: Buffer): boolean {
+    this.#bytes += chunk.length
+    if (this.#bytes <= MAX_BYTES) this.#chunks.push(Buffer.from(chunk))
+    else this.#give(undefined)
+    return true
+  }
+
+  end(): void {
+    this.#give(Buffer.concat(this.#chunks))
+  }
+
+  #give(body: Buffer | undefined): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#onWhole(body)
+  }
+}
