@@ -88,3 +88,24 @@ t.test('a ConfigMap that goes leaves the filter out, and one that comes is found
   t.match(refused.codes.at(-1), /PORTICO_REF_CONFIG_MAP_NOT_FOUND .* "pages" has errors/)
   t.same(session.translate([ingress]).codes, missing.codes)
 })
+
+t.test('a RoutePolicy that changes makes again what it acts on, and nothing else', async (t) => {
+  const session = new Session()
+  const printPlain = (name: string): string =>
+    printIngress(name, '').replace('annotations: {portico.dev/respond-body-from: }', 'labels: {}')
+  const printPolicy = (name: string, target: string, rate: string): string =>
+    `apiVersion: portico.dev/v1alpha1\nkind: RoutePolicy\nmetadata: {name: ${name}}\nspec: {targetRefs: [{kind: Ingress, name: ${target}}], rateLimit: ${rate}}\n`
+  const rest = [printPlain('a'), printPlain('b'), printPlain('c'), printPolicy('pb', 'b', '1/s')]
+  const first = session.translate([...rest, printPolicy('pa', 'a', '1/s')])
+  t.same(first.codes, [])
+  const second = session.translate([...rest, printPolicy('pa', 'a', '2/s')])
+  t.not(findHost(second.model, 'a.test'), findHost(first.model, 'a.test'))
+  t.match(printModel(second.model), 'rate-limit: 2/s a client')
+  for (const host of ['b.test', 'c.test']) t.equal(findHost(second.model, host), findHost(first.model, host), host)
+  const third = session.translate(rest)
+  t.notMatch(printModel(third.model), 'rate-limit: 2/s')
+  t.equal(findHost(third.model, 'b.test'), findHost(first.model, 'b.test'))
+  const moved = session.translate([...rest, printPolicy('pa', 'c', '2/s')])
+  t.equal(findHost(moved.model, 'a.test'), findHost(third.model, 'a.test'))
+  t.not(findHost(moved.model, 'c.test'), findHost(third.model, 'c.test'))
+})
