@@ -183,10 +183,10 @@ function printSource({ www, path }: Options): string {
   return host === '' ? 'of / ' : `of ${host} and / `
 }
 
-/** Nothing where scheme, host and port stay as they are. */
+/** What changes of scheme, host and port; `*` stands for a part that stays as it is. */
 function printOrigin({ scheme, host, www, port }: Options): string {
   const ownHost = www === 'to-apex' ? 'HOST' : www === 'to-www' ? 'www.HOST' : host
-  if ((scheme ?? ownHost ?? port) === undefined) return ''
+  if (scheme === undefined && host === undefined && port === undefined) return ownHost ?? ''
   return `${scheme ?? '*'}://${ownHost ?? '*'}${port === undefined ? '' : `:${port}`}`
 }
 

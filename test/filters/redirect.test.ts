@@ -300,6 +300,6 @@ const printed: readonly (readonly [annotations: Record<string, string>, text: st
 
 t.test('explain says which requests are redirected, and what of the URL changes', async (t) => {
   for (const [annotations, text] of printed) {
-    t.same(printFilters(translateFiltered(annotations).route), [`redirect: ${text}`])
+    t.same(printFilters(translateFiltered(annotations).route!), [`redirect: ${text}`])
   }
 })
