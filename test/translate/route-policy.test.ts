@@ -242,6 +242,32 @@ t.test('a policy of the older form, with targetRef, closes its target if it guar
   t.match(said.join('\n'), /unknown field "spec.targetRef" \| did you mean "targetRefs"\?/)
 })
 
+t.test('a policy of another kind or version closes its targets if it guards', async (t) => {
+  const shut = { 'a.test/': GUARD_INVALID, 'a.test/admin': GUARD_INVALID, 'b.test/': GUARD_INVALID }
+  const on = (type: readonly [apiVersion: string, kind: string], options: object) => {
+    const policy = printPolicy('p', SHOP, options)
+      .replace('portico.dev/v1alpha1', type[0])
+      .replace('kind: RoutePolicy', `kind: ${type[1]}`)
+    const { routes, said } = play(printService(), printIngress(), policy)
+    t.equal(said.length, 1, said.join())
+    t.match(said[0], /error PORTICO_RES_KIND_UNKNOWN/)
+    return routes
+  }
+  const types = [
+    ['portico.dev/v1', 'RoutePolicy'],
+    ['portico.deb/v1alpha1', 'RoutePolicy'],
+    ['policy.portico.dev/v1alpha1', 'RoutePolicy'],
+    ['networking.k8s.io/v1', 'RoutePolicy'],
+    ['v1', 'RoutePolicy'],
+    ['portico.dev/v1alpha1', 'RoutePolicies'],
+    ['portico.dev/v1alpha1', 'TrafficPolicy'],
+  ] as const
+  for (const type of types) {
+    t.same(on(type, { allowSourceRange: '10.0.0.0/8' }), shut, type.join())
+    t.same(on(type, { compress: true }), { 'a.test/': '', 'a.test/admin': '', 'b.test/': '' }, type.join())
+  }
+})
+
 t.test('an Ingress that is refused and has a policy that guards keeps its paths, closed', async (t) => {
   const open = printIngress()
     .replace('name: shop', 'name: open')
