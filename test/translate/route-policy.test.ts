@@ -268,6 +268,36 @@ t.test('a policy of another kind or version closes its targets if it guards', as
   }
 })
 
+t.test('a policy whose targets cannot be read as written closes what it may mean if it guards', async (t) => {
+  const open = { 'a.test/': '', 'a.test/admin': '', 'b.test/': '' }
+  const shut = { 'a.test/': GUARD_INVALID, 'a.test/admin': GUARD_INVALID, 'b.test/': GUARD_INVALID }
+  const on = (targets: string, options: object) => {
+    const policy = printPolicy('p', '', options).replace('  targetRefs: []\n', targets)
+    return play(printService(), printIngress(), policy)
+  }
+  const many = Array.from({ length: 16 }, (_, at) => `{kind: Service, name: s${at}}`).join(', ')
+  const forms = [
+    '  targetRef: [{kind: Ingress, name: shop}]\n',
+    '  targetRefs: {kind: Ingress, name: shop}\n',
+    '  targetrefs: [{kind: Ingress, name: shop}]\n',
+    '  targets: [{kind: Ingress, name: shop}]\n',
+    '  targetRefs: [{kind: Ingres, name: shop}]\n',
+    '  targetRefs: [{kind: HTTPRoute, name: shop}]\n',
+    '  targetRefs: [{name: web}]\n',
+    '  targetRefs: [{kind: Service, name: web, sectionName: http}]\n',
+    `  targetRefs: [${many}, {kind: Ingress, name: shop}]\n`,
+  ]
+  for (const form of forms) {
+    t.same(on(form, { allowSourceRange: '10.0.0.0/8' }).routes, shut, form)
+    t.same(on(form, { compress: true }).routes, open, form)
+    t.notMatch(on(form, { compress: true }).said.join(), /"(?:shop|web)" not found/, form)
+  }
+  const besideSpec = printPolicy('p', SHOP, { allowSourceRange: '10.0.0.0/8' }).replace('spec:', 'spce:')
+  t.same(play(printService(), printIngress(), besideSpec).routes, shut)
+  const atRoot = printPolicy('p', '', { allowSourceRange: '10.0.0.0/8' }).replace('  targetRefs: []\n', '')
+  t.same(play(printService(), printIngress(), `${atRoot}targetRefs: [${SHOP}]\n`).routes, shut)
+})
+
 t.test('an Ingress that is refused and has a policy that guards keeps its paths, closed', async (t) => {
   const open = printIngress()
     .replace('name: shop', 'name: open')
