@@ -298,6 +298,19 @@ t.test('a policy whose targets cannot be read as written closes what it may mean
   t.same(play(printService(), printIngress(), `${atRoot}targetRefs: [${SHOP}]\n`).routes, shut)
 })
 
+t.test('of two policies with one name the second closes its targets if it guards and is another', async (t) => {
+  const options = { allowSourceRange: '10.0.0.0/8' }
+  const first = printPolicy('p', section('b.test'), options)
+  const on = (second: string) => play(printService(), printIngress(), first, second)
+  const { routes, said } = on(printPolicy('p', section('a.test'), options))
+  const admits = 'source-range: admits 10.0.0.0/8 (RoutePolicy default/p)'
+  t.same(routes, { 'a.test/': GUARD_INVALID, 'a.test/admin': GUARD_INVALID, 'b.test/': admits })
+  t.match(said, [/error PORTICO_RES_DUPLICATE .* \| .* the routes of its targets answer 503 if it guards/])
+  const open = { 'a.test/': '', 'a.test/admin': '', 'b.test/': admits }
+  t.same(on(first).routes, open, 'the same once more')
+  t.same(on(printPolicy('p', section('a.test'), { compress: true })).routes, open)
+})
+
 t.test('an Ingress that is refused and has a policy that guards keeps its paths, closed', async (t) => {
   const open = printIngress()
     .replace('name: shop', 'name: open')
