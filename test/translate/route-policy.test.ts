@@ -374,6 +374,25 @@ t.test('every annotation of a filter has an option of its own name', async (t) =
   t.equal(findOptionName('rate-limit-burst'), 'rateLimitBurst')
 })
 
+t.test('a guard that stands among annotations, or below a field that is none, closes the targets', async (t) => {
+  const on = (options: object, meta: string = '') =>
+    play(printService(), printIngress(), printPolicy('p', section('b.test'), options, meta))
+  const shut = { 'a.test/': '', 'a.test/admin': '', 'b.test/': GUARD_INVALID }
+  const annotated = on({}, ', annotations: {portico.dev/allow-source-range: 10.0.0.0/8}')
+  t.same(annotated.routes, shut)
+  t.match(annotated.said, [/error PORTICO_ANN_UNKNOWN .*; until then the routes of its targets answer 503/])
+  for (const options of [
+    { filters: { allowSourceRange: '10.0.0.0/8' } },
+    { filters: [{ 'rate-limit': '1/s' }] },
+    { default: { filters: { ipAllowList: ['10.0.0.0/8'] } } },
+  ]) {
+    const { routes, said } = on(options)
+    t.same(routes, shut, JSON.stringify(options))
+    t.match(said, [/error PORTICO_RES_FIELD_UNKNOWN .*until then the routes of its targets answer 503/])
+  }
+  t.same(on({ filters: { compress: true } }).routes, { ...shut, 'b.test/': '' })
+})
+
 t.test('annotations of filters on a policy mean nothing, and are told', async (t) => {
   const { said } = play(
     printService(),

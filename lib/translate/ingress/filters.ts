@@ -9,7 +9,7 @@ import type { FilterConfig } from '../../model/filter.ts'
 import { createRef } from '../../model/resource-ref.ts'
 import type { UpstreamKey } from '../../model/upstream.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
-import { findIdleGuard, findMeantRestriction, isOwnAnnotation } from '../annotation.ts'
+import { CLOSED_ROUTES, findIdleGuard, findMeantRestriction, isOwnAnnotation } from '../annotation.ts'
 import { isExposed } from '../exposure/node-port.ts'
 import { findOptionName, OPTIONS, readOption, renameAnnotations } from '../route-policy/option.ts'
 import { findLostOption } from '../route-policy/unknown-option.ts'
@@ -139,16 +139,9 @@ export function checkOwnPorts(service: Service, layers: readonly FilterMentions[
   })
 }
 
-const ROUTES: Readonly<Record<FilterOwner['kind'], string>> = {
-  Ingress: 'the routes of this Ingress',
-  Service: 'the routes to this Service',
-  RoutePolicy: 'the routes of its targets',
-  Setting: 'all routes',
-}
-
 /** Reports the annotations, or options, that cannot be used. */
 export function checkFilters(owner: FilterOwner, diagnostics: DiagnosticList): void {
-  const routes = ROUTES[owner.kind]
+  const routes = CLOSED_ROUTES[owner.kind]
   for (const { spec, label, field, code, message, help, notes } of read(owner).refusals) {
     const end = help.endsWith('?') ? ' ' : '; '
     diagnostics.add(code, `${label}: ${message}`, {
@@ -289,7 +282,9 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
       options && freezeDeep({ name: spec.name, options, owner: ref, ...(upstreams.length > 0 && { upstreams }) })
     mentions.set(spec.name, { config, owner, field: writing.field(first) })
   }
-  const misspeltGuard = 'options' in owner ? findLostOption(owner) : findIdleGuard(owner)
+  const misspeltGuard =
+    ('options' in owner ? findLostOption(owner) : undefined) ??
+    (owner.kind === 'Setting' ? undefined : findIdleGuard(owner))
   if (mentions.size === 0 && misspeltGuard === undefined) return NONE
   return { mentions, refusals, misspeltGuard, contents: used }
 }
