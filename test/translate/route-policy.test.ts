@@ -393,6 +393,22 @@ t.test('a guard that stands among annotations, or below a field that is none, cl
   t.same(on({ filters: { compress: true } }).routes, { ...shut, 'b.test/': '' })
 })
 
+t.test('no diagnostic shows a URL of an auth server that cannot be used', async (t) => {
+  const url = 'https://user:word@auth.test/?key=word'
+  const ofUrl = { 'auth-url': url }
+  const ofSignIn = { 'auth-url': 'https://auth.test/', 'auth-signin': url }
+  for (const options of [ofUrl, ofSignIn]) {
+    const entries = Object.entries(options)
+    const annotations = Object.fromEntries(entries.map(([name, value]) => [`portico.dev/${name}`, value]))
+    const fields = Object.fromEntries(entries.map(([name, value]) => [findOptionName(name), value]))
+    for (const manifests of [[printIngress(annotations)], [printIngress(), printPolicy('p', SHOP, fields)]]) {
+      const { diagnostics } = play(printService(), ...manifests)
+      t.match(diagnostics, [{ severity: 'error', position: { excerpt: String } }])
+      t.notMatch(JSON.stringify(diagnostics), /word/)
+    }
+  }
+})
+
 t.test('annotations of filters on a policy mean nothing, and are told', async (t) => {
   const { said } = play(
     printService(),
