@@ -15,6 +15,8 @@ export type AnnotationForm = Readonly<{
    * commas; or fields, a mapping of names and values, which the annotation has one a line. Undefined: as a text, a number or a boolean.
    */
   structure?: 'list' | 'fields'
+  /** A value may hold a secret, and no diagnostic shows it; `describeFault` says nothing of it. */
+  isSecret?: true
 }>
 
 /** `what` is said of other values, as in "is no code of a redirect". */

@@ -62,6 +62,7 @@ const URL_FORM: AnnotationForm = {
       ? 'a variable stands in it, as nginx has them, and nothing takes the place of one'
       : 'this is no URL of an auth server',
   help: 'write http:// or https:// with a host and a path, without a user or a fragment; X-Forwarded-Host and X-Forwarded-Uri tell the auth server what was asked for',
+  isSecret: true,
 }
 const SIGN_IN_FORM: AnnotationForm = {
   pattern:
@@ -70,6 +71,7 @@ const SIGN_IN_FORM: AnnotationForm = {
     /\$[a-z_{]/.test(text) ? 'it has a variable that has no meaning here' : 'this is no URL and no path',
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the variables are those of the annotation.
   help: 'write http:// or https:// or a path that begins with "/"; ${request.host}, ${request.authority} and ${request.scheme} may stand in it, and the parameter that says where to come back to is added',
+  isSecret: true,
 }
 const KEY_PART = "(?:client|method|path|(?:header|cookie):[!#$%&'*+\\-.^_`|~0-9A-Za-z]{1,100})"
 const KEY_HELP =

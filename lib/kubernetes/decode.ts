@@ -81,12 +81,13 @@ class DocumentDecoder {
     } else if (verdict.type === 'decode') this.#decodeObject(document, kind, verdict.decoder, isRefused)
     else if (verdict.type === 'unserved') this.#addUnserved(document, value, kind, verdict.role)
     else if (verdict.type === 'unknown') {
-      const { field, help } = verdict
+      const { field, help, meant } = verdict
       const severity = document.inFolder && verdict.isForeign ? 'info' : verdict.severity
       const message = `no matches for kind ${JSON.stringify(kind)} in version ${JSON.stringify(apiVersion)}`
       const position = origin.locate([field])
       const resource = printObject(kind, value)
       this.#diagnostics.add('PORTICO_RES_KIND_UNKNOWN', message, { position, resource, help, severity })
+      if (meant !== undefined) this.refused.push(readAs(meant, document))
     }
   }
 
@@ -193,6 +194,11 @@ class DocumentDecoder {
       severity: 'info',
     })
   }
+}
+
+/** What else is wrong with an object is told once its kind is right. */
+function readAs({ decode }: KindDecoder, { value, origin }: SourceDocument): Resource {
+  return decode(new FieldReader(value, [], new ProblemReport(origin, '', new DiagnosticList())))
 }
 
 function isServedItem(item: unknown, listVersion: string | undefined, itemKind: string | undefined): boolean {

@@ -38,7 +38,12 @@ export type KindVerdict =
       severity: 'error' | 'warning'
       /** True if it may be another tool's file. */
       isForeign?: boolean
+      /** Reads the object as what it seems to be, and it is refused; undefined: nothing is lost without it. */
+      meant?: KindDecoder | undefined
     }>
+
+/** What a RoutePolicy guards is open without it, so that one of another kind or version is read as well. */
+const POLICY: KindDecoder = { shape: schema.ROUTE_POLICY, decode: decodeRoutePolicy }
 
 const DECODERS: Readonly<Record<string, KindDecoder>> = {
   'networking.k8s.io/v1 Ingress': { shape: schema.INGRESS, decode: decodeIngress },
@@ -79,7 +84,7 @@ const DECODERS: Readonly<Record<string, KindDecoder>> = {
   'v1 Pod': { shape: schema.POD, decode: decodePod },
   'v1 Secret': { shape: schema.SECRET, decode: decodeSecret },
   'v1 ConfigMap': { shape: schema.CONFIG_MAP, decode: decodeConfigMap },
-  'portico.dev/v1alpha1 RoutePolicy': { shape: schema.ROUTE_POLICY, decode: decodeRoutePolicy },
+  'portico.dev/v1alpha1 RoutePolicy': POLICY,
   'v1 Namespace': { shape: schema.NAMESPACE, decode: decodeNamespace },
 }
 
@@ -94,7 +99,8 @@ const PREFERRED: ReadonlyMap<string, string> = new Map(
 const OWN_GROUP = 'portico.dev'
 const OWN_VERSION = 'portico.dev/v1alpha1'
 const SETTINGS_KIND = 'GatewayConfiguration'
-const OWN_KINDS = [SETTINGS_KIND, 'RoutePolicy']
+const POLICY_KIND = 'RoutePolicy'
+const OWN_KINDS = [SETTINGS_KIND, POLICY_KIND]
 
 /** Groups whose kinds are settled; the others may gain kinds with each release of Kubernetes. */
 const SETTLED_GROUPS: ReadonlySet<string> = new Set(['', 'apps', 'batch', 'extensions', 'policy', 'autoscaling'])
@@ -104,14 +110,16 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
   if (Object.hasOwn(DECODERS, name)) return { type: 'decode', decoder: DECODERS[name] as KindDecoder }
   if (TOOL_KINDS.has(name)) return { type: 'ignore' }
   const group = apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''
-  if (group === OWN_GROUP || kind === SETTINGS_KIND) return judgeOwn(apiVersion, kind)
+  const isOwn = group === OWN_GROUP || group.endsWith(`.${OWN_GROUP}`)
+  if (isOwn || kind === SETTINGS_KIND) return judgeOwn(apiVersion, kind)
   const role = findUnserved(group, kind)
   if (role !== undefined) return { type: 'unserved', role }
   const preferred = PREFERRED.get(kind)
+  const meant = kind === POLICY_KIND ? POLICY : undefined
   const kinds = BUILT_IN_KINDS.get(group)
   if (kinds) {
     // A decoded kind comes here only with a wrong group or version.
-    if (preferred) return unknown('apiVersion', `write apiVersion: ${preferred}`, 'error')
+    if (preferred) return { ...unknown('apiVersion', `write apiVersion: ${preferred}`, 'error'), meant }
     if (kinds.has(kind)) return { type: 'ignore' }
     if (group === '' && !/^v\d/.test(apiVersion)) return foreign()
     const home = findHome(kind)
@@ -121,11 +129,11 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
     return unknown('kind', near && suggest(near), PREFERRED.has(near ?? '') ? 'error' : 'warning')
   }
   if (preferred && distance(apiVersion.toLowerCase(), preferred) <= 2) {
-    return unknown('apiVersion', `did you mean "${preferred}"?`, 'error')
+    return { ...unknown('apiVersion', `did you mean "${preferred}"?`, 'error'), meant }
   }
   // The group of a custom resource is a domain.
   if (group.includes('.')) return { type: 'ignore' }
-  if (preferred) return unknown('apiVersion', `write apiVersion: ${preferred}`, 'error')
+  if (preferred) return { ...unknown('apiVersion', `write apiVersion: ${preferred}`, 'error'), meant }
   const home = findHome(kind)
   if (home !== undefined) return unknown('apiVersion', printHome(kind, home))
   const near = findNearKind(kind)
@@ -134,12 +142,11 @@ export function judgeKind(apiVersion: string, kind: string): KindVerdict {
 
 function judgeOwn(apiVersion: string, kind: string): KindVerdict {
   if (apiVersion === OWN_VERSION && kind === SETTINGS_KIND) return { type: 'settings' }
-  if (OWN_KINDS.includes(kind)) {
-    return { type: 'unknown', field: 'apiVersion', help: `write apiVersion: ${OWN_VERSION}`, severity: 'error' }
-  }
-  const nearest = findNearest(kind, OWN_KINDS)
+  const nearest = OWN_KINDS.includes(kind) ? kind : findNearest(kind, OWN_KINDS)
+  const meant = nearest === SETTINGS_KIND ? undefined : POLICY
+  if (nearest === kind) return { ...unknown('apiVersion', `write apiVersion: ${OWN_VERSION}`, 'error'), meant }
   const help = nearest === undefined ? `the kinds are ${OWN_KINDS.join(' and ')}` : `did you mean "${nearest}"?`
-  return { type: 'unknown', field: 'kind', help, severity: 'error' }
+  return { ...unknown('kind', help, 'error'), meant }
 }
 
 /** A mistake; an error if the right spelling would be decoded, since its object would be served. */
@@ -147,7 +154,7 @@ function unknown(
   field: 'apiVersion' | 'kind',
   help: string | undefined,
   severity: 'error' | 'warning' = 'warning',
-): KindVerdict {
+): Extract<KindVerdict, { type: 'unknown' }> {
   return { type: 'unknown', field, help, severity }
 }
 

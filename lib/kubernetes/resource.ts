@@ -219,6 +219,8 @@ export type PolicyTarget = Readonly<{
   section: string | undefined
   /** Index in the manifest. */
   index: number
+  /** The manifest names no kind that may be targeted. The policy is refused, and closes what it may mean. */
+  isGuess?: true
 }>
 
 export type RoutePolicy = ResourceOf<

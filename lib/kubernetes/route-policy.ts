@@ -1,4 +1,5 @@
 /** RoutePolicy: portico.dev/v1alpha1, Portico's own kind. It attaches to its targets directly, as GEP-713 of Gateway API has it. */
+import { findNearest } from '../base/nearest.ts'
 import { checkDnsSubdomain, checkWildcardSubdomain } from './format.ts'
 import { decodeMeta } from './metadata.ts'
 import type { FieldReader } from './reader.ts'
@@ -6,6 +7,8 @@ import type { PolicyTarget, RoutePolicy } from './resource.ts'
 
 /** As in policies of Gateway API. */
 const MAX_TARGETS = 16
+/** Of a policy that is refused for having more of them. */
+const MAX_READ_TARGETS = 1_000
 /** Many more than there are options: it bounds what an object can cost. */
 const MAX_OPTIONS = 1_000
 /** The API group of each kind that may be targeted. */
@@ -18,8 +21,7 @@ export function decodeRoutePolicy(root: FieldReader): RoutePolicy {
   const meta = decodeMeta(root, 'namespaced', checkDnsSubdomain)
   const spec = root.child('spec')
   const written = spec.items('targetRefs')
-  // The older form of such policies, which is refused: what guards closes its target all the same.
-  const items = written.length === 0 && spec.has('targetRef') ? [spec.child('targetRef')] : written
+  const items = written.length === 0 ? findMeantTargets(root) : written
   if (written.length === 0) {
     report.required(spec.at('targetRefs'), '', {
       help: 'add targetRefs: [{group: networking.k8s.io, kind: Ingress, name: …}]',
@@ -27,15 +29,16 @@ export function decodeRoutePolicy(root: FieldReader): RoutePolicy {
   }
   if (items.length > MAX_TARGETS) report.tooMany(spec.at('targetRefs'), items.length, MAX_TARGETS)
   const targets: PolicyTarget[] = []
-  for (const [index, item] of items.slice(0, MAX_TARGETS).entries()) {
-    const target = decodeTarget(item, index)
-    if (target === undefined) continue
-    const first = targets.find((one) => isSameTarget(one, target))
-    if (first === undefined) targets.push(target)
-    else report.duplicate(item.path, target.name, spec.at('targetRefs', first.index))
+  for (const [index, item] of items.slice(0, MAX_READ_TARGETS).entries()) {
+    for (const target of decodeTarget(item, index)) {
+      const first = targets.find((one) => isSameTarget(one, target))
+      if (first === undefined) targets.push(target)
+      else report.duplicate(item.path, target.name, spec.at('targetRefs', first.index))
+    }
   }
   // Options outside of spec are refused, and may guard all the same.
-  const fields = Object.entries({ ...root.rest(OWN_FIELDS), ...spec.rest(['targetRefs']) })
+  const beside = listBeside(root).map((one) => one.rest([]))
+  const fields = Object.entries(Object.assign({}, ...beside, root.rest(OWN_FIELDS), spec.rest(['targetRefs'])))
   if (fields.length > MAX_OPTIONS) report.tooMany(spec.path, fields.length, MAX_OPTIONS)
   const options = Object.freeze(Object.fromEntries(fields.slice(0, MAX_OPTIONS)))
   return Object.freeze({
@@ -47,7 +50,27 @@ export function decodeRoutePolicy(root: FieldReader): RoutePolicy {
   })
 }
 
-function decodeTarget(item: FieldReader, index: number): PolicyTarget | undefined {
+/** Mappings in the place of `spec`, under a name that is none. */
+function listBeside(root: FieldReader): readonly FieldReader[] {
+  const others = Object.keys(root.rest(OWN_FIELDS))
+  return others.filter((key) => findNearest(key, ['spec']) !== undefined).map((key) => root.child(key))
+}
+
+/**
+ * What seems to be meant with targets of another form, name or place, as `targetRef` in older policies. The policy is refused: what
+ * guards closes its targets all the same.
+ */
+function findMeantTargets(root: FieldReader): readonly FieldReader[] {
+  const places = [root.child('spec'), root, ...listBeside(root)]
+  return places.flatMap((place) =>
+    Object.keys(place.rest([]))
+      .filter((key) => /^target/i.test(key))
+      .flatMap((key) => (place.isList(key) ? place.items(key) : [place.child(key)])),
+  )
+}
+
+/** One target, or of a kind that is none those of all kinds that may be meant. */
+function decodeTarget(item: FieldReader, index: number): readonly PolicyTarget[] {
   const { report } = item
   const name = item.string('name') ?? ''
   if (name === '') report.required(item.at('name'))
@@ -57,12 +80,17 @@ function decodeTarget(item: FieldReader, index: number): PolicyTarget | undefine
   const kind = KINDS.find((one) => one.toLowerCase() === written.toLowerCase())
   if (written === '') report.required(item.at('kind'))
   else if (kind !== written) report.unsupported(item.at('kind'), written, KINDS)
-  if (kind === undefined) return undefined
+  if (kind === undefined) {
+    const guess = (one: PolicyTarget['kind'], section?: string): PolicyTarget =>
+      Object.freeze({ kind: one, name, section, index, isGuess: true })
+    return name === '' ? [] : [guess('Ingress', item.string('sectionName')), guess('Service')]
+  }
   const group = item.string('group') ?? GROUPS[kind]
   if (group !== GROUPS[kind]) report.unsupported(item.at('group'), group, [GROUPS[kind]])
   const section = item.string('sectionName')
   if (section !== undefined) checkSection(item, kind, section)
-  return name === '' ? undefined : Object.freeze({ kind, name, section, index })
+  // A Service has no sections: what is refused for one means all of it.
+  return name === '' ? [] : [Object.freeze({ kind, name, section: kind === 'Service' ? undefined : section, index })]
 }
 
 function checkSection(item: FieldReader, kind: PolicyTarget['kind'], section: string): void {

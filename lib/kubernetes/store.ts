@@ -1,5 +1,6 @@
 /** All resources of one configuration, by kind and key; immutable, with a generation. */
 
+import { isDeepStrictEqual } from 'node:util'
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { cutSame } from '../base/list.ts'
 import { compareText } from '../base/order.ts'
@@ -59,7 +60,8 @@ export class ResourceStore {
   ): ResourceSet {
     this.#take(resources)
     for (const key of this.#contested) reportDuplicates(this.#groups.get(key)!, diagnostics)
-    return new ShelvedResources(generation, new Map(this.#shelves), shelve(refused))
+    const lost = [...this.#contested].flatMap((key) => listLost(this.#groups.get(key)!))
+    return new ShelvedResources(generation, new Map(this.#shelves), shelve([...refused, ...lost]))
   }
 
   /** Updates groups and shelves by the resources that were added and removed. */
@@ -189,10 +191,22 @@ function reportDuplicates([kept, ...others]: readonly Resource[], diagnostics: D
     diagnostics.add('PORTICO_RES_DUPLICATE', `${printResource(other)} is already defined`, {
       position: placeOf(other),
       resource: printResource(other),
-      help: 'this one is left out: remove it, or give it another name or namespace',
+      help:
+        other.kind === 'RoutePolicy'
+          ? 'this one is left out, and the routes of its targets answer 503 if it guards: give it another name'
+          : 'this one is left out: remove it, or give it another name or namespace',
       notes: [{ message: 'the one in use is here', position: placeOf(kept as Resource) }],
     })
   }
+}
+
+/** What the policies that are left out guard would be open without them: they count as refused, unless they say the same. */
+function listLost([kept, ...others]: readonly Resource[]): readonly Resource[] {
+  if (kept?.kind !== 'RoutePolicy') return []
+  return others.filter((other) => {
+    if (other.kind !== 'RoutePolicy') return false
+    return !isDeepStrictEqual([other.targets, other.options], [kept.targets, kept.options])
+  })
 }
 
 function keyOf({ kind, meta }: Resource): string {

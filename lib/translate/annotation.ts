@@ -117,8 +117,8 @@ export function isOwnAnnotation(name: string): boolean {
 }
 
 /**
- * An annotation that promises to guard and cannot: one that is misspelt, and on a Service every condition, since none is read there.
- * The routes of the Ingress, or to the Service, are closed. Undefined: there is none.
+ * An annotation that promises to guard and cannot: one that is misspelt, on a RoutePolicy every guard, and on a Service every
+ * condition, since none is read there. The routes of the Ingress, to the Service, or of the targets are closed. Undefined: there is none.
  */
 export function findIdleGuard({ kind, meta }: Resource): string | undefined {
   return Object.keys(meta.annotations).find((name) => {
@@ -175,6 +175,14 @@ function findMeaning(name: string): Meaning | undefined {
   return { restriction: looksLikeGuard(plain) ? 'guard' : undefined, nearest: [] }
 }
 
+/** What is closed for a guard of an object that cannot be used, by the kind of the object. */
+export const CLOSED_ROUTES = {
+  Ingress: 'the routes of this Ingress',
+  Service: 'the routes to this Service',
+  RoutePolicy: 'the routes of its targets',
+  Setting: 'all routes',
+}
+
 /** Reports annotations under portico.dev/, or under a domain near to it, that mean nothing where they stand. */
 export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList): void {
   const { kind } = resource
@@ -191,7 +199,7 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
     }
     const isMissed = findLostRestriction(kind, name) !== undefined
     const help = kinds ? `it belongs on ${kinds.join(' or ')}` : explainUnknown(kind, name)
-    const routes = kind === 'Ingress' ? 'the routes of this Ingress' : 'the routes to this Service'
+    const routes = CLOSED_ROUTES[kind as keyof typeof CLOSED_ROUTES]
     const outcome = `${help.endsWith('?') ? ' ' : '; '}until then ${routes} answer 503`
     diagnostics.add(
       'PORTICO_ANN_UNKNOWN',

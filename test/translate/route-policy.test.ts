@@ -242,6 +242,75 @@ t.test('a policy of the older form, with targetRef, closes its target if it guar
   t.match(said.join('\n'), /unknown field "spec.targetRef" \| did you mean "targetRefs"\?/)
 })
 
+t.test('a policy of another kind or version closes its targets if it guards', async (t) => {
+  const shut = { 'a.test/': GUARD_INVALID, 'a.test/admin': GUARD_INVALID, 'b.test/': GUARD_INVALID }
+  const on = (type: readonly [apiVersion: string, kind: string], options: object) => {
+    const policy = printPolicy('p', SHOP, options)
+      .replace('portico.dev/v1alpha1', type[0])
+      .replace('kind: RoutePolicy', `kind: ${type[1]}`)
+    const { routes, said } = play(printService(), printIngress(), policy)
+    t.equal(said.length, 1, said.join())
+    t.match(said[0], /error PORTICO_RES_KIND_UNKNOWN/)
+    return routes
+  }
+  const types = [
+    ['portico.dev/v1', 'RoutePolicy'],
+    ['portico.deb/v1alpha1', 'RoutePolicy'],
+    ['policy.portico.dev/v1alpha1', 'RoutePolicy'],
+    ['networking.k8s.io/v1', 'RoutePolicy'],
+    ['v1', 'RoutePolicy'],
+    ['portico.dev/v1alpha1', 'RoutePolicies'],
+    ['portico.dev/v1alpha1', 'TrafficPolicy'],
+  ] as const
+  for (const type of types) {
+    t.same(on(type, { allowSourceRange: '10.0.0.0/8' }), shut, type.join())
+    t.same(on(type, { compress: true }), { 'a.test/': '', 'a.test/admin': '', 'b.test/': '' }, type.join())
+  }
+})
+
+t.test('a policy whose targets cannot be read as written closes what it may mean if it guards', async (t) => {
+  const open = { 'a.test/': '', 'a.test/admin': '', 'b.test/': '' }
+  const shut = { 'a.test/': GUARD_INVALID, 'a.test/admin': GUARD_INVALID, 'b.test/': GUARD_INVALID }
+  const on = (targets: string, options: object) => {
+    const policy = printPolicy('p', '', options).replace('  targetRefs: []\n', targets)
+    return play(printService(), printIngress(), policy)
+  }
+  const many = Array.from({ length: 16 }, (_, at) => `{kind: Service, name: s${at}}`).join(', ')
+  const forms = [
+    '  targetRef: [{kind: Ingress, name: shop}]\n',
+    '  targetRefs: {kind: Ingress, name: shop}\n',
+    '  targetrefs: [{kind: Ingress, name: shop}]\n',
+    '  targets: [{kind: Ingress, name: shop}]\n',
+    '  targetRefs: [{kind: Ingres, name: shop}]\n',
+    '  targetRefs: [{kind: HTTPRoute, name: shop}]\n',
+    '  targetRefs: [{name: web}]\n',
+    '  targetRefs: [{kind: Service, name: web, sectionName: http}]\n',
+    `  targetRefs: [${many}, {kind: Ingress, name: shop}]\n`,
+  ]
+  for (const form of forms) {
+    t.same(on(form, { allowSourceRange: '10.0.0.0/8' }).routes, shut, form)
+    t.same(on(form, { compress: true }).routes, open, form)
+    t.notMatch(on(form, { compress: true }).said.join(), /"(?:shop|web)" not found/, form)
+  }
+  const besideSpec = printPolicy('p', SHOP, { allowSourceRange: '10.0.0.0/8' }).replace('spec:', 'spce:')
+  t.same(play(printService(), printIngress(), besideSpec).routes, shut)
+  const atRoot = printPolicy('p', '', { allowSourceRange: '10.0.0.0/8' }).replace('  targetRefs: []\n', '')
+  t.same(play(printService(), printIngress(), `${atRoot}targetRefs: [${SHOP}]\n`).routes, shut)
+})
+
+t.test('of two policies with one name the second closes its targets if it guards and is another', async (t) => {
+  const options = { allowSourceRange: '10.0.0.0/8' }
+  const first = printPolicy('p', section('b.test'), options)
+  const on = (second: string) => play(printService(), printIngress(), first, second)
+  const { routes, said } = on(printPolicy('p', section('a.test'), options))
+  const admits = 'source-range: admits 10.0.0.0/8 (RoutePolicy default/p)'
+  t.same(routes, { 'a.test/': GUARD_INVALID, 'a.test/admin': GUARD_INVALID, 'b.test/': admits })
+  t.match(said, [/error PORTICO_RES_DUPLICATE .* \| .* the routes of its targets answer 503 if it guards/])
+  const open = { 'a.test/': '', 'a.test/admin': '', 'b.test/': admits }
+  t.same(on(first).routes, open, 'the same once more')
+  t.same(on(printPolicy('p', section('a.test'), { compress: true })).routes, open)
+})
+
 t.test('an Ingress that is refused and has a policy that guards keeps its paths, closed', async (t) => {
   const open = printIngress()
     .replace('name: shop', 'name: open')
@@ -303,6 +372,41 @@ t.test('every annotation of a filter has an option of its own name', async (t) =
   t.equal(new Set(names).size, names.length)
   t.same([...OPTIONS.keys()], names)
   t.equal(findOptionName('rate-limit-burst'), 'rateLimitBurst')
+})
+
+t.test('a guard that stands among annotations, or below a field that is none, closes the targets', async (t) => {
+  const on = (options: object, meta: string = '') =>
+    play(printService(), printIngress(), printPolicy('p', section('b.test'), options, meta))
+  const shut = { 'a.test/': '', 'a.test/admin': '', 'b.test/': GUARD_INVALID }
+  const annotated = on({}, ', annotations: {portico.dev/allow-source-range: 10.0.0.0/8}')
+  t.same(annotated.routes, shut)
+  t.match(annotated.said, [/error PORTICO_ANN_UNKNOWN .*; until then the routes of its targets answer 503/])
+  for (const options of [
+    { filters: { allowSourceRange: '10.0.0.0/8' } },
+    { filters: [{ 'rate-limit': '1/s' }] },
+    { default: { filters: { ipAllowList: ['10.0.0.0/8'] } } },
+  ]) {
+    const { routes, said } = on(options)
+    t.same(routes, shut, JSON.stringify(options))
+    t.match(said, [/error PORTICO_RES_FIELD_UNKNOWN .*until then the routes of its targets answer 503/])
+  }
+  t.same(on({ filters: { compress: true } }).routes, { ...shut, 'b.test/': '' })
+})
+
+t.test('no diagnostic shows a URL of an auth server that cannot be used', async (t) => {
+  const url = 'https://user:word@auth.test/?key=word'
+  const ofUrl = { 'auth-url': url }
+  const ofSignIn = { 'auth-url': 'https://auth.test/', 'auth-signin': url }
+  for (const options of [ofUrl, ofSignIn]) {
+    const entries = Object.entries(options)
+    const annotations = Object.fromEntries(entries.map(([name, value]) => [`portico.dev/${name}`, value]))
+    const fields = Object.fromEntries(entries.map(([name, value]) => [findOptionName(name), value]))
+    for (const manifests of [[printIngress(annotations)], [printIngress(), printPolicy('p', SHOP, fields)]]) {
+      const { diagnostics } = play(printService(), ...manifests)
+      t.match(diagnostics, [{ severity: 'error', position: { excerpt: String } }])
+      t.notMatch(JSON.stringify(diagnostics), /word/)
+    }
+  }
 })
 
 t.test('annotations of filters on a policy mean nothing, and are told', async (t) => {

@@ -2,6 +2,7 @@
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
 import type { FieldPath, SourcePosition } from '../../base/position.ts'
+import { veilPosition } from '../../base/veil.ts'
 import { FILTERS } from '../../filters/registry.ts'
 import { type Content, type FilterSpec, type HostFacts, readFilter, type SecretContent } from '../../filters/spec.ts'
 import { type Ingress, printResource, type RoutePolicy, type Service } from '../../kubernetes/resource.ts'
@@ -9,7 +10,7 @@ import type { FilterConfig } from '../../model/filter.ts'
 import { createRef } from '../../model/resource-ref.ts'
 import type { UpstreamKey } from '../../model/upstream.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
-import { findIdleGuard, findMeantRestriction, isOwnAnnotation } from '../annotation.ts'
+import { CLOSED_ROUTES, findIdleGuard, findMeantRestriction, isOwnAnnotation } from '../annotation.ts'
 import { isExposed } from '../exposure/node-port.ts'
 import { findOptionName, OPTIONS, readOption, renameAnnotations } from '../route-policy/option.ts'
 import { findLostOption } from '../route-policy/unknown-option.ts'
@@ -17,6 +18,8 @@ import type { ContentFinder, ContentName, ContentProblem } from './content.ts'
 
 type Refusal = Readonly<{
   spec: FilterSpec
+  /** The value may hold a secret. */
+  isSecret: boolean
   /** For people: `portico.dev/rate-limit`, or of a policy `spec.rateLimit`. */
   label: string
   field: FieldPath
@@ -139,21 +142,15 @@ export function checkOwnPorts(service: Service, layers: readonly FilterMentions[
   })
 }
 
-const ROUTES: Readonly<Record<FilterOwner['kind'], string>> = {
-  Ingress: 'the routes of this Ingress',
-  Service: 'the routes to this Service',
-  RoutePolicy: 'the routes of its targets',
-  Setting: 'all routes',
-}
-
 /** Reports the annotations, or options, that cannot be used. */
 export function checkFilters(owner: FilterOwner, diagnostics: DiagnosticList): void {
-  const routes = ROUTES[owner.kind]
-  for (const { spec, label, field, code, message, help, notes } of read(owner).refusals) {
+  const routes = CLOSED_ROUTES[owner.kind]
+  for (const { spec, isSecret, label, field, code, message, help, notes } of read(owner).refusals) {
     const end = help.endsWith('?') ? ' ' : '; '
+    const position = owner.origin.locate(field)
     diagnostics.add(code, `${label}: ${message}`, {
       severity: 'error',
-      position: owner.origin.locate(field),
+      position: position && isSecret ? veilPosition(position) : position,
       ...(owner.kind !== 'Setting' && { resource: printResource(owner) }),
       help: `${help}${end}${spec.isGuard ? `until then ${routes} answer 503` : `until then requests pass without ${spec.name}`}`,
       notes,
@@ -238,7 +235,8 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
     const [first] = names.filter((name) => text(name) !== undefined)
     if (first === undefined) continue
     const add = (name: string, problem: ContentProblem): void => {
-      refusals.push({ spec, label: writing.label(name), field: writing.field(name), ...problem })
+      const isSecret = spec.annotations[name]?.form?.isSecret === true
+      refusals.push({ spec, isSecret, label: writing.label(name), field: writing.field(name), ...problem })
     }
     const refuse = (name: string, message: string, help: string): void =>
       add(name, { code: writing.code, message: writing.rename(message), help: writing.rename(help), notes: [] })
@@ -289,7 +287,9 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
       options && freezeDeep({ name: spec.name, options, owner: ref, ...(upstreams.length > 0 && { upstreams }) })
     mentions.set(spec.name, { config, owner, field: writing.field(first) })
   }
-  const misspeltGuard = 'options' in owner ? findLostOption(owner) : findIdleGuard(owner)
+  const misspeltGuard =
+    ('options' in owner ? findLostOption(owner) : undefined) ??
+    (owner.kind === 'Setting' ? undefined : findIdleGuard(owner))
   if (mentions.size === 0 && misspeltGuard === undefined) return NONE
   return { mentions, refusals, misspeltGuard, contents: used }
 }

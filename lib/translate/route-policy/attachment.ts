@@ -101,7 +101,9 @@ export class PolicyAttachments {
       this.#missing.get('missing', [...this.#inputs, ...inputs], () => {
         const found = new DiagnosticList()
         const missing = [...policies, ...refused].flatMap((policy) =>
-          policy.targets.filter((target) => !this.#exists(policy, target)).map((target) => [policy, target] as const),
+          policy.targets
+            .filter((target) => !target.isGuess && !this.#exists(policy, target))
+            .map((target) => [policy, target] as const),
         )
         if (missing.length === 0) return found.items
         const suggestions = new Suggestions()

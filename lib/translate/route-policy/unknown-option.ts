@@ -6,6 +6,9 @@ import { isMapping } from '../../settings/setting.ts'
 import { ANNOTATIONS, findLostRestriction, findMeantNames } from '../annotation.ts'
 import { findAnnotationName, findOptionName, OPTIONS } from './option.ts'
 
+/** How deep options are looked for below a field that is none. */
+const MAX_DEPTH = 3
+
 const FIELDS: readonly string[] = ['targetRefs', ...OPTIONS.keys()]
 
 /**
@@ -13,7 +16,7 @@ const FIELDS: readonly string[] = ['targetRefs', ...OPTIONS.keys()]
  * undefined: there is none.
  */
 export function findLostOption({ options }: Pick<RoutePolicy, 'options'>): string | undefined {
-  const lost = listUnknownOptions(options).find(isLost)
+  const lost = listUnknownOptions(options).find((option) => isLost(option, options[option]))
   return lost === undefined ? undefined : `spec.${lost}`
 }
 
@@ -33,13 +36,18 @@ export function checkOptions(policy: RoutePolicy, diagnostics: DiagnosticList): 
       severity: 'error',
       position: policy.origin.locateKey(['spec', option]),
       resource: printResource(policy),
-      help: isLost(option) ? `${help}${end}until then the routes of its targets answer 503` : help,
+      help: isLost(option, policy.options[option])
+        ? `${help}${end}until then the routes of its targets answer 503`
+        : help,
     })
   }
 }
 
-function isLost(option: string): boolean {
-  return findLostRestriction('RoutePolicy', findAnnotationName(option)) !== undefined
+/** True if the unknown field seems to restrict, or holds an option that does, as in `filters: {rateLimit: 1/s}`. */
+function isLost(option: string, value: unknown, depth: number = MAX_DEPTH): boolean {
+  if (findLostRestriction('RoutePolicy', findAnnotationName(findOptionName(option))) !== undefined) return true
+  if (depth === 0 || typeof value !== 'object' || value === null) return false
+  return Object.entries(value).some(([key, inner]) => isLost(key, inner, depth - 1))
 }
 
 /** What to write in place of a field that is no option. */
