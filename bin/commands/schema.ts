@@ -36,7 +36,8 @@ export const command: Command = {
   ],
   words: { least: 0, most: 1, name: 'NAME' },
   async run(typed, terminal) {
-    const name = typed.positionals[0]
+    // The kind is written RoutePolicy, the schema routepolicy.
+    const name = typed.positionals[0]?.toLowerCase()
     if (name === undefined) {
       for (const line of alignColumns(
         NAMES.map((each) => [each, SCHEMAS[each]!.of]),

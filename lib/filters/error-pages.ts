@@ -21,7 +21,8 @@ const MAX_ITEMS = 50
 const STATUSES = '(?:[45]\\d\\d(?:-[45]\\d\\d)?|[45]xx)'
 const KEY = '[a-z0-9](?:[-.a-z0-9]*[a-z0-9])?/[-._a-zA-Z0-9]+'
 const ITEM = `${STATUSES}(?:=${KEY})?`
-const HELP = 'write statuses with their pages, as in "404=pages/404.html, 5xx=pages/down.html"'
+const HELP =
+  'write errors (404, 502-504 or 5xx), each with a ConfigMap and a key of it, as in "404=pages/404.html, 5xx=pages/down.html"'
 
 export const ERROR_PAGES = defineFilter<Options>({
   name: 'error-pages',

@@ -38,7 +38,10 @@ export const REDIRECT = defineFilter<Options>({
       form: matching(PORT, 'is no port', 'write a number from 1 to 65535'),
     },
     'redirect-path': { about: 'the whole path', form: PATH },
-    'redirect-prefix': { about: 'takes the place of the part of the path that the route matches', form: PATH },
+    'redirect-prefix': {
+      about: 'takes the place of the part of the path that the route matches; `/` strips that part',
+      form: PATH,
+    },
     'redirect-www': {
       about:
         '`to-apex` sends clients of `www.example.com` to `example.com`, `to-www` the other way round; clients of the other host pass. Both hosts need a rule, and for HTTPS a certificate',
@@ -77,8 +80,7 @@ export const REDIRECT = defineFilter<Options>({
     }
     return undefined
   },
-  print: (options) =>
-    `${options.code} ${printSource(options)}to ${options.scheme ?? '*'}://${printHost(options)}${options.port === undefined ? '' : `:${options.port}`}${printPath(options)}`,
+  print: (options) => `${options.code} ${printSource(options)}to ${printOrigin(options)}${printPath(options)}`,
   findNeeds: ({ www, path }, host) =>
     www === undefined && path?.type !== 'root'
       ? undefined
@@ -174,15 +176,18 @@ function readPath(annotations: AnnotationReader): Options['path'] {
   return root === undefined ? undefined : { type: 'root', value: root }
 }
 
-/** Which requests, where not all of them. */
+/** The requests that are redirected, unless all are. `HOST` is the host without `www.`. */
 function printSource({ www, path }: Options): string {
-  const host = www === 'to-apex' ? 'www.*' : www === 'to-www' ? '* without www.' : ''
+  const host = www === 'to-apex' ? 'www.HOST' : www === 'to-www' ? 'HOST' : ''
   if (path?.type !== 'root') return host === '' ? '' : `of ${host} `
   return host === '' ? 'of / ' : `of ${host} and / `
 }
 
-function printHost({ host, www }: Options): string {
-  return host ?? (www === 'to-www' ? 'www.*' : '*')
+/** What changes of scheme, host and port; `*` stands for a part that stays as it is. */
+function printOrigin({ scheme, host, www, port }: Options): string {
+  const ownHost = www === 'to-apex' ? 'HOST' : www === 'to-www' ? 'www.HOST' : host
+  if (scheme === undefined && host === undefined && port === undefined) return ownHost ?? ''
+  return `${scheme ?? '*'}://${ownHost ?? '*'}${port === undefined ? '' : `:${port}`}`
 }
 
 function printPath({ path }: Options): string {

@@ -37,7 +37,10 @@ export const URL_REWRITE = defineFilter<Options>({
   annotations: {
     'rewrite-host': { about: 'the host, or host:port, that endpoints are asked for', form: AUTHORITY },
     'rewrite-path': { about: 'the whole path', form: PATH },
-    'rewrite-prefix': { about: 'takes the place of the part of the path that the route matches', form: PATH },
+    'rewrite-prefix': {
+      about: 'takes the place of the part of the path that the route matches; `/` strips that part',
+      form: PATH,
+    },
     'rewrite-regex': { about: 'a regular expression (RE2) that is looked for in the path', form: PATTERN },
     'rewrite-replacement': {
       about: 'takes the place of what rewrite-regex finds; $1 is its first group',

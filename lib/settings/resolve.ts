@@ -8,7 +8,7 @@ import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
 import { PLAIN_KEY, veilOrigin } from '../base/veil.ts'
 import type { SourceDocument } from '../source/document.ts'
-import { explainConstant } from './constants.ts'
+import { explainConstant, explainRenamed } from './constants.ts'
 import { checkRules } from './rules.ts'
 import { isMapping, type Read, type Setting, type ValueProblem } from './setting.ts'
 import { SETTINGS, type Settings } from './table.ts'
@@ -217,6 +217,14 @@ function readDocument(document: SourceDocument, diagnostics: DiagnosticList): Ma
       diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', constant.message, details)
       return
     }
+    const renamed = explainRenamed(at.join('.'))
+    if (renamed) {
+      diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', renamed.message, {
+        position: origin.locateKey(at),
+        help: renamed.help,
+      })
+      return
+    }
     const key = String(at.at(-1))
     // A text that does not look like a key may be a value in the wrong place, such as a token.
     const name = PLAIN_KEY.test(key) ? key : undefined
@@ -248,9 +256,9 @@ function reportUnknownFlags(flags: SettingOverrides, diagnostics: DiagnosticList
   const known = new Set(SETTING_LIST.map(({ name }) => name))
   for (const name of Object.keys(flags)) {
     if (known.has(name)) continue
-    const constant = explainConstant(name)
-    if (constant) {
-      diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', constant.message, { help: constant.help })
+    const former = explainConstant(name) ?? explainRenamed(name)
+    if (former) {
+      diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', former.message, { help: former.help })
       continue
     }
     const near = findNearest(name, known) ?? SETTING_LIST.find(({ path }) => path.at(-1) === name)?.name
@@ -269,12 +277,19 @@ function reportUnknownVariables(environment: NodeJS.ProcessEnv, diagnostics: Dia
     const rest = variable.slice(PREFIX.length)
     if (!variable.startsWith(PREFIX) || known.has(rest) || SERVICE_LINK.test(variable)) continue
     const constant = explainConstant(variable, environmentName)
+    const renamed = explainRenamed(variable, environmentName)
     // The prefix, which all share, would count as likeness.
     const near = findNearest(rest, known)
-    const message = constant?.message ?? `environment variable ${variable} names no setting`
+    const message = (constant ?? renamed)?.message ?? `environment variable ${variable} names no setting`
     diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', message, {
       severity: 'warning',
-      help: constant ? 'unset it' : near ? `did you mean ${PREFIX}${near}?` : 'unset it, or give it another name',
+      help: constant
+        ? 'unset it'
+        : renamed
+          ? renamed.help
+          : near
+            ? `did you mean ${PREFIX}${near}?`
+            : 'unset it, or give it another name',
     })
   }
 }

@@ -3,7 +3,7 @@
  * (`upstream.health.path` is `portico.dev/health-path`); in the settings they stand under `services`. An Ingress can have those
  * that concern single requests, for its own routes.
  */
-import { explainConstant } from './constants.ts'
+import { explainConstant, explainRenamed } from './constants.ts'
 import type { Fault } from './setting.ts'
 import { listSettings, type NamedSetting, type Values } from './tree.ts'
 import { UPSTREAM_SETTINGS } from './upstream.ts'
@@ -42,6 +42,7 @@ function annotationName(name: string): string {
 }
 
 /** For an annotation that was a setting of Services once and is a constant now. */
-export function explainConstantAnnotation(annotation: string): Fault | undefined {
-  return explainConstant(annotation, (name) => annotationName(name.replace(/^upstream\./, '')))
+export function explainFormerAnnotation(annotation: string): Fault | undefined {
+  const spell = (name: string): string => annotationName(name.replace(/^upstream\./, ''))
+  return explainConstant(annotation, spell) ?? explainRenamed(annotation, spell)
 }

@@ -429,6 +429,7 @@ const INDENT_CODES: ReadonlySet<string> = new Set([
 ])
 
 const SYNTAX_HELP: Readonly<Record<string, string>> = {
+  BAD_ALIAS: 'quote a text that begins with * or &, as in "*"',
   BAD_INDENT: 'check the indentation and the brackets around this place',
   BLOCK_AS_IMPLICIT_KEY: 'put the mapping on its own line, or quote the text if the colon belongs to it',
   MULTILINE_IMPLICIT_KEY: 'check the indentation of this line, and that a colon follows the key',
@@ -458,6 +459,7 @@ const PLAIN_WORDS: readonly (readonly [RegExp, string])[] = [
   [/\bflow map\b/, '{ } mapping'],
   [/\bflow sequence\b/, '[ ] list'],
   [/\bat node end\b/, 'after the end of a value'],
+  [/^(alias|anchor) cannot be an empty string$/, 'no name of an $1 follows this sign'],
 ]
 
 /** Explains a key without its colon, or without the space behind it, which the parser takes for text. */

@@ -3,7 +3,7 @@ import type { DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { FILTERS } from '../filters/registry.ts'
 import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
-import { ANNOTATION_DOMAIN, explainConstantAnnotation, SERVICE_SETTINGS_BY_ANNOTATION } from '../settings/service.ts'
+import { ANNOTATION_DOMAIN, explainFormerAnnotation, SERVICE_SETTINGS_BY_ANNOTATION } from '../settings/service.ts'
 import type { Schema } from '../settings/setting.ts'
 import { describeChoices, describeSetting, describeText } from './annotation-schema.ts'
 import { LAYER_ANNOTATION, LAYERS, PROXY_PROTOCOL_ANNOTATION } from './exposure/listener-option.ts'
@@ -152,7 +152,7 @@ function findOwnName(name: string): string | undefined {
 /** Undefined for a known annotation, and for one of another domain. */
 function findMeaning(name: string): Meaning | undefined {
   const own = findOwnName(name)
-  if (own === undefined || ANNOTATIONS.has(name) || explainConstantAnnotation(name)) return undefined
+  if (own === undefined || ANNOTATIONS.has(name) || explainFormerAnnotation(name)) return undefined
   const plain = own.replace(/([a-z0-9])(?=[A-Z])/g, '$1-').toLowerCase()
   const alike = findNearest(plain, NAMES)
   const near = findEquivalents(plain) ?? (alike === undefined ? [] : [alike])
@@ -191,7 +191,7 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
     const kinds = ANNOTATIONS.get(name)?.kinds
     if (kinds?.includes(kind)) continue
     const position = resource.origin.locateKey(['metadata', 'annotations', name])
-    const constant = explainConstantAnnotation(name)
+    const constant = explainFormerAnnotation(name)
     if (constant) {
       const details = { position, resource: printResource(resource), help: constant.help }
       diagnostics.add('PORTICO_ANN_UNKNOWN', constant.message, details)

@@ -32,5 +32,7 @@ t.test('without a name it lists them, and an unknown one gets the nearest', asyn
     stdout: '',
     stderr: /unknown schema "policy"\n {2}schemas: settings, annotations, routepolicy/,
   })
+  const kind = await runPortico(['schema', 'RoutePolicy'])
+  t.equal(kind.stdout, readFileSync('config/route-policy.schema.json', 'utf8'), 'the name of the kind will do')
   t.match((await runPortico(['schema', 'setings'])).stderr, /did you mean settings\?/)
 })

@@ -1,10 +1,10 @@
 import t from 'tap'
 import { parseAuthority } from '../../lib/base/hostname.ts'
 import { describeRequest, playFilters } from '../../lib/filters/play.ts'
-import { findFilter } from '../../lib/filters/registry.ts'
+import { findFilter, printFilters } from '../../lib/filters/registry.ts'
 import { readFilter } from '../../lib/filters/spec.ts'
 import { translateText } from '../translate/manifests.ts'
-import { ask, HOST, startFiltered } from './filtered.ts'
+import { ask, HOST, startFiltered, translateFiltered } from './filtered.ts'
 
 /** Another Ingress with the same redirect. */
 const WWW_RULE = `apiVersion: networking.k8s.io/v1
@@ -282,5 +282,24 @@ t.test('clients of www go to the apex at every door, whose clients pass', async 
     const { status, field } = await ask(doors, door, { host: `www.${HOST}:81`, target: '/a?b' })
     t.same([status, field('location')], [308, [`${scheme}://${HOST}:81/a?b`]], door)
     t.equal((await ask(doors, door, { target: '/a?b' })).status, 200, door)
+  }
+})
+
+const printed: readonly (readonly [annotations: Record<string, string>, text: string])[] = [
+  [{ 'redirect-www': 'to-apex' }, '302 of www.HOST to HOST'],
+  [{ 'redirect-www': 'to-www', 'redirect-code': '301' }, '301 of HOST to www.HOST'],
+  [
+    { 'redirect-www': 'to-apex', 'redirect-scheme': 'https', 'app-root': '/app' },
+    '302 of www.HOST and / to https://HOST/app',
+  ],
+  [{ 'app-root': '/app' }, '302 of / to /app'],
+  [{ 'redirect-prefix': '/new' }, '302 to /new/…'],
+  [{ 'redirect-scheme': 'https', 'redirect-port': '8443' }, '302 to https://*:8443'],
+  [{ 'redirect-host': 'a.test', 'redirect-path': '/b' }, '302 to *://a.test/b'],
+]
+
+t.test('explain says which requests are redirected, and what of the URL changes', async (t) => {
+  for (const [annotations, text] of printed) {
+    t.same(printFilters(translateFiltered(annotations).route!), [`redirect: ${text}`])
   }
 })

@@ -16,7 +16,7 @@ import {
 import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION } from '../../lib/kubernetes/resource.ts'
 import {
   ANNOTATION_DOMAIN,
-  explainConstantAnnotation,
+  explainFormerAnnotation,
   SERVICE_SETTINGS_BY_ANNOTATION,
 } from '../../lib/settings/service.ts'
 import { LAYER_ANNOTATION, PROXY_PROTOCOL_ANNOTATION } from '../../lib/translate/exposure/listener-option.ts'
@@ -71,7 +71,7 @@ t.test('names, orders and annotations are unique, and no annotation is one of a 
     t.match(annotation, /^[a-z]+(-[a-z0-9]+)*$/)
     const whole = ANNOTATION_DOMAIN + annotation
     t.notOk(SERVICE_SETTINGS_BY_ANNOTATION.has(whole), annotation)
-    t.notOk(explainConstantAnnotation(whole), annotation)
+    t.notOk(explainFormerAnnotation(whole), annotation)
     t.notOk(others.includes(whole), annotation)
   }
   for (const { name, order } of FILTERS) t.ok(order >= 100 && order < 500, `${name} acts in one of the four phases`)

@@ -273,7 +273,7 @@ t.test('the filters of a host are asked before a route is found, and may wait', 
   await new Promise<void>((resolve) => auth.listen(0, '127.0.0.1', resolve))
   t.teardown(() => auth.close().closeAllConnections())
   const { port } = auth.address() as AddressInfo
-  const options = { url: `http://127.0.0.1:${port}/`, copied: [], timeout: 5000 }
+  const options = { url: `http://127.0.0.1:${port}`, method: 'GET', copied: [], timeout: 60_000 }
   const server = await startProxy(t, {
     upstreams: { web: [echo.port] },
     routes: [{ host: 'shop.test', path: '/api', to: 'web' }],

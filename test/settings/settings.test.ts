@@ -279,6 +279,22 @@ t.test('an unknown setting is an error that names the nearest known one', async 
   ])
 })
 
+t.test('a setting that has another name now is told with it, wherever it is given', async (t) => {
+  const yaml = 'upstream:\n  retry: {timeout: 1s}\nservices:\n  default/web: {retry: {timeout: 1s}}\n'
+  const environment = { PORTICO_UPSTREAM_RETRY_TIMEOUT: '1s' }
+  const { diagnostics, lines } = resolve(t, { yaml, environment, flags: { 'upstream.retry.timeout': '2s' } })
+  t.same(lines, [
+    '4:11 PORTICO_SET_FIELD_UNKNOWN upstream.retry.timeout has another name now | write upstream.timeouts.request',
+    'PORTICO_SET_FIELD_UNKNOWN upstream.retry.timeout has another name now | write upstream.timeouts.request',
+    'PORTICO_SET_FIELD_UNKNOWN PORTICO_UPSTREAM_RETRY_TIMEOUT has another name now | write PORTICO_UPSTREAM_TIMEOUTS_REQUEST',
+    '6:34 PORTICO_SET_FIELD_VALUE services[default/web].retry.timeout: upstream.retry.timeout has another name now | write timeouts.request',
+  ])
+  t.same(
+    diagnostics.map(({ severity }) => severity),
+    ['error', 'error', 'warning', 'error'],
+  )
+})
+
 t.test('a setting that became a constant is told with the value it has now, wherever it is given', async (t) => {
   const yaml =
     'upstream:\n  circuit: {interval: 1s}\nservices:\n  default/web: {tries: 3, circuit: {halfOpenRequests: 1}}\n'

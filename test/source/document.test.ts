@@ -67,6 +67,7 @@ for (const [name, text, expected] of [
   ['CF-07 a custom tag on a list', '!x [1]', ['1:4 PORTICO_YAML_TAG unsupported tag "!x"']],
   ['a value that does not fit its tag', 'a: !!int x', ['1:10 PORTICO_YAML_TAG the tag !!int does not fit "x"']],
   ['an alias of nothing', 'a: *b', ['1:4 PORTICO_YAML_SYNTAX no anchor stands before the alias "*b"']],
+  ['a star without quotes', 'a: *', ['1:4 PORTICO_YAML_SYNTAX no name of an alias follows this sign']],
   ['an alias of itself', 'a: &b [*b]', ['1:8 PORTICO_YAML_SYNTAX no anchor stands before the alias "*b"']],
   ['a key that is no string', '? {a: 1}\n: b', ['1:3 PORTICO_YAML_SYNTAX a key must be a string']],
   [

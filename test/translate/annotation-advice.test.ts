@@ -109,6 +109,25 @@ t.test('nothing is said of what can be used', async (t) => {
   }
 })
 
+t.test('names of other controllers lead to the annotation of the task', async (t) => {
+  const names = {
+    'strip-prefix': 'rewrite-prefix',
+    'strip-path': 'rewrite-prefix',
+    'from-to-www-redirect': 'redirect-www',
+    'max-body-size': 'body-limit',
+    'enable-cors': 'cors-allow-origins',
+    'custom-http-errors': 'error-pages',
+    'canary-weight': 'split',
+  }
+  for (const [name, own] of Object.entries(names)) {
+    t.match(
+      check({ [name]: 'true' }),
+      [{ code: 'PORTICO_ANN_UNKNOWN', help: `did you mean "portico.dev/${own}"?` }],
+      name,
+    )
+  }
+})
+
 t.test('a value without quotes that is wrong with quotes too says both', async (t) => {
   const told = (annotations: Annotations) => check(annotations).map(({ code, help }) => `${code}: ${help}`)
   const rate = told({ 'rate-limit': 10 })

@@ -280,6 +280,7 @@ metadata:
     portico.dev/max-queues: "7"
     portico.dev/zzz: "/x"
     portico.dev/circuit-max-open-time: 2m
+    portico.dev/retry-timeout: 5s
 spec: {ports: [{port: 80}]}
 `)
   t.equal(model.upstreams.get('default/web:80')?.policy, undefined)
@@ -290,6 +291,7 @@ spec: {ports: [{port: 80}]}
       '8 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/max-queues" | did you mean "portico.dev/max-queue"?',
       '9 PORTICO_ANN_UNKNOWN unknown annotation "portico.dev/zzz" | a Service takes portico.dev/endpoints, the settings under upstream, as portico.dev/balancer, and filters, as portico.dev/maintenance (docs/filters.md)',
       '10 PORTICO_ANN_UNKNOWN portico.dev/circuit-max-open-time is no longer a setting: it is always 1m | take it out',
+      '11 PORTICO_ANN_UNKNOWN portico.dev/retry-timeout has another name now | write portico.dev/timeouts-request',
     ],
   )
 })

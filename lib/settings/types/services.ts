@@ -1,5 +1,5 @@
 import { findNearest } from '../../base/nearest.ts'
-import { explainConstant } from '../constants.ts'
+import { explainConstant, explainRenamed } from '../constants.ts'
 import {
   createSetting,
   type Form,
@@ -94,6 +94,8 @@ function* flatten(
 }
 
 function explainUnknown(name: string, known: ReadonlyMap<string, NamedSetting>): { problems: ValueProblem[] } {
+  const renamed = explainRenamed(`upstream.${name}`)
+  if (renamed) return refuse(renamed.message, renamed.help.replace('upstream.', ''))
   const near = findNearest(name, known.keys())
   return refuse(`unknown setting "${name}"`, near ? `did you mean "${near}"?` : 'all under upstream can stand here')
 }
