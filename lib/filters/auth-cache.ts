@@ -1,7 +1,6 @@
 /** Keeps answers of an auth server for a time, and asks once for all requests with one key that come meanwhile. */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
-import { findCookie } from '../http1/cookie.ts'
 import { type AuthAnswer, type AuthCall, pickFields } from './auth-server.ts'
 import type { FilterRequest } from './spec.ts'
 
@@ -146,9 +145,15 @@ const OTHERS = {
 function createCredential(part: string): KeyPart {
   const colon = part.indexOf(':')
   const name = part.slice(colon + 1)
-  if (part.startsWith('cookie:')) return (request) => findCookie(request.header('cookie'), name)
+  if (part.startsWith('cookie:')) return (request) => joinCookies(request.header('cookie'), name)
   const lowerName = name.toLowerCase()
   return (request) => request.header(lowerName)
+}
+
+/** All cookies of the name as they are written: of several, servers differ in which one they believe. Undefined: there is none. */
+function joinCookies(field: string | undefined, name: string): string | undefined {
+  const pairs = field?.split(';').filter((pair) => pair.slice(0, pair.indexOf('=')).trim() === name)
+  return pairs === undefined || pairs.length === 0 ? undefined : pairs.map((pair) => pair.trim()).join(';')
 }
 
 /** A cookie is for the client that asked, and a server may say that its answer is for one request alone. */

@@ -70,6 +70,8 @@ class DocumentDecoder {
     if (apiVersion === undefined || kind === undefined) {
       if (flaws.length === 0) this.#addMissingType(value, document)
       this.#diagnostics.addAll(flaws)
+      const verdict = judgeKind(apiVersion ?? '', kind ?? '')
+      if (verdict.type === 'unknown' && verdict.meant !== undefined) this.refused.push(readAs(verdict.meant, document))
       return
     }
     const verdict = judgeKind(apiVersion, kind)

@@ -57,6 +57,23 @@ t.test('an answer is kept for the credentials that it is about, and for nobody e
   }
 })
 
+t.test('of several cookies with one name none stands for the others', async (t) => {
+  // As many servers do, it believes the last one.
+  const auth = await startAuth(t, (request, response) => {
+    const last = request.headers.cookie?.split(';').at(-1)?.split('=')[1]
+    response.writeHead(last === 'good' ? 200 : 401, { 'X-User': last }).end()
+  })
+  const doors = await startFiltered(t, { 'auth-url': auth.url, 'auth-cache-key': 'cookie:session' })
+  const visit = async (door: string, cookie: string) =>
+    (await ask(doors, door, { fields: [['cookie', cookie]] })).status
+  for (const door of doors.names) {
+    for (const name of ['session', ' session', 'session ']) {
+      t.equal(await visit(door, `session=none; ${name}=good`), 200, door)
+      t.equal(await visit(door, 'session=none'), 401, 'another has the first cookie alone')
+    }
+  }
+})
+
 t.test('hosts, and what else the key names, have answers of their own', async (t) => {
   const auth = await startAuth(t, (_request, response) => response.end())
   const annotations = { 'auth-url': auth.url, 'auth-cache-key': 'cookie:session, method,path , client' }

@@ -250,7 +250,7 @@ t.test('a policy of another kind or version closes its targets if it guards', as
       .replace('kind: RoutePolicy', `kind: ${type[1]}`)
     const { routes, said } = play(printService(), printIngress(), policy)
     t.equal(said.length, 1, said.join())
-    t.match(said[0], /error PORTICO_RES_KIND_UNKNOWN/)
+    t.match(said[0], /error PORTICO_RES_(?:KIND_UNKNOWN|NOT_AN_OBJECT)/)
     return routes
   }
   const types = [
@@ -261,6 +261,8 @@ t.test('a policy of another kind or version closes its targets if it guards', as
     ['v1', 'RoutePolicy'],
     ['portico.dev/v1alpha1', 'RoutePolicies'],
     ['portico.dev/v1alpha1', 'TrafficPolicy'],
+    ['', 'RoutePolicy'],
+    ['portico.dev/v1alpha1', ''],
   ] as const
   for (const type of types) {
     t.same(on(type, { allowSourceRange: '10.0.0.0/8' }), shut, type.join())
