@@ -328,7 +328,8 @@ for (const leaving of LEAVINGS) {
         return client
       }),
     )
-    t.equal(server.proxy.inFlight, 5)
+    // On a busy machine a connection may be full before the gateway has come to read it.
+    await until(() => server.proxy.inFlight === 5)
     for (const client of clients) LEAVE[leaving](client)
     await expectReleased(t, server, 1)
     first.destroy()
