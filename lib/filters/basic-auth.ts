@@ -79,7 +79,7 @@ export const BASIC_AUTH = defineFilter<Options>({
     )
     const challenge = `WWW-Authenticate: Basic realm="${realm.replaceAll(/["\\]/g, '\\$&')}", charset="UTF-8"\r\n`
     const refuse = (why: string): GatewayError =>
-      new GatewayError('PORTICO_REQ_UNAUTHORIZED', why, undefined, undefined, challenge)
+      new GatewayError('PORTICO_REQ_UNAUTHORIZED', why, undefined, { lines: challenge })
     const names = createNames(keepsAuthorization ? [userField] : [userField, 'authorization'])
     /** Of requests on their way. */
     const users = new WeakMap<FilterRequest, string>()

@@ -109,7 +109,9 @@ export const RATE_LIMIT = defineFilter<Options>({
         }
         refused.add(request)
         const seconds = Math.ceil(longest / 1000)
-        return new GatewayError('PORTICO_REQ_RATE_LIMITED', `the next may come in ${seconds}s`, undefined, seconds)
+        return new GatewayError('PORTICO_REQ_RATE_LIMITED', `the next may come in ${seconds}s`, undefined, {
+          retryAfter: seconds,
+        })
       },
       response(head, request) {
         const isTold = tellsAlways ? !isExempt?.has(request.clientAddress) : head.status === 429 && refused.has(request)

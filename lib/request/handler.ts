@@ -176,7 +176,7 @@ export class RequestHandler implements ForwardOwner {
     if (requestsPerClient === 0 || isTrustedPeer(clientAddress, settings)) return undefined
     const requests = this.#clients.find(context.clientNetwork)
     if (requests.value >= requestsPerClient) {
-      return new GatewayError('PORTICO_REQ_TOO_MANY', `${requests.value} are under way`, undefined, 1)
+      return new GatewayError('PORTICO_REQ_TOO_MANY', `${requests.value} are under way`, undefined, { retryAfter: 1 })
     }
     requests.value++
     context.clientRequests = requests
