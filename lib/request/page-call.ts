@@ -8,7 +8,7 @@ import { joinFields } from '../http1/field-line.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
-import type { UpstreamCall, UpstreamEvents, UpstreamRequest } from '../upstream/transport/call.ts'
+import { BODILESS, type UpstreamCall, type UpstreamEvents, type UpstreamRequest } from '../upstream/transport/call.ts'
 import { putLines } from './answer.ts'
 import { Attempts, type AttemptUser } from './attempts.ts'
 import type { RequestContext } from './context.ts'
@@ -207,6 +207,7 @@ function composeRequest(context: RequestContext, pool: UpstreamPool, status: num
     ['X-Service-Port', port],
   ]
   return {
+    ...BODILESS,
     client: exchange.connection,
     proxyVersion: findProxyVersion(policy.proxyProtocol),
     connectTimeout: findConnectTimeout(policy, settings.timeouts.connect),
@@ -217,12 +218,6 @@ function composeRequest(context: RequestContext, pool: UpstreamPool, status: num
     host: undefined,
     lines: fields.map(([name, value]) => (value === undefined ? '' : `${name}: ${value}\r\n`)).join(''),
     addedLines: `X-Request-ID: ${id}\r\n`,
-    contentLength: undefined,
-    hasBody: false,
-    acceptsTrailers: false,
-    expectsContinue: false,
-    upgrade: undefined,
-    authenticatesConnection: false,
     maxHeaderBytes: policy.headerBytes,
   }
 }
