@@ -1,7 +1,7 @@
 /** Limits how many requests may come in a time: GCRA, a token bucket of which one number is kept for each key. HOT */
 import { createAddressSet } from '../base/cidr.ts'
 import { GatewayError } from '../base/errors.ts'
-import { flattenText } from '../http1/field-line.ts'
+import { flattenText } from '../base/flat-text.ts'
 import { printRanges, RANGES, readRanges } from './address-ranges.ts'
 import { oneOf } from './annotation-form.ts'
 import { createKey, LIMIT_BY, type LimitBy, listOf, printBy, readBy, readEach, readLimits } from './limit-key.ts'
