@@ -9,9 +9,8 @@ export class HeldError implements AnswerSink {
   readonly #onWhole: (body: Buffer | undefined) => void
   readonly #chunks: Buffer[] = []
   #bytes = 0
-  #isOver = false
 
-  /** `onWhole` is called once, when the body is whole, or without it when it is too long. */
+  /** `onWhole` is called when the body is whole, or without it as soon as it is too long: nothing more may come then. */
   constructor(onWhole: (body: Buffer | undefined) => void) {
     this.#onWhole = onWhole
   }
@@ -19,17 +18,11 @@ export class HeldError implements AnswerSink {
   write(chunk: Buffer): boolean {
     this.#bytes += chunk.length
     if (this.#bytes <= MAX_BYTES) this.#chunks.push(Buffer.from(chunk))
-    else this.#give(undefined)
+    else this.#onWhole(undefined)
     return true
   }
 
   end(): void {
-    this.#give(Buffer.concat(this.#chunks))
-  }
-
-  #give(body: Buffer | undefined): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#onWhole(body)
+    this.#onWhole(Buffer.concat(this.#chunks))
   }
 }
