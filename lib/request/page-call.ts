@@ -13,16 +13,7 @@ import { putLines } from './answer.ts'
 import { Attempts, type AttemptUser } from './attempts.ts'
 import type { RequestContext } from './context.ts'
 import { findConnectTimeout } from './draft.ts'
-
-/** An error that waits for its page. */
-export type ErrorAnswer = Readonly<{
-  status: number
-  /** Field lines, without Content-Length. */
-  lines: string
-  body: Buffer | undefined
-  /** What an answer to HEAD declares (undefined: nothing); without it, it is the length of the body. */
-  contentLength?: number | undefined
-}>
+import type { WholeAnswer } from './own-answer.ts'
 
 /** Milliseconds. The client waits for an error meanwhile. */
 const LIMIT_MS = 2_000
@@ -32,7 +23,7 @@ const MAX_PAGE_BYTES = 262_144
 export function askForPage(
   context: RequestContext,
   pool: UpstreamPool,
-  error: ErrorAnswer,
+  error: WholeAnswer,
   deadlines: DeadlineWatch,
 ): PendingOutcome {
   const call = new PageCall(context, pool, error, deadlines)
@@ -46,18 +37,18 @@ class PageCall implements AttemptUser, UpstreamEvents, Timed {
   readonly isIdempotent: boolean = true
   readonly isRepeatable: boolean = true
   readonly #request: UpstreamRequest
-  readonly #error: ErrorAnswer
+  readonly #error: WholeAnswer
   readonly #deadlines: DeadlineWatch
   readonly #attempts: Attempts
   readonly #clock: Clock
-  #resolve!: (answer: ErrorAnswer | undefined) => void
+  #resolve!: (answer: WholeAnswer | undefined) => void
   #call: UpstreamCall | undefined
   #lines = ''
   readonly #chunks: Buffer[] = []
   #bytes = 0
   #isOver = false
 
-  constructor(context: RequestContext, pool: UpstreamPool, error: ErrorAnswer, deadlines: DeadlineWatch) {
+  constructor(context: RequestContext, pool: UpstreamPool, error: WholeAnswer, deadlines: DeadlineWatch) {
     this.#request = composeRequest(context, pool, error.status)
     this.#error = error
     this.#deadlines = deadlines
@@ -69,7 +60,7 @@ class PageCall implements AttemptUser, UpstreamEvents, Timed {
     this.#attempts = new Attempts({ ...subject, startedMonotonic }, this, pool, pool.policy, deadlines)
   }
 
-  run(): Promise<ErrorAnswer | undefined> {
+  run(): Promise<WholeAnswer | undefined> {
     return new Promise((resolve) => {
       this.#resolve = resolve
       this.#deadlines.add(this)
@@ -179,7 +170,7 @@ class PageCall implements AttemptUser, UpstreamEvents, Timed {
     this.fail()
   }
 
-  #finish(answer: ErrorAnswer | undefined): void {
+  #finish(answer: WholeAnswer | undefined): void {
     if (this.#isOver) return
     this.#isOver = true
     this.#deadlines.delete(this)
