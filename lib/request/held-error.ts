@@ -1,7 +1,7 @@
-/** The body of an endpoint's error, kept while a page is asked for. */
+/** The body of an endpoint's error, kept in case there is no page to take its place. */
 import type { AnswerSink } from './answer.ts'
 
-/** A longer one is not kept: where there is no page either, the error goes out without a body. */
+/** A longer one is not kept: if there is no page, the error goes out without a body. */
 const MAX_BYTES = 65_536
 
 export class HeldError implements AnswerSink {
