@@ -10,7 +10,7 @@ import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import { BODILESS, type UpstreamCall, type UpstreamEvents, type UpstreamRequest } from '../upstream/transport/call.ts'
 import { putLines } from './answer.ts'
-import { Attempts, type AttemptUser } from './attempts.ts'
+import { type AttemptSubject, Attempts, type AttemptUser } from './attempts.ts'
 import type { RequestContext } from './context.ts'
 import { findConnectTimeout } from './draft.ts'
 import type { WholeAnswer } from './own-answer.ts'
@@ -52,12 +52,18 @@ class PageCall implements AttemptUser, UpstreamEvents, Timed {
     this.#request = composeRequest(context, pool, error.status)
     this.#error = error
     this.#deadlines = deadlines
-    this.#clock = context.clock
     const { clock, clientNetwork, clientAddress } = context
-    const header = (name: string) => context.header(name)
-    const subject = { clock, clientNetwork, clientAddress, header, target: '/', privates: undefined }
-    const startedMonotonic = clock.monotonic()
-    this.#attempts = new Attempts({ ...subject, startedMonotonic }, this, pool, pool.policy, deadlines)
+    this.#clock = clock
+    const subject: AttemptSubject = {
+      clock,
+      clientNetwork,
+      clientAddress,
+      header: (name) => context.header(name),
+      target: this.#request.target,
+      privates: undefined,
+      startedMonotonic: clock.monotonic(),
+    }
+    this.#attempts = new Attempts(subject, this, pool, pool.policy, deadlines)
   }
 
   run(): Promise<WholeAnswer | undefined> {
