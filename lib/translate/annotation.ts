@@ -191,10 +191,10 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
     const kinds = ANNOTATIONS.get(name)?.kinds
     if (kinds?.includes(kind)) continue
     const position = resource.origin.locateKey(['metadata', 'annotations', name])
-    const constant = explainFormerAnnotation(name)
-    if (constant) {
-      const details = { position, resource: printResource(resource), help: constant.help }
-      diagnostics.add('PORTICO_ANN_UNKNOWN', constant.message, details)
+    const former = explainFormerAnnotation(name)
+    if (former) {
+      const details = { position, resource: printResource(resource), help: former.help }
+      diagnostics.add('PORTICO_ANN_UNKNOWN', former.message, details)
       continue
     }
     const isMissed = findLostRestriction(kind, name) !== undefined
