@@ -89,10 +89,7 @@ export class RouteBackends {
   find(backend: IngressBackend, host: string, path: string | undefined): RouteBackend {
     const target = this.#findTarget(backend)
     const { whole, sections } = this.#policies
-    // A path is more specific than its host.
-    const near = sections
-      .filter((one) => one.host === host && (one.path === undefined || one.path === path))
-      .sort((a, b) => Number(a.path === undefined) - Number(b.path === undefined))
+    const near = sections.filter((one) => one.host === host && (one.path === undefined || one.path === path))
     const key = near.map((one) => sections.indexOf(one)).join()
     let known = this.#found.get(target)
     if (known === undefined) {
