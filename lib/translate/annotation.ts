@@ -1,5 +1,5 @@
 /** The annotations of Portico's own domain: which there are, what their values look like, and those that are misspelt. */
-import type { DiagnosticList } from '../base/diagnostics.ts'
+import { addOutcome, type DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { FILTERS } from '../filters/registry.ts'
 import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
@@ -200,7 +200,6 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
     const isMissed = findLostRestriction(kind, name) !== undefined
     const help = kinds ? `it belongs on ${kinds.join(' or ')}` : explainUnknown(kind, name)
     const routes = CLOSED_ROUTES[kind as keyof typeof CLOSED_ROUTES]
-    const outcome = `${help.endsWith('?') ? ' ' : '; '}until then ${routes} answer 503`
     diagnostics.add(
       'PORTICO_ANN_UNKNOWN',
       kinds ? `annotation "${name}" means nothing on ${kind}` : `unknown annotation "${name}"`,
@@ -208,7 +207,7 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
         ...(isMissed && { severity: 'error' as const }),
         position,
         resource: printResource(resource),
-        help: isMissed ? help + outcome : help,
+        help: isMissed ? addOutcome(help, `until then ${routes} answer 503`) : help,
       },
     )
   }

@@ -1,5 +1,5 @@
 /** The filters that an Ingress or a Service has in its annotations and a RoutePolicy in its options, and those of hosts. */
-import type { DiagnosticList } from '../../base/diagnostics.ts'
+import { addOutcome, type DiagnosticList } from '../../base/diagnostics.ts'
 import type { FieldPath } from '../../base/position.ts'
 import { veilPosition } from '../../base/veil.ts'
 import { FILTERS } from '../../filters/registry.ts'
@@ -119,13 +119,15 @@ export function checkOwnPorts(service: Service, layers: readonly FilterMentions[
 export function checkFilters(owner: FilterOwner, diagnostics: DiagnosticList): void {
   const routes = CLOSED_ROUTES[owner.kind]
   for (const { spec, isSecret, label, field, code, message, help, notes } of read(owner).refusals) {
-    const end = help.endsWith('?') ? ' ' : '; '
     const position = owner.origin.locate(field)
     diagnostics.add(code, `${label}: ${message}`, {
       severity: 'error',
       position: position && isSecret ? veilPosition(position) : position,
       ...(owner.kind !== 'Setting' && { resource: printResource(owner) }),
-      help: `${help}${end}${spec.isGuard ? `until then ${routes} answer 503` : `until then requests pass without ${spec.name}`}`,
+      help: addOutcome(
+        help,
+        `until then ${spec.isGuard ? `${routes} answer 503` : `requests pass without ${spec.name}`}`,
+      ),
       notes,
     })
   }
