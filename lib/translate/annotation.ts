@@ -127,7 +127,10 @@ export function findIdleGuard({ kind, meta }: Resource): string | undefined {
   })
 }
 
-/** How an annotation would restrict routes, and does not where it stands; of a RoutePolicy: how one of the name of an unknown field would. */
+/**
+ * How an annotation would restrict routes, and does not where it stands. For an unknown field of a RoutePolicy, `name` is the annotation
+ * that the field would be. Undefined: it would not.
+ */
 export function findLostRestriction(kind: string, name: string): Restriction | undefined {
   if (kind !== 'Ingress' && kind !== 'Service' && kind !== 'RoutePolicy') return undefined
   const kinds = ANNOTATIONS.get(name)?.kinds

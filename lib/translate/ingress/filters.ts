@@ -98,8 +98,8 @@ export function findGuard({ meta }: Ingress): string | undefined {
 }
 
 /**
- * Reports a guard of a Service that clients of its own ports pass by, since filters act on routes of Ingresses alone. `layers` are
- * what is said of its filters.
+ * Reports a guard of a Service that has open ports of its own: it does not guard these, since filters act on routes of Ingresses alone.
+ * `layers` are the filters of the Service and of its policies.
  */
 export function checkOwnPorts(service: Service, layers: readonly FilterMentions[], diagnostics: DiagnosticList): void {
   const found = layers.flatMap((layer) => FILTERS.flatMap(({ name, isGuard }) => (isGuard && layer.get(name)) || []))

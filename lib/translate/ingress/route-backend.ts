@@ -85,7 +85,7 @@ export class RouteBackends {
     return [...this.#resolved.values()]
   }
 
-  /** What a backend comes to on the routes of a host with this path; undefined: on its default backend. */
+  /** What a backend comes to on the route of a path of the host; `path` undefined: on the route of the default backend. */
   find(backend: IngressBackend, host: string, path: string | undefined): RouteBackend {
     const target = this.#findTarget(backend)
     const { whole, sections } = this.#policies

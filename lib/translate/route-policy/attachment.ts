@@ -247,8 +247,8 @@ export type IngressPolicies = Readonly<{
 }>
 
 /**
- * Finds the sections among the rules of the Ingress, and reports those that are not there. What guards such a section closes what
- * it may mean: the routes of its host, or of the whole Ingress.
+ * Finds the sections among the rules of the Ingress, and reports those that are not there. A guard of such a section closes what the
+ * section may mean: the routes of its host, or of the whole Ingress.
  */
 export function findSections(ingress: Ingress, policies: TargetPolicies, diagnostics: DiagnosticList): IngressPolicies {
   let whole: Attached = policies
