@@ -1,4 +1,7 @@
-/** Filters that the settings have for all routes, under `routes`: options as in a RoutePolicy. An object's own filter replaces that of the settings. */
+/**
+ * Filters that the settings have for all routes, under `routes`: options as in a RoutePolicy. An object's own filter replaces that of
+ * the settings.
+ */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import type { Origin } from '../../base/position.ts'
 import type { RouteDefaults } from '../ingress/filter-reader.ts'
