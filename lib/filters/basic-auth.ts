@@ -1,7 +1,7 @@
 /** Lets requests in that have the name and the password of a user (RFC 7617), as an htpasswd file in a Secret has them. HOT */
 import { GatewayError } from '../base/errors.ts'
 import { matching, oneOf, SECRET_NAME } from './annotation-form.ts'
-import { CLIENT_FIELDS, createNames, findNameFault, hyphenate, removeFields } from './field-lines.ts'
+import { CLIENT_FIELDS, createNames, createRemover, findNameFault, hyphenate } from './field-lines.ts'
 import { parseHtpasswd, readUserMap, type User } from './htpasswd.ts'
 import { type LoginOutcome, Logins } from './logins.ts'
 import { type AnnotationReader, defineFilter, type FilterRequest, PendingOutcome } from './spec.ts'
@@ -80,7 +80,8 @@ export const BASIC_AUTH = defineFilter<Options>({
     const challenge = `WWW-Authenticate: Basic realm="${realm.replaceAll(/["\\]/g, '\\$&')}", charset="UTF-8"\r\n`
     const refuse = (why: string): GatewayError =>
       new GatewayError('PORTICO_REQ_UNAUTHORIZED', why, undefined, undefined, challenge)
-    const names = createNames(keepsAuthorization ? [userField] : [userField, 'authorization'])
+    const names = keepsAuthorization ? [userField] : [userField, 'authorization']
+    const remove = createRemover(names, hyphenate)
     /** Of requests on their way. */
     const users = new WeakMap<FilterRequest, string>()
     const conclude = (request: FilterRequest, found: LoginOutcome): GatewayError | undefined => {
@@ -101,12 +102,12 @@ export const BASIC_AUTH = defineFilter<Options>({
           checked.leave,
         )
       },
-      requestNames: names,
+      requestNames: createNames(names),
       upstreamRequest(draft, request) {
         const user = users.get(request)
         const line = user === undefined ? '' : `${userField}: ${user}\r\n`
-        draft.lines = removeFields(draft.lines, names) + line
-        draft.addedLines = removeFields(draft.addedLines, names)
+        draft.lines = remove(draft.lines) + line
+        draft.addedLines = remove(draft.addedLines)
       },
     }
   },

@@ -3,7 +3,7 @@ import { constants, createBrotliCompress, createGzip } from 'node:zlib'
 import { printBytes } from '../base/measure.ts'
 import { matching } from './annotation-form.ts'
 import { chooseCoding, DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
-import { joinValues, removeFields } from './field-lines.ts'
+import { createRemover, joinValues } from './field-lines.ts'
 import { readSize, SIZE } from './size-annotation.ts'
 import { defineFilter, type FilterHead, type StreamMaker } from './spec.ts'
 import { addVary } from './vary.ts'
@@ -45,7 +45,7 @@ const MAKERS: Readonly<Record<Coding, StreamMaker>> = {
 /** Events are to arrive at once, each alone; gRPC compresses by itself. */
 const COMPRESSIBLE =
   /^(?:text\/(?!event-stream\b)|application\/(?:javascript|json|manifest|wasm|x-javascript|x-ndjson|xml)\b|(?!application\/grpc)[^;]+\+(?:json|xml)\b)/i
-const RANGES = new Set(['accept-ranges'])
+const removeRanges = createRemover(['accept-ranges'])
 
 let atOnce = 0
 
@@ -98,7 +98,7 @@ export const COMPRESS = defineFilter<Options>({
       const coding = chooseCoding(joinValues(request.lines, 'accept-encoding'), codings)
       if (coding === undefined || atOnce >= MOST_AT_ONCE) return undefined
       weakenTag(head)
-      head.lines = `${removeFields(head.lines, RANGES)}Content-Encoding: ${coding}\r\n`
+      head.lines = `${removeRanges(head.lines)}Content-Encoding: ${coding}\r\n`
       return () => {
         const stream = MAKERS[coding]()
         atOnce++

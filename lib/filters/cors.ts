@@ -2,7 +2,7 @@
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import { findPatternFault, Pattern } from '../base/pattern.ts'
 import { type AnnotationForm, FIELD_NAMES, matching, oneOf } from './annotation-form.ts'
-import { removeFields, splitNames } from './field-lines.ts'
+import { createRemover, splitNames } from './field-lines.ts'
 import { type AnnotationReader, defineFilter, type FilterAnswer, type FilterRequest } from './spec.ts'
 import { addVary } from './vary.ts'
 
@@ -84,6 +84,7 @@ const NAMES: ReadonlySet<string> = new Set([
   'access-control-expose-headers',
   'access-control-max-age',
 ])
+const removeOwn = createRemover(NAMES)
 /** Most endpoints send none of them, and then the lines need not be looked at one by one. */
 const HAS_SOME = /^access-control-/im
 
@@ -195,7 +196,7 @@ export const CORS = defineFilter<Options>({
       responseNames: NAMES,
       request: (request) => (isPreflight(request) ? PREFLIGHT : undefined),
       response(head, request) {
-        if (HAS_SOME.test(head.lines)) head.lines = removeFields(head.lines, NAMES)
+        if (HAS_SOME.test(head.lines)) head.lines = removeOwn(head.lines)
         if (!isAny) addVary(head, 'Origin')
         const lines = findLines(request.header('origin'))
         if (!isPreflight(request)) {

@@ -5,7 +5,7 @@ import { END_TO_END, HOP_BY_HOP } from '../http1/field-names.ts'
 import { type AnnotationForm, FIELD_NAMES, matching, oneOf } from './annotation-form.ts'
 import { AuthCache, type AuthCacheOptions } from './auth-cache.ts'
 import { type AuthAnswer, type AuthFailure, AuthServer, pickFields, QUESTION } from './auth-server.ts'
-import { CLIENT_FIELDS, createNames, findNameFault, hyphenate, removeFields, splitNames } from './field-lines.ts'
+import { CLIENT_FIELDS, createNames, createRemover, findNameFault, hyphenate, splitNames } from './field-lines.ts'
 import { compileTemplate } from './field-template.ts'
 import { type AnnotationReader, defineFilter, type FilterOutcome, type FilterRequest, PendingOutcome } from './spec.ts'
 
@@ -188,6 +188,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
     const { url, method, sent, copied, timeout, signIn, alwaysSetsCookies, failsOpen } = options
     const server = new AuthServer({ url, method, sent: sent && createNames(sent), timeout })
     const names = copied.length === 0 ? undefined : createNames(copied)
+    const remove = createRemover(copied, hyphenate)
     const cache = options.cache && shared(() => new KeptCache()).find(options.cache, url + method + sent, clock)
     const locate = signIn && createLocator(signIn)
     /** Field lines that requests on their way, and their answers, are to have. */
@@ -229,8 +230,8 @@ export const FORWARD_AUTH = defineFilter<Options>({
       ...(names !== undefined && {
         requestNames: names,
         upstreamRequest: (draft, request) => {
-          draft.lines = removeFields(draft.lines, names) + (granted.get(request)?.lines ?? '')
-          draft.addedLines = removeFields(draft.addedLines, names)
+          draft.lines = remove(draft.lines) + (granted.get(request)?.lines ?? '')
+          draft.addedLines = remove(draft.addedLines)
         },
       }),
       response(head, request) {
