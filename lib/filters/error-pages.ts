@@ -1,7 +1,7 @@
 /** Puts pages in the place of the bodies of errors, by their status. HOT */
 import type { UpstreamKey } from '../model/upstream.ts'
 import { matching, oneOf, SERVICE_PORT } from './annotation-form.ts'
-import { findMediaType, PLAIN, printContent } from './content-body.ts'
+import { findMediaType, PLAIN, printBody, toBytes } from './content-body.ts'
 import { VALUE } from './field-lines.ts'
 import { type AnnotationReader, type AskedPage, type Content, defineFilter, type ErrorPage } from './spec.ts'
 
@@ -86,7 +86,7 @@ export const ERROR_PAGES = defineFilter<Options>({
     const asked = upstream && { upstream }
     // What names fewer statuses is written over what names more; of equal ones the first stays.
     for (const { from, to, body, type } of [...pages].reverse().sort((a, b) => b.to - b.from - (a.to - a.from))) {
-      const page = body === undefined ? asked : createPage(body, type)
+      const page = body === undefined ? asked : { lines: `Content-Type: ${type}\r\n`, body: toBytes(body) }
       if (page !== undefined) for (let status = from; status <= to; status++) byStatus.set(status, page)
     }
     return {
@@ -94,13 +94,6 @@ export const ERROR_PAGES = defineFilter<Options>({
     }
   },
 })
-
-function createPage(body: string | Content, type: string): ErrorPage {
-  return {
-    lines: `Content-Type: ${type}\r\n`,
-    body: typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.bytes, 'latin1'),
-  }
-}
 
 /** Undefined where the item has no page, which is refused then. */
 function readPage(annotations: AnnotationReader, item: string): PageOption | undefined {
@@ -134,5 +127,5 @@ function printPage({ from, to, body }: PageOption, upstream: UpstreamKey | undef
   const isClass = from % 100 === 0 && to === from + 99
   const statuses = isClass ? `${from / 100}xx` : from === to ? String(from) : `${from}-${to}`
   if (body === undefined) return `${statuses} from ${upstream}`
-  return `${statuses} ${typeof body === 'string' ? `${Buffer.byteLength(body)} bytes` : printContent(body)}`
+  return `${statuses} ${printBody(body)}`
 }
