@@ -3,6 +3,7 @@ import { GatewayError } from '../base/errors.ts'
 import { matching, oneOf, SECRET_NAME } from './annotation-form.ts'
 import { CLIENT_FIELDS, createNames, createRemover, findNameFault, hyphenate } from './field-lines.ts'
 import { parseHtpasswd, readUserMap, type User } from './htpasswd.ts'
+import { Kept } from './kept.ts'
 import { type LoginOutcome, Logins } from './logins.ts'
 import { type AnnotationReader, defineFilter, type FilterRequest, PendingOutcome } from './spec.ts'
 
@@ -73,10 +74,8 @@ export const BASIC_AUTH = defineFilter<Options>({
   },
   secret: ({ users }) => printUsers(users),
   create({ users: listed, realm, userField, keepsAuthorization }, { shared }) {
-    const logins = findLogins(
-      shared<Holder>(() => ({ logins: undefined })),
-      listed,
-    )
+    // An unchanged Secret costs nobody another check, and requests that began before a change keep the users of then.
+    const logins = shared(() => new Kept<Logins>()).find(printUsers(listed), () => new Logins(listed))
     const challenge = `WWW-Authenticate: Basic realm="${realm.replaceAll(/["\\]/g, '\\$&')}", charset="UTF-8"\r\n`
     const refuse = (why: string): GatewayError =>
       new GatewayError('PORTICO_REQ_UNAUTHORIZED', why, undefined, undefined, challenge)
@@ -112,16 +111,6 @@ export const BASIC_AUTH = defineFilter<Options>({
     }
   },
 })
-
-/** Outlives reloads, so that an unchanged Secret costs nobody another check. */
-type Holder = { logins: Logins | undefined }
-
-/** Requests that began before the Secret changed keep the users of then. */
-function findLogins(holder: Holder, users: readonly User[]): Logins {
-  const text = printUsers(users)
-  if (holder.logins?.text !== text) holder.logins = new Logins(users, text)
-  return holder.logins
-}
 
 function printUsers(users: readonly User[]): string {
   return users.map((user) => user.join(':')).join('\n')

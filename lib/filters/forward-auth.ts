@@ -7,6 +7,7 @@ import { AuthCache, type AuthCacheOptions } from './auth-cache.ts'
 import { type AuthAnswer, type AuthFailure, AuthServer, pickFields, QUESTION } from './auth-server.ts'
 import { CLIENT_FIELDS, createNames, createRemover, findNameFault, hyphenate, splitNames } from './field-lines.ts'
 import { compileTemplate } from './field-template.ts'
+import { Kept } from './kept.ts'
 import { type AnnotationReader, defineFilter, type FilterOutcome, type FilterRequest, PendingOutcome } from './spec.ts'
 
 type Options = Readonly<{
@@ -189,7 +190,13 @@ export const FORWARD_AUTH = defineFilter<Options>({
     const server = new AuthServer({ url, method, sent: sent && createNames(sent), timeout })
     const names = copied.length === 0 ? undefined : createNames(copied)
     const remove = createRemover(copied, hyphenate)
-    const cache = options.cache && shared(() => new KeptCache()).find(options.cache, url + method + sent, clock)
+    const caching = options.cache
+    const cache =
+      caching &&
+      shared(() => new Kept<AuthCache>()).find(
+        JSON.stringify([caching, url + method + sent]),
+        () => new AuthCache(caching, clock),
+      )
     const locate = signIn && createLocator(signIn)
     /** Field lines that requests on their way, and their answers, are to have. */
     const granted = new WeakMap<FilterRequest, Readonly<{ lines: string; cookies: string }>>()
@@ -241,21 +248,6 @@ export const FORWARD_AUTH = defineFilter<Options>({
     }
   },
 })
-
-/** The cache of a filter over reloads, as long as these ask the same. */
-class KeptCache {
-  #cache: AuthCache | undefined
-  #question = ''
-
-  find(options: AuthCacheOptions, asked: string, clock: ConstructorParameters<typeof AuthCache>[1]): AuthCache {
-    const question = JSON.stringify([options, asked])
-    if (this.#cache === undefined || this.#question !== question) {
-      this.#cache = new AuthCache(options, clock)
-      this.#question = question
-    }
-    return this.#cache
-  }
-}
 
 /** Says where a client signs in, and comes back from to what it asked for. */
 function createLocator({ location, parameter }: SignIn): (request: FilterRequest) => string {

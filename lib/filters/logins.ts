@@ -26,8 +26,6 @@ class PendingLogin {
 }
 
 export class Logins {
-  /** Tells whether other users are the same. */
-  readonly text: string
   readonly #hashes: ReadonlyMap<string, string>
   /** Names of users that lend their hashes to names that no user has, so that both take the same time. */
   readonly #lenders: readonly string[]
@@ -39,8 +37,7 @@ export class Logins {
   readonly #known = new Map<string, string>()
   readonly #pending = new Map<string, PendingLogin>()
 
-  constructor(users: readonly User[], text: string) {
-    this.text = text
+  constructor(users: readonly User[]) {
     this.#hashes = new Map(users)
     this.#lenders = users.map(([name]) => name)
   }
