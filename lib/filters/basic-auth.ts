@@ -1,7 +1,7 @@
 /** Lets requests in that have the name and the password of a user (RFC 7617), as an htpasswd file in a Secret has them. HOT */
 import { GatewayError } from '../base/errors.ts'
 import { matching, oneOf, SECRET_NAME } from './annotation-form.ts'
-import { CLIENT_FIELDS, createNames, createRemover, findNameFault, hyphenate } from './field-lines.ts'
+import { CLIENT_FIELDS, createNames, createRemover, findNameFault, hyphenate, TOKEN_CHARACTER } from './field-lines.ts'
 import { parseHtpasswd, readUserMap, type User } from './htpasswd.ts'
 import { Kept } from './kept.ts'
 import { type LoginOutcome, Logins } from './logins.ts'
@@ -44,7 +44,11 @@ export const BASIC_AUTH = defineFilter<Options>({
     },
     'basic-auth-user-header': {
       about: `the field in which endpoints get the name of the user, and never from the client (\`${USUAL_FIELD}\`)`,
-      form: matching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/, 'is no name of a field', `write one, as in ${USUAL_FIELD}`),
+      form: matching(
+        new RegExp(`^${TOKEN_CHARACTER}{1,64}$`),
+        'is no name of a field',
+        `write one, as in ${USUAL_FIELD}`,
+      ),
       needs: 'basic-auth-secret',
     },
     'basic-auth-keep-authorization': {

@@ -1,7 +1,7 @@
 /** Compresses the answers that it makes smaller, for the clients that understand it. HOT */
 import { constants, createBrotliCompress, createGzip } from 'node:zlib'
 import { printBytes } from '../base/measure.ts'
-import { matching } from './annotation-form.ts'
+import { matching, splitList } from './annotation-form.ts'
 import { chooseCoding, DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
 import { createRemover, joinValues } from './field-lines.ts'
 import { readSize, SIZE } from './size-annotation.ts'
@@ -78,7 +78,7 @@ export const COMPRESS = defineFilter<Options>({
     const minSize = readSize(annotations, 'compress-min-size', USUAL_MIN_SIZE, HIGHEST_MIN_SIZE)
     if (text === undefined || text === 'false') return undefined
     if (text === 'true') return { codings: ['gzip'], minSize }
-    return { codings: text.split(',').map((coding) => coding.trim() as Coding), minSize }
+    return { codings: splitList(text) as readonly Coding[], minSize }
   },
   print: ({ codings, minSize }) => `${codings.join(', ')} from ${printBytes(minSize)}`,
   create: ({ codings, minSize }) => ({

@@ -1,8 +1,8 @@
 /** Says which pages of other origins may read answers, and answers the preflights that browsers send (WHATWG Fetch, CORS protocol). HOT */
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import { findPatternFault, Pattern } from '../base/pattern.ts'
-import { type AnnotationForm, FIELD_NAMES, matching, oneOf } from './annotation-form.ts'
-import { createRemover, splitNames } from './field-lines.ts'
+import { type AnnotationForm, FIELD_NAMES, matching, oneOf, spaced } from './annotation-form.ts'
+import { createRemover, splitNames, TOKEN_CHARACTER } from './field-lines.ts'
 import { type AnnotationReader, defineFilter, type FilterAnswer, type FilterRequest } from './spec.ts'
 import { addVary } from './vary.ts'
 
@@ -51,7 +51,7 @@ const ORIGIN_HELP =
   'write scheme, host and port, where it has one, as in "https://app.example.com" or "https://*.example.com"'
 
 const ORIGINS: AnnotationForm = {
-  pattern: new RegExp(`^[\\s,]*${ORIGIN}(?:[\\s,]+${ORIGIN})*[\\s,]*$`),
+  pattern: spaced(ORIGIN),
   describeFault: (text) => {
     const wrong = splitNames(text).find((each) => !new RegExp(`^${ORIGIN}$`).test(each))
     return wrong === undefined ? 'it names no origin' : explainOrigin(wrong)
@@ -64,10 +64,10 @@ const ORIGIN_PATTERN: AnnotationForm = {
   describeFault: (text) => findPatternFault(text) ?? 'it is empty',
   help: 'write an expression of RE2 for the whole origin, as in "https://pr-[0-9]+\\.example\\.com"',
 }
-const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
+const TOKEN = `${TOKEN_CHARACTER}+`
 const METHODS: AnnotationForm = {
   ...matching(
-    new RegExp(`^[\\s,]*${TOKEN}(?:[\\s,]+${TOKEN})*[\\s,]*$`),
+    spaced(TOKEN),
     'names no methods',
     'write methods in capitals, separated by commas, as in "GET, PUT", or "*"',
   ),

@@ -1,8 +1,8 @@
 /** Puts pages in the place of the bodies of errors, by their status. HOT */
 import type { UpstreamKey } from '../model/upstream.ts'
-import { matching, oneOf, SERVICE_PORT } from './annotation-form.ts'
+import { CONTENT_REFERENCE, matching, oneOf, SERVICE_PORT, spaced } from './annotation-form.ts'
 import { findMediaType, PLAIN, printBody, toBytes } from './content-body.ts'
-import { VALUE } from './field-lines.ts'
+import { splitNames, VALUE } from './field-lines.ts'
 import { type AnnotationReader, type AskedPage, type Content, defineFilter, type ErrorPage } from './spec.ts'
 
 /** A page for statuses from one to another; without a body it is the Service's. */
@@ -19,8 +19,7 @@ type Options = Readonly<{
 const MAX_ITEMS = 50
 
 const STATUSES = '(?:[45]\\d\\d(?:-[45]\\d\\d)?|[45]xx)'
-const KEY = '[a-z0-9](?:[-.a-z0-9]*[a-z0-9])?/[-._a-zA-Z0-9]+'
-const ITEM = `${STATUSES}(?:=${KEY})?`
+const ITEM = `${STATUSES}(?:=${CONTENT_REFERENCE})?`
 const HELP =
   'write errors (404, 502-504 or 5xx), each with a ConfigMap and a key of it, as in "404=pages/404.html, 5xx=pages/down.html"'
 
@@ -33,7 +32,7 @@ export const ERROR_PAGES = defineFilter<Options>({
       about:
         'the errors that have pages, separated by commas: a status (`404`), a range (`502-504`) or a class (`5xx`), each with the ConfigMap, in the namespace of the Ingress, and the key of its page, as in `404=pages/404.html, 5xx=pages/down.html`. What names fewer statuses goes first. The status of the answer is kept',
       form: {
-        ...matching(new RegExp(`^[\\s,]*${ITEM}(?:[\\s,]+${ITEM})*[\\s,]*$`), 'is no list of pages', HELP),
+        ...matching(spaced(ITEM), 'is no list of pages', HELP),
         structure: 'list',
       },
     },
@@ -62,7 +61,7 @@ export const ERROR_PAGES = defineFilter<Options>({
   read(annotations) {
     const text = annotations.text('error-pages')
     if (text === undefined) return undefined
-    const items = text.split(/[\s,]+/).filter((each) => each !== '')
+    const items = splitNames(text)
     if (items.length > MAX_ITEMS) {
       annotations.refuse('error-pages', `it has ${items.length} items, and ${MAX_ITEMS} are allowed`, 'leave some out')
       return undefined

@@ -1,7 +1,9 @@
 /** Changes of field lines, latin1, `Name: value\r\n` each. HOT */
 import { joinFields } from '../http1/field-line.ts'
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+/** A character of the name of a field (RFC 9110 §5.6.2), for patterns. */
+export const TOKEN_CHARACTER: string = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]"
+const TOKEN = new RegExp(`^${TOKEN_CHARACTER}+$`)
 /** A value in one line (RFC 9110 §5.5), without white space around it. */
 export const VALUE = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/
 

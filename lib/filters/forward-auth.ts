@@ -2,10 +2,18 @@
 import { GatewayError } from '../base/errors.ts'
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import { END_TO_END, HOP_BY_HOP } from '../http1/field-names.ts'
-import { type AnnotationForm, FIELD_NAMES, matching, oneOf } from './annotation-form.ts'
+import { type AnnotationForm, FIELD_NAMES, listOf, matching, oneOf, splitList } from './annotation-form.ts'
 import { AuthCache, type AuthCacheOptions } from './auth-cache.ts'
 import { type AuthAnswer, type AuthFailure, AuthServer, pickFields, QUESTION } from './auth-server.ts'
-import { CLIENT_FIELDS, createNames, createRemover, findNameFault, hyphenate, splitNames } from './field-lines.ts'
+import {
+  CLIENT_FIELDS,
+  createNames,
+  createRemover,
+  findNameFault,
+  hyphenate,
+  splitNames,
+  TOKEN_CHARACTER,
+} from './field-lines.ts'
 import { compileTemplate } from './field-template.ts'
 import { Kept } from './kept.ts'
 import { type AnnotationReader, defineFilter, type FilterOutcome, type FilterRequest, PendingOutcome } from './spec.ts'
@@ -74,17 +82,13 @@ const SIGN_IN_FORM: AnnotationForm = {
   help: 'write http:// or https:// or a path that begins with "/"; ${request.host}, ${request.authority} and ${request.scheme} may stand in it, and the parameter that says where to come back to is added',
   isSecret: true,
 }
-const KEY_PART = "(?:client|method|path|(?:header|cookie):[!#$%&'*+\\-.^_`|~0-9A-Za-z]{1,100})"
+const KEY_PART = `(?:client|method|path|(?:header|cookie):${TOKEN_CHARACTER}{1,100})`
 const KEY_HELP =
   'write "header:NAME" or "cookie:NAME", and beside them "client", "method" or "path", with commas between'
-const KEY_FORM = matching(new RegExp(`^${KEY_PART}(?:\\s*,\\s*${KEY_PART})*$`), 'is no key', KEY_HELP)
+const KEY_FORM = listOf(KEY_PART, 'is no key', KEY_HELP)
 const DURATIONS = '(?:[2-4]\\d\\d\\s+)+(?:\\d+(?:\\.\\d+)?(?:ms|s|m|h))+'
 const DURATIONS_HELP = 'write statuses from 200 to 499 and a time behind them, as in "200 202 5m, 401 10s"'
-const DURATIONS_FORM = matching(
-  new RegExp(`^${DURATIONS}(?:\\s*,\\s*${DURATIONS})*$`),
-  'names no statuses with a time',
-  DURATIONS_HELP,
-)
+const DURATIONS_FORM = listOf(DURATIONS, 'names no statuses with a time', DURATIONS_HELP)
 
 export const FORWARD_AUTH = defineFilter<Options>({
   name: 'forward-auth',
@@ -325,7 +329,7 @@ function readSignIn(annotations: AnnotationReader): SignIn | undefined {
 function readCache(annotations: AnnotationReader): AuthCacheOptions | undefined {
   const text = annotations.text('auth-cache-key')
   if (text === undefined) return undefined
-  const key = text.split(',').map((each) => each.trim())
+  const key = splitList(text)
   const header = key.find((each) => each.startsWith('header:'))?.slice('header:'.length)
   const fault =
     key.length > MAX_KEY_PARTS
@@ -343,8 +347,8 @@ function readCache(annotations: AnnotationReader): AuthCacheOptions | undefined 
 }
 
 function readDurations(text: string): readonly (readonly [number, number])[] {
-  return text.split(',').flatMap((group) => {
-    const words = group.trim().split(/\s+/)
+  return splitList(text).flatMap((group) => {
+    const words = group.split(/\s+/)
     const duration = parseMeasure(words.at(-1) ?? '', DURATION)
     return words.slice(0, -1).map((status) => [Number(status), duration] as const)
   })
