@@ -4,7 +4,7 @@ import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import { END_TO_END, HOP_BY_HOP } from '../http1/field-names.ts'
 import { type AnnotationForm, FIELD_NAMES, listOf, matching, oneOf, splitList } from './annotation-form.ts'
 import { AuthCache, type AuthCacheOptions } from './auth-cache.ts'
-import { type AuthAnswer, type AuthFailure, AuthServer, pickFields, QUESTION } from './auth-server.ts'
+import { type AuthAnswer, type AuthFailure, AuthServer, pickFields, QUESTION, SET_COOKIE } from './auth-server.ts'
 import {
   CLIENT_FIELDS,
   createNames,
@@ -51,7 +51,6 @@ const NOT_REFUSED_WITH: ReadonlySet<string> = new Set([
   'server',
   'x-request-id',
 ])
-const SET_COOKIE: ReadonlySet<string> = new Set(['set-cookie'])
 /** As in ingress-nginx. */
 const COOKIE_STATUSES: ReadonlySet<number> = new Set([200, 201, 204, 206, 301, 302, 303, 304, 307, 308])
 const DEFAULT_TIMEOUT_MS = 5_000
