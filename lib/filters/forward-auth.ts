@@ -77,8 +77,7 @@ const SIGN_IN_FORM: AnnotationForm = {
     /^(?:https?:\/\/|\/(?!\/))(?:\$\{request\.(?:authority|host|scheme)\}|(?!\$[a-z_{])[\x21-\x5b\x5d-\x7e]){1,2040}$/,
   describeFault: (text) =>
     /\$[a-z_{]/.test(text) ? 'it has a variable that has no meaning here' : 'this is no URL and no path',
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: the variables are those of the annotation.
-  help: 'write http:// or https:// or a path that begins with "/"; ${request.host}, ${request.authority} and ${request.scheme} may stand in it, and the parameter that says where to come back to is added',
+  help: `write http:// or https:// or a path that begins with "/"; \${request.host}, \${request.authority} and \${request.scheme} may stand in it, and the parameter that says where to come back to is added`,
   isSecret: true,
 }
 const KEY_PART = `(?:client|method|path|(?:header|cookie):${TOKEN_CHARACTER}{1,100})`
@@ -123,9 +122,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
       needs: 'auth-url',
     },
     'auth-signin': {
-      about:
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: the variables are those of the annotation.
-        'a URL, or a path, to which a client is redirected (302) where the auth server answers 401; a parameter says where to come back to. `${request.host}`, `${request.authority}` and `${request.scheme}` may stand in it',
+      about: `a URL, or a path, to which a client is redirected (302) where the auth server answers 401; a parameter says where to come back to. \`\${request.host}\`, \`\${request.authority}\` and \`\${request.scheme}\` may stand in it`,
       form: SIGN_IN_FORM,
       needs: 'auth-url',
     },
