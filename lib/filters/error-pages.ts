@@ -53,7 +53,7 @@ export const ERROR_PAGES = defineFilter<Options>({
     },
     'error-pages-for': {
       about:
-        '`all` errors, those that endpoints answer with too, or those of the `gateway` alone (`all`); answers of other filters, as of `respond`, are left as they are',
+        '`all`: errors of endpoints and of the gateway itself have pages; `gateway`: errors of the gateway alone have them (`all`). An answer of `respond`, of `maintenance` or of an auth server has none',
       form: oneOf(['all', 'gateway']),
       needs: 'error-pages',
     },

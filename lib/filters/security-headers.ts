@@ -51,7 +51,8 @@ export const SECURITY_HEADERS = defineFilter<Options>({
       ),
     },
     'security-headers-override': {
-      about: '`"true"`: these fields and that of hsts take the place of those that endpoints send',
+      about:
+        '`"true"`: the fields of security-headers and hsts take the place of those that an endpoint sends under the same names; `"false"`: those of the endpoint stay (`"false"`)',
       form: oneOf(['true', 'false']),
     },
   },
