@@ -14,7 +14,7 @@ import {
   splitNames,
   TOKEN_CHARACTER,
 } from './field-lines.ts'
-import { compileTemplate } from './field-template.ts'
+import { compileTemplate, encodeByte } from './field-template.ts'
 import { Kept } from './kept.ts'
 import { type AnnotationReader, defineFilter, type FilterOutcome, type FilterRequest, PendingOutcome } from './spec.ts'
 
@@ -61,6 +61,7 @@ const MAX_CACHE_MS = 86_400_000
 /** As in ingress-nginx. */
 const DEFAULT_DURATIONS = '200 202 401 5m'
 const DEFAULT_PARAMETER = 'rd'
+const UNSAFE_IN_PARAMETER = /[^\w.~-]/g
 
 /** A URL may hold a secret, and is never shown. */
 const URL_FORM: AnnotationForm = {
@@ -258,14 +259,9 @@ function createLocator({ location, parameter }: SignIn): (request: FilterRequest
   const separator = query === undefined ? '?' : query === '' || query.endsWith('&') ? '' : '&'
   return (request) => {
     const { scheme, clientAuthority, target } = request
-    const asked = encodeBytes(`${scheme}://${clientAuthority}${target}`)
+    const asked = `${scheme}://${clientAuthority}${target}`.replace(UNSAFE_IN_PARAMETER, encodeByte)
     return `${write(request)}${separator}${parameter}=${asked}`
   }
-}
-
-/** One character a byte, percent-encoded where it may not stand in a parameter. */
-function encodeBytes(text: string): string {
-  return text.replace(/[^\w.~-]/g, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
 }
 
 /** Says of the lower-case name of a field of an answer that refuses whether the client gets it. */
