@@ -34,7 +34,7 @@ export function printRanges(ranges: readonly string[]): string {
   return ranges.slice(0, MAX_PRINTED).join(' ') + (more > 0 ? ` and ${more} more` : '')
 }
 
-/** What is wrong with the first range that is none. */
+/** Why the first wrong range is wrong; undefined: all are right. */
 function findFault(ranges: readonly string[]): string | undefined {
   for (const range of ranges) {
     try {

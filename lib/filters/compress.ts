@@ -21,7 +21,7 @@ type Options = Readonly<{
 /** Below it the fields and the format itself take what compression saves. */
 const USUAL_MIN_SIZE = 1024
 const HIGHEST_MIN_SIZE = 1024 ** 3
-/** Of both codings: beyond it each percent costs much time. */
+/** The level of both codings: higher ones take much time for each percent that they save. */
 const LEVEL = 4
 /** Brotli remembers 2 to this power bytes; its usual 22 takes megabytes for each answer. */
 const BROTLI_WINDOW = 18

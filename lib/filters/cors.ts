@@ -11,9 +11,9 @@ type Options = Readonly<{
   origins: readonly string[]
   /** Stands for whole origins. */
   pattern: string | undefined
-  /** `*` alone: each. */
+  /** `*` alone stands for all. */
   methods: readonly string[]
-  /** `*` alone: each. */
+  /** `*` alone stands for all. */
   headers: readonly string[]
   exposed: readonly string[]
   credentials: boolean
@@ -212,7 +212,7 @@ export const CORS = defineFilter<Options>({
   },
 })
 
-/** Others with OPTIONS are the endpoint's. */
+/** Other requests with OPTIONS go on to the endpoint. */
 function isPreflight(request: FilterRequest): boolean {
   return (
     request.method === 'OPTIONS' &&
@@ -239,7 +239,7 @@ function createTest(origins: readonly string[], pattern: string | undefined): (o
   }
 }
 
-/** What a browser would let any page do in the name of its user. */
+/** Refuses options by which any page could act in the name of a user. */
 function refuseUnsafe(annotations: AnnotationReader, { origins, pattern, exposed }: Options): void {
   const help = 'name the origins that may send credentials, or leave cors-allow-credentials out'
   for (const origin of ['*', 'null']) {

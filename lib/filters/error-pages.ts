@@ -10,7 +10,7 @@ type PageOption = Readonly<{ from: number; to: number; body: string | Content | 
 
 type Options = Readonly<{
   pages: readonly PageOption[]
-  /** The Service's that is asked for pages; undefined: there is none. */
+  /** The upstream of the Service that is asked for pages; undefined: none is asked. */
   upstream: UpstreamKey | undefined
   /** Answers of endpoints are left as they are. */
   isOwnAlone: boolean

@@ -7,7 +7,7 @@ import { type PasswordCheck, PasswordChecks } from './password-checks.ts'
 /** Bytes of a name and a password together: some hashes take longer for longer passwords. */
 const MAX_CREDENTIALS = 512
 
-/** Those of the process. */
+/** All checks of this process. */
 const checks = new PasswordChecks()
 
 /** The name of a user; why there was no answer; or undefined: the credentials are wrong. */

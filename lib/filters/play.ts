@@ -127,7 +127,7 @@ function isUnknown(name: string, told: readonly string[]): boolean {
 
 const NEVER = new PendingOutcome(new Promise(() => {}), () => {})
 
-/** A filter of which nobody knows what it would say. */
+/** The same filter with outcomes that stay unknown, since more than the request decides them. */
 function hideOutcomes({ request, check, joinsChecks }: Filter): Filter {
   return {
     ...(request && { request: () => NEVER }),

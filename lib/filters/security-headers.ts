@@ -11,7 +11,7 @@ type Options = Readonly<{
   overrides: boolean
 }>
 
-/** None that may break a page that works by itself; what its scripts may do, the page alone knows (Content-Security-Policy). */
+/** None of them breaks a page that works by itself. Content-Security-Policy is missing: only the page knows what its scripts may do. */
 const PRESETS: Readonly<Record<'true' | 'strict', readonly Field[]>> = {
   true: [
     ['X-Content-Type-Options', 'nosniff'],

@@ -34,7 +34,7 @@ export const SOURCE_RANGE = defineFilter<Options>({
     const denied = deny && createAddressSet(deny)
     const allowed = allow && createAddressSet(allow)
     return {
-      // Who is kept out stays out, whatever other checks say.
+      // A client that is denied stays out, whatever other checks say.
       ...(denied && {
         request: ({ clientAddress }) =>
           denied.has(clientAddress) ? refuse(clientAddress, 'is in deny-source-range') : undefined,
