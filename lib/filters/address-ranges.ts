@@ -1,6 +1,6 @@
 /** Annotations that name clients by their addresses. */
 import { normalizeRange } from '../base/cidr.ts'
-import type { AnnotationForm } from './annotation-form.ts'
+import { type AnnotationForm, spaced } from './annotation-form.ts'
 import { splitNames } from './field-lines.ts'
 import type { AnnotationReader } from './spec.ts'
 
@@ -10,7 +10,7 @@ const MAX_PRINTED = 5
 
 /** Addresses and CIDR ranges, separated by commas or white space; `readRanges` checks each. */
 export const RANGES: AnnotationForm = {
-  pattern: /^[\s,]*[0-9A-Fa-f:.]+(?:\/\d{1,3})?(?:[\s,]+[0-9A-Fa-f:.]+(?:\/\d{1,3})?)*[\s,]*$/,
+  pattern: spaced('[0-9A-Fa-f:.]+(?:/\\d{1,3})?'),
   describeFault: (text) => findFault(splitNames(text)) ?? 'it names no address',
   help: 'write addresses and CIDR ranges with commas between, as in "10.0.0.0/8, 2001:db8::1"',
   structure: 'list',
@@ -34,7 +34,7 @@ export function printRanges(ranges: readonly string[]): string {
   return ranges.slice(0, MAX_PRINTED).join(' ') + (more > 0 ? ` and ${more} more` : '')
 }
 
-/** What is wrong with the first range that is none. */
+/** Why the first wrong range is wrong; undefined: all are right. */
 function findFault(ranges: readonly string[]): string | undefined {
   for (const range of ranges) {
     try {

@@ -1,5 +1,5 @@
 /** What values of an annotation look like. The same forms are in the JSON Schema for editors, so that both refuse the same. */
-import { findNameFault, parseFields, splitNames } from './field-lines.ts'
+import { findNameFault, parseFields, splitNames, TOKEN_CHARACTER } from './field-lines.ts'
 
 export type AnnotationForm = Readonly<{
   /** Without flags; white space around a value does not count. */
@@ -24,6 +24,20 @@ export function matching(pattern: RegExp, what: string, help: string): Annotatio
   return { pattern, describeFault: (text) => `"${text}" ${what}`, help }
 }
 
+/** Values of one form with commas between; splitList takes them apart. */
+export function listOf(one: string, what: string, help: string): AnnotationForm {
+  return matching(new RegExp(`^${one}(?:\\s*,\\s*${one})*$`), what, help)
+}
+
+export function splitList(text: string): readonly string[] {
+  return text.split(',').map((each) => each.trim())
+}
+
+/** Of items separated by commas or white space; splitNames takes them apart. */
+export function spaced(item: string): RegExp {
+  return new RegExp(`^[\\s,]*${item}(?:[\\s,]+${item})*[\\s,]*$`)
+}
+
 export function oneOf(choices: readonly string[], what?: string): AnnotationForm {
   const quoted = choices.map((choice) => `"${choice}"`)
   const list = (word: string): string => `${quoted.slice(0, -1).join(', ')} ${word} ${quoted.at(-1)}`
@@ -45,9 +59,11 @@ export const PATH = matching(
 /** A host, with or without a port; the filter itself checks the rest. */
 export const AUTHORITY = matching(/^[^\s/?#@]+$/, 'is no host', 'write a host without scheme and path')
 
-/** `name/key` */
+/** `name/key`, for patterns. */
+export const CONTENT_REFERENCE = '[a-z0-9](?:[-.a-z0-9]*[a-z0-9])?/[-._a-zA-Z0-9]+'
+
 export const CONFIG_MAP_KEY = matching(
-  /^[a-z0-9](?:[-.a-z0-9]*[a-z0-9])?\/[-._a-zA-Z0-9]+$/,
+  new RegExp(`^${CONTENT_REFERENCE}$`),
   'names no key of a ConfigMap',
   'write the ConfigMap and the key, as in "pages/sorry.html"',
 )
@@ -68,7 +84,7 @@ export const SECRET_NAME = matching(
 
 /** `Name: value` in each line. */
 export const FIELDS: AnnotationForm = {
-  pattern: /^(?:[^\S\n]*(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\n]*)?(?:\n|$))+$/,
+  pattern: new RegExp(`^(?:[^\\S\\n]*(?:${TOKEN_CHARACTER}+:[^\\n]*)?(?:\\n|$))+$`),
   describeFault: (text) => {
     const fault = parseFields(text)
     return typeof fault === 'string' ? fault : 'these are no fields'
@@ -79,7 +95,7 @@ export const FIELDS: AnnotationForm = {
 
 /** Names of fields, separated by commas or white space. */
 export const FIELD_NAMES: AnnotationForm = {
-  pattern: /^[\s,]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:[\s,]+[!#$%&'*+\-.^_`|~0-9A-Za-z]+)*[\s,]*$/,
+  pattern: spaced(`${TOKEN_CHARACTER}+`),
   describeFault: (text) =>
     splitNames(text)
       .map(findNameFault)

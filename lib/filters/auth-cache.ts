@@ -1,7 +1,7 @@
 /** Keeps answers of an auth server for a time, and asks once for all requests with one key that come meanwhile. */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
-import { type AuthAnswer, type AuthCall, pickFields } from './auth-server.ts'
+import { type AuthAnswer, type AuthCall, pickFields, SET_COOKIE } from './auth-server.ts'
 import type { FilterRequest } from './spec.ts'
 
 export type AuthCacheOptions = Readonly<{
@@ -161,5 +161,4 @@ function isShareable(answer: AuthAnswer): boolean {
   return pickFields(answer, SET_COOKIE) === '' && !/\bno-store\b/i.test(pickFields(answer, CACHE_CONTROL))
 }
 
-const SET_COOKIE: ReadonlySet<string> = new Set(['set-cookie'])
 const CACHE_CONTROL: ReadonlySet<string> = new Set(['cache-control'])

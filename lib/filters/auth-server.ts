@@ -184,7 +184,9 @@ function isIn(headers: readonly string[], name: string, end: number): boolean {
   return false
 }
 
-/** The fields of an answer as lines. */
+export const SET_COOKIE: FieldNames = new Set(['set-cookie'])
+
+/** The fields of an answer that have these names, as lines. */
 export function pickFields({ fields }: AuthAnswer, names: FieldNames): string {
   const picked: string[] = []
   for (let at = 0; at < fields.length; at += 2) {

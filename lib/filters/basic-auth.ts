@@ -1,8 +1,9 @@
 /** Lets requests in that have the name and the password of a user (RFC 7617), as an htpasswd file in a Secret has them. HOT */
 import { GatewayError } from '../base/errors.ts'
 import { matching, oneOf, SECRET_NAME } from './annotation-form.ts'
-import { CLIENT_FIELDS, createNames, findNameFault, hyphenate, removeFields } from './field-lines.ts'
+import { CLIENT_FIELDS, createNames, createRemover, findNameFault, hyphenate, TOKEN_CHARACTER } from './field-lines.ts'
 import { parseHtpasswd, readUserMap, type User } from './htpasswd.ts'
+import { Kept } from './kept.ts'
 import { type LoginOutcome, Logins } from './logins.ts'
 import { type AnnotationReader, defineFilter, type FilterRequest, PendingOutcome } from './spec.ts'
 
@@ -43,7 +44,11 @@ export const BASIC_AUTH = defineFilter<Options>({
     },
     'basic-auth-user-header': {
       about: `the field in which endpoints get the name of the user, and never from the client (\`${USUAL_FIELD}\`)`,
-      form: matching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/, 'is no name of a field', `write one, as in ${USUAL_FIELD}`),
+      form: matching(
+        new RegExp(`^${TOKEN_CHARACTER}{1,64}$`),
+        'is no name of a field',
+        `write one, as in ${USUAL_FIELD}`,
+      ),
       needs: 'basic-auth-secret',
     },
     'basic-auth-keep-authorization': {
@@ -73,14 +78,13 @@ export const BASIC_AUTH = defineFilter<Options>({
   },
   secret: ({ users }) => printUsers(users),
   create({ users: listed, realm, userField, keepsAuthorization }, { shared }) {
-    const logins = findLogins(
-      shared<Holder>(() => ({ logins: undefined })),
-      listed,
-    )
+    // An unchanged Secret costs nobody another check, and requests that began before a change keep the users of then.
+    const logins = shared(() => new Kept<Logins>()).find(printUsers(listed), () => new Logins(listed))
     const challenge = `WWW-Authenticate: Basic realm="${realm.replaceAll(/["\\]/g, '\\$&')}", charset="UTF-8"\r\n`
     const refuse = (why: string): GatewayError =>
       new GatewayError('PORTICO_REQ_UNAUTHORIZED', why, undefined, { lines: challenge })
-    const names = createNames(keepsAuthorization ? [userField] : [userField, 'authorization'])
+    const names = keepsAuthorization ? [userField] : [userField, 'authorization']
+    const remove = createRemover(names, hyphenate)
     /** Of requests on their way. */
     const users = new WeakMap<FilterRequest, string>()
     const conclude = (request: FilterRequest, found: LoginOutcome): GatewayError | undefined => {
@@ -101,26 +105,16 @@ export const BASIC_AUTH = defineFilter<Options>({
           checked.leave,
         )
       },
-      requestNames: names,
+      requestNames: createNames(names),
       upstreamRequest(draft, request) {
         const user = users.get(request)
         const line = user === undefined ? '' : `${userField}: ${user}\r\n`
-        draft.lines = removeFields(draft.lines, names) + line
-        draft.addedLines = removeFields(draft.addedLines, names)
+        draft.lines = remove(draft.lines) + line
+        draft.addedLines = remove(draft.addedLines)
       },
     }
   },
 })
-
-/** Outlives reloads, so that an unchanged Secret costs nobody another check. */
-type Holder = { logins: Logins | undefined }
-
-/** Requests that began before the Secret changed keep the users of then. */
-function findLogins(holder: Holder, users: readonly User[]): Logins {
-  const text = printUsers(users)
-  if (holder.logins?.text !== text) holder.logins = new Logins(users, text)
-  return holder.logins
-}
 
 function printUsers(users: readonly User[]): string {
   return users.map((user) => user.join(':')).join('\n')

@@ -111,10 +111,12 @@ function dropNamed(trailers: readonly string[], names: readonly FieldNames[]): r
 
 export type ChainSurroundings = Omit<FilterEnvironment, 'shared'>
 
-/** Makes chains, and keeps the state of filters over reloads: a chain holds the state of its filters, and the next finds it there. */
+/** Makes chains, and keeps the state of filters over reloads: it lives as long as a chain has it, and the next chain finds it. */
 export class FilterChains {
   readonly #surroundings: ChainSurroundings
   readonly #chains = new WeakMap<readonly FilterConfig[], FilterChain>()
+  /** What the filters of a chain share. A filter itself may hold but a part of it. */
+  readonly #held = new WeakMap<FilterChain, readonly object[]>()
   /** By owner and filter. */
   readonly #states = new Map<string, WeakRef<object>>()
   #sweepAt = 64
@@ -127,19 +129,25 @@ export class FilterChains {
   find(configs: readonly FilterConfig[], host?: string): FilterChain {
     let chain = this.#chains.get(configs)
     if (chain === undefined) {
-      const filters = configs.map((config) => this.#create(config, host))
+      const held: object[] = []
+      const filters = configs.map((config) => this.#create(config, host, held))
       chain = new FilterChain(
         filters,
         configs.map(({ owner }) => owner),
       )
       this.#chains.set(configs, chain)
+      this.#held.set(chain, held)
     }
     return chain
   }
 
-  #create({ name, options, owner }: FilterConfig, host: string | undefined): Filter {
+  #create({ name, options, owner }: FilterConfig, host: string | undefined, held: object[]): Filter {
     const whose = owner === undefined ? `host ${host}` : `${owner.kind} ${printName(owner)}`
-    const shared = <T extends object>(make: () => T): T => this.#share(`${whose} ${name}`, make)
+    const shared = <T extends object>(make: () => T): T => {
+      const state = this.#share(`${whose} ${name}`, make)
+      held.push(state)
+      return state
+    }
     return findFilter(name).create(options, { ...this.#surroundings, shared })
   }
 

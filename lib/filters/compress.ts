@@ -1,9 +1,9 @@
 /** Compresses the answers that it makes smaller, for the clients that understand it. HOT */
 import { constants, createBrotliCompress, createGzip } from 'node:zlib'
 import { printBytes } from '../base/measure.ts'
-import { matching } from './annotation-form.ts'
+import { matching, splitList } from './annotation-form.ts'
 import { chooseCoding, DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
-import { joinValues, removeFields } from './field-lines.ts'
+import { createRemover, joinValues } from './field-lines.ts'
 import { readSize, SIZE } from './size-annotation.ts'
 import { defineFilter, type FilterHead, type StreamMaker } from './spec.ts'
 import { addVary } from './vary.ts'
@@ -21,7 +21,7 @@ type Options = Readonly<{
 /** Below it the fields and the format itself take what compression saves. */
 const USUAL_MIN_SIZE = 1024
 const HIGHEST_MIN_SIZE = 1024 ** 3
-/** Of both codings: beyond it each percent costs much time. */
+/** The level of both codings: higher ones take much time for each percent that they save. */
 const LEVEL = 4
 /** Brotli remembers 2 to this power bytes; its usual 22 takes megabytes for each answer. */
 const BROTLI_WINDOW = 18
@@ -45,7 +45,7 @@ const MAKERS: Readonly<Record<Coding, StreamMaker>> = {
 /** Events are to arrive at once, each alone; gRPC compresses by itself. */
 const COMPRESSIBLE =
   /^(?:text\/(?!event-stream\b)|application\/(?:javascript|json|manifest|wasm|x-javascript|x-ndjson|xml)\b|(?!application\/grpc)[^;]+\+(?:json|xml)\b)/i
-const RANGES = new Set(['accept-ranges'])
+const removeRanges = createRemover(['accept-ranges'])
 
 let atOnce = 0
 
@@ -78,7 +78,7 @@ export const COMPRESS = defineFilter<Options>({
     const minSize = readSize(annotations, 'compress-min-size', USUAL_MIN_SIZE, HIGHEST_MIN_SIZE)
     if (text === undefined || text === 'false') return undefined
     if (text === 'true') return { codings: ['gzip'], minSize }
-    return { codings: text.split(',').map((coding) => coding.trim() as Coding), minSize }
+    return { codings: splitList(text) as readonly Coding[], minSize }
   },
   print: ({ codings, minSize }) => `${codings.join(', ')} from ${printBytes(minSize)}`,
   create: ({ codings, minSize }) => ({
@@ -98,7 +98,7 @@ export const COMPRESS = defineFilter<Options>({
       const coding = chooseCoding(joinValues(request.lines, 'accept-encoding'), codings)
       if (coding === undefined || atOnce >= MOST_AT_ONCE) return undefined
       weakenTag(head)
-      head.lines = `${removeFields(head.lines, RANGES)}Content-Encoding: ${coding}\r\n`
+      head.lines = `${removeRanges(head.lines)}Content-Encoding: ${coding}\r\n`
       return () => {
         const stream = MAKERS[coding]()
         atOnce++

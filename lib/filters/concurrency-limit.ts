@@ -3,7 +3,8 @@ import { createAddressSet } from '../base/cidr.ts'
 import { GatewayError } from '../base/errors.ts'
 import { PerClient } from '../base/per-client.ts'
 import { printRanges, RANGES, readRanges } from './address-ranges.ts'
-import { createKey, LIMIT_BY, type LimitBy, listOf, printBy, readBy, readLimits } from './limit-key.ts'
+import { listOf } from './annotation-form.ts'
+import { createKey, LIMIT_BY, type LimitBy, printBy, readBy, readLimits } from './limit-key.ts'
 import { defineFilter, type FilterRequest, type Lease } from './spec.ts'
 
 type Options = Readonly<{

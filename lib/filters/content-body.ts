@@ -1,8 +1,8 @@
-/** Bodies of answers that stand in a ConfigMap. */
+/** Bodies of answers: the text of an annotation itself, or a content of a ConfigMap. */
 import { createHash } from 'node:crypto'
 import type { Content } from './spec.ts'
 
-/** Of a text that nothing says more of. */
+/** The media type of a body where neither an annotation nor the ending of a key says it. */
 export const PLAIN: string = 'text/plain; charset=utf-8'
 
 /** By the ending of the key. */
@@ -29,4 +29,13 @@ export function findMediaType({ source }: Content): string | undefined {
 export function printContent({ source, bytes }: Content): string {
   const hash = createHash('sha256').update(bytes, 'latin1').digest('hex').slice(0, 8)
   return `${bytes.length} bytes of ${source} (SHA-256 ${hash})`
+}
+
+/** `12 bytes`, and of a content what printContent says. */
+export function printBody(body: string | Content): string {
+  return typeof body === 'string' ? `${Buffer.byteLength(body)} bytes` : printContent(body)
+}
+
+export function toBytes(body: string | Content): Buffer {
+  return typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.bytes, 'latin1')
 }

@@ -1,8 +1,8 @@
 /** Says which pages of other origins may read answers, and answers the preflights that browsers send (WHATWG Fetch, CORS protocol). HOT */
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import { findPatternFault, Pattern } from '../base/pattern.ts'
-import { type AnnotationForm, FIELD_NAMES, matching, oneOf } from './annotation-form.ts'
-import { removeFields, splitNames } from './field-lines.ts'
+import { type AnnotationForm, FIELD_NAMES, matching, oneOf, spaced } from './annotation-form.ts'
+import { createRemover, splitNames, TOKEN_CHARACTER } from './field-lines.ts'
 import { type AnnotationReader, defineFilter, type FilterAnswer, type FilterRequest } from './spec.ts'
 import { addVary } from './vary.ts'
 
@@ -11,9 +11,9 @@ type Options = Readonly<{
   origins: readonly string[]
   /** Stands for whole origins. */
   pattern: string | undefined
-  /** `*` alone: each. */
+  /** `*` alone stands for all. */
   methods: readonly string[]
-  /** `*` alone: each. */
+  /** `*` alone stands for all. */
   headers: readonly string[]
   exposed: readonly string[]
   credentials: boolean
@@ -51,7 +51,7 @@ const ORIGIN_HELP =
   'write scheme, host and port, where it has one, as in "https://app.example.com" or "https://*.example.com"'
 
 const ORIGINS: AnnotationForm = {
-  pattern: new RegExp(`^[\\s,]*${ORIGIN}(?:[\\s,]+${ORIGIN})*[\\s,]*$`),
+  pattern: spaced(ORIGIN),
   describeFault: (text) => {
     const wrong = splitNames(text).find((each) => !new RegExp(`^${ORIGIN}$`).test(each))
     return wrong === undefined ? 'it names no origin' : explainOrigin(wrong)
@@ -64,10 +64,10 @@ const ORIGIN_PATTERN: AnnotationForm = {
   describeFault: (text) => findPatternFault(text) ?? 'it is empty',
   help: 'write an expression of RE2 for the whole origin, as in "https://pr-[0-9]+\\.example\\.com"',
 }
-const TOKEN = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
+const TOKEN = `${TOKEN_CHARACTER}+`
 const METHODS: AnnotationForm = {
   ...matching(
-    new RegExp(`^[\\s,]*${TOKEN}(?:[\\s,]+${TOKEN})*[\\s,]*$`),
+    spaced(TOKEN),
     'names no methods',
     'write methods in capitals, separated by commas, as in "GET, PUT", or "*"',
   ),
@@ -84,6 +84,7 @@ const NAMES: ReadonlySet<string> = new Set([
   'access-control-expose-headers',
   'access-control-max-age',
 ])
+const removeOwn = createRemover(NAMES)
 /** Most endpoints send none of them, and then the lines need not be looked at one by one. */
 const HAS_SOME = /^access-control-/im
 
@@ -195,7 +196,7 @@ export const CORS = defineFilter<Options>({
       responseNames: NAMES,
       request: (request) => (isPreflight(request) ? PREFLIGHT : undefined),
       response(head, request) {
-        if (HAS_SOME.test(head.lines)) head.lines = removeFields(head.lines, NAMES)
+        if (HAS_SOME.test(head.lines)) head.lines = removeOwn(head.lines)
         if (!isAny) addVary(head, 'Origin')
         const lines = findLines(request.header('origin'))
         if (!isPreflight(request)) {
@@ -211,7 +212,7 @@ export const CORS = defineFilter<Options>({
   },
 })
 
-/** Others with OPTIONS are the endpoint's. */
+/** Other requests with OPTIONS go on to the endpoint. */
 function isPreflight(request: FilterRequest): boolean {
   return (
     request.method === 'OPTIONS' &&
@@ -238,7 +239,7 @@ function createTest(origins: readonly string[], pattern: string | undefined): (o
   }
 }
 
-/** What a browser would let any page do in the name of its user. */
+/** Refuses options by which any page could act in the name of a user. */
 function refuseUnsafe(annotations: AnnotationReader, { origins, pattern, exposed }: Options): void {
   const help = 'name the origins that may send credentials, or leave cors-allow-credentials out'
   for (const origin of ['*', 'null']) {

@@ -13,7 +13,7 @@ import { printBytes } from '../base/measure.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
 import { oneOf } from './annotation-form.ts'
 import { DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
-import { joinValues, removeFields } from './field-lines.ts'
+import { createRemover, joinValues } from './field-lines.ts'
 import { readSize, SIZE } from './size-annotation.ts'
 import { defineFilter } from './spec.ts'
 import { createZlibStream } from './zlib-stream.ts'
@@ -51,7 +51,7 @@ const MOST_MEMORY_OF_CLIENT = MOST_MEMORY / 4
 let memory = 0
 const memoryOfClients = new PerClient(() => new ClientCount())
 
-const CODING_NAMES = new Set(['content-encoding'])
+const removeCoding = createRemover(['content-encoding'])
 
 export const DECOMPRESS = defineFilter<Options>({
   name: 'decompress',
@@ -82,7 +82,7 @@ export const DECOMPRESS = defineFilter<Options>({
       if (name === undefined) return undefined
       const coding = CODINGS.get(name)
       if (coding === undefined || isTransformForbidden(draft.lines)) return undefined
-      draft.lines = removeFields(draft.lines, CODING_NAMES)
+      draft.lines = removeCoding(draft.lines)
       return () => {
         const fault = reserve(coding, clientNetwork)
         if (fault !== undefined) return new Duplex().destroy(fault)

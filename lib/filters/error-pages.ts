@@ -1,8 +1,8 @@
 /** Puts pages in the place of the bodies of errors, by their status. HOT */
 import type { UpstreamKey } from '../model/upstream.ts'
-import { matching, oneOf, SERVICE_PORT } from './annotation-form.ts'
-import { findMediaType, PLAIN, printContent } from './content-body.ts'
-import { VALUE } from './field-lines.ts'
+import { CONTENT_REFERENCE, matching, oneOf, SERVICE_PORT, spaced } from './annotation-form.ts'
+import { findMediaType, PLAIN, printBody, toBytes } from './content-body.ts'
+import { splitNames, VALUE } from './field-lines.ts'
 import { type AnnotationReader, type AskedPage, type Content, defineFilter, type ErrorPage } from './spec.ts'
 
 /** A page for statuses from one to another; without a body it is the Service's. */
@@ -10,7 +10,7 @@ type PageOption = Readonly<{ from: number; to: number; body: string | Content | 
 
 type Options = Readonly<{
   pages: readonly PageOption[]
-  /** The Service's that is asked for pages; undefined: there is none. */
+  /** The upstream of the Service that is asked for pages; undefined: none is asked. */
   upstream: UpstreamKey | undefined
   /** Answers of endpoints are left as they are. */
   isOwnAlone: boolean
@@ -19,8 +19,7 @@ type Options = Readonly<{
 const MAX_ITEMS = 50
 
 const STATUSES = '(?:[45]\\d\\d(?:-[45]\\d\\d)?|[45]xx)'
-const KEY = '[a-z0-9](?:[-.a-z0-9]*[a-z0-9])?/[-._a-zA-Z0-9]+'
-const ITEM = `${STATUSES}(?:=${KEY})?`
+const ITEM = `${STATUSES}(?:=${CONTENT_REFERENCE})?`
 const HELP =
   'write errors (404, 502-504 or 5xx), each with a ConfigMap and a key of it, as in "404=pages/404.html, 5xx=pages/down.html"'
 
@@ -33,7 +32,7 @@ export const ERROR_PAGES = defineFilter<Options>({
       about:
         'the errors that have pages, separated by commas: a status (`404`), a range (`502-504`) or a class (`5xx`), each with the ConfigMap, in the namespace of the Ingress, and the key of its page, as in `404=pages/404.html, 5xx=pages/down.html`. What names fewer statuses goes first. The status of the answer is kept',
       form: {
-        ...matching(new RegExp(`^[\\s,]*${ITEM}(?:[\\s,]+${ITEM})*[\\s,]*$`), 'is no list of pages', HELP),
+        ...matching(spaced(ITEM), 'is no list of pages', HELP),
         structure: 'list',
       },
     },
@@ -54,7 +53,7 @@ export const ERROR_PAGES = defineFilter<Options>({
     },
     'error-pages-for': {
       about:
-        '`all` errors, those that endpoints answer with too, or those of the `gateway` alone (`all`); answers of other filters, as of `respond`, are left as they are',
+        '`all`: errors of endpoints and of the gateway itself have pages; `gateway`: errors of the gateway alone have them (`all`). An answer of `respond`, of `maintenance` or of an auth server has none',
       form: oneOf(['all', 'gateway']),
       needs: 'error-pages',
     },
@@ -62,7 +61,7 @@ export const ERROR_PAGES = defineFilter<Options>({
   read(annotations) {
     const text = annotations.text('error-pages')
     if (text === undefined) return undefined
-    const items = text.split(/[\s,]+/).filter((each) => each !== '')
+    const items = splitNames(text)
     if (items.length > MAX_ITEMS) {
       annotations.refuse('error-pages', `it has ${items.length} items, and ${MAX_ITEMS} are allowed`, 'leave some out')
       return undefined
@@ -86,7 +85,7 @@ export const ERROR_PAGES = defineFilter<Options>({
     const asked = upstream && { upstream }
     // What names fewer statuses is written over what names more; of equal ones the first stays.
     for (const { from, to, body, type } of [...pages].reverse().sort((a, b) => b.to - b.from - (a.to - a.from))) {
-      const page = body === undefined ? asked : createPage(body, type)
+      const page = body === undefined ? asked : { lines: `Content-Type: ${type}\r\n`, body: toBytes(body) }
       if (page !== undefined) for (let status = from; status <= to; status++) byStatus.set(status, page)
     }
     return {
@@ -94,13 +93,6 @@ export const ERROR_PAGES = defineFilter<Options>({
     }
   },
 })
-
-function createPage(body: string | Content, type: string): ErrorPage {
-  return {
-    lines: `Content-Type: ${type}\r\n`,
-    body: typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.bytes, 'latin1'),
-  }
-}
 
 /** Undefined where the item has no page, which is refused then. */
 function readPage(annotations: AnnotationReader, item: string): PageOption | undefined {
@@ -134,5 +126,5 @@ function printPage({ from, to, body }: PageOption, upstream: UpstreamKey | undef
   const isClass = from % 100 === 0 && to === from + 99
   const statuses = isClass ? `${from / 100}xx` : from === to ? String(from) : `${from}-${to}`
   if (body === undefined) return `${statuses} from ${upstream}`
-  return `${statuses} ${typeof body === 'string' ? `${Buffer.byteLength(body)} bytes` : printContent(body)}`
+  return `${statuses} ${printBody(body)}`
 }

@@ -1,7 +1,9 @@
 /** Changes of field lines, latin1, `Name: value\r\n` each. HOT */
 import { joinFields } from '../http1/field-line.ts'
 
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+/** A character of the name of a field (RFC 9110 §5.6.2), for patterns. */
+export const TOKEN_CHARACTER: string = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]"
+const TOKEN = new RegExp(`^${TOKEN_CHARACTER}+$`)
 /** A value in one line (RFC 9110 §5.5), without white space around it. */
 export const VALUE = /^[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?$/
 
@@ -39,19 +41,15 @@ const VARIABLE =
 export type Field = readonly [name: string, value: string]
 
 /** Lower-case names of fields. */
-export type FieldNames = Pick<ReadonlySet<string>, 'has'> & {
-  /** True at the lengths that a name may have; undefined: any. Most names of requests need not be looked up then. */
-  readonly lengths?: readonly boolean[]
+export type FieldNames = Pick<ReadonlySet<string>, 'has'>
+
+/** The names, and those that differ from them in underscores alone. */
+export function createNames(names: readonly string[]): FieldNames {
+  const known = new Set(names.map(hyphenate))
+  return { has: (name) => known.has(hyphenate(name)) }
 }
 
 /** Servers after the CGI model take an underscore in a name for a hyphen. */
-export function createNames(names: readonly string[]): FieldNames {
-  const known = new Set(names.map(hyphenate))
-  const lengths: boolean[] = Array(Math.max(...names.map(({ length }) => length)) + 1).fill(false)
-  for (const { length } of names) lengths[length] = true
-  return { has: (name) => known.has(hyphenate(name)), lengths }
-}
-
 export function hyphenate(name: string): string {
   return name.toLowerCase().replaceAll('_', '-')
 }
@@ -61,33 +59,19 @@ export function joinValues(lines: string, name: string): string | undefined {
   return joinFields(lines, name, ', ')
 }
 
-/** The lines without the fields of these names. */
-export function removeFields(lines: string, names: FieldNames): string {
-  const { lengths } = names
-  let kept = ''
-  let start = 0
-  for (let at = 0; at < lines.length; ) {
-    const end = lines.indexOf('\r\n', at) + 2
-    const colon = lines.indexOf(':', at)
-    if ((lengths === undefined || lengths[colon - at]) && names.has(lines.slice(at, colon).toLowerCase())) {
-      kept += lines.slice(start, at)
-      start = end
-    }
-    at = end
-  }
-  return start === 0 ? lines : kept + lines.slice(start)
-}
-
-/** The same for names that are known beforehand: lines that have none of them cost a tenth. */
-export function createRemover(names: Iterable<string>): (lines: string) => string {
-  const list = [...names]
+/** Makes what leaves out the fields of these names. Two names are the same field if `normalize` makes the same of both. */
+export function createRemover(
+  names: Iterable<string>,
+  normalize: (name: string) => string = lower,
+): (lines: string) => string {
+  const list = Array.from(names, normalize)
   if (list.length === 0) return (lines) => lines
   return (lines) => {
     let kept = ''
     let start = 0
     for (let at = 0; at < lines.length; ) {
       const end = lines.indexOf('\n', at) + 1
-      if (findNamed(lines, at, list) >= 0) {
+      if (findNamed(lines, at, list, normalize) >= 0) {
         kept += lines.slice(start, at)
         start = end
       }
@@ -101,20 +85,24 @@ export function createRemover(names: Iterable<string>): (lines: string) => strin
 export function markPresent(lines: string, names: readonly string[]): number {
   let marks = 0
   for (let at = 0; at < lines.length; at = lines.indexOf('\n', at) + 1) {
-    const named = findNamed(lines, at, names)
+    const named = findNamed(lines, at, names, lower)
     if (named >= 0) marks |= 1 << named
   }
   return marks
 }
 
-/** Which of these lower-case names the field at `at` has; -1: none. */
-function findNamed(lines: string, at: number, names: readonly string[]): number {
+/** Which of these names the field at `at` has once its own is normalized; -1: none. */
+function findNamed(lines: string, at: number, names: readonly string[], normalize: (name: string) => string): number {
   for (let named = 0; named < names.length; named++) {
     const name = names[named]!
     const colon = at + name.length
-    if (lines.charCodeAt(colon) === 0x3a && lines.slice(at, colon).toLowerCase() === name) return named
+    if (lines.charCodeAt(colon) === 0x3a && normalize(lines.slice(at, colon)) === name) return named
   }
   return -1
+}
+
+function lower(name: string): string {
+  return name.toLowerCase()
 }
 
 export function printFields(fields: readonly Field[]): string {

@@ -96,10 +96,10 @@ export function compileTemplate(value: string): Template {
 }
 
 function encodeUnsafe(value: string): string {
-  return value.replace(UNSAFE, encodeCharacters)
+  return value.replace(UNSAFE, encodeByte)
 }
 
-/** A character of a latin1 text is a byte. */
-function encodeCharacters(character: string): string {
+/** Percent-encodes a character of a latin1 text, which is a byte. */
+export function encodeByte(character: string): string {
   return `%${(character.charCodeAt(0) & 0xff).toString(16).toUpperCase().padStart(2, '0')}`
 }

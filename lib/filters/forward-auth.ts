@@ -2,11 +2,20 @@
 import { GatewayError } from '../base/errors.ts'
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import { END_TO_END, HOP_BY_HOP } from '../http1/field-names.ts'
-import { type AnnotationForm, FIELD_NAMES, matching, oneOf } from './annotation-form.ts'
+import { type AnnotationForm, FIELD_NAMES, listOf, matching, oneOf, splitList } from './annotation-form.ts'
 import { AuthCache, type AuthCacheOptions } from './auth-cache.ts'
-import { type AuthAnswer, type AuthFailure, AuthServer, pickFields, QUESTION } from './auth-server.ts'
-import { CLIENT_FIELDS, createNames, findNameFault, hyphenate, removeFields, splitNames } from './field-lines.ts'
-import { compileTemplate } from './field-template.ts'
+import { type AuthAnswer, type AuthFailure, AuthServer, pickFields, QUESTION, SET_COOKIE } from './auth-server.ts'
+import {
+  CLIENT_FIELDS,
+  createNames,
+  createRemover,
+  findNameFault,
+  hyphenate,
+  splitNames,
+  TOKEN_CHARACTER,
+} from './field-lines.ts'
+import { compileTemplate, encodeByte } from './field-template.ts'
+import { Kept } from './kept.ts'
 import { type AnnotationReader, defineFilter, type FilterOutcome, type FilterRequest, PendingOutcome } from './spec.ts'
 
 type Options = Readonly<{
@@ -42,7 +51,6 @@ const NOT_REFUSED_WITH: ReadonlySet<string> = new Set([
   'server',
   'x-request-id',
 ])
-const SET_COOKIE: ReadonlySet<string> = new Set(['set-cookie'])
 /** As in ingress-nginx. */
 const COOKIE_STATUSES: ReadonlySet<number> = new Set([200, 201, 204, 206, 301, 302, 303, 304, 307, 308])
 const DEFAULT_TIMEOUT_MS = 5_000
@@ -53,6 +61,7 @@ const MAX_CACHE_MS = 86_400_000
 /** As in ingress-nginx. */
 const DEFAULT_DURATIONS = '200 202 401 5m'
 const DEFAULT_PARAMETER = 'rd'
+const UNSAFE_IN_PARAMETER = /[^\w.~-]/g
 
 /** A URL may hold a secret, and is never shown. */
 const URL_FORM: AnnotationForm = {
@@ -69,21 +78,16 @@ const SIGN_IN_FORM: AnnotationForm = {
     /^(?:https?:\/\/|\/(?!\/))(?:\$\{request\.(?:authority|host|scheme)\}|(?!\$[a-z_{])[\x21-\x5b\x5d-\x7e]){1,2040}$/,
   describeFault: (text) =>
     /\$[a-z_{]/.test(text) ? 'it has a variable that has no meaning here' : 'this is no URL and no path',
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: the variables are those of the annotation.
-  help: 'write http:// or https:// or a path that begins with "/"; ${request.host}, ${request.authority} and ${request.scheme} may stand in it, and the parameter that says where to come back to is added',
+  help: `write http:// or https:// or a path that begins with "/"; \${request.host}, \${request.authority} and \${request.scheme} may stand in it, and the parameter that says where to come back to is added`,
   isSecret: true,
 }
-const KEY_PART = "(?:client|method|path|(?:header|cookie):[!#$%&'*+\\-.^_`|~0-9A-Za-z]{1,100})"
+const KEY_PART = `(?:client|method|path|(?:header|cookie):${TOKEN_CHARACTER}{1,100})`
 const KEY_HELP =
   'write "header:NAME" or "cookie:NAME", and beside them "client", "method" or "path", with commas between'
-const KEY_FORM = matching(new RegExp(`^${KEY_PART}(?:\\s*,\\s*${KEY_PART})*$`), 'is no key', KEY_HELP)
+const KEY_FORM = listOf(KEY_PART, 'is no key', KEY_HELP)
 const DURATIONS = '(?:[2-4]\\d\\d\\s+)+(?:\\d+(?:\\.\\d+)?(?:ms|s|m|h))+'
 const DURATIONS_HELP = 'write statuses from 200 to 499 and a time behind them, as in "200 202 5m, 401 10s"'
-const DURATIONS_FORM = matching(
-  new RegExp(`^${DURATIONS}(?:\\s*,\\s*${DURATIONS})*$`),
-  'names no statuses with a time',
-  DURATIONS_HELP,
-)
+const DURATIONS_FORM = listOf(DURATIONS, 'names no statuses with a time', DURATIONS_HELP)
 
 export const FORWARD_AUTH = defineFilter<Options>({
   name: 'forward-auth',
@@ -119,9 +123,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
       needs: 'auth-url',
     },
     'auth-signin': {
-      about:
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: the variables are those of the annotation.
-        'a URL, or a path, to which a client is redirected (302) where the auth server answers 401; a parameter says where to come back to. `${request.host}`, `${request.authority}` and `${request.scheme}` may stand in it',
+      about: `a URL, or a path, to which a client is redirected (302) where the auth server answers 401; a parameter says where to come back to. \`\${request.host}\`, \`\${request.authority}\` and \`\${request.scheme}\` may stand in it`,
       form: SIGN_IN_FORM,
       needs: 'auth-url',
     },
@@ -188,7 +190,14 @@ export const FORWARD_AUTH = defineFilter<Options>({
     const { url, method, sent, copied, timeout, signIn, alwaysSetsCookies, failsOpen } = options
     const server = new AuthServer({ url, method, sent: sent && createNames(sent), timeout })
     const names = copied.length === 0 ? undefined : createNames(copied)
-    const cache = options.cache && shared(() => new KeptCache()).find(options.cache, url + method + sent, clock)
+    const remove = createRemover(copied, hyphenate)
+    const caching = options.cache
+    const cache =
+      caching &&
+      shared(() => new Kept<AuthCache>()).find(
+        JSON.stringify([caching, url + method + sent]),
+        () => new AuthCache(caching, clock),
+      )
     const locate = signIn && createLocator(signIn)
     /** Field lines that requests on their way, and their answers, are to have. */
     const granted = new WeakMap<FilterRequest, Readonly<{ lines: string; cookies: string }>>()
@@ -229,8 +238,8 @@ export const FORWARD_AUTH = defineFilter<Options>({
       ...(names !== undefined && {
         requestNames: names,
         upstreamRequest: (draft, request) => {
-          draft.lines = removeFields(draft.lines, names) + (granted.get(request)?.lines ?? '')
-          draft.addedLines = removeFields(draft.addedLines, names)
+          draft.lines = remove(draft.lines) + (granted.get(request)?.lines ?? '')
+          draft.addedLines = remove(draft.addedLines)
         },
       }),
       response(head, request) {
@@ -241,21 +250,6 @@ export const FORWARD_AUTH = defineFilter<Options>({
   },
 })
 
-/** The cache of a filter over reloads, as long as these ask the same. */
-class KeptCache {
-  #cache: AuthCache | undefined
-  #question = ''
-
-  find(options: AuthCacheOptions, asked: string, clock: ConstructorParameters<typeof AuthCache>[1]): AuthCache {
-    const question = JSON.stringify([options, asked])
-    if (this.#cache === undefined || this.#question !== question) {
-      this.#cache = new AuthCache(options, clock)
-      this.#question = question
-    }
-    return this.#cache
-  }
-}
-
 /** Says where a client signs in, and comes back from to what it asked for. */
 function createLocator({ location, parameter }: SignIn): (request: FilterRequest) => string {
   const template = compileTemplate(location)
@@ -265,14 +259,9 @@ function createLocator({ location, parameter }: SignIn): (request: FilterRequest
   const separator = query === undefined ? '?' : query === '' || query.endsWith('&') ? '' : '&'
   return (request) => {
     const { scheme, clientAuthority, target } = request
-    const asked = encodeBytes(`${scheme}://${clientAuthority}${target}`)
+    const asked = `${scheme}://${clientAuthority}${target}`.replace(UNSAFE_IN_PARAMETER, encodeByte)
     return `${write(request)}${separator}${parameter}=${asked}`
   }
-}
-
-/** One character a byte, percent-encoded where it may not stand in a parameter. */
-function encodeBytes(text: string): string {
-  return text.replace(/[^\w.~-]/g, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
 }
 
 /** Says of the lower-case name of a field of an answer that refuses whether the client gets it. */
@@ -332,7 +321,7 @@ function readSignIn(annotations: AnnotationReader): SignIn | undefined {
 function readCache(annotations: AnnotationReader): AuthCacheOptions | undefined {
   const text = annotations.text('auth-cache-key')
   if (text === undefined) return undefined
-  const key = text.split(',').map((each) => each.trim())
+  const key = splitList(text)
   const header = key.find((each) => each.startsWith('header:'))?.slice('header:'.length)
   const fault =
     key.length > MAX_KEY_PARTS
@@ -350,8 +339,8 @@ function readCache(annotations: AnnotationReader): AuthCacheOptions | undefined 
 }
 
 function readDurations(text: string): readonly (readonly [number, number])[] {
-  return text.split(',').flatMap((group) => {
-    const words = group.trim().split(/\s+/)
+  return splitList(text).flatMap((group) => {
+    const words = group.split(/\s+/)
     const duration = parseMeasure(words.at(-1) ?? '', DURATION)
     return words.slice(0, -1).map((status) => [Number(status), duration] as const)
   })

@@ -1,8 +1,8 @@
 /** What a limit counts requests by: the client, a field, a cookie, the route, or nothing at all. HOT */
 import { createHash } from 'node:crypto'
 import { findCookie } from '../http1/cookie.ts'
-import { type AnnotationForm, matching } from './annotation-form.ts'
-import { CLIENT_FIELDS, findNameFault } from './field-lines.ts'
+import { type AnnotationForm, listOf, splitList } from './annotation-form.ts'
+import { CLIENT_FIELDS, findNameFault, TOKEN_CHARACTER } from './field-lines.ts'
 import type { AnnotationReader, FilterRequest } from './spec.ts'
 
 /** `client`, `route`, `all`, `header:NAME` or `cookie:NAME`. */
@@ -13,13 +13,8 @@ const MOST_LIMITS = 8
 /** Characters of a key; a longer one is hashed, so that clients do not decide how much memory a key takes. */
 const MOST_CHARACTERS = 64
 
-const ONE = "(?:client|route|all|(?:header|cookie):[!#$%&'*+\\-.^_`|~0-9A-Za-z]{1,100})"
+const ONE = `(?:client|route|all|(?:header|cookie):${TOKEN_CHARACTER}{1,100})`
 const HELP = 'write "client", "route", "all", "header:NAME" or "cookie:NAME"'
-
-/** A form whose values stand in a list with commas between. */
-export function listOf(one: string, what: string, help: string): AnnotationForm {
-  return matching(new RegExp(`^${one}(?:\\s*,\\s*${one})*$`), what, help)
-}
 
 export const LIMIT_BY: AnnotationForm = listOf(ONE, 'is nothing to count by', HELP)
 
@@ -30,7 +25,7 @@ export function readEach(
   limits: number,
   usual: string,
 ): readonly string[] | undefined {
-  const values = (annotations.text(name) ?? usual).split(',').map((each) => each.trim())
+  const values = splitList(annotations.text(name) ?? usual)
   if (values.length === limits) return values
   if (values.length === 1) return Array.from({ length: limits }, () => values[0]!)
   annotations.refuse(
@@ -41,13 +36,12 @@ export function readEach(
   return undefined
 }
 
-/** The limits of a list; undefined: there are too many, which is refused. */
+/** The limits of a list; undefined: there is no annotation, or it has too many, which is refused. */
 export function readLimits(annotations: AnnotationReader, name: string): readonly string[] | undefined {
-  const limits = annotations
-    .text(name)
-    ?.split(',')
-    .map((each) => each.trim())
-  if (limits === undefined || limits.length <= MOST_LIMITS) return limits
+  const text = annotations.text(name)
+  if (text === undefined) return undefined
+  const limits = splitList(text)
+  if (limits.length <= MOST_LIMITS) return limits
   annotations.refuse(name, `it has ${limits.length} limits, and ${MOST_LIMITS} are allowed`, 'keep the strictest ones')
   return undefined
 }

@@ -7,7 +7,7 @@ import { type PasswordCheck, PasswordChecks } from './password-checks.ts'
 /** Bytes of a name and a password together: some hashes take longer for longer passwords. */
 const MAX_CREDENTIALS = 512
 
-/** Those of the process. */
+/** All checks of this process. */
 const checks = new PasswordChecks()
 
 /** The name of a user; why there was no answer; or undefined: the credentials are wrong. */
@@ -26,8 +26,6 @@ class PendingLogin {
 }
 
 export class Logins {
-  /** Tells whether other users are the same. */
-  readonly text: string
   readonly #hashes: ReadonlyMap<string, string>
   /** Names of users that lend their hashes to names that no user has, so that both take the same time. */
   readonly #lenders: readonly string[]
@@ -39,8 +37,7 @@ export class Logins {
   readonly #known = new Map<string, string>()
   readonly #pending = new Map<string, PendingLogin>()
 
-  constructor(users: readonly User[], text: string) {
-    this.text = text
+  constructor(users: readonly User[]) {
     this.#hashes = new Map(users)
     this.#lenders = users.map(([name]) => name)
   }

@@ -2,7 +2,7 @@
 import { createAddressSet } from '../base/cidr.ts'
 import { printRanges, RANGES, readRanges } from './address-ranges.ts'
 import { type AnnotationForm, CONFIG_MAP_KEY, matching, oneOf } from './annotation-form.ts'
-import { findMediaType, PLAIN, printContent } from './content-body.ts'
+import { findMediaType, PLAIN, printContent, toBytes } from './content-body.ts'
 import { VALUE } from './field-lines.ts'
 import { type AnnotationReader, type Content, defineFilter, type FilterAnswer } from './spec.ts'
 
@@ -64,11 +64,10 @@ export const MAINTENANCE = defineFilter<Options>({
   print: ({ message, allow }) =>
     `503 ${typeof message === 'string' ? JSON.stringify(message) : printContent(message)}${allow ? `, but not to ${printRanges(allow)}` : ''}`,
   create({ message, type, allow }) {
-    const isText = typeof message === 'string'
     const answer: FilterAnswer = {
       status: 503,
       lines: `Content-Type: ${type}\r\nRetry-After: ${RETRY_AFTER}\r\n`,
-      body: isText ? Buffer.from(`${message}\n`) : Buffer.from(message.bytes, 'latin1'),
+      body: toBytes(typeof message === 'string' ? `${message}\n` : message),
     }
     if (allow === undefined) return { request: () => answer }
     const served = createAddressSet(allow)

@@ -4,9 +4,9 @@ import type { NormalPath } from '../base/path.ts'
 import { parseParameters } from '../base/query.ts'
 import { findField, findRequestField } from '../http1/field-line.ts'
 import type { FilterConfig } from '../model/filter.ts'
+import { FilterChain } from './chain.ts'
 import { findFilter } from './registry.ts'
 import { type Filter, type FilterDraft, type FilterEnvironment, type FilterRequest, PendingOutcome } from './spec.ts'
-import { listSteps } from './steps.ts'
 
 /** A request that is not sent. `target` is path and query as sent; a method, fields and a client have usual values where they are left out. */
 export type PlayedRequest = Readonly<{
@@ -97,8 +97,11 @@ export function playFilters(
     names.set(played, name)
     return played
   })
-  const owners = configs.map(({ owner }) => owner)
-  for (const { request: ask, filters: asked } of listSteps(filters, owners)) {
+  const chain = new FilterChain(
+    filters,
+    configs.map(({ owner }) => owner),
+  )
+  for (const { request: ask, filters: asked } of chain.ofRequest) {
     const outcome = ask(request)
     const own = asked.map((filter) => names.get(filter)!)
     if (outcome instanceof PendingOutcome) notPlayed.push(...own.filter((name) => isUnknown(name, notPlayed)))
@@ -108,13 +111,13 @@ export function playFilters(
     } else if (outcome !== undefined) {
       const { status, lines } = outcome
       const head = { status, lines }
-      for (const filter of filters.toReversed()) filter.response?.(head, request)
+      chain.changeResponse(head, request)
       const location = isPortMissing ? undefined : findField(head.lines, 'location')
       const reason = `the filter ${own.join(' or ')} answers`
       return { answer: { status, code: undefined, reason, ...(location !== undefined && { location }) }, notPlayed }
     }
   }
-  for (const filter of filters) filter.upstreamRequest?.(draft, request)
+  chain.changeRequest(draft, request)
   return { answer: undefined, notPlayed }
 }
 
@@ -124,7 +127,7 @@ function isUnknown(name: string, told: readonly string[]): boolean {
 
 const NEVER = new PendingOutcome(new Promise(() => {}), () => {})
 
-/** A filter of which nobody knows what it would say. */
+/** The same filter with outcomes that stay unknown, since more than the request decides them. */
 function hideOutcomes({ request, check, joinsChecks }: Filter): Filter {
   return {
     ...(request && { request: () => NEVER }),

@@ -3,8 +3,8 @@ import { createAddressSet } from '../base/cidr.ts'
 import { GatewayError } from '../base/errors.ts'
 import { flattenText } from '../base/flat-text.ts'
 import { printRanges, RANGES, readRanges } from './address-ranges.ts'
-import { oneOf } from './annotation-form.ts'
-import { createKey, LIMIT_BY, type LimitBy, listOf, printBy, readBy, readEach, readLimits } from './limit-key.ts'
+import { listOf, oneOf } from './annotation-form.ts'
+import { createKey, LIMIT_BY, type LimitBy, printBy, readBy, readEach, readLimits } from './limit-key.ts'
 import { defineFilter, type FilterEnvironment, type FilterRequest } from './spec.ts'
 
 /** So many requests in so many milliseconds, and so many of them at once. */

@@ -47,7 +47,7 @@ export const REDIRECT = defineFilter<Options>({
         '`to-apex` sends clients of `www.example.com` to `example.com`, `to-www` the other way round; clients of the other host pass. Both hosts need a rule, and for HTTPS a certificate',
       form: oneOf(['to-apex', 'to-www']),
     },
-    'app-root': { about: 'the path that clients are sent to who ask for `/`; other paths pass', form: PATH },
+    'app-root': { about: 'the path to which clients that ask for `/` are redirected; other paths pass', form: PATH },
     'redirect-query': {
       about: '`keep` or `drop`: what becomes of the query; `keep` where it is left out',
       form: oneOf(['keep', 'drop']),

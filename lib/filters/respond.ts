@@ -1,6 +1,6 @@
 /** Answers in an endpoint's place: a status, fields, and a body from the annotation or from a ConfigMap. */
 import { CONFIG_MAP_KEY, FIELDS, matching } from './annotation-form.ts'
-import { findMediaType, PLAIN, printContent } from './content-body.ts'
+import { findMediaType, PLAIN, printBody, toBytes } from './content-body.ts'
 import { type Field, parseFields, printFields, VALUE } from './field-lines.ts'
 import { type Content, defineFilter } from './spec.ts'
 
@@ -66,17 +66,12 @@ export const RESPOND = defineFilter<Options>({
     const usualType = content && findMediaType(content)
     return { status, fields, body: content ?? inline, type: type ?? usualType ?? PLAIN }
   },
-  print: ({ status, body }) => [String(status), ...printBody(body)].join(' with '),
+  print: ({ status, body }) => (body === undefined || body === '' ? `${status}` : `${status} with ${printBody(body)}`),
   create({ status, fields, body, type }) {
-    const bytes = typeof body === 'string' ? Buffer.from(body) : body && Buffer.from(body.bytes, 'latin1')
+    const bytes = body === undefined ? undefined : toBytes(body)
     const hasBody = bytes !== undefined && bytes.length > 0
     const lines = (hasBody ? printFields([['Content-Type', type]]) : '') + printFields(fields)
     const answer = Object.freeze({ status, lines, body: hasBody ? bytes : undefined })
     return { request: () => answer }
   },
 })
-
-function printBody(body: Options['body']): readonly string[] {
-  if (body === undefined || body === '') return []
-  return [typeof body === 'string' ? `${Buffer.byteLength(body)} bytes` : printContent(body)]
-}

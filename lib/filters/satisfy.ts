@@ -12,7 +12,7 @@ export const SATISFY = defineFilter<Options>({
   annotations: {
     satisfy: {
       about:
-        '`any`: a client comes in that allow-source-range names, or that basic-auth knows, or that the auth server of auth-url lets in; `all`: every one of these that is there must let it in (`all`)',
+        '`any`: a client is let in if allow-source-range names it, if basic-auth knows it, or if the auth server of auth-url lets it in; `all`: all of these checks that the object has must let it in (`all`)',
       form: oneOf(['all', 'any']),
     },
   },

@@ -11,7 +11,7 @@ type Options = Readonly<{
   overrides: boolean
 }>
 
-/** None that may break a page that works by itself; what its scripts may do, the page alone knows (Content-Security-Policy). */
+/** None of them breaks a page that works by itself. Content-Security-Policy is missing: only the page knows what its scripts may do. */
 const PRESETS: Readonly<Record<'true' | 'strict', readonly Field[]>> = {
   true: [
     ['X-Content-Type-Options', 'nosniff'],
@@ -51,7 +51,8 @@ export const SECURITY_HEADERS = defineFilter<Options>({
       ),
     },
     'security-headers-override': {
-      about: '`"true"`: these fields and that of hsts take the place of those that endpoints send',
+      about:
+        '`"true"`: the fields of security-headers and hsts take the place of those that an endpoint sends under the same names; `"false"`: those of the endpoint stay (`"false"`)',
       form: oneOf(['true', 'false']),
     },
   },

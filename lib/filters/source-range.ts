@@ -18,7 +18,8 @@ export const SOURCE_RANGE = defineFilter<Options>({
       form: RANGES,
     },
     'deny-source-range': {
-      about: 'the same of clients whose requests are answered 403, even where allow-source-range names them too',
+      about:
+        'addresses and CIDR ranges, with commas between, whose clients are answered 403, even if allow-source-range names them too',
       form: RANGES,
     },
   },
@@ -33,7 +34,7 @@ export const SOURCE_RANGE = defineFilter<Options>({
     const denied = deny && createAddressSet(deny)
     const allowed = allow && createAddressSet(allow)
     return {
-      // Who is kept out stays out, whatever other checks say.
+      // A client that is denied stays out, whatever other checks say.
       ...(denied && {
         request: ({ clientAddress }) =>
           denied.has(clientAddress) ? refuse(clientAddress, 'is in deny-source-range') : undefined,

@@ -7,13 +7,14 @@ type Ask = (request: FilterRequest) => FilterOutcome | PendingOutcome
 
 export type Step = Readonly<{
   request: Ask
-  /** Whose question it is: one filter's, or that of all filters with a check. */
+  /** The filters that are asked: one, or all whose checks are joined. */
   filters: readonly Filter[]
 }>
 
 /**
- * Where a filter joins the checks, those of its own object are one step in the place of the first of them: what another object promises
- * to check stays promised. `owners` are the objects of the filters, in their order.
+ * If a filter joins the checks, the checks of its own object become one step, in the place of the first of them. The checks of another
+ * object stay steps of their own, since that object has not said that one is enough. `owners` are the objects of the filters, in their
+ * order.
  */
 export function listSteps(
   filters: readonly Filter[],

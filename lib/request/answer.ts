@@ -1,7 +1,7 @@
 /** How every answer begins, an endpoint's and the gateway's own: the filters of its route change the head, and may transform the body. HOT */
 import type { GatewayError } from '../base/errors.ts'
 import type { FilterChain } from '../filters/chain.ts'
-import { removeFields } from '../filters/field-lines.ts'
+import { createRemover } from '../filters/field-lines.ts'
 import type { AskedPage, ErrorPage, StreamMaker } from '../filters/spec.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import { BodyTransform, type TransformEvents } from './body-transform.ts'
@@ -15,7 +15,7 @@ export type AnswerSink = Pick<Exchange, 'write' | 'end' | 'pendingBytes'>
 export type FilteredHead = AnswerHead & Readonly<{ page?: ErrorPage; bodyStreams?: readonly StreamMaker[] }>
 
 /** Fields that describe a body, and not the one that a page puts in its place (RFC 9110 §8, §14). */
-const OF_BODY: ReadonlySet<string> = new Set([
+const removeBodyFields = createRemover([
   'accept-ranges',
   'content-digest',
   'content-disposition',
@@ -66,7 +66,7 @@ export function findAsked(context: RequestContext, status: number): UpstreamPool
 
 /** The field lines of an answer whose body a page replaces. */
 export function putLines(lines: string, page: Pick<ErrorPage, 'lines'>): string {
-  return removeFields(lines, OF_BODY) + page.lines
+  return removeBodyFields(lines) + page.lines
 }
 
 function putPage(head: AnswerHead, page: ErrorPage): FilteredHead {

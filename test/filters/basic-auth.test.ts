@@ -4,7 +4,7 @@ import { type DoorRequest, startDoors } from '../doors/request-doors.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { endpointsOf, runGateway, startEchoes } from '../helpers/running-gateway.ts'
 import { translateText } from '../translate/manifests.ts'
-import { ask, HOST, printFiltered, startFiltered } from './filtered.ts'
+import { ask, printFiltered, printOfHost, startFiltered } from './filtered.ts'
 
 /** "secret" in each. */
 const SHA = '{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ='
@@ -101,11 +101,7 @@ t.test('a Secret may have a user a key, and the fields of endpoints may be other
     'basic-auth-keep-authorization': 'true',
   }
   const people = printSecret('people', { alice: SHA, 'bob.b': `${BCRYPT}\n` })
-  const doors = await startDoors(
-    t,
-    { underscoresInHeaders: 'keep' },
-    `---\n${printFiltered(annotations).split('---\n')[1]!.replace('{name: web,', '{name: filtered,').replace('{http:', `{host: ${HOST}, http:`)}${people}---\n`,
-  )
+  const doors = await startDoors(t, { underscoresInHeaders: 'keep' }, `${printOfHost(annotations)}${people}---\n`)
   for (const door of doors.names) {
     const spoofed: DoorRequest = {
       fields: [

@@ -61,6 +61,21 @@ spec: {ports: [{port: 80}]}
   return { route: findIngressTable(model).defaultRoute, diagnostics }
 }
 
+/** An Ingress of HOST with one path to the Service `web`, as a document of startDoors. */
+export function printOfHost(
+  annotations: Annotations,
+  path: string = '/',
+  pathType: 'Prefix' | 'ImplementationSpecific' = 'Prefix',
+): string {
+  return `---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: filtered, annotations: ${printAnnotations(annotations)}}
+spec: {rules: [{host: ${HOST}, http: {paths: [{path: "${path}", pathType: ${pathType}, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+---
+`
+}
+
 /** `annotations` on an Ingress of HOST whose one path is `path`; `more` are further manifests, `answers` those of the endpoint by path. */
 export function startFiltered(
   t: Test,
@@ -70,19 +85,7 @@ export function startFiltered(
   answers: Readonly<Record<string, Answer>> = {},
   pathType: 'Prefix' | 'ImplementationSpecific' = 'Prefix',
 ): Promise<Doors> {
-  return startDoors(
-    t,
-    {},
-    `---
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: filtered, annotations: ${printAnnotations(annotations)}}
-spec: {rules: [{host: ${HOST}, http: {paths: [{path: "${path}", pathType: ${pathType}, backend: {service: {name: web, port: {number: 80}}}}]}}]}
----
-${more}
-`,
-    answers,
-  )
+  return startDoors(t, {}, `${printOfHost(annotations, path, pathType)}${more}\n`, answers)
 }
 
 export async function ask(doors: Doors, door: string, request: DoorRequest): Promise<Filtered> {

@@ -314,8 +314,7 @@ t.test('what cannot be used closes the routes', async (t) => {
     { 'auth-url': url, 'auth-signin': 'https://user:secret@a.test/' },
     { 'auth-url': url, 'auth-signin': 'https://a.test/#part' },
     { 'auth-url': url, 'auth-signin': 'https://$host/login' },
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the value of an annotation.
-    { 'auth-url': url, 'auth-signin': 'https://a.test/?rd=${request.target}' },
+    { 'auth-url': url, 'auth-signin': `https://a.test/?rd=\${request.target}` },
     { 'auth-url': url, 'auth-signin': '/login', 'auth-signin-redirect-param': 'a=b' },
     { 'auth-url': url, 'auth-signin-redirect-param': 'rd' },
     { 'auth-signin': '/login' },
@@ -444,10 +443,8 @@ t.test(
       ['https://a.test/?rd=%2Fhome', undefined, 'https://a.test/?rd=%2Fhome'],
       ['https://a.test/?rd=%2Fhome', 'to', `https://a.test/?rd=%2Fhome&to=${back}`],
       ['https://a.test/?ard=1', undefined, `https://a.test/?ard=1&rd=${back}`],
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the value of an annotation.
-      ['${request.scheme}://${request.host}', undefined, ''],
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: this is the value of an annotation.
-      ['https://${request.authority}/oauth2/start', undefined, `https://filtered.test/oauth2/start?rd=${back}`],
+      [`\${request.scheme}://\${request.host}`, undefined, ''],
+      [`https://\${request.authority}/oauth2/start`, undefined, `https://filtered.test/oauth2/start?rd=${back}`],
     ]
     for (const [signIn, parameter, expected] of cases) {
       const annotations = {

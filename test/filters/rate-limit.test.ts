@@ -1,4 +1,8 @@
+import { setImmediate } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
+import { FilterChains } from '../../lib/filters/chain.ts'
 import { findFilter } from '../../lib/filters/registry.ts'
 import type { FilterRequest } from '../../lib/filters/spec.ts'
 import { FakeTime } from '../helpers/fake-time.ts'
@@ -191,6 +195,27 @@ t.test('what a client has used stays used over reloads', async (t) => {
   t.equal(await ask('127.0.0.2'), 200, 'another client')
   await running.change(printFiltered({}))
   t.equal(await ask('127.0.0.1'), 200, 'without the limit')
+})
+
+t.test('what a client has used stays used over a reload after the garbage is collected', async (t) => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage: () => void = runInNewContext('gc')
+  const chains = new FilterChains({ clock: new FakeTime(), processes: 1, httpsPort: () => 443, warn: () => {} })
+  const reload = () => {
+    const limits = [{ count: 1, period: 1_000, burst: 1, by: 'client' }]
+    const options = { limits, exempt: undefined, tellsAlways: false }
+    const owner = { kind: 'Ingress', namespace: 'default', name: 'web' }
+    const configs = [{ name: 'rate-limit', options, owner }]
+    const [limit] = chains.find(configs).ofRequest
+    return { configs, ask: () => limit!.request({ clientNetwork: '192.0.2.1' } as FilterRequest) }
+  }
+  const before = reload()
+  t.equal(before.ask(), undefined)
+  // What a WeakRef has made stays until the end of the task.
+  await setImmediate()
+  collectGarbage()
+  t.match(reload().ask(), { code: 'PORTICO_REQ_RATE_LIMITED' })
+  t.equal(before.configs.length, 1, 'the routes from before the reload are still there')
 })
 
 t.test('workers share the limit', async (t) => {

@@ -1,13 +1,11 @@
-import { once } from 'node:events'
-import { createServer, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { GatewayError } from '../../lib/base/errors.ts'
 import { type Filter, type FilterOutcome, type FilterRequest, PendingOutcome } from '../../lib/filters/spec.ts'
 import { listSteps } from '../../lib/filters/steps.ts'
 import { runPortico } from '../bin/process.ts'
 import { type Doors, startDoors } from '../doors/request-doors.ts'
-import { ask, HOST, startFiltered, translateFiltered } from './filtered.ts'
+import { startAuth } from './auth-server.ts'
+import { ask, printOfHost, startFiltered, translateFiltered } from './filtered.ts'
 
 const USERS = `apiVersion: v1
 kind: Secret
@@ -22,14 +20,7 @@ const OUTSIDE = '203.0.113.1'
 const DENIED = '10.0.0.66'
 
 async function start(t: Test, annotations: Readonly<Record<string, string>>): Promise<Doors> {
-  const named = Object.fromEntries(Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value]))
-  const ingress = `---
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: filtered, annotations: ${JSON.stringify(named)}}
-spec: {rules: [{host: ${HOST}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
-`
-  return startDoors(t, { trustedProxies: '127.0.0.0/8' }, `${ingress}---\n${USERS}---\n`)
+  return startDoors(t, { trustedProxies: '127.0.0.0/8' }, `${printOfHost(annotations)}${USERS}---\n`)
 }
 
 type Case = readonly [client: string, authorization: string | undefined, status: number, user?: string]
@@ -97,20 +88,6 @@ t.test('all, and without the annotation: both are needed', async (t) => {
   }
 })
 
-async function startAuth(t: Test, answer: RequestListener) {
-  let asked = 0
-  const server = createServer((request, response) => {
-    asked++
-    answer(request, response)
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, count: () => asked }
-}
-
 t.test('any: an auth server is asked last, and only about those whom nothing else lets in', async (t) => {
   const auth = await startAuth(t, ({ headers }, response) => {
     const status = headers['x-forwarded-for'] === '203.0.113.9' ? 200 : 302
@@ -129,7 +106,7 @@ t.test('any: an auth server is asked last, and only about those whom nothing els
     ],
     ['x-login', 'x-user'],
   )
-  t.equal(auth.count(), 0)
+  t.equal(auth.asked.length, 0)
   await checkCases(
     t,
     doors,
@@ -141,7 +118,7 @@ t.test('any: an auth server is asked last, and only about those whom nothing els
     ],
     ['x-login', 'x-user'],
   )
-  t.equal(auth.count(), 4 * doors.names.length)
+  t.equal(auth.asked.length, 4 * doors.names.length)
 })
 
 t.test('any: the 403 of an auth server does not hide that a password would do', async (t) => {

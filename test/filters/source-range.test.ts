@@ -2,21 +2,11 @@ import t, { type Test } from 'tap'
 import { findFilter } from '../../lib/filters/registry.ts'
 import { runPortico } from '../bin/process.ts'
 import { type Doors, startDoors } from '../doors/request-doors.ts'
-import { ask, HOST, startFiltered, translateFiltered } from './filtered.ts'
+import { ask, printOfHost, startFiltered, translateFiltered } from './filtered.ts'
 
 /** The doors of an Ingress with these annotations, behind a proxy that is trusted: a request names its client. */
-async function startBehindProxy(t: Test, annotations: string): Promise<Doors> {
-  return startDoors(
-    t,
-    { trustedProxies: '127.0.0.0/8' },
-    `---
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: filtered, annotations: {${annotations}}}
-spec: {rules: [{host: ${HOST}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
----
-`,
-  )
+function startBehindProxy(t: Test, annotations: object): Promise<Doors> {
+  return startDoors(t, { trustedProxies: '127.0.0.0/8' }, printOfHost(annotations))
 }
 
 async function checkClients(t: Test, doors: Doors, statuses: Readonly<Record<string, number>>): Promise<void> {
@@ -32,10 +22,10 @@ async function checkClients(t: Test, doors: Doors, statuses: Readonly<Record<str
 }
 
 t.test('the lists go by the client that a trusted proxy names, and deny wins', async (t) => {
-  const doors = await startBehindProxy(
-    t,
-    'portico.dev/allow-source-range: "10.0.0.0/8, 192.0.2.7 2001:db8::/32\n  ::ffff:198.51.100.0/120", portico.dev/deny-source-range: "10.0.0.66, 2001:db8:bad::/48, 192.0.2.8"',
-  )
+  const doors = await startBehindProxy(t, {
+    'allow-source-range': '10.0.0.0/8, 192.0.2.7 2001:db8::/32\n  ::ffff:198.51.100.0/120',
+    'deny-source-range': '10.0.0.66, 2001:db8:bad::/48, 192.0.2.8',
+  })
   await checkClients(t, doors, {
     '10.1.2.3': 200,
     '10.0.0.66': 403,
@@ -56,7 +46,7 @@ t.test('the lists go by the client that a trusted proxy names, and deny wins', a
 })
 
 t.test('a list of refused clients alone lets all others in', async (t) => {
-  const doors = await startBehindProxy(t, 'portico.dev/deny-source-range: "10.0.0.0/8"')
+  const doors = await startBehindProxy(t, { 'deny-source-range': '10.0.0.0/8' })
   await checkClients(t, doors, { '10.1.2.3': 403, '11.0.0.1': 200, '::1': 200 })
 })
 
