@@ -69,7 +69,7 @@ export function readFlags(words: readonly string[], flags: readonly Flag[]): Typ
 
 function unknownFlag(rawName: string, flags: readonly Flag[]): UsageError {
   const former = explainFormer(rawName, flagName)
-  if (former?.isConstant) return new UsageError(former.message, former.help)
+  if (former) return new UsageError(former.message, former.help)
   const names = flags.flatMap(({ name, short }) => [`--${name}`, ...(short ? [`-${short}`] : [])])
   return new UsageError(`unknown flag ${rawName}`, suggestName(rawName, names))
 }

@@ -146,6 +146,12 @@ t.test('a setting that is not there is told with a way to find the name', async 
   t.strictSame(explain('foo.bar'), ['portico get settings -f FILE lists every setting'])
 })
 
+t.test('a flag of a setting that has another name now is told with the flag of that name', async (t) => {
+  const error = refuse(['--upstream-retry-timeout', '5s'])
+  t.equal(error.message, '--upstream-retry-timeout has another name now')
+  t.equal(error.help, 'write --upstream-timeouts-request')
+})
+
 t.test('a flag of a setting that became a constant is told with the value it has now', async (t) => {
   const error = refuse(['--upstream-circuit-half-open-requests=5'])
   t.equal(error.message, '--upstream-circuit-half-open-requests is no longer a setting: it is always 3')
