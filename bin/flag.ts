@@ -1,6 +1,6 @@
 /** The flags of a verb, and the reading of a command line by them. */
 import { parseArgs } from 'node:util'
-import { explainConstant } from '../lib/settings/constants.ts'
+import { explainFormer } from '../lib/settings/former-setting.ts'
 import { flagName } from '../lib/settings/resolve.ts'
 import { suggestName } from './suggestion.ts'
 import { UsageError } from './usage-error.ts'
@@ -68,8 +68,8 @@ export function readFlags(words: readonly string[], flags: readonly Flag[]): Typ
 }
 
 function unknownFlag(rawName: string, flags: readonly Flag[]): UsageError {
-  const constant = explainConstant(rawName, flagName)
-  if (constant) return new UsageError(constant.message, constant.help)
+  const former = explainFormer(rawName, flagName)
+  if (former?.isConstant) return new UsageError(former.message, former.help)
   const names = flags.flatMap(({ name, short }) => [`--${name}`, ...(short ? [`-${short}`] : [])])
   return new UsageError(`unknown flag ${rawName}`, suggestName(rawName, names))
 }

@@ -41,7 +41,7 @@ export const command: Command = {
     {
       name: 'peer',
       value: 'ADDRESS',
-      doc: 'the address of a proxy that connects for the client, which -H tells: says which address that comes to, and why',
+      doc: 'the address of a proxy that connects for the client: explain also says which client the fields of -H name, and why',
     },
     SET_FLAG,
     ...SETTING_FLAGS,

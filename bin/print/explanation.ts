@@ -22,7 +22,7 @@ import { alignColumns } from './table.ts'
 
 const VERDICT_COLOUR: Record<RouteVerdict['verdict'], Colour> = { wins: 'green', no: 'dim', shadowed: 'yellow' }
 const MOST_ENDPOINTS = 10
-/** Characters of a field of a client's. */
+/** Most characters shown of a field that the client or a proxy sent. */
 const MOST_OF_FIELD = 60
 
 /** Prints `file:line`, dimmed. */

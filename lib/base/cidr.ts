@@ -1,6 +1,7 @@
 /** Sets of IP addresses written as CIDR ranges, and the kinds of private addresses. */
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { compareText } from './order.ts'
 
 /** True if the set contains an address, written as a socket reports it. */
 export type AddressSet = { has(address: string): boolean }
@@ -59,7 +60,7 @@ function findSpan(address: Address, bits: number): Span {
 /** In order, none within another. */
 function joinSpans(spans: readonly Span[]): readonly Span[] {
   const joined: Span[] = []
-  for (const span of spans.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))) {
+  for (const span of spans.toSorted(([a], [b]) => compareText(a, b))) {
     const before = joined.at(-1)
     if (before === undefined || before[1] < span[0]) joined.push(span)
     else if (before[1] < span[1]) joined[joined.length - 1] = [before[0], span[1]]

@@ -274,3 +274,8 @@ export function countDiagnostics(items: readonly Diagnostic[]): Record<Severity,
   for (const item of items) counts[item.severity]++
   return counts
 }
+
+/** A help, and what happens until people follow it: `did you mean "a"? until then …`, or `write a; until then …`. */
+export function addOutcome(help: string, outcome: string): string {
+  return `${help}${help.endsWith('?') ? '' : ';'} ${outcome}`
+}

@@ -69,6 +69,18 @@ export function isClosedBy(code: RequestErrorCode): boolean {
   return code === 'PORTICO_GW_GUARD_UNSUPPORTED' || code === 'PORTICO_GW_GUARD_INVALID'
 }
 
+/** What the answer to a failed request has beside what follows from the code. */
+export type AnswerParts = Readonly<{
+  /** Seconds until another request may succeed, if that is known. */
+  retryAfter?: number | undefined
+  /** Field lines. */
+  lines?: string
+  /** In place of the code's sentence. */
+  sentence?: string
+}>
+
+const NO_PARTS: AnswerParts = Object.freeze({})
+
 /** The failure of one request. `detail` is for the log alone and may name addresses; a client sees `sentence`. */
 export class GatewayError extends Error {
   readonly code: RequestErrorCode
@@ -77,33 +89,24 @@ export class GatewayError extends Error {
   readonly retry: Retry
   readonly sentence: string
   readonly detail: string
-  /** Seconds until another request may succeed, if that is known. */
   readonly retryAfter: number | undefined
-  /** Field lines that its answer has besides. */
   readonly lines: string
 
-  constructor(
-    code: RequestErrorCode,
-    detail: string = '',
-    cause?: unknown,
-    retryAfter?: number,
-    lines: string = '',
-    sentence: string = REQUEST_ERRORS[code][3],
-  ) {
+  constructor(code: RequestErrorCode, detail: string = '', cause?: unknown, answer: AnswerParts = NO_PARTS) {
     // The stack would say nothing about the failure of a request, and capturing it costs more than the whole answer.
     const { stackTraceLimit } = Error
     Error.stackTraceLimit = 0
     super(detail || code, cause === undefined ? undefined : { cause })
     Error.stackTraceLimit = stackTraceLimit
-    const [status, fault, retry] = REQUEST_ERRORS[code]
+    const [status, fault, retry, sentence] = REQUEST_ERRORS[code]
     this.code = code
     this.status = status
     this.fault = fault
     this.retry = retry
-    this.sentence = sentence
+    this.sentence = answer.sentence ?? sentence
     this.detail = detail
-    this.retryAfter = retryAfter
-    this.lines = lines
+    this.retryAfter = answer.retryAfter
+    this.lines = answer.lines ?? ''
   }
 }
 
@@ -113,11 +116,11 @@ const MAX_RETRY_AFTER = 60
 /** `waitMs` is the time until a place may be free. */
 export function overloaded(why: string, waitMs: number): GatewayError {
   const seconds = Math.min(Math.max(Math.ceil(waitMs / 1000), 1), MAX_RETRY_AFTER)
-  return new GatewayError('PORTICO_UP_OVERLOADED', why, undefined, seconds)
+  return new GatewayError('PORTICO_UP_OVERLOADED', why, undefined, { retryAfter: seconds })
 }
 
 /** A body of more than `limit` bytes: the client is told the limit. */
 export function tooLarge(limit: number, detail: string): GatewayError {
   const sentence = `The request body is too large: it may have ${printBytes(limit)} bytes.`
-  return new GatewayError('PORTICO_REQ_TOO_LARGE', detail, undefined, undefined, undefined, sentence)
+  return new GatewayError('PORTICO_REQ_TOO_LARGE', detail, undefined, { sentence })
 }

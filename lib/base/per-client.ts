@@ -1,4 +1,5 @@
 /** One entry for each client (base/client-network), kept until it is empty. HOT */
+import { flattenText } from './flat-text.ts'
 
 /** The table is swept for empty entries when it first has this many. */
 const FIRST_SWEEP = 64
@@ -19,7 +20,7 @@ export class PerClient<T extends { readonly isEmpty: boolean }> {
       if (this.#byClient.size >= this.#sweepAt) this.#sweep()
       found = this.#create()
       // A text cut out of the head of a request would keep the whole head.
-      this.#byClient.set(Buffer.from(client, 'latin1').toString('latin1'), found)
+      this.#byClient.set(flattenText(client), found)
     }
     return found
   }

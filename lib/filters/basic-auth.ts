@@ -82,7 +82,7 @@ export const BASIC_AUTH = defineFilter<Options>({
     const logins = shared(() => new Kept<Logins>()).find(printUsers(listed), () => new Logins(listed))
     const challenge = `WWW-Authenticate: Basic realm="${realm.replaceAll(/["\\]/g, '\\$&')}", charset="UTF-8"\r\n`
     const refuse = (why: string): GatewayError =>
-      new GatewayError('PORTICO_REQ_UNAUTHORIZED', why, undefined, undefined, challenge)
+      new GatewayError('PORTICO_REQ_UNAUTHORIZED', why, undefined, { lines: challenge })
     const names = keepsAuthorization ? [userField] : [userField, 'authorization']
     const remove = createRemover(names, hyphenate)
     /** Of requests on their way. */

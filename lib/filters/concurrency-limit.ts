@@ -83,7 +83,7 @@ export const CONCURRENCY_LIMIT = defineFilter<Options>({
 
 function refuse(by: LimitBy, taken: number): GatewayError {
   const code = by === 'route' || by === 'all' ? 'PORTICO_UP_OVERLOADED' : 'PORTICO_REQ_TOO_MANY'
-  return new GatewayError(code, `${taken} are under way ${printBy(by)}`, undefined, RETRY_AFTER)
+  return new GatewayError(code, `${taken} are under way ${printBy(by)}`, undefined, { retryAfter: RETRY_AFTER })
 }
 
 /** The requests under way of one key. */

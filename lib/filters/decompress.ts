@@ -106,15 +106,14 @@ export const DECOMPRESS = defineFilter<Options>({
 function reserve({ cost }: Coding, client: string): GatewayError | undefined {
   const ofClient = memoryOfClients.find(client)
   if (ofClient.value + cost > MOST_MEMORY_OF_CLIENT) {
-    return new GatewayError(
-      'PORTICO_REQ_TOO_MANY',
-      'too many bodies of the client are being decompressed',
-      undefined,
-      1,
-    )
+    return new GatewayError('PORTICO_REQ_TOO_MANY', 'too many bodies of the client are being decompressed', undefined, {
+      retryAfter: 1,
+    })
   }
   if (memory + cost > MOST_MEMORY) {
-    return new GatewayError('PORTICO_GW_OVERLOADED', 'too many bodies are being decompressed', undefined, 1)
+    return new GatewayError('PORTICO_GW_OVERLOADED', 'too many bodies are being decompressed', undefined, {
+      retryAfter: 1,
+    })
   }
   ofClient.value += cost
   memory += cost

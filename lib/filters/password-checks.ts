@@ -96,14 +96,14 @@ export class PasswordChecks {
     const { wait } = use
     if (wait > 0) {
       const why = 'wrong passwords of the client took too much time'
-      return new GatewayError('PORTICO_REQ_RATE_LIMITED', why, undefined, Math.ceil(wait / 1000))
+      return new GatewayError('PORTICO_REQ_RATE_LIMITED', why, undefined, { retryAfter: Math.ceil(wait / 1000) })
     }
     if (use.waiting >= MAX_WAITING_OF_CLIENT) {
       return new GatewayError(
         'PORTICO_REQ_TOO_MANY',
         'too many passwords of the client wait to be checked',
         undefined,
-        1,
+        { retryAfter: 1 },
       )
     }
     if (this.#count >= MAX_WAITING) return overloaded('too many passwords wait to be checked')
@@ -198,5 +198,5 @@ export class PasswordChecks {
 }
 
 function overloaded(why: string): GatewayError {
-  return new GatewayError('PORTICO_GW_OVERLOADED', why, undefined, 1)
+  return new GatewayError('PORTICO_GW_OVERLOADED', why, undefined, { retryAfter: 1 })
 }

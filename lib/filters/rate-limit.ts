@@ -1,7 +1,7 @@
 /** Limits how many requests may come in a time: GCRA, a token bucket of which one number is kept for each key. HOT */
 import { createAddressSet } from '../base/cidr.ts'
 import { GatewayError } from '../base/errors.ts'
-import { flattenText } from '../http1/field-line.ts'
+import { flattenText } from '../base/flat-text.ts'
 import { printRanges, RANGES, readRanges } from './address-ranges.ts'
 import { listOf, oneOf } from './annotation-form.ts'
 import { createKey, LIMIT_BY, type LimitBy, printBy, readBy, readEach, readLimits } from './limit-key.ts'
@@ -109,7 +109,9 @@ export const RATE_LIMIT = defineFilter<Options>({
         }
         refused.add(request)
         const seconds = Math.ceil(longest / 1000)
-        return new GatewayError('PORTICO_REQ_RATE_LIMITED', `the next may come in ${seconds}s`, undefined, seconds)
+        return new GatewayError('PORTICO_REQ_RATE_LIMITED', `the next may come in ${seconds}s`, undefined, {
+          retryAfter: seconds,
+        })
       },
       response(head, request) {
         const isTold = tellsAlways ? !isExempt?.has(request.clientAddress) : head.status === 429 && refused.has(request)

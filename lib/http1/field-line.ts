@@ -52,11 +52,6 @@ export function findRequestField(lines: string, name: string): string | undefine
   return name === 'cookie' ? joinFields(lines, name, '; ') : findField(lines, name)
 }
 
-/** The same latin1 text in one piece: text joined of many pieces would be walked again at each write. */
-export function flattenText(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1')
-}
-
 /** Cuts the spaces and tabs around a value (RFC 9110 §5.5); other white space belongs to the value. */
 export function trimSpace(value: string): string {
   let start = 0

@@ -198,7 +198,7 @@ class DocumentDecoder {
   }
 }
 
-/** What else is wrong with an object is told once its kind is right. */
+/** Reads an object as a kind that it does not have. Its other faults are not reported: they are once its kind is right. */
 function readAs({ decode }: KindDecoder, { value, origin }: SourceDocument): Resource {
   return decode(new FieldReader(value, [], new ProblemReport(origin, '', new DiagnosticList())))
 }

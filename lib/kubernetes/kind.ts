@@ -38,11 +38,11 @@ export type KindVerdict =
       severity: 'error' | 'warning'
       /** True if it may be another tool's file. */
       isForeign?: boolean
-      /** Reads the object as what it seems to be, and it is refused; undefined: nothing is lost without it. */
+      /** The decoder of the kind that is meant: the object is read with it, and refused. Undefined: nothing is lost without the object. */
       meant?: KindDecoder | undefined
     }>
 
-/** What a RoutePolicy guards is open without it, so that one of another kind or version is read as well. */
+/** A RoutePolicy with a wrong kind or version is read as well: without it, what it guards would be open. */
 const POLICY: KindDecoder = { shape: schema.ROUTE_POLICY, decode: decodeRoutePolicy }
 
 const DECODERS: Readonly<Record<string, KindDecoder>> = {
@@ -97,7 +97,8 @@ const PREFERRED: ReadonlyMap<string, string> = new Map(
 )
 
 const OWN_GROUP = 'portico.dev'
-const OWN_VERSION = 'portico.dev/v1alpha1'
+/** The apiVersion of Portico's own kinds. */
+export const OWN_VERSION = 'portico.dev/v1alpha1'
 const SETTINGS_KIND = 'GatewayConfiguration'
 const POLICY_KIND = 'RoutePolicy'
 const OWN_KINDS = [SETTINGS_KIND, POLICY_KIND]

@@ -1,5 +1,6 @@
 /** The problems of one object, in the API server's words (apimachinery's field.Error), each with its position in the text. */
 import {
+  addOutcome,
   DIAGNOSTICS,
   type DiagnosticCode,
   type DiagnosticList,
@@ -122,9 +123,9 @@ export class ProblemReport {
     help: string = '',
   ): void {
     this.#stray.push(...found)
-    const end = help === '' ? '' : `${help}${help.endsWith('?') ? ' ' : '; '}`
+    const outcome = `until then the ${this.resource.split(' ', 1)[0]} is not served`
     this.add('PORTICO_RES_FIELD_UNKNOWN', `unknown field "${this.#name(path)}" holds annotations`, path, {
-      help: `${end}until then the ${this.resource.split(' ', 1)[0]} is not served`,
+      help: help === '' ? outcome : addOutcome(help, outcome),
       key: true,
       severity: 'error',
     })

@@ -5,15 +5,18 @@ import { decodeMeta } from './metadata.ts'
 import type { FieldReader } from './reader.ts'
 import type { PolicyTarget, RoutePolicy } from './resource.ts'
 
-/** As in policies of Gateway API. */
-const MAX_TARGETS = 16
-/** Of a policy that is refused for having more of them. */
+/** Most targets of a policy, as in Gateway API. */
+export const MAX_TARGETS = 16
+/** Most targets that are read of a policy that is refused for having too many. */
 const MAX_READ_TARGETS = 1_000
-/** Many more than there are options: it bounds what an object can cost. */
+/** Most options of a policy. There are far fewer: it bounds what an object can cost. */
 const MAX_OPTIONS = 1_000
 /** The API group of each kind that may be targeted. */
-const GROUPS: Readonly<Record<PolicyTarget['kind'], string>> = { Ingress: 'networking.k8s.io', Service: '' }
-const KINDS = Object.keys(GROUPS) as PolicyTarget['kind'][]
+export const TARGET_GROUPS: Readonly<Record<PolicyTarget['kind'], string>> = {
+  Ingress: 'networking.k8s.io',
+  Service: '',
+}
+const KINDS = Object.keys(TARGET_GROUPS) as PolicyTarget['kind'][]
 const OWN_FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
 
 export function decodeRoutePolicy(root: FieldReader): RoutePolicy {
@@ -85,8 +88,8 @@ function decodeTarget(item: FieldReader, index: number): readonly PolicyTarget[]
       Object.freeze({ kind: one, name, section, index, isGuess: true })
     return name === '' ? [] : [guess('Ingress', item.string('sectionName')), guess('Service')]
   }
-  const group = item.string('group') ?? GROUPS[kind]
-  if (group !== GROUPS[kind]) report.unsupported(item.at('group'), group, [GROUPS[kind]])
+  const group = item.string('group') ?? TARGET_GROUPS[kind]
+  if (group !== TARGET_GROUPS[kind]) report.unsupported(item.at('group'), group, [TARGET_GROUPS[kind]])
   const section = item.string('sectionName')
   if (section !== undefined) checkSection(item, kind, section)
   // A Service has no sections: what is refused for one means all of it.

@@ -241,7 +241,7 @@ export const NAMESPACE: ObjectShape = kind({
   }),
 })
 
-/** The options of filters stand in `spec`; who knows the filters judges them (translate/route-policy/option). */
+/** `spec` is open, since the options of filters stand there; translate/route-policy checks them. */
 export const ROUTE_POLICY: ObjectShape = {
   ...kind({
     spec: openObject({

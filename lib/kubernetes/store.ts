@@ -200,7 +200,7 @@ function reportDuplicates([kept, ...others]: readonly Resource[], diagnostics: D
   }
 }
 
-/** What the policies that are left out guard would be open without them: they count as refused, unless they say the same. */
+/** Policies left out for having the name of another. They count as refused, so that what they guard is closed, unless they say the same. */
 function listLost([kept, ...others]: readonly Resource[]): readonly Resource[] {
   if (kept?.kind !== 'RoutePolicy') return []
   return others.filter((other) => {

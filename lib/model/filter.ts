@@ -7,7 +7,7 @@ export type FilterConfig = Readonly<{
   name: string
   /** Plain data that its spec has read and checked. */
   options: FilterOptions
-  /** The object that says so: what the filter remembers is of all routes that have it from there. Undefined: a filter of hosts. */
+  /** The object that has the filter. Its routes share what the filter remembers. Undefined: a filter of hosts. */
   owner?: ResourceRef
   /** The upstreams that it asks; undefined: none. */
   upstreams?: readonly UpstreamKey[]

@@ -435,7 +435,7 @@ function listCandidates(
     const by = `${holder.pathType} ${holder.path || '/'} of ${printName(holder.owner)}`
     misses.push({ route, verdict: 'shadowed', reason: `shadowed by ${by}` })
   }
-  // The default backend of an Ingress can be that of its hosts and that of all others: it is one to whoever wrote it.
+  // An Ingress has its default backend once, and routes to it on its own hosts and on all others: these count as one.
   const own = virtualHost?.routes.find((route) => route.pathType === 'default')
   if (defaultRoute !== undefined && winner !== defaultRoute && !isSameOwner(own, defaultRoute)) {
     const reason = own ? 'this host has a default backend of its own' : 'a rule takes the request'

@@ -103,8 +103,8 @@ export class Attempts implements QueuedRequest, Holder, Timed {
   }
 
   /**
-   * Has all attempts together come to an answer in time: since the request came, with what went before the attempts, or from now on,
-   * if all of its body has come only now.
+   * Limits the time until one of the attempts is answered. It is counted from when the request came, so that waits before the
+   * attempts are included; or from now on, if all of its body has come only now.
    */
   limit(isFromNowOn: boolean): void {
     const { request } = this.#policy.timeouts

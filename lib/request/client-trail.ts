@@ -1,6 +1,6 @@
 /**
- * Which client a connection and its fields come to, and why, step by step. `portico explain` tells it; what is believed is decided by
- * the functions that serve requests.
+ * Whom Portico takes for the client of a request, and why, step by step, as `portico explain` tells it. What is believed is decided
+ * by the functions that serve requests (forwarded.ts).
  */
 import { createAddressSet } from '../base/cidr.ts'
 import type { ForwardingClaims } from '../http1/request-fields.ts'

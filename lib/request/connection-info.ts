@@ -2,10 +2,10 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { findClientNetwork } from '../base/client-network.ts'
+import { flattenText } from '../base/flat-text.ts'
 import { findUsualPort, parseAuthority } from '../base/hostname.ts'
 import type { ProxyPath } from '../base/proxy-protocol.ts'
 import type { TlsFacts } from '../filters/spec.ts'
-import { flattenText } from '../http1/field-line.ts'
 import { PrivateConnections } from '../upstream/transport/private-connections.ts'
 import { findOrigin, findPath, normalizePeer } from './origin.ts'
 

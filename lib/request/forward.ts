@@ -18,7 +18,7 @@ import type { BodySink, Exchange, ExchangeEvents } from './exchange.ts'
 import { composeAnswerLines, filterHints } from './headers.ts'
 import { HeldError } from './held-error.ts'
 import { KeptBody } from './kept-body.ts'
-import type { ErrorAnswer } from './page-call.ts'
+import type { WholeAnswer } from './own-answer.ts'
 import { mayRepeat } from './retry.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
 
@@ -29,7 +29,7 @@ export type ForwardOwner = {
   /** Answers a request of which nothing was answered yet. */
   fail(context: RequestContext, error: GatewayError): void
   /** Answers with an endpoint's error, of which nothing was answered yet. */
-  answerError(context: RequestContext, error: ErrorAnswer): void
+  answerError(context: RequestContext, error: WholeAnswer): void
   /** The endpoint switched protocols, and the client was told: bytes flow both ways, beginning with `early`, until it calls `forward.onClose`. */
   openTunnel(forward: Forward, client: Socket, upstream: Socket, early: Buffer): void
   /** The exchange has ended. */

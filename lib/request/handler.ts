@@ -19,8 +19,8 @@ import { FilterWait } from './filter-wait.ts'
 import { Forward, type ForwardOwner } from './forward.ts'
 import { isTrustedPeer } from './forwarded.ts'
 import { composeOwnLines } from './headers.ts'
-import { OwnAnswer } from './own-answer.ts'
-import { askForPage, type ErrorAnswer } from './page-call.ts'
+import { OwnAnswer, type WholeAnswer } from './own-answer.ts'
+import { askForPage } from './page-call.ts'
 import { chooseRequestId } from './request-id.ts'
 import { Tunnel } from './tunnel.ts'
 
@@ -106,7 +106,7 @@ export class RequestHandler implements ForwardOwner {
   }
 
   /** Answers an error, with the page of a Service where one is asked for it. */
-  answerError(context: RequestContext, error: ErrorAnswer): void {
+  answerError(context: RequestContext, error: WholeAnswer): void {
     const pool = findAsked(context, error.status)
     if (pool === undefined) {
       this.#answer(context, error, false)
@@ -114,7 +114,7 @@ export class RequestHandler implements ForwardOwner {
     }
     const pending = askForPage(context, pool, error, this.deadlines)
     new FilterWait(context, pending, {
-      resume: (found) => this.#answer(context, (found as ErrorAnswer | undefined) ?? error, false),
+      resume: (found) => this.#answer(context, (found as WholeAnswer | undefined) ?? error, false),
       fail: () => this.#answer(context, error, true),
       finish: () => this.finish(context, false),
     }).start()
@@ -176,7 +176,7 @@ export class RequestHandler implements ForwardOwner {
     if (requestsPerClient === 0 || isTrustedPeer(clientAddress, settings)) return undefined
     const requests = this.#clients.find(context.clientNetwork)
     if (requests.value >= requestsPerClient) {
-      return new GatewayError('PORTICO_REQ_TOO_MANY', `${requests.value} are under way`, undefined, 1)
+      return new GatewayError('PORTICO_REQ_TOO_MANY', `${requests.value} are under way`, undefined, { retryAfter: 1 })
     }
     requests.value++
     context.clientRequests = requests
@@ -245,7 +245,7 @@ export class RequestHandler implements ForwardOwner {
     } else this.fail(context, explainUnavailable(served))
   }
 
-  #answer(context: RequestContext, answer: ErrorAnswer, close: boolean): void {
+  #answer(context: RequestContext, answer: WholeAnswer, close: boolean): void {
     const { exchange } = context
     const { status, lines, body } = answer
     context.status = status
@@ -253,11 +253,7 @@ export class RequestHandler implements ForwardOwner {
       status,
       reason: STATUS_CODES[status] ?? '',
       lines,
-      contentLength: isBodiless(status)
-        ? undefined
-        : 'contentLength' in answer
-          ? answer.contentLength
-          : (body?.length ?? 0),
+      contentLength: findLength(answer),
       close: close || exchange.offer !== undefined || this.isDraining,
       trailers: false,
     }
@@ -269,9 +265,11 @@ function isClosed({ action }: ServedRoute): boolean {
   return action.type === 'unavailable' && isClosedBy(action.code)
 }
 
-/** Such an answer has neither a body nor a length of its own (RFC 9110 §8.6). */
-function isBodiless(status: number): boolean {
-  return status === 204 || status === 304
+/** The length that the answer declares. One with status 204 or 304 has neither a body nor a length of its own (RFC 9110 §8.6). */
+function findLength(answer: WholeAnswer): number | undefined {
+  const { status, body } = answer
+  if (status === 204 || status === 304) return undefined
+  return 'contentLength' in answer ? answer.contentLength : (body?.length ?? 0)
 }
 
 /** The routes of the listener that took the connection; undefined: no listener in force has its place, or none took it. */

@@ -1,7 +1,7 @@
-/** The body of an endpoint's error, kept while a page is asked for. */
+/** The body of an endpoint's error, kept in case there is no page to take its place. */
 import type { AnswerSink } from './answer.ts'
 
-/** A longer one is not kept: where there is no page either, the error goes out without a body. */
+/** A longer one is not kept: if there is no page, the error goes out without a body. */
 const MAX_BYTES = 65_536
 
 export class HeldError implements AnswerSink {
@@ -9,9 +9,8 @@ export class HeldError implements AnswerSink {
   readonly #onWhole: (body: Buffer | undefined) => void
   readonly #chunks: Buffer[] = []
   #bytes = 0
-  #isOver = false
 
-  /** `onWhole` is called once, when the body is whole, or without it when it is too long. */
+  /** `onWhole` is called when the body is whole, or without it as soon as it is too long: nothing more may come then. */
   constructor(onWhole: (body: Buffer | undefined) => void) {
     this.#onWhole = onWhole
   }
@@ -19,17 +18,11 @@ export class HeldError implements AnswerSink {
   write(chunk: Buffer): boolean {
     this.#bytes += chunk.length
     if (this.#bytes <= MAX_BYTES) this.#chunks.push(Buffer.from(chunk))
-    else this.#give(undefined)
+    else this.#onWhole(undefined)
     return true
   }
 
   end(): void {
-    this.#give(Buffer.concat(this.#chunks))
-  }
-
-  #give(body: Buffer | undefined): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#onWhole(body)
+    this.#onWhole(Buffer.concat(this.#chunks))
   }
 }

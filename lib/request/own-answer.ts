@@ -13,6 +13,16 @@ export type AnswerOwner = {
   finish(context: RequestContext, complete: boolean): void
 }
 
+/** An answer that is there as a whole: the gateway's own, or an endpoint's error that was kept. */
+export type WholeAnswer = Readonly<{
+  status: number
+  /** Field lines, without Content-Length. */
+  lines: string
+  body: Buffer | undefined
+  /** What an endpoint's answer to HEAD declares (undefined: nothing). If it is left out, the length of the body is declared. */
+  contentLength?: number | undefined
+}>
+
 /** Milliseconds that a client may take nothing, where there is no configuration yet that says so. */
 const DEFAULT_STALL = 60_000
 

@@ -8,21 +8,12 @@ import { joinFields } from '../http1/field-line.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
-import type { UpstreamCall, UpstreamEvents, UpstreamRequest } from '../upstream/transport/call.ts'
+import { BODILESS, type UpstreamCall, type UpstreamEvents, type UpstreamRequest } from '../upstream/transport/call.ts'
 import { putLines } from './answer.ts'
-import { Attempts, type AttemptUser } from './attempts.ts'
+import { type AttemptSubject, Attempts, type AttemptUser } from './attempts.ts'
 import type { RequestContext } from './context.ts'
 import { findConnectTimeout } from './draft.ts'
-
-/** An error that waits for its page. */
-export type ErrorAnswer = Readonly<{
-  status: number
-  /** Field lines, without Content-Length. */
-  lines: string
-  body: Buffer | undefined
-  /** What an answer to HEAD declares (undefined: nothing); without it, it is the length of the body. */
-  contentLength?: number | undefined
-}>
+import type { WholeAnswer } from './own-answer.ts'
 
 /** Milliseconds. The client waits for an error meanwhile. */
 const LIMIT_MS = 2_000
@@ -32,7 +23,7 @@ const MAX_PAGE_BYTES = 262_144
 export function askForPage(
   context: RequestContext,
   pool: UpstreamPool,
-  error: ErrorAnswer,
+  error: WholeAnswer,
   deadlines: DeadlineWatch,
 ): PendingOutcome {
   const call = new PageCall(context, pool, error, deadlines)
@@ -46,30 +37,36 @@ class PageCall implements AttemptUser, UpstreamEvents, Timed {
   readonly isIdempotent: boolean = true
   readonly isRepeatable: boolean = true
   readonly #request: UpstreamRequest
-  readonly #error: ErrorAnswer
+  readonly #error: WholeAnswer
   readonly #deadlines: DeadlineWatch
   readonly #attempts: Attempts
   readonly #clock: Clock
-  #resolve!: (answer: ErrorAnswer | undefined) => void
+  #resolve!: (answer: WholeAnswer | undefined) => void
   #call: UpstreamCall | undefined
   #lines = ''
   readonly #chunks: Buffer[] = []
   #bytes = 0
   #isOver = false
 
-  constructor(context: RequestContext, pool: UpstreamPool, error: ErrorAnswer, deadlines: DeadlineWatch) {
+  constructor(context: RequestContext, pool: UpstreamPool, error: WholeAnswer, deadlines: DeadlineWatch) {
     this.#request = composeRequest(context, pool, error.status)
     this.#error = error
     this.#deadlines = deadlines
-    this.#clock = context.clock
     const { clock, clientNetwork, clientAddress } = context
-    const header = (name: string) => context.header(name)
-    const subject = { clock, clientNetwork, clientAddress, header, target: '/', privates: undefined }
-    const startedMonotonic = clock.monotonic()
-    this.#attempts = new Attempts({ ...subject, startedMonotonic }, this, pool, pool.policy, deadlines)
+    this.#clock = clock
+    const subject: AttemptSubject = {
+      clock,
+      clientNetwork,
+      clientAddress,
+      header: (name) => context.header(name),
+      target: this.#request.target,
+      privates: undefined,
+      startedMonotonic: clock.monotonic(),
+    }
+    this.#attempts = new Attempts(subject, this, pool, pool.policy, deadlines)
   }
 
-  run(): Promise<ErrorAnswer | undefined> {
+  run(): Promise<WholeAnswer | undefined> {
     return new Promise((resolve) => {
       this.#resolve = resolve
       this.#deadlines.add(this)
@@ -179,7 +176,7 @@ class PageCall implements AttemptUser, UpstreamEvents, Timed {
     this.fail()
   }
 
-  #finish(answer: ErrorAnswer | undefined): void {
+  #finish(answer: WholeAnswer | undefined): void {
     if (this.#isOver) return
     this.#isOver = true
     this.#deadlines.delete(this)
@@ -207,6 +204,7 @@ function composeRequest(context: RequestContext, pool: UpstreamPool, status: num
     ['X-Service-Port', port],
   ]
   return {
+    ...BODILESS,
     client: exchange.connection,
     proxyVersion: findProxyVersion(policy.proxyProtocol),
     connectTimeout: findConnectTimeout(policy, settings.timeouts.connect),
@@ -217,12 +215,6 @@ function composeRequest(context: RequestContext, pool: UpstreamPool, status: num
     host: undefined,
     lines: fields.map(([name, value]) => (value === undefined ? '' : `${name}: ${value}\r\n`)).join(''),
     addedLines: `X-Request-ID: ${id}\r\n`,
-    contentLength: undefined,
-    hasBody: false,
-    acceptsTrailers: false,
-    expectsContinue: false,
-    upgrade: undefined,
-    authenticatesConnection: false,
     maxHeaderBytes: policy.headerBytes,
   }
 }

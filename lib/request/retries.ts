@@ -50,6 +50,6 @@ export class Retries {
     const all = [...this.#failures, error.detail].join('; ')
     const count = tries === 1 ? '' : ` (${tries} tries)`
     const budget = this.#isOverBudget ? ' (not tried again: over the retry budget)' : ''
-    return new GatewayError(error.code, `${all}${count}${budget}`, error, error.retryAfter)
+    return new GatewayError(error.code, `${all}${count}${budget}`, error, error)
   }
 }

@@ -8,7 +8,7 @@ import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
 import { PLAIN_KEY, veilOrigin } from '../base/veil.ts'
 import type { SourceDocument } from '../source/document.ts'
-import { explainConstant, explainRenamed } from './constants.ts'
+import { explainFormer } from './former-setting.ts'
 import { checkRules } from './rules.ts'
 import { isMapping, type Read, type Setting, type ValueProblem } from './setting.ts'
 import { SETTINGS, type Settings } from './table.ts'
@@ -210,18 +210,13 @@ function readDocument(document: SourceDocument, diagnostics: DiagnosticList): Ma
   }
 
   function reportUnknownField(table: SettingTable, at: FieldPath): void {
-    const constant = explainConstant(at.join('.'))
-    if (constant) {
-      // No error: files that name every setting with its default are common.
-      const details = { severity: 'warning', position: origin.locateKey(at), help: constant.help } as const
-      diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', constant.message, details)
-      return
-    }
-    const renamed = explainRenamed(at.join('.'))
-    if (renamed) {
-      diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', renamed.message, {
+    const former = explainFormer(at.join('.'))
+    if (former) {
+      diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', former.message, {
+        // No error: files that name every setting with its default are common.
+        ...(former.isConstant && { severity: 'warning' as const }),
         position: origin.locateKey(at),
-        help: renamed.help,
+        help: former.help,
       })
       return
     }
@@ -256,7 +251,7 @@ function reportUnknownFlags(flags: SettingOverrides, diagnostics: DiagnosticList
   const known = new Set(SETTING_LIST.map(({ name }) => name))
   for (const name of Object.keys(flags)) {
     if (known.has(name)) continue
-    const former = explainConstant(name) ?? explainRenamed(name)
+    const former = explainFormer(name)
     if (former) {
       diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', former.message, { help: former.help })
       continue
@@ -276,20 +271,14 @@ function reportUnknownVariables(environment: NodeJS.ProcessEnv, diagnostics: Dia
   for (const variable of Object.keys(environment).sort()) {
     const rest = variable.slice(PREFIX.length)
     if (!variable.startsWith(PREFIX) || known.has(rest) || SERVICE_LINK.test(variable)) continue
-    const constant = explainConstant(variable, environmentName)
-    const renamed = explainRenamed(variable, environmentName)
+    const former = explainFormer(variable, environmentName)
     // The prefix, which all share, would count as likeness.
     const near = findNearest(rest, known)
-    const message = (constant ?? renamed)?.message ?? `environment variable ${variable} names no setting`
-    diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', message, {
-      severity: 'warning',
-      help: constant
-        ? 'unset it'
-        : renamed
-          ? renamed.help
-          : near
-            ? `did you mean ${PREFIX}${near}?`
-            : 'unset it, or give it another name',
-    })
+    const help = near ? `did you mean ${PREFIX}${near}?` : 'unset it, or give it another name'
+    diagnostics.add(
+      'PORTICO_SET_FIELD_UNKNOWN',
+      former?.message ?? `environment variable ${variable} names no setting`,
+      { severity: 'warning', help: former?.isConstant ? 'unset it' : (former?.help ?? help) },
+    )
   }
 }

@@ -3,7 +3,7 @@
  * (`upstream.health.path` is `portico.dev/health-path`); in the settings they stand under `services`. An Ingress can have those
  * that concern single requests, for its own routes.
  */
-import { explainConstant, explainRenamed } from './constants.ts'
+import { explainFormer } from './former-setting.ts'
 import type { Fault } from './setting.ts'
 import { listSettings, type NamedSetting, type Values } from './tree.ts'
 import { UPSTREAM_SETTINGS } from './upstream.ts'
@@ -41,8 +41,7 @@ function annotationName(name: string): string {
   return ANNOTATION_DOMAIN + name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`).replaceAll('.', '-')
 }
 
-/** For an annotation that was a setting of Services once and is a constant now. */
+/** For an annotation that was a setting of Services once. */
 export function explainFormerAnnotation(annotation: string): Fault | undefined {
-  const spell = (name: string): string => annotationName(name.replace(/^upstream\./, ''))
-  return explainConstant(annotation, spell) ?? explainRenamed(annotation, spell)
+  return explainFormer(annotation, (name) => annotationName(name.replace(/^upstream\./, '')))
 }

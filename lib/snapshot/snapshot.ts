@@ -301,11 +301,10 @@ export class SnapshotBuilder {
 
   #serveBackendAgain(route: ServedRoute, changed: ReadonlySet<UpstreamKey>): ServedRoute {
     const { action, overrides, labels } = route
-    const keys = [...(route.asked?.keys() ?? [])]
     const isChanged = action.type === 'forward' && changed.has(action.upstream)
-    if (!isChanged && !keys.some((key) => changed.has(key))) return route
+    if (!isChanged && (route.asked === undefined || !intersects(route.asked.keys(), changed))) return route
     const upstream = this.#findPool(action)
-    const asked = this.#findAsked(keys)
+    const asked = route.asked && this.#findAsked([...route.asked.keys()])
     return Object.freeze({
       ...route,
       upstream,
@@ -373,7 +372,7 @@ function compileServed(host: ServedHost): HostRoutes<ServedRoute, ServedHost> {
   return compileHost(Object.freeze(host), (route: ServedRoute | SplitRoute) => route)
 }
 
-function intersects<T>(few: ReadonlySet<T>, set: ReadonlySet<T>): boolean {
+function intersects<T>(few: Iterable<T>, set: ReadonlySet<T>): boolean {
   if (set.size === 0) return false
   for (const each of few) if (set.has(each)) return true
   return false

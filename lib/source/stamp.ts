@@ -1,4 +1,4 @@
-/** What tells whether a file has changed without reading it. */
+/** Stamps of files: a file whose stamp is the same has not changed, and need not be read again. */
 import { type Stats, stat as statWithCallback } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { promisify } from 'node:util'

@@ -4,7 +4,7 @@ import path from 'node:path'
 import type { DiagnosticList } from '../base/diagnostics.ts'
 import { isExhaustion, RAISE_LIMIT } from '../base/exhaustion.ts'
 
-/** `name` as people know it. */
+/** Reports a file or folder by the name that people know it by. */
 export function addUnreadable(diagnostics: DiagnosticList, name: string, error: Error): void {
   diagnostics.add('PORTICO_FILE_UNREADABLE', `${name} ${describe(error)}`, {
     help: isExhaustion(error) ? RAISE_LIMIT : undefined,
@@ -36,7 +36,7 @@ export function printPath(absolute: string): string {
   return relative !== '' && relative.length < absolute.length ? relative : absolute
 }
 
-/** What is not a file. */
+/** The word for something that is not a regular file. */
 export function describeType(stats: Stats): string {
   if (stats.isDirectory()) return 'folder'
   if (stats.isFIFO()) return 'FIFO'

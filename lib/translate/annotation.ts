@@ -1,5 +1,5 @@
 /** The annotations of Portico's own domain: which there are, what their values look like, and those that are misspelt. */
-import type { DiagnosticList } from '../base/diagnostics.ts'
+import { addOutcome, type DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { FILTERS } from '../filters/registry.ts'
 import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
@@ -127,7 +127,10 @@ export function findIdleGuard({ kind, meta }: Resource): string | undefined {
   })
 }
 
-/** How an annotation would restrict routes, and does not where it stands; of a RoutePolicy: how one of the name of an unknown field would. */
+/**
+ * How an annotation would restrict routes, and does not where it stands. For an unknown field of a RoutePolicy, `name` is the annotation
+ * that the field would be. Undefined: it would not.
+ */
 export function findLostRestriction(kind: string, name: string): Restriction | undefined {
   if (kind !== 'Ingress' && kind !== 'Service' && kind !== 'RoutePolicy') return undefined
   const kinds = ANNOTATIONS.get(name)?.kinds
@@ -191,16 +194,15 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
     const kinds = ANNOTATIONS.get(name)?.kinds
     if (kinds?.includes(kind)) continue
     const position = resource.origin.locateKey(['metadata', 'annotations', name])
-    const constant = explainFormerAnnotation(name)
-    if (constant) {
-      const details = { position, resource: printResource(resource), help: constant.help }
-      diagnostics.add('PORTICO_ANN_UNKNOWN', constant.message, details)
+    const former = explainFormerAnnotation(name)
+    if (former) {
+      const details = { position, resource: printResource(resource), help: former.help }
+      diagnostics.add('PORTICO_ANN_UNKNOWN', former.message, details)
       continue
     }
     const isMissed = findLostRestriction(kind, name) !== undefined
     const help = kinds ? `it belongs on ${kinds.join(' or ')}` : explainUnknown(kind, name)
     const routes = CLOSED_ROUTES[kind as keyof typeof CLOSED_ROUTES]
-    const outcome = `${help.endsWith('?') ? ' ' : '; '}until then ${routes} answer 503`
     diagnostics.add(
       'PORTICO_ANN_UNKNOWN',
       kinds ? `annotation "${name}" means nothing on ${kind}` : `unknown annotation "${name}"`,
@@ -208,7 +210,7 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
         ...(isMissed && { severity: 'error' as const }),
         position,
         resource: printResource(resource),
-        help: isMissed ? help + outcome : help,
+        help: isMissed ? addOutcome(help, `until then ${routes} answer 503`) : help,
       },
     )
   }

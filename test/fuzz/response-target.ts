@@ -5,7 +5,7 @@ import { Duplex } from 'node:stream'
 import { isDeepStrictEqual } from 'node:util'
 import { END_TO_END, HOP_BY_HOP } from '../../lib/http1/field-names.ts'
 import type { ResponseHead } from '../../lib/http1/response-head.ts'
-import type { UpstreamRequest } from '../../lib/upstream/transport/call.ts'
+import { BODILESS, type UpstreamRequest } from '../../lib/upstream/transport/call.ts'
 import { Connection, type Peer } from '../../lib/upstream/transport/connection.ts'
 import { Http1Call } from '../../lib/upstream/transport/http1-call.ts'
 import { PrivateConnections } from '../../lib/upstream/transport/private-connections.ts'
@@ -78,6 +78,7 @@ export function readAsUpstream(method: string, pieces: readonly Buffer[], fin: b
   let taken = 0
   let byFin = false
   const request: UpstreamRequest = {
+    ...BODILESS,
     client: { path: undefined, privates: undefined, claimPrivates: () => new PrivateConnections() },
     proxyVersion: undefined,
     connectTimeout: 1_000,
@@ -88,12 +89,6 @@ export function readAsUpstream(method: string, pieces: readonly Buffer[], fin: b
     host: undefined,
     lines: '',
     addedLines: '',
-    contentLength: undefined,
-    hasBody: false,
-    acceptsTrailers: false,
-    expectsContinue: false,
-    upgrade: undefined,
-    authenticatesConnection: false,
     maxHeaderBytes: MAX_HEADER_BYTES,
   }
   const call = new Http1Call(peer, request, {

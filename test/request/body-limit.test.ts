@@ -1,6 +1,9 @@
 import t from 'tap'
 import { type DoorRequest, startDoors } from '../doors/request-doors.ts'
-import { findAll } from '../helpers/raw-client.ts'
+import { startProxy } from '../helpers/proxy-server.ts'
+import { connectRaw, findAll } from '../helpers/raw-client.ts'
+import { startRawUpstream } from '../helpers/raw-upstream.ts'
+import { until } from '../helpers/until.ts'
 
 function printIngress(name: string, annotations: object, service: string): string {
   return `---
@@ -74,4 +77,20 @@ spec: {ports: [{port: 80}]}
       t.same([sent.status, sent.upstream.at(-1)], [200, body], `${host}, ${door}`)
     }
   }
+})
+
+t.test('the limit is told after another try as well', async (t) => {
+  const upstream = await startRawUpstream(async (connection) => {
+    await connection.until((text) => text.includes('abc'))
+    if (upstream.connections.length === 1) connection.socket.resetAndDestroy()
+  })
+  t.teardown(() => upstream.close())
+  const server = await startProxy(t, [upstream.port], { settings: { 'limits.bodyBytes': 10 } })
+  const client = await connectRaw(server.port)
+  client.send('PUT / HTTP/1.1\r\nHost: gw.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n')
+  await until(() => upstream.connections[1]?.text.includes('abc') ?? false)
+  const { status, body } = await client.send('8\r\ndefghijk\r\n').response()
+  t.equal(status, 413)
+  t.match(body.toString(), 'too large: it may have 10 bytes.')
+  t.match(await server.record(), { tries: 2, error: 'PORTICO_REQ_TOO_LARGE' })
 })

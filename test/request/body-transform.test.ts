@@ -19,8 +19,9 @@ import { until } from '../helpers/until.ts'
 
 /** Of 64 KiB each: more than the kernel holds of two connections. */
 const PIECES = 500
+const GET = 'GET / HTTP/1.1\r\nHost: gw.test\r\n\r\n'
 
-/** Sends chunks as fast as they are read; after each, how many it were. */
+/** Sends chunks as fast as they are read, and tells the number of each before it is sent. */
 async function* sendPieces(socket: Socket): AsyncGenerator<number> {
   const piece = chunk([randomBytes(65_536)]).subarray(0, -5)
   for (let count = 1; count <= PIECES && !socket.destroyed; count++) {
@@ -28,7 +29,6 @@ async function* sendPieces(socket: Socket): AsyncGenerator<number> {
     if (!socket.write(piece)) await new Promise((resolve) => socket.once('drain', resolve))
   }
 }
-const GET = 'GET / HTTP/1.1\r\nHost: gw.test\r\n\r\n'
 
 /** Every byte is another one, and the pieces are others: after a while, or at once. */
 function flip(later: boolean): Transform {

@@ -41,7 +41,7 @@ export function group(candidates: readonly Candidate[], size: number): readonly 
       continue
     }
     const { reach, ms } = candidate
-    // Files with a gateway are no burden for those that load little.
+    // Files that load little do not share a process with those that load the whole gateway.
     const kind = `${reach.has(NODE_DOOR)} ${reach.has('lib/gateway.ts')}`
     const last = open.get(kind)
     if (last !== undefined && last.files.length < size && last.ms < SHORT_MS) {

@@ -1,4 +1,7 @@
-/** Places in compiled files, as places in the sources that they were made of. The processes of tests do not look them up, which takes time for each module. */
+/**
+ * Turns places in compiled files into places in their sources. The runner does so for failures alone: in the processes of tests,
+ * Node's `--enable-source-maps` would cost time for each module.
+ */
 import { readFileSync } from 'node:fs'
 import { SourceMap } from 'node:module'
 

@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../../base/clock.ts'
 import { DeadlineWatch } from '../../base/deadline.ts'
-import { flattenText } from '../../http1/field-line.ts'
+import { flattenText } from '../../base/flat-text.ts'
 import type { ScanLimits } from '../../http1/request-scan.ts'
 import type { ExchangeHandler } from '../../request/exchange.ts'
 import type { Settings } from '../../settings/table.ts'

@@ -11,7 +11,7 @@ import {
 } from '../setting.ts'
 import { splitText } from './list.ts'
 
-/** By name; whoever knows the options checks names and values (translate/route-policy/default-options). */
+/** By name. Names and values are not checked here, but where filters are known (translate/route-policy/default-options). */
 type Options = Readonly<Record<string, unknown>>
 
 /** Options of filters, as a RoutePolicy has them. As text: `name=value`, separated by spaces. */

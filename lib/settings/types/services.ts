@@ -1,5 +1,5 @@
 import { findNearest } from '../../base/nearest.ts'
-import { explainConstant, explainRenamed } from '../constants.ts'
+import { explainFormer } from '../former-setting.ts'
 import {
   createSetting,
   type Form,
@@ -56,9 +56,11 @@ function readServices(
     }
     const found: Record<string, unknown> = Object.create(null)
     for (const [at, name, inner] of flatten(given, [])) {
-      const constant = explainConstant(`upstream.${name}`)
-      if (constant) {
-        remarks.push({ at: [service, ...at], ...constant })
+      const former = explainFormer(`upstream.${name}`)
+      if (former) {
+        const { message, help, isConstant } = former
+        if (isConstant) remarks.push({ at: [service, ...at], message, help })
+        else problems.push({ at: [service, ...at], message, help: help.replace('upstream.', '') })
         continue
       }
       const read = known.get(name)?.read(inner, form, variable) ?? explainUnknown(name, known)
@@ -94,8 +96,6 @@ function* flatten(
 }
 
 function explainUnknown(name: string, known: ReadonlyMap<string, NamedSetting>): { problems: ValueProblem[] } {
-  const renamed = explainRenamed(`upstream.${name}`)
-  if (renamed) return refuse(renamed.message, renamed.help.replace('upstream.', ''))
   const near = findNearest(name, known.keys())
   return refuse(`unknown setting "${name}"`, near ? `did you mean "${near}"?` : 'all under upstream can stand here')
 }

@@ -1,6 +1,6 @@
 /** Backends of Ingress paths: resolves references to Service ports and other objects. */
 import { isDeepStrictEqual } from 'node:util'
-import type { DiagnosticList, DiagnosticNote } from '../../base/diagnostics.ts'
+import { addOutcome, type DiagnosticList, type DiagnosticNote } from '../../base/diagnostics.ts'
 import { isClosedBy } from '../../base/errors.ts'
 import { findNearest } from '../../base/nearest.ts'
 import type { FieldPath } from '../../base/position.ts'
@@ -348,7 +348,7 @@ function describePortProblem(service: Service, backend: IngressServiceBackend, p
     code,
     message,
     field: ['service', 'port', 'name' in backend.port ? 'name' : 'number'],
-    help: `${help}${help.endsWith('?') ? '' : ';'} the route answers 503`,
+    help: addOutcome(help, 'the route answers 503'),
     notes: [{ message: `the ports of service "${service.meta.name}"`, position }],
   }
 }

@@ -54,13 +54,14 @@ export function isSameFilter(a: FilterConfig, b: FilterConfig): boolean {
 export type SplitFilter = Readonly<{
   name: string
   isGuard: boolean
-  /** One of each kind. */
+  /** One for each way in which a Service has the filter. */
   mentions: readonly FilterMention[]
 }>
 
 /**
- * What the Services of a divided route come to. A filter acts on all requests or on none: a guard that one Service has, or several
- * alike, acts on all; any other filter only where all have it alike. `uneven` are the filters of which that is to be said.
+ * The filters of a route whose requests are divided among Services. A filter acts on all requests or on none: a guard acts if one
+ * Service has it, or several have it alike; any other filter acts only if all have it alike. `uneven` lists the filters that not all
+ * Services have alike.
  */
 export function joinShares(
   shares: readonly FilterMentions[],

@@ -1,45 +1,18 @@
 /** The filters that an Ingress or a Service has in its annotations and a RoutePolicy in its options, and those of hosts. */
-import type { DiagnosticList } from '../../base/diagnostics.ts'
-import { freezeDeep } from '../../base/freeze.ts'
-import type { FieldPath, SourcePosition } from '../../base/position.ts'
+import { addOutcome, type DiagnosticList } from '../../base/diagnostics.ts'
+import type { FieldPath } from '../../base/position.ts'
 import { veilPosition } from '../../base/veil.ts'
 import { FILTERS } from '../../filters/registry.ts'
-import { type Content, type FilterSpec, type HostFacts, readFilter, type SecretContent } from '../../filters/spec.ts'
-import { type Ingress, printResource, type RoutePolicy, type Service } from '../../kubernetes/resource.ts'
+import type { HostFacts } from '../../filters/spec.ts'
+import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import { createRef } from '../../model/resource-ref.ts'
-import type { UpstreamKey } from '../../model/upstream.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
-import { CLOSED_ROUTES, findIdleGuard, findMeantRestriction, isOwnAnnotation } from '../annotation.ts'
+import { CLOSED_ROUTES, findIdleGuard, findMeantRestriction } from '../annotation.ts'
 import { isExposed } from '../exposure/node-port.ts'
-import { findOptionName, OPTIONS, readOption, renameAnnotations } from '../route-policy/option.ts'
 import { findLostOption } from '../route-policy/unknown-option.ts'
-import type { ContentFinder, ContentName, ContentProblem } from './content.ts'
-
-type Refusal = Readonly<{
-  spec: FilterSpec
-  /** The value may hold a secret. */
-  isSecret: boolean
-  /** For people: `portico.dev/rate-limit`, or of a policy `spec.rateLimit`. */
-  label: string
-  field: FieldPath
-}> &
-  ContentProblem
-
-/** An object that annotations refer to, with the input on which its contents depend. */
-type UsedContent = ContentName & Readonly<{ input: unknown }>
-
-/** The filters that the settings have for all routes. */
-export type RouteDefaults = Readonly<{
-  kind: 'Setting'
-  meta: Readonly<{ namespace: ''; name: string }>
-  options: Readonly<Record<string, unknown>>
-  /** Finds nothing where the settings stand in no document. */
-  origin: Readonly<{ locate: (field: FieldPath) => SourcePosition | undefined }>
-}>
-
-/** The objects that filters are written on, and the settings. */
-export type FilterOwner = Ingress | Service | RoutePolicy | RouteDefaults
+import type { ContentFinder } from './content.ts'
+import { describeWriting, type FilterOwner, FilterReader, type Refusal, type UsedContent } from './filter-reader.ts'
 
 /** What an object says of one filter. */
 export type FilterMention = Readonly<{
@@ -81,8 +54,8 @@ const NONE: OwnFilters = Object.freeze({
 })
 
 /**
- * Reads the filters of an object with the contents of ConfigMaps and Secrets that they have now. The same result for as long as all of that
- * is the same; the functions below answer from it until this is called again.
+ * Reads the filters of an object, with what the ConfigMaps, Secrets and Services that it names hold now. It gives the same result until
+ * one of them changes. The functions below use the result of the last call.
  */
 export function resolveFilters(owner: FilterOwner, contents: ContentFinder): OwnFilters {
   const before = known.get(owner)
@@ -125,8 +98,8 @@ export function findGuard({ meta }: Ingress): string | undefined {
 }
 
 /**
- * Reports a guard of a Service that clients of its own ports pass by, since filters act on routes of Ingresses alone. `layers` are
- * what is said of its filters.
+ * Reports a guard of a Service that has open ports of its own: it does not guard these, since filters act on routes of Ingresses alone.
+ * `layers` are the filters of the Service and of its policies.
  */
 export function checkOwnPorts(service: Service, layers: readonly FilterMentions[], diagnostics: DiagnosticList): void {
   const found = layers.flatMap((layer) => FILTERS.flatMap(({ name, isGuard }) => (isGuard && layer.get(name)) || []))
@@ -146,13 +119,15 @@ export function checkOwnPorts(service: Service, layers: readonly FilterMentions[
 export function checkFilters(owner: FilterOwner, diagnostics: DiagnosticList): void {
   const routes = CLOSED_ROUTES[owner.kind]
   for (const { spec, isSecret, label, field, code, message, help, notes } of read(owner).refusals) {
-    const end = help.endsWith('?') ? ' ' : '; '
     const position = owner.origin.locate(field)
     diagnostics.add(code, `${label}: ${message}`, {
       severity: 'error',
       position: position && isSecret ? veilPosition(position) : position,
       ...(owner.kind !== 'Setting' && { resource: printResource(owner) }),
-      help: `${help}${end}${spec.isGuard ? `until then ${routes} answer 503` : `until then requests pass without ${spec.name}`}`,
+      help: addOutcome(
+        help,
+        `until then ${spec.isGuard ? `${routes} answer 503` : `requests pass without ${spec.name}`}`,
+      ),
       notes,
     })
   }
@@ -162,130 +137,21 @@ function read(owner: FilterOwner): OwnFilters {
   return known.get(owner) ?? readAll(owner, undefined)
 }
 
-/** How an object writes what filters read by the names of annotations without the domain. */
-type Writing = Readonly<{
-  text: (name: string) => string | undefined
-  label: (name: string) => string
-  field: (name: string) => FieldPath
-  /** The code of a value that cannot be used. */
-  code: ContentProblem['code']
-  /** What is said of annotations, in the words of the object. */
-  rename: (text: string) => string
-  /** Why there is no text for a value. */
-  findFault: (name: string) => Pick<ContentProblem, 'message' | 'help'> | undefined
-}>
-
-function describeAnnotations(annotations: Readonly<Record<string, string>>): Writing {
-  return {
-    text: (name) => annotations[ANNOTATION_DOMAIN + name]?.trim(),
-    label: (name) => ANNOTATION_DOMAIN + name,
-    field: (name) => ['metadata', 'annotations', ANNOTATION_DOMAIN + name],
-    code: 'PORTICO_ANN_VALUE',
-    rename: (text) => text,
-    findFault: () => undefined,
-  }
-}
-
-/** `prefix` is the field that has the options. */
-function describeOptions(
-  options: Readonly<Record<string, unknown>>,
-  prefix: string,
-  code: ContentProblem['code'],
-): Writing {
-  const find = (name: string) => {
-    const option = findOptionName(name)
-    return Object.hasOwn(options, option) ? readOption(options[option], OPTIONS.get(option)) : undefined
-  }
-  return {
-    text: (name) => {
-      const found = find(name)
-      // A value without a text is refused; it speaks of the filter all the same.
-      return typeof found === 'object' ? '' : found
-    },
-    label: (name) => `${prefix}.${findOptionName(name)}`,
-    field: (name) => [prefix, findOptionName(name)],
-    code,
-    rename: renameAnnotations,
-    findFault: (name) => {
-      const found = find(name)
-      return typeof found === 'object' ? found : undefined
-    },
-  }
-}
-
-function describeWriting(owner: FilterOwner): Writing | undefined {
-  if (owner.kind === 'RoutePolicy') return describeOptions(owner.options, 'spec', 'PORTICO_RES_FIELD_VALUE')
-  if (owner.kind === 'Setting') return describeOptions(owner.options, 'routes', 'PORTICO_SET_FIELD_VALUE')
-  const { annotations } = owner.meta
-  return Object.keys(annotations).some(isOwnAnnotation) ? describeAnnotations(annotations) : undefined
-}
-
-/** Without `contents` there are none: an object that is refused has no use for them. */
+/** Without `contents` nothing is looked up: an object that is refused has no use for it. */
 function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFilters {
   const writing = describeWriting(owner)
   if (writing === undefined) return NONE
-  const { namespace } = owner.meta
-  const { text } = writing
   const mentions = new Map<string, FilterMention>()
-  const ref = createRef(owner)
   const refusals: Refusal[] = []
   const used: UsedContent[] = []
+  const ref = createRef(owner)
   for (const spec of FILTERS) {
-    const names = Object.keys(spec.annotations)
-    const [first] = names.filter((name) => text(name) !== undefined)
+    const first = Object.keys(spec.annotations).find((name) => writing.read(name) !== undefined)
     if (first === undefined) continue
-    const add = (name: string, problem: ContentProblem): void => {
-      const isSecret = spec.annotations[name]?.form?.isSecret === true
-      refusals.push({ spec, isSecret, label: writing.label(name), field: writing.field(name), ...problem })
-    }
-    const refuse = (name: string, message: string, help: string): void =>
-      add(name, { code: writing.code, message: writing.rename(message), help: writing.rename(help), notes: [] })
-    /** An object that a value names; undefined where there is none that can be looked for. */
-    const refer = (name: string, object: ContentName): ContentFinder | undefined => {
-      if (owner.kind === 'Setting') {
-        refuse(name, 'the settings cannot refer to an object', 'write the text itself, or a RoutePolicy')
-        return undefined
-      }
-      if (contents !== undefined) used.push({ ...object, input: contents.findInput(object) })
-      return contents
-    }
-    const content = (name: string, written: string | undefined = text(name)): Content | undefined => {
-      if (written === undefined) return undefined
-      const [object = '', key = ''] = written.split('/')
-      const found = refer(name, { kind: 'ConfigMap', namespace, name: object })?.find(namespace, object, key)
-      if (found === undefined) return undefined
-      if ('bytes' in found) return found
-      add(name, found)
-      return undefined
-    }
-    const upstreams: UpstreamKey[] = []
-    const upstream = (name: string): UpstreamKey | undefined => {
-      const written = text(name)
-      if (written === undefined) return undefined
-      const [service = '', port] = written.split(':')
-      const found = refer(name, { kind: 'Service', namespace, name: service })?.findUpstream(namespace, service, port)
-      if (typeof found === 'string') upstreams.push(found)
-      else if (found !== undefined) add(name, found)
-      return typeof found === 'string' ? found : undefined
-    }
-    const secret = (name: string): SecretContent | undefined => {
-      const object = text(name)
-      if (object === undefined) return undefined
-      const found = refer(name, { kind: 'Secret', namespace, name: object })?.findSecret(namespace, object)
-      if (found === undefined || 'values' in found) return found
-      add(name, found)
-      return undefined
-    }
-    const before = refusals.length
-    for (const name of names) {
-      const fault = writing.findFault(name)
-      if (fault !== undefined) refuse(name, fault.message, fault.help)
-    }
-    const options =
-      refusals.length === before ? readFilter(spec, { text, content, upstream, secret, refuse }) : undefined
-    const config =
-      options && freezeDeep({ name: spec.name, options, owner: ref, ...(upstreams.length > 0 && { upstreams }) })
-    mentions.set(spec.name, { config, owner, field: writing.field(first) })
+    const reader = new FilterReader(spec, owner, writing, contents)
+    mentions.set(spec.name, { config: reader.read(ref), owner, field: writing.field(first) })
+    refusals.push(...reader.refusals)
+    used.push(...reader.used)
   }
   const misspeltGuard =
     ('options' in owner ? findLostOption(owner) : undefined) ??

@@ -51,7 +51,7 @@ export type IngressMatch = Readonly<{
 
 /** An Ingress does not change, and its routes are many. */
 const known = new WeakMap<Ingress, Reading>()
-/** The same of those that a policy guards. */
+/** Readings of Ingresses that a policy guards. */
 const knownGuarded = new WeakMap<Ingress, Reading>()
 
 /** Routes share the result; `isGuarded`: a policy guards them. */

@@ -85,14 +85,11 @@ export class RouteBackends {
     return [...this.#resolved.values()]
   }
 
-  /** What a backend comes to on the routes of a host with this path; undefined: on its default backend. */
+  /** What a backend comes to on the route of a path of the host; `path` undefined: on the route of the default backend. */
   find(backend: IngressBackend, host: string, path: string | undefined): RouteBackend {
     const target = this.#findTarget(backend)
     const { whole, sections } = this.#policies
-    // A path is more specific than its host.
-    const near = sections
-      .filter((one) => one.host === host && (one.path === undefined || one.path === path))
-      .sort((a, b) => Number(a.path === undefined) - Number(b.path === undefined))
+    const near = sections.filter((one) => one.host === host && (one.path === undefined || one.path === path))
     const key = near.map((one) => sections.indexOf(one)).join()
     let known = this.#found.get(target)
     if (known === undefined) {

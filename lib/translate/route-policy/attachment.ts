@@ -242,12 +242,13 @@ function reportConflicts(before: readonly Attachment[], loser: Attachment, diagn
 export type IngressPolicies = Readonly<{
   /** Of the policies of all of the Ingress, and of those whose section is not there. */
   whole: Attached
+  /** The most specific first: paths, then hosts. */
   sections: readonly Section[]
 }>
 
 /**
- * Finds the sections among the rules of the Ingress, and reports those that are not there. What guards such a section closes what
- * it may mean: the routes of its host, or of the whole Ingress.
+ * Finds the sections among the rules of the Ingress, and reports those that are not there. A guard of such a section closes what the
+ * section may mean: the routes of its host, or of the whole Ingress.
  */
 export function findSections(ingress: Ingress, policies: TargetPolicies, diagnostics: DiagnosticList): IngressPolicies {
   let whole: Attached = policies
@@ -269,6 +270,7 @@ export function findSections(ingress: Ingress, policies: TargetPolicies, diagnos
     if (isHostKnown) sections.push({ ...section, mentions: NO_MENTIONS, path: undefined, broken })
     else whole = { ...whole, broken: whole.broken ?? broken, guards: true }
   }
+  sections.sort((a, b) => Number(a.path === undefined) - Number(b.path === undefined))
   return { whole, sections }
 }
 
@@ -285,18 +287,15 @@ function reportMissingSection(
   const hosts = ingress.rules.map((rule) => (rule.host === '' ? '*' : rule.host))
   const nearest = paths === undefined ? findNearest(host, hosts) : findNearest(path, paths)
   const meant = nearest && (paths === undefined ? nearest + path : section.slice(0, section.indexOf('/')) + nearest)
-  const known = [...new Set(paths ?? hosts)].slice(0, 5).join(', ')
-  const help = meant
-    ? `did you mean "${meant}"? `
-    : `its ${paths === undefined ? 'hosts' : 'paths'} are ${known || 'none'}; `
+  const known = [...new Set(paths ?? hosts)].slice(0, 5).join(', ') || 'none'
   const closed = paths === undefined ? 'all routes of the Ingress answer 503' : 'the routes of the host answer 503'
+  const outcome = guards ? closed : 'the policy does nothing there'
   diagnostics.add('PORTICO_REF_TARGET_NOT_FOUND', `${printResource(ingress)} has no section "${section}"`, {
     position: policy.origin.locate(['spec', 'targetRefs', target.index, 'sectionName']),
     resource: printResource(policy),
-    help: `${help}${guards ? `Until then ${closed}` : 'Until then the policy does nothing there'}`.replace(
-      /; U/,
-      '; u',
-    ),
+    help: meant
+      ? `did you mean "${meant}"? Until then ${outcome}`
+      : `its ${paths === undefined ? 'hosts' : 'paths'} are ${known}; until then ${outcome}`,
     notes: [{ message: 'the Ingress is here', position: ingress.origin.locate(['metadata', 'name']) }],
   })
 }

@@ -1,13 +1,11 @@
-/** Filters that the settings have for all routes, under `routes`: options as in a RoutePolicy. Whatever an object says goes before them. */
+/**
+ * Filters that the settings have for all routes, under `routes`: options as in a RoutePolicy. An object's own filter replaces that of
+ * the settings.
+ */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import type { Origin } from '../../base/position.ts'
-import {
-  checkFilters,
-  type FilterMentions,
-  findBrokenGuard,
-  type RouteDefaults,
-  readMentions,
-} from '../ingress/filters.ts'
+import type { RouteDefaults } from '../ingress/filter-reader.ts'
+import { checkFilters, type FilterMentions, findBrokenGuard, readMentions } from '../ingress/filters.ts'
 import { explainUnknownOption, listUnknownOptions } from './unknown-option.ts'
 
 const NOWHERE: RouteDefaults['origin'] = { locate: () => undefined }

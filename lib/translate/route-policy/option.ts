@@ -16,8 +16,8 @@ export const OPTIONS: ReadonlyMap<string, AnnotationForm | undefined> = new Map(
 
 const ANNOTATIONS_OF_FILTERS = new Set(FILTERS.flatMap(({ annotations }) => Object.keys(annotations)))
 
-/** A value that no text stands for, or the text. */
-type OptionText = string | Readonly<{ message: string; help: string }>
+/** The text; or what is wrong with a value that no text stands for. */
+export type OptionText = string | Readonly<{ message: string; help: string }>
 
 /** `rate-limit-burst` → `rateLimitBurst` */
 export function findOptionName(annotation: string): string {

@@ -1,9 +1,10 @@
 /** The JSON Schema of a RoutePolicy: its options are those of all filters. */
 import type { AnnotationForm } from '../../filters/annotation-form.ts'
-import { FILTERS } from '../../filters/registry.ts'
+import { OWN_VERSION } from '../../kubernetes/kind.ts'
+import { MAX_TARGETS, TARGET_GROUPS } from '../../kubernetes/route-policy.ts'
 import type { Schema } from '../../settings/setting.ts'
 import { ANNOTATIONS } from '../annotation.ts'
-import { findAnnotationName, findOptionName } from './option.ts'
+import { findAnnotationName, OPTIONS } from './option.ts'
 
 /** Texts that YAML has as numbers, of which a form takes some if it takes numbers at all. */
 const NUMBERS = ['0', '1', '20', '301', '404', '8080', '1000000']
@@ -14,9 +15,9 @@ const TARGET: Schema = {
     group: {
       description: 'networking.k8s.io of an Ingress, empty of a Service; may be left out.',
       type: 'string',
-      enum: ['networking.k8s.io', ''],
+      enum: Object.values(TARGET_GROUPS),
     },
-    kind: { description: 'What the policy acts on.', type: 'string', enum: ['Ingress', 'Service'] },
+    kind: { description: 'What the policy acts on.', type: 'string', enum: Object.keys(TARGET_GROUPS) },
     name: { description: 'Its name, in the namespace of the policy.', type: 'string', minLength: 1 },
     sectionName: {
       description:
@@ -40,7 +41,7 @@ export function createRoutePolicySchema(): Schema {
     // biome-ignore lint/suspicious/noThenProperty: a keyword of JSON Schema
     then: {
       properties: {
-        apiVersion: { const: 'portico.dev/v1alpha1' },
+        apiVersion: { const: OWN_VERSION },
         kind: { const: 'RoutePolicy' },
         metadata: { type: 'object' },
         spec: {
@@ -51,7 +52,7 @@ export function createRoutePolicySchema(): Schema {
               type: 'array',
               items: TARGET,
               minItems: 1,
-              maxItems: 16,
+              maxItems: MAX_TARGETS,
             },
             ...describeOptions(),
           },
@@ -68,15 +69,12 @@ export function createRoutePolicySchema(): Schema {
 
 /** JSON Schemas of all options, by their names. */
 export function describeOptions(): Readonly<Record<string, Schema>> {
-  const options = FILTERS.flatMap(({ annotations }) =>
-    Object.entries(annotations).map(([name, { form }]) => [findOptionName(name), describeOption(name, form)] as const),
-  )
-  return Object.fromEntries(options)
+  return Object.fromEntries([...OPTIONS].map(([option, form]) => [option, describeOption(option, form)]))
 }
 
 /** What the annotation takes, and the values of YAML that mean the same. */
-function describeOption(name: string, form: AnnotationForm | undefined): Schema {
-  const { description, ...text } = ANNOTATIONS.get(findAnnotationName(findOptionName(name)))!.schema
+function describeOption(option: string, form: AnnotationForm | undefined): Schema {
+  const { description, ...text } = ANNOTATIONS.get(findAnnotationName(option))!.schema
   const takes = (sample: string): boolean => form === undefined || form.pattern.test(sample)
   const numbers = form?.choices?.map(Number).filter((choice) => !Number.isNaN(choice)) ?? []
   const scalar = { type: ['string', 'number', 'boolean'] }

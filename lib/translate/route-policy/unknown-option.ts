@@ -1,9 +1,9 @@
 /** Fields of a RoutePolicy's `spec` that are no options of filters. */
-import type { DiagnosticList } from '../../base/diagnostics.ts'
+import { addOutcome, type DiagnosticList } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
 import { printResource, type RoutePolicy } from '../../kubernetes/resource.ts'
 import { isMapping } from '../../settings/setting.ts'
-import { ANNOTATIONS, findLostRestriction, findMeantNames } from '../annotation.ts'
+import { ANNOTATIONS, CLOSED_ROUTES, findLostRestriction, findMeantNames } from '../annotation.ts'
 import { findAnnotationName, findOptionName, OPTIONS } from './option.ts'
 
 /** How deep options are looked for below a field that is none. */
@@ -31,13 +31,12 @@ export function checkOptions(policy: RoutePolicy, diagnostics: DiagnosticList): 
   const written = unknown.length === 0 ? undefined : policy.origin.read(['spec'])
   for (const option of isMapping(written) ? unknown.filter((one) => Object.hasOwn(written, one)) : []) {
     const help = explainUnknownOption(option)
-    const end = help.endsWith('?') ? ' ' : '; '
     diagnostics.add('PORTICO_RES_FIELD_UNKNOWN', `unknown field "spec.${option}"`, {
       severity: 'error',
       position: policy.origin.locateKey(['spec', option]),
       resource: printResource(policy),
       help: isLost(option, policy.options[option])
-        ? `${help}${end}until then the routes of its targets answer 503`
+        ? addOutcome(help, `until then ${CLOSED_ROUTES.RoutePolicy} answer 503`)
         : help,
     })
   }

@@ -136,11 +136,8 @@ export class Circuit {
 
   #refuse(waitMs: number): GatewayError {
     const seconds = Math.max(1, Math.ceil(waitMs / 1000))
-    return new GatewayError(
-      'PORTICO_UP_CIRCUIT_OPEN',
-      `${this.#key}: the circuit is ${this.#state}`,
-      undefined,
-      seconds,
-    )
+    return new GatewayError('PORTICO_UP_CIRCUIT_OPEN', `${this.#key}: the circuit is ${this.#state}`, undefined, {
+      retryAfter: seconds,
+    })
   }
 }

@@ -7,7 +7,12 @@ import type { ResponseHead } from '../../../lib/http1/response-head.ts'
 import type { UpstreamPool } from '../../../lib/upstream/choice/pool.ts'
 import { EndpointRegistry } from '../../../lib/upstream/choice/registry.ts'
 import type { EndpointState } from '../../../lib/upstream/endpoint/endpoint.ts'
-import type { UpstreamCall, UpstreamEvents, UpstreamRequest } from '../../../lib/upstream/transport/call.ts'
+import {
+  BODILESS,
+  type UpstreamCall,
+  type UpstreamEvents,
+  type UpstreamRequest,
+} from '../../../lib/upstream/transport/call.ts'
 import type { Connection, Past, Peer, Waiter } from '../../../lib/upstream/transport/connection.ts'
 import { Http1Call } from '../../../lib/upstream/transport/http1-call.ts'
 import { PrivateConnections } from '../../../lib/upstream/transport/private-connections.ts'
@@ -160,6 +165,7 @@ export function send(
     recordFailure: () => {},
   }
   const whole: UpstreamRequest = {
+    ...BODILESS,
     client: CLIENT,
     proxyVersion: undefined,
     connectTimeout: 10_000,
@@ -170,12 +176,6 @@ export function send(
     host: undefined,
     lines: '',
     addedLines: '',
-    contentLength: undefined,
-    hasBody: false,
-    acceptsTrailers: false,
-    expectsContinue: false,
-    upgrade: undefined,
-    authenticatesConnection: false,
     maxHeaderBytes: 65_536,
     ...request,
   }

@@ -1,0 +1,189 @@
+/** Reads one filter as an object writes it: an Ingress or a Service in annotations, a RoutePolicy and the settings in options. */
+import { freezeDeep } from '../../base/freeze.ts'
+import type { FieldPath, SourcePosition } from '../../base/position.ts'
+import {
+  type AnnotationReader,
+  type Content,
+  type FilterSpec,
+  readFilter,
+  type SecretContent,
+} from '../../filters/spec.ts'
+import type { Ingress, RoutePolicy, Service } from '../../kubernetes/resource.ts'
+import type { FilterConfig } from '../../model/filter.ts'
+import type { ResourceRef } from '../../model/resource-ref.ts'
+import type { UpstreamKey } from '../../model/upstream.ts'
+import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
+import { isOwnAnnotation } from '../annotation.ts'
+import { findOptionName, OPTIONS, type OptionText, readOption, renameAnnotations } from '../route-policy/option.ts'
+import type { ContentFinder, ContentName, ContentProblem } from './content.ts'
+
+/** The filters that the settings have for all routes. */
+export type RouteDefaults = Readonly<{
+  kind: 'Setting'
+  meta: Readonly<{ namespace: ''; name: string }>
+  options: Readonly<Record<string, unknown>>
+  /** Finds nothing where the settings stand in no document. */
+  origin: Readonly<{ locate: (field: FieldPath) => SourcePosition | undefined }>
+}>
+
+/** The objects that filters are written on, and the settings. */
+export type FilterOwner = Ingress | Service | RoutePolicy | RouteDefaults
+
+export type Refusal = Readonly<{
+  spec: FilterSpec
+  /** The value may hold a secret. */
+  isSecret: boolean
+  /** For people: `portico.dev/rate-limit`, or of a policy `spec.rateLimit`. */
+  label: string
+  field: FieldPath
+}> &
+  ContentProblem
+
+/** An object that a value names, with the input on which its contents depend. */
+export type UsedContent = ContentName & Readonly<{ input: unknown }>
+
+/** How an object writes what filters read by the names of annotations without the domain. */
+type Writing = Readonly<{
+  /** Undefined: the object does not say it. */
+  read: (name: string) => OptionText | undefined
+  label: (name: string) => string
+  field: (name: string) => FieldPath
+  /** The code of a value that cannot be used. */
+  code: ContentProblem['code']
+  /** What is said of annotations, in the words of the object. */
+  rename: (text: string) => string
+}>
+
+/** Undefined: the object has nothing that a filter reads. */
+export function describeWriting(owner: FilterOwner): Writing | undefined {
+  if (owner.kind === 'RoutePolicy') return describeOptions(owner.options, 'spec', 'PORTICO_RES_FIELD_VALUE')
+  if (owner.kind === 'Setting') return describeOptions(owner.options, 'routes', 'PORTICO_SET_FIELD_VALUE')
+  const { annotations } = owner.meta
+  return Object.keys(annotations).some(isOwnAnnotation) ? describeAnnotations(annotations) : undefined
+}
+
+function describeAnnotations(annotations: Readonly<Record<string, string>>): Writing {
+  return {
+    read: (name) => annotations[ANNOTATION_DOMAIN + name]?.trim(),
+    label: (name) => ANNOTATION_DOMAIN + name,
+    field: (name) => ['metadata', 'annotations', ANNOTATION_DOMAIN + name],
+    code: 'PORTICO_ANN_VALUE',
+    rename: (text) => text,
+  }
+}
+
+/** `prefix` is the field that has the options. */
+function describeOptions(
+  options: Readonly<Record<string, unknown>>,
+  prefix: string,
+  code: ContentProblem['code'],
+): Writing {
+  return {
+    read: (name) => {
+      const option = findOptionName(name)
+      return Object.hasOwn(options, option) ? readOption(options[option], OPTIONS.get(option)) : undefined
+    },
+    label: (name) => `${prefix}.${findOptionName(name)}`,
+    field: (name) => [prefix, findOptionName(name)],
+    code,
+    rename: renameAnnotations,
+  }
+}
+
+/** Reads one filter of one object, once. */
+export class FilterReader implements AnnotationReader {
+  /** Why values cannot be used. */
+  readonly refusals: Refusal[] = []
+  /** Objects that values name. */
+  readonly used: UsedContent[] = []
+  readonly #upstreams: UpstreamKey[] = []
+  readonly #spec: FilterSpec
+  readonly #owner: FilterOwner
+  readonly #writing: Writing
+  readonly #contents: ContentFinder | undefined
+
+  /** Without `contents` there is nothing that values refer to. */
+  constructor(spec: FilterSpec, owner: FilterOwner, writing: Writing, contents: ContentFinder | undefined) {
+    this.#spec = spec
+    this.#owner = owner
+    this.#writing = writing
+    this.#contents = contents
+  }
+
+  /** Undefined: the filter does nothing, or cannot be used; `owner` refers to the object. */
+  read(owner: ResourceRef): FilterConfig | undefined {
+    const { name, annotations } = this.#spec
+    for (const one of Object.keys(annotations)) {
+      const written = this.#writing.read(one)
+      if (typeof written === 'object') this.refuse(one, written.message, written.help)
+    }
+    const options = this.refusals.length === 0 ? readFilter(this.#spec, this) : undefined
+    const upstreams = this.#upstreams
+    return options && freezeDeep({ name, options, owner, ...(upstreams.length > 0 && { upstreams }) })
+  }
+
+  text(name: string): string | undefined {
+    const written = this.#writing.read(name)
+    // A value without a text is refused; it speaks of the filter all the same.
+    return typeof written === 'object' ? '' : written
+  }
+
+  content(name: string, reference: string | undefined = this.text(name)): Content | undefined {
+    if (reference === undefined) return undefined
+    const [object = '', key = ''] = reference.split('/')
+    return this.#find(name, 'ConfigMap', object, (contents, namespace) => contents.find(namespace, object, key))
+  }
+
+  upstream(name: string): UpstreamKey | undefined {
+    const reference = this.text(name)
+    if (reference === undefined) return undefined
+    const [object = '', port] = reference.split(':')
+    const found = this.#find(name, 'Service', object, (contents, namespace) =>
+      contents.findUpstream(namespace, object, port),
+    )
+    if (found !== undefined) this.#upstreams.push(found)
+    return found
+  }
+
+  secret(name: string): SecretContent | undefined {
+    const object = this.text(name)
+    if (object === undefined) return undefined
+    return this.#find(name, 'Secret', object, (contents, namespace) => contents.findSecret(namespace, object))
+  }
+
+  refuse(name: string, message: string, help: string): void {
+    const { code, rename } = this.#writing
+    this.#add(name, { code, message: rename(message), help: rename(help), notes: [] })
+  }
+
+  #add(name: string, problem: ContentProblem): void {
+    const isSecret = this.#spec.annotations[name]?.form?.isSecret === true
+    const { label, field } = this.#writing
+    this.refusals.push({ spec: this.#spec, isSecret, label: label(name), field: field(name), ...problem })
+  }
+
+  /** What `find` finds of the object that the value of `name` names; undefined, and refused, where there is nothing. */
+  #find<T extends Content | SecretContent | UpstreamKey>(
+    name: string,
+    kind: ContentName['kind'],
+    object: string,
+    find: (contents: ContentFinder, namespace: string) => T | ContentProblem,
+  ): T | undefined {
+    const { kind: ownerKind, meta } = this.#owner
+    if (ownerKind === 'Setting') {
+      this.refuse(name, 'the settings cannot refer to an object', 'write the text itself, or a RoutePolicy')
+      return undefined
+    }
+    if (this.#contents === undefined) return undefined
+    const used = { kind, namespace: meta.namespace, name: object }
+    this.used.push({ ...used, input: this.#contents.findInput(used) })
+    const found = find(this.#contents, meta.namespace)
+    if (!isProblem(found)) return found
+    this.#add(name, found)
+    return undefined
+  }
+}
+
+function isProblem(found: unknown): found is ContentProblem {
+  return typeof found === 'object' && found !== null && 'code' in found
+}
