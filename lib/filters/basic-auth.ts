@@ -1,7 +1,7 @@
 /** Lets requests in that have the name and the password of a user (RFC 7617), as an htpasswd file in a Secret has them. HOT */
 import { GatewayError } from '../base/errors.ts'
 import { matching, oneOf, SECRET_NAME } from './annotation-form.ts'
-import { CLIENT_FIELDS, createNames, createRemover, findNameFault, hyphenate, TOKEN_CHARACTER } from './field-lines.ts'
+import { createNames, createRemover, findNameFault, hyphenate, isClientField, TOKEN_CHARACTER } from './field-lines.ts'
 import { parseHtpasswd, readUserMap, type User } from './htpasswd.ts'
 import { Kept } from './kept.ts'
 import { type LoginOutcome, Logins } from './logins.ts'
@@ -150,8 +150,7 @@ function readUsers(annotations: AnnotationReader): readonly User[] | undefined {
 
 function readField(annotations: AnnotationReader): string {
   const name = annotations.text('basic-auth-user-header') ?? USUAL_FIELD
-  const fault =
-    findNameFault(name) ?? (CLIENT_FIELDS.has(hyphenate(name)) ? `${name} is written by the gateway itself` : undefined)
+  const fault = findNameFault(name) ?? (isClientField(name) ? `${name} is written by the gateway itself` : undefined)
   if (fault !== undefined) annotations.refuse('basic-auth-user-header', fault, `write another, as in ${USUAL_FIELD}`)
   return name
 }

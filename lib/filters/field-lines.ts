@@ -24,8 +24,8 @@ const RESERVED = new Set([
   'x-request-id',
 ])
 
-/** The gateway itself writes these to say who the client is. */
-export const CLIENT_FIELDS: ReadonlySet<string> = new Set([
+/** See `isClientField`. */
+const CLIENT_FIELDS: ReadonlySet<string> = new Set([
   'forwarded',
   'x-forwarded-for',
   'x-forwarded-host',
@@ -52,6 +52,11 @@ export function createNames(names: readonly string[]): FieldNames {
 /** Servers after the CGI model take an underscore in a name for a hyphen. */
 export function hyphenate(name: string): string {
   return name.toLowerCase().replaceAll('_', '-')
+}
+
+/** True if the gateway itself writes the field, to say who the client is. */
+export function isClientField(name: string): boolean {
+  return CLIENT_FIELDS.has(hyphenate(name))
 }
 
 /** The values of all fields of this lower-case name, in one list (RFC 9110 §5.3); undefined: there is none. */

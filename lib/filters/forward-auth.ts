@@ -6,11 +6,11 @@ import { type AnnotationForm, FIELD_NAMES, listOf, matching, oneOf, splitList } 
 import { AuthCache, type AuthCacheOptions } from './auth-cache.ts'
 import { type AuthAnswer, type AuthFailure, AuthServer, pickFields, QUESTION, SET_COOKIE } from './auth-server.ts'
 import {
-  CLIENT_FIELDS,
   createNames,
   createRemover,
   findNameFault,
   hyphenate,
+  isClientField,
   splitNames,
   TOKEN_CHARACTER,
 } from './field-lines.ts'
@@ -286,7 +286,7 @@ function readNames(annotations: AnnotationReader, name: string, areWritten: bool
   const text = annotations.text(name)
   if (text === undefined) return undefined
   const names = splitNames(text)
-  const own = areWritten ? names.find((each) => CLIENT_FIELDS.has(hyphenate(each))) : undefined
+  const own = areWritten ? names.find(isClientField) : undefined
   const fault =
     names.length > MAX_NAMES
       ? `it names more than ${MAX_NAMES} fields`
@@ -322,14 +322,15 @@ function readCache(annotations: AnnotationReader): AuthCacheOptions | undefined 
   const text = annotations.text('auth-cache-key')
   if (text === undefined) return undefined
   const key = splitList(text)
-  const header = key.find((each) => each.startsWith('header:'))?.slice('header:'.length)
+  const headers = key.flatMap((each) => (each.startsWith('header:') ? each.slice('header:'.length) : []))
+  const claim = headers.find(isClientField)
   const fault =
     key.length > MAX_KEY_PARTS
       ? `it has more than ${MAX_KEY_PARTS} parts`
       : !key.some((each) => each.includes(':'))
         ? 'it names no credential, so all users would share one answer'
-        : header !== undefined && CLIENT_FIELDS.has(hyphenate(header))
-          ? `${header} says who the client is`
+        : claim !== undefined
+          ? `${claim} says who the client is`
           : undefined
   if (fault !== undefined) annotations.refuse('auth-cache-key', fault, KEY_HELP)
   const durations = readDurations(annotations.text('auth-cache-duration') ?? DEFAULT_DURATIONS)

@@ -2,10 +2,10 @@
 import { isForwardingClaim } from '../http1/field-names.ts'
 import { FIELD_NAMES, FIELDS } from './annotation-form.ts'
 import {
-  CLIENT_FIELDS,
   createRemover,
   type Field,
   findNameFault,
+  isClientField,
   parseFields,
   printFields,
   splitNames,
@@ -92,7 +92,7 @@ function readChanges(annotations: AnnotationReader, side: 'request' | 'response'
 function readFields(annotations: AnnotationReader, name: string): readonly Field[] {
   const fields = parseFields(annotations.text(name) ?? '', findTemplateFault)
   if (typeof fields !== 'string') {
-    const twice = name === 'request-headers-add' && fields.find(([each]) => CLIENT_FIELDS.has(each.toLowerCase()))
+    const twice = name === 'request-headers-add' && fields.find(([each]) => isClientField(each))
     if (!twice) return fields
     const fault = `${twice[0]} is there already, and endpoints differ in which of two they believe`
     annotations.refuse(name, fault, 'portico.dev/request-headers-set puts another in its place')

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { findCookie } from '../http1/cookie.ts'
 import { type AnnotationForm, listOf, splitList } from './annotation-form.ts'
-import { CLIENT_FIELDS, findNameFault, TOKEN_CHARACTER } from './field-lines.ts'
+import { findNameFault, isClientField, TOKEN_CHARACTER } from './field-lines.ts'
 import type { AnnotationReader, FilterRequest } from './spec.ts'
 
 /** `client`, `route`, `all`, `header:NAME` or `cookie:NAME`. */
@@ -52,7 +52,7 @@ export function readBy(annotations: AnnotationReader, name: string, limits: numb
   for (const value of values ?? []) {
     if (!value.startsWith('header:')) continue
     const header = value.slice('header:'.length)
-    const isClaim = CLIENT_FIELDS.has(header.toLowerCase())
+    const isClaim = isClientField(header)
     const fault = isClaim ? `${header} says who the client is` : findNameFault(header)
     if (fault === undefined) continue
     annotations.refuse(name, fault, isClaim ? 'write "client"; the setting trustedProxies says who is believed' : HELP)

@@ -323,6 +323,7 @@ t.test('what cannot be used closes the routes', async (t) => {
     { 'auth-url': url, 'auth-cache-key': 'path, method' },
     { 'auth-url': url, 'auth-cache-key': '$cookie_session' },
     { 'auth-url': url, 'auth-cache-key': 'header:X-Forwarded-For' },
+    { 'auth-url': url, 'auth-cache-key': 'header:Authorization, header:X_Forwarded_For' },
     { 'auth-url': url, 'auth-cache-key': Array(9).fill('header:A').join() },
     { 'auth-url': url, 'auth-cache-key': 'header:Authorization', 'auth-cache-duration': '5m' },
     { 'auth-url': url, 'auth-cache-key': 'header:Authorization', 'auth-cache-duration': '200 25h' },

@@ -311,6 +311,7 @@ t.test('a limit that cannot be used closes its routes', async (t) => {
     { 'rate-limit': '1/s', 'rate-limit-by': 'user' },
     { 'rate-limit': '1/s', 'rate-limit-by': 'header:' },
     { 'rate-limit': '1/s', 'rate-limit-by': 'header:X-Forwarded-For' },
+    { 'rate-limit': '1/s', 'rate-limit-by': 'header:X_Forwarded_For' },
     { 'rate-limit': '1/s', 'rate-limit-by': 'header:Host' },
     { 'rate-limit': '1/s', 'rate-limit-exempt': '10.0.0.0/40' },
     { 'rate-limit': '1/s', 'rate-limit-fields': 'never' },

@@ -80,6 +80,12 @@ const faults: readonly (readonly [annotations: Annotations, at: string, message:
     'X-Forwarded-For is there',
     'request-headers-set',
   ],
+  [
+    { 'request-headers-add': 'X_Forwarded_For: 1.2.3.4' },
+    'request-headers-add',
+    'X_Forwarded_For is there',
+    'request-headers-set',
+  ],
 ]
 
 for (const [annotations, at, message, help] of faults) {
