@@ -86,6 +86,17 @@ export function createRemover(
   }
 }
 
+/** The fields whose names, as they stand there, are to be kept. */
+export function keepFields(lines: string, isKept: (name: string) => boolean): string {
+  let kept = ''
+  for (let at = 0; at < lines.length; ) {
+    const end = lines.indexOf('\n', at) + 1
+    if (isKept(lines.slice(at, lines.indexOf(':', at)))) kept += lines.slice(at, end)
+    at = end
+  }
+  return kept
+}
+
 /** Which of these lower-case names have a field: bit n for the nth of 31 at most. */
 export function markPresent(lines: string, names: readonly string[]): number {
   let marks = 0

@@ -49,6 +49,7 @@ export function describeRequest(request: PlayedRequest): FilterRequest {
     header: (name) => findRequestField(lines, name),
     parameter: (name) => parseParameters(query).get(name),
     holdToEnd: (lease) => lease.release(),
+    ask: () => ({ answer: new Promise(() => {}), cancel: () => {} }),
   }
 }
 

@@ -177,6 +177,7 @@ const REQUEST: FilterRequest = {
   header: () => undefined,
   parameter: () => undefined,
   holdToEnd: (lease) => lease.release(),
+  ask: () => ({ answer: new Promise(() => {}), cancel: () => {} }),
 }
 
 for (const spec of FILTERS) {
@@ -203,6 +204,7 @@ for (const spec of FILTERS) {
         text: () => undefined,
         content: () => undefined,
         upstream: () => undefined,
+        server: () => 'http://127.0.0.1:9',
         secret: () => undefined,
         refuse: () => t.fail(),
       }),
@@ -230,6 +232,10 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
       if (reference.length % 2 === 0) return { source: reference, bytes: '\u00ff\u0000' }
       refused.push(name)
       return undefined
+    },
+    server(name) {
+      claim(name)
+      return 'http://127.0.0.1:9'
     },
     upstream(name) {
       claim(name)
