@@ -5,17 +5,10 @@ import type { UpstreamKey } from '../model/upstream.ts'
 import { type AnnotationForm, FIELD_NAMES, listOf, matching, oneOf, splitList } from './annotation-form.ts'
 import { AuthCache, type AuthCacheOptions } from './auth-cache.ts'
 import { AuthServer, pickFields, QUESTION, SET_COOKIE } from './auth-server.ts'
-import {
-  createNames,
-  createRemover,
-  findNameFault,
-  hyphenate,
-  isClientField,
-  splitNames,
-  TOKEN_CHARACTER,
-} from './field-lines.ts'
+import { createNames, createRemover, findNameFault, isClientField, splitNames, TOKEN_CHARACTER } from './field-lines.ts'
 import { compileTemplate, encodeByte } from './field-template.ts'
 import { Kept } from './kept.ts'
+import { NoteKey } from './notes.ts'
 import {
   type AnnotationReader,
   defineFilter,
@@ -198,7 +191,7 @@ export const FORWARD_AUTH = defineFilter<Options>({
     const url = new URL(options.url)
     const server = new AuthServer({ url, upstream, method, sent: sent && createNames(sent), timeout })
     const names = copied.length === 0 ? undefined : createNames(copied)
-    const remove = createRemover(copied, hyphenate)
+    const remove = createRemover(copied, 'underscores')
     const caching = options.cache
     const cache =
       caching &&
@@ -207,15 +200,15 @@ export const FORWARD_AUTH = defineFilter<Options>({
         () => new AuthCache(caching, clock),
       )
     const locate = signIn && createLocator(signIn)
-    /** Field lines that requests on their way, and their answers, are to have. */
-    const granted = new WeakMap<FilterRequest, Readonly<{ lines: string; cookies: string }>>()
+    /** Field lines that a request, and its answer, are to have. */
+    const granted = new NoteKey<Readonly<{ lines: string; cookies: string }>>()
 
     const decide = (request: FilterRequest, answer: FilterAnswer): FilterOutcome => {
       const { status } = answer
       const cookies = pickFields(answer.lines, SET_COOKIE)
       if (status >= 200 && status <= 299) {
         const lines = names === undefined ? '' : pickFields(answer.lines, names)
-        if (lines !== '' || cookies !== '') granted.set(request, { lines, cookies })
+        if (lines !== '' || cookies !== '') request.notes.set(granted, { lines, cookies })
         return undefined
       }
       if (status === 401 && locate !== undefined) {
@@ -246,12 +239,12 @@ export const FORWARD_AUTH = defineFilter<Options>({
       ...(names !== undefined && {
         requestNames: names,
         upstreamRequest: (draft, request) => {
-          draft.lines = remove(draft.lines) + (granted.get(request)?.lines ?? '')
+          draft.lines = remove(draft.lines) + (request.notes.get(granted)?.lines ?? '')
           draft.addedLines = remove(draft.addedLines)
         },
       }),
       response(head, request) {
-        const cookies = granted.get(request)?.cookies
+        const cookies = request.notes.get(granted)?.cookies
         if (cookies && (alwaysSetsCookies || COOKIE_STATUSES.has(head.status))) head.lines += cookies
       },
     }

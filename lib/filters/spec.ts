@@ -7,6 +7,7 @@ import type { UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import type { AnnotationForm } from './annotation-form.ts'
 import type { FieldNames } from './field-lines.ts'
+import type { Notes } from './notes.ts'
 
 /** What a connection over TLS came to. */
 export type TlsFacts = Readonly<{
@@ -54,6 +55,7 @@ export type FilterRequest = {
   header(name: string): string | undefined
   /** The value of a parameter of the query, decoded. */
   parameter(name: string): string | undefined
+  readonly notes: Notes
   /** Releases the lease once the request has ended, however it ends: answered, refused, broken off, or when its tunnel is closed. */
   holdToEnd(lease: Lease): void
   /** Asks an upstream that `AnnotationReader` has found something beside the request. */

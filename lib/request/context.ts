@@ -7,6 +7,7 @@ import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
 import { parseParameters } from '../base/query.ts'
+import { Notes } from '../filters/notes.ts'
 import {
   type FilterRequest,
   type Lease,
@@ -73,6 +74,8 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   isFinished: boolean = false
   /** Of the query; undefined until one was asked for. */
   #parameters: ReadonlyMap<string, string> | undefined = undefined
+  /** Undefined until a filter wants it. */
+  #notes: Notes | undefined = undefined
   /** What filters hold for it; undefined: nothing. */
   #leases: Lease[] | undefined = undefined
 
@@ -120,6 +123,11 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
 
   get route(): string {
     return this.served!.labels.route
+  }
+
+  get notes(): Notes {
+    this.#notes ??= new Notes()
+    return this.#notes
   }
 
   holdToEnd(lease: Lease): void {

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { CONFIG_MAP_KEY, SECRET_NAME, SERVICE_PORT } from '../../lib/filters/annotation-form.ts'
+import { Notes } from '../../lib/filters/notes.ts'
 import { FILTERS } from '../../lib/filters/registry.ts'
 import {
   type FilterEnvironment,
@@ -176,6 +177,7 @@ const REQUEST: FilterRequest = {
   lines: '',
   header: () => undefined,
   parameter: () => undefined,
+  notes: new Notes(),
   holdToEnd: (lease) => lease.release(),
   ask: () => ({ answer: new Promise(() => {}), cancel: () => {} }),
 }
