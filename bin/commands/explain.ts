@@ -81,13 +81,12 @@ export const command: Command = {
     if (countDiagnostics(diagnostics).error > 0) {
       terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
     }
-    const { paths, https } = settings
+    const { https } = settings
     const { request, trail } = await examineRequest(sent, settings)
     const explanation = explainRequest(
       model,
       { ...asked, ...request },
       {
-        encodedSlash: paths.encodedSlash,
         httpsPort: https.redirectPort || https.port,
         strictSni: https.strictSni,
         leftOut: listLeftOut(resources, diagnostics),

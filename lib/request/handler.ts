@@ -160,7 +160,7 @@ export class RequestHandler implements ForwardOwner {
       this.#answer(context, { status: 200, lines, body: undefined }, false)
       return
     }
-    const table = findTable(context)
+    const table = context.listener?.table
     const host = table && findHost(table, context.hostname)
     if (host?.host.filters === undefined) this.#route(context, table, host)
     else this.#ask(context, host.host.filters, 0, host)
@@ -226,7 +226,7 @@ export class RequestHandler implements ForwardOwner {
       }).start()
       return
     }
-    if (host !== undefined) this.#route(context, findTable(context), host)
+    if (host !== undefined) this.#route(context, context.listener?.table, host)
     else this.#send(context, context.served!)
   }
 
@@ -270,11 +270,6 @@ function findLength(answer: WholeAnswer): number | undefined {
   const { status, body } = answer
   if (status === 204 || status === 304) return undefined
   return 'contentLength' in answer ? answer.contentLength : (body?.length ?? 0)
-}
-
-/** The routes of the listener that took the connection; undefined: no listener in force has its place, or none took it. */
-function findTable({ snapshot, exchange }: RequestContext): ServedTable | undefined {
-  return snapshot!.listeners.get(exchange.connection.place)?.table
 }
 
 function explainUnavailable({ action }: ServedRoute): GatewayError {

@@ -199,7 +199,8 @@ export class Translator {
     for (const target of targets) reportProtocol(target, diagnostics)
     const closed = this.#closeRefused(resources, settings)
     const claimants = closed.length === 0 ? served : [...served, ...closed]
-    const { table, routes, starving } = this.#merger.merge(claimants, settings, diagnostics)
+    const own = this.#listeners.listOwn(settings)
+    const { table, routes, starving } = this.#merger.merge(claimants, own, settings, diagnostics)
     reportStarving(starving, diagnostics)
     this.#binder.begin(resources, clock)
     const certificates = this.#binder.bind(ingresses, diagnostics)
