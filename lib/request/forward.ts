@@ -18,13 +18,16 @@ import type { BodySink, Exchange, ExchangeEvents } from './exchange.ts'
 import { composeAnswerLines, filterHints } from './headers.ts'
 import { HeldError } from './held-error.ts'
 import { KeptBody } from './kept-body.ts'
+import type { Mirrors, RequestCopies } from './mirrors.ts'
 import type { WholeAnswer } from './own-answer.ts'
 import { mayRepeat } from './retry.ts'
+import { composeSplitCookie } from './split-cookie.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
 
 /** The owner of forwarded requests. */
 export type ForwardOwner = {
   readonly deadlines: DeadlineWatch
+  readonly mirrors: Mirrors
   readonly isDraining: boolean
   /** Answers a request of which nothing was answered yet. */
   fail(context: RequestContext, error: GatewayError): void
@@ -83,6 +86,8 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
   #trailers: readonly string[] = NO_TRAILERS
   /** Where filters transform the body that the client sends. */
   #transformed: TransformedBody | undefined = undefined
+  /** Where mirrors get copies of the request. */
+  #copies: RequestCopies | undefined = undefined
   /** Takes the body of the answer. */
   #answer: AnswerSink
   /** Bytes that the client was seen to take when it was last looked at. */
@@ -107,7 +112,9 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     context.attempts = this.#attempts
     exchange.events = this
     this.#owner.deadlines.add(this)
-    if (context.served!.filters?.transformsRequests && exchange.hasBody) this.#transformBody(context.served!.filters)
+    const { filters } = context.served!
+    if (filters?.transformsRequests && exchange.hasBody) this.#transformBody(filters)
+    if (filters?.mirrorsRequests && exchange.offer === undefined) this.#copyRequest(filters)
     const awaited = this.#chooseAwaited()
     if (awaited > exchange.receivedBytes) this.#awaitBody(awaited)
     else {
@@ -115,6 +122,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
       if (this.#bodyEnded || this.#isBodyHere) this.#attempts.limit(false)
       this.#attempts.begin()
     }
+    if (!exchange.hasBody) this.#copies?.end(NO_TRAILERS)
     if (exchange.isUnread) this.onUnread()
   }
 
@@ -199,6 +207,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
   // BodyTaker: the body as the endpoint is to get it
 
   takeBody(chunk: Buffer): void {
+    this.#copies?.write(chunk)
     const call = this.#isReady ? this.#call : undefined
     // What comes of a client that was asked to pause is little, and has to be kept.
     if (call !== undefined && this.#isTooLong(chunk)) this.#dropKept()
@@ -216,6 +225,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
 
   endBody(): void {
     this.#bodyEnded = true
+    this.#copies?.end(this.#trailers)
     if (!this.context.exchange.isHeadSent) this.#attempts.limit(true)
     if (this.#awaited > 0) {
       this.#leaveBody()
@@ -383,7 +393,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     const { context } = this
     const { pool, endpoint } = this.#attempts
     const lines = composeAnswerLines(head, context.id, context.startedAt + upstreamMs)
-    return lines + pool.answerLines(context, endpoint!)
+    return lines + pool.answerLines(context, endpoint!) + composeSplitCookie(context)
   }
 
   onError(error: GatewayError): void {
@@ -452,6 +462,14 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     if (makers === undefined) return
     draft.contentLength = undefined
     this.#transformed = new TransformedBody(makers, context.exchange, this)
+  }
+
+  /** Mirrors get the request as an endpoint does. */
+  #copyRequest(filters: FilterChain): void {
+    const mirrors = filters.chooseMirrors(this.context)
+    if (mirrors.length === 0) return
+    this.#draft ??= new Draft(this.context, this.#policy)
+    this.#copies = this.#owner.mirrors.copy(this.context, this.#draft, mirrors)
   }
 
   /** Bytes of the body that the endpoint is to get; undefined: not known, or there is none. */
@@ -568,6 +586,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
   #stop(): void {
     this.#over = true
     this.#transformed?.destroy()
+    this.#copies?.cut()
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#attempts.leaveEndpoint()
   }

@@ -19,6 +19,7 @@ import { FilterWait } from './filter-wait.ts'
 import { Forward, type ForwardOwner } from './forward.ts'
 import { isTrustedPeer } from './forwarded.ts'
 import { composeOwnLines } from './headers.ts'
+import { type MirrorOptions, Mirrors } from './mirrors.ts'
 import { OwnAnswer, type WholeAnswer } from './own-answer.ts'
 import { askForPage } from './page-call.ts'
 import { chooseRequestId } from './request-id.ts'
@@ -29,6 +30,8 @@ export type HandlerOptions = Readonly<{
   snapshot: () => Snapshot | undefined
   clock: Clock
   onFinish: (record: RequestRecord) => void
+  /** A copy of a request, which was for this upstream, is over, or was not made. */
+  onMirrored?: MirrorOptions['onResult']
   isDraining: () => boolean
 }>
 
@@ -36,6 +39,7 @@ type FoundHost = HostRoutes<ServedRoute, ServedHost>
 
 export class RequestHandler implements ForwardOwner {
   readonly deadlines: DeadlineWatch
+  readonly mirrors: Mirrors
   readonly #options: HandlerOptions
   readonly #tunnels = new Set<Tunnel>()
   readonly #idleWaiters: (() => void)[] = []
@@ -44,7 +48,9 @@ export class RequestHandler implements ForwardOwner {
 
   constructor(options: HandlerOptions) {
     this.#options = options
-    this.deadlines = new DeadlineWatch(options.clock)
+    const { clock, onMirrored = () => {} } = options
+    this.deadlines = new DeadlineWatch(clock)
+    this.mirrors = new Mirrors({ clock, deadlines: this.deadlines, onResult: onMirrored })
   }
 
   /** Requests and tunnels. */
@@ -65,8 +71,10 @@ export class RequestHandler implements ForwardOwner {
     return new Promise((resolve) => this.#idleWaiters.push(resolve))
   }
 
-  closeTunnels(): void {
+  /** Cuts tunnels, and copies of requests. */
+  close(): void {
     for (const tunnel of this.#tunnels) tunnel.destroy()
+    this.mirrors.close()
   }
 
   /** Serves one request to its end. */

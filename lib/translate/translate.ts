@@ -32,6 +32,7 @@ import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-cl
 import { checkMatch } from './ingress/match.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
 import { checkSplit } from './ingress/split.ts'
+import { checkSplitCookie } from './ingress/split-cookie.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
 import { findSections, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
 import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
@@ -299,6 +300,7 @@ export class Translator {
     checkFilters(ingress, own)
     checkMatch(ingress, found.whole.guards, own)
     checkSplit(ingress, own)
+    checkSplitCookie(ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {
       ingress,
