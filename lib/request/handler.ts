@@ -22,12 +22,14 @@ import { composeOwnLines } from './headers.ts'
 import { OwnAnswer, type WholeAnswer } from './own-answer.ts'
 import { askForPage } from './page-call.ts'
 import { chooseRequestId } from './request-id.ts'
+import type { Spools } from './spools.ts'
 import { Tunnel } from './tunnel.ts'
 
 export type HandlerOptions = Readonly<{
   /** The snapshot in force; undefined before the first configuration. */
   snapshot: () => Snapshot | undefined
   clock: Clock
+  spools: Spools
   onFinish: (record: RequestRecord) => void
   isDraining: () => boolean
 }>
@@ -58,6 +60,10 @@ export class RequestHandler implements ForwardOwner {
 
   get isDraining(): boolean {
     return this.#options.isDraining()
+  }
+
+  get spools(): Spools {
+    return this.#options.spools
   }
 
   whenIdle(): Promise<void> {
