@@ -267,9 +267,9 @@ export class Spool {
   }
 }
 
-async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+async function writeAll(file: FileHandle, bytes: Buffer, from: number): Promise<void> {
   for (let at = 0; at < bytes.length; ) {
-    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, position + at)
+    const { bytesWritten } = await file.write(bytes, at, bytes.length - at, from + at)
     at += bytesWritten
   }
 }
