@@ -23,12 +23,14 @@ import { type MirrorOptions, Mirrors } from './mirrors.ts'
 import { OwnAnswer, type WholeAnswer } from './own-answer.ts'
 import { askForPage } from './page-call.ts'
 import { chooseRequestId } from './request-id.ts'
+import type { Spools } from './spools.ts'
 import { Tunnel } from './tunnel.ts'
 
 export type HandlerOptions = Readonly<{
   /** The snapshot in force; undefined before the first configuration. */
   snapshot: () => Snapshot | undefined
   clock: Clock
+  spools: Spools
   onFinish: (record: RequestRecord) => void
   /** A copy of a request, which was for this upstream, is over, or was not made. */
   onMirrored?: MirrorOptions['onResult']
@@ -64,6 +66,10 @@ export class RequestHandler implements ForwardOwner {
 
   get isDraining(): boolean {
     return this.#options.isDraining()
+  }
+
+  get spools(): Spools {
+    return this.#options.spools
   }
 
   whenIdle(): Promise<void> {
