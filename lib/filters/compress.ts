@@ -42,7 +42,9 @@ const FLUSH_AFTER = 20
 
 /** Of the codings that this Node has. */
 const CHANGES: Readonly<Partial<Record<Coding, BodyChange>>> = {
-  ...(ZSTD && { zstd: createChange({ createStream: ZSTD.createEncoder, operations: ZSTD.operations }) }),
+  ...(ZSTD && {
+    zstd: createChange({ createStream: ZSTD.createEncoder, operations: ZSTD.operations, isReset: false }),
+  }),
   br: createChange({
     createStream: () =>
       createBrotliCompress({
@@ -53,10 +55,12 @@ const CHANGES: Readonly<Partial<Record<Coding, BodyChange>>> = {
       flush: constants.BROTLI_OPERATION_FLUSH,
       end: constants.BROTLI_OPERATION_FINISH,
     },
+    isReset: false,
   }),
   gzip: createChange({
     createStream: () => createGzip({ level: GZIP_LEVEL }),
     operations: { work: constants.Z_NO_FLUSH, flush: constants.Z_SYNC_FLUSH, end: constants.Z_FINISH },
+    isReset: true,
   }),
 }
 
