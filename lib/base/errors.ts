@@ -54,6 +54,7 @@ export const REQUEST_ERRORS = {
   PORTICO_GW_GUARD_UNSUPPORTED: [503, 'gateway', 'never', 'The route asks for a check that the gateway cannot make.'],
   PORTICO_GW_AUTH_UNAVAILABLE: [503, 'gateway', 'never', 'The request cannot be authorized at the moment.'],
   PORTICO_GW_DESCRIPTORS: [503, 'gateway', 'never', 'The gateway is overloaded.'],
+  PORTICO_GW_BUFFERS_FULL: [503, 'gateway', 'never', 'The gateway has no room for the request at the moment.'],
   PORTICO_GW_OVERLOADED: [503, 'gateway', 'never', 'The gateway is overloaded.'],
   PORTICO_GW_UNEXPECTED: [500, 'gateway', 'never', 'The gateway failed.'],
 } as const satisfies Record<string, readonly [number, Fault, Retry, string]>
@@ -117,6 +118,11 @@ const MAX_RETRY_AFTER = 60
 export function overloaded(why: string, waitMs: number): GatewayError {
   const seconds = Math.min(Math.max(Math.ceil(waitMs / 1000), 1), MAX_RETRY_AFTER)
   return new GatewayError('PORTICO_UP_OVERLOADED', why, undefined, { retryAfter: seconds })
+}
+
+/** A body that is to be buffered cannot be. */
+export function buffersFull(why: string): GatewayError {
+  return new GatewayError('PORTICO_GW_BUFFERS_FULL', why, undefined, { retryAfter: 1 })
 }
 
 /** A body of more than `limit` bytes: the client is told the limit. */

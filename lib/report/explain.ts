@@ -23,7 +23,7 @@ import { compileConditions, type Predicate, type RoutedRequest } from '../routin
 import { compileTable, findInHost } from '../routing/table.ts'
 import type { LeftOut } from './left-out.ts'
 import { printConditions } from './print.ts'
-import { type DescribedShare, describeShares } from './shares.ts'
+import { type DescribedShare, describeKept, describeShares, type KeptClient } from './shares.ts'
 
 /** `path` is the request target without its authority: path and query as they would be sent. */
 export type ExplainedUrl = Readonly<{
@@ -86,6 +86,8 @@ export type Explanation = Readonly<{
   upstream: Upstream | undefined
   /** The backends of the winner where it has several: which one a request goes to is known when it comes. */
   shares: readonly DescribedShare[]
+  /** Whether a cookie decides which of `shares` it is; undefined: none does. */
+  kept: KeptClient | undefined
   /** The port of a Service that the URL names: there no rule is asked. */
   listener?: ServiceListener
   /** Why the port of the URL is not one that serves its scheme. */
@@ -104,6 +106,7 @@ const NOTHING_ASKED = {
   notPlayed: [],
   upstream: undefined,
   shares: [],
+  kept: undefined,
 }
 
 export type ExplainOptions = Readonly<{
@@ -112,6 +115,8 @@ export type ExplainOptions = Readonly<{
   /** Names that no certificate covers are refused. */
   strictSni?: boolean
   leftOut?: readonly LeftOut[]
+  /** What cookies of the gateway say of a Service, `default/web`; left out: it is not known. */
+  markService?: ((service: string) => string) | undefined
   /** The present time, in milliseconds since the epoch, for the days that certificates are still valid. */
   now?: number
 }>
@@ -155,11 +160,13 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const candidates = listCandidates(table, virtualHost, { path: normal.matchPath, request }, winner)
   const shares = winner === undefined ? [] : describeShares(model, winner.action)
   const isSplit = winner?.action.type === 'split'
+  const cookie = winner?.action.type === 'split' ? winner.action.cookie : undefined
+  const kept = cookie === undefined ? undefined : describeKept(cookie, shares, request, options.markService)
   const draft = { ...describeSent(url, normal, query), lines: request.lines, addedLines: '' }
   const { answer, notPlayed } = playAll(virtualHost, winner, request, draft, options.httpsPort ?? 0)
   return {
     ...base,
-    answer: answer ?? findAnswer(host, shares),
+    answer: answer ?? findAnswer(host, kept?.share ? [kept.share] : shares),
     candidates: candidates.slice(0, MOST_CANDIDATES),
     omitted: Math.max(0, candidates.length - MOST_CANDIDATES),
     winner,
@@ -168,6 +175,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     sent: draft,
     upstream: isSplit ? undefined : shares[0]?.upstream,
     shares: isSplit ? shares : [],
+    kept,
   }
 }
 

@@ -19,16 +19,21 @@ import { FilterWait } from './filter-wait.ts'
 import { Forward, type ForwardOwner } from './forward.ts'
 import { isTrustedPeer } from './forwarded.ts'
 import { composeOwnLines } from './headers.ts'
+import { type MirrorOptions, Mirrors } from './mirrors.ts'
 import { OwnAnswer, type WholeAnswer } from './own-answer.ts'
 import { askForPage } from './page-call.ts'
 import { chooseRequestId } from './request-id.ts'
+import type { Spools } from './spools.ts'
 import { Tunnel } from './tunnel.ts'
 
 export type HandlerOptions = Readonly<{
   /** The snapshot in force; undefined before the first configuration. */
   snapshot: () => Snapshot | undefined
   clock: Clock
+  spools: Spools
   onFinish: (record: RequestRecord) => void
+  /** A copy of a request, which was for this upstream, is over, or was not made. */
+  onMirrored?: MirrorOptions['onResult']
   isDraining: () => boolean
 }>
 
@@ -36,6 +41,7 @@ type FoundHost = HostRoutes<ServedRoute, ServedHost>
 
 export class RequestHandler implements ForwardOwner {
   readonly deadlines: DeadlineWatch
+  readonly mirrors: Mirrors
   readonly #options: HandlerOptions
   readonly #tunnels = new Set<Tunnel>()
   readonly #idleWaiters: (() => void)[] = []
@@ -44,7 +50,9 @@ export class RequestHandler implements ForwardOwner {
 
   constructor(options: HandlerOptions) {
     this.#options = options
-    this.deadlines = new DeadlineWatch(options.clock)
+    const { clock, onMirrored = () => {} } = options
+    this.deadlines = new DeadlineWatch(clock)
+    this.mirrors = new Mirrors({ clock, deadlines: this.deadlines, onResult: onMirrored })
   }
 
   /** Requests and tunnels. */
@@ -60,19 +68,25 @@ export class RequestHandler implements ForwardOwner {
     return this.#options.isDraining()
   }
 
+  get spools(): Spools {
+    return this.#options.spools
+  }
+
   whenIdle(): Promise<void> {
     if (this.#inFlight === 0) return Promise.resolve()
     return new Promise((resolve) => this.#idleWaiters.push(resolve))
   }
 
-  closeTunnels(): void {
+  /** Cuts tunnels, and copies of requests. */
+  close(): void {
     for (const tunnel of this.#tunnels) tunnel.destroy()
+    this.mirrors.close()
   }
 
   /** Serves one request to its end. */
   handle(exchange: Exchange): void {
     const snapshot = this.#options.snapshot()
-    const context = new RequestContext(exchange, snapshot, this.#options.clock)
+    const context = new RequestContext(exchange, snapshot, this.#options.clock, this.deadlines)
     this.#inFlight++
     try {
       if (exchange.connection.isLost) this.#drop(context)

@@ -266,7 +266,7 @@ export const SETTINGS = {
     bodyBytes: bytes({
       default: 0,
       min: 0,
-      doc: 'Largest request body; 0 is no limit (bodies are streamed, never held). upstream.bodyLimit goes before it.',
+      doc: 'Largest request body; 0 is no limit. upstream.bodyLimit goes before it.',
     }),
     headerBytes: bytes({ default: 32_768, min: 1024, max: 1_048_576, restart: true, doc: 'Largest request head.' }),
     headerCount: integer({
@@ -377,6 +377,37 @@ export const SETTINGS = {
       default: 9_000,
       min: 0,
       doc: 'After SIGTERM, requests and connections under way may take this long.',
+    }),
+  },
+  buffering: {
+    folder: string({
+      default: '',
+      restart: true,
+      doc: 'Folder for what memory does not take of buffered bodies (upstream.requestBuffering, upstream.responseBuffering); empty: the folder "bodies" in dataDir. Its files have no names, and are gone when a process ends.',
+    }),
+    disk: bytes({
+      default: 2_147_483_648,
+      min: 0,
+      doc: 'Most bytes of all buffered bodies together in files; each worker has its part. Beyond that, requests get 503, and answers go on as fast as their clients take them. 0 keeps no files.',
+    }),
+    answerDisk: bytes({
+      default: 1_073_741_824,
+      min: 0,
+      advanced: true,
+      doc: 'Most bytes of one answer in a file; beyond that, the endpoint waits until the client has taken them. The body limit of the route limits requests.',
+    }),
+    memory: bytes({
+      default: 67_108_864,
+      min: 1_048_576,
+      advanced: true,
+      doc: 'Most bytes of all buffered bodies together in the memory of each worker. From half of it on, bodies go to files from 4Ki on; beyond it, requests get 503, and answers go on as fast as their clients take them.',
+    }),
+    bodyMemory: bytes({
+      default: 65_536,
+      min: 4_096,
+      max: 16_777_216,
+      advanced: true,
+      doc: 'A buffered body goes to a file in pieces of this size; until then it is in memory.',
     }),
   },
   upstream: UPSTREAM_SETTINGS,

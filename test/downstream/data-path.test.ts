@@ -17,6 +17,7 @@ import { connectH2, requestH2 } from '../helpers/h2-client.ts'
 import { connectRaw, connectRawTls, findAll, type RawClient } from '../helpers/raw-client.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { type ModelWords, makeSnapshot } from '../helpers/snapshot.ts'
+import { makeSpools } from '../helpers/spools.ts'
 import { until } from '../helpers/until.ts'
 import { DoorsAtPort, defaultCertificate } from './start-listener.ts'
 
@@ -46,6 +47,7 @@ async function startPath(t: Test, changes: Readonly<Record<string, unknown>> = {
   const handler = new RequestHandler({
     snapshot: () => snapshot,
     clock: systemClock,
+    spools: makeSpools(t),
     onFinish,
     isDraining: () => isDraining,
   })
