@@ -29,7 +29,7 @@ const HIGHEST_MIN_SIZE = 1024 ** 3
 const LEVEL = 4
 /** Brotli remembers 2 to this power bytes; its usual 22 takes megabytes for each answer. */
 const BROTLI_WINDOW = 18
-/** Each takes up to a megabyte of a process; answers beyond go as they are. */
+/** Each takes up to two megabytes of a process; answers beyond go as they are. */
 const MOST_AT_ONCE = 128
 /** Milliseconds. What an endpoint sends piece by piece, a client gets piece by piece. */
 const FLUSH_AFTER = 20
