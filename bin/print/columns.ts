@@ -134,6 +134,11 @@ export const LISTENERS: View<ListenerRow> = {
     { title: 'UPSTREAM', wide: true, cell: (row) => row.upstream ?? '' },
     { title: 'FROM', wide: true, cell: (row) => row.sourceRanges.join(',') || 'all' },
     { title: 'PROXY', wide: true, cell: (row) => (row.proxyProtocol ? 'expected' : 'no') },
+    {
+      title: 'SLASHES',
+      wide: true,
+      cell: ({ paths }) => (paths ? `encoded ${paths.encodedSlash}, merge ${paths.mergeSlashes}` : ''),
+    },
     { title: 'SOURCE', wide: true, cell: (row) => row.source ?? '' },
   ],
   name: (row) => `listener/${row.name}`,

@@ -35,7 +35,7 @@ const GZIP_LEVEL = 1
 const BROTLI_WINDOW = 18
 /** Browsers send one of a few; a client may send any. */
 const MOST_CHOSEN = 100
-/** Each takes up to a megabyte of a process; answers beyond go as they are. */
+/** Each takes up to two megabytes of a process; answers beyond go as they are. */
 const MOST_AT_ONCE = 128
 /** Milliseconds. What an endpoint sends piece by piece, a client gets piece by piece. */
 const FLUSH_AFTER = 20

@@ -28,9 +28,9 @@ export type FilterRequest = {
   readonly clientHostname: string
   /** The same as it was sent, with a port where it has one. */
   readonly clientAuthority: string
-  /** The path in the form in which it is matched and forwarded, dot segments resolved. */
+  /** The path in the form in which it is forwarded: dot segments resolved, slashes as the policy of the listener has them. */
   readonly pathname: string
-  /** The same in the form that routes are matched by: encodings of plain characters decoded, doubled slashes merged. */
+  /** The same in the form that routes are matched by (base/path): encodings of plain characters decoded besides. */
   readonly matchPath: string
   /** `''` or `?…`, as sent. */
   readonly query: string

@@ -271,7 +271,7 @@ t.test('small pieces that come all the time arrive while they come', async (t) =
 })
 
 t.test('events are not compressed, and arrive at once', async (t) => {
-  const { client, connection } = await startStreaming(t)
+  const { client, connection } = await startStreaming(t, '0', 'gzip, br, zstd')
   connection.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n')
   for (const event of ['data: 1\n\n', 'data: 2\n\n']) {
     connection.send(toChunk(event))

@@ -228,6 +228,8 @@ const SETTINGS: readonly Settings[] = [
   makeSettings({ nodeName: 'here', 'externalNames.allowPrivate': true }),
   makeSettings({ 'clusterNetwork.enabled': true, 'externalIPs.enabled': true, nodeName: 'here' }),
   makeSettings({ 'loadBalancers.pool': ['127.0.1.1-127.0.1.2'], 'nodePorts.range': '30000-30003' }),
+  makeSettings({ 'paths.mergeSlashes': 'never' }),
+  makeSettings({ 'paths.encodedSlash': 'reject', 'http.paths.encodedSlash': 'decode', 'https.enabled': false }),
 ]
 
 /** What a configuration comes to, in words, diagnostics included. */

@@ -104,7 +104,7 @@ t.test('the more specific wins: path, host, annotation, Ingress, and the same of
 
 t.test('different filters of several policies act together', async (t) => {
   const { routes, said } = play(
-    printService({ 'portico.dev/compress': 'true' }),
+    printService({ 'portico.dev/compress': 'gzip' }),
     printIngress({ 'portico.dev/respond-status': '204' }),
     printPolicy('a', SHOP, { rateLimit: '1/s' }),
     printPolicy('b', SHOP, { requestHeadersSet: { 'X-A': 'b' } }),
