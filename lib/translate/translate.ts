@@ -30,9 +30,9 @@ import {
 import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-class.ts'
 import { checkMatch } from './ingress/match.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
-import { checkSplit } from './ingress/split.ts'
+import { checkSplit, checkSplitBackends } from './ingress/split.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
-import { findSections, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
+import { findSections, listSplits, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
 import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
 import { checkPolicy, checkServiceSettings } from './service/policy.ts'
@@ -137,9 +137,9 @@ export class Translator {
     const settings = pickSettings(options.settings, this.#settings)
     this.#settings = settings
     const services = resources.all('Service')
-    this.#upstreams.begin(resources, settings)
     this.#contents.begin(resources)
     this.#policies.begin(resources, this.#contents)
+    this.#upstreams.begin(resources, settings, this.#policies)
     this.#policies.check(diagnostics)
     this.#resolver.begin(resources, this.#upstreams, settings, this.#contents, this.#policies)
     const ofServices = this.#readingServices
@@ -274,10 +274,11 @@ export class Translator {
     settings: TranslationSettings,
     before: TranslatedIngress | undefined,
   ): TranslatedIngress {
-    const references = before?.references ?? listReferences(ingress)
-    const resolutions = references.map((reference) => this.#resolver.resolve(reference))
     const filters = resolveFilters(ingress, this.#contents)
     const policies = this.#policies.of(ingress)
+    const references =
+      before?.policies === policies ? before.references : listReferences(ingress, listSplits(ingress, policies))
+    const resolutions = references.map((reference) => this.#resolver.resolve(reference))
     const defaults = readDefaults(settings.routes)
     const isResolved =
       before !== undefined &&
@@ -293,7 +294,8 @@ export class Translator {
     checkPolicy(ingress, own)
     checkFilters(ingress, own)
     checkMatch(ingress, found.whole.guards, own)
-    checkSplit(ingress, own)
+    checkSplit(filters.mentions, own)
+    for (const split of listSplits(ingress, policies)) checkSplitBackends(split, ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {
       ingress,

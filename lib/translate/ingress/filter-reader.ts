@@ -1,6 +1,6 @@
 /** Reads one filter as an object writes it: an Ingress or a Service in annotations, a RoutePolicy and the settings in options. */
 import { freezeDeep } from '../../base/freeze.ts'
-import type { FieldPath, SourcePosition } from '../../base/position.ts'
+import type { FieldPath } from '../../base/position.ts'
 import {
   type AnnotationReader,
   type Content,
@@ -8,26 +8,16 @@ import {
   readFilter,
   type SecretContent,
 } from '../../filters/spec.ts'
-import type { Ingress, RoutePolicy, Service } from '../../kubernetes/resource.ts'
+import type { RoutePolicy } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import type { ResourceRef } from '../../model/resource-ref.ts'
 import type { UpstreamKey } from '../../model/upstream.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { isOwnAnnotation } from '../annotation.ts'
-import { findOptionName, OPTIONS, type OptionText, readOption, renameAnnotations } from '../route-policy/option.ts'
+import { findOptionName, readOption, renameAnnotations } from '../route-policy/option.ts'
+import type { OptionText } from '../route-policy/option-form.ts'
 import type { ContentFinder, ContentName, ContentProblem } from './content.ts'
-
-/** The filters that the settings have for all routes. */
-export type RouteDefaults = Readonly<{
-  kind: 'Setting'
-  meta: Readonly<{ namespace: ''; name: string }>
-  options: Readonly<Record<string, unknown>>
-  /** Finds nothing where the settings stand in no document. */
-  origin: Readonly<{ locate: (field: FieldPath) => SourcePosition | undefined }>
-}>
-
-/** The objects that filters are written on, and the settings. */
-export type FilterOwner = Ingress | Service | RoutePolicy | RouteDefaults
+import type { FilterOwner, RouteDefaults } from './mention.ts'
 
 export type Refusal = Readonly<{
   spec: FilterSpec
@@ -56,8 +46,8 @@ type Writing = Readonly<{
 
 /** Undefined: the object has nothing that a filter reads. */
 export function describeWriting(owner: FilterOwner): Writing | undefined {
-  if (owner.kind === 'RoutePolicy') return describeOptions(owner.options, 'spec', 'PORTICO_RES_FIELD_VALUE')
-  if (owner.kind === 'Setting') return describeOptions(owner.options, 'routes', 'PORTICO_SET_FIELD_VALUE')
+  if (owner.kind === 'RoutePolicy') return describeOptions(owner, 'spec', 'PORTICO_RES_FIELD_VALUE')
+  if (owner.kind === 'Setting') return describeOptions(owner, 'routes', 'PORTICO_SET_FIELD_VALUE')
   const { annotations } = owner.meta
   return Object.keys(annotations).some(isOwnAnnotation) ? describeAnnotations(annotations) : undefined
 }
@@ -74,15 +64,12 @@ function describeAnnotations(annotations: Readonly<Record<string, string>>): Wri
 
 /** `prefix` is the field that has the options. */
 function describeOptions(
-  options: Readonly<Record<string, unknown>>,
+  { kind, options }: RoutePolicy | RouteDefaults,
   prefix: string,
   code: ContentProblem['code'],
 ): Writing {
   return {
-    read: (name) => {
-      const option = findOptionName(name)
-      return Object.hasOwn(options, option) ? readOption(options[option], OPTIONS.get(option)) : undefined
-    },
+    read: (name) => readOption(kind, options, findOptionName(name)),
     label: (name) => `${prefix}.${findOptionName(name)}`,
     field: (name) => [prefix, findOptionName(name)],
     code,

@@ -4,8 +4,8 @@
  */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import type { Origin } from '../../base/position.ts'
-import type { RouteDefaults } from '../ingress/filter-reader.ts'
-import { checkFilters, type FilterMentions, findBrokenGuard, readMentions } from '../ingress/filters.ts'
+import { checkFilters, findBrokenGuard, readMentions } from '../ingress/filters.ts'
+import type { FilterMentions, RouteDefaults } from '../ingress/mention.ts'
 import { explainUnknownOption, listUnknownOptions } from './unknown-option.ts'
 
 const NOWHERE: RouteDefaults['origin'] = { locate: () => undefined }
@@ -36,10 +36,10 @@ export function readDefaults(options: Options): DefaultFilters {
 /** Reports options that do not exist or cannot be used; `origin` is the settings document, if they stand there. */
 export function checkDefaults(options: Options, origin: Origin | undefined, diagnostics: DiagnosticList): void {
   const defaults = createDefaults(options, origin)
-  for (const option of listUnknownOptions(options)) {
+  for (const option of listUnknownOptions(defaults)) {
     diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `unknown setting "${option}" in routes`, {
       position: origin?.locateKey(['routes', option]),
-      help: explainUnknownOption(option),
+      help: explainUnknownOption('Setting', option),
     })
   }
   checkFilters(defaults, diagnostics)
