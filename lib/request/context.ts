@@ -1,12 +1,21 @@
 /** One request as everything behind the door sees it: checked once, in one canonical form. HOT */
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
+import type { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError, tooLarge } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
 import { parseParameters } from '../base/query.ts'
-import type { FilterRequest, Lease, TlsFacts } from '../filters/spec.ts'
+import { Notes } from '../filters/notes.ts'
+import {
+  type FilterRequest,
+  type Lease,
+  type PendingAnswer,
+  type Question,
+  QuestionFailure,
+  type TlsFacts,
+} from '../filters/spec.ts'
 import { findRequestField } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { PathMatch } from '../model/route.ts'
@@ -20,6 +29,7 @@ import type { Exchange } from './exchange.ts'
 import { isTrustedPeer, readTold, type Told } from './forwarded.ts'
 import { isServedMethod } from './method.ts'
 import { chooseRequestId } from './request-id.ts'
+import { SideCall } from './side-call.ts'
 import { ASTERISK, parseTarget } from './target.ts'
 
 export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequest {
@@ -27,6 +37,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   /** Taken once: the whole request is served by it. Undefined before the first configuration. */
   readonly snapshot: Snapshot | undefined
   readonly clock: Clock
+  readonly #deadlines: DeadlineWatch
   /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly startedMonotonic: number
@@ -63,13 +74,16 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   isFinished: boolean = false
   /** Of the query; undefined until one was asked for. */
   #parameters: ReadonlyMap<string, string> | undefined = undefined
+  /** Undefined until a filter wants it. */
+  #notes: Notes | undefined = undefined
   /** What filters hold for it; undefined: nothing. */
   #leases: Lease[] | undefined = undefined
 
-  constructor(exchange: Exchange, snapshot: Snapshot | undefined, clock: Clock) {
+  constructor(exchange: Exchange, snapshot: Snapshot | undefined, clock: Clock, deadlines: DeadlineWatch) {
     this.exchange = exchange
     this.snapshot = snapshot
     this.clock = clock
+    this.#deadlines = deadlines
     this.startedAt = clock.now()
     this.startedMonotonic = clock.monotonic()
     this.clientAddress = exchange.connection.peerAddress
@@ -111,9 +125,23 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     return this.served!.labels.route
   }
 
+  get notes(): Notes {
+    this.#notes ??= new Notes()
+    return this.#notes
+  }
+
   holdToEnd(lease: Lease): void {
     this.#leases ??= []
     this.#leases.push(lease)
+  }
+
+  ask(question: Question): PendingAnswer {
+    const pool = this.served?.asked?.get(question.upstream)
+    if (pool === undefined) {
+      return { answer: Promise.reject(new QuestionFailure('it is not there', true)), cancel: () => {} }
+    }
+    const call = new SideCall(this, pool, question, this.#deadlines)
+    return { answer: call.run(), cancel: () => call.cancel() }
   }
 
   /** Lets go of what filters hold for the request. */

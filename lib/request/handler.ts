@@ -72,7 +72,7 @@ export class RequestHandler implements ForwardOwner {
   /** Serves one request to its end. */
   handle(exchange: Exchange): void {
     const snapshot = this.#options.snapshot()
-    const context = new RequestContext(exchange, snapshot, this.#options.clock)
+    const context = new RequestContext(exchange, snapshot, this.#options.clock, this.deadlines)
     this.#inFlight++
     try {
       if (exchange.connection.isLost) this.#drop(context)

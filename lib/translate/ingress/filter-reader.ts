@@ -16,7 +16,8 @@ import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { isOwnAnnotation } from '../annotation.ts'
 import { findOptionName, readOption, renameAnnotations } from '../route-policy/option.ts'
 import type { OptionText } from '../route-policy/option-form.ts'
-import type { ContentFinder, ContentName, ContentProblem } from './content.ts'
+import { findUrlKey } from '../service/url-upstream.ts'
+import { type ContentFinder, type ContentName, type ContentProblem, findServiceName } from './content.ts'
 import type { FilterOwner, RouteDefaults } from './mention.ts'
 
 export type Refusal = Readonly<{
@@ -129,6 +130,20 @@ export class FilterReader implements AnnotationReader {
       contents.findUpstream(namespace, object, port),
     )
     if (found !== undefined) this.#upstreams.push(found)
+    return found
+  }
+
+  server(name: string, url: URL): UpstreamKey | undefined {
+    const { kind, meta } = this.#owner
+    const contents = kind === 'Setting' ? undefined : this.#contents
+    const service = contents && findServiceName(url, meta.namespace)
+    if (service !== undefined) this.used.push({ ...service, input: contents!.findInput(service) })
+    const found = (service && contents!.findServer(service, url)) ?? findUrlKey(url)
+    if (isProblem(found)) {
+      this.#add(name, found)
+      return undefined
+    }
+    this.#upstreams.push(found)
     return found
   }
 
