@@ -16,7 +16,7 @@ import { ListenerSet } from './exposure/listener.ts'
 import { checkListenerOptions, wantsProxyHeader, warnOfUntrustedProxies } from './exposure/listener-option.ts'
 import { isExposed } from './exposure/node-port.ts'
 import { BackendResolver, type Reference, type Resolution, reportEmpty } from './ingress/backend.ts'
-import { ContentFinder } from './ingress/content.ts'
+import { ContentFinder, type SecretFinder } from './ingress/content.ts'
 import { checkFilters, checkOwnPorts, type OwnFilters, resolveFilters } from './ingress/filters.ts'
 import { checkForeignAnnotations, findCanary, findClosingGuards, reportCanary } from './ingress/foreign-annotation.ts'
 import type { ForeignAnnotation } from './ingress/foreign-table.ts'
@@ -82,6 +82,10 @@ type TranslatedServices = Readonly<{ diagnostics: readonly Diagnostic[]; upstrea
 
 const NO_ADDRESSES: ReadonlySet<string> = new Set()
 
+const NO_SECRETS: SecretFinder = {
+  find: () => ({ message: 'there are no files and no variables here', help: 'write the name of a Secret' }),
+}
+
 /** Translates once; `allocations` are those that were made before. */
 export function translate(
   resources: ResourceSet,
@@ -115,18 +119,20 @@ export class Translator {
   readonly #classUsers = new ClassUsers()
   readonly #upstreams = new UpstreamSet()
   readonly #resolver = new BackendResolver()
-  readonly #contents = new ContentFinder()
+  readonly #contents: ContentFinder
   readonly #policies = new PolicyAttachments()
   readonly #merger = new HostMerger()
   readonly #binder = new CertificateBinder()
   readonly #views = new ServiceViews()
   readonly #listeners: ListenerSet
   #settings: TranslationSettings | undefined
+  #defaults!: DefaultFilters
   #translated: readonly TranslatedIngress[] = []
 
   /** Ports and addresses that were allocated before stay with their Services. */
-  constructor(allocations: Allocations = NO_ALLOCATIONS) {
+  constructor(allocations: Allocations = NO_ALLOCATIONS, secrets: SecretFinder = NO_SECRETS) {
     this.#listeners = new ListenerSet(allocations)
+    this.#contents = new ContentFinder(secrets)
   }
 
   /** What is allocated as of the last translation; the same object for as long as that is the same. */
@@ -142,6 +148,7 @@ export class Translator {
     this.#contents.begin(resources)
     this.#policies.begin(resources, this.#contents)
     this.#upstreams.begin(resources, settings, this.#policies)
+    this.#defaults = readDefaults(settings.routes, this.#contents, diagnostics)
     this.#policies.check(diagnostics)
     this.#resolver.begin(resources, this.#upstreams, settings, this.#contents, this.#policies)
     const ofServices = this.#readingServices
@@ -170,6 +177,7 @@ export class Translator {
       ...this.#policies.inputs,
       ...ofServices,
       ...ofIngresses,
+      this.#defaults,
     ]
     let isNewGround = false
     const ground = this.#ground.get('ground', targetable, () => {
@@ -235,9 +243,9 @@ export class Translator {
   /** What is claimed by Ingresses that are refused and guard something. */
   #closeRefused(resources: ResourceSet, settings: TranslationSettings): readonly Claimant[] {
     const refused = resources.allRefused('Ingress')
-    const inputs = [settings.unsupportedGuards, settings.routes, ...this.#policies.inputs]
+    const inputs = [settings.unsupportedGuards, this.#defaults, ...this.#policies.inputs]
     const closed = this.#refused.map(refused, inputs, (ingress) =>
-      claimClosed(ingress, settings, this.#policies.of(ingress)),
+      claimClosed(ingress, settings, this.#policies.of(ingress), this.#defaults),
     )
     if (closed.every((one) => one === undefined)) return []
     const picked = new Set(pickIngresses(refused, resources, settings, new DiagnosticList()))
@@ -283,7 +291,7 @@ export class Translator {
     const references =
       before?.policies === policies ? before.references : listReferences(ingress, listSplits(ingress, policies))
     const resolutions = references.map((reference) => this.#resolver.resolve(reference))
-    const defaults = readDefaults(settings.routes)
+    const defaults = this.#defaults
     const isResolved =
       before !== undefined &&
       before.defaults === defaults &&

@@ -15,7 +15,7 @@ import type { UpstreamKey } from '../../model/upstream.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { isOwnAnnotation } from '../annotation.ts'
 import { findOptionName, readOption, renameAnnotations } from '../route-policy/option.ts'
-import type { OptionText } from '../route-policy/option-form.ts'
+import type { OptionValue, SecretSource } from '../route-policy/option-form.ts'
 import { findUrlKey } from '../service/url-upstream.ts'
 import { type ContentFinder, type ContentName, type ContentProblem, findServiceName } from './content.ts'
 import type { FilterOwner, RouteDefaults } from './mention.ts'
@@ -30,13 +30,13 @@ export type Refusal = Readonly<{
 }> &
   ContentProblem
 
-/** An object that a value names, with the input on which its contents depend. */
-export type UsedContent = ContentName & Readonly<{ input: unknown }>
+/** An object that a value names, or another source of a secret, with the input on which its contents depend. */
+export type UsedContent = (ContentName | SecretSource) & Readonly<{ input: unknown }>
 
 /** How an object writes what filters read by the names of annotations without the domain. */
 type Writing = Readonly<{
   /** Undefined: the object does not say it. */
-  read: (name: string) => OptionText | undefined
+  read: (name: string) => OptionValue | undefined
   label: (name: string) => string
   field: (name: string) => FieldPath
   /** The code of a value that cannot be used. */
@@ -103,7 +103,7 @@ export class FilterReader implements AnnotationReader {
     const { name, annotations } = this.#spec
     for (const one of Object.keys(annotations)) {
       const written = this.#writing.read(one)
-      if (typeof written === 'object') this.refuse(one, written.message, written.help)
+      if (typeof written === 'object' && 'message' in written) this.refuse(one, written.message, written.help)
     }
     const options = this.refusals.length === 0 ? readFilter(this.#spec, this) : undefined
     const upstreams = this.#upstreams
@@ -112,8 +112,9 @@ export class FilterReader implements AnnotationReader {
 
   text(name: string): string | undefined {
     const written = this.#writing.read(name)
-    // A value without a text is refused; it speaks of the filter all the same.
-    return typeof written === 'object' ? '' : written
+    if (typeof written !== 'object') return written
+    // A value without a text is refused; it speaks of the filter all the same. The source of a secret is read by `secret` alone.
+    return 'message' in written ? '' : Object.keys(written)[0]
   }
 
   content(name: string, reference: string | undefined = this.text(name)): Content | undefined {
@@ -148,6 +149,8 @@ export class FilterReader implements AnnotationReader {
   }
 
   secret(name: string): SecretContent | undefined {
+    const written = this.#writing.read(name)
+    if (typeof written === 'object' && !('message' in written)) return this.#findSource(name, written)
     const object = this.text(name)
     if (object === undefined) return undefined
     return this.#find(name, 'Secret', object, (contents, namespace) => contents.findSecret(namespace, object))
@@ -164,6 +167,16 @@ export class FilterReader implements AnnotationReader {
     this.refusals.push({ spec: this.#spec, isSecret, label: label(name), field: field(name), ...problem })
   }
 
+  /** A secret that is no object; undefined, and refused, where it cannot be used. */
+  #findSource(name: string, source: SecretSource): SecretContent | undefined {
+    if (this.#contents === undefined) return undefined
+    this.used.push({ ...source, input: this.#contents.findInput(source) })
+    const found = this.#contents.findSource(source)
+    if ('content' in found) return found
+    this.refuse(name, found.message, found.help)
+    return undefined
+  }
+
   /** What `find` finds of the object that the value of `name` names; undefined, and refused, where there is nothing. */
   #find<T extends Content | SecretContent | UpstreamKey>(
     name: string,
@@ -173,7 +186,8 @@ export class FilterReader implements AnnotationReader {
   ): T | undefined {
     const { kind: ownerKind, meta } = this.#owner
     if (ownerKind === 'Setting') {
-      this.refuse(name, 'the settings cannot refer to an object', 'write the text itself, or a RoutePolicy')
+      const help = kind === 'Secret' ? 'write {file: …} or {env: …}' : 'write the text itself'
+      this.refuse(name, 'the settings cannot refer to an object', `${help}, or a RoutePolicy`)
       return undefined
     }
     if (this.#contents === undefined) return undefined

@@ -11,7 +11,7 @@ import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { checkAnnotations } from '../annotation.ts'
 import { checkListenerOptions } from '../exposure/listener-option.ts'
 import { listSplits, NO_POLICIES, type PolicyAttachments, type TargetPolicies } from '../route-policy/attachment.ts'
-import { readDefaults } from '../route-policy/default-options.ts'
+import type { DefaultFilters } from '../route-policy/default-options.ts'
 import { checkPolicy } from '../service/policy.ts'
 import { reportProtocol, type TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
@@ -103,6 +103,7 @@ export function claimClosed(
   ingress: Ingress,
   settings: TranslationSettings,
   policies: TargetPolicies,
+  defaults: DefaultFilters,
 ): Claimant | undefined {
   const own = findGuard(ingress) ?? findClientMatch(ingress)
   const isAttached = [policies, ...policies.sections].some(
@@ -127,14 +128,7 @@ export function claimClosed(
   return {
     ingress: closed,
     claims: {
-      ...claimRoutes(
-        closed,
-        references,
-        resolutions,
-        guards,
-        { whole: policies, sections: [] },
-        readDefaults(settings.routes),
-      ),
+      ...claimRoutes(closed, references, resolutions, guards, { whole: policies, sections: [] }, defaults),
       diagnostics: [],
     },
   }

@@ -7,7 +7,7 @@ import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { isMapping } from '../../settings/setting.ts'
 import { isCondition } from '../ingress/match-annotation.ts'
 import { ROUTE_OPTIONS } from '../ingress/route-option.ts'
-import type { OptionForm, OptionText } from './option-form.ts'
+import type { OptionForm, OptionText, OptionValue } from './option-form.ts'
 
 type OptionForms = ReadonlyMap<string, OptionForm | undefined>
 
@@ -60,7 +60,7 @@ export function readOption(
   owner: 'RoutePolicy' | 'Setting',
   options: Readonly<Record<string, unknown>>,
   option: string,
-): OptionText | undefined {
+): OptionValue | undefined {
   const value = Object.hasOwn(options, option) ? options[option] : undefined
   if (value === undefined || (value === null && !isRestricting(option))) return undefined
   const form = listOptions(owner).get(option)
@@ -71,7 +71,8 @@ export function readOption(
 }
 
 /** Undefined where the value has another structure. */
-function readStructure(value: unknown, structure: NonNullable<OptionForm['structure']>): OptionText | undefined {
+function readStructure(value: unknown, structure: NonNullable<OptionForm['structure']>): OptionValue | undefined {
+  if (structure === 'secret') return readSource(value)
   if (Array.isArray(value)) {
     if (structure === 'list' || structure === 'weights') return readList(value)
     return structure === 'fields' ? readLines(value) : readConditionList(value)
@@ -130,6 +131,17 @@ function readFields(fields: Readonly<Record<string, unknown>>): OptionText {
     }
   }
   return lines.join('\n')
+}
+
+/** Undefined where it is no mapping. */
+function readSource(value: unknown): OptionValue | undefined {
+  if (!isMapping(value)) return undefined
+  const [[key, name] = [], ...others] = Object.entries(value)
+  const isNamed = others.length === 0 && typeof name === 'string' && name.trim() !== ''
+  if (isNamed && key === 'file') return { file: name.trim() }
+  if (isNamed && key === 'env' && /^[A-Za-z_]\w*$/.test(name.trim())) return { env: name.trim() }
+  const help = 'write the name of a Secret, {file: /etc/portico/users} or {env: USERS}'
+  return { message: 'it names neither a file nor a variable', help }
 }
 
 /** Conditions one by one: lines, and mappings of one condition or several. */

@@ -76,6 +76,7 @@ const SCALAR: Schema = { type: ['string', 'number', 'boolean'] }
 const SCALARS: Schema = { type: 'array', items: SCALAR }
 const LINES: Schema = { ...SCALARS }
 
+const SECRET: Schema = { type: 'string', minLength: 1 }
 const CONDITIONS: Schema = { type: 'object', additionalProperties: { type: ['string', 'number', 'boolean', 'null'] } }
 
 /** What may be written in place of a text. */
@@ -85,6 +86,10 @@ const STRUCTURES: Readonly<Record<NonNullable<OptionForm['structure']>, readonly
   conditions: [
     { type: 'array', items: { anyOf: [SCALAR, CONDITIONS] }, minItems: 1 },
     { ...CONDITIONS, minProperties: 1 },
+  ],
+  secret: [
+    { type: 'object', properties: { file: SECRET }, required: ['file'], additionalProperties: false },
+    { type: 'object', properties: { env: SECRET }, required: ['env'], additionalProperties: false },
   ],
   weights: [SCALARS, { type: 'object', additionalProperties: { type: 'integer', minimum: 0 }, minProperties: 1 }],
 }
