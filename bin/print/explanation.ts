@@ -358,6 +358,7 @@ function routeJson(route: Route, locate: Locate) {
     path: route.path,
     pathType: route.pathType,
     conditions: printConditions(route),
+    policies: printPolicies(route),
     backend: route.action.backend,
     ingress: printName(route.owner),
     source: printPlace(locateRoute(route, locate)),

@@ -24,6 +24,8 @@ export class SecretSources {
   readonly #files = new Map<string, SecretText>()
   readonly #variables = new Map<string, SecretText>()
   readonly #asked = new Set<string>()
+  /** Files that are being written in place, and were not replaced since the last look. */
+  readonly #written = new Set<string | undefined>()
   #folders: readonly string[] = []
   #revision = 0
   #watch: FileWatch | undefined
@@ -41,6 +43,7 @@ export class SecretSources {
   /** Reads again the files that were asked for. Files below `folders` alone may be used. */
   look(folders: readonly string[]): void {
     this.#folders = folders
+    this.#written.clear()
     for (const [path, before] of this.#files) {
       const now = this.#read(path)
       if (JSON.stringify(now) === JSON.stringify(before)) continue
@@ -70,7 +73,11 @@ export class SecretSources {
 
   async watch({ onChange, onTrouble }: ChangeListener): Promise<Watch> {
     const watch = new FileWatch({
-      onChange: (_path, isWritten = false) => onChange(isWritten),
+      onChange: (path, isWritten = false) => {
+        if (isWritten) this.#written.add(path)
+        else this.#written.delete(path)
+        onChange(this.#written.size > 0)
+      },
       onFallback: (reason) => onTrouble('no events for some files of secrets: changes are seen within seconds', reason),
     })
     this.#watch = watch

@@ -29,11 +29,11 @@ import {
   type Starving,
 } from './ingress/host.ts'
 import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-class.ts'
-import { checkMatch } from './ingress/match.ts'
+import { checkMatch, checkPathType } from './ingress/match.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
 import { checkSplit, checkSplitBackends } from './ingress/split.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
-import { findSections, listSplits, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
+import { findSections, listMentions, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
 import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
 import { checkPolicy, checkServiceSettings } from './service/policy.ts'
@@ -289,7 +289,9 @@ export class Translator {
     const filters = resolveFilters(ingress, this.#contents)
     const policies = this.#policies.of(ingress)
     const references =
-      before?.policies === policies ? before.references : listReferences(ingress, listSplits(ingress, policies))
+      before?.policies === policies
+        ? before.references
+        : listReferences(ingress, listMentions(ingress, policies, 'split'))
     const resolutions = references.map((reference) => this.#resolver.resolve(reference))
     const defaults = this.#defaults
     const isResolved =
@@ -307,7 +309,8 @@ export class Translator {
     checkFilters(ingress, own)
     checkMatch(ingress, found.whole.guards, own)
     checkSplit(filters.mentions, own)
-    for (const split of listSplits(ingress, policies)) checkSplitBackends(split, ingress, own)
+    for (const split of listMentions(ingress, policies, 'split')) checkSplitBackends(split, ingress, own)
+    for (const type of listMentions(ingress, policies, 'path-type')) checkPathType(type, ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {
       ingress,

@@ -216,13 +216,8 @@ t.test('what cannot be used closes the routes, and nothing of the Secret is told
       /htpasswd/,
     ],
     [map, printSecret('users', {}), /Secret users: names no user/, /htpasswd/],
-    [
-      { 'basic-auth-secret': 'other/users' },
-      USERS,
-      /"other\/users" names no Secret/,
-      /in the namespace of the Ingress/,
-    ],
-    [{ 'basic-auth-secret': '' }, USERS, /"" names no Secret/, /./],
+    [{ 'basic-auth-secret': 'other/users' }, USERS, /this names no Secret/, /in the namespace of the Ingress/],
+    [{ 'basic-auth-secret': '' }, USERS, /this names no Secret/, /./],
     [{ ...secret, 'basic-auth-secret-type': 'htpasswd' }, USERS, /neither "auth-file" nor "auth-map"/, /./],
     [{ ...secret, 'basic-auth-realm': 'ä' }, USERS, /"ä" is no realm/, /ASCII/],
     [

@@ -1,10 +1,17 @@
 /** What a RoutePolicy says beside filters: conditions, priority, type of paths, split, and settings of upstreams. */
 import t from 'tap'
+import { DiagnosticList } from '../../lib/base/diagnostics.ts'
+import { decodeDocuments } from '../../lib/kubernetes/decode.ts'
+import { ResourceStore } from '../../lib/kubernetes/store.ts'
 import { findIngressTable } from '../../lib/model/route-table.ts'
 import { printConditions, printPolicies } from '../../lib/report/print.ts'
+import { resolveSettings } from '../../lib/settings/resolve.ts'
+import { sourceFromText } from '../../lib/source/read-source.ts'
 import { ROUTE_OPTIONS } from '../../lib/translate/ingress/route-option.ts'
 import { findOptionName, listOptions } from '../../lib/translate/route-policy/option.ts'
-import { translateText } from './manifests.ts'
+import { Translator } from '../../lib/translate/translate.ts'
+import { parseDocuments } from '../helpers/documents.ts'
+import { fixedClock, translateText } from './manifests.ts'
 
 const GUARD_INVALID = 'PORTICO_GW_GUARD_INVALID'
 
@@ -309,6 +316,50 @@ t.test('paths are regular expressions where a policy says so', async (t) => {
   const { routes, said } = play(SERVICES, ingress, printPolicy('p', section('a.test/v[0-9]+/'), { pathType: 'regex' }))
   t.same(said, [])
   t.same(routes['a.test/v[0-9]+/'], 'regular expression')
+  t.match(play(SERVICES, printIngress(), printPolicy('p', SHOP, { pathType: 'regex' })).said, [
+    /warning PORTICO_RES_FIELD_VALUE spec.pathType: no path of Ingress default\/shop has pathType/,
+  ])
+})
+
+t.test(
+  'an Ingress that is refused keeps its paths, closed, if a policy has conditions on the addresses of clients',
+  async (t) => {
+    const broken = printIngress({}, 'shop', ', labels: {a: 1}')
+    for (const [options, count] of [
+      [{ matchClientAddresses: '10.0.0.1' }, 3],
+      [{ matchMethods: 'GET' }, 0],
+    ] as const) {
+      const { routes } = play(SERVICES, broken, printPolicy('p', SHOP, options))
+      t.same(
+        Object.values(routes).filter((text) => text.includes(GUARD_INVALID)).length,
+        count,
+        JSON.stringify(options),
+      )
+      t.equal(Object.keys(routes).length, count)
+    }
+  },
+)
+
+t.test('a policy that changes leaves alone the upstreams whose settings it does not change', async (t) => {
+  const translator = new Translator()
+  const on = (options: object) => {
+    const list = new DiagnosticList()
+    const set = store.update([...others, ...decode(printPolicy('p', WEB, options))], ++generation, list, [])
+    return translator.translate(set, { settings, clock: fixedClock }, list).upstreams.get('default/web:80' as never)
+  }
+  const decode = (text: string) => {
+    const list = new DiagnosticList()
+    return decodeDocuments(parseDocuments(sourceFromText('in.yaml', text), list).documents, list).resources
+  }
+  const others = decode(SERVICES + printIngress())
+  const store = new ResourceStore()
+  let generation = 0
+  const { settings } = resolveSettings({ environment: {}, flags: {} }, new DiagnosticList())
+  const first = on({ tries: 3, rateLimit: '1/s' })
+  t.same(first?.policy, { tries: 3 })
+  const second = on({ tries: 3, rateLimit: '2/s' })
+  t.equal(second, first, 'the same object')
+  t.same(on({ tries: 4, rateLimit: '2/s' })?.policy, { tries: 4 })
 })
 
 t.test('every annotation of routes has an option, and the settings of all routes have none of them', async (t) => {

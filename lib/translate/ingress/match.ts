@@ -12,7 +12,7 @@ import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { CLOSED_ROUTES, findMeantRestriction } from '../annotation.ts'
 import { isGuarding, readOwn } from './filters.ts'
 import { ADDRESSES, MATCH_FORMS, MAX_PRIORITY, type MatchAnnotation } from './match-annotation.ts'
-import type { FilterMentions } from './mention.ts'
+import type { FilterMention, FilterMentions } from './mention.ts'
 import { readRouteOption } from './route-option.ts'
 
 /** Conditions of one annotation, methods or ranges. */
@@ -98,7 +98,7 @@ export function checkMatch(owner: Ingress | RoutePolicy, isGuarded: boolean, dia
   const reader = new MatchReader(said)
   reader.readConditions()
   reader.readPriority()
-  if (reader.readPathType() && owner.kind === 'Ingress') reader.checkPathType(owner)
+  reader.readPathType()
   const { refusals, doubts } = reader
   const code = owner.kind === 'Ingress' ? 'PORTICO_ANN_VALUE' : 'PORTICO_RES_FIELD_VALUE'
   const locate = (name: MatchAnnotation) => {
@@ -120,6 +120,25 @@ export function checkMatch(owner: Ingress | RoutePolicy, isGuarded: boolean, dia
       help: `${help}; until then ${CLOSED_ROUTES[owner.kind]} ${outcome}`,
     })
   }
+}
+
+/** Reports a type of paths that acts on an Ingress without a path that could be a regular expression. */
+export function checkPathType(
+  { owner, label, field, config }: FilterMention,
+  ingress: Ingress,
+  diagnostics: DiagnosticList,
+): void {
+  const types = ingress.rules.flatMap(({ paths = [] }) => paths.map(({ pathType }) => pathType))
+  if (config?.options.value !== 'regex' || types.includes('ImplementationSpecific')) return
+  const name = owner === ingress ? 'this Ingress' : printResource(ingress)
+  const code = owner.kind === 'RoutePolicy' ? 'PORTICO_RES_FIELD_VALUE' : 'PORTICO_ANN_VALUE'
+  const message = `no path of ${name} has pathType ImplementationSpecific, so that none is a regular expression`
+  diagnostics.add(code, `${label}: ${message}`, {
+    severity: 'warning',
+    position: owner.origin.locate(field),
+    resource: printResource(owner),
+    help: 'give pathType: ImplementationSpecific to the paths that are regular expressions',
+  })
 }
 
 class MatchReader {
@@ -163,14 +182,6 @@ class MatchReader {
     if (text === undefined || text === 'regex') return text !== undefined
     this.#refuse('path-type', `"${text}" is no type of paths`)
     return false
-  }
-
-  checkPathType({ rules }: Ingress): void {
-    const types = rules.flatMap(({ paths = [] }) => paths.map(({ pathType }) => pathType))
-    if (types.includes('ImplementationSpecific')) return
-    const message = 'no path of this Ingress has pathType ImplementationSpecific, so that none is a regular expression'
-    const help = 'give pathType: ImplementationSpecific to the paths that are regular expressions'
-    this.#doubt('path-type', message, help)
   }
 
   #readMethods(): readonly string[] | undefined {

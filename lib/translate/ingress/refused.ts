@@ -10,7 +10,7 @@ import type { ResourceSet } from '../../kubernetes/store.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { checkAnnotations } from '../annotation.ts'
 import { checkListenerOptions } from '../exposure/listener-option.ts'
-import { listSplits, NO_POLICIES, type PolicyAttachments, type TargetPolicies } from '../route-policy/attachment.ts'
+import { listMentions, NO_POLICIES, type PolicyAttachments, type TargetPolicies } from '../route-policy/attachment.ts'
 import type { DefaultFilters } from '../route-policy/default-options.ts'
 import { checkPolicy } from '../service/policy.ts'
 import { reportProtocol, type TranslatedUpstream } from '../service/upstream.ts'
@@ -23,7 +23,7 @@ import { checkForeignAnnotations, findCanary, findClosingGuards } from './foreig
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { type Claimant, claimRoutes, listReferences } from './host.ts'
 import { pickIngresses } from './ingress-class.ts'
-import { checkMatch, findClientMatch, readMatch } from './match.ts'
+import { checkMatch, checkPathType, findClientMatch, readMatch } from './match.ts'
 import { ADDRESSES } from './match-annotation.ts'
 import { checkPath } from './route.ts'
 import { checkSplit, checkSplitBackends } from './split.ts'
@@ -60,7 +60,8 @@ export function checkRefused(
     const policies = parts.policies.of(ingress)
     checkMatch(ingress, policies.guards, found)
     checkSplit(readMentions(ingress), found)
-    for (const split of listSplits(ingress, NO_POLICIES)) checkSplitBackends(split, ingress, found)
+    for (const split of listMentions(ingress, NO_POLICIES, 'split')) checkSplitBackends(split, ingress, found)
+    for (const type of listMentions(ingress, NO_POLICIES, 'path-type')) checkPathType(type, ingress, found)
     const terms = readMatch(readMentions(ingress), undefined, policies.guards)
     for (const { index, paths = [] } of ingress.rules) {
       for (const path of paths) checkPath(ingress, index, path, terms, false, found)

@@ -28,7 +28,7 @@ import { checkMatch, type LostCondition } from '../ingress/match.ts'
 import { ADDRESSES, isCondition } from '../ingress/match-annotation.ts'
 import { type FilterMention, type FilterMentions, NO_MENTIONS } from '../ingress/mention.ts'
 import { findCondition, findMatchMention } from '../ingress/route-option.ts'
-import { checkSplit, findSplit } from '../ingress/split.ts'
+import { checkSplit } from '../ingress/split.ts'
 import { keepList, Memo, Sieve } from '../reuse.ts'
 import { checkPolicy, readOverrides } from '../service/policy.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
@@ -289,10 +289,10 @@ function reportConflicts(before: readonly Attachment[], loser: Attachment, diagn
   }
 }
 
-/** What divides the requests of routes of an Ingress: its own annotation, and its policies. */
-export function listSplits(ingress: Ingress, policies: TargetPolicies): readonly FilterMention[] {
+/** What an Ingress and its policies say of one route option. */
+export function listMentions(ingress: Ingress, policies: TargetPolicies, name: string): readonly FilterMention[] {
   const said = [readMentions(ingress), policies.mentions, ...policies.sections.map(({ mentions }) => mentions)]
-  return said.flatMap((one) => findSplit(one) ?? [])
+  return said.flatMap((one) => one.get(name) ?? [])
 }
 
 /** True if routes would take more without it. */
