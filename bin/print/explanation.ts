@@ -50,8 +50,13 @@ export function printExplanation(
     alignColumns(describeRequest(explanation, locate, printLine), 2),
     trail ? alignColumns(describeTrail(trail), 2) : [],
     alignColumns(describeCandidates(explanation, locate, printLine, paint), 3),
-    alignColumns(printNamed('filters', explanation.filters), 2),
-    alignColumns(printNamed('policies', explanation.winner ? printPolicies(explanation.winner) : []), 2),
+    alignColumns(
+      [
+        ...printNamed('filters', explanation.filters),
+        ...printNamed('policies', explanation.winner ? printPolicies(explanation.winner) : []),
+      ],
+      2,
+    ),
     alignColumns(describeUpstream(explanation, defaults, printLine(locateUpstream(explanation, locate))), 2),
     answer ? printAnswer(answer, printCondition(explanation), paint) : [],
   ]

@@ -14,7 +14,7 @@ import type { ResourceRef } from '../../model/resource-ref.ts'
 import type { UpstreamKey } from '../../model/upstream.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { isOwnAnnotation } from '../annotation.ts'
-import { findOptionName, readOption, renameAnnotations } from '../route-policy/option.ts'
+import { findAnnotationName, findOptionName, readOption, renameAnnotations } from '../route-policy/option.ts'
 import type { OptionValue, SecretSource } from '../route-policy/option-form.ts'
 import { findUrlKey } from '../service/url-upstream.ts'
 import { type ContentFinder, type ContentName, type ContentProblem, findServiceName } from './content.ts'
@@ -35,6 +35,8 @@ export type UsedContent = (ContentName | SecretSource) & Readonly<{ input: unkno
 
 /** How an object writes what filters read by the names of annotations without the domain. */
 type Writing = Readonly<{
+  /** All that it says, of filters or not. */
+  names: readonly string[]
   /** Undefined: the object does not say it. */
   read: (name: string) => OptionValue | undefined
   label: (name: string) => string
@@ -55,6 +57,9 @@ export function describeWriting(owner: FilterOwner): Writing | undefined {
 
 function describeAnnotations(annotations: Readonly<Record<string, string>>): Writing {
   return {
+    names: Object.keys(annotations).flatMap((name) =>
+      name.startsWith(ANNOTATION_DOMAIN) ? [name.slice(ANNOTATION_DOMAIN.length)] : [],
+    ),
     read: (name) => annotations[ANNOTATION_DOMAIN + name]?.trim(),
     label: (name) => ANNOTATION_DOMAIN + name,
     field: (name) => ['metadata', 'annotations', ANNOTATION_DOMAIN + name],
@@ -70,6 +75,7 @@ function describeOptions(
   code: ContentProblem['code'],
 ): Writing {
   return {
+    names: Object.keys(options).map((option) => findAnnotationName(option).slice(ANNOTATION_DOMAIN.length)),
     read: (name) => readOption(kind, options, findOptionName(name)),
     label: (name) => `${prefix}.${findOptionName(name)}`,
     field: (name) => [prefix, findOptionName(name)],

@@ -80,7 +80,10 @@ export function findBrokenGuard(owner: FilterOwner): string | undefined {
 
 /** True if the object speaks of a filter that guards, whatever it says of it. */
 export function isGuarding({ mentions, lost }: OwnFilters): boolean {
-  return lost.guard !== undefined || FILTERS.some(({ name, isGuard }) => isGuard && mentions.has(name))
+  return (
+    lost.guard !== undefined ||
+    (mentions.size > 0 && FILTERS.some(({ name, isGuard }) => isGuard && mentions.has(name)))
+  )
 }
 
 /** The first annotation of a filter that guards, whatever it says and misspelt or not; undefined: there is none. */
@@ -148,9 +151,9 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
     refusals.push(...reader.refusals)
     used.push(...reader.used)
   }
-  for (const name of ROUTE_OPTIONS.keys()) {
-    const value = writing.read(name)
-    if (value === undefined || !isRead(owner, name)) continue
+  for (const name of writing.names) {
+    const value = ROUTE_OPTIONS.has(name) && isRead(owner, name) ? writing.read(name) : undefined
+    if (value === undefined) continue
     const config = Object.freeze({ name, options: Object.freeze({ value }) })
     mentions.set(name, { config, owner, label: writing.label(name), field: writing.field(name) })
   }

@@ -95,6 +95,7 @@ export function findClientMatch({ meta }: Ingress): string | undefined {
 export function checkMatch(owner: Ingress | RoutePolicy, isGuarded: boolean, diagnostics: DiagnosticList): void {
   const own = readOwn(owner)
   const said = own.mentions
+  if (said.size === 0) return
   const reader = new MatchReader(said)
   reader.readConditions()
   reader.readPriority()

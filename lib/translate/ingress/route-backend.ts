@@ -203,6 +203,7 @@ function describeLost({ lost }: OwnFilters): LostCondition | undefined {
 
 /** Undefined where no policy says more than filters. */
 function listPolicies(said: FilterMentions): readonly PolicyShare[] | undefined {
+  if (said.size === 0) return undefined
   const found = new Map<FilterMention['owner'], string[]>()
   for (const [name, { owner }] of said) {
     if (owner.kind !== 'RoutePolicy' || !ROUTE_OPTIONS.has(name)) continue

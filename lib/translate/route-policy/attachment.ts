@@ -291,7 +291,9 @@ function reportConflicts(before: readonly Attachment[], loser: Attachment, diagn
 
 /** What an Ingress and its policies say of one route option. */
 export function listMentions(ingress: Ingress, policies: TargetPolicies, name: string): readonly FilterMention[] {
-  const said = [readMentions(ingress), policies.mentions, ...policies.sections.map(({ mentions }) => mentions)]
+  const own = readMentions(ingress)
+  if (own.size === 0 && policies === NO_POLICIES) return []
+  const said = [own, policies.mentions, ...policies.sections.map(({ mentions }) => mentions)]
   return said.flatMap((one) => one.get(name) ?? [])
 }
 
