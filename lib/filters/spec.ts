@@ -173,6 +173,11 @@ export type Filter = {
   /** Before the request goes to an endpoint; once, however many attempts are made. */
   upstreamRequest?(draft: FilterDraft, request: FilterRequest): void
   /**
+   * The upstream that gets a copy of the request as an endpoint gets it; undefined: none does. It is asked once for each request, and
+   * not for requests that ask to switch protocols.
+   */
+  mirror?(request: FilterRequest): UpstreamKey | undefined
+  /**
    * The page for an answer from 400 to 599, an endpoint's or an error of the gateway itself (`isOwn`); undefined: its body is left as it
    * is. The status is kept. Answers of other filters are what was asked for, and have no page. All `response` functions follow.
    */

@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import type { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError, tooLarge } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
-import { type NormalPath, normalizePath } from '../base/path.ts'
+import { type NormalPath, normalizePath, USUAL_PATHS } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
 import { parseParameters } from '../base/query.ts'
 import { Notes } from '../filters/notes.ts'
@@ -21,7 +21,7 @@ import type { RequestFields } from '../http1/request-fields.ts'
 import type { PathMatch } from '../model/route.ts'
 import type { RoutedRequest } from '../routing/predicates.ts'
 import type { Settings } from '../settings/table.ts'
-import type { ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
+import type { ServedListener, ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { PrivateConnections } from '../upstream/transport/private-connections.ts'
 import type { AttemptSubject, Attempts } from './attempts.ts'
@@ -36,6 +36,8 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   readonly exchange: Exchange
   /** Taken once: the whole request is served by it. Undefined before the first configuration. */
   readonly snapshot: Snapshot | undefined
+  /** The listener of the snapshot that has the place of the connection; undefined: no listener in force has it. */
+  readonly listener: ServedListener | undefined
   readonly clock: Clock
   readonly #deadlines: DeadlineWatch
   /** Milliseconds since the epoch. */
@@ -82,6 +84,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   constructor(exchange: Exchange, snapshot: Snapshot | undefined, clock: Clock, deadlines: DeadlineWatch) {
     this.exchange = exchange
     this.snapshot = snapshot
+    this.listener = snapshot?.listeners.get(exchange.connection.place)
     this.clock = clock
     this.#deadlines = deadlines
     this.startedAt = clock.now()
@@ -233,7 +236,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   }
 
   #examineTarget({ host }: RequestFields): GatewayError | undefined {
-    const { exchange, settings } = this
+    const { exchange } = this
     const { method } = exchange
     if (!isServedMethod(method)) {
       return new GatewayError('PORTICO_REQ_METHOD_NOT_ALLOWED', method)
@@ -260,7 +263,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     this.hostname = hostname
     this.rawPath = target.path
     if (target === ASTERISK) return undefined
-    const path = normalizePath(target.path, settings.paths.encodedSlash)
+    const path = normalizePath(target.path, this.listener?.listener.paths ?? USUAL_PATHS)
     if (!path || !isCleanQuery(target.query)) return new GatewayError('PORTICO_REQ_BAD_PATH', exchange.target)
     this.path = path
     this.query = target.query

@@ -32,6 +32,7 @@ import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-cl
 import { checkMatch, checkPathType } from './ingress/match.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
 import { checkSplit, checkSplitBackends } from './ingress/split.ts'
+import { checkSplitCookie, reportIdleCookie } from './ingress/split-cookie.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
 import { findSections, listMentions, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
 import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
@@ -207,7 +208,8 @@ export class Translator {
     for (const target of targets) reportProtocol(target, diagnostics)
     const closed = this.#closeRefused(resources, settings)
     const claimants = closed.length === 0 ? served : [...served, ...closed]
-    const { table, routes, starving } = this.#merger.merge(claimants, settings, diagnostics)
+    const own = this.#listeners.listOwn(settings)
+    const { table, routes, starving } = this.#merger.merge(claimants, own, settings, diagnostics)
     reportStarving(starving, diagnostics)
     this.#binder.begin(resources, clock)
     const certificates = this.#binder.bind(ingresses, diagnostics)
@@ -309,7 +311,11 @@ export class Translator {
     checkFilters(ingress, own)
     checkMatch(ingress, found.whole.guards, own)
     checkSplit(filters.mentions, own)
-    for (const split of listMentions(ingress, policies, 'split')) checkSplitBackends(split, ingress, own)
+    checkSplitCookie(filters.mentions, own)
+    const splits = listMentions(ingress, policies, 'split')
+    for (const split of splits) checkSplitBackends(split, ingress, own)
+    const cookies = splits.length > 0 ? [] : listMentions(ingress, policies, 'split-cookie')
+    for (const cookie of cookies) reportIdleCookie(cookie, own)
     for (const type of listMentions(ingress, policies, 'path-type')) checkPathType(type, ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {

@@ -6,6 +6,7 @@ import type { VirtualHost } from '../model/route.ts'
 import type { EndpointTrouble, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import type { SnapshotUpdate } from '../snapshot/update.ts'
+import type { BufferedBytes } from '../telemetry/metrics.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
 import type { CircuitState } from '../upstream/choice/circuit.ts'
 import type { EndpointIdentity } from '../upstream/endpoint/endpoint.ts'
@@ -19,6 +20,7 @@ export type ToWorker =
       defaultCertificate: Certificate | undefined
       ticketSecret: Buffer
       affinitySecret: Buffer
+      dataFolder: string
       processes: number
     }>
   /** Part of an update; the last part puts it in force, which is answered by `applied`. */
@@ -62,6 +64,7 @@ export type TrafficFigures = Readonly<{
   logLinesDropped: number
   inFlight: number
   tunnels: number
+  buffered: BufferedBytes
   /** Open client connections and UDP sessions by listener, as metrics name it. */
   connections: Readonly<Record<string, number>>
   residentBytes: number
@@ -167,6 +170,7 @@ const NO_COUNTS: CountsData = {
   series: [],
   errors: new Map(),
   connections: new Map(),
+  mirrored: new Map(),
   bytes: new Map(),
   contained: new Map(),
 }
@@ -180,6 +184,9 @@ export function* cutFigures(figures: TrafficFigures): Generator<TrafficFigures> 
   for (const series of group(counts.series, () => 4)) yield { ...rest, counts: { ...NO_COUNTS, series } }
   for (const some of group([...counts.connections], () => 2)) {
     yield { ...rest, counts: { ...NO_COUNTS, connections: new Map(some) } }
+  }
+  for (const some of group([...counts.mirrored], () => 2)) {
+    yield { ...rest, counts: { ...NO_COUNTS, mirrored: new Map(some) } }
   }
   for (const some of group([...counts.bytes], () => 2)) {
     yield { ...rest, counts: { ...NO_COUNTS, bytes: new Map(some) } }

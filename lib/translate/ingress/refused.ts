@@ -27,6 +27,7 @@ import { checkMatch, checkPathType, findClientMatch, readMatch } from './match.t
 import { ADDRESSES } from './match-annotation.ts'
 import { checkPath } from './route.ts'
 import { checkSplit, checkSplitBackends } from './split.ts'
+import { checkSplitCookie } from './split-cookie.ts'
 
 /** Reports their further problems, beside those in `diagnostics`. */
 export function checkRefused(
@@ -60,6 +61,7 @@ export function checkRefused(
     const policies = parts.policies.of(ingress)
     checkMatch(ingress, policies.guards, found)
     checkSplit(readMentions(ingress), found)
+    checkSplitCookie(readMentions(ingress), found)
     for (const split of listMentions(ingress, NO_POLICIES, 'split')) checkSplitBackends(split, ingress, found)
     for (const type of listMentions(ingress, NO_POLICIES, 'path-type')) checkPathType(type, ingress, found)
     const terms = readMatch(readMentions(ingress), undefined, policies.guards)

@@ -31,6 +31,7 @@ import { type LostCondition, type RouteTerms, readMatch } from './match.ts'
 import type { FilterMention, FilterMentions } from './mention.ts'
 import { ROUTE_OPTIONS } from './route-option.ts'
 import { divideBackend, findSplit, type WeightedBackend } from './split.ts'
+import { readSplitCookie } from './split-cookie.ts'
 
 /** What a backend comes to on a route. */
 export type RouteBackend = Readonly<{
@@ -171,14 +172,23 @@ export class RouteBackends {
     const { mentions, uneven } = joinShares(forwarding.map(({ layers }) => mergeLayers(layers)))
     const counted = uneven.filter(({ name }) => !decided.has(name))
     reportUneven(counted, split, this.#diagnostics)
-    return { action: this.#split(shares, split, findClash(counted)), problem: undefined, layers: [mentions] }
+    return {
+      action: this.#split(shares, split, readSplitCookie(decided), findClash(counted)),
+      problem: undefined,
+      layers: [mentions],
+    }
   }
 
   /**
    * The action of a route whose requests are divided. A guard of one of its Services that cannot be used closes the route, as it does
    * where there is no other Service, and so does `clash`; where all weights are 0 nobody answers.
    */
-  #split(shares: readonly WeightedBackend[], { label }: FilterMention, clash: SplitFilter | undefined): RouteAction {
+  #split(
+    shares: readonly WeightedBackend[],
+    { label }: FilterMention,
+    cookie: string | undefined,
+    clash: SplitFilter | undefined,
+  ): RouteAction {
     const all = shares.map(({ backend, weight }) => Object.freeze({ weight, action: this.#resolve(backend).action }))
     const backend = all.map(({ weight, action }) => `${action.backend}=${weight}`).join(', ')
     const closed = all.find(isClosed)?.action
@@ -188,7 +198,9 @@ export class RouteBackends {
       return Object.freeze({ type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID', reason, backend })
     }
     if (all.some(({ weight }) => weight > 0)) {
-      return Object.freeze({ type: 'split', shares: Object.freeze(all), backend })
+      const action = { type: 'split', shares: Object.freeze(all), backend } as const
+      if (cookie === undefined) return Object.freeze(action)
+      return Object.freeze({ ...action, cookie, backend: `${backend} (kept by the cookie ${cookie})` })
     }
     const reason = `all weights of ${label} are 0`
     return Object.freeze({ type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE', reason, backend })

@@ -4,6 +4,7 @@ import type { OptionForm, OptionText } from '../route-policy/option-form.ts'
 import { isCondition, MATCH_FORMS, type MatchAnnotation } from './match-annotation.ts'
 import type { FilterMention, FilterMentions } from './mention.ts'
 import { SPLIT_FORM } from './split.ts'
+import { SPLIT_COOKIE_FORM } from './split-cookie.ts'
 
 const SETTING_FORMS = [...SERVICE_SETTINGS_BY_ANNOTATION].map(([annotation, { separator }]): [string, OptionForm] => [
   annotation.slice(ANNOTATION_DOMAIN.length),
@@ -14,6 +15,7 @@ const SETTING_FORMS = [...SERVICE_SETTINGS_BY_ANNOTATION].map(([annotation, { se
 export const ROUTE_OPTIONS: ReadonlyMap<string, OptionForm> = new Map([
   ...Object.entries(MATCH_FORMS),
   ['split', SPLIT_FORM],
+  ['split-cookie', SPLIT_COOKIE_FORM],
   ...SETTING_FORMS,
 ])
 

@@ -29,6 +29,7 @@ import { ADDRESSES, isCondition } from '../ingress/match-annotation.ts'
 import { type FilterMention, type FilterMentions, NO_MENTIONS } from '../ingress/mention.ts'
 import { findCondition, findMatchMention } from '../ingress/route-option.ts'
 import { checkSplit } from '../ingress/split.ts'
+import { checkSplitCookie } from '../ingress/split-cookie.ts'
 import { keepList, Memo, Sieve } from '../reuse.ts'
 import { checkPolicy, readOverrides } from '../service/policy.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
@@ -176,6 +177,7 @@ export class PolicyAttachments {
       checkFilters(policy, own)
       checkMatch(policy, false, own)
       checkSplit(readMentions(policy), own)
+      checkSplitCookie(readMentions(policy), own)
       checkPolicy(policy, own)
       checkTargets(policy, own)
       return keepList(own.items)

@@ -20,6 +20,7 @@ import { IdlePrivates } from '../transport/private-connections.ts'
 import { chooseCandidates } from './candidates.ts'
 import type { CircuitFlip, CircuitState } from './circuit.ts'
 import { UpstreamPool } from './pool.ts'
+import { markService } from './session-cookie.ts'
 import { UpstreamState } from './upstream-state.ts'
 
 export type RegistryOptions = {
@@ -94,6 +95,11 @@ export class EndpointRegistry {
       return known
     })
     return new UpstreamPool(upstream, policy, states, chooseCandidates(upstream, states), state)
+  }
+
+  /** What cookies say of a Service, `default/web`. */
+  markService(service: string): string {
+    return markService(this.#affinitySecret, service)
   }
 
   /** Forgets upstreams and endpoints that none of these pools uses: at once if they are idle, else at a later call. */
