@@ -251,6 +251,23 @@ t.test('split divides the requests of the routes that a policy targets', async (
   t.same(on(SHOP, 'nonsense').routes['b.test/'], '', 'it divides nothing')
 })
 
+t.test('a cookie keeps clients with the Services of a split, whichever object has either', async (t) => {
+  const kept = 'split default/web:80=90, default/next:80=10 (kept by the cookie shop)'
+  const split = { 'portico.dev/split': 'web=90, next=10' }
+  const on = (options: object, annotations: Annotations = {}) =>
+    play(SERVICES, printIngress(annotations), printPolicy('p', SHOP, options))
+  const whole = on({ split: { web: 90, next: 10 }, splitCookie: 'shop' })
+  t.same([whole.routes['b.test/'], whole.said], [kept, []])
+  t.same(on({ splitCookie: 'shop' }, split).routes['b.test/'], kept)
+  t.match(on({ splitCookie: 'shop' }).said, [
+    /error PORTICO_RES_FIELD_VALUE spec.splitCookie: it says nothing without split/,
+  ])
+  t.match(on({ splitCookie: 'a b' }, split).said, [
+    /spec.splitCookie: "a b" is no name of a cookie .*until then no client is kept/,
+  ])
+  t.match(on({ splitCookie: ['a'] }, split).said, [/spec.splitCookie: it cannot be a list/])
+})
+
 t.test('settings of a policy hold for routes of its Ingress, or upstreams of its Service', async (t) => {
   const options = { timeoutsRequest: '5s', tries: 3, retryConditions: ['reset', '503'], bodyLimit: '1Mi' }
   const route = 'timeouts.request=5000'
