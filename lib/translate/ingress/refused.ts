@@ -137,10 +137,9 @@ export function claimClosed(
   }
 }
 
-/** A guard of Portico's own, as the others are; its domain may be misspelt. */
+/** A guard of Portico's own, as the others are. */
 function describeOwnGuard(name: string): ForeignAnnotation {
-  const [, key = ''] = name.split('/')
-  const domain = ANNOTATION_DOMAIN.slice(0, -1)
+  const [domain = '', key = ''] = name.split('/')
   return { name, domain, key, value: '', kind: 'guard', isIdle: false, isOfHost: false }
 }
 
