@@ -51,6 +51,7 @@ export const ROUTES: View<RouteRow> = {
     { title: 'INGRESS', wide: true, cell: (row) => `${row.namespace}/${row.ingress}` },
     { title: 'HTTP', wide: true, cell: (row) => (row.redirectToHttps ? '308 to https' : 'served') },
     { title: 'FILTERS', wide: true, optional: true, cell: (row) => row.filters.join('; ') },
+    { title: 'POLICIES', wide: true, optional: true, cell: (row) => row.policies.join('; ') },
     { title: 'REASON', wide: true, cell: (row) => row.reason ?? '' },
   ],
   name: (row) => `route/${row.host}${row.path}`,

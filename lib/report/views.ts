@@ -17,7 +17,7 @@ import { usableEndpoints } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { SETTINGS, type Settings } from '../settings/table.ts'
 import { locateField, locateRoute, locateService, printPlace } from './place.ts'
-import { printConditions, printListenerName } from './print.ts'
+import { printConditions, printListenerName, printPolicies } from './print.ts'
 import { type DescribedShare, describeShares, printWeight } from './shares.ts'
 
 export type RouteRow = Readonly<{
@@ -44,6 +44,8 @@ export type RouteRow = Readonly<{
   reason: string | undefined
   /** What is done to requests and answers, in that order: `headers: request set X-A`. */
   filters: readonly string[]
+  /** The RoutePolicies that say more than filters: `RoutePolicy default/beta (matchHeaders)`. */
+  policies: readonly string[]
   /** HTTP is answered with a redirect to HTTPS. */
   redirectToHttps: boolean
   /** `file:line:column` */
@@ -149,6 +151,7 @@ function tableRows(model: Model, { hosts, defaultRoute, shadowed }: RouteTable, 
       ingress: route.owner.name,
       ...routeState(shares, shadowedBy, locate),
       filters: printFilters(route),
+      policies: printPolicies(route),
       redirectToHttps: redirected.has(route.host),
       source: printPlace(locateRoute(route, locate)),
     }
