@@ -295,6 +295,7 @@ function useOptions(spec: FilterSpec, options: Readonly<Record<string, unknown>>
     'joinsChecks',
     'upstreamRequest',
     'errorPage',
+    'mirror',
     'response',
     'requestBody',
     'responseBody',
