@@ -394,9 +394,11 @@ t.test('a copy does not wait for a place at the mirror', async (t) => {
     flags: ADMIN,
   })
   const client = await connectRaw(running.http)
+  const began = performance.now()
   for (let count = 0; count < 3; count++) t.equal((await client.send(GET).response()).status, 200)
   client.destroy()
   await until(async () => (await readResults(running)).failed === 2)
+  t.ok(performance.now() - began < SOON_MS, 'as soon as there is no place')
 })
 
 t.test('a mirror that authenticates connections takes none of the client from its Service', async (t) => {
