@@ -388,7 +388,7 @@ t.test('a body that the client holds back is asked for by the endpoint alone', a
 t.test('a copy does not wait for a place at the mirror', async (t) => {
   const mirror = await startMisbehaving(t, () => {})
   const upstream = await startMisbehaving(t, answerWith(OK))
-  const manifest = printMirror(mirror, 'copy', { 'portico.dev/max-requests': '1' })
+  const manifest = printMirror(mirror, 'copy', { 'portico.dev/max-requests': '1', 'portico.dev/queue-timeout': '30s' })
   const running = await runGateway(t, printFiltered({ mirror: 'copy' }) + manifest, {
     endpoints: { web: [upstream] },
     flags: ADMIN,
