@@ -161,6 +161,7 @@ class GatewayProcess implements Gateway {
     this.#metrics.watch({
       requestsInFlight: () => this.inFlight,
       tunnelsOpen: () => this.#carrier?.tunnels ?? 0,
+      buffered: () => this.#carrier?.buffered ?? { memory: 0, file: 0 },
       connections: () => this.#carrier?.connections() ?? [],
       endpoints: () => this.#carrier?.endpoints() ?? [],
       logLinesDropped: () => this.#carrier?.logLinesDropped ?? this.#destination.dropped,
@@ -264,7 +265,7 @@ class GatewayProcess implements Gateway {
     if (this.served.model.listeners.some(({ tls }) => tls)) {
       this.#defaultCertificate = await loadDefaultCertificate(folder, this.#clock, this.log)
     }
-    this.#carrier = await this.#createCarrier(await loadKeptSecret(folder, COOKIE_SECRET, this.log))
+    this.#carrier = await this.#createCarrier(folder, await loadKeptSecret(folder, COOKIE_SECRET, this.log))
     await this.#observation.prepare()
     const first = this.served
     await this.#carrier.start(first)
@@ -307,7 +308,7 @@ class GatewayProcess implements Gateway {
   }
 
   /** Loads what it takes, and no more: without traffic of its own, this process does without a good part of the code. */
-  async #createCarrier(affinitySecret: Buffer): Promise<Carrier> {
+  async #createCarrier(dataFolder: string, affinitySecret: Buffer): Promise<Carrier> {
     const settings = this.#settings
     const options = {
       settings,
@@ -317,6 +318,7 @@ class GatewayProcess implements Gateway {
       defaultCertificate: this.#defaultCertificate,
       ticketSecret: randomBytes(TICKET_SECRET_BYTES),
       affinitySecret,
+      dataFolder,
       logLinesDropped: () => this.#destination.dropped,
       onTrouble: (trouble: EndpointTrouble) => {
         this.#health?.report(trouble)

@@ -84,14 +84,13 @@ export const command: Command = {
     if (countDiagnostics(diagnostics).error > 0) {
       terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
     }
-    const { paths, https, dataDir } = settings
+    const { https, dataDir } = settings
     const secret = await peekKeptSecret(findDataDir(dataDir, terminal.host.env), COOKIE_SECRET)
     const { request, trail } = await examineRequest(sent, settings)
     const explanation = explainRequest(
       model,
       { ...asked, ...request },
       {
-        encodedSlash: paths.encodedSlash,
         httpsPort: https.redirectPort || https.port,
         strictSni: https.strictSni,
         leftOut: listLeftOut(resources, diagnostics),

@@ -20,6 +20,8 @@ export type Place =
   | 'mirror'
   /** The stream of a filter that a body passes. */
   | 'filter'
+  /** A body on its way to a file or from it. */
+  | 'buffer'
   /** A time limit. */
   | 'deadline'
   /** The moment when a waiting request gets an endpoint, or its next try. */

@@ -26,8 +26,8 @@ export async function keepFile(dataDir: string, name: string, text: string): Pro
   }
 }
 
-/** Makes one level at a time: Node's recursive `mkdir` never returns below a folder that takes no children, such as /proc. */
-async function makeFolder(path: string): Promise<void> {
+/** Makes a folder for this user alone, unless it exists. One level at a time: Node's recursive `mkdir` never returns below a folder that takes no children, such as /proc. Throws Node's errors. */
+export async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 })
   } catch (error) {

@@ -54,6 +54,7 @@ export const REQUEST_ERRORS = {
   PORTICO_GW_GUARD_UNSUPPORTED: [503, 'gateway', 'never', 'The route asks for a check that the gateway cannot make.'],
   PORTICO_GW_AUTH_UNAVAILABLE: [503, 'gateway', 'never', 'The request cannot be authorized at the moment.'],
   PORTICO_GW_DESCRIPTORS: [503, 'gateway', 'never', 'The gateway is overloaded.'],
+  PORTICO_GW_BUFFERS_FULL: [503, 'gateway', 'never', 'The gateway has no room for the request at the moment.'],
   PORTICO_GW_OVERLOADED: [503, 'gateway', 'never', 'The gateway is overloaded.'],
   PORTICO_GW_UNEXPECTED: [500, 'gateway', 'never', 'The gateway failed.'],
 } as const satisfies Record<string, readonly [number, Fault, Retry, string]>
@@ -119,8 +120,27 @@ export function overloaded(why: string, waitMs: number): GatewayError {
   return new GatewayError('PORTICO_UP_OVERLOADED', why, undefined, { retryAfter: seconds })
 }
 
+/** A body that is to be buffered cannot be. */
+export function buffersFull(why: string): GatewayError {
+  return new GatewayError('PORTICO_GW_BUFFERS_FULL', why, undefined, { retryAfter: 1 })
+}
+
 /** A body of more than `limit` bytes: the client is told the limit. */
 export function tooLarge(limit: number, detail: string): GatewayError {
   const sentence = `The request body is too large: it may have ${printBytes(limit)} bytes.`
   return new GatewayError('PORTICO_REQ_TOO_LARGE', detail, undefined, { sentence })
+}
+
+/** A head with more than `limit` fields: the client is told the limit. */
+export function tooManyFields(limit: number): GatewayError {
+  const sentence = `The request headers are too large: there may be ${limit} fields.`
+  const detail = `more than limits.headerCount (${limit})`
+  return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', detail, undefined, { sentence })
+}
+
+/** A head of more than `limit` bytes: the client is told the limit. */
+export function headTooLarge(limit: number): GatewayError {
+  const sentence = `The request headers are too large: they may have ${printBytes(limit)} bytes.`
+  const detail = `more than limits.headerBytes (${limit} bytes)`
+  return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', detail, undefined, { sentence })
 }

@@ -14,6 +14,9 @@ export type AnswerSink = Pick<Exchange, 'write' | 'end' | 'pendingBytes'>
 /** A head that the filters of the route have seen. */
 export type FilteredHead = AnswerHead & Readonly<{ page?: ErrorPage; bodyStreams?: readonly StreamMaker[] }>
 
+/** So much of an answer waits in memory for a slow client, so that short answers leave their endpoint at once. */
+export const HELD_BYTES = 65_536
+
 /** Fields that describe a body, and not the one that a page puts in its place (RFC 9110 §8, §14). */
 const removeBodyFields = createRemover([
   'accept-ranges',

@@ -1,17 +1,28 @@
 /** Carries one request to an endpoint and the answer back: backpressure both ways, progress limits, failures. HOT */
 import type { Socket } from 'node:net'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
-import { GatewayError, type RequestErrorCode } from '../base/errors.ts'
+import { buffersFull, GatewayError, type RequestErrorCode } from '../base/errors.ts'
 import type { FilterChain } from '../filters/chain.ts'
+import { findField } from '../http1/field-line.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import { HALF_CLOSED_MS, hangupWatch, type Sighting, type Unread } from '../platform/hangup-watch.ts'
 import type { UpstreamPolicy } from '../settings/service.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import type { UpstreamCall, UpstreamEvents } from '../upstream/transport/call.ts'
-import { type AnswerSink, filterHead, filterSwitch, findAsked, openAnswerBody } from './answer.ts'
+import {
+  type AnswerSink,
+  type FilteredHead,
+  filterHead,
+  filterSwitch,
+  findAsked,
+  HELD_BYTES,
+  openAnswerBody,
+} from './answer.ts'
 import { Attempts, type AttemptUser } from './attempts.ts'
 import { type BodyTaker, TransformedBody } from './body-transform.ts'
+import { BufferedAnswer, type BufferedAnswerOwner, mayBuffer } from './buffered-answer.ts'
+import { type BodyHolder, BufferedBody, type BufferedBodyOwner } from './buffered-body.ts'
 import type { RequestContext } from './context.ts'
 import { Draft } from './draft.ts'
 import type { BodySink, Exchange, ExchangeEvents } from './exchange.ts'
@@ -22,12 +33,14 @@ import type { Mirrors, RequestCopies } from './mirrors.ts'
 import type { WholeAnswer } from './own-answer.ts'
 import { mayRepeat } from './retry.ts'
 import { composeSplitCookie } from './split-cookie.ts'
+import type { Spools } from './spools.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
 
 /** The owner of forwarded requests. */
 export type ForwardOwner = {
   readonly deadlines: DeadlineWatch
   readonly mirrors: Mirrors
+  readonly spools: Spools
   readonly isDraining: boolean
   /** Answers a request of which nothing was answered yet. */
   fail(context: RequestContext, error: GatewayError): void
@@ -43,8 +56,10 @@ const NO_TRAILERS: readonly string[] = Object.freeze([])
 
 /** An upload is under way, and gets an endpoint, when so many bytes of it have come. */
 const UNDER_WAY_BYTES = 16_384
-/** So much of an answer waits here for a slow client, so that short answers leave their endpoint at once. */
-const HELD_BYTES = 65_536
+/** A declared body up to this length is short: it is read whole before an endpoint is chosen, unless the route says `none`. */
+const SHORT_BYTES = 65_536
+/** The body is awaited whatever its length. */
+const WHOLE = Number.POSITIVE_INFINITY
 
 /** So long an endpoint may think about whether it wants a body that its client holds back: many never say (RFC 9110 §10.1.1). */
 const CONTINUE_MS = 1000
@@ -52,7 +67,18 @@ const CONTINUE_MS = 1000
 /** A client that takes fewer bytes a second has stalled. */
 const LEAST_DOWNLOAD_RATE = 240
 
-export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker, ExchangeEvents, Timed, Unread {
+export class Forward
+  implements
+    AttemptUser,
+    UpstreamEvents,
+    BodySink,
+    BodyTaker,
+    BufferedBodyOwner,
+    BufferedAnswerOwner,
+    ExchangeEvents,
+    Timed,
+    Unread
+{
   readonly context: RequestContext
   deadlineAt: number = Number.POSITIVE_INFINITY
   watchIndex: number = UNWATCHED
@@ -69,9 +95,9 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
   #isReady = false
   /** Nothing that happens upstream matters any more. */
   #over = false
-  /** The endpoint is not read, since the client does not get on. */
+  /** The client does not get on; the endpoint is not read then, unless its answer is buffered. */
   #isAnswerHeld = false
-  /** The client is not read, since the endpoint does not get on. */
+  /** The endpoint does not get on, or the disk: the client is not read. */
   #isBodyHeld = false
   /** All of the body has come, and waits to be read. */
   #isBodyHere = false
@@ -83,6 +109,8 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
   #awaited = 0
   /** What came of the body, as long as all of it can be sent, or sent again. */
   #kept: KeptBody | undefined = undefined
+  /** Where the route buffers bodies, and this one is neither short nor a stream. */
+  #buffered: BufferedBody | undefined = undefined
   #trailers: readonly string[] = NO_TRAILERS
   /** Where filters transform the body that the client sends. */
   #transformed: TransformedBody | undefined = undefined
@@ -90,6 +118,8 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
   #copies: RequestCopies | undefined = undefined
   /** Takes the body of the answer. */
   #answer: AnswerSink
+  /** The same, where the route buffers answers and this one may be. */
+  #bufferedAnswer: BufferedAnswer | undefined = undefined
   /** Bytes that the client was seen to take when it was last looked at. */
   #takenBefore = 0
   #limitMs = 0
@@ -208,6 +238,10 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
 
   takeBody(chunk: Buffer): void {
     this.#copies?.write(chunk)
+    if (this.#buffered !== undefined) {
+      if (this.#buffered.add(chunk) && this.#transformed === undefined) this.#progress(chunk.length)
+      return
+    }
     const call = this.#isReady ? this.#call : undefined
     // What comes of a client that was asked to pause is little, and has to be kept.
     if (call !== undefined && this.#isTooLong(chunk)) this.#dropKept()
@@ -255,7 +289,11 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
   onReady(): void {
     const call = this.#call!
     this.#isReady = true
-    if (this.#bodyBegun) this.#sendKept(call)
+    if (this.#buffered !== undefined) {
+      this.#isBodyHeld = false
+      this.#watchHead()
+      this.#buffered.send(call, this.#trailers)
+    } else if (this.#bodyBegun) this.#sendKept(call)
     else if (this.#bodyEnded) {
       call.end(NO_TRAILERS)
       this.#watchHead()
@@ -270,6 +308,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     this.#isReady = false
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#draft!.expectsContinue = this.#expectsContinue
+    this.#buffered?.stop()
     this.#attempts.repeatStale()
     this.#pauseBody()
     return true
@@ -280,6 +319,10 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     if (this.#over) return
     this.#isBodyHeld = false
     if (exchange.isHeadSent) this.#watchAnswer()
+    if (this.#buffered !== undefined) {
+      if (!exchange.isHeadSent) this.#watchHead()
+      this.#buffered.resume()
+    }
     if (this.#bodyEnded) return
     if (!exchange.isHeadSent) this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
     this.#bodySource.resumeBody()
@@ -326,8 +369,17 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     this.#attempts.settleAnswer(status, now)
     this.#dropKept()
     this.#watchAnswer()
-    this.#answer = openAnswerBody(context, filtered)
+    this.#answer = this.#openAnswer(head, filtered, bodiless)
     if (!more) exchange.flush()
+  }
+
+  #openAnswer(head: ResponseHead, filtered: FilteredHead, bodiless: boolean): AnswerSink {
+    const { context } = this
+    const isWanted = this.#policy.responseBuffering === 'all' && !bodiless && filtered.page === undefined
+    if (!isWanted || !mayBuffer(head)) return openAnswerBody(context, filtered)
+    const buffered = new BufferedAnswer(context, this.#owner.spools, this)
+    this.#bufferedAnswer = buffered
+    return buffered.leadTo(openAnswerBody(context, filtered))
   }
 
   /** Keeps an error until it is whole, since a page may take its place, or it may have to go out after all. */
@@ -354,11 +406,22 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     if (answer === context.exchange) context.bytesOut += chunk.length
     if (answer.write(chunk) || answer.pendingBytes < HELD_BYTES) this.#progress(0)
     else {
-      this.#call!.pause()
+      if (this.#bufferedAnswer?.hasRoom !== true) this.#call!.pause()
+      if (this.#isAnswerHeld) return
       this.#isAnswerHeld = true
       this.onUnread()
       this.#watchClient()
     }
+  }
+
+  // BufferedAnswerOwner
+
+  onAnswerRoom(): void {
+    if (!this.#over) this.#call?.resume()
+  }
+
+  onAnswerTaken(): void {
+    if (this.#limitCode === 'PORTICO_REQ_ABORTED') this.deadlineAt = -this.#limitMs
   }
 
   onEnd(trailers: readonly string[]): void {
@@ -407,7 +470,8 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
 
   /** True if it can be sent again where the endpoint closes the connection just then, however much of it was sent. */
   get isRepeatable(): boolean {
-    if (!this.context.exchange.hasBody || this.#expectsContinue) return this.isIdempotent
+    if (!this.context.exchange.hasBody || this.#expectsContinue || this.#buffered !== undefined)
+      return this.isIdempotent
     return this.#bodyLength !== undefined && this.#keepsBody()
   }
 
@@ -416,12 +480,15 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
   attempt(endpoint: EndpointState): void {
     this.#draft ??= new Draft(this.context, this.#policy)
     this.#draft.expectsContinue = this.#expectsContinue
+    // Trailers can follow chunks alone.
+    if (this.#buffered !== undefined && this.#trailers.length === 0) this.#draft.contentLength = this.#buffered.length
     this.#call = endpoint.call(this.#draft, this)
     this.#call.start()
   }
 
   get canRepeat(): boolean {
-    return !this.context.exchange.isHeadSent && (!this.#bodyBegun || this.#kept !== undefined)
+    if (this.context.exchange.isHeadSent) return false
+    return !this.#bodyBegun || this.#kept !== undefined || this.#buffered !== undefined
   }
 
   get isIdempotent(): boolean {
@@ -448,6 +515,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     this.#call = undefined
     this.#isReady = false
     this.deadlineAt = Number.POSITIVE_INFINITY
+    this.#buffered?.stop()
     this.#pauseBody()
   }
 
@@ -482,28 +550,37 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     return this.#transformed ?? this.context.exchange
   }
 
-  /** Bytes of the body that are to come before an endpoint is chosen. A client that sends Expect wants to hear of the endpoint first. */
+  /** Bytes of the body that are to come before an endpoint is chosen. */
   #chooseAwaited(): number {
-    if (this.#bodyEnded) return 0
-    const length = this.#bodyLength
     const { requestBuffering } = this.#policy
-    if (length === undefined || this.#expectsContinue) return 0
-    return length <= requestBuffering ? length : Math.min(requestBuffering, UNDER_WAY_BYTES)
+    if (this.#bodyEnded || requestBuffering === 'none') return 0
+    const length = this.#bodyLength
+    // A client that sends Expect wants to hear of the endpoint first, where the whole is not read in any case.
+    const isCounted = length !== undefined && !this.#expectsContinue
+    if (isCounted && length <= SHORT_BYTES) return length
+    if (requestBuffering === 'all' && mayBufferBody(this.context)) return WHOLE
+    return isCounted ? UNDER_WAY_BYTES : 0
   }
 
   #awaitBody(bytes: number): void {
     this.#awaited = bytes
     this.#bodyBegun = true
-    this.#kept = new KeptBody(this.#bodyLength ?? 0)
+    if (bytes === WHOLE) this.#buffered = new BufferedBody(this.#owner.spools, this)
+    else this.#kept = new KeptBody(this.#bodyLength ?? 0)
+    if (this.#expectsContinue) this.#sendContinue()
     this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
     this.context.exchange.readBody(this)
   }
 
   /** The endpoint wants it, or does not say so in time. */
   #askForBody(): void {
+    this.#sendContinue()
+    this.#readBody()
+  }
+
+  #sendContinue(): void {
     this.#expectsContinue = false
     this.context.exchange.sendInterim(100, NO_TRAILERS)
-    this.#readBody()
   }
 
   /** Sends it on as it comes. */
@@ -526,6 +603,25 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     this.#leaveBody()
   }
 
+  // BufferedBodyOwner
+
+  onBodyHeld(by: BodyHolder): void {
+    if (this.#over) return
+    this.#isBodyHeld = true
+    if (by === 'disk') {
+      this.#bodySource.pauseBody()
+      this.#watch(this.context.settings.timeouts.writeStall, 'PORTICO_GW_BUFFERS_FULL')
+    } else if (this.context.exchange.isHeadSent) this.#watchAnswer()
+    else this.#watchHead()
+  }
+
+  onBodyRoom(): void {
+    if (this.#over || this.#bodyEnded) return
+    this.#isBodyHeld = false
+    this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
+    this.#bodySource.resumeBody()
+  }
+
   /** As much has come as an endpoint need not wait for. */
   #leaveBody(): void {
     this.#awaited = 0
@@ -538,9 +634,11 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     return tries > 1 && (this.#bodyLength ?? 0) <= retry.bufferBytes && this.isIdempotent
   }
 
+  /** The body is not sent again. */
   #dropKept(): void {
     this.#kept?.drop()
     this.#kept = undefined
+    this.#buffered?.keepNoLonger()
   }
 
   #isTooLong(chunk: Buffer): boolean {
@@ -587,6 +685,7 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     this.#over = true
     this.#transformed?.destroy()
     this.#copies?.cut()
+    this.#buffered?.drop()
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#attempts.leaveEndpoint()
   }
@@ -716,6 +815,10 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
       return
     }
     this.deadlineAt = Number.POSITIVE_INFINITY
+    if (this.#limitCode === 'PORTICO_GW_BUFFERS_FULL') {
+      this.fail(buffersFull(`the disk took nothing for ${this.#limitMs} ms`))
+      return
+    }
     if (this.#limitCode === 'PORTICO_REQ_ABORTED' || this.#waitsForClient) {
       this.#failClient(` for ${this.#limitMs} ms`)
       return
@@ -731,4 +834,9 @@ export class Forward implements AttemptUser, UpstreamEvents, BodySink, BodyTaker
     if (error.fault !== 'upstream' || !endpoint || isMutual) this.fail(error)
     else attempts.failAttempt(error, isAttempt && !this.#call?.hasAnswered ? 'timeout' : undefined)
   }
+}
+
+/** An upgrade, and the messages of gRPC, are to reach the endpoint as they come. */
+function mayBufferBody({ exchange, fields }: RequestContext): boolean {
+  return exchange.offer === undefined && !/^application\/grpc/i.test(findField(fields!.lines, 'content-type') ?? '')
 }

@@ -23,12 +23,14 @@ import { type MirrorOptions, Mirrors } from './mirrors.ts'
 import { OwnAnswer, type WholeAnswer } from './own-answer.ts'
 import { askForPage } from './page-call.ts'
 import { chooseRequestId } from './request-id.ts'
+import type { Spools } from './spools.ts'
 import { Tunnel } from './tunnel.ts'
 
 export type HandlerOptions = Readonly<{
   /** The snapshot in force; undefined before the first configuration. */
   snapshot: () => Snapshot | undefined
   clock: Clock
+  spools: Spools
   onFinish: (record: RequestRecord) => void
   /** A copy of a request, which was for this upstream, is over, or was not made. */
   onMirrored?: MirrorOptions['onResult']
@@ -66,6 +68,10 @@ export class RequestHandler implements ForwardOwner {
     return this.#options.isDraining()
   }
 
+  get spools(): Spools {
+    return this.#options.spools
+  }
+
   whenIdle(): Promise<void> {
     if (this.#inFlight === 0) return Promise.resolve()
     return new Promise((resolve) => this.#idleWaiters.push(resolve))
@@ -80,7 +86,7 @@ export class RequestHandler implements ForwardOwner {
   /** Serves one request to its end. */
   handle(exchange: Exchange): void {
     const snapshot = this.#options.snapshot()
-    const context = new RequestContext(exchange, snapshot, this.#options.clock)
+    const context = new RequestContext(exchange, snapshot, this.#options.clock, this.deadlines)
     this.#inFlight++
     try {
       if (exchange.connection.isLost) this.#drop(context)
@@ -168,7 +174,7 @@ export class RequestHandler implements ForwardOwner {
       this.#answer(context, { status: 200, lines, body: undefined }, false)
       return
     }
-    const table = findTable(context)
+    const table = context.listener?.table
     const host = table && findHost(table, context.hostname)
     if (host?.host.filters === undefined) this.#route(context, table, host)
     else this.#ask(context, host.host.filters, 0, host)
@@ -234,7 +240,7 @@ export class RequestHandler implements ForwardOwner {
       }).start()
       return
     }
-    if (host !== undefined) this.#route(context, findTable(context), host)
+    if (host !== undefined) this.#route(context, context.listener?.table, host)
     else this.#send(context, context.served!)
   }
 
@@ -278,11 +284,6 @@ function findLength(answer: WholeAnswer): number | undefined {
   const { status, body } = answer
   if (status === 204 || status === 304) return undefined
   return 'contentLength' in answer ? answer.contentLength : (body?.length ?? 0)
-}
-
-/** The routes of the listener that took the connection; undefined: no listener in force has its place, or none took it. */
-function findTable({ snapshot, exchange }: RequestContext): ServedTable | undefined {
-  return snapshot!.listeners.get(exchange.connection.place)?.table
 }
 
 function explainUnavailable({ action }: ServedRoute): GatewayError {

@@ -20,6 +20,11 @@ export class KeptBody {
     return this.#length
   }
 
+  /** Bytes of memory that it takes. */
+  get size(): number {
+    return this.#buffer.length
+  }
+
   get bytes(): Buffer {
     return this.#buffer.subarray(0, this.#length)
   }

@@ -12,7 +12,7 @@ import type { ClientSide, UpstreamCall, UpstreamEvents, UpstreamRequest } from '
 import { PrivateConnections } from '../upstream/transport/private-connections.ts'
 import { type AttemptSubject, Attempts, type AttemptUser } from './attempts.ts'
 import type { RequestContext } from './context.ts'
-import { findConnectTimeout } from './draft.ts'
+import { findConnectTimeout } from './connect-timeout.ts'
 import { KeptBody } from './kept-body.ts'
 import { mayRepeat } from './retry.ts'
 

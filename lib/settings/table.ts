@@ -27,6 +27,20 @@ import { strings } from './types/strings.ts'
 import { workers } from './types/workers.ts'
 import { UPSTREAM_SETTINGS } from './upstream.ts'
 
+/** What `http` and `https` have each for itself. */
+const LISTENER_PATHS = {
+  encodedSlash: choice(['inherit', 'keep', 'reject', 'decode'], {
+    default: 'inherit',
+    advanced: true,
+    doc: 'The same as paths.encodedSlash for this port alone; inherit takes it from there.',
+  }),
+  mergeSlashes: choice(['inherit', 'match', 'always', 'never'], {
+    default: 'inherit',
+    advanced: true,
+    doc: 'The same as paths.mergeSlashes for this port alone; inherit takes it from there.',
+  }),
+} satisfies SettingTable
+
 export const SETTINGS = {
   http: {
     enabled: boolean({ default: true, restart: true, doc: 'Serve plain HTTP.' }),
@@ -40,6 +54,7 @@ export const SETTINGS = {
       default: 'none',
       doc: 'Whether every connection begins with a PROXY protocol header, v1 or v2, that names its client. The headers of peers in trustedProxies alone are believed; other peers are cut.',
     }),
+    paths: LISTENER_PATHS,
   },
   https: {
     enabled: boolean({ default: true, restart: true, doc: 'Serve HTTPS.' }),
@@ -73,6 +88,7 @@ export const SETTINGS = {
       advanced: true,
       doc: 'A TLS handshake is cut after this time.',
     }),
+    paths: LISTENER_PATHS,
   },
   admin: {
     enabled: boolean({ default: true, restart: true, doc: 'Serve health, metrics and the JSON API.' }),
@@ -231,10 +247,15 @@ export const SETTINGS = {
   }),
   forwardedHeader: boolean({ default: false, doc: 'Also send the Forwarded header (RFC 7239).' }),
   paths: {
-    encodedSlash: choice(['keep', 'reject'], {
+    encodedSlash: choice(['keep', 'reject', 'decode'], {
       default: 'keep',
       advanced: true,
-      doc: 'What to do with %2F and %5C in a path: keep them as data, or answer 400.',
+      doc: 'What %2F in a path is: data that is kept as it is, a reason to answer 400, or a slash, for matching and for the endpoint. %5C is data with keep, and answered 400 with the others.',
+    }),
+    mergeSlashes: choice(['match', 'always', 'never'], {
+      default: 'match',
+      advanced: true,
+      doc: 'Where doubled slashes in a path are one slash: for matching alone, so that the endpoint gets them as they were sent, for matching and for the endpoint, or nowhere. With never, //admin is not /admin: routes that guard /admin do not take it.',
     }),
   },
   underscoresInHeaders: choice(['drop', 'reject', 'keep'], {
@@ -245,7 +266,7 @@ export const SETTINGS = {
     bodyBytes: bytes({
       default: 0,
       min: 0,
-      doc: 'Largest request body; 0 is no limit (bodies are streamed, never held). upstream.bodyLimit goes before it.',
+      doc: 'Largest request body; 0 is no limit. upstream.bodyLimit goes before it.',
     }),
     headerBytes: bytes({ default: 32_768, min: 1024, max: 1_048_576, restart: true, doc: 'Largest request head.' }),
     headerCount: integer({
@@ -356,6 +377,37 @@ export const SETTINGS = {
       default: 9_000,
       min: 0,
       doc: 'After SIGTERM, requests and connections under way may take this long.',
+    }),
+  },
+  buffering: {
+    folder: string({
+      default: '',
+      restart: true,
+      doc: 'Folder for what memory does not take of buffered bodies (upstream.requestBuffering, upstream.responseBuffering); empty: the folder "bodies" in dataDir. Its files have no names, and are gone when a process ends.',
+    }),
+    disk: bytes({
+      default: 2_147_483_648,
+      min: 0,
+      doc: 'Most bytes of all buffered bodies together in files; each worker has its part. Beyond that, requests get 503, and answers go on as fast as their clients take them. 0 keeps no files.',
+    }),
+    answerDisk: bytes({
+      default: 1_073_741_824,
+      min: 0,
+      advanced: true,
+      doc: 'Most bytes of one answer in a file; beyond that, the endpoint waits until the client has taken them. The body limit of the route limits requests.',
+    }),
+    memory: bytes({
+      default: 67_108_864,
+      min: 1_048_576,
+      advanced: true,
+      doc: 'Most bytes of all buffered bodies together in the memory of each worker. From half of it on, bodies go to files from 4Ki on; beyond it, requests get 503, and answers go on as fast as their clients take them.',
+    }),
+    bodyMemory: bytes({
+      default: 65_536,
+      min: 4_096,
+      max: 16_777_216,
+      advanced: true,
+      doc: 'A buffered body goes to a file in pieces of this size; until then it is in memory.',
     }),
   },
   upstream: UPSTREAM_SETTINGS,

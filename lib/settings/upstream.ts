@@ -13,7 +13,7 @@ import { string } from './types/string.ts'
 import { strings } from './types/strings.ts'
 
 /** Field and cookie names are tokens (RFC 9110 §5.6.2). */
-const HASH_BY = "^(client-ip|uri|path|(header|cookie):[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128})$"
+const HASH_BY = "^(client-ip|uri|path|(header|cookie|query):[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128})$"
 
 export const UPSTREAM_SETTINGS = {
   balancer: choice(['round-robin', 'least-requests', 'power-of-two', 'ewma', 'random', 'hash'], {
@@ -30,8 +30,8 @@ export const UPSTREAM_SETTINGS = {
     by: string({
       default: 'client-ip',
       pattern: HASH_BY,
-      form: 'client-ip, uri, path, header:NAME or cookie:NAME',
-      doc: 'What balancer hash goes by: client-ip, uri (path with query), path, header:NAME or cookie:NAME. A request without that header or cookie goes by its client IP.',
+      form: 'client-ip, uri, path, header:NAME, cookie:NAME or query:NAME',
+      doc: 'What balancer hash goes by: client-ip, uri (path with query), path, header:NAME, cookie:NAME or query:NAME (a parameter of the query). A request without it goes by its client IP.',
     }),
     table: choice(['ring', 'maglev'], {
       default: 'ring',
@@ -227,13 +227,15 @@ export const UPSTREAM_SETTINGS = {
     route: true,
     doc: 'Largest request body; goes before limits.bodyBytes, and may be larger. 0 leaves it to limits.bodyBytes.',
   }),
-  requestBuffering: bytes({
-    default: 65_536,
-    min: 0,
-    max: 1_048_576,
+  requestBuffering: choice(['short', 'all', 'none'], {
+    default: 'short',
     route: true,
-    advanced: true,
-    doc: 'Request bodies with a declared length up to this are read whole before an endpoint is chosen, so that slow clients hold no place there; of longer ones the first 16Ki are read. Bodies without a declared length, and bodies sent after Expect: 100-continue, are streamed from the start; 0 streams all.',
+    doc: 'Request bodies that are read whole before an endpoint is asked, so that slow clients hold no place there. short: those with a declared length up to 64Ki; of longer ones the first 16Ki are read, and bodies without a declared length, or after Expect: 100-continue, are streamed. all: every body, whatever its length, except for gRPC; what memory does not take goes to a file (buffering). none: bodies are streamed.',
+  }),
+  responseBuffering: choice(['short', 'all'], {
+    default: 'short',
+    route: true,
+    doc: 'Answers that are read as fast as the endpoint sends them, however slowly the client takes them, so that their place at the endpoint is free. short: those up to 64Ki. all: longer ones too; what memory does not take goes to a file (buffering). Clients get bytes as soon as they come either way. text/event-stream, gRPC and answers with X-Accel-Buffering: no are always short.',
   }),
   maxConnections: integer({ default: 1024, min: 1, doc: 'Most connections to one endpoint, from each worker.' }),
   maxRequests: integer({

@@ -92,6 +92,8 @@ export type Snapshot = Readonly<{
   listeners: ReadonlyMap<string, ServedListener>
   /** The pools that a route or a listener of this snapshot leads to. */
   pools: readonly UpstreamPool[]
+  /** A policy buffers requests or answers of any length, or one before it did. */
+  buffersBodies: boolean
 }>
 
 /** A table as it was compiled last, with what it is compiled of. */
@@ -127,6 +129,7 @@ export class SnapshotBuilder {
   #settings: Settings | undefined
   /** `upstream` of the settings: the same object for as long as it says the same. */
   #defaults: UpstreamPolicy | undefined
+  #buffersBodies = false
   #lastOwner: ResourceRef | undefined
   #lastName = ''
 
@@ -144,8 +147,8 @@ export class SnapshotBuilder {
     yield* this.#takeCertificates(update)
     yield* this.#takeListeners(update, changed)
     const pools = Object.freeze([...this.#pools.values(), ...this.#plainPools.values()])
-    const [certificates, listeners] = [this.#certificates, this.#listeners]
-    return Object.freeze({ generation, builtAt, settings, certificates, listeners, pools })
+    const [certificates, listeners, buffersBodies] = [this.#certificates, this.#listeners, this.#buffersBodies]
+    return Object.freeze({ generation, builtAt, settings, certificates, listeners, pools, buffersBodies })
   }
 
   /** The keys whose pool is another one now, or none. */
@@ -366,7 +369,9 @@ export class SnapshotBuilder {
   }
 
   #policyOf({ policy }: Upstream, routeOverrides?: PolicyOverrides | undefined): UpstreamPolicy {
-    return resolvePolicy(this.#defaults!, policy, routeOverrides)
+    const resolved = resolvePolicy(this.#defaults!, policy, routeOverrides)
+    if (resolved.requestBuffering === 'all' || resolved.responseBuffering === 'all') this.#buffersBodies = true
+    return resolved
   }
 }
 

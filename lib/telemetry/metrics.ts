@@ -40,10 +40,14 @@ export type HealthFigures = Readonly<{
 /** The number of processes in which the circuit of an upstream is in a state; closed circuits are left out. */
 export type CircuitFigures = Readonly<{ upstream: string; state: string; count: number }>
 
+/** Bytes of the bodies that are buffered at this moment. */
+export type BufferedBytes = Readonly<{ memory: number; file: number }>
+
 /** Figures held elsewhere and read at each scrape. */
 export type LiveFigures = {
   requestsInFlight: () => number
   tunnelsOpen?: () => number
+  buffered?: () => BufferedBytes
   /** Open client connections by listener. */
   connections: () => Iterable<readonly [listener: string, count: number]>
   logLinesDropped?: () => number
@@ -209,6 +213,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
   )
   define('gauge', 'portico_tunnels_open', 'Upgraded connections (WebSocket and others) under way.', () =>
     figures?.tunnelsOpen ? [{ labels: {}, value: figures.tunnelsOpen() }] : [],
+  )
+  define('gauge', 'portico_buffered_bytes', 'Bytes of request bodies and answers that are buffered, by where.', () =>
+    Object.entries(figures?.buffered?.() ?? {}).map(([place, value]) => ({ labels: { in: place }, value })),
   )
   define('gauge', 'portico_connections', 'Open client connections, and UDP sessions.', () =>
     figures ? [...figures.connections()].map(([listener, value]) => ({ labels: { listener }, value })) : [],

@@ -1,7 +1,7 @@
 /** What carries the traffic of a gateway: worker processes (workers/worker-set), or this process itself (own-traffic). */
 import type { SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
-import type { CircuitFigures, WorkerFigures } from '../telemetry/metrics.ts'
+import type { BufferedBytes, CircuitFigures, WorkerFigures } from '../telemetry/metrics.ts'
 import type { TrafficOptions } from './traffic.ts'
 
 export type CarrierOptions = TrafficOptions & {
@@ -28,6 +28,7 @@ export type Carrier = {
   readonly inFlight: number
   /** The tunnels among them. */
   readonly tunnels: number
+  readonly buffered: BufferedBytes
   readonly logLinesDropped: number
   /** Open client connections and UDP sessions by listener. */
   connections(): Iterable<readonly [string, number]>

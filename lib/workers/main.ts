@@ -24,7 +24,8 @@ class WorkerProcess {
   #pieces: SnapshotUpdate[] = []
   #isEnding = false
 
-  constructor({ worker, settings, defaultCertificate, ticketSecret, affinitySecret, processes }: Message<'start'>) {
+  constructor(start: Message<'start'>) {
+    const { worker, settings, defaultCertificate, ticketSecret, affinitySecret, dataFolder, processes } = start
     process.title = `portico worker ${worker}`
     const destination = new LogDestination({ fd: STDOUT })
     const counts = new RequestCounts()
@@ -38,6 +39,7 @@ class WorkerProcess {
       ticketSecret,
       // The structured clone of a Buffer is a Uint8Array.
       affinitySecret: Buffer.from(affinitySecret),
+      dataFolder,
       processes,
       onTrouble: (trouble) => tell({ type: 'trouble', trouble }),
     })

@@ -6,6 +6,7 @@ import type { VirtualHost } from '../model/route.ts'
 import type { EndpointTrouble, UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import type { SnapshotUpdate } from '../snapshot/update.ts'
+import type { BufferedBytes } from '../telemetry/metrics.ts'
 import type { CountsData } from '../telemetry/request-counts.ts'
 import type { CircuitState } from '../upstream/choice/circuit.ts'
 import type { EndpointIdentity } from '../upstream/endpoint/endpoint.ts'
@@ -19,6 +20,7 @@ export type ToWorker =
       defaultCertificate: Certificate | undefined
       ticketSecret: Buffer
       affinitySecret: Buffer
+      dataFolder: string
       processes: number
     }>
   /** Part of an update; the last part puts it in force, which is answered by `applied`. */
@@ -62,6 +64,7 @@ export type TrafficFigures = Readonly<{
   logLinesDropped: number
   inFlight: number
   tunnels: number
+  buffered: BufferedBytes
   /** Open client connections and UDP sessions by listener, as metrics name it. */
   connections: Readonly<Record<string, number>>
   residentBytes: number

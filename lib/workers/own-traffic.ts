@@ -1,7 +1,7 @@
 /** A carrier without workers: the process that reads the configuration carries the traffic too. */
 import { findUpdate, type SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
-import type { CircuitFigures } from '../telemetry/metrics.ts'
+import type { BufferedBytes, CircuitFigures } from '../telemetry/metrics.ts'
 import type { Carrier, CarrierOptions, WorkerState } from './carrier.ts'
 import { ListenerPorts } from './listener-ports.ts'
 import { Traffic } from './traffic.ts'
@@ -49,6 +49,10 @@ export class OwnTraffic implements Carrier {
 
   get tunnels(): number {
     return this.#traffic.tunnels
+  }
+
+  get buffered(): BufferedBytes {
+    return this.#traffic.buffered
   }
 
   get logLinesDropped(): number {

@@ -33,6 +33,7 @@ export class Reporter {
       logLinesDropped: dropped - this.#dropped,
       inFlight: this.#traffic.inFlight,
       tunnels: this.#traffic.tunnels,
+      buffered: this.#traffic.buffered,
       connections: Object.fromEntries(this.#traffic.connections()),
       residentBytes: rss,
       heapBytes: heapUsed,

@@ -1,4 +1,5 @@
 /** What one process that carries traffic has: ports, the handler of requests, the endpoints with their connections, and the snapshot that serves. */
+import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import { onContained } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
@@ -15,6 +16,7 @@ import type { EndpointTrouble, UpstreamKey } from '../model/upstream.ts'
 import { DescriptorReserve, findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
 import type { BoundAddress } from '../platform/listen.ts'
 import { RequestHandler } from '../request/handler.ts'
+import { Spools } from '../request/spools.ts'
 import type { Settings } from '../settings/table.ts'
 import { type Snapshot, SnapshotBuilder } from '../snapshot/snapshot.ts'
 import type { SnapshotUpdate } from '../snapshot/update.ts'
@@ -23,6 +25,7 @@ import { createContainedLog } from '../telemetry/contained-log.ts'
 import type { Log } from '../telemetry/log.ts'
 import { LogThrottle } from '../telemetry/log-throttle.ts'
 import { createLoopbackHint } from '../telemetry/loopback-hint.ts'
+import type { BufferedBytes } from '../telemetry/metrics.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { ConnectionResult, RequestCounts } from '../telemetry/request-counts.ts'
 import type { CircuitState } from '../upstream/choice/circuit.ts'
@@ -41,6 +44,8 @@ export type TrafficOptions = {
   readonly ticketSecret: Buffer
   /** Signs affinity cookies: processes with the same secret accept each other's. */
   readonly affinitySecret: Buffer
+  /** The folder for data, which may not exist yet. */
+  readonly dataFolder: string
   /** Processes that carry traffic: each takes its part of limits that are for all together. */
   readonly processes?: number
   /** Requests to an endpoint fail more often than its policy allows. */
@@ -53,6 +58,7 @@ export class Traffic {
   /** Of this process. */
   readonly reserve: DescriptorReserve = new DescriptorReserve()
   readonly #options: TrafficOptions
+  readonly #spools: Spools
   readonly #registry: EndpointRegistry
   readonly #builder: SnapshotBuilder
   readonly #handler: RequestHandler
@@ -77,7 +83,7 @@ export class Traffic {
   readonly #unhear: () => void
 
   constructor(options: TrafficOptions) {
-    const { settings, clock, log, counts, affinitySecret, processes = 1, onTrouble } = options
+    const { settings, clock, log, counts, affinitySecret, dataFolder, processes = 1, onTrouble } = options
     const httpsPort = () => this.#httpsPort
     this.#options = options
     this.#unhear = onContained(createContainedLog(log, counts, clock))
@@ -102,17 +108,25 @@ export class Traffic {
       },
     })
     const warnings = new LogThrottle(clock)
+    const warn = (message: string) => {
+      if (warnings.admit(message)) log.warn({ worker_pid: process.pid }, message)
+    }
     this.#builder = new SnapshotBuilder(
       this.#registry,
       new FilterChains({
         clock,
         processes,
         httpsPort: () => this.#settings.https.redirectPort || httpsPort() || 443,
-        warn: (message) => {
-          if (warnings.admit(message)) log.warn({ worker_pid: process.pid }, message)
-        },
+        warn,
       }),
     )
+    this.#spools = new Spools({
+      folder: settings.buffering.folder || join(dataFolder, 'bodies'),
+      limits: () => this.#settings.buffering,
+      processes,
+      reserve: this.reserve,
+      warn,
+    })
     const accessLog = createAccessLog(log)
     const hint = createLoopbackHint(log)
     this.#onFinish = (record) => {
@@ -123,6 +137,7 @@ export class Traffic {
     this.#handler = new RequestHandler({
       snapshot: () => this.#snapshot,
       clock,
+      spools: this.#spools,
       isDraining: () => this.#isDraining,
       onFinish: this.#onFinish,
       onMirrored: (mirror, result) => counts.countMirrored(mirror, result),
@@ -160,6 +175,11 @@ export class Traffic {
   /** Upgraded connections under way. */
   get tunnels(): number {
     return this.#handler.tunnels
+  }
+
+  get buffered(): BufferedBytes {
+    const { memoryBytes, fileBytes } = this.#spools
+    return { memory: memoryBytes, file: fileBytes }
   }
 
   /** Open client connections, and UDP sessions, by the ids of listeners. */
@@ -322,6 +342,7 @@ export class Traffic {
       yield
     }
     this.#snapshot = snapshot
+    if (snapshot.buffersBodies) void this.#spools.prepare()
     yield* this.#registry.retainInSteps(snapshot.pools)
   }
 }

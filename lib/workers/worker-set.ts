@@ -7,7 +7,7 @@ import { findPlainKey } from '../model/upstream.ts'
 import { ListeningSocket } from '../platform/listening-socket.ts'
 import { findReached, type SnapshotSource } from '../snapshot/update.ts'
 import type { EndpointFigures } from '../telemetry/endpoint-metrics.ts'
-import type { CircuitFigures } from '../telemetry/metrics.ts'
+import type { BufferedBytes, CircuitFigures } from '../telemetry/metrics.ts'
 import type { Carrier, CarrierOptions, WorkerState } from './carrier.ts'
 import { ListenerPorts } from './listener-ports.ts'
 import { Tally } from './tally.ts'
@@ -125,6 +125,14 @@ export class WorkerSet implements Carrier {
     return this.#slots.reduce((sum, { worker }) => sum + (worker?.figures?.tunnels ?? 0), 0)
   }
 
+  get buffered(): BufferedBytes {
+    const figures = this.#living().flatMap((worker) => worker.figures?.buffered ?? [])
+    return {
+      memory: figures.reduce((sum, { memory }) => sum + memory, 0),
+      file: figures.reduce((sum, { file }) => sum + file, 0),
+    }
+  }
+
   connections(): Iterable<readonly [string, number]> {
     const sums = new Map<string, number>(Object.keys(this.ports).map((name) => [name, 0]))
     for (const { worker } of this.#slots) {
@@ -228,7 +236,7 @@ export class WorkerSet implements Carrier {
 
   /** Starts a process in this place; resolves when it serves, or to why it does not. */
   async #begin(slot: Slot): Promise<unknown> {
-    const { settings, defaultCertificate, ticketSecret, affinitySecret, clock } = this.#options
+    const { settings, defaultCertificate, ticketSecret, affinitySecret, dataFolder, clock } = this.#options
     slot.startedAt = clock.monotonic()
     const own = new Map(this.#served!.model.listeners.filter(isGatewayListener).map((each) => [placeOf(each), each]))
     const worker = new Worker({
@@ -239,6 +247,7 @@ export class WorkerSet implements Carrier {
         defaultCertificate,
         ticketSecret,
         affinitySecret,
+        dataFolder,
         processes: this.#options.size,
       },
       sockets: [...own.keys()].flatMap((place) => {

@@ -361,6 +361,8 @@ t.test('what the request does not decide is not played, and named', async (t) =>
 t.test('settings take part: %2F is refused where they say so', async (t) => {
   t.equal((await explain('http://shop.localhost/a%2Fb')).status, 0)
   t.equal((await explain('http://shop.localhost/a%2Fb', '--paths-encoded-slash', 'reject')).status, 1)
+  const own = ['--https-paths-encoded-slash', 'decode', '--https-paths-merge-slashes', 'always']
+  t.match((await explain('https://shop.localhost/a%2F/b', ...own)).stdout, /path +\/a\/b +encoded slashes decoded, /)
 })
 
 t.test('problems of the files are counted on stderr', async (t) => {

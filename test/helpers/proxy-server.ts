@@ -14,6 +14,7 @@ import { Http1Door } from '../../lib/downstream/http1/http1-door.ts'
 import { Http2Exchange } from '../../lib/downstream/http2/http2-exchange.ts'
 import { RequestHandler } from '../../lib/request/handler.ts'
 import { setOrigin } from '../../lib/request/origin.ts'
+import type { Spools, SpoolsOptions } from '../../lib/request/spools.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import type { Snapshot } from '../../lib/snapshot/snapshot.ts'
 import type { RequestRecord } from '../../lib/telemetry/record.ts'
@@ -22,10 +23,12 @@ import type { Pem } from './certificates.ts'
 import { FAST_LANE } from './fast-lane.ts'
 import { makeSettings } from './settings.ts'
 import { type EndpointWords, type ModelWords, makeSnapshot } from './snapshot.ts'
+import { makeSpools } from './spools.ts'
 
 export type ProxyServer = {
   readonly proxy: RequestHandler
   readonly registry: EndpointRegistry
+  readonly spools: Spools
   /** HTTP/1, plain. */
   readonly port: number
   /** HTTP/2 with prior knowledge, plain. */
@@ -44,6 +47,7 @@ export type ProxyServer = {
 export type ProxyServerOptions = {
   settings?: Readonly<Record<string, unknown>>
   certificate?: Pem
+  spools?: Partial<SpoolsOptions>
   /** No snapshot until `load` is called. */
   unready?: boolean
 }
@@ -67,9 +71,11 @@ export async function startProxy(
     waiters = []
     for (const resolve of waiting) resolve()
   }
+  const spools = makeSpools(t, { limits: () => settings.buffering, ...options.spools })
   const proxy = new RequestHandler({
     snapshot: () => snapshot,
     clock: systemClock,
+    spools,
     isDraining: () => draining,
     onFinish,
   })
@@ -128,6 +134,7 @@ export async function startProxy(
   return {
     proxy,
     registry,
+    spools,
     port,
     h2Port,
     tlsPort,

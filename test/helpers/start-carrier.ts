@@ -9,6 +9,7 @@ import { OwnTraffic } from '../../lib/workers/own-traffic.ts'
 import { WorkerSet } from '../../lib/workers/worker-set.ts'
 import { makeSettings } from './settings.ts'
 import { type ModelWords, makeModel } from './snapshot.ts'
+import { chooseFolder } from './spools.ts'
 
 export type CreateCarrier = (options: CarrierOptions) => Carrier
 
@@ -30,6 +31,7 @@ export function startCarrier(t: Test, create: CreateCarrier, options: Partial<Ca
     defaultCertificate: undefined,
     ticketSecret: Buffer.alloc(32),
     affinitySecret: Buffer.alloc(32),
+    dataFolder: chooseFolder(t),
     logLinesDropped: () => 0,
     portRetryMs: 50,
     ...options,

@@ -9,6 +9,7 @@ import { type ConnectionResult, RequestCounts } from '../../lib/telemetry/reques
 import { Traffic } from '../../lib/workers/traffic.ts'
 import { makeSettings } from './settings.ts'
 import { type ModelWords, makeModel } from './snapshot.ts'
+import { chooseFolder } from './spools.ts'
 
 export type StartedTraffic = {
   readonly traffic: Traffic
@@ -42,6 +43,7 @@ export async function startTraffic(
     defaultCertificate: given.defaultCertificate,
     ticketSecret: Buffer.alloc(32),
     affinitySecret: Buffer.alloc(32),
+    dataFolder: chooseFolder(t),
   })
   t.teardown(() => traffic.close())
   let current: SnapshotSource | undefined

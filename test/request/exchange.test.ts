@@ -73,7 +73,7 @@ t.test('SL-16 a body of another length than declared is refused before a surplus
   ] as const) {
     const upstream = await startRawUpstream(() => {})
     t.teardown(() => upstream.close())
-    const server = await startProxy(t, [upstream.port], { settings: { 'upstream.requestBuffering': 0 } })
+    const server = await startProxy(t, [upstream.port], { settings: { 'upstream.requestBuffering': 'none' } })
     const exchange = new StubExchange('POST', ['Content-Length', '5'], { body: chunks })
     server.proxy.handle(exchange)
     t.match(await server.record(), { status: 400, error: 'PORTICO_REQ_BAD_FRAMING' }, name)
@@ -142,7 +142,7 @@ t.test('an answer may pause after an upload whose end came while the endpoint to
   })
   t.teardown(() => upstream.close())
   const server = await startProxy(t, [upstream.port], {
-    settings: { 'timeouts.writeStall': 300, 'upstream.requestBuffering': 0 },
+    settings: { 'timeouts.writeStall': 300, 'upstream.requestBuffering': 'none' },
   })
   const exchange = new StubExchange('POST', ['Content-Length', String(length)], { hasBody: true })
   server.proxy.handle(exchange)

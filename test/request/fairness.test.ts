@@ -160,7 +160,7 @@ t.test('a client that fills the queue leaves places in it to others', async (t) 
 
 for (const [name, settings] of [
   ['chunked uploads', {}],
-  ['long uploads that stop', { 'upstream.requestBuffering': 0 }],
+  ['long uploads that stop', { 'upstream.requestBuffering': 'none' }],
 ] as const) {
   t.test(`${name} that hold all places give way to others, and not all of them`, async (t) => {
     const upstream = await startFaultyUpstream(t, () => 'ok')

@@ -394,7 +394,7 @@ t.test('an upload that waits for another try, left by FIN', { skip: !LINUX }, as
     socket.resume()
   })
   const server = await start(t, endpoint, {
-    requestBuffering: 0,
+    requestBuffering: 'none',
     tries: 3,
     'retry.backoff': 600_000,
     'retry.maxBackoff': 600_000,
@@ -558,7 +558,7 @@ if (FAST_LANE) {
 
 t.test('an upload of which an endpoint takes nothing once it has begun its answer', { skip: !LINUX }, async (t) => {
   const endpoint = await startEndpoint(t, answerWith('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'))
-  const server = await start(t, endpoint, { requestBuffering: 0 }, { settings: { 'timeouts.writeStall': 1_000 } })
+  const server = await start(t, endpoint, { requestBuffering: 'none' }, { settings: { 'timeouts.writeStall': 1_000 } })
   const client = await open(t, server.port)
   client.write(COUNTED)
   await once(client, 'data')

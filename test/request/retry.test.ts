@@ -171,7 +171,7 @@ t.test('a body that is still coming goes on at the next endpoint', async (t) => 
     const part = (text: string) => (framing.startsWith('C') ? text : `3\r\n${text}\r\n`)
     const upstream = await startRawUpstream(() => {})
     t.teardown(() => upstream.close())
-    const server = await startProxy(t, [upstream.port], { settings: { 'upstream.requestBuffering': 0 } })
+    const server = await startProxy(t, [upstream.port], { settings: { 'upstream.requestBuffering': 'none' } })
     const client = await connectRaw(server.port)
     t.teardown(() => client.destroy())
     client.send(`PUT / HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n${part('abc')}`)
@@ -331,7 +331,7 @@ t.test('an endpoint that answers as the request comes is not blamed for a client
   })
   t.teardown(() => upstream.close())
   const server = await startProxy(t, [upstream.port], {
-    settings: { 'upstream.timeouts.responseIdle': 50, 'upstream.requestBuffering': 0 },
+    settings: { 'upstream.timeouts.responseIdle': 50, 'upstream.requestBuffering': 'none' },
   })
   const client = await connectRaw(server.port)
   client.send('POST / HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 9\r\n\r\nabc')
@@ -348,7 +348,7 @@ t.test('the time that a body takes is not counted in the limit of a request, and
   const pause = () => new Promise((resolve) => setTimeout(resolve, 300))
   for (const [name, settings, framing, parts] of [
     ['a short body', {}, 'Content-Length: 9', ['abc', 'defghi']],
-    ['one that is streamed', { 'upstream.requestBuffering': 0 }, 'Content-Length: 9', ['abc', 'defghi']],
+    ['one that is streamed', { 'upstream.requestBuffering': 'none' }, 'Content-Length: 9', ['abc', 'defghi']],
     ['chunks', {}, 'Transfer-Encoding: chunked', ['3\r\nabc\r\n', '0\r\n\r\n']],
     ['a long body', {}, 'Content-Length: 100000', ['x'.repeat(50_000), 'x'.repeat(50_000)]],
   ] as const) {

@@ -75,7 +75,7 @@ t.test('a client that does not get on is named, and the endpoint is not', async 
       'the client sent too little of the request body for 150 ms',
     ],
     [
-      { 'timeouts.requestBodyIdle': 150, 'upstream.requestBuffering': 0 },
+      { 'timeouts.requestBodyIdle': 150, 'upstream.requestBuffering': 'none' },
       'Content-Length: 9\r\n',
       'the client sent too little of the request body for 150 ms',
     ],
@@ -101,7 +101,7 @@ t.test('where the answer has begun, and the request has not ended, both are name
   })
   t.teardown(() => begun.close())
   const server = await startProxy(t, [begun.port], {
-    settings: { 'timeouts.responseIdle': 150, 'upstream.requestBuffering': 0 },
+    settings: { 'timeouts.responseIdle': 150, 'upstream.requestBuffering': 'none' },
   })
   const client = await connectRaw(server.port)
   t.teardown(() => client.destroy())

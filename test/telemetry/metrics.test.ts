@@ -159,6 +159,7 @@ t.test('live figures are asked for at each scrape', async (t) => {
   metrics.watch({
     requestsInFlight: () => inFlight,
     tunnelsOpen: () => 1,
+    buffered: () => ({ memory: 20, file: 21 }),
     connections: () => [['http', 4] as const, ['https', 5] as const],
     logLinesDropped: () => 6,
     workers: () => [
@@ -177,6 +178,8 @@ t.test('live figures are asked for at each scrape', async (t) => {
   for (const line of [
     'portico_requests_in_flight 3',
     'portico_tunnels_open 1',
+    'portico_buffered_bytes{in="memory"} 20',
+    'portico_buffered_bytes{in="file"} 21',
     'portico_connections{listener="https"} 5',
     'portico_log_lines_dropped_total 6',
     'portico_worker_up{worker="2"} 1',

@@ -202,6 +202,7 @@ t.test('figures in several messages add up to the same', async (t) => {
     logLinesDropped: 3,
     inFlight: 4,
     tunnels: 3,
+    buffered: { memory: 4, file: 5 },
     connections: { http: 5, https: 6 },
     residentBytes: 7,
     heapBytes: 8,

@@ -28,6 +28,7 @@ function figures(endpoints: readonly Partial<EndpointData>[], requests = 0): Tra
     logLinesDropped: 1,
     inFlight: 0,
     tunnels: 0,
+    buffered: { memory: 0, file: 0 },
     connections: { http: 0, https: 0 },
     residentBytes: 0,
     heapBytes: 0,

@@ -18,6 +18,7 @@ import { startGateway } from '../bin/process.ts'
 import { keepChild } from '../helpers/kept-child.ts'
 import { makeSettings } from '../helpers/settings.ts'
 import { makeGatewayListener, makeModel } from '../helpers/snapshot.ts'
+import { chooseFolder } from '../helpers/spools.ts'
 import { until } from '../helpers/until.ts'
 
 const settings = makeSettings({ 'log.level': 'silent' })
@@ -39,6 +40,7 @@ async function startWorkers(
     defaultCertificate: undefined,
     ticketSecret: Buffer.alloc(32),
     affinitySecret: Buffer.alloc(32),
+    dataFolder: chooseFolder(t),
     logLinesDropped: () => 0,
     ...options,
   })

@@ -65,6 +65,7 @@ const EQUIVALENTS: Readonly<Record<string, readonly string[]>> = {
   'proxy-body-size': ['body-limit'],
   'request-timeout': ['timeouts-request'],
   'retry-timeout': ['timeouts-request'],
+  'proxy-buffering': ['response-buffering'],
   'proxy-request-buffering': ['request-buffering'],
   'canary-by-cookie': ['match-cookies'],
   'canary-by-header': ['match-headers'],

@@ -185,11 +185,12 @@ function findSpokenKey(key: UpstreamKey, { protocol }: Upstream): string {
 
 /**
  * An endpoint with how it is reached. An https endpoint given by address is verified under its Service's DNS name
- * (`name.namespace.svc`), one given by name under that name.
+ * (`name.namespace.svc`), one given by name under that name, and one of a URL under the host of the URL.
  */
 function identify(key: UpstreamKey, upstream: Upstream, endpoint: Endpoint): EndpointIdentity {
   const { protocol, service } = upstream
   const { host, port, name = '' } = endpoint
-  const serverName = protocol === 'https' ? name || `${service.name}.${service.namespace}.svc` : ''
+  const serverName =
+    protocol === 'https' ? name || (service.kind === 'URL' ? host : `${service.name}.${service.namespace}.svc`) : ''
   return { key: findEndpointKey(key, endpoint), upstream: upstream.key, protocol, host, port, name, serverName }
 }

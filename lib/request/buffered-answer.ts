@@ -1,0 +1,149 @@
+/** The body of an answer that is read as fast as the endpoint gives it, and kept for a client that takes it more slowly. HOT */
+import { buffersFull, type GatewayError } from '../base/errors.ts'
+import { findField } from '../http1/field-line.ts'
+import type { ResponseHead } from '../http1/response-head.ts'
+import { type AnswerSink, HELD_BYTES } from './answer.ts'
+import type { RequestContext } from './context.ts'
+import type { ExchangeEvents } from './exchange.ts'
+import { Spool, type SpoolUser } from './spool.ts'
+import type { Spools } from './spools.ts'
+
+export type BufferedAnswerOwner = {
+  /** The endpoint may go on, since the disk gets on. */
+  onAnswerRoom(): void
+  /** The client gets on. */
+  onAnswerTaken(): void
+}
+
+/** Events and messages are to arrive at once, one after the other. */
+const STREAM = /^(?:text\/event-stream|application\/grpc)/i
+
+/** True if an answer with a body is one that buffering is for: not a stream of events or messages, nor one whose endpoint forbids it, as nginx lets it. */
+export function mayBuffer({ lines, contentLength }: ResponseHead): boolean {
+  if (contentLength !== undefined && contentLength <= HELD_BYTES) return false
+  return (
+    !STREAM.test(findField(lines, 'content-type') ?? '') && !/^no$/i.test(findField(lines, 'x-accel-buffering') ?? '')
+  )
+}
+
+/** It stands between the forwarder and the part of the answer that comes next. */
+export class BufferedAnswer implements AnswerSink, ExchangeEvents, SpoolUser {
+  readonly #context: RequestContext
+  readonly #spools: Spools
+  readonly #owner: BufferedAnswerOwner
+  readonly #events: ExchangeEvents
+  #sink: AnswerSink
+  /** Undefined as long as the client was never too slow. */
+  #spool: Spool | undefined = undefined
+  /** Bytes go to the spool first, since the client is behind. */
+  #isBehind = false
+  /** Those of an answer that the endpoint has ended while the client was behind. */
+  #trailers: readonly string[] | undefined = undefined
+
+  /** It hears of the exchange from now on, before its events' owner until now does. */
+  constructor(context: RequestContext, spools: Spools, owner: BufferedAnswerOwner) {
+    this.#context = context
+    this.#spools = spools
+    this.#owner = owner
+    this.#events = context.exchange.events
+    this.#sink = context.exchange
+    context.exchange.events = this
+  }
+
+  /** What takes the answer from here. */
+  leadTo(sink: AnswerSink): this {
+    this.#sink = sink
+    return this
+  }
+
+  /** False: the endpoint is to wait for `onAnswerRoom` or `onClientDrain`. */
+  get hasRoom(): boolean {
+    return this.#spool === undefined || this.#spool.hasRoom
+  }
+
+  // AnswerSink
+
+  get pendingBytes(): number {
+    return (this.#spool?.waitingBytes ?? 0) + this.#sink.pendingBytes
+  }
+
+  /** False: the client is behind. */
+  write(chunk: Buffer): boolean {
+    if (this.#isBehind) {
+      this.#spool ??= new Spool(this.#spools, this, this.#spools.limits.answerDisk)
+      this.#spool.write(chunk)
+      return false
+    }
+    if (this.#pass(chunk)) return true
+    if (this.#sink.pendingBytes >= HELD_BYTES) this.#isBehind = true
+    return false
+  }
+
+  end(trailers: readonly string[]): void {
+    if (this.#spool !== undefined && this.#spool.waitingBytes > 0) this.#trailers = trailers
+    else this.#sink.end(trailers)
+  }
+
+  #pass(chunk: Buffer): boolean {
+    const { exchange } = this.#context
+    // What filters make of the bytes is counted where it comes out.
+    if (this.#sink === exchange) this.#context.bytesOut += chunk.length
+    return this.#sink.write(chunk)
+  }
+
+  // SpoolUser
+
+  takeSpooled(chunk: Buffer): boolean {
+    const hasRoom = this.#pass(chunk)
+    this.#owner.onAnswerTaken()
+    return hasRoom || this.#sink.pendingBytes < HELD_BYTES
+  }
+
+  onSpoolEmpty(): void {
+    this.#spool!.clear()
+    this.#isBehind = false
+    if (this.#trailers === undefined) this.#events.onClientDrain()
+    else this.#sink.end(this.#trailers)
+  }
+
+  onSpoolRoom(): void {
+    this.#owner.onAnswerRoom()
+  }
+
+  /** The endpoint waits until the client has taken what is there. */
+  onSpoolFull(): void {}
+
+  /** The head has been sent. */
+  onSpoolLost(error: Error): void {
+    this.#context.error = buffersFull(`the file of the answer cannot be read: ${String(error)}`)
+    this.#context.exchange.abort()
+  }
+
+  // ExchangeEvents
+
+  onClose(complete: boolean): void {
+    this.#spool?.drop()
+    this.#events.onClose(complete)
+  }
+
+  onClientDrain(): void {
+    if (this.#spool !== undefined && this.#isBehind) this.#spool.resume()
+    else {
+      this.#isBehind = false
+      this.#events.onClientDrain()
+    }
+  }
+
+  onBroken(error: GatewayError): void {
+    this.#events.onBroken(error)
+  }
+
+  onUnread(): void {
+    this.#events.onUnread()
+  }
+
+  breakOff(error: GatewayError): void {
+    this.#spool?.drop()
+    this.#events.breakOff(error)
+  }
+}
