@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { MirrorCopy } from '../../lib/request/mirror-copy.ts'
 import { Recorder } from '../doors/recorder.ts'
@@ -113,6 +114,26 @@ t.test('a copy is the request as the endpoint gets it, at every door', async (t)
       t.ok(lines.includes(`x-request-id: ${field('x-request-id')[0]}`), label)
       t.ok(lines.includes('x-forwarded-for: 127.0.0.1'), label)
     }
+  }
+})
+
+t.test('what passes filters of bodies, or is buffered, is copied as it comes out of them', async (t) => {
+  const { recorder, manifest } = await startMirror(t)
+  const annotations = { mirror: 'copy', decompress: 'true', 'request-buffering': 'all' }
+  const doors = await startFiltered(t, annotations, '/', manifest)
+  const text = 'many words '.repeat(20_000)
+  for (const door of doors.names) {
+    const body = gzipSync(text).toString('latin1')
+    const request = { method: 'POST', fields: [['content-encoding', 'gzip']], body } as const
+    const { status, upstream } = await ask(doors, door, request)
+    t.same([status, upstream.at(-1)], [200, text], door)
+    await until(() => recorder.requests.length === 1)
+    const [{ head, body: copied, complete }] = recorder.requests.splice(0) as [Recorder['requests'][number]]
+    t.ok(complete && copied === text, door)
+    t.notOk(
+      head.some((line) => /^content-encoding/i.test(line)),
+      door,
+    )
   }
 })
 
