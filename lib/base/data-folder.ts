@@ -1,5 +1,6 @@
 /** The folder of the files that must outlive a restart. */
 import { randomUUID } from 'node:crypto'
+import { accessSync, constants, statSync } from 'node:fs'
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -23,6 +24,18 @@ export async function keepFile(dataDir: string, name: string, text: string): Pro
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
+  }
+}
+
+/** Why files cannot be made in a folder; undefined: they can, or the folder does not exist yet. */
+export function findFolderFault(path: string): string | undefined {
+  try {
+    if (!statSync(path).isDirectory()) return `${path} is no folder`
+    accessSync(path, constants.W_OK | constants.X_OK)
+    return undefined
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code === 'ENOENT' ? undefined : `${path} cannot be written (${code})`
   }
 }
 

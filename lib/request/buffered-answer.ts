@@ -70,7 +70,7 @@ export class BufferedAnswer implements AnswerSink, ExchangeEvents, SpoolUser {
   /** False: the client is behind. */
   write(chunk: Buffer): boolean {
     if (this.#isBehind) {
-      this.#spool ??= new Spool(this.#spools, this, this.#spools.limits.answerDisk)
+      this.#spool ??= new Spool(this.#spools, this.#context.clientNetwork, this, this.#spools.limits.answerDisk)
       this.#spool.write(chunk)
       return false
     }
