@@ -14,7 +14,7 @@ import {
   hasSettingErrors,
 } from './control/configuration.ts'
 import { loadDefaultCertificate } from './control/default-certificate.ts'
-import { loadKeptSecret } from './control/kept-secret.ts'
+import { COOKIE_SECRET, loadKeptSecret } from './control/kept-secret.ts'
 import { Reloader } from './control/reload.ts'
 import { explainListenError, StartError } from './control/start-error.ts'
 import type { DnsServer } from './dns/server.ts'
@@ -265,7 +265,7 @@ class GatewayProcess implements Gateway {
     if (this.served.model.listeners.some(({ tls }) => tls)) {
       this.#defaultCertificate = await loadDefaultCertificate(folder, this.#clock, this.log)
     }
-    this.#carrier = await this.#createCarrier(folder, await loadKeptSecret(folder, 'affinity.key', this.log))
+    this.#carrier = await this.#createCarrier(folder, await loadKeptSecret(folder, COOKIE_SECRET, this.log))
     await this.#observation.prepare()
     const first = this.served
     await this.#carrier.start(first)

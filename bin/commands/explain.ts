@@ -77,20 +77,24 @@ export const command: Command = {
     const { loadConfiguration } = await import('../../lib/control/configuration.ts')
     const { explainRequest } = await import('../../lib/report/explain.ts')
     const { listLeftOut } = await import('../../lib/report/left-out.ts')
+    const { COOKIE_SECRET, peekKeptSecret } = await import('../../lib/control/kept-secret.ts')
+    const { findDataDir } = await import('../../lib/base/data-folder.ts')
+    const { markService } = await import('../../lib/upstream/choice/session-cookie.ts')
     const { model, settings, resources, diagnostics, files, objects } = await loadConfiguration(input)
     if (countDiagnostics(diagnostics).error > 0) {
       terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
     }
-    const { paths, https } = settings
+    const { https, dataDir } = settings
+    const secret = await peekKeptSecret(findDataDir(dataDir, terminal.host.env), COOKIE_SECRET)
     const { request, trail } = await examineRequest(sent, settings)
     const explanation = explainRequest(
       model,
       { ...asked, ...request },
       {
-        encodedSlash: paths.encodedSlash,
         httpsPort: https.redirectPort || https.port,
         strictSni: https.strictSni,
         leftOut: listLeftOut(resources, diagnostics),
+        markService: secret && ((service) => markService(secret, service)),
         now: Date.now(),
       },
     )

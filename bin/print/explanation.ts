@@ -175,10 +175,12 @@ function describeUpstream(explanation: Explanation, defaults: UpstreamPolicy, pl
 
 /** The backends among which a request is divided, and what one of them would get. */
 function describeShares(explanation: Explanation): string[][] {
-  const { url, shares, sent, answer } = explanation
+  const { url, shares, kept, sent, answer } = explanation
   const rows = shares.map((share, index) => [index === 0 ? '  one of' : '', ...describeShare(share, shares)])
   const request = `${escapeText(url.method ?? 'GET')} ${escapeText(sent.target)}`
-  if (answer === undefined) rows.push(['  sends', `${request} to one of them${printCondition(explanation)}`])
+  if (kept !== undefined) rows.push(['  cookie', escapeText(kept.reason)])
+  const target = kept?.share === undefined ? 'one of them' : escapeText(kept.share.action.backend)
+  if (answer === undefined) rows.push(['  sends', `${request} to ${target}${printCondition(explanation)}`])
   return rows
 }
 
@@ -282,6 +284,7 @@ export function explanationJson(
     sent,
     upstream,
     shares,
+    kept,
     listener,
     portFault,
   } = explanation
@@ -334,6 +337,7 @@ export function explanationJson(
         reason: lack?.reason,
       })),
     }),
+    ...(kept && { cookie: { backend: kept.share?.action.backend, reason: kept.reason } }),
     portFault,
     settings: upstream && joinOverrides(upstream.policy, winner?.policy),
     upstream: upstream && {

@@ -16,6 +16,8 @@ export type Place =
   | 'request'
   /** A connection to an endpoint, from the first attempt on. */
   | 'upstream'
+  /** A copy of a request, on its way to a mirror. */
+  | 'mirror'
   /** The stream of a filter that a body passes. */
   | 'filter'
   /** A body on its way to a file or from it. */

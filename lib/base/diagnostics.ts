@@ -128,6 +128,10 @@ export const DIAGNOSTICS = {
   ],
   PORTICO_ROUTE_REDIRECT_INCOMPLETE: ['warning', 'a redirect lacks a host, a path or a certificate that it needs'],
   PORTICO_ROUTE_REDIRECT_LOOP: ['warning', 'clients of a route are redirected to the same host without end'],
+  PORTICO_ROUTE_SLASH_BYPASS: [
+    'warning',
+    'requests with a doubled slash get past a guard, on a listener that does not merge slashes',
+  ],
   PORTICO_ROUTE_UNREACHABLE: ['error', 'a route can never match'],
   // Certificates
   PORTICO_TLS_CERTIFICATE_INVALID: ['error', 'a TLS Secret does not hold a usable certificate and key'],

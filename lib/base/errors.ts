@@ -130,3 +130,17 @@ export function tooLarge(limit: number, detail: string): GatewayError {
   const sentence = `The request body is too large: it may have ${printBytes(limit)} bytes.`
   return new GatewayError('PORTICO_REQ_TOO_LARGE', detail, undefined, { sentence })
 }
+
+/** A head with more than `limit` fields: the client is told the limit. */
+export function tooManyFields(limit: number): GatewayError {
+  const sentence = `The request headers are too large: there may be ${limit} fields.`
+  const detail = `more than limits.headerCount (${limit})`
+  return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', detail, undefined, { sentence })
+}
+
+/** A head of more than `limit` bytes: the client is told the limit. */
+export function headTooLarge(limit: number): GatewayError {
+  const sentence = `The request headers are too large: they may have ${printBytes(limit)} bytes.`
+  const detail = `more than limits.headerBytes (${limit} bytes)`
+  return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', detail, undefined, { sentence })
+}

@@ -4,18 +4,33 @@
  */
 
 export type NormalPath = {
-  /** The form to forward: dot segments resolved (RFC 3986 §5.2.4), every other byte as it was sent. */
+  /** The form to forward: slashes as the policy has them, dot segments resolved (RFC 3986 §5.2.4), every other byte as it was sent. */
   readonly path: string
   /**
    * The form to match: `path` with unreserved percent-encodings decoded, characters that RFC 3986 §2 does not allow encoded,
-   * hexadecimal digits in upper case, and doubled slashes merged.
+   * hexadecimal digits in upper case, and doubled slashes merged unless the policy is `never`.
    */
   readonly matchPath: string
 }
 
+/** What slashes in the paths of requests mean; the settings under `paths` say it, for each listener. */
+export type PathPolicy = Readonly<{
+  /** `%2F` and `%5C` are data, or answered 400; or `%2F` is a slash, and `%5C` answered 400. */
+  encodedSlash: 'keep' | 'reject' | 'decode'
+  /** Doubled slashes are one slash for matching alone, for matching and for the endpoint, or for neither. */
+  mergeSlashes: 'match' | 'always' | 'never'
+}>
+
+/** The default of the settings. The paths of manifests are read by it, whatever listeners do. */
+export const USUAL_PATHS: PathPolicy = Object.freeze({ encodedSlash: 'keep', mergeSlashes: 'match' })
+
+/** Every match form of any policy is one of this policy. */
+export const WIDEST_PATHS: PathPolicy = Object.freeze({ encodedSlash: 'keep', mergeSlashes: 'never' })
+
 const SLASH = 0x2f
 const DOT = 0x2e
 const PERCENT = 0x25
+const BACKSLASH = 0x5c
 
 /** The treatment of a byte of a path: kept, encoded in the match form, or refused. */
 const PLAIN = 0
@@ -32,7 +47,7 @@ function createKinds(): Uint8Array {
   // Control bytes and space break request lines, a backslash is a slash to some servers, `?` and `#` end the path. No URL
   // holds bytes of 0x80 and above, and servers differ in what they take them for.
   for (let byte = 0; byte <= 0x20; byte++) kinds[byte] = REFUSE
-  for (const byte of [0x5c, 0x3f, 0x23]) kinds[byte] = REFUSE
+  for (const byte of [BACKSLASH, 0x3f, 0x23]) kinds[byte] = REFUSE
   kinds.fill(REFUSE, 0x7f)
   return kinds
 }
@@ -40,11 +55,11 @@ function createKinds(): Uint8Array {
 /**
  * Brings a request path, as sent up to `?`, into normal form; `undefined` means 400. Refused are: a path that does not
  * begin with `/` or climbs above the root; backslash, space, control bytes, bytes above 0x7E, `#`; `%00`–`%1F` and
- * `%7F`; a malformed percent; overlong UTF-8; a segment that begins with `.;` or `..;`, which servlet containers read as a dot segment.
- * `%2F` and `%5C` are data and never decoded, or refused where `encodedSlash` says so. Other percent-encoded bytes that
- * are not UTF-8 are data too and never decoded, so they cannot turn into separators.
+ * `%7F`; a malformed percent; overlong UTF-8; a segment that begins with `.;` or `..;`, which servlet containers read as a dot segment;
+ * and what the policy refuses. Percent signs are decoded once at most. Percent-encoded bytes that are not UTF-8 are data and never
+ * decoded, so they cannot turn into separators.
  */
-export function normalizePath(raw: string, encodedSlash: 'keep' | 'reject'): NormalPath | undefined {
+export function normalizePath(raw: string, policy: PathPolicy): NormalPath | undefined {
   if (raw.charCodeAt(0) !== SLASH) return undefined
   let plain = true
   let previous = 0
@@ -56,14 +71,23 @@ export function normalizePath(raw: string, encodedSlash: 'keep' | 'reject'): Nor
     previous = code
   }
   if (plain) return { path: raw, matchPath: raw }
+  const { encodedSlash, mergeSlashes } = policy
   if (raw.includes('%') && !hasAllowedEncodings(raw, encodedSlash)) return undefined
-  const path = resolveDotSegments(raw)
-  return path === undefined ? undefined : { path, matchPath: encodeForMatch(path) }
+  const resolved = resolveDotSegments(encodedSlash === 'decode' ? raw.replaceAll(/%2f/gi, '/') : raw)
+  if (resolved === undefined) return undefined
+  // RFC 3986 §5.2.4 counts an empty segment: merged before, `/a//../b` would be another path.
+  const path = mergeSlashes === 'always' ? resolved.replaceAll(/\/{2,}/g, '/') : resolved
+  return { path, matchPath: encodeForMatch(path, mergeSlashes !== 'never') }
 }
 
 /** True for a path in the form to forward, without a query: no dot segment in it leads elsewhere. */
 export function isNormalPath(path: string): boolean {
-  return normalizePath(path, 'keep')?.path === path
+  return normalizePath(path, USUAL_PATHS)?.path === path
+}
+
+/** True if requests with this path in match form come in by a listener with one of the policies. */
+export function isReachable(matchPath: string, policies: readonly PathPolicy[]): boolean {
+  return policies.some((policy) => normalizePath(matchPath, policy)?.matchPath === matchPath)
 }
 
 /**
@@ -74,7 +98,7 @@ export function normalizeRulePath(path: string): string | undefined {
   const escaped = path.replaceAll(/[\x20?#\\]|[^\x00-\x7f]+/g, (text) =>
     Array.from(Buffer.from(text), encodeByte).join(''),
   )
-  const normal = normalizePath(escaped, 'keep')
+  const normal = normalizePath(escaped, USUAL_PATHS)
   // A dot segment in a rule can never match, since requests have theirs resolved.
   return normal === undefined || normal.path !== escaped ? undefined : normal.matchPath
 }
@@ -100,11 +124,12 @@ function encodedByte(text: string, at: number): number {
   return high < 0 || low < 0 ? -1 : high * 16 + low
 }
 
-function hasAllowedEncodings(text: string, encodedSlash: 'keep' | 'reject'): boolean {
+function hasAllowedEncodings(text: string, encodedSlash: PathPolicy['encodedSlash']): boolean {
   for (let at = text.indexOf('%'); at >= 0; at = text.indexOf('%', at + 3)) {
     const byte = encodedByte(text, at)
     if (byte < 0x20 || byte === 0x7f) return false
-    if (encodedSlash === 'reject' && (byte === SLASH || byte === 0x5c)) return false
+    if (byte === SLASH && encodedSlash === 'reject') return false
+    if (byte === BACKSLASH && encodedSlash !== 'keep') return false
     if (byte >= 0xc0 && isOverlong(byte, encodedByte(text, at + 3))) return false
   }
   return true
@@ -138,12 +163,12 @@ function resolveDotSegments(raw: string): string | undefined {
 
 const HEX = '0123456789ABCDEF'
 
-function encodeForMatch(path: string): string {
+function encodeForMatch(path: string, mergesSlashes: boolean): string {
   let out = ''
   for (let at = 0; at < path.length; at++) {
     const code = path.charCodeAt(at)
     if (code === SLASH) {
-      if (path.charCodeAt(at + 1) !== SLASH) out += '/'
+      if (!mergesSlashes || path.charCodeAt(at + 1) !== SLASH) out += '/'
     } else if (code === PERCENT) {
       const byte = encodedByte(path, at)
       out += isUnreserved(byte) ? String.fromCharCode(byte) : encodeByte(byte)

@@ -1,5 +1,5 @@
 /** Reads the fields of a request for the doors that get names and values from Node: checked, summed up, and as the lines that travel on. HOT */
-import { GatewayError } from '../base/errors.ts'
+import { GatewayError, headTooLarge, tooManyFields } from '../base/errors.ts'
 import { isFieldValue, isToken } from '../http1/bytes.ts'
 import { authenticatesConnection } from '../http1/connection-auth.ts'
 import { trimSpace } from '../http1/field-line.ts'
@@ -26,9 +26,7 @@ export function readFields(
   settings: Settings,
 ): RequestFields | GatewayError {
   const { limits, underscoresInHeaders } = settings
-  if (headers.length > 2 * limits.headerCount) {
-    return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', `more than ${limits.headerCount} fields`)
-  }
+  if (headers.length > 2 * limits.headerCount) return tooManyFields(limits.headerCount)
   const http2 = protocol === 'HTTP/2.0'
   const listed = findListed(headers)
   const fields = createFields()
@@ -62,9 +60,7 @@ export function readFields(
     else if (http2 && name === 'cookie') cookies = cookies === undefined ? value : `${cookies}; ${value}`
     else lines += `${sent}: ${value}\r\n`
   }
-  if (bytes > limits.headerBytes) {
-    return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', `more than ${limits.headerBytes} bytes`)
-  }
+  if (bytes > limits.headerBytes) return headTooLarge(limits.headerBytes)
   if (fields.chunked && (fields.contentLength !== undefined || protocol === 'HTTP/1.0')) {
     return new GatewayError('PORTICO_REQ_BAD_FRAMING', 'Transfer-Encoding with Content-Length or in HTTP/1.0')
   }

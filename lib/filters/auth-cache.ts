@@ -1,8 +1,9 @@
 /** Keeps answers of an auth server for a time, and asks once for all requests with one key that come meanwhile. */
 import { createHash } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
-import { type AuthAnswer, type AuthCall, pickFields, SET_COOKIE } from './auth-server.ts'
-import type { FilterRequest } from './spec.ts'
+import { flattenText } from '../base/flat-text.ts'
+import { pickFields, SET_COOKIE } from './auth-server.ts'
+import type { FilterAnswer, FilterRequest, PendingAnswer } from './spec.ts'
 
 export type AuthCacheOptions = Readonly<{
   /** `client`, `method`, `path`, `header:NAME` or `cookie:NAME` each; at least one of the last two. */
@@ -16,10 +17,10 @@ const MAX_BYTES = 16_777_216
 /** What an answer takes beside its own text. */
 const OVERHEAD_BYTES = 256
 
-type Kept = Readonly<{ answer: AuthAnswer; bytes: number; until: number }>
+type Kept = Readonly<{ answer: FilterAnswer; bytes: number; until: number }>
 
 /** A question whose answer several requests wait for. */
-type Shared = { readonly call: AuthCall; waiting: number }
+type Shared = { readonly call: PendingAnswer; waiting: number }
 
 type KeyPart = (request: FilterRequest) => string | undefined
 
@@ -45,7 +46,7 @@ export class AuthCache {
   }
 
   /** A kept answer, or a question that others may wait for as well; `ask` puts it to the server. */
-  find(request: FilterRequest, ask: () => AuthCall): AuthAnswer | AuthCall {
+  find(request: FilterRequest, ask: () => PendingAnswer): FilterAnswer | PendingAnswer {
     const key = this.#findKey(request)
     if (key === undefined) return ask()
     const kept = this.#kept.get(key)
@@ -73,7 +74,7 @@ export class AuthCache {
       .digest('base64')
   }
 
-  #begin(key: string, call: AuthCall): AuthCall {
+  #begin(key: string, call: PendingAnswer): PendingAnswer {
     const shared: Shared = { call, waiting: 1 }
     this.#shared.set(key, shared)
     const end = () => {
@@ -93,8 +94,8 @@ export class AuthCache {
     return { answer, cancel: () => this.#leave(key, shared) }
   }
 
-  #join(key: string, shared: Shared, ask: () => AuthCall): AuthCall {
-    let own: AuthCall | undefined
+  #join(key: string, shared: Shared, ask: () => PendingAnswer): PendingAnswer {
+    let own: PendingAnswer | undefined
     let hasLeft = false
     shared.waiting++
     const answer = shared.call.answer.then((answer) => {
@@ -116,13 +117,14 @@ export class AuthCache {
     shared.call.cancel()
   }
 
-  #keep(key: string, answer: AuthAnswer): void {
+  #keep(key: string, answer: FilterAnswer): void {
     const duration = this.#durations.get(answer.status)
     if (duration === undefined || !isShareable(answer)) return
-    const bytes = answer.fields.reduce((sum, each) => sum + each.length, OVERHEAD_BYTES + (answer.body?.length ?? 0))
+    const bytes = OVERHEAD_BYTES + answer.lines.length + (answer.body?.length ?? 0)
     const before = this.#kept.get(key)
     if (before !== undefined) this.#drop(key, before)
-    this.#kept.set(key, { answer, bytes, until: this.#clock.monotonic() + duration })
+    const own = { ...answer, lines: flattenText(answer.lines) }
+    this.#kept.set(key, { answer: own, bytes, until: this.#clock.monotonic() + duration })
     this.#bytes += bytes
     for (const [oldest, kept] of this.#kept) {
       if (this.#kept.size <= MAX_ANSWERS && this.#bytes <= MAX_BYTES) break
@@ -157,8 +159,8 @@ function joinCookies(field: string | undefined, name: string): string | undefine
 }
 
 /** A cookie is for the client that asked, and a server may say that its answer is for one request alone. */
-function isShareable(answer: AuthAnswer): boolean {
-  return pickFields(answer, SET_COOKIE) === '' && !/\bno-store\b/i.test(pickFields(answer, CACHE_CONTROL))
+function isShareable({ lines }: FilterAnswer): boolean {
+  return pickFields(lines, SET_COOKIE) === '' && !/\bno-store\b/i.test(pickFields(lines, CACHE_CONTROL))
 }
 
 const CACHE_CONTROL: ReadonlySet<string> = new Set(['cache-control'])

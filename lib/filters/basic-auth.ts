@@ -1,10 +1,11 @@
 /** Lets requests in that have the name and the password of a user (RFC 7617), as an htpasswd file in a Secret has them. HOT */
 import { GatewayError } from '../base/errors.ts'
 import { matching, oneOf, SECRET_NAME } from './annotation-form.ts'
-import { createNames, createRemover, findNameFault, hyphenate, isClientField, TOKEN_CHARACTER } from './field-lines.ts'
+import { createNames, createRemover, findNameFault, isClientField, TOKEN_CHARACTER } from './field-lines.ts'
 import { parseHtpasswd, readUserMap, type User } from './htpasswd.ts'
 import { Kept } from './kept.ts'
 import { type LoginOutcome, Logins } from './logins.ts'
+import { NoteKey } from './notes.ts'
 import { type AnnotationReader, defineFilter, type FilterRequest, PendingOutcome } from './spec.ts'
 
 type Options = Readonly<{
@@ -84,12 +85,11 @@ export const BASIC_AUTH = defineFilter<Options>({
     const refuse = (why: string): GatewayError =>
       new GatewayError('PORTICO_REQ_UNAUTHORIZED', why, undefined, { lines: challenge })
     const names = keepsAuthorization ? [userField] : [userField, 'authorization']
-    const remove = createRemover(names, hyphenate)
-    /** Of requests on their way. */
-    const users = new WeakMap<FilterRequest, string>()
+    const remove = createRemover(names, 'underscores')
+    const users = new NoteKey<string>()
     const conclude = (request: FilterRequest, found: LoginOutcome): GatewayError | undefined => {
       if (typeof found !== 'string') return found ?? refuse('the credentials are wrong')
-      users.set(request, found)
+      request.notes.set(users, found)
       return undefined
     }
     return {
@@ -107,7 +107,7 @@ export const BASIC_AUTH = defineFilter<Options>({
       },
       requestNames: createNames(names),
       upstreamRequest(draft, request) {
-        const user = users.get(request)
+        const user = request.notes.get(users)
         const line = user === undefined ? '' : `${userField}: ${user}\r\n`
         draft.lines = remove(draft.lines) + line
         draft.addedLines = remove(draft.addedLines)

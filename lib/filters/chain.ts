@@ -2,6 +2,7 @@
 import { printName } from '../base/resource-name.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
+import type { UpstreamKey } from '../model/upstream.ts'
 import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
 import type {
@@ -25,6 +26,7 @@ export class FilterChain {
   readonly #ofDraft: readonly With<'upstreamRequest'>[]
   readonly #ofResponse: readonly With<'response'>[]
   readonly #ofErrors: readonly With<'errorPage'>[]
+  readonly #ofMirrors: readonly With<'mirror'>[]
   readonly #ofRequestBody: readonly With<'requestBody'>[]
   readonly #ofResponseBody: readonly With<'responseBody'>[]
   readonly #requestNames: readonly FieldNames[]
@@ -38,6 +40,7 @@ export class FilterChain {
     this.#ofDraft = filters.filter((filter): filter is With<'upstreamRequest'> => filter.upstreamRequest !== undefined)
     this.#ofResponse = filters.filter((filter): filter is With<'response'> => filter.response !== undefined)
     this.#ofErrors = filters.filter((filter): filter is With<'errorPage'> => filter.errorPage !== undefined)
+    this.#ofMirrors = filters.filter((filter): filter is With<'mirror'> => filter.mirror !== undefined)
     this.#ofRequestBody = filters.filter((filter): filter is With<'requestBody'> => filter.requestBody !== undefined)
     this.#ofResponseBody = filters.filter((filter): filter is With<'responseBody'> => filter.responseBody !== undefined)
   }
@@ -45,6 +48,11 @@ export class FilterChain {
   /** True if a filter may transform bodies of requests. */
   get transformsRequests(): boolean {
     return this.#ofRequestBody.length > 0
+  }
+
+  /** True if a filter may send copies of requests to mirrors. */
+  get mirrorsRequests(): boolean {
+    return this.#ofMirrors.length > 0
   }
 
   /** The client's trailers that no filter answers for, names and values in turn. */
@@ -64,6 +72,16 @@ export class FilterChain {
   /** In the opposite order: the filter that acts first on a request has the last word on its answer. */
   changeResponse(head: FilterHead, request: FilterRequest): void {
     for (let at = this.#ofResponse.length - 1; at >= 0; at--) this.#ofResponse[at]!.response(head, request)
+  }
+
+  /** The mirrors that get a copy of the request. */
+  chooseMirrors(request: FilterRequest): readonly UpstreamKey[] {
+    const mirrors: UpstreamKey[] = []
+    for (const filter of this.#ofMirrors) {
+      const mirror = filter.mirror(request)
+      if (mirror !== undefined) mirrors.push(mirror)
+    }
+    return mirrors
   }
 
   /** The first page that a filter has for the error. */

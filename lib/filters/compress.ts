@@ -8,11 +8,15 @@ import { readSize, SIZE } from './size-annotation.ts'
 import { defineFilter, type FilterHead, type StreamMaker } from './spec.ts'
 import { addVary } from './vary.ts'
 import { createZlibStream } from './zlib-stream.ts'
+import { ZSTD } from './zstd.ts'
 
-type Coding = 'br' | 'gzip'
+/** Those of "true", in their order. */
+const CODINGS = ['zstd', 'br', 'gzip'] as const
+
+type Coding = (typeof CODINGS)[number]
 
 type Options = Readonly<{
-  /** The codings that may be used, the preferred one first. */
+  /** The codings that may be used and that this Node has, the preferred one first. */
   codings: readonly Coding[]
   /** Bytes: shorter answers go as they are. */
   minSize: number
@@ -21,7 +25,7 @@ type Options = Readonly<{
 /** Below it the fields and the format itself take what compression saves. */
 const USUAL_MIN_SIZE = 1024
 const HIGHEST_MIN_SIZE = 1024 ** 3
-/** The level of both codings: higher ones take much time for each percent that they save. */
+/** The level of brotli and gzip: higher ones take much time for each percent that they save. */
 const LEVEL = 4
 /** Brotli remembers 2 to this power bytes; its usual 22 takes megabytes for each answer. */
 const BROTLI_WINDOW = 18
@@ -30,7 +34,9 @@ const MOST_AT_ONCE = 128
 /** Milliseconds. What an endpoint sends piece by piece, a client gets piece by piece. */
 const FLUSH_AFTER = 20
 
-const MAKERS: Readonly<Record<Coding, StreamMaker>> = {
+/** Of the codings that this Node has. */
+const MAKERS: Readonly<Partial<Record<Coding, StreamMaker>>> = {
+  ...makeZstd(),
   br: () =>
     createZlibStream(
       createBrotliCompress({
@@ -56,12 +62,12 @@ export const COMPRESS = defineFilter<Options>({
   annotations: {
     compress: {
       about:
-        '`"true"` (`gzip`), or `gzip` and `br`, the preferred one first: answers with text, JSON, JavaScript, XML or WebAssembly are compressed for clients that accept it; not those that are coded already, have a digest or `Cache-Control: no-transform`, are a range, or are `text/event-stream`. Their ETags become weak. `"false"` does nothing',
+        '`"true"` (`zstd, br, gzip`), or some of these codings, the preferred one first: answers with text, JSON, JavaScript, XML or WebAssembly are compressed for clients that accept it; not those that are coded already, have a digest or `Cache-Control: no-transform`, are a range, or are `text/event-stream`. Their ETags become weak. `"false"` does nothing',
       form: {
         ...matching(
-          /^(?:true|false|gzip|br|gzip\s*,\s*br|br\s*,\s*gzip)$/,
+          /^(?:true|false|(?!.*(zstd|br|gzip).*\1)(?:zstd|br|gzip)(?:\s*,\s*(?:zstd|br|gzip))*)$/,
           'is neither "true" nor "false" nor a list of codings',
-          'write "true", "gzip", "br", or both as in "br, gzip"',
+          'write "true", or some of zstd, br and gzip as in "br, gzip"',
         ),
         structure: 'list',
       },
@@ -77,8 +83,16 @@ export const COMPRESS = defineFilter<Options>({
     // A size may stay where compression is off, for the next time.
     const minSize = readSize(annotations, 'compress-min-size', USUAL_MIN_SIZE, HIGHEST_MIN_SIZE)
     if (text === undefined || text === 'false') return undefined
-    if (text === 'true') return { codings: ['gzip'], minSize }
-    return { codings: splitList(text) as readonly Coding[], minSize }
+    const wanted = text === 'true' ? CODINGS : (splitList(text) as readonly Coding[])
+    const codings = wanted.filter((coding) => MAKERS[coding] !== undefined)
+    if (codings.length === 0) {
+      annotations.refuse(
+        'compress',
+        `zstd needs Node 22.15, 23.8 or later, and this is Node ${process.versions.node}: answers are not compressed`,
+        'add another coding as in "zstd, gzip", or run Portico with a newer Node',
+      )
+    }
+    return { codings, minSize }
   },
   print: ({ codings, minSize }) => `${codings.join(', ')} from ${printBytes(minSize)}`,
   create: ({ codings, minSize }) => ({
@@ -100,7 +114,7 @@ export const COMPRESS = defineFilter<Options>({
       weakenTag(head)
       head.lines = `${removeRanges(head.lines)}Content-Encoding: ${coding}\r\n`
       return () => {
-        const stream = MAKERS[coding]()
+        const stream = MAKERS[coding]!()
         atOnce++
         return stream.once('close', () => {
           atOnce--
@@ -109,6 +123,12 @@ export const COMPRESS = defineFilter<Options>({
     },
   }),
 })
+
+function makeZstd(): Readonly<{ zstd?: StreamMaker }> {
+  if (ZSTD === undefined) return {}
+  const { createEncoder, flush } = ZSTD
+  return { zstd: () => createZlibStream(createEncoder(), { flush: { after: FLUSH_AFTER, kind: flush } }) }
+}
 
 function isCompressible(lines: string): boolean {
   const type = joinValues(lines, 'content-type')

@@ -17,6 +17,7 @@ import { createRemover, joinValues } from './field-lines.ts'
 import { readSize, SIZE } from './size-annotation.ts'
 import { defineFilter } from './spec.ts'
 import { createZlibStream } from './zlib-stream.ts'
+import { ZSTD } from './zstd.ts'
 
 /** The most bytes that a body may become. */
 type Options = Readonly<{ limit: number }>
@@ -36,12 +37,13 @@ type Coding = Readonly<{
 }>
 
 const GZIP: Coding = { createEngine: createGunzip, cost: 96 * 1024 }
-/** By the names of the codings (RFC 9110 §8.4.1, RFC 7932). */
-const CODINGS: ReadonlyMap<string, Coding> = new Map([
+/** By the names of the codings (RFC 9110 §8.4.1, RFC 7932, RFC 8878). */
+const CODINGS: ReadonlyMap<string, Coding> = new Map<string, Coding>([
   ['gzip', GZIP],
   ['x-gzip', GZIP],
   ['deflate', { createEngine: createInflate, cost: GZIP.cost }],
   ['br', { createEngine: createBrotliDecompress, cost: 2 ** BROTLI_WINDOW, checkBeginning: checkWindow }],
+  ...(ZSTD ? [['zstd', { createEngine: ZSTD.createDecoder, cost: ZSTD.decoderCost }] as const] : []),
 ])
 
 /** Bytes that the decoders of a process may take together, and those of one client. */
@@ -60,7 +62,7 @@ export const DECOMPRESS = defineFilter<Options>({
   annotations: {
     decompress: {
       about:
-        '`"true"`: endpoints get bodies of requests that are compressed with gzip, deflate or br as they were before, without Content-Encoding; other codings, and bodies with a digest or `Cache-Control: no-transform`, go on as they are; `"false"` does nothing',
+        '`"true"`: endpoints get bodies of requests that are compressed with gzip, deflate, br or zstd as they were before, without Content-Encoding; other codings, and bodies with a digest or `Cache-Control: no-transform`, go on as they are; `"false"` does nothing',
       form: oneOf(['true', 'false']),
     },
     'decompress-limit': {

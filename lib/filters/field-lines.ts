@@ -64,19 +64,17 @@ export function joinValues(lines: string, name: string): string | undefined {
   return joinFields(lines, name, ', ')
 }
 
-/** Makes what leaves out the fields of these names. Two names are the same field if `normalize` makes the same of both. */
-export function createRemover(
-  names: Iterable<string>,
-  normalize: (name: string) => string = lower,
-): (lines: string) => string {
-  const list = Array.from(names, normalize)
+/** Makes what leaves out the fields of these names; with `underscores` those too that differ from them in underscores alone. */
+export function createRemover(names: Iterable<string>, underscores?: 'underscores'): (lines: string) => string {
+  const isFolded = underscores !== undefined
+  const list = Array.from(names, (name) => (isFolded ? hyphenate(name) : name.toLowerCase()))
   if (list.length === 0) return (lines) => lines
   return (lines) => {
     let kept = ''
     let start = 0
     for (let at = 0; at < lines.length; ) {
       const end = lines.indexOf('\n', at) + 1
-      if (findNamed(lines, at, list, normalize) >= 0) {
+      if (findNamed(lines, at, list, isFolded) >= 0) {
         kept += lines.slice(start, at)
         start = end
       }
@@ -86,28 +84,44 @@ export function createRemover(
   }
 }
 
+/** The fields whose names, as they stand there, are to be kept. */
+export function keepFields(lines: string, isKept: (name: string) => boolean): string {
+  let kept = ''
+  for (let at = 0; at < lines.length; ) {
+    const end = lines.indexOf('\n', at) + 1
+    if (isKept(lines.slice(at, lines.indexOf(':', at)))) kept += lines.slice(at, end)
+    at = end
+  }
+  return kept
+}
+
 /** Which of these lower-case names have a field: bit n for the nth of 31 at most. */
 export function markPresent(lines: string, names: readonly string[]): number {
   let marks = 0
   for (let at = 0; at < lines.length; at = lines.indexOf('\n', at) + 1) {
-    const named = findNamed(lines, at, names, lower)
+    const named = findNamed(lines, at, names, false)
     if (named >= 0) marks |= 1 << named
   }
   return marks
 }
 
-/** Which of these names the field at `at` has once its own is normalized; -1: none. */
-function findNamed(lines: string, at: number, names: readonly string[], normalize: (name: string) => string): number {
+/** Which of these lower-case names the field at `at` has, taking underscores for hyphens if `isFolded`; -1: none. */
+function findNamed(lines: string, at: number, names: readonly string[], isFolded: boolean): number {
   for (let named = 0; named < names.length; named++) {
     const name = names[named]!
-    const colon = at + name.length
-    if (lines.charCodeAt(colon) === 0x3a && normalize(lines.slice(at, colon)) === name) return named
+    if (lines.charCodeAt(at + name.length) === 0x3a && spells(lines, at, name, isFolded)) return named
   }
   return -1
 }
 
-function lower(name: string): string {
-  return name.toLowerCase()
+function spells(lines: string, at: number, name: string, isFolded: boolean): boolean {
+  for (let index = 0; index < name.length; index++) {
+    let code = lines.charCodeAt(at + index)
+    if (code >= 0x41 && code <= 0x5a) code += 0x20
+    else if (isFolded && code === 0x5f) code = 0x2d
+    if (code !== name.charCodeAt(index)) return false
+  }
+  return true
 }
 
 export function printFields(fields: readonly Field[]): string {

@@ -1,25 +1,28 @@
 /** Asks an auth server whether a request may go on, as ingress-nginx and Traefik do. */
 import { GatewayError } from '../base/errors.ts'
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
-import { END_TO_END, HOP_BY_HOP } from '../http1/field-names.ts'
+import type { UpstreamKey } from '../model/upstream.ts'
 import { type AnnotationForm, FIELD_NAMES, listOf, matching, oneOf, splitList } from './annotation-form.ts'
 import { AuthCache, type AuthCacheOptions } from './auth-cache.ts'
-import { type AuthAnswer, type AuthFailure, AuthServer, pickFields, QUESTION, SET_COOKIE } from './auth-server.ts'
-import {
-  createNames,
-  createRemover,
-  findNameFault,
-  hyphenate,
-  isClientField,
-  splitNames,
-  TOKEN_CHARACTER,
-} from './field-lines.ts'
+import { AuthServer, pickFields, QUESTION, SET_COOKIE } from './auth-server.ts'
+import { createNames, createRemover, findNameFault, isClientField, splitNames, TOKEN_CHARACTER } from './field-lines.ts'
 import { compileTemplate, encodeByte } from './field-template.ts'
 import { Kept } from './kept.ts'
-import { type AnnotationReader, defineFilter, type FilterOutcome, type FilterRequest, PendingOutcome } from './spec.ts'
+import { NoteKey } from './notes.ts'
+import {
+  type AnnotationReader,
+  defineFilter,
+  type FilterAnswer,
+  type FilterOutcome,
+  type FilterRequest,
+  PendingOutcome,
+  type QuestionFailure,
+} from './spec.ts'
 
 type Options = Readonly<{
   url: string
+  /** How it is reached. */
+  upstream: UpstreamKey
   method: string
   /** Names of the client's fields that the auth server gets; undefined: all of them. */
   sent: readonly string[] | undefined
@@ -43,14 +46,8 @@ type SignIn = Readonly<{
   parameter: string
 }>
 
-/** Fields of an answer that refuses, which the client does not get: those of the hop, the framing, and what the gateway writes itself. */
-const NOT_REFUSED_WITH: ReadonlySet<string> = new Set([
-  ...HOP_BY_HOP,
-  'content-length',
-  'date',
-  'server',
-  'x-request-id',
-])
+/** Fields of an answer that refuses, which the gateway writes itself. */
+const removeOwn = createRemover(['date', 'server'])
 /** As in ingress-nginx. */
 const COOKIE_STATUSES: ReadonlySet<number> = new Set([200, 201, 204, 206, 301, 302, 303, 304, 307, 308])
 const DEFAULT_TIMEOUT_MS = 5_000
@@ -170,9 +167,12 @@ export const FORWARD_AUTH = defineFilter<Options>({
     }
     if (written === undefined) return undefined
     const url = parseUrl(written)
-    if (url !== undefined) return { url, ...options }
-    annotations.refuse('auth-url', URL_FORM.describeFault(written), URL_FORM.help)
-    return undefined
+    if (url === undefined) {
+      annotations.refuse('auth-url', URL_FORM.describeFault(written), URL_FORM.help)
+      return undefined
+    }
+    const upstream = annotations.server('auth-url', url)
+    return upstream && { url: url.href, upstream, ...options }
   },
   print({ url, method, sent, copied, timeout, signIn, cache, failsOpen }) {
     // A query may hold a secret.
@@ -187,40 +187,41 @@ export const FORWARD_AUTH = defineFilter<Options>({
     ].join(', ')
   },
   create(options, { clock, shared, warn }) {
-    const { url, method, sent, copied, timeout, signIn, alwaysSetsCookies, failsOpen } = options
-    const server = new AuthServer({ url, method, sent: sent && createNames(sent), timeout })
+    const { upstream, method, sent, copied, timeout, signIn, alwaysSetsCookies, failsOpen } = options
+    const url = new URL(options.url)
+    const server = new AuthServer({ url, upstream, method, sent: sent && createNames(sent), timeout })
     const names = copied.length === 0 ? undefined : createNames(copied)
-    const remove = createRemover(copied, hyphenate)
+    const remove = createRemover(copied, 'underscores')
     const caching = options.cache
     const cache =
       caching &&
       shared(() => new Kept<AuthCache>()).find(
-        JSON.stringify([caching, url + method + sent]),
+        JSON.stringify([caching, options.url + method + sent]),
         () => new AuthCache(caching, clock),
       )
     const locate = signIn && createLocator(signIn)
-    /** Field lines that requests on their way, and their answers, are to have. */
-    const granted = new WeakMap<FilterRequest, Readonly<{ lines: string; cookies: string }>>()
+    /** Field lines that a request, and its answer, are to have. */
+    const granted = new NoteKey<Readonly<{ lines: string; cookies: string }>>()
 
-    const decide = (request: FilterRequest, answer: AuthAnswer): FilterOutcome => {
-      const { status, body } = answer
-      const cookies = pickFields(answer, SET_COOKIE)
+    const decide = (request: FilterRequest, answer: FilterAnswer): FilterOutcome => {
+      const { status } = answer
+      const cookies = pickFields(answer.lines, SET_COOKIE)
       if (status >= 200 && status <= 299) {
-        const lines = names === undefined ? '' : pickFields(answer, names)
-        if (lines !== '' || cookies !== '') granted.set(request, { lines, cookies })
+        const lines = names === undefined ? '' : pickFields(answer.lines, names)
+        if (lines !== '' || cookies !== '') request.notes.set(granted, { lines, cookies })
         return undefined
       }
       if (status === 401 && locate !== undefined) {
         const lines = `Location: ${locate(request)}\r\nCache-Control: no-store\r\n${cookies}`
         return { status: 302, lines, body: undefined }
       }
-      return { status, lines: pickFields(answer, { has: findRefusing(answer) }), body }
+      return { ...answer, lines: removeOwn(answer.lines) }
     }
-    const giveUp = (failure: AuthFailure): FilterOutcome => {
+    const giveUp = (failure: QuestionFailure): FilterOutcome => {
       if (!failsOpen || !failure.isUnreached) {
         return new GatewayError('PORTICO_GW_AUTH_UNAVAILABLE', `auth server: ${failure.message}`, failure)
       }
-      const { origin, pathname } = server.url
+      const { origin, pathname } = url
       warn(`the auth server ${origin}${pathname} cannot be reached, and requests go on unasked: ${failure.message}`)
       return undefined
     }
@@ -238,12 +239,12 @@ export const FORWARD_AUTH = defineFilter<Options>({
       ...(names !== undefined && {
         requestNames: names,
         upstreamRequest: (draft, request) => {
-          draft.lines = remove(draft.lines) + (granted.get(request)?.lines ?? '')
+          draft.lines = remove(draft.lines) + (request.notes.get(granted)?.lines ?? '')
           draft.addedLines = remove(draft.addedLines)
         },
       }),
       response(head, request) {
-        const cookies = granted.get(request)?.cookies
+        const cookies = request.notes.get(granted)?.cookies
         if (cookies && (alwaysSetsCookies || COOKIE_STATUSES.has(head.status))) head.lines += cookies
       },
     }
@@ -264,21 +265,11 @@ function createLocator({ location, parameter }: SignIn): (request: FilterRequest
   }
 }
 
-/** Says of the lower-case name of a field of an answer that refuses whether the client gets it. */
-function findRefusing(answer: AuthAnswer): (name: string) => boolean {
-  const listed = new Set<string>()
-  for (let at = 0; at < answer.fields.length; at += 2) {
-    if (answer.fields[at]!.toLowerCase() !== 'connection') continue
-    for (const name of answer.fields[at + 1]!.split(',')) listed.add(name.trim().toLowerCase())
-  }
-  return (name) => !NOT_REFUSED_WITH.has(name) && (END_TO_END.has(name) || !listed.has(name))
-}
-
 /** Undefined where it is none of an auth server. */
-function parseUrl(text: string): string | undefined {
+function parseUrl(text: string): URL | undefined {
   if (!URL.canParse(text)) return undefined
-  const { username, password, hash, href } = new URL(text)
-  return username + password + hash === '' ? href : undefined
+  const url = new URL(text)
+  return url.username + url.password + url.hash === '' ? url : undefined
 }
 
 /** Names of fields; `areWritten` in the request to the endpoint. */

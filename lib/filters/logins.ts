@@ -97,11 +97,11 @@ export class Logins {
   }
 
   #lend(user: string): string {
-    const at = Number.parseInt(this.#hash(user).slice(0, 8), 16) % this.#lenders.length
+    const at = Number.parseInt(hashOnce('sha256', this.#key + user, 'hex').slice(0, 8), 16) % this.#lenders.length
     return this.#hashes.get(this.#lenders[at]!)!
   }
 
   #hash(text: string): string {
-    return hashOnce('sha256', this.#key + text, 'hex')
+    return hashOnce('sha256', this.#key + text, 'base64')
   }
 }

@@ -5,6 +5,7 @@ import { parseParameters } from '../base/query.ts'
 import { findField, findRequestField } from '../http1/field-line.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import { FilterChain } from './chain.ts'
+import { Notes } from './notes.ts'
 import { findFilter } from './registry.ts'
 import { type Filter, type FilterDraft, type FilterEnvironment, type FilterRequest, PendingOutcome } from './spec.ts'
 
@@ -48,7 +49,9 @@ export function describeRequest(request: PlayedRequest): FilterRequest {
     lines,
     header: (name) => findRequestField(lines, name),
     parameter: (name) => parseParameters(query).get(name),
+    notes: new Notes(),
     holdToEnd: (lease) => lease.release(),
+    ask: () => ({ answer: new Promise(() => {}), cancel: () => {} }),
   }
 }
 

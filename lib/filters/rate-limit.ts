@@ -5,6 +5,7 @@ import { flattenText } from '../base/flat-text.ts'
 import { printRanges, RANGES, readRanges } from './address-ranges.ts'
 import { listOf, oneOf } from './annotation-form.ts'
 import { createKey, LIMIT_BY, type LimitBy, printBy, readBy, readEach, readLimits } from './limit-key.ts'
+import { NoteKey } from './notes.ts'
 import { defineFilter, type FilterEnvironment, type FilterRequest } from './spec.ts'
 
 /** So many requests in so many milliseconds, and so many of them at once. */
@@ -95,7 +96,7 @@ export const RATE_LIMIT = defineFilter<Options>({
     const { clock } = environment
     const limits = createLimits(rates, environment)
     const isExempt = exempt && createAddressSet(exempt)
-    const refused = new WeakSet<FilterRequest>()
+    const refused = new NoteKey<true>()
     const policies = `RateLimit-Policy: ${limits.map(({ policy }) => policy).join(', ')}\r\n`
     return {
       request(request) {
@@ -107,14 +108,16 @@ export const RATE_LIMIT = defineFilter<Options>({
           for (const limit of limits) limit.take(now)
           return undefined
         }
-        refused.add(request)
+        request.notes.set(refused, true)
         const seconds = Math.ceil(longest / 1000)
         return new GatewayError('PORTICO_REQ_RATE_LIMITED', `the next may come in ${seconds}s`, undefined, {
           retryAfter: seconds,
         })
       },
       response(head, request) {
-        const isTold = tellsAlways ? !isExempt?.has(request.clientAddress) : head.status === 429 && refused.has(request)
+        const isTold = tellsAlways
+          ? !isExempt?.has(request.clientAddress)
+          : head.status === 429 && request.notes.get(refused) === true
         if (!isTold) return
         const now = clock.monotonic()
         head.lines += `${policies}RateLimit: ${limits.map((limit) => limit.describe(request, now)).join(', ')}\r\n`

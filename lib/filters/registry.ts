@@ -14,6 +14,7 @@ import { FORWARD_AUTH } from './forward-auth.ts'
 import { HEADERS } from './headers.ts'
 import { HTTPS_REDIRECT } from './https-redirect.ts'
 import { MAINTENANCE } from './maintenance.ts'
+import { MIRROR } from './mirror.ts'
 import { RATE_LIMIT } from './rate-limit.ts'
 import { REDIRECT } from './redirect.ts'
 import { RESPOND } from './respond.ts'
@@ -34,6 +35,7 @@ export const FILTERS: readonly FilterSpec[] = [
   HEADERS,
   HTTPS_REDIRECT,
   MAINTENANCE,
+  MIRROR,
   RATE_LIMIT,
   REDIRECT,
   RESPOND,

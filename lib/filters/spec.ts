@@ -7,6 +7,7 @@ import type { UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import type { AnnotationForm } from './annotation-form.ts'
 import type { FieldNames } from './field-lines.ts'
+import type { Notes } from './notes.ts'
 
 /** What a connection over TLS came to. */
 export type TlsFacts = Readonly<{
@@ -54,8 +55,45 @@ export type FilterRequest = {
   header(name: string): string | undefined
   /** The value of a parameter of the query, decoded. */
   parameter(name: string): string | undefined
+  readonly notes: Notes
   /** Releases the lease once the request has ended, however it ends: answered, refused, broken off, or when its tunnel is closed. */
   holdToEnd(lease: Lease): void
+  /** Asks an upstream that `AnnotationReader` has found something beside the request. */
+  ask(question: Question): PendingAnswer
+}
+
+/** What an upstream is asked beside a request; it has no body. */
+export type Question = Readonly<{
+  upstream: UpstreamKey
+  method: string
+  /** Path and query. */
+  target: string
+  /** The authority that is asked for, unless the Service has a host of its own. */
+  authority: string
+  /** Field lines, without Host. */
+  lines: string
+  /** Milliseconds until all of the answer has to be there. */
+  timeout: number
+  /** The longest body that the answer may have. */
+  maxBytes: number
+}>
+
+/** An answer on its way; it rejects with a QuestionFailure. */
+export type PendingAnswer = Readonly<{
+  answer: Promise<FilterAnswer>
+  /** Nothing waits for the answer any more. */
+  cancel: () => void
+}>
+
+/** A question has no answer that can be used. */
+export class QuestionFailure extends Error {
+  /** No answer began; false: one did. */
+  readonly isUnreached: boolean
+
+  constructor(message: string, isUnreached: boolean, cause?: unknown) {
+    super(message, { cause })
+    this.isUnreached = isUnreached
+  }
 }
 
 /** Something that a request holds while it is under way. */
@@ -135,6 +173,11 @@ export type Filter = {
   /** Before the request goes to an endpoint; once, however many attempts are made. */
   upstreamRequest?(draft: FilterDraft, request: FilterRequest): void
   /**
+   * The upstream that gets a copy of the request as an endpoint gets it; undefined: none does. It is asked once for each request, and
+   * not for requests that ask to switch protocols.
+   */
+  mirror?(request: FilterRequest): UpstreamKey | undefined
+  /**
    * The page for an answer from 400 to 599, an endpoint's or an error of the gateway itself (`isOwn`); undefined: its body is left as it
    * is. The status is kept. Answers of other filters are what was asked for, and have no page. All `response` functions follow.
    */
@@ -195,6 +238,11 @@ export type AnnotationReader = {
    * or where it is not there, which is refused then.
    */
   upstream(name: string): UpstreamKey | undefined
+  /**
+   * The upstream of the server that the URL names, which stands in the annotation: of a Service, where its host is the name that the
+   * Service has in a cluster, or of the URL itself. Undefined where it names a Service that is not there, which is refused then.
+   */
+  server(name: string, url: URL): UpstreamKey | undefined
   /** The same of a Secret that the annotation names. */
   secret(name: string): SecretContent | undefined
   /** Says why an annotation cannot be used; the filter is left out, or closes its routes where it guards. */
@@ -300,6 +348,7 @@ export function readFilter(
     text: (name) => annotations.text(name),
     content: (name, reference) => keep(annotations.content(name, reference), name),
     upstream: (name) => keep(annotations.upstream(name), name),
+    server: (name, url) => keep(annotations.server(name, url), name),
     secret: (name) => keep(annotations.secret(name), name),
     refuse,
   })

@@ -1,5 +1,6 @@
 /** Where clients connect to and what is served there, as frozen printable data. */
 import { printEndpointAddress } from '../base/endpoint-address.ts'
+import type { PathPolicy } from '../base/path.ts'
 import type { FieldPath } from '../base/position.ts'
 import type { ResourceRef } from './resource-ref.ts'
 import type { UpstreamKey } from './upstream.ts'
@@ -23,6 +24,8 @@ type AnyListener = Readonly<{
   sourceRanges: readonly string[]
   /** Connections begin with a PROXY protocol header, v1 or v2. */
   proxyProtocol: boolean
+  /** L7 alone: what slashes in the paths of requests mean. Undefined at L4. */
+  paths: PathPolicy | undefined
 }>
 
 /** A listener of the gateway itself: its requests go by the routes of a table. */
@@ -33,6 +36,7 @@ export type GatewayListener = AnyListener &
     id: string
     /** 0 takes a free one. */
     port: number
+    paths: PathPolicy
     /** The name of its RouteTable; other listeners may have the same. */
     table: string
   }>

@@ -54,7 +54,9 @@ export type Share = Readonly<{
 export type SplitAction = Readonly<{
   type: 'split'
   shares: readonly Share[]
-  /** `default/web:80=90, default/next:80=10`. */
+  /** The name of the cookie that keeps clients with the backend that they were given; undefined: they are not kept. */
+  cookie?: string
+  /** `default/web:80=90, default/next:80=10`, and ` (kept by the cookie canary)` behind it. */
   backend: string
 }>
 
@@ -111,6 +113,11 @@ export function findRouteId({
 /** The backends of a route and their weights; most routes have one. */
 export function listShares(action: RouteAction): readonly Share[] {
   return action.type === 'split' ? action.shares : [{ weight: 1, action }]
+}
+
+/** The Service of a backend, by which a cookie names the backend, whatever its port: `default/web`. */
+export function findService({ upstream }: ForwardAction): string {
+  return upstream.slice(0, upstream.indexOf(':'))
 }
 
 /** Where the route's path stands in its owner; for a default backend, where that does. */

@@ -5,7 +5,8 @@ import type { ResourceRef } from './resource-ref.ts'
 
 /**
  * `namespace/service:port`, where port is the Service port's number; `namespace/service:port/UDP` for a UDP port. With
- * ` (external)` behind it: what traffic from outside gets, where externalTrafficPolicy gives it other endpoints (S21).
+ * ` (external)` behind it: what traffic from outside gets, where externalTrafficPolicy gives it other endpoints (S21). Of a server
+ * that a filter reaches by a URL: scheme, host and port of it, `http://auth.example.com:4180`.
  */
 export type UpstreamKey = string & { readonly __brand?: 'UpstreamKey' }
 
@@ -39,7 +40,7 @@ export function dropScope(key: UpstreamKey): UpstreamKey {
 /** How the endpoint is spoken to, from the Service port's appProtocol (S14). */
 export type UpstreamProtocol = 'http' | 'https'
 
-export type EndpointSource = 'settings' | 'annotation' | 'EndpointSlice' | 'Endpoints' | 'Pod' | 'ExternalName'
+export type EndpointSource = 'settings' | 'annotation' | 'EndpointSlice' | 'Endpoints' | 'Pod' | 'ExternalName' | 'URL'
 
 /** `unhealthy`: its health check fails; `ejected`: requests to it failed. */
 export type EndpointHealth = Readonly<{
@@ -124,6 +125,7 @@ export type UnresolvedEndpoint = Readonly<{
 
 export type Upstream = Readonly<{
   key: UpstreamKey
+  /** Of a server that a filter reaches by a URL: kind and type `URL`, and the key for a name. */
   service: ResourceRef & Readonly<{ type: string }>
   port: Readonly<{ number: number; name: string; targetPort: number | string }>
   /** Of a UDP port; absent: TCP. */

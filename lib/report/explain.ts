@@ -5,7 +5,7 @@ import { printIsoTime } from '../base/clock.ts'
 import { isClosedBy, statusOf } from '../base/errors.ts'
 import { findUsualPort, matchesHostPattern, parseAuthority } from '../base/hostname.ts'
 import { findNearest } from '../base/nearest.ts'
-import { type NormalPath, normalizePath, splitTarget } from '../base/path.ts'
+import { type NormalPath, normalizePath, type PathPolicy, splitTarget, USUAL_PATHS } from '../base/path.ts'
 import { compileBeginning } from '../base/pattern.ts'
 import { printName } from '../base/resource-name.ts'
 import { describeRequest, type Play, type PlayedAnswer, playFilters } from '../filters/play.ts'
@@ -23,7 +23,7 @@ import { compileConditions, type Predicate, type RoutedRequest } from '../routin
 import { compileTable, findInHost } from '../routing/table.ts'
 import type { LeftOut } from './left-out.ts'
 import { printConditions } from './print.ts'
-import { type DescribedShare, describeShares } from './shares.ts'
+import { type DescribedShare, describeKept, describeShares, type KeptClient } from './shares.ts'
 
 /** `path` is the request target without its authority: path and query as they would be sent. */
 export type ExplainedUrl = Readonly<{
@@ -86,6 +86,8 @@ export type Explanation = Readonly<{
   upstream: Upstream | undefined
   /** The backends of the winner where it has several: which one a request goes to is known when it comes. */
   shares: readonly DescribedShare[]
+  /** Whether a cookie decides which of `shares` it is; undefined: none does. */
+  kept: KeptClient | undefined
   /** The port of a Service that the URL names: there no rule is asked. */
   listener?: ServiceListener
   /** Why the port of the URL is not one that serves its scheme. */
@@ -104,15 +106,17 @@ const NOTHING_ASKED = {
   notPlayed: [],
   upstream: undefined,
   shares: [],
+  kept: undefined,
 }
 
 export type ExplainOptions = Readonly<{
-  encodedSlash?: 'keep' | 'reject'
   /** The port that redirects to HTTPS name; 0 or left out: not known before the start. */
   httpsPort?: number
   /** Names that no certificate covers are refused. */
   strictSni?: boolean
   leftOut?: readonly LeftOut[]
+  /** What cookies of the gateway say of a Service, `default/web`; left out: it is not known. */
+  markService?: ((service: string) => string) | undefined
   /** The present time, in milliseconds since the epoch, for the days that certificates are still valid. */
   now?: number
 }>
@@ -120,11 +124,12 @@ export type ExplainOptions = Readonly<{
 /** Plays one request through a model; plain data, nothing is sent. */
 export function explainRequest(model: Model, url: ExplainedUrl, options: ExplainOptions = {}): Explanation {
   const { path: rawPath, query } = splitTarget(url.path)
-  const normal = normalizePath(rawPath, options.encodedSlash ?? 'keep')
+  const listener = findListener(model, url)
+  const paths = listener?.paths ?? USUAL_PATHS
+  const normal = normalizePath(rawPath, paths)
   const authority = url.authority ?? url.host
   const hostname = authority === '' ? undefined : parseAuthority(authority)?.hostname
-  const notes = describePath(rawPath, normal)
-  const listener = findListener(model, url)
+  const notes = describePath(rawPath, normal, paths)
   if (listener && isServiceListener(listener))
     return explainListener(model, listener, { url, path: { normal, query, notes } })
   const table = (listener && findTable(model.tables, listener.table)) ?? findIngressTable(model)
@@ -155,11 +160,13 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const candidates = listCandidates(table, virtualHost, { path: normal.matchPath, request }, winner)
   const shares = winner === undefined ? [] : describeShares(model, winner.action)
   const isSplit = winner?.action.type === 'split'
+  const cookie = winner?.action.type === 'split' ? winner.action.cookie : undefined
+  const kept = cookie === undefined ? undefined : describeKept(cookie, shares, request, options.markService)
   const draft = { ...describeSent(url, normal, query), lines: request.lines, addedLines: '' }
   const { answer, notPlayed } = playAll(virtualHost, winner, request, draft, options.httpsPort ?? 0)
   return {
     ...base,
-    answer: answer ?? findAnswer(host, shares),
+    answer: answer ?? findAnswer(host, kept?.share ? [kept.share] : shares),
     candidates: candidates.slice(0, MOST_CANDIDATES),
     omitted: Math.max(0, candidates.length - MOST_CANDIDATES),
     winner,
@@ -168,11 +175,18 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     sent: draft,
     upstream: isSplit ? undefined : shares[0]?.upstream,
     shares: isSplit ? shares : [],
+    kept,
   }
 }
 
+/** The listener that the URL leads to; where its port is not one of this machine, the gateway's own of the scheme. */
+function findListener(model: Model, url: ExplainedUrl): Listener | undefined {
+  const own = model.listeners.find((one) => isGatewayListener(one) && one.tls === (url.scheme === 'https'))
+  return findByPort(model, url) ?? own
+}
+
 /** A port that is written decides, and on a Service's own address the usual one too. */
-function findListener({ listeners }: Model, { host, scheme }: ExplainedUrl): Listener | undefined {
+function findByPort({ listeners }: Model, { host, scheme }: ExplainedUrl): Listener | undefined {
   const authority = parseAuthority(host)
   if (authority === undefined) return undefined
   const { hostname, port } = authority
@@ -305,19 +319,32 @@ function describeLeftOut({ ingress, reason, position }: LeftOut): string {
 }
 
 /** What the normal form changed, or why there is none. */
-function describePath(raw: string, normal: NormalPath | undefined): readonly string[] {
-  if (normal === undefined) return [describeBadPath(raw)]
-  const notes: string[] = []
-  if (normal.path !== raw) notes.push('dot segments resolved, as it will be forwarded')
-  if (normal.matchPath === normal.path) return notes
-  if (/\/\//.test(normal.path)) notes.push('doubled slashes are merged for matching and forwarded as sent')
-  if (normal.path.replaceAll(/\/+/g, '/') !== normal.matchPath) {
+function describePath(raw: string, normal: NormalPath | undefined, paths: PathPolicy): readonly string[] {
+  const { encodedSlash, mergeSlashes } = paths
+  if (normal === undefined) return [describeBadPath(raw, paths)]
+  const decoded = encodedSlash === 'decode' ? raw.replaceAll(/%2f/gi, '/') : raw
+  const unmerged = normalizePath(raw, { encodedSlash, mergeSlashes: 'match' })?.path
+  const changes = [
+    ...(decoded === raw ? [] : ['encoded slashes decoded']),
+    ...(unmerged === decoded ? [] : ['dot segments resolved']),
+    ...(unmerged === normal.path ? [] : ['doubled slashes merged']),
+  ]
+  const notes = changes.length === 0 ? [] : [`${changes.join(', ')}, as it will be forwarded`]
+  if (normal.path.includes('//')) {
+    notes.push(
+      mergeSlashes === 'match'
+        ? 'doubled slashes are merged for matching and forwarded as sent'
+        : 'doubled slashes are kept: an empty element is an element, which no rule has',
+    )
+  }
+  const slashed = mergeSlashes === 'never' ? normal.path : normal.path.replaceAll(/\/+/g, '/')
+  if (slashed !== normal.matchPath) {
     notes.push(`matched as ${normal.matchPath}: encodings of plain characters mean these characters`)
   }
   return notes
 }
 
-function describeBadPath(raw: string): string {
+function describeBadPath(raw: string, { encodedSlash }: PathPolicy): string {
   if (!raw.startsWith('/')) return 'the path does not begin with "/"'
   if (raw.includes('\\')) return 'the path holds a backslash'
   if (raw.includes('#')) return 'the path holds "#": fragments are never sent'
@@ -326,7 +353,9 @@ function describeBadPath(raw: string): string {
   if (/%(?![0-9a-f]{2})/i.test(raw)) return 'the path holds a malformed percent-encoding'
   if (/\/(\.|%2e){1,2}(;|%3b)/i.test(raw)) return 'the path holds a dot segment with a parameter'
   if (/%c[01]%|%e0%[89]|%f0%8/i.test(raw)) return 'the path holds overlong UTF-8'
-  if (/%2f|%5c/i.test(raw)) return 'the path holds an encoded slash or backslash, which the settings refuse'
+  if (encodedSlash === 'reject' && /%2f/i.test(raw)) return 'the path holds an encoded slash, which the settings refuse'
+  if (encodedSlash !== 'keep' && /%5c/i.test(raw))
+    return 'the path holds an encoded backslash, which the settings refuse'
   return 'the path climbs above the root'
 }
 

@@ -43,6 +43,8 @@ export type AttemptUser = Victim & {
   readonly isIdempotent: boolean
   /** Milliseconds for which its client has kept it waiting; 0 where it waits for the endpoint. */
   stalledFor(now: number): number
+  /** True if it fails where it would have to wait for a place; left out: it waits. */
+  readonly neverWaits?: boolean
   /** Its client is too slow for a place that others want. */
   giveWay(): void
 }
@@ -302,6 +304,10 @@ export class Attempts implements QueuedRequest, Holder, Timed {
 
   /** Waits until an endpoint has room. */
   #wait(): void {
+    if (this.#user.neverWaits) {
+      this.#user.fail(overloaded(`${this.pool.upstream.key}: no endpoint has room`, 0))
+      return
+    }
     const { maxQueue, queueTimeout } = this.#policy
     const refused = this.pool.queue.enter(this, maxQueue, queueTimeout)
     if (refused) {

@@ -1,18 +1,27 @@
 /** One request as everything behind the door sees it: checked once, in one canonical form. HOT */
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
+import type { DeadlineWatch } from '../base/deadline.ts'
 import { GatewayError, tooLarge } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
-import { type NormalPath, normalizePath } from '../base/path.ts'
+import { type NormalPath, normalizePath, USUAL_PATHS } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
 import { parseParameters } from '../base/query.ts'
-import type { FilterRequest, Lease, TlsFacts } from '../filters/spec.ts'
+import { Notes } from '../filters/notes.ts'
+import {
+  type FilterRequest,
+  type Lease,
+  type PendingAnswer,
+  type Question,
+  QuestionFailure,
+  type TlsFacts,
+} from '../filters/spec.ts'
 import { findRequestField } from '../http1/field-line.ts'
 import type { RequestFields } from '../http1/request-fields.ts'
 import type { PathMatch } from '../model/route.ts'
 import type { RoutedRequest } from '../routing/predicates.ts'
 import type { Settings } from '../settings/table.ts'
-import type { ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
+import type { ServedListener, ServedRoute, Snapshot } from '../snapshot/snapshot.ts'
 import type { RequestRecord } from '../telemetry/record.ts'
 import type { PrivateConnections } from '../upstream/transport/private-connections.ts'
 import type { AttemptSubject, Attempts } from './attempts.ts'
@@ -20,13 +29,17 @@ import type { Exchange } from './exchange.ts'
 import { isTrustedPeer, readTold, type Told } from './forwarded.ts'
 import { isServedMethod } from './method.ts'
 import { chooseRequestId } from './request-id.ts'
+import { SideCall } from './side-call.ts'
 import { ASTERISK, parseTarget } from './target.ts'
 
 export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequest {
   readonly exchange: Exchange
   /** Taken once: the whole request is served by it. Undefined before the first configuration. */
   readonly snapshot: Snapshot | undefined
+  /** The listener of the snapshot that has the place of the connection; undefined: no listener in force has it. */
+  readonly listener: ServedListener | undefined
   readonly clock: Clock
+  readonly #deadlines: DeadlineWatch
   /** Milliseconds since the epoch. */
   readonly startedAt: number
   readonly startedMonotonic: number
@@ -63,13 +76,17 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   isFinished: boolean = false
   /** Of the query; undefined until one was asked for. */
   #parameters: ReadonlyMap<string, string> | undefined = undefined
+  /** Undefined until a filter wants it. */
+  #notes: Notes | undefined = undefined
   /** What filters hold for it; undefined: nothing. */
   #leases: Lease[] | undefined = undefined
 
-  constructor(exchange: Exchange, snapshot: Snapshot | undefined, clock: Clock) {
+  constructor(exchange: Exchange, snapshot: Snapshot | undefined, clock: Clock, deadlines: DeadlineWatch) {
     this.exchange = exchange
     this.snapshot = snapshot
+    this.listener = snapshot?.listeners.get(exchange.connection.place)
     this.clock = clock
+    this.#deadlines = deadlines
     this.startedAt = clock.now()
     this.startedMonotonic = clock.monotonic()
     this.clientAddress = exchange.connection.peerAddress
@@ -111,9 +128,23 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     return this.served!.labels.route
   }
 
+  get notes(): Notes {
+    this.#notes ??= new Notes()
+    return this.#notes
+  }
+
   holdToEnd(lease: Lease): void {
     this.#leases ??= []
     this.#leases.push(lease)
+  }
+
+  ask(question: Question): PendingAnswer {
+    const pool = this.served?.asked?.get(question.upstream)
+    if (pool === undefined) {
+      return { answer: Promise.reject(new QuestionFailure('it is not there', true)), cancel: () => {} }
+    }
+    const call = new SideCall(this, pool, question, this.#deadlines)
+    return { answer: call.run(), cancel: () => call.cancel() }
   }
 
   /** Lets go of what filters hold for the request. */
@@ -205,7 +236,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   }
 
   #examineTarget({ host }: RequestFields): GatewayError | undefined {
-    const { exchange, settings } = this
+    const { exchange } = this
     const { method } = exchange
     if (!isServedMethod(method)) {
       return new GatewayError('PORTICO_REQ_METHOD_NOT_ALLOWED', method)
@@ -232,7 +263,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
     this.hostname = hostname
     this.rawPath = target.path
     if (target === ASTERISK) return undefined
-    const path = normalizePath(target.path, settings.paths.encodedSlash)
+    const path = normalizePath(target.path, this.listener?.listener.paths ?? USUAL_PATHS)
     if (!path || !isCleanQuery(target.query)) return new GatewayError('PORTICO_REQ_BAD_PATH', exchange.target)
     this.path = path
     this.query = target.query

@@ -3,6 +3,7 @@ import { findProxyVersion, type ProxyVersion } from '../base/proxy-protocol.ts'
 import type { FilterDraft } from '../filters/spec.ts'
 import type { UpstreamPolicy } from '../settings/service.ts'
 import type { ClientSide, UpstreamRequest } from '../upstream/transport/call.ts'
+import { findConnectTimeout } from './connect-timeout.ts'
 import type { RequestContext } from './context.ts'
 import { composeForwarded } from './forwarded-lines.ts'
 
@@ -48,10 +49,4 @@ export class Draft implements UpstreamRequest, FilterDraft {
     this.maxHeaderBytes = policy.headerBytes
     context.served!.filters?.changeRequest(this, context)
   }
-}
-
-/** Milliseconds; `usual` is the limit of the settings. */
-export function findConnectTimeout({ retry, timeouts }: UpstreamPolicy, usual: number): number {
-  const limit = timeouts.connect || usual
-  return retry.tryTimeout > 0 && retry.tryTimeout < limit ? retry.tryTimeout : limit
 }

@@ -29,14 +29,17 @@ import type { BodySink, Exchange, ExchangeEvents } from './exchange.ts'
 import { composeAnswerLines, filterHints } from './headers.ts'
 import { HeldError } from './held-error.ts'
 import { KeptBody } from './kept-body.ts'
+import type { Mirrors, RequestCopies } from './mirrors.ts'
 import type { WholeAnswer } from './own-answer.ts'
 import { mayRepeat } from './retry.ts'
+import { composeSplitCookie } from './split-cookie.ts'
 import type { Spools } from './spools.ts'
 import { filterTrailers, readTrailers } from './trailers.ts'
 
 /** The owner of forwarded requests. */
 export type ForwardOwner = {
   readonly deadlines: DeadlineWatch
+  readonly mirrors: Mirrors
   readonly spools: Spools
   readonly isDraining: boolean
   /** Answers a request of which nothing was answered yet. */
@@ -111,6 +114,8 @@ export class Forward
   #trailers: readonly string[] = NO_TRAILERS
   /** Where filters transform the body that the client sends. */
   #transformed: TransformedBody | undefined = undefined
+  /** Where mirrors get copies of the request. */
+  #copies: RequestCopies | undefined = undefined
   /** Takes the body of the answer. */
   #answer: AnswerSink
   /** The same, where the route buffers answers and this one may be. */
@@ -137,7 +142,9 @@ export class Forward
     context.attempts = this.#attempts
     exchange.events = this
     this.#owner.deadlines.add(this)
-    if (context.served!.filters?.transformsRequests && exchange.hasBody) this.#transformBody(context.served!.filters)
+    const { filters } = context.served!
+    if (filters?.transformsRequests && exchange.hasBody) this.#transformBody(filters)
+    if (filters?.mirrorsRequests && exchange.offer === undefined) this.#copyRequest(filters)
     const awaited = this.#chooseAwaited()
     if (awaited > exchange.receivedBytes) this.#awaitBody(awaited)
     else {
@@ -145,6 +152,7 @@ export class Forward
       if (this.#bodyEnded || this.#isBodyHere) this.#attempts.limit(false)
       this.#attempts.begin()
     }
+    if (!exchange.hasBody) this.#copies?.end(NO_TRAILERS)
     if (exchange.isUnread) this.onUnread()
   }
 
@@ -229,6 +237,7 @@ export class Forward
   // BodyTaker: the body as the endpoint is to get it
 
   takeBody(chunk: Buffer): void {
+    this.#copies?.write(chunk)
     if (this.#buffered !== undefined) {
       if (this.#buffered.add(chunk) && this.#transformed === undefined) this.#progress(chunk.length)
       return
@@ -250,6 +259,7 @@ export class Forward
 
   endBody(): void {
     this.#bodyEnded = true
+    this.#copies?.end(this.#trailers)
     if (!this.context.exchange.isHeadSent) this.#attempts.limit(true)
     if (this.#awaited > 0) {
       this.#leaveBody()
@@ -446,7 +456,7 @@ export class Forward
     const { context } = this
     const { pool, endpoint } = this.#attempts
     const lines = composeAnswerLines(head, context.id, context.startedAt + upstreamMs)
-    return lines + pool.answerLines(context, endpoint!)
+    return lines + pool.answerLines(context, endpoint!) + composeSplitCookie(context)
   }
 
   onError(error: GatewayError): void {
@@ -520,6 +530,14 @@ export class Forward
     if (makers === undefined) return
     draft.contentLength = undefined
     this.#transformed = new TransformedBody(makers, context.exchange, this)
+  }
+
+  /** Mirrors get the request as an endpoint does. */
+  #copyRequest(filters: FilterChain): void {
+    const mirrors = filters.chooseMirrors(this.context)
+    if (mirrors.length === 0) return
+    this.#draft ??= new Draft(this.context, this.#policy)
+    this.#copies = this.#owner.mirrors.copy(this.context, this.#draft, mirrors)
   }
 
   /** Bytes of the body that the endpoint is to get; undefined: not known, or there is none. */
@@ -666,6 +684,7 @@ export class Forward
   #stop(): void {
     this.#over = true
     this.#transformed?.destroy()
+    this.#copies?.cut()
     this.#buffered?.drop()
     this.deadlineAt = Number.POSITIVE_INFINITY
     this.#attempts.leaveEndpoint()

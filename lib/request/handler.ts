@@ -19,6 +19,7 @@ import { FilterWait } from './filter-wait.ts'
 import { Forward, type ForwardOwner } from './forward.ts'
 import { isTrustedPeer } from './forwarded.ts'
 import { composeOwnLines } from './headers.ts'
+import { type MirrorOptions, Mirrors } from './mirrors.ts'
 import { OwnAnswer, type WholeAnswer } from './own-answer.ts'
 import { askForPage } from './page-call.ts'
 import { chooseRequestId } from './request-id.ts'
@@ -31,6 +32,8 @@ export type HandlerOptions = Readonly<{
   clock: Clock
   spools: Spools
   onFinish: (record: RequestRecord) => void
+  /** A copy of a request, which was for this upstream, is over, or was not made. */
+  onMirrored?: MirrorOptions['onResult']
   isDraining: () => boolean
 }>
 
@@ -38,6 +41,7 @@ type FoundHost = HostRoutes<ServedRoute, ServedHost>
 
 export class RequestHandler implements ForwardOwner {
   readonly deadlines: DeadlineWatch
+  readonly mirrors: Mirrors
   readonly #options: HandlerOptions
   readonly #tunnels = new Set<Tunnel>()
   readonly #idleWaiters: (() => void)[] = []
@@ -46,7 +50,9 @@ export class RequestHandler implements ForwardOwner {
 
   constructor(options: HandlerOptions) {
     this.#options = options
-    this.deadlines = new DeadlineWatch(options.clock)
+    const { clock, onMirrored = () => {} } = options
+    this.deadlines = new DeadlineWatch(clock)
+    this.mirrors = new Mirrors({ clock, deadlines: this.deadlines, onResult: onMirrored })
   }
 
   /** Requests and tunnels. */
@@ -71,14 +77,16 @@ export class RequestHandler implements ForwardOwner {
     return new Promise((resolve) => this.#idleWaiters.push(resolve))
   }
 
-  closeTunnels(): void {
+  /** Cuts tunnels, and copies of requests. */
+  close(): void {
     for (const tunnel of this.#tunnels) tunnel.destroy()
+    this.mirrors.close()
   }
 
   /** Serves one request to its end. */
   handle(exchange: Exchange): void {
     const snapshot = this.#options.snapshot()
-    const context = new RequestContext(exchange, snapshot, this.#options.clock)
+    const context = new RequestContext(exchange, snapshot, this.#options.clock, this.deadlines)
     this.#inFlight++
     try {
       if (exchange.connection.isLost) this.#drop(context)
@@ -166,7 +174,7 @@ export class RequestHandler implements ForwardOwner {
       this.#answer(context, { status: 200, lines, body: undefined }, false)
       return
     }
-    const table = findTable(context)
+    const table = context.listener?.table
     const host = table && findHost(table, context.hostname)
     if (host?.host.filters === undefined) this.#route(context, table, host)
     else this.#ask(context, host.host.filters, 0, host)
@@ -232,7 +240,7 @@ export class RequestHandler implements ForwardOwner {
       }).start()
       return
     }
-    if (host !== undefined) this.#route(context, findTable(context), host)
+    if (host !== undefined) this.#route(context, context.listener?.table, host)
     else this.#send(context, context.served!)
   }
 
@@ -276,11 +284,6 @@ function findLength(answer: WholeAnswer): number | undefined {
   const { status, body } = answer
   if (status === 204 || status === 304) return undefined
   return 'contentLength' in answer ? answer.contentLength : (body?.length ?? 0)
-}
-
-/** The routes of the listener that took the connection; undefined: no listener in force has its place, or none took it. */
-function findTable({ snapshot, exchange }: RequestContext): ServedTable | undefined {
-  return snapshot!.listeners.get(exchange.connection.place)?.table
 }
 
 function explainUnavailable({ action }: ServedRoute): GatewayError {

@@ -1,5 +1,6 @@
 /** Trailers that travel on, in either direction. HOT */
 import { GatewayError } from '../base/errors.ts'
+import { printBytes } from '../base/measure.ts'
 import { isFieldValue, isToken } from '../http1/bytes.ts'
 import { MAX_TRAILER_BYTES, MAX_TRAILERS } from '../http1/chunked-decoder.ts'
 import { END_TO_END, HOP_BY_HOP, isForwardingClaim } from '../http1/field-names.ts'
@@ -21,9 +22,7 @@ export function readTrailers(
   { underscoresInHeaders }: Settings,
 ): readonly string[] | GatewayError {
   if (trailers.length === 0) return trailers
-  if (trailers.length > 2 * MAX_TRAILERS) {
-    return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', `more than ${MAX_TRAILERS} trailers`)
-  }
+  if (trailers.length > 2 * MAX_TRAILERS) return trailersTooLarge()
   const kept: string[] = []
   let bytes = 0
   for (let at = 0; at + 1 < trailers.length; at += 2) {
@@ -39,10 +38,14 @@ export function readTrailers(
     }
     if (mayTravel(name, value)) kept.push(name, value)
   }
-  if (bytes > MAX_TRAILER_BYTES) {
-    return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', `more than ${MAX_TRAILER_BYTES} bytes of trailers`)
-  }
-  return kept
+  return bytes > MAX_TRAILER_BYTES ? trailersTooLarge() : kept
+}
+
+/** Too many trailers, or too large ones: the client is told both limits, which no setting changes. */
+export function trailersTooLarge(): GatewayError {
+  const limits = `${MAX_TRAILERS} of them, with ${printBytes(MAX_TRAILER_BYTES)} bytes together`
+  const sentence = `The trailers of the request are too large: there may be ${limits}.`
+  return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', `trailers: more than ${limits}`, undefined, { sentence })
 }
 
 /** The trailers of an endpoint's answer that travel on. */

@@ -19,6 +19,11 @@ export type RoutedRequest = {
 /** Fields that are the hop's or the gateway's own, so that conditions cannot be about them. */
 const UNSEEN: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'content-length', 'expect', 'host', 'x-request-id'])
 
+/** The value of a cookie of the request; undefined: it has no such cookie. */
+export function readCookie(request: Pick<RoutedRequest, 'header'>, name: string): string | undefined {
+  return findCookie(request.header('cookie'), name)
+}
+
 /** Why no condition can be about the field with this lower-case name, to follow its name; undefined: one can. */
 export function findUnseen(name: string): string | undefined {
   if (UNSEEN.has(name)) return 'concerns the connection or the gateway, and no condition sees it'
@@ -76,7 +81,7 @@ function listPredicates(conditions: RouteConditions): readonly Predicate[] {
   }
   for (const condition of cookies) {
     const { name } = condition
-    predicates.push(createPredicate('cookie', condition, (request) => findCookie(request.header('cookie'), name)))
+    predicates.push(createPredicate('cookie', condition, (request) => readCookie(request, name)))
   }
   if (clientAddresses !== undefined) {
     const set = createAddressSet(clientAddresses)

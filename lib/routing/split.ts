@@ -1,38 +1,68 @@
 /** Several results of a look-up, each for its share of the requests. HOT */
+import { EvenSpread } from '../base/even-spread.ts'
+import { type RoutedRequest, readCookie } from './predicates.ts'
 
-/** 2³² divided by the golden ratio: its multiples modulo 2³² are spread evenly over the range, however many they are. */
-const STEP = 0x9e3779b9
-const RANGE = 2 ** 32
+/** The cookie that keeps clients with the value that they were given. */
+export type SplitCookie = Readonly<{
+  name: string
+  /** What it says of each value; undefined: no client is kept with it. */
+  marks: readonly (string | undefined)[]
+}>
 
-/**
- * Picks are spread evenly: after any number of them each value is within a few picks of its share, where chance would be off by the
- * square root of the number. Unlike taking turns, they fall into step with no pattern of requests. The first pick is a random one, so
- * that processes and configurations do not all begin with the same value.
- */
+type SplitOptions<R> = Readonly<{
+  /** Undefined: clients are not kept. */
+  cookie?: SplitCookie | undefined
+  /** The picks go on from those of this one. */
+  before?: Split<R>
+}>
+
+/** Picks are spread evenly: after any number of them each value is within a few picks of its share. */
 export class Split<R> {
   readonly values: readonly R[]
   readonly weights: readonly number[]
-  /** Where the part of each value ends within the range. */
+  readonly #cookieName: string
+  /** By what the cookie says of them; undefined: clients are not kept. */
+  readonly #marked: ReadonlyMap<string, R> | undefined
+  /** Where the part of each value ends, from 0 to 1. */
   readonly #ends: readonly number[]
-  #point: number
+  readonly #spread: EvenSpread
 
-  /** Weights are not negative, and at least one is positive. The picks go on from those of `before`. */
-  constructor(values: readonly R[], weights: readonly number[], before?: Split<R>) {
+  /** Weights are not negative, and at least one is positive. */
+  constructor(values: readonly R[], weights: readonly number[], { cookie, before }: SplitOptions<R> = {}) {
     this.values = values
     this.weights = weights
-    this.#point = before === undefined ? Math.floor(Math.random() * RANGE) : before.#point
+    this.#cookieName = cookie?.name ?? ''
+    this.#marked = cookie && listMarked(values, weights, cookie)
+    this.#spread = before === undefined ? new EvenSpread() : before.#spread
     const total = weights.reduce((sum, weight) => sum + weight, 0)
     let sum = 0
     this.#ends = weights.map((weight) => {
       sum += weight
-      return (sum / total) * RANGE
+      return sum / total
     })
   }
 
-  pick(): R {
-    this.#point = (this.#point + STEP) >>> 0
+  /** The value of this client; any, by their shares, where the client has none. */
+  pick(request: Pick<RoutedRequest, 'header'>): R {
+    const kept = this.#marked?.get(readCookie(request, this.#cookieName) ?? '')
+    if (kept !== undefined) return kept
+    const point = this.#spread.next()
     let at = 0
-    while (this.#point >= this.#ends[at]!) at++
+    while (point >= this.#ends[at]!) at++
     return this.values[at]!
   }
+}
+
+/** A value whose weight is 0 keeps nobody. */
+function listMarked<R>(
+  values: readonly R[],
+  weights: readonly number[],
+  { marks }: SplitCookie,
+): ReadonlyMap<string, R> {
+  const marked = new Map<string, R>()
+  for (const [at, value] of values.entries()) {
+    const mark = marks[at]
+    if (mark !== undefined && weights[at]! > 0) marked.set(mark, value)
+  }
+  return marked
 }

@@ -53,7 +53,7 @@ export function findInHost<R, H>(
   path: string,
   request: RoutedRequest,
 ): R | undefined {
-  return host?.find(path, request) ?? table.fallbacks?.pick() ?? table.fallback
+  return host?.find(path, request) ?? table.fallbacks?.pick(request) ?? table.fallback
 }
 
 /** Finds host and route in one step. */
@@ -78,7 +78,7 @@ export function compileHost<A extends { readonly match: RouteMatch }, R, H exten
   const find = compileFind(entries)
   // Hosts without such routes pay nothing for them.
   if (!entries.some(([, served]) => served instanceof Split)) return Object.freeze({ host, find: find as Find<R> })
-  return Object.freeze({ host, find: (path: string, request: RoutedRequest) => pick(find(path, request)) })
+  return Object.freeze({ host, find: (path: string, request: RoutedRequest) => pick(find(path, request), request) })
 }
 
 type Find<R> = (path: string, request: RoutedRequest) => R | undefined
@@ -92,6 +92,6 @@ function compileFind<R>(entries: readonly (readonly [RouteMatch, R])[]): Find<R>
   return (path, request) => routes.find(path, request)
 }
 
-function pick<R>(found: R | Split<R> | undefined): R | undefined {
-  return found instanceof Split ? found.pick() : found
+function pick<R>(found: R | Split<R> | undefined, request: RoutedRequest): R | undefined {
+  return found instanceof Split ? found.pick(request) : found
 }

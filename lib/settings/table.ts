@@ -27,6 +27,20 @@ import { strings } from './types/strings.ts'
 import { workers } from './types/workers.ts'
 import { UPSTREAM_SETTINGS } from './upstream.ts'
 
+/** What `http` and `https` have each for itself. */
+const LISTENER_PATHS = {
+  encodedSlash: choice(['inherit', 'keep', 'reject', 'decode'], {
+    default: 'inherit',
+    advanced: true,
+    doc: 'The same as paths.encodedSlash for this port alone; inherit takes it from there.',
+  }),
+  mergeSlashes: choice(['inherit', 'match', 'always', 'never'], {
+    default: 'inherit',
+    advanced: true,
+    doc: 'The same as paths.mergeSlashes for this port alone; inherit takes it from there.',
+  }),
+} satisfies SettingTable
+
 export const SETTINGS = {
   http: {
     enabled: boolean({ default: true, restart: true, doc: 'Serve plain HTTP.' }),
@@ -40,6 +54,7 @@ export const SETTINGS = {
       default: 'none',
       doc: 'Whether every connection begins with a PROXY protocol header, v1 or v2, that names its client. The headers of peers in trustedProxies alone are believed; other peers are cut.',
     }),
+    paths: LISTENER_PATHS,
   },
   https: {
     enabled: boolean({ default: true, restart: true, doc: 'Serve HTTPS.' }),
@@ -73,6 +88,7 @@ export const SETTINGS = {
       advanced: true,
       doc: 'A TLS handshake is cut after this time.',
     }),
+    paths: LISTENER_PATHS,
   },
   admin: {
     enabled: boolean({ default: true, restart: true, doc: 'Serve health, metrics and the JSON API.' }),
@@ -231,10 +247,15 @@ export const SETTINGS = {
   }),
   forwardedHeader: boolean({ default: false, doc: 'Also send the Forwarded header (RFC 7239).' }),
   paths: {
-    encodedSlash: choice(['keep', 'reject'], {
+    encodedSlash: choice(['keep', 'reject', 'decode'], {
       default: 'keep',
       advanced: true,
-      doc: 'What to do with %2F and %5C in a path: keep them as data, or answer 400.',
+      doc: 'What %2F in a path is: data that is kept as it is, a reason to answer 400, or a slash, for matching and for the endpoint. %5C is data with keep, and answered 400 with the others.',
+    }),
+    mergeSlashes: choice(['match', 'always', 'never'], {
+      default: 'match',
+      advanced: true,
+      doc: 'Where doubled slashes in a path are one slash: for matching alone, so that the endpoint gets them as they were sent, for matching and for the endpoint, or nowhere. With never, //admin is not /admin: routes that guard /admin do not take it.',
     }),
   },
   underscoresInHeaders: choice(['drop', 'reject', 'keep'], {

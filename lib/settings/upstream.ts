@@ -13,7 +13,7 @@ import { string } from './types/string.ts'
 import { strings } from './types/strings.ts'
 
 /** Field and cookie names are tokens (RFC 9110 §5.6.2). */
-const HASH_BY = "^(client-ip|uri|path|(header|cookie):[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128})$"
+const HASH_BY = "^(client-ip|uri|path|(header|cookie|query):[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128})$"
 
 export const UPSTREAM_SETTINGS = {
   balancer: choice(['round-robin', 'least-requests', 'power-of-two', 'ewma', 'random', 'hash'], {
@@ -30,8 +30,8 @@ export const UPSTREAM_SETTINGS = {
     by: string({
       default: 'client-ip',
       pattern: HASH_BY,
-      form: 'client-ip, uri, path, header:NAME or cookie:NAME',
-      doc: 'What balancer hash goes by: client-ip, uri (path with query), path, header:NAME or cookie:NAME. A request without that header or cookie goes by its client IP.',
+      form: 'client-ip, uri, path, header:NAME, cookie:NAME or query:NAME',
+      doc: 'What balancer hash goes by: client-ip, uri (path with query), path, header:NAME, cookie:NAME or query:NAME (a parameter of the query). A request without it goes by its client IP.',
     }),
     table: choice(['ring', 'maglev'], {
       default: 'ring',

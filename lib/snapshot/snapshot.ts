@@ -7,7 +7,7 @@ import type { FilterChain, FilterChains } from '../filters/chain.ts'
 import type { CertificateBinding } from '../model/certificate.ts'
 import { isServiceListener, type Listener, placeOf, type ServiceListener } from '../model/listener.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
-import { type BackendAction, findRouteId, type Route, type RouteMatch } from '../model/route.ts'
+import { type BackendAction, findRouteId, findService, type Route, type RouteMatch } from '../model/route.ts'
 import type { Upstream, UpstreamKey } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
 import { Split } from '../routing/split.ts'
@@ -34,6 +34,8 @@ export type ServedRoute = Readonly<{
   filters: FilterChain | undefined
   /** The pools of the upstreams that its filters ask; undefined: they ask none. */
   asked: AskedPools | undefined
+  /** The cookie that keeps its clients, where it is one of several; undefined: none does. */
+  mark: Readonly<{ cookie: string; value: string }> | undefined
 }>
 
 type AskedPools = ReadonlyMap<UpstreamKey, UpstreamPool | undefined>
@@ -41,11 +43,24 @@ type AskedPools = ReadonlyMap<UpstreamKey, UpstreamPool | undefined>
 /** A route with several backends: each is a route of its own, and gets its share of the requests. */
 class SplitRoute extends Split<ServedRoute> {
   readonly match: RouteMatch
+  /** The name of the cookie that keeps clients; undefined: they are not kept. */
+  readonly cookie: string | undefined
 
-  /** `before` is the same route with other pools. */
-  constructor(match: RouteMatch, routes: readonly ServedRoute[], weights: readonly number[], before?: SplitRoute) {
-    super(routes, weights, before)
+  constructor(
+    match: RouteMatch,
+    routes: readonly ServedRoute[],
+    weights: readonly number[],
+    cookie: string | undefined,
+    /** The same route with other pools. */
+    before?: SplitRoute,
+  ) {
+    const marks = routes.map(({ mark }) => mark?.value)
+    super(routes, weights, {
+      cookie: cookie === undefined ? undefined : { name: cookie, marks },
+      ...(before && { before }),
+    })
     this.match = match
+    this.cookie = cookie
   }
 }
 
@@ -263,6 +278,7 @@ export class SnapshotBuilder {
       labels: Object.freeze({ ingress: '', route: `listener ${kind} ${key}`, upstream: upstream ? key : '' }),
       filters: undefined,
       asked: undefined,
+      mark: undefined,
     })
     return Object.freeze({ ...EMPTY_TABLE, fallback })
   }
@@ -270,12 +286,14 @@ export class SnapshotBuilder {
   #serve(route: Route): ServedRoute | SplitRoute {
     const { action, match } = route
     if (action.type !== 'split') return this.#serveBackend(route, action)
-    const routes = action.shares.map((share) => this.#serveBackend(route, share.action))
-    const weights = action.shares.map(({ weight }) => weight)
-    return new SplitRoute(match, routes, weights)
+    const { shares, cookie } = action
+    const routes = shares.map((share) => this.#serveBackend(route, share.action, cookie))
+    const weights = shares.map(({ weight }) => weight)
+    return new SplitRoute(match, routes, weights, cookie)
   }
 
-  #serveBackend(route: Route, action: BackendAction): ServedRoute {
+  /** `cookie` is the name of the one that keeps the clients of the backend. */
+  #serveBackend(route: Route, action: BackendAction, cookie?: string): ServedRoute {
     const { owner, match, policy: overrides } = route
     const upstream = this.#findPool(action)
     // Routes of one owner mostly follow each other: they share its name.
@@ -291,7 +309,13 @@ export class SnapshotBuilder {
     const policy = upstream && this.#policyOf(upstream.upstream, overrides)
     const filters = route.filters && this.#chains.find(route.filters)
     const asked = this.#findAsked(listAsked(route.filters))
-    return Object.freeze({ match, action, overrides, upstream, policy, labels, filters, asked })
+    const mark = cookie === undefined ? undefined : this.#mark(action, cookie)
+    return Object.freeze({ match, action, overrides, upstream, policy, labels, filters, asked, mark })
+  }
+
+  /** Undefined where there is no such Service. */
+  #mark(action: BackendAction, cookie: string): ServedRoute['mark'] {
+    return action.type === 'forward' ? { cookie, value: this.#registry.markService(findService(action)) } : undefined
   }
 
   /** The same route, where its upstream changed with its pool as it is now. */
@@ -299,7 +323,7 @@ export class SnapshotBuilder {
     if (!(route instanceof SplitRoute)) return this.#serveBackendAgain(route, changed)
     const routes = route.values.map((each) => this.#serveBackendAgain(each, changed))
     if (routes.every((each, at) => each === route.values[at])) return route
-    return new SplitRoute(route.match, routes, route.weights, route)
+    return new SplitRoute(route.match, routes, route.weights, route.cookie, route)
   }
 
   #serveBackendAgain(route: ServedRoute, changed: ReadonlySet<UpstreamKey>): ServedRoute {

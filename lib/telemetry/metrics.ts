@@ -161,6 +161,15 @@ export function createMetrics(options: MetricsOptions): Metrics {
         }),
       ),
   )
+  define(
+    'counter',
+    'portico_mirrored_requests_total',
+    "Copies of requests to a mirror, by the class of its answer's status, or by why there is none.",
+    () =>
+      [...counts.mirrored].flatMap(([service, results]) =>
+        [...results].map(([result, value]) => ({ labels: { service, result }, value })),
+      ),
+  )
   define('gauge', 'portico_upstream_circuit', 'Processes in which the circuit of a service is open or half-open.', () =>
     [...(figures?.circuits?.() ?? [])].map(({ upstream, state, count }) => ({
       labels: { service: upstream, state },

@@ -7,18 +7,17 @@ import type { Place } from '../base/contain.ts'
 import { REQUEST_ERRORS, type RequestErrorCode } from '../base/errors.ts'
 import type { RequestRecord, RouteLabels } from './record.ts'
 import { increment, RequestSeries, type SeriesData } from './request-series.ts'
+import { MAX_SERIES, OTHER, ResultCounts, type Results } from './result-counts.ts'
 
-/** Most routes counted apart. Requests of further routes are counted together, so that many reloads cannot fill the memory. */
-const MAX_SERIES = 10_000
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
-/** The label of the routes beyond that number. */
-const OTHER = 'other'
 
 /** Counts as plain data. */
 export type CountsData = Readonly<{
   series: readonly SeriesData[]
   errors: ReadonlyMap<RequestErrorCode, number>
-  connections: ReadonlyMap<string, ConnectionCounts>
+  connections: Results<ConnectionResult>
+  /** By the mirror's upstream. */
+  mirrored: Results<MirrorResult>
   bytes: ReadonlyMap<string, ByteCounts>
   contained: ReadonlyMap<Place, number>
 }>
@@ -43,7 +42,19 @@ export type ConnectionResult =
   /** An idle connection of any listener was closed to make room on this listener. */
   | 'made_room'
 
-export type ConnectionCounts = ReadonlyMap<ConnectionResult, number>
+/** The fate of a copy of a request that went to a mirror, or should have gone there. */
+export type MirrorResult =
+  /** The class of the answer's status. */
+  | '2xx'
+  | '3xx'
+  | '4xx'
+  | '5xx'
+  /** There was no connection, or no answer in time. */
+  | 'failed'
+  /** Broken off: the mirror took the body too slowly, or the request itself broke off. */
+  | 'cut'
+  /** Not made: too many copies were under way. */
+  | 'dropped'
 
 /** Bytes from and to clients. */
 export type ByteCounts = Readonly<{ bytesIn: number; bytesOut: number }>
@@ -56,7 +67,8 @@ export class RequestCounts {
   /** Requests that the gateway itself answered, or cut. */
   #errors = new Map<RequestErrorCode, number>()
   /** By listener. */
-  #connections = new Map<string, Map<ConnectionResult, number>>()
+  readonly #connections = new ResultCounts<ConnectionResult>()
+  readonly #mirrored = new ResultCounts<MirrorResult>()
   /** Bytes of connections at L4 and UDP sessions, by listener. */
   #bytes = new Map<string, { bytesIn: number; bytesOut: number }>()
   /** Bugs that cost one connection. */
@@ -80,17 +92,13 @@ export class RequestCounts {
   }
 
   /** `listener` comes from configuration. */
-  countConnection(listener: string, result: ConnectionResult, by: number = 1): void {
-    let counts = this.#connections.get(listener)
-    if (!counts) {
-      if (this.#connections.size >= MAX_SERIES && listener !== OTHER) {
-        this.countConnection(OTHER, result, by)
-        return
-      }
-      counts = new Map()
-      this.#connections.set(listener, counts)
-    }
-    increment(counts, result, by)
+  countConnection(listener: string, result: ConnectionResult): void {
+    this.#connections.count(listener, result)
+  }
+
+  /** `mirror` is the upstream that the copy was for. */
+  countMirrored(mirror: string, result: MirrorResult): void {
+    this.#mirrored.count(mirror, result)
   }
 
   /** `listener` comes from configuration, as in `countConnection`. */
@@ -111,8 +119,12 @@ export class RequestCounts {
     return this.#contained
   }
 
-  get connections(): ReadonlyMap<string, ConnectionCounts> {
-    return this.#connections
+  get connections(): Results<ConnectionResult> {
+    return this.#connections.all
+  }
+
+  get mirrored(): Results<MirrorResult> {
+    return this.#mirrored.all
   }
 
   get bytes(): ReadonlyMap<string, ByteCounts> {
@@ -133,19 +145,19 @@ export class RequestCounts {
   take(): CountsData {
     const errors = this.#errors
     this.#errors = new Map()
-    const connections = this.#connections
-    this.#connections = new Map()
+    const connections = this.#connections.take()
+    const mirrored = this.#mirrored.take()
     const bytes = this.#bytes
     this.#bytes = new Map()
     const contained = this.#contained
     this.#contained = new Map()
     const series: SeriesData[] = []
     for (const each of this.series()) series.push(each.take() as SeriesData)
-    return { series, errors, connections, bytes, contained }
+    return { series, errors, connections, mirrored, bytes, contained }
   }
 
   /** Adds the counts of another process. */
-  add({ series, errors, connections, bytes, contained }: CountsData): void {
+  add({ series, errors, connections, mirrored, bytes, contained }: CountsData): void {
     for (const each of series) {
       const isOther = each.ingress === OTHER && each.service === OTHER
       const own = isOther ? this.#overflow : this.#find(each.ingress, each.service)
@@ -154,9 +166,8 @@ export class RequestCounts {
     for (const [code, count] of errors) increment(this.#errors, code, count)
     for (const [place, count] of contained) increment(this.#contained, place, count)
     for (const [listener, counts] of bytes) this.countBytes(listener, counts)
-    for (const [listener, counts] of connections) {
-      for (const [result, count] of counts) this.countConnection(listener, result, count)
-    }
+    this.#connections.add(connections)
+    this.#mirrored.add(mirrored)
   }
 
   #findRoute(labels: RouteLabels | undefined): RequestSeries {

@@ -11,6 +11,7 @@ import { findEquivalents } from './ingress/equivalent.ts'
 import { isUsualGuard, looksLikeGuard } from './ingress/foreign-table.ts'
 import { ADDRESSES, isCondition, MATCH_ANNOTATIONS } from './ingress/match-annotation.ts'
 import { SPLIT_ANNOTATION, SPLIT_SCHEMA } from './ingress/split.ts'
+import { SPLIT_COOKIE_ANNOTATION, SPLIT_COOKIE_SCHEMA } from './ingress/split-cookie.ts'
 
 type KnownAnnotation = Readonly<{
   /** On which it stands. */
@@ -55,6 +56,7 @@ export const ANNOTATIONS: ReadonlyMap<string, KnownAnnotation> = new Map([
     { kinds: ['Ingress'], schema },
   ]),
   [SPLIT_ANNOTATION, { kinds: ['Ingress'], schema: SPLIT_SCHEMA }],
+  [SPLIT_COOKIE_ANNOTATION, { kinds: ['Ingress'], schema: SPLIT_COOKIE_SCHEMA }],
   [
     LAYER_ANNOTATION,
     {

@@ -17,6 +17,7 @@ const NAMES = [
   'loadBalancers',
   'nodeName',
   'nodePorts',
+  'paths',
   'routes',
   'services',
   'timeouts',

@@ -8,6 +8,7 @@ import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { type Ingress, printResource, type Service } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
 import type { Model } from '../model/model.ts'
+import type { UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import { checkAnnotations } from './annotation.ts'
 import { type Allocations, NO_ALLOCATIONS } from './exposure/allocation.ts'
@@ -31,6 +32,7 @@ import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-cl
 import { checkMatch } from './ingress/match.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
 import { checkSplit } from './ingress/split.ts'
+import { checkSplitCookie } from './ingress/split-cookie.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
 import { findSections, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
 import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
@@ -97,7 +99,8 @@ export class Translator {
   readonly #refused = new MappedList<Ingress, Claimant | undefined>()
   readonly #noted = new Sieve<TranslatedIngress>(({ diagnostics }) => diagnostics.length > 0)
   readonly #concerned = new Sieve<TranslatedIngress>(
-    ({ served, notable, annotated }) => served.length + notable.length + annotated.length > 0,
+    ({ served, notable, annotated, claims: { asked } }) =>
+      served.length + notable.length + annotated.length + asked.length > 0,
   )
   readonly #reading = new Sieve<TranslatedIngress>(({ filters }) => filters.contents.length > 0)
   readonly #canaries = new Sieve<TranslatedIngress>(({ canary }) => canary !== undefined)
@@ -186,16 +189,19 @@ export class Translator {
     const served = picked ? translated.filter(({ ingress }) => picked.has(ingress)) : translated
     const targets = new Set<TranslatedUpstream>()
     const annotated = new Set<Service>()
-    for (const { served: more, notable, annotated: services } of this.#concerned.filter(served)) {
+    const asked = new Set<UpstreamKey>()
+    for (const { served: more, notable, annotated: services, claims } of this.#concerned.filter(served)) {
       diagnostics.addAll(more)
       for (const target of notable) targets.add(target)
       for (const service of services) annotated.add(service)
+      for (const key of claims.asked) asked.add(key)
     }
     for (const service of annotated) checkForeignAnnotations(service, settings, diagnostics)
     for (const target of targets) reportProtocol(target, diagnostics)
     const closed = this.#closeRefused(resources, settings)
     const claimants = closed.length === 0 ? served : [...served, ...closed]
-    const { table, routes, starving } = this.#merger.merge(claimants, settings, diagnostics)
+    const own = this.#listeners.listOwn(settings)
+    const { table, routes, starving } = this.#merger.merge(claimants, own, settings, diagnostics)
     reportStarving(starving, diagnostics)
     this.#binder.begin(resources, clock)
     const certificates = this.#binder.bind(ingresses, diagnostics)
@@ -212,7 +218,7 @@ export class Translator {
     )
     const model = Object.freeze({
       tables: Object.freeze([table]),
-      upstreams: this.#upstreams.all(upstreams, targets),
+      upstreams: this.#upstreams.all(upstreams, targets, asked),
       services: this.#views.view(services, upstreams, targets, plan.exposures),
       listeners: this.#listeners.list(plan, this.#upstreams, settings),
       certificates,
@@ -294,6 +300,7 @@ export class Translator {
     checkFilters(ingress, own)
     checkMatch(ingress, found.whole.guards, own)
     checkSplit(ingress, own)
+    checkSplitCookie(ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {
       ingress,

@@ -170,6 +170,7 @@ const NO_COUNTS: CountsData = {
   series: [],
   errors: new Map(),
   connections: new Map(),
+  mirrored: new Map(),
   bytes: new Map(),
   contained: new Map(),
 }
@@ -183,6 +184,9 @@ export function* cutFigures(figures: TrafficFigures): Generator<TrafficFigures> 
   for (const series of group(counts.series, () => 4)) yield { ...rest, counts: { ...NO_COUNTS, series } }
   for (const some of group([...counts.connections], () => 2)) {
     yield { ...rest, counts: { ...NO_COUNTS, connections: new Map(some) } }
+  }
+  for (const some of group([...counts.mirrored], () => 2)) {
+    yield { ...rest, counts: { ...NO_COUNTS, mirrored: new Map(some) } }
   }
   for (const some of group([...counts.bytes], () => 2)) {
     yield { ...rest, counts: { ...NO_COUNTS, bytes: new Map(some) } }

@@ -139,6 +139,7 @@ export class Traffic {
       spools: this.#spools,
       isDraining: () => this.#isDraining,
       onFinish: this.#onFinish,
+      onMirrored: (mirror, result) => counts.countMirrored(mirror, result),
     })
     this.#admission = new Admission({ settings, reserve: this.reserve, onResult: this.#countConnection, clock, log })
     const connectionLog = createConnectionLog(log)
@@ -270,7 +271,7 @@ export class Traffic {
   async close(): Promise<void> {
     this.drain()
     await this.#updates
-    this.#handler.closeTunnels()
+    this.#handler.close()
     this.#relays.destroy()
     for (const port of [...this.#ports.values(), ...this.#leaving]) port.close()
     await Promise.all([...this.#doors.values()].map((doors) => doors.close()))

@@ -1,6 +1,18 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { normalizePath, normalizeRulePath, splitTarget } from '../../lib/base/path.ts'
+import {
+  isReachable,
+  normalizePath,
+  normalizeRulePath,
+  type PathPolicy,
+  splitTarget,
+  USUAL_PATHS,
+  WIDEST_PATHS,
+} from '../../lib/base/path.ts'
+
+const EVERY_POLICY: readonly PathPolicy[] = (['keep', 'reject', 'decode'] as const).flatMap((encodedSlash) =>
+  (['match', 'always', 'never'] as const).map((mergeSlashes) => ({ encodedSlash, mergeSlashes })),
+)
 
 /** Raw path, forwarded path, match path. */
 const NORMAL: readonly (readonly [string, string, string, string])[] = [
@@ -38,11 +50,11 @@ const NORMAL: readonly (readonly [string, string, string, string])[] = [
 ]
 
 t.test('a path has one form to forward and one to match', async (t) => {
-  for (const [name, raw, path, matchPath] of NORMAL) t.same(normalizePath(raw, 'keep'), { path, matchPath }, name)
+  for (const [name, raw, path, matchPath] of NORMAL) t.same(normalizePath(raw, USUAL_PATHS), { path, matchPath }, name)
 })
 
 t.test('a plain path is returned without copying it', async (t) => {
-  const normal = normalizePath('/foo/bar', 'keep')
+  const normal = normalizePath('/foo/bar', USUAL_PATHS)
   t.equal(normal?.path, normal?.matchPath)
 })
 
@@ -80,12 +92,80 @@ const REFUSED: readonly (readonly [string, string])[] = [
 ]
 
 t.test('a path that could mean two things is refused', async (t) => {
-  for (const [name, raw] of REFUSED) t.equal(normalizePath(raw, 'keep'), undefined, name)
+  for (const [name, raw] of REFUSED) t.equal(normalizePath(raw, USUAL_PATHS), undefined, name)
 })
 
-t.test('P2 encoded slashes and backslashes are refused where the setting says so', async (t) => {
-  for (const raw of ['/a%2fb', '/a%2Fb', '/a%5cb', '/a%5C']) t.equal(normalizePath(raw, 'reject'), undefined, raw)
-  t.same(normalizePath('/a%252f', 'reject'), { path: '/a%252f', matchPath: '/a%252f' })
+const REJECT: PathPolicy = { ...USUAL_PATHS, encodedSlash: 'reject' }
+const DECODE: PathPolicy = { ...USUAL_PATHS, encodedSlash: 'decode' }
+const ALWAYS: PathPolicy = { ...USUAL_PATHS, mergeSlashes: 'always' }
+const NEVER: PathPolicy = { ...USUAL_PATHS, mergeSlashes: 'never' }
+const DECODE_AND_MERGE: PathPolicy = { encodedSlash: 'decode', mergeSlashes: 'always' }
+
+/** What policies make of a path: raw path, forwarded path, match path; or that it is refused. */
+const BY_POLICY: readonly (readonly [PathPolicy, string, string?, string?])[] = [
+  [REJECT, '/a%2fb'],
+  [REJECT, '/a%2F'],
+  [REJECT, '/a%5cb'],
+  [REJECT, '/a%5C'],
+  [REJECT, '/a%252f', '/a%252f', '/a%252f'],
+  [DECODE, '/a%2fb', '/a/b', '/a/b'],
+  [DECODE, '/a%2Fb%2f', '/a/b/', '/a/b/'],
+  [DECODE, '/%2fa', '//a', '/a'],
+  [DECODE, '/a%2F%2fb', '/a//b', '/a/b'],
+  [DECODE, '/a%2f..%2Fb', '/b', '/b'],
+  [DECODE, '/a%2f%2e%2E%2fb', '/b', '/b'],
+  [DECODE, '/a%2f.', '/a/', '/a/'],
+  [DECODE, '/%66%2Fo', '/%66/o', '/f/o'],
+  [DECODE, '/a%252fb', '/a%252fb', '/a%252fb'],
+  [DECODE, '/a%252e%252e%252fb', '/a%252e%252e%252fb', '/a%252e%252e%252fb'],
+  [DECODE, '/%EF%BC%8Fa', '/%EF%BC%8Fa', '/%EF%BC%8Fa'],
+  [DECODE, '/%2f..%2f..'],
+  [DECODE, '/..%2fb'],
+  [DECODE, '/a%2f..;x/b'],
+  [DECODE, '/a%2f.%3bx'],
+  [DECODE, '/a%5cb'],
+  [DECODE, '/a%5C..%5Cb'],
+  [DECODE, '/a%2'],
+  [ALWAYS, '//a', '/a', '/a'],
+  [ALWAYS, '/a///b//', '/a/b/', '/a/b/'],
+  [ALWAYS, '///', '/', '/'],
+  [ALWAYS, '/a//../b', '/a/b', '/a/b'],
+  [ALWAYS, '/a/..//b', '/b', '/b'],
+  [ALWAYS, '/a%2F/b', '/a%2F/b', '/a%2F/b'],
+  [ALWAYS, '/a//%7e{', '/a/%7e{', '/a/~%7B'],
+  [NEVER, '//a', '//a', '//a'],
+  [NEVER, '/a//b//', '/a//b//', '/a//b//'],
+  [NEVER, '///', '///', '///'],
+  [NEVER, '/a//../b', '/a/b', '/a/b'],
+  [NEVER, '/a/..//b', '//b', '//b'],
+  [NEVER, '//%61', '//%61', '//a'],
+  [DECODE_AND_MERGE, '/%2Fa', '/a', '/a'],
+  [DECODE_AND_MERGE, '/a%2f/%2fb', '/a/b', '/a/b'],
+  [{ encodedSlash: 'decode', mergeSlashes: 'never' }, '/a%2f%2fb', '/a//b', '/a//b'],
+]
+
+t.test('P2, P38 the policy of a listener says what slashes mean', async (t) => {
+  for (const [policy, raw, path, matchPath] of BY_POLICY) {
+    const expected = path === undefined ? undefined : { path, matchPath }
+    t.same(normalizePath(raw, policy), expected, `${Object.values(policy)} ${raw}`)
+  }
+})
+
+t.test(
+  'P2, P38 a path with neither a percent nor doubled slashes is the same by every policy, and is not copied',
+  async (t) => {
+    for (const raw of ['/', '/foo/bar', '/foo;a=b/', '/a.b/~c']) {
+      for (const policy of EVERY_POLICY) t.strictSame(normalizePath(raw, policy), { path: raw, matchPath: raw }, raw)
+    }
+  },
+)
+
+t.test('a path in match form is reachable if a policy gives a request this form', async (t) => {
+  t.ok(isReachable('/a%2Fb', [REJECT, USUAL_PATHS]))
+  for (const policies of [[REJECT], [DECODE], [REJECT, DECODE_AND_MERGE], []]) t.notOk(isReachable('/a%2Fb', policies))
+  t.ok(isReachable('/a//b', [USUAL_PATHS, NEVER]))
+  t.notOk(isReachable('/a//b', [USUAL_PATHS, ALWAYS]))
+  t.ok(isReachable('/a', [DECODE_AND_MERGE]))
 })
 
 t.test('the path of a rule has the match form of requests', async (t) => {
@@ -135,36 +215,69 @@ const anyPath = fc
   )
   .map((parts) => `/${parts.join('')}`)
 
-t.test('P37 the forwarded path is in normal form and has the same match form', async (t) => {
+const anyPolicy = fc.constantFrom(...EVERY_POLICY)
+
+t.test('P37 by every policy the forwarded path is in normal form and has the same match form', async (t) => {
   t.doesNotThrow(() =>
     fc.assert(
-      fc.property(anyPath, (raw) => {
-        const once = normalizePath(raw, 'keep')
+      fc.property(anyPath, anyPolicy, (raw, policy) => {
+        const once = normalizePath(raw, policy)
         if (once === undefined) return true
-        const again = normalizePath(once.path, 'keep')
+        const again = normalizePath(once.path, policy)
         return again?.path === once.path && again.matchPath === once.matchPath
       }),
-      { numRuns: 20_000 },
+      { numRuns: 50_000 },
     ),
   )
 })
 
-t.test('a match form is its own match form, and holds no dot segment and no doubled slash', async (t) => {
+t.test('a match form is its own match form, and neither form holds what the policy takes away', async (t) => {
+  const dots = /\/\.\.?(?:\/|$)/
+  t.doesNotThrow(() =>
+    fc.assert(
+      fc.property(anyPath, anyPolicy, (raw, policy) => {
+        const { encodedSlash, mergeSlashes } = policy
+        const normal = normalizePath(raw, policy)
+        if (normal === undefined) return true
+        const again = normalizePath(normal.matchPath, policy)
+        const { path, matchPath } = normal
+        return (
+          again?.matchPath === matchPath &&
+          isReachable(matchPath, [WIDEST_PATHS]) &&
+          (mergeSlashes === 'never' || !matchPath.includes('//')) &&
+          (mergeSlashes !== 'always' || !path.includes('//')) &&
+          (encodedSlash === 'keep' || !/%(?:2f|5c)/i.test(path)) &&
+          !dots.test(matchPath) &&
+          !dots.test(decodeURIComponent(path.replaceAll(/%(?!2e)/gi, '%25')))
+        )
+      }),
+      { numRuns: 50_000 },
+    ),
+  )
+})
+
+t.test('the policies differ in nothing but what they say', async (t) => {
   t.doesNotThrow(() =>
     fc.assert(
       fc.property(anyPath, (raw) => {
-        const normal = normalizePath(raw, 'keep')
-        if (normal === undefined) return true
-        const again = normalizePath(normal.matchPath, 'keep')
-        const dots = /\/\.\.?(?:\/|$)/
+        const usual = normalizePath(raw, USUAL_PATHS)
+        const always = normalizePath(raw, ALWAYS)
+        const never = normalizePath(raw, NEVER)
+        const decoded = normalizePath(raw, DECODE)
+        const byHand = raw.replaceAll(/%2f/gi, '/')
+        const hasCoded = /%(?:2f|5c)/i.test(raw)
         return (
-          again?.matchPath === normal.matchPath &&
-          !normal.matchPath.includes('//') &&
-          !dots.test(normal.matchPath) &&
-          !dots.test(decodeURIComponent(normal.path.replaceAll(/%(?!2e)/gi, '%25')))
+          // Whether slashes are merged for the endpoint makes no difference to the route.
+          always?.matchPath === usual?.matchPath &&
+          never?.path === usual?.path &&
+          never?.matchPath.replaceAll(/\/+/g, '/') === usual?.matchPath &&
+          always?.path === usual?.path.replaceAll(/\/+/g, '/') &&
+          // A decoded slash is a slash.
+          (raw.includes('%5c') || decoded?.path === normalizePath(byHand, USUAL_PATHS)?.path) &&
+          (hasCoded || normalizePath(raw, REJECT)?.path === usual?.path)
         )
       }),
-      { numRuns: 20_000 },
+      { numRuns: 50_000 },
     ),
   )
 })
@@ -172,8 +285,8 @@ t.test('a match form is its own match form, and holds no dot segment and no doub
 t.test('any text at all gives a path or nothing', async (t) => {
   t.doesNotThrow(() =>
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (text) => {
-        const normal = normalizePath(`/${text}`, 'keep')
+      fc.property(fc.string({ unit: 'binary' }), anyPolicy, (text, policy) => {
+        const normal = normalizePath(`/${text}`, policy)
         return normal === undefined || normal.matchPath.startsWith('/')
       }),
     ),

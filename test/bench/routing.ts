@@ -1,6 +1,6 @@
 /** Prints what a look-up costs at 10, 1,000 and 100,000 routes: `node dist/test/bench/routing.js`. */
 import { parseAuthority } from '../../lib/base/hostname.ts'
-import { normalizePath } from '../../lib/base/path.ts'
+import { normalizePath, USUAL_PATHS } from '../../lib/base/path.ts'
 import { compileTable, findRoute } from '../../lib/routing/table.ts'
 import { BARE } from '../helpers/routed-request.ts'
 import { createTable, type RouteLine } from '../routing/models.ts'
@@ -43,7 +43,7 @@ for (const shape of SHAPES) {
     )
     const lookup = measure(urls, (host, path) => findRoute(table, host, path, BARE))
     const whole = measure(urls, (host, path) => {
-      const normal = normalizePath(path, 'keep')
+      const normal = normalizePath(path, USUAL_PATHS)
       const authority = parseAuthority(host)
       return normal && authority && findRoute(table, authority.hostname, normal.matchPath, BARE)
     })

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { readUrl } from '../../bin/commands/explain.ts'
+import { markService } from '../../lib/upstream/choice/session-cookie.ts'
 import { makeCertificate } from '../helpers/certificates.ts'
 import { checkGolden } from './golden.ts'
 import { type Finished, runPortico } from './process.ts'
@@ -90,6 +92,38 @@ spec: {ports: [{port: 80}]}
   const lost = await run('web=0, lost=1')
   t.equal(lost.status, 1)
   t.match(lost.stdout, 'answer  503 PORTICO_UP_NO_SERVICE: service "lost" not found')
+})
+
+t.test('--cookie plays the cookie of a split with the secret of the data folder', async (t) => {
+  const folder = t.testdir({ 'affinity.key': `${'5a'.repeat(32)}\n` })
+  const stdin = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, annotations: {portico.dev/split: "web=1, next=1, lost=1, gone=0", portico.dev/split-cookie: version}}
+spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+${['web', 'next', 'gone'].map((name) => `---\napiVersion: v1\nkind: Service\nmetadata: {name: ${name}, annotations: {portico.dev/endpoints: "127.0.0.1:3000"}}\nspec: {ports: [{port: 80}]}\n`).join('')}`
+  const play = async (cookie: string | undefined, dataDir: string) => {
+    const words = ['explain', 'http://a.test/', '-f', '-', '--set', `dataDir=${dataDir}`]
+    const { stdout } = await runPortico([...words, ...(cookie === undefined ? [] : ['--cookie', cookie])], { stdin })
+    const line = (name: string) => new RegExp(`^  ${name} +(.*)$`, 'm').exec(stdout)?.[1]
+    return [line('cookie'), line('sends')]
+  }
+  const mark = (service: string) => `version=${markService(Buffer.from('5a'.repeat(32), 'hex'), service)}`
+  t.same(await play(undefined, folder), [
+    'the answer sets version, which keeps the client there',
+    'GET / to one of them',
+  ])
+  t.same(await play(mark('default/next'), folder), [
+    'version keeps the client with default/next:80',
+    'GET / to default/next:80',
+  ])
+  for (const other of [mark('default/gone'), mark('default/lost'), 'version=next']) {
+    t.same((await play(other, folder))[1], 'GET / to one of them', other)
+  }
+  t.same(await play(mark('default/next'), `${folder}/none`), [
+    'version keeps the client with one that is known where the gateway runs',
+    'GET / to one of them',
+  ])
+  t.notOk(existsSync(`${folder}/none`), 'nothing is written')
 })
 
 t.test('a request that cannot be is a usage error', async (t) => {
@@ -327,6 +361,8 @@ t.test('what the request does not decide is not played, and named', async (t) =>
 t.test('settings take part: %2F is refused where they say so', async (t) => {
   t.equal((await explain('http://shop.localhost/a%2Fb')).status, 0)
   t.equal((await explain('http://shop.localhost/a%2Fb', '--paths-encoded-slash', 'reject')).status, 1)
+  const own = ['--https-paths-encoded-slash', 'decode', '--https-paths-merge-slashes', 'always']
+  t.match((await explain('https://shop.localhost/a%2F/b', ...own)).stdout, /path +\/a\/b +encoded slashes decoded, /)
 })
 
 t.test('problems of the files are counted on stderr', async (t) => {

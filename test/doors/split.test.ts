@@ -4,6 +4,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
+import { findAll } from '../helpers/raw-client.ts'
 import { endpointsOf, readMetrics, runGateway, startEchoes } from '../helpers/running-gateway.ts'
 import { startDoors } from './request-doors.ts'
 
@@ -134,4 +135,100 @@ t.test('metrics name the backend that was picked', async (t) => {
   const metrics = await readMetrics(gateway)
   for (const name of ['one', 'two'])
     t.match(metrics, new RegExp(`portico_requests_total\\{.*service="default/${name}:80"`))
+})
+
+const NEXT = '---\napiVersion: v1\nkind: Service\nmetadata: {name: next}\nspec: {ports: [{port: 80}]}\n'
+
+t.test('split-cookie keeps a client with its backend, at every door', async (t) => {
+  const more = `${NEXT}---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: split, annotations: {portico.dev/split: "web=1, next=1, missing=1", portico.dev/split-cookie: version}}
+spec: {rules: [{host: ${HOST}, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`
+  const doors = await startDoors(t, {}, more, {}, ['next'])
+  const known = new Set<string>()
+  for (const door of doors.names) {
+    const found = async (cookie?: string) => {
+      const fields = cookie === undefined ? [] : ([['cookie', cookie]] as const)
+      const { status, headers = [] } = await doors.ask(door, { host: HOST, fields })
+      return { status, set: findAll(headers, 'set-cookie'), cache: findAll(headers, 'cache-control') }
+    }
+    const isSecure = /TLS|2/.test(door)
+    const values = new Set<string>()
+    for (const sent of [undefined, undefined, undefined, undefined, 'version=', 'version=bmV4dA', 'Version=x']) {
+      const { status, set, cache } = await found(sent)
+      t.same([set.length, cache[0]], status === 200 ? [1, 'private'] : [0, 'no-store'], `${sent} ${status}, ${door}`)
+      if (status !== 200) continue
+      const [, value = ''] = /^version=([\w-]{22}); Path=\/(?:; Secure)?; HttpOnly; SameSite=Lax$/.exec(set[0]!) ?? []
+      t.ok(value, `${set[0]}, ${door}`)
+      t.equal(set[0]!.includes('Secure'), isSecure, door)
+      values.add(value)
+      known.add(value)
+    }
+    for (const value of values) {
+      for (let count = 0; count < 10; count++) {
+        t.same(await found(`a=b; version=${value}`), { status: 200, set: [], cache: [] }, door)
+      }
+    }
+  }
+  t.equal(known.size, 2, 'each Service has one value, whatever the door')
+})
+
+for (const workers of ['0', '2']) {
+  t.test(`split-cookie with workers: ${workers}, over reloads and a restart`, async (t) => {
+    const echoes = await startEchoes(t, 'one', 'two', 'three')
+    const kept = { 'portico.dev/split-cookie': 'version' }
+    const options = { endpoints: endpointsOf(echoes), flags: { workers, 'https.enabled': 'false' } }
+    const gateway = await runGateway(t, write('one=1, two=1', kept), options)
+    const cookies: Record<string, string> = {}
+    for (let count = 0; count < 20; count++) {
+      const { name, set } = await visit(gateway.http)
+      cookies[name] = set!
+    }
+    t.same(Object.keys(cookies).sort(), ['one', 'two'])
+    const isKept = async (name: string) => {
+      for (let count = 0; count < 10; count++)
+        t.same(await visit(gateway.http, cookies[name]), { name, set: undefined })
+    }
+    await isKept('one')
+    await isKept('two')
+    await gateway.change(write('one=1, two=1000', kept))
+    await isKept('one')
+    await gateway.change(write('one=0, two=1', kept))
+    t.equal((await visit(gateway.http, cookies.one)).name, 'two', 'not with a weight of 0')
+    t.equal((await visit(gateway.http, cookies.one)).set, cookies.two)
+    await gateway.change(write('one=1, two=1, three=1', kept))
+    await isKept('one')
+    await gateway.change(write('one=1, gone=1', kept))
+    const names = new Set<string>()
+    for (let count = 0; count < 10; count++) names.add((await visit(gateway.http, cookies.two)).name)
+    t.same([...names].sort(), ['503', 'one'], 'one whose Service is not among them gets what all get')
+    await gateway.change(write('one=1, two=1'))
+    t.equal((await visit(gateway.http)).set, undefined)
+  })
+}
+
+/** The backend, and the cookie that it sets as a client sends it. */
+async function visit(port: number, cookie?: string): Promise<{ name: string; set: string | undefined }> {
+  const headers = { host: HOST, ...(cookie !== undefined && { cookie }) }
+  const asked = request({ port, host: '127.0.0.1', agent: false, headers }).end()
+  const [response] = (await once(asked, 'response')) as [IncomingMessage]
+  const body = await text(response)
+  const name = response.statusCode === 200 ? (JSON.parse(body) as { name: string }).name : String(response.statusCode)
+  return { name, set: response.headers['set-cookie']?.[0]?.split(';')[0] }
+}
+
+t.test('the cookie has the attributes of the Service, and stands beside its own', async (t) => {
+  const echoes = await startEchoes(t, 'one')
+  const manifests = write('one=1', { 'portico.dev/split-cookie': 'version' }).replace(
+    '{name: one}',
+    '{name: one, annotations: {portico.dev/affinity-type: cookie, portico.dev/affinity-cookie-max-age: 1h, portico.dev/affinity-cookie-same-site: strict}}',
+  )
+  const gateway = await runGateway(t, manifests, { endpoints: endpointsOf(echoes) })
+  const asked = request({ port: gateway.http, host: '127.0.0.1', agent: false, headers: { host: HOST } }).end()
+  const [response] = (await once(asked, 'response')) as [IncomingMessage]
+  response.resume()
+  const cookies = response.headers['set-cookie'] ?? []
+  t.match(cookies, [/^portico_/, /^version=[\w-]{22}; Path=\/; Max-Age=3600; HttpOnly; SameSite=Strict$/])
 })

@@ -183,6 +183,38 @@ t.test('what a client gets wrong is answered by the proxy, and is in the records
   }
 })
 
+t.test('P21 the client and the log are told which limit a head is beyond', async (t) => {
+  const path = await startPath(t, { 'limits.headerBytes': 4096, 'limits.headerCount': 20 })
+  const cases: [string, string, RegExp, string][] = [
+    ['bytes', `X: ${'x'.repeat(5000)}`, /they may have 4Ki bytes\./, 'more than limits.headerBytes (4096 bytes)'],
+    [
+      'far more bytes',
+      `X: ${'x'.repeat(90_000)}`,
+      /they may have 4Ki bytes\./,
+      'more than limits.headerBytes (4096 bytes)',
+    ],
+    ['fields', 'a: b\r\n'.repeat(20).trimEnd(), /there may be 20 fields\./, 'more than limits.headerCount (20)'],
+  ]
+  for (const [name, fields, sentence, detail] of cases) {
+    for (const transport of ['plain', 'TLS'] as const) {
+      const before = path.records.length
+      const client = await connectBy(t, path, transport)
+      client.send(`GET / HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n`)
+      const response = await client.response()
+      t.equal(response.status, 431, `${name}, ${transport}`)
+      t.match(response.body.toString(), sentence)
+      client.destroy()
+      await until(() => path.records.length !== before)
+      t.match(path.records.at(-1), { status: 431, detail }, name)
+    }
+  }
+  const trailers = `POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`
+  const client = await connectBy(t, path, 'plain')
+  const response = await client.send(trailers).response()
+  t.match(response.body.toString(), /trailers of the request are too large: there may be 100 of them, with 16Ki bytes/)
+  client.destroy()
+})
+
 t.test('ordinary clients on kept-alive connections: thousands of requests, no failure', async (t) => {
   const { port, tlsPort, records } = await startPath(t)
   const ask = (secure: boolean, index: number) =>

@@ -1,8 +1,8 @@
 /** Answers of auth servers that are kept, over real sockets, and what bounds them. */
 import t, { type Test } from 'tap'
 import { AuthCache } from '../../lib/filters/auth-cache.ts'
-import type { AuthAnswer, AuthCall } from '../../lib/filters/auth-server.ts'
-import type { FilterRequest } from '../../lib/filters/spec.ts'
+import type { FilterAnswer, FilterRequest, PendingAnswer } from '../../lib/filters/spec.ts'
+import { joinLines } from '../../lib/http1/field-line.ts'
 import { FakeTime } from '../helpers/fake-time.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { endpointsOf, runGateway, startEchoes } from '../helpers/running-gateway.ts'
@@ -151,20 +151,24 @@ t.test('an answer that is for one request alone is given to that one alone', asy
   }
 })
 
-const answerOf = (status: number, ...fields: string[]): AuthAnswer => ({ status, fields, body: undefined })
+const answerOf = (status: number, ...fields: string[]): FilterAnswer => ({
+  status,
+  lines: joinLines(fields),
+  body: undefined,
+})
 
 /** A cache whose server answers what it is told, with a clock that stands still. */
 function makeCache(durations: readonly (readonly [number, number])[] = [[200, 1000]]) {
   const time = new FakeTime()
   const cache = new AuthCache({ key: ['header:authorization'], durations }, time)
   let asked = 0
-  const visit = async (name: string, answer: AuthAnswer | Error): Promise<[AuthAnswer | undefined, number]> => {
+  const visit = async (name: string, answer: FilterAnswer | Error): Promise<[FilterAnswer | undefined, number]> => {
     const before = asked
     const request = {
       clientHostname: 'a.test',
       header: (field: string) => (field === 'authorization' ? name : undefined),
     } as Partial<FilterRequest> as FilterRequest
-    const found = cache.find(request, (): AuthCall => {
+    const found = cache.find(request, (): PendingAnswer => {
       asked++
       return { answer: answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer), cancel: () => {} }
     })
@@ -179,7 +183,7 @@ t.test('the status says for how long an answer is kept, and failures are never k
     [200, 1000],
     [401, 50],
   ])
-  const asks = async (name: string, answer: AuthAnswer | Error) => (await visit(name, answer))[1]
+  const asks = async (name: string, answer: FilterAnswer | Error) => (await visit(name, answer))[1]
   t.equal(await asks('a', answerOf(200)), 1)
   t.equal(await asks('b', answerOf(401)), 1)
   time.advance(49)

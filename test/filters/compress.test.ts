@@ -1,6 +1,8 @@
-import { brotliDecompressSync, createGunzip, gunzipSync } from 'node:zlib'
+import { buffer } from 'node:stream/consumers'
+import { brotliDecompressSync, createGunzip, type Gunzip, gunzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { chooseCoding } from '../../lib/filters/content-coding.ts'
+import { ZSTD } from '../../lib/filters/zstd.ts'
 import type { Answer } from '../doors/recorder.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { type RawConnection, startRawUpstream } from '../helpers/raw-upstream.ts'
@@ -18,6 +20,12 @@ function answer(lines: string, body: string = TEXT, status: string = '200 OK'): 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1')
 const gunzip = ({ body }: Filtered): string => gunzipSync(bytes(body)).toString('latin1')
 const GZIP = { fields: [['accept-encoding', 'gzip']] as const }
+const WITH_ZSTD = { skip: ZSTD === undefined && 'this Node has no zstd' } as const
+const WITHOUT_ZSTD = { skip: ZSTD !== undefined && 'this Node has zstd' } as const
+
+async function unzstd({ body }: Filtered): Promise<string> {
+  return (await buffer(ZSTD!.createDecoder().end(bytes(body)))).toString('latin1')
+}
 
 t.test('an answer is compressed for those that accept it, at every door', async (t) => {
   const lines = `${JSON_TYPE}ETag: "v1"\r\nAccept-Ranges: bytes\r\nVary: Origin\r\n`
@@ -56,6 +64,51 @@ t.test('an answer is compressed for those that accept it, at every door', async 
   t.same(other.field('content-encoding'), [], 'other routes are left alone')
 })
 
+t.test('zstd is used where it comes first and the client accepts it, at every door', WITH_ZSTD, async (t) => {
+  const lines = `${JSON_TYPE}ETag: "v1"\r\nAccept-Ranges: bytes\r\n`
+  const big = Array.from({ length: 40_000 }, (_, index) => `line ${index}`).join('\n')
+  const doors = await startFiltered(t, { compress: 'true' }, '/', '', {
+    '/': answer(lines),
+    '/big': answer(lines, big),
+  })
+  for (const door of doors.names) {
+    for (const [target, whole] of [
+      ['/', TEXT],
+      ['/big', big],
+    ] as const) {
+      const zipped = await ask(doors, door, { target, fields: [['accept-encoding', 'gzip, deflate, br, zstd']] })
+      t.same([zipped.status, zipped.field('content-encoding')], [200, ['zstd']], door)
+      t.equal(await unzstd(zipped), whole, door)
+      t.ok(zipped.body.length < whole.length / 3, `${zipped.body.length} of ${whole.length}`)
+      t.same([zipped.field('etag'), zipped.field('vary')], [['W/"v1"'], ['Accept-Encoding']])
+      t.same([zipped.field('content-length'), zipped.field('accept-ranges')], [[], []])
+    }
+    const head = await ask(doors, door, { method: 'HEAD', target: '/', fields: [['accept-encoding', 'zstd']] })
+    t.same([head.body, head.field('content-encoding'), head.field('etag')], ['', ['zstd'], ['W/"v1"']], 'HEAD')
+    const weighed = await ask(doors, door, { target: '/', fields: [['accept-encoding', 'zstd;q=0.5, gzip']] })
+    t.same([weighed.field('content-encoding'), gunzip(weighed)], [['gzip'], TEXT], 'weights decide first')
+  }
+})
+
+t.test('a Node without zstd uses the other codings', WITHOUT_ZSTD, async (t) => {
+  const doors = await startFiltered(t, { compress: 'zstd, gzip' }, '/', '', { '/': answer(JSON_TYPE) })
+  const other = await ask(doors, 'lane', { target: '/', fields: [['accept-encoding', 'gzip, zstd']] })
+  t.same([other.field('content-encoding'), gunzip(other)], [['gzip'], TEXT])
+  const none = await ask(doors, 'lane', { target: '/', fields: [['accept-encoding', 'zstd']] })
+  t.same([none.field('content-encoding'), none.body], [[], TEXT])
+  t.match(translateFiltered({ compress: 'zstd' }), {
+    route: { filters: undefined },
+    diagnostics: [
+      {
+        code: 'PORTICO_ANN_VALUE',
+        message:
+          /compress: zstd needs Node 22\.15, 23\.8 or later, and this is Node \d+\.\d+\.\d+: answers are not compressed$/,
+        help: /"zstd, gzip"/,
+      },
+    ],
+  })
+})
+
 t.test('what compression does not fit is left alone', async (t) => {
   const cases: Readonly<Record<string, Answer>> = {
     '/coded': answer(`${JSON_TYPE}Content-Encoding: br\r\n`),
@@ -69,16 +122,18 @@ t.test('what compression does not fit is left alone', async (t) => {
   }
   const doors = await startFiltered(t, { compress: 'true' }, '/', '', { ...cases, '/fits': answer(JSON_TYPE) })
   for (const [target, { pieces }] of Object.entries(cases)) {
-    const { body, field } = await ask(doors, 'lane', { target, ...GZIP })
-    t.equal(body, pieces[0]!.split('\r\n\r\n')[1], target)
-    t.same(field('content-encoding'), target === '/coded' ? ['br'] : [])
-    t.same(field('vary'), [], target)
+    for (const accepted of ['gzip', 'zstd']) {
+      const { body, field } = await ask(doors, 'lane', { target, fields: [['accept-encoding', accepted]] })
+      t.equal(body, pieces[0]!.split('\r\n\r\n')[1], target)
+      t.same(field('content-encoding'), target === '/coded' ? ['br'] : [])
+      t.same(field('vary'), [], target)
+    }
   }
   for (const fields of [
     [...GZIP.fields, ['range', 'bytes=0-9']],
     [...GZIP.fields, ['cache-control', 'no-transform']],
     [['accept-encoding', 'gzip;q=0']],
-    [['accept-encoding', 'br']],
+    [['accept-encoding', 'deflate']],
   ] as const) {
     const { body, field } = await ask(doors, 'lane', { target: '/fits', fields })
     t.equal(body, TEXT, fields.join(' '))
@@ -113,7 +168,8 @@ t.test('answers of the gateway and of other filters are compressed too, from the
   }
 })
 
-const REQUEST = `GET / HTTP/1.1\r\nHost: ${HOST}\r\nAccept-Encoding: gzip\r\n\r\n`
+const printRequest = (coding: string): string => `GET / HTTP/1.1\r\nHost: ${HOST}\r\nAccept-Encoding: ${coding}\r\n\r\n`
+const REQUEST = printRequest('gzip')
 
 /** The port of a gateway before an endpoint that behaves so. */
 async function startGateway(
@@ -129,7 +185,7 @@ async function startGateway(
 }
 
 /** A client that has sent a request, and the connection on which the endpoint got it. */
-async function startStreaming(t: Test, workers: string = '0') {
+async function startStreaming(t: Test, workers: string = '0', coding: string = 'gzip') {
   let found: ((connection: RawConnection) => void) | undefined
   const arrival = new Promise<RawConnection>((resolve) => {
     found = resolve
@@ -137,7 +193,7 @@ async function startStreaming(t: Test, workers: string = '0') {
   const port = await startGateway(t, workers, (each) => found?.(each))
   const client = await connectRaw(port)
   t.teardown(() => client.destroy())
-  client.send(REQUEST)
+  client.send(printRequest(coding))
   const connection = await arrival
   await connection.head()
   return { client, connection }
@@ -145,12 +201,18 @@ async function startStreaming(t: Test, workers: string = '0') {
 
 const toChunk = (text: string): string => `${text.length.toString(16)}\r\n${text}\r\n`
 
-t.test('what an endpoint sends piece by piece arrives piece by piece, with workers too', async (t) => {
-  for (const workers of ['0', '2']) {
-    const { client, connection } = await startStreaming(t, workers)
+t.test('what an endpoint sends piece by piece arrives piece by piece, with workers too', (t) =>
+  passPieces(t, ['0', '2'], 'gzip', createGunzip),
+)
+
+t.test('so it does with zstd', WITH_ZSTD, (t) => passPieces(t, ['0'], 'zstd', () => ZSTD!.createDecoder()))
+
+async function passPieces(t: Test, all: readonly string[], coding: string, createDecoder: () => Gunzip): Promise<void> {
+  for (const workers of all) {
+    const { client, connection } = await startStreaming(t, workers, coding)
     connection.send('HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n')
     let seen = ''
-    const engine = createGunzip().on('data', (chunk: Buffer) => {
+    const engine = createDecoder().on('data', (chunk: Buffer) => {
       seen += chunk
     })
     t.teardown(() => engine.destroy())
@@ -168,7 +230,7 @@ t.test('what an endpoint sends piece by piece arrives piece by piece, with worke
     connection.send('0\r\n\r\n')
     t.ok((await client.response()).complete)
   }
-})
+}
 
 /** What has come of a chunked body; its last chunk may be missing. */
 function readChunks(received: Buffer): Buffer {
@@ -272,7 +334,8 @@ t.test('the coding is the one that the client prefers, of equal ones the first',
 
 t.test('it is off unless it says what to do, and tells what it cannot use', async (t) => {
   const cases: readonly (readonly [annotations: object, options: object | undefined, message?: RegExp])[] = [
-    [{ compress: 'true' }, { codings: ['gzip'], minSize: 1024 }],
+    [{ compress: 'true' }, { codings: [...(ZSTD ? ['zstd'] : []), 'br', 'gzip'], minSize: 1024 }],
+    [{ compress: 'gzip , zstd,br' }, { codings: ['gzip', ...(ZSTD ? ['zstd'] : []), 'br'], minSize: 1024 }],
     [
       { compress: 'br,gzip', 'compress-min-size': '2Ki' },
       { codings: ['br', 'gzip'], minSize: 2048 },
@@ -281,6 +344,9 @@ t.test('it is off unless it says what to do, and tells what it cannot use', asyn
     [{ 'compress-min-size': '1' }, undefined, /it says nothing without compress$/],
     [{ compress: 'gzip, gzip' }, undefined, /"gzip, gzip" is neither "true" nor "false" nor a list of codings$/],
     [{ compress: 'deflate' }, undefined, /"deflate" is neither/],
+    [{ compress: 'zstd, br, zstd' }, undefined, /is neither/],
+    [{ compress: 'gzip,' }, undefined, /is neither/],
+    [{ compress: 'true, br' }, undefined, /is neither/],
     [{ compress: '' }, undefined, /"" is neither/],
     [
       { compress: 'true', 'compress-min-size': '0' },

@@ -1,13 +1,28 @@
+import { buffer } from 'node:stream/consumers'
 import { setTimeout } from 'node:timers/promises'
-import { brotliCompressSync, constants, deflateSync, gzipSync } from 'node:zlib'
-import t from 'tap'
+import zlib, { brotliCompressSync, constants, deflateSync, type Gzip, gzipSync } from 'node:zlib'
+import t, { type Test } from 'tap'
+import { ZSTD } from '../../lib/filters/zstd.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { startRawUpstream } from '../helpers/raw-upstream.ts'
 import { runGateway } from '../helpers/running-gateway.ts'
 import { ask, HOST, printFiltered, startFiltered, translateFiltered } from './filtered.ts'
 
 const TEXT = 'Portico decompresses this sentence. '.repeat(50)
-const CODINGS = { gzip: gzipSync, 'x-gzip': gzipSync, deflate: deflateSync, br: brotliCompressSync }
+/** The types of Node 20 do not know it. */
+const { zstdCompressSync, createZstdCompress } = zlib as unknown as {
+  zstdCompressSync?: (bytes: Buffer | string, options?: object) => Buffer
+  createZstdCompress?: (options: object) => Gzip
+}
+const ZSTD_CONSTANTS = constants as unknown as Readonly<Record<string, number>>
+const CODINGS = {
+  gzip: gzipSync,
+  'x-gzip': gzipSync,
+  deflate: deflateSync,
+  br: brotliCompressSync,
+  ...(zstdCompressSync && { zstd: zstdCompressSync }),
+} as const
+const WITH_ZSTD = { skip: ZSTD === undefined && 'this Node has no zstd' } as const
 
 const latin1 = (bytes: Buffer): string => bytes.toString('latin1')
 const post = (coding: string, body: string) =>
@@ -30,7 +45,7 @@ t.test('an endpoint gets the body as it was before, at every door', async (t) =>
     }
     const whole = latin1(gzipSync(TEXT))
     for (const [coding, fields] of [
-      ['zstd', []],
+      [ZSTD ? 'compress' : 'zstd', []],
       ['gzip, br', []],
       ['identity', []],
       ['gzip', [['content-digest', 'sha-256=:AAAA:']]],
@@ -79,6 +94,62 @@ t.test('a body that is none is refused', async (t) => {
   }
 })
 
+t.test('a body of zstd that is none is refused, and so is one with a window beyond 8 MiB', WITH_ZSTD, async (t) => {
+  const compress = (text: string): Buffer =>
+    zstdCompressSync!(text, { params: { [ZSTD_CONSTANTS.ZSTD_c_checksumFlag!]: 1 } })
+  /** An encoder that knows how much is to come takes a smaller window. */
+  const compressBlindly = (text: string, window: number): Promise<Buffer> => {
+    const engine = createZstdCompress!({ params: { [ZSTD_CONSTANTS.ZSTD_c_windowLog!]: window } })
+    engine.write(text)
+    engine.flush(ZSTD_CONSTANTS.ZSTD_e_flush!, () => engine.end())
+    return buffer(engine)
+  }
+  const doors = await startFiltered(t, { decompress: 'true' })
+  const whole = compress(TEXT)
+  const damaged = Buffer.from(whole)
+  damaged[whole.length - 1]! ^= 1
+  const bodies = {
+    'no zstd': 'abcdefgh',
+    empty: '\0',
+    'its first byte': latin1(whole.subarray(0, 1)),
+    'cut in its head': latin1(whole.subarray(0, 5)),
+    'cut in a block': latin1(whole.subarray(0, whole.length >> 1)),
+    'cut in its checksum': latin1(whole.subarray(0, -2)),
+    'without its checksum': latin1(whole.subarray(0, -4)),
+    'a wrong checksum': latin1(damaged),
+    'more behind it': `${latin1(whole)}abcd`,
+    'half a frame behind it': latin1(Buffer.concat([whole, whole.subarray(0, 20)])),
+    'a second frame': latin1(Buffer.concat([whole, whole])),
+    'a window of 16 MiB': latin1(await compressBlindly(TEXT, 24)),
+    'a window of 128 MiB': latin1(await compressBlindly(TEXT, 27)),
+  }
+  for (const door of doors.names) {
+    for (const [name, body] of Object.entries(bodies)) {
+      const { status, body: text, upstream } = await ask(doors, door, post('zstd', body))
+      t.equal(status, 400, `${name}, ${door}`)
+      t.match(text, /"code":"PORTICO_REQ_BAD_CODING"/, name)
+      t.same(upstream, [], 'no endpoint gets a whole request')
+    }
+    const largest = await ask(doors, door, post('zstd', latin1(await compressBlindly(TEXT, 23))))
+    t.same([largest.status, largest.upstream.at(-1)], [200, TEXT], 'a window of 8 MiB')
+  }
+})
+
+t.test('a bomb of zstd is stopped at the limit', WITH_ZSTD, async (t) => {
+  const doors = await startFiltered(t, { decompress: 'true', 'decompress-limit': '100k' })
+  const bomb = latin1(zstdCompressSync!(Buffer.alloc(64 * 1024 ** 2)))
+  t.ok(bomb.length < 10_000, `${bomb.length} bytes`)
+  for (const door of doors.names) {
+    for (const [body, status] of [
+      [latin1(zstdCompressSync!('a'.repeat(100_000))), 200],
+      [latin1(zstdCompressSync!('a'.repeat(100_001))), 413],
+      [bomb, 413],
+    ] as const) {
+      t.equal((await ask(doors, door, post('zstd', body))).status, status, door)
+    }
+  }
+})
+
 t.test('a body may become as large as the limit, and a bomb is stopped early', async (t) => {
   const doors = await startFiltered(t, { decompress: 'true', 'decompress-limit': '100k' })
   for (const door of doors.names) {
@@ -116,7 +187,22 @@ t.test('of a bomb no more comes out than is needed to see what it is', async (t)
   }
 })
 
-t.test('decoders of brotli take little memory, of one client and together', async (t) => {
+const compressBrotli = (window: number): Buffer =>
+  brotliCompressSync(Buffer.alloc(15 * 1024 ** 2, 'a'), {
+    params: { [constants.BROTLI_PARAM_LGWIN]: window, [constants.BROTLI_PARAM_QUALITY]: 5 },
+  })
+
+t.test('a body of brotli with a window beyond 4 MiB is refused', async (t) => {
+  const doors = await startFiltered(t, { decompress: 'true' })
+  for (const window of [23, 24]) {
+    const answer = await ask(doors, 'lane', post('br', latin1(compressBrotli(window))))
+    t.equal(answer.status, 400)
+    t.match(answer.body, /PORTICO_REQ_BAD_CODING/, `a window of 2^${window}`)
+  }
+})
+
+/** Of 20 bodies of a client that are under way at once `refused` are refused, and after four clients all are. */
+async function fillMemory(t: Test, coding: string, body: Buffer, refused: number): Promise<void> {
   // The endpoint keeps nothing: what it has read is no memory of a decoder.
   const upstream = await startRawUpstream(({ socket }) => void socket.removeAllListeners('data').resume())
   t.teardown(() => upstream.close())
@@ -125,32 +211,21 @@ t.test('decoders of brotli take little memory, of one client and together', asyn
     endpoints: { web: [upstream.port] },
     flags: { workers: '0', trustedProxies: '127.0.0.0/8' },
   })
-  const compress = (window: number): Buffer =>
-    brotliCompressSync(Buffer.alloc(15 * 1024 ** 2, 'a'), {
-      params: { [constants.BROTLI_PARAM_LGWIN]: window, [constants.BROTLI_PARAM_QUALITY]: 5 },
-    })
   /** Sends all of a body but its end. */
-  const begin = async (client: string, body: Buffer) => {
+  const begin = async (client: string) => {
     const connection = await connectRaw(gateway.http)
     t.teardown(() => connection.destroy())
     connection.send(
-      `POST / HTTP/1.1\r\nHost: ${HOST}\r\nX-Forwarded-For: ${client}\r\nContent-Encoding: br\r\nContent-Length: 1000\r\n\r\n`,
+      `POST / HTTP/1.1\r\nHost: ${HOST}\r\nX-Forwarded-For: ${client}\r\nContent-Encoding: ${coding}\r\nContent-Length: 100000\r\n\r\n`,
     )
     connection.send(body.subarray(0, -1))
     return connection
   }
-  for (const window of [23, 24]) {
-    const refused = await begin('203.0.113.1', compress(window))
-    const answer = await refused.response()
-    t.equal(answer.status, 400)
-    t.match(answer.body.toString('latin1'), /PORTICO_REQ_BAD_CODING/, `a window of 2^${window}`)
-  }
-  const body = compress(22)
   /** Has 20 bodies under way: the codes of those that are refused, once they are as many as expected. */
   const fill = async (client: string, expected: number): Promise<ReadonlySet<string>> => {
     const codes: string[] = []
     for (let count = 0; count < 20; count++) {
-      const connection = await begin(client, body)
+      const connection = await begin(client)
       void connection.response().then(
         (answer) => codes.push(/PORTICO_\w+/.exec(answer.body.toString('latin1'))?.[0] ?? String(answer.status)),
         () => {},
@@ -162,10 +237,20 @@ t.test('decoders of brotli take little memory, of one client and together', asyn
     return new Set(codes)
   }
   const before = process.memoryUsage().rss
-  for (const last of [1, 2, 3, 4]) t.same([...(await fill(`203.0.113.${last}`, 4))], ['PORTICO_REQ_TOO_MANY'])
+  for (const last of [1, 2, 3, 4]) t.same([...(await fill(`203.0.113.${last}`, refused))], ['PORTICO_REQ_TOO_MANY'])
   t.same([...(await fill('203.0.113.5', 20))], ['PORTICO_GW_OVERLOADED'])
   const grown = process.memoryUsage().rss - before
   t.ok(grown < 400 * 1024 ** 2, `${grown} bytes`)
+}
+
+t.test('decoders of brotli take little memory, of one client and together', (t) =>
+  fillMemory(t, 'br', compressBrotli(22), 4),
+)
+
+t.test('decoders of zstd take little memory, of one client and together', WITH_ZSTD, (t) => {
+  // Of the largest window there is, and more than fills it.
+  const params = { [ZSTD_CONSTANTS.ZSTD_c_windowLog!]: 23 }
+  return fillMemory(t, 'zstd', zstdCompressSync!(Buffer.alloc(15 * 1024 ** 2, 'a'), { params }), 12)
 })
 
 t.test('it is off unless it says "true", and tells what it cannot use', async (t) => {

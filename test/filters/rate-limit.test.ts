@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t, { type Test } from 'tap'
 import { FilterChains } from '../../lib/filters/chain.ts'
+import { Notes } from '../../lib/filters/notes.ts'
 import { findFilter } from '../../lib/filters/registry.ts'
 import type { FilterRequest } from '../../lib/filters/spec.ts'
 import { FakeTime } from '../helpers/fake-time.ts'
@@ -33,7 +34,12 @@ function createLimit(first: Rate, processes = 1, ...others: readonly Rate[]) {
     )
     return (client: string, fields: Readonly<Record<string, string>> = {}): number | undefined => {
       const header = (name: string) => fields[name]
-      const outcome = filter.request!({ clientNetwork: client, route: 'a.test/', header } as FilterRequest)
+      const outcome = filter.request!({
+        clientNetwork: client,
+        route: 'a.test/',
+        header,
+        notes: new Notes(),
+      } as FilterRequest)
       if (outcome === undefined) return undefined
       t.match(outcome, { code: 'PORTICO_REQ_RATE_LIMITED', status: 429 })
       return (outcome as { retryAfter: number }).retryAfter
@@ -207,7 +213,7 @@ t.test('what a client has used stays used over a reload after the garbage is col
     const owner = { kind: 'Ingress', namespace: 'default', name: 'web' }
     const configs = [{ name: 'rate-limit', options, owner }]
     const [limit] = chains.find(configs).ofRequest
-    return { configs, ask: () => limit!.request({ clientNetwork: '192.0.2.1' } as FilterRequest) }
+    return { configs, ask: () => limit!.request({ clientNetwork: '192.0.2.1', notes: new Notes() } as FilterRequest) }
   }
   const before = reload()
   t.equal(before.ask(), undefined)

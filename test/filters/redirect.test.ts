@@ -128,6 +128,7 @@ t.test('the port is the one that the client asked for, or that of the scheme', a
       text: (name) => annotations[name.replace(/^redirect-/, '')],
       content: () => undefined,
       upstream: () => undefined,
+      server: () => 'http://127.0.0.1:9',
       secret: () => undefined,
       refuse: (name, message) => t.fail(`${name}: ${message}`),
     })!

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import t from 'tap'
 import { CONFIG_MAP_KEY, SECRET_NAME, SERVICE_PORT } from '../../lib/filters/annotation-form.ts'
+import { Notes } from '../../lib/filters/notes.ts'
 import { FILTERS } from '../../lib/filters/registry.ts'
 import {
   type FilterEnvironment,
@@ -176,7 +177,9 @@ const REQUEST: FilterRequest = {
   lines: '',
   header: () => undefined,
   parameter: () => undefined,
+  notes: new Notes(),
   holdToEnd: (lease) => lease.release(),
+  ask: () => ({ answer: new Promise(() => {}), cancel: () => {} }),
 }
 
 for (const spec of FILTERS) {
@@ -203,6 +206,7 @@ for (const spec of FILTERS) {
         text: () => undefined,
         content: () => undefined,
         upstream: () => undefined,
+        server: () => 'http://127.0.0.1:9',
         secret: () => undefined,
         refuse: () => t.fail(),
       }),
@@ -230,6 +234,10 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
       if (reference.length % 2 === 0) return { source: reference, bytes: '\u00ff\u0000' }
       refused.push(name)
       return undefined
+    },
+    server(name) {
+      claim(name)
+      return 'http://127.0.0.1:9'
     },
     upstream(name) {
       claim(name)

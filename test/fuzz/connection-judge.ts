@@ -1,5 +1,5 @@
 /** Whether endpoints saw of a connection what llhttp reads of it, and nothing else. */
-import { normalizePath, splitTarget } from '../../lib/base/path.ts'
+import { normalizePath, splitTarget, USUAL_PATHS } from '../../lib/base/path.ts'
 import type { Sighting } from './connection-endpoints.ts'
 import type { Plan } from './connection-plan.ts'
 import { type BegunRequest, RequestJudge } from './llhttp.ts'
@@ -42,5 +42,5 @@ function isSame(sent: BegunRequest, { method, target, body }: Sighting): boolean
 function forwardedForm(target: string): string {
   const rest = /^https?:\/\/[^/?]*(.*)$/i.exec(target)?.[1] ?? target
   const { path, query } = splitTarget(rest)
-  return (normalizePath(path || '/', 'keep')?.path ?? path) + query
+  return (normalizePath(path || '/', USUAL_PATHS)?.path ?? path) + query
 }

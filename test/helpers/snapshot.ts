@@ -1,5 +1,6 @@
 /** Models and snapshots from a few words: hosts with paths, each leading to endpoints. */
 import { type Clock, systemClock } from '../../lib/base/clock.ts'
+import { USUAL_PATHS } from '../../lib/base/path.ts'
 import { runAtOnce } from '../../lib/base/slice.ts'
 import { FilterChain, FilterChains } from '../../lib/filters/chain.ts'
 import type { Filter } from '../../lib/filters/spec.ts'
@@ -14,6 +15,7 @@ import type { PolicyOverrides } from '../../lib/settings/service.ts'
 import type { Settings } from '../../lib/settings/table.ts'
 import { type Snapshot, SnapshotBuilder } from '../../lib/snapshot/snapshot.ts'
 import { findUpdate, type SnapshotSource } from '../../lib/snapshot/update.ts'
+import { resolvePaths } from '../../lib/translate/exposure/gateway-listener.ts'
 import type { EndpointRegistry } from '../../lib/upstream/choice/registry.ts'
 
 /** The Ingress of all routes. */
@@ -162,6 +164,7 @@ export function makeServiceListener({ to, ...words }: ListenerWords): ServiceLis
     address: '127.0.0.1',
     sourceRanges: [],
     proxyProtocol: false,
+    paths: words.layer === 'L7' ? USUAL_PATHS : undefined,
     owner: { kind: 'Service', namespace: 'default', name: to },
     field: ['spec', 'ports', 0, 'port'],
     ...words,
@@ -181,6 +184,7 @@ export function makeGatewayListener(id: string, words: Partial<GatewayListener> 
     port: 0,
     sourceRanges: [],
     proxyProtocol: false,
+    paths: USUAL_PATHS,
     table: INGRESS_TABLE,
     ...words,
   })
@@ -194,8 +198,9 @@ function listOwnListeners(settings: Settings | undefined): readonly GatewayListe
     .filter((id) => settings?.[id].enabled ?? true)
     .map((id) => {
       const proxyProtocol = settings?.[id].proxyProtocol === 'required'
-      const key = `${id} ${proxyProtocol}`
-      const listener = ownListeners.get(key) ?? makeGatewayListener(id, { proxyProtocol })
+      const paths = settings ? resolvePaths(settings, id) : USUAL_PATHS
+      const key = `${id} ${proxyProtocol} ${Object.values(paths)}`
+      const listener = ownListeners.get(key) ?? makeGatewayListener(id, { proxyProtocol, paths })
       ownListeners.set(key, listener)
       return listener
     })

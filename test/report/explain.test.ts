@@ -215,8 +215,48 @@ t.test('a request that is refused says why', async (t) => {
     t.match(explain('shop.localhost', path).answer, { status: 400, code: 'PORTICO_REQ_BAD_PATH', reason }, path)
   }
   t.match(explain('a@b', '/').answer, { status: 400, code: 'PORTICO_REQ_BAD_HOST' })
-  const strict = explainRequest(model, { host: 'a', path: '/a%2fb', scheme: 'http' }, { encodedSlash: 'reject' })
-  t.match(strict.answer, { reason: 'the path holds an encoded slash or backslash, which the settings refuse' })
+})
+
+t.test('the policy of the listener that the URL leads to says what slashes mean', async (t) => {
+  const text = `
+apiVersion: portico.dev/v1alpha1
+kind: GatewayConfiguration
+paths: {encodedSlash: decode}
+http: {paths: {mergeSlashes: always}}
+https: {paths: {encodedSlash: reject, mergeSlashes: never}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: {portico.dev/endpoints: "127.0.0.1:3000"}}
+spec: {type: NodePort, ports: [{port: 80, nodePort: 30080, appProtocol: http}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`
+  const { model } = translateText(text)
+  const play = (scheme: 'http' | 'https', host: string, path: string) => {
+    const { answer, path: found, sent } = explainRequest(model, { host, path, scheme })
+    return [answer?.reason ?? sent.target, ...(answer ? [] : found.notes)]
+  }
+  const forwarded = 'as it will be forwarded'
+  for (const host of ['a.test', 'a.test:8080', 'a.test:9999']) {
+    const all = `encoded slashes decoded, dot segments resolved, doubled slashes merged, ${forwarded}`
+    t.same(play('http', host, '/a%2F../b//c?x=%2F'), ['/b/c?x=%2F', all], host)
+  }
+  t.same(play('http', 'a.test', '/a//../b'), ['/a/b', `dot segments resolved, ${forwarded}`])
+  for (const host of ['a.test', 'a.test:8443']) {
+    const kept = 'doubled slashes are kept: an empty element is an element, which no rule has'
+    t.same(play('https', host, '/a//b'), ['/a//b', kept], host)
+    t.same(play('https', host, '/a%2Fb'), ['the path holds an encoded slash, which the settings refuse'])
+    t.same(play('https', host, '/a%5Cb'), ['the path holds an encoded backslash, which the settings refuse'])
+  }
+  t.same(play('http', 'a.test:30080', '/a%2Fb//c'), [
+    '/a/b//c',
+    `encoded slashes decoded, ${forwarded}`,
+    'doubled slashes are merged for matching and forwarded as sent',
+  ])
 })
 
 t.test('hosts that nearly match say why not', async (t) => {

@@ -424,6 +424,7 @@ t.test("listeners of Services stand behind the gateway's own, with what is known
     upstream: 'default/api:80',
     sourceRanges: [],
     proxyProtocol: false,
+    paths: undefined,
     owner: { kind: 'Service', namespace: 'default', name: 'api' },
     field: ['spec', 'ports', 40, 'port'],
     ...changes,

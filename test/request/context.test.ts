@@ -1,11 +1,12 @@
 import t from 'tap'
 import { systemClock } from '../../lib/base/clock.ts'
+import { DeadlineWatch } from '../../lib/base/deadline.ts'
 import { RequestContext } from '../../lib/request/context.ts'
 import type { Exchange } from '../../lib/request/exchange.ts'
 
 t.test('the query is parsed once, when a parameter is first asked for', async (t) => {
   const exchange = { connection: { peerAddress: '192.0.2.1', scheme: 'http' } } as unknown as Exchange
-  const context = new RequestContext(exchange, undefined, systemClock)
+  const context = new RequestContext(exchange, undefined, systemClock, new DeadlineWatch(systemClock))
   let reads = 0
   Object.defineProperty(context, 'query', {
     get: () => {

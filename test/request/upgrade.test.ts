@@ -350,7 +350,7 @@ t.test('WS-11 an idle tunnel is closed', async (t) => {
 
 t.test('WS-13 tunnels can be closed at once', async (t) => {
   const { client, connection, server } = await openTunnel(t)
-  server.proxy.closeTunnels()
+  server.proxy.close()
   await client.closed
   await connection.ended()
   await server.proxy.whenIdle()

@@ -2,6 +2,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Split } from '../../lib/routing/split.ts'
 
+/** A request without cookies. */
+const NOBODY = { header: () => undefined }
+
 /** The largest difference, at any time, between what a value got and its share. */
 function findDrift(weights: readonly number[], picks: number): number {
   const split = new Split(
@@ -12,7 +15,7 @@ function findDrift(weights: readonly number[], picks: number): number {
   const counts = weights.map(() => 0)
   let most = 0
   for (let n = 1; n <= picks; n++) {
-    counts[split.pick()]!++
+    counts[split.pick(NOBODY)]!++
     for (const [index, weight] of weights.entries()) {
       most = Math.max(most, Math.abs(counts[index]! - (n * weight) / total))
     }
@@ -50,7 +53,7 @@ t.test('a weight of 0 is never picked', async (t) => {
     [0, 1],
   ]) {
     const split = new Split(weights, weights)
-    const picked = new Set(Array.from({ length: 10_000 }, () => split.pick()))
+    const picked = new Set(Array.from({ length: 10_000 }, () => split.pick(NOBODY)))
     t.same([...picked], [1])
   }
 })
@@ -59,8 +62,8 @@ t.test('picks that alternate get the same shares: nothing falls into step', asyn
   const split = new Split(['a', 'b'], [50, 50])
   const counts = { a: 0, b: 0 }
   for (let n = 0; n < 10_000; n++) {
-    counts[split.pick() as 'a' | 'b']++
-    split.pick()
+    counts[split.pick(NOBODY) as 'a' | 'b']++
+    split.pick(NOBODY)
   }
   t.ok(Math.abs(counts.a - counts.b) < 30, JSON.stringify(counts))
 })
@@ -69,8 +72,19 @@ t.test('a split goes on with the picks of the one before it', async (t) => {
   let split = new Split(['a', 'b'], [75, 25])
   let few = 0
   for (let n = 0; n < 1_000; n++) {
-    if (split.pick() === 'b') few++
-    split = new Split(split.values, split.weights, split)
+    if (split.pick(NOBODY) === 'b') few++
+    split = new Split(split.values, split.weights, { before: split })
   }
   t.ok(Math.abs(few - 250) < 6, `${few}`)
+})
+
+t.test('a cookie keeps a client with its value, unless that gets nothing or has no mark', async (t) => {
+  const cookie = { name: 'v', marks: ['A', 'B', 'C', undefined] }
+  const split = new Split(['a', 'b', 'c', 'd'], [80, 10, 0, 10], { cookie })
+  const pick = (field: string) => new Set(Array.from({ length: 100 }, () => split.pick({ header: () => field })))
+  t.same([...pick('v=A')], ['a'])
+  t.same([...pick('x=1; v="B"')], ['b'])
+  for (const field of ['v=C', 'v=D', 'v=', 'V=A', 'w=A', '']) t.same([...pick(field)].sort(), ['a', 'b', 'd'], field)
+  const { length } = Array.from({ length: 1000 }, () => split.pick(NOBODY)).filter((value) => value === 'a')
+  t.ok(Math.abs(length - 800) < 6, 'clients with cookies take nothing from the shares of others')
 })

@@ -507,7 +507,7 @@ t.test('statuses: ranges of status codes', async (t) => {
 })
 
 t.test('strings of a certain form: what has another one is reported', async (t) => {
-  for (const by of ['client-ip', 'uri', 'path', 'header:X-User', 'cookie:sid']) {
+  for (const by of ['client-ip', 'uri', 'path', 'header:X-User', 'cookie:sid', 'query:tenant']) {
     const { settings, lines } = resolve(t, { yaml: `upstream: {hash: {by: "${by}"}}\n` })
     t.same(lines, [])
     t.equal(settings.upstream.hash.by, by)
@@ -515,7 +515,7 @@ t.test('strings of a certain form: what has another one is reported', async (t) 
   for (const by of ['ip', 'header', 'header:', 'header:a b', 'cookie:a;b', 'uri:x', '']) {
     const { lines } = resolve(t, { yaml: `upstream: {hash: {by: "${by}"}}\n` })
     t.match(lines, [
-      /upstream\.hash\.by: .* cannot stand here \| write client-ip, uri, path, header:NAME or cookie:NAME/,
+      /upstream\.hash\.by: .* cannot stand here \| write client-ip, uri, path, header:NAME, cookie:NAME or query:NAME/,
     ])
   }
   const { lines } = resolve(t, { flags: { 'upstream.affinity.cookie.path': 'shop' } })

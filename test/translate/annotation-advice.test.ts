@@ -44,6 +44,10 @@ const faults: readonly (readonly [annotations: Annotations, at: string, message:
   [{ 'match-headers': 'X Env: a' }, 'match-headers', '"X Env" is no name of a field', ''],
   [{ split: 'web=90, default/web-next=10' }, 'split', '"default/web-next"', 'leave the namespace out'],
   [{ split: 'Web=90' }, 'split', '"Web" is no name of a Service', 'write web;'],
+  [{ 'split-cookie': 'version' }, 'split-cookie', 'nothing without split', 'add portico.dev/split'],
+  [{ split: 'web=1', 'split-cookie': 'a b' }, 'split-cookie', '"a b" is no name of a cookie', 'no client is kept'],
+  [{ split: 'web=1', 'split-cookie': '' }, 'split-cookie', '"" is no name of a cookie', 'no client is kept'],
+  [{ mirror: 'web', 'mirror-share': '10' }, 'mirror-share', '"10" is no part of the requests', 'as in "10%"'],
   [
     { 'maintenance-message': 'hello' },
     'maintenance-message',

@@ -156,6 +156,7 @@ for (const spec of FILTERS.filter(({ read }) => read)) {
           text: (asked) => (asked === name ? text.trim() : undefined),
           content,
           upstream: content,
+          server: content,
           secret: content,
           refuse,
         })

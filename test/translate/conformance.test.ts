@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parseAuthority } from '../../lib/base/hostname.ts'
-import { normalizePath } from '../../lib/base/path.ts'
+import { normalizePath, USUAL_PATHS } from '../../lib/base/path.ts'
 import type { Model } from '../../lib/model/model.ts'
 import { findIngressTable } from '../../lib/model/route-table.ts'
 import { HostIndex } from '../../lib/routing/host-index.ts'
@@ -19,7 +19,7 @@ function load(name: string): Model {
 /** The backend that serves a request; undefined is 404. */
 function route(model: Model, host: string, path: string): string | undefined {
   const table = compileTable(findIngressTable(model), ({ action }) => action.backend)
-  return findRoute(table, parseAuthority(host)!.hostname, normalizePath(path, 'keep')!.matchPath, BARE)
+  return findRoute(table, parseAuthority(host)!.hostname, normalizePath(path, USUAL_PATHS)!.matchPath, BARE)
 }
 
 t.test('default_backend: whatever the host, path and method', async (t) => {

@@ -10,6 +10,7 @@ import { findLent, READ_BUFFER } from '../../platform/lent-bytes.ts'
 import { lendReads } from '../../platform/lent-read.ts'
 import { ConnectionInfo } from '../../request/connection-info.ts'
 import type { ExchangeHandler } from '../../request/exchange.ts'
+import { trailersTooLarge } from '../../request/trailers.ts'
 import { type IdleConnection, SILENT_MS } from '../idle-connection.ts'
 import { LINGER_MS } from '../linger.ts'
 import { type ExchangeOwner, FastExchange } from './fast-exchange.ts'
@@ -368,7 +369,7 @@ export class LaneConnection implements ExchangeOwner, IdleConnection, Timed {
 /** What ChunkedDecoder found wrong, as a failure of node:http's parser is told. */
 function explainBody(found: number): GatewayError {
   if (found === EXTENSIONS_TOO_LARGE) return new GatewayError('PORTICO_REQ_TOO_LARGE', 'chunk extensions are too large')
-  if (found === TRAILERS_TOO_LARGE) return new GatewayError('PORTICO_REQ_HEADERS_TOO_LARGE', 'trailers are too large')
+  if (found === TRAILERS_TOO_LARGE) return trailersTooLarge()
   return new GatewayError('PORTICO_REQ_MALFORMED', 'the request body is not chunked correctly')
 }
 

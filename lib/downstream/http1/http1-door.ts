@@ -174,13 +174,13 @@ export class Http1Door implements IdleSource {
   #onClientError = (error: ClientError, socket: Socket): void => {
     RequestGate.of(socket)?.silence()
     try {
-      const failure = explainClientError(error)
+      // Nothing is read behind a whole request before that is answered: what is wrong is its body.
+      const exchange = this.#exchanges.get(socket)
+      const failure = explainClientError(error, exchange !== undefined, this.#options.settings)
       if (!failure || !socket.writable) {
         socket.destroy()
         return
       }
-      // Nothing is read behind a whole request before that is answered: what is wrong is its body.
-      const exchange = this.#exchanges.get(socket)
       if (exchange) exchange.events.onBroken(failure)
       else this.refuse(socket, failure)
     } catch (thrown) {

@@ -1,8 +1,10 @@
 /** All listeners, and the diagnostics about those that Services open. */
 
+import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
 import { compareText } from '../../base/order.ts'
+import type { PathPolicy } from '../../base/path.ts'
 import type { Service } from '../../kubernetes/resource.ts'
 import type { GatewayListener, Listener, ServiceListener } from '../../model/listener.ts'
 import { createRef } from '../../model/resource-ref.ts'
@@ -11,7 +13,7 @@ import type { ServiceUpstreams, UpstreamSet } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { type Allocations, Ledger } from './allocation.ts'
 import { type Exposure, exposeServices, isSameExposure, type Opening } from './exposure.ts'
-import { GATEWAY_LISTENERS, makeGatewayListener } from './gateway-listener.ts'
+import { GATEWAY_LISTENERS, makeGatewayListener, resolvePaths } from './gateway-listener.ts'
 import { readListenerOptions } from './listener-option.ts'
 import { isExposed } from './node-port.ts'
 
@@ -33,7 +35,7 @@ export class ListenerSet {
   readonly #plans = new Memo<'plan', Plan>()
   readonly #exposures = new Memo<Service, Exposure>(isSameExposure)
   readonly #own = new Memo<GatewayListener['id'], GatewayListener>()
-  readonly #listeners = new Memo<Service, readonly ServiceListener[]>()
+  readonly #listeners = new Memo<Service, readonly ServiceListener[]>(isDeepStrictEqual)
   readonly #all = new Memo<'all', readonly Listener[]>()
   readonly #order = new KeyOrder(compareText)
   #allocations: Allocations
@@ -68,20 +70,29 @@ export class ListenerSet {
     })
   }
 
+  /** The gateway's own. */
+  listOwn(settings: TranslationSettings): readonly GatewayListener[] {
+    return GATEWAY_LISTENERS.filter((id) => settings[id].enabled).map((id) => {
+      const { address, port, proxyProtocol } = settings[id]
+      const paths = resolvePaths(settings, id)
+      const inputs = [address, port, proxyProtocol, paths.encodedSlash, paths.mergeSlashes]
+      return this.#own.get(id, inputs, () => makeGatewayListener(id, settings[id], paths))
+    })
+  }
+
   /** The gateway's own, then those of Services in the order of their ids. */
   list({ exposures }: Plan, upstreams: UpstreamSet, settings: TranslationSettings): readonly Listener[] {
-    const own = GATEWAY_LISTENERS.filter((id) => settings[id].enabled).map((id) => {
-      const { address, port, proxyProtocol } = settings[id]
-      return this.#own.get(id, [address, port, proxyProtocol], () => makeGatewayListener(id, settings[id]))
-    })
+    const { paths } = settings
     const lists: (readonly ServiceListener[])[] = []
     for (const [service, exposure] of exposures) {
       if (exposure.openings.length === 0) continue
       const own = upstreams.of(service)
-      const inputs = [exposure, ...exposure.openings.map((opening) => findKey(own, opening))]
-      lists.push(this.#listeners.get(service, inputs, () => makeListeners(service, own, exposure)))
+      const keys = exposure.openings.map((opening) => findKey(own, opening))
+      const inputs = [exposure, paths.encodedSlash, paths.mergeSlashes, ...keys]
+      lists.push(this.#listeners.get(service, inputs, () => makeListeners(service, own, exposure, paths)))
     }
     this.#listeners.sweep()
+    const own = this.listOwn(settings)
     return this.#all.get('all', [...own, ...lists], () =>
       Object.freeze([...own, ...this.#order.sort(lists.flat(), ({ id }) => id)]),
     )
@@ -97,18 +108,21 @@ function makeListeners(
   service: Service,
   upstreams: ServiceUpstreams,
   { openings }: Exposure,
+  paths: PathPolicy,
 ): readonly ServiceListener[] {
   const { namespace, name } = service.meta
   const owner = createRef(service)
   const listeners = openings.map((opening): ServiceListener => {
     const { kind, transport, address, port, servicePort } = opening
+    const options = readListenerOptions(service, servicePort)
     return Object.freeze({
       id: `${kind} ${namespace}/${name}:${servicePort.port}/${transport} ${printEndpointAddress(address, port)}`,
       kind,
       transport,
-      ...readListenerOptions(service, servicePort),
+      ...options,
       address,
       port,
+      paths: options.layer === 'L7' ? paths : undefined,
       upstream: findKey(upstreams, opening),
       // As with kube-proxy, source ranges hold on the load balancer's address alone (S20).
       sourceRanges: kind === 'LoadBalancer' ? service.loadBalancerSourceRanges : NO_RANGES,

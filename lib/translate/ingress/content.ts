@@ -6,7 +6,9 @@ import { readContent } from '../../kubernetes/config-map.ts'
 import type { ConfigMap, Secret, Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import { findUpstreamKey, type UpstreamKey } from '../../model/upstream.ts'
+import { readAppProtocol } from '../service/app-protocol.ts'
 import { printPorts } from '../service/endpoint-override.ts'
+import { findPort } from '../service/url-upstream.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
 
 /** An object that is referred to, whether it exists or not. */
@@ -29,11 +31,28 @@ export type ContentProblem = Readonly<{
     | 'PORTICO_REF_SECRET_NOT_FOUND'
     | 'PORTICO_REF_SERVICE_NOT_FOUND'
     | 'PORTICO_REF_PORT_NOT_FOUND'
+    | 'PORTICO_REF_PORT_PROTOCOL'
   >
   message: string
   help: string
   notes: readonly DiagnosticNote[]
 }>
+
+/** A Service that a host may be the name of. */
+type ServiceName = ContentName &
+  Readonly<{
+    /** No host outside of a cluster has this form. */
+    isCertain: boolean
+  }>
+
+/** The Service that a cluster would know by the host of the URL, as seen from a namespace; undefined: the host has no such form. */
+export function findServiceName({ hostname }: URL, namespace: string): ServiceName | undefined {
+  const [, name, other, domain] =
+    /^([a-z][-a-z0-9]*)(?:\.([-a-z0-9]+)(\.svc(?:\.cluster\.local)?)?)?\.?$/.exec(hostname) ?? []
+  return name === undefined
+    ? undefined
+    : { kind: 'Service', namespace: other ?? namespace, name, isCertain: domain !== undefined }
+}
 
 /** Looks contents up. */
 export class ContentFinder {
@@ -74,12 +93,33 @@ export class ContentFinder {
     return listed === undefined ? describeMissingPort(found, port) : findUpstreamKey(found.meta, listed)
   }
 
+  /** The upstream of the Service that the host of the URL names; undefined: it names none. */
+  findServer(service: ServiceName, url: URL): UpstreamKey | ContentProblem | undefined {
+    const { namespace, name, isCertain } = service
+    const found = this.#resources.get('Service', namespace, name)
+    if (found === undefined) {
+      const isNamed = isCertain || this.#resources.getRefused('Service', namespace, name) !== undefined
+      return isNamed ? this.#describeMissing(service, false) : undefined
+    }
+    const number = findPort(url)
+    const port = found.ports.find((one) => one.protocol === 'TCP' && one.port === number)
+    if (port === undefined) return describeMissingPort(found, String(number))
+    const protocol = readAppProtocol(port) ?? 'http'
+    if (url.protocol === `${protocol}:`) return findUpstreamKey(found.meta, port)
+    return {
+      code: 'PORTICO_REF_PORT_PROTOCOL',
+      message: `Service "${name}" is asked over ${url.protocol.slice(0, -1)}, and its port ${number} speaks ${protocol}`,
+      help: `write ${protocol}://, or appProtocol: ${url.protocol.slice(0, -1)} on the port of the Service`,
+      notes: [{ message: 'the Service is here', position: found.origin.locate(['metadata', 'name']) }],
+    }
+  }
+
   findSecret(namespace: string, name: string): SecretContent | ContentProblem {
     const found = this.#resources.get('Secret', namespace, name)
     return found === undefined ? this.#describeMissing({ kind: 'Secret', namespace, name }) : readSecret(found)
   }
 
-  #describeMissing({ kind, namespace, name }: ContentName): ContentProblem {
+  #describeMissing({ kind, namespace, name }: ContentName, isOwnNamespace = true): ContentProblem {
     const code = NOT_FOUND[kind]
     const refused = this.#resources.getRefused(kind, namespace, name)
     if (refused !== undefined) {
@@ -99,7 +139,9 @@ export class ContentFinder {
       help: nearest
         ? `did you mean "${nearest}"?`
         : elsewhere !== undefined
-          ? `it is in namespace "${elsewhere}", and only objects of that namespace reach it`
+          ? isOwnNamespace
+            ? `it is in namespace "${elsewhere}", and only objects of that namespace reach it`
+            : `it is in namespace "${elsewhere}"`
           : 'add it to the manifests',
       notes: pointer
         ? [

@@ -15,7 +15,8 @@ import type { UpstreamKey } from '../../model/upstream.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { isOwnAnnotation } from '../annotation.ts'
 import { findOptionName, OPTIONS, type OptionText, readOption, renameAnnotations } from '../route-policy/option.ts'
-import type { ContentFinder, ContentName, ContentProblem } from './content.ts'
+import { findUrlKey } from '../service/url-upstream.ts'
+import { type ContentFinder, type ContentName, type ContentProblem, findServiceName } from './content.ts'
 
 /** The filters that the settings have for all routes. */
 export type RouteDefaults = Readonly<{
@@ -142,6 +143,20 @@ export class FilterReader implements AnnotationReader {
       contents.findUpstream(namespace, object, port),
     )
     if (found !== undefined) this.#upstreams.push(found)
+    return found
+  }
+
+  server(name: string, url: URL): UpstreamKey | undefined {
+    const { kind, meta } = this.#owner
+    const contents = kind === 'Setting' ? undefined : this.#contents
+    const service = contents && findServiceName(url, meta.namespace)
+    if (service !== undefined) this.used.push({ ...service, input: contents!.findInput(service) })
+    const found = (service && contents!.findServer(service, url)) ?? findUrlKey(url)
+    if (isProblem(found)) {
+      this.#add(name, found)
+      return undefined
+    }
+    this.#upstreams.push(found)
     return found
   }
 

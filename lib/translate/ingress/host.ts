@@ -4,13 +4,16 @@ import { cutSame } from '../../base/list.ts'
 import { compareText } from '../../base/order.ts'
 import type { Ingress, IngressBackend } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
+import type { GatewayListener } from '../../model/listener.ts'
 import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
 import { listShares, type Route, type RouteAction, type ShadowedRoute, type VirtualHost } from '../../model/route.ts'
 import { INGRESS_TABLE, type RouteTable } from '../../model/route-table.ts'
+import type { UpstreamKey } from '../../model/upstream.ts'
 import { isSameList, keepList, MappedList, Sieve } from '../reuse.ts'
 import type { IngressPolicies } from '../route-policy/attachment.ts'
 import type { DefaultFilters } from '../route-policy/default-options.ts'
 import type { TranslatedUpstream } from '../service/upstream.ts'
+import { listUrlKeys } from '../service/url-upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
 import { createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
@@ -21,7 +24,9 @@ import { reportRedirectLoops } from './redirect-loop.ts'
 import { hasRedirectNeeds, reportRedirectNeeds } from './redirect-needs.ts'
 import { claimDefault, claimPath, claimRest, closeRoute, settleRoutes } from './route.ts'
 import { type RouteBackend, RouteBackends } from './route-backend.ts'
+import { reportSlashBypasses } from './slash-bypass.ts'
 import { divideBackend } from './split.ts'
+import { reportUnreachable } from './unreachable.ts'
 
 /** A served route that leads to an upstream without a usable endpoint. */
 export type Starving = Readonly<{ target: TranslatedUpstream; ingress: Ingress; route: Route }>
@@ -41,6 +46,8 @@ export type IngressClaims = Readonly<{
   /** The claim of its default backend on all hosts. */
   rest: Route | undefined
   empty: EmptyTargets
+  /** The upstreams that filters of its routes reach by URLs. */
+  asked: readonly UpstreamKey[]
   diagnostics: readonly Diagnostic[]
 }>
 
@@ -92,6 +99,9 @@ export class HostMerger {
     ({ diagnostics, shadowed, starving }) => diagnostics.length + shadowed.length + starving.length > 0,
   )
   readonly #virtualHosts = new MappedList<SettledHost, VirtualHost>()
+  /** What is to be said of the paths of each settled host. */
+  readonly #pathNotes = new MappedList<SettledHost, readonly Diagnostic[]>()
+  readonly #saidOfPaths = new Sieve<readonly Diagnostic[]>((notes) => notes.length > 0)
   #ingresses: readonly Claimant[] = []
   readonly #hosts = new Map<string, SettledHost>()
   /** The settled hosts in their order. */
@@ -102,7 +112,13 @@ export class HostMerger {
   #filterInputs: readonly unknown[] = []
   #filters: HostFilters = { secured: undefined, others: undefined }
 
-  merge(ingresses: readonly Claimant[], settings: TranslationSettings, diagnostics: DiagnosticList): TranslatedHosts {
+  /** `listeners` serve the table. */
+  merge(
+    ingresses: readonly Claimant[],
+    listeners: readonly GatewayListener[],
+    settings: TranslationSettings,
+    diagnostics: DiagnosticList,
+  ): TranslatedHosts {
     for (const { claims } of this.#noted.filter(ingresses)) diagnostics.addAll(claims.diagnostics)
     this.#settle(ingresses, settings)
     const shadowed: ShadowedRoute[] = []
@@ -122,9 +138,30 @@ export class HostMerger {
     const defaults = settleRoutes(general, findIngressAmong(owners), diagnostics)
     const last = defaults.routes[0] ?? resting.find(({ claims }) => claims.hosts.length > 0)?.claims.rest
     if (last !== undefined) starving.push(...findStarving([last], owners))
+    this.#checkPaths(last, listeners, diagnostics)
     const hosts = Object.freeze(this.#virtualHosts.map(this.#settled, [], ({ virtualHost }) => virtualHost))
     const table = this.#keepTable(hosts, last, [...shadowed, ...defaults.shadowed])
     return { table, routes: this.#routes, starving }
+  }
+
+  /** `rest` is the route of requests that no rule takes. */
+  #checkPaths(rest: Route | undefined, listeners: readonly GatewayListener[], diagnostics: DiagnosticList): void {
+    const policies = listeners.map(({ paths }) => paths)
+    // With other policies nothing depends on it.
+    const open = policies.some(({ mergeSlashes }) => mergeSlashes === 'never') ? rest : undefined
+    const inputs = [
+      open,
+      ...listeners.flatMap(({ id, paths: { encodedSlash, mergeSlashes } }) => [id, encodedSlash, mergeSlashes]),
+    ]
+    const notes = this.#pathNotes.map(this.#settled, inputs, ({ virtualHost, claims }) => {
+      const own = new DiagnosticList()
+      const ingressOf = findIngressAmong(claims)
+      if (policies.length > 0) reportUnreachable(virtualHost, policies, ingressOf, own)
+      reportSlashBypasses(virtualHost, open, listeners, ingressOf, own)
+      reportRedirectLoops(virtualHost, listeners, ingressOf, own)
+      return keepList(own.items)
+    })
+    for (const some of this.#saidOfPaths.filter(notes)) diagnostics.addAll(some)
   }
 
   #isServed(host: string): boolean {
@@ -289,7 +326,8 @@ export function claimRoutes(
       empty,
     }),
   )
-  return { owner, hosts, rest, empty, diagnostics: keepList(diagnostics.items) }
+  const asked = listUrlKeys([...hosts.flatMap(({ routes }) => routes), ...(rest === undefined ? [] : [rest])])
+  return { owner, hosts, rest, empty, asked: keepList(asked), diagnostics: keepList(diagnostics.items) }
 }
 
 const NO_TARGETS: EmptyTargets = new Map()
@@ -330,7 +368,6 @@ function settle(
   const { routes, shadowed } = settleRoutes(closed, findIngressAmong(claims), diagnostics)
   const { owner, rule } = claims[0]!
   const virtualHost = Object.freeze({ host, routes: Object.freeze(routes), ...(filters && { filters }), owner, rule })
-  reportRedirectLoops(virtualHost, findIngressAmong(claims), diagnostics)
   reportFallThrough(virtualHost, findIngressAmong(claims), diagnostics)
   return {
     claims,

@@ -29,6 +29,25 @@ export function findPatternStem(expression: string): string {
   return (isLastCertain ? stem : stem.slice(0, -1)).replace(/%[\da-f]?$/i, '')
 }
 
+/** A beginning of paths that an expression stands for; undefined: not known, or of none. */
+export function findSample(expression: string): string | undefined {
+  if (hasAlternatives(expression)) return undefined
+  // A dot may stand for any character.
+  const sample = findPatternStem(expression).replaceAll('.', 'x')
+  return sample.startsWith('/') ? sample : undefined
+}
+
+/** True for alternatives outside of groups: they need not have a common beginning. */
+export function hasAlternatives(pattern: string): boolean {
+  let depth = 0
+  for (const sign of pattern) {
+    if (sign === '(') depth++
+    else if (sign === ')') depth--
+    else if (sign === '|' && depth === 0) return true
+  }
+  return false
+}
+
 /** The help: what to write in place of the pattern. */
 export function explainPattern(path: string): string {
   const body = path.replace(/^\^/, '')

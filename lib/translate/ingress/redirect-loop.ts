@@ -1,10 +1,11 @@
 /** Redirects that lead back to where they redirect, again and again. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
-import { type NormalPath, normalizePath } from '../../base/path.ts'
+import { type NormalPath, normalizePath, type PathPolicy, USUAL_PATHS } from '../../base/path.ts'
 import { describeRequest, type PlayedRequest, playFilters } from '../../filters/play.ts'
 import { findRedirect } from '../../filters/registry.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
+import type { GatewayListener } from '../../model/listener.ts'
 import type { ResourceRef } from '../../model/resource-ref.ts'
 import { findPathField, type Route, type VirtualHost } from '../../model/route.ts'
 import { compileHost, type HostRoutes } from '../../routing/table.ts'
@@ -17,22 +18,27 @@ const MOST_REDIRECTS = 20
 
 type Routes = HostRoutes<Route, VirtualHost>
 
+type Policies = Readonly<Record<'http' | 'https', PathPolicy>>
+
 /**
  * Reports, once for each Ingress, a redirect of the host after which a client would be redirected on the same host without end. Other
- * hosts are not followed.
+ * hosts are not followed. `listeners` serve the host.
  */
 export function reportRedirectLoops(
   virtualHost: VirtualHost,
+  listeners: readonly GatewayListener[],
   ingressOf: (owner: ResourceRef) => Ingress,
   diagnostics: DiagnosticList,
 ): void {
   const redirecting = virtualHost.routes.filter(({ filters }) => findRedirect(filters) !== undefined)
   if (redirecting.length === 0) return
   const routes = compileHost<Route, Route, VirtualHost>(virtualHost, (route) => route)
+  const find = (isSecure: boolean) => listeners.find(({ tls }) => tls === isSecure)?.paths ?? USUAL_PATHS
+  const policies = { http: find(false), https: find(true) }
   const reported = new Set<readonly FilterConfig[] | undefined>()
   for (const route of redirecting.slice(0, MOST_ROUTES)) {
     if (reported.has(route.filters)) continue
-    const loop = findLoop(routes, route)
+    const loop = findLoop(routes, policies, route)
     if (loop === undefined) continue
     reported.add(route.filters)
     const ingress = ingressOf(route.owner)
@@ -47,17 +53,18 @@ export function reportRedirectLoops(
 }
 
 /** The first URLs of the loop that a request to the path of the route gets into; undefined: it ends. */
-function findLoop(routes: Routes, { match }: Route): readonly string[] | undefined {
-  const path = match.type === 'regex' ? undefined : normalizePath(match.path, 'keep')
-  if (path === undefined) return undefined
+function findLoop(routes: Routes, policies: Policies, { match }: Route): readonly string[] | undefined {
+  if (match.type === 'regex') return undefined
   const { host } = routes.host
   const hostname = host === '' ? 'any.host' : host.replace('*', 'any')
   for (const scheme of ['http', 'https'] as const) {
+    const path = normalizePath(match.path, policies[scheme])
+    if (path === undefined) continue
     const urls: string[] = []
     let next: PlayedRequest | undefined = { scheme, hostname, ...describeUrl(hostname, path, '') }
     while (next !== undefined && urls.length < MOST_REDIRECTS) {
       urls.push(`${next.scheme}://${next.authority}${next.target}`)
-      next = follow(routes, next)
+      next = follow(routes, policies, next)
     }
     if (next !== undefined) return urls.slice(0, 3)
   }
@@ -69,7 +76,7 @@ function describeUrl(authority: string, path: NormalPath, query: string) {
 }
 
 /** The request that a client would send next; undefined: it is not redirected, or to another host. */
-function follow(routes: Routes, asked: PlayedRequest): PlayedRequest | undefined {
+function follow(routes: Routes, policies: Policies, asked: PlayedRequest): PlayedRequest | undefined {
   const request = describeRequest(asked)
   const draft = { target: asked.target, authority: asked.authority, lines: '', addedLines: '' }
   // Which port HTTPS has makes no difference.
@@ -79,8 +86,8 @@ function follow(routes: Routes, asked: PlayedRequest): PlayedRequest | undefined
   if (answer?.location === undefined || answer.status < 300 || answer.status > 399) return undefined
   const url = URL.canParse(answer.location) ? new URL(answer.location) : undefined
   if (url === undefined || url.hostname !== asked.hostname) return undefined
-  const path = normalizePath(url.pathname, 'keep')
-  if (path === undefined) return undefined
   const scheme = url.protocol === 'https:' ? 'https' : 'http'
+  const path = normalizePath(url.pathname, policies[scheme])
+  if (path === undefined) return undefined
   return { scheme, hostname: asked.hostname, ...describeUrl(url.host, path, url.search) }
 }

@@ -26,6 +26,7 @@ import { pickIngresses } from './ingress-class.ts'
 import { checkMatch, findClientMatch } from './match.ts'
 import { checkPath } from './route.ts'
 import { checkSplit } from './split.ts'
+import { checkSplitCookie } from './split-cookie.ts'
 
 /** Reports their further problems, beside those in `diagnostics`. */
 export function checkRefused(
@@ -58,6 +59,7 @@ export function checkRefused(
     checkFilters(ingress, found)
     checkMatch(ingress, parts.policies.of(ingress).guards, found)
     checkSplit(ingress, found)
+    checkSplitCookie(ingress, found)
     for (const { index, paths = [] } of ingress.rules) {
       for (const path of paths) checkPath(ingress, index, path, false, found)
     }

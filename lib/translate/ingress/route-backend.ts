@@ -24,6 +24,7 @@ import {
 import { type FilterMention, type FilterMentions, findBrokenGuard, readMentions } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { divideBackend, SPLIT_ANNOTATION, type WeightedBackend } from './split.ts'
+import { readSplitCookie } from './split-cookie.ts'
 
 /** What a backend comes to on a route. */
 export type RouteBackend = Readonly<{
@@ -158,7 +159,10 @@ export class RouteBackends {
       return Object.freeze({ type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID', reason, backend })
     }
     if (all.some(({ weight }) => weight > 0)) {
-      return Object.freeze({ type: 'split', shares: Object.freeze(all), backend })
+      const cookie = readSplitCookie(this.#ingress)
+      const action = { type: 'split', shares: Object.freeze(all), backend } as const
+      if (cookie === undefined) return Object.freeze(action)
+      return Object.freeze({ ...action, cookie, backend: `${backend} (kept by the cookie ${cookie})` })
     }
     const reason = `all weights of ${SPLIT_ANNOTATION} are 0`
     return Object.freeze({ type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE', reason, backend })

@@ -2,7 +2,7 @@
 
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { statusOf } from '../../base/errors.ts'
-import { normalizeRulePath } from '../../base/path.ts'
+import { isReachable, normalizeRulePath, WIDEST_PATHS } from '../../base/path.ts'
 import { findPatternFault } from '../../base/pattern.ts'
 import { findFilter } from '../../filters/registry.ts'
 import { type Ingress, type IngressPath, printResource } from '../../kubernetes/resource.ts'
@@ -23,7 +23,14 @@ import { closeAction, isClosed, reportBackend } from './backend.ts'
 import { isSameFilter, listFilters, mergeLayers } from './filter-layers.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { type IngressMatch, MAX_PRIORITY, readMatch } from './match.ts'
-import { explainPattern, findPatternSign, findPatternStem, isPattern } from './path-pattern.ts'
+import {
+  explainPattern,
+  findPatternSign,
+  findPatternStem,
+  findSample,
+  hasAlternatives,
+  isPattern,
+} from './path-pattern.ts'
 import type { RouteBackend } from './route-backend.ts'
 
 type WrittenPath = Pick<IngressPath, 'path' | 'pathType'>
@@ -184,16 +191,16 @@ export function checkPath(
   return match
 }
 
-/** Reports an expression that begins with what no path in match form begins with. A dot may stand for any character. */
+/** Reports an expression that begins with what no path in match form begins with, whatever policy a listener has. */
 function checkPatternForm(
   ingress: Ingress,
   rule: number,
   { path, index }: IngressPath,
   diagnostics: DiagnosticList,
 ): void {
-  const stem = hasAlternatives(path) ? '' : findPatternStem(path)
-  const sample = stem.replaceAll('.', 'x')
-  if (!stem.startsWith('/') || normalizeRulePath(sample) === sample) return
+  const sample = findSample(path)
+  if (sample === undefined || isReachable(sample, [WIDEST_PATHS])) return
+  const stem = findPatternStem(path)
   const normal = normalizeRulePath(stem)
   diagnostics.add('PORTICO_ROUTE_UNREACHABLE', `path "${path}" can never match: no request has this form`, {
     position: ingress.origin.locate(findPathField({ rule, item: index })),
@@ -229,17 +236,6 @@ function widenMatch({ path, pathType }: WrittenPath): PathMatch | undefined {
   const isWhole = /^(?:\((?:\?:)?\/|\$)/.test(pattern.slice(first))
   const parent = isWhole ? stem : stem.slice(0, stem.lastIndexOf('/') + 1)
   return findMatch({ path: hasAlternatives(pattern) ? '/' : parent, pathType: 'Prefix' })
-}
-
-/** True for alternatives outside of groups: they need not have a common beginning. */
-function hasAlternatives(pattern: string): boolean {
-  let depth = 0
-  for (const sign of pattern) {
-    if (sign === '(') depth++
-    else if (sign === ')') depth--
-    else if (sign === '|' && depth === 0) return true
-  }
-  return false
 }
 
 /** The routes of one host in match order, and the routes that lost. */

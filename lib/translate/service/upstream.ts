@@ -27,6 +27,7 @@ import { APP_PROTOCOLS, readAppProtocol } from './app-protocol.ts'
 import { createFound, EndpointFinder } from './endpoint.ts'
 import { createEndpoint } from './endpoint-override.ts'
 import { readPolicy } from './policy.ts'
+import { createUrlUpstream } from './url-upstream.ts'
 
 /** An upstream with what a diagnostic about it needs. */
 export type TranslatedUpstream = Readonly<{
@@ -155,6 +156,7 @@ export class ServiceUpstreams {
 export class UpstreamSet {
   readonly #services = new Memo<Service, ServiceUpstreams>()
   readonly #all = new Memo<'all', ReadonlyMap<UpstreamKey, Upstream>>()
+  readonly #ofUrls = new Memo<UpstreamKey, Upstream>()
   readonly #order = new KeyOrder(compareText)
   readonly #finder = new EndpointFinder()
   #settings!: TranslationSettings
@@ -182,13 +184,23 @@ export class UpstreamSet {
     })
   }
 
-  /** By key, in the order of keys: those of all ports that `services` list, and those that routes lead to. */
-  all(services: readonly ServiceUpstreams[], used: Iterable<TranslatedUpstream>): ReadonlyMap<UpstreamKey, Upstream> {
+  /**
+   * By key, in the order of keys: those of all ports that `services` list, those that routes lead to, and those that filters reach
+   * by URLs, of which `asked` has the keys.
+   */
+  all(
+    services: readonly ServiceUpstreams[],
+    used: Iterable<TranslatedUpstream>,
+    asked: Iterable<UpstreamKey>,
+  ): ReadonlyMap<UpstreamKey, Upstream> {
     const others = [...used].filter(({ isListed }) => !isListed)
-    return this.#all.get('all', [services, ...others], () => {
+    const ofUrls = Array.from(asked, (key) => this.#ofUrls.get(key, [], () => createUrlUpstream(key)))
+    this.#ofUrls.sweep()
+    return this.#all.get('all', [services, ...others, ...ofUrls], () => {
       const found: Upstream[] = []
       for (const one of services) for (const { upstream } of one.all()) found.push(upstream)
       for (const { upstream } of others) found.push(upstream)
+      found.push(...ofUrls)
       return new Map(this.#order.sort(found, ({ key }) => key).map((upstream) => [upstream.key, upstream]))
     })
   }

@@ -20,6 +20,7 @@ import { IdlePrivates } from '../transport/private-connections.ts'
 import { chooseCandidates } from './candidates.ts'
 import type { CircuitFlip, CircuitState } from './circuit.ts'
 import { UpstreamPool } from './pool.ts'
+import { markService } from './session-cookie.ts'
 import { UpstreamState } from './upstream-state.ts'
 
 export type RegistryOptions = {
@@ -94,6 +95,11 @@ export class EndpointRegistry {
       return known
     })
     return new UpstreamPool(upstream, policy, states, chooseCandidates(upstream, states), state)
+  }
+
+  /** What cookies say of a Service, `default/web`. */
+  markService(service: string): string {
+    return markService(this.#affinitySecret, service)
   }
 
   /** Forgets upstreams and endpoints that none of these pools uses: at once if they are idle, else at a later call. */
@@ -179,11 +185,12 @@ function findSpokenKey(key: UpstreamKey, { protocol }: Upstream): string {
 
 /**
  * An endpoint with how it is reached. An https endpoint given by address is verified under its Service's DNS name
- * (`name.namespace.svc`), one given by name under that name.
+ * (`name.namespace.svc`), one given by name under that name, and one of a URL under the host of the URL.
  */
 function identify(key: UpstreamKey, upstream: Upstream, endpoint: Endpoint): EndpointIdentity {
   const { protocol, service } = upstream
   const { host, port, name = '' } = endpoint
-  const serverName = protocol === 'https' ? name || `${service.name}.${service.namespace}.svc` : ''
+  const serverName =
+    protocol === 'https' ? name || (service.kind === 'URL' ? host : `${service.name}.${service.namespace}.svc`) : ''
   return { key: findEndpointKey(key, endpoint), upstream: upstream.key, protocol, host, port, name, serverName }
 }

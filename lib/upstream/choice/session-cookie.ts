@@ -10,6 +10,7 @@ export type CookieAttributes = UpstreamPolicy['affinity']['cookie']
 const ID_LENGTH = 12
 const VALUE_LENGTH = ID_LENGTH + 1 + 22
 const NAME_SEED = 0x6b43a9b5
+const MARK_LENGTH = 22
 
 /**
  * Makes and checks the values for one upstream: an id of the endpoint, which says nothing of its address to those who do not have
@@ -50,6 +51,11 @@ export class CookieSigner {
   #digest(purpose: string, text: string): string {
     return createHmac('sha256', this.#secret).update(`${purpose}\0${this.#upstream}\0${text}`).digest('base64url')
   }
+}
+
+/** Names a Service, `default/web`, to those who have the secret; others can neither read it nor make one. */
+export function markService(secret: Buffer, service: string): string {
+  return createHmac('sha256', secret).update(`service\0${service}`).digest('base64url').slice(0, MARK_LENGTH)
 }
 
 /** The id in a value of the right length, unchecked. */

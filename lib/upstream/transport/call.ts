@@ -55,16 +55,6 @@ export type UpstreamRequest = ConnectionWish & {
   readonly maxHeaderBytes: number
 }
 
-/** A request without a body, that asks for nothing but its answer. */
-export const BODILESS = Object.freeze({
-  contentLength: undefined,
-  hasBody: false,
-  acceptsTrailers: false,
-  expectsContinue: false,
-  upgrade: undefined,
-  authenticatesConnection: false,
-}) satisfies Partial<UpstreamRequest>
-
 /** What is told about a connection that is wanted. */
 export type ConnectionEvents = Partial<Victim> & {
   /** The connection leads to another address of the same name than was chosen. */

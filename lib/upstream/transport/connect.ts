@@ -2,7 +2,7 @@
  * Opens one connection to an endpoint, plain or TLS, at whichever of its addresses answers first (Happy Eyeballs, RFC 8305 §5),
  * and says in the catalogue's words why it could not.
  */
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls'
 import { containing, type Victim } from '../../base/contain.ts'
 import { printEndpointAddress } from '../../base/endpoint-address.ts'
@@ -12,7 +12,7 @@ import { type ConnectedSockets, LENT_READS } from './connection.ts'
 
 /** How an https endpoint is spoken to. */
 export type UpstreamTls = Readonly<{
-  /** The DNS name in SNI, and the one the endpoint's certificate must cover. */
+  /** The DNS name in SNI, and the one the endpoint's certificate must cover. An address is for the certificate alone (RFC 6066 §3). */
   serverName: string
   verify: boolean
   secureContext: SecureContext
@@ -229,7 +229,7 @@ function ignore(): void {}
 
 function tlsOptions(tls: UpstreamTls): ConnectionOptions {
   return {
-    servername: tls.serverName,
+    ...(isIP(tls.serverName) === 0 ? { servername: tls.serverName } : { servername: '', host: tls.serverName }),
     rejectUnauthorized: tls.verify,
     ALPNProtocols: ['http/1.1'],
     secureContext: tls.secureContext,

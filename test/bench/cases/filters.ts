@@ -24,6 +24,13 @@ kind: Secret
 metadata: {name: users}
 stringData: {auth: "alice:$2y$10$Fj/MBxyXAObWKMcXQ1sb6uI3E6sFEu3jb69GF/BFCks/ZH/6k27.O"}
 `
+/** The same backend, under another name. */
+const printMirror = ({ backend }: Bench): string => `---
+apiVersion: v1
+kind: Service
+metadata: {name: copy, annotations: {portico.dev/endpoints: "127.0.0.1:${backend.httpPort}"}}
+spec: {ports: [{port: 80}]}
+`
 /** Those that filters ask for; the route without a filter gets them too. */
 const FIELDS = [
   ['Origin', 'https://app.example.com'],
@@ -51,6 +58,7 @@ const FILTERS: Readonly<Record<string, (bench: Bench) => Annotations>> = {
   'concurrency-limit': () => ({ 'concurrency-limit': '1000' }),
   'maintenance-allow': () => ({ maintenance: 'true', 'maintenance-allow': '10.0.0.0/8, 127.0.0.0/8' }),
   compress: () => ({ compress: 'true' }),
+  mirror: () => ({ mirror: 'copy' }),
   'forward-auth': ({ backend }) => ({ 'auth-url': `http://127.0.0.1:${backend.httpPort}/verify` }),
 }
 
@@ -65,7 +73,7 @@ export const FILTER_CASES: readonly Case[] = Object.entries(FILTERS).map(([name,
       Object.entries(annotationsOf(bench)).map(([key, value]) => [`portico.dev/${key}`, value]),
     )
     const scenario = createScenario([`127.0.0.1:${bench.backend.httpPort}`], {
-      manifests: USERS,
+      manifests: USERS + printMirror(bench),
       routes: [
         { host: PLAIN_HOST, paths: ['/'] },
         { host: FILTERED_HOST, paths: ['/'], annotations },

@@ -7,15 +7,11 @@ import type { ResponseHead } from '../../../lib/http1/response-head.ts'
 import type { UpstreamPool } from '../../../lib/upstream/choice/pool.ts'
 import { EndpointRegistry } from '../../../lib/upstream/choice/registry.ts'
 import type { EndpointState } from '../../../lib/upstream/endpoint/endpoint.ts'
-import {
-  BODILESS,
-  type UpstreamCall,
-  type UpstreamEvents,
-  type UpstreamRequest,
-} from '../../../lib/upstream/transport/call.ts'
+import type { UpstreamCall, UpstreamEvents, UpstreamRequest } from '../../../lib/upstream/transport/call.ts'
 import type { Connection, Past, Peer, Waiter } from '../../../lib/upstream/transport/connection.ts'
 import { Http1Call } from '../../../lib/upstream/transport/http1-call.ts'
 import { PrivateConnections } from '../../../lib/upstream/transport/private-connections.ts'
+import { BODILESS } from '../../helpers/bodiless.ts'
 import { makeSettings } from '../../helpers/settings.ts'
 import { type EndpointWords, makeUpstream } from '../../helpers/snapshot.ts'
 

@@ -1,0 +1,45 @@
+/** zstd (RFC 8878) of node:zlib, which Node has from 22.15 and 23.8 on. */
+import zlib, { type Gunzip, type Gzip } from 'node:zlib'
+
+/** What the types of Node 20 do not know. */
+const { createZstdCompress, createZstdDecompress, constants } = zlib as unknown as {
+  createZstdCompress?: (options: ZstdOptions) => Gzip
+  createZstdDecompress?: (options: ZstdOptions) => Gunzip
+  constants: Readonly<Record<string, number>>
+}
+
+type ZstdOptions = Readonly<{ params: Readonly<Record<number, number>> }>
+
+/** As small as gzip at level 4, in less time. */
+const LEVEL = 3
+/** The encoder remembers 2 to this power bytes; its usual 21 takes megabytes for each answer. */
+const ENCODER_WINDOW = 18
+/** The most that a decoder of HTTP remembers, as a power of two: 8 MiB (RFC 9659 §3). */
+const DECODER_WINDOW = 23
+
+type Zstd = Readonly<{
+  createEncoder: () => Gzip
+  /** The kind of a flush. */
+  flush: number
+  /** A frame with a larger window is an error of its engine. */
+  createDecoder: () => Gunzip
+  /** Bytes that a decoder takes, about. */
+  decoderCost: number
+}>
+
+/** Undefined: this Node has no zstd. */
+export const ZSTD: Zstd | undefined =
+  createZstdCompress && createZstdDecompress
+    ? {
+        createEncoder: () =>
+          createZstdCompress({
+            params: {
+              [constants.ZSTD_c_compressionLevel!]: LEVEL,
+              [constants.ZSTD_c_windowLog!]: ENCODER_WINDOW,
+            },
+          }),
+        flush: constants.ZSTD_e_flush!,
+        createDecoder: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax!]: DECODER_WINDOW } }),
+        decoderCost: 2 ** DECODER_WINDOW,
+      }
+    : undefined

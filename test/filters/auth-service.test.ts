@@ -1,0 +1,132 @@
+/** Auth servers that auth-url names as a cluster knows them: by Services of the manifests. */
+import t from 'tap'
+import { connectRaw } from '../helpers/raw-client.ts'
+import { endpointsOf, runGateway, startEchoes } from '../helpers/running-gateway.ts'
+import { translateText } from '../translate/manifests.ts'
+import { startAuth } from './auth-server.ts'
+import { ask, printFiltered, startFiltered } from './filtered.ts'
+
+function printService(urls: readonly string[], namespace = 'default', port = '{port: 9091}'): string {
+  const endpoints = urls.map((url) => new URL(url).host).join(',')
+  return `apiVersion: v1
+kind: Service
+metadata: {name: auth, namespace: ${namespace}, annotations: {portico.dev/endpoints: "${endpoints}"}}
+spec: {ports: [${port}]}
+`
+}
+
+t.test('the endpoints of a Service are asked in turn, by each of its names and through all doors', async (t) => {
+  const servers = [
+    await startAuth(t, (_request, response) => response.end()),
+    await startAuth(t, (_request, response) => response.end()),
+  ]
+  const urls = servers.map(({ url }) => url)
+  for (const [host, namespace] of [
+    ['auth', 'default'],
+    ['auth.default', 'default'],
+    ['auth.sso', 'sso'],
+    ['auth.sso.svc', 'sso'],
+    ['auth.sso.svc.cluster.local', 'sso'],
+  ] as const) {
+    const url = `http://${host}:9091/verify?app=1`
+    const doors = await startFiltered(t, { 'auth-url': url }, '/', printService(urls, namespace))
+    for (const door of doors.names) {
+      const before = servers.map(({ asked }) => asked.length)
+      for (let count = 0; count < 4; count++) t.equal((await ask(doors, door, {})).status, 200, `${host} ${door}`)
+      t.same(
+        servers.map(({ asked }, at) => asked.length - before[at]!),
+        [2, 2],
+      )
+    }
+    t.match(servers[0]!.asked.at(-1), { url: '/verify?app=1', headers: { host: `${host}:9091` } })
+  }
+})
+
+t.test('an endpoint that is down is passed over, and a reload goes to the endpoints of then', async (t) => {
+  const one = await startAuth(t, (_request, response) => response.end())
+  const two = await startAuth(t, (_request, response) => response.writeHead(403).end())
+  const down = 'http://127.0.0.1:1/'
+  const print = (urls: readonly string[]) =>
+    `${printFiltered({ 'auth-url': 'http://auth:9091/' })}---\n${printService(urls)}`
+  const running = await runGateway(t, print([down, one.url]), { endpoints: endpointsOf(await startEchoes(t, 'web')) })
+  const visit = async () => {
+    const client = await connectRaw(running.http)
+    const { status } = await client.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n').response()
+    client.destroy()
+    return status
+  }
+  for (let count = 0; count < 4; count++) t.equal(await visit(), 200)
+  t.equal(one.asked.length, 4)
+  await running.change(print([two.url]))
+  t.equal(await visit(), 403)
+  await running.change(print([down]))
+  t.equal(await visit(), 503)
+  await running.change(print([one.url]))
+  t.equal(await visit(), 200)
+})
+
+t.test('a Service that cannot be asked closes the routes, and nothing of the URL is shown', (t) => {
+  const cases: readonly (readonly [url: string, service: string, code: string, message: RegExp])[] = [
+    [
+      'http://auth.default.svc:9091/?key=hidden',
+      '',
+      'PORTICO_REF_SERVICE_NOT_FOUND',
+      /Service "auth" not found in namespace "default"/,
+    ],
+    [
+      'http://auth.sso.svc.cluster.local/?key=hidden',
+      printService([]),
+      'PORTICO_REF_SERVICE_NOT_FOUND',
+      /not found in namespace "sso"/,
+    ],
+    ['http://auth/?key=hidden', printService([]), 'PORTICO_REF_PORT_NOT_FOUND', /Service "auth" has no port 80/],
+    [
+      'https://auth:9091/?key=hidden',
+      printService([]),
+      'PORTICO_REF_PORT_PROTOCOL',
+      /is asked over https, and its port 9091 speaks http/,
+    ],
+    [
+      'http://auth:9091/?key=hidden',
+      printService([], 'default', '{port: 9091, appProtocol: https}'),
+      'PORTICO_REF_PORT_PROTOCOL',
+      /is asked over http, and its port 9091 speaks https/,
+    ],
+  ]
+  for (const [url, service, code, message] of cases) {
+    const { model, diagnostics } = translateText(`${printFiltered({ 'auth-url': url })}---\n${service}`)
+    const found = diagnostics.find((one) => one.code === code)
+    t.match(found, { severity: 'error', message }, url)
+    t.match(found?.help, 'until then the routes of this Ingress answer 503')
+    t.notMatch(JSON.stringify(diagnostics), 'hidden')
+    t.match(model.tables[0]?.hosts[0]?.routes[0]?.action, { type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID' })
+  }
+  t.end()
+})
+
+t.test('any other host is an upstream of its own, of which all that name it have the same', (t) => {
+  const [first, second] = ['one', 'two'].map((name) =>
+    printFiltered({ 'auth-url': 'https://auth.example.com/verify?key=hidden' }).replaceAll(
+      'name: web, annotations',
+      `name: ${name}, annotations`,
+    ),
+  )
+  const { model, diagnostics } = translateText(`${first}---\n${second?.split('---')[1]}`)
+  t.notOk(diagnostics.find(({ severity }) => severity === 'error'))
+  const upstream = model.upstreams.get('https://auth.example.com:443')
+  t.match(upstream, {
+    protocol: 'https',
+    endpoints: [{ host: 'auth.example.com', port: 443, source: 'URL' }],
+    policy: { verifyTls: true },
+  })
+  t.notMatch(JSON.stringify([...model.upstreams.keys()]), 'hidden')
+  t.end()
+})
+
+t.test('an address of IPv6 and a name of this machine are reached', async (t) => {
+  const auth = await startAuth(t, (_request, response) => response.writeHead(204).end())
+  const url = auth.url.replace('127.0.0.1', 'localhost')
+  const doors = await startFiltered(t, { 'auth-url': url })
+  for (const door of doors.names) t.equal((await ask(doors, door, {})).status, 200, door)
+  t.match(auth.asked[0]?.headers.host, /^localhost:\d+$/)
+})
