@@ -39,7 +39,10 @@ export function findFolderFault(path: string): string | undefined {
   }
 }
 
-/** Makes a folder for this user alone, unless it exists. One level at a time: Node's recursive `mkdir` never returns below a folder that takes no children, such as /proc. Throws Node's errors. */
+/**
+ * Makes a folder for this user alone, unless it exists. One level at a time: Node's recursive `mkdir` never returns below a folder
+ * that takes no children, such as /proc. Throws Node's errors.
+ */
 export async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 })

@@ -94,7 +94,7 @@ export class Spools {
     this.#memoryBytes += bytes
   }
 
-  /** Counts bytes in files for a client (base/client-network); false: so many more are not allowed. One client gets half of what all get. */
+  /** Counts bytes in files for a client (base/client-network). False: no more are allowed; one client gets half of them at most. */
   takeDisk(bytes: number, client: string): boolean {
     const { disk } = this.limits
     const own = this.#clients.find(client)

@@ -449,6 +449,18 @@ t.test('gRPC and upgrades are not held', async (t) => {
   to.write('message')
   await (await upstream.connection(0)).until((text) => text.includes('message'))
   cut()
+
+  const switching = await startRawUpstream(
+    answerWith('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\nhello'),
+  )
+  t.teardown(() => switching.close())
+  const both = await startBuffering(t, [switching.port], { 'upstream.responseBuffering': 'all' })
+  const client = await connectRaw(both.port)
+  client.send('GET / HTTP/1.1\r\nHost: gw.test\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n')
+  await client.until((text) => text.startsWith('HTTP/1.1 101') && text.endsWith('hello'))
+  client.send('there')
+  await switching.connections[0]!.until((text) => text.endsWith('there'))
+  client.destroy()
 })
 
 t.test('a long answer leaves its endpoint at once, however slow the client is, and reaches it whole', async (t) => {
