@@ -7,6 +7,7 @@ import type { FieldNames } from './field-lines.ts'
 import { findFilter } from './registry.ts'
 import type {
   AskedPage,
+  BodyChange,
   ErrorPage,
   Filter,
   FilterBodyHead,
@@ -97,22 +98,22 @@ export class FilterChain {
   transformRequest(draft: FilterDraft, request: FilterRequest): readonly StreamMaker[] | undefined {
     const makers: StreamMaker[] = []
     for (const filter of this.#ofRequestBody) {
-      const maker = filter.requestBody(draft, request)
-      if (maker !== undefined) makers.push(maker)
+      const change = filter.requestBody(draft, request)
+      if (change !== undefined) makers.push(change.stream)
     }
     return makers.length === 0 ? undefined : makers
   }
 
-  /** The same of an answer, whose filters act in the opposite order. */
-  transformResponse(head: FilterBodyHead, request: FilterRequest): readonly StreamMaker[] | undefined {
+  /** What becomes of the body of an answer, whose filters act in the opposite order; undefined: nothing. */
+  transformResponse(head: FilterBodyHead, request: FilterRequest): readonly BodyChange[] | undefined {
     const filters = this.#ofResponseBody
     if (filters.length === 0) return undefined
-    const makers: StreamMaker[] = []
+    const changes: BodyChange[] = []
     for (let at = filters.length - 1; at >= 0; at--) {
-      const maker = filters[at]!.responseBody(head, request)
-      if (maker !== undefined) makers.push(maker)
+      const change = filters[at]!.responseBody(head, request)
+      if (change !== undefined) changes.push(change)
     }
-    return makers.length === 0 ? undefined : makers
+    return changes.length === 0 ? undefined : changes
   }
 }
 

@@ -16,11 +16,7 @@ export function isTransformForbidden(lines: string): boolean {
  * The coding that Accept-Encoding prefers, of equal ones the first; undefined where none is acceptable, or the client prefers
  * the body as it is (RFC 9110 §12.5.3).
  */
-export function chooseCoding<Coding extends string>(
-  accepted: string | undefined,
-  codings: readonly Coding[],
-): Coding | undefined {
-  if (accepted === undefined) return undefined
+export function chooseCoding<Coding extends string>(accepted: string, codings: readonly Coding[]): Coding | undefined {
   const weights = readWeights(accepted)
   let best: Coding | undefined
   let bestWeight = weights.get('identity') ?? 0

@@ -85,24 +85,26 @@ export const DECOMPRESS = defineFilter<Options>({
       const coding = CODINGS.get(name)
       if (coding === undefined || isTransformForbidden(draft.lines)) return undefined
       draft.lines = removeCoding(draft.lines)
-      return () => {
-        const fault = reserve(coding, clientNetwork)
-        if (fault !== undefined) return new Duplex().destroy(fault)
-        let bytes = 0
-        const stream = createZlibStream(coding.createEngine(), {
-          ...(coding.checkBeginning && { checkBeginning: coding.checkBeginning }),
-          check: (chunk) => {
-            bytes += chunk.length
-            if (bytes <= limit) return undefined
-            return tooLarge(limit, `more than ${limit} bytes once it is decompressed`)
-          },
-          explain: ({ message }) => new GatewayError('PORTICO_REQ_BAD_CODING', `${name}: ${message}`),
-        })
-        return stream.once('close', () => release(coding, clientNetwork))
-      }
+      return { stream: () => createDecoder(coding, name, limit, clientNetwork) }
     },
   }),
 })
+
+function createDecoder(coding: Coding, name: string, limit: number, client: string): Duplex {
+  const fault = reserve(coding, client)
+  if (fault !== undefined) return new Duplex().destroy(fault)
+  let bytes = 0
+  const stream = createZlibStream(coding.createEngine(), {
+    ...(coding.checkBeginning && { checkBeginning: coding.checkBeginning }),
+    check: (chunk) => {
+      bytes += chunk.length
+      if (bytes <= limit) return undefined
+      return tooLarge(limit, `more than ${limit} bytes once it is decompressed`)
+    },
+    explain: ({ message }) => new GatewayError('PORTICO_REQ_BAD_CODING', `${name}: ${message}`),
+  })
+  return stream.once('close', () => release(coding, client))
+}
 
 /** Why there is no room for a decoder; else it is taken. */
 function reserve({ cost }: Coding, client: string): GatewayError | undefined {

@@ -131,6 +131,24 @@ export type AskedPage = Readonly<{ upstream: UpstreamKey }>
 /** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
 export type StreamMaker = () => Duplex
 
+/** What becomes of a body. */
+export type BodyChange = Readonly<{
+  stream: StreamMaker
+  /** The same without a stream, for the body of an answer that no other filter changes. */
+  coder?: () => BodyCoder
+}>
+
+/** Converts one body at once, in the thread that serves requests. What is given is lent for the time of the call. */
+export type BodyCoder = {
+  write(chunk: Buffer, give: (lent: Buffer) => void): void
+  /** Gives what is held back. */
+  flush(give: (lent: Buffer) => void): void
+  /** The same for the last chunk, if it is known to be the last, or after it. */
+  end(chunk: Buffer | undefined, give: (lent: Buffer) => void): void
+  /** Called once, when the body is through or the request ends. */
+  close(): void
+}
+
 /** The head of an answer that has a body, after all `response` functions. */
 export type FilterBodyHead = FilterHead & {
   /** Bytes of the body as it comes; undefined: not known. */
@@ -188,12 +206,12 @@ export type Filter = {
    * For each request that has a body, after `upstreamRequest`: undefined leaves the body as it is. Else the filter has made the
    * field lines agree with what the body becomes. The body passes once, however many attempts are made, and goes on in chunks.
    */
-  requestBody?(draft: FilterDraft, request: FilterRequest): StreamMaker | undefined
+  requestBody?(draft: FilterDraft, request: FilterRequest): BodyChange | undefined
   /**
    * The same of an answer, after `response`. It is asked for HEAD too, so that the fields are those of GET, and no stream is made
    * then; it is not asked where there is no body: 204, 304, or a length of 0.
    */
-  responseBody?(head: FilterBodyHead, request: FilterRequest): StreamMaker | undefined
+  responseBody?(head: FilterBodyHead, request: FilterRequest): BodyChange | undefined
 }
 
 /** What a filter is made in. */

@@ -19,8 +19,8 @@ const DECODER_WINDOW = 23
 
 type Zstd = Readonly<{
   createEncoder: () => Gzip
-  /** The kind of a flush. */
-  flush: number
+  /** Constants of node:zlib for it: work on, pass on what is held back, end. */
+  operations: Readonly<{ work: number; flush: number; end: number }>
   /** A frame with a larger window is an error of its engine. */
   createDecoder: () => Gunzip
   /** Bytes that a decoder takes, about. */
@@ -38,7 +38,7 @@ export const ZSTD: Zstd | undefined =
               [constants.ZSTD_c_windowLog!]: ENCODER_WINDOW,
             },
           }),
-        flush: constants.ZSTD_e_flush!,
+        operations: { work: constants.ZSTD_e_continue!, flush: constants.ZSTD_e_flush!, end: constants.ZSTD_e_end! },
         createDecoder: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax!]: DECODER_WINDOW } }),
         decoderCost: 2 ** DECODER_WINDOW,
       }

@@ -2,17 +2,16 @@
 import type { GatewayError } from '../base/errors.ts'
 import type { FilterChain } from '../filters/chain.ts'
 import { createRemover } from '../filters/field-lines.ts'
-import type { AskedPage, ErrorPage, StreamMaker } from '../filters/spec.ts'
+import type { AskedPage, BodyChange, ErrorPage, StreamMaker } from '../filters/spec.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import { BodyTransform, type TransformEvents } from './body-transform.ts'
+import { CodedAnswer } from './coded-answer.ts'
 import type { RequestContext } from './context.ts'
-import type { AnswerHead, Exchange, ExchangeEvents } from './exchange.ts'
-
-/** Takes the body of an answer. */
-export type AnswerSink = Pick<Exchange, 'write' | 'end' | 'pendingBytes'>
+import type { AnswerHead, AnswerSink, Exchange, ExchangeEvents } from './exchange.ts'
 
 /** A head that the filters of the route have seen. */
-export type FilteredHead = AnswerHead & Readonly<{ page?: ErrorPage; bodyStreams?: readonly StreamMaker[] }>
+export type FilteredHead = AnswerHead &
+  Readonly<{ page?: ErrorPage; bodyChanges?: readonly BodyChange[]; bodyLength?: number | undefined }>
 
 /** So much of an answer waits in memory for a slow client, so that short answers leave their endpoint at once. */
 export const HELD_BYTES = 65_536
@@ -82,23 +81,32 @@ function applyFilters(filters: FilterChain, context: RequestContext, head: Filte
   filters.changeResponse(changed, context)
   const { status, contentLength } = head
   const isBodiless = contentLength === 0 || status === 204 || status === 304
-  const makers = isBodiless ? undefined : filters.transformResponse(changed, context)
-  if (makers === undefined) return changed
+  const bodyChanges = isBodiless ? undefined : filters.transformResponse(changed, context)
+  if (bodyChanges === undefined) return changed
   // The length is not known. An answer to HEAD must not declare another than GET would (RFC 9110 §8.6).
   const transformed = { ...changed, contentLength: undefined }
-  return context.exchange.method === 'HEAD' ? transformed : { ...transformed, bodyStreams: makers }
+  return context.exchange.method === 'HEAD' ? transformed : { ...transformed, bodyChanges, bodyLength: contentLength }
 }
 
 /** Begins the body of an answer whose head has been sent. */
-export function openAnswerBody(context: RequestContext, { page, bodyStreams }: FilteredHead): AnswerSink {
+export function openAnswerBody(context: RequestContext, { page, bodyChanges, bodyLength }: FilteredHead): AnswerSink {
   const { exchange } = context
-  const sink = bodyStreams === undefined ? exchange : new TransformedAnswer(context, bodyStreams)
+  const sink = bodyChanges === undefined ? exchange : changeBody(context, bodyChanges, bodyLength)
   if (page === undefined) return sink
   if (exchange.method !== 'HEAD') {
     if (sink === exchange) context.bytesOut = page.body.length
     sink.write(page.body)
   }
   return new ReplacedBody(sink)
+}
+
+function changeBody(context: RequestContext, changes: readonly BodyChange[], length: number | undefined): AnswerSink {
+  const open = changes.length === 1 ? changes[0]!.coder : undefined
+  if (open !== undefined) return new CodedAnswer(context, open(), length)
+  return new TransformedAnswer(
+    context,
+    changes.map(({ stream }) => stream),
+  )
 }
 
 /** Drops the body in whose place a page stands. */

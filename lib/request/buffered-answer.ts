@@ -2,9 +2,9 @@
 import { buffersFull, type GatewayError } from '../base/errors.ts'
 import { findField } from '../http1/field-line.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
-import { type AnswerSink, HELD_BYTES } from './answer.ts'
+import { HELD_BYTES } from './answer.ts'
 import type { RequestContext } from './context.ts'
-import type { ExchangeEvents } from './exchange.ts'
+import type { AnswerSink, ExchangeEvents } from './exchange.ts'
 import { Spool, type SpoolUser } from './spool.ts'
 import type { Spools } from './spools.ts'
 

@@ -124,3 +124,6 @@ export type AnswerHead = Readonly<{
   /** Some may follow the body. */
   trailers: boolean
 }>
+
+/** Takes the body of an answer. */
+export type AnswerSink = Pick<Exchange, 'write' | 'end' | 'pendingBytes'>

@@ -10,22 +10,14 @@ import type { UpstreamPolicy } from '../settings/service.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import type { UpstreamCall, UpstreamEvents } from '../upstream/transport/call.ts'
-import {
-  type AnswerSink,
-  type FilteredHead,
-  filterHead,
-  filterSwitch,
-  findAsked,
-  HELD_BYTES,
-  openAnswerBody,
-} from './answer.ts'
+import { type FilteredHead, filterHead, filterSwitch, findAsked, HELD_BYTES, openAnswerBody } from './answer.ts'
 import { Attempts, type AttemptUser } from './attempts.ts'
 import { type BodyTaker, TransformedBody } from './body-transform.ts'
 import { BufferedAnswer, type BufferedAnswerOwner, mayBuffer } from './buffered-answer.ts'
 import { type BodyHolder, BufferedBody, type BufferedBodyOwner } from './buffered-body.ts'
 import type { RequestContext } from './context.ts'
 import { Draft } from './draft.ts'
-import type { BodySink, Exchange, ExchangeEvents } from './exchange.ts'
+import type { AnswerSink, BodySink, Exchange, ExchangeEvents } from './exchange.ts'
 import { composeAnswerLines, filterHints } from './headers.ts'
 import { HeldError } from './held-error.ts'
 import { KeptBody } from './kept-body.ts'

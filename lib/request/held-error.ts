@@ -1,5 +1,5 @@
 /** The body of an endpoint's error, kept in case there is no page to take its place. */
-import type { AnswerSink } from './answer.ts'
+import type { AnswerSink } from './exchange.ts'
 
 /** A longer one is not kept: if there is no page, the error goes out without a body. */
 const MAX_BYTES = 65_536

@@ -58,7 +58,7 @@ function createFilter(
     streams.push(stream)
     return stream
   }
-  return { filter: Object.fromEntries(directions.map((direction) => [direction, () => make])), streams }
+  return { filter: Object.fromEntries(directions.map((direction) => [direction, () => ({ stream: make })])), streams }
 }
 
 async function startWith(
@@ -363,7 +363,7 @@ t.test('a filter that throws costs its request alone', async (t) => {
   }
   t.teardown(onContained(() => {}))
   const { filter, streams } = createFilter(() => new PassThrough())
-  for (const broken of [{ responseBody: bug }, { responseBody: () => bug }]) {
+  for (const broken of [{ responseBody: bug }, { responseBody: () => ({ stream: bug }) }]) {
     const { server } = await startWith(
       t,
       [broken, filter],
@@ -376,7 +376,7 @@ t.test('a filter that throws costs its request alone', async (t) => {
     t.match(await server.record(), { error: 'PORTICO_GW_UNEXPECTED' })
     checkIdle(t, server)
   }
-  for (const broken of [{ requestBody: bug }, { requestBody: () => bug }]) {
+  for (const broken of [{ requestBody: bug }, { requestBody: () => ({ stream: bug }) }]) {
     const { server, upstream } = await startWith(t, [broken, filter], () => {})
     const put = 'PUT / HTTP/1.1\r\nHost: gw.test\r\nContent-Length: 2\r\n\r\nok'
     t.equal((await requestRaw(server.port, put)).status, 500)

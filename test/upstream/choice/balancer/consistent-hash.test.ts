@@ -116,7 +116,11 @@ t.test('a bound comes into play with a hot key alone: it overflows to one neighb
 
 t.test('the keys of a hash', async (t) => {
   const fields: Readonly<Record<string, string>> = { 'x-user': 'ann', cookie: 'a=1; sid="s 1"; b=2', 'x-empty': '' }
-  const context = { clientAddress: '192.0.2.7', target: '/a/b?c=d&e=%66+f&e=g&empty=', header: (name: string) => fields[name] }
+  const context = {
+    clientAddress: '192.0.2.7',
+    target: '/a/b?c=d&e=%66+f&e=g&empty=',
+    header: (name: string) => fields[name],
+  }
   const cases: [string, string][] = [
     ['client-ip', '192.0.2.7'],
     ['uri', '/a/b?c=d&e=%66+f&e=g&empty='],
@@ -134,5 +138,6 @@ t.test('the keys of a hash', async (t) => {
   ]
   for (const [on, key] of cases) t.equal(createHashKey(on)(context), key, on)
   const connection = { clientAddress: '192.0.2.7', target: '', header: () => undefined }
-  for (const on of ['uri', 'path', 'header:a', 'cookie:a', 'query:a']) t.equal(createHashKey(on)(connection), '192.0.2.7', on)
+  for (const on of ['uri', 'path', 'header:a', 'cookie:a', 'query:a'])
+    t.equal(createHashKey(on)(connection), '192.0.2.7', on)
 })
