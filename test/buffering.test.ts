@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
+import { loadConfiguration } from '../lib/control/configuration.ts'
 import { translateFiltered } from './filters/filtered.ts'
 import { GatewayProcess } from './helpers/gateway-process.ts'
 import { createMemoryLog } from './helpers/memory-log.ts'
@@ -17,6 +18,7 @@ import { readMetrics, runGateway } from './helpers/running-gateway.ts'
 import { until } from './helpers/until.ts'
 
 const MIB = 1024 * 1024
+const SETTINGS = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
 const BODY = randomBytes(3 * MIB)
 const TEXT = 'All work and no play makes Jack a dull boy.\n'.repeat(100_000)
 
@@ -97,6 +99,29 @@ t.test('on an Ingress, on a Service, and in the settings', async (t) => {
   }
 })
 
+t.test('a folder that is none is refused at the start', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'portico-no-folder-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const file = join(folder, 'file')
+  writeFileSync(file, '')
+  const path = join(folder, 'portico.yaml')
+  const find = async (value: string) => {
+    writeFileSync(path, `${SETTINGS}buffering:\n  folder: ${value}\n`)
+    const { diagnostics } = await loadConfiguration({ sources: [], config: path, environment: {}, flags: {} })
+    return diagnostics.filter(({ code }) => code === 'PORTICO_SET_FIELD_VALUE')
+  }
+  for (const value of [file, join(file, 'bodies')]) {
+    const found = await find(value)
+    t.match(found, [
+      {
+        message: /^buffering\.folder: .*(is no folder|cannot be written \(ENOTDIR\))$/,
+        position: { line: 4, column: 11 },
+      },
+    ])
+  }
+  t.same(await find(join(folder, 'later')), [], 'one that is missing is made')
+})
+
 t.test('other words are refused', async (t) => {
   for (const [annotation, help] of [
     [{ 'request-buffering': 'on' }, /short or all or none/],
@@ -152,7 +177,7 @@ t.test('a folder that cannot be written is told at the start, if a route buffers
     const log = createMemoryLog()
     await runGateway(t, printManifests(endpoint.port, annotations), {
       log,
-      flags: { 'buffering.folder': join(file, 'bodies') },
+      flags: { dataDir: join(file, 'data'), 'https.enabled': 'false' },
     })
     const find = () =>
       log.lines('warn').filter(({ msg }) => /no body can be buffered in a file of .*bodies: ENOTDIR/.test(msg))
@@ -167,7 +192,7 @@ t.test('a worker that is killed leaves nothing on the disk', async (t) => {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const gateway = await GatewayProcess.start(
     printManifests(endpoint.port, { 'request-buffering': 'all' }),
-    `apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\nbuffering: {folder: ${folder}}\n`,
+    `${SETTINGS}buffering: {folder: ${folder}}\n`,
   )
   t.teardown(() => gateway.stop())
   const request = post(gateway.ports.http)

@@ -1,4 +1,4 @@
-/** A file that has no name: no other process can open it, and the system frees it when its descriptor is closed, however this process ends. */
+/** A file without a name: no other process can open it, and it is gone when its descriptor is closed, however this process ends. */
 import { randomUUID } from 'node:crypto'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -18,7 +18,7 @@ export type BufferedAnswerOwner = {
 /** Events and messages are to arrive at once, one after the other. */
 const STREAM = /^(?:text\/event-stream|application\/grpc)/i
 
-/** True if an answer with a body is one that buffering is for: not a stream of events or messages, nor one whose endpoint forbids it, as nginx lets it. */
+/** False for short answers and streams, and where the endpoint forbids it by X-Accel-Buffering, which is nginx's field. */
 export function mayBuffer({ lines, contentLength }: ResponseHead): boolean {
   if (contentLength !== undefined && contentLength <= HELD_BYTES) return false
   return (
@@ -70,7 +70,7 @@ export class BufferedAnswer implements AnswerSink, ExchangeEvents, SpoolUser {
   /** False: the client is behind. */
   write(chunk: Buffer): boolean {
     if (this.#isBehind) {
-      this.#spool ??= new Spool(this.#spools, this, this.#spools.limits.answerDisk)
+      this.#spool ??= new Spool(this.#spools, this.#context.clientNetwork, this, this.#spools.limits.answerDisk)
       this.#spool.write(chunk)
       return false
     }

@@ -26,10 +26,11 @@ export class BufferedBody implements SpoolUser {
   #isLast = false
   #isSent = false
 
-  constructor(spools: Spools, owner: BufferedBodyOwner) {
+  /** `client` is a network (base/client-network). */
+  constructor(spools: Spools, client: string, owner: BufferedBodyOwner) {
     this.#owner = owner
     // What the route allows was checked before.
-    this.#spool = new Spool(spools, this, Number.POSITIVE_INFINITY)
+    this.#spool = new Spool(spools, client, this, Number.POSITIVE_INFINITY)
   }
 
   /** Bytes that have come. */

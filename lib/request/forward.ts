@@ -557,7 +557,7 @@ export class Forward
   #awaitBody(bytes: number): void {
     this.#awaited = bytes
     this.#bodyBegun = true
-    if (bytes === WHOLE) this.#buffered = new BufferedBody(this.#owner.spools, this)
+    if (bytes === WHOLE) this.#buffered = new BufferedBody(this.#owner.spools, this.context.clientNetwork, this)
     else this.#kept = new KeptBody(this.#bodyLength ?? 0)
     if (this.#expectsContinue) this.#sendContinue()
     this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')

@@ -23,6 +23,8 @@ export type SpoolUser = Victim & {
 
 export class Spool {
   readonly #spools: Spools
+  /** For which its bytes in files count. */
+  readonly #client: string
   readonly #user: SpoolUser
   /** Bytes that the file may have. */
   readonly #maxFileBytes: number
@@ -49,8 +51,10 @@ export class Spool {
   #position = 0
   #isOver = false
 
-  constructor(spools: Spools, user: SpoolUser, maxFileBytes: number) {
+  /** `client` is a network (base/client-network). */
+  constructor(spools: Spools, client: string, user: SpoolUser, maxFileBytes: number) {
     this.#spools = spools
+    this.#client = client
     this.#user = user
     this.#maxFileBytes = maxFileBytes
     this.#tail = new KeptBody(spools.limits.bodyMemory)
@@ -139,7 +143,7 @@ export class Spool {
     const size = this.#filed + this.#tail.length
     if (size > this.#maxFileBytes) return `more than ${this.#maxFileBytes} bytes wait`
     if (size > this.#fileBytes) {
-      if (!this.#spools.takeDisk(size - this.#fileBytes)) return 'buffering.disk is used up'
+      if (!this.#spools.takeDisk(size - this.#fileBytes, this.#client)) return 'buffering.disk is used up'
       this.#fileBytes = size
     }
     this.#leaving = this.#tail
@@ -154,7 +158,7 @@ export class Spool {
     try {
       await this.#spools.operate(async () => {
         if (this.#isOver) return
-        this.#file ??= await this.#spools.open()
+        this.#file ??= await this.#spools.open(this.#client)
         await writeAll(this.#file, leaving.bytes, this.#filed)
         isWritten = true
       })
@@ -253,8 +257,8 @@ export class Spool {
     if (this.#isWriting || this.#isReading) return
     const bytes = this.#fileBytes
     this.#fileBytes = 0
-    if (this.#file !== undefined) void this.#spools.close(this.#file, bytes)
-    else this.#spools.giveDiskBack(bytes)
+    if (this.#file !== undefined) void this.#spools.close(this.#file, bytes, this.#client)
+    else this.#spools.giveDiskBack(bytes, this.#client)
     this.#file = undefined
   }
 

@@ -1,6 +1,7 @@
 /** What all spools of a process share: the bytes that they may take in memory and in files, the files, and the operations on them. */
 import type { FileHandle } from 'node:fs/promises'
 import { makeFolder } from '../base/data-folder.ts'
+import { PerClient } from '../base/per-client.ts'
 import { findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
 import { openUnlinked } from '../platform/unlinked-file.ts'
 import type { Settings } from '../settings/table.ts'
@@ -12,8 +13,6 @@ export type SpoolsOptions = Readonly<{
   folder: string
   /** The limits in force. */
   limits: () => SpoolLimits
-  /** The processes that share `limits.disk`. */
-  processes: number
   /** The descriptors that are held back for connections. */
   reserve: Readonly<{ isReleased: boolean; watch(descriptor: number): void }>
   /** Bodies cannot be written to files. */
@@ -25,12 +24,23 @@ const MAX_OPERATIONS = 2
 /** When memory is short, a body goes to its file from so many bytes on. */
 const SHORT_BYTES = 4096
 
+/** What the bodies of one client take of the files. */
+class ClientFiles {
+  bytes = 0
+  files = 0
+
+  get isEmpty(): boolean {
+    return this.bytes === 0 && this.files === 0
+  }
+}
+
 export class Spools {
   readonly #options: SpoolsOptions
   readonly #maxFiles: number = fitSockets(findDescriptorLimit())
   #memoryBytes = 0
   #fileBytes = 0
   #files = 0
+  readonly #clients = new PerClient(() => new ClientFiles())
   #isPrepared = false
   #operations = 0
   readonly #waiting: (() => void)[] = []
@@ -68,7 +78,7 @@ export class Spools {
     if (this.#isPrepared) return
     this.#isPrepared = true
     try {
-      await this.close(await this.open(), 0)
+      await this.close(await this.open(''), 0, '')
     } catch (error) {
       this.warn(error)
     }
@@ -84,41 +94,53 @@ export class Spools {
     this.#memoryBytes += bytes
   }
 
-  /** False: so many more bytes are not allowed in files. */
-  takeDisk(bytes: number): boolean {
-    if (this.#fileBytes + bytes > this.limits.disk / this.#options.processes) return false
+  /** Counts bytes in files for a client (base/client-network). False: no more are allowed; one client gets half of them at most. */
+  takeDisk(bytes: number, client: string): boolean {
+    const { disk } = this.limits
+    const own = this.#clients.find(client)
+    if (this.#fileBytes + bytes > disk || own.bytes + bytes > disk / 2) return false
     this.#fileBytes += bytes
+    own.bytes += bytes
     return true
   }
 
-  giveDiskBack(bytes: number): void {
+  giveDiskBack(bytes: number, client: string): void {
     this.#fileBytes -= bytes
+    this.#clients.find(client).bytes -= bytes
   }
 
   /** Throws Node's errors, and where there are too many files. */
-  async open(): Promise<FileHandle> {
+  async open(client: string): Promise<FileHandle> {
     const { folder, reserve } = this.#options
-    if (reserve.isReleased || this.#files >= this.#maxFiles) throw new Error('file descriptors are short')
+    const own = this.#clients.find(client)
+    const areMany = this.#files >= this.#maxFiles || own.files >= this.#maxFiles / 2
+    if (reserve.isReleased || areMany) throw new Error('file descriptors are short')
     this.#files++
+    own.files++
     try {
       const file = await openIn(folder)
       reserve.watch(file.fd)
       return file
     } catch (error) {
-      this.#files--
+      this.#giveFileBack(client)
       throw error
     }
   }
 
-  /** `bytes` of it are counted. */
-  async close(file: FileHandle, bytes: number): Promise<void> {
+  /** `bytes` of it are counted for the client. */
+  async close(file: FileHandle, bytes: number, client: string): Promise<void> {
     try {
       await this.operate(() => file.close())
     } catch (error) {
       this.warn(error)
     }
+    this.#giveFileBack(client)
+    this.giveDiskBack(bytes, client)
+  }
+
+  #giveFileBack(client: string): void {
     this.#files--
-    this.giveDiskBack(bytes)
+    this.#clients.find(client).files--
   }
 
   /** Runs an operation on a file as soon as it is its turn. */

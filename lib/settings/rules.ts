@@ -1,6 +1,7 @@
 /** Rules that settings follow beyond their types, most of them of several settings together. */
 import { findAuthorityFault } from '../base/authority-file.ts'
 import { isPrivateAddress } from '../base/cidr.ts'
+import { findFolderFault } from '../base/data-folder.ts'
 import type { DiagnosticDetails, DiagnosticList } from '../base/diagnostics.ts'
 import { findTokenFault } from '../base/token-file.ts'
 import { SETTINGS, type Settings } from './table.ts'
@@ -59,6 +60,9 @@ export function checkRules(
     const details = { ...places.get('services'), help: caHelp }
     diagnostics.add('PORTICO_SET_FIELD_VALUE', `services: ${service}: caFile: ${fault}`, details)
   }
+  const folder = String(values.get('buffering.folder'))
+  const folderFault = folder === '' ? undefined : findFolderFault(folder)
+  if (folderFault) refuse('buffering.folder', folderFault, 'name a folder that this user may write', '')
   const zone = String(values.get('dns.zone'))
   if (!isDomain(zone)) {
     refuse('dns.zone', `"${zone}" is not a domain name`, 'write it as cluster.local', SETTINGS.dns.zone.default)

@@ -394,7 +394,7 @@ export const SETTINGS = {
     disk: bytes({
       default: 2_147_483_648,
       min: 0,
-      doc: 'Most bytes of all buffered bodies together in files; each worker has its part. Beyond that, requests get 503, and answers go on as fast as their clients take them. 0 keeps no files.',
+      doc: 'Most bytes of all buffered bodies together in files, in each worker; those of one client address (of one /64 for IPv6) get half of it at most. Beyond that, requests get 503, and answers go on as fast as their clients take them. 0 keeps no files.',
     }),
     answerDisk: bytes({
       default: 1_073_741_824,
@@ -404,7 +404,7 @@ export const SETTINGS = {
     }),
     memory: bytes({
       default: 67_108_864,
-      min: 1_048_576,
+      min: 65_536,
       advanced: true,
       doc: 'Most bytes of all buffered bodies together in the memory of each worker. From half of it on, bodies go to files from 4Ki on; beyond it, requests get 503, and answers go on as fast as their clients take them.',
     }),
@@ -413,7 +413,7 @@ export const SETTINGS = {
       min: 4_096,
       max: 16_777_216,
       advanced: true,
-      doc: 'A buffered body goes to a file in pieces of this size; until then it is in memory.',
+      doc: 'A buffered body is in memory up to this size, then it goes to a file in pieces of this size; up to four of them are in memory meanwhile.',
     }),
   },
   upstream: UPSTREAM_SETTINGS,

@@ -123,7 +123,6 @@ export class Traffic {
     this.#spools = new Spools({
       folder: settings.buffering.folder || join(dataFolder, 'bodies'),
       limits: () => this.#settings.buffering,
-      processes,
       reserve: this.reserve,
       warn,
     })

@@ -20,7 +20,6 @@ export function makeSpools(t: Test, options: Partial<SpoolsOptions> = {}): Spool
   return new Spools({
     folder: options.folder ?? chooseFolder(t),
     limits: () => buffering,
-    processes: 1,
     reserve: { isReleased: false, watch() {} },
     warn() {},
     ...options,

@@ -97,7 +97,7 @@ t.test('a body comes out as it went in, as often as it is asked for', async (t) 
     [300_000, 100],
   ] as const) {
     const taker = new Taker()
-    const spool = new Spool(spools, taker, Number.POSITIVE_INFINITY)
+    const spool = new Spool(spools, 'client', taker, Number.POSITIVE_INFINITY)
     const body = randomBytes(length)
     await writeAll(spool, taker, body, size)
     t.equal(spool.length, length)
@@ -122,7 +122,7 @@ t.test('a body comes out as it went in, as often as it is asked for', async (t) 
 t.test('another user of the body begins at its start, in the midst of a read too', async (t) => {
   const spools = makeSpools(t)
   const taker = new Taker()
-  const spool = new Spool(spools, taker, Number.POSITIVE_INFINITY)
+  const spool = new Spool(spools, 'client', taker, Number.POSITIVE_INFINITY)
   const body = randomBytes(500_000)
   await writeAll(spool, taker, body, 30_000)
   for (let n = 1; n <= 20; n++) {
@@ -144,7 +144,7 @@ t.test('a user that takes now and then gets all of it in order, and the file is 
   const folder = chooseFolder(t)
   const spools = makeSpools(t, { folder })
   const taker = new Taker()
-  const spool = new Spool(spools, taker, Number.POSITIVE_INFINITY)
+  const spool = new Spool(spools, 'client', taker, Number.POSITIVE_INFINITY)
   taker.onTake = () => Math.random() < 0.5
   taker.onEmpty = () => spool.clear()
   const pieces: Buffer[] = []
@@ -176,7 +176,7 @@ t.test('what is dropped in the midst of anything leaves nothing', async (t) => {
   const spools = makeSpools(t, { folder })
   for (let n = 0; n < 60; n++) {
     const taker = new Taker()
-    const spool = new Spool(spools, taker, Number.POSITIVE_INFINITY)
+    const spool = new Spool(spools, 'client', taker, Number.POSITIVE_INFINITY)
     for (let piece = 0; piece < n % 7; piece++) write(spool, randomBytes(40_000))
     for (let turn = 0; turn < n; turn++) {
       await new Promise((resolve) => setImmediate(resolve))
@@ -197,7 +197,7 @@ t.test('too much is told, and what is there still comes out', async (t) => {
     const folder = chooseFolder(t)
     const spools = makeSpools(t, { folder, limits: () => buffering })
     const taker = new Taker()
-    const spool = new Spool(spools, taker, max)
+    const spool = new Spool(spools, 'client', taker, max)
     const pieces: Buffer[] = []
     while (taker.full === undefined) {
       const piece = randomBytes(60_000)
@@ -218,9 +218,30 @@ t.test('too much is told, and what is there still comes out', async (t) => {
   }
   const endless = Number.POSITIVE_INFINITY
   await refused({}, 200_000, /more than 200000 bytes wait/, 330_000)
-  await refused({ 'buffering.disk': 200_000 }, endless, /buffering\.disk is used up/, 330_000)
+  await refused({ 'buffering.disk': 400_000 }, endless, /buffering\.disk is used up/, 330_000)
   await refused({ 'buffering.disk': 0 }, endless, /buffering\.disk is used up/, 130_000)
   await refused({ 'buffering.memory': 100_000, 'buffering.disk': 0 }, endless, /is used up/, 130_000)
+})
+
+t.test('one client gets half of the files at most', async (t) => {
+  const { buffering } = makeSettings({ 'buffering.disk': 1_000_000 })
+  const spools = makeSpools(t, { limits: () => buffering })
+  const fill = async (client: string) => {
+    const taker = new Taker()
+    const spool = new Spool(spools, client, taker, Number.POSITIVE_INFINITY)
+    while (taker.full === undefined && spool.length < 450_000) {
+      const { rooms } = taker
+      if (!write(spool, randomBytes(50_000))) await until(() => taker.rooms > rooms || taker.full !== undefined)
+    }
+    return { spool, isRefused: taker.full !== undefined }
+  }
+  const [first, second, other] = [await fill('a'), await fill('a'), await fill('b')]
+  t.same([first.isRefused, second.isRefused, other.isRefused], [false, true, false])
+  for (const { spool } of [first, second, other]) spool.drop()
+  await until(() => spools.fileBytes === 0)
+  const again = await fill('a')
+  t.notOk(again.isRefused, 'what is given back counts no more')
+  again.spool.drop()
 })
 
 t.test('many bodies share the memory: once half of it is used up they go to files early', async (t) => {
@@ -228,7 +249,7 @@ t.test('many bodies share the memory: once half of it is used up they go to file
   const spools = makeSpools(t, { limits: () => buffering })
   const spooled = Array.from({ length: 200 }, () => {
     const taker = new Taker()
-    return { taker, spool: new Spool(spools, taker, Number.POSITIVE_INFINITY), body: randomBytes(50_000) }
+    return { taker, spool: new Spool(spools, 'client', taker, Number.POSITIVE_INFINITY), body: randomBytes(50_000) }
   })
   let most = 0
   for (let at = 0; at < 50_000; at += 5_000) {
@@ -260,7 +281,7 @@ t.test('a folder that cannot be made leaves memory alone', async (t) => {
   await spools.prepare()
   t.equal(warnings.length, 1, 'once')
   const taker = new Taker()
-  const spool = new Spool(spools, taker, Number.POSITIVE_INFINITY)
+  const spool = new Spool(spools, 'client', taker, Number.POSITIVE_INFINITY)
   const body = randomBytes(130_000)
   write(spool, body.subarray(0, 65_536))
   write(spool, body.subarray(65_536))
@@ -278,17 +299,17 @@ t.test('short descriptors are left to connections', async (t) => {
   const watched: number[] = []
   const reserve = { isReleased: false, watch: (descriptor: number) => watched.push(descriptor) }
   const spools = makeSpools(t, { reserve })
-  const file = await spools.open()
+  const file = await spools.open('client')
   t.same(watched, [file.fd])
-  await spools.close(file, 0)
+  await spools.close(file, 0, 'client')
   reserve.isReleased = true
-  await t.rejects(spools.open(), /file descriptors are short/)
+  await t.rejects(spools.open('client'), /file descriptors are short/)
 })
 
 t.test('a bug of the user costs its request alone', async (t) => {
   const spools = makeSpools(t)
   const taker = new Taker()
-  const spool = new Spool(spools, taker, Number.POSITIVE_INFINITY)
+  const spool = new Spool(spools, 'client', taker, Number.POSITIVE_INFINITY)
   await writeAll(spool, taker, randomBytes(200_000), 50_000)
   const { error } = console
   console.error = () => {}
