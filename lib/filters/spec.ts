@@ -87,7 +87,7 @@ export type PendingAnswer = Readonly<{
 
 /** A question has no answer that can be used. */
 export class QuestionFailure extends Error {
-  /** No answer began; false: one did. */
+  /** The upstream was tried, and no answer began; false: one did, or the gateway kept the question back. */
   readonly isUnreached: boolean
 
   constructor(message: string, isUnreached: boolean, cause?: unknown) {
