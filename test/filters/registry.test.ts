@@ -303,6 +303,7 @@ function useOptions(spec: FilterSpec, options: Readonly<Record<string, unknown>>
     'joinsChecks',
     'upstreamRequest',
     'errorPage',
+    'mirror',
     'response',
     'requestBody',
     'responseBody',
