@@ -254,6 +254,8 @@ async function checkRow(
     if (header) t.equal(echoed.headers[header[1]!.toLowerCase()], header[2], label)
     const own = /with `([^:]+): (.*?)`/.exec(row.expected)
     if (own) t.equal(answer.headers[own[1]!.toLowerCase()], own[2], label)
+    const target = /is asked for `(.*?)`/.exec(row.expected)
+    if (target) t.equal(echoed.url, target[1], label)
     const bytes = /gets (\d+) bytes/.exec(row.expected)
     if (bytes) t.equal(echoed.bytes, Number(bytes[1]), label)
   }

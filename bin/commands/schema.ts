@@ -11,12 +11,18 @@ import { UsageError } from '../usage-error.ts'
 type PrintedSchema = Readonly<{ of: string; create: () => Schema }>
 
 const SCHEMAS: Readonly<Record<string, PrintedSchema>> = {
-  settings: { of: 'settings: kind GatewayConfiguration', create: () => createSettingsSchema(describeOptions()) },
+  settings: {
+    of: 'settings: kind GatewayConfiguration',
+    create: () => createSettingsSchema(describeOptions('Setting')),
+  },
   annotations: {
     of: 'annotations under portico.dev/ on Ingresses, Services and EndpointSlices',
     create: createAnnotationsSchema,
   },
-  routepolicy: { of: 'filters in a document of their own: kind RoutePolicy', create: createRoutePolicySchema },
+  routepolicy: {
+    of: 'filters and conditions in a document of their own: kind RoutePolicy',
+    create: createRoutePolicySchema,
+  },
 }
 const NAMES = Object.keys(SCHEMAS)
 

@@ -11,7 +11,7 @@ import { usableEndpoints } from '../../lib/model/tier.ts'
 import type { Endpoint, Upstream } from '../../lib/model/upstream.ts'
 import type { Explanation, RouteVerdict } from '../../lib/report/explain.ts'
 import { locateField, locateHost, locateRoute, locateService, printPlace } from '../../lib/report/place.ts'
-import { printConditions, printListenerManner, printListenerName } from '../../lib/report/print.ts'
+import { printConditions, printListenerManner, printListenerName, printPolicies } from '../../lib/report/print.ts'
 import { type DescribedShare, printWeight } from '../../lib/report/shares.ts'
 import type { ClientTrail } from '../../lib/request/client-trail.ts'
 import { joinOverrides, resolvePolicy } from '../../lib/settings/policy.ts'
@@ -51,7 +51,10 @@ export function printExplanation(
     trail ? alignColumns(describeTrail(trail), 2) : [],
     alignColumns(describeCandidates(explanation, locate, printLine, paint), 3),
     alignColumns(
-      explanation.filters.map((filter, index) => [index === 0 ? '  filters' : '', escapeText(filter)]),
+      [
+        ...printNamed('filters', explanation.filters),
+        ...printNamed('policies', explanation.winner ? printPolicies(explanation.winner) : []),
+      ],
       2,
     ),
     alignColumns(describeUpstream(explanation, defaults, printLine(locateUpstream(explanation, locate))), 2),
@@ -61,6 +64,10 @@ export function printExplanation(
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join('\n'))
     .join('\n\n')
+}
+
+function printNamed(title: string, lines: readonly string[]): readonly (readonly string[])[] {
+  return lines.map((line, index) => [index === 0 ? `  ${title}` : '', escapeText(line)])
 }
 
 /** The path, host and certificate in the form in which they are matched. */
@@ -360,6 +367,7 @@ function routeJson(route: Route, locate: Locate) {
     path: route.path,
     pathType: route.pathType,
     conditions: printConditions(route),
+    policies: printPolicies(route),
     backend: route.action.backend,
     ingress: printName(route.owner),
     source: printPlace(locateRoute(route, locate)),

@@ -24,7 +24,7 @@ export type PathPolicy = Readonly<{
 /** The default of the settings. The paths of manifests are read by it, whatever listeners do. */
 export const USUAL_PATHS: PathPolicy = Object.freeze({ encodedSlash: 'keep', mergeSlashes: 'match' })
 
-/** Every match form of any policy is one of this policy. */
+/** By this policy every match form that another policy gives is its own match form. */
 export const WIDEST_PATHS: PathPolicy = Object.freeze({ encodedSlash: 'keep', mergeSlashes: 'never' })
 
 const SLASH = 0x2f

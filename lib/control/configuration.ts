@@ -10,6 +10,7 @@ import { FileProvider } from '../providers/files/file-provider.ts'
 import { type Kept, noteLastGood } from '../providers/kept.ts'
 import { MergedProvider } from '../providers/merged-provider.ts'
 import type { ChangeListener, Manifests, Provider, Watch } from '../providers/provider.ts'
+import { SecretSources } from '../providers/secret-sources.ts'
 import { TextProvider } from '../providers/text-provider.ts'
 import {
   chooseSettingsDocument,
@@ -89,6 +90,7 @@ export class ConfigurationLoader {
   readonly #clock: Clock
   readonly #provider: Provider
   readonly #store = new ResourceStore()
+  readonly #secrets: SecretSources
   #translator: Translator | undefined
   #recalled: Allocations = NO_ALLOCATIONS
   /** The addresses of this machine. */
@@ -101,17 +103,25 @@ export class ConfigurationLoader {
     this.#input = input
     this.#clock = input.clock ?? systemClock
     this.#provider = new MergedProvider(listProviders(input, this.#clock), this.#clock)
+    this.#secrets = new SecretSources(input.environment)
   }
 
   /** Tells the listener that a `load` may now come to something else. Resolves when all providers are watched. */
-  watch(listener: ChangeListener): Promise<Watch> {
-    return this.#provider.watch(listener)
+  async watch(listener: ChangeListener): Promise<Watch> {
+    const watches = await Promise.all([this.#provider.watch(listener), this.#secrets.watch(listener)])
+    return {
+      close: () => {
+        for (const watch of watches) watch.close()
+      },
+    }
   }
 
   async load({ isForced, start }: LoadRequest = { isForced: true }): Promise<Configuration> {
     const manifests = await this.#read(isForced)
     const last = this.#last
-    if (!isForced && last?.fingerprint === manifests.fingerprint) return { ...last, changed: manifests.changed }
+    this.#secrets.look(last?.settings.secretFolders ?? [])
+    const fingerprint = `${manifests.fingerprint} ${this.#secrets.revision}`
+    if (!isForced && last?.fingerprint === fingerprint) return { ...last, changed: manifests.changed }
     const diagnostics = new DiagnosticList()
     diagnostics.addAll(manifests.diagnostics)
     const document = chooseSettingsDocument(manifests.settings, diagnostics)
@@ -130,13 +140,15 @@ export class ConfigurationLoader {
     const resources = this.#store.update(manifests.resources, ++this.#generation, diagnostics, manifests.refused)
     if (this.#translator === undefined) {
       this.#recalled = await this.#recall(settings)
-      this.#translator = new Translator(this.#recalled)
+      this.#translator = new Translator(this.#recalled, this.#secrets)
     }
     const local = this.#findLocal()
+    this.#secrets.look(settings.secretFolders)
     const model = this.#translator.translate(resources, { settings, clock: this.#clock, local }, diagnostics)
+    await this.#secrets.settle()
     const { allocations } = this.#translator
     diagnostics.closeList('PORTICO_RES_MORE', 'the configuration')
-    const { files, objects, changed, fingerprint } = manifests
+    const { files, objects, changed } = manifests
     this.#last = {
       settings,
       written,
@@ -151,7 +163,7 @@ export class ConfigurationLoader {
       files,
       objects,
       changed,
-      fingerprint,
+      fingerprint: `${manifests.fingerprint} ${this.#secrets.revision}`,
     }
     return this.#last
   }

@@ -12,9 +12,10 @@ export type AnnotationForm = Readonly<{
   help: string
   /**
    * How a RoutePolicy may write it beside a text: a list of texts without commas and white space, which the annotation separates by
-   * commas; or fields, a mapping of names and values, which the annotation has one a line. Undefined: as a text, a number or a boolean.
+   * commas; fields, a mapping of names and values, which the annotation has one a line; or a secret, a mapping that names a file or a
+   * variable. Undefined: as a text, a number or a boolean.
    */
-  structure?: 'list' | 'fields'
+  structure?: 'list' | 'fields' | 'secret'
   /** A value may hold a secret, and no diagnostic shows it; `describeFault` says nothing of it. */
   isSecret?: true
 }>
@@ -75,12 +76,14 @@ export const SERVICE_PORT: AnnotationForm = matching(
   'write the name of a Service, with a port where the first is not meant, as in "errors:8080"',
 )
 
-/** A Secret, by its name alone. */
-export const SECRET_NAME = matching(
-  /^[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/,
-  'names no Secret',
-  'write the name of a Secret in the namespace of the Ingress',
-)
+/** A Secret, by its name alone. What stands there instead may be the secret itself. */
+export const SECRET_NAME: AnnotationForm = {
+  pattern: /^[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/,
+  describeFault: () => 'this names no Secret',
+  help: 'write the name of a Secret in the namespace of the Ingress',
+  structure: 'secret',
+  isSecret: true,
+}
 
 /** `Name: value` in each line. */
 export const FIELDS: AnnotationForm = {

@@ -1,4 +1,4 @@
-/** Lets requests in that have the name and the password of a user (RFC 7617), as an htpasswd file in a Secret has them. HOT */
+/** Lets requests in that have the name and the password of a user (RFC 7617), as an htpasswd file or a Secret has them. HOT */
 import { GatewayError } from '../base/errors.ts'
 import { matching, oneOf, SECRET_NAME } from './annotation-form.ts'
 import { createNames, createRemover, findNameFault, isClientField, TOKEN_CHARACTER } from './field-lines.ts'
@@ -6,10 +6,11 @@ import { parseHtpasswd, readUserMap, type User } from './htpasswd.ts'
 import { Kept } from './kept.ts'
 import { type LoginOutcome, Logins } from './logins.ts'
 import { NoteKey } from './notes.ts'
-import { type AnnotationReader, defineFilter, type FilterRequest, PendingOutcome } from './spec.ts'
+import { type AnnotationReader, defineFilter, type FilterRequest, PendingOutcome, type SecretContent } from './spec.ts'
 
 type Options = Readonly<{
-  secret: string
+  /** For people: where the users stand. */
+  source: string
   /** Never printed. */
   users: readonly User[]
   realm: string
@@ -59,23 +60,22 @@ export const BASIC_AUTH = defineFilter<Options>({
     },
   },
   read(annotations) {
-    const secret = annotations.text('basic-auth-secret')
-    if (secret === undefined) return undefined
-    const users = readUsers(annotations)
+    const secret = annotations.secret('basic-auth-secret')
+    const users = secret && readUsers(annotations, secret)
     const userField = readField(annotations)
-    if (users === undefined) return undefined
+    if (secret === undefined || users === undefined) return undefined
     return {
-      secret,
+      source: secret.source,
       users,
       realm: annotations.text('basic-auth-realm') ?? USUAL_REALM,
       userField,
       keepsAuthorization: annotations.text('basic-auth-keep-authorization') === 'true',
     }
   },
-  print({ secret, users, realm, userField, keepsAuthorization }) {
+  print({ source, users, realm, userField, keepsAuthorization }) {
     const kept = keepsAuthorization ? ', keeps Authorization' : ''
     const count = users.length === 1 ? 'the user' : `one of ${users.length} users`
-    return `asks for ${count} of Secret ${secret}, realm ${JSON.stringify(realm)}, tells ${userField}${kept}`
+    return `asks for ${count} of ${source}, realm ${JSON.stringify(realm)}, tells ${userField}${kept}`
   },
   secret: ({ users }) => printUsers(users),
   create({ users: listed, realm, userField, keepsAuthorization }, { shared }) {
@@ -126,20 +126,23 @@ function readToken(authorization: string | undefined): string | undefined {
   return authorization.slice(6).trim()
 }
 
-function readUsers(annotations: AnnotationReader): readonly User[] | undefined {
-  const secret = annotations.secret('basic-auth-secret')
-  if (secret === undefined) return undefined
-  const { name, values } = secret
+function readUsers(annotations: AnnotationReader, { source, content }: SecretContent): readonly User[] | undefined {
   const isMap = annotations.text('basic-auth-secret-type') === 'auth-map'
-  const file = isMap || !Object.hasOwn(values, 'auth') ? undefined : values.auth
-  if (!isMap && file === undefined) {
-    const help = 'put a file of htpasswd under it, or write portico.dev/basic-auth-secret-type: auth-map'
-    annotations.refuse('basic-auth-secret', `Secret "${name}" has no key "auth"`, help)
+  const isWhole = typeof content === 'string'
+  if (isWhole && isMap) {
+    const help = 'leave it out: a file has a user and a hash in each line'
+    annotations.refuse('basic-auth-secret-type', `a ${source.split(' ')[0]} has no keys`, help)
     return undefined
   }
-  const users = file === undefined ? readUserMap(values) : parseHtpasswd(file)
+  const file = isWhole ? content : isMap || !Object.hasOwn(content, 'auth') ? undefined : content.auth
+  if (!isMap && file === undefined) {
+    const help = 'put a file of htpasswd under it, or write portico.dev/basic-auth-secret-type: auth-map'
+    annotations.refuse('basic-auth-secret', `${source} has no key "auth"`, help)
+    return undefined
+  }
+  const users = file === undefined ? readUserMap(content as Readonly<Record<string, string>>) : parseHtpasswd(file)
   if (typeof users !== 'string') return users
-  const message = `${file === undefined ? '' : 'the key "auth" of '}Secret "${name}": ${users}`
+  const message = `${isMap || isWhole ? '' : 'the key "auth" of '}${source}: ${users}`
   annotations.refuse(
     'basic-auth-secret',
     message,

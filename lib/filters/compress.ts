@@ -35,14 +35,16 @@ const GZIP_LEVEL = 1
 const BROTLI_WINDOW = 18
 /** Browsers send one of a few; a client may send any. */
 const MOST_CHOSEN = 100
-/** Each takes up to a megabyte of a process; answers beyond go as they are. */
+/** Each takes up to two megabytes of a process; answers beyond go as they are. */
 const MOST_AT_ONCE = 128
 /** Milliseconds. What an endpoint sends piece by piece, a client gets piece by piece. */
 const FLUSH_AFTER = 20
 
 /** Of the codings that this Node has. */
 const CHANGES: Readonly<Partial<Record<Coding, BodyChange>>> = {
-  ...(ZSTD && { zstd: createChange({ createStream: ZSTD.createEncoder, operations: ZSTD.operations }) }),
+  ...(ZSTD && {
+    zstd: createChange({ createStream: ZSTD.createEncoder, operations: ZSTD.operations, isReset: false }),
+  }),
   br: createChange({
     createStream: () =>
       createBrotliCompress({
@@ -53,10 +55,12 @@ const CHANGES: Readonly<Partial<Record<Coding, BodyChange>>> = {
       flush: constants.BROTLI_OPERATION_FLUSH,
       end: constants.BROTLI_OPERATION_FINISH,
     },
+    isReset: false,
   }),
   gzip: createChange({
     createStream: () => createGzip({ level: GZIP_LEVEL }),
     operations: { work: constants.Z_NO_FLUSH, flush: constants.Z_SYNC_FLUSH, end: constants.Z_FINISH },
+    isReset: true,
   }),
 }
 

@@ -3,7 +3,7 @@ import { compileBeginning } from '../base/pattern.ts'
 import type { FilterRequest } from './spec.ts'
 
 /**
- * The path as it is forwarded: doubled slashes count as one, as they do for matching. What an exact route matched is all of it. What a
+ * The path as it is forwarded: in what a prefix matched, doubled slashes count as one. What an exact route matched is all of it. What a
  * regular expression matched is found in the form that it was matched by, and the rest is taken from there.
  */
 export function replacePrefix(

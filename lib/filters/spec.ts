@@ -28,9 +28,9 @@ export type FilterRequest = {
   readonly clientHostname: string
   /** The same as it was sent, with a port where it has one. */
   readonly clientAuthority: string
-  /** The path in the form in which it is matched and forwarded, dot segments resolved. */
+  /** The path in the form in which it is forwarded: dot segments resolved, slashes as the policy of the listener has them. */
   readonly pathname: string
-  /** The same in the form that routes are matched by: encodings of plain characters decoded, doubled slashes merged. */
+  /** The same in the form that routes are matched by (base/path): encodings of plain characters decoded besides. */
   readonly matchPath: string
   /** `''` or `?…`, as sent. */
   readonly query: string
@@ -235,11 +235,12 @@ export type Content = Readonly<{
   bytes: string
 }>
 
-/** A Secret that an annotation refers to. Its values go to workers, in options of a filter, and are shown nowhere. */
+/** A secret that an annotation refers to. What it holds goes to workers, in options of a filter, and is shown nowhere. */
 export type SecretContent = Readonly<{
-  name: string
-  /** By key; one character a byte (latin1). */
-  values: Readonly<Record<string, string>>
+  /** For people: `Secret users`, `file /etc/portico/users`, `variable USERS`. */
+  source: string
+  /** Of a Secret its values by key, of a file or a variable all of it; one character a byte (latin1). */
+  content: string | Readonly<Record<string, string>>
 }>
 
 /** Reads the annotations of one object, by their names without the domain. */
@@ -261,7 +262,7 @@ export type AnnotationReader = {
    * Service has in a cluster, or of the URL itself. Undefined where it names a Service that is not there, which is refused then.
    */
   server(name: string, url: URL): UpstreamKey | undefined
-  /** The same of a Secret that the annotation names. */
+  /** The Secret that the annotation names, or the file or variable that stands in its place; undefined as above. */
   secret(name: string): SecretContent | undefined
   /** Says why an annotation cannot be used; the filter is left out, or closes its routes where it guards. */
   refuse(name: string, message: string, help: string): void

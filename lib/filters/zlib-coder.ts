@@ -6,6 +6,8 @@ export type CoderOptions = Readonly<{
   createStream: () => ZlibStream
   /** Constants of node:zlib: work on, pass on what is held back, end. */
   operations: Readonly<{ work: number; flush: number; end: number }>
+  /** An engine can be used again: it keeps its parameters where it is reset. Those of Brotli and zstd do not. */
+  isReset: boolean
 }>
 
 /** Engines that wait for the next body; each takes some hundred kilobytes. */
@@ -39,7 +41,7 @@ export class ZlibCoders {
   }
 
   #leave(engine: ZlibEngine): void {
-    if (this.#idle.length >= MOST_IDLE) engine.close()
+    if (!this.#options.isReset || this.#idle.length >= MOST_IDLE) engine.close()
     else {
       engine.reset()
       this.#idle.push(engine)

@@ -85,12 +85,9 @@ export class FieldReader {
     return entries.length === 0 ? NO_STRINGS : Object.fromEntries(entries)
   }
 
-  /** The fields that are set and not among these, as they are written. */
+  /** The fields that are not among these, as they are written; null where nothing stands behind the name. */
   rest(known: readonly string[]): Readonly<Record<string, unknown>> {
-    const others = Object.entries(this.#fields).filter(
-      ([key, value]) => !known.includes(key) && value !== null && value !== undefined,
-    )
-    return Object.fromEntries(others)
+    return Object.fromEntries(Object.entries(this.#fields).filter(([key]) => !known.includes(key)))
   }
 
   #read(key: string): unknown {

@@ -1,8 +1,10 @@
 /** RoutePolicy: portico.dev/v1alpha1, Portico's own kind. It attaches to its targets directly, as GEP-713 of Gateway API has it. */
 import { findNearest } from '../base/nearest.ts'
+import type { FieldPath } from '../base/position.ts'
 import { checkDnsSubdomain, checkWildcardSubdomain } from './format.ts'
 import { decodeMeta } from './metadata.ts'
-import type { FieldReader } from './reader.ts'
+import { FieldReader } from './reader.ts'
+import type { ProblemReport } from './report.ts'
 import type { PolicyTarget, RoutePolicy } from './resource.ts'
 
 /** Most targets of a policy, as in Gateway API. */
@@ -23,7 +25,7 @@ export function decodeRoutePolicy(root: FieldReader): RoutePolicy {
   const { report } = root
   const meta = decodeMeta(root, 'namespaced', checkDnsSubdomain)
   const spec = root.child('spec')
-  const written = spec.items('targetRefs')
+  const written = readItems(spec, 'targetRefs')
   const items = written.length === 0 ? findMeantTargets(root) : written
   if (written.length === 0) {
     report.required(spec.at('targetRefs'), '', {
@@ -67,9 +69,24 @@ function findMeantTargets(root: FieldReader): readonly FieldReader[] {
   const places = [root.child('spec'), root, ...listBeside(root)]
   return places.flatMap((place) =>
     Object.keys(place.rest([]))
-      .filter((key) => /^target/i.test(key))
-      .flatMap((key) => (place.isList(key) ? place.items(key) : [place.child(key)])),
+      .filter((key) => /^target/i.test(key) && place.has(key))
+      .flatMap((key) => {
+        const text = place.string(key)
+        if (text !== undefined) return [nameTarget(text, place.at(key), place.report)]
+        return place.isList(key) ? readItems(place, key) : [place.child(key)]
+      }),
   )
+}
+
+/** The items of a list; a text names a target. */
+function readItems(place: FieldReader, key: string): readonly FieldReader[] {
+  const texts = place.strings(key)
+  return place.items(key).map((item, at) => (texts[at] ? nameTarget(texts[at], item.path, item.report) : item))
+}
+
+/** A target without a kind: `shop`, or `ingress/shop`. */
+function nameTarget(text: string, path: FieldPath, report: ProblemReport): FieldReader {
+  return new FieldReader({ name: text.slice(text.lastIndexOf('/') + 1) }, path, report)
 }
 
 /** One target, or of a kind that is none those of all kinds that may be meant. */

@@ -78,11 +78,16 @@ export type Route = Readonly<{
   /** The path as written. */
   path: string
   action: RouteAction
-  /** The settings that the owner has for its routes, where it has any; its routes share them. */
+  /** The settings that the owner and its RoutePolicies have for it, where they have any; routes share them. */
   policy?: PolicyOverrides
+  /** The RoutePolicies that say more of it than filters; routes share them. */
+  policies?: readonly PolicyShare[]
   /** What is done to its requests, in that order; its owner's routes share them. */
   filters?: readonly FilterConfig[]
 }>
+
+/** What a RoutePolicy says of a route beside filters: the names of its options, `matchMethods`. */
+export type PolicyShare = Readonly<{ policy: ResourceRef; options: readonly string[] }>
 
 export type VirtualHost = Readonly<{
   /** Exact name, `*.suffix`, or `''` for every other host. */

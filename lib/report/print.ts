@@ -107,6 +107,11 @@ export function printListenerManner({ layer, tls, proxyProtocol, sourceRanges }:
   return `${layer}${tls ? ' with TLS' : ''}${proxy}${from}`
 }
 
+/** The RoutePolicies that say more of a route than filters, for people: `RoutePolicy default/beta (matchHeaders, priority)`. */
+export function printPolicies({ policies = [] }: Pick<Route, 'policies'>): readonly string[] {
+  return policies.map(({ policy, options }) => `${policy.kind} ${printName(policy)} (${options.join(', ')})`)
+}
+
 /** `→ L4 → default/web:80 → 127.0.0.1:3000` */
 export function printForwarding(model: Model, listener: ServiceListener): string {
   const endpoints = printEndpoints(model.upstreams.get(listener.upstream)?.endpoints ?? [])

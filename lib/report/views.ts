@@ -4,6 +4,7 @@ import type { Diagnostic } from '../base/diagnostics.ts'
 import { printEndpointAddress } from '../base/endpoint-address.ts'
 import { statusOf } from '../base/errors.ts'
 import { compareText } from '../base/order.ts'
+import type { PathPolicy } from '../base/path.ts'
 import type { SourcePosition } from '../base/position.ts'
 import { printName } from '../base/resource-name.ts'
 import { printFilters, redirectsToHttps } from '../filters/registry.ts'
@@ -16,7 +17,7 @@ import { usableEndpoints } from '../model/tier.ts'
 import type { Upstream } from '../model/upstream.ts'
 import { SETTINGS, type Settings } from '../settings/table.ts'
 import { locateField, locateRoute, locateService, printPlace } from './place.ts'
-import { printConditions, printListenerName } from './print.ts'
+import { printConditions, printListenerName, printPolicies } from './print.ts'
 import { type DescribedShare, describeShares, printWeight } from './shares.ts'
 
 export type RouteRow = Readonly<{
@@ -43,6 +44,8 @@ export type RouteRow = Readonly<{
   reason: string | undefined
   /** What is done to requests and answers, in that order: `headers: request set X-A`. */
   filters: readonly string[]
+  /** The RoutePolicies that say more than filters: `RoutePolicy default/beta (matchHeaders)`. */
+  policies: readonly string[]
   /** HTTP is answered with a redirect to HTTPS. */
   redirectToHttps: boolean
   /** `file:line:column` */
@@ -82,6 +85,8 @@ export type ListenerRow = Readonly<{
   sourceRanges: readonly string[]
   /** Connections begin with a PROXY protocol header. */
   proxyProtocol: boolean
+  /** What slashes in the paths of requests mean; undefined of L4, and of ports without routes. */
+  paths: PathPolicy | undefined
   /** `open`, `off`, or why it is not open; `''` where that is not known: of files, which open nothing. */
   state: string
   /** `file:line:column` of the Service's port. */
@@ -146,6 +151,7 @@ function tableRows(model: Model, { hosts, defaultRoute, shadowed }: RouteTable, 
       ingress: route.owner.name,
       ...routeState(shares, shadowedBy, locate),
       filters: printFilters(route),
+      policies: printPolicies(route),
       redirectToHttps: redirected.has(route.host),
       source: printPlace(locateRoute(route, locate)),
     }
@@ -223,8 +229,9 @@ export function listenersView(
     { name: 'dns', protocol: 'DNS', settings: dns, bound: ports.dns },
   ]
   return [
-    ...own.map(
-      ({ name, protocol, settings: { address, port, enabled }, bound }): ListenerRow => ({
+    ...own.map(({ name, protocol, settings: { address, port, enabled }, bound }): ListenerRow => {
+      const listener = listeners.find(({ id }) => id === name)
+      return {
         name,
         kind: 'Gateway',
         address,
@@ -235,11 +242,12 @@ export function listenersView(
         service: undefined,
         upstream: undefined,
         sourceRanges: [],
-        proxyProtocol: false,
+        proxyProtocol: listener?.proxyProtocol ?? false,
+        paths: listener?.paths,
         state: enabled ? (bound === undefined ? '' : 'open') : 'off',
         source: undefined,
-      }),
-    ),
+      }
+    }),
     ...listeners
       .filter(({ id }) => !own.some(({ name }) => name === id))
       .map((listener) => listenerRow(listener, locate, states?.get(listener.id) ?? '')),
@@ -247,7 +255,7 @@ export function listenersView(
 }
 
 function listenerRow(listener: Listener, locate: Locate, state: string): ListenerRow {
-  const { kind, transport, layer, tls, address, port, sourceRanges, proxyProtocol } = listener
+  const { kind, transport, layer, tls, address, port, sourceRanges, proxyProtocol, paths } = listener
   const service = isServiceListener(listener) ? listener : undefined
   return {
     name: service ? printListenerName(service) : listener.id,
@@ -261,6 +269,7 @@ function listenerRow(listener: Listener, locate: Locate, state: string): Listene
     upstream: service?.upstream,
     sourceRanges,
     proxyProtocol,
+    paths,
     state,
     source: service && printPlace(locateField(service, locate)),
   }

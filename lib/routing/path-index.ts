@@ -16,7 +16,7 @@ export class PathIndex<T> {
     }
   }
 
-  /** `path` is in match form: it begins with `/` and holds no `//`. The cost is the depth of the matching prefixes (P36). */
+  /** `path` is in match form; an empty element in it is none of any entry. The cost is the depth of the matching prefixes (P36). */
   find(path: string): T | undefined {
     const exact = this.#exact.size === 0 ? undefined : this.#exact.get(path)
     if (exact !== undefined) return exact

@@ -187,6 +187,12 @@ export const SETTINGS = {
     default: {},
     doc: 'Filters of all routes, as a RoutePolicy has them under spec: rateLimit: 100/s. Whatever an Ingress, a Service or a RoutePolicy says of a filter goes before them.',
   }),
+  secretFolders: strings({
+    default: [],
+    pattern: '^/.*$',
+    form: 'a path that begins with "/"',
+    doc: 'Folders with files of secrets, as /etc/portico/secrets: a RoutePolicy, or routes, may name the files below them as {file: …}. Links that lead out of them are not followed. Empty: no file may be named.',
+  }),
   nodePorts: {
     enabled: boolean({ default: true, doc: 'Open the nodePorts of NodePort and LoadBalancer Services.' }),
     addresses: addresses({

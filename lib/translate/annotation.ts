@@ -119,17 +119,6 @@ export function isOwnAnnotation(name: string): boolean {
 }
 
 /**
- * An annotation that promises to guard and cannot: one that is misspelt, on a RoutePolicy every guard, and on a Service every
- * condition, since none is read there. The routes of the Ingress, to the Service, or of the targets are closed. Undefined: there is none.
- */
-export function findIdleGuard({ kind, meta }: Resource): string | undefined {
-  return Object.keys(meta.annotations).find((name) => {
-    const lost = findLostRestriction(kind, name)
-    return lost === 'guard' || (lost !== undefined && kind === 'Service')
-  })
-}
-
-/**
  * How an annotation would restrict routes, and does not where it stands. For an unknown field of a RoutePolicy, `name` is the annotation
  * that the field would be. Undefined: it would not.
  */

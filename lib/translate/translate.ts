@@ -16,7 +16,7 @@ import { ListenerSet } from './exposure/listener.ts'
 import { checkListenerOptions, wantsProxyHeader, warnOfUntrustedProxies } from './exposure/listener-option.ts'
 import { isExposed } from './exposure/node-port.ts'
 import { BackendResolver, type Reference, type Resolution, reportEmpty } from './ingress/backend.ts'
-import { ContentFinder } from './ingress/content.ts'
+import { ContentFinder, type SecretFinder } from './ingress/content.ts'
 import { checkFilters, checkOwnPorts, type OwnFilters, resolveFilters } from './ingress/filters.ts'
 import { checkForeignAnnotations, findCanary, findClosingGuards, reportCanary } from './ingress/foreign-annotation.ts'
 import type { ForeignAnnotation } from './ingress/foreign-table.ts'
@@ -29,12 +29,12 @@ import {
   type Starving,
 } from './ingress/host.ts'
 import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-class.ts'
-import { checkMatch } from './ingress/match.ts'
+import { checkMatch, checkPathType } from './ingress/match.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
-import { checkSplit } from './ingress/split.ts'
-import { checkSplitCookie } from './ingress/split-cookie.ts'
+import { checkSplit, checkSplitBackends } from './ingress/split.ts'
+import { checkSplitCookie, reportIdleCookie } from './ingress/split-cookie.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
-import { findSections, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
+import { findSections, listMentions, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
 import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
 import { checkPolicy, checkServiceSettings } from './service/policy.ts'
@@ -83,6 +83,10 @@ type TranslatedServices = Readonly<{ diagnostics: readonly Diagnostic[]; upstrea
 
 const NO_ADDRESSES: ReadonlySet<string> = new Set()
 
+const NO_SECRETS: SecretFinder = {
+  find: () => ({ message: 'there are no files and no variables here', help: 'write the name of a Secret' }),
+}
+
 /** Translates once; `allocations` are those that were made before. */
 export function translate(
   resources: ResourceSet,
@@ -116,18 +120,20 @@ export class Translator {
   readonly #classUsers = new ClassUsers()
   readonly #upstreams = new UpstreamSet()
   readonly #resolver = new BackendResolver()
-  readonly #contents = new ContentFinder()
+  readonly #contents: ContentFinder
   readonly #policies = new PolicyAttachments()
   readonly #merger = new HostMerger()
   readonly #binder = new CertificateBinder()
   readonly #views = new ServiceViews()
   readonly #listeners: ListenerSet
   #settings: TranslationSettings | undefined
+  #defaults!: DefaultFilters
   #translated: readonly TranslatedIngress[] = []
 
   /** Ports and addresses that were allocated before stay with their Services. */
-  constructor(allocations: Allocations = NO_ALLOCATIONS) {
+  constructor(allocations: Allocations = NO_ALLOCATIONS, secrets: SecretFinder = NO_SECRETS) {
     this.#listeners = new ListenerSet(allocations)
+    this.#contents = new ContentFinder(secrets)
   }
 
   /** What is allocated as of the last translation; the same object for as long as that is the same. */
@@ -140,9 +146,10 @@ export class Translator {
     const settings = pickSettings(options.settings, this.#settings)
     this.#settings = settings
     const services = resources.all('Service')
-    this.#upstreams.begin(resources, settings)
     this.#contents.begin(resources)
     this.#policies.begin(resources, this.#contents)
+    this.#upstreams.begin(resources, settings, this.#policies)
+    this.#defaults = readDefaults(settings.routes, this.#contents, diagnostics)
     this.#policies.check(diagnostics)
     this.#resolver.begin(resources, this.#upstreams, settings, this.#contents, this.#policies)
     const ofServices = this.#readingServices
@@ -171,6 +178,7 @@ export class Translator {
       ...this.#policies.inputs,
       ...ofServices,
       ...ofIngresses,
+      this.#defaults,
     ]
     let isNewGround = false
     const ground = this.#ground.get('ground', targetable, () => {
@@ -237,9 +245,9 @@ export class Translator {
   /** What is claimed by Ingresses that are refused and guard something. */
   #closeRefused(resources: ResourceSet, settings: TranslationSettings): readonly Claimant[] {
     const refused = resources.allRefused('Ingress')
-    const inputs = [settings.unsupportedGuards, settings.routes, ...this.#policies.inputs]
+    const inputs = [settings.unsupportedGuards, this.#defaults, ...this.#policies.inputs]
     const closed = this.#refused.map(refused, inputs, (ingress) =>
-      claimClosed(ingress, settings, this.#policies.of(ingress)),
+      claimClosed(ingress, settings, this.#policies.of(ingress), this.#defaults),
     )
     if (closed.every((one) => one === undefined)) return []
     const picked = new Set(pickIngresses(refused, resources, settings, new DiagnosticList()))
@@ -280,11 +288,14 @@ export class Translator {
     settings: TranslationSettings,
     before: TranslatedIngress | undefined,
   ): TranslatedIngress {
-    const references = before?.references ?? listReferences(ingress)
-    const resolutions = references.map((reference) => this.#resolver.resolve(reference))
     const filters = resolveFilters(ingress, this.#contents)
     const policies = this.#policies.of(ingress)
-    const defaults = readDefaults(settings.routes)
+    const references =
+      before?.policies === policies
+        ? before.references
+        : listReferences(ingress, listMentions(ingress, policies, 'split'))
+    const resolutions = references.map((reference) => this.#resolver.resolve(reference))
+    const defaults = this.#defaults
     const isResolved =
       before !== undefined &&
       before.defaults === defaults &&
@@ -299,8 +310,13 @@ export class Translator {
     checkPolicy(ingress, own)
     checkFilters(ingress, own)
     checkMatch(ingress, found.whole.guards, own)
-    checkSplit(ingress, own)
-    checkSplitCookie(ingress, own)
+    checkSplit(filters.mentions, own)
+    checkSplitCookie(filters.mentions, own)
+    const splits = listMentions(ingress, policies, 'split')
+    for (const split of splits) checkSplitBackends(split, ingress, own)
+    const cookies = splits.length > 0 ? [] : listMentions(ingress, policies, 'split-cookie')
+    for (const cookie of cookies) reportIdleCookie(cookie, own)
+    for (const type of listMentions(ingress, policies, 'path-type')) checkPathType(type, ingress, own)
     checkForeignAnnotations(ingress, settings, served)
     return {
       ingress,

@@ -214,6 +214,13 @@ t.test('an option under routes that cannot be used is an error of the settings, 
     { code: 'PORTICO_GW_GUARD_INVALID' },
     'a guard among them',
   )
+  writeFileSync(join(folder, 'portico.yaml'), `${SETTINGS}routes: {rateLimit: , compress: }\n`)
+  const left = await load({ sources: [folder] })
+  t.match(
+    left.diagnostics.filter(({ code }) => code.startsWith('PORTICO_SET_')).map(({ message }) => message),
+    ['routes.rateLimit: nothing stands here'],
+    'a guard without a value; any other option is left out',
+  )
   const flags = await load({ sources: [join(folder, 'all.yaml')], flags: { routes: 'rateLimit=9' } })
   t.match(
     flags.diagnostics.filter(({ code }) => code.startsWith('PORTICO_SET_')),

@@ -172,7 +172,7 @@ spec: {rules: [{host: ${HOST}, http: {paths: [{path: /, pathType: Prefix, backen
       }
     }
   }
-  t.equal(known.size, 2, 'each Service has one value, whatever the door')
+  t.equal(known.size, 4, 'each of two Services has one value in each of two gateways, whatever the door')
 })
 
 for (const workers of ['0', '2']) {

@@ -138,6 +138,10 @@ t.test('a refused Ingress with a misspelt guard keeps its paths, closed', async 
   const { model } = translateText(manifests)
   const [admin] = findIngressTable(model).hosts.find(({ host }) => host === 'a.test')?.routes ?? []
   t.match(admin, { path: '/admin', action: { code: 'PORTICO_GW_GUARD_INVALID' } })
+  const domain = printIngress('a', 'a.test', '/admin', 'portco.dev/auth-url: "http://a.test/", foo/bar: 1')
+  const [closed] =
+    findIngressTable(translateText(domain).model).hosts.find(({ host }) => host === 'a.test')?.routes ?? []
+  t.match(closed, { action: { code: 'PORTICO_GW_GUARD_INVALID' } }, 'its domain is misspelt')
 })
 
 t.test('every guard that has a value it cannot use closes its routes, wherever it is written', async (t) => {

@@ -1,12 +1,14 @@
 /** Copies of requests to another Service: what they are, how many, and that no request notices what becomes of them. */
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 import t, { type Test } from 'tap'
 import { MirrorCopy } from '../../lib/request/mirror-copy.ts'
 import { Recorder } from '../doors/recorder.ts'
 import type { DoorRequest } from '../doors/request-doors.ts'
 import { NO_BLACK_HOLES, startBlackHole } from '../helpers/black-hole.ts'
+import { startConnectionAuthUpstream } from '../helpers/connection-auth-upstream.ts'
 import { findFreePorts } from '../helpers/free-ports.ts'
 import { GatewayProcess } from '../helpers/gateway-process.ts'
 import { connectRaw } from '../helpers/raw-client.ts'
@@ -18,6 +20,8 @@ import { ask, HOST, printFiltered, startFiltered, translateFiltered } from './fi
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 const GET = 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n'
 const LARGE = 10_485_760
+/** What the client of HTTP/2 sends in one. */
+const FRAME = 16_000
 /** Far below the time that a mirror has. */
 const SOON_MS = 5_000
 
@@ -55,6 +59,20 @@ async function readResults(running: RunningGateway): Promise<Readonly<Record<str
 
 const ADMIN = { 'admin.enabled': 'true', 'admin.port': '0' }
 
+/** Its one copy hangs while the other tests run. */
+let hanging: Readonly<{ running: RunningGateway; since: number }> | undefined
+
+t.before(async () => {
+  const mirror = await startMisbehaving(t, () => {})
+  const upstream = await startMisbehaving(t, answerWith(OK))
+  const manifests = printFiltered({ mirror: 'copy' }) + printMirror(mirror)
+  const running = await runGateway(t, manifests, { endpoints: { web: [upstream] }, flags: ADMIN })
+  const client = await connectRaw(running.http)
+  await client.send(GET).response()
+  client.destroy()
+  hanging = { running, since: performance.now() }
+})
+
 t.test('a copy is the request as the endpoint gets it, at every door', async (t) => {
   const { recorder, manifest } = await startMirror(t)
   const doors = await startFiltered(
@@ -73,8 +91,8 @@ t.test('a copy is the request as the endpoint gets it, at every door', async (t)
     { target: '/old/trailers', method: 'POST', body: 'with', trailers: [['x-sum', '1']] },
   ]
   for (const door of doors.names) {
-    // Flow control of HTTP/2 would have to be obeyed.
-    for (const request of door === 'HTTP/2' ? requests.filter(({ body = '' }) => body.length < 60_000) : requests) {
+    for (const request of requests) {
+      if (door === 'HTTP/2' && (request.body?.length ?? 0) > FRAME) continue
       const { status, field, upstream } = await ask(doors, door, request)
       const label = `${request.method} ${request.target}, ${door}`
       t.equal(status, 200, label)
@@ -96,6 +114,26 @@ t.test('a copy is the request as the endpoint gets it, at every door', async (t)
       t.ok(lines.includes(`x-request-id: ${field('x-request-id')[0]}`), label)
       t.ok(lines.includes('x-forwarded-for: 127.0.0.1'), label)
     }
+  }
+})
+
+t.test('what passes filters of bodies, or is buffered, is copied as it comes out of them', async (t) => {
+  const { recorder, manifest } = await startMirror(t)
+  const annotations = { mirror: 'copy', decompress: 'true', 'request-buffering': 'all' }
+  const doors = await startFiltered(t, annotations, '/', manifest)
+  const text = 'many words '.repeat(20_000)
+  for (const door of doors.names) {
+    const body = gzipSync(text).toString('latin1')
+    const request = { method: 'POST', fields: [['content-encoding', 'gzip']], body } as const
+    const { status, upstream } = await ask(doors, door, request)
+    t.same([status, upstream.at(-1)], [200, text], door)
+    await until(() => recorder.requests.length === 1)
+    const [{ head, body: copied, complete }] = recorder.requests.splice(0) as [Recorder['requests'][number]]
+    t.ok(complete && copied === text, door)
+    t.notOk(
+      head.some((line) => /^content-encoding/i.test(line)),
+      door,
+    )
   }
 })
 
@@ -165,7 +203,7 @@ for (const [how, behave] of Object.entries(MISBEHAVIOURS)) {
     const mirror = printMirror(await startMisbehaving(t, behave))
     const doors = await startFiltered(t, { mirror: 'copy' }, '/', mirror)
     for (const door of doors.names) {
-      const large = 'x'.repeat(door === 'HTTP/2' ? 60_000 : LARGE)
+      const large = 'x'.repeat(door === 'HTTP/2' ? FRAME : 500_000)
       for (const request of [{ target: '/a' }, { method: 'POST', body: 'b' }, { method: 'POST', body: large }]) {
         const began = performance.now()
         const { status, body, upstream } = await ask(doors, door, request)
@@ -176,6 +214,48 @@ for (const [how, behave] of Object.entries(MISBEHAVIOURS)) {
     }
   })
 }
+
+/** An endpoint that takes uploads of so many bytes as fast as they come. */
+async function startSink(t: Test, bytes: number): Promise<number> {
+  const server = createServer((socket) => {
+    let left = bytes
+    socket
+      .on('error', () => {})
+      .on('data', (chunk: Buffer) => {
+        left -= chunk.length
+        if (left <= 0) socket.end(OK)
+      })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  return (server.address() as AddressInfo).port
+}
+
+t.test('an upload of 10 MiB is as fast as without a mirror, however the mirror takes it', async (t) => {
+  const upstream = await startSink(t, LARGE)
+  const body = Buffer.alloc(LARGE)
+  const upload = async (running: RunningGateway) => {
+    const client = await connectRaw(running.http)
+    const began = performance.now()
+    client.send(`POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: ${LARGE}\r\n\r\n`).send(body)
+    t.equal((await client.response()).status, 200)
+    client.destroy()
+    return performance.now() - began
+  }
+  for (const enabled of ['true', 'false']) {
+    const options = { endpoints: { web: [upstream] }, flags: { ...ADMIN, 'fastLane.enabled': enabled } }
+    const plain = await upload(await runGateway(t, printFiltered({}), options))
+    for (const how of ['never reads', 'never answers', 'is slow to read']) {
+      const mirror = printMirror(await startMisbehaving(t, MISBEHAVIOURS[how]!))
+      const running = await runGateway(t, printFiltered({ mirror: 'copy' }) + mirror, options)
+      const took = await upload(running)
+      t.ok(took < plain * 5 + 1000, `${how}: ${took} ms, ${plain} ms without`)
+      if (how === 'never answers') continue
+      await until(async () => Object.keys(await readResults(running)).length > 0)
+      t.same(await readResults(running), { cut: 1 }, how)
+    }
+  }
+})
 
 t.test('no request notices a mirror that is not there', async (t) => {
   const [closed = 0] = await findFreePorts(1)
@@ -208,7 +288,7 @@ t.test('copies are counted by what became of them', async (t) => {
       const path = heads[n - 1]!.split(' ')[1]!
       if (path === '/reset') connection.socket.resetAndDestroy()
       else if (path === '/upload') connection.socket.pause()
-      else connection.send(answers[path] ?? OK)
+      else if (path !== '/broken') connection.send(answers[path] ?? OK)
     }
   })
   const recorder = new Recorder({ '/early': { pieces: [OK], early: true } })
@@ -326,6 +406,43 @@ t.test('a body that the client holds back is asked for by the endpoint alone', a
   t.notOk(recorder.requests[0]!.head.some((line) => /^expect/i.test(line)))
 })
 
+t.test('a copy does not wait for a place at the mirror', async (t) => {
+  const mirror = await startMisbehaving(t, () => {})
+  const upstream = await startMisbehaving(t, answerWith(OK))
+  const manifest = printMirror(mirror, 'copy', { 'portico.dev/max-requests': '1', 'portico.dev/queue-timeout': '30s' })
+  const running = await runGateway(t, printFiltered({ mirror: 'copy' }) + manifest, {
+    endpoints: { web: [upstream] },
+    flags: ADMIN,
+  })
+  const client = await connectRaw(running.http)
+  const began = performance.now()
+  for (let count = 0; count < 3; count++) t.equal((await client.send(GET).response()).status, 200)
+  client.destroy()
+  await until(async () => (await readResults(running)).failed === 2)
+  t.ok(performance.now() - began < SOON_MS, 'as soon as there is no place')
+})
+
+t.test('a mirror that authenticates connections takes none of the client from its Service', async (t) => {
+  const service = await startConnectionAuthUpstream(t)
+  const mirror = await startConnectionAuthUpstream(t)
+  const running = await runGateway(t, printFiltered({ mirror: 'copy' }) + printMirror(mirror.port), {
+    endpoints: { web: [service.port] },
+    flags: ADMIN,
+  })
+  const client = await connectRaw(running.http)
+  const tell = async (authorization: string) => {
+    client.send(`GET / HTTP/1.1\r\nHost: a.test\r\n${authorization}\r\n`)
+    return (await client.response()).body.toString()
+  }
+  t.equal(await tell('Authorization: NTLM hello\r\n'), '0 greeted')
+  t.equal(await tell('Authorization: NTLM alice:nonce-0\r\n'), '0 alice')
+  for (let count = 1; count <= 10; count++) {
+    t.equal(await tell(''), '0 alice', 'the connection is kept')
+    await until(async () => (await readResults(running))['4xx'] === count + 2)
+  }
+  client.destroy()
+})
+
 t.test('a bug in a copy costs that copy alone', async (t) => {
   const { manifest } = await startMirror(t)
   const upstream = await startMisbehaving(t, answerWith(OK))
@@ -369,12 +486,12 @@ t.test('a stop does not wait for copies, and a mirror outlives its Service', asy
   await until(() => connections.length === 1)
   await running.change(printFiltered({}))
   t.equal((await client.send(GET).response()).status, 200)
-  t.equal(connections[0]!.isClosed, false, 'a copy under way goes on')
+  t.equal(connections[0]!.hasEnded, false, 'a copy under way goes on')
   client.destroy()
   const began = performance.now()
   await running.gateway.stop()
   t.ok(performance.now() - began < SOON_MS)
-  await until(() => connections[0]!.isClosed)
+  await until(() => connections[0]!.hasEnded)
 })
 
 t.test(
@@ -383,18 +500,7 @@ t.test(
   async (t) => {
     const [port = 0] = await findFreePorts(1)
     await startBlackHole(t, '127.0.0.1', port)
-    const server = createServer((socket) => {
-      let bytes = 0
-      socket
-        .on('error', () => {})
-        .on('data', (chunk: Buffer) => {
-          bytes += chunk.length
-          if (bytes > 1_048_576) socket.end(OK)
-        })
-    }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    t.teardown(() => server.close())
-    const { port: upstream } = server.address() as { port: number }
+    const upstream = await startSink(t, 1_048_576)
     const web = printFiltered({ mirror: 'copy' }).replace(
       '{name: web}',
       `{name: web, annotations: {portico.dev/endpoints: "127.0.0.1:${upstream}"}}`,
@@ -441,4 +547,12 @@ t.test('what cannot be used leaves the filter out, and says where', async (t) =>
   const { route, diagnostics } = translateFiltered({ mirror: 'web', 'mirror-share': '0.25%' })
   t.same(diagnostics, [])
   t.match(route?.filters, [{ name: 'mirror', options: { upstream: 'default/web:80', share: 0.25 } }])
+})
+
+t.test('a mirror that does not answer is given up after 15 s', async (t) => {
+  const { running, since } = hanging!
+  const waited = () => performance.now() - since
+  if (waited() < 14_000) t.same(await readResults(running), {})
+  await until(async () => Object.keys(await readResults(running)).length > 0)
+  t.same(await readResults(running), { failed: 1 })
 })

@@ -101,8 +101,8 @@ t.test('a guard of a Service that cannot be used closes the routes to it at ever
 
 t.test('where both have the same filter, the one of the Service is told as overridden, with both places', async (t) => {
   const text =
-    printService('web', { 'rate-limit': '1/s', compress: 'true', maintenance: 'false' }) +
-    printIngress('a', 'web', { 'rate-limit': '100/s', compress: 'true', maintenance: 'true' })
+    printService('web', { 'rate-limit': '1/s', compress: 'gzip', maintenance: 'false' }) +
+    printIngress('a', 'web', { 'rate-limit': '100/s', compress: 'gzip', maintenance: 'true' })
   const { route, diagnostics } = translate(text)
   t.same(printFilters(route), [
     'rate-limit: 100/s a client, 100 at once',
@@ -137,7 +137,7 @@ t.test('a guard of a Service whose own ports are open is told', async (t) => {
 
 t.test('reports name the Service that a filter comes from', async (t) => {
   const { route } = translate(
-    printService('web', { compress: 'true' }) + printIngress('a', 'web', { 'rate-limit': '1/s' }),
+    printService('web', { compress: 'gzip' }) + printIngress('a', 'web', { 'rate-limit': '1/s' }),
   )
   t.same(printFilters(route), ['rate-limit: 1/s a client, 1 at once', 'compress: gzip from 1Ki (Service default/web)'])
 })

@@ -254,7 +254,7 @@ function check(spec: FilterSpec, annotations: Readonly<Record<string, string>>):
       if (secret === undefined) return undefined
       if (!SECRET_NAME.pattern.test(secret)) throw new Error(`${name}: "${secret}" is looked for`)
       if (secret.length % 2 === 0)
-        return { name: secret, values: { auth: SECRETS[(secret.length / 2) % SECRETS.length]! } }
+        return { source: `Secret ${secret}`, content: { auth: SECRETS[(secret.length / 2) % SECRETS.length]! } }
       refused.push(name)
       return undefined
     },
@@ -303,6 +303,7 @@ function useOptions(spec: FilterSpec, options: Readonly<Record<string, unknown>>
     'joinsChecks',
     'upstreamRequest',
     'errorPage',
+    'mirror',
     'response',
     'requestBody',
     'responseBody',

@@ -42,6 +42,25 @@ t.test('at every door a policy acts on its targets, and on nothing else', async 
   }
 })
 
+t.test('at every door conditions and a split of a policy decide where a request goes', async (t) => {
+  const beta = INGRESS.replace('name: shop', 'name: beta')
+  const policy = printPolicy('beta', '', 'matchHeaders: {X-Beta: "~[0-9]+"}, responseHeadersSet: {X-By: beta}')
+  const closed = printPolicy('closed', ', sectionName: b.test', 'matchMethods: GET|POST')
+  const all = INGRESS + beta + policy.replace('name: shop', 'name: beta') + closed
+  const doors = await startDoors(t, {}, `${all}---\n`)
+  for (const door of doors.names) {
+    const ask = async (host: string, fields: readonly (readonly [string, string])[]) => {
+      const { status, headers = [] } = await doors.ask(door, { host, target: '/', fields })
+      return [status, findAll(headers, 'x-by')]
+    }
+    t.same(await ask('a.test', [['x-beta', '12']]), [200, ['beta']], door)
+    t.same(await ask('a.test', [['x-beta', 'a']]), [200, []], door)
+    t.same(await ask('a.test', []), [200, []], door)
+    t.same(await ask('b.test', []), [503, []], `${door}: a condition that cannot be read widens nothing`)
+    t.same(await ask('b.test', [['x-beta', '12']]), [200, ['beta']], `${door}: and closes no other route`)
+  }
+})
+
 t.test('a guard that cannot be used closes its targets at every door', async (t) => {
   const doors = await startDoors(
     t,

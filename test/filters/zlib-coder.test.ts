@@ -8,6 +8,7 @@ import { ZlibEngine, type ZlibStream } from '../../lib/platform/zlib-engine.ts'
 const GZIP: CoderOptions = {
   createStream: () => createGzip({ level: 1 }),
   operations: { work: constants.Z_NO_FLUSH, flush: constants.Z_SYNC_FLUSH, end: constants.Z_FINISH },
+  isReset: true,
 }
 const BROTLI: CoderOptions = {
   createStream: () => createBrotliCompress({ params: { [constants.BROTLI_PARAM_QUALITY]: 4 } }),
@@ -16,6 +17,7 @@ const BROTLI: CoderOptions = {
     flush: constants.BROTLI_OPERATION_FLUSH,
     end: constants.BROTLI_OPERATION_FINISH,
   },
+  isReset: false,
 }
 const KINDS = [
   ['gzip', GZIP, gunzipSync],
@@ -80,6 +82,15 @@ for (const [name, options, decode] of KINDS) {
       t.equal(String(decode(Buffer.concat(given))), text.repeat(5))
     }
     t.equal(String(decode(code(coders, [Buffer.from('after')], true))), 'after')
+  })
+}
+
+for (const [name, options] of KINDS) {
+  t.test(`${name}: each body is compressed at the level of the first`, async (t) => {
+    const coders = ZlibCoders.create(options)!
+    const body = Buffer.from(randomBytes(50_000).toString('hex'))
+    const first = code(coders, [body], true)
+    for (let round = 0; round < 3; round++) t.ok(code(coders, [body], true).equals(first))
   })
 }
 

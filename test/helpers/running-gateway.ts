@@ -42,6 +42,8 @@ export type RunningOptions = {
   /** Endpoints of Services in the default namespace (`web`, `web:http`), as the setting `endpoints` has them. */
   endpoints?: Readonly<Record<string, readonly number[]>>
   flags?: Readonly<Record<string, string>>
+  /** Variables of the environment; left out: none. */
+  environment?: Readonly<Record<string, string>>
   /** Where to log; left out: nowhere. */
   log?: Log
 }
@@ -52,7 +54,7 @@ export async function runGateway(
   manifests: string,
   options: RunningOptions & { sources?: readonly string[]; providers?: readonly Provider[] } = {},
 ): Promise<RunningGateway> {
-  const { endpoints = {}, flags = {}, sources = [], providers = [], log } = options
+  const { endpoints = {}, flags = {}, environment = {}, sources = [], providers = [], log } = options
   const folder = mkdtempSync(join(tmpdir(), 'portico-running-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const file = join(folder, 'manifests.yaml')
@@ -65,7 +67,7 @@ export async function runGateway(
   const gateway = await createGateway({
     sources: [file, ...sources],
     providers,
-    environment: {},
+    environment,
     ...(log && { log }),
     flags: {
       'http.port': '0',

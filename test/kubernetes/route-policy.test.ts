@@ -30,7 +30,7 @@ t.test('targets and options are decoded', async (t) => {
     { kind: 'Service', name: 'web', section: undefined, index: 1 },
     { kind: 'Service', name: 'api', section: undefined, index: 2 },
   ])
-  t.same(options, { rateLimit: '10/s', redirectCode: 301, responseHeadersSet: { 'X-A': 'b' } }, 'null says nothing')
+  t.same(options, { rateLimit: '10/s', redirectCode: 301, responseHeadersSet: { 'X-A': 'b' }, maintenance: null })
 })
 
 const cases: readonly (readonly [targets: string, problem: string])[] = [

@@ -15,6 +15,7 @@ import { diagnosticsView, listenersView, routesView, servicesView, settingsView 
 import type { EndpointFigures } from '../../lib/telemetry/endpoint-metrics.ts'
 import { makeModelCertificate } from '../helpers/certificates.ts'
 import { makeSettings } from '../helpers/settings.ts'
+import { makeGatewayListener } from '../helpers/snapshot.ts'
 
 const DAY = 86_400_000
 
@@ -433,7 +434,13 @@ t.test("listeners of Services stand behind the gateway's own, with what is known
   const listeners = [
     listener({}),
     udp,
-    listener({ id: 'x default/api:81/TCP y', layer: 'L7', sourceRanges: ['10.0.0.0/8'], proxyProtocol: true }),
+    listener({
+      id: 'x default/api:81/TCP y',
+      layer: 'L7',
+      sourceRanges: ['10.0.0.0/8'],
+      proxyProtocol: true,
+      paths: { encodedSlash: 'decode', mergeSlashes: 'always' },
+    }),
     listener({ id: 'x default/api:82/TCP y', layer: 'L7', tls: true }),
   ]
   const states = new Map([[udp.id, 'address already in use']])
@@ -451,7 +458,13 @@ t.test("listeners of Services stand behind the gateway's own, with what is known
       source: 'shop.yaml:40:5',
     },
     { name: 'default/api:53/UDP', kind: 'LoadBalancer', protocol: 'UDP', state: 'address already in use' },
-    { protocol: 'HTTP', layer: 'L7', sourceRanges: ['10.0.0.0/8'], proxyProtocol: true },
+    {
+      protocol: 'HTTP',
+      layer: 'L7',
+      sourceRanges: ['10.0.0.0/8'],
+      proxyProtocol: true,
+      paths: { encodedSlash: 'decode' },
+    },
     { protocol: 'HTTPS', layer: 'L7' },
   ])
 })
@@ -496,6 +509,14 @@ t.test('listeners show the bound port, settings hide the token, diagnostics are 
     { name: 'dns', protocol: 'DNS', address: '127.0.0.1', port: 8053, enabled: false },
   ])
   t.match(listenersView(makeSettings({ 'https.enabled': false }), model, locate)[1], { enabled: false, state: 'off' })
+  const paths = { encodedSlash: 'reject', mergeSlashes: 'never' } as const
+  const http = makeGatewayListener('http', { proxyProtocol: true, paths })
+  t.match(listenersView(settings, { listeners: [http] }, locate), [
+    { name: 'http', proxyProtocol: true, paths },
+    { name: 'https', proxyProtocol: false, paths: undefined },
+    { name: 'admin', paths: undefined },
+    { name: 'dns' },
+  ])
   t.equal(settingsView(settings).admin.token, '[redacted]')
   t.equal(settingsView(makeSettings()).admin.token, '')
   const list = new DiagnosticList()

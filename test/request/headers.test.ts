@@ -1,4 +1,5 @@
 import t from 'tap'
+import { startDoors } from '../doors/request-doors.ts'
 import { type Echo, startEchoUpstream } from '../helpers/echo-upstream.ts'
 import { startProxy } from '../helpers/proxy-server.ts'
 import { connectRaw, findAll, requestRaw } from '../helpers/raw-client.ts'
@@ -215,6 +216,16 @@ t.test('HD-15 number and size of fields', async (t) => {
     431,
     'above what the parser takes',
   )
+})
+
+t.test('HD-15 the client is told how many fields there may be, at every door', async (t) => {
+  const doors = await startDoors(t, { 'limits.headerCount': '20' })
+  const fields = Array.from({ length: 25 }, (_, index) => [`x-${index}`, '1'] as const)
+  for (const door of doors.names) {
+    const { status, body } = await doors.ask(door, { fields })
+    t.equal(status, 431, door)
+    t.match(body, /The request headers are too large: there may be 20 fields\./, door)
+  }
 })
 
 t.test('HD-16 names that mean something to JavaScript mean nothing here', async (t) => {

@@ -74,7 +74,7 @@ t.test('names of flags and environment variables follow from the name of the set
 
 t.test('options of all routes are read from the file and from text', async (t) => {
   const { settings, lines } = resolve(t, { yaml: 'routes: {rateLimit: 1/s, redirectCode: 301, compress: null}\n' })
-  t.same([settings.routes, lines], [{ rateLimit: '1/s', redirectCode: 301 }, []])
+  t.same([settings.routes, lines], [{ rateLimit: '1/s', redirectCode: 301, compress: null }, []])
   const text = { flags: { routes: ['rateLimit=1/s', 'authUrl=http://a.test/?b=c'] } }
   t.same(resolve(t, text).settings.routes, { rateLimit: '1/s', authUrl: 'http://a.test/?b=c' })
   t.same(resolve(t, { environment: { PORTICO_ROUTES: 'rateLimit=1/s compress=true' } }).settings.routes, {
@@ -453,7 +453,7 @@ t.test('config/portico.schema.json is the JSON Schema of the same table', async 
   holdFile(
     t,
     'config/portico.schema.json',
-    `${JSON.stringify(createSettingsSchema(describeOptions()), undefined, 2)}\n`,
+    `${JSON.stringify(createSettingsSchema(describeOptions('Setting')), undefined, 2)}\n`,
   )
 })
 

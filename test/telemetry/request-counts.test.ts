@@ -55,6 +55,7 @@ t.test('counts are taken out once', async (t) => {
     series: [],
     errors: new Map(),
     connections: new Map(),
+    mirrored: new Map(),
     bytes: new Map(),
     contained: new Map(),
   })
@@ -88,3 +89,13 @@ t.test(
     t.match(text, 'portico_listener_connections_total{listener="listener 0",result="refused_source"} 2\n')
   },
 )
+
+t.test('copies of requests are counted by mirror and result, on their way too', async (t) => {
+  const counts = new RequestCounts()
+  for (const result of ['2xx', '2xx', 'cut'] as const) counts.countMirrored('default/next:80', result)
+  const together = new RequestCounts()
+  for (let turn = 0; turn < 2; turn++) together.add(send(counts.take()))
+  const text = await createMetrics({ counts: together }).text()
+  t.match(text, 'portico_mirrored_requests_total{service="default/next:80",result="2xx"} 2\n')
+  t.match(text, 'portico_mirrored_requests_total{service="default/next:80",result="cut"} 1\n')
+})

@@ -200,6 +200,10 @@ function printPolicy(number: number, seed: number): string {
       'respondBodyFrom: c0/a',
       'compress: [br, gzip]',
       'foo: 1',
+      'matchMethods: GET, tries: 2',
+      'matchMethods: [POST], priority: 3, balancer: random',
+      'matchClientAddresses: x',
+      'split: {s0: 1, s1: 2}, timeoutsRequest: 5s',
     ],
     seed,
     4,
@@ -228,6 +232,8 @@ const SETTINGS: readonly Settings[] = [
   makeSettings({ nodeName: 'here', 'externalNames.allowPrivate': true }),
   makeSettings({ 'clusterNetwork.enabled': true, 'externalIPs.enabled': true, nodeName: 'here' }),
   makeSettings({ 'loadBalancers.pool': ['127.0.1.1-127.0.1.2'], 'nodePorts.range': '30000-30003' }),
+  makeSettings({ 'paths.mergeSlashes': 'never' }),
+  makeSettings({ 'paths.encodedSlash': 'reject', 'http.paths.encodedSlash': 'decode', 'https.enabled': false }),
 ]
 
 /** What a configuration comes to, in words, diagnostics included. */

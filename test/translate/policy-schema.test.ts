@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import t from 'tap'
 import { parseAllDocuments } from 'yaml'
-import { findOptionName, OPTIONS } from '../../lib/translate/route-policy/option.ts'
+import { findOptionName, listOptions } from '../../lib/translate/route-policy/option.ts'
 import { createRoutePolicySchema } from '../../lib/translate/route-policy/policy-schema.ts'
 import { translateText } from './manifests.ts'
 
@@ -11,18 +11,23 @@ const FILE = 'config/route-policy.schema.json'
 
 const validate = new Ajv2020({ strict: false }).compile(createRoutePolicySchema())
 
-const printPolicy = (options: object) => ({
+const printPolicy = (options: object, kind: string = 'Service') => ({
   apiVersion: 'portico.dev/v1alpha1',
   kind: 'RoutePolicy',
   metadata: { name: 'p' },
-  spec: { targetRefs: [{ kind: 'Service', name: 'web' }], ...options },
+  spec: { targetRefs: [{ kind, name: 'web' }], ...options },
 })
 
-/** True if the gateway takes the policy of a Service that is there. */
+/** True if the gateway takes the policy of a Service, or an Ingress, that is there. */
 function isTaken(policy: object): boolean {
-  const service = 'apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n'
+  const services = ['web', 'next'].map(
+    (name) =>
+      `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}, annotations: {portico.dev/endpoints: "127.0.0.1:1"}}\nspec: {ports: [{port: 80}]}\n`,
+  )
+  const ingress =
+    'apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: web}\nspec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}\n'
   const pages = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: pages}\ndata: {a.html: x}\n'
-  const { diagnostics } = translateText(`${service}---\n${pages}---\n${JSON.stringify(policy)}\n`)
+  const { diagnostics } = translateText([...services, ingress, pages, JSON.stringify(policy)].join('---\n'))
   return diagnostics.length === 0
 }
 
@@ -40,7 +45,7 @@ t.test('the policies of the example and of the documentation pass', async (t) =>
     if (value.kind === 'RoutePolicy') count++
     t.ok(validate(value), JSON.stringify(validate.errors))
   }
-  t.equal(count, 5)
+  t.equal(count, 6)
 })
 
 const good: readonly object[] = [
@@ -69,14 +74,29 @@ const bad: readonly object[] = [
   { redirectPath: { a: 1 } },
   { respondBody: ['a'] },
   { compress: { br: true } },
+  { priority: [5] },
+  { split: 'web' },
+  { timeoutsRequest: ['5s'] },
+  { rateLimit: null },
+]
+/** Of an Ingress. */
+const goodOfRoutes: readonly object[] = [
   { priority: 5 },
   { matchMethods: 'GET' },
+  { matchHeaders: { 'X-A': 'b', 'X-C': null, 'X-D': 1 } },
+  { matchHeaders: ['X-A: b', { 'X-C': null }] },
+  { split: { web: 90, next: 10 }, tries: 2, timeoutsRequest: '5s' },
 ]
 
 t.test('what the gateway takes passes, and what it refuses does not', async (t) => {
   for (const options of good) {
     t.ok(validate(printPolicy(options)), `${JSON.stringify(options)}: ${JSON.stringify(validate.errors)}`)
     t.ok(isTaken(printPolicy(options)), JSON.stringify(options))
+  }
+  for (const options of goodOfRoutes) {
+    const policy = printPolicy(options, 'Ingress')
+    t.ok(validate(policy), `${JSON.stringify(options)}: ${JSON.stringify(validate.errors)}`)
+    t.ok(isTaken(policy), JSON.stringify(options))
   }
   for (const options of bad) {
     t.notOk(validate(printPolicy(options)), JSON.stringify(options))
@@ -114,7 +134,7 @@ t.test('what the schema refuses of an option is refused by the gateway too', asy
     [{}],
   ]
   let refused = 0
-  for (const option of OPTIONS.keys()) {
+  for (const option of listOptions('RoutePolicy').keys()) {
     for (const value of values) {
       const policy = printPolicy({ [option]: value })
       if (validate(policy)) continue
@@ -123,5 +143,5 @@ t.test('what the schema refuses of an option is refused by the gateway too', asy
     }
   }
   t.ok(refused > 100, `${refused} refused`)
-  t.ok(OPTIONS.has(findOptionName('rate-limit')))
+  t.ok(listOptions('RoutePolicy').has(findOptionName('rate-limit')))
 })

@@ -33,7 +33,7 @@ function hideQuery(value: unknown): unknown {
 function readOptions(raw: unknown, form: Form): Read<Options> {
   if (form === 'document') {
     if (!isMapping(raw)) return refuse('must be a mapping of options', 'write rateLimit: 100/s')
-    return { value: Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null)) }
+    return { value: raw }
   }
   const problems: ValueProblem[] = []
   const value: Record<string, string> = {}

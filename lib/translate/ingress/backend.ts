@@ -31,10 +31,11 @@ import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
 import type { ContentFinder } from './content.ts'
-import { type FilterMentions, findBrokenGuard, resolveFilters } from './filters.ts'
+import { findBrokenGuard, readMentions, resolveFilters } from './filters.ts'
 import { describeClosing, findClosingGuards, hasForeign } from './foreign-annotation.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
-import { SPLIT_ANNOTATION } from './split.ts'
+import type { FilterMention, FilterMentions, FilterOwner } from './mention.ts'
+import { findSplit, SPLIT_ANNOTATION } from './split.ts'
 
 const SPLIT_FIELD: FieldPath = Object.freeze(['metadata', 'annotations', SPLIT_ANNOTATION])
 
@@ -90,40 +91,40 @@ export function createReference(namespace: string, backend: IngressBackend): Ref
   return { key: `${namespace}/${backend.name} ${backend.type} ${what}`, namespace, backend }
 }
 
-/** Reports the problem of the backend at `path` of the Ingress. */
+/** Reports the problem of the backend at `path` of the object. */
 export function reportBackend(
   problem: BackendProblem,
-  ingress: Ingress,
+  owner: FilterOwner,
   path: FieldPath,
   diagnostics: DiagnosticList,
 ): void {
   const { code, message, help, field, notes, service } = problem
-  const position = ingress.origin.locate([...path, ...field])
+  const position = owner.origin.locate([...path, ...field])
   if (service === undefined) {
-    diagnostics.add(code, message, { position, resource: printResource(ingress), help, notes })
+    diagnostics.add(code, message, { position, resource: printResource(owner), help, notes })
     return
   }
   diagnostics.add(code, message, {
     position: service.origin.locate(['spec', 'externalName']),
     resource: printResource(service),
     help,
-    notes: [{ message: 'needed here', position }],
+    notes: [{ message: 'needed here', ...(position && { position }) }],
   })
 }
 
-/** Reports the problem of one backend of several. */
+/** Reports the problem of one backend of several, which `split` names. */
 export function reportShare(
   problem: BackendProblem,
   weight: number,
-  ingress: Ingress,
+  split: FilterMention,
   diagnostics: DiagnosticList,
 ): void {
   const help =
     weight === 0
       ? 'its weight is 0, so that no request needs it'
       : problem.help.replace('the route answers', 'its share of the requests is answered')
-  const message = problem.service === undefined ? `${SPLIT_ANNOTATION}: ${problem.message}` : problem.message
-  reportBackend({ ...problem, message, help, field: [] }, ingress, SPLIT_FIELD, diagnostics)
+  const message = problem.service === undefined ? `${split.label}: ${problem.message}` : problem.message
+  reportBackend({ ...problem, message, help, field: [] }, split.owner, split.field, diagnostics)
 }
 
 /** Reports that a served route has no endpoints, or that one of its backends has none. `others` have such routes too. */
@@ -134,12 +135,13 @@ export function reportEmpty(
   diagnostics: DiagnosticList,
 ): void {
   const isShare = route.action.type === 'split'
+  const isOwnSplit = isShare && findSplit(readMentions(ingress)) !== undefined
   const { endpoints, key } = upstream
   const why = endpoints.length === 0 ? gap : findShortage(upstream)?.reason
   const too = others.length === 0 ? '' : `, and so do routes of Ingress ${printIngresses(others)}`
   const name = `${service.meta.namespace}/${service.meta.name}`
   diagnostics.add('PORTICO_REF_NO_ENDPOINTS', `service "${key}" has no endpoints${why ? `: ${why}` : ''}`, {
-    position: ingress.origin.locate(isShare ? SPLIT_FIELD : [...findBackendField(route), 'service', 'name']),
+    position: ingress.origin.locate(isOwnSplit ? SPLIT_FIELD : [...findBackendField(route), 'service', 'name']),
     resource: printResource(ingress),
     help:
       `${isShare ? 'its share of the requests is answered' : 'the route answers'} 503${too}; say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +

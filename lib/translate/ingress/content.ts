@@ -6,6 +6,7 @@ import { readContent } from '../../kubernetes/config-map.ts'
 import type { ConfigMap, Secret, Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import { findUpstreamKey, type UpstreamKey } from '../../model/upstream.ts'
+import type { SecretSource } from '../route-policy/option-form.ts'
 import { readAppProtocol } from '../service/app-protocol.ts'
 import { printPorts } from '../service/endpoint-override.ts'
 import { findPort } from '../service/url-upstream.ts'
@@ -13,6 +14,11 @@ import { NameIndex, Suggestions } from '../suggestion.ts'
 
 /** An object that is referred to, whether it exists or not. */
 export type ContentName = Readonly<{ kind: 'ConfigMap' | 'Secret' | 'Service'; namespace: string; name: string }>
+
+/** Finds secrets that are no objects: the same object for as long as the source holds the same. */
+export type SecretFinder = {
+  find(source: SecretSource): Readonly<{ text: string }> | Readonly<{ message: string; help: string }>
+}
 
 const NOT_FOUND = {
   ConfigMap: 'PORTICO_REF_CONFIG_MAP_NOT_FOUND',
@@ -57,8 +63,13 @@ export function findServiceName({ hostname }: URL, namespace: string): ServiceNa
 /** Looks contents up. */
 export class ContentFinder {
   #resources!: ResourceSet
+  readonly #secrets: SecretFinder
   readonly #names = new Map<ContentName['kind'], NameIndex>()
   #suggestions = new Suggestions()
+
+  constructor(secrets: SecretFinder) {
+    this.#secrets = secrets
+  }
 
   /** Begins a translation: contents are looked up in these. */
   begin(resources: ResourceSet): void {
@@ -68,7 +79,9 @@ export class ContentFinder {
   }
 
   /** The input on which all contents of an object depend: if it does not exist, a suggestion depends on all others. */
-  findInput({ kind, namespace, name }: ContentName): unknown {
+  findInput(used: ContentName | SecretSource): unknown {
+    if (!('kind' in used)) return this.#secrets.find(used)
+    const { kind, namespace, name } = used
     return (
       this.#resources.get(kind, namespace, name) ??
       this.#resources.getRefused(kind, namespace, name) ??
@@ -119,6 +132,13 @@ export class ContentFinder {
     return found === undefined ? this.#describeMissing({ kind: 'Secret', namespace, name }) : readSecret(found)
   }
 
+  findSource(source: SecretSource): SecretContent | Readonly<{ message: string; help: string }> {
+    const found = this.#secrets.find(source)
+    const text = 'env' in source ? `variable ${source.env}` : `file ${source.file}`
+    if ('text' in found) return { source: text, content: found.text }
+    return { message: `${text}: ${found.message}`, help: found.help }
+  }
+
   #describeMissing({ kind, namespace, name }: ContentName, isOwnNamespace = true): ContentProblem {
     const code = NOT_FOUND[kind]
     const refused = this.#resources.getRefused(kind, namespace, name)
@@ -157,8 +177,8 @@ export class ContentFinder {
 
 function readSecret({ meta, data }: Secret): SecretContent {
   return {
-    name: meta.name,
-    values: Object.fromEntries([...data].map(([key, bytes]) => [key, bytes.toString('latin1')])),
+    source: `Secret ${meta.name}`,
+    content: Object.fromEntries([...data].map(([key, bytes]) => [key, bytes.toString('latin1')])),
   }
 }
 

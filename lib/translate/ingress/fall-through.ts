@@ -1,6 +1,7 @@
 /** Conditions on clients' addresses that keep nobody away, since another route serves the same to all. */
 import { isDeepStrictEqual } from 'node:util'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
+import type { FieldPath } from '../../base/position.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { RouteConditions } from '../../model/conditions.ts'
 import type { FilterConfig } from '../../model/filter.ts'
@@ -11,6 +12,7 @@ import { isSameFilter } from './filter-layers.ts'
 import { ADDRESSES } from './match-annotation.ts'
 import { sameAction } from './route.ts'
 
+const ANNOTATION: FieldPath = ['metadata', 'annotations', ANNOTATION_DOMAIN + ADDRESSES]
 /** Routes with such conditions that are looked at in a host. */
 const MOST_ROUTES = 1_000
 
@@ -37,7 +39,8 @@ export function reportFallThrough(
       'PORTICO_ROUTE_ADDRESS_FALLS_THROUGH',
       `${ADDRESSES} keeps nobody away from "${route.path}": ${where} of ${printResource(holder)} serves all other clients the same`,
       {
-        position: ingress.origin.locateKey(['metadata', 'annotations', ANNOTATION_DOMAIN + ADDRESSES]),
+        // A RoutePolicy may have the condition.
+        position: isOwn(ingress) ? ingress.origin.locateKey(ANNOTATION) : ingress.origin.locate(findPathField(route)),
         resource: printResource(ingress),
         help: 'to refuse them, write portico.dev/allow-source-range in its place (docs/filters.md)',
         notes: [{ message: 'they go here', position: holder.origin.locate(findPathField(next)) }],
@@ -60,6 +63,10 @@ function findNext(routes: readonly Route[], { match }: Route): Route | undefined
     return isImplied(asked, rest) ? next : undefined
   }
   return undefined
+}
+
+function isOwn({ meta }: Ingress): boolean {
+  return Object.hasOwn(meta.annotations, ANNOTATION_DOMAIN + ADDRESSES)
 }
 
 function takesPath({ match: { type, path } }: Route, asked: string): boolean {

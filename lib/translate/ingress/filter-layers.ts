@@ -8,7 +8,8 @@ import type { SourcePosition } from '../../base/position.ts'
 import { FILTERS } from '../../filters/registry.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
-import { type FilterMention, type FilterMentions, NO_MENTIONS } from './filters.ts'
+import { type FilterMention, type FilterMentions, NO_MENTIONS } from './mention.ts'
+import { ROUTE_OPTIONS } from './route-option.ts'
 
 /** By the more specific layer, then by the other: routes with the same layers share a list of filters. */
 const merged = new WeakMap<FilterMentions, WeakMap<FilterMentions, FilterMentions>>()
@@ -93,11 +94,10 @@ export function findClash(uneven: readonly SplitFilter[]): SplitFilter | undefin
   return uneven.find(({ isGuard, mentions }) => isGuard && mentions.length > 1)
 }
 
-/** Reports the filters that only some of the Services have, or not alike, at the annotation that divides the requests. */
+/** Reports the filters that only some of the Services have, or not alike, at what divides the requests. */
 export function reportUneven(
   uneven: readonly SplitFilter[],
-  ingress: Ingress,
-  field: string,
+  { owner, label, field }: FilterMention,
   diagnostics: DiagnosticList,
 ): void {
   for (const { name, isGuard, mentions } of uneven) {
@@ -111,13 +111,13 @@ export function reportUneven(
     diagnostics.add(
       'PORTICO_ROUTE_FILTER_UNEVEN',
       mentions.length > 1
-        ? `${field}: ${whose} have different ${name}, and requests are divided among them`
-        : `${field}: ${whose} has ${name}, and other Services of these requests do not`,
+        ? `${label}: ${whose} have different ${name}, and requests are divided among them`
+        : `${label}: ${whose} has ${name}, and other Services of these requests do not`,
       {
         ...(isClash && { severity: 'error' as const }),
         ...(isGuard && !isClash && { severity: 'info' as const }),
-        position: ingress.origin.locate(['metadata', 'annotations', field]),
-        resource: printResource(ingress),
+        position: owner.origin.locate(field),
+        resource: printResource(owner),
         help: `write it on the Ingress, or the same on each Service; ${outcome}`,
         notes: mentions.map((one) => pointTo(one, `${name} of ${printResource(one.owner)} is here`)),
       },
@@ -134,11 +134,14 @@ export function reportOverridden(
 ): void {
   for (const [at, layer] of layers.entries()) {
     for (const [name, mention] of layer) {
+      // A Service and an Ingress may well have different settings.
+      const isSetting = ROUTE_OPTIONS.has(name) && mention.owner.kind === 'Service'
       const winner = layers
         .slice(0, at)
         .find((one) => one.has(name))
         ?.get(name)
       if (winner === undefined || mention.config === undefined || reported.has(mention)) continue
+      if (isSetting && winner.owner.kind === 'Ingress') continue
       if (winner.config !== undefined && isSameFilter(winner.config, mention.config)) continue
       reported.add(mention)
       diagnostics.add(

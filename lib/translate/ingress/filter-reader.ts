@@ -1,6 +1,6 @@
 /** Reads one filter as an object writes it: an Ingress or a Service in annotations, a RoutePolicy and the settings in options. */
 import { freezeDeep } from '../../base/freeze.ts'
-import type { FieldPath, SourcePosition } from '../../base/position.ts'
+import type { FieldPath } from '../../base/position.ts'
 import {
   type AnnotationReader,
   type Content,
@@ -8,27 +8,17 @@ import {
   readFilter,
   type SecretContent,
 } from '../../filters/spec.ts'
-import type { Ingress, RoutePolicy, Service } from '../../kubernetes/resource.ts'
+import type { RoutePolicy } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import type { ResourceRef } from '../../model/resource-ref.ts'
 import type { UpstreamKey } from '../../model/upstream.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { isOwnAnnotation } from '../annotation.ts'
-import { findOptionName, OPTIONS, type OptionText, readOption, renameAnnotations } from '../route-policy/option.ts'
+import { findAnnotationName, findOptionName, readOption, renameAnnotations } from '../route-policy/option.ts'
+import type { OptionValue, SecretSource } from '../route-policy/option-form.ts'
 import { findUrlKey } from '../service/url-upstream.ts'
 import { type ContentFinder, type ContentName, type ContentProblem, findServiceName } from './content.ts'
-
-/** The filters that the settings have for all routes. */
-export type RouteDefaults = Readonly<{
-  kind: 'Setting'
-  meta: Readonly<{ namespace: ''; name: string }>
-  options: Readonly<Record<string, unknown>>
-  /** Finds nothing where the settings stand in no document. */
-  origin: Readonly<{ locate: (field: FieldPath) => SourcePosition | undefined }>
-}>
-
-/** The objects that filters are written on, and the settings. */
-export type FilterOwner = Ingress | Service | RoutePolicy | RouteDefaults
+import type { FilterOwner, RouteDefaults } from './mention.ts'
 
 export type Refusal = Readonly<{
   spec: FilterSpec
@@ -40,13 +30,15 @@ export type Refusal = Readonly<{
 }> &
   ContentProblem
 
-/** An object that a value names, with the input on which its contents depend. */
-export type UsedContent = ContentName & Readonly<{ input: unknown }>
+/** An object that a value names, or another source of a secret, with the input on which its contents depend. */
+export type UsedContent = (ContentName | SecretSource) & Readonly<{ input: unknown }>
 
 /** How an object writes what filters read by the names of annotations without the domain. */
 type Writing = Readonly<{
+  /** All that it says, of filters or not. */
+  names: readonly string[]
   /** Undefined: the object does not say it. */
-  read: (name: string) => OptionText | undefined
+  read: (name: string) => OptionValue | undefined
   label: (name: string) => string
   field: (name: string) => FieldPath
   /** The code of a value that cannot be used. */
@@ -57,14 +49,17 @@ type Writing = Readonly<{
 
 /** Undefined: the object has nothing that a filter reads. */
 export function describeWriting(owner: FilterOwner): Writing | undefined {
-  if (owner.kind === 'RoutePolicy') return describeOptions(owner.options, 'spec', 'PORTICO_RES_FIELD_VALUE')
-  if (owner.kind === 'Setting') return describeOptions(owner.options, 'routes', 'PORTICO_SET_FIELD_VALUE')
+  if (owner.kind === 'RoutePolicy') return describeOptions(owner, 'spec', 'PORTICO_RES_FIELD_VALUE')
+  if (owner.kind === 'Setting') return describeOptions(owner, 'routes', 'PORTICO_SET_FIELD_VALUE')
   const { annotations } = owner.meta
   return Object.keys(annotations).some(isOwnAnnotation) ? describeAnnotations(annotations) : undefined
 }
 
 function describeAnnotations(annotations: Readonly<Record<string, string>>): Writing {
   return {
+    names: Object.keys(annotations).flatMap((name) =>
+      name.startsWith(ANNOTATION_DOMAIN) ? [name.slice(ANNOTATION_DOMAIN.length)] : [],
+    ),
     read: (name) => annotations[ANNOTATION_DOMAIN + name]?.trim(),
     label: (name) => ANNOTATION_DOMAIN + name,
     field: (name) => ['metadata', 'annotations', ANNOTATION_DOMAIN + name],
@@ -75,15 +70,13 @@ function describeAnnotations(annotations: Readonly<Record<string, string>>): Wri
 
 /** `prefix` is the field that has the options. */
 function describeOptions(
-  options: Readonly<Record<string, unknown>>,
+  { kind, options }: RoutePolicy | RouteDefaults,
   prefix: string,
   code: ContentProblem['code'],
 ): Writing {
   return {
-    read: (name) => {
-      const option = findOptionName(name)
-      return Object.hasOwn(options, option) ? readOption(options[option], OPTIONS.get(option)) : undefined
-    },
+    names: Object.keys(options).map((option) => findAnnotationName(option).slice(ANNOTATION_DOMAIN.length)),
+    read: (name) => readOption(kind, options, findOptionName(name)),
     label: (name) => `${prefix}.${findOptionName(name)}`,
     field: (name) => [prefix, findOptionName(name)],
     code,
@@ -116,7 +109,7 @@ export class FilterReader implements AnnotationReader {
     const { name, annotations } = this.#spec
     for (const one of Object.keys(annotations)) {
       const written = this.#writing.read(one)
-      if (typeof written === 'object') this.refuse(one, written.message, written.help)
+      if (typeof written === 'object' && 'message' in written) this.refuse(one, written.message, written.help)
     }
     const options = this.refusals.length === 0 ? readFilter(this.#spec, this) : undefined
     const upstreams = this.#upstreams
@@ -125,8 +118,9 @@ export class FilterReader implements AnnotationReader {
 
   text(name: string): string | undefined {
     const written = this.#writing.read(name)
-    // A value without a text is refused; it speaks of the filter all the same.
-    return typeof written === 'object' ? '' : written
+    if (typeof written !== 'object') return written
+    // A value without a text is refused; it speaks of the filter all the same. The source of a secret is read by `secret` alone.
+    return 'message' in written ? '' : Object.keys(written)[0]
   }
 
   content(name: string, reference: string | undefined = this.text(name)): Content | undefined {
@@ -161,6 +155,8 @@ export class FilterReader implements AnnotationReader {
   }
 
   secret(name: string): SecretContent | undefined {
+    const written = this.#writing.read(name)
+    if (typeof written === 'object' && !('message' in written)) return this.#findSource(name, written)
     const object = this.text(name)
     if (object === undefined) return undefined
     return this.#find(name, 'Secret', object, (contents, namespace) => contents.findSecret(namespace, object))
@@ -177,6 +173,16 @@ export class FilterReader implements AnnotationReader {
     this.refusals.push({ spec: this.#spec, isSecret, label: label(name), field: field(name), ...problem })
   }
 
+  /** A secret that is no object; undefined, and refused, where it cannot be used. */
+  #findSource(name: string, source: SecretSource): SecretContent | undefined {
+    if (this.#contents === undefined) return undefined
+    this.used.push({ ...source, input: this.#contents.findInput(source) })
+    const found = this.#contents.findSource(source)
+    if ('content' in found) return found
+    this.refuse(name, found.message, found.help)
+    return undefined
+  }
+
   /** What `find` finds of the object that the value of `name` names; undefined, and refused, where there is nothing. */
   #find<T extends Content | SecretContent | UpstreamKey>(
     name: string,
@@ -186,7 +192,8 @@ export class FilterReader implements AnnotationReader {
   ): T | undefined {
     const { kind: ownerKind, meta } = this.#owner
     if (ownerKind === 'Setting') {
-      this.refuse(name, 'the settings cannot refer to an object', 'write the text itself, or a RoutePolicy')
+      const help = kind === 'Secret' ? 'write {file: …} or {env: …}' : 'write the text itself'
+      this.refuse(name, 'the settings cannot refer to an object', `${help}, or a RoutePolicy`)
       return undefined
     }
     if (this.#contents === undefined) return undefined

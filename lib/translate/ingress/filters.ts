@@ -1,6 +1,5 @@
-/** The filters that an Ingress or a Service has in its annotations and a RoutePolicy in its options, and those of hosts. */
+/** The filters, and the other options of routes, that an Ingress or a Service has in its annotations and a RoutePolicy in its options; and the filters of hosts. */
 import { addOutcome, type DiagnosticList } from '../../base/diagnostics.ts'
-import type { FieldPath } from '../../base/position.ts'
 import { veilPosition } from '../../base/veil.ts'
 import { FILTERS } from '../../filters/registry.ts'
 import type { HostFacts } from '../../filters/spec.ts'
@@ -8,30 +7,26 @@ import { type Ingress, printResource, type Service } from '../../kubernetes/reso
 import type { FilterConfig } from '../../model/filter.ts'
 import { createRef } from '../../model/resource-ref.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
-import { CLOSED_ROUTES, findIdleGuard, findMeantRestriction } from '../annotation.ts'
+import {
+  ANNOTATIONS,
+  CLOSED_ROUTES,
+  findLostRestriction,
+  findMeantRestriction,
+  type Restriction,
+} from '../annotation.ts'
 import { isExposed } from '../exposure/node-port.ts'
-import { findLostOption } from '../route-policy/unknown-option.ts'
+import { listLostOptions } from '../route-policy/unknown-option.ts'
 import type { ContentFinder } from './content.ts'
-import { describeWriting, type FilterOwner, FilterReader, type Refusal, type UsedContent } from './filter-reader.ts'
-
-/** What an object says of one filter. */
-export type FilterMention = Readonly<{
-  /** Undefined: the filter does nothing there, or cannot be used. */
-  config: FilterConfig | undefined
-  owner: FilterOwner
-  /** Where the owner first speaks of the filter. */
-  field: FieldPath
-}>
-
-/** By the names of the filters that an object speaks of. */
-export type FilterMentions = ReadonlyMap<string, FilterMention>
+import { describeWriting, FilterReader, type Refusal, type UsedContent } from './filter-reader.ts'
+import { type FilterMention, type FilterMentions, type FilterOwner, NO_MENTIONS } from './mention.ts'
+import { ROUTE_OPTIONS } from './route-option.ts'
 
 /** What the annotations, or options, of an object come to. */
 export type OwnFilters = Readonly<{
   mentions: FilterMentions
   refusals: readonly Refusal[]
-  /** An unknown annotation, or option, that seems to mean a guard; undefined: there is none. */
-  misspeltGuard: string | undefined
+  /** The first annotation, or option, of each kind that seems to restrict routes and is not read. */
+  lost: Readonly<Partial<Record<Restriction, string>>>
   contents: readonly UsedContent[]
 }>
 
@@ -44,12 +39,10 @@ const GUARD_ANNOTATIONS: ReadonlySet<string> = new Set(
   ),
 )
 
-export const NO_MENTIONS: FilterMentions = new Map()
-
 const NONE: OwnFilters = Object.freeze({
   mentions: NO_MENTIONS,
   refusals: [],
-  misspeltGuard: undefined,
+  lost: {},
   contents: [],
 })
 
@@ -65,9 +58,9 @@ export function resolveFilters(owner: FilterOwner, contents: ContentFinder): Own
   return read
 }
 
-/** What the object says of filters. */
+/** What the object says of filters and of other options of routes. */
 export function readMentions(owner: FilterOwner): FilterMentions {
-  return read(owner).mentions
+  return readOwn(owner).mentions
 }
 
 /** In the order in which they act; undefined: none. */
@@ -81,13 +74,16 @@ export function readHostFilters(host: HostFacts): readonly FilterConfig[] | unde
 
 /** What promises to refuse requests and cannot be used, so that the routes are closed: an annotation or an option; undefined: none. */
 export function findBrokenGuard(owner: FilterOwner): string | undefined {
-  const { refusals, misspeltGuard } = read(owner)
-  return refusals.find(({ spec }) => spec.isGuard)?.label ?? misspeltGuard
+  const { refusals, lost } = readOwn(owner)
+  return refusals.find(({ spec }) => spec.isGuard)?.label ?? lost.guard
 }
 
 /** True if the object speaks of a filter that guards, whatever it says of it. */
-export function isGuarding({ mentions, misspeltGuard }: OwnFilters): boolean {
-  return misspeltGuard !== undefined || FILTERS.some(({ name, isGuard }) => isGuard && mentions.has(name))
+export function isGuarding({ mentions, lost }: OwnFilters): boolean {
+  return (
+    lost.guard !== undefined ||
+    (mentions.size > 0 && FILTERS.some(({ name, isGuard }) => isGuard && mentions.has(name)))
+  )
 }
 
 /** The first annotation of a filter that guards, whatever it says and misspelt or not; undefined: there is none. */
@@ -118,7 +114,7 @@ export function checkOwnPorts(service: Service, layers: readonly FilterMentions[
 /** Reports the annotations, or options, that cannot be used. */
 export function checkFilters(owner: FilterOwner, diagnostics: DiagnosticList): void {
   const routes = CLOSED_ROUTES[owner.kind]
-  for (const { spec, isSecret, label, field, code, message, help, notes } of read(owner).refusals) {
+  for (const { spec, isSecret, label, field, code, message, help, notes } of readOwn(owner).refusals) {
     const position = owner.origin.locate(field)
     diagnostics.add(code, `${label}: ${message}`, {
       severity: 'error',
@@ -133,7 +129,8 @@ export function checkFilters(owner: FilterOwner, diagnostics: DiagnosticList): v
   }
 }
 
-function read(owner: FilterOwner): OwnFilters {
+/** What the object comes to, as of the last call of resolveFilters. */
+export function readOwn(owner: FilterOwner): OwnFilters {
   return known.get(owner) ?? readAll(owner, undefined)
 }
 
@@ -149,13 +146,39 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
     const first = Object.keys(spec.annotations).find((name) => writing.read(name) !== undefined)
     if (first === undefined) continue
     const reader = new FilterReader(spec, owner, writing, contents)
-    mentions.set(spec.name, { config: reader.read(ref), owner, field: writing.field(first) })
+    const [label, field] = [writing.label(first), writing.field(first)]
+    mentions.set(spec.name, { config: reader.read(ref), owner, label, field })
     refusals.push(...reader.refusals)
     used.push(...reader.used)
   }
-  const misspeltGuard =
-    ('options' in owner ? findLostOption(owner) : undefined) ??
-    (owner.kind === 'Setting' ? undefined : findIdleGuard(owner))
-  if (mentions.size === 0 && misspeltGuard === undefined) return NONE
-  return { mentions, refusals, misspeltGuard, contents: used }
+  for (const name of writing.names) {
+    const value = ROUTE_OPTIONS.has(name) && isRead(owner, name) ? writing.read(name) : undefined
+    if (value === undefined) continue
+    const config = Object.freeze({ name, options: Object.freeze({ value }) })
+    mentions.set(name, { config, owner, label: writing.label(name), field: writing.field(name) })
+  }
+  const lost = findLost(owner)
+  if (mentions.size === 0 && Object.keys(lost).length === 0) return NONE
+  return { mentions, refusals, lost, contents: used }
+}
+
+/** True if a route option means something on the object. */
+function isRead({ kind }: FilterOwner, name: string): boolean {
+  return kind === 'RoutePolicy' || ANNOTATIONS.get(ANNOTATION_DOMAIN + name)?.kinds.includes(kind) === true
+}
+
+/** On a Service every restriction that is not read counts as a guard, and in the settings too: no condition is read there. */
+function findLost(owner: FilterOwner): OwnFilters['lost'] {
+  const { kind } = owner
+  const annotations = kind === 'Setting' ? [] : Object.keys(owner.meta.annotations)
+  const found = [
+    ...('options' in owner ? listLostOptions(owner) : []),
+    ...annotations.map((name) => [findLostRestriction(kind, name), name] as const),
+  ]
+  const lost: Partial<Record<Restriction, string>> = {}
+  for (const [restriction, label] of found) {
+    if (restriction === undefined) continue
+    lost[kind === 'Service' || kind === 'Setting' ? 'guard' : restriction] ??= label
+  }
+  return lost
 }

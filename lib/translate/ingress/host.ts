@@ -20,6 +20,7 @@ import { createReference, type Reference, type Resolution, reportBackend } from 
 import { reportFallThrough } from './fall-through.ts'
 import { readHostFilters } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
+import type { FilterMention } from './mention.ts'
 import { reportRedirectLoops } from './redirect-loop.ts'
 import { hasRedirectNeeds, reportRedirectNeeds } from './redirect-needs.ts'
 import { claimDefault, claimPath, claimRest, closeRoute, settleRoutes } from './route.ts'
@@ -259,15 +260,15 @@ function placeHosts(
   return placed
 }
 
-/** The references of the Ingress, each once. */
-export function listReferences(ingress: Ingress): readonly Reference[] {
+/** The references of the Ingress, each once; `splits` may divide the requests of its routes. */
+export function listReferences(ingress: Ingress, splits: readonly FilterMention[]): readonly Reference[] {
   const { meta, rules, defaultBackend } = ingress
   const found = new Map<string, Reference>()
   const add = (backend: IngressBackend): void => {
     const reference = createReference(meta.namespace, backend)
     if (found.has(reference.key)) return
     found.set(reference.key, reference)
-    for (const share of divideBackend(ingress, backend) ?? []) add(share.backend)
+    for (const split of splits) for (const share of divideBackend(split, backend) ?? []) add(share.backend)
   }
   for (const { paths = [] } of rules) for (const path of paths) add(path.backend)
   if (defaultBackend !== undefined) add(defaultBackend)
@@ -310,7 +311,7 @@ export function claimRoutes(
     const backend = find('')
     if (backend.problem) reportBackend(backend.problem, ingress, ['spec', 'defaultBackend'], diagnostics)
     rest = claimRest(ingress, owner, backend, diagnostics)
-    for (const [host, { routes }] of drafts) routes.push(claimDefault(ingress, owner, host, find(host)))
+    for (const [host, { routes }] of drafts) routes.push(claimDefault(owner, host, find(host)))
   }
   const empty = findEmpty(backends.resolutions)
   const hosts = [...drafts].map(([host, { routes, rule }]) =>

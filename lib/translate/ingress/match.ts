@@ -1,24 +1,24 @@
-/** Which requests the routes of an Ingress take, besides those of a host and a path: annotations under portico.dev/. */
+/** Which requests routes take, besides those of a host and a path: annotations of an Ingress, and options of RoutePolicies. */
 import { METHODS } from 'node:http'
 import { normalizeRange } from '../../base/cidr.ts'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
 import { compareText } from '../../base/order.ts'
 import { findPatternFault } from '../../base/pattern.ts'
-import { type Ingress, printResource } from '../../kubernetes/resource.ts'
+import { type Ingress, printResource, type RoutePolicy } from '../../kubernetes/resource.ts'
 import type { RouteConditions, ValueCondition } from '../../model/conditions.ts'
 import { findUnseen } from '../../routing/predicates.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
-import { findMeantRestriction, type Restriction } from '../annotation.ts'
-import { findGuard } from './filters.ts'
-import { ADDRESSES, type MatchAnnotation } from './match-annotation.ts'
+import { CLOSED_ROUTES, findMeantRestriction } from '../annotation.ts'
+import { isGuarding, readOwn } from './filters.ts'
+import { ADDRESSES, MATCH_FORMS, MAX_PRIORITY, type MatchAnnotation } from './match-annotation.ts'
+import type { FilterMention, FilterMentions } from './mention.ts'
+import { readRouteOption } from './route-option.ts'
 
 /** Conditions of one annotation, methods or ranges. */
 const MAX_ENTRIES = 100
 /** Characters of a value. */
 const MAX_VALUE = 1_000
-/** The highest there is: what has it goes first. */
-export const MAX_PRIORITY = 1_000_000
 
 /** A token without the signs by which a list or a pattern may be meant. */
 const METHOD = /^[!#$%&'+\-.^_`~0-9A-Z]+$/
@@ -27,36 +27,61 @@ const NAME = /^(?!!)[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** What a request can hold in a field, and compares equal in a manifest. */
 const VISIBLE = /^[\x20-\x7e]*$/
 
-type Refusal = Readonly<{ annotation: MatchAnnotation; message: string; help: string }>
+type Refusal = Readonly<{ name: MatchAnnotation; message: string; help: string }>
 
-type Reading = Readonly<{
-  match: IngressMatch
-  refusals: readonly Refusal[]
-  /** What is used, and hardly meant so. */
-  doubts: readonly Refusal[]
+/** A condition that is not read, since it is misspelt or its object is refused. */
+export type LostCondition = Readonly<{
+  /** Why the routes are closed. */
+  reason: string
+  /** It seems to be about the addresses of clients. */
+  isClients: boolean
 }>
 
-export type IngressMatch = Readonly<{
+/** Which requests a route takes, besides those of its host and path. */
+export type RouteTerms = Readonly<{
   /** Undefined: none. */
   conditions: RouteConditions | undefined
   /** Undefined: 0. */
   priority: number | undefined
   /** Paths of type ImplementationSpecific are regular expressions. */
   hasPatterns: boolean
-  /** The first annotation that cannot be used, with the domain: its routes are closed. */
+  /** Why the routes are closed: what is said of them cannot be read; undefined: they are not. */
   broken: string | undefined
-  /** If an annotation or a path cannot be used, its routes go before others: behind them, they would let requests through that it refuses. */
+  /** If something cannot be read, the routes go before others: behind them, they would let requests through that it refuses. */
   guards: boolean
 }>
 
-/** An Ingress does not change, and its routes are many. */
-const known = new WeakMap<Ingress, Reading>()
-/** Readings of Ingresses that a policy guards. */
-const knownGuarded = new WeakMap<Ingress, Reading>()
+const NO_TERMS: RouteTerms = Object.freeze({
+  conditions: undefined,
+  priority: undefined,
+  hasPatterns: false,
+  broken: undefined,
+  guards: false,
+})
 
-/** Routes share the result; `isGuarded`: a policy guards them. */
-export function readMatch(ingress: Ingress, isGuarded: boolean): IngressMatch {
-  return read(ingress, isGuarded).match
+/** Reads what is said of routes; `lost` is a condition that is not read, and `isGuarded` is true if something guards the routes. */
+export function readMatch(said: FilterMentions, lost: LostCondition | undefined, isGuarded: boolean): RouteTerms {
+  if (said.size === 0 && lost === undefined && !isGuarded) return NO_TERMS
+  const reader = new MatchReader(said)
+  const conditions = reader.readConditions()
+  const priority = reader.readPriority()
+  const hasPatterns = reader.readPathType()
+  const isRefused = (name: MatchAnnotation): boolean => reader.refusals.some((one) => one.name === name)
+  const [refused] = reader.refusals
+  const broken = refused === undefined ? lost?.reason : describeBroken(said, refused.name)
+  const guards = isGuarded || isRefused(ADDRESSES) || lost?.isClients === true
+  if (broken === undefined) return Object.freeze({ conditions, priority, hasPatterns, broken, guards })
+  const closed = Object.freeze({ ...conditions, unread: guards ? 'guard' : 'other' } as const)
+  // A guard stays before all that it may have been meant to go before.
+  const rank = guards ? (isRefused('priority') ? MAX_PRIORITY : priority) : undefined
+  return Object.freeze({ conditions: closed, priority: rank, hasPatterns, broken, guards })
+}
+
+function describeBroken(said: FilterMentions, name: MatchAnnotation): string {
+  const { owner, label } = said.get(name)!
+  return owner.kind === 'RoutePolicy'
+    ? `${label} of ${printResource(owner)} cannot be used`
+    : `the annotation ${label} cannot be used`
 }
 
 /** The annotation that says which clients the routes take, to be closed where they cannot be served; undefined: there is none. */
@@ -66,73 +91,65 @@ export function findClientMatch({ meta }: Ingress): string | undefined {
   )
 }
 
-/** Reports the annotations that cannot be used. */
-export function checkMatch(ingress: Ingress, isGuarded: boolean, diagnostics: DiagnosticList): void {
-  const { match, refusals, doubts } = read(ingress, isGuarded)
-  for (const { annotation, message, help } of doubts) {
-    const name = ANNOTATION_DOMAIN + annotation
-    diagnostics.add('PORTICO_ANN_VALUE', `${name}: ${message}`, {
-      severity: 'warning',
-      position: ingress.origin.locate(['metadata', 'annotations', name]),
-      resource: printResource(ingress),
-      help,
-    })
-  }
-  for (const { annotation, message, help } of refusals) {
-    const name = ANNOTATION_DOMAIN + annotation
-    const outcome = match.guards ? 'answer 503' : 'answer 503 where no other route of their paths takes a request'
-    diagnostics.add('PORTICO_ANN_VALUE', `${name}: ${message}`, {
-      position: ingress.origin.locate(['metadata', 'annotations', name]),
-      resource: printResource(ingress),
-      help: `${help}; until then the routes of this Ingress ${outcome}`,
-    })
-  }
-}
-
-function read(ingress: Ingress, isGuarded: boolean): Reading {
-  const readings = isGuarded ? knownGuarded : known
-  let found = readings.get(ingress)
-  if (found === undefined) {
-    found = readAll(ingress, isGuarded)
-    readings.set(ingress, found)
-  }
-  return found
-}
-
-function readAll(ingress: Ingress, isGuarded: boolean): Reading {
-  const reader = new MatchReader(ingress.meta.annotations)
-  const conditions = reader.readConditions()
-  const priority = reader.readPriority()
-  const hasPatterns = reader.readPathType()
+/** Reports what an Ingress or a policy says and cannot be used; `isGuarded`: something else guards its routes. */
+export function checkMatch(owner: Ingress | RoutePolicy, isGuarded: boolean, diagnostics: DiagnosticList): void {
+  const own = readOwn(owner)
+  const said = own.mentions
+  if (said.size === 0) return
+  const reader = new MatchReader(said)
+  reader.readConditions()
+  reader.readPriority()
+  reader.readPathType()
   const { refusals, doubts } = reader
-  const types = ingress.rules.flatMap(({ paths = [] }) => paths.map(({ pathType }) => pathType))
-  if (hasPatterns && !types.includes('ImplementationSpecific')) {
-    const message = 'no path of this Ingress has pathType ImplementationSpecific, so that none is a regular expression'
-    const help = 'give pathType: ImplementationSpecific to the paths that are regular expressions'
-    doubts.push({ annotation: 'path-type', message, help })
+  const code = owner.kind === 'Ingress' ? 'PORTICO_ANN_VALUE' : 'PORTICO_RES_FIELD_VALUE'
+  const locate = (name: MatchAnnotation) => {
+    const { label, field } = said.get(name)!
+    return { label, details: { position: owner.origin.locate(field), resource: printResource(owner) } }
   }
-  const isRefused = (name: MatchAnnotation): boolean => refusals.some(({ annotation }) => annotation === name)
-  // A condition that is misspelt would not be asked for (annotation.ts reports it).
-  const names = Object.keys(ingress.meta.annotations)
-  const find = (kind: Restriction): string | undefined => names.find((name) => findMeantRestriction(name) === kind)
-  const clients = find('clients')
-  const broken = refusals[0] ? ANNOTATION_DOMAIN + refusals[0].annotation : (clients ?? find('condition'))
-  const guards = isGuarded || findGuard(ingress) !== undefined || isRefused(ADDRESSES) || clients !== undefined
-  if (broken === undefined)
-    return { match: Object.freeze({ conditions, priority, hasPatterns, broken, guards }), refusals, doubts }
-  const closed = Object.freeze({ ...conditions, unread: guards ? 'guard' : 'other' } as const)
-  // A guard stays before all that it may have been meant to go before.
-  const rank = guards ? (isRefused('priority') ? MAX_PRIORITY : priority) : undefined
-  return { match: Object.freeze({ conditions: closed, priority: rank, hasPatterns, broken, guards }), refusals, doubts }
+  for (const { name, message, help } of doubts) {
+    const { label, details } = locate(name)
+    diagnostics.add(code, `${label}: ${message}`, { ...details, severity: 'warning', help })
+  }
+  const isAboutClients = own.lost.clients !== undefined || refusals.some(({ name }) => name === ADDRESSES)
+  const guards = isGuarded || isAboutClients || isGuarding(own)
+  for (const { name, message, help } of refusals) {
+    const { label, details } = locate(name)
+    const outcome = guards ? 'answer 503' : 'answer 503 where no other route of their paths takes a request'
+    diagnostics.add(code, `${label}: ${message}`, {
+      ...details,
+      severity: 'error',
+      help: `${help}; until then ${CLOSED_ROUTES[owner.kind]} ${outcome}`,
+    })
+  }
+}
+
+/** Reports a type of paths that acts on an Ingress without a path that could be a regular expression. */
+export function checkPathType(
+  { owner, label, field, config }: FilterMention,
+  ingress: Ingress,
+  diagnostics: DiagnosticList,
+): void {
+  const types = ingress.rules.flatMap(({ paths = [] }) => paths.map(({ pathType }) => pathType))
+  if (config?.options.value !== 'regex' || types.includes('ImplementationSpecific')) return
+  const name = owner === ingress ? 'this Ingress' : printResource(ingress)
+  const code = owner.kind === 'RoutePolicy' ? 'PORTICO_RES_FIELD_VALUE' : 'PORTICO_ANN_VALUE'
+  const message = `no path of ${name} has pathType ImplementationSpecific, so that none is a regular expression`
+  diagnostics.add(code, `${label}: ${message}`, {
+    severity: 'warning',
+    position: owner.origin.locate(field),
+    resource: printResource(owner),
+    help: 'give pathType: ImplementationSpecific to the paths that are regular expressions',
+  })
 }
 
 class MatchReader {
-  readonly #annotations: Readonly<Record<string, string>>
+  readonly #said: FilterMentions
   readonly refusals: Refusal[] = []
+  /** What is used, and hardly meant so. */
   readonly doubts: Refusal[] = []
 
-  constructor(annotations: Readonly<Record<string, string>>) {
-    this.#annotations = annotations
+  constructor(said: FilterMentions) {
+    this.#said = said
   }
 
   /** In one form for all that means the same. */
@@ -157,25 +174,22 @@ class MatchReader {
     if (text === undefined) return undefined
     const priority = /^[+-]?\d{1,7}$/.test(text) ? Number(text) : Number.NaN
     if (Math.abs(priority) <= MAX_PRIORITY) return priority === 0 ? undefined : priority
-    const help = `write a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}; the highest goes first, and 0 is that of other routes`
-    this.#refuse('priority', `"${text}" is no priority`, help)
+    this.#refuse('priority', `"${text}" is no priority`)
     return undefined
   }
 
   readPathType(): boolean {
     const text = this.#text('path-type')
     if (text === undefined || text === 'regex') return text !== undefined
-    const help = 'write regex, and have paths that are regular expressions of pathType ImplementationSpecific'
-    this.#refuse('path-type', `"${text}" is no type of paths`, help)
+    this.#refuse('path-type', `"${text}" is no type of paths`)
     return false
   }
 
   #readMethods(): readonly string[] | undefined {
-    const help = 'write methods, as in "GET, HEAD"'
-    const methods = this.#readList('match-methods', help)?.map((method) => method.toUpperCase())
+    const methods = this.#readList('match-methods')?.map((method) => method.toUpperCase())
     const wrong = methods?.find((method) => !METHOD.test(method))
     if (wrong !== undefined) {
-      this.#refuse('match-methods', `"${wrong}" is no method`, help)
+      this.#refuse('match-methods', `"${wrong}" is no method`)
       return undefined
     }
     const strange = methods?.find((method) => !METHODS.includes(method))
@@ -186,12 +200,11 @@ class MatchReader {
   }
 
   #readAddresses(): readonly string[] | undefined {
-    const help = 'write addresses or CIDR ranges, as in "10.0.0.0/8, fd00::/8"'
-    const ranges = this.#readList(ADDRESSES, help)
+    const ranges = this.#readList(ADDRESSES)
     try {
       return ranges && sortUnique(ranges.map((range) => this.#readRange(range)))
     } catch (error) {
-      this.#refuse(ADDRESSES, (error as RangeError).message, help)
+      this.#refuse(ADDRESSES, (error as RangeError).message)
       return undefined
     }
   }
@@ -204,54 +217,57 @@ class MatchReader {
     return range
   }
 
-  #readList(annotation: MatchAnnotation, help: string): readonly string[] | undefined {
-    const text = this.#text(annotation)
+  #readList(name: MatchAnnotation): readonly string[] | undefined {
+    const text = this.#text(name)
     const entries = text?.split(/[\s,]+/).filter((entry) => entry !== '')
-    if (entries === undefined || this.#hasGoodLength(annotation, entries, help)) return entries
+    if (entries === undefined || this.#hasGoodLength(name, entries)) return entries
     return undefined
   }
 
   #readLines(
-    annotation: MatchAnnotation,
+    option: MatchAnnotation,
     check: (name: string, value: string | undefined) => string | undefined,
   ): readonly ValueCondition[] | undefined {
-    const help = 'write one condition a line: "name: value", "name: ~expression", "name" or "!name"'
-    const lines = this.#text(annotation)
+    const lines = this.#text(option)
       ?.split('\n')
       .map((line) => line.trim())
     const written = lines?.filter((line) => line !== '')
-    if (written === undefined || !this.#hasGoodLength(annotation, written, help)) return undefined
+    if (written === undefined || !this.#hasGoodLength(option, written)) return undefined
     const conditions: ValueCondition[] = []
     for (const line of written) {
       const condition = parseCondition(line)
       const fault = findFault(condition) ?? check(condition.name, 'value' in condition ? condition.value : undefined)
       // Names of fields are the same in any case.
-      const name = annotation === 'match-headers' ? condition.name.toLowerCase() : condition.name
+      const name = option === 'match-headers' ? condition.name.toLowerCase() : condition.name
       if (fault === undefined) conditions.push(Object.freeze({ ...condition, name }))
       else {
-        this.#refuse(annotation, fault, help)
+        this.#refuse(option, fault)
         return undefined
       }
     }
     return Object.freeze(conditions.sort((a, b) => compareText(JSON.stringify(a), JSON.stringify(b))))
   }
 
-  #hasGoodLength(annotation: MatchAnnotation, { length }: readonly string[], help: string): boolean {
+  #hasGoodLength(name: MatchAnnotation, { length }: readonly string[]): boolean {
     if (length > 0 && length <= MAX_ENTRIES) return true
-    this.#refuse(annotation, length === 0 ? 'it says nothing' : `it has more than ${MAX_ENTRIES} entries`, help)
+    this.#refuse(name, length === 0 ? 'it says nothing' : `it has more than ${MAX_ENTRIES} entries`)
     return false
   }
 
-  #text(annotation: MatchAnnotation): string | undefined {
-    return this.#annotations[ANNOTATION_DOMAIN + annotation]?.trim()
+  /** Undefined where nothing is said, or nothing that a text stands for, which is refused. */
+  #text(name: MatchAnnotation): string | undefined {
+    const value = readRouteOption(this.#said, name)
+    if (typeof value !== 'object') return value
+    this.#refuse(name, value.message, value.help)
+    return undefined
   }
 
-  #doubt(annotation: MatchAnnotation, message: string, help: string): void {
-    this.doubts.push({ annotation, message, help })
+  #doubt(name: MatchAnnotation, message: string, help: string): void {
+    this.doubts.push({ name, message, help })
   }
 
-  #refuse(annotation: MatchAnnotation, message: string, help: string): void {
-    this.refusals.push({ annotation, message, help })
+  #refuse(name: MatchAnnotation, message: string, help: string = MATCH_FORMS[name].help): void {
+    this.refusals.push({ name, message, help })
   }
 }
 

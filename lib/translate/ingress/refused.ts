@@ -10,22 +10,23 @@ import type { ResourceSet } from '../../kubernetes/store.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { checkAnnotations } from '../annotation.ts'
 import { checkListenerOptions } from '../exposure/listener-option.ts'
-import type { PolicyAttachments, TargetPolicies } from '../route-policy/attachment.ts'
-import { readDefaults } from '../route-policy/default-options.ts'
+import { listMentions, NO_POLICIES, type PolicyAttachments, type TargetPolicies } from '../route-policy/attachment.ts'
+import type { DefaultFilters } from '../route-policy/default-options.ts'
 import { checkPolicy } from '../service/policy.ts'
 import { reportProtocol, type TranslatedUpstream } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import type { CertificateBinder } from '../tls/certificate-binding.ts'
 import { type BackendResolver, closeReference, createReference, reportBackend } from './backend.ts'
 import type { ContentFinder } from './content.ts'
-import { checkFilters, findGuard, resolveFilters } from './filters.ts'
+import { checkFilters, findGuard, readMentions, resolveFilters } from './filters.ts'
 import { checkForeignAnnotations, findCanary, findClosingGuards } from './foreign-annotation.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
 import { type Claimant, claimRoutes, listReferences } from './host.ts'
 import { pickIngresses } from './ingress-class.ts'
-import { checkMatch, findClientMatch } from './match.ts'
+import { checkMatch, checkPathType, findClientMatch, readMatch } from './match.ts'
+import { ADDRESSES } from './match-annotation.ts'
 import { checkPath } from './route.ts'
-import { checkSplit } from './split.ts'
+import { checkSplit, checkSplitBackends } from './split.ts'
 import { checkSplitCookie } from './split-cookie.ts'
 
 /** Reports their further problems, beside those in `diagnostics`. */
@@ -57,11 +58,15 @@ export function checkRefused(
     checkPolicy(ingress, found)
     resolveFilters(ingress, contents)
     checkFilters(ingress, found)
-    checkMatch(ingress, parts.policies.of(ingress).guards, found)
-    checkSplit(ingress, found)
-    checkSplitCookie(ingress, found)
+    const policies = parts.policies.of(ingress)
+    checkMatch(ingress, policies.guards, found)
+    checkSplit(readMentions(ingress), found)
+    checkSplitCookie(readMentions(ingress), found)
+    for (const split of listMentions(ingress, NO_POLICIES, 'split')) checkSplitBackends(split, ingress, found)
+    for (const type of listMentions(ingress, NO_POLICIES, 'path-type')) checkPathType(type, ingress, found)
+    const terms = readMatch(readMentions(ingress), undefined, policies.guards)
     for (const { index, paths = [] } of ingress.rules) {
-      for (const path of paths) checkPath(ingress, index, path, false, found)
+      for (const path of paths) checkPath(ingress, index, path, terms, false, found)
     }
   }
   const ingresses = pickIngresses(refused, resources, settings, found).filter((one) => findCanary(one) === undefined)
@@ -101,9 +106,12 @@ export function claimClosed(
   ingress: Ingress,
   settings: TranslationSettings,
   policies: TargetPolicies,
+  defaults: DefaultFilters,
 ): Claimant | undefined {
   const own = findGuard(ingress) ?? findClientMatch(ingress)
-  const isAttached = [policies, ...policies.sections].some(({ guards }) => guards)
+  const isAttached = [policies, ...policies.sections].some(
+    ({ guards, mentions, lost }) => guards || mentions.has(ADDRESSES) || lost?.isClients === true,
+  )
   const guards = [
     ...findClosingGuards(ingress, settings),
     ...(own === undefined ? [] : [describeOwnGuard(own)]),
@@ -118,19 +126,12 @@ export function claimClosed(
     return [Object.freeze({ ...rule, host, ...(paths && { paths }) })]
   })
   const closed: Ingress = Object.freeze({ ...ingress, rules, tls: [] })
-  const references = listReferences(closed)
+  const references = listReferences(closed, [])
   const resolutions = references.map((reference) => closeReference(reference, guard))
   return {
     ingress: closed,
     claims: {
-      ...claimRoutes(
-        closed,
-        references,
-        resolutions,
-        guards,
-        { whole: policies, sections: [] },
-        readDefaults(settings.routes),
-      ),
+      ...claimRoutes(closed, references, resolutions, guards, { whole: policies, sections: [] }, defaults),
       diagnostics: [],
     },
   }

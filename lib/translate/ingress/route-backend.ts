@@ -1,9 +1,13 @@
-/** What the backends of an Ingress come to on its routes: where requests go, and what is said of the filters there. */
+/** What the backends of an Ingress come to on its routes: where requests go, and what is said of the routes there. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import type { Ingress, IngressBackend } from '../../kubernetes/resource.ts'
-import type { RouteAction } from '../../model/route.ts'
+import { createRef } from '../../model/resource-ref.ts'
+import type { PolicyShare, RouteAction } from '../../model/route.ts'
+import type { PolicyOverrides } from '../../settings/service.ts'
 import type { Attached, IngressPolicies } from '../route-policy/attachment.ts'
 import type { DefaultFilters } from '../route-policy/default-options.ts'
+import { findOptionName } from '../route-policy/option.ts'
+import { readOverrides } from '../service/policy.ts'
 import {
   type BackendProblem,
   closeResolution,
@@ -21,9 +25,12 @@ import {
   reportUneven,
   type SplitFilter,
 } from './filter-layers.ts'
-import { type FilterMention, type FilterMentions, findBrokenGuard, readMentions } from './filters.ts'
+import { findBrokenGuard, isGuarding, type OwnFilters, readOwn } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
-import { divideBackend, SPLIT_ANNOTATION, type WeightedBackend } from './split.ts'
+import { type LostCondition, type RouteTerms, readMatch } from './match.ts'
+import type { FilterMention, FilterMentions } from './mention.ts'
+import { ROUTE_OPTIONS } from './route-option.ts'
+import { divideBackend, findSplit, type WeightedBackend } from './split.ts'
 import { readSplitCookie } from './split-cookie.ts'
 
 /** What a backend comes to on a route. */
@@ -34,11 +41,21 @@ export type RouteBackend = Readonly<{
   layers: readonly FilterMentions[]
   /** Why a guard closes the route; undefined: none does. */
   broken: string | undefined
-  /** A policy of the route guards. */
-  guards: boolean
+  terms: RouteTerms
+  /** The settings of the route; undefined: it has none. */
+  policy: PolicyOverrides | undefined
+  /** The RoutePolicies that say more than filters; undefined: there are none. */
+  policies: readonly PolicyShare[] | undefined
 }>
 
 type Target = Pick<RouteBackend, 'action' | 'problem' | 'layers'>
+
+/** What the Ingress and its policies say of the routes of the same sections. */
+type Said = Pick<RouteBackend, 'layers' | 'broken' | 'terms' | 'policy' | 'policies'> &
+  Readonly<{
+    split: FilterMention | undefined
+    targets: Map<Resolution, RouteBackend>
+  }>
 
 export class RouteBackends {
   readonly #ingress: Ingress
@@ -46,13 +63,12 @@ export class RouteBackends {
   readonly #policies: IngressPolicies
   readonly #defaults: DefaultFilters
   readonly #diagnostics: DiagnosticList
-  readonly #own: FilterMentions
+  readonly #own: OwnFilters
   readonly #broken: string | undefined
   readonly #resolved: ReadonlyMap<string, Resolution>
-  readonly #targets = new Map<Resolution, Target>()
   /** By the sections of the route. */
-  readonly #found = new Map<Target, Map<string, RouteBackend>>()
-  readonly #reported = new Set<BackendProblem>()
+  readonly #said = new Map<string, Said>()
+  readonly #reported = new Map<FilterMention, Set<BackendProblem>>()
   readonly #overridden = new Set<FilterMention>()
 
   /** `resolutions` are in the order of `references`; `guard` closes all routes. Problems of filters and shares go to `diagnostics`. */
@@ -70,7 +86,7 @@ export class RouteBackends {
     this.#policies = policies
     this.#defaults = defaults
     this.#diagnostics = diagnostics
-    this.#own = readMentions(ingress)
+    this.#own = readOwn(ingress)
     const broken = findBrokenGuard(ingress)
     this.#broken = broken && `the annotation ${broken} cannot be used`
     this.#resolved = new Map(
@@ -88,68 +104,91 @@ export class RouteBackends {
 
   /** What a backend comes to on the route of a path of the host; `path` undefined: on the route of the default backend. */
   find(backend: IngressBackend, host: string, path: string | undefined): RouteBackend {
-    const target = this.#findTarget(backend)
-    const { whole, sections } = this.#policies
-    const near = sections.filter((one) => one.host === host && (one.path === undefined || one.path === path))
-    const key = near.map((one) => sections.indexOf(one)).join()
-    let known = this.#found.get(target)
-    if (known === undefined) {
-      known = new Map()
-      this.#found.set(target, known)
-    }
-    let found = known.get(key)
+    const said = this.#findSaid(host, path)
+    const resolution = this.#resolve(backend)
+    let found = said.targets.get(resolution)
     if (found === undefined) {
-      found = this.#combine(target, [...near, whole], near.length)
-      known.set(key, found)
+      const { layers, broken, terms, policy, policies } = said
+      const target = this.#findTarget(backend, resolution, said)
+      const all = [...layers, ...target.layers]
+      reportOverridden(all, this.#ingress, this.#overridden, this.#diagnostics)
+      found = { ...target, layers: [...all, this.#defaults.mentions], broken, terms, policy, policies }
+      said.targets.set(resolution, found)
     }
     return found
   }
 
-  /** The first `near` policies are of sections, and more specific than the Ingress itself. */
-  #combine({ action, problem, layers }: Target, policies: readonly Attached[], near: number): RouteBackend {
-    const said = policies.map(({ mentions }) => mentions)
-    const all = [...said.slice(0, near), this.#own, ...said.slice(near), ...layers]
-    reportOverridden(all, this.#ingress, this.#overridden, this.#diagnostics)
-    const broken = this.#broken ?? [...policies, this.#defaults].find((one) => one.broken !== undefined)?.broken
-    const guards = policies.some((one) => one.guards)
-    return { action, problem, layers: [...all, this.#defaults.mentions], broken, guards }
+  #findSaid(host: string, path: string | undefined): Said {
+    const { whole, sections } = this.#policies
+    const near = sections.filter((one) => one.host === host && (one.path === undefined || one.path === path))
+    const key = near.map((one) => sections.indexOf(one)).join()
+    const found = this.#said.get(key) ?? this.#combine(near, whole)
+    this.#said.set(key, found)
+    return found
   }
 
-  #findTarget(backend: IngressBackend): Target {
-    const resolution = this.#resolve(backend)
-    let target = this.#targets.get(resolution)
-    if (target === undefined) {
-      const shares = this.#guard === undefined ? divideBackend(this.#ingress, backend) : undefined
-      target = shares === undefined ? resolution : this.#divide(shares)
-      this.#targets.set(resolution, target)
+  /** The policies in `near` are of sections, and more specific than the Ingress itself. */
+  #combine(near: readonly Attached[], whole: Attached): Said {
+    const policies = [...near, whole]
+    const layers = [...near.map(({ mentions }) => mentions), this.#own.mentions, whole.mentions]
+    const said = mergeLayers(layers)
+    const lost = [...near, { lost: describeLost(this.#own) }, whole].find((one) => one.lost !== undefined)?.lost
+    const isGuarded = isGuarding(this.#own) || policies.some(({ guards }) => guards)
+    return {
+      layers,
+      broken: this.#broken ?? [...policies, this.#defaults].find((one) => one.broken !== undefined)?.broken,
+      terms: readMatch(said, lost, isGuarded),
+      policy: readOverrides(said),
+      policies: listPolicies(said),
+      split: findSplit(said),
+      targets: new Map(),
     }
-    return target
+  }
+
+  #findTarget(backend: IngressBackend, resolution: Resolution, { split, layers }: Said): Target {
+    const shares = this.#guard === undefined ? divideBackend(split, backend) : undefined
+    if (split === undefined || shares === undefined) {
+      const { action, problem, layers: ofService } = resolution
+      return { action, problem, layers: ofService }
+    }
+    return this.#divide(shares, split, mergeLayers(layers))
   }
 
   #resolve(backend: IngressBackend): Resolution {
     return this.#resolved.get(createReference(this.#ingress.meta.namespace, backend).key) as Resolution
   }
 
-  #divide(shares: readonly WeightedBackend[]): Target {
+  /** `decided` is what more specific objects say. */
+  #divide(shares: readonly WeightedBackend[], split: FilterMention, decided: FilterMentions): Target {
+    const reported = this.#reported.get(split) ?? new Set()
+    this.#reported.set(split, reported)
     for (const share of shares) {
       const { problem } = this.#resolve(share.backend)
-      if (problem && !this.#reported.has(problem)) reportShare(problem, share.weight, this.#ingress, this.#diagnostics)
-      if (problem) this.#reported.add(problem)
+      if (problem && !reported.has(problem)) reportShare(problem, share.weight, split, this.#diagnostics)
+      if (problem) reported.add(problem)
     }
     const asked = shares.filter(({ weight }) => weight > 0).map((share) => this.#resolve(share.backend))
     const forwarding = asked.filter(({ action }) => action.type === 'forward')
     const { mentions, uneven } = joinShares(forwarding.map(({ layers }) => mergeLayers(layers)))
-    const decided = mergeLayers([this.#own, this.#policies.whole.mentions])
     const counted = uneven.filter(({ name }) => !decided.has(name))
-    reportUneven(counted, this.#ingress, SPLIT_ANNOTATION, this.#diagnostics)
-    return { action: this.#split(shares, findClash(counted)), problem: undefined, layers: [mentions] }
+    reportUneven(counted, split, this.#diagnostics)
+    return {
+      action: this.#split(shares, split, readSplitCookie(decided), findClash(counted)),
+      problem: undefined,
+      layers: [mentions],
+    }
   }
 
   /**
    * The action of a route whose requests are divided. A guard of one of its Services that cannot be used closes the route, as it does
    * where there is no other Service, and so does `clash`; where all weights are 0 nobody answers.
    */
-  #split(shares: readonly WeightedBackend[], clash: SplitFilter | undefined): RouteAction {
+  #split(
+    shares: readonly WeightedBackend[],
+    { label }: FilterMention,
+    cookie: string | undefined,
+    clash: SplitFilter | undefined,
+  ): RouteAction {
     const all = shares.map(({ backend, weight }) => Object.freeze({ weight, action: this.#resolve(backend).action }))
     const backend = all.map(({ weight, action }) => `${action.backend}=${weight}`).join(', ')
     const closed = all.find(isClosed)?.action
@@ -159,12 +198,32 @@ export class RouteBackends {
       return Object.freeze({ type: 'unavailable', code: 'PORTICO_GW_GUARD_INVALID', reason, backend })
     }
     if (all.some(({ weight }) => weight > 0)) {
-      const cookie = readSplitCookie(this.#ingress)
       const action = { type: 'split', shares: Object.freeze(all), backend } as const
       if (cookie === undefined) return Object.freeze(action)
       return Object.freeze({ ...action, cookie, backend: `${backend} (kept by the cookie ${cookie})` })
     }
-    const reason = `all weights of ${SPLIT_ANNOTATION} are 0`
+    const reason = `all weights of ${label} are 0`
     return Object.freeze({ type: 'unavailable', code: 'PORTICO_UP_NO_SERVICE', reason, backend })
   }
+}
+
+function describeLost({ lost }: OwnFilters): LostCondition | undefined {
+  const name = lost.clients ?? lost.condition
+  if (name === undefined) return undefined
+  return { reason: `the annotation ${name} cannot be used`, isClients: lost.clients !== undefined }
+}
+
+/** Undefined where no policy says more than filters. */
+function listPolicies(said: FilterMentions): readonly PolicyShare[] | undefined {
+  if (said.size === 0) return undefined
+  const found = new Map<FilterMention['owner'], string[]>()
+  for (const [name, { owner }] of said) {
+    if (owner.kind !== 'RoutePolicy' || !ROUTE_OPTIONS.has(name)) continue
+    found.set(owner, [...(found.get(owner) ?? []), findOptionName(name)])
+  }
+  if (found.size === 0) return undefined
+  const shares = [...found].map(([owner, options]) =>
+    Object.freeze({ policy: createRef(owner), options: Object.freeze(options.sort()) }),
+  )
+  return Object.freeze(shares)
 }

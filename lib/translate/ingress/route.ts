@@ -18,11 +18,11 @@ import {
   type ShadowedRoute,
 } from '../../model/route.ts'
 import { compareRank } from '../../routing/rank.ts'
-import { readRoutePolicy } from '../service/policy.ts'
 import { closeAction, isClosed, reportBackend } from './backend.ts'
 import { isSameFilter, listFilters, mergeLayers } from './filter-layers.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
-import { type IngressMatch, MAX_PRIORITY, readMatch } from './match.ts'
+import type { RouteTerms } from './match.ts'
+import { MAX_PRIORITY } from './match-annotation.ts'
 import {
   explainPattern,
   findPatternSign,
@@ -38,7 +38,7 @@ type WrittenPath = Pick<IngressPath, 'path' | 'pathType'>
 const EVERY_PATH: PathMatch = Object.freeze({ type: 'prefix', path: '/' })
 
 /** The route of an Ingress's default backend on a host; `''` is every host. */
-export function claimDefault(ingress: Ingress, owner: ResourceRef, host: string, backend: RouteBackend): Route {
+export function claimDefault(owner: ResourceRef, host: string, backend: RouteBackend): Route {
   const route: Route = {
     owner,
     rule: -1,
@@ -49,7 +49,7 @@ export function claimDefault(ingress: Ingress, owner: ResourceRef, host: string,
     path: '',
     action: backend.action,
   }
-  return createRoute(ingress, route, backend, readMatch(ingress, backend.guards).priority)
+  return createRoute(route, backend, backend.terms.priority)
 }
 
 /**
@@ -62,8 +62,8 @@ export function claimRest(
   backend: RouteBackend,
   diagnostics: DiagnosticList,
 ): Route | undefined {
-  const { conditions, guards } = readMatch(ingress, backend.guards)
-  if (conditions === undefined) return claimDefault(ingress, owner, '', backend)
+  const { conditions, guards } = backend.terms
+  if (conditions === undefined) return claimDefault(owner, '', backend)
   if (ingress.rules.length === 0) {
     diagnostics.add('PORTICO_ROUTE_DEFAULT_CONDITIONS', 'a default backend for all hosts cannot have conditions', {
       position: ingress.origin.locate(['spec', 'defaultBackend']),
@@ -73,7 +73,7 @@ export function claimRest(
   }
   if (!guards) return undefined
   const reason = 'a default backend for all hosts cannot have conditions'
-  return claimDefault(ingress, owner, '', { ...backend, action: closeFor(backend.action, reason) })
+  return claimDefault(owner, '', { ...backend, action: closeFor(backend.action, reason) })
 }
 
 /** The route of a rule's path; undefined, and reported, if no request can match it, or if its expression has a fault. */
@@ -85,11 +85,10 @@ export function claimPath(
   backend: RouteBackend,
   diagnostics: DiagnosticList,
 ): Route | undefined {
-  const { action, problem } = backend
-  const reading = readMatch(ingress, backend.guards)
-  const isFaulty = findFaultyPattern(reading, path) !== undefined
-  const isLost = reading.broken !== undefined || (isFaulty && reading.guards)
-  const match = checkPath(ingress, rule.index, path, isClosed({ action }) || isLost, diagnostics)
+  const { action, problem, terms } = backend
+  const isFaulty = findFaultyPattern(terms, path) !== undefined
+  const isLost = terms.broken !== undefined || (isFaulty && terms.guards)
+  const match = checkPath(ingress, rule.index, path, terms, isClosed({ action }) || isLost, diagnostics)
   if (match === undefined) return undefined
   if (problem) {
     const field = findBackendField({ rule: rule.index, item: path.index })
@@ -106,20 +105,17 @@ export function claimPath(
     action: isFaulty ? closeFor(action, 'the path is no regular expression') : action,
   }
   // Nobody knows how long a path that cannot be read is: a guard goes before all that it may mean.
-  const goesFirst = isFaulty && (reading.guards || isClosed({ action }))
-  return createRoute(ingress, route, backend, goesFirst ? MAX_PRIORITY : reading.priority)
+  const goesFirst = isFaulty && (terms.guards || isClosed({ action }))
+  return createRoute(route, backend, goesFirst ? MAX_PRIORITY : terms.priority)
 }
 
 function createRoute(
-  ingress: Ingress,
   route: Route,
-  { layers, broken: guard, guards }: RouteBackend,
+  { layers, broken, terms, policy, policies }: RouteBackend,
   priority: number | undefined,
 ): Route {
-  const policy = readRoutePolicy(ingress)
   const filters = listFilters(mergeLayers(layers))
-  const { broken: unread, conditions } = readMatch(ingress, guards)
-  const reason = guard ?? (unread && `the annotation ${unread} cannot be used`)
+  const reason = broken ?? terms.broken
   const { owner, rule, item, host, pathType, path } = route
   // With a spread, V8 gives each frozen object a hidden class of its own, which takes 290 bytes.
   const made: { -readonly [Field in keyof Route]: Route[Field] } = {
@@ -127,13 +123,14 @@ function createRoute(
     rule,
     item,
     host,
-    match: extendMatch(route.match, conditions, priority),
+    match: extendMatch(route.match, terms.conditions, priority),
     pathType,
     path,
     action: reason ? closeFor(route.action, reason) : route.action,
   }
   if (policy) made.policy = policy
   if (filters) made.filters = filters
+  if (policies) made.policies = policies
   return Object.freeze(made)
 }
 
@@ -163,20 +160,20 @@ export function checkPath(
   ingress: Ingress,
   rule: number,
   path: IngressPath,
+  terms: RouteTerms,
   isClosed: boolean,
   diagnostics: DiagnosticList,
 ): PathMatch | undefined {
-  const reading = readMatch(ingress, false)
-  const fault = findFaultyPattern(reading, path)
+  const fault = findFaultyPattern(terms, path)
   if (fault !== undefined) {
     diagnostics.add('PORTICO_ROUTE_PATTERN', `path "${path.path}" is no regular expression: ${fault}`, {
       position: ingress.origin.locate(findPathField({ rule, item: path.index })),
       resource: printResource(ingress),
-      help: `write an expression of RE2, as in "/v[0-9]+/"; until then the route ${reading.guards || isClosed ? 'answers 503' : 'takes no requests'}`,
+      help: `write an expression of RE2, as in "/v[0-9]+/"; until then the route ${terms.guards || isClosed ? 'answers 503' : 'takes no requests'}`,
     })
     return isClosed ? widenMatch(path) : undefined
   }
-  if (reading.hasPatterns && path.pathType === 'ImplementationSpecific') {
+  if (terms.hasPatterns && path.pathType === 'ImplementationSpecific') {
     checkPatternForm(ingress, rule, path, diagnostics)
     return Object.freeze({ type: 'regex', path: path.path })
   }
@@ -213,7 +210,7 @@ function checkPatternForm(
 }
 
 /** Why the path is no regular expression where it should be one; undefined: it is, or need not be. */
-function findFaultyPattern({ hasPatterns }: IngressMatch, { path, pathType }: WrittenPath): string | undefined {
+function findFaultyPattern({ hasPatterns }: RouteTerms, { path, pathType }: WrittenPath): string | undefined {
   return hasPatterns && pathType === 'ImplementationSpecific' ? findPatternFault(path) : undefined
 }
 

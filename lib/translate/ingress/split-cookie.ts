@@ -1,9 +1,10 @@
-/** The cookie that keeps clients with the Service that a divided route has given them: an annotation under portico.dev/. */
+/** The cookie that keeps clients with the Service that a divided route has given them: an annotation, or an option of a RoutePolicy. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
-import { type Ingress, printResource } from '../../kubernetes/resource.ts'
+import { printResource } from '../../kubernetes/resource.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { describeText } from '../annotation-schema.ts'
-import { SPLIT_ANNOTATION } from './split.ts'
+import type { OptionForm, OptionText } from '../route-policy/option-form.ts'
+import type { FilterMention, FilterMentions } from './mention.ts'
 
 export const SPLIT_COOKIE_ANNOTATION = `${ANNOTATION_DOMAIN}split-cookie`
 
@@ -15,27 +16,47 @@ export const SPLIT_COOKIE_SCHEMA = describeText(
   NAME.source,
 )
 
-/** Undefined: clients are not kept, or the annotation cannot be used. */
-export function readSplitCookie({ meta }: Ingress): string | undefined {
-  const name = meta.annotations[SPLIT_COOKIE_ANNOTATION]?.trim()
-  return name !== undefined && NAME.test(name) ? name : undefined
+/** What to write. */
+export const SPLIT_COOKIE_FORM: OptionForm = { help: 'write letters, digits, "-" and "_", 64 at most, as in "canary"' }
+
+/** Undefined: clients are not kept, or what is said cannot be used. */
+export function readSplitCookie(said: FilterMentions): string | undefined {
+  const cookie = said.get('split-cookie')
+  const name = cookie && readValue(cookie)
+  return typeof name === 'string' && NAME.test(name) ? name : undefined
 }
 
-/** Reports an annotation that cannot be used. */
-export function checkSplitCookie(ingress: Ingress, diagnostics: DiagnosticList): void {
-  const { annotations } = ingress.meta
-  const name = annotations[SPLIT_COOKIE_ANNOTATION]?.trim()
-  if (name === undefined) return
-  const refuse = (message: string, help: string): void =>
-    diagnostics.add('PORTICO_ANN_VALUE', `${SPLIT_COOKIE_ANNOTATION}: ${message}`, {
-      position: ingress.origin.locate(['metadata', 'annotations', SPLIT_COOKIE_ANNOTATION]),
-      resource: printResource(ingress),
-      help,
-    })
-  if (!NAME.test(name)) {
-    const help = 'write letters, digits, "-" and "_", 64 at most, as in "canary"; until then no client is kept'
-    refuse(`"${name}" is no name of a cookie`, help)
-  } else if (annotations[SPLIT_ANNOTATION] === undefined) {
-    refuse('it says nothing without split', `add ${SPLIT_ANNOTATION}, or leave it out`)
-  }
+/** Reports what an object says and cannot be used. */
+export function checkSplitCookie(said: FilterMentions, diagnostics: DiagnosticList): void {
+  const cookie = said.get('split-cookie')
+  const value = cookie && readValue(cookie)
+  if (cookie === undefined || value === undefined || readSplitCookie(said) !== undefined) return
+  const { message, help } =
+    typeof value === 'string' ? { ...SPLIT_COOKIE_FORM, message: `"${value}" is no name of a cookie` } : value
+  report(cookie, message, `${help}; until then no client is kept`, diagnostics)
+}
+
+/** Reports a cookie for routes that nothing divides. */
+export function reportIdleCookie(cookie: FilterMention, diagnostics: DiagnosticList): void {
+  const split = cookie.label.replace(/split.*$/, 'split')
+  report(cookie, 'it says nothing without split', `add ${split}, or leave it out`, diagnostics)
+}
+
+function readValue({ config }: FilterMention): OptionText {
+  return config!.options.value as OptionText
+}
+
+function report(
+  { owner, label, field }: FilterMention,
+  message: string,
+  help: string,
+  diagnostics: DiagnosticList,
+): void {
+  const code = owner.kind === 'RoutePolicy' ? 'PORTICO_RES_FIELD_VALUE' : 'PORTICO_ANN_VALUE'
+  diagnostics.add(code, `${label}: ${message}`, {
+    severity: 'error',
+    position: owner.origin.locate(field),
+    resource: printResource(owner),
+    help,
+  })
 }

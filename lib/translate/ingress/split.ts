@@ -1,4 +1,4 @@
-/** The Services among which an Ingress divides the requests of its routes: an annotation under portico.dev/. */
+/** The Services among which the requests of routes are divided: an annotation of an Ingress, or an option of a RoutePolicy. */
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import {
   type Ingress,
@@ -6,8 +6,11 @@ import {
   type IngressServiceBackend,
   printResource,
 } from '../../kubernetes/resource.ts'
+import type { FilterConfig } from '../../model/filter.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { describeText } from '../annotation-schema.ts'
+import type { OptionForm, OptionText } from '../route-policy/option-form.ts'
+import type { FilterMention, FilterMentions } from './mention.ts'
 
 export const SPLIT_ANNOTATION = `${ANNOTATION_DOMAIN}split`
 
@@ -39,63 +42,86 @@ export const SPLIT_SCHEMA = describeText(
   `^[\\s,]*${GOOD_ENTRY}(?:[\\s,]+${GOOD_ENTRY})*[\\s,]*$`,
 )
 
-const HELP = 'write Services of this namespace with their weights, as in "web=90, web-next=10"'
+/** What to write, and how a RoutePolicy may write it. */
+export const SPLIT_FORM: OptionForm = {
+  structure: 'weights',
+  help: 'write Services of this namespace with their weights, as in "web=90, web-next=10"',
+}
 const UNDIVIDED = 'until then requests go to the backends of the paths'
-const NONE: SplitReading = Object.freeze({ shares: [], refusal: undefined })
 
-/** An Ingress does not change, and its routes are many. */
-const known = new WeakMap<Ingress, SplitReading>()
+/** Mentions share their configuration from one model to the next. */
+const known = new WeakMap<FilterConfig, SplitReading>()
+
+/** The mention that divides requests; undefined: there is none. */
+export function findSplit(said: FilterMentions): FilterMention | undefined {
+  return said.get('split')
+}
 
 /**
- * The backends among which the requests to `backend` are divided. Undefined: they are not divided, since the annotation does not name
- * it, or cannot be used.
+ * The backends among which the requests to `backend` are divided. Undefined: they are not divided, since `split` does not name it, or
+ * cannot be used.
  */
-export function divideBackend(ingress: Ingress, backend: IngressBackend): readonly WeightedBackend[] | undefined {
-  const { shares } = read(ingress)
+export function divideBackend(
+  split: FilterMention | undefined,
+  backend: IngressBackend,
+): readonly WeightedBackend[] | undefined {
+  if (split === undefined) return undefined
+  const { shares } = read(split)
   if (shares.length === 0 || !isNamed(shares, backend)) return undefined
   return shares.map(({ name, port = backend.port, weight }) => ({ backend: { type: 'service', name, port }, weight }))
 }
 
-/** Reports an annotation that cannot be used. */
-export function checkSplit(ingress: Ingress, diagnostics: DiagnosticList): void {
-  const { shares, refusal = findIdle(ingress, shares) } = read(ingress)
-  if (refusal === undefined) return
-  diagnostics.add('PORTICO_ANN_VALUE', `${SPLIT_ANNOTATION}: ${refusal.message}`, {
-    position: ingress.origin.locate(['metadata', 'annotations', SPLIT_ANNOTATION]),
-    resource: printResource(ingress),
-    help: refusal.help,
-  })
+/** Reports what cannot be used. */
+export function checkSplit(said: FilterMentions, diagnostics: DiagnosticList): void {
+  const split = findSplit(said)
+  const refusal = split && read(split).refusal
+  if (refusal !== undefined) report(split!, refusal, diagnostics)
+}
+
+/** Reports a split that acts on an Ingress and names none of its backends. */
+export function checkSplitBackends(split: FilterMention, ingress: Ingress, diagnostics: DiagnosticList): void {
+  const { rules, defaultBackend } = ingress
+  const { shares, refusal } = read(split)
+  const backends = rules.flatMap(({ paths = [] }) => paths.map(({ backend }) => backend))
+  if (defaultBackend !== undefined) backends.push(defaultBackend)
+  if (refusal !== undefined || shares.length === 0 || backends.some((backend) => isNamed(shares, backend))) return
+  const name = split.owner === ingress ? 'this Ingress' : printResource(ingress)
+  const message = `none of its Services is the backend of a path of ${name}`
+  report(split, { message, help: `name that of the path too: its requests are divided; ${UNDIVIDED}` }, diagnostics)
+}
+
+function report({ owner, label, field }: FilterMention, { message, help }: Refusal, diagnostics: DiagnosticList): void {
+  diagnostics.add(
+    owner.kind === 'RoutePolicy' ? 'PORTICO_RES_FIELD_VALUE' : 'PORTICO_ANN_VALUE',
+    `${label}: ${message}`,
+    {
+      severity: 'error',
+      position: owner.origin.locate(field),
+      resource: printResource(owner),
+      help,
+    },
+  )
 }
 
 function isNamed(shares: readonly WrittenShare[], backend: IngressBackend): backend is IngressServiceBackend {
   return backend.type === 'service' && shares.some(({ name }) => name === backend.name)
 }
 
-/** What is wrong with an annotation that names none of the backends of the Ingress. */
-function findIdle({ rules, defaultBackend }: Ingress, shares: readonly WrittenShare[]): Refusal | undefined {
-  const backends = rules.flatMap(({ paths = [] }) => paths.map(({ backend }) => backend))
-  if (defaultBackend !== undefined) backends.push(defaultBackend)
-  if (shares.length === 0 || backends.some((backend) => isNamed(shares, backend))) return undefined
-  const message = 'none of its Services is the backend of a path of this Ingress'
-  return { message, help: `name that of the path too: its requests are divided; ${UNDIVIDED}` }
-}
-
-function read(ingress: Ingress): SplitReading {
-  const text = ingress.meta.annotations[SPLIT_ANNOTATION]
-  if (text === undefined) return NONE
-  let found = known.get(ingress)
+function read({ config }: FilterMention): SplitReading {
+  let found = known.get(config!)
   if (found === undefined) {
-    found = Object.freeze(parse(text))
-    known.set(ingress, found)
+    const value = config!.options.value as OptionText
+    found = Object.freeze(typeof value === 'string' ? parse(value) : refuse(value.message, value.help))
+    known.set(config!, found)
   }
   return found
 }
 
+function refuse(message: string, help: string = SPLIT_FORM.help): SplitReading {
+  return { shares: [], refusal: { message, help: `${help}; ${UNDIVIDED}` } }
+}
+
 function parse(text: string): SplitReading {
-  const refuse = (message: string, help: string = HELP): SplitReading => ({
-    shares: [],
-    refusal: { message, help: `${help}; ${UNDIVIDED}` },
-  })
   const entries = text.split(/[\s,]+/).filter((entry) => entry !== '')
   if (entries.length === 0) return refuse('it says nothing')
   if (entries.length > MAX_SERVICES) return refuse(`it has more than ${MAX_SERVICES} Services`)

@@ -1,7 +1,8 @@
 /** Which RoutePolicies act on an Ingress, on sections of it, or on a Service; and what is wrong with targets. */
+import { isDeepStrictEqual } from 'node:util'
 import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
-import { findFilter } from '../../filters/registry.ts'
+import { FILTERS } from '../../filters/registry.ts'
 import {
   type Ingress,
   type PolicyTarget,
@@ -11,24 +12,39 @@ import {
 } from '../../kubernetes/resource.ts'
 import { parseSection } from '../../kubernetes/route-policy.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
+import type { PolicyOverrides } from '../../settings/service.ts'
 import { checkAnnotations } from '../annotation.ts'
 import type { ContentFinder } from '../ingress/content.ts'
 import { isSameFilter, mergeLayers } from '../ingress/filter-layers.ts'
 import {
   checkFilters,
-  type FilterMentions,
   findBrokenGuard,
   isGuarding,
-  NO_MENTIONS,
   type OwnFilters,
+  readMentions,
   resolveFilters,
 } from '../ingress/filters.ts'
+import { checkMatch, type LostCondition } from '../ingress/match.ts'
+import { ADDRESSES, isCondition } from '../ingress/match-annotation.ts'
+import { type FilterMention, type FilterMentions, NO_MENTIONS } from '../ingress/mention.ts'
+import { findCondition, findMatchMention } from '../ingress/route-option.ts'
+import { checkSplit } from '../ingress/split.ts'
+import { checkSplitCookie } from '../ingress/split-cookie.ts'
 import { keepList, Memo, Sieve } from '../reuse.ts'
+import { checkPolicy, readOverrides } from '../service/policy.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
+import { checkTargets, pickFor } from './target-option.ts'
 import { checkOptions } from './unknown-option.ts'
 
 /** A policy that targets an object or a section of it. */
-type Attachment = Readonly<{ policy: RoutePolicy; target: PolicyTarget; own: OwnFilters; isRefused: boolean }>
+type Attachment = Readonly<{
+  policy: RoutePolicy
+  target: PolicyTarget
+  own: OwnFilters
+  /** Those of `own` that mean something on the target. */
+  mentions: FilterMentions
+  isRefused: boolean
+}>
 
 /** What all policies of equal rank come to. */
 export type Attached = Readonly<{
@@ -37,6 +53,8 @@ export type Attached = Readonly<{
   broken: string | undefined
   /** A policy guards, whether it can be used or not. */
   guards: boolean
+  /** A condition that is not read; undefined: there is none. */
+  lost: LostCondition | undefined
 }>
 
 /** A section of an Ingress. */
@@ -50,7 +68,7 @@ export type TargetPolicies = Attached &
     conflicts: readonly Diagnostic[]
   }>
 
-const NOTHING: Attached = Object.freeze({ mentions: NO_MENTIONS, broken: undefined, guards: false })
+const NOTHING: Attached = Object.freeze({ mentions: NO_MENTIONS, broken: undefined, guards: false, lost: undefined })
 export const NO_POLICIES: TargetPolicies = Object.freeze({ ...NOTHING, sections: [], conflicts: [] })
 
 /** Finds policies by their targets; what did not change stays the same object. */
@@ -58,6 +76,7 @@ export class PolicyAttachments {
   readonly #reading = new Sieve<RoutePolicy>((policy) => resolveFilters(policy, this.#contents).contents.length > 0)
   readonly #all = new Memo<'all', ReadonlyMap<string, TargetPolicies>>()
   readonly #targets = new Memo<string, TargetPolicies>()
+  readonly #overrides = new Memo<string, PolicyOverrides | undefined>(isDeepStrictEqual)
   readonly #notes = new Memo<RoutePolicy, readonly Diagnostic[]>()
   readonly #missing = new Memo<'missing', readonly Diagnostic[]>()
   #resources!: ResourceSet
@@ -83,8 +102,15 @@ export class PolicyAttachments {
     return this.#inputs
   }
 
-  of({ kind, meta }: Ingress | Service): TargetPolicies {
-    return this.#byTarget.get(`${kind} ${meta.namespace}/${meta.name}`) ?? NO_POLICIES
+  of(target: Ingress | Service): TargetPolicies {
+    return this.#byTarget.get(printResource(target)) ?? NO_POLICIES
+  }
+
+  /** The settings that policies have for the upstreams of a Service: the same object for as long as they are the same. */
+  overridesOf(service: Service): PolicyOverrides | undefined {
+    const { mentions } = this.of(service)
+    if (mentions.size === 0) return undefined
+    return this.#overrides.get(printResource(service), [mentions], () => readOverrides(mentions))
   }
 
   /** Reports what is wrong with policies, and targets that do not exist. */
@@ -121,12 +147,12 @@ export class PolicyAttachments {
     const found = new Map<string, Attachment[]>()
     const add = (policy: RoutePolicy, isRefused: boolean): void => {
       const own = resolveFilters(policy, this.#contents)
-      // Without a guard, a policy that is refused is left out alone.
-      if (isRefused && !isGuarding(own)) return
+      // Without a guard and conditions, a policy that is refused is left out alone.
+      if (isRefused && !isGuarding(own) && !isConditional(own)) return
       for (const target of policy.targets) {
-        const key = `${target.kind} ${policy.meta.namespace}/${target.name}`
+        const key = printResource({ kind: target.kind, meta: { namespace: policy.meta.namespace, name: target.name } })
         const known = found.get(key) ?? []
-        known.push({ policy, target, own, isRefused })
+        known.push({ policy, target, own, mentions: pickFor(own.mentions, target.kind), isRefused })
         found.set(key, known)
       }
     }
@@ -139,6 +165,7 @@ export class PolicyAttachments {
       }),
     )
     this.#targets.sweep()
+    this.#overrides.sweep()
     return attached
   }
 
@@ -148,6 +175,11 @@ export class PolicyAttachments {
       checkAnnotations(policy, own)
       checkOptions(policy, own)
       checkFilters(policy, own)
+      checkMatch(policy, false, own)
+      checkSplit(readMentions(policy), own)
+      checkSplitCookie(readMentions(policy), own)
+      checkPolicy(policy, own)
+      checkTargets(policy, own)
       return keepList(own.items)
     })
   }
@@ -203,23 +235,44 @@ function join(attachments: readonly Attachment[], conflicts: DiagnosticList): At
   for (const [at, loser] of usable.entries()) reportConflicts(usable.slice(0, at), loser, conflicts)
   const broken = attachments.map(describeBroken).find((reason) => reason !== undefined)
   return {
-    mentions: mergeLayers(usable.map(({ own }) => own.mentions)),
+    mentions: mergeLayers(usable.map(({ mentions }) => mentions)),
     broken,
     guards: attachments.some(({ own }) => isGuarding(own)),
+    lost: attachments.map(findLost).find((lost) => lost !== undefined),
   }
 }
 
-function describeBroken({ policy, isRefused }: Attachment): string | undefined {
-  if (isRefused) return `${printResource(policy)} is refused, and it guards`
+/** Routes to a Service have no conditions, so that one closes them. */
+function describeBroken({ policy, target, own, isRefused }: Attachment): string | undefined {
+  const name = printResource(policy)
+  if (isRefused && isGuarding(own)) return `${name} is refused, and it guards`
   const broken = findBrokenGuard(policy)
-  return broken && `${broken} of ${printResource(policy)} cannot be used`
+  if (broken !== undefined) return `${broken} of ${name} cannot be used`
+  if (target.kind === 'Ingress' || !isConditional(own)) return undefined
+  const condition = findCondition(own.mentions)?.label ?? own.lost.clients ?? own.lost.condition
+  return condition && `${condition} of ${name} means nothing for a Service`
+}
+
+/** True if the policy says which requests routes take, whether that is read or not. */
+function isConditional({ mentions, lost }: OwnFilters): boolean {
+  return lost.clients !== undefined || lost.condition !== undefined || findMatchMention(mentions) !== undefined
+}
+
+function findLost({ policy, own, isRefused }: Attachment): LostCondition | undefined {
+  const { mentions, lost } = own
+  const name = printResource(policy)
+  const isClients = lost.clients !== undefined || (isRefused && mentions.has(ADDRESSES))
+  if (isRefused)
+    return isConditional(own) ? { reason: `${name} is refused, and it has conditions`, isClients } : undefined
+  const label = lost.clients ?? lost.condition
+  return label === undefined ? undefined : { reason: `${label} of ${name} cannot be used`, isClients }
 }
 
 function reportConflicts(before: readonly Attachment[], loser: Attachment, diagnostics: DiagnosticList): void {
   const { policy, target } = loser
-  for (const [name, mention] of loser.own.mentions) {
-    const winner = before.find(({ own }) => own.mentions.has(name))
-    const wins = winner?.own.mentions.get(name)
+  for (const [name, mention] of loser.mentions) {
+    const winner = before.find(({ mentions }) => mentions.has(name))
+    const wins = winner?.mentions.get(name)
     if (winner === undefined || wins === undefined) continue
     if (wins.config && mention.config && isSameFilter(wins.config, mention.config)) continue
     const isAge = winner.policy.meta.createdAt !== policy.meta.createdAt
@@ -228,7 +281,7 @@ function reportConflicts(before: readonly Attachment[], loser: Attachment, diagn
       'PORTICO_ROUTE_POLICY_CONFLICT',
       `${name} of ${printResource(policy)} does not act on ${target.kind} ${target.name}${section}: ${printResource(winner.policy)} has another`,
       {
-        ...(findFilter(name).isGuard && { severity: 'error' as const }),
+        ...(restricts(mention) && { severity: 'error' as const }),
         position: policy.origin.locate(mention.field),
         resource: printResource(policy),
         help: `${isAge ? 'the older policy wins' : 'with equal age the first by name wins'}: leave it out of one of them`,
@@ -236,6 +289,20 @@ function reportConflicts(before: readonly Attachment[], loser: Attachment, diagn
       },
     )
   }
+}
+
+/** What an Ingress and its policies say of one route option. */
+export function listMentions(ingress: Ingress, policies: TargetPolicies, name: string): readonly FilterMention[] {
+  const own = readMentions(ingress)
+  if (own.size === 0 && policies === NO_POLICIES) return []
+  const said = [own, policies.mentions, ...policies.sections.map(({ mentions }) => mentions)]
+  return said.flatMap((one) => one.get(name) ?? [])
+}
+
+/** True if routes would take more without it. */
+function restricts({ config }: FilterMention): boolean {
+  const name = config?.name ?? ''
+  return isCondition(name) || FILTERS.some((spec) => spec.isGuard && spec.name === name)
 }
 
 /** What policies come to on the routes of an Ingress. */
@@ -254,7 +321,7 @@ export function findSections(ingress: Ingress, policies: TargetPolicies, diagnos
   let whole: Attached = policies
   const sections: Section[] = []
   for (const section of policies.sections) {
-    const { host, path, attachments, guards } = section
+    const { host, path, attachments, guards, lost: ownLost, mentions } = section
     const rules = ingress.rules.filter((rule) => rule.host === host)
     const paths = rules.flatMap((rule) => rule.paths ?? []).map((each) => each.path)
     const isHostKnown = rules.length > 0
@@ -262,24 +329,34 @@ export function findSections(ingress: Ingress, policies: TargetPolicies, diagnos
       sections.push(section)
       continue
     }
-    for (const one of attachments)
-      reportMissingSection(ingress, one, isHostKnown ? paths : undefined, guards, diagnostics)
-    if (!guards) continue
+    const isConditional = ownLost !== undefined || findMatchMention(mentions) !== undefined
+    for (const one of attachments) {
+      const closed = guards ? 'all' : isConditional ? 'rest' : 'none'
+      reportMissingSection(ingress, one, isHostKnown ? paths : undefined, closed, diagnostics)
+    }
+    if (!guards && !isConditional) continue
     const { policy, target } = attachments[0]!
-    const broken = `${printResource(policy)} guards the section ${target.section}, which is not there`
-    if (isHostKnown) sections.push({ ...section, mentions: NO_MENTIONS, path: undefined, broken })
-    else whole = { ...whole, broken: whole.broken ?? broken, guards: true }
+    const reason = `${printResource(policy)} ${guards ? 'guards' : 'has conditions for'} the section ${target.section}, which is not there`
+    const lost = isConditional
+      ? { reason, isClients: ownLost?.isClients === true || mentions.has(ADDRESSES) }
+      : undefined
+    const broken = guards ? reason : undefined
+    if (isHostKnown) sections.push({ ...section, mentions: NO_MENTIONS, path: undefined, broken, lost })
+    else {
+      const { broken: wholeBroken = broken, lost: wholeLost = lost } = whole
+      whole = { ...whole, broken: wholeBroken, lost: wholeLost, guards: whole.guards || guards }
+    }
   }
   sections.sort((a, b) => Number(a.path === undefined) - Number(b.path === undefined))
   return { whole, sections }
 }
 
-/** `paths` are those of its host; undefined: the host is not there. */
+/** `paths` are those of its host; undefined: the host is not there. `closes` says for which requests its routes are closed. */
 function reportMissingSection(
   ingress: Ingress,
   { policy, target }: Attachment,
   paths: readonly string[] | undefined,
-  guards: boolean,
+  closes: 'all' | 'rest' | 'none',
   diagnostics: DiagnosticList,
 ): void {
   const section = target.section ?? ''
@@ -288,8 +365,9 @@ function reportMissingSection(
   const nearest = paths === undefined ? findNearest(host, hosts) : findNearest(path, paths)
   const meant = nearest && (paths === undefined ? nearest + path : section.slice(0, section.indexOf('/')) + nearest)
   const known = [...new Set(paths ?? hosts)].slice(0, 5).join(', ') || 'none'
-  const closed = paths === undefined ? 'all routes of the Ingress answer 503' : 'the routes of the host answer 503'
-  const outcome = guards ? closed : 'the policy does nothing there'
+  const routes = paths === undefined ? 'all routes of the Ingress' : 'the routes of the host'
+  const rest = closes === 'rest' ? ' where no other route takes a request' : ''
+  const outcome = closes === 'none' ? 'the policy does nothing there' : `${routes} answer 503${rest}`
   diagnostics.add('PORTICO_REF_TARGET_NOT_FOUND', `${printResource(ingress)} has no section "${section}"`, {
     position: policy.origin.locate(['spec', 'targetRefs', target.index, 'sectionName']),
     resource: printResource(policy),

@@ -2,10 +2,11 @@
  * Filters that the settings have for all routes, under `routes`: options as in a RoutePolicy. An object's own filter replaces that of
  * the settings.
  */
-import type { DiagnosticList } from '../../base/diagnostics.ts'
+import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import type { Origin } from '../../base/position.ts'
-import type { RouteDefaults } from '../ingress/filter-reader.ts'
-import { checkFilters, type FilterMentions, findBrokenGuard, readMentions } from '../ingress/filters.ts'
+import type { ContentFinder } from '../ingress/content.ts'
+import { checkFilters, findBrokenGuard, type OwnFilters, resolveFilters } from '../ingress/filters.ts'
+import type { FilterMentions, RouteDefaults } from '../ingress/mention.ts'
 import { explainUnknownOption, listUnknownOptions } from './unknown-option.ts'
 
 const NOWHERE: RouteDefaults['origin'] = { locate: () => undefined }
@@ -17,29 +18,45 @@ export type DefaultFilters = Readonly<{
   mentions: FilterMentions
   /** Why all routes are closed; undefined: they are not. */
   broken: string | undefined
+  /** Secrets that cannot be used. */
+  diagnostics: readonly Diagnostic[]
 }>
 
 /** The settings stay the same object while they are equal. */
-const known = new WeakMap<Options, DefaultFilters>()
+const owners = new WeakMap<Options, RouteDefaults>()
+const known = new WeakMap<OwnFilters, DefaultFilters>()
 
-export function readDefaults(options: Options): DefaultFilters {
-  let found = known.get(options)
+/** The same object for as long as the options and the secrets that they name are the same; reports secrets that cannot be used. */
+export function readDefaults(options: Options, contents: ContentFinder, diagnostics: DiagnosticList): DefaultFilters {
+  const owner = owners.get(options) ?? createDefaults(options, undefined)
+  owners.set(options, owner)
+  const own = resolveFilters(owner, contents)
+  let found = known.get(own)
   if (found === undefined) {
-    const defaults = createDefaults(options, undefined)
-    const broken = findBrokenGuard(defaults)
-    found = { mentions: readMentions(defaults), broken: broken && `${broken} in the settings cannot be used` }
-    known.set(options, found)
+    const broken = findBrokenGuard(owner)
+    const reason = broken && `${broken} in the settings cannot be used`
+    found = { mentions: own.mentions, broken: reason, diagnostics: listSecretFaults(owner) }
+    known.set(own, found)
   }
+  diagnostics.addAll(found.diagnostics)
   return found
 }
 
-/** Reports options that do not exist or cannot be used; `origin` is the settings document, if they stand there. */
+/** What cannot be used only because of the secrets: checkDefaults reports everything else. */
+function listSecretFaults(owner: RouteDefaults): readonly Diagnostic[] {
+  const [all, others] = [new DiagnosticList(), new DiagnosticList()]
+  checkFilters(owner, all)
+  checkFilters(createDefaults(owner.options, undefined), others)
+  return all.items.filter(({ message }) => others.items.every((one) => one.message !== message))
+}
+
+/** Reports options that do not exist or cannot be used, whatever the secrets that they name; `origin` is the settings document, if they stand there. */
 export function checkDefaults(options: Options, origin: Origin | undefined, diagnostics: DiagnosticList): void {
   const defaults = createDefaults(options, origin)
-  for (const option of listUnknownOptions(options)) {
+  for (const option of listUnknownOptions(defaults)) {
     diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `unknown setting "${option}" in routes`, {
       position: origin?.locateKey(['routes', option]),
-      help: explainUnknownOption(option),
+      help: explainUnknownOption('Setting', option),
     })
   }
   checkFilters(defaults, diagnostics)

@@ -1,23 +1,49 @@
 /**
- * Options of filters in a RoutePolicy. They have the names of the annotations in camelCase (`rateLimitBurst` for
+ * Options in a RoutePolicy, and in `routes` of the settings. They have the names of the annotations in camelCase (`rateLimitBurst` for
  * `portico.dev/rate-limit-burst`), and mean the same: a value of YAML becomes the text that the annotation would have.
  */
-import type { AnnotationForm } from '../../filters/annotation-form.ts'
 import { FILTERS } from '../../filters/registry.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { isMapping } from '../../settings/setting.ts'
+import { isCondition } from '../ingress/match-annotation.ts'
+import { ROUTE_OPTIONS } from '../ingress/route-option.ts'
+import type { OptionForm, OptionText, OptionValue } from './option-form.ts'
 
-/** Forms of the options by their names; undefined: any text. */
-export const OPTIONS: ReadonlyMap<string, AnnotationForm | undefined> = new Map(
+type OptionForms = ReadonlyMap<string, OptionForm | undefined>
+
+/** By the names of options; undefined: any text. */
+const FILTER_OPTIONS: OptionForms = new Map(
   FILTERS.flatMap(({ annotations }) =>
     Object.entries(annotations).map(([name, { form }]) => [findOptionName(name), form] as const),
   ),
 )
 
-const ANNOTATIONS_OF_FILTERS = new Set(FILTERS.flatMap(({ annotations }) => Object.keys(annotations)))
+const POLICY_OPTIONS: OptionForms = new Map([
+  ...FILTER_OPTIONS,
+  ...[...ROUTE_OPTIONS].map(([name, form]) => [findOptionName(name), form] as const),
+])
 
-/** The text; or what is wrong with a value that no text stands for. */
-export type OptionText = string | Readonly<{ message: string; help: string }>
+/** Options that keep requests away: where nothing stands behind their names, something is missing. */
+const RESTRICTING: ReadonlySet<string> = new Set([
+  ...FILTERS.filter(({ isGuard }) => isGuard).flatMap(({ annotations }) =>
+    Object.keys(annotations).map(findOptionName),
+  ),
+  ...[...ROUTE_OPTIONS.keys()].filter(isCondition).map(findOptionName),
+])
+
+const ANNOTATION_NAMES: ReadonlySet<string> = new Set([
+  ...FILTERS.flatMap(({ annotations }) => Object.keys(annotations)),
+  ...ROUTE_OPTIONS.keys(),
+])
+
+/** The options that there are. */
+export function listOptions(owner: 'RoutePolicy' | 'Setting'): OptionForms {
+  return owner === 'Setting' ? FILTER_OPTIONS : POLICY_OPTIONS
+}
+
+export function isRestricting(option: string): boolean {
+  return RESTRICTING.has(option)
+}
 
 /** `rate-limit-burst` → `rateLimitBurst` */
 export function findOptionName(annotation: string): string {
@@ -29,21 +55,37 @@ export function findAnnotationName(option: string): string {
   return ANNOTATION_DOMAIN + option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
-/** The text of an annotation that means the same as `value`, without white space around it. */
-export function readOption(value: unknown, form: AnnotationForm | undefined): OptionText {
-  const text = readScalar(value)
-  if (text !== undefined) return text.trim()
-  if (form?.structure === 'list' && Array.isArray(value)) return readList(value)
-  if (form?.structure === 'fields' && Array.isArray(value)) return readLines(value)
-  if (form?.structure === 'fields' && isMapping(value)) return readFields(value)
-  const message = Array.isArray(value) ? 'it cannot be a list' : 'it cannot be a mapping'
+/** The text of an annotation that means the same as what the option has, without white space around it; undefined: it is left out. */
+export function readOption(
+  owner: 'RoutePolicy' | 'Setting',
+  options: Readonly<Record<string, unknown>>,
+  option: string,
+): OptionValue | undefined {
+  const value = Object.hasOwn(options, option) ? options[option] : undefined
+  if (value === undefined || (value === null && !isRestricting(option))) return undefined
+  const form = listOptions(owner).get(option)
+  const text = readScalar(value) ?? (form?.structure && readStructure(value, form.structure))
+  if (text !== undefined) return typeof text === 'string' ? text.trim() : text
+  const message = value === null ? 'nothing stands here' : `it cannot be a ${Array.isArray(value) ? 'list' : 'mapping'}`
   return { message, help: form?.help ?? 'write a text' }
+}
+
+/** Undefined where the value has another structure. */
+function readStructure(value: unknown, structure: NonNullable<OptionForm['structure']>): OptionValue | undefined {
+  if (structure === 'secret') return readSource(value)
+  if (Array.isArray(value)) {
+    if (structure === 'list' || structure === 'weights') return readList(value)
+    return structure === 'fields' ? readLines(value) : readConditionList(value)
+  }
+  if (!isMapping(value) || structure === 'list') return undefined
+  if (structure === 'fields') return readFields(value)
+  return structure === 'conditions' ? readConditions(value) : readWeights(value)
 }
 
 /** Text about annotations, with the names of options in their place. */
 export function renameAnnotations(text: string): string {
   return text.replace(/(portico\.dev\/)?([a-z]+(?:-[a-z0-9]+)*)/g, (all, _domain, name: string) =>
-    ANNOTATIONS_OF_FILTERS.has(name) ? findOptionName(name) : all,
+    ANNOTATION_NAMES.has(name) ? findOptionName(name) : all,
   )
 }
 
@@ -89,4 +131,57 @@ function readFields(fields: Readonly<Record<string, unknown>>): OptionText {
     }
   }
   return lines.join('\n')
+}
+
+/** Undefined where it is no mapping. */
+function readSource(value: unknown): OptionValue | undefined {
+  if (!isMapping(value)) return undefined
+  const [[key, name] = [], ...others] = Object.entries(value)
+  const isNamed = others.length === 0 && typeof name === 'string' && name.trim() !== ''
+  if (isNamed && key === 'file') return { file: name.trim() }
+  if (isNamed && key === 'env' && /^[A-Za-z_]\w*$/.test(name.trim())) return { env: name.trim() }
+  const help = 'write the name of a Secret, {file: /etc/portico/users} or {env: USERS}'
+  return { message: 'it names neither a file nor a variable', help }
+}
+
+/** Conditions one by one: lines, and mappings of one condition or several. */
+function readConditionList(values: readonly unknown[]): OptionText {
+  const lines: string[] = []
+  for (const [at, value] of values.entries()) {
+    const text = isMapping(value) ? readConditions(value) : readLines([value])
+    if (typeof text !== 'string') {
+      return {
+        message: `item ${at + 1} is no condition`,
+        help: 'write "name: value", "name: ~expression", "name" or "!name"',
+      }
+    }
+    lines.push(text)
+  }
+  return lines.join('\n')
+}
+
+/** A name without a value is a line that has the name alone. */
+function readConditions(conditions: Readonly<Record<string, unknown>>): OptionText {
+  const lines: string[] = []
+  for (const [name, value] of Object.entries(conditions)) {
+    const text = value === null ? '' : readScalar(value)?.trim()
+    if (text === undefined || text.includes('\n') || /[:\n]/.test(name) || name.trim() === '') {
+      return {
+        message: `${JSON.stringify(name)} is no name with a value`,
+        help: 'write names with their values, as in {X-Env: staging}, and nothing behind a name that is to be there',
+      }
+    }
+    lines.push(value === null ? name : `${name}: ${text}`)
+  }
+  return lines.join('\n')
+}
+
+function readWeights(weights: Readonly<Record<string, unknown>>): OptionText {
+  const entries = Object.entries(weights)
+  const wrong = entries.find(([name, weight]) => /[\s,=]/.test(name) || !/^\d+$/.test(readScalar(weight) ?? ''))
+  if (wrong === undefined) return entries.map(([name, weight]) => `${name}=${readScalar(weight)}`).join(', ')
+  return {
+    message: `${JSON.stringify(wrong[0])} is no Service with a weight`,
+    help: 'write Services with their weights, as in {web: 90, web-next: 10}',
+  }
 }

@@ -1,10 +1,10 @@
-/** The JSON Schema of a RoutePolicy: its options are those of all filters. */
-import type { AnnotationForm } from '../../filters/annotation-form.ts'
+/** The JSON Schema of a RoutePolicy, and of options in the settings. */
 import { OWN_VERSION } from '../../kubernetes/kind.ts'
 import { MAX_TARGETS, TARGET_GROUPS } from '../../kubernetes/route-policy.ts'
 import type { Schema } from '../../settings/setting.ts'
 import { ANNOTATIONS } from '../annotation.ts'
-import { findAnnotationName, OPTIONS } from './option.ts'
+import { findAnnotationName, isRestricting, listOptions } from './option.ts'
+import type { OptionForm } from './option-form.ts'
 
 /** Texts that YAML has as numbers, of which a form takes some if it takes numbers at all. */
 const NUMBERS = ['0', '1', '20', '301', '404', '8080', '1000000']
@@ -54,7 +54,7 @@ export function createRoutePolicySchema(): Schema {
               minItems: 1,
               maxItems: MAX_TARGETS,
             },
-            ...describeOptions(),
+            ...describeOptions('RoutePolicy'),
           },
           required: ['targetRefs'],
           additionalProperties: false,
@@ -68,28 +68,47 @@ export function createRoutePolicySchema(): Schema {
 }
 
 /** JSON Schemas of all options, by their names. */
-export function describeOptions(): Readonly<Record<string, Schema>> {
-  return Object.fromEntries([...OPTIONS].map(([option, form]) => [option, describeOption(option, form)]))
+export function describeOptions(owner: 'RoutePolicy' | 'Setting'): Readonly<Record<string, Schema>> {
+  return Object.fromEntries([...listOptions(owner)].map(([option, form]) => [option, describeOption(option, form)]))
+}
+
+const SCALAR: Schema = { type: ['string', 'number', 'boolean'] }
+const SCALARS: Schema = { type: 'array', items: SCALAR }
+const LINES: Schema = { ...SCALARS }
+
+const SECRET: Schema = { type: 'string', minLength: 1 }
+const CONDITIONS: Schema = { type: 'object', additionalProperties: { type: ['string', 'number', 'boolean', 'null'] } }
+
+/** What may be written in place of a text. */
+const STRUCTURES: Readonly<Record<NonNullable<OptionForm['structure']>, readonly Schema[]>> = {
+  list: [SCALARS],
+  fields: [LINES, { type: 'object', additionalProperties: { anyOf: [SCALAR, SCALARS] } }],
+  conditions: [
+    { type: 'array', items: { anyOf: [SCALAR, CONDITIONS] }, minItems: 1 },
+    { ...CONDITIONS, minProperties: 1 },
+  ],
+  secret: [
+    { type: 'object', properties: { file: SECRET }, required: ['file'], additionalProperties: false },
+    { type: 'object', properties: { env: SECRET }, required: ['env'], additionalProperties: false },
+  ],
+  weights: [SCALARS, { type: 'object', additionalProperties: { type: 'integer', minimum: 0 }, minProperties: 1 }],
 }
 
 /** What the annotation takes, and the values of YAML that mean the same. */
-function describeOption(option: string, form: AnnotationForm | undefined): Schema {
+function describeOption(option: string, form: OptionForm | undefined): Schema {
   const { description, ...text } = ANNOTATIONS.get(findAnnotationName(option))!.schema
-  const takes = (sample: string): boolean => form === undefined || form.pattern.test(sample)
-  const numbers = form?.choices?.map(Number).filter((choice) => !Number.isNaN(choice)) ?? []
-  const scalar = { type: ['string', 'number', 'boolean'] }
+  const choices = text.enum as readonly string[] | undefined
+  const pattern = new RegExp(typeof text.pattern === 'string' ? text.pattern : '')
+  const takes = (sample: string): boolean => choices?.includes(sample) ?? pattern.test(sample)
+  const numbers = choices?.map(Number).filter((choice) => !Number.isNaN(choice)) ?? []
   const alternatives: readonly Schema[] = [
     text,
     ...(numbers.length > 0 ? [{ enum: numbers }] : NUMBERS.some(takes) ? [{ type: 'number' }] : []),
     ...(takes('true') ? [{ type: 'boolean' }] : []),
-    ...(form?.structure === 'list' ? [{ type: 'array', items: scalar, minItems: 1 }] : []),
-    ...(form?.structure === 'fields'
-      ? [
-          { type: 'array', items: scalar },
-          { type: 'object', additionalProperties: { anyOf: [scalar, { type: 'array', items: scalar }] } },
-        ]
-      : []),
-    { type: 'null' },
+    ...(form?.structure ? STRUCTURES[form.structure] : []).map((one) =>
+      one === SCALARS && !takes('') ? { ...one, minItems: 1 } : one,
+    ),
+    ...(isRestricting(option) ? [] : [{ type: 'null' }]),
   ]
   return { description, anyOf: alternatives }
 }

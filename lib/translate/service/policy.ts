@@ -1,53 +1,64 @@
 /**
- * The policy that a Service sets for itself: `services` of the settings goes before its annotations, and these before its spec.
- * The annotations of an Ingress go before all of these, for its own routes.
+ * The policy that a Service sets for itself: `services` of the settings goes before its annotations, these before its RoutePolicies, and
+ * these before its spec. What an Ingress and the RoutePolicies of it set goes before all of these, for its own routes.
  */
 import { findAuthorityFault } from '../../base/authority-file.ts'
 import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
-import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
+import { type Ingress, printResource, type RoutePolicy, type Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
-import { type PolicyOverrides, SERVICE_SETTINGS_BY_ANNOTATION, type ServiceSetting } from '../../settings/service.ts'
+import {
+  ANNOTATION_DOMAIN,
+  type PolicyOverrides,
+  SERVICE_SETTINGS_BY_ANNOTATION,
+  type ServiceSetting,
+} from '../../settings/service.ts'
 import type { Read, ValueProblem } from '../../settings/setting.ts'
+import { readMentions } from '../ingress/filters.ts'
+import type { FilterMention, FilterMentions } from '../ingress/mention.ts'
+import { readRouteOption } from '../ingress/route-option.ts'
 import type { TranslationSettings } from '../settings.ts'
 
-/** Undefined where the Service sets nothing. Annotations that cannot be used are left out. */
-export function readPolicy(service: Service, settings: TranslationSettings): PolicyOverrides | undefined {
+/** Undefined where the Service sets nothing. What cannot be used is left out. `policies` is what its RoutePolicies set. */
+export function readPolicy(
+  service: Service,
+  policies: PolicyOverrides | undefined,
+  settings: TranslationSettings,
+): PolicyOverrides | undefined {
   const found: Record<string, unknown> = {}
   if (service.sessionAffinity !== undefined) {
     found['affinity.type'] = 'client-ip'
     found['affinity.timeout'] = service.sessionAffinity.timeoutSeconds * 1000
   }
-  for (const { setting, read } of readAnnotations(service)) if ('value' in read) found[setting.name] = read.value
+  Object.assign(found, policies, readOverrides(readMentions(service)))
   Object.assign(found, settings.services[`${service.meta.namespace}/${service.meta.name}`])
   return Object.keys(found).length === 0 ? undefined : Object.freeze(found)
 }
 
-/** An Ingress does not change, and its routes are many. */
-const routePolicies = new WeakMap<Ingress, { readonly policy: PolicyOverrides | undefined }>()
+/** Routes share them. */
+const known = new WeakMap<FilterMentions, { readonly overrides: PolicyOverrides | undefined }>()
 
-/** The policy that an Ingress sets for its routes; undefined where it sets nothing. */
-export function readRoutePolicy(ingress: Ingress): PolicyOverrides | undefined {
-  let known = routePolicies.get(ingress)
-  if (!known) {
-    const found: Record<string, unknown> = {}
-    for (const { setting, read } of readAnnotations(ingress)) {
-      if (setting.route && 'value' in read) found[setting.name] = read.value
-    }
-    known = { policy: Object.keys(found).length === 0 ? undefined : Object.freeze(found) }
-    routePolicies.set(ingress, known)
+/** The settings among what is said; undefined where there is none. The same object for the same mentions. */
+export function readOverrides(said: FilterMentions): PolicyOverrides | undefined {
+  if (said.size === 0) return undefined
+  let found = known.get(said)
+  if (found === undefined) {
+    const values: Record<string, unknown> = {}
+    for (const { setting, read } of readSettings(said)) if ('value' in read) values[setting.name] = read.value
+    found = { overrides: Object.keys(values).length === 0 ? undefined : Object.freeze(values) }
+    known.set(said, found)
   }
-  return known.policy
+  return found.overrides
 }
 
-/** Reports the annotations that cannot be used. */
-export function checkPolicy(resource: Service | Ingress, diagnostics: DiagnosticList): void {
-  for (const { setting, read } of readAnnotations(resource)) {
-    // annotation.ts reports the annotations that belong on Services alone.
-    if (resource.kind === 'Ingress' && !setting.route) continue
+/** Reports the settings that cannot be used. */
+export function checkPolicy(resource: Service | Ingress | RoutePolicy, diagnostics: DiagnosticList): void {
+  const code = resource.kind === 'RoutePolicy' ? 'PORTICO_RES_FIELD_VALUE' : 'PORTICO_ANN_VALUE'
+  for (const { setting, read, mention } of readSettings(readMentions(resource))) {
     for (const { message, help } of findProblems(setting, read)) {
-      diagnostics.add('PORTICO_ANN_VALUE', `${setting.annotation}: ${message}`, {
-        position: resource.origin.locate(['metadata', 'annotations', setting.annotation]),
+      diagnostics.add(code, `${mention.label}: ${message}`, {
+        severity: 'error',
+        position: resource.origin.locate(mention.field),
         resource: printResource(resource),
         help,
       })
@@ -82,11 +93,15 @@ export function checkServiceSettings(
   }
 }
 
-type ReadAnnotation = Readonly<{ setting: ServiceSetting; read: Read }>
+type ReadSetting = Readonly<{ setting: ServiceSetting; read: Read; mention: FilterMention }>
 
-function* readAnnotations({ meta }: Service | Ingress): Generator<ReadAnnotation> {
-  for (const [name, value] of Object.entries(meta.annotations)) {
-    const setting = SERVICE_SETTINGS_BY_ANNOTATION.get(name)
-    if (setting) yield { setting, read: setting.read(value.trim(), 'text', name) }
+function* readSettings(said: FilterMentions): Generator<ReadSetting> {
+  for (const [name, mention] of said) {
+    const setting = SERVICE_SETTINGS_BY_ANNOTATION.get(ANNOTATION_DOMAIN + name)
+    const value = setting && readRouteOption(said, name)
+    if (setting === undefined || value === undefined) continue
+    const read =
+      typeof value === 'string' ? setting.read(value, 'text', mention.label) : { problems: [{ ...value, at: [] }] }
+    yield { setting, read, mention }
   }
 }

@@ -22,6 +22,7 @@ import { resolveValue } from '../../settings/policy.ts'
 import type { PolicyOverrides } from '../../settings/service.ts'
 import { isExposed } from '../exposure/node-port.ts'
 import { KeyOrder, Memo } from '../reuse.ts'
+import type { PolicyAttachments } from '../route-policy/attachment.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { APP_PROTOCOLS, readAppProtocol } from './app-protocol.ts'
 import { createFound, EndpointFinder } from './endpoint.ts'
@@ -70,11 +71,16 @@ export class ServiceUpstreams {
   /** Of ports that only routes name, by number. */
   #others: Map<number, TranslatedUpstream> | undefined
 
-  constructor(service: Service, finder: EndpointFinder, settings: TranslationSettings) {
+  constructor(
+    service: Service,
+    finder: EndpointFinder,
+    policies: PolicyOverrides | undefined,
+    settings: TranslationSettings,
+  ) {
     this.#service = service
     this.#finder = finder
     this.#settings = settings
-    this.#policy = readPolicy(service, settings)
+    this.#policy = readPolicy(service, policies, settings)
     this.listed = service.ports.filter(({ protocol }) => protocol !== 'SCTP').map((port) => this.#make(port, true))
     this.portless = service.headless && service.ports.length === 0 ? finder.find(service, NO_PORT).endpoints : NONE
     this.#addExternal()
@@ -160,10 +166,12 @@ export class UpstreamSet {
   readonly #order = new KeyOrder(compareText)
   readonly #finder = new EndpointFinder()
   #settings!: TranslationSettings
+  #policies!: PolicyAttachments
 
   /** What is asked for from now on is made of these. */
-  begin(resources: ResourceSet, settings: TranslationSettings): void {
+  begin(resources: ResourceSet, settings: TranslationSettings, policies: PolicyAttachments): void {
     this.#settings = settings
+    this.#policies = policies
     this.#finder.begin(resources, settings)
   }
 
@@ -179,8 +187,9 @@ export class UpstreamSet {
   }
 
   of(service: Service): ServiceUpstreams {
-    return this.#services.get(service, this.#finder.findSources(service), () => {
-      return new ServiceUpstreams(service, this.#finder, this.#settings)
+    const overrides = this.#policies.overridesOf(service)
+    return this.#services.get(service, [overrides, ...this.#finder.findSources(service)], () => {
+      return new ServiceUpstreams(service, this.#finder, overrides, this.#settings)
     })
   }
 

@@ -122,6 +122,26 @@ t.test('all of a listener', async (t) => {
   t.match(listeners[0], { owner: { kind: 'Service', name: 'web' }, field: ['spec', 'ports', 0, 'port'] })
 })
 
+t.test('P38 a change of the path policy makes other listeners at L7 alone', async (t) => {
+  const http = service('web', 'type: NodePort, ports: [{name: http, port: 80, appProtocol: http}]')
+  const text = `${http}---\n${service('db', 'type: NodePort, ports: [{port: 5432}]')}`
+  const list = new DiagnosticList()
+  const { resources } = decodeDocuments(parseDocuments(sourceFromText('in.yaml', text), list).documents, list)
+  const set = new ResourceStore().update(resources, 1, list, [])
+  const translator = new Translator()
+  const translate = (changes: Readonly<Record<string, unknown>>) =>
+    translator.translate(set, { settings: makeSettings(changes), clock: fixedClock }, new DiagnosticList()).listeners
+  const before = translate({})
+  const changes = { 'paths.mergeSlashes': 'never', 'https.paths.mergeSlashes': 'match' }
+  const after = translate(changes)
+  const changed = after.filter((listener) => !before.includes(listener))
+  t.same(
+    changed.map(({ id, paths }) => `${id.replace(/ \[.*/, '')} ${paths?.mergeSlashes}`),
+    ['http never', 'NodePort default/web:80/TCP never'],
+  )
+  t.equal(translate(changes), after)
+})
+
 t.test('S19 externalIPs are off unless the settings say so', async (t) => {
   const services = [
     service('a', 'externalIPs: [192.0.2.1, "2001:db8:0::1"], ports: [{port: 80}]'),

@@ -1,0 +1,32 @@
+/** What objects say of routes, one mention for each filter and each route option (route-option.ts). */
+import type { FieldPath, SourcePosition } from '../../base/position.ts'
+import type { Ingress, RoutePolicy, Service } from '../../kubernetes/resource.ts'
+import type { FilterConfig } from '../../model/filter.ts'
+
+/** The filters that the settings have for all routes. */
+export type RouteDefaults = Readonly<{
+  kind: 'Setting'
+  meta: Readonly<{ namespace: ''; name: string }>
+  options: Readonly<Record<string, unknown>>
+  /** Finds nothing where the settings stand in no document. */
+  origin: Readonly<{ locate: (field: FieldPath) => SourcePosition | undefined }>
+}>
+
+/** The objects that filters are written on, and the settings. */
+export type FilterOwner = Ingress | Service | RoutePolicy | RouteDefaults
+
+/** What an object says of one filter, or of one route option. */
+export type FilterMention = Readonly<{
+  /** Undefined: the filter does nothing there, or cannot be used. Of a route option it is never undefined. */
+  config: FilterConfig | undefined
+  owner: FilterOwner
+  /** For people: `portico.dev/rate-limit`, or of a policy `spec.rateLimit`. */
+  label: string
+  /** Where the owner first speaks of the filter. */
+  field: FieldPath
+}>
+
+/** By the names of the filters and the route options that an object speaks of. */
+export type FilterMentions = ReadonlyMap<string, FilterMention>
+
+export const NO_MENTIONS: FilterMentions = new Map()
