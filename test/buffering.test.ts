@@ -20,6 +20,7 @@ import { until } from './helpers/until.ts'
 const MIB = 1024 * 1024
 const SETTINGS = 'apiVersion: portico.dev/v1alpha1\nkind: GatewayConfiguration\n'
 const BODY = randomBytes(3 * MIB)
+const NOISE = Buffer.concat(Array.from({ length: 8 }, () => BODY))
 const TEXT = 'All work and no play makes Jack a dull boy.\n'.repeat(100_000)
 
 function printManifests(port: number, ofIngress: object, ofService: object = {}): string {
@@ -39,12 +40,17 @@ spec: {rules: [{http: {paths: [{path: /, pathType: Prefix, backend: {service: {n
 `
 }
 
-/** Answers a GET with TEXT, and anything else with the length and the sum of what came. */
-async function startEndpoint(t: Test): Promise<{ port: number; asked: number }> {
-  const state = { port: 0, asked: 0 }
+/** Answers a GET with TEXT or NOISE, and anything else with the length and the sum of what came. */
+async function startEndpoint(t: Test): Promise<{ port: number; asked: number; answered: Promise<void> }> {
+  let noteAnswer = () => {}
+  const answered = new Promise<void>((resolve) => {
+    noteAnswer = resolve
+  })
+  const state = { port: 0, asked: 0, answered }
   const server = http.createServer(async (request, response) => {
     state.asked++
-    if (request.method === 'GET') response.setHeader('Content-Type', 'text/plain').end(TEXT)
+    if (request.url === '/noise') response.setHeader('Content-Type', 'text/plain').end(NOISE, noteAnswer)
+    else if (request.method === 'GET') response.setHeader('Content-Type', 'text/plain').end(TEXT)
     else {
       const sum = createHash('sha256')
         .update(await buffer(request))
@@ -162,6 +168,19 @@ t.test('filters refuse before a body is read, and what they change is buffered a
   const [response] = (await once(get, 'response')) as [IncomingMessage]
   t.equal(response.headers['content-encoding'], 'gzip')
   t.equal(gunzipSync(await buffer(response)).toString(), TEXT)
+
+  // Bytes of little use to gzip, so that the client falls behind.
+  const slow = http.get({
+    host: '127.0.0.1',
+    port: gateway.http,
+    path: '/noise',
+    agent: false,
+    headers: { 'Accept-Encoding': 'gzip' },
+  })
+  const [noise] = (await once(slow, 'response')) as [IncomingMessage]
+  t.equal(noise.headers['content-encoding'], 'gzip')
+  await endpoint.answered
+  t.ok(gunzipSync(await buffer(noise)).equals(NOISE), 'what was compressed before the client took it')
 })
 
 t.test('a folder that cannot be written is told at the start, if a route buffers', async (t) => {

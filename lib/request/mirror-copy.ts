@@ -8,11 +8,11 @@ import type { ResponseHead } from '../http1/response-head.ts'
 import type { MirrorResult } from '../telemetry/request-counts.ts'
 import type { UpstreamPool } from '../upstream/choice/pool.ts'
 import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
-import type { ClientSide, UpstreamCall, UpstreamEvents, UpstreamRequest } from '../upstream/transport/call.ts'
-import { PrivateConnections } from '../upstream/transport/private-connections.ts'
+import type { UpstreamCall, UpstreamEvents, UpstreamRequest } from '../upstream/transport/call.ts'
 import { type AttemptSubject, Attempts, type AttemptUser } from './attempts.ts'
 import { findConnectTimeout } from './connect-timeout.ts'
 import type { RequestContext } from './context.ts'
+import { detachClient } from './detached-client.ts'
 import { KeptBody } from './kept-body.ts'
 import { mayRepeat } from './retry.ts'
 
@@ -35,10 +35,6 @@ const MAX_ANSWER_BYTES = 1_048_576
 const LIMIT_MS = 15_000
 
 const ANSWERED: readonly MirrorResult[] = ['2xx', '3xx', '4xx', '5xx']
-
-/** Keeps no connection. */
-const NO_PRIVATES = new PrivateConnections()
-NO_PRIVATES.close()
 
 export class MirrorCopy implements AttemptUser, UpstreamEvents, Timed {
   deadlineAt: number = Number.POSITIVE_INFINITY
@@ -305,13 +301,8 @@ function copyRequest(
   const { policy } = pool
   const { method, target, authority, host, lines, addedLines, contentLength, hasBody, acceptsTrailers } = draft
   const proxyVersion = findProxyVersion(policy.proxyProtocol)
-  const client: ClientSide = {
-    path: proxyVersion && exchange.connection.path,
-    privates: undefined,
-    claimPrivates: () => NO_PRIVATES,
-  }
   return {
-    client,
+    client: detachClient(exchange.connection, proxyVersion),
     proxyVersion,
     connectTimeout: findConnectTimeout(policy, settings.timeouts.connect),
     method,

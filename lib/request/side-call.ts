@@ -12,6 +12,7 @@ import type { EndpointState } from '../upstream/endpoint/endpoint.ts'
 import type { ClientSide, UpstreamCall, UpstreamEvents, UpstreamRequest } from '../upstream/transport/call.ts'
 import { type AttemptSubject, Attempts, type AttemptUser } from './attempts.ts'
 import { findConnectTimeout } from './connect-timeout.ts'
+import { detachClient } from './detached-client.ts'
 import type { Exchange } from './exchange.ts'
 
 /** The request beside which something is asked. */
@@ -86,8 +87,8 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
     this.clientAddress = clientAddress
     this.isIdempotent = method !== 'POST' && method !== 'PATCH'
     this.isRepeatable = this.isIdempotent
-    this.client = exchange.connection
     this.proxyVersion = findProxyVersion(policy.proxyProtocol)
+    this.client = detachClient(exchange.connection, this.proxyVersion)
     this.connectTimeout = findConnectTimeout(policy, settings.timeouts.connect)
     this.method = method
     this.target = target

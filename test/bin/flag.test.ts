@@ -108,6 +108,7 @@ t.test('every setting has a flag, and the settings accept what it says', async (
         'upstream.retry.conditions': 'reset,503',
         'upstream.retry.methods': 'POST',
         'upstream.tries': '10',
+        secretFolders: '/etc/portico/secrets',
       }
       const value = given[name] ?? choices?.at(-1) ?? samples[String(word)]
       const words = flag.value ? [`--${flag.name}`, value as string] : [`--${flag.name}`]

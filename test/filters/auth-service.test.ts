@@ -170,3 +170,23 @@ t.test('an address of IPv6 and a name of this machine are reached', async (t) =>
   for (const door of doors.names) t.equal((await ask(doors, door, {})).status, 200, door)
   t.match(auth.asked[0]?.headers.host, /^localhost:\d+$/)
 })
+
+t.test('an auth server that authenticates connections gets none for a client alone', async (t) => {
+  const auth = await startAuth(t, (request, response) => {
+    if (request.headers.authorization === undefined) response.writeHead(401, { 'WWW-Authenticate': 'NTLM' }).end()
+    else response.end()
+  })
+  const running = await runGateway(t, printFiltered({ 'auth-url': auth.url }), {
+    endpoints: endpointsOf(await startEchoes(t, 'web')),
+  })
+  const clients = await Promise.all(Array.from({ length: 3 }, () => connectRaw(running.http)))
+  for (const client of clients) {
+    const visit = async (more: string) =>
+      (await client.send(`GET / HTTP/1.1\r\nHost: a.test\r\n${more}\r\n`).response()).status
+    t.equal(await visit(''), 401)
+    t.equal(await visit('Authorization: NTLM TlRMTVNTUAAB\r\n'), 200)
+    t.equal(await visit(''), 401, 'the next question is not taken for one of the same user')
+  }
+  t.equal(auth.sockets.size, 1, 'one connection for all of them')
+  for (const client of clients) client.destroy()
+})

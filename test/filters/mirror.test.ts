@@ -15,6 +15,7 @@ import { connectRaw } from '../helpers/raw-client.ts'
 import { answerWith, type RawConnection, startRawUpstream } from '../helpers/raw-upstream.ts'
 import { type RunningGateway, readMetrics, runGateway } from '../helpers/running-gateway.ts'
 import { until } from '../helpers/until.ts'
+import { translateText } from '../translate/manifests.ts'
 import { ask, HOST, printFiltered, startFiltered, translateFiltered } from './filtered.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -555,4 +556,30 @@ t.test('a mirror that does not answer is given up after 15 s', async (t) => {
   if (waited() < 14_000) t.same(await readResults(running), {})
   await until(async () => Object.keys(await readResults(running)).length > 0)
   t.same(await readResults(running), { failed: 1 })
+})
+
+t.test('a RoutePolicy and a Service have mirrors as an Ingress has', async (t) => {
+  const policy = `---
+apiVersion: portico.dev/v1alpha1
+kind: RoutePolicy
+metadata: {name: copies}
+spec:
+  targetRefs: [{kind: Ingress, name: web}]
+  mirror: copy:http
+  mirrorShare: 12.5%
+`
+  const onService = printFiltered({}).replace('{name: web}', '{name: web, annotations: {portico.dev/mirror: copy}}')
+  for (const [manifests, share] of [
+    [printFiltered({}) + policy, 12.5],
+    [onService, 100],
+  ] as const) {
+    const { model, diagnostics } = translateText(`${manifests}${printMirror(80)}`)
+    t.same(
+      diagnostics.filter(({ severity }) => severity === 'error'),
+      [],
+    )
+    const [route] = model.tables[0]!.hosts[0]!.routes
+    t.match(route?.filters, [{ name: 'mirror', options: { upstream: 'default/copy:8080', share } }])
+    t.ok(model.upstreams.has('default/copy:8080'))
+  }
 })
