@@ -3,7 +3,7 @@ import type { GatewayError } from '../base/errors.ts'
 import type { FilterChain } from '../filters/chain.ts'
 import { createRemover } from '../filters/field-lines.ts'
 import type { AskedPage, BodyChange, ErrorPage, StreamMaker } from '../filters/spec.ts'
-import type { UpstreamPool } from '../upstream/choice/pool.ts'
+import type { UpstreamKey } from '../model/upstream.ts'
 import { BodyTransform, type TransformEvents } from './body-transform.ts'
 import { CodedAnswer } from './coded-answer.ts'
 import type { RequestContext } from './context.ts'
@@ -58,12 +58,12 @@ function findPage(filters: FilterChain, status: number, context: RequestContext)
   return isOwn || context.attempts !== undefined ? filters.findErrorPage(status, isOwn, context) : undefined
 }
 
-/** The pool that is to be asked for the page of an error; undefined: there is none to be asked. */
-export function findAsked(context: RequestContext, status: number): UpstreamPool | undefined {
+/** The upstream that is to be asked for the page of an error; undefined: there is none to be asked. */
+export function findAsked(context: RequestContext, status: number): UpstreamKey | undefined {
   const { served } = context
   if (status < 400 || served?.asked === undefined) return undefined
   const page = findPage(served.filters!, status, context)
-  return page !== undefined && 'upstream' in page ? served.asked.get(page.upstream) : undefined
+  return page !== undefined && 'upstream' in page && served.asked.get(page.upstream) ? page.upstream : undefined
 }
 
 /** The field lines of an answer whose body a page replaces. */
