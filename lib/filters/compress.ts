@@ -6,7 +6,7 @@ import { matching, splitList } from './annotation-form.ts'
 import { chooseCoding, DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
 import { createRemover, joinValues } from './field-lines.ts'
 import { readSize, SIZE } from './size-annotation.ts'
-import { type BodyChange, defineFilter, type FilterHead } from './spec.ts'
+import { type BodyChange, defineFilter, type FilterHead, FLUSH_AFTER } from './spec.ts'
 import { addVary } from './vary.ts'
 import { type CoderOptions, ZlibCoders } from './zlib-coder.ts'
 import { createZlibStream } from './zlib-stream.ts'
@@ -37,14 +37,10 @@ const BROTLI_WINDOW = 18
 const MOST_CHOSEN = 100
 /** Each takes up to two megabytes of a process; answers beyond go as they are. */
 const MOST_AT_ONCE = 128
-/** Milliseconds. What an endpoint sends piece by piece, a client gets piece by piece. */
-const FLUSH_AFTER = 20
 
 /** Of the codings that this Node has. */
 const CHANGES: Readonly<Partial<Record<Coding, BodyChange>>> = {
-  ...(ZSTD && {
-    zstd: createChange({ createStream: ZSTD.createEncoder, operations: ZSTD.operations, isReset: false }),
-  }),
+  ...(ZSTD && { zstd: createChange(ZSTD.coder) }),
   br: createChange({
     createStream: () =>
       createBrotliCompress({

@@ -138,6 +138,12 @@ export type BodyChange = Readonly<{
   coder?: () => BodyCoder
 }>
 
+/**
+ * Milliseconds for which bytes that have come may be held back, in a stream or a coder: what an endpoint sends piece by piece, a client
+ * gets piece by piece.
+ */
+export const FLUSH_AFTER = 20
+
 /** Converts one body at once, in the thread that serves requests. What is given is lent for the time of the call. */
 export type BodyCoder = {
   write(chunk: Buffer, give: (lent: Buffer) => void): void

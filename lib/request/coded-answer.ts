@@ -1,11 +1,8 @@
 /** The body of an answer that one filter converts as it comes, in this thread. HOT */
 import { containing } from '../base/contain.ts'
-import type { BodyCoder } from '../filters/spec.ts'
+import { type BodyCoder, FLUSH_AFTER } from '../filters/spec.ts'
 import { AnswerStage } from './answer-stage.ts'
 import type { RequestContext } from './context.ts'
-
-/** Milliseconds. What an endpoint sends piece by piece, a client gets piece by piece. */
-const FLUSH_AFTER = 20
 
 export class CodedAnswer extends AnswerStage {
   readonly #coder: BodyCoder
