@@ -20,7 +20,7 @@ export type BufferedAnswerOwner = {
 const STREAM = /^(?:text\/event-stream|application\/grpc)/i
 
 /** False for short answers and streams, and where the endpoint forbids it by X-Accel-Buffering, which is nginx's field. */
-export function mayBuffer({ lines, contentLength }: ResponseHead): boolean {
+export function mayBufferAnswer({ lines, contentLength }: ResponseHead): boolean {
   if (contentLength !== undefined && contentLength <= HELD_BYTES) return false
   return (
     !STREAM.test(findField(lines, 'content-type') ?? '') && !/^no$/i.test(findField(lines, 'x-accel-buffering') ?? '')
