@@ -1,6 +1,6 @@
 /** What all spools of a process share: the bytes that they may take in memory and in files, the files, and the operations on them. */
 import type { FileHandle } from 'node:fs/promises'
-import { makeFolder } from '../base/data-folder.ts'
+import { makeFolder } from '../base/folder.ts'
 import { PerClient } from '../base/per-client.ts'
 import { Turns } from '../base/turns.ts'
 import { findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
