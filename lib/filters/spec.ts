@@ -149,7 +149,7 @@ export type BodyCoder = {
   write(chunk: Buffer, give: (lent: Buffer) => void): void
   /** Gives what is held back. */
   flush(give: (lent: Buffer) => void): void
-  /** The same for the last chunk, if it is known to be the last, or after it. */
+  /** Converts the last chunk, or nothing where that has come before, and gives all that is left. */
   end(chunk: Buffer | undefined, give: (lent: Buffer) => void): void
   /** Called once, when the body is through or the request ends. */
   close(): void

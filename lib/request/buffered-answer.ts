@@ -36,7 +36,7 @@ export class BufferedAnswer extends AnswerStage implements SpoolUser {
   #spool: Spool | undefined = undefined
   /** Bytes go to the spool first, since the client is behind. */
   #isBehind = false
-  /** Those of an answer that the endpoint has ended while the client was behind. */
+  /** The trailers of an answer that ended while the client was behind; undefined: the answer has not. */
   #trailers: readonly string[] | undefined = undefined
 
   constructor(context: RequestContext, spools: Spools, owner: BufferedAnswerOwner) {

@@ -100,16 +100,16 @@ export class Forward
   #awaited = 0
   /** What came of the body, as long as all of it can be sent, or sent again. */
   #kept: KeptBody | undefined = undefined
-  /** Where the route buffers bodies, and this one is neither short nor a stream. */
+  /** Undefined unless the route buffers bodies of requests, and this one is neither short nor a stream. */
   #buffered: BufferedBody | undefined = undefined
   #trailers: readonly string[] = NO_TRAILERS
-  /** Where filters transform the body that the client sends. */
+  /** The body as filters transform it; undefined: none does. */
   #transformed: TransformedBody | undefined = undefined
-  /** Where mirrors get copies of the request. */
+  /** Undefined: no mirror gets a copy of the request. */
   #copies: RequestCopies | undefined = undefined
   /** Takes the body of the answer. */
   #answer: AnswerSink
-  /** The same, where the route buffers answers and this one may be. */
+  /** The same; undefined unless the route buffers answers, and this one is neither short nor a stream. */
   #bufferedAnswer: BufferedAnswer | undefined = undefined
   /** Bytes that the client was seen to take when it was last looked at. */
   #takenBefore = 0
