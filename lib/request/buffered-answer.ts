@@ -3,7 +3,7 @@ import { buffersFull } from '../base/errors.ts'
 import { findField } from '../http1/field-line.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import { HELD_BYTES } from './answer.ts'
-import { AnswerStage } from './answer-stage.ts'
+import { AnswerPipe } from './answer-pipe.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerSink } from './exchange.ts'
 import { Spool, type SpoolUser } from './spool.ts'
@@ -27,8 +27,8 @@ export function mayBufferAnswer({ lines, contentLength }: ResponseHead): boolean
   )
 }
 
-/** The forwarder writes to it, and it writes to the stage that `leadTo` names. */
-export class BufferedAnswer extends AnswerStage implements SpoolUser {
+/** The forwarder writes to it, and it writes to the pipe or exchange that `leadTo` names. */
+export class BufferedAnswer extends AnswerPipe implements SpoolUser {
   readonly #spools: Spools
   readonly #owner: BufferedAnswerOwner
   #sink: AnswerSink
@@ -44,7 +44,7 @@ export class BufferedAnswer extends AnswerStage implements SpoolUser {
     this.#spools = spools
     this.#owner = owner
     this.#sink = this.exchange
-    this.enter()
+    this.listen()
   }
 
   /** What takes the answer from here. */

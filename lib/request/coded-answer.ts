@@ -1,10 +1,10 @@
 /** The body of an answer that one filter converts as it comes, in this thread. HOT */
 import { containing } from '../base/contain.ts'
 import { type BodyCoder, FLUSH_AFTER } from '../filters/spec.ts'
-import { AnswerStage } from './answer-stage.ts'
+import { AnswerPipe } from './answer-pipe.ts'
 import type { RequestContext } from './context.ts'
 
-export class CodedAnswer extends AnswerStage {
+export class CodedAnswer extends AnswerPipe {
   readonly #coder: BodyCoder
   /** Bytes of the body that have not come; undefined: not known. */
   #left: number | undefined
@@ -17,7 +17,7 @@ export class CodedAnswer extends AnswerStage {
     super(context)
     this.#coder = coder
     this.#left = length
-    this.enter()
+    this.listen()
   }
 
   get pendingBytes(): number {

@@ -1,11 +1,11 @@
 /** The body of an answer that passes the streams of filters. HOT */
 import type { GatewayError } from '../base/errors.ts'
 import type { StreamMaker } from '../filters/spec.ts'
-import { AnswerStage } from './answer-stage.ts'
+import { AnswerPipe } from './answer-pipe.ts'
 import { BodyTransform, type TransformEvents } from './body-transform.ts'
 import type { RequestContext } from './context.ts'
 
-export class TransformedAnswer extends AnswerStage implements TransformEvents {
+export class TransformedAnswer extends AnswerPipe implements TransformEvents {
   readonly #transform: BodyTransform
   #trailers: readonly string[] = []
 
@@ -13,7 +13,7 @@ export class TransformedAnswer extends AnswerStage implements TransformEvents {
   constructor(context: RequestContext, makers: readonly StreamMaker[]) {
     super(context)
     this.#transform = new BodyTransform(makers, this)
-    this.enter()
+    this.listen()
   }
 
   get pendingBytes(): number {

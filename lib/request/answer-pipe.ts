@@ -3,7 +3,7 @@ import type { GatewayError } from '../base/errors.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerSink, Exchange, ExchangeEvents } from './exchange.ts'
 
-export abstract class AnswerStage implements AnswerSink, ExchangeEvents {
+export abstract class AnswerPipe implements AnswerSink, ExchangeEvents {
   protected readonly context: RequestContext
   protected readonly exchange: Exchange
   /** The owner's. */
@@ -17,7 +17,7 @@ export abstract class AnswerStage implements AnswerSink, ExchangeEvents {
   }
 
   /** From now on it hears of the exchange, and tells the owner. Constructors end with it, so that nothing half made is told anything. */
-  protected enter(): void {
+  protected listen(): void {
     this.exchange.events = this
   }
 
