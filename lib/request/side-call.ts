@@ -111,7 +111,7 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
     })
   }
 
-  /** Nothing waits for the answer any more, which never comes then. */
+  /** Nobody waits for the answer any more: the promise stays pending. */
   cancel(): void {
     if (!this.#isOver) this.#end()
   }
