@@ -1,6 +1,7 @@
 /** Compresses the answers that it makes smaller, for the clients that understand it. HOT */
 import { constants, createBrotliCompress, createGzip } from 'node:zlib'
 import { printBytes } from '../base/measure.ts'
+import { ClientCount, PerClient } from '../base/per-client.ts'
 import { TextMemo } from '../base/text-memo.ts'
 import { matching, splitList } from './annotation-form.ts'
 import { chooseCoding, DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
@@ -37,9 +38,14 @@ const BROTLI_WINDOW = 18
 const MOST_CHOSEN = 100
 /** Each takes up to two megabytes of a process; answers beyond go as they are. */
 const MOST_AT_ONCE = 128
+/** So many of them are of one client: answers that never end would switch compression off for all others. */
+const MOST_OF_CLIENT = 64
 
-/** Of the codings that this Node has. */
-const CHANGES: Readonly<Partial<Record<Coding, BodyChange>>> = {
+let atOnce = 0
+const ofClients = new PerClient(() => new ClientCount())
+
+/** What makes the change of an answer to a client, by the codings that this Node has. */
+const CHANGES: Readonly<Partial<Record<Coding, (client: string) => BodyChange>>> = {
   ...(ZSTD && { zstd: createChange(ZSTD.coder) }),
   br: createChange({
     createStream: () =>
@@ -64,8 +70,6 @@ const CHANGES: Readonly<Partial<Record<Coding, BodyChange>>> = {
 const COMPRESSIBLE =
   /^(?:text\/(?!event-stream\b)|application\/(?:javascript|json|manifest|wasm|x-javascript|x-ndjson|xml)\b|(?!application\/grpc)[^;]+\+(?:json|xml)\b)/i
 const removeRanges = createRemover(['accept-ranges'])
-
-let atOnce = 0
 
 export const COMPRESS = defineFilter<Options>({
   name: 'compress',
@@ -126,36 +130,36 @@ export const COMPRESS = defineFilter<Options>({
         if (joinValues(request.lines, 'range') !== undefined || isTransformForbidden(request.lines)) return undefined
         const accepted = joinValues(request.lines, 'accept-encoding')
         const coding = accepted === undefined ? undefined : chosen.find(accepted)
-        if (coding === undefined || atOnce >= MOST_AT_ONCE) return undefined
+        if (coding === undefined || !hasRoom(request.clientNetwork)) return undefined
         weakenTag(head)
         head.lines = `${removeRanges(head.lines)}Content-Encoding: ${coding}\r\n`
-        return CHANGES[coding]
+        return CHANGES[coding]!(request.clientNetwork)
       },
     }
   },
 })
 
-function createChange(options: CoderOptions): BodyChange {
+function createChange(options: CoderOptions): (client: string) => BodyChange {
   const { createStream, operations } = options
   const coders = ZlibCoders.create(options)
-  const begin = (): void => {
-    atOnce++
-  }
-  const end = (): void => {
+  const flush = { after: FLUSH_AFTER, kind: operations.flush }
+  return (client) => ({
+    stream: () => createZlibStream(createStream(), { flush }).once('close', begin(client)),
+    ...(coders && { coder: () => coders.open(begin(client)) }),
+  })
+}
+
+function hasRoom(client: string): boolean {
+  return atOnce < MOST_AT_ONCE && ofClients.find(client).value < MOST_OF_CLIENT
+}
+
+/** Counts an answer that is compressed, until it is called back. */
+function begin(client: string): () => void {
+  atOnce++
+  ofClients.find(client).value++
+  return () => {
     atOnce--
-  }
-  return {
-    stream: () => {
-      begin()
-      const flush = { after: FLUSH_AFTER, kind: operations.flush }
-      return createZlibStream(createStream(), { flush }).once('close', end)
-    },
-    ...(coders && {
-      coder: () => {
-        begin()
-        return coders.open(end)
-      },
-    }),
+    ofClients.find(client).value--
   }
 }
 
