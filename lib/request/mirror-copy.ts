@@ -311,7 +311,7 @@ function copyRequest(
     hostSetting: policy.host,
     host,
     lines,
-    addedLines,
+    addedLines: `${addedLines}X-Portico-Copy: 1\r\n`,
     contentLength,
     hasBody,
     acceptsTrailers,
