@@ -109,10 +109,10 @@ export class RouteBackends {
     let found = said.targets.get(resolution)
     if (found === undefined) {
       const { layers, broken, terms, policy, policies } = said
-      const target = this.#findTarget(backend, resolution, said)
-      const all = [...layers, ...target.layers]
+      const { action, problem, layers: ofTarget } = this.#findTarget(backend, resolution, said)
+      const all = [...layers, ...ofTarget]
       reportOverridden(all, this.#ingress, this.#overridden, this.#diagnostics)
-      found = { ...target, layers: [...all, this.#defaults.mentions], broken, terms, policy, policies }
+      found = { action, problem, layers: [...all, this.#defaults.mentions], broken, terms, policy, policies }
       said.targets.set(resolution, found)
     }
     return found

@@ -103,6 +103,7 @@ export class PolicyAttachments {
   }
 
   of(target: Ingress | Service): TargetPolicies {
+    if (this.#byTarget.size === 0) return NO_POLICIES
     return this.#byTarget.get(printResource(target)) ?? NO_POLICIES
   }
 
