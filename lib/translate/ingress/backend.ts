@@ -26,7 +26,7 @@ import { findShortage } from '../../model/shortage.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { Memo } from '../reuse.ts'
 import type { PolicyAttachments } from '../route-policy/attachment.ts'
-import { printPorts } from '../service/endpoint-override.ts'
+import { adviseEndpoints, DENIAL_HELP, printPorts } from '../service/endpoint-override.ts'
 import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
@@ -139,14 +139,10 @@ export function reportEmpty(
   const { endpoints, key } = upstream
   const why = endpoints.length === 0 ? gap : findShortage(upstream)?.reason
   const too = others.length === 0 ? '' : `, and so do routes of Ingress ${printIngresses(others)}`
-  const name = `${service.meta.namespace}/${service.meta.name}`
   diagnostics.add('PORTICO_REF_NO_ENDPOINTS', `service "${key}" has no endpoints${why ? `: ${why}` : ''}`, {
     position: ingress.origin.locate(isOwnSplit ? SPLIT_FIELD : [...findBackendField(route), 'service', 'name']),
     resource: printResource(ingress),
-    help:
-      `${isShare ? 'its share of the requests is answered' : 'the route answers'} 503${too}; say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +
-      `or endpoints: {"${name}": ["127.0.0.1:3000"]} in the settings, ` +
-      'or the annotation portico.dev/endpoints: "127.0.0.1:3000" on the Service, or an EndpointSlice',
+    help: `${isShare ? 'its share of the requests is answered' : 'the route answers'} 503${too}; ${adviseEndpoints(service)}`,
     notes: [{ message: 'the Service is here', position: service.origin.locate(['metadata', 'name']) }],
   })
 }
@@ -360,7 +356,7 @@ function describeDenial(service: Service, denied: string): BackendProblem {
     code: 'PORTICO_REF_EXTERNAL_NAME_DENIED',
     message: `${denied}: not allowed`,
     field: ['service', 'name'],
-    help: 'set externalNames.allowPrivate or allowPrivateFor, or give endpoints in the settings or the annotation portico.dev/endpoints',
+    help: DENIAL_HELP,
     notes: [],
     service,
   }
