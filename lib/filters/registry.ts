@@ -99,6 +99,13 @@ export function describeFilters(
   })
 }
 
+/** The names of those that may answer requests in the place of endpoints. */
+export function listAnswering(configs: readonly FilterConfig[] = []): readonly string[] {
+  return configs
+    .map(({ name }) => findFilter(name))
+    .flatMap(({ name, order }) => (order >= 200 && order < 400 ? [name] : []))
+}
+
 /** True if a filter of the host sends plain HTTP to HTTPS. */
 export function redirectsToHttps({ filters = [] }: Pick<VirtualHost, 'filters'>): boolean {
   return filters.some(({ name }) => findFilter(name).ofHosts?.redirectsToHttps)

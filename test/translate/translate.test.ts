@@ -296,6 +296,45 @@ spec: {ports: [{port: 80}]}
   )
 })
 
+t.test('a backend that nobody asks, since a filter answers, is not said to answer 503', async (t) => {
+  const service = (name: string) => `---
+apiVersion: v1
+kind: Service
+metadata: {name: ${name}}
+spec: {ports: [{port: 80}]}
+`
+  const backend = 'backend: {service: {name: gone, port: {number: 80}}}'
+  const rule = `rules: [{host: a.test, http: {paths: [{path: /, pathType: Prefix, ${backend}}]}}]`
+  const rest = 'defaultBackend: {service: {name: gone, port: {number: 80}}}'
+  for (const [annotations, spec, more, help] of [
+    ['{portico.dev/respond-status: "404"}', rest, '', 'requests that respond does not answer get 503 until it exists'],
+    ['{portico.dev/respond-status: "404"}', rule, '', 'requests that respond does not answer get 503 until it exists'],
+    [
+      '{portico.dev/redirect-host: b.test}',
+      rule,
+      service('gome'),
+      'did you mean "gome"? requests that redirect does not answer get 503 until the service exists',
+    ],
+    [
+      '{portico.dev/redirect-host: b.test}',
+      rule,
+      service('gone'),
+      'requests that redirect does not answer get 503; say',
+    ],
+    ['{portico.dev/compress: gzip}', rule, '', 'the route answers 503 until it exists'],
+    ['{}', rule, service('gone'), 'the route answers 503; say'],
+  ] as const) {
+    const ingress = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: a, annotations: ${annotations}}
+spec: {${spec}}
+`
+    const found = translateText(ingress + more).diagnostics.filter(({ code }) => code.startsWith('PORTICO_REF_'))
+    t.equal(found.length, 1)
+    t.equal(found[0]?.help?.slice(0, help.length), help)
+  }
+})
+
 t.test('a Service without endpoints is reported once, with every Ingress whose routes lead to it', async (t) => {
   const ingress = (name: string, hosts: readonly string[]) => `
 apiVersion: networking.k8s.io/v1

@@ -5,6 +5,7 @@ import { isClosedBy } from '../../base/errors.ts'
 import { findNearest } from '../../base/nearest.ts'
 import type { FieldPath } from '../../base/position.ts'
 import { printName } from '../../base/resource-name.ts'
+import { listAnswering } from '../../filters/registry.ts'
 import {
   type Ingress,
   type IngressBackend,
@@ -15,6 +16,7 @@ import {
   type ServicePort,
 } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
+import type { FilterConfig } from '../../model/filter.ts'
 import {
   type BackendAction,
   findBackendField,
@@ -112,6 +114,13 @@ export function reportBackend(
   })
 }
 
+/** What `help` says of a route, where filters of the route may answer in the place of its backend. */
+export function adviseAnswered(help: string, filters: readonly FilterConfig[] | undefined): string {
+  const names = listAnswering(filters)
+  if (names.length === 0) return help
+  return help.replace('the route answers', `requests that ${names.join(' or ')} does not answer get`)
+}
+
 /** Reports the problem of one backend of several, which `split` names. */
 export function reportShare(
   problem: BackendProblem,
@@ -142,7 +151,7 @@ export function reportEmpty(
   diagnostics.add('PORTICO_REF_NO_ENDPOINTS', `service "${key}" has no endpoints${why ? `: ${why}` : ''}`, {
     position: ingress.origin.locate(isOwnSplit ? SPLIT_FIELD : [...findBackendField(route), 'service', 'name']),
     resource: printResource(ingress),
-    help: `${isShare ? 'its share of the requests is answered' : 'the route answers'} 503${too}; ${adviseEndpoints(service)}`,
+    help: `${isShare ? 'its share of the requests is answered' : adviseAnswered('the route answers', route.filters)} 503${too}; ${adviseEndpoints(service)}`,
     notes: [{ message: 'the Service is here', position: service.origin.locate(['metadata', 'name']) }],
   })
 }
