@@ -17,7 +17,7 @@ import { checkListenerOptions, wantsProxyHeader, warnOfUntrustedProxies } from '
 import { isExposed } from './exposure/node-port.ts'
 import { BackendResolver, type Reference, type Resolution, reportEmpty } from './ingress/backend.ts'
 import { ContentFinder, type SecretFinder } from './ingress/content.ts'
-import { checkFilters, checkOwnPorts, type OwnFilters, resolveFilters } from './ingress/filters.ts'
+import { checkFilters, checkOwnPorts, type OwnFilters, readMentions, resolveFilters } from './ingress/filters.ts'
 import { checkForeignAnnotations, findCanary, findClosingGuards, reportCanary } from './ingress/foreign-annotation.ts'
 import type { ForeignAnnotation } from './ingress/foreign-table.ts'
 import {
@@ -38,7 +38,7 @@ import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
 import { findSections, listMentions, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
 import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
-import { checkPolicy, checkServiceSettings } from './service/policy.ts'
+import { checkPolicy, checkServiceSettings, pickNeeded, reportIdleSettings } from './service/policy.ts'
 import { ServiceViews } from './service/service-view.ts'
 import {
   isNotable,
@@ -157,11 +157,7 @@ export class Translator {
     const ofServices = this.#readingServices
       .filter(services)
       .flatMap((service) => this.#findInputs(resolveFilters(service, this.#contents)))
-    const { diagnostics: notes, upstreams } = this.#translateServices(
-      services,
-      ofServices,
-      options.settings.upstream.health.check,
-    )
+    const { diagnostics: notes, upstreams } = this.#translateServices(services, ofServices, options.settings.upstream)
     diagnostics.addAll(notes)
     checkSettingsEndpoints(resources, settings, diagnostics)
     checkServiceSettings(resources, settings, diagnostics)
@@ -273,19 +269,31 @@ export class Translator {
   #translateServices(
     services: readonly Service[],
     contents: readonly unknown[],
-    healthCheck: string,
+    defaults: Settings['upstream'],
   ): TranslatedServices {
-    const inputs = [services, healthCheck, ...this.#upstreams.sources, ...this.#policies.inputs, ...contents]
+    const needed = pickNeeded(defaults)
+    const healthCheck = defaults.health.check
+    const inputs = [
+      services,
+      healthCheck,
+      ...Object.values(needed),
+      ...this.#upstreams.sources,
+      ...this.#policies.inputs,
+      ...contents,
+    ]
     return this.#services.get('services', inputs, () => {
       const diagnostics: Diagnostic[] = []
       const probed = new DiagnosticList()
+      const idle = new DiagnosticList()
       const upstreams = services.map((service) => {
         diagnostics.push(...this.#noteService(service))
         const made = this.#upstreams.of(service)
         made.reportCommandProbe(healthCheck, probed)
+        const layers = [readMentions(service), this.#policies.of(service).mentions]
+        reportIdleSettings(service, layers, made.policy, needed, idle)
         return made
       })
-      diagnostics.push(...probed.items)
+      diagnostics.push(...probed.items, ...idle.items)
       this.#serviceNotes.sweep()
       this.#upstreams.sweep()
       return { diagnostics, upstreams }
