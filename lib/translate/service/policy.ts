@@ -85,6 +85,7 @@ export function reportIdleSettings(
   defaults: PolicyOverrides,
   diagnostics: DiagnosticList,
 ): void {
+  if (layers.every(({ size }) => size === 0)) return
   for (const { setting, read, mention } of layers.flatMap((said) => [...readSettings(said)])) {
     const { needs } = setting
     if (needs === undefined || !('value' in read)) continue
