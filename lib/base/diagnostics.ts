@@ -126,6 +126,10 @@ export const DIAGNOSTICS = {
     'warning',
     'two RoutePolicies of equal rank have the same filter for one target; an error where it guards',
   ],
+  PORTICO_ROUTE_POLICY_REFUSED: [
+    'error',
+    'a RoutePolicy with an error guards, or has conditions, so that routes of its targets are closed',
+  ],
   PORTICO_ROUTE_REDIRECT_INCOMPLETE: ['warning', 'a redirect lacks a host, a path or a certificate that it needs'],
   PORTICO_ROUTE_REDIRECT_LOOP: ['warning', 'clients of a route are redirected to the same host without end'],
   PORTICO_ROUTE_SLASH_BYPASS: [

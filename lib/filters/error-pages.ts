@@ -67,7 +67,7 @@ export const ERROR_PAGES = defineFilter<Options>({
       return undefined
     }
     const pages = items.flatMap((item) => readPage(annotations, item) ?? [])
-    const upstream = annotations.upstream('error-pages-service')
+    const upstream = annotations.upstream('error-pages-service', 'errors have no page of it')
     const [one, other] = ['error-pages-body', 'error-pages-service'].filter(
       (each) => annotations.text(each) !== undefined,
     )

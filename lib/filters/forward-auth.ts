@@ -171,14 +171,15 @@ export const FORWARD_AUTH = defineFilter<Options>({
       annotations.refuse('auth-url', URL_FORM.describeFault(written), URL_FORM.help)
       return undefined
     }
-    const upstream = annotations.server('auth-url', url)
+    const outcome = options.failsOpen ? 'requests go on unasked' : 'the requests that it is asked about answer 503'
+    const upstream = annotations.server('auth-url', url, outcome)
     return upstream && { url: url.href, upstream, ...options }
   },
-  print({ url, method, sent, copied, timeout, signIn, cache, failsOpen }) {
+  print({ url, upstream, method, sent, copied, timeout, signIn, cache, failsOpen }) {
     // A query may hold a secret.
     const { origin, pathname } = new URL(url)
     return [
-      `asks ${method === 'GET' ? '' : `${method} `}${origin}${pathname} within ${printDuration(timeout)}`,
+      `asks ${method === 'GET' ? '' : `${method} `}${origin}${pathname}${upstream.includes('://') ? '' : ` (Service ${upstream})`} within ${printDuration(timeout)}`,
       ...(sent === undefined ? [] : [`tells it ${sent.join(' ')}`]),
       ...(copied.length === 0 ? [] : [`takes ${copied.join(' ')} from it`]),
       ...(signIn === undefined ? [] : [`401 goes to ${cutQuery(signIn.location)}`]),

@@ -36,7 +36,7 @@ export const MIRROR = defineFilter<Options>({
     },
   },
   read(annotations) {
-    const upstream = annotations.upstream('mirror')
+    const upstream = annotations.upstream('mirror', 'no copies are made')
     const share = Number.parseFloat(annotations.text('mirror-share') ?? `${ALL}%`)
     return upstream === undefined || share === 0 ? undefined : { upstream, share }
   },

@@ -4,6 +4,7 @@ import { printName } from '../base/resource-name.ts'
 import type { FilterConfig } from '../model/filter.ts'
 import type { ResourceRef } from '../model/resource-ref.ts'
 import type { Route, VirtualHost } from '../model/route.ts'
+import type { UpstreamKey } from '../model/upstream.ts'
 import { BASIC_AUTH } from './basic-auth.ts'
 import { COMPRESS } from './compress.ts'
 import { CONCURRENCY_LIMIT } from './concurrency-limit.ts'
@@ -77,16 +78,32 @@ function printOwner({ owner }: FilterConfig, routeOwner: ResourceRef | undefined
   return owner.namespace === '' ? ' (settings)' : ` (${owner.kind} ${printName(owner)})`
 }
 
-/** The filters of the host and then those of the route, with the objects that have them, and which of them `portico explain` does not play. */
+/**
+ * The filters of the host and then those of the route, with the objects that have them, which of them `portico explain` does not play, and
+ * which ask an upstream that lacks endpoints: `findLack` says why; undefined: it does not.
+ */
 export function describeFilters(
   host: Pick<VirtualHost, 'filters'> | undefined,
   route: Pick<Route, 'filters' | 'owner'> | undefined,
+  findLack: (upstream: UpstreamKey) => string | undefined,
 ): readonly string[] {
   return [...(host?.filters ?? []), ...(route?.filters ?? [])].map((config) => {
     const { dependsOn } = findFilter(config.name)
+    const { upstreams = [] } = config
+    const lacks = upstreams.flatMap((key) => {
+      const lack = findLack(key)
+      return lack === undefined ? [] : [` (${key} cannot be asked: ${lack})`]
+    })
     const played = dependsOn === undefined ? '' : ` (not played: ${dependsOn} decides)`
-    return printFilter(config) + printOwner(config, route?.owner) + played
+    return [printFilter(config), printOwner(config, route?.owner), ...lacks, played].join('')
   })
+}
+
+/** The names of those that may answer requests in the place of endpoints. */
+export function listAnswering(configs: readonly FilterConfig[] = []): readonly string[] {
+  return configs
+    .map(({ name }) => findFilter(name))
+    .flatMap(({ name, order }) => (order >= 200 && order < 400 ? [name] : []))
 }
 
 /** True if a filter of the host sends plain HTTP to HTTPS. */

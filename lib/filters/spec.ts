@@ -260,14 +260,16 @@ export type AnnotationReader = {
   content(name: string, reference?: string): Content | undefined
   /**
    * The upstream of the Service that the annotation names, as `name` for its first port or `name:port`; undefined where there is none,
-   * or where it is not there, which is refused then.
+   * or where it is not there, which is refused then. `outcome` says for people what holds as long as the Service cannot be asked, as in
+   * "no copies are made".
    */
-  upstream(name: string): UpstreamKey | undefined
+  upstream(name: string, outcome: string): UpstreamKey | undefined
   /**
    * The upstream of the server that the URL names, which stands in the annotation: of a Service, where its host is the name that the
-   * Service has in a cluster, or of the URL itself. Undefined where it names a Service that is not there, which is refused then.
+   * Service has in a cluster, or of the URL itself. Undefined where it names a Service that is not there, which is refused then. `outcome`
+   * is as above.
    */
-  server(name: string, url: URL): UpstreamKey | undefined
+  server(name: string, url: URL, outcome: string): UpstreamKey | undefined
   /** The Secret that the annotation names, or the file or variable that stands in its place; undefined as above. */
   secret(name: string): SecretContent | undefined
   /** Says why an annotation cannot be used; the filter is left out, or closes its routes where it guards. */
@@ -372,8 +374,8 @@ export function readFilter(
   const options = spec.read({
     text: (name) => annotations.text(name),
     content: (name, reference) => keep(annotations.content(name, reference), name),
-    upstream: (name) => keep(annotations.upstream(name), name),
-    server: (name, url) => keep(annotations.server(name, url), name),
+    upstream: (name, outcome) => keep(annotations.upstream(name, outcome), name),
+    server: (name, url, outcome) => keep(annotations.server(name, url, outcome), name),
     secret: (name) => keep(annotations.secret(name), name),
     refuse,
   })

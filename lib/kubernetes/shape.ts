@@ -132,7 +132,8 @@ class ShapeCheck {
     const nearest = findNearest(key, Object.keys(shape.fields))
     const isPlural = nearest !== undefined && (key === `${nearest}s` || nearest === `${key}s`)
     if (belongs) return isPlural ? `did you mean "${nearest}"? ${belongs}` : `${belongs}: check the indentation`
-    return nearest ? `did you mean "${nearest}"?` : undefined
+    if (nearest) return `did you mean "${nearest}"?`
+    return this.#root.isOwn && this.#path.length === 0 ? 'it belongs under spec' : undefined
   }
 
   #addWrongType(

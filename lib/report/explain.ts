@@ -170,7 +170,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
     candidates: candidates.slice(0, MOST_CANDIDATES),
     omitted: Math.max(0, candidates.length - MOST_CANDIDATES),
     winner,
-    filters: describeFilters(virtualHost, winner),
+    filters: describeFilters(virtualHost, winner, (key) => findShortage(model.upstreams.get(key))?.reason),
     notPlayed,
     sent: draft,
     upstream: isSplit ? undefined : shares[0]?.upstream,

@@ -10,6 +10,8 @@ export type SettingFacts<T> = Readonly<{
   restart?: true
   /** an Ingress can have it for its own routes */
   route?: true
+  /** does nothing unless another setting of the same Service, dotted and below `upstream`, has this value */
+  needs?: Readonly<{ name: 'balancer' | 'affinity.type'; value: string }>
   /** right for almost everybody as it is: help lists it last */
   advanced?: true
   /** never printed, nor the line where it stands */

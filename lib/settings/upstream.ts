@@ -15,6 +15,10 @@ import { strings } from './types/strings.ts'
 /** Field and cookie names are tokens (RFC 9110 §5.6.2). */
 const HASH_BY = "^(client-ip|uri|path|(header|cookie|query):[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128})$"
 
+const BY_HASH = { name: 'balancer', value: 'hash' } as const
+const BY_CLIENT = { name: 'affinity.type', value: 'client-ip' } as const
+const BY_COOKIE = { name: 'affinity.type', value: 'cookie' } as const
+
 export const UPSTREAM_SETTINGS = {
   balancer: choice(['round-robin', 'least-requests', 'power-of-two', 'ewma', 'random', 'hash'], {
     default: 'round-robin',
@@ -28,17 +32,20 @@ export const UPSTREAM_SETTINGS = {
   }),
   hash: {
     by: string({
+      needs: BY_HASH,
       default: 'client-ip',
       pattern: HASH_BY,
       form: 'client-ip, uri, path, header:NAME, cookie:NAME or query:NAME',
       doc: 'What balancer hash goes by: client-ip, uri (path with query), path, header:NAME, cookie:NAME or query:NAME (a parameter of the query). A request without it goes by its client IP.',
     }),
     table: choice(['ring', 'maglev'], {
+      needs: BY_HASH,
       default: 'ring',
       advanced: true,
       doc: 'A ring moves the fewest keys as endpoints come and go; maglev spreads them most evenly.',
     }),
     boundedLoad: integer({
+      needs: BY_HASH,
       default: 125,
       min: 0,
       max: 10_000,
@@ -52,12 +59,14 @@ export const UPSTREAM_SETTINGS = {
       doc: 'Keep a client with its endpoint: by its address (as sessionAffinity: ClientIP of a Service), or by a cookie that the gateway sets.',
     }),
     timeout: duration({
+      needs: BY_CLIENT,
       default: 10_800_000,
       min: 1_000,
       max: 86_400_000,
       doc: 'client-ip: a client is forgotten this long after its last request.',
     }),
     clients: integer({
+      needs: BY_CLIENT,
       default: 10_000,
       min: 1,
       max: 1_000_000,
@@ -71,12 +80,14 @@ export const UPSTREAM_SETTINGS = {
     }),
     cookie: {
       name: string({
+        needs: BY_COOKIE,
         default: '',
         pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]{0,128}$",
         form: 'letters, digits, - and _',
         doc: 'Name of the cookie; empty: portico_ and a number that belongs to the Service port.',
       }),
       path: string({
+        needs: BY_COOKIE,
         default: '/',
         pattern: '^/[!-:<-~]{0,255}$',
         form: 'a path, as /shop',
@@ -84,6 +95,7 @@ export const UPSTREAM_SETTINGS = {
         doc: 'Path of the cookie.',
       }),
       domain: string({
+        needs: BY_COOKIE,
         default: '',
         pattern: '^([A-Za-z0-9-]{1,63}(\\.[A-Za-z0-9-]{1,63}){0,30})?$',
         form: 'a host name, as example.com',
@@ -91,18 +103,21 @@ export const UPSTREAM_SETTINGS = {
         doc: 'Domain of the cookie; empty: the host of the request alone.',
       }),
       maxAge: duration({
+        needs: BY_COOKIE,
         default: 0,
         min: 0,
         advanced: true,
         doc: 'Max-Age of the cookie; 0: until the browser is closed.',
       }),
       secure: choice(['auto', 'always', 'never'], {
+        needs: BY_COOKIE,
         default: 'auto',
         advanced: true,
         doc: 'Secure of the cookie; auto: for clients that come by HTTPS.',
       }),
-      httpOnly: boolean({ default: true, advanced: true, doc: 'Its HttpOnly.' }),
+      httpOnly: boolean({ needs: BY_COOKIE, default: true, advanced: true, doc: 'Its HttpOnly.' }),
       sameSite: choice(['lax', 'strict', 'none', 'unset'], {
+        needs: BY_COOKIE,
         default: 'lax',
         advanced: true,
         doc: 'SameSite of the cookie; none is left out of a cookie that is not Secure, since browsers refuse that.',

@@ -7,8 +7,8 @@ import type { Clock } from '../base/clock.ts'
 import { type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
 import { type Ingress, printResource, type Service } from '../kubernetes/resource.ts'
 import type { ResourceSet } from '../kubernetes/store.ts'
+import type { FilterConfig } from '../model/filter.ts'
 import type { Model } from '../model/model.ts'
-import type { UpstreamKey } from '../model/upstream.ts'
 import type { Settings } from '../settings/table.ts'
 import { checkAnnotations } from './annotation.ts'
 import { type Allocations, NO_ALLOCATIONS } from './exposure/allocation.ts'
@@ -17,7 +17,7 @@ import { checkListenerOptions, wantsProxyHeader, warnOfUntrustedProxies } from '
 import { isExposed } from './exposure/node-port.ts'
 import { BackendResolver, type Reference, type Resolution, reportEmpty } from './ingress/backend.ts'
 import { ContentFinder, type SecretFinder } from './ingress/content.ts'
-import { checkFilters, checkOwnPorts, type OwnFilters, resolveFilters } from './ingress/filters.ts'
+import { checkFilters, checkOwnPorts, type OwnFilters, readMentions, resolveFilters } from './ingress/filters.ts'
 import { checkForeignAnnotations, findCanary, findClosingGuards, reportCanary } from './ingress/foreign-annotation.ts'
 import type { ForeignAnnotation } from './ingress/foreign-table.ts'
 import {
@@ -31,13 +31,14 @@ import {
 import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-class.ts'
 import { checkMatch, checkPathType } from './ingress/match.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
+import { reportAsked } from './ingress/silent-server.ts'
 import { checkSplit, checkSplitBackends } from './ingress/split.ts'
 import { checkSplitCookie, reportIdleCookie } from './ingress/split-cookie.ts'
 import { isSameList, keepList, MappedList, Memo, Sieve } from './reuse.ts'
 import { findSections, listMentions, PolicyAttachments, type TargetPolicies } from './route-policy/attachment.ts'
 import { type DefaultFilters, readDefaults } from './route-policy/default-options.ts'
 import { checkSettingsEndpoints } from './service/endpoint-override.ts'
-import { checkPolicy, checkServiceSettings } from './service/policy.ts'
+import { checkPolicy, checkServiceSettings, pickNeeded, reportIdleSettings } from './service/policy.ts'
 import { ServiceViews } from './service/service-view.ts'
 import {
   isNotable,
@@ -46,6 +47,7 @@ import {
   type TranslatedUpstream,
   UpstreamSet,
 } from './service/upstream.ts'
+import { listUrlKeys } from './service/url-upstream.ts'
 import { pickSettings, type TranslationSettings } from './settings.ts'
 import { CertificateBinder } from './tls/certificate-binding.ts'
 
@@ -103,8 +105,8 @@ export class Translator {
   readonly #refused = new MappedList<Ingress, Claimant | undefined>()
   readonly #noted = new Sieve<TranslatedIngress>(({ diagnostics }) => diagnostics.length > 0)
   readonly #concerned = new Sieve<TranslatedIngress>(
-    ({ served, notable, annotated, claims: { asked } }) =>
-      served.length + notable.length + annotated.length + asked.length > 0,
+    ({ served, notable, annotated, claims: { asking } }) =>
+      served.length + notable.length + annotated.length + asking.length > 0,
   )
   readonly #reading = new Sieve<TranslatedIngress>(({ filters }) => filters.contents.length > 0)
   readonly #canaries = new Sieve<TranslatedIngress>(({ canary }) => canary !== undefined)
@@ -155,11 +157,7 @@ export class Translator {
     const ofServices = this.#readingServices
       .filter(services)
       .flatMap((service) => this.#findInputs(resolveFilters(service, this.#contents)))
-    const { diagnostics: notes, upstreams } = this.#translateServices(
-      services,
-      ofServices,
-      options.settings.upstream.health.check,
-    )
+    const { diagnostics: notes, upstreams } = this.#translateServices(services, ofServices, options.settings.upstream)
     diagnostics.addAll(notes)
     checkSettingsEndpoints(resources, settings, diagnostics)
     checkServiceSettings(resources, settings, diagnostics)
@@ -197,15 +195,23 @@ export class Translator {
     const served = picked ? translated.filter(({ ingress }) => picked.has(ingress)) : translated
     const targets = new Set<TranslatedUpstream>()
     const annotated = new Set<Service>()
-    const asked = new Set<UpstreamKey>()
+    const asking = new Set<FilterConfig>()
     for (const { served: more, notable, annotated: services, claims } of this.#concerned.filter(served)) {
       diagnostics.addAll(more)
       for (const target of notable) targets.add(target)
       for (const service of services) annotated.add(service)
-      for (const key of claims.asked) asked.add(key)
+      for (const filter of claims.asking) asking.add(filter)
     }
     for (const service of annotated) checkForeignAnnotations(service, settings, diagnostics)
     for (const target of targets) reportProtocol(target, diagnostics)
+    reportAsked(
+      asking,
+      ({ namespace, name }, key) => {
+        const service = resources.get('Service', namespace, name)
+        return service && this.#upstreams.of(service).listed.find(({ upstream }) => upstream.key === key)
+      },
+      diagnostics,
+    )
     const closed = this.#closeRefused(resources, settings)
     const claimants = closed.length === 0 ? served : [...served, ...closed]
     const own = this.#listeners.listOwn(settings)
@@ -226,7 +232,7 @@ export class Translator {
     )
     const model = Object.freeze({
       tables: Object.freeze([table]),
-      upstreams: this.#upstreams.all(upstreams, targets, asked),
+      upstreams: this.#upstreams.all(upstreams, targets, listUrlKeys(asking)),
       services: this.#views.view(services, upstreams, targets, plan.exposures),
       listeners: this.#listeners.list(plan, this.#upstreams, settings),
       certificates,
@@ -263,19 +269,31 @@ export class Translator {
   #translateServices(
     services: readonly Service[],
     contents: readonly unknown[],
-    healthCheck: string,
+    defaults: Settings['upstream'],
   ): TranslatedServices {
-    const inputs = [services, healthCheck, ...this.#upstreams.sources, ...this.#policies.inputs, ...contents]
+    const needed = pickNeeded(defaults)
+    const healthCheck = defaults.health.check
+    const inputs = [
+      services,
+      healthCheck,
+      ...Object.values(needed),
+      ...this.#upstreams.sources,
+      ...this.#policies.inputs,
+      ...contents,
+    ]
     return this.#services.get('services', inputs, () => {
       const diagnostics: Diagnostic[] = []
       const probed = new DiagnosticList()
+      const idle = new DiagnosticList()
       const upstreams = services.map((service) => {
         diagnostics.push(...this.#noteService(service))
         const made = this.#upstreams.of(service)
         made.reportCommandProbe(healthCheck, probed)
+        const layers = [readMentions(service), this.#policies.of(service).mentions]
+        reportIdleSettings(service, layers, made.policy, needed, idle)
         return made
       })
-      diagnostics.push(...probed.items)
+      diagnostics.push(...probed.items, ...idle.items)
       this.#serviceNotes.sweep()
       this.#upstreams.sweep()
       return { diagnostics, upstreams }

@@ -105,6 +105,89 @@ t.test('a Service that cannot be asked closes the routes, and nothing of the URL
   t.end()
 })
 
+t.test('a host that seems to mean a Service and is the name of none is told of', (t) => {
+  const services = ['', 'sso', 'one'].map((namespace) => printService([], namespace || 'default')).join('---\n')
+  const said = (url: string, service: string) =>
+    translateText(`${printFiltered({ 'auth-url': url })}---\n${service}`).diagnostics.find(({ message }) =>
+      message.includes('auth-url'),
+    )
+  for (const [host, service, help] of [
+    ['aut', services, 'did you mean "auth"?'],
+    ['auht.sso', services, 'did you mean "auth"?'],
+    ['auth.ss', printService([], 'sso'), 'it is in namespace "sso": write auth.sso.svc'],
+    ['auth', printService([], 'sso'), 'it is in namespace "sso": write auth.sso.svc'],
+  ] as const) {
+    const found = said(`http://${host}:9091/?key=hidden`, service)
+    t.match(found, {
+      code: 'PORTICO_REF_SERVICE_NOT_FOUND',
+      severity: 'warning',
+      resource: 'Ingress default/web',
+      help,
+    })
+    t.match(found?.message, /^portico\.dev\/auth-url: .* so the host is looked up by DNS$/)
+    t.match(found?.notes, [{ message: 'Service "auth" is here' }])
+    t.notMatch(JSON.stringify(found), 'hidden')
+  }
+  for (const host of ['login', 'localhost', 'login.example', 'aut.example.com', '127.0.0.1']) {
+    t.notOk(said(`http://${host}:9091/`, services), host)
+  }
+  t.end()
+})
+
+t.test('a Service without endpoints is told of where a filter asks it, once', (t) => {
+  const said = (text: string) =>
+    translateText(text).diagnostics.filter(({ message }) => message.includes('default/auth:9091'))
+  const empty = `---\n${printService([]).replace(/, annotations: {.*?}/, '')}`
+  for (const [annotations, name, outcome] of [
+    [{ 'auth-url': 'http://auth:9091/?key=hidden' }, 'auth-url', 'the requests that it is asked about answer 503'],
+    [{ 'auth-url': 'http://auth:9091/', 'auth-failure': 'open' }, 'auth-url', 'requests go on unasked'],
+    [{ mirror: 'auth' }, 'mirror', 'no copies are made'],
+    [{ 'error-pages': '404', 'error-pages-service': 'auth' }, 'error-pages-service', 'errors have no page of it'],
+  ] as const) {
+    const found = said(printFiltered(annotations) + empty)
+    t.match(found, [
+      {
+        code: 'PORTICO_REF_NO_ENDPOINTS',
+        severity: 'warning',
+        message: `portico.dev/${name}: service "default/auth:9091" has no endpoints`,
+        help: `--endpoints default/auth=`,
+        resource: 'Ingress default/web',
+        position: { line: 8 },
+        notes: [{ message: 'the Service is here' }],
+      },
+    ])
+    t.equal(found.length, 1)
+    t.match(found[0]?.help, `; until then ${outcome}`)
+    t.notMatch(JSON.stringify(found), 'hidden')
+  }
+  const one = printFiltered({ 'auth-url': 'http://auth:9091/' })
+  t.same(said(`${one}---\n${printService(['http://127.0.0.1:1/'])}`), [])
+  const two = one.slice(one.indexOf('---')).replace('name: web, annotations', 'name: two, annotations')
+  const both = said(`${one}${two}${empty}`)
+  t.equal(both.length, 1)
+  t.match(both[0]?.help, /and the same holds for Ingress default\/(?:two|web)$/)
+  const other = `---
+apiVersion: networking.k8s.io/v1
+kind: IngressClass
+metadata: {name: other}
+spec: {controller: example.com/other}
+`
+  const foreign = one.replace('spec: {rules', 'spec: {ingressClassName: other, rules') + empty + other
+  t.same(said(foreign), [], 'an Ingress that is not served asks nothing')
+  const policy = `---
+apiVersion: portico.dev/v1alpha1
+kind: RoutePolicy
+metadata: {name: login}
+spec: {targetRefs: [{kind: Ingress, name: web}], authUrl: "http://auth:9091/"}
+`
+  t.match(said(printFiltered({}) + empty + policy), [
+    { message: /^spec\.authUrl: /, resource: 'RoutePolicy default/login' },
+  ])
+  const external = empty.replace('spec: {', 'spec: {type: ExternalName, externalName: 10.0.0.1, ')
+  t.match(said(one + external), [{ code: 'PORTICO_REF_EXTERNAL_NAME_DENIED', severity: 'error' }])
+  t.end()
+})
+
 t.test('any other host is an upstream of its own, of which all that name it have the same', (t) => {
   const [first, second] = ['one', 'two'].map((name) =>
     printFiltered({ 'auth-url': 'https://auth.example.com/verify?key=hidden' }).replaceAll(

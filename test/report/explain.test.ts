@@ -153,6 +153,19 @@ t.test('what Portico answers itself is said', async (t) => {
   })
 })
 
+t.test('a filter says which Service it asks, and that the Service has no endpoint', async (t) => {
+  for (const [service, lack] of [
+    ['web', ''],
+    ['empty', ' (default/empty:80 cannot be asked: the service has no endpoints)'],
+  ] as const) {
+    const annotations = `annotations: {portico.dev/auth-url: "http://${service}/verify?key=hidden"}`
+    const { model } = translateText(SHOP.replace('metadata: {name: shop}', `metadata: {name: shop, ${annotations}}`))
+    const { filters } = explainRequest(model, { host: 'shop.localhost', path: '/', scheme: 'https' })
+    const said = `asks http://${service}/verify (Service default/${service}:80) within 5s${lack}`
+    t.equal(filters.at(-1), `forward-auth: ${said} (not played: the answer of its auth server decides)`)
+  }
+})
+
 t.test('a redirect gives its Location, target as sent; without a port that is known, none', async (t) => {
   const location = (host: string, path: string, httpsPort?: number) =>
     explainRequest(model, { host, path, scheme: 'http' }, { ...(httpsPort !== undefined && { httpsPort }) }).answer

@@ -227,8 +227,35 @@ t.test('a policy that is refused closes its targets if it guards, and is left ou
   t.equal(on(printPolicy('p', wrong, { compress: true })), '')
   const beside = `${printPolicy('p', SHOP, { compress: true })}rateLimit: 1/s\n`
   t.equal(on(beside), GUARD_INVALID, 'a guard beside spec')
+  const { said } = play(printService(), printIngress(), beside)
+  t.match(said.join('\n'), 'unknown field "rateLimit" | it belongs under spec')
   const other = printPolicy('a', SHOP, { rateLimit: '1/s' })
   t.equal(on(printPolicy('p', wrong, { rateLimit: '1/s' }), other), GUARD_INVALID, 'whatever another policy says')
+})
+
+t.test('a policy that is refused and closes routes says so', async (t) => {
+  const wrong = `${SHOP}, {kind: Gateway, name: x}`
+  const on = (policy: string) =>
+    play(printService(), printIngress(), policy).said.filter((each) => each.includes('is refused, and it'))
+  const outcome = 'mend its errors; until then the routes of its targets answer 503'
+  const limit = printPolicy('p', SHOP, { rateLimit: '1/s' })
+  for (const policy of [
+    limit.replace('v1alpha1', 'v1'),
+    limit.replace('kind: RoutePolicy', 'kind: RoutePolicies'),
+    limit.replace(/targetRefs: \[(.*)\]/, 'targetRef: $1'),
+    `${printPolicy('p', SHOP, {})}rateLimit: 1/s\n`,
+    printPolicy('p', wrong, { rateLimit: '1/s' }),
+  ]) {
+    const said = on(policy)
+    t.equal(said.length, 1, policy)
+    t.match(said[0], 'error PORTICO_ROUTE_POLICY_REFUSED RoutePolicy default/p is refused, and it guards')
+    t.ok(said[0]?.endsWith(outcome), said[0] ?? '')
+  }
+  const [conditional] = on(printPolicy('p', wrong, { matchMethods: 'GET' }))
+  t.match(conditional, `it has conditions | ${outcome} where no other route takes a request`)
+  t.same(on(printPolicy('p', wrong, { compress: true })), [])
+  t.same(on(limit), [])
+  t.same(on(limit.replace('v1alpha1', 'v1').replace('name: shop', 'name: other')), [], 'its target is not there')
 })
 
 t.test('a policy of the older form, with targetRef, closes its target if it guards', async (t) => {
@@ -245,8 +272,9 @@ t.test('a policy of another kind or version closes its targets if it guards', as
       .replace('portico.dev/v1alpha1', type[0])
       .replace('kind: RoutePolicy', `kind: ${type[1]}`)
     const { routes, said } = play(printService(), printIngress(), policy)
-    t.equal(said.length, 1, said.join())
-    t.match(said[0], /error PORTICO_RES_(?:KIND_UNKNOWN|NOT_AN_OBJECT)/)
+    const own = said.filter((each) => !each.includes('PORTICO_ROUTE_POLICY_REFUSED'))
+    t.equal(own.length, 1, said.join())
+    t.match(own[0], /error PORTICO_RES_(?:KIND_UNKNOWN|NOT_AN_OBJECT)/)
     return routes
   }
   const types = [

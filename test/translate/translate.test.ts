@@ -296,6 +296,90 @@ spec: {ports: [{port: 80}]}
   )
 })
 
+t.test('a backend that nobody asks, since a filter answers, is not said to answer 503', async (t) => {
+  const service = (name: string) => `---
+apiVersion: v1
+kind: Service
+metadata: {name: ${name}}
+spec: {ports: [{port: 80}]}
+`
+  const backend = 'backend: {service: {name: gone, port: {number: 80}}}'
+  const rule = `rules: [{host: a.test, http: {paths: [{path: /, pathType: Prefix, ${backend}}]}}]`
+  const rest = 'defaultBackend: {service: {name: gone, port: {number: 80}}}'
+  for (const [annotations, spec, more, help] of [
+    ['{portico.dev/respond-status: "404"}', rest, '', 'requests that respond does not answer get 503 until it exists'],
+    ['{portico.dev/respond-status: "404"}', rule, '', 'requests that respond does not answer get 503 until it exists'],
+    [
+      '{portico.dev/redirect-host: b.test}',
+      rule,
+      service('gome'),
+      'did you mean "gome"? requests that redirect does not answer get 503 until the service exists',
+    ],
+    [
+      '{portico.dev/redirect-host: b.test}',
+      rule,
+      service('gone'),
+      'requests that redirect does not answer get 503; say',
+    ],
+    ['{portico.dev/compress: gzip}', rule, '', 'the route answers 503 until it exists'],
+    ['{}', rule, service('gone'), 'the route answers 503; say'],
+  ] as const) {
+    const ingress = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: a, annotations: ${annotations}}
+spec: {${spec}}
+`
+    const found = translateText(ingress + more).diagnostics.filter(({ code }) => code.startsWith('PORTICO_REF_'))
+    t.equal(found.length, 1)
+    t.equal(found[0]?.help?.slice(0, help.length), help)
+  }
+})
+
+t.test('a setting that does nothing beside another of its Service is told of', async (t) => {
+  const said = (annotations: Record<string, string>, policy = '', spec = '', settings = '{}') => {
+    const named = Object.fromEntries(Object.entries(annotations).map(([name, value]) => [`portico.dev/${name}`, value]))
+    return translateText(`apiVersion: v1
+kind: Service
+metadata: {name: web, annotations: ${JSON.stringify(named)}}
+spec: {ports: [{port: 80, name: one}, {port: 81, name: other}]${spec}}
+---
+apiVersion: portico.dev/v1alpha1
+kind: GatewayConfiguration
+upstream: ${settings}
+${policy && `---\napiVersion: portico.dev/v1alpha1\nkind: RoutePolicy\nmetadata: {name: p}\nspec: {targetRefs: [{kind: Service, name: web}], ${policy}}\n`}`).diagnostics.filter(
+      ({ message }) => message.includes('it does nothing'),
+    )
+  }
+  const found = said({ 'hash-by': 'uri' })
+  t.equal(found.length, 1)
+  t.match(found[0], {
+    code: 'PORTICO_ANN_VALUE',
+    severity: 'warning',
+    message: 'portico.dev/hash-by: it does nothing for Service default/web, whose balancer is round-robin',
+    help: 'add portico.dev/balancer: hash, or leave it out',
+    resource: 'Service default/web',
+  })
+  t.match(said({ 'affinity-type': 'client-ip' }, 'hashBy: uri, affinityCookieName: a'), [
+    {
+      code: 'PORTICO_RES_FIELD_VALUE',
+      message: 'spec.hashBy: it does nothing for Service default/web, whose balancer is round-robin',
+      help: 'add spec.balancer: hash, or leave it out',
+      resource: 'RoutePolicy default/p',
+    },
+    {
+      message: 'spec.affinityCookieName: it does nothing for Service default/web, whose affinity.type is client-ip',
+      help: 'add spec.affinityType: cookie, or leave it out',
+    },
+  ])
+  t.same(said({ 'hash-by': 'uri', balancer: 'hash' }), [])
+  t.same(said({ 'hash-by': 'uri' }, 'balancer: hash'), [], 'a policy says the other')
+  t.same(said({ balancer: 'hash' }, 'hashBy: uri'), [])
+  t.same(said({ 'hash-by': 'uri' }, '', '', '{balancer: hash}'), [], 'the settings say it for all')
+  t.same(said({ 'affinity-timeout': '1m' }, '', ', sessionAffinity: ClientIP'), [], 'the Service says it in its spec')
+  t.equal(said({ 'affinity-timeout': '1m' }).length, 1)
+  t.equal(said({ 'hash-by': 'uri', balancer: 'random' }, '', '', '{balancer: hash}').length, 1)
+})
+
 t.test('a Service without endpoints is reported once, with every Ingress whose routes lead to it', async (t) => {
   const ingress = (name: string, hosts: readonly string[]) => `
 apiVersion: networking.k8s.io/v1

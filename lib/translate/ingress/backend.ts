@@ -5,6 +5,7 @@ import { isClosedBy } from '../../base/errors.ts'
 import { findNearest } from '../../base/nearest.ts'
 import type { FieldPath } from '../../base/position.ts'
 import { printName } from '../../base/resource-name.ts'
+import { listAnswering } from '../../filters/registry.ts'
 import {
   type Ingress,
   type IngressBackend,
@@ -15,6 +16,7 @@ import {
   type ServicePort,
 } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
+import type { FilterConfig } from '../../model/filter.ts'
 import {
   type BackendAction,
   findBackendField,
@@ -26,7 +28,7 @@ import { findShortage } from '../../model/shortage.ts'
 import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { Memo } from '../reuse.ts'
 import type { PolicyAttachments } from '../route-policy/attachment.ts'
-import { printPorts } from '../service/endpoint-override.ts'
+import { adviseEndpoints, DENIAL_HELP, printPorts } from '../service/endpoint-override.ts'
 import type { TranslatedUpstream, UpstreamSet } from '../service/upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { NameIndex, Suggestions } from '../suggestion.ts'
@@ -112,6 +114,13 @@ export function reportBackend(
   })
 }
 
+/** What `help` says of a route, where filters of the route may answer in the place of its backend. */
+export function adviseAnswered(help: string, filters: readonly FilterConfig[] | undefined): string {
+  const names = listAnswering(filters)
+  if (names.length === 0) return help
+  return help.replace('the route answers', `requests that ${names.join(' or ')} does not answer get`)
+}
+
 /** Reports the problem of one backend of several, which `split` names. */
 export function reportShare(
   problem: BackendProblem,
@@ -139,14 +148,10 @@ export function reportEmpty(
   const { endpoints, key } = upstream
   const why = endpoints.length === 0 ? gap : findShortage(upstream)?.reason
   const too = others.length === 0 ? '' : `, and so do routes of Ingress ${printIngresses(others)}`
-  const name = `${service.meta.namespace}/${service.meta.name}`
   diagnostics.add('PORTICO_REF_NO_ENDPOINTS', `service "${key}" has no endpoints${why ? `: ${why}` : ''}`, {
     position: ingress.origin.locate(isOwnSplit ? SPLIT_FIELD : [...findBackendField(route), 'service', 'name']),
     resource: printResource(ingress),
-    help:
-      `${isShare ? 'its share of the requests is answered' : 'the route answers'} 503${too}; say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +
-      `or endpoints: {"${name}": ["127.0.0.1:3000"]} in the settings, ` +
-      'or the annotation portico.dev/endpoints: "127.0.0.1:3000" on the Service, or an EndpointSlice',
+    help: `${isShare ? 'its share of the requests is answered' : adviseAnswered('the route answers', route.filters)} 503${too}; ${adviseEndpoints(service)}`,
     notes: [{ message: 'the Service is here', position: service.origin.locate(['metadata', 'name']) }],
   })
 }
@@ -360,7 +365,7 @@ function describeDenial(service: Service, denied: string): BackendProblem {
     code: 'PORTICO_REF_EXTERNAL_NAME_DENIED',
     message: `${denied}: not allowed`,
     field: ['service', 'name'],
-    help: 'set externalNames.allowPrivate or allowPrivateFor, or give endpoints in the settings or the annotation portico.dev/endpoints',
+    help: DENIAL_HELP,
     notes: [],
     service,
   }

@@ -38,6 +38,8 @@ export type ContentProblem = Readonly<{
     | 'PORTICO_REF_SERVICE_NOT_FOUND'
     | 'PORTICO_REF_PORT_NOT_FOUND'
     | 'PORTICO_REF_PORT_PROTOCOL'
+    | 'PORTICO_REF_NO_ENDPOINTS'
+    | 'PORTICO_REF_EXTERNAL_NAME_DENIED'
   >
   message: string
   help: string
@@ -127,6 +129,13 @@ export class ContentFinder {
     }
   }
 
+  /** What is to be said of a host that is looked up by DNS, since no Service has the name, and that seems to mean one; undefined: nothing. */
+  findDoubt(service: ServiceName): ContentProblem | undefined {
+    const missing = this.#describeMissing(service, false)
+    if (missing.notes.length === 0) return undefined
+    return { ...missing, message: `${missing.message}, so the host is looked up by DNS` }
+  }
+
   findSecret(namespace: string, name: string): SecretContent | ContentProblem {
     const found = this.#resources.get('Secret', namespace, name)
     return found === undefined ? this.#describeMissing({ kind: 'Secret', namespace, name }) : readSecret(found)
@@ -161,7 +170,7 @@ export class ContentFinder {
         : elsewhere !== undefined
           ? isOwnNamespace
             ? `it is in namespace "${elsewhere}", and only objects of that namespace reach it`
-            : `it is in namespace "${elsewhere}"`
+            : `it is in namespace "${elsewhere}": write ${name}.${elsewhere}.svc`
           : 'add it to the manifests',
       notes: pointer
         ? [

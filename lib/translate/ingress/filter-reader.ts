@@ -17,6 +17,7 @@ import { isOwnAnnotation } from '../annotation.ts'
 import { findAnnotationName, findOptionName, readOption, renameAnnotations } from '../route-policy/option.ts'
 import type { OptionValue, SecretSource } from '../route-policy/option-form.ts'
 import { findUrlKey } from '../service/url-upstream.ts'
+import { type AskedServer, keepAsked } from './asked-server.ts'
 import { type ContentFinder, type ContentName, type ContentProblem, findServiceName } from './content.ts'
 import type { FilterOwner, RouteDefaults } from './mention.ts'
 
@@ -90,7 +91,7 @@ export class FilterReader implements AnnotationReader {
   readonly refusals: Refusal[] = []
   /** Objects that values name. */
   readonly used: UsedContent[] = []
-  readonly #upstreams: UpstreamKey[] = []
+  readonly #asked: AskedServer[] = []
   readonly #spec: FilterSpec
   readonly #owner: FilterOwner
   readonly #writing: Writing
@@ -112,8 +113,12 @@ export class FilterReader implements AnnotationReader {
       if (typeof written === 'object' && 'message' in written) this.refuse(one, written.message, written.help)
     }
     const options = this.refusals.length === 0 ? readFilter(this.#spec, this) : undefined
-    const upstreams = this.#upstreams
-    return options && freezeDeep({ name, options, owner, ...(upstreams.length > 0 && { upstreams }) })
+    if (options === undefined) return undefined
+    const asked = this.#asked
+    const upstreams = asked.map(({ upstream }) => upstream)
+    const filter = freezeDeep({ name, options, owner, ...(upstreams.length > 0 && { upstreams }) })
+    if (asked.length > 0) keepAsked(filter, asked)
+    return filter
   }
 
   text(name: string): string | undefined {
@@ -129,29 +134,32 @@ export class FilterReader implements AnnotationReader {
     return this.#find(name, 'ConfigMap', object, (contents, namespace) => contents.find(namespace, object, key))
   }
 
-  upstream(name: string): UpstreamKey | undefined {
+  upstream(name: string, outcome: string): UpstreamKey | undefined {
     const reference = this.text(name)
     if (reference === undefined) return undefined
     const [object = '', port] = reference.split(':')
     const found = this.#find(name, 'Service', object, (contents, namespace) =>
       contents.findUpstream(namespace, object, port),
     )
-    if (found !== undefined) this.#upstreams.push(found)
+    const service = { kind: 'Service', namespace: this.#owner.meta.namespace, name: object } as const
+    if (found !== undefined) this.#addServer(name, found, service, undefined, outcome)
     return found
   }
 
-  server(name: string, url: URL): UpstreamKey | undefined {
+  server(name: string, url: URL, outcome: string): UpstreamKey | undefined {
     const { kind, meta } = this.#owner
     const contents = kind === 'Setting' ? undefined : this.#contents
     const service = contents && findServiceName(url, meta.namespace)
     if (service !== undefined) this.used.push({ ...service, input: contents!.findInput(service) })
-    const found = (service && contents!.findServer(service, url)) ?? findUrlKey(url)
+    const found = service && contents!.findServer(service, url)
     if (isProblem(found)) {
       this.#add(name, found)
       return undefined
     }
-    this.#upstreams.push(found)
-    return found
+    const key = found ?? findUrlKey(url)
+    const doubt = service && found === undefined ? contents!.findDoubt(service) : undefined
+    this.#addServer(name, key, found && service, doubt, outcome)
+    return key
   }
 
   secret(name: string): SecretContent | undefined {
@@ -168,9 +176,23 @@ export class FilterReader implements AnnotationReader {
   }
 
   #add(name: string, problem: ContentProblem): void {
+    this.refusals.push({ spec: this.#spec, ...this.#place(name), ...problem })
+  }
+
+  #addServer(
+    name: string,
+    upstream: UpstreamKey,
+    service: ContentName | undefined,
+    doubt: ContentProblem | undefined,
+    outcome: string,
+  ): void {
+    this.#asked.push({ upstream, service, doubt, outcome, owner: this.#owner, ...this.#place(name) })
+  }
+
+  #place(name: string): Pick<Refusal, 'isSecret' | 'label' | 'field'> {
     const isSecret = this.#spec.annotations[name]?.form?.isSecret === true
     const { label, field } = this.#writing
-    this.refusals.push({ spec: this.#spec, isSecret, label: label(name), field: field(name), ...problem })
+    return { isSecret, label: label(name), field: field(name) }
   }
 
   /** A secret that is no object; undefined, and refused, where it cannot be used. */

@@ -8,14 +8,13 @@ import type { GatewayListener } from '../../model/listener.ts'
 import { createRef, type ResourceRef } from '../../model/resource-ref.ts'
 import { listShares, type Route, type RouteAction, type ShadowedRoute, type VirtualHost } from '../../model/route.ts'
 import { INGRESS_TABLE, type RouteTable } from '../../model/route-table.ts'
-import type { UpstreamKey } from '../../model/upstream.ts'
 import { isSameList, keepList, MappedList, Sieve } from '../reuse.ts'
 import type { IngressPolicies } from '../route-policy/attachment.ts'
 import type { DefaultFilters } from '../route-policy/default-options.ts'
 import type { TranslatedUpstream } from '../service/upstream.ts'
-import { listUrlKeys } from '../service/url-upstream.ts'
 import type { TranslationSettings } from '../settings.ts'
 import { isSecured } from '../tls/tls-section.ts'
+import { listAsking } from './asked-server.ts'
 import { createReference, type Reference, type Resolution, reportBackend } from './backend.ts'
 import { reportFallThrough } from './fall-through.ts'
 import { readHostFilters } from './filters.ts'
@@ -47,8 +46,8 @@ export type IngressClaims = Readonly<{
   /** The claim of its default backend on all hosts. */
   rest: Route | undefined
   empty: EmptyTargets
-  /** The upstreams that filters of its routes reach by URLs. */
-  asked: readonly UpstreamKey[]
+  /** The filters of its routes that ask servers. */
+  asking: readonly FilterConfig[]
   diagnostics: readonly Diagnostic[]
 }>
 
@@ -327,8 +326,8 @@ export function claimRoutes(
       empty,
     }),
   )
-  const asked = listUrlKeys([...hosts.flatMap(({ routes }) => routes), ...(rest === undefined ? [] : [rest])])
-  return { owner, hosts, rest, empty, asked: keepList(asked), diagnostics: keepList(diagnostics.items) }
+  const asking = listAsking([...hosts.flatMap(({ routes }) => routes), ...(rest === undefined ? [] : [rest])])
+  return { owner, hosts, rest, empty, asking: keepList(asking), diagnostics: keepList(diagnostics.items) }
 }
 
 const NO_TARGETS: EmptyTargets = new Map()

@@ -9,6 +9,7 @@ import type { DefaultFilters } from '../route-policy/default-options.ts'
 import { findOptionName } from '../route-policy/option.ts'
 import { readOverrides } from '../service/policy.ts'
 import {
+  adviseAnswered,
   type BackendProblem,
   closeResolution,
   createReference,
@@ -20,6 +21,7 @@ import {
 import {
   findClash,
   joinShares,
+  listFilters,
   mergeLayers,
   reportOverridden,
   reportUneven,
@@ -109,10 +111,12 @@ export class RouteBackends {
     let found = said.targets.get(resolution)
     if (found === undefined) {
       const { layers, broken, terms, policy, policies } = said
-      const { action, problem, layers: ofTarget } = this.#findTarget(backend, resolution, said)
+      const { action, problem: fault, layers: ofTarget } = this.#findTarget(backend, resolution, said)
       const all = [...layers, ...ofTarget]
       reportOverridden(all, this.#ingress, this.#overridden, this.#diagnostics)
-      found = { action, problem, layers: [...all, this.#defaults.mentions], broken, terms, policy, policies }
+      const whole = [...all, this.#defaults.mentions]
+      const problem = fault && { ...fault, help: adviseAnswered(fault.help, listFilters(mergeLayers(whole))) }
+      found = { action, problem, layers: whole, broken, terms, policy, policies }
       said.targets.set(resolution, found)
     }
     return found

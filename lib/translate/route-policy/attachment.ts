@@ -13,7 +13,7 @@ import {
 import { parseSection } from '../../kubernetes/route-policy.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
 import type { PolicyOverrides } from '../../settings/service.ts'
-import { checkAnnotations } from '../annotation.ts'
+import { CLOSED_ROUTES, checkAnnotations } from '../annotation.ts'
 import type { ContentFinder } from '../ingress/content.ts'
 import { isSameFilter, mergeLayers } from '../ingress/filter-layers.ts'
 import {
@@ -22,6 +22,7 @@ import {
   isGuarding,
   type OwnFilters,
   readMentions,
+  readOwn,
   resolveFilters,
 } from '../ingress/filters.ts'
 import { checkMatch, findGravest, type LostCondition } from '../ingress/match.ts'
@@ -121,6 +122,9 @@ export class PolicyAttachments {
     if (policies.length + refused.length === 0) return
     for (const policy of [...policies, ...refused]) diagnostics.addAll(this.#note(policy))
     this.#notes.sweep()
+    for (const policy of refused) {
+      if (policy.targets.some((target) => this.#exists(policy, target))) reportRefused(policy, diagnostics)
+    }
     for (const { conflicts } of this.#byTarget.values()) diagnostics.addAll(conflicts)
     const kinds = ['Ingress', 'Service'] as const
     const inputs = kinds.flatMap((kind) => [this.#resources.all(kind), this.#resources.allRefused(kind)])
@@ -191,6 +195,20 @@ export class PolicyAttachments {
       (this.#resources.get(kind, namespace, name) ?? this.#resources.getRefused(kind, namespace, name)) !== undefined
     )
   }
+}
+
+/** Reports what a refused policy closes, if it closes anything. What is wrong with it has been reported. */
+function reportRefused(policy: RoutePolicy, diagnostics: DiagnosticList): void {
+  const own = readOwn(policy)
+  const guards = isGuarding(own)
+  if (!guards && !isConditional(own)) return
+  const rest = guards ? '' : ' where no other route takes a request'
+  const message = `${printResource(policy)} is refused, and it ${guards ? 'guards' : 'has conditions'}`
+  diagnostics.add('PORTICO_ROUTE_POLICY_REFUSED', message, {
+    position: policy.origin.locate(['metadata', 'name']),
+    resource: printResource(policy),
+    help: `mend its errors; until then ${CLOSED_ROUTES.RoutePolicy} answer 503${rest}`,
+  })
 }
 
 function reportMissing(

@@ -77,6 +77,20 @@ export function readAnnotationEndpoints(service: Service): readonly Endpoint[] |
   }))
 }
 
+/** How an ExternalName that is not allowed becomes of use. */
+export const DENIAL_HELP =
+  'set externalNames.allowPrivate or allowPrivateFor, or give endpoints in the settings or the annotation portico.dev/endpoints'
+
+/** How a Service without endpoints gets some. */
+export function adviseEndpoints({ meta }: Service): string {
+  const name = `${meta.namespace}/${meta.name}`
+  return (
+    `say where the service listens: --endpoints ${name}=127.0.0.1:3000, ` +
+    `or endpoints: {"${name}": ["127.0.0.1:3000"]} in the settings, ` +
+    'or the annotation portico.dev/endpoints: "127.0.0.1:3000" on the Service, or an EndpointSlice'
+  )
+}
+
 /** `80 (http), 443`, for help texts. */
 export function printPorts(service: Service): string {
   return service.ports

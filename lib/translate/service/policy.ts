@@ -7,6 +7,7 @@ import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
 import { type Ingress, printResource, type RoutePolicy, type Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
+import { resolveValue } from '../../settings/policy.ts'
 import {
   ANNOTATION_DOMAIN,
   type PolicyOverrides,
@@ -14,9 +15,11 @@ import {
   type ServiceSetting,
 } from '../../settings/service.ts'
 import type { Read, ValueProblem } from '../../settings/setting.ts'
+import type { Settings } from '../../settings/table.ts'
 import { readMentions } from '../ingress/filters.ts'
 import type { FilterMention, FilterMentions } from '../ingress/mention.ts'
 import { readRouteOption } from '../ingress/route-option.ts'
+import { findOptionName } from '../route-policy/option.ts'
 import type { TranslationSettings } from '../settings.ts'
 
 /** Undefined where the Service sets nothing. What cannot be used is left out. `policies` is what its RoutePolicies set. */
@@ -63,6 +66,42 @@ export function checkPolicy(resource: Service | Ingress | RoutePolicy, diagnosti
         help,
       })
     }
+  }
+}
+
+/** The settings on which others of a Service depend, by their dotted names. */
+export function pickNeeded({ balancer, affinity }: Settings['upstream']): PolicyOverrides {
+  return { balancer, 'affinity.type': affinity.type }
+}
+
+/**
+ * Reports settings that do nothing for a Service, since another setting of it has a value with which they have no meaning. `layers` are
+ * what it and its policies say, `policy` is what that and the settings come to for it, and `defaults` what holds without.
+ */
+export function reportIdleSettings(
+  service: Service,
+  layers: readonly FilterMentions[],
+  policy: PolicyOverrides | undefined,
+  defaults: PolicyOverrides,
+  diagnostics: DiagnosticList,
+): void {
+  if (layers.every(({ size }) => size === 0)) return
+  for (const { setting, read, mention } of layers.flatMap((said) => [...readSettings(said)])) {
+    const { needs } = setting
+    if (needs === undefined || !('value' in read)) continue
+    const value = resolveValue(defaults[needs.name], policy, needs.name)
+    if (value === needs.value) continue
+    const { owner, label, field } = mention
+    const isOption = owner.kind === 'RoutePolicy'
+    const annotation = ANNOTATION_DOMAIN + needs.name.replace('.', '-')
+    const other = isOption ? `spec.${findOptionName(annotation.slice(ANNOTATION_DOMAIN.length))}` : annotation
+    const message = `${label}: it does nothing for ${printResource(service)}, whose ${needs.name} is ${value}`
+    diagnostics.add(isOption ? 'PORTICO_RES_FIELD_VALUE' : 'PORTICO_ANN_VALUE', message, {
+      severity: 'warning',
+      position: owner.origin.locate(field),
+      ...(owner.kind !== 'Setting' && { resource: printResource(owner) }),
+      help: `add ${other}: ${needs.value}, or leave it out`,
+    })
   }
 }
 

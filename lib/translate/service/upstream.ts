@@ -101,6 +101,11 @@ export class ServiceUpstreams {
     return known
   }
 
+  /** What the Service sets for itself. */
+  get policy(): PolicyOverrides | undefined {
+    return this.#policy
+  }
+
   /** Reports Pods that tell by a command alone whether they are ready, where that is what would be asked. */
   reportCommandProbe(defaultCheck: string, diagnostics: DiagnosticList): void {
     const service = this.#service

@@ -1,6 +1,6 @@
 /** Upstreams that filters reach by a URL, and that no Service stands for: auth servers. */
 import { findUsualPort } from '../../base/hostname.ts'
-import type { Route } from '../../model/route.ts'
+import type { FilterConfig } from '../../model/filter.ts'
 import type { Upstream, UpstreamKey } from '../../model/upstream.ts'
 import { createEndpoint } from './endpoint-override.ts'
 
@@ -13,16 +13,11 @@ export function findPort({ protocol, port }: URL): number {
   return port === '' ? findUsualPort(protocol === 'https:' ? 'https' : 'http') : Number(port)
 }
 
-/** The keys of such upstreams among those that the filters of the routes ask. */
-export function listUrlKeys(routes: Iterable<Pick<Route, 'filters'>>): readonly UpstreamKey[] {
+/** The keys of such upstreams among those that the filters ask. */
+export function listUrlKeys(filters: Iterable<FilterConfig>): ReadonlySet<UpstreamKey> {
   const keys = new Set<UpstreamKey>()
-  const seen = new Set<Route['filters']>()
-  for (const { filters } of routes) {
-    if (filters === undefined || seen.has(filters)) continue
-    seen.add(filters)
-    for (const { upstreams = [] } of filters) for (const key of upstreams) if (isUrlKey(key)) keys.add(key)
-  }
-  return [...keys]
+  for (const { upstreams = [] } of filters) for (const key of upstreams) if (isUrlKey(key)) keys.add(key)
+  return keys
 }
 
 function isUrlKey(key: UpstreamKey): boolean {
