@@ -365,6 +365,18 @@ t.test('settings take part: %2F is refused where they say so', async (t) => {
   t.match((await explain('https://shop.localhost/a%2F/b', ...own)).stdout, /path +\/a\/b +encoded slashes decoded, /)
 })
 
+t.test('settings with errors are told in full, and nothing is played with them', async (t) => {
+  const { status, stdout, stderr } = await explain(
+    'http://shop.localhost/api',
+    '--set',
+    'https.paths.encodedSlash=rejct',
+  )
+  t.equal(status, 1)
+  t.equal(stdout, '')
+  t.match(stderr, /error +PORTICO_SET_\w+ .*rejct/)
+  t.match(stderr, 'no gateway starts with errors in its settings')
+})
+
 t.test('problems of the files are counted on stderr', async (t) => {
   const { stdout, stderr } = await runPortico(['explain', 'http://x.test/', '-f', '-'], { stdin: 'kind: [' })
   t.match(stderr, /1 error.*: portico check tells more/)
