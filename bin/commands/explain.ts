@@ -100,6 +100,7 @@ export const command: Command = {
       {
         httpsPort: https.redirectPort || https.port,
         strictSni: https.strictSni,
+        settings,
         leftOut: listLeftOut(resources, diagnostics),
         markService: secret && ((service) => markService(secret, service)),
         now: Date.now(),
@@ -167,7 +168,7 @@ function readField(text: string): readonly string[] {
 }
 
 type ExaminedRequest = Readonly<{
-  request: Pick<ExplainedUrl, 'method' | 'authority' | 'lines' | 'client' | 'told'>
+  request: Pick<ExplainedUrl, 'method' | 'authority' | 'lines' | 'contentLength' | 'client' | 'told'>
   /** Undefined: neither a flag nor a field asks for it. */
   trail: ClientTrail | undefined
 }>
@@ -188,7 +189,7 @@ async function examineRequest(
     const { status, code, detail } = fields
     throw new UsageError(`a request with these fields is refused: ${detail}`, `the answer is ${status} ${code}`)
   }
-  const { host: authority, lines, claims } = fields
+  const { host: authority, lines, claims, contentLength } = fields
   const trail = traceClient(peer, claims, settings)
   const { address: client, told } = trail
   return {
@@ -196,6 +197,7 @@ async function examineRequest(
       ...(method !== undefined && { method }),
       ...(authority !== undefined && { authority }),
       lines,
+      contentLength,
       client,
       ...(told && { told }),
     },
