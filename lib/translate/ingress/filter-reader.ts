@@ -1,4 +1,5 @@
 /** Reads one filter as an object writes it: an Ingress or a Service in annotations, a RoutePolicy and the settings in options. */
+import type { DiagnosticNote } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
 import type { FieldPath } from '../../base/position.ts'
 import {
@@ -95,6 +96,8 @@ export class FilterReader implements AnnotationReader {
   readonly #owner: FilterOwner
   readonly #writing: Writing
   readonly #contents: ContentFinder | undefined
+  /** Where the objects are that annotations, by their names, have found. */
+  readonly #found = new Map<string, DiagnosticNote>()
 
   /** Without `contents` there is nothing that values refer to. */
   constructor(spec: FilterSpec, owner: FilterOwner, writing: Writing, contents: ContentFinder | undefined) {
@@ -164,7 +167,15 @@ export class FilterReader implements AnnotationReader {
 
   refuse(name: string, message: string, help: string): void {
     const { code, rename } = this.#writing
-    this.#add(name, { code, message: rename(message), help: rename(help), notes: [] })
+    const form = this.#spec.annotations[name]?.form
+    const isOfForm = code !== 'PORTICO_ANN_VALUE' && help === form?.help
+    const found = this.#found.get(name)
+    this.#add(name, {
+      code,
+      message: rename(message),
+      help: (isOfForm ? form.optionHelp : undefined) ?? rename(help),
+      notes: found ? [found] : [],
+    })
   }
 
   #add(name: string, problem: ContentProblem): void {
@@ -200,7 +211,10 @@ export class FilterReader implements AnnotationReader {
     const used = { kind, namespace: meta.namespace, name: object }
     this.used.push({ ...used, input: this.#contents.findInput(used) })
     const found = find(this.#contents, meta.namespace)
-    if (!isProblem(found)) return found
+    if (!isProblem(found)) {
+      this.#found.set(name, { message: `the ${kind} is here`, ...this.#contents.locate(used) })
+      return found
+    }
     this.#add(name, found)
     return undefined
   }
