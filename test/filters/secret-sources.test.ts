@@ -164,3 +164,19 @@ t.test('a changed file counts for the requests after it, and one that is gone cl
   writeFileSync(file, text)
   await until(async () => (await ask('bob')) === 200)
 })
+
+t.test('what names a secret is shown, and what may be one is not, whatever is said of it', async (t) => {
+  const explain = async (source: string): Promise<string> => {
+    const older = printPolicy('{env: NONE}').replace('name: login', 'name: a')
+    const { said } = await load(older + printPolicy(source), {}, { USERS: 'GEHEIM' })
+    t.match(said, /PORTICO_ROUTE_POLICY_CONFLICT/)
+    t.notMatch(said, /GEHEIM/)
+    return said
+  }
+  for (const source of ['{env: USERS}', '{file: /x/USERS}', 'users']) {
+    t.equal((await explain(source)).match(/ │ .*users\n.*\^{5}/gi)?.length, 2, source)
+  }
+  t.match(await explain('"alice:GEHEIM"'), /this names no Secret/)
+  t.match(await explain('{path: GEHEIM}'), /it has "path", and names neither/)
+  t.match(await explain('{GEHEIM: x}'), /it names neither/)
+})

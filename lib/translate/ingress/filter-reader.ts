@@ -19,12 +19,11 @@ import { findAnnotationName, findOptionName, readOption, renameAnnotations } fro
 import type { OptionValue, SecretSource } from '../route-policy/option-form.ts'
 import { findUrlKey } from '../service/url-upstream.ts'
 import { type ContentFinder, type ContentName, type ContentProblem, findServiceName } from './content.ts'
-import type { FilterOwner, RouteDefaults } from './mention.ts'
+import type { FilterOwner, RouteDefaults, Shown } from './mention.ts'
 
 export type Refusal = Readonly<{
   spec: FilterSpec
-  /** The value may hold a secret. */
-  isSecret: boolean
+  shown: Shown
   /** For people: `portico.dev/rate-limit`, or of a policy `spec.rateLimit`. */
   label: string
   field: FieldPath
@@ -179,9 +178,23 @@ export class FilterReader implements AnnotationReader {
   }
 
   #add(name: string, problem: ContentProblem): void {
-    const isSecret = this.#spec.annotations[name]?.form?.isSecret === true
-    const { label, field } = this.#writing
-    this.refusals.push({ spec: this.#spec, isSecret, label: label(name), field: field(name), ...problem })
+    this.refusals.push({ spec: this.#spec, label: this.#writing.label(name), ...this.place(name), ...problem })
+  }
+
+  /**
+   * Where the value of `name` stands, and what may be shown of it. What names a secret is shown, as messages do; what is not of its form
+   * may be the secret itself.
+   */
+  place(name: string): Pick<Refusal, 'field' | 'shown'> {
+    const field = this.#writing.field(name)
+    const form = this.#spec.annotations[name]?.form
+    if (form?.isSecret !== true) return { field, shown: 'line' }
+    if (form.structure !== 'secret') return { field, shown: 'key' }
+    const written = this.#writing.read(name)
+    if (typeof written !== 'object') return { field, shown: form.pattern.test(written ?? '') ? 'value' : 'key' }
+    return 'message' in written
+      ? { field, shown: 'key' }
+      : { field: [...field, Object.keys(written)[0]!], shown: 'value' }
   }
 
   /** A secret that is no object; undefined, and refused, where it cannot be used. */

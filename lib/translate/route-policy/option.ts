@@ -134,6 +134,9 @@ function readFields(fields: Readonly<Record<string, unknown>>): OptionText {
   return lines.join('\n')
 }
 
+/** Keys that people write where `file` or `env` is to stand. */
+const USUAL_KEYS: ReadonlySet<string> = new Set(['path', 'name', 'secret', 'secretName', 'key', 'variable', 'value'])
+
 /** Undefined where it is no mapping. */
 function readSource(value: unknown, { help, optionHelp = help }: OptionForm): OptionValue | undefined {
   if (!isMapping(value)) return undefined
@@ -141,7 +144,9 @@ function readSource(value: unknown, { help, optionHelp = help }: OptionForm): Op
   const isNamed = others.length === 0 && typeof name === 'string' && name.trim() !== ''
   if (isNamed && key === 'file') return { file: name.trim() }
   if (isNamed && key === 'env' && /^[A-Za-z_]\w*$/.test(name.trim())) return { env: name.trim() }
-  return { message: 'it names neither a file nor a variable', help: optionHelp }
+  // Another key may be a secret as well as its value.
+  const known = others.length === 0 && key !== undefined && USUAL_KEYS.has(key) ? `it has "${key}", and` : 'it'
+  return { message: `${known} names neither a file nor a variable`, help: optionHelp }
 }
 
 /** Conditions one by one: lines, and mappings of one condition or several. */
