@@ -1,8 +1,8 @@
 /** Asks an auth server about requests. HOT */
-import { flattenText } from '../base/flat-text.ts'
+import { TextMemo } from '../base/text-memo.ts'
 import type { UpstreamKey } from '../model/upstream.ts'
 import { type FieldNames, hyphenate, keepFields } from './field-lines.ts'
-import { type FilterRequest, type PendingAnswer, type Question, QuestionFailure } from './spec.ts'
+import { type FilterAnswer, type FilterRequest, type PendingAnswer, type Question, QuestionFailure } from './spec.ts'
 
 export type AuthServerOptions = Readonly<{
   url: URL
@@ -42,19 +42,19 @@ const OWN: FieldNames = new Set([
   'x-scheme',
 ])
 
-/** Names of fields that one server remembers: clients choose them. */
+/** Names of fields that are remembered for one server. */
 const MAX_KNOWN = 1_000
 
 export class AuthServer {
   readonly #question: Omit<Question, 'lines'>
-  readonly #sent: FieldNames | undefined
-  /** By the name of a field as it was sent: whether the server gets it. */
-  readonly #known = new Map<string, boolean>()
+  /** Says by the name of a field as it was sent whether the server gets it. */
+  readonly #isSent: (name: string) => boolean
 
   constructor({ url, upstream, method, sent, timeout }: AuthServerOptions) {
     const { host, pathname, search } = url
     this.#question = { upstream, method, target: pathname + search, authority: host, timeout, maxBytes: MAX_BODY_BYTES }
-    this.#sent = sent
+    const known = new TextMemo(MAX_KNOWN, (name) => isSent(hyphenate(name), sent))
+    this.#isSent = (name) => known.find(name)
   }
 
   ask(request: FilterRequest): PendingAnswer {
@@ -62,19 +62,14 @@ export class AuthServer {
     const { answer, cancel } = request.ask({ ...this.#question, lines })
     return { answer: answer.then(checkAnswer), cancel }
   }
-
-  #isSent = (name: string): boolean => {
-    const known = this.#known.get(name)
-    if (known !== undefined) return known
-    const plain = hyphenate(name)
-    const isSent = !NOT_ASKED_WITH.test(plain) && !OWN.has(plain) && this.#sent?.has(plain) !== false
-    if (this.#known.size >= MAX_KNOWN) this.#known.clear()
-    this.#known.set(flattenText(name), isSent)
-    return isSent
-  }
 }
 
-function checkAnswer<Answer extends Readonly<{ status: number }>>(answer: Answer): Answer {
+/** `name` in lower case, with hyphens in place of underscores. */
+function isSent(name: string, sent: FieldNames | undefined): boolean {
+  return !NOT_ASKED_WITH.test(name) && !OWN.has(name) && sent?.has(name) !== false
+}
+
+function checkAnswer(answer: FilterAnswer): FilterAnswer {
   // 304 tells of a copy that nobody has asked about.
   if (answer.status === 304 || answer.status > 599) throw new QuestionFailure(`status ${answer.status}`, false)
   return answer

@@ -1,12 +1,13 @@
 /** Compresses the answers that it makes smaller, for the clients that understand it. HOT */
 import { constants, createBrotliCompress, createGzip } from 'node:zlib'
-import { flattenText } from '../base/flat-text.ts'
 import { printBytes } from '../base/measure.ts'
+import { ClientCount, PerClient } from '../base/per-client.ts'
+import { TextMemo } from '../base/text-memo.ts'
 import { matching, splitList } from './annotation-form.ts'
 import { chooseCoding, DIGEST_NAMES, isTransformForbidden } from './content-coding.ts'
 import { createRemover, joinValues } from './field-lines.ts'
 import { readSize, SIZE } from './size-annotation.ts'
-import { type BodyChange, defineFilter, type Filter, type FilterHead } from './spec.ts'
+import { type BodyChange, defineFilter, type FilterHead, FLUSH_AFTER } from './spec.ts'
 import { addVary } from './vary.ts'
 import { type CoderOptions, ZlibCoders } from './zlib-coder.ts'
 import { createZlibStream } from './zlib-stream.ts'
@@ -37,14 +38,15 @@ const BROTLI_WINDOW = 18
 const MOST_CHOSEN = 100
 /** Each takes up to two megabytes of a process; answers beyond go as they are. */
 const MOST_AT_ONCE = 128
-/** Milliseconds. What an endpoint sends piece by piece, a client gets piece by piece. */
-const FLUSH_AFTER = 20
+/** So many of them are of one client: answers that never end would switch compression off for all others. */
+const MOST_OF_CLIENT = 64
 
-/** Of the codings that this Node has. */
-const CHANGES: Readonly<Partial<Record<Coding, BodyChange>>> = {
-  ...(ZSTD && {
-    zstd: createChange({ createStream: ZSTD.createEncoder, operations: ZSTD.operations, isReset: false }),
-  }),
+let atOnce = 0
+const ofClients = new PerClient(() => new ClientCount())
+
+/** What makes the change of an answer to a client, by the codings that this Node has. */
+const CHANGES: Readonly<Partial<Record<Coding, (client: string) => BodyChange>>> = {
+  ...(ZSTD && { zstd: createChange(ZSTD.coder) }),
   br: createChange({
     createStream: () =>
       createBrotliCompress({
@@ -68,8 +70,6 @@ const CHANGES: Readonly<Partial<Record<Coding, BodyChange>>> = {
 const COMPRESSIBLE =
   /^(?:text\/(?!event-stream\b)|application\/(?:javascript|json|manifest|wasm|x-javascript|x-ndjson|xml)\b|(?!application\/grpc)[^;]+\+(?:json|xml)\b)/i
 const removeRanges = createRemover(['accept-ranges'])
-
-let atOnce = 0
 
 export const COMPRESS = defineFilter<Options>({
   name: 'compress',
@@ -111,67 +111,55 @@ export const COMPRESS = defineFilter<Options>({
     return { codings, minSize }
   },
   print: ({ codings, minSize }) => `${codings.join(', ')} from ${printBytes(minSize)}`,
-  create: ({ codings, minSize }) => ({
-    responseNames: DIGEST_NAMES,
-    ...createActions(codings, minSize),
-  }),
+  create({ codings, minSize }) {
+    /** By Accept-Encoding: the coding that it prefers. */
+    const chosen = new TextMemo(MOST_CHOSEN, (accepted) => chooseCoding(accepted, codings))
+    return {
+      responseNames: DIGEST_NAMES,
+      response(head, request) {
+        if (head.status !== 304) return
+        addVary(head, 'Accept-Encoding')
+        const tag = joinValues(head.lines, 'etag')
+        // The client has what was compressed: a strong validator would not select it (RFC 9111 §4.3.4).
+        if (tag !== undefined && joinValues(request.lines, 'if-none-match')?.includes(`W/${tag}`)) weakenTag(head)
+      },
+      responseBody(head, request) {
+        const { contentLength = minSize, status } = head
+        if (contentLength < minSize || status === 206 || !isCompressible(head.lines)) return undefined
+        addVary(head, 'Accept-Encoding')
+        if (joinValues(request.lines, 'range') !== undefined || isTransformForbidden(request.lines)) return undefined
+        const accepted = joinValues(request.lines, 'accept-encoding')
+        const coding = accepted === undefined ? undefined : chosen.find(accepted)
+        if (coding === undefined || !hasRoom(request.clientNetwork)) return undefined
+        weakenTag(head)
+        head.lines = `${removeRanges(head.lines)}Content-Encoding: ${coding}\r\n`
+        return CHANGES[coding]!(request.clientNetwork)
+      },
+    }
+  },
 })
 
-function createActions(codings: readonly Coding[], minSize: number): Pick<Filter, 'response' | 'responseBody'> {
-  /** By Accept-Encoding: the coding that it prefers. */
-  const chosen = new Map<string, Coding | undefined>()
-  const choose = (accepted: string): Coding | undefined => {
-    if (chosen.has(accepted)) return chosen.get(accepted)
-    const coding = chooseCoding(accepted, codings)
-    if (chosen.size >= MOST_CHOSEN) chosen.clear()
-    // A text cut out of the head of a request would keep the whole head.
-    chosen.set(flattenText(accepted), coding)
-    return coding
-  }
-  return {
-    response(head, request) {
-      if (head.status !== 304) return
-      addVary(head, 'Accept-Encoding')
-      const tag = joinValues(head.lines, 'etag')
-      // The client has what was compressed: a strong validator would not select it (RFC 9111 §4.3.4).
-      if (tag !== undefined && joinValues(request.lines, 'if-none-match')?.includes(`W/${tag}`)) weakenTag(head)
-    },
-    responseBody(head, request) {
-      const { contentLength = minSize, status } = head
-      if (contentLength < minSize || status === 206 || !isCompressible(head.lines)) return undefined
-      addVary(head, 'Accept-Encoding')
-      if (joinValues(request.lines, 'range') !== undefined || isTransformForbidden(request.lines)) return undefined
-      const accepted = joinValues(request.lines, 'accept-encoding')
-      const coding = accepted === undefined ? undefined : choose(accepted)
-      if (coding === undefined || atOnce >= MOST_AT_ONCE) return undefined
-      weakenTag(head)
-      head.lines = `${removeRanges(head.lines)}Content-Encoding: ${coding}\r\n`
-      return CHANGES[coding]
-    },
-  }
-}
-
-function createChange(options: CoderOptions): BodyChange {
+function createChange(options: CoderOptions): (client: string) => BodyChange {
   const { createStream, operations } = options
   const coders = ZlibCoders.create(options)
-  const begin = (): void => {
-    atOnce++
-  }
-  const end = (): void => {
+  const flush = { after: FLUSH_AFTER, kind: operations.flush }
+  return (client) => ({
+    stream: () => createZlibStream(createStream(), { flush }).once('close', begin(client)),
+    ...(coders && { coder: () => coders.open(begin(client)) }),
+  })
+}
+
+function hasRoom(client: string): boolean {
+  return atOnce < MOST_AT_ONCE && ofClients.find(client).value < MOST_OF_CLIENT
+}
+
+/** Counts an answer that is compressed, until it is called back. */
+function begin(client: string): () => void {
+  atOnce++
+  ofClients.find(client).value++
+  return () => {
     atOnce--
-  }
-  return {
-    stream: () => {
-      begin()
-      const flush = { after: FLUSH_AFTER, kind: operations.flush }
-      return createZlibStream(createStream(), { flush }).once('close', end)
-    },
-    ...(coders && {
-      coder: () => {
-        begin()
-        return coders.open(end)
-      },
-    }),
+    ofClients.find(client).value--
   }
 }
 

@@ -1,6 +1,7 @@
 /** Says which pages of other origins may read answers, and answers the preflights that browsers send (WHATWG Fetch, CORS protocol). HOT */
 import { DURATION, parseMeasure, printDuration } from '../base/measure.ts'
 import { findPatternFault, Pattern } from '../base/pattern.ts'
+import { TextMemo } from '../base/text-memo.ts'
 import { type AnnotationForm, FIELD_NAMES, matching, oneOf, spaced } from './annotation-form.ts'
 import { createRemover, splitNames, TOKEN_CHARACTER } from './field-lines.ts'
 import { type AnnotationReader, defineFilter, type FilterAnswer, type FilterRequest } from './spec.ts'
@@ -40,7 +41,7 @@ const MAX_AGE_MS = 86_400_000
 const MAX_ITEMS = 200
 /** Characters; a host has 253. */
 const MAX_ORIGIN = 300
-/** Origins whose field lines are kept. */
+/** Origins that are remembered. */
 const MAX_KNOWN = 64
 /** Nobody has such an origin: an expression that stands for it stands for all. */
 const NOBODY = 'https://nobody.invalid'
@@ -163,20 +164,14 @@ export const CORS = defineFilter<Options>({
     const methodsLine = `Access-Control-Allow-Methods: ${methods.join(', ')}\r\n`
     const headersLine = `Access-Control-Allow-Headers: ${headers.join(', ')}\r\n`
     const ageLine = `Access-Control-Max-Age: ${Math.floor(maxAge / 1000)}\r\n`
-    /** The lines of origins that are allowed. */
-    const known = new Map<string, string>()
+    const ofOrigins = new TextMemo(MAX_KNOWN, (origin) =>
+      allows(origin) ? `Access-Control-Allow-Origin: ${origin}${end}` : undefined,
+    )
 
     /** The lines that allow the origin of the request; undefined: it is not allowed, or there is none. */
     const findLines = (origin: string | undefined): string | undefined => {
       if (isAny) return anyLines
-      if (origin === undefined) return undefined
-      let lines = known.get(origin)
-      if (lines === undefined && allows(origin)) {
-        lines = `Access-Control-Allow-Origin: ${origin}${end}`
-        if (known.size >= MAX_KNOWN) known.clear()
-        known.set(origin, lines)
-      }
-      return lines
+      return origin === undefined ? undefined : ofOrigins.find(origin)
     }
 
     /** The wildcard `*` does not hold for requests with credentials, nor for Authorization: what was asked for is allowed by name. */

@@ -10,6 +10,9 @@ type Options = Readonly<{
   share: number
 }>
 
+/** Copies have it: where a mirror leads back to the gateway, a copy of a copy would be made without end. */
+const COPY = 'x-portico-copy'
+
 const ALL = 100
 
 export const MIRROR = defineFilter<Options>({
@@ -40,9 +43,13 @@ export const MIRROR = defineFilter<Options>({
   print: ({ upstream, share }) =>
     `copies of ${share === ALL ? 'all requests' : `${share}% of the requests`} to ${upstream}`,
   create({ upstream, share }) {
-    if (share === ALL) return { mirror: () => upstream }
-    const spread = new EvenSpread()
+    const spread = share === ALL ? undefined : new EvenSpread()
     const part = share / ALL
-    return { mirror: () => (spread.next() < part ? upstream : undefined) }
+    return {
+      mirror: (request) => {
+        if (request.header(COPY) !== undefined) return undefined
+        return spread === undefined || spread.next() < part ? upstream : undefined
+      },
+    }
   },
 })

@@ -2,6 +2,7 @@
 
 /** Each filter of a route has keys of its own. */
 export class NoteKey<T> {
+  /** Never there: it ties the key to the type of its notes. */
   declare readonly value: T
 }
 

@@ -87,7 +87,7 @@ export type PendingAnswer = Readonly<{
 
 /** A question has no answer that can be used. */
 export class QuestionFailure extends Error {
-  /** No answer began; false: one did. */
+  /** The upstream was tried, and no answer began; false: one did, or the gateway kept the question back. */
   readonly isUnreached: boolean
 
   constructor(message: string, isUnreached: boolean, cause?: unknown) {
@@ -138,12 +138,18 @@ export type BodyChange = Readonly<{
   coder?: () => BodyCoder
 }>
 
+/**
+ * Milliseconds for which bytes that have come may be held back, in a stream or a coder: what an endpoint sends piece by piece, a client
+ * gets piece by piece.
+ */
+export const FLUSH_AFTER = 20
+
 /** Converts one body at once, in the thread that serves requests. What is given is lent for the time of the call. */
 export type BodyCoder = {
   write(chunk: Buffer, give: (lent: Buffer) => void): void
   /** Gives what is held back. */
   flush(give: (lent: Buffer) => void): void
-  /** The same for the last chunk, if it is known to be the last, or after it. */
+  /** Converts the last chunk, or nothing where that has come before, and gives all that is left. */
   end(chunk: Buffer | undefined, give: (lent: Buffer) => void): void
   /** Called once, when the body is through or the request ends. */
   close(): void

@@ -1,5 +1,6 @@
 /** zstd (RFC 8878) of node:zlib, which Node has from 22.15 and 23.8 on. */
 import zlib, { type Gunzip, type Gzip } from 'node:zlib'
+import type { CoderOptions } from './zlib-coder.ts'
 
 /** What the types of Node 20 do not know. */
 const { createZstdCompress, createZstdDecompress, constants } = zlib as unknown as {
@@ -18,9 +19,7 @@ const ENCODER_WINDOW = 18
 const DECODER_WINDOW = 23
 
 type Zstd = Readonly<{
-  createEncoder: () => Gzip
-  /** Constants of node:zlib for it: work on, pass on what is held back, end. */
-  operations: Readonly<{ work: number; flush: number; end: number }>
+  coder: CoderOptions
   /** A frame with a larger window is an error of its engine. */
   createDecoder: () => Gunzip
   /** Bytes that a decoder takes, about. */
@@ -31,14 +30,17 @@ type Zstd = Readonly<{
 export const ZSTD: Zstd | undefined =
   createZstdCompress && createZstdDecompress
     ? {
-        createEncoder: () =>
-          createZstdCompress({
-            params: {
-              [constants.ZSTD_c_compressionLevel!]: LEVEL,
-              [constants.ZSTD_c_windowLog!]: ENCODER_WINDOW,
-            },
-          }),
-        operations: { work: constants.ZSTD_e_continue!, flush: constants.ZSTD_e_flush!, end: constants.ZSTD_e_end! },
+        coder: {
+          createStream: () =>
+            createZstdCompress({
+              params: {
+                [constants.ZSTD_c_compressionLevel!]: LEVEL,
+                [constants.ZSTD_c_windowLog!]: ENCODER_WINDOW,
+              },
+            }),
+          operations: { work: constants.ZSTD_e_continue!, flush: constants.ZSTD_e_flush!, end: constants.ZSTD_e_end! },
+          isReset: false,
+        },
         createDecoder: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax!]: DECODER_WINDOW } }),
         decoderCost: 2 ** DECODER_WINDOW,
       }

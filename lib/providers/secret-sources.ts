@@ -17,6 +17,7 @@ export type SecretText = Readonly<{ text: string }> | Readonly<{ message: string
 /** A Secret of Kubernetes has no more. */
 const MAX_BYTES = 1_048_576
 const MAX_FILES = 1_000
+const TOO_MANY: SecretText = { message: `more than ${MAX_FILES} files are named`, help: 'use fewer' }
 
 /** Remembers the files that were asked for, and notices when they change. */
 export class SecretSources {
@@ -59,6 +60,8 @@ export class SecretSources {
     this.#asked.add(path)
     const known = this.#files.get(path)
     if (known !== undefined) return known
+    // Those that were named before stay as they are.
+    if (this.#files.size >= MAX_FILES) return TOO_MANY
     const found = this.#read(path)
     this.#files.set(path, found)
     return found
@@ -118,7 +121,6 @@ export class SecretSources {
     const outside = { message: 'it lies in no folder that secretFolders names', help: `they are ${folders.join(', ')}` }
     if (!isAbsolute(path)) return { message: 'the path of the file is not absolute', help: 'begin it with "/"' }
     if (!folders.some((folder) => isBelow(resolve(path), folder))) return outside
-    if (this.#files.size > MAX_FILES) return { message: `more than ${MAX_FILES} files are named`, help: 'use fewer' }
     try {
       const real = realpathSync(path)
       return folders.some((folder) => isBelow(real, resolveFolder(folder))) ? readWhole(real) : outside

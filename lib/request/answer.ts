@@ -1,13 +1,12 @@
 /** How every answer begins, an endpoint's and the gateway's own: the filters of its route change the head, and may transform the body. HOT */
-import type { GatewayError } from '../base/errors.ts'
 import type { FilterChain } from '../filters/chain.ts'
 import { createRemover } from '../filters/field-lines.ts'
-import type { AskedPage, BodyChange, ErrorPage, StreamMaker } from '../filters/spec.ts'
-import type { UpstreamPool } from '../upstream/choice/pool.ts'
-import { BodyTransform, type TransformEvents } from './body-transform.ts'
+import type { AskedPage, BodyChange, ErrorPage } from '../filters/spec.ts'
+import type { UpstreamKey } from '../model/upstream.ts'
 import { CodedAnswer } from './coded-answer.ts'
 import type { RequestContext } from './context.ts'
-import type { AnswerHead, AnswerSink, Exchange, ExchangeEvents } from './exchange.ts'
+import type { AnswerHead, AnswerSink } from './exchange.ts'
+import { TransformedAnswer } from './transformed-answer.ts'
 
 /** A head that the filters of the route have seen. */
 export type FilteredHead = AnswerHead &
@@ -58,12 +57,12 @@ function findPage(filters: FilterChain, status: number, context: RequestContext)
   return isOwn || context.attempts !== undefined ? filters.findErrorPage(status, isOwn, context) : undefined
 }
 
-/** The pool that is to be asked for the page of an error; undefined: there is none to be asked. */
-export function findAsked(context: RequestContext, status: number): UpstreamPool | undefined {
+/** The upstream that is to be asked for the page of an error; undefined: there is none to be asked. */
+export function findAsked(context: RequestContext, status: number): UpstreamKey | undefined {
   const { served } = context
   if (status < 400 || served?.asked === undefined) return undefined
   const page = findPage(served.filters!, status, context)
-  return page !== undefined && 'upstream' in page ? served.asked.get(page.upstream) : undefined
+  return page !== undefined && 'upstream' in page && served.asked.get(page.upstream) ? page.upstream : undefined
 }
 
 /** The field lines of an answer whose body a page replaces. */
@@ -133,83 +132,5 @@ class ReplacedBody implements AnswerSink {
     if (this.#hasEnded) return
     this.#hasEnded = true
     this.#sink.end([])
-  }
-}
-
-/** The body of an answer that filters transform: it stands between the exchange and its owner. */
-class TransformedAnswer implements AnswerSink, ExchangeEvents, TransformEvents {
-  readonly #context: RequestContext
-  readonly #exchange: Exchange
-  readonly #owner: ExchangeEvents
-  readonly #transform: BodyTransform
-  #trailers: readonly string[] = []
-
-  constructor(context: RequestContext, makers: readonly StreamMaker[]) {
-    const { exchange } = context
-    this.#context = context
-    this.#exchange = exchange
-    this.#owner = exchange.events
-    this.#transform = new BodyTransform(makers, this)
-    exchange.events = this
-  }
-
-  // AnswerSink
-
-  get pendingBytes(): number {
-    return this.#transform.heldBytes + this.#exchange.pendingBytes
-  }
-
-  write(chunk: Buffer): boolean {
-    return this.#transform.write(chunk)
-  }
-
-  end(trailers: readonly string[]): void {
-    this.#trailers = trailers
-    this.#transform.end()
-  }
-
-  // TransformEvents
-
-  onOutput(chunk: Buffer): void {
-    this.#context.bytesOut += chunk.length
-    if (!this.#exchange.write(chunk)) this.#transform.pause()
-  }
-
-  onOutputEnd(): void {
-    this.#exchange.end(this.#trailers)
-  }
-
-  onInputDrain(): void {
-    this.#owner.onClientDrain()
-  }
-
-  /** The head has been sent. */
-  onFault(error: GatewayError): void {
-    this.#context.error = error
-    this.#exchange.abort()
-  }
-
-  // ExchangeEvents
-
-  onClose(complete: boolean): void {
-    this.#transform.destroy()
-    this.#owner.onClose(complete)
-  }
-
-  onClientDrain(): void {
-    this.#transform.resume()
-  }
-
-  onBroken(error: GatewayError): void {
-    this.#owner.onBroken(error)
-  }
-
-  onUnread(): void {
-    this.#owner.onUnread()
-  }
-
-  breakOff(error: GatewayError): void {
-    this.#transform.destroy()
-    this.#owner.breakOff(error)
   }
 }

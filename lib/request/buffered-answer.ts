@@ -1,10 +1,11 @@
 /** The body of an answer that is read as fast as the endpoint gives it, and kept for a client that takes it more slowly. HOT */
-import { buffersFull, type GatewayError } from '../base/errors.ts'
+import { buffersFull } from '../base/errors.ts'
 import { findField } from '../http1/field-line.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import { HELD_BYTES } from './answer.ts'
+import { AnswerPipe } from './answer-pipe.ts'
 import type { RequestContext } from './context.ts'
-import type { AnswerSink, ExchangeEvents } from './exchange.ts'
+import type { AnswerSink } from './exchange.ts'
 import { Spool, type SpoolUser } from './spool.ts'
 import type { Spools } from './spools.ts'
 
@@ -19,35 +20,31 @@ export type BufferedAnswerOwner = {
 const STREAM = /^(?:text\/event-stream|application\/grpc)/i
 
 /** False for short answers and streams, and where the endpoint forbids it by X-Accel-Buffering, which is nginx's field. */
-export function mayBuffer({ lines, contentLength }: ResponseHead): boolean {
+export function mayBufferAnswer({ lines, contentLength }: ResponseHead): boolean {
   if (contentLength !== undefined && contentLength <= HELD_BYTES) return false
   return (
     !STREAM.test(findField(lines, 'content-type') ?? '') && !/^no$/i.test(findField(lines, 'x-accel-buffering') ?? '')
   )
 }
 
-/** It stands between the forwarder and the part of the answer that comes next. */
-export class BufferedAnswer implements AnswerSink, ExchangeEvents, SpoolUser {
-  readonly #context: RequestContext
+/** The forwarder writes to it, and it writes to the pipe or exchange that `leadTo` names. */
+export class BufferedAnswer extends AnswerPipe implements SpoolUser {
   readonly #spools: Spools
   readonly #owner: BufferedAnswerOwner
-  readonly #events: ExchangeEvents
   #sink: AnswerSink
   /** Undefined as long as the client was never too slow. */
   #spool: Spool | undefined = undefined
   /** Bytes go to the spool first, since the client is behind. */
   #isBehind = false
-  /** Those of an answer that the endpoint has ended while the client was behind. */
+  /** The trailers of an answer that ended while the client was behind; undefined: the answer has not. */
   #trailers: readonly string[] | undefined = undefined
 
-  /** It hears of the exchange from now on, before its events' owner until now does. */
   constructor(context: RequestContext, spools: Spools, owner: BufferedAnswerOwner) {
-    this.#context = context
+    super(context)
     this.#spools = spools
     this.#owner = owner
-    this.#events = context.exchange.events
-    this.#sink = context.exchange
-    context.exchange.events = this
+    this.#sink = this.exchange
+    this.listen()
   }
 
   /** What takes the answer from here. */
@@ -61,8 +58,6 @@ export class BufferedAnswer implements AnswerSink, ExchangeEvents, SpoolUser {
     return this.#spool === undefined || this.#spool.hasRoom
   }
 
-  // AnswerSink
-
   get pendingBytes(): number {
     return (this.#spool?.waitingBytes ?? 0) + this.#sink.pendingBytes
   }
@@ -70,7 +65,7 @@ export class BufferedAnswer implements AnswerSink, ExchangeEvents, SpoolUser {
   /** False: the client is behind. */
   write(chunk: Buffer): boolean {
     if (this.#isBehind) {
-      this.#spool ??= new Spool(this.#spools, this.#context.clientNetwork, this, this.#spools.limits.answerDisk)
+      this.#spool ??= new Spool(this.#spools, this.context.clientNetwork, this, this.#spools.limits.answerDisk)
       this.#spool.write(chunk)
       return false
     }
@@ -84,10 +79,21 @@ export class BufferedAnswer implements AnswerSink, ExchangeEvents, SpoolUser {
     else this.#sink.end(trailers)
   }
 
+  onClientDrain(): void {
+    if (this.#spool !== undefined && this.#isBehind) this.#spool.resume()
+    else {
+      this.#isBehind = false
+      this.events.onClientDrain()
+    }
+  }
+
+  protected leave(): void {
+    this.#spool?.drop()
+  }
+
   #pass(chunk: Buffer): boolean {
-    const { exchange } = this.#context
     // What filters make of the bytes is counted where it comes out.
-    if (this.#sink === exchange) this.#context.bytesOut += chunk.length
+    if (this.#sink === this.exchange) this.context.bytesOut += chunk.length
     return this.#sink.write(chunk)
   }
 
@@ -102,7 +108,7 @@ export class BufferedAnswer implements AnswerSink, ExchangeEvents, SpoolUser {
   onSpoolEmpty(): void {
     this.#spool!.clear()
     this.#isBehind = false
-    if (this.#trailers === undefined) this.#events.onClientDrain()
+    if (this.#trailers === undefined) this.events.onClientDrain()
     else this.#sink.end(this.#trailers)
   }
 
@@ -115,35 +121,7 @@ export class BufferedAnswer implements AnswerSink, ExchangeEvents, SpoolUser {
 
   /** The head has been sent. */
   onSpoolLost(error: Error): void {
-    this.#context.error = buffersFull(`the file of the answer cannot be read: ${String(error)}`)
-    this.#context.exchange.abort()
-  }
-
-  // ExchangeEvents
-
-  onClose(complete: boolean): void {
-    this.#spool?.drop()
-    this.#events.onClose(complete)
-  }
-
-  onClientDrain(): void {
-    if (this.#spool !== undefined && this.#isBehind) this.#spool.resume()
-    else {
-      this.#isBehind = false
-      this.#events.onClientDrain()
-    }
-  }
-
-  onBroken(error: GatewayError): void {
-    this.#events.onBroken(error)
-  }
-
-  onUnread(): void {
-    this.#events.onUnread()
-  }
-
-  breakOff(error: GatewayError): void {
-    this.#spool?.drop()
-    this.#events.breakOff(error)
+    this.context.error = buffersFull(`the file of the answer cannot be read: ${String(error)}`)
+    this.exchange.abort()
   }
 }

@@ -1,7 +1,9 @@
 /** A request body that is read whole before an endpoint is asked, and that can be sent to several, one after the other. HOT */
 import type { Victim } from '../base/contain.ts'
 import { buffersFull, type GatewayError } from '../base/errors.ts'
+import { findField } from '../http1/field-line.ts'
 import type { UpstreamCall } from '../upstream/transport/call.ts'
+import type { RequestContext } from './context.ts'
 import { Spool, type SpoolUser } from './spool.ts'
 import type { Spools } from './spools.ts'
 
@@ -14,6 +16,11 @@ export type BufferedBodyOwner = Victim & {
   /** The disk gets on. */
   onBodyRoom(): void
   fail(error: GatewayError): void
+}
+
+/** False for an upgrade and for the messages of gRPC, which are to reach the endpoint as they come. */
+export function mayBufferBody({ exchange, fields }: RequestContext): boolean {
+  return exchange.offer === undefined && !/^application\/grpc/i.test(findField(fields!.lines, 'content-type') ?? '')
 }
 
 export class BufferedBody implements SpoolUser {

@@ -1,18 +1,10 @@
 /** The body of an answer that one filter converts as it comes, in this thread. HOT */
 import { containing } from '../base/contain.ts'
-import type { GatewayError } from '../base/errors.ts'
-import type { BodyCoder } from '../filters/spec.ts'
+import { type BodyCoder, FLUSH_AFTER } from '../filters/spec.ts'
+import { AnswerPipe } from './answer-pipe.ts'
 import type { RequestContext } from './context.ts'
-import type { AnswerSink, Exchange, ExchangeEvents } from './exchange.ts'
 
-/** Milliseconds. What an endpoint sends piece by piece, a client gets piece by piece. */
-const FLUSH_AFTER = 20
-
-/** It stands between the exchange and its owner. */
-export class CodedAnswer implements AnswerSink, ExchangeEvents {
-  readonly #context: RequestContext
-  readonly #exchange: Exchange
-  readonly #owner: ExchangeEvents
+export class CodedAnswer extends AnswerPipe {
   readonly #coder: BodyCoder
   /** Bytes of the body that have not come; undefined: not known. */
   #left: number | undefined
@@ -22,19 +14,14 @@ export class CodedAnswer implements AnswerSink, ExchangeEvents {
 
   /** `length` is that of the body as it comes; undefined: it is not known. */
   constructor(context: RequestContext, coder: BodyCoder, length: number | undefined) {
-    const { exchange } = context
-    this.#context = context
-    this.#exchange = exchange
-    this.#owner = exchange.events
+    super(context)
     this.#coder = coder
     this.#left = length
-    exchange.events = this
+    this.listen()
   }
 
-  // AnswerSink
-
   get pendingBytes(): number {
-    return this.#exchange.pendingBytes
+    return this.exchange.pendingBytes
   }
 
   write(chunk: Buffer): boolean {
@@ -43,7 +30,7 @@ export class CodedAnswer implements AnswerSink, ExchangeEvents {
     if (this.#left !== undefined) this.#left -= chunk.length
     if (this.#left === 0) {
       this.#coder.end(chunk, this.#give)
-      this.#leave()
+      this.leave()
     } else {
       this.#coder.write(chunk, this.#give)
       this.#timer ??= setTimeout(this.#flush, FLUSH_AFTER)
@@ -54,38 +41,18 @@ export class CodedAnswer implements AnswerSink, ExchangeEvents {
   end(trailers: readonly string[]): void {
     if (!this.#isOver) {
       this.#coder.end(undefined, this.#give)
-      this.#leave()
+      this.leave()
     }
-    this.#exchange.end(trailers)
-  }
-
-  // ExchangeEvents
-
-  onClose(complete: boolean): void {
-    this.#leave()
-    this.#owner.onClose(complete)
+    this.exchange.end(trailers)
   }
 
   onClientDrain(): void {
-    this.#owner.onClientDrain()
-  }
-
-  onBroken(error: GatewayError): void {
-    this.#owner.onBroken(error)
-  }
-
-  onUnread(): void {
-    this.#owner.onUnread()
-  }
-
-  breakOff(error: GatewayError): void {
-    this.#leave()
-    this.#owner.breakOff(error)
+    this.events.onClientDrain()
   }
 
   #give = (lent: Buffer): void => {
-    this.#context.bytesOut += lent.length
-    if (!this.#exchange.write(lent)) this.#hasRoom = false
+    this.context.bytesOut += lent.length
+    if (!this.exchange.write(lent)) this.#hasRoom = false
   }
 
   #flush = containing('filter', this, () => {
@@ -93,7 +60,7 @@ export class CodedAnswer implements AnswerSink, ExchangeEvents {
     if (!this.#isOver) this.#coder.flush(this.#give)
   })
 
-  #leave(): void {
+  protected leave(): void {
     if (this.#isOver) return
     this.#isOver = true
     clearTimeout(this.#timer)

@@ -141,7 +141,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
   ask(question: Question): PendingAnswer {
     const pool = this.served?.asked?.get(question.upstream)
     if (pool === undefined) {
-      return { answer: Promise.reject(new QuestionFailure('it is not there', true)), cancel: () => {} }
+      return { answer: Promise.reject(new QuestionFailure('it is not there', false)), cancel: () => {} }
     }
     const call = new SideCall(this, pool, question, this.#deadlines)
     return { answer: call.run(), cancel: () => call.cancel() }

@@ -3,7 +3,6 @@ import type { Socket } from 'node:net'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
 import { buffersFull, GatewayError, type RequestErrorCode } from '../base/errors.ts'
 import type { FilterChain } from '../filters/chain.ts'
-import { findField } from '../http1/field-line.ts'
 import type { ResponseHead } from '../http1/response-head.ts'
 import { HALF_CLOSED_MS, hangupWatch, type Sighting, type Unread } from '../platform/hangup-watch.ts'
 import type { UpstreamPolicy } from '../settings/service.ts'
@@ -13,8 +12,8 @@ import type { UpstreamCall, UpstreamEvents } from '../upstream/transport/call.ts
 import { type FilteredHead, filterHead, filterSwitch, findAsked, HELD_BYTES, openAnswerBody } from './answer.ts'
 import { Attempts, type AttemptUser } from './attempts.ts'
 import { type BodyTaker, TransformedBody } from './body-transform.ts'
-import { BufferedAnswer, type BufferedAnswerOwner, mayBuffer } from './buffered-answer.ts'
-import { type BodyHolder, BufferedBody, type BufferedBodyOwner } from './buffered-body.ts'
+import { BufferedAnswer, type BufferedAnswerOwner, mayBufferAnswer } from './buffered-answer.ts'
+import { type BodyHolder, BufferedBody, type BufferedBodyOwner, mayBufferBody } from './buffered-body.ts'
 import type { RequestContext } from './context.ts'
 import { Draft } from './draft.ts'
 import type { AnswerSink, BodySink, Exchange, ExchangeEvents } from './exchange.ts'
@@ -101,16 +100,16 @@ export class Forward
   #awaited = 0
   /** What came of the body, as long as all of it can be sent, or sent again. */
   #kept: KeptBody | undefined = undefined
-  /** Where the route buffers bodies, and this one is neither short nor a stream. */
+  /** Undefined unless the route buffers bodies of requests, and this one is neither short nor a stream. */
   #buffered: BufferedBody | undefined = undefined
   #trailers: readonly string[] = NO_TRAILERS
-  /** Where filters transform the body that the client sends. */
+  /** The body as filters transform it; undefined: none does. */
   #transformed: TransformedBody | undefined = undefined
-  /** Where mirrors get copies of the request. */
+  /** Undefined: no mirror gets a copy of the request. */
   #copies: RequestCopies | undefined = undefined
   /** Takes the body of the answer. */
   #answer: AnswerSink
-  /** The same, where the route buffers answers and this one may be. */
+  /** The same; undefined unless the route buffers answers, and this one is neither short nor a stream. */
   #bufferedAnswer: BufferedAnswer | undefined = undefined
   /** Bytes that the client was seen to take when it was last looked at. */
   #takenBefore = 0
@@ -242,10 +241,7 @@ export class Forward
       if (this.#awaited > 0) this.#noteBody(chunk.length)
     } else if (!call.write(chunk)) {
       this.#bodySource.pauseBody()
-      this.#isBodyHeld = true
-      // From here on the endpoint is waited for, not the client.
-      if (this.context.exchange.isHeadSent) this.#watchAnswer()
-      else this.#watchHead()
+      this.onBodyHeld('endpoint')
     } else if (this.#transformed === undefined) this.#progress(chunk.length)
   }
 
@@ -310,11 +306,8 @@ export class Forward
     const { exchange } = this.context
     if (this.#over) return
     this.#isBodyHeld = false
-    if (exchange.isHeadSent) this.#watchAnswer()
-    if (this.#buffered !== undefined) {
-      if (!exchange.isHeadSent) this.#watchHead()
-      this.#buffered.resume()
-    }
+    if (exchange.isHeadSent || this.#buffered !== undefined) this.#watchEndpoint()
+    this.#buffered?.resume()
     if (this.#bodyEnded) return
     if (!exchange.isHeadSent) this.#watch(this.#requestBodyIdle, 'PORTICO_REQ_TIMEOUT')
     this.#bodySource.resumeBody()
@@ -368,7 +361,7 @@ export class Forward
   #openAnswer(head: ResponseHead, filtered: FilteredHead, bodiless: boolean): AnswerSink {
     const { context } = this
     const isWanted = this.#policy.responseBuffering === 'all' && !bodiless && filtered.page === undefined
-    if (!isWanted || !mayBuffer(head)) return openAnswerBody(context, filtered)
+    if (!isWanted || !mayBufferAnswer(head)) return openAnswerBody(context, filtered)
     const buffered = new BufferedAnswer(context, this.#owner.spools, this)
     this.#bufferedAnswer = buffered
     return buffered.leadTo(openAnswerBody(context, filtered))
@@ -413,7 +406,7 @@ export class Forward
   }
 
   onAnswerTaken(): void {
-    if (this.#limitCode === 'PORTICO_REQ_ABORTED') this.deadlineAt = -this.#limitMs
+    if (this.#limitCode === 'PORTICO_REQ_ABORTED') this.#progress(0)
   }
 
   onEnd(trailers: readonly string[]): void {
@@ -603,8 +596,7 @@ export class Forward
     if (by === 'disk') {
       this.#bodySource.pauseBody()
       this.#watch(this.context.settings.timeouts.writeStall, 'PORTICO_GW_BUFFERS_FULL')
-    } else if (this.context.exchange.isHeadSent) this.#watchAnswer()
-    else this.#watchHead()
+    } else this.#watchEndpoint()
   }
 
   onBodyRoom(): void {
@@ -733,6 +725,12 @@ export class Forward
     return this.#policy.timeouts.requestBodyIdle || this.context.settings.timeouts.requestBodyIdle
   }
 
+  /** Waits for the endpoint, and no longer for the client. */
+  #watchEndpoint(): void {
+    if (this.context.exchange.isHeadSent) this.#watchAnswer()
+    else this.#watchHead()
+  }
+
   /** Waits for the answer to begin. */
   #watchHead(): void {
     const { retry, timeouts } = this.#policy
@@ -826,9 +824,4 @@ export class Forward
     if (error.fault !== 'upstream' || !endpoint || isMutual) this.fail(error)
     else attempts.failAttempt(error, isAttempt && !this.#call?.hasAnswered ? 'timeout' : undefined)
   }
-}
-
-/** An upgrade, and the messages of gRPC, are to reach the endpoint as they come. */
-function mayBufferBody({ exchange, fields }: RequestContext): boolean {
-  return exchange.offer === undefined && !/^application\/grpc/i.test(findField(fields!.lines, 'content-type') ?? '')
 }

@@ -121,12 +121,12 @@ export class RequestHandler implements ForwardOwner {
 
   /** Answers an error, with the page of a Service where one is asked for it. */
   answerError(context: RequestContext, error: WholeAnswer): void {
-    const pool = findAsked(context, error.status)
-    if (pool === undefined) {
+    const upstream = findAsked(context, error.status)
+    if (upstream === undefined) {
       this.#answer(context, error, false)
       return
     }
-    const pending = askForPage(context, pool, error, this.deadlines)
+    const pending = askForPage(context, upstream, error)
     new FilterWait(context, pending, {
       resume: (found) => this.#answer(context, (found as WholeAnswer | undefined) ?? error, false),
       fail: () => this.#answer(context, error, true),

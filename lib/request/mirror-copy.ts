@@ -41,7 +41,7 @@ export class MirrorCopy implements AttemptUser, UpstreamEvents, Timed {
   watchIndex: number = UNWATCHED
   /** Requests that wait for a place at the mirror's endpoints go before copies. */
   readonly neverWaits: boolean = true
-  /** The mirror may have had it. */
+  /** The mirror may have had it: no other attempt follows. */
   readonly isIdempotent: boolean = false
   readonly pool: UpstreamPool
   readonly #owner: CopyOwner
@@ -311,7 +311,7 @@ function copyRequest(
     hostSetting: policy.host,
     host,
     lines,
-    addedLines,
+    addedLines: `${addedLines}X-Portico-Copy: 1\r\n`,
     contentLength,
     hasBody,
     acceptsTrailers,

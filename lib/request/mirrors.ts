@@ -8,7 +8,7 @@ import type { UpstreamRequest } from '../upstream/transport/call.ts'
 import type { RequestContext } from './context.ts'
 import { type CopyOwner, MirrorCopy } from './mirror-copy.ts'
 
-/** A copy has a socket of its own, and where few sockets can be had requests need them. */
+/** Each copy has a socket of its own; a process that may open few sockets keeps them for requests. */
 const MAX_COPIES = Math.min(1024, Math.floor(fitSockets(findDescriptorLimit()) / 4))
 /** Bytes of bodies that are held back for all copies together. */
 const MAX_HELD_BYTES = 16_777_216

@@ -1,30 +1,23 @@
 /** Asks a Service for the page of an error, with the fields that ingress-nginx sends to a default backend. */
-import type { DeadlineWatch } from '../base/deadline.ts'
 import { PendingOutcome, type Question } from '../filters/spec.ts'
 import { joinFields } from '../http1/field-line.ts'
-import type { UpstreamPool } from '../upstream/choice/pool.ts'
+import type { UpstreamKey } from '../model/upstream.ts'
 import { putLines } from './answer.ts'
 import type { RequestContext } from './context.ts'
 import type { WholeAnswer } from './own-answer.ts'
-import { SideCall } from './side-call.ts'
 
 /** Milliseconds. The client waits for an error meanwhile. */
 const LIMIT_MS = 2_000
 const MAX_PAGE_BYTES = 262_144
 
 /** The error with its page; undefined where there is none in time. */
-export function askForPage(
-  context: RequestContext,
-  pool: UpstreamPool,
-  error: WholeAnswer,
-  deadlines: DeadlineWatch,
-): PendingOutcome {
-  const call = new SideCall(context, pool, composeQuestion(context, pool, error.status), deadlines)
-  const outcome = call.run().then(
-    (answer) => putPage(error, answer),
+export function askForPage(context: RequestContext, upstream: UpstreamKey, error: WholeAnswer): PendingOutcome {
+  const { answer, cancel } = context.ask(composeQuestion(context, upstream, error.status))
+  const outcome = answer.then(
+    (page) => putPage(error, page),
     () => undefined,
   )
-  return new PendingOutcome(outcome, () => call.cancel())
+  return new PendingOutcome(outcome, cancel)
 }
 
 function putPage({ status, lines }: WholeAnswer, page: WholeAnswer): WholeAnswer | undefined {
@@ -38,7 +31,7 @@ function putPage({ status, lines }: WholeAnswer, page: WholeAnswer): WholeAnswer
   return { status, lines: putLines(lines, { lines: kept }), body: page.body ?? Buffer.alloc(0) }
 }
 
-function composeQuestion(context: RequestContext, pool: UpstreamPool, status: number): Question {
+function composeQuestion(context: RequestContext, upstream: UpstreamKey, status: number): Question {
   const { id, served } = context
   const [namespace = '', ingress = ''] = served!.labels.ingress.split('/')
   const [, service = '', port = ''] = /\/([^:]*):?(.*)$/.exec(served!.action.backend) ?? []
@@ -55,7 +48,7 @@ function composeQuestion(context: RequestContext, pool: UpstreamPool, status: nu
     ['X-Request-ID', id],
   ]
   return {
-    upstream: pool.key,
+    upstream,
     method: 'GET',
     target: '/',
     authority: context.authority,

@@ -1,7 +1,7 @@
 /** Asks an upstream something beside a request, and reads all of the answer: of an auth server, or of a Service that has error pages. HOT */
 import type { Clock } from '../base/clock.ts'
 import { type DeadlineWatch, type Timed, UNWATCHED } from '../base/deadline.ts'
-import type { GatewayError } from '../base/errors.ts'
+import type { GatewayError, RequestErrorCode } from '../base/errors.ts'
 import { printDuration } from '../base/measure.ts'
 import { findProxyVersion, type ProxyVersion } from '../base/proxy-protocol.ts'
 import { type FilterAnswer, type Question, QuestionFailure } from '../filters/spec.ts'
@@ -19,6 +19,12 @@ import type { Exchange } from './exchange.ts'
 type Asker = Pick<AttemptSubject, 'clock' | 'clientNetwork' | 'clientAddress' | 'header'> &
   Readonly<{ exchange: Pick<Exchange, 'connection'>; settings: Settings }>
 
+/** The gateway keeps the question back, which says nothing of whether the upstream can be reached. Clients can bring most of it about. */
+const KEPT_BACK: ReadonlySet<RequestErrorCode> = new Set([
+  'PORTICO_UP_AFFINITY_LOST',
+  'PORTICO_UP_CIRCUIT_OPEN',
+  'PORTICO_UP_OVERLOADED',
+])
 /** Bytes of the head of an answer. */
 const MAX_HEADER_BYTES = 16_384
 
@@ -105,7 +111,7 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
     })
   }
 
-  /** Nothing waits for the answer any more, which never comes then. */
+  /** Nobody waits for the answer any more: the promise stays pending. */
   cancel(): void {
     if (!this.#isOver) this.#end()
   }
@@ -133,11 +139,12 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
   }
 
   giveWay(): void {
-    this.#fail('the place was needed')
+    this.#fail('the place was needed', false)
   }
 
   fail(error: GatewayError): void {
-    this.#fail(this.#attempts.explain(error).message, error)
+    const wasTried = error.fault !== 'gateway' && !KEPT_BACK.has(error.code)
+    this.#fail(this.#attempts.explain(error).message, wasTried, error)
   }
 
   breakOff(error: GatewayError): void {
@@ -183,7 +190,7 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
     const { maxBytes } = this.#question
     this.#bytes += chunk.length
     if (this.#bytes > maxBytes) {
-      this.#fail(`an answer of more than ${maxBytes} bytes`)
+      this.#fail(`an answer of more than ${maxBytes} bytes`, false)
       return
     }
     const kept = Buffer.from(chunk)
@@ -204,7 +211,7 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
   onUpgrade(_head: ResponseHead, socket: { destroy(): void }): void {
     this.#hasAnswered = true
     socket.destroy()
-    this.#fail('status 101')
+    this.#fail('status 101', false)
   }
 
   onError(error: GatewayError): void {
@@ -220,12 +227,12 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
   // Timed
 
   onDeadline(): void {
-    this.#fail(`no answer within ${printDuration(this.#question.timeout)}`)
+    this.#fail(`no answer within ${printDuration(this.#question.timeout)}`, this.#attempts.count > 0)
   }
 
-  #fail(why: string, cause?: unknown): void {
+  #fail(why: string, wasTried: boolean, cause?: unknown): void {
     if (this.#isOver) return
-    const isUnreached = !this.#hasAnswered
+    const isUnreached = wasTried && !this.#hasAnswered
     this.#end()
     this.#reject(new QuestionFailure(why, isUnreached, cause))
   }

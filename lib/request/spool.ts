@@ -23,7 +23,7 @@ export type SpoolUser = Victim & {
 
 export class Spool {
   readonly #spools: Spools
-  /** For which its bytes in files count. */
+  /** The network of the client whose share of the files it takes. */
   readonly #client: string
   readonly #user: SpoolUser
   /** Bytes that the file may have. */

@@ -1,7 +1,8 @@
 /** What all spools of a process share: the bytes that they may take in memory and in files, the files, and the operations on them. */
 import type { FileHandle } from 'node:fs/promises'
-import { makeFolder } from '../base/data-folder.ts'
+import { makeFolder } from '../base/folder.ts'
 import { PerClient } from '../base/per-client.ts'
+import { Turns } from '../base/turns.ts'
 import { findDescriptorLimit, fitSockets } from '../platform/descriptors.ts'
 import { openUnlinked } from '../platform/unlinked-file.ts'
 import type { Settings } from '../settings/table.ts'
@@ -42,8 +43,7 @@ export class Spools {
   #files = 0
   readonly #clients = new PerClient(() => new ClientFiles())
   #isPrepared = false
-  #operations = 0
-  readonly #waiting: (() => void)[] = []
+  readonly #operations = new Turns(MAX_OPERATIONS)
 
   constructor(options: SpoolsOptions) {
     this.#options = options
@@ -144,16 +144,8 @@ export class Spools {
   }
 
   /** Runs an operation on a file as soon as it is its turn. */
-  async operate<T>(run: () => Promise<T>): Promise<T> {
-    if (this.#operations >= MAX_OPERATIONS) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    else this.#operations++
-    try {
-      return await run()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next) next()
-      else this.#operations--
-    }
+  operate<T>(run: () => Promise<T>): Promise<T> {
+    return this.#operations.take(run)
   }
 }
 

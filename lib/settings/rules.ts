@@ -1,8 +1,8 @@
 /** Rules that settings follow beyond their types, most of them of several settings together. */
 import { findAuthorityFault } from '../base/authority-file.ts'
 import { isPrivateAddress } from '../base/cidr.ts'
-import { findFolderFault } from '../base/data-folder.ts'
 import type { DiagnosticDetails, DiagnosticList } from '../base/diagnostics.ts'
+import { findFolderFault } from '../base/folder.ts'
 import { findTokenFault } from '../base/token-file.ts'
 import { SETTINGS, type Settings } from './table.ts'
 

@@ -34,7 +34,7 @@ export type ServedRoute = Readonly<{
   filters: FilterChain | undefined
   /** The pools of the upstreams that its filters ask; undefined: they ask none. */
   asked: AskedPools | undefined
-  /** The cookie that keeps its clients, where it is one of several; undefined: none does. */
+  /** The cookie that keeps clients with this backend, which is one of several; undefined: none does. */
   mark: Readonly<{ cookie: string; value: string }> | undefined
 }>
 
@@ -92,7 +92,7 @@ export type Snapshot = Readonly<{
   listeners: ReadonlyMap<string, ServedListener>
   /** The pools that a route or a listener of this snapshot leads to. */
   pools: readonly UpstreamPool[]
-  /** A policy buffers requests or answers of any length, or one before it did. */
+  /** True once a policy of this snapshot, or of one before, buffers requests or answers of any length. */
   buffersBodies: boolean
 }>
 

@@ -2,6 +2,7 @@
 import t from 'tap'
 import { connectRaw } from '../helpers/raw-client.ts'
 import { endpointsOf, runGateway, startEchoes } from '../helpers/running-gateway.ts'
+import { until } from '../helpers/until.ts'
 import { translateText } from '../translate/manifests.ts'
 import { startAuth } from './auth-server.ts'
 import { ask, printFiltered, startFiltered } from './filtered.ts'
@@ -122,6 +123,45 @@ t.test('any other host is an upstream of its own, of which all that name it have
   t.notMatch(JSON.stringify([...model.upstreams.keys()]), 'hidden')
   t.end()
 })
+
+t.test(
+  'auth-failure: open lets nothing go on where the gateway does not ask: a circuit opens, no place is free',
+  async (t) => {
+    const failing = await startAuth(t, (_request, response) => response.writeHead(500).end())
+    const slow = await startAuth(t, () => {})
+    const open = { 'auth-url': 'http://auth:9091/', 'auth-failure': 'open', 'auth-timeout': '60s' }
+    const circuit = await startFiltered(
+      t,
+      open,
+      '/',
+      printService([failing.url]).replace(
+        '{portico',
+        '{portico.dev/circuit-error-rate: "50", portico.dev/circuit-minimum-requests: "3", portico',
+      ),
+    )
+    for (const door of circuit.names) {
+      const statuses: number[] = []
+      for (let count = 0; count < 5; count++) statuses.push((await ask(circuit, door, {})).status)
+      t.notOk(statuses.includes(200), `${door}: ${statuses}`)
+    }
+    t.ok(failing.asked.length < 5 * circuit.names.length, 'the circuit was open')
+    const full = await runGateway(
+      t,
+      `${printFiltered(open)}---\n${printService([slow.url]).replace(
+        '{portico',
+        '{portico.dev/max-connections: "1", portico.dev/queue-timeout: 100ms, portico',
+      )}`,
+      { endpoints: endpointsOf(await startEchoes(t, 'web')) },
+    )
+    const visit = async () =>
+      (await (await connectRaw(full.http)).send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n').response()).status
+    const waiting = visit()
+    await until(() => slow.asked.length > 0)
+    t.equal(await visit(), 503)
+    await slow.close()
+    t.equal(await waiting, 200, 'the server was asked, and cut the connection')
+  },
+)
 
 t.test('an address of IPv6 and a name of this machine are reached', async (t) => {
   const auth = await startAuth(t, (_request, response) => response.writeHead(204).end())

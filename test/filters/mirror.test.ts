@@ -104,7 +104,8 @@ t.test('a copy is the request as the endpoint gets it, at every door', async (t)
       t.same(
         [...lines, body, ...trailers].filter(
           (line) =>
-            line !== '' && !/^(?:host|x-(?:request-id|forwarded|real-ip)|(?:transfer-enc|content-len))/i.test(line),
+            line !== '' &&
+            !/^(?:host|x-(?:request-id|forwarded|real-ip|portico-copy)|(?:transfer-enc|content-len))/i.test(line),
         ),
         upstream,
         label,
@@ -114,6 +115,7 @@ t.test('a copy is the request as the endpoint gets it, at every door', async (t)
       t.ok(lines.includes(`host: ${HOST}`), label)
       t.ok(lines.includes(`x-request-id: ${field('x-request-id')[0]}`), label)
       t.ok(lines.includes('x-forwarded-for: 127.0.0.1'), label)
+      t.ok(lines.includes('x-portico-copy: 1'), label)
     }
   }
 })
@@ -582,4 +584,28 @@ spec:
     t.match(route?.filters, [{ name: 'mirror', options: { upstream: 'default/copy:8080', share } }])
     t.ok(model.upstreams.has('default/copy:8080'))
   }
+})
+
+t.test('a mirror that leads back to the gateway gets one copy of each request', async (t) => {
+  const web = new Recorder({})
+  t.teardown(() => web.close())
+  const copy = { port: 1 }
+  const manifest = () => `---
+apiVersion: v1
+kind: Service
+metadata: {name: copy, annotations: {portico.dev/endpoints: "127.0.0.1:${copy.port}"}}
+spec: {ports: [{port: 80}]}
+`
+  const print = () => printFiltered({ mirror: 'copy' }) + manifest()
+  const running = await runGateway(t, print(), { endpoints: { web: [await web.start()] } })
+  copy.port = running.http
+  await running.change(print())
+  const client = await connectRaw(running.http)
+  for (let count = 0; count < 3; count++) {
+    t.equal((await client.send('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n').response()).status, 200)
+  }
+  await until(() => web.requests.length === 6)
+  await sleep(100)
+  t.equal(web.requests.length, 6)
+  client.destroy()
 })

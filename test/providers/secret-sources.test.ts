@@ -68,6 +68,26 @@ t.test('variables are those of the environment, and none of Portico itself', asy
   t.match(sources.find({ env: 'PORTICO_ADMIN_TOKEN' }), { message: 'variables of Portico itself cannot be used' })
 })
 
+t.test('of too many files the first are used, and the others once there is room', async (t) => {
+  const folder = join(makeFolder(t), 'open')
+  const file = join(folder, 'users')
+  writeFileSync(file, 'one')
+  const sources = new SecretSources({})
+  sources.look([folder])
+  t.same(sources.find({ file }), { text: 'one' })
+  for (let count = 0; count < 1_000; count++) sources.find({ file: `/other/${count}` })
+  const refused = sources.find({ file: '/other/999' })
+  t.match(refused, { message: 'more than 1000 files are named' })
+  t.equal(sources.find({ file: '/other/1000' }), refused, 'the same as long as nothing changes')
+  sources.look([folder])
+  t.same(sources.find({ file }), { text: 'one' })
+  t.equal(sources.revision, 0)
+  await sources.settle()
+  sources.find({ file })
+  await sources.settle()
+  t.match(sources.find({ file: '/other/999' }), { message: 'it lies in no folder that secretFolders names' })
+})
+
 t.test('a file that holds something else is another object, and a watch tells of it', async (t) => {
   const folder = join(makeFolder(t), 'open')
   const file = join(folder, 'users')

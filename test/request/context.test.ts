@@ -21,3 +21,10 @@ t.test('the query is parsed once, when a parameter is first asked for', async (t
   )
   t.equal(reads, 1)
 })
+
+t.test('an upstream that the gateway does not have counts as no auth server that cannot be reached', async (t) => {
+  const exchange = { connection: { peerAddress: '192.0.2.1', scheme: 'http' } } as unknown as Exchange
+  const context = new RequestContext(exchange, undefined, systemClock, new DeadlineWatch(systemClock))
+  const question = { upstream: 'a', method: 'GET', target: '/', authority: 'a', lines: '', timeout: 1, maxBytes: 1 }
+  await t.rejects(context.ask(question).answer, { message: 'it is not there', isUnreached: false })
+})

@@ -385,3 +385,39 @@ t.test('every annotation of routes has an option, and the settings of all routes
   t.equal(new Set(options.keys()).size, listOptions('Setting').size + ROUTE_OPTIONS.size, 'no two have one name')
   for (const name of ROUTE_OPTIONS.keys()) t.notOk(listOptions('Setting').has(findOptionName(name)), name)
 })
+
+t.test(
+  'of several conditions that are lost, one about clients counts: no other route goes before the closed ones',
+  (t) => {
+    const clients = { matchClientIp: '10.0.0.0/8' }
+    const methods = { matchMehods: 'GET' }
+    const ofClients = { 'portico.dev/match-client-ip': '10.0.0.0/8' }
+    const addresses = { matchClientAddresses: '10.0.0.0/8' }
+    const cases: readonly (readonly [name: string, annotations: Annotations, policies: readonly string[]])[] = [
+      ['of a section and of the Ingress', ofClients, [printPolicy('p', section('a.test'), methods)]],
+      ['of the Ingress and of a policy', { 'portico.dev/match-mehods': 'GET' }, [printPolicy('p', SHOP, clients)]],
+      ['of two policies', {}, [printPolicy('p', SHOP, methods), printPolicy('q', SHOP, clients)]],
+      [
+        'of a policy that is refused',
+        {},
+        [printPolicy('p', SHOP, methods), printPolicy('q', SHOP, addresses).replace('v1alpha1', 'v9')],
+      ],
+      [
+        'of two sections that are not there',
+        {},
+        [printPolicy('p', section('x.test'), methods), printPolicy('q', section('y.test'), addresses)],
+      ],
+    ]
+    for (const [name, annotations, policies] of cases) {
+      const manifests = [SERVICES, printIngress(annotations), ...policies, printIngress({}, 'zz')]
+      const { model } = translateText(manifests.join(''))
+      const routes = findIngressTable(model).hosts.find(({ host }) => host === 'a.test')?.routes
+      t.same(
+        routes?.filter(({ path }) => path === '/').map(({ owner, action }) => `${owner.name} ${action.type}`),
+        ['shop unavailable', 'zz forward'],
+        name,
+      )
+    }
+    t.end()
+  },
+)

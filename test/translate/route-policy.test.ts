@@ -112,7 +112,7 @@ t.test('different filters of several policies act together', async (t) => {
   t.same(said, [])
   t.equal(
     routes['b.test/'],
-    `${LIMIT('1/s', 'RoutePolicy default/a')}; respond: 204; compress: br, gzip from 1Ki (Service default/web); headers: request set X-A (RoutePolicy default/b)`,
+    `${LIMIT('1/s', 'RoutePolicy default/a')}; respond: 204; compress: gzip from 1Ki (Service default/web); headers: request set X-A (RoutePolicy default/b)`,
   )
 })
 

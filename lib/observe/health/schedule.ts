@@ -1,6 +1,7 @@
 /** Runs checks: each at its interval, spread over time, so many at once and no more; and counts results against the thresholds. */
 import { type Clock, printTime } from '../../base/clock.ts'
 import type { Timers } from '../../base/timers.ts'
+import { Turns } from '../../base/turns.ts'
 import type { Check } from './check.ts'
 import { retainAuthorities } from './http-probe.ts'
 import { runProbe } from './probe.ts'
@@ -29,8 +30,7 @@ const JITTER = 0.05
 export class CheckSchedule {
   readonly #options: Required<ScheduleOptions>
   readonly #checks = new Map<string, RunningCheck>()
-  readonly #waiting: (() => void)[] = []
-  #running = 0
+  readonly #turns = new Turns(MAX_RUNNING)
   #isStarted = false
   #isSweeping = false
   /** Checks that wait for their first turn. */
@@ -82,7 +82,7 @@ export class CheckSchedule {
   close(): void {
     for (const running of this.#checks.values()) running.stop()
     this.#checks.clear()
-    this.#waiting.length = 0
+    this.#turns.drop()
   }
 
   /** The first turn of a check has come, or never will. */
@@ -95,17 +95,8 @@ export class CheckSchedule {
   }
 
   /** Calls `run` as soon as there is room. */
-  async enter(run: () => Promise<void>): Promise<void> {
-    if (this.#running < MAX_RUNNING) this.#running++
-    // A check that leaves hands its place over.
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    try {
-      await run()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next) next()
-      else this.#running--
-    }
+  enter(run: () => Promise<void>): Promise<void> {
+    return this.#turns.take(run)
   }
 }
 

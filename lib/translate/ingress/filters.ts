@@ -140,8 +140,9 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
   const refusals: Refusal[] = []
   const used: UsedContent[] = []
   const ref = createRef(owner)
+  const names = new Set(writing.names)
   for (const spec of FILTERS) {
-    const first = Object.keys(spec.annotations).find((name) => writing.read(name) !== undefined)
+    const first = Object.keys(spec.annotations).find((name) => names.has(name) && writing.read(name) !== undefined)
     if (first === undefined) continue
     const reader = new FilterReader(spec, owner, writing, contents)
     const config = reader.read(ref)

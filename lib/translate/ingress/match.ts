@@ -37,6 +37,11 @@ export type LostCondition = Readonly<{
   isClients: boolean
 }>
 
+/** Of several the one that closes most: about the addresses of clients. */
+export function findGravest(lost: readonly (LostCondition | undefined)[]): LostCondition | undefined {
+  return lost.find((one) => one?.isClients) ?? lost.find((one) => one !== undefined)
+}
+
 /** Which requests a route takes, besides those of its host and path. */
 export type RouteTerms = Readonly<{
   /** Undefined: none. */

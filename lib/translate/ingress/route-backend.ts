@@ -27,7 +27,7 @@ import {
 } from './filter-layers.ts'
 import { findBrokenGuard, isGuarding, type OwnFilters, readOwn } from './filters.ts'
 import type { ForeignAnnotation } from './foreign-table.ts'
-import { type LostCondition, type RouteTerms, readMatch } from './match.ts'
+import { findGravest, type LostCondition, type RouteTerms, readMatch } from './match.ts'
 import type { FilterMention, FilterMentions } from './mention.ts'
 import { ROUTE_OPTIONS } from './route-option.ts'
 import { divideBackend, findSplit, type WeightedBackend } from './split.ts'
@@ -109,10 +109,10 @@ export class RouteBackends {
     let found = said.targets.get(resolution)
     if (found === undefined) {
       const { layers, broken, terms, policy, policies } = said
-      const target = this.#findTarget(backend, resolution, said)
-      const all = [...layers, ...target.layers]
+      const { action, problem, layers: ofTarget } = this.#findTarget(backend, resolution, said)
+      const all = [...layers, ...ofTarget]
       reportOverridden(all, this.#ingress, this.#overridden, this.#diagnostics)
-      found = { ...target, layers: [...all, this.#defaults.mentions], broken, terms, policy, policies }
+      found = { action, problem, layers: [...all, this.#defaults.mentions], broken, terms, policy, policies }
       said.targets.set(resolution, found)
     }
     return found
@@ -132,7 +132,7 @@ export class RouteBackends {
     const policies = [...near, whole]
     const layers = [...near.map(({ mentions }) => mentions), this.#own.mentions, whole.mentions]
     const said = mergeLayers(layers)
-    const lost = [...near, { lost: describeLost(this.#own) }, whole].find((one) => one.lost !== undefined)?.lost
+    const lost = findGravest([...near.map((one) => one.lost), describeLost(this.#own), whole.lost])
     const isGuarded = isGuarding(this.#own) || policies.some(({ guards }) => guards)
     return {
       layers,

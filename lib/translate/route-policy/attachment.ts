@@ -24,7 +24,7 @@ import {
   readMentions,
   resolveFilters,
 } from '../ingress/filters.ts'
-import { checkMatch, type LostCondition } from '../ingress/match.ts'
+import { checkMatch, findGravest, type LostCondition } from '../ingress/match.ts'
 import { ADDRESSES, isCondition } from '../ingress/match-annotation.ts'
 import { type FilterMention, type FilterMentions, locateValue, NO_MENTIONS, pointTo } from '../ingress/mention.ts'
 import { findCondition, findMatchMention } from '../ingress/route-option.ts'
@@ -103,6 +103,7 @@ export class PolicyAttachments {
   }
 
   of(target: Ingress | Service): TargetPolicies {
+    if (this.#byTarget.size === 0) return NO_POLICIES
     return this.#byTarget.get(printResource(target)) ?? NO_POLICIES
   }
 
@@ -238,7 +239,7 @@ function join(attachments: readonly Attachment[], conflicts: DiagnosticList): At
     mentions: mergeLayers(usable.map(({ mentions }) => mentions)),
     broken,
     guards: attachments.some(({ own }) => isGuarding(own)),
-    lost: attachments.map(findLost).find((lost) => lost !== undefined),
+    lost: findGravest(attachments.map(findLost)),
   }
 }
 
@@ -343,8 +344,8 @@ export function findSections(ingress: Ingress, policies: TargetPolicies, diagnos
     const broken = guards ? reason : undefined
     if (isHostKnown) sections.push({ ...section, mentions: NO_MENTIONS, path: undefined, broken, lost })
     else {
-      const { broken: wholeBroken = broken, lost: wholeLost = lost } = whole
-      whole = { ...whole, broken: wholeBroken, lost: wholeLost, guards: whole.guards || guards }
+      const { broken: wholeBroken = broken } = whole
+      whole = { ...whole, broken: wholeBroken, lost: findGravest([whole.lost, lost]), guards: whole.guards || guards }
     }
   }
   sections.sort((a, b) => Number(a.path === undefined) - Number(b.path === undefined))

@@ -1,0 +1,40 @@
+/** A folder in which the gateway makes files. */
+import { accessSync, constants, statSync } from 'node:fs'
+import { mkdir, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** Why files cannot be made in a folder; undefined: they can, or the folder does not exist yet. */
+export function findFolderFault(path: string): string | undefined {
+  try {
+    if (!statSync(path).isDirectory()) return `${path} is no folder`
+    accessSync(path, constants.W_OK | constants.X_OK)
+    return undefined
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code === 'ENOENT' ? undefined : `${path} cannot be written (${code})`
+  }
+}
+
+/**
+ * Makes a folder for this user alone, unless it exists. One level at a time: Node's recursive `mkdir` never returns below a folder
+ * that takes no children, such as /proc. Throws Node's errors.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return
+    const parent = dirname(path)
+    if (code !== 'ENOENT' || parent === path) throw error
+    // ENOENT below a parent that exists means that the parent takes no children.
+    const isMissing = await stat(parent).then(
+      () => false,
+      () => true,
+    )
+    if (!isMissing) throw error
+    await makeFolder(parent)
+    // Another process may have made it meanwhile.
+    await makeFolder(path)
+  }
+}
