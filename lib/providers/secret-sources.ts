@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync } from 'node:fs'
 import { isAbsolute, resolve, sep } from 'node:path'
-import { readStamp } from '../source/stamp.ts'
+import { readStampNow } from '../source/stamp.ts'
 import { FileWatch } from './files/file-watch.ts'
 import type { ChangeListener, Watch } from './provider.ts'
 
@@ -14,6 +14,9 @@ export type SecretSource = Readonly<{ file: string }> | Readonly<{ env: string }
 /** What it holds, a character a byte (latin1); or why it cannot be used. */
 export type SecretText = Readonly<{ text: string }> | Readonly<{ message: string; help: string }>
 
+/** What a file held, and its stamp from before it was read, so that no change is missed. */
+type ReadFile = Readonly<{ stamp: string; found: SecretText }>
+
 /** A Secret of Kubernetes has no more. */
 const MAX_BYTES = 1_048_576
 const MAX_FILES = 1_000
@@ -22,7 +25,7 @@ const TOO_MANY: SecretText = { message: `more than ${MAX_FILES} files are named`
 /** Remembers the files that were asked for, and notices when they change. */
 export class SecretSources {
   readonly #environment: NodeJS.ProcessEnv
-  readonly #files = new Map<string, SecretText>()
+  readonly #files = new Map<string, ReadFile>()
   readonly #variables = new Map<string, SecretText>()
   readonly #asked = new Set<string>()
   /** Files that are being written in place, and were not replaced since the last look. */
@@ -46,10 +49,10 @@ export class SecretSources {
     this.#folders = folders
     this.#written.clear()
     for (const [path, before] of this.#files) {
-      const now = this.#read(path)
-      if (JSON.stringify(now) === JSON.stringify(before)) continue
-      this.#files.set(path, now)
-      this.#revision++
+      const now = this.#readStamped(path)
+      const isSame = JSON.stringify(now.found) === JSON.stringify(before.found)
+      this.#files.set(path, isSame ? { ...before, stamp: now.stamp } : now)
+      if (!isSame) this.#revision++
     }
   }
 
@@ -59,12 +62,12 @@ export class SecretSources {
     const path = source.file
     this.#asked.add(path)
     const known = this.#files.get(path)
-    if (known !== undefined) return known
+    if (known !== undefined) return known.found
     // Those that were named before stay as they are.
     if (this.#files.size >= MAX_FILES) return TOO_MANY
-    const found = this.#read(path)
-    this.#files.set(path, found)
-    return found
+    const read = this.#readStamped(path)
+    this.#files.set(path, read)
+    return read.found
   }
 
   /** Files that were not asked for since the last call are forgotten, and the others are watched. */
@@ -94,10 +97,7 @@ export class SecretSources {
   }
 
   async #update(): Promise<void> {
-    if (this.#watch === undefined) return
-    const paths = [...this.#files.keys()]
-    const stamps = await Promise.all(paths.map(readStamp))
-    await this.#watch?.update(new Map(paths.map((path, at) => [path, stamps[at]!])))
+    await this.#watch?.update(new Map([...this.#files].map(([path, { stamp }]) => [path, stamp])))
   }
 
   #findVariable(name: string): SecretText {
@@ -111,6 +111,11 @@ export class SecretSources {
         : { text: Buffer.from(value).toString('latin1') }
     this.#variables.set(name, found)
     return found
+  }
+
+  #readStamped(path: string): ReadFile {
+    const stamp = readStampNow(path)
+    return { stamp, found: this.#read(path) }
   }
 
   #read(path: string): SecretText {

@@ -1,5 +1,5 @@
 /** Stamps of files: a file whose stamp is the same has not changed, and need not be read again. */
-import { type Stats, stat as statWithCallback } from 'node:fs'
+import { type Stats, statSync, stat as statWithCallback } from 'node:fs'
 import { lstat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
@@ -15,6 +15,15 @@ export function printStamp({ dev, ino, size, mtimeMs, ctimeMs }: Stats): string 
 export async function readStamp(file: string): Promise<string> {
   try {
     return printStamp(await stat(file))
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code)
+  }
+}
+
+/** The same at once, for the few files that are read at once. */
+export function readStampNow(file: string): string {
+  try {
+    return printStamp(statSync(file))
   } catch (error) {
     return String((error as NodeJS.ErrnoException).code)
   }

@@ -116,3 +116,20 @@ t.test('a file that holds something else is another object, and a watch tells of
   t.match(sources.find({ file }), { message: /there is no such file/ })
   t.equal(sources.revision, 2)
 })
+
+t.test('a file that changes after it was read, and before it is watched, is seen to have changed', async (t) => {
+  const folder = makeFolder(t)
+  const file = join(folder, 'open', 'users')
+  writeFileSync(file, 'before')
+  const sources = new SecretSources({})
+  sources.look([join(folder, 'open')])
+  t.same(sources.find({ file }), { text: 'before' })
+  await sources.settle()
+  writeFileSync(file, 'after, and longer')
+  let changes = 0
+  const watch = await sources.watch({ onChange: () => changes++, onTrouble: () => {} })
+  await until(() => changes > 0)
+  sources.look([join(folder, 'open')])
+  t.same(sources.find({ file }), { text: 'after, and longer' })
+  watch.close()
+})
