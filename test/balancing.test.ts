@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
+import { runPortico } from './bin/process.ts'
 import { connectH2, requestH2 } from './helpers/h2-client.ts'
 import { findAll } from './helpers/raw-client.ts'
 import { type RunningGateway, runGateway, startEchoes, visit } from './helpers/running-gateway.ts'
@@ -273,3 +274,40 @@ async function openWebSocket(
     socket.on('message', (greeting) => resolve({ greeting: String(greeting), headers: raw }))
   })
 }
+
+t.test('explain names the endpoint that a hash chooses', async (t) => {
+  const ports = new Map([a, b, c, d].map(({ name, port }) => [String(port), name]))
+  const endpoints = `${at(a, b, c)}, 127.0.0.1:${d.port};weight=3`
+  const cases = [
+    ['query:user', 'ring'],
+    ['path', 'maglev'],
+    ['uri', 'ring'],
+    ['header:X-Tenant', 'maglev'],
+    ['cookie:session', 'ring'],
+    ['header:X-Missing', 'ring'],
+    ['client-ip', 'maglev'],
+  ] as const
+  for (const [by, table] of cases) {
+    const annotations = {
+      'portico.dev/balancer': 'hash',
+      'portico.dev/hash-by': by,
+      'portico.dev/hash-table': table,
+      'portico.dev/hash-bounded-load': '0',
+    }
+    const text = manifests({ endpoints, annotations })
+    const running = await runGateway(t, text)
+    for (const value of ['x', 'y', 'z']) {
+      const path = `/${value}?user=${value}`
+      const fields = [`X-Tenant: ${value}`, `Cookie: session=${value}`]
+      const answered = await ask(running, fields.map((field) => `${field}\r\n`).join(''), path)
+      const words = ['explain', `http://web.test${path}`, '-f', '-', ...fields.flatMap((field) => ['-H', field])]
+      const { stdout } = await runPortico(words, { stdin: text })
+      const [, port = '', reason] = / sends .*? to http:\/\/127\.0\.0\.1:(\d+) \((.*?)\)/.exec(stdout) ?? []
+      t.same(
+        [ports.get(port), reason],
+        [answered, `by the hash of ${by.replace('header:X-Missing', 'client-ip')}`],
+        `${by} ${value}`,
+      )
+    }
+  }
+})

@@ -629,7 +629,10 @@ t.test('an edit that an API server would refuse changes no answer, and is told u
     t.match(text, new RegExp(`^portico_config_reloads_total\\{result="failure"\\} ${failures}$`, 'm'))
     t.match(
       lines.filter(({ msg }) => /still serving/.test(String(msg))),
-      Array.from({ length: failures }, () => ({ level: 40, msg: /still serving .*web\.yaml as of \d\d:\d\d:\d\d$/ })),
+      Array.from({ length: failures }, () => ({
+        level: 40,
+        msg: /still serving .*web\.yaml as of \d\d:\d\d:\d\d; portico check /,
+      })),
     )
     t.equal(lines.filter(({ code }) => code === 'PORTICO_RES_FIELD_REQUIRED').length, failures)
   }

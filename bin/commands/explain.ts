@@ -10,7 +10,7 @@ import { readInput } from '../configuration-input.ts'
 import type { Typed } from '../flag.ts'
 import { readOutput } from '../output.ts'
 import { explanationJson, printExplanation } from '../print/explanation.ts'
-import { printProblemCount } from '../print/problems.ts'
+import { printProblemCount, printProblems } from '../print/problems.ts'
 import { SET_FLAG, SETTING_FLAGS } from '../setting-flag.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -25,7 +25,8 @@ export const command: Command = {
   usage: 'URL -f FILE [flags]',
   about: [
     'Works on the manifests alone, and starts nothing. Exit code 0 if the URL is',
-    'served or redirected, 1 if the answer would be an error.',
+    'served or redirected, 1 if the answer would be an error or the settings have',
+    'errors: no gateway starts with those.',
   ],
   flags: [
     ...INPUT_FLAGS,
@@ -74,13 +75,19 @@ export const command: Command = {
     const asked = readUrl(word)
     const sent = readRequest(typed)
     const input = await readInput(`explain ${word}`, typed, terminal.host)
-    const { loadConfiguration } = await import('../../lib/control/configuration.ts')
+    const { hasSettingErrors, loadConfiguration } = await import('../../lib/control/configuration.ts')
     const { explainRequest } = await import('../../lib/report/explain.ts')
     const { listLeftOut } = await import('../../lib/report/left-out.ts')
     const { COOKIE_SECRET, peekKeptSecret } = await import('../../lib/control/kept-secret.ts')
     const { findDataDir } = await import('../../lib/base/data-folder.ts')
     const { markService } = await import('../../lib/upstream/choice/session-cookie.ts')
     const { model, settings, resources, diagnostics, files, objects } = await loadConfiguration(input)
+    if (hasSettingErrors(diagnostics)) {
+      const errors = diagnostics.filter(({ severity }) => severity === 'error')
+      for (const line of printProblems(errors, terminal.paintTalk)) terminal.tell(line)
+      terminal.tell('no gateway starts with errors in its settings: nothing is explained')
+      return EXIT.failure
+    }
     if (countDiagnostics(diagnostics).error > 0) {
       terminal.tell(`${printProblemCount(diagnostics, { files, objects })}: portico check tells more`)
     }
@@ -93,6 +100,7 @@ export const command: Command = {
       {
         httpsPort: https.redirectPort || https.port,
         strictSni: https.strictSni,
+        settings,
         leftOut: listLeftOut(resources, diagnostics),
         markService: secret && ((service) => markService(secret, service)),
         now: Date.now(),
@@ -160,7 +168,7 @@ function readField(text: string): readonly string[] {
 }
 
 type ExaminedRequest = Readonly<{
-  request: Pick<ExplainedUrl, 'method' | 'authority' | 'lines' | 'client' | 'told'>
+  request: Pick<ExplainedUrl, 'method' | 'authority' | 'lines' | 'contentLength' | 'client' | 'told'>
   /** Undefined: neither a flag nor a field asks for it. */
   trail: ClientTrail | undefined
 }>
@@ -181,7 +189,7 @@ async function examineRequest(
     const { status, code, detail } = fields
     throw new UsageError(`a request with these fields is refused: ${detail}`, `the answer is ${status} ${code}`)
   }
-  const { host: authority, lines, claims } = fields
+  const { host: authority, lines, claims, contentLength } = fields
   const trail = traceClient(peer, claims, settings)
   const { address: client, told } = trail
   return {
@@ -189,6 +197,7 @@ async function examineRequest(
       ...(method !== undefined && { method }),
       ...(authority !== undefined && { authority }),
       lines,
+      contentLength,
       client,
       ...(told && { told }),
     },

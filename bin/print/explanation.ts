@@ -1,10 +1,13 @@
 /** Explains how a URL is served, for people and as JSON. Neither shows keys of certificates. */
 
+import { isIP } from 'node:net'
 import { statusOf } from '../../lib/base/errors.ts'
 import { parseAuthority } from '../../lib/base/hostname.ts'
 import type { SourcePosition } from '../../lib/base/position.ts'
 import { printName } from '../../lib/base/resource-name.ts'
 import { type Colour, escapeText, type Paint } from '../../lib/base/terminal-text.ts'
+import { findRequestField } from '../../lib/http1/field-line.ts'
+import { findEndpointKey } from '../../lib/model/endpoint-key.ts'
 import type { Locate } from '../../lib/model/resource-ref.ts'
 import type { Route } from '../../lib/model/route.ts'
 import { usableEndpoints } from '../../lib/model/tier.ts'
@@ -16,6 +19,8 @@ import { type DescribedShare, printWeight } from '../../lib/report/shares.ts'
 import type { ClientTrail } from '../../lib/request/client-trail.ts'
 import { joinOverrides, resolvePolicy } from '../../lib/settings/policy.ts'
 import { type PolicyOverrides, SERVICE_SETTINGS_BY_NAME, type UpstreamPolicy } from '../../lib/settings/service.ts'
+import { findOwner } from '../../lib/upstream/choice/balancer/consistent-hash.ts'
+import { createHashKey } from '../../lib/upstream/choice/balancer/hash-key.ts'
 import { printHostPort } from '../admin-client.ts'
 import { printSettingValue } from './setting.ts'
 import { alignColumns } from './table.ts'
@@ -212,13 +217,15 @@ function printOwn(own: PolicyOverrides): string {
 
 function printSent(
   explanation: Explanation,
-  { protocol }: Upstream,
+  upstream: Upstream,
   usable: readonly Endpoint[],
   policy: UpstreamPolicy,
 ): string {
   const { url, listener, sent } = explanation
-  const next = usable[0] as Endpoint
-  const choice = usable.length > 1 ? ` (${printChoice(policy)})` : ''
+  const { protocol } = upstream
+  const owner = findHashed(explanation, upstream, usable, policy)
+  const next = owner?.endpoint ?? (usable[0] as Endpoint)
+  const choice = usable.length > 1 ? ` (${owner?.reason ?? printChoice(policy)})` : ''
   if (listener?.layer === 'L4') return `the bytes of each connection to ${printEndpoint(next)}${choice}`
   const scheme = protocol === 'https' ? 'https' : 'http'
   return (
@@ -232,6 +239,32 @@ function printSent(
 function printCondition({ notPlayed }: Explanation): string {
   if (notPlayed.length === 0) return ''
   return `, if ${notPlayed.join(' and ')} ${notPlayed.length === 1 ? 'lets' : 'let'} it go on`
+}
+
+/**
+ * The endpoint that the hash of the request chooses. Undefined: no hash does, or the endpoint is one of the addresses of a name, which
+ * are found where the gateway runs.
+ */
+function findHashed(
+  { url, listener }: Explanation,
+  { key }: Upstream,
+  usable: readonly Endpoint[],
+  { balancer, hash, affinity }: UpstreamPolicy,
+): { endpoint: Endpoint; reason: string } | undefined {
+  if (balancer !== 'hash' || affinity.type !== 'none' || usable.some(({ host }) => isIP(host) === 0)) return undefined
+  const { client: clientAddress = '127.0.0.1', lines = '', path } = url
+  // The bytes of a connection are not read.
+  const isRead = listener?.layer !== 'L4'
+  const hashed = createHashKey(hash.by)({
+    clientAddress,
+    target: isRead ? path : '',
+    header: (name) => (isRead ? findRequestField(lines, name) : undefined),
+  })
+  const places = usable.map((each) => ({ key: findEndpointKey(key, each), weight: each.weight }))
+  const endpoint = usable[findOwner(places, hash.table, hashed)]
+  const by = hashed === clientAddress ? 'client-ip' : hash.by
+  const unless = hash.boundedLoad === 0 ? '' : ', unless it is busier than the others'
+  return endpoint && { endpoint, reason: `by the hash of ${escapeText(by)}${unless}` }
 }
 
 /** Explains how one of several endpoints is chosen. */

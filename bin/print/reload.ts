@@ -2,6 +2,7 @@
 import { printCount } from '../../lib/base/count.ts'
 import { escapeText, type Paint } from '../../lib/base/terminal-text.ts'
 import { printChange } from '../../lib/report/diff.ts'
+import { CHECK_KEPT } from '../../lib/report/reload-log.ts'
 import type { Reloaded, ReloadFailed } from '../../lib/report/reloaded.ts'
 import { printProblems } from './problems.ts'
 
@@ -24,7 +25,7 @@ export function printReloaded(reloaded: Reloaded, inFlight: number, paint: Paint
   lines.push(...printProblems(problems, paint))
   for (const name of restartSettings) lines.push(`  ${name} takes effect after a restart`)
   const gone = goneDiagnostics > 0 ? `${printCount(goneDiagnostics, 'problem')} gone.  ` : ''
-  for (const text of outcomes) lines.push(`  ${paint('red', 'not taken:')} ${escapeText(text)}`)
+  for (const text of outcomes) lines.push(`  ${paint('red', 'not taken:')} ${escapeText(text)}; ${CHECK_KEPT}`)
   const untouched = inFlight > 0 ? `; ${inFlight} in flight untouched` : ''
   if (isNews) lines.push(`  ${gone}Live after ${Math.round(durationMs)} ms${untouched}.`)
   return lines.join('\n')

@@ -131,6 +131,16 @@ export function tooLarge(limit: number, detail: string): GatewayError {
   return new GatewayError('PORTICO_REQ_TOO_LARGE', detail, undefined, { sentence })
 }
 
+/**
+ * Why a request with a body of so many bytes is refused; undefined: it is not. The limit of the route goes before that of all
+ * requests, and 0 is none.
+ */
+export function refuseBody(bytes: number, ofRoute: number, ofAll: number): GatewayError | undefined {
+  const limit = ofRoute || ofAll
+  if (limit === 0 || bytes <= limit) return undefined
+  return tooLarge(limit, `more than ${ofRoute === 0 ? 'limits.bodyBytes' : 'upstream.bodyLimit'} (${limit} bytes)`)
+}
+
 /** A head with more than `limit` fields: the client is told the limit. */
 export function tooManyFields(limit: number): GatewayError {
   const sentence = `The request headers are too large: there may be ${limit} fields.`

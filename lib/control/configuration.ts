@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { canonicalAddress } from '../base/address-range.ts'
 import { type Clock, printTime, systemClock } from '../base/clock.ts'
 import { countDiagnostics, type Diagnostic, DiagnosticList } from '../base/diagnostics.ts'
+import { printPosition } from '../base/position.ts'
 import { type ResourceSet, ResourceStore } from '../kubernetes/store.ts'
 import type { Model } from '../model/model.ts'
 import { listOwnAddresses } from '../platform/own-addresses.ts'
@@ -157,7 +158,7 @@ export class ConfigurationLoader {
       model,
       allocations,
       recalled: this.#recalled,
-      diagnostics: dropIgnored(diagnostics.sorted(), settings.ignore),
+      diagnostics: dropIgnored(dropQuoteAdvice(diagnostics.sorted()), settings.ignore),
       kept: [...manifests.kept, ...keptSettings],
       sources: this.#provider.describe(),
       files,
@@ -235,6 +236,17 @@ const NO_OUTPUT = {
 /** Equal settings stay the same object, so that comparing two configurations is cheap. */
 function keepSettings(before: Settings | undefined, after: Settings): Settings {
   return before !== undefined && isDeepStrictEqual(before, after) ? before : after
+}
+
+/** A value of an annotation that is wrong with quotes too has one error: the one that says what to write. */
+function dropQuoteAdvice(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const wrong = new Set(diagnostics.filter(({ code }) => code === 'PORTICO_ANN_VALUE').map(placeOf))
+  if (wrong.size === 0) return diagnostics
+  return diagnostics.filter((one) => one.code !== 'PORTICO_RES_FIELD_TYPE' || !wrong.has(placeOf(one)))
+}
+
+function placeOf({ position }: Diagnostic): string | undefined {
+  return position && printPosition(position)
 }
 
 function dropIgnored(diagnostics: readonly Diagnostic[], codes: readonly string[]): readonly Diagnostic[] {

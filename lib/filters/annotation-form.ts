@@ -10,6 +10,8 @@ export type AnnotationForm = Readonly<{
   describeFault: (text: string) => string
   /** What to write. */
   help: string
+  /** What to write as an option of a RoutePolicy or of the settings, where that is something else. */
+  optionHelp?: string
   /**
    * How a RoutePolicy may write it beside a text: a list of texts without commas and white space, which the annotation separates by
    * commas; fields, a mapping of names and values, which the annotation has one a line; or a secret, a mapping that names a file or a
@@ -81,6 +83,8 @@ export const SECRET_NAME: AnnotationForm = {
   pattern: /^[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?$/,
   describeFault: () => 'this names no Secret',
   help: 'write the name of a Secret in the namespace of the Ingress',
+  optionHelp:
+    'write {file: /etc/portico/users}, {env: USERS} or, in a RoutePolicy, the name of a Secret of its namespace',
   structure: 'secret',
   isSecret: true,
 }

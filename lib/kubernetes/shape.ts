@@ -185,6 +185,7 @@ function unquoteHelp(value: unknown): string | undefined {
 }
 
 function mappingHelp(value: unknown): string | undefined {
+  if (typeof value === 'string' && /^[\w./-]+:\S/.test(value)) return 'put a space behind the colon'
   return Array.isArray(value) ? 'remove the "- " before its fields' : undefined
 }
 

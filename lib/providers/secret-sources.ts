@@ -131,6 +131,7 @@ export class SecretSources {
       return folders.some((folder) => isBelow(real, resolveFolder(folder))) ? readWhole(real) : outside
     } catch (error) {
       const { code = 'it is gone' } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT') return { message: 'there is no such file', help: 'write the file, or its right path' }
       return { message: `the file cannot be read (${code})`, help: 'let it be a file that this user may read' }
     }
   }

@@ -2,7 +2,7 @@
 
 import { isIP } from 'node:net'
 import { printIsoTime } from '../base/clock.ts'
-import { isClosedBy, statusOf } from '../base/errors.ts'
+import { isClosedBy, refuseBody, statusOf } from '../base/errors.ts'
 import { findUsualPort, matchesHostPattern, parseAuthority } from '../base/hostname.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type NormalPath, normalizePath, type PathPolicy, splitTarget, USUAL_PATHS } from '../base/path.ts'
@@ -21,6 +21,8 @@ import type { Upstream } from '../model/upstream.ts'
 import { HostIndex } from '../routing/host-index.ts'
 import { compileConditions, type Predicate, type RoutedRequest } from '../routing/predicates.ts'
 import { compileTable, findInHost } from '../routing/table.ts'
+import { resolvePolicy } from '../settings/policy.ts'
+import type { UpstreamPolicy } from '../settings/service.ts'
 import type { LeftOut } from './left-out.ts'
 import { printConditions } from './print.ts'
 import { type DescribedShare, describeKept, describeShares, type KeptClient } from './shares.ts'
@@ -37,6 +39,8 @@ export type ExplainedUrl = Readonly<{
   authority?: string
   /** The other header fields as they travel on (http1/request-fields). */
   lines?: string
+  /** The bytes of the body, as the client declares them. */
+  contentLength?: number | undefined
   /** The client's address, as a trusted proxy tells it where there is one; 127.0.0.1 if it is left out. */
   client?: string
   /** What a trusted proxy says of the client's request; left out: nothing. */
@@ -115,6 +119,8 @@ export type ExplainOptions = Readonly<{
   /** Names that no certificate covers are refused. */
   strictSni?: boolean
   leftOut?: readonly LeftOut[]
+  /** What limits bodies; left out: nothing does. */
+  settings?: Readonly<{ limits: Readonly<{ bodyBytes: number }>; upstream: UpstreamPolicy }>
   /** What cookies of the gateway say of a Service, `default/web`; left out: it is not known. */
   markService?: ((service: string) => string) | undefined
   /** The present time, in milliseconds since the epoch, for the days that certificates are still valid. */
@@ -131,7 +137,7 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const hostname = authority === '' ? undefined : parseAuthority(authority)?.hostname
   const notes = describePath(rawPath, normal, paths)
   if (listener && isServiceListener(listener))
-    return explainListener(model, listener, { url, path: { normal, query, notes } })
+    return explainListener(model, listener, { url, path: { normal, query, notes } }, options)
   const table = (listener && findTable(model.tables, listener.table)) ?? findIngressTable(model)
   const host = explainHost(table, hostname, options.leftOut ?? [])
   const serverName = parseAuthority(url.host)?.hostname
@@ -163,7 +169,10 @@ export function explainRequest(model: Model, url: ExplainedUrl, options: Explain
   const cookie = winner?.action.type === 'split' ? winner.action.cookie : undefined
   const kept = cookie === undefined ? undefined : describeKept(cookie, shares, request, options.markService)
   const draft = { ...describeSent(url, normal, query), lines: request.lines, addedLines: '' }
-  const { answer, notPlayed } = playAll(virtualHost, winner, request, draft, options.httpsPort ?? 0)
+  const asking = kept?.share ? [kept.share] : shares.filter(({ weight }) => weight > 0)
+  const upstreams = asking.map(({ upstream }) => upstream)
+  const tooLarge = winner && judgeBody(url, upstreams, winner, options)
+  const { answer, notPlayed } = playAll(virtualHost, winner, request, draft, { httpsPort: 0, ...options, tooLarge })
   return {
     ...base,
     answer: answer ?? findAnswer(host, kept?.share ? [kept.share] : shares),
@@ -228,13 +237,15 @@ function explainListener(
   model: Model,
   listener: ServiceListener,
   asked: Pick<Explanation, 'url' | 'path'>,
+  options: ExplainOptions,
 ): Explanation {
   const { url, path } = asked
   const upstream = model.upstreams.get(listener.upstream)
+  const isRead = listener.layer === 'L7'
   const answer: Explanation['answer'] =
-    listener.layer === 'L7' && path.normal === undefined
+    isRead && path.normal === undefined
       ? { status: 400, code: 'PORTICO_REQ_BAD_PATH', reason: path.notes.join('; ') }
-      : findLack(listener.upstream, upstream)
+      : ((isRead ? judgeBody(url, [upstream], undefined, options) : undefined) ?? findLack(listener.upstream, upstream))
   return {
     ...asked,
     answer,
@@ -266,12 +277,30 @@ function playAll(
   winner: Route | undefined,
   request: FilterRequest,
   draft: FilterDraft,
-  httpsPort: number,
+  { httpsPort, tooLarge }: Readonly<{ httpsPort: number; tooLarge: PlayedAnswer | undefined }>,
 ): Play {
   const ofHost = playFilters(virtualHost?.filters ?? [], request, draft, httpsPort)
+  if (ofHost.answer === undefined && tooLarge !== undefined) return { ...ofHost, answer: tooLarge }
   if (ofHost.answer !== undefined || winner === undefined || isClosed(winner)) return ofHost
   const ofRoute = playFilters(winner.filters ?? [], { ...request, match: winner.match }, draft, httpsPort)
   return { ...ofRoute, notPlayed: [...ofHost.notPlayed, ...ofRoute.notPlayed] }
+}
+
+/** The answer to a body that is too large for every upstream that the request may go to. */
+function judgeBody(
+  { contentLength = 0 }: ExplainedUrl,
+  upstreams: readonly (Upstream | undefined)[],
+  route: Route | undefined,
+  { settings }: ExplainOptions,
+): PlayedAnswer | undefined {
+  if (settings === undefined) return undefined
+  const refusals = upstreams.map((upstream) => {
+    const ofRoute = upstream ? resolvePolicy(settings.upstream, upstream.policy, route?.policy).bodyLimit : 0
+    return refuseBody(contentLength, ofRoute, settings.limits.bodyBytes)
+  })
+  const [refused] = refusals
+  if (refused === undefined || refusals.includes(undefined)) return undefined
+  return { status: refused.status, code: refused.code, reason: refused.detail }
 }
 
 function isClosed({ action }: Route): boolean {

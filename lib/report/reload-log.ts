@@ -9,6 +9,9 @@ import type { Reloaded, ReloadFailed } from './reloaded.ts'
 /** A rewrite of everything is told by its first changes and their number. */
 const MAX_CHANGES = 100
 
+/** A version that is not taken is not translated, which would show its further problems. */
+export const CHECK_KEPT = 'portico check prints every problem of what is not taken'
+
 /** `inFlight` are the requests and tunnels that the reload left alone. */
 export function logReloaded(log: Log, result: Reloaded, inFlight: number): void {
   const { served, files, changes, kept, newDiagnostics, goneDiagnostics, restartSettings, durationMs } = result
@@ -23,7 +26,7 @@ export function logReloaded(log: Log, result: Reloaded, inFlight: number): void 
   }
   const outcome = subject === '' ? 'configuration reloaded' : `${subject} changed`
   if (kept.length === 0) log.info(fields, outcome)
-  else log.warn(fields, `${outcome}: ${kept.map(({ text }) => text).join(', ')}`)
+  else log.warn(fields, `${outcome}: ${kept.map(({ text }) => text).join(', ')}; ${CHECK_KEPT}`)
   logDiagnostics(log, newDiagnostics)
   for (const setting of restartSettings) log.warn({ setting }, `${setting} changed: takes effect after a restart`)
 }

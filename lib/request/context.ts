@@ -2,7 +2,7 @@
 import { findClientNetwork } from '../base/client-network.ts'
 import type { Clock } from '../base/clock.ts'
 import type { DeadlineWatch } from '../base/deadline.ts'
-import { GatewayError, tooLarge } from '../base/errors.ts'
+import { GatewayError, refuseBody } from '../base/errors.ts'
 import { parseAuthority } from '../base/hostname.ts'
 import { type NormalPath, normalizePath, USUAL_PATHS } from '../base/path.ts'
 import type { ClientCount } from '../base/per-client.ts'
@@ -219,10 +219,7 @@ export class RequestContext implements AttemptSubject, FilterRequest, RoutedRequ
 
   /** Why a body of so many bytes is refused; undefined: it is not. What the limit is depends on the route. */
   refuseBody(bytes: number): GatewayError | undefined {
-    const ofRoute = this.served?.policy?.bodyLimit ?? 0
-    const limit = ofRoute || this.settings.limits.bodyBytes
-    if (limit === 0 || bytes <= limit) return undefined
-    return tooLarge(limit, `more than ${ofRoute === 0 ? 'limits.bodyBytes' : 'upstream.bodyLimit'} (${limit} bytes)`)
+    return refuseBody(bytes, this.served?.policy?.bodyLimit ?? 0, this.settings.limits.bodyBytes)
   }
 
   /** Takes a trusted proxy's word for who the client is. */

@@ -3,6 +3,7 @@ import { addOutcome, type DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { FILTERS } from '../filters/registry.ts'
 import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
+import { flagName, SETTING_LIST } from '../settings/resolve.ts'
 import { ANNOTATION_DOMAIN, explainFormerAnnotation, SERVICE_SETTINGS_BY_ANNOTATION } from '../settings/service.ts'
 import type { Schema } from '../settings/setting.ts'
 import { describeChoices, describeSetting, describeText } from './annotation-schema.ts'
@@ -213,10 +214,25 @@ function explainUnknown(kind: string, name: string): string {
   const here = NAMES.filter((one) => ANNOTATIONS.get(ANNOTATION_DOMAIN + one)?.kinds.includes(kind))
   const own = restriction === undefined && nearest.length < 2 ? findNearest(findOwnName(name) ?? name, here) : undefined
   const meant = own === undefined ? nearest : [own]
-  if (meant.length === 0) return TAKES[kind] ?? 'nothing under portico.dev/ has a meaning here'
+  if (meant.length === 0)
+    return explainSettingOfAll(name) ?? TAKES[kind] ?? 'nothing under portico.dev/ has a meaning here'
   const question = `did you mean ${meant.map((one) => `"${ANNOTATION_DOMAIN}${one}"`).join(' and ')}?`
   const kinds = ANNOTATIONS.get(ANNOTATION_DOMAIN + meant[0])?.kinds ?? []
   return kinds.includes(kind) ? question : `${question} It belongs on ${kinds.join(' or ')}`
+}
+
+/** What to write for an unknown annotation that has the name of a setting of the whole gateway; undefined: it has none. */
+export function explainSettingOfAll(name: string): string | undefined {
+  const own = findOwnName(name)
+  // A single word, as `port`, may mean anything.
+  if (own?.includes('-') !== true) return undefined
+  const named = SETTING_LIST.filter((setting) => `-${flagName(setting.name)}`.endsWith(`-${own}`)).map(
+    (one) => one.name,
+  )
+  const [shortest] = named.sort((one, other) => one.length - other.length)
+  return shortest === undefined
+    ? undefined
+    : `it is a setting of the whole gateway: ${shortest}, or ${flagName(shortest)}`
 }
 
 /** What a kind takes, for annotations that are not like any. */

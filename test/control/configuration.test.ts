@@ -252,3 +252,26 @@ t.test('the query of a URL under routes is never printed', async (t) => {
     rateLimit: '1/s',
   })
 })
+
+t.test('a value without quotes that is wrong with quotes too has its own error alone', async (t) => {
+  const annotated = (kind: string, value: string) =>
+    kind.replace('{name: web}', `{name: web, annotations: {portico.dev/${value}}}`)
+  const explain = async (stdin: string) => {
+    const { diagnostics } = await load({ sources: ['-'], stdin })
+    return diagnostics
+      .filter(({ code }) => code !== 'PORTICO_REF_SERVICE_NOT_FOUND')
+      .map(({ code, help }) => [code, help])
+  }
+  for (const value of ['rate-limit: 10', 'redirect-www: true', 'balancer: 7', 'mirror-share: 20']) {
+    const own = await explain(
+      `${annotated(SERVICE, value)}---\n${annotated(INGRESS, value.replace('balancer', 'split'))}`,
+    )
+    t.ok(own.length >= 2)
+    t.ok(
+      own.every(([code, help]) => code === 'PORTICO_ANN_VALUE' && !help?.includes('quote it')),
+      value,
+    )
+  }
+  const quoted = [['PORTICO_RES_FIELD_TYPE', 'quote it: "3"']]
+  t.same(await explain(`${SERVICE}---\n${annotated(INGRESS, 'tries: 3')}`), quoted)
+})

@@ -236,6 +236,13 @@ t.test('what cannot be used closes the routes, and nothing of the Secret is told
     t.match(diagnostics, [{ severity: 'error', message, help }])
     t.match(diagnostics[0]?.help, /until then the routes of this Ingress answer 503$/)
     t.notMatch(JSON.stringify(diagnostics), /TOPSECRET/)
+    // What is wrong stands in the Secret.
+    const place = /Secret users( has|:)/.test(diagnostics[0]?.message ?? '') ? ['users'] : []
+    const here = (diagnostics[0]?.notes ?? []).filter((note) => note.message === 'the Secret is here')
+    t.same(
+      here.map(({ position }) => position?.excerpt.trim()),
+      place,
+    )
   }
   t.equal(translate(secret, '').diagnostics[0]?.code, 'PORTICO_REF_SECRET_NOT_FOUND')
   t.same(translate(secret, USERS).diagnostics, [])

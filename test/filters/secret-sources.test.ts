@@ -99,7 +99,7 @@ t.test('what cannot be used closes the routes, and nothing of it is told', async
     [`{file: ${file}}`, open, {}, /PORTICO_RES_FIELD_VALUE .*spec.basicAuthSecret: file .*users: line 1/],
     [`{file: ${file}}`, {}, {}, /no file may be used/],
     [`{file: /etc/passwd}`, open, {}, /it lies in no folder that secretFolders names/],
-    [`{file: ${file}.gone}`, open, {}, /the file cannot be read \(ENOENT\)/],
+    [`{file: ${file}.gone}`, open, {}, /there is no such file/],
     ['{env: USERS}', {}, { USERS: mark }, /variable USERS: line 1/],
     ['{env: USERS}', {}, {}, /the environment has no variable USERS/],
     ['{env: PORTICO_ADMIN_TOKEN}', {}, { PORTICO_ADMIN_TOKEN: `x:${mark}` }, /variables of Portico itself/],
@@ -109,7 +109,12 @@ t.test('what cannot be used closes the routes, and nothing of it is told', async
     ['[users]', {}, {}, /it cannot be a list/],
     ['', {}, {}, /nothing stands here/],
     [`{file: ${file}}, basicAuthSecretType: auth-map`, open, {}, /spec.basicAuthSecretType: a file has no keys/],
-    [`file:${file}`, open, {}, /names no Secret/],
+    [
+      `file:${file}`,
+      open,
+      {},
+      /names no Secret.*\n.*write \{file: .*\}, \{env: USERS\} or, in a RoutePolicy, the name/s,
+    ],
     [`"alice:${mark}"`, open, {}, /names no Secret/],
   ]
   for (const [source, flags, environment, expected] of bad) {
@@ -122,7 +127,10 @@ t.test('what cannot be used closes the routes, and nothing of it is told', async
     'name: web}',
     `name: web, annotations: {portico.dev/basic-auth-secret: "file:${file}"}}`,
   )
-  t.match((await load(annotation.replace('name: web,', 'name: annotated,'), open)).said, /names no Secret/)
+  t.match(
+    (await load(annotation.replace('name: web,', 'name: annotated,'), open)).said,
+    /names no Secret.*in the namespace of the Ingress/s,
+  )
 })
 
 t.test('a changed file counts for the requests after it, and one that is gone closes the routes', async (t) => {
@@ -155,4 +163,20 @@ t.test('a changed file counts for the requests after it, and one that is gone cl
   await until(async () => (await ask('bob')) === 503)
   writeFileSync(file, text)
   await until(async () => (await ask('bob')) === 200)
+})
+
+t.test('what names a secret is shown, and what may be one is not, whatever is said of it', async (t) => {
+  const explain = async (source: string): Promise<string> => {
+    const older = printPolicy('{env: NONE}').replace('name: login', 'name: a')
+    const { said } = await load(older + printPolicy(source), {}, { USERS: 'GEHEIM' })
+    t.match(said, /PORTICO_ROUTE_POLICY_CONFLICT/)
+    t.notMatch(said, /GEHEIM/)
+    return said
+  }
+  for (const source of ['{env: USERS}', '{file: /x/USERS}', 'users']) {
+    t.equal((await explain(source)).match(/ │ .*users\n.*\^{5}/gi)?.length, 2, source)
+  }
+  t.match(await explain('"alice:GEHEIM"'), /this names no Secret/)
+  t.match(await explain('{path: GEHEIM}'), /it has "path", and names neither/)
+  t.match(await explain('{GEHEIM: x}'), /it names neither/)
 })

@@ -100,3 +100,8 @@ t.test('CF-06 they are labels and data like any other', async (t) => {
   t.equal(readContent(decoded, 'toString')?.toString(), 'z')
   t.equal(readContent(decoded, 'constructor'), undefined)
 })
+
+t.test('annotations that lack the space behind their colon', async (t) => {
+  const { diagnostics } = decodeText(configMap('name: a', 'annotations:\n    portico.dev/rate-limit:10/s'))
+  t.match(diagnostics, [{ code: 'PORTICO_RES_FIELD_TYPE', help: 'put a space behind the colon' }])
+})

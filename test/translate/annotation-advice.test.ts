@@ -157,3 +157,19 @@ t.test('a regular expression as a path begins with a slash', async (t) => {
   const [found] = check({ 'path-type': 'regex' }, '^/caret', 'ImplementationSpecific')
   t.equal(found?.help, 'leave the "^" out: every path is matched from its beginning')
 })
+
+t.test('a setting of a route says what holds meanwhile, and one of the whole gateway where it belongs', async (t) => {
+  for (const annotations of [{ 'body-limit': '50MB' }, { 'request-buffering': 'on' }])
+    t.match(check(annotations), [{ help: /^write .*; until then it counts as not written$/ }])
+  const setting = 'it is a setting of the whole gateway: paths.encodedSlash, or --paths-encoded-slash'
+  t.match(check({ 'encoded-slash': 'reject' }), [{ code: 'PORTICO_ANN_UNKNOWN', help: setting }])
+  const { diagnostics } = translateText(`apiVersion: portico.dev/v1alpha1
+kind: RoutePolicy
+metadata: {name: web}
+spec: {targetRefs: [], encodedSlash: reject}
+`)
+  t.match(
+    diagnostics.find(({ message }) => message.includes('encodedSlash')),
+    { help: setting },
+  )
+})

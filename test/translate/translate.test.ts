@@ -263,7 +263,7 @@ spec:
       .filter(({ code }) => code.startsWith('PORTICO_ANN'))
       .map(({ code, message, help, position }) => `${position?.line} ${code} ${message} | ${help}`),
     [
-      '15 PORTICO_ANN_VALUE portico.dev/retry-try-timeout: "soon" is not a duration | write it with its unit: 500ms, 10s, 5m or 1h',
+      '15 PORTICO_ANN_VALUE portico.dev/retry-try-timeout: "soon" is not a duration | write it with its unit: 500ms, 10s, 5m or 1h; until then it counts as not written',
       '16 PORTICO_ANN_UNKNOWN annotation "portico.dev/max-requests" means nothing on Ingress | it belongs on Service',
     ],
   )

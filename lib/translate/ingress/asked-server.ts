@@ -4,7 +4,7 @@ import type { FilterConfig } from '../../model/filter.ts'
 import type { Route } from '../../model/route.ts'
 import type { UpstreamKey } from '../../model/upstream.ts'
 import type { ContentName, ContentProblem } from './content.ts'
-import type { FilterOwner } from './mention.ts'
+import type { FilterOwner, Shown } from './mention.ts'
 
 export type AskedServer = Readonly<{
   upstream: UpstreamKey
@@ -18,8 +18,8 @@ export type AskedServer = Readonly<{
   owner: FilterOwner
   label: string
   field: FieldPath
-  /** The value may hold a secret. */
-  isSecret: boolean
+  /** What diagnostics may show of it. */
+  shown: Shown
 }>
 
 const known = new WeakMap<FilterConfig, readonly AskedServer[]>()

@@ -91,6 +91,12 @@ export class ContentFinder {
     )
   }
 
+  /** Where an object is, for notes. */
+  locate({ kind, namespace, name }: ContentName): Pick<DiagnosticNote, 'position'> {
+    const found = this.#resources.get(kind, namespace, name)
+    return found === undefined ? {} : { position: found.origin.locate(['metadata', 'name']) }
+  }
+
   find(namespace: string, name: string, key: string): Content | ContentProblem {
     const found = this.#resources.get('ConfigMap', namespace, name)
     if (found === undefined) return this.#describeMissing({ kind: 'ConfigMap', namespace, name })

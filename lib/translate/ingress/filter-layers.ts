@@ -3,12 +3,11 @@
  * that speaks of a filter decides about it, and no other layer changes a part of it.
  */
 import { isDeepStrictEqual } from 'node:util'
-import type { DiagnosticList, DiagnosticNote } from '../../base/diagnostics.ts'
-import type { SourcePosition } from '../../base/position.ts'
+import type { DiagnosticList } from '../../base/diagnostics.ts'
 import { FILTERS } from '../../filters/registry.ts'
 import { type Ingress, printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
-import { type FilterMention, type FilterMentions, NO_MENTIONS } from './mention.ts'
+import { type FilterMention, type FilterMentions, locateValue, NO_MENTIONS, pointTo } from './mention.ts'
 import { ROUTE_OPTIONS } from './route-option.ts'
 
 /** By the more specific layer, then by the other: routes with the same layers share a list of filters. */
@@ -148,7 +147,7 @@ export function reportOverridden(
         'PORTICO_ROUTE_FILTER_OVERRIDDEN',
         `${name} of ${printResource(mention.owner)} does not act on routes of ${printResource(ingress)}: ${printResource(winner.owner)} is more specific, and has its own`,
         {
-          position: locate(winner),
+          position: locateValue(winner),
           resource: printResource(winner.owner),
           help: 'the more specific one acts as a whole: write all of it there, or leave it out there',
           notes: [pointTo(mention, 'the other one is here')],
@@ -156,13 +155,4 @@ export function reportOverridden(
       )
     }
   }
-}
-
-function pointTo(mention: FilterMention, message: string): DiagnosticNote {
-  const position = locate(mention)
-  return { message, ...(position && { position }) }
-}
-
-function locate({ owner, field }: FilterMention): SourcePosition | undefined {
-  return owner.origin.locate(field)
 }

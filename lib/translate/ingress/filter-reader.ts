@@ -1,4 +1,5 @@
 /** Reads one filter as an object writes it: an Ingress or a Service in annotations, a RoutePolicy and the settings in options. */
+import type { DiagnosticNote } from '../../base/diagnostics.ts'
 import { freezeDeep } from '../../base/freeze.ts'
 import type { FieldPath } from '../../base/position.ts'
 import {
@@ -19,12 +20,11 @@ import type { OptionValue, SecretSource } from '../route-policy/option-form.ts'
 import { findUrlKey } from '../service/url-upstream.ts'
 import { type AskedServer, keepAsked } from './asked-server.ts'
 import { type ContentFinder, type ContentName, type ContentProblem, findServiceName } from './content.ts'
-import type { FilterOwner, RouteDefaults } from './mention.ts'
+import type { FilterOwner, RouteDefaults, Shown } from './mention.ts'
 
 export type Refusal = Readonly<{
   spec: FilterSpec
-  /** The value may hold a secret. */
-  isSecret: boolean
+  shown: Shown
   /** For people: `portico.dev/rate-limit`, or of a policy `spec.rateLimit`. */
   label: string
   field: FieldPath
@@ -96,6 +96,8 @@ export class FilterReader implements AnnotationReader {
   readonly #owner: FilterOwner
   readonly #writing: Writing
   readonly #contents: ContentFinder | undefined
+  /** Where the objects are that annotations, by their names, have found. */
+  readonly #found = new Map<string, DiagnosticNote>()
 
   /** Without `contents` there is nothing that values refer to. */
   constructor(spec: FilterSpec, owner: FilterOwner, writing: Writing, contents: ContentFinder | undefined) {
@@ -172,11 +174,19 @@ export class FilterReader implements AnnotationReader {
 
   refuse(name: string, message: string, help: string): void {
     const { code, rename } = this.#writing
-    this.#add(name, { code, message: rename(message), help: rename(help), notes: [] })
+    const form = this.#spec.annotations[name]?.form
+    const isOfForm = code !== 'PORTICO_ANN_VALUE' && help === form?.help
+    const found = this.#found.get(name)
+    this.#add(name, {
+      code,
+      message: rename(message),
+      help: (isOfForm ? form.optionHelp : undefined) ?? rename(help),
+      notes: found ? [found] : [],
+    })
   }
 
   #add(name: string, problem: ContentProblem): void {
-    this.refusals.push({ spec: this.#spec, ...this.#place(name), ...problem })
+    this.refusals.push({ spec: this.#spec, label: this.#writing.label(name), ...this.place(name), ...problem })
   }
 
   #addServer(
@@ -186,13 +196,24 @@ export class FilterReader implements AnnotationReader {
     doubt: ContentProblem | undefined,
     outcome: string,
   ): void {
-    this.#asked.push({ upstream, service, doubt, outcome, owner: this.#owner, ...this.#place(name) })
+    const label = this.#writing.label(name)
+    this.#asked.push({ upstream, service, doubt, outcome, owner: this.#owner, label, ...this.place(name) })
   }
 
-  #place(name: string): Pick<Refusal, 'isSecret' | 'label' | 'field'> {
-    const isSecret = this.#spec.annotations[name]?.form?.isSecret === true
-    const { label, field } = this.#writing
-    return { isSecret, label: label(name), field: field(name) }
+  /**
+   * Where the value of `name` stands, and what may be shown of it. What names a secret is shown, as messages do; what is not of its form
+   * may be the secret itself.
+   */
+  place(name: string): Pick<Refusal, 'field' | 'shown'> {
+    const field = this.#writing.field(name)
+    const form = this.#spec.annotations[name]?.form
+    if (form?.isSecret !== true) return { field, shown: 'line' }
+    if (form.structure !== 'secret') return { field, shown: 'key' }
+    const written = this.#writing.read(name)
+    if (typeof written !== 'object') return { field, shown: form.pattern.test(written ?? '') ? 'value' : 'key' }
+    return 'message' in written
+      ? { field, shown: 'key' }
+      : { field: [...field, Object.keys(written)[0]!], shown: 'value' }
   }
 
   /** A secret that is no object; undefined, and refused, where it cannot be used. */
@@ -222,7 +243,10 @@ export class FilterReader implements AnnotationReader {
     const used = { kind, namespace: meta.namespace, name: object }
     this.used.push({ ...used, input: this.#contents.findInput(used) })
     const found = find(this.#contents, meta.namespace)
-    if (!isProblem(found)) return found
+    if (!isProblem(found)) {
+      this.#found.set(name, { message: `the ${kind} is here`, ...this.#contents.locate(used) })
+      return found
+    }
     this.#add(name, found)
     return undefined
   }

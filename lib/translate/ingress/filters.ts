@@ -1,6 +1,5 @@
 /** The filters, and the other options of routes, that an Ingress or a Service has in its annotations and a RoutePolicy in its options; and the filters of hosts. */
 import { addOutcome, type DiagnosticList } from '../../base/diagnostics.ts'
-import { veilPosition } from '../../base/veil.ts'
 import { FILTERS } from '../../filters/registry.ts'
 import type { HostFacts } from '../../filters/spec.ts'
 import { type Ingress, printResource, type Service } from '../../kubernetes/resource.ts'
@@ -18,7 +17,7 @@ import { isExposed } from '../exposure/node-port.ts'
 import { listLostOptions } from '../route-policy/unknown-option.ts'
 import type { ContentFinder } from './content.ts'
 import { describeWriting, FilterReader, type Refusal, type UsedContent } from './filter-reader.ts'
-import { type FilterMention, type FilterMentions, type FilterOwner, NO_MENTIONS } from './mention.ts'
+import { type FilterMention, type FilterMentions, type FilterOwner, locateValue, NO_MENTIONS } from './mention.ts'
 import { ROUTE_OPTIONS } from './route-option.ts'
 
 /** What the annotations, or options, of an object come to. */
@@ -101,10 +100,10 @@ export function checkOwnPorts(service: Service, layers: readonly FilterMentions[
   const found = layers.flatMap((layer) => FILTERS.flatMap(({ name, isGuard }) => (isGuard && layer.get(name)) || []))
   const guard = found.find(({ config }) => config !== undefined)
   if (guard?.config === undefined || !isExposed(service)) return
-  const { owner, field, config } = guard
+  const { owner, config } = guard
   const why = `${config.name} does not guard the ports of ${printResource(service)} itself: it acts on routes to it`
   diagnostics.add('PORTICO_SVC_UNGUARDED', why, {
-    position: owner.origin.locate(field),
+    position: locateValue(guard),
     resource: printResource(owner),
     help: 'make it type: ClusterIP without externalIPs, or let what stands before its ports guard them',
     notes: [{ message: 'the Service is here', position: service.origin.locate(['spec', 'type']) }],
@@ -114,11 +113,10 @@ export function checkOwnPorts(service: Service, layers: readonly FilterMentions[
 /** Reports the annotations, or options, that cannot be used. */
 export function checkFilters(owner: FilterOwner, diagnostics: DiagnosticList): void {
   const routes = CLOSED_ROUTES[owner.kind]
-  for (const { spec, isSecret, label, field, code, message, help, notes } of readOwn(owner).refusals) {
-    const position = owner.origin.locate(field)
+  for (const { spec, label, field, shown, code, message, help, notes } of readOwn(owner).refusals) {
     diagnostics.add(code, `${label}: ${message}`, {
       severity: 'error',
-      position: position && isSecret ? veilPosition(position) : position,
+      position: locateValue({ owner, field, shown }),
       ...(owner.kind !== 'Setting' && { resource: printResource(owner) }),
       help: addOutcome(
         help,
@@ -147,8 +145,8 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
     const first = Object.keys(spec.annotations).find((name) => names.has(name) && writing.read(name) !== undefined)
     if (first === undefined) continue
     const reader = new FilterReader(spec, owner, writing, contents)
-    const [label, field] = [writing.label(first), writing.field(first)]
-    mentions.set(spec.name, { config: reader.read(ref), owner, label, field })
+    const config = reader.read(ref)
+    mentions.set(spec.name, { config, owner, label: writing.label(first), ...reader.place(first) })
     refusals.push(...reader.refusals)
     used.push(...reader.used)
   }
@@ -156,7 +154,7 @@ function readAll(owner: FilterOwner, contents: ContentFinder | undefined): OwnFi
     const value = ROUTE_OPTIONS.has(name) && isRead(owner, name) ? writing.read(name) : undefined
     if (value === undefined) continue
     const config = Object.freeze({ name, options: Object.freeze({ value }) })
-    mentions.set(name, { config, owner, label: writing.label(name), field: writing.field(name) })
+    mentions.set(name, { config, owner, label: writing.label(name), field: writing.field(name), shown: 'line' })
   }
   const lost = findLost(owner)
   if (mentions.size === 0 && Object.keys(lost).length === 0) return NONE

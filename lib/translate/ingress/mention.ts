@@ -1,5 +1,7 @@
 /** What objects say of routes, one mention for each filter and each route option (route-option.ts). */
+import type { DiagnosticNote } from '../../base/diagnostics.ts'
 import type { FieldPath, SourcePosition } from '../../base/position.ts'
+import { veilPosition } from '../../base/veil.ts'
 import type { Ingress, RoutePolicy, Service } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 
@@ -24,7 +26,27 @@ export type FilterMention = Readonly<{
   label: string
   /** Where the owner first speaks of the filter. */
   field: FieldPath
+  shown: Shown
 }>
+
+/** What diagnostics show of a value: its whole line, the value with its key alone, or the key alone, since the value may be a secret. */
+export type Shown = 'line' | 'value' | 'key'
+
+/** Where a value of an object stands. */
+export function locateValue({
+  owner,
+  field,
+  shown,
+}: Pick<FilterMention, 'owner' | 'field' | 'shown'>): SourcePosition | undefined {
+  const position = owner.origin.locate(field)
+  return position && shown !== 'line' ? veilPosition(position, shown === 'value') : position
+}
+
+/** A note that points to it. */
+export function pointTo(mention: FilterMention, message: string): DiagnosticNote {
+  const position = locateValue(mention)
+  return { message, ...(position && { position }) }
+}
 
 /** By the names of the filters and the route options that an object speaks of. */
 export type FilterMentions = ReadonlyMap<string, FilterMention>

@@ -1,6 +1,5 @@
 /** What is said of servers that filters ask: Services that cannot answer, and hosts that seem to be misspelt. */
 import { addOutcome, type DiagnosticList } from '../../base/diagnostics.ts'
-import { veilPosition } from '../../base/veil.ts'
 import { printResource } from '../../kubernetes/resource.ts'
 import type { FilterConfig } from '../../model/filter.ts'
 import type { UpstreamKey } from '../../model/upstream.ts'
@@ -8,6 +7,7 @@ import { adviseEndpoints, DENIAL_HELP } from '../service/endpoint-override.ts'
 import type { TranslatedUpstream } from '../service/upstream.ts'
 import { type AskedServer, findAsked } from './asked-server.ts'
 import type { ContentName, ContentProblem } from './content.ts'
+import { locateValue } from './mention.ts'
 
 /** Objects that one warning names. */
 const MOST_OWNERS = 5
@@ -54,15 +54,15 @@ function reportStarving(
 }
 
 function report(
-  { owner, label, field, isSecret }: AskedServer,
+  server: AskedServer,
   { code, message, help, notes }: ContentProblem,
   diagnostics: DiagnosticList,
 ): void {
-  const position = owner.origin.locate(field)
+  const { owner, label } = server
   diagnostics.add(code, `${label}: ${message}`, {
     // A host that is no name of a Service may have an address all the same.
     ...(code === 'PORTICO_REF_SERVICE_NOT_FOUND' && { severity: 'warning' as const }),
-    position: position && isSecret ? veilPosition(position) : position,
+    position: locateValue(server),
     ...(owner.kind !== 'Setting' && { resource: printResource(owner) }),
     help,
     notes,

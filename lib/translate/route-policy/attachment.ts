@@ -27,7 +27,7 @@ import {
 } from '../ingress/filters.ts'
 import { checkMatch, findGravest, type LostCondition } from '../ingress/match.ts'
 import { ADDRESSES, isCondition } from '../ingress/match-annotation.ts'
-import { type FilterMention, type FilterMentions, NO_MENTIONS } from '../ingress/mention.ts'
+import { type FilterMention, type FilterMentions, locateValue, NO_MENTIONS, pointTo } from '../ingress/mention.ts'
 import { findCondition, findMatchMention } from '../ingress/route-option.ts'
 import { checkSplit } from '../ingress/split.ts'
 import { checkSplitCookie } from '../ingress/split-cookie.ts'
@@ -301,10 +301,10 @@ function reportConflicts(before: readonly Attachment[], loser: Attachment, diagn
       `${name} of ${printResource(policy)} does not act on ${target.kind} ${target.name}${section}: ${printResource(winner.policy)} has another`,
       {
         ...(restricts(mention) && { severity: 'error' as const }),
-        position: policy.origin.locate(mention.field),
+        position: locateValue(mention),
         resource: printResource(policy),
         help: `${isAge ? 'the older policy wins' : 'with equal age the first by name wins'}: leave it out of one of them`,
-        notes: [{ message: 'this one wins', position: winner.policy.origin.locate(wins.field) }],
+        notes: [pointTo(wins, 'this one wins')],
       },
     )
   }

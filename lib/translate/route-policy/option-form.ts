@@ -10,6 +10,8 @@ export type OptionForm = Readonly<{
   structure?: 'list' | 'fields' | 'conditions' | 'weights' | 'secret'
   /** What to write. */
   help: string
+  /** What to write as an option, where `help` is of annotations alone. */
+  optionHelp?: string
 }>
 
 /** A secret that is no object. */

@@ -64,15 +64,16 @@ export function readOption(
   const value = Object.hasOwn(options, option) ? options[option] : undefined
   if (value === undefined || (value === null && !isRestricting(option))) return undefined
   const form = listOptions(owner).get(option)
-  const text = readScalar(value) ?? (form?.structure && readStructure(value, form.structure))
+  const text = readScalar(value) ?? (form?.structure && readStructure(value, form))
   if (text !== undefined) return typeof text === 'string' ? text.trim() : text
   const message = value === null ? 'nothing stands here' : `it cannot be a ${Array.isArray(value) ? 'list' : 'mapping'}`
-  return { message, help: form?.help ?? 'write a text' }
+  return { message, help: form?.optionHelp ?? form?.help ?? 'write a text' }
 }
 
 /** Undefined where the value has another structure. */
-function readStructure(value: unknown, structure: NonNullable<OptionForm['structure']>): OptionValue | undefined {
-  if (structure === 'secret') return readSource(value)
+function readStructure(value: unknown, form: OptionForm): OptionValue | undefined {
+  const { structure } = form
+  if (structure === 'secret') return readSource(value, form)
   if (Array.isArray(value)) {
     if (structure === 'list' || structure === 'weights') return readList(value)
     return structure === 'fields' ? readLines(value) : readConditionList(value)
@@ -133,15 +134,19 @@ function readFields(fields: Readonly<Record<string, unknown>>): OptionText {
   return lines.join('\n')
 }
 
+/** Keys that people write where `file` or `env` is to stand. */
+const USUAL_KEYS: ReadonlySet<string> = new Set(['path', 'name', 'secret', 'secretName', 'key', 'variable', 'value'])
+
 /** Undefined where it is no mapping. */
-function readSource(value: unknown): OptionValue | undefined {
+function readSource(value: unknown, { help, optionHelp = help }: OptionForm): OptionValue | undefined {
   if (!isMapping(value)) return undefined
   const [[key, name] = [], ...others] = Object.entries(value)
   const isNamed = others.length === 0 && typeof name === 'string' && name.trim() !== ''
   if (isNamed && key === 'file') return { file: name.trim() }
   if (isNamed && key === 'env' && /^[A-Za-z_]\w*$/.test(name.trim())) return { env: name.trim() }
-  const help = 'write the name of a Secret, {file: /etc/portico/users} or {env: USERS}'
-  return { message: 'it names neither a file nor a variable', help }
+  // Another key may be a secret as well as its value.
+  const known = others.length === 0 && key !== undefined && USUAL_KEYS.has(key) ? `it has "${key}", and` : 'it'
+  return { message: `${known} names neither a file nor a variable`, help: optionHelp }
 }
 
 /** Conditions one by one: lines, and mappings of one condition or several. */

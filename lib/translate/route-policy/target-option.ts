@@ -5,7 +5,7 @@ import { ANNOTATION_DOMAIN } from '../../settings/service.ts'
 import { ANNOTATIONS, CLOSED_ROUTES } from '../annotation.ts'
 import { readMentions } from '../ingress/filters.ts'
 import { isCondition } from '../ingress/match-annotation.ts'
-import { type FilterMentions, NO_MENTIONS } from '../ingress/mention.ts'
+import { type FilterMentions, locateValue, NO_MENTIONS } from '../ingress/mention.ts'
 
 const picked = new WeakMap<FilterMentions, Map<PolicyTarget['kind'], FilterMentions>>()
 
@@ -24,16 +24,16 @@ export function pickFor(mentions: FilterMentions, kind: PolicyTarget['kind']): F
 
 /** Reports options with a target on which they mean nothing, each with the first such target. */
 export function checkTargets(policy: RoutePolicy, diagnostics: DiagnosticList): void {
-  for (const [name, { label, field }] of readMentions(policy)) {
+  for (const [name, mention] of readMentions(policy)) {
     const target = policy.targets.find(({ kind, isGuess }) => !isGuess && isIdle(name, kind))
     if (target === undefined) continue
     const isUsed = policy.targets.some(({ kind }) => !isIdle(name, kind))
     const help = isUsed
       ? `it acts on ${target.kind === 'Ingress' ? 'Service' : 'Ingress'} alone: write a policy for each kind`
       : `it acts on ${target.kind === 'Ingress' ? 'Service' : 'Ingress'} alone: name one in targetRefs, or leave it out`
-    diagnostics.add('PORTICO_RES_FIELD_VALUE', `${label}: it means nothing for ${target.kind} ${target.name}`, {
+    diagnostics.add('PORTICO_RES_FIELD_VALUE', `${mention.label}: it means nothing for ${target.kind} ${target.name}`, {
       severity: isCondition(name) ? 'error' : 'warning',
-      position: policy.origin.locate(field),
+      position: locateValue(mention),
       resource: printResource(policy),
       help: isCondition(name) ? addOutcome(help, `until then ${CLOSED_ROUTES.Service} answer 503`) : help,
       notes: [{ message: 'the target is here', position: policy.origin.locate(['spec', 'targetRefs', target.index]) }],

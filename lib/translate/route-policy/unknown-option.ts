@@ -3,7 +3,14 @@ import { addOutcome, type DiagnosticList } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
 import { printResource, type RoutePolicy } from '../../kubernetes/resource.ts'
 import { isMapping } from '../../settings/setting.ts'
-import { ANNOTATIONS, CLOSED_ROUTES, findLostRestriction, findMeantNames, type Restriction } from '../annotation.ts'
+import {
+  ANNOTATIONS,
+  CLOSED_ROUTES,
+  explainSettingOfAll,
+  findLostRestriction,
+  findMeantNames,
+  type Restriction,
+} from '../annotation.ts'
 import { findAnnotationName, findOptionName, listOptions } from './option.ts'
 
 /** How deep options are looked for below a field that is none. */
@@ -63,5 +70,5 @@ export function explainUnknownOption(owner: OptionOwner['kind'], option: string)
   const meant = near === undefined ? findMeantNames(annotation).map(findOptionName) : [near]
   const known = meant.filter((name) => name === 'targetRefs' || options.has(name))
   if (known.length > 0) return `did you mean ${known.map((name) => `"${name}"`).join(' and ')}?`
-  return 'options of filters stand here, as rateLimit (docs/route-policies.md)'
+  return explainSettingOfAll(annotation) ?? 'options of filters stand here, as rateLimit (docs/route-policies.md)'
 }

@@ -3,7 +3,7 @@
  * these before its spec. What an Ingress and the RoutePolicies of it set goes before all of these, for its own routes.
  */
 import { findAuthorityFault } from '../../base/authority-file.ts'
-import type { DiagnosticList } from '../../base/diagnostics.ts'
+import { addOutcome, type DiagnosticList } from '../../base/diagnostics.ts'
 import { findNearest } from '../../base/nearest.ts'
 import { type Ingress, printResource, type RoutePolicy, type Service } from '../../kubernetes/resource.ts'
 import type { ResourceSet } from '../../kubernetes/store.ts'
@@ -106,12 +106,16 @@ export function reportIdleSettings(
 }
 
 function findProblems({ name }: ServiceSetting, read: Read): readonly Pick<ValueProblem, 'message' | 'help'>[] {
-  if (!('value' in read)) return read.problems
+  if (!('value' in read)) return read.problems.map(explainOutcome)
   const fault = name === 'caFile' ? findAuthorityFault(String(read.value)) : undefined
   if (fault === undefined) return []
   const help =
     'name a PEM file of certificates that this user may read; until then the authorities of the system are trusted'
   return [{ message: fault, help }]
+}
+
+function explainOutcome({ message, help }: ValueProblem): Pick<ValueProblem, 'message' | 'help'> {
+  return { message, help: addOutcome(help, 'until then it counts as not written') }
 }
 
 /** Reports Services that the settings name and no manifest has. The form of the values is checked when settings are read. */

@@ -5,7 +5,7 @@ import { type Balancer, type Candidate, isOpen } from './balancer.ts'
 import type { HashKey } from './hash-key.ts'
 import { watchLoad } from './load-watch.ts'
 import { Maglev } from './maglev.ts'
-import { type HashTable, Ring } from './ring.ts'
+import { type HashedPlace, type HashTable, Ring } from './ring.ts'
 import { hashText } from './text-hash.ts'
 
 export type ConsistentHashOptions = Readonly<{
@@ -18,6 +18,15 @@ export type ConsistentHashOptions = Readonly<{
 const SEED = 0x2f0b4c47
 /** With fewer requests at once an endpoint is never passed over: with little traffic the average means nothing. */
 const FREE_LOAD = 8
+
+function createTable(places: readonly HashedPlace[], table: ConsistentHashOptions['table']): HashTable {
+  return table === 'maglev' ? new Maglev(places) : new Ring(places)
+}
+
+/** The index of the place that a key belongs to, while none is full or too busy; -1 if there are none. */
+export function findOwner(places: readonly HashedPlace[], table: ConsistentHashOptions['table'], key: string): number {
+  return createTable(places, table).find(hashText(key, SEED), () => true)
+}
 
 /**
  * Consistent hashing with bounded loads (Mirrokni et al.): no endpoint gets more than `boundedLoad` of the average load by weight, with
@@ -35,7 +44,7 @@ export class ConsistentHash implements Balancer, LoadObserver {
   constructor(candidates: readonly Candidate[], { key, table, boundedLoad }: ConsistentHashOptions) {
     this.#candidates = candidates
     this.#key = key
-    this.#table = table === 'maglev' ? new Maglev(candidates) : new Ring(candidates)
+    this.#table = createTable(candidates, table)
     this.#factor = boundedLoad === 0 ? 0 : Math.max(1, boundedLoad / 100)
     this.#totalWeight = candidates.reduce((total, { weight }) => total + weight, 0)
     if (this.#factor === 0) return

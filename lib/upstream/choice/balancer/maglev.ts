@@ -1,6 +1,5 @@
 /** Maglev's table (Eisenbud et al., NSDI 2016, §3.4): every endpoint has its share of the slots, give or take one. HOT */
-import type { Candidate } from '../candidates.ts'
-import { type HashTable, rankByKey } from './ring.ts'
+import { type HashedPlace, type HashTable, rankByKey } from './ring.ts'
 import { hashText, mixBits } from './text-hash.ts'
 
 /** Sizes of the table, both prime. The large one takes ten times as long to fill, and is for numbers of endpoints too large for the small one. */
@@ -14,7 +13,7 @@ export class Maglev implements HashTable {
   readonly #size: number
   readonly #table: Uint16Array | Uint32Array
 
-  constructor(candidates: readonly Candidate[]) {
+  constructor(candidates: readonly HashedPlace[]) {
     this.#size = candidates.length
     this.#table = fill(candidates, candidates.length <= MAX_IN_SMALL ? SMALL : LARGE)
   }
@@ -38,7 +37,7 @@ export class Maglev implements HashTable {
 }
 
 /** Each candidate in turn takes the next free slot of its own permutation. Candidates below the largest weight skip some of their turns. */
-function fill(candidates: readonly Candidate[], size: number): Uint16Array | Uint32Array {
+function fill(candidates: readonly HashedPlace[], size: number): Uint16Array | Uint32Array {
   const free = candidates.length
   const table = (size === SMALL ? new Uint16Array(size) : new Uint32Array(size)).fill(free)
   if (candidates.length === 0) return table

@@ -2,6 +2,9 @@
 import type { Candidate } from '../candidates.ts'
 import { hashText, mixBits } from './text-hash.ts'
 
+/** What a table needs of a candidate. */
+export type HashedPlace = Pick<Candidate, 'key' | 'weight'>
+
 /** An order of the candidates that depends on the key. */
 export type HashTable = {
   /** Visits candidates by index, first the owner of the key, until `accept` takes one; -1 if it takes none. */
@@ -19,7 +22,7 @@ export class Ring implements HashTable {
   readonly #points: Uint32Array
   readonly #owners: Uint32Array
 
-  constructor(candidates: readonly Candidate[]) {
+  constructor(candidates: readonly HashedPlace[]) {
     this.#size = candidates.length
     // An endpoint's number of points depends on its weight alone, so that endpoints which come and go do not move points of others.
     let perWeight = POINTS
@@ -80,7 +83,7 @@ export class Ring implements HashTable {
 }
 
 /** An order of the candidates by their keys alone: the rank of each candidate, and the candidate of each rank. */
-export function rankByKey(candidates: readonly Candidate[]): { rankOf: Uint32Array; byRank: Uint32Array } {
+export function rankByKey(candidates: readonly HashedPlace[]): { rankOf: Uint32Array; byRank: Uint32Array } {
   const byRank = Uint32Array.from(candidates.keys()).sort((one, other) =>
     candidates[one]!.key < candidates[other]!.key ? -1 : 1,
   )
