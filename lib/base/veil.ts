@@ -16,6 +16,13 @@ const QUOTED = /^(["'])(.*)\1$/
 /** The first or last line of a PEM block that is not a certificate, and so perhaps a private key; plain or in base64. */
 export const PRIVATE_KEY = /-----(?:BEGIN|END) (?!(?:CERTIFICATE(?: REQUEST)?|PUBLIC KEY)-)|LS0tLS1CRUdJTi/
 
+const SOUNDS_SECRET = /auth|secret|pass|token|credential|users?(?:[-._]|$)/i
+
+/** True if a name that means nothing where it stands may have been meant for a secret. */
+export function soundsSecret(name: string): boolean {
+  return SOUNDS_SECRET.test(name)
+}
+
 /** The same position, with only the key of its line shown; and the span itself if `isOpen` and the span is a single value. */
 export function veilPosition(position: SourcePosition, isOpen: boolean = false): SourcePosition {
   const { excerpt, column, length, excerptColumn = column } = position

@@ -9,7 +9,7 @@ import {
 } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
 import { type FieldPath, type Origin, printFieldPath } from '../base/position.ts'
-import { PLAIN_KEY, PRIVATE_KEY } from '../base/veil.ts'
+import { PLAIN_KEY, PRIVATE_KEY, soundsSecret, veilPosition } from '../base/veil.ts'
 
 /** Placeholders that templates and people write for a value still to come. */
 const PLACEHOLDER =
@@ -149,7 +149,9 @@ export class ProblemReport {
     // Finding a position is the most expensive part, and a dropped problem does not need one.
     if (this.#diagnostics.isFull) this.#diagnostics.drop(1, severity)
     else {
-      const position = key ? this.origin.locateKey(at) : this.origin.locate(at)
+      const found = key ? this.origin.locateKey(at) : this.origin.locate(at)
+      const isLost = code === 'PORTICO_RES_FIELD_UNKNOWN' && soundsSecret(String(at.at(-1)))
+      const position = isLost ? veilPosition(found) : found
       this.#diagnostics.add(code, message, { position, resource: this.resource, help, notes, severity })
     }
   }

@@ -1,6 +1,8 @@
 /** The annotations of Portico's own domain: which there are, what their values look like, and those that are misspelt. */
 import { addOutcome, type DiagnosticList } from '../base/diagnostics.ts'
 import { findNearest } from '../base/nearest.ts'
+import type { SourcePosition } from '../base/position.ts'
+import { soundsSecret, veilPosition } from '../base/veil.ts'
 import { FILTERS } from '../filters/registry.ts'
 import { BACKUP_ANNOTATION, ENDPOINTS_ANNOTATION, printResource, type Resource } from '../kubernetes/resource.ts'
 import { flagName, SETTING_LIST } from '../settings/resolve.ts'
@@ -82,6 +84,13 @@ const GUARD_NAMES: readonly string[] = FILTERS.filter(({ isGuard }) => isGuard).
   Object.keys(spec.annotations),
 )
 
+/** Those whose values may hold a secret. */
+const SECRET_NAMES: ReadonlySet<string> = new Set(
+  FILTERS.flatMap(({ annotations }) => Object.entries(annotations)).flatMap(([name, { form }]) =>
+    form?.isSecret ? [ANNOTATION_DOMAIN + name] : [],
+  ),
+)
+
 /**
  * How an annotation keeps requests away from routes: as a guard, which refuses them, as the condition on clients' addresses, or as
  * another condition.
@@ -112,6 +121,12 @@ export function findMeantRestriction(name: string): Restriction | undefined {
 /** The names, without the domain, of the annotations that an unknown one seems to mean. */
 export function findMeantNames(name: string): readonly string[] {
   return findMeaning(name)?.nearest ?? []
+}
+
+/** The same position, which shows the name alone if the value of an annotation that means nothing there may be a secret. */
+export function veilLost(position: SourcePosition, name: string): SourcePosition {
+  const mayBeSecret = SECRET_NAMES.has(name) || soundsSecret(name.slice(name.indexOf('/') + 1))
+  return mayBeSecret ? veilPosition(position) : position
 }
 
 /** True for an annotation under portico.dev/, or under a domain that is a misspelling of it. */
@@ -185,7 +200,7 @@ export function checkAnnotations(resource: Resource, diagnostics: DiagnosticList
     if (!isOwnAnnotation(name)) continue
     const kinds = ANNOTATIONS.get(name)?.kinds
     if (kinds?.includes(kind)) continue
-    const position = resource.origin.locateKey(['metadata', 'annotations', name])
+    const position = veilLost(resource.origin.locateKey(['metadata', 'annotations', name]), name)
     const former = explainFormerAnnotation(name)
     if (former) {
       const details = { position, resource: printResource(resource), help: former.help }

@@ -173,3 +173,34 @@ spec: {targetRefs: [], encodedSlash: reject}
     { help: setting },
   )
 })
+
+t.test('the line of a name that may have been meant for a secret is not shown', async (t) => {
+  const ingress = `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata:
+  name: web
+  annotations:
+    portico.dev/basic-auth-secrt: alice:hidden
+    portico.dev/auth-ulr: http://a.test/?key=hidden
+    portico.dev/rate-limt: 10/s
+basicAuthSecret: alice:hidden
+spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
+---
+apiVersion: portico.dev/v1alpha1
+kind: RoutePolicy
+metadata: {name: p}
+authUrll: http://a.test/?key=hidden
+spec:
+  targetRefs: [{kind: Ingress, name: web}]
+  basicAuthSecrt: alice:hidden
+`
+  const { diagnostics } = translateText(ingress)
+  const unknown = diagnostics.filter(
+    ({ code }) => code === 'PORTICO_ANN_UNKNOWN' || code === 'PORTICO_RES_FIELD_UNKNOWN',
+  )
+  t.equal(unknown.length, 6)
+  t.notMatch(JSON.stringify(diagnostics), 'hidden')
+  const shown = unknown.map(({ position }) => position?.excerpt)
+  t.ok(shown.includes('    portico.dev/basic-auth-secrt: [redacted]'))
+  t.ok(shown.includes('    portico.dev/rate-limt: 10/s'), 'other lines are')
+})

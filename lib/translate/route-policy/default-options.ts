@@ -4,9 +4,11 @@
  */
 import { type Diagnostic, DiagnosticList } from '../../base/diagnostics.ts'
 import type { Origin } from '../../base/position.ts'
+import { veilLost } from '../annotation.ts'
 import type { ContentFinder } from '../ingress/content.ts'
 import { checkFilters, findBrokenGuard, type OwnFilters, resolveFilters } from '../ingress/filters.ts'
 import type { FilterMentions, RouteDefaults } from '../ingress/mention.ts'
+import { findAnnotationName } from './option.ts'
 import { explainUnknownOption, listUnknownOptions } from './unknown-option.ts'
 
 const NOWHERE: RouteDefaults['origin'] = { locate: () => undefined }
@@ -55,7 +57,7 @@ export function checkDefaults(options: Options, origin: Origin | undefined, diag
   const defaults = createDefaults(options, origin)
   for (const option of listUnknownOptions(defaults)) {
     diagnostics.add('PORTICO_SET_FIELD_UNKNOWN', `unknown setting "${option}" in routes`, {
-      position: origin?.locateKey(['routes', option]),
+      position: origin && veilLost(origin.locateKey(['routes', option]), findAnnotationName(option)),
       help: explainUnknownOption('Setting', option),
     })
   }

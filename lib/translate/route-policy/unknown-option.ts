@@ -10,6 +10,7 @@ import {
   findLostRestriction,
   findMeantNames,
   type Restriction,
+  veilLost,
 } from '../annotation.ts'
 import { findAnnotationName, findOptionName, listOptions } from './option.ts'
 
@@ -40,7 +41,7 @@ export function checkOptions(policy: RoutePolicy, diagnostics: DiagnosticList): 
     const help = explainUnknownOption(policy.kind, option)
     diagnostics.add('PORTICO_RES_FIELD_UNKNOWN', `unknown field "spec.${option}"`, {
       severity: 'error',
-      position: policy.origin.locateKey(['spec', option]),
+      position: veilLost(policy.origin.locateKey(['spec', option]), findAnnotationName(option)),
       resource: printResource(policy),
       help: findLost(option, policy.options[option])
         ? addOutcome(help, `until then ${CLOSED_ROUTES.RoutePolicy} answer 503`)
