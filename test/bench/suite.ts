@@ -45,7 +45,8 @@ export async function measureCase(each: Case, candidates: readonly Candidate[], 
     }
     const rounds = Math.min(suite.rounds, each.mostRounds ?? suite.rounds)
     for (let round = 1; round <= rounds; round++) {
-      for (const entry of [...open]) {
+      // The first of a round was seen to cost 8 percent more than the next, whichever it was.
+      for (const entry of round % 2 === 1 ? [...open] : [...open].reverse()) {
         try {
           const sample = await entry.trial.measure()
           entry.samples.push(sample)
