@@ -12,9 +12,14 @@ type RetryConditions = Readonly<{ names: ReadonlySet<string>; statuses: Readonly
 
 const known = new WeakMap<RetryPolicy, RetryConditions>()
 
+/** True if two requests of this method mean what one means. */
+export function isIdempotent(method: string): boolean {
+  return REPEATABLE.has(method)
+}
+
 /** True if a request of this method may be sent again although an endpoint may have had it. */
 export function mayRepeat(method: string, { methods }: RetryPolicy): boolean {
-  return REPEATABLE.has(method) || methods.includes(method)
+  return isIdempotent(method) || methods.includes(method)
 }
 
 /** True if the policy wants another attempt after an answer of this status. */

@@ -14,6 +14,7 @@ import { type AttemptSubject, Attempts, type AttemptUser } from './attempts.ts'
 import { findConnectTimeout } from './connect-timeout.ts'
 import { detachClient } from './detached-client.ts'
 import type { Exchange } from './exchange.ts'
+import { isIdempotent } from './retry.ts'
 
 /** The request beside which something is asked. */
 type Asker = Pick<AttemptSubject, 'clock' | 'clientNetwork' | 'clientAddress' | 'header'> &
@@ -42,7 +43,6 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
   // AttemptUser
   readonly canRepeat: boolean = true
   readonly isIdempotent: boolean
-  readonly isRepeatable: boolean
   // UpstreamRequest
   readonly client: ClientSide
   readonly proxyVersion: ProxyVersion | undefined
@@ -85,8 +85,7 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
     this.startedMonotonic = clock.monotonic()
     this.clientNetwork = clientNetwork
     this.clientAddress = clientAddress
-    this.isIdempotent = method !== 'POST' && method !== 'PATCH'
-    this.isRepeatable = this.isIdempotent
+    this.isIdempotent = isIdempotent(method)
     this.proxyVersion = findProxyVersion(policy.proxyProtocol)
     this.client = detachClient(exchange.connection, this.proxyVersion)
     this.connectTimeout = findConnectTimeout(policy, settings.timeouts.connect)
@@ -152,6 +151,10 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
   }
 
   // UpstreamEvents
+
+  get isRepeatable(): boolean {
+    return this.isIdempotent
+  }
 
   onMoved(endpoint: EndpointState): void {
     this.#attempts.moveTo(endpoint)
