@@ -34,14 +34,16 @@ export function findAsked(filter: FilterConfig): readonly AskedServer[] {
   return known.get(filter) ?? []
 }
 
-/** The filters of the routes that ask servers, each once. */
-export function listAsking(routes: Iterable<Pick<Route, 'filters'>>): readonly FilterConfig[] {
+/** The filters of the routes of all lists that ask servers, each once. */
+export function listAsking(lists: Iterable<readonly Pick<Route, 'filters'>[]>): readonly FilterConfig[] {
   const asking = new Set<FilterConfig>()
   const seen = new Set<Route['filters']>()
-  for (const { filters } of routes) {
-    if (filters === undefined || seen.has(filters)) continue
-    seen.add(filters)
-    for (const filter of filters) if (filter.upstreams !== undefined) asking.add(filter)
+  for (const routes of lists) {
+    for (const { filters } of routes) {
+      if (filters === undefined || seen.has(filters)) continue
+      seen.add(filters)
+      for (const filter of filters) if (filter.upstreams !== undefined) asking.add(filter)
+    }
   }
   return [...asking]
 }

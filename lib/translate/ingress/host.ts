@@ -326,7 +326,7 @@ export function claimRoutes(
       empty,
     }),
   )
-  const asking = listAsking([...hosts.flatMap(({ routes }) => routes), ...(rest === undefined ? [] : [rest])])
+  const asking = listAsking([...hosts.map(({ routes }) => routes), rest === undefined ? [] : [rest]])
   return { owner, hosts, rest, empty, asking: keepList(asking), diagnostics: keepList(diagnostics.items) }
 }
 
