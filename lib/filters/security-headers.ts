@@ -52,7 +52,7 @@ export const SECURITY_HEADERS = defineFilter<Options>({
     },
     'security-headers-override': {
       about:
-        '`"true"`: the fields of security-headers and hsts take the place of those that an endpoint sends under the same names; `"false"`: those of the endpoint stay (`"false"`)',
+        '`"true"`: the fields of security-headers and hsts take the place of fields with the same names that an endpoint sends; `"false"`: the fields of the endpoint stay (`"false"`)',
       form: oneOf(['true', 'false']),
     },
   },
