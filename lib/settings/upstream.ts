@@ -12,8 +12,9 @@ import { statuses } from './types/statuses.ts'
 import { string } from './types/string.ts'
 import { strings } from './types/strings.ts'
 
-/** Field and cookie names are tokens (RFC 9110 §5.6.2). */
-const HASH_BY = "^(client-ip|uri|path|(header|cookie|query):[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128})$"
+/** Field and cookie names are tokens (RFC 9110 §5.6.2), but for the + that joins parts. */
+const HASH_PART = "(client-ip|host|uri|path|(header|cookie|query):[A-Za-z0-9!#$%&'*.^_`|~-]{1,128})"
+const HASH_BY = `^${HASH_PART}(\\+${HASH_PART}){0,7}$`
 
 const BY_HASH = { name: 'balancer', value: 'hash' } as const
 const BY_CLIENT = { name: 'affinity.type', value: 'client-ip' } as const
@@ -35,8 +36,16 @@ export const UPSTREAM_SETTINGS = {
       needs: BY_HASH,
       default: 'client-ip',
       pattern: HASH_BY,
-      form: 'client-ip, uri, path, header:NAME, cookie:NAME or query:NAME',
-      doc: 'What balancer hash goes by: client-ip, uri (path with query), path, header:NAME, cookie:NAME or query:NAME (a parameter of the query). A request without it goes by its client IP.',
+      form: 'client-ip, host, uri, path, header:NAME, cookie:NAME or query:NAME; of several of them host+path',
+      doc: 'What balancer hash goes by: client-ip, host (without its port), uri (path with query), path, header:NAME, cookie:NAME or query:NAME (a parameter of the query); or several of them with + between, as host+path. A request that has none of them goes by its client IP.',
+    }),
+    subset: integer({
+      needs: BY_HASH,
+      default: 1,
+      min: 1,
+      max: 100,
+      advanced: true,
+      doc: 'So many endpoints share the requests of one hash.by: each request goes to the one of them with the fewest requests under way.',
     }),
     table: choice(['ring', 'maglev'], {
       needs: BY_HASH,

@@ -507,15 +507,36 @@ t.test('statuses: ranges of status codes', async (t) => {
 })
 
 t.test('strings of a certain form: what has another one is reported', async (t) => {
-  for (const by of ['client-ip', 'uri', 'path', 'header:X-User', 'cookie:sid', 'query:tenant']) {
+  for (const by of [
+    'client-ip',
+    'host',
+    'uri',
+    'path',
+    'header:X-User',
+    'cookie:sid',
+    'query:tenant',
+    'host+path+header:X',
+  ]) {
     const { settings, lines } = resolve(t, { yaml: `upstream: {hash: {by: "${by}"}}\n` })
     t.same(lines, [])
     t.equal(settings.upstream.hash.by, by)
   }
-  for (const by of ['ip', 'header', 'header:', 'header:a b', 'cookie:a;b', 'uri:x', '']) {
+  for (const by of [
+    'ip',
+    'header',
+    'header:',
+    'header:a b',
+    'cookie:a;b',
+    'uri:x',
+    '',
+    'host+',
+    '+host',
+    'host,path',
+    'host+ip',
+  ]) {
     const { lines } = resolve(t, { yaml: `upstream: {hash: {by: "${by}"}}\n` })
     t.match(lines, [
-      /upstream\.hash\.by: .* cannot stand here \| write client-ip, uri, path, header:NAME, cookie:NAME or query:NAME/,
+      /upstream\.hash\.by: .* cannot stand here \| write client-ip, host, uri, path, header:NAME, cookie:NAME or query:NAME; of several of them host\+path/,
     ])
   }
   const { lines } = resolve(t, { flags: { 'upstream.affinity.cookie.path': 'shop' } })
