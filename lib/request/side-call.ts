@@ -14,7 +14,7 @@ import { type AttemptSubject, Attempts, type AttemptUser } from './attempts.ts'
 import { findConnectTimeout } from './connect-timeout.ts'
 import { detachClient } from './detached-client.ts'
 import type { Exchange } from './exchange.ts'
-import { isIdempotent } from './retry.ts'
+import { findRetryReason, isIdempotent } from './retry.ts'
 
 /** The request beside which something is asked. */
 type Asker = Pick<AttemptSubject, 'clock' | 'clientNetwork' | 'clientAddress' | 'hostname' | 'header'> &
@@ -222,9 +222,9 @@ export class SideCall implements AttemptSubject, AttemptUser, UpstreamRequest, U
   onError(error: GatewayError): void {
     if (this.#isOver) return
     this.#hasAnswered ||= this.#call!.hasAnswered
-    const isRetried = error.code === 'PORTICO_UP_RESET' && !this.#hasAnswered
+    const reason = findRetryReason(error, this.#hasAnswered)
     this.#call = undefined
-    this.#attempts.failAttempt(error, isRetried ? 'reset' : undefined)
+    this.#attempts.failAttempt(error, reason)
   }
 
   onDrain(): void {}

@@ -135,18 +135,18 @@ export const UPSTREAM_SETTINGS = {
   },
   tries: integer({
     default: 2,
-    min: 1,
-    max: 10,
+    min: 0,
+    max: 100,
     route: true,
-    doc: 'Most tries of one request, the first included. A further try goes to another endpoint where there is one, and is made only where "retry" allows it.',
+    doc: 'Most tries of one request, the first included; 0 is as many as there are endpoints. A further try goes to another endpoint where there is one, and is made only where "retry" allows it.',
   }),
   retry: {
     conditions: strings({
       default: ['connect-failure', 'reset', 'timeout'],
       route: true,
-      pattern: '^(connect-failure|reset|timeout|gateway-error|5xx|4\\d\\d|5\\d\\d)$',
-      form: 'connect-failure, reset, timeout, gateway-error (502, 503, 504), 5xx, or a status from 400 to 599',
-      doc: 'Failures after which a request is tried again: connect-failure (nothing was sent), reset (nothing was answered), timeout (tryTimeout), gateway-error (502, 503, 504), 5xx, or single statuses. Apart from connect-failure they hold only for methods that may be repeated.',
+      pattern: '^(connect-failure|reset|timeout|bad-answer|gateway-error|5xx|4\\d\\d|5\\d\\d)$',
+      form: 'connect-failure, reset, timeout, bad-answer, gateway-error (502, 503, 504), 5xx, or a status from 400 to 599',
+      doc: 'Failures after which a request is tried again: connect-failure (nothing was sent), reset (nothing was answered), timeout (tryTimeout), bad-answer (an answer with a malformed or too large head), gateway-error (502, 503, 504), 5xx, or single statuses. Apart from connect-failure they hold only for methods that may be repeated.',
     }),
     methods: strings({
       default: [],
@@ -168,6 +168,12 @@ export const UPSTREAM_SETTINGS = {
       min: 0,
       route: true,
       doc: 'A try must connect within this time, and then be answered within this time; 0 leaves it to the other limits.',
+    }),
+    within: duration({
+      default: 0,
+      min: 0,
+      route: true,
+      doc: 'A failure later than this after the request has come leads to no further try; 0 is no limit. timeouts.request limits the tries themselves.',
     }),
     backoff: duration({
       default: 25,
@@ -248,8 +254,9 @@ export const UPSTREAM_SETTINGS = {
   bodyLimit: bytes({
     default: 0,
     min: 0,
+    unlimited: true,
     route: true,
-    doc: 'Largest request body; goes before limits.bodyBytes, and may be larger. 0 leaves it to limits.bodyBytes.',
+    doc: 'Largest request body, or "unlimited"; goes before limits.bodyBytes, and may be larger. 0 leaves it to limits.bodyBytes.',
   }),
   requestBuffering: choice(['short', 'all', 'none'], {
     default: 'short',
