@@ -12,8 +12,9 @@ import { statuses } from './types/statuses.ts'
 import { string } from './types/string.ts'
 import { strings } from './types/strings.ts'
 
-/** Field and cookie names are tokens (RFC 9110 §5.6.2). */
-const HASH_BY = "^(client-ip|uri|path|(header|cookie|query):[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128})$"
+/** Field and cookie names are tokens (RFC 9110 §5.6.2), but for the + that joins parts. */
+const HASH_PART = "(client-ip|host|uri|path|(header|cookie|query):[A-Za-z0-9!#$%&'*.^_`|~-]{1,128})"
+const HASH_BY = `^${HASH_PART}(\\+${HASH_PART}){0,7}$`
 
 const BY_HASH = { name: 'balancer', value: 'hash' } as const
 const BY_CLIENT = { name: 'affinity.type', value: 'client-ip' } as const
@@ -35,8 +36,16 @@ export const UPSTREAM_SETTINGS = {
       needs: BY_HASH,
       default: 'client-ip',
       pattern: HASH_BY,
-      form: 'client-ip, uri, path, header:NAME, cookie:NAME or query:NAME',
-      doc: 'What balancer hash goes by: client-ip, uri (path with query), path, header:NAME, cookie:NAME or query:NAME (a parameter of the query). A request without it goes by its client IP.',
+      form: 'client-ip, host, uri, path, header:NAME, cookie:NAME or query:NAME; of several of them host+path',
+      doc: 'What balancer hash goes by: client-ip, host (without its port), uri (path with query), path, header:NAME, cookie:NAME or query:NAME (a parameter of the query); or several of them with + between, as host+path. A request that has none of them goes by its client IP.',
+    }),
+    subset: integer({
+      needs: BY_HASH,
+      default: 1,
+      min: 1,
+      max: 100,
+      advanced: true,
+      doc: 'So many endpoints share the requests of one hash.by: each request goes to the one of them with the fewest requests under way.',
     }),
     table: choice(['ring', 'maglev'], {
       needs: BY_HASH,
@@ -126,18 +135,18 @@ export const UPSTREAM_SETTINGS = {
   },
   tries: integer({
     default: 2,
-    min: 1,
-    max: 10,
+    min: 0,
+    max: 100,
     route: true,
-    doc: 'Most tries of one request, the first included. A further try goes to another endpoint where there is one, and is made only where "retry" allows it.',
+    doc: 'Most tries of one request, the first included; 0 is as many as there are endpoints. A further try goes to another endpoint where there is one, and is made only where "retry" allows it.',
   }),
   retry: {
     conditions: strings({
       default: ['connect-failure', 'reset', 'timeout'],
       route: true,
-      pattern: '^(connect-failure|reset|timeout|gateway-error|5xx|4\\d\\d|5\\d\\d)$',
-      form: 'connect-failure, reset, timeout, gateway-error (502, 503, 504), 5xx, or a status from 400 to 599',
-      doc: 'Failures after which a request is tried again: connect-failure (nothing was sent), reset (nothing was answered), timeout (tryTimeout), gateway-error (502, 503, 504), 5xx, or single statuses. Apart from connect-failure they hold only for methods that may be repeated.',
+      pattern: '^(connect-failure|reset|timeout|bad-answer|gateway-error|5xx|4\\d\\d|5\\d\\d)$',
+      form: 'connect-failure, reset, timeout, bad-answer, gateway-error (502, 503, 504), 5xx, or a status from 400 to 599',
+      doc: 'Failures after which a request is tried again: connect-failure (nothing was sent), reset (nothing was answered), timeout (tryTimeout), bad-answer (an answer with a malformed or too large head), gateway-error (502, 503, 504), 5xx, or single statuses. Apart from connect-failure they hold only for methods that may be repeated.',
     }),
     methods: strings({
       default: [],
@@ -159,6 +168,12 @@ export const UPSTREAM_SETTINGS = {
       min: 0,
       route: true,
       doc: 'A try must connect within this time, and then be answered within this time; 0 leaves it to the other limits.',
+    }),
+    within: duration({
+      default: 0,
+      min: 0,
+      route: true,
+      doc: 'A failure later than this after the request has come leads to no further try; 0 is no limit. timeouts.request limits the tries themselves.',
     }),
     backoff: duration({
       default: 25,
@@ -239,8 +254,9 @@ export const UPSTREAM_SETTINGS = {
   bodyLimit: bytes({
     default: 0,
     min: 0,
+    unlimited: true,
     route: true,
-    doc: 'Largest request body; goes before limits.bodyBytes, and may be larger. 0 leaves it to limits.bodyBytes.',
+    doc: 'Largest request body, or "unlimited"; goes before limits.bodyBytes, and may be larger. 0 leaves it to limits.bodyBytes.',
   }),
   requestBuffering: choice(['short', 'all', 'none'], {
     default: 'short',

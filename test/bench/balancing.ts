@@ -43,7 +43,8 @@ for (const shape of SHAPES) {
     const pool = registry.pool(makeUpstream('web', endpoints), settings.upstream)
     pool.enter()
     const contexts = Array.from({ length: 4_096 }, (_, index): PickContext => {
-      const context = { clientAddress: `203.0.${index >> 8}.${index & 255}`, target: `/shop/items/${index}?page=1` }
+      const clientAddress = `203.0.${index >> 8}.${index & 255}`
+      const context = { clientAddress, hostname: 'web.test', target: `/shop/items/${index}?page=1` }
       const user = `user-${index}`
       return { ...context, header: (name) => (name === 'cookie' ? cookies[index] : user) }
     })

@@ -111,7 +111,7 @@ export class ClientAffinity implements Affinity {
   #hash(tier: number): ConsistentHash {
     let hash = this.#hashes[tier]
     if (!hash) {
-      hash = new ConsistentHash(this.#tiers[tier]!, { key: () => '', table: 'ring', boundedLoad: 0 })
+      hash = new ConsistentHash(this.#tiers[tier]!, { key: () => '', table: 'ring', boundedLoad: 0, subset: 1 })
       this.#hashes[tier] = hash
     }
     return hash

@@ -11,8 +11,8 @@ import { type EndpointWords, makeUpstream } from '../../helpers/snapshot.ts'
 type Words = Partial<PickContext> & { cookie?: string; fields?: Readonly<Record<string, string>> }
 
 function by(words: Words = {}): PickContext {
-  const { clientAddress = '127.0.0.1', target = '/', cookie, fields = {} } = words
-  return { clientAddress, target, header: (name) => (name === 'cookie' ? cookie : fields[name]) }
+  const { clientAddress = '127.0.0.1', hostname = '', target = '/', cookie, fields = {} } = words
+  return { clientAddress, hostname, target, header: (name) => (name === 'cookie' ? cookie : fields[name]) }
 }
 
 const NOBODY = by()
