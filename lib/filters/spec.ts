@@ -338,6 +338,8 @@ export type HostFilterSpec<Options> = Readonly<{
   read: (host: HostFacts) => Options | undefined
   /** Reports say of its hosts that plain HTTP is sent to HTTPS. */
   redirectsToHttps: boolean
+  /** True for options of a route that does without the filter of its host; undefined: no route does. */
+  isOff?: (options: Options) => boolean
 }>
 
 /** Infers the type of the options. */

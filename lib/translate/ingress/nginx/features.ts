@@ -5,11 +5,19 @@ import { LIMITS, SATISFY, SOURCE_RANGES } from './access.ts'
 import { BASIC_AUTH, EXTERNAL_AUTH } from './auth.ts'
 import { CORS } from './cors.ts'
 import { NGINX_DOMAIN, type NginxFeature } from './feature.ts'
+import { CANARY, SERVER_ALIAS, WWW } from './hosts.ts'
 import { BODY_SIZE, BUFFERING, ERROR_PAGES, NEXT_UPSTREAM, TIMEOUTS, UPSTREAM_HOST } from './proxying.ts'
+import { HTTPS, REDIRECTS, REWRITE } from './redirects.ts'
 import { IDLE, MISSING, REFUSED } from './without-effect.ts'
 
 /** In the order in which they are read, and in which docs/ingress-nginx.md lists them. */
 export const NGINX_FEATURES: readonly NginxFeature[] = [
+  REWRITE,
+  HTTPS,
+  REDIRECTS,
+  WWW,
+  SERVER_ALIAS,
+  CANARY,
   BASIC_AUTH,
   EXTERNAL_AUTH,
   SATISFY,

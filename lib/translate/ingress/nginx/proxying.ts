@@ -2,7 +2,9 @@
 import { FLAG, type NginxFeature, type NginxForm, NUMBER, printSize, SECONDS, SIZE, SWITCH } from './feature.ts'
 
 /** The most that `tries` takes. */
-const MOST_TRIES = 10
+const MOST_TRIES = 100
+/** Seconds: the longest time that settings take. */
+const LONGEST = 2_147_483
 /** Seconds: nginx has no longer time for a connection. */
 const LONGEST_CONNECT = 75
 
@@ -13,12 +15,13 @@ export const BODY_SIZE: NginxFeature = {
       form: SIZE,
       onFault: 'default',
       options: ['body-limit'],
-      differs: '`0` leaves it to `limits.bodyBytes` of the settings, which is no limit by default',
     },
   },
   write(nginx) {
     const size = nginx.text('proxy-body-size')
-    if (size !== undefined && Number.parseInt(size, 10) > 0) nginx.set('body-limit', printSize(size), 'proxy-body-size')
+    if (size === undefined) return
+    // BS1: 0 is no limit.
+    nginx.set('body-limit', Number.parseInt(size, 10) > 0 ? printSize(size) : 'unlimited', 'proxy-body-size')
   },
 }
 
@@ -42,7 +45,7 @@ export const TIMEOUTS: NginxFeature = {
     const connect = nginx.text('proxy-connect-timeout')
     const seconds = Math.min(Number(connect ?? 0), LONGEST_CONNECT)
     if (seconds > 0) nginx.set('timeouts-connect', `${seconds}s`, 'proxy-connect-timeout')
-    const read = Number(nginx.text('proxy-read-timeout') ?? 0)
+    const read = Math.min(Number(nginx.text('proxy-read-timeout') ?? 0), LONGEST)
     if (read === 0) return
     // TO3: a WebSocket too is closed after this time without traffic.
     for (const option of TIMEOUTS.annotations['proxy-read-timeout']!.options) {
@@ -55,7 +58,7 @@ export const TIMEOUTS: NginxFeature = {
 const CONDITIONS: Readonly<Record<string, readonly string[]>> = {
   error: ['connect-failure', 'reset'],
   timeout: ['connect-failure', 'timeout'],
-  invalid_header: ['reset'],
+  invalid_header: ['bad-answer'],
   http_500: ['500'],
   http_502: ['502'],
   http_503: ['503'],
@@ -87,14 +90,9 @@ export const NEXT_UPSTREAM: NginxFeature = {
       form: NUMBER,
       onFault: 'default',
       options: ['tries'],
-      differs: '10 at most; `0`, which is no limit in ingress-nginx, is 10',
+      differs: '`0` asks each endpoint once',
     },
-    'proxy-next-upstream-timeout': {
-      form: NUMBER,
-      onFault: 'default',
-      options: ['tries'],
-      differs: 'the number of tries is the only limit',
-    },
+    'proxy-next-upstream-timeout': { form: NUMBER, onFault: 'default', options: ['retry-within'] },
   },
   write(nginx) {
     const failures = nginx.text('proxy-next-upstream')?.split(/\s+/)
@@ -109,9 +107,11 @@ export const NEXT_UPSTREAM: NginxFeature = {
       // NU3
       if (failures.includes('non_idempotent')) nginx.set('retry-methods', 'POST, LOCK, PATCH', 'proxy-next-upstream')
     }
-    if (tries === undefined || tries < 0) return
-    const most = tries === 0 ? MOST_TRIES : Math.min(tries, MOST_TRIES)
-    nginx.set('tries', String(most), 'proxy-next-upstream-tries')
+    if (tries !== undefined && tries >= 0) {
+      nginx.set('tries', String(Math.min(tries, MOST_TRIES)), 'proxy-next-upstream-tries')
+    }
+    const within = nginx.number('proxy-next-upstream-timeout') ?? 0
+    if (within > 0) nginx.set('retry-within', `${Math.min(within, LONGEST)}s`, 'proxy-next-upstream-timeout')
   },
 }
 

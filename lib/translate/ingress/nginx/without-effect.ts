@@ -59,9 +59,6 @@ export const REFUSED: Readonly<Record<string, string>> = {
   'stream-snippet': SNIPPET,
 }
 
-const REWRITE = 'write `rewrite-regex` and `rewrite-replacement`'
-const REDIRECT = 'write `redirect-host`, `redirect-path` and `redirect-code`'
-const CANARY = 'write `split`, `match-headers` or `match-cookies`'
 const AFFINITY = 'write `affinity-type` and `affinity-cookie-*` on the Service'
 const TLS = 'set `appProtocol: https` on the port of the Service'
 const BANDWIDTH = 'nothing limits how fast an answer goes'
@@ -74,29 +71,17 @@ export const MISSING: Readonly<Record<string, string>> = {
   affinity: AFFINITY,
   'affinity-canary-behavior': AFFINITY,
   'affinity-mode': AFFINITY,
-  'app-root': 'write `app-root`',
   'auth-proxy-set-headers': 'nothing is added to the question to the auth server',
   'auth-request-redirect': 'the auth server is told the URL that was asked for',
   'backend-protocol': TLS,
-  canary: CANARY,
-  'canary-by-cookie': CANARY,
-  'canary-by-header': CANARY,
-  'canary-by-header-pattern': CANARY,
-  'canary-by-header-value': CANARY,
-  'canary-weight': CANARY,
-  'canary-weight-total': CANARY,
   'custom-headers': 'write `response-headers-set`',
   'enable-access-log': '`log.access` of the settings turns the log off for all routes',
-  'force-ssl-redirect': 'a host is sent to HTTPS if a tls section names it',
-  'from-to-www-redirect': 'write `redirect-www`, and rules for both hosts',
   'limit-rate': BANDWIDTH,
   'limit-rate-after': BANDWIDTH,
   'load-balance': 'write `balancer` on the Service',
   'mirror-host': MIRROR,
   'mirror-request-body': MIRROR,
   'mirror-target': MIRROR,
-  'permanent-redirect': REDIRECT,
-  'permanent-redirect-code': REDIRECT,
   'proxy-cookie-domain': COOKIES,
   'proxy-cookie-path': COOKIES,
   'proxy-redirect-from': LOCATION,
@@ -108,8 +93,6 @@ export const MISSING: Readonly<Record<string, string>> = {
   'proxy-ssl-server-name': TLS,
   'proxy-ssl-verify': TLS,
   'proxy-ssl-verify-depth': TLS,
-  'rewrite-target': REWRITE,
-  'server-alias': 'write a rule for each name',
   'session-cookie-change-on-failure': AFFINITY,
   'session-cookie-conditional-samesite-none': AFFINITY,
   'session-cookie-domain': AFFINITY,
@@ -119,12 +102,7 @@ export const MISSING: Readonly<Record<string, string>> = {
   'session-cookie-path': AFFINITY,
   'session-cookie-samesite': AFFINITY,
   'session-cookie-secure': AFFINITY,
-  'ssl-redirect': '`https.redirect` of the settings says it for all hosts that a tls section names',
-  'temporal-redirect': REDIRECT,
-  'temporal-redirect-code': REDIRECT,
   'upstream-hash-by': 'write `balancer: hash` and `hash-by` on the Service',
   'upstream-hash-by-subset': 'write `balancer: hash` on the Service',
   'upstream-hash-by-subset-size': 'write `balancer: hash` on the Service',
-  'use-regex': 'write `path-type: regex`',
-  'x-forwarded-prefix': 'write `request-headers-set`',
 }
