@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { contain, containing, type Victim } from '../base/contain.ts'
 import { DeadlineWatch } from '../base/deadline.ts'
-import { GatewayError, isClosedBy } from '../base/errors.ts'
+import { GatewayError, isClosedBy, statusOf } from '../base/errors.ts'
 import { ClientCount, PerClient } from '../base/per-client.ts'
 import type { FilterChain } from '../filters/chain.ts'
 import { type FilterAnswer, PendingOutcome } from '../filters/spec.ts'
@@ -292,8 +292,8 @@ function explainUnavailable({ action }: ServedRoute): GatewayError {
 }
 
 /** After these the connection's framing is doubtful, or the client is to go. */
-function mustClose({ status, code }: GatewayError): boolean {
-  switch (status) {
+function mustClose({ code }: GatewayError): boolean {
+  switch (statusOf(code)) {
     case 400:
     case 408:
     case 413:
