@@ -64,7 +64,10 @@ export type FilterRequest = {
 
 /** What an upstream is asked beside a request; it has no body. */
 export type Question = Readonly<{
-  upstream: UpstreamKey
+  /** Undefined: the gateway itself, which takes the question as a request to `authority`. */
+  upstream: UpstreamKey | undefined
+  /** That the gateway itself is asked by; left out: that of the request. */
+  scheme?: FilterRequest['scheme']
   method: string
   /** Path and query. */
   target: string
