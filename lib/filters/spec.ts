@@ -128,8 +128,8 @@ export type ErrorPage = Readonly<{
   body: Buffer
 }>
 
-/** A Service that is asked for the page. */
-export type AskedPage = Readonly<{ upstream: UpstreamKey }>
+/** A Service that is asked for the page; `isWhole`: its answer takes the place of the error, with its status and all fields. */
+export type AskedPage = Readonly<{ upstream: UpstreamKey; isWhole: boolean }>
 
 /** Makes the stream that one body passes. It is called once, and the stream is destroyed when the body is through or the request ends. */
 export type StreamMaker = () => Duplex

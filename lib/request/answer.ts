@@ -2,7 +2,6 @@
 import type { FilterChain } from '../filters/chain.ts'
 import { createRemover } from '../filters/field-lines.ts'
 import type { AskedPage, BodyChange, ErrorPage } from '../filters/spec.ts'
-import type { UpstreamKey } from '../model/upstream.ts'
 import { CodedAnswer } from './coded-answer.ts'
 import type { RequestContext } from './context.ts'
 import type { AnswerHead, AnswerSink } from './exchange.ts'
@@ -57,12 +56,12 @@ function findPage(filters: FilterChain, status: number, context: RequestContext)
   return isOwn || context.attempts !== undefined ? filters.findErrorPage(status, isOwn, context) : undefined
 }
 
-/** The upstream that is to be asked for the page of an error; undefined: there is none to be asked. */
-export function findAsked(context: RequestContext, status: number): UpstreamKey | undefined {
+/** The Service that is to be asked for the page of an error; undefined: there is none to be asked. */
+export function findAsked(context: RequestContext, status: number): AskedPage | undefined {
   const { served } = context
   if (status < 400 || served?.asked === undefined) return undefined
   const page = findPage(served.filters!, status, context)
-  return page !== undefined && 'upstream' in page && served.asked.get(page.upstream) ? page.upstream : undefined
+  return page !== undefined && 'upstream' in page && served.asked.get(page.upstream) ? page : undefined
 }
 
 /** The field lines of an answer whose body a page replaces. */

@@ -121,12 +121,12 @@ export class RequestHandler implements ForwardOwner {
 
   /** Answers an error, with the page of a Service where one is asked for it. */
   answerError(context: RequestContext, error: WholeAnswer): void {
-    const upstream = findAsked(context, error.status)
-    if (upstream === undefined) {
+    const asked = findAsked(context, error.status)
+    if (asked === undefined) {
       this.#answer(context, error, false)
       return
     }
-    const pending = askForPage(context, upstream, error)
+    const pending = askForPage(context, asked, error)
     new FilterWait(context, pending, {
       resume: (found) => this.#answer(context, (found as WholeAnswer | undefined) ?? error, false),
       fail: () => this.#answer(context, error, true),
