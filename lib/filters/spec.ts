@@ -117,6 +117,8 @@ export type FilterDraft = {
 /** The head of an answer, an endpoint's or the gateway's own. Filters may change both. */
 export type FilterHead = {
   readonly status: number
+  /** The gateway or a filter made the answer, and no endpoint. */
+  readonly isOwn: boolean
   /** Field lines, latin1; none of the framing, none of the hop. */
   lines: string
 }

@@ -35,7 +35,7 @@ const DROPPED_BYTES = 65_536
 
 /** The field lines after the filters of the route, for an answer that switches protocols. */
 export function filterSwitch(context: RequestContext, lines: string): string {
-  const head = { status: 101, lines }
+  const head = { status: 101, isOwn: false, lines }
   context.served!.filters?.changeResponse(head, context)
   return head.lines
 }
@@ -75,7 +75,7 @@ function putPage(head: AnswerHead, page: ErrorPage): FilteredHead {
 }
 
 function applyFilters(filters: FilterChain, context: RequestContext, head: FilteredHead): FilteredHead {
-  const changed = { ...head }
+  const changed = { ...head, isOwn: context.error !== undefined || context.attempts === undefined }
   filters.changeResponse(changed, context)
   const { status, contentLength } = head
   const isBodiless = contentLength === 0 || status === 204 || status === 304

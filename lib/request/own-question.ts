@@ -140,9 +140,10 @@ export class OwnQuestion implements FilterRequest, RoutedRequest {
     if (served?.upstream === undefined) throw new QuestionFailure('no route of the gateway takes it', false)
     this.#served = served
     const { filters } = served
-    const answer = (await this.#pass(filters)) ?? (await this.#forward(served.upstream))
+    const own = await this.#pass(filters)
+    const answer = own ?? (await this.#forward(served.upstream))
     if (filters === undefined) return answer
-    const head = { status: answer.status, lines: answer.lines }
+    const head = { status: answer.status, isOwn: own !== undefined, lines: answer.lines }
     filters.changeResponse(head, this)
     return { ...answer, lines: head.lines }
   }
