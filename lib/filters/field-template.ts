@@ -2,7 +2,7 @@
 import { findNearest } from '../base/nearest.ts'
 import { compileBeginning } from '../base/pattern.ts'
 import { findCookie } from '../http1/cookie.ts'
-import { findForeignVariable, TOKEN_CHARACTER } from './field-lines.ts'
+import { type Field, findForeignVariable, printFields, TOKEN_CHARACTER } from './field-lines.ts'
 import type { FilterRequest } from './spec.ts'
 
 type Variable = (request: FilterRequest) => string
@@ -161,6 +161,30 @@ export function compileTemplate(value: string): Template {
     let made = ''
     for (const part of parts) made += typeof part === 'string' ? part : encodeUnsafe(part(request))
     return made.trim()
+  }
+}
+
+export function writeTemplate(template: Template, request: FilterRequest): string {
+  return typeof template === 'string' ? template : template(request)
+}
+
+/** Field lines. One whose variables all have nothing to say is left out. */
+export function compileFields(fields: readonly Field[]): Template {
+  const lines = fields.map(compileField)
+  if (lines.every((line) => typeof line === 'string')) return lines.join('')
+  return (request) => {
+    let text = ''
+    for (const line of lines) text += writeTemplate(line, request)
+    return text
+  }
+}
+
+function compileField([name, value]: Field): Template {
+  const template = compileTemplate(value)
+  if (typeof template === 'string') return printFields([[name, template]])
+  return (request) => {
+    const text = template(request)
+    return text === '' ? '' : `${name}: ${text}\r\n`
   }
 }
 
