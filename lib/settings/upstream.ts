@@ -314,10 +314,20 @@ export const UPSTREAM_SETTINGS = {
     default: 'none',
     doc: 'Version of the PROXY protocol header that tells endpoints of each client, before everything else on the connection; UDP goes without.',
   }),
+  protocol: choice(['auto', 'http', 'https'], {
+    default: 'auto',
+    doc: 'Protocol that endpoints are spoken to in; auto: as the appProtocol of the Service port says, http where it says nothing.',
+  }),
   verifyTls: boolean({ default: true, doc: 'Verify the certificates of https endpoints.' }),
   caFile: string({
     default: '',
     doc: 'PEM file of authorities that are trusted for https endpoints, beside those of the system. A change of the file counts within a second, for new connections; while the file cannot be used, its last good authorities count.',
+  }),
+  tlsSecret: string({
+    default: '',
+    pattern: '^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$',
+    form: 'the name of a Secret in the namespace of the Service',
+    doc: 'Secret, in the namespace of the Service, for https endpoints: its tls.crt and tls.key are shown to endpoints that ask for a certificate, and its ca.crt has the authorities that alone are trusted. Either may be missing. While the Secret cannot be used, nothing is sent to the endpoints.',
   }),
   panicThreshold: integer({
     default: 0,
