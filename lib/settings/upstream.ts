@@ -16,6 +16,9 @@ import { strings } from './types/strings.ts'
 const HASH_PART = "(client-ip|host|uri|path|(header|cookie|query):[A-Za-z0-9!#$%&'*.^_`|~-]{1,128})"
 const HASH_BY = `^${HASH_PART}(\\+${HASH_PART}){0,7}$`
 
+/** Browsers keep no cookie longer (RFC 6265bis §5.5), milliseconds: 400 days. */
+const LONGEST_COOKIE = 34_560_000_000
+
 const BY_HASH = { name: 'balancer', value: 'hash' } as const
 const BY_CLIENT = { name: 'affinity.type', value: 'client-ip' } as const
 const BY_COOKIE = { name: 'affinity.type', value: 'cookie' } as const
@@ -82,10 +85,10 @@ export const UPSTREAM_SETTINGS = {
       advanced: true,
       doc: 'client-ip: most client addresses that are remembered for one Service port in each worker; beyond that, the address that was used longest ago is forgotten.',
     }),
-    onDead: choice(['reassign', 'refuse'], {
+    onDead: choice(['reassign', 'keep', 'refuse'], {
       default: 'reassign',
       advanced: true,
-      doc: 'What a client gets when its endpoint is gone, unhealthy or cannot be reached: reassign gives it another endpoint, refuse answers 503.',
+      doc: 'What a client gets when its endpoint is gone, unhealthy or cannot be reached: reassign gives it another endpoint, refuse answers 503. keep gives another one only when it is gone or not ready, and fails the requests until then.',
     }),
     cookie: {
       name: string({
@@ -115,8 +118,17 @@ export const UPSTREAM_SETTINGS = {
         needs: BY_COOKIE,
         default: 0,
         min: 0,
+        max: LONGEST_COOKIE,
         advanced: true,
         doc: 'Max-Age of the cookie; 0: until the browser is closed.',
+      }),
+      expires: duration({
+        needs: BY_COOKIE,
+        default: 0,
+        min: 0,
+        max: LONGEST_COOKIE,
+        advanced: true,
+        doc: 'Expires of the cookie, this long after the request; 0: there is none. Max-Age goes before it, except in browsers that do not know it.',
       }),
       secure: choice(['auto', 'always', 'never'], {
         needs: BY_COOKIE,
