@@ -70,6 +70,13 @@ export class Pattern {
     const matcher = this.#expression.matcher(text)
     return matcher.lookingAt() ? text.slice(matcher.end()) : ''
   }
+
+  /** What the groups stand for, the first at 0, in a text that begins with what the expression stands for; `''`: nothing. */
+  findGroups(text: string): readonly string[] {
+    const matcher = this.#expression.matcher(text)
+    if (!matcher.lookingAt()) return []
+    return Array.from({ length: matcher.groupCount() }, (_, at) => matcher.group(at + 1) ?? '')
+  }
 }
 
 /** Compiles an expression without a fault, to be looked for in texts; throws where it has one. */

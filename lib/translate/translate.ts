@@ -30,6 +30,7 @@ import {
 } from './ingress/host.ts'
 import { ClassUsers, pickIngresses, selectIngresses } from './ingress/ingress-class.ts'
 import { checkMatch, checkPathType } from './ingress/match.ts'
+import { checkAliases } from './ingress/nginx/alias.ts'
 import { checkRefused, claimClosed } from './ingress/refused.ts'
 import { reportAsked } from './ingress/silent-server.ts'
 import { checkSplit, checkSplitBackends } from './ingress/split.ts'
@@ -341,6 +342,7 @@ export class Translator {
     for (const cookie of cookies) reportIdleCookie(cookie, own)
     for (const type of listMentions(ingress, policies, 'path-type')) checkPathType(type, ingress, own)
     checkForeignAnnotations(ingress, settings, served)
+    checkAliases(ingress, served)
     return {
       ingress,
       settings,
