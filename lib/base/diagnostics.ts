@@ -59,7 +59,7 @@ export const DIAGNOSTICS = {
   PORTICO_REF_PORT_NOT_FOUND: ['error', 'an Ingress names a port that the Service does not have'],
   PORTICO_REF_SECRET_NOT_FOUND: [
     'warning',
-    'a tls section names a Secret that does not exist; an error where an annotation names it, whose filter guards',
+    'a tls section names a Secret that does not exist; an error where a guard, or the setting tlsSecret, names it',
   ],
   PORTICO_REF_CONFIG_MAP_NOT_FOUND: ['error', 'an annotation names a ConfigMap, or a key of one, that does not exist'],
   PORTICO_REF_TARGET_NOT_FOUND: ['error', 'a RoutePolicy targets an object, or a section of one, that does not exist'],

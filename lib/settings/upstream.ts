@@ -16,6 +16,9 @@ import { strings } from './types/strings.ts'
 const HASH_PART = "(client-ip|host|uri|path|(header|cookie|query):[A-Za-z0-9!#$%&'*.^_`|~-]{1,128})"
 const HASH_BY = `^${HASH_PART}(\\+${HASH_PART}){0,7}$`
 
+/** Browsers keep no cookie longer (RFC 6265bis §5.5), milliseconds: 400 days. */
+const LONGEST_COOKIE = 34_560_000_000
+
 const BY_HASH = { name: 'balancer', value: 'hash' } as const
 const BY_CLIENT = { name: 'affinity.type', value: 'client-ip' } as const
 const BY_COOKIE = { name: 'affinity.type', value: 'cookie' } as const
@@ -82,10 +85,10 @@ export const UPSTREAM_SETTINGS = {
       advanced: true,
       doc: 'client-ip: most client addresses that are remembered for one Service port in each worker; beyond that, the address that was used longest ago is forgotten.',
     }),
-    onDead: choice(['reassign', 'refuse'], {
+    onDead: choice(['reassign', 'keep', 'refuse'], {
       default: 'reassign',
       advanced: true,
-      doc: 'What a client gets when its endpoint is gone, unhealthy or cannot be reached: reassign gives it another endpoint, refuse answers 503.',
+      doc: 'What a client gets when its endpoint is gone, unhealthy or cannot be reached: reassign gives it another endpoint, refuse answers 503. keep gives another one only when it is gone or not ready, and fails the requests until then.',
     }),
     cookie: {
       name: string({
@@ -115,8 +118,17 @@ export const UPSTREAM_SETTINGS = {
         needs: BY_COOKIE,
         default: 0,
         min: 0,
+        max: LONGEST_COOKIE,
         advanced: true,
         doc: 'Max-Age of the cookie; 0: until the browser is closed.',
+      }),
+      expires: duration({
+        needs: BY_COOKIE,
+        default: 0,
+        min: 0,
+        max: LONGEST_COOKIE,
+        advanced: true,
+        doc: 'Expires of the cookie, this long after the request; 0: there is none. Max-Age goes before it, except in browsers that do not know it.',
       }),
       secure: choice(['auto', 'always', 'never'], {
         needs: BY_COOKIE,
@@ -314,10 +326,20 @@ export const UPSTREAM_SETTINGS = {
     default: 'none',
     doc: 'Version of the PROXY protocol header that tells endpoints of each client, before everything else on the connection; UDP goes without.',
   }),
+  protocol: choice(['auto', 'http', 'https'], {
+    default: 'auto',
+    doc: 'Protocol that endpoints are spoken to in; auto: as the appProtocol of the Service port says, http where it says nothing.',
+  }),
   verifyTls: boolean({ default: true, doc: 'Verify the certificates of https endpoints.' }),
   caFile: string({
     default: '',
     doc: 'PEM file of authorities that are trusted for https endpoints, beside those of the system. A change of the file counts within a second, for new connections; while the file cannot be used, its last good authorities count.',
+  }),
+  tlsSecret: string({
+    default: '',
+    pattern: '^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$',
+    form: 'the name of a Secret in the namespace of the Service',
+    doc: 'Secret, in the namespace of the Service, for https endpoints: its tls.crt and tls.key are shown to endpoints that ask for a certificate, and its ca.crt has the authorities that alone are trusted. Either may be missing. While the Secret cannot be used, nothing is sent to the endpoints.',
   }),
   panicThreshold: integer({
     default: 0,

@@ -25,7 +25,8 @@ const NAMES = [
   'zone',
 ] as const
 
-export type TranslationSettings = Pick<Settings, (typeof NAMES)[number]> & Readonly<{ admin: OwnPort; dns: OwnPort }>
+export type TranslationSettings = Pick<Settings, (typeof NAMES)[number]> &
+  Readonly<{ admin: OwnPort; dns: OwnPort; upstream: Pick<Settings['upstream'], 'protocol' | 'tlsSecret'> }>
 
 /** The part of `settings` that a translation depends on; `before`, where it is equal. */
 export function pickSettings(settings: Settings, before: TranslationSettings | undefined): TranslationSettings {
@@ -33,6 +34,7 @@ export function pickSettings(settings: Settings, before: TranslationSettings | u
     ...(Object.fromEntries(NAMES.map((name) => [name, settings[name]])) as Pick<Settings, (typeof NAMES)[number]>),
     admin: pickPort(settings.admin),
     dns: pickPort(settings.dns),
+    upstream: { protocol: settings.upstream.protocol, tlsSecret: settings.upstream.tlsSecret },
   }
   return before !== undefined && isDeepStrictEqual(before, picked) ? before : picked
 }

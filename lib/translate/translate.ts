@@ -117,6 +117,7 @@ export class Translator {
   )
   /** A canary has no host of its own. */
   readonly #ownHosts = new Sieve<Ingress>((ingress) => !isCanary(ingress))
+  readonly #withSecrets = new Sieve<ServiceUpstreams>(({ secret }) => secret !== undefined)
   readonly #behindProxies = new Sieve<Service>(wantsProxyHeader)
   readonly #local = new Sieve<Service>((service) => findLocalPolicy(service) !== undefined)
   readonly #services = new Memo<'services', TranslatedServices>()
@@ -154,7 +155,7 @@ export class Translator {
     const services = resources.all('Service')
     this.#contents.begin(resources)
     this.#policies.begin(resources, this.#contents)
-    this.#upstreams.begin(resources, settings, this.#policies)
+    this.#upstreams.begin(resources, settings, this.#policies, this.#contents)
     this.#defaults = readDefaults(settings.routes, this.#contents, diagnostics)
     this.#policies.check(diagnostics)
     this.#resolver.begin(resources, this.#upstreams, settings, this.#contents, this.#policies)
@@ -163,6 +164,10 @@ export class Translator {
       .flatMap((service) => this.#findInputs(resolveFilters(service, this.#contents)))
     const { diagnostics: notes, upstreams } = this.#translateServices(services, ofServices, options.settings.upstream)
     diagnostics.addAll(notes)
+    for (const one of this.#withSecrets.filter(upstreams)) {
+      const layers = [readMentions(one.service), this.#policies.of(one.service).mentions]
+      one.reportSecret(layers, options.clock.now(), diagnostics)
+    }
     checkSettingsEndpoints(resources, settings, diagnostics)
     checkServiceSettings(resources, settings, diagnostics)
     warnOfUntrustedProxies(this.#behindProxies.filter(services), options.settings.trustedProxies, diagnostics)

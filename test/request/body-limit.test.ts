@@ -70,7 +70,7 @@ spec: {ports: [{port: 80}]}
       }
     }
     for (const [host, bytes] of [
-      ['free', 20_000],
+      ['free', 2_000],
       ['open', 1024],
       ['usual', 10],
     ] as const) {

@@ -211,6 +211,8 @@ export class BackendResolver {
         if ('code' in port) return unavailable(text, port.message, describePortProblem(service, backend, port))
         const target = upstreams.get(port)
         const { denied } = target.upstream
+        // What is wrong with a Secret is said of the Service.
+        if (target.tls !== undefined && denied !== undefined) return unavailable(text, denied, undefined)
         if (denied !== undefined) return unavailable(text, denied, describeDenial(service, denied))
         const action = Object.freeze({ type: 'forward', upstream: target.upstream.key, backend: text } as const)
         const annotated = hasForeign(service) ? service : undefined
@@ -363,7 +365,7 @@ function describePortProblem(service: Service, backend: IngressServiceBackend, p
 function describeDenial(service: Service, denied: string): BackendProblem {
   return {
     code: 'PORTICO_REF_EXTERNAL_NAME_DENIED',
-    message: `${denied}: not allowed`,
+    message: denied,
     field: ['service', 'name'],
     help: DENIAL_HELP,
     notes: [],
